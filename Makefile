@@ -1,0 +1,130 @@
+# make            programs in build/bin
+# make tests      test programs in build/tests (and the programs)
+# make asan       both under ASan and UBSan, in build-asan
+# make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
+# make CC=clang   the same with clang; B=DIR builds elsewhere
+
+CC      ?= gcc
+B       ?= build
+VERSION := 0.1.0
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-sections -fdata-sections
+OPT  ?= -O2 -g
+CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
+LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
+ifdef SAN
+OPT  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
+LDHARD := -pie
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ifdef FAULTS
+CPPFLAGS += -DVCC_FAULTS
+endif
+CFLAGS  := -std=c17 $(OPT) $(WARN) $(HARD)
+LDFLAGS := $(OPT) $(LDHARD)
+
+# Rooms: a room is an archive; main.c of a program room stays out of it.
+SHARED_ROOMS  := shared/base shared/model shared/wire shared/pki shared/sys shared/conf
+LIB_ROOMS     := $(SHARED_ROOMS) agent/core controller/core controller/store
+PROGRAM_ROOMS := agent/link agent/keeper agent/hook controller/daemon controller/gateway controller/signer controller/cli
+ROOMS         := $(LIB_ROOMS) $(PROGRAM_ROOMS)
+
+room_src = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+room_lib = $(B)/lib/$(subst /,-,$(1)).a
+obj      = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+# program: room, libraries beside the shared rooms, system libraries
+PROGRAMS := vcc-controller vcc-gateway vcc-signer vcc-agent vcc-keeper vcc-hook vccctl
+room.vcc-controller := controller/daemon
+room.vcc-gateway    := controller/gateway
+room.vcc-signer     := controller/signer
+room.vcc-agent      := agent/link
+room.vcc-keeper     := agent/keeper
+room.vcc-hook       := agent/hook
+room.vccctl         := controller/cli
+also.vcc-controller := controller/core controller/store
+also.vcc-keeper     := agent/core
+BASELIBS := -lmsgpackc -lcrypto -lsodium -linih -luv -lseccomp -lcap-ng -lpthread
+libs.vcc-controller := -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl
+libs.vcc-gateway    := -lwebsockets -lssl -lsystemd
+libs.vcc-signer     := -lsystemd
+libs.vcc-agent      := -lwebsockets -lssl -ljansson
+libs.vcc-keeper     := -lssl -ljansson
+libs.vcc-hook       := -lsystemd
+libs.vccctl         := -lcurl -ljansson -lsmartcols
+
+TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c)) $(patsubst tests/step/%.c,%,$(wildcard tests/step/test_*.c)) \
+             $(patsubst tests/store/%.c,%,$(wildcard tests/store/test_*.c)) $(patsubst tests/sim/%.c,%,$(wildcard tests/sim/test_*.c)) \
+             $(patsubst tests/hostile/%.c,%,$(wildcard tests/hostile/test_*.c))
+TESTLIBS  := -lcmocka -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -lsmartcols
+TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
+FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all tests tools asan faults fuzz clean docs
+.SECONDEXPANSION:
+.SECONDARY:
+
+all: $(PROGRAMS:%=$(B)/bin/%)
+tests: all tools $(TESTS:%=$(B)/tests/%)
+tools: $(TOOLS:%=$(B)/tests/%)
+asan: ; $(MAKE) B=build-asan SAN=1 tests
+faults: ; $(MAKE) B=build-faults FAULTS=1 tests
+fuzz: ; $(MAKE) B=build-fuzz CC=clang SAN=1 $(FUZZERS:%=build-fuzz/tests/%)
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
+
+# Files that become C arrays: SQL of the schema.
+$(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql))
+	@mkdir -p $(@D)
+	scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
+$(B)/obj/gen/schema.o: $(B)/gen/schema.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+GEN.controller/store = $(B)/obj/gen/schema.o
+
+define room_rule
+$$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
+
+LIBS_OF = $(foreach r,$(1),$(call room_lib,$(r)))
+GROUP   = -Wl,--start-group $(1) -Wl,--end-group
+
+define program_rule
+$$(B)/bin/$(1): $$(B)/obj/$$(room.$(1))/main.o $$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call GROUP,$$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))) $$(libs.$(1)) $$(BASELIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+TEST_LIB := $(call obj,$(filter-out tests/lib/tool_%.c,$(wildcard tests/lib/*.c)))
+define test_rule
+$$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
+endef
+$(foreach d,tests/unit tests/step tests/store tests/sim tests/hostile tests/bench tests/lib,$(eval $(call test_rule,$(d))))
+
+# libFuzzer targets instrument the project's own objects, too.
+$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(LIB_ROOMS))
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(LIB_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
+ifneq (,$(findstring fuzz,$(B)))
+CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
+endif
+
+docs: $(B)/tests/tool_docs
+	$(B)/tests/tool_docs wire > docs/wire.md
+
+clean:
+	rm -rf build build-asan build-faults build-fuzz
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

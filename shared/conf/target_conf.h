@@ -1,0 +1,64 @@
+/* target_conf.h - room shared/conf: one file targets.d/NAME.conf: where and how a certificate is served.
+ * Keeper and hook read it alike. Never: accepting a file that somebody but root (or, in tests, the own user) may change. */
+#ifndef VCC_TARGET_CONF_H
+#define VCC_TARGET_CONF_H
+
+#include <limits.h>
+
+#include "shared/conf/conf.h"
+#include "shared/model/names.h"
+
+enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_HAPROXY, RELOAD_POSTGRESQL, RELOAD_KIND_COUNT };
+enum verify_kind { VERIFY_TLS, VERIFY_STARTTLS_POSTGRESQL, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
+const char *reload_kind_name(enum reload_kind k);
+const char *verify_kind_name(enum verify_kind k);
+
+enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16 };
+
+struct target_conf {
+	char    stem[CERT_ID_SIZE]; /* file name without .conf */
+	/* [target] */
+	char    cert_id[CERT_ID_SIZE]; /* "" = AGENTNAME-STEM */
+	char    service[SERVICE_SIZE]; /* "" = the agent's */
+	char    template_id[TEMPLATE_ID_SIZE];
+	char    names_list[NAMES_TEXT_SIZE];
+	struct names names; /* from names_list */
+	char    dir[TARGET_PATH_SIZE]; /* "" = STATE_DIR/targets/STEM */
+	/* [files] */
+	char    owner[64], group[64];
+	int64_t mode;
+	bool    combined;
+	bool    pkcs12;      /* accepted by the schema; refused with VCC-1202 until it is built */
+	char    copies[TARGET_COMMAND_SIZE];
+	/* [reload] */
+	int     reload; /* enum reload_kind */
+	char    unit[128];
+	char    pidfile[TARGET_PATH_SIZE];
+	char    signal[16];
+	char    command[TARGET_COMMAND_SIZE]; /* argv by blanks, "..." quotes; no shell */
+	char    socket[TARGET_PATH_SIZE];
+	char    test[TARGET_COMMAND_SIZE];
+	int64_t timeout_ms;
+	int64_t max_drain_ms;
+	int     on_drain_timeout; /* 0 report, 1 terminate */
+	/* [verify] */
+	int     verify; /* enum verify_kind */
+	char    connect[512];
+	char    sni[DNS_NAME_SIZE];
+	/* [trust] */
+	bool    crl;
+	char    formats[64];
+	/* [window] */
+	char    allow[256];
+};
+
+extern const struct conf_schema target_schema;
+
+/* Loads TARGETS_DIR/STEM.conf. Owner must be root or the caller's uid, not writable by others. */
+_must_check_ int target_conf_load(const char *targets_dir, const char *stem, struct target_conf *ret, struct refusal *why);
+/* Stems of all target files, sorted; at most `max`. */
+_must_check_ int target_conf_list(const char *targets_dir, char (*ret)[CERT_ID_SIZE], size_t max, size_t *ret_n, struct refusal *why);
+/* command -> argv in `store`; NULL-terminated, at most `max` - 1 words. E_CONF_VALUE. */
+_must_check_ int target_argv(const char *command, char *store, size_t size, char **ret_argv, size_t max);
+
+#endif

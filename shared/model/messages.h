@@ -1,0 +1,439 @@
+/* messages.h - room shared/model: the payloads of every protocol message as plain values.
+ * A field's size here is its limit on the wire. `struct span` fields point into the received frame (or, when sending,
+ * at the sender's bytes) and live as long as it. Never: encoding; that is shared/wire. */
+#ifndef VCC_MESSAGES_H
+#define VCC_MESSAGES_H
+
+#include "shared/base/buf.h"
+#include "shared/model/agent.h"
+#include "shared/model/order.h"
+
+enum {
+	FRAME_MAX = 65536,         /* agent frames */
+	FRAME_BEFORE_WELCOME = 4096,
+	MSG_TEXT_SIZE = 200,       /* human texts in messages */
+	MSG_STEPS_MAX = 24,
+	MSG_LISTENERS_MAX = 16,
+	MSG_SIGNATURE_MAX = 144,   /* ECDSA P-256 DER fits in 72 */
+	MSG_CSR_MAX = 2048,
+	MSG_ROOTS_MAX = 4,
+};
+
+/* ---- agent -> controller ------------------------------------------------------------------------------------- */
+
+struct msg_hello {
+	char        version[24];
+	char        name[AGENT_NAME_SIZE];
+	struct hash host_hash;
+	struct id   boot_id;    /* of the keeper's run */
+	uint64_t    generation; /* grows with each keeper start: tells clones apart */
+	int64_t     now_at;     /* the keeper's clock */
+	uint64_t    bundle_epoch;
+	uint32_t    targets;
+};
+
+/* A target file's proposal, or its end. Repeated after every welcome. */
+struct msg_target {
+	char          cert_id[CERT_ID_SIZE];
+	char          service[SERVICE_SIZE];
+	char          template_id[TEMPLATE_ID_SIZE];
+	char          stem[CERT_ID_SIZE];
+	char          names[NAMES_TEXT_SIZE]; /* struct names text */
+	char          reload_kind[16];
+	char          verify_kind[24];
+	char          listeners[512];
+	struct hash   digest;
+	struct serial served; /* serial of the generation in current/, none = nothing of ours */
+	bool          retired;
+};
+
+/* Signed requests: `body` is an encoded body_* message (below), `signature` is by the host key over
+ * label || 0x00 || body. Nothing is parsed from `body` before the signature has been checked. */
+struct msg_signed {
+	struct span body;
+	struct span signature;
+};
+#define LABEL_CSR      "vcc csr v1"
+#define LABEL_IDENTITY "vcc identity v1"
+#define LABEL_RECEIPT  "vcc receipt v1"
+#define LABEL_JOIN     "vcc join v1"
+
+struct body_csr {
+	struct id   renewal_id;
+	uint32_t    attempt;
+	char        cert_id[CERT_ID_SIZE];
+	int64_t     made_at;
+	struct span csr; /* PKCS#10 DER; only key and proof of possession are used */
+};
+
+struct body_identity {
+	char        name[AGENT_NAME_SIZE];
+	int64_t     made_at;
+	struct span csr; /* PKCS#10 DER of the link key */
+};
+
+/* A live event between the durable steps; may be lost. */
+struct msg_step {
+	struct id renewal_id;
+	uint32_t  attempt;
+	uint32_t  step; /* enum workflow_step */
+	int       code;
+	int64_t   at;
+};
+
+enum receipt_outcome {
+	RECEIPT_VERIFIED,    /* new certificate served on every listener, 3 in a row */
+	RECEIPT_SETTLED,     /* 20 in a row and >= 500 ms after the last old answer: the order can complete */
+	RECEIPT_FAILED,      /* new one not served, old pair is back (or was never left): a new attempt may follow */
+	RECEIPT_REFUSED,     /* the answer was refused before anything was written */
+	RECEIPT_KEPT,        /* new pair kept though it is not proved (old one was invalid or not serving) */
+	RECEIPT_OUTCOME_COUNT,
+};
+const char *receipt_outcome_name(enum receipt_outcome o);
+
+struct receipt_step {
+	uint32_t step; /* enum workflow_step */
+	int      code;
+	int64_t  at;
+	int64_t  took_ms;
+	char     detail[CAUSE_SIZE];
+};
+
+struct receipt_listener {
+	char        address[ADDRESS_SIZE];
+	struct hash fingerprint; /* last seen; none = no answer */
+	bool        proved;
+};
+
+/* The agent's signed account of one deployment. */
+struct body_receipt {
+	uint64_t                seq; /* per agent, grows by 1; the ack names it */
+	struct id               renewal_id;
+	uint32_t                attempt;
+	char                    cert_id[CERT_ID_SIZE];
+	uint32_t                outcome; /* enum receipt_outcome */
+	struct hash             fingerprint;     /* of the new certificate; none when refused */
+	struct hash             old_fingerprint; /* served before; none = nothing of ours */
+	struct serial           serial;
+	uint64_t                generation; /* gNNNNNN */
+	int                     code;
+	char                    cause[CAUSE_SIZE];
+	uint32_t                flags;          /* ORDER_* flags seen on the host */
+	uint64_t                probes;         /* handshakes of the probe stream, from before the flip on */
+	uint64_t                probes_failed;
+	int64_t                 flipped_at;
+	int64_t                 first_new_at;
+	int64_t                 last_old_at;
+	int64_t                 made_at;
+	int                     hook_status;    /* exit status or -signal; a hint, never a proof */
+	uint32_t                n_steps;
+	struct receipt_step     steps[MSG_STEPS_MAX];
+	uint32_t                n_listeners;
+	struct receipt_listener listeners[MSG_LISTENERS_MAX];
+};
+
+struct msg_health {
+	int64_t  now_at;
+	int64_t  skew_ms;
+	uint32_t targets;
+	uint32_t stale;    /* issued but not served */
+	uint32_t degraded; /* bits, see agent/core/health.h */
+};
+
+/* Both ways. Agent: the order or certificate `id` is in the journal. Controller: message `id` (and, for receipts, `seq`)
+ * is committed. A negative `code` refuses it for good and says why. */
+struct msg_ack {
+	uint64_t id;
+	uint64_t seq; /* receipts only, else 0 */
+	int      code;
+	char     text[MSG_TEXT_SIZE];
+};
+
+/* ---- controller -> agent ------------------------------------------------------------------------------------- */
+
+/* Repeatable. "Connected" begins here. */
+struct msg_welcome {
+	struct id epoch; /* of this controller run */
+	char      agent[AGENT_NAME_SIZE];
+	int64_t   now_at;
+	uint64_t  receipt_seq;           /* highest durable receipt of this agent */
+	int64_t   identity_not_after_at; /* of the connection's certificate */
+	uint64_t  bundle_epoch;
+};
+
+struct msg_order {
+	struct id        renewal_id;
+	uint32_t         attempt;
+	char             cert_id[CERT_ID_SIZE];
+	uint32_t         trigger;  /* enum trigger */
+	uint32_t         key_type; /* enum key_type */
+	char             names[NAMES_TEXT_SIZE];
+	char             common_name[SUBJECT_SIZE];
+	int64_t          deadline_at;
+	bool             post_validation; /* a failed test or probe rolls back */
+};
+
+struct msg_certificate {
+	struct id   renewal_id;
+	uint32_t    attempt;
+	char        cert_id[CERT_ID_SIZE];
+	uint32_t    trigger;
+	int64_t     deadline_at;
+	bool        post_validation;
+	struct hash stage; /* SPKI hash of the key that this certificate is for */
+	struct span certificate; /* DER */
+	struct span chain;       /* intermediates, DER one after the other, without the root */
+};
+
+/* Trust bundle: `body` is an encoded body_bundle, each signature by a root key over LABEL_BUNDLE || 0x00 || body. */
+#define LABEL_BUNDLE "vcc bundle v1"
+struct bundle_signature {
+	struct hash key; /* SPKI hash of the signing root */
+	struct span signature;
+};
+struct msg_bundle {
+	struct span             body;
+	uint32_t                n_signatures;
+	struct bundle_signature signatures[MSG_ROOTS_MAX];
+};
+struct bundle_root {
+	struct span certificate; /* DER */
+};
+struct body_bundle {
+	uint64_t           epoch;
+	struct hash        previous; /* SHA-256 of the previous body; none for the first */
+	uint32_t           threshold;
+	int64_t            made_at;
+	uint32_t           n_roots;
+	struct bundle_root roots[MSG_ROOTS_MAX];
+};
+
+struct msg_identity {
+	struct span certificate; /* DER, for the link key */
+	struct span chain;       /* DER one after the other */
+};
+
+struct msg_cancel {
+	struct id renewal_id;
+	uint32_t  attempt;
+	int       code;
+};
+
+struct msg_bye {
+	int  code;
+	char text[MSG_TEXT_SIZE];
+};
+
+/* ---- join port: POST /join ----------------------------------------------------------------------------------- */
+
+/* `body` is an encoded body_join; three signatures over LABEL_JOIN || 0x00 || body: by the token key (Ed25519), the host
+ * key and the link key. */
+struct msg_join {
+	struct span body;
+	struct span token_key; /* 32 bytes: which invite */
+	struct span token_signature;
+	struct span host_signature;
+	struct span link_signature;
+};
+struct body_join {
+	struct hash pin; /* SHA-256 of the root certificate the client saw */
+	char        name[AGENT_NAME_SIZE];
+	struct span host_spki;
+	struct span link_spki;
+	int64_t     made_at;
+	char        version[24];
+};
+struct msg_join_reply {
+	int         code; /* 0 or why not */
+	char        text[MSG_TEXT_SIZE];
+	char        agent[AGENT_NAME_SIZE];
+	char        service[SERVICE_SIZE];
+	char        domain[DNS_NAME_SIZE];
+	char        address[ADDRESS_SIZE]; /* of the agents' port */
+	char        names[NAMES_TEXT_SIZE]; /* the invite's patterns: what this host may ask for */
+	int64_t     now_at;
+	struct span certificate; /* link identity, DER */
+	struct span chain;
+	struct span bundle; /* encoded msg_bundle frame */
+};
+
+/* ---- gateway <-> controller ---------------------------------------------------------------------------------- */
+
+struct gw_hello {
+	char      name[AGENT_NAME_SIZE];
+	struct id boot_id;
+	char      version[24];
+	char      listen[ADDRESS_SIZE];      /* agents' port as bound */
+	char      join_listen[ADDRESS_SIZE]; /* join port as bound */
+};
+struct gw_up {
+	uint64_t      session;
+	struct serial identity;
+	char          agent[AGENT_NAME_SIZE]; /* from the certificate's URI */
+	struct hash   host_hash;              /* from the certificate's subject */
+	int64_t       not_after_at;
+	char          address[ADDRESS_SIZE];
+};
+struct gw_down {
+	uint64_t session;
+	int      code;
+};
+struct gw_roster {
+	uint32_t sessions;
+};
+struct gw_frame {
+	uint64_t    session;
+	struct span frame;
+};
+struct gw_send {
+	uint64_t    session;
+	uint64_t    id;
+	bool        urgent;
+	struct span frame;
+};
+struct gw_kick {
+	uint64_t session;
+	int      code;
+	char     text[MSG_TEXT_SIZE];
+};
+struct gw_credit {
+	uint32_t frames; /* how many more frame/join messages the gateway may send */
+};
+struct gw_join {
+	uint64_t    request;
+	char        address[ADDRESS_SIZE];
+	struct span body;
+};
+struct gw_join_reply {
+	uint64_t    request;
+	struct span body;
+};
+/* The gateway's own TLS certificate, made through the controller and signer. */
+struct gw_identity {
+	struct span csr;
+};
+struct gw_identity_reply {
+	int         code;
+	struct span certificate;
+	struct span chain; /* intermediate and root: the join port sends the root for the pin */
+};
+
+/* ---- link <-> keeper ----------------------------------------------------------------------------------------- */
+
+struct lk_state { /* link -> keeper */
+	bool connected; /* the websocket stands; welcome comes as a frame */
+	int  code;      /* why not */
+	char text[MSG_TEXT_SIZE];
+};
+struct lk_frame { /* both ways, opaque to the link */
+	struct span frame;
+	bool        urgent;
+};
+struct lk_csr { /* link -> keeper: sign this request for the link's own identity */
+	struct span csr;
+};
+struct lk_identity { /* keeper -> link: the answer */
+	struct span certificate;
+	struct span chain;
+};
+struct lk_status { /* keeper -> status client (vcc-agent status): one JSON document */
+	struct span json;
+};
+struct lk_status_request {
+	uint32_t detail;
+};
+/* `vcc-agent join` <-> `vcc-keeper join` over stdin and stdout. */
+struct lk_join_start {
+	char        token[160];
+	struct hash pin;
+	struct span root; /* DER of the pinned root as the server sent it */
+	struct span link_spki;
+	char        link_version[24];
+};
+struct lk_join_sign { /* keeper -> link: sign this body with the link key */
+	struct span body;
+	struct span token_key;
+	struct span token_signature;
+	struct span host_signature;
+};
+struct lk_join_answer { /* link -> keeper: the server's reply, encoded msg_join_reply */
+	struct span reply;
+};
+struct lk_join_done { /* keeper -> link */
+	int         code;
+	char        text[MSG_TEXT_SIZE];
+	char        agent[AGENT_NAME_SIZE];
+	char        domain[DNS_NAME_SIZE];
+	char        address[ADDRESS_SIZE];
+	struct span certificate;
+	struct span chain;
+	struct span root;
+};
+
+/* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */
+
+enum hook_verb { HOOK_TEST, HOOK_RELOAD, HOOK_VERB_COUNT };
+struct hk_request {
+	char     stem[CERT_ID_SIZE]; /* targets.d/STEM.conf; the hook reads it itself */
+	uint32_t verb;               /* enum hook_verb */
+	uint64_t generation;         /* for HOOK_TEST: gNNNNNN to be bind-mounted over the current one */
+};
+struct hk_reply {
+	int     code;   /* 0, VCC-22xx */
+	int     status; /* exit status, or -signal */
+	int64_t took_ms;
+	bool    tested; /* HOOK_TEST: a test was really run */
+	char    output[CAUSE_SIZE]; /* last line of the program, for people */
+};
+
+/* ---- controller <-> signer ----------------------------------------------------------------------------------- */
+
+struct sg_hello { /* signer -> controller, first */
+	char     version[24];
+	uint64_t window_top; /* highest serial counter ever logged */
+	uint32_t issuers;
+};
+struct sg_issuer { /* signer -> controller, one per CA, after hello */
+	char        issuer_id[ISSUER_ID_SIZE];
+	struct span certificate;
+};
+/* The facts travel as their own fields; the signer builds the bytes itself and compares `tbs_hash`. */
+struct sg_issue {
+	struct cert_facts facts;
+	struct hash       tbs_hash;
+};
+struct sg_issued {
+	int           code;
+	char          text[MSG_TEXT_SIZE];
+	struct serial serial;
+	struct span   certificate; /* DER */
+};
+struct sg_crl {
+	char        issuer_id[ISSUER_ID_SIZE];
+	uint32_t    shard;
+	uint64_t    number;
+	int64_t     this_update_at;
+	int64_t     next_update_at;
+	bool        root;    /* the root's own CRL has no distribution point */
+	struct span entries; /* packed 24-byte entries, sorted by serial: serial 16, revoked_at in seconds 7 (big-endian), reason 1 */
+};
+struct sg_crl_done {
+	int         code;
+	char        text[MSG_TEXT_SIZE];
+	char        issuer_id[ISSUER_ID_SIZE];
+	uint32_t    shard;
+	uint64_t    number;
+	struct span crl; /* DER */
+};
+/* Tree head: the signer signs {label, size, root, at}; it does not sign other bytes. */
+struct sg_head {
+	uint64_t    size;
+	struct hash root;
+	int64_t     at;
+};
+struct sg_head_done {
+	int         code;
+	struct span signature;
+};
+
+#endif

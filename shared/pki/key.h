@@ -1,0 +1,49 @@
+/* key.h - room shared/pki: private and public keys, signatures, digests.
+ * One opaque type hides the crypto library. Never: files, sockets, clocks. */
+#ifndef VCC_KEY_H
+#define VCC_KEY_H
+
+#include "shared/base/buf.h"
+#include "shared/base/merkle.h"
+#include "shared/model/certificate.h"
+
+struct key; /* a key pair or a public key; owned by whoever made it */
+
+_must_check_ int key_make(enum key_type type, struct key **ret); /* RSA takes 0.3-0.9 s: never on a loop */
+void key_free(struct key *k);                                    /* NULL allowed */
+void key_freep(struct key **k);
+
+enum key_type key_type(const struct key *k);
+
+/* PKCS#8 PEM without encryption, for 0600/0640 files. `to` must be wiped by the caller. */
+_must_check_ int key_to_pem(const struct key *k, struct buf *to);
+_must_check_ int key_from_pem(struct span pem, struct key **ret); /* E_PKI_KEY; RSA > 4096 bit refused before use */
+_must_check_ int key_to_der(const struct key *k, struct buf *to); /* PKCS#8 */
+_must_check_ int key_from_der(struct span der, struct key **ret);
+
+/* SubjectPublicKeyInfo. Decoding accepts only the types of enum key_type; lengths and exponent are checked first. */
+_must_check_ int key_spki(const struct key *k, struct buf *to);
+_must_check_ int key_from_spki(struct span spki, struct key **ret);
+/* Type of an SPKI by its DER alone, without decoding the key: cheap. */
+_must_check_ int key_spki_type(struct span spki, enum key_type *ret);
+bool key_same(const struct key *a, const struct key *b); /* equal public halves */
+
+/* Ed25519 from a 32-byte seed (join tokens); `ret_public` gets the 32 bytes of the public key. */
+_must_check_ int key_from_seed(const uint8_t seed[32], struct key **ret, uint8_t ret_public[32]);
+_must_check_ int key_from_ed25519(const uint8_t public_key[32], struct key **ret);
+
+/* Signature over label || 0x00 || body with SHA-256 (ECDSA, RSA PKCS#1 v1.5) or Ed25519. */
+_must_check_ int key_sign(const struct key *k, const char *label, struct span body, struct buf *to);
+_must_check_ int key_verify(const struct key *k, const char *label, struct span body, struct span signature); /* E_PKI_SIGNATURE */
+
+void digest_sha256(struct span bytes, struct hash *ret);
+void digest_sha256_two(const void *a, size_t n_a, const void *b, size_t n_b, struct hash *ret); /* fits merkle_hash_fn */
+
+/* Fills from the library's generator; ends the process when there is none. */
+void random_bytes(void *to, size_t n);
+
+/* Encrypted private key file: magic and version, Argon2id parameters, salt, AES-256-GCM of the PKCS#8 DER. */
+_must_check_ int keyfile_seal(const struct key *k, struct span passphrase, struct buf *to);
+_must_check_ int keyfile_open(struct span file, struct span passphrase, struct key **ret); /* E_PKI_PASSPHRASE, E_PKI_KEY */
+
+#endif
