@@ -3,6 +3,7 @@
 #ifndef VCC_CERT_H
 #define VCC_CERT_H
 
+#include "shared/base/err.h"
 #include "shared/pki/key.h"
 
 /* What we use of an X.509 certificate. Read once from DER. */

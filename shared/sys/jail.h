@@ -3,6 +3,8 @@
 #ifndef VCC_JAIL_H
 #define VCC_JAIL_H
 
+#include <stdbool.h>
+
 #include "shared/base/err.h"
 
 enum jail_role { JAIL_CONTROLLER, JAIL_GATEWAY, JAIL_SIGNER, JAIL_LINK, JAIL_KEEPER, JAIL_ROLE_COUNT };
