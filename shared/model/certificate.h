@@ -69,6 +69,8 @@ enum {
 	URI_SIZE = 160,
 	ISSUANCES_PER_SHARD = 10000,
 };
+/* CRL shard of an issuance: its serial's counter / ISSUANCES_PER_SHARD. No state, never more than that many each. */
+uint32_t serial_shard(struct serial s);
 
 /* What a leaf is for: selects extensions and the signer's own limits. */
 enum leaf_profile {
@@ -115,8 +117,6 @@ struct issuer {
 	uint8_t          der[CERT_DER_MAX / 3]; /* the CA's certificate */
 	uint16_t         der_len;
 	uint64_t         crl_number;   /* highest number used over all shards of this issuer */
-	uint32_t         shard;        /* shard for new issuances */
-	uint32_t         shard_filled; /* issuances in it */
 	bool             retired;
 };
 
@@ -153,8 +153,8 @@ struct issuance {
 	int64_t             revoked_at;    /* 0 = not */
 	int                 revoke_reason; /* enum revoke_reason, when revoked */
 	char                subject[2 * SUBJECT_SIZE]; /* for lists */
-	uint8_t             der[CERT_DER_MAX / 2];
-	uint16_t            der_len; /* 0 until ISSUED */
+	uint8_t             der[CERT_DER_MAX / 2]; /* the certificate; while INTENT the encoded signing request, so that it can be repeated */
+	uint16_t            der_len;
 };
 
 /* API states (LIFECYCLE 3); derived, never stored. */

@@ -1,0 +1,101 @@
+/* order_flow.h - room controller/core: decides the next step of one order (one renewal of one certificate).
+ * Never: clocks, files, sockets, heap. The caller saves the new state together with the transactional actions in one
+ * change, and performs the others when it is durable. Every action carries (renewal_id, attempt) and may be repeated. */
+#ifndef VCC_ORDER_FLOW_H
+#define VCC_ORDER_FLOW_H
+
+#include "shared/base/attr.h"
+#include "shared/model/order.h"
+
+enum order_event_kind {
+	EV_DISPATCH,   /* a planned (or approved) order may start now */
+	EV_APPROVED,
+	EV_REJECTED,
+	EV_CSR,        /* checked request of this order's attempt: spki_hash, serial, tbs_hash are set */
+	EV_CSR_BAD,    /* the request was refused: code */
+	EV_ISSUED,     /* the signer's certificate: serial, fingerprint */
+	EV_SIGN_FAILED, /* code; kind retry = signer away or busy */
+	EV_DELIVERED,  /* the agent has the certificate in its journal */
+	EV_VERIFIED,   /* receipt: fingerprint, flags */
+	EV_SETTLED,    /* receipt: fingerprint, flags */
+	EV_TARGET_FAILED, /* receipt: old pair is back; code, cause */
+	EV_ANSWER_REFUSED, /* receipt: the agent refused our certificate; code, cause */
+	EV_KEPT,       /* receipt: new pair kept though unproved; code */
+	EV_STALE_AGAIN, /* after verified an old answer was seen: reopened */
+	EV_CANCEL,     /* by a person, suspend, takeover: code */
+	EV_TIMER,      /* now >= next_at */
+	EV_RESTART,    /* controller start: the restart map */
+	EV_KIND_COUNT,
+};
+const char *order_event_name(enum order_event_kind k);
+
+struct order_event {
+	enum order_event_kind kind;
+	struct id             renewal_id;
+	uint32_t              attempt; /* of the message; 0 = not bound to an attempt */
+	struct hash           spki_hash, tbs_hash, fingerprint;
+	struct serial         serial;
+	uint32_t              flags;
+	int                   code;
+	char                  cause[CAUSE_SIZE];
+	uint32_t              random; /* for jitter */
+};
+
+/* What policy says about this certificate now; filled by the shell from template, service and settings. */
+struct order_policy {
+	uint32_t max_attempts;
+	int64_t  retry_ms;
+	int64_t  attempt_ms;        /* how long an attempt may take: the deadline for the agent */
+	int64_t  supersede_grace_ms; /* already chosen for proved or unproved targets */
+	bool     code_signing;      /* never superseded */
+	bool     post_validation;
+	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
+};
+
+enum order_action_kind {
+	/* in the same change as the new state */
+	ACT_SEND_ORDER,       /* outbox: order message (replaces what was there); sent after commit */
+	ACT_SEND_CERTIFICATE, /* outbox: certificate message */
+	ACT_SEND_CANCEL,      /* outbox: cancel message */
+	ACT_CLEAR_OUTBOX,     /* nothing more to send for this order */
+	ACT_ADD_INTENT,       /* issuance row {serial, TBS hash, signing request} in state INTENT */
+	ACT_STORE_ISSUED,     /* issuance row becomes ISSUED with its DER */
+	ACT_VOID_INTENT,      /* issuance row becomes VOID (never signed) */
+	ACT_PROVE,            /* issuance ACTIVE, certificate's current issuance = this one, old one RENEWED; next renew_at */
+	ACT_SUPERSEDE,        /* old issuance: supersede_at = at */
+	ACT_REVOKE_NEW,       /* this attempt's issuance is revoked at once (superseded): rollback or refused */
+	ACT_COUNT_RENEWAL,    /* certificate.unattended + 1, or 0 for a manual, forced or approved order */
+	ACT_CLOSE,            /* certificate.open_order = none; the order leaves memory */
+	ACT_AUDIT,            /* audit record: event, code */
+	/* after the change is durable */
+	ACT_SIGN,             /* send the stored signing request to the signer (again) */
+	ACT_KIND_COUNT,
+};
+const char *order_action_name(enum order_action_kind k);
+
+struct order_action {
+	enum order_action_kind kind;
+	struct id              renewal_id;
+	uint32_t               attempt;
+	struct serial          serial; /* which issuance */
+	int64_t                at;     /* ACT_SUPERSEDE */
+	enum audit_event_ref { ORDER_AUDIT_NONE, ORDER_AUDIT_INTENT, ORDER_AUDIT_ISSUED, ORDER_AUDIT_PROVED, ORDER_AUDIT_COMPLETED, ORDER_AUDIT_FAILED,
+		ORDER_AUDIT_PAUSED, ORDER_AUDIT_CANCELLED, ORDER_AUDIT_VOIDED, ORDER_AUDIT_STEP } audit;
+	int                    code;
+};
+
+enum { ORDER_ACTIONS_MAX = 10 };
+struct order_step {
+	struct order        next;    /* to be stored before any action runs */
+	bool                durable; /* false: a live event, keep in memory only */
+	struct order_action act[ORDER_ACTIONS_MAX];
+	size_t              n_act;
+};
+
+/* Takes one event at `now`. Unknown combinations change nothing (next == *o, no action, durable false): late, doubled
+ * and replayed messages are harmless. Returns 0, or E_ORDER_EVENT (kind bug) when `event` does not belong to this order; `ret` is
+ * untouched then. */
+_must_check_ int order_flow_step(const struct order *o, const struct order_event *event, int64_t now,
+                                 const struct order_policy *policy, struct order_step *ret);
+
+#endif

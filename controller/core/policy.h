@@ -1,0 +1,44 @@
+/* policy.h - room controller/core: may this be done? Templates, names, eligibility, due times.
+ * Pure: values in, values out. Never: clocks, heap, reading anything. */
+#ifndef VCC_POLICY_H
+#define VCC_POLICY_H
+
+#include "shared/base/err.h"
+#include "shared/model/agent.h"
+#include "shared/model/template.h"
+
+struct policy_limits {
+	bool    allow_short_validity; /* >= 5 s instead of >= 60 s */
+	int64_t jitter_share;         /* per mille of the threshold, default 100 */
+};
+
+/* LIFECYCLE 1: E_POLICY_TEMPLATE with field and reason. */
+_must_check_ int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why);
+
+/* A target's proposal: names inside invite and template patterns, service fits, template usable. E_POLICY_*. */
+_must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names, struct refusal *why);
+
+/* May an order be made now? E_ORDER_* or 0. `force` passes threshold, back-off, window and max_renewals. *ret_approval = the order must
+ * wait for approval (max_renewals reached, code signing). */
+_must_check_ int policy_eligible(const struct certificate *c, const struct template *t, enum trigger trigger, bool force,
+                                 int64_t now, bool *ret_approval);
+
+/* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds; not_after =
+ * now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */
+_must_check_ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at,
+                                 int64_t *ret_not_after_at, bool *ret_cut);
+
+/* Stable due time: not_after - threshold + jitter, jitter uniform in 0..share of the threshold by hash of cert_id and serial.
+ * TIME_NEVER when auto renewal is off. */
+int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
+                        int64_t not_after_at, const struct policy_limits *limits);
+
+/* Everything of the leaf that policy decides: fills profile, names, subject, usages, hash, key type and validity of `ret`;
+ * serial, issuer, spki and shard are the caller's. */
+_must_check_ int policy_facts(const struct certificate *c, const struct template *t, const char *organisation, int64_t not_before_at,
+                              int64_t not_after_at, struct cert_facts *ret);
+
+/* LIFECYCLE 3, strongest first. */
+enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now);
+
+#endif

@@ -1,0 +1,55 @@
+/* session.h - room controller/core: who is connected, and what is sent when (resync of DESIGN 4).
+ * Pure: one small state per agent. Never: sockets, heap. */
+#ifndef VCC_SESSION_H
+#define VCC_SESSION_H
+
+#include "shared/model/agent.h"
+
+struct session {
+	uint64_t  gateway;  /* which gateway connection; 0 = not connected */
+	uint64_t  session;  /* the gateway's number */
+	bool      welcomed;
+	bool      helloed;
+	struct id boot_id;  /* of the keeper, from hello */
+	uint64_t  generation;
+	int64_t   up_at;
+	int64_t   not_after_at; /* of the connection's identity */
+};
+
+enum session_event_kind { SES_UP, SES_DOWN, SES_HELLO, SES_GATEWAY_LOST, SES_STATE_CHANGED, SES_EVENT_COUNT };
+struct session_event {
+	enum session_event_kind kind;
+	uint64_t                gateway, session;
+	struct hash             host_hash; /* of the certificate (up) or the message (hello) */
+	struct serial           identity;  /* of the certificate (up) */
+	int64_t                 not_after_at;
+	struct id               boot_id;
+	uint64_t                generation;
+};
+
+enum session_action_kind {
+	SES_WELCOME,      /* send welcome on (gateway, session) */
+	SES_KICK,         /* close (gateway, session) with code */
+	SES_RESEND,       /* send the agent's outbox again, in order */
+	SES_AUDIT_CLONE,  /* the same agent connected twice */
+	SES_ACTION_COUNT,
+};
+struct session_action {
+	enum session_action_kind kind;
+	uint64_t                 gateway, session;
+	int                      code;
+};
+enum { SESSION_ACTIONS_MAX = 4 };
+struct session_step {
+	struct session        next;
+	struct session_action act[SESSION_ACTIONS_MAX];
+	size_t                n_act;
+};
+
+/* `agent` is the row that the certificate's name leads to (NULL = unknown). Rules: unknown, removed, evicted, banned or a foreign host
+ * key = kick with code and no welcome; a newer up of the same agent wins, the older is kicked and counted; hello must name the same host key;
+ * welcome after up, resend after hello. A message on any other (gateway, session) than the current one must be dropped by the caller. */
+void session_step(const struct session *s, const struct session_event *event, const struct agent *agent, int64_t now,
+                  struct session_step *ret);
+
+#endif
