@@ -1,0 +1,78 @@
+/* controller_conf.c - room shared/conf: the keys of controller.conf and what they must fulfil together.
+ * Never: opening what the keys name. */
+#include "shared/conf/controller_conf.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+
+#define AT(field) offsetof(struct controller_conf, field), sizeof(((struct controller_conf *)0)->field)
+
+static const struct conf_key keys[] = {
+	{"controller", "state_dir", CONF_PATH, AT(state_dir), 0, 0, "/var/lib/vcc-controller", NULL, "Folder of the database."},
+	{"controller", "domain", CONF_LIST, AT(domain), 0, 0, NULL, NULL, "Domains of the installation; the first names identities (spiffe://DOMAIN/...)."},
+	{"controller", "public_name", CONF_TEXT, AT(public_name), 0, 0, NULL, NULL, "Name under which hosts and relying parties reach this machine."},
+	{"controller", "organisation", CONF_TEXT, AT(organisation), 0, 0, NULL, NULL, "O of every subject, at most 64 characters."},
+	{"admin", "listen", CONF_TEXT, AT(admin_listen), 0, 0, "[::]:8444", NULL, "Address of the admin API (HTTPS)."},
+	{"admin", "socket", CONF_PATH, AT(admin_socket), 0, 0, "/run/vcc-controller/admin.sock", NULL, "Local socket of the admin API; root and the service user are admin there."},
+	{"public", "listen", CONF_TEXT, AT(public_listen), 0, 0, "[::]:80", NULL, "Address of the public listener (plain HTTP: /crl, /ca)."},
+	{"public", "url", CONF_TEXT, AT(public_url), 0, 0, NULL, NULL, "URL of the public listener as written into certificates, without final slash."},
+	{"gateway", "socket", CONF_PATH, AT(gateway_socket), 0, 0, "/run/vcc-controller/gateway.sock", NULL, "Local socket where gateways connect."},
+	{"gateway", "user", CONF_TEXT, AT(gateway_user), 0, 0, "vcc-gateway", NULL, "User whose processes may connect there, beside root and the controller's own; empty = no other."},
+	{"gateway", "agent_address", CONF_TEXT, AT(agent_address), 0, 0, NULL, NULL, "HOST:PORT of the agents' port as hosts reach it."},
+	{"gateway", "join_address", CONF_TEXT, AT(join_address), 0, 0, NULL, NULL, "HOST:PORT of the join port as hosts reach it."},
+	{"signer", "socket", CONF_PATH, AT(signer_socket), 0, 0, "/run/vcc-signer/signer.sock", NULL, "Local socket of vcc-signer."},
+	{"contacts", "admin", CONF_TEXT, AT(contact_admin), 0, 0, "", NULL, "Who runs this installation."},
+	{"contacts", "security", CONF_TEXT, AT(contact_security), 0, 0, "", NULL, "Who is told about incidents."},
+	{"limits", "allow_short_validity", CONF_BOOL, AT(allow_short_validity), 0, 0, "no", NULL, "Templates may be valid for 5 s and more instead of 60 s: for tests."},
+	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
+	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
+	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
+	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},
+	{"supersede", "grace_unproved", CONF_DURATION, AT(grace_unproved_ms), 0, 30 * MS_DAY, "24h", NULL, "The same where no handshake can prove the new one."},
+	{"crl", "validity", CONF_DURATION, AT(crl_validity_ms), MS_MINUTE, 10 * MS_DAY, "24h", NULL, "nextUpdate of the issuing CAs' CRLs."},
+	{"crl", "refresh", CONF_DURATION, AT(crl_refresh_ms), MS_SECOND, 10 * MS_DAY, "6h", NULL, "CRLs are made anew this often, and whenever something is revoked."},
+	{"identity", "agent", CONF_DURATION, AT(identity_agent_ms), 10 * MS_SECOND, 90 * MS_DAY, "14d", NULL, "Life of an agent's link certificate; renewed at half."},
+	{"identity", "server", CONF_DURATION, AT(identity_server_ms), MS_MINUTE, 400 * MS_DAY, "90d", NULL, "Life of the TLS certificates of gateway and admin API; renewed at half."},
+};
+
+static int check_domains(const struct controller_conf *c, struct refusal *why)
+{
+	const char *cursor = c->domain;
+	char        item[DNS_NAME_SIZE], canonical[DNS_NAME_SIZE];
+	size_t      n = 0;
+
+	for (; text_item(&cursor, item, sizeof(item)); n++)
+		if (name_dns(item, false, canonical) < 0)
+			return refuse(why, E_CONF_VALUE, "controller.domain", "`%s` is not a DNS name", item);
+	if (n == 0 || cursor == NULL)
+		return refuse(why, E_CONF_VALUE, "controller.domain", "no domain, or one that is too long");
+	return 0;
+}
+
+static int controller_check(const void *conf, struct refusal *why)
+{
+	const struct controller_conf *c = conf;
+
+	int r = check_domains(c, why);
+	if (r < 0)
+		return r;
+	if (c->organisation[0] == '\0')
+		return refuse(why, E_CONF_VALUE, "controller.organisation", "the organisation is empty");
+	if (!text_starts(c->public_url, "http://") || text_ends(c->public_url, "/"))
+		return refuse(why, E_CONF_VALUE, "public.url", "`%s` is not http://NAME[:PORT] without final slash", c->public_url);
+	if (c->crl_refresh_ms >= c->crl_validity_ms)
+		return refuse(why, E_CONF_VALUE, "crl.refresh", "it must be shorter than crl.validity");
+	return 0;
+}
+
+const struct conf_schema controller_schema = {
+	.program = "vcc-controller",
+	.file = "controller.conf",
+	.struct_size = sizeof(struct controller_conf),
+	.keys = keys,
+	.n_keys = N_ELEMENTS(keys),
+	.check = controller_check,
+};

@@ -1,0 +1,54 @@
+/* controller_conf.h - room shared/conf: controller.conf, written by `vccctl init`, read by vcc-controller.
+ * Never: settings that the store keeps (templates, services, principals). */
+#ifndef VCC_CONTROLLER_CONF_H
+#define VCC_CONTROLLER_CONF_H
+
+#include "shared/conf/conf.h"
+#include "shared/model/certificate.h"
+
+enum { CONF_PATH_SIZE = 256, CONF_SOCKET_SIZE = 108, CONF_DOMAINS_SIZE = 512, CONF_CONTACT_SIZE = 160, CONF_USER_SIZE = 33 };
+
+#define CONTROLLER_CONF_PATH "/etc/vcc-controller/controller.conf"
+
+struct controller_conf {
+	/* [controller] */
+	char state_dir[CONF_PATH_SIZE]; /* the database is STATE_DIR/vcc.db */
+	char domain[CONF_DOMAINS_SIZE]; /* comma list, the first is the main one */
+	char public_name[DNS_NAME_SIZE];
+	char organisation[SUBJECT_SIZE];
+	/* [admin] */
+	char admin_listen[ADDRESS_SIZE];
+	char admin_socket[CONF_SOCKET_SIZE];
+	/* [public] */
+	char public_listen[ADDRESS_SIZE];
+	char public_url[URL_SIZE]; /* without final slash: part of every certificate */
+	/* [gateway] */
+	char gateway_socket[CONF_SOCKET_SIZE];
+	char gateway_user[CONF_USER_SIZE]; /* who may connect beside root and ourselves; "" = nobody else */
+	char agent_address[ADDRESS_SIZE];  /* where hosts reach the agents' port */
+	char join_address[ADDRESS_SIZE];   /* where hosts reach the join port */
+	/* [signer] */
+	char signer_socket[CONF_SOCKET_SIZE];
+	/* [contacts] */
+	char contact_admin[CONF_CONTACT_SIZE];
+	char contact_security[CONF_CONTACT_SIZE];
+	/* [limits] */
+	bool    allow_short_validity; /* templates from 5 s on instead of 60 s: for tests */
+	int64_t max_renewals_default; /* of templates that do not say */
+	/* [schedule] */
+	int64_t jitter; /* per mille of the renewal threshold */
+	int64_t tick_ms;
+	/* [supersede] */
+	int64_t grace_ms;
+	int64_t grace_unproved_ms;
+	/* [crl] */
+	int64_t crl_validity_ms;
+	int64_t crl_refresh_ms;
+	/* [identity] */
+	int64_t identity_agent_ms;  /* life of link identities; renewed at half */
+	int64_t identity_server_ms; /* life of the gateways' and the controller's own TLS certificates */
+};
+
+extern const struct conf_schema controller_schema;
+
+#endif
