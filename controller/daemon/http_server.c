@@ -31,8 +31,6 @@ struct http_server {
 	struct listener     listeners[HTTP_LISTENER_COUNT];
 	size_t              calls;
 	void               *tls; /* SSL_CTX of the admin vhost */
-	char                chain_path[512];
-	char                key_path[512];
 };
 
 struct http_call {
@@ -361,17 +359,6 @@ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct 
 	return 0;
 }
 
-int http_server_tls(struct http_server *s, const char *chain_path, const char *key_path, struct refusal *why)
-{
-	int r = tls_http_check(chain_path, key_path, why);
-	if (r < 0)
-		return r;
-	if (text_copy(s->chain_path, sizeof(s->chain_path), chain_path) < 0 ||
-	    text_copy(s->key_path, sizeof(s->key_path), key_path) < 0)
-		return refuse(why, E_SYS_IO, chain_path, "the path is too long");
-	return s->tls != NULL ? tls_http_load(s->tls, chain_path, key_path, why) : 0;
-}
-
 static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 {
 	static const lws_retry_bo_t      no_validity; /* all zero: no timer per connection */
@@ -386,11 +373,22 @@ static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 		.alpn = "http/1.1",
 	};
 	if (l->which == HTTP_ADMIN) {
-		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-		info.ssl_cert_filepath = s->chain_path;
-		info.ssl_private_key_filepath = s->key_path;
+		/* A name that does not exist makes a TLS vhost whose certificate we load ourselves, from memory. */
+		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
+		info.ssl_cert_filepath = "/nonexistent/vcc-admin-chain";
+		info.ssl_private_key_filepath = "/nonexistent/vcc-admin-key";
 	}
 	return lws_create_vhost(s->context, &info);
+}
+
+int http_server_tls(struct http_server *s, struct span chain_pem, struct span key_pem, struct refusal *why)
+{
+	struct listener *l = &s->listeners[HTTP_ADMIN];
+	if (l->vhost == NULL)
+		l->vhost = vhost_make(s, l);
+	if (l->vhost == NULL || s->tls == NULL)
+		return refuse(why, E_GW_TLS, vhost_names[HTTP_ADMIN], "the TLS listener cannot be set up");
+	return tls_http_load(s->tls, chain_pem, key_pem, why);
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events)
@@ -409,7 +407,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 int http_server_listen(struct http_server *s, enum http_listener which, int fd, struct refusal *why)
 {
 	struct listener *l = &s->listeners[which];
-	l->vhost = vhost_make(s, l);
+	if (l->vhost == NULL && which != HTTP_ADMIN)
+		l->vhost = vhost_make(s, l);
 	if (l->vhost == NULL)
 		return refuse(why, E_GW_TLS, vhost_names[which], "the listener cannot be set up");
 	uv_poll_t *poll = calloc(1, sizeof(*poll));

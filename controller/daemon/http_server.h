@@ -52,9 +52,9 @@ _must_check_ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void 
                                   struct refusal *why);
 /* Takes a bound, listening, non-blocking socket. HTTP_ADMIN needs http_server_tls() before. */
 _must_check_ int http_server_listen(struct http_server *s, enum http_listener which, int fd, struct refusal *why);
-/* Certificate (full chain) and key files of the admin listener; called again it replaces them for new connections,
- * after a check that they belong together. */
-_must_check_ int http_server_tls(struct http_server *s, const char *chain_path, const char *key_path, struct refusal *why);
+/* Certificate chain (leaf first) and key of the admin listener as PEM; called again it replaces them for new
+ * connections, after a check that they belong together. */
+_must_check_ int http_server_tls(struct http_server *s, struct span chain_pem, struct span key_pem, struct refusal *why);
 void http_server_close(struct http_server *s); /* stops listening and drops connections; run the loop once, then free */
 void http_server_free(struct http_server *s);
 

@@ -1,8 +1,11 @@
 /* tls_http.c - room controller/daemon: the TLS settings of the admin listener.
- * Never: sockets. */
+ * Never: sockets, files. */
 #include "controller/daemon/tls_http.h"
 
+#include <limits.h>
+
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 void tls_http_harden(void *ssl_ctx)
@@ -15,25 +18,40 @@ void tls_http_harden(void *ssl_ctx)
 	SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20");
 }
 
-int tls_http_load(void *ssl_ctx, const char *chain_path, const char *key_path, struct refusal *why)
+static BIO *pem_reader(struct span pem)
 {
-	SSL_CTX *ctx = ssl_ctx;
+	return pem.n <= INT_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+}
+
+/* All or nothing: SSL_CTX_use_cert_and_key checks that leaf and key belong together before it replaces anything. */
+static bool load(SSL_CTX *ctx, BIO *chain_pem, BIO *key_pem)
+{
+	X509     *leaf = PEM_read_bio_X509(chain_pem, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(key_pem, NULL, NULL, NULL);
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	for (X509 *next; chain != NULL && (next = PEM_read_bio_X509(chain_pem, NULL, NULL, NULL)) != NULL;)
+		if (sk_X509_push(chain, next) <= 0)
+			X509_free(next);
+	ERR_clear_error(); /* the end of the PEM text is no error */
+	bool ok = leaf != NULL && key != NULL && chain != NULL && SSL_CTX_use_cert_and_key(ctx, leaf, key, chain, 1) == 1;
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+	sk_X509_pop_free(chain, X509_free);
+	return ok;
+}
+
+int tls_http_load(void *ssl_ctx, struct span chain_pem, struct span key_pem, struct refusal *why)
+{
 	ERR_clear_error();
-	if (SSL_CTX_use_certificate_chain_file(ctx, chain_path) == 1 &&
-	    SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1)
+	BIO *chain = pem_reader(chain_pem);
+	BIO *key = pem_reader(key_pem);
+	bool ok = chain != NULL && key != NULL && load(ssl_ctx, chain, key);
+	BIO_free(chain);
+	BIO_free(key);
+	if (ok)
 		return 0;
 	char text[160];
 	ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
 	ERR_clear_error();
-	return refuse(why, E_GW_TLS, chain_path, "%s", text);
-}
-
-int tls_http_check(const char *chain_path, const char *key_path, struct refusal *why)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx == NULL)
-		return refuse(why, E_GW_TLS, chain_path, "no TLS context");
-	int r = tls_http_load(ctx, chain_path, key_path, why);
-	SSL_CTX_free(ctx);
-	return r;
+	return refuse(why, E_GW_TLS, "admin listener", "key and certificate cannot be used: %s", text);
 }
