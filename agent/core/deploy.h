@@ -39,7 +39,8 @@ struct deploy {
 	bool              old_valid;    /* and it was not expired */
 	bool              was_serving;  /* and it was being served (probe before the flip) */
 	bool              was_down;     /* no listener answered before the flip */
-	uint32_t          tries;        /* reloads in DEPLOY_HEAL, csr re-sends */
+	uint32_t          tries;        /* repeats inside the phase: reloads, flip-backs, csr re-sends */
+	uint32_t          restarts;     /* keeper starts in a row that found this phase: an order that kills its keeper is given up */
 	uint64_t          generation;   /* the new one */
 	uint64_t          old_generation;
 	struct hash       fingerprint, old_fingerprint;
@@ -63,9 +64,9 @@ enum deploy_event_kind {
 	DEV_WRITTEN,     /* code; generation */
 	DEV_TESTED,      /* code; tested */
 	DEV_FLIPPED,     /* code */
-	DEV_RELOADED,    /* code (hint), status */
-	DEV_PROBED,      /* a summary of the probe stream */
-	DEV_TIMER,
+	DEV_RELOADED,    /* code (hint), status; probe.applies */
+	DEV_PROBED,      /* a summary of the probe stream, after each round of handshakes */
+	DEV_TIMER,       /* now >= next_at; probe as in DEV_PROBED while probing */
 	DEV_CANCEL,      /* code */
 	DEV_RESTART,     /* keeper start: `current_generation` and `key_present` tell what is on disk */
 	DEV_KIND_COUNT,
@@ -108,18 +109,18 @@ enum deploy_action_kind {
 	DACT_MAKE_KEY,   /* off the loop; answer DEV_KEY */
 	DACT_SEND_CSR,   /* signed with the host key; repeated until answered */
 	DACT_CHECK,      /* check the certificate against key, bundle, names, time; measure the target; start probing; answer DEV_CHECKED */
-	DACT_WRITE,      /* write generation; answer DEV_WRITTEN */
-	DACT_TEST,       /* hook test; answer DEV_TESTED */
+	DACT_WRITE,      /* remove what an unfinished try left, write the new generation; answer DEV_WRITTEN */
+	DACT_TEST,       /* hook test; answer DEV_TESTED (at once, tested = false, where there is none) */
 	DACT_FLIP,       /* answer DEV_FLIPPED */
 	DACT_FLIP_BACK,  /* to old_generation; answer DEV_FLIPPED */
-	DACT_RELOAD,     /* hook reload; answer DEV_RELOADED */
-	DACT_PROBE_RESET, /* forget rows: a new phase of the probe stream begins */
+	DACT_RELOAD,     /* hook reload; answer DEV_RELOADED (at once where the reload kind is none) */
+	DACT_PROBE_RESET, /* forget rows: a new phase of the probe stream begins (and the stream, if it does not run) */
 	DACT_PROBE_STOP,
 	DACT_RECEIPT,    /* make, sign, store and send a receipt with `outcome` */
-	DACT_DISCARD,    /* remove the new generation and this attempt's key */
+	DACT_DISCARD,    /* remove this attempt's key and, unless 0, `generation`; never the current one */
 	DACT_PRUNE,      /* remove generations that are no longer needed */
-	DACT_ACK,        /* tell the controller that order or certificate is in the journal */
-	DACT_REPEAT_RECEIPT, /* a repeated order or certificate that was already dealt with: send the remembered receipt again */
+	DACT_ACK,        /* tell the controller that this message (order, certificate, cancel) is in the journal */
+	DACT_REPEAT_RECEIPT, /* a repeated order or certificate that was already dealt with: send its receipt again if that is still unacked */
 	DACT_KIND_COUNT,
 };
 const char *deploy_action_name(enum deploy_action_kind k);
@@ -129,6 +130,7 @@ struct deploy_action {
 	struct id               renewal_id;
 	uint32_t                attempt;
 	enum receipt_outcome    outcome;
+	uint64_t                generation; /* DACT_DISCARD, DACT_FLIP, DACT_FLIP_BACK: which */
 	int                     code;
 };
 
@@ -141,20 +143,21 @@ struct deploy_policy {
 	uint32_t settle_row;  /* 20 */
 	int64_t  csr_repeat_ms;
 	int64_t  heal_min_ms, heal_max_ms; /* back-off of DEPLOY_HEAL */
-	bool     has_hook;    /* reload kind is not none */
 };
 
 enum { DEPLOY_ACTIONS_MAX = 6 };
 struct deploy_step {
 	struct deploy        next;
-	bool                 save; /* to the journal before acting */
-	bool                 sync; /* with fsync */
+	bool                 save;    /* to the journal before acting */
+	bool                 sync;    /* with fsync */
+	bool                 ignored; /* fits nothing: a duplicate, a replay, a late answer; count it */
 	struct deploy_action act[DEPLOY_ACTIONS_MAX];
 	size_t               n_act;
 };
 
 /* `d` with phase DEPLOY_NONE stands for "nothing known of this certificate". An event of another renewal or an older attempt, and
- * anything that does not fit the phase, changes nothing. An order of a newer attempt or renewal replaces the old one only while
+ * anything that does not fit the phase, changes nothing. Renewal ids grow with time (RFC 9562, UUIDv7): while a swap is under way an order
+ * with a lower id is an old one. An order of a newer attempt or renewal replaces the old one only while
  * nothing has been flipped that is not yet settled or rolled back; otherwise it is answered later (repeat by the controller). */
 _must_check_ int deploy_step(const struct deploy *d, const struct deploy_event *event, int64_t now,
                              const struct deploy_policy *policy, struct deploy_step *ret);

@@ -22,9 +22,10 @@ enum order_event_kind {
 	EV_ANSWER_REFUSED, /* receipt: the agent refused our certificate; code, cause */
 	EV_KEPT,       /* receipt: new pair kept though unproved; code */
 	EV_STALE_AGAIN, /* after verified an old answer was seen: reopened */
-	EV_CANCEL,     /* by a person, suspend, takeover: code */
-	EV_TIMER,      /* now >= next_at */
-	EV_RESTART,    /* controller start: the restart map */
+	EV_CANCEL,     /* by a person, suspend, takeover: code. Ends the order while the agent has no certificate; later it only asks the
+	                  agent, which answers with a failed receipt (E_SWAP_CANCELLED) or goes on to the end */
+	EV_TIMER,      /* now >= next_at; earlier changes nothing */
+	EV_RESTART,    /* controller start, or the signer came back: the restart map */
 	EV_KIND_COUNT,
 };
 const char *order_event_name(enum order_event_kind k);
@@ -59,13 +60,15 @@ enum order_action_kind {
 	ACT_SEND_CANCEL,      /* outbox: cancel message */
 	ACT_CLEAR_OUTBOX,     /* nothing more to send for this order */
 	ACT_ADD_INTENT,       /* issuance row {serial, TBS hash, signing request} in state INTENT */
-	ACT_STORE_ISSUED,     /* issuance row becomes ISSUED with its DER */
+	ACT_STORE_ISSUED,     /* issuance row becomes ISSUED with its DER; current (unproved) when the certificate has none yet */
 	ACT_VOID_INTENT,      /* issuance row becomes VOID (never signed) */
-	ACT_PROVE,            /* issuance ACTIVE, certificate's current issuance = this one, old one RENEWED; next renew_at */
+	ACT_PROVE,            /* issuance ACTIVE, certificate's current issuance = this one and proved, old one RENEWED; next renew_at */
+	ACT_ADOPT,            /* certificate's current issuance = this one, not proved; the old one stays as it is; next renew_at */
 	ACT_SUPERSEDE,        /* old issuance: supersede_at = at */
-	ACT_REVOKE_NEW,       /* this attempt's issuance is revoked at once (superseded): rollback or refused */
-	ACT_COUNT_RENEWAL,    /* certificate.unattended + 1, or 0 for a manual, forced or approved order */
-	ACT_CLOSE,            /* certificate.open_order = none; the order leaves memory */
+	ACT_REVOKE_NEW,       /* this attempt's issuance, signed or not, is revoked at once (superseded): rollback, refused, cancelled. When it is
+	                         the certificate's current one, the order's old one (or none) becomes current and ACTIVE again */
+	ACT_COUNT_RENEWAL,    /* certificate.unattended + 1, or 0 when order_flow_attended() */
+	ACT_CLOSE,            /* certificate.open_order = none (when it names this order); the order leaves memory. A paused order keeps it */
 	ACT_AUDIT,            /* audit record: event, code */
 	/* after the change is durable */
 	ACT_SIGN,             /* send the stored signing request to the signer (again) */
@@ -73,24 +76,43 @@ enum order_action_kind {
 };
 const char *order_action_name(enum order_action_kind k);
 
+enum order_audit {
+	ORDER_AUDIT_NONE,
+	ORDER_AUDIT_INTENT,
+	ORDER_AUDIT_ISSUED,
+	ORDER_AUDIT_PROVED,
+	ORDER_AUDIT_COMPLETED,
+	ORDER_AUDIT_FAILED,
+	ORDER_AUDIT_PAUSED,
+	ORDER_AUDIT_CANCELLED,
+	ORDER_AUDIT_VOIDED,
+	ORDER_AUDIT_STEP,
+	ORDER_AUDIT_MISMATCH, /* a message that does not fit the order: MESSAGE_REFUSED */
+	ORDER_AUDIT_COUNT,
+};
+const char *order_audit_name(enum order_audit a);
+
 struct order_action {
 	enum order_action_kind kind;
 	struct id              renewal_id;
 	uint32_t               attempt;
 	struct serial          serial; /* which issuance */
 	int64_t                at;     /* ACT_SUPERSEDE */
-	enum audit_event_ref { ORDER_AUDIT_NONE, ORDER_AUDIT_INTENT, ORDER_AUDIT_ISSUED, ORDER_AUDIT_PROVED, ORDER_AUDIT_COMPLETED, ORDER_AUDIT_FAILED,
-		ORDER_AUDIT_PAUSED, ORDER_AUDIT_CANCELLED, ORDER_AUDIT_VOIDED, ORDER_AUDIT_STEP } audit;
+	enum order_audit       audit; /* ACT_AUDIT */
 	int                    code;
 };
 
 enum { ORDER_ACTIONS_MAX = 10 };
 struct order_step {
 	struct order        next;    /* to be stored before any action runs */
-	bool                durable; /* false: a live event, keep in memory only */
+	bool                durable; /* false: a live event, keep in memory only. True whenever there is an action of the change */
+	bool                ignored; /* nothing in the table fitted, or the message was of an older attempt: count it */
 	struct order_action act[ORDER_ACTIONS_MAX];
 	size_t              n_act;
 };
+
+/* Did a person stand behind this order (manual, forced, approved)? */
+bool order_flow_attended(const struct order *o);
 
 /* Takes one event at `now`. Unknown combinations change nothing (next == *o, no action, durable false): late, doubled
  * and replayed messages are harmless. Returns 0, or E_ORDER_EVENT (kind bug) when `event` does not belong to this order; `ret` is

@@ -18,10 +18,11 @@ _must_check_ int policy_template_check(const struct template *t, const struct po
 /* A target's proposal: names inside invite and template patterns, service fits, template usable. E_POLICY_*. */
 _must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names, struct refusal *why);
 
-/* May an order be made now? E_ORDER_* or 0. `force` passes threshold, back-off, window and max_renewals. *ret_approval = the order must
+/* May an order be made now? E_ORDER_* or 0. `open` is the order that c->open_order names, NULL when there is none. A paused one is in the
+ * way of a scheduled order only; for any other trigger the caller ends it (EV_CANCEL) before the new one. `force` passes threshold, back-off, window and max_renewals. *ret_approval = the order must
  * wait for approval (max_renewals reached, code signing). */
-_must_check_ int policy_eligible(const struct certificate *c, const struct template *t, enum trigger trigger, bool force,
-                                 int64_t now, bool *ret_approval);
+_must_check_ int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
+                                 bool force, int64_t now, bool *ret_approval);
 
 /* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds; not_after =
  * now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */

@@ -48,8 +48,18 @@ struct session_step {
 
 /* `agent` is the row that the certificate's name leads to (NULL = unknown). Rules: unknown, removed, evicted, banned or a foreign host
  * key = kick with code and no welcome; a newer up of the same agent wins, the older is kicked and counted; hello must name the same host key;
- * welcome after up, resend after hello. A message on any other (gateway, session) than the current one must be dropped by the caller. */
+ * welcome after up, resend after hello; nothing but hello is taken before it. A hello whose boot id changed without a higher generation comes
+ * from a copy of the host (clone alarm). boot_id and generation outlive the connection. A message on any other (gateway, session) than the current one must be dropped by the caller. */
 void session_step(const struct session *s, const struct session_event *event, const struct agent *agent, int64_t now,
                   struct session_step *ret);
+
+/* Receipts are taken strictly in sequence, because the welcome names only the highest durable one. `taken` is the highest number
+ * taken so far (durable or on its way to the store). */
+enum session_receipt {
+	SESSION_RECEIPT_NEXT,  /* take it; ack when it is durable */
+	SESSION_RECEIPT_KNOWN, /* ack again once it is durable, do nothing else */
+	SESSION_RECEIPT_GAP,   /* drop it: the agent re-sends from its lowest unacked one */
+};
+enum session_receipt session_receipt(uint64_t taken, uint64_t seq);
 
 #endif

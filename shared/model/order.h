@@ -46,6 +46,7 @@ enum { /* flags of a completed order */
 	ORDER_SERVICE_WAS_DOWN = 1 << 2,
 	ORDER_HOOK_FAILED = 1 << 3,
 	ORDER_FORCED = 1 << 4, /* ordered with force */
+	ORDER_APPROVED = 1 << 5, /* a second person approved it */
 };
 
 enum { CAUSE_SIZE = 160, ACTOR_SIZE = 48 };
