@@ -56,6 +56,23 @@ void store_put_certificate(struct store_change *c, const struct certificate *cer
 void store_add_issuance(struct store_change *c, const struct issuance *i);
 /* Replaces the row of that serial (E_NOT_FOUND). */
 void store_put_issuance(struct store_change *c, const struct issuance *i);
+/* A receipt as it came, signed: evidence, kept with its order. (agent, seq) is unique: a repeat changes nothing. */
+struct receipt_row {
+	char        agent[AGENT_NAME_SIZE];
+	uint64_t    seq;
+	struct id   renewal_id;
+	uint32_t    attempt;
+	char        cert_id[CERT_ID_SIZE];
+	int         outcome; /* enum receipt_outcome */
+	int         code;
+	struct hash fingerprint;
+	uint64_t    probes, probes_failed;
+	uint32_t    listeners;
+	int64_t     flipped_at, first_new_at, last_old_at;
+	int64_t     made_at, stored_at;
+	struct span body, signature; /* copied; views give empty spans, see view_receipt_signed */
+};
+void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
 void store_remove_target(struct store_change *c, const char *cert_id);
 void store_put_agent(struct store_change *c, const struct agent *a);
@@ -131,6 +148,8 @@ _must_check_ int view_services(struct store_view *v, const char *after, struct s
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
+_must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* by made_at */
+_must_check_ int view_receipt_signed(struct store_view *v, const char *agent, uint64_t seq, struct buf *body, struct buf *signature);
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
 _must_check_ int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n);

@@ -3,6 +3,7 @@
 #ifndef VCC_CLOCK_H
 #define VCC_CLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shared/base/times.h"

@@ -1,6 +1,6 @@
 /* fault.h - room shared/sys: named fault points. In builds without VCC_FAULTS they are nothing.
  * VCC_FAILPOINT="name[@n]=kill|err:ENOSPC|delay:MS|exit[;...]"; @n = at the n-th pass only.
- * Never: used for decisions of the program. */
+ * VCC_FAULT_LOG=FILE collects the names of the points that were passed. Never: used for decisions of the program. */
 #ifndef VCC_FAULT_H
 #define VCC_FAULT_H
 

@@ -1,7 +1,9 @@
 /* wire.h - room shared/wire: bytes <-> messages by tables. The only room that includes msgpack-c.
  * A frame is the msgpack array [version, type, id, fields]; fields is a map from field number to value, each
  * field exactly once, in ascending order. Strict: the cursor (cursor.h) walks the whole frame against the table before
- * msgpack-c sees it. Never: I/O, heap beyond the output buffer and msgpack-c's zone (<= 4 x the frame). */
+ * msgpack-c sees it, and msgpack-c is given one scalar at a time, so decoding allocates nothing at all.
+ * One message has one encoding: integers and lengths are accepted in their shortest form only.
+ * Never: I/O, heap beyond the output buffer. */
 #ifndef VCC_WIRE_H
 #define VCC_WIRE_H
 
@@ -22,7 +24,9 @@ enum wire_kind {
 	WIRE_BYTES,  /* struct span, at most `max` bytes, points into the frame */
 	WIRE_BLOB,   /* uint8_t[size] with a uint16_t length at `count_offset` */
 	WIRE_ROWS,   /* array of structs, `rows` describes one, uint32_t count at `count_offset`, at most `max` */
+	WIRE_KIND_COUNT,
 };
+const char *wire_kind_name(enum wire_kind kind);
 
 struct wire_field {
 	uint8_t                   number; /* 1..WIRE_FIELDS_MAX, never reused within a message */
@@ -30,7 +34,7 @@ struct wire_field {
 	const char               *name;
 	size_t                    offset;
 	size_t                    size;
-	size_t                    max;
+	size_t                    max; /* unsigned integers: largest value; spans: bytes; rows: how many */
 	size_t                    count_offset;
 	const struct wire_message *rows;
 };
@@ -38,7 +42,7 @@ struct wire_field {
 struct wire_message {
 	uint16_t                 type; /* 0 for row structs and signed bodies */
 	const char              *name;
-	const char              *from; /* "agent", "controller", ... for the documentation */
+	const char              *from; /* "agent", "controller", ... for the documentation; signed bodies: the label */
 	const char              *about;
 	size_t                   struct_size;
 	const struct wire_field *fields;
@@ -56,6 +60,8 @@ struct wire_table {
 
 extern const struct wire_table wire_agent, wire_gw, wire_link, wire_hook, wire_signer, wire_join;
 const struct wire_table *const *wire_tables(size_t *ret_n);
+/* NULL when the table has no such message. */
+const struct wire_message *wire_message_of(const struct wire_table *table, uint64_t type);
 
 /* Message types. Numbers are fixed for ever; rows come with the work that needs them. */
 enum {

@@ -1,0 +1,68 @@
+/* http_server.h - room controller/daemon: HTTP/1.1 for the admin, local and public listeners on one libuv loop.
+ * Reads a whole bounded request, hands it over, and sends the answer whenever it comes. Never: knowing routes or rights. */
+#ifndef VCC_HTTP_SERVER_H
+#define VCC_HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <uv.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
+#include "shared/model/names.h"
+
+enum http_listener {
+	HTTP_ADMIN,  /* TLS */
+	HTTP_LOCAL,  /* unix socket; the peer's uid is known */
+	HTTP_PUBLIC, /* plain */
+	HTTP_LISTENER_COUNT,
+};
+
+enum {
+	HTTP_BODY_MAX = 1 << 20,
+	HTTP_PATH_SIZE = 512,
+	HTTP_ARGS_MAX = 16,
+	HTTP_ARG_SIZE = 256,
+	HTTP_CALLS_MAX = 512, /* requests in work at once; more get 503 */
+};
+
+struct http_request {
+	enum http_listener listener;
+	char               method[8];                          /* "GET" */
+	char               path[HTTP_PATH_SIZE];               /* decoded once, without query */
+	char               args[HTTP_ARGS_MAX][HTTP_ARG_SIZE]; /* "name=value" */
+	size_t             n_args;
+	char               authorization[512];
+	char               content_type[96];
+	char               idempotency_key[96];
+	char               if_match[96];
+	char               prefer[64];
+	uid_t              peer_uid; /* HTTP_LOCAL only */
+	struct span        body;
+};
+
+struct http_server;
+struct http_call; /* one request until its answer is sent or its connection is gone */
+
+typedef void http_handle_fn(void *ctx, struct http_call *call);
+
+/* E_GW_PLUGIN when libwebsockets cannot run on libuv. */
+_must_check_ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct http_server **ret,
+                                  struct refusal *why);
+/* Takes a bound, listening, non-blocking socket. HTTP_ADMIN needs http_server_tls() before. */
+_must_check_ int http_server_listen(struct http_server *s, enum http_listener which, int fd, struct refusal *why);
+/* Certificate chain (leaf first) and key of the admin listener as PEM; called again it replaces them for new
+ * connections, after a check that they belong together. */
+_must_check_ int http_server_tls(struct http_server *s, struct span chain_pem, struct span key_pem, struct refusal *why);
+void http_server_close(struct http_server *s); /* stops listening and drops connections; run the loop once, then free */
+void http_server_free(struct http_server *s);
+
+const struct http_request *http_call_request(const struct http_call *c);
+const char                *http_call_arg(const struct http_call *c, const char *name); /* value, or NULL */
+/* Extra answer headers, at most 8; over-long ones are dropped. Before http_call_answer(). */
+void http_call_header(struct http_call *c, const char *name, const char *value);
+/* Exactly once per call, on the loop's thread; `body` is copied. The call must not be used afterwards. */
+void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body);
+
+#endif

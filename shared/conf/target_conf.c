@@ -1,0 +1,335 @@
+/* target_conf.c - room shared/conf: one file targets.d/NAME.conf: where and how a certificate is served.
+ * Never: accepting a file that somebody but root (or, in tests, the own user) may change. */
+#include "shared/conf/target_conf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+
+static const char *const reload_words[] = {"none", "systemd", "signal", "exec", "haproxy", "postgresql", NULL};
+static const char *const verify_words[] = {"tls", "starttls-postgresql", "file", "none", NULL};
+static const char *const drain_words[] = {"report", "terminate", NULL};
+
+const char *reload_kind_name(enum reload_kind k)
+{
+	return (size_t)k < RELOAD_KIND_COUNT ? reload_words[k] : "unknown";
+}
+
+const char *verify_kind_name(enum verify_kind k)
+{
+	return (size_t)k < VERIFY_KIND_COUNT ? verify_words[k] : "unknown";
+}
+
+#define AT(member) offsetof(struct target_conf, member)
+#define SIZE(member) sizeof(((struct target_conf *)0)->member)
+#define TEXT(s, k, member, def, text) \
+	{.section = s, .key = k, .kind = CONF_TEXT, .offset = AT(member), .size = SIZE(member), .fallback = def, .about = text}
+#define PATH(s, k, member, def, text) \
+	{.section = s, .key = k, .kind = CONF_PATH, .offset = AT(member), .size = SIZE(member), .fallback = def, .about = text}
+#define LIST(s, k, member, def, text) \
+	{.section = s, .key = k, .kind = CONF_LIST, .offset = AT(member), .size = SIZE(member), .fallback = def, .about = text}
+#define WORD(s, k, member, list, def, text) \
+	{.section = s, .key = k, .kind = CONF_ENUM, .offset = AT(member), .words = list, .fallback = def, .about = text}
+#define FLAG(s, k, member, def, text) \
+	{.section = s, .key = k, .kind = CONF_BOOL, .offset = AT(member), .fallback = def, .about = text}
+#define TIME(s, k, member, least, most, def, text) \
+	{.section = s, .key = k, .kind = CONF_DURATION, .offset = AT(member), .min = least, .max = most, .fallback = def, .about = text}
+
+static const struct conf_key keys[] = {
+	TEXT("target", "cert_id", cert_id, "", "name of the certificate; empty = AGENTNAME-FILESTEM"),
+	TEXT("target", "service", service, "", "VCC service; empty = the agent's"),
+	TEXT("target", "template", template_id, NULL, "template of the certificate"),
+	LIST("target", "names", names_list, NULL, "DNS names and IP addresses of the certificate"),
+	PATH("target", "dir", dir, "", "folder that holds current/; empty = STATE_DIR/targets/FILESTEM"),
+	TEXT("files", "owner", owner, "root", "owner of the files"),
+	TEXT("files", "group", group, "root", "group of the files: the service's"),
+	{.section = "files", .key = "mode", .kind = CONF_MODE, .offset = AT(mode), .min = 0400, .max = 0777, .fallback = "0640",
+         .about = "mode of key.pem"},
+	FLAG("files", "combined", combined, "no", "also combined.pem (key and full chain)"),
+	FLAG("files", "pkcs12", pkcs12, "no", "also a PKCS#12 file (not in this release)"),
+	LIST("files", "copies", copies, "", "copies at fixed paths (not in this release)"),
+	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
+	TEXT("reload", "unit", unit, "", "systemd: the unit"),
+	PATH("reload", "pidfile", pidfile, "", "signal: file with the process id"),
+	TEXT("reload", "signal", signal, "HUP", "signal: which one"),
+	TEXT("reload", "command", command, "", "exec: program and arguments, no shell"),
+	PATH("reload", "socket", socket, "", "haproxy: its admin socket"),
+	TEXT("reload", "test", test, "", "configuration test before the swap"),
+	TIME("reload", "timeout", timeout_ms, MS_SECOND, 10 * MS_MINUTE, "30s", "limit of test and reload"),
+	TIME("reload", "max_drain", max_drain_ms, 0, 7 * MS_DAY, "0", "how long old workers may go on; 0 = no limit"),
+	WORD("reload", "on_drain_timeout", on_drain_timeout, drain_words, "report", "what happens to old workers then"),
+	WORD("verify", "kind", verify, verify_words, "tls", "how serving is proved"),
+	LIST("verify", "connect", connect, "", "every listener, host:port"),
+	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
+	FLAG("trust", "crl", crl, "no", "also crl.pem (not in this release)"),
+	LIST("trust", "formats", formats, "pem", "formats of the trust files"),
+	TEXT("window", "allow", allow, "", "times when swaps may happen (not in this release)"),
+};
+
+/* ---- checks ------------------------------------------------------------------------------------------------------- */
+
+static int wrong(struct refusal *why, const char *key, const char *cause)
+{
+	return refuse(why, E_CONF_VALUE, key, "%s", cause);
+}
+
+/* Settings of later releases are refused, so that nobody relies on what does not happen. */
+static int check_not_yet(const struct target_conf *t, struct refusal *why)
+{
+	const struct {
+		bool        used;
+		const char *key;
+	} later[] = {
+		{t->pkcs12, "files.pkcs12"},
+		{t->copies[0] != '\0', "files.copies"},
+		{t->reload == RELOAD_HAPROXY, "reload.kind = haproxy"},
+		{t->reload == RELOAD_POSTGRESQL, "reload.kind = postgresql"},
+		{t->verify == VERIFY_STARTTLS_POSTGRESQL, "verify.kind = starttls-postgresql"},
+		{t->crl, "trust.crl"},
+		{!text_equal(t->formats, "pem"), "trust.formats"},
+		{t->allow[0] != '\0', "window.allow"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(later); i++)
+		if (later[i].used)
+			return wrong(why, later[i].key, "not available in this release");
+	return 0;
+}
+
+static bool unit_ok(const char *unit)
+{
+	return text_ends(unit, ".service") && strlen(unit) > strlen(".service") &&
+	       strspn(unit, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.\\@-") == strlen(unit);
+}
+
+static bool signal_ok(const char *name)
+{
+	static const char *const allowed[] = {"HUP", "USR1", "USR2", "WINCH"};
+	for (size_t i = 0; i < N_ELEMENTS(allowed); i++)
+		if (text_equal(name, allowed[i]))
+			return true;
+	return false;
+}
+
+static int command_check(const char *key, const char *command, struct refusal *why)
+{
+	char  store[TARGET_COMMAND_SIZE];
+	char *argv[64];
+	if (target_argv(command, store, sizeof(store), argv, N_ELEMENTS(argv)) != 0)
+		return wrong(why, key, "cannot be split into words, or has too many");
+	return argv[0][0] == '/' ? 0 : wrong(why, key, "the program needs an absolute path");
+}
+
+static int check_reload(const struct target_conf *t, struct refusal *why)
+{
+	int r = 0;
+	if (t->reload == RELOAD_SYSTEMD && !unit_ok(t->unit))
+		r = wrong(why, "reload.unit", "kind = systemd needs the name of a service unit, like nginx.service");
+	else if (t->reload == RELOAD_SIGNAL && t->pidfile[0] == '\0')
+		r = wrong(why, "reload.pidfile", "kind = signal needs a pid file");
+	else if (t->reload == RELOAD_SIGNAL && !signal_ok(t->signal))
+		r = wrong(why, "reload.signal", "wanted HUP, USR1, USR2 or WINCH");
+	else if (t->reload == RELOAD_EXEC)
+		r = command_check("reload.command", t->command, why);
+	if (r == 0 && t->test[0] != '\0')
+		r = command_check("reload.test", t->test, why);
+	return r;
+}
+
+/* "127.0.0.1:443", "[::1]:443": probes go to addresses, a name would trust DNS. */
+static bool listener_ok(const char *item)
+{
+	const char *colon = strrchr(item, ':');
+	int64_t     port;
+	size_t      n = colon != NULL ? (size_t)(colon - item) : 0;
+	if (n == 0 || text_i64(colon + 1, 1, UINT16_MAX, &port) != 0)
+		return false;
+	if (item[0] == '[')
+		return item[n - 1] == ']' && n > 3 && strspn(item + 1, "0123456789abcdefABCDEF:.") == n - 2;
+	return strspn(item, "0123456789.") == n || text_starts(item, "localhost:");
+}
+
+static int check_verify(const struct target_conf *t, struct refusal *why)
+{
+	char        item[ADDRESS_SIZE];
+	const char *cursor = t->connect;
+	char        canonical[DNS_NAME_SIZE];
+	size_t      n = 0;
+	while (text_item(&cursor, item, sizeof(item))) {
+		if (!listener_ok(item))
+			return refuse(why, E_CONF_VALUE, "verify.connect", "`%s` is not address:port", item);
+		n++;
+	}
+	if (cursor == NULL || n > TARGET_LISTENERS_MAX)
+		return wrong(why, "verify.connect", "an item is too long, or there are more than 16");
+	if (t->verify == VERIFY_TLS && n == 0)
+		return wrong(why, "verify.connect", "kind = tls needs at least one listener");
+	if (t->sni[0] != '\0' && name_dns(t->sni, false, canonical) != 0)
+		return wrong(why, "verify.sni", "not a DNS name");
+	return 0;
+}
+
+static int check_target(const struct target_conf *t, struct refusal *why)
+{
+	char         bad[DNS_NAME_SIZE] = "";
+	struct names names;
+	if (t->cert_id[0] != '\0' && !name_cert_id_ok(t->cert_id))
+		return wrong(why, "target.cert_id", "wanted: a-z, 0-9, '-', '_', at most 63");
+	if (t->service[0] != '\0' && !name_service_ok(t->service))
+		return wrong(why, "target.service", "wanted: a-z, 0-9, '-', at most 32");
+	if (!name_template_ok(t->template_id))
+		return wrong(why, "target.template", "wanted: a-z, 0-9, '-', '_', at most 63");
+	if (names_parse(t->names_list, true, &names, bad) != 0)
+		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
+	if (names_count(&names) == 0)
+		return wrong(why, "target.names", "at least one name is needed");
+	if (t->owner[0] == '\0' || t->group[0] == '\0')
+		return wrong(why, "files.owner", "owner and group may not be empty");
+	if ((t->mode & 07) != 0 || (t->mode & 0133) != 0)
+		return wrong(why, "files.mode", "a key may be read by owner and group and written by the owner, nothing else");
+	return 0;
+}
+
+static int check_all(const void *conf, struct refusal *why)
+{
+	const struct target_conf *t = conf;
+	int                       r = check_target(t, why);
+	if (r == 0)
+		r = check_not_yet(t, why);
+	if (r == 0)
+		r = check_reload(t, why);
+	return r != 0 ? r : check_verify(t, why);
+}
+
+const struct conf_schema target_schema = {
+	.program = "targets",
+	.file = "targets.d/NAME.conf",
+	.struct_size = sizeof(struct target_conf),
+	.keys = keys,
+	.n_keys = N_ELEMENTS(keys),
+	.check = check_all,
+};
+
+/* ---- files -------------------------------------------------------------------------------------------------------- */
+
+static bool stem_ok(const char *stem)
+{
+	size_t n = strlen(stem);
+	return n > 0 && n < CERT_ID_SIZE && stem[0] != '.' && stem[0] != '-' &&
+	       strspn(stem, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
+}
+
+/* Whoever may write the folder may replace every file in it. */
+static int dir_check(const char *dir, struct refusal *why)
+{
+	struct stat st;
+	if (stat(dir, &st) != 0)
+		return refuse(why, E_CONF_FILE, dir, "cannot read the folder: %s", strerror(errno));
+	if (!S_ISDIR(st.st_mode) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()))
+		return refuse(why, E_CONF_UNSAFE, dir, "owner %u, mode %04o; wanted: a folder of root that nobody else may write",
+		              (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+	return 0;
+}
+
+int target_conf_load(const char *targets_dir, const char *stem, struct target_conf *ret, struct refusal *why)
+{
+	char path[TARGET_PATH_SIZE + CERT_ID_SIZE + 8];
+	if (!stem_ok(stem))
+		return refuse(why, E_CONF_FILE, stem, "is not the name of a target file");
+	int n = snprintf(path, sizeof(path), "%s/%s.conf", targets_dir, stem);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return refuse(why, E_CONF_FILE, targets_dir, "the path is too long");
+	int r = dir_check(targets_dir, why);
+	if (r != 0)
+		return r;
+
+	struct target_conf *t = malloc(sizeof(*t));
+	if (t == NULL)
+		return refuse(why, E_NOMEM, path, "no memory for the settings");
+	r = conf_load(&target_schema, path, t, NULL, why);
+	if (r == 0) {
+		r = names_parse(t->names_list, true, &t->names, NULL); /* passed the check above */
+		memcpy(t->stem, stem, strlen(stem) + 1);
+	}
+	if (r == 0)
+		*ret = *t;
+	free(t);
+	return r;
+}
+
+static int is_target(const struct dirent *e)
+{
+	char   stem[NAME_MAX + 1];
+	size_t n = strlen(e->d_name);
+	if (!text_ends(e->d_name, ".conf") || text_copy_n(stem, sizeof(stem), e->d_name, n - strlen(".conf")) != 0)
+		return 0;
+	return stem_ok(stem);
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int target_conf_list(const char *targets_dir, char (*ret)[CERT_ID_SIZE], size_t max, size_t *ret_n, struct refusal *why)
+{
+	struct dirent **list = NULL;
+	int             r = dir_check(targets_dir, why);
+	if (r != 0)
+		return r;
+	int n = scandir(targets_dir, &list, is_target, by_bytes);
+	if (n < 0)
+		return refuse(why, E_CONF_FILE, targets_dir, "cannot list: %s", strerror(errno));
+	if ((size_t)n > max)
+		r = refuse(why, E_FULL, targets_dir, "%d target files; at most %zu are allowed", n, max);
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = text_copy_n(ret[i], CERT_ID_SIZE, list[i]->d_name, strlen(list[i]->d_name) - strlen(".conf"));
+		free(list[i]);
+	}
+	free(list);
+	if (r == 0)
+		*ret_n = (size_t)n;
+	return r;
+}
+
+int target_argv(const char *command, char *store, size_t size, char **ret_argv, size_t max)
+{
+	size_t used = 0;
+	size_t n = 0;
+	for (const char *p = command;;) {
+		while (*p == ' ' || *p == '\t')
+			p++;
+		if (*p == '\0')
+			break;
+		if (n + 1 >= max)
+			return E_CONF_VALUE;
+		ret_argv[n++] = store + used;
+		for (bool quoted = false; *p != '\0' && (quoted || (*p != ' ' && *p != '\t')); p++) {
+			if (*p == '"') {
+				quoted = !quoted;
+				if (quoted && strchr(p + 1, '"') == NULL)
+					return E_CONF_VALUE;
+				continue;
+			}
+			if (used + 1 >= size)
+				return E_CONF_VALUE;
+			store[used++] = *p;
+		}
+		if (used + 1 >= size)
+			return E_CONF_VALUE;
+		store[used++] = '\0';
+	}
+	if (n == 0)
+		return E_CONF_VALUE;
+	ret_argv[n] = NULL;
+	return 0;
+}

@@ -1,0 +1,93 @@
+/* wire_bodies.c - room shared/wire: tables of the bodies that are signed as bytes. A signature covers
+ * label || 0x00 || body, and nothing is parsed from a body before its signature has been checked.
+ * Never: envelopes; a body travels as a byte field of some message. */
+#include "shared/wire/wire_table.h"
+
+static const struct wire_field csr_fields[] = {
+	WIRE_FIELD(1, struct body_csr, renewal_id),
+	WIRE_FIELD(2, struct body_csr, attempt),
+	WIRE_FIELD(3, struct body_csr, cert_id),
+	WIRE_FIELD(4, struct body_csr, made_at),
+	WIRE_SPAN(5, struct body_csr, csr, MSG_CSR_MAX),
+};
+const struct wire_message wire_body_csr = WIRE_MESSAGE(0, "csr", LABEL_CSR, struct body_csr, csr_fields,
+	"Host key signs: the request for one attempt of one order. Only key and proof of possession of the PKCS#10 are used.");
+
+static const struct wire_field identity_fields[] = {
+	WIRE_FIELD(1, struct body_identity, name),
+	WIRE_FIELD(2, struct body_identity, made_at),
+	WIRE_SPAN(3, struct body_identity, csr, MSG_CSR_MAX),
+};
+const struct wire_message wire_body_identity = WIRE_MESSAGE(0, "identity", LABEL_IDENTITY, struct body_identity,
+	identity_fields, "Host key signs: the request for a new certificate of the link key.");
+
+static const struct wire_field receipt_step_fields[] = {
+	WIRE_ENUM(1, struct receipt_step, step, "step", STEP_COUNT),
+	WIRE_FIELD(2, struct receipt_step, code),
+	WIRE_FIELD(3, struct receipt_step, at),
+	WIRE_FIELD(4, struct receipt_step, took_ms),
+	WIRE_FIELD(5, struct receipt_step, detail),
+};
+static const struct wire_message receipt_step = WIRE_MESSAGE(0, "receipt step", "", struct receipt_step,
+	receipt_step_fields, "One step of the workflow on the host.");
+
+static const struct wire_field receipt_listener_fields[] = {
+	WIRE_FIELD(1, struct receipt_listener, address),
+	WIRE_FIELD(2, struct receipt_listener, fingerprint),
+	WIRE_FIELD(3, struct receipt_listener, proved),
+};
+static const struct wire_message receipt_listener = WIRE_MESSAGE(0, "receipt listener", "", struct receipt_listener,
+	receipt_listener_fields, "What one listener served at the end.");
+
+static const struct wire_field receipt_fields[] = {
+	WIRE_FIELD(1, struct body_receipt, seq),
+	WIRE_FIELD(2, struct body_receipt, renewal_id),
+	WIRE_FIELD(3, struct body_receipt, attempt),
+	WIRE_FIELD(4, struct body_receipt, cert_id),
+	WIRE_ENUM(5, struct body_receipt, outcome, "outcome", RECEIPT_OUTCOME_COUNT),
+	WIRE_FIELD(6, struct body_receipt, fingerprint),
+	WIRE_FIELD(7, struct body_receipt, old_fingerprint),
+	WIRE_FIELD(8, struct body_receipt, serial),
+	WIRE_FIELD(9, struct body_receipt, generation),
+	WIRE_FIELD(10, struct body_receipt, code),
+	WIRE_FIELD(11, struct body_receipt, cause),
+	WIRE_FIELD(12, struct body_receipt, flags),
+	WIRE_FIELD(13, struct body_receipt, probes),
+	WIRE_FIELD(14, struct body_receipt, probes_failed),
+	WIRE_FIELD(15, struct body_receipt, flipped_at),
+	WIRE_FIELD(16, struct body_receipt, first_new_at),
+	WIRE_FIELD(17, struct body_receipt, last_old_at),
+	WIRE_FIELD(18, struct body_receipt, made_at),
+	WIRE_FIELD(19, struct body_receipt, hook_status),
+	WIRE_ROWS_OF(20, struct body_receipt, steps, n_steps, &receipt_step),
+	WIRE_ROWS_OF(21, struct body_receipt, listeners, n_listeners, &receipt_listener),
+};
+const struct wire_message wire_body_receipt = WIRE_MESSAGE(0, "receipt", LABEL_RECEIPT, struct body_receipt, receipt_fields,
+	"Host key signs: the account of one deployment.");
+
+static const struct wire_field bundle_root_fields[] = {
+	WIRE_SPAN(1, struct bundle_root, certificate, CERT_DER_MAX),
+};
+static const struct wire_message bundle_root = WIRE_MESSAGE(0, "bundle root", "", struct bundle_root, bundle_root_fields,
+	"One trusted root, DER.");
+
+static const struct wire_field bundle_fields[] = {
+	WIRE_FIELD(1, struct body_bundle, epoch),
+	WIRE_FIELD(2, struct body_bundle, previous),
+	WIRE_FIELD(3, struct body_bundle, threshold),
+	WIRE_FIELD(4, struct body_bundle, made_at),
+	WIRE_ROWS_OF(5, struct body_bundle, roots, n_roots, &bundle_root),
+};
+const struct wire_message wire_body_bundle = WIRE_MESSAGE(0, "bundle", LABEL_BUNDLE, struct body_bundle, bundle_fields,
+	"Root keys of the bundle before it sign: the roots that hosts trust.");
+
+static const struct wire_field join_fields[] = {
+	WIRE_FIELD(1, struct body_join, pin),
+	WIRE_FIELD(2, struct body_join, name),
+	WIRE_SPAN(3, struct body_join, host_spki, SPKI_MAX),
+	WIRE_SPAN(4, struct body_join, link_spki, SPKI_MAX),
+	WIRE_FIELD(5, struct body_join, made_at),
+	WIRE_FIELD(6, struct body_join, version),
+};
+const struct wire_message wire_body_join = WIRE_MESSAGE(0, "join", LABEL_JOIN, struct body_join, join_fields,
+	"Token key, host key and link key sign: who wants to join with which keys.");
