@@ -78,7 +78,7 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
 
-# Files that become C arrays: SQL of the schema.
+# Files that become C arrays: SQL of the schema, shipped templates.
 $(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql))
 	@mkdir -p $(@D)
 	scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
@@ -86,6 +86,15 @@ $(B)/obj/gen/schema.o: $(B)/gen/schema.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 GEN.controller/store = $(B)/obj/gen/schema.o
+
+# The templates that `init` puts into the store.
+$(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json))
+	@mkdir -p $(@D)
+	scripts/embed templates $(sort $(wildcard packaging/templates/*.json)) > $@
+$(B)/obj/gen/templates.o: $(B)/gen/templates.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+GEN.controller/daemon = $(B)/obj/gen/templates.o
 
 define room_rule
 $$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))
