@@ -37,16 +37,24 @@ struct merkle_made {
 size_t merkle_append(merkle_hash_fn *fn, struct merkle_frontier *f, const struct hash *leaf,
                      struct merkle_made ret_made[MERKLE_LEVELS]);
 
+/* Where node (level, index) stands in the order in which appends make nodes, from 0: a key under which a store only ever
+ * writes at the end. `index` must lie in a tree that can exist (< 2^(62 - level)). */
+uint64_t merkle_position(uint32_t level, uint64_t index);
+
 /* The tree head (root). Empty tree: SHA-256 of the empty string. */
 void merkle_root(merkle_hash_fn *fn, const struct merkle_frontier *f, struct hash *ret);
 
 /* Gives complete node (level, index); 0 or a negative code. */
 typedef int merkle_get_fn(void *ctx, uint32_t level, uint64_t index, struct hash *ret);
 
-/* Audit path of leaf `index` in the tree of `size` leaves (RFC 6962, 2.1.1). */
+/* Reads the right edge of the tree of `size` leaves from its stored nodes: O(log n). Codes of `get`. */
+_must_check_ int merkle_frontier_load(merkle_get_fn *get, void *ctx, uint64_t size, struct merkle_frontier *ret);
+
+/* Audit path of leaf `index` in the tree of `size` leaves (RFC 6962, 2.1.1). E_RANGE unless index < size; codes of `get`. */
 _must_check_ int merkle_inclusion(merkle_hash_fn *fn, merkle_get_fn *get, void *ctx, uint64_t index, uint64_t size,
                                   struct hash ret_path[MERKLE_LEVELS], size_t *ret_n);
-/* Consistency proof from `old` to `size` leaves (RFC 6962, 2.1.2). At most 2 * MERKLE_LEVELS nodes. */
+/* Consistency proof from `old` to `size` leaves (RFC 6962, 2.1.2). At most 2 * MERKLE_LEVELS nodes; none
+ * for old = 0 or old = size. E_RANGE unless old <= size. */
 _must_check_ int merkle_consistency(merkle_hash_fn *fn, merkle_get_fn *get, void *ctx, uint64_t old, uint64_t size,
                                     struct hash ret_path[2 * MERKLE_LEVELS], size_t *ret_n);
 
