@@ -1,0 +1,77 @@
+/* api.h - room controller/daemon: the admin API: routes, who may use them, and how a request runs.
+ * One route table; router, rights and documentation come from it. Reading routes run on a worker with a view of the store,
+ * changing routes on the loop. Never: SQL, TLS. */
+#ifndef VCC_API_H
+#define VCC_API_H
+
+#include <jansson.h>
+
+#include "controller/core/rights.h"
+#include "controller/daemon/controller.h"
+#include "controller/daemon/http_server.h"
+
+enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000 };
+
+struct api;
+struct api_call;
+
+struct api_route {
+	const char     *method;
+	const char     *path; /* "/api/v1/agents/{name}" */
+	enum permission permission;
+	const char     *about;
+	/* Exactly one of the two. `read`: on a worker; 0 with call->answer set, or a code with call->why. */
+	int (*read)(struct api_call *call, struct store_view *view);
+	/* `act`: on the loop; ends with exactly one api_finish() or api_refuse(), now or later. */
+	void (*act)(struct api_call *call);
+};
+
+struct api_call {
+	struct api             *api;
+	struct controller      *ctl;
+	struct http_call       *http;
+	const struct api_route *route;
+	char                    params[API_PARAMS_MAX][API_PARAM_SIZE]; /* in the order of the path */
+	struct principal        principal;
+	struct caller           caller;
+	json_t                 *body; /* object, or NULL without a body */
+	int64_t                 now_at;
+	/* the outcome */
+	json_t        *answer;
+	int            status;
+	int            code;
+	struct refusal why;
+};
+
+_must_check_ int api_make(struct controller *ctl, struct api **ret);
+void             api_free(struct api *api);
+/* The http_handle_fn of the admin and local listeners; `ctx` is the api. */
+void api_handle(void *ctx, struct http_call *http);
+
+/* All rows, for documentation and tests. */
+const struct api_route *api_routes(size_t *ret_n);
+
+/* ---- for the handlers ---- */
+/* Answers and frees the call; takes over `answer`. */
+void api_finish(struct api_call *call, int status, json_t *answer);
+/* Answers with a problem document (RFC 9457) and frees the call. */
+void api_refuse(struct api_call *call, int code, const char *object, const char *cause);
+void api_refuse_why(struct api_call *call, const struct refusal *why);
+/* HTTP status of a code. */
+int api_status(int code);
+
+/* Body fields. Missing with `fallback` NULL, wrong type or over-long: the call's `why` is filled and E_API_BODY returned. */
+_must_check_ int api_field_text(struct api_call *call, const char *name, const char *fallback, char *ret, size_t size);
+_must_check_ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool *ret);
+/* Refuses fields that `names` (NULL-terminated) does not list. */
+_must_check_ int api_fields_known(struct api_call *call, const char *const *names);
+
+/* Query arguments. */
+_must_check_ int api_arg_limit(struct api_call *call, size_t *ret);             /* limit=, 1..500 */
+_must_check_ int api_arg_cursor(struct api_call *call, char *ret, size_t size); /* cursor= -> last key of the page before, "" = start */
+_must_check_ int api_arg_i64(struct api_call *call, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret);
+const char      *api_arg(const struct api_call *call, const char *name); /* NULL = absent */
+/* {"items": [...], "next_cursor": ...}; takes over `items`; `last_key` NULL = the last page. */
+json_t *api_page(json_t *items, const char *last_key);
+
+#endif
