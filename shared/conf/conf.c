@@ -268,6 +268,7 @@ static int parse_text(struct loading *l, const char *name, const char *text, siz
 	/* the library's settings are global variables with limits too small for us */
 	static char prefixes[] = ";#";
 	ini_use_stack = false;
+	ini_stop_on_first_error = true;
 	ini_allow_realloc = false;
 	ini_max_line = LINE_MAX_BYTES + 8;
 	ini_initial_alloc = LINE_MAX_BYTES + 8;

@@ -110,7 +110,10 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct ipc *c = handle->data;
 	if (status < 0) {
-		close_now(c, E_SYS_IO);
+		/* the peer went without reading all of ours; what it said before still counts */
+		while (!c->paused && !c->over && !c->freed && ipc_fill(c->fd, &c->in) == 0)
+			deliver(c);
+		close_now(c, E_SYS_CLOSED);
 		return;
 	}
 	if ((events & UV_WRITABLE) != 0)

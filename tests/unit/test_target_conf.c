@@ -1,0 +1,132 @@
+/* test_target_conf.c - is a target file read exactly, and every one that could harm refused? */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/conf/target_conf.h"
+#include "shared/sys/file.h"
+
+#define HEAD "[target]\ntemplate = clara_service_auth\nnames = web.clara.vcc.internal\n"
+#define TLS  "[verify]\nconnect = 127.0.0.1:443\n"
+
+static const struct {
+	const char *text;
+	int         code;
+	const char *says;
+} bad[] = {
+	{TLS, E_CONF_MISSING, "template"},
+	{"[target]\ntemplate = t\n" TLS, E_CONF_MISSING, "names"},
+	{"[target]\ntemplate = t\nnames = a..b\n" TLS, E_CONF_VALUE, "a..b"},
+	{"[target]\ntemplate = Bad!\nnames = a.b\n" TLS, E_CONF_VALUE, "template"},
+	{HEAD, E_CONF_VALUE, "connect"},
+	{HEAD "[verify]\nconnect = 443\n", E_CONF_VALUE, "443"},
+	{HEAD "[verify]\nconnect = www.example.org:443\n", E_CONF_VALUE, "www.example.org"},
+	{HEAD "[verify]\nconnect = ::1:443\n", E_CONF_VALUE, "address:port"},
+	{HEAD "[verify]\nconnect = 127.0.0.1:0\n", E_CONF_VALUE, "address:port"},
+	{HEAD TLS "[files]\nmode = 0644\n", E_CONF_VALUE, "mode"},
+	{HEAD TLS "[files]\nmode = 0660\n", E_CONF_VALUE, "mode"},
+	{HEAD TLS "[files]\npkcs12 = yes\n", E_CONF_VALUE, "pkcs12"},
+	{HEAD TLS "[files]\ncopies = /a/b\n", E_CONF_VALUE, "copies"},
+	{HEAD TLS "[reload]\nkind = systemd\n", E_CONF_VALUE, "unit"},
+	{HEAD TLS "[reload]\nkind = systemd\nunit = nginx\n", E_CONF_VALUE, "unit"},
+	{HEAD TLS "[reload]\nkind = systemd\nunit = a/b.service\n", E_CONF_VALUE, "unit"},
+	{HEAD TLS "[reload]\nkind = signal\n", E_CONF_VALUE, "pidfile"},
+	{HEAD TLS "[reload]\nkind = signal\npidfile = /run/x.pid\nsignal = KILL\n", E_CONF_VALUE, "signal"},
+	{HEAD TLS "[reload]\nkind = exec\n", E_CONF_VALUE, "command"},
+	{HEAD TLS "[reload]\nkind = exec\ncommand = nginx -s reload\n", E_CONF_VALUE, "absolute"},
+	{HEAD TLS "[reload]\ntest = nginx -t\n", E_CONF_VALUE, "reload.test"},
+	{HEAD TLS "[reload]\nkind = haproxy\n", E_CONF_VALUE, "not available"},
+	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_VALUE, "not available"},
+	{HEAD TLS "sni = bad name\n", E_CONF_VALUE, "sni"},
+};
+
+static void refuses_bad_targets(void **state)
+{
+	(void)state;
+	static struct target_conf t;
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
+		struct refusal why = {0};
+		int            r = conf_parse(&target_schema, "x.conf", span_text(bad[i].text), &t, &why);
+		if (r != bad[i].code || strstr(why.cause, bad[i].says) == NULL)
+			fail_msg("case %zu: code %d, object `%s`, cause `%s`", i, r, why.object, why.cause);
+	}
+}
+
+static void splits_commands(void **state)
+{
+	(void)state;
+	char  store[64];
+	char *argv[4];
+	assert_int_equal(target_argv("/bin/x -a \"b c\"d", store, sizeof(store), argv, 4), 0);
+	assert_string_equal(argv[0], "/bin/x");
+	assert_string_equal(argv[1], "-a");
+	assert_string_equal(argv[2], "b cd");
+	assert_null(argv[3]);
+	assert_int_equal(target_argv("a \"\"", store, sizeof(store), argv, 4), 0);
+	assert_string_equal(argv[1], "");
+	assert_int_equal(target_argv("", store, sizeof(store), argv, 4), E_CONF_VALUE);
+	assert_int_equal(target_argv("a b c d", store, sizeof(store), argv, 4), E_CONF_VALUE);
+	assert_int_equal(target_argv("a \"b", store, sizeof(store), argv, 4), E_CONF_VALUE);
+	assert_int_equal(target_argv("abcdefgh", store, 8, argv, 4), E_CONF_VALUE);
+}
+
+static void loads_and_lists_files(void **state)
+{
+	(void)state;
+	char                      dir[] = "/tmp/vcc-test-target-XXXXXX";
+	static struct target_conf t;
+	struct refusal            why = {0};
+	char                      stems[3][CERT_ID_SIZE];
+	size_t                    n = 99;
+	assert_non_null(mkdtemp(dir));
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *text = HEAD TLS "[reload]\nkind = signal\npidfile = /run/nginx.pid\n[files]\ngroup = www-data\n";
+	assert_int_equal(file_create(fd, "web.conf", span_text(text), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
+	assert_int_equal(file_create(fd, "api.conf", span_text(text), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
+	assert_int_equal(file_create(fd, "notes.txt", span_text("x"), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
+	assert_int_equal(mkdirat(fd, "web.conf.d", 0755), 0);
+
+	assert_int_equal(target_conf_list(dir, stems, 3, &n, &why), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(stems[0], "api");
+	assert_string_equal(stems[1], "web");
+	assert_int_equal(target_conf_list(dir, stems, 1, &n, &why), E_FULL);
+
+	assert_int_equal(target_conf_load(dir, "web", &t, &why), 0);
+	assert_string_equal(t.stem, "web");
+	assert_int_equal(t.reload, RELOAD_SIGNAL);
+	assert_string_equal(t.signal, "HUP");
+	assert_string_equal(t.group, "www-data");
+	assert_int_equal(t.mode, 0640);
+	assert_string_equal(t.names.text, "DNS:web.clara.vcc.internal");
+	static const char *const wrong[] = {"", "..", "../web", "a/b", ".web", "absent", "-x"};
+	for (size_t i = 0; i < N_ELEMENTS(wrong); i++)
+		assert_int_equal(target_conf_load(dir, wrong[i], &t, &why), E_CONF_FILE);
+
+	assert_int_equal(fchmodat(fd, "web.conf", 0666, 0), 0);
+	assert_int_equal(target_conf_load(dir, "web", &t, &why), E_CONF_UNSAFE);
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(target_conf_load(dir, "api", &t, &why), E_CONF_UNSAFE);
+	assert_int_equal(target_conf_list(dir, stems, 3, &n, &why), E_CONF_UNSAFE);
+	close(fd);
+	assert_int_equal(tree_remove(AT_FDCWD, dir, NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_bad_targets),
+		cmocka_unit_test(splits_commands),
+		cmocka_unit_test(loads_and_lists_files),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
