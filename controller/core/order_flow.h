@@ -115,7 +115,8 @@ struct order_step {
 bool order_flow_attended(const struct order *o);
 
 /* Takes one event at `now`. Unknown combinations change nothing (next == *o, no action, durable false): late, doubled
- * and replayed messages are harmless. Returns 0, or E_ORDER_EVENT (kind bug) when `event` does not belong to this order; `ret` is
+ * and replayed messages are harmless. An order that has left memory still takes events (the shell reads it from the store): a csr for an
+ * ended order is answered with a cancel, and an order that completed unverified is proved by a later receipt. Returns 0, or E_ORDER_EVENT (kind bug) when `event` does not belong to this order; `ret` is
  * untouched then. */
 _must_check_ int order_flow_step(const struct order *o, const struct order_event *event, int64_t now,
                                  const struct order_policy *policy, struct order_step *ret);
