@@ -1,0 +1,295 @@
+/* ca_cert.c - room shared/pki: certificates of the CAs themselves, for `init`.
+ * Never: leaves; a CA whose rights are wider than its role's row says. */
+#include <string.h>
+#include <arpa/inet.h>
+
+#include "shared/base/text.h"
+#include "shared/pki/issue_ca.h"
+#include "shared/pki/sig_alg.h"
+#include "shared/pki/spki.h"
+#include "shared/pki/tbs_part.h"
+
+enum { SUBTREES_MAX = 32, CA_TBS_MAX = CERT_DER_MAX / 3, CA_SIGNATURE_MAX = 512 };
+
+static void subtree_put(struct buf *to, uint8_t tag, const void *base, size_t n)
+{
+	size_t mark = der_open(to, DER_SEQUENCE);
+	der_put(to, tag, base, n);
+	der_close(to, mark);
+}
+
+/* "10.0.0.0/8" or "2001:db8::/32" as address and mask (RFC 5280, 4.2.1.10); bits outside the mask must be 0. */
+static int cidr_parse(const char *text, uint8_t ret[32], size_t *ret_n)
+{
+	char        address[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	int64_t     prefix;
+	uint8_t     a[16];
+	if (slash == NULL || text_copy_n(address, sizeof(address), text, (size_t)(slash - text)) < 0)
+		return E_SYNTAX;
+	size_t n = inet_pton(AF_INET, address, a) == 1 ? 4 : inet_pton(AF_INET6, address, a) == 1 ? 16 : 0;
+	if (n == 0 || text_i64(slash + 1, 0, (int64_t)n * 8, &prefix) < 0)
+		return E_SYNTAX;
+	for (size_t i = 0; i < n; i++) {
+		int64_t bits = prefix - (int64_t)i * 8;
+		uint8_t mask = bits >= 8 ? 0xff : bits <= 0 ? 0 : (uint8_t)(0xff << (8 - bits));
+		if ((a[i] & ~mask & 0xff) != 0)
+			return E_RANGE;
+		ret[i] = a[i];
+		ret[n + i] = mask;
+	}
+	*ret_n = 2 * n;
+	return 0;
+}
+
+struct families {
+	bool v4, v6;
+};
+
+static int permitted_domains_put(struct buf *to, const char *domains)
+{
+	const char *cursor = domains;
+	char        item[DNS_NAME_SIZE];
+	char        name[DNS_NAME_SIZE];
+	size_t      n = 0;
+	while (text_item(&cursor, item, sizeof(item))) {
+		if (++n > SUBTREES_MAX || name_dns(item, false, name) < 0)
+			return E_NAME;
+		subtree_put(to, GN_DNS, name, strlen(name));
+	}
+	return cursor != NULL && n > 0 ? 0 : E_NAME;
+}
+
+static int permitted_ranges_put(struct buf *to, const char *ranges, struct families *ret)
+{
+	const char *cursor = ranges;
+	char        item[64];
+	size_t      n = 0;
+	while (text_item(&cursor, item, sizeof(item))) {
+		uint8_t range[32];
+		size_t  used;
+		int     r = ++n <= SUBTREES_MAX ? cidr_parse(item, range, &used) : E_FULL;
+		if (r < 0)
+			return r;
+		subtree_put(to, GN_IP, range, used);
+		if (used == 8)
+			ret->v4 = true;
+		else
+			ret->v6 = true;
+	}
+	return cursor != NULL ? 0 : E_SYNTAX;
+}
+
+/* A family without a permitted range is excluded whole: verifiers differ on whether a permitted IPv4 range says anything about
+ * IPv6. */
+static void excluded_ranges_put(struct buf *to, struct families permitted)
+{
+	static const uint8_t all[32];
+	if (!permitted.v4)
+		subtree_put(to, GN_IP, all, 8);
+	if (!permitted.v6)
+		subtree_put(to, GN_IP, all, 32);
+}
+
+static int service_constraints(struct buf *to, const struct ca_facts *f)
+{
+	struct families families = {false, false};
+	size_t          permitted = der_open(to, DER_CONTEXT_CONS | 0);
+	int             r = permitted_domains_put(to, f->domains);
+	if (r == 0)
+		r = permitted_ranges_put(to, f->ip_ranges, &families);
+	der_close(to, permitted);
+	if (r < 0 || (families.v4 && families.v6))
+		return r;
+	size_t excluded = der_open(to, DER_CONTEXT_CONS | 1);
+	excluded_ranges_put(to, families);
+	der_close(to, excluded);
+	return 0;
+}
+
+/* An empty dNSName subtree is the root of the tree: every name is below it. */
+static void no_hosts_put(struct buf *to)
+{
+	size_t excluded = der_open(to, DER_CONTEXT_CONS | 1);
+	subtree_put(to, GN_DNS, NULL, 0);
+	excluded_ranges_put(to, (struct families){false, false});
+	der_close(to, excluded);
+}
+
+/* The URI's host must be the domain itself: spiffe://DOMAIN/... */
+static int agent_constraints(struct buf *to, const struct ca_facts *f)
+{
+	const char *cursor = f->domains;
+	char        item[DNS_NAME_SIZE];
+	char        name[DNS_NAME_SIZE];
+	if (!text_item(&cursor, item, sizeof(item)) || name_dns(item, false, name) < 0)
+		return E_NAME;
+	size_t permitted = der_open(to, DER_CONTEXT_CONS | 0);
+	subtree_put(to, GN_URI, name, strlen(name));
+	der_close(to, permitted);
+	no_hosts_put(to);
+	return 0;
+}
+
+static int code_constraints(struct buf *to, const struct ca_facts *f)
+{
+	(void)f;
+	no_hosts_put(to);
+	return 0;
+}
+
+/* The table is what each CA may do. */
+static const struct role_row {
+	bool     root;
+	unsigned ext_key_usage;
+	int (*constraints)(struct buf *to, const struct ca_facts *f);
+} roles[ISSUER_ROLE_COUNT] = {
+	[ISSUER_ROOT] = {true, 0, NULL},
+	[ISSUER_SERVICE] = {false, 0, service_constraints},
+	[ISSUER_AGENT] = {false, 0, agent_constraints},
+	[ISSUER_CODE_SIGNING] = {false, EKU_CODE_SIGNING, code_constraints},
+};
+
+static void basic_constraints_put(struct buf *to, bool path_len_zero)
+{
+	static const uint8_t is_ca[] = {DER_BOOLEAN, 1, 0xff};
+	struct ext_mark      mark = ext_open(to, EXT_BASIC_CONSTRAINTS, true);
+	size_t               seq = der_open(to, DER_SEQUENCE);
+	buf_add(to, is_ca, sizeof(is_ca));
+	if (path_len_zero)
+		der_put_u64(to, 0);
+	der_close(to, seq);
+	ext_close(to, mark);
+}
+
+static int parent_links_put(struct buf *to, const struct ca_facts *f, const struct cert_parts *parent)
+{
+	char        url[CA_URL_SIZE];
+	struct buf  text = BUF_MAX(sizeof(url));
+	struct span key_id = tbs_parts_subject_key_id(&parent->t);
+	if (key_id.n == 0 || key_id.n > KEY_ID_SIZE)
+		return E_PKI_CERT;
+	tbs_put_authority_key_id(to, key_id);
+
+	buf_add_fmt(&text, "%s/ca/%s.cer", f->public_url, f->parent_id);
+	buf_add_u8(&text, '\0');
+	if (buf_error(&text) == 0)
+		tbs_put_authority_info(to, (const char *)text.p);
+	buf_reset(&text);
+	buf_add_fmt(&text, "%s/crl/%s/", f->public_url, f->parent_id);
+	buf_add_u8(&text, '\0');
+	int r = buf_error(&text);
+	if (r == 0)
+		tbs_put_crl_point(to, (const char *)text.p, 0); /* CAs are few: one shard */
+	buf_free(&text);
+	return r;
+}
+
+static int extensions_put(struct buf *to, const struct ca_facts *f, const struct key *subject, const struct cert_parts *parent)
+{
+	const struct role_row *role = &roles[f->role];
+	struct spki_parts      spki;
+	uint8_t                key_id[KEY_ID_SIZE];
+	int                    r = spki_read((struct span){subject->spki, subject->spki_len}, &spki);
+	if (r < 0)
+		return r;
+	tbs_key_id(spki.bits, key_id);
+
+	basic_constraints_put(to, !role->root);
+	tbs_put_key_usage(to, KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+	ext_put_extended_usage(to, role->ext_key_usage);
+	tbs_put_subject_key_id(to, SPAN_OF(key_id));
+	if (role->root)
+		return 0;
+	r = parent_links_put(to, f, parent);
+	if (r < 0)
+		return r;
+	struct ext_mark mark = ext_open(to, EXT_NAME_CONSTRAINTS, true);
+	size_t          seq = der_open(to, DER_SEQUENCE);
+	r = role->constraints(to, f);
+	der_close(to, seq);
+	ext_close(to, mark);
+	return r;
+}
+
+static int facts_check(const struct ca_facts *f, const struct key *subject, bool has_parent)
+{
+	if (f->role >= ISSUER_ROLE_COUNT || roles[f->role].root == has_parent || subject->type == KEY_ED25519)
+		return E_PKI_LINT;
+	if ((f->serial.b[0] & 0x80) != 0 || serial_is_none(f->serial))
+		return E_PKI_LINT;
+	if (!tbs_time_ok(f->not_before_at) || !tbs_time_ok(f->not_after_at) || f->not_before_at > f->not_after_at)
+		return E_PKI_LINT;
+	if (f->organisation[0] == '\0' || f->common_name[0] == '\0' || !tbs_text_ok(f->organisation) ||
+	    !tbs_text_ok(f->common_name))
+		return E_PKI_LINT;
+	if (has_parent && (!text_starts(f->public_url, "http") || !tbs_uri_ok(f->public_url) || text_ends(f->public_url, "/") ||
+			   !name_cert_id_ok(f->parent_id)))
+		return E_PKI_LINT;
+	return 0;
+}
+
+/* The parent must be a CA with this key, outlive the child, and have another key. */
+static int parent_check(const struct ca_facts *f, const struct key *subject, const struct key *parent_key,
+			struct span parent_der, struct cert_parts *ret)
+{
+	struct cert_info info;
+	int              r = cert_parts_read(parent_der, ret);
+	if (r == 0)
+		r = cert_read(parent_der, &info);
+	if (r == 0)
+		r = cert_fits_key(parent_der, parent_key);
+	if (r < 0)
+		return r;
+	if (!info.is_ca || key_same(subject, parent_key) || f->not_before_at < info.not_before_at ||
+	    f->not_after_at > info.not_after_at)
+		return E_PKI_LINT;
+	return 0;
+}
+
+int issue_ca_certificate(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key,
+			 struct span parent_der, struct buf *to)
+{
+	_cleanup_(buf_free) struct buf tbs = BUF_MAX(CA_TBS_MAX);
+	_cleanup_(buf_free) struct buf signature = BUF_MAX(CA_SIGNATURE_MAX);
+	struct cert_parts              parent;
+	const struct key              *signer = parent_key != NULL ? parent_key : subject;
+	enum hash_alg                  alg = sig_alg_usual(signer->type);
+
+	int r = facts_check(facts, subject, parent_key != NULL);
+	if (r == 0 && parent_key != NULL)
+		r = parent_check(facts, subject, parent_key, parent_der, &parent);
+	if (r < 0)
+		return r;
+
+	size_t mark = der_open(&tbs, DER_SEQUENCE);
+	tbs_put_version3(&tbs);
+	tbs_put_serial(&tbs, &facts->serial);
+	der_put_span(&tbs, sig_alg_der(signer->type, alg));
+	if (parent_key != NULL)
+		der_put_span(&tbs, parent.t.subject);
+	else
+		tbs_put_name(&tbs, facts->organisation, facts->common_name, "");
+	tbs_put_validity(&tbs, facts->not_before_at, facts->not_after_at);
+	tbs_put_name(&tbs, facts->organisation, facts->common_name, "");
+	der_put_span(&tbs, (struct span){subject->spki, subject->spki_len});
+	size_t tag = der_open(&tbs, DER_CONTEXT_CONS | 3);
+	size_t list = der_open(&tbs, DER_SEQUENCE);
+	r = extensions_put(&tbs, facts, subject, &parent);
+	der_close(&tbs, list);
+	der_close(&tbs, tag);
+	der_close(&tbs, mark);
+	if (r == 0)
+		r = buf_error(&tbs);
+	if (r == 0)
+		r = key_evp_sign(signer, alg, buf_span(&tbs), &signature);
+	if (r < 0)
+		return r;
+
+	mark = der_open(to, DER_SEQUENCE);
+	der_put_span(to, buf_span(&tbs));
+	der_put_span(to, sig_alg_der(signer->type, alg));
+	der_put_bits(to, signature.p, signature.n);
+	der_close(to, mark);
+	return buf_error(to);
+}
