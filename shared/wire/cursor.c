@@ -185,14 +185,14 @@ static size_t counted(struct cursor *c, uint64_t n, size_t max, size_t item_min)
 	return c->error == 0 ? (size_t)n : 0;
 }
 
-size_t cursor_array(struct cursor *c, size_t max, size_t item_min)
+size_t cursor_array(struct cursor *c, size_t max)
 {
 	uint8_t b;
 	if (!head(c, &b))
 		return 0;
 	bool     fix = b >= 0x90 && b <= 0x9f;
 	uint64_t n = fix ? b & 0x0fU : by_form(c, b, array_forms, N_ELEMENTS(array_forms));
-	return counted(c, n, max, item_min);
+	return counted(c, n, max, 1);
 }
 
 size_t cursor_map(struct cursor *c, size_t max)
@@ -244,7 +244,7 @@ static void field(struct cursor *c, const struct wire_field *f, unsigned depth)
 	case WIRE_ROWS: {
 		if (depth > WIRE_DEPTH_MAX)
 			fail(c, E_WIRE_DEPTH);
-		size_t rows = cursor_array(c, f->max, 1 + 2 * f->rows->n_fields);
+		size_t rows = cursor_array(c, f->max);
 		for (size_t i = 0; i < rows && c->error == 0; i++)
 			cursor_fields(c, f->rows, depth + 1);
 		break;
@@ -279,7 +279,7 @@ int cursor_frame(const struct wire_table *table, struct span bytes, size_t limit
 		return E_WIRE_LIMIT;
 
 	struct cursor c = cursor_of(bytes);
-	size_t        parts = cursor_array(&c, UINT32_MAX, 1);
+	size_t        parts = cursor_array(&c, UINT32_MAX);
 	if (c.error == 0 && parts != 4)
 		return E_WIRE_FIELD;
 	uint64_t version = cursor_uint(&c, UINT64_MAX);

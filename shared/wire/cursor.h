@@ -21,9 +21,8 @@ int64_t     cursor_int(struct cursor *c, int64_t min, int64_t max);
 bool        cursor_bool(struct cursor *c);
 struct span cursor_text(struct cursor *c, size_t max); /* strict UTF-8 without control characters */
 struct span cursor_bytes(struct cursor *c, size_t min, size_t max);
-/* Number of items, at most `max`, each of at least `item_min` bytes: a count that cannot fit into the bytes left is
- * E_WIRE_SHORT at once. */
-size_t cursor_array(struct cursor *c, size_t max, size_t item_min);
+/* Number of items, at most `max`. A count that cannot fit into the bytes left is E_WIRE_SHORT at once. */
+size_t cursor_array(struct cursor *c, size_t max);
 size_t cursor_map(struct cursor *c, size_t max);
 /* 0 when everything was consumed without error, else the error or E_WIRE_REST. */
 _must_check_ int cursor_end(const struct cursor *c);

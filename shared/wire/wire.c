@@ -223,7 +223,7 @@ static int get_fields(struct cursor *c, const struct wire_message *message, uint
 
 static int get_rows(struct cursor *c, const struct wire_field *f, uint8_t *base)
 {
-	uint32_t n = (uint32_t)cursor_array(c, f->max, 1);
+	uint32_t n = (uint32_t)cursor_array(c, f->max);
 	memcpy(base + f->count_offset, &n, sizeof(n));
 	int r = c->error;
 	for (uint32_t i = 0; i < n && r == 0; i++)
