@@ -1,22 +1,19 @@
 /* test_wire_hostile.c - does the decoder refuse every wrong frame, with the right code and within its memory?
  * The frames are made from the tables: each field of each message and row missing, doubled, out of order, over-long, of
- * every wrong type, in a longer form; then msgpack bombs and 100,000 seeded mutations. */
+ * every wrong type, in a longer form, with a bomb in its place. Envelopes and mutations: test_wire_bombs.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include <msgpack.h>
 
 #include "shared/base/err.h"
-#include "shared/wire/cursor.h"
+#include "tests/lib/bombs.h"
 #include "tests/lib/wire_sample.h"
-
-enum { MUTATIONS = 100000, RSS_ALLOWED = 8 << 20 };
 
 /* Where a fields map stands: some subject's bytes before and after it. */
 struct place {
@@ -367,148 +364,16 @@ static void utf8_of_field(const struct place *p, size_t f)
 
 /* ---- bombs --------------------------------------------------------------------------------------------------- */
 
-static size_t rss(void)
-{
-	_cleanup_(buf_free) struct buf b = BUF_MAX(64);
-	unsigned long                  total = 0;
-	unsigned long                  resident = 0;
-	FILE                          *f = fopen("/proc/self/statm", "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%lu %lu", &total, &resident), 2);
-	fclose(f);
-	return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Five bytes that claim 2^32 - 1 of something, and nests of every container. */
-static void bombs_make(struct buf *ret, size_t which)
-{
-	static const struct value_row claims[] = {
-		{"array32", 0, 5, {0xdd, 0xff, 0xff, 0xff, 0xff}},
-		{"map32", 0, 5, {0xdf, 0xff, 0xff, 0xff, 0xff}},
-		{"str32", 0, 5, {0xdb, 0xff, 0xff, 0xff, 0xff}},
-		{"bin32", 0, 5, {0xc6, 0xff, 0xff, 0xff, 0xff}},
-		{"ext32", 0, 6, {0xc9, 0xff, 0xff, 0xff, 0xff, 1}},
-		{"array32 below the sign", 0, 5, {0xdd, 0x7f, 0xff, 0xff, 0xff}},
-		{"array16", 0, 3, {0xdc, 0xff, 0xff}},
-		{"map16", 0, 3, {0xde, 0xff, 0xff}},
-	};
-	static const uint8_t nests[] = {0x91, 0x81, 0xdc, 0x9f};
-	if (which < N_ELEMENTS(claims)) {
-		buf_add(ret, claims[which].bytes, claims[which].n);
-		return;
-	}
-	uint8_t nest = nests[which - N_ELEMENTS(claims)];
-	while (ret->n < 60000) {
-		buf_add_u8(ret, nest);
-		if (nest == 0x81)
-			buf_add_u8(ret, 1);
-		if (nest == 0xdc)
-			buf_add(ret, "\x00\x01", 2);
-	}
-}
-enum { BOMBS = 12 };
-
 static void bombs_of_field(const struct place *p, size_t f)
 {
 	for (size_t i = 0; i < BOMBS; i++) {
 		_cleanup_(buf_free) struct buf bomb = BUF_MAX(1 << 17);
-		bombs_make(&bomb, i);
+		bomb_make(&bomb, i);
 		with_value(p, f, buf_span(&bomb));
 		int r = verdict(p, buf_span(&scratch));
 		if (r != E_WIRE_TYPE && r != E_WIRE_LIMIT && r != E_WIRE_SHORT && r != E_WIRE_FIELD && r != E_WIRE_FORM)
 			fail_msg("%s.%s, bomb %zu: %d", p->message->name, p->message->fields[f].name, i, r);
 	}
-}
-
-static void bombs_as_whole_frames(void **state)
-{
-	(void)state;
-	const struct sample_subject *s;
-	size_t                       n = sample_subjects(&s);
-	size_t                       base = rss();
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < BOMBS; k++) {
-			static uint8_t                 out[SAMPLE_PAYLOAD_MAX];
-			_cleanup_(buf_free) struct buf bomb = BUF_MAX(1 << 17);
-			bombs_make(&bomb, k);
-			assert_true(subject_decode(&s[i], buf_span(&bomb), out) < 0);
-		}
-	}
-	assert_true(rss() < base + RSS_ALLOWED);
-}
-
-/* ---- the envelope -------------------------------------------------------------------------------------------- */
-
-struct frame_row {
-	int         want;
-	const char *hex;
-};
-
-static const struct frame_row frames[] = {
-	{0, "9401182a8301c4100000000000000000000000000000000002010300"}, /* type patched below: the healthy one */
-	{E_WIRE_SHORT, ""},
-	{E_WIRE_TYPE, "c0"},
-	{E_WIRE_TYPE, "8401"},
-	{E_WIRE_SHORT, "94"},
-	{E_WIRE_FIELD, "93012a01"},
-	{E_WIRE_FIELD, "95012a018000"},
-	{E_WIRE_FORM, "dc0004012a0180"},
-	{E_WIRE_VERSION, "94002a0180"},
-	{E_WIRE_VERSION, "94022a0180"},
-	{E_WIRE_VERSION, "94cf00000001000000012a0180"},
-	{E_WIRE_TYPE, "94ff2a0180"},
-	{E_WIRE_TYPE, "94012aff80"},
-	{E_WIRE_MESSAGE, "9401000180"},
-	{E_WIRE_MESSAGE, "9401ccff0180"},
-	{E_WIRE_MESSAGE, "9401ce0001002a0180"}, /* 0x1002a is not 0x2a */
-	{E_WIRE_FIELD, "94012a0180"},
-	{E_WIRE_TYPE, "94012a0190"},
-	{E_WIRE_TYPE, "94012a01c0"},
-};
-
-static void envelopes(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < N_ELEMENTS(frames); i++) {
-		uint8_t bytes[64];
-		size_t  n = strlen(frames[i].hex) / 2;
-		assert_int_equal(hex_parse(frames[i].hex, bytes, n), 0);
-		if (i == 0) {
-			bytes[2] = MSG_CANCEL;
-			bytes[n - 1] = 0;
-		}
-		uint16_t type;
-		uint64_t id;
-		int      r = wire_check(&wire_agent, (struct span){bytes, n}, 0, &type, &id);
-		if (r != frames[i].want)
-			fail_msg("frame %zu: %d instead of %d", i, r, frames[i].want);
-	}
-}
-
-/* Depth is bounded by the walker itself, not only by today's tables. */
-static void depth_is_bounded(void **state)
-{
-	(void)state;
-	static struct wire_message levels[16];
-	static struct wire_field   fields[16];
-	_cleanup_(buf_free) struct buf b = BUF_MAX(256);
-	for (size_t i = 0; i < N_ELEMENTS(levels); i++) {
-		bool last = i + 1 == N_ELEMENTS(levels);
-		fields[i] = (struct wire_field){.number = 1, .kind = last ? WIRE_BOOL : WIRE_ROWS, .max = 1, .size = 1};
-		fields[i].rows = last ? NULL : &levels[i + 1];
-		levels[i] = (struct wire_message){.name = "level", .fields = &fields[i], .n_fields = 1};
-		buf_add(&b, last ? "\x81\x01\xc3" : "\x81\x01\x91", 3);
-	}
-	struct cursor c = cursor_of(buf_span(&b));
-	cursor_fields(&c, &levels[0], 1);
-	assert_int_equal(cursor_end(&c), E_WIRE_DEPTH);
-	assert_true(c.at <= 3 * WIRE_DEPTH_MAX);
-
-	/* the deepest legal one: maps and arrays take turns, eight in all */
-	fields[15] = (struct wire_field){.number = 1, .kind = WIRE_BOOL, .size = 1};
-	c = cursor_of((struct span){b.p + 3 * 12, 3 * 4});
-	cursor_fields(&c, &levels[12], 1);
-	assert_int_equal(cursor_end(&c), 0);
 }
 
 /* ---- all of it, for every place ------------------------------------------------------------------------------ */
@@ -581,7 +446,7 @@ static void every_field_of_every_message(void **state)
 	const struct sample_subject *s;
 	size_t                       n = sample_subjects(&s);
 	size_t                       tried = 0;
-	size_t                       base = rss();
+	size_t                       base = memory_used();
 	for (size_t i = 0; i < n; i++) {
 		struct rng                     r = {1000 + i};
 		_cleanup_(buf_free) struct buf bytes = BUF_MAX(1 << 20);
@@ -602,85 +467,7 @@ static void every_field_of_every_message(void **state)
 		buf_free(&p.after);
 	}
 	assert_true(tried > 200);
-	assert_true(rss() < base + RSS_ALLOWED);
-}
-
-/* ---- seeded mutations ---------------------------------------------------------------------------------------- */
-
-static void mutate(struct rng *r, struct buf *b)
-{
-	static const uint8_t interesting[] = {0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xc0, 0xc4, 0xc6, 0xc7, 0xc9,
-	                                      0xca, 0xcb, 0xcc, 0xcf, 0xd0, 0xd3, 0xd4, 0xd9, 0xdb, 0xdc, 0xdd, 0xde,
-	                                      0xdf, 0xe0, 0xff};
-	size_t               at = rng_below(r, b->n);
-	size_t               len = 1 + rng_below(r, 8);
-	switch (rng_below(r, 6)) {
-	case 0:
-		b->p[at] = (uint8_t)(b->p[at] ^ 1U << rng_below(r, 8));
-		break;
-	case 1:
-		b->p[at] = interesting[rng_below(r, sizeof(interesting))];
-		break;
-	case 2: /* drop some */
-		if (at + len < b->n) {
-			memmove(b->p + at, b->p + at + len, b->n - at - len);
-			b->n -= len;
-		}
-		break;
-	case 3: /* double some */
-		if (at + len <= b->n) {
-			uint8_t copy[8];
-			memcpy(copy, b->p + at, len);
-			buf_add(b, copy, len);
-			memmove(b->p + at + len, b->p + at, b->n - at - len);
-			memcpy(b->p + at, copy, len);
-		}
-		break;
-	case 4:
-		b->n = at + 1;
-		break;
-	default: /* a claim in the middle */
-		for (size_t i = 0; i < 5 && at + i < b->n; i++)
-			b->p[at + i] = i == 0 ? interesting[rng_below(r, sizeof(interesting))] : 0xff;
-		break;
-	}
-}
-
-static void hundred_thousand_mutations_within_8_mib(void **state)
-{
-	(void)state;
-	static uint8_t                 out[SAMPLE_PAYLOAD_MAX] __attribute__((aligned(16)));
-	const struct sample_subject   *s;
-	size_t                         n = sample_subjects(&s);
-	struct rng                     r = {31337};
-	_cleanup_(buf_free) struct buf frame = BUF_MAX(1 << 20);
-	_cleanup_(buf_free) struct buf again = BUF_MAX(1 << 20);
-	size_t                         refused = 0;
-	size_t                         base = rss();
-	for (size_t i = 0; i < MUTATIONS; i++) {
-		const struct sample_subject *one = &s[i % n];
-		buf_reset(&frame);
-		memset(payload, 0, sizeof(payload));
-		sample_payload(one->message, &r, i % 64 == 0 ? 16384 : 60, payload);
-		if (subject_encode(one, rng_next(&r), payload, &frame) < 0)
-			continue;
-		for (size_t k = 1 + rng_below(&r, 3); k > 0; k--)
-			mutate(&r, &frame);
-		if (subject_decode(one, buf_span(&frame), out) < 0) {
-			refused++;
-			continue;
-		}
-		/* what passes is legal and has this one encoding */
-		buf_reset(&again);
-		uint16_t type;
-		uint64_t id = 0;
-		if (one->table != NULL)
-			assert_int_equal(wire_check(one->table, buf_span(&frame), 0, &type, &id), 0);
-		assert_int_equal(subject_encode(one, id, out, &again), 0);
-		assert_true(span_equal(buf_span(&frame), buf_span(&again)));
-	}
-	assert_true(refused > MUTATIONS / 2);
-	assert_true(rss() < base + RSS_ALLOWED);
+	assert_true(memory_used() < base + MEMORY_ALLOWED);
 }
 
 static int scratch_free(void **state)
@@ -693,11 +480,7 @@ static int scratch_free(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(envelopes),
-		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(every_field_of_every_message),
-		cmocka_unit_test(bombs_as_whole_frames),
-		cmocka_unit_test(hundred_thousand_mutations_within_8_mib),
 	};
 	return cmocka_run_group_tests(tests, NULL, scratch_free);
 }
