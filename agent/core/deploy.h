@@ -63,7 +63,7 @@ enum deploy_event_kind {
 	DEV_CHECKED,     /* code; and facts of the target: had_old, old_valid, was_serving, was_down, old_generation, old_fingerprint */
 	DEV_WRITTEN,     /* code; generation */
 	DEV_TESTED,      /* code; tested */
-	DEV_FLIPPED,     /* code */
+	DEV_FLIPPED,     /* code; current_generation: what current/ names now, also after a failure */
 	DEV_RELOADED,    /* code (hint), status; probe.applies */
 	DEV_PROBED,      /* a summary of the probe stream, after each round of handshakes */
 	DEV_TIMER,       /* now >= next_at; probe as in DEV_PROBED while probing */
