@@ -2,12 +2,12 @@
  * Never: reading the store. */
 #include "controller/daemon/api_json.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "controller/core/policy.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 
 json_t *json_time(int64_t at)
 {
@@ -61,7 +61,7 @@ json_t *json_code(int code)
 
 double json_days(int64_t ms)
 {
-	return floor((double)ms * 100.0 / (double)MS_DAY) / 100.0;
+	return (double)(ms / (MS_DAY / 100)) / 100.0;
 }
 
 static json_t *text_or_null(const char *text)

@@ -1,0 +1,413 @@
+/* api.c - room controller/daemon: how an admin request runs: route, identity, rights, body, handler, answer.
+ * Never: what a single route does; that is in the api_*.c files of its subject. */
+#include "controller/daemon/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/daemon/api_routes.h"
+#include "controller/daemon/workers.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+struct api {
+	struct controller *ctl;
+};
+
+int api_make(struct controller *ctl, struct api **ret)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	if (api == NULL)
+		return E_NOMEM;
+	api->ctl = ctl;
+	*ret = api;
+	return 0;
+}
+
+void api_free(struct api *api)
+{
+	free(api);
+}
+
+/* ---- answers ---- */
+
+static const struct {
+	int code;
+	int status;
+} statuses[] = {
+	{E_NOT_FOUND, 404},       {E_API_ROUTE, 404},      {E_API_METHOD, 405},    {E_API_UNAUTHENTICATED, 401},
+	{E_API_FORBIDDEN, 403},   {E_API_BODY, 422},       {E_API_TOO_LARGE, 413}, {E_API_BUSY, 429},
+	{E_API_UNAVAILABLE, 503}, {E_EXISTS, 409},         {E_STORE_CONFLICT, 412}, {E_ORDER_OPEN, 409},
+	{E_ORDER_NOT_DUE, 409},   {E_ORDER_REVOKED, 409},  {E_ORDER_SUSPENDED, 409}, {E_ORDER_MAX_RENEWALS, 409},
+	{E_ORDER_NO_AGENT, 409},  {E_ORDER_RETIRED, 409},  {E_JOIN_NAME, 409},     {E_AGENT_EVICTED, 409},
+	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_INTERNAL, 500},
+};
+
+int api_status(int code)
+{
+	for (size_t i = 0; i < N_ELEMENTS(statuses); i++)
+		if (statuses[i].code == code)
+			return statuses[i].status;
+	switch (err_kind(code)) {
+	case ERR_KIND_RETRY:
+		return 503;
+	case ERR_KIND_DENIED:
+	case ERR_KIND_PEER:
+		return 422;
+	default:
+		return 500;
+	}
+}
+
+static void call_free(struct api_call *call)
+{
+	json_decref(call->body);
+	json_decref(call->answer);
+	free(call);
+}
+
+static void send_json(struct api_call *call, int status, const char *type, json_t *answer)
+{
+	char request_id[ID_TEXT_SIZE];
+	http_call_header(call->http, "x-request-id", id_text(call->caller.request_id, request_id));
+	http_call_header(call->http, "cache-control", "no-store");
+	char *text = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
+	http_call_answer(call->http, status, type, text != NULL ? span_text(text) : (struct span){NULL, 0});
+	free(text);
+	call_free(call);
+}
+
+void api_finish(struct api_call *call, int status, json_t *answer)
+{
+	if (call->answer != answer)
+		json_decref(call->answer);
+	call->answer = answer;
+	send_json(call, status, "application/json", answer);
+}
+
+static json_t *problem(const struct api_call *call, int status)
+{
+	char    code[ERR_CODE_SIZE];
+	char    request_id[ID_TEXT_SIZE];
+	json_t *o = json_object();
+	json_object_set_new(o, "type", json_sprintf("urn:vcc:error:%s", err_code(call->why.code, code)));
+	json_object_set_new(o, "title", json_string(err_what(call->why.code)));
+	json_object_set_new(o, "status", json_integer(status));
+	json_object_set_new(o, "code", json_string(code));
+	json_object_set_new(o, "object", json_string(call->why.object));
+	json_object_set_new(o, "detail", json_string(call->why.cause[0] != '\0' ? call->why.cause : err_what(call->why.code)));
+	json_object_set_new(o, "next", json_string(err_next(call->why.code)));
+	json_object_set_new(o, "request_id", json_string(id_text(call->caller.request_id, request_id)));
+	json_object_set_new(o, "retryable", json_boolean(err_kind(call->why.code) == ERR_KIND_RETRY));
+	return o;
+}
+
+void api_refuse_why(struct api_call *call, const struct refusal *why)
+{
+	if (why != &call->why)
+		call->why = *why;
+	int status = api_status(call->why.code);
+	if (status == 401)
+		http_call_header(call->http, "www-authenticate", "Bearer");
+	if (status == 503 || status == 429)
+		http_call_header(call->http, "retry-after", "1");
+	json_decref(call->answer);
+	call->answer = problem(call, status);
+	send_json(call, status, "application/problem+json", call->answer);
+}
+
+void api_refuse(struct api_call *call, int code, const char *object, const char *cause)
+{
+	struct refusal why;
+	refuse(&why, code, object, "%s", cause);
+	api_refuse_why(call, &why);
+}
+
+/* ---- routes ---- */
+
+/* Matches "/a/{x}/b" and takes the parts in braces. */
+static bool path_match(const char *pattern, const char *path, char params[API_PARAMS_MAX][API_PARAM_SIZE])
+{
+	size_t n = 0;
+	while (*pattern != '\0' && *path != '\0') {
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		const char *end = strchr(path, '/');
+		size_t      len = end != NULL ? (size_t)(end - path) : strlen(path);
+		if (len == 0 || n == API_PARAMS_MAX || text_copy_n(params[n++], API_PARAM_SIZE, path, len) < 0)
+			return false;
+		path += len;
+		pattern = strchr(pattern, '}') + 1;
+	}
+	return *pattern == '\0' && *path == '\0';
+}
+
+static int route_find(struct api_call *call, const struct http_request *q)
+{
+	bool                    known = false;
+	size_t                  n;
+	const struct api_route *rows = api_routes(&n);
+	for (size_t i = 0; i < n; i++) {
+		char params[API_PARAMS_MAX][API_PARAM_SIZE] = {{0}};
+		if (!path_match(rows[i].path, q->path, params))
+			continue;
+		known = true;
+		if (!text_equal(rows[i].method, q->method))
+			continue;
+		memcpy(call->params, params, sizeof(params));
+		call->route = &rows[i];
+		return 0;
+	}
+	return known ? refuse(&call->why, E_API_METHOD, q->path, "%s is not allowed here", q->method)
+	             : refuse(&call->why, E_API_ROUTE, q->path, "there is no such path");
+}
+
+/* ---- who ---- */
+
+static int who_local(struct api_call *call, uid_t uid)
+{
+	if (uid != 0 && uid != geteuid())
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "local socket", "user id %u is not an administrator here", (unsigned)uid);
+	snprintf(call->principal.name, sizeof(call->principal.name), "local:uid-%u", (unsigned)uid);
+	call->principal.roles = 1U << ROLE_ADMIN;
+	text_cut(call->caller.actor, sizeof(call->caller.actor), call->principal.name);
+	return 0;
+}
+
+static int who_token(struct api_call *call, const char *authorization)
+{
+	static const char unknown[] = "the token is unknown, revoked or expired";
+	struct hash       hash;
+	struct token      token;
+	if (authorization[0] == '\0')
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "no bearer token was given");
+	if (!text_starts(authorization, "Bearer ") || token_pat_check(authorization + 7, &hash) < 0)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "this is not a whole vcc_pat_ token");
+	struct store_view *view = controller_view(call->ctl);
+	int                r = view_token_by_hash(view, hash, &token);
+	if (r < 0 && r != E_NOT_FOUND)
+		return refuse(&call->why, r, "token", "the store cannot be read");
+	if (r < 0 || token.revoked_at != 0 || token.expires_at <= call->now_at)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", unknown);
+	if (view_principal(view, token.principal, &call->principal) < 0 || call->principal.disabled)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, token.principal, "the principal is gone or disabled");
+	text_cut(call->caller.actor, sizeof(call->caller.actor), call->principal.name);
+	return 0;
+}
+
+static int identify(struct api_call *call, const struct http_request *q)
+{
+	if (call->route->permission == PERM_NONE && q->authorization[0] == '\0' && q->listener != HTTP_LOCAL)
+		return 0;
+	int r = q->listener == HTTP_LOCAL ? who_local(call, q->peer_uid) : who_token(call, q->authorization);
+	if (r < 0)
+		return r;
+	if (call->route->permission != PERM_NONE && !rights_allow(&call->principal, call->route->permission))
+		return refuse(&call->why, E_API_FORBIDDEN, call->principal.name, "the permission %s is missing",
+		              permission_name(call->route->permission));
+	return 0;
+}
+
+/* ---- body ---- */
+
+/* Depth and number of values, counted before the parser allocates. */
+static int body_limits(struct span body, struct refusal *why)
+{
+	size_t depth = 0;
+	size_t values = 1;
+	bool   in_text = false;
+	for (size_t i = 0; i < body.n; i++) {
+		uint8_t c = body.p[i];
+		if (in_text) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_text = false;
+			continue;
+		}
+		if (c == '"')
+			in_text = true;
+		else if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && depth > 0)
+			depth--;
+		else if (c == ',')
+			values++;
+		if (depth > API_DEPTH_MAX)
+			return refuse(why, E_API_BODY, "body", "nested deeper than %d levels", API_DEPTH_MAX);
+		if (values > API_VALUES_MAX)
+			return refuse(why, E_API_BODY, "body", "more than %d values", API_VALUES_MAX);
+	}
+	return 0;
+}
+
+static int body_parse(struct api_call *call, const struct http_request *q)
+{
+	if (q->body.n == 0)
+		return 0;
+	if (q->content_type[0] != '\0' && !text_starts(q->content_type, "application/json"))
+		return refuse(&call->why, E_API_BODY, "Content-Type", "the body must be application/json");
+	int r = body_limits(q->body, &call->why);
+	if (r < 0)
+		return r;
+	json_error_t error;
+	call->body = json_loadb((const char *)q->body.p, q->body.n, JSON_REJECT_DUPLICATES, &error);
+	if (call->body == NULL)
+		return refuse(&call->why, E_API_BODY, "body", "line %d: %s", error.line, error.text);
+	if (!json_is_object(call->body))
+		return refuse(&call->why, E_API_BODY, "body", "must be a JSON object");
+	return 0;
+}
+
+int api_field_text(struct api_call *call, const char *name, const char *fallback, char *ret, size_t size)
+{
+	const json_t *v = json_object_get(call->body, name);
+	if (v == NULL || json_is_null(v)) {
+		if (fallback == NULL)
+			return refuse(&call->why, E_API_BODY, name, "the field is required");
+		return text_copy(ret, size, fallback);
+	}
+	if (!json_is_string(v))
+		return refuse(&call->why, E_API_BODY, name, "must be a text");
+	size_t n = json_string_length(v);
+	if (text_copy_n(ret, size, json_string_value(v), n) < 0)
+		return refuse(&call->why, E_API_BODY, name, "must have at most %zu characters and no NUL", size - 1);
+	if (!text_utf8_ok(ret, n) || strpbrk(ret, "\n\t") != NULL)
+		return refuse(&call->why, E_API_BODY, name, "must not hold control characters");
+	return 0;
+}
+
+int api_field_bool(struct api_call *call, const char *name, bool fallback, bool *ret)
+{
+	const json_t *v = json_object_get(call->body, name);
+	if (v != NULL && !json_is_null(v) && !json_is_boolean(v))
+		return refuse(&call->why, E_API_BODY, name, "must be true or false");
+	*ret = v == NULL || json_is_null(v) ? fallback : json_is_true(v);
+	return 0;
+}
+
+int api_fields_known(struct api_call *call, const char *const *names)
+{
+	const char *key;
+	json_t     *value;
+	json_object_foreach(call->body, key, value) {
+		bool known = false;
+		for (size_t i = 0; !known && names[i] != NULL; i++)
+			known = text_equal(key, names[i]);
+		if (!known)
+			return refuse(&call->why, E_API_BODY, key, "the field is unknown here");
+	}
+	return 0;
+}
+
+/* ---- query ---- */
+
+const char *api_arg(const struct api_call *call, const char *name)
+{
+	return http_call_arg(call->http, name);
+}
+
+int api_arg_i64(struct api_call *call, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret)
+{
+	const char *text = api_arg(call, name);
+	if (text == NULL) {
+		*ret = fallback;
+		return 0;
+	}
+	if (text_i64(text, min, max, ret) < 0)
+		return refuse(&call->why, E_API_BODY, name, "must be a number from %lld to %lld", (long long)min, (long long)max);
+	return 0;
+}
+
+int api_arg_limit(struct api_call *call, size_t *ret)
+{
+	int64_t n;
+	int     r = api_arg_i64(call, "limit", API_PAGE, 1, API_PAGE_MAX, &n);
+	if (r == 0)
+		*ret = (size_t)n;
+	return r;
+}
+
+int api_arg_cursor(struct api_call *call, char *ret, size_t size)
+{
+	const char *text = api_arg(call, "cursor");
+	size_t      n = 0;
+	if (text != NULL && b64url_parse(text, (uint8_t *)ret, size - 1, &n) < 0)
+		return refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
+	ret[n] = '\0';
+	return 0;
+}
+
+json_t *api_page(json_t *items, const char *last_key)
+{
+	char    cursor[256];
+	json_t *o = json_object();
+	json_object_set_new(o, "items", items);
+	bool more = last_key != NULL && b64url_text((const uint8_t *)last_key, strlen(last_key), cursor, sizeof(cursor)) == 0;
+	json_object_set_new(o, "next_cursor", more ? json_string(cursor) : json_null());
+	return o;
+}
+
+/* ---- a request ---- */
+
+static void read_run(void *job, struct store_view *view)
+{
+	struct api_call *call = job;
+	if (view == NULL)
+		call->code = refuse(&call->why, E_STORE_IO, "store", "it cannot be read now");
+	else
+		call->code = call->route->read(call, view);
+}
+
+static void read_done(void *job)
+{
+	struct api_call *call = job;
+	if (call->code < 0) {
+		if (call->why.code != call->code)
+			refuse(&call->why, call->code, call->params[0], "%s", err_what(call->code));
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	api_finish(call, call->status != 0 ? call->status : 200, call->answer);
+}
+
+void api_handle(void *ctx, struct http_call *http)
+{
+	struct api                *api = ctx;
+	const struct http_request *q = http_call_request(http);
+	struct api_call           *call = calloc(1, sizeof(*call));
+	if (call == NULL) {
+		http_call_answer(http, 503, "text/plain", span_text("out of memory\n"));
+		return;
+	}
+	uint8_t random[ID_RANDOM];
+	entropy(random, sizeof(random));
+	call->api = api;
+	call->ctl = api->ctl;
+	call->http = http;
+	call->now_at = clock_now();
+	call->caller.request_id = id_make(call->now_at, random);
+
+	int r = route_find(call, q);
+	if (r == 0)
+		r = identify(call, q);
+	if (r == 0)
+		r = body_parse(call, q);
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	if (call->route->act != NULL) {
+		if (q->listener == HTTP_LOCAL && call->route->permission != PERM_NONE)
+			log_line(LOG_LEVEL_WARNING, NULL, "break-glass: %s %s by %s on the local socket", q->method, q->path, call->caller.actor);
+		call->route->act(call);
+		return;
+	}
+	call->code = E_STORE_IO; /* stands when no view could be opened */
+	workers_read(controller_workers(call->ctl), read_run, read_done, call);
+}
