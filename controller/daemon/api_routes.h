@@ -9,7 +9,6 @@
 void api_healthz(struct api_call *call);
 void api_readyz(struct api_call *call);
 void api_whoami(struct api_call *call);
-void api_openapi(struct api_call *call);
 
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);

@@ -1,0 +1,59 @@
+/* api_system.c - room controller/daemon: health, readiness, and who the caller is.
+ * Never: changing anything. */
+#include "controller/daemon/api_json.h"
+#include "controller/daemon/api_routes.h"
+
+void api_healthz(struct api_call *call)
+{
+	api_finish(call, 200, json_pack("{s:s, s:s}", "status", "ok", "version", VCC_VERSION));
+}
+
+static bool add_check(json_t *checks, const char *name, bool ok)
+{
+	json_object_set_new(checks, name, json_string(ok ? "ok" : "failed"));
+	return ok;
+}
+
+void api_readyz(struct api_call *call)
+{
+	struct controller_state s;
+	controller_state(call->ctl, &s);
+	json_t *checks = json_object();
+	bool    ready = true;
+	ready &= add_check(checks, "store", s.store);
+	ready &= add_check(checks, "signer", s.signer);
+	ready &= add_check(checks, "crl", s.crl_fresh);
+	ready &= add_check(checks, "gateway", s.gateways > 0);
+	json_t *o = json_object();
+	json_object_set_new(o, "status", json_string(ready ? "ready" : "not ready"));
+	json_object_set_new(o, "checks", checks);
+	json_object_set_new(o, "gateways", json_integer(s.gateways));
+	json_object_set_new(o, "connected_agents", json_integer(s.connected));
+	json_object_set_new(o, "open_orders", json_integer(s.open_orders));
+	json_object_set_new(o, "started_at", json_time(s.started_at));
+	json_object_set_new(o, "now", json_time(s.now_at));
+	json_object_set_new(o, "version", json_string(VCC_VERSION));
+	api_finish(call, ready ? 200 : 503, o);
+}
+
+void api_whoami(struct api_call *call)
+{
+	json_t *roles = json_array();
+	for (int i = 0; i < ROLE_COUNT; i++)
+		if ((call->principal.roles & 1U << i) != 0)
+			json_array_append_new(roles, json_string(role_name((enum role)i)));
+	json_t *permissions = json_array();
+	for (int i = PERM_NONE + 1; i < PERM_COUNT; i++)
+		if (rights_allow(&call->principal, (enum permission)i))
+			json_array_append_new(permissions, json_string(permission_name((enum permission)i)));
+	json_t *o = json_object();
+	json_object_set_new(o, "principal", json_string(call->principal.name));
+	json_object_set_new(o, "roles", roles);
+	json_object_set_new(o, "permissions", permissions);
+	json_object_set_new(o, "services", json_comma_list(call->principal.services));
+	json_object_set_new(o, "domain", json_string(controller_domain(call->ctl)));
+	json_object_set_new(o, "organisation", json_string(controller_organisation(call->ctl)));
+	json_object_set_new(o, "public_url", json_string(controller_public_url(call->ctl)));
+	json_object_set_new(o, "version", json_string(VCC_VERSION));
+	api_finish(call, 200, o);
+}
