@@ -373,7 +373,9 @@ static void read_done(void *job)
 		api_refuse_why(call, &call->why);
 		return;
 	}
-	api_finish(call, call->status != 0 ? call->status : 200, call->answer);
+	if (call->route->enrich != NULL)
+		call->route->enrich(call);
+	api_finish(call, 200, call->answer);
 }
 
 void api_handle(void *ctx, struct http_call *http)

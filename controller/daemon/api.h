@@ -24,6 +24,8 @@ struct api_route {
 	int (*read)(struct api_call *call, struct store_view *view);
 	/* `act`: on the loop; ends with exactly one api_finish() or api_refuse(), now or later. */
 	void (*act)(struct api_call *call);
+	/* After `read`, on the loop: adds to the answer what only the loop knows. May be NULL. */
+	void (*enrich)(struct api_call *call);
 };
 
 struct api_call {
@@ -38,7 +40,6 @@ struct api_call {
 	int64_t                 now_at;
 	/* the outcome */
 	json_t        *answer;
-	int            status;
 	int            code;
 	struct refusal why;
 };

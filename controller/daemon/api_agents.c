@@ -7,10 +7,23 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
-/* Which agents are connected is known on the loop only, so `connected` is told by the time of the last word instead. */
-static bool recently_seen(const struct agent *a, int64_t now)
+static void set_connected(struct api_call *call, json_t *agent)
 {
-	return a->state == AGENT_ACTIVE && now - a->seen_at < 12 * MS_MINUTE;
+	const char *name = json_string_value(json_object_get(agent, "name"));
+	if (name != NULL)
+		json_object_set_new(agent, "connected", json_boolean(controller_connected(call->ctl, name)));
+}
+
+/* Who is connected is known on the loop only. */
+void api_agent_enrich(struct api_call *call)
+{
+	json_t *items = json_object_get(call->answer, "items");
+	json_t *item;
+	size_t  i;
+	if (items == NULL)
+		set_connected(call, call->answer);
+	json_array_foreach(items, i, item)
+		set_connected(call, item);
 }
 
 int api_agent_list(struct api_call *call, struct store_view *view)
@@ -31,7 +44,7 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service))
-				json_array_append_new(items, json_agent(&rows[i], recently_seen(&rows[i], call->now_at)));
+				json_array_append_new(items, json_agent(&rows[i], false));
 		call->answer = api_page(items, n == limit ? rows[n - 1].name : NULL);
 	}
 	free(rows);
@@ -59,7 +72,7 @@ int api_agent_show(struct api_call *call, struct store_view *view)
 		r = E_NOT_FOUND;
 	if (r < 0)
 		return refuse(&call->why, r, call->params[0], "there is no such agent");
-	call->answer = json_agent(&a, recently_seen(&a, call->now_at));
+	call->answer = json_agent(&a, false);
 	json_object_set_new(call->answer, "targets", targets_of(view, a.name));
 	return 0;
 }

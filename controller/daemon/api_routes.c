@@ -5,33 +5,33 @@
 #define LIFE "/api/v1/certificates/lifecycle"
 
 static const struct api_route routes[] = {
-	/* method, path, permission, about, read (worker), act (loop) */
-	{"GET", "/healthz", PERM_NONE, "The process answers.", NULL, api_healthz},
-	{"GET", "/readyz", PERM_NONE, "Could a certificate be renewed now? Named checks.", NULL, api_readyz},
-	{"GET", "/api/v1/whoami", PERM_CERT_READ, "Who the caller is and may do.", NULL, api_whoami},
+	/* method, path, permission, about, read (worker), act (loop), enrich (loop) */
+	{"GET", "/healthz", PERM_NONE, "The process answers.", NULL, api_healthz, NULL},
+	{"GET", "/readyz", PERM_NONE, "Could a certificate be renewed now? Named checks.", NULL, api_readyz, NULL},
+	{"GET", "/api/v1/whoami", PERM_CERT_READ, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
-	{"GET", "/api/v1/agents", PERM_AGENT_READ, "Agents by name.", api_agent_list, NULL},
-	{"GET", "/api/v1/agents/{name}", PERM_AGENT_READ, "One agent with its targets.", api_agent_show, NULL},
-	{"POST", "/api/v1/agents/{name}/evict", PERM_AGENT_EVICT, "Ends an agent's identity; it may be invited again.", NULL, api_agent_evict},
-	{"POST", "/api/v1/agents/{name}/ban", PERM_AGENT_BAN, "Ends an agent's identity; its host key never returns.", NULL, api_agent_ban},
-	{"GET", "/api/v1/invites", PERM_AGENT_READ, "Invites, oldest first.", api_invite_list, NULL},
-	{"POST", "/api/v1/invites", PERM_AGENT_INVITE, "A one-time token for one new agent.", NULL, api_invite_create},
-	{"GET", "/api/v1/targets", PERM_CERT_READ, "Targets by certificate.", api_target_list, NULL},
-	{"GET", "/api/v1/targets/{cert_id}", PERM_CERT_READ, "One target.", api_target_show, NULL},
+	{"GET", "/api/v1/agents", PERM_AGENT_READ, "Agents by name.", api_agent_list, NULL, api_agent_enrich},
+	{"GET", "/api/v1/agents/{name}", PERM_AGENT_READ, "One agent with its targets.", api_agent_show, NULL, api_agent_enrich},
+	{"POST", "/api/v1/agents/{name}/evict", PERM_AGENT_EVICT, "Ends an agent's identity; it may be invited again.", NULL, api_agent_evict, NULL},
+	{"POST", "/api/v1/agents/{name}/ban", PERM_AGENT_BAN, "Ends an agent's identity; its host key never returns.", NULL, api_agent_ban, NULL},
+	{"GET", "/api/v1/invites", PERM_AGENT_READ, "Invites, oldest first.", api_invite_list, NULL, NULL},
+	{"POST", "/api/v1/invites", PERM_AGENT_INVITE, "A one-time token for one new agent.", NULL, api_invite_create, NULL},
+	{"GET", "/api/v1/targets", PERM_CERT_READ, "Targets by certificate.", api_target_list, NULL, NULL},
+	{"GET", "/api/v1/targets/{cert_id}", PERM_CERT_READ, "One target.", api_target_show, NULL, NULL},
 
-	{"GET", "/api/v1/certificates", PERM_CERT_READ, "Certificates by cert_id.", api_cert_list, NULL},
-	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, "One certificate with target, policy and last orders.", api_cert_show, NULL},
-	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, "Every X.509 certificate signed for it.", api_cert_issuances, NULL},
-	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, "Ends the certificate for good.", NULL, api_cert_revoke},
-	{"GET", "/api/v1/renewals", PERM_CERT_READ, "Orders, newest first.", api_renewal_list, NULL},
-	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, "One order with its steps and proof.", api_renewal_show, NULL},
+	{"GET", "/api/v1/certificates", PERM_CERT_READ, "Certificates by cert_id.", api_cert_list, NULL, NULL},
+	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, "One certificate with target, policy and last orders.", api_cert_show, NULL, NULL},
+	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, "Ends the certificate for good.", NULL, api_cert_revoke, NULL},
+	{"GET", "/api/v1/renewals", PERM_CERT_READ, "Orders, newest first.", api_renewal_list, NULL, NULL},
+	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
-	{"POST", LIFE "/renew/{cert_id}", PERM_CERT_RENEW, "Renews one certificate.", NULL, api_life_renew},
-	{"GET", LIFE "/vcc-service/{service_name}/certificates", PERM_CERT_READ, "Certificates of a service.", api_life_service_certs, NULL},
-	{"GET", LIFE "/expiring", PERM_CERT_READ, "What ends soon, critical and warning.", api_life_expiring, NULL},
-	{"GET", LIFE "/templates", PERM_CERT_READ, "Current templates.", api_life_templates, NULL},
-	{"GET", LIFE "/templates/{template_id}", PERM_CERT_READ, "One current template.", api_life_template, NULL},
-	{"POST", LIFE "/templates/{template_id}", PERM_TEMPLATE_UPDATE, "A new version of a template.", NULL, api_life_template_apply},
+	{"POST", LIFE "/renew/{cert_id}", PERM_CERT_RENEW, "Renews one certificate.", NULL, api_life_renew, NULL},
+	{"GET", LIFE "/vcc-service/{service_name}/certificates", PERM_CERT_READ, "Certificates of a service.", api_life_service_certs, NULL, NULL},
+	{"GET", LIFE "/expiring", PERM_CERT_READ, "What ends soon, critical and warning.", api_life_expiring, NULL, NULL},
+	{"GET", LIFE "/templates", PERM_CERT_READ, "Current templates.", api_life_templates, NULL, NULL},
+	{"GET", LIFE "/templates/{template_id}", PERM_CERT_READ, "One current template.", api_life_template, NULL, NULL},
+	{"POST", LIFE "/templates/{template_id}", PERM_TEMPLATE_UPDATE, "A new version of a template.", NULL, api_life_template_apply, NULL},
 };
 
 const struct api_route *api_routes(size_t *ret_n)
