@@ -14,9 +14,11 @@ struct jail_path {
 	bool        write;
 };
 
-/* Asserts a single thread, no core dumps, not dumpable, capabilities to the role's set, no_new_privs, Landlock to
- * `paths` (where the kernel has it), seccomp filter of the role (clone3 -> ENOSYS; execve refused for all; socket() for
- * the signer refused; AF_INET for the keeper only to connect). E_SYS_JAIL. VCC_JAIL=off in builds with VCC_FAULTS skips it (sanitizers). */
+/* Asserts a single thread, no core dumps, not dumpable, capabilities to the role's set, no_new_privs, Landlock to `paths`
+ * and what libraries need (where the kernel has it), seccomp allow-list of the role: no exec, no fork (threads only in controller
+ * and keeper), new sockets by role (signer none, gateway local ones, link and keeper internet ones that cannot listen), everything
+ * else EPERM. Sockets are bound and listening before; systemd's notify and journal sockets are opened before (notify_send,
+ * log_open). E_SYS_JAIL. In builds with VCC_FAULTS, VCC_JAIL=off skips it; sanitizer builds skip it unless VCC_JAIL=on. */
 _must_check_ int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, struct refusal *why);
 
 #endif
