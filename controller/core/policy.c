@@ -1,0 +1,298 @@
+/* policy.c - room controller/core: what may be made, by whom, when, and with which facts.
+ * Never: clocks, heap, reading anything; the caller brings every value. */
+#include "controller/core/policy.h"
+
+#include <string.h>
+
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+
+#define VALIDITY_MIN_MS       (60 * MS_SECOND)
+#define VALIDITY_MIN_SHORT_MS (5 * MS_SECOND)
+#define VALIDITY_MAX_MS       (100 * 366 * MS_DAY)
+#define BACKDATE_MS           (5 * MS_MINUTE)
+#define BACKDATE_SHORT_MS     MS_SECOND
+
+enum { ATTEMPTS_MAX = 100 };
+
+/* The renewal threshold must stay below 80 % of the validity: else a new certificate is soon due again. */
+static int64_t threshold_max(int64_t validity_ms)
+{
+	return validity_ms / 5 * 4;
+}
+
+/* ---- templates ---------------------------------------------------------------------------------------------- */
+
+static int check_validity(const struct template *t, const struct policy_limits *limits, struct refusal *why)
+{
+	char    text[TIME_TEXT_SIZE];
+	int64_t least = limits->allow_short_validity ? VALIDITY_MIN_SHORT_MS : VALIDITY_MIN_MS;
+	if (t->validity_ms < least)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is below the least value of %s", duration_text(least, text));
+	if (t->validity_ms > VALIDITY_MAX_MS)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is above 100 years");
+
+	if (t->renewal_threshold_ms < 0 || (t->auto_renewal && t->renewal_threshold_ms == 0))
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "renewal_threshold must be more than nothing");
+	int64_t limit = threshold_max(t->validity_ms);
+	if (t->renewal_threshold_ms >= limit) {
+		int64_t largest = (limit - 1) / MS_SECOND * MS_SECOND;
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
+		              "renewal_threshold must be less than 80 %% of validity_period; the largest allowed value is %s", duration_text(largest, text));
+	}
+	if (t->emergency_threshold_ms < 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "emergency_threshold must not be negative");
+	return 0;
+}
+
+static int check_usage(const struct template *t, struct refusal *why)
+{
+	unsigned eku = t->ext_key_usage;
+	if ((t->key_usage & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)) != 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_usage must not hold keyCertSign or cRLSign: a leaf signs no certificates");
+	if ((eku & EKU_OCSP_SIGNING) != 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "extended_key_usage must not hold OCSPSigning");
+
+	bool code_signing = t->purpose == PURPOSE_CODE_SIGNING;
+	if (code_signing != ((eku & EKU_CODE_SIGNING) != 0) || (code_signing && eku != EKU_CODE_SIGNING))
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
+		              "extended_key_usage codeSigning stands alone and exactly where certificate_purpose is code_signing");
+	if (code_signing && t->patterns.text[0] != '\0')
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "subject_alt_names must be empty for code_signing");
+	if (t->purpose == PURPOSE_ADMIN && eku != EKU_CLIENT_AUTH)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "extended_key_usage must be clientAuth alone where certificate_purpose is admin");
+	return 0;
+}
+
+int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why)
+{
+	if (!name_template_ok(t->template_id))
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "template_id must be [a-z0-9][a-z0-9_-]*, at most 63 characters");
+	if ((unsigned)t->key_type >= KEY_TYPE_COUNT)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_type and key_size name no key that can be made");
+	if ((unsigned)t->hash_alg >= HASH_ALG_COUNT)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "hash_algorithm must be SHA256, SHA384 or SHA512");
+	if ((unsigned)t->purpose >= PURPOSE_COUNT)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "certificate_purpose must be service_auth, code_signing or admin");
+	if (t->service[0] != '\0' && !name_service_ok(t->service))
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "vcc_service_type is not a service name");
+	if (t->max_attempts < 1 || t->max_attempts > ATTEMPTS_MAX)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "max_renewal_attempts must be 1 to %d", ATTEMPTS_MAX);
+	if (t->retry_ms < MS_SECOND || t->retry_ms > 30 * MS_DAY)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "retry_interval must be 1s to 30d");
+	if (t->issuer[0] == '\0')
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer must be `default` or the id of an issuer");
+	int r = check_validity(t, limits, why);
+	return r != 0 ? r : check_usage(t, why);
+}
+
+/* ---- assignment --------------------------------------------------------------------------------------------- */
+
+/* `external` is every service that has no type of its own. */
+static bool service_fits(const char *type, const char *service)
+{
+	static const char *const own[] = {"clara", "covina", "argus", "veritas", "vpb"};
+	if (type[0] == '\0' || text_equal(type, service))
+		return true;
+	if (!text_equal(type, "external"))
+		return false;
+	for (size_t i = 0; i < N_ELEMENTS(own); i++) {
+		if (text_equal(own[i], service))
+			return false;
+	}
+	return true;
+}
+
+static int refuse_names(struct refusal *why, const struct san *bad, const char *whose, const char *object)
+{
+	return refuse(why, E_POLICY_NAMES, object, "%s%s is not within the %s", bad->kind == SAN_IP ? "IP:" : "DNS:", bad->text, whose);
+}
+
+int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names, struct refusal *why)
+{
+	if (!name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
+	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s", agent->service, service);
+	if (!service_fits(t->service, service))
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service, service);
+
+	if (t->patterns.text[0] == '\0') {
+		if (names->text[0] != '\0')
+			return refuse(why, E_POLICY_NAMES, t->template_id, "the template takes no names");
+		return 0;
+	}
+	if (names->text[0] == '\0' && (t->ext_key_usage & EKU_SERVER_AUTH) != 0)
+		return refuse(why, E_POLICY_NAMES, t->template_id, "a server certificate needs at least one name");
+	struct san bad;
+	if (!names_within(names, &t->patterns, &bad))
+		return refuse_names(why, &bad, "template's patterns", t->template_id);
+	if (!names_within(names, &agent->patterns, &bad))
+		return refuse_names(why, &bad, "invite's patterns", agent->name);
+	return 0;
+}
+
+/* ---- eligibility -------------------------------------------------------------------------------------------- */
+
+static bool in_the_way(const struct certificate *c, const struct order *open, enum trigger trigger)
+{
+	if (id_is_none(c->open_order))
+		return false;
+	return open == NULL || open->phase != ORDER_PAUSED || trigger == TRIGGER_SCHEDULED;
+}
+
+/* A person asks for the threshold, the scheduler for the stored due time, which is the same with jitter. */
+static bool is_due(const struct certificate *c, const struct template *t, enum trigger trigger, int64_t now)
+{
+	if (trigger == TRIGGER_SCHEDULED)
+		return t->auto_renewal && c->renew_at <= now;
+	return serial_is_none(c->serial) || c->not_after_at - t->renewal_threshold_ms <= now;
+}
+
+int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger, bool force,
+                    int64_t now, bool *ret_approval)
+{
+	if (c->revoked_at != 0)
+		return E_ORDER_REVOKED;
+	if (c->retired_at != 0)
+		return E_ORDER_RETIRED;
+	if (c->suspended_at != 0)
+		return E_ORDER_SUSPENDED;
+	if (c->agent[0] == '\0')
+		return E_ORDER_NO_AGENT;
+	if (!c->approved)
+		return E_POLICY_APPROVAL;
+	if (in_the_way(c, open, trigger))
+		return E_ORDER_OPEN;
+	bool asks_threshold = trigger == TRIGGER_SCHEDULED || trigger == TRIGGER_MANUAL;
+	if (asks_threshold && !force && !is_due(c, t, trigger, now))
+		return E_ORDER_NOT_DUE;
+
+	bool attended = force || trigger == TRIGGER_MANUAL || trigger == TRIGGER_EMERGENCY;
+	bool used_up = t->max_renewals > 0 && c->unattended >= t->max_renewals;
+	*ret_approval = t->purpose == PURPOSE_CODE_SIGNING || (used_up && !attended);
+	return 0;
+}
+
+/* ---- times -------------------------------------------------------------------------------------------------- */
+
+static int64_t whole_second(int64_t at)
+{
+	return at / MS_SECOND * MS_SECOND;
+}
+
+int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at, int64_t *ret_not_after_at,
+                    bool *ret_cut)
+{
+	int64_t backdate = t->validity_ms > MS_HOUR ? BACKDATE_MS : BACKDATE_SHORT_MS;
+	int64_t not_after = whole_second(now + t->validity_ms);
+	bool    cut = not_after > issuer_not_after_at;
+	if (cut) {
+		if (t->purpose == PURPOSE_CODE_SIGNING)
+			return E_SIGNER_LIMIT;
+		not_after = whole_second(issuer_not_after_at);
+	}
+	if (not_after <= now)
+		return E_SIGNER_LIMIT;
+	*ret_not_before_at = whole_second(now - backdate);
+	*ret_not_after_at = not_after;
+	*ret_cut = cut;
+	return 0;
+}
+
+/* FNV-1a with a final mix: stable over runs and machines, which is all that jitter needs. */
+static uint64_t jitter_hash(const char *cert_id, struct serial serial)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	for (const char *p = cert_id; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < sizeof(serial.b); i++)
+		h = (h ^ serial.b[i]) * UINT64_C(0x100000001b3);
+	h ^= h >> 33;
+	h *= UINT64_C(0xff51afd7ed558ccd);
+	return h ^ (h >> 33);
+}
+
+int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at, int64_t not_after_at,
+                        const struct policy_limits *limits)
+{
+	if (!t->auto_renewal)
+		return TIME_NEVER;
+	/* A leaf that was cut to its issuer's end must not be due at birth. */
+	int64_t threshold = t->renewal_threshold_ms;
+	int64_t limit = threshold_max(not_after_at - not_before_at);
+	if (threshold > limit)
+		threshold = limit;
+	int64_t range = threshold / 1000 * limits->jitter_share;
+	int64_t jitter = range > 0 ? (int64_t)(jitter_hash(cert_id, serial) % (uint64_t)(range + 1)) : 0;
+	return not_after_at - threshold + jitter;
+}
+
+/* ---- facts and status --------------------------------------------------------------------------------------- */
+
+static enum leaf_profile profile_of(enum cert_purpose purpose)
+{
+	static const enum leaf_profile profiles[PURPOSE_COUNT] = {
+		[PURPOSE_SERVICE_AUTH] = LEAF_SERVICE,
+		[PURPOSE_CODE_SIGNING] = LEAF_CODE_SIGNING,
+		[PURPOSE_ADMIN] = LEAF_OPERATOR,
+	};
+	return profiles[purpose];
+}
+
+/* First DNS name that fits (X.520: 64 characters), else the cert_id, which holds no dot and so is never taken for a name. */
+static void common_name(const struct certificate *c, const struct names *names, char ret[SUBJECT_SIZE])
+{
+	struct san san;
+	size_t     cursor = 0;
+	while (names_next(names, &cursor, &san)) {
+		if (san.kind != SAN_DNS)
+			continue;
+		if (text_copy(ret, SUBJECT_SIZE, san.text) == 0)
+			return;
+		break;
+	}
+	text_cut(ret, SUBJECT_SIZE, c->cert_id);
+}
+
+int policy_facts(const struct certificate *c, const struct template *t, const char *organisation, int64_t not_before_at, int64_t not_after_at,
+                 struct cert_facts *ret)
+{
+	char o[SUBJECT_SIZE];
+	if ((unsigned)t->purpose >= PURPOSE_COUNT)
+		return E_POLICY_TEMPLATE;
+	int r = text_copy(o, sizeof(o), organisation);
+	if (r != 0)
+		return r;
+	struct names none = {.text = ""};
+	const struct names *names = t->patterns.text[0] != '\0' ? &c->names : &none;
+
+	memcpy(ret->organisation, o, sizeof(o));
+	common_name(c, names, ret->common_name);
+	ret->names = *names;
+	ret->profile = profile_of(t->purpose);
+	ret->not_before_at = not_before_at;
+	ret->not_after_at = not_after_at;
+	ret->host_hash[0] = '\0';
+	ret->uri[0] = '\0';
+	ret->key_type = t->key_type;
+	ret->key_usage = t->key_usage;
+	ret->ext_key_usage = t->ext_key_usage;
+	ret->hash_alg = t->hash_alg;
+	return 0;
+}
+
+enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now)
+{
+	if (c->revoked_at != 0)
+		return CERT_REVOKED;
+	if (c->suspended_at != 0)
+		return CERT_SUSPENDED;
+	if (serial_is_none(c->serial))
+		return CERT_REQUESTED;
+	if (c->not_after_at <= now)
+		return CERT_EXPIRED;
+	if (c->not_after_at - t->renewal_threshold_ms <= now)
+		return CERT_EXPIRING;
+	return c->proved ? CERT_ACTIVE : CERT_ISSUED;
+}
