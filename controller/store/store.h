@@ -22,7 +22,7 @@ struct store_options {
 	merkle_hash_fn *hash;       /* SHA-256 of the audit tree */
 	void (*wake)(void *ctx);    /* called from the store thread when completions wait: must only wake the loop */
 	void           *wake_ctx;
-	bool            create;     /* make a new database; else it must exist */
+	bool            create;     /* make the database when there is none; else it must exist */
 };
 /* One writer per database (lock file); E_SYS_LOCKED, E_STORE_SCHEMA, E_STORE_DAMAGED. Runs pending migrations. */
 _must_check_ int store_sqlite_open(const struct store_options *options, struct store **ret, struct refusal *why);
@@ -135,7 +135,8 @@ struct cert_filter {
 	const char *agent;
 	const char *template_id;
 	int64_t     expires_before_at; /* 0 = any */
-	bool        with_removed; /* also retired certificates whose issuance has ended */
+	bool        with_removed; /* also retired certificates whose issuance has ended (not after `now`, or revoked) */
+	int64_t     now;          /* needed without `with_removed` */
 };
 _must_check_ int view_certificates(struct store_view *v, const struct cert_filter *f, const char *after, struct certificate *ret, size_t max, size_t *ret_n);
 _must_check_ int view_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n); /* renew_at <= now, no open order, soonest first */
@@ -180,7 +181,8 @@ _must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint3
 _must_check_ int view_shards(struct store_view *v, const char *issuer_id, int64_t now, uint32_t *ret, size_t max, size_t *ret_n);
 
 /* Canonical bytes of an audit record, what the tree's leaf is made of: eight lines, each ended by '\n': seq, at (ms),
- * event name, actor, object, renewal_id, request_id (UUID text or ""), detail. Fields hold no control characters. */
+ * event name, actor, object, renewal_id, request_id (UUID text or ""), detail. Fields hold no control characters:
+ * store_add_audit() replaces them by '?'. */
 void audit_canonical(const struct audit *a, struct buf *to);
 
 #endif

@@ -1,0 +1,317 @@
+/* store_list.c - room controller/store: lists, by keyset pages. Each query has its index in schema/.
+ * Never: writing, SQL. */
+#include <string.h>
+
+#include "controller/store/store_front.h"
+
+static size_t page(size_t max)
+{
+	return max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
+}
+
+/* Not removed: in use, or retired with an issuance that still counts. */
+static void where_not_removed(struct query *q, const int64_t *now)
+{
+	query_either(q, offsetof(struct certificate, retired_at), NONE, NULL);
+	query_where(q, offsetof(struct certificate, not_after_at), ABOVE, now);
+	query_either(q, offsetof(struct certificate, retired_at), NONE, NULL);
+	query_where(q, offsetof(struct certificate, revoked_at), NONE, NULL);
+}
+
+int view_certificates(struct store_view *v, const struct cert_filter *f, const char *after, struct certificate *ret, size_t max,
+                      size_t *ret_n)
+{
+	struct query  q = {.noun = &noun_certificate, .max = page(max)};
+	const int64_t last = f->expires_before_at - 1;
+	query_where(&q, offsetof(struct certificate, cert_id), ABOVE, after);
+	if (f->service != NULL)
+		query_where(&q, offsetof(struct certificate, service), IS, f->service);
+	if (f->agent != NULL)
+		query_where(&q, offsetof(struct certificate, agent), IS, f->agent);
+	if (f->template_id != NULL)
+		query_where(&q, offsetof(struct certificate, template_id), IS, f->template_id);
+	if (f->expires_before_at != 0)
+		query_where(&q, offsetof(struct certificate, not_after_at), AT_MOST, &last);
+	if (!f->with_removed)
+		where_not_removed(&q, &f->now);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_certificate, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct certificate, renew_at));
+	query_where(&q, offsetof(struct certificate, renew_at), AT_MOST, &now);
+	query_where(&q, offsetof(struct certificate, open_order), NONE, NULL);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_agents(struct store_view *v, const char *after, struct agent *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_agent, .max = page(max)};
+	query_where(&q, offsetof(struct agent, name), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_invites(struct store_view *v, struct id after, struct invite *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_invite, .max = page(max)};
+	query_where(&q, offsetof(struct invite, invite_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_targets(struct store_view *v, const char *agent, const char *after, struct target *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_target, .max = page(max)};
+	query_where(&q, offsetof(struct target, cert_id), ABOVE, after);
+	if (agent != NULL)
+		query_where(&q, offsetof(struct target, agent), IS, agent);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n)
+{
+	size_t      n = 0;
+	const char *last = after;
+	while (n < page(max)) { /* one step per template: its first version names it, then its current one */
+		struct query q = {.noun = &noun_template};
+		query_where(&q, offsetof(struct template, template_id), ABOVE, last);
+		int r = rows_first(v->rows, &q, &ret[n]);
+		if (r == E_NOT_FOUND)
+			break;
+		if (r == 0) {
+			char id[TEMPLATE_ID_SIZE];
+			memcpy(id, ret[n].template_id, sizeof(id));
+			r = view_template(v, id, 0, &ret[n]);
+		}
+		if (r < 0)
+			return r;
+		last = ret[n++].template_id;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_issuer, .max = page(max)};
+	query_where(&q, offsetof(struct issuer, issuer_id), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_service, .max = page(max)};
+	query_where(&q, offsetof(struct service, name), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+/* In the order of the enum, as the partial index of the schema spells it. */
+static const enum order_phase final_phases[] = {ORDER_COMPLETED, ORDER_FAILED, ORDER_ROLLED_BACK, ORDER_CANCELLED};
+
+static void where_not_final(struct query *q)
+{
+	for (size_t i = 0; i < N_ELEMENTS(final_phases); i++)
+		query_where(q, offsetof(struct order, phase), IS_NOT, &final_phases[i]);
+}
+
+int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_order, .max = page(max)};
+	where_not_final(&q);
+	query_where(&q, offsetof(struct order, renewal_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_order, .max = page(max), .down = true};
+	if (cert_id != NULL)
+		query_where(&q, offsetof(struct order, cert_id), IS, cert_id);
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct order, renewal_id), BELOW, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+struct steps {
+	struct order_step_row *to;
+	size_t                 n;
+};
+
+static int copy_step(void *ctx, const void *row)
+{
+	struct steps *s = ctx;
+	s->to[s->n++] = ((const struct history_row *)row)->step;
+	return 0;
+}
+
+int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n)
+{
+	struct steps steps = {.to = ret};
+	struct query q = {.noun = &noun_step, .max = page(max)};
+	query_where(&q, offsetof(struct history_row, step.renewal_id), IS, &renewal_id);
+	int r = rows_find(v->rows, &q, copy_step, &steps);
+	if (r < 0)
+		return r;
+	*ret_n = steps.n;
+	return 0;
+}
+
+int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret,
+                   size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_issuance, .max = page(max)};
+	query_where(&q, offsetof(struct issuance, owner), IS, &owner);
+	query_where(&q, offsetof(struct issuance, owner_id), IS, owner_id);
+	query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n)
+{
+	static const enum issuance_state intent = ISSUANCE_INTENT;
+	struct query                     q = {.noun = &noun_issuance, .max = page(max)};
+	query_where(&q, offsetof(struct issuance, state), IS, &intent);
+	query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_issuance, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct issuance, supersede_at));
+	query_where(&q, offsetof(struct issuance, supersede_at), AT_MOST, &now);
+	query_where(&q, offsetof(struct issuance, revoked_at), NONE, NULL);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_audit(struct store_view *v, uint64_t from, struct audit *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_audit, .max = page(max)};
+	uint64_t     before = from - 1;
+	if (from > 0)
+		query_where(&q, offsetof(struct audit, seq), ABOVE, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, uint64_t *ret_agents, uint64_t *ret_open_orders)
+{
+	static const enum agent_state active = AGENT_ACTIVE;
+	static const enum order_phase paused = ORDER_PAUSED;
+	uint64_t                      all, removed, agents, open;
+	struct query                  every = {.noun = &noun_certificate};
+	struct query                  gone = {.noun = &noun_certificate}; /* few: cheaper to count than those in use */
+	query_where(&gone, offsetof(struct certificate, retired_at), SOME, NULL);
+	query_either(&gone, offsetof(struct certificate, not_after_at), AT_MOST, &now);
+	query_where(&gone, offsetof(struct certificate, revoked_at), SOME, NULL);
+	struct query agent = {.noun = &noun_agent};
+	query_where(&agent, offsetof(struct agent, state), IS, &active);
+	struct query order = {.noun = &noun_order};
+	where_not_final(&order);
+	query_where(&order, offsetof(struct order, phase), IS_NOT, &paused);
+
+	const struct {
+		const struct query *q;
+		uint64_t           *ret;
+	} counts[] = {{&every, &all}, {&gone, &removed}, {&agent, &agents}, {&order, &open}};
+	for (size_t i = 0; i < N_ELEMENTS(counts); i++) {
+		int r = v->rows->ops->count(v->rows, counts[i].q, counts[i].ret);
+		if (r < 0)
+			return r;
+	}
+	*ret_certificates = all > removed ? all - removed : 0;
+	*ret_agents = agents;
+	*ret_open_orders = open;
+	return 0;
+}
+
+struct messages {
+	struct outbox_row *to;
+	size_t             n;
+};
+
+static int copy_message(void *ctx, const void *row)
+{
+	struct messages          *m = ctx;
+	const struct message_row *from = row;
+	struct outbox_row        *to = &m->to[m->n];
+	if (from->frame.n > sizeof(to->frame))
+		return E_STORE_DAMAGED;
+	to->message_id = from->message_id;
+	to->renewal_id = from->renewal_id;
+	to->type = from->type;
+	to->n = from->frame.n;
+	if (from->frame.n > 0)
+		memcpy(to->frame, from->frame.p, from->frame.n);
+	m->n++;
+	return 0;
+}
+
+int view_outbox(struct store_view *v, const char *agent, uint64_t after, struct outbox_row *ret, size_t max, size_t *ret_n)
+{
+	struct messages messages = {.to = ret};
+	struct query    q = {.noun = &noun_message, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct message_row, message_id));
+	query_where(&q, offsetof(struct message_row, agent), IS, agent);
+	query_where(&q, offsetof(struct message_row, message_id), ABOVE, &after);
+	int r = rows_find(v->rows, &q, copy_message, &messages);
+	if (r < 0)
+		return r;
+	*ret_n = messages.n;
+	return 0;
+}
+
+struct revoked {
+	struct revoked_row *to;
+	size_t              n;
+};
+
+static int copy_revoked(void *ctx, const void *row)
+{
+	struct revoked        *l = ctx;
+	const struct issuance *i = row;
+	l->to[l->n++] = (struct revoked_row){i->serial, i->revoked_at, i->revoke_reason};
+	return 0;
+}
+
+int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t now, struct serial after,
+                 struct revoked_row *ret, size_t max, size_t *ret_n)
+{
+	static const enum issuance_state revoked = ISSUANCE_REVOKED;
+	struct revoked                   list = {.to = ret};
+	struct query                     q = {.noun = &noun_issuance, .max = max};
+	query_where(&q, offsetof(struct issuance, state), IS, &revoked);
+	query_where(&q, offsetof(struct issuance, issuer_id), IS, issuer_id);
+	query_where(&q, offsetof(struct issuance, crl_shard), IS, &shard);
+	query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
+	query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &now);
+	int r = rows_find(v->rows, &q, copy_revoked, &list);
+	if (r < 0)
+		return r;
+	*ret_n = list.n;
+	return 0;
+}
+
+int view_shards(struct store_view *v, const char *issuer_id, int64_t now, uint32_t *ret, size_t max, size_t *ret_n)
+{
+	static const enum issuance_state void_state = ISSUANCE_VOID;
+	size_t                           n = 0;
+	while (n < max) { /* one step per shard */
+		struct issuance first;
+		struct query    q = {.noun = &noun_issuance};
+		q.by = noun_column(q.noun, offsetof(struct issuance, crl_shard));
+		query_where(&q, offsetof(struct issuance, issuer_id), IS, issuer_id);
+		if (n > 0)
+			query_where(&q, offsetof(struct issuance, crl_shard), ABOVE, &ret[n - 1]);
+		query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &now);
+		query_where(&q, offsetof(struct issuance, state), IS_NOT, &void_state);
+		int r = rows_first(v->rows, &q, &first);
+		if (r == E_NOT_FOUND)
+			break;
+		if (r < 0)
+			return r;
+		ret[n++] = first.crl_shard;
+	}
+	*ret_n = n;
+	return 0;
+}

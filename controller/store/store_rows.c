@@ -1,0 +1,82 @@
+/* store_rows.c - room controller/store: queries over a backend's rows, as verbs and views need them.
+ * Never: rules, SQL. */
+#include "controller/store/store_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void query_add(struct query *q, size_t at, enum condition_op op, const void *value, bool or_next)
+{
+	if (q->n_terms == QUERY_TERMS_MAX)
+		abort();
+	q->term[q->n_terms++] = (struct condition){noun_column(q->noun, at), op, value, or_next};
+}
+
+void query_where(struct query *q, size_t at, enum condition_op op, const void *value)
+{
+	query_add(q, at, op, value, false);
+}
+
+void query_either(struct query *q, size_t at, enum condition_op op, const void *value)
+{
+	query_add(q, at, op, value, true);
+}
+
+struct collect {
+	uint8_t *to;
+	size_t   size;
+	size_t   n;
+};
+
+static int collect_row(void *ctx, const void *row)
+{
+	struct collect *c = ctx;
+	memcpy(c->to + c->n * c->size, row, c->size);
+	c->n++;
+	return 0;
+}
+
+int rows_list(struct rows *r, const struct query *q, void *ret, size_t *ret_n)
+{
+	struct collect c = {.to = ret, .size = q->noun->size};
+	int            code = rows_find(r, q, collect_row, &c);
+	if (code < 0)
+		return code;
+	*ret_n = c.n;
+	return 0;
+}
+
+int rows_first(struct rows *r, const struct query *q, void *ret)
+{
+	struct query one = *q;
+	size_t       n = 0;
+	one.max = 1;
+	int code = rows_list(r, &one, ret, &n);
+	if (code < 0)
+		return code;
+	return n == 1 ? 0 : E_NOT_FOUND;
+}
+
+int rows_node(void *rows, uint32_t level, uint64_t index, struct hash *ret)
+{
+	if (level >= MERKLE_LEVELS - 1 || index >> (MERKLE_LEVELS - 1 - level) != 0)
+		return E_NOT_FOUND;
+	struct node_row node = {.position = merkle_position(level, index)};
+	int             code = rows_get(rows, &noun_node, &node);
+	if (code < 0)
+		return code;
+	*ret = node.hash;
+	return 0;
+}
+
+int rows_audit_size(struct rows *r, uint64_t *ret)
+{
+	struct query q = {.noun = &noun_audit, .down = true};
+	struct audit last;
+	int          code = rows_first(r, &q, &last);
+	if (code == E_NOT_FOUND)
+		*ret = 0;
+	else if (code == 0)
+		*ret = last.seq + 1;
+	return code == E_NOT_FOUND ? 0 : code;
+}

@@ -1,0 +1,202 @@
+/* store_view.c - room controller/store: reading one object by its key.
+ * Never: writing, SQL. */
+#include <string.h>
+
+#include "controller/store/store_front.h"
+
+/* The row of one text key; a text that cannot be a key is simply not there. */
+static int by_text(struct store_view *v, const struct noun *noun, const char *key, void *row)
+{
+	const struct column *c = &noun->column[0];
+	size_t               n = strlen(key);
+	if (n >= c->size)
+		return E_NOT_FOUND;
+	memcpy((uint8_t *)row + c->at, key, n + 1);
+	return rows_get(v->rows, noun, row);
+}
+
+/* Reading works in a row of its own, so that the caller's is untouched on failure. */
+#define VIEW_BY_TEXT(function, noun, type)                                                                                     \
+	int function(struct store_view *v, const char *key, type *ret)                                                         \
+	{                                                                                                                      \
+		type row;                                                                                                      \
+		int  r = by_text(v, &noun, key, &row);                                                                         \
+		if (r < 0)                                                                                                     \
+			return r;                                                                                              \
+		*ret = row;                                                                                                    \
+		return 0;                                                                                                      \
+	}
+
+VIEW_BY_TEXT(view_certificate, noun_certificate, struct certificate)
+VIEW_BY_TEXT(view_target, noun_target, struct target)
+VIEW_BY_TEXT(view_agent, noun_agent, struct agent)
+VIEW_BY_TEXT(view_issuer, noun_issuer, struct issuer)
+VIEW_BY_TEXT(view_principal, noun_principal, struct principal)
+VIEW_BY_TEXT(view_service, noun_service, struct service)
+
+int view_order(struct store_view *v, struct id renewal_id, struct order *ret)
+{
+	struct order row = {.renewal_id = renewal_id};
+	int          r = rows_get(v->rows, &noun_order, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
+int view_issuance(struct store_view *v, struct serial serial, struct issuance *ret)
+{
+	struct issuance row;
+	row.serial = serial;
+	int r = rows_get(v->rows, &noun_issuance, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
+struct host_search {
+	struct agent *best;
+	bool          found;
+};
+
+/* A host may have joined more than once under other names; the active row speaks for it, else the latest. */
+static int better_agent(void *ctx, const void *row)
+{
+	struct host_search *s = ctx;
+	const struct agent *a = row;
+	bool                a_active = a->state == AGENT_ACTIVE, best_active = s->found && s->best->state == AGENT_ACTIVE;
+	if (!s->found || (a_active && !best_active) || (a_active == best_active && a->joined_at > s->best->joined_at))
+		*s->best = *a;
+	s->found = true;
+	return 0;
+}
+
+int view_agent_by_host(struct store_view *v, struct hash host_hash, struct agent *ret)
+{
+	struct agent       best;
+	struct host_search search = {.best = &best};
+	struct query       q = {.noun = &noun_agent, .max = STORE_LIST_MAX};
+	query_where(&q, offsetof(struct agent, host_hash), IS, &host_hash);
+	int r = rows_find(v->rows, &q, better_agent, &search);
+	if (r < 0)
+		return r;
+	if (!search.found)
+		return E_NOT_FOUND;
+	*ret = best;
+	return 0;
+}
+
+int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret)
+{
+	static const enum agent_state banned = AGENT_BANNED;
+	uint64_t                      n;
+	struct query                  q = {.noun = &noun_agent};
+	query_where(&q, offsetof(struct agent, host_hash), IS, &host_hash);
+	query_where(&q, offsetof(struct agent, state), IS, &banned);
+	int r = v->rows->ops->count(v->rows, &q, &n);
+	if (r < 0)
+		return r;
+	*ret = n > 0;
+	return 0;
+}
+
+int view_invite_by_key(struct store_view *v, const uint8_t token_key[32], struct invite *ret)
+{
+	struct query q = {.noun = &noun_invite};
+	query_where(&q, offsetof(struct invite, token_key), IS, token_key);
+	return rows_first(v->rows, &q, ret);
+}
+
+int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret)
+{
+	struct query q = {.noun = &noun_token};
+	query_where(&q, offsetof(struct token, hash), IS, &hash);
+	return rows_first(v->rows, &q, ret);
+}
+
+int view_template(struct store_view *v, const char *template_id, uint32_t version, struct template *ret)
+{
+	struct query q = {.noun = &noun_template, .down = true};
+	query_where(&q, offsetof(struct template, template_id), IS, template_id);
+	if (version != 0)
+		query_where(&q, offsetof(struct template, version), IS, &version);
+	return rows_first(v->rows, &q, ret);
+}
+
+struct bytes_found {
+	const struct noun *noun;
+	struct crl_row    *crl; /* or NULL */
+	struct buf        *to;
+	bool               found;
+};
+
+static int copy_bytes(void *ctx, const void *row)
+{
+	struct bytes_found *f = ctx;
+	struct span         bytes = column_bytes(&f->noun->column[f->noun->n_columns - 1], row);
+	buf_add(f->to, bytes.p, bytes.n);
+	if (buf_error(f->to) != 0)
+		return buf_error(f->to);
+	if (f->crl != NULL) {
+		*f->crl = *(const struct crl_row *)row;
+		f->crl->der = buf_span(f->to);
+	}
+	f->found = true;
+	return 0;
+}
+
+static int find_bytes(struct store_view *v, const struct query *q, struct bytes_found *f)
+{
+	int r = rows_find(v->rows, q, copy_bytes, f);
+	if (r < 0)
+		return r;
+	return f->found ? 0 : E_NOT_FOUND;
+}
+
+int view_setting(struct store_view *v, const char *name, struct buf *to)
+{
+	struct query       q = {.noun = &noun_setting, .max = 1};
+	struct bytes_found found = {.noun = &noun_setting, .to = to};
+	query_where(&q, offsetof(struct setting_row, name), IS, name);
+	return find_bytes(v, &q, &found);
+}
+
+int view_crl(struct store_view *v, const char *issuer_id, uint32_t shard, struct crl_row *ret, struct buf *der)
+{
+	struct query       q = {.noun = &noun_crl, .max = 1};
+	struct bytes_found found = {.noun = &noun_crl, .crl = ret, .to = der};
+	query_where(&q, offsetof(struct crl_row, issuer_id), IS, issuer_id);
+	query_where(&q, offsetof(struct crl_row, shard), IS, &shard);
+	return find_bytes(v, &q, &found);
+}
+
+int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_root)
+{
+	struct merkle_frontier tree;
+	uint64_t               size;
+	int                    r = rows_audit_size(v->rows, &size);
+	if (r < 0)
+		return r;
+	r = merkle_frontier_load(rows_node, v->rows, size, &tree); /* nodes never change, so no snapshot is needed */
+	if (r < 0)
+		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r;
+	merkle_root(v->hash, &tree, ret_root);
+	*ret_size = size;
+	return 0;
+}
+
+int view_audit_node(struct store_view *v, uint32_t level, uint64_t index, struct hash *ret)
+{
+	return rows_node(v->rows, level, index, ret);
+}
+
+int view_outbox_top(struct store_view *v, uint64_t *ret_message_id)
+{
+	struct counter_row top = {.name = "message"};
+	int                r = rows_get(v->rows, &noun_counter, &top);
+	if (r < 0 && r != E_NOT_FOUND)
+		return r;
+	*ret_message_id = r == 0 ? top.value : 0;
+	return 0;
+}
