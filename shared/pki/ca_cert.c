@@ -91,6 +91,14 @@ static void excluded_ranges_put(struct buf *to, struct families permitted)
 		subtree_put(to, GN_IP, all, 32);
 }
 
+/* RFC 5280 has no form for "no URI at all"; the only host left is one that cannot exist (RFC 6761, 6.4). Without this any CA
+ * below the root could name an agent: spiffe://... */
+static void no_uri_put(struct buf *to)
+{
+	static const char nowhere[] = "invalid";
+	subtree_put(to, GN_URI, nowhere, sizeof(nowhere) - 1);
+}
+
 static int service_constraints(struct buf *to, const struct ca_facts *f)
 {
 	struct families families = {false, false};
@@ -98,6 +106,7 @@ static int service_constraints(struct buf *to, const struct ca_facts *f)
 	int             r = permitted_domains_put(to, f->domains);
 	if (r == 0)
 		r = permitted_ranges_put(to, f->ip_ranges, &families);
+	no_uri_put(to);
 	der_close(to, permitted);
 	if (r < 0 || (families.v4 && families.v6))
 		return r;
@@ -134,6 +143,9 @@ static int agent_constraints(struct buf *to, const struct ca_facts *f)
 static int code_constraints(struct buf *to, const struct ca_facts *f)
 {
 	(void)f;
+	size_t permitted = der_open(to, DER_CONTEXT_CONS | 0);
+	no_uri_put(to);
+	der_close(to, permitted);
 	no_hosts_put(to);
 	return 0;
 }
