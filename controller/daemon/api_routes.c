@@ -8,6 +8,7 @@ static const struct api_route routes[] = {
 	/* method, path, permission, about, read (worker), act (loop), enrich (loop) */
 	{"GET", "/healthz", PERM_NONE, "The process answers.", NULL, api_healthz, NULL},
 	{"GET", "/readyz", PERM_NONE, "Could a certificate be renewed now? Named checks.", NULL, api_readyz, NULL},
+	{"GET", "/api/v1/status", PERM_CERT_READ, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
 	{"GET", "/api/v1/agents", PERM_AGENT_READ, "Agents by name.", api_agent_list, NULL, api_agent_enrich},

@@ -8,6 +8,7 @@
 /* api_system.c */
 void api_healthz(struct api_call *call);
 void api_readyz(struct api_call *call);
+void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
 
 /* api_agents.c */

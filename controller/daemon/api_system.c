@@ -14,7 +14,8 @@ static bool add_check(json_t *checks, const char *name, bool ok)
 	return ok;
 }
 
-void api_readyz(struct api_call *call)
+/* Readiness with its named checks; *ret_ready tells whether all of them hold. */
+static json_t *state_json(struct api_call *call, bool *ret_ready)
 {
 	struct controller_state s;
 	controller_state(call->ctl, &s);
@@ -33,7 +34,22 @@ void api_readyz(struct api_call *call)
 	json_object_set_new(o, "started_at", json_time(s.started_at));
 	json_object_set_new(o, "now", json_time(s.now_at));
 	json_object_set_new(o, "version", json_string(VCC_VERSION));
+	*ret_ready = ready;
+	return o;
+}
+
+void api_readyz(struct api_call *call)
+{
+	bool    ready;
+	json_t *o = state_json(call, &ready);
 	api_finish(call, ready ? 200 : 503, o);
+}
+
+/* The same for people who are logged in: an answer also when something fails. */
+void api_status_show(struct api_call *call)
+{
+	bool ready;
+	api_finish(call, 200, state_json(call, &ready));
 }
 
 void api_whoami(struct api_call *call)

@@ -1,0 +1,267 @@
+/* cli_cert.c - room controller/cli: vccctl cert ...
+ * Never: policy; the controller decides. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "controller/cli/verb.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/model/names.h"
+#include "shared/sys/clock.h"
+
+enum { WATCH_SECONDS = 3600, POLL_MS = 200 };
+
+static const struct output_column list_columns[] = {
+	{"CERT_ID", "cert_id", COLUMN_TEXT},    {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},
+	{"STATE", "status", COLUMN_TEXT},       {"SERVED", "served", COLUMN_YES},    {"EXPIRES", "expires_at", COLUMN_AGE},
+	{"RENEWS", "renew_at", COLUMN_AGE},
+};
+
+static const struct output_column show_columns[] = {
+	{"certificate", "cert_id", COLUMN_TEXT},  {"state", "status", COLUMN_TEXT},
+	{"service", "service", COLUMN_TEXT},      {"agent", "agent", COLUMN_TEXT},
+	{"template", "template_id", COLUMN_TEXT}, {"names", "names", COLUMN_LIST},
+	{"issued", "serial", COLUMN_TEXT},        {"fingerprint", "fingerprint", COLUMN_TEXT},
+	{"served", "target.served_serial", COLUMN_TEXT}, {"served=issued", "served", COLUMN_YES},
+	{"valid from", "not_before", COLUMN_TIME}, {"valid to", "expires_at", COLUMN_TIME},
+	{"renews at", "renew_at", COLUMN_TIME},   {"proved at", "target.proved_at", COLUMN_TIME},
+	{"listeners", "target.listeners", COLUMN_LIST}, {"last error", "target.error", COLUMN_TEXT},
+	{"open order", "open_order", COLUMN_TEXT}, {"revoked at", "revoked_at", COLUMN_TIME},
+};
+
+static const struct output_column renewal_columns[] = {
+	{"RENEWAL", "renewal_id", COLUMN_TEXT}, {"TRIGGER", "renewal_trigger", COLUMN_TEXT},
+	{"STATUS", "status", COLUMN_TEXT},      {"CREATED", "created_at", COLUMN_TIME},
+};
+
+static const struct output_column expiring_columns[] = {
+	{"CERT_ID", "cert_id", COLUMN_TEXT},
+	{"SERVICE", "service_name", COLUMN_TEXT},
+	{"EXPIRES", "expires_at", COLUMN_TIME},
+	{"DAYS", "days_remaining", COLUMN_TEXT},
+};
+
+static int cert_path(const struct invocation *in, const char *format, char ret[CLIENT_PATH_SIZE], struct refusal *why)
+{
+	if (!name_cert_id_ok(in->words[0])) {
+		refuse(why, E_NOT_FOUND, in->words[0], "this is no cert_id");
+		return EXIT_NOT_FOUND;
+	}
+	snprintf(ret, CLIENT_PATH_SIZE, format, in->words[0]);
+	return EXIT_DONE;
+}
+
+static int list(const struct invocation *in)
+{
+	static const char *const filters[] = {"service", "agent"};
+	char                     path[CLIENT_PATH_SIZE] = "/api/v1/certificates";
+	struct refusal           why;
+	json_t                  *items = NULL;
+	for (size_t i = 0; i < N_ELEMENTS(filters); i++) {
+		const char *value = verb_value(in, filters[i]);
+		if (value == NULL)
+			continue;
+		if (!name_agent_ok(value)) {
+			refuse(&why, E_CLI_USAGE, value, "this is no name of a service or agent");
+			return verb_fail(EXIT_USAGE, &why);
+		}
+		size_t n = strlen(path);
+		snprintf(path + n, sizeof(path) - n, "%c%s=%s", strchr(path, '?') != NULL ? '&' : '?', filters[i], value);
+	}
+	int r = client_list(&in->client, path, &items, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_list(in->form, list_columns, N_ELEMENTS(list_columns), items);
+	json_decref(items);
+	return EXIT_DONE;
+}
+
+static int show(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = cert_path(in, "/api/v1/certificates/%s", path, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
+	const json_t *renewals = json_object_get(answer, "renewals");
+	if (in->form == OUTPUT_TABLE && json_array_size(renewals) > 0) {
+		printf("\n");
+		output_list(in->form, renewal_columns, N_ELEMENTS(renewal_columns), renewals);
+	}
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+/* ---- renew, and watch it to its end ---- */
+
+static const char *text_of(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+	return text != NULL ? text : "";
+}
+
+/* Prints the steps that came since the last look. */
+static size_t print_steps(const json_t *steps, size_t printed)
+{
+	for (size_t i = printed; i < json_array_size(steps); i++) {
+		const json_t *s = json_array_get(steps, i);
+		const char   *code = text_of(s, "code");
+		printf("  %-15s %-7s %8.3f s  %.45s%s%s\n", text_of(s, "step"), text_of(s, "status"),
+		       json_real_value(json_object_get(s, "seconds")), text_of(s, "detail"), code[0] != '\0' ? " " : "", code);
+	}
+	fflush(stdout);
+	return json_array_size(steps);
+}
+
+static double seconds_between(const char *from, const char *to)
+{
+	int64_t a;
+	int64_t b;
+	if (time_parse(from, &a) < 0 || time_parse(to, &b) < 0)
+		return 0;
+	return (double)(b - a) / 1000.0;
+}
+
+static int print_end(const json_t *renewal)
+{
+	const char   *status = text_of(renewal, "status");
+	const json_t *receipts = json_object_get(renewal, "receipts");
+	const json_t *last = json_array_get(receipts, json_array_size(receipts) - (json_array_size(receipts) > 0 ? 1 : 0));
+	const json_t *error = json_object_get(renewal, "error");
+	if (text_equal(status, "completed") && text_of(renewal, "verified_at")[0] != '\0') {
+		printf("proved after %.1f s, %lld failed handshakes of %lld\n",
+		       seconds_between(text_of(renewal, "created_at"), text_of(renewal, "verified_at")),
+		       (long long)json_integer_value(json_object_get(last, "handshakes_failed")),
+		       (long long)json_integer_value(json_object_get(last, "handshakes")));
+		return EXIT_DONE;
+	}
+	printf("%s", status);
+	if (json_is_object(error))
+		printf(": %s %s\n  next: %s", text_of(error, "code"), text_of(error, "message"), text_of(error, "next"));
+	printf("\n");
+	return text_equal(status, "completed") ? EXIT_DONE : EXIT_FAILED;
+}
+
+static bool is_over(const char *status)
+{
+	static const char *const ends[] = {"completed", "failed", "paused", "cancelled", "rolled_back", "awaiting_approval"};
+	for (size_t i = 0; i < N_ELEMENTS(ends); i++)
+		if (text_equal(status, ends[i]))
+			return true;
+	return false;
+}
+
+static int watch(const struct invocation *in, const char *renewal_id)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	size_t         printed = 0;
+	int64_t        end = clock_monotonic() + WATCH_SECONDS * MS_SECOND;
+	snprintf(path, sizeof(path), "/api/v1/renewals/%s", renewal_id);
+	for (;;) {
+		json_t *renewal = NULL;
+		int     r = client_call(&in->client, "GET", path, NULL, NULL, &renewal, &why);
+		if (r != EXIT_DONE)
+			return verb_fail(r, &why);
+		bool over = is_over(text_of(renewal, "status"));
+		if (in->form == OUTPUT_TABLE)
+			printed = print_steps(json_object_get(renewal, "steps"), printed);
+		if (over || clock_monotonic() > end) {
+			if (in->form != OUTPUT_TABLE)
+				output_json(renewal);
+			r = in->form == OUTPUT_TABLE ? print_end(renewal) : text_equal(text_of(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
+			json_decref(renewal);
+			return over ? r : EXIT_PARTLY;
+		}
+		json_decref(renewal);
+		nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+	}
+}
+
+static int renew(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	json_t        *body = json_pack("{s:s, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0);
+	int            r = cert_path(in, "/api/v1/certificates/lifecycle/renew/%s", path, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
+	json_decref(body);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	bool watched = verb_given(in, "watch");
+	if (in->form != OUTPUT_TABLE && !watched)
+		output_json(answer);
+	else if (in->form == OUTPUT_TABLE)
+		printf("renewal %s of %s: %s\n", text_of(answer, "renewal_id"), text_of(answer, "cert_id"), text_of(answer, "status"));
+	if (watched)
+		r = watch(in, text_of(answer, "renewal_id"));
+	json_decref(answer);
+	return r;
+}
+
+static int revoke(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	const char    *reason = verb_value(in, "reason");
+	if (reason == NULL) {
+		refuse(&why, E_CLI_USAGE, "cert revoke", "--reason is required (keyCompromise, superseded, cessationOfOperation, ...)");
+		return verb_fail(EXIT_USAGE, &why);
+	}
+	json_t *body = json_pack("{s:s}", "reason", reason);
+	int     r = cert_path(in, "/api/v1/certificates/%s/revoke", path, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
+	json_decref(body);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+static int expiring(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	int64_t        days = 30;
+	if (verb_given(in, "days") && text_i64(verb_value(in, "days"), 0, 36500, &days) < 0) {
+		refuse(&why, E_CLI_USAGE, "--days", "must be a number of days");
+		return verb_fail(EXIT_USAGE, &why);
+	}
+	snprintf(path, sizeof(path), "/api/v1/certificates/lifecycle/expiring?days_ahead=%lld", (long long)days);
+	int r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	if (in->form == OUTPUT_JSON) {
+		output_json(answer);
+	} else {
+		json_t *rows = json_array();
+		json_array_extend(rows, json_object_get(json_object_get(answer, "certificates"), "critical"));
+		json_array_extend(rows, json_object_get(json_object_get(answer, "certificates"), "warning"));
+		output_list(in->form, expiring_columns, N_ELEMENTS(expiring_columns), rows);
+		json_decref(rows);
+	}
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+const struct verb cli_cert_verbs[] = {
+	{"cert", "list", "", 0, 0, "certificates, their state and what is served",
+	 {{"service", "S", "only of this service"}, {"agent", "NAME", "only on this host"}}, list},
+	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals", {{0}}, show},
+	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
+	 {{"force", NULL, "also when it is not due yet"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	{"cert", "revoke", "CERT_ID", 1, 1, "ends the certificate for good", {{"reason", "R", "why: keyCompromise, superseded, ..."}}, revoke},
+	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
+};
+const size_t cli_cert_verbs_n = N_ELEMENTS(cli_cert_verbs);

@@ -1,0 +1,73 @@
+/* cli_system.c - room controller/cli: vccctl status, whoami, explain.
+ * Never: changing anything. */
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/cli/verb.h"
+#include "shared/base/text.h"
+
+static const struct output_column status_columns[] = {
+	{"controller", "status", COLUMN_TEXT},       {"store", "checks.store", COLUMN_TEXT},
+	{"signer", "checks.signer", COLUMN_TEXT},    {"CRLs", "checks.crl", COLUMN_TEXT},
+	{"gateway", "checks.gateway", COLUMN_TEXT},  {"agents", "connected_agents", COLUMN_TEXT},
+	{"open orders", "open_orders", COLUMN_TEXT}, {"since", "started_at", COLUMN_TIME},
+	{"version", "version", COLUMN_TEXT},
+};
+
+static const struct output_column who_columns[] = {
+	{"principal", "principal", COLUMN_TEXT}, {"roles", "roles", COLUMN_LIST},   {"services", "services", COLUMN_LIST},
+	{"domain", "domain", COLUMN_TEXT},       {"version", "version", COLUMN_TEXT},
+};
+
+static int show(const struct invocation *in, const char *path, const struct output_column *columns, size_t n)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, columns, n, answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+static int status(const struct invocation *in)
+{
+	return show(in, "/api/v1/status", status_columns, N_ELEMENTS(status_columns));
+}
+
+static int whoami(const struct invocation *in)
+{
+	return show(in, "/api/v1/whoami", who_columns, N_ELEMENTS(who_columns));
+}
+
+static int explain(const struct invocation *in)
+{
+	struct refusal        why;
+	char                  code[ERR_CODE_SIZE];
+	int64_t               number = 0;
+	const char           *word = in->words[0];
+	const struct err_row *row = NULL;
+	if (text_i64(text_starts(word, "VCC-") ? word + 4 : word, 1, 9999, &number) == 0)
+		row = err_find((int)number);
+	if (row == NULL) {
+		refuse(&why, E_NOT_FOUND, word, "there is no such code");
+		return verb_fail(EXIT_NOT_FOUND, &why);
+	}
+	err_code(row->number, code);
+	if (in->form != OUTPUT_TABLE) {
+		json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "code", code, "kind", err_kind_name(row->kind), "what", row->what, "next", row->next);
+		output_json(o);
+		json_decref(o);
+		return EXIT_DONE;
+	}
+	printf("%s  %s\nkind     %s\nnext     %s\n", code, row->what, err_kind_name(row->kind), row->next);
+	return EXIT_DONE;
+}
+
+const struct verb cli_system_verbs[] = {
+	{"status", NULL, "", 0, 0, "is the controller able to renew now?", {{0}}, status},
+	{"whoami", NULL, "", 0, 0, "who the controller takes you for", {{0}}, whoami},
+	{"explain", NULL, "CODE", 1, 1, "what a VCC-nnnn code means and what to do", {{0}}, explain},
+};
+const size_t cli_system_verbs_n = N_ELEMENTS(cli_system_verbs);

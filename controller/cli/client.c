@@ -1,0 +1,243 @@
+/* client.c - room controller/cli: speaks the admin API over HTTPS or the local socket.
+ * Never: printing answers; a token stands in no argument list and no log. */
+#include "controller/cli/client.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "shared/base/text.h"
+#include "shared/conf/conf.h"
+#include "shared/sys/file.h"
+
+enum { ANSWER_MAX = 256 << 20, CALL_SECONDS = 150, CONNECT_SECONDS = 10, LIST_MAX = 100000 };
+
+#define DEFAULT_SOCKET "/run/vcc-controller/admin.sock"
+
+static const struct conf_key keys[] = {
+	{"vccctl", "url", CONF_TEXT, offsetof(struct client, url), CLIENT_URL_SIZE, 0, 0, "", NULL, "Admin API, https://NAME:8444. Empty = the local socket."},
+	{"vccctl", "ca", CONF_TEXT, offsetof(struct client, ca), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Root certificate of the installation, PEM."},
+	{"vccctl", "token_file", CONF_TEXT, offsetof(struct client, token_file), CLIENT_PATH_SIZE, 0, 0, "", NULL, "File with the bearer token."},
+	{"vccctl", "socket", CONF_TEXT, offsetof(struct client, socket), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Local socket of the controller."},
+};
+
+static const struct conf_schema schema = {
+	.program = "vccctl", .file = "vccctl.conf", .struct_size = sizeof(struct client), .keys = keys, .n_keys = N_ELEMENTS(keys)};
+
+static int read_configuration(struct client *c, struct refusal *why)
+{
+	char          path[CLIENT_PATH_SIZE];
+	struct client from;
+	const char   *named = getenv("VCCCTL_CONFIG");
+	const char   *home = getenv("HOME");
+	if (named != NULL && named[0] != '\0') {
+		if (text_copy(path, sizeof(path), named) < 0)
+			return refuse(why, E_CONF_FILE, "VCCCTL_CONFIG", "the path is too long");
+	} else {
+		int n = snprintf(path, sizeof(path), "%s/.config/vccctl.conf", home != NULL ? home : "");
+		if (home == NULL || n < 0 || (size_t)n >= sizeof(path) || access(path, F_OK) != 0)
+			return 0;
+	}
+	int r = conf_load(&schema, path, &from, NULL, why);
+	if (r < 0)
+		return r;
+	if (c->ca[0] == '\0')
+		text_cut(c->ca, sizeof(c->ca), from.ca);
+	if (c->token_file[0] == '\0')
+		text_cut(c->token_file, sizeof(c->token_file), from.token_file);
+	if (c->url[0] == '\0' && c->socket[0] == '\0') {
+		text_cut(c->url, sizeof(c->url), from.url);
+		text_cut(c->socket, sizeof(c->socket), from.socket);
+	}
+	return 0;
+}
+
+int client_configure(struct client *c, struct refusal *why)
+{
+	if (c->url[0] == '\0' && c->socket[0] == '\0') {
+		int r = read_configuration(c, why);
+		if (r < 0)
+			return EXIT_USAGE;
+	}
+	if (c->url[0] == '\0' && c->socket[0] == '\0')
+		text_cut(c->socket, sizeof(c->socket), DEFAULT_SOCKET);
+	size_t n = strlen(c->url);
+	if (n > 0 && c->url[n - 1] == '/')
+		c->url[n - 1] = '\0';
+	return EXIT_DONE;
+}
+
+static size_t on_answer(char *bytes, size_t size, size_t n, void *ctx)
+{
+	struct buf *answer = ctx;
+	buf_add(answer, bytes, size * n);
+	return buf_error(answer) == 0 ? size * n : 0;
+}
+
+/* "Authorization: Bearer ..." from the token file; wiped by the caller. */
+static int token_header(const struct client *c, struct buf *header, struct refusal *why)
+{
+	struct buf token = BUF_MAX(1024);
+	int        r = file_read(AT_FDCWD, c->token_file, true, &token, why);
+	if (r == 0) {
+		while (token.n > 0 && (token.p[token.n - 1] == '\n' || token.p[token.n - 1] == ' '))
+			token.n--;
+		buf_add_text(header, "Authorization: Bearer ");
+		buf_add(header, token.p, token.n);
+		buf_add_u8(header, 0);
+		r = buf_error(header);
+	}
+	buf_wipe(&token);
+	return r;
+}
+
+static int exit_of_status(long status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return EXIT_DENIED;
+	case 404:
+		return EXIT_NOT_FOUND;
+	case 503:
+	case 429:
+		return EXIT_UNREACHABLE;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+/* A problem document becomes a refusal in the words of the controller. */
+static int word_problem(long status, const json_t *problem, struct refusal *why)
+{
+	const char *code = json_string_value(json_object_get(problem, "code"));
+	const char *object = json_string_value(json_object_get(problem, "object"));
+	const char *detail = json_string_value(json_object_get(problem, "detail"));
+	int64_t     number;
+	if (code == NULL || !text_starts(code, "VCC-") || text_i64(code + 4, 1, 9999, &number) < 0)
+		refuse(why, E_CLI_ANSWER, "controller", "HTTP status %ld", status);
+	else
+		refuse(why, -(int)number, object, "%s", detail != NULL ? detail : "");
+	return exit_of_status(status);
+}
+
+struct exchange {
+	CURL              *curl;
+	struct curl_slist *headers;
+	struct buf         answer;
+	struct buf         token;
+	char              *body;
+	char               url[CLIENT_URL_SIZE + CLIENT_PATH_SIZE];
+};
+
+static void exchange_free(struct exchange *x)
+{
+	curl_slist_free_all(x->headers);
+	curl_easy_cleanup(x->curl);
+	buf_free(&x->answer);
+	buf_wipe(&x->token);
+	free(x->body);
+}
+
+static int exchange_prepare(const struct client *c, struct exchange *x, const char *method, const char *path, const json_t *body, struct refusal *why)
+{
+	bool local = c->url[0] == '\0';
+	snprintf(x->url, sizeof(x->url), "%s%s", local ? "http://localhost" : c->url, path);
+	if (!local && !text_starts(c->url, "https://"))
+		return refuse(why, E_CLI_USAGE, c->url, "the URL must begin with https://"), EXIT_USAGE;
+	x->curl = curl_easy_init();
+	if (x->curl == NULL)
+		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;
+	x->headers = curl_slist_append(NULL, "Accept: application/json");
+	if (c->token_file[0] != '\0' && !local) {
+		if (token_header(c, &x->token, why) < 0)
+			return EXIT_DENIED;
+		x->headers = curl_slist_append(x->headers, (const char *)x->token.p);
+	}
+	if (body != NULL) {
+		x->body = json_dumps(body, JSON_COMPACT);
+		x->headers = curl_slist_append(x->headers, "Content-Type: application/json");
+		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, x->body);
+	}
+	x->headers = curl_slist_append(x->headers, "Expect:");
+	if (local)
+		curl_easy_setopt(x->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
+	else if (c->ca[0] != '\0')
+		curl_easy_setopt(x->curl, CURLOPT_CAINFO, c->ca);
+	curl_easy_setopt(x->curl, CURLOPT_PROTOCOLS_STR, local ? "http" : "https");
+	curl_easy_setopt(x->curl, CURLOPT_URL, x->url);
+	curl_easy_setopt(x->curl, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(x->curl, CURLOPT_HTTPHEADER, x->headers);
+	curl_easy_setopt(x->curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(x->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	curl_easy_setopt(x->curl, CURLOPT_TIMEOUT, (long)CALL_SECONDS);
+	curl_easy_setopt(x->curl, CURLOPT_WRITEFUNCTION, on_answer);
+	curl_easy_setopt(x->curl, CURLOPT_WRITEDATA, &x->answer);
+	return EXIT_DONE;
+}
+
+static int exchange_run(const struct client *c, struct exchange *x, int *ret_status, json_t **ret_answer, struct refusal *why)
+{
+	long     status = 0;
+	CURLcode done = curl_easy_perform(x->curl);
+	if (done != CURLE_OK) {
+		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
+		return EXIT_UNREACHABLE;
+	}
+	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+	json_t *answer = x->answer.n > 0 ? json_loadb((const char *)x->answer.p, x->answer.n, 0, NULL) : NULL;
+	if (status < 200 || status > 299) {
+		int r = word_problem(status, answer, why);
+		json_decref(answer);
+		return r;
+	}
+	if (x->answer.n > 0 && answer == NULL) {
+		refuse(why, E_CLI_ANSWER, x->url, "the answer is not JSON");
+		return EXIT_FAILED;
+	}
+	if (ret_status != NULL)
+		*ret_status = (int)status;
+	*ret_answer = answer;
+	return EXIT_DONE;
+}
+
+int client_call(const struct client *c, const char *method, const char *path, const json_t *body, int *ret_status, json_t **ret_answer,
+                struct refusal *why)
+{
+	struct exchange x = {.answer = BUF_MAX(ANSWER_MAX), .token = BUF_MAX(2048)};
+	int             r = exchange_prepare(c, &x, method, path, body, why);
+	if (r == EXIT_DONE)
+		r = exchange_run(c, &x, ret_status, ret_answer, why);
+	exchange_free(&x);
+	return r;
+}
+
+int client_list(const struct client *c, const char *path, json_t **ret_items, struct refusal *why)
+{
+	json_t *all = json_array();
+	char    page[CLIENT_PATH_SIZE];
+	char    cursor[256] = "";
+	int     r;
+	do {
+		json_t *answer = NULL;
+		char    sep = strchr(path, '?') != NULL ? '&' : '?';
+		snprintf(page, sizeof(page), "%s%climit=500%s%s", path, sep, cursor[0] != '\0' ? "&cursor=" : "", cursor);
+		r = client_call(c, "GET", page, NULL, NULL, &answer, why);
+		if (r != EXIT_DONE)
+			break;
+		json_array_extend(all, json_object_get(answer, "items"));
+		const char *next = json_string_value(json_object_get(answer, "next_cursor"));
+		text_cut(cursor, sizeof(cursor), next != NULL ? next : "");
+		json_decref(answer);
+	} while (cursor[0] != '\0' && json_array_size(all) < LIST_MAX);
+	if (r != EXIT_DONE) {
+		json_decref(all);
+		return r;
+	}
+	*ret_items = all;
+	return EXIT_DONE;
+}

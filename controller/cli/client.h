@@ -1,0 +1,44 @@
+/* client.h - room controller/cli: speaks the admin API over HTTPS or the local socket (libcurl only here).
+ * Never: printing answers. */
+#ifndef VCC_CLIENT_H
+#define VCC_CLIENT_H
+
+#include <jansson.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
+
+/* Exit codes of vccctl. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_FOUND = 3,
+	EXIT_DENIED = 4,
+	EXIT_UNREACHABLE = 5,
+	EXIT_PARTLY = 6,
+	EXIT_DUE = 7,
+	EXIT_STALE_PLAN = 8,
+};
+
+enum { CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
+
+/* Where the controller is: the URL with a CA file and a token, or the local socket. */
+struct client {
+	char url[CLIENT_URL_SIZE]; /* "" = local socket */
+	char ca[CLIENT_PATH_SIZE];
+	char token_file[CLIENT_PATH_SIZE];
+	char socket[CLIENT_PATH_SIZE];
+};
+
+/* Fills what the options left empty: $VCCCTL_CONFIG, ~/.config/vccctl.conf, else the local socket. Exit code. */
+_must_check_ int client_configure(struct client *c, struct refusal *why);
+
+/* One call. `body` may be NULL. On HTTP 2xx: EXIT_DONE with *ret_answer (owned by the caller; NULL for an empty body) and *ret_status if
+ * given. Otherwise the exit code that fits, with `why` worded from the problem document. */
+_must_check_ int client_call(const struct client *c, const char *method, const char *path, const json_t *body, int *ret_status,
+                             json_t **ret_answer, struct refusal *why);
+/* Follows the cursors of a list and gives all items (at most 100,000). */
+_must_check_ int client_list(const struct client *c, const char *path, json_t **ret_items, struct refusal *why);
+
+#endif

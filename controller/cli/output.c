@@ -1,0 +1,209 @@
+/* output.c - room controller/cli: answers as table, JSON or CSV.
+ * Never: asking the controller. */
+#include "controller/cli/output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/clock.h"
+
+enum { CELL_SIZE = 512, WIDTH_WITHOUT_TERMINAL = 80 };
+
+void output_json(const json_t *value)
+{
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	if (text != NULL)
+		puts(text);
+	free(text);
+}
+
+static const json_t *field_of(const json_t *row, const char *field)
+{
+	char        name[64];
+	const char *dot;
+	while ((dot = strchr(field, '.')) != NULL) {
+		if (text_copy_n(name, sizeof(name), field, (size_t)(dot - field)) < 0)
+			return NULL;
+		row = json_object_get(row, name);
+		field = dot + 1;
+	}
+	return json_object_get(row, field);
+}
+
+static void cell_age(const char *time, char ret[CELL_SIZE])
+{
+	int64_t at;
+	if (time_parse(time, &at) < 0) {
+		text_cut(ret, CELL_SIZE, "-");
+		return;
+	}
+	int64_t left = at - clock_now();
+	int64_t size = left < 0 ? -left : left;
+	const char *sign = left < 0 ? "-" : "";
+	if (size >= 2 * MS_DAY)
+		snprintf(ret, CELL_SIZE, "%s%lldd", sign, (long long)(size / MS_DAY));
+	else if (size >= 2 * MS_HOUR)
+		snprintf(ret, CELL_SIZE, "%s%lldh", sign, (long long)(size / MS_HOUR));
+	else if (size >= 2 * MS_MINUTE)
+		snprintf(ret, CELL_SIZE, "%s%lldm", sign, (long long)(size / MS_MINUTE));
+	else
+		snprintf(ret, CELL_SIZE, "%s%llds", sign, (long long)(size / MS_SECOND));
+}
+
+static void cell_list(const json_t *list, char ret[CELL_SIZE])
+{
+	size_t  i;
+	json_t *item;
+	struct buf text = BUF_MAX(CELL_SIZE * 8);
+	json_array_foreach((json_t *)(uintptr_t)list, i, item)
+		if (json_is_string(item))
+			buf_add_fmt(&text, "%s%s", i > 0 ? ", " : "", json_string_value(item));
+	buf_add_u8(&text, 0);
+	text_cut(ret, CELL_SIZE, buf_error(&text) == 0 ? (const char *)text.p : "...");
+	buf_free(&text);
+}
+
+static void cell_scalar(const json_t *v, char ret[CELL_SIZE])
+{
+	if (v == NULL || json_is_null(v))
+		text_cut(ret, CELL_SIZE, "-");
+	else if (json_is_string(v))
+		text_cut(ret, CELL_SIZE, json_string_value(v));
+	else if (json_is_boolean(v))
+		text_cut(ret, CELL_SIZE, json_is_true(v) ? "yes" : "no");
+	else if (json_is_integer(v))
+		snprintf(ret, CELL_SIZE, "%lld", (long long)json_integer_value(v));
+	else if (json_is_real(v))
+		snprintf(ret, CELL_SIZE, "%.6g", json_real_value(v));
+	else if (json_is_array(v))
+		cell_list(v, ret);
+	else
+		text_cut(ret, CELL_SIZE, "...");
+}
+
+static void cell(const struct output_column *column, const json_t *row, char ret[CELL_SIZE])
+{
+	const json_t *v = field_of(row, column->field);
+	const char   *text = json_string_value(v);
+	cell_scalar(v, ret);
+	switch (column->kind) {
+	case COLUMN_TIME:
+		if (text != NULL && strlen(text) >= 16)
+			snprintf(ret, CELL_SIZE, "%.10s %.5s", text, text + 11);
+		break;
+	case COLUMN_AGE:
+		if (text != NULL)
+			cell_age(text, ret);
+		break;
+	case COLUMN_YES:
+		if (v != NULL && !json_is_null(v))
+			text_cut(ret, CELL_SIZE, json_is_true(v) ? "yes" : "NO");
+		break;
+	case COLUMN_SHORT:
+		if (text != NULL && strlen(text) > 12)
+			snprintf(ret, CELL_SIZE, "%.12s", text);
+		break;
+	case COLUMN_COUNT:
+		if (json_is_array(v))
+			snprintf(ret, CELL_SIZE, "%zu", json_array_size(v));
+		break;
+	default:
+		break;
+	}
+}
+
+static void csv_cell(const char *text)
+{
+	if (strpbrk(text, ",\"\n") == NULL) {
+		fputs(text, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *text != '\0'; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+/* CSV shows whole values: no shortening, times as they are. */
+static void csv(const struct output_column *columns, size_t n, const json_t *rows)
+{
+	char    text[CELL_SIZE];
+	size_t  i;
+	json_t *row;
+	for (size_t k = 0; k < n; k++)
+		printf("%s%s", k > 0 ? "," : "", columns[k].field);
+	putchar('\n');
+	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+		for (size_t k = 0; k < n; k++) {
+			if (k > 0)
+				putchar(',');
+			const json_t *v = field_of(row, columns[k].field);
+			text[0] = '\0';
+			if (v != NULL && !json_is_null(v))
+				cell_scalar(v, text);
+			csv_cell(text);
+		}
+		putchar('\n');
+	}
+}
+
+static void table(const struct output_column *columns, size_t n, const json_t *rows)
+{
+	char                    text[CELL_SIZE];
+	size_t                  i;
+	json_t                 *row;
+	struct libscols_table *t = scols_new_table();
+	if (t == NULL)
+		return;
+	for (size_t k = 0; k < n; k++)
+		scols_table_new_column(t, columns[k].header, k == 0 ? 0.2 : 0.1, k + 1 == n ? SCOLS_FL_TRUNC : 0);
+	if (scols_table_get_termwidth(t) == 0)
+		scols_table_set_termwidth(t, WIDTH_WITHOUT_TERMINAL);
+	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+		struct libscols_line *line = scols_table_new_line(t, NULL);
+		for (size_t k = 0; line != NULL && k < n; k++) {
+			cell(&columns[k], row, text);
+			scols_line_set_data(line, k, text);
+		}
+	}
+	scols_print_table(t);
+	scols_unref_table(t);
+}
+
+void output_list(enum output_form form, const struct output_column *columns, size_t n, const json_t *rows)
+{
+	if (form == OUTPUT_JSON)
+		output_json(rows);
+	else if (form == OUTPUT_CSV)
+		csv(columns, n, rows);
+	else
+		table(columns, n, rows);
+}
+
+void output_object(enum output_form form, const struct output_column *columns, size_t n, const json_t *object)
+{
+	if (form == OUTPUT_JSON) {
+		output_json(object);
+		return;
+	}
+	if (form == OUTPUT_CSV) {
+		json_t *rows = json_pack("[O]", object);
+		csv(columns, n, rows);
+		json_decref(rows);
+		return;
+	}
+	char text[CELL_SIZE];
+	for (size_t k = 0; k < n; k++) {
+		cell(&columns[k], object, text);
+		printf("%-13s %s\n", columns[k].header, text);
+	}
+}

@@ -1,0 +1,25 @@
+/* output.h - room controller/cli: answers for people (tables of at most the terminal's width), programs (JSON) and sheets (CSV).
+ * Never: asking the controller. */
+#ifndef VCC_OUTPUT_H
+#define VCC_OUTPUT_H
+
+#include <jansson.h>
+
+#include "shared/base/attr.h"
+
+enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
+
+/* A column of a list: header, and the field of each row it shows ("a.b" goes down). */
+struct output_column {
+	const char *header;
+	const char *field;
+	enum { COLUMN_TEXT, COLUMN_TIME, COLUMN_AGE, COLUMN_YES, COLUMN_COUNT, COLUMN_LIST, COLUMN_SHORT } kind;
+};
+
+/* `rows`: a JSON array of objects. Times are shown in UTC to the minute; COLUMN_AGE as "41d" until or since. Prints to stdout. */
+void output_list(enum output_form form, const struct output_column *columns, size_t n, const json_t *rows);
+/* One object: in table form as "name  value" lines in the order of `columns`. */
+void output_object(enum output_form form, const struct output_column *columns, size_t n, const json_t *object);
+void output_json(const json_t *value);
+
+#endif

@@ -1,0 +1,272 @@
+/* verb.c - room controller/cli: parses a command line by the verb table and prints help from it.
+ * Never: what a verb does. */
+#include "controller/cli/verb.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+
+static const struct verb_option globals[] = {
+	{"url", "URL", "admin API, https://NAME:8444 (default: the local socket)"},
+	{"ca", "FILE", "root certificate of the installation"},
+	{"token-file", "FILE", "file with the bearer token"},
+	{"socket", "PATH", "local socket of the controller"},
+	{"output", "FORM", "table, json or csv (also -o FORM)"},
+	{"help", NULL, "this text"},
+	{"version", NULL, "the version"},
+};
+enum { G_URL, G_CA, G_TOKEN_FILE, G_SOCKET, G_OUTPUT, G_HELP, G_VERSION, G_COUNT };
+
+struct parse {
+	const struct verb *const *tables;
+	const size_t             *sizes;
+	size_t                    n_tables;
+	const char               *global[G_COUNT];
+	struct invocation         in;
+};
+
+int verb_fail(int code, const struct refusal *why)
+{
+	char name[ERR_CODE_SIZE];
+	fprintf(stderr, "vccctl: %s %s%s%s\n", err_code(why->code, name), why->object, why->object[0] != '\0' ? ": " : "",
+	        why->cause[0] != '\0' ? why->cause : err_what(why->code));
+	fprintf(stderr, "  next: %s\n", err_next(why->code));
+	return code;
+}
+
+static int usage_error(const char *what, const char *word)
+{
+	fprintf(stderr, "vccctl: %s%s%s%s\n  next: see vccctl --help\n", what, word[0] != '\0' ? " `" : "", word,
+	        word[0] != '\0' ? "`" : "");
+	return EXIT_USAGE;
+}
+
+const char *verb_value(const struct invocation *in, const char *option)
+{
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && in->verb->options[i].name != NULL; i++)
+		if (text_equal(in->verb->options[i].name, option))
+			return in->values[i];
+	return NULL;
+}
+
+bool verb_given(const struct invocation *in, const char *option)
+{
+	return verb_value(in, option) != NULL;
+}
+
+static void print_option(const struct verb_option *o)
+{
+	char left[40];
+	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
+	printf("  %-22s %s\n", left, o->about);
+}
+
+static void print_line(const struct verb *v)
+{
+	char left[64];
+	snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "",
+	         v->words[0] != '\0' ? " " : "", v->words);
+	printf("  %-34s %s\n", left, v->about);
+}
+
+static int print_help(const struct parse *p, const char *noun)
+{
+	printf("usage: vccctl NOUN VERB [WORDS] [OPTIONS]\n\n");
+	printf("  %-34s %s\n", "init", "sets up an installation (see init --help)");
+	for (size_t t = 0; t < p->n_tables; t++)
+		for (size_t i = 0; i < p->sizes[t]; i++)
+			if (noun == NULL || text_equal(noun, p->tables[t][i].noun))
+				print_line(&p->tables[t][i]);
+	printf("\noptions everywhere\n");
+	for (size_t i = 0; i < G_COUNT; i++)
+		print_option(&globals[i]);
+	printf("\nexit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unreachable, 6 partly\n");
+	return EXIT_DONE;
+}
+
+static int print_verb_help(const struct verb *v)
+{
+	printf("usage: vccctl %s%s%s %s [OPTIONS]\n%s\n", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "", v->words, v->about);
+	if (v->options[0].name != NULL)
+		printf("\n");
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
+		print_option(&v->options[i]);
+	return EXIT_DONE;
+}
+
+static const struct verb *find_verb(const struct parse *p, const char *noun, const char *name, bool *ret_noun_known)
+{
+	for (size_t t = 0; t < p->n_tables; t++)
+		for (size_t i = 0; i < p->sizes[t]; i++) {
+			const struct verb *v = &p->tables[t][i];
+			if (!text_equal(v->noun, noun))
+				continue;
+			*ret_noun_known = true;
+			if (v->name == NULL || text_equal(v->name, name))
+				return v;
+		}
+	return NULL;
+}
+
+/* "--name", "--name=value", "--name value" of one option table. 1 = taken, 0 = not of this table, -1 = value missing. */
+static int take_option(const struct verb_option *table, size_t n, const char **values, char **argv, int *at)
+{
+	const char *word = argv[*at] + 2;
+	size_t      len = strcspn(word, "=");
+	for (size_t i = 0; i < n && table[i].name != NULL; i++) {
+		if (strlen(table[i].name) != len || strncmp(table[i].name, word, len) != 0)
+			continue;
+		if (table[i].value == NULL) {
+			values[i] = "";
+			return word[len] == '\0' ? 1 : -1;
+		}
+		if (word[len] == '=') {
+			values[i] = word + len + 1;
+			return 1;
+		}
+		if (argv[*at + 1] == NULL)
+			return -1;
+		values[i] = argv[++*at];
+		return 1;
+	}
+	return 0;
+}
+
+/* Moves over a global option and its value; true when argv[*at] is an option at all. */
+static bool skip_option(char **argv, int *at)
+{
+	const char *ignored[G_COUNT];
+	if (argv[*at][0] != '-')
+		return false;
+	if (text_equal(argv[*at], "-o") && argv[*at + 1] != NULL)
+		(*at)++;
+	else if (text_starts(argv[*at], "--"))
+		(void)take_option(globals, G_COUNT, ignored, argv, at);
+	return true;
+}
+
+/* Global options may stand anywhere, so noun and verb are found first. */
+static int find_words(struct parse *p, char **argv)
+{
+	const char *noun = NULL;
+	const char *name = NULL;
+	bool        known = false;
+	for (int i = 1; argv[i] != NULL && name == NULL; i++) {
+		if (skip_option(argv, &i))
+			continue;
+		if (noun == NULL)
+			noun = argv[i];
+		else
+			name = argv[i];
+	}
+	if (noun != NULL)
+		p->in.verb = find_verb(p, noun, name, &known);
+	if (p->in.verb != NULL)
+		return EXIT_DONE;
+	for (int i = 1; argv[i] != NULL; i++)
+		if (text_equal(argv[i], "--help") || text_equal(argv[i], "-h"))
+			return print_help(p, known ? noun : NULL);
+	if (noun == NULL)
+		return usage_error("a noun is missing", "");
+	if (!known)
+		return usage_error("unknown noun", noun);
+	return name == NULL ? usage_error("a verb is missing after", noun) : usage_error("unknown verb", name);
+}
+
+static int take_word(struct parse *p, const char *word, size_t *skip)
+{
+	if (*skip > 0) {
+		(*skip)--;
+		return EXIT_DONE;
+	}
+	if (p->in.n_words == p->in.verb->max_words || p->in.n_words == VERB_WORDS_MAX)
+		return usage_error("unexpected word", word);
+	p->in.words[p->in.n_words++] = word;
+	return EXIT_DONE;
+}
+
+static int parse_all(struct parse *p, char **argv)
+{
+	size_t skip = p->in.verb->name != NULL ? 2 : 1;
+	bool   only_words = false;
+	for (int i = 1; argv[i] != NULL; i++) {
+		int r = EXIT_DONE;
+		if (only_words || argv[i][0] != '-' || argv[i][1] == '\0') {
+			r = take_word(p, argv[i], &skip);
+		} else if (text_equal(argv[i], "--")) {
+			only_words = true;
+		} else if (text_equal(argv[i], "-o")) {
+			if (argv[i + 1] == NULL)
+				return usage_error("a value is missing after", argv[i]);
+			p->global[G_OUTPUT] = argv[++i];
+		} else if (text_equal(argv[i], "-h")) {
+			p->global[G_HELP] = "";
+		} else {
+			int at = i;
+			int taken = text_starts(argv[i], "--") ? take_option(p->in.verb->options, VERB_OPTIONS_MAX, p->in.values, argv, &i) : 0;
+			if (taken == 0 && text_starts(argv[i], "--"))
+				taken = take_option(globals, G_COUNT, p->global, argv, &i);
+			if (taken <= 0)
+				return usage_error(taken == 0 ? "unknown option" : "a value is missing after, or not allowed for", argv[at]);
+		}
+		if (r != EXIT_DONE)
+			return r;
+	}
+	return EXIT_DONE;
+}
+
+static int take_globals(struct parse *p, struct refusal *why)
+{
+	struct {
+		const char *from;
+		char       *to;
+		size_t      size;
+	} texts[] = {
+		{p->global[G_URL], p->in.client.url, sizeof(p->in.client.url)},
+		{p->global[G_CA], p->in.client.ca, sizeof(p->in.client.ca)},
+		{p->global[G_TOKEN_FILE], p->in.client.token_file, sizeof(p->in.client.token_file)},
+		{p->global[G_SOCKET], p->in.client.socket, sizeof(p->in.client.socket)},
+	};
+	static const char *const forms[] = {"table", "json", "csv"};
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
+		if (texts[i].from != NULL && text_copy(texts[i].to, texts[i].size, texts[i].from) < 0)
+			return usage_error("the value is too long:", texts[i].from);
+	const char *form = p->global[G_OUTPUT] != NULL ? p->global[G_OUTPUT] : "table";
+	for (size_t i = 0; i < N_ELEMENTS(forms); i++)
+		if (text_equal(form, forms[i])) {
+			p->in.form = (enum output_form)i;
+			return client_configure(&p->in.client, why);
+		}
+	return usage_error("-o takes table, json or csv, not", form);
+}
+
+int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv)
+{
+	struct parse   p = {.tables = tables, .sizes = sizes, .n_tables = n_tables};
+	struct refusal why = {0};
+	if (argc < 2)
+		return print_help(&p, NULL), EXIT_USAGE;
+	if (text_equal(argv[1], "--version")) {
+		printf("vccctl %s\n", VCC_VERSION);
+		return EXIT_DONE;
+	}
+	if (text_equal(argv[1], "--help") || text_equal(argv[1], "-h") || text_equal(argv[1], "help"))
+		return print_help(&p, NULL);
+	int r = find_words(&p, argv);
+	if (p.in.verb == NULL)
+		return r;
+	r = parse_all(&p, argv);
+	if (r != EXIT_DONE)
+		return r;
+	if (p.global[G_HELP] != NULL)
+		return print_verb_help(p.in.verb);
+	if (p.in.n_words < p.in.verb->min_words)
+		return usage_error("a word is missing:", p.in.verb->words);
+	r = take_globals(&p, &why);
+	if (r != EXIT_DONE)
+		return why.code != 0 ? verb_fail(r, &why) : r;
+	p.in.progress = isatty(STDERR_FILENO) == 1;
+	return p.in.verb->run(&p.in);
+}

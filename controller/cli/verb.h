@@ -1,0 +1,54 @@
+/* verb.h - room controller/cli: one table of nouns and verbs: parsing, help and (later) completion come from it.
+ * Never: what a verb does. */
+#ifndef VCC_VERB_H
+#define VCC_VERB_H
+
+#include "controller/cli/client.h"
+#include "controller/cli/output.h"
+
+enum { VERB_WORDS_MAX = 8, VERB_OPTIONS_MAX = 16 };
+
+struct verb_option {
+	const char *name;  /* "force" */
+	const char *value; /* "DURATION", or NULL for a switch */
+	const char *about;
+};
+
+struct invocation;
+
+struct verb {
+	const char *noun;
+	const char *name; /* NULL: the noun stands alone */
+	const char *words; /* "NAME", "[CERT_ID]", "" */
+	size_t      min_words, max_words;
+	const char *about;
+	struct verb_option options[VERB_OPTIONS_MAX]; /* ends with a NULL name */
+	int (*run)(const struct invocation *in);      /* returns the exit code */
+};
+
+/* A parsed command line. */
+struct invocation {
+	const struct verb *verb;
+	struct client      client;
+	enum output_form   form;
+	const char        *words[VERB_WORDS_MAX];
+	size_t             n_words;
+	const char        *values[VERB_OPTIONS_MAX]; /* by position in verb->options; "" for a switch that was given; NULL absent */
+	bool               progress;                 /* stderr is a terminal */
+};
+
+/* Value of an option of the verb, NULL = not given. */
+const char *verb_value(const struct invocation *in, const char *option);
+bool        verb_given(const struct invocation *in, const char *option);
+
+/* Parses and runs; prints usage errors and help itself. Exit code. */
+int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv);
+
+/* Prints a refusal to stderr: what, why, next command. Returns `code`. */
+int verb_fail(int code, const struct refusal *why);
+
+/* The verbs, one file per noun. */
+extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[];
+extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n;
+
+#endif
