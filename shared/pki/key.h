@@ -21,6 +21,9 @@ _must_check_ int key_from_pem(struct span pem, struct key **ret); /* E_PKI_KEY; 
 _must_check_ int key_to_der(const struct key *k, struct buf *to); /* PKCS#8 */
 _must_check_ int key_from_der(struct span der, struct key **ret);
 
+/* Does everything once (generator, curves, digests, signature), so that a process may lock itself in afterwards. */
+_must_check_ int key_warm_up(void);
+
 /* SubjectPublicKeyInfo. Decoding accepts only the types of enum key_type; lengths and exponent are checked first. */
 _must_check_ int key_spki(const struct key *k, struct buf *to);
 _must_check_ int key_from_spki(struct span spki, struct key **ret);
@@ -44,6 +47,12 @@ void random_bytes(void *to, size_t n);
 
 /* Encrypted private key file: magic and version, Argon2id parameters, salt, AES-256-GCM of the PKCS#8 DER. */
 _must_check_ int keyfile_seal(const struct key *k, struct span passphrase, struct buf *to);
+/* Argon2id; at most 16 operations and 1 GiB, checked before anything is allocated. keyfile_seal() takes libsodium's moderate cost:
+ * 3 operations, 256 MiB, about 0.7 s. E_RANGE. */
+struct keyfile_cost {
+	uint32_t operations, memory_kib;
+};
+_must_check_ int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to);
 _must_check_ int keyfile_open(struct span file, struct span passphrase, struct key **ret); /* E_PKI_PASSPHRASE, E_PKI_KEY */
 
 #endif

@@ -1,0 +1,193 @@
+/* keyfile.c - room shared/pki: a private key encrypted under a passphrase, as bytes of a file.
+ * Layout: "VCCK", version 1, three zero octets, Argon2id operations and memory (KiB) as big-endian 32 bit, salt 16, nonce 12,
+ * length of the ciphertext 32 bit, ciphertext, tag 16. The 48 octets before the ciphertext are authenticated.
+ * Never: files; spending more memory or time than the limits, whatever a file claims. */
+#include <pthread.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <sodium.h>
+
+#include "shared/base/err.h"
+#include "shared/pki/key_evp.h"
+
+enum {
+	MAGIC_SIZE = 4,
+	VERSION = 1,
+	SALT_SIZE = 16,
+	NONCE_SIZE = 12,
+	TAG_SIZE = 16,
+	HEADER_SIZE = 48,
+	SECRET_SIZE = 32,
+	PLAIN_MAX = 3072, /* PKCS#8 of RSA-4096 has 2375 octets */
+	PASSPHRASE_MAX = 1024,
+	OPS_MAX = 16,
+	MEMORY_KIB_MIN = 8,
+	MEMORY_KIB_MAX = 1 << 20, /* 1 GiB */
+};
+
+static const uint8_t magic[MAGIC_SIZE] = {'V', 'C', 'C', 'K'};
+
+struct header {
+	struct keyfile_cost cost;
+	uint8_t             salt[SALT_SIZE];
+	uint8_t             nonce[NONCE_SIZE];
+	uint32_t            length;
+};
+
+static void u32_put(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+static uint32_t u32_get(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void header_write(const struct header *h, uint8_t ret[HEADER_SIZE])
+{
+	memset(ret, 0, HEADER_SIZE);
+	memcpy(ret, magic, MAGIC_SIZE);
+	ret[4] = VERSION;
+	u32_put(ret + 8, h->cost.operations);
+	u32_put(ret + 12, h->cost.memory_kib);
+	memcpy(ret + 16, h->salt, SALT_SIZE);
+	memcpy(ret + 32, h->nonce, NONCE_SIZE);
+	u32_put(ret + 44, h->length);
+}
+
+static bool cost_ok(struct keyfile_cost c)
+{
+	return c.operations >= 1 && c.operations <= OPS_MAX && c.memory_kib >= MEMORY_KIB_MIN && c.memory_kib <= MEMORY_KIB_MAX;
+}
+
+static int header_read(struct span file, struct header *ret)
+{
+	static const uint8_t version[4] = {VERSION, 0, 0, 0};
+	struct header        h;
+	if (file.n < HEADER_SIZE || memcmp(file.p, magic, MAGIC_SIZE) != 0 || memcmp(file.p + 4, version, sizeof(version)) != 0)
+		return E_PKI_KEY;
+	h.cost = (struct keyfile_cost){u32_get(file.p + 8), u32_get(file.p + 12)};
+	memcpy(h.salt, file.p + 16, SALT_SIZE);
+	memcpy(h.nonce, file.p + 32, NONCE_SIZE);
+	h.length = u32_get(file.p + 44);
+	if (!cost_ok(h.cost) || h.length == 0 || h.length > PLAIN_MAX || file.n != HEADER_SIZE + h.length + TAG_SIZE)
+		return E_PKI_KEY;
+	*ret = h;
+	return 0;
+}
+
+static pthread_once_t sodium_once = PTHREAD_ONCE_INIT;
+static int            sodium_state;
+
+static void sodium_start(void)
+{
+	sodium_state = sodium_init();
+}
+
+static int secret_derive(struct span passphrase, const struct header *h, uint8_t ret[SECRET_SIZE])
+{
+	pthread_once(&sodium_once, sodium_start);
+	if (sodium_state < 0)
+		return E_PKI_CRYPTO;
+	/* fails only for want of memory */
+	if (crypto_pwhash(ret, SECRET_SIZE, (const char *)passphrase.p, passphrase.n, h->salt, h->cost.operations,
+			  (size_t)h->cost.memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0)
+		return E_NOMEM;
+	return 0;
+}
+
+static inline void cipher_ctx_freep(EVP_CIPHER_CTX **p)
+{
+	EVP_CIPHER_CTX_free(*p); /* wipes the key schedule */
+}
+
+static int encrypt(const uint8_t secret[SECRET_SIZE], const uint8_t nonce[NONCE_SIZE], const uint8_t header[HEADER_SIZE],
+		   struct span plain, uint8_t *ret_cipher, uint8_t ret_tag[TAG_SIZE])
+{
+	_cleanup_(cipher_ctx_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int                                         n;
+	if (ctx == NULL)
+		return E_NOMEM;
+	if (EVP_EncryptInit_ex2(ctx, EVP_aes_256_gcm(), secret, nonce, NULL) <= 0 ||
+	    EVP_EncryptUpdate(ctx, NULL, &n, header, HEADER_SIZE) <= 0 ||
+	    EVP_EncryptUpdate(ctx, ret_cipher, &n, plain.p, (int)plain.n) <= 0 ||
+	    EVP_EncryptFinal_ex(ctx, ret_cipher + n, &n) <= 0 ||
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, ret_tag) <= 0)
+		return E_PKI_CRYPTO;
+	return 0;
+}
+
+static int decrypt(const uint8_t secret[SECRET_SIZE], const struct header *h, struct span file, uint8_t *ret_plain)
+{
+	uint8_t                                     tag[TAG_SIZE];
+	_cleanup_(cipher_ctx_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int                                         n;
+	if (ctx == NULL)
+		return E_NOMEM;
+	memcpy(tag, file.p + HEADER_SIZE + h->length, TAG_SIZE);
+	if (EVP_DecryptInit_ex2(ctx, EVP_aes_256_gcm(), secret, h->nonce, NULL) <= 0 ||
+	    EVP_DecryptUpdate(ctx, NULL, &n, file.p, HEADER_SIZE) <= 0 ||
+	    EVP_DecryptUpdate(ctx, ret_plain, &n, file.p + HEADER_SIZE, (int)h->length) <= 0 ||
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) <= 0)
+		return E_PKI_CRYPTO;
+	if (EVP_DecryptFinal_ex(ctx, ret_plain + n, &n) <= 0) {
+		ERR_clear_error();
+		return E_PKI_PASSPHRASE;
+	}
+	return 0;
+}
+
+int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to)
+{
+	if (passphrase.n == 0 || passphrase.n > PASSPHRASE_MAX || !cost_ok(cost))
+		return E_RANGE;
+	_cleanup_(buf_wipe) struct buf plain = BUF_MAX(PLAIN_MAX);
+	int                            r = key_to_der(k, &plain);
+	if (r < 0)
+		return r;
+
+	struct header h = {.cost = cost, .length = (uint32_t)plain.n};
+	uint8_t       header[HEADER_SIZE];
+	uint8_t       secret[SECRET_SIZE];
+	uint8_t       cipher[PLAIN_MAX];
+	uint8_t       tag[TAG_SIZE];
+	random_bytes(h.salt, sizeof(h.salt));
+	random_bytes(h.nonce, sizeof(h.nonce));
+	header_write(&h, header);
+	r = secret_derive(passphrase, &h, secret);
+	if (r == 0)
+		r = encrypt(secret, h.nonce, header, buf_span(&plain), cipher, tag);
+	secret_wipe(secret, sizeof(secret));
+	if (r < 0)
+		return r;
+	buf_add(to, header, sizeof(header));
+	buf_add(to, cipher, plain.n);
+	buf_add(to, tag, sizeof(tag));
+	return buf_error(to);
+}
+
+int keyfile_seal(const struct key *k, struct span passphrase, struct buf *to)
+{
+	static const struct keyfile_cost moderate = {crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE / 1024};
+	return keyfile_seal_with(k, passphrase, moderate, to);
+}
+
+int keyfile_open(struct span file, struct span passphrase, struct key **ret)
+{
+	struct header h;
+	uint8_t       secret[SECRET_SIZE];
+	uint8_t       plain[PLAIN_MAX];
+	int           r = passphrase.n > 0 && passphrase.n <= PASSPHRASE_MAX ? header_read(file, &h) : E_PKI_PASSPHRASE;
+	if (r == 0)
+		r = secret_derive(passphrase, &h, secret);
+	if (r == 0)
+		r = decrypt(secret, &h, file, plain);
+	if (r == 0)
+		r = key_from_der((struct span){plain, h.length}, ret);
+	secret_wipe(secret, sizeof(secret));
+	secret_wipe(plain, sizeof(plain));
+	return r;
+}
