@@ -17,11 +17,8 @@ const char *agent_state_name(enum agent_state s)
 }
 
 static const char *const roles[ROLE_COUNT] = {
-	[ROLE_VIEWER] = "viewer",
-	[ROLE_OPERATOR] = "operator",
-	[ROLE_APPROVER] = "approver",
-	[ROLE_AUDITOR] = "auditor",
-	[ROLE_ADMIN] = "admin",
+	[ROLE_VIEWER] = "viewer",   [ROLE_OPERATOR] = "operator", [ROLE_APPROVER] = "approver",
+	[ROLE_AUDITOR] = "auditor", [ROLE_ADMIN] = "admin",
 };
 
 const char *role_name(enum role r)

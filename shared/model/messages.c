@@ -5,11 +5,8 @@
 const char *receipt_outcome_name(enum receipt_outcome o)
 {
 	static const char *const names[RECEIPT_OUTCOME_COUNT] = {
-		[RECEIPT_VERIFIED] = "verified",
-		[RECEIPT_SETTLED] = "settled",
-		[RECEIPT_FAILED] = "failed",
-		[RECEIPT_REFUSED] = "refused",
-		[RECEIPT_KEPT] = "kept",
+		[RECEIPT_VERIFIED] = "verified", [RECEIPT_SETTLED] = "settled", [RECEIPT_FAILED] = "failed",
+		[RECEIPT_REFUSED] = "refused",   [RECEIPT_KEPT] = "kept",
 	};
 	return (size_t)o < N_ELEMENTS(names) ? names[o] : "unknown";
 }

@@ -36,6 +36,7 @@ struct phase_row {
 	bool        final;
 };
 
+/* clang-format off */
 static const struct phase_row phases[ORDER_PHASE_COUNT] = {
 	/*                            name                 status               open   final */
 	[ORDER_PLANNED] =           {"planned",           "pending",           true,  false},
@@ -54,6 +55,7 @@ static const struct phase_row phases[ORDER_PHASE_COUNT] = {
 	[ORDER_ROLLED_BACK] =       {"rolled_back",       "rolled_back",       false, true},
 	[ORDER_CANCELLED] =         {"cancelled",         "cancelled",         false, true},
 };
+/* clang-format on */
 
 const char *order_phase_name(enum order_phase p)
 {

@@ -98,8 +98,8 @@ static int64_t negative_behind(struct cursor *c, uint8_t b)
 	uint64_t raw = number(c, bytes);
 	if (c->error != 0)
 		return 0;
-	uint64_t sign = UINT64_C(1) << (8 * bytes - 1);
-	int64_t  v = (int64_t)((raw ^ sign) - sign);
+	uint64_t             sign = UINT64_C(1) << (8 * bytes - 1);
+	int64_t              v = (int64_t)((raw ^ sign) - sign);
 	static const int64_t longest[] = {-33, INT8_MIN - 1, INT16_MIN - 1, (int64_t)INT32_MIN - 1};
 	if ((raw & sign) == 0 || v > longest[b - 0xd0])
 		fail(c, E_WIRE_FORM);
@@ -272,7 +272,7 @@ void cursor_fields(struct cursor *c, const struct wire_message *message, unsigne
 }
 
 int cursor_frame(const struct wire_table *table, struct span bytes, size_t limit, const struct wire_message **ret_message,
-                 uint64_t *ret_id, struct cursor *ret_fields)
+		 uint64_t *ret_id, struct cursor *ret_fields)
 {
 	size_t max = limit != 0 && limit < table->frame_max ? limit : table->frame_max;
 	if (bytes.n > max)

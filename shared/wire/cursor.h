@@ -33,6 +33,6 @@ void cursor_fields(struct cursor *c, const struct wire_message *message, unsigne
 
 /* Checks a whole frame. On success `ret_fields` stands before the fields map. */
 _must_check_ int cursor_frame(const struct wire_table *table, struct span bytes, size_t limit,
-                              const struct wire_message **ret_message, uint64_t *ret_id, struct cursor *ret_fields);
+			      const struct wire_message **ret_message, uint64_t *ret_id, struct cursor *ret_fields);
 
 #endif

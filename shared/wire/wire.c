@@ -67,12 +67,12 @@ static void put_text(struct writer *w, const char *text, size_t size)
 
 /* Reads a member of a payload without assuming more about it than its size. */
 #define MEMBER(type, base, at) member_##type((base) + (at))
-#define MEMBER_READER(name, type)                                                                                     \
-	static type member_##name(const uint8_t *p)                                                                   \
-	{                                                                                                             \
-		type v;                                                                                               \
-		memcpy(&v, p, sizeof(v));                                                                             \
-		return v;                                                                                             \
+#define MEMBER_READER(name, type)                                                                                              \
+	static type member_##name(const uint8_t *p)                                                                            \
+	{                                                                                                                      \
+		type v;                                                                                                        \
+		memcpy(&v, p, sizeof(v));                                                                                      \
+		return v;                                                                                                      \
 	}
 MEMBER_READER(u64, uint64_t)
 MEMBER_READER(u32, uint32_t)

@@ -19,9 +19,9 @@ const struct wire_table *const *wire_tables(size_t *ret_n)
 const char *wire_kind_name(enum wire_kind kind)
 {
 	static const char *const names[WIRE_KIND_COUNT] = {
-		[WIRE_U64] = "unsigned 64",  [WIRE_U32] = "unsigned 32", [WIRE_U16] = "unsigned 16", [WIRE_I64] = "signed 64",
-		[WIRE_INT] = "signed 32",    [WIRE_BOOL] = "boolean",    [WIRE_TEXT] = "text",       [WIRE_FIXED] = "bytes",
-		[WIRE_BYTES] = "bytes",      [WIRE_BLOB] = "bytes",      [WIRE_ROWS] = "rows",
+		[WIRE_U64] = "unsigned 64", [WIRE_U32] = "unsigned 32", [WIRE_U16] = "unsigned 16", [WIRE_I64] = "signed 64",
+		[WIRE_INT] = "signed 32",   [WIRE_BOOL] = "boolean",    [WIRE_TEXT] = "text",       [WIRE_FIXED] = "bytes",
+		[WIRE_BYTES] = "bytes",     [WIRE_BLOB] = "bytes",      [WIRE_ROWS] = "rows",
 	};
 	return (size_t)kind < N_ELEMENTS(names) ? names[kind] : "unknown";
 }
@@ -103,8 +103,8 @@ void wire_document(struct buf *to)
 	for (size_t i = 0; i < N_ELEMENTS(tables); i++)
 		table_write(to, tables[i]);
 	buf_add_text(to, "## Signed bodies\n\n"
-	                 "A body is a bare fields map that travels as bytes. A signature covers `label || 0x00 || body`; "
-	                 "nothing is read from a body before its signature has been checked.\n\n");
+			 "A body is a bare fields map that travels as bytes. A signature covers `label || 0x00 || body`; "
+			 "nothing is read from a body before its signature has been checked.\n\n");
 	for (size_t i = 0; i < N_ELEMENTS(bodies); i++) {
 		buf_add_fmt(to, "### %s\n\nLabel: `%s`. %s\n\n", bodies[i]->name, bodies[i]->from, bodies[i]->about);
 		fields_write(to, bodies[i]);
