@@ -157,3 +157,8 @@ const char *cert_status_name(enum cert_status s)
 	};
 	return NAME_OF(names, s);
 }
+
+uint32_t serial_shard(struct serial s)
+{
+	return (uint32_t)(serial_counter(s) / ISSUANCES_PER_SHARD);
+}

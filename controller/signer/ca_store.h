@@ -1,0 +1,35 @@
+/* ca_store.h - room controller/signer: the CA certificates and keys below STATE_DIR/ca, opened once at start.
+ * ID.cer (DER) and ID.key (encrypted) for each ID = ROLE-NUMBER. A root may lack its key: it is offline then.
+ * Never: giving a key away. */
+#ifndef VCC_CA_STORE_H
+#define VCC_CA_STORE_H
+
+#include "shared/pki/issue.h"
+
+enum { CA_MAX = 16, CA_KEYFILE_MAX = 16384 };
+
+struct ca {
+	struct issuer    issuer;
+	struct issue_ca *prepared; /* signs when `can_sign` */
+	struct key      *key;      /* NULL = offline */
+	uint8_t          spki[SPKI_MAX];
+	size_t           spki_len;
+};
+
+struct ca_store {
+	struct ca ca[CA_MAX];
+	size_t    n;
+};
+
+/* Opens everything. A key that does not open: E_PKI_PASSPHRASE; one that does not fit its certificate, or a CA that does not lead to
+ * a root of the folder: E_SIGNER_KEY; nothing there: E_SIGNER_KEY. */
+_must_check_ int ca_store_load(const char *state_dir, struct span passphrase, const char *public_url, struct ca_store *ret,
+                               struct refusal *why);
+void ca_store_free(struct ca_store *s);
+
+struct ca *ca_store_find(struct ca_store *s, const char *issuer_id); /* NULL = unknown */
+
+/* "service-1" -> ISSUER_SERVICE. E_SYNTAX. */
+_must_check_ int ca_role_of(const char *issuer_id, enum issuer_role *ret);
+
+#endif

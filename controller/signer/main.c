@@ -1,0 +1,142 @@
+/* main.c - vcc-signer: the only process with CA keys. Opens keys and log, locks itself in, serves the controller.
+ * Never: a network, signing bytes that it did not build. */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "controller/signer/passphrase.h"
+#include "controller/signer/signer_init.h"
+#include "controller/signer/signer_loop.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/file.h"
+#include "shared/sys/ipc.h"
+#include "shared/sys/jail.h"
+#include "shared/sys/log.h"
+#include "shared/sys/notify.h"
+
+static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR [--config FILE]   (called by `vccctl init`)";
+
+/* The controller's user; it may be missing where everything runs as one user. */
+static uid_t controller_uid(const struct signer_conf *conf)
+{
+	const struct passwd *user = conf->controller_user[0] != '\0' ? getpwnam(conf->controller_user) : NULL;
+	return user != NULL ? user->pw_uid : (uid_t)-1;
+}
+
+static int open_keys(const struct signer_conf *conf, struct signer *s, struct refusal *why)
+{
+	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
+
+	int r = passphrase_read(conf, &passphrase, why);
+	if (r == 0)
+		r = ca_store_load(conf->state_dir, buf_span(&passphrase), conf->public_url, &s->cas, why);
+	buf_wipe(&passphrase);
+	return r;
+}
+
+/* Every key signs once before the doors close: the crypto library loads what it needs, and a key that cannot sign shows now.
+ * The label keeps this signature from ever meaning anything else. */
+static int try_keys(struct signer *s, struct refusal *why)
+{
+	struct buf signature = BUF_MAX(1024);
+	int        r = 0;
+
+	for (size_t i = 0; i < s->cas.n && r == 0; i++) {
+		const struct ca *ca = &s->cas.ca[i];
+		if (ca->key == NULL)
+			continue;
+		buf_reset(&signature);
+		r = key_sign(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), &signature);
+		if (r == 0)
+			r = key_verify(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), buf_span(&signature));
+		if (r < 0)
+			refuse(why, E_SIGNER_KEY, ca->issuer.issuer_id, "the key cannot sign");
+	}
+	buf_free(&signature);
+	return r;
+}
+
+static void log_path(const struct signer_conf *conf, char *ret, size_t size)
+{
+	if (conf->log[0] != '\0')
+		text_cut(ret, size, conf->log);
+	else
+		snprintf(ret, size, "%s/signing.log", conf->state_dir);
+}
+
+/* Everything that needs files, then the jail. */
+static int start(const struct signer_conf *conf, struct signer *s, int *ret_listen, struct refusal *why)
+{
+	char path[CONF_PATH_SIZE + 16], folder[CONF_PATH_SIZE + 16];
+
+	log_path(conf, path, sizeof(path));
+	text_cut(folder, sizeof(folder), path);
+	*strrchr(folder, '/') = '\0';
+	int r = open_keys(conf, s, why);
+	if (r == 0)
+		r = try_keys(s, why);
+	if (r == 0)
+		r = sign_log_open(path, SIGN_LOG_ROTATE, &s->log, why);
+	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
+		r = ipc_listen(conf->socket, 0666, ret_listen, why);
+	if (r < 0)
+		return r;
+	rate_init(&s->rate, conf->rate, clock_monotonic());
+	signer_signals();
+	notify_send("STATUS=locking in");
+	const struct jail_path paths[] = {{.path = folder, .write = true}};
+	return jail_enter(JAIL_SIGNER, paths, N_ELEMENTS(paths), why);
+}
+
+static int run(const struct signer_conf *conf)
+{
+	struct signer    s = {.conf = conf};
+	struct refusal   why = {0};
+	_cleanup_fd_ int listen_fd = -1;
+	uid_t            also = controller_uid(conf);
+
+	int r = start(conf, &s, &listen_fd, &why);
+	if (r == 0) {
+		log_line(LOG_LEVEL_NOTICE, NULL, "%zu authorities ready, highest serial counter %llu", s.cas.n,
+		         (unsigned long long)sign_log_top(s.log));
+		notify_send("READY=1\nSTATUS=serving");
+		r = signer_loop(&s, listen_fd, also);
+		if (r < 0)
+			refuse(&why, r, "signing log", "%s", err_what(r));
+	}
+	if (r < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	else
+		log_line(LOG_LEVEL_NOTICE, NULL, "ends; signed %llu, again %llu, refused %llu", (unsigned long long)s.signed_new,
+		         (unsigned long long)s.signed_again, (unsigned long long)s.refused);
+	ca_store_free(&s.cas);
+	sign_log_close(s.log);
+	return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct conf_options options;
+	struct refusal      why = {0};
+	static struct signer_conf conf;
+
+	umask(077);
+	if (argc > 1 && strcmp(argv[1], "init") == 0)
+		return signer_init(argc - 1, argv + 1);
+	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
+	if (options.rest < argc) {
+		fprintf(stderr, "vcc-signer: unknown argument `%s`; see --help\n", argv[options.rest]);
+		return 2;
+	}
+	if (options.check)
+		return conf_check(&signer_schema, options.config);
+	log_open("vcc-signer", LOG_LEVEL_INFO);
+	if (conf_load(&signer_schema, options.config, &conf, NULL, &why) < 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		return 1;
+	}
+	return run(&conf);
+}

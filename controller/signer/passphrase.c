@@ -1,0 +1,105 @@
+/* passphrase.c - room controller/signer: reads the passphrase from credential or file; makes the file at init.
+ * Never: printing it. */
+#include "controller/signer/passphrase.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+#include "shared/pki/key.h"
+#include "shared/sys/fault.h"
+#include "shared/sys/file.h"
+
+static const char credential[] = "ca-passphrase";
+
+enum { MADE_BYTES = 32 };
+
+/* Splits "/a/b" into the opened folder "/a" and the name "b" (points into `path`). */
+static int folder_open(const char *path, int *ret_fd, const char **ret_name, struct refusal *why)
+{
+	char        folder[CONF_PATH_SIZE];
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL || slash[1] == '\0' || (size_t)(slash - path) >= sizeof(folder))
+		return refuse(why, E_CONF_VALUE, path, "is not an absolute path of a file");
+	memcpy(folder, path, (size_t)(slash - path));
+	folder[slash - path] = '\0';
+	int fd = open(folder[0] != '\0' ? folder : "/", O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return sys_refuse(why, folder, "open the folder");
+	*ret_fd = fd;
+	*ret_name = slash + 1;
+	return 0;
+}
+
+static int read_file(const char *path, struct buf *to, struct refusal *why)
+{
+	_cleanup_fd_ int fd = -1;
+	const char      *name = NULL;
+
+	int r = folder_open(path, &fd, &name, why);
+	return r < 0 ? r : file_read(fd, name, true, to, why);
+}
+
+/* The credential's folder is made by systemd for this unit alone. */
+static bool credential_path(char *ret, size_t size)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	if (folder == NULL || folder[0] != '/')
+		return false;
+	int n = snprintf(ret, size, "%s/%s", folder, credential);
+	return n > 0 && (size_t)n < size && access(ret, F_OK) == 0;
+}
+
+int passphrase_read(const struct signer_conf *conf, struct buf *to, struct refusal *why)
+{
+	char path[512];
+
+	if (!credential_path(path, sizeof(path)) && text_copy(path, sizeof(path), conf->passphrase_file) < 0)
+		return E_FULL;
+	if (path[0] == '\0')
+		return refuse(why, E_PKI_PASSPHRASE, "passphrase",
+		              "there is neither a systemd credential `%s` nor signer.passphrase_file", credential);
+	int r = read_file(path, to, why);
+	if (r < 0)
+		return r;
+	while (to->n > 0 && (to->p[to->n - 1] == '\n' || to->p[to->n - 1] == '\r'))
+		to->n--;
+	if (to->n == 0 || to->n > PASSPHRASE_MAX)
+		return refuse(why, E_PKI_PASSPHRASE, path, "the file is empty or longer than %d bytes", PASSPHRASE_MAX);
+	return 0;
+}
+
+int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why)
+{
+	char             path[512];
+	_cleanup_fd_ int fd = -1;
+	const char      *name = NULL;
+	uint8_t          bytes[MADE_BYTES];
+	char             text[2 * MADE_BYTES];
+
+	if (credential_path(path, sizeof(path)))
+		return 0;
+	if (conf->passphrase_file[0] == '\0')
+		return refuse(why, E_PKI_PASSPHRASE, "passphrase",
+		              "there is neither a systemd credential `%s` nor signer.passphrase_file", credential);
+	if (access(conf->passphrase_file, F_OK) == 0)
+		return 0;
+	int r = folder_open(conf->passphrase_file, &fd, &name, why);
+	if (r < 0)
+		return r;
+	random_bytes(bytes, sizeof(bytes));
+	r = b64url_text(bytes, sizeof(bytes), text, sizeof(text) - 1);
+	if (r == 0)
+		strcat(text, "\n");
+	if (r == 0 && fault_point("init_passphrase") != 0)
+		r = sys_refuse(why, conf->passphrase_file, "write");
+	if (r == 0) /* by rename: a kill leaves all of it or nothing */
+		r = file_replace(fd, name, span_text(text), uid, gid, 0600, why);
+	secret_wipe(bytes, sizeof(bytes));
+	secret_wipe(text, sizeof(text));
+	return r;
+}

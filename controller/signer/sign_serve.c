@@ -1,0 +1,337 @@
+/* sign_serve.c - room controller/signer: one batch of requests: decode and judge, make durable, sign and answer.
+ * Never: signing what is not in the log, touching a socket. */
+#include "controller/signer/sign_serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/pki/key.h"
+#include "shared/sys/fault.h"
+#include "shared/sys/ipc.h"
+#include "shared/sys/log.h"
+#include "shared/wire/wire.h"
+
+enum { LENGTH_BYTES = 4, LOG_LINES = 4, TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX, LIST_ENTRY = 24 };
+
+/* One request on its way through the batch. */
+struct job {
+	uint64_t       id;
+	uint16_t       type;
+	struct refusal why; /* code 0 = will be signed */
+	struct ca     *ca;
+	bool           repeat;
+	/* SG_ISSUE */
+	struct serial  serial;
+	enum hash_alg  hash_alg;
+	size_t         tbs_at, tbs_n; /* in serve.tbs */
+	/* SG_CRL; its entries point into the input, which stays until the batch is done */
+	struct sg_crl  crl;
+};
+
+struct serve {
+	struct signer    *signer;
+	struct job        jobs[SIGN_BATCH_MAX];
+	size_t            n, n_lists, n_refused;
+	struct wire_frame frame;
+	struct buf        tbs; /* of all jobs, one after the other */
+	struct buf        der;
+	struct crl_entry *entries;
+};
+
+int serve_new(struct signer *s, struct serve **ret)
+{
+	struct serve *v = calloc(1, sizeof(*v));
+	if (v != NULL)
+		v->entries = calloc(ISSUANCES_PER_SHARD, sizeof(*v->entries));
+	if (v == NULL || v->entries == NULL) {
+		free(v);
+		return E_NOMEM;
+	}
+	v->signer = s;
+	v->tbs.max = TBS_MAX;
+	v->der.max = 1 << 20;
+	*ret = v;
+	return 0;
+}
+
+void serve_free(struct serve *v)
+{
+	if (v == NULL)
+		return;
+	buf_free(&v->tbs);
+	buf_free(&v->der);
+	free(v->entries);
+	free(v);
+}
+
+/* Appends one frame with its length before it. */
+static int put_frame(struct buf *out, uint16_t type, uint64_t id, const void *payload)
+{
+	size_t  at = out->n;
+	uint8_t zero[LENGTH_BYTES] = {0};
+
+	buf_add(out, zero, sizeof(zero));
+	int r = wire_encode(&wire_signer, type, id, payload, out);
+	if (r == 0)
+		r = buf_error(out);
+	if (r < 0)
+		return r;
+	size_t n = out->n - at - LENGTH_BYTES;
+	for (size_t i = 0; i < LENGTH_BYTES; i++)
+		out->p[at + i] = (uint8_t)(n >> (8 * (LENGTH_BYTES - 1 - i)));
+	return 0;
+}
+
+int serve_hello(struct serve *v, struct buf *out)
+{
+	struct signer  *s = v->signer;
+	struct sg_hello hello = {.version = VCC_VERSION, .window_top = sign_log_top(s->log), .issuers = (uint32_t)s->cas.n};
+
+	int r = put_frame(out, SG_HELLO, 0, &hello);
+	for (size_t i = 0; i < s->cas.n && r == 0; i++) {
+		const struct issuer *issuer = &s->cas.ca[i].issuer;
+		struct sg_issuer     row = {.certificate = {issuer->der, issuer->der_len}};
+		r = text_copy(row.issuer_id, sizeof(row.issuer_id), issuer->issuer_id);
+		if (r == 0)
+			r = put_frame(out, SG_ISSUER, 0, &row);
+	}
+	return r;
+}
+
+/* ---- judging ---- */
+
+static int find_ca(struct serve *v, struct job *j, const char *issuer_id)
+{
+	j->ca = ca_store_find(&v->signer->cas, issuer_id);
+	if (j->ca == NULL)
+		return refuse(&j->why, E_SIGNER_ISSUER, issuer_id, "%s", err_what(E_SIGNER_ISSUER));
+	if (j->ca->key == NULL)
+		return refuse(&j->why, E_SIGNER_ISSUER, issuer_id, "the key of this authority is kept offline");
+	return 0;
+}
+
+static bool is_ca_key(const struct ca_store *cas, const struct cert_facts *f)
+{
+	for (size_t i = 0; i < cas->n; i++)
+		if (cas->ca[i].spki_len == f->spki_len && memcmp(cas->ca[i].spki, f->spki, f->spki_len) == 0)
+			return true;
+	return false;
+}
+
+/* Builds the bytes from the facts; they must be the ones that the controller has recorded as its intent. */
+static int build(struct serve *v, struct job *j, const struct cert_facts *f, const struct hash *wanted)
+{
+	struct hash got;
+
+	j->tbs_at = v->tbs.n;
+	int r = issue_tbs(j->ca->prepared, f, &v->tbs);
+	if (r == 0)
+		r = buf_error(&v->tbs);
+	if (r < 0)
+		return refuse(&j->why, r, leaf_profile_name(f->profile), "the facts cannot be encoded");
+	j->tbs_n = v->tbs.n - j->tbs_at;
+	struct span tbs = {v->tbs.p + j->tbs_at, j->tbs_n};
+	digest_sha256(tbs, &got);
+	if (!hash_equal(got, *wanted))
+		return refuse(&j->why, E_SIGNER_HASH, leaf_profile_name(f->profile), "%s", err_what(E_SIGNER_HASH));
+	return issue_lint(j->ca->prepared, f, tbs, &j->why);
+}
+
+static int judge_issue(struct serve *v, struct job *j, const struct sg_issue *q, int64_t now)
+{
+	const struct cert_facts *f = &q->facts;
+
+	j->serial = f->serial;
+	j->hash_alg = f->hash_alg;
+	int r = find_ca(v, j, f->issuer_id);
+	if (r == 0)
+		r = limits_leaf(v->signer->conf, j->ca, f, now, &j->why);
+	if (r == 0 && is_ca_key(&v->signer->cas, f))
+		r = refuse(&j->why, E_SIGNER_LIMIT, leaf_profile_name(f->profile), "this is the key of an authority");
+	if (r == 0)
+		r = build(v, j, f, &q->tbs_hash);
+	if (r == 0)
+		r = sign_log_add(v->signer->log, f->serial, q->tbs_hash, f->profile, &j->repeat, &j->why);
+	return r;
+}
+
+static void list_hash(const struct sg_crl *crl, struct hash *ret)
+{
+	uint8_t head[16];
+	for (size_t i = 0; i < 8; i++) {
+		head[i] = (uint8_t)((uint64_t)crl->this_update_at >> (56 - 8 * i));
+		head[8 + i] = (uint8_t)((uint64_t)crl->next_update_at >> (56 - 8 * i));
+	}
+	digest_sha256_two(head, sizeof(head), crl->entries.p, crl->entries.n, ret);
+}
+
+static int judge_list(struct serve *v, struct job *j, const struct sg_crl *q, int64_t now)
+{
+	struct hash content;
+
+	j->crl = *q;
+	int r = find_ca(v, j, q->issuer_id);
+	if (r == 0)
+		r = limits_crl(j->ca, q, now, &j->why);
+	if (r == 0 && (q->entries.n % LIST_ENTRY != 0 || q->entries.n / LIST_ENTRY > ISSUANCES_PER_SHARD))
+		r = refuse(&j->why, E_SIGNER_LIMIT, q->issuer_id, "the list's entries are not %d bytes each, or too many", LIST_ENTRY);
+	if (r < 0)
+		return r;
+	list_hash(q, &content);
+	return sign_log_add_list(v->signer->log, q->issuer_id, q->shard, q->number, content, &j->repeat, &j->why);
+}
+
+/* One frame becomes one job; what is refused is a job, too, and is answered in its turn. */
+static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t mono)
+{
+	int r = wire_decode(&wire_signer, bytes, 0, &v->frame);
+	if (r < 0)
+		return r;
+	if (v->frame.type != SG_ISSUE && v->frame.type != SG_CRL)
+		return E_WIRE_MESSAGE;
+
+	struct job *j = &v->jobs[v->n++];
+	*j = (struct job){.id = v->frame.id, .type = v->frame.type};
+	if (j->type == SG_ISSUE)
+		j->serial = v->frame.u.sg_issue.facts.serial;
+	else
+		j->crl = v->frame.u.sg_crl;
+	if (!rate_take(&v->signer->rate, mono))
+		r = refuse(&j->why, E_SIGNER_RATE, "signer", "more than %lld signatures a second", (long long)v->signer->rate.rate);
+	else if (j->type == SG_ISSUE)
+		r = judge_issue(v, j, &v->frame.u.sg_issue, now);
+	else
+		r = judge_list(v, j, &v->frame.u.sg_crl, now);
+	if (r < 0 && j->why.code == 0)
+		refuse(&j->why, r, "request", "%s", err_what(r));
+	if (r < 0)
+		v->signer->refused++;
+	v->n_lists += j->type == SG_CRL;
+	return 0;
+}
+
+/* ---- signing ---- */
+
+static int sign_issue(struct serve *v, struct job *j)
+{
+	int r = issue_sign(j->ca->prepared, (struct span){v->tbs.p + j->tbs_at, j->tbs_n}, j->hash_alg, &v->der);
+	return r == 0 ? buf_error(&v->der) : r;
+}
+
+static void entry_read(const uint8_t *p, struct crl_entry *ret)
+{
+	uint64_t seconds = 0;
+	memcpy(ret->serial.b, p, sizeof(ret->serial.b));
+	for (size_t i = 16; i < 23; i++)
+		seconds = seconds << 8 | p[i];
+	ret->revoked_at = (int64_t)(seconds < UINT64_C(253402300800) ? seconds : 0) * MS_SECOND;
+	ret->reason = p[23];
+}
+
+static int sign_list(struct serve *v, struct job *j)
+{
+	size_t n = j->crl.entries.n / LIST_ENTRY;
+	char   url[URL_SIZE + ISSUER_ID_SIZE + 32];
+
+	for (size_t i = 0; i < n; i++)
+		entry_read(j->crl.entries.p + i * LIST_ENTRY, &v->entries[i]);
+	snprintf(url, sizeof(url), "%s/crl/%s/%u.crl", v->signer->conf->public_url, j->crl.issuer_id, j->crl.shard);
+	int r = issue_crl(j->ca->prepared, j->crl.number, j->crl.this_update_at, j->crl.next_update_at, j->crl.root ? NULL : url,
+	                  v->entries, n, &v->der);
+	return r == 0 ? buf_error(&v->der) : r;
+}
+
+static int answer_issue(struct serve *v, const struct job *j, struct buf *out)
+{
+	struct sg_issued a = {.code = j->why.code, .serial = j->serial};
+	text_cut(a.text, sizeof(a.text), j->why.cause);
+	if (a.code == 0)
+		a.certificate = buf_span(&v->der);
+	return put_frame(out, SG_ISSUED, j->id, &a);
+}
+
+static int answer_list(struct serve *v, const struct job *j, struct buf *out)
+{
+	struct sg_crl_done a = {.code = j->why.code, .shard = j->crl.shard, .number = j->crl.number};
+	text_cut(a.text, sizeof(a.text), j->why.cause);
+	memcpy(a.issuer_id, j->crl.issuer_id, sizeof(a.issuer_id));
+	if (a.code == 0)
+		a.crl = buf_span(&v->der);
+	return put_frame(out, SG_CRL_DONE, j->id, &a);
+}
+
+static int sign_and_answer(struct serve *v, struct job *j, struct buf *out)
+{
+	buf_reset(&v->der);
+	if (j->why.code == 0) {
+		int r = j->type == SG_ISSUE ? sign_issue(v, j) : sign_list(v, j);
+		if (r < 0) {
+			refuse(&j->why, r, j->ca->issuer.issuer_id, "%s", err_what(r));
+			v->signer->refused++;
+		} else if (j->repeat) {
+			v->signer->signed_again++;
+		} else {
+			v->signer->signed_new++;
+		}
+		if (fault_point("signer.signed") != 0)
+			return E_SYS_IO;
+	}
+	if (j->why.code != 0 && ++v->n_refused <= LOG_LINES) /* a flood of bad requests must not become a flood of lines */
+		log_refusal(err_kind(j->why.code) == ERR_KIND_BUG ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, &j->why);
+	return j->type == SG_ISSUE ? answer_issue(v, j, out) : answer_list(v, j, out);
+}
+
+/* ---- the batch ---- */
+
+static int take_all(struct serve *v, struct buf *in, int64_t now, int64_t mono, size_t *ret_used)
+{
+	size_t      at = 0;
+	struct span bytes;
+
+	v->n = v->n_lists = v->n_refused = 0;
+	buf_reset(&v->tbs);
+	while (v->n < SIGN_BATCH_MAX && v->n_lists < SERVE_LISTS_MAX) {
+		int r = ipc_take(in, &at, wire_signer.frame_max, &bytes);
+		if (r > 0)
+			r = take_frame(v, bytes, now, mono);
+		else if (r == 0)
+			break;
+		if (r < 0)
+			return r;
+	}
+	*ret_used = at;
+	return 0;
+}
+
+int serve_batch(struct serve *v, struct buf *in, int64_t now, int64_t mono, struct buf *out, size_t *ret_done)
+{
+	size_t used = 0, before = out->n;
+
+	int bad = take_all(v, in, now, mono, &used);
+	if (bad == 0 && v->n > 0 && fault_point("signer.taken") != 0)
+		bad = E_SYS_IO;
+	/* what came before a bad frame is reserved and must be durable or undone: it becomes durable, which harms nobody */
+	int r = sign_log_commit(v->signer->log, now);
+	if (r == E_SYS_IO || bad < 0)
+		return r == E_SYS_IO ? r : bad;
+	if (v->n > 0 && fault_point("signer.logged") != 0)
+		return E_SYS_IO;
+	for (size_t i = 0; i < v->n; i++) {
+		struct job *j = &v->jobs[i];
+		if (r < 0 && j->why.code == 0)
+			refuse(&j->why, r, "signing log", "%s", err_what(r));
+		int put = sign_and_answer(v, j, out);
+		if (put < 0) {
+			out->n = before;
+			return put;
+		}
+	}
+	if (v->n_refused > LOG_LINES)
+		log_line(LOG_LEVEL_WARNING, NULL, "%zu more requests of the same batch were refused", v->n_refused - LOG_LINES);
+	buf_drop_front(in, used);
+	*ret_done = v->n;
+	return 0;
+}

@@ -1,0 +1,316 @@
+/* signer_init.c - room controller/signer: makes root, service, agent and code-signing authority, root CRL and first trust bundle.
+ * Every file appears whole by rename; keys before their certificates; nothing that exists is made again.
+ * Never: replacing a key or certificate that exists. */
+#include "controller/signer/signer_init.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "controller/signer/ca_store.h"
+#include "controller/signer/passphrase.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/pki/key.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
+#include "shared/sys/file.h"
+#include "shared/wire/wire.h"
+
+enum { ROOT_CRL_DAYS = 395 };
+
+/* Read me first: what init makes, parents before children. */
+static const struct plan {
+	const char      *id;
+	enum issuer_role role;
+	const char      *common_name;
+	enum key_type    key;
+	int              days;
+} plans[] = {
+	{"root-1", ISSUER_ROOT, "VCC Root CA 1", KEY_EC_P384, 3653},
+	{"service-1", ISSUER_SERVICE, "VCC Service CA 1", KEY_EC_P256, 1096},
+	{"agent-1", ISSUER_AGENT, "VCC Agent CA 1", KEY_EC_P256, 1096},
+	{"code-signing-1", ISSUER_CODE_SIGNING, "VCC Code Signing CA 1", KEY_EC_P256, 2192},
+};
+
+struct init {
+	struct signer_conf conf;
+	const char        *organisation;
+	const char        *public_dir;
+	struct stat        owner; /* of STATE_DIR: new files belong to its owner */
+	struct buf         passphrase;
+	int                ca_fd, public_fd;
+	int64_t            now;
+	struct key        *root_key;
+	struct buf         root_der;
+};
+
+/* ---- authorities ---- */
+
+static int key_load_or_make(struct init *in, const struct plan *p, struct key **ret, struct refusal *why)
+{
+	struct buf  file = BUF_MAX(CA_KEYFILE_MAX);
+	struct key *key = NULL;
+	char        name[ISSUER_ID_SIZE + 8];
+
+	snprintf(name, sizeof(name), "%s.key", p->id);
+	int r = file_read(in->ca_fd, name, true, &file, why);
+	if (r == 0) {
+		r = keyfile_open(buf_span(&file), buf_span(&in->passphrase), &key);
+	} else if (r == E_NOT_FOUND) {
+		r = key_make(p->key, &key);
+		if (r == 0)
+			r = keyfile_seal(key, buf_span(&in->passphrase), &file);
+		if (r == 0 && fault_point("init.key") != 0)
+			r = E_SYS_IO;
+		if (r == 0)
+			r = file_replace(in->ca_fd, name, buf_span(&file), in->owner.st_uid, in->owner.st_gid, 0600, why);
+	}
+	if (r < 0)
+		refuse(why, r, name, "%s", err_what(r));
+	buf_free(&file);
+	if (r < 0)
+		key_free(key);
+	else
+		*ret = key;
+	return r;
+}
+
+static int certificate_make(struct init *in, const struct plan *p, const struct key *key, struct buf *to, struct refusal *why)
+{
+	uint8_t         random[SERIAL_RANDOM];
+	struct ca_facts f = {.role = p->role};
+	bool            root = p->role == ISSUER_ROOT;
+
+	random_bytes(random, sizeof(random));
+	f.serial = serial_make((uint64_t)(p - plans) + 1, random);
+	/* back-dated: leaves made in the first minutes are, too */
+	f.not_before_at = (in->now - MS_HOUR) / MS_SECOND * MS_SECOND;
+	f.not_after_at = f.not_before_at + p->days * MS_DAY;
+	int r = text_copy(f.organisation, sizeof(f.organisation), in->organisation);
+	if (r == 0)
+		r = text_copy(f.common_name, sizeof(f.common_name), p->common_name);
+	if (r == 0)
+		r = text_copy(f.domains, sizeof(f.domains), in->conf.domains);
+	if (r == 0)
+		r = text_copy(f.ip_ranges, sizeof(f.ip_ranges), in->conf.ip_ranges);
+	if (r == 0)
+		r = text_copy(f.public_url, sizeof(f.public_url), in->conf.public_url);
+	if (r == 0)
+		r = text_copy(f.parent_id, sizeof(f.parent_id), root ? "" : plans[0].id);
+	if (r == 0)
+		r = issue_ca_certificate(&f, key, root ? NULL : in->root_key, root ? (struct span){0} : buf_span(&in->root_der), to);
+	return r == 0 ? 0 : refuse(why, r, p->id, "the certificate cannot be made: %s", err_what(r));
+}
+
+/* Key, then certificate; either may exist from a run that was cut short. */
+static int authority_make(struct init *in, const struct plan *p, struct refusal *why)
+{
+	struct key *key = NULL;
+	struct buf  der = BUF_MAX(CERT_DER_MAX / 3);
+	char        name[ISSUER_ID_SIZE + 8];
+
+	snprintf(name, sizeof(name), "%s.cer", p->id);
+	int r = key_load_or_make(in, p, &key, why);
+	if (r == 0)
+		r = file_read(in->ca_fd, name, false, &der, why);
+	if (r == E_NOT_FOUND && key != NULL) {
+		r = certificate_make(in, p, key, &der, why);
+		if (r == 0 && fault_point("init.certificate") != 0)
+			r = sys_refuse(why, name, "write");
+		if (r == 0)
+			r = file_replace(in->ca_fd, name, buf_span(&der), in->owner.st_uid, in->owner.st_gid, 0644, why);
+	}
+	if (r == 0 && cert_fits_key(buf_span(&der), key) < 0)
+		r = refuse(why, E_SIGNER_KEY, name, "the certificate does not belong to the key beside it");
+	if (r == 0)
+		r = file_replace(in->public_fd, name, buf_span(&der), (uid_t)-1, (gid_t)-1, 0644, why);
+	if (r == 0 && p->role == ISSUER_ROOT) {
+		in->root_key = key;
+		buf_take(&in->root_der, &der);
+		key = NULL;
+	}
+	key_free(key);
+	buf_free(&der);
+	return r;
+}
+
+/* ---- what everybody may know ---- */
+
+static int publish(struct init *in, const char *name, const struct buf *bytes, struct refusal *why)
+{
+	int r = buf_error(bytes);
+	if (r == 0 && fault_point("init.publish") != 0)
+		r = sys_refuse(why, name, "write");
+	return r == 0 ? file_replace(in->public_fd, name, buf_span(bytes), (uid_t)-1, (gid_t)-1, 0644, why) : r;
+}
+
+static bool published(const struct init *in, const char *name)
+{
+	return faccessat(in->public_fd, name, F_OK, 0) == 0;
+}
+
+static int publish_root_crl(struct init *in, struct refusal *why)
+{
+	struct issuer    root = {.role = ISSUER_ROOT, .key_type = plans[0].key, .der_len = (uint16_t)in->root_der.n};
+	struct issue_ca *ca = NULL;
+	struct buf       crl = BUF_MAX(65536);
+	int64_t          begin = in->now / MS_SECOND * MS_SECOND;
+
+	if (published(in, "root-1.crl"))
+		return 0;
+	memcpy(root.der, in->root_der.p, in->root_der.n);
+	int r = text_copy(root.issuer_id, sizeof(root.issuer_id), plans[0].id);
+	if (r == 0)
+		r = issue_ca_make(&root, in->root_key, in->conf.public_url, &ca);
+	if (r == 0)
+		r = issue_crl(ca, 1, begin, begin + ROOT_CRL_DAYS * MS_DAY, NULL, NULL, 0, &crl);
+	if (r < 0)
+		refuse(why, r, "root-1.crl", "%s", err_what(r));
+	if (r == 0)
+		r = publish(in, "root-1.crl", &crl, why);
+	issue_ca_free(ca);
+	buf_free(&crl);
+	return r;
+}
+
+static int publish_root_pem(struct init *in, struct refusal *why)
+{
+	struct buf pem = BUF_MAX(16384);
+	int        r = cert_pem_add(buf_span(&in->root_der), &pem);
+	if (r == 0)
+		r = publish(in, "root.pem", &pem, why);
+	buf_free(&pem);
+	return r;
+}
+
+/* The first trust bundle: this root alone, signed by it. Later ones need its signature. */
+static int bundle_make(struct init *in, struct buf *to)
+{
+	struct body_bundle body = {.epoch = 1, .threshold = 1, .made_at = in->now, .n_roots = 1};
+	struct msg_bundle  message = {.n_signatures = 1};
+	struct buf         bytes = BUF_MAX(8192);
+	struct buf         signature = BUF_MAX(MSG_SIGNATURE_MAX);
+	struct cert_info   root;
+
+	body.roots[0].certificate = buf_span(&in->root_der);
+	int r = cert_read(buf_span(&in->root_der), &root);
+	if (r == 0)
+		r = wire_body_encode(&wire_body_bundle, &body, &bytes);
+	if (r == 0)
+		r = key_sign(in->root_key, LABEL_BUNDLE, buf_span(&bytes), &signature);
+	if (r == 0) {
+		message.body = buf_span(&bytes);
+		message.signatures[0] = (struct bundle_signature){.key = root.spki_hash, .signature = buf_span(&signature)};
+		r = wire_encode(&wire_agent, MSG_BUNDLE, 0, &message, to);
+	}
+	buf_free(&bytes);
+	buf_free(&signature);
+	return r;
+}
+
+static int publish_bundle(struct init *in, struct refusal *why)
+{
+	struct buf frame = BUF_MAX(FRAME_MAX);
+
+	if (published(in, "bundle"))
+		return 0; /* epoch 1 has one content */
+	int r = bundle_make(in, &frame);
+	if (r < 0)
+		refuse(why, r, "bundle", "%s", err_what(r));
+	if (r == 0)
+		r = publish(in, "bundle", &frame, why);
+	buf_free(&frame);
+	return r;
+}
+
+/* ---- the whole ---- */
+
+static int folders_open(struct init *in, struct refusal *why)
+{
+	char path[CONF_PATH_SIZE + 8];
+
+	if (stat(in->conf.state_dir, &in->owner) < 0)
+		return sys_refuse(why, in->conf.state_dir, "open the folder");
+	snprintf(path, sizeof(path), "%s/ca", in->conf.state_dir);
+	int r = dir_make(path, 0700, why);
+	if (r == 0)
+		r = dir_make(in->public_dir, 0755, why);
+	if (r < 0)
+		return r;
+	in->ca_fd = open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	in->public_fd = open(in->public_dir, O_DIRECTORY | O_CLOEXEC);
+	if (in->ca_fd < 0 || in->public_fd < 0)
+		return sys_refuse(why, in->ca_fd < 0 ? path : in->public_dir, "open the folder");
+	if (fchown(in->ca_fd, in->owner.st_uid, in->owner.st_gid) < 0)
+		return sys_refuse(why, path, "change the owner");
+	return 0;
+}
+
+static int init_all(struct init *in, struct refusal *why)
+{
+	int r = folders_open(in, why);
+	if (r == 0)
+		r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
+	if (r == 0)
+		r = passphrase_read(&in->conf, &in->passphrase, why);
+	for (size_t i = 0; i < N_ELEMENTS(plans) && r == 0; i++)
+		r = authority_make(in, &plans[i], why);
+	if (r == 0)
+		r = publish_root_crl(in, why);
+	if (r == 0)
+		r = publish_root_pem(in, why);
+	if (r == 0)
+		r = publish_bundle(in, why);
+	return r;
+}
+
+static int options_read(int argc, char **argv, struct init *in, const char **ret_config)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+	                                        {"organisation", required_argument, NULL, 'o'},
+	                                        {"public", required_argument, NULL, 'p'},
+	                                        {0}};
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (c == 'c')
+			*ret_config = optarg;
+		else if (c == 'o')
+			in->organisation = optarg;
+		else if (c == 'p')
+			in->public_dir = optarg;
+		else
+			return E_CLI_USAGE;
+	}
+	return optind == argc && in->organisation != NULL && in->public_dir != NULL ? 0 : E_CLI_USAGE;
+}
+
+int signer_init(int argc, char **argv)
+{
+	static struct init in = {.passphrase = BUF_MAX(PASSPHRASE_MAX + 2), .root_der = BUF_MAX(CERT_DER_MAX), .ca_fd = -1, .public_fd = -1};
+	struct refusal     why = {0};
+	char               text[600];
+	const char        *config = SIGNER_CONF_PATH;
+
+	if (options_read(argc, argv, &in, &config) < 0) {
+		fprintf(stderr, "usage: vcc-signer init --organisation O --public DIR [--config FILE]\n");
+		return 2;
+	}
+	in.now = clock_now();
+	int r = conf_load(&signer_schema, config, &in.conf, NULL, &why);
+	if (r == 0)
+		r = init_all(&in, &why);
+	if (r < 0) {
+		if (why.code == 0)
+			refuse(&why, r, "vcc-signer init", "%s", err_what(r));
+		fprintf(stderr, "vcc-signer: %s\n", refusal_text(&why, text, sizeof(text)));
+	}
+	key_free(in.root_key);
+	buf_wipe(&in.passphrase);
+	buf_free(&in.root_der);
+	fd_close(in.ca_fd);
+	fd_close(in.public_fd);
+	return r < 0 ? 1 : 0;
+}
