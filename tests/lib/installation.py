@@ -1,0 +1,390 @@
+"""A complete installation below one folder on loopback: signer, controller, gateway, and hosts with agent, keeper, hook and a real service.
+
+Used by scripts/sandbox, scripts/demo and the system tests. Starts every process itself and ends only those."""
+import ipaddress
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+TEMPLATES = (("clara", "clara_service_auth"), ("covina", "covina_orchestrator"), ("argus", "argus_api"), ("vpb", "vpb_service"))
+DEADLINE = 60.0
+_used_ports = set()
+
+
+class Failed(Exception):
+    """An operator would see this: what did not work, and where to look."""
+
+
+def free_port():
+    """A port that was free a moment ago and that we have not handed out before; outside the kernel's own range."""
+    for _ in range(500):
+        port = random.SystemRandom().randrange(20000, 32000)
+        if port in _used_ports:
+            continue
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _used_ports.add(port)
+        return port
+    raise Failed("no free port on 127.0.0.1")
+
+
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(fd, "w") as f:
+        f.write(text)
+    os.chmod(path, mode)
+
+
+def wait_for(what, condition, seconds=DEADLINE, step=0.05):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(step)
+    raise Failed(f"{what}: not within {seconds:.0f} s")
+
+
+class Process:
+    """One process of ours with its log; started again when asked."""
+
+    def __init__(self, name, argv, log, env=None):
+        self.name, self.argv, self.log, self.env, self.popen = name, argv, log, env, None
+        self.wanted = False
+        self.starts = 0
+
+    def start(self):
+        self.wanted = True
+        self.starts += 1
+        environment = dict(os.environ, **(self.env or {}))
+        environment.pop("NOTIFY_SOCKET", None)
+        with open(self.log, "ab") as out:
+            self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, start_new_session=True)
+        return self
+
+    @property
+    def pid(self):
+        return self.popen.pid if self.popen else None
+
+    def running(self):
+        return self.popen is not None and self.popen.poll() is None
+
+    def kill(self, sig=signal.SIGKILL, wait=True):
+        if self.running():
+            self.popen.send_signal(sig)
+            if wait:
+                self.popen.wait(20)
+
+    def stop(self):
+        self.wanted = False
+        if not self.running():
+            return
+        self.popen.send_signal(signal.SIGTERM)
+        try:
+            self.popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait(10)
+
+    def tail(self, n=15):
+        try:
+            with open(self.log, errors="replace") as f:
+                return "".join(f.readlines()[-n:])
+        except OSError:
+            return ""
+
+
+class Host:
+    """One host: agent, keeper, hook and one service with one target."""
+
+    def __init__(self, inst, name, service, template, kind, names):
+        self.inst, self.name, self.service, self.template, self.kind, self.names = inst, name, service, template, kind, names
+        self.dir = os.path.join(inst.dir, "hosts", name)
+        self.config = os.path.join(self.dir, "agent.conf")
+        self.stem = "web"
+        self.cert_id = f"{name}-web"
+        self.target_dir = os.path.join(self.dir, "service", "tls")
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.second = None
+        self.processes = {}
+
+    def process(self, name, argv, env=None):
+        log = os.path.join(self.dir, "log", f"{name}.log")
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        self.processes[name] = Process(f"{self.name}/{name}", argv, log, env)
+        return self.processes[name]
+
+    # ---- service ----
+    def self_signed(self):
+        """What the service serves before it is managed."""
+        first = os.path.join(self.target_dir, "before")
+        os.makedirs(first, mode=0o755, exist_ok=True)
+        key, cert = os.path.join(first, "key.pem"), os.path.join(first, "fullchain.pem")
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={self.names[0]}",
+             "-keyout", key, "-out", cert])
+        os.chmod(key, 0o640)
+        shutil.copy(cert, os.path.join(first, "cert.pem"))
+        link = os.path.join(self.target_dir, "current")
+        if not os.path.islink(link):
+            os.symlink("before", link)
+
+    def start_service(self):
+        self.self_signed()
+        base = os.path.join(self.dir, "service")
+        if self.kind == "nginx":
+            self.second = f"[::1]:{self.port}" if have_ipv6() else f"127.0.0.2:{self.port}"
+            write(os.path.join(base, "nginx.conf"), NGINX.format(base=base, port=self.port, second=self.second, name=self.names[0],
+                                                                tls=self.target_dir, user="" if os.geteuid() else "user www-data;\n"))
+            os.makedirs(os.path.join(base, "logs"), exist_ok=True)
+            self.process("nginx", [nginx(), "-p", base, "-c", os.path.join(base, "nginx.conf"), "-g", "daemon off;"]).start()
+        else:
+            self.process("echo", ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "echo_service.py"), self.address, self.target_dir,
+                                  os.path.join(base, "echo.pid")]).start()
+        wait_for(f"{self.name}: the service listens", lambda: connects("127.0.0.1", self.port))
+
+    def target_file(self):
+        base = os.path.join(self.dir, "service")
+        if self.kind == "nginx":
+            reload = f"kind = exec\ncommand = {nginx()} -p {base} -c {base}/nginx.conf -s reload\ntest = {nginx()} -p {base} -c {base}/nginx.conf -t\n"
+            group, connect = ("www-data" if os.geteuid() == 0 else current_group()), f"{self.address}, {self.second}"
+        else:
+            reload = f"kind = signal\npidfile = {base}/echo.pid\nsignal = HUP\n"
+            group, connect = current_group(), self.address
+        return (f"[target]\ncert_id = {self.cert_id}\nservice = {self.service}\ntemplate = {self.template}\nnames = {', '.join(self.names)}\n"
+                f"dir = {self.target_dir}\n[files]\nowner = {current_user()}\ngroup = {group}\nmode = 0640\n"
+                f"[reload]\n{reload}timeout = 20s\n[verify]\nkind = tls\nconnect = {connect}\nsni = {self.names[0]}\n")
+
+    # ---- agent ----
+    def join(self):
+        invite = self.inst.vccctl("agent", "invite", self.name, "--service", self.service, "--names", ",".join(self.names), "--ttl", "15m")
+        token = os.path.join(self.dir, "token")
+        write(token, invite["token"] + "\n", 0o600)
+        run([self.inst.bin("vcc-agent"), "join", invite["join_address"], "--pin", invite["pin"], "--state-dir", self.dir, "--token-file", token])
+        os.unlink(token)
+        return invite
+
+    def write_target(self):
+        write(os.path.join(self.dir, "targets.d", f"{self.stem}.conf"), self.target_file())
+
+    def start_agent(self, env=None):
+        os.makedirs(os.path.join(self.dir, "run"), mode=0o755, exist_ok=True)
+        hook_socket = os.path.join(self.dir, "run", "hook.sock")
+        self.process("hook", [self.inst.bin("vcc-hook"), "--config", self.config, "--listen", hook_socket], env).start()
+        self.process("keeper", [self.inst.bin("vcc-keeper"), "--config", self.config], env).start()
+        self.process("agent", [self.inst.bin("vcc-agent"), "--config", self.config], env).start()
+
+    def facts(self):
+        target = {"cert_id": self.cert_id, "kind": self.kind, "address": self.address, "sni": self.names[0], "dir": self.target_dir,
+                  "service_pid": self.processes["nginx" if self.kind == "nginx" else "echo"].pid}
+        return {"name": self.name, "service": self.service, "agent_pid": self.processes["agent"].pid, "keeper_pid": self.processes["keeper"].pid,
+                "config": self.config, "state_dir": self.dir, "targets": [target]}
+
+
+class Installation:
+    """settings: {"controller.section.key": value}; `file.section.key` with file = controller, gateway, signer, agent or target."""
+
+    def __init__(self, folder, settings=None, binaries=None, domain="vcc.internal"):
+        self.dir, self.domain = os.path.abspath(folder), domain
+        self.binaries = binaries or os.path.join(ROOT, "build", "bin")
+        self.settings = {"controller.supersede.grace": "0s", "controller.supersede.grace_unproved": "0s", "controller.limits.allow_short_validity": "yes",
+                         "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
+        self.settings.update(settings or {})
+        self.processes, self.hosts = {}, []
+        self.state = os.path.join(self.dir, "ctl")
+
+    def bin(self, name):
+        return os.path.join(self.binaries, name)
+
+    def conf(self, name):
+        return os.path.join(self.state, "etc", f"{name}.conf")
+
+    def drop_in(self, name, path):
+        """Settings for one configuration file as a drop-in beside it."""
+        sections = {}
+        for key, value in self.settings.items():
+            file, section, key = key.split(".", 2)
+            if file == name:
+                sections.setdefault(section, []).append(f"{key} = {value}")
+        if sections:
+            text = "".join(f"[{s}]\n" + "\n".join(lines) + "\n" for s, lines in sections.items())
+            write(f"{path}.d/50-settings.conf", text)
+
+    def init(self):
+        ports = {n: free_port() for n in ("admin", "agents", "join", "public")}
+        self.admin_url = f"https://127.0.0.1:{ports['admin']}"
+        self.public_url = f"http://127.0.0.1:{ports['public']}"
+        os.makedirs(os.path.join(self.state, "etc"), exist_ok=True)
+        for name in ("controller", "gateway", "signer"):
+            self.drop_in(name, self.conf(name))
+        run([self.bin("vccctl"), "init", "--state-dir", self.state, "--org", "VCC Sandbox", "--domain", self.domain, "--permit-ip", "127.0.0.0/8",
+             "--public-name", f"pki.{self.domain}", "--admin-contact", f"pki@{self.domain}", "--security-contact", f"csirt@{self.domain}",
+             "--public-url", self.public_url, "--public-listen", f"127.0.0.1:{ports['public']}", "--admin-listen", f"127.0.0.1:{ports['admin']}",
+             "--agent-listen", f"127.0.0.1:{ports['agents']}", "--join-listen", f"127.0.0.1:{ports['join']}"])
+
+    def process(self, name, argv, env=None):
+        log = os.path.join(self.dir, "log", f"{name}.log")
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        self.processes[name] = Process(name, argv, log, env)
+        return self.processes[name]
+
+    def start(self, env=None, gateways=1):
+        env = env or {}
+        os.makedirs(os.path.join(self.state, "run"), exist_ok=True)
+        for name in ("signer", "controller", "gateway"):
+            self.process(name, [self.bin(f"vcc-{name}"), "--config", self.conf(name)], env.get(name)).start()
+        wait_for("the controller is ready", self.ready)
+
+    def ready(self):
+        try:
+            return self.vccctl("status").get("status") == "ready"
+        except Failed:
+            return False
+
+    @property
+    def vccctl_argv(self):
+        return [self.bin("vccctl"), "--url", self.admin_url, "--ca", os.path.join(self.state, "ca.pem"), "--token-file",
+                os.path.join(self.state, "admin.token")]
+
+    def vccctl(self, *words):
+        return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+
+    def add_host(self, name, service, template, kind, names):
+        host = Host(self, name, service, template, kind, names)
+        self.hosts.append(host)
+        os.makedirs(host.dir, exist_ok=True)
+        host.start_service()
+        host.join()
+        self.drop_in("agent", host.config)
+        host.write_target()
+        host.start_agent()
+        return host
+
+    def add_nginx(self, n=1):
+        return self.add_host(f"clara{n:02d}", "clara", "clara_service_auth", "nginx", [f"clara{n:02d}.clara.{self.domain}", f"clara.{self.domain}"])
+
+    def add_echo(self, i):
+        service, template = TEMPLATES[i % len(TEMPLATES)]
+        name = f"{service}-e{i + 1:02d}"
+        names = [f"argus.{self.domain}"] if service == "argus" else [f"{name}.{service}.{self.domain}"]
+        return self.add_host(name, service, template, "echo", names)
+
+    def wait_served(self, host, seconds=DEADLINE):
+        """Until the issued certificate is proved served."""
+        def served():
+            try:
+                c = self.vccctl("cert", "show", host.cert_id)
+            except Failed:
+                return None
+            return c if c.get("serial") and c.get("served") and not c.get("open_order") else None
+        return wait_for(f"{host.cert_id} is issued and served", served, seconds, 0.2)
+
+    def all_processes(self):
+        return [*self.processes.values(), *(p for h in self.hosts for p in h.processes.values())]
+
+    def supervise(self):
+        """Restarts what died, as systemd would; returns True when a pid changed."""
+        changed = False
+        for p in self.all_processes():
+            if p.wanted and not p.running():
+                p.start()
+                changed = True
+        return changed
+
+    def facts(self):
+        p = self.processes
+        return {"admin_url": self.admin_url, "admin_ca": os.path.join(self.state, "ca.pem"), "admin_token_file": os.path.join(self.state, "admin.token"),
+                "approver_token_file": os.path.join(self.state, "approver.token"), "admin_socket": os.path.join(self.state, "run", "admin.sock"),
+                "public_url": self.public_url, "agent_address": self.join_address, "agent_pin": self.pin, "trust_bundle": os.path.join(self.state, "ca.pem"),
+                "vccctl": self.vccctl_argv,
+                "controller": {"pid": p["controller"].pid, "signer_pid": p["signer"].pid, "gateway_pids": [p["gateway"].pid],
+                               "config": self.conf("controller"), "state_dir": os.path.join(self.state, "controller"),
+                               "db": os.path.join(self.state, "controller", "vcc.db")},
+                "agents": [h.facts() for h in self.hosts]}
+
+    def write_facts(self, path):
+        with open(path + ".new", "w") as f:
+            json.dump(self.facts(), f, indent=2)
+        os.rename(path + ".new", path)
+
+    def stop(self):
+        for h in self.hosts:
+            for name in ("agent", "keeper", "hook", "nginx", "echo"):
+                if name in h.processes:
+                    h.processes[name].stop()
+        for name in ("gateway", "controller", "signer"):
+            if name in self.processes:
+                self.processes[name].stop()
+
+
+NGINX = """{user}worker_processes 1;
+pid {base}/nginx.pid;
+error_log {base}/logs/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {base}/tmp-body;
+    proxy_temp_path {base}/tmp-proxy;
+    fastcgi_temp_path {base}/tmp-fastcgi;
+    uwsgi_temp_path {base}/tmp-uwsgi;
+    scgi_temp_path {base}/tmp-scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        listen {second} ssl;
+        server_name {name};
+        ssl_certificate {tls}/current/fullchain.pem;
+        ssl_certificate_key {tls}/current/key.pem;
+        ssl_session_tickets off;
+        location / {{ return 200 "ok\\n"; }}
+    }}
+}}
+"""
+
+
+def nginx():
+    return shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+def have_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def current_user():
+    import pwd
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def current_group():
+    import grp
+    return grp.getgrgid(os.getegid()).gr_name
+
+
+def connects(host, port):
+    try:
+        with socket.create_connection((host, port), 1):
+            return True
+    except OSError:
+        return False
+
+
+def run(argv, **more):
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **more)
+    if done.returncode != 0:
+        raise Failed(f"{os.path.basename(argv[0])} {' '.join(argv[1:4])} ... ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
