@@ -1,10 +1,12 @@
-# make            programs in build/bin
+# make            programs in build/bin (V=1 shows the commands)
 # make tests      test programs in build/tests (and the programs)
 # make asan       both under ASan and UBSan, in build-asan
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
 # make CC=clang   the same with clang; B=DIR builds elsewhere
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 B       ?= build
 VERSION := 0.1.0
 
@@ -31,6 +33,9 @@ SHARED_ROOMS  := shared/base shared/model shared/wire shared/pki shared/sys shar
 LIB_ROOMS     := $(SHARED_ROOMS) agent/core controller/core controller/store
 PROGRAM_ROOMS := agent/link agent/keeper agent/hook controller/daemon controller/gateway controller/signer controller/cli
 ROOMS         := $(LIB_ROOMS) $(PROGRAM_ROOMS)
+
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)' $(2))
 
 room_src = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,-,$(1)).a
@@ -76,15 +81,16 @@ fuzz: ; $(MAKE) B=build-fuzz CC=clang SAN=1 $(FUZZERS:%=build-fuzz/tests/%)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
 
 # Files that become C arrays: SQL of the schema, shipped templates.
 $(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql))
 	@mkdir -p $(@D)
-	scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
+	$(Q)scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
 $(B)/obj/gen/schema.o: $(B)/gen/schema.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 GEN.controller/store = $(B)/obj/gen/schema.o
 
 # The templates that `init` puts into the store.
@@ -93,14 +99,14 @@ $(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json
 	scripts/embed templates $(sort $(wildcard packaging/templates/*.json)) > $@
 $(B)/obj/gen/templates.o: $(B)/gen/templates.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 GEN.controller/daemon = $(B)/obj/gen/templates.o
 
 define room_rule
 $$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
@@ -110,7 +116,8 @@ GROUP   = -Wl,--start-group $(1) -Wl,--end-group
 define program_rule
 $$(B)/bin/$(1): $$(B)/obj/$$(room.$(1))/main.o $$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call GROUP,$$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))) $$(libs.$(1)) $$(BASELIBS)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call GROUP,$$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))) $$(libs.$(1)) $$(BASELIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
@@ -118,14 +125,16 @@ TEST_LIB := $(call obj,$(filter-out tests/lib/tool_%.c,$(wildcard tests/lib/*.c)
 define test_rule
 $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
 endef
 $(foreach d,tests/unit tests/step tests/store tests/sim tests/hostile tests/bench tests/lib,$(eval $(call test_rule,$(d))))
 
 # libFuzzer targets instrument the project's own objects, too.
 $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(LIB_ROOMS))
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(LIB_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(LIB_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
 ifneq (,$(findstring fuzz,$(B)))
 CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
 endif
