@@ -1,7 +1,7 @@
 """A complete installation below one folder on loopback: signer, controller, gateway, and hosts with agent, keeper, hook and a real service.
 
 Used by scripts/sandbox, scripts/demo and the system tests. Starts every process itself and ends only those."""
-import ipaddress
+import hashlib
 import json
 import os
 import random
@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -167,6 +166,13 @@ class Host:
                 f"[reload]\n{reload}timeout = 20s\n[verify]\nkind = tls\nconnect = {connect}\nsni = {self.names[0]}\n")
 
     # ---- agent ----
+    def enrol(self):
+        """From an unmanaged service to a managed one: join, target file, programs."""
+        self.join()
+        self.inst.drop_in("agent", self.config)
+        self.write_target()
+        self.start_agent()
+
     def join(self):
         invite = self.inst.vccctl("agent", "invite", self.name, "--service", self.service, "--names", ",".join(self.names), "--ttl", "15m")
         token = os.path.join(self.dir, "token")
@@ -225,6 +231,7 @@ class Installation:
         ports = {n: free_port() for n in ("admin", "agents", "join", "public")}
         self.admin_url = f"https://127.0.0.1:{ports['admin']}"
         self.public_url = f"http://127.0.0.1:{ports['public']}"
+        self.join_address = f"127.0.0.1:{ports['join']}"
         os.makedirs(os.path.join(self.state, "etc"), exist_ok=True)
         for name in ("controller", "gateway", "signer"):
             self.drop_in(name, self.conf(name))
@@ -232,6 +239,12 @@ class Installation:
              "--public-name", f"pki.{self.domain}", "--admin-contact", f"pki@{self.domain}", "--security-contact", f"csirt@{self.domain}",
              "--public-url", self.public_url, "--public-listen", f"127.0.0.1:{ports['public']}", "--admin-listen", f"127.0.0.1:{ports['admin']}",
              "--agent-listen", f"127.0.0.1:{ports['agents']}", "--join-listen", f"127.0.0.1:{ports['join']}"])
+
+    @property
+    def pin(self):
+        """SHA-256 of the root certificate's DER, as agents pin it."""
+        der = run_bytes(["openssl", "x509", "-in", os.path.join(self.state, "ca.pem"), "-outform", "DER"])
+        return "sha256:" + hashlib.sha256(der).hexdigest()
 
     def process(self, name, argv, env=None):
         log = os.path.join(self.dir, "log", f"{name}.log")
@@ -260,19 +273,27 @@ class Installation:
     def vccctl(self, *words):
         return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
 
-    def add_host(self, name, service, template, kind, names):
+    def prepare_host(self, name, service, template, kind, names):
+        """A host whose service runs with a self-signed pair, not yet managed."""
         host = Host(self, name, service, template, kind, names)
         self.hosts.append(host)
         os.makedirs(host.dir, exist_ok=True)
         host.start_service()
-        host.join()
-        self.drop_in("agent", host.config)
-        host.write_target()
-        host.start_agent()
         return host
 
+    def add_host(self, name, service, template, kind, names):
+        host = self.prepare_host(name, service, template, kind, names)
+        host.enrol()
+        return host
+
+    def prepare_nginx(self, n=1):
+        names = [f"clara{n:02d}.clara.{self.domain}", f"clara.{self.domain}"]
+        return self.prepare_host(f"clara{n:02d}", "clara", "clara_service_auth", "nginx", names)
+
     def add_nginx(self, n=1):
-        return self.add_host(f"clara{n:02d}", "clara", "clara_service_auth", "nginx", [f"clara{n:02d}.clara.{self.domain}", f"clara.{self.domain}"])
+        host = self.prepare_nginx(n)
+        host.enrol()
+        return host
 
     def add_echo(self, i):
         service, template = TEMPLATES[i % len(TEMPLATES)]
@@ -289,6 +310,16 @@ class Installation:
                 return None
             return c if c.get("serial") and c.get("served") and not c.get("open_order") else None
         return wait_for(f"{host.cert_id} is issued and served", served, seconds, 0.2)
+
+    def wait_renewed(self, host, old_fingerprint, seconds=DEADLINE):
+        """Until another certificate than the old one is proved served and no order is open."""
+        def renewed():
+            try:
+                c = self.vccctl("cert", "show", host.cert_id)
+            except Failed:
+                return None
+            return c if c.get("served") and not c.get("open_order") and c.get("fingerprint") != old_fingerprint else None
+        return wait_for(f"{host.cert_id} is renewed", renewed, seconds, 0.2)
 
     def all_processes(self):
         return [*self.processes.values(), *(p for h in self.hosts for p in h.processes.values())]
@@ -383,8 +414,13 @@ def connects(host, port):
         return False
 
 
-def run(argv, **more):
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **more)
+def run_bytes(argv):
+    done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
-        raise Failed(f"{os.path.basename(argv[0])} {' '.join(argv[1:4])} ... ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        text = (done.stdout + done.stderr).decode(errors="replace")
+        raise Failed(f"{os.path.basename(argv[0])} {' '.join(argv[1:4])} ... ended with {done.returncode}:\n{text}")
     return done.stdout
+
+
+def run(argv):
+    return run_bytes(argv).decode(errors="replace")
