@@ -2,6 +2,7 @@
  * The bytes are read back by the cursor, so a mistake of the builder shows here. Never: the template's or signer's limits. */
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
 
 #include "shared/base/text.h"
 #include "shared/pki/constraint.h"
@@ -30,7 +31,8 @@ struct leaf {
 	struct san_item          san[NAMES_MAX + 1];
 	size_t                   n_san;
 	bool                     san_bad;
-	struct span              common_name;
+	struct span              organisation, common_name, serial_number; /* of the subject; empty: absent */
+	bool                     subject_odd;                              /* other attributes, doubled ones, other form */
 };
 
 static bool version_3(const struct leaf *l)
@@ -84,7 +86,8 @@ static bool time_encoding(const struct leaf *l)
 
 static bool key_allowed(const struct leaf *l)
 {
-	return l->key.bits.n > 0 && l->key.type == l->facts->key_type;
+	return l->key.bits.n > 0 && l->key.type == l->facts->key_type &&
+	       span_equal(l->t.spki, (struct span){l->facts->spki, l->facts->spki_len});
 }
 
 static bool key_not_of_ca(const struct leaf *l)
@@ -105,6 +108,13 @@ static bool extensions_known(const struct leaf *l)
 static bool present(const struct leaf *l, enum ext_id id)
 {
 	return l->ext[id].value.p != NULL;
+}
+
+static bool subject_of_facts(const struct leaf *l)
+{
+	return !l->subject_odd && span_equal(l->organisation, span_text(l->facts->organisation)) &&
+	       span_equal(l->common_name, span_text(l->facts->common_name)) &&
+	       span_equal(l->serial_number, span_text(l->facts->host_hash));
 }
 
 static bool subject_or_names(const struct leaf *l)
@@ -172,12 +182,14 @@ static bool crl_point(const struct leaf *l)
 
 static bool authority_info(const struct leaf *l)
 {
-	struct der d = der_of(l->ext[EXT_AUTHORITY_INFO].value);
-	struct der list = der_in(&d, DER_SEQUENCE);
-	struct der one = der_in(&list, DER_SEQUENCE);
-	(void)der_get(&one, DER_OID);
-	struct span uri = der_get(&one, GN_URI);
-	return der_done(&d) && der_done(&list) && der_done(&one) && span_equal(uri, span_text(l->ca->ca_url));
+	static const uint8_t ca_issuers[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02};
+	struct der           d = der_of(l->ext[EXT_AUTHORITY_INFO].value);
+	struct der           list = der_in(&d, DER_SEQUENCE);
+	struct der           one = der_in(&list, DER_SEQUENCE);
+	struct span          method = der_get(&one, DER_OID);
+	struct span          uri = der_get(&one, GN_URI);
+	return der_done(&d) && der_done(&list) && der_done(&one) && span_equal(method, SPAN_OF(ca_issuers)) &&
+	       span_equal(uri, span_text(l->ca->ca_url));
 }
 
 static bool san_item_ok(const struct san_item *item)
@@ -199,13 +211,38 @@ static bool san_item_ok(const struct san_item *item)
 
 static bool san_syntax(const struct leaf *l)
 {
-	size_t expected = names_count(&l->facts->names) + (l->facts->uri[0] != '\0' ? 1 : 0);
-	if (l->san_bad || l->n_san != expected || (present(l, EXT_ALT_NAME) && l->n_san == 0))
+	if (l->san_bad || (present(l, EXT_ALT_NAME) && l->n_san == 0))
 		return false;
 	for (size_t i = 0; i < l->n_san; i++)
 		if (!san_item_ok(&l->san[i]))
 			return false;
 	return true;
+}
+
+static bool san_item_is(const struct san_item *item, const struct san *san)
+{
+	uint8_t address[16];
+	if (san->kind == SAN_DNS)
+		return item->tag == GN_DNS && span_equal(item->value, span_text(san->text));
+	return item->tag == GN_IP && inet_pton(item->value.n == 4 ? AF_INET : AF_INET6, san->text, address) == 1 &&
+	       memcmp(address, item->value.p, item->value.n) == 0;
+}
+
+/* The names of the facts in their order, then the URI, and nothing else. */
+static bool san_of_facts(const struct leaf *l)
+{
+	struct san san;
+	size_t     cursor = 0;
+	size_t     i = 0;
+	for (; names_next(&l->facts->names, &cursor, &san); i++)
+		if (i >= l->n_san || !san_item_is(&l->san[i], &san))
+			return false;
+	if (l->facts->uri[0] != '\0') {
+		if (i >= l->n_san || l->san[i].tag != GN_URI || !span_equal(l->san[i].value, span_text(l->facts->uri)))
+			return false;
+		i++;
+	}
+	return i == l->n_san;
 }
 
 static bool san_unique(const struct leaf *l)
@@ -260,6 +297,7 @@ static const struct lint {
 	{"key-ca", key_not_of_ca, "the key is the CA's own"},
 	{"key-primes", key_rsa_primes, "the primes of the RSA key are too close"},
 	{"extensions", extensions_known, "an extension is unknown or doubled"},
+	{"subject-facts", subject_of_facts, "the subject is not that of the facts"},
 	{"subject", subject_or_names, "subject and names are both empty, or the criticality of the names is wrong"},
 	{"basic-constraints", basic_constraints, "a leaf must say critically that it is no CA"},
 	{"key-usage", key_usage, "the key usage is not critical, that of a CA, or not that of the facts and the key"},
@@ -267,7 +305,8 @@ static const struct lint {
 	{"key-identifiers", key_identifiers, "a key identifier is missing or wrong"},
 	{"crl-point", crl_point, "the CRL distribution point is missing or wrong"},
 	{"authority-info", authority_info, "the address of the CA certificate is missing or wrong"},
-	{"san-syntax", san_syntax, "a name is malformed, missing or too much"},
+	{"san-syntax", san_syntax, "a name is malformed"},
+	{"san", san_of_facts, "the names are not those of the facts"},
 	{"san-unique", san_unique, "a name occurs twice"},
 	{"common-name", common_name_in_san, "the common name reads as a host name but is not among the names"},
 	{"name-constraints", constraints_kept, "a name is outside the CA's name constraints"},
@@ -300,20 +339,28 @@ static void san_read(struct leaf *l)
 	l->san_bad = !der_done(&d) || !der_done(&outer);
 }
 
-static void common_name_read(struct leaf *l)
+static void subject_read(struct leaf *l)
 {
-	static const uint8_t id_cn[] = {0x55, 0x04, 0x03};
-	struct der           outer = der_of(l->t.subject);
-	struct der           d = der_in(&outer, DER_SEQUENCE);
-	while (der_more(&d)) {
-		struct der  set = der_in(&d, DER_SET);
-		struct der  pair = der_in(&set, DER_SEQUENCE);
-		struct span type = der_get(&pair, DER_OID);
-		uint8_t     tag = der_tag(&pair);
-		struct span value = der_get(&pair, tag);
-		if (span_equal(type, SPAN_OF(id_cn)))
-			l->common_name = value;
+	const struct {
+		uint8_t      oid[3], tag;
+		struct span *to;
+	} attributes[] = {{{0x55, 0x04, 10}, DER_UTF8, &l->organisation},
+			  {{0x55, 0x04, 3}, DER_UTF8, &l->common_name},
+			  {{0x55, 0x04, 5}, DER_PRINTABLE, &l->serial_number}};
+	struct der outer = der_of(l->t.subject);
+	struct der d = der_in(&outer, DER_SEQUENCE);
+	for (size_t i = 0; i < N_ELEMENTS(attributes) && der_more(&d); i++) {
+		struct der  set = d; /* looked at before it is taken: each attribute may be absent */
+		struct der  in = der_in(&set, DER_SET);
+		struct der  pair = der_in(&in, DER_SEQUENCE);
+		struct span oid = der_get(&pair, DER_OID);
+		if (!span_equal(oid, SPAN_OF(attributes[i].oid)))
+			continue;
+		*attributes[i].to = der_get(&pair, attributes[i].tag);
+		set.bad = set.bad || !der_done(&pair) || !der_done(&in);
+		d = set;
 	}
+	l->subject_odd = !der_done(&d) || !der_done(&outer);
 }
 
 int issue_lint(const struct issue_ca *ca, const struct cert_facts *facts, struct span tbs, struct refusal *why)
@@ -326,14 +373,14 @@ int issue_lint(const struct issue_ca *ca, const struct cert_facts *facts, struct
 	l.facts = facts;
 	l.n_san = 0;
 	l.san_bad = false;
-	l.common_name = (struct span){NULL, 0};
+	l.organisation = l.common_name = l.serial_number = (struct span){NULL, 0};
 	if (tbs_parts_read(tbs, &l.t) < 0)
 		return refuse(why, E_PKI_LINT, object, "lint form: the bytes are not a TBSCertificate");
 	if (spki_read(l.t.spki, &l.key) < 0)
 		l.key = (struct spki_parts){.bits = {NULL, 0}};
 	extensions_read(&l);
 	san_read(&l);
-	common_name_read(&l);
+	subject_read(&l);
 	for (size_t i = 0; i < N_ELEMENTS(lints); i++)
 		if (!lints[i].holds(&l))
 			return refuse(why, E_PKI_LINT, object, "lint %s: %s", lints[i].name, lints[i].cause);
