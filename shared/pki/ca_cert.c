@@ -241,7 +241,7 @@ static int facts_check(const struct ca_facts *f, const struct key *subject, bool
 	return 0;
 }
 
-/* The parent must be a CA with this key, outlive the child, and have another key. */
+/* The parent must be a CA without path length (a root), with this key, outlive the child, and have another key. */
 static int parent_check(const struct ca_facts *f, const struct key *subject, const struct key *parent_key,
 			struct span parent_der, struct cert_parts *ret)
 {
@@ -253,6 +253,10 @@ static int parent_check(const struct ca_facts *f, const struct key *subject, con
 		r = cert_fits_key(parent_der, parent_key);
 	if (r < 0)
 		return r;
+	static const uint8_t any_path[] = {DER_SEQUENCE, 3, DER_BOOLEAN, 1, 0xff};
+	struct span          constraints;
+	if (!tbs_parts_ext(&ret->t, EXT_BASIC_CONSTRAINTS, &constraints) || !span_equal(constraints, SPAN_OF(any_path)))
+		return E_PKI_LINT;
 	if (!info.is_ca || key_same(subject, parent_key) || f->not_before_at < info.not_before_at ||
 	    f->not_after_at > info.not_after_at)
 		return E_PKI_LINT;
