@@ -1,0 +1,392 @@
+/* sqlite_rows.c - room controller/store: rows of nouns in a SQLite connection: bind, step, read.
+ * Never: rules, threads, SQL of its own (sqlite_sql.c makes it). */
+#include "controller/store/sqlite_rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/times.h"
+
+int sqlite_code(sqlite3 *db, int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return E_STORE_FULL;
+	case SQLITE_NOMEM:
+		return E_NOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return E_STORE_DAMAGED;
+	case SQLITE_CONSTRAINT:
+		return rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_ROWID
+		               ? E_EXISTS
+		               : E_INTERNAL;
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+	case SQLITE_MISUSE:
+	case SQLITE_RANGE:
+		return E_INTERNAL;
+	default:
+		break;
+	}
+	int sys = db != NULL ? sqlite3_system_errno(db) : 0;
+	return (rc & 0xff) == SQLITE_IOERR && (sys == ENOSPC || sys == EDQUOT) ? E_STORE_FULL : E_STORE_IO;
+}
+
+int sqlite_exec(sqlite3 *db, const char *sql)
+{
+	return sqlite_code(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
+}
+
+static size_t noun_index(const struct noun *noun)
+{
+	for (size_t i = 0; i < NOUN_COUNT; i++)
+		if (nouns[i] == noun)
+			return i;
+	abort();
+}
+
+static int prepare(struct sqlite_rows *r, sqlite3_stmt **ret)
+{
+	buf_add_u8(&r->text, '\0');
+	if (buf_error(&r->text) != 0)
+		return buf_error(&r->text);
+	int rc = sqlite3_prepare_v3(r->db, (const char *)r->text.p, (int)r->text.n, SQLITE_PREPARE_PERSISTENT, ret, NULL);
+	if (rc == SQLITE_ERROR) /* a table or column is missing */
+		return E_STORE_DAMAGED;
+	return sqlite_code(r->db, rc);
+}
+
+static int verb_statement(struct sqlite_rows *r, const struct noun *noun, enum sqlite_verb verb, sqlite3_stmt **ret)
+{
+	sqlite3_stmt **slot = &r->verb[noun_index(noun)][verb];
+	if (*slot == NULL) {
+		buf_reset(&r->text);
+		sql_verb(&r->text, noun, verb);
+		int code = prepare(r, slot);
+		if (code < 0)
+			return code;
+	}
+	*ret = *slot;
+	return 0;
+}
+
+int sqlite_rows_prepare_all(struct sqlite_rows *r)
+{
+	for (size_t i = 0; i < NOUN_COUNT; i++)
+		for (int verb = 0; verb < SQLITE_VERB_COUNT; verb++) {
+			sqlite3_stmt *stmt;
+			int           code = verb_statement(r, nouns[i], (enum sqlite_verb)verb, &stmt);
+			if (code < 0)
+				return code;
+		}
+	return 0;
+}
+
+static uint64_t text_mark(const struct buf *b)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+	for (size_t i = 0; i < b->n; i++)
+		h = (h ^ b->p[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* The statement of a query's text; there are few different texts, the oldest gives way. */
+static int find_statement(struct sqlite_rows *r, const struct query *q, bool count, sqlite3_stmt **ret)
+{
+	buf_reset(&r->text);
+	sql_query(&r->text, q, count);
+	uint64_t mark = text_mark(&r->text);
+	for (size_t i = 0; i < SQLITE_FINDS && r->find[i].stmt != NULL; i++) {
+		const struct sqlite_find *f = &r->find[i];
+		if (f->mark == mark && strlen(f->text) == r->text.n && memcmp(f->text, r->text.p, r->text.n) == 0) {
+			*ret = f->stmt;
+			return 0;
+		}
+	}
+	struct sqlite_find next = {.mark = mark};
+	int                code = prepare(r, &next.stmt);
+	if (code < 0)
+		return code;
+	next.text = strdup((const char *)r->text.p);
+	if (next.text == NULL) {
+		sqlite3_finalize(next.stmt);
+		return E_NOMEM;
+	}
+	struct sqlite_find *slot = &r->find[r->find_next];
+	sqlite3_finalize(slot->stmt);
+	free(slot->text);
+	*slot = next;
+	r->find_next = (r->find_next + 1) % SQLITE_FINDS;
+	*ret = next.stmt;
+	return 0;
+}
+
+/* Column `c` of `row` as parameter `at`. Bytes stay the caller's during the step. */
+static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const void *row, bool key)
+{
+	if (c->kind == COLUMN_AUTO || (!key && column_is_none(c, row)))
+		return sqlite3_bind_null(stmt, at);
+	struct span bytes;
+	switch (c->kind) {
+	case COLUMN_TEXT:
+	case COLUMN_NAME:
+		bytes = column_bytes(c, row);
+		return sqlite3_bind_text(stmt, at, (const char *)bytes.p, (int)bytes.n, SQLITE_STATIC);
+	case COLUMN_FIXED:
+	case COLUMN_BYTES:
+	case COLUMN_SPAN:
+		bytes = column_bytes(c, row);
+		return bytes.n == 0 ? sqlite3_bind_zeroblob(stmt, at, 0)
+		                    : sqlite3_bind_blob(stmt, at, bytes.p, (int)bytes.n, SQLITE_STATIC);
+	default:
+		return sqlite3_bind_int64(stmt, at, column_number(c, row));
+	}
+}
+
+static int read_text(sqlite3_stmt *stmt, int at, const struct column *c, void *row)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, at);
+	size_t      n = (size_t)sqlite3_column_bytes(stmt, at);
+	if (text == NULL)
+		return E_NOMEM;
+	if (c->kind == COLUMN_NAME)
+		return column_set_name(c, row, text, n);
+	if (n >= c->size || memchr(text, '\0', n) != NULL)
+		return E_STORE_DAMAGED;
+	memcpy((uint8_t *)row + c->at, text, n + 1);
+	return 0;
+}
+
+static int read_blob(sqlite3_stmt *stmt, int at, const struct column *c, void *row)
+{
+	const void *bytes = sqlite3_column_blob(stmt, at);
+	size_t      n = (size_t)sqlite3_column_bytes(stmt, at);
+	uint8_t    *to = (uint8_t *)row + c->at;
+	if (bytes == NULL && n > 0)
+		return E_NOMEM;
+	if (c->kind == COLUMN_SPAN) { /* valid until the next step */
+		struct span span = {bytes, n};
+		memcpy(to, &span, sizeof(span));
+		return n <= c->max ? 0 : E_STORE_DAMAGED;
+	}
+	if (n > c->size || (c->kind == COLUMN_FIXED && n != c->size))
+		return E_STORE_DAMAGED;
+	if (n > 0)
+		memcpy(to, bytes, n);
+	if (c->kind == COLUMN_BYTES) {
+		uint16_t length = (uint16_t)n;
+		memcpy((uint8_t *)row + c->length_at, &length, sizeof(length));
+	}
+	return 0;
+}
+
+static int read_column(sqlite3_stmt *stmt, int at, const struct column *c, void *row)
+{
+	switch (sqlite3_column_type(stmt, at)) {
+	case SQLITE_NULL: /* the row is all zero already */
+		return c->kind == COLUMN_DUE ? column_set_number(c, row, TIME_NEVER) : 0;
+	case SQLITE_INTEGER:
+		return column_set_number(c, row, sqlite3_column_int64(stmt, at));
+	case SQLITE_TEXT:
+		return read_text(stmt, at, c, row);
+	case SQLITE_BLOB:
+		return read_blob(stmt, at, c, row);
+	default:
+		return E_STORE_DAMAGED;
+	}
+}
+
+static int read_row(sqlite3_stmt *stmt, const struct noun *noun, void *row)
+{
+	memset(row, 0, noun->size);
+	for (size_t i = 0; i < noun->n_columns; i++) {
+		int code = read_column(stmt, (int)i, &noun->column[i], row);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+static int finish(sqlite3_stmt *stmt, int code)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return code;
+}
+
+static int bind_columns(sqlite3 *db, sqlite3_stmt *stmt, const struct noun *noun, size_t n, const void *row)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc = bind_column(stmt, (int)i + 1, &noun->column[i], row, i < noun->n_keys);
+		if (rc != SQLITE_OK)
+			return sqlite_code(db, rc);
+	}
+	return 0;
+}
+
+/* ---- rows_ops ---- */
+
+static int sqlite_get(struct rows *base, const struct noun *noun, void *row)
+{
+	struct sqlite_rows *r = (struct sqlite_rows *)base;
+	sqlite3_stmt       *stmt;
+	int                 code = verb_statement(r, noun, SQLITE_VERB_GET, &stmt);
+	if (code < 0)
+		return code;
+	code = bind_columns(r->db, stmt, noun, noun->n_keys, row);
+	if (code < 0)
+		return finish(stmt, code);
+	int rc = sqlite3_step(stmt);
+	if (rc == SQLITE_DONE)
+		return finish(stmt, E_NOT_FOUND);
+	if (rc != SQLITE_ROW)
+		return finish(stmt, sqlite_code(r->db, rc));
+	code = read_row(stmt, noun, r->row); /* not into `row`: the parameters still point there */
+	if (code == 0)
+		memcpy(row, r->row, noun->size);
+	return finish(stmt, code);
+}
+
+/* Terms are bound in order; values are fields of the column's type on their own. */
+static int bind_query(sqlite3 *db, sqlite3_stmt *stmt, const struct query *q, bool count)
+{
+	int at = 1, rc = SQLITE_OK;
+	for (size_t i = 0; i < q->n_terms && rc == SQLITE_OK; i++) {
+		const struct condition *c = &q->term[i];
+		if (c->op == NONE || c->op == SOME || c->column->kind == COLUMN_NAME)
+			continue;
+		struct column plain = *c->column;
+		plain.at = 0;
+		if (plain.kind == COLUMN_TEXT) /* may be longer than the field */
+			rc = sqlite3_bind_text(stmt, at++, c->value, -1, SQLITE_STATIC);
+		else if (plain.kind == COLUMN_UINT && column_number(&plain, c->value) < 0)
+			rc = sqlite3_bind_int64(stmt, at++, INT64_MAX);
+		else if (plain.kind == COLUMN_FIXED)
+			rc = bind_column(stmt, at++, &plain, c->value, true);
+		else
+			rc = sqlite3_bind_int64(stmt, at++, column_number(&plain, c->value));
+	}
+	if (rc == SQLITE_OK && !count)
+		rc = sqlite3_bind_int64(stmt, at, q->max > INT32_MAX ? INT32_MAX : (int64_t)q->max);
+	return sqlite_code(db, rc);
+}
+
+static int sqlite_find(struct rows *base, const struct query *q, row_fn *fn, void *ctx)
+{
+	struct sqlite_rows *r = (struct sqlite_rows *)base;
+	sqlite3_stmt       *stmt;
+	int                 code = find_statement(r, q, false, &stmt);
+	if (code < 0)
+		return code;
+	code = bind_query(r->db, stmt, q, false);
+	if (code < 0)
+		return finish(stmt, code);
+	int rc = SQLITE_ROW;
+	while (code >= 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		code = read_row(stmt, q->noun, r->row);
+		if (code >= 0)
+			code = fn(ctx, r->row);
+	}
+	return finish(stmt, code < 0 ? code : sqlite_code(r->db, rc));
+}
+
+static int sqlite_count(struct rows *base, const struct query *q, uint64_t *ret)
+{
+	struct sqlite_rows *r = (struct sqlite_rows *)base;
+	sqlite3_stmt       *stmt;
+	int                 code = find_statement(r, q, true, &stmt);
+	if (code < 0)
+		return code;
+	code = bind_query(r->db, stmt, q, true);
+	if (code < 0)
+		return finish(stmt, code);
+	int rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		return finish(stmt, rc == SQLITE_DONE ? E_STORE_DAMAGED : sqlite_code(r->db, rc));
+	*ret = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return finish(stmt, 0);
+}
+
+static int write_row(struct rows *base, const struct noun *noun, const void *row, enum sqlite_verb verb)
+{
+	struct sqlite_rows *r = (struct sqlite_rows *)base;
+	sqlite3_stmt       *stmt;
+	if (verb != SQLITE_VERB_REMOVE && !noun_row_ok(noun, row))
+		return E_INTERNAL;
+	int code = verb_statement(r, noun, verb, &stmt);
+	if (code < 0)
+		return code;
+	code = bind_columns(r->db, stmt, noun, verb == SQLITE_VERB_REMOVE ? noun->n_keys : noun->n_columns, row);
+	if (code < 0)
+		return finish(stmt, code);
+	int rc = sqlite3_step(stmt);
+	return finish(stmt, sqlite_code(r->db, rc));
+}
+
+static int sqlite_add(struct rows *r, const struct noun *noun, const void *row)
+{
+	return write_row(r, noun, row, SQLITE_VERB_ADD);
+}
+
+static int sqlite_put(struct rows *r, const struct noun *noun, const void *row)
+{
+	return write_row(r, noun, row, SQLITE_VERB_PUT);
+}
+
+static int sqlite_replace(struct rows *r, const struct noun *noun, const void *row)
+{
+	int code = write_row(r, noun, row, SQLITE_VERB_REPLACE);
+	if (code < 0)
+		return code;
+	return sqlite3_changes64(((struct sqlite_rows *)r)->db) == 1 ? 0 : E_NOT_FOUND;
+}
+
+static int sqlite_remove(struct rows *r, const struct noun *noun, const void *row)
+{
+	return write_row(r, noun, row, SQLITE_VERB_REMOVE);
+}
+
+static const struct rows_ops sqlite_ops = {
+	.get = sqlite_get,
+	.find = sqlite_find,
+	.count = sqlite_count,
+	.add = sqlite_add,
+	.put = sqlite_put,
+	.replace = sqlite_replace,
+	.remove = sqlite_remove,
+};
+
+int sqlite_rows_init(struct sqlite_rows *r, sqlite3 *db)
+{
+	memset(r, 0, sizeof(*r));
+	r->base.ops = &sqlite_ops;
+	r->db = db;
+	r->text = (struct buf)BUF_MAX(SQLITE_TEXT_MAX);
+	r->row = calloc(1, noun_row_max);
+	if (r->row == NULL) {
+		sqlite_rows_close(r);
+		return E_NOMEM;
+	}
+	return 0;
+}
+
+void sqlite_rows_close(struct sqlite_rows *r)
+{
+	for (size_t i = 0; i < NOUN_COUNT; i++)
+		for (size_t k = 0; k < SQLITE_VERB_COUNT; k++)
+			sqlite3_finalize(r->verb[i][k]);
+	for (size_t i = 0; i < SQLITE_FINDS; i++) {
+		sqlite3_finalize(r->find[i].stmt);
+		free(r->find[i].text);
+	}
+	buf_free(&r->text);
+	free(r->row);
+	sqlite3_close(r->db);
+	memset(r, 0, sizeof(*r));
+}

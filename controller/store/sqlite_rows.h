@@ -1,0 +1,49 @@
+/* sqlite_rows.h - room controller/store: rows of nouns in a SQLite connection; sqlite_schema: how a connection is opened.
+ * Never: threads, rules. */
+#ifndef VCC_SQLITE_ROWS_H
+#define VCC_SQLITE_ROWS_H
+
+#include <sqlite3.h>
+
+#include "controller/store/store_rows.h"
+
+enum sqlite_verb { SQLITE_VERB_GET, SQLITE_VERB_ADD, SQLITE_VERB_PUT, SQLITE_VERB_REPLACE, SQLITE_VERB_REMOVE, SQLITE_VERB_COUNT };
+enum { SQLITE_FINDS = 96, SQLITE_TEXT_MAX = 16384 };
+
+struct sqlite_find {
+	uint64_t      mark; /* hash of the text */
+	char         *text;
+	sqlite3_stmt *stmt;
+};
+
+/* One connection, used by one thread at a time. Statements are prepared once and kept. */
+struct sqlite_rows {
+	struct rows        base;
+	sqlite3           *db;
+	sqlite3_stmt      *verb[NOUN_COUNT][SQLITE_VERB_COUNT];
+	struct sqlite_find find[SQLITE_FINDS];
+	size_t             find_next; /* the slot to be used (again) next */
+	struct buf         text;
+	void              *row; /* where found rows are read into */
+};
+
+/* Takes `db` over (also on failure). */
+_must_check_ int sqlite_rows_init(struct sqlite_rows *r, sqlite3 *db);
+void             sqlite_rows_close(struct sqlite_rows *r);
+/* Prepares every verb of every noun: what the schema lacks shows here. The cause is sqlite3_errmsg(). */
+_must_check_ int sqlite_rows_prepare_all(struct sqlite_rows *r);
+
+/* A result code of SQLite as ours; 0 for OK, ROW and DONE. */
+int sqlite_code(sqlite3 *db, int rc);
+_must_check_ int sqlite_exec(sqlite3 *db, const char *sql);
+
+/* Texts, from the tables of store_noun.c alone. Parameter n of a verb is column n (from 1); those of a query come in order. */
+void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb);
+void sql_query(struct buf *to, const struct query *q, bool count);
+
+/* The one connection that may write and checkpoint: makes the file if asked, migrates, checks. */
+_must_check_ int sqlite_open_writer(const char *path, bool create, sqlite3 **ret, struct refusal *why);
+/* Reads only; can neither write nor checkpoint. */
+_must_check_ int sqlite_open_reader(const char *path, sqlite3 **ret);
+
+#endif

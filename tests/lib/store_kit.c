@@ -1,0 +1,362 @@
+/* store_kit.c - tests: a store of either backend in a folder of its own, changes that wait for their end, sample values.
+ * Never: checks; those are the tests'. */
+#include "tests/lib/store_kit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shared/base/times.h"
+#include "shared/pki/key.h"
+
+static const int64_t START_AT = INT64_C(1700000000000);
+
+static void wake(void *ctx)
+{
+	sem_post(&((struct kit *)ctx)->woken);
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "store_kit: %s\n", what);
+	abort();
+}
+
+int kit_try_open(struct kit *k, const char *path, bool create, struct refusal *why)
+{
+	struct store_options options = {.path = path, .hash = digest_sha256_two, .wake = wake, .wake_ctx = k, .create = create};
+	memset(k, 0, sizeof(*k));
+	k->backend = KIT_SQLITE;
+	if (sem_init(&k->woken, 0, 0) != 0)
+		die("no semaphore");
+	int r = store_sqlite_open(&options, &k->store, why);
+	if (r < 0)
+		sem_destroy(&k->woken);
+	return r;
+}
+
+void kit_shut(struct kit *k)
+{
+	store_view_close(k->view);
+	store_close(k->store);
+	sem_destroy(&k->woken);
+	k->view = NULL;
+	k->store = NULL;
+}
+
+static void open_store(struct kit *k, bool create)
+{
+	struct store_options options = {.path = k->path, .hash = digest_sha256_two, .wake = wake, .wake_ctx = k, .create = create};
+	struct refusal       why = {.code = 0};
+	int r = k->backend == KIT_MEM ? store_mem_open(&options, &k->store) : store_sqlite_open(&options, &k->store, &why);
+	if (r < 0) {
+		char text[600];
+		die(refusal_text(&why, text, sizeof(text)));
+	}
+	if (store_view_open(k->store, &k->view) < 0)
+		die("no view");
+}
+
+void kit_open(struct kit *k, enum kit_backend backend)
+{
+	memset(k, 0, sizeof(*k));
+	k->backend = backend;
+	if (sem_init(&k->woken, 0, 0) != 0)
+		die("no semaphore");
+	const char *base = getenv("TMPDIR");
+	snprintf(k->folder, sizeof(k->folder), "%.40s/store-XXXXXX", base != NULL ? base : "/var/tmp");
+	if (backend == KIT_SQLITE && mkdtemp(k->folder) == NULL)
+		die("no folder");
+	snprintf(k->path, sizeof(k->path), "%s/vcc.db", k->folder);
+	open_store(k, true);
+}
+
+void kit_reopen(struct kit *k)
+{
+	store_view_close(k->view);
+	store_close(k->store);
+	open_store(k, false);
+}
+
+void kit_close(struct kit *k)
+{
+	static const char *const names[] = {"vcc.db", "vcc.db-wal", "vcc.db-shm", "vcc.db.lock"};
+	char                     path[128];
+	kit_shut(k);
+	if (k->backend == KIT_MEM)
+		return;
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", k->folder, names[i]);
+		unlink(path);
+	}
+	rmdir(k->folder);
+}
+
+void kit_poll(struct kit *k)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	while (sem_timedwait(&k->woken, &until) != 0)
+		if (time(NULL) > until.tv_sec)
+			die("the store does not answer");
+	store_poll(k->store);
+}
+
+struct wait {
+	bool                ended;
+	int                 code;
+	struct store_result result;
+};
+
+static void ended(void *ctx, int code, const struct store_result *result)
+{
+	struct wait *w = ctx;
+	*w = (struct wait){true, code, *result};
+}
+
+int kit_commit(struct kit *k, struct store_change *c, struct store_result *ret)
+{
+	struct wait w = {.ended = false};
+	int         r = store_submit(k->store, c, ended, &w);
+	if (r < 0)
+		return r;
+	while (!w.ended)
+		kit_poll(k);
+	if (ret != NULL)
+		*ret = w.result;
+	return w.code;
+}
+
+struct id kit_id(uint32_t n)
+{
+	static const uint8_t random[ID_RANDOM] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+	return id_make(START_AT + n, random);
+}
+
+struct hash kit_hash(uint32_t n)
+{
+	struct hash h;
+	digest_sha256_two(&n, sizeof(n), "kit", 3, &h);
+	return h;
+}
+
+struct serial kit_serial(uint32_t n)
+{
+	struct hash h = kit_hash(n);
+	return serial_make(n + UINT64_C(1), h.b);
+}
+
+static void names_of(uint32_t n, struct names *ret)
+{
+	snprintf(ret->text, sizeof(ret->text), "DNS:a%u.clara.vcc.internal,DNS:b%u.clara.vcc.internal", n, n);
+}
+
+void kit_certificate(uint32_t n, struct certificate *ret)
+{
+	*ret = (struct certificate){
+		.template_id = "clara_service_auth",
+		.template_version = 2 + n,
+		.service = "clara",
+		.approved = n % 2 == 0,
+		.serial = kit_serial(n),
+		.fingerprint = kit_hash(n + 1),
+		.not_before_at = START_AT + n,
+		.not_after_at = START_AT + 730 * MS_DAY + n,
+		.proved = n % 2 == 1,
+		.renew_at = START_AT + 670 * MS_DAY + n,
+		.open_order = kit_id(n),
+		.unattended = 3 + n,
+		.suspended_at = START_AT + 1 + n,
+		.revoked_at = START_AT + 2 + n,
+		.retired_at = START_AT + 3 + n,
+		.created_at = START_AT - 1 - n,
+	};
+	snprintf(ret->cert_id, sizeof(ret->cert_id), "clara%06u-web", n);
+	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
+	names_of(n, &ret->names);
+}
+
+void kit_issuance(uint32_t n, struct issuance *ret)
+{
+	*ret = (struct issuance){
+		.serial = kit_serial(n),
+		.issuer_id = "service-1",
+		.owner = (enum issuance_owner)(n % 4),
+		.renewal_id = kit_id(n),
+		.state = (enum issuance_state)(n % ISSUANCE_STATE_COUNT),
+		.tbs_hash = kit_hash(n + 2),
+		.fingerprint = kit_hash(n + 1),
+		.spki_hash = kit_hash(n + 3),
+		.not_before_at = START_AT + n,
+		.not_after_at = START_AT + 730 * MS_DAY + n,
+		.crl_shard = n / 7 + 1,
+		.created_at = START_AT + 5 + n,
+		.proved_at = START_AT + 6 + n,
+		.supersede_at = START_AT + 7 + n,
+		.revoked_at = START_AT + 8 + n,
+		.revoke_reason = REASON_SUPERSEDED,
+		.der_len = (uint16_t)(700 + n % 50),
+	};
+	snprintf(ret->owner_id, sizeof(ret->owner_id), "clara%06u-web", n);
+	snprintf(ret->subject, sizeof(ret->subject), "O=Example,CN=a%u.clara.vcc.internal", n);
+	for (uint16_t i = 0; i < ret->der_len; i++)
+		ret->der[i] = (uint8_t)(i * 7 + n);
+}
+
+void kit_order(uint32_t n, struct order *ret)
+{
+	*ret = (struct order){
+		.renewal_id = kit_id(n),
+		.service = "clara",
+		.trigger = (enum trigger)(n % TRIGGER_COUNT),
+		.phase = (enum order_phase)(n % ORDER_PHASE_COUNT),
+		.attempt = 1 + n,
+		.failures = 2 + n,
+		.flags = ORDER_DRAINING | ORDER_FORCED,
+		.old_serial = kit_serial(n + 100),
+		.serial = kit_serial(n),
+		.tbs_hash = kit_hash(n + 2),
+		.fingerprint = kit_hash(n + 1),
+		.spki_hash = kit_hash(n + 3),
+		.template_version = 4 + n,
+		.code = E_SWAP_RELOAD,
+		.campaign_id = kit_id(n + 500),
+		.created_at = START_AT + n,
+		.deadline_at = START_AT + MS_HOUR + n,
+		.next_at = START_AT + MS_MINUTE + n,
+		.verified_at = START_AT + 10 + n,
+		.completed_at = START_AT + 11 + n,
+	};
+	snprintf(ret->cert_id, sizeof(ret->cert_id), "clara%06u-web", n);
+	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
+	snprintf(ret->cause, sizeof(ret->cause), "reload ended with status %u", n);
+	snprintf(ret->actor, sizeof(ret->actor), "alice%u", n);
+}
+
+void kit_target(uint32_t n, struct target *ret)
+{
+	*ret = (struct target){
+		.reload_kind = "signal",
+		.verify_kind = "tls",
+		.listeners = "127.0.0.1:443,[::1]:443",
+		.digest = kit_hash(n),
+		.served = kit_serial(n),
+		.proved_at = START_AT + n,
+		.reported_at = START_AT + 1 + n,
+		.last_code = E_SWAP_STALE,
+	};
+	snprintf(ret->cert_id, sizeof(ret->cert_id), "clara%06u-web", n);
+	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
+	snprintf(ret->stem, sizeof(ret->stem), "web%u", n);
+}
+
+void kit_agent(uint32_t n, struct agent *ret)
+{
+	*ret = (struct agent){
+		.service = "clara",
+		.state = AGENT_ACTIVE,
+		.host_hash = kit_hash(n),
+		.host_spki_len = 91,
+		.identity = kit_serial(n),
+		.identity_not_after_at = START_AT + 7 * MS_DAY + n,
+		.receipt_seq = 17 + n,
+		.version = "0.1.0",
+		.joined_at = START_AT + n,
+		.seen_at = START_AT + 1 + n,
+		.skew_ms = -250 - (int64_t)n,
+	};
+	snprintf(ret->name, sizeof(ret->name), "clara%06u", n);
+	snprintf(ret->address, sizeof(ret->address), "192.0.2.%u:51820", n % 250 + 1);
+	names_of(n, &ret->patterns);
+	for (uint16_t i = 0; i < ret->host_spki_len; i++)
+		ret->host_spki[i] = (uint8_t)(i + n);
+}
+
+void kit_invite(uint32_t n, struct invite *ret)
+{
+	struct hash key = kit_hash(n + 9000);
+	*ret = (struct invite){
+		.invite_id = kit_id(n),
+		.service = "clara",
+		.created_at = START_AT + n,
+		.expires_at = START_AT + 15 * MS_MINUTE + n,
+		.used_at = START_AT + 1 + n,
+		.used_by = kit_hash(n),
+		.actor = "alice",
+	};
+	memcpy(ret->token_key, key.b, sizeof(ret->token_key));
+	snprintf(ret->name, sizeof(ret->name), "clara%06u", n);
+	names_of(n, &ret->patterns);
+}
+
+void kit_template(uint32_t n, struct template *ret)
+{
+	*ret = (struct template){
+		.name = "Clara service",
+		.description = "Mutual TLS of the clara service",
+		.validity_ms = 730 * MS_DAY + n,
+		.key_type = (enum key_type)(n % KEY_TYPE_COUNT),
+		.hash_alg = (enum hash_alg)(n % HASH_ALG_COUNT),
+		.key_usage = KU_DIGITAL_SIGNATURE,
+		.ext_key_usage = EKU_SERVER_AUTH | EKU_CLIENT_AUTH,
+		.service = "clara",
+		.purpose = (enum cert_purpose)(n % PURPOSE_COUNT),
+		.auto_renewal = true,
+		.renewal_threshold_ms = 60 * MS_DAY,
+		.emergency_threshold_ms = 7 * MS_DAY,
+		.max_renewals = 5,
+		.max_attempts = 3,
+		.retry_ms = MS_HOUR,
+		.pre_validation = true,
+		.post_validation = true,
+		.profiles = PROFILE_GDPR | PROFILE_AI_ACT,
+		.audit_level = AUDIT_ENHANCED,
+		.notify = "ops@example.org",
+		.escalation = "lead@example.org",
+		.issuer = "default",
+		.created_at = START_AT + n,
+	};
+	snprintf(ret->template_id, sizeof(ret->template_id), "template_%03u", n);
+	names_of(n, &ret->patterns);
+}
+
+void kit_issuer(uint32_t n, struct issuer *ret)
+{
+	*ret = (struct issuer){
+		.parent_id = "root-1",
+		.role = ISSUER_SERVICE,
+		.key_type = KEY_EC_P256,
+		.not_before_at = START_AT + n,
+		.not_after_at = START_AT + 1095 * MS_DAY + n,
+		.der_len = 600,
+		.crl_number = 40 + n,
+		.retired = true,
+	};
+	snprintf(ret->issuer_id, sizeof(ret->issuer_id), "service-%u", n);
+	for (uint16_t i = 0; i < ret->der_len; i++)
+		ret->der[i] = (uint8_t)(i + n);
+}
+
+void kit_audit(uint32_t n, enum audit_event event, struct audit *ret)
+{
+	*ret = (struct audit){.at = START_AT + n, .event = event, .renewal_id = kit_id(n), .request_id = kit_id(n + 77)};
+	snprintf(ret->actor, sizeof(ret->actor), "alice%u", n);
+	snprintf(ret->object, sizeof(ret->object), "clara%06u-web", n);
+	snprintf(ret->detail, sizeof(ret->detail), "{\"attempt\":%u}", n);
+}
+
+void kit_step(uint32_t n, uint32_t order, struct order_step_row *ret)
+{
+	*ret = (struct order_step_row){
+		.renewal_id = kit_id(order),
+		.attempt = 1 + n,
+		.step = (enum workflow_step)(n % STEP_COUNT),
+		.code = E_HOOK_FAILED,
+		.at = START_AT + n,
+		.took_ms = 12 + n,
+	};
+	snprintf(ret->detail, sizeof(ret->detail), "step %u", n);
+}
