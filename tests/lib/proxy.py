@@ -1,0 +1,86 @@
+"""A TCP proxy that hurts: cuts after byte k, swallows one direction, throttles. One thread per direction; ends with its owner."""
+import socket
+import threading
+import time
+
+
+class Proxy:
+    """Forwards 127.0.0.1:port to target. Faults are attributes, read at each piece:
+    cut_after     close both sides once this many bytes have passed (both directions together), None = never
+    swallow       "up", "down" or None: that direction is read and thrown away, the connection stays open
+    rate          bytes per second and direction, None = unlimited
+    """
+
+    def __init__(self, target, port=0, host="127.0.0.1"):
+        self.target = target
+        self.cut_after = self.swallow = self.rate = None
+        self.connections = 0
+        self.passed = 0
+        self.lock = threading.Lock()
+        self.pairs = []
+        self.listener = socket.create_server((host, port), backlog=64)
+        self.address = f"{host}:{self.listener.getsockname()[1]}"
+        self.closing = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while not self.closing:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            host, port = self.target.rsplit(":", 1)
+            try:
+                server = socket.create_connection((host.strip("[]"), int(port)), 5)
+            except OSError:
+                client.close()
+                continue
+            with self.lock:
+                self.connections += 1
+                self.passed = 0
+                self.pairs.append((client, server))
+            for a, b, way in ((client, server, "up"), (server, client, "down")):
+                threading.Thread(target=self._pump, args=(a, b, way), daemon=True).start()
+
+    def _pump(self, source, sink, way):
+        try:
+            while True:
+                data = source.recv(1 if self.rate else 16384)
+                if not data:
+                    break
+                if self.rate:
+                    time.sleep(1.0 / self.rate)
+                if self.swallow == way:
+                    continue
+                with self.lock:
+                    room = None if self.cut_after is None else self.cut_after - self.passed
+                    if room is not None:
+                        data = data[:max(room, 0)]
+                    self.passed += len(data)
+                    cut = self.cut_after is not None and self.passed >= self.cut_after
+                if data:
+                    sink.sendall(data)
+                if cut:
+                    break
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut_now(self):
+        with self.lock:
+            pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            for s in pair:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def close(self):
+        self.closing = True
+        self.listener.close()
+        self.cut_now()

@@ -1,0 +1,119 @@
+"""The main job on the real thing: does nginx get a new certificate again and again without one failed handshake, and is the proof true?"""
+import os
+import subprocess
+import time
+
+import checks
+from handshakes import Load
+
+RENEWALS = 20
+
+
+def addresses(host):
+    return [("127.0.0.1", host.port), (host.second.rsplit(":", 1)[0].strip("[]"), host.port)]
+
+
+def renew(inst, host):
+    done = subprocess.run([*inst.vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch", "-o", "json"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    import json
+    return json.loads(done.stdout)
+
+
+def test_twenty_renewals_without_a_failed_handshake(nginx_installation):
+    inst, host = nginx_installation
+    keys, proofs = {key_of(host)}, []
+    with Load(addresses(host), host.names[0], clients=4) as load:
+        for _ in range(RENEWALS):
+            renewal = renew(inst, host)
+            fingerprint = checks.served_is_issued(inst, host)
+            assert renewal["new_certificate"]["fingerprint"] == fingerprint
+            assert renewal["status"] == "completed" and renewal["error"] is None
+            last = renewal["receipts"][-1]
+            assert last["outcome"] == "settled" and last["fingerprint"] == fingerprint and last["listeners"] == 2
+            proofs.append(last)
+            keys.add(key_of(host))
+    assert load.failed == 0, load.errors[:5]
+    assert load.ok > RENEWALS * 5
+    assert sum(p["handshakes_failed"] for p in proofs) == 0
+    assert all(p["handshakes"] >= 40 for p in proofs), "20 in a row on each of two listeners"
+    assert len(keys) == RENEWALS + 1, "each renewal has a fresh key"
+
+
+def key_of(host):
+    return checks.openssl("pkey", "-in", os.path.join(host.target_dir, "current", "key.pem"), "-pubout")
+
+
+def test_every_verifier_accepts_chain_and_crl(nginx_installation):
+    inst, host = nginx_installation
+    cert = checks.verify_chain_everywhere(host.target_dir)
+    assert host.names[0] in str(cert.subject.rfc4514_string())
+    import urllib.request
+    from cryptography import x509
+    pem = urllib.request.urlopen(f"{inst.public_url}/crl/all.pem", timeout=10).read()
+    crls = [b"-----BEGIN X509 CRL-----" + p for p in pem.split(b"-----BEGIN X509 CRL-----")[1:]]
+    assert len(crls) >= 2, "a shard of the service CA and the root's"
+    for crl in crls:
+        x509.load_pem_x509_crl(crl)
+        assert subprocess.run(["certtool", "--crl-info"], input=crl, capture_output=True).returncode == 0
+    path = os.path.join(inst.dir, "all.pem")
+    current = os.path.join(host.target_dir, "current")
+    with open(path, "wb") as f:
+        f.write(open(f"{current}/ca.pem", "rb").read() + pem)
+    checks.openssl("verify", "-crl_check_all", "-CAfile", path, "-untrusted", f"{current}/chain.pem", f"{current}/cert.pem")
+
+
+def test_superseded_certificates_are_on_the_crl(nginx_installation):
+    inst, host = nginx_installation
+    old = inst.vccctl("cert", "show", host.cert_id)["serial"]
+    renew(inst, host)
+    from cryptography import x509
+    import urllib.request
+
+    def listed():
+        pem = urllib.request.urlopen(f"{inst.public_url}/crl/all.pem", timeout=10).read()
+        for p in pem.split(b"-----BEGIN X509 CRL-----")[1:]:
+            crl = x509.load_pem_x509_crl(b"-----BEGIN X509 CRL-----" + p)
+            if crl.get_revoked_certificate_by_serial_number(int(old, 16)) is not None:
+                return True
+        return False
+
+    end = time.monotonic() + 50
+    while not listed():
+        assert time.monotonic() < end, "the superseded certificate does not appear on the CRL"
+        time.sleep(0.2)
+
+
+def test_a_restart_hook_shows_in_the_receipt(nginx_installation):
+    """A hook that stops and starts the service drops connections: the receipt must say so."""
+    inst, host = nginx_installation
+    base = os.path.join(host.dir, "service")
+    script = os.path.join(base, "restart.sh")
+    with open(script, "w") as f:
+        f.write(f"#!/bin/sh\nkill -STOP $(cat {base}/nginx.pid) 2>/dev/null\n"
+                f"pids=$(cat {base}/nginx.pid; ps -o pid= --ppid $(cat {base}/nginx.pid))\nkill -KILL $pids\nsleep 1.5\n"
+                f"{base_nginx()} -p {base} -c {base}/nginx.conf\n")
+    os.chmod(script, 0o755)
+    target = os.path.join(host.dir, "targets.d", "web.conf")
+    before = open(target).read()
+    host.processes["nginx"].wanted = False
+    lines = [f"command = {script}" if x.startswith("command") else x for x in before.splitlines()]
+    try:
+        with open(target, "w") as f:
+            f.write("\n".join(lines) + "\n")
+        renewal = renew(inst, host)
+        assert sum(r["handshakes_failed"] for r in renewal["receipts"]) > 0, renewal["receipts"]
+    finally:
+        with open(target, "w") as f:
+            f.write(before)
+        pid = int(open(os.path.join(base, "nginx.pid")).read())
+        os.kill(pid, 15)
+        deadline = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        host.processes["nginx"].start()
+
+
+def base_nginx():
+    from installation import nginx
+    return nginx()
