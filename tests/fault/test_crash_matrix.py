@@ -1,0 +1,124 @@
+"""kill -9 of every process at every fault point that a renewal passes: does everything end well after the restart?
+
+After each kill: one complete matching set in current/, the service serves it, the order is completed, every certificate has its intent and audit record,
+and nothing was issued twice for one order's attempt."""
+import os
+import re
+import shutil
+import time
+
+import checks
+import pytest
+from conftest import new_folder
+from installation import ROOT, Failed, Installation, wait_for
+
+FAULTS = os.path.join(ROOT, "build-faults", "bin")
+SOURCES = {"controller": "controller/daemon", "signer": "controller/signer", "gateway": "controller/gateway", "agent": "agent/link", "keeper": "agent/keeper",
+           "hook": "agent/hook"}
+# Passed by init, by joining, by making room, by renewing the process's own identity or by a failed swap, not by a renewal; each has its own test.
+ELSEWHERE = re.compile(r"^(init[._]|.*join|.*identity|.*rollback|.*back[._]|signer\.rotate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire)")
+
+
+def points(process):
+    """Names of fault points in the sources of one process; a name made of parts counts when it is spelled out in a table."""
+    names = set()
+    folder = os.path.join(ROOT, SOURCES[process])
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".c"):
+            with open(os.path.join(folder, name)) as f:
+                names.update(re.findall(r'fault_point\("([^"]+)"\)', f.read()))
+    return sorted(n for n in names if not ELSEWHERE.match(n))
+
+
+MATRIX = [(p, n) for p in SOURCES for n in points(p)]
+
+
+@pytest.fixture(scope="module")
+def installation():
+    if not os.path.exists(os.path.join(FAULTS, "vcc-keeper")):
+        pytest.skip("make faults has not been run")
+    path = new_folder("crash")
+    inst = Installation(path, binaries=FAULTS)
+    try:
+        inst.init()
+        inst.start()
+        host = inst.add_nginx()
+        inst.wait_served(host)
+        yield inst, host
+    finally:
+        inst.stop()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def process_of(inst, host, name):
+    return inst.processes[name] if name in inst.processes else host.processes[name]
+
+
+def order_renewal(inst, host):
+    """The controller may be the process that dies: then the order is made again."""
+    try:
+        inst.vccctl("cert", "renew", host.cert_id, "--force")
+    except Failed:
+        pass
+
+
+def no_certificate_without_intent_and_audit(inst):
+    db = inst.facts()["controller"]["db"]
+    unknown = checks.rows(db, "SELECT count(*) FROM issuances i WHERE i.owner = 'certificate' AND i.state NOT IN ('intent', 'void') AND NOT EXISTS "
+                              "(SELECT 1 FROM audit a WHERE a.event = 'certificate_intent' AND a.object = i.owner_id)")
+    assert unknown[0][0] == 0
+    doubled = checks.rows(db, "SELECT renewal_id, count(*) FROM issuances WHERE owner = 'certificate' AND state = 'active' GROUP BY owner_id HAVING count(*) > 1")
+    assert doubled == [], "two active issuances of one certificate"
+
+
+@pytest.mark.parametrize("process,point", MATRIX, ids=[f"{p}-{n}" for p, n in MATRIX])
+def test_kill(installation, process, point):
+    inst, host = installation
+    before = checks.served_is_issued(inst, host)
+    p = process_of(inst, host, process)
+    p.stop()
+    p.env = {"VCC_FAILPOINT": f"{point}=kill"}
+    p.start()
+    if process == "hook":
+        time.sleep(0.3)
+    died = False
+    end = time.monotonic() + 25
+    ordered = 0.0
+    while time.monotonic() < end and not died:
+        if time.monotonic() - ordered > 5:
+            order_renewal(inst, host)
+            ordered = time.monotonic()
+        time.sleep(0.05)
+        died = not p.running() or (process == "hook" and hook_child_died(p))
+        if not died and renewed(inst, host, before):
+            break
+    p.stop()
+    p.env = None
+    p.start()
+    wait_for("the controller is ready again", inst.ready, 30)
+    if not renewed(inst, host, before):
+        order_renewal(inst, host)
+    inst.wait_renewed(host, before, 90)
+    wait_for("served is issued", lambda: quietly(lambda: checks.served_is_issued(inst, host)), 20)
+    no_certificate_without_intent_and_audit(inst)
+    assert died, f"a renewal does not pass {point}"
+
+
+def hook_child_died(p):
+    """The hook forks per request: its listener lives on when the child was killed, and says so."""
+    return "killed by signal" in p.tail(5) or "SIGKILL" in p.tail(5)
+
+
+def renewed(inst, host, before):
+    try:
+        c = inst.vccctl("cert", "show", host.cert_id)
+    except Failed:
+        return False
+    return bool(c["served"]) and not c["open_order"] and c["fingerprint"] != before
+
+
+def quietly(check):
+    try:
+        return check()
+    except (AssertionError, OSError, Failed):
+        return None
