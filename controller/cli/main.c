@@ -1,0 +1,16 @@
+/* main.c - vccctl: the operator's command line. `init` sets up this machine; every other verb speaks the admin API only.
+ * Never: touching the store or the signer. */
+#include <string.h>
+
+#include "controller/cli/cli_init.h"
+#include "controller/cli/verb.h"
+
+int main(int argc, char **argv)
+{
+	const struct verb *const tables[] = {cli_system_verbs, cli_agent_verbs, cli_cert_verbs, cli_target_verbs, cli_template_verbs};
+	const size_t             sizes[] = {cli_system_verbs_n, cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n};
+
+	if (argc > 1 && strcmp(argv[1], "init") == 0)
+		return cli_init(argc - 1, argv + 1);
+	return verb_main(tables, sizes, N_ELEMENTS(tables), argc, argv);
+}
