@@ -3,6 +3,7 @@
 #include "shared/conf/agent_conf.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "shared/base/text.h"
@@ -21,7 +22,7 @@ static const struct conf_key keys[] = {
 	{.section = "agent", .key = "reconnect_spread", .kind = CONF_DURATION, .offset = AT(reconnect_spread_ms), .min = 0,
          .max = 10 * MS_MINUTE, .fallback = "10s", .about = "the first reconnect waits a random part of this"},
 	{.section = "keeper", .key = "state_dir", .kind = CONF_PATH, .offset = AT(keeper_dir), .size = SIZE(keeper_dir),
-         .fallback = "/var/lib/vcc-agent/keeper", .about = "the keeper's folder: host key, journal, default target folders"},
+         .fallback = "/var/lib/vcc-agent/keeper", .about = "the keeper's folder: host key, journal; default target folders lie beside it, in targets/"},
 	{.section = "keeper", .key = "targets_dir", .kind = CONF_PATH, .offset = AT(targets_dir), .size = SIZE(targets_dir),
          .fallback = "/etc/vcc-agent/targets.d", .about = "folder of target files NAME.conf"},
 	{.section = "keeper", .key = "hook_socket", .kind = CONF_PATH, .offset = AT(hook_socket), .size = SIZE(hook_socket),
@@ -39,6 +40,19 @@ const struct conf_schema agent_schema = {
 	.keys = keys,
 	.n_keys = N_ELEMENTS(keys),
 };
+
+int agent_target_dir(const struct agent_conf *conf, const struct target_conf *target, char ret[TARGET_PATH_SIZE])
+{
+	char        dir[TARGET_PATH_SIZE];
+	const char *slash = strrchr(conf->keeper_dir, '/');
+	if (target->dir[0] != '\0')
+		return text_copy(ret, TARGET_PATH_SIZE, target->dir);
+	int n = snprintf(dir, sizeof(dir), "%.*s/targets/%s", slash != NULL ? (int)(slash - conf->keeper_dir) : 0, conf->keeper_dir,
+	                 target->stem);
+	if (n < 0 || (size_t)n >= sizeof(dir))
+		return E_FULL;
+	return text_copy(ret, TARGET_PATH_SIZE, dir);
+}
 
 int agent_conf_text(const char *state_dir, struct buf *to)
 {

@@ -4,7 +4,7 @@
 #define VCC_AGENT_CONF_H
 
 #include "shared/conf/conf.h"
-#include "shared/model/names.h"
+#include "shared/conf/target_conf.h"
 
 enum { AGENT_PATH_SIZE = 256 };
 
@@ -28,6 +28,10 @@ struct agent_conf {
 extern const struct conf_schema agent_schema;
 
 #define AGENT_CONF_PATH "/etc/vcc-agent/agent.conf"
+
+/* Where a target's generations are: its `dir`, or targets/STEM beside the keeper's folder (/var/lib/vcc-agent/targets/STEM).
+ * E_FULL when the path is too long. */
+_must_check_ int agent_target_dir(const struct agent_conf *conf, const struct target_conf *target, char ret[TARGET_PATH_SIZE]);
 
 /* The folder layout of `--state-dir D`: D/link, D/keeper, D/targets.d, D/run; written as D/agent.conf. */
 _must_check_ int agent_conf_text(const char *state_dir, struct buf *to);
