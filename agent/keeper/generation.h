@@ -1,0 +1,53 @@
+/* generation.h - room agent/keeper: the folders gNNNNNN of a target and the link `current` (DESIGN 6, steps 2, 5, 9).
+ * At any moment `current` names one complete matching set. Everything goes by descriptor of the target's folder.
+ * Never: changing a file of an existing generation. */
+#ifndef VCC_GENERATION_H
+#define VCC_GENERATION_H
+
+#include <sys/types.h>
+
+#include "shared/base/err.h"
+#include "shared/pki/cert.h"
+
+enum { GENERATION_NAME_SIZE = 24, GENERATIONS_MAX = 256 };
+
+/* What a generation is made of; the files' owner and mode. */
+struct generation_content {
+	const struct key *key;
+	struct span       certificate; /* DER */
+	struct span       chain;       /* intermediates, DER one after the other */
+	struct span       roots;       /* for ca.pem */
+	bool              combined;
+	uid_t             uid;
+	gid_t             gid;
+	mode_t            mode; /* of key.pem and combined.pem; the others lose no read right by it */
+};
+
+/* What was found in a generation. */
+struct generation_facts {
+	struct cert_info info;
+	struct buf       chain; /* fullchain: DER one after the other; owned */
+};
+
+const char *generation_name(uint64_t number, char ret[GENERATION_NAME_SIZE]);
+
+/* The target's folder, made when missing; unsafe parents are refused (E_SYS_UNSAFE_PATH). */
+_must_check_ int generation_dir(const char *dir, int *ret_fd, struct refusal *why);
+/* 0 = there is no `current`. E_SWAP_TARGET when `current` is something else than a link to one of our folders. */
+_must_check_ int generation_current(int dir_fd, uint64_t *ret, struct refusal *why);
+/* The highest number that exists. */
+_must_check_ int generation_highest(int dir_fd, uint64_t *ret, struct refusal *why);
+/* Complete and synced when it returns, or nothing is left. E_EXISTS when the number is taken. */
+_must_check_ int generation_write(int dir_fd, uint64_t number, const struct generation_content *content, struct refusal *why);
+/* Reads back and proves that key, certificate and files are one set. `ret->chain` must be freed by the caller. */
+_must_check_ int generation_read(int dir_fd, uint64_t number, struct generation_facts *ret, struct refusal *why);
+/* `current` -> gNNNNNN, durable. */
+_must_check_ int generation_flip(int dir_fd, uint64_t number, struct refusal *why);
+/* Never removes the current one. Missing is fine. */
+_must_check_ int generation_remove(int dir_fd, uint64_t number, struct refusal *why);
+/* Removes all but the current one, `keep`, and the newest others up to `retain` in all; and what unfinished writes left. */
+_must_check_ int generation_prune(int dir_fd, uint64_t keep, size_t retain, struct refusal *why);
+/* What unfinished writes left. */
+_must_check_ int generation_clean(int dir_fd, struct refusal *why);
+
+#endif

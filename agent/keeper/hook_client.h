@@ -1,0 +1,17 @@
+/* hook_client.h - room agent/keeper: asks vcc-hook for a test or a reload; one connection per request.
+ * Never: sending anything but a verb, a target's stem and a generation's number. */
+#ifndef VCC_HOOK_CLIENT_H
+#define VCC_HOOK_CLIENT_H
+
+#include "shared/model/messages.h"
+#include "shared/sys/ipc.h"
+
+struct hook_call;
+typedef void hook_done_fn(void *ctx, const struct hk_reply *reply);
+/* Calls `done` once, later: with the hook's reply, or with code E_SYS_CLOSED, E_SYS_TIMEOUT, E_WIRE_* and words in `output`. E_NOMEM,
+ * E_SYS_*: nothing was asked. */
+_must_check_ int hook_ask(uv_loop_t *loop, const char *socket_path, const struct hk_request *request, int64_t timeout_ms,
+                          hook_done_fn *done, void *ctx, struct hook_call **ret);
+void hook_cancel(struct hook_call *c); /* NULL allowed; `done` is not called */
+
+#endif

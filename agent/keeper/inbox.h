@@ -1,0 +1,13 @@
+/* inbox.h - room agent/keeper: what arrives from the controller and from the link, checked and turned into events.
+ * Never: acting on a message itself, except bundle and identity, which are no deployments. */
+#ifndef VCC_INBOX_H
+#define VCC_INBOX_H
+
+#include "agent/keeper/keeper.h"
+
+/* One frame of the agent protocol, as the link got it. */
+void inbox_frame(struct keeper *k, struct span bytes);
+/* The link wants a new identity for this request. */
+void inbox_link_csr(struct keeper *k, struct span csr);
+
+#endif

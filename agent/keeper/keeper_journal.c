@@ -1,0 +1,191 @@
+/* keeper_journal.c - room agent/keeper: the journal: save before acting, read at start, keep it small.
+ * Never: deciding anything by what is in it. */
+#include "agent/keeper/keeper_journal.h"
+
+#include <stdlib.h>
+
+#include "shared/base/text.h"
+#include "shared/sys/fault.h"
+
+enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 4 * TARGETS_MAX + RECEIPTS_MAX + 1 };
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static int managed_of(struct keeper *k, const char *cert_id, struct managed **ret)
+{
+	struct managed *m = keeper_find(k, cert_id);
+	if (m != NULL) {
+		*ret = m;
+		return 0;
+	}
+	return keeper_manage(k, cert_id, "", ret);
+}
+
+static int take_deploy(struct keeper *k, const struct record *r)
+{
+	struct managed *m;
+	int             code = managed_of(k, r->u.deploy.cert_id, &m);
+	if (code == 0)
+		m->deploy = r->u.deploy;
+	return code;
+}
+
+static int take_frame(struct keeper *k, const struct record *r)
+{
+	struct managed *m;
+	int             code = managed_of(k, r->u.frame.cert_id, &m);
+	if (code != 0)
+		return code;
+	if (r->u.frame.type != MSG_ORDER && r->u.frame.type != MSG_CERTIFICATE)
+		return E_SYS_JOURNAL;
+	struct buf *to = r->u.frame.type == MSG_ORDER ? &m->order : &m->certificate;
+	buf_reset(to);
+	buf_add(to, r->u.frame.frame.p, r->u.frame.frame.n);
+	return buf_error(to);
+}
+
+static int take_target(struct keeper *k, const struct record *r)
+{
+	struct managed *m = keeper_find(k, r->u.target.cert_id);
+	if (r->u.target.gone != 0) {
+		if (m != NULL)
+			keeper_forget(k, m);
+		return 0;
+	}
+	int code = managed_of(k, r->u.target.cert_id, &m);
+	if (code == 0)
+		code = text_copy(m->stem, sizeof(m->stem), r->u.target.stem);
+	if (code == 0)
+		m->generation = r->u.target.generation;
+	return code;
+}
+
+static int take_one(struct keeper *k, const struct record *r)
+{
+	switch (r->kind) {
+	case RECORD_DEPLOY:
+		return take_deploy(k, r);
+	case RECORD_FRAME:
+		return take_frame(k, r);
+	case RECORD_RECEIPT:
+		return receipts_load(&k->receipts, &r->u.receipt);
+	case RECORD_ACKED:
+		receipts_loaded_acked(&k->receipts, &r->u.acked);
+		return 0;
+	case RECORD_TARGET:
+		return take_target(k, r);
+	}
+	return E_SYS_JOURNAL;
+}
+
+static int take_batch(void *ctx, struct span batch)
+{
+	struct record *r = malloc(sizeof(*r));
+	int            code = r != NULL ? 0 : E_NOMEM;
+	while (code == 0 && batch.n > 0) {
+		code = record_decode(&batch, r);
+		if (code == 0)
+			code = take_one(ctx, r);
+	}
+	free(r);
+	return code;
+}
+
+int keeper_journal_open(struct keeper *k, struct refusal *why)
+{
+	return journal_open(k->state.dir_fd, "journal", take_batch, k, &k->journal, why);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload)
+{
+	k->batch.max = RECORD_BYTES_MAX;
+	return record_encode(kind, payload, &k->batch);
+}
+
+void keeper_journal_drop(struct keeper *k)
+{
+	buf_reset(&k->batch);
+}
+
+int keeper_journal_commit(struct keeper *k, bool sync)
+{
+	if (k->batch.n == 0)
+		return 0;
+	int r = fault_point("keeper.journal") != 0 ? E_SYS_SPACE : journal_append(k->journal, buf_span(&k->batch), sync);
+	keeper_journal_drop(k);
+	if (r == 0)
+		(void)fault_point("keeper.journal.done");
+	return r;
+}
+
+struct rewrite {
+	struct buf bytes[REWRITE_MAX];
+	size_t     n;
+	int        error;
+};
+
+static void rewrite_add(struct rewrite *w, enum record_kind kind, const void *payload)
+{
+	if (w->error != 0)
+		return;
+	if (w->n == REWRITE_MAX) {
+		w->error = E_FULL;
+		return;
+	}
+	struct buf *b = &w->bytes[w->n++];
+	*b = (struct buf)BUF_MAX(RECORD_BYTES_MAX);
+	w->error = record_encode(kind, payload, b);
+}
+
+static void rewrite_frame(struct rewrite *w, const struct managed *m, uint32_t type, const struct buf *frame)
+{
+	struct record_frame r = {.type = type, .frame = buf_span(frame)};
+	text_cut(r.cert_id, sizeof(r.cert_id), m->cert_id);
+	if (frame->n > 0)
+		rewrite_add(w, RECORD_FRAME, &r);
+}
+
+static void rewrite_fill(struct rewrite *w, struct keeper *k)
+{
+	struct record_acked acked = receipts_acked(&k->receipts);
+	rewrite_add(w, RECORD_ACKED, &acked);
+	for (size_t i = 0; i < k->n_managed; i++) {
+		const struct managed *m = k->managed[i];
+		struct record_target  t = {.generation = m->generation};
+		text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
+		text_cut(t.stem, sizeof(t.stem), m->stem);
+		rewrite_add(w, RECORD_TARGET, &t);
+		rewrite_frame(w, m, MSG_ORDER, &m->order);
+		rewrite_frame(w, m, MSG_CERTIFICATE, &m->certificate);
+		if (m->deploy.phase != DEPLOY_NONE)
+			rewrite_add(w, RECORD_DEPLOY, &m->deploy);
+	}
+	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next) {
+		struct record_receipt record = receipt_record(r);
+		rewrite_add(w, RECORD_RECEIPT, &record);
+	}
+}
+
+int keeper_journal_tend(struct keeper *k)
+{
+	if (journal_size(k->journal) < JOURNAL_TEND_BYTES)
+		return 0;
+	struct rewrite *w = calloc(1, sizeof(*w));
+	struct span    *spans = calloc(REWRITE_MAX, sizeof(*spans));
+	int             r = w != NULL && spans != NULL ? 0 : E_NOMEM;
+	if (r == 0) {
+		rewrite_fill(w, k);
+		r = w->error;
+		for (size_t i = 0; i < w->n; i++)
+			spans[i] = buf_span(&w->bytes[i]);
+	}
+	if (r == 0)
+		r = journal_rewrite(k->journal, spans, w->n);
+	for (size_t i = 0; w != NULL && i < w->n; i++)
+		buf_free(&w->bytes[i]);
+	free(spans);
+	free(w);
+	return r;
+}

@@ -1,0 +1,19 @@
+/* keeper_journal.h - room agent/keeper: the journal: save before acting, read at start, keep it small.
+ * Never: deciding anything by what is in it. */
+#ifndef VCC_KEEPER_JOURNAL_H
+#define VCC_KEEPER_JOURNAL_H
+
+#include "agent/keeper/keeper.h"
+
+/* Reads everything into `k` (managed deployments, receipts). Damage = E_SYS_JOURNAL, never a fresh start. */
+_must_check_ int keeper_journal_open(struct keeper *k, struct refusal *why);
+/* Adds one record to the batch being built; `payload` by kind. */
+_must_check_ int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload);
+/* Writes the batch: all of its records count, or none. An empty one is nothing. E_SYS_SPACE may be tried again with a new
+ * batch; after anything else the process must end. */
+_must_check_ int keeper_journal_commit(struct keeper *k, bool sync);
+void keeper_journal_drop(struct keeper *k); /* forgets the batch */
+/* Rewrites when it has grown. Called between events. */
+_must_check_ int keeper_journal_tend(struct keeper *k);
+
+#endif

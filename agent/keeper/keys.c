@@ -1,0 +1,126 @@
+/* keys.c - room agent/keeper: service keys before they are part of a generation.
+ * Never: leaving the host; the loop waiting for a key to be made. */
+#include "agent/keeper/keys.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+#include "shared/sys/fault.h"
+#include "shared/sys/file.h"
+
+enum { KEY_NAME_SIZE = ID_TEXT_SIZE + 16, KEY_PEM_MAX = 8192 };
+
+struct keys_job {
+	uv_work_t        work;
+	int              keys_fd;
+	enum key_type    type;
+	struct keys_made made;
+	keys_made_fn    *done;
+	void            *ctx;
+};
+
+static const char *key_name(struct id renewal_id, uint32_t attempt, char ret[KEY_NAME_SIZE])
+{
+	char text[ID_TEXT_SIZE];
+	snprintf(ret, KEY_NAME_SIZE, "%s-%u.pem", id_text(renewal_id, text), (unsigned)attempt);
+	return ret;
+}
+
+int keys_load(int keys_fd, struct id renewal_id, uint32_t attempt, struct key **ret, struct refusal *why)
+{
+	char       name[KEY_NAME_SIZE];
+	struct buf pem = BUF_MAX(KEY_PEM_MAX);
+	int        r = file_read(keys_fd, key_name(renewal_id, attempt, name), true, &pem, why);
+	if (r == 0) {
+		r = key_from_pem(buf_span(&pem), ret);
+		if (r != 0)
+			refuse(why, r, name, "the staged key cannot be read");
+	}
+	buf_wipe(&pem);
+	return r;
+}
+
+bool keys_present(int keys_fd, struct id renewal_id, uint32_t attempt)
+{
+	char        name[KEY_NAME_SIZE];
+	struct stat st;
+	return fstatat(keys_fd, key_name(renewal_id, attempt, name), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+int keys_drop(int keys_fd, struct id renewal_id, uint32_t attempt, struct refusal *why)
+{
+	char name[KEY_NAME_SIZE];
+	return tree_remove(keys_fd, key_name(renewal_id, attempt, name), why);
+}
+
+static int key_store(struct keys_job *j, const struct key *key, struct refusal *why)
+{
+	char       name[KEY_NAME_SIZE];
+	struct buf pem = BUF_MAX(KEY_PEM_MAX);
+	int        r = key_to_pem(key, &pem);
+	if (r == 0)
+		r = file_replace(j->keys_fd, key_name(j->made.renewal_id, j->made.attempt, name), buf_span(&pem), (uid_t)-1, (gid_t)-1,
+		                 0600, why);
+	buf_wipe(&pem);
+	return r;
+}
+
+/* On a worker thread: touches only the job. */
+static void work_make(uv_work_t *work)
+{
+	struct keys_job *j = (struct keys_job *)work->data;
+	struct key      *key = NULL;
+	struct buf       spki = BUF_MAX(SPKI_MAX);
+	struct refusal   why = {.code = 0};
+	int              r = 0;
+	if (fault_point("keeper.key") != 0)
+		r = sys_refuse(&why, "key", "make the key");
+	/* a kill after the file was written and before it was told: the same key again */
+	if (r == 0 && keys_load(j->keys_fd, j->made.renewal_id, j->made.attempt, &key, NULL) != 0) {
+		r = key_make(j->type, &key);
+		if (r == 0)
+			r = key_store(j, key, &why);
+	}
+	if (r == 0)
+		r = key_spki(key, &spki);
+	if (r == 0)
+		digest_sha256(buf_span(&spki), &j->made.spki_hash);
+	if (fault_point("keeper.key.done") != 0 && r == 0)
+		r = sys_refuse(&why, "key", "finish the key");
+	j->made.code = r;
+	text_cut(j->made.cause, sizeof(j->made.cause), why.code != 0 ? why.cause : err_what(r));
+	buf_free(&spki);
+	key_free(key);
+}
+
+static void work_after(uv_work_t *work, int status)
+{
+	struct keys_job *j = (struct keys_job *)work->data;
+	if (status == 0)
+		j->done(j->ctx, &j->made);
+	free(j);
+}
+
+int keys_make(uv_loop_t *loop, int keys_fd, struct id renewal_id, uint32_t attempt, enum key_type type, keys_made_fn *done,
+              void *ctx)
+{
+	struct keys_job *j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return E_NOMEM;
+	j->keys_fd = keys_fd;
+	j->type = type;
+	j->made.renewal_id = renewal_id;
+	j->made.attempt = attempt;
+	j->done = done;
+	j->ctx = ctx;
+	j->work.data = j;
+	if (uv_queue_work(loop, &j->work, work_make, work_after) != 0) {
+		free(j);
+		return E_NOMEM;
+	}
+	return 0;
+}

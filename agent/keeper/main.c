@@ -1,0 +1,193 @@
+/* main.c - room agent/keeper: vcc-keeper, the host's key holder. `vcc-keeper join` is the half of joining that owns the host key.
+ * Never: running a program, speaking to another host. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/keeper/access_check.h"
+#include "agent/keeper/keeper.h"
+#include "agent/keeper/keeper_join.h"
+#include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/uplink.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/file.h"
+#include "shared/sys/jail.h"
+#include "shared/sys/log.h"
+#include "shared/sys/notify.h"
+
+enum { JAIL_PATHS_MAX = TARGETS_MAX + 8 };
+
+/* ---- locking in -------------------------------------------------------------------------------------------------- */
+
+static size_t target_paths(const struct agent_conf *conf, char (*dirs)[TARGET_PATH_SIZE], size_t max)
+{
+	struct refusal      why = {.code = 0};
+	struct target_conf *c = calloc(1, sizeof(*c));
+	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
+	size_t n = 0;
+	size_t found = 0;
+	if (c != NULL && stems != NULL && target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) == 0)
+		for (size_t i = 0; i < n && found < max; i++)
+			if (target_conf_load(conf->targets_dir, stems[i], c, NULL) == 0 && c->dir[0] != '\0')
+				memcpy(dirs[found++], c->dir, TARGET_PATH_SIZE);
+	free(c);
+	free(stems);
+	return found;
+}
+
+/* The folders of today's target files. One that a later target file names needs a restart: what is locked stays locked. */
+static int lock_in(const struct agent_conf *conf, struct refusal *why)
+{
+	char             targets[AGENT_PATH_SIZE + 16];
+	const char      *slash = strrchr(conf->keeper_dir, '/');
+	struct jail_path paths[JAIL_PATHS_MAX];
+	size_t           n = 0;
+	uid_t            uid;
+	gid_t            gid;
+	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
+	if (dirs == NULL)
+		return refuse(why, E_NOMEM, "jail", "no memory");
+	snprintf(targets, sizeof(targets), "%.*s/targets", (int)(slash - conf->keeper_dir), conf->keeper_dir);
+	int r = dir_make(targets, 0755, why);
+	size_t found = r == 0 ? target_paths(conf, dirs, TARGETS_MAX) : 0;
+
+	/* what the library loads at its first use must be loaded now */
+	(void)!access_owner("root", "root", &uid, &gid, NULL);
+	paths[n++] = (struct jail_path){.path = conf->keeper_dir, .write = true};
+	paths[n++] = (struct jail_path){.path = targets, .write = true};
+	paths[n++] = (struct jail_path){.path = conf->targets_dir};
+	paths[n++] = (struct jail_path){.path = "/etc"};
+	for (size_t i = 0; i < found && r == 0; i++) {
+		r = dir_make(dirs[i], 0755, why);
+		paths[n++] = (struct jail_path){.path = dirs[i], .write = true};
+	}
+	if (r == 0)
+		r = jail_enter(JAIL_KEEPER, paths, n, why);
+	free(dirs);
+	return r;
+}
+
+/* ---- the daemon -------------------------------------------------------------------------------------------------- */
+
+static int keeper_start(struct keeper *k, struct refusal *why)
+{
+	int r = keeper_state_open(k->conf->keeper_dir, &k->state, why);
+	if (r == 0 && k->state.identity.agent[0] == '\0')
+		r = refuse(why, E_LINK_NOT_JOINED, k->conf->keeper_dir, "there is no identity here");
+	if (r == 0)
+		r = keeper_state_start(&k->state, clock_now(), why);
+	if (r == 0)
+		r = keeper_journal_open(k, why);
+	if (r == 0 && tls_probes_open(&k->tls) != 0)
+		r = refuse(why, E_NOMEM, "TLS", "the library cannot be set up");
+	if (r == 0)
+		r = uplink_open(k, why);
+	if (r == 0)
+		notify_send("STATUS=locks itself in");
+	return r == 0 ? lock_in(k->conf, why) : r;
+}
+
+static int keeper_main(const struct agent_conf *conf)
+{
+	struct refusal why = {.code = 0};
+	struct keeper *k = calloc(1, sizeof(*k));
+	if (k == NULL || uv_loop_init(&k->loop) != 0)
+		return 1;
+	k->conf = conf;
+	k->batch = (struct buf)BUF_MAX(JOURNAL_RECORD_MAX);
+	k->idle.data = k->again.data = k;
+	uv_idle_init(&k->loop, &k->idle);
+	uv_timer_init(&k->loop, &k->again);
+	if (keeper_start(k, &why) != 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		return 1;
+	}
+	int status = keeper_run(k);
+	keeper_state_close(&k->state);
+	free(k);
+	return status;
+}
+
+/* ---- command line ------------------------------------------------------------------------------------------------ */
+
+/* `join --state-dir D`: the folder layout of D, without a file. */
+static int state_dir_conf(const char *dir, struct agent_conf *ret, struct refusal *why)
+{
+	struct buf text = BUF_MAX(8192);
+	int        r = agent_conf_text(dir, &text);
+	if (r != 0)
+		refuse(why, r, dir, "is not a usable path");
+	else
+		r = conf_parse(&agent_schema, "--state-dir", buf_span(&text), ret, why);
+	buf_free(&text);
+	return r;
+}
+
+/* --check: the settings, then every target file. */
+static int check(const struct conf_schema *schema, const char *path, struct agent_conf *conf)
+{
+	char           text[600];
+	struct refusal why = {.code = 0};
+	size_t         n = 0;
+	int            status = conf_check(schema, path);
+	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
+	struct target_conf *c = calloc(1, sizeof(*c));
+	if (status != 0 || stems == NULL || c == NULL || conf_load(schema, path, conf, NULL, &why) != 0) {
+		status = 1;
+	} else if (target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) != 0) {
+		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
+		status = 1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		why = (struct refusal){.code = 0};
+		if (target_conf_load(conf->targets_dir, stems[i], c, &why) == 0) {
+			printf("%s/%s.conf: ok\n", conf->targets_dir, stems[i]);
+		} else {
+			fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
+			status = 1;
+		}
+	}
+	free(stems);
+	free(c);
+	return status;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: vcc-keeper [--config FILE] [--check]\n       vcc-keeper join [--config FILE | --state-dir D]\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static struct agent_conf conf;
+	struct conf_schema       schema = agent_schema;
+	struct conf_options      options;
+	struct refusal           why = {.code = 0};
+	bool                     join = argc > 1 && text_equal(argv[1], "join");
+	int                      r;
+	schema.program = "vcc-keeper";
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	log_open("vcc-keeper", LOG_LEVEL_INFO);
+	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
+		r = state_dir_conf(argv[3], &conf, &why);
+	} else {
+		conf_options(argc - join, argv + join, &schema, AGENT_CONF_PATH, "[join [--state-dir D]]", &options);
+		if (options.check)
+			return check(&schema, options.config, &conf);
+		if (options.rest < argc - join)
+			return usage();
+		r = conf_load(&schema, options.config, &conf, NULL, &why);
+	}
+	if (r != 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		return 1;
+	}
+	return join ? keeper_join(&conf, STDIN_FILENO, STDOUT_FILENO) : keeper_main(&conf);
+}

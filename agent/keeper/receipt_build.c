@@ -1,0 +1,77 @@
+/* receipt_build.c - room agent/keeper: the account of one deployment, from its state and what this run saw of it.
+ * Never: sending. */
+#include "agent/keeper/receipt_build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/keeper/swap.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
+
+static void step_add(struct body_receipt *b, enum workflow_step step, int64_t from, int64_t now)
+{
+	if (b->n_steps == MSG_STEPS_MAX)
+		return;
+	b->steps[b->n_steps++] = (struct receipt_step){.step = step, .at = now, .took_ms = from > 0 && now > from ? now - from : 0};
+}
+
+static void steps_fill(const struct managed *m, enum receipt_outcome outcome, struct body_receipt *b)
+{
+	b->n_steps = m->swap.n_steps;
+	memcpy(b->steps, m->swap.steps, sizeof(b->steps));
+	if (outcome == RECEIPT_VERIFIED || outcome == RECEIPT_SETTLED)
+		step_add(b, STEP_VERIFY, b->flipped_at, b->made_at);
+	if (outcome == RECEIPT_SETTLED)
+		step_add(b, STEP_SETTLE, b->flipped_at, b->made_at);
+}
+
+/* The stream may still run: what it knows now, else what was kept at its end. */
+static void probes_fill(const struct managed *m, struct body_receipt *b)
+{
+	struct probe_summary s = m->swap.summary;
+	if (m->swap.probe != NULL) {
+		probe_summary(m->swap.probe, &s);
+		b->n_listeners = probe_listeners(m->swap.probe, swap_policy(m).verify_row, b->listeners);
+		b->first_new_at = probe_first_new_at(m->swap.probe);
+	} else {
+		b->n_listeners = m->swap.n_listeners;
+		memcpy(b->listeners, m->swap.listeners, sizeof(b->listeners));
+		b->first_new_at = m->swap.first_new_at;
+	}
+	b->last_old_at = s.last_old_at;
+	b->probes = s.total;
+	b->probes_failed = s.failed;
+}
+
+int receipt_build(const struct managed *m, const struct deploy *next, const struct deploy_action *action, size_t ahead,
+                  struct receipt_kept **ret)
+{
+	struct body_receipt *b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return E_NOMEM;
+	b->renewal_id = action->renewal_id;
+	b->attempt = action->attempt;
+	b->outcome = action->outcome;
+	b->fingerprint = action->outcome == RECEIPT_REFUSED ? (struct hash){{0}} : next->fingerprint;
+	b->old_fingerprint = next->old_fingerprint;
+	b->serial = next->serial;
+	b->generation = next->generation;
+	b->code = action->code;
+	b->flags = next->flags;
+	b->flipped_at = next->flipped_at;
+	b->made_at = clock_now();
+	b->hook_status = m->swap.hook_status;
+	text_cut(b->cert_id, sizeof(b->cert_id), m->cert_id);
+	text_cut(b->cause, sizeof(b->cause), next->cause);
+	probes_fill(m, b);
+	steps_fill(m, action->outcome, b);
+	int r = fault_point("keeper.receipt") != 0 ? E_SYS_SPACE : 0;
+	if (r == 0)
+		r = receipt_make(&m->keeper->receipts, ahead, m->keeper->state.host_key, b, ret);
+	if (r == 0)
+		(void)fault_point("keeper.receipt.done");
+	free(b);
+	return r;
+}

@@ -1,0 +1,22 @@
+/* swap_check.h - room agent/keeper: step 1 of a swap with everything around it: the stored messages, the target as it is now,
+ * the probe stream that begins before the flip. Never: writing. */
+#ifndef VCC_SWAP_CHECK_H
+#define VCC_SWAP_CHECK_H
+
+#include "agent/keeper/keeper.h"
+
+/* Checks the stored answer of `m`, fills had_old, old_valid, old_generation, old_fingerprint of `ret`, and starts the probe stream
+ * where the target is verified by TLS. */
+_must_check_ int swap_check(struct managed *m, struct deploy_event *ret, struct refusal *why);
+
+/* After a restart: the probe stream of a swap that is under way, from what is on disk. Nothing where verify is not tls. */
+_must_check_ int swap_probe_again(struct managed *m, struct refusal *why);
+
+/* The stored certificate message; its spans point into m->certificate. */
+_must_check_ int swap_certificate(struct managed *m, struct wire_frame **ret, struct refusal *why);
+void swap_certificate_free(struct wire_frame *frame); /* NULL allowed */
+
+/* Called by the probe stream after each handshake; ctx is the managed. In swap.c. */
+void swap_round(void *ctx);
+
+#endif

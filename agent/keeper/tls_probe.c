@@ -1,0 +1,299 @@
+/* tls_probe.c - room agent/keeper: one fresh TLS handshake with one of the host's own listeners, on the loop.
+ * Never: connecting anywhere but to an address of this host. */
+#include "agent/keeper/tls_probe.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "shared/base/text.h"
+#include "shared/sys/file.h"
+
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT 24
+#endif
+
+enum { SERVED_MAX = 32768 };
+
+struct tls_probes {
+	SSL_CTX *ctx;
+};
+
+struct tls_probe {
+	uv_poll_t     poll;
+	uv_timer_t    timer;
+	int           handles; /* of the loop that must close before the memory goes */
+	bool          over;
+	int           fd;
+	bool          connected;
+	SSL          *ssl;
+	tls_probe_fn *done;
+	void         *ctx;
+	const char   *cause; /* why it failed before the loop turned */
+};
+
+/* ---- set-up ------------------------------------------------------------------------------------------------------ */
+
+/* What is served is compared with bytes that we know: building and checking a chain here would prove nothing more. */
+static int verify_nothing(X509_STORE_CTX *store, void *ctx)
+{
+	(void)store;
+	(void)ctx;
+	return 1;
+}
+
+int tls_probes_open(struct tls_probes **ret)
+{
+	struct tls_probes *t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return E_NOMEM;
+	t->ctx = SSL_CTX_new(TLS_client_method());
+	if (t->ctx == NULL) {
+		free(t);
+		return E_NOMEM;
+	}
+	SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_options(t->ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_cert_verify_callback(t->ctx, verify_nothing, NULL);
+	*ret = t;
+	return 0;
+}
+
+void tls_probes_close(struct tls_probes *t)
+{
+	if (t == NULL)
+		return;
+	SSL_CTX_free(t->ctx);
+	free(t);
+}
+
+union address {
+	struct sockaddr     any;
+	struct sockaddr_in  v4;
+	struct sockaddr_in6 v6;
+};
+
+/* Literal addresses only: a name would let DNS choose what is probed. */
+static int address_read(const char *text, union address *ret, socklen_t *ret_n)
+{
+	char        host[64];
+	int64_t     port;
+	const char *colon = strrchr(text, ':');
+	if (colon == NULL || text_i64(colon + 1, 1, UINT16_MAX, &port) != 0)
+		return E_SYS_ADDRESS;
+	bool bracket = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
+	if (text_copy_n(host, sizeof(host), text + bracket, (size_t)(colon - text) - 2 * (size_t)bracket) != 0)
+		return E_SYS_ADDRESS;
+
+	union address a = {.v6 = {.sin6_family = 0}};
+	if (bracket && inet_pton(AF_INET6, host, &a.v6.sin6_addr) == 1) {
+		a.v6.sin6_family = AF_INET6;
+		a.v6.sin6_port = htons((uint16_t)port);
+		*ret_n = sizeof(a.v6);
+	} else if (!bracket && inet_pton(AF_INET, text_equal(host, "localhost") ? "127.0.0.1" : host, &a.v4.sin_addr) == 1) {
+		a.v4.sin_family = AF_INET;
+		a.v4.sin_port = htons((uint16_t)port);
+		if (a.v4.sin_addr.s_addr == htonl(INADDR_ANY))
+			a.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		*ret_n = sizeof(a.v4);
+	} else {
+		return E_SYS_ADDRESS;
+	}
+	*ret = a;
+	return 0;
+}
+
+/* Binding to the listener's own address first proves that it is one of this host's: nothing ever leaves it. */
+static int socket_connect(const union address *to, socklen_t n, int *ret_fd, bool *ret_connected)
+{
+	int              one = 1;
+	union address    from = *to;
+	_cleanup_fd_ int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return E_SYS_IO;
+	if (to->any.sa_family == AF_INET6)
+		from.v6.sin6_port = 0;
+	else
+		from.v4.sin_port = 0;
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (bind(fd, &from.any, n) != 0)
+		return E_SYS_ADDRESS;
+	*ret_connected = connect(fd, &to->any, n) == 0;
+	if (!*ret_connected && errno != EINPROGRESS)
+		return E_SWAP_PROBE;
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
+
+static void handle_closed(uv_handle_t *handle)
+{
+	struct tls_probe *p = handle->data;
+	if (--p->handles > 0)
+		return;
+	SSL_free(p->ssl);
+	fd_close(p->fd);
+	free(p);
+}
+
+static void probe_close(struct tls_probe *p)
+{
+	if (p->over)
+		return;
+	p->over = true;
+	if (p->fd >= 0)
+		uv_close((uv_handle_t *)&p->poll, handle_closed);
+	uv_close((uv_handle_t *)&p->timer, handle_closed);
+}
+
+void tls_probe_cancel(struct tls_probe *p)
+{
+	if (p != NULL)
+		probe_close(p);
+}
+
+static void probe_fail(struct tls_probe *p, const char *cause)
+{
+	struct tls_probe_seen seen = {.code = E_SWAP_PROBE, .cause = cause};
+	probe_close(p);
+	p->done(p->ctx, &seen);
+}
+
+static void probe_seen(struct tls_probe *p)
+{
+	struct tls_probe_seen seen = {.code = 0, .cause = ""};
+	struct buf            chain = BUF_MAX(SERVED_MAX);
+	STACK_OF(X509) *served = SSL_get_peer_cert_chain(p->ssl);
+	for (int i = 0; served != NULL && i < sk_X509_num(served); i++) {
+		int      n = i2d_X509(sk_X509_value(served, i), NULL);
+		uint8_t *room = n > 0 ? buf_room(&chain, (size_t)n) : NULL;
+		if (room == NULL)
+			break;
+		buf_used(&chain, (size_t)i2d_X509(sk_X509_value(served, i), &room));
+	}
+	unsigned n = 0;
+	X509    *leaf = SSL_get0_peer_certificate(p->ssl);
+	if (leaf == NULL || X509_digest(leaf, EVP_sha256(), seen.fingerprint.b, &n) != 1) {
+		seen.code = E_SWAP_PROBE;
+		seen.cause = "no certificate was served";
+	}
+	seen.chain = buf_span(&chain);
+	probe_close(p);
+	p->done(p->ctx, &seen);
+	buf_free(&chain);
+}
+
+/* ---- the handshake ----------------------------------------------------------------------------------------------- */
+
+/* An alert of the server after its own flight: in TLS 1.3 and 1.2 its certificate and its proof of the key have been checked by
+ * then, because the alert is read behind them. */
+static bool refused_after_proof(SSL *ssl, int error)
+{
+	int           nid = 0;
+	unsigned long e = ERR_peek_last_error();
+	return error == SSL_ERROR_SSL && ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET && SSL_get0_peer_certificate(ssl) != NULL &&
+	       SSL_get_peer_signature_type_nid(ssl, &nid) == 1;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void probe_turn(struct tls_probe *p)
+{
+	ERR_clear_error();
+	int r = SSL_connect(p->ssl);
+	int error = SSL_get_error(p->ssl, r);
+	if (r == 1 || refused_after_proof(p->ssl, error)) {
+		probe_seen(p);
+		return;
+	}
+	if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
+		probe_fail(p, "the TLS handshake failed");
+		return;
+	}
+	int want = error == SSL_ERROR_WANT_READ ? UV_READABLE : UV_WRITABLE;
+	if (uv_poll_start(&p->poll, want, on_poll) != 0)
+		probe_fail(p, "the loop refused the socket");
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct tls_probe *p = poll->data;
+	int               error = 0;
+	socklen_t         n = sizeof(error);
+	if (!p->connected) {
+		if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 || error != 0 || status < 0) {
+			probe_fail(p, error == ECONNREFUSED ? "connection refused" : "cannot connect");
+			return;
+		}
+		p->connected = true;
+	}
+	probe_turn(p);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct tls_probe *p = timer->data;
+	probe_fail(p, p->cause != NULL ? p->cause : "no answer in time");
+}
+
+static int ssl_make(struct tls_probes *t, struct tls_probe *p, const char *sni)
+{
+	p->ssl = SSL_new(t->ctx);
+	if (p->ssl == NULL || SSL_set_fd(p->ssl, p->fd) != 1)
+		return E_NOMEM;
+	if (sni[0] != '\0' && SSL_set_tlsext_host_name(p->ssl, sni) != 1)
+		return E_NOMEM;
+	return 0;
+}
+
+int tls_probe_start(struct tls_probes *t, uv_loop_t *loop, const char *address, const char *sni, int64_t timeout_ms,
+                    tls_probe_fn *done, void *ctx, struct tls_probe **ret)
+{
+	union address to;
+	socklen_t     n = 0;
+	int           r = address_read(address, &to, &n);
+	if (r != 0)
+		return r;
+	struct tls_probe *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return E_NOMEM;
+	p->fd = -1;
+	p->done = done;
+	p->ctx = ctx;
+	p->timer.data = p;
+	p->poll.data = p;
+	uv_timer_init(loop, &p->timer);
+	p->handles = 1;
+
+	/* what fails at once is told by the timer, so that `done` never runs inside this call */
+	r = socket_connect(&to, n, &p->fd, &p->connected);
+	if (r == 0)
+		r = ssl_make(t, p, sni);
+	if (r == 0 && uv_poll_init(loop, &p->poll, p->fd) == 0) {
+		p->handles = 2;
+		r = uv_poll_start(&p->poll, UV_WRITABLE, on_poll) == 0 ? 0 : E_SYS_IO;
+	} else if (p->fd >= 0) {
+		fd_close(p->fd);
+		p->fd = -1;
+		r = r != 0 ? r : E_SYS_IO;
+	}
+	if (r != 0)
+		p->cause = r == E_SYS_ADDRESS ? "not an address of this host" : "cannot connect";
+	uv_timer_start(&p->timer, on_timer, r == 0 ? (uint64_t)timeout_ms : 0, 0);
+	*ret = p;
+	return 0;
+}
