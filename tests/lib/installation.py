@@ -166,10 +166,10 @@ class Host:
                 f"[reload]\n{reload}timeout = 20s\n[verify]\nkind = tls\nconnect = {connect}\nsni = {self.names[0]}\n")
 
     # ---- agent ----
-    def enrol(self):
-        """From an unmanaged service to a managed one: join, target file, programs."""
+    def enrol(self, settings=None):
+        """From an unmanaged service to a managed one: join, target file, programs. `settings`: of this host alone, {"agent.agent.controller": ...}."""
         self.join()
-        self.inst.drop_in("agent", self.config)
+        self.inst.drop_in("agent", self.config, settings)
         self.write_target()
         self.start_agent()
 
@@ -216,10 +216,10 @@ class Installation:
     def conf(self, name):
         return os.path.join(self.state, "etc", f"{name}.conf")
 
-    def drop_in(self, name, path):
+    def drop_in(self, name, path, more=None):
         """Settings for one configuration file as a drop-in beside it."""
         sections = {}
-        for key, value in self.settings.items():
+        for key, value in {**self.settings, **(more or {})}.items():
             file, section, key = key.split(".", 2)
             if file == name:
                 sections.setdefault(section, []).append(f"{key} = {value}")
@@ -232,6 +232,7 @@ class Installation:
         self.admin_url = f"https://127.0.0.1:{ports['admin']}"
         self.public_url = f"http://127.0.0.1:{ports['public']}"
         self.join_address = f"127.0.0.1:{ports['join']}"
+        self.agents_address = f"127.0.0.1:{ports['agents']}"
         os.makedirs(os.path.join(self.state, "etc"), exist_ok=True)
         for name in ("controller", "gateway", "signer"):
             self.drop_in(name, self.conf(name))
@@ -281,11 +282,6 @@ class Installation:
         host.start_service()
         return host
 
-    def add_host(self, name, service, template, kind, names):
-        host = self.prepare_host(name, service, template, kind, names)
-        host.enrol()
-        return host
-
     def prepare_nginx(self, n=1):
         names = [f"clara{n:02d}.clara.{self.domain}", f"clara.{self.domain}"]
         return self.prepare_host(f"clara{n:02d}", "clara", "clara_service_auth", "nginx", names)
@@ -295,11 +291,16 @@ class Installation:
         host.enrol()
         return host
 
-    def add_echo(self, i):
+    def prepare_echo(self, i):
         service, template = TEMPLATES[i % len(TEMPLATES)]
         name = f"{service}-e{i + 1:02d}"
         names = [f"argus.{self.domain}"] if service == "argus" else [f"{name}.{service}.{self.domain}"]
-        return self.add_host(name, service, template, "echo", names)
+        return self.prepare_host(name, service, template, "echo", names)
+
+    def add_echo(self, i):
+        host = self.prepare_echo(i)
+        host.enrol()
+        return host
 
     def wait_served(self, host, seconds=DEADLINE):
         """Until the issued certificate is proved served."""
