@@ -19,9 +19,20 @@ enum {
 	CHECKPOINT_PAGES = 2000 /* of the log, 8 MiB */
 };
 
+enum border { BATCH_BEGIN, BATCH_COMMIT, CHANGE_BEGIN, CHANGE_KEEP, CHANGE_UNDO, BORDER_COUNT };
+
+static const char *const borders[BORDER_COUNT] = {
+	[BATCH_BEGIN] = "BEGIN IMMEDIATE",
+	[BATCH_COMMIT] = "COMMIT",
+	[CHANGE_BEGIN] = "SAVEPOINT change",
+	[CHANGE_KEEP] = "RELEASE change",
+	[CHANGE_UNDO] = "ROLLBACK TO change",
+};
+
 struct sqlite_store {
 	struct store       base;
 	struct sqlite_rows rows; /* the writing connection; the thread's own after start */
+	sqlite3_stmt      *border[BORDER_COUNT];
 	struct apply       apply;
 	bool               stale;     /* apply.tree may not be what is stored */
 	int                log_pages; /* in the write-ahead log after the last commit */
@@ -37,6 +48,13 @@ struct sqlite_view {
 
 /* ---- the writer ---- */
 
+static int pass(struct sqlite_store *s, enum border b)
+{
+	int rc = sqlite3_step(s->border[b]);
+	sqlite3_reset(s->border[b]);
+	return sqlite_code(s->rows.db, rc);
+}
+
 static int begin(struct sqlite_store *s)
 {
 	if (s->stale) {
@@ -46,7 +64,7 @@ static int begin(struct sqlite_store *s)
 			return code;
 		s->stale = false;
 	}
-	return sqlite_exec(s->rows.db, "BEGIN IMMEDIATE");
+	return pass(s, BATCH_BEGIN);
 }
 
 static void roll_back(struct sqlite_store *s)
@@ -60,17 +78,17 @@ static void roll_back(struct sqlite_store *s)
 static int apply_one(struct sqlite_store *s, struct store_change *c)
 {
 	struct merkle_frontier tree = s->apply.tree;
-	int                    code = sqlite_exec(s->rows.db, "SAVEPOINT change");
+	int                    code = pass(s, CHANGE_BEGIN);
 	if (code < 0)
 		return code;
 	c->code = apply_change(&s->apply, c);
 	if (c->code == 0)
-		return sqlite_exec(s->rows.db, "RELEASE change");
+		return pass(s, CHANGE_KEEP);
 	if (apply_code_is_fatal(c->code))
 		return c->code;
 	s->apply.tree = tree;
-	code = sqlite_exec(s->rows.db, "ROLLBACK TO change");
-	return code < 0 ? code : sqlite_exec(s->rows.db, "RELEASE change");
+	code = pass(s, CHANGE_UNDO);
+	return code < 0 ? code : pass(s, CHANGE_KEEP);
 }
 
 static int apply_batch(struct sqlite_store *s, struct change_list *batch)
@@ -81,7 +99,7 @@ static int apply_batch(struct sqlite_store *s, struct change_list *batch)
 	if (code == 0 && fault_point("store_commit") != 0)
 		code = errno == ENOSPC ? E_STORE_FULL : E_STORE_IO;
 	if (code == 0)
-		code = sqlite_exec(s->rows.db, "COMMIT");
+		code = pass(s, BATCH_COMMIT);
 	if (code == 0 && fault_point("store_committed") != 0)
 		return 0; /* nothing can fail here; the point exists to be killed at */
 	return code;
@@ -161,6 +179,8 @@ static void sqlite_poll(struct store *s)
 static void store_free(struct sqlite_store *s)
 {
 	apply_end(&s->apply);
+	for (size_t i = 0; i < BORDER_COUNT; i++)
+		sqlite3_finalize(s->border[i]);
 	sqlite_rows_close(&s->rows);
 	fd_close(s->lock_fd);
 	free(s->path);
@@ -257,6 +277,8 @@ static int open_rows(struct sqlite_store *s, const struct store_options *options
 	if (code < 0)
 		return refuse(why, code, options->path, "%s", err_what(code));
 	code = sqlite_rows_prepare_all(&s->rows);
+	for (size_t i = 0; code == 0 && i < BORDER_COUNT; i++)
+		code = sqlite_code(db, sqlite3_prepare_v3(db, borders[i], -1, SQLITE_PREPARE_PERSISTENT, &s->border[i], NULL));
 	if (code < 0)
 		return refuse(why, code, options->path, "%s", sqlite3_errmsg(db));
 	sqlite3_wal_hook(db, note_log, s);
