@@ -1,9 +1,9 @@
 /* ca_cert.c - room shared/pki: certificates of the CAs themselves, for `init`.
  * Never: leaves; a CA whose rights are wider than its role's row says. */
 #include <string.h>
-#include <arpa/inet.h>
 
 #include "shared/base/text.h"
+#include "shared/model/cidr.h"
 #include "shared/pki/issue_ca.h"
 #include "shared/pki/sig_alg.h"
 #include "shared/pki/spki.h"
@@ -18,28 +18,14 @@ static void subtree_put(struct buf *to, uint8_t tag, const void *base, size_t n)
 	der_close(to, mark);
 }
 
-/* "10.0.0.0/8" or "2001:db8::/32" as address and mask (RFC 5280, 4.2.1.10); bits outside the mask must be 0. */
-static int cidr_parse(const char *text, uint8_t ret[32], size_t *ret_n)
+/* Address and mask (RFC 5280, 4.2.1.10). */
+static void range_put(struct buf *to, const struct cidr *range)
 {
-	char        address[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/');
-	int64_t     prefix;
-	uint8_t     a[16];
-	if (slash == NULL || text_copy_n(address, sizeof(address), text, (size_t)(slash - text)) < 0)
-		return E_SYNTAX;
-	size_t n = inet_pton(AF_INET, address, a) == 1 ? 4 : inet_pton(AF_INET6, address, a) == 1 ? 16 : 0;
-	if (n == 0 || text_i64(slash + 1, 0, (int64_t)n * 8, &prefix) < 0)
-		return E_SYNTAX;
-	for (size_t i = 0; i < n; i++) {
-		int64_t bits = prefix - (int64_t)i * 8;
-		uint8_t mask = bits >= 8 ? 0xff : bits <= 0 ? 0 : (uint8_t)(0xff << (8 - bits));
-		if ((a[i] & ~mask & 0xff) != 0)
-			return E_RANGE;
-		ret[i] = a[i];
-		ret[n + i] = mask;
-	}
-	*ret_n = 2 * n;
-	return 0;
+	uint8_t base[32] = {0};
+	memcpy(base, range->address, range->bytes);
+	for (unsigned bit = 0; bit < range->bits; bit++)
+		base[range->bytes + bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	subtree_put(to, GN_IP, base, 2 * (size_t)range->bytes);
 }
 
 struct families {
@@ -66,13 +52,12 @@ static int permitted_ranges_put(struct buf *to, const char *ranges, struct famil
 	char        item[64];
 	size_t      n = 0;
 	while (text_item(&cursor, item, sizeof(item))) {
-		uint8_t range[32];
-		size_t  used;
-		int     r = ++n <= SUBTREES_MAX ? cidr_parse(item, range, &used) : E_FULL;
+		struct cidr range;
+		int         r = ++n <= SUBTREES_MAX ? cidr_parse(item, &range) : E_FULL;
 		if (r < 0)
 			return r;
-		subtree_put(to, GN_IP, range, used);
-		if (used == 8)
+		range_put(to, &range);
+		if (range.bytes == 4)
 			ret->v4 = true;
 		else
 			ret->v6 = true;

@@ -86,37 +86,131 @@ static int64_t time_of(struct input *in)
 	return form % 16 == 1 ? -at : at;
 }
 
-static void facts_make(struct input *in, struct cert_facts *f)
+static void subject_change(struct input *in, struct cert_facts *f)
 {
-	static const char *const hosts[] = {"", "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"};
-	struct buf               spki = BUF_MAX(SPKI_MAX);
-	const struct key        *k = world.subject[number(in, 1) % 4];
-	strcpy(f->issuer_id, "root-1");
-	for (size_t i = 0; i < sizeof(f->serial.b); i++)
-		f->serial.b[i] = (uint8_t)number(in, 1);
-	f->not_before_at = time_of(in);
-	f->not_after_at = f->not_before_at + time_of(in);
 	text(in, f->organisation, sizeof(f->organisation));
 	text(in, f->common_name, sizeof(f->common_name));
-	uint8_t host = (uint8_t)number(in, 1);
-	if (host < 250)
-		strcpy(f->host_hash, hosts[host % 2]);
-	else
-		text(in, f->host_hash, sizeof(f->host_hash));
+	text(in, f->host_hash, sizeof(f->host_hash));
+}
+
+static void host_change(struct input *in, struct cert_facts *f)
+{
+	(void)in;
+	strcpy(f->host_hash, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+}
+
+static void uri_change(struct input *in, struct cert_facts *f)
+{
 	text(in, f->uri, sizeof(f->uri));
+}
+
+static void names_change(struct input *in, struct cert_facts *f)
+{
 	text(in, f->names.text, sizeof(f->names.text));
+}
+
+/* Lists as names_parse() leaves them, of fuzzed labels and addresses. */
+static void names_build(struct input *in, struct cert_facts *f)
+{
+	struct buf list = BUF_MAX(NAMES_TEXT_SIZE);
+	char       label[8];
+	for (uint64_t n = number(in, 1) % (NAMES_MAX + 2); n > 0; n--) {
+		uint64_t v = number(in, 4);
+		text(in, label, sizeof(label));
+		buf_add_text(&list, list.n > 0 ? "," : "");
+		if (v % 4 == 0)
+			buf_add_fmt(&list, "IP:%u.%u.%u.%u", (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+				    (uint8_t)v);
+		else if (v % 4 == 1)
+			buf_add_fmt(&list, "IP:2001:db8::%x:%x", (uint16_t)v, (uint16_t)(v >> 16));
+		else
+			buf_add_fmt(&list, "DNS:%s%x.vcc.internal", label, (unsigned)v);
+	}
+	buf_add_u8(&list, '\0');
+	if (buf_error(&list) == 0)
+		memcpy(f->names.text, list.p, list.n);
+	buf_free(&list);
+}
+
+static void names_drop(struct input *in, struct cert_facts *f)
+{
+	(void)in;
+	f->names.text[0] = '\0';
+}
+
+static void subject_drop(struct input *in, struct cert_facts *f)
+{
+	(void)in;
+	f->organisation[0] = f->common_name[0] = f->host_hash[0] = '\0';
+}
+
+static void serial_change(struct input *in, struct cert_facts *f)
+{
+	for (size_t i = 0; i < sizeof(f->serial.b); i++)
+		f->serial.b[i] = (uint8_t)number(in, 1);
+}
+
+static void times_change(struct input *in, struct cert_facts *f)
+{
+	f->not_before_at = time_of(in);
+	f->not_after_at = f->not_before_at + time_of(in);
+}
+
+static void key_change(struct input *in, struct cert_facts *f)
+{
+	f->spki[number(in, 2) % f->spki_len] ^= (uint8_t)number(in, 1);
+}
+
+static void length_change(struct input *in, struct cert_facts *f)
+{
+	f->spki_len = (uint16_t)number(in, 2);
+}
+
+static void usage_change(struct input *in, struct cert_facts *f)
+{
+	f->key_usage = (uint16_t)(number(in, 2) & 0x7f);
+	f->ext_key_usage = (uint16_t)(number(in, 2) & 0x0f);
+}
+
+static void usage_any(struct input *in, struct cert_facts *f)
+{
+	f->key_usage = (uint16_t)number(in, 2);
+	f->ext_key_usage = (uint16_t)number(in, 2);
+}
+
+static void rest_change(struct input *in, struct cert_facts *f)
+{
+	f->hash_alg = (enum hash_alg)(number(in, 1) % (HASH_ALG_COUNT + 1));
+	f->crl_shard = (uint32_t)number(in, 4);
+}
+
+/* A good leaf, then the changes that the bits of the input name: most inputs stay buildable. */
+static void (*const changes[])(struct input *in, struct cert_facts *f) = {
+	subject_change, host_change,  uri_change, names_change, names_build, names_drop,  subject_drop,
+	serial_change,  times_change, key_change, usage_change, usage_any,   rest_change, length_change,
+};
+
+static void facts_make(struct input *in, struct cert_facts *f)
+{
+	struct buf        spki = BUF_MAX(SPKI_MAX);
+	const struct key *k = world.subject[number(in, 1) % 4];
+	uint64_t          which = number(in, 2);
+	*f = (struct cert_facts){
+		.profile = LEAF_SERVICE, .serial = {{0, 0, 1, 9, 8, 7}}, .not_before_at = NOW - MS_DAY, .not_after_at = NOW};
+	strcpy(f->issuer_id, "root-1");
+	strcpy(f->organisation, "Fuzz");
+	strcpy(f->common_name, "web.vcc.internal");
+	strcpy(f->names.text, "DNS:web.vcc.internal");
+	f->key_usage = KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT;
+	f->ext_key_usage = EKU_SERVER_AUTH;
 	must(key_spki(k, &spki));
 	memcpy(f->spki, spki.p, spki.n);
 	f->spki_len = (uint16_t)spki.n;
 	f->key_type = key_type(k);
-	uint8_t change = (uint8_t)number(in, 1); /* now and then a broken key */
-	if (change > 240)
-		f->spki[number(in, 2) % spki.n] ^= change;
-	f->key_usage = (uint16_t)number(in, 2) & (change > 128 ? 0xffff : 0x7f);
-	f->ext_key_usage = (uint16_t)number(in, 2) & (change > 128 ? 0xffff : 0x0f);
-	f->hash_alg = (enum hash_alg)(number(in, 1) % (HASH_ALG_COUNT + 1));
-	f->crl_shard = (uint32_t)number(in, 4);
 	buf_free(&spki);
+	for (size_t i = 0; i < N_ELEMENTS(changes); i++)
+		if ((which & (UINT64_C(1) << i)) != 0)
+			changes[i](in, f);
 }
 
 /* A point that is not on the curve has good DER; only the library's decoder notices, and the CSR check before. */
@@ -155,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!world.ready)
 		world_make();
 	struct input           in = {data, size};
-	struct cert_facts      f = {.profile = LEAF_SERVICE};
+	struct cert_facts      f;
 	const struct issue_ca *ca = world.ca[number(&in, 1) % 16 == 0];
 	struct buf             fast = BUF_MAX(CERT_DER_MAX), plain = BUF_MAX(CERT_DER_MAX);
 	facts_make(&in, &f);

@@ -105,7 +105,7 @@ static void wrong_facts_are_refused(void **state)
 	REFUSED(ISSUER_SERVICE, strcpy(f.domains, "*.vcc.internal"));
 	REFUSED(ISSUER_SERVICE, strcpy(f.domains, "vcc internal"));
 	REFUSED(ISSUER_AGENT, f.domains[0] = '\0');
-	REFUSED(ISSUER_SERVICE, strcpy(f.ip_ranges, "10.0.0.0"));
+	REFUSED(ISSUER_SERVICE, strcpy(f.ip_ranges, "10.0.0"));
 	REFUSED(ISSUER_SERVICE, strcpy(f.ip_ranges, "10.0.0.1/8")); /* bits outside the mask */
 	REFUSED(ISSUER_SERVICE, strcpy(f.ip_ranges, "10.0.0.0/33"));
 	REFUSED(ISSUER_SERVICE, strcpy(f.ip_ranges, "10.0.0.0/8, 2001:db8::/129"));
