@@ -274,6 +274,17 @@ class Installation:
     def vccctl(self, *words):
         return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
 
+    def renewal(self, renewal_id):
+        """GET /api/v1/renewals/{id}."""
+        import ssl
+        import urllib.request
+        request = urllib.request.Request(f"{self.admin_url}/api/v1/renewals/{renewal_id}")
+        with open(os.path.join(self.state, "admin.token")) as f:
+            request.add_header("Authorization", "Bearer " + f.read().strip())
+        context = ssl.create_default_context(cafile=os.path.join(self.state, "ca.pem"))
+        with urllib.request.urlopen(request, context=context, timeout=20) as answer:
+            return json.load(answer)
+
     def prepare_host(self, name, service, template, kind, names):
         """A host whose service runs with a self-signed pair, not yet managed."""
         host = Host(self, name, service, template, kind, names)

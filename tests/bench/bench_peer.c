@@ -1,0 +1,185 @@
+/* bench_peer.c - a small peer for measuring: a raw mTLS accept loop (the floor), or a client that opens many connections and holds them.
+ *   bench_peer server CHAIN.pem KEY.pem CA.pem         prints its port, accepts until stdin ends
+ *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem [ws]  opens N, prints "held N", holds until stdin ends; ws: with websocket upgrade
+ * Never: judging what it measures; loopback addresses only. */
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "shared/base/text.h"
+
+enum { CONNECTIONS_MAX = 16000, EVENTS = 256 };
+
+static const char upgrade[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+			      "Sec-WebSocket-Protocol: vcc-agent.v1\r\n\r\n";
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "bench_peer: %s: %s\n", what, errno != 0 ? strerror(errno) : "");
+	ERR_print_errors_fp(stderr);
+	exit(1);
+}
+
+static SSL_CTX *context(bool server, const char *chain, const char *key)
+{
+	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	if (ctx == NULL || SSL_CTX_use_certificate_chain_file(ctx, chain) != 1 || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+		die("key and chain");
+	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	return ctx;
+}
+
+static bool stdin_ended(int timeout_ms)
+{
+	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+	char          byte;
+	return poll(&p, 1, timeout_ms) > 0 && read(STDIN_FILENO, &byte, 1) <= 0;
+}
+
+/* ---- the floor: accept, handshake with client certificate, hold ---- */
+
+static void serve(int epoll, SSL *ssl)
+{
+	int r = SSL_accept(ssl);
+	int why = SSL_get_error(ssl, r);
+	if (r == 1) {
+		X509 *peer = SSL_get1_peer_certificate(ssl);
+		X509_free(peer);
+		char byte;
+		while (SSL_read(ssl, &byte, 1) > 0)
+			continue;
+		why = SSL_get_error(ssl, -1);
+	}
+	if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+		return;
+	ERR_clear_error();
+	int fd = SSL_get_fd(ssl);
+	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+	SSL_free(ssl);
+	close(fd);
+}
+
+static void accept_all(int epoll, int listener, SSL_CTX *ctx)
+{
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		SSL *ssl = SSL_new(ctx);
+		if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
+			die("SSL_new");
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = ssl};
+		epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
+	}
+}
+
+static int server(char **argv)
+{
+	SSL_CTX           *ctx = context(true, argv[2], argv[3]);
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t          n = sizeof(a);
+	int                listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int                epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (SSL_CTX_load_verify_locations(ctx, argv[4], NULL) != 1)
+		die("CA file");
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&a, n) != 0 || listen(listener, 512) != 0 ||
+	    getsockname(listener, (struct sockaddr *)&a, &n) != 0)
+		die("listen");
+	struct epoll_event on_listener = {.events = EPOLLIN, .data.ptr = NULL};
+	struct epoll_event on_stdin = {.events = EPOLLIN, .data.ptr = ctx};
+	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &on_listener);
+	epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &on_stdin);
+	printf("%d\n", ntohs(a.sin_port));
+	fflush(stdout);
+	for (;;) {
+		struct epoll_event events[EVENTS];
+		int                k = epoll_wait(epoll, events, EVENTS, -1);
+		for (int i = 0; i < k; i++) {
+			if (events[i].data.ptr == NULL)
+				accept_all(epoll, listener, ctx);
+			else if (events[i].data.ptr != ctx)
+				serve(epoll, events[i].data.ptr);
+			else if (stdin_ended(0))
+				return 0;
+		}
+	}
+}
+
+/* ---- the client ---- */
+
+static int connect_to(const char *address)
+{
+	char             host[64];
+	const char      *colon = strrchr(address, ':');
+	struct addrinfo  hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo *found;
+	if (colon == NULL || text_copy_n(host, sizeof(host), address, (size_t)(colon - address)) < 0 || !text_starts(host, "127.") ||
+	    getaddrinfo(host, colon + 1, &hints, &found) != 0)
+		die("address must be 127.x.x.x:PORT");
+	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0)
+		die("connect");
+	freeaddrinfo(found);
+	return fd;
+}
+
+static SSL *open_one(SSL_CTX *ctx, const char *address, bool websocket)
+{
+	char answer[1024];
+	SSL *ssl = SSL_new(ctx);
+	if (ssl == NULL || SSL_set_fd(ssl, connect_to(address)) != 1 || SSL_connect(ssl) != 1)
+		die("handshake");
+	if (!websocket)
+		return ssl;
+	if (SSL_write(ssl, upgrade, sizeof(upgrade) - 1) <= 0)
+		die("upgrade");
+	int n = SSL_read(ssl, answer, sizeof(answer) - 1);
+	answer[n > 0 ? n : 0] = '\0';
+	if (!text_starts(answer, "HTTP/1.1 101"))
+		die("the upgrade was refused");
+	return ssl;
+}
+
+static int client(int argc, char **argv)
+{
+	static SSL *held[CONNECTIONS_MAX];
+	int64_t     n;
+	if (text_i64(argv[3], 1, CONNECTIONS_MAX, &n) < 0)
+		die("N");
+	SSL_CTX *ctx = context(false, argv[4], argv[5]);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	for (int64_t i = 0; i < n; i++)
+		held[i] = open_one(ctx, argv[2], argc > 6);
+	printf("held %lld\n", (long long)n);
+	fflush(stdout);
+	while (!stdin_ended(1000))
+		continue;
+	for (int64_t i = 0; i < n; i++)
+		SSL_free(held[i]);
+	SSL_CTX_free(ctx);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 5 && text_equal(argv[1], "server"))
+		return server(argv);
+	if ((argc == 6 || argc == 7) && text_equal(argv[1], "client"))
+		return client(argc, argv);
+	fprintf(stderr, "usage: bench_peer server CHAIN KEY CA | client HOST:PORT N CHAIN KEY [ws]\n");
+	return 2;
+}
