@@ -139,7 +139,7 @@ static int check_subject(const struct profile_rule *rule, const struct cert_fact
 
 	if (rule->host_hash != (f->host_hash[0] != '\0'))
 		return limit(why, f, "the host key's hash belongs into agents' certificates and no others");
-	if (f->organisation[0] == '\0')
+	if (rule->uri == NULL && f->organisation[0] == '\0') /* identities are named by their URI alone */
 		return limit(why, f, "the organisation is missing");
 	if (strchr(f->common_name, '.') == NULL)
 		return 0;
