@@ -68,8 +68,12 @@ static int take_domain(struct init_choice *c, const char *text)
 static int take_range(struct init_choice *c, const char *text)
 {
 	struct cidr range;
+	char        whole[80];
 	int         r = cidr_parse(text, &range);
-	return r < 0 ? r : add_item(c->ip_ranges, sizeof(c->ip_ranges), text);
+	if (r < 0)
+		return r;
+	snprintf(whole, sizeof(whole), strchr(text, '/') != NULL ? "%s" : "%s/%u", text, range.bits);
+	return add_item(c->ip_ranges, sizeof(c->ip_ranges), whole);
 }
 
 static int take_public_name(struct init_choice *c, const char *text)
