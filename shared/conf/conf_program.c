@@ -19,7 +19,8 @@ static void usage_wrong(const struct conf_schema *schema, const char *argument, 
 static void usage_print(const struct conf_schema *schema, const char *default_path, const char *usage)
 {
 	printf("usage: %s %s\n\n"
-	       "  --config FILE  settings (default %s, drop-ins in FILE.d/*.conf)\n"
+	       "  --config FILE  settings, with drop-ins in FILE.d/*.conf; default\n"
+	       "                 %s\n"
 	       "  --check        check the settings and end\n"
 	       "  --version      print the version and end\n"
 	       "  --help         print this and end\n",

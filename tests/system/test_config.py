@@ -76,6 +76,7 @@ def test_missing_file(folder, program):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_good_configuration_passes(folder, program):
+    os.mkdir(os.path.join(folder, "targets.d"))
     path = write(folder, PROGRAMS[program], GOOD[PROGRAMS[program]].format(d=folder))
     done = start(program, path, "--check")
     assert done.returncode == 0, done.stdout + done.stderr
