@@ -17,7 +17,7 @@
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
 
-static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR [--config FILE]   (called by `vccctl init`)";
+static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR";
 
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)
