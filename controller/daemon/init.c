@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
+#include "shared/sys/owner.h"
 #include "shared/wire/wire.h"
 
 struct embedded_file {
@@ -382,20 +382,6 @@ static int store_fill(struct init *in, struct refusal *why)
 
 /* ---- the whole ---- */
 
-/* What is made must belong to the user that runs vcc-controller: the owner of the state folder. */
-static int become_owner(const char *state_dir, struct refusal *why)
-{
-	struct stat st;
-
-	if (stat(state_dir, &st) < 0)
-		return sys_refuse(why, state_dir, "open the folder");
-	if (geteuid() != 0 || st.st_uid == 0)
-		return 0;
-	if (setgroups(0, NULL) < 0 || setgid(st.st_gid) < 0 || setuid(st.st_uid) < 0)
-		return sys_refuse(why, state_dir, "become the owner of the folder");
-	return 0;
-}
-
 static int options_read(int argc, char **argv, struct init *in, const char **ret_config)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -422,8 +408,8 @@ static int options_read(int argc, char **argv, struct init *in, const char **ret
 static int init_all(struct init *in, const char *config, struct refusal *why)
 {
 	int r = conf_load(&controller_schema, config, &in->conf, NULL, why);
-	if (r == 0)
-		r = become_owner(in->conf.state_dir, why);
+	if (r == 0) /* what is made must belong to the user that runs vcc-controller */
+		r = owner_become(in->conf.state_dir, why);
 	if (r < 0)
 		return r;
 	in->ca_fd = open(in->ca_dir, O_DIRECTORY | O_CLOEXEC);

@@ -201,7 +201,8 @@ int file_read(int dir_fd, const char *name, bool secret, struct buf *to, struct 
 		return sys_refuse(why, name, "read the file's owner");
 	if (!S_ISREG(st.st_mode))
 		return refuse(why, E_SYS_IO, name, "is not a plain file");
-	if (secret && ((st.st_mode & 077) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
+	/* root reads what it made for another user: with this mode nobody but that user can have changed it */
+	if (secret && ((st.st_mode & 077) != 0 || (st.st_uid != 0 && geteuid() != 0 && st.st_uid != geteuid())))
 		return refuse(why, E_CONF_UNSAFE, name, "is secret but has mode %04o and owner %u; wanted: 0600, own user or root",
 		              (unsigned)(st.st_mode & 07777), (unsigned)st.st_uid);
 

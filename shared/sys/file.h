@@ -18,7 +18,7 @@ _must_check_ int dir_open_safe(const char *path, uid_t owner, int *ret_fd, struc
 /* Makes missing parts with mode 0755 and the last with `mode`. */
 _must_check_ int dir_make(const char *path, mode_t mode, struct refusal *why);
 
-/* Whole file, appended to `to` (its cap limits: E_FULL). Missing: E_NOT_FOUND. Secret files: `secret` demands mode & 077 == 0 and owner root or self: E_CONF_UNSAFE. */
+/* Whole file, appended to `to` (its cap limits: E_FULL). Missing: E_NOT_FOUND. Secret files: `secret` demands mode & 077 == 0 and owner root or self (root takes any owner): E_CONF_UNSAFE. */
 _must_check_ int file_read(int dir_fd, const char *name, bool secret, struct buf *to, struct refusal *why);
 /* New file of exactly these bytes: O_CREAT|O_EXCL|O_NOFOLLOW (exists: E_EXISTS), fchown, fchmod (umask-proof), fsync. The folder is not synced. uid/gid -1 = keep. */
 _must_check_ int file_create(int dir_fd, const char *name, struct span bytes, uid_t uid, gid_t gid, mode_t mode, struct refusal *why);

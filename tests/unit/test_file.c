@@ -101,6 +101,12 @@ static void refuses_bad_reads(void **state)
 	assert_int_equal(file_read(p->fd, "five", true, &fits, &why), E_CONF_UNSAFE);
 	assert_int_equal(file_read(p->fd, "five", false, &fits, &why), 0);
 	assert_true(span_equal(buf_span(&fits), span_text("12345")));
+	if (geteuid() == 0) { /* an init that was cut short finds what it gave to the service's user */
+		buf_reset(&fits);
+		assert_int_equal(fchmodat(p->fd, "five", 0600, 0), 0);
+		assert_int_equal(fchownat(p->fd, "five", 12345, 0, 0), 0);
+		assert_int_equal(file_read(p->fd, "five", true, &fits, &why), 0);
+	}
 	assert_int_equal(symlinkat("five", p->fd, "soft"), 0);
 	assert_int_equal(file_read(p->fd, "soft", false, &fits, &why), E_SYS_UNSAFE_PATH);
 	assert_int_equal(file_read(p->fd, "absent", false, &fits, &why), E_NOT_FOUND);
