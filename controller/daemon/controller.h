@@ -12,10 +12,11 @@
 struct controller;
 struct controller_conf;
 
-/* Opens the store (the caller has entered the jail), loads what is open, listens for gateways, looks for the signer. `conf`
- * must outlive the controller. E_STORE_*, E_SYS_*. */
-_must_check_ int controller_start(const struct controller_conf *conf, uv_loop_t *loop, struct controller **ret, struct refusal *why);
-/* Closes every handle; the loop ends by itself afterwards. Call controller_free() once it has. */
+/* Before the jail: binds the gateways' socket, looks up users. `conf` must outlive the controller. E_SYS_*. */
+_must_check_ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct controller **ret, struct refusal *why);
+/* Inside it: opens the store, loads what is open, looks for the signer. E_STORE_*, E_NOT_FOUND. */
+_must_check_ int controller_start(struct controller *ctl, struct refusal *why);
+/* Closes what keeps the loop alive; it ends by itself afterwards. Then controller_free(): commits what is queued and delivers the last answers. */
 void controller_stop(struct controller *ctl);
 void controller_free(struct controller *ctl);
 

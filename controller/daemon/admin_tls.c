@@ -1,0 +1,151 @@
+/* admin_tls.c - room controller/daemon: STATE_DIR/admin.key and admin.pem.
+ * Never: a certificate that does not fit the key. */
+#include "controller/daemon/admin_tls.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/identities.h"
+#include "controller/daemon/signer_client.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/pki/cert.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/file.h"
+#include "shared/sys/log.h"
+
+enum { PEM_MAX = 65536, RETRY_MS = 5000 };
+
+struct admin_tls {
+	int         dir_fd;
+	struct key *key;
+	struct buf  key_pem, spki, chain_pem;
+	int64_t     not_before_at, not_after_at; /* 0 = none */
+	int64_t     retry_at;
+	bool        asked;
+};
+
+void admin_tls_free(struct admin_tls *a)
+{
+	if (a == NULL)
+		return;
+	fd_close(a->dir_fd);
+	key_free(a->key);
+	buf_wipe(&a->key_pem);
+	buf_free(&a->spki);
+	buf_free(&a->chain_pem);
+	free(a);
+}
+
+static int make_key(struct admin_tls *a, struct refusal *why)
+{
+	int r = key_make(KEY_EC_P256, &a->key);
+	if (r == 0)
+		r = key_to_pem(a->key, &a->key_pem);
+	if (r < 0)
+		return refuse(why, r, "admin.key", "the key cannot be made");
+	return file_replace(a->dir_fd, "admin.key", buf_span(&a->key_pem), (uid_t)-1, (gid_t)-1, 0600, why);
+}
+
+static int load_key(struct admin_tls *a, struct refusal *why)
+{
+	int r = file_read(a->dir_fd, "admin.key", true, &a->key_pem, why);
+	if (r == E_NOT_FOUND)
+		return make_key(a, why);
+	if (r == 0 && (r = key_from_pem(buf_span(&a->key_pem), &a->key)) < 0)
+		return refuse(why, r, "admin.key", "the file holds no usable key; remove it and a new one is made");
+	return r;
+}
+
+/* What is there already is used when it fits the key and the installation; else a new one is ordered. */
+static void load_chain(struct admin_tls *a)
+{
+	struct buf       pem = BUF_MAX(PEM_MAX), ders = BUF_MAX(CHAIN_DER_MAX);
+	struct cert_info info;
+	struct span      rest, leaf;
+	if (file_read(a->dir_fd, "admin.pem", false, &pem, NULL) == 0 && cert_from_pem(buf_span(&pem), &ders) == 0) {
+		rest = buf_span(&ders);
+		if (der_next(&rest, &leaf) && cert_read(leaf, &info) == 0 && cert_fits_key(leaf, a->key) == 0) {
+			a->not_before_at = info.not_before_at;
+			a->not_after_at = info.not_after_at;
+			buf_take(&a->chain_pem, &pem);
+		}
+	}
+	buf_free(&pem);
+	buf_free(&ders);
+}
+
+int admin_tls_open(struct controller *ctl, struct admin_tls **ret, struct refusal *why)
+{
+	struct admin_tls *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return refuse(why, E_NOMEM, "admin.key", "no memory");
+	a->key_pem = (struct buf)BUF_MAX(PEM_MAX);
+	a->chain_pem = (struct buf)BUF_MAX(PEM_MAX);
+	a->spki = (struct buf)BUF_MAX(SPKI_MAX);
+	a->dir_fd = -1;
+	int r = dir_open_safe(ctl->conf->state_dir, geteuid(), &a->dir_fd, why);
+	if (r == 0)
+		r = load_key(a, why);
+	if (r == 0)
+		r = key_spki(a->key, &a->spki);
+	if (r < 0) {
+		admin_tls_free(a);
+		return r;
+	}
+	load_chain(a);
+	*ret = a;
+	return 0;
+}
+
+bool admin_tls_get(const struct admin_tls *a, struct span *ret_chain_pem, struct span *ret_key_pem)
+{
+	if (a->chain_pem.n == 0)
+		return false;
+	*ret_chain_pem = buf_span(&a->chain_pem);
+	*ret_key_pem = buf_span(&a->key_pem);
+	return true;
+}
+
+bool admin_tls_valid(const struct admin_tls *a, int64_t now)
+{
+	return a->chain_pem.n > 0 && a->not_after_at > now;
+}
+
+static void on_issued(struct controller *ctl, void *ctx, int code, const struct issuance *issued)
+{
+	struct admin_tls *a = ctx;
+	struct refusal    why = {0};
+	a->asked = false;
+	a->retry_at = clock_now() + RETRY_MS;
+	if (code < 0)
+		return;
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issued->issuer_id);
+	struct buf                   pem = BUF_MAX(PEM_MAX);
+	int                          r = cert_pem_add((struct span){issued->der, issued->der_len}, &pem);
+	if (r == 0 && issuer != NULL)
+		r = cert_pem_add(issuer->chain, &pem);
+	if (r == 0)
+		r = file_replace(a->dir_fd, "admin.pem", buf_span(&pem), (uid_t)-1, (gid_t)-1, 0644, &why);
+	if (r < 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	} else {
+		buf_take(&a->chain_pem, &pem);
+		a->not_before_at = issued->not_before_at;
+		a->not_after_at = issued->not_after_at;
+		if (ctl->admin_tls_changed != NULL)
+			ctl->admin_tls_changed(ctl->admin_tls_ctx);
+	}
+	buf_free(&pem);
+}
+
+void admin_tls_tick(struct controller *ctl, struct admin_tls *a, int64_t now)
+{
+	bool due = a->chain_pem.n == 0 || now > a->not_before_at + (a->not_after_at - a->not_before_at) / 2;
+	if (!due || a->asked || a->retry_at > now || !signer_ready(ctl))
+		return;
+	struct identity_request q = {.profile = LEAF_ADMIN_TLS, .spki = buf_span(&a->spki), .key_type = KEY_EC_P256, .actor = "controller", .done = on_issued, .ctx = a};
+	text_cut(q.name, sizeof(q.name), "admin");
+	a->asked = identities_issue(ctl, &q) == 0;
+}

@@ -1,0 +1,15 @@
+/* admin_tls.h - room controller/daemon: the admin listener's own key and certificate, kept in the state folder.
+ * Renewed at half of its life through the signer, like everything else. Never: serving. */
+#ifndef VCC_ADMIN_TLS_H
+#define VCC_ADMIN_TLS_H
+
+#include "controller/daemon/controller.h"
+
+struct admin_tls;
+_must_check_ int admin_tls_open(struct controller *ctl, struct admin_tls **ret, struct refusal *why);
+void admin_tls_free(struct admin_tls *a);
+void admin_tls_tick(struct controller *ctl, struct admin_tls *a, int64_t now);
+bool admin_tls_get(const struct admin_tls *a, struct span *ret_chain_pem, struct span *ret_key_pem);
+bool admin_tls_valid(const struct admin_tls *a, int64_t now);
+
+#endif

@@ -1,0 +1,280 @@
+/* agent_messages.c - room controller/daemon: decodes agents' frames and hands them to the part that they concern.
+ * Never: parsing a signed body before its signature has been checked. */
+#include "controller/daemon/agent_messages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/daemon/assign.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/identities.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/receipt_intake.h"
+#include "controller/daemon/serials.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/pki/cert.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+/* ---- answers --------------------------------------------------------------------------------------------------- */
+
+void agent_ack(struct controller *ctl, const char *agent, uint64_t id, uint64_t seq, int code, const char *text)
+{
+	struct msg_ack ack = {.id = id, .seq = seq, .code = code};
+	text_cut(ack.text, sizeof(ack.text), text != NULL ? text : code != 0 ? err_what(code) : "");
+	(void)fleet_send(ctl, agent, MSG_ACK, id, &ack, false);
+}
+
+void agent_ack_then(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	const struct ack_later *a = value;
+	agent_ack(ctl, a->agent, a->id, a->seq, a->code, a->text[0] != '\0' ? a->text : NULL);
+}
+
+void agent_rewelcome_else(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	fleet_rewelcome(ctl, value);
+}
+
+void agent_ack_when_stored(struct controller *ctl, const char *agent, uint64_t id, uint64_t seq)
+{
+	struct ack_later later = {.id = id, .seq = seq};
+	text_cut(later.agent, sizeof(later.agent), agent);
+	if (commit_waiting(ctl) == 0) {
+		agent_ack_then(ctl, &later, sizeof(later));
+		return;
+	}
+	struct commit *c = commit_new(ctl); /* empty: changes become durable in order */
+	commit_then(c, agent_ack_then, &later, sizeof(later));
+	commit_now(c, NULL, NULL);
+}
+
+void agent_refuse(struct controller *ctl, const char *agent, uint64_t id, int code, const char *what)
+{
+	char           fields[64], text[ERR_CODE_SIZE];
+	struct member *m = fleet_member(ctl, agent);
+	int64_t        now = clock_monotonic();
+	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", agent);
+	agent_ack(ctl, agent, id, 0, code, NULL);
+	if (m == NULL || (m->refused_at != 0 && now - m->refused_at < MS_MINUTE))
+		return;
+	m->refused_at = now;
+	log_line(LOG_LEVEL_WARNING, fields, "a message (%s) is refused: %s %s", what, err_code(code, text), err_what(code));
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_MESSAGE_REFUSED, .actor = "controller", .object = agent}, "{s:s,s:s}", "message", what,
+	             "code", err_code(code, text));
+	commit_now(c, NULL, NULL);
+}
+
+/* ---- signed bodies --------------------------------------------------------------------------------------------- */
+
+struct signed_kind {
+	uint16_t                   type;
+	const char                *label;
+	const char                *what;
+	const struct wire_message *body;
+};
+static const struct signed_kind signed_kinds[] = {
+	{MSG_CSR, LABEL_CSR, "csr", &wire_body_csr},
+	{MSG_AGENT_IDENTITY, LABEL_IDENTITY, "identity", &wire_body_identity},
+	{MSG_RECEIPT, LABEL_RECEIPT, "receipt", &wire_body_receipt},
+};
+
+/* Everything a worker needs and finds; the spans point into `bytes`. */
+struct signed_job {
+	struct controller        *ctl;
+	const struct signed_kind *kind;
+	char                      agent[AGENT_NAME_SIZE];
+	uint64_t                  id;
+	struct host_key          *key;
+	struct span               body, signature;
+	int                       code;
+	struct span               spki; /* csr, identity */
+	enum key_type             key_type;
+	union {
+		struct body_csr      csr;
+		struct body_identity identity;
+		struct body_receipt  receipt;
+	} u;
+	uint8_t bytes[];
+};
+
+static void check_signed(void *job, struct store_view *view)
+{
+	(void)view;
+	struct signed_job *j = job;
+	j->code = key_verify(j->key->key, j->kind->label, j->body, j->signature);
+	if (j->code == 0)
+		j->code = wire_body_decode(j->kind->body, j->body, &j->u);
+	if (j->code == 0 && j->kind->type == MSG_CSR)
+		j->code = csr_check(j->u.csr.csr, &j->spki, &j->key_type);
+	if (j->code == 0 && j->kind->type == MSG_AGENT_IDENTITY)
+		j->code = csr_check(j->u.identity.csr, &j->spki, &j->key_type);
+}
+
+static void signed_free(struct signed_job *j)
+{
+	host_key_drop(j->key);
+	free(j);
+}
+
+static void on_serials(struct controller *ctl, void *ctx);
+
+/* Back on the loop. True when the job has to wait for serial numbers. */
+static bool take_signed(struct signed_job *j)
+{
+	struct controller *ctl = j->ctl;
+	int                r = j->code;
+	const char        *agent = j->agent;
+	if (r == 0 && j->kind->type == MSG_RECEIPT) {
+		receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature);
+	} else if (r == 0 && j->kind->type == MSG_CSR) {
+		r = orders_csr(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
+	} else if (r == 0) {
+		r = identities_agent(ctl, agent, j->id, &j->u.identity, j->spki, j->key_type);
+	}
+	if (r == E_SYS_AGAIN && serials_wait(ctl, on_serials, j) == 0)
+		return true;
+	if (r < 0)
+		agent_refuse(ctl, agent, j->id, r, j->kind->what);
+	return false;
+}
+
+static void finish_signed(struct signed_job *j)
+{
+	struct controller *ctl = j->ctl;
+	char               agent[AGENT_NAME_SIZE];
+	if (!ctl->stopping && take_signed(j))
+		return; /* stays busy: on_serials() comes back */
+	text_cut(agent, sizeof(agent), j->agent);
+	signed_free(j);
+	fleet_ready(ctl, agent);
+}
+
+static void on_serials(struct controller *ctl, void *ctx)
+{
+	(void)ctl;
+	finish_signed(ctx);
+}
+
+static void on_checked(void *job)
+{
+	finish_signed(job);
+}
+
+static int host_key_of(struct member *m)
+{
+	if (m->key != NULL)
+		return 0;
+	struct host_key *k = calloc(1, sizeof(*k));
+	if (k == NULL)
+		abort();
+	int r = key_from_spki((struct span){m->row->host_spki, m->row->host_spki_len}, &k->key);
+	if (r < 0) {
+		free(k);
+		return r;
+	}
+	k->users = 1;
+	m->key = k;
+	return 0;
+}
+
+static void on_signed_message(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	const struct signed_kind *kind = NULL;
+	for (size_t i = 0; i < N_ELEMENTS(signed_kinds); i++)
+		if (signed_kinds[i].type == in->type)
+			kind = &signed_kinds[i];
+	if (kind == NULL || host_key_of(m) < 0) {
+		agent_refuse(ctl, m->name, in->id, E_PKI_KEY, "signed");
+		return;
+	}
+	const struct msg_signed *s = &in->u.signed_body;
+	struct signed_job       *j = calloc(1, sizeof(*j) + s->body.n + s->signature.n);
+	if (j == NULL)
+		abort();
+	j->ctl = ctl;
+	j->kind = kind;
+	j->id = in->id;
+	text_cut(j->agent, sizeof(j->agent), m->name);
+	memcpy(j->bytes, s->body.p, s->body.n);
+	memcpy(j->bytes + s->body.n, s->signature.p, s->signature.n);
+	j->body = (struct span){j->bytes, s->body.n};
+	j->signature = (struct span){j->bytes + s->body.n, s->signature.n};
+	j->key = host_key_use(m->key);
+	m->busy = true;
+	workers_run(ctl->workers, check_signed, on_checked, j);
+}
+
+/* ---- plain messages -------------------------------------------------------------------------------------------- */
+
+static void on_hello(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	const struct msg_hello *hello = &in->u.hello;
+	if (!text_equal(hello->name, m->name)) {
+		agent_refuse(ctl, m->name, in->id, E_GW_CLIENT, "hello");
+		return;
+	}
+	m->skew_ms = hello->now_at - clock_now();
+	fleet_hello(ctl, m, hello);
+}
+
+static void on_target(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	assign_target(ctl, m, in->id, &in->u.target);
+}
+
+static void on_step(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	orders_live_step(ctl, m->name, &in->u.step);
+}
+
+static void on_health(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	(void)ctl;
+	m->skew_ms = in->u.health.now_at - clock_now();
+}
+
+static void on_ack(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	orders_acked(ctl, m->name, in->u.ack.id, in->u.ack.code, in->u.ack.text);
+}
+
+typedef void message_fn(struct controller *ctl, struct member *m, const struct wire_frame *in);
+static const struct {
+	uint16_t    type;
+	message_fn *take;
+} messages[] = {
+	{MSG_HELLO, on_hello},
+	{MSG_TARGET, on_target},
+	{MSG_CSR, on_signed_message},
+	{MSG_AGENT_IDENTITY, on_signed_message},
+	{MSG_RECEIPT, on_signed_message},
+	{MSG_STEP, on_step},
+	{MSG_HEALTH, on_health},
+	{MSG_AGENT_ACK, on_ack},
+};
+
+void agent_message(struct controller *ctl, struct member *m, struct span bytes)
+{
+	if (m->row->state != AGENT_ACTIVE)
+		return; /* its connection is about to be cut */
+	struct wire_frame *in = &ctl->agent_frame;
+	int                r = wire_decode(&wire_agent, bytes, m->session.welcomed ? 0 : FRAME_BEFORE_WELCOME, in);
+	if (r < 0) {
+		agent_refuse(ctl, m->name, 0, r, "frame");
+		return;
+	}
+	if (!m->session.welcomed || (!m->session.helloed && in->type != MSG_HELLO))
+		return;
+	for (size_t i = 0; i < N_ELEMENTS(messages); i++)
+		if (messages[i].type == in->type) {
+			messages[i].take(ctl, m, in);
+			return;
+		}
+	agent_refuse(ctl, m->name, in->id, E_WIRE_MESSAGE, "frame");
+}

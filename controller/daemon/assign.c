@@ -1,0 +1,252 @@
+/* assign.c - room controller/daemon: certificate, target, service and first order of a target file, in one change.
+ * The same file again changes nothing. Never: names that policy_assign() did not pass, except as `requested`. */
+#include "controller/daemon/assign.h"
+
+#include <string.h>
+
+#include "controller/core/policy.h"
+#include "controller/daemon/agent_messages.h"
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+
+struct proposal {
+	struct controller        *ctl;
+	const struct agent       *agent;
+	uint64_t                  id;
+	const struct msg_target  *msg;
+	struct names              names;
+	const struct template    *t;
+	struct certificate        cert; /* as it is, or as it will be */
+	bool                      known;
+	int64_t                   now;
+	struct caller             who;
+};
+
+static struct target target_of(const struct proposal *p)
+{
+	const struct msg_target *m = p->msg;
+	struct target            t = {.digest = m->digest, .served = m->served, .reported_at = p->now};
+	text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
+	text_cut(t.agent, sizeof(t.agent), p->agent->name);
+	text_cut(t.stem, sizeof(t.stem), m->stem);
+	text_cut(t.reload_kind, sizeof(t.reload_kind), m->reload_kind);
+	text_cut(t.verify_kind, sizeof(t.verify_kind), m->verify_kind);
+	text_cut(t.listeners, sizeof(t.listeners), m->listeners);
+	return t;
+}
+
+/* Is everything about this file stored already? */
+static bool target_is_known(const struct proposal *p)
+{
+	struct target old, new = target_of(p);
+	if (view_target(p->ctl->view, p->msg->cert_id, &old) < 0)
+		return false;
+	return text_equal(old.agent, new.agent) && text_equal(old.stem, new.stem) && hash_equal(old.digest, new.digest) &&
+	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) && text_equal(old.verify_kind, new.verify_kind) &&
+	       text_equal(old.reload_kind, new.reload_kind);
+}
+
+static void put_target(const struct proposal *p, struct commit *c)
+{
+	struct target old, new = target_of(p);
+	if (view_target(p->ctl->view, p->msg->cert_id, &old) == 0 && text_equal(old.agent, new.agent)) {
+		new.proved_at = old.proved_at;
+		new.last_code = old.last_code;
+	}
+	store_put_target(commit_change(c), &new);
+}
+
+static void finish(const struct proposal *p, struct commit *c, const char *text)
+{
+	struct ack_later ack = {.id = p->id};
+	text_cut(ack.agent, sizeof(ack.agent), p->agent->name);
+	text_cut(ack.text, sizeof(ack.text), text);
+	commit_then(c, agent_ack_then, &ack, sizeof(ack));
+	commit_else(c, agent_rewelcome_else, p->agent->name, sizeof(p->agent->name));
+	commit_fault_points(c, "controller.target", "controller.target_stored");
+	commit_now(c, NULL, NULL);
+}
+
+static void audit(const struct proposal *p, struct commit *c, enum audit_event event, int code, const char *cause)
+{
+	char            text[ERR_CODE_SIZE];
+	struct audit_of of = {.event = event, .actor = p->who.actor, .object = p->msg->cert_id};
+	if (code != 0)
+		commit_audit(c, &of, "{s:s,s:s}", "code", err_code(code, text), "cause", cause);
+	else
+		commit_audit(c, &of, "{s:s,s:s}", "template", p->msg->template_id, "stem", p->msg->stem);
+}
+
+static void refused(struct proposal *p, const struct refusal *why)
+{
+	struct ack_later ack = {.id = p->id, .code = why->code};
+	struct commit   *c = commit_new(p->ctl);
+	text_cut(ack.agent, sizeof(ack.agent), p->agent->name);
+	text_cut(ack.text, sizeof(ack.text), why->cause);
+	audit(p, c, AUDIT_TARGET_REFUSED, why->code, why->cause);
+	commit_then(c, agent_ack_then, &ack, sizeof(ack));
+	commit_now(c, NULL, NULL);
+}
+
+static void put_service(const struct proposal *p, struct commit *c)
+{
+	struct service s;
+	if (view_service(p->ctl->view, p->msg->service, &s) == 0)
+		return;
+	s = (struct service){.created_at = p->now};
+	text_cut(s.name, sizeof(s.name), p->msg->service);
+	store_put_service(commit_change(c), &s);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
+}
+
+static void retire(struct proposal *p)
+{
+	if (!p->known || p->cert.retired_at != 0 || !text_equal(p->cert.agent, p->agent->name)) {
+		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
+		return;
+	}
+	const struct order *open = orders_of(p->ctl, &p->cert);
+	if (open != NULL) {
+		bool               stored;
+		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_RETIRED};
+		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored);
+		if (rows_certificate(p->ctl->rows, p->msg->cert_id, &p->cert) < 0)
+			return; /* sent again after the next welcome */
+	}
+	struct commit *c = commit_new(p->ctl);
+	p->cert.retired_at = p->now;
+	p->cert.renew_at = TIME_NEVER;
+	commit_certificate(c, &p->cert);
+	store_remove_target(commit_change(c), p->msg->cert_id);
+	audit(p, c, AUDIT_TARGET_RETIRED, 0, NULL);
+	finish(p, c, "");
+}
+
+static bool same_content(const struct proposal *p)
+{
+	return names_equal(&p->cert.names, &p->names) && text_equal(p->cert.template_id, p->msg->template_id) &&
+	       text_equal(p->cert.service, p->msg->service);
+}
+
+static void set_content(struct proposal *p, bool approved)
+{
+	p->cert.names = p->names;
+	text_cut(p->cert.template_id, sizeof(p->cert.template_id), p->msg->template_id);
+	text_cut(p->cert.service, sizeof(p->cert.service), p->msg->service);
+	p->cert.approved = approved;
+}
+
+static void new_certificate(struct proposal *p)
+{
+	p->cert = (struct certificate){.renew_at = TIME_NEVER, .created_at = p->now};
+	text_cut(p->cert.cert_id, sizeof(p->cert.cert_id), p->msg->cert_id);
+	text_cut(p->cert.agent, sizeof(p->cert.agent), p->agent->name);
+}
+
+/* Which order follows: the first issue, a change of an accepted file, or none. */
+static bool order_wanted(const struct proposal *p, bool changed, enum trigger *ret)
+{
+	const struct order *open = orders_of(p->ctl, &p->cert);
+	bool                first = !p->cert.proved;
+	*ret = first ? TRIGGER_MANUAL : TRIGGER_SERVICE_UPDATE;
+	if (!p->cert.approved || (open != NULL && open->phase != ORDER_PAUSED) || p->cert.suspended_at != 0)
+		return false;
+	return open != NULL ? changed : first || changed;
+}
+
+static void take(struct proposal *p, bool approved)
+{
+	bool         changed = p->known && !same_content(p);
+	bool         revived = p->known && p->cert.retired_at != 0;
+	enum trigger trigger;
+	if (!p->known)
+		new_certificate(p);
+	set_content(p, approved || (p->known && p->cert.approved && !changed));
+	p->cert.retired_at = 0;
+
+	bool order = order_wanted(p, changed || revived, &trigger);
+	const struct order *paused = order ? orders_of(p->ctl, &p->cert) : NULL;
+	if (p->known && !changed && !revived && !order && target_is_known(p)) {
+		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
+		return;
+	}
+	if (paused != NULL) {
+		bool               stored;
+		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = paused->renewal_id, .code = E_SWAP_CANCELLED};
+		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored);
+		struct certificate newest;
+		if (rows_certificate(p->ctl->rows, p->msg->cert_id, &newest) < 0)
+			return;
+		p->cert.version = newest.version;
+		p->cert.open_order = newest.open_order;
+	}
+	struct commit *c = commit_new(p->ctl);
+	put_service(p, c);
+	put_target(p, c);
+	if (!p->known || changed || revived)
+		audit(p, c, p->cert.approved ? AUDIT_TARGET_ACCEPTED : AUDIT_TARGET_REQUESTED, 0, NULL);
+	if (order)
+		orders_create(p->ctl, c, &p->cert, trigger, false, false, &p->who, NULL);
+	if (!p->known || changed || revived || order)
+		commit_certificate(c, &p->cert);
+	finish(p, c, p->cert.approved ? "" : "the names wait for an approval");
+}
+
+/* What the certificate's own history says against the proposal. */
+static int check_known(const struct proposal *p, struct refusal *why)
+{
+	if (!text_equal(p->cert.agent, p->agent->name))
+		return refuse(why, E_POLICY_CERT_ID, p->msg->cert_id, "the cert_id belongs to agent %s", p->cert.agent);
+	if (p->cert.revoked_at != 0)
+		return refuse(why, E_ORDER_REVOKED, p->msg->cert_id, "the certificate was ended; choose another cert_id");
+	return 0;
+}
+
+static int check_form(struct proposal *p, struct refusal *why)
+{
+	const struct msg_target *m = p->msg;
+	char                     bad[DNS_NAME_SIZE] = "";
+	if (!name_cert_id_ok(m->cert_id))
+		return refuse(why, E_NAME, "cert_id", "the cert_id is not a valid one");
+	if (names_parse(m->names, true, &p->names, bad) < 0)
+		return refuse(why, E_NAME, m->cert_id, "`%s` is not a name that can be certified", bad);
+	p->t = catalog_template(p->ctl->catalog, m->template_id);
+	if (p->t == NULL)
+		return refuse(why, E_POLICY_TEMPLATE, m->cert_id, "there is no template `%s`", m->template_id);
+	return 0;
+}
+
+void assign_target(struct controller *ctl, const struct member *m, uint64_t id, const struct msg_target *msg)
+{
+	struct proposal p = {.ctl = ctl, .agent = m->row, .id = id, .msg = msg, .now = clock_now()};
+	struct refusal  why = {0};
+	text_cut(p.who.actor, sizeof(p.who.actor), "agent:");
+	text_cut(p.who.actor + strlen("agent:"), sizeof(p.who.actor) - strlen("agent:"), m->name);
+
+	int r = rows_certificate(ctl->rows, msg->cert_id, &p.cert);
+	if (r < 0 && r != E_NOT_FOUND) {
+		fleet_rewelcome(ctl, m->name);
+		return;
+	}
+	p.known = r == 0;
+	if (msg->retired) {
+		retire(&p);
+		return;
+	}
+	r = check_form(&p, &why);
+	if (r == 0 && p.known)
+		r = check_known(&p, &why);
+	if (r == 0)
+		r = policy_assign(m->row, p.t, msg->service, &p.names, &why);
+	/* Outside the patterns: it waits for a person, unless the host only edits what was accepted. */
+	if (r == 0)
+		take(&p, true);
+	else if (r == E_POLICY_NAMES && (!p.known || !p.cert.approved || same_content(&p)))
+		take(&p, false);
+	else
+		refused(&p, &why);
+}

@@ -1,0 +1,164 @@
+/* catalog.c - room controller/daemon: loads templates and issuers, prepares the issuers for building certificates.
+ * Never: private keys. */
+#include "controller/daemon/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "shared/base/text.h"
+
+struct template_entry {
+	struct template t;
+	UT_hash_handle  hh;
+};
+
+struct catalog {
+	struct template_entry *templates;
+	struct catalog_issuer  issuers[CATALOG_ISSUERS_MAX];
+	size_t                 n_issuers;
+};
+
+enum { PAGE = 16 };
+
+static int load_templates(struct catalog *c, struct store_view *view)
+{
+	struct template *page = calloc(PAGE, sizeof(*page));
+	if (page == NULL)
+		return E_NOMEM;
+	char   after[TEMPLATE_ID_SIZE] = "";
+	size_t n = PAGE;
+	int    r = 0;
+	while (n == PAGE && (r = view_templates(view, after, page, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n; i++) {
+			catalog_put_template(c, &page[i]);
+			text_cut(after, sizeof(after), page[i].template_id);
+		}
+	free(page);
+	return r;
+}
+
+static int load_issuers(struct catalog *c, struct store_view *view)
+{
+	struct issuer *page = calloc(CATALOG_ISSUERS_MAX, sizeof(*page));
+	if (page == NULL)
+		return E_NOMEM;
+	int r = view_issuers(view, "", page, CATALOG_ISSUERS_MAX, &c->n_issuers);
+	for (size_t i = 0; r == 0 && i < c->n_issuers; i++)
+		c->issuers[i].row = page[i];
+	free(page);
+	return r;
+}
+
+/* The certificate and its parents up to the root. */
+static int chain_of(struct catalog *c, struct catalog_issuer *one)
+{
+	one->chain_bytes = (struct buf)BUF_MAX(CHAIN_DER_MAX);
+	one->chain_root_bytes = (struct buf)BUF_MAX(CHAIN_DER_MAX);
+	const struct catalog_issuer *at = one;
+	for (size_t depth = 0; at != NULL && depth < CHAIN_MAX; depth++) {
+		bool root = at->row.parent_id[0] == '\0';
+		if (!root)
+			buf_add(&one->chain_bytes, at->row.der, at->row.der_len);
+		buf_add(&one->chain_root_bytes, at->row.der, at->row.der_len);
+		at = root ? NULL : catalog_issuer(c, at->row.parent_id);
+	}
+	one->chain = buf_span(&one->chain_bytes);
+	one->chain_root = buf_span(&one->chain_root_bytes);
+	return buf_error(&one->chain_root_bytes);
+}
+
+int catalog_open(struct store_view *view, const char *public_url, struct catalog **ret, struct refusal *why)
+{
+	struct catalog *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return refuse(why, E_NOMEM, "templates", "no memory");
+	int r = load_templates(c, view);
+	if (r == 0)
+		r = load_issuers(c, view);
+	for (size_t i = 0; r == 0 && i < c->n_issuers; i++) {
+		r = issue_ca_make(&c->issuers[i].row, NULL, public_url, &c->issuers[i].ca);
+		if (r == 0)
+			r = chain_of(c, &c->issuers[i]);
+	}
+	if (r == 0 && catalog_issuer_of_role(c, ISSUER_ROOT) == NULL)
+		r = E_NOT_FOUND;
+	if (r < 0) {
+		catalog_free(c);
+		return refuse(why, r, "issuers", "the store holds no usable certification authorities; run `vccctl init` first");
+	}
+	*ret = c;
+	return 0;
+}
+
+void catalog_free(struct catalog *c)
+{
+	if (c == NULL)
+		return;
+	struct template_entry *e, *tmp;
+	HASH_ITER(hh, c->templates, e, tmp) {
+		HASH_DEL(c->templates, e);
+		free(e);
+	}
+	for (size_t i = 0; i < c->n_issuers; i++) {
+		issue_ca_free(c->issuers[i].ca);
+		buf_free(&c->issuers[i].chain_bytes);
+		buf_free(&c->issuers[i].chain_root_bytes);
+	}
+	free(c);
+}
+
+const struct template *catalog_template(const struct catalog *c, const char *template_id)
+{
+	struct template_entry *e = NULL;
+	HASH_FIND_STR(c->templates, template_id, e);
+	return e != NULL ? &e->t : NULL;
+}
+
+void catalog_put_template(struct catalog *c, const struct template *t)
+{
+	struct template_entry *e = NULL;
+	HASH_FIND_STR(c->templates, t->template_id, e);
+	if (e != NULL) {
+		if (t->version >= e->t.version)
+			e->t = *t;
+		return;
+	}
+	e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		abort();
+	e->t = *t;
+	HASH_ADD_STR(c->templates, t.template_id, e);
+}
+
+struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id)
+{
+	for (size_t i = 0; i < c->n_issuers; i++)
+		if (text_equal(c->issuers[i].row.issuer_id, issuer_id))
+			return &c->issuers[i];
+	return NULL;
+}
+
+struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role)
+{
+	struct catalog_issuer *best = NULL;
+	for (size_t i = 0; i < c->n_issuers; i++) {
+		struct catalog_issuer *one = &c->issuers[i];
+		if (one->row.role == role && !one->row.retired && (best == NULL || one->row.not_before_at > best->row.not_before_at))
+			best = one;
+	}
+	return best;
+}
+
+struct catalog_issuer *catalog_issuer_for(struct catalog *c, const struct template *t)
+{
+	if (!text_equal(t->issuer, "default") && t->issuer[0] != '\0')
+		return catalog_issuer(c, t->issuer);
+	return catalog_issuer_of_role(c, t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE);
+}
+
+struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i)
+{
+	return i < c->n_issuers ? &c->issuers[i] : NULL;
+}

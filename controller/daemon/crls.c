@@ -1,0 +1,400 @@
+/* crls.c - room controller/daemon: dirty shard -> worker collects revoked rows -> signer -> store -> published.
+ * Never: a list whose number was used before. */
+#include "controller/daemon/crls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+#include <uthash.h>
+
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+enum {
+	SHARDS_MAX = 1000,
+	ENTRY_SIZE = 24, /* of sg_crl.entries: serial 16, seconds 7, reason 1 */
+	PAGE = 500,
+	CRL_DER_BYTES = 1 << 20,
+	ALL_PEM_MAX = 256 << 20,
+	RETRY_MS = 2000,
+	BACKDATE_MS = 60 * 1000, /* thisUpdate lies this far back: clocks of relying parties differ */
+};
+
+struct shard_key {
+	char     issuer_id[ISSUER_ID_SIZE];
+	uint32_t shard;
+};
+
+struct shard {
+	struct shard_key key;
+	bool             dirty, busy;
+	int64_t          retry_at;
+	uint64_t         number;
+	int64_t          this_update_at, next_update_at; /* of the published one; 0 = none */
+	struct buf       der;
+	UT_hash_handle   hh;
+};
+
+struct crls {
+	struct shard *shards;
+	struct buf    all;
+	bool          all_stale;
+};
+
+int crls_open(struct controller *ctl, struct crls **ret)
+{
+	(void)ctl;
+	struct crls *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return E_NOMEM;
+	c->all = (struct buf)BUF_MAX(ALL_PEM_MAX);
+	*ret = c;
+	return 0;
+}
+
+void crls_free(struct crls *c)
+{
+	if (c == NULL)
+		return;
+	struct shard *s, *tmp;
+	HASH_ITER(hh, c->shards, s, tmp) {
+		HASH_DEL(c->shards, s);
+		buf_free(&s->der);
+		free(s);
+	}
+	buf_free(&c->all);
+	free(c);
+}
+
+static struct shard *find(const struct controller *ctl, const char *issuer_id, uint32_t shard)
+{
+	struct shard    *s = NULL;
+	struct shard_key key;
+	memset(&key, 0, sizeof(key));
+	text_cut(key.issuer_id, sizeof(key.issuer_id), issuer_id);
+	key.shard = shard;
+	HASH_FIND(hh, ctl->crls->shards, &key, sizeof(key), s);
+	return s;
+}
+
+static struct shard *find_or_add(struct controller *ctl, const char *issuer_id, uint32_t shard)
+{
+	struct shard *s = find(ctl, issuer_id, shard);
+	if (s != NULL)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		abort();
+	text_cut(s->key.issuer_id, sizeof(s->key.issuer_id), issuer_id);
+	s->key.shard = shard;
+	s->der = (struct buf)BUF_MAX(CRL_DER_BYTES);
+	HASH_ADD(hh, ctl->crls->shards, key, sizeof(s->key), s);
+	return s;
+}
+
+/* ---- due ------------------------------------------------------------------------------------------------------- */
+
+static void on_dirty(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	const struct shard_key *key = value;
+	find_or_add(ctl, key->issuer_id, key->shard)->dirty = true;
+}
+
+void crls_dirty_later(struct commit *c, const char *issuer_id, uint32_t shard)
+{
+	struct shard_key key;
+	memset(&key, 0, sizeof(key));
+	text_cut(key.issuer_id, sizeof(key.issuer_id), issuer_id);
+	key.shard = shard;
+	commit_then(c, on_dirty, &key, sizeof(key));
+}
+
+void crls_new_later(struct controller *ctl, struct commit *c, const char *issuer_id, uint32_t shard)
+{
+	if (find(ctl, issuer_id, shard) == NULL)
+		crls_dirty_later(c, issuer_id, shard);
+}
+
+static bool is_root(const struct catalog_issuer *i)
+{
+	return i->row.role == ISSUER_ROOT;
+}
+
+/* The root's list is made with the root's key, which may be away: not ours to refresh. */
+static bool is_due(const struct controller *ctl, const struct shard *s, int64_t now)
+{
+	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	if (i == NULL || is_root(i) || s->busy || s->retry_at > now)
+		return false;
+	return s->dirty || now - s->this_update_at >= ctl->conf->crl_refresh_ms || s->next_update_at <= now;
+}
+
+/* ---- collecting ------------------------------------------------------------------------------------------------ */
+
+struct crl_job {
+	struct controller *ctl;
+	struct shard_key   key;
+	int64_t            now;
+	int                code;
+	struct buf         entries;
+};
+
+static void pack(const struct revoked_row *row, uint8_t to[ENTRY_SIZE])
+{
+	uint64_t seconds = (uint64_t)(row->revoked_at / MS_SECOND);
+	memcpy(to, row->serial.b, sizeof(row->serial.b));
+	for (int i = 0; i < 7; i++)
+		to[16 + i] = (uint8_t)(seconds >> (8 * (6 - i)));
+	to[23] = (uint8_t)row->reason;
+}
+
+static void collect(void *job, struct store_view *view)
+{
+	struct crl_job     *j = job;
+	struct revoked_row *page = calloc(PAGE, sizeof(*page));
+	struct serial       after = {0};
+	size_t              n = PAGE;
+	j->code = page != NULL ? 0 : E_NOMEM;
+	while (j->code == 0 && n == PAGE) {
+		j->code = view_revoked(view, j->key.issuer_id, j->key.shard, j->now, after, page, PAGE, &n);
+		for (size_t i = 0; j->code == 0 && i < n; i++) {
+			uint8_t entry[ENTRY_SIZE];
+			pack(&page[i], entry);
+			buf_add(&j->entries, entry, sizeof(entry));
+			after = page[i].serial;
+		}
+	}
+	if (j->code == 0)
+		j->code = buf_error(&j->entries);
+	free(page);
+}
+
+static void failed(struct shard *s, int64_t now, int code)
+{
+	char text[ERR_CODE_SIZE];
+	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s", s->key.issuer_id, s->key.shard, err_code(code, text));
+	s->busy = false;
+	s->dirty = true;
+	s->retry_at = now + RETRY_MS;
+}
+
+static int ask_signer(struct controller *ctl, const struct crl_job *j)
+{
+	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, j->key.issuer_id);
+	int64_t                this_update = j->now - BACKDATE_MS;
+	struct sg_crl          crl = {
+		.shard = j->key.shard,
+		.number = issuer->row.crl_number + 1,
+		.this_update_at = this_update - this_update % MS_SECOND,
+		.next_update_at = (j->now + ctl->conf->crl_validity_ms) / MS_SECOND * MS_SECOND,
+		.entries = buf_span(&j->entries),
+	};
+	struct ticket t = {.kind = TICKET_CRL, .shard = crl.shard, .number = crl.number};
+	struct buf    frame = BUF_MAX(1 << 20);
+	uint64_t      id = signer_crl_id(ctl);
+	text_cut(crl.issuer_id, sizeof(crl.issuer_id), j->key.issuer_id);
+	text_cut(t.issuer_id, sizeof(t.issuer_id), j->key.issuer_id);
+	int r = wire_encode(&wire_signer, SG_CRL, id, &crl, &frame);
+	if (r == 0) {
+		issuer->row.crl_number = crl.number;
+		signer_ask(ctl, id, buf_span(&frame), &t);
+	}
+	buf_free(&frame);
+	return r;
+}
+
+static void on_collected(void *job)
+{
+	struct crl_job    *j = job;
+	struct controller *ctl = j->ctl;
+	struct shard      *s = find(ctl, j->key.issuer_id, j->key.shard);
+	if (!ctl->stopping && s != NULL) {
+		int r = j->code;
+		if (r == 0)
+			r = ask_signer(ctl, j);
+		if (r < 0)
+			failed(s, j->now, r);
+	}
+	buf_free(&j->entries);
+	free(j);
+}
+
+static void start(struct controller *ctl, struct shard *s, int64_t now)
+{
+	struct crl_job *j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		abort();
+	j->ctl = ctl;
+	j->key = s->key;
+	j->now = now;
+	j->code = E_STORE_IO; /* until the job says otherwise */
+	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * ISSUANCES_PER_SHARD);
+	s->busy = true;
+	s->dirty = false;
+	workers_read(ctl->workers, collect, on_collected, j);
+}
+
+static bool issuer_is_busy(const struct controller *ctl, const char *issuer_id)
+{
+	const struct shard *s, *tmp;
+	HASH_ITER(hh, ctl->crls->shards, s, tmp)
+		if (s->busy && text_equal(s->key.issuer_id, issuer_id))
+			return true;
+	return false;
+}
+
+void crls_tick(struct controller *ctl, int64_t now)
+{
+	struct shard *s, *tmp;
+	if (!signer_ready(ctl))
+		return;
+	HASH_ITER(hh, ctl->crls->shards, s, tmp)
+		if (is_due(ctl, s, now) && !issuer_is_busy(ctl, s->key.issuer_id))
+			start(ctl, s, now);
+}
+
+/* ---- published ------------------------------------------------------------------------------------------------- */
+
+struct published {
+	struct shard_key key;
+	uint64_t         number;
+	int64_t          this_update_at, next_update_at;
+	size_t           n;
+	uint8_t          der[];
+};
+
+static void on_published(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	const struct published *p = value;
+	struct shard           *s = find_or_add(ctl, p->key.issuer_id, p->key.shard);
+	s->busy = false;
+	s->number = p->number;
+	s->this_update_at = p->this_update_at;
+	s->next_update_at = p->next_update_at;
+	buf_reset(&s->der);
+	buf_add(&s->der, p->der, p->n);
+	ctl->crls->all_stale = true;
+	crls_tick(ctl, clock_now()); /* the issuer's next one */
+}
+
+static void on_unpublished(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	const struct shard_key *key = value;
+	failed(find_or_add(ctl, key->issuer_id, key->shard), clock_now(), E_STORE_IO);
+}
+
+void crls_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
+{
+	struct shard          *s = find_or_add(ctl, t->issuer_id, t->shard);
+	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, t->issuer_id);
+	struct crl_info        info;
+	int                    r = a->code;
+	if (r == 0)
+		r = issuer != NULL ? crl_read(a->der, (struct span){issuer->row.der, issuer->row.der_len}, &info) : E_SIGNER_ISSUER;
+	if (r == 0 && info.number != t->number)
+		r = E_SIGNER_HASH;
+	if (r < 0) {
+		failed(s, clock_now(), r);
+		return;
+	}
+	struct crl_row    row = {.shard = t->shard, .number = info.number, .this_update_at = info.this_update_at, .next_update_at = info.next_update_at, .der = a->der};
+	struct published *p = calloc(1, sizeof(*p) + a->der.n);
+	if (p == NULL)
+		abort();
+	text_cut(row.issuer_id, sizeof(row.issuer_id), t->issuer_id);
+	p->key = s->key;
+	p->number = info.number;
+	p->this_update_at = info.this_update_at;
+	p->next_update_at = info.next_update_at;
+	p->n = a->der.n;
+	memcpy(p->der, a->der.p, a->der.n);
+
+	struct commit *c = commit_new(ctl);
+	store_put_crl(commit_change(c), &row);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_CRL_PUBLISHED, .actor = "controller", .object = t->issuer_id}, "{s:i,s:I,s:I}", "shard", (int)t->shard,
+	             "number", (json_int_t)info.number, "entries", (json_int_t)info.entries);
+	commit_then(c, on_published, p, sizeof(*p) + p->n);
+	commit_else(c, on_unpublished, &s->key, sizeof(s->key));
+	commit_fault_points(c, "controller.crl", "controller.crl_stored");
+	commit_now(c, NULL, NULL);
+	free(p);
+}
+
+bool crls_fresh(const struct controller *ctl, int64_t now)
+{
+	const struct shard *s, *tmp;
+	HASH_ITER(hh, ctl->crls->shards, s, tmp)
+		if (s->der.n == 0 || s->next_update_at <= now)
+			return false;
+	return true;
+}
+
+bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der)
+{
+	const struct shard *s = find(ctl, issuer_id, shard);
+	if (s == NULL || s->der.n == 0)
+		return false;
+	*ret_der = buf_span(&s->der);
+	return true;
+}
+
+struct span crls_all(struct controller *ctl)
+{
+	struct crls *c = ctl->crls;
+	if (c->all_stale) {
+		const struct shard *s, *tmp;
+		buf_reset(&c->all);
+		HASH_ITER(hh, c->shards, s, tmp)
+			if (s->der.n > 0 && crl_pem_add(buf_span(&s->der), &c->all) < 0)
+				log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u cannot be written as PEM", s->key.issuer_id, s->key.shard);
+		c->all_stale = false;
+	}
+	return buf_span(&c->all);
+}
+
+/* ---- start ----------------------------------------------------------------------------------------------------- */
+
+static int load_shard(struct controller *ctl, const char *issuer_id, uint32_t shard)
+{
+	struct shard  *s = find_or_add(ctl, issuer_id, shard);
+	struct crl_row row;
+	buf_reset(&s->der);
+	int r = view_crl(ctl->view, issuer_id, shard, &row, &s->der);
+	if (r == E_NOT_FOUND) {
+		s->dirty = true;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	s->number = row.number;
+	s->this_update_at = row.this_update_at;
+	s->next_update_at = row.next_update_at;
+	s->dirty = true; /* a revocation may have been stored after it */
+	ctl->crls->all_stale = true;
+	return 0;
+}
+
+int crls_load(struct controller *ctl)
+{
+	uint32_t *shards = calloc(SHARDS_MAX, sizeof(*shards));
+	int64_t   now = clock_now();
+	int       r = shards != NULL ? 0 : E_NOMEM;
+	for (size_t i = 0; r == 0 && catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
+		const struct catalog_issuer *issuer = catalog_issuer_at(ctl->catalog, i);
+		size_t                       n = 0;
+		r = view_shards(ctl->view, issuer->row.issuer_id, now, shards, SHARDS_MAX, &n);
+		for (size_t k = 0; r == 0 && k < n; k++)
+			r = load_shard(ctl, issuer->row.issuer_id, shards[k]);
+		if (r == 0 && find(ctl, issuer->row.issuer_id, 0) == NULL)
+			r = load_shard(ctl, issuer->row.issuer_id, 0); /* there is always one: verifiers that check CRLs refuse without */
+	}
+	free(shards);
+	return r;
+}

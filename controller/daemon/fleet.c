@@ -1,0 +1,469 @@
+/* fleet.c - room controller/daemon: sessions of agents by name; welcomes, kicks, frames to and from the current connection.
+ * A frame from any other connection than the current one is dropped here. Never: reading what a frame says. */
+#include "controller/daemon/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "controller/daemon/agent_messages.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/gateways.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+enum {
+	WAITING_MAX = 64,        /* frames of one agent that wait for one being checked */
+	WELCOMES_PER_TURN = 100, /* paced after a roster, so that not everybody re-sends at once */
+	WELCOME_TURN_MS = 20,
+	REWELCOME_MS = 2000,
+};
+
+struct entry {
+	struct member  m;
+	UT_hash_handle hh;
+};
+
+struct link { /* (gateway, session) -> agent */
+	struct {
+		uint64_t gateway, session;
+	} key;
+	char           name[AGENT_NAME_SIZE];
+	UT_hash_handle hh;
+};
+
+struct welcome {
+	char            name[AGENT_NAME_SIZE];
+	int64_t         at;
+	struct welcome *prev, *next;
+};
+
+struct fleet {
+	struct controller *ctl;
+	struct entry      *members;
+	struct link       *links;
+	struct welcome    *welcomes;
+	uv_timer_t         pace;
+	bool               pacing;
+	uint32_t           connected; /* welcomed and helloed */
+	struct buf         out;
+};
+
+int fleet_open(struct controller *ctl, struct fleet **ret)
+{
+	struct fleet *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return E_NOMEM;
+	f->ctl = ctl;
+	f->out = (struct buf)BUF_MAX(FRAME_MAX + 1024);
+	uv_timer_init(ctl->loop, &f->pace);
+	f->pace.data = f;
+	*ret = f;
+	return 0;
+}
+
+void fleet_close(struct fleet *f)
+{
+	uv_close((uv_handle_t *)&f->pace, NULL);
+}
+
+struct host_key *host_key_use(struct host_key *k)
+{
+	k->users++;
+	return k;
+}
+
+void host_key_drop(struct host_key *k)
+{
+	if (k == NULL || --k->users > 0)
+		return;
+	key_free(k->key);
+	free(k);
+}
+
+static void forget_waiting(struct member *m)
+{
+	struct waiting_frame *w, *tmp;
+	DL_FOREACH_SAFE(m->waiting, w, tmp) {
+		DL_DELETE(m->waiting, w);
+		free(w);
+	}
+	m->n_waiting = 0;
+}
+
+/* What belongs to a connection goes with it. */
+static void member_offline(struct controller *ctl, struct member *m)
+{
+	forget_waiting(m);
+	host_key_drop(m->key);
+	m->key = NULL;
+	if (m->row != NULL)
+		rows_release_agent(ctl->rows, m->name);
+	m->row = NULL;
+}
+
+void fleet_free(struct fleet *f)
+{
+	if (f == NULL)
+		return;
+	struct entry *e, *tmp;
+	HASH_ITER(hh, f->members, e, tmp) {
+		HASH_DEL(f->members, e);
+		member_offline(f->ctl, &e->m);
+		free(e);
+	}
+	struct link *l, *tmp_l;
+	HASH_ITER(hh, f->links, l, tmp_l) {
+		HASH_DEL(f->links, l);
+		free(l);
+	}
+	struct welcome *w, *tmp_w;
+	DL_FOREACH_SAFE(f->welcomes, w, tmp_w)
+		free(w);
+	buf_free(&f->out);
+	free(f);
+}
+
+struct member *fleet_member(struct controller *ctl, const char *name)
+{
+	struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL ? &e->m : NULL;
+}
+
+static struct member *member_new(struct controller *ctl, const char *name)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		abort();
+	text_cut(e->m.name, sizeof(e->m.name), name);
+	HASH_ADD_STR(ctl->fleet->members, m.name, e);
+	return &e->m;
+}
+
+static bool is_connected(const struct session *s)
+{
+	return s->gateway != 0 && s->welcomed && s->helloed;
+}
+
+bool fleet_connected(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL && is_connected(&e->m.session);
+}
+
+uint32_t fleet_count(const struct controller *ctl)
+{
+	return ctl->fleet->connected;
+}
+
+/* ---- sending --------------------------------------------------------------------------------------------------- */
+
+static bool send_to(struct controller *ctl, const struct session *s, uint64_t id, struct span frame, bool urgent)
+{
+	struct gw_send send = {.session = s->session, .id = id, .urgent = urgent, .frame = frame};
+	return gateways_send(ctl, s->gateway, GW_SEND, id, &send);
+}
+
+bool fleet_send_frame(struct controller *ctl, const char *name, uint64_t id, struct span frame, bool urgent)
+{
+	const struct member *m = fleet_member(ctl, name);
+	return m != NULL && is_connected(&m->session) && send_to(ctl, &m->session, id, frame, urgent);
+}
+
+bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_t id, const void *payload, bool urgent)
+{
+	struct fleet *f = ctl->fleet;
+	buf_reset(&f->out);
+	return wire_encode(&wire_agent, type, id, payload, &f->out) == 0 && fleet_send_frame(ctl, name, id, buf_span(&f->out), urgent);
+}
+
+static void welcome_now(struct controller *ctl, struct member *m)
+{
+	struct msg_welcome w = {
+		.epoch = ctl->epoch,
+		.now_at = clock_now(),
+		.receipt_seq = m->row->receipt_seq,
+		.identity_not_after_at = m->session.not_after_at,
+		.bundle_epoch = ctl->bundle_epoch,
+	};
+	text_cut(w.agent, sizeof(w.agent), m->name);
+	struct fleet *f = ctl->fleet;
+	buf_reset(&f->out);
+	if (wire_encode(&wire_agent, MSG_WELCOME, 0, &w, &f->out) == 0)
+		(void)send_to(ctl, &m->session, 0, buf_span(&f->out), false);
+}
+
+static void on_pace(uv_timer_t *timer);
+
+static void welcome_later(struct controller *ctl, const char *name, int64_t at)
+{
+	struct fleet   *f = ctl->fleet;
+	struct welcome *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		abort();
+	text_cut(w->name, sizeof(w->name), name);
+	w->at = at;
+	DL_APPEND(f->welcomes, w);
+	if (!f->pacing && !ctl->stopping) {
+		f->pacing = true;
+		(void)uv_timer_start(&f->pace, on_pace, WELCOME_TURN_MS, WELCOME_TURN_MS);
+	}
+}
+
+static void on_pace(uv_timer_t *timer)
+{
+	struct fleet   *f = timer->data;
+	int64_t         now = clock_monotonic();
+	struct welcome *w, *tmp;
+	size_t          sent = 0;
+	DL_FOREACH_SAFE(f->welcomes, w, tmp) {
+		if (sent == WELCOMES_PER_TURN)
+			return;
+		if (w->at > now)
+			continue;
+		struct member *m = fleet_member(f->ctl, w->name);
+		if (m != NULL && m->row != NULL && m->session.gateway != 0 && m->session.welcomed)
+			welcome_now(f->ctl, m);
+		DL_DELETE(f->welcomes, w);
+		free(w);
+		sent++;
+	}
+	if (f->welcomes == NULL) {
+		(void)uv_timer_stop(&f->pace);
+		f->pacing = false;
+	}
+}
+
+void fleet_rewelcome(struct controller *ctl, const char *name)
+{
+	const struct welcome *w;
+	DL_FOREACH(ctl->fleet->welcomes, w)
+		if (text_equal(w->name, name))
+			return;
+	welcome_later(ctl, name, clock_monotonic() + REWELCOME_MS);
+}
+
+/* ---- the session's decisions ----------------------------------------------------------------------------------- */
+
+static void kick(struct controller *ctl, const struct session_action *a, const char *name)
+{
+	char           fields[64];
+	char           code[ERR_CODE_SIZE];
+	struct gw_kick k = {.session = a->session, .code = a->code};
+	text_cut(k.text, sizeof(k.text), err_what(a->code));
+	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", name);
+	log_line(LOG_LEVEL_NOTICE, fields, "agent is disconnected: %s %s", err_code(a->code, code), err_what(a->code));
+	(void)gateways_send(ctl, a->gateway, GW_KICK, 0, &k);
+}
+
+static void audit_clone(struct controller *ctl, const char *name)
+{
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_CLONE, .actor = "controller", .object = name}, NULL);
+	commit_now(c, NULL, NULL);
+}
+
+static void act(struct controller *ctl, struct member *m, const struct session_action *a)
+{
+	switch (a->kind) {
+	case SES_WELCOME:
+		if (gateways_in_roster(ctl, a->gateway))
+			welcome_later(ctl, m->name, 0);
+		else
+			welcome_now(ctl, m);
+		break;
+	case SES_KICK:
+		kick(ctl, a, m->name);
+		break;
+	case SES_RESEND:
+		orders_resend(ctl, m->name);
+		break;
+	case SES_AUDIT_CLONE:
+		audit_clone(ctl, m->name);
+		break;
+	case SES_ACTION_COUNT:
+		break;
+	}
+}
+
+static void step(struct controller *ctl, struct member *m, const struct session_event *event)
+{
+	struct session_step s;
+	struct session      was = m->session;
+	session_step(&m->session, event, m->row, clock_now(), &s);
+	m->session = s.next;
+	if (is_connected(&was) && !is_connected(&m->session))
+		ctl->fleet->connected--;
+	if (!is_connected(&was) && is_connected(&m->session))
+		ctl->fleet->connected++;
+	if (was.gateway != m->session.gateway || was.session != m->session.session)
+		forget_waiting(m);
+	for (size_t i = 0; i < s.n_act; i++)
+		act(ctl, m, &s.act[i]);
+	if (m->session.gateway == 0)
+		member_offline(ctl, m);
+}
+
+/* ---- from gateways --------------------------------------------------------------------------------------------- */
+
+static void link_set(struct fleet *f, uint64_t gateway, uint64_t session, const char *name)
+{
+	struct link key = {.key = {gateway, session}}, *l = NULL;
+	HASH_FIND(hh, f->links, &key.key, sizeof(key.key), l);
+	if (l == NULL) {
+		l = calloc(1, sizeof(*l));
+		if (l == NULL)
+			abort();
+		l->key = key.key;
+		HASH_ADD(hh, f->links, key, sizeof(l->key), l);
+	}
+	text_cut(l->name, sizeof(l->name), name);
+}
+
+static struct link *link_find(struct fleet *f, uint64_t gateway, uint64_t session)
+{
+	struct link key = {.key = {gateway, session}}, *l = NULL;
+	HASH_FIND(hh, f->links, &key.key, sizeof(key.key), l);
+	return l;
+}
+
+static void link_drop(struct fleet *f, struct link *l)
+{
+	HASH_DEL(f->links, l);
+	free(l);
+}
+
+/* Brings what the hello of the last connection left behind up to date; written only when it changed. */
+static void note_seen(struct controller *ctl, const struct member *m, const char *address, const char *version)
+{
+	int64_t now = clock_now();
+	if (m->row == NULL || (text_equal(m->row->address, address) && text_equal(m->row->version, version) && now - m->row->seen_at < MS_HOUR))
+		return;
+	struct agent  a = *m->row;
+	struct commit *c = commit_new(ctl);
+	a.seen_at = now;
+	text_cut(a.address, sizeof(a.address), address);
+	text_cut(a.version, sizeof(a.version), version);
+	commit_agent(c, &a);
+	commit_now(c, NULL, NULL);
+}
+
+void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
+{
+	struct session_action unknown = {.kind = SES_KICK, .gateway = gateway, .session = up->session, .code = E_GW_CLIENT};
+	struct member        *m = fleet_member(ctl, up->agent);
+	const struct agent   *row = m != NULL ? m->row : NULL;
+	if (row == NULL) {
+		int r = name_agent_ok(up->agent) ? rows_hold_agent(ctl->rows, up->agent, &row) : E_NOT_FOUND;
+		if (r < 0) {
+			unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : E_API_UNAVAILABLE;
+			kick(ctl, &unknown, up->agent);
+			return;
+		}
+		if (m == NULL)
+			m = member_new(ctl, up->agent);
+		m->row = row;
+	}
+	link_set(ctl->fleet, gateway, up->session, up->agent);
+	char address[ADDRESS_SIZE];
+	text_cut(address, sizeof(address), up->address);
+	step(ctl, m, &(struct session_event){.kind = SES_UP, .gateway = gateway, .session = up->session, .host_hash = up->host_hash,
+	                                     .identity = up->identity, .not_after_at = up->not_after_at});
+	if (m->session.gateway == gateway && m->session.session == up->session)
+		note_seen(ctl, m, address, m->row->version);
+}
+
+static void leave(struct controller *ctl, struct link *l, enum session_event_kind kind)
+{
+	struct member *m = fleet_member(ctl, l->name);
+	uint64_t       gateway = l->key.gateway, session = l->key.session;
+	link_drop(ctl->fleet, l);
+	if (m != NULL && m->session.gateway == gateway && m->session.session == session)
+		step(ctl, m, &(struct session_event){.kind = kind, .gateway = gateway, .session = session});
+}
+
+void fleet_down(struct controller *ctl, uint64_t gateway, uint64_t session)
+{
+	struct link *l = link_find(ctl->fleet, gateway, session);
+	if (l != NULL)
+		leave(ctl, l, SES_DOWN);
+}
+
+void fleet_gateway_lost(struct controller *ctl, uint64_t gateway)
+{
+	struct link *l, *tmp;
+	HASH_ITER(hh, ctl->fleet->links, l, tmp)
+		if (l->key.gateway == gateway)
+			leave(ctl, l, SES_GATEWAY_LOST);
+}
+
+static void wait_in_line(struct controller *ctl, struct member *m, struct span bytes)
+{
+	if (m->n_waiting == WAITING_MAX) {
+		struct session_action a = {.kind = SES_KICK, .gateway = m->session.gateway, .session = m->session.session, .code = E_API_BUSY};
+		kick(ctl, &a, m->name); /* it re-sends what is unacked when it comes back */
+		forget_waiting(m);
+		return;
+	}
+	struct waiting_frame *w = calloc(1, sizeof(*w) + bytes.n);
+	if (w == NULL)
+		abort();
+	w->n = bytes.n;
+	memcpy(w->bytes, bytes.p, bytes.n);
+	DL_APPEND(m->waiting, w);
+	m->n_waiting++;
+}
+
+void fleet_frame(struct controller *ctl, uint64_t gateway, uint64_t session, struct span bytes)
+{
+	const struct link *l = link_find(ctl->fleet, gateway, session);
+	struct member     *m = l != NULL ? fleet_member(ctl, l->name) : NULL;
+	if (m != NULL && m->row != NULL && m->session.gateway == gateway && m->session.session == session) {
+		if (m->busy || m->waiting != NULL)
+			wait_in_line(ctl, m, bytes);
+		else
+			agent_message(ctl, m, bytes);
+	}
+	gateways_done(ctl, gateway);
+}
+
+void fleet_ready(struct controller *ctl, const char *name)
+{
+	struct member *m = fleet_member(ctl, name);
+	if (m == NULL)
+		return;
+	m->busy = false;
+	while (!m->busy && m->waiting != NULL && m->row != NULL && !ctl->stopping) {
+		struct waiting_frame *w = m->waiting;
+		DL_DELETE(m->waiting, w);
+		m->n_waiting--;
+		agent_message(ctl, m, (struct span){w->bytes, w->n});
+		free(w);
+	}
+}
+
+void fleet_hello(struct controller *ctl, struct member *m, const struct msg_hello *hello)
+{
+	step(ctl, m, &(struct session_event){.kind = SES_HELLO, .gateway = m->session.gateway, .session = m->session.session,
+	                                     .host_hash = hello->host_hash, .boot_id = hello->boot_id, .generation = hello->generation});
+	if (m->row == NULL || !m->session.helloed)
+		return;
+	note_seen(ctl, m, m->row->address, hello->version);
+	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
+		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+}
+
+void fleet_state_changed(struct controller *ctl, const char *name)
+{
+	struct member *m = fleet_member(ctl, name);
+	if (m != NULL && m->row != NULL)
+		step(ctl, m, &(struct session_event){.kind = SES_STATE_CHANGED, .gateway = m->session.gateway, .session = m->session.session});
+}

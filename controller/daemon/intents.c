@@ -1,0 +1,101 @@
+/* intents.c - room controller/daemon: builds the bytes that the signer will have to agree with.
+ * Never: keys of a CA. */
+#include "controller/daemon/intents.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/daemon/serials.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/pki/key.h"
+
+static void subject_text(const struct cert_facts *f, char *ret, size_t size)
+{
+	char text[3 * SUBJECT_SIZE];
+	(void)snprintf(text, sizeof(text), "%s%s%sO=%s", f->common_name[0] != '\0' ? "CN=" : "", f->common_name,
+	               f->common_name[0] != '\0' ? ",": "", f->organisation);
+	text_cut(ret, size, text);
+}
+
+static int request_of(const struct cert_facts *facts, struct hash tbs_hash, struct issuance *to)
+{
+	struct sg_issue issue = {.facts = *facts, .tbs_hash = tbs_hash};
+	struct buf      frame = BUF_MAX(sizeof(to->der));
+	int             r = wire_encode(&wire_signer, SG_ISSUE, serial_counter(facts->serial), &issue, &frame);
+	if (r == 0) {
+		memcpy(to->der, frame.p, frame.n);
+		to->der_len = (uint16_t)frame.n;
+	}
+	buf_free(&frame);
+	return r;
+}
+
+int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct cert_facts *facts, int64_t now, struct issuance *ret)
+{
+	int r = serials_take(ctl, &facts->serial);
+	if (r < 0)
+		return r;
+	text_cut(facts->issuer_id, sizeof(facts->issuer_id), issuer->row.issuer_id);
+	facts->crl_shard = serial_shard(facts->serial);
+
+	struct buf tbs = BUF_MAX(CERT_DER_MAX);
+	r = issue_tbs(issuer->ca, facts, &tbs);
+	struct issuance row = {
+		.serial = facts->serial,
+		.state = ISSUANCE_INTENT,
+		.not_before_at = facts->not_before_at,
+		.not_after_at = facts->not_after_at,
+		.crl_shard = facts->crl_shard,
+		.created_at = now,
+		.supersede_at = TIME_NEVER,
+	};
+	text_cut(row.issuer_id, sizeof(row.issuer_id), facts->issuer_id);
+	subject_text(facts, row.subject, sizeof(row.subject));
+	if (r == 0) {
+		digest_sha256(buf_span(&tbs), &row.tbs_hash);
+		digest_sha256((struct span){facts->spki, facts->spki_len}, &row.spki_hash);
+		r = request_of(facts, row.tbs_hash, &row);
+	}
+	buf_free(&tbs);
+	if (r == 0)
+		*ret = row;
+	return r;
+}
+
+void intent_ask(struct controller *ctl, const struct issuance *intent, const struct ticket *ticket)
+{
+	signer_ask(ctl, serial_counter(intent->serial), (struct span){intent->der, intent->der_len}, ticket);
+}
+
+/* First element inside the certificate's outer SEQUENCE. */
+static bool tbs_of(struct span certificate, struct span *ret)
+{
+	if (certificate.n < 4 || certificate.p[0] != 0x30)
+		return false;
+	size_t head = certificate.p[1] < 0x80 ? 2 : 2 + (size_t)(certificate.p[1] & 0x7f);
+	if (head > 4 || head >= certificate.n)
+		return false;
+	struct span rest = {certificate.p + head, certificate.n - head};
+	return der_next(&rest, ret);
+}
+
+int intent_signed(const struct issuance *intent, struct span certificate, struct issuance *ret)
+{
+	struct span tbs;
+	struct hash hash;
+	if (certificate.n > sizeof(ret->der) || !tbs_of(certificate, &tbs))
+		return E_PKI_CERT;
+	digest_sha256(tbs, &hash);
+	if (!hash_equal(hash, intent->tbs_hash))
+		return E_SIGNER_HASH;
+
+	struct issuance row = *intent;
+	row.state = ISSUANCE_ISSUED;
+	digest_sha256(certificate, &row.fingerprint);
+	memcpy(row.der, certificate.p, certificate.n);
+	row.der_len = (uint16_t)certificate.n;
+	*ret = row;
+	return 0;
+}

@@ -1,0 +1,134 @@
+/* main.c - vcc-controller: policy, schedule, store, admin API. Binds its sockets, locks itself in, opens the store, serves.
+ * Never: a CA key; a command on a host. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "controller/daemon/controller.h"
+#include "controller/daemon/init.h"
+#include "controller/daemon/listeners.h"
+#include "shared/conf/controller_conf.h"
+#include "shared/pki/key.h"
+#include "shared/sys/jail.h"
+#include "shared/sys/log.h"
+#include "shared/sys/notify.h"
+
+static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief] [--config FILE]   (called by `vccctl init`)";
+
+struct process {
+	struct controller *ctl;
+	struct listeners  *listeners;
+	uv_signal_t        term, interrupt;
+	bool               ending;
+};
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct process *p = handle->data;
+	if (p->ending)
+		return;
+	p->ending = true;
+	log_line(LOG_LEVEL_NOTICE, NULL, "ends on signal %d", number);
+	notify_send("STOPPING=1");
+	uv_close((uv_handle_t *)&p->term, NULL);
+	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	listeners_close(p->listeners);
+	controller_stop(p->ctl);
+}
+
+static void watch_signals(struct process *p, uv_loop_t *loop)
+{
+	signal(SIGPIPE, SIG_IGN);
+	uv_signal_init(loop, &p->term);
+	uv_signal_init(loop, &p->interrupt);
+	p->term.data = p->interrupt.data = p;
+	(void)uv_signal_start(&p->term, on_signal, SIGTERM);
+	(void)uv_signal_start(&p->interrupt, on_signal, SIGINT);
+}
+
+/* The crypto library loads what it needs while files are still in reach. */
+static int warm_up(struct refusal *why)
+{
+	struct key *k = NULL;
+	struct buf  signature = BUF_MAX(1024);
+	int         r = key_make(KEY_EC_P256, &k);
+	if (r == 0)
+		r = key_sign(k, "vcc controller start v1", span_text("warm-up"), &signature);
+	if (r == 0)
+		r = key_verify(k, "vcc controller start v1", span_text("warm-up"), buf_span(&signature));
+	key_free(k);
+	buf_free(&signature);
+	return r < 0 ? refuse(why, r, "crypto library", "%s", err_what(r)) : 0;
+}
+
+static int lock_in(const struct controller_conf *conf, struct refusal *why)
+{
+	const struct jail_path paths[] = {
+		{conf->state_dir, true},
+		{conf->signer_socket, true},
+	};
+	notify_send("STATUS=locking in");
+	return jail_enter(JAIL_CONTROLLER, paths, N_ELEMENTS(paths), why);
+}
+
+static int start(struct process *p, const struct controller_conf *conf, uv_loop_t *loop, struct refusal *why)
+{
+	int r = warm_up(why);
+	if (r == 0)
+		r = controller_make(conf, loop, &p->ctl, why);
+	if (r == 0)
+		r = listeners_open(p->ctl, &p->listeners, why);
+	if (r == 0)
+		r = lock_in(conf, why);
+	if (r == 0)
+		r = controller_start(p->ctl, why);
+	return r;
+}
+
+static int run(const struct controller_conf *conf)
+{
+	static uv_loop_t loop;
+	struct process   p = {0};
+	struct refusal   why = {0};
+	if (uv_loop_init(&loop) < 0)
+		return 1;
+	watch_signals(&p, &loop);
+	int r = start(&p, conf, &loop, &why);
+	if (r < 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		p.ending = true;
+		return 1; /* nothing was served: the kernel takes everything back */
+	}
+	notify_send("READY=1\nSTATUS=serving");
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	controller_free(p.ctl);
+	listeners_free(p.listeners);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&loop);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct conf_options           options;
+	struct refusal                why = {0};
+	static struct controller_conf conf;
+
+	umask(077);
+	if (argc > 1 && strcmp(argv[1], "init") == 0)
+		return daemon_init(argc - 1, argv + 1);
+	conf_options(argc, argv, &controller_schema, CONTROLLER_CONF_PATH, usage, &options);
+	if (options.rest < argc) {
+		fprintf(stderr, "vcc-controller: unknown argument `%s`; see --help\n", argv[options.rest]);
+		return 2;
+	}
+	if (options.check)
+		return conf_check(&controller_schema, options.config);
+	log_open("vcc-controller", LOG_LEVEL_INFO);
+	if (conf_load(&controller_schema, options.config, &conf, NULL, &why) < 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		return 1;
+	}
+	return run(&conf);
+}

@@ -1,0 +1,12 @@
+/* operate.h - room controller/daemon: what people order: the changing calls of controller.h, and revocation.
+ * Never: rights (the API has checked them). */
+#ifndef VCC_OPERATE_H
+#define VCC_OPERATE_H
+
+#include "controller/daemon/commit.h"
+
+/* Adds one revocation to the commit: the row, its audit record, its CRL shard. Already revoked: nothing. */
+void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason, int64_t now,
+                             const struct caller *who);
+
+#endif

@@ -1,0 +1,151 @@
+/* receipt_intake.c - room controller/daemon: receipt, order step, target and agent row in one change.
+ * Never: an ack before that change is durable. */
+#include "controller/daemon/receipt_intake.h"
+
+#include "controller/core/session.h"
+#include "controller/daemon/agent_messages.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+static const enum order_event_kind outcome_events[RECEIPT_OUTCOME_COUNT] = {
+	[RECEIPT_VERIFIED] = EV_VERIFIED,
+	[RECEIPT_SETTLED] = EV_SETTLED,
+	[RECEIPT_FAILED] = EV_TARGET_FAILED,
+	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED,
+	[RECEIPT_KEPT] = EV_KEPT,
+};
+
+static void add_evidence(struct commit *c, const char *agent, const struct body_receipt *r, struct span body, struct span signature, int64_t now)
+{
+	struct receipt_row row = {
+		.seq = r->seq,
+		.renewal_id = r->renewal_id,
+		.attempt = r->attempt,
+		.outcome = (int)r->outcome,
+		.code = r->code,
+		.fingerprint = r->fingerprint,
+		.probes = r->probes,
+		.probes_failed = r->probes_failed,
+		.listeners = r->n_listeners,
+		.flipped_at = r->flipped_at,
+		.first_new_at = r->first_new_at,
+		.last_old_at = r->last_old_at,
+		.made_at = r->made_at,
+		.stored_at = now,
+		.body = body,
+		.signature = signature,
+	};
+	text_cut(row.agent, sizeof(row.agent), agent);
+	text_cut(row.cert_id, sizeof(row.cert_id), r->cert_id);
+	store_add_receipt(commit_change(c), &row);
+}
+
+/* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
+static void add_steps(struct commit *c, const struct body_receipt *r)
+{
+	for (uint32_t i = 0; i < r->n_steps; i++) {
+		const struct receipt_step *s = &r->steps[i];
+		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE))
+			continue;
+		struct order_step_row row = {
+			.renewal_id = r->renewal_id,
+			.attempt = r->attempt,
+			.step = (enum workflow_step)s->step,
+			.code = s->code,
+			.at = s->at,
+			.took_ms = s->took_ms,
+		};
+		text_cut(row.detail, sizeof(row.detail), s->detail);
+		store_add_step(commit_change(c), &row);
+	}
+}
+
+static void update_target(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
+{
+	struct target t;
+	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent))
+		return;
+	t.last_code = r->code;
+	if (r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED) {
+		t.served = r->serial;
+		t.proved_at = now;
+	}
+	store_put_target(commit_change(c), &t);
+}
+
+/* 0, E_NOT_FOUND or E_ORDER_EVENT: the receipt is kept as evidence, but moves nothing. */
+static int order_event_of(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r)
+{
+	struct order o;
+	int          code = orders_find(ctl, r->renewal_id, &o);
+	if (code < 0)
+		return code;
+	if (!text_equal(o.agent, agent) || !text_equal(o.cert_id, r->cert_id))
+		return E_NOT_FOUND;
+	struct order_event ev = {
+		.kind = outcome_events[r->outcome],
+		.renewal_id = r->renewal_id,
+		.attempt = r->attempt,
+		.fingerprint = r->fingerprint,
+		.serial = r->serial,
+		.flags = r->flags,
+		.code = r->code,
+	};
+	text_cut(ev.cause, sizeof(ev.cause), r->cause);
+	bool stored;
+	return orders_event(ctl, &ev, &(struct order_input){.commit = c}, &stored);
+}
+
+static void take_next(struct controller *ctl, const struct agent *row, uint64_t id, const struct body_receipt *r, struct span body,
+                      struct span signature)
+{
+	int64_t        now = clock_now();
+	struct commit *c = commit_new(ctl);
+	int            code = order_event_of(ctl, c, row->name, r);
+	if (code < 0 && code != E_NOT_FOUND && code != E_ORDER_EVENT) {
+		commit_drop(c); /* the store cannot be read: the agent re-sends */
+		fleet_rewelcome(ctl, row->name);
+		return;
+	}
+	add_evidence(c, row->name, r, body, signature, now);
+	if (code == 0) {
+		add_steps(c, r);
+		update_target(ctl, c, row->name, r, now);
+	}
+	struct agent next = *row;
+	next.receipt_seq = r->seq;
+	commit_agent(c, &next);
+
+	struct ack_later ack = {.id = id, .seq = r->seq};
+	text_cut(ack.agent, sizeof(ack.agent), row->name);
+	commit_then(c, agent_ack_then, &ack, sizeof(ack));
+	commit_else(c, agent_rewelcome_else, row->name, sizeof(row->name));
+	commit_fault_points(c, "controller.receipt", "controller.receipt_stored");
+	commit_now(c, NULL, NULL);
+}
+
+void receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt, struct span body,
+                   struct span signature)
+{
+	struct agent row;
+	if (receipt->outcome >= RECEIPT_OUTCOME_COUNT) {
+		agent_refuse(ctl, agent, id, E_WIRE_LIMIT, "receipt");
+		return;
+	}
+	if (rows_agent(ctl->rows, agent, &row) < 0)
+		return;
+	switch (session_receipt(row.receipt_seq, receipt->seq)) {
+	case SESSION_RECEIPT_NEXT:
+		take_next(ctl, &row, id, receipt, body, signature);
+		break;
+	case SESSION_RECEIPT_KNOWN:
+		agent_ack_when_stored(ctl, agent, id, receipt->seq);
+		break;
+	case SESSION_RECEIPT_GAP:
+		break;
+	}
+}

@@ -1,0 +1,133 @@
+/* scheduler.c - room controller/daemon: due renewals and due supersessions are found by a worker, decided and stored on the loop.
+ * Never: scanning on the loop. */
+#include "controller/daemon/scheduler.h"
+
+#include <stdlib.h>
+
+#include "controller/core/policy.h"
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/crls.h"
+#include "controller/daemon/gateways.h"
+#include "controller/daemon/identities.h"
+#include "controller/daemon/operate.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/serials.h"
+#include "controller/daemon/signer_client.h"
+#include "controller/daemon/state.h"
+#include "shared/sys/clock.h"
+
+enum { DUE_MAX = 100, SUPERSEDE_MAX = 100, LATER_MS = 60 * 1000 };
+
+struct scheduler {
+	uv_timer_t timer;
+	bool       scanning;
+};
+
+struct scan {
+	struct controller *ctl;
+	int64_t            now;
+	size_t             n_due, n_old;
+	struct certificate due[DUE_MAX];
+	struct issuance    old[SUPERSEDE_MAX];
+};
+
+int scheduler_open(struct controller *ctl, struct scheduler **ret)
+{
+	struct scheduler *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return E_NOMEM;
+	uv_timer_init(ctl->loop, &s->timer);
+	s->timer.data = ctl;
+	*ret = s;
+	return 0;
+}
+
+void scheduler_close(struct scheduler *s)
+{
+	uv_close((uv_handle_t *)&s->timer, NULL);
+}
+
+void scheduler_free(struct scheduler *s)
+{
+	free(s);
+}
+
+static void scan_store(void *job, struct store_view *view)
+{
+	struct scan *s = job;
+	if (view_due(view, s->now, s->due, DUE_MAX, &s->n_due) < 0)
+		s->n_due = 0;
+	if (view_supersede_due(view, s->now, s->old, SUPERSEDE_MAX, &s->n_old) < 0)
+		s->n_old = 0;
+}
+
+/* The newest row decides, not the one that the worker saw. */
+static void renew(struct controller *ctl, const char *cert_id, int64_t now)
+{
+	static const struct caller scheduler = {.actor = "scheduler"};
+	struct certificate         cert;
+	if (rows_certificate(ctl->rows, cert_id, &cert) < 0 || cert.renew_at > now || !id_is_none(cert.open_order))
+		return;
+	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	bool                   approval = false;
+	int  r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval) : E_POLICY_TEMPLATE;
+	struct commit *c = commit_new(ctl);
+	if (r == 0)
+		orders_create(ctl, c, &cert, TRIGGER_SCHEDULED, false, approval, &scheduler, NULL);
+	else
+		cert.renew_at = r == E_ORDER_SUSPENDED ? now + LATER_MS : TIME_NEVER; /* it is no longer looked after */
+	commit_certificate(c, &cert);
+	commit_fault_points(c, "controller.schedule", "controller.schedule_stored");
+	commit_now(c, NULL, NULL);
+}
+
+static void supersede(struct controller *ctl, struct serial serial, int64_t now)
+{
+	static const struct caller controller = {.actor = "controller"};
+	struct issuance            i;
+	if (rows_issuance(ctl->rows, serial, &i) < 0 || i.state == ISSUANCE_REVOKED || i.supersede_at > now)
+		return;
+	struct commit *c = commit_new(ctl);
+	operate_revoke_issuance(ctl, c, &i, REASON_SUPERSEDED, now, &controller);
+	commit_fault_points(c, "controller.supersede", "controller.supersede_stored");
+	commit_now(c, NULL, NULL);
+}
+
+static void on_scanned(void *job)
+{
+	struct scan       *s = job;
+	struct controller *ctl = s->ctl;
+	ctl->scheduler->scanning = false;
+	for (size_t i = 0; i < s->n_due && !ctl->stopping; i++)
+		renew(ctl, s->due[i].cert_id, s->now);
+	for (size_t i = 0; i < s->n_old && !ctl->stopping; i++)
+		supersede(ctl, s->old[i].serial, s->now);
+	free(s);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct controller *ctl = timer->data;
+	int64_t            now = clock_now();
+	signer_tick(ctl);
+	serials_tick(ctl);
+	gateways_tick(ctl);
+	identities_tick(ctl, now);
+	orders_tick(ctl, now);
+	crls_tick(ctl, now);
+	if (ctl->scheduler->scanning)
+		return;
+	struct scan *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		abort();
+	s->ctl = ctl;
+	s->now = now;
+	ctl->scheduler->scanning = true;
+	workers_read(ctl->workers, scan_store, on_scanned, s);
+}
+
+void scheduler_start(struct controller *ctl)
+{
+	(void)uv_timer_start(&ctl->scheduler->timer, on_tick, 0, (uint64_t)ctl->conf->tick_ms);
+}

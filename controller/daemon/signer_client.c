@@ -1,0 +1,210 @@
+/* signer_client.c - room controller/daemon: requests to the signer and their answers.
+ * Never: blocking the loop; deciding what an answer means. */
+#include "controller/daemon/signer_client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "controller/daemon/crls.h"
+#include "controller/daemon/identities.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/serials.h"
+#include "controller/daemon/state.h"
+#include "shared/sys/ipc.h"
+#include "shared/sys/log.h"
+
+#define CRL_IDS (UINT64_C(1) << 60)
+
+enum { SIGNER_OUT_MAX = 4 << 20 };
+
+struct request {
+	uint64_t       id;
+	struct ticket  ticket;
+	bool           sent;
+	struct span    frame; /* owned */
+	struct request *prev, *next; /* in the list of unsent ones */
+	UT_hash_handle  hh;
+};
+
+struct signer_client {
+	struct controller *ctl;
+	struct ipc        *ipc;
+	struct request    *requests; /* in the order of asking */
+	struct request    *unsent;
+	uint64_t           crl_ids;
+	uint32_t           issuers_expected, issuers_seen;
+	bool               helloed;
+	struct wire_frame  in; /* large: one for the connection */
+};
+
+typedef void signed_fn(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
+static signed_fn *const on_signed[TICKET_COUNT] = {
+	[TICKET_ORDER] = orders_signed,
+	[TICKET_IDENTITY] = identities_signed,
+	[TICKET_CRL] = crls_signed,
+};
+
+int signer_open(struct controller *ctl, struct signer_client **ret)
+{
+	struct signer_client *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return E_NOMEM;
+	s->ctl = ctl;
+	s->crl_ids = CRL_IDS;
+	*ret = s;
+	return 0;
+}
+
+static void request_free(struct signer_client *s, struct request *q)
+{
+	if (!q->sent)
+		DL_DELETE(s->unsent, q);
+	HASH_DEL(s->requests, q);
+	free((void *)(uintptr_t)q->frame.p);
+	free(q);
+}
+
+void signer_hang_up(struct signer_client *s)
+{
+	if (s->ipc != NULL)
+		ipc_free(s->ipc);
+	s->ipc = NULL;
+	s->helloed = false;
+}
+
+void signer_free(struct signer_client *s)
+{
+	if (s == NULL)
+		return;
+	struct request *q, *tmp;
+	HASH_ITER(hh, s->requests, q, tmp)
+		request_free(s, q);
+	free(s);
+}
+
+bool signer_ready(const struct controller *ctl)
+{
+	const struct signer_client *s = ctl->signer;
+	return s->helloed && s->issuers_seen >= s->issuers_expected;
+}
+
+static void send_waiting(struct signer_client *s)
+{
+	if (s->ipc == NULL || !s->helloed)
+		return;
+	while (s->unsent != NULL && ipc_send(s->ipc, s->unsent->frame) == 0) { /* full: `drained` comes back here */
+		s->unsent->sent = true;
+		DL_DELETE(s->unsent, s->unsent);
+	}
+}
+
+static void on_hello(struct signer_client *s, const struct sg_hello *hello)
+{
+	s->issuers_expected = hello->issuers;
+	s->issuers_seen = 0;
+	s->helloed = true;
+	log_line(LOG_LEVEL_NOTICE, NULL, "signer %s is connected, %u issuers", hello->version, hello->issuers);
+	serials_floor(s->ctl, hello->window_top);
+	send_waiting(s);
+}
+
+static void answer(struct signer_client *s, uint64_t id, const struct signed_answer *a)
+{
+	struct request *q = NULL;
+	HASH_FIND(hh, s->requests, &id, sizeof(id), q);
+	if (q == NULL)
+		return; /* answered before the connection was lost */
+	struct ticket ticket = q->ticket;
+	request_free(s, q);
+	on_signed[ticket.kind](s->ctl, &ticket, a);
+}
+
+static void on_frame(void *ctx, struct span bytes)
+{
+	struct signer_client *s = ctx;
+	struct wire_frame    *in = &s->in;
+	int                   r = wire_decode(&wire_signer, bytes, 0, in);
+	if (r < 0) {
+		char code[ERR_CODE_SIZE];
+		log_line(LOG_LEVEL_ERROR, NULL, "the signer sent a broken frame: %s", err_code(r, code));
+		return;
+	}
+	switch (in->type) {
+	case SG_HELLO:
+		on_hello(s, &in->u.sg_hello);
+		break;
+	case SG_ISSUER:
+		s->issuers_seen++;
+		break;
+	case SG_ISSUED:
+		answer(s, in->id, &(struct signed_answer){in->u.sg_issued.code, in->u.sg_issued.text, in->u.sg_issued.certificate});
+		break;
+	case SG_CRL_DONE:
+		answer(s, in->id, &(struct signed_answer){in->u.sg_crl_done.code, in->u.sg_crl_done.text, in->u.sg_crl_done.crl});
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_closed(void *ctx, int code)
+{
+	struct signer_client *s = ctx;
+	char                  text[ERR_CODE_SIZE];
+	log_line(LOG_LEVEL_WARNING, NULL, "the signer's connection ended: %s", err_code(code, text));
+	ipc_free(s->ipc);
+	s->ipc = NULL;
+	s->helloed = false;
+	struct request *q, *tmp;
+	s->unsent = NULL;
+	HASH_ITER(hh, s->requests, q, tmp) {
+		q->sent = false;
+		DL_APPEND(s->unsent, q);
+	}
+}
+
+static void on_drained(void *ctx)
+{
+	send_waiting(ctx);
+}
+
+void signer_tick(struct controller *ctl)
+{
+	struct signer_client *s = ctl->signer;
+	if (s->ipc != NULL)
+		return;
+	static const struct ipc_events events = {on_frame, on_closed, on_drained};
+	int                            fd = -1;
+	if (ipc_connect(ctl->conf->signer_socket, &fd, NULL) < 0)
+		return;
+	if (ipc_open(ctl->loop, fd, SIGNER_OUT_MAX, &events, s, &s->ipc) < 0)
+		s->ipc = NULL;
+}
+
+uint64_t signer_crl_id(struct controller *ctl)
+{
+	return ctl->signer->crl_ids++;
+}
+
+void signer_ask(struct controller *ctl, uint64_t id, struct span frame, const struct ticket *ticket)
+{
+	struct signer_client *s = ctl->signer;
+	struct request       *q = NULL;
+	HASH_FIND(hh, s->requests, &id, sizeof(id), q);
+	if (q != NULL)
+		return;
+	q = calloc(1, sizeof(*q));
+	uint8_t *copy = malloc(frame.n);
+	if (q == NULL || copy == NULL)
+		abort();
+	memcpy(copy, frame.p, frame.n);
+	q->id = id;
+	q->ticket = *ticket;
+	q->frame = (struct span){copy, frame.n};
+	HASH_ADD(hh, s->requests, id, sizeof(q->id), q);
+	DL_APPEND(s->unsent, q);
+	send_waiting(s);
+}

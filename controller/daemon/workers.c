@@ -1,0 +1,131 @@
+/* workers.c - room controller/daemon: jobs on libuv's threads, and the read-only views that scanning jobs use.
+ * A view belongs to one running job at a time and is handed out on the loop, so no lock is needed. Never: writing to the store. */
+#include "controller/daemon/workers.h"
+
+#include <stdlib.h>
+
+#include <utlist.h>
+
+enum { WORKERS_VIEWS_MAX = 8 };
+
+struct task {
+	uv_work_t       work;
+	struct workers *workers;
+	worker_run_fn  *run;
+	worker_done_fn *done;
+	void           *job;
+	bool            reads;
+	size_t          slot; /* which view, when `reads` */
+	struct task    *prev, *next;
+};
+
+struct workers {
+	uv_loop_t         *loop;
+	struct store      *store;
+	struct store_view *views[WORKERS_VIEWS_MAX];
+	bool               busy[WORKERS_VIEWS_MAX];
+	size_t             n_views;
+	struct task       *waiting; /* jobs that need a view */
+	size_t             n_waiting;
+};
+
+int workers_open(uv_loop_t *loop, struct store *store, size_t n, struct workers **ret)
+{
+	struct workers *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return E_NOMEM;
+	w->loop = loop;
+	w->store = store;
+	w->n_views = n < WORKERS_VIEWS_MAX ? n : WORKERS_VIEWS_MAX;
+	*ret = w;
+	return 0;
+}
+
+void workers_free(struct workers *w)
+{
+	if (w == NULL)
+		return;
+	struct task *t, *tmp;
+	DL_FOREACH_SAFE(w->waiting, t, tmp)
+		free(t);
+	for (size_t i = 0; i < w->n_views; i++)
+		if (w->views[i] != NULL)
+			store_view_close(w->views[i]);
+	free(w);
+}
+
+static void on_work(uv_work_t *work)
+{
+	struct task       *t = work->data;
+	struct store_view *view = t->reads ? t->workers->views[t->slot] : NULL;
+	if (!t->reads || view != NULL)
+		t->run(t->job, view);
+}
+
+static void start_waiting(struct workers *w);
+
+static void on_done(uv_work_t *work, int status)
+{
+	(void)status;
+	struct task *t = work->data;
+	if (t->reads) {
+		t->workers->busy[t->slot] = false;
+		start_waiting(t->workers);
+	}
+	t->done(t->job);
+	free(t);
+}
+
+static void start(struct task *t)
+{
+	t->work.data = t;
+	if (uv_queue_work(t->workers->loop, &t->work, on_work, on_done) < 0)
+		abort(); /* only for a NULL callback */
+}
+
+static void start_waiting(struct workers *w)
+{
+	for (size_t i = 0; i < w->n_views && w->waiting != NULL; i++) {
+		if (w->busy[i])
+			continue;
+		if (w->views[i] == NULL && store_view_open(w->store, &w->views[i]) < 0)
+			w->views[i] = NULL; /* the job ends as it began: failed */
+		struct task *t = w->waiting;
+		DL_DELETE(w->waiting, t);
+		w->n_waiting--;
+		w->busy[i] = true;
+		t->slot = i;
+		start(t);
+	}
+}
+
+static struct task *task_new(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job, bool reads)
+{
+	struct task *t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		abort();
+	t->workers = w;
+	t->run = run;
+	t->done = done;
+	t->job = job;
+	t->reads = reads;
+	return t;
+}
+
+void workers_run(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job)
+{
+	start(task_new(w, run, done, job, false));
+}
+
+void workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job)
+{
+	struct task *t = task_new(w, run, done, job, true);
+	DL_APPEND(w->waiting, t);
+	w->n_waiting++;
+	start_waiting(w);
+}
+
+size_t workers_waiting(const struct workers *w)
+{
+	return w->n_waiting;
+}
