@@ -8,7 +8,7 @@
 
 /* What we use of an X.509 certificate. Read once from DER. */
 struct cert_info {
-	struct serial serial;     /* of our 16-byte form; zero when the serial has another length */
+	struct serial serial; /* left-padded to 16 octets; zero when it does not fit our form (positive, < 2^127) */
 	int64_t       not_before_at;
 	int64_t       not_after_at;
 	struct hash   fingerprint; /* SHA-256 of the DER */
@@ -23,7 +23,9 @@ struct cert_info {
 	uint16_t      ext_key_usage;
 	bool          is_ca;
 };
-_must_check_ int cert_read(struct span der, struct cert_info *ret); /* E_PKI_CERT */
+/* E_PKI_CERT; also for alternative names of kinds that we do not show (e-mail, other ...), a second URI or more than NAMES_MAX
+ * names: a name must not be overlooked. */
+_must_check_ int cert_read(struct span der, struct cert_info *ret);
 
 /* DER certificates one after the other <-> PEM. */
 _must_check_ int cert_pem_add(struct span ders, struct buf *to);
@@ -35,15 +37,16 @@ bool der_next(struct span *rest, struct span *ret_one);
 _must_check_ int cert_fits_key(struct span der, const struct key *k);
 
 /* Full path validation of leaf + chain to one of `roots` (all DER concatenations) at time `at` (name constraints, path
- * length, basic constraints included). `purpose`: EKU_SERVER_AUTH, EKU_CLIENT_AUTH or 0 for any. `at` = 0 ignores
- * validity times. E_PKI_CHAIN, E_PKI_VALIDITY. */
+ * length, basic constraints included). Chain <= CHAIN_MAX, roots <= 16 certificates, keys of enum key_type only. `purpose`:
+ * EKU_SERVER_AUTH, EKU_CLIENT_AUTH or 0 for any. `at` = 0 ignores validity times. E_PKI_CHAIN, E_PKI_VALIDITY. */
 _must_check_ int cert_verify(struct span leaf, struct span chain, struct span roots, unsigned purpose, int64_t at,
-                             struct refusal *why);
+			     struct refusal *why);
 
 /* PKCS#10. `csr_make`: subject is empty, only key and proof of possession count. */
 _must_check_ int csr_make(const struct key *k, struct buf *to);
 /* Checks form (as DER, without decoding more than needed) and proof of possession; gives the SPKI found (points into
- * `csr`) and its type. Sizes are limited before any arithmetic: RSA <= 4096 bit, exponent 65537. E_PKI_CSR, E_PKI_KEY, E_PKI_SIGNATURE. */
+ * `csr`) and its type. Sizes are limited before any arithmetic: RSA <= 4096 bit, exponent 65537. E_PKI_CSR, E_PKI_KEY,
+ * E_PKI_SIGNATURE. */
 _must_check_ int csr_check(struct span csr, struct span *ret_spki, enum key_type *ret_type);
 
 #endif
