@@ -62,10 +62,9 @@ int generation_current(int dir_fd, uint64_t *ret, struct refusal *why)
 	if (n < 0)
 		return refuse(why, E_SWAP_TARGET, "current", "is not a link");
 	name[n] = '\0';
-	uint64_t number = name_number(name);
-	if (number == 0)
-		return refuse(why, E_SWAP_TARGET, "current", "does not point to a generation of this folder");
-	*ret = number;
+	if (strchr(name, '/') != NULL || name[0] == '.')
+		return refuse(why, E_SWAP_TARGET, "current", "points out of the target's folder");
+	*ret = name_number(name);
 	return 0;
 }
 

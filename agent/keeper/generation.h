@@ -33,7 +33,8 @@ const char *generation_name(uint64_t number, char ret[GENERATION_NAME_SIZE]);
 
 /* The target's folder, made when missing; unsafe parents are refused (E_SYS_UNSAFE_PATH). */
 _must_check_ int generation_dir(const char *dir, int *ret_fd, struct refusal *why);
-/* 0 = there is no `current`. E_SWAP_TARGET when `current` is something else than a link to one of our folders. */
+/* 0 = there is no `current`, or it names a folder beside ours (what served before it was managed). E_SWAP_TARGET when it is no
+ * link, or leads out of the target's folder. */
 _must_check_ int generation_current(int dir_fd, uint64_t *ret, struct refusal *why);
 /* The highest number that exists. */
 _must_check_ int generation_highest(int dir_fd, uint64_t *ret, struct refusal *why);

@@ -336,19 +336,17 @@ static void act_test(struct managed *m, const struct deploy_action *a)
 	}
 }
 
-static void flip_to(struct managed *m, uint64_t generation, enum workflow_step step, const char *fault, const char *fault_done)
+static void flip_to(struct managed *m, uint64_t generation, enum workflow_step step, bool broken)
 {
 	struct refusal      why = {.code = 0};
 	struct deploy_event e = keeper_event_of(m, DEV_FLIPPED, 0);
 	_cleanup_fd_ int    fd = -1;
 	step_begin(m);
 	int r = target_open(m, &fd, &why);
-	if (r == 0 && fault_point(fault) != 0)
-		r = sys_refuse(&why, "current", "flip");
+	if (r == 0 && broken)
+		r = refuse(&why, E_SYS_IO, "current", "cannot flip");
 	if (r == 0)
 		r = generation_flip(fd, generation, &why);
-	if (r == 0 && fault_point(fault_done) != 0)
-		r = sys_refuse(&why, "current", "finish the flip");
 	swap_look(m);
 	e.code = r;
 	e.current_generation = m->on_disk.generation;
@@ -358,12 +356,14 @@ static void flip_to(struct managed *m, uint64_t generation, enum workflow_step s
 
 static void act_flip(struct managed *m, const struct deploy_action *a)
 {
-	flip_to(m, a->generation, STEP_FLIP, "keeper.flip", "keeper.flip.done");
+	flip_to(m, a->generation, STEP_FLIP, fault_point("keeper.flip") != 0);
+	(void)fault_point("keeper.flip.done");
 }
 
 static void act_flip_back(struct managed *m, const struct deploy_action *a)
 {
-	flip_to(m, a->generation, STEP_ROLLBACK, "keeper.rollback.flip", "keeper.rollback.flip.done");
+	flip_to(m, a->generation, STEP_ROLLBACK, fault_point("keeper.rollback.flip") != 0);
+	(void)fault_point("keeper.rollback.flip.done");
 }
 
 static bool is_back(const struct managed *m)
@@ -387,7 +387,10 @@ static void on_reloaded(void *ctx, const struct hk_reply *reply)
 {
 	struct managed *m = ctx;
 	m->swap.hook = NULL;
-	(void)fault_point(is_back(m) ? "keeper.rollback.reload.done" : "keeper.reload.done");
+	if (is_back(m))
+		(void)fault_point("keeper.rollback.reload.done");
+	else
+		(void)fault_point("keeper.reload.done");
 	reloaded(m, reply);
 }
 
@@ -397,7 +400,8 @@ static void act_reload(struct managed *m, const struct deploy_action *a)
 	step_begin(m);
 	struct hk_reply reply = {.code = 0};
 	bool            none = m->present && m->conf.reload == RELOAD_NONE;
-	if (fault_point(is_back(m) ? "keeper.rollback.reload" : "keeper.reload") != 0)
+	bool            broken = is_back(m) ? fault_point("keeper.rollback.reload") != 0 : fault_point("keeper.reload") != 0;
+	if (broken)
 		reply.code = E_SYS_IO;
 	else if (!none)
 		reply.code = hook_start(m, HOOK_RELOAD, on_reloaded);

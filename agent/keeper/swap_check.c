@@ -2,6 +2,7 @@
  * Never: writing. */
 #include "agent/keeper/swap_check.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -110,6 +111,23 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 	return r;
 }
 
+/* What a service served before it was managed: not ours to go back to, but its answers are old ones, not wrong ones. */
+static void before_measure(int fd, struct deploy_event *ret)
+{
+	struct buf       pem = BUF_MAX(65536);
+	struct buf       ders = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
+	struct span      rest;
+	struct span      leaf;
+	_cleanup_fd_ int current = openat(fd, "current", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (current >= 0 && file_read(current, "fullchain.pem", false, &pem, NULL) == 0 && cert_from_pem(buf_span(&pem), &ders) == 0) {
+		rest = buf_span(&ders);
+		if (der_next(&rest, &leaf))
+			digest_sha256(leaf, &ret->old_fingerprint);
+	}
+	buf_free(&pem);
+	buf_free(&ders);
+}
+
 /* What is in `current` now: a whole pair that could be gone back to, or nothing of use. */
 static int old_measure(struct managed *m, struct deploy_event *ret, struct refusal *why)
 {
@@ -119,6 +137,8 @@ static int old_measure(struct managed *m, struct deploy_event *ret, struct refus
 	int                     r = generation_dir(m->dir, &fd, why);
 	if (r == 0)
 		r = generation_current(fd, &number, why);
+	if (r == 0 && number == 0)
+		before_measure(fd, ret);
 	if (r != 0 || number == 0 || generation_read(fd, number, &facts, NULL) != 0)
 		return r;
 	int64_t now = clock_now();

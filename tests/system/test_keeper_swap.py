@@ -1,0 +1,112 @@
+"""The swap on a real nginx: what is issued is served, nothing is dropped, every step is accounted for."""
+import os
+import shutil
+
+import pytest
+from fake_ca import spki
+from handshakes import Load
+from keeper_host import KeeperHost, temporary
+from wire_tables import encode
+
+VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
+
+
+@pytest.fixture(scope="module")
+def host():
+    folder = temporary()
+    h = KeeperHost(folder)
+    try:
+        h.start()
+        yield h
+    finally:
+        h.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_first_swap(host):
+    before = host.check_set()
+    key = host.renew()
+    verified = host.link.receipt(key, VERIFIED)
+    issued = host.link.orders[key]["fingerprint"]
+    assert verified["fingerprint"] == issued and verified["old_fingerprint"] == before
+    settled = host.link.receipt(key, SETTLED)
+    assert settled["probes"] >= 40 and settled["probes_failed"] == 0, "20 in a row on each of two listeners, none failed"
+    assert [row["proved"] for row in settled["listeners"]] == [True, True]
+    assert host.check_set() == issued == host.served() == host.served("127.0.0.2")
+    assert sorted(os.listdir(f"{host.tls}/current/")) == ["ca.pem", "cert.pem", "chain.pem", "fullchain.pem", "key.pem"]
+    assert os.stat(f"{host.tls}/current/key.pem").st_mode & 0o777 == 0o640
+    assert os.listdir(f"{host.dir}/keeper/keys") == []
+    steps = [(s["step"], s["code"]) for s in settled["steps"]]
+    assert [s for s, _ in steps] == [1, 3, 4, 5, 6, 7, 8, 9] and not any(c for _, c in steps)
+    assert next(s for s in settled["steps"] if s["step"] == 5)["detail"] == "tested"
+
+
+def test_five_renewals_without_a_dropped_handshake(host):
+    addresses = [("127.0.0.1", host.port), ("127.0.0.2", host.port)]
+    keys = set()
+    with Load(addresses, host.names[0], pause=0.002) as load:
+        for _ in range(5):
+            key = host.renew()
+            receipt = host.link.receipt(key, SETTLED)
+            assert receipt["probes_failed"] == 0
+            keys.add(open(f"{host.tls}/current/key.pem").read())
+            assert host.check_set() == host.link.orders[key]["fingerprint"]
+    assert len(keys) == 5, "a fresh key each time"
+    assert load.failed == 0 and load.ok > 20, load.errors[:5]
+    generations = [n for n in os.listdir(host.tls) if n.startswith("g")]
+    assert len(generations) == 2, "the last two issuances are kept"
+
+
+def test_repeated_messages_change_nothing(host):
+    key = host.renew()
+    host.link.receipt(key, SETTLED)
+    n, generation = len(host.link.receipts), host.current()
+    order = host.link.orders[key]
+    host.link.send("order", **order["message"])
+    number = host.link.send("certificate", **order["certificate"])
+    host.link.wait("ack", lambda: number in host.link.acks)
+    assert len(host.link.receipts) == n and host.current() == generation
+
+
+def test_rsa_key(host):
+    key = host.renew(key_type=2)
+    host.link.receipt(key, SETTLED)
+    assert host.served() == host.link.orders[key]["fingerprint"]
+
+
+def test_unknown_certificate_is_refused_for_good(host):
+    number = host.link.send("order", renewal_id=os.urandom(16), attempt=1, cert_id="clara01-other", names="DNS:x.vcc.internal", common_name="x")
+    host.link.wait("ack", lambda: number in host.link.acks)
+    assert host.link.acks[number]["code"] == -2010
+
+
+def test_link_identity_is_renewed_by_the_host_key(host):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from fake_link import frame_write
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    frame_write(host.link.stream, encode("ipc-link", "csr", 0, csr=csr))
+    identity = host.link.wait("identity", lambda: host.link.identities and host.link.identities[-1])
+    assert spki(x509.load_der_x509_certificate(identity["certificate"]).public_key()) == spki(key)
+
+
+def test_status(host):
+    status = host.link.status(host.socket)
+    target = status["targets"][0]
+    assert status["agent"] == "clara01" and status["connected"] is True
+    assert target["cert_id"] == host.cert_id and target["fingerprint"] == target["served"] == host.check_set().hex()
+
+
+def test_target_file_taken_away_and_back(host):
+    path = f"{host.dir}/targets.d/web.conf"
+    text = open(path).read()
+    os.unlink(path)
+    host.link.wait("retired", lambda: host.link.targets[-1]["retired"])
+    with open(path, "w") as f:
+        f.write(text)
+    host.link.wait("managed again", lambda: not host.link.targets[-1]["retired"])
+    key = host.renew()
+    host.link.receipt(key, SETTLED)
+    assert host.check_set() == host.link.orders[key]["fingerprint"]
