@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,11 +18,11 @@
 
 enum { GENERATION_NAME_SIZE = 24 };
 
-/* "gNNNNNN" and nothing else: the link was made by the keeper, but its folder is read here again. */
-static bool generation_name_ok(const char *name)
+/* A folder beside the generations, and nothing else: mostly one of them, at first what served before. The link was made by the
+ * keeper, but its folder is read here again. */
+static bool folder_name_ok(const char *name)
 {
-	size_t n = strspn(name + (name[0] == 'g'), "0123456789");
-	return name[0] == 'g' && n >= 6 && n < GENERATION_NAME_SIZE - 1 && name[1 + n] == '\0';
+	return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
 }
 
 /* Mounts by descriptors, so that no part of the path can be exchanged between check and mount. */
@@ -40,10 +41,10 @@ static int mount_over(int dir_fd, const char *new_name, const char *old_name)
 	return 0;
 }
 
-static int future_make(const char *dir, uint64_t generation, struct hk_reply *ret)
+static int future_make(const char *dir, uint64_t generation, uid_t owner, struct hk_reply *ret)
 {
 	char           new_name[GENERATION_NAME_SIZE];
-	char           old_name[GENERATION_NAME_SIZE];
+	char           old_name[NAME_MAX + 1];
 	struct refusal why = {.code = 0};
 	snprintf(new_name, sizeof(new_name), "g%06llu", (unsigned long long)generation);
 
@@ -53,7 +54,7 @@ static int future_make(const char *dir, uint64_t generation, struct hk_reply *re
 		return E_HOOK_NAMESPACE;
 	}
 	_cleanup_fd_ int dir_fd = -1;
-	if (dir_open_safe(dir, geteuid(), &dir_fd, &why) != 0) {
+	if (dir_open_safe(dir, owner, &dir_fd, &why) != 0) {
 		text_cut(ret->output, sizeof(ret->output), why.cause);
 		return E_HOOK_TARGET;
 	}
@@ -63,18 +64,18 @@ static int future_make(const char *dir, uint64_t generation, struct hk_reply *re
 		return E_HOOK_NAMESPACE;
 	}
 	old_name[n] = '\0';
-	if (!generation_name_ok(old_name))
+	if (!folder_name_ok(old_name))
 		return E_HOOK_TARGET;
 	return text_equal(old_name, new_name) ? 0 : mount_over(dir_fd, new_name, old_name);
 }
 
-int config_test(const struct target_conf *target, const char *dir, uint64_t generation, struct hk_reply *ret)
+int config_test(const struct target_conf *target, const char *dir, uint64_t generation, uid_t owner, struct hk_reply *ret)
 {
 	if (target->test[0] == '\0') {
 		text_cut(ret->output, sizeof(ret->output), "no test command");
 		return 0;
 	}
-	int r = future_make(dir, generation, ret);
+	int r = future_make(dir, generation, owner, ret);
 	if (r != 0)
 		return r;
 	ret->tested = true;

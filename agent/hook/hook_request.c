@@ -2,6 +2,7 @@
  * Never: a path, argument or text from the request. */
 #include "agent/hook/hook_request.h"
 
+#include <pwd.h>
 #include <string.h>
 
 #include "agent/hook/config_test.h"
@@ -13,10 +14,13 @@
 #include "shared/sys/log.h"
 #include "shared/wire/wire.h"
 
+#define KEEPER_USER "vcc-keeper"
+
 struct hook_job {
 	struct hk_request  request;
 	struct target_conf target;
 	char               dir[TARGET_PATH_SIZE];
+	uid_t              keeper; /* who asks: target folders are his or root's */
 };
 
 static int reload_none(const struct target_conf *target, struct hk_reply *ret)
@@ -36,7 +40,7 @@ static int (*const reloads[RELOAD_KIND_COUNT])(const struct target_conf *, struc
 
 static int do_test(const struct hook_job *job, struct hk_reply *ret)
 {
-	return config_test(&job->target, job->dir, job->request.generation, ret);
+	return config_test(&job->target, job->dir, job->request.generation, job->keeper, ret);
 }
 
 static int do_reload(const struct hook_job *job, struct hk_reply *ret)
@@ -88,6 +92,13 @@ static void job_do(struct hook_job *job, const struct agent_conf *conf, struct h
 	         job->request.stem, (unsigned)job->request.verb, -ret->code, ret->status, (long long)ret->took_ms, ret->output);
 }
 
+/* Beside root and ourselves only the keeper may ask; where everything runs as one user there is no such user. */
+static int peer_check(int fd, uid_t *ret_uid)
+{
+	const struct passwd *keeper = getpwnam(KEEPER_USER);
+	return ipc_peer_check(fd, keeper != NULL ? keeper->pw_uid : (uid_t)-1, ret_uid);
+}
+
 int hook_request_serve(int fd, const struct agent_conf *conf, struct refusal *why)
 {
 	static struct wire_frame frame;
@@ -95,11 +106,10 @@ int hook_request_serve(int fd, const struct agent_conf *conf, struct refusal *wh
 	struct hk_reply          reply = {.code = 0};
 	struct buf               in = BUF_MAX(4096);
 	struct buf               out = BUF_MAX(4096);
-	uid_t                    uid;
 
-	int r = ipc_peer_check(fd, (uid_t)-1, &uid);
+	int r = peer_check(fd, &job.keeper);
 	if (r != 0)
-		return refuse(why, r, "peer", "uid %u may not ask", (unsigned)uid);
+		return refuse(why, r, "peer", "a process of another user than root, our own and %s asked", KEEPER_USER);
 	r = ipc_read(fd, in.max, HOOK_REQUEST_MS, &in);
 	if (r == 0)
 		r = wire_decode(&wire_hook, buf_span(&in), 0, &frame);

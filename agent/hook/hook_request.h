@@ -7,7 +7,7 @@
 
 enum { HOOK_REQUEST_MS = 5000 };
 
-/* `fd` stays open. The peer must be root or our own user. 0 when an answer (also a refusing one) was sent. */
+/* `fd` stays open. The peer must be root, our own user or vcc-keeper. 0 when an answer (also a refusing one) was sent. */
 _must_check_ int hook_request_serve(int fd, const struct agent_conf *conf, struct refusal *why);
 
 #endif

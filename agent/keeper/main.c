@@ -19,6 +19,7 @@
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
+#include "shared/sys/owner.h"
 
 enum { JAIL_PATHS_MAX = TARGETS_MAX + 8 };
 
@@ -185,6 +186,8 @@ int main(int argc, char **argv)
 			return usage();
 		r = conf_load(&schema, options.config, &conf, NULL, &why);
 	}
+	if (r == 0 && join) /* what joining makes must belong to the user that runs the keeper */
+		r = owner_become(conf.keeper_dir, &why);
 	if (r != 0) {
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 		return 1;
