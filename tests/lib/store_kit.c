@@ -37,15 +37,6 @@ int kit_try_open(struct kit *k, const char *path, bool create, struct refusal *w
 	return r;
 }
 
-void kit_shut(struct kit *k)
-{
-	store_view_close(k->view);
-	store_close(k->store);
-	sem_destroy(&k->woken);
-	k->view = NULL;
-	k->store = NULL;
-}
-
 static void open_store(struct kit *k, bool create)
 {
 	struct store_options options = {.path = k->path, .hash = digest_sha256_two, .wake = wake, .wake_ctx = k, .create = create};
@@ -73,11 +64,23 @@ void kit_open(struct kit *k, enum kit_backend backend)
 	open_store(k, true);
 }
 
-void kit_reopen(struct kit *k)
+void kit_stop(struct kit *k)
 {
 	store_view_close(k->view);
 	store_close(k->store);
+	k->view = NULL;
+	k->store = NULL;
+}
+
+void kit_start(struct kit *k)
+{
 	open_store(k, false);
+}
+
+void kit_shut(struct kit *k)
+{
+	kit_stop(k);
+	sem_destroy(&k->woken);
 }
 
 void kit_close(struct kit *k)

@@ -20,8 +20,9 @@ struct kit {
 
 /* A fresh store; ends the process when it cannot be made. */
 void kit_open(struct kit *k, enum kit_backend backend);
-/* Closes and opens the same SQLite file again. */
-void kit_reopen(struct kit *k);
+/* Between the two nothing is open: the file may be looked at or changed. */
+void kit_stop(struct kit *k);
+void kit_start(struct kit *k);
 void kit_close(struct kit *k); /* removes the folder */
 
 /* Opens an existing (or, with `create`, new) file without view and folder. */

@@ -107,7 +107,7 @@ CREATE TABLE agents (
 	seen_at               INTEGER NOT NULL,
 	skew_ms               INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX agents_host ON agents (host_hash);
+CREATE INDEX agents_host ON agents (host_hash, name);
 
 -- token_key: the public half of a one-time token
 CREATE TABLE invites (
@@ -191,7 +191,7 @@ CREATE INDEX issuances_owner ON issuances (owner_id, owner, serial);
 CREATE INDEX issuances_intent ON issuances (serial) WHERE state = 'intent';
 CREATE INDEX issuances_supersede ON issuances (supersede_at, serial) WHERE supersede_at IS NOT NULL;
 CREATE INDEX issuances_revoked ON issuances (issuer_id, crl_shard, serial) WHERE state = 'revoked';
-CREATE INDEX issuances_shard ON issuances (issuer_id, crl_shard, not_after_at);
+CREATE INDEX issuances_shard ON issuances (issuer_id, crl_shard, serial, not_after_at);
 
 CREATE TABLE orders (
 	renewal_id       BLOB    NOT NULL PRIMARY KEY,
@@ -244,7 +244,7 @@ CREATE TABLE outbox (
 	frame      BLOB    NOT NULL,
 	PRIMARY KEY (agent, renewal_id)
 ) STRICT;
-CREATE INDEX outbox_next ON outbox (agent, message_id);
+CREATE INDEX outbox_next ON outbox (agent, message_id, renewal_id);
 
 CREATE TABLE audit (
 	seq        INTEGER NOT NULL PRIMARY KEY,
