@@ -2,7 +2,9 @@
  * Never: a certificate that does not fit the key. */
 #include "controller/daemon/admin_tls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "controller/daemon/catalog.h"
@@ -14,6 +16,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/tcp.h"
 
 enum { PEM_MAX = 65536, RETRY_MS = 5000 };
 
@@ -111,6 +114,40 @@ bool admin_tls_get(const struct admin_tls *a, struct span *ret_chain_pem, struct
 bool admin_tls_valid(const struct admin_tls *a, int64_t now)
 {
 	return a->chain_pem.n > 0 && a->not_after_at > now;
+}
+
+/* Would the issuer's constraints let it pass? */
+static bool may_be_certified(const struct catalog_issuer *issuer, const struct cert_facts *facts)
+{
+	struct buf tbs = BUF_MAX(CERT_DER_MAX);
+	bool       ok = issue_tbs(issuer->ca, facts, &tbs) == 0 && issue_lint(issuer->ca, facts, buf_span(&tbs), NULL) == 0;
+	buf_free(&tbs);
+	return ok;
+}
+
+int admin_tls_names(struct controller *ctl, const struct catalog_issuer *issuer, struct cert_facts *facts)
+{
+	static const uint8_t zero[SERIAL_RANDOM];
+	const char          *wanted[] = {ctl->conf->public_name, "127.0.0.1", "::1"};
+	size_t               n = N_ELEMENTS(wanted);
+	char                 host[TCP_HOST_SIZE], list[NAMES_TEXT_SIZE] = "";
+	uint16_t             port;
+	if (tcp_split(ctl->conf->admin_listen, host, &port) == 0 && host[0] != '\0' && strcmp(host, "::") != 0 && strcmp(host, "0.0.0.0") != 0) {
+		wanted[1] = host; /* not on all addresses: on this one */
+		n = 2;
+	}
+	struct cert_facts trial = *facts;
+	trial.serial = serial_make(1, zero);
+	text_cut(trial.issuer_id, sizeof(trial.issuer_id), issuer->row.issuer_id);
+	for (size_t i = 0; i < n; i++) {
+		if (names_parse(wanted[i], false, &trial.names, NULL) < 0 || !may_be_certified(issuer, &trial))
+			continue;
+		size_t at = strlen(list);
+		(void)snprintf(list + at, sizeof(list) - at, "%s%s", at > 0 ? "," : "", wanted[i]);
+		if (i == 0 && strlen(wanted[0]) < sizeof(facts->common_name))
+			text_cut(facts->common_name, sizeof(facts->common_name), wanted[0]);
+	}
+	return list[0] != '\0' ? names_parse(list, false, &facts->names, NULL) : E_PKI_NAMES;
 }
 
 static void on_issued(struct controller *ctl, void *ctx, int code, const struct issuance *issued)

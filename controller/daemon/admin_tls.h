@@ -3,7 +3,11 @@
 #ifndef VCC_ADMIN_TLS_H
 #define VCC_ADMIN_TLS_H
 
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/controller.h"
+
+/* Names of the admin listener that the issuer may certify: the public name and the addresses it listens on. E_PKI_NAMES: none of them. */
+_must_check_ int admin_tls_names(struct controller *ctl, const struct catalog_issuer *issuer, struct cert_facts *facts);
 
 struct admin_tls;
 _must_check_ int admin_tls_open(struct controller *ctl, struct admin_tls **ret, struct refusal *why);

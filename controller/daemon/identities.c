@@ -84,8 +84,9 @@ static const struct {
 	[LEAF_ADMIN_TLS] = {OWNER_CONTROLLER, ISSUER_SERVICE, NULL, EKU_SERVER_AUTH},
 };
 
-static int facts_of(struct controller *ctl, const struct identity_request *q, int64_t issuer_end, int64_t now, struct cert_facts *ret)
+static int facts_of(struct controller *ctl, const struct identity_request *q, const struct catalog_issuer *issuer, int64_t now, struct cert_facts *ret)
 {
+	int64_t                       issuer_end = issuer->row.not_after_at;
 	const struct controller_conf *conf = ctl->conf;
 	int64_t                       life = q->profile == LEAF_AGENT ? conf->identity_agent_ms : conf->identity_server_ms;
 	int64_t                       back = life > MS_HOUR ? 5 * MS_MINUTE : MS_SECOND;
@@ -111,15 +112,8 @@ static int facts_of(struct controller *ctl, const struct identity_request *q, in
 	}
 	if (q->profile == LEAF_AGENT)
 		(void)hash_text(q->host_hash, f.host_hash);
-	if (q->profile == LEAF_ADMIN_TLS) {
-		if (strlen(conf->public_name) < sizeof(f.common_name))
-			text_cut(f.common_name, sizeof(f.common_name), conf->public_name);
-		int r = names_parse(conf->public_name, false, &f.names, NULL);
-		if (r < 0)
-			return r;
-	}
 	*ret = f;
-	return 0;
+	return q->profile == LEAF_ADMIN_TLS ? admin_tls_names(ctl, issuer, ret) : 0;
 }
 
 /* ---- intent -> signer -> stored -------------------------------------------------------------------------------- */
@@ -167,7 +161,7 @@ int identities_issue(struct controller *ctl, const struct identity_request *requ
 	int64_t                now = clock_now();
 	int                    r = issuer == NULL ? E_SIGNER_ISSUER : HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX ? E_API_BUSY : 0;
 	if (r == 0)
-		r = facts_of(ctl, request, issuer->row.not_after_at, now, &facts);
+		r = facts_of(ctl, request, issuer, now, &facts);
 	if (r == 0)
 		r = intent_make(ctl, issuer, &facts, now, &row);
 	if (r < 0)
