@@ -127,17 +127,18 @@ static bool may_be_certified(const struct catalog_issuer *issuer, const struct c
 
 int admin_tls_names(struct controller *ctl, const struct catalog_issuer *issuer, struct cert_facts *facts)
 {
-	static const uint8_t zero[SERIAL_RANDOM];
 	const char          *wanted[] = {ctl->conf->public_name, "127.0.0.1", "::1"};
 	size_t               n = N_ELEMENTS(wanted);
 	char                 host[TCP_HOST_SIZE], list[NAMES_TEXT_SIZE] = "";
 	uint16_t             port;
+	uint8_t              random[SERIAL_RANDOM];
 	if (tcp_split(ctl->conf->admin_listen, host, &port) == 0 && host[0] != '\0' && strcmp(host, "::") != 0 && strcmp(host, "0.0.0.0") != 0) {
 		wanted[1] = host; /* not on all addresses: on this one */
 		n = 2;
 	}
 	struct cert_facts trial = *facts;
-	trial.serial = serial_make(1, zero);
+	random_bytes(random, sizeof(random));
+	trial.serial = serial_make(1, random);
 	text_cut(trial.issuer_id, sizeof(trial.issuer_id), issuer->row.issuer_id);
 	for (size_t i = 0; i < n; i++) {
 		if (names_parse(wanted[i], false, &trial.names, NULL) < 0 || !may_be_certified(issuer, &trial))
@@ -184,5 +185,11 @@ void admin_tls_tick(struct controller *ctl, struct admin_tls *a, int64_t now)
 		return;
 	struct identity_request q = {.profile = LEAF_ADMIN_TLS, .spki = buf_span(&a->spki), .key_type = KEY_EC_P256, .actor = "controller", .done = on_issued, .ctx = a};
 	text_cut(q.name, sizeof(q.name), "admin");
-	a->asked = identities_issue(ctl, &q) == 0;
+	int r = identities_issue(ctl, &q);
+	a->asked = r == 0;
+	if (r == 0 || r == E_SYS_AGAIN)
+		return;
+	char code[ERR_CODE_SIZE];
+	log_line(LOG_LEVEL_ERROR, NULL, "the admin listener gets no certificate: %s %s", err_code(r, code), err_what(r));
+	a->retry_at = now + RETRY_MS;
 }

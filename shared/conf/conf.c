@@ -54,7 +54,7 @@ static int set_int(const struct conf_key *k, const char *value, void *to)
 static int set_duration(const struct conf_key *k, const char *value, void *to)
 {
 	int64_t ms = 0;
-	int     r = text_equal(value, "0") ? 0 : duration_parse(value, &ms);
+	int     r = text_equal(value, "0") || text_equal(value, "0s") ? 0 : duration_parse(value, &ms);
 	if (r == 0 && (ms < k->min || ms > k->max))
 		r = E_RANGE;
 	if (r == 0)
