@@ -294,8 +294,9 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	struct connection *conn = user;
 	switch (reason) {
 	case LWS_CALLBACK_HTTP: {
-		struct listener *l = lws_vhost_user(lws_get_vhost(wsi));
-		return on_request(wsi, l, conn);
+		/* Not the vhost: a Host header may lead to another one. */
+		struct listener *l = lws_get_opaque_user_data(wsi);
+		return l != NULL ? on_request(wsi, l, conn) : -1;
 	}
 	case LWS_CALLBACK_HTTP_BODY:
 		return on_body(conn, in, len);
@@ -400,7 +401,9 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return; /* EAGAIN; on EMFILE the connection waits in the backlog */
-		(void)lws_adopt_socket_vhost(l->vhost, fd); /* closes fd itself when it fails */
+		struct lws *wsi = lws_adopt_socket_vhost(l->vhost, fd); /* closes fd itself when it fails */
+		if (wsi != NULL)
+			lws_set_opaque_user_data(wsi, l);
 	}
 }
 
