@@ -221,7 +221,7 @@ int gateways_open(struct controller *ctl, uid_t also, struct gateways **ret, str
 	all->ctl = ctl;
 	all->also = also;
 	all->out = (struct buf)BUF_MAX(FRAME_MAX + 4096);
-	int r = ipc_listen(ctl->conf->gateway_socket, 0660, &all->fd, why);
+	int r = ipc_listen(ctl->conf->gateway_socket, 0666, &all->fd, why); /* who may speak is decided by the peer's uid */
 	if (r < 0) {
 		free(all);
 		return r;
