@@ -280,6 +280,17 @@ void inbox_frame(struct keeper *k, struct span bytes)
 	free(f);
 }
 
+void inbox_tick(struct keeper *k)
+{
+	enum { HEALTH_TICKS = 10 };
+	if (!k->welcomed)
+		return;
+	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
+		uplink_send_receipt(k->uplink, r);
+	if (++k->ticks % HEALTH_TICKS == 0)
+		health(k);
+}
+
 void inbox_link_csr(struct keeper *k, struct span csr)
 {
 	struct span   spki;

@@ -7,6 +7,8 @@
 
 /* One frame of the agent protocol, as the link got it. */
 void inbox_frame(struct keeper *k, struct span bytes);
+/* Every minute: receipts that are still unacknowledged go out again, health every tenth time. */
+void inbox_tick(struct keeper *k);
 /* The link wants a new identity for this request. */
 void inbox_link_csr(struct keeper *k, struct span csr);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/receipt_build.h"
@@ -17,7 +18,7 @@
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
 
-enum { AGAIN_MS = 5000, RESCAN_MS = 200 };
+enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000 };
 
 /* ---- managed certificates ---------------------------------------------------------------------------------------- */
 
@@ -310,8 +311,14 @@ static void on_targets_changed(uv_fs_event_t *handle, const char *name, int even
 		uv_timer_start(&k->rescan, on_rescan, RESCAN_MS, 0);
 }
 
+static void on_tick(uv_timer_t *timer)
+{
+	inbox_tick(timer->data);
+}
+
 static int watch(struct keeper *k)
 {
+	k->tick.data = k;
 	k->on_hup.data = k->on_term.data = k->on_int.data = k->rescan.data = k->on_targets.data = k;
 	int r = uv_signal_init(&k->loop, &k->on_hup);
 	r = r != 0 ? r : uv_signal_start(&k->on_hup, on_hup, SIGHUP);
@@ -320,6 +327,8 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_signal_init(&k->loop, &k->on_int);
 	r = r != 0 ? r : uv_signal_start(&k->on_int, on_stop_signal, SIGINT);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->rescan);
+	r = r != 0 ? r : uv_timer_init(&k->loop, &k->tick);
+	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, TICK_MS, TICK_MS);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
 	if (r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched: changes are read at SIGHUP", k->conf->targets_dir);

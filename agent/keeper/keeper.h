@@ -99,7 +99,8 @@ struct keeper {
 	struct buf               link_csr; /* PKCS#10 of the link, waiting for an identity */
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
-	uv_timer_t               rescan;
+	uv_timer_t               rescan, tick;
+	unsigned                 ticks;
 	int                      exit_code;
 };
 

@@ -14,9 +14,10 @@
 enum {
 	PROBE_TIMEOUT_MS = 3000,
 	CALM_GAP_MS = 250, /* before the flip: few, the budget is for after it */
-	HUNT_GAP_MIN_MS = 5,
-	HUNT_GAP_MAX_MS = 50,
-	HUNT_LONG = 100, /* after so many handshakes without a new answer the service is sick: ... */
+	HUNT_DENSE = 9, /* handshakes right after the flip: most services answer anew within 150 ms; ... */
+	HUNT_DENSE_MS = 15,
+	HUNT_GAP_MS = 50, /* ... later ones must leave room in the budget for the proof */
+	HUNT_LONG = 100,  /* after so many without a new answer the service is sick */
 	SICK_GAP_MS = 500,
 	PROVED_ROW = 3,
 	PER_SECOND_MAX = 20,
@@ -53,7 +54,6 @@ struct probe {
 	uint64_t           era;
 	bool               flipped; /* a reset was made: the hunt is on */
 	bool               found;   /* a new answer since the reset */
-	int64_t            gap_ms;
 	unsigned           hunts;
 	int64_t            started[PER_SECOND_MAX]; /* monotonic; the last per_second starts */
 	size_t             at;
@@ -137,11 +137,8 @@ static int64_t gap_next(struct probe *p)
 		return probe_complete(p) ? CALM_GAP_MS : 0;
 	if (p->found) /* first three back to back, then evenly */
 		return row_shortest(p) < PROVED_ROW ? 0 : WINDOW_MS / p->per_second;
-	if (++p->hunts > HUNT_LONG)
-		return SICK_GAP_MS;
-	int64_t gap = p->gap_ms;
-	p->gap_ms = gap * 3 / 2 + 1 > HUNT_GAP_MAX_MS ? HUNT_GAP_MAX_MS : gap * 3 / 2 + 1;
-	return gap;
+	p->hunts++;
+	return p->hunts <= HUNT_DENSE ? HUNT_DENSE_MS : p->hunts <= HUNT_LONG ? HUNT_GAP_MS : SICK_GAP_MS;
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -227,7 +224,6 @@ int probe_open(uv_loop_t *loop, struct tls_probes *tls, const struct probe_plan 
 		.chain = BUF_MAX(65536),
 		.round = round,
 		.ctx = ctx,
-		.gap_ms = HUNT_GAP_MIN_MS,
 	};
 	buf_add(&p->chain, plan->chain.p, plan->chain.n);
 	int r = buf_error(&p->chain);
@@ -269,7 +265,6 @@ void probe_reset(struct probe *p)
 	p->era++;
 	p->flipped = true;
 	p->found = false;
-	p->gap_ms = HUNT_GAP_MIN_MS;
 	p->hunts = 0;
 	p->last_old_at = 0;
 	p->first_new_at = 0;

@@ -1,0 +1,149 @@
+"""kill -9 of the keeper and of the hook at every fault point that a swap, a refused answer or a rollback passes, with a controller that only repeats itself.
+
+After the restart: one complete matching set in current/, what nginx serves is a pair that was in current/ once, the order ends with the outcome of an
+undisturbed run, applied once."""
+import collections
+import os
+import shutil
+
+import pytest
+from installation import ROOT, wait_for, write
+from keeper_host import KeeperHost, temporary
+
+VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
+FAULTS = os.path.join(ROOT, "build-faults", "bin")
+ENV = {"VCC_PROBE_MS": "1500", "VCC_HEAL_MS": "300"}
+NO_EFFECT = "kind = exec\ncommand = /bin/true\n"
+PASSES = 3  # of a point that is passed often, so many are tried
+
+
+def make_host():
+    folder = temporary()
+    h = KeeperHost(folder, FAULTS)
+    h.settings["verify"] = f"kind = tls\nconnect = 127.0.0.1:{h.port}\n"
+    h.good = dict(h.settings)
+    h.start()
+    return h
+
+
+@pytest.fixture(scope="module")
+def host():
+    if not os.path.exists(os.path.join(FAULTS, "vcc-keeper")):
+        pytest.skip("make faults has not been run")
+    h = make_host()
+    try:
+        yield h
+    finally:
+        h.stop()
+        shutil.rmtree(h.dir, ignore_errors=True)
+
+
+def swap(host):
+    return host.renew(), SETTLED
+
+
+def rollback(host):
+    host.write_target(reload=NO_EFFECT)
+    return host.renew(), FAILED
+
+
+def refused(host):
+    host.link.answer = lambda order, csr: (host.link.issue(order, csr)[0], b"", host.link.issue(order, csr)[2])
+    return host.renew(), REFUSED
+
+
+SCENES = {"swap": swap, "rollback": rollback, "refused": refused}
+
+
+def settle(host):
+    host.link.answer = host.link.issue
+    host.write_target(**host.good)
+
+
+def restart(host, process, env):
+    if process == "keeper":
+        host.restart_keeper(dict(ENV, **env))
+    else:
+        host.processes["hook"].stop()
+        host.start_hook(env)
+
+
+def passed(host, scene, process):
+    """Fault points of one undisturbed run, with how often each is passed after the order."""
+    log = f"{host.dir}/{process}.points"
+    if process == "keeper":
+        host.restart_keeper(ENV)
+    restart(host, process, {"VCC_FAULT_LOG": log})
+    before = len(open(log).read().split()) if os.path.exists(log) else 0
+    key, outcome = SCENES[scene](host)
+    host.link.receipt(key, outcome)
+    names = open(log).read().split()[before:]
+    os.unlink(log)
+    settle(host)
+    return collections.Counter(names)
+
+
+def kill_and_heal(host, scene, process, point, nth):
+    pid = host.processes["keeper"].pid
+    restart(host, process, {"VCC_FAILPOINT": f"{point}@{nth}=kill"})
+    pid = host.processes["keeper"].pid
+    before = host.served()
+    key, outcome = SCENES[scene](host)
+    if process == "keeper":
+        wait_for(f"{point} kills the keeper", lambda: not host.processes["keeper"].running() or outcome in host.link.outcomes(key), 60)
+        host.check_set()
+        restart(host, "keeper", {})
+    receipt = host.link.receipt(key, outcome)
+    fingerprint = host.check_set()
+    assert host.served() == fingerprint
+    if outcome == SETTLED:
+        assert receipt["fingerprint"] == fingerprint == host.link.orders[key]["fingerprint"]
+        assert len([b for b in host.link.csrs if b["renewal_id"] == key[0]]) >= 1
+    else:
+        assert fingerprint == before, "the old pair"
+    assert host.link.outcomes(key).count(outcome) == 1, "told once"
+    settle(host)
+    if process == "hook":
+        restart(host, "hook", {})
+    assert pid != host.processes["keeper"].pid or process == "hook"
+
+
+@pytest.mark.parametrize("scene", list(SCENES))
+def test_keeper_is_killed_at_every_point(host, scene):
+    counts = passed(host, scene, "keeper")
+    assert len(counts) > 8, counts
+    for point, n in sorted(counts.items()):
+        for nth in range(1, min(n, PASSES) + 1):
+            try:
+                kill_and_heal(host, scene, "keeper", point, nth)
+            except Exception as e:
+                raise AssertionError(f"{scene}: killed at {point}@{nth}: {e}\n{host.log('keeper')[-3000:]}") from e
+
+
+@pytest.mark.parametrize("scene", ["swap", "rollback"])
+def test_hook_is_killed_at_every_point(host, scene):
+    """The hook forks per request, so each request passes a point for the first time: it is killed at both tries. What the keeper then does differs
+    by point; it must end, with a whole set served."""
+    for point in ("hook.test", "hook.test.done", "hook.reload", "hook.reload.done"):
+        host.restart_keeper(ENV)
+        restart(host, "hook", {"VCC_FAILPOINT": f"{point}=kill"})
+        key, _ = SCENES[scene](host)
+        host.link.wait(f"{point}: the order ends", lambda: set(host.link.outcomes(key)) & {SETTLED, FAILED, KEPT})
+        assert host.check_set() == host.served()
+        settle(host)
+        restart(host, "hook", {})
+
+
+def test_points_cover_the_swap(host):
+    """Every point that the keeper's sources name for a swap is passed by one of the scenes."""
+    import re
+    named = set()
+    for room in ("agent/keeper", "agent/hook"):
+        for name in os.listdir(os.path.join(ROOT, room)):
+            if name.endswith(".c"):
+                named |= set(re.findall(r'fault_point\("([^"]+)"\)', open(os.path.join(ROOT, room, name)).read()))
+    seen = set()
+    for scene in SCENES:
+        for process in ("keeper", "hook"):
+            seen |= set(passed(host, scene, process))
+    assert {n for n in named if ".join." not in n and not n.startswith("hook.")} - seen == set()
