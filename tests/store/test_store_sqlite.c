@@ -2,6 +2,7 @@
  * indexes, and come back by itself from every failing call of the disk? Never: timing. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -148,7 +149,7 @@ static void test_foreign_schema_is_refused(void **state)
 struct reader {
 	struct store *store;
 	pthread_t     thread;
-	volatile int  stop;
+	atomic_bool   stop;
 	int           failed;
 	size_t        reads;
 };
@@ -197,7 +198,7 @@ static void test_one_connection_writes_and_checkpoints(void **state)
 	while (ended.n < 4000)
 		kit_poll(k);
 	for (size_t i = 0; i < N_ELEMENTS(reader); i++) {
-		reader[i].stop = 1;
+		reader[i].stop = true;
 		pthread_join(reader[i].thread, NULL);
 		assert_int_equal(reader[i].failed, 0);
 		assert_true(reader[i].reads > 0);
