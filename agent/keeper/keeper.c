@@ -373,7 +373,7 @@ int keeper_run(struct keeper *k)
 		targets_scan(k);
 		for (size_t i = 0; i < k->n_managed; i++)
 			restart_post(k, k->managed[i]);
-		notify_send("READY=1");
+		notify_send("READY=1\nSTATUS=serving");
 		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu targets", k->state.identity.agent, k->n_managed);
 		uv_run(&k->loop, UV_RUN_DEFAULT);
 		notify_send("STOPPING=1");
