@@ -1,6 +1,6 @@
 /* bench_store.c - how many issues a second become durable, and what do the scheduler's and lists' reads cost beside them?
- * usage: bench_store [ISSUES [ROWS]]: issues per figure (20000), certificates in the store beforehand (0).
- * Prints one JSON object a line. Never: failing because of a time. */
+ * usage: bench_store [FOLDER [ISSUES [ROWS]]]: where the file lies (/var/tmp), issues per figure (20000), certificates in the
+ * store beforehand (0). Prints one JSON object a line; "issue-stored" is the figure with 500 in flight. Never: failing because of a time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,15 +160,14 @@ static void run(struct bench *b, const char *name, bool two_steps, size_t window
 		kit_poll(&b->kit);
 	}
 	double seconds = (double)(clock_monotonic_us() - start) / 1e6;
-	printf("{\"bench\":\"%s\",\"in_flight\":%zu,\"issues\":%u,\"seconds\":%.3f,\"issues_per_second\":%.0f,"
-	       "\"cpu_us_per_issue\":%.1f}\n",
-	       name, window, issues, seconds, issues / seconds, (double)(cpu_us() - cpu) / issues);
+	printf("{\"id\":\"%s\",\"value\":%.0f,\"unit\":\"per s\",\"in_flight\":%zu,\"issues\":%u,\"cpu_us_per_issue\":%.1f}\n", name,
+	       issues / seconds, window, issues, (double)(cpu_us() - cpu) / issues);
 	fflush(stdout);
 }
 
 static void report_read(const char *name, int64_t start, int calls, size_t rows)
 {
-	printf("{\"bench\":\"%s\",\"rows\":%zu,\"us\":%.1f}\n", name, rows, (double)(clock_monotonic_us() - start) / calls);
+	printf("{\"id\":\"%s\",\"value\":%.1f,\"unit\":\"us\",\"rows\":%zu}\n", name, (double)(clock_monotonic_us() - start) / calls, rows);
 }
 
 static void reads(struct bench *b)
@@ -212,9 +211,14 @@ static void reads(struct bench *b)
 int main(int argc, char **argv)
 {
 	static struct bench b;
-	static const size_t windows[] = {1, 10, 100, 500, 2000};
-	uint32_t            issues = argc > 1 ? (uint32_t)atoi(argv[1]) : 20000;
-	uint32_t            rows = argc > 2 ? (uint32_t)atoi(argv[2]) : 0;
+	static const struct {
+		const char *id;
+		size_t      window;
+	} runs[] = {{"issue-stored-1", 1}, {"issue-stored-10", 10}, {"issue-stored-100", 100}, {"issue-stored", 500}};
+	uint32_t issues = argc > 2 ? (uint32_t)atoi(argv[2]) : 20000;
+	uint32_t rows = argc > 3 ? (uint32_t)atoi(argv[3]) : 0;
+	if (argc > 1)
+		setenv("TMPDIR", argv[1], 1);
 	kit_open(&b.kit, KIT_SQLITE);
 	if (rows > 0) {
 		int64_t start = clock_monotonic_us();
@@ -223,14 +227,13 @@ int main(int argc, char **argv)
 		report_read("preload", start, (int)rows, rows);
 	}
 	add_certificates(&b, UINT32_MAX - 200, 100); /* never issued: they stay due */
-	for (size_t i = 0; i < N_ELEMENTS(windows); i++)
-		run(&b, "issue-stored", false, windows[i], windows[i] == 1 ? issues / 10 + 1 : issues);
+	for (size_t i = 0; i < N_ELEMENTS(runs); i++)
+		run(&b, runs[i].id, false, runs[i].window, runs[i].window == 1 ? issues / 10 + 1 : issues);
 	run(&b, "issue-stored-two-steps", true, 1000, issues);
 	reads(&b);
 	struct stat st;
 	if (stat(b.kit.path, &st) == 0)
-		printf("{\"bench\":\"file\",\"bytes\":%lld,\"bytes_per_issue\":%lld}\n", (long long)st.st_size,
-		       (long long)(st.st_size / (b.next > 0 ? b.next : 1)));
+		printf("{\"id\":\"file\",\"value\":%lld,\"unit\":\"bytes\",\"certificates\":%u}\n", (long long)st.st_size, b.next);
 	kit_close(&b.kit);
 	return 0;
 }

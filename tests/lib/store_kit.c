@@ -57,7 +57,7 @@ void kit_open(struct kit *k, enum kit_backend backend)
 	if (sem_init(&k->woken, 0, 0) != 0)
 		die("no semaphore");
 	const char *base = getenv("TMPDIR");
-	snprintf(k->folder, sizeof(k->folder), "%.40s/store-XXXXXX", base != NULL ? base : "/var/tmp");
+	snprintf(k->folder, sizeof(k->folder), "%.180s/store-XXXXXX", base != NULL ? base : "/var/tmp");
 	if (backend == KIT_SQLITE && mkdtemp(k->folder) == NULL)
 		die("no folder");
 	snprintf(k->path, sizeof(k->path), "%s/vcc.db", k->folder);
@@ -86,7 +86,7 @@ void kit_shut(struct kit *k)
 void kit_close(struct kit *k)
 {
 	static const char *const names[] = {"vcc.db", "vcc.db-wal", "vcc.db-shm", "vcc.db.lock"};
-	char                     path[128];
+	char                     path[256];
 	kit_shut(k);
 	if (k->backend == KIT_MEM)
 		return;

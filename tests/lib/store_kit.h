@@ -14,8 +14,8 @@ struct kit {
 	struct store      *store;
 	struct store_view *view;
 	sem_t              woken;
-	char               folder[64];
-	char               path[80];
+	char               folder[200];
+	char               path[240];
 };
 
 /* A fresh store; ends the process when it cannot be made. */

@@ -73,7 +73,7 @@ static void test_file_is_private(void **state)
 	commit_ok(k, 1);
 	assert_int_equal(stat(k->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	char log[128];
+	char log[256];
 	snprintf(log, sizeof(log), "%s-wal", k->path);
 	assert_int_equal(stat(log, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
@@ -113,7 +113,7 @@ static void test_newer_schema_is_refused(void **state)
 static void test_other_files_are_refused(void **state)
 {
 	struct kit *k = *state;
-	char        path[128];
+	char        path[256];
 	snprintf(path, sizeof(path), "%s/other", k->folder);
 	expect_refusal(path, E_STORE_IO, "init");
 	FILE *f = fopen(path, "w");
@@ -135,7 +135,7 @@ static void test_other_files_are_refused(void **state)
 static void test_foreign_schema_is_refused(void **state)
 {
 	struct kit *k = *state;
-	char        path[128], lock[160];
+	char        path[256], lock[280];
 	snprintf(path, sizeof(path), "%s/lost", k->folder);
 	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=1; CREATE TABLE orders(renewal_id BLOB)");
 	expect_refusal(path, E_STORE_DAMAGED, "orders");
@@ -348,7 +348,7 @@ static void test_failing_migration_is_repeated(void **state)
 	(void)state;
 	struct kit k;
 	kit_open(&k, KIT_SQLITE);
-	char path[128];
+	char path[256];
 	long calls = 1;
 	snprintf(path, sizeof(path), "%s/new.db", k.folder);
 	for (long n = 1; n <= calls; n++) {
