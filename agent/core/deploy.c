@@ -185,7 +185,7 @@ static bool reloaded_well_unprobed(const struct context *c)
 /* The link was renamed and something failed after it: what is on disk decides, not the error. */
 static bool failed_but_flipped(const struct context *c)
 {
-	return failed(c) && c->d->had_old && c->event->current_generation == c->d->generation;
+	return failed(c) && c->event->current_generation == c->d->generation;
 }
 
 static bool restarted_too_often(const struct context *c)
@@ -623,10 +623,14 @@ static void on_back_not_served(const struct context *c, struct deploy_step *s)
 	s->next.tries = tries;
 }
 
+/* Without an old pair there is nothing to go back to: what is visible is used. */
 static void on_flip_undone(const struct context *c, struct deploy_step *s)
 {
 	note(s, c->event->code, c->event->cause);
-	flip_back(c, s);
+	if (c->d->had_old)
+		flip_back(c, s);
+	else
+		on_flipped(c, s);
 }
 
 /* ---- restart map --------------------------------------------------------------------------------------------- */

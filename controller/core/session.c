@@ -94,6 +94,14 @@ static void on_state_changed(const struct session_event *event, const struct age
 	disconnect(&s->next);
 }
 
+static void on_timer(int64_t now, struct session_step *s)
+{
+	if (!s->next.welcomed || s->next.helloed || now - s->next.up_at < SESSION_HELLO_MS)
+		return;
+	s->next.up_at = now;
+	add(s, SES_WELCOME, s->next.gateway, s->next.session, 0);
+}
+
 void session_step(const struct session *s, const struct session_event *event, const struct agent *agent, int64_t now,
                   struct session_step *ret)
 {
@@ -115,6 +123,9 @@ void session_step(const struct session *s, const struct session_event *event, co
 		break;
 	case SES_STATE_CHANGED:
 		on_state_changed(event, agent, ret);
+		break;
+	case SES_TIMER:
+		on_timer(now, ret);
 		break;
 	case SES_EVENT_COUNT:
 		break;

@@ -12,11 +12,20 @@ struct session {
 	bool      helloed;
 	struct id boot_id;  /* of the keeper, from hello */
 	uint64_t  generation;
-	int64_t   up_at;
+	int64_t   up_at; /* or when the last welcome went out */
 	int64_t   not_after_at; /* of the connection's identity */
 };
 
-enum session_event_kind { SES_UP, SES_DOWN, SES_HELLO, SES_GATEWAY_LOST, SES_STATE_CHANGED, SES_EVENT_COUNT };
+enum session_event_kind {
+	SES_UP,
+	SES_DOWN,
+	SES_HELLO,
+	SES_GATEWAY_LOST,
+	SES_STATE_CHANGED,
+	SES_TIMER, /* now and then: a welcome without hello for SESSION_HELLO_MS is repeated */
+	SES_EVENT_COUNT,
+};
+#define SESSION_HELLO_MS INT64_C(30000)
 struct session_event {
 	enum session_event_kind kind;
 	uint64_t                gateway, session;

@@ -193,6 +193,29 @@ static void test_lost_and_changed(void **state)
 	assert_int_equal(step.n_act, 0);
 }
 
+static void test_welcome_repeated(void **state)
+{
+	(void)state;
+	struct agent         a = active();
+	struct session       s = {.gateway = 1, .session = 7, .welcomed = true, .up_at = 1000};
+	struct session_step  step;
+	struct session_event e = {.kind = SES_TIMER};
+	session_step(&s, &e, &a, 1000 + SESSION_HELLO_MS - 1, &step);
+	assert_int_equal(step.n_act, 0);
+	session_step(&s, &e, &a, 1000 + SESSION_HELLO_MS, &step);
+	assert_int_equal(step.n_act, 1);
+	assert_int_equal(step.act[0].kind, SES_WELCOME);
+	s = step.next;
+	session_step(&s, &e, &a, 1001 + SESSION_HELLO_MS, &step);
+	assert_int_equal(step.n_act, 0);
+	s.helloed = true;
+	session_step(&s, &e, &a, 1000 + 9 * SESSION_HELLO_MS, &step);
+	assert_int_equal(step.n_act, 0);
+	struct session none = {0};
+	session_step(&none, &e, &a, 1000 + SESSION_HELLO_MS, &step);
+	assert_int_equal(step.n_act, 0);
+}
+
 static void test_receipts_in_sequence(void **state)
 {
 	(void)state;
@@ -209,7 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),      cmocka_unit_test(test_welcome_then_resend), cmocka_unit_test(test_hello_of_somebody_else),
 		cmocka_unit_test(test_newer_wins),   cmocka_unit_test(test_clone),               cmocka_unit_test(test_lost_and_changed),
-		cmocka_unit_test(test_receipts_in_sequence),
+		cmocka_unit_test(test_welcome_repeated), cmocka_unit_test(test_receipts_in_sequence),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

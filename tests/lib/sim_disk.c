@@ -1,0 +1,338 @@
+/* sim_disk.c - room tests/lib: what a deployment's actions do to keys, generations, `current` and the service, each after a
+ * while; and the faults they may meet. Never: decisions. */
+#include <string.h>
+
+#include "shared/base/err.h"
+#include "shared/base/times.h"
+#include "tests/lib/sim.h"
+
+#define PROBE_EACH      5 /* handshakes a round */
+#define PROBE_MS        250
+#define PROBE_SLOW_MS   (5 * MS_SECOND)
+#define PROBE_FAST_TIME MS_MINUTE
+
+static struct sim_cert *cert_of(struct sim *s, const struct sim_event *e)
+{
+	return &s->agent[e->agent].cert[e->cert];
+}
+
+/* The process that asked is gone: its operation ended with it. */
+static bool is_gone(const struct sim *s, const struct sim_event *e)
+{
+	return !s->agent[e->agent].alive || s->agent[e->agent].run != e->run;
+}
+
+static struct sim_event *later(struct sim *s, int agent, int cert, int64_t least_ms, int64_t most_ms, sim_fn *fn)
+{
+	struct sim_event *e = sim_after(s, sim_between(s, least_ms, most_ms), fn);
+	e->agent = agent;
+	e->cert = cert;
+	e->run = s->agent[agent].run;
+	return e;
+}
+
+static void answer(struct sim *s, const struct sim_event *e, struct deploy_event *d)
+{
+	d->renewal_id = e->dev.renewal_id;
+	d->attempt = e->dev.attempt;
+	agent_event(s, e->agent, e->cert, d);
+}
+
+static void fail(struct deploy_event *e, int code, const char *cause)
+{
+	e->code = code;
+	memcpy(e->cause, cause, strlen(cause) + 1);
+}
+
+/* ---- key, check, write, test ---- */
+
+static void on_key(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert *c = cert_of(s, e);
+	if (is_gone(s, e) || !id_equal(c->d.renewal_id, e->dev.renewal_id) || c->d.attempt != e->dev.attempt)
+		return;
+	c->key_there = true;
+	c->key_renewal = e->dev.renewal_id;
+	c->key_attempt = e->dev.attempt;
+	sim_hash(s, &c->key);
+	if (sim_may_die(s, SIM_AGENT, e->agent))
+		return;
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_KEY);
+	d.spki_hash = c->key;
+	answer(s, e, &d);
+}
+
+static bool serves_current(const struct sim_cert *c)
+{
+	return c->up && c->loaded != 0 && c->loaded == c->current;
+}
+
+static void on_check(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert *c = cert_of(s, e);
+	if (is_gone(s, e))
+		return;
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_CHECKED);
+	d.had_old = c->current != 0;
+	d.old_valid = d.had_old && c->generation[c->current].not_after_at > s->now;
+	d.was_serving = c->probed && serves_current(c);
+	d.was_down = c->probed && !c->up;
+	d.old_generation = c->current;
+	d.old_fingerprint = c->generation[c->current].fingerprint;
+	if (!c->key_there || !hash_equal(c->key, c->certified))
+		fail(&d, E_PKI_MISMATCH, "key and certificate");
+	else if (c->mode == MODE_CHECK_REFUSED)
+		fail(&d, E_PKI_CHAIN, "foreign");
+	answer(s, e, &d);
+}
+
+static void on_write(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert *c = cert_of(s, e);
+	if (is_gone(s, e))
+		return;
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_WRITTEN);
+	d.generation = e->dev.generation;
+	if (c->mode == MODE_WRITE_FAILS)
+		fail(&d, E_SWAP_WRITE, "no space");
+	else
+		c->generation[d.generation].complete = true;
+	if (!sim_may_die(s, SIM_AGENT, e->agent))
+		answer(s, e, &d);
+}
+
+static void begin_write(struct sim *s, int agent, int cert, const struct deploy_action *a)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	for (uint64_t g = 1; g <= c->highest; g++) {
+		if (c->generation[g].there && !c->generation[g].complete)
+			c->generation[g].there = false;
+	}
+	if (++c->highest >= SIM_GENERATIONS) {
+		sim_error(s, "%s: too many generations", c->cert_id);
+		return;
+	}
+	c->generation[c->highest] = (struct sim_generation){
+		.there = true,
+		.key = c->key,
+		.certified = c->certified,
+		.fingerprint = c->d.fingerprint,
+		.not_after_at = c->not_after_at,
+	};
+	struct sim_event *e = later(s, agent, cert, 5, 60, on_write);
+	e->dev.renewal_id = a->renewal_id;
+	e->dev.attempt = a->attempt;
+	e->dev.generation = c->highest;
+}
+
+static void on_test(struct sim *s, const struct sim_event *e)
+{
+	if (is_gone(s, e))
+		return;
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_TESTED);
+	d.tested = true;
+	if (cert_of(s, e)->mode == MODE_TEST_FAILS)
+		fail(&d, E_SWAP_TEST, "emerg");
+	answer(s, e, &d);
+}
+
+/* ---- flip ---- */
+
+static void note_flip(struct sim *s, const struct sim_event *e, const struct sim_cert *c)
+{
+	if (s->n_flips == SIM_FLIPS) {
+		sim_error(s, "too many flips");
+		return;
+	}
+	s->flip[s->n_flips++] = (struct sim_flip){e->agent, e->cert, c->current, c->generation[c->current].fingerprint};
+}
+
+static void on_flip(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert *c = cert_of(s, e);
+	bool             back = e->act == DACT_FLIP_BACK;
+	if (is_gone(s, e) || sim_may_die(s, SIM_AGENT, e->agent))
+		return;
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_FLIPPED);
+	if (c->mode == MODE_FLIP_FAILS && !back) {
+		fail(&d, E_SYS_IO, "read-only");
+	} else {
+		c->current = e->dev.generation;
+		note_flip(s, e, c);
+	}
+	if (c->mode == MODE_FLIP_FAILS_LATE && !back)
+		fail(&d, E_SYS_IO, "fsync");
+	d.current_generation = c->current;
+	if (!sim_may_die(s, SIM_AGENT, e->agent)) /* renamed, nobody told */
+		answer(s, e, &d);
+}
+
+/* ---- reload ---- */
+
+static void on_reload(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert    *c = cert_of(s, e);
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_RELOADED);
+	if (is_gone(s, e))
+		return;
+	enum sim_mode mode = c->mode;
+	if (mode >= MODE_RELOAD_FAILS && sim_random(s, 6) == 0)
+		c->mode = MODE_OK; /* somebody repaired it: the next one works */
+	bool works = mode != MODE_RELOAD_FAILS && mode != MODE_RELOAD_NOOP && mode != MODE_KILLS_SERVICE;
+	if (mode == MODE_KILLS_SERVICE) {
+		c->up = false;
+		c->mode = MODE_OK; /* the next reload starts it */
+	} else if (works) {
+		c->up = true;
+		c->loaded = c->current;
+	}
+	if (mode == MODE_STALE_WORKER)
+		c->stale_until = s->now + sim_between(s, 0, 20 * MS_SECOND);
+	if (mode == MODE_RELOAD_HANGS)
+		return;
+	if (mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES)
+		fail(&d, E_HOOK_FAILED, "exit 1");
+	answer(s, e, &d);
+}
+
+/* ---- probes ---- */
+
+/* One round: every handshake sees what the service serves now; a stale worker answers in between. */
+static void probe_round(struct sim *s, struct sim_cert *c)
+{
+	struct probe_summary *p = &c->probe;
+	p->listeners = 1;
+	p->answered = c->up ? 1 : 0;
+	p->total += PROBE_EACH;
+	if (!c->up) {
+		p->row_new = p->row_old = 0;
+		p->failed += PROBE_EACH;
+		return;
+	}
+	struct hash served = c->generation[c->loaded].fingerprint;
+	bool        stale = s->now < c->stale_until && sim_random(s, 2) == 0;
+	if (stale || (c->loaded != 0 && hash_equal(served, c->d.old_fingerprint) && !hash_equal(served, c->d.fingerprint))) {
+		p->row_old += PROBE_EACH;
+		p->row_new = 0;
+		p->last_old_at = s->now;
+	} else if (c->loaded != 0 && hash_equal(served, c->d.fingerprint)) {
+		p->row_new += PROBE_EACH;
+		p->row_old = 0;
+	} else {
+		p->row_new = p->row_old = 0;
+		p->wrong = true;
+	}
+}
+
+static void on_probe(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert *c = cert_of(s, e);
+	if (is_gone(s, e) || !c->probing || (uint64_t)c->probing_since != e->link)
+		return;
+	probe_round(s, c);
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_PROBED);
+	agent_event(s, e->agent, e->cert, &d);
+	if (is_gone(s, e) || !c->probing || (uint64_t)c->probing_since != e->link)
+		return;
+	int64_t           pause = s->now - c->probing_since < PROBE_FAST_TIME ? PROBE_MS : PROBE_SLOW_MS;
+	struct sim_event *next = later(s, e->agent, e->cert, pause, pause, on_probe);
+	next->link = e->link;
+}
+
+static void probe_reset(struct sim *s, int agent, int cert)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	c->probe = (struct probe_summary){.applies = c->probed};
+	if (!c->probed)
+		return;
+	c->probing = true;
+	c->probing_since = s->now;
+	struct sim_event *e = later(s, agent, cert, PROBE_MS, PROBE_MS, on_probe);
+	e->link = (uint64_t)s->now;
+}
+
+/* ---- removing ---- */
+
+static void discard(struct sim *s, int agent, int cert, const struct deploy_action *a)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	if (c->key_there && id_equal(c->key_renewal, a->renewal_id) && c->key_attempt == a->attempt)
+		c->key_there = false;
+	if (a->generation != 0 && a->generation == c->current)
+		sim_error(s, "%s: the generation in use is to be discarded", c->cert_id);
+	else if (a->generation != 0)
+		c->generation[a->generation].there = false;
+}
+
+static void prune(struct sim *s, int agent, int cert)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	for (uint64_t g = 1; g <= c->highest; g++) {
+		if (g != c->current && g != c->d.old_generation)
+			c->generation[g].there = false;
+	}
+}
+
+static void begin(struct sim *s, int agent, int cert, const struct deploy_action *a, int64_t most_ms, sim_fn *fn)
+{
+	struct sim_event *e = later(s, agent, cert, 5, most_ms, fn);
+	e->dev.renewal_id = a->renewal_id;
+	e->dev.attempt = a->attempt;
+	e->dev.generation = a->generation;
+	e->act = a->kind;
+}
+
+void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	switch (a->kind) {
+	case DACT_MAKE_KEY:
+		begin(s, agent, cert, a, 900, on_key);
+		break;
+	case DACT_CHECK:
+		c->mode = sim_chance(s, s->config->target) ? (enum sim_mode)(1 + sim_random(s, MODE_COUNT - 1)) : MODE_OK;
+		sim_trace(s, "agent %d.%d mode %d", agent, cert, (int)c->mode);
+		begin(s, agent, cert, a, 300, on_check);
+		break;
+	case DACT_WRITE:
+		begin_write(s, agent, cert, a);
+		break;
+	case DACT_TEST:
+		begin(s, agent, cert, a, 400, on_test);
+		break;
+	case DACT_FLIP:
+	case DACT_FLIP_BACK:
+		begin(s, agent, cert, a, 20, on_flip);
+		break;
+	case DACT_RELOAD:
+		begin(s, agent, cert, a, 800, on_reload);
+		break;
+	case DACT_PROBE_RESET:
+		probe_reset(s, agent, cert);
+		break;
+	case DACT_PROBE_STOP:
+		c->probing = false;
+		break;
+	case DACT_DISCARD:
+		discard(s, agent, cert, a);
+		break;
+	case DACT_PRUNE:
+		prune(s, agent, cert);
+		break;
+	default:
+		sim_error(s, "%s is no work for the disk", deploy_action_name(a->kind));
+		break;
+	}
+}
+
+void disk_check(struct sim *s)
+{
+	for (int agent = 0; agent < SIM_AGENTS; agent++) {
+		for (int cert = 0; cert < SIM_CERTS; cert++) {
+			const struct sim_cert       *c = &s->agent[agent].cert[cert];
+			const struct sim_generation *g = &c->generation[c->current];
+			if (c->current != 0 && (!g->there || !g->complete || !hash_equal(g->key, g->certified)))
+				sim_error(s, "%s: current names no complete matching pair", c->cert_id);
+		}
+	}
+}

@@ -1,0 +1,88 @@
+/* test_sim.c - room tests/sim: does everything end well, whatever is lost, doubled, cut or killed?
+ * Each check runs VCC_SIM_SEEDS seeds (50), each twice: one seed always gives one trace. `test_sim SEED [CHECK]` replays a seed and
+ * prints what happens. Never: the simulation itself; that is tests/lib/sim_*.c. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/sim.h"
+
+static const struct sim_config checks[] = {
+	{.name = "quiet"},
+	{.name = "network", .lose = 60, .twice = 60, .late = 60, .cut = 20},
+	{.name = "controller", .kill = {[SIM_CONTROLLER] = 25}},
+	{.name = "gateway", .kill = {[SIM_GATEWAY] = 25}},
+	{.name = "signer", .kill = {[SIM_SIGNER] = 150}},
+	{.name = "agent", .kill = {[SIM_AGENT] = 30}, .power = 500},
+	{.name = "target", .target = 400},
+	{.name = "cancel", .cancel = 30, .lose = 20},
+	{.name = "everything", .lose = 30, .twice = 30, .late = 30, .cut = 10, .kill = {8, 8, 30, 8}, .power = 300, .target = 150, .cancel = 5},
+};
+
+struct outcome {
+	unsigned errors, kills, completed, failures, cancelled, unverified;
+	uint64_t trace;
+};
+
+static struct outcome run(const struct sim_config *config, uint64_t seed, bool verbose)
+{
+	struct sim *s = sim_new(config, seed, verbose);
+	sim_run(s);
+	if (s->errors == 0)
+		verdict(s);
+	struct outcome o = {s->errors, s->kills, s->completed, s->failures, s->cancelled, s->unverified, s->trace};
+	sim_free(s);
+	return o;
+}
+
+/* A check that never meets what it is about proves nothing. */
+static bool met(const struct sim_config *c, const struct outcome *sum)
+{
+	bool kills = false;
+	for (int role = 0; role < SIM_ROLES; role++)
+		kills = kills || c->kill[role] > 0;
+	return sum->completed > 0 && (!kills || sum->kills > 0) && (c->target == 0 || sum->failures > 0) &&
+	       (c->cancel == 0 || sum->cancelled > 0);
+}
+
+static unsigned check(const struct sim_config *c, uint64_t seeds)
+{
+	struct outcome sum = {0};
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
+		struct outcome a = run(c, seed, false);
+		if (a.errors == 0 && run(c, seed, false).trace != a.trace) {
+			fprintf(stderr, "%s seed %" PRIu64 ": two runs, two traces\n", c->name, seed);
+			a.errors++;
+		}
+		if (a.errors > 0)
+			fprintf(stderr, "replay: build/tests/test_sim %" PRIu64 " %s\n", seed, c->name);
+		sum.errors += a.errors;
+		sum.kills += a.kills;
+		sum.completed += a.completed;
+		sum.failures += a.failures;
+		sum.cancelled += a.cancelled;
+		sum.unverified += a.unverified;
+	}
+	if (sum.errors == 0 && !met(c, &sum)) {
+		fprintf(stderr, "%s: nothing of what it is about ever happened\n", c->name);
+		sum.errors++;
+	}
+	printf("%-10s %3" PRIu64 " seeds: %u orders completed (%u unproved), %u cancelled, %u failed attempts, %u deaths: %s\n", c->name, seeds,
+	       sum.completed, sum.unverified, sum.cancelled, sum.failures, sum.kills, sum.errors == 0 ? "ok" : "FAILED");
+	return sum.errors;
+}
+
+int main(int argc, char **argv)
+{
+	const char *text = getenv("VCC_SIM_SEEDS");
+	uint64_t    seeds = text != NULL ? strtoull(text, NULL, 10) : 50;
+	unsigned    errors = 0, runs = 0;
+	for (size_t i = 0; i < N_ELEMENTS(checks); i++) {
+		if (argc > 2 && strcmp(argv[2], checks[i].name) != 0)
+			continue;
+		errors += argc > 1 ? run(&checks[i], strtoull(argv[1], NULL, 10), true).errors : check(&checks[i], seeds);
+		runs++;
+	}
+	return errors == 0 && runs > 0 && seeds > 0 ? 0 : 1;
+}
