@@ -64,14 +64,17 @@ static void add_steps(struct commit *c, const struct body_receipt *r)
 	}
 }
 
+/* Only the order's own certificate can have been proved. */
 static void update_target(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
 {
 	struct target t;
-	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent))
+	struct order  order;
+	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent) || orders_find(ctl, r->renewal_id, &order) < 0)
 		return;
 	t.last_code = r->code;
-	if (r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED) {
-		t.served = r->serial;
+	bool proof = r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED;
+	if (proof && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint)) {
+		t.served = order.serial;
 		t.proved_at = now;
 	}
 	store_put_target(commit_change(c), &t);

@@ -74,7 +74,7 @@ def decode(table, frame):
     raise ValueError(f"{table}: no message {kind}")
 
 
-def body_encode(name, **values):
+def body_encode(name, /, **values):
     return msgpack.packb(_pack(BODIES[name], values), use_bin_type=True)
 
 

@@ -1,0 +1,374 @@
+"""A gateway, and hosts behind it, for tests of the controller: joins, connects, answers orders, signs receipts, lies when told to."""
+import base64
+import calendar
+import hashlib
+import os
+import queue
+import socket
+import struct
+import threading
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fake_ca import signed, spki
+from wire_tables import body_decode, body_encode, decode, encode
+
+DEADLINE = 60.0
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def token_parts(text):
+    """(seed, name) of a join token."""
+    raw = base64.urlsafe_b64decode(text[len("vcc_join_"):] + "==")
+    return raw[:32], raw[32:-4].decode()
+
+
+def request(key):
+    """PKCS#10 with an empty subject."""
+    return x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+class FakeGateway:
+    """Speaks to the controller's gateway socket. Sessions belong to FakeHosts; frames for them are handed to host.take()."""
+
+    def __init__(self, path, name="gw1"):
+        self.path, self.name = path, name
+        self.boot_id = os.urandom(16)
+        self.sock = None
+        self.sessions = {}
+        self.kicks = []
+        self.joins = {}
+        self.replies = {}
+        self.credit = 0
+        self.next_session, self.next_request = 1, 1
+        self.changed = threading.Condition()
+
+    def connect(self, seconds=DEADLINE):
+        """Also again, after the controller was away: tells hello and the roster."""
+        end = time.monotonic() + seconds
+        while True:
+            sock = socket.socket(socket.AF_UNIX)
+            try:
+                sock.connect(self.path)
+                break
+            except OSError:
+                sock.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        self.sock = sock
+        threading.Thread(target=self._read, args=(sock,), daemon=True).start()
+        self.out("hello", name=self.name, boot_id=self.boot_id, version="test", listen="127.0.0.1:1", join_listen="127.0.0.1:2")
+        self.out("roster_begin", sessions=len(self.sessions))
+        for session, host in list(self.sessions.items()):
+            self._up(session, host)
+        self.out("roster_end", sessions=len(self.sessions))
+        return self
+
+    def close(self):
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            sock.close()
+
+    def alive(self):
+        return self.sock is not None
+
+    def out(self, message, number=0, /, **fields):
+        data = encode("gw", message, number, **fields)
+        try:
+            self.sock.sendall(struct.pack(">I", len(data)) + data)
+        except (OSError, AttributeError):
+            pass  # the controller is away: a real gateway drops application frames, too
+
+    def _exactly(self, sock, n):
+        data = b""
+        while len(data) < n:
+            part = sock.recv(n - len(data))
+            if not part:
+                return None
+            data += part
+        return data
+
+    def _read(self, sock):
+        try:
+            while (head := self._exactly(sock, 4)) is not None:
+                data = self._exactly(sock, struct.unpack(">I", head)[0])
+                if data is None:
+                    break
+                self._take(*decode("gw", data))
+        except OSError:
+            pass
+        if self.sock is sock:
+            self.sock = None
+        with self.changed:
+            self.changed.notify_all()
+
+    def _take(self, message, number, fields):
+        if message == "send":
+            host = self.sessions.get(fields["session"])
+            if host is not None:
+                host.inbox.put(fields["frame"])
+        with self.changed:
+            if message == "kick":
+                self.kicks.append(fields)
+                host = self.sessions.pop(fields["session"], None)
+                if host is not None and host.session == fields["session"]:
+                    host.session = None
+            elif message == "credit":
+                self.credit += fields["frames"]
+            elif message == "join_reply":
+                self.joins[fields["request"]] = decode("ipc-join", fields["body"])[2]
+            elif message == "identity_reply":
+                self.replies[number] = fields
+            self.changed.notify_all()
+        if message == "kick":
+            self.out("down", session=fields["session"], code=fields["code"])
+
+    def wait(self, what, condition, seconds=DEADLINE):
+        end = time.monotonic() + seconds
+        with self.changed:
+            while not (value := condition()):
+                left = end - time.monotonic()
+                assert left > 0, f"{what}: not within {seconds} s"
+                self.changed.wait(left)
+            return value
+
+    # ---- joining ----
+    def post_join(self, body):
+        """Sends, does not wait; gives the request's number."""
+        with self.changed:
+            number = self.next_request
+            self.next_request += 1
+        self.out("join", request=number, address="127.0.0.1:50000", body=body)
+        return number
+
+    def join_reply(self, number, seconds=DEADLINE):
+        return self.wait("join reply", lambda: self.joins.get(number), seconds)
+
+    # ---- sessions ----
+    def _up(self, session, host):
+        self.out("up", session=session, identity=host.identity_serial(), agent=host.name, host_hash=host.host_hash,
+                 not_after_at=host.not_after_ms(), address="127.0.0.1:40000")
+
+    def up(self, host):
+        with self.changed:
+            session = self.next_session
+            self.next_session += 1
+            self.sessions[session] = host
+        host.gateway, host.session = self, session
+        self._up(session, host)
+        return session
+
+    def down(self, session):
+        self.sessions.pop(session, None)
+        self.out("down", session=session, code=0)
+
+    def identity(self, csr, number=77, seconds=DEADLINE):
+        """The gateway's own certificate."""
+        self.out("identity", number, csr=csr)
+        return self.wait("identity reply", lambda: self.replies.pop(number, None), seconds)
+
+
+class FakeHost:
+    """Link, keeper and service of one host. It keeps what a journal would keep: orders, unacked receipts."""
+
+    def __init__(self, name):
+        self.name = name
+        self.host_key = ec.generate_private_key(ec.SECP256R1())
+        self.link_key = ec.generate_private_key(ec.SECP256R1())
+        self.host_hash = hashlib.sha256(spki(self.host_key)).digest()
+        self.boot_id, self.generation = os.urandom(16), 1
+        self.gateway = self.session = None
+        self.identity = None
+        self.bundle_epoch = 1
+        self.targets = {}     # cert_id -> fields of the target message
+        self.keys = {}        # (renewal_id, attempt) -> private key
+        self.requests = {}    # (renewal_id, attempt) -> the signed request body, re-sent until answered
+        self.served = {}      # cert_id -> certificate
+        self.receipts = []    # unacked: (seq, body)
+        self.receipt_seq = 0
+        self.orders, self.certificates = [], []  # every message that came, repeats too
+        self.cancels, self.acks, self.identities, self.welcomes, self.bundles = [], [], [], [], []
+        self.respond = True   # answer orders and certificates as a keeper does
+        self.outcome = lambda host, message: "ok"
+        self.message_id = 1000
+        self.inbox = queue.Queue()
+        self.changed = threading.Condition()
+        self.lock = threading.RLock()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    # ---- joining ----
+    def join_body(self, token, pin, name=None, **lies):
+        seed, token_name = token_parts(token)
+        body = body_encode("join", pin=bytes.fromhex(pin.removeprefix("sha256:")), name=name or token_name, host_spki=spki(self.host_key),
+                           link_spki=spki(self.link_key), made_at=now_ms(), version="test")
+        token_key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+        fields = {"body": body, "token_key": token_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw),
+                  "token_signature": signed(token_key, "vcc join v1", body), "host_signature": signed(self.host_key, "vcc join v1", body),
+                  "link_signature": signed(self.link_key, "vcc join v1", body)}
+        fields.update({k: v(self, body) if callable(v) else v for k, v in lies.items()})
+        return encode("ipc-join", "join", 0, **fields)
+
+    def join(self, gateway, invite, **lies):
+        """The reply; a good one is kept."""
+        reply = gateway.join_reply(gateway.post_join(self.join_body(invite["token"], invite["pin"], **lies)))
+        if reply["code"] == 0:
+            self.joined(reply)
+        return reply
+
+    def joined(self, reply):
+        self.identity = x509.load_der_x509_certificate(reply["certificate"])
+
+    def identity_serial(self):
+        return self.identity.serial_number.to_bytes(16, "big")
+
+    def not_after_ms(self):
+        return calendar.timegm(self.identity.not_valid_after.timetuple()) * 1000
+
+    # ---- sending ----
+    def send(self, message, number=0, /, **fields):
+        if self.session is not None and self.gateway.alive():
+            self.gateway.out("frame", session=self.session, frame=encode("agent", message, number, **fields))
+
+    def number(self):
+        with self.lock:
+            self.message_id += 1
+            return self.message_id
+
+    def send_signed(self, message, label, body, key=None, number=None):
+        number = number or self.number()
+        self.send(message, number, body=body, signature=signed(key or self.host_key, label, body))
+        return number
+
+    def say_hello(self, **lies):
+        fields = {"version": "test", "name": self.name, "host_hash": self.host_hash, "boot_id": self.boot_id, "generation": self.generation,
+                  "now_at": now_ms(), "bundle_epoch": self.bundle_epoch, "targets": len(self.targets)}
+        fields.update(lies)
+        self.send("hello", self.number(), **fields)
+
+    def target(self, cert_id, service, template, names, **more):
+        """A target file; sent now and after each welcome."""
+        served = self.served.get(cert_id)
+        fields = {"cert_id": cert_id, "service": service, "template_id": template, "stem": "web", "names": names, "reload_kind": "none",
+                  "verify_kind": "tls", "listeners": "127.0.0.1:443", "digest": hashlib.sha256((cert_id + names + template).encode()).digest(),
+                  "served": served.serial_number.to_bytes(16, "big") if served else bytes(16)}
+        fields.update(more)
+        self.targets[cert_id] = fields
+        number = self.number()
+        self.send("target", number, **fields)
+        return number
+
+    def receipt(self, order, outcome, certificate=None, **lies):
+        """Makes, keeps and sends one. outcome: number of enum receipt_outcome."""
+        with self.lock:
+            self.receipt_seq += 1
+            seq = self.receipt_seq
+            fields = {"seq": seq, "renewal_id": order["renewal_id"], "attempt": order["attempt"], "cert_id": order["cert_id"], "outcome": outcome,
+                      "made_at": now_ms(), "probes": 25}
+            if certificate is not None:
+                fields["fingerprint"] = hashlib.sha256(certificate).digest()
+                fields["serial"] = x509.load_der_x509_certificate(certificate).serial_number.to_bytes(16, "big")
+            fields.update(lies)
+            body = body_encode("receipt", **fields)
+            self.receipts.append((seq, body))
+            self.send_signed("receipt", "vcc receipt v1", body)
+            return seq
+
+    def send_request(self, key):
+        self.send_signed("csr", "vcc csr v1", self.requests[key])
+
+    # ---- receiving ----
+    def _work(self):
+        while True:
+            frame = self.inbox.get()
+            name, number, fields = decode("agent", frame)
+            with self.lock:
+                getattr(self, "on_" + name, lambda *_: None)(number, fields)
+            with self.changed:
+                self.changed.notify_all()
+
+    def wait(self, what, condition, seconds=DEADLINE):
+        end = time.monotonic() + seconds
+        with self.changed:
+            while not (value := condition()):
+                left = end - time.monotonic()
+                assert left > 0, f"{self.name}: {what}: not within {seconds} s"
+                self.changed.wait(min(left, 0.2))
+            return value
+
+    def on_welcome(self, number, w):
+        self.welcomes.append(w)
+        self.receipts = [(seq, body) for seq, body in self.receipts if seq > w["receipt_seq"]]
+        self.say_hello()
+        if not self.respond:
+            return
+        for fields in self.targets.values():
+            self.send("target", self.number(), **fields)
+        for key in list(self.requests):
+            self.send_request(key)
+        for _, body in self.receipts:
+            self.send_signed("receipt", "vcc receipt v1", body)
+
+    def on_order(self, number, order):
+        self.orders.append(order)
+        if not self.respond:
+            return
+        key = (order["renewal_id"], order["attempt"])
+        self.send("agent_ack", self.number(), id=number)
+        if key in self.keys:
+            if key in self.requests:
+                self.send_request(key)
+            return
+        self.keys[key] = ec.generate_private_key(ec.SECP256R1())
+        self.requests[key] = body_encode("csr", renewal_id=order["renewal_id"], attempt=order["attempt"], cert_id=order["cert_id"], made_at=now_ms(),
+                                         csr=request(self.keys[key]))
+        self.send_request(key)
+
+    def on_certificate(self, number, m):
+        known = any(c["renewal_id"] == m["renewal_id"] and c["attempt"] == m["attempt"] for c in self.certificates)
+        self.certificates.append(m)
+        if not self.respond:
+            return
+        key = (m["renewal_id"], m["attempt"])
+        self.requests.pop(key, None)
+        self.send("agent_ack", self.number(), id=number)
+        if known:
+            return
+        outcome = self.outcome(self, m)
+        if outcome == "ok":
+            assert hashlib.sha256(spki(self.keys[key])).digest() == m["stage"]
+            self.served[m["cert_id"]] = x509.load_der_x509_certificate(m["certificate"])
+            self.receipt(m, 0, m["certificate"])
+            self.receipt(m, 1, m["certificate"])
+        elif outcome == "failed":
+            self.receipt(m, 2, m["certificate"], code=-2201, cause="the hook failed")
+
+    def on_cancel(self, number, m):
+        self.cancels.append(m)
+        self.send("agent_ack", self.number(), id=number)
+
+    def on_ack(self, number, m):
+        self.acks.append(m)
+        self.receipts = [(seq, body) for seq, body in self.receipts if seq != m["seq"]]
+
+    def on_identity(self, number, m):
+        self.identities.append(m)
+
+    def on_bundle(self, number, m):
+        self.bundles.append(m)
+
+    def acked(self, number, seconds=DEADLINE):
+        return self.wait(f"ack of {number}", lambda: next((a for a in self.acks if a["id"] == number), None), seconds)
+
+
+__all__ = ["FakeGateway", "FakeHost", "body_decode", "request", "token_parts"]

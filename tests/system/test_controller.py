@@ -1,0 +1,339 @@
+"""The controller and signer as they are, behind a gateway and hosts that the tests play: who gets in, what is issued, what a lie is worth, and what a
+restart in the middle of anything leaves behind."""
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+from conftest import new_folder
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from fake_ca import signed, spki
+from fake_gateway import FakeGateway, FakeHost, request
+from installation import Failed, Installation, wait_for
+from wire_tables import body_encode
+
+NAMES = "DNS:{0}.clara.vcc.internal"
+
+
+class Controller(Installation):
+    """Signer and controller; the gateway is ours."""
+
+    def __init__(self, folder, **more):
+        super().__init__(folder, {"controller.schedule.tick": "200ms", **more.pop("settings", {})}, **more)
+        self.gateways = []
+
+    def start_both(self, env=None):
+        os.makedirs(os.path.join(self.state, "run"), exist_ok=True)
+        for name in ("signer", "controller"):
+            self.process(name, [self.bin(f"vcc-{name}"), "--config", self.conf(name)], (env or {}).get(name)).start()
+        self.wait_up()
+
+    def wait_up(self):
+        def up():
+            try:
+                checks = self.vccctl("status")["checks"]
+            except (Failed, KeyError):
+                return False
+            return checks["signer"] == "ok" and checks["store"] == "ok"
+        wait_for("signer and store are there", up)
+
+    def gateway(self, name="gw1"):
+        g = FakeGateway(os.path.join(self.state, "run", "gateway.sock"), name).connect()
+        self.gateways.append(g)
+        g.wait("credit", lambda: g.credit)
+        return g
+
+    def invite(self, name, **more):
+        words = [w for k, v in more.items() for w in (f"--{k}", v)]
+        return self.vccctl("agent", "invite", name, "--service", "clara", *words)
+
+    def host(self, gateway, name):
+        host = FakeHost(name)
+        reply = host.join(gateway, self.invite(name))
+        assert reply["code"] == 0, reply
+        gateway.up(host)
+        host.wait("welcome", lambda: host.welcomes)
+        return host
+
+    def cert(self, cert_id):
+        return self.vccctl("cert", "show", cert_id)
+
+    def wait_done(self, cert_id, old=None):
+        def done():
+            try:
+                c = self.cert(cert_id)
+            except Failed:
+                return None
+            return c if c.get("served") and not c.get("open_order") and c.get("fingerprint") != old else None
+        return wait_for(f"{cert_id} is proved and its order ended", done, 60, 0.1)
+
+
+@pytest.fixture(scope="module")
+def ctl():
+    path = new_folder("controller")
+    inst = Controller(path)
+    try:
+        inst.init()
+        inst.start_both()
+        yield inst
+    finally:
+        for g in inst.gateways:
+            g.close()
+        inst.stop()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def gw(ctl):
+    return ctl.gateway()
+
+
+# ---- joining ----
+
+def test_join_gives_an_identity_of_the_host(ctl, gw):
+    host = FakeHost("join01")
+    reply = host.join(gw, ctl.invite("join01"))
+    assert reply["code"] == 0 and reply["agent"] == "join01" and reply["service"] == "clara"
+    cert = host.identity
+    uri = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.UniformResourceIdentifier)
+    assert uri == ["spiffe://vcc.internal/agent/join01"]
+    assert cert.subject.get_attributes_for_oid(x509.NameOID.SERIAL_NUMBER)[0].value == host.host_hash.hex()
+    assert spki(cert.public_key()) == spki(host.link_key)
+    assert reply["bundle"] and "join01.clara.vcc.internal" in reply["names"]
+
+
+def test_one_winner_of_64(ctl, gw):
+    for turn in range(3):
+        invite = ctl.invite(f"race{turn}")
+        hosts = [FakeHost(f"race{turn}") for _ in range(64)]
+        numbers = [gw.post_join(h.join_body(invite["token"], invite["pin"])) for h in hosts]
+        replies = [gw.join_reply(n) for n in numbers]
+        winners = [h for h, r in zip(hosts, replies) if r["code"] == 0]
+        assert len(winners) == 1
+        assert all(r["code"] in (-3200, -3202) and not r["certificate"] for r in replies if r["code"] != 0)
+        again = winners[0].join(gw, invite)  # its reply was lost
+        assert again["code"] == 0
+
+
+def test_forged_join_is_refused(ctl, gw):
+    invite = ctl.invite("forge01")
+    other = ec.generate_private_key(ec.SECP256R1())
+    host = FakeHost("forge01")
+    lies = [{"host_signature": lambda h, body: signed(other, "vcc join v1", body)}, {"link_signature": lambda h, body: signed(other, "vcc join v1", body)},
+            {"token_signature": b"\0" * 64}, {"host_signature": lambda h, body: signed(h.host_key, "vcc csr v1", body)}]
+    for lie in lies:
+        assert host.join(gw, invite, **lie)["code"] == -3201
+    assert host.join(gw, invite, token_key=b"\1" * 32)["code"] == -3200
+    assert host.join(gw, dict(invite, pin="sha256:" + "0" * 64))["code"] == -2300
+    assert host.join(gw, invite, name="forge02")["code"] == -3201
+    assert host.join(gw, invite)["code"] == 0
+
+
+def test_name_of_an_active_agent_is_taken(ctl, gw):
+    ctl.host(gw, "taken01")
+    with pytest.raises(Failed):
+        ctl.invite("taken01")
+
+
+# ---- first issue, renewal ----
+
+def test_first_issue_and_renewal(ctl, gw):
+    host = ctl.host(gw, "first01")
+    assert host.acked(host.target("first01-web", "clara", "clara_service_auth", NAMES.format("first01")))["code"] == 0
+    first = ctl.wait_done("first01-web")
+    cert = host.served["first01-web"]
+    assert first["fingerprint"] == hashlib.sha256(cert.public_bytes(x509.base.serialization.Encoding.DER)).hexdigest()
+    host.wait("receipts are acked", lambda: not host.receipts)
+    answer = ctl.vccctl("cert", "renew", "first01-web", "--force")
+    second = ctl.wait_done("first01-web", first["fingerprint"])
+    assert second["serial"] != first["serial"] and answer["renewal_id"]
+    assert len({c["renewal_id"] for c in host.certificates}) == 2
+
+
+def test_superseded_certificate_is_on_the_list(ctl, gw):
+    host = ctl.host(gw, "super01")
+    host.target("super01-web", "clara", "clara_service_auth", NAMES.format("super01"))
+    first = ctl.wait_done("super01-web")
+    ctl.vccctl("cert", "renew", "super01-web", "--force")
+    ctl.wait_done("super01-web", first["fingerprint"])
+
+    def listed():
+        der = subprocess.run(["curl", "-sf", f"{ctl.public_url}/crl/service-1/0.crl"], capture_output=True).stdout
+        crl = x509.load_der_x509_crl(der) if der else []
+        return any(r.serial_number == int(first["serial"], 16) for r in crl)
+    wait_for("the old serial is on the CRL", listed, 30)
+
+
+def test_same_target_again_changes_nothing(ctl, gw):
+    host = ctl.host(gw, "same01")
+    host.target("same01-web", "clara", "clara_service_auth", NAMES.format("same01"))
+    before = ctl.wait_done("same01-web")
+    orders = len(host.orders)
+    for _ in range(3):
+        assert host.acked(host.target("same01-web", "clara", "clara_service_auth", NAMES.format("same01")))["code"] == 0
+    time.sleep(0.5)
+    assert ctl.cert("same01-web")["fingerprint"] == before["fingerprint"] and len(host.orders) == orders
+
+
+def test_changed_names_make_one_order(ctl, gw):
+    host = ctl.host(gw, "names01")
+    host.target("names01-web", "clara", "clara_service_auth", NAMES.format("names01"))
+    before = ctl.wait_done("names01-web")
+    both = "DNS:clara.vcc.internal," + NAMES.format("names01")
+    host.target("names01-web", "clara", "clara_service_auth", both)
+    after = ctl.wait_done("names01-web", before["fingerprint"])
+    assert len(after["names"]) == 2
+
+
+def test_names_outside_the_invite_wait(ctl, gw):
+    host = ctl.host(gw, "wide01")
+    host.acked(host.target("wide01-web", "clara", "clara_service_auth", "DNS:other.clara.vcc.internal"))
+    assert ctl.cert("wide01-web")["status"] == "requested"
+    assert not host.orders
+
+
+def test_refused_targets(ctl, gw):
+    host = ctl.host(gw, "refuse01")
+    other = ctl.host(gw, "refuse02")
+    host.acked(host.target("refuse01-web", "clara", "clara_service_auth", NAMES.format("refuse01")))
+    assert other.acked(other.target("refuse01-web", "clara", "clara_service_auth", NAMES.format("refuse02")))["code"] == -3013
+    assert host.acked(host.target("refuse01-x", "clara", "no_such_template", NAMES.format("refuse01")))["code"] == -3010
+    assert host.acked(host.target("refuse01-y", "covina", "covina_orchestrator", "DNS:covina.vcc.internal"))["code"] == -3012
+
+
+# ---- lies (FAULTS T3, T5, T21) ----
+
+def test_forged_request_gets_no_certificate(ctl, gw):
+    host = ctl.host(gw, "lies01")
+    host.respond = False
+    host.target("lies01-web", "clara", "clara_service_auth", NAMES.format("lies01"))
+    order = host.wait("order", lambda: host.orders and host.orders[-1])
+    key = ec.generate_private_key(ec.SECP256R1())
+    fields = {"renewal_id": order["renewal_id"], "attempt": order["attempt"], "cert_id": "lies01-web", "made_at": 1, "csr": request(key)}
+    body = body_encode("csr", **fields)
+    assert host.acked(host.send_signed("csr", "vcc csr v1", body, key=key))["code"] == -1402  # the link's word alone
+    assert host.acked(host.send_signed("csr", "vcc receipt v1", body))["code"] == -1402       # another label
+    good = signed(host.host_key, "vcc csr v1", body)
+    number = host.number()
+    host.send("csr", number, body=body_encode("csr", **dict(fields, cert_id="other-web")), signature=good)
+    assert host.acked(number)["code"] == -1402
+    broken = bytearray(request(key))
+    broken[-1] ^= 1
+    assert host.acked(host.send_signed("csr", "vcc csr v1", body_encode("csr", **dict(fields, csr=bytes(broken)))))["code"] in (-1401, -1402)
+    time.sleep(0.5)
+    assert not host.certificates
+    assert host.acked(host.send_signed("csr", "vcc csr v1", body))["code"] == 0
+    host.wait("certificate", lambda: host.certificates)
+
+
+def test_forged_receipt_proves_nothing(ctl, gw):
+    host = ctl.host(gw, "lies02")
+    host.outcome = lambda h, m: "silent"
+    host.target("lies02-web", "clara", "clara_service_auth", NAMES.format("lies02"))
+    m = host.wait("certificate", lambda: host.certificates and host.certificates[-1])
+    fields = {"seq": 1, "renewal_id": m["renewal_id"], "attempt": m["attempt"], "cert_id": "lies02-web", "outcome": 0,
+              "fingerprint": hashlib.sha256(m["certificate"]).digest()}
+    body = body_encode("receipt", **fields)
+    assert host.acked(host.send_signed("receipt", "vcc receipt v1", body, key=ec.generate_private_key(ec.SECP256R1())))["code"] == -1402
+    assert not ctl.cert("lies02-web").get("served")
+    host.receipt(m, 0, m["certificate"], fingerprint=b"\7" * 32)  # another certificate than ours
+    host.wait("ack", lambda: any(a["seq"] == 1 for a in host.acks))
+    assert not ctl.cert("lies02-web").get("served")
+    host.receipt(m, 0, m["certificate"])
+    host.receipt(m, 1, m["certificate"])
+    ctl.wait_done("lies02-web")
+
+
+def test_order_of_another_agent_is_out_of_reach(ctl, gw):
+    host, thief = ctl.host(gw, "own01"), ctl.host(gw, "own02")
+    host.respond = False
+    host.target("own01-web", "clara", "clara_service_auth", NAMES.format("own01"))
+    order = host.wait("order", lambda: host.orders and host.orders[-1])
+    body = body_encode("csr", renewal_id=order["renewal_id"], attempt=order["attempt"], cert_id="own01-web", made_at=1,
+                       csr=request(ec.generate_private_key(ec.SECP256R1())))
+    assert thief.acked(thief.send_signed("csr", "vcc csr v1", body))["code"] == -1006
+    assert not thief.certificates
+
+
+# ---- sessions ----
+
+def test_unknown_and_foreign_hosts_are_kicked(ctl, gw):
+    host = ctl.host(gw, "kick01")
+    stranger = FakeHost("kick01")
+    stranger.identity = host.identity
+    kicks = len(gw.kicks)
+    gw.up(stranger)  # its certificate names another host key
+    gw.wait("kick", lambda: len(gw.kicks) > kicks)
+    assert not stranger.welcomes
+    nobody = FakeHost("nobody01")
+    nobody.identity = host.identity
+    gw.up(nobody)
+    gw.wait("kick", lambda: len(gw.kicks) > kicks + 1)
+
+
+def test_newer_connection_wins(ctl, gw):
+    host = ctl.host(gw, "clone01")
+    old = host.session
+    copy = FakeHost("clone01")
+    copy.host_key, copy.link_key, copy.host_hash, copy.identity = host.host_key, host.link_key, host.host_hash, host.identity
+    gw.up(copy)
+    gw.wait("kick", lambda: any(k["session"] == old for k in gw.kicks))
+    copy.wait("welcome", lambda: copy.welcomes)
+
+
+def test_ban_cuts_and_is_final(ctl, gw):
+    host = ctl.host(gw, "ban01")
+    session, start = host.session, time.monotonic()
+    ctl.vccctl("agent", "ban", "ban01")
+    kick = gw.wait("kick", lambda: next((k for k in gw.kicks if k["session"] == session), None))
+    assert kick["code"] == -3207
+    print(f"kicked after {time.monotonic() - start:.3f} s, the command included")
+    gw.up(host)
+    gw.wait("kick again", lambda: [k for k in gw.kicks if k["code"] == -3207 and k["session"] != session])
+    with pytest.raises(Failed):
+        ctl.invite("ban01")
+    again = FakeHost("ban02")
+    again.host_key, again.host_hash = host.host_key, host.host_hash
+    assert again.join(gw, ctl.invite("ban02"))["code"] == -3203
+
+
+def test_evicted_name_may_come_back(ctl, gw):
+    host = ctl.host(gw, "evict01")
+    ctl.vccctl("agent", "evict", "evict01")
+    gw.wait("kick", lambda: any(k["code"] == -3206 for k in gw.kicks))
+    assert host.session is None
+    ctl.host(gw, "evict01")
+
+
+# ---- identities ----
+
+def test_link_identity_needs_the_host_key(ctl, gw):
+    host = ctl.host(gw, "link01")
+    new_link = ec.generate_private_key(ec.SECP256R1())
+    body = body_encode("identity", name="link01", made_at=1, csr=request(new_link))
+    assert host.acked(host.send_signed("agent_identity", "vcc identity v1", body, key=host.link_key))["code"] == -1402
+    stolen = body_encode("identity", name="link02", made_at=1, csr=request(new_link))
+    assert host.acked(host.send_signed("agent_identity", "vcc identity v1", stolen))["code"] == -3301
+    host.send_signed("agent_identity", "vcc identity v1", body)
+    m = host.wait("identity", lambda: host.identities and host.identities[-1])
+    assert spki(x509.load_der_x509_certificate(m["certificate"]).public_key()) == spki(new_link)
+    host.send_signed("agent_identity", "vcc identity v1", body)
+    again = host.wait("the same once more", lambda: len(host.identities) > 1 and host.identities[-1])
+    assert again["certificate"] == m["certificate"]
+
+
+def test_gateway_gets_its_certificate(ctl, gw):
+    key = ec.generate_private_key(ec.SECP256R1())
+    reply = gw.identity(request(key))
+    assert reply["code"] == 0
+    cert = x509.load_der_x509_certificate(reply["certificate"])
+    uri = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.UniformResourceIdentifier)
+    assert uri == ["spiffe://vcc.internal/gateway/gw1"]
+    assert hashlib.sha256(reply["chain"][-len(ctl_root(ctl)):]).hexdigest() == ctl.pin.removeprefix("sha256:")
+
+
+def ctl_root(ctl):
+    return subprocess.run(["openssl", "x509", "-in", os.path.join(ctl.state, "ca.pem"), "-outform", "DER"], capture_output=True, check=True).stdout
