@@ -9,20 +9,20 @@
 
 enum deploy_phase {
 	DEPLOY_NONE,
-	DEPLOY_KEY,      /* key is being made */
-	DEPLOY_CSR,      /* csr sent, waiting for the certificate */
-	DEPLOY_CHECK,    /* step 1 */
-	DEPLOY_WRITE,    /* step 2 */
-	DEPLOY_TEST,     /* step 4 (intent of step 3 is in the journal) */
-	DEPLOY_FLIP,     /* step 5 */
-	DEPLOY_RELOAD,   /* step 6 */
-	DEPLOY_PROBE,    /* step 7, until verified */
-	DEPLOY_SETTLE,   /* step 7, until settled */
-	DEPLOY_BACK_FLIP,   /* step 8 */
+	DEPLOY_KEY,       /* key is being made */
+	DEPLOY_CSR,       /* csr sent, waiting for the certificate */
+	DEPLOY_CHECK,     /* step 1 */
+	DEPLOY_WRITE,     /* step 2 */
+	DEPLOY_TEST,      /* step 4 (intent of step 3 is in the journal) */
+	DEPLOY_FLIP,      /* step 5 */
+	DEPLOY_RELOAD,    /* step 6 */
+	DEPLOY_PROBE,     /* step 7, until verified */
+	DEPLOY_SETTLE,    /* step 7, until settled */
+	DEPLOY_BACK_FLIP, /* step 8 */
 	DEPLOY_BACK_RELOAD,
 	DEPLOY_BACK_PROBE,
-	DEPLOY_HEAL,     /* new pair kept but not proved: reload again with back-off until a handshake proves it */
-	DEPLOY_DONE,     /* final receipt is in the outbox; remembered until it is acked */
+	DEPLOY_HEAL, /* new pair kept but not proved: reload again with back-off until a handshake proves it */
+	DEPLOY_DONE, /* final receipt is in the outbox; remembered until it is acked */
 	DEPLOY_PHASE_COUNT,
 };
 const char *deploy_phase_name(enum deploy_phase p);
@@ -35,32 +35,33 @@ struct deploy {
 	enum trigger      trigger;
 	enum key_type     key_type;
 	bool              post_validation;
-	bool              had_old;      /* current/ held a pair of ours before */
-	bool              old_valid;    /* and it was not expired */
-	bool              was_serving;  /* and it was being served (probe before the flip) */
-	bool              was_down;     /* no listener answered before the flip */
-	uint32_t          tries;        /* repeats inside the phase: reloads, flip-backs, csr re-sends */
-	uint32_t          restarts;     /* keeper starts in a row that found this phase: an order that kills its keeper is given up */
-	uint64_t          generation;   /* the new one */
-	uint64_t          old_generation;
-	struct hash       fingerprint, old_fingerprint;
-	struct serial     serial;
-	struct hash       spki_hash;    /* of the key made for this attempt */
-	uint32_t          outcome;      /* enum receipt_outcome of the last receipt made */
-	bool              receipted;    /* a receipt was made at all */
-	int               code;         /* first failure of this attempt */
-	char              cause[CAUSE_SIZE];
-	uint32_t          flags;        /* ORDER_* */
-	int64_t           deadline_at;
-	int64_t           flipped_at;
-	int64_t           next_at;      /* timer; TIME_NEVER = none */
+	bool              had_old;     /* current/ held a pair of ours before */
+	bool              old_valid;   /* and it was not expired */
+	bool              was_serving; /* and it was being served (probe before the flip) */
+	bool              was_down;    /* no listener answered before the flip */
+	uint32_t          tries;       /* repeats inside the phase: reloads, flip-backs, csr re-sends */
+	uint32_t      restarts;   /* keeper starts in a row that found this phase: an order that kills its keeper is given up */
+	uint64_t      generation; /* the new one */
+	uint64_t      old_generation;
+	struct hash   fingerprint, old_fingerprint;
+	struct serial serial;
+	struct hash   spki_hash; /* of the key made for this attempt */
+	uint32_t      outcome;   /* enum receipt_outcome of the last receipt made */
+	bool          receipted; /* a receipt was made at all */
+	int           code;      /* first failure of this attempt */
+	char          cause[CAUSE_SIZE];
+	uint32_t      flags; /* ORDER_* */
+	int64_t       deadline_at;
+	int64_t       flipped_at;
+	int64_t       next_at; /* timer; TIME_NEVER = none */
 };
 
 enum deploy_event_kind {
 	DEV_ORDER,       /* msg_order: new order or attempt (or a repeat) */
 	DEV_KEY,         /* key made: spki_hash; or code */
 	DEV_CERTIFICATE, /* msg_certificate: stage (SPKI hash it is for), fingerprint, serial */
-	DEV_CHECKED,     /* code; and facts of the target: had_old, old_valid, was_serving, was_down, old_generation, old_fingerprint */
+	DEV_CHECKED,     /* code; and facts of the target: had_old, old_valid, was_serving, was_down, old_generation,
+			    old_fingerprint */
 	DEV_WRITTEN,     /* code; generation */
 	DEV_TESTED,      /* code; tested */
 	DEV_FLIPPED,     /* code; current_generation: what current/ names now, also after a failure */
@@ -75,13 +76,13 @@ const char *deploy_event_name(enum deploy_event_kind k);
 
 /* Probe stream so far, since the flip (or since flip-back). "Row" = consecutive handshakes. */
 struct probe_summary {
-	bool     applies;      /* false: verify = none or file */
-	uint32_t row_new;      /* smallest row of the new fingerprint with full chain over all listeners */
-	uint32_t row_old;      /* smallest row of the old fingerprint over all listeners */
-	uint32_t answered;     /* listeners that answered at all */
+	bool     applies;  /* false: verify = none or file */
+	uint32_t row_new;  /* smallest row of the new fingerprint with full chain over all listeners */
+	uint32_t row_old;  /* smallest row of the old fingerprint over all listeners */
+	uint32_t answered; /* listeners that answered at all */
 	uint32_t listeners;
-	bool     wrong;        /* a listener serves neither old nor new */
-	int64_t  last_old_at;  /* 0 = never since the flip */
+	bool     wrong;       /* a listener serves neither old nor new */
+	int64_t  last_old_at; /* 0 = never since the flip */
 	uint64_t total, failed;
 };
 
@@ -106,21 +107,23 @@ struct deploy_event {
 };
 
 enum deploy_action_kind {
-	DACT_MAKE_KEY,   /* off the loop; answer DEV_KEY */
-	DACT_SEND_CSR,   /* signed with the host key; repeated until answered */
-	DACT_CHECK,      /* check the certificate against key, bundle, names, time; measure the target; start probing; answer DEV_CHECKED */
-	DACT_WRITE,      /* remove what an unfinished try left, write the new generation; answer DEV_WRITTEN */
-	DACT_TEST,       /* hook test; answer DEV_TESTED (at once, tested = false, where there is none) */
-	DACT_FLIP,       /* answer DEV_FLIPPED */
-	DACT_FLIP_BACK,  /* to old_generation; answer DEV_FLIPPED */
-	DACT_RELOAD,     /* hook reload; answer DEV_RELOADED (at once where the reload kind is none) */
+	DACT_MAKE_KEY,    /* off the loop; answer DEV_KEY */
+	DACT_SEND_CSR,    /* signed with the host key; repeated until answered */
+	DACT_CHECK,       /* check the certificate against key, bundle, names, time; measure the target; start probing; answer
+			     DEV_CHECKED */
+	DACT_WRITE,       /* remove what an unfinished try left, write the new generation; answer DEV_WRITTEN */
+	DACT_TEST,        /* hook test; answer DEV_TESTED (at once, tested = false, where there is none) */
+	DACT_FLIP,        /* answer DEV_FLIPPED */
+	DACT_FLIP_BACK,   /* to old_generation; answer DEV_FLIPPED */
+	DACT_RELOAD,      /* hook reload; answer DEV_RELOADED (at once where the reload kind is none) */
 	DACT_PROBE_RESET, /* forget rows: a new phase of the probe stream begins (and the stream, if it does not run) */
 	DACT_PROBE_STOP,
-	DACT_RECEIPT,    /* make, sign, store and send a receipt with `outcome` */
-	DACT_DISCARD,    /* remove this attempt's key and, unless 0, `generation`; never the current one */
-	DACT_PRUNE,      /* remove generations that are no longer needed */
-	DACT_ACK,        /* tell the controller that this message (order, certificate, cancel) is in the journal */
-	DACT_REPEAT_RECEIPT, /* a repeated order or certificate that was already dealt with: send its receipt again if that is still unacked */
+	DACT_RECEIPT,        /* make, sign, store and send a receipt with `outcome` */
+	DACT_DISCARD,        /* remove this attempt's key and, unless 0, `generation`; never the current one */
+	DACT_PRUNE,          /* remove generations that are no longer needed */
+	DACT_ACK,            /* tell the controller that this message (order, certificate, cancel) is in the journal */
+	DACT_REPEAT_RECEIPT, /* a repeated order or certificate that was already dealt with: send its receipt again if that is
+				still unacked */
 	DACT_KIND_COUNT,
 };
 const char *deploy_action_name(enum deploy_action_kind k);
@@ -135,12 +138,12 @@ struct deploy_action {
 };
 
 struct deploy_policy {
-	int64_t  key_ms;      /* limits of single steps */
+	int64_t  key_ms; /* limits of single steps */
 	int64_t  test_ms, reload_ms;
-	int64_t  probe_ms;    /* how long to wait for the new certificate after a reload (default 30 s) */
-	int64_t  settle_ms;   /* >= 500 ms after the last old answer */
-	uint32_t verify_row;  /* 3 */
-	uint32_t settle_row;  /* 20 */
+	int64_t  probe_ms;   /* how long to wait for the new certificate after a reload (default 30 s) */
+	int64_t  settle_ms;  /* >= 500 ms after the last old answer */
+	uint32_t verify_row; /* 3 */
+	uint32_t settle_row; /* 20 */
 	int64_t  csr_repeat_ms;
 	int64_t  heal_min_ms, heal_max_ms; /* back-off of DEPLOY_HEAL */
 };
@@ -155,11 +158,12 @@ struct deploy_step {
 	size_t               n_act;
 };
 
-/* `d` with phase DEPLOY_NONE stands for "nothing known of this certificate". An event of another renewal or an older attempt, and
- * anything that does not fit the phase, changes nothing. Renewal ids grow with time (RFC 9562, UUIDv7): while a swap is under way an order
- * with a lower id is an old one. An order of a newer attempt or renewal replaces the old one only while
- * nothing has been flipped that is not yet settled or rolled back; otherwise it is answered later (repeat by the controller). */
+/* `d` with phase DEPLOY_NONE stands for "nothing known of this certificate". An event of another renewal or an older attempt,
+ * and anything that does not fit the phase, changes nothing. Renewal ids grow with time (RFC 9562, UUIDv7): while a swap is
+ * under way an order with a lower id is an old one. An order of a newer attempt or renewal replaces the old one only while
+ * nothing has been flipped that is not yet settled or rolled back; otherwise it is answered later (repeat by the controller).
+ */
 _must_check_ int deploy_step(const struct deploy *d, const struct deploy_event *event, int64_t now,
-                             const struct deploy_policy *policy, struct deploy_step *ret);
+			     const struct deploy_policy *policy, struct deploy_step *ret);
 
 #endif

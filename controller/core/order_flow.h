@@ -8,24 +8,24 @@
 #include "shared/model/order.h"
 
 enum order_event_kind {
-	EV_DISPATCH,   /* a planned (or approved) order may start now */
+	EV_DISPATCH, /* a planned (or approved) order may start now */
 	EV_APPROVED,
 	EV_REJECTED,
-	EV_CSR,        /* checked request of this order's attempt: spki_hash, serial, tbs_hash are set */
-	EV_CSR_BAD,    /* the request was refused: code */
-	EV_ISSUED,     /* the signer's certificate: serial, fingerprint */
-	EV_SIGN_FAILED, /* code; kind retry = signer away or busy */
-	EV_DELIVERED,  /* the agent has the certificate in its journal */
-	EV_VERIFIED,   /* receipt: fingerprint, flags */
-	EV_SETTLED,    /* receipt: fingerprint, flags */
-	EV_TARGET_FAILED, /* receipt: old pair is back; code, cause */
+	EV_CSR,            /* checked request of this order's attempt: spki_hash, serial, tbs_hash are set */
+	EV_CSR_BAD,        /* the request was refused: code */
+	EV_ISSUED,         /* the signer's certificate: serial, fingerprint */
+	EV_SIGN_FAILED,    /* code; kind retry = signer away or busy */
+	EV_DELIVERED,      /* the agent has the certificate in its journal */
+	EV_VERIFIED,       /* receipt: fingerprint, flags */
+	EV_SETTLED,        /* receipt: fingerprint, flags */
+	EV_TARGET_FAILED,  /* receipt: old pair is back; code, cause */
 	EV_ANSWER_REFUSED, /* receipt: the agent refused our certificate; code, cause */
-	EV_KEPT,       /* receipt: new pair kept though unproved; code */
-	EV_STALE_AGAIN, /* after verified an old answer was seen: reopened */
-	EV_CANCEL,     /* by a person, suspend, takeover: code. Ends the order while the agent has no certificate; later it only asks the
-	                  agent, which answers with a failed receipt (E_SWAP_CANCELLED) or goes on to the end */
-	EV_TIMER,      /* now >= next_at; earlier changes nothing */
-	EV_RESTART,    /* controller start, or the signer came back: the restart map */
+	EV_KEPT,           /* receipt: new pair kept though unproved; code */
+	EV_STALE_AGAIN,    /* after verified an old answer was seen: reopened */
+	EV_CANCEL,  /* by a person, suspend, takeover: code. Ends the order while the agent has no certificate; later it only
+		       asks the  agent, which answers with a failed receipt (E_SWAP_CANCELLED) or goes on to the end */
+	EV_TIMER,   /* now >= next_at; earlier changes nothing */
+	EV_RESTART, /* controller start, or the signer came back: the restart map */
 	EV_KIND_COUNT,
 };
 const char *order_event_name(enum order_event_kind k);
@@ -46,9 +46,9 @@ struct order_event {
 struct order_policy {
 	uint32_t max_attempts;
 	int64_t  retry_ms;
-	int64_t  attempt_ms;        /* how long an attempt may take: the deadline for the agent */
+	int64_t  attempt_ms;         /* how long an attempt may take: the deadline for the agent */
 	int64_t  supersede_grace_ms; /* already chosen for proved or unproved targets */
-	bool     code_signing;      /* never superseded */
+	bool     code_signing;       /* never superseded */
 	bool     post_validation;
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
 };
@@ -60,18 +60,20 @@ enum order_action_kind {
 	ACT_SEND_CANCEL,      /* outbox: cancel message */
 	ACT_CLEAR_OUTBOX,     /* nothing more to send for this order */
 	ACT_ADD_INTENT,       /* issuance row {serial, TBS hash, signing request} in state INTENT */
-	ACT_STORE_ISSUED,     /* issuance row becomes ISSUED with its DER; current (unproved) when the certificate has none yet */
-	ACT_VOID_INTENT,      /* issuance row becomes VOID (never signed) */
-	ACT_PROVE,            /* issuance ACTIVE, certificate's current issuance = this one and proved, old one RENEWED; next renew_at */
-	ACT_ADOPT,            /* certificate's current issuance = this one, not proved; the old one stays as it is; next renew_at */
-	ACT_SUPERSEDE,        /* old issuance: supersede_at = at */
-	ACT_REVOKE_NEW,       /* this attempt's issuance, signed or not, is revoked at once (superseded): rollback, refused, cancelled. When it is
-	                         the certificate's current one, the order's old one (or none) becomes current and ACTIVE again */
-	ACT_COUNT_RENEWAL,    /* certificate.unattended + 1, or 0 when order_flow_attended() */
-	ACT_CLOSE,            /* certificate.open_order = none (when it names this order); the order leaves memory. A paused order keeps it */
-	ACT_AUDIT,            /* audit record: event, code */
+	ACT_STORE_ISSUED, /* issuance row becomes ISSUED with its DER; current (unproved) when the certificate has none yet */
+	ACT_VOID_INTENT,  /* issuance row becomes VOID (never signed) */
+	ACT_PROVE, /* issuance ACTIVE, certificate's current issuance = this one and proved, old one RENEWED; next renew_at */
+	ACT_ADOPT, /* certificate's current issuance = this one, not proved; the old one stays as it is; next renew_at */
+	ACT_SUPERSEDE,     /* old issuance: supersede_at = at */
+	ACT_REVOKE_NEW,    /* this attempt's issuance, signed or not, is revoked at once (superseded): rollback, refused,
+			      cancelled. When it is    the certificate's current one, the order's old one (or none) becomes current
+			      and ACTIVE again */
+	ACT_COUNT_RENEWAL, /* certificate.unattended + 1, or 0 when order_flow_attended() */
+	ACT_CLOSE, /* certificate.open_order = none (when it names this order); the order leaves memory. A paused order keeps it
+		    */
+	ACT_AUDIT, /* audit record: event, code */
 	/* after the change is durable */
-	ACT_SIGN,             /* send the stored signing request to the signer (again) */
+	ACT_SIGN, /* send the stored signing request to the signer (again) */
 	ACT_KIND_COUNT,
 };
 const char *order_action_name(enum order_action_kind k);
@@ -98,15 +100,15 @@ struct order_action {
 	uint32_t               attempt;
 	struct serial          serial; /* which issuance */
 	int64_t                at;     /* ACT_SUPERSEDE */
-	enum order_audit       audit; /* ACT_AUDIT */
+	enum order_audit       audit;  /* ACT_AUDIT */
 	int                    code;
 };
 
 enum { ORDER_ACTIONS_MAX = 10 };
 struct order_step {
-	struct order        next;    /* to be stored before any action runs */
-	bool                durable; /* false: a live event, keep in memory only. True whenever there is an action of the change */
-	bool                ignored; /* nothing in the table fitted, or the message was of an older attempt: count it */
+	struct order next;    /* to be stored before any action runs */
+	bool         durable; /* false: a live event, keep in memory only. True whenever there is an action of the change */
+	bool         ignored; /* nothing in the table fitted, or the message was of an older attempt: count it */
 	struct order_action act[ORDER_ACTIONS_MAX];
 	size_t              n_act;
 };
@@ -115,10 +117,10 @@ struct order_step {
 bool order_flow_attended(const struct order *o);
 
 /* Takes one event at `now`. Unknown combinations change nothing (next == *o, no action, durable false): late, doubled
- * and replayed messages are harmless. An order that has left memory still takes events (the shell reads it from the store): a csr for an
- * ended order is answered with a cancel, and an order that completed unverified is proved by a later receipt. Returns 0, or E_ORDER_EVENT (kind bug) when `event` does not belong to this order; `ret` is
- * untouched then. */
+ * and replayed messages are harmless. An order that has left memory still takes events (the shell reads it from the store): a
+ * csr for an ended order is answered with a cancel, and an order that completed unverified is proved by a later receipt.
+ * Returns 0, or E_ORDER_EVENT (kind bug) when `event` does not belong to this order; `ret` is untouched then. */
 _must_check_ int order_flow_step(const struct order *o, const struct order_event *event, int64_t now,
-                                 const struct order_policy *policy, struct order_step *ret);
+				 const struct order_policy *policy, struct order_step *ret);
 
 #endif

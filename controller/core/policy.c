@@ -28,7 +28,8 @@ static int check_validity(const struct template *t, const struct policy_limits *
 	char    text[TIME_TEXT_SIZE];
 	int64_t least = limits->allow_short_validity ? VALIDITY_MIN_SHORT_MS : VALIDITY_MIN_MS;
 	if (t->validity_ms < least)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is below the least value of %s", duration_text(least, text));
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is below the least value of %s",
+			      duration_text(least, text));
 	if (t->validity_ms > VALIDITY_MAX_MS)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is above 100 years");
 
@@ -38,7 +39,8 @@ static int check_validity(const struct template *t, const struct policy_limits *
 	if (t->renewal_threshold_ms >= limit) {
 		int64_t largest = (limit - 1) / MS_SECOND * MS_SECOND;
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
-		              "renewal_threshold must be less than 80 %% of validity_period; the largest allowed value is %s", duration_text(largest, text));
+			      "renewal_threshold must be less than 80 %% of validity_period; the largest allowed value is %s",
+			      duration_text(largest, text));
 	}
 	if (t->emergency_threshold_ms < 0)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "emergency_threshold must not be negative");
@@ -49,31 +51,36 @@ static int check_usage(const struct template *t, struct refusal *why)
 {
 	unsigned eku = t->ext_key_usage;
 	if ((t->key_usage & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)) != 0)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_usage must not hold keyCertSign or cRLSign: a leaf signs no certificates");
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
+			      "key_usage must not hold keyCertSign or cRLSign: a leaf signs no certificates");
 	if ((eku & EKU_OCSP_SIGNING) != 0)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "extended_key_usage must not hold OCSPSigning");
 
 	bool code_signing = t->purpose == PURPOSE_CODE_SIGNING;
 	if (code_signing != ((eku & EKU_CODE_SIGNING) != 0) || (code_signing && eku != EKU_CODE_SIGNING))
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
-		              "extended_key_usage codeSigning stands alone and exactly where certificate_purpose is code_signing");
+		return refuse(
+			why, E_POLICY_TEMPLATE, t->template_id,
+			"extended_key_usage codeSigning stands alone and exactly where certificate_purpose is code_signing");
 	if (code_signing && t->patterns.text[0] != '\0')
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "subject_alt_names must be empty for code_signing");
 	if (t->purpose == PURPOSE_ADMIN && eku != EKU_CLIENT_AUTH)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "extended_key_usage must be clientAuth alone where certificate_purpose is admin");
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
+			      "extended_key_usage must be clientAuth alone where certificate_purpose is admin");
 	return 0;
 }
 
 int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why)
 {
 	if (!name_template_ok(t->template_id))
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "template_id must be [a-z0-9][a-z0-9_-]*, at most 63 characters");
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
+			      "template_id must be [a-z0-9][a-z0-9_-]*, at most 63 characters");
 	if ((unsigned)t->key_type >= KEY_TYPE_COUNT)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_type and key_size name no key that can be made");
 	if ((unsigned)t->hash_alg >= HASH_ALG_COUNT)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "hash_algorithm must be SHA256, SHA384 or SHA512");
 	if ((unsigned)t->purpose >= PURPOSE_COUNT)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "certificate_purpose must be service_auth, code_signing or admin");
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
+			      "certificate_purpose must be service_auth, code_signing or admin");
 	if (t->service[0] != '\0' && !name_service_ok(t->service))
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "vcc_service_type is not a service name");
 	if (t->max_attempts < 1 || t->max_attempts > ATTEMPTS_MAX)
@@ -105,17 +112,21 @@ static bool service_fits(const char *type, const char *service)
 
 static int refuse_names(struct refusal *why, const struct san *bad, const char *whose, const char *object)
 {
-	return refuse(why, E_POLICY_NAMES, object, "%s%s is not within the %s", bad->kind == SAN_IP ? "IP:" : "DNS:", bad->text, whose);
+	return refuse(why, E_POLICY_NAMES, object, "%s%s is not within the %s", bad->kind == SAN_IP ? "IP:" : "DNS:", bad->text,
+		      whose);
 }
 
-int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names, struct refusal *why)
+int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
+		  struct refusal *why)
 {
 	if (!name_service_ok(service))
 		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
 	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s", agent->service, service);
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
+			      agent->service, service);
 	if (!service_fits(t->service, service))
-		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service, service);
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
+			      service);
 
 	if (t->patterns.text[0] == '\0') {
 		if (names->text[0] != '\0')
@@ -149,8 +160,8 @@ static bool is_due(const struct certificate *c, const struct template *t, enum t
 	return serial_is_none(c->serial) || c->not_after_at - t->renewal_threshold_ms <= now;
 }
 
-int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger, bool force,
-                    int64_t now, bool *ret_approval)
+int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
+		    bool force, int64_t now, bool *ret_approval)
 {
 	if (c->revoked_at != 0)
 		return E_ORDER_REVOKED;
@@ -181,8 +192,8 @@ static int64_t whole_second(int64_t at)
 	return at / MS_SECOND * MS_SECOND;
 }
 
-int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at, int64_t *ret_not_after_at,
-                    bool *ret_cut)
+int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at,
+		    int64_t *ret_not_after_at, bool *ret_cut)
 {
 	int64_t backdate = t->validity_ms > MS_HOUR ? BACKDATE_MS : BACKDATE_SHORT_MS;
 	int64_t not_after = whole_second(now + t->validity_ms);
@@ -213,8 +224,8 @@ static uint64_t jitter_hash(const char *cert_id, struct serial serial)
 	return h ^ (h >> 33);
 }
 
-int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at, int64_t not_after_at,
-                        const struct policy_limits *limits)
+int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
+			int64_t not_after_at, const struct policy_limits *limits)
 {
 	if (!t->auto_renewal)
 		return TIME_NEVER;
@@ -255,8 +266,8 @@ static void common_name(const struct certificate *c, const struct names *names, 
 	text_cut(ret, SUBJECT_SIZE, c->cert_id);
 }
 
-int policy_facts(const struct certificate *c, const struct template *t, const char *organisation, int64_t not_before_at, int64_t not_after_at,
-                 struct cert_facts *ret)
+int policy_facts(const struct certificate *c, const struct template *t, const char *organisation, int64_t not_before_at,
+		 int64_t not_after_at, struct cert_facts *ret)
 {
 	char o[SUBJECT_SIZE];
 	if ((unsigned)t->purpose >= PURPOSE_COUNT)
@@ -264,7 +275,7 @@ int policy_facts(const struct certificate *c, const struct template *t, const ch
 	int r = text_copy(o, sizeof(o), organisation);
 	if (r != 0)
 		return r;
-	struct names none = {.text = ""};
+	struct names        none = {.text = ""};
 	const struct names *names = t->patterns.text[0] != '\0' ? &c->names : &none;
 
 	memcpy(ret->organisation, o, sizeof(o));

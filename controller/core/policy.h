@@ -16,28 +16,30 @@ struct policy_limits {
 _must_check_ int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why);
 
 /* A target's proposal: names inside invite and template patterns, service fits, template usable. E_POLICY_*. */
-_must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names, struct refusal *why);
+_must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service,
+			       const struct names *names, struct refusal *why);
 
-/* May an order be made now? E_ORDER_* or 0. `open` is the order that c->open_order names, NULL when there is none. A paused one is in the
- * way of a scheduled order only; for any other trigger the caller ends it (EV_CANCEL) before the new one. `force` passes threshold, back-off, window and max_renewals. *ret_approval = the order must
- * wait for approval (max_renewals reached, code signing). */
-_must_check_ int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
-                                 bool force, int64_t now, bool *ret_approval);
+/* May an order be made now? E_ORDER_* or 0. `open` is the order that c->open_order names, NULL when there is none. A paused one
+ * is in the way of a scheduled order only; for any other trigger the caller ends it (EV_CANCEL) before the new one. `force`
+ * passes threshold, back-off, window and max_renewals. *ret_approval = the order must wait for approval (max_renewals reached,
+ * code signing). */
+_must_check_ int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open,
+				 enum trigger trigger, bool force, int64_t now, bool *ret_approval);
 
-/* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds; not_after =
- * now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */
+/* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds;
+ * not_after = now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */
 _must_check_ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at,
-                                 int64_t *ret_not_after_at, bool *ret_cut);
+				 int64_t *ret_not_after_at, bool *ret_cut);
 
 /* Stable due time: not_after - threshold + jitter, jitter uniform in 0..share of the threshold by hash of cert_id and serial.
  * TIME_NEVER when auto renewal is off. */
 int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
-                        int64_t not_after_at, const struct policy_limits *limits);
+			int64_t not_after_at, const struct policy_limits *limits);
 
 /* Everything of the leaf that policy decides: fills profile, names, subject, usages, hash, key type and validity of `ret`;
  * serial, issuer, spki and shard are the caller's. */
-_must_check_ int policy_facts(const struct certificate *c, const struct template *t, const char *organisation, int64_t not_before_at,
-                              int64_t not_after_at, struct cert_facts *ret);
+_must_check_ int policy_facts(const struct certificate *c, const struct template *t, const char *organisation,
+			      int64_t not_before_at, int64_t not_after_at, struct cert_facts *ret);
 
 /* LIFECYCLE 3, strongest first. */
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now);

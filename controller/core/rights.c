@@ -17,14 +17,14 @@ const char *permission_name(enum permission p)
 #define P(symbol) (UINT32_C(1) << PERM_##symbol)
 _Static_assert(PERM_COUNT <= 32, "a role's permissions are bits of 32");
 
-#define VIEWER   (P(NONE) | P(CERT_READ))
-#define ALL      ((UINT32_C(1) << PERM_COUNT) - 1)
+#define VIEWER (P(NONE) | P(CERT_READ))
+#define ALL    ((UINT32_C(1) << PERM_COUNT) - 1)
 
 /* SPEC 4. Who asks does not decide: admin lacks only that. */
 static const uint32_t grants[ROLE_COUNT] = {
 	[ROLE_VIEWER] = VIEWER,
-	[ROLE_OPERATOR] = VIEWER | P(CERT_RENEW) | P(SERVICE_RENEW) | P(CERT_BULK) | P(CERT_EMERGENCY) | P(CERT_REVOKE) | P(AGENT_READ) |
-	                  P(AGENT_INVITE) | P(AGENT_EVICT) | P(AGENT_BAN),
+	[ROLE_OPERATOR] = VIEWER | P(CERT_RENEW) | P(SERVICE_RENEW) | P(CERT_BULK) | P(CERT_EMERGENCY) | P(CERT_REVOKE) |
+			  P(AGENT_READ) | P(AGENT_INVITE) | P(AGENT_EVICT) | P(AGENT_BAN),
 	[ROLE_APPROVER] = VIEWER | P(APPROVAL_READ) | P(APPROVAL_DECIDE),
 	[ROLE_AUDITOR] = VIEWER | P(AUDIT_READ) | P(REPORT_READ),
 	[ROLE_ADMIN] = ALL & ~P(APPROVAL_DECIDE),

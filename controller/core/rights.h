@@ -5,33 +5,33 @@
 
 #include "shared/model/agent.h"
 
-#define PERMISSIONS(X)                                                                                                \
-	X(NONE, "none")                                                                                               \
-	X(CERT_READ, "certificate:read")                                                                              \
-	X(CERT_RENEW, "certificate:renew")                                                                            \
-	X(CERT_REVOKE, "certificate:revoke")                                                                          \
-	X(CERT_CREATE, "certificate:create")                                                                          \
-	X(SERVICE_RENEW, "certificate:service:renew")                                                                 \
-	X(CERT_BULK, "certificate:bulk")                                                                              \
-	X(CERT_EMERGENCY, "certificate:emergency")                                                                    \
-	X(TEMPLATE_UPDATE, "certificate:template:update")                                                             \
-	X(AGENT_READ, "agent:read")                                                                                   \
-	X(AGENT_INVITE, "agent:invite")                                                                               \
-	X(AGENT_EVICT, "agent:evict")                                                                                 \
-	X(AGENT_BAN, "agent:ban")                                                                                     \
-	X(APPROVAL_READ, "approval:read")                                                                             \
-	X(APPROVAL_DECIDE, "approval:decide")                                                                         \
-	X(AUDIT_READ, "audit:read")                                                                                   \
-	X(REPORT_READ, "report:read")                                                                                 \
-	X(PRINCIPAL_MANAGE, "principal:manage")                                                                       \
-	X(CA_READ, "ca:read")                                                                                         \
+#define PERMISSIONS(X)                                                                                                         \
+	X(NONE, "none")                                                                                                        \
+	X(CERT_READ, "certificate:read")                                                                                       \
+	X(CERT_RENEW, "certificate:renew")                                                                                     \
+	X(CERT_REVOKE, "certificate:revoke")                                                                                   \
+	X(CERT_CREATE, "certificate:create")                                                                                   \
+	X(SERVICE_RENEW, "certificate:service:renew")                                                                          \
+	X(CERT_BULK, "certificate:bulk")                                                                                       \
+	X(CERT_EMERGENCY, "certificate:emergency")                                                                             \
+	X(TEMPLATE_UPDATE, "certificate:template:update")                                                                      \
+	X(AGENT_READ, "agent:read")                                                                                            \
+	X(AGENT_INVITE, "agent:invite")                                                                                        \
+	X(AGENT_EVICT, "agent:evict")                                                                                          \
+	X(AGENT_BAN, "agent:ban")                                                                                              \
+	X(APPROVAL_READ, "approval:read")                                                                                      \
+	X(APPROVAL_DECIDE, "approval:decide")                                                                                  \
+	X(AUDIT_READ, "audit:read")                                                                                            \
+	X(REPORT_READ, "report:read")                                                                                          \
+	X(PRINCIPAL_MANAGE, "principal:manage")                                                                                \
+	X(CA_READ, "ca:read")                                                                                                  \
 	X(CA_MANAGE, "ca:manage")
 
 enum permission {
 #define X(symbol, name) PERM_##symbol,
 	PERMISSIONS(X)
 #undef X
-	PERM_COUNT,
+		PERM_COUNT,
 };
 const char *permission_name(enum permission p);
 

@@ -103,7 +103,7 @@ static void on_timer(int64_t now, struct session_step *s)
 }
 
 void session_step(const struct session *s, const struct session_event *event, const struct agent *agent, int64_t now,
-                  struct session_step *ret)
+		  struct session_step *ret)
 {
 	*ret = (struct session_step){.next = *s};
 	switch (event->kind) {

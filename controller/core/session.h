@@ -6,13 +6,13 @@
 #include "shared/model/agent.h"
 
 struct session {
-	uint64_t  gateway;  /* which gateway connection; 0 = not connected */
-	uint64_t  session;  /* the gateway's number */
+	uint64_t  gateway; /* which gateway connection; 0 = not connected */
+	uint64_t  session; /* the gateway's number */
 	bool      welcomed;
 	bool      helloed;
-	struct id boot_id;  /* of the keeper, from hello */
+	struct id boot_id; /* of the keeper, from hello */
 	uint64_t  generation;
-	int64_t   up_at; /* or when the last welcome went out */
+	int64_t   up_at;        /* or when the last welcome went out */
 	int64_t   not_after_at; /* of the connection's identity */
 };
 
@@ -37,10 +37,10 @@ struct session_event {
 };
 
 enum session_action_kind {
-	SES_WELCOME,      /* send welcome on (gateway, session) */
-	SES_KICK,         /* close (gateway, session) with code */
-	SES_RESEND,       /* send the agent's outbox again, in order */
-	SES_AUDIT_CLONE,  /* the same agent connected twice */
+	SES_WELCOME,     /* send welcome on (gateway, session) */
+	SES_KICK,        /* close (gateway, session) with code */
+	SES_RESEND,      /* send the agent's outbox again, in order */
+	SES_AUDIT_CLONE, /* the same agent connected twice */
 	SES_ACTION_COUNT,
 };
 struct session_action {
@@ -55,15 +55,16 @@ struct session_step {
 	size_t                n_act;
 };
 
-/* `agent` is the row that the certificate's name leads to (NULL = unknown). Rules: unknown, removed, evicted, banned or a foreign host
- * key = kick with code and no welcome; a newer up of the same agent wins, the older is kicked and counted; hello must name the same host key;
- * welcome after up, resend after hello; nothing but hello is taken before it. A hello whose boot id changed without a higher generation comes
- * from a copy of the host (clone alarm). boot_id and generation outlive the connection. A message on any other (gateway, session) than the current one must be dropped by the caller. */
+/* `agent` is the row that the certificate's name leads to (NULL = unknown). Rules: unknown, removed, evicted, banned or a
+ * foreign host key = kick with code and no welcome; a newer up of the same agent wins, the older is kicked and counted; hello
+ * must name the same host key; welcome after up, resend after hello; nothing but hello is taken before it. A hello whose boot
+ * id changed without a higher generation comes from a copy of the host (clone alarm). boot_id and generation outlive the
+ * connection. A message on any other (gateway, session) than the current one must be dropped by the caller. */
 void session_step(const struct session *s, const struct session_event *event, const struct agent *agent, int64_t now,
-                  struct session_step *ret);
+		  struct session_step *ret);
 
-/* Receipts are taken strictly in sequence, because the welcome names only the highest durable one. `taken` is the highest number
- * taken so far (durable or on its way to the store). */
+/* Receipts are taken strictly in sequence, because the welcome names only the highest durable one. `taken` is the highest
+ * number taken so far (durable or on its way to the store). */
 enum session_receipt {
 	SESSION_RECEIPT_NEXT,  /* take it; ack when it is durable */
 	SESSION_RECEIPT_KNOWN, /* ack again once it is durable, do nothing else */

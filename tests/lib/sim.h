@@ -125,18 +125,18 @@ struct sim_cert {
 };
 
 struct sim_agent {
-	char           name[AGENT_NAME_SIZE];
-	struct hash    host_hash;
-	bool           alive, connected, welcomed;
-	uint64_t       run;  /* grows with each start */
-	uint64_t       link; /* session number of the connection */
-	struct id      boot_id;
-	uint64_t       generation;
-	uint32_t       connects;
-	uint64_t       acking; /* message that is being handled */
-	struct sim_msg receipt[SIM_RECEIPTS]; /* durable, ascending */
-	size_t         n_receipts;
-	uint64_t       last_seq, acked_seq;
+	char            name[AGENT_NAME_SIZE];
+	struct hash     host_hash;
+	bool            alive, connected, welcomed;
+	uint64_t        run;  /* grows with each start */
+	uint64_t        link; /* session number of the connection */
+	struct id       boot_id;
+	uint64_t        generation;
+	uint32_t        connects;
+	uint64_t        acking;                /* message that is being handled */
+	struct sim_msg  receipt[SIM_RECEIPTS]; /* durable, ascending */
+	size_t          n_receipts;
+	uint64_t        last_seq, acked_seq;
 	struct sim_cert cert[SIM_CERTS];
 };
 
@@ -145,8 +145,8 @@ struct sim_agent {
 struct sim_gateway {
 	bool     alive;
 	uint64_t run;
-	bool     linked;   /* to the controller */
-	uint64_t sessions; /* counter */
+	bool     linked;              /* to the controller */
+	uint64_t sessions;            /* counter */
 	uint64_t session[SIM_AGENTS]; /* 0 = not connected */
 };
 
@@ -211,43 +211,43 @@ struct sim {
 	struct sim_event       **queue;
 	size_t                   n_queue, cap_queue;
 	uint64_t                 events, trace;
-	struct template          template;
-	struct policy_limits     limits;
-	struct store            *store;
-	struct store_view       *view;
-	struct sim_controller    controller;
-	struct sim_gateway       gateway;
-	struct sim_signer        signer;
-	struct sim_agent         agent[SIM_AGENTS];
-	struct sim_flip          flip[SIM_FLIPS];
-	size_t                   n_flips;
-	unsigned                 errors, kills, completed, failures, cancelled, unverified;
+	struct template template;
+	struct policy_limits  limits;
+	struct store         *store;
+	struct store_view    *view;
+	struct sim_controller controller;
+	struct sim_gateway    gateway;
+	struct sim_signer     signer;
+	struct sim_agent      agent[SIM_AGENTS];
+	struct sim_flip       flip[SIM_FLIPS];
+	size_t                n_flips;
+	unsigned              errors, kills, completed, failures, cancelled, unverified;
 };
 
 /* sim_world.c */
-struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose);
-void        sim_free(struct sim *s);
-void        sim_run(struct sim *s); /* until everything has come to rest, or too much time has passed */
-uint32_t    sim_random(struct sim *s, uint32_t below);
-int64_t     sim_between(struct sim *s, int64_t least_ms, int64_t most_ms);
-bool        sim_chance(struct sim *s, unsigned per_mille); /* only in the bad time */
-void        sim_hash(struct sim *s, struct hash *ret);
+struct sim       *sim_new(const struct sim_config *config, uint64_t seed, bool verbose);
+void              sim_free(struct sim *s);
+void              sim_run(struct sim *s); /* until everything has come to rest, or too much time has passed */
+uint32_t          sim_random(struct sim *s, uint32_t below);
+int64_t           sim_between(struct sim *s, int64_t least_ms, int64_t most_ms);
+bool              sim_chance(struct sim *s, unsigned per_mille); /* only in the bad time */
+void              sim_hash(struct sim *s, struct hash *ret);
 struct sim_event *sim_after(struct sim *s, int64_t ms, sim_fn *fn); /* fill in the rest */
-void        sim_trace(struct sim *s, const char *fmt, ...) _printf_(2, 3);
-void        sim_error(struct sim *s, const char *fmt, ...) _printf_(2, 3);
+void              sim_trace(struct sim *s, const char *fmt, ...) _printf_(2, 3);
+void              sim_error(struct sim *s, const char *fmt, ...) _printf_(2, 3);
 /* True when the role died here. */
-bool        sim_may_die(struct sim *s, enum sim_role role, int agent);
+bool sim_may_die(struct sim *s, enum sim_role role, int agent);
 
 /* sim_agent.c: the keeper around the agent core */
-void agent_start(struct sim *s, int agent);
-void agent_die(struct sim *s, int agent);
-void agent_message(struct sim *s, int agent, const struct sim_msg *m);
-void agent_connected(struct sim *s, int agent, uint64_t link);
-void agent_disconnected(struct sim *s, int agent);
-void agent_event(struct sim *s, int agent, int cert, const struct deploy_event *e);
+void                agent_start(struct sim *s, int agent);
+void                agent_die(struct sim *s, int agent);
+void                agent_message(struct sim *s, int agent, const struct sim_msg *m);
+void                agent_connected(struct sim *s, int agent, uint64_t link);
+void                agent_disconnected(struct sim *s, int agent);
+void                agent_event(struct sim *s, int agent, int cert, const struct deploy_event *e);
 struct deploy_event agent_event_of(struct sim *s, int agent, int cert, enum deploy_event_kind kind);
-bool agent_at_rest(const struct sim_agent *a);
-void agent_repair(struct sim *s, int agent); /* calm: services run again */
+bool                agent_at_rest(const struct sim_agent *a);
+void                agent_repair(struct sim *s, int agent); /* calm: services run again */
 
 /* sim_disk.c: what the actions of a deployment do to disk and service */
 void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a);
@@ -271,17 +271,17 @@ void signer_die(struct sim *s);
 void signer_request(struct sim *s, struct serial serial, struct hash tbs);
 
 /* sim_control.c: the shell around the controller core */
-void control_install(struct sim *s);
-void control_start(struct sim *s);
-void control_die(struct sim *s);
-void control_up(struct sim *s, int agent, uint64_t session);
-void control_down(struct sim *s, uint64_t session, int agent);
-void control_gateway_lost(struct sim *s);
-void control_message(struct sim *s, int agent, uint64_t session, const struct sim_msg *m);
-void control_signer_up(struct sim *s);
-void control_signer_gone(struct sim *s);
-void control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint);
-bool control_at_rest(const struct sim *s);
+void                control_install(struct sim *s);
+void                control_start(struct sim *s);
+void                control_die(struct sim *s);
+void                control_up(struct sim *s, int agent, uint64_t session);
+void                control_down(struct sim *s, uint64_t session, int agent);
+void                control_gateway_lost(struct sim *s);
+void                control_message(struct sim *s, int agent, uint64_t session, const struct sim_msg *m);
+void                control_signer_up(struct sim *s);
+void                control_signer_gone(struct sim *s);
+void                control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint);
+bool                control_at_rest(const struct sim *s);
 struct order_policy control_policy(void);
 
 /* sim_change.c: actions of an order as one change of the store */

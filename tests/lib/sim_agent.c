@@ -91,7 +91,11 @@ static void on_receipts_again(struct sim *s, const struct sim_event *e)
 
 static void send_of(struct sim *s, int agent, int cert, const struct deploy_action *act, uint16_t type)
 {
-	struct sim_msg m = {.type = type, .renewal_id = act->renewal_id, .attempt = act->attempt, .cert = cert, .id = s->agent[agent].acking};
+	struct sim_msg m = {.type = type,
+			    .renewal_id = act->renewal_id,
+			    .attempt = act->attempt,
+			    .cert = cert,
+			    .id = s->agent[agent].acking};
 	m.stage = s->agent[agent].cert[cert].d.spki_hash;
 	if (s->agent[agent].welcomed)
 		net_from_agent(s, agent, &m);
@@ -123,7 +127,8 @@ static void act_one(struct sim *s, int agent, int cert, const struct deploy_acti
 struct deploy_event agent_event_of(struct sim *s, int agent, int cert, enum deploy_event_kind kind)
 {
 	struct sim_cert    *c = &s->agent[agent].cert[cert];
-	struct deploy_event e = {.kind = kind, .renewal_id = c->d.renewal_id, .attempt = c->d.attempt, .random = sim_random(s, UINT32_MAX)};
+	struct deploy_event e = {
+		.kind = kind, .renewal_id = c->d.renewal_id, .attempt = c->d.attempt, .random = sim_random(s, UINT32_MAX)};
 	e.probe = c->probe;
 	e.probe.applies = c->probed;
 	e.current_generation = c->current;
@@ -163,7 +168,7 @@ void agent_event(struct sim *s, int agent, int cert, const struct deploy_event *
 		return;
 	if (e->kind != DEV_PROBED || step.save)
 		sim_trace(s, "agent %d.%d %s: %s -> %s", agent, cert, deploy_event_name(e->kind), deploy_phase_name(c->d.phase),
-		          deploy_phase_name(step.next.phase));
+			  deploy_phase_name(step.next.phase));
 	if (step.save) {
 		c->journal = step.next;
 		if (step.sync)
@@ -195,7 +200,8 @@ static void on_welcome(struct sim *s, int agent, const struct sim_msg *m)
 	struct sim_agent *a = &s->agent[agent];
 	a->welcomed = true;
 	receipts_acked(s, agent, m->seq);
-	struct sim_msg hello = {.type = MSG_HELLO, .boot_id = a->boot_id, .generation = a->generation, .host_hash = a->host_hash};
+	struct sim_msg hello = {
+		.type = MSG_HELLO, .boot_id = a->boot_id, .generation = a->generation, .host_hash = a->host_hash};
 	net_from_agent(s, agent, &hello);
 	send_receipts(s, agent, NULL);
 }
@@ -290,7 +296,7 @@ void agent_start(struct sim *s, int agent)
 		struct sim_cert    *c = &a->cert[cert];
 		struct deploy_event e = agent_event_of(s, agent, cert, DEV_RESTART);
 		e.key_present = c->key_there && id_equal(c->key_renewal, c->d.renewal_id) && c->key_attempt == c->d.attempt &&
-		                hash_equal(c->key, c->d.spki_hash);
+				hash_equal(c->key, c->d.spki_hash);
 		agent_event(s, agent, cert, &e);
 	}
 	if (!a->alive || a->run != run)

@@ -54,8 +54,9 @@ static struct certificate *cert_of(struct build *b)
 static struct sim_msg message_of(struct build *b, uint16_t type)
 {
 	const struct order *o = b->o;
-	struct sim_msg      m = {.type = type, .renewal_id = o->renewal_id, .attempt = o->attempt, .trigger = o->trigger, .code = o->code};
-	int                 agent = 0;
+	struct sim_msg      m = {
+		     .type = type, .renewal_id = o->renewal_id, .attempt = o->attempt, .trigger = o->trigger, .code = o->code};
+	int agent = 0;
 	m.id = ++b->s->controller.message_id;
 	m.deadline_at = o->deadline_at;
 	m.post_validation = b->s->template.post_validation;
@@ -68,8 +69,8 @@ static void send(struct build *b, uint16_t type)
 {
 	struct sim_msg m = message_of(b, type);
 	if (type == MSG_CERTIFICATE) {
-		bool         known = b->mine.there;
-		const bool   was_dirty = b->mine.dirty;
+		bool             known = b->mine.there;
+		const bool       was_dirty = b->mine.dirty;
 		struct issuance *i = row_of(b, &b->mine, b->o->serial);
 		b->mine.dirty = known && was_dirty;
 		m.stage = b->o->spki_hash;
@@ -77,7 +78,8 @@ static void send(struct build *b, uint16_t type)
 		m.serial = b->o->serial;
 		m.not_after_at = i->not_after_at;
 	}
-	store_put_outbox(b->c->change, b->o->agent, b->o->renewal_id, m.id, type, (struct span){(const uint8_t *)&m, sizeof(m)});
+	store_put_outbox(b->c->change, b->o->agent, b->o->renewal_id, m.id, type,
+			 (struct span){(const uint8_t *)&m, sizeof(m)});
 	b->c->send = m;
 	b->c->has_send = true;
 }
@@ -88,7 +90,8 @@ static void add_intent(struct build *b)
 {
 	struct row *r = &b->mine;
 	bool        cut = false;
-	r->i = (struct issuance){.serial = b->o->serial, .owner = OWNER_CERTIFICATE, .renewal_id = b->o->renewal_id, .state = ISSUANCE_INTENT};
+	r->i = (struct issuance){
+		.serial = b->o->serial, .owner = OWNER_CERTIFICATE, .renewal_id = b->o->renewal_id, .state = ISSUANCE_INTENT};
 	memcpy(r->i.owner_id, b->o->cert_id, sizeof(r->i.owner_id));
 	memcpy(r->i.issuer_id, "service-1", sizeof("service-1"));
 	r->i.tbs_hash = b->o->tbs_hash;
@@ -169,11 +172,11 @@ static void count_renewal(struct build *b)
 static void add_audit(struct build *b, const struct order_action *a)
 {
 	static const enum audit_event events[ORDER_AUDIT_COUNT] = {
-		[ORDER_AUDIT_INTENT] = AUDIT_CERTIFICATE_INTENT,     [ORDER_AUDIT_ISSUED] = AUDIT_CERTIFICATE_ISSUED,
-		[ORDER_AUDIT_PROVED] = AUDIT_CERTIFICATE_PROVED,     [ORDER_AUDIT_COMPLETED] = AUDIT_RENEWAL_COMPLETED,
-		[ORDER_AUDIT_FAILED] = AUDIT_RENEWAL_FAILED,         [ORDER_AUDIT_PAUSED] = AUDIT_RENEWAL_PAUSED,
-		[ORDER_AUDIT_CANCELLED] = AUDIT_RENEWAL_CANCELLED,   [ORDER_AUDIT_VOIDED] = AUDIT_INTENT_VOIDED,
-		[ORDER_AUDIT_STEP] = AUDIT_RENEWAL_STEP,             [ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
+		[ORDER_AUDIT_INTENT] = AUDIT_CERTIFICATE_INTENT,   [ORDER_AUDIT_ISSUED] = AUDIT_CERTIFICATE_ISSUED,
+		[ORDER_AUDIT_PROVED] = AUDIT_CERTIFICATE_PROVED,   [ORDER_AUDIT_COMPLETED] = AUDIT_RENEWAL_COMPLETED,
+		[ORDER_AUDIT_FAILED] = AUDIT_RENEWAL_FAILED,       [ORDER_AUDIT_PAUSED] = AUDIT_RENEWAL_PAUSED,
+		[ORDER_AUDIT_CANCELLED] = AUDIT_RENEWAL_CANCELLED, [ORDER_AUDIT_VOIDED] = AUDIT_INTENT_VOIDED,
+		[ORDER_AUDIT_STEP] = AUDIT_RENEWAL_STEP,           [ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
 	};
 	struct audit row = {.at = b->s->now, .event = events[a->audit], .renewal_id = a->renewal_id, .actor = "controller"};
 	char         serial[SERIAL_TEXT_SIZE];

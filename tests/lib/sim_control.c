@@ -92,7 +92,8 @@ static void committed(struct sim *s, struct sim_change *c)
 {
 	uint64_t run = s->controller.run;
 	if (c->code != 0) {
-		sim_error(s, "a change of %s was refused: %d %s", c->has_step ? c->step.next.cert_id : "nothing", c->code, err_what(c->code));
+		sim_error(s, "a change of %s was refused: %d %s", c->has_step ? c->step.next.cert_id : "nothing", c->code,
+			  err_what(c->code));
 		return;
 	}
 	if (c->reserves) {
@@ -167,7 +168,8 @@ static void receipt_add(struct sim *s, struct sim_change *c, int agent, const st
 	s->controller.taken[agent] = m->seq;
 }
 
-static void order_event(struct sim *s, struct sim_slot *slot, const struct order_event *e, int agent, const struct sim_msg *receipt)
+static void order_event(struct sim *s, struct sim_slot *slot, const struct order_event *e, int agent,
+			const struct sim_msg *receipt)
 {
 	struct order_policy policy = control_policy();
 	struct order_step   step;
@@ -178,7 +180,7 @@ static void order_event(struct sim *s, struct sim_slot *slot, const struct order
 	}
 	if (!step.ignored && e->kind != EV_TIMER)
 		sim_trace(s, "order %s.%u %s: %s -> %s", slot->o.cert_id, slot->o.attempt, order_event_name(e->kind),
-		          order_phase_name(slot->o.phase), order_phase_name(step.next.phase));
+			  order_phase_name(slot->o.phase), order_phase_name(step.next.phase));
 	if (!step.durable && receipt == NULL) {
 		slot->o = step.next;
 		act_live(s, &step);
@@ -247,7 +249,7 @@ static void on_csr(struct sim *s, struct sim_slot *slot, const struct sim_msg *m
 static void on_receipt(struct sim *s, int agent, uint64_t session, const struct sim_msg *m)
 {
 	static const enum order_event_kind kinds[RECEIPT_OUTCOME_COUNT] = {
-		[RECEIPT_VERIFIED] = EV_VERIFIED,       [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
+		[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
 		[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,
 	};
 	struct sim_controller *k = &s->controller;
@@ -326,7 +328,8 @@ void control_message(struct sim *s, int agent, uint64_t session, const struct si
 	if (x->gateway != s->controller.connection || x->session != session)
 		return;
 	if (m->type == MSG_HELLO) {
-		struct session_event e = {.kind = SES_HELLO, .gateway = x->gateway, .session = session, .host_hash = m->host_hash};
+		struct session_event e = {
+			.kind = SES_HELLO, .gateway = x->gateway, .session = session, .host_hash = m->host_hash};
 		e.boot_id = m->boot_id;
 		e.generation = m->generation;
 		session_event(s, agent, &e);
@@ -349,7 +352,8 @@ void control_message(struct sim *s, int agent, uint64_t session, const struct si
 
 void control_up(struct sim *s, int agent, uint64_t session)
 {
-	struct session_event e = {.kind = SES_UP, .gateway = s->controller.connection, .session = session, .not_after_at = TIME_NEVER};
+	struct session_event e = {
+		.kind = SES_UP, .gateway = s->controller.connection, .session = session, .not_after_at = TIME_NEVER};
 	e.host_hash = s->agent[agent].host_hash;
 	session_event(s, agent, &e);
 }
@@ -442,7 +446,11 @@ static void supersede_due(struct sim *s)
 
 static void order_new(struct sim *s, const struct certificate *cert, enum trigger trigger)
 {
-	struct order o = {.trigger = trigger, .phase = ORDER_PLANNED, .created_at = s->now, .next_at = TIME_NEVER, .old_serial = cert->serial};
+	struct order o = {.trigger = trigger,
+			  .phase = ORDER_PLANNED,
+			  .created_at = s->now,
+			  .next_at = TIME_NEVER,
+			  .old_serial = cert->serial};
 	struct hash  h;
 	bool         approval = false;
 	if (policy_eligible(cert, &s->template, NULL, trigger, false, s->now, &approval) != 0 || approval)
@@ -527,7 +535,8 @@ void control_start(struct sim *s)
 	sim_trace(s, "controller starts");
 	static struct order open[SIM_SLOTS];
 	size_t              n = 0;
-	if (view_orders_open(s->view, (struct id){0}, open, SIM_SLOTS, &n) != 0 || view_outbox_top(s->view, &k->message_id) != 0)
+	if (view_orders_open(s->view, (struct id){0}, open, SIM_SLOTS, &n) != 0 ||
+	    view_outbox_top(s->view, &k->message_id) != 0)
 		sim_error(s, "the store cannot be read");
 	for (size_t i = 0; i < n; i++)
 		(void)slot_new(s, &open[i]);
@@ -602,7 +611,8 @@ void control_install(struct sim *s)
 	struct store_options options = {.hash = digest_sha256_two};
 	struct sim_change    c = {.code = E_INTERNAL};
 	s->limits = (struct policy_limits){.jitter_share = 100};
-	s->template = (struct template){.template_id = "sim", .validity_ms = 30 * MS_MINUTE, .renewal_threshold_ms = 15 * MS_MINUTE};
+	s->template =
+		(struct template){.template_id = "sim", .validity_ms = 30 * MS_MINUTE, .renewal_threshold_ms = 15 * MS_MINUTE};
 	s->template.auto_renewal = s->template.post_validation = true;
 	if (store_mem_open(&options, &s->store) != 0 || store_view_open(s->store, &s->view) != 0)
 		abort();

@@ -106,7 +106,8 @@ void net_agent_gone(struct sim *s, int agent)
 
 static void on_linked(struct sim *s, const struct sim_event *e)
 {
-	if (!s->gateway.alive || !s->controller.alive || s->gateway.linked || e->run != s->gateway.run || e->link != s->controller.run)
+	if (!s->gateway.alive || !s->controller.alive || s->gateway.linked || e->run != s->gateway.run ||
+	    e->link != s->controller.run)
 		return;
 	s->gateway.linked = true;
 	s->controller.connection++;
@@ -178,7 +179,8 @@ static void on_at_controller(struct sim *s, const struct sim_event *e)
 /* The gateway forwards, or drops while there is no controller. */
 static void on_at_gateway(struct sim *s, const struct sim_event *e)
 {
-	if (!s->gateway.alive || s->gateway.session[e->agent] != e->link || sim_may_die(s, SIM_GATEWAY, 0) || !s->gateway.linked)
+	if (!s->gateway.alive || s->gateway.session[e->agent] != e->link || sim_may_die(s, SIM_GATEWAY, 0) ||
+	    !s->gateway.linked)
 		return;
 	struct sim_event *next = sim_after(s, LINK_MS, on_at_controller);
 	next->agent = e->agent;

@@ -14,7 +14,8 @@ static unsigned ends_in_audit(const struct audit *rows, size_t n, struct id rene
 {
 	unsigned ends = 0;
 	for (size_t i = 0; i < n; i++) {
-		bool end = rows[i].event == AUDIT_RENEWAL_COMPLETED || rows[i].event == AUDIT_RENEWAL_FAILED || rows[i].event == AUDIT_RENEWAL_CANCELLED;
+		bool end = rows[i].event == AUDIT_RENEWAL_COMPLETED || rows[i].event == AUDIT_RENEWAL_FAILED ||
+			   rows[i].event == AUDIT_RENEWAL_CANCELLED;
 		ends += end && id_equal(rows[i].renewal_id, renewal_id) ? 1 : 0;
 	}
 	return ends;
@@ -30,7 +31,8 @@ static void check_order(struct sim *s, const struct order *o, const struct audit
 		sim_error(s, "%s: the order ends %u times in the audit trail", o->cert_id, ends);
 	bool calm_target = s->config->target == 0 && s->config->cancel == 0;
 	if (calm_target && (o->phase != ORDER_COMPLETED || o->failures > 0))
-		sim_error(s, "%s: %s with %u failures, and the target did nothing wrong", o->cert_id, order_phase_name(o->phase), o->failures);
+		sim_error(s, "%s: %s with %u failures, and the target did nothing wrong", o->cert_id,
+			  order_phase_name(o->phase), o->failures);
 	s->completed += o->phase == ORDER_COMPLETED ? 1 : 0;
 	s->cancelled += o->phase == ORDER_CANCELLED ? 1 : 0;
 	s->unverified += (o->flags & ORDER_UNVERIFIED) != 0 ? 1 : 0;
@@ -72,11 +74,12 @@ static void check_served(struct sim *s, int agent, int cert)
 		sim_error(s, "%s: an order is left open", c->cert_id);
 	if (c->current == 0)
 		return;
-	if (view_issuance(s->view, row.serial, &i) != 0 || (i.state != ISSUANCE_ACTIVE && row.proved) || i.state == ISSUANCE_REVOKED)
+	if (view_issuance(s->view, row.serial, &i) != 0 || (i.state != ISSUANCE_ACTIVE && row.proved) ||
+	    i.state == ISSUANCE_REVOKED)
 		sim_error(s, "%s: its current issuance is %s", c->cert_id, issuance_state_name(i.state));
 	if (c->probed && (!c->up || c->loaded != c->current))
-		sim_error(s, "%s: the service serves generation %llu, current is %llu", c->cert_id, (unsigned long long)c->loaded,
-		          (unsigned long long)c->current);
+		sim_error(s, "%s: the service serves generation %llu, current is %llu", c->cert_id,
+			  (unsigned long long)c->loaded, (unsigned long long)c->current);
 }
 
 /* What is neither current nor followed by a proved successor has been revoked. */
@@ -92,7 +95,8 @@ static void check_issuances(struct sim *s, int agent, int cert)
 	for (size_t i = 0; i < n; i++) {
 		bool good = rows[i].state == ISSUANCE_ISSUED || rows[i].state == ISSUANCE_ACTIVE;
 		if (good && !serial_equal(rows[i].serial, row.serial) && s->unverified == 0)
-			sim_error(s, "%s: an issuance that is not current is %s", c->cert_id, issuance_state_name(rows[i].state));
+			sim_error(s, "%s: an issuance that is not current is %s", c->cert_id,
+				  issuance_state_name(rows[i].state));
 	}
 }
 
@@ -101,9 +105,10 @@ static void check_applied_once(struct sim *s)
 {
 	for (size_t i = 0; i < s->n_flips; i++) {
 		for (size_t k = i + 1; k < s->n_flips; k++) {
-			if (hash_equal(s->flip[i].fingerprint, s->flip[k].fingerprint) && s->flip[i].generation != s->flip[k].generation)
-				sim_error(s, "one certificate was put into generations %llu and %llu", (unsigned long long)s->flip[i].generation,
-				          (unsigned long long)s->flip[k].generation);
+			if (hash_equal(s->flip[i].fingerprint, s->flip[k].fingerprint) &&
+			    s->flip[i].generation != s->flip[k].generation)
+				sim_error(s, "one certificate was put into generations %llu and %llu",
+					  (unsigned long long)s->flip[i].generation, (unsigned long long)s->flip[k].generation);
 		}
 	}
 }
@@ -186,8 +191,8 @@ void verdict(struct sim *s)
 			check_served(s, agent, cert), check_issuances(s, agent, cert);
 		struct agent row;
 		if (view_agent(s->view, s->agent[agent].name, &row) != 0 || row.receipt_seq != s->agent[agent].last_seq)
-			sim_error(s, "a%d: receipts up to %llu were made, %llu are stored", agent, (unsigned long long)s->agent[agent].last_seq,
-			          (unsigned long long)row.receipt_seq);
+			sim_error(s, "a%d: receipts up to %llu were made, %llu are stored", agent,
+				  (unsigned long long)s->agent[agent].last_seq, (unsigned long long)row.receipt_seq);
 	}
 	check_applied_once(s);
 	check_signer(s, rows, n);

@@ -107,7 +107,8 @@ void sim_trace(struct sim *s, const char *fmt, ...)
 void sim_error(struct sim *s, const char *fmt, ...)
 {
 	va_list args;
-	fprintf(stderr, "%s seed %llu at %.3f s: ", s->config->name, (unsigned long long)s->seed, (double)(s->now - START_AT) / 1000);
+	fprintf(stderr, "%s seed %llu at %.3f s: ", s->config->name, (unsigned long long)s->seed,
+		(double)(s->now - START_AT) / 1000);
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
 	va_end(args);
@@ -218,13 +219,14 @@ static void tell(struct sim *s)
 	for (int i = 0; i < SIM_SLOTS; i++) {
 		const struct sim_slot *slot = &s->controller.slot[i];
 		if (slot->used)
-			sim_trace(s, "order %s.%u is %s, busy %d", slot->o.cert_id, slot->o.attempt, order_phase_name(slot->o.phase), slot->busy);
+			sim_trace(s, "order %s.%u is %s, busy %d", slot->o.cert_id, slot->o.attempt,
+				  order_phase_name(slot->o.phase), slot->busy);
 	}
 	for (int i = 0; i < SIM_AGENTS; i++) {
 		const struct sim_agent *a = &s->agent[i];
-		sim_trace(s, "agent %d alive %d connected %d welcomed %d, session helloed %d, %zu receipts, phases %s %s", i, a->alive, a->connected,
-		          a->welcomed, s->controller.session[i].helloed, a->n_receipts, deploy_phase_name(a->cert[0].d.phase),
-		          deploy_phase_name(a->cert[1].d.phase));
+		sim_trace(s, "agent %d alive %d connected %d welcomed %d, session helloed %d, %zu receipts, phases %s %s", i,
+			  a->alive, a->connected, a->welcomed, s->controller.session[i].helloed, a->n_receipts,
+			  deploy_phase_name(a->cert[0].d.phase), deploy_phase_name(a->cert[1].d.phase));
 	}
 }
 

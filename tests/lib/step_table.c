@@ -61,8 +61,10 @@ bool step_next(FILE *f, int *line_number, struct step_line *ret)
 			} else if (strcmp(word, "|") == 0) {
 				part = CHECKS;
 			} else {
-				add_word(part == FIELDS ? &ret->fields : part == ACTIONS ? &ret->actions : &ret->checks, word,
-				         part != ACTIONS, *line_number);
+				add_word(part == FIELDS    ? &ret->fields
+					 : part == ACTIONS ? &ret->actions
+							   : &ret->checks,
+					 word, part != ACTIONS, *line_number);
 			}
 		}
 		if (ret->verb[0] != '\0')

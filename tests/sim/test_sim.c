@@ -1,6 +1,6 @@
 /* test_sim.c - room tests/sim: does everything end well, whatever is lost, doubled, cut or killed?
- * Each check runs VCC_SIM_SEEDS seeds (50), each twice: one seed always gives one trace. `test_sim SEED [CHECK]` replays a seed and
- * prints what happens. Never: the simulation itself; that is tests/lib/sim_*.c. */
+ * Each check runs VCC_SIM_SEEDS seeds (50), each twice: one seed always gives one trace. `test_sim SEED [CHECK]` replays a seed
+ * and prints what happens. Never: the simulation itself; that is tests/lib/sim_*.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,15 @@ static const struct sim_config checks[] = {
 	{.name = "agent", .kill = {[SIM_AGENT] = 30}, .power = 500},
 	{.name = "target", .target = 400},
 	{.name = "cancel", .cancel = 30, .lose = 20},
-	{.name = "everything", .lose = 30, .twice = 30, .late = 30, .cut = 10, .kill = {8, 8, 30, 8}, .power = 300, .target = 150, .cancel = 5},
+	{.name = "everything",
+	 .lose = 30,
+	 .twice = 30,
+	 .late = 30,
+	 .cut = 10,
+	 .kill = {8, 8, 30, 8},
+	 .power = 300,
+	 .target = 150,
+	 .cancel = 5},
 };
 
 struct outcome {
@@ -68,8 +76,9 @@ static unsigned check(const struct sim_config *c, uint64_t seeds)
 		fprintf(stderr, "%s: nothing of what it is about ever happened\n", c->name);
 		sum.errors++;
 	}
-	printf("%-10s %3" PRIu64 " seeds: %u orders completed (%u unproved), %u cancelled, %u failed attempts, %u deaths: %s\n", c->name, seeds,
-	       sum.completed, sum.unverified, sum.cancelled, sum.failures, sum.kills, sum.errors == 0 ? "ok" : "FAILED");
+	printf("%-10s %3" PRIu64 " seeds: %u orders completed (%u unproved), %u cancelled, %u failed attempts, %u deaths: %s\n",
+	       c->name, seeds, sum.completed, sum.unverified, sum.cancelled, sum.failures, sum.kills,
+	       sum.errors == 0 ? "ok" : "FAILED");
 	return sum.errors;
 }
 

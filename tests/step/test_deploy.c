@@ -61,7 +61,8 @@ static enum deploy_phase phase_of(const char *name)
 	abort();
 }
 
-/* A deployment of renewal 7, attempt 1, with everything that belongs to its phase: the old pair good unless a word says otherwise. */
+/* A deployment of renewal 7, attempt 1, with everything that belongs to its phase: the old pair good unless a word says
+ * otherwise. */
 static void read_deploy(const struct step_line *l, int64_t now, struct deploy *d)
 {
 	*d = (struct deploy){.next_at = TIME_NEVER};
@@ -151,7 +152,8 @@ static bool read_facts(const char *k, const char *v, struct deploy_event *e)
 
 static void read_event(const struct step_line *l, const struct deploy *d, struct deploy_event *e, int64_t *now)
 {
-	*e = (struct deploy_event){.renewal_id = d->renewal_id, .attempt = d->attempt, .kind = DEV_KIND_COUNT, .cert_id = "web"};
+	*e = (struct deploy_event){
+		.renewal_id = d->renewal_id, .attempt = d->attempt, .kind = DEV_KIND_COUNT, .cert_id = "web"};
 	e->probe = (struct probe_summary){.applies = true, .listeners = 2, .answered = 2};
 	e->post_validation = true;
 	for (int k = 0; k < DEV_KIND_COUNT && l->fields.n > 0; k++) {
@@ -257,8 +259,8 @@ static void run_event(struct bench *b, const struct step_line *l)
 	check_actions(b, l, &s);
 	for (size_t i = 0; i < l->checks.n; i++) {
 		char got[STEP_WORD_SIZE + 32];
-		snprintf(got, sizeof(got), "code %d flags %x save %d sync %d next +%lld", s.next.code, s.next.flags, s.save, s.sync,
-		         (long long)(s.next.next_at - b->now));
+		snprintf(got, sizeof(got), "code %d flags %x save %d sync %d next +%lld", s.next.code, s.next.flags, s.save,
+			 s.sync, (long long)(s.next.next_at - b->now));
 		if (!field_ok(l->checks.key[i], l->checks.value[i], &s, b->now))
 			fail_line(b, l, l->checks.key[i], l->checks.value[i], got);
 	}
@@ -297,10 +299,11 @@ static uint32_t rnd(uint64_t *seed)
 
 /* The event that brings a phase on, so that random walks get everywhere. */
 static const enum deploy_event_kind onward[DEPLOY_PHASE_COUNT] = {
-	[DEPLOY_NONE] = DEV_ORDER,          [DEPLOY_KEY] = DEV_KEY,        [DEPLOY_CSR] = DEV_CERTIFICATE,   [DEPLOY_CHECK] = DEV_CHECKED,
-	[DEPLOY_WRITE] = DEV_WRITTEN,       [DEPLOY_TEST] = DEV_TESTED,    [DEPLOY_FLIP] = DEV_FLIPPED,      [DEPLOY_RELOAD] = DEV_RELOADED,
-	[DEPLOY_PROBE] = DEV_TIMER,         [DEPLOY_SETTLE] = DEV_TIMER,   [DEPLOY_BACK_FLIP] = DEV_FLIPPED, [DEPLOY_BACK_RELOAD] = DEV_RELOADED,
-	[DEPLOY_BACK_PROBE] = DEV_TIMER,    [DEPLOY_HEAL] = DEV_PROBED,    [DEPLOY_DONE] = DEV_ORDER,
+	[DEPLOY_NONE] = DEV_ORDER,       [DEPLOY_KEY] = DEV_KEY,           [DEPLOY_CSR] = DEV_CERTIFICATE,
+	[DEPLOY_CHECK] = DEV_CHECKED,    [DEPLOY_WRITE] = DEV_WRITTEN,     [DEPLOY_TEST] = DEV_TESTED,
+	[DEPLOY_FLIP] = DEV_FLIPPED,     [DEPLOY_RELOAD] = DEV_RELOADED,   [DEPLOY_PROBE] = DEV_TIMER,
+	[DEPLOY_SETTLE] = DEV_TIMER,     [DEPLOY_BACK_FLIP] = DEV_FLIPPED, [DEPLOY_BACK_RELOAD] = DEV_RELOADED,
+	[DEPLOY_BACK_PROBE] = DEV_TIMER, [DEPLOY_HEAL] = DEV_PROBED,       [DEPLOY_DONE] = DEV_ORDER,
 };
 
 static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
@@ -329,7 +332,8 @@ static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
 	return e;
 }
 
-/* What was flipped goes back only to a pair that was there; a receipt and the intent are never made before they are in the journal. */
+/* What was flipped goes back only to a pair that was there; a receipt and the intent are never made before they are in the
+ * journal. */
 static void check_bounds(const struct deploy *d, const struct deploy_event *e, const struct deploy_step *s)
 {
 	assert_true(s->n_act <= DEPLOY_ACTIONS_MAX);
@@ -349,7 +353,8 @@ static void check_bounds(const struct deploy *d, const struct deploy_event *e, c
 		if (a->kind == DACT_RECEIPT && (a->outcome == RECEIPT_FAILED || a->outcome == RECEIPT_REFUSED))
 			assert_true(s->next.code != 0);
 		if (a->kind == DACT_DISCARD) /* never the generation in use */
-			assert_true(d->phase < DEPLOY_RELOAD || (d->phase >= DEPLOY_BACK_FLIP && d->phase <= DEPLOY_BACK_PROBE));
+			assert_true(d->phase < DEPLOY_RELOAD ||
+				    (d->phase >= DEPLOY_BACK_FLIP && d->phase <= DEPLOY_BACK_PROBE));
 	}
 	if (d->phase >= DEPLOY_FLIP && d->phase <= DEPLOY_BACK_PROBE)
 		assert_true(id_equal(s->next.renewal_id, d->renewal_id) && s->next.attempt == d->attempt);

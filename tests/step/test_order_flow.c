@@ -37,8 +37,9 @@ static uint32_t flags_of(const char *text)
 	static const struct {
 		const char *name;
 		uint32_t    bit;
-	} flags[] = {{"unverified", ORDER_UNVERIFIED}, {"draining", ORDER_DRAINING}, {"down", ORDER_SERVICE_WAS_DOWN}, {"hook", ORDER_HOOK_FAILED},
-	             {"forced", ORDER_FORCED}, {"approved", ORDER_APPROVED}, {"cancel", ORDER_CANCEL_ASKED}};
+	} flags[] = {{"unverified", ORDER_UNVERIFIED}, {"draining", ORDER_DRAINING}, {"down", ORDER_SERVICE_WAS_DOWN},
+		     {"hook", ORDER_HOOK_FAILED},      {"forced", ORDER_FORCED},     {"approved", ORDER_APPROVED},
+		     {"cancel", ORDER_CANCEL_ASKED}};
 	char     copy[STEP_WORD_SIZE];
 	uint32_t bits = 0;
 	char    *rest = NULL;
@@ -226,7 +227,8 @@ static void run_event(struct bench *b, const struct step_line *l)
 	check_actions(b, l, &s);
 	for (size_t i = 0; i < l->checks.n; i++) {
 		char got[STEP_WORD_SIZE];
-		snprintf(got, sizeof(got), "attempt %u failures %u flags %x code %d", s.next.attempt, s.next.failures, s.next.flags, s.next.code);
+		snprintf(got, sizeof(got), "attempt %u failures %u flags %x code %d", s.next.attempt, s.next.failures,
+			 s.next.flags, s.next.code);
 		if (!field_ok(l->checks.key[i], l->checks.value[i], &s, b->now))
 			fail_line(b, l, l->checks.key[i], l->checks.value[i], got);
 	}
@@ -269,8 +271,8 @@ static uint32_t rnd(uint64_t *seed)
 static struct order_event random_event(uint64_t *seed, const struct order *o)
 {
 	static const char *const names[] = {"none", "a", "b"};
-	static const int         codes[] = {0, E_SIGNER_DOWN, E_SIGNER_LIMIT, E_SIGNER_SERIAL, E_SWAP_CANCELLED, E_SWAP_STALE, 12345};
-	struct order_event       e = {.renewal_id = o->renewal_id};
+	static const int   codes[] = {0, E_SIGNER_DOWN, E_SIGNER_LIMIT, E_SIGNER_SERIAL, E_SWAP_CANCELLED, E_SWAP_STALE, 12345};
+	struct order_event e = {.renewal_id = o->renewal_id};
 	e.kind = (enum order_event_kind)(rnd(seed) % EV_KIND_COUNT);
 	e.attempt = rnd(seed) % 4 == 0 ? rnd(seed) % 4 : o->attempt;
 	e.spki_hash = step_hash(names[rnd(seed) % 3]);

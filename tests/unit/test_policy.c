@@ -64,7 +64,12 @@ static struct agent agent_of(const char *patterns)
 
 static struct certificate certificate_of(void)
 {
-	struct certificate c = {.cert_id = "a1-api", .template_id = "argus_api", .service = "argus", .agent = "a1", .approved = true, .proved = true};
+	struct certificate c = {.cert_id = "a1-api",
+				.template_id = "argus_api",
+				.service = "argus",
+				.agent = "a1",
+				.approved = true,
+				.proved = true};
 	c.names = names_of("argus.vcc.internal");
 	c.serial.b[0] = 1;
 	c.not_before_at = NOW - 700 * MS_DAY;
@@ -181,12 +186,12 @@ static void test_assign(void **state)
 {
 	(void)state;
 	struct template t = sample();
-	struct agent    a = agent_of("*.argus.vcc.internal,argus.vcc.internal");
-	struct names    in = names_of("argus.vcc.internal,api.argus.vcc.internal");
-	struct names    out_of_invite = names_of("argus.vcc.internal");
-	struct names    out_of_template = names_of("other.vcc.internal");
-	struct names    wildcard = names_of("*.argus.vcc.internal"), ip = names_of("192.0.2.1"), none = names_of("");
-	struct refusal  why = {0};
+	struct agent   a = agent_of("*.argus.vcc.internal,argus.vcc.internal");
+	struct names   in = names_of("argus.vcc.internal,api.argus.vcc.internal");
+	struct names   out_of_invite = names_of("argus.vcc.internal");
+	struct names   out_of_template = names_of("other.vcc.internal");
+	struct names   wildcard = names_of("*.argus.vcc.internal"), ip = names_of("192.0.2.1"), none = names_of("");
+	struct refusal why = {0};
 
 	assert_int_equal(policy_assign(&a, &t, "covina", &in, &why), E_POLICY_SERVICE);
 	assert_int_equal(policy_assign(&a, &t, "", &in, &why), E_POLICY_SERVICE);
@@ -228,8 +233,8 @@ static void test_assign_external(void **state)
 
 /* ---- eligibility ---- */
 
-static void assert_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger, bool force,
-                            int want, bool want_approval)
+static void assert_eligible(const struct certificate *c, const struct template *t, const struct order *open,
+			    enum trigger trigger, bool force, int want, bool want_approval)
 {
 	bool approval = false;
 	int  r = policy_eligible(c, t, open, trigger, force, NOW, &approval);
@@ -240,7 +245,7 @@ static void assert_eligible(const struct certificate *c, const struct template *
 static void test_eligible_refused(void **state)
 {
 	(void)state;
-	struct template    t = sample();
+	struct template t = sample();
 	struct certificate c = certificate_of();
 	c.revoked_at = 1;
 	assert_eligible(&c, &t, NULL, TRIGGER_MANUAL, true, E_ORDER_REVOKED, false);
@@ -280,7 +285,7 @@ static void test_eligible_refused(void **state)
 static void test_eligible(void **state)
 {
 	(void)state;
-	struct template    t = sample();
+	struct template t = sample();
 	struct certificate c = certificate_of();
 	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, 0, false);
 	assert_eligible(&c, &t, NULL, TRIGGER_MANUAL, false, 0, false);
@@ -315,8 +320,8 @@ static void test_validity(void **state)
 {
 	(void)state;
 	struct template t = sample();
-	int64_t         from = 0, to = 0;
-	bool            cut = true;
+	int64_t from = 0, to = 0;
+	bool    cut = true;
 	assert_int_equal(policy_validity(&t, NOW + 1000 * MS_DAY, NOW, &from, &to, &cut), 0);
 	assert_int_equal(from, (NOW - 5 * MS_MINUTE) / 1000 * 1000);
 	assert_int_equal(to, (NOW + 730 * MS_DAY) / 1000 * 1000);
@@ -343,8 +348,8 @@ static void test_renew_at(void **state)
 {
 	(void)state;
 	struct template t = sample();
-	int64_t         from = NOW, to = NOW + 730 * MS_DAY, threshold = 45 * MS_DAY;
-	int64_t         least = INT64_MAX, most = 0;
+	int64_t from = NOW, to = NOW + 730 * MS_DAY, threshold = 45 * MS_DAY;
+	int64_t least = INT64_MAX, most = 0;
 	for (uint8_t i = 0; i < 200; i++) {
 		struct serial s = {{1, i}};
 		int64_t       at = policy_renew_at(&t, "a1-api", s, from, to, &limits);
@@ -355,7 +360,8 @@ static void test_renew_at(void **state)
 	}
 	assert_true(most - least > threshold / 10 * 8 / 10); /* it spreads over the range */
 	struct serial s = {{1}};
-	assert_int_not_equal(policy_renew_at(&t, "a1-api", s, from, to, &limits), policy_renew_at(&t, "a2-api", s, from, to, &limits));
+	assert_int_not_equal(policy_renew_at(&t, "a1-api", s, from, to, &limits),
+			     policy_renew_at(&t, "a2-api", s, from, to, &limits));
 
 	/* cut to its issuer's end: not due at birth */
 	assert_true(policy_renew_at(&t, "a1-api", s, NOW, NOW + 10 * MS_DAY, &limits) > NOW + MS_DAY);
@@ -368,7 +374,7 @@ static void test_renew_at(void **state)
 static void test_facts(void **state)
 {
 	(void)state;
-	struct template    t = sample();
+	struct template t = sample();
 	struct certificate c = certificate_of();
 	struct cert_facts  f = {.crl_shard = 3, .issuer_id = "service-1"};
 	char               too_long[SUBJECT_SIZE + 1];
@@ -408,7 +414,7 @@ static void test_facts(void **state)
 static void test_status(void **state)
 {
 	(void)state;
-	struct template    t = sample();
+	struct template t = sample();
 	struct certificate c = certificate_of();
 	c.not_after_at = NOW + 100 * MS_DAY;
 	assert_int_equal(policy_status(&c, &t, NOW), CERT_ACTIVE);
@@ -429,9 +435,15 @@ static void test_status(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_template_refused), cmocka_unit_test(test_template_accepted), cmocka_unit_test(test_assign),
-		cmocka_unit_test(test_assign_external),  cmocka_unit_test(test_eligible_refused),  cmocka_unit_test(test_eligible),
-		cmocka_unit_test(test_validity),         cmocka_unit_test(test_renew_at),          cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_template_refused),
+		cmocka_unit_test(test_template_accepted),
+		cmocka_unit_test(test_assign),
+		cmocka_unit_test(test_assign_external),
+		cmocka_unit_test(test_eligible_refused),
+		cmocka_unit_test(test_eligible),
+		cmocka_unit_test(test_validity),
+		cmocka_unit_test(test_renew_at),
+		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_status),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,13 +15,16 @@ static const struct {
 	const char *may;
 } matrix[] = {
 	{ROLE_VIEWER, "none certificate:read"},
-	{ROLE_OPERATOR, "none certificate:read certificate:renew certificate:revoke certificate:service:renew certificate:bulk certificate:emergency "
-	                "agent:read agent:invite agent:evict agent:ban"},
+	{ROLE_OPERATOR, "none certificate:read certificate:renew certificate:revoke certificate:service:renew certificate:bulk "
+			"certificate:emergency "
+			"agent:read agent:invite agent:evict agent:ban"},
 	{ROLE_APPROVER, "none certificate:read approval:read approval:decide"},
 	{ROLE_AUDITOR, "none certificate:read audit:read report:read"},
-	{ROLE_ADMIN, "none certificate:read certificate:renew certificate:revoke certificate:create certificate:service:renew certificate:bulk "
-	             "certificate:emergency certificate:template:update agent:read agent:invite agent:evict agent:ban approval:read audit:read "
-	             "report:read principal:manage ca:read ca:manage"},
+	{ROLE_ADMIN, "none certificate:read certificate:renew certificate:revoke certificate:create certificate:service:renew "
+		     "certificate:bulk "
+		     "certificate:emergency certificate:template:update agent:read agent:invite agent:evict agent:ban "
+		     "approval:read audit:read "
+		     "report:read principal:manage ca:read ca:manage"},
 };
 
 static bool listed(const char *list, const char *name)
@@ -43,7 +46,8 @@ static void test_matrix(void **state)
 		for (int perm = 0; perm < PERM_COUNT; perm++) {
 			bool want = listed(matrix[i].may, permission_name((enum permission)perm));
 			if (rights_allow(&p, (enum permission)perm) != want)
-				fail_msg("%s: %s should be %s", role_name(matrix[i].role), permission_name((enum permission)perm), want ? "allowed" : "refused");
+				fail_msg("%s: %s should be %s", role_name(matrix[i].role),
+					 permission_name((enum permission)perm), want ? "allowed" : "refused");
 		}
 	}
 }

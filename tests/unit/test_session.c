@@ -19,12 +19,18 @@ static struct agent active(void)
 
 static struct session_event up(uint64_t gateway, uint64_t session)
 {
-	return (struct session_event){.kind = SES_UP, .gateway = gateway, .session = session, .host_hash = host, .not_after_at = 1000};
+	return (struct session_event){
+		.kind = SES_UP, .gateway = gateway, .session = session, .host_hash = host, .not_after_at = 1000};
 }
 
 static struct session_event hello(uint64_t gateway, uint64_t session, uint8_t boot, uint64_t generation)
 {
-	return (struct session_event){.kind = SES_HELLO, .gateway = gateway, .session = session, .host_hash = host, .boot_id = {{boot}}, .generation = generation};
+	return (struct session_event){.kind = SES_HELLO,
+				      .gateway = gateway,
+				      .session = session,
+				      .host_hash = host,
+				      .boot_id = {{boot}},
+				      .generation = generation};
 }
 
 static void assert_kicked(const struct session_step *s, uint64_t gateway, uint64_t session, int code)
@@ -127,8 +133,8 @@ static void test_hello_of_somebody_else(void **state)
 static void test_newer_wins(void **state)
 {
 	(void)state;
-	struct agent         a = active();
-	struct session       s = {.gateway = 1, .session = 7, .welcomed = true, .helloed = true, .boot_id = {{9}}, .generation = 3};
+	struct agent   a = active();
+	struct session s = {.gateway = 1, .session = 7, .welcomed = true, .helloed = true, .boot_id = {{9}}, .generation = 3};
 	struct session_step  step;
 	struct session_event e = up(2, 1);
 	session_step(&s, &e, &a, 100, &step);
@@ -230,9 +236,14 @@ static void test_receipts_in_sequence(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),      cmocka_unit_test(test_welcome_then_resend), cmocka_unit_test(test_hello_of_somebody_else),
-		cmocka_unit_test(test_newer_wins),   cmocka_unit_test(test_clone),               cmocka_unit_test(test_lost_and_changed),
-		cmocka_unit_test(test_welcome_repeated), cmocka_unit_test(test_receipts_in_sequence),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_welcome_then_resend),
+		cmocka_unit_test(test_hello_of_somebody_else),
+		cmocka_unit_test(test_newer_wins),
+		cmocka_unit_test(test_clone),
+		cmocka_unit_test(test_lost_and_changed),
+		cmocka_unit_test(test_welcome_repeated),
+		cmocka_unit_test(test_receipts_in_sequence),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
