@@ -29,6 +29,7 @@ int api_cert_list(struct api_call *call, struct store_view *view)
 		.service = api_arg(call, "service"),
 		.agent = api_arg(call, "agent"),
 		.template_id = api_arg(call, "template_id"),
+		.now = call->now_at,
 	};
 	int r = api_arg_limit(call, &limit);
 	if (r == 0)

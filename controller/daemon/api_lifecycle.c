@@ -133,7 +133,7 @@ int api_life_service_certs(struct api_call *call, struct store_view *view)
 	const char    *name = call->params[0];
 	if (!rights_service(&call->principal, name) || view_service(view, name, &service) < 0)
 		return refuse(&call->why, E_NOT_FOUND, name, "there is no such service");
-	struct cert_filter  filter = {.service = name};
+	struct cert_filter  filter = {.service = name, .now = call->now_at};
 	struct service_list list = {.items = json_array(), .now = call->now_at};
 	int                 r = each_certificate(call, view, &filter, add_service_row, &list);
 	call->answer = json_object();
@@ -178,7 +178,7 @@ int api_life_expiring(struct api_call *call, struct store_view *view)
 	int     r = api_arg_i64(call, "days_ahead", 30, 0, 36500, &days);
 	if (r < 0)
 		return r;
-	struct cert_filter   filter = {.service = api_arg(call, "service_filter"), .expires_before_at = call->now_at + days * MS_DAY};
+	struct cert_filter   filter = {.service = api_arg(call, "service_filter"), .expires_before_at = call->now_at + days * MS_DAY, .now = call->now_at};
 	struct expiring_list list = {.critical = json_array(), .warning = json_array(), .now = call->now_at};
 	r = each_certificate(call, view, &filter, add_expiring, &list);
 	call->answer = json_object();

@@ -1,0 +1,173 @@
+/* link_state.c - room agent/link: the link's own folder.
+ * Never: the host key, anything of a service. */
+#include "agent/link/link_state.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+#include "shared/conf/conf.h"
+#include "shared/pki/cert.h"
+#include "shared/sys/fault.h"
+#include "shared/sys/file.h"
+
+enum { PEM_MAX = 65536, OWN = -1 };
+
+static const char joined_file[] = "joined";
+static const char identity_file[] = "identity.pem";
+static const char next_key_file[] = "next.key";
+static const char root_file[] = "root.der";
+
+struct joined {
+	char agent[AGENT_NAME_SIZE];
+	char domain[DNS_NAME_SIZE];
+	char address[ADDRESS_SIZE];
+};
+
+#define AT(member) offsetof(struct joined, member), sizeof(((struct joined *)0)->member)
+static const struct conf_key keys[] = {
+	{"joined", "agent", CONF_TEXT, AT(agent), 0, 0, NULL, NULL, "Name of this host."},
+	{"joined", "domain", CONF_TEXT, AT(domain), 0, 0, NULL, NULL, "Domain of the installation."},
+	{"joined", "address", CONF_TEXT, AT(address), 0, 0, NULL, NULL, "The agents' port."},
+};
+static const struct conf_schema schema = {
+	.program = "vcc-agent", .file = "joined", .struct_size = sizeof(struct joined), .keys = keys, .n_keys = N_ELEMENTS(keys)};
+
+int link_state_open(const char *dir, struct link_state *ret, struct refusal *why)
+{
+	*ret = (struct link_state){.dir_fd = -1, .lock_fd = -1, .root = BUF_MAX(CERT_DER_MAX), .identity = BUF_MAX(PEM_MAX)};
+	int r = dir_open_safe(dir, geteuid(), &ret->dir_fd, why);
+	if (r == 0)
+		r = dir_lock(ret->dir_fd, "lock", &ret->lock_fd, why);
+	if (r < 0)
+		link_state_close(ret);
+	return r;
+}
+
+void link_state_close(struct link_state *s)
+{
+	fd_close(s->lock_fd);
+	fd_close(s->dir_fd);
+	s->dir_fd = s->lock_fd = -1;
+	buf_free(&s->root);
+	buf_wipe(&s->identity);
+}
+
+/* The leaf's times, from the identity's PEM. */
+static int read_identity(struct link_state *s, struct refusal *why)
+{
+	struct buf       ders = BUF_MAX(CHAIN_DER_MAX + CERT_DER_MAX);
+	struct span      rest;
+	struct span      leaf;
+	struct cert_info info;
+	buf_reset(&s->identity);
+	int r = file_read(s->dir_fd, identity_file, true, &s->identity, why);
+	if (r == 0)
+		r = cert_from_pem(buf_span(&s->identity), &ders);
+	rest = buf_span(&ders);
+	if (r == 0 && !der_next(&rest, &leaf))
+		r = E_PKI_CERT;
+	if (r == 0)
+		r = cert_read(leaf, &info);
+	if (r == 0) {
+		s->not_before_at = info.not_before_at;
+		s->not_after_at = info.not_after_at;
+	}
+	buf_free(&ders);
+	return r;
+}
+
+int link_state_load(struct link_state *s, struct refusal *why)
+{
+	struct buf    text = BUF_MAX(4096);
+	struct joined joined;
+	int           r = file_read(s->dir_fd, joined_file, false, &text, why);
+	if (r == E_NOT_FOUND)
+		r = refuse(why, E_LINK_NOT_JOINED, "vcc-agent", "there is no identity in the state folder");
+	if (r == 0)
+		r = conf_parse(&schema, joined_file, buf_span(&text), &joined, why);
+	buf_free(&text);
+	if (r < 0)
+		return r;
+	memcpy(s->agent, joined.agent, sizeof(s->agent));
+	memcpy(s->domain, joined.domain, sizeof(s->domain));
+	memcpy(s->address, joined.address, sizeof(s->address));
+	buf_reset(&s->root);
+	r = file_read(s->dir_fd, root_file, false, &s->root, why);
+	if (r == 0)
+		r = read_identity(s, why);
+	if (r < 0 && (why == NULL || why->code != r))
+		r = refuse(why, r, identity_file, "%s", err_what(r));
+	return r;
+}
+
+int link_state_next_key(struct link_state *s, struct key **ret, struct refusal *why)
+{
+	struct buf pem = BUF_MAX(4096);
+	int        r = file_read(s->dir_fd, next_key_file, true, &pem, NULL);
+	if (r == 0)
+		r = key_from_pem(buf_span(&pem), ret);
+	if (r != 0) {
+		buf_wipe(&pem);
+		r = key_make(KEY_EC_P256, ret);
+		if (r == 0)
+			r = key_to_pem(*ret, &pem);
+		if (r == 0)
+			r = file_replace(s->dir_fd, next_key_file, buf_span(&pem), (uid_t)OWN, (gid_t)OWN, 0600, why);
+		if (r < 0)
+			refuse(why, r, next_key_file, "the link's key cannot be made: %s", err_what(r));
+	}
+	buf_wipe(&pem);
+	return r;
+}
+
+/* Key, leaf and chain in one file: one rename replaces all of them. */
+static int identity_pem(const struct key *k, struct span leaf, struct span chain, struct buf *to)
+{
+	int r = key_to_pem(k, to);
+	if (r == 0)
+		r = cert_pem_add(leaf, to);
+	if (r == 0 && chain.n > 0)
+		r = cert_pem_add(chain, to);
+	return r == 0 ? buf_error(to) : r;
+}
+
+int link_state_save_identity(struct link_state *s, struct span leaf, struct span chain, struct refusal *why)
+{
+	struct buf  pem = BUF_MAX(PEM_MAX);
+	struct key *k = NULL;
+	int         r = link_state_next_key(s, &k, why);
+	if (r == 0)
+		r = cert_fits_key(leaf, k);
+	if (r == 0)
+		r = identity_pem(k, leaf, chain, &pem);
+	if (r == 0 && fault_point("link.identity") != 0)
+		r = E_SYS_IO;
+	if (r == 0)
+		r = file_replace(s->dir_fd, identity_file, buf_span(&pem), (uid_t)OWN, (gid_t)OWN, 0600, why);
+	if (r == 0 && fault_point("link.identity.done") != 0)
+		r = E_SYS_IO;
+	if (r == 0 && unlinkat(s->dir_fd, next_key_file, 0) == 0)
+		r = dir_sync(s->dir_fd);
+	if (r == 0)
+		r = read_identity(s, why);
+	if (r < 0 && (why == NULL || why->code != r))
+		refuse(why, r, identity_file, "the new identity cannot be used: %s", err_what(r));
+	key_free(k);
+	buf_wipe(&pem);
+	return r;
+}
+
+int link_state_save_joined(struct link_state *s, const char *agent, const char *domain, const char *address, struct span root, struct refusal *why)
+{
+	struct buf text = BUF_MAX(4096);
+	buf_add_fmt(&text, "[joined]\nagent = %s\ndomain = %s\naddress = %s\n", agent, domain, address);
+	int r = buf_error(&text);
+	if (r == 0)
+		r = file_replace(s->dir_fd, root_file, root, (uid_t)OWN, (gid_t)OWN, 0644, why);
+	if (r == 0)
+		r = file_replace(s->dir_fd, joined_file, buf_span(&text), (uid_t)OWN, (gid_t)OWN, 0644, why);
+	buf_free(&text);
+	return r;
+}

@@ -1,0 +1,13 @@
+/* link_status.h - room agent/link: `vcc-agent status`: what the keeper says of its targets, for people or programs.
+ * Never: changing anything. */
+#ifndef VCC_LINK_STATUS_H
+#define VCC_LINK_STATUS_H
+
+#include <stdbool.h>
+
+#include "shared/base/attr.h"
+
+/* Asks the keeper at `socket`. Exit status: 0, 1 = the keeper is not there or does not answer, 7 = a target is stale. */
+_must_check_ int link_status(const char *socket, bool json);
+
+#endif

@@ -1,0 +1,20 @@
+/* resolver.h - room agent/link: the gateway's address, by name service or, when that fails, the last one that worked.
+ * Never: trusting a name; the pinned root decides who is at the other end. */
+#ifndef VCC_RESOLVER_H
+#define VCC_RESOLVER_H
+
+#include <stdint.h>
+
+#include "shared/base/err.h"
+#include "shared/model/names.h"
+
+struct resolver {
+	char last[ADDRESS_SIZE]; /* numeric host of the last good connection, "" = none yet */
+};
+
+/* "host:port" -> numeric host and port. E_SYS_ADDRESS (form), E_LINK_DOWN (no address and none remembered). */
+_must_check_ int resolver_find(const struct resolver *r, const char *address, uint32_t random, char ret_host[ADDRESS_SIZE], uint16_t *ret_port,
+                               struct refusal *why);
+void resolver_worked(struct resolver *r, const char *host);
+
+#endif
