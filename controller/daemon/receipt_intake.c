@@ -2,6 +2,8 @@
  * Never: an ack before that change is durable. */
 #include "controller/daemon/receipt_intake.h"
 
+#include <string.h>
+
 #include "controller/core/session.h"
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
@@ -37,8 +39,11 @@ static void add_evidence(struct commit *c, const char *agent, const struct body_
 		.made_at = r->made_at,
 		.stored_at = now,
 		.body = body,
-		.signature = signature,
 	};
+	if (signature.n <= sizeof(row.signature)) { /* the wire allows no longer one */
+		memcpy(row.signature, signature.p, signature.n);
+		row.signature_len = (uint16_t)signature.n;
+	}
 	text_cut(row.agent, sizeof(row.agent), agent);
 	text_cut(row.cert_id, sizeof(row.cert_id), r->cert_id);
 	store_add_receipt(commit_change(c), &row);

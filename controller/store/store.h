@@ -14,7 +14,7 @@ struct store;
 struct store_change;
 struct store_view;
 
-enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384 };
+enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = 8192 };
 
 /* ---- life ---- */
 struct store_options {
@@ -70,7 +70,9 @@ struct receipt_row {
 	uint32_t    listeners;
 	int64_t     flipped_at, first_new_at, last_old_at;
 	int64_t     made_at, stored_at;
-	struct span body, signature; /* copied; views give empty spans, see view_receipt_signed */
+	uint8_t     signature[RECEIPT_SIGNATURE_MAX]; /* of the host key over the body */
+	uint16_t    signature_len;
+	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
@@ -149,8 +151,8 @@ _must_check_ int view_services(struct store_view *v, const char *after, struct s
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
-_must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* by made_at */
-_must_check_ int view_receipt_signed(struct store_view *v, const char *agent, uint64_t seq, struct buf *body, struct buf *signature);
+_must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* in the agent's order */
+_must_check_ int view_receipt_body(struct store_view *v, const char *agent, uint64_t seq, struct buf *body);
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
 _must_check_ int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n);

@@ -102,6 +102,11 @@ void store_put_issuance(struct store_change *c, const struct issuance *i)
 	verb_new(c, apply_replace, &noun_issuance, i);
 }
 
+void store_add_receipt(struct store_change *c, const struct receipt_row *r)
+{
+	verb_new(c, apply_put, &noun_receipt, r);
+}
+
 void store_put_target(struct store_change *c, const struct target *t)
 {
 	verb_new(c, apply_put, &noun_target, t);

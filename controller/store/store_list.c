@@ -157,6 +157,31 @@ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row
 	return 0;
 }
 
+struct receipts {
+	struct receipt_row *to;
+	size_t              n;
+};
+
+static int copy_receipt(void *ctx, const void *row)
+{
+	struct receipts *l = ctx;
+	l->to[l->n] = *(const struct receipt_row *)row;
+	l->to[l->n++].body = (struct span){NULL, 0};
+	return 0;
+}
+
+int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n)
+{
+	struct receipts receipts = {.to = ret};
+	struct query    q = {.noun = &noun_receipt, .max = page(max)};
+	query_where(&q, offsetof(struct receipt_row, renewal_id), IS, &renewal_id);
+	int r = rows_find(v->rows, &q, copy_receipt, &receipts);
+	if (r < 0)
+		return r;
+	*ret_n = receipts.n;
+	return 0;
+}
+
 int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret,
                    size_t max, size_t *ret_n)
 {

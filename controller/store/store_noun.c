@@ -280,6 +280,27 @@ static const struct column crl_columns[] = {
 	SPAN(crl_row, der, CRL_DER_MAX),
 };
 
+static const struct column receipt_columns[] = {
+	TEXT(receipt_row, agent),
+	UINT(receipt_row, seq),
+	FIXED(receipt_row, renewal_id),
+	UINT(receipt_row, attempt),
+	TEXT(receipt_row, cert_id),
+	INT(receipt_row, outcome),
+	INT(receipt_row, code),
+	FIXED(receipt_row, fingerprint),
+	UINT(receipt_row, probes),
+	UINT(receipt_row, probes_failed),
+	UINT(receipt_row, listeners),
+	WHEN(receipt_row, flipped_at),
+	WHEN(receipt_row, first_new_at),
+	WHEN(receipt_row, last_old_at),
+	INT(receipt_row, made_at),
+	INT(receipt_row, stored_at),
+	BYTES(receipt_row, signature, signature_len),
+	SPAN(receipt_row, body, RECEIPT_BODY_MAX),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -315,6 +336,7 @@ NOUN(message, "outbox", message_row, 2, .unique = NULL);
 NOUN(audit, "audit", audit, 1, .unique = NULL);
 NOUN(node, "audit_nodes", node_row, 1, .unique = NULL);
 NOUN(crl, "crls", crl_row, 2, .unique = NULL);
+NOUN(receipt, "receipts", receipt_row, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -322,6 +344,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
+	&noun_receipt,
 };
 
 union any_row {

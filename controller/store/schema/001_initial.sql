@@ -235,6 +235,30 @@ CREATE TABLE order_steps (
 ) STRICT;
 CREATE INDEX order_steps_order ON order_steps (renewal_id, seq);
 
+-- receipts as they came: evidence; outcome is the number of the wire
+CREATE TABLE receipts (
+	agent         TEXT    NOT NULL,
+	seq           INTEGER NOT NULL,
+	renewal_id    BLOB,
+	attempt       INTEGER NOT NULL,
+	cert_id       TEXT    NOT NULL,
+	outcome       INTEGER NOT NULL,
+	code          INTEGER NOT NULL,
+	fingerprint   BLOB,
+	probes        INTEGER NOT NULL,
+	probes_failed INTEGER NOT NULL,
+	listeners     INTEGER NOT NULL,
+	flipped_at    INTEGER,
+	first_new_at  INTEGER,
+	last_old_at   INTEGER,
+	made_at       INTEGER NOT NULL,
+	stored_at     INTEGER NOT NULL,
+	signature     BLOB    NOT NULL,
+	body          BLOB    NOT NULL,
+	PRIMARY KEY (agent, seq)
+) STRICT;
+CREATE INDEX receipts_order ON receipts (renewal_id, agent, seq);
+
 -- one message per (agent, order), kept until it is answered
 CREATE TABLE outbox (
 	agent      TEXT    NOT NULL,
