@@ -45,9 +45,10 @@ static bool is_other(const struct context *c)
 	return same_renewal(c) ? c->event->attempt > c->d->attempt : true;
 }
 
+/* The end of a later attempt is the end of an earlier one that still waits here. */
 static bool cancels_this(const struct context *c)
 {
-	return same_renewal(c) && (c->event->attempt == 0 || c->event->attempt == c->d->attempt);
+	return same_renewal(c) && (c->event->attempt == 0 || c->event->attempt >= c->d->attempt);
 }
 
 static bool stage_is_ours(const struct context *c)

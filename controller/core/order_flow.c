@@ -182,6 +182,14 @@ static const struct transition *transition_find(const struct order_context *c)
 	return NULL;
 }
 
+/* Messages of older attempts say nothing any more; only who still asks for an ended order is told that it ended. */
+static bool is_of_attempt(const struct order *o, const struct order_event *event)
+{
+	if (event->attempt == 0 || event->attempt == o->attempt)
+		return true;
+	return event->kind == EV_CSR && event->attempt < o->attempt && (ENDED & (1u << o->phase)) != 0;
+}
+
 int order_flow_step(const struct order *o, const struct order_event *event, int64_t now, const struct order_policy *policy,
 		    struct order_step *ret)
 {
@@ -190,8 +198,7 @@ int order_flow_step(const struct order *o, const struct order_event *event, int6
 
 	struct order_context     c = {.o = o, .event = event, .policy = policy, .now = now};
 	struct order_step        step = {.next = *o, .ignored = true};
-	bool                     of_this_attempt = event->attempt == 0 || event->attempt == o->attempt;
-	const struct transition *t = of_this_attempt ? transition_find(&c) : NULL;
+	const struct transition *t = is_of_attempt(o, event) ? transition_find(&c) : NULL;
 	if (t != NULL) {
 		step.ignored = false;
 		t->effect(&c, &step);
