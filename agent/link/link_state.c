@@ -18,6 +18,7 @@ static const char joined_file[] = "joined";
 static const char identity_file[] = "identity.pem";
 static const char next_key_file[] = "next.key";
 static const char root_file[] = "root.der";
+static const char begin[] = "-----BEGIN CERTIFICATE-----";
 
 struct joined {
 	char agent[AGENT_NAME_SIZE];
@@ -63,8 +64,10 @@ static int read_identity(struct link_state *s, struct refusal *why)
 	struct cert_info info;
 	buf_reset(&s->identity);
 	int r = file_read(s->dir_fd, identity_file, true, &s->identity, why);
+	/* the key stands first, then leaf and chain */
+	const uint8_t *from = r == 0 ? memmem(s->identity.p, s->identity.n, begin, strlen(begin)) : NULL;
 	if (r == 0)
-		r = cert_from_pem(buf_span(&s->identity), &ders);
+		r = from != NULL ? cert_from_pem((struct span){from, s->identity.n - (size_t)(from - s->identity.p)}, &ders) : E_PKI_CERT;
 	rest = buf_span(&ders);
 	if (r == 0 && !der_next(&rest, &leaf))
 		r = E_PKI_CERT;
