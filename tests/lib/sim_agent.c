@@ -46,8 +46,13 @@ static void receipts_acked(struct sim *s, int agent, uint64_t seq)
 	size_t            n = 0;
 	if (view_agent(s->view, a->name, &row) != 0 || row.receipt_seq < seq)
 		sim_error(s, "%s: receipt %llu was acknowledged and is not stored", a->name, (unsigned long long)seq);
-	while (n < a->n_receipts && a->receipt[n].seq <= seq)
-		n++;
+	for (; n < a->n_receipts && a->receipt[n].seq <= seq; n++) {
+		struct buf body = BUF_MAX(1024);
+		if (view_receipt_body(s->view, a->name, a->receipt[n].seq, &body) != 0 || body.n != sizeof(a->receipt[n]))
+			sim_error(s, "%s: receipt %llu was acknowledged and is not kept", a->name,
+				  (unsigned long long)a->receipt[n].seq);
+		buf_free(&body);
+	}
 	a->n_receipts -= n;
 	memmove(a->receipt, a->receipt + n, a->n_receipts * sizeof(a->receipt[0]));
 	a->acked_seq = seq > a->acked_seq ? seq : a->acked_seq;

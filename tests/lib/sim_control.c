@@ -157,11 +157,17 @@ static void submit(struct sim *s, struct sim_change *c)
 /* `receipt` is the message that brought the event; it is stored with whatever follows from it. */
 static void receipt_add(struct sim *s, struct sim_change *c, int agent, const struct sim_msg *m)
 {
-	struct agent row;
+	struct agent       row;
+	struct receipt_row r = {.seq = m->seq, .renewal_id = m->renewal_id, .attempt = m->attempt, .outcome = (int)m->outcome};
 	if (view_agent(s->view, s->agent[agent].name, &row) != 0)
 		sim_error(s, "no such agent");
 	row.receipt_seq = m->seq;
 	store_put_agent(c->change, &row);
+	memcpy(r.agent, row.name, sizeof(r.agent));
+	memcpy(r.cert_id, s->agent[agent].cert[m->cert].cert_id, sizeof(r.cert_id));
+	r.made_at = r.stored_at = s->now;
+	r.body = (struct span){(const uint8_t *)m, sizeof(*m)};
+	store_add_receipt(c->change, &r);
 	c->agent = agent;
 	c->ack_seq = m->seq;
 	c->ack_id = m->id;
