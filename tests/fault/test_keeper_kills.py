@@ -13,7 +13,7 @@ from installation import ROOT, wait_for, write
 from keeper_host import KeeperHost, temporary
 
 VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
-FAULTS = os.path.join(ROOT, "build-faults", "bin")
+FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 ENV = {"VCC_PROBE_MS": "1500", "VCC_HEAL_MS": "300"}
 NO_EFFECT = "kind = exec\ncommand = /bin/true\n"
 PASSES = 3  # of a point that is passed often, so many are tried

@@ -126,6 +126,9 @@ class KeeperHost:
         for name in ("keeper", "hook", "nginx"):
             if name in self.processes:
                 self.processes[name].stop()
+        for name in self.processes:
+            log = self.log(name)
+            assert "Sanitizer" not in log and "runtime error" not in log, log[-6000:]
 
     # ---- invariants ----
     def current(self):

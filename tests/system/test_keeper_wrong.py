@@ -15,7 +15,7 @@ from wire_tables import body_decode, body_encode, encode
 
 VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
 HOOK_FAILED, WAS_DOWN = 8, 4
-FAULTS = os.path.join(ROOT, "build-faults", "bin")
+FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 ENV = {"VCC_PROBE_MS": "1500", "VCC_HEAL_MS": "300"}
 
 
