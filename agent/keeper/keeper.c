@@ -95,6 +95,13 @@ struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_k
 	return e;
 }
 
+void keeper_words(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static void on_idle(uv_idle_t *idle);
 
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
@@ -107,6 +114,7 @@ void keeper_post_message(struct keeper *k, struct managed *m, const struct deplo
 	}
 	e->managed = m;
 	e->event = *event;
+	keeper_words(e->event.cause);
 	e->message_id = message_id;
 	e->type = type;
 	e->frame = (struct buf)BUF_MAX(FRAME_MAX);
