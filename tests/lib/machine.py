@@ -28,9 +28,18 @@ printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$name" > "$root/etc
 for unit in "$@"; do
 	ln -sfn /dev/null "$root/etc/systemd/system/$unit"
 done
-# seccomp of nspawn itself off: a test wants to see the filters of the units and programs alone
-exec env SYSTEMD_SECCOMP=0 systemd-nspawn -q --register=no --keep-unit --private-network --resolv-conf=off --timezone=off \
-	--link-journal=no --machine="$name" -b -D "$root" --console=pipe
+# a /run of our own: nspawn keeps locks and mount points there
+mount -t tmpfs -o mode=0755 tmpfs /run
+trap 'kill -TERM "$child"; wait "$child"; exit' TERM
+while :; do
+	# seccomp of nspawn itself off: a test wants to see the filters of the units and programs alone
+	SYSTEMD_SECCOMP=0 systemd-nspawn -q --register=no --keep-unit --private-network --resolv-conf=off --timezone=off \
+		--link-journal=no --machine="$name" -b -D "$root" --console=pipe &
+	child=$! code=0
+	wait "$child" || code=$?
+	# 133: it wants to be started again, because `reboot` was typed inside
+	[ "$code" = 133 ] || exit "$code"
+done
 """
 MASKED = ("nginx.service", "postgresql.service", "haproxy.service", "apache2.service", "systemd-timesyncd.service", "apt-daily.timer", "apt-daily-upgrade.timer",
           "man-db.timer", "fstrim.timer", "e2scrub_all.timer", "e2scrub_reap.service", "dpkg-db-backup.timer", "getty.target", "console-getty.service",
@@ -83,6 +92,9 @@ class Machine:
         with open(self.console, "ab") as console:
             self.nspawn = subprocess.Popen(["unshare", "-m", "sh", "-c", BOOT, "boot", root, self.name, *self.masked], stdin=subprocess.DEVNULL, stdout=console,
                                            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent)
+        return self._wait_booted()
+
+    def _wait_booted(self):
         end = time.monotonic() + DEADLINE
         while self.pid is None:
             if self.nspawn.poll() is not None:
@@ -93,6 +105,15 @@ class Machine:
             self._find_init()
         self.wait_for("systemd has started everything", lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"))
         return self
+
+    def reboot(self):
+        """As `reboot` typed inside: everything ends, and starts again on the same disk."""
+        self.run("systemctl", "reboot", check=False)
+        if not self._init_gone(DEADLINE):
+            raise MachineFailed(f"the container does not go down:\n{self.console_tail()}")
+        os.close(self.pidfd)
+        self.pid = self.pidfd = None
+        self._wait_booted()
 
     def _find_init(self):
         """The descendant of systemd-nspawn that is process 1 of its own namespace; pinned by a pidfd."""

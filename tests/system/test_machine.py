@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 import machine  # noqa: E402
 
 pytestmark = pytest.mark.skipif(machine.cannot() != "", reason=machine.cannot())
-UNIT = "[Service]\nType=exec\nExecStart=/usr/bin/sleep 1000\nRestart=always\nRestartSec=0\n"
+UNIT = "[Service]\nType=exec\nExecStart=/usr/bin/sleep 1000\nRestart=always\nRestartSec=0\n[Install]\nWantedBy=multi-user.target\n"
 
 
 def lives(pid):
@@ -40,12 +40,15 @@ def test_boots_runs_units_and_leaves_nothing(tmp_path):
         assert m.out("ip", "-o", "link").count("\n") == 1, "loopback alone"
         assert not os.path.exists("/etc/systemd/system/trivial.service"), "the host's own files stay as they are"
         assert mounts() == before
+        m.run("systemctl", "enable", "trivial.service", check=False)
+        m.reboot()
+        assert m.read("/etc/systemd/system/trivial.service") == UNIT and m.active("trivial.service")
         pid = m.pid
     assert not lives(pid)
     assert mounts() == before
 
 
-def test_a_killed_nspawn_leaves_no_orphan(tmp_path):
+def test_a_killed_starter_leaves_no_orphan(tmp_path):
     m = machine.Machine(str(tmp_path))
     try:
         m.start()

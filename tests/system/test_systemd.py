@@ -120,6 +120,10 @@ def ready(m):
     return done.returncode == 0 and json.loads(done.stdout).get("status") == "ready"
 
 
+def connected(m):
+    return m.json("vccctl", "agent", "show", "clara01", "-o", "json").get("connected")
+
+
 def renew(m, expect=0):
     done = m.run("vccctl", "cert", "renew", CERT, "--force", "--watch", "-o", "json", check=False, timeout=300)
     assert done.returncode == expect, done.stdout + done.stderr + units_tell(m)
@@ -154,7 +158,7 @@ def running(installed):
     wait(m, "the controller is ready", lambda: ready(m))
     invite = m.json("vccctl", "agent", "invite", "clara01", "--service", "clara", "-o", "json")
     m.run("vcc-agent", "join", invite["join_address"], "--pin", invite["pin"], text_in=invite["token"] + "\n")
-    wait(m, "the agent is connected", lambda: m.json("vccctl", "agent", "show", "clara01", "-o", "json").get("connected"))
+    wait(m, "the agent is connected", lambda: connected(m))
 
     before = f"{TARGET}/before"
     m.run("install", "-d", "-o", "vcc-keeper", "-g", "vcc-keeper", TARGET, before)
@@ -163,6 +167,7 @@ def running(installed):
     m.run("cp", f"{before}/fullchain.pem", f"{before}/cert.pem")
     m.run("ln", "-s", "before", f"{TARGET}/current")
     m.run("rm", "-f", "/etc/nginx/sites-enabled/default")
+    m.run("systemctl", "enable", "nginx.service")
     m.write("/etc/nginx/conf.d/clara.conf", SITE)
     m.run("systemctl", "restart", "nginx.service")
     m.self_signed = served(m)
@@ -308,7 +313,7 @@ def test_killed_roles_come_back_and_work(running):
         m.run("kill", "-9", old)
         wait(m, f"{unit} is started again", lambda: m.active(unit) and m.unit(unit, "MainPID")["MainPID"] not in ("0", old))
     wait(m, "the controller is ready again", lambda: ready(m))
-    wait(m, "the agent is connected again", lambda: m.json("vccctl", "agent", "show", "clara01", "-o", "json").get("connected"))
+    wait(m, "the agent is connected again", lambda: connected(m))
     assert renew(m)["status"] == "completed"
 
 
@@ -317,7 +322,20 @@ def test_restarted_units_heal(running):
     for role in ROLES:
         m.run("systemctl", "restart", f"{role}.service")
     wait(m, "the controller is ready again", lambda: ready(m))
-    wait(m, "the agent is connected again", lambda: m.json("vccctl", "agent", "show", "clara01", "-o", "json").get("connected"))
+    wait(m, "the agent is connected again", lambda: connected(m))
+    assert renew(m)["status"] == "completed"
+    assert m.failed_units() == []
+
+
+def test_everything_comes_back_after_a_reboot(running):
+    m = running
+    old = served(m)
+    m.reboot()
+    for unit in (*(f"{r}.service" for r in ROLES), *SOCKETS, "nginx.service"):
+        wait(m, f"{unit} is active", lambda u=unit: m.active(u))
+    wait(m, "the controller is ready again", lambda: ready(m))
+    wait(m, "the agent is connected again", lambda: connected(m))
+    assert served(m) == old
     assert renew(m)["status"] == "completed"
     assert m.failed_units() == []
 
