@@ -35,13 +35,13 @@ static int folder_open(const char *path, int *ret_fd, const char **ret_name, str
 	return 0;
 }
 
-static int read_file(const char *path, struct buf *to, struct refusal *why)
+static int read_file(const char *path, bool secret, struct buf *to, struct refusal *why)
 {
 	_cleanup_fd_ int fd = -1;
 	const char      *name = NULL;
 
 	int r = folder_open(path, &fd, &name, why);
-	return r < 0 ? r : file_read(fd, name, true, to, why);
+	return r < 0 ? r : file_read(fd, name, secret, to, why);
 }
 
 /* The credential's folder is made by systemd for this unit alone. */
@@ -58,12 +58,14 @@ int passphrase_read(const struct signer_conf *conf, struct buf *to, struct refus
 {
 	char path[512];
 
-	if (!credential_path(path, sizeof(path)) && text_copy(path, sizeof(path), conf->passphrase_file) < 0)
+	/* a credential may be ours by an access list, which shows as mode 0440; its folder is closed to others */
+	bool given = credential_path(path, sizeof(path));
+	if (!given && text_copy(path, sizeof(path), conf->passphrase_file) < 0)
 		return E_FULL;
 	if (path[0] == '\0')
 		return refuse(why, E_PKI_PASSPHRASE, "passphrase",
 		              "there is neither a systemd credential `%s` nor signer.passphrase_file", credential);
-	int r = read_file(path, to, why);
+	int r = read_file(path, !given, to, why);
 	if (r < 0)
 		return r;
 	while (to->n > 0 && (to->p[to->n - 1] == '\n' || to->p[to->n - 1] == '\r'))

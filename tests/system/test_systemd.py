@@ -271,6 +271,7 @@ def test_renewal_drops_no_connection(running):
     assert last["outcome"] == "settled" and last["listeners"] == 2 and last["handshakes"] >= 40 and last["handshakes_failed"] == 0
     assert load.result["failed"] == 0 and load.result["ok"] > 20, load.result
     assert {before, now} == set(load.result["seen"])
+    assert CERT in m.out("vcc-agent", "status"), "exit status 0: what is issued is served"
     tests = [s for s in renewal["steps"] if s["detail"] == "tested"]
     assert tests and all(s["code"] is None for s in tests), "nginx -t ran in the mount namespace of vcc-hook"
 
@@ -325,6 +326,18 @@ def test_restarted_units_heal(running):
     wait(m, "the agent is connected again", lambda: connected(m))
     assert renew(m)["status"] == "completed"
     assert m.failed_units() == []
+
+
+def test_the_passphrase_may_be_a_credential(running):
+    """As the unit's comment promises: systemd hands it over, no file of it is readable for the signer's user."""
+    m = running
+    m.run("mv", "/etc/vcc-signer/ca-passphrase", "/root/ca-passphrase")
+    m.run("chown", "root:root", "/root/ca-passphrase")
+    m.write("/etc/vcc-signer/signer.conf.d/50-credential.conf", "[signer]\npassphrase_file =\n")
+    m.write("/etc/systemd/system/vcc-signer.service.d/credential.conf", "[Service]\nLoadCredential=ca-passphrase:/root/ca-passphrase\n")
+    m.run("systemctl", "daemon-reload")
+    m.run("systemctl", "restart", "vcc-signer.service")
+    wait(m, "the controller is ready again", lambda: ready(m))
 
 
 def test_everything_comes_back_after_a_reboot(running):
