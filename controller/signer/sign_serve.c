@@ -199,7 +199,7 @@ static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t m
 		j->serial = v->frame.u.sg_issue.facts.serial;
 	else
 		j->crl = v->frame.u.sg_crl;
-	if (!rate_take(&v->signer->rate, mono))
+	if (!signer_limits_rate_take(&v->signer->rate, mono))
 		r = refuse(&j->why, E_SIGNER_RATE, "signer", "more than %lld signatures a second", (long long)v->signer->rate.rate);
 	else if (j->type == SG_ISSUE)
 		r = judge_issue(v, j, &v->frame.u.sg_issue, now);

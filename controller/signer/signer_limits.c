@@ -204,12 +204,12 @@ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struc
 	return 0;
 }
 
-void rate_init(struct rate_cap *r, int64_t rate, int64_t now_ms)
+void signer_limits_rate_init(struct rate_cap *r, int64_t rate, int64_t now_ms)
 {
 	*r = (struct rate_cap){.rate = rate, .milli_tokens = rate * 1000, .at_ms = now_ms};
 }
 
-bool rate_take(struct rate_cap *r, int64_t now_ms)
+bool signer_limits_rate_take(struct rate_cap *r, int64_t now_ms)
 {
 	int64_t passed = now_ms - r->at_ms;
 	r->at_ms = now_ms;

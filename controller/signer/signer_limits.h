@@ -18,7 +18,7 @@ struct rate_cap {
 	int64_t milli_tokens;
 	int64_t at_ms; /* monotonic */
 };
-void rate_init(struct rate_cap *r, int64_t rate, int64_t now_ms);
-bool rate_take(struct rate_cap *r, int64_t now_ms);
+void signer_limits_rate_init(struct rate_cap *r, int64_t rate, int64_t now_ms);
+bool signer_limits_rate_take(struct rate_cap *r, int64_t now_ms);
 
 #endif

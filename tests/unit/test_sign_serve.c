@@ -97,7 +97,7 @@ static int setup(void **state)
 	(void)state;
 	buf_reset(&w.in);
 	buf_reset(&w.out);
-	rate_init(&w.signer.rate, 20000, 0);
+	signer_limits_rate_init(&w.signer.rate, 20000, 0);
 	return 0;
 }
 
@@ -326,7 +326,7 @@ static void rate_is_capped(void **state)
 {
 	(void)state;
 	size_t at = 0, done = 0, refused = 0;
-	rate_init(&w.signer.rate, 10, 0);
+	signer_limits_rate_init(&w.signer.rate, 10, 0);
 	for (size_t i = 0; i < 15; i++) {
 		struct sg_issue q = {.facts = facts_of(LEAF_SERVICE)};
 		q.tbs_hash = tbs_hash(&q.facts);
@@ -340,15 +340,15 @@ static void rate_is_capped(void **state)
 	}
 	assert_int_equal(refused, 5);
 	struct rate_cap r;
-	rate_init(&r, 10, 1000);
+	signer_limits_rate_init(&r, 10, 1000);
 	for (int i = 0; i < 10; i++)
-		assert_true(rate_take(&r, 1000));
-	assert_false(rate_take(&r, 1099));
-	assert_true(rate_take(&r, 1100));
-	assert_false(rate_take(&r, 1100));
+		assert_true(signer_limits_rate_take(&r, 1000));
+	assert_false(signer_limits_rate_take(&r, 1099));
+	assert_true(signer_limits_rate_take(&r, 1100));
+	assert_false(signer_limits_rate_take(&r, 1100));
 	for (int i = 0; i < 10; i++)
-		assert_true(rate_take(&r, 1000000)); /* a long pause saves up one second's worth only */
-	assert_false(rate_take(&r, 1000000));
+		assert_true(signer_limits_rate_take(&r, 1000000)); /* a long pause saves up one second's worth only */
+	assert_false(signer_limits_rate_take(&r, 1000000));
 }
 
 /* More than one batch, good and bad mixed: answers come in order, each to its request. */
