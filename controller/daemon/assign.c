@@ -26,10 +26,19 @@ struct proposal {
 	struct caller             who;
 };
 
+/* What lies in current/ counts as served when a receipt has proved that issuance before; a link's word alone proves nothing. */
+static struct serial served_of(const struct proposal *p)
+{
+	struct issuance i;
+	bool            proved = !serial_is_none(p->msg->served) && rows_issuance(p->ctl->rows, p->msg->served, &i) == 0 && i.owner == OWNER_CERTIFICATE &&
+	              text_equal(i.owner_id, p->msg->cert_id) && i.proved_at != 0;
+	return proved ? p->msg->served : (struct serial){0};
+}
+
 static struct target target_of(const struct proposal *p)
 {
 	const struct msg_target *m = p->msg;
-	struct target            t = {.digest = m->digest, .served = m->served, .reported_at = p->now};
+	struct target            t = {.digest = m->digest, .served = served_of(p), .reported_at = p->now};
 	text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
 	text_cut(t.agent, sizeof(t.agent), p->agent->name);
 	text_cut(t.stem, sizeof(t.stem), m->stem);

@@ -256,12 +256,15 @@ class FakeHost:
         fields.update(lies)
         self.send("hello", self.number(), **fields)
 
+    def served_serial(self, cert_id):
+        served = self.served.get(cert_id)
+        return served.serial_number.to_bytes(16, "big") if served else bytes(16)
+
     def target(self, cert_id, service, template, names, **more):
         """A target file; sent now and after each welcome."""
-        served = self.served.get(cert_id)
         fields = {"cert_id": cert_id, "service": service, "template_id": template, "stem": "web", "names": names, "reload_kind": "none",
                   "verify_kind": "tls", "listeners": "127.0.0.1:443", "digest": hashlib.sha256((cert_id + names + template).encode()).digest(),
-                  "served": served.serial_number.to_bytes(16, "big") if served else bytes(16)}
+                  "served": self.served_serial(cert_id)}
         fields.update(more)
         self.targets[cert_id] = fields
         number = self.number()
@@ -313,7 +316,7 @@ class FakeHost:
         if not self.respond:
             return
         for fields in self.targets.values():
-            self.send("target", self.number(), **fields)
+            self.send("target", self.number(), **dict(fields, served=self.served_serial(fields["cert_id"])))
         for key in list(self.requests):
             self.send_request(key)
         for _, body in self.receipts:

@@ -1,0 +1,287 @@
+"""kill -9 of controller and signer at every fault point of joining, first issue, renewal, supersession and revocation, with hosts that the test plays.
+
+After the restart the order ends, the certificate is proved, no certificate is without intent and audit record, nothing is active twice, an acked
+receipt is never lost, and an invite has one winner."""
+import os
+import re
+import shutil
+import threading
+import time
+
+import checks
+import pytest
+from conftest import new_folder
+from fake_gateway import FakeHost
+from installation import ROOT, Failed, wait_for
+from played_fleet import PlayedFleet
+
+FAULTS = os.path.join(ROOT, "build-faults", "bin")
+NAMES = "DNS:{0}.clara.vcc.internal"
+
+
+def spelled(folder, prefix):
+    names = set()
+    for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+        if name.endswith(".c"):
+            with open(os.path.join(ROOT, folder, name)) as f:
+                names.update(re.findall(rf'"({prefix}\.[a-z_]+)"', f.read()))
+    return names
+
+
+# Which act passes a point; what stands nowhere here is found by test_every_point_is_tried.
+ACTS = {
+    "join": ["join", "identity_issued"],
+    "first": ["target", "intent", "issued", "receipt", "crl"],
+    "renew": ["order", "supersede"],
+    "identity": ["identity"],
+    "schedule": ["schedule"],
+    "cancel": ["cancel"],
+    "revoke": ["revoke"],
+    "evict": ["agent_state"],
+    "retry": ["timer"],
+}
+CONTROLLER = [(act, f"controller.{p}{end}") for act, points in ACTS.items() for p in points for end in ("", "_stored")]
+CONTROLLER += [("first", "controller.receipt@2"), ("first", "controller.receipt_stored@2")]
+SIGNER = [("first", p) for p in ("signer.taken", "signer.logged", "signer.signed", "signer.answered")]
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    if not os.path.exists(os.path.join(FAULTS, "vcc-controller")):
+        pytest.skip("make faults has not been run")
+    path = new_folder("kills")
+    inst = PlayedFleet(path, binaries=FAULTS)
+    try:
+        inst.init()
+        inst.start_both()
+        inst.template_short = short_template(inst)
+        yield inst
+    finally:
+        for g in inst.gateways:
+            g.close()
+        inst.stop()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def short_template(inst):
+    """One whose certificates are renewed after seconds, and tried again after one."""
+    path = os.path.join(inst.dir, "short.json")
+    with open(path, "w") as f:
+        f.write('{"template_id": "clara_short", "name": "short", "validity_seconds": 30, "key_type": "ECDSA", "key_size": 256, "key_usage": ["digitalSignature"], '
+                '"extended_key_usage": ["serverAuth"], "subject_alt_names": ["*.clara.vcc.internal"], "vcc_service_type": "clara", "renewal_threshold": "20s", '
+                '"emergency_threshold": "1s", "retry_interval": "1s", "max_renewals": 0, "auto_renewal_enabled": true}')
+    inst.vccctl("template", "apply", path)
+    return "clara_short"
+
+
+class Keeper(threading.Thread):
+    """Keeps the played gateway connected, as a real one would."""
+
+    def __init__(self, gateway):
+        super().__init__(daemon=True)
+        self.gateway, self.ending = gateway, False
+
+    def run(self):
+        while not self.ending:
+            if not self.gateway.alive():
+                try:
+                    self.gateway.connect(1)
+                except OSError:
+                    pass
+            time.sleep(0.05)
+
+
+def asks(inst, *words):
+    """The controller may be dead or die meanwhile."""
+    try:
+        return inst.vccctl(*words)
+    except Failed:
+        return None
+
+
+def no_orphans(inst):
+    db = inst.facts_db()
+    bare = checks.rows(db, "SELECT count(*) FROM issuances i WHERE i.state NOT IN ('intent', 'void') AND NOT EXISTS (SELECT 1 FROM audit a WHERE "
+                           "a.event = 'certificate_intent' AND a.object = i.owner_id AND instr(a.detail, hex(i.serial)) > 0)")
+    assert bare[0][0] == 0, "a certificate without intent"
+    twice = checks.rows(db, "SELECT owner_id FROM issuances WHERE owner = 'certificate' AND state = 'active' GROUP BY owner_id HAVING count(*) > 1")
+    assert twice == []
+    many = checks.rows(db, "SELECT used_by FROM invites WHERE used_at IS NOT NULL AND used_by IS NULL")
+    assert many == []
+
+
+def kill_and_restart(inst, process, point, act, died_within=30):
+    """Runs `act` until the process died at the point; starts it again without."""
+    p = inst.processes[process]
+    p.stop()
+    name, _, nth = point.partition("@")
+    p.env = {"VCC_FAILPOINT": f"{name}{'@' + nth if nth else ''}=kill"}
+    p.start()
+    end = time.monotonic() + died_within
+    while time.monotonic() < end and p.running():
+        act()
+        time.sleep(0.1)
+    died = not p.running()
+    p.stop()
+    p.env = None
+    p.start()
+    inst.wait_up()
+    assert died, f"{point} was not passed"
+
+
+@pytest.mark.parametrize("act,point", CONTROLLER, ids=[p for _, p in CONTROLLER])
+def test_kill_controller(fleet, act, point):
+    run(fleet, "controller", act, point)
+
+
+@pytest.mark.parametrize("act,point", SIGNER, ids=[p for _, p in SIGNER])
+def test_kill_signer(fleet, act, point):
+    run(fleet, "signer", act, point)
+
+
+def run(inst, process, act, point):
+    name = "k" + point.split(".")[1].replace("_", "").replace("@", "")
+    gateway = inst.gateway(name)
+    keeper = Keeper(gateway)
+    keeper.start()
+    try:
+        globals()["act_" + act](inst, gateway, process, name, point)
+        no_orphans(inst)
+    finally:
+        keeper.ending = True
+        gateway.close()
+
+
+def act_join(inst, gateway, process, name, point):
+    host, invite = FakeHost(name), inst.invite(name)
+    body = host.join_body(invite["token"], invite["pin"])
+    kill_and_restart(inst, process, point, lambda: gateway.post_join(body))
+
+    def reply():
+        return gateway.join_reply(gateway.post_join(body), 10)
+    answer = wait_for("the lost reply comes again", lambda: quietly(reply), 60)
+    assert answer["code"] == 0
+    assert FakeHost(name).join(gateway, invite)["code"] in (-3200, -3202)
+    host.joined(answer)
+    gateway.up(host)
+    host.wait("welcome", lambda: host.welcomes)
+
+
+def quietly(call):
+    try:
+        return call()
+    except AssertionError:
+        return None
+
+
+def act_first(inst, gateway, process, name, point):
+    host = inst.host(gateway, name)
+    cert_id, sent = f"{name}-web", []
+
+    def go():
+        if not sent and host.session is not None and gateway.alive():
+            sent.append(host.target(cert_id, "clara", "clara_service_auth", NAMES.format(name)))
+    kill_and_restart(inst, process, point, go)
+    go()
+    inst.wait_done(cert_id)
+    host.wait("receipts are acked", lambda: not host.receipts)
+    assert len({(c["renewal_id"], c["attempt"]) for c in host.certificates}) == 1, "applied once"
+
+
+def issued(inst, gateway, name, template="clara_service_auth"):
+    host = inst.host(gateway, name)
+    host.target(f"{name}-web", "clara", template, NAMES.format(name))
+    return host, inst.wait_done(f"{name}-web")
+
+
+def act_renew(inst, gateway, process, name, point):
+    host, first = issued(inst, gateway, name)
+    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "renew", f"{name}-web", "--force"))
+    if inst.cert(f"{name}-web")["fingerprint"] == first["fingerprint"]:
+        asks(inst, "cert", "renew", f"{name}-web", "--force")
+    inst.wait_done(f"{name}-web", first["fingerprint"])
+    serial = bytes.fromhex(first["serial"])
+
+    def revoked():
+        state = checks.rows(inst.facts_db(), "SELECT state, revoke_reason FROM issuances WHERE serial = ?", serial)
+        return state == [("revoked", 4)]
+    wait_for("the old one is revoked as superseded", revoked, 30)
+    host.wait("receipts are acked", lambda: not host.receipts)
+
+
+def act_identity(inst, gateway, process, name, point):
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from fake_gateway import request
+    from wire_tables import body_encode
+    host = inst.host(gateway, name)
+    body = body_encode("identity", name=name, made_at=1, csr=request(ec.generate_private_key(ec.SECP256R1())))
+
+    def ask():
+        host.send_signed("agent_identity", "vcc identity v1", body)
+    kill_and_restart(inst, process, point, ask)
+    end = time.monotonic() + 60
+    while not host.identities and time.monotonic() < end:
+        ask()
+        time.sleep(0.5)
+    assert host.identities
+
+
+def act_schedule(inst, gateway, process, name, point):
+    host, first = issued(inst, gateway, name, inst.template_short)
+    kill_and_restart(inst, process, point, lambda: None, 60)
+    inst.wait_done(f"{name}-web", first["fingerprint"])
+    host.targets[f"{name}-web"]["retired"] = True
+    host.target(f"{name}-web", "clara", inst.template_short, NAMES.format(name), retired=True)
+
+
+def act_cancel(inst, gateway, process, name, point):
+    host = inst.host(gateway, name)
+    host.respond = False
+    host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name))
+    host.wait("order", lambda: host.orders)
+    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "cessationOfOperation"))
+    if inst.cert(f"{name}-web")["status"] != "revoked":
+        asks(inst, "cert", "revoke", f"{name}-web", "--reason", "cessationOfOperation")
+    host.wait("cancel", lambda: host.cancels)
+    assert inst.cert(f"{name}-web")["open_order"] is None
+
+
+def act_revoke(inst, gateway, process, name, point):
+    host, first = issued(inst, gateway, name)
+    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise"))
+    asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise")
+    assert inst.cert(f"{name}-web")["status"] == "revoked"
+    state = checks.rows(inst.facts_db(), "SELECT state, revoke_reason FROM issuances WHERE serial = ?", bytes.fromhex(first["serial"]))
+    assert state == [("revoked", 1)]
+    assert host.session is not None
+
+
+def act_evict(inst, gateway, process, name, point):
+    host = inst.host(gateway, name)
+    kill_and_restart(inst, process, point, lambda: asks(inst, "agent", "evict", name))
+    asks(inst, "agent", "evict", name)
+    gateway.wait("kick", lambda: any(k["code"] == -3206 for k in gateway.kicks))
+    assert host.session is None
+
+
+def act_retry(inst, gateway, process, name, point):
+    host = inst.host(gateway, name)
+    failures = []
+
+    def outcome(_host, message):
+        if len(failures) < 1:
+            failures.append(message["attempt"])
+            return "failed"
+        return "ok"
+    host.outcome = outcome
+    host.target(f"{name}-web", "clara", inst.template_short, NAMES.format(name))
+    kill_and_restart(inst, process, point, lambda: None, 60)
+    inst.wait_done(f"{name}-web")
+    assert len({c["attempt"] for c in host.certificates}) >= 2
+    host.target(f"{name}-web", "clara", inst.template_short, NAMES.format(name), retired=True)
+
+
+def test_every_point_is_tried():
+    tried = {p.split("@")[0] for _, p in CONTROLLER + SIGNER}
+    known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
+    assert known - tried - {"controller.domain", "signer.rotate"} == set()
