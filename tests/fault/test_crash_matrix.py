@@ -13,21 +13,25 @@ from conftest import new_folder
 from installation import ROOT, Failed, Installation, wait_for
 
 FAULTS = os.path.join(ROOT, "build-faults", "bin")
-SOURCES = {"controller": "controller/daemon", "signer": "controller/signer", "gateway": "controller/gateway", "agent": "agent/link", "keeper": "agent/keeper",
+SOURCES = {"controller": "controller/daemon controller/store", "signer": "controller/signer", "gateway": "controller/gateway", "agent": "agent/link", "keeper": "agent/keeper",
            "hook": "agent/hook"}
 # Passed by init, by joining, by making room, by renewing the process's own identity or by a failed swap, not by a renewal; each has its own test.
-ELSEWHERE = re.compile(r"^(init[._]|.*join|.*identity|.*rollback|.*back[._]|signer\.rotate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire)")
+ELSEWHERE = re.compile(r"^(init[._]|.*join|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire)")
+
+COMMITS = {"store_commit", "store_committed"}
 
 
 def points(process):
     """Names of fault points in the sources of one process; a name made of parts counts when it is spelled out in a table."""
     names = set()
-    folder = os.path.join(ROOT, SOURCES[process])
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".c"):
-            with open(os.path.join(folder, name)) as f:
-                names.update(re.findall(r'fault_point\("([^"]+)"\)', f.read()))
-    return sorted(n for n in names if not ELSEWHERE.match(n))
+    for folder in SOURCES[process].split():
+        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+            if name.endswith(".c"):
+                with open(os.path.join(ROOT, folder, name)) as f:
+                    names.update(re.findall(r'fault_point\("([^"]+)"\)', f.read()))
+    names = {n for n in names if not ELSEWHERE.match(n)}
+    # each commit of a renewal is a moment of its own
+    return sorted(f"{n}@{k}" for n in names & COMMITS for k in range(1, 6)) + sorted(names - COMMITS)
 
 
 MATRIX = [(p, n) for p in SOURCES for n in points(p)]

@@ -54,7 +54,8 @@ static bool met(const struct sim_config *c, const struct outcome *sum)
 	       (c->cancel == 0 || sum->cancelled > 0);
 }
 
-static unsigned check(const struct sim_config *c, uint64_t seeds)
+/* One TAP line per check. */
+static unsigned check(const struct sim_config *c, uint64_t seeds, unsigned number)
 {
 	struct outcome sum = {0};
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
@@ -76,9 +77,9 @@ static unsigned check(const struct sim_config *c, uint64_t seeds)
 		fprintf(stderr, "%s: nothing of what it is about ever happened\n", c->name);
 		sum.errors++;
 	}
-	printf("%-10s %3" PRIu64 " seeds: %u orders completed (%u unproved), %u cancelled, %u failed attempts, %u deaths: %s\n",
-	       c->name, seeds, sum.completed, sum.unverified, sum.cancelled, sum.failures, sum.kills,
-	       sum.errors == 0 ? "ok" : "FAILED");
+	printf("%s %u - %s, %" PRIu64 " seeds: %u orders completed (%u unproved), %u cancelled, %u failed attempts, %u deaths\n",
+	       sum.errors == 0 ? "ok" : "not ok", number, c->name, seeds, sum.completed, sum.unverified, sum.cancelled,
+	       sum.failures, sum.kills);
 	return sum.errors;
 }
 
@@ -90,8 +91,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < N_ELEMENTS(checks); i++) {
 		if (argc > 2 && strcmp(argv[2], checks[i].name) != 0)
 			continue;
-		errors += argc > 1 ? run(&checks[i], strtoull(argv[1], NULL, 10), true).errors : check(&checks[i], seeds);
 		runs++;
+		errors += argc > 1 ? run(&checks[i], strtoull(argv[1], NULL, 10), true).errors : check(&checks[i], seeds, runs);
 	}
 	return errors == 0 && runs > 0 && seeds > 0 ? 0 : 1;
 }
