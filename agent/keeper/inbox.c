@@ -117,11 +117,12 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 
 /* ---- deployments ------------------------------------------------------------------------------------------------- */
 
-/* The certificate's target on this host, or a refusal for good. */
+/* The certificate's target on this host, or a refusal for good. A target file with a mistake is no reason: its deployment ends by a
+ * receipt that says so, or the file is corrected before it gets there. */
 static struct managed *managed_or_refuse(struct keeper *k, const char *cert_id, uint64_t id)
 {
 	struct managed *m = keeper_find(k, cert_id);
-	if (m != NULL && m->present)
+	if (m != NULL && !m->retired)
 		return m;
 	log_line(LOG_LEVEL_WARNING, NULL, "a message for certificate %s, which no target of this host serves", cert_id);
 	uplink_ack(k->uplink, id, E_SWAP_TARGET, "no target file of this host serves this certificate");

@@ -9,6 +9,7 @@
 
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
+#include "shared/sys/log.h"
 #include "shared/wire/wire_table.h"
 
 enum { STATE_FILE_MAX = FRAME_MAX + 64, HOST_KEY_MAX = 4096 };
@@ -230,8 +231,10 @@ int keeper_state_start(struct keeper_state *s, int64_t now, struct refusal *why)
 	uint8_t    random[ID_RANDOM];
 	struct run run = {.counter = s->counter + 1};
 	int        r = record_save(s, "run", &run_record, &run, why);
-	if (r != 0)
+	if (r != 0 && r != E_SYS_SPACE)
 		return r;
+	if (r != 0) /* a full disk must not cut the host off; the number is used once more at the next start */
+		log_refusal(LOG_LEVEL_WARNING, NULL, why);
 	entropy(random, sizeof(random));
 	s->boot_id = id_make(now, random);
 	s->counter = run.counter;

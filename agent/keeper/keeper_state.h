@@ -36,7 +36,7 @@ void keeper_state_close(struct keeper_state *s);
 _must_check_ int keeper_state_host_key(struct keeper_state *s, struct refusal *why);
 _must_check_ int keeper_state_save_identity(struct keeper_state *s, const struct identity *identity, struct refusal *why);
 _must_check_ int keeper_state_save_trust(struct keeper_state *s, struct trust *trust, struct refusal *why); /* takes `trust` */
-/* A new run: boot id and counter + 1, durable. */
+/* A new run: boot id and counter + 1, durable where there is space. */
 _must_check_ int keeper_state_start(struct keeper_state *s, int64_t now, struct refusal *why);
 
 #endif

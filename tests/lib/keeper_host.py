@@ -88,8 +88,9 @@ class KeeperHost:
     def write_target(self, **sections):
         self.settings.update(sections)
         names = ", ".join(self.names)
-        write(f"{self.dir}/targets.d/web.conf", f"[target]\ncert_id = {self.cert_id}\ntemplate = clara_service_auth\nnames = {names}\n"
+        write(f"{self.dir}/targets.d/.web.new", f"[target]\ncert_id = {self.cert_id}\ntemplate = clara_service_auth\nnames = {names}\n"
               f"{self.settings['target']}[files]\n{self.settings['files']}[reload]\n{self.settings['reload']}[verify]\n{self.settings['verify']}")
+        os.rename(f"{self.dir}/targets.d/.web.new", f"{self.dir}/targets.d/web.conf")
 
     def join(self, **more):
         return self.link.join(os.path.join(self.binaries, "vcc-keeper"), "--config", self.config, **more)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from fake_ca import spki
 from handshakes import Load
+from installation import write
 from keeper_host import KeeperHost, temporary
 from wire_tables import encode
 
@@ -104,8 +105,8 @@ def test_target_file_taken_away_and_back(host):
     text = open(path).read()
     os.unlink(path)
     host.link.wait("retired", lambda: host.link.targets[-1]["retired"])
-    with open(path, "w") as f:
-        f.write(text)
+    write(f"{path}.new", text)
+    os.rename(f"{path}.new", path)
     host.link.wait("managed again", lambda: not host.link.targets[-1]["retired"])
     key = host.renew()
     host.link.receipt(key, SETTLED)
