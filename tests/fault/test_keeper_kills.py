@@ -16,7 +16,7 @@ VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 ENV = {"VCC_PROBE_MS": "1500", "VCC_HEAL_MS": "300"}
 NO_EFFECT = "kind = exec\ncommand = /bin/true\n"
-PASSES = 3  # of a point that is passed often, so many are tried
+PASSES = 3 if os.environ.get("VCC_LONG") == "1" else 1  # of a point that is passed often, so many are tried
 
 
 def make_host():
