@@ -11,9 +11,11 @@ import time
 import checks
 import pytest
 from conftest import new_folder
-from fake_gateway import FakeHost
+from cryptography.hazmat.primitives.asymmetric import ec
+from fake_gateway import FakeHost, request
 from installation import ROOT, Failed, wait_for
 from played_fleet import PlayedFleet
+from wire_tables import body_encode
 
 FAULTS = os.path.join(ROOT, "build-faults", "bin")
 NAMES = "DNS:{0}.clara.vcc.internal"
@@ -210,9 +212,6 @@ def act_renew(inst, gateway, process, name, point):
 
 
 def act_identity(inst, gateway, process, name, point):
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from fake_gateway import request
-    from wire_tables import body_encode
     host = inst.host(gateway, name)
     body = body_encode("identity", name=name, made_at=1, csr=request(ec.generate_private_key(ec.SECP256R1())))
 
@@ -285,3 +284,74 @@ def test_every_point_is_tried():
     tried = {p.split("@")[0] for _, p in CONTROLLER + SIGNER}
     known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
     assert known - tried - {"controller.domain", "signer.rotate"} == set()
+
+
+# ---- the store refuses once: nothing is acked, the agent is asked again, the order ends ----
+
+REFUSED = [("first", "controller.target"), ("first", "controller.intent"), ("first", "controller.issued"), ("first", "controller.receipt@1"),
+           ("first", "controller.receipt@2"), ("renew", "controller.order"), ("renew", "controller.supersede"), ("join", "controller.join"),
+           ("join", "controller.identity_issued"), ("identity", "controller.identity"), ("identity", "controller.identity_issued")]
+
+
+@pytest.mark.parametrize("act,point", REFUSED, ids=[p for _, p in REFUSED])
+def test_store_refuses_once(fleet, act, point):
+    inst = fleet
+    p = inst.processes["controller"]
+    p.stop()
+    name, _, nth = point.partition("@")
+    p.env = {"VCC_FAILPOINT": f"{name}@{nth or 1}=err:ENOSPC"}
+    p.start()
+    inst.wait_up()
+    gateway = inst.gateway("refuse")
+    keeper = Keeper(gateway)
+    keeper.start()
+    try:
+        globals()["refused_" + act](inst, gateway, "r" + act[0] + point.split(".")[1].replace("_", "").replace("@", ""))
+        no_orphans(inst)
+    finally:
+        keeper.ending = True
+        gateway.close()
+        p.stop()
+        p.env = None
+        p.start()
+        inst.wait_up()
+
+
+def refused_first(inst, gateway, name):
+    host = inst.host(gateway, name)
+    host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name))
+    inst.wait_done(f"{name}-web")
+    host.wait("receipts are acked", lambda: not host.receipts)
+
+
+def refused_renew(inst, gateway, name):
+    _, first = issued(inst, gateway, name)
+    if asks(inst, "cert", "renew", f"{name}-web", "--force") is None:
+        inst.vccctl("cert", "renew", f"{name}-web", "--force")
+    inst.wait_done(f"{name}-web", first["fingerprint"])
+
+    def revoked():
+        return checks.rows(inst.facts_db(), "SELECT state FROM issuances WHERE serial = ?", bytes.fromhex(first["serial"])) == [("revoked",)]
+    wait_for("the old one is revoked", revoked, 30)
+
+
+def refused_join(inst, gateway, name):
+    host, invite = FakeHost(name), inst.invite(name)
+    first = host.join(gateway, invite)
+    assert first["code"] < 0 and not first["certificate"]
+    assert host.join(gateway, invite)["code"] == 0
+
+
+def refused_identity(inst, gateway, name):
+    host = FakeHost(name)
+    invite = inst.invite(name)
+    if host.join(gateway, invite)["code"] < 0:  # where the join's own identity was the one that was refused
+        assert host.join(gateway, invite)["code"] == 0
+    gateway.up(host)
+    host.wait("welcome", lambda: host.welcomes)
+    body = body_encode("identity", name=name, made_at=1, csr=request(ec.generate_private_key(ec.SECP256R1())))
+    end = time.monotonic() + 30
+    while not host.identities and time.monotonic() < end:
+        host.send_signed("agent_identity", "vcc identity v1", body)
+        time.sleep(0.3)
+    assert host.identities
