@@ -95,6 +95,8 @@ struct keeper {
 	uint64_t                 ignored;    /* events that fitted nothing */
 	uint64_t                 next_id;    /* of our messages */
 	bool                     welcomed;
+	int                      link_code; /* why there is no welcome, as the link says it */
+	char                     link_text[MSG_TEXT_SIZE];
 	int64_t                  skew_ms; /* own clock minus the controller's, as of the last welcome */
 	struct buf               link_csr; /* PKCS#10 of the link, waiting for an identity */
 	uv_signal_t              on_hup, on_term, on_int;

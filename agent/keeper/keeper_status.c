@@ -58,8 +58,11 @@ char *keeper_status(const struct keeper *k)
 	json_t *targets = json_array();
 	for (size_t i = 0; targets != NULL && i < k->n_managed; i++)
 		json_array_append_new(targets, target_json(k->managed[i]));
-	json_t *root = json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
+	const bool why = !k->welcomed && k->link_code != 0;
+	char       code[ERR_CODE_SIZE];
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
 	                         k->state.identity.service, "domain", k->state.identity.domain, "connected", (int)k->welcomed,
+	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
 	                         "skew_ms", (json_int_t)k->skew_ms, "bundle_epoch", (json_int_t)k->state.trust.epoch,
 	                         "receipts_waiting", (int)k->receipts.n, "targets", targets);
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;

@@ -105,10 +105,17 @@ static void link_lost(struct uplink *u)
 	u->keeper->welcomed = false;
 }
 
+static void link_reason(struct uplink *u, int code, const char *text)
+{
+	u->keeper->link_code = code;
+	text_cut(u->keeper->link_text, sizeof(u->keeper->link_text), text);
+}
+
 static void client_end(struct client *c)
 {
 	if (c->uplink->link == c) {
 		link_lost(c->uplink);
+		link_reason(c->uplink, E_SYS_CLOSED, "vcc-agent is not running");
 		c->uplink->link = NULL;
 	}
 	ipc_free(c->ipc);
@@ -123,6 +130,7 @@ static void take_state(struct client *c, const struct lk_state *state)
 		client_end(u->link);
 	u->link = c;
 	link_lost(u); /* each connection begins with its own welcome */
+	link_reason(u, state->code, state->text);
 	if (!state->connected && state->code != 0)
 		log_line(LOG_LEVEL_INFO, NULL, "link: %s", state->text);
 }
@@ -216,6 +224,7 @@ int uplink_open(struct keeper *k, struct refusal *why)
 		return refuse(why, E_NOMEM, "socket", "no memory");
 	struct passwd *user = getpwnam("vcc-agent");
 	u->keeper = k;
+	link_reason(u, E_SYS_CLOSED, "vcc-agent is not running");
 	u->link_uid = user != NULL ? user->pw_uid : (uid_t)-1;
 	int r = ipc_listen(k->conf->keeper_socket, 0600, &u->fd, why);
 	if (r == 0 && user != NULL && geteuid() == 0 && chown(k->conf->keeper_socket, user->pw_uid, (gid_t)-1) != 0)

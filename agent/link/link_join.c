@@ -8,8 +8,10 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +22,7 @@
 #include "agent/link/tls_link.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/owner.h"
@@ -296,6 +299,8 @@ static int post_request(struct join *j, struct buf *reply, struct refusal *why)
 		refuse(why, r, "join", "the request cannot be made: %s", err_what(r));
 	if (r == 0)
 		r = tls_join_post(j->tls, j->address, buf_span(&body), reply, why);
+	if (r == 0 && fault_point("link.join.reply") != 0)
+		r = refuse(why, E_LINK_DOWN, j->address, "stopped after the answer came");
 	buf_free(&signature);
 	buf_free(&body);
 	return r;
@@ -341,6 +346,9 @@ static int converse(struct join *j, struct refusal *why)
 static int converse_as_owner(struct join *j, struct refusal *why)
 {
 	int r = owner_become(j->conf.link_dir, why);
+	/* after the change of user, which forgets it: half of a join must not outlive the command that somebody ended */
+	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		r = sys_refuse(why, "join", "tie the process to its parent");
 	if (r == 0)
 		r = converse(j, why);
 	tls_join_close(j->tls);
@@ -351,7 +359,7 @@ static int converse_as_owner(struct join *j, struct refusal *why)
 		return 0;
 	char text[640];
 	fprintf(stderr, "vcc-agent: %s\n", refusal_text(why, text, sizeof(text)));
-	if (r == E_LINK_DOWN || r == E_JOIN_RATE)
+	if (r == E_LINK_DOWN || err_kind(r) == ERR_KIND_RETRY)
 		return EXIT_AWAY;
 	return err_kind(r) == ERR_KIND_DENIED ? EXIT_REFUSED : 1;
 }

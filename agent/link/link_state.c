@@ -105,24 +105,33 @@ int link_state_load(struct link_state *s, struct refusal *why)
 	return r;
 }
 
+static int make_next_key(struct link_state *s, struct key **ret, struct refusal *why)
+{
+	struct buf  pem = BUF_MAX(4096);
+	struct key *k = NULL;
+	int         r = key_make(KEY_EC_P256, &k);
+	if (r == 0)
+		r = key_to_pem(k, &pem);
+	if (r < 0)
+		refuse(why, r, next_key_file, "the link's key cannot be made: %s", err_what(r));
+	else
+		r = file_replace(s->dir_fd, next_key_file, buf_span(&pem), (uid_t)OWN, (gid_t)OWN, 0600, why);
+	buf_wipe(&pem);
+	if (r < 0)
+		key_free(k);
+	else
+		*ret = k;
+	return r;
+}
+
 int link_state_next_key(struct link_state *s, struct key **ret, struct refusal *why)
 {
 	struct buf pem = BUF_MAX(4096);
 	int        r = file_read(s->dir_fd, next_key_file, true, &pem, NULL);
 	if (r == 0)
 		r = key_from_pem(buf_span(&pem), ret);
-	if (r != 0) {
-		buf_wipe(&pem);
-		r = key_make(KEY_EC_P256, ret);
-		if (r == 0)
-			r = key_to_pem(*ret, &pem);
-		if (r == 0)
-			r = file_replace(s->dir_fd, next_key_file, buf_span(&pem), (uid_t)OWN, (gid_t)OWN, 0600, why);
-		if (r < 0)
-			refuse(why, r, next_key_file, "the link's key cannot be made: %s", err_what(r));
-	}
 	buf_wipe(&pem);
-	return r;
+	return r == 0 ? 0 : make_next_key(s, ret, why); /* an unreadable one was of no use to anybody */
 }
 
 /* Key, leaf and chain in one file: one rename replaces all of them. */
@@ -156,7 +165,7 @@ int link_state_save_identity(struct link_state *s, struct span leaf, struct span
 	if (r == 0)
 		r = read_identity(s, why);
 	if (r < 0 && (why == NULL || why->code != r))
-		refuse(why, r, identity_file, "the new identity cannot be used: %s", err_what(r));
+		r = refuse(why, r, identity_file, "the new identity cannot be used: %s", err_what(r));
 	key_free(k);
 	buf_wipe(&pem);
 	return r;
@@ -169,6 +178,8 @@ int link_state_save_joined(struct link_state *s, const char *agent, const char *
 	int r = buf_error(&text);
 	if (r == 0)
 		r = file_replace(s->dir_fd, root_file, root, (uid_t)OWN, (gid_t)OWN, 0644, why);
+	if (r == 0 && fault_point("link.joined") != 0)
+		r = refuse(why, E_SYS_IO, joined_file, "stopped before it was written");
 	if (r == 0)
 		r = file_replace(s->dir_fd, joined_file, buf_span(&text), (uid_t)OWN, (gid_t)OWN, 0644, why);
 	buf_free(&text);

@@ -28,7 +28,8 @@ void             link_state_close(struct link_state *s);
 
 /* The key of the next identity: kept until link_state_save_identity(), so that a lost answer can be asked for again. */
 _must_check_ int link_state_next_key(struct link_state *s, struct key **ret, struct refusal *why);
-/* Checks that `leaf` is for the next key and for this agent, then makes key, leaf and chain the identity in one rename. */
+/* Checks that `leaf` is for the next key (the keeper has judged the rest), then makes key, leaf and chain the identity in one
+ * rename. */
 _must_check_ int link_state_save_identity(struct link_state *s, struct span leaf, struct span chain, struct refusal *why);
 /* The end of joining: root, name, domain, address; after the identity. */
 _must_check_ int link_state_save_joined(struct link_state *s, const char *agent, const char *domain, const char *address, struct span root,

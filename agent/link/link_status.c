@@ -73,10 +73,13 @@ static int print_people(const json_t *root)
 	int     status = 0;
 	size_t  i;
 	json_t *t;
+	const char *code = json_string_value(json_object_get(root, "link_code"));
 	printf("agent %s (%s), %s, %lld receipts waiting, clock %+.1f s\n", text_of(root, "agent"), text_of(root, "service"),
 	       json_is_true(json_object_get(root, "connected")) ? "connected" : "NOT connected",
 	       (long long)json_integer_value(json_object_get(root, "receipts_waiting")),
 	       (double)json_integer_value(json_object_get(root, "skew_ms")) / 1000.0);
+	if (code != NULL)
+		printf("  %s %.120s\n", code, text_of(root, "link_error"));
 	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
 	json_array_foreach(json_object_get(root, "targets"), i, t)
 		print_target(t, &status);

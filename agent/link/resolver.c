@@ -38,7 +38,7 @@ int resolver_find(const struct resolver *r, const char *address, uint32_t random
 	uint16_t port;
 	if (tcp_split(address, host, &port) < 0 || host[0] == '\0')
 		return refuse(why, E_SYS_ADDRESS, address, "the address must be HOST:PORT");
-	int error = numeric(host, port, random, found);
+	int error = r->try_last && r->last[0] != '\0' ? EAI_AGAIN : numeric(host, port, random, found);
 	if (error != 0) {
 		if (r->last[0] == '\0')
 			return refuse(why, E_LINK_DOWN, address, "the name cannot be resolved: %s", gai_strerror(error));
@@ -52,4 +52,10 @@ int resolver_find(const struct resolver *r, const char *address, uint32_t random
 void resolver_worked(struct resolver *r, const char *host)
 {
 	text_cut(r->last, sizeof(r->last), host);
+	r->try_last = false;
+}
+
+void resolver_failed(struct resolver *r)
+{
+	r->try_last = !r->try_last;
 }

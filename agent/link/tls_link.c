@@ -3,7 +3,6 @@
 #include "agent/link/tls_link.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
@@ -11,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -20,17 +18,19 @@
 
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
 
-enum { CONNECT_MS = 20000, ANSWER_SECONDS = 30, HEAD_MAX = 4096 };
+enum { CONNECT_MS = 20000, ANSWER_MS = 60000, HEAD_MAX = 4096 };
 
 static int tls_refuse(struct refusal *why, int code, const char *object)
 {
-	char text[160];
-	ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
+	char          text[160];
+	unsigned long error = ERR_peek_last_error();
+	ERR_error_string_n(error, text, sizeof(text));
 	ERR_clear_error();
-	return refuse(why, code, object, "%s", text);
+	return refuse(why, code, object, "%s", error != 0 ? text : "the connection was cut or the other side does not answer");
 }
 
 static bool trust_root(SSL_CTX *ctx, struct span root)
@@ -91,8 +91,9 @@ static int peer_chain(SSL *ssl, struct buf *to)
 	for (int i = 0; i < n; i++) {
 		unsigned char *der = NULL;
 		int            len = i2d_X509(sk_X509_value(sent, i), &der);
-		if (len > 0)
-			buf_add(to, der, (size_t)len);
+		if (len <= 0)
+			return E_PKI_CHAIN;
+		buf_add(to, der, (size_t)len);
 		OPENSSL_free(der);
 	}
 	return buf_error(to);
@@ -147,6 +148,7 @@ struct tls_join {
 	SSL       *ssl;
 	struct buf chain; /* as sent; the root is its last certificate */
 	size_t     root_at;
+	int64_t    until; /* the whole exchange; monotonic */
 };
 
 static int connect_one(const struct addrinfo *a)
@@ -169,11 +171,7 @@ static int connect_one(const struct addrinfo *a)
 			return -1;
 		}
 	}
-	int            keep = fd;
-	struct timeval limit = {.tv_sec = ANSWER_SECONDS};
-	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
-		return -1;
+	int keep = fd;
 	fd = -1;
 	return keep;
 }
@@ -211,6 +209,34 @@ static size_t last_certificate(struct span chain)
 	return (size_t)(one.p - chain.p);
 }
 
+/* The socket does not block: one deadline holds for the whole exchange, however slowly the bytes come. 1 = try again. */
+static int wait_more(struct tls_join *j, int result)
+{
+	struct pollfd p = {.fd = j->fd};
+	int64_t       left = j->until - clock_monotonic();
+	switch (SSL_get_error(j->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		p.events = POLLIN;
+		break;
+	case SSL_ERROR_WANT_WRITE:
+		p.events = POLLOUT;
+		break;
+	default:
+		return 0;
+	}
+	return left > 0 && poll(&p, 1, (int)left) == 1;
+}
+
+static bool tls_connect(struct tls_join *j)
+{
+	int n;
+	do {
+		ERR_clear_error();
+		n = SSL_connect(j->ssl);
+	} while (n != 1 && wait_more(j, n) == 1);
+	return n == 1;
+}
+
 /* The handshake accepts any chain: whether it is ours is judged from the pin, before a byte is sent. */
 static int handshake(struct tls_join *j, struct hash pin, struct refusal *why)
 {
@@ -219,7 +245,7 @@ static int handshake(struct tls_join *j, struct hash pin, struct refusal *why)
 	if (j->ctx == NULL || SSL_CTX_set_min_proto_version(j->ctx, TLS1_3_VERSION) != 1 || (j->ssl = SSL_new(j->ctx)) == NULL ||
 	    SSL_set_fd(j->ssl, j->fd) != 1)
 		return tls_refuse(why, E_PKI_CRYPTO, "TLS");
-	if (SSL_connect(j->ssl) != 1)
+	if (!tls_connect(j))
 		return tls_refuse(why, E_LINK_DOWN, "TLS handshake");
 	if (peer_chain(j->ssl, &j->chain) < 0)
 		return refuse(why, E_PKI_CHAIN, "server", "its chain is empty or too long");
@@ -239,6 +265,7 @@ int tls_join_open(const char *address, struct hash pin, struct tls_join **ret, s
 		return refuse(why, E_NOMEM, "join", "out of memory");
 	j->fd = -1;
 	j->chain = (struct buf)BUF_MAX(CHAIN_DER_MAX);
+	j->until = clock_monotonic() + ANSWER_MS;
 	int r = connect_to(address, &j->fd, why);
 	if (r == 0)
 		r = handshake(j, pin, why);
@@ -255,44 +282,47 @@ struct span tls_join_root(const struct tls_join *j)
 	return (struct span){j->chain.p + j->root_at, j->chain.n - j->root_at};
 }
 
-static int write_all(SSL *ssl, struct span bytes)
+static int write_all(struct tls_join *j, struct span bytes)
 {
-	while (bytes.n > 0) {
-		int n = SSL_write(ssl, bytes.p, bytes.n > INT_MAX ? INT_MAX : (int)bytes.n);
-		if (n <= 0)
-			return E_LINK_DOWN;
-		bytes.p += n;
-		bytes.n -= (size_t)n;
-	}
-	return 0;
+	int n;
+	do {
+		ERR_clear_error();
+		n = SSL_write(j->ssl, bytes.p, (int)bytes.n); /* all or nothing */
+	} while (n <= 0 && wait_more(j, n) == 1);
+	return n > 0 ? 0 : E_LINK_DOWN;
 }
 
-/* Reads to the end of the connection; the server closes after its one answer. */
-static int read_answer(SSL *ssl, struct buf *to)
+/* Reads to the end of the connection; the server closes after its one answer. A cut one is seen when it is decoded. */
+static int read_answer(struct tls_join *j, struct buf *to)
 {
 	for (;;) {
 		uint8_t *room = buf_room(to, 1024);
 		if (room == NULL)
 			return buf_error(to);
-		int n = SSL_read(ssl, room, 1024);
-		if (n <= 0) {
-			int why = SSL_get_error(ssl, n);
-			ERR_clear_error();
-			return to->n > 0 && (why == SSL_ERROR_ZERO_RETURN || why == SSL_ERROR_SYSCALL || why == SSL_ERROR_SSL) ? 0 : E_LINK_DOWN;
+		ERR_clear_error();
+		int n = SSL_read(j->ssl, room, 1024);
+		if (n > 0) {
+			buf_used(to, (size_t)n);
+			continue;
 		}
-		buf_used(to, (size_t)n);
+		if (wait_more(j, n) == 1)
+			continue;
+		int  error = SSL_get_error(j->ssl, n);
+		bool ended = error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
+		ERR_clear_error();
+		return ended && to->n > 0 ? 0 : E_LINK_DOWN;
 	}
 }
 
-/* "HTTP/1.x 200 ..." and the body after the empty line. */
+/* "HTTP/1.x 200 ..." and the body after the empty line. Anything less is a cut connection: asked again, it is answered again. */
 static int split_answer(struct buf *answer, int *ret_status, struct span *ret_body)
 {
 	buf_add_u8(answer, 0);
 	if (buf_error(answer) != 0 || sscanf((const char *)answer->p, "HTTP/1.%*d %3d", ret_status) != 1)
-		return E_WIRE_SHORT;
+		return E_LINK_DOWN;
 	const uint8_t *end = memmem(answer->p, answer->n, "\r\n\r\n", 4);
 	if (end == NULL)
-		return E_WIRE_SHORT;
+		return E_LINK_DOWN;
 	*ret_body = (struct span){end + 4, answer->n - 1 - (size_t)(end + 4 - answer->p)};
 	return 0;
 }
@@ -308,9 +338,9 @@ int tls_join_post(struct tls_join *j, const char *address, struct span body, str
 	buf_add(&request, body.p, body.n);
 	int r = buf_error(&request);
 	if (r == 0)
-		r = write_all(j->ssl, buf_span(&request));
+		r = write_all(j, buf_span(&request));
 	if (r == 0)
-		r = read_answer(j->ssl, &answer);
+		r = read_answer(j, &answer);
 	if (r == 0)
 		r = split_answer(&answer, &status, &found);
 	if (r < 0)

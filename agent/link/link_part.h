@@ -1,0 +1,72 @@
+/* link_part.h - room agent/link: what the parts of the daemon share: link.c (set-up), link_gateway.c (websocket),
+ * link_keeper.c (local socket), link_identity.c (renewal). Never: included by anybody else. */
+#ifndef VCC_LINK_PART_H
+#define VCC_LINK_PART_H
+
+#include <libwebsockets.h>
+
+#include "agent/link/backoff.h"
+#include "agent/link/keeper_pipe.h"
+#include "agent/link/link_state.h"
+#include "agent/link/resolver.h"
+#include "shared/conf/agent_conf.h"
+#include "shared/model/messages.h"
+
+struct link {
+	const struct agent_conf *conf;
+	struct link_state        state;
+	struct lws_context      *context;
+	struct lws_vhost        *vhost;
+	void                    *tls; /* SSL_CTX of the client */
+	bool                     stopping;
+
+	/* link_gateway.c */
+	struct lws            *ws; /* connecting or connected */
+	bool                   established;
+	bool                   welcomed;
+	bool                   ping_wanted;
+	bool                   moving;    /* this connection ends only for the next one, under the new identity */
+	bool                   final;     /* banned: nothing to ask for any more */
+	int                    last_code; /* why there is no connection */
+	char                   last_text[MSG_TEXT_SIZE];
+	char                   trying[ADDRESS_SIZE];
+	struct buf             in;  /* a frame that arrives in pieces */
+	struct buf             out; /* 4-byte length and frame, one after the other */
+	struct backoff         backoff;
+	struct resolver        resolver;
+	lws_sorted_usec_list_t connect_timer, life_timer;
+	struct wire_frame      frame; /* large: one for all */
+
+	/* link_keeper.c */
+	struct keeper_pipe     pipe;
+	struct lws            *pipe_wsi;
+	lws_sorted_usec_list_t keeper_timer;
+
+	/* link_identity.c */
+	int64_t                welcome_at;    /* the controller's time at the last welcome, 0 = none yet */
+	int64_t                welcome_since; /* the monotonic clock then */
+	uint32_t               asked;         /* requests for the next identity without an answer */
+	lws_sorted_usec_list_t identity_timer;
+};
+
+uint32_t link_random(void);
+
+/* ---- link_gateway.c ---- */
+void link_gateway_connect_later(struct link *l, int64_t ms);
+void link_gateway_send(struct link *l, struct span frame); /* dropped while there is no connection: what counts is sent again after the next welcome */
+void link_gateway_drop(struct link *l, int code, const char *text);
+int  link_gateway_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n);
+
+/* ---- link_keeper.c ---- */
+void             link_keeper_open(struct link *l); /* and again whenever it goes away */
+_must_check_ int link_keeper_send(struct link *l, uint16_t type, const void *payload);
+void             link_keeper_tell(struct link *l); /* state of the connection */
+int              link_keeper_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n);
+
+/* ---- link_identity.c ---- */
+void link_identity_welcomed(struct link *l, int64_t now_at);
+void link_identity_look(struct link *l); /* asks for the next identity when half of this one's life is over */
+void link_identity_take(struct link *l, const struct lk_identity *identity);
+bool link_identity_ended(const struct link *l);
+
+#endif
