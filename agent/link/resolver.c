@@ -36,7 +36,7 @@ int resolver_find(const struct resolver *r, const char *address, uint32_t random
 	char     host[TCP_HOST_SIZE];
 	char     found[ADDRESS_SIZE];
 	uint16_t port;
-	if (tcp_split(address, host, &port) < 0 || host[0] == '\0')
+	if (tcp_split(address, host, &port) < 0 || host[0] == '\0' || port == 0)
 		return refuse(why, E_SYS_ADDRESS, address, "the address must be HOST:PORT");
 	int error = r->try_last && r->last[0] != '\0' ? EAI_AGAIN : numeric(host, port, random, found);
 	if (error != 0) {

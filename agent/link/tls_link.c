@@ -184,7 +184,7 @@ static int connect_to(const char *address, int *ret_fd, struct refusal *why)
 	struct addrinfo  hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG};
 	struct addrinfo *found = NULL;
 	int              fd = -1;
-	if (tcp_split(address, host, &port) < 0 || host[0] == '\0')
+	if (tcp_split(address, host, &port) < 0 || host[0] == '\0' || port == 0)
 		return refuse(why, E_SYS_ADDRESS, address, "the address must be HOST:PORT");
 	snprintf(service, sizeof(service), "%u", port);
 	int error = getaddrinfo(host, service, &hints, &found);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/link/link_state.h"
+#include "shared/base/times.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/file.h"
 #include "tests/lib/hierarchy.h"
