@@ -13,11 +13,12 @@
 
 enum {
 	PROBE_TIMEOUT_MS = 3000,
-	CALM_GAP_MS = 250, /* before the flip: few, the budget is for after it */
-	HUNT_DENSE = 9, /* handshakes right after the flip: most services answer anew within 150 ms; ... */
-	HUNT_DENSE_MS = 15,
-	HUNT_GAP_MS = 50, /* ... later ones must leave room in the budget for the proof */
-	HUNT_LONG = 100,  /* after so many without a new answer the service is sick */
+	CALM_GAP_MS = 250,   /* before the flip: few, the budget is for after it */
+	RELOAD_GAP_MS = 100, /* while the reload runs: most services answer anew only behind it */
+	HUNT_MIN_MS = 15,    /* behind it: an nginx answers with both workers for 100 ms, and the proof must still fit the budget then */
+	HUNT_GROWTH = 8,     /* gaps grow by an eighth: the wait stays a fraction of the time that the service took */
+	HUNT_MAX_MS = 50,
+	HUNT_LONG = 100, /* after so many without a new answer the service is sick */
 	SICK_GAP_MS = 500,
 	PROVED_ROW = 3,
 	PER_SECOND_MAX = 20,
@@ -52,9 +53,12 @@ struct probe {
 	size_t             n;
 	size_t             turn;
 	uint64_t           era;
-	bool               flipped; /* a reset was made: the hunt is on */
-	bool               found;   /* a new answer since the reset */
-	unsigned           hunts;
+	bool               flipped;  /* a reset was made: the hunt is on */
+	bool               reloaded; /* ... in earnest */
+	bool               found;    /* a new answer since the reset */
+	bool               last_new; /* the last answer was a new one */
+	unsigned           hunts;    /* handshakes since the reload that looked for a new answer */
+	int64_t            hunt_gap_ms;
 	int64_t            started[PER_SECOND_MAX]; /* monotonic; the last per_second starts */
 	size_t             at;
 	uint64_t           total, failed;
@@ -78,6 +82,7 @@ static void answer_count(struct probe *p, struct listener *l, const struct tls_p
 	if (is_new && p->first_new_at == 0)
 		p->first_new_at = now;
 	p->found |= is_new;
+	p->last_new = is_new;
 	if (is_old && p->flipped)
 		p->last_old_at = now;
 	if (seen->code != 0) {
@@ -115,14 +120,6 @@ static void on_seen(void *ctx, const struct tls_probe_seen *seen)
 
 /* ---- pacing ------------------------------------------------------------------------------------------------------ */
 
-/* Never more than per_second starts in any second: the time until one more is allowed. */
-static int64_t budget_wait(const struct probe *p, int64_t now)
-{
-	size_t  oldest = p->at % (size_t)p->per_second;
-	int64_t free_at = p->started[oldest] == 0 ? now : p->started[oldest] + WINDOW_MS;
-	return free_at > now ? free_at - now : 0;
-}
-
 static uint32_t row_shortest(const struct probe *p)
 {
 	uint32_t row = UINT32_MAX;
@@ -131,14 +128,37 @@ static uint32_t row_shortest(const struct probe *p)
 	return row;
 }
 
-static int64_t gap_next(struct probe *p)
+static bool hunting(const struct probe *p)
+{
+	return p->flipped && !p->last_new && row_shortest(p) < PROVED_ROW;
+}
+
+/* Never more than per_second starts in any second: the time until one more is allowed. */
+static int64_t budget_wait(const struct probe *p, int64_t now)
+{
+	size_t  oldest = p->at % (size_t)p->per_second;
+	int64_t free_at = p->started[oldest] == 0 ? now : p->started[oldest] + WINDOW_MS;
+	return free_at > now ? free_at - now : 0;
+}
+
+/* A row is built back to back; an old answer in it means that old workers are still there, and the hunt goes on. */
+static int64_t gap_next(const struct probe *p)
 {
 	if (!p->flipped)
 		return probe_complete(p) ? CALM_GAP_MS : 0;
-	if (p->found) /* first three back to back, then evenly */
-		return row_shortest(p) < PROVED_ROW ? 0 : WINDOW_MS / p->per_second;
+	if (hunting(p))
+		return p->hunts > HUNT_LONG ? SICK_GAP_MS : p->hunt_gap_ms;
+	return row_shortest(p) < PROVED_ROW ? 0 : WINDOW_MS / p->per_second;
+}
+
+static void hunted(struct probe *p)
+{
 	p->hunts++;
-	return p->hunts <= HUNT_DENSE ? HUNT_DENSE_MS : p->hunts <= HUNT_LONG ? HUNT_GAP_MS : SICK_GAP_MS;
+	if (!p->reloaded)
+		return;
+	p->hunt_gap_ms += p->hunt_gap_ms / HUNT_GROWTH;
+	if (p->hunt_gap_ms > HUNT_MAX_MS)
+		p->hunt_gap_ms = HUNT_MAX_MS;
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -180,6 +200,8 @@ static void on_timer(uv_timer_t *timer)
 		return;
 	}
 	p->started[p->at++ % (size_t)p->per_second] = now;
+	if (hunting(p))
+		hunted(p);
 	l->era = p->era;
 	if (tls_probe_start(p->tls, p->loop, l->address, p->sni, PROBE_TIMEOUT_MS, on_seen, l, &l->running) != 0) {
 		p->total++;
@@ -264,8 +286,9 @@ void probe_reset(struct probe *p)
 {
 	p->era++;
 	p->flipped = true;
-	p->found = false;
+	p->found = p->last_new = p->reloaded = false;
 	p->hunts = 0;
+	p->hunt_gap_ms = RELOAD_GAP_MS;
 	p->last_old_at = 0;
 	p->first_new_at = 0;
 	p->trouble[0] = '\0';
@@ -275,6 +298,15 @@ void probe_reset(struct probe *p)
 		l->answered = l->wrong = false;
 		l->row_new = l->row_old = 0;
 	}
+	uv_timer_stop(&p->timer);
+	probe_plan_next(p);
+}
+
+void probe_reloaded(struct probe *p)
+{
+	p->reloaded = true;
+	p->hunts = 0;
+	p->hunt_gap_ms = HUNT_MIN_MS;
 	uv_timer_stop(&p->timer);
 	probe_plan_next(p);
 }

@@ -24,6 +24,8 @@ void probe_free(struct probe *p); /* NULL allowed */
 
 /* Forgets rows and what was answered; totals stay. Handshakes in flight no longer count. The hunt begins anew. */
 void probe_reset(struct probe *p);
+/* The reload has been done, well or not: from now on the new certificate is looked for in earnest. */
+void probe_reloaded(struct probe *p);
 /* Before the flip: has every listener answered or failed at least once since the reset? */
 bool probe_complete(const struct probe *p);
 void probe_summary(const struct probe *p, struct probe_summary *ret);

@@ -98,6 +98,8 @@ static void reloaded(struct managed *m, const struct hk_reply *reply)
 	struct deploy_event e = keeper_event_of(m, DEV_RELOADED, reply->code);
 	m->swap.hook_status = reply->status;
 	e.status = reply->status;
+	if (m->swap.probe != NULL)
+		probe_reloaded(m->swap.probe);
 	e.probe.applies = m->present && m->conf.verify == VERIFY_TLS;
 	if (reply->code != 0)
 		words_of(reply, e.cause);
