@@ -69,8 +69,9 @@ static int listen_loop(const char *path, const struct agent_conf *conf)
 	notify_send("READY=1");
 
 	while (!stopping) {
-		while (children > 0 && waitpid(-1, NULL, WNOHANG) > 0)
-			children--;
+		for (int status; children > 0 && waitpid(-1, &status, WNOHANG) > 0; children--)
+			if (WIFSIGNALED(status))
+				log_line(LOG_LEVEL_WARNING, NULL, "the process of a request was killed by signal %d", WTERMSIG(status));
 		/* a signal between reaping and poll() is seen at the next turn */
 		struct pollfd p = {.fd = children < CHILDREN_MAX ? listener : -1, .events = POLLIN};
 		if (poll(&p, 1, 1000) <= 0)

@@ -285,6 +285,16 @@ class Installation:
         with urllib.request.urlopen(request, context=context, timeout=20) as answer:
             return json.load(answer)
 
+    def edit_template(self, template_id, **fields):
+        """A new version of a template with these fields changed."""
+        text = run([*self.vccctl_argv, "template", "export", template_id])
+        derived = ("validity_period_days", "validity_seconds", "renewal_threshold_days", "emergency_threshold_days", "version", "created_at")
+        template = {k: v for k, v in json.loads(text).items() if k not in derived}
+        template.update(fields)
+        path = os.path.join(self.dir, f"{template_id}.json")
+        write(path, json.dumps(template))
+        return self.vccctl("template", "apply", path)
+
     def prepare_host(self, name, service, template, kind, names):
         """A host whose service runs with a self-signed pair, not yet managed."""
         host = Host(self, name, service, template, kind, names)

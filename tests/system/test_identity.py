@@ -47,18 +47,8 @@ def test_identity_is_renewed_again_and_again_with_work_in_flight(short_lived):
 
 def test_scheduled_renewal_in_seconds(short_lived):
     """A template valid for seconds renews by itself."""
-    import json
-    import os
-    import subprocess
     inst, host = short_lived
-    template = json.loads(subprocess.run([*inst.vccctl_argv, "template", "export", host.template], capture_output=True, text=True, check=True).stdout)
-    for field in ("validity_period_days", "validity_seconds", "renewal_threshold_days", "emergency_threshold_days", "version", "created_at"):
-        template.pop(field, None)
-    template.update(validity_period="30s", renewal_threshold="10s", emergency_threshold="5s", max_renewals=0)
-    path = os.path.join(inst.dir, "short.json")
-    with open(path, "w") as f:
-        json.dump(template, f)
-    inst.vccctl("template", "apply", path)
+    inst.edit_template(host.template, validity_period="30s", renewal_threshold="10s", emergency_threshold="5s", max_renewals=0)
     before = checks.served_is_issued(inst, host)
     inst.vccctl("cert", "renew", host.cert_id, "--force")
     first = inst.wait_renewed(host, before)["fingerprint"]
