@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "controller/gateway/gateway.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -12,7 +14,7 @@
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
 
-enum { FRAGMENTS_MAX = 16, TX_PACKET = 32768, RX_BUFFER = 512 };
+enum { FRAGMENTS_MAX = 16, TX_PACKET = 32768, RX_BUFFER = 512, HELD_MAX = 64 << 20 };
 
 _Static_assert((int)OUTBOX_HEADROOM >= LWS_PRE, "the library writes its header in front of the bytes");
 
@@ -29,18 +31,15 @@ static void rearm(struct session *s)
 	wheel_set(&s->gateway->wheel, &s->timer, liveness_due(&s->live, now, clock_now()));
 }
 
+/* Sessions with frames that wait for credit stand in a ring, one frame each in turn. */
 static void held_remove(struct gateway *g, struct session *s)
 {
+	g->held_bytes -= s->waiting.bytes;
+	outbox_clear(&s->waiting);
 	if (!s->held)
 		return;
-	struct session *before = NULL;
-	for (struct session *at = g->held_first; at != NULL && at != s; at = at->held_next)
-		before = at;
-	*(before != NULL ? &before->held_next : &g->held_first) = s->held_next;
-	if (g->held_last == s)
-		g->held_last = before;
+	DL_DELETE2(g->held, s, held_previous, held_next);
 	s->held = false;
-	s->held_next = NULL;
 }
 
 static void session_free(struct session *s)
@@ -105,7 +104,8 @@ static void session_close(struct session *s, int code, const char *text)
 
 bool agents_ws_accepted(struct gateway *g, int fd, const char *address)
 {
-	struct session *s = gateway_agents(g) < (size_t)g->conf.max_agents ? calloc(1, sizeof(*s)) : NULL;
+	/* this one is counted already */
+	struct session *s = gateway_agents(g) <= (size_t)g->conf.max_agents ? calloc(1, sizeof(*s)) : NULL;
 	if (s == NULL) {
 		gateway_note(g, E_GW_FULL, address);
 		fd_close(fd);
@@ -170,52 +170,44 @@ static bool pass_on(struct gateway *g, struct session *s, struct span frame)
 	return true;
 }
 
+/* The library's own flow control makes it spin on libuv, so what comes without credit is kept, within bounds. An agent that
+ * goes beyond them loses its connection, and sends again what is not acknowledged when it comes back. */
 static void hold(struct gateway *g, struct session *s, struct span frame)
 {
-	if (s->in.n == 0)
-		buf_add(&s->in, frame.p, frame.n);
-	if (buf_error(&s->in) != 0) {
-		session_close(s, E_NOMEM, err_what(E_NOMEM));
+	size_t before = s->waiting.bytes;
+	int    r = g->held_bytes < HELD_MAX ? outbox_add(&s->waiting, false, frame) : E_FULL;
+	if (r != 0) {
+		gateway_note(g, E_API_BUSY, s->peer.agent);
+		session_close(s, E_API_BUSY, err_what(E_API_BUSY));
 		return;
 	}
+	g->held_bytes += s->waiting.bytes - before;
+	if (!s->held)
+		DL_APPEND2(g->held, s, held_previous, held_next);
 	s->held = true;
-	s->held_next = NULL;
-	if (g->held_last != NULL)
-		g->held_last->held_next = s;
-	else
-		g->held_first = s;
-	g->held_last = s;
-	lws_rx_flow_control(s->wsi, 0);
-}
-
-static struct session *held_take(struct gateway *g)
-{
-	struct session *s = g->held_first;
-	g->held_first = s->held_next;
-	if (g->held_first == NULL)
-		g->held_last = NULL;
-	s->held = false;
-	s->held_next = NULL;
-	return s;
 }
 
 void agents_ws_release(struct gateway *g)
 {
-	while (g->held_first != NULL && upstream_may_send(g->up)) {
-		struct session *s = held_take(g);
-		pass_on(g, s, buf_span(&s->in));
-		buf_free(&s->in);
-		lws_rx_flow_control(s->wsi, 1);
+	while (g->held != NULL && upstream_may_send(g->up)) {
+		struct session      *s = g->held;
+		size_t               before = s->waiting.bytes;
+		struct outbox_frame *f = outbox_take(&s->waiting);
+		g->held_bytes -= before - s->waiting.bytes;
+		DL_DELETE2(g->held, s, held_previous, held_next);
+		s->held = !outbox_empty(&s->waiting);
+		if (s->held)
+			DL_APPEND2(g->held, s, held_previous, held_next);
+		(void)pass_on(g, s, (struct span){f->bytes, f->n});
+		free(f);
 	}
 }
 
 void agents_ws_drop_held(struct gateway *g)
 {
-	while (g->held_first != NULL) {
-		struct session *s = held_take(g);
+	while (g->held != NULL) {
 		g->frames_dropped++;
-		buf_free(&s->in);
-		lws_rx_flow_control(s->wsi, 1);
+		held_remove(g, g->held);
 	}
 }
 
@@ -230,8 +222,8 @@ static void take_frame(struct session *s, struct span frame)
 	if (r != 0) {
 		gateway_note(g, r, s->peer.agent);
 		session_close(s, r, err_what(r));
-	} else if (!pass_on(g, s, frame)) {
-		hold(g, s, frame);
+	} else if (s->held || !pass_on(g, s, frame)) {
+		hold(g, s, frame); /* behind its own earlier ones */
 	}
 }
 
@@ -244,9 +236,7 @@ static void on_receive(struct session *s, struct lws *wsi, struct span part)
 		return;
 	liveness_seen(&s->live);
 	int r = 0;
-	if (s->held)
-		r = E_GW_SLOW; /* the library gave more although it was told to stop: never beyond one frame */
-	else if (!lws_frame_is_binary(wsi))
+	if (!lws_frame_is_binary(wsi))
 		r = E_WIRE_MESSAGE;
 	else if (s->in.n + part.n > limit || announced > limit - s->in.n - part.n)
 		r = E_WIRE_LIMIT;
@@ -273,9 +263,10 @@ static void on_receive(struct session *s, struct lws *wsi, struct span part)
 	} else if (final) {
 		s->fragments = 0;
 		s->live.deadline_ms = 0;
-		take_frame(s, buf_span(&s->in));
-		if (!s->held)
-			buf_free(&s->in);
+		struct buf whole = BUF_MAX(FRAME_MAX);
+		buf_take(&whole, &s->in);
+		take_frame(s, buf_span(&whole));
+		buf_free(&whole);
 	}
 }
 
@@ -321,9 +312,10 @@ void agents_ws_kick(struct gateway *g, uint64_t session, int code, const char *t
 
 static int write_ping(struct session *s, struct lws *wsi)
 {
-	uint8_t out[LWS_PRE + 1];
+	/* with a payload: the library keeps pongs without one to itself */
+	uint8_t out[LWS_PRE + 1] = {0};
 	s->ping = false;
-	return lws_write(wsi, out + LWS_PRE, 0, LWS_WRITE_PING) < 0 ? -1 : 0;
+	return lws_write(wsi, out + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
 }
 
 static int write_frame(struct lws *wsi, struct outbox_frame *f)
@@ -354,8 +346,7 @@ static int write_next(struct session *s, struct lws *wsi)
 
 void agents_ws_timer(struct gateway *g, struct session *s, int64_t now_ms, int64_t now_at)
 {
-	bool excused = s->held || now_ms < g->judge_from_ms;
-	switch (liveness_judge(&s->live, now_ms, now_at, excused)) {
+	switch (liveness_judge(&s->live, now_ms, now_at, now_ms < g->judge_from_ms)) {
 	case LIVENESS_PING:
 		s->ping = true;
 		lws_callback_on_writable(s->wsi);

@@ -45,7 +45,8 @@ struct gateway {
 	struct wheel    wheel; /* of sessions */
 	struct session *sessions; /* uthash by number: those that stand */
 	uint64_t        last_session;
-	struct session *held_first, *held_last;
+	struct session *held; /* utlist ring: with frames that wait for credit */
+	size_t          held_bytes;
 
 	struct join_port join;
 	int              notes; /* lines of this second */

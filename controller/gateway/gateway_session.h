@@ -23,11 +23,12 @@ struct session {
 	unsigned           fragments; /* of that message */
 	struct outbox      out;
 	bool               welcomed;  /* the controller has greeted: full frame size */
-	bool               held;      /* its last frame waits in `in` for credit, and nothing more is read */
+	struct outbox      waiting;   /* its frames without credit, bounded as the outbox is */
+	bool               held;      /* there are some: it stands in the gateway's ring */
 	bool               ended;     /* reported down; only last words are written */
 	bool               ping;      /* one is to be written */
 	int                code;      /* why */
-	struct session    *held_next; /* first come, first served */
+	struct session    *held_previous, *held_next;
 	UT_hash_handle     hh;        /* by number, while it stands */
 };
 

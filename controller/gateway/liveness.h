@@ -37,7 +37,7 @@ void liveness_begin(struct liveness *l, int64_t now_ms);
 void liveness_stand(struct liveness *l, int64_t now_ms, uint32_t spread, int64_t ends_at);
 /* Any bytes from the peer are an answer. */
 void liveness_seen(struct liveness *l);
-/* `held`: we ourselves do not read from it now, so silence proves nothing. */
+/* `held`: we ourselves did not read for a while, so silence proves nothing. */
 enum liveness_verdict liveness_judge(struct liveness *l, int64_t now_ms, int64_t now_at, bool held);
 /* When to judge again. */
 int64_t liveness_due(const struct liveness *l, int64_t now_ms, int64_t now_at);
