@@ -127,12 +127,13 @@ static bool may_be_certified(const struct catalog_issuer *issuer, const struct c
 
 int admin_tls_names(struct controller *ctl, const struct catalog_issuer *issuer, struct cert_facts *facts)
 {
-	const char          *wanted[] = {ctl->conf->public_name, "127.0.0.1", "::1"};
-	size_t               n = N_ELEMENTS(wanted);
-	char                 host[TCP_HOST_SIZE], list[NAMES_TEXT_SIZE] = "";
-	uint16_t             port;
-	uint8_t              random[SERIAL_RANDOM];
-	if (tcp_split(ctl->conf->admin_listen, host, &port) == 0 && host[0] != '\0' && strcmp(host, "::") != 0 && strcmp(host, "0.0.0.0") != 0) {
+	const char *wanted[] = {ctl->conf->public_name, "127.0.0.1", "::1"};
+	size_t      n = N_ELEMENTS(wanted);
+	char        host[TCP_HOST_SIZE], list[NAMES_TEXT_SIZE] = "";
+	uint16_t    port;
+	uint8_t     random[SERIAL_RANDOM];
+	if (tcp_split(ctl->conf->admin_listen, host, &port) == 0 && host[0] != '\0' && strcmp(host, "::") != 0 &&
+	    strcmp(host, "0.0.0.0") != 0) {
 		wanted[1] = host; /* not on all addresses: on this one */
 		n = 2;
 	}
@@ -183,7 +184,12 @@ void admin_tls_tick(struct controller *ctl, struct admin_tls *a, int64_t now)
 	bool due = a->chain_pem.n == 0 || now > a->not_before_at + (a->not_after_at - a->not_before_at) / 2;
 	if (!due || a->asked || a->retry_at > now || !signer_ready(ctl))
 		return;
-	struct identity_request q = {.profile = LEAF_ADMIN_TLS, .spki = buf_span(&a->spki), .key_type = KEY_EC_P256, .actor = "controller", .done = on_issued, .ctx = a};
+	struct identity_request q = {.profile = LEAF_ADMIN_TLS,
+				     .spki = buf_span(&a->spki),
+				     .key_type = KEY_EC_P256,
+				     .actor = "controller",
+				     .done = on_issued,
+				     .ctx = a};
 	text_cut(q.name, sizeof(q.name), "admin");
 	int r = identities_issue(ctl, &q);
 	a->asked = r == 0;

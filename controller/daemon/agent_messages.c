@@ -9,6 +9,7 @@
 #include "controller/daemon/assign.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/order_request.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/receipt_intake.h"
 #include "controller/daemon/serials.h"
@@ -17,6 +18,8 @@
 #include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
+
+enum { SKEW_STEP_MS = 60 * 1000 };
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
@@ -65,8 +68,8 @@ void agent_refuse(struct controller *ctl, const char *agent, uint64_t id, int co
 	m->refused_at = now;
 	log_line(LOG_LEVEL_WARNING, fields, "a message (%s) is refused: %s %s", what, err_code(code, text), err_what(code));
 	struct commit *c = commit_new(ctl);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_MESSAGE_REFUSED, .actor = "controller", .object = agent}, "{s:s,s:s}", "message", what,
-	             "code", err_code(code, text));
+	commit_audit(c, &(struct audit_of){.event = AUDIT_MESSAGE_REFUSED, .actor = "controller", .object = agent}, "{s:s,s:s}",
+		     "message", what, "code", err_code(code, text));
 	commit_now(c, NULL, NULL);
 }
 
@@ -133,7 +136,7 @@ static bool take_signed(struct signed_job *j)
 	if (r == 0 && j->kind->type == MSG_RECEIPT) {
 		receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature);
 	} else if (r == 0 && j->kind->type == MSG_CSR) {
-		r = orders_csr(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
+		r = order_request_take(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
 	} else if (r == 0) {
 		r = identities_agent(ctl, agent, j->id, &j->u.identity, j->spki, j->key_type);
 	}
@@ -219,7 +222,6 @@ static void on_hello(struct controller *ctl, struct member *m, const struct wire
 		agent_refuse(ctl, m->name, in->id, E_GW_CLIENT, "hello");
 		return;
 	}
-	m->skew_ms = hello->now_at - clock_now();
 	fleet_hello(ctl, m, hello);
 }
 
@@ -233,10 +235,17 @@ static void on_step(struct controller *ctl, struct member *m, const struct wire_
 	orders_live_step(ctl, m->name, &in->u.step);
 }
 
+/* Health is not stored while it stays the same; a clock that is off is news. */
 static void on_health(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
-	(void)ctl;
-	m->skew_ms = in->u.health.now_at - clock_now();
+	int64_t skew = in->u.health.now_at - clock_now(), change = skew - m->row->skew_ms;
+	if (change < SKEW_STEP_MS && change > -SKEW_STEP_MS)
+		return;
+	struct agent   a = *m->row;
+	struct commit *c = commit_new(ctl);
+	a.skew_ms = skew;
+	commit_agent(c, &a);
+	commit_now(c, NULL, NULL);
 }
 
 static void on_ack(struct controller *ctl, struct member *m, const struct wire_frame *in)

@@ -1,5 +1,6 @@
 /* agent_messages.h - room controller/daemon: what an agent's frame asks for.
- * Signed bodies are checked on a worker and parsed only from the checked bytes. Never: acting for another agent than the session's. */
+ * Signed bodies are checked on a worker and parsed only from the checked bytes. Never: acting for another agent than the
+ * session's. */
 #ifndef VCC_AGENT_MESSAGES_H
 #define VCC_AGENT_MESSAGES_H
 

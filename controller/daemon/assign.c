@@ -14,24 +14,24 @@
 #include "shared/sys/clock.h"
 
 struct proposal {
-	struct controller        *ctl;
-	const struct agent       *agent;
-	uint64_t                  id;
-	const struct msg_target  *msg;
-	struct names              names;
-	const struct template    *t;
-	struct certificate        cert; /* as it is, or as it will be */
-	bool                      known;
-	int64_t                   now;
-	struct caller             who;
+	struct controller       *ctl;
+	const struct agent      *agent;
+	uint64_t                 id;
+	const struct msg_target *msg;
+	struct names             names;
+	const struct template   *t;
+	struct certificate       cert; /* as it is, or as it will be */
+	bool                     known;
+	int64_t                  now;
+	struct caller            who;
 };
 
 /* What lies in current/ counts as served when a receipt has proved that issuance before; a link's word alone proves nothing. */
 static struct serial served_of(const struct proposal *p)
 {
 	struct issuance i;
-	bool            proved = !serial_is_none(p->msg->served) && rows_issuance(p->ctl->rows, p->msg->served, &i) == 0 && i.owner == OWNER_CERTIFICATE &&
-	              text_equal(i.owner_id, p->msg->cert_id) && i.proved_at != 0;
+	bool            proved = !serial_is_none(p->msg->served) && rows_issuance(p->ctl->rows, p->msg->served, &i) == 0 &&
+		      i.owner == OWNER_CERTIFICATE && text_equal(i.owner_id, p->msg->cert_id) && i.proved_at != 0;
 	return proved ? p->msg->served : (struct serial){0};
 }
 
@@ -55,8 +55,8 @@ static bool target_is_known(const struct proposal *p)
 	if (view_target(p->ctl->view, p->msg->cert_id, &old) < 0)
 		return false;
 	return text_equal(old.agent, new.agent) && text_equal(old.stem, new.stem) && hash_equal(old.digest, new.digest) &&
-	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) && text_equal(old.verify_kind, new.verify_kind) &&
-	       text_equal(old.reload_kind, new.reload_kind);
+	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) &&
+	       text_equal(old.verify_kind, new.verify_kind) && text_equal(old.reload_kind, new.reload_kind);
 }
 
 static void put_target(const struct proposal *p, struct commit *c)
@@ -157,27 +157,28 @@ static void new_certificate(struct proposal *p)
 }
 
 /* Which order follows: the first issue, a change of an accepted file, or none. */
-static bool order_wanted(const struct proposal *p, bool changed, enum trigger *ret)
+static bool order_wanted(const struct proposal *p, bool changed, enum trigger *ret, bool *ret_approval)
 {
 	const struct order *open = orders_of(p->ctl, &p->cert);
 	bool                first = !p->cert.proved;
 	*ret = first ? TRIGGER_MANUAL : TRIGGER_SERVICE_UPDATE;
-	if (!p->cert.approved || (open != NULL && open->phase != ORDER_PAUSED) || p->cert.suspended_at != 0)
+	if (!(open != NULL ? changed : first || changed))
 		return false;
-	return open != NULL ? changed : first || changed;
+	return policy_eligible(&p->cert, p->t, open, *ret, first, p->now, ret_approval) == 0;
 }
 
 static void take(struct proposal *p, bool approved)
 {
 	bool         changed = p->known && !same_content(p);
 	bool         revived = p->known && p->cert.retired_at != 0;
+	bool         approval = false;
 	enum trigger trigger;
 	if (!p->known)
 		new_certificate(p);
 	set_content(p, approved || (p->known && p->cert.approved && !changed));
 	p->cert.retired_at = 0;
 
-	bool order = order_wanted(p, changed || revived, &trigger);
+	bool                order = order_wanted(p, changed || revived, &trigger, &approval);
 	const struct order *paused = order ? orders_of(p->ctl, &p->cert) : NULL;
 	if (p->known && !changed && !revived && !order && target_is_known(p)) {
 		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
@@ -199,7 +200,7 @@ static void take(struct proposal *p, bool approved)
 	if (!p->known || changed || revived)
 		audit(p, c, p->cert.approved ? AUDIT_TARGET_ACCEPTED : AUDIT_TARGET_REQUESTED, 0, NULL);
 	if (order)
-		orders_create(p->ctl, c, &p->cert, trigger, false, false, &p->who, NULL);
+		orders_create(p->ctl, c, &p->cert, trigger, false, approval, &p->who, NULL);
 	if (!p->known || changed || revived || order)
 		commit_certificate(c, &p->cert);
 	finish(p, c, p->cert.approved ? "" : "the names wait for an approval");

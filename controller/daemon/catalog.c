@@ -11,7 +11,7 @@
 
 struct template_entry {
 	struct template t;
-	UT_hash_handle  hh;
+	UT_hash_handle hh;
 };
 
 struct catalog {
@@ -86,7 +86,8 @@ int catalog_open(struct store_view *view, const char *public_url, struct catalog
 		r = E_NOT_FOUND;
 	if (r < 0) {
 		catalog_free(c);
-		return refuse(why, r, "issuers", "the store holds no usable certification authorities; run `vccctl init` first");
+		return refuse(why, r, "issuers",
+			      "the store holds no usable certification authorities; run `vccctl init` first");
 	}
 	*ret = c;
 	return 0;
@@ -97,7 +98,7 @@ void catalog_free(struct catalog *c)
 	if (c == NULL)
 		return;
 	struct template_entry *e, *tmp;
-	HASH_ITER(hh, c->templates, e, tmp) {
+	HASH_ITER (hh, c->templates, e, tmp) {
 		HASH_DEL(c->templates, e);
 		free(e);
 	}
@@ -145,7 +146,8 @@ struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_rol
 	struct catalog_issuer *best = NULL;
 	for (size_t i = 0; i < c->n_issuers; i++) {
 		struct catalog_issuer *one = &c->issuers[i];
-		if (one->row.role == role && !one->row.retired && (best == NULL || one->row.not_before_at > best->row.not_before_at))
+		if (one->row.role == role && !one->row.retired &&
+		    (best == NULL || one->row.not_before_at > best->row.not_before_at))
 			best = one;
 	}
 	return best;

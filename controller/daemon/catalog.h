@@ -11,19 +11,19 @@ struct catalog;
 enum { CATALOG_ISSUERS_MAX = 32, CATALOG_TEMPLATES_MAX = 10000 };
 
 struct catalog_issuer {
-	struct issuer    row; /* crl_number is the highest one given out */
-	struct issue_ca *ca;  /* without key */
-	struct span      chain; /* this certificate and its parents without the root: what travels with a leaf */
+	struct issuer    row;        /* crl_number is the highest one given out */
+	struct issue_ca *ca;         /* without key */
+	struct span      chain;      /* this certificate and its parents without the root: what travels with a leaf */
 	struct span      chain_root; /* the same with the root */
 	struct buf       chain_bytes, chain_root_bytes;
 };
 
 /* `pin` gets the root's fingerprint. E_STORE_*, E_NOT_FOUND when there is no root: no installation. */
 _must_check_ int catalog_open(struct store_view *view, const char *public_url, struct catalog **ret, struct refusal *why);
-void catalog_free(struct catalog *c);
+void             catalog_free(struct catalog *c);
 
 const struct template *catalog_template(const struct catalog *c, const char *template_id); /* NULL = unknown */
-void catalog_put_template(struct catalog *c, const struct template *t);
+void                   catalog_put_template(struct catalog *c, const struct template *t);
 
 struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id);
 struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role); /* newest that is not retired */

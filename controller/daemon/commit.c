@@ -87,7 +87,7 @@ struct commit *commit_new(struct controller *ctl)
 static void effects_free(struct effect *list)
 {
 	struct effect *e, *tmp;
-	LL_FOREACH_SAFE(list, e, tmp)
+	LL_FOREACH_SAFE (list, e, tmp)
 		free(e);
 }
 
@@ -211,7 +211,7 @@ static void finish(struct commit *c, int code, const struct store_result *result
 		(void)fault_point(c->fault_after);
 	if (!ctl->stopping) {
 		struct effect *e;
-		LL_FOREACH(code == 0 ? c->then : c->otherwise, e)
+		LL_FOREACH (code == 0 ? c->then : c->otherwise, e)
 			e->fn(ctl, e->value, e->n);
 	}
 	if (c->done != NULL)
@@ -223,8 +223,8 @@ static void on_stored(void *ctx, int code, const struct store_result *result)
 {
 	if (code < 0) {
 		char text[ERR_CODE_SIZE];
-		log_line(err_kind(code) == ERR_KIND_DENIED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, NULL, "a change was not stored: %s %s",
-		         err_code(code, text), err_what(code));
+		log_line(err_kind(code) == ERR_KIND_DENIED ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, NULL,
+			 "a change was not stored: %s %s", err_code(code, text), err_what(code));
 	}
 	finish(ctx, code, result);
 }
@@ -254,7 +254,7 @@ static void answer_refused(struct commits *all)
 {
 	struct commit *list = all->refused, *c, *tmp;
 	all->refused = NULL;
-	DL_FOREACH_SAFE(list, c, tmp)
+	DL_FOREACH_SAFE (list, c, tmp)
 		on_stored(c, c->code, &(struct store_result){0});
 }
 

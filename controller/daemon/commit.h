@@ -32,8 +32,8 @@ void commit_audit(struct commit *c, const struct audit_of *of, const char *forma
 
 /* What happens when the change is durable, or when it could not be stored, in the order of the calls. The value is copied. */
 typedef void commit_then_fn(struct controller *ctl, const void *value, size_t n);
-void commit_then(struct commit *c, commit_then_fn *fn, const void *value, size_t n);
-void commit_else(struct commit *c, commit_then_fn *fn, const void *value, size_t n);
+void         commit_then(struct commit *c, commit_then_fn *fn, const void *value, size_t n);
+void         commit_else(struct commit *c, commit_then_fn *fn, const void *value, size_t n);
 
 /* Inside a commit_else() function: why it could not be stored. */
 int commit_failure(const struct controller *ctl);
@@ -52,7 +52,7 @@ bool   commit_healthy(const struct controller *ctl); /* the last one was stored 
 /* Wiring, for controller.c. */
 struct commits;
 _must_check_ int commits_open(struct controller *ctl, struct commits **ret);
-void commits_poll(struct commits *all); /* store completions wait: on the loop */
-void commits_free(struct commits *all);
+void             commits_poll(struct commits *all); /* store completions wait: on the loop */
+void             commits_free(struct commits *all);
 
 #endif

@@ -160,7 +160,8 @@ int controller_start(struct controller *ctl, struct refusal *why)
 	if (r < 0)
 		return r;
 	struct commit *c = commit_new(ctl);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_CONTROLLER_STARTED, .actor = "controller"}, "{s:s}", "version", VCC_VERSION);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_CONTROLLER_STARTED, .actor = "controller"}, "{s:s}", "version",
+		     VCC_VERSION);
 	commit_now(c, NULL, NULL);
 	struct span chain, key;
 	if (ctl->admin_tls_changed != NULL && controller_admin_tls(ctl, &chain, &key))

@@ -61,7 +61,7 @@ void crls_free(struct crls *c)
 	if (c == NULL)
 		return;
 	struct shard *s, *tmp;
-	HASH_ITER(hh, c->shards, s, tmp) {
+	HASH_ITER (hh, c->shards, s, tmp) {
 		HASH_DEL(c->shards, s);
 		buf_free(&s->der);
 		free(s);
@@ -177,7 +177,8 @@ static void collect(void *job, struct store_view *view)
 static void failed(struct shard *s, int64_t now, int code)
 {
 	char text[ERR_CODE_SIZE];
-	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s", s->key.issuer_id, s->key.shard, err_code(code, text));
+	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s", s->key.issuer_id, s->key.shard,
+		 err_code(code, text));
 	s->busy = false;
 	s->dirty = true;
 	s->retry_at = now + RETRY_MS;
@@ -188,12 +189,12 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, j->key.issuer_id);
 	int64_t                this_update = j->now - BACKDATE_MS;
 	struct sg_crl          crl = {
-		.shard = j->key.shard,
-		.number = issuer->row.crl_number + 1,
-		.this_update_at = this_update - this_update % MS_SECOND,
-		.next_update_at = (j->now + ctl->conf->crl_validity_ms) / MS_SECOND * MS_SECOND,
-		.entries = buf_span(&j->entries),
-	};
+			 .shard = j->key.shard,
+			 .number = issuer->row.crl_number + 1,
+			 .this_update_at = this_update - this_update % MS_SECOND,
+			 .next_update_at = (j->now + ctl->conf->crl_validity_ms) / MS_SECOND * MS_SECOND,
+			 .entries = buf_span(&j->entries),
+        };
 	struct ticket t = {.kind = TICKET_CRL, .shard = crl.shard, .number = crl.number};
 	struct buf    frame = BUF_MAX(1 << 20);
 	uint64_t      id = signer_crl_id(ctl);
@@ -242,7 +243,7 @@ static void start(struct controller *ctl, struct shard *s, int64_t now)
 static bool issuer_is_busy(const struct controller *ctl, const char *issuer_id)
 {
 	const struct shard *s, *tmp;
-	HASH_ITER(hh, ctl->crls->shards, s, tmp)
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
 		if (s->busy && text_equal(s->key.issuer_id, issuer_id))
 			return true;
 	return false;
@@ -253,7 +254,7 @@ void crls_tick(struct controller *ctl, int64_t now)
 	struct shard *s, *tmp;
 	if (!signer_ready(ctl))
 		return;
-	HASH_ITER(hh, ctl->crls->shards, s, tmp)
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
 		if (is_due(ctl, s, now) && !issuer_is_busy(ctl, s->key.issuer_id))
 			start(ctl, s, now);
 }
@@ -297,14 +298,19 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 	struct crl_info        info;
 	int                    r = a->code;
 	if (r == 0)
-		r = issuer != NULL ? crl_read(a->der, (struct span){issuer->row.der, issuer->row.der_len}, &info) : E_SIGNER_ISSUER;
+		r = issuer != NULL ? crl_read(a->der, (struct span){issuer->row.der, issuer->row.der_len}, &info)
+				   : E_SIGNER_ISSUER;
 	if (r == 0 && info.number != t->number)
 		r = E_SIGNER_HASH;
 	if (r < 0) {
 		failed(s, clock_now(), r);
 		return;
 	}
-	struct crl_row    row = {.shard = t->shard, .number = info.number, .this_update_at = info.this_update_at, .next_update_at = info.next_update_at, .der = a->der};
+	struct crl_row    row = {.shard = t->shard,
+				 .number = info.number,
+				 .this_update_at = info.this_update_at,
+				 .next_update_at = info.next_update_at,
+				 .der = a->der};
 	struct published *p = calloc(1, sizeof(*p) + a->der.n);
 	if (p == NULL)
 		abort();
@@ -318,8 +324,9 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 
 	struct commit *c = commit_new(ctl);
 	store_put_crl(commit_change(c), &row);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_CRL_PUBLISHED, .actor = "controller", .object = t->issuer_id}, "{s:i,s:I,s:I}", "shard", (int)t->shard,
-	             "number", (json_int_t)info.number, "entries", (json_int_t)info.entries);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_CRL_PUBLISHED, .actor = "controller", .object = t->issuer_id},
+		     "{s:i,s:I,s:I}", "shard", (int)t->shard, "number", (json_int_t)info.number, "entries",
+		     (json_int_t)info.entries);
 	commit_then(c, on_published, p, sizeof(*p) + p->n);
 	commit_else(c, on_unpublished, &s->key, sizeof(s->key));
 	commit_fault_points(c, "controller.crl", "controller.crl_stored");
@@ -330,7 +337,7 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 bool crls_fresh(const struct controller *ctl, int64_t now)
 {
 	const struct shard *s, *tmp;
-	HASH_ITER(hh, ctl->crls->shards, s, tmp)
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
 		if (s->der.n == 0 || s->next_update_at <= now)
 			return false;
 	return true;
@@ -351,9 +358,10 @@ struct span crls_all(struct controller *ctl)
 	if (c->all_stale) {
 		const struct shard *s, *tmp;
 		buf_reset(&c->all);
-		HASH_ITER(hh, c->shards, s, tmp)
+		HASH_ITER (hh, c->shards, s, tmp)
 			if (s->der.n > 0 && crl_pem_add(buf_span(&s->der), &c->all) < 0)
-				log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u cannot be written as PEM", s->key.issuer_id, s->key.shard);
+				log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u cannot be written as PEM", s->key.issuer_id,
+					 s->key.shard);
 		c->all_stale = false;
 	}
 	return buf_span(&c->all);
@@ -393,7 +401,8 @@ int crls_load(struct controller *ctl)
 		for (size_t k = 0; r == 0 && k < n; k++)
 			r = load_shard(ctl, issuer->row.issuer_id, shards[k]);
 		if (r == 0 && find(ctl, issuer->row.issuer_id, 0) == NULL)
-			r = load_shard(ctl, issuer->row.issuer_id, 0); /* there is always one: verifiers that check CRLs refuse without */
+			r = load_shard(ctl, issuer->row.issuer_id,
+				       0); /* there is always one: verifiers that check CRLs refuse without */
 	}
 	free(shards);
 	return r;

@@ -8,7 +8,7 @@
 
 struct crls;
 _must_check_ int crls_open(struct controller *ctl, struct crls **ret);
-void crls_free(struct crls *c);
+void             crls_free(struct crls *c);
 /* Start: what is stored is published at once; what is missing or old becomes due. */
 _must_check_ int crls_load(struct controller *ctl);
 
@@ -19,8 +19,8 @@ void crls_new_later(struct controller *ctl, struct commit *c, const char *issuer
 void crls_tick(struct controller *ctl, int64_t now);
 void crls_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
 
-bool crls_fresh(const struct controller *ctl, int64_t now); /* every published list is before its nextUpdate */
-bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der);
+bool        crls_fresh(const struct controller *ctl, int64_t now); /* every published list is before its nextUpdate */
+bool        crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der);
 struct span crls_all(struct controller *ctl); /* PEM of every list */
 
 #endif

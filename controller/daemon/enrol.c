@@ -1,6 +1,6 @@
 /* enrol.c - room controller/daemon: checks a join request, redeems the invite, has the link certified, answers.
- * Invite, agent row, intent and audit records are one change; the reply leaves when the certificate is stored. A lost reply is asked for
- * again by the same host key. Never: answering a foreign key with more than a code. */
+ * Invite, agent row, intent and audit records are one change; the reply leaves when the certificate is stored. A lost reply is
+ * asked for again by the same host key. Never: answering a foreign key with more than a code. */
 #include "controller/daemon/enrol.h"
 
 #include <stdio.h>
@@ -147,7 +147,6 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret)
 	return 0;
 }
 
-
 static void put_join(struct commit *c, void *ctx)
 {
 	const struct join_job *j = ctx;
@@ -155,8 +154,8 @@ static void put_join(struct commit *c, void *ctx)
 	(void)snprintf(actor, sizeof(actor), "agent:%s", j->agent.name);
 	store_redeem_invite(commit_change(c), j->invite.invite_id, j->host_hash, j->agent.seen_at);
 	commit_agent(c, &j->agent);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_JOINED, .actor = actor, .object = j->agent.name}, "{s:s,s:s}", "host",
-	             hash_text(j->host_hash, host), "address", j->address);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_JOINED, .actor = actor, .object = j->agent.name}, "{s:s,s:s}",
+		     "host", hash_text(j->host_hash, host), "address", j->address);
 	commit_fault_points(c, "controller.join", "controller.join_stored");
 }
 

@@ -12,7 +12,7 @@
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/gateways.h"
-#include "controller/daemon/orders.h"
+#include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -90,7 +90,7 @@ void host_key_drop(struct host_key *k)
 static void forget_waiting(struct member *m)
 {
 	struct waiting_frame *w, *tmp;
-	DL_FOREACH_SAFE(m->waiting, w, tmp) {
+	DL_FOREACH_SAFE (m->waiting, w, tmp) {
 		DL_DELETE(m->waiting, w);
 		free(w);
 	}
@@ -113,18 +113,18 @@ void fleet_free(struct fleet *f)
 	if (f == NULL)
 		return;
 	struct entry *e, *tmp;
-	HASH_ITER(hh, f->members, e, tmp) {
+	HASH_ITER (hh, f->members, e, tmp) {
 		HASH_DEL(f->members, e);
 		member_offline(f->ctl, &e->m);
 		free(e);
 	}
 	struct link *l, *tmp_l;
-	HASH_ITER(hh, f->links, l, tmp_l) {
+	HASH_ITER (hh, f->links, l, tmp_l) {
 		HASH_DEL(f->links, l);
 		free(l);
 	}
 	struct welcome *w, *tmp_w;
-	DL_FOREACH_SAFE(f->welcomes, w, tmp_w)
+	DL_FOREACH_SAFE (f->welcomes, w, tmp_w)
 		free(w);
 	buf_free(&f->out);
 	free(f);
@@ -182,7 +182,8 @@ bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_
 {
 	struct fleet *f = ctl->fleet;
 	buf_reset(&f->out);
-	return wire_encode(&wire_agent, type, id, payload, &f->out) == 0 && fleet_send_frame(ctl, name, id, buf_span(&f->out), urgent);
+	return wire_encode(&wire_agent, type, id, payload, &f->out) == 0 &&
+	       fleet_send_frame(ctl, name, id, buf_span(&f->out), urgent);
 }
 
 static void welcome_now(struct controller *ctl, struct member *m)
@@ -224,7 +225,7 @@ static void on_pace(uv_timer_t *timer)
 	int64_t         now = clock_monotonic();
 	struct welcome *w, *tmp;
 	size_t          sent = 0;
-	DL_FOREACH_SAFE(f->welcomes, w, tmp) {
+	DL_FOREACH_SAFE (f->welcomes, w, tmp) {
 		if (sent == WELCOMES_PER_TURN)
 			return;
 		if (w->at > now)
@@ -245,7 +246,7 @@ static void on_pace(uv_timer_t *timer)
 void fleet_rewelcome(struct controller *ctl, const char *name)
 {
 	const struct welcome *w;
-	DL_FOREACH(ctl->fleet->welcomes, w)
+	DL_FOREACH (ctl->fleet->welcomes, w)
 		if (text_equal(w->name, name))
 			return;
 	welcome_later(ctl, name, clock_monotonic() + REWELCOME_MS);
@@ -284,7 +285,7 @@ static void act(struct controller *ctl, struct member *m, const struct session_a
 		kick(ctl, a, m->name);
 		break;
 	case SES_RESEND:
-		orders_resend(ctl, m->name);
+		sent_messages_resend(ctl, m->name);
 		break;
 	case SES_AUDIT_CLONE:
 		audit_clone(ctl, m->name);
@@ -345,9 +346,10 @@ static void link_drop(struct fleet *f, struct link *l)
 static void note_seen(struct controller *ctl, const struct member *m, const char *address, const char *version)
 {
 	int64_t now = clock_now();
-	if (m->row == NULL || (text_equal(m->row->address, address) && text_equal(m->row->version, version) && now - m->row->seen_at < MS_HOUR))
+	if (m->row == NULL ||
+	    (text_equal(m->row->address, address) && text_equal(m->row->version, version) && now - m->row->seen_at < MS_HOUR))
 		return;
-	struct agent  a = *m->row;
+	struct agent   a = *m->row;
 	struct commit *c = commit_new(ctl);
 	a.seen_at = now;
 	text_cut(a.address, sizeof(a.address), address);
@@ -375,8 +377,13 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 	link_set(ctl->fleet, gateway, up->session, up->agent);
 	char address[ADDRESS_SIZE];
 	text_cut(address, sizeof(address), up->address);
-	step(ctl, m, &(struct session_event){.kind = SES_UP, .gateway = gateway, .session = up->session, .host_hash = up->host_hash,
-	                                     .identity = up->identity, .not_after_at = up->not_after_at});
+	step(ctl, m,
+	     &(struct session_event){.kind = SES_UP,
+				     .gateway = gateway,
+				     .session = up->session,
+				     .host_hash = up->host_hash,
+				     .identity = up->identity,
+				     .not_after_at = up->not_after_at});
 	if (m->session.gateway == gateway && m->session.session == up->session)
 		note_seen(ctl, m, address, m->row->version);
 }
@@ -400,7 +407,7 @@ void fleet_down(struct controller *ctl, uint64_t gateway, uint64_t session)
 void fleet_gateway_lost(struct controller *ctl, uint64_t gateway)
 {
 	struct link *l, *tmp;
-	HASH_ITER(hh, ctl->fleet->links, l, tmp)
+	HASH_ITER (hh, ctl->fleet->links, l, tmp)
 		if (l->key.gateway == gateway)
 			leave(ctl, l, SES_GATEWAY_LOST);
 }
@@ -408,7 +415,8 @@ void fleet_gateway_lost(struct controller *ctl, uint64_t gateway)
 static void wait_in_line(struct controller *ctl, struct member *m, struct span bytes)
 {
 	if (m->n_waiting == WAITING_MAX) {
-		struct session_action a = {.kind = SES_KICK, .gateway = m->session.gateway, .session = m->session.session, .code = E_API_BUSY};
+		struct session_action a = {
+			.kind = SES_KICK, .gateway = m->session.gateway, .session = m->session.session, .code = E_API_BUSY};
 		kick(ctl, &a, m->name); /* it re-sends what is unacked when it comes back */
 		forget_waiting(m);
 		return;
@@ -452,8 +460,13 @@ void fleet_ready(struct controller *ctl, const char *name)
 
 void fleet_hello(struct controller *ctl, struct member *m, const struct msg_hello *hello)
 {
-	step(ctl, m, &(struct session_event){.kind = SES_HELLO, .gateway = m->session.gateway, .session = m->session.session,
-	                                     .host_hash = hello->host_hash, .boot_id = hello->boot_id, .generation = hello->generation});
+	step(ctl, m,
+	     &(struct session_event){.kind = SES_HELLO,
+				     .gateway = m->session.gateway,
+				     .session = m->session.session,
+				     .host_hash = hello->host_hash,
+				     .boot_id = hello->boot_id,
+				     .generation = hello->generation});
 	if (m->row == NULL || !m->session.helloed)
 		return;
 	note_seen(ctl, m, m->row->address, hello->version);
@@ -465,5 +478,7 @@ void fleet_state_changed(struct controller *ctl, const char *name)
 {
 	struct member *m = fleet_member(ctl, name);
 	if (m != NULL && m->row != NULL)
-		step(ctl, m, &(struct session_event){.kind = SES_STATE_CHANGED, .gateway = m->session.gateway, .session = m->session.session});
+		step(ctl, m,
+		     &(struct session_event){
+			     .kind = SES_STATE_CHANGED, .gateway = m->session.gateway, .session = m->session.session});
 }

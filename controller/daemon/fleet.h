@@ -1,5 +1,5 @@
-/* fleet.h - room controller/daemon: which agent is connected where, and what is sent to it when (controller/core/session.h decides).
- * Never: what a message means (agent_messages.h). */
+/* fleet.h - room controller/daemon: which agent is connected where, and what is sent to it when (controller/core/session.h
+ * decides). Never: what a message means (agent_messages.h). */
 #ifndef VCC_FLEET_H
 #define VCC_FLEET_H
 
@@ -28,19 +28,17 @@ struct waiting_frame {
 struct member {
 	char                  name[AGENT_NAME_SIZE];
 	struct session        session;
-	const struct agent   *row; /* newest value; NULL while not connected */
-	struct host_key      *key; /* of row->host_spki, made at the first signed message */
+	const struct agent   *row;  /* newest value; NULL while not connected */
+	struct host_key      *key;  /* of row->host_spki, made at the first signed message */
 	bool                  busy; /* a message of this agent is being checked; later ones wait in `waiting` */
 	struct waiting_frame *waiting;
 	size_t                n_waiting;
 	int64_t               refused_at; /* last audit record about a refused message */
-	int64_t               identity_at; /* last request for a link identity */
-	int64_t               skew_ms;
 };
 
 _must_check_ int fleet_open(struct controller *ctl, struct fleet **ret);
-void fleet_close(struct fleet *f);
-void fleet_free(struct fleet *f);
+void             fleet_close(struct fleet *f);
+void             fleet_free(struct fleet *f);
 
 /* ---- from gateways.c ---- */
 void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up);
@@ -49,7 +47,7 @@ void fleet_gateway_lost(struct controller *ctl, uint64_t gateway);
 void fleet_frame(struct controller *ctl, uint64_t gateway, uint64_t session, struct span bytes);
 
 /* ---- for agent_messages.c ---- */
-void fleet_hello(struct controller *ctl, struct member *m, const struct msg_hello *hello);
+void           fleet_hello(struct controller *ctl, struct member *m, const struct msg_hello *hello);
 struct member *fleet_member(struct controller *ctl, const char *name); /* NULL = never seen */
 /* The message that made the member busy is done: the next one is taken. */
 void fleet_ready(struct controller *ctl, const char *name);

@@ -79,7 +79,8 @@ bool gateways_send(struct controller *ctl, uint64_t gateway, uint16_t type, uint
 		r = ipc_send(g->ipc, buf_span(&all->out));
 	if (r < 0) {
 		char code[ERR_CODE_SIZE];
-		log_line(LOG_LEVEL_WARNING, NULL, "gateway %s takes no message of type %u: %s", g->name, type, err_code(r, code));
+		log_line(LOG_LEVEL_WARNING, NULL, "gateway %s takes no message of type %u: %s", g->name, type,
+			 err_code(r, code));
 	}
 	return r == 0;
 }
@@ -104,7 +105,7 @@ void gateways_done(struct controller *ctl, uint64_t gateway)
 void gateways_tick(struct controller *ctl)
 {
 	struct gateway *g, *tmp;
-	HASH_ITER(hh, ctl->gateways->by_number, g, tmp)
+	HASH_ITER (hh, ctl->gateways->by_number, g, tmp)
 		give_credit(ctl, g);
 }
 
@@ -123,8 +124,8 @@ static void on_hello(struct gateway *g, const struct gw_hello *hello)
 	struct controller *ctl = g->all->ctl;
 	g->helloed = true;
 	text_cut(g->name, sizeof(g->name), hello->name);
-	log_line(LOG_LEVEL_NOTICE, NULL, "gateway %s %s is connected: agents %s, join %s", hello->name, hello->version, hello->listen,
-	         hello->join_listen);
+	log_line(LOG_LEVEL_NOTICE, NULL, "gateway %s %s is connected: agents %s, join %s", hello->name, hello->version,
+		 hello->listen, hello->join_listen);
 	(void)gateways_send(ctl, g->number, GW_CREDIT, 0, &(struct gw_credit){.frames = CREDIT});
 }
 
@@ -169,7 +170,8 @@ static void on_frame(void *ctx, struct span bytes)
 		take(g, in);
 	else {
 		char code[ERR_CODE_SIZE];
-		log_line(LOG_LEVEL_ERROR, NULL, "gateway %s sent a broken frame (%s) and is dropped", g->name, err_code(r < 0 ? r : E_WIRE_MESSAGE, code));
+		log_line(LOG_LEVEL_ERROR, NULL, "gateway %s sent a broken frame (%s) and is dropped", g->name,
+			 err_code(r < 0 ? r : E_WIRE_MESSAGE, code));
 		drop(g);
 	}
 }
@@ -240,7 +242,7 @@ int gateways_open(struct controller *ctl, uid_t also, struct gateways **ret, str
 void gateways_close(struct gateways *all)
 {
 	struct gateway *g, *tmp;
-	HASH_ITER(hh, all->by_number, g, tmp)
+	HASH_ITER (hh, all->by_number, g, tmp)
 		drop(g);
 	uv_close((uv_handle_t *)&all->poll, NULL);
 }

@@ -1,5 +1,6 @@
 /* identities.c - room controller/daemon: one path for all our own certificates: intent -> signer -> stored -> handed out.
- * A request that is lost by a restart is made again by whoever needs it; its intent is voided then. Never: handing out before storing. */
+ * A request that is lost by a restart is made again by whoever needs it; its intent is voided then. Never: handing out before
+ * storing. */
 #include "controller/daemon/identities.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include <uthash.h>
+#include <utlist.h>
 
 #include "controller/daemon/admin_tls.h"
 #include "controller/daemon/agent_messages.h"
@@ -37,9 +39,10 @@ struct request {
 };
 
 struct identities {
-	struct controller *ctl;
-	struct request   *requests;
-	struct admin_tls *admin;
+	struct controller   *ctl;
+	struct request      *requests;
+	struct admin_tls    *admin;
+	struct gateway_wait *gateways; /* who waits, oldest first */
 };
 
 int identities_open(struct controller *ctl, struct identities **ret, struct refusal *why)
@@ -62,7 +65,7 @@ void identities_free(struct identities *i)
 	if (i == NULL)
 		return;
 	struct request *q, *tmp;
-	HASH_ITER(hh, i->requests, q, tmp) {
+	HASH_ITER (hh, i->requests, q, tmp) {
 		HASH_DEL(i->requests, q);
 		q->done(i->ctl, q->ctx, E_SYS_CLOSED, NULL);
 		free(q);
@@ -84,7 +87,8 @@ static const struct {
 	[LEAF_ADMIN_TLS] = {OWNER_CONTROLLER, ISSUER_SERVICE, NULL, EKU_SERVER_AUTH},
 };
 
-static int facts_of(struct controller *ctl, const struct identity_request *q, const struct catalog_issuer *issuer, int64_t now, struct cert_facts *ret)
+static int facts_of(struct controller *ctl, const struct identity_request *q, const struct catalog_issuer *issuer, int64_t now,
+		    struct cert_facts *ret)
 {
 	int64_t                       issuer_end = issuer->row.not_after_at;
 	const struct controller_conf *conf = ctl->conf;
@@ -92,15 +96,15 @@ static int facts_of(struct controller *ctl, const struct identity_request *q, co
 	int64_t                       back = life > MS_HOUR ? 5 * MS_MINUTE : MS_SECOND;
 	int64_t                       end = now + life < issuer_end ? now + life : issuer_end;
 	struct cert_facts             f = {
-		.profile = q->profile,
-		.not_before_at = (now - back) / MS_SECOND * MS_SECOND,
-		.not_after_at = end / MS_SECOND * MS_SECOND,
-		.key_type = q->key_type,
-		.key_usage = KU_DIGITAL_SIGNATURE,
-		.ext_key_usage = profiles[q->profile].ext_key_usage,
-		.hash_alg = HASH_SHA256,
-		.spki_len = (uint16_t)q->spki.n,
-	};
+			    .profile = q->profile,
+			    .not_before_at = (now - back) / MS_SECOND * MS_SECOND,
+			    .not_after_at = end / MS_SECOND * MS_SECOND,
+			    .key_type = q->key_type,
+			    .key_usage = KU_DIGITAL_SIGNATURE,
+			    .ext_key_usage = profiles[q->profile].ext_key_usage,
+			    .hash_alg = HASH_SHA256,
+			    .spki_len = (uint16_t)q->spki.n,
+        };
 	if (q->spki.n > sizeof(f.spki))
 		return E_PKI_KEY;
 	memcpy(f.spki, q->spki.p, q->spki.n);
@@ -159,7 +163,7 @@ int identities_issue(struct controller *ctl, const struct identity_request *requ
 	struct cert_facts      facts = {0};
 	struct issuance        row = {0};
 	int64_t                now = clock_now();
-	int                    r = issuer == NULL ? E_SIGNER_ISSUER : HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX ? E_API_BUSY : 0;
+	int r = issuer == NULL ? E_SIGNER_ISSUER : HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX ? E_API_BUSY : 0;
 	if (r == 0)
 		r = facts_of(ctl, request, issuer, now, &facts);
 	if (r == 0)
@@ -185,8 +189,8 @@ int identities_issue(struct controller *ctl, const struct identity_request *requ
 	if (request->also != NULL)
 		request->also(c, request->ctx);
 	commit_issuance_new(c, &row);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_CERTIFICATE_INTENT, .actor = q->actor, .object = request->name}, "{s:s,s:s}", "profile",
-	             leaf_profile_name(request->profile), "serial", serial_text(row.serial, serial));
+	commit_audit(c, &(struct audit_of){.event = AUDIT_CERTIFICATE_INTENT, .actor = q->actor, .object = request->name},
+		     "{s:s,s:s}", "profile", leaf_profile_name(request->profile), "serial", serial_text(row.serial, serial));
 	commit_then(c, on_intent_stored, row.serial.b, sizeof(row.serial.b));
 	commit_else(c, on_lost, row.serial.b, sizeof(row.serial.b));
 	commit_now(c, NULL, NULL);
@@ -223,15 +227,16 @@ void identities_signed(struct controller *ctl, const struct ticket *t, const str
 	int             r = a->code;
 	if (r == 0)
 		r = intent_signed(&q->row, a->der, &issued);
-	char serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
+	char           serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
 	struct commit *c = commit_new(ctl);
 	if (r < 0) {
 		q->row.state = ISSUANCE_VOID;
 		commit_issuance(c, &q->row);
-		commit_audit(c, &(struct audit_of){.event = AUDIT_INTENT_VOIDED, .actor = q->actor, .object = q->row.owner_id}, "{s:s,s:s}", "serial",
-		             serial_text(q->row.serial, serial), "code", err_code(r, code));
+		commit_audit(c, &(struct audit_of){.event = AUDIT_INTENT_VOIDED, .actor = q->actor, .object = q->row.owner_id},
+			     "{s:s,s:s}", "serial", serial_text(q->row.serial, serial), "code", err_code(r, code));
 		commit_now(c, NULL, NULL);
-		log_line(LOG_LEVEL_ERROR, NULL, "no certificate for %s: %s %s", q->row.owner_id, err_code(r, code), a->code != 0 ? a->text : err_what(r));
+		log_line(LOG_LEVEL_ERROR, NULL, "no certificate for %s: %s %s", q->row.owner_id, err_code(r, code),
+			 a->code != 0 ? a->text : err_what(r));
 		finish(ctl, q, r);
 		return;
 	}
@@ -240,8 +245,8 @@ void identities_signed(struct controller *ctl, const struct ticket *t, const str
 	commit_issuance(c, &issued);
 	note_in_agent(ctl, c, q);
 	crls_new_later(ctl, c, issued.issuer_id, issued.crl_shard);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_IDENTITY_ISSUED, .actor = q->actor, .object = issued.owner_id}, "{s:s,s:s}", "profile",
-	             leaf_profile_name(q->profile), "serial", serial_text(issued.serial, serial));
+	commit_audit(c, &(struct audit_of){.event = AUDIT_IDENTITY_ISSUED, .actor = q->actor, .object = issued.owner_id},
+		     "{s:s,s:s}", "profile", leaf_profile_name(q->profile), "serial", serial_text(issued.serial, serial));
 	commit_then(c, on_issued_stored, issued.serial.b, sizeof(issued.serial.b));
 	commit_else(c, on_lost, issued.serial.b, sizeof(issued.serial.b));
 	commit_fault_points(c, "controller.identity_issued", "controller.identity_issued_stored");
@@ -258,7 +263,8 @@ struct agent_wait {
 static void send_identity(struct controller *ctl, const char *agent, uint64_t id, const struct issuance *issued)
 {
 	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issued->issuer_id);
-	struct msg_identity          m = {.certificate = {issued->der, issued->der_len}, .chain = issuer != NULL ? issuer->chain : (struct span){0}};
+	struct msg_identity          m = {.certificate = {issued->der, issued->der_len},
+					  .chain = issuer != NULL ? issuer->chain : (struct span){0}};
 	(void)fleet_send(ctl, agent, MSG_IDENTITY, id, &m, false);
 }
 
@@ -278,11 +284,12 @@ static bool repeated(struct controller *ctl, const struct agent *a, struct hash 
 	int64_t now = clock_now();
 	if (serial_is_none(a->identity) || rows_issuance(ctl->rows, a->identity, ret) < 0)
 		return false;
-	return ret->state == ISSUANCE_ACTIVE && hash_equal(ret->spki_hash, spki_hash) && ret->not_after_at - now > (ret->not_after_at - ret->not_before_at) / 2;
+	return ret->state == ISSUANCE_ACTIVE && hash_equal(ret->spki_hash, spki_hash) &&
+	       ret->not_after_at - now > (ret->not_after_at - ret->not_before_at) / 2;
 }
 
 int identities_agent(struct controller *ctl, const char *agent, uint64_t id, const struct body_identity *body, struct span spki,
-                     enum key_type key_type)
+		     enum key_type key_type)
 {
 	struct agent    a;
 	struct issuance old;
@@ -306,7 +313,13 @@ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, con
 	text_cut(w->agent, sizeof(w->agent), agent);
 	w->id = id;
 	(void)snprintf(actor, sizeof(actor), "agent:%s", agent);
-	struct identity_request q = {.profile = LEAF_AGENT, .host_hash = a.host_hash, .spki = spki, .key_type = key_type, .actor = actor, .done = on_agent_identity, .ctx = w};
+	struct identity_request q = {.profile = LEAF_AGENT,
+				     .host_hash = a.host_hash,
+				     .spki = spki,
+				     .key_type = key_type,
+				     .actor = actor,
+				     .done = on_agent_identity,
+				     .ctx = w};
 	text_cut(q.name, sizeof(q.name), agent);
 	r = identities_issue(ctl, &q);
 	if (r < 0)
@@ -317,18 +330,36 @@ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, con
 /* ---- gateways -------------------------------------------------------------------------------------------------- */
 
 struct gateway_wait {
-	struct controller *ctl;
-	uint64_t           gateway, id;
-	char               name[AGENT_NAME_SIZE];
-	int                code;
-	struct span        spki;
-	enum key_type      key_type;
-	size_t             n;
-	uint8_t            csr[];
+	struct controller   *ctl;
+	uint64_t             gateway, id;
+	char                 name[AGENT_NAME_SIZE];
+	int                  code;
+	struct span          spki;
+	enum key_type        key_type;
+	struct gateway_wait *prev, *next;
+	size_t               n;
+	uint8_t              csr[];
 };
+
+static void gateway_wait_free(struct controller *ctl, struct gateway_wait *w)
+{
+	DL_DELETE(ctl->identities->gateways, w);
+	free(w);
+}
+
+/* A gateway that asked again meanwhile gets the answer to its last request only. */
+static bool is_last(const struct gateway_wait *w)
+{
+	for (const struct gateway_wait *later = w->next; later != NULL; later = later->next)
+		if (later->gateway == w->gateway)
+			return false;
+	return true;
+}
 
 static void answer_gateway(struct controller *ctl, const struct gateway_wait *w, int code, const struct issuance *issued)
 {
+	if (!is_last(w))
+		return;
 	struct gw_identity_reply m = {.code = code};
 	if (issued != NULL) {
 		const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issued->issuer_id);
@@ -341,7 +372,7 @@ static void answer_gateway(struct controller *ctl, const struct gateway_wait *w,
 static void on_gateway_identity(struct controller *ctl, void *ctx, int code, const struct issuance *issued)
 {
 	answer_gateway(ctl, ctx, code, issued);
-	free(ctx);
+	gateway_wait_free(ctl, ctx);
 }
 
 static void issue_gateway(struct controller *ctl, void *ctx)
@@ -349,16 +380,21 @@ static void issue_gateway(struct controller *ctl, void *ctx)
 	struct gateway_wait *w = ctx;
 	char                 actor[ACTOR_SIZE];
 	(void)snprintf(actor, sizeof(actor), "gateway:%s", w->name);
-	struct identity_request q = {.profile = LEAF_GATEWAY, .spki = w->spki, .key_type = w->key_type, .actor = actor, .done = on_gateway_identity, .ctx = w};
+	struct identity_request q = {.profile = LEAF_GATEWAY,
+				     .spki = w->spki,
+				     .key_type = w->key_type,
+				     .actor = actor,
+				     .done = on_gateway_identity,
+				     .ctx = w};
 	text_cut(q.name, sizeof(q.name), w->name);
-	int r = ctl->stopping ? E_SYS_CLOSED : w->code;
+	int r = ctl->stopping || !is_last(w) ? E_SYS_CLOSED : w->code;
 	if (r == 0)
 		r = identities_issue(ctl, &q);
 	if (r == E_SYS_AGAIN && serials_wait(ctl, issue_gateway, w) == 0)
 		return;
 	if (r < 0) {
 		answer_gateway(ctl, w, r, NULL);
-		free(w);
+		gateway_wait_free(ctl, w);
 	}
 }
 
@@ -386,6 +422,7 @@ void identities_gateway(struct controller *ctl, uint64_t gateway, const char *na
 	w->n = csr.n;
 	memcpy(w->csr, csr.p, csr.n);
 	text_cut(w->name, sizeof(w->name), name);
+	DL_APPEND(ctl->identities->gateways, w);
 	workers_run(ctl->workers, check_gateway, on_gateway_checked, w);
 }
 

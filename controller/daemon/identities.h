@@ -1,5 +1,6 @@
 /* identities.h - room controller/daemon: certificates of our own parts: agents' links, gateways, the admin listener.
- * Each is an issuance like any other: intent, signature, stored, and only then handed out. Never: a private key of another process. */
+ * Each is an issuance like any other: intent, signature, stored, and only then handed out. Never: a private key of another
+ * process. */
 #ifndef VCC_IDENTITIES_H
 #define VCC_IDENTITIES_H
 
@@ -10,7 +11,7 @@
 struct identities;
 /* Loads or makes the admin listener's key in the state folder. */
 _must_check_ int identities_open(struct controller *ctl, struct identities **ret, struct refusal *why);
-void identities_free(struct identities *i);
+void             identities_free(struct identities *i);
 
 /* What is to be certified, and what happens with it. Exactly one call of `done`, with a code or with the stored issuance. */
 typedef void identity_done_fn(struct controller *ctl, void *ctx, int code, const struct issuance *issued);
@@ -33,8 +34,8 @@ _must_check_ int identities_issue(struct controller *ctl, const struct identity_
 void identities_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
 
 /* A checked request of an agent for its link key. E_SYS_AGAIN as above. */
-_must_check_ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, const struct body_identity *body, struct span spki,
-                                  enum key_type key_type);
+_must_check_ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, const struct body_identity *body,
+				  struct span spki, enum key_type key_type);
 /* A gateway's own TLS key. Answers GW_IDENTITY_REPLY with envelope id `id`. */
 void identities_gateway(struct controller *ctl, uint64_t gateway, const char *name, uint64_t id, struct span csr);
 

@@ -15,7 +15,7 @@ static void subject_text(const struct cert_facts *f, char *ret, size_t size)
 {
 	char text[3 * SUBJECT_SIZE];
 	(void)snprintf(text, sizeof(text), "%s%s%sO=%s", f->common_name[0] != '\0' ? "CN=" : "", f->common_name,
-	               f->common_name[0] != '\0' ? ",": "", f->organisation);
+		       f->common_name[0] != '\0' ? "," : "", f->organisation);
 	text_cut(ret, size, text);
 }
 
@@ -32,7 +32,8 @@ static int request_of(const struct cert_facts *facts, struct hash tbs_hash, stru
 	return r;
 }
 
-int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct cert_facts *facts, int64_t now, struct issuance *ret)
+int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct cert_facts *facts, int64_t now,
+		struct issuance *ret)
 {
 	int r = serials_take(ctl, &facts->serial);
 	if (r < 0)

@@ -1,19 +1,20 @@
-/* intents.h - room controller/daemon: from facts to an intent: serial, shard, TBS hash and the signing request as one issuance row.
- * Never: storing or sending it. */
+/* intents.h - room controller/daemon: from facts to an intent: serial, shard, TBS hash and the signing request as one issuance
+ * row. Never: storing or sending it. */
 #ifndef VCC_INTENTS_H
 #define VCC_INTENTS_H
 
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/signer_client.h"
 
-/* Draws the serial; `facts` comes with everything but serial, issuer_id and shard, which are filled in. `ret` becomes a row in state INTENT
- * whose DER is the encoded SG_ISSUE. E_SYS_AGAIN (serials_wait), E_PKI_LINT, E_WIRE_LIMIT. */
+/* Draws the serial; `facts` comes with everything but serial, issuer_id and shard, which are filled in. `ret` becomes a row in
+ * state INTENT whose DER is the encoded SG_ISSUE. E_SYS_AGAIN (serials_wait), E_PKI_LINT, E_WIRE_LIMIT. */
 _must_check_ int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct cert_facts *facts, int64_t now,
-                             struct issuance *ret);
+			     struct issuance *ret);
 /* Hands a stored intent's request to the signer. */
 void intent_ask(struct controller *ctl, const struct issuance *intent, const struct ticket *ticket);
 
-/* The signer's answer belongs to the intent: same TBS bytes. Fills fingerprint, DER and state ISSUED. E_SIGNER_HASH, E_PKI_CERT. */
+/* The signer's answer belongs to the intent: same TBS bytes. Fills fingerprint, DER and state ISSUED. E_SIGNER_HASH,
+ * E_PKI_CERT. */
 _must_check_ int intent_signed(const struct issuance *intent, struct span certificate, struct issuance *ret);
 
 #endif

@@ -24,7 +24,7 @@ struct answer {
 	api_done_fn      *done;
 	void             *ctx;
 	struct api_result result;
-	struct template   t; /* controller_template_apply */
+	struct template t; /* controller_template_apply */
 };
 
 static struct answer *answer_new(api_done_fn *done, void *ctx)
@@ -75,8 +75,20 @@ static int end_paused(struct controller *ctl, struct certificate *cert, const st
 	return r < 0 ? r : rows_certificate(ctl->rows, cert->cert_id, cert);
 }
 
+/* An order to a host that may not connect would wait for ever. */
+int operate_agent_usable(struct controller *ctl, const char *agent)
+{
+	static const int codes[AGENT_STATE_COUNT] = {[AGENT_ACTIVE] = 0,
+						     [AGENT_EVICTED] = E_AGENT_EVICTED,
+						     [AGENT_BANNED] = E_AGENT_BANNED,
+						     [AGENT_REMOVED] = E_ORDER_NO_AGENT};
+	struct agent     a;
+	int              r = agent[0] != '\0' ? rows_agent(ctl->rows, agent, &a) : E_ORDER_NO_AGENT;
+	return r < 0 ? r : codes[a.state];
+}
+
 void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
-                      api_done_fn *done, void *ctx)
+		      api_done_fn *done, void *ctx)
 {
 	struct answer     *a = answer_new(done, ctx);
 	struct certificate cert;
@@ -87,7 +99,10 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		return;
 	}
 	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
-	r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), trigger, force, clock_now(), &approval) : E_POLICY_TEMPLATE;
+	r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), trigger, force, clock_now(), &approval)
+		      : E_POLICY_TEMPLATE;
+	if (r == 0)
+		r = operate_agent_usable(ctl, cert.agent);
 	if (r == 0)
 		r = end_paused(ctl, &cert, who);
 	if (r < 0) {
@@ -109,13 +124,14 @@ static void on_decided(struct controller *ctl, void *ctx, int code, const struct
 	on_stored(ctl, a, code, result);
 }
 
-void controller_order_decide(struct controller *ctl, struct id renewal_id, bool approve, const struct caller *who, api_done_fn *done,
-                             void *ctx)
+void controller_order_decide(struct controller *ctl, struct id renewal_id, bool approve, const struct caller *who,
+			     api_done_fn *done, void *ctx)
 {
 	struct answer     *a = answer_new(done, ctx);
 	char               id[ID_TEXT_SIZE];
 	bool               stored = false;
-	struct order_event ev = {.kind = approve ? EV_APPROVED : EV_REJECTED, .renewal_id = renewal_id, .code = approve ? 0 : E_POLICY_APPROVAL};
+	struct order_event ev = {
+		.kind = approve ? EV_APPROVED : EV_REJECTED, .renewal_id = renewal_id, .code = approve ? 0 : E_POLICY_APPROVAL};
 	a->result.order.renewal_id = renewal_id;
 	int r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_decided, .ctx = a}, &stored);
 	if (r < 0)
@@ -124,7 +140,8 @@ void controller_order_decide(struct controller *ctl, struct id renewal_id, bool 
 		refused(a, E_POLICY_APPROVAL, id_text(renewal_id, id), "the order does not wait for an approval");
 }
 
-void controller_certificate_approve(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx)
+void controller_certificate_approve(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done,
+				    void *ctx)
 {
 	struct answer     *a = answer_new(done, ctx);
 	struct certificate cert;
@@ -139,8 +156,11 @@ void controller_certificate_approve(struct controller *ctl, const char *cert_id,
 	}
 	struct commit *c = commit_new(ctl);
 	cert.approved = true;
-	commit_audit(c, &(struct audit_of){.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert_id, .request_id = who->request_id}, "{s:s}",
-	             "names", cert.names.text);
+	commit_audit(
+		c,
+		&(struct audit_of){
+			.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert_id, .request_id = who->request_id},
+		"{s:s}", "names", cert.names.text);
 	if (id_is_none(cert.open_order))
 		orders_create(ctl, c, &cert, TRIGGER_MANUAL, false, false, who, &a->result.order);
 	commit_certificate(c, &cert);
@@ -149,8 +169,8 @@ void controller_certificate_approve(struct controller *ctl, const char *cert_id,
 
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
-void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason, int64_t now,
-                             const struct caller *who)
+void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
+			     int64_t now, const struct caller *who)
 {
 	(void)ctl;
 	struct issuance gone = *i;
@@ -162,25 +182,32 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 	gone.revoke_reason = (int)reason;
 	gone.supersede_at = TIME_NEVER;
 	commit_issuance(c, &gone);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_CERTIFICATE_REVOKED, .actor = who->actor, .object = i->owner_id, .renewal_id = i->renewal_id, .request_id = who->request_id},
-	             "{s:s,s:s}", "serial", serial_text(i->serial, serial), "reason", revoke_reason_name((int)reason));
+	commit_audit(c,
+		     &(struct audit_of){.event = AUDIT_CERTIFICATE_REVOKED,
+					.actor = who->actor,
+					.object = i->owner_id,
+					.renewal_id = i->renewal_id,
+					.request_id = who->request_id},
+		     "{s:s,s:s}", "serial", serial_text(i->serial, serial), "reason", revoke_reason_name((int)reason));
 	crls_dirty_later(c, i->issuer_id, i->crl_shard);
 }
 
 static bool may_be_used(const struct issuance *i, int64_t now)
 {
-	return i->not_after_at > now && (i->state == ISSUANCE_ISSUED || i->state == ISSUANCE_ACTIVE || i->state == ISSUANCE_RENEWED || i->state == ISSUANCE_INTENT);
+	return i->not_after_at > now && (i->state == ISSUANCE_ISSUED || i->state == ISSUANCE_ACTIVE ||
+					 i->state == ISSUANCE_RENEWED || i->state == ISSUANCE_INTENT);
 }
 
 /* Every unexpired issuance of an owner; the newest rows decide. */
-static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_owner owner, const char *owner_id, enum revoke_reason reason,
-                      int64_t now, const struct caller *who)
+static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_owner owner, const char *owner_id,
+		      enum revoke_reason reason, int64_t now, const struct caller *who)
 {
 	struct issuance *page = calloc(ISSUANCES_PAGE, sizeof(*page));
 	struct serial    after = {0};
 	size_t           n = ISSUANCES_PAGE;
 	int              r = page != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == ISSUANCES_PAGE && (r = view_issuances(ctl->view, owner, owner_id, after, page, ISSUANCES_PAGE, &n)) == 0)
+	while (r == 0 && n == ISSUANCES_PAGE &&
+	       (r = view_issuances(ctl->view, owner, owner_id, after, page, ISSUANCES_PAGE, &n)) == 0)
 		for (size_t i = 0; i < n && r == 0; i++) {
 			after = page[i].serial;
 			r = rows_issuance(ctl->rows, page[i].serial, &page[i]);
@@ -192,7 +219,7 @@ static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_ow
 }
 
 void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
-                       api_done_fn *done, void *ctx)
+		       api_done_fn *done, void *ctx)
 {
 	struct answer     *a = answer_new(done, ctx);
 	struct certificate cert;
@@ -239,7 +266,8 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 {
 	struct agent a;
 	if (!name_agent_ok(q->name))
-		return refuse(why, E_NAME, "name", "`%s` is not an agent name: lower-case letters, digits, '-', at most 32", q->name);
+		return refuse(why, E_NAME, "name", "`%s` is not an agent name: lower-case letters, digits, '-', at most 32",
+			      q->name);
 	if (!name_service_ok(q->service))
 		return refuse(why, E_NAME, "service", "`%s` is not a service name", q->service);
 	if (q->ttl_ms < 0 || q->ttl_ms > MS_DAY)
@@ -252,8 +280,8 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
-void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who, api_done_fn *done,
-                       void *ctx)
+void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
+		       api_done_fn *done, void *ctx)
 {
 	struct answer *a = answer_new(done, ctx);
 	struct invite *i = &a->result.invite;
@@ -291,8 +319,11 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 
 	struct commit *c = commit_new(ctl);
 	store_add_invite(commit_change(c), i);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id}, "{s:s}",
-	             "service", i->service);
+	commit_audit(
+		c,
+		&(struct audit_of){
+			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id},
+		"{s:s}", "service", i->service);
 	commit_now(c, on_stored, a);
 }
 
@@ -314,14 +345,16 @@ static int check_state(const struct agent *a, enum agent_state to, struct refusa
 }
 
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
-                            api_done_fn *done, void *ctx)
+			    api_done_fn *done, void *ctx)
 {
-	static const enum audit_event events[AGENT_STATE_COUNT] = {
-		[AGENT_ACTIVE] = AUDIT_AGENT_JOINED, [AGENT_EVICTED] = AUDIT_AGENT_EVICTED, [AGENT_BANNED] = AUDIT_AGENT_BANNED, [AGENT_REMOVED] = AUDIT_AGENT_EVICTED};
-	struct answer *a = answer_new(done, ctx);
-	struct agent  *row = &a->result.agent;
-	int64_t        now = clock_now();
-	int            r = rows_agent(ctl->rows, name, row);
+	static const enum audit_event events[AGENT_STATE_COUNT] = {[AGENT_ACTIVE] = AUDIT_AGENT_JOINED,
+								   [AGENT_EVICTED] = AUDIT_AGENT_EVICTED,
+								   [AGENT_BANNED] = AUDIT_AGENT_BANNED,
+								   [AGENT_REMOVED] = AUDIT_AGENT_EVICTED};
+	struct answer                *a = answer_new(done, ctx);
+	struct agent                 *row = &a->result.agent;
+	int64_t                       now = clock_now();
+	int                           r = rows_agent(ctl->rows, name, row);
 	if (r < 0) {
 		refused(a, r, name, NULL);
 		return;
@@ -333,7 +366,8 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	r = revoke_all(ctl, c, OWNER_AGENT, name, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now, who);
+	r = revoke_all(ctl, c, OWNER_AGENT, name, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now,
+		       who);
 	if (r < 0) {
 		commit_drop(c);
 		refused(a, r, name, NULL);
@@ -341,8 +375,9 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	}
 	row->state = to;
 	commit_agent(c, row);
-	commit_audit(c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id}, "{s:s}", "state",
-	             agent_state_name(to));
+	commit_audit(
+		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id},
+		"{s:s}", "state", agent_state_name(to));
 	commit_then(c, kick_later, row->name, sizeof(row->name));
 	commit_fault_points(c, "controller.agent_state", "controller.agent_state_stored");
 	commit_now(c, on_stored, a);
@@ -361,8 +396,8 @@ static void on_template(struct controller *ctl, void *ctx, int code, const struc
 	on_stored(ctl, a, code, result);
 }
 
-void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version, const struct caller *who,
-                               api_done_fn *done, void *ctx)
+void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
+			       const struct caller *who, api_done_fn *done, void *ctx)
 {
 	struct answer       *a = answer_new(done, ctx);
 	struct policy_limits limits = {ctl->conf->allow_short_validity, ctl->conf->jitter};
@@ -378,7 +413,12 @@ void controller_template_apply(struct controller *ctl, const struct template *t,
 	a->t.created_at = clock_now();
 	struct commit *c = commit_new(ctl);
 	store_add_template(commit_change(c), &a->t, expect_version);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_TEMPLATE_APPLIED, .actor = who->actor, .object = t->template_id, .request_id = who->request_id}, NULL);
+	commit_audit(c,
+		     &(struct audit_of){.event = AUDIT_TEMPLATE_APPLIED,
+					.actor = who->actor,
+					.object = t->template_id,
+					.request_id = who->request_id},
+		     NULL);
 	commit_now(c, on_template, a);
 }
 

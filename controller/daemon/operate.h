@@ -6,7 +6,10 @@
 #include "controller/daemon/commit.h"
 
 /* Adds one revocation to the commit: the row, its audit record, its CRL shard. Already revoked: nothing. */
-void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason, int64_t now,
-                             const struct caller *who);
+void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
+			     int64_t now, const struct caller *who);
+
+/* May this agent be sent orders? E_AGENT_EVICTED, E_AGENT_BANNED, E_ORDER_NO_AGENT. */
+_must_check_ int operate_agent_usable(struct controller *ctl, const char *agent);
 
 #endif

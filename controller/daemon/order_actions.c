@@ -35,9 +35,9 @@ struct applying {
 
 void order_actions_policy(struct controller *ctl, const struct order *o, struct order_policy *ret)
 {
-	struct certificate cert;
-	struct target      target;
-	bool               unproved = false;
+	struct certificate     cert;
+	struct target          target;
+	bool                   unproved = false;
 	const struct template *t = NULL;
 	if (rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
 		t = catalog_template(ctl->catalog, cert.template_id);
@@ -93,7 +93,8 @@ static int64_t renew_at(struct applying *a, const struct issuance *i)
 {
 	const struct template *t = template_of(a);
 	struct policy_limits   limits = {a->ctl->conf->allow_short_validity, a->ctl->conf->jitter};
-	return t != NULL ? policy_renew_at(t, a->cert->cert_id, i->serial, i->not_before_at, i->not_after_at, &limits) : TIME_NEVER;
+	return t != NULL ? policy_renew_at(t, a->cert->cert_id, i->serial, i->not_before_at, i->not_after_at, &limits)
+			 : TIME_NEVER;
 }
 
 static void make_current(struct applying *a, const struct issuance *i, bool proved)
@@ -381,17 +382,21 @@ static int act_audit(struct applying *a)
 	if (a->in->who != NULL)
 		of.request_id = a->in->who->request_id;
 	if (a->action->code != 0)
-		commit_audit(a->commit, &of, "{s:s,s:s,s:i,s:s,s:s}", "trigger", trigger_name(o->trigger), "serial", serial_text(o->serial, serial),
-		             "attempt", (int)o->attempt, "code", err_code(a->action->code, code), "cause", o->cause);
+		commit_audit(a->commit, &of, "{s:s,s:s,s:i,s:s,s:s}", "trigger", trigger_name(o->trigger), "serial",
+			     serial_text(o->serial, serial), "attempt", (int)o->attempt, "code",
+			     err_code(a->action->code, code), "cause", o->cause);
 	else
-		commit_audit(a->commit, &of, "{s:s,s:s,s:i}", "trigger", trigger_name(o->trigger), "serial", serial_text(o->serial, serial), "attempt",
-		             (int)o->attempt);
+		commit_audit(a->commit, &of, "{s:s,s:s,s:i}", "trigger", trigger_name(o->trigger), "serial",
+			     serial_text(o->serial, serial), "attempt", (int)o->attempt);
 	return 0;
 }
 
 static int act_sign(struct applying *a)
 {
-	struct ticket t = {.kind = TICKET_ORDER, .renewal_id = a->step->next.renewal_id, .attempt = a->step->next.attempt, .serial = a->step->next.serial};
+	struct ticket t = {.kind = TICKET_ORDER,
+			   .renewal_id = a->step->next.renewal_id,
+			   .attempt = a->step->next.attempt,
+			   .serial = a->step->next.serial};
 	commit_then(a->commit, order_actions_sign, &t, sizeof(t));
 	return 0;
 }
@@ -407,7 +412,7 @@ void order_actions_sign(struct controller *ctl, const void *value, size_t n)
 
 /* ---- the whole step -------------------------------------------------------------------------------------------- */
 
-typedef int act_fn(struct applying *a);
+typedef int          act_fn(struct applying *a);
 static act_fn *const acts[ACT_KIND_COUNT] = {
 	[ACT_SEND_ORDER] = act_send_order,
 	[ACT_SEND_CERTIFICATE] = act_send_certificate,
@@ -453,7 +458,7 @@ static int apply_all(struct applying *a)
 }
 
 int order_actions_apply(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order *was,
-                        const struct order_step *step, const struct order_input *in, struct sent_message *ret_message)
+			const struct order_step *step, const struct order_input *in, struct sent_message *ret_message)
 {
 	struct applying *a = calloc(1, sizeof(*a)); /* large rows: not on the stack */
 	if (a == NULL)

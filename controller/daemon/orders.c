@@ -8,19 +8,18 @@
 
 #include <uthash.h>
 
-#include "controller/core/policy.h"
 #include "controller/daemon/agent_messages.h"
-#include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { PAGE = 64, OUTBOX_PAGE = 4, RELOAD_RESTART_MS = 3000 };
+enum { PAGE = 64, RELOAD_RESTART_MS = 3000 };
 
 struct entry {
 	struct order   o;
@@ -29,16 +28,9 @@ struct entry {
 	UT_hash_handle hh;
 };
 
-struct message {
-	struct sent_message m;
-	UT_hash_handle      hh;    /* by m.id: what an ack is about */
-	UT_hash_handle      order; /* by m.renewal_id: a newer one replaces it */
-};
-
 struct orders {
-	struct entry     *open;
-	struct message   *by_id, *by_order;
-	struct outbox_row page[OUTBOX_PAGE];
+	struct entry         *open;
+	struct sent_messages *sent;
 };
 
 int orders_open(struct controller *ctl, struct orders **ret)
@@ -47,6 +39,11 @@ int orders_open(struct controller *ctl, struct orders **ret)
 	struct orders *o = calloc(1, sizeof(*o));
 	if (o == NULL)
 		return E_NOMEM;
+	int r = sent_messages_open(&o->sent);
+	if (r < 0) {
+		free(o);
+		return r;
+	}
 	*ret = o;
 	return 0;
 }
@@ -56,16 +53,11 @@ void orders_free(struct orders *o)
 	if (o == NULL)
 		return;
 	struct entry *e, *tmp;
-	HASH_ITER(hh, o->open, e, tmp) {
+	HASH_ITER (hh, o->open, e, tmp) {
 		HASH_DEL(o->open, e);
 		free(e);
 	}
-	struct message *m, *tmp_m;
-	HASH_ITER(hh, o->by_id, m, tmp_m) {
-		HASH_DELETE(order, o->by_order, m);
-		HASH_DEL(o->by_id, m);
-		free(m);
-	}
+	sent_messages_free(o->sent);
 	free(o);
 }
 
@@ -96,6 +88,24 @@ static void forget_if_over(struct controller *ctl, struct entry *e)
 	free(e);
 }
 
+struct sent_messages *orders_sent(struct controller *ctl)
+{
+	return ctl->orders->sent;
+}
+
+void orders_note_template(struct controller *ctl, struct id renewal_id, uint32_t version)
+{
+	struct entry *e = find(ctl, renewal_id);
+	if (e != NULL)
+		e->o.template_version = version;
+}
+
+bool orders_urgent(const struct controller *ctl, struct id renewal_id)
+{
+	const struct entry *e = find(ctl, renewal_id);
+	return e != NULL && e->o.trigger == TRIGGER_EMERGENCY;
+}
+
 uint32_t orders_count(const struct controller *ctl)
 {
 	return HASH_COUNT(ctl->orders->open);
@@ -114,32 +124,6 @@ const struct order *orders_of(struct controller *ctl, const struct certificate *
 {
 	const struct entry *e = id_is_none(cert->open_order) ? NULL : find(ctl, cert->open_order);
 	return e != NULL ? &e->o : NULL;
-}
-
-/* ---- messages -------------------------------------------------------------------------------------------------- */
-
-static void message_drop(struct controller *ctl, struct message *m)
-{
-	HASH_DELETE(order, ctl->orders->by_order, m);
-	HASH_DEL(ctl->orders->by_id, m);
-	free(m);
-}
-
-static void message_set(struct controller *ctl, const struct sent_message *sent)
-{
-	struct orders  *o = ctl->orders;
-	struct message *m = NULL;
-	HASH_FIND(order, o->by_order, &sent->renewal_id, sizeof(sent->renewal_id), m);
-	if (m != NULL)
-		message_drop(ctl, m);
-	if (sent->id == 0)
-		return;
-	m = calloc(1, sizeof(*m));
-	if (m == NULL)
-		abort();
-	m->m = *sent;
-	HASH_ADD(hh, o->by_id, m.id, sizeof(m->m.id), m);
-	HASH_ADD(order, o->by_order, m.renewal_id, sizeof(m->m.renewal_id), m);
 }
 
 /* ---- after the commit ------------------------------------------------------------------------------------------ */
@@ -180,21 +164,25 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
-static void take_over(struct controller *ctl, struct entry *e, struct commit *commit, const struct order *next, const struct sent_message *sent)
+static void take_over(struct controller *ctl, struct entry *e, struct commit *commit, const struct order *next,
+		      const struct sent_message *sent)
 {
 	e->o = *next;
 	e->pending++;
 	commit_then(commit, on_stored, &e->o.renewal_id, sizeof(e->o.renewal_id));
 	commit_else(commit, on_lost, &e->o.renewal_id, sizeof(e->o.renewal_id));
 	if (!id_is_none(sent->renewal_id))
-		message_set(ctl, sent);
+		sent_message_set(ctl->orders->sent, sent);
 }
 
 static void run_live_actions(struct controller *ctl, const struct order_step *step)
 {
 	for (size_t i = 0; i < step->n_act; i++)
 		if (step->act[i].kind == ACT_SIGN) {
-			struct ticket t = {.kind = TICKET_ORDER, .renewal_id = step->next.renewal_id, .attempt = step->next.attempt, .serial = step->next.serial};
+			struct ticket t = {.kind = TICKET_ORDER,
+					   .renewal_id = step->next.renewal_id,
+					   .attempt = step->next.attempt,
+					   .serial = step->next.serial};
 			order_actions_sign(ctl, &t, sizeof(t));
 		}
 }
@@ -207,15 +195,15 @@ static const char *const fault_points[EV_KIND_COUNT][2] = {
 };
 
 static int store_step(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_step *step,
-                      const struct order_input *in)
+		      const struct order_input *in)
 {
 	struct commit      *commit = in->commit != NULL ? in->commit : commit_new(ctl);
 	struct sent_message sent = {0};
 	int                 r = order_actions_apply(ctl, commit, NULL, &e->o, step, in, &sent);
 	if (r < 0) {
 		char code[ERR_CODE_SIZE], id[ID_TEXT_SIZE];
-		log_line(LOG_LEVEL_ERROR, NULL, "order %s: the step for event %s cannot be stored: %s", id_text(e->o.renewal_id, id),
-		         order_event_name(event->kind), err_code(r, code));
+		log_line(LOG_LEVEL_ERROR, NULL, "order %s: the step for event %s cannot be stored: %s",
+			 id_text(e->o.renewal_id, id), order_event_name(event->kind), err_code(r, code));
 		if (in->commit == NULL)
 			commit_drop(commit);
 		return r;
@@ -270,15 +258,15 @@ static void drive(struct controller *ctl, const struct order_event *event, const
 	int  r = orders_event(ctl, event, in, &stored);
 	if (r < 0 && r != E_NOT_FOUND) {
 		char code[ERR_CODE_SIZE], id[ID_TEXT_SIZE];
-		log_line(LOG_LEVEL_WARNING, NULL, "order %s: event %s failed: %s", id_text(event->renewal_id, id), order_event_name(event->kind),
-		         err_code(r, code));
+		log_line(LOG_LEVEL_WARNING, NULL, "order %s: event %s failed: %s", id_text(event->renewal_id, id),
+			 order_event_name(event->kind), err_code(r, code));
 	}
 }
 
 /* ---- new orders ------------------------------------------------------------------------------------------------ */
 
-static struct order order_of(const struct certificate *cert, enum trigger trigger, bool force, bool approval, const struct caller *who,
-                             int64_t now)
+static struct order order_of(const struct certificate *cert, enum trigger trigger, bool force, bool approval,
+			     const struct caller *who, int64_t now)
 {
 	struct order o = {
 		.renewal_id = controller_id(now),
@@ -298,30 +286,35 @@ static struct order order_of(const struct certificate *cert, enum trigger trigge
 }
 
 static const char *const trigger_reasons[TRIGGER_COUNT] = {
-	[TRIGGER_SCHEDULED] = "threshold reached",
-	[TRIGGER_EMERGENCY] = "emergency",
-	[TRIGGER_POLICY_UPDATE] = "template changed",
-	[TRIGGER_SERVICE_UPDATE] = "names or template of the target changed",
+	[TRIGGER_SCHEDULED] = "threshold reached",    [TRIGGER_EMERGENCY] = "emergency",
+	[TRIGGER_POLICY_UPDATE] = "template changed", [TRIGGER_SERVICE_UPDATE] = "names or template of the target changed",
 	[TRIGGER_MANUAL] = "ordered by a person",
 };
 
-void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force, bool approval,
-                   const struct caller *who, struct order *ret)
+void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
+		   bool approval, const struct caller *who, struct order *ret)
 {
 	int64_t      now = clock_now();
 	struct order o = order_of(cert, trigger, force, approval, who, now);
 	char         expiry[TIME_TEXT_SIZE];
 	cert->open_order = o.renewal_id;
-	struct audit_of of = {.event = AUDIT_RENEWAL_SCHEDULED, .actor = who->actor, .object = cert->cert_id, .renewal_id = o.renewal_id, .request_id = who->request_id};
+	struct audit_of of = {.event = AUDIT_RENEWAL_SCHEDULED,
+			      .actor = who->actor,
+			      .object = cert->cert_id,
+			      .renewal_id = o.renewal_id,
+			      .request_id = who->request_id};
 	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(trigger), "original_expiry",
-	             time_text(cert->not_after_at, expiry), "renewal_reason", serial_is_none(cert->serial) ? "first issue" : trigger_reasons[trigger]);
+		     time_text(cert->not_after_at, expiry), "renewal_reason",
+		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[trigger]);
 
 	struct order_step   step = {.next = o};
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	struct order_input  in = {.who = who};
 	order_actions_policy(ctl, &o, &policy);
-	if (order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) < 0 || step.ignored)
+	if (order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
+		    0 ||
+	    step.ignored)
 		step = (struct order_step){.next = o}; /* it waits for approval: only its row */
 	if (order_actions_apply(ctl, commit, cert, &o, &step, &in, &sent) < 0) {
 		step = (struct order_step){.next = o}; /* its message cannot be made: it stays planned, the timer tries again */
@@ -336,93 +329,15 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 
 /* ---- from agents ----------------------------------------------------------------------------------------------- */
 
-static int intent_of(struct controller *ctl, const struct order *o, const struct certificate *cert, const struct template *t, struct span spki,
-                     struct issuance *ret)
-{
-	struct cert_facts      facts = {0};
-	struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
-	int64_t                now = clock_now(), not_before = 0, not_after = 0;
-	bool                   cut = false;
-	if (issuer == NULL)
-		return E_SIGNER_ISSUER;
-	int r = policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut);
-	if (r == 0)
-		r = policy_facts(cert, t, ctl->conf->organisation, not_before, not_after, &facts);
-	if (r < 0)
-		return r;
-	if (cut)
-		log_line(LOG_LEVEL_WARNING, NULL, "certificate %s is cut to the end of issuer %s", cert->cert_id, issuer->row.issuer_id);
-	if (spki.n > sizeof(facts.spki))
-		return E_PKI_KEY;
-	memcpy(facts.spki, spki.p, spki.n);
-	facts.spki_len = (uint16_t)spki.n;
-	r = intent_make(ctl, issuer, &facts, now, ret);
-	if (r < 0)
-		return r;
-	ret->owner = OWNER_CERTIFICATE;
-	text_cut(ret->owner_id, sizeof(ret->owner_id), cert->cert_id);
-	ret->renewal_id = o->renewal_id;
-	return 0;
-}
-
-/* The request is not for this order, or its key is not the template's: the attempt ends. */
-static void csr_bad(struct controller *ctl, const struct order *o, int code, const char *cause)
-{
-	struct order_event ev = {.kind = EV_CSR_BAD, .renewal_id = o->renewal_id, .attempt = o->attempt, .code = code};
-	text_cut(ev.cause, sizeof(ev.cause), cause);
-	drive(ctl, &ev, &(struct order_input){0});
-}
-
-static bool before_csr(enum order_phase p)
-{
-	return p == ORDER_ORDERED || p == ORDER_CSR_RECEIVED;
-}
-
-int orders_csr(struct controller *ctl, const char *agent, uint64_t id, const struct body_csr *body, struct span spki, enum key_type key_type)
-{
-	struct order       o;
-	struct certificate cert;
-	int                r = orders_find(ctl, body->renewal_id, &o);
-	if (r < 0)
-		return r;
-	if (!text_equal(o.agent, agent) || !text_equal(o.cert_id, body->cert_id) || body->attempt > o.attempt)
-		return E_NOT_FOUND;
-	if ((r = rows_certificate(ctl->rows, o.cert_id, &cert)) < 0)
-		return r;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
-	if (t == NULL)
-		return E_POLICY_TEMPLATE;
-
-	struct issuance    intent = {0};
-	struct order_event ev = {.kind = EV_CSR, .renewal_id = o.renewal_id, .attempt = body->attempt};
-	digest_sha256(spki, &ev.spki_hash);
-	if (before_csr(o.phase) && body->attempt == o.attempt) {
-		r = key_type == t->key_type ? intent_of(ctl, &o, &cert, t, spki, &intent) : E_POLICY_CSR;
-		if (r == E_SYS_AGAIN)
-			return r;
-		if (r < 0) {
-			csr_bad(ctl, &o, r, err_what(r));
-			return r;
-		}
-		ev.serial = intent.serial;
-		ev.tbs_hash = intent.tbs_hash;
-		struct entry *e = find(ctl, o.renewal_id);
-		if (e != NULL)
-			e->o.template_version = t->version;
-	}
-	bool stored;
-	r = orders_event(ctl, &ev, &(struct order_input){.intent = &intent, .ack_id = id}, &stored);
-	if (r == 0 && !stored)
-		agent_ack_when_stored(ctl, agent, id, 0); /* a repeat */
-	return r;
-}
-
 static void on_refused_message(struct controller *ctl, const struct sent_message *m, int code, const char *text)
 {
 	struct order o;
 	if (orders_find(ctl, m->renewal_id, &o) < 0)
 		return;
-	struct order_event ev = {.kind = m->type == MSG_CERTIFICATE ? EV_ANSWER_REFUSED : EV_TARGET_FAILED, .renewal_id = o.renewal_id, .attempt = o.attempt, .code = code};
+	struct order_event ev = {.kind = m->type == MSG_CERTIFICATE ? EV_ANSWER_REFUSED : EV_TARGET_FAILED,
+				 .renewal_id = o.renewal_id,
+				 .attempt = o.attempt,
+				 .code = code};
 	text_cut(ev.cause, sizeof(ev.cause), text);
 	drive(ctl, &ev, &(struct order_input){0});
 }
@@ -433,22 +348,21 @@ static void on_cancel_acked(struct controller *ctl, const struct sent_message *m
 	struct commit *c = commit_new(ctl);
 	store_remove_outbox(commit_change(c), m->agent, m->renewal_id);
 	commit_now(c, NULL, NULL);
-	message_set(ctl, &(struct sent_message){.renewal_id = m->renewal_id});
+	sent_message_set(ctl->orders->sent, &(struct sent_message){.renewal_id = m->renewal_id});
 }
 
 void orders_acked(struct controller *ctl, const char *agent, uint64_t message_id, int code, const char *text)
 {
-	struct message *m = NULL;
-	HASH_FIND(hh, ctl->orders->by_id, &message_id, sizeof(message_id), m);
-	if (m == NULL || !text_equal(m->m.agent, agent))
+	struct sent_message sent;
+	if (!sent_message_find(ctl->orders->sent, message_id, &sent) || !text_equal(sent.agent, agent))
 		return; /* of a message that was replaced meanwhile */
-	struct sent_message sent = m->m;
 	if (sent.type == MSG_CANCEL)
 		on_cancel_acked(ctl, &sent);
 	else if (code < 0)
 		on_refused_message(ctl, &sent, code, text);
 	else if (sent.type == MSG_CERTIFICATE)
-		drive(ctl, &(struct order_event){.kind = EV_DELIVERED, .renewal_id = sent.renewal_id}, &(struct order_input){0});
+		drive(ctl, &(struct order_event){.kind = EV_DELIVERED, .renewal_id = sent.renewal_id},
+		      &(struct order_input){0});
 }
 
 void orders_live_step(struct controller *ctl, const char *agent, const struct msg_step *step)
@@ -457,30 +371,10 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 	char                fields[160], id[ID_TEXT_SIZE], code[ERR_CODE_SIZE];
 	if (e == NULL || !text_equal(e->o.agent, agent) || step->attempt != e->o.attempt || step->step >= STEP_COUNT)
 		return;
-	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s VCC_CERT_ID=%s VCC_RENEWAL=%s", agent, e->o.cert_id, id_text(e->o.renewal_id, id));
-	log_line(step->code == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, fields, "step %s: %s", workflow_step_name((enum workflow_step)step->step),
-	         step->code == 0 ? "done" : err_code(step->code, code));
-}
-
-void orders_resend(struct controller *ctl, const char *agent)
-{
-	struct orders *o = ctl->orders;
-	uint64_t       after = 0;
-	size_t         n = OUTBOX_PAGE;
-	while (n == OUTBOX_PAGE && view_outbox(ctl->view, agent, after, o->page, OUTBOX_PAGE, &n) == 0)
-		for (size_t i = 0; i < n; i++) {
-			const struct outbox_row *row = &o->page[i];
-			const struct entry      *e = find(ctl, row->renewal_id);
-			struct sent_message      sent = {.id = row->message_id, .type = row->type, .renewal_id = row->renewal_id};
-			const struct message    *m = NULL;
-			after = row->message_id;
-			HASH_FIND(order, o->by_order, &row->renewal_id, sizeof(row->renewal_id), m);
-			if (m != NULL && m->m.id > row->message_id)
-				continue; /* a newer one is on its way */
-			text_cut(sent.agent, sizeof(sent.agent), agent);
-			message_set(ctl, &sent);
-			(void)fleet_send_frame(ctl, agent, row->message_id, (struct span){row->frame, row->n}, e != NULL && e->o.trigger == TRIGGER_EMERGENCY);
-		}
+	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s VCC_CERT_ID=%s VCC_RENEWAL=%s", agent, e->o.cert_id,
+		       id_text(e->o.renewal_id, id));
+	log_line(step->code == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, fields, "step %s: %s",
+		 workflow_step_name((enum workflow_step)step->step), step->code == 0 ? "done" : err_code(step->code, code));
 }
 
 /* ---- from the signer, the clock -------------------------------------------------------------------------------- */
@@ -510,7 +404,7 @@ void orders_signed(struct controller *ctl, const struct ticket *t, const struct 
 void orders_tick(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *tmp;
-	HASH_ITER(hh, ctl->orders->open, e, tmp) {
+	HASH_ITER (hh, ctl->orders->open, e, tmp) {
 		struct order_event ev = {.kind = EV_TIMER, .renewal_id = e->o.renewal_id};
 		if (e->pending > 0)
 			continue;
@@ -556,8 +450,12 @@ static void void_intent(struct controller *ctl, const struct issuance *i)
 	struct commit  *c = commit_new(ctl);
 	gone.state = ISSUANCE_VOID;
 	commit_issuance(c, &gone);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_INTENT_VOIDED, .actor = "controller", .object = i->owner_id, .renewal_id = i->renewal_id}, "{s:s,s:s}",
-	             "serial", serial_text(i->serial, serial), "reason", "restart");
+	commit_audit(c,
+		     &(struct audit_of){.event = AUDIT_INTENT_VOIDED,
+					.actor = "controller",
+					.object = i->owner_id,
+					.renewal_id = i->renewal_id},
+		     "{s:s,s:s}", "serial", serial_text(i->serial, serial), "reason", "restart");
 	commit_now(c, NULL, NULL);
 }
 
@@ -584,7 +482,8 @@ int orders_load(struct controller *ctl)
 		r = void_orphans(ctl);
 	struct entry *e, *tmp;
 	if (r == 0)
-		HASH_ITER(hh, ctl->orders->open, e, tmp)
-			drive(ctl, &(struct order_event){.kind = EV_RESTART, .renewal_id = e->o.renewal_id}, &(struct order_input){0});
+		HASH_ITER (hh, ctl->orders->open, e, tmp)
+			drive(ctl, &(struct order_event){.kind = EV_RESTART, .renewal_id = e->o.renewal_id},
+			      &(struct order_input){0});
 	return r;
 }

@@ -1,6 +1,6 @@
 /* orders.h - room controller/daemon: open orders in memory; events go to the core, its step to the store, its actions out.
- * An order is its next state at once for the next event; what is sent waits for the commit. When a commit fails the order is read
- * again from the store and its agent is asked to re-send. Never: deciding a step (controller/core/order_flow.h). */
+ * An order is its next state at once for the next event; what is sent waits for the commit. When a commit fails the order is
+ * read again from the store and its agent is asked to re-send. Never: deciding a step (controller/core/order_flow.h). */
 #ifndef VCC_ORDERS_H
 #define VCC_ORDERS_H
 
@@ -11,14 +11,14 @@
 
 struct orders;
 _must_check_ int orders_open(struct controller *ctl, struct orders **ret);
-void orders_free(struct orders *o);
+void             orders_free(struct orders *o);
 /* Start: loads every open order and steps it by EV_RESTART; voids intents that belong to no order. */
 _must_check_ int orders_load(struct controller *ctl);
 
 /* Adds a new order of `cert` to the commit: order row, audit record, first message; sets cert->open_order (the caller puts the
  * certificate). `approval`: it waits for one. `ret` may be NULL. */
-void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force, bool approval,
-                   const struct caller *who, struct order *ret);
+void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
+		   bool approval, const struct caller *who, struct order *ret);
 /* The open order of a certificate (also paused), NULL when there is none. Valid until the next event. */
 const struct order *orders_of(struct controller *ctl, const struct certificate *cert);
 /* Newest state of any order: in memory, else stored. E_NOT_FOUND, E_STORE_*. */
@@ -34,21 +34,24 @@ struct order_input {
 	commit_done_fn        *done;   /* with its own commit: called when stored or failed; NULL = nobody asks */
 	void                  *ctx;
 };
-/* Events of an order that is not in memory reach its stored state (late receipts). *ret_stored: false when nothing had to be stored: then neither ack nor
- * `done` follows from here. E_NOT_FOUND: no such order. */
-_must_check_ int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored);
+/* Events of an order that is not in memory reach its stored state (late receipts). *ret_stored: false when nothing had to be
+ * stored: then neither ack nor `done` follows from here. E_NOT_FOUND: no such order. */
+_must_check_ int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in,
+			      bool *ret_stored);
 
 /* ---- from agents ---- */
-/* A checked request. E_SYS_AGAIN: no serial numbers yet. */
-_must_check_ int orders_csr(struct controller *ctl, const char *agent, uint64_t id, const struct body_csr *body, struct span spki,
-                            enum key_type key_type);
 void orders_acked(struct controller *ctl, const char *agent, uint64_t message_id, int code, const char *text);
 void orders_live_step(struct controller *ctl, const char *agent, const struct msg_step *step);
-void orders_resend(struct controller *ctl, const char *agent);
+
+/* ---- for the files beside this one ---- */
+struct sent_messages *orders_sent(struct controller *ctl);
+bool                  orders_urgent(const struct controller *ctl, struct id renewal_id);
+/* The template that the order's next intent is made from. */
+void orders_note_template(struct controller *ctl, struct id renewal_id, uint32_t version);
 
 /* ---- from the signer, the clock ---- */
-void orders_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
-void orders_tick(struct controller *ctl, int64_t now);
+void     orders_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
+void     orders_tick(struct controller *ctl, int64_t now);
 uint32_t orders_count(const struct controller *ctl); /* open, without paused ones */
 
 #endif

@@ -14,14 +14,12 @@
 #include "shared/sys/log.h"
 
 static const enum order_event_kind outcome_events[RECEIPT_OUTCOME_COUNT] = {
-	[RECEIPT_VERIFIED] = EV_VERIFIED,
-	[RECEIPT_SETTLED] = EV_SETTLED,
-	[RECEIPT_FAILED] = EV_TARGET_FAILED,
-	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED,
-	[RECEIPT_KEPT] = EV_KEPT,
+	[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
+	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,
 };
 
-static void add_evidence(struct commit *c, const char *agent, const struct body_receipt *r, struct span body, struct span signature, int64_t now)
+static void add_evidence(struct commit *c, const char *agent, const struct body_receipt *r, struct span body,
+			 struct span signature, int64_t now)
 {
 	struct receipt_row row = {
 		.seq = r->seq,
@@ -70,11 +68,13 @@ static void add_steps(struct commit *c, const struct body_receipt *r)
 }
 
 /* Only the order's own certificate can have been proved. */
-static void update_target(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
+static void update_target(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r,
+			  int64_t now)
 {
 	struct target t;
 	struct order  order;
-	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent) || orders_find(ctl, r->renewal_id, &order) < 0)
+	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent) ||
+	    orders_find(ctl, r->renewal_id, &order) < 0)
 		return;
 	t.last_code = r->code;
 	bool proof = r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED;
@@ -108,8 +108,8 @@ static int order_event_of(struct controller *ctl, struct commit *c, const char *
 	return orders_event(ctl, &ev, &(struct order_input){.commit = c}, &stored);
 }
 
-static void take_next(struct controller *ctl, const struct agent *row, uint64_t id, const struct body_receipt *r, struct span body,
-                      struct span signature)
+static void take_next(struct controller *ctl, const struct agent *row, uint64_t id, const struct body_receipt *r,
+		      struct span body, struct span signature)
 {
 	int64_t        now = clock_now();
 	struct commit *c = commit_new(ctl);
@@ -136,8 +136,8 @@ static void take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	commit_now(c, NULL, NULL);
 }
 
-void receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt, struct span body,
-                   struct span signature)
+void receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt,
+		    struct span body, struct span signature)
 {
 	struct agent row;
 	if (receipt->outcome >= RECEIPT_OUTCOME_COUNT) {

@@ -1,5 +1,5 @@
-/* receipt_intake.h - room controller/daemon: an agent's signed account of a deployment becomes evidence and an event of its order.
- * Taken strictly in sequence; acked when durable. Never: unchecked bytes. */
+/* receipt_intake.h - room controller/daemon: an agent's signed account of a deployment becomes evidence and an event of its
+ * order. Taken strictly in sequence; acked when durable. Never: unchecked bytes. */
 #ifndef VCC_RECEIPT_INTAKE_H
 #define VCC_RECEIPT_INTAKE_H
 
@@ -7,7 +7,7 @@
 #include "shared/model/messages.h"
 
 /* `receipt` was parsed from `body` after `signature` had been checked with the agent's host key. */
-void receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt, struct span body,
-                   struct span signature);
+void receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt,
+		    struct span body, struct span signature);
 
 #endif

@@ -55,7 +55,7 @@ void rows_free(struct rows *r)
 	if (r == NULL)
 		return;
 	struct row *row, *tmp;
-	HASH_ITER(hh, r->all, row, tmp) {
+	HASH_ITER (hh, r->all, row, tmp) {
 		HASH_DEL(r->all, row);
 		free(row);
 	}

@@ -1,5 +1,5 @@
-/* scheduler.c - room controller/daemon: due renewals and due supersessions are found by a worker, decided and stored on the loop.
- * Never: scanning on the loop. */
+/* scheduler.c - room controller/daemon: due renewals and due supersessions are found by a worker, decided and stored on the
+ * loop. Never: scanning on the loop. */
 #include "controller/daemon/scheduler.h"
 
 #include <stdlib.h>
@@ -71,12 +71,16 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 		return;
 	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
 	bool                   approval = false;
-	int  r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval) : E_POLICY_TEMPLATE;
-	struct commit *c = commit_new(ctl);
+	int                    usable = operate_agent_usable(ctl, cert.agent);
+	int                    r = usable < 0 ? usable
+				   : t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval)
+					       : E_POLICY_TEMPLATE;
+	struct commit         *c = commit_new(ctl);
 	if (r == 0)
 		orders_create(ctl, c, &cert, TRIGGER_SCHEDULED, false, approval, &scheduler, NULL);
 	else
-		cert.renew_at = r == E_ORDER_SUSPENDED ? now + LATER_MS : TIME_NEVER; /* it is no longer looked after */
+		cert.renew_at = r == E_ORDER_SUSPENDED || usable < 0 ? now + LATER_MS
+								     : TIME_NEVER; /* never: it is no longer looked after */
 	commit_certificate(c, &cert);
 	commit_fault_points(c, "controller.schedule", "controller.schedule_stored");
 	commit_now(c, NULL, NULL);

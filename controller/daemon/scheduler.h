@@ -7,8 +7,8 @@
 
 struct scheduler;
 _must_check_ int scheduler_open(struct controller *ctl, struct scheduler **ret);
-void scheduler_start(struct controller *ctl);
-void scheduler_close(struct scheduler *s);
-void scheduler_free(struct scheduler *s);
+void             scheduler_start(struct controller *ctl);
+void             scheduler_close(struct scheduler *s);
+void             scheduler_free(struct scheduler *s);
 
 #endif

@@ -19,10 +19,10 @@ struct waiter {
 };
 
 struct serials {
-	uint64_t       next, end;         /* [next, end) is ours */
-	uint64_t       spare, spare_end;  /* the block after it */
+	uint64_t       next, end;        /* [next, end) is ours */
+	uint64_t       spare, spare_end; /* the block after it */
 	uint64_t       floor;
-	bool           known;             /* the signer's window is known */
+	bool           known; /* the signer's window is known */
 	bool           reserving;
 	struct waiter *waiters, *last;
 	size_t         n_waiters;
@@ -43,7 +43,7 @@ void serials_free(struct serials *s)
 	if (s == NULL)
 		return;
 	struct waiter *w, *tmp;
-	LL_FOREACH_SAFE(s->waiters, w, tmp)
+	LL_FOREACH_SAFE (s->waiters, w, tmp)
 		free(w);
 	free(s);
 }
@@ -54,7 +54,7 @@ static void wake(struct controller *ctl)
 	struct waiter  *list = s->waiters, *w, *tmp;
 	s->waiters = s->last = NULL;
 	s->n_waiters = 0;
-	LL_FOREACH_SAFE(list, w, tmp) {
+	LL_FOREACH_SAFE (list, w, tmp) {
 		w->ready(ctl, w->ctx);
 		free(w);
 	}

@@ -21,10 +21,10 @@
 enum { SIGNER_OUT_MAX = 4 << 20 };
 
 struct request {
-	uint64_t       id;
-	struct ticket  ticket;
-	bool           sent;
-	struct span    frame; /* owned */
+	uint64_t        id;
+	struct ticket   ticket;
+	bool            sent;
+	struct span     frame;       /* owned */
 	struct request *prev, *next; /* in the list of unsent ones */
 	UT_hash_handle  hh;
 };
@@ -40,7 +40,7 @@ struct signer_client {
 	struct wire_frame  in; /* large: one for the connection */
 };
 
-typedef void signed_fn(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
+typedef void            signed_fn(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
 static signed_fn *const on_signed[TICKET_COUNT] = {
 	[TICKET_ORDER] = orders_signed,
 	[TICKET_IDENTITY] = identities_signed,
@@ -80,7 +80,7 @@ void signer_free(struct signer_client *s)
 	if (s == NULL)
 		return;
 	struct request *q, *tmp;
-	HASH_ITER(hh, s->requests, q, tmp)
+	HASH_ITER (hh, s->requests, q, tmp)
 		request_free(s, q);
 	free(s);
 }
@@ -140,10 +140,12 @@ static void on_frame(void *ctx, struct span bytes)
 		s->issuers_seen++;
 		break;
 	case SG_ISSUED:
-		answer(s, in->id, &(struct signed_answer){in->u.sg_issued.code, in->u.sg_issued.text, in->u.sg_issued.certificate});
+		answer(s, in->id,
+		       &(struct signed_answer){in->u.sg_issued.code, in->u.sg_issued.text, in->u.sg_issued.certificate});
 		break;
 	case SG_CRL_DONE:
-		answer(s, in->id, &(struct signed_answer){in->u.sg_crl_done.code, in->u.sg_crl_done.text, in->u.sg_crl_done.crl});
+		answer(s, in->id,
+		       &(struct signed_answer){in->u.sg_crl_done.code, in->u.sg_crl_done.text, in->u.sg_crl_done.crl});
 		break;
 	default:
 		break;
@@ -160,7 +162,7 @@ static void on_closed(void *ctx, int code)
 	s->helloed = false;
 	struct request *q, *tmp;
 	s->unsent = NULL;
-	HASH_ITER(hh, s->requests, q, tmp) {
+	HASH_ITER (hh, s->requests, q, tmp) {
 		q->sent = false;
 		DL_APPEND(s->unsent, q);
 	}

@@ -1,5 +1,6 @@
 /* signer_client.h - room controller/daemon: the connection to vcc-signer.
- * A request stays here until it is answered; it is sent again after each reconnect (the signer's log makes that safe). Never: waiting. */
+ * A request stays here until it is answered; it is sent again after each reconnect (the signer's log makes that safe). Never:
+ * waiting. */
 #ifndef VCC_SIGNER_CLIENT_H
 #define VCC_SIGNER_CLIENT_H
 
@@ -12,7 +13,7 @@ struct ticket {
 	enum ticket_kind kind;
 	struct id        renewal_id; /* TICKET_ORDER */
 	uint32_t         attempt;
-	struct serial    serial;     /* TICKET_ORDER, TICKET_IDENTITY */
+	struct serial    serial;                    /* TICKET_ORDER, TICKET_IDENTITY */
 	char             issuer_id[ISSUER_ID_SIZE]; /* TICKET_CRL */
 	uint32_t         shard;
 	uint64_t         number;
@@ -26,14 +27,15 @@ struct signed_answer {
 
 struct signer_client;
 _must_check_ int signer_open(struct controller *ctl, struct signer_client **ret);
-void signer_hang_up(struct signer_client *s); /* no more answers */
-void signer_free(struct signer_client *s);
+void             signer_hang_up(struct signer_client *s); /* no more answers */
+void             signer_free(struct signer_client *s);
 
 void signer_tick(struct controller *ctl); /* connects where there is no connection */
 bool signer_ready(const struct controller *ctl);
 
-/* `frame` is an encoded SG_ISSUE or SG_CRL whose envelope id is `id`; a request of that id that is still waiting is kept as it is. */
-void signer_ask(struct controller *ctl, uint64_t id, struct span frame, const struct ticket *ticket);
+/* `frame` is an encoded SG_ISSUE or SG_CRL whose envelope id is `id`; a request of that id that is still waiting is kept as it
+ * is. */
+void     signer_ask(struct controller *ctl, uint64_t id, struct span frame, const struct ticket *ticket);
 uint64_t signer_crl_id(struct controller *ctl); /* ids of SG_CRL; those of SG_ISSUE are serial_counter(serial) */
 
 #endif

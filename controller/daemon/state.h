@@ -32,7 +32,7 @@ struct controller {
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */
 	struct buf                    bundle;                /* encoded bundle frame, as init made it */
 	uint64_t                      bundle_epoch;
-	struct hash                   pin; /* SHA-256 of the root's certificate */
+	struct hash                   pin;        /* SHA-256 of the root's certificate */
 	uint64_t                      message_id; /* last one given to a message for an agent */
 	tls_changed_fn               *admin_tls_changed;
 	void                         *admin_tls_ctx;

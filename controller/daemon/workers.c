@@ -1,5 +1,6 @@
 /* workers.c - room controller/daemon: jobs on libuv's threads, and the read-only views that scanning jobs use.
- * A view belongs to one running job at a time and is handed out on the loop, so no lock is needed. Never: writing to the store. */
+ * A view belongs to one running job at a time and is handed out on the loop, so no lock is needed. Never: writing to the store.
+ */
 #include "controller/daemon/workers.h"
 
 #include <stdlib.h>
@@ -46,7 +47,7 @@ void workers_free(struct workers *w)
 	if (w == NULL)
 		return;
 	struct task *t, *tmp;
-	DL_FOREACH_SAFE(w->waiting, t, tmp)
+	DL_FOREACH_SAFE (w->waiting, t, tmp)
 		free(t);
 	for (size_t i = 0; i < w->n_views; i++)
 		if (w->views[i] != NULL)

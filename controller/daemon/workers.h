@@ -1,6 +1,6 @@
 /* workers.h - room controller/daemon: runs jobs off the loop: signature checks, scans of the store.
- * A job is one value owned by its submitter: `run` works on it on some thread, then `done` gets it back on the loop. No other memory is
- * shared. Never: writing to the store. */
+ * A job is one value owned by its submitter: `run` works on it on some thread, then `done` gets it back on the loop. No other
+ * memory is shared. Never: writing to the store. */
 #ifndef VCC_WORKERS_H
 #define VCC_WORKERS_H
 
@@ -17,9 +17,10 @@ _must_check_ int workers_open(uv_loop_t *loop, struct store *store, size_t n, st
 /* Waits for nothing: the loop must have run dry of jobs. */
 void workers_free(struct workers *w);
 
-/* Always calls `done` later on the loop, in any order among jobs. When a view cannot be opened `run` is skipped: jobs start as failed. */
-void workers_run(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
-void workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
+/* Always calls `done` later on the loop, in any order among jobs. When a view cannot be opened `run` is skipped: jobs start as
+ * failed. */
+void   workers_run(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
+void   workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
 size_t workers_waiting(const struct workers *w);
 
 struct workers *controller_workers(struct controller *ctl);
