@@ -170,19 +170,22 @@ static int make_folders(const char *base, struct refusal *why)
 	return r;
 }
 
-/* D/agent.conf is written once; a person's edits stay. */
+/* D/agent.conf is written once, whole; a person's edits stay. */
 static int write_conf(const char *base, char path[PATH_SIZE], struct refusal *why)
 {
-	struct buf text = BUF_MAX(8192);
-	snprintf(path, PATH_SIZE, "%s/agent.conf", base);
+	static const char name[] = "agent.conf";
+	_cleanup_fd_ int  dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct buf        text = BUF_MAX(8192);
+	if (dir < 0)
+		return sys_refuse(why, base, "open the folder");
+	snprintf(path, PATH_SIZE, "%s/%s", base, name);
+	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
 	int r = agent_conf_text(base, &text);
 	if (r < 0)
 		refuse(why, r, base, "this path cannot stand in a configuration file");
-	if (r == 0) {
-		r = file_create(AT_FDCWD, path, buf_span(&text), (uid_t)-1, (gid_t)-1, 0644, why);
-		if (r == E_EXISTS)
-			r = 0;
-	}
+	else
+		r = file_replace(dir, name, buf_span(&text), (uid_t)-1, (gid_t)-1, 0644, why);
 	buf_free(&text);
 	return r;
 }
