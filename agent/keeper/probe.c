@@ -192,8 +192,8 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct probe    *p = timer->data;
 	struct listener *l = listener_pick(p);
-	if (l == NULL)
-		return; /* all are busy: the first that ends plans the next */
+	if (l == NULL || (!p->flipped && l->tried > 0 && !probe_complete(p)))
+		return; /* all are busy, or all that matter now: the first that ends plans the next */
 	int64_t now = clock_monotonic();
 	if (budget_wait(p, now) > 0) {
 		probe_plan_next(p);
