@@ -87,14 +87,22 @@ class Process:
 
     def stop(self):
         self.wanted = False
-        if not self.running():
-            return
-        self.popen.send_signal(signal.SIGTERM)
-        try:
-            self.popen.wait(10)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait(10)
+        if self.running():
+            self.popen.send_signal(signal.SIGTERM)
+            try:
+                self.popen.wait(10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait(10)
+        self.sweep()
+
+    def sweep(self):
+        """Ends what the process left in its session, as systemd does with a unit's control group: workers of a killed nginx keep its port."""
+        if self.popen is not None and not self.running():
+            try:
+                os.killpg(self.popen.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
     def tail(self, n=15):
         try:
@@ -351,6 +359,7 @@ class Installation:
         changed = False
         for p in self.all_processes():
             if p.wanted and not p.running():
+                p.sweep()
                 p.start()
                 changed = True
         return changed
