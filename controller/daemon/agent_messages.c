@@ -19,7 +19,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { SKEW_STEP_MS = 60 * 1000 };
+enum { SKEW_STEP_MS = 60 * 1000, SEEN_STEP_MS = 6 * 3600 * 1000 };
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
@@ -127,35 +127,43 @@ static void signed_free(struct signed_job *j)
 
 static void on_serials(struct controller *ctl, void *ctx);
 
-/* Back on the loop. True when the job has to wait for serial numbers. */
-static bool take_signed(struct signed_job *j)
+enum taken {
+	TAKEN_DONE,
+	TAKEN_STORING /* whoever stores calls fleet_ready() */,
+	TAKEN_WAITING /* for serial numbers: the job comes back */
+};
+
+static enum taken take_signed(struct signed_job *j)
 {
 	struct controller *ctl = j->ctl;
 	int                r = j->code;
 	const char        *agent = j->agent;
 	if (r == 0 && j->kind->type == MSG_RECEIPT) {
-		receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature);
+		if (receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature))
+			return TAKEN_STORING;
 	} else if (r == 0 && j->kind->type == MSG_CSR) {
 		r = order_request_take(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
 	} else if (r == 0) {
 		r = identities_agent(ctl, agent, j->id, &j->u.identity, j->spki, j->key_type);
 	}
 	if (r == E_SYS_AGAIN && serials_wait(ctl, on_serials, j) == 0)
-		return true;
+		return TAKEN_WAITING;
 	if (r < 0)
 		agent_refuse(ctl, agent, j->id, r, j->kind->what);
-	return false;
+	return TAKEN_DONE;
 }
 
 static void finish_signed(struct signed_job *j)
 {
 	struct controller *ctl = j->ctl;
 	char               agent[AGENT_NAME_SIZE];
-	if (!ctl->stopping && take_signed(j))
-		return; /* stays busy: on_serials() comes back */
+	enum taken         taken = ctl->stopping ? TAKEN_DONE : take_signed(j);
+	if (taken == TAKEN_WAITING)
+		return;
 	text_cut(agent, sizeof(agent), j->agent);
 	signed_free(j);
-	fleet_ready(ctl, agent);
+	if (taken == TAKEN_DONE)
+		fleet_ready(ctl, agent);
 }
 
 static void on_serials(struct controller *ctl, void *ctx)
@@ -238,12 +246,13 @@ static void on_step(struct controller *ctl, struct member *m, const struct wire_
 /* Health is not stored while it stays the same; a clock that is off is news. */
 static void on_health(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
-	int64_t skew = in->u.health.now_at - clock_now(), change = skew - m->row->skew_ms;
-	if (change < SKEW_STEP_MS && change > -SKEW_STEP_MS)
+	int64_t now = clock_now(), skew = in->u.health.now_at - now, change = skew - m->row->skew_ms;
+	if (change < SKEW_STEP_MS && change > -SKEW_STEP_MS && now - m->row->seen_at < SEEN_STEP_MS)
 		return;
 	struct agent   a = *m->row;
 	struct commit *c = commit_new(ctl);
 	a.skew_ms = skew;
+	a.seen_at = now;
 	commit_agent(c, &a);
 	commit_now(c, NULL, NULL);
 }

@@ -13,7 +13,10 @@
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
+enum { REFUSED_PER_HOUR = 20 };
+
 struct proposal {
+	struct member           *member;
 	struct controller       *ctl;
 	const struct agent      *agent;
 	uint64_t                 id;
@@ -90,13 +93,24 @@ static void audit(const struct proposal *p, struct commit *c, enum audit_event e
 		commit_audit(c, &of, "{s:s,s:s}", "template", p->msg->template_id, "stem", p->msg->stem);
 }
 
+/* A refused file comes again with each connection; the audit trail does not need each time. */
+static bool may_tell(struct member *m, int64_t now)
+{
+	if (now - m->refused_hour_at >= MS_HOUR) {
+		m->refused_hour_at = now;
+		m->refused_in_hour = 0;
+	}
+	return m->refused_in_hour++ < REFUSED_PER_HOUR;
+}
+
 static void refused(struct proposal *p, const struct refusal *why)
 {
 	struct ack_later ack = {.id = p->id, .code = why->code};
 	struct commit   *c = commit_new(p->ctl);
 	text_cut(ack.agent, sizeof(ack.agent), p->agent->name);
 	text_cut(ack.text, sizeof(ack.text), why->cause);
-	audit(p, c, AUDIT_TARGET_REFUSED, why->code, why->cause);
+	if (may_tell(p->member, p->now))
+		audit(p, c, AUDIT_TARGET_REFUSED, why->code, why->cause);
 	commit_then(c, agent_ack_then, &ack, sizeof(ack));
 	commit_now(c, NULL, NULL);
 }
@@ -230,9 +244,9 @@ static int check_form(struct proposal *p, struct refusal *why)
 	return 0;
 }
 
-void assign_target(struct controller *ctl, const struct member *m, uint64_t id, const struct msg_target *msg)
+void assign_target(struct controller *ctl, struct member *m, uint64_t id, const struct msg_target *msg)
 {
-	struct proposal p = {.ctl = ctl, .agent = m->row, .id = id, .msg = msg, .now = clock_now()};
+	struct proposal p = {.member = m, .ctl = ctl, .agent = m->row, .id = id, .msg = msg, .now = clock_now()};
 	struct refusal  why = {0};
 	text_cut(p.who.actor, sizeof(p.who.actor), "agent:");
 	text_cut(p.who.actor + strlen("agent:"), sizeof(p.who.actor) - strlen("agent:"), m->name);

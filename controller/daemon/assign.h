@@ -6,6 +6,6 @@
 #include "controller/daemon/fleet.h"
 
 /* Answers message `id` when what follows from it is stored. */
-void assign_target(struct controller *ctl, const struct member *m, uint64_t id, const struct msg_target *msg);
+void assign_target(struct controller *ctl, struct member *m, uint64_t id, const struct msg_target *msg);
 
 #endif

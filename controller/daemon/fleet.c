@@ -342,12 +342,19 @@ static void link_drop(struct fleet *f, struct link *l)
 	free(l);
 }
 
+/* The port of a connection says nothing. */
+static bool same_host(const char *a, const char *b)
+{
+	const char *end_a = strrchr(a, ':'), *end_b = strrchr(b, ':');
+	return end_a != NULL && end_b != NULL && end_a - a == end_b - b && strncmp(a, b, (size_t)(end_a - a)) == 0;
+}
+
 /* Brings what the hello of the last connection left behind up to date; written only when it changed. */
 static void note_seen(struct controller *ctl, const struct member *m, const char *address, const char *version)
 {
 	int64_t now = clock_now();
 	if (m->row == NULL ||
-	    (text_equal(m->row->address, address) && text_equal(m->row->version, version) && now - m->row->seen_at < MS_HOUR))
+	    (same_host(m->row->address, address) && text_equal(m->row->version, version) && now - m->row->seen_at < MS_HOUR))
 		return;
 	struct agent   a = *m->row;
 	struct commit *c = commit_new(ctl);

@@ -33,7 +33,9 @@ struct member {
 	bool                  busy; /* a message of this agent is being checked; later ones wait in `waiting` */
 	struct waiting_frame *waiting;
 	size_t                n_waiting;
-	int64_t               refused_at; /* last audit record about a refused message */
+	int64_t               refused_at;      /* last audit record about a refused message */
+	int64_t               refused_hour_at; /* audit records about refused targets: so many an hour */
+	uint32_t              refused_in_hour;
 };
 
 _must_check_ int fleet_open(struct controller *ctl, struct fleet **ret);

@@ -256,7 +256,8 @@ static int act_prove(struct applying *a)
 		r = need_old(a);
 	if (r < 0)
 		return r;
-	a->mine.state = ISSUANCE_ACTIVE;
+	if (a->mine.state != ISSUANCE_REVOKED)
+		a->mine.state = ISSUANCE_ACTIVE;
 	a->mine.proved_at = a->now;
 	a->mine_changed = true;
 	if (a->old_read && a->old.state != ISSUANCE_REVOKED) {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <stdlib.h>
+
 #include "controller/core/session.h"
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
@@ -108,7 +110,21 @@ static int order_event_of(struct controller *ctl, struct commit *c, const char *
 	return orders_event(ctl, &ev, &(struct order_input){.commit = c}, &stored);
 }
 
-static void take_next(struct controller *ctl, const struct agent *row, uint64_t id, const struct body_receipt *r,
+struct stored_wait {
+	char agent[AGENT_NAME_SIZE];
+};
+
+static void on_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	(void)code;
+	(void)result;
+	struct stored_wait *w = ctx;
+	if (!ctl->stopping)
+		fleet_ready(ctl, w->agent);
+	free(w);
+}
+
+static bool take_next(struct controller *ctl, const struct agent *row, uint64_t id, const struct body_receipt *r,
 		      struct span body, struct span signature)
 {
 	int64_t        now = clock_now();
@@ -117,7 +133,7 @@ static void take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	if (code < 0 && code != E_NOT_FOUND && code != E_ORDER_EVENT) {
 		commit_drop(c); /* the store cannot be read: the agent re-sends */
 		fleet_rewelcome(ctl, row->name);
-		return;
+		return false;
 	}
 	add_evidence(c, row->name, r, body, signature, now);
 	if (code == 0) {
@@ -133,27 +149,32 @@ static void take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	commit_then(c, agent_ack_then, &ack, sizeof(ack));
 	commit_else(c, agent_rewelcome_else, row->name, sizeof(row->name));
 	commit_fault_points(c, "controller.receipt", "controller.receipt_stored");
-	commit_now(c, NULL, NULL);
+	struct stored_wait *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		abort();
+	text_cut(w->agent, sizeof(w->agent), row->name);
+	commit_now(c, on_stored, w);
+	return true;
 }
 
-void receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt,
+bool receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt,
 		    struct span body, struct span signature)
 {
 	struct agent row;
 	if (receipt->outcome >= RECEIPT_OUTCOME_COUNT) {
 		agent_refuse(ctl, agent, id, E_WIRE_LIMIT, "receipt");
-		return;
+		return false;
 	}
 	if (rows_agent(ctl->rows, agent, &row) < 0)
-		return;
+		return false;
 	switch (session_receipt(row.receipt_seq, receipt->seq)) {
 	case SESSION_RECEIPT_NEXT:
-		take_next(ctl, &row, id, receipt, body, signature);
-		break;
+		return take_next(ctl, &row, id, receipt, body, signature);
 	case SESSION_RECEIPT_KNOWN:
 		agent_ack_when_stored(ctl, agent, id, receipt->seq);
 		break;
 	case SESSION_RECEIPT_GAP:
 		break;
 	}
+	return false;
 }

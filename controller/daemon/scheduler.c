@@ -16,12 +16,21 @@
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/log.h"
 
-enum { DUE_MAX = 100, SUPERSEDE_MAX = 100, LATER_MS = 60 * 1000 };
+enum {
+	DUE_MAX = 100,
+	SUPERSEDE_MAX = 100,
+	LATER_MS = 60 * 1000,
+	JUMP_MS = 10 * 60 * 1000,   /* the clock went ahead by more than this at once: it may be wrong */
+	SETTLE_MS = 15 * 60 * 1000, /* so long renewals then trickle, one a tick, instead of coming all at once */
+};
 
 struct scheduler {
 	uv_timer_t timer;
 	bool       scanning;
+	int64_t    wall_at, monotonic_at; /* of the last tick */
+	int64_t    settled_at;            /* monotonic: until then renewals trickle */
 };
 
 struct scan {
@@ -103,17 +112,33 @@ static void on_scanned(void *job)
 	struct scan       *s = job;
 	struct controller *ctl = s->ctl;
 	ctl->scheduler->scanning = false;
-	for (size_t i = 0; i < s->n_due && !ctl->stopping; i++)
+	size_t limit = clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
+	for (size_t i = 0; i < s->n_due && i < limit && !ctl->stopping; i++)
 		renew(ctl, s->due[i].cert_id, s->now);
 	for (size_t i = 0; i < s->n_old && !ctl->stopping; i++)
 		supersede(ctl, s->old[i].serial, s->now);
 	free(s);
 }
 
+/* LIFECYCLE 4: missed time is caught up, but a jump of the clock starts no mass renewal. */
+static void watch_clock(struct scheduler *s, int64_t now)
+{
+	int64_t monotonic = clock_monotonic();
+	int64_t ahead = (now - s->wall_at) - (monotonic - s->monotonic_at);
+	if (s->wall_at != 0 && ahead > JUMP_MS) {
+		log_line(LOG_LEVEL_WARNING, NULL, "the clock went ahead by %lld s at once; renewals trickle for a while",
+			 (long long)(ahead / MS_SECOND));
+		s->settled_at = monotonic + SETTLE_MS;
+	}
+	s->wall_at = now;
+	s->monotonic_at = monotonic;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct controller *ctl = timer->data;
 	int64_t            now = clock_now();
+	watch_clock(ctl->scheduler, now);
 	signer_tick(ctl);
 	serials_tick(ctl);
 	gateways_tick(ctl);

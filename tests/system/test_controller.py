@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 
+import checks
 import pytest
 from conftest import new_folder
 from cryptography import x509
@@ -193,6 +194,38 @@ def test_forged_receipt_proves_nothing(ctl, gw):
     host.receipt(m, 0, m["certificate"])
     host.receipt(m, 1, m["certificate"])
     ctl.wait_done("lies02-web")
+
+
+def test_receipts_are_taken_in_sequence_and_once(ctl, gw):
+    host = ctl.host(gw, "seq01")
+    host.outcome = lambda h, m: "silent"
+    host.target("seq01-web", "clara", "clara_service_auth", NAMES.format("seq01"))
+    m = host.wait("certificate", lambda: host.certificates and host.certificates[-1])
+    fields = {"renewal_id": m["renewal_id"], "attempt": m["attempt"], "cert_id": "seq01-web", "fingerprint": hashlib.sha256(m["certificate"]).digest()}
+    settled = body_encode("receipt", seq=2, outcome=1, **fields)
+    verified = body_encode("receipt", seq=1, outcome=0, **fields)
+    early = host.send_signed("receipt", "vcc receipt v1", settled)  # the first one was lost
+    for body in (verified, verified, settled, settled):
+        host.send_signed("receipt", "vcc receipt v1", body)
+    host.wait("acks", lambda: len([a for a in host.acks if a["seq"]]) >= 4)
+    assert [a["seq"] for a in host.acks if a["seq"]] == [1, 1, 2, 2]
+    assert not any(a["id"] == early for a in host.acks)
+    ctl.wait_done("seq01-web")
+    rows = checks.rows(ctl.facts_db(), "SELECT seq, outcome FROM receipts WHERE agent = 'seq01' ORDER BY seq")
+    assert rows == [(1, 0), (2, 1)]
+
+
+def test_certificate_may_not_come_back_by_a_late_receipt(ctl, gw):
+    host = ctl.host(gw, "late01")
+    host.outcome = lambda h, m: "silent"
+    host.target("late01-web", "clara", "clara_service_auth", NAMES.format("late01"))
+    m = host.wait("certificate", lambda: host.certificates and host.certificates[-1])
+    ctl.vccctl("cert", "revoke", "late01-web", "--reason", "keyCompromise")
+    host.receipt(m, 0, m["certificate"])
+    host.receipt(m, 1, m["certificate"])
+    host.wait("receipts are acked", lambda: not host.receipts)
+    assert ctl.cert("late01-web")["status"] == "revoked"
+    assert checks.rows(ctl.facts_db(), "SELECT state, revoke_reason FROM issuances WHERE owner_id = 'late01-web'") == [("revoked", 1)]
 
 
 def test_order_of_another_agent_is_out_of_reach(ctl, gw):
