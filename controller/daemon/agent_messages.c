@@ -277,7 +277,7 @@ static const struct {
 	{MSG_AGENT_ACK, on_ack},
 };
 
-void agent_message(struct controller *ctl, struct member *m, struct span bytes)
+void agent_messages_take(struct controller *ctl, struct member *m, struct span bytes)
 {
 	if (m->row->state != AGENT_ACTIVE)
 		return; /* its connection is about to be cut */

@@ -7,7 +7,7 @@
 #include "controller/daemon/fleet.h"
 
 /* One frame of the member's current connection, while it is not busy. */
-void agent_message(struct controller *ctl, struct member *m, struct span bytes);
+void agent_messages_take(struct controller *ctl, struct member *m, struct span bytes);
 
 /* Answers message `id` of this agent. `seq` for receipts, else 0; `text` may be NULL. */
 void agent_ack(struct controller *ctl, const char *agent, uint64_t id, uint64_t seq, int code, const char *text);

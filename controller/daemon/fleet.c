@@ -445,7 +445,7 @@ void fleet_frame(struct controller *ctl, uint64_t gateway, uint64_t session, str
 		if (m->busy || m->waiting != NULL)
 			wait_in_line(ctl, m, bytes);
 		else
-			agent_message(ctl, m, bytes);
+			agent_messages_take(ctl, m, bytes);
 	}
 	gateways_done(ctl, gateway);
 }
@@ -460,7 +460,7 @@ void fleet_ready(struct controller *ctl, const char *name)
 		struct waiting_frame *w = m->waiting;
 		DL_DELETE(m->waiting, w);
 		m->n_waiting--;
-		agent_message(ctl, m, (struct span){w->bytes, w->n});
+		agent_messages_take(ctl, m, (struct span){w->bytes, w->n});
 		free(w);
 	}
 }
