@@ -27,7 +27,7 @@ static int setup(void **state)
 	struct refusal     why;
 	struct buf         tbs = BUF_MAX(CERT_DER_MAX);
 	m.certificate = (struct buf)BUF_MAX(CERT_DER_MAX);
-	hierarchy_make(&m.h, NOW, KEY_EC_P256, NULL);
+	hierarchy_make(&m.h, NOW, KEY_EC_P256, "");
 	assert_int_equal(key_make(KEY_EC_P256, &m.key), 0);
 	hierarchy_facts(&m.h, LEAF_SERVICE, m.key, MS_DAY, 77, &facts);
 	assert_int_equal(issue_tbs(m.h.ca[ISSUER_SERVICE], &facts, &tbs), 0);
