@@ -14,8 +14,7 @@
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
 
-static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief] [--config "
-			    "FILE]   (called by `vccctl init`)";
+static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief]";
 
 struct process {
 	struct controller *ctl;

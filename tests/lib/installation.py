@@ -22,9 +22,11 @@ class Failed(Exception):
 
 
 def free_port():
-    """A port that was free a moment ago and that we have not handed out before; outside the kernel's own range."""
+    """A port that was free a moment ago and that we have not handed out before; outside the kernel's own range.
+    VCC_PORTS="FIRST-LAST" keeps test runs beside each other apart."""
+    first, last = map(int, os.environ.get("VCC_PORTS", "20000-31999").split("-"))
     for _ in range(500):
-        port = random.SystemRandom().randrange(20000, 32000)
+        port = random.SystemRandom().randrange(first, last + 1)
         if port in _used_ports:
             continue
         with socket.socket() as s:
