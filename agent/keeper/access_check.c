@@ -2,31 +2,24 @@
  * Never: changing user. */
 #include "agent/keeper/access_check.h"
 
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/text.h"
-
-enum { NSS_BUFFER = 16384 };
+#include "shared/sys/users.h"
 
 int access_owner(const char *owner, const char *group, uid_t *ret_uid, gid_t *ret_gid, struct refusal *why)
 {
-	char           buffer[NSS_BUFFER];
-	struct passwd  user;
-	struct passwd *user_found = NULL;
-	struct group   members;
-	struct group  *group_found = NULL;
-	if (getpwnam_r(owner, &user, buffer, sizeof(buffer), &user_found) != 0 || user_found == NULL)
+	uid_t uid;
+	gid_t gid;
+	if (user_id(owner, &uid) != 0)
 		return refuse(why, E_SWAP_TARGET, "files.owner", "there is no user `%s`", owner);
-	uid_t uid = user.pw_uid;
-	if (getgrnam_r(group, &members, buffer, sizeof(buffer), &group_found) != 0 || group_found == NULL)
+	if (group_id(group, &gid) != 0)
 		return refuse(why, E_SWAP_TARGET, "files.group", "there is no group `%s`", group);
 	*ret_uid = uid;
-	*ret_gid = members.gr_gid;
+	*ret_gid = gid;
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
 enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000 };
@@ -383,6 +384,7 @@ int keeper_run(struct keeper *k)
 			restart_post(k, k->managed[i]);
 		notify_send("READY=1\nSTATUS=serving");
 		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu targets", k->state.identity.agent, k->n_managed);
+		memory_give_back();
 		uv_run(&k->loop, UV_RUN_DEFAULT);
 		notify_send("STOPPING=1");
 	}

@@ -18,6 +18,7 @@
 #include "shared/sys/file.h"
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
@@ -32,24 +33,27 @@ static size_t target_paths(const struct agent_conf *conf, char (*dirs)[TARGET_PA
 	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
 	size_t n = 0;
 	size_t found = 0;
+	uid_t  uid;
+	gid_t  gid;
 	if (c != NULL && stems != NULL && target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) == 0)
 		for (size_t i = 0; i < n && found < max; i++)
-			if (target_conf_load(conf->targets_dir, stems[i], c, NULL) == 0 && c->dir[0] != '\0')
+			if (target_conf_load(conf->targets_dir, stems[i], c, NULL) == 0 && c->dir[0] != '\0') {
 				memcpy(dirs[found++], c->dir, TARGET_PATH_SIZE);
+				(void)!access_owner(c->owner, c->group, &uid, &gid, NULL);
+			}
 	free(c);
 	free(stems);
 	return found;
 }
 
-/* The folders of today's target files. One that a later target file names needs a restart: what is locked stays locked. */
+/* The folders of today's target files. One that a later target file names needs a restart: what is locked stays locked. So does
+ * an owner that only another name service than the local files knows: its modules are loaded here or never. */
 static int lock_in(const struct agent_conf *conf, struct refusal *why)
 {
 	char             targets[AGENT_PATH_SIZE + 16];
 	const char      *slash = strrchr(conf->keeper_dir, '/');
 	struct jail_path paths[JAIL_PATHS_MAX];
 	size_t           n = 0;
-	uid_t            uid;
-	gid_t            gid;
 	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
 	if (dirs == NULL)
 		return refuse(why, E_NOMEM, "jail", "no memory");
@@ -57,8 +61,6 @@ static int lock_in(const struct agent_conf *conf, struct refusal *why)
 	int r = dir_make(targets, 0755, why);
 	size_t found = r == 0 ? target_paths(conf, dirs, TARGETS_MAX) : 0;
 
-	/* what the library loads at its first use must be loaded now */
-	(void)!access_owner("root", "root", &uid, &gid, NULL);
 	paths[n++] = (struct jail_path){.path = conf->keeper_dir, .write = true};
 	paths[n++] = (struct jail_path){.path = targets, .write = true};
 	paths[n++] = (struct jail_path){.path = conf->targets_dir};
@@ -175,6 +177,7 @@ int main(int argc, char **argv)
 	schema.program = "vcc-keeper";
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
+	memory_be_thrifty();
 	log_open("vcc-keeper", LOG_LEVEL_INFO);
 	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
 		r = state_dir_conf(argv[3], &conf, &why);

@@ -18,6 +18,7 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 
 enum {
 	KEY_MS = 60 * 1000,
@@ -198,6 +199,7 @@ static void act_probe_stop(struct managed *m, const struct deploy_action *a)
 	probe_free(s->probe);
 	s->probe = NULL;
 	s->measuring = false;
+	memory_give_back();
 }
 
 /* It is in the journal already (keeper.c made it with the state that decided it). */

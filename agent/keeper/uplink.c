@@ -3,7 +3,6 @@
 #include "agent/keeper/uplink.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/users.h"
 
 enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
 
@@ -222,12 +222,13 @@ int uplink_open(struct keeper *k, struct refusal *why)
 	struct uplink *u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return refuse(why, E_NOMEM, "socket", "no memory");
-	struct passwd *user = getpwnam("vcc-agent");
+	uid_t link_uid = (uid_t)-1;
+	bool  has_user = user_id_local("vcc-agent", &link_uid) == 0;
 	u->keeper = k;
 	link_reason(u, E_SYS_CLOSED, "vcc-agent is not running");
-	u->link_uid = user != NULL ? user->pw_uid : (uid_t)-1;
+	u->link_uid = link_uid;
 	int r = ipc_listen(k->conf->keeper_socket, 0600, &u->fd, why);
-	if (r == 0 && user != NULL && geteuid() == 0 && chown(k->conf->keeper_socket, user->pw_uid, (gid_t)-1) != 0)
+	if (r == 0 && has_user && geteuid() == 0 && chown(k->conf->keeper_socket, link_uid, (gid_t)-1) != 0)
 		r = sys_refuse(why, k->conf->keeper_socket, "hand the socket to the user vcc-agent");
 	if (r == 0 && (fcntl(u->fd, F_SETFL, O_NONBLOCK) != 0 || uv_poll_init(&k->loop, &u->listener, u->fd) != 0 ||
 	               uv_poll_start(&u->listener, UV_READABLE, on_connection) != 0))

@@ -10,6 +10,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
 enum {
@@ -38,7 +39,7 @@ static int context_make(struct link *l, struct refusal *why)
 {
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
-		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
 		.protocols = protocols,
 		.user = l,
 		.fd_limit_per_thread = 64,
@@ -116,6 +117,7 @@ static int serve(struct link *l, struct refusal *why)
 	link_identity_look(l);
 	feed_watchdog(&watchdog.timer);
 	notify_send("READY=1\nSTATUS=running");
+	memory_give_back();
 	while (!l->stopping && r >= 0)
 		r = lws_service(l->context, 0);
 	lws_sul_cancel(&watchdog.timer);

@@ -11,6 +11,7 @@
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 
 static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json]]";
 
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
 	struct refusal           why = {0};
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
+	memory_be_thrifty();
 	if (argc > 1 && text_equal(argv[1], "join"))
 		return link_join(argc - 1, argv + 1);
 	if (argc > 1 && text_equal(argv[1], "status"))
