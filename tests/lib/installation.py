@@ -213,7 +213,7 @@ class Installation:
 
     def __init__(self, folder, settings=None, binaries=None, domain="vcc.internal"):
         self.dir, self.domain = os.path.abspath(folder), domain
-        self.binaries = binaries or os.path.join(ROOT, "build", "bin")
+        self.binaries = binaries or os.path.abspath(os.environ.get("VCC_BIN", os.path.join(ROOT, "build", "bin")))
         self.settings = {"controller.supersede.grace": "0s", "controller.supersede.grace_unproved": "0s", "controller.limits.allow_short_validity": "yes",
                          "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})

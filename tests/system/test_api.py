@@ -164,7 +164,10 @@ def test_bodies_are_limited(api, nginx_installation):
     problem(api("POST", path, raw='{"a":' + "[" * 40 + "]" * 40 + "}"), 422, "VCC-3104")
     problem(api("POST", path, raw='{"a":[' + "1," * 100001 + "1]}"), 422, "VCC-3104")
     problem(api("POST", path, raw="force=1", headers={"Content-Type": "application/x-www-form-urlencoded"}), 422, "VCC-3104")
-    assert api("POST", path, raw='{"a":"' + "x" * (1 << 20) + '"}')[0] == 413
+    try:
+        assert api("POST", path, raw='{"a":"' + "x" * (1 << 20) + '"}')[0] == 413
+    except OSError:
+        pass  # refused by its length: the rest was not read, which a client may see before the answer
 
 
 def test_unknown_paths_and_methods(api):
