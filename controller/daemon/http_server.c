@@ -2,18 +2,33 @@
  * Never: knowing routes or rights. */
 #include "controller/daemon/http_server.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <libwebsockets.h>
 
+#include "controller/daemon/http_read.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
-enum { HEADERS_MAX = 8, HEADER_SIZE = 320, ACCEPT_BATCH = 16, WAIT_SECONDS = 120, CHUNK = 16384 };
+enum { HEADERS_MAX = 8, HEADER_SIZE = 320, ACCEPT_BATCH = 16, BODY_SECONDS = 15, WAIT_SECONDS = 120, CHUNK = 16384, FILES = 4096 };
+
+/* A crowd on one listener never takes the room of another: whoever holds the public one cannot lock out the operator, nor whoever
+ * holds the admin one root on the local socket. */
+static const struct {
+	size_t  connections; /* more are closed at once */
+	size_t  calls;       /* requests in work; more get 503 */
+	int64_t body;        /* largest body */
+	int64_t bodies;      /* all bodies being received, as declared; more get 503 */
+} limits[HTTP_LISTENER_COUNT] = {
+	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX},
+	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX},
+	[HTTP_PUBLIC] = {1024, 256, 0, 0},
+};
 
 struct listener {
 	struct http_server *server;
@@ -21,6 +36,9 @@ struct listener {
 	struct lws_vhost   *vhost;
 	uv_poll_t          *poll; /* on the heap: closing is asynchronous */
 	int                 fd;
+	size_t              connections;
+	size_t              calls;
+	int64_t             bodies; /* declared lengths of what is being received */
 };
 
 struct http_server {
@@ -29,14 +47,15 @@ struct http_server {
 	http_handle_fn     *handle;
 	void               *ctx;
 	struct listener     listeners[HTTP_LISTENER_COUNT];
-	size_t              calls;
 	void               *tls; /* SSL_CTX of the admin vhost */
 };
 
 struct http_call {
-	struct http_server *server;
+	struct listener    *listener;
 	struct lws         *wsi; /* NULL when the connection is gone */
 	struct http_request request;
+	int64_t             awaited; /* declared length of the body, while it is received */
+	bool                unframed; /* a method with a body came without a length: the connection ends with the answer */
 	struct buf          in;
 	char                headers[HEADERS_MAX][2][HEADER_SIZE];
 	size_t              n_headers;
@@ -60,156 +79,102 @@ static void call_free(struct http_call *c)
 {
 	if (c == NULL)
 		return;
-	c->server->calls--;
+	c->listener->calls--;
+	c->listener->bodies -= c->awaited;
 	buf_wipe(&c->in);
 	buf_free(&c->out);
 	free(c);
 }
 
-static struct http_call *call_new(struct http_server *s, struct lws *wsi)
+static struct http_call *call_new(struct listener *l, struct lws *wsi)
 {
-	if (s->calls >= HTTP_CALLS_MAX)
+	if (l->calls >= limits[l->which].calls)
 		return NULL;
 	struct http_call *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
-	s->calls++;
-	c->server = s;
+	l->calls++;
+	c->listener = l;
 	c->wsi = wsi;
 	c->in.max = HTTP_BODY_MAX;
 	c->out.max = SIZE_MAX / 4;
 	return c;
 }
 
-static const struct {
-	enum lws_token_indexes token;
-	const char            *method;
-} methods[] = {
-	{WSI_TOKEN_GET_URI, "GET"}, {WSI_TOKEN_POST_URI, "POST"},     {WSI_TOKEN_PUT_URI, "PUT"},
-	{WSI_TOKEN_PATCH_URI, "PATCH"}, {WSI_TOKEN_DELETE_URI, "DELETE"}, {WSI_TOKEN_HEAD_URI, "HEAD"},
-};
-
-/* Copies a header that fits; an over-long one is reported. */
-static int header_copy(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size)
-{
-	int n = lws_hdr_total_length(wsi, token);
-	if (n <= 0)
-		return 0;
-	if ((size_t)n >= size || lws_hdr_copy(wsi, to, (int)size, token) < 0)
-		return E_API_TOO_LARGE;
-	return 0;
-}
-
-static int custom_copy(struct lws *wsi, const char *name, char *to, size_t size)
-{
-	int n = lws_hdr_custom_length(wsi, name, (int)strlen(name));
-	if (n <= 0)
-		return 0;
-	if ((size_t)n >= size || lws_hdr_custom_copy(wsi, to, (int)size, name, (int)strlen(name)) < 0)
-		return E_API_TOO_LARGE;
-	return 0;
-}
-
-static int args_copy(struct lws *wsi, struct http_request *q)
-{
-	for (int i = 0;; i++) {
-		if (q->n_args == HTTP_ARGS_MAX)
-			return E_API_TOO_LARGE;
-		int n = lws_hdr_copy_fragment(wsi, q->args[q->n_args], HTTP_ARG_SIZE, WSI_TOKEN_HTTP_URI_ARGS, i);
-		if (n == -1)
-			return 0;
-		if (n < 0)
-			return E_API_TOO_LARGE;
-		q->n_args++;
-	}
-}
-
-static uid_t peer_uid(struct lws *wsi)
-{
-	struct ucred cred;
-	socklen_t    n = sizeof(cred);
-	if (getsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
-		return (uid_t)-1;
-	return cred.uid;
-}
-
-static int request_read(struct lws *wsi, enum http_listener which, struct http_request *q)
-{
-	q->listener = which;
-	if (which == HTTP_LOCAL)
-		q->peer_uid = peer_uid(wsi);
-	for (size_t i = 0; i < N_ELEMENTS(methods); i++) {
-		if (lws_hdr_total_length(wsi, methods[i].token) <= 0)
-			continue;
-		text_cut(q->method, sizeof(q->method), methods[i].method);
-		if (header_copy(wsi, methods[i].token, q->path, sizeof(q->path)) < 0)
-			return E_API_TOO_LARGE;
-		break;
-	}
-	if (q->method[0] == '\0')
-		return E_API_METHOD;
-	if (!text_utf8_ok(q->path, strlen(q->path)))
-		return E_API_ROUTE;
-	int r = header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, q->authorization, sizeof(q->authorization));
-	if (r == 0)
-		r = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type));
-	if (r == 0)
-		r = header_copy(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match));
-	if (r == 0)
-		r = custom_copy(wsi, "idempotency-key:", q->idempotency_key, sizeof(q->idempotency_key));
-	if (r == 0)
-		r = custom_copy(wsi, "prefer:", q->prefer, sizeof(q->prefer));
-	return r == 0 ? args_copy(wsi, q) : r;
-}
-
-/* Length of the body that follows: 0 when none; negative for what we do not take. */
-static int64_t body_length(struct lws *wsi)
-{
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
-		return E_API_BODY;
-	char text[24] = "";
-	if (header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof(text)) < 0)
-		return E_API_BODY;
-	if (text[0] == '\0')
-		return 0;
-	int64_t n;
-	if (text_i64(text, 0, INT64_MAX, &n) < 0)
-		return E_API_BODY;
-	return n > HTTP_BODY_MAX ? E_API_TOO_LARGE : n;
-}
-
 static void call_hand_over(struct http_call *c)
 {
 	c->handed = true;
+	c->listener->bodies -= c->awaited;
+	c->awaited = 0;
+	lws_set_timer_usecs(c->wsi, LWS_SET_TIMER_USEC_CANCEL);
 	c->request.body = buf_span(&c->in);
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, WAIT_SECONDS);
-	c->server->handle(c->server->ctx, c);
+	c->listener->server->handle(c->listener->server->ctx, c);
 }
 
-/* An answer from this file, before any handler saw the request. */
-static int refuse_early(struct lws *wsi, int status)
+/* An answer from this file, before any handler saw the request; the rest of such a request is not read. */
+static int refuse_early(struct lws *wsi, int status, int code)
 {
-	if (lws_return_http_status(wsi, (unsigned)status, NULL) != 0)
+	unsigned char  buffer[LWS_PRE + 2048];
+	unsigned char *start = buffer + LWS_PRE;
+	unsigned char *p = start;
+	unsigned char *end = buffer + sizeof(buffer) - 1;
+	char           body[768];
+	char           name[ERR_CODE_SIZE];
+	snprintf(body, sizeof(body),
+	         "{\"type\":\"urn:vcc:error:%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"object\":\"request\",\"detail\":\"%s\","
+	         "\"next\":\"%s\",\"retryable\":%s}",
+	         err_code(code, name), err_what(code), status, name, err_what(code), err_next(code),
+	         err_kind(code) == ERR_KIND_RETRY ? "true" : "false");
+	size_t n = strlen(body);
+	if (lws_add_http_common_headers(wsi, (unsigned)status, "application/problem+json", n, &p, end) != 0 ||
+	    lws_finalize_http_header(wsi, &p, end) != 0 || (size_t)(end - p) < n)
 		return -1;
-	return -1; /* the rest of such a request is not read */
+	memcpy(p, body, n);
+	size_t whole = (size_t)(p - start) + n;
+	(void)lws_write(wsi, start, whole, LWS_WRITE_HTTP_HEADERS); /* one write for head and body; the connection ends either way */
+	return -1;
+}
+
+static int early_status(int64_t code)
+{
+	return code == E_API_TOO_LARGE ? 413 : code == E_API_METHOD ? 405 : code == E_API_BUSY ? 503 : 400;
+}
+
+/* Reads the head into a new call, which takes its room in the listener's budget. */
+static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret)
+{
+	struct http_call *c = call_new(l, wsi);
+	if (c == NULL)
+		return E_API_BUSY;
+	int     r = http_read_request(wsi, l->which, &c->request);
+	int64_t n = r == 0 ? http_read_length(wsi, limits[l->which].body) : r;
+	if (n == E_API_TOO_LARGE && limits[l->which].body == 0)
+		n = E_API_METHOD;
+	if (n > 0 && l->bodies + n > limits[l->which].bodies)
+		n = E_API_BUSY;
+	if (n < 0) {
+		call_free(c);
+		return (int)n;
+	}
+	c->awaited = n;
+	l->bodies += n;
+	c->unframed = c->request.method[0] == 'P' && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0;
+	*ret = c;
+	return 0;
 }
 
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
 {
 	call_free(conn->call);
 	conn->call = NULL;
-	struct http_call *c = call_new(l->server, wsi);
-	if (c == NULL)
-		return refuse_early(wsi, 503);
-	int     r = request_read(wsi, l->which, &c->request);
-	int64_t n = r == 0 ? body_length(wsi) : r;
-	if (n < 0) {
-		call_free(c);
-		return refuse_early(wsi, n == E_API_TOO_LARGE ? 413 : n == E_API_METHOD ? 405 : 400);
-	}
-	conn->call = c;
-	if (n == 0)
-		call_hand_over(c);
+	int r = call_open(wsi, l, &conn->call);
+	if (r < 0)
+		return refuse_early(wsi, early_status(r), r);
+	if (conn->call->awaited == 0)
+		call_hand_over(conn->call);
+	else /* of libwebsockets' own timeout each byte makes a new one */
+		lws_set_timer_usecs(wsi, BODY_SECONDS * LWS_USEC_PER_SEC);
 	return 0;
 }
 
@@ -242,8 +207,11 @@ static int send_head(struct http_call *c)
 
 static int finish(struct connection *conn, struct lws *wsi)
 {
+	bool unframed = conn->call->unframed;
 	call_free(conn->call);
 	conn->call = NULL;
+	if (unframed)
+		return -1;
 	return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
@@ -306,6 +274,14 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		return 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writable(wsi, conn);
+	case LWS_CALLBACK_TIMER:
+		return conn != NULL && conn->call != NULL && !conn->call->handed ? -1 : 0;
+	case LWS_CALLBACK_WSI_DESTROY: {
+		struct listener *l = lws_get_opaque_user_data(wsi);
+		if (l != NULL)
+			l->connections--;
+		return 0;
+	}
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
 		on_closed(conn);
@@ -327,6 +303,18 @@ static const struct lws_protocols protocols[] = {
 	{0},
 };
 
+/* The soft limit of open files: room for every listener's connections and for the store. libwebsockets sizes its table by it. */
+static unsigned files_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > FILES ? FILES : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	return (unsigned)limit.rlim_cur;
+}
+
 int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct http_server **ret, struct refusal *why)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
@@ -346,7 +334,7 @@ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct 
 		.user = s,
 		.pt_serv_buf_size = 20480,
 		.max_http_header_data = 8192,
-		.fd_limit_per_thread = 4096,
+		.fd_limit_per_thread = files_limit(),
 		.uid = -1,
 		.gid = -1,
 	};
@@ -401,9 +389,15 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return; /* EAGAIN; on EMFILE the connection waits in the backlog */
+		if (l->connections >= limits[l->which].connections) {
+			close(fd);
+			continue;
+		}
 		struct lws *wsi = lws_adopt_socket_vhost(l->vhost, fd); /* closes fd itself when it fails */
-		if (wsi != NULL)
+		if (wsi != NULL) {
 			lws_set_opaque_user_data(wsi, l);
+			l->connections++;
+		}
 	}
 }
 

@@ -24,7 +24,6 @@ enum {
 	HTTP_PATH_SIZE = 512,
 	HTTP_ARGS_MAX = 16,
 	HTTP_ARG_SIZE = 256,
-	HTTP_CALLS_MAX = 512, /* requests in work at once; more get 503 */
 };
 
 struct http_request {

@@ -1,0 +1,104 @@
+/* http_read.c - room controller/daemon: the head of one HTTP request, as libwebsockets parsed it, into values.
+ * Never: reading from the connection, or taking a header that does not fit. */
+#include "controller/daemon/http_read.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "shared/base/text.h"
+
+static const struct {
+	enum lws_token_indexes token;
+	const char            *method;
+} methods[] = {
+	{WSI_TOKEN_GET_URI, "GET"}, {WSI_TOKEN_POST_URI, "POST"},     {WSI_TOKEN_PUT_URI, "PUT"},
+	{WSI_TOKEN_PATCH_URI, "PATCH"}, {WSI_TOKEN_DELETE_URI, "DELETE"}, {WSI_TOKEN_HEAD_URI, "HEAD"},
+};
+
+/* Copies a header that fits; an over-long one is reported. */
+static int header_copy(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size)
+{
+	int n = lws_hdr_total_length(wsi, token);
+	if (n <= 0)
+		return 0;
+	if ((size_t)n >= size || lws_hdr_copy(wsi, to, (int)size, token) < 0)
+		return E_API_TOO_LARGE;
+	return 0;
+}
+
+static int custom_copy(struct lws *wsi, const char *name, char *to, size_t size)
+{
+	int n = lws_hdr_custom_length(wsi, name, (int)strlen(name));
+	if (n <= 0)
+		return 0;
+	if ((size_t)n >= size || lws_hdr_custom_copy(wsi, to, (int)size, name, (int)strlen(name)) < 0)
+		return E_API_TOO_LARGE;
+	return 0;
+}
+
+static int args_copy(struct lws *wsi, struct http_request *q)
+{
+	for (int i = 0;; i++) {
+		if (q->n_args == HTTP_ARGS_MAX)
+			return E_API_TOO_LARGE;
+		int n = lws_hdr_copy_fragment(wsi, q->args[q->n_args], HTTP_ARG_SIZE, WSI_TOKEN_HTTP_URI_ARGS, i);
+		if (n == -1)
+			return 0;
+		if (n < 0)
+			return E_API_TOO_LARGE;
+		q->n_args++;
+	}
+}
+
+static uid_t peer_uid(struct lws *wsi)
+{
+	struct ucred cred;
+	socklen_t    n = sizeof(cred);
+	if (getsockopt(lws_get_socket_fd(wsi), SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
+		return (uid_t)-1;
+	return cred.uid;
+}
+
+int http_read_request(struct lws *wsi, enum http_listener which, struct http_request *q)
+{
+	q->listener = which;
+	if (which == HTTP_LOCAL)
+		q->peer_uid = peer_uid(wsi);
+	for (size_t i = 0; i < N_ELEMENTS(methods); i++) {
+		if (lws_hdr_total_length(wsi, methods[i].token) <= 0)
+			continue;
+		text_cut(q->method, sizeof(q->method), methods[i].method);
+		if (header_copy(wsi, methods[i].token, q->path, sizeof(q->path)) < 0)
+			return E_API_TOO_LARGE;
+		break;
+	}
+	if (q->method[0] == '\0')
+		return E_API_METHOD;
+	if (!text_utf8_ok(q->path, strlen(q->path)))
+		return E_API_ROUTE;
+	int r = header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, q->authorization, sizeof(q->authorization));
+	if (r == 0)
+		r = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type));
+	if (r == 0)
+		r = header_copy(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match));
+	if (r == 0)
+		r = custom_copy(wsi, "idempotency-key:", q->idempotency_key, sizeof(q->idempotency_key));
+	if (r == 0)
+		r = custom_copy(wsi, "prefer:", q->prefer, sizeof(q->prefer));
+	return r == 0 ? args_copy(wsi, q) : r;
+}
+
+int64_t http_read_length(struct lws *wsi, int64_t max)
+{
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+		return E_API_BODY;
+	char text[24] = "";
+	if (header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof(text)) < 0)
+		return E_API_BODY;
+	if (text[0] == '\0')
+		return 0;
+	int64_t n;
+	if (text_i64(text, 0, INT64_MAX, &n) < 0)
+		return E_API_BODY;
+	return n > max ? E_API_TOO_LARGE : n;
+}
