@@ -7,7 +7,8 @@ import time
 class Proxy:
     """Forwards 127.0.0.1:port to target. Faults are attributes, read at each piece:
     cut_after     close both sides once this many bytes have passed (both directions together), None = never
-    swallow       "up", "down" or None: that direction is read and thrown away, the connection stays open
+    swallow       "up", "down", "all" or None: that direction is read and thrown away, the connection stays open; with "all" nobody
+                  learns either that the other side has closed
     rate          bytes per second and direction, None = unlimited
     """
 
@@ -35,6 +36,7 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
+            server.settimeout(None)  # the limit was for connecting
             with self.lock:
                 self.connections += 1
                 self.passed = 0
@@ -50,7 +52,7 @@ class Proxy:
                     break
                 if self.rate:
                     time.sleep(1.0 / self.rate)
-                if self.swallow == way:
+                if self.swallow in (way, "all"):
                     continue
                 with self.lock:
                     room = None if self.cut_after is None else self.cut_after - self.passed
@@ -64,6 +66,8 @@ class Proxy:
                     break
         except OSError:
             pass
+        if self.swallow == "all":
+            return
         for s in (source, sink):
             try:
                 s.shutdown(socket.SHUT_RDWR)
