@@ -282,7 +282,10 @@ static void on_error(struct link *l, const char *text)
 {
 	char words[MSG_TEXT_SIZE];
 	if (l->last_code == 0) {
-		(void)snprintf(words, sizeof(words), "%.120s%s", text != NULL ? text : "no connection",
+		/* an OpenSSL error without words means that the bytes ended */
+		if (text == NULL || strstr(text, "lib(0)") != NULL)
+			text = "the connection ended before it stood";
+		(void)snprintf(words, sizeof(words), "%.120s%s", text,
 		               link_identity_ended(l) ? "; this host's identity has ended: invite and join it again" : "");
 		set_reason(l, E_LINK_DOWN, words);
 	}

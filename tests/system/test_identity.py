@@ -1,10 +1,15 @@
 """Link identities: renewed at half life with the host key's signature, the connection moves to the new one, and no work is lost."""
+import datetime
+import os
 import shutil
+import subprocess
 import time
 
 import checks
 import pytest
+import wire_tables
 from conftest import new_folder
+from fake_agent import Closed, FakeAgent
 from installation import Installation, wait_for
 
 
@@ -40,9 +45,57 @@ def test_identity_is_renewed_again_and_again_with_work_in_flight(short_lived):
         renewals += 1
         seen.add(identity(inst, host))
     assert renewals >= 3
+    log = open(host.processes["agent"].log).read()
+    assert log.count("moving to the new identity; next try in 0 ms") >= 3, "F81: the connection moves at once"
     db = inst.facts()["controller"]["db"]
     assert checks.rows(db, "SELECT count(*) FROM orders WHERE phase NOT IN ('completed')")[0][0] == 0
     wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 20)
+
+
+def test_an_identity_ends_the_connection_that_rides_on_it(short_lived):
+    """F81: the link's key and certificate, kept by somebody who does not renew: cut off when the certificate ends, and not let in again."""
+    inst, host = short_lived
+    path = os.path.join(inst.dir, "kept.pem")
+    host.processes["agent"].stop()
+    shutil.copy(os.path.join(host.dir, "link", "identity.pem"), path)
+    end = not_after(path)
+    peer = FakeAgent(inst.agents_address, path, timeout=60).upgrade()
+    codes = []
+    with pytest.raises(Closed):
+        while True:
+            kind, _, fields = wire_tables.decode("agent", peer.recv())
+            codes += [fields["code"]] if kind == "bye" else []
+    peer.close()
+    assert codes == [-3305], codes
+    assert time.time() >= end - 1
+    with pytest.raises((Closed, OSError)):
+        FakeAgent(inst.agents_address, path).upgrade().recv()
+
+
+def test_an_ended_identity_is_told(short_lived):
+    """The host was off for longer than its identity lives: it says so, and comes back by a new invite."""
+    inst, host = short_lived
+    wait_for("it has ended", lambda: time.time() > not_after(os.path.join(host.dir, "link", "identity.pem")), 60, 0.2)
+    host.processes["agent"].start()
+    status = [inst.bin("vcc-agent"), "status", "--config", host.config]
+    wait_for("the host says what to do", lambda: "identity has ended" in subprocess.run(status, capture_output=True, text=True).stdout, 40, 0.2)
+    inst.vccctl("agent", "evict", host.name)
+    for name in ("agent", "keeper"):
+        host.processes[name].stop()
+    for name in ("link", "keeper"):
+        shutil.rmtree(os.path.join(host.dir, name))
+    host.join()
+    for name in ("keeper", "agent"):
+        host.processes[name].start()
+    wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 30)
+    inst.wait_served(host)
+
+
+def not_after(path):
+    from cryptography import x509
+    pem = open(path, "rb").read()
+    leaf = x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE"):])
+    return leaf.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
 def test_scheduled_renewal_in_seconds(short_lived):
