@@ -24,6 +24,10 @@ enum {
 	BACKDATE_MS = 60 * 1000, /* thisUpdate lies this far back: clocks of relying parties differ */
 };
 
+#define ROOT_LIFE_MS  (397 * MS_DAY)
+#define ROOT_RENEW_MS (90 * MS_DAY)
+#define ROOT_RETRY_MS MS_HOUR
+
 struct shard_key {
 	char     issuer_id[ISSUER_ID_SIZE];
 	uint32_t shard;
@@ -125,12 +129,15 @@ static bool is_root(const struct catalog_issuer *i)
 	return i->row.role == ISSUER_ROOT;
 }
 
-/* The root's list is made with the root's key, which may be away: not ours to refresh. */
+/* The root's list lives for a year and is renewed when a quarter is left; its key may be away, then it is asked for again
+ * every hour. */
 static bool is_due(const struct controller *ctl, const struct shard *s, int64_t now)
 {
 	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
-	if (i == NULL || is_root(i) || s->busy || s->retry_at > now)
+	if (i == NULL || s->busy || s->retry_at > now)
 		return false;
+	if (is_root(i))
+		return s->dirty || s->next_update_at - now < ROOT_RENEW_MS;
 	return s->dirty || now - s->this_update_at >= ctl->conf->crl_refresh_ms || s->next_update_at <= now;
 }
 
@@ -174,25 +181,29 @@ static void collect(void *job, struct store_view *view)
 	free(page);
 }
 
-static void failed(struct shard *s, int64_t now, int code)
+static void failed(const struct controller *ctl, struct shard *s, int64_t now, int code)
 {
-	char text[ERR_CODE_SIZE];
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	char                         text[ERR_CODE_SIZE];
 	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s", s->key.issuer_id, s->key.shard,
 		 err_code(code, text));
 	s->busy = false;
 	s->dirty = true;
-	s->retry_at = now + RETRY_MS;
+	s->retry_at = now + (issuer != NULL && is_root(issuer) ? ROOT_RETRY_MS : RETRY_MS);
 }
 
 static int ask_signer(struct controller *ctl, const struct crl_job *j)
 {
 	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, j->key.issuer_id);
 	int64_t                this_update = j->now - BACKDATE_MS;
+	bool                   root = is_root(issuer);
+	int64_t                life = root ? ROOT_LIFE_MS : ctl->conf->crl_validity_ms;
 	struct sg_crl          crl = {
 			 .shard = j->key.shard,
 			 .number = issuer->row.crl_number + 1,
 			 .this_update_at = this_update - this_update % MS_SECOND,
-			 .next_update_at = (j->now + ctl->conf->crl_validity_ms) / MS_SECOND * MS_SECOND,
+			 .next_update_at = (j->now + life) / MS_SECOND * MS_SECOND,
+			 .root = root,
 			 .entries = buf_span(&j->entries),
         };
 	struct ticket t = {.kind = TICKET_CRL, .shard = crl.shard, .number = crl.number};
@@ -219,7 +230,7 @@ static void on_collected(void *job)
 		if (r == 0)
 			r = ask_signer(ctl, j);
 		if (r < 0)
-			failed(s, j->now, r);
+			failed(ctl, s, j->now, r);
 	}
 	buf_free(&j->entries);
 	free(j);
@@ -288,7 +299,7 @@ static void on_unpublished(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	const struct shard_key *key = value;
-	failed(find_or_add(ctl, key->issuer_id, key->shard), clock_now(), E_STORE_IO);
+	failed(ctl, find_or_add(ctl, key->issuer_id, key->shard), clock_now(), E_STORE_IO);
 }
 
 void crls_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
@@ -303,7 +314,7 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 	if (r == 0 && info.number != t->number)
 		r = E_SIGNER_HASH;
 	if (r < 0) {
-		failed(s, clock_now(), r);
+		failed(ctl, s, clock_now(), r);
 		return;
 	}
 	struct crl_row    row = {.shard = t->shard,
