@@ -138,7 +138,7 @@ static bool is_due(const struct controller *ctl, const struct shard *s, int64_t 
 		return false;
 	if (is_root(i))
 		return s->dirty || s->next_update_at - now < ROOT_RENEW_MS;
-	return s->dirty || now - s->this_update_at >= ctl->conf->crl_refresh_ms || s->next_update_at <= now;
+	return s->dirty || now - s->this_update_at - BACKDATE_MS >= ctl->conf->crl_refresh_ms || s->next_update_at <= now;
 }
 
 /* ---- collecting ------------------------------------------------------------------------------------------------ */
