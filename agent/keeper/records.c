@@ -2,6 +2,7 @@
  * Never: writing files. */
 #include "agent/keeper/records.h"
 
+#include "shared/base/be.h"
 #include "shared/wire/wire_table.h"
 
 static const struct wire_field deploy_fields[] = {
@@ -75,9 +76,7 @@ int record_encode(enum record_kind kind, const void *payload, struct buf *to)
 		r = buf_error(to);
 	if (r != 0)
 		return r;
-	size_t n = to->n - at - HEAD;
-	for (size_t i = 0; i < 4; i++)
-		to->p[at + i] = (uint8_t)(n >> (24 - 8 * i));
+	be_put(to->p + at, to->n - at - HEAD, 4);
 	return 0;
 }
 
@@ -86,7 +85,7 @@ int record_decode(struct span *batch, struct record *ret)
 	if (batch->n < HEAD)
 		return E_SYS_JOURNAL;
 	const uint8_t *p = batch->p;
-	size_t         n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	size_t         n = be_get(p, 4);
 	if (n > batch->n - HEAD || p[4] >= N_ELEMENTS(tables) || tables[p[4]].n_fields == 0)
 		return E_SYS_JOURNAL;
 	ret->kind = (enum record_kind)p[4];

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "shared/base/be.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 
@@ -28,7 +29,7 @@ void keeper_pipe_close(struct keeper_pipe *p)
 
 int keeper_pipe_send(struct keeper_pipe *p, uint16_t type, const void *payload)
 {
-	static const uint8_t no_length[4];
+	static const uint8_t no_length[IPC_HEAD];
 	size_t               at = p->out.n;
 	if (p->fd < 0)
 		return E_SYS_CLOSED;
@@ -43,9 +44,7 @@ int keeper_pipe_send(struct keeper_pipe *p, uint16_t type, const void *payload)
 		p->out.error = 0;
 		return r;
 	}
-	size_t n = p->out.n - at - sizeof(no_length);
-	for (size_t i = 0; i < sizeof(no_length); i++)
-		p->out.p[at + i] = (uint8_t)(n >> (8 * (3 - i)));
+	be_put(p->out.p + at, p->out.n - at - sizeof(no_length), sizeof(no_length));
 	return 0;
 }
 

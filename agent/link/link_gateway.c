@@ -8,6 +8,7 @@
 
 #include "agent/link/link_part.h"
 #include "agent/link/tls_link.h"
+#include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
@@ -216,8 +217,7 @@ void link_gateway_send(struct link *l, struct span frame)
 	uint8_t length[4];
 	if (!l->established)
 		return;
-	for (size_t i = 0; i < sizeof(length); i++)
-		length[i] = (uint8_t)(frame.n >> (8 * (3 - i)));
+	be_put(length, frame.n, sizeof(length));
 	buf_add(&l->out, length, sizeof(length));
 	buf_add(&l->out, frame.p, frame.n);
 	if (buf_error(&l->out) != 0)
@@ -235,7 +235,7 @@ static int write_ping(struct link *l, struct lws *wsi)
 
 static int write_frame(struct link *l, struct lws *wsi)
 {
-	size_t   n = (size_t)l->out.p[0] << 24 | (size_t)l->out.p[1] << 16 | (size_t)l->out.p[2] << 8 | l->out.p[3];
+	size_t   n = be_get(l->out.p, 4);
 	uint8_t *copy = malloc(LWS_PRE + n); /* the library writes its header in front and masks in place */
 	if (copy == NULL || fault_point("link.frame.up") != 0) {
 		free(copy);

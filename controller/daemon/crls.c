@@ -10,6 +10,7 @@
 
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/state.h"
+#include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
@@ -153,10 +154,8 @@ struct crl_job {
 
 static void pack(const struct revoked_row *row, uint8_t to[ENTRY_SIZE])
 {
-	uint64_t seconds = (uint64_t)(row->revoked_at / MS_SECOND);
 	memcpy(to, row->serial.b, sizeof(row->serial.b));
-	for (int i = 0; i < 7; i++)
-		to[16 + i] = (uint8_t)(seconds >> (8 * (6 - i)));
+	be_put(to + 16, (uint64_t)(row->revoked_at / MS_SECOND), 7);
 	to[23] = (uint8_t)row->reason;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/base/be.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
@@ -60,16 +61,9 @@ struct sign_log {
 
 static void add_u64(struct buf *b, uint64_t v, unsigned bytes)
 {
-	for (unsigned i = bytes; i-- > 0;)
-		buf_add_u8(b, (uint8_t)(v >> (8 * i)));
-}
-
-static uint64_t get_u64(const uint8_t *p, unsigned bytes)
-{
-	uint64_t v = 0;
-	for (unsigned i = 0; i < bytes; i++)
-		v = v << 8 | p[i];
-	return v;
+	uint8_t p[8];
+	be_put(p, v, bytes);
+	buf_add(b, p, bytes);
 }
 
 static void record_begin(struct buf *b, int64_t now)
@@ -127,7 +121,7 @@ static void replay_serial(struct sign_log *l, const uint8_t *p)
 
 static int replay_list(struct sign_log *l, const uint8_t *p)
 {
-	struct list row = {.shard = (uint32_t)get_u64(p + 2 + p[1], 4), .number = get_u64(p + 6 + p[1], 8)};
+	struct list row = {.shard = (uint32_t)be_get(p + 2 + p[1], 4), .number = be_get(p + 6 + p[1], 8)};
 	memcpy(row.content.b, p + 14 + p[1], sizeof(row.content.b));
 	int r = text_copy_n(row.issuer_id, sizeof(row.issuer_id), (const char *)p + 2, p[1]);
 	if (r < 0)

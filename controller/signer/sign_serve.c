@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/key.h"
@@ -14,7 +15,7 @@
 #include "shared/sys/log.h"
 #include "shared/wire/wire.h"
 
-enum { LENGTH_BYTES = 4, LOG_LINES = 4, TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX, LIST_ENTRY = 24 };
+enum { LOG_LINES = 4, TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX, LIST_ENTRY = 24 };
 
 /* One request on its way through the batch. */
 struct job {
@@ -71,7 +72,7 @@ void serve_free(struct serve *v)
 static int put_frame(struct buf *out, uint16_t type, uint64_t id, const void *payload)
 {
 	size_t  at = out->n;
-	uint8_t zero[LENGTH_BYTES] = {0};
+	uint8_t zero[IPC_HEAD] = {0};
 
 	buf_add(out, zero, sizeof(zero));
 	int r = wire_encode(&wire_signer, type, id, payload, out);
@@ -79,9 +80,7 @@ static int put_frame(struct buf *out, uint16_t type, uint64_t id, const void *pa
 		r = buf_error(out);
 	if (r < 0)
 		return r;
-	size_t n = out->n - at - LENGTH_BYTES;
-	for (size_t i = 0; i < LENGTH_BYTES; i++)
-		out->p[at + i] = (uint8_t)(n >> (8 * (LENGTH_BYTES - 1 - i)));
+	be_put(out->p + at, out->n - at - IPC_HEAD, IPC_HEAD);
 	return 0;
 }
 
@@ -161,10 +160,8 @@ static int judge_issue(struct serve *v, struct job *j, const struct sg_issue *q,
 static void list_hash(const struct sg_crl *crl, struct hash *ret)
 {
 	uint8_t head[16];
-	for (size_t i = 0; i < 8; i++) {
-		head[i] = (uint8_t)((uint64_t)crl->this_update_at >> (56 - 8 * i));
-		head[8 + i] = (uint8_t)((uint64_t)crl->next_update_at >> (56 - 8 * i));
-	}
+	be_put(head, (uint64_t)crl->this_update_at, 8);
+	be_put(head + 8, (uint64_t)crl->next_update_at, 8);
 	digest_sha256_two(head, sizeof(head), crl->entries.p, crl->entries.n, ret);
 }
 
@@ -223,10 +220,8 @@ static int sign_issue(struct serve *v, struct job *j)
 
 static void entry_read(const uint8_t *p, struct crl_entry *ret)
 {
-	uint64_t seconds = 0;
+	uint64_t seconds = be_get(p + 16, 7);
 	memcpy(ret->serial.b, p, sizeof(ret->serial.b));
-	for (size_t i = 16; i < 23; i++)
-		seconds = seconds << 8 | p[i];
 	ret->revoked_at = (int64_t)(seconds < UINT64_C(253402300800) ? seconds : 0) * MS_SECOND;
 	ret->reason = p[23];
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/store/store_apply.h"
+#include "shared/base/text.h"
 
 static void *must_alloc(size_t n)
 {
@@ -185,19 +186,12 @@ void store_remove_outbox(struct store_change *c, const char *agent, struct id re
 	message_verb(c, apply_remove, agent, &m);
 }
 
-static void hide_controls(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 void store_add_audit(struct store_change *c, const struct audit *a)
 {
 	struct audit *row = verb_new(c, apply_audit, &noun_audit, a)->row;
-	hide_controls(row->actor); /* one line per field is what makes the leaf's bytes unambiguous */
-	hide_controls(row->object);
-	hide_controls(row->detail);
+	text_hide_controls(row->actor); /* one line per field is what makes the leaf's bytes unambiguous */
+	text_hide_controls(row->object);
+	text_hide_controls(row->detail);
 }
 
 void store_reserve_serials(struct store_change *c, uint64_t n, uint64_t floor)

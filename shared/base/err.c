@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shared/base/text.h"
+
 static const struct err_row rows[] = {
 #define ERR(number, symbol, kind, what, next) {number, #symbol, ERR_KIND_##kind, what, next},
 #include "shared/base/err.def"
@@ -57,13 +59,6 @@ const char *err_next(int code)
 	return row != NULL ? row->next : "Report this with the log lines around it.";
 }
 
-static void hide_controls(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 int refuse(struct refusal *ret, int code, const char *object, const char *fmt, ...)
 {
 	if (ret == NULL)
@@ -75,8 +70,8 @@ int refuse(struct refusal *ret, int code, const char *object, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(ret->cause, sizeof(ret->cause), fmt, ap);
 	va_end(ap);
-	hide_controls(ret->object);
-	hide_controls(ret->cause);
+	text_hide_controls(ret->object);
+	text_hide_controls(ret->cause);
 	return code;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "shared/base/be.h"
 #include "shared/base/err.h"
 
 static bool all_zero(const uint8_t *b, size_t n)
@@ -17,9 +18,7 @@ static bool all_zero(const uint8_t *b, size_t n)
 struct id id_make(int64_t now_ms, const uint8_t random[ID_RANDOM])
 {
 	struct id id;
-	uint64_t  t = (uint64_t)now_ms;
-	for (int i = 0; i < 6; i++)
-		id.b[i] = (uint8_t)(t >> (8 * (5 - i)));
+	be_put(id.b, (uint64_t)now_ms, 6);
 	memcpy(id.b + 6, random, ID_RANDOM);
 	id.b[6] = (uint8_t)((id.b[6] & 0x0f) | 0x70);
 	id.b[8] = (uint8_t)((id.b[8] & 0x3f) | 0x80);
@@ -102,8 +101,7 @@ int hash_parse(const char *text, struct hash *ret)
 struct serial serial_make(uint64_t counter, const uint8_t random[SERIAL_RANDOM])
 {
 	struct serial s;
-	for (int i = 0; i < 7; i++)
-		s.b[i] = (uint8_t)(counter >> (8 * (6 - i)));
+	be_put(s.b, counter, 7);
 	s.b[0] &= 0x7f;
 	memcpy(s.b + 7, random, SERIAL_RANDOM);
 	return s;
@@ -111,10 +109,7 @@ struct serial serial_make(uint64_t counter, const uint8_t random[SERIAL_RANDOM])
 
 uint64_t serial_counter(struct serial s)
 {
-	uint64_t counter = 0;
-	for (int i = 0; i < 7; i++)
-		counter = counter << 8 | s.b[i];
-	return counter;
+	return be_get(s.b, 7);
 }
 
 bool serial_equal(struct serial a, struct serial b)

@@ -55,6 +55,13 @@ bool text_ends(const char *text, const char *suffix)
 	return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
+void text_hide_controls(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 /* Length of the well-formed sequence at `p`, or 0 (RFC 3629, 4: no overlong forms, no surrogates, <= U+10FFFF). */
 static size_t utf8_sequence(const uint8_t *p, size_t left)
 {
@@ -157,14 +164,4 @@ bool text_item(const char **cursor, char *ret, size_t size)
 	}
 	*cursor = p;
 	return false;
-}
-
-bool secret_equal(const void *a, const void *b, size_t n)
-{
-	const volatile uint8_t *x = a;
-	const volatile uint8_t *y = b;
-	uint8_t                 diff = 0;
-	for (size_t i = 0; i < n; i++)
-		diff = (uint8_t)(diff | (x[i] ^ y[i]));
-	return diff == 0;
 }

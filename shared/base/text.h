@@ -18,6 +18,7 @@ void text_cut(char *to, size_t size, const char *from);
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
+void text_hide_controls(char *text); /* control characters become '?': for lines that people read */
 bool text_utf8_ok(const void *bytes, size_t n); /* strict UTF-8 (RFC 3629), no control characters below 0x20 except \n and \t, no DEL */
 
 /* Whole text is one decimal number in [min, max], no sign prefix '+', no spaces: E_SYNTAX or E_RANGE. */
@@ -26,8 +27,5 @@ _must_check_ int text_i64(const char *text, int64_t min, int64_t max, int64_t *r
 /* Next item of a comma list, blanks trimmed, empty items skipped. Starts with *cursor = text; returns false at the
  * end. An item of `size` or more bytes ends the walk with false and *cursor = NULL. */
 bool text_item(const char **cursor, char *ret, size_t size);
-
-/* Both NUL-terminated or raw of equal length; time depends on the length only. */
-bool secret_equal(const void *a, const void *b, size_t n);
 
 #endif

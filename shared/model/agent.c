@@ -2,9 +2,6 @@
  * Never: rights; those are in controller/core. */
 #include "shared/model/agent.h"
 
-#include "shared/base/err.h"
-#include "shared/base/text.h"
-
 const char *agent_state_name(enum agent_state s)
 {
 	static const char *const names[AGENT_STATE_COUNT] = {
@@ -16,25 +13,13 @@ const char *agent_state_name(enum agent_state s)
 	return (size_t)s < N_ELEMENTS(names) ? names[s] : "unknown";
 }
 
-static const char *const roles[ROLE_COUNT] = {
-	[ROLE_VIEWER] = "viewer",   [ROLE_OPERATOR] = "operator", [ROLE_APPROVER] = "approver",
-	[ROLE_AUDITOR] = "auditor", [ROLE_ADMIN] = "admin",
-};
-
 const char *role_name(enum role r)
 {
-	return (size_t)r < N_ELEMENTS(roles) ? roles[r] : "unknown";
-}
-
-int role_parse(const char *name, enum role *ret)
-{
-	for (size_t i = 0; i < N_ELEMENTS(roles); i++) {
-		if (text_equal(roles[i], name)) {
-			*ret = (enum role)i;
-			return 0;
-		}
-	}
-	return E_SYNTAX;
+	static const char *const names[ROLE_COUNT] = {
+		[ROLE_VIEWER] = "viewer",   [ROLE_OPERATOR] = "operator", [ROLE_APPROVER] = "approver",
+		[ROLE_AUDITOR] = "auditor", [ROLE_ADMIN] = "admin",
+	};
+	return (size_t)r < N_ELEMENTS(names) ? names[r] : "unknown";
 }
 
 const char *audit_event_name(enum audit_event e)

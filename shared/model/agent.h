@@ -41,7 +41,6 @@ struct invite {
 
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_AUDITOR, ROLE_ADMIN, ROLE_COUNT };
 const char *role_name(enum role r);
-_must_check_ int role_parse(const char *name, enum role *ret);
 
 struct principal {
 	char     name[ACTOR_SIZE];

@@ -6,28 +6,22 @@
 
 /* All are below id-ce (2.5.29) but one. */
 static const struct ext_row {
-	const char *name;
-	uint8_t     n;
-	uint8_t     oid[8];
+	uint8_t n;
+	uint8_t oid[8];
 } rows[EXT_COUNT] = {
-	[EXT_SUBJECT_KEY_ID] = {"subjectKeyIdentifier", 3, {0x55, 0x1d, 0x0e}},
-	[EXT_KEY_USAGE] = {"keyUsage", 3, {0x55, 0x1d, 0x0f}},
-	[EXT_ALT_NAME] = {"subjectAltName", 3, {0x55, 0x1d, 0x11}},
-	[EXT_BASIC_CONSTRAINTS] = {"basicConstraints", 3, {0x55, 0x1d, 0x13}},
-	[EXT_CRL_NUMBER] = {"cRLNumber", 3, {0x55, 0x1d, 0x14}},
-	[EXT_CRL_REASON] = {"reasonCode", 3, {0x55, 0x1d, 0x15}},
-	[EXT_ISSUING_POINT] = {"issuingDistributionPoint", 3, {0x55, 0x1d, 0x1c}},
-	[EXT_NAME_CONSTRAINTS] = {"nameConstraints", 3, {0x55, 0x1d, 0x1e}},
-	[EXT_CRL_POINTS] = {"cRLDistributionPoints", 3, {0x55, 0x1d, 0x1f}},
-	[EXT_AUTHORITY_KEY_ID] = {"authorityKeyIdentifier", 3, {0x55, 0x1d, 0x23}},
-	[EXT_EXTENDED_USAGE] = {"extKeyUsage", 3, {0x55, 0x1d, 0x25}},
-	[EXT_AUTHORITY_INFO] = {"authorityInfoAccess", 8, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01}},
+	[EXT_SUBJECT_KEY_ID] = {3, {0x55, 0x1d, 0x0e}},
+	[EXT_KEY_USAGE] = {3, {0x55, 0x1d, 0x0f}},
+	[EXT_ALT_NAME] = {3, {0x55, 0x1d, 0x11}},
+	[EXT_BASIC_CONSTRAINTS] = {3, {0x55, 0x1d, 0x13}},
+	[EXT_CRL_NUMBER] = {3, {0x55, 0x1d, 0x14}},
+	[EXT_CRL_REASON] = {3, {0x55, 0x1d, 0x15}},
+	[EXT_ISSUING_POINT] = {3, {0x55, 0x1d, 0x1c}},
+	[EXT_NAME_CONSTRAINTS] = {3, {0x55, 0x1d, 0x1e}},
+	[EXT_CRL_POINTS] = {3, {0x55, 0x1d, 0x1f}},
+	[EXT_AUTHORITY_KEY_ID] = {3, {0x55, 0x1d, 0x23}},
+	[EXT_EXTENDED_USAGE] = {3, {0x55, 0x1d, 0x25}},
+	[EXT_AUTHORITY_INFO] = {8, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01}},
 };
-
-const char *ext_name(enum ext_id id)
-{
-	return id < EXT_COUNT ? rows[id].name : "an unknown extension";
-}
 
 bool ext_next(struct der *d, struct ext *ret)
 {

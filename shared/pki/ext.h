@@ -20,7 +20,6 @@ enum ext_id {
 	EXT_ISSUING_POINT,
 	EXT_COUNT, /* any other */
 };
-const char *ext_name(enum ext_id id); /* "keyUsage" */
 
 struct ext {
 	enum ext_id id;

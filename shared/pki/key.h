@@ -21,9 +21,6 @@ _must_check_ int key_from_pem(struct span pem, struct key **ret); /* E_PKI_KEY; 
 _must_check_ int key_to_der(const struct key *k, struct buf *to); /* PKCS#8 */
 _must_check_ int key_from_der(struct span der, struct key **ret);
 
-/* Does everything once (generator, curves, digests, signature), so that a process may lock itself in afterwards. */
-_must_check_ int key_warm_up(void);
-
 /* SubjectPublicKeyInfo. Decoding accepts only the types of enum key_type; lengths and exponent are checked first. */
 _must_check_ int key_spki(const struct key *k, struct buf *to);
 _must_check_ int key_from_spki(struct span spki, struct key **ret);

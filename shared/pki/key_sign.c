@@ -127,27 +127,3 @@ int key_verify(const struct key *k, const char *label, struct span body, struct 
 	int                            r = labelled(label, body, &bytes);
 	return r < 0 ? r : key_evp_verify(k, HASH_SHA256, buf_span(&bytes), signature);
 }
-
-int key_warm_up(void)
-{
-	for (int t = 0; t < KEY_TYPE_COUNT; t++) {
-		_cleanup_(key_freep) struct key *k = NULL;
-		_cleanup_(key_freep) struct key *public_half = NULL;
-		_cleanup_(buf_free) struct buf   spki = BUF_MAX(SPKI_MAX);
-		_cleanup_(buf_free) struct buf   signature = BUF_MAX(SIGNATURE_MAX);
-		if (sig_alg_is_rsa((enum key_type)t))
-			continue; /* takes 0.3 s to make; shares all that is fetched with the others */
-		int r = key_make((enum key_type)t, &k);
-		if (r == 0)
-			r = key_spki(k, &spki);
-		if (r == 0)
-			r = key_from_spki(buf_span(&spki), &public_half);
-		if (r == 0)
-			r = key_sign(k, "warm up", buf_span(&spki), &signature);
-		if (r == 0)
-			r = key_verify(public_half, "warm up", buf_span(&spki), buf_span(&signature));
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}

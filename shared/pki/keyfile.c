@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <sodium.h>
 
+#include "shared/base/be.h"
 #include "shared/base/err.h"
 #include "shared/pki/key_evp.h"
 
@@ -35,27 +36,16 @@ struct header {
 	uint32_t            length;
 };
 
-static void u32_put(uint8_t *p, uint32_t v)
-{
-	for (int i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> (24 - 8 * i));
-}
-
-static uint32_t u32_get(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 static void header_write(const struct header *h, uint8_t ret[HEADER_SIZE])
 {
 	memset(ret, 0, HEADER_SIZE);
 	memcpy(ret, magic, MAGIC_SIZE);
 	ret[4] = VERSION;
-	u32_put(ret + 8, h->cost.operations);
-	u32_put(ret + 12, h->cost.memory_kib);
+	be_put(ret + 8, h->cost.operations, 4);
+	be_put(ret + 12, h->cost.memory_kib, 4);
 	memcpy(ret + 16, h->salt, SALT_SIZE);
 	memcpy(ret + 32, h->nonce, NONCE_SIZE);
-	u32_put(ret + 44, h->length);
+	be_put(ret + 44, h->length, 4);
 }
 
 static bool cost_ok(struct keyfile_cost c)
@@ -69,10 +59,10 @@ static int header_read(struct span file, struct header *ret)
 	struct header        h;
 	if (file.n < HEADER_SIZE || memcmp(file.p, magic, MAGIC_SIZE) != 0 || memcmp(file.p + 4, version, sizeof(version)) != 0)
 		return E_PKI_KEY;
-	h.cost = (struct keyfile_cost){u32_get(file.p + 8), u32_get(file.p + 12)};
+	h.cost = (struct keyfile_cost){(uint32_t)be_get(file.p + 8, 4), (uint32_t)be_get(file.p + 12, 4)};
 	memcpy(h.salt, file.p + 16, SALT_SIZE);
 	memcpy(h.nonce, file.p + 32, NONCE_SIZE);
-	h.length = u32_get(file.p + 44);
+	h.length = (uint32_t)be_get(file.p + 44, 4);
 	if (!cost_ok(h.cost) || h.length == 0 || h.length > PLAIN_MAX || file.n != HEADER_SIZE + h.length + TAG_SIZE)
 		return E_PKI_KEY;
 	*ret = h;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "shared/base/be.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -32,8 +33,7 @@ static int token_write(const char *prefix, const uint8_t *body, size_t n, char *
 	size_t   skip = strlen(prefix);
 
 	memcpy(bytes, body, n);
-	for (size_t i = 0; i < CRC; i++)
-		bytes[n + i] = (uint8_t)(crc >> (24 - 8 * i));
+	be_put(bytes + n, crc, CRC);
 	memcpy(ret, prefix, skip);
 	int r = b64url_text(bytes, n + CRC, ret + skip, size - skip);
 	secret_wipe(bytes, sizeof(bytes));
@@ -50,11 +50,8 @@ static int token_read(const char *prefix, const char *text, uint8_t ret[BODY_MAX
 		return E_SYNTAX;
 	int r = b64url_parse(text + strlen(prefix), bytes, sizeof(bytes), &n);
 	if (r == 0 && n >= TOKEN_SECRET + CRC) {
-		uint32_t crc = 0;
 		n -= CRC;
-		for (size_t i = 0; i < CRC; i++)
-			crc = crc << 8 | bytes[n + i];
-		r = crc == token_crc(prefix, bytes, n) ? 0 : E_SYNTAX;
+		r = be_get(bytes + n, CRC) == token_crc(prefix, bytes, n) ? 0 : E_SYNTAX;
 	} else {
 		r = E_SYNTAX;
 	}

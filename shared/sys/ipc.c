@@ -12,13 +12,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/listen_fds.h"
 
-enum { IPC_HEAD = 4, IPC_BACKLOG = 512, IPC_READ_STEP = 65536 };
+enum { IPC_BACKLOG = 512, IPC_READ_STEP = 65536 };
 
 /* ---- sockets ------------------------------------------------------------------------------------------------------ */
 
@@ -84,8 +85,8 @@ int ipc_connect(const char *path, int *ret_fd, struct refusal *why)
 	int                r = address_make(path, &at, why);
 	if (r != 0)
 		return r;
-	/* a local connect completes at once or fails: it does not need to be non-blocking */
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* completes at once or fails; a listener that hangs with a full backlog would hold up a blocking one for ever */
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return sys_refuse(why, path, "make a socket");
 	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) != 0)
@@ -156,8 +157,9 @@ int ipc_write(int fd, struct span frame, int64_t timeout_ms)
 	if (frame.n > IPC_FRAME_MAX)
 		return E_FULL;
 	int64_t until = clock_monotonic() + timeout_ms;
-	uint8_t head[IPC_HEAD] = {(uint8_t)(frame.n >> 24), (uint8_t)(frame.n >> 16), (uint8_t)(frame.n >> 8), (uint8_t)frame.n};
-	int     r = put_all(fd, head, sizeof(head), until);
+	uint8_t head[IPC_HEAD];
+	be_put(head, frame.n, sizeof(head));
+	int r = put_all(fd, head, sizeof(head), until);
 	return r != 0 ? r : put_all(fd, frame.p, frame.n, until);
 }
 
@@ -180,11 +182,6 @@ static int get_all(int fd, uint8_t *p, size_t n, int64_t until, bool at_start)
 	return 0;
 }
 
-static size_t head_length(const uint8_t *p)
-{
-	return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-}
-
 int ipc_read(int fd, size_t limit, int64_t timeout_ms, struct buf *to)
 {
 	uint8_t head[IPC_HEAD];
@@ -193,7 +190,7 @@ int ipc_read(int fd, size_t limit, int64_t timeout_ms, struct buf *to)
 	int r = get_all(fd, head, sizeof(head), until, true);
 	if (r != 0)
 		return r;
-	size_t n = head_length(head);
+	size_t n = be_get(head, sizeof(head));
 	if (n > limit || n > IPC_FRAME_MAX)
 		return E_FULL;
 	if (n == 0)
@@ -238,7 +235,7 @@ int ipc_take(struct buf *in, size_t *at, size_t limit, struct span *ret)
 	size_t left = in->n - *at;
 	if (left < IPC_HEAD)
 		return 0;
-	size_t n = head_length(in->p + *at);
+	size_t n = be_get(in->p + *at, IPC_HEAD);
 	if (n > limit || n > IPC_FRAME_MAX)
 		return E_FULL;
 	if (left - IPC_HEAD < n)

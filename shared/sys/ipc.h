@@ -10,7 +10,7 @@
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
 
-enum { IPC_FRAME_MAX = 1 << 20 };
+enum { IPC_HEAD = 4 /* length, big-endian, before each frame */, IPC_FRAME_MAX = 1 << 20 };
 
 /* Binds a unix socket (replacing a stale one; a live one is E_SYS_LOCKED) or takes the one that systemd passed
  * (LISTEN_FDS, matched by path). Mode as given. */
@@ -31,7 +31,6 @@ _must_check_ int ipc_open(uv_loop_t *loop, int fd, size_t out_max, const struct 
 /* Queues a frame; all frames of one loop turn leave in one writev. */
 _must_check_ int ipc_send(struct ipc *c, struct span frame);
 size_t ipc_queued(const struct ipc *c); /* bytes waiting */
-void ipc_pause(struct ipc *c, bool paused); /* stop reading: back-pressure */
 void ipc_free(struct ipc *c); /* closes; no events afterwards; safe inside an event */
 
 /* ---- blocking, for signer, hook, join ---- */

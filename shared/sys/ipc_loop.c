@@ -7,14 +7,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "shared/base/be.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 
-enum { IPC_LOOP_HEAD = 4, IPC_LOOP_HANDLES = 2 };
+enum { IPC_LOOP_HANDLES = 2 };
 
 struct ipc {
 	uv_poll_t         poll;
-	uv_idle_t         idle; /* runs once before the loop waits again: flush of the turn, frames left over from a pause */
+	uv_idle_t         idle; /* runs once before the loop waits again: flush of the turn */
 	int               fd;
 	struct ipc_events events;
 	void             *ctx;
@@ -22,7 +23,6 @@ struct ipc {
 	size_t            taken; /* bytes of `in` already delivered */
 	struct buf        out;
 	size_t            sent; /* bytes of `out` already written */
-	bool              paused;
 	bool              blocked; /* the kernel's buffer is full: wait for POLLOUT */
 	bool              over;    /* `closed` was said */
 	bool              freed;
@@ -44,13 +44,10 @@ static void handle_closed(uv_handle_t *handle)
 
 static void watch(struct ipc *c)
 {
-	int events = (c->paused ? 0 : UV_READABLE) | (c->blocked ? UV_WRITABLE : 0);
 	if (c->over || c->freed)
-		events = 0;
-	if (events != 0)
-		uv_poll_start(&c->poll, events, on_poll);
-	else
 		uv_poll_stop(&c->poll);
+	else
+		uv_poll_start(&c->poll, UV_READABLE | (c->blocked ? UV_WRITABLE : 0), on_poll);
 }
 
 static void close_now(struct ipc *c, int code)
@@ -96,7 +93,7 @@ static void deliver(struct ipc *c)
 {
 	struct span frame;
 	int         r = 0;
-	while (!c->paused && !c->over && !c->freed && (r = ipc_take(&c->in, &c->taken, IPC_FRAME_MAX, &frame)) > 0)
+	while (!c->over && !c->freed && (r = ipc_take(&c->in, &c->taken, IPC_FRAME_MAX, &frame)) > 0)
 		c->events.frame(c->ctx, frame);
 	if (c->freed || c->over)
 		return;
@@ -111,14 +108,14 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 	struct ipc *c = handle->data;
 	if (status < 0) {
 		/* the peer went without reading all of ours; what it said before still counts */
-		while (!c->paused && !c->over && !c->freed && ipc_fill(c->fd, &c->in) == 0)
+		while (!c->over && !c->freed && ipc_fill(c->fd, &c->in) == 0)
 			deliver(c);
 		close_now(c, E_SYS_CLOSED);
 		return;
 	}
 	if ((events & UV_WRITABLE) != 0)
 		flush(c);
-	if ((events & UV_READABLE) == 0 || c->paused || c->over || c->freed)
+	if ((events & UV_READABLE) == 0 || c->over || c->freed)
 		return;
 	int r = ipc_fill(c->fd, &c->in);
 	if (r == E_SYS_AGAIN)
@@ -135,8 +132,6 @@ static void on_idle(uv_idle_t *handle)
 	uv_idle_stop(&c->idle);
 	if (!c->blocked)
 		flush(c);
-	if (c->in.n > 0 && !c->over && !c->freed)
-		deliver(c);
 }
 
 int ipc_open(uv_loop_t *loop, int fd, size_t out_max, const struct ipc_events *events, void *ctx, struct ipc **ret)
@@ -155,8 +150,8 @@ int ipc_open(uv_loop_t *loop, int fd, size_t out_max, const struct ipc_events *e
 	c->fd = fd;
 	c->events = *events;
 	c->ctx = ctx;
-	c->in.max = IPC_LOOP_HEAD + IPC_FRAME_MAX;
-	c->out.max = out_max + IPC_LOOP_HEAD + IPC_FRAME_MAX;
+	c->in.max = IPC_HEAD + IPC_FRAME_MAX;
+	c->out.max = out_max + IPC_HEAD + IPC_FRAME_MAX;
 	watch(c);
 	*ret = c;
 	return 0;
@@ -168,22 +163,21 @@ int ipc_send(struct ipc *c, struct span frame)
 		return E_SYS_CLOSED;
 	if (frame.n > IPC_FRAME_MAX)
 		return E_FULL;
-	if (ipc_queued(c) > 0 && ipc_queued(c) + IPC_LOOP_HEAD + frame.n > c->out.max - IPC_LOOP_HEAD - IPC_FRAME_MAX)
+	if (ipc_queued(c) > 0 && ipc_queued(c) + IPC_HEAD + frame.n > c->out.max - IPC_HEAD - IPC_FRAME_MAX)
 		return E_SYS_AGAIN;
 	if (c->sent > 0) {
 		buf_drop_front(&c->out, c->sent);
 		c->sent = 0;
 	}
-	uint8_t *room = buf_room(&c->out, IPC_LOOP_HEAD + frame.n);
+	uint8_t *room = buf_room(&c->out, IPC_HEAD + frame.n);
 	if (room == NULL) {
 		c->out.error = 0; /* this frame is refused; the queue stays usable */
 		return E_NOMEM;
 	}
-	for (int i = 0; i < IPC_LOOP_HEAD; i++)
-		room[i] = (uint8_t)(frame.n >> (24 - 8 * i));
+	be_put(room, frame.n, IPC_HEAD);
 	if (frame.n > 0)
-		memcpy(room + IPC_LOOP_HEAD, frame.p, frame.n);
-	buf_used(&c->out, IPC_LOOP_HEAD + frame.n);
+		memcpy(room + IPC_HEAD, frame.p, frame.n);
+	buf_used(&c->out, IPC_HEAD + frame.n);
 	if (!c->blocked)
 		uv_idle_start(&c->idle, on_idle);
 	return 0;
@@ -192,16 +186,6 @@ int ipc_send(struct ipc *c, struct span frame)
 size_t ipc_queued(const struct ipc *c)
 {
 	return c->out.n - c->sent;
-}
-
-void ipc_pause(struct ipc *c, bool paused)
-{
-	if (c->paused == paused || c->over || c->freed)
-		return;
-	c->paused = paused;
-	watch(c);
-	if (!paused && c->in.n > 0)
-		uv_idle_start(&c->idle, on_idle);
 }
 
 void ipc_free(struct ipc *c)

@@ -150,10 +150,12 @@ static int drop_capabilities(enum jail_role role, struct refusal *why)
 	return 0;
 }
 
-/* Rights of the kernel's Landlock version; 0 = no Landlock. Header constants end at version 2 on Debian 12. */
+/* Header constants end at version 2 on Debian 12. */
+enum { ACCESS_TRUNCATE = 1 << 14, ACCESS_IOCTL_DEV = 1 << 15 };
+
+/* Rights of the kernel's Landlock version; 0 = no Landlock. */
 static uint64_t landlock_rights(void)
 {
-	enum { ACCESS_TRUNCATE = 1 << 14, ACCESS_IOCTL_DEV = 1 << 15 };
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (version < 1)
 		return 0;
@@ -171,7 +173,7 @@ static int landlock_allow(int ruleset, uint64_t all, const struct jail_path *pat
 {
 	const uint64_t   read_only = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 	const uint64_t   never = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
-	const uint64_t   for_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | (UINT64_C(1) << 14);
+	const uint64_t   for_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE;
 	struct stat      st;
 	_cleanup_fd_ int fd = open(path->path, O_PATH | O_CLOEXEC);
 	if (fd < 0)

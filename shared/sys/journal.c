@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/base/be.h"
 #include "shared/base/id.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
@@ -29,31 +30,6 @@ struct journal {
 	uint64_t durable;  /* synced up to here */
 	bool     broken;   /* a failed sync may have lost pages that the kernel calls clean: only reading again tells */
 };
-
-static void put_u64(uint8_t *p, uint64_t v)
-{
-	for (int i = 7; i >= 0; i--, v >>= 8)
-		p[i] = (uint8_t)v;
-}
-
-static uint64_t get_u64(const uint8_t *p)
-{
-	uint64_t v = 0;
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static void put_u32(uint8_t *p, uint32_t v)
-{
-	for (int i = 3; i >= 0; i--, v >>= 8)
-		p[i] = (uint8_t)v;
-}
-
-static uint32_t get_u32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -94,14 +70,14 @@ static bool record_see(struct reader *r, off_t at, uint64_t *ret_sequence, uint6
 	const uint8_t *head = reader_see(r, at, HEAD);
 	if (head == NULL)
 		return false;
-	uint32_t n = get_u32(head);
+	uint32_t n = (uint32_t)be_get(head, 4);
 	if (n > JOURNAL_RECORD_MAX)
 		return false;
 	head = reader_see(r, at, HEAD + n);
-	if (head == NULL || crc32_of(head + CRC_FROM, HEAD - CRC_FROM + n) != get_u32(head + 4))
+	if (head == NULL || crc32_of(head + CRC_FROM, HEAD - CRC_FROM + n) != be_get(head + 4, 4))
 		return false;
-	*ret_sequence = get_u64(head + CRC_FROM);
-	*ret_durable = get_u64(head + CRC_FROM + 8);
+	*ret_sequence = be_get(head + CRC_FROM, 8);
+	*ret_durable = be_get(head + CRC_FROM + 8, 8);
 	*ret = (struct span){head + HEAD, n};
 	return true;
 }
@@ -117,8 +93,8 @@ static bool damage_is_real(struct reader *r, off_t from, uint64_t lost)
 		const uint8_t *head = reader_see(r, at, HEAD);
 		if (head == NULL)
 			return true;
-		if (get_u32(head) > JOURNAL_RECORD_MAX || get_u64(head + CRC_FROM) <= lost ||
-		    get_u64(head + CRC_FROM + 8) < lost || get_u64(head + CRC_FROM) - lost > (uint64_t)r->size)
+		if (be_get(head, 4) > JOURNAL_RECORD_MAX || be_get(head + CRC_FROM, 8) <= lost ||
+		    be_get(head + CRC_FROM + 8, 8) < lost || be_get(head + CRC_FROM, 8) - lost > (uint64_t)r->size)
 			continue;
 		if (record_see(r, at, &sequence, &durable, &payload))
 			return true;
@@ -132,7 +108,7 @@ static int journal_walk(struct journal *j, struct reader *r, journal_each_fn *ea
 	if (head == NULL || memcmp(head, magic, sizeof(magic)) != 0)
 		return refuse(why, E_SYS_JOURNAL, j->name, "the file does not begin as a journal of this program");
 
-	j->sequence = get_u64(head + sizeof(magic)) - 1;
+	j->sequence = be_get(head + sizeof(magic), 8) - 1;
 	j->end = FILE_HEAD;
 	while (j->end < r->size) {
 		uint64_t    sequence;
@@ -177,7 +153,7 @@ static int head_write(int fd, uint64_t first)
 {
 	uint8_t head[FILE_HEAD];
 	memcpy(head, magic, sizeof(magic));
-	put_u64(head + sizeof(magic), first);
+	be_put(head + sizeof(magic), first, 8);
 	return write_at(fd, head, FILE_HEAD, 0);
 }
 
@@ -239,12 +215,12 @@ int journal_open(int dir_fd, const char *name, journal_each_fn *each, void *ctx,
 
 static size_t record_make(uint8_t *to, uint64_t sequence, uint64_t durable, struct span payload)
 {
-	put_u32(to, (uint32_t)payload.n);
-	put_u64(to + CRC_FROM, sequence);
-	put_u64(to + CRC_FROM + 8, durable);
+	be_put(to, payload.n, 4);
+	be_put(to + CRC_FROM, sequence, 8);
+	be_put(to + CRC_FROM + 8, durable, 8);
 	if (payload.n > 0)
 		memcpy(to + HEAD, payload.p, payload.n);
-	put_u32(to + 4, crc32_of(to + CRC_FROM, HEAD - CRC_FROM + payload.n));
+	be_put(to + 4, crc32_of(to + CRC_FROM, HEAD - CRC_FROM + payload.n), 4);
 	return HEAD + payload.n;
 }
 

@@ -55,13 +55,6 @@ void log_open(const char *program, enum log_level max)
 		log_journal = journal_socket();
 }
 
-static void escape_controls(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 /* Native protocol: one NAME=value a line; values here never hold a newline. */
 static bool log_to_journal(enum log_level level, const char *fields, const char *text)
 {
@@ -107,8 +100,8 @@ void log_line(enum log_level level, const char *fields, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	text_cut(safe, sizeof(safe), fields != NULL ? fields : "");
-	escape_controls(text);
-	escape_controls(safe);
+	text_hide_controls(text);
+	text_hide_controls(safe);
 
 	if (log_journal < 0 || !log_to_journal(level, safe, text))
 		log_to_stderr(level, safe, text);

@@ -94,19 +94,12 @@ static void usual_cost_is_accepted(void **state)
 	assert_true(key_same(k, back));
 }
 
-static void warm_up_works(void **state)
-{
-	(void)state;
-	assert_int_equal(key_warm_up(), 0);
-	assert_int_equal(key_warm_up(), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_with_its_passphrase_only), cmocka_unit_test(plain_key_is_not_inside),
 		cmocka_unit_test(every_changed_octet_is_refused), cmocka_unit_test(claimed_cost_is_limited),
-		cmocka_unit_test(usual_cost_is_accepted),         cmocka_unit_test(warm_up_works),
+		cmocka_unit_test(usual_cost_is_accepted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,9 +41,10 @@ static void comparisons(void **state)
 	assert_false(text_starts("ab", "abc"));
 	assert_true(text_ends("abc", "bc"));
 	assert_false(text_ends("bc", "abc"));
-	assert_true(secret_equal("abc", "abd", 2));
-	assert_false(secret_equal("abc", "abd", 3));
-	assert_true(secret_equal("a", "b", 0));
+
+	char line[] = "a\tb\nc\x1b[2J\x7f\xc3\xa4";
+	text_hide_controls(line);
+	assert_string_equal(line, "a?b?c?[2J?\xc3\xa4");
 }
 
 struct utf8_row {
