@@ -102,3 +102,8 @@ int64_t http_read_length(struct lws *wsi, int64_t max)
 		return E_API_BODY;
 	return n > max ? E_API_TOO_LARGE : n;
 }
+
+bool http_read_has_body(struct lws *wsi)
+{
+	return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0 || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
+}

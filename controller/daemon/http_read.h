@@ -13,4 +13,7 @@ _must_check_ int http_read_request(struct lws *wsi, enum http_listener which, st
 /* Length of the body that follows, at most `max`: 0 when none, E_API_BODY for transfer codings and odd numbers, E_API_TOO_LARGE. */
 _must_check_ int64_t http_read_length(struct lws *wsi, int64_t max);
 
+/* Whether bytes of a body follow the head, whatever their coding. */
+bool http_read_has_body(struct lws *wsi);
+
 #endif

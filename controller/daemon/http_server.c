@@ -15,7 +15,7 @@
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
-enum { HEADERS_MAX = 8, HEADER_SIZE = 320, ACCEPT_BATCH = 16, BODY_SECONDS = 15, WAIT_SECONDS = 120, CHUNK = 16384, FILES = 4096 };
+enum { HEADERS_MAX = 8, HEADER_SIZE = 320, ACCEPT_BATCH = 16, BODY_SECONDS = 15, REFUSED_SECONDS = 5, WAIT_SECONDS = 120, CHUNK = 16384, FILES = 4096 };
 
 /* A crowd on one listener never takes the room of another: whoever holds the public one cannot lock out the operator, nor whoever
  * holds the admin one root on the local socket. */
@@ -71,6 +71,7 @@ struct http_call {
 /* per connection, owned by libwebsockets */
 struct connection {
 	struct http_call *call;
+	bool              refused; /* answered before its body came: what comes is dropped, and then the connection ends */
 };
 
 static const char *const vhost_names[HTTP_LISTENER_COUNT] = {"admin", "local", "public"};
@@ -112,8 +113,9 @@ static void call_hand_over(struct http_call *c)
 	c->listener->server->handle(c->listener->server->ctx, c);
 }
 
-/* An answer from this file, before any handler saw the request; the rest of such a request is not read. */
-static int refuse_early(struct lws *wsi, int status, int code)
+/* An answer from this file, before any handler saw the request. A caller who still sends its body would lose the answer by a reset:
+ * the body is read and dropped for a moment. */
+static int refuse_early(struct lws *wsi, struct connection *conn, int status, int code)
 {
 	unsigned char  buffer[LWS_PRE + 2048];
 	unsigned char *start = buffer + LWS_PRE;
@@ -132,8 +134,11 @@ static int refuse_early(struct lws *wsi, int status, int code)
 		return -1;
 	memcpy(p, body, n);
 	size_t whole = (size_t)(p - start) + n;
-	(void)lws_write(wsi, start, whole, LWS_WRITE_HTTP_HEADERS); /* one write for head and body; the connection ends either way */
-	return -1;
+	if (lws_write(wsi, start, whole, LWS_WRITE_HTTP_HEADERS) != (int)whole || !http_read_has_body(wsi))
+		return -1;
+	conn->refused = true;
+	lws_set_timer_usecs(wsi, REFUSED_SECONDS * LWS_USEC_PER_SEC);
+	return 0;
 }
 
 static int early_status(int64_t code)
@@ -170,7 +175,7 @@ static int on_request(struct lws *wsi, struct listener *l, struct connection *co
 	conn->call = NULL;
 	int r = call_open(wsi, l, &conn->call);
 	if (r < 0)
-		return refuse_early(wsi, early_status(r), r);
+		return refuse_early(wsi, conn, early_status(r), r);
 	if (conn->call->awaited == 0)
 		call_hand_over(conn->call);
 	else /* of libwebsockets' own timeout each byte makes a new one */
@@ -180,6 +185,8 @@ static int on_request(struct lws *wsi, struct listener *l, struct connection *co
 
 static int on_body(struct connection *conn, const void *bytes, size_t n)
 {
+	if (conn->refused)
+		return 0;
 	if (conn->call == NULL || conn->call->handed)
 		return -1;
 	buf_add(&conn->call->in, bytes, n);
@@ -271,11 +278,11 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
 		if (conn->call != NULL && !conn->call->handed)
 			call_hand_over(conn->call);
-		return 0;
+		return conn->refused ? -1 : 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writable(wsi, conn);
 	case LWS_CALLBACK_TIMER:
-		return conn != NULL && conn->call != NULL && !conn->call->handed ? -1 : 0;
+		return conn != NULL && (conn->refused || (conn->call != NULL && !conn->call->handed)) ? -1 : 0;
 	case LWS_CALLBACK_WSI_DESTROY: {
 		struct listener *l = lws_get_opaque_user_data(wsi);
 		if (l != NULL)
