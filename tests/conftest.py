@@ -1,4 +1,4 @@
-"""Fixtures of the system tests: one installation with nginx that many tests share, and folders that every service user can reach."""
+"""Fixtures of all Python tests: one installation with nginx that many tests share, and folders that every service user can reach."""
 import os
 import shutil
 import sys
@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 from installation import Installation  # noqa: E402
 
 
