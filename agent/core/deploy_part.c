@@ -66,7 +66,7 @@ bool part_was_proved(const struct deploy *d)
 	return d->receipted && d->outcome == RECEIPT_VERIFIED;
 }
 
-/* Nothing was written yet: the attempt is over, its key is worthless. */
+/* The attempt is over: its key is worthless, and what it wrote is not in use. */
 void part_give_up(struct deploy_step *s, enum receipt_outcome outcome)
 {
 	part_enter_durably(s, DEPLOY_DONE);

@@ -25,13 +25,12 @@ enum { PIDFILE_SLACK_MS = 2000 };
 static const struct {
 	const char *name;
 	int         number;
-} signals[] = {{"HUP", SIGHUP}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}, {"TERM", SIGTERM}};
+} signals[] = {{"HUP", SIGHUP}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}};
 
 static int signal_number(const char *name)
 {
-	const char *bare = text_starts(name, "SIG") ? name + 3 : name;
 	for (size_t i = 0; i < N_ELEMENTS(signals); i++)
-		if (text_equal(bare, signals[i].name))
+		if (text_equal(name, signals[i].name))
 			return signals[i].number;
 	return 0;
 }

@@ -9,16 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
-
-#ifndef RENAME_NOREPLACE
-#define RENAME_NOREPLACE 1
-#endif
 
 enum { FILE_PEM_MAX = 65536 };
 static const char staging_prefix[] = ".new-";
@@ -201,7 +196,7 @@ int generation_write(int dir_fd, uint64_t number, const struct generation_conten
 		r = staging_fill(dir_fd, staging, content, &f, why);
 	files_free(&f);
 	if (r == 0 && (fault_point("keeper.write.rename") != 0 ||
-	               syscall(SYS_renameat2, dir_fd, staging, dir_fd, name, RENAME_NOREPLACE) != 0))
+	               renameat2(dir_fd, staging, dir_fd, name, RENAME_NOREPLACE) != 0))
 		r = sys_refuse(why, name, "name the new generation");
 	if (r == 0 && dir_sync(dir_fd) != 0)
 		r = sys_refuse(why, name, "sync the target folder");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/text.h"
+#include "shared/sys/file.h"
 #include "shared/wire/wire.h"
 
 enum { HOOK_OUT_MAX = 4096 };
@@ -93,8 +94,10 @@ int hook_ask(uv_loop_t *loop, const char *socket_path, const struct hk_request *
 	if (r != 0)
 		return r;
 	struct hook_call *c = calloc(1, sizeof(*c));
-	if (c == NULL)
+	if (c == NULL) {
+		fd_close(fd);
 		return E_NOMEM;
+	}
 	c->done = done;
 	c->ctx = ctx;
 	r = ipc_open(loop, fd, HOOK_OUT_MAX, &events, c, &c->ipc);

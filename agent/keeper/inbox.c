@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/keeper/answer_check.h"
 #include "agent/keeper/identity_check.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/swap.h"
@@ -13,8 +14,6 @@
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
-
-enum { SKEW_DEGRADED_MS = 5 * 60 * 1000, HEALTH_CLOCK = 1 };
 
 typedef void inbox_fn(struct keeper *k, const struct wire_frame *f, struct span bytes);
 
@@ -53,7 +52,7 @@ static void health(struct keeper *k)
 		h.targets += k->managed[i]->present;
 		h.stale += k->managed[i]->deploy.phase == DEPLOY_HEAL;
 	}
-	if (k->skew_ms > SKEW_DEGRADED_MS || k->skew_ms < -SKEW_DEGRADED_MS)
+	if (k->skew_ms > ANSWER_TOLERANCE_MS || k->skew_ms < -ANSWER_TOLERANCE_MS)
 		h.degraded |= HEALTH_CLOCK;
 	(void)uplink_send(k->uplink, MSG_HEALTH, &h);
 }

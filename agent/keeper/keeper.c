@@ -274,8 +274,8 @@ static void on_idle(uv_idle_t *idle)
 		k->last = NULL;
 	event_free(e);
 	if (r == 0)
-		r = keeper_journal_tend(k);
-	if (r != 0)
+		keeper_journal_tend(k);
+	else
 		keeper_die(k, r, "write its journal");
 }
 

@@ -83,6 +83,7 @@ struct keeper {
 	struct keeper_state      state;
 	struct journal          *journal;
 	struct buf               batch; /* records being collected for it */
+	size_t                   tend_from; /* bytes from which on it is rewritten */
 	struct managed          *managed[TARGETS_MAX];
 	size_t                   n_managed;
 	struct receipts          receipts;

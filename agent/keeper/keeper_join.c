@@ -25,7 +25,6 @@ struct join {
 	struct buf          root;
 	struct hash         pin;
 	struct buf          link_spki;
-	char                token[160];
 	struct key         *token_key;
 	uint8_t             token_public[32];
 	char                name[AGENT_NAME_SIZE];

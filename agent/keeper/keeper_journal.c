@@ -6,6 +6,7 @@
 
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
+#include "shared/sys/log.h"
 
 enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 4 * TARGETS_MAX + RECEIPTS_MAX + 1 };
 
@@ -93,6 +94,7 @@ static int take_batch(void *ctx, struct span batch)
 
 int keeper_journal_open(struct keeper *k, struct refusal *why)
 {
+	k->tend_from = JOURNAL_TEND_BYTES;
 	return journal_open(k->state.dir_fd, "journal", take_batch, k, &k->journal, why);
 }
 
@@ -168,10 +170,8 @@ static void rewrite_fill(struct rewrite *w, struct keeper *k)
 	}
 }
 
-int keeper_journal_tend(struct keeper *k)
+static int journal_shrink(struct keeper *k)
 {
-	if (journal_size(k->journal) < JOURNAL_TEND_BYTES)
-		return 0;
 	struct rewrite *w = calloc(1, sizeof(*w));
 	struct span    *spans = calloc(REWRITE_MAX, sizeof(*spans));
 	int             r = w != NULL && spans != NULL ? 0 : E_NOMEM;
@@ -188,4 +188,15 @@ int keeper_journal_tend(struct keeper *k)
 	free(spans);
 	free(w);
 	return r;
+}
+
+/* The file that is too large stays valid: a full disk is no reason to end. */
+void keeper_journal_tend(struct keeper *k)
+{
+	if (journal_size(k->journal) < k->tend_from)
+		return;
+	int r = journal_shrink(k);
+	if (r != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the journal cannot be made smaller: %s; it goes on growing", err_what(r));
+	k->tend_from = r == 0 ? JOURNAL_TEND_BYTES : journal_size(k->journal) + JOURNAL_TEND_BYTES / 16;
 }

@@ -64,7 +64,6 @@ static int lock_in(const struct agent_conf *conf, struct refusal *why)
 	paths[n++] = (struct jail_path){.path = conf->keeper_dir, .write = true};
 	paths[n++] = (struct jail_path){.path = targets, .write = true};
 	paths[n++] = (struct jail_path){.path = conf->targets_dir};
-	paths[n++] = (struct jail_path){.path = "/etc"};
 	for (size_t i = 0; i < found && r == 0; i++) {
 		r = dir_make(dirs[i], 0755, why);
 		paths[n++] = (struct jail_path){.path = dirs[i], .write = true};

@@ -17,10 +17,6 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
-
 enum { SERVED_MAX = 32768 };
 
 struct tls_probes {

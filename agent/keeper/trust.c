@@ -15,7 +15,7 @@ struct bundle {
 	struct body_bundle body;
 };
 
-static int bundle_open(struct span bytes, struct bundle *ret, struct refusal *why)
+static int message_open(struct span bytes, struct bundle *ret, struct refusal *why)
 {
 	struct wire_frame *frame = malloc(sizeof(*frame));
 	if (frame == NULL)
@@ -23,17 +23,27 @@ static int bundle_open(struct span bytes, struct bundle *ret, struct refusal *wh
 	int r = wire_decode(&wire_agent, bytes, 0, frame);
 	if (r == 0 && frame->type != MSG_BUNDLE)
 		r = E_WIRE_MESSAGE;
-	if (r == 0) {
+	if (r == 0)
 		ret->message = frame->u.bundle;
-		r = wire_body_decode(&wire_body_bundle, ret->message.body, &ret->body);
-	}
 	free(frame);
+	return r == 0 ? 0 : refuse(why, r, object, "%s", err_what(r));
+}
+
+static int body_open(struct bundle *ret, struct refusal *why)
+{
+	int r = wire_body_decode(&wire_body_bundle, ret->message.body, &ret->body);
 	if (r != 0)
 		return refuse(why, r, object, "%s", err_what(r));
 	if (ret->body.n_roots == 0 || ret->body.threshold == 0 || ret->body.threshold > ret->body.n_roots)
 		return refuse(why, E_SWAP_BUNDLE, object, "%u roots with threshold %u make no sense", (unsigned)ret->body.n_roots,
 		              (unsigned)ret->body.threshold);
 	return 0;
+}
+
+static int bundle_open(struct span bytes, struct bundle *ret, struct refusal *why)
+{
+	int r = message_open(bytes, ret, why);
+	return r == 0 ? body_open(ret, why) : r;
 }
 
 static int root_check(struct span der, struct refusal *why)
@@ -126,6 +136,7 @@ static int pin_check(const struct bundle *b, const bool by[MSG_ROOTS_MAX], struc
 	return refuse(why, E_LINK_PIN, object, "the pinned root did not sign it");
 }
 
+/* Here alone the body is read before the signatures are judged: it holds the roots that must have made them. */
 int trust_first(struct span frame, struct hash pin, struct trust *ret, struct refusal *why)
 {
 	struct bundle b;
@@ -152,7 +163,14 @@ int trust_next(const struct trust *now, struct span frame, struct trust *ret, st
 {
 	struct bundle b;
 	bool          by[MSG_ROOTS_MAX] = {false};
-	int           r = bundle_open(frame, &b, why);
+	int           r = message_open(frame, &b, why);
+	if (r != 0)
+		return r;
+	uint32_t signers = signers_count(&b, buf_span(&now->roots), by);
+	if (signers < now->threshold)
+		return refuse(why, E_SWAP_BUNDLE, object, "%u of %u needed signatures by current roots", (unsigned)signers,
+		              (unsigned)now->threshold);
+	r = body_open(&b, why);
 	if (r != 0)
 		return r;
 	if (b.body.epoch <= now->epoch)
@@ -160,10 +178,6 @@ int trust_next(const struct trust *now, struct span frame, struct trust *ret, st
 		              (unsigned long long)now->epoch);
 	if (!hash_equal(b.body.previous, now->hash))
 		return refuse(why, E_SWAP_BUNDLE, object, "it does not follow the current bundle");
-	uint32_t signers = signers_count(&b, buf_span(&now->roots), by);
-	if (signers < now->threshold)
-		return refuse(why, E_SWAP_BUNDLE, object, "%u of %u needed signatures by current roots", (unsigned)signers,
-		              (unsigned)now->threshold);
 	return trust_make(&b, frame, ret, why);
 }
 

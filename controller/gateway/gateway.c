@@ -73,7 +73,7 @@ static void serve(struct gateway *g)
 	if (r == 0)
 		r = acceptor_start(&g->joins, &g->loop, joiner_accepted, g);
 	if (r != 0) {
-		log_line(LOG_LEVEL_ERROR, NULL, "the servers cannot be started: %s", err_what(r));
+		g->code = r;
 		uv_stop(&g->loop);
 		return;
 	}
@@ -451,8 +451,11 @@ int gateway_run(const struct gateway_conf *conf, struct refusal *why)
 	if (r == 0) {
 		if (tls_gateway_ready(g->tls))
 			serve(g);
-		uv_run(&g->loop, UV_RUN_DEFAULT);
+		if (g->code == 0)
+			uv_run(&g->loop, UV_RUN_DEFAULT);
 		finish(g);
+		if (g->code != 0)
+			r = refuse(why, g->code, "gateway", "its servers cannot be started");
 	}
 	free(g);
 	return r;

@@ -30,6 +30,7 @@ struct gateway {
 	int64_t             ticked_ms;
 	int64_t             judge_from_ms; /* after a stop of this process, silence of others proves nothing until then */
 	int64_t             watchdog_ms;
+	int                 code; /* why it ended by itself; 0 = it did not */
 
 	/* One context per port: within one, a Host header or SNI would choose among the servers, and with it who must show a
 	 * certificate. */

@@ -1,5 +1,5 @@
-/* main.c - room controller/gateway: vcc-gateway's command line.
- * Never: anything but options. */
+/* main.c - vcc-gateway: the agents' websockets and the join port, in front of the controller.
+ * Never: a store, a signer, knowledge of orders. */
 #include <stdio.h>
 
 #include "controller/gateway/gateway.h"

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/be.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/journal.h"
@@ -49,6 +51,7 @@ struct sign_log {
 	int             lock_fd;
 	char            name[NAME_MAX - 24];
 	size_t          rotate_at;
+	int64_t         rotate_after; /* the last try failed: not before this time */
 	struct seen    *window; /* by counter modulo SIGN_WINDOW */
 	uint64_t        top;
 	struct list    *lists;
@@ -386,16 +389,31 @@ static int rewrite(struct sign_log *l, int64_t now)
 	return r;
 }
 
-int sign_log_tidy(struct sign_log *l, int64_t now)
+static bool same_file(int dir_fd, const char *a, const char *b)
+{
+	struct stat st, other;
+	return fstatat(dir_fd, a, &st, AT_SYMLINK_NOFOLLOW) == 0 && fstatat(dir_fd, b, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_dev == other.st_dev && st.st_ino == other.st_ino;
+}
+
+static int rotate(struct sign_log *l, int64_t now)
 {
 	char kept[NAME_MAX + 1];
 
-	if (journal_size(l->journal) < l->rotate_at || l->n_undo > 0)
-		return 0;
 	snprintf(kept, sizeof(kept), "%s.%lld", l->name, (long long)now);
 	if (linkat(l->dir_fd, l->name, l->dir_fd, kept, 0) < 0 && errno != EEXIST)
 		return E_SYS_IO;
-	if (fault_point("signer.rotate") != 0 || dir_sync(l->dir_fd) < 0)
-		return E_SYS_IO;
-	return rewrite(l, now);
+	int r = fault_point("signer.rotate") != 0 || dir_sync(l->dir_fd) < 0 ? E_SYS_IO : rewrite(l, now);
+	if (r < 0 && same_file(l->dir_fd, l->name, kept)) /* still in use: a second name would only confuse people */
+		unlinkat(l->dir_fd, kept, 0);
+	return r;
+}
+
+int sign_log_tidy(struct sign_log *l, int64_t now)
+{
+	if (journal_size(l->journal) < l->rotate_at || l->n_undo > 0 || now < l->rotate_after)
+		return 0;
+	int r = rotate(l, now);
+	l->rotate_after = r < 0 ? now + MS_MINUTE : 0;
+	return r;
 }

@@ -37,7 +37,8 @@ _must_check_ int sign_log_add_list(struct sign_log *l, const char *issuer_id, ui
  * more: end the process, the next start reads what is true. */
 _must_check_ int sign_log_commit(struct sign_log *l, int64_t now);
 
-/* Rotates when the file has grown large; call when nothing is waiting. A failure leaves the old file in use. */
+/* Rotates when the file has grown large; call when nothing is waiting. A failure leaves the old file in use, and is tried again
+ * after a minute; what it broke for good, the next commit tells. */
 _must_check_ int sign_log_tidy(struct sign_log *l, int64_t now);
 
 #endif

@@ -182,7 +182,10 @@ static int turn(struct loop *l, int listen_fd, uid_t also, const sigset_t *waiti
 	}
 	if (p[0].revents != 0)
 		accept_one(l, listen_fd, also);
-	return sign_log_tidy(l->signer->log, clock_now());
+	int r = sign_log_tidy(l->signer->log, clock_now());
+	if (r < 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the signing log cannot be rotated: %s; tried again in a minute", err_what(r));
+	return 0;
 }
 
 int signer_loop(struct signer *s, int listen_fd, uid_t also)

@@ -15,9 +15,8 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
-static const char *const reload_words[] = {"none", "systemd", "signal", "exec", "haproxy", "postgresql", NULL};
-static const char *const verify_words[] = {"tls", "starttls-postgresql", "file", "none", NULL};
-static const char *const drain_words[] = {"report", "terminate", NULL};
+static const char *const reload_words[] = {"none", "systemd", "signal", "exec", NULL};
+static const char *const verify_words[] = {"tls", "file", "none", NULL};
 
 const char *reload_kind_name(enum reload_kind k)
 {
@@ -55,24 +54,16 @@ static const struct conf_key keys[] = {
 	{.section = "files", .key = "mode", .kind = CONF_MODE, .offset = AT(mode), .min = 0400, .max = 0777, .fallback = "0640",
          .about = "mode of key.pem"},
 	FLAG("files", "combined", combined, "no", "also combined.pem (key and full chain)"),
-	FLAG("files", "pkcs12", pkcs12, "no", "also a PKCS#12 file (not in this release)"),
-	LIST("files", "copies", copies, "", "copies at fixed paths (not in this release)"),
 	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
 	TEXT("reload", "unit", unit, "", "systemd: the unit"),
 	PATH("reload", "pidfile", pidfile, "", "signal: file with the process id"),
 	TEXT("reload", "signal", signal, "HUP", "signal: which one"),
 	TEXT("reload", "command", command, "", "exec: program and arguments, no shell"),
-	PATH("reload", "socket", socket, "", "haproxy: its admin socket"),
 	TEXT("reload", "test", test, "", "configuration test before the swap"),
 	TIME("reload", "timeout", timeout_ms, MS_SECOND, 10 * MS_MINUTE, "30s", "limit of test and reload"),
-	TIME("reload", "max_drain", max_drain_ms, 0, 7 * MS_DAY, "0", "how long old workers may go on; 0 = no limit"),
-	WORD("reload", "on_drain_timeout", on_drain_timeout, drain_words, "report", "what happens to old workers then"),
 	WORD("verify", "kind", verify, verify_words, "tls", "how serving is proved"),
 	LIST("verify", "connect", connect, "", "every listener, host:port"),
 	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
-	FLAG("trust", "crl", crl, "no", "also crl.pem (not in this release)"),
-	LIST("trust", "formats", formats, "pem", "formats of the trust files"),
-	TEXT("window", "allow", allow, "", "times when swaps may happen (not in this release)"),
 };
 
 /* ---- checks ------------------------------------------------------------------------------------------------------- */
@@ -80,28 +71,6 @@ static const struct conf_key keys[] = {
 static int wrong(struct refusal *why, const char *key, const char *cause)
 {
 	return refuse(why, E_CONF_VALUE, key, "%s", cause);
-}
-
-/* Settings of later releases are refused, so that nobody relies on what does not happen. */
-static int check_not_yet(const struct target_conf *t, struct refusal *why)
-{
-	const struct {
-		bool        used;
-		const char *key;
-	} later[] = {
-		{t->pkcs12, "files.pkcs12"},
-		{t->copies[0] != '\0', "files.copies"},
-		{t->reload == RELOAD_HAPROXY, "reload.kind = haproxy"},
-		{t->reload == RELOAD_POSTGRESQL, "reload.kind = postgresql"},
-		{t->verify == VERIFY_STARTTLS_POSTGRESQL, "verify.kind = starttls-postgresql"},
-		{t->crl, "trust.crl"},
-		{!text_equal(t->formats, "pem"), "trust.formats"},
-		{t->allow[0] != '\0', "window.allow"},
-	};
-	for (size_t i = 0; i < N_ELEMENTS(later); i++)
-		if (later[i].used)
-			return wrong(why, later[i].key, "not available in this release");
-	return 0;
 }
 
 static bool unit_ok(const char *unit)
@@ -193,7 +162,7 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return wrong(why, "target.names", "at least one name is needed");
 	if (t->owner[0] == '\0' || t->group[0] == '\0')
 		return wrong(why, "files.owner", "owner and group may not be empty");
-	if ((t->mode & 07) != 0 || (t->mode & 0133) != 0)
+	if ((t->mode & ~INT64_C(0640)) != 0)
 		return wrong(why, "files.mode", "a key may be read by owner and group and written by the owner, nothing else");
 	return 0;
 }
@@ -202,8 +171,6 @@ static int check_all(const void *conf, struct refusal *why)
 {
 	const struct target_conf *t = conf;
 	int                       r = check_target(t, why);
-	if (r == 0)
-		r = check_not_yet(t, why);
 	if (r == 0)
 		r = check_reload(t, why);
 	return r != 0 ? r : check_verify(t, why);

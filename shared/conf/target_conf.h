@@ -8,8 +8,8 @@
 #include "shared/conf/conf.h"
 #include "shared/model/names.h"
 
-enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_HAPROXY, RELOAD_POSTGRESQL, RELOAD_KIND_COUNT };
-enum verify_kind { VERIFY_TLS, VERIFY_STARTTLS_POSTGRESQL, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
+enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_KIND_COUNT };
+enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
@@ -28,28 +28,18 @@ struct target_conf {
 	char    owner[64], group[64];
 	int64_t mode;
 	bool    combined;
-	bool    pkcs12;      /* accepted by the schema; refused with VCC-1202 until it is built */
-	char    copies[TARGET_COMMAND_SIZE];
 	/* [reload] */
 	int     reload; /* enum reload_kind */
 	char    unit[128];
 	char    pidfile[TARGET_PATH_SIZE];
 	char    signal[16];
 	char    command[TARGET_COMMAND_SIZE]; /* argv by blanks, "..." quotes; no shell */
-	char    socket[TARGET_PATH_SIZE];
 	char    test[TARGET_COMMAND_SIZE];
 	int64_t timeout_ms;
-	int64_t max_drain_ms;
-	int     on_drain_timeout; /* 0 report, 1 terminate */
 	/* [verify] */
 	int     verify; /* enum verify_kind */
 	char    connect[512];
 	char    sni[DNS_NAME_SIZE];
-	/* [trust] */
-	bool    crl;
-	char    formats[64];
-	/* [window] */
-	char    allow[256];
 };
 
 extern const struct conf_schema target_schema;

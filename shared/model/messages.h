@@ -132,12 +132,13 @@ struct body_receipt {
 	struct receipt_listener listeners[MSG_LISTENERS_MAX];
 };
 
+enum { HEALTH_CLOCK = 1 << 0 }; /* the host's clock differs by more than 5 min: it judges by the controller's */
 struct msg_health {
 	int64_t  now_at;
 	int64_t  skew_ms;
 	uint32_t targets;
 	uint32_t stale;    /* issued but not served */
-	uint32_t degraded; /* bits, see agent/core/health.h */
+	uint32_t degraded; /* HEALTH_* */
 };
 
 /* Both ways. Agent: the order or certificate `id` is in the journal. Controller: message `id` (and, for receipts, `seq`)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controller/signer/sign_log.h"
@@ -199,6 +200,29 @@ static void rotating_keeps_the_window(void **state)
 	sign_log_close(l);
 }
 
+/* A full disk or a bad folder must not stop the signer: the old file goes on, and is the only one. */
+static void a_failed_rotation_changes_nothing(void **state)
+{
+	const struct place *p = *state;
+	struct sign_log    *l = reopen(p, NULL, 1000);
+	char                obstacle[128];
+	for (uint64_t i = 1; i <= 40; i++)
+		must_add(l, i, (uint8_t)i, false);
+	snprintf(obstacle, sizeof(obstacle), "%s/.signing.log.new", p->folder);
+	assert_int_equal(mkdir(obstacle, 0700), 0);
+	assert_true(sign_log_tidy(l, 5000) < 0);
+	assert_int_equal(files(p, false, "signing.log."), 0);
+	assert_int_equal(rmdir(obstacle), 0);
+	assert_int_equal(sign_log_tidy(l, 6000), 0); /* too early: not tried */
+	assert_int_equal(files(p, false, "signing.log."), 0);
+	must_add(l, 41, 41, false);
+	assert_int_equal(sign_log_tidy(l, 66000), 0);
+	assert_int_equal(files(p, false, "signing.log.66000"), 1);
+	l = reopen(p, l, 1000);
+	assert_int_equal(sign_log_top(l), 41);
+	sign_log_close(l);
+}
+
 static void one_process_only(void **state)
 {
 	const struct place *p = *state;
@@ -231,7 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(one_serial_one_content), T(within_one_batch), T(window_and_jumps), T(lists_never_fall),
-		T(rotating_keeps_the_window), T(one_process_only), T(damage_is_noticed),
+		T(rotating_keeps_the_window), T(a_failed_rotation_changes_nothing), T(one_process_only), T(damage_is_noticed),
 #undef T
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,8 +34,7 @@ static const struct {
 	{HEAD "[verify]\nconnect = 127.0.0.1:0\n", E_CONF_VALUE, "address:port"},
 	{HEAD TLS "[files]\nmode = 0644\n", E_CONF_VALUE, "mode"},
 	{HEAD TLS "[files]\nmode = 0660\n", E_CONF_VALUE, "mode"},
-	{HEAD TLS "[files]\npkcs12 = yes\n", E_CONF_VALUE, "pkcs12"},
-	{HEAD TLS "[files]\ncopies = /a/b\n", E_CONF_VALUE, "copies"},
+	{HEAD TLS "[files]\npkcs12 = yes\n", E_CONF_KEY, "pkcs12"},
 	{HEAD TLS "[reload]\nkind = systemd\n", E_CONF_VALUE, "unit"},
 	{HEAD TLS "[reload]\nkind = systemd\nunit = nginx\n", E_CONF_VALUE, "unit"},
 	{HEAD TLS "[reload]\nkind = systemd\nunit = a/b.service\n", E_CONF_VALUE, "unit"},
@@ -44,8 +43,8 @@ static const struct {
 	{HEAD TLS "[reload]\nkind = exec\n", E_CONF_VALUE, "command"},
 	{HEAD TLS "[reload]\nkind = exec\ncommand = nginx -s reload\n", E_CONF_VALUE, "absolute"},
 	{HEAD TLS "[reload]\ntest = nginx -t\n", E_CONF_VALUE, "reload.test"},
-	{HEAD TLS "[reload]\nkind = haproxy\n", E_CONF_VALUE, "not available"},
-	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_VALUE, "not available"},
+	{HEAD TLS "[reload]\nkind = haproxy\n", E_CONF_VALUE, "haproxy"},
+	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_KEY, "window"},
 	{HEAD TLS "sni = bad name\n", E_CONF_VALUE, "sni"},
 };
 
