@@ -27,6 +27,8 @@ static void set_reason(struct link *l, int code, const char *text)
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
+static void on_lost(struct link *l);
+
 static void connect_now(struct link *l)
 {
 	struct lws_client_connect_info info = {
@@ -46,9 +48,9 @@ static void connect_now(struct link *l)
 	struct refusal why;
 	uint16_t       port;
 	if (resolver_find(&l->resolver, address, link_random(), l->trying, &port, &why) < 0) {
+		text_cut(l->trying, sizeof(l->trying), address);
 		set_reason(l, why.code, why.cause);
-		link_keeper_tell(l);
-		link_gateway_connect_later(l, backoff_next(&l->backoff, link_random()));
+		on_lost(l);
 		return;
 	}
 	info.port = port;

@@ -114,11 +114,22 @@ static int read_line(int fd, char ret[TOKEN_SIZE])
 	return n > 0 ? 0 : E_JOIN_TOKEN;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+	interrupted = signal_number;
+}
+
+/* Interrupted or not, the terminal shows again what is typed. */
 static int ask_token(char ret[TOKEN_SIZE])
 {
-	struct termios before;
-	bool           terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	const struct sigaction once = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}; /* ends the read */
+	struct termios         before;
+	bool                   terminal = tcgetattr(STDIN_FILENO, &before) == 0;
 	if (terminal) {
+		sigaction(SIGINT, &once, NULL);
+		sigaction(SIGTERM, &once, NULL);
 		struct termios quiet = before;
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		fprintf(stderr, "token: ");
@@ -128,7 +139,11 @@ static int ask_token(char ret[TOKEN_SIZE])
 	if (terminal) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 		fprintf(stderr, "\n");
+		(void)signal(SIGINT, SIG_DFL);
+		(void)signal(SIGTERM, SIG_DFL);
 	}
+	if (interrupted != 0)
+		(void)raise(interrupted);
 	return r;
 }
 
@@ -409,6 +424,8 @@ static int run(struct join *j, struct refusal *why)
 		exit(converse_as_owner(j, why));
 	close(j->keeper_fd);
 	int status = child > 0 ? wait_for(child) : 1;
+	if (child < 0)
+		perror("vcc-agent: a process cannot be started");
 	(void)wait_for(j->keeper_pid);
 	struct stat st;
 	bool        units = status == 0 && j->state_dir == NULL && geteuid() == 0 && stat("/run/systemd/system", &st) == 0;

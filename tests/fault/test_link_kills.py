@@ -102,6 +102,27 @@ def test_killed_while_taking_a_new_identity(world, point):
     assert not os.path.exists(os.path.join(host.dir, "link", ".identity.pem.new"))
 
 
+@pytest.mark.parametrize("days", [30, -30])
+def test_a_wrong_clock_neither_asks_for_ever_nor_forgets(world, days):
+    """The host's clock is a month off: renewed by the controller's time."""
+    inst, host = world
+    agent = host.processes["agent"]
+    db = inst.facts()["controller"]["db"]
+
+    def issued():
+        return checks.rows(db, "SELECT count(*) FROM issuances WHERE owner = 'agent' AND owner_id = ? AND state <> 'void'", host.name)[0][0]
+
+    agent.stop()
+    agent.env = {"VCC_CLOCK_OFFSET_MS": str(days * 86400000)}
+    before = issued()
+    agent.start()
+    wait_for("one more identity", lambda: issued() > before, 60, 0.2)
+    time.sleep(5)  # many requests, if each look found the new one too old as well
+    assert issued() <= before + 2
+    wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 30)
+    disarmed(agent)
+
+
 def test_a_full_disk_keeps_the_old_identity(world):
     """The new one cannot be written: said, tried again, and the connection stays."""
     inst, host = world
