@@ -189,8 +189,11 @@ static void adopt(struct gateways *all, int fd)
 	static const struct ipc_events events = {on_frame, on_closed, NULL};
 	uid_t                          uid = 0;
 	struct gateway                *g = calloc(1, sizeof(*g));
-	if (g == NULL || HASH_COUNT(all->by_number) >= GATEWAYS_MAX || ipc_peer_check(fd, all->also, &uid) < 0) {
-		log_line(LOG_LEVEL_WARNING, NULL, "a connection on the gateways' socket was refused (uid %u)", (unsigned)uid);
+	int                            r = g == NULL ? E_NOMEM : HASH_COUNT(all->by_number) >= GATEWAYS_MAX ? E_API_BUSY : 0;
+	if (r == 0)
+		r = ipc_peer_check(fd, all->also, &uid);
+	if (r < 0) {
+		log_line(LOG_LEVEL_WARNING, NULL, "a connection on the gateways' socket was refused: %s", err_what(r));
 		fd_close(fd);
 		free(g);
 		return;
