@@ -14,14 +14,6 @@
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
 
-static struct managed *by_stem(struct keeper *k, const char *stem)
-{
-	for (size_t i = 0; i < k->n_managed; i++)
-		if (text_equal(k->managed[i]->stem, stem))
-			return k->managed[i];
-	return NULL;
-}
-
 /* What the controller is told, as one hash: a change of it is news. */
 static struct hash target_digest(const struct target_conf *c, const char *cert_id)
 {
@@ -98,18 +90,40 @@ static int cert_id_of(struct keeper *k, const struct target_conf *c, char ret[CE
 	return name_cert_id_default(k->state.identity.agent, c->stem, ret);
 }
 
+/* Its file is gone, or names another certificate now. */
+static void retire(struct managed *m)
+{
+	log_line(LOG_LEVEL_NOTICE, NULL, "%s: its target file is gone; the certificate is no longer renewed", m->cert_id);
+	m->present = false;
+	m->retired = true;
+	if (m->keeper->welcomed)
+		target_report(m);
+}
+
+/* Two certificates in one folder would take `current` from each other. */
+static int dir_is_free(struct keeper *k, const struct target_conf *c, const char *cert_id, struct refusal *why)
+{
+	char dir[TARGET_PATH_SIZE];
+	int  r = agent_target_dir(k->conf, c, dir);
+	if (r != 0)
+		return refuse(why, r, c->stem, "the path of its folder is too long");
+	for (size_t i = 0; i < k->n_managed; i++) {
+		const struct managed *m = k->managed[i];
+		if (m->present && !text_equal(m->stem, c->stem) && !text_equal(m->cert_id, cert_id) && text_equal(m->dir, dir))
+			return refuse(why, E_SWAP_TARGET, c->stem, "the folder %s belongs to target %s already", dir, m->stem);
+	}
+	return 0;
+}
+
 /* The managed certificate of this file. A file that now names another certificate ends the first one. */
 static int managed_of(struct keeper *k, const char *cert_id, const char *stem, struct managed **ret, struct refusal *why)
 {
 	struct managed *m = keeper_find(k, cert_id);
-	struct managed *other = by_stem(k, stem);
 	if (m != NULL && m->present && !text_equal(m->stem, stem))
 		return refuse(why, E_SWAP_TARGET, stem, "certificate %s is served by target %s already", cert_id, m->stem);
-	if (other != NULL && other != m) {
-		other->present = false;
-		other->retired = true;
-		other->stem[0] = '\0';
-	}
+	for (size_t i = 0; i < k->n_managed; i++)
+		if (k->managed[i] != m && !k->managed[i]->retired && text_equal(k->managed[i]->stem, stem))
+			retire(k->managed[i]);
 	if (m == NULL) {
 		int r = keeper_manage(k, cert_id, stem, &m);
 		if (r != 0)
@@ -157,6 +171,8 @@ static void target_load(struct keeper *k, const char *stem)
 			refuse(&why, r, stem, "no certificate name can be made of agent and file name: set target.cert_id");
 	}
 	if (r == 0)
+		r = dir_is_free(k, c, cert_id, &why);
+	if (r == 0)
 		r = managed_of(k, cert_id, stem, &m, &why);
 	if (r == 0)
 		target_adopt(m, c);
@@ -186,13 +202,8 @@ void targets_scan(struct keeper *k)
 	}
 	for (size_t i = 0; i < k->n_managed; i++) {
 		struct managed *m = k->managed[i];
-		if (m->retired || listed(stems, n, m->stem))
-			continue;
-		log_line(LOG_LEVEL_NOTICE, NULL, "%s: its target file is gone; the certificate is no longer renewed", m->cert_id);
-		m->present = false;
-		m->retired = true;
-		if (k->welcomed)
-			target_report(m);
+		if (!m->retired && !listed(stems, n, m->stem))
+			retire(m);
 	}
 	for (size_t i = 0; i < n; i++)
 		target_load(k, stems[i]);

@@ -146,6 +146,18 @@ static int check_verify(const struct target_conf *t, struct refusal *why)
 	return 0;
 }
 
+/* One folder has one spelling, so that two targets with the same folder are seen. */
+static bool dir_ok(const char *dir)
+{
+	size_t n = strlen(dir);
+	for (const char *p = dir; p != NULL; p = strchr(p + 1, '/')) {
+		size_t part = strcspn(p + 1, "/");
+		if (part == 0 || (part <= 2 && strspn(p + 1, ".") >= part))
+			return false;
+	}
+	return n > 1;
+}
+
 static int check_target(const struct target_conf *t, struct refusal *why)
 {
 	char         bad[DNS_NAME_SIZE] = "";
@@ -160,6 +172,8 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
 	if (names_count(&names) == 0)
 		return wrong(why, "target.names", "at least one name is needed");
+	if (t->dir[0] != '\0' && !dir_ok(t->dir))
+		return wrong(why, "target.dir", "wanted a folder's path without `.`, `..`, doubled slashes or one at the end");
 	if (t->owner[0] == '\0' || t->group[0] == '\0')
 		return wrong(why, "files.owner", "owner and group may not be empty");
 	if ((t->mode & ~INT64_C(0640)) != 0)
@@ -210,7 +224,7 @@ int target_conf_load(const char *targets_dir, const char *stem, struct target_co
 {
 	char path[TARGET_PATH_SIZE + CERT_ID_SIZE + 8];
 	if (!stem_ok(stem))
-		return refuse(why, E_CONF_FILE, stem, "is not the name of a target file");
+		return refuse(why, E_CONF_FILE, stem, "is not the name of a target file: letters, digits, `.`, `_`, `-`, at most 63");
 	int n = snprintf(path, sizeof(path), "%s/%s.conf", targets_dir, stem);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return refuse(why, E_CONF_FILE, targets_dir, "the path is too long");
@@ -232,13 +246,10 @@ int target_conf_load(const char *targets_dir, const char *stem, struct target_co
 	return r;
 }
 
+/* Hidden files are editors' and our own; any other .conf is meant as a target, and loading says when its name cannot be one. */
 static int is_target(const struct dirent *e)
 {
-	char   stem[NAME_MAX + 1];
-	size_t n = strlen(e->d_name);
-	if (!text_ends(e->d_name, ".conf") || text_copy_n(stem, sizeof(stem), e->d_name, n - strlen(".conf")) != 0)
-		return 0;
-	return stem_ok(stem);
+	return e->d_name[0] != '.' && text_ends(e->d_name, ".conf");
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b)
@@ -258,8 +269,8 @@ int target_conf_list(const char *targets_dir, char (*ret)[CERT_ID_SIZE], size_t 
 	if ((size_t)n > max)
 		r = refuse(why, E_FULL, targets_dir, "%d target files; at most %zu are allowed", n, max);
 	for (int i = 0; i < n; i++) {
-		if (r == 0)
-			r = text_copy_n(ret[i], CERT_ID_SIZE, list[i]->d_name, strlen(list[i]->d_name) - strlen(".conf"));
+		if (r == 0 && text_copy_n(ret[i], CERT_ID_SIZE, list[i]->d_name, strlen(list[i]->d_name) - strlen(".conf")) != 0)
+			r = refuse(why, E_CONF_FILE, list[i]->d_name, "the name is longer than %d characters", CERT_ID_SIZE - 1);
 		free(list[i]);
 	}
 	free(list);

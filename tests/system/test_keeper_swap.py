@@ -1,11 +1,12 @@
 """The swap on a real nginx: what is issued is served, nothing is dropped, every step is accounted for."""
 import os
 import shutil
+import subprocess
 
 import pytest
 from fake_ca import spki
 from handshakes import Load
-from installation import write
+from installation import wait_for, write
 from keeper_host import KeeperHost, temporary
 from wire_tables import encode
 
@@ -111,3 +112,28 @@ def test_target_file_taken_away_and_back(host):
     key = host.renew()
     host.link.receipt(key, SETTLED)
     assert host.check_set() == host.link.orders[key]["fingerprint"]
+
+
+def test_one_folder_belongs_to_one_target(host):
+    """A second file with the folder of the first would take `current` from it: the controller would believe what is not served."""
+    before = host.current()
+    text = open(f"{host.dir}/targets.d/web.conf").read().replace(f"cert_id = {host.cert_id}\n", f"cert_id = clara01-second\ndir = {host.tls}\n")
+    write(f"{host.dir}/targets.d/xsecond.conf", text)
+    wait_for("the refusal is logged", lambda: "belongs to target web already" in host.log("keeper"))
+    check = subprocess.run([os.path.join(host.binaries, "vcc-keeper"), "--check", "--config", host.config], capture_output=True, text=True)
+    assert check.returncode != 0 and "VCC-2010" in check.stderr, check
+    os.unlink(f"{host.dir}/targets.d/xsecond.conf")
+    assert all(t["cert_id"] == host.cert_id for t in host.link.targets)
+    assert host.current() == before
+
+
+def test_a_file_that_names_another_certificate_ends_the_first(host):
+    path = f"{host.dir}/targets.d/web.conf"
+    text = open(path).read()
+    for cert_id in ("clara01-other", "clara01-third", host.cert_id):
+        before = len(host.link.targets)
+        write(f"{path}.new", text.replace(f"cert_id = {host.cert_id}\n", f"cert_id = {cert_id}\n"))
+        os.rename(f"{path}.new", path)
+        host.link.wait("the old one ends and the new one begins",
+                       lambda: [t["retired"] for t in host.link.targets[before:]] == [True, False] and host.link.targets[-1]["cert_id"] == cert_id)
+    host.link.receipt(host.renew(), SETTLED)

@@ -27,6 +27,11 @@ static const struct {
 	{"[target]\ntemplate = t\n" TLS, E_CONF_MISSING, "names"},
 	{"[target]\ntemplate = t\nnames = a..b\n" TLS, E_CONF_VALUE, "a..b"},
 	{"[target]\ntemplate = Bad!\nnames = a.b\n" TLS, E_CONF_VALUE, "template"},
+	{HEAD "dir = /srv/tls/\n" TLS, E_CONF_VALUE, "dir"},
+	{HEAD "dir = /srv//tls\n" TLS, E_CONF_VALUE, "dir"},
+	{HEAD "dir = /srv/./tls\n" TLS, E_CONF_VALUE, "dir"},
+	{HEAD "dir = /srv/../tls\n" TLS, E_CONF_VALUE, "dir"},
+	{HEAD "dir = /\n" TLS, E_CONF_VALUE, "dir"},
 	{HEAD, E_CONF_VALUE, "connect"},
 	{HEAD "[verify]\nconnect = 443\n", E_CONF_VALUE, "443"},
 	{HEAD "[verify]\nconnect = www.example.org:443\n", E_CONF_VALUE, "www.example.org"},
@@ -93,12 +98,20 @@ static void loads_and_lists_files(void **state)
 	assert_int_equal(file_create(fd, "api.conf", span_text(text), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
 	assert_int_equal(file_create(fd, "notes.txt", span_text("x"), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
 	assert_int_equal(mkdirat(fd, "web.conf.d", 0755), 0);
+	assert_int_equal(file_create(fd, ".hidden.conf", span_text("x"), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
 
 	assert_int_equal(target_conf_list(dir, stems, 3, &n, &why), 0);
 	assert_int_equal(n, 2);
 	assert_string_equal(stems[0], "api");
 	assert_string_equal(stems[1], "web");
 	assert_int_equal(target_conf_list(dir, stems, 1, &n, &why), E_FULL);
+
+	/* a name that cannot be a target's is listed, so that loading it says so */
+	assert_int_equal(file_create(fd, "a b$.conf", span_text(text), (uid_t)-1, (gid_t)-1, 0644, &why), 0);
+	assert_int_equal(target_conf_list(dir, stems, 3, &n, &why), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(target_conf_load(dir, "a b$", &t, &why), E_CONF_FILE);
+	assert_int_equal(unlinkat(fd, "a b$.conf", 0), 0);
 
 	assert_int_equal(target_conf_load(dir, "web", &t, &why), 0);
 	assert_string_equal(t.stem, "web");
