@@ -65,6 +65,7 @@ struct managed {
 	uv_timer_t         timer;
 	struct swap        swap;
 	bool               probed_waits; /* a DEV_PROBED is in the queue */
+	int64_t            old_answers_ms; /* how long the service gave them after its last reload; 0 = not known */
 };
 
 /* An event of one deployment, with the message it came from. */

@@ -18,6 +18,9 @@ enum {
 	HUNT_MIN_MS = 15,    /* behind it: an nginx answers with both workers for 100 ms, and the proof must still fit the budget then */
 	HUNT_GROWTH = 8,     /* gaps grow by an eighth: the wait stays a fraction of the time that the service took */
 	HUNT_MAX_MS = 50,
+	EXPECT_GAP_MS = 25, /* how long old answers came last time is known: few before that, ... */
+	EXPECT_MIN_MS = 8,  /* ... closer together from then on, with gaps that grow by a quarter */
+	EXPECT_GROWTH = 4,
 	HUNT_LONG = 100, /* after so many without a new answer the service is sick */
 	SICK_GAP_MS = 500,
 	PROVED_ROW = 3,
@@ -58,7 +61,10 @@ struct probe {
 	bool               found;    /* a new answer since the reset */
 	bool               last_new; /* the last answer was a new one */
 	unsigned           hunts;    /* handshakes since the reload that looked for a new answer */
-	int64_t            hunt_gap_ms;
+	int64_t            hunt_gap_ms, hunt_growth;
+	int64_t            expect_ms;   /* after the reload; see struct probe_plan */
+	int64_t            reloaded_at; /* monotonic */
+	int64_t            old_ms;      /* between the reload and the last old answer */
 	int64_t            started[PER_SECOND_MAX]; /* monotonic; the last per_second starts */
 	size_t             at;
 	uint64_t           total, failed;
@@ -85,6 +91,8 @@ static void answer_count(struct probe *p, struct listener *l, const struct tls_p
 	p->last_new = is_new;
 	if (is_old && p->flipped)
 		p->last_old_at = now;
+	if (is_old && p->reloaded)
+		p->old_ms = clock_monotonic() - p->reloaded_at;
 	if (seen->code != 0) {
 		p->failed++;
 		snprintf(p->trouble, sizeof(p->trouble), "%s: %s", l->address, seen->cause);
@@ -151,14 +159,21 @@ static int64_t gap_next(const struct probe *p)
 	return row_shortest(p) < PROVED_ROW ? 0 : WINDOW_MS / p->per_second;
 }
 
-static void hunted(struct probe *p)
+/* The gap until the next handshake of the hunt: short when the old answers should be over. */
+static void hunt_plan(struct probe *p)
 {
-	p->hunts++;
-	if (!p->reloaded)
-		return;
-	p->hunt_gap_ms += p->hunt_gap_ms / HUNT_GROWTH;
-	if (p->hunt_gap_ms > HUNT_MAX_MS)
-		p->hunt_gap_ms = HUNT_MAX_MS;
+	int64_t left = p->expect_ms - (clock_monotonic() - p->reloaded_at);
+	if (p->expect_ms != 0 && left > 0) {
+		p->hunt_gap_ms = left < EXPECT_GAP_MS ? left : EXPECT_GAP_MS;
+	} else if (p->expect_ms != 0) {
+		p->expect_ms = 0;
+		p->hunt_gap_ms = EXPECT_MIN_MS;
+		p->hunt_growth = EXPECT_GROWTH;
+	} else {
+		p->hunt_gap_ms += p->hunt_gap_ms / p->hunt_growth;
+		if (p->hunt_gap_ms > HUNT_MAX_MS)
+			p->hunt_gap_ms = HUNT_MAX_MS;
+	}
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -201,7 +216,9 @@ static void on_timer(uv_timer_t *timer)
 	}
 	p->started[p->at++ % (size_t)p->per_second] = now;
 	if (hunting(p))
-		hunted(p);
+		p->hunts++;
+	if (hunting(p) && p->reloaded)
+		hunt_plan(p);
 	l->era = p->era;
 	if (tls_probe_start(p->tls, p->loop, l->address, p->sni, PROBE_TIMEOUT_MS, on_seen, l, &l->running) != 0) {
 		p->total++;
@@ -243,6 +260,7 @@ int probe_open(uv_loop_t *loop, struct tls_probes *tls, const struct probe_plan 
 		.per_second = plan->per_second < 1 ? 1 : plan->per_second > PER_SECOND_MAX ? PER_SECOND_MAX : plan->per_second,
 		.fingerprint = plan->fingerprint,
 		.old_fingerprint = plan->old_fingerprint,
+		.expect_ms = plan->expect_ms,
 		.chain = BUF_MAX(65536),
 		.round = round,
 		.ctx = ctx,
@@ -305,8 +323,13 @@ void probe_reset(struct probe *p)
 void probe_reloaded(struct probe *p)
 {
 	p->reloaded = true;
+	p->reloaded_at = clock_monotonic();
 	p->hunts = 0;
 	p->hunt_gap_ms = HUNT_MIN_MS;
+	p->hunt_growth = HUNT_GROWTH;
+	p->old_ms = 0;
+	if (p->expect_ms != 0)
+		hunt_plan(p);
 	uv_timer_stop(&p->timer);
 	probe_plan_next(p);
 }
@@ -337,6 +360,11 @@ void probe_summary(const struct probe *p, struct probe_summary *ret)
 		s.wrong |= l->wrong;
 	}
 	*ret = s;
+}
+
+int64_t probe_old_ms(const struct probe *p)
+{
+	return p->first_new_at == 0 || !p->reloaded ? 0 : p->old_ms < 1 ? 1 : p->old_ms;
 }
 
 int64_t probe_first_new_at(const struct probe *p)

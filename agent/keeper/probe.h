@@ -12,7 +12,8 @@ struct probe_plan {
 	const char *sni;
 	int64_t     per_second;
 	struct hash fingerprint, old_fingerprint;
-	struct span chain; /* full chain of the new certificate, DER; copied */
+	int64_t     expect_ms; /* how long after a reload the service still gave old answers last time; 0 = not known */
+	struct span chain;     /* full chain of the new certificate, DER; copied */
 };
 
 struct probe;
@@ -30,6 +31,7 @@ void probe_reloaded(struct probe *p);
 bool probe_complete(const struct probe *p);
 void probe_summary(const struct probe *p, struct probe_summary *ret);
 int64_t probe_first_new_at(const struct probe *p); /* 0 = not yet */
+int64_t probe_old_ms(const struct probe *p);       /* for the next plan's expect_ms */
 /* What each listener served last. */
 uint32_t probe_listeners(const struct probe *p, uint32_t verify_row, struct receipt_listener ret[MSG_LISTENERS_MAX]);
 /* The last failure or wrong answer in words, or "". */

@@ -184,6 +184,14 @@ static void act_probe_reset(struct managed *m, const struct deploy_action *a)
 		probe_reset(m->swap.probe);
 }
 
+/* Where a service's old answers end is seen only between two handshakes: the longer of the last times, slowly forgotten. */
+static void old_answers_learn(struct managed *m, int64_t seen_ms)
+{
+	int64_t before_ms = m->old_answers_ms - m->old_answers_ms / 8;
+	if (seen_ms != 0)
+		m->old_answers_ms = seen_ms > before_ms ? seen_ms : before_ms;
+}
+
 static void act_probe_stop(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
@@ -193,6 +201,7 @@ static void act_probe_stop(struct managed *m, const struct deploy_action *a)
 	probe_summary(s->probe, &s->summary);
 	s->n_listeners = probe_listeners(s->probe, VERIFY_ROW, s->listeners);
 	s->first_new_at = probe_first_new_at(s->probe);
+	old_answers_learn(m, probe_old_ms(s->probe));
 	if (s->summary.failed > 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap; last: %s", m->cert_id,
 		         (unsigned long long)s->summary.failed, (unsigned long long)s->summary.total, probe_trouble(s->probe));

@@ -55,6 +55,7 @@ static int probes_start(struct managed *m, struct span chain, struct hash finger
 		.per_second = m->keeper->conf->probes_per_second,
 		.fingerprint = fingerprint,
 		.old_fingerprint = old_fingerprint,
+		.expect_ms = m->old_answers_ms,
 		.chain = chain,
 	};
 	probe_free(m->swap.probe);
