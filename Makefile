@@ -130,6 +130,12 @@ $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 endef
 $(foreach d,tests/unit tests/step tests/store tests/sim tests/hostile tests/bench tests/lib,$(eval $(call test_rule,$(d))))
 
+# The libraries that an agent stands on and nothing else, or it would be no floor.
+$(B)/tests/bench_empty: $(B)/obj/tests/bench/bench_empty.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -lwebsockets -lssl -lcrypto
+
 # libFuzzer targets instrument the project's own objects, too.
 $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(LIB_ROOMS))
 	@mkdir -p $(@D)

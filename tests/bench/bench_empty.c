@@ -1,13 +1,12 @@
 /* bench_empty.c - what do the libraries cost that an agent stands on? A process that does nothing, beside which the agent's memory is read.
- *   bench_empty link    a libwebsockets context with a TLS client, as vcc-agent has      bench_empty keeper    a TLS client context
- * Prints "ready", holds until stdin ends. Never: anything useful. */
+ *   bench_empty link    a libwebsockets context with a TLS client, as vcc-agent has      bench_empty keeper    an OpenSSL client context
+ * Linked with those libraries alone. Prints "ready", holds until stdin ends. Never: anything useful. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
-
-#include "shared/base/text.h"
 
 static const struct lws_protocols protocols[] = {{.name = "none", .callback = lws_callback_http_dummy}, {0}};
 
@@ -52,9 +51,9 @@ static int keeper_like(void)
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && text_equal(argv[1], "link"))
+	if (argc == 2 && strcmp(argv[1], "link") == 0)
 		return link_like();
-	if (argc == 2 && text_equal(argv[1], "keeper"))
+	if (argc == 2 && strcmp(argv[1], "keeper") == 0)
 		return keeper_like();
 	fprintf(stderr, "usage: bench_empty link | keeper\n");
 	return 2;

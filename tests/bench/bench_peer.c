@@ -1,6 +1,7 @@
 /* bench_peer.c - a small peer for measuring: a raw mTLS accept loop (the floor), or a client that opens many connections and holds them.
  *   bench_peer server CHAIN.pem KEY.pem CA.pem         prints its port, accepts until stdin ends
- *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem [ws]  opens N, prints "held N", holds until stdin ends; ws: with websocket upgrade
+ *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem [ws]  opens N, prints "held N", holds until stdin ends; ws: with websocket upgrade, and
+ *                                                         pings are answered
  * Never: judging what it measures; loopback addresses only. */
 #include <errno.h>
 #include <netdb.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -96,6 +98,8 @@ static int server(char **argv)
 	if (SSL_CTX_load_verify_locations(ctx, argv[4], NULL) != 1)
 		die("CA file");
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	/* the clients' CA is the anchor, as the gateway has it: one signature to verify */
+	X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&a, n) != 0 || listen(listener, 512) != 0 ||
 	    getsockname(listener, (struct sockaddr *)&a, &n) != 0)
 		die("listen");
@@ -121,6 +125,8 @@ static int server(char **argv)
 
 /* ---- the client ---- */
 
+static int64_t lost; /* connections that ended before we let go */
+
 static int connect_to(const char *address)
 {
 	char             host[64];
@@ -130,8 +136,10 @@ static int connect_to(const char *address)
 	if (colon == NULL || text_copy_n(host, sizeof(host), address, (size_t)(colon - address)) < 0 || !text_starts(host, "127.") ||
 	    getaddrinfo(host, colon + 1, &hints, &found) != 0)
 		die("address must be 127.x.x.x:PORT");
+	int one = 1;
 	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0)
+	/* or the request to upgrade waits for the acknowledgement of the last part of the handshake */
+	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0)
 		die("connect");
 	freeaddrinfo(found);
 	return fd;
@@ -154,20 +162,59 @@ static SSL *open_one(SSL_CTX *ctx, const char *address, bool websocket)
 	return ssl;
 }
 
+/* Whatever comes on a held connection is a ping, small enough to come as a whole (RFC 6455 5.5); or its end. */
+static void answer(int epoll, SSL *ssl)
+{
+	unsigned char in[128];
+	unsigned char pong[6 + 125] = {0x8a, 0x80}; /* masked with zeros */
+	int           n = SSL_read(ssl, in, sizeof(in));
+	if (n < 2 || in[0] != 0x89 || in[1] > 125 || n != 2 + in[1]) {
+		epoll_ctl(epoll, EPOLL_CTL_DEL, SSL_get_fd(ssl), NULL);
+		lost++;
+		return;
+	}
+	pong[1] |= in[1];
+	memcpy(pong + 6, in + 2, in[1]);
+	if (SSL_write(ssl, pong, 6 + in[1]) <= 0)
+		lost++;
+}
+
+/* False when stdin has ended. */
+static bool attend(int epoll, int timeout_ms)
+{
+	struct epoll_event events[EVENTS];
+	int                k = epoll_wait(epoll, events, EVENTS, timeout_ms);
+	for (int i = 0; i < k; i++) {
+		if (events[i].data.ptr == NULL && stdin_ended(0))
+			return false;
+		if (events[i].data.ptr != NULL)
+			answer(epoll, events[i].data.ptr);
+	}
+	return true;
+}
+
 static int client(int argc, char **argv)
 {
-	static SSL *held[CONNECTIONS_MAX];
-	int64_t     n;
+	static SSL        *held[CONNECTIONS_MAX];
+	int64_t            n;
+	int                epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event on_stdin = {.events = EPOLLIN, .data.ptr = NULL};
 	if (text_i64(argv[3], 1, CONNECTIONS_MAX, &n) < 0)
 		die("N");
 	SSL_CTX *ctx = context(false, argv[4], argv[5]);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-	for (int64_t i = 0; i < n; i++)
+	epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &on_stdin);
+	for (int64_t i = 0; i < n; i++) {
 		held[i] = open_one(ctx, argv[2], argc > 6);
-	printf("held %lld\n", (long long)n);
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = held[i]};
+		epoll_ctl(epoll, EPOLL_CTL_ADD, SSL_get_fd(held[i]), &e);
+		(void)attend(epoll, 0);
+	}
+	printf("held %lld\n", (long long)(n - lost));
 	fflush(stdout);
-	while (!stdin_ended(1000))
+	while (attend(epoll, -1))
 		continue;
+	printf("lost %lld\n", (long long)lost);
 	for (int64_t i = 0; i < n; i++)
 		SSL_free(held[i]);
 	SSL_CTX_free(ctx);
