@@ -392,7 +392,7 @@ class Installation:
                 self.processes[name].stop()
 
 
-NGINX = """{user}worker_processes 1;
+NGINX = """{user}worker_processes auto;
 pid {base}/nginx.pid;
 error_log {base}/logs/error.log;
 events {{ worker_connections 512; }}
