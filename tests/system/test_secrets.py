@@ -97,8 +97,8 @@ def tapped():
 
 def test_no_private_key_leaves_its_folder(tapped):
     inst, host, link, gateway = tapped
-    keys = secrets_of(host.dir)
-    assert len(keys) >= 3, "host key, link key and service keys are there to be looked for"
+    keys = secrets_of(inst.dir)
+    assert len(keys) >= 5, "host, link, service, gateway and admin keys are there to be looked for"
     assert len(link.seen) > 2000 and len(gateway.seen) > 2000, "the taps have seen the renewals"
     places = {"frames link-keeper": bytes(link.seen), "frames gateway-controller": bytes(gateway.seen)}
     for base, _, files in os.walk(inst.dir):
