@@ -112,6 +112,7 @@ static void refused(struct proposal *p, const struct refusal *why)
 	if (may_tell(p->member, p->now))
 		audit(p, c, AUDIT_TARGET_REFUSED, why->code, why->cause);
 	commit_then(c, agent_ack_then, &ack, sizeof(ack));
+	commit_else(c, agent_rewelcome_else, p->agent->name, sizeof(p->agent->name));
 	commit_now(c, NULL, NULL);
 }
 

@@ -87,7 +87,8 @@ int catalog_open(struct store_view *view, const char *public_url, struct catalog
 	if (r < 0) {
 		catalog_free(c);
 		return refuse(why, r, "issuers",
-			      "the store holds no usable certification authorities; run `vccctl init` first");
+			      r == E_NOT_FOUND ? "the store holds no root; run `vccctl init` first"
+					       : "templates or authorities cannot be read from the store");
 	}
 	*ret = c;
 	return 0;

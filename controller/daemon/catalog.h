@@ -8,7 +8,7 @@
 
 struct catalog;
 
-enum { CATALOG_ISSUERS_MAX = 32, CATALOG_TEMPLATES_MAX = 10000 };
+enum { CATALOG_ISSUERS_MAX = 32 };
 
 struct catalog_issuer {
 	struct issuer    row;        /* crl_number is the highest one given out */
@@ -18,7 +18,7 @@ struct catalog_issuer {
 	struct buf       chain_bytes, chain_root_bytes;
 };
 
-/* `pin` gets the root's fingerprint. E_STORE_*, E_NOT_FOUND when there is no root: no installation. */
+/* E_STORE_*, E_NOT_FOUND when there is no root: no installation. */
 _must_check_ int catalog_open(struct store_view *view, const char *public_url, struct catalog **ret, struct refusal *why);
 void             catalog_free(struct catalog *c);
 

@@ -69,19 +69,14 @@ int commit_failure(const struct controller *ctl)
 	return ctl->commits->failure;
 }
 
-struct commit *commit_around(struct controller *ctl, struct store_change *change)
+struct commit *commit_new(struct controller *ctl)
 {
 	struct commit *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		abort();
 	c->ctl = ctl;
-	c->change = change;
+	c->change = store_change_new();
 	return c;
-}
-
-struct commit *commit_new(struct controller *ctl)
-{
-	return commit_around(ctl, store_change_new());
 }
 
 static void effects_free(struct effect *list)

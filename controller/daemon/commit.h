@@ -9,8 +9,6 @@
 struct commit;
 
 struct commit *commit_new(struct controller *ctl);
-/* Around a change that somebody else filled; takes it. */
-struct commit *commit_around(struct controller *ctl, struct store_change *change);
 void           commit_drop(struct commit *c); /* instead of commit_now(): nothing happens */
 /* For verbs without a row below. */
 struct store_change *commit_change(struct commit *c);

@@ -249,11 +249,6 @@ const char *controller_public_url(const struct controller *ctl)
 	return ctl->conf->public_url;
 }
 
-const struct template *controller_template(const struct controller *ctl, const char *template_id)
-{
-	return catalog_template(ctl->catalog, template_id);
-}
-
 bool controller_connected(const struct controller *ctl, const char *agent)
 {
 	return fleet_connected(ctl, agent);

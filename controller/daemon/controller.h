@@ -40,7 +40,6 @@ struct api_result {
 	char                join_address[ADDRESS_SIZE];
 	char                pin[8 + HASH_TEXT_SIZE]; /* "sha256:HEX" of the root */
 	uint32_t            template_version;        /* controller_template_apply */
-	struct store_result stored;                  /* controller_write */
 };
 /* `result` lives until the callback returns. */
 typedef void api_done_fn(void *ctx, const struct api_result *result);
@@ -73,8 +72,6 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 /* A new version; `expect_version` UINT32_MAX = do not check. Checked by policy_template_check. */
 void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
 			       const struct caller *who, api_done_fn *done, void *ctx);
-/* Any other change of principals, tokens, services with its audit records; takes the change. */
-void controller_write(struct controller *ctl, struct store_change *change, api_done_fn *done, void *ctx);
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
@@ -88,8 +85,6 @@ const char *controller_domain(const struct controller *ctl);
 const char *controller_organisation(const struct controller *ctl);
 const char *controller_public_url(const struct controller *ctl);
 
-/* Current version from memory; NULL = unknown. */
-const struct template *controller_template(const struct controller *ctl, const char *template_id);
 /* Is the agent welcomed at this moment? */
 bool controller_connected(const struct controller *ctl, const char *agent);
 

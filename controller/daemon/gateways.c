@@ -34,7 +34,8 @@ struct gateway {
 	struct ipc      *ipc;
 	char             name[AGENT_NAME_SIZE];
 	bool             helloed, roster;
-	uint32_t         owed; /* credit to be given back */
+	uint32_t         owed;   /* credit to be given back */
+	uint32_t         credit; /* frames it may still send; more are a broken gateway */
 	UT_hash_handle   hh;
 };
 
@@ -89,8 +90,10 @@ static void give_credit(struct controller *ctl, struct gateway *g)
 {
 	if (g->owed < CREDIT_STEP || commit_waiting(ctl) > COMMITS_HIGH)
 		return;
-	if (gateways_send(ctl, g->number, GW_CREDIT, 0, &(struct gw_credit){.frames = g->owed}))
-		g->owed = 0;
+	if (!gateways_send(ctl, g->number, GW_CREDIT, 0, &(struct gw_credit){.frames = g->owed}))
+		return;
+	g->credit += g->owed;
+	g->owed = 0;
 }
 
 void gateways_done(struct controller *ctl, uint64_t gateway)
@@ -123,6 +126,7 @@ static void on_hello(struct gateway *g, const struct gw_hello *hello)
 {
 	struct controller *ctl = g->all->ctl;
 	g->helloed = true;
+	g->credit = CREDIT;
 	text_cut(g->name, sizeof(g->name), hello->name);
 	log_line(LOG_LEVEL_NOTICE, NULL, "gateway %s %s is connected: agents %s, join %s", hello->name, hello->version,
 		 hello->listen, hello->join_listen);
@@ -159,14 +163,25 @@ static void take(struct gateway *g, const struct wire_frame *in)
 	}
 }
 
+/* What costs more than a look at a table is counted. */
+static bool may_send(struct gateway *g, uint16_t type)
+{
+	if (type != GW_FRAME && type != GW_JOIN)
+		return type != GW_HELLO;
+	if (g->credit == 0)
+		return false;
+	g->credit--;
+	return true;
+}
+
 static void on_frame(void *ctx, struct span bytes)
 {
 	struct gateway    *g = ctx;
 	struct wire_frame *in = &g->all->in;
 	int                r = wire_decode(&wire_gw, bytes, 0, in);
-	if (r == 0 && in->type == GW_HELLO && name_agent_ok(in->u.gw_hello.name))
+	if (r == 0 && in->type == GW_HELLO && !g->helloed && name_agent_ok(in->u.gw_hello.name))
 		on_hello(g, &in->u.gw_hello);
-	else if (r == 0 && g->helloed)
+	else if (r == 0 && g->helloed && may_send(g, in->type))
 		take(g, in);
 	else {
 		char code[ERR_CODE_SIZE];

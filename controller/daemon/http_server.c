@@ -169,10 +169,21 @@ static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret
 	return 0;
 }
 
+/* The connection no longer has a call. */
+static void let_go(struct connection *conn)
+{
+	struct http_call *c = conn != NULL ? conn->call : NULL;
+	if (c == NULL)
+		return;
+	conn->call = NULL;
+	c->wsi = NULL;
+	if (!c->handed || c->answered)
+		call_free(c); /* otherwise the handler's answer frees it */
+}
+
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
 {
-	call_free(conn->call);
-	conn->call = NULL;
+	let_go(conn);
 	int r = call_open(wsi, l, &conn->call);
 	if (r < 0)
 		return refuse_early(wsi, conn, early_status(r), r);
@@ -253,17 +264,6 @@ static int on_writable(struct lws *wsi, struct connection *conn)
 	return 0;
 }
 
-static void on_closed(struct connection *conn)
-{
-	struct http_call *c = conn != NULL ? conn->call : NULL;
-	if (c == NULL)
-		return;
-	conn->call = NULL;
-	c->wsi = NULL;
-	if (!c->handed || c->answered)
-		call_free(c); /* otherwise the handler's answer frees it */
-}
-
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct connection *conn = user;
@@ -291,7 +291,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	}
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-		on_closed(conn);
+		let_go(conn);
 		return 0;
 	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
 		tls_http_harden(user);

@@ -218,13 +218,35 @@ static void note_in_agent(struct controller *ctl, struct commit *c, const struct
 	commit_agent(c, &a);
 }
 
+/* While the signer worked the agent may have been evicted: its intent is revoked then (`ret_ended`) and stays so. */
+static int still_wanted(struct controller *ctl, const struct request *q, bool *ret_ended)
+{
+	struct issuance newest;
+	struct agent    a;
+	int             r = rows_issuance(ctl->rows, q->serial, &newest);
+	*ret_ended = r < 0 || newest.state != ISSUANCE_INTENT;
+	if (*ret_ended)
+		return r < 0 ? r : E_AGENT_EVICTED;
+	if (q->profile != LEAF_AGENT)
+		return 0;
+	r = rows_agent(ctl->rows, q->row.owner_id, &a);
+	return r == 0 && a.state != AGENT_ACTIVE ? E_AGENT_EVICTED : r;
+}
+
 void identities_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
 {
 	struct request *q = find(ctl, t->serial);
 	if (q == NULL)
 		return;
 	struct issuance issued = {0};
-	int             r = a->code;
+	bool            ended = false;
+	int             r = still_wanted(ctl, q, &ended);
+	if (ended) {
+		finish(ctl, q, r);
+		return;
+	}
+	if (r == 0)
+		r = a->code;
 	if (r == 0)
 		r = intent_signed(&q->row, a->der, &issued);
 	char           serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];

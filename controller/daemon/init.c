@@ -90,7 +90,8 @@ static int token_file(struct init *in, int dir_fd, size_t i, struct refusal *why
 	} else if (r == E_NOT_FOUND) {
 		random_bytes(random, sizeof(random));
 		r = token_pat_make(random, text, &in->token_hash[i]);
-		strcat(text, "\n");
+		if (r == 0)
+			strcat(text, "\n");
 		if (r == 0 && fault_point("init.token") != 0)
 			r = sys_refuse(why, name, "write");
 		if (r == 0)

@@ -54,8 +54,8 @@ static void refused(struct answer *a, int code, const char *object, const char *
 static void on_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
 {
 	(void)ctl;
+	(void)result;
 	struct answer *a = ctx;
-	a->result.stored = *result;
 	if (code < 0)
 		a->result.code = refuse(&a->result.why, code, "store", "%s", err_what(code));
 	answer_now(a);
@@ -277,7 +277,7 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 		return refuse(why, E_JOIN_NAME, q->name, "an agent of this name is active");
 	if (r == 0 && a.state == AGENT_BANNED)
 		return refuse(why, E_AGENT_BANNED, q->name, "the agent of this name was banned");
-	return r == E_NOT_FOUND ? 0 : r;
+	return r == 0 || r == E_NOT_FOUND ? 0 : refuse(why, r, q->name, "%s", err_what(r));
 }
 
 void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
@@ -383,7 +383,7 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	commit_now(c, on_stored, a);
 }
 
-/* ---- templates, others ----------------------------------------------------------------------------------------- */
+/* ---- templates ------------------------------------------------------------------------------------------------- */
 
 static void on_template(struct controller *ctl, void *ctx, int code, const struct store_result *result)
 {
@@ -420,9 +420,4 @@ void controller_template_apply(struct controller *ctl, const struct template *t,
 					.request_id = who->request_id},
 		     NULL);
 	commit_now(c, on_template, a);
-}
-
-void controller_write(struct controller *ctl, struct store_change *change, api_done_fn *done, void *ctx)
-{
-	commit_now(commit_around(ctl, change), on_stored, answer_new(done, ctx));
 }

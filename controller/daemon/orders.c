@@ -154,7 +154,7 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 	if (e->pending > 0)
 		return;
 	if (view_order(ctl->view, id, &e->o) < 0) {
-		HASH_DEL(ctl->orders->open, e); /* it was never created */
+		HASH_DEL(ctl->orders->open, e); /* it was never created; if it cannot be read, its next event brings it back */
 		free(e);
 		return;
 	}

@@ -52,6 +52,6 @@ void orders_note_template(struct controller *ctl, struct id renewal_id, uint32_t
 /* ---- from the signer, the clock ---- */
 void     orders_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
 void     orders_tick(struct controller *ctl, int64_t now);
-uint32_t orders_count(const struct controller *ctl); /* open, without paused ones */
+uint32_t orders_count(const struct controller *ctl); /* open, also paused ones */
 
 #endif

@@ -98,6 +98,8 @@ void serials_floor(struct controller *ctl, uint64_t window_top)
 		s->next = window_top + 1;
 	if (s->spare_end <= window_top)
 		s->spare = s->spare_end = 0;
+	else if (s->spare <= window_top)
+		s->spare = window_top + 1;
 	reserve_if_low(ctl);
 }
 

@@ -122,14 +122,29 @@ static void answer(struct signer_client *s, uint64_t id, const struct signed_ans
 	on_signed[ticket.kind](s->ctl, &ticket, a);
 }
 
+static void on_closed(void *ctx, int code)
+{
+	struct signer_client *s = ctx;
+	char                  text[ERR_CODE_SIZE];
+	log_line(LOG_LEVEL_WARNING, NULL, "the signer's connection ended: %s", err_code(code, text));
+	ipc_free(s->ipc);
+	s->ipc = NULL;
+	s->helloed = false;
+	struct request *q, *tmp;
+	s->unsent = NULL;
+	HASH_ITER (hh, s->requests, q, tmp) {
+		q->sent = false;
+		DL_APPEND(s->unsent, q);
+	}
+}
+
 static void on_frame(void *ctx, struct span bytes)
 {
 	struct signer_client *s = ctx;
 	struct wire_frame    *in = &s->in;
 	int                   r = wire_decode(&wire_signer, bytes, 0, in);
 	if (r < 0) {
-		char code[ERR_CODE_SIZE];
-		log_line(LOG_LEVEL_ERROR, NULL, "the signer sent a broken frame: %s", err_code(r, code));
+		on_closed(s, r); /* what was asked is asked again on a new connection */
 		return;
 	}
 	switch (in->type) {
@@ -149,22 +164,6 @@ static void on_frame(void *ctx, struct span bytes)
 		break;
 	default:
 		break;
-	}
-}
-
-static void on_closed(void *ctx, int code)
-{
-	struct signer_client *s = ctx;
-	char                  text[ERR_CODE_SIZE];
-	log_line(LOG_LEVEL_WARNING, NULL, "the signer's connection ended: %s", err_code(code, text));
-	ipc_free(s->ipc);
-	s->ipc = NULL;
-	s->helloed = false;
-	struct request *q, *tmp;
-	s->unsent = NULL;
-	HASH_ITER (hh, s->requests, q, tmp) {
-		q->sent = false;
-		DL_APPEND(s->unsent, q);
 	}
 }
 

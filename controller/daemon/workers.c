@@ -27,7 +27,6 @@ struct workers {
 	bool               busy[WORKERS_VIEWS_MAX];
 	size_t             n_views;
 	struct task       *waiting; /* jobs that need a view */
-	size_t             n_waiting;
 };
 
 int workers_open(uv_loop_t *loop, struct store *store, size_t n, struct workers **ret)
@@ -93,7 +92,6 @@ static void start_waiting(struct workers *w)
 			w->views[i] = NULL; /* the job ends as it began: failed */
 		struct task *t = w->waiting;
 		DL_DELETE(w->waiting, t);
-		w->n_waiting--;
 		w->busy[i] = true;
 		t->slot = i;
 		start(t);
@@ -122,11 +120,5 @@ void workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, v
 {
 	struct task *t = task_new(w, run, done, job, true);
 	DL_APPEND(w->waiting, t);
-	w->n_waiting++;
 	start_waiting(w);
-}
-
-size_t workers_waiting(const struct workers *w)
-{
-	return w->n_waiting;
 }

@@ -19,9 +19,8 @@ void workers_free(struct workers *w);
 
 /* Always calls `done` later on the loop, in any order among jobs. When a view cannot be opened `run` is skipped: jobs start as
  * failed. */
-void   workers_run(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
-void   workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
-size_t workers_waiting(const struct workers *w);
+void workers_run(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
+void workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
 
 struct workers *controller_workers(struct controller *ctl);
 

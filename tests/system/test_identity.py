@@ -1,7 +1,9 @@
 """Link identities: renewed at half life with the host key's signature, the connection moves to the new one, and no work is lost."""
+import concurrent.futures
 import datetime
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -10,7 +12,7 @@ import pytest
 import wire_tables
 from conftest import new_folder
 from fake_agent import Closed, FakeAgent
-from installation import Installation, wait_for
+from installation import Failed, Installation, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,28 @@ def test_an_ended_identity_is_told(short_lived):
         host.processes[name].start()
     wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 30)
     inst.wait_served(host)
+
+
+def test_an_eviction_while_the_signer_works_stays(short_lived):
+    """The certificate of a host that is evicted before the signer has answered: revoked it was, revoked it stays, and nobody gets it."""
+    inst, _ = short_lived
+    host = inst.prepare_echo(1)
+    inst.hosts.remove(host)  # it never becomes one of ours
+    signer = inst.processes["signer"]
+    signer.kill(signal.SIGSTOP, wait=False)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            joining = pool.submit(host.join)
+            wait_for("the invite is redeemed", lambda: any(a["name"] == host.name for a in inst.vccctl("agent", "list")), 20, 0.2)
+            inst.vccctl("agent", "evict", host.name)
+            signer.kill(signal.SIGCONT, wait=False)
+            with pytest.raises(Failed, match="VCC-3206"):
+                joining.result(60)
+    finally:
+        signer.kill(signal.SIGCONT, wait=False)
+        host.processes["echo"].stop()
+    db = os.path.join(inst.state, "controller", "vcc.db")
+    assert checks.rows(db, "SELECT state FROM issuances WHERE owner_id = ?", host.name) == [("revoked",)]
 
 
 def not_after(path):
