@@ -17,6 +17,8 @@
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
 
+#define LOG_MARK "signing.log.begun"
+
 static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR";
 
 /* The controller's user; it may be missing where everything runs as one user. */
@@ -67,6 +69,33 @@ static void log_path(const struct signer_conf *conf, char *ret, size_t size)
 		snprintf(ret, size, "%s/signing.log", conf->state_dir);
 }
 
+/* A log that was begun must be there: without it the signer would not know what it signed. The mark lies with the keys, so that
+ * only who loses both loses the question. */
+static int serial_log_check(int keys_fd, const char *path, struct refusal *why)
+{
+	struct stat st;
+	if (faccessat(keys_fd, LOG_MARK, F_OK, 0) != 0 || (stat(path, &st) == 0 && st.st_size > 0))
+		return 0;
+	return refuse(why, E_SYS_JOURNAL, path, "the log of what was signed is missing or empty; if it is lost for good, remove %s in the "
+	              "state folder", LOG_MARK);
+}
+
+static int serial_log_open(const struct signer_conf *conf, const char *path, struct sign_log **ret, struct refusal *why)
+{
+	_cleanup_fd_ int keys_fd = open(conf->state_dir, O_DIRECTORY | O_CLOEXEC);
+	if (keys_fd < 0)
+		return sys_refuse(why, conf->state_dir, "open the folder");
+	int r = serial_log_check(keys_fd, path, why);
+	if (r == 0)
+		r = sign_log_open(path, SIGN_LOG_ROTATE, ret, why);
+	if (r == 0 && faccessat(keys_fd, LOG_MARK, F_OK, 0) != 0) {
+		r = file_create(keys_fd, LOG_MARK, (struct span){NULL, 0}, (uid_t)-1, (gid_t)-1, 0600, why);
+		if (r == 0)
+			r = dir_sync(keys_fd);
+	}
+	return r;
+}
+
 /* Everything that needs files, then the jail. */
 static int start(const struct signer_conf *conf, struct signer *s, int *ret_listen, struct refusal *why)
 {
@@ -79,7 +108,7 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	if (r == 0)
 		r = try_keys(s, why);
 	if (r == 0)
-		r = sign_log_open(path, SIGN_LOG_ROTATE, &s->log, why);
+		r = serial_log_open(conf, path, &s->log, why);
 	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
 		r = ipc_listen(conf->socket, 0666, ret_listen, why);
 	if (r < 0)

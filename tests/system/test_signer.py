@@ -194,6 +194,21 @@ def test_passphrase_from_credential(signer, folder):
     assert signer.issue(1)["code"] == ""
 
 
+def test_a_lost_log_is_not_begun_anew(signer):
+    """Without its log the signer would not know any more which serials it gave to what."""
+    signer.start()
+    assert signer.issue(1)["code"] == ""
+    signer.stop()
+    log = f"{signer.folder}/signer/signing.log"
+    os.rename(log, f"{log}.kept")
+    assert "VCC-1308" in signer.start(wait=False)
+    open(log, "w").close()
+    assert "VCC-1308" in signer.start(wait=False)
+    os.rename(f"{log}.kept", log)
+    signer.start()
+    assert signer.issue(2)["code"] == ""
+
+
 def test_second_signer_does_not_start(signer):
     signer.start()
     first = signer.popen
