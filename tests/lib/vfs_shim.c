@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCK_WRITER = 0, LOCK_CHECKPOINT = 1 }; /* of SQLite's write-ahead log index */
+enum { LOCK_CHECKPOINT = 1 }; /* of SQLite's write-ahead log index */
 
 struct shim_file {
 	sqlite3_file  base;
@@ -94,6 +94,12 @@ static int shim_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at)
 	return real_of(f)->pMethods->xRead(real_of(f), to, n, at);
 }
 
+static void count_writer(struct shim_file *s)
+{
+	counts.writers += !s->counted_writer;
+	s->counted_writer = true;
+}
+
 static int shim_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at)
 {
 	struct shim_file *s = (struct shim_file *)f;
@@ -108,6 +114,8 @@ static int shim_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at
 	s->counted_log = s->counted_log || s->is_log;
 	counts.log_writes += s->is_log;
 	counts.database_writes += s->is_database;
+	if (s->is_database)
+		count_writer(s);
 	pthread_mutex_unlock(&lock);
 	return s->real->pMethods->xWrite(s->real, from, n, at);
 }
@@ -168,10 +176,10 @@ static int shim_shm_lock(sqlite3_file *f, int offset, int n, int flags)
 	struct shim_file *s = (struct shim_file *)f;
 	int               rc = s->real->pMethods->xShmLock(s->real, offset, n, flags);
 	bool exclusive = rc == SQLITE_OK && (flags & SQLITE_SHM_EXCLUSIVE) != 0 && (flags & SQLITE_SHM_LOCK) != 0;
-	if (exclusive && offset <= LOCK_CHECKPOINT && offset + n > LOCK_WRITER) {
+	/* the writer's lock proves nothing: a reader takes it to read the log's index again that changed under its eyes */
+	if (exclusive && offset <= LOCK_CHECKPOINT && offset + n > LOCK_CHECKPOINT) {
 		pthread_mutex_lock(&lock);
-		counts.writers += !s->counted_writer;
-		s->counted_writer = true;
+		count_writer(s);
 		pthread_mutex_unlock(&lock);
 	}
 	return rc;

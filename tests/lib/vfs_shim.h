@@ -10,7 +10,7 @@
 void vfs_shim_install(void);
 
 struct vfs_counts {
-	size_t writers;         /* connections that took SQLite's writer or checkpoint lock exclusively */
+	size_t writers;         /* connections that wrote to the database file or took the checkpoint lock exclusively */
 	size_t log_writers;     /* open files of the write-ahead log that were written to */
 	size_t database_writes; /* pages that checkpoints brought into the database file */
 	size_t log_writes;
