@@ -20,10 +20,11 @@ static const enum order_event_kind outcome_events[RECEIPT_OUTCOME_COUNT] = {
 	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,
 };
 
-static void add_evidence(struct commit *c, const char *agent, const struct body_receipt *r, struct span body,
+static void add_evidence(struct commit *c, const struct agent *agent, const struct body_receipt *r, struct span body,
 			 struct span signature, int64_t now)
 {
 	struct receipt_row row = {
+		.host_hash = agent->host_hash,
 		.seq = r->seq,
 		.renewal_id = r->renewal_id,
 		.attempt = r->attempt,
@@ -44,7 +45,7 @@ static void add_evidence(struct commit *c, const char *agent, const struct body_
 		memcpy(row.signature, signature.p, signature.n);
 		row.signature_len = (uint16_t)signature.n;
 	}
-	text_cut(row.agent, sizeof(row.agent), agent);
+	text_cut(row.agent, sizeof(row.agent), agent->name);
 	text_cut(row.cert_id, sizeof(row.cert_id), r->cert_id);
 	store_add_receipt(commit_change(c), &row);
 }
@@ -135,7 +136,7 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 		fleet_rewelcome(ctl, row->name);
 		return false;
 	}
-	add_evidence(c, row->name, r, body, signature, now);
+	add_evidence(c, row, r, body, signature, now);
 	if (code == 0) {
 		add_steps(c, r);
 		update_target(ctl, c, row->name, r, now);

@@ -56,10 +56,12 @@ void store_put_certificate(struct store_change *c, const struct certificate *cer
 void store_add_issuance(struct store_change *c, const struct issuance *i);
 /* Replaces the row of that serial (E_NOT_FOUND). */
 void store_put_issuance(struct store_change *c, const struct issuance *i);
-/* A receipt as it came, signed: evidence, kept with its order. (agent, seq) is unique: a repeat changes nothing. */
+/* A receipt as it came, signed: evidence, kept with its order. The first one of a host and a number stays: a later one changes nothing.
+ * The host and not the agent's name, because a new host may have the name of an old one. */
 struct receipt_row {
-	char        agent[AGENT_NAME_SIZE];
+	struct hash host_hash;
 	uint64_t    seq;
+	char        agent[AGENT_NAME_SIZE];
 	struct id   renewal_id;
 	uint32_t    attempt;
 	char        cert_id[CERT_ID_SIZE];
@@ -151,8 +153,8 @@ _must_check_ int view_services(struct store_view *v, const char *after, struct s
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
-_must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* in the agent's order */
-_must_check_ int view_receipt_body(struct store_view *v, const char *agent, uint64_t seq, struct buf *body);
+_must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* as they came */
+_must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
 _must_check_ int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n);

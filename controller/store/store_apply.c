@@ -57,6 +57,12 @@ int apply_add(struct apply *a, const struct store_verb *v, struct store_result *
 	return a->rows->ops->add(a->rows, v->noun, v->row);
 }
 
+int apply_receipt(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	int r = apply_add(a, v, result);
+	return r == E_EXISTS ? 0 : r;
+}
+
 int apply_replace(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;

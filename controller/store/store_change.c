@@ -105,7 +105,7 @@ void store_put_issuance(struct store_change *c, const struct issuance *i)
 
 void store_add_receipt(struct store_change *c, const struct receipt_row *r)
 {
-	verb_new(c, apply_put, &noun_receipt, r);
+	verb_new(c, apply_receipt, &noun_receipt, r);
 }
 
 void store_put_target(struct store_change *c, const struct target *t)

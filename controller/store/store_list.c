@@ -174,6 +174,7 @@ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row
 {
 	struct receipts receipts = {.to = ret};
 	struct query    q = {.noun = &noun_receipt, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct receipt_row, stored_at));
 	query_where(&q, offsetof(struct receipt_row, renewal_id), IS, &renewal_id);
 	int r = rows_find(v->rows, &q, copy_receipt, &receipts);
 	if (r < 0)

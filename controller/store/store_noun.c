@@ -281,8 +281,9 @@ static const struct column crl_columns[] = {
 };
 
 static const struct column receipt_columns[] = {
-	TEXT(receipt_row, agent),
+	FIXED(receipt_row, host_hash),
 	UINT(receipt_row, seq),
+	TEXT(receipt_row, agent),
 	FIXED(receipt_row, renewal_id),
 	UINT(receipt_row, attempt),
 	TEXT(receipt_row, cert_id),

@@ -162,11 +162,11 @@ int view_setting(struct store_view *v, const char *name, struct buf *to)
 	return find_bytes(v, &q, &found);
 }
 
-int view_receipt_body(struct store_view *v, const char *agent, uint64_t seq, struct buf *body)
+int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body)
 {
 	struct query       q = {.noun = &noun_receipt, .max = 1};
 	struct bytes_found found = {.noun = &noun_receipt, .to = body};
-	query_where(&q, offsetof(struct receipt_row, agent), IS, agent);
+	query_where(&q, offsetof(struct receipt_row, host_hash), IS, &host_hash);
 	query_where(&q, offsetof(struct receipt_row, seq), IS, &seq);
 	return find_bytes(v, &q, &found);
 }

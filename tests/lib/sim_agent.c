@@ -48,7 +48,7 @@ static void receipts_acked(struct sim *s, int agent, uint64_t seq)
 		sim_error(s, "%s: receipt %llu was acknowledged and is not stored", a->name, (unsigned long long)seq);
 	for (; n < a->n_receipts && a->receipt[n].seq <= seq; n++) {
 		struct buf body = BUF_MAX(1024);
-		if (view_receipt_body(s->view, a->name, a->receipt[n].seq, &body) != 0 || body.n != sizeof(a->receipt[n]))
+		if (view_receipt_body(s->view, a->host_hash, a->receipt[n].seq, &body) != 0 || body.n != sizeof(a->receipt[n]))
 			sim_error(s, "%s: receipt %llu was acknowledged and is not kept", a->name,
 				  (unsigned long long)a->receipt[n].seq);
 		buf_free(&body);

@@ -163,6 +163,7 @@ static void receipt_add(struct sim *s, struct sim_change *c, int agent, const st
 		sim_error(s, "no such agent");
 	row.receipt_seq = m->seq;
 	store_put_agent(c->change, &row);
+	r.host_hash = row.host_hash;
 	memcpy(r.agent, row.name, sizeof(r.agent));
 	memcpy(r.cert_id, s->agent[agent].cert[m->cert].cert_id, sizeof(r.cert_id));
 	r.made_at = r.stored_at = s->now;

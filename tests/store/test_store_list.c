@@ -45,32 +45,41 @@ static void test_receipts(void **state)
 {
 	struct kit          *k = *state;
 	struct store_change *c = store_change_new();
-	struct receipt_row   r = {.agent = "clara01", .seq = 1, .renewal_id = kit_id(1), .attempt = 1, .cert_id = "clara01-web", .outcome = 0,
+	struct receipt_row   r = {.host_hash = kit_hash(1), .agent = "clara01", .seq = 1, .renewal_id = kit_id(1), .attempt = 1, .cert_id = "clara01-web", .outcome = 0,
 	                          .probes = 7, .probes_failed = 2, .listeners = 2, .flipped_at = 5, .made_at = 9, .stored_at = 10,
 	                          .signature = {1, 2, 3}, .signature_len = 3, .body = span_text("first")};
 	struct receipt_row   got[4];
 	struct buf           body = BUF_MAX(RECEIPT_BODY_MAX);
 	size_t               n;
 	store_add_receipt(c, &r);
-	store_add_receipt(c, &r); /* a repeat changes nothing */
-	r.seq = 2;
 	r.outcome = 1;
+	store_add_receipt(c, &r); /* a repeat changes nothing, whatever it says */
+	r.seq = 2;
 	r.body = span_text("second");
 	store_add_receipt(c, &r);
 	r.seq = 3;
 	r.renewal_id = kit_id(2);
 	store_add_receipt(c, &r);
+	r.seq = 1; /* another host under the same name begins anew */
+	r.host_hash = kit_hash(2);
+	r.stored_at = 9;
+	store_add_receipt(c, &r);
 	commit_ok(k, c);
 	assert_int_equal(view_receipts(k->view, kit_id(1), got, 4, &n), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(got[0].seq, 1);
+	assert_int_equal(got[0].outcome, 0);
 	assert_int_equal(got[0].probes_failed, 2);
 	assert_int_equal(got[0].signature_len, 3);
 	assert_int_equal(got[0].body.n, 0);
 	assert_int_equal(got[1].outcome, 1);
-	assert_int_equal(view_receipt_body(k->view, "clara01", 2, &body), 0);
+	assert_int_equal(view_receipt_body(k->view, kit_hash(1), 2, &body), 0);
 	assert_memory_equal(body.p, "second", 6);
-	assert_int_equal(view_receipt_body(k->view, "clara01", 9, &body), E_NOT_FOUND);
+	assert_int_equal(view_receipt_body(k->view, kit_hash(1), 9, &body), E_NOT_FOUND);
+	assert_int_equal(view_receipts(k->view, kit_id(2), got, 4, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(got[0].seq, 1);
+	assert_int_equal(got[1].seq, 3);
 	assert_int_equal(view_receipts(k->view, kit_id(7), got, 4, &n), 0);
 	assert_int_equal(n, 0);
 	buf_free(&body);

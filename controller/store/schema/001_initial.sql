@@ -237,8 +237,9 @@ CREATE INDEX order_steps_order ON order_steps (renewal_id, seq);
 
 -- receipts as they came: evidence; outcome is the number of the wire
 CREATE TABLE receipts (
-	agent         TEXT    NOT NULL,
+	host_hash     BLOB    NOT NULL,
 	seq           INTEGER NOT NULL,
+	agent         TEXT    NOT NULL,
 	renewal_id    BLOB,
 	attempt       INTEGER NOT NULL,
 	cert_id       TEXT    NOT NULL,
@@ -255,9 +256,9 @@ CREATE TABLE receipts (
 	stored_at     INTEGER NOT NULL,
 	signature     BLOB    NOT NULL,
 	body          BLOB    NOT NULL,
-	PRIMARY KEY (agent, seq)
+	PRIMARY KEY (host_hash, seq)
 ) STRICT;
-CREATE INDEX receipts_order ON receipts (renewal_id, agent, seq);
+CREATE INDEX receipts_order ON receipts (renewal_id, stored_at, host_hash, seq);
 
 -- one message per (agent, order), kept until it is answered
 CREATE TABLE outbox (
