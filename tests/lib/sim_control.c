@@ -77,7 +77,7 @@ static void sign_again(struct sim *s, const struct order *o)
 	if (s->controller.signer_linked)
 		signer_request(s, o->serial, o->tbs_hash);
 	else
-		control_signed(s, o->serial, E_SIGNER_DOWN, (struct hash){0});
+		control_signed(s, o->serial, E_SIGNER_RATE, (struct hash){0});
 }
 
 static void act_live(struct sim *s, const struct order_step *step)

@@ -94,7 +94,7 @@ static void on_write(struct sim *s, const struct sim_event *e)
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_WRITTEN);
 	d.generation = e->dev.generation;
 	if (c->mode == MODE_WRITE_FAILS)
-		fail(&d, E_SWAP_WRITE, "no space");
+		fail(&d, E_SYS_SPACE, "no space");
 	else
 		c->generation[d.generation].complete = true;
 	if (!sim_may_die(s, SIM_AGENT, e->agent))

@@ -74,7 +74,7 @@ void signer_request(struct sim *s, struct serial serial, struct hash tbs)
 	if (view_issuance(s->view, serial, &i) != 0 || !hash_equal(i.tbs_hash, tbs))
 		sim_error(s, "the signer is asked for a serial without its intent");
 	if (!s->signer.alive) {
-		control_signed(s, serial, E_SIGNER_DOWN, (struct hash){0});
+		control_signed(s, serial, E_SIGNER_RATE, (struct hash){0});
 		return;
 	}
 	struct sim_event *e = sim_after(s, sim_between(s, 1, 10), on_request);

@@ -225,7 +225,7 @@ void kit_order(uint32_t n, struct order *ret)
 		.fingerprint = kit_hash(n + 1),
 		.spki_hash = kit_hash(n + 3),
 		.template_version = 4 + n,
-		.code = E_SWAP_RELOAD,
+		.code = E_SWAP_STALE,
 		.campaign_id = kit_id(n + 500),
 		.created_at = START_AT + n,
 		.deadline_at = START_AT + MS_HOUR + n,

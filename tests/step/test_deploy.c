@@ -317,7 +317,7 @@ static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
 	e.spki_hash = step_hash("k");
 	e.stage = rnd(seed) % 4 == 0 ? step_hash("other") : d->spki_hash;
 	e.fingerprint = step_hash("F");
-	e.code = rnd(seed) % 6 == 0 ? E_SWAP_WRITE : 0;
+	e.code = rnd(seed) % 6 == 0 ? E_SYS_SPACE : 0;
 	e.had_old = rnd(seed) % 2 == 0;
 	e.old_valid = e.had_old && rnd(seed) % 2 == 0;
 	e.was_serving = e.had_old && rnd(seed) % 2 == 0;
