@@ -203,6 +203,13 @@ void api_invite_create(struct api_call *call)
 		controller_invite(call->ctl, &request, &call->caller, invite_done, call);
 }
 
+/* A target belongs to its certificate's service. */
+static bool target_visible(const struct api_call *call, struct store_view *view, const struct target *t)
+{
+	struct certificate c;
+	return view_certificate(view, t->cert_id, &c) == 0 && rights_service(&call->principal, c.service);
+}
+
 int api_target_list(struct api_call *call, struct store_view *view)
 {
 	char   after[API_PARAM_SIZE];
@@ -220,7 +227,8 @@ int api_target_list(struct api_call *call, struct store_view *view)
 	if (r == 0) {
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, json_target(&rows[i]));
+			if (target_visible(call, view, &rows[i]))
+				json_array_append_new(items, json_target(&rows[i]));
 		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
 	}
 	free(rows);
@@ -231,6 +239,8 @@ int api_target_show(struct api_call *call, struct store_view *view)
 {
 	struct target t;
 	int           r = view_target(view, call->params[0], &t);
+	if (r == 0 && !target_visible(call, view, &t))
+		r = E_NOT_FOUND;
 	if (r < 0)
 		return refuse(&call->why, r, call->params[0], "there is no such target");
 	call->answer = json_target(&t);
