@@ -26,8 +26,7 @@ class Peers:
 
     def hold(self, who, n):
         """Opens n connections, one after the other; they stay until the client is dropped."""
-        words = ["client", self.addresses[who], str(n), self.identity, self.identity, *(["ws"] if who == "gateway" else [])]
-        client = subprocess.Popen([self.tool, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        client = subprocess.Popen([self.tool, "client", self.addresses[who], str(n), self.identity, self.identity], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         pin(client.pid, -1)
         if client.stdout.readline() != f"held {n}\n":
             raise RuntimeError(f"bench_peer cannot hold {n} connections to {who}")
@@ -81,7 +80,7 @@ def gateway(table, inst, host, n, rounds):
     value, floor = min(cpu["gateway"]), min(cpu["raw"])
     table.add("handshake-cpu", value, "us", floor, "<= 1.2 x", value <= 1.2 * floor, n=n, rounds=rounds,
               all_us={w: [round(x) for x in cpu[w]] for w in WHO}, value_is="vcc-gateway per mTLS agent with websocket upgrade, best of the rounds, interleaved",
-              floor_is="a raw OpenSSL accept loop with client certificates")
+              floor_is="a raw OpenSSL accept loop with client certificates that answers the upgrade with fixed bytes")
     table.add("idle-bytes", size["gateway"], "bytes", size["raw"], "<= 1.25 x", size["gateway"] <= 1.25 * size["raw"], n=n,
               value_is="vcc-gateway alone, PSS slope of connections held idle; the controller's share of an agent is not in it",
               floor_is="idle connections of the raw loop")

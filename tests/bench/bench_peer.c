@@ -1,7 +1,6 @@
 /* bench_peer.c - a small peer for measuring: a raw mTLS accept loop (the floor), or a client that opens many connections and holds them.
  *   bench_peer server CHAIN.pem KEY.pem CA.pem         prints its port, accepts until stdin ends
- *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem [ws]  opens N, prints "held N", holds until stdin ends; ws: with websocket upgrade, and
- *                                                         pings are answered
+ *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem    opens N websockets, prints "held N", answers pings until stdin ends, prints "lost N"
  * Never: judging what it measures; loopback addresses only. */
 #include <errno.h>
 #include <netdb.h>
@@ -36,8 +35,8 @@ static _Noreturn void die(const char *what)
 static SSL_CTX *context(bool server, const char *chain, const char *key)
 {
 	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-	if (ctx == NULL || SSL_CTX_use_certificate_chain_file(ctx, chain) != 1 || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-		die("key and chain");
+	if (ctx == NULL || (server ? SSL_CTX_use_certificate_chain_file(ctx, chain) : SSL_CTX_use_certificate_file(ctx, chain, SSL_FILETYPE_PEM)) != 1 || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+		die("key and chain"); /* a client sends its leaf alone, as an agent does */
 	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
@@ -51,7 +50,11 @@ static bool stdin_ended(int timeout_ms)
 	return poll(&p, 1, timeout_ms) > 0 && read(STDIN_FILENO, &byte, 1) <= 0;
 }
 
-/* ---- the floor: accept, handshake with client certificate, hold ---- */
+/* ---- the floor: accept, handshake with client certificate, upgrade by a ready answer, hold ---- */
+
+/* The sample key and its answer of RFC 6455 1.3. */
+static const char upgraded[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: vcc-agent.v1\r\n\r\n";
 
 static void serve(int epoll, SSL *ssl)
 {
@@ -60,9 +63,9 @@ static void serve(int epoll, SSL *ssl)
 	if (r == 1) {
 		X509 *peer = SSL_get1_peer_certificate(ssl);
 		X509_free(peer);
-		char byte;
-		while (SSL_read(ssl, &byte, 1) > 0)
-			continue;
+		char request[1024];
+		while (SSL_read(ssl, request, sizeof(request)) > 0)
+			(void)SSL_write(ssl, upgraded, sizeof(upgraded) - 1);
 		why = SSL_get_error(ssl, -1);
 	}
 	if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
@@ -145,14 +148,12 @@ static int connect_to(const char *address)
 	return fd;
 }
 
-static SSL *open_one(SSL_CTX *ctx, const char *address, bool websocket)
+static SSL *open_one(SSL_CTX *ctx, const char *address)
 {
 	char answer[1024];
 	SSL *ssl = SSL_new(ctx);
 	if (ssl == NULL || SSL_set_fd(ssl, connect_to(address)) != 1 || SSL_connect(ssl) != 1)
 		die("handshake");
-	if (!websocket)
-		return ssl;
 	if (SSL_write(ssl, upgrade, sizeof(upgrade) - 1) <= 0)
 		die("upgrade");
 	int n = SSL_read(ssl, answer, sizeof(answer) - 1);
@@ -193,7 +194,7 @@ static bool attend(int epoll, int timeout_ms)
 	return true;
 }
 
-static int client(int argc, char **argv)
+static int client(char **argv)
 {
 	static SSL        *held[CONNECTIONS_MAX];
 	int64_t            n;
@@ -205,7 +206,7 @@ static int client(int argc, char **argv)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &on_stdin);
 	for (int64_t i = 0; i < n; i++) {
-		held[i] = open_one(ctx, argv[2], argc > 6);
+		held[i] = open_one(ctx, argv[2]);
 		struct epoll_event e = {.events = EPOLLIN, .data.ptr = held[i]};
 		epoll_ctl(epoll, EPOLL_CTL_ADD, SSL_get_fd(held[i]), &e);
 		(void)attend(epoll, 0);
@@ -225,8 +226,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 5 && text_equal(argv[1], "server"))
 		return server(argv);
-	if ((argc == 6 || argc == 7) && text_equal(argv[1], "client"))
-		return client(argc, argv);
-	fprintf(stderr, "usage: bench_peer server CHAIN KEY CA | client HOST:PORT N CHAIN KEY [ws]\n");
+	if (argc == 6 && text_equal(argv[1], "client"))
+		return client(argv);
+	fprintf(stderr, "usage: bench_peer server CHAIN KEY CA | client HOST:PORT N CHAIN KEY\n");
 	return 2;
 }
