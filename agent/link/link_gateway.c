@@ -287,8 +287,8 @@ static void on_error(struct link *l, const char *text)
 		/* an OpenSSL error without words means that the bytes ended */
 		if (text == NULL || strstr(text, "lib(0)") != NULL)
 			text = "the connection ended before it stood";
-		(void)snprintf(words, sizeof(words), "%.120s%s", text,
-		               link_identity_ended(l) ? "; this host's identity has ended: invite and join it again" : "");
+		(void)snprintf(words, sizeof(words), "%s%.120s", link_identity_ended(l) ? "this host's identity has ended: invite and join it again; " : "",
+		               text);
 		set_reason(l, E_LINK_DOWN, words);
 	}
 	on_lost(l);
@@ -315,6 +315,10 @@ int link_gateway_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 		return 0;
 	case LWS_CALLBACK_CLIENT_CLOSED:
 		on_lost(l);
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		if (wsi == l->ws) /* when the request for the upgrade cannot be written, 4.1.6 tells neither of the two above */
+			on_error(l, NULL);
 		return 0;
 	default:
 		return 0;

@@ -209,6 +209,28 @@ def test_a_refused_identity_is_never_called_connected(world):
     wait_for("connected again", lambda: connected(inst, host), 60)
 
 
+def test_a_gateway_that_hangs_up_in_the_handshake_is_tried_again(world):
+    """The gateway is gone at the very moment when our side of the handshake is done. When the whole handshake was one call, because the
+    answer was there before we looked for it, libwebsockets tells of no error at all."""
+    inst, host, _, proxy = world
+    heal(proxy)
+    agent = host.processes["agent"]
+    plain = list(agent.argv)
+    agent.stop()
+    agent.argv = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", "inject=write:delay_exit=250000", *plain]
+    proxy.hang_up = 3
+    try:
+        agent.start()
+        wait_for("three tries", lambda: proxy.hang_up == 0, 60)
+        wait_for("connected again", lambda: connected(inst, host), 60)
+    finally:
+        agent.stop()
+        agent.argv = plain
+        proxy.hang_up = 0
+        agent.start()
+    wait_for("connected without delay", lambda: connected(inst, host), 60)
+
+
 def foreign_identity(name):
     """Key, certificate and chain of another installation."""
     from cryptography import x509

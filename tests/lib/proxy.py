@@ -10,12 +10,14 @@ class Proxy:
     swallow       "up", "down", "all" or None: that direction is read and thrown away, the connection stays open; with "all" nobody
                   learns either that the other side has closed
     rate          bytes per second and direction, None = unlimited
+    hang_up       how many connections end behind the server's first flight: the client has it and finds nobody to answer
     """
 
     def __init__(self, target, port=0, host="127.0.0.1"):
         self.target = target
         self.cut_after = self.swallow = self.rate = None
         self.connections = 0
+        self.hang_up = 0
         self.passed = 0
         self.lock = threading.Lock()
         self.pairs = []
@@ -44,8 +46,30 @@ class Proxy:
             for a, b, way in ((client, server, "up"), (server, client, "down")):
                 threading.Thread(target=self._pump, args=(a, b, way), daemon=True).start()
 
+    def _flight(self, source):
+        """What comes without a pause."""
+        data = source.recv(16384)
+        source.settimeout(0.1)
+        try:
+            while more := source.recv(16384):
+                data += more
+        except TimeoutError:
+            pass
+        source.settimeout(None)
+        return data
+
+    def _ends_here(self, way):
+        with self.lock:
+            if way == "up" or self.hang_up == 0:
+                return False
+            self.hang_up -= 1
+            return True
+
     def _pump(self, source, sink, way):
         try:
+            if self._ends_here(way):
+                sink.sendall(self._flight(source))
+                return self._end(source, sink)
             while True:
                 data = source.recv(1 if self.rate else 16384)
                 if not data:
@@ -66,9 +90,12 @@ class Proxy:
                     break
         except OSError:
             pass
-        if self.swallow == "all":
-            return
-        for s in (source, sink):
+        if self.swallow != "all":
+            self._end(source, sink)
+
+    @staticmethod
+    def _end(*sockets):
+        for s in sockets:
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -78,11 +105,7 @@ class Proxy:
         with self.lock:
             pairs, self.pairs = self.pairs, []
         for pair in pairs:
-            for s in pair:
-                try:
-                    s.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            self._end(*pair)
 
     def close(self):
         self.closing = True
