@@ -74,7 +74,7 @@ static bool listeners_all(const struct probe_summary *p)
 static bool new_is_served(const struct context *c)
 {
 	const struct probe_summary *p = &c->event->probe;
-	return listeners_all(p) && p->row_new >= c->policy->verify_row;
+	return !c->d->blind && listeners_all(p) && p->row_new >= c->policy->verify_row;
 }
 
 static bool old_is_served(const struct context *c)
@@ -86,13 +86,13 @@ static bool old_is_served(const struct context *c)
 static bool new_is_settled(const struct context *c)
 {
 	const struct probe_summary *p = &c->event->probe;
-	return listeners_all(p) && p->row_new >= c->policy->settle_row && p->row_new >= c->policy->verify_row &&
+	return !c->d->blind && listeners_all(p) && p->row_new >= c->policy->settle_row && p->row_new >= c->policy->verify_row &&
 	       (p->last_old_at == 0 || c->now - p->last_old_at >= c->policy->settle_ms);
 }
 
-static bool nothing_to_probe_after_failure(const struct context *c)
+static bool blind_reload_failed(const struct context *c)
 {
-	return same_attempt(c) && !c->event->probe.applies && c->event->code != 0;
+	return same_attempt(c) && c->event->blind;
 }
 
 static bool reloaded_unprobed(const struct context *c)
@@ -170,10 +170,10 @@ static const struct transition table[] = {
 	{P(FLIP),                                       DEV_FLIPPED,     failed_but_flipped,             after_flip_undone},
 	{P(FLIP),                                       DEV_FLIPPED,     failed,                         before_failed},
 	{P(FLIP),                                       DEV_FLIPPED,     same_attempt,                   after_flipped},
-	{P(RELOAD),                                     DEV_RELOADED,    nothing_to_probe_after_failure, after_reload_failed_unprobed},
+	{P(RELOAD),                                     DEV_RELOADED,    blind_reload_failed,            after_reload_failed_unprobed},
 	{P(RELOAD) | P(HEAL),                           DEV_RELOADED,    reloaded_well_unprobed,         after_settled},
 	{P(RELOAD),                                     DEV_RELOADED,    same_attempt,                   after_reloaded},
-	{P(HEAL),                                       DEV_RELOADED,    same_attempt,                   on_nothing},
+	{P(HEAL),                                       DEV_RELOADED,    same_attempt,                   after_heal_reloaded},
 	{P(PROBE) | P(SETTLE) | P(HEAL),                DEV_PROBED,      new_is_settled,                 after_settled},
 	{P(PROBE) | P(HEAL),                            DEV_PROBED,      new_is_served,                  after_verified},
 	{P(BACK_FLIP),                                  DEV_FLIPPED,     failed,                         after_back_failed},

@@ -1,4 +1,5 @@
-/* deploy.h - room agent/core: decides the next step of one deployment on the host (DESIGN 6, all ten steps).
+/* deploy.h - room agent/core: decides the next step of one deployment on the host (DESIGN 6, all ten steps). Several places of one
+ * certificate are one deployment: the keeper does each step in all of them and answers once, with the worst that it saw.
  * Never: clocks, files, sockets, heap, crypto. The keeper writes the new state to its journal when `save` says so
  * (fsync when `sync`), and only then performs the actions. Any action may be repeated after a kill. */
 #ifndef VCC_DEPLOY_H
@@ -39,6 +40,7 @@ struct deploy {
 	bool              old_valid;   /* and it was not expired */
 	bool              was_serving; /* and it was being served (probe before the flip) */
 	bool              was_down;    /* no listener answered before the flip */
+	bool              blind;       /* the last reload failed at a place that no handshake can prove */
 	uint32_t          tries;       /* repeats inside the phase: reloads, flip-backs, csr re-sends */
 	uint32_t      restarts;   /* keeper starts in a row that found this phase: an order that kills its keeper is given up */
 	uint64_t      generation; /* the new one */
@@ -65,7 +67,7 @@ enum deploy_event_kind {
 	DEV_WRITTEN,     /* code; generation */
 	DEV_TESTED,      /* code; tested */
 	DEV_FLIPPED,     /* code; current_generation: what current/ names now, also after a failure */
-	DEV_RELOADED,    /* code (hint), status; probe.applies */
+	DEV_RELOADED,    /* code (hint), status; blind; probe.applies */
 	DEV_PROBED,      /* a summary of the probe stream, after each round of handshakes */
 	DEV_TIMER,       /* now >= next_at; probe as in DEV_PROBED while probing */
 	DEV_CANCEL,      /* code */
@@ -98,6 +100,7 @@ struct deploy_event {
 	struct hash            spki_hash, stage, fingerprint, old_fingerprint;
 	struct serial          serial;
 	bool                   had_old, old_valid, was_serving, was_down, tested, key_present;
+	bool                   blind; /* DEV_RELOADED: it failed at a place that no handshake can prove */
 	uint64_t               generation, old_generation, current_generation;
 	int                    code;
 	int                    status;
@@ -146,6 +149,7 @@ struct deploy_policy {
 	uint32_t settle_row; /* 20 */
 	int64_t  csr_repeat_ms;
 	int64_t  heal_min_ms, heal_max_ms; /* back-off of DEPLOY_HEAL */
+	bool     forward; /* the host wants no way back: a new pair that is not proved is kept and healed */
 };
 
 enum { DEPLOY_ACTIONS_MAX = 6 };

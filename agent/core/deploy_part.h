@@ -67,6 +67,7 @@ void after_not_served(const struct context *c, struct deploy_step *s);
 void after_verified(const struct context *c, struct deploy_step *s);
 void after_settled(const struct context *c, struct deploy_step *s);
 void after_not_settled(const struct context *c, struct deploy_step *s);
+void after_heal_reloaded(const struct context *c, struct deploy_step *s);
 void after_heal_again(const struct context *c, struct deploy_step *s);
 void after_back_failed(const struct context *c, struct deploy_step *s);
 void after_back_again(const struct context *c, struct deploy_step *s);

@@ -8,6 +8,7 @@
 #include "agent/keeper/answer_check.h"
 #include "agent/keeper/identity_check.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
@@ -29,6 +30,14 @@ static void acked_remember(struct keeper *k)
 		keeper_die(k, r, "write its journal");
 }
 
+static uint32_t present_of(const struct managed *m)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < m->n_places; i++)
+		n += m->places[i]->present;
+	return n;
+}
+
 static void hello(struct keeper *k)
 {
 	struct msg_hello h = {
@@ -41,7 +50,7 @@ static void hello(struct keeper *k)
 	};
 	text_cut(h.name, sizeof(h.name), k->state.identity.agent);
 	for (size_t i = 0; i < k->n_managed; i++)
-		h.targets += k->managed[i]->present;
+		h.targets += present_of(k->managed[i]);
 	(void)uplink_send(k->uplink, MSG_HELLO, &h);
 }
 
@@ -49,7 +58,7 @@ static void health(struct keeper *k)
 {
 	struct msg_health h = {.now_at = clock_now(), .skew_ms = k->skew_ms};
 	for (size_t i = 0; i < k->n_managed; i++) {
-		h.targets += k->managed[i]->present;
+		h.targets += present_of(k->managed[i]);
 		h.stale += k->managed[i]->deploy.phase == DEPLOY_HEAL;
 	}
 	if (k->skew_ms > ANSWER_TOLERANCE_MS || k->skew_ms < -ANSWER_TOLERANCE_MS)
@@ -121,7 +130,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 static struct managed *managed_or_refuse(struct keeper *k, const char *cert_id, uint64_t id)
 {
 	struct managed *m = keeper_find(k, cert_id);
-	if (m != NULL && !m->retired)
+	if (m != NULL && places_live(m))
 		return m;
 	log_line(LOG_LEVEL_WARNING, NULL, "a message for certificate %s, which no target of this host serves", cert_id);
 	uplink_ack(k->uplink, id, E_SWAP_TARGET, "no target file of this host serves this certificate");

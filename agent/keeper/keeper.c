@@ -9,6 +9,7 @@
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/place.h"
 #include "agent/keeper/receipt_build.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
@@ -35,12 +36,11 @@ static void on_deploy_timer(uv_timer_t *timer)
 {
 	struct managed     *m = timer->data;
 	struct deploy_event e = keeper_event_of(m, DEV_TIMER, 0);
-	if (m->swap.probe != NULL)
-		probe_summary(m->swap.probe, &e.probe);
+	swap_summary(m, &e.probe);
 	keeper_post(m->keeper, m, &e);
 }
 
-int keeper_manage(struct keeper *k, const char *cert_id, const char *stem, struct managed **ret)
+int keeper_manage(struct keeper *k, const char *cert_id, struct managed **ret)
 {
 	if (k->n_managed == TARGETS_MAX)
 		return E_FULL;
@@ -51,7 +51,6 @@ int keeper_manage(struct keeper *k, const char *cert_id, const char *stem, struc
 	m->order = (struct buf)BUF_MAX(FRAME_MAX);
 	m->certificate = (struct buf)BUF_MAX(FRAME_MAX);
 	text_cut(m->cert_id, sizeof(m->cert_id), cert_id);
-	text_cut(m->stem, sizeof(m->stem), stem);
 	m->timer.data = m;
 	uv_timer_init(&k->loop, &m->timer);
 	k->managed[k->n_managed++] = m;
@@ -74,6 +73,8 @@ void keeper_forget(struct keeper *k, struct managed *m)
 		i++;
 	k->managed[i] = k->managed[--k->n_managed];
 	swap_reset(m);
+	while (m->n_places > 0)
+		place_forget(m->places[0]);
 	for (struct keeper_event *e = k->first; e != NULL; e = e->next)
 		if (e->managed == m)
 			e->managed = NULL;
@@ -258,8 +259,7 @@ static void on_idle(uv_idle_t *idle)
 	}
 	if (e->managed != NULL && e->event.kind == DEV_PROBED) {
 		e->managed->probed_waits = false;
-		if (e->managed->swap.probe != NULL) /* what it knows now, not when it was queued */
-			probe_summary(e->managed->swap.probe, &e->event.probe);
+		swap_summary(e->managed, &e->event.probe); /* what is known now, not when it was queued */
 	}
 	int r = e->managed != NULL ? event_handle(k, e) : 0;
 	if (r == E_SYS_SPACE || r == E_FULL) {
@@ -287,7 +287,7 @@ static void restart_post(struct keeper *k, struct managed *m)
 	if (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE)
 		return;
 	struct deploy_event e = keeper_event_of(m, DEV_RESTART, 0);
-	e.current_generation = m->on_disk.generation;
+	e.current_generation = swap_current(m);
 	e.key_present = keys_present(k->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt);
 	keeper_post(k, m, &e);
 }
@@ -383,7 +383,7 @@ int keeper_run(struct keeper *k)
 		for (size_t i = 0; i < k->n_managed; i++)
 			restart_post(k, k->managed[i]);
 		notify_send("READY=1\nSTATUS=serving");
-		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu targets", k->state.identity.agent, k->n_managed);
+		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu certificates", k->state.identity.agent, k->n_managed);
 		memory_give_back();
 		uv_run(&k->loop, UV_RUN_DEFAULT);
 		notify_send("STOPPING=1");

@@ -17,26 +17,10 @@
 #include "shared/sys/journal.h"
 #include "shared/wire/wire.h"
 
-enum { TARGETS_MAX = 64 };
+enum { TARGETS_MAX = 64, PLACES_MAX = 16 };
 
 struct keeper;
 struct uplink;
-
-/* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
-struct swap {
-	struct receipt_step     steps[MSG_STEPS_MAX];
-	uint32_t                n_steps;
-	int64_t                 step_from; /* monotonic */
-	int                     hook_status;
-	struct hook_call       *hook;
-	struct probe           *probe;
-	bool                    measuring; /* DACT_CHECK waits for the first round of probes */
-	struct deploy_event     measured;  /* its answer so far */
-	struct probe_summary    summary;   /* of the last round */
-	struct receipt_listener listeners[MSG_LISTENERS_MAX];
-	uint32_t                n_listeners;
-	int64_t                 first_new_at, last_old_at;
-};
 
 /* What `current` holds. */
 struct on_disk {
@@ -46,10 +30,9 @@ struct on_disk {
 	int64_t       not_after_at;
 };
 
-/* One target and the deployment of its certificate. */
-struct managed {
-	struct keeper     *keeper;
-	char               cert_id[CERT_ID_SIZE];
+/* One target file: a place where the certificate is served, and what is under way there. */
+struct place {
+	struct managed    *managed;
 	char               stem[CERT_ID_SIZE];
 	bool               present; /* `conf` was read; false: only the journal knows it */
 	bool               retired; /* the target file is gone and the controller has not acknowledged it */
@@ -57,15 +40,43 @@ struct managed {
 	struct target_conf conf;
 	char               dir[TARGET_PATH_SIZE];
 	struct hash        digest;
-	uint64_t           generation; /* highest number that was ever used */
 	struct on_disk     on_disk;
-	struct deploy      deploy;
-	struct buf         order;       /* MSG_ORDER frame of `deploy` */
-	struct buf         certificate; /* MSG_CERTIFICATE frame */
-	uv_timer_t         timer;
-	struct swap        swap;
-	bool               probed_waits; /* a DEV_PROBED is in the queue */
+	uint64_t           old_generation; /* what `current` named before the swap: where to go back to; 0 = nothing of ours */
 	int64_t            old_answers_ms; /* how long the service gave them after its last reload; 0 = not known */
+	/* in flight, lost with the process */
+	struct hook_call  *hook;
+	struct probe      *probe;
+};
+
+/* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
+struct swap {
+	struct receipt_step     steps[MSG_STEPS_MAX];
+	uint32_t                n_steps;
+	int64_t                 step_from; /* monotonic */
+	int                     hook_status;
+	size_t                  asked;     /* places whose answer the step under way still waits for */
+	struct deploy_event     gathered;  /* the answer of those that have given it */
+	bool                    measuring; /* DACT_CHECK waits for the first round of probes */
+	struct deploy_event     measured;  /* its answer so far */
+	struct probe_summary    summary;   /* of the last round */
+	struct receipt_listener listeners[MSG_LISTENERS_MAX];
+	uint32_t                n_listeners;
+	int64_t                 first_new_at;
+};
+
+/* One certificate of this host: its places (several are a group: one key, all verified or all back) and its deployment. */
+struct managed {
+	struct keeper *keeper;
+	char           cert_id[CERT_ID_SIZE];
+	struct place  *places[PLACES_MAX];
+	size_t         n_places;
+	uint64_t       generation; /* highest number that was ever used, in any place */
+	struct deploy  deploy;
+	struct buf     order;       /* MSG_ORDER frame of `deploy` */
+	struct buf     certificate; /* MSG_CERTIFICATE frame */
+	uv_timer_t     timer;
+	struct swap    swap;
+	bool           probed_waits; /* a DEV_PROBED is in the queue */
 };
 
 /* An event of one deployment, with the message it came from. */
@@ -121,7 +132,7 @@ void keeper_die(struct keeper *k, int code, const char *doing);
 
 struct managed *keeper_find(struct keeper *k, const char *cert_id); /* NULL */
 /* E_FULL, E_NOMEM. */
-_must_check_ int keeper_manage(struct keeper *k, const char *cert_id, const char *stem, struct managed **ret);
+_must_check_ int keeper_manage(struct keeper *k, const char *cert_id, struct managed **ret);
 void keeper_forget(struct keeper *k, struct managed *m);
 
 /* Runs until SIGTERM. Returns the exit status. */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "agent/keeper/place.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
@@ -19,7 +20,7 @@ static int managed_of(struct keeper *k, const char *cert_id, struct managed **re
 		*ret = m;
 		return 0;
 	}
-	return keeper_manage(k, cert_id, "", ret);
+	return keeper_manage(k, cert_id, ret);
 }
 
 static int take_deploy(struct keeper *k, const struct record *r)
@@ -45,20 +46,34 @@ static int take_frame(struct keeper *k, const struct record *r)
 	return buf_error(to);
 }
 
+static void take_gone(struct keeper *k, const struct record_target *t)
+{
+	struct managed *m = keeper_find(k, t->cert_id);
+	struct place   *p = m != NULL ? place_find(m, t->stem) : NULL;
+	if (p != NULL)
+		place_forget(p);
+	if (m != NULL && m->n_places == 0)
+		keeper_forget(k, m);
+}
+
 static int take_target(struct keeper *k, const struct record *r)
 {
-	struct managed *m = keeper_find(k, r->u.target.cert_id);
-	if (r->u.target.gone != 0) {
-		if (m != NULL)
-			keeper_forget(k, m);
+	const struct record_target *t = &r->u.target;
+	struct managed             *m;
+	if (t->gone != 0) {
+		take_gone(k, t);
 		return 0;
 	}
-	int code = managed_of(k, r->u.target.cert_id, &m);
-	if (code == 0)
-		code = text_copy(m->stem, sizeof(m->stem), r->u.target.stem);
-	if (code == 0)
-		m->generation = r->u.target.generation;
-	return code;
+	int           code = managed_of(k, t->cert_id, &m);
+	struct place *p = code == 0 ? place_find(m, t->stem) : NULL;
+	if (code == 0 && p == NULL)
+		code = place_add(m, t->stem, &p);
+	if (code != 0)
+		return code;
+	p->old_generation = t->old_generation;
+	if (t->generation > m->generation)
+		m->generation = t->generation;
+	return 0;
 }
 
 static int take_one(struct keeper *k, const struct record *r)
@@ -149,16 +164,21 @@ static void rewrite_frame(struct rewrite *w, const struct managed *m, uint32_t t
 		rewrite_add(w, RECORD_FRAME, &r);
 }
 
+static void rewrite_places(struct rewrite *w, const struct managed *m)
+{
+	for (size_t i = 0; i < m->n_places; i++) {
+		struct record_target t = place_record(m->places[i]);
+		rewrite_add(w, RECORD_TARGET, &t);
+	}
+}
+
 static void rewrite_fill(struct rewrite *w, struct keeper *k)
 {
 	struct record_acked acked = receipts_acked(&k->receipts);
 	rewrite_add(w, RECORD_ACKED, &acked);
 	for (size_t i = 0; i < k->n_managed; i++) {
 		const struct managed *m = k->managed[i];
-		struct record_target  t = {.generation = m->generation};
-		text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
-		text_cut(t.stem, sizeof(t.stem), m->stem);
-		rewrite_add(w, RECORD_TARGET, &t);
+		rewrite_places(w, m);
 		rewrite_frame(w, m, MSG_ORDER, &m->order);
 		rewrite_frame(w, m, MSG_CERTIFICATE, &m->certificate);
 		if (m->deploy.phase != DEPLOY_NONE)

@@ -26,38 +26,46 @@ static json_t *serial_json(struct serial s)
 }
 
 /* What the listeners served last: one fingerprint when all agree. */
-static struct hash served_of(const struct managed *m)
+static struct hash served_of(const struct place *p)
 {
 	struct receipt_listener rows[MSG_LISTENERS_MAX];
-	uint32_t n = m->swap.probe != NULL ? probe_listeners(m->swap.probe, 1, rows) : m->swap.n_listeners;
-	const struct receipt_listener *l = m->swap.probe != NULL ? rows : m->swap.listeners;
+	const struct swap      *s = &p->managed->swap;
+	const struct receipt_listener *l = rows;
+	uint32_t                n = 0;
+	if (p->probe != NULL) {
+		n = probe_listeners(p->probe, 1, rows);
+	} else {
+		l = s->listeners;
+		n = s->n_listeners;
+	}
 	for (uint32_t i = 1; i < n; i++)
 		if (!hash_equal(l[i].fingerprint, l[0].fingerprint))
 			return (struct hash){{0}};
 	return n > 0 ? l[0].fingerprint : (struct hash){{0}};
 }
 
-static json_t *target_json(const struct managed *m)
+static json_t *place_json(const struct place *p)
 {
-	char        code[ERR_CODE_SIZE];
-	char        generation[24] = "";
-	const bool  idle = m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE;
-	const char *wanted = m->retired ? "retired" : m->present ? "managed" : "unreadable";
-	if (m->on_disk.generation != 0)
-		snprintf(generation, sizeof(generation), "g%06llu", (unsigned long long)m->on_disk.generation);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*}", "stem", m->stem, "cert_id", m->cert_id, "wanted",
-	                 wanted, "phase", deploy_phase_name(m->deploy.phase), "issued", serial_json(m->on_disk.serial), "on_disk",
-	                 generation, "fingerprint", hash_json(m->on_disk.fingerprint), "served", hash_json(served_of(m)), "not_after",
-	                 time_json(m->on_disk.not_after_at), "next", idle ? json_null() : time_json(m->deploy.next_at), "last_code",
-	                 m->deploy.code != 0 ? err_code(m->deploy.code, code) : NULL, "last_error",
-	                 m->deploy.code != 0 ? m->deploy.cause : NULL);
+	const struct deploy *d = &p->managed->deploy;
+	char                 code[ERR_CODE_SIZE];
+	char                 generation[24] = "";
+	const bool           idle = d->phase == DEPLOY_NONE || d->phase == DEPLOY_DONE;
+	const char          *wanted = p->retired ? "retired" : p->present ? "managed" : "unreadable";
+	if (p->on_disk.generation != 0)
+		snprintf(generation, sizeof(generation), "g%06llu", (unsigned long long)p->on_disk.generation);
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*}", "stem", p->stem, "cert_id", p->managed->cert_id,
+	                 "wanted", wanted, "phase", deploy_phase_name(d->phase), "issued", serial_json(p->on_disk.serial), "on_disk",
+	                 generation, "fingerprint", hash_json(p->on_disk.fingerprint), "served", hash_json(served_of(p)), "not_after",
+	                 time_json(p->on_disk.not_after_at), "next", idle ? json_null() : time_json(d->next_at), "last_code",
+	                 d->code != 0 ? err_code(d->code, code) : NULL, "last_error", d->code != 0 ? d->cause : NULL);
 }
 
 char *keeper_status(const struct keeper *k)
 {
 	json_t *targets = json_array();
 	for (size_t i = 0; targets != NULL && i < k->n_managed; i++)
-		json_array_append_new(targets, target_json(k->managed[i]));
+		for (size_t j = 0; j < k->managed[i]->n_places; j++)
+			json_array_append_new(targets, place_json(k->managed[i]->places[j]));
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
 	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",

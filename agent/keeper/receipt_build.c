@@ -31,11 +31,9 @@ static void steps_fill(const struct managed *m, enum receipt_outcome outcome, st
 static void probes_fill(const struct managed *m, struct body_receipt *b)
 {
 	struct probe_summary s = m->swap.summary;
-	if (m->swap.probe != NULL) {
-		probe_summary(m->swap.probe, &s);
-		b->n_listeners = probe_listeners(m->swap.probe, swap_policy(m).verify_row, b->listeners);
-		b->first_new_at = probe_first_new_at(m->swap.probe);
-	} else {
+	b->n_listeners = swap_listeners(m, b->listeners, &b->first_new_at);
+	swap_summary(m, &s);
+	if (b->n_listeners == 0) {
 		b->n_listeners = m->swap.n_listeners;
 		memcpy(b->listeners, m->swap.listeners, sizeof(b->listeners));
 		b->first_new_at = m->swap.first_new_at;

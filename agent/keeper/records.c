@@ -33,6 +33,7 @@ static const struct wire_field deploy_fields[] = {
 	WIRE_FIELD(25, struct deploy, deadline_at),
 	WIRE_FIELD(26, struct deploy, flipped_at),
 	WIRE_FIELD(27, struct deploy, next_at),
+	WIRE_FIELD(28, struct deploy, blind),
 };
 static const struct wire_field frame_fields[] = {
 	WIRE_FIELD(1, struct record_frame, cert_id),
@@ -54,6 +55,7 @@ static const struct wire_field target_fields[] = {
 	WIRE_FIELD(2, struct record_target, stem),
 	WIRE_FIELD(3, struct record_target, generation),
 	WIRE_FIELD(4, struct record_target, gone),
+	WIRE_FIELD(5, struct record_target, old_generation),
 };
 
 static const struct wire_message tables[] = {

@@ -37,6 +37,7 @@ struct record_target {
 	char     stem[CERT_ID_SIZE];
 	uint64_t generation; /* highest number that was ever used */
 	uint32_t gone;       /* its end was acknowledged: forget it */
+	uint64_t old_generation; /* what `current` named before the last swap; 0 = nothing of ours */
 };
 
 struct record {

@@ -45,7 +45,10 @@ static int64_t test_ms(const char *name, int64_t ms)
 
 struct deploy_policy swap_policy(const struct managed *m)
 {
-	int64_t hook_ms = (m->present ? m->conf.timeout_ms : 30 * MS_SECOND) + 2 * SWAP_HOOK_MARGIN_MS;
+	int64_t hook_ms = 30 * MS_SECOND;
+	FOR_PLACES(p, m)
+		hook_ms = p->conf.timeout_ms > hook_ms ? p->conf.timeout_ms : hook_ms;
+	hook_ms += 2 * SWAP_HOOK_MARGIN_MS;
 	return (struct deploy_policy){
 		.key_ms = KEY_MS,
 		.test_ms = hook_ms,
@@ -57,6 +60,7 @@ struct deploy_policy swap_policy(const struct managed *m)
 		.csr_repeat_ms = CSR_REPEAT_MS,
 		.heal_min_ms = test_ms("VCC_HEAL_MS", HEAL_MIN_MS),
 		.heal_max_ms = HEAL_MAX_MS,
+		.forward = m->n_places > 0 && m->places[0]->conf.on_failure == FAILURE_FORWARD,
 	};
 }
 
@@ -91,40 +95,88 @@ void swap_answer(struct managed *m, struct deploy_event *e, const struct refusal
 	keeper_post(m->keeper, m, e);
 }
 
+void swap_gather(struct managed *m, enum deploy_event_kind kind)
+{
+	m->swap.gathered = keeper_event_of(m, kind, 0);
+	m->swap.asked = 0;
+	swap_step_begin(m);
+	if (places_present(m))
+		return;
+	m->swap.gathered.code = E_SWAP_TARGET;
+	m->swap.gathered.blind = true;
+	text_cut(m->swap.gathered.cause, sizeof(m->swap.gathered.cause), "a target file is missing or wrong");
+}
+
+/* In a group the words tell which place. E_HOOK_NAMESPACE is no failure, so a later one is worth more. */
+void swap_gather_failed(struct managed *m, const struct place *p, int code, const char *cause)
+{
+	struct deploy_event *e = &m->swap.gathered;
+	if (e->code != 0 && e->code != E_HOOK_NAMESPACE)
+		return;
+	e->code = code;
+	snprintf(e->cause, sizeof(e->cause), "%.64s%s%.90s", m->n_places > 1 ? p->stem : "", m->n_places > 1 ? ": " : "", cause);
+}
+
+bool swap_gathered(struct managed *m)
+{
+	return m->swap.asked == 0;
+}
+
 void swap_reset(struct managed *m)
 {
-	hook_cancel(m->swap.hook);
-	probe_free(m->swap.probe);
+	for (size_t i = 0; i < m->n_places; i++) {
+		hook_cancel(m->places[i]->hook);
+		probe_free(m->places[i]->probe);
+		m->places[i]->hook = NULL;
+		m->places[i]->probe = NULL;
+	}
 	m->swap = (struct swap){.n_steps = 0};
 }
 
-void swap_look(struct managed *m)
+uint64_t swap_current(const struct managed *m)
 {
-	struct on_disk          found = {.generation = 0};
-	struct generation_facts facts;
-	_cleanup_fd_ int        fd = -1;
-	if (m->present && dir_open_safe(m->dir, geteuid(), &fd, NULL) == 0 && generation_current(fd, &found.generation, NULL) == 0 &&
-	    found.generation != 0 && generation_read(fd, found.generation, &facts, NULL) == 0) {
-		struct span rest = buf_span(&facts.chain);
-		struct span leaf;
-		found.fingerprint = facts.info.fingerprint;
-		found.not_after_at = facts.info.not_after_at;
-		/* a pair of somebody else (self-signed, from another tool) has no serial of ours */
-		if (der_next(&rest, &leaf) && cert_verify(leaf, rest, buf_span(&m->keeper->state.trust.roots), 0, 0, NULL) == 0)
-			found.serial = facts.info.serial;
-		buf_free(&facts.chain);
+	uint64_t current = 0;
+	size_t   n = 0;
+	FOR_PLACES(p, m) {
+		if (n++ > 0 && p->on_disk.generation != current)
+			return 0;
+		current = p->on_disk.generation;
 	}
-	m->on_disk = found;
-}
-
-int swap_target_open(struct managed *m, int *ret_fd, struct refusal *why)
-{
-	if (!m->present)
-		return refuse(why, E_SWAP_TARGET, m->cert_id, "its target file is missing or wrong");
-	return generation_dir(m->dir, ret_fd, why);
+	return current;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------ */
+
+static bool probing(const struct managed *m)
+{
+	for (size_t i = 0; i < m->n_places; i++)
+		if (m->places[i]->probe != NULL)
+			return true;
+	return false;
+}
+
+/* A row of the group is its shortest one. */
+void swap_summary(const struct managed *m, struct probe_summary *ret)
+{
+	struct probe_summary all = {.row_new = UINT32_MAX, .row_old = UINT32_MAX};
+	for (size_t i = 0; i < m->n_places; i++) {
+		struct probe_summary one;
+		if (m->places[i]->probe == NULL)
+			continue;
+		probe_summary(m->places[i]->probe, &one);
+		all.applies = true;
+		all.row_new = one.row_new < all.row_new ? one.row_new : all.row_new;
+		all.row_old = one.row_old < all.row_old ? one.row_old : all.row_old;
+		all.answered += one.answered;
+		all.listeners += one.listeners;
+		all.wrong |= one.wrong;
+		all.last_old_at = one.last_old_at > all.last_old_at ? one.last_old_at : all.last_old_at;
+		all.total += one.total;
+		all.failed += one.failed;
+	}
+	if (all.applies)
+		*ret = all;
+}
 
 static void act_check(struct managed *m, const struct deploy_action *a)
 {
@@ -134,7 +186,7 @@ static void act_check(struct managed *m, const struct deploy_action *a)
 	swap_step_begin(m);
 	e.code = fault_point("keeper.check") != 0 ? sys_refuse(&why, "check", "check the answer") : swap_check(m, &e, &why);
 	(void)fault_point("keeper.check.done");
-	if (e.code == 0 && m->swap.probe != NULL) {
+	if (e.code == 0 && probing(m)) {
 		m->swap.measured = e;
 		m->swap.measuring = true; /* swap_round() answers */
 		return;
@@ -148,7 +200,7 @@ static void measured(struct managed *m)
 {
 	struct swap        *s = &m->swap;
 	struct deploy_event e = s->measured;
-	probe_summary(s->probe, &e.probe);
+	swap_summary(m, &e.probe);
 	e.was_serving = e.had_old && e.probe.row_old > 0;
 	e.was_down = e.probe.answered == 0;
 	s->measuring = false;
@@ -156,18 +208,26 @@ static void measured(struct managed *m)
 	swap_answer(m, &e, NULL);
 }
 
+static bool probes_complete(const struct managed *m)
+{
+	for (size_t i = 0; i < m->n_places; i++)
+		if (m->places[i]->probe != NULL && !probe_complete(m->places[i]->probe))
+			return false;
+	return true;
+}
+
 void swap_round(void *ctx)
 {
-	struct managed *m = ctx;
+	struct managed *m = ((struct place *)ctx)->managed;
 	if (m->swap.measuring) {
-		if (probe_complete(m->swap.probe))
+		if (probes_complete(m))
 			measured(m);
 		return;
 	}
 	if (m->probed_waits)
 		return; /* the queued one takes the newest numbers when it is handled */
 	struct deploy_event e = keeper_event_of(m, DEV_PROBED, 0);
-	probe_summary(m->swap.probe, &e.probe);
+	swap_summary(m, &e.probe);
 	m->probed_waits = true;
 	keeper_post(m->keeper, m, &e);
 }
@@ -178,35 +238,62 @@ static void act_probe_reset(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
 	struct refusal why = {.code = 0};
-	if (m->swap.probe == NULL && swap_probe_again(m, &why) != 0)
+	if (!probing(m) && swap_probe_again(m, &why) != 0)
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
-	if (m->swap.probe != NULL)
-		probe_reset(m->swap.probe);
+	for (size_t i = 0; i < m->n_places; i++)
+		if (m->places[i]->probe != NULL)
+			probe_reset(m->places[i]->probe);
 }
 
 /* Where a service's old answers end is seen only between two handshakes: the longer of the last times, slowly forgotten. */
-static void old_answers_learn(struct managed *m, int64_t seen_ms)
+static void old_answers_learn(struct place *p, int64_t seen_ms)
 {
-	int64_t before_ms = m->old_answers_ms - m->old_answers_ms / 8;
+	int64_t before_ms = p->old_answers_ms - p->old_answers_ms / 8;
 	if (seen_ms != 0)
-		m->old_answers_ms = seen_ms > before_ms ? seen_ms : before_ms;
+		p->old_answers_ms = seen_ms > before_ms ? seen_ms : before_ms;
+}
+
+static void probe_stop(struct place *p)
+{
+	struct probe_summary s;
+	if (p->probe == NULL)
+		return;
+	probe_summary(p->probe, &s);
+	old_answers_learn(p, probe_old_ms(p->probe));
+	if (s.failed > 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap; last: %s", p->stem,
+		         (unsigned long long)s.failed, (unsigned long long)s.total, probe_trouble(p->probe));
+	probe_free(p->probe);
+	p->probe = NULL;
+}
+
+uint32_t swap_listeners(const struct managed *m, struct receipt_listener ret[MSG_LISTENERS_MAX], int64_t *ret_first_new_at)
+{
+	struct receipt_listener rows[MSG_LISTENERS_MAX];
+	uint32_t                n = 0;
+	*ret_first_new_at = 0;
+	for (size_t i = 0; i < m->n_places; i++) {
+		const struct probe *probe = m->places[i]->probe;
+		uint32_t            more = probe != NULL ? probe_listeners(probe, VERIFY_ROW, rows) : 0;
+		int64_t             at = probe != NULL ? probe_first_new_at(probe) : 0;
+		for (uint32_t j = 0; j < more && n < MSG_LISTENERS_MAX; j++)
+			ret[n++] = rows[j];
+		if (at != 0 && (*ret_first_new_at == 0 || at < *ret_first_new_at))
+			*ret_first_new_at = at;
+	}
+	return n;
 }
 
 static void act_probe_stop(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
 	struct swap *s = &m->swap;
-	if (s->probe == NULL)
+	if (!probing(m))
 		return;
-	probe_summary(s->probe, &s->summary);
-	s->n_listeners = probe_listeners(s->probe, VERIFY_ROW, s->listeners);
-	s->first_new_at = probe_first_new_at(s->probe);
-	old_answers_learn(m, probe_old_ms(s->probe));
-	if (s->summary.failed > 0)
-		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap; last: %s", m->cert_id,
-		         (unsigned long long)s->summary.failed, (unsigned long long)s->summary.total, probe_trouble(s->probe));
-	probe_free(s->probe);
-	s->probe = NULL;
+	swap_summary(m, &s->summary);
+	s->n_listeners = swap_listeners(m, s->listeners, &s->first_new_at);
+	for (size_t i = 0; i < m->n_places; i++)
+		probe_stop(m->places[i]);
 	s->measuring = false;
 	memory_give_back();
 }
@@ -229,30 +316,42 @@ static void act_repeat_receipt(struct managed *m, const struct deploy_action *a)
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
+static int discard_at(const struct place *p, uint64_t generation, struct refusal *why)
+{
+	_cleanup_fd_ int fd = -1;
+	int              r = place_open(p, &fd, why);
+	return r == 0 ? generation_remove(fd, generation, why) : r;
+}
+
 static void act_discard(struct managed *m, const struct deploy_action *a)
 {
-	struct refusal   why = {.code = 0};
-	_cleanup_fd_ int fd = -1;
-	int              r = fault_point("keeper.discard") != 0 ? sys_refuse(&why, "generation", "discard") : 0;
+	struct refusal why = {.code = 0};
+	int            r = fault_point("keeper.discard") != 0 ? sys_refuse(&why, "generation", "discard") : 0;
 	if (r == 0)
 		r = keys_drop(m->keeper->state.keys_fd, a->renewal_id, a->attempt, &why);
-	if (r == 0 && a->generation != 0 && m->present)
-		r = swap_target_open(m, &fd, &why);
-	if (r == 0 && fd >= 0)
-		r = generation_remove(fd, a->generation, &why);
+	FOR_PLACES(p, m)
+		if (r == 0 && a->generation != 0)
+			r = discard_at(p, a->generation, &why);
 	(void)fault_point("keeper.discard.done");
 	if (r != 0) /* only space is lost; the next prune removes it */
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }
 
+static int prune_at(const struct place *p, size_t retain, struct refusal *why)
+{
+	_cleanup_fd_ int fd = -1;
+	int              r = place_open(p, &fd, why);
+	return r == 0 ? generation_prune(fd, p->old_generation, retain, why) : r;
+}
+
 static void act_prune(struct managed *m, const struct deploy_action *a)
 {
-	struct refusal   why = {.code = 0};
-	_cleanup_fd_ int fd = -1;
-	size_t           retain = (size_t)m->keeper->conf->retain;
-	int              r = fault_point("keeper.prune") != 0 ? sys_refuse(&why, "generations", "prune") : swap_target_open(m, &fd, &why);
-	if (r == 0)
-		r = generation_prune(fd, m->deploy.old_generation, retain < 2 ? 2 : retain, &why);
+	struct refusal why = {.code = 0};
+	size_t         retain = m->keeper->conf->retain < 2 ? 2 : (size_t)m->keeper->conf->retain;
+	int            r = fault_point("keeper.prune") != 0 ? sys_refuse(&why, "generations", "prune") : 0;
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = prune_at(p, retain, &why);
 	/* the generation has the key now */
 	if (r == 0)
 		r = keys_drop(m->keeper->state.keys_fd, a->renewal_id, a->attempt, &why);

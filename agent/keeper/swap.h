@@ -11,7 +11,11 @@ void swap_act(struct managed *m, const struct deploy_action *action);
 void swap_reset(struct managed *m);
 /* Limits of single steps, from the target file. */
 struct deploy_policy swap_policy(const struct managed *m);
-/* Reads again what `current` holds. */
-void swap_look(struct managed *m);
+/* What the probe streams of all places know now; unchanged where none runs. */
+void swap_summary(const struct managed *m, struct probe_summary *ret);
+/* What each listener of the running streams served last; returns how many. 0 in `ret_first_new_at`: not yet. */
+uint32_t swap_listeners(const struct managed *m, struct receipt_listener ret[MSG_LISTENERS_MAX], int64_t *ret_first_new_at);
+/* Which generation is in use: one number when all places agree, 0 when not or when nothing of ours is. */
+uint64_t swap_current(const struct managed *m);
 
 #endif

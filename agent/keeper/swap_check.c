@@ -9,6 +9,7 @@
 #include "agent/keeper/answer_check.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/swap_parts.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -41,44 +42,61 @@ void swap_certificate_free(struct wire_frame *frame)
 
 /* ---- probes ------------------------------------------------------------------------------------------------------ */
 
-static int probes_start(struct managed *m, struct span chain, struct hash fingerprint, struct hash old_fingerprint,
-                        struct refusal *why)
+static const char *sni_of(const struct place *p, char store[DNS_NAME_SIZE])
 {
-	char   sni[DNS_NAME_SIZE] = "";
 	size_t cursor = 0;
-	for (struct san san; sni[0] == '\0' && names_next(&m->conf.names, &cursor, &san);)
+	store[0] = '\0';
+	if (p->conf.sni[0] != '\0')
+		return p->conf.sni;
+	for (struct san san; store[0] == '\0' && names_next(&p->conf.names, &cursor, &san);)
 		if (san.kind == SAN_DNS && san.text[0] != '*')
-			text_cut(sni, sizeof(sni), san.text);
+			text_cut(store, DNS_NAME_SIZE, san.text);
+	return store;
+}
+
+/* Nothing where the place is not verified by TLS. */
+static int probe_start(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, struct refusal *why)
+{
+	struct keeper    *k = p->managed->keeper;
+	char              sni[DNS_NAME_SIZE];
 	struct probe_plan plan = {
-		.listeners = m->conf.connect,
-		.sni = m->conf.sni[0] != '\0' ? m->conf.sni : sni,
-		.per_second = m->keeper->conf->probes_per_second,
+		.listeners = p->conf.connect,
+		.sni = sni_of(p, sni),
+		.per_second = k->conf->probes_per_second,
 		.fingerprint = fingerprint,
 		.old_fingerprint = old_fingerprint,
-		.expect_ms = m->old_answers_ms,
+		.expect_ms = p->old_answers_ms,
 		.chain = chain,
 	};
-	probe_free(m->swap.probe);
-	m->swap.probe = NULL;
-	int r = probe_open(&m->keeper->loop, m->keeper->tls, &plan, swap_round, m, &m->swap.probe);
-	return r != 0 ? refuse(why, r, m->cert_id, "the probes cannot start: %s", err_what(r)) : 0;
+	if (p->conf.verify != VERIFY_TLS)
+		return 0;
+	probe_free(p->probe);
+	p->probe = NULL;
+	int r = probe_open(&k->loop, k->tls, &plan, swap_round, p, &p->probe);
+	return r != 0 ? refuse(why, r, p->stem, "the probes cannot start: %s", err_what(r)) : 0;
+}
+
+static int probe_again(struct place *p, struct refusal *why)
+{
+	const struct deploy    *d = &p->managed->deploy;
+	struct generation_facts facts;
+	_cleanup_fd_ int        fd = -1;
+	int                     r = place_open(p, &fd, why);
+	if (r == 0)
+		r = generation_read(fd, d->generation, &facts, why);
+	if (r != 0)
+		return r;
+	r = probe_start(p, buf_span(&facts.chain), d->fingerprint, d->old_fingerprint, why);
+	buf_free(&facts.chain);
+	return r;
 }
 
 int swap_probe_again(struct managed *m, struct refusal *why)
 {
-	struct generation_facts facts;
-	if (!m->present)
-		return refuse(why, E_SWAP_TARGET, m->cert_id, "its target file is missing or wrong");
-	if (m->conf.verify != VERIFY_TLS)
-		return 0;
-	_cleanup_fd_ int fd = -1;
-	int              r = generation_dir(m->dir, &fd, why);
-	if (r == 0)
-		r = generation_read(fd, m->deploy.generation, &facts, why);
-	if (r != 0)
-		return r;
-	r = probes_start(m, buf_span(&facts.chain), m->deploy.fingerprint, m->deploy.old_fingerprint, why);
-	buf_free(&facts.chain);
+	int r = places_present(m) ? 0 : refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
+	FOR_PLACES(p, m)
+		if (r == 0 && p->conf.verify == VERIFY_TLS)
+			r = probe_again(p, why);
 	return r;
 }
 
@@ -93,15 +111,21 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 	if (r == 0)
 		r = keys_load(m->keeper->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt, &key, why);
 	if (r == 0) {
+		const struct place *first = NULL; /* names are the same in all of a group */
+		bool                serving = false;
+		FOR_PLACES(p, m) {
+			first = first != NULL ? first : p;
+			serving |= p->conf.verify == VERIFY_TLS;
+		}
 		struct answer a = {
 			.certificate = c->certificate,
 			.chain = c->chain,
 			.roots = buf_span(&m->keeper->state.trust.roots),
 			.key = key,
-			.wanted = &m->conf.names,
+			.wanted = &first->conf.names,
 			.ordered = order->u.order.names,
 			.common_name = order->u.order.common_name,
-			.serving = m->conf.verify == VERIFY_TLS,
+			.serving = serving,
 			.now = clock_now(),
 			.skew_ms = m->keeper->skew_ms,
 		};
@@ -130,46 +154,67 @@ static void before_measure(int fd, struct deploy_event *ret)
 }
 
 /* What is in `current` now: a whole pair that could be gone back to, or nothing of use. */
-static int old_measure(struct managed *m, struct deploy_event *ret, struct refusal *why)
+static int old_measure(struct place *p, struct deploy_event *ret, struct refusal *why)
 {
 	struct generation_facts facts;
-	uint64_t                number = 0;
 	_cleanup_fd_ int        fd = -1;
-	int                     r = generation_dir(m->dir, &fd, why);
+	p->old_generation = 0;
+	int r = place_open(p, &fd, why);
 	if (r == 0)
-		r = generation_current(fd, &number, why);
-	if (r == 0 && number == 0)
+		r = generation_current(fd, &p->old_generation, why);
+	if (r == 0 && p->old_generation == 0)
 		before_measure(fd, ret);
-	if (r != 0 || number == 0 || generation_read(fd, number, &facts, NULL) != 0)
+	if (r == 0 && (p->old_generation == 0 || generation_read(fd, p->old_generation, &facts, NULL) != 0)) {
+		p->old_generation = 0;
+		ret->had_old = ret->old_valid = false;
+		return 0;
+	}
+	if (r != 0)
 		return r;
 	int64_t now = clock_now();
-	ret->had_old = true;
-	ret->old_generation = number;
+	ret->old_generation = p->old_generation;
 	ret->old_fingerprint = facts.info.fingerprint;
-	ret->old_valid = facts.info.not_before_at <= now && now < facts.info.not_after_at;
+	ret->old_valid &= facts.info.not_before_at <= now && now < facts.info.not_after_at;
 	buf_free(&facts.chain);
 	return 0;
+}
+
+/* A group can go back only when each of its places can. */
+static int olds_measure(struct managed *m, struct deploy_event *ret, struct refusal *why)
+{
+	int r = 0;
+	ret->had_old = ret->old_valid = true;
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = old_measure(p, ret, why);
+	return r;
+}
+
+static int probes_start(struct managed *m, const struct msg_certificate *c, struct hash old_fingerprint, struct refusal *why)
+{
+	struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
+	buf_add(&chain, c->certificate.p, c->certificate.n);
+	buf_add(&chain, c->chain.p, c->chain.n);
+	int r = buf_error(&chain);
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = probe_start(p, buf_span(&chain), m->deploy.fingerprint, old_fingerprint, why);
+	buf_free(&chain);
+	return r;
 }
 
 int swap_check(struct managed *m, struct deploy_event *ret, struct refusal *why)
 {
 	struct wire_frame *frame = NULL;
-	if (!m->present)
-		return refuse(why, E_SWAP_TARGET, m->cert_id, "its target file is missing or wrong");
+	if (!places_present(m))
+		return refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
 	int r = swap_certificate(m, &frame, why);
 	if (r == 0)
 		r = answer_judge(m, &frame->u.certificate, why);
 	if (r == 0)
-		r = old_measure(m, ret, why);
-	if (r == 0 && m->conf.verify == VERIFY_TLS) {
-		struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
-		buf_add(&chain, frame->u.certificate.certificate.p, frame->u.certificate.certificate.n);
-		buf_add(&chain, frame->u.certificate.chain.p, frame->u.certificate.chain.n);
-		r = buf_error(&chain);
-		if (r == 0)
-			r = probes_start(m, buf_span(&chain), m->deploy.fingerprint, ret->old_fingerprint, why);
-		buf_free(&chain);
-	}
+		r = olds_measure(m, ret, why);
+	if (r == 0)
+		r = probes_start(m, &frame->u.certificate, ret->old_fingerprint, why);
 	free(frame);
 	return r;
 }

@@ -9,7 +9,7 @@
 void targets_scan(struct keeper *k);
 /* Tells the controller all targets: after each welcome. */
 void targets_report(struct keeper *k);
-void target_report(struct managed *m);
+void target_report(struct place *p);
 /* The controller has committed message `id`: a retired target may be forgotten. */
 void targets_acked(struct keeper *k, uint64_t id);
 

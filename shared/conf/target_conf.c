@@ -17,6 +17,7 @@
 
 static const char *const reload_words[] = {"none", "systemd", "signal", "exec", NULL};
 static const char *const verify_words[] = {"tls", "file", "none", NULL};
+static const char *const failure_words[] = {"back", "forward", NULL};
 
 const char *reload_kind_name(enum reload_kind k)
 {
@@ -49,6 +50,7 @@ static const struct conf_key keys[] = {
 	TEXT("target", "template", template_id, NULL, "template of the certificate"),
 	LIST("target", "names", names_list, NULL, "DNS names and IP addresses of the certificate"),
 	PATH("target", "dir", dir, "", "folder that holds current/; empty = STATE_DIR/targets/FILESTEM"),
+	WORD("target", "on_failure", on_failure, failure_words, "back", "when the new pair is not proved: the old one again, or on with the new one"),
 	TEXT("files", "owner", owner, "root", "owner of the files"),
 	TEXT("files", "group", group, "root", "group of the files: the service's"),
 	{.section = "files", .key = "mode", .kind = CONF_MODE, .offset = AT(mode), .min = 0400, .max = 0777, .fallback = "0640",

@@ -10,6 +10,7 @@
 
 enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_KIND_COUNT };
 enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
+enum on_failure { FAILURE_BACK, FAILURE_FORWARD };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
@@ -24,6 +25,7 @@ struct target_conf {
 	char    names_list[NAMES_TEXT_SIZE];
 	struct names names; /* from names_list */
 	char    dir[TARGET_PATH_SIZE]; /* "" = STATE_DIR/targets/STEM */
+	int     on_failure; /* enum on_failure */
 	/* [files] */
 	char    owner[64], group[64];
 	int64_t mode;

@@ -92,6 +92,8 @@ static void read_deploy(const struct step_line *l, int64_t now, struct deploy *d
 			d->was_serving = false;
 		else if (strcmp(k, "was_down") == 0)
 			d->was_serving = false, d->was_down = true;
+		else if (strcmp(k, "blind") == 0)
+			d->blind = true;
 		else if (strcmp(k, "was_verified") == 0)
 			d->receipted = true, d->outcome = RECEIPT_VERIFIED;
 		else if (strcmp(k, "was_kept") == 0)
@@ -145,6 +147,8 @@ static bool read_facts(const char *k, const char *v, struct deploy_event *e)
 		e->key_present = true;
 	else if (strcmp(k, "tested") == 0)
 		e->tested = true;
+	else if (strcmp(k, "blind") == 0)
+		e->blind = true;
 	else
 		return false;
 	return true;
@@ -326,6 +330,7 @@ static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
 	e.current_generation = rnd(seed) % 2 == 0 ? d->generation : d->old_generation;
 	e.key_present = rnd(seed) % 2 == 0;
 	e.probe = (struct probe_summary){.applies = rnd(seed) % 4 != 0, .listeners = 2, .answered = rnd(seed) % 3};
+	e.blind = e.kind == DEV_RELOADED && e.code != 0 && (!e.probe.applies || rnd(seed) % 4 == 0);
 	e.probe.row_new = rnd(seed) % 30;
 	e.probe.row_old = rnd(seed) % 5;
 	e.random = rnd(seed);

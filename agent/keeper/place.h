@@ -1,0 +1,28 @@
+/* place.h - room agent/keeper: the places of a certificate, one per target file.
+ * Never: what is done there; see swap.h. */
+#ifndef VCC_PLACE_H
+#define VCC_PLACE_H
+
+#include "agent/keeper/keeper.h"
+
+/* The place of this target file among `m`'s, or NULL. */
+struct place *place_find(struct managed *m, const char *stem);
+/* E_FULL, E_NOMEM. */
+_must_check_ int place_add(struct managed *m, const char *stem, struct place **ret);
+void place_forget(struct place *p);
+
+/* Is the certificate served anywhere on this host? A place counts until its target file is gone, even when that has a mistake. */
+bool places_live(const struct managed *m);
+/* Have all live places been read well? */
+bool places_present(const struct managed *m);
+
+/* The folder of a place, made when missing; E_SWAP_TARGET without a good target file. */
+_must_check_ int place_open(const struct place *p, int *ret_fd, struct refusal *why);
+/* Reads again what `current` holds. */
+void place_look(struct place *p);
+
+struct record_target place_record(const struct place *p);
+/* Writes what is known of the place to the journal. `gone`: its end was acknowledged. */
+_must_check_ int place_remember(const struct place *p, bool gone, bool sync);
+
+#endif
