@@ -11,13 +11,11 @@
 #include "agent/keeper/probe.h"
 #include "agent/keeper/receipts.h"
 #include "agent/keeper/records.h"
+#include "agent/keeper/target_scan.h"
 #include "agent/keeper/tls_probe.h"
 #include "shared/conf/agent_conf.h"
-#include "shared/conf/target_conf.h"
 #include "shared/sys/journal.h"
 #include "shared/wire/wire.h"
-
-enum { TARGETS_MAX = 64, PLACES_MAX = 16 };
 
 struct keeper;
 struct uplink;

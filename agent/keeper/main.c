@@ -130,49 +130,33 @@ static int state_dir_conf(const char *dir, struct agent_conf *ret, struct refusa
 	return r;
 }
 
-/* Remembers the target's folder as dirs[n]; false when an earlier one has it. */
-static bool dir_is_new(const struct agent_conf *conf, const struct target_conf *c, char (*dirs)[TARGET_PATH_SIZE], size_t n,
-                       struct refusal *why)
-{
-	if (agent_target_dir(conf, c, dirs[n]) != 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (text_equal(dirs[i], dirs[n])) {
-			refuse(why, E_SWAP_TARGET, c->stem, "the folder %s belongs to another target already", dirs[n]);
-			return false;
-		}
-	return true;
-}
-
 /* --check: the settings, then every target file. */
 static int check(const struct conf_schema *schema, const char *path, struct agent_conf *conf)
 {
-	char           text[600];
-	struct refusal why = {.code = 0};
-	size_t         n = 0;
-	int            status = conf_check(schema, path);
-	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
-	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
-	struct target_conf *c = calloc(1, sizeof(*c));
-	if (status != 0 || stems == NULL || dirs == NULL || c == NULL || conf_load(schema, path, conf, NULL, &why) != 0) {
-		status = 1;
-	} else if (target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) != 0) {
+	char                text[600];
+	struct refusal      why = {.code = 0};
+	struct target_scan *s = calloc(1, sizeof(*s));
+	int                 status = s != NULL ? conf_check(schema, path) : 1;
+	if (status == 0)
+		status = conf_load(schema, path, conf, NULL, &why) != 0;
+	if (status == 0) {
+		s->agent = "host"; /* it may not have joined yet */
+		s->service = "";
+		status = target_scan(conf, s, &why) != 0;
+	}
+	if (why.code != 0)
 		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
-		status = 1;
-	}
-	for (size_t i = 0; i < n; i++) {
-		why = (struct refusal){.code = 0};
-		if (target_conf_load(conf->targets_dir, stems[i], c, &why) == 0 && dir_is_new(conf, c, dirs, i, &why)) {
-			printf("%s/%s.conf: ok\n", conf->targets_dir, stems[i]);
-		} else {
-			fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
-			status = 1;
+	for (size_t i = 0; status != 1 && i < s->n; i++) {
+		const struct target_candidate *c = &s->files[i];
+		if (c->why.code == 0) {
+			printf("%s/%s.conf: ok\n", conf->targets_dir, c->conf.stem);
+			continue;
 		}
+		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&c->why, text, sizeof(text)));
+		status = -1; /* the others are looked at, too */
 	}
-	free(stems);
-	free(dirs);
-	free(c);
-	return status;
+	free(s);
+	return status != 0;
 }
 
 static int usage(void)

@@ -78,6 +78,7 @@ static int flip_at(struct place *p, uint64_t generation, bool broken, struct ref
 	if (r == 0)
 		r = generation_flip(fd, generation, why);
 	place_look(p);
+	(void)fault_point("keeper.flip.place");
 	return r;
 }
 

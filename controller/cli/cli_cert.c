@@ -30,6 +30,12 @@ static const struct output_column show_columns[] = {
 	{"open order", "open_order", COLUMN_TEXT}, {"revoked at", "revoked_at", COLUMN_TIME},
 };
 
+/* A group: one certificate, several places. */
+static const struct output_column target_columns[] = {
+	{"TARGET", "target_id", COLUMN_TEXT}, {"SERVED", "served_serial", COLUMN_TEXT}, {"PROVED", "proved_at", COLUMN_TIME},
+	{"ERROR", "error", COLUMN_TEXT},
+};
+
 static const struct output_column renewal_columns[] = {
 	{"RENEWAL", "renewal_id", COLUMN_TEXT}, {"TRIGGER", "renewal_trigger", COLUMN_TEXT},
 	{"STATUS", "status", COLUMN_TEXT},      {"CREATED", "created_at", COLUMN_TIME},
@@ -89,6 +95,11 @@ static int show(const struct invocation *in)
 		return verb_fail(r, &why);
 	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
 	const json_t *renewals = json_object_get(answer, "renewals");
+	const json_t *targets = json_object_get(answer, "targets");
+	if (in->form == OUTPUT_TABLE && json_array_size(targets) > 1) {
+		printf("\n");
+		output_list(in->form, target_columns, N_ELEMENTS(target_columns), targets);
+	}
 	if (in->form == OUTPUT_TABLE && json_array_size(renewals) > 0) {
 		printf("\n");
 		output_list(in->form, renewal_columns, N_ELEMENTS(renewal_columns), renewals);

@@ -229,7 +229,7 @@ int api_target_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (target_visible(call, view, &rows[i]))
 				json_array_append_new(items, json_target(&rows[i]));
-		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
+		call->answer = api_page(items, n == limit ? rows[n - 1].target_id : NULL);
 	}
 	free(rows);
 	return r;

@@ -79,15 +79,18 @@ void json_subject(const struct certificate *c, char ret[JSON_SUBJECT_SIZE])
 	snprintf(ret, JSON_SUBJECT_SIZE, "CN=%s", found ? san.text : c->cert_id);
 }
 
-/* What the certificate's place says about the truth: is the issued one served? */
-static json_t *served(const struct certificate *c, const struct target *target)
+/* What the certificate's places say about the truth: is the issued one served, everywhere? */
+static json_t *served(const struct certificate *c, const struct target *targets, size_t n)
 {
-	if (target == NULL || serial_is_none(c->serial) || serial_is_none(target->served))
-		return json_null();
-	return json_boolean(serial_equal(c->serial, target->served));
+	bool all = true, known = n > 0 && !serial_is_none(c->serial);
+	for (size_t i = 0; i < n; i++) {
+		known &= !serial_is_none(targets[i].served);
+		all &= serial_equal(c->serial, targets[i].served);
+	}
+	return known ? json_boolean(all) : json_null();
 }
 
-json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *target, int64_t now)
+json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now)
 {
 	char subject[JSON_SUBJECT_SIZE];
 	json_subject(c, subject);
@@ -107,7 +110,7 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	json_object_set_new(o, "not_before", json_time(c->not_before_at));
 	json_object_set_new(o, "expires_at", json_time(c->not_after_at));
 	json_object_set_new(o, "days_until_expiry", issued ? json_real(json_days(c->not_after_at - now)) : json_null());
-	json_object_set_new(o, "served", served(c, target));
+	json_object_set_new(o, "served", served(c, targets, n));
 	json_object_set_new(o, "renew_at", json_time(c->renew_at));
 	json_object_set_new(o, "open_order", json_id(c->open_order));
 	json_object_set_new(o, "unattended_renewals", json_integer(c->unattended));
@@ -180,6 +183,7 @@ json_t *json_invite(const struct invite *i, int64_t now)
 json_t *json_target(const struct target *t)
 {
 	json_t *o = json_object();
+	json_object_set_new(o, "target_id", json_string(t->target_id));
 	json_object_set_new(o, "cert_id", json_string(t->cert_id));
 	json_object_set_new(o, "agent", json_string(t->agent));
 	json_object_set_new(o, "file", json_string(t->stem));

@@ -19,7 +19,7 @@ json_t *json_code(int code); /* "VCC-2004", or null for 0 */
 /* Fractions of a day are kept to two digits. */
 double json_days(int64_t ms);
 
-json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *target, int64_t now);
+json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now);
 json_t *json_issuance(const struct issuance *i, int64_t now);
 json_t *json_agent(const struct agent *a, bool connected);
 json_t *json_invite(const struct invite *i, int64_t now);

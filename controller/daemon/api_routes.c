@@ -18,7 +18,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/invites", PERM_AGENT_READ, "Invites, oldest first.", api_invite_list, NULL, NULL},
 	{"POST", "/api/v1/invites", PERM_AGENT_INVITE, "A one-time token for one new agent.", NULL, api_invite_create, NULL},
 	{"GET", "/api/v1/targets", PERM_CERT_READ, "Targets by certificate.", api_target_list, NULL, NULL},
-	{"GET", "/api/v1/targets/{cert_id}", PERM_CERT_READ, "One target.", api_target_show, NULL, NULL},
+	{"GET", "/api/v1/targets/{target_id}", PERM_CERT_READ, "One target.", api_target_show, NULL, NULL},
 
 	{"GET", "/api/v1/certificates", PERM_CERT_READ, "Certificates by cert_id.", api_cert_list, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, "One certificate with target, policy and last orders.", api_cert_show, NULL, NULL},

@@ -42,6 +42,7 @@ static struct target target_of(const struct proposal *p)
 {
 	const struct msg_target *m = p->msg;
 	struct target            t = {.digest = m->digest, .served = served_of(p), .reported_at = p->now};
+	target_id_of(p->agent->name, m->cert_id, m->stem, t.target_id);
 	text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
 	text_cut(t.agent, sizeof(t.agent), p->agent->name);
 	text_cut(t.stem, sizeof(t.stem), m->stem);
@@ -55,9 +56,9 @@ static struct target target_of(const struct proposal *p)
 static bool target_is_known(const struct proposal *p)
 {
 	struct target old, new = target_of(p);
-	if (view_target(p->ctl->view, p->msg->cert_id, &old) < 0)
+	if (view_target(p->ctl->view, new.target_id, &old) < 0)
 		return false;
-	return text_equal(old.agent, new.agent) && text_equal(old.stem, new.stem) && hash_equal(old.digest, new.digest) &&
+	return text_equal(old.agent, new.agent) && hash_equal(old.digest, new.digest) &&
 	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) &&
 	       text_equal(old.verify_kind, new.verify_kind) && text_equal(old.reload_kind, new.reload_kind);
 }
@@ -65,7 +66,7 @@ static bool target_is_known(const struct proposal *p)
 static void put_target(const struct proposal *p, struct commit *c)
 {
 	struct target old, new = target_of(p);
-	if (view_target(p->ctl->view, p->msg->cert_id, &old) == 0 && text_equal(old.agent, new.agent)) {
+	if (view_target(p->ctl->view, new.target_id, &old) == 0 && text_equal(old.agent, new.agent)) {
 		new.proved_at = old.proved_at;
 		new.last_code = old.last_code;
 	}
@@ -127,25 +128,37 @@ static void put_service(const struct proposal *p, struct commit *c)
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 
-static void retire(struct proposal *p)
+/* The certificate ends with its last place. False: it has to be told again. */
+static bool retire_certificate(struct proposal *p)
 {
-	if (!p->known || p->cert.retired_at != 0 || !text_equal(p->cert.agent, p->agent->name)) {
-		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
-		return;
-	}
 	const struct order *open = orders_of(p->ctl, &p->cert);
 	if (open != NULL) {
 		bool               stored;
 		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_RETIRED};
 		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored);
 		if (rows_certificate(p->ctl->rows, p->msg->cert_id, &p->cert) < 0)
-			return; /* sent again after the next welcome */
+			return false;
 	}
-	struct commit *c = commit_new(p->ctl);
 	p->cert.retired_at = p->now;
 	p->cert.renew_at = TIME_NEVER;
-	commit_certificate(c, &p->cert);
-	store_remove_target(commit_change(c), p->msg->cert_id);
+	return true;
+}
+
+static void retire(struct proposal *p)
+{
+	struct target gone = target_of(p), known;
+	bool          ours = p->known && text_equal(p->cert.agent, p->agent->name);
+	bool          ends = ours && p->msg->last && p->cert.retired_at == 0;
+	if (!ours || (!ends && view_target(p->ctl->view, gone.target_id, &known) == E_NOT_FOUND)) {
+		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
+		return;
+	}
+	if (ends && !retire_certificate(p))
+		return; /* sent again after the next welcome */
+	struct commit *c = commit_new(p->ctl);
+	if (ends)
+		commit_certificate(c, &p->cert);
+	store_remove_target(commit_change(c), gone.target_id);
 	audit(p, c, AUDIT_TARGET_RETIRED, 0, NULL);
 	finish(p, c, "");
 }

@@ -70,22 +70,30 @@ static void add_steps(struct commit *c, const struct body_receipt *r)
 	}
 }
 
-/* Only the order's own certificate can have been proved. */
-static void update_target(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r,
-			  int64_t now)
+/* Only the order's own certificate can have been proved; a receipt speaks for all places of the certificate. */
+static void update_targets(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
 {
-	struct target t;
-	struct order  order;
-	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent) ||
-	    orders_find(ctl, r->renewal_id, &order) < 0)
-		return;
-	t.last_code = r->code;
-	bool proof = r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED;
-	if (proof && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint)) {
-		t.served = order.serial;
-		t.proved_at = now;
+	enum { MAX = 16 };
+	struct order   order;
+	size_t         n = 0;
+	bool           proof = r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED;
+	struct target *rows = calloc(MAX, sizeof(*rows));
+	if (rows == NULL)
+		abort();
+	if (orders_find(ctl, r->renewal_id, &order) == 0 && view_targets_of(ctl->view, r->cert_id, rows, MAX, &n) < 0)
+		n = 0;
+	proof = proof && n > 0 && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint);
+	for (size_t i = 0; i < n; i++) {
+		if (!text_equal(rows[i].agent, agent))
+			continue;
+		rows[i].last_code = r->code;
+		if (proof) {
+			rows[i].served = order.serial;
+			rows[i].proved_at = now;
+		}
+		store_put_target(commit_change(c), &rows[i]);
 	}
-	store_put_target(commit_change(c), &t);
+	free(rows);
 }
 
 /* 0, E_NOT_FOUND or E_ORDER_EVENT: the receipt is kept as evidence, but moves nothing. */
@@ -139,7 +147,7 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	add_evidence(c, row, r, body, signature, now);
 	if (code == 0) {
 		add_steps(c, r);
-		update_target(ctl, c, row->name, r, now);
+		update_targets(ctl, c, row->name, r, now);
 	}
 	struct agent next = *row;
 	next.receipt_seq = r->seq;

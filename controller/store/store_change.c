@@ -113,11 +113,11 @@ void store_put_target(struct store_change *c, const struct target *t)
 	verb_new(c, apply_put, &noun_target, t);
 }
 
-void store_remove_target(struct store_change *c, const char *cert_id)
+void store_remove_target(struct store_change *c, const char *target_id)
 {
-	struct target      key = {.cert_id = ""};
+	struct target      key = {.target_id = ""};
 	struct store_verb *v = verb_new(c, apply_remove, &noun_target, &key);
-	text_into(((struct target *)v->row)->cert_id, sizeof(key.cert_id), cert_id, v);
+	text_into(((struct target *)v->row)->target_id, sizeof(key.target_id), target_id, v);
 }
 
 void store_put_agent(struct store_change *c, const struct agent *a)

@@ -137,6 +137,7 @@ static const struct column issuance_columns[] = {
 };
 
 static const struct column target_columns[] = {
+	TEXT(target, target_id),
 	TEXT(target, cert_id),
 	TEXT(target, agent),
 	TEXT(target, stem),

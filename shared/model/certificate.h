@@ -196,7 +196,9 @@ struct certificate {
 };
 
 /* Where a certificate is served, as the agent reported it. */
+enum { TARGET_ID_SIZE = 2 * CERT_ID_SIZE };
 struct target {
+	char          target_id[TARGET_ID_SIZE];
 	char          cert_id[CERT_ID_SIZE];
 	char          agent[AGENT_NAME_SIZE];
 	char          stem[CERT_ID_SIZE]; /* file stem of targets.d/STEM.conf */
@@ -209,5 +211,9 @@ struct target {
 	int64_t       reported_at;
 	int           last_code; /* last failure, 0 = none */
 };
+
+/* The cert_id where the file is named as that says (AGENT-STEM), else CERT_ID:STEM: several files may serve one certificate. */
+bool target_id_ok(const char *text);
+void target_id_of(const char *agent, const char *cert_id, const char *stem, char ret[TARGET_ID_SIZE]);
 
 #endif

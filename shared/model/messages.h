@@ -45,6 +45,7 @@ struct msg_target {
 	struct hash   digest;
 	struct serial served; /* serial of the generation in current/, none = nothing of ours */
 	bool          retired;
+	bool          last; /* and with it the certificate's last target on this host */
 };
 
 /* Signed requests: `body` is an encoded body_* message (below), `signature` is by the host key over

@@ -29,6 +29,7 @@ static const struct wire_field target_fields[] = {
 	WIRE_FIELD(9, struct msg_target, digest),
 	WIRE_FIELD(10, struct msg_target, served),
 	WIRE_FIELD(11, struct msg_target, retired),
+	WIRE_FIELD(12, struct msg_target, last),
 };
 static const struct wire_message target = WIRE_MESSAGE(MSG_TARGET, "target", "agent", struct msg_target, target_fields,
 	"A target file's proposal, or its end. Repeated after every welcome.");

@@ -253,7 +253,8 @@ void kit_target(uint32_t n, struct target *ret)
 	};
 	snprintf(ret->cert_id, sizeof(ret->cert_id), "clara%06u-web", n);
 	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
-	snprintf(ret->stem, sizeof(ret->stem), "web%u", n);
+	snprintf(ret->stem, sizeof(ret->stem), "web");
+	target_id_of(ret->agent, ret->cert_id, ret->stem, ret->target_id);
 }
 
 void kit_agent(uint32_t n, struct agent *ret)

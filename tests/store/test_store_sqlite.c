@@ -137,7 +137,7 @@ static void test_foreign_schema_is_refused(void **state)
 	struct kit *k = *state;
 	char        path[256], lock[280];
 	snprintf(path, sizeof(path), "%s/lost", k->folder);
-	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=1; CREATE TABLE orders(renewal_id BLOB)");
+	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=2; CREATE TABLE orders(renewal_id BLOB)");
 	expect_refusal(path, E_STORE_DAMAGED, "orders");
 	unlink(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);
