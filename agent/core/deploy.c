@@ -105,10 +105,11 @@ static bool reloaded_well_unprobed(const struct context *c)
 	return reloaded_unprobed(c) && c->event->code == 0;
 }
 
-/* The link was renamed and something failed after it: what is on disk decides, not the error. */
+/* The link was renamed, at least somewhere, and something failed after it: what is on disk decides, not the error. */
 static bool failed_but_flipped(const struct context *c)
 {
-	return failed(c) && c->event->current_generation == c->d->generation;
+	uint64_t current = c->event->current_generation;
+	return failed(c) && (c->d->had_old ? current != c->d->old_generation : current == c->d->generation);
 }
 
 static bool restarted_too_often(const struct context *c)

@@ -66,7 +66,8 @@ enum deploy_event_kind {
 			    old_fingerprint */
 	DEV_WRITTEN,     /* code; generation */
 	DEV_TESTED,      /* code; tested */
-	DEV_FLIPPED,     /* code; current_generation: what current/ names now, also after a failure */
+	DEV_FLIPPED,     /* code; current_generation: what current/ names now in all places, also after a failure; another number
+			    when they differ */
 	DEV_RELOADED,    /* code (hint), status; blind; probe.applies */
 	DEV_PROBED,      /* a summary of the probe stream, after each round of handshakes */
 	DEV_TIMER,       /* now >= next_at; probe as in DEV_PROBED while probing */

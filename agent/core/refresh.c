@@ -422,15 +422,6 @@ int refresh_step(const struct refresh *r, const struct refresh_event *event, int
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-const char *refresh_reason_name(enum refresh_reason r)
-{
-	static const char *const names[REFRESH_REASON_COUNT] = {
-		[REFRESH_ORDER] = "order", [REFRESH_REPAIR] = "repair", [REFRESH_CONTENT] = "content",
-		[REFRESH_PROVE] = "prove", [REFRESH_HEAL] = "heal",     [REFRESH_REHEARSE] = "rehearsal",
-	};
-	return (size_t)r < N_ELEMENTS(names) ? names[r] : "unknown";
-}
-
 const char *refresh_phase_name(enum refresh_phase p)
 {
 	static const char *const names[REFRESH_PHASE_COUNT] = {

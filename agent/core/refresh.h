@@ -7,18 +7,6 @@
 
 #include "agent/core/deploy.h"
 
-/* In receipts: numbers are fixed for ever. The order is the priority: the first that applies is done. */
-enum refresh_reason {
-	REFRESH_ORDER = 0, /* none of these: a receipt of an order */
-	REFRESH_REPAIR,    /* a file, its mode, owner or links, or `current` itself was changed by somebody */
-	REFRESH_CONTENT,   /* other trust files, revocation lists or [files] settings; or a place that is new in its group */
-	REFRESH_PROVE,     /* what is in place was not yet proved */
-	REFRESH_HEAL,      /* a listener serves another certificate than the issued one */
-	REFRESH_REHEARSE,  /* would a renewal work now? Nothing is changed */
-	REFRESH_REASON_COUNT,
-};
-const char *refresh_reason_name(enum refresh_reason r);
-
 enum refresh_phase {
 	REFRESH_REST,
 	REFRESH_WRITE,

@@ -6,21 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/keeper/care.h"
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/live.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/receipt_build.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
+#include "agent/keeper/watch.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
-enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000 };
+enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000, BEAT_MS = 1000 };
 
 /* ---- managed certificates ---------------------------------------------------------------------------------------- */
 
@@ -50,6 +53,7 @@ int keeper_manage(struct keeper *k, const char *cert_id, struct managed **ret)
 	m->keeper = k;
 	m->order = (struct buf)BUF_MAX(FRAME_MAX);
 	m->certificate = (struct buf)BUF_MAX(FRAME_MAX);
+	m->live.certificate = (struct buf)BUF_MAX(FRAME_MAX);
 	text_cut(m->cert_id, sizeof(m->cert_id), cert_id);
 	m->timer.data = m;
 	uv_timer_init(&k->loop, &m->timer);
@@ -63,6 +67,7 @@ static void on_managed_closed(uv_handle_t *handle)
 	struct managed *m = handle->data;
 	buf_free(&m->order);
 	buf_free(&m->certificate);
+	live_free(m);
 	free(m);
 }
 
@@ -79,6 +84,13 @@ void keeper_forget(struct keeper *k, struct managed *m)
 		if (e->managed == m)
 			e->managed = NULL;
 	uv_close((uv_handle_t *)&m->timer, on_managed_closed);
+}
+
+void keeper_forget_place(struct keeper *k, const struct place *p)
+{
+	for (struct keeper_event *e = k->first; e != NULL; e = e->next)
+		if (e->place == p)
+			e->managed = NULL;
 }
 
 /* ---- the queue --------------------------------------------------------------------------------------------------- */
@@ -106,22 +118,15 @@ void keeper_words(char *text)
 
 static void on_idle(uv_idle_t *idle);
 
-void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
-                         struct span frame)
+static struct keeper_event *queue_add(struct keeper *k, struct managed *m)
 {
 	struct keeper_event *e = calloc(1, sizeof(*e));
 	if (e == NULL) {
 		keeper_die(k, E_NOMEM, "queue an event");
-		return;
+		return NULL;
 	}
 	e->managed = m;
-	e->event = *event;
-	keeper_words(e->event.cause);
-	e->message_id = message_id;
-	e->type = type;
 	e->frame = (struct buf)BUF_MAX(FRAME_MAX);
-	buf_add(&e->frame, frame.p, frame.n);
-	entropy(&e->event.random, sizeof(e->event.random));
 	if (k->last != NULL)
 		k->last->next = e;
 	else
@@ -129,6 +134,32 @@ void keeper_post_message(struct keeper *k, struct managed *m, const struct deplo
 	k->last = e;
 	if (!uv_is_active((uv_handle_t *)&k->again))
 		uv_idle_start(&k->idle, on_idle);
+	return e;
+}
+
+void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
+                         struct span frame)
+{
+	struct keeper_event *e = queue_add(k, m);
+	if (e == NULL)
+		return;
+	e->event = *event;
+	keeper_words(e->event.cause);
+	e->message_id = message_id;
+	e->type = type;
+	buf_add(&e->frame, frame.p, frame.n);
+	entropy(&e->event.random, sizeof(e->event.random));
+}
+
+void keeper_post_care(struct place *p, const struct refresh_event *event)
+{
+	struct keeper_event *e = queue_add(p->managed->keeper, p->managed);
+	if (e == NULL)
+		return;
+	e->place = p;
+	e->care = *event;
+	keeper_words(e->care.cause);
+	entropy(&e->care.random, sizeof(e->care.random));
 }
 
 void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event)
@@ -180,6 +211,8 @@ static int step_save(struct keeper *k, const struct keeper_event *e, const struc
 			break;
 		struct record_receipt record = receipt_record(ret_receipts[n++]);
 		r = keeper_journal_add(k, RECORD_RECEIPT, &record);
+		if (r == 0)
+			r = live_record(e->managed, &step->next, step->act[i].outcome);
 	}
 	if (r == 0)
 		r = keeper_journal_add(k, RECORD_DEPLOY, &step->next);
@@ -199,17 +232,24 @@ static void step_do(struct keeper *k, struct keeper_event *e, const struct deplo
 	if (other) { /* the old one's answer belongs to nothing any more */
 		if (e->type != MSG_CERTIFICATE)
 			buf_reset(&m->certificate);
+		care_drop(m);
 		swap_reset(m);
 	}
 	if (m->deploy.phase != step->next.phase)
 		log_line(LOG_LEVEL_INFO, NULL, "%s: %s -> %s%s%s", m->cert_id, deploy_phase_name(m->deploy.phase),
 		         deploy_phase_name(step->next.phase), step->next.cause[0] != '\0' ? ": " : "", step->next.cause);
+	bool ended = m->deploy.phase != step->next.phase && (step->next.phase == DEPLOY_DONE || step->next.phase == DEPLOY_HEAL);
 	m->deploy = step->next;
+	for (size_t i = 0; i < step->n_act; i++)
+		if (step->act[i].kind == DACT_RECEIPT)
+			live_adopt(m, &m->deploy, step->act[i].outcome);
 	timer_set(m);
 	k->acting_for = e->message_id;
 	for (size_t i = 0; i < step->n_act && k->exit_code == 0; i++)
 		swap_act(m, &step->act[i]);
 	k->acting_for = 0;
+	for (size_t i = 0; ended && i < m->n_places; i++)
+		care_look(m->places[i]);
 }
 
 /* 0, or a code after which the same event must come again. */
@@ -248,6 +288,26 @@ static void on_again(uv_timer_t *timer)
 	uv_idle_start(&k->idle, on_idle);
 }
 
+/* Probe results are what is known now, not what was known when they were queued. */
+static int deploy_handle(struct keeper *k, struct keeper_event *e)
+{
+	if (e->event.kind == DEV_PROBED) {
+		e->managed->probed_waits = false;
+		swap_summary(e->managed, &e->event.probe);
+	}
+	return event_handle(k, e);
+}
+
+static int care_handle(struct keeper_event *e)
+{
+	if (e->care.kind == REV_PROBED) {
+		e->place->care_probed_waits = false;
+		if (e->place->care_probe != NULL)
+			probe_summary(e->place->care_probe, &e->care.probe);
+	}
+	return care_event(e->place, &e->care);
+}
+
 /* One event per turn of the loop, so that I/O is never starved. */
 static void on_idle(uv_idle_t *idle)
 {
@@ -257,11 +317,7 @@ static void on_idle(uv_idle_t *idle)
 		uv_idle_stop(idle);
 		return;
 	}
-	if (e->managed != NULL && e->event.kind == DEV_PROBED) {
-		e->managed->probed_waits = false;
-		swap_summary(e->managed, &e->event.probe); /* what is known now, not when it was queued */
-	}
-	int r = e->managed != NULL ? event_handle(k, e) : 0;
+	int r = e->managed == NULL ? 0 : e->place != NULL ? care_handle(e) : deploy_handle(k, e);
 	if (r == E_SYS_SPACE || r == E_FULL) {
 		/* nothing was decided: the event waits until there is space */
 		log_line(LOG_LEVEL_ERROR, NULL, "journal: %s; tried again in %d s. %s", err_what(r), AGAIN_MS / 1000, err_next(r));
@@ -325,9 +381,14 @@ static void on_tick(uv_timer_t *timer)
 	inbox_tick(timer->data);
 }
 
+static void on_beat(uv_timer_t *timer)
+{
+	care_beat(timer->data);
+}
+
 static int watch(struct keeper *k)
 {
-	k->tick.data = k;
+	k->tick.data = k->beat.data = k;
 	k->on_hup.data = k->on_term.data = k->on_int.data = k->rescan.data = k->on_targets.data = k;
 	int r = uv_signal_init(&k->loop, &k->on_hup);
 	r = r != 0 ? r : uv_signal_start(&k->on_hup, on_hup, SIGHUP);
@@ -338,6 +399,8 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->rescan);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->tick);
 	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, TICK_MS, TICK_MS);
+	r = r != 0 ? r : uv_timer_init(&k->loop, &k->beat);
+	r = r != 0 ? r : uv_timer_start(&k->beat, on_beat, BEAT_MS, BEAT_MS);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
 	if (r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched: changes are read at SIGHUP", k->conf->targets_dir);
@@ -354,6 +417,9 @@ static void on_walk(uv_handle_t *handle, void *ctx)
 static void keeper_end(struct keeper *k)
 {
 	uplink_close(k->uplink);
+	for (size_t i = 0; i < k->n_managed; i++)
+		care_drop(k->managed[i]);
+	watch_close(k->watch);
 	while (k->n_managed > 0)
 		keeper_forget(k, k->managed[0]);
 	while (k->first != NULL) {
@@ -380,8 +446,10 @@ int keeper_run(struct keeper *k)
 		keeper_die(k, E_SYS_IO, "start its loop");
 	} else {
 		targets_scan(k);
+		live_sweep(k);
 		for (size_t i = 0; i < k->n_managed; i++)
 			restart_post(k, k->managed[i]);
+		care_look_all(k);
 		notify_send("READY=1\nSTATUS=serving");
 		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu certificates", k->state.identity.agent, k->n_managed);
 		memory_give_back();

@@ -5,7 +5,9 @@
 
 #include <uv.h>
 
-#include "agent/core/deploy.h"
+#include "agent/core/refresh.h"
+#include "agent/core/rival.h"
+#include "agent/keeper/generation.h"
 #include "agent/keeper/hook_client.h"
 #include "agent/keeper/keeper_state.h"
 #include "agent/keeper/probe.h"
@@ -19,6 +21,17 @@
 
 struct keeper;
 struct uplink;
+struct watch;
+struct rehearsal;
+
+enum { PLACE_MADE = 2, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 2 };
+
+/* inotify's numbers for a place: its folder, the generation in use, its files. */
+struct place_watch {
+	int    wd[PLACE_WATCHES_MAX];
+	size_t n;
+	bool   missing; /* some could not be set: the place is looked at every second instead */
+};
 
 /* What `current` holds. */
 struct on_disk {
@@ -41,9 +54,44 @@ struct place {
 	struct on_disk     on_disk;
 	uint64_t           old_generation; /* what `current` named before the swap: where to go back to; 0 = nothing of ours */
 	int64_t            old_answers_ms; /* how long the service gave them after its last reload; 0 = not known */
-	/* in flight, lost with the process */
+	/* in the journal: what was written, and what of it was proved */
+	struct made        made[PLACE_MADE]; /* the last generations, newest first */
+	struct hash        proved;           /* content of the generation that was last proved in use */
+	int64_t            rehearsed_at;     /* last rehearsal that went well; 0 = none */
+	/* lost with the process, and found again */
 	struct hook_call  *hook;
 	struct probe      *probe;
+	struct refresh     care;
+	struct hook_call  *care_hook;
+	struct probe      *care_probe;
+	bool               care_probed_waits; /* a REV_PROBED is in the queue */
+	uv_timer_t        *timer;      /* care.next_at; owned by the loop */
+	int64_t            rescan_due; /* monotonic */
+	struct rival       rival;
+	struct drift       drift;     /* the last one that was found */
+	int64_t            drifted_at; /* 0 = none */
+	uint64_t           drifts;
+	uint32_t           trust_proof; /* enum trust_proof of what is in use */
+	struct probe_summary care_summary; /* of the last refresh's probes */
+	struct hash        trust_seen;     /* authorities that the listeners named then */
+	struct rehearsal  *rehearsal;      /* its key is being made */
+	struct drift       repaired;       /* what the last repair was for */
+	bool               touched;        /* the kernel told of a change */
+	struct {
+		uint64_t seq; /* of the last receipt about this place */
+		uint32_t reason;
+		int      code;
+	} reported;
+	struct place_watch watch;
+	bool               looking;   /* `care_probe` is a look at what is served, by nobody's order */
+	bool               suspect;   /* the last look saw something wrong: it is looked at once more before it is believed */
+	int                look_code; /* of the last look; 0 = the issued certificate is served */
+	int64_t            look_due;  /* monotonic */
+	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
+	bool               down;           /* at the last look nobody answered */
+	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
+	struct receipt_listener seen[MSG_LISTENERS_MAX]; /* at the last look */
+	uint32_t           n_seen;
 };
 
 /* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
@@ -62,6 +110,15 @@ struct swap {
 	int64_t                 first_new_at;
 };
 
+/* The issuance in use: what repairs and new trust files are made from. Its key is the one of this attempt. */
+struct live {
+	struct id     renewal_id;
+	uint32_t      attempt;
+	struct hash   fingerprint;
+	struct serial serial;
+	struct buf    certificate; /* MSG_CERTIFICATE frame; empty = none yet */
+};
+
 /* One certificate of this host: its places (several are a group: one key, all verified or all back) and its deployment. */
 struct managed {
 	struct keeper *keeper;
@@ -72,16 +129,19 @@ struct managed {
 	struct deploy  deploy;
 	struct buf     order;       /* MSG_ORDER frame of `deploy` */
 	struct buf     certificate; /* MSG_CERTIFICATE frame */
+	struct live    live;
 	uv_timer_t     timer;
 	struct swap    swap;
 	bool           probed_waits; /* a DEV_PROBED is in the queue */
 };
 
-/* An event of one deployment, with the message it came from. */
+/* An event of one deployment, with the message it came from; or of the care for one place. */
 struct keeper_event {
 	struct keeper_event *next;
-	struct managed      *managed;
+	struct managed      *managed; /* NULL: it is gone */
 	struct deploy_event  event;
+	struct place        *place; /* not NULL: `care` counts, not `event` */
+	struct refresh_event care;
 	uint64_t             message_id; /* 0 = no message */
 	uint32_t             type;       /* MSG_ORDER, MSG_CERTIFICATE: `frame` goes to the journal */
 	struct buf           frame;
@@ -98,6 +158,7 @@ struct keeper {
 	size_t                   n_managed;
 	struct receipts          receipts;
 	struct tls_probes       *tls;
+	struct watch            *watch;
 	struct uplink           *uplink;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
@@ -112,12 +173,13 @@ struct keeper {
 	struct buf               link_csr; /* PKCS#10 of the link, waiting for an identity */
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
-	uv_timer_t               rescan, tick;
+	uv_timer_t               rescan, tick, beat;
 	unsigned                 ticks;
 	int                      exit_code;
 };
 
 /* Queues an event; handled at the next turn of the loop. `frame` may be empty. */
+void keeper_post_care(struct place *p, const struct refresh_event *event);
 void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event);
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
                          struct span frame);
@@ -132,6 +194,7 @@ struct managed *keeper_find(struct keeper *k, const char *cert_id); /* NULL */
 /* E_FULL, E_NOMEM. */
 _must_check_ int keeper_manage(struct keeper *k, const char *cert_id, struct managed **ret);
 void keeper_forget(struct keeper *k, struct managed *m);
+void keeper_forget_place(struct keeper *k, const struct place *p); /* its events in the queue are for nobody */
 
 /* Runs until SIGTERM. Returns the exit status. */
 int keeper_run(struct keeper *k);

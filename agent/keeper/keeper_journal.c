@@ -4,12 +4,13 @@
 
 #include <stdlib.h>
 
+#include "agent/keeper/live.h"
 #include "agent/keeper/place.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
-enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 4 * TARGETS_MAX + RECEIPTS_MAX + 1 };
+enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 5 * TARGETS_MAX + RECEIPTS_MAX + 1 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -71,9 +72,21 @@ static int take_target(struct keeper *k, const struct record *r)
 	if (code != 0)
 		return code;
 	p->old_generation = t->old_generation;
+	p->proved = t->proved;
+	p->rehearsed_at = t->rehearsed_at;
+	code = place_made_load(p, t->made);
+	if (code != 0)
+		return code;
 	if (t->generation > m->generation)
 		m->generation = t->generation;
 	return 0;
+}
+
+static int take_live(struct keeper *k, const struct record *r)
+{
+	struct managed *m;
+	int             code = managed_of(k, r->u.live.cert_id, &m);
+	return code == 0 ? live_load(m, &r->u.live) : code;
 }
 
 static int take_one(struct keeper *k, const struct record *r)
@@ -90,6 +103,8 @@ static int take_one(struct keeper *k, const struct record *r)
 		return 0;
 	case RECORD_TARGET:
 		return take_target(k, r);
+	case RECORD_LIVE:
+		return take_live(k, r);
 	}
 	return E_SYS_JOURNAL;
 }
@@ -167,8 +182,9 @@ static void rewrite_frame(struct rewrite *w, const struct managed *m, uint32_t t
 static void rewrite_places(struct rewrite *w, const struct managed *m)
 {
 	for (size_t i = 0; i < m->n_places; i++) {
-		struct record_target t = place_record(m->places[i]);
-		rewrite_add(w, RECORD_TARGET, &t);
+		struct place_record t;
+		place_record(m->places[i], &t);
+		rewrite_add(w, RECORD_TARGET, &t.record);
 	}
 }
 
@@ -181,6 +197,9 @@ static void rewrite_fill(struct rewrite *w, struct keeper *k)
 		rewrite_places(w, m);
 		rewrite_frame(w, m, MSG_ORDER, &m->order);
 		rewrite_frame(w, m, MSG_CERTIFICATE, &m->certificate);
+		struct record_live live = live_of(m);
+		if (live.certificate.n > 0)
+			rewrite_add(w, RECORD_LIVE, &live);
 		if (m->deploy.phase != DEPLOY_NONE)
 			rewrite_add(w, RECORD_DEPLOY, &m->deploy);
 	}

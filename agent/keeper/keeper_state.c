@@ -152,6 +152,42 @@ static int trust_load(struct keeper_state *s, struct refusal *why)
 	return r;
 }
 
+/* ---- revocation lists: a plain PEM file of ours; damage is noticed by its hash --------------------------------------- */
+
+static const char crl_name[] = "crl.pem";
+
+int keeper_state_crl(const struct keeper_state *s, struct buf *to, struct refusal *why)
+{
+	struct hash hash;
+	to->max = CRL_FILE_MAX;
+	int r = file_read(s->dir_fd, crl_name, true, to, why);
+	if (r != 0)
+		return r;
+	digest_sha256(buf_span(to), &hash);
+	return hash_equal(hash, s->crl_hash) ? 0 : refuse(why, E_SYS_JOURNAL, crl_name, "the file was changed; the lists are fetched again");
+}
+
+int keeper_state_save_crl(struct keeper_state *s, struct span pem, struct refusal *why)
+{
+	struct hash hash;
+	digest_sha256(pem, &hash);
+	int r = file_replace(s->dir_fd, crl_name, pem, (uid_t)-1, (gid_t)-1, 0600, why);
+	if (r == 0)
+		s->crl_hash = hash;
+	return r;
+}
+
+/* Missing is fine: they come with the next welcome. */
+static int crl_load(struct keeper_state *s, struct refusal *why)
+{
+	struct buf b = BUF_MAX(CRL_FILE_MAX);
+	int        r = file_read(s->dir_fd, crl_name, true, &b, why);
+	if (r == 0)
+		digest_sha256(buf_span(&b), &s->crl_hash);
+	buf_free(&b);
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
 static int state_load(struct keeper_state *s, struct refusal *why)
 {
 	struct run run = {.counter = 0};
@@ -162,6 +198,8 @@ static int state_load(struct keeper_state *s, struct refusal *why)
 		r = record_load(s, "identity", &identity_record, &s->identity, why);
 	if (r == 0)
 		r = record_load(s, "run", &run_record, &run, why);
+	if (r == 0)
+		r = crl_load(s, why);
 	if (r != 0)
 		return r;
 	s->counter = run.counter;

@@ -13,6 +13,7 @@
 #include "agent/keeper/keeper_join.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/uplink.h"
+#include "agent/keeper/watch.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -89,6 +90,8 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 		r = refuse(why, E_NOMEM, "TLS", "the library cannot be set up");
 	if (r == 0)
 		r = uplink_open(k, why);
+	if (r == 0)
+		r = watch_open(k, why);
 	if (r == 0)
 		notify_send("STATUS=locks itself in");
 	return r == 0 ? lock_in(k->conf, why) : r;

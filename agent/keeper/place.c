@@ -3,11 +3,16 @@
 #include "agent/keeper/place.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/rehearse.h"
+#include "agent/keeper/watch.h"
+#include "shared/base/be.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 #include "shared/sys/file.h"
 
 struct place *place_find(struct managed *m, const char *stem)
@@ -23,13 +28,26 @@ int place_add(struct managed *m, const char *stem, struct place **ret)
 	if (m->n_places == PLACES_MAX)
 		return E_FULL;
 	struct place *p = calloc(1, sizeof(*p));
-	if (p == NULL)
+	uv_timer_t   *timer = malloc(sizeof(*timer));
+	if (p == NULL || timer == NULL) {
+		free(p);
+		free(timer);
 		return E_NOMEM;
+	}
+	uv_timer_init(&m->keeper->loop, timer);
+	timer->data = p;
+	p->timer = timer;
+	p->care.next_at = TIME_NEVER;
 	p->managed = m;
 	text_cut(p->stem, sizeof(p->stem), stem);
 	m->places[m->n_places++] = p;
 	*ret = p;
 	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+	free(timer);
 }
 
 void place_forget(struct place *p)
@@ -39,8 +57,14 @@ void place_forget(struct place *p)
 	while (m->places[i] != p)
 		i++;
 	m->places[i] = m->places[--m->n_places];
+	keeper_forget_place(m->keeper, p);
+	rehearse_end(p);
+	watch_forget(m->keeper->watch, p);
 	hook_cancel(p->hook);
+	hook_cancel(p->care_hook);
 	probe_free(p->probe);
+	probe_free(p->care_probe);
+	uv_close((uv_handle_t *)p->timer, on_timer_closed);
 	free(p);
 }
 
@@ -87,19 +111,113 @@ void place_look(struct place *p)
 	p->on_disk = found;
 }
 
-struct record_target place_record(const struct place *p)
+/* ---- journal ----------------------------------------------------------------------------------------------------- */
+
+/* Generations one after the other: number 8, content 32, count 1; per file: secret 1, length 1, name, hash 32. */
+static void made_pack(const struct made *m, struct buf *to)
 {
-	struct record_target record = {.generation = p->managed->generation, .old_generation = p->old_generation};
-	text_cut(record.cert_id, sizeof(record.cert_id), p->managed->cert_id);
-	text_cut(record.stem, sizeof(record.stem), p->stem);
-	return record;
+	uint8_t number[8];
+	be_put(number, m->generation, sizeof(number));
+	buf_add(to, number, sizeof(number));
+	buf_add(to, m->content.b, sizeof(m->content.b));
+	buf_add_u8(to, (uint8_t)m->n);
+	for (uint32_t i = 0; i < m->n; i++) {
+		size_t n = strlen(m->files[i].name);
+		buf_add_u8(to, m->files[i].secret);
+		buf_add_u8(to, (uint8_t)n);
+		buf_add(to, m->files[i].name, n);
+		buf_add(to, m->files[i].hash.b, sizeof(m->files[i].hash.b));
+	}
+}
+
+static bool take(struct span *from, void *to, size_t n)
+{
+	if (from->n < n)
+		return false;
+	memcpy(to, from->p, n);
+	*from = (struct span){from->p + n, from->n - n};
+	return true;
+}
+
+static bool file_unpack(struct span *from, struct made_file *ret)
+{
+	uint8_t secret;
+	uint8_t n;
+	if (!take(from, &secret, 1) || !take(from, &n, 1) || n == 0 || n >= sizeof(ret->name) || !take(from, ret->name, n))
+		return false;
+	ret->name[n] = '\0';
+	ret->secret = secret != 0;
+	return take(from, ret->hash.b, sizeof(ret->hash.b));
+}
+
+static bool made_unpack(struct span *from, struct made *ret)
+{
+	uint8_t number[8];
+	uint8_t n;
+	if (!take(from, number, sizeof(number)) || !take(from, ret->content.b, sizeof(ret->content.b)) || !take(from, &n, 1) ||
+	    n > GENERATION_FILES_MAX)
+		return false;
+	ret->generation = be_get(number, sizeof(number));
+	ret->n = n;
+	for (uint32_t i = 0; i < n; i++)
+		if (!file_unpack(from, &ret->files[i]))
+			return false;
+	return true;
+}
+
+int place_made_load(struct place *p, struct span packed)
+{
+	for (size_t i = 0; i < PLACE_MADE; i++) {
+		p->made[i] = (struct made){.generation = 0};
+		if (packed.n > 0 && !made_unpack(&packed, &p->made[i]))
+			return E_SYS_JOURNAL;
+	}
+	return packed.n == 0 ? 0 : E_SYS_JOURNAL;
+}
+
+void place_record(const struct place *p, struct place_record *ret)
+{
+	struct buf b = BUF_MAX(sizeof(ret->made));
+	for (size_t i = 0; i < PLACE_MADE; i++)
+		if (p->made[i].generation != 0)
+			made_pack(&p->made[i], &b);
+	memcpy(ret->made, b.p != NULL ? b.p : ret->made, b.n);
+	ret->record = (struct record_target){
+		.generation = p->managed->generation,
+		.old_generation = p->old_generation,
+		.made = {ret->made, b.n},
+		.proved = p->proved,
+		.rehearsed_at = p->rehearsed_at,
+	};
+	buf_free(&b);
+	text_cut(ret->record.cert_id, sizeof(ret->record.cert_id), p->managed->cert_id);
+	text_cut(ret->record.stem, sizeof(ret->record.stem), p->stem);
 }
 
 int place_remember(const struct place *p, bool gone, bool sync)
 {
-	struct keeper       *k = p->managed->keeper;
-	struct record_target record = place_record(p);
-	record.gone = gone;
-	int r = keeper_journal_add(k, RECORD_TARGET, &record);
-	return r == 0 ? keeper_journal_commit(k, sync) : r;
+	struct keeper      *k = p->managed->keeper;
+	struct place_record r;
+	place_record(p, &r);
+	r.record.gone = gone;
+	int code = keeper_journal_add(k, RECORD_TARGET, &r.record);
+	return code == 0 ? keeper_journal_commit(k, sync) : code;
+}
+
+/* ---- what was made ----------------------------------------------------------------------------------------------- */
+
+void place_made(struct place *p, const struct made *new)
+{
+	const struct made *in_use = place_in_use(p);
+	struct made        keep = in_use != NULL ? *in_use : p->made[0];
+	p->made[0] = *new;
+	p->made[1] = keep;
+}
+
+const struct made *place_in_use(const struct place *p)
+{
+	for (size_t i = 0; i < PLACE_MADE; i++)
+		if (p->made[i].generation != 0 && p->made[i].generation == p->on_disk.generation)
+			return &p->made[i];
+	return NULL;
 }

@@ -16,12 +16,23 @@ bool places_live(const struct managed *m);
 /* Have all live places been read well? */
 bool places_present(const struct managed *m);
 
+/* A generation was written. It is remembered beside the one in use. */
+void place_made(struct place *p, const struct made *new);
+/* What the generation that `current` names was made as; NULL: it is not one of ours, or nothing is known of it. */
+const struct made *place_in_use(const struct place *p);
+
 /* The folder of a place, made when missing; E_SWAP_TARGET without a good target file. */
 _must_check_ int place_open(const struct place *p, int *ret_fd, struct refusal *why);
 /* Reads again what `current` holds. */
 void place_look(struct place *p);
 
-struct record_target place_record(const struct place *p);
+/* A record with the bytes that its spans point at. */
+struct place_record {
+	struct record_target record;
+	uint8_t              made[PLACE_MADE * (64 + GENERATION_FILES_MAX * (GENERATION_FILE_SIZE + 40))];
+};
+void             place_record(const struct place *p, struct place_record *ret);
+_must_check_ int place_made_load(struct place *p, struct span packed);
 /* Writes what is known of the place to the journal. `gone`: its end was acknowledged. */
 _must_check_ int place_remember(const struct place *p, bool gone, bool sync);
 

@@ -38,6 +38,7 @@ struct listener {
 	bool              wrong;
 	uint32_t          row_new, row_old;
 	struct hash       fingerprint; /* last seen; none = no answer */
+	struct hash       ca_names;    /* of that answer */
 };
 
 struct probe {
@@ -85,6 +86,7 @@ static void answer_count(struct probe *p, struct listener *l, const struct tls_p
 	l->answered |= seen->code == 0;
 	l->wrong = seen->code == 0 && !leaf_new && !is_old;
 	l->fingerprint = seen->code == 0 ? seen->fingerprint : (struct hash){{0}};
+	l->ca_names = seen->ca_names;
 	if (is_new && p->first_new_at == 0)
 		p->first_new_at = now;
 	p->found |= is_new;
@@ -383,6 +385,14 @@ uint32_t probe_listeners(const struct probe *p, uint32_t verify_row, struct rece
 		ret[i] = row;
 	}
 	return (uint32_t)p->n;
+}
+
+struct hash probe_ca_names(const struct probe *p)
+{
+	for (size_t i = 1; i < p->n; i++)
+		if (!hash_equal(p->listeners[i].ca_names, p->listeners[0].ca_names))
+			return (struct hash){{0}};
+	return p->listeners[0].ca_names;
 }
 
 const char *probe_trouble(const struct probe *p)

@@ -34,6 +34,8 @@ int64_t probe_first_new_at(const struct probe *p); /* 0 = not yet */
 int64_t probe_old_ms(const struct probe *p);       /* for the next plan's expect_ms */
 /* What each listener served last. */
 uint32_t probe_listeners(const struct probe *p, uint32_t verify_row, struct receipt_listener ret[MSG_LISTENERS_MAX]);
+/* Which authorities all listeners name when they ask for a client's certificate; none when they do not, or not the same. */
+struct hash probe_ca_names(const struct probe *p);
 /* The last failure or wrong answer in words, or "". */
 const char *probe_trouble(const struct probe *p);
 

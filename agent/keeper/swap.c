@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/keeper/care.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/live.h"
 #include "agent/keeper/swap_check.h"
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/uplink.h"
@@ -133,16 +135,20 @@ void swap_reset(struct managed *m)
 	m->swap = (struct swap){.n_steps = 0};
 }
 
+/* The new one is told by its certificate: a repair may have given it another number since. */
 uint64_t swap_current(const struct managed *m)
 {
-	uint64_t current = 0;
-	size_t   n = 0;
+	bool   new = true;
+	bool   old = true;
+	size_t n = 0;
 	FOR_PLACES(p, m) {
-		if (n++ > 0 && p->on_disk.generation != current)
-			return 0;
-		current = p->on_disk.generation;
+		n++;
+		new &= p->on_disk.generation != 0 && hash_equal(p->on_disk.fingerprint, m->deploy.fingerprint);
+		old &= p->on_disk.generation == p->old_generation;
 	}
-	return current;
+	if (n == 0)
+		return SWAP_MIXED;
+	return new ? m->deploy.generation : old ? m->deploy.old_generation : SWAP_MIXED;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------ */
@@ -181,6 +187,7 @@ void swap_summary(const struct managed *m, struct probe_summary *ret)
 static void act_check(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
+	care_drop(m);
 	struct refusal      why = {.code = 0};
 	struct deploy_event e = keeper_event_of(m, DEV_CHECKED, 0);
 	swap_step_begin(m);
@@ -352,9 +359,8 @@ static void act_prune(struct managed *m, const struct deploy_action *a)
 	FOR_PLACES(p, m)
 		if (r == 0)
 			r = prune_at(p, retain, &why);
-	/* the generation has the key now */
-	if (r == 0)
-		r = keys_drop(m->keeper->state.keys_fd, a->renewal_id, a->attempt, &why);
+	(void)a;
+	live_sweep(m->keeper); /* the key of the issuance before this one */
 	(void)fault_point("keeper.prune.done");
 	if (r != 0)
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);

@@ -15,7 +15,8 @@ struct deploy_policy swap_policy(const struct managed *m);
 void swap_summary(const struct managed *m, struct probe_summary *ret);
 /* What each listener of the running streams served last; returns how many. 0 in `ret_first_new_at`: not yet. */
 uint32_t swap_listeners(const struct managed *m, struct receipt_listener ret[MSG_LISTENERS_MAX], int64_t *ret_first_new_at);
-/* Which generation is in use: one number when all places agree, 0 when not or when nothing of ours is. */
+/* Which generation of the deployment is in use in all places: its new one, its old one, or SWAP_MIXED. */
+#define SWAP_MIXED UINT64_MAX
 uint64_t swap_current(const struct managed *m);
 
 #endif

@@ -54,8 +54,8 @@ static const char *sni_of(const struct place *p, char store[DNS_NAME_SIZE])
 	return store;
 }
 
-/* Nothing where the place is not verified by TLS. */
-static int probe_start(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, struct refusal *why)
+static int stream_open(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, probe_round_fn *round,
+                       struct probe **ret, struct refusal *why)
 {
 	struct keeper    *k = p->managed->keeper;
 	char              sni[DNS_NAME_SIZE];
@@ -68,12 +68,41 @@ static int probe_start(struct place *p, struct span chain, struct hash fingerpri
 		.expect_ms = p->old_answers_ms,
 		.chain = chain,
 	};
+	int r = probe_open(&k->loop, k->tls, &plan, round, p, ret);
+	return r != 0 ? refuse(why, r, p->stem, "the probes cannot start: %s", err_what(r)) : 0;
+}
+
+/* Nothing where the place is not verified by TLS. */
+static int probe_start(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, struct refusal *why)
+{
 	if (p->conf.verify != VERIFY_TLS)
 		return 0;
 	probe_free(p->probe);
 	p->probe = NULL;
-	int r = probe_open(&k->loop, k->tls, &plan, swap_round, p, &p->probe);
-	return r != 0 ? refuse(why, r, p->stem, "the probes cannot start: %s", err_what(r)) : 0;
+	return stream_open(p, chain, fingerprint, old_fingerprint, swap_round, &p->probe, why);
+}
+
+static void chain_of(const struct msg_certificate *c, struct buf *to)
+{
+	buf_add(to, c->certificate.p, c->certificate.n);
+	buf_add(to, c->chain.p, c->chain.n);
+}
+
+int swap_probe_live(struct place *p, probe_round_fn *round, struct probe **ret, struct refusal *why)
+{
+	const struct live *l = &p->managed->live;
+	struct wire_frame *frame = NULL;
+	struct buf         chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
+	int                r = stored(&l->certificate, MSG_CERTIFICATE, "certificate", &frame, why);
+	if (r == 0) {
+		chain_of(&frame->u.certificate, &chain);
+		r = buf_error(&chain);
+	}
+	if (r == 0)
+		r = stream_open(p, buf_span(&chain), l->fingerprint, (struct hash){{0}}, round, ret, why);
+	buf_free(&chain);
+	free(frame);
+	return r;
 }
 
 static int probe_again(struct place *p, struct refusal *why)
@@ -193,8 +222,7 @@ static int olds_measure(struct managed *m, struct deploy_event *ret, struct refu
 static int probes_start(struct managed *m, const struct msg_certificate *c, struct hash old_fingerprint, struct refusal *why)
 {
 	struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
-	buf_add(&chain, c->certificate.p, c->certificate.n);
-	buf_add(&chain, c->chain.p, c->chain.n);
+	chain_of(c, &chain);
 	int r = buf_error(&chain);
 	FOR_PLACES(p, m)
 		if (r == 0)

@@ -24,6 +24,8 @@ void swap_gather_failed(struct managed *m, const struct place *p, int code, cons
 bool swap_gathered(struct managed *m);
 
 /* swap_write.c */
+/* Raises m->generation to a number that is new in all places, durably before its folder exists. */
+_must_check_ int swap_number(struct managed *m, struct refusal *why);
 void swap_make_key(struct managed *m, const struct deploy_action *a);
 void swap_send_csr(struct managed *m, const struct deploy_action *a);
 void swap_write(struct managed *m, const struct deploy_action *a);

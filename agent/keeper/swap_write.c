@@ -1,12 +1,9 @@
 /* swap_write.c - room agent/keeper: the actions of a swap before the flip: key, request, new generation.
  * Never: touching what is in use. */
-#include <stdio.h>
-
-#include "agent/keeper/access_check.h"
+#include "agent/keeper/content.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
-#include "agent/keeper/swap_check.h"
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/uplink.h"
 #include "shared/base/text.h"
@@ -76,28 +73,8 @@ void swap_send_csr(struct managed *m, const struct deploy_action *a)
 
 /* ---- generation -------------------------------------------------------------------------------------------------- */
 
-static int generation_make(const struct place *p, int fd, const struct generation_content *what, struct refusal *why)
-{
-	struct generation_content content = *what;
-	uint64_t                  number = p->managed->generation;
-	char                      path[TARGET_PATH_SIZE + 2 * GENERATION_NAME_SIZE];
-	char                      name[GENERATION_NAME_SIZE];
-	content.combined = p->conf.combined;
-	content.mode = (mode_t)p->conf.mode;
-	int r = access_owner(p->conf.owner, p->conf.group, &content.uid, &content.gid, why);
-	if (r == 0)
-		r = generation_write(fd, number, &content, why);
-	if (r != 0)
-		return r;
-	snprintf(path, sizeof(path), "%s/%s/key.pem", p->dir, generation_name(number, name));
-	r = access_check(path, content.uid, content.gid, why);
-	if (r != 0)
-		(void)!generation_remove(fd, number, NULL);
-	return r;
-}
-
 /* A number that is new in all places. It is in the journal before the folders exist: it is never used twice. */
-static int number_take(struct managed *m, struct refusal *why)
+int swap_number(struct managed *m, struct refusal *why)
 {
 	uint64_t highest = m->generation;
 	int      r = 0;
@@ -114,9 +91,10 @@ static int number_take(struct managed *m, struct refusal *why)
 		return r;
 	m->generation = highest + 1;
 	FOR_PLACES(p, m) {
-		struct record_target record = place_record(p);
+		struct place_record record;
+		place_record(p, &record);
 		if (r == 0)
-			r = keeper_journal_add(m->keeper, RECORD_TARGET, &record);
+			r = keeper_journal_add(m->keeper, RECORD_TARGET, &record.record);
 	}
 	if (r == 0)
 		r = keeper_journal_commit(m->keeper, false);
@@ -124,36 +102,20 @@ static int number_take(struct managed *m, struct refusal *why)
 	return r != 0 ? refuse(why, r, "journal", "%s", err_what(r)) : 0;
 }
 
-static int places_write(struct managed *m, const struct generation_content *content, struct refusal *why)
-{
-	int r = 0;
-	FOR_PLACES(p, m) {
-		_cleanup_fd_ int fd = -1;
-		if (r == 0)
-			r = place_open(p, &fd, why);
-		if (r == 0)
-			r = generation_make(p, fd, content, why);
-	}
-	return r;
-}
-
 static int generations_make(struct managed *m, struct refusal *why)
 {
-	struct generation_content content = {.roots = buf_span(&m->keeper->state.trust.roots)};
-	struct key               *key = NULL;
-	struct wire_frame        *frame = NULL;
-	int r = keys_load(m->keeper->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt, &key, why);
+	struct content content;
+	int            r = content_pair(m->keeper, m->deploy.renewal_id, m->deploy.attempt, &m->certificate, &content, why);
+	if (r != 0)
+		return r;
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = content_write(p, m->generation, &content.what, m->deploy.fingerprint, why);
+	content_free(&content);
 	if (r == 0)
-		r = swap_certificate(m, &frame, why);
-	if (r == 0) {
-		content.key = key;
-		content.certificate = frame->u.certificate.certificate;
-		content.chain = frame->u.certificate.chain;
-		r = places_write(m, &content, why);
-	}
-	key_free(key);
-	swap_certificate_free(frame);
-	return r;
+		r = keeper_journal_commit(m->keeper, false); /* synced with the decision to go on */
+	keeper_journal_drop(m->keeper);
+	return r != 0 && why->code == 0 ? refuse(why, r, "journal", "%s", err_what(r)) : r;
 }
 
 void swap_write(struct managed *m, const struct deploy_action *a)
@@ -166,7 +128,7 @@ void swap_write(struct managed *m, const struct deploy_action *a)
 	if (r == 0 && !places_present(m))
 		r = refuse(&why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
 	if (r == 0)
-		r = number_take(m, &why);
+		r = swap_number(m, &why);
 	if (r == 0)
 		r = generations_make(m, &why);
 	(void)fault_point("keeper.write.done");

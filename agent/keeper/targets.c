@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/keeper/care.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/uplink.h"
@@ -46,6 +47,11 @@ void target_report(struct place *p)
 	text_cut(t->listeners, sizeof(t->listeners), p->conf.connect);
 	t->digest = p->digest;
 	t->served = p->on_disk.serial;
+	t->code = p->look_code != 0 ? p->look_code : p->care.code;
+	t->stale_since_at = p->stale_since_at;
+	t->rehearsed_at = p->rehearsed_at;
+	t->drifted_at = p->drifted_at;
+	t->drifts = p->drifts;
 	uint64_t id = uplink_send(k->uplink, MSG_TARGET, t);
 	if (p->retired)
 		p->retired_id = id;
@@ -141,6 +147,7 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	place_look(p);
 	if (m->keeper->welcomed)
 		target_report(p);
+	care_look(p);
 }
 
 static void candidate_take(struct keeper *k, const struct target_candidate *c)

@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 
 #include "shared/base/text.h"
+#include "agent/keeper/trust_proof.h"
 #include "shared/sys/file.h"
 
 enum { SERVED_MAX = 32768 };
@@ -168,6 +169,21 @@ static void probe_fail(struct tls_probe *p, const char *cause)
 	p->done(p->ctx, &seen);
 }
 
+/* RFC 8446, 4.2.4 (certificate_authorities in a CertificateRequest); RFC 5246, 7.4.4. */
+static struct hash ca_names(SSL *ssl)
+{
+	struct hash set = {{0}};
+	const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(ssl);
+	for (int i = 0; names != NULL && i < sk_X509_NAME_num(names); i++) {
+		uint8_t *der = NULL;
+		int      n = i2d_X509_NAME(sk_X509_NAME_value(names, i), &der);
+		if (n > 0)
+			trust_names_add(&set, (struct span){der, (size_t)n});
+		OPENSSL_free(der);
+	}
+	return set;
+}
+
 static void probe_seen(struct tls_probe *p)
 {
 	struct tls_probe_seen seen = {.code = 0, .cause = ""};
@@ -187,6 +203,7 @@ static void probe_seen(struct tls_probe *p)
 		seen.cause = "no certificate was served";
 	}
 	seen.chain = buf_span(&chain);
+	seen.ca_names = ca_names(p->ssl);
 	probe_close(p);
 	p->done(p->ctx, &seen);
 	buf_free(&chain);

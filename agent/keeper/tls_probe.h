@@ -19,6 +19,7 @@ struct tls_probe_seen {
 	int         code;        /* 0, E_SWAP_PROBE */
 	struct hash fingerprint; /* of the served certificate */
 	struct span chain;       /* all that was served, DER one after the other; valid during the call */
+	struct hash ca_names; /* trust_names_add() over the authorities that it names when it asks for a client's certificate; none = none */
 	const char *cause;
 };
 typedef void tls_probe_fn(void *ctx, const struct tls_probe_seen *seen);

@@ -66,6 +66,7 @@ static const struct conf_key keys[] = {
 	WORD("verify", "kind", verify, verify_words, "tls", "how serving is proved"),
 	LIST("verify", "connect", connect, "", "every listener, host:port"),
 	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
+	FLAG("trust", "crl", crl, "no", "also crl.pem: the revocation lists of all issuers"),
 };
 
 /* ---- checks ------------------------------------------------------------------------------------------------------- */

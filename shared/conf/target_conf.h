@@ -42,6 +42,8 @@ struct target_conf {
 	int     verify; /* enum verify_kind */
 	char    connect[512];
 	char    sni[DNS_NAME_SIZE];
+	/* [trust] */
+	bool    crl; /* also crl.pem: the revocation lists of all issuers */
 };
 
 extern const struct conf_schema target_schema;

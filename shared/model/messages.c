@@ -10,3 +10,29 @@ const char *receipt_outcome_name(enum receipt_outcome o)
 	};
 	return (size_t)o < N_ELEMENTS(names) ? names[o] : "unknown";
 }
+
+const char *refresh_reason_name(enum refresh_reason r)
+{
+	static const char *const names[REFRESH_REASON_COUNT] = {
+		[REFRESH_ORDER] = "order", [REFRESH_REPAIR] = "repair", [REFRESH_CONTENT] = "content",
+		[REFRESH_PROVE] = "prove", [REFRESH_HEAL] = "heal",     [REFRESH_REHEARSE] = "rehearsal",
+	};
+	return (size_t)r < N_ELEMENTS(names) ? names[r] : "unknown";
+}
+
+const char *drift_kind_name(enum drift_kind k)
+{
+	static const char *const names[DRIFT_KIND_COUNT] = {
+		[DRIFT_NONE] = "nothing",         [DRIFT_LINK] = "current leads elsewhere", [DRIFT_MISSING] = "is missing",
+		[DRIFT_BYTES] = "was changed",    [DRIFT_TYPE] = "is no plain file",        [DRIFT_MODE] = "has another mode",
+		[DRIFT_OWNER] = "has another owner", [DRIFT_LINKS] = "has another name, too",
+	};
+	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
+}
+
+const char *trust_proof_name(enum trust_proof p)
+{
+	static const char *const names[TRUST_PROOF_COUNT] = {
+		[TRUST_UNPROVED] = "unproved", [TRUST_RELOADED] = "reloaded", [TRUST_PROVED] = "proved"};
+	return (size_t)p < N_ELEMENTS(names) ? names[p] : "unknown";
+}

@@ -46,6 +46,24 @@ struct msg_target {
 	struct serial served; /* serial of the generation in current/, none = nothing of ours */
 	bool          retired;
 	bool          last; /* and with it the certificate's last target on this host */
+	int           code;           /* what the last look at the listeners found, or the care for the files; 0 = all is well */
+	int64_t       stale_since_at; /* another certificate than the issued one is served since; 0 = not */
+	int64_t       rehearsed_at;   /* last time that a rehearsal went well; 0 = never */
+	int64_t       drifted_at;     /* last time that somebody changed the files; 0 = never */
+	uint64_t      drifts;
+};
+
+/* A live event: somebody changed a file of ours; may be lost. The receipt of the repair is the account of it. */
+struct msg_drift {
+	char     cert_id[CERT_ID_SIZE];
+	char     stem[CERT_ID_SIZE];
+	char     file[24];
+	uint32_t kind;  /* of the first file */
+	uint32_t files; /* how many differ */
+	uint32_t uid, mode, links; /* as found */
+	int64_t  changed_at; /* by the file system's clock */
+	int64_t  seen_at;
+	bool     rival; /* a second writer undoes the repairs */
 };
 
 /* Signed requests: `body` is an encoded body_* message (below), `signature` is by the host key over
@@ -81,6 +99,31 @@ struct msg_step {
 	int       code;
 	int64_t   at;
 };
+
+/* Why the keeper cares for a target between orders. In receipts: numbers are fixed for ever. The order is the priority: the first that applies is done. */
+enum refresh_reason {
+	REFRESH_ORDER = 0, /* none of these: a receipt of an order */
+	REFRESH_REPAIR,    /* a file, its mode, owner or links, or `current` itself was changed by somebody */
+	REFRESH_CONTENT,   /* other trust files, revocation lists or [files] settings; or a place that is new in its group */
+	REFRESH_PROVE,     /* what is in place was not yet proved */
+	REFRESH_HEAL,      /* a listener serves another certificate than the issued one */
+	REFRESH_REHEARSE,  /* would a renewal work now? Nothing is changed */
+	REFRESH_REASON_COUNT,
+};
+const char *refresh_reason_name(enum refresh_reason r);
+
+/* What somebody changed. */
+enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_KIND_COUNT };
+const char *drift_kind_name(enum drift_kind k);
+
+/* How sure is it that a service uses the trust files that lie there? */
+enum trust_proof {
+	TRUST_UNPROVED, /* nobody was told, or nobody can tell */
+	TRUST_RELOADED, /* the service was told to read them, and did not refuse */
+	TRUST_PROVED,   /* every listener asks clients for certificates of exactly these roots */
+	TRUST_PROOF_COUNT,
+};
+const char *trust_proof_name(enum trust_proof p);
 
 enum receipt_outcome {
 	RECEIPT_VERIFIED,    /* new certificate served on every listener, 3 in a row */
@@ -127,6 +170,12 @@ struct body_receipt {
 	int64_t                 last_old_at;
 	int64_t                 made_at;
 	int                     hook_status;    /* exit status or -signal; a hint, never a proof */
+	/* Without an order (renewal_id none): the care for one target between orders. */
+	char                    stem[CERT_ID_SIZE];
+	uint32_t                reason;      /* enum refresh_reason; 0 = an order */
+	uint64_t                trust_epoch; /* of the trust bundle in the files that this is about; 0 = not the newest that the host knows */
+	uint32_t                trust_proof; /* enum trust_proof */
+	struct hash             crl_hash;    /* of the revocation lists in those files; none = none */
 	uint32_t                n_steps;
 	struct receipt_step     steps[MSG_STEPS_MAX];
 	uint32_t                n_listeners;

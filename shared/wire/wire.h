@@ -92,6 +92,7 @@ union wire_payload {
 	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT */
 	struct msg_step          step;
 	struct msg_health        health;
+	struct msg_drift         drift;
 	struct msg_ack           ack; /* both directions */
 	struct msg_welcome       welcome;
 	struct msg_order         order;

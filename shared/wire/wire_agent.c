@@ -30,6 +30,11 @@ static const struct wire_field target_fields[] = {
 	WIRE_FIELD(10, struct msg_target, served),
 	WIRE_FIELD(11, struct msg_target, retired),
 	WIRE_FIELD(12, struct msg_target, last),
+	WIRE_FIELD(13, struct msg_target, code),
+	WIRE_FIELD(14, struct msg_target, stale_since_at),
+	WIRE_FIELD(15, struct msg_target, rehearsed_at),
+	WIRE_FIELD(16, struct msg_target, drifted_at),
+	WIRE_FIELD(17, struct msg_target, drifts),
 };
 static const struct wire_message target = WIRE_MESSAGE(MSG_TARGET, "target", "agent", struct msg_target, target_fields,
 	"A target file's proposal, or its end. Repeated after every welcome.");
@@ -64,6 +69,22 @@ static const struct wire_field health_fields[] = {
 };
 static const struct wire_message health = WIRE_MESSAGE(MSG_HEALTH, "health", "agent", struct msg_health, health_fields,
 	"On change and every 10 minutes; not acked.");
+
+static const struct wire_field drift_fields[] = {
+	WIRE_FIELD(1, struct msg_drift, cert_id),
+	WIRE_FIELD(2, struct msg_drift, stem),
+	WIRE_FIELD(3, struct msg_drift, file),
+	WIRE_FIELD(4, struct msg_drift, kind),
+	WIRE_FIELD(5, struct msg_drift, files),
+	WIRE_FIELD(6, struct msg_drift, uid),
+	WIRE_FIELD(7, struct msg_drift, mode),
+	WIRE_FIELD(8, struct msg_drift, links),
+	WIRE_FIELD(9, struct msg_drift, changed_at),
+	WIRE_FIELD(10, struct msg_drift, seen_at),
+	WIRE_FIELD(11, struct msg_drift, rival),
+};
+static const struct wire_message drift = WIRE_MESSAGE(MSG_DRIFT, "drift", "agent", struct msg_drift, drift_fields,
+	"Somebody changed a file of a target; live, may be lost. The receipt of the repair follows.");
 
 static const struct wire_field ack_fields[] = {
 	WIRE_FIELD(1, struct msg_ack, id),
@@ -151,7 +172,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 	"The connection ends now, and why.");
 
 static const struct wire_message *const agent_messages[] = {
-	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &agent_ack,
+	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
 	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye,
 };
 const struct wire_table wire_agent = {

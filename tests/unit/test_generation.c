@@ -22,6 +22,7 @@ static struct hierarchy          h;
 static struct key               *key;
 static struct buf                leaf = BUF_MAX(CERT_DER_MAX);
 static struct generation_content content;
+static struct made               made;
 static char                      folder[64];
 static int                       fd = -1;
 
@@ -77,7 +78,7 @@ static int each_end(void **state)
 static void write_one(uint64_t number)
 {
 	struct refusal why = {.code = 0};
-	assert_int_equal(generation_write(fd, number, &content, &why), 0);
+	assert_int_equal(generation_write(fd, number, &content, &made, &why), 0);
 }
 
 static uint64_t current(void)
@@ -135,7 +136,7 @@ static void number_is_taken(void **state)
 	(void)state;
 	struct refusal why;
 	write_one(1);
-	assert_int_equal(generation_write(fd, 1, &content, &why), E_EXISTS);
+	assert_int_equal(generation_write(fd, 1, &content, &made, &why), E_EXISTS);
 	assert_false(exists(".new-g000001"));
 }
 

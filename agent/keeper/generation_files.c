@@ -1,0 +1,213 @@
+/* generation_files.c - room agent/keeper: the files of one generation: written as a whole, compared with what they were made as.
+ * Never: changing a file of an existing generation. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/keeper/generation.h"
+#include "shared/base/text.h"
+#include "shared/sys/fault.h"
+#include "shared/sys/file.h"
+
+enum { FILE_PEM_MAX = 65536, CRL_PEM_MAX = 16 << 20 };
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+struct generation_file {
+	const char *name;
+	bool        secret;
+	struct buf  bytes;
+};
+
+struct generation_files {
+	struct generation_file file[GENERATION_FILES_MAX];
+	size_t                 n;
+};
+
+static struct buf *file_add(struct generation_files *f, const char *name, bool secret)
+{
+	struct generation_file *one = &f->file[f->n++];
+	*one = (struct generation_file){.name = name, .secret = secret, .bytes = BUF_MAX(2 * FILE_PEM_MAX)};
+	return &one->bytes;
+}
+
+static void files_free(struct generation_files *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->file[i].secret)
+			buf_wipe(&f->file[i].bytes);
+		else
+			buf_free(&f->file[i].bytes);
+	}
+}
+
+static int files_make(const struct generation_content *c, struct generation_files *f)
+{
+	struct buf *key = file_add(f, "key.pem", true);
+	struct buf *certificate = file_add(f, "cert.pem", false);
+	struct buf *chain = file_add(f, "chain.pem", false);
+	struct buf *fullchain = file_add(f, "fullchain.pem", false);
+	int         r = key_to_pem(c->key, key);
+	if (r == 0)
+		r = cert_pem_add(c->certificate, certificate);
+	if (r == 0)
+		r = cert_pem_add(c->chain, chain);
+	if (r == 0)
+		r = cert_pem_add(c->roots, file_add(f, "ca.pem", false));
+	buf_add(fullchain, certificate->p, certificate->n);
+	buf_add(fullchain, chain->p, chain->n);
+	if (c->combined) {
+		struct buf *combined = file_add(f, "combined.pem", true);
+		buf_add(combined, key->p, key->n);
+		buf_add(combined, fullchain->p, fullchain->n);
+	}
+	if (c->crl.n > 0) {
+		struct buf *crl = file_add(f, "crl.pem", false);
+		crl->max = c->crl.n;
+		buf_add(crl, c->crl.p, c->crl.n);
+	}
+	for (size_t i = 0; r == 0 && i < f->n; i++)
+		r = buf_error(&f->file[i].bytes);
+	return r;
+}
+
+/* Who may read the key may read the rest; certificates are no secret, but the folder's mode is the service's business. */
+static mode_t file_mode(const struct generation_content *c, bool secret)
+{
+	return secret ? c->mode : c->mode | 0444;
+}
+
+static int files_write(int fd, const struct generation_content *c, const struct generation_files *f, struct refusal *why)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct generation_file *one = &f->file[i];
+		int r = file_create(fd, one->name, buf_span(&one->bytes), c->uid, c->gid, file_mode(c, one->secret), why);
+		if (r != 0)
+			return r;
+	}
+	return dir_sync(fd) != 0 ? sys_refuse(why, "generation", "sync the folder") : 0;
+}
+
+static void files_remember(const struct generation_files *f, uint64_t number, struct made *ret)
+{
+	ret->generation = number;
+	ret->n = (uint32_t)f->n;
+	for (size_t i = 0; i < f->n; i++) {
+		struct made_file *m = &ret->files[i];
+		text_cut(m->name, sizeof(m->name), f->file[i].name);
+		m->secret = f->file[i].secret;
+		digest_sha256(buf_span(&f->file[i].bytes), &m->hash);
+	}
+}
+
+static int staging_fill(int dir_fd, const char *staging, const struct generation_content *c, const struct generation_files *f,
+                        struct refusal *why)
+{
+	if (mkdirat(dir_fd, staging, 0700) != 0)
+		return sys_refuse(why, staging, "make the folder");
+	_cleanup_fd_ int fd = openat(dir_fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return sys_refuse(why, staging, "open the folder");
+	int r = files_write(fd, c, f, why);
+	/* readable for the service only now that everything in it is as it must be */
+	if (r == 0 && fchmod(fd, 0755) != 0)
+		r = sys_refuse(why, staging, "set the folder's mode");
+	return r;
+}
+
+int generation_write(int dir_fd, uint64_t number, const struct generation_content *content, struct made *ret, struct refusal *why)
+{
+	struct generation_files f = {.n = 0};
+	char                    name[GENERATION_NAME_SIZE];
+	char                    staging[GENERATION_NAME_SIZE + sizeof(GENERATION_STAGING)];
+	generation_name(number, name);
+	snprintf(staging, sizeof(staging), "%s%s", GENERATION_STAGING, name);
+
+	int r = files_make(content, &f);
+	if (r != 0)
+		refuse(why, r, name, "the files cannot be made: %s", err_what(r));
+	if (r == 0)
+		r = generation_clean(dir_fd, why);
+	if (r == 0)
+		r = staging_fill(dir_fd, staging, content, &f, why);
+	if (r == 0 && (fault_point("keeper.write.rename") != 0 ||
+	               renameat2(dir_fd, staging, dir_fd, name, RENAME_NOREPLACE) != 0))
+		r = sys_refuse(why, name, "name the new generation");
+	if (r == 0 && dir_sync(dir_fd) != 0)
+		r = sys_refuse(why, name, "sync the target folder");
+	if (r == 0)
+		files_remember(&f, number, ret);
+	else
+		(void)!tree_remove(dir_fd, staging, NULL);
+	files_free(&f);
+	return r;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
+
+static bool bytes_differ(int fd, const char *name, const struct made_file *m)
+{
+	struct buf  bytes = BUF_MAX(CRL_PEM_MAX);
+	struct hash hash;
+	bool        differ = true;
+	if (file_read(fd, name, false, &bytes, NULL) == 0) {
+		digest_sha256(buf_span(&bytes), &hash);
+		differ = !hash_equal(hash, m->hash);
+	}
+	buf_wipe(&bytes);
+	return differ;
+}
+
+static enum drift_kind file_differs(int fd, const struct made_file *m, const struct generation_content *c, struct stat *st)
+{
+	if (fstatat(fd, m->name, st, AT_SYMLINK_NOFOLLOW) != 0)
+		return DRIFT_MISSING;
+	if (!S_ISREG(st->st_mode))
+		return DRIFT_TYPE;
+	if (bytes_differ(fd, m->name, m))
+		return DRIFT_BYTES;
+	if (st->st_nlink != 1)
+		return DRIFT_LINKS;
+	if (st->st_uid != c->uid || st->st_gid != c->gid)
+		return DRIFT_OWNER;
+	return (st->st_mode & 07777) != file_mode(c, m->secret) ? DRIFT_MODE : DRIFT_NONE;
+}
+
+static void drift_note(struct drift *d, enum drift_kind kind, const char *file, const struct stat *st)
+{
+	d->bytes |= kind == DRIFT_MISSING || kind == DRIFT_BYTES || kind == DRIFT_TYPE || kind == DRIFT_LINK;
+	if (d->files++ > 0)
+		return;
+	d->kind = kind;
+	text_cut(d->file, sizeof(d->file), file);
+	if (kind == DRIFT_MISSING)
+		return;
+	d->uid = st->st_uid;
+	d->mode = st->st_mode & 07777;
+	d->links = (uint32_t)st->st_nlink;
+	d->changed_at = (int64_t)st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
+}
+
+int generation_compare(int dir_fd, const struct made *made, const struct generation_content *content, struct drift *ret,
+                       struct refusal *why)
+{
+	char         name[GENERATION_NAME_SIZE];
+	struct stat  st = {.st_mode = 0};
+	struct drift d = {.kind = DRIFT_NONE};
+	_cleanup_fd_ int fd = openat(dir_fd, generation_name(made->generation, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return sys_refuse(why, name, "open the generation");
+	if (fd < 0 || fstat(fd, &st) != 0)
+		drift_note(&d, DRIFT_MISSING, name, &st);
+	else if ((st.st_mode & 07777) != 0755 || st.st_uid != geteuid())
+		drift_note(&d, st.st_uid != geteuid() ? DRIFT_OWNER : DRIFT_MODE, name, &st);
+	for (uint32_t i = 0; fd >= 0 && i < made->n; i++) {
+		enum drift_kind kind = file_differs(fd, &made->files[i], content, &st);
+		if (kind != DRIFT_NONE)
+			drift_note(&d, kind, made->files[i].name, &st);
+	}
+	*ret = d;
+	return 0;
+}
