@@ -85,6 +85,8 @@ struct probe_summary {
 	uint32_t answered; /* listeners that answered at all */
 	uint32_t listeners;
 	bool     wrong;       /* a listener serves neither old nor new */
+	bool     asks;        /* a listener asks for clients' certificates and names their authorities */
+	uint32_t row_trust;   /* as row_new, with exactly the authorities that it should name */
 	int64_t  last_old_at; /* 0 = never since the flip */
 	uint64_t total, failed;
 };

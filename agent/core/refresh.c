@@ -140,6 +140,14 @@ static bool is_served(const struct refresh_context *c)
 	return p->listeners > 0 && p->answered == p->listeners && p->row_new >= c->policy->verify_row;
 }
 
+/* A server that names the authorities of its clients tells by that whether it has read the new trust files. One that is meant to name
+ * others never will: then the reload counts, once the time is over. */
+static bool is_proved(const struct refresh_context *c)
+{
+	const struct probe_summary *p = &c->event->probe;
+	return is_served(c) && (!p->asks || p->row_trust >= c->policy->verify_row);
+}
+
 static bool early(const struct refresh_context *c)
 {
 	return c->now < c->r->next_at;
@@ -377,7 +385,7 @@ static const struct {
 	{R(RELOAD),                    REV_RELOADED, blind_failed,                on_blind_failed},
 	{R(RELOAD),                    REV_RELOADED, blind,                       done},
 	{R(RELOAD),                    REV_RELOADED, NULL,                        on_reloaded},
-	{R(PROBE),                     REV_PROBED,   is_served,                   done},
+	{R(PROBE),                     REV_PROBED,   is_proved,                   done},
 	{R(BACK_FLIP),                 REV_FLIPPED,  went_wrong,                  on_back_failed},
 	{R(BACK_FLIP),                 REV_FLIPPED,  NULL,                        on_back},
 	{R(BACK_RELOAD),               REV_RELOADED, NULL,                        on_back_done},
@@ -385,6 +393,7 @@ static const struct {
 	{UNDER_CARE | R(WAIT),         REV_TIMER,    early,                       on_nothing},
 	{R(TEST),                      REV_TIMER,    NULL,                        on_test_late},
 	{R(RELOAD),                    REV_TIMER,    NULL,                        on_reloaded},
+	{R(PROBE),                     REV_TIMER,    is_served,                   done},
 	{R(PROBE),                     REV_TIMER,    unread_repair_is_not_served, on_unread_not_served},
 	{R(PROBE),                     REV_TIMER,    NULL,                        on_not_served},
 	{R(BACK_FLIP),                 REV_TIMER,    NULL,                        on_back_again},

@@ -47,24 +47,21 @@ static bool cared_for(const struct place *p)
 /* `current` has to lead to a generation that we made of the issuance in use. */
 static int compare(struct place *p, struct drift *ret, struct refusal *why)
 {
-	struct generation_content settings;
-	const struct made        *made;
-	_cleanup_fd_ int          fd = -1;
-	int                       r = place_open(p, &fd, why);
+	const struct made *made;
+	_cleanup_fd_ int   fd = -1;
+	int                r = place_open(p, &fd, why);
 	place_look(p);
 	made = place_in_use(p);
 	*ret = (struct drift){.kind = DRIFT_NONE};
-	if (r == 0)
-		r = content_settings(p, &settings, why);
 	if (r != 0)
 		return r;
 	if (p->made[0].generation == 0)
 		return 0; /* nothing was made by this keeper yet: new content is wanted, nothing was changed */
-	if (made == NULL || (hash_equal(p->on_disk.fingerprint, p->managed->live.fingerprint) == false && !hash_is_none(p->on_disk.fingerprint))) {
+	if (made == NULL || (!hash_is_none(p->on_disk.fingerprint) && !hash_equal(p->on_disk.fingerprint, p->managed->live.fingerprint))) {
 		*ret = (struct drift){.kind = DRIFT_LINK, .file = "current", .files = 1, .bytes = true};
 		return 0;
 	}
-	return generation_compare(fd, made, &settings, ret, why);
+	return generation_compare(fd, made, ret, why);
 }
 
 static void drift_tell(struct place *p, const struct drift *d, bool rival)
@@ -173,7 +170,8 @@ void care_beat(struct keeper *k)
 		for (size_t j = 0; j < k->managed[i]->n_places; j++) {
 			struct place *p = k->managed[i]->places[j];
 			bool          repair_waits = p->rival.judged && p->rival.alarm;
-			bool          due = now >= p->rescan_due || p->watch.missing || repair_waits || p->stale_since_at != 0;
+			bool          due = now >= p->rescan_due || p->watch.missing || repair_waits || p->stale_since_at != 0 ||
+				    rehearsal_due(p, clock_now());
 			if (!cared_for(p))
 				continue;
 			if (due) {

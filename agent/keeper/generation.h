@@ -34,6 +34,9 @@ struct made_file {
 struct made {
 	uint64_t         generation; /* 0 = nothing is known */
 	struct hash      content;    /* what it was to be made from: settings, certificate, trust */
+	uid_t            uid;
+	gid_t            gid;
+	mode_t           mode; /* of secret files */
 	uint32_t         n;
 	struct made_file files[GENERATION_FILES_MAX];
 };
@@ -67,12 +70,11 @@ _must_check_ int generation_dir(const char *dir, int *ret_fd, struct refusal *wh
 _must_check_ int generation_current(int dir_fd, uint64_t *ret, struct refusal *why);
 /* The highest number that exists. */
 _must_check_ int generation_highest(int dir_fd, uint64_t *ret, struct refusal *why);
-/* Complete and synced when it returns, or nothing is left. E_EXISTS when the number is taken. Fills generation, n and files of `ret`. */
+/* Complete and synced when it returns, or nothing is left. E_EXISTS when the number is taken. Fills all but `content` of `ret`. */
 _must_check_ int generation_write(int dir_fd, uint64_t number, const struct generation_content *content, struct made *ret,
                                   struct refusal *why);
-/* Are the files of `made`, and nothing in their place, as they were made, with this owner and mode? */
-_must_check_ int generation_compare(int dir_fd, const struct made *made, const struct generation_content *content, struct drift *ret,
-                                    struct refusal *why);
+/* Are the files of `made`, and nothing in their place, as they were made? */
+_must_check_ int generation_compare(int dir_fd, const struct made *made, struct drift *ret, struct refusal *why);
 /* Reads back and proves that key, certificate and files are one set. `ret->chain` must be freed by the caller. */
 _must_check_ int generation_read(int dir_fd, uint64_t number, struct generation_facts *ret, struct refusal *why);
 /* As generation_flip(); what stands in the place of the link is moved aside, to `.aside-gNNNNNN`. */

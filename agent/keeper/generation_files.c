@@ -74,25 +74,28 @@ static int files_make(const struct generation_content *c, struct generation_file
 }
 
 /* Who may read the key may read the rest; certificates are no secret, but the folder's mode is the service's business. */
-static mode_t file_mode(const struct generation_content *c, bool secret)
+static mode_t file_mode(mode_t mode, bool secret)
 {
-	return secret ? c->mode : c->mode | 0444;
+	return secret ? mode : mode | 0444;
 }
 
 static int files_write(int fd, const struct generation_content *c, const struct generation_files *f, struct refusal *why)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		const struct generation_file *one = &f->file[i];
-		int r = file_create(fd, one->name, buf_span(&one->bytes), c->uid, c->gid, file_mode(c, one->secret), why);
+		int r = file_create(fd, one->name, buf_span(&one->bytes), c->uid, c->gid, file_mode(c->mode, one->secret), why);
 		if (r != 0)
 			return r;
 	}
 	return dir_sync(fd) != 0 ? sys_refuse(why, "generation", "sync the folder") : 0;
 }
 
-static void files_remember(const struct generation_files *f, uint64_t number, struct made *ret)
+static void files_remember(const struct generation_content *c, const struct generation_files *f, uint64_t number, struct made *ret)
 {
 	ret->generation = number;
+	ret->uid = c->uid;
+	ret->gid = c->gid;
+	ret->mode = c->mode;
 	ret->n = (uint32_t)f->n;
 	for (size_t i = 0; i < f->n; i++) {
 		struct made_file *m = &ret->files[i];
@@ -138,7 +141,7 @@ int generation_write(int dir_fd, uint64_t number, const struct generation_conten
 	if (r == 0 && dir_sync(dir_fd) != 0)
 		r = sys_refuse(why, name, "sync the target folder");
 	if (r == 0)
-		files_remember(&f, number, ret);
+		files_remember(content, &f, number, ret);
 	else
 		(void)!tree_remove(dir_fd, staging, NULL);
 	files_free(&f);
@@ -160,7 +163,7 @@ static bool bytes_differ(int fd, const char *name, const struct made_file *m)
 	return differ;
 }
 
-static enum drift_kind file_differs(int fd, const struct made_file *m, const struct generation_content *c, struct stat *st)
+static enum drift_kind file_differs(int fd, const struct made *made, const struct made_file *m, struct stat *st)
 {
 	if (fstatat(fd, m->name, st, AT_SYMLINK_NOFOLLOW) != 0)
 		return DRIFT_MISSING;
@@ -170,9 +173,9 @@ static enum drift_kind file_differs(int fd, const struct made_file *m, const str
 		return DRIFT_BYTES;
 	if (st->st_nlink != 1)
 		return DRIFT_LINKS;
-	if (st->st_uid != c->uid || st->st_gid != c->gid)
+	if (st->st_uid != made->uid || st->st_gid != made->gid)
 		return DRIFT_OWNER;
-	return (st->st_mode & 07777) != file_mode(c, m->secret) ? DRIFT_MODE : DRIFT_NONE;
+	return (st->st_mode & 07777) != file_mode(made->mode, m->secret) ? DRIFT_MODE : DRIFT_NONE;
 }
 
 static void drift_note(struct drift *d, enum drift_kind kind, const char *file, const struct stat *st)
@@ -190,8 +193,7 @@ static void drift_note(struct drift *d, enum drift_kind kind, const char *file, 
 	d->changed_at = (int64_t)st->st_ctim.tv_sec * 1000 + st->st_ctim.tv_nsec / 1000000;
 }
 
-int generation_compare(int dir_fd, const struct made *made, const struct generation_content *content, struct drift *ret,
-                       struct refusal *why)
+int generation_compare(int dir_fd, const struct made *made, struct drift *ret, struct refusal *why)
 {
 	char         name[GENERATION_NAME_SIZE];
 	struct stat  st = {.st_mode = 0};
@@ -204,7 +206,7 @@ int generation_compare(int dir_fd, const struct made *made, const struct generat
 	else if ((st.st_mode & 07777) != 0755 || st.st_uid != geteuid())
 		drift_note(&d, st.st_uid != geteuid() ? DRIFT_OWNER : DRIFT_MODE, name, &st);
 	for (uint32_t i = 0; fd >= 0 && i < made->n; i++) {
-		enum drift_kind kind = file_differs(fd, &made->files[i], content, &st);
+		enum drift_kind kind = file_differs(fd, made, &made->files[i], &st);
 		if (kind != DRIFT_NONE)
 			drift_note(&d, kind, made->files[i].name, &st);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/keeper/answer_check.h"
+#include "agent/keeper/care.h"
 #include "agent/keeper/identity_check.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/place.h"
@@ -223,6 +224,8 @@ static void on_bundle(struct keeper *k, const struct wire_frame *f, struct span 
 		log_line(LOG_LEVEL_NOTICE, NULL, "trust bundle of epoch %llu", (unsigned long long)k->state.trust.epoch);
 	trust_free(&next);
 	uplink_ack(k->uplink, f->id, r, why.cause);
+	if (r == 0)
+		care_look_all(k);
 }
 
 static void on_identity(struct keeper *k, const struct wire_frame *f, struct span bytes)

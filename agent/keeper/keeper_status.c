@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "agent/keeper/care.h"
 #include "shared/base/times.h"
 
 static json_t *time_json(int64_t at)
@@ -25,39 +26,63 @@ static json_t *serial_json(struct serial s)
 	return serial_is_none(s) ? json_null() : json_string(serial_text(s, text));
 }
 
+static struct hash same_fingerprint(const struct receipt_listener *rows, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+		if (!hash_equal(rows[i].fingerprint, rows[0].fingerprint))
+			return (struct hash){{0}};
+	return n > 0 ? rows[0].fingerprint : (struct hash){{0}};
+}
+
 /* What the listeners served last: one fingerprint when all agree. */
 static struct hash served_of(const struct place *p)
 {
 	struct receipt_listener rows[MSG_LISTENERS_MAX];
 	const struct swap      *s = &p->managed->swap;
-	const struct receipt_listener *l = rows;
-	uint32_t                n = 0;
-	if (p->probe != NULL) {
-		n = probe_listeners(p->probe, 1, rows);
-	} else {
-		l = s->listeners;
-		n = s->n_listeners;
+	if (p->probe != NULL)
+		return same_fingerprint(rows, probe_listeners(p->probe, 1, rows));
+	return p->n_seen > 0 ? same_fingerprint(p->seen, p->n_seen) : same_fingerprint(s->listeners, s->n_listeners);
+}
+
+/* What is the matter with the place, worst first; 0 = nothing. */
+static int trouble_of(const struct place *p, const char **ret_text)
+{
+	const struct deploy *d = &p->managed->deploy;
+	if (p->look_code != 0) {
+		*ret_text = err_what(p->look_code);
+		return p->look_code;
 	}
-	for (uint32_t i = 1; i < n; i++)
-		if (!hash_equal(l[i].fingerprint, l[0].fingerprint))
-			return (struct hash){{0}};
-	return n > 0 ? l[0].fingerprint : (struct hash){{0}};
+	*ret_text = p->care.code != 0 ? p->care.cause : d->cause;
+	return p->care.code != 0 ? p->care.code : d->code;
+}
+
+static json_t *care_json(const struct place *p)
+{
+	char text[CAUSE_SIZE];
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:b, s:s*, s:s, s:o}", "phase", refresh_phase_name(p->care.phase), "reason",
+	                 refresh_reason_name(p->care.reason), "drifts", (json_int_t)p->drifts, "drifted_at", time_json(p->drifted_at),
+	                 "rehearsed_at", time_json(p->rehearsed_at), "next_rehearsal", time_json(p->rehearse_due), "second_writer",
+	                 (int)p->rival.alarm, "drift", p->drift.kind != DRIFT_NONE ? drift_words(&p->drift, text) : NULL, "trust",
+	                 trust_proof_name((enum trust_proof)p->trust_proof), "stale_since", time_json(p->stale_since_at));
 }
 
 static json_t *place_json(const struct place *p)
 {
 	const struct deploy *d = &p->managed->deploy;
-	char                 code[ERR_CODE_SIZE];
+	char                 text[ERR_CODE_SIZE];
 	char                 generation[24] = "";
+	const char          *cause;
+	const int            code = trouble_of(p, &cause);
 	const bool           idle = d->phase == DEPLOY_NONE || d->phase == DEPLOY_DONE;
 	const char          *wanted = p->retired ? "retired" : p->present ? "managed" : "unreadable";
 	if (p->on_disk.generation != 0)
 		snprintf(generation, sizeof(generation), "g%06llu", (unsigned long long)p->on_disk.generation);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*}", "stem", p->stem, "cert_id", p->managed->cert_id,
-	                 "wanted", wanted, "phase", deploy_phase_name(d->phase), "issued", serial_json(p->on_disk.serial), "on_disk",
-	                 generation, "fingerprint", hash_json(p->on_disk.fingerprint), "served", hash_json(served_of(p)), "not_after",
-	                 time_json(p->on_disk.not_after_at), "next", idle ? json_null() : time_json(d->next_at), "last_code",
-	                 d->code != 0 ? err_code(d->code, code) : NULL, "last_error", d->code != 0 ? d->cause : NULL);
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*, s:o}", "stem", p->stem, "cert_id",
+	                 p->managed->cert_id, "wanted", wanted, "phase", deploy_phase_name(d->phase), "issued",
+	                 serial_json(p->on_disk.serial), "on_disk", generation, "fingerprint", hash_json(p->managed->live.fingerprint), "served",
+	                 hash_json(served_of(p)), "not_after", time_json(p->on_disk.not_after_at), "next",
+	                 idle ? json_null() : time_json(d->next_at), "last_code", code != 0 ? err_code(code, text) : NULL, "last_error",
+	                 code != 0 ? cause : NULL, "care", care_json(p));
 }
 
 char *keeper_status(const struct keeper *k)

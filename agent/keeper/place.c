@@ -15,6 +15,8 @@
 #include "shared/base/times.h"
 #include "shared/sys/file.h"
 
+enum { MADE_HEAD = 20 };
+
 struct place *place_find(struct managed *m, const char *stem)
 {
 	for (size_t i = 0; i < m->n_places; i++)
@@ -113,12 +115,15 @@ void place_look(struct place *p)
 
 /* ---- journal ----------------------------------------------------------------------------------------------------- */
 
-/* Generations one after the other: number 8, content 32, count 1; per file: secret 1, length 1, name, hash 32. */
+/* Generations one after the other: number 8, owner 4, group 4, mode 4, content 32, count 1; per file: secret 1, length 1, name, hash 32. */
 static void made_pack(const struct made *m, struct buf *to)
 {
-	uint8_t number[8];
-	be_put(number, m->generation, sizeof(number));
-	buf_add(to, number, sizeof(number));
+	uint8_t head[MADE_HEAD];
+	be_put(head, m->generation, 8);
+	be_put(head + 8, m->uid, 4);
+	be_put(head + 12, m->gid, 4);
+	be_put(head + 16, m->mode, 4);
+	buf_add(to, head, sizeof(head));
 	buf_add(to, m->content.b, sizeof(m->content.b));
 	buf_add_u8(to, (uint8_t)m->n);
 	for (uint32_t i = 0; i < m->n; i++) {
@@ -152,12 +157,15 @@ static bool file_unpack(struct span *from, struct made_file *ret)
 
 static bool made_unpack(struct span *from, struct made *ret)
 {
-	uint8_t number[8];
+	uint8_t head[MADE_HEAD];
 	uint8_t n;
-	if (!take(from, number, sizeof(number)) || !take(from, ret->content.b, sizeof(ret->content.b)) || !take(from, &n, 1) ||
+	if (!take(from, head, sizeof(head)) || !take(from, ret->content.b, sizeof(ret->content.b)) || !take(from, &n, 1) ||
 	    n > GENERATION_FILES_MAX)
 		return false;
-	ret->generation = be_get(number, sizeof(number));
+	ret->generation = be_get(head, 8);
+	ret->uid = (uid_t)be_get(head + 8, 4);
+	ret->gid = (gid_t)be_get(head + 12, 4);
+	ret->mode = (mode_t)be_get(head + 16, 4);
 	ret->n = n;
 	for (uint32_t i = 0; i < n; i++)
 		if (!file_unpack(from, &ret->files[i]))

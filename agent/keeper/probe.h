@@ -14,6 +14,7 @@ struct probe_plan {
 	struct hash fingerprint, old_fingerprint;
 	int64_t     expect_ms; /* how long after a reload the service still gave old answers last time; 0 = not known */
 	struct span chain;     /* full chain of the new certificate, DER; copied */
+	struct hash ca_names;  /* trust_names_add() over the authorities that a listener should name to its clients */
 };
 
 struct probe;

@@ -102,9 +102,10 @@ int rehearse_write(struct place *p, uint64_t number, struct refusal *why)
 		return refuse(why, E_NOMEM, p->stem, "no memory for a rehearsal");
 	r->place = p;
 	r->number = number;
-	r->type = p->managed->deploy.key_type;
+	/* a self-signed certificate is not made with Ed25519 here; that such a key can be made needs no daily proof */
+	r->type = p->managed->deploy.key_type == KEY_ED25519 ? KEY_EC_P256 : p->managed->deploy.key_type;
 	r->names = p->conf.names;
-	r->now = clock_now();
+	r->now = clock_now() / MS_SECOND * MS_SECOND;
 	r->certificate = (struct buf)BUF_MAX(CERT_DER_MAX);
 	r->work.data = r;
 	if (uv_queue_work(&k->loop, &r->work, make, on_made) != 0) {

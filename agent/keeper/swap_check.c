@@ -10,6 +10,7 @@
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/swap_parts.h"
+#include "agent/keeper/trust_proof.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -67,6 +68,7 @@ static int stream_open(struct place *p, struct span chain, struct hash fingerpri
 		.old_fingerprint = old_fingerprint,
 		.expect_ms = p->old_answers_ms,
 		.chain = chain,
+		.ca_names = trust_names(buf_span(&k->state.trust.roots)),
 	};
 	int r = probe_open(&k->loop, k->tls, &plan, round, p, ret);
 	return r != 0 ? refuse(why, r, p->stem, "the probes cannot start: %s", err_what(r)) : 0;

@@ -17,7 +17,7 @@ void trust_names_add(struct hash *set, struct span name_der)
 	}
 }
 
-static struct hash names_expected(struct span roots)
+struct hash trust_names(struct span roots)
 {
 	struct hash       set = {{0}};
 	struct span       one;
@@ -30,7 +30,7 @@ static struct hash names_expected(struct span roots)
 
 enum trust_proof trust_proof_of(const struct place *p)
 {
-	struct hash expected = names_expected(buf_span(&p->managed->keeper->state.trust.roots));
+	struct hash expected = trust_names(buf_span(&p->managed->keeper->state.trust.roots));
 	if (p->conf.verify == VERIFY_TLS && !hash_is_none(expected) && hash_equal(expected, p->trust_seen))
 		return TRUST_PROVED;
 	return p->conf.reload != RELOAD_NONE ? TRUST_RELOADED : TRUST_UNPROVED;

@@ -11,6 +11,8 @@ struct place;
 
 /* One name (DER) into a set of names: the order does not matter. */
 void trust_names_add(struct hash *set, struct span name_der);
+/* The names of all roots that this host accepts now. */
+struct hash trust_names(struct span roots);
 /* From what the listeners named (place.trust_seen), else from how the service was told. */
 enum trust_proof trust_proof_of(const struct place *p);
 

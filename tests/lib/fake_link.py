@@ -48,6 +48,7 @@ class FakeLink:
         self.receipts = []    # decoded bodies, in order of arrival, without repeats
         self.receipt_seq = 0
         self.seen = queue.Queue()
+        self.drifts = []      # messages as they came, with the time of arrival
         self.acks, self.steps, self.targets, self.identities, self.csrs = {}, [], [], [], []
         self.hello = None
         self.next_id = 1000
@@ -167,6 +168,9 @@ class FakeLink:
         self.targets.append(fields)
         self.send("ack", id=number)
 
+    def take_drift(self, _, fields):
+        self.drifts.append(dict(fields, arrived=time.time()))
+
     def take_step(self, _, fields):
         self.steps.append(fields)
 
@@ -240,6 +244,11 @@ class FakeLink:
 
     def outcomes(self, key):
         return [r["outcome"] for r in self.receipts if (r["renewal_id"], r["attempt"]) == key]
+
+    def care(self, reason, outcome=1, after=0, seconds=60.0):
+        """The first account of the care for a target with a higher number than `after`. reason: number of enum refresh_reason."""
+        return self.wait(f"receipt of care {reason}", lambda: next((r for r in self.receipts if r["seq"] > after and r["reason"] == reason and
+                                                                   r["outcome"] == outcome), None), seconds)
 
     def receipt(self, key, outcome, seconds=60.0):
         """outcome: 0 verified, 1 settled, 2 failed, 3 refused, 4 kept"""

@@ -124,7 +124,7 @@ class KeeperHost:
 
     def stop(self):
         self.link.close()
-        for name in ("keeper", "hook", "nginx"):
+        for name in ("keeper", "hook", *self.processes):
             if name in self.processes:
                 self.processes[name].stop()
         for name in self.processes:

@@ -88,6 +88,10 @@ static bool read_seen(const char *k, const char *v, struct probe_summary *p)
 		p->answered = (uint32_t)step_number(v);
 	else if (strcmp(k, "of") == 0)
 		p->listeners = (uint32_t)step_number(v);
+	else if (strcmp(k, "asks") == 0)
+		p->asks = true;
+	else if (strcmp(k, "trust") == 0)
+		p->row_trust = (uint32_t)step_number(v);
 	else
 		return false;
 	return true;
