@@ -19,7 +19,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { SKEW_STEP_MS = 60 * 1000, SEEN_STEP_MS = 6 * 3600 * 1000 };
+enum { SKEW_STEP_MS = 60 * 1000, SEEN_STEP_MS = 6 * 3600 * 1000, DRIFT_EACH_MS = 200 };
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
@@ -257,6 +257,27 @@ static void on_health(struct controller *ctl, struct member *m, const struct wir
 	commit_now(c, NULL, NULL);
 }
 
+/* A live event, believed only so far: the signed receipt of the repair is the account of it. */
+static void on_drift(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	const struct msg_drift *d = &in->u.drift;
+	char                    id[TARGET_ID_SIZE], actor[ACTOR_SIZE], fields[64];
+	int64_t                 now = clock_monotonic();
+	if (now - m->drift_at < DRIFT_EACH_MS)
+		return; /* a host that tells it all the time says nothing new; its receipts count */
+	m->drift_at = now;
+	target_id_of(m->name, d->cert_id, d->stem, id);
+	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", m->name);
+	(void)snprintf(actor, sizeof(actor), "agent:%s", m->name);
+	log_line(LOG_LEVEL_WARNING, fields, "target %s: %s %s (owner %u, mode %04o, %u names)%s", id, d->file,
+		 drift_kind_name((enum drift_kind)d->kind), d->uid, d->mode & 07777, d->links, d->rival ? "; a second writer" : "");
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_TARGET_CHANGED, .actor = actor, .object = id}, "{s:s,s:s,s:i,s:i,s:i,s:b}",
+		     "file", d->file, "change", drift_kind_name((enum drift_kind)d->kind), "uid", (int)d->uid, "mode", (int)d->mode,
+		     "links", (int)d->links, "second_writer", (int)d->rival);
+	commit_now(c, NULL, NULL);
+}
+
 static void on_ack(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
 	orders_acked(ctl, m->name, in->u.ack.id, in->u.ack.code, in->u.ack.text);
@@ -274,6 +295,7 @@ static const struct {
 	{MSG_RECEIPT, on_signed_message},
 	{MSG_STEP, on_step},
 	{MSG_HEALTH, on_health},
+	{MSG_DRIFT, on_drift},
 	{MSG_AGENT_ACK, on_ack},
 };
 

@@ -85,7 +85,7 @@ static json_t *served(const struct certificate *c, const struct target *targets,
 	bool all = true, known = n > 0 && !serial_is_none(c->serial);
 	for (size_t i = 0; i < n; i++) {
 		known &= !serial_is_none(targets[i].served);
-		all &= serial_equal(c->serial, targets[i].served);
+		all &= serial_equal(c->serial, targets[i].served) && targets[i].stale_since_at == 0;
 	}
 	return known ? json_boolean(all) : json_null();
 }
@@ -193,7 +193,15 @@ json_t *json_target(const struct target *t)
 	json_object_set_new(o, "served_serial", json_serial(t->served));
 	json_object_set_new(o, "proved_at", json_time(t->proved_at));
 	json_object_set_new(o, "reported_at", json_time(t->reported_at));
-	json_object_set_new(o, "error", json_code(t->last_code));
+	json_object_set_new(o, "error", json_code(t->state_code != 0 ? t->state_code : t->last_code));
+	json_object_set_new(o, "stale_since", json_time(t->stale_since_at));
+	json_object_set_new(o, "rehearsed_at", json_time(t->rehearsed_at));
+	json_object_set_new(o, "changed_at", json_time(t->drifted_at));
+	json_object_set_new(o, "changes", json_integer((json_int_t)t->drifts));
+	json_object_set_new(o, "trust_epoch", json_integer((json_int_t)t->trust_epoch));
+	json_object_set_new(o, "trust_proof", json_string(trust_proof_name((enum trust_proof)t->trust_proof)));
+	json_object_set_new(o, "crl_hash", json_hash(t->crl_hash));
+	json_object_set_new(o, "cared_at", json_time(t->cared_at));
 	return o;
 }
 

@@ -49,7 +49,18 @@ static struct target target_of(const struct proposal *p)
 	text_cut(t.reload_kind, sizeof(t.reload_kind), m->reload_kind);
 	text_cut(t.verify_kind, sizeof(t.verify_kind), m->verify_kind);
 	text_cut(t.listeners, sizeof(t.listeners), m->listeners);
+	t.state_code = m->code;
+	t.stale_since_at = m->stale_since_at;
+	t.rehearsed_at = m->rehearsed_at;
+	t.drifted_at = m->drifted_at;
+	t.drifts = m->drifts;
 	return t;
+}
+
+static bool state_is_known(const struct target *a, const struct target *b)
+{
+	return a->state_code == b->state_code && a->stale_since_at == b->stale_since_at && a->rehearsed_at == b->rehearsed_at &&
+	       a->drifted_at == b->drifted_at && a->drifts == b->drifts;
 }
 
 /* Is everything about this file stored already? */
@@ -60,7 +71,17 @@ static bool target_is_known(const struct proposal *p)
 		return false;
 	return text_equal(old.agent, new.agent) && hash_equal(old.digest, new.digest) &&
 	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) &&
-	       text_equal(old.verify_kind, new.verify_kind) && text_equal(old.reload_kind, new.reload_kind);
+	       text_equal(old.verify_kind, new.verify_kind) && text_equal(old.reload_kind, new.reload_kind) && state_is_known(&old, &new);
+}
+
+static void audit(const struct proposal *p, struct commit *c, enum audit_event event, int code, const char *cause)
+{
+	char            text[ERR_CODE_SIZE];
+	struct audit_of of = {.event = event, .actor = p->who.actor, .object = p->msg->cert_id};
+	if (code != 0)
+		commit_audit(c, &of, "{s:s,s:s}", "code", err_code(code, text), "cause", cause);
+	else
+		commit_audit(c, &of, "{s:s,s:s}", "template", p->msg->template_id, "stem", p->msg->stem);
 }
 
 static void put_target(const struct proposal *p, struct commit *c)
@@ -69,6 +90,12 @@ static void put_target(const struct proposal *p, struct commit *c)
 	if (view_target(p->ctl->view, new.target_id, &old) == 0 && text_equal(old.agent, new.agent)) {
 		new.proved_at = old.proved_at;
 		new.last_code = old.last_code;
+		new.trust_epoch = old.trust_epoch;
+		new.trust_proof = old.trust_proof;
+		new.crl_hash = old.crl_hash;
+		new.cared_at = old.cared_at;
+		if ((old.stale_since_at == 0) != (new.stale_since_at == 0))
+			audit(p, c, new.stale_since_at != 0 ? AUDIT_TARGET_STALE : AUDIT_TARGET_HEALED, new.state_code, err_what(new.state_code));
 	}
 	store_put_target(commit_change(c), &new);
 }
@@ -82,16 +109,6 @@ static void finish(const struct proposal *p, struct commit *c, const char *text)
 	commit_else(c, agent_rewelcome_else, p->agent->name, sizeof(p->agent->name));
 	commit_fault_points(c, "controller.target", "controller.target_stored");
 	commit_now(c, NULL, NULL);
-}
-
-static void audit(const struct proposal *p, struct commit *c, enum audit_event event, int code, const char *cause)
-{
-	char            text[ERR_CODE_SIZE];
-	struct audit_of of = {.event = event, .actor = p->who.actor, .object = p->msg->cert_id};
-	if (code != 0)
-		commit_audit(c, &of, "{s:s,s:s}", "code", err_code(code, text), "cause", cause);
-	else
-		commit_audit(c, &of, "{s:s,s:s}", "template", p->msg->template_id, "stem", p->msg->stem);
 }
 
 /* A refused file comes again with each connection; the audit trail does not need each time. */

@@ -34,6 +34,7 @@ struct member {
 	struct waiting_frame *waiting;
 	size_t                n_waiting;
 	int64_t               refused_at;      /* last audit record about a refused message */
+	int64_t               drift_at;        /* monotonic; last change of a file that was told */
 	int64_t               refused_hour_at; /* audit records about refused targets: so many an hour */
 	uint32_t              refused_in_hour;
 };

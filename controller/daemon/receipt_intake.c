@@ -70,6 +70,15 @@ static void add_steps(struct commit *c, const struct body_receipt *r)
 	}
 }
 
+static void trust_take(struct target *t, const struct body_receipt *r)
+{
+	if (r->trust_epoch == 0)
+		return;
+	t->trust_epoch = r->trust_epoch;
+	t->trust_proof = r->trust_proof;
+	t->crl_hash = r->crl_hash;
+}
+
 /* Only the order's own certificate can have been proved; a receipt speaks for all places of the certificate. */
 static void update_targets(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
 {
@@ -90,10 +99,39 @@ static void update_targets(struct controller *ctl, struct commit *c, const char 
 		if (proof) {
 			rows[i].served = order.serial;
 			rows[i].proved_at = now;
+			trust_take(&rows[i], r);
 		}
 		store_put_target(commit_change(c), &rows[i]);
 	}
 	free(rows);
+}
+
+/* The care of a host for one of its targets, between orders. */
+static enum audit_event care_event_of(const struct body_receipt *r)
+{
+	static const enum audit_event well[REFRESH_REASON_COUNT] = {
+		[REFRESH_ORDER] = AUDIT_TARGET_REFRESHED,  [REFRESH_REPAIR] = AUDIT_TARGET_REPAIRED,
+		[REFRESH_CONTENT] = AUDIT_TARGET_REFRESHED, [REFRESH_PROVE] = AUDIT_TARGET_REFRESHED,
+		[REFRESH_HEAL] = AUDIT_TARGET_HEALED,      [REFRESH_REHEARSE] = AUDIT_TARGET_REHEARSED,
+	};
+	return r->outcome == RECEIPT_SETTLED ? well[r->reason] : AUDIT_TARGET_CARE_FAILED;
+}
+
+static void care_take(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
+{
+	struct target t;
+	char          id[TARGET_ID_SIZE], actor[ACTOR_SIZE], text[ERR_CODE_SIZE];
+	target_id_of(agent, r->cert_id, r->stem, id);
+	if (view_target(ctl->view, id, &t) < 0 || !text_equal(t.agent, agent))
+		return; /* kept as evidence */
+	t.cared_at = now;
+	if (r->outcome == RECEIPT_SETTLED)
+		trust_take(&t, r);
+	store_put_target(commit_change(c), &t);
+	text_cut(actor, sizeof(actor), "agent:");
+	text_cut(actor + strlen(actor), sizeof(actor) - strlen(actor), agent);
+	commit_audit(c, &(struct audit_of){.event = care_event_of(r), .actor = actor, .object = id}, "{s:s,s:s,s:s}", "reason",
+		     refresh_reason_name((enum refresh_reason)r->reason), "code", err_code(r->code, text), "cause", r->cause);
 }
 
 /* 0, E_NOT_FOUND or E_ORDER_EVENT: the receipt is kept as evidence, but moves nothing. */
@@ -138,13 +176,16 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 {
 	int64_t        now = clock_now();
 	struct commit *c = commit_new(ctl);
-	int            code = order_event_of(ctl, c, row->name, r);
+	bool           care = id_is_none(r->renewal_id);
+	int            code = care ? E_NOT_FOUND : order_event_of(ctl, c, row->name, r);
 	if (code < 0 && code != E_NOT_FOUND && code != E_ORDER_EVENT) {
 		commit_drop(c); /* the store cannot be read: the agent re-sends */
 		fleet_rewelcome(ctl, row->name);
 		return false;
 	}
 	add_evidence(c, row, r, body, signature, now);
+	if (care)
+		care_take(ctl, c, row->name, r, now);
 	if (code == 0) {
 		add_steps(c, r);
 		update_targets(ctl, c, row->name, r, now);

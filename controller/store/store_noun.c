@@ -149,6 +149,15 @@ static const struct column target_columns[] = {
 	WHEN(target, proved_at),
 	INT(target, reported_at),
 	INT(target, last_code),
+	INT(target, state_code),
+	WHEN(target, stale_since_at),
+	WHEN(target, rehearsed_at),
+	WHEN(target, drifted_at),
+	UINT(target, drifts),
+	UINT(target, trust_epoch),
+	UINT(target, trust_proof),
+	FIXED(target, crl_hash),
+	WHEN(target, cared_at),
 };
 
 static const struct column agent_columns[] = {

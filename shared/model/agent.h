@@ -88,6 +88,13 @@ struct service {
 	X(TARGET_REQUESTED, "target_requested")                                                                       \
 	X(TARGET_REFUSED, "target_refused")                                                                           \
 	X(TARGET_RETIRED, "target_retired")                                                                           \
+	X(TARGET_CHANGED, "target_changed_by_somebody")                                                               \
+	X(TARGET_REPAIRED, "target_repaired")                                                                         \
+	X(TARGET_STALE, "target_serves_another_certificate")                                                          \
+	X(TARGET_HEALED, "target_serves_what_is_issued")                                                              \
+	X(TARGET_REFRESHED, "target_refreshed")                                                                       \
+	X(TARGET_CARE_FAILED, "target_care_failed")                                                                   \
+	X(TARGET_REHEARSED, "target_rehearsed")                                                                       \
 	X(RENEWAL_SCHEDULED, "certificate_renewal_scheduled")                                                         \
 	X(RENEWAL_STEP, "certificate_renewal_step")                                                                   \
 	X(RENEWAL_COMPLETED, "certificate_renewal_completed")                                                         \

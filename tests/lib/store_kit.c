@@ -250,6 +250,15 @@ void kit_target(uint32_t n, struct target *ret)
 		.proved_at = START_AT + n,
 		.reported_at = START_AT + 1 + n,
 		.last_code = E_SWAP_STALE,
+		.state_code = E_SWAP_WRONG,
+		.stale_since_at = START_AT + 2 + n,
+		.rehearsed_at = START_AT + 3 + n,
+		.drifted_at = START_AT + 4 + n,
+		.drifts = 5 + n,
+		.trust_epoch = 6 + n,
+		.trust_proof = 1,
+		.crl_hash = kit_hash(n + 7),
+		.cared_at = START_AT + 8 + n,
 	};
 	snprintf(ret->cert_id, sizeof(ret->cert_id), "clara%06u-web", n);
 	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);

@@ -12,9 +12,18 @@ CREATE TABLE targets_2 (
 	served      BLOB,
 	proved_at   INTEGER,
 	reported_at INTEGER NOT NULL,
-	last_code   INTEGER NOT NULL
+	last_code   INTEGER NOT NULL,
+	state_code     INTEGER NOT NULL DEFAULT 0,
+	stale_since_at INTEGER,
+	rehearsed_at   INTEGER,
+	drifted_at     INTEGER,
+	drifts         INTEGER NOT NULL DEFAULT 0,
+	trust_epoch    INTEGER NOT NULL DEFAULT 0,
+	trust_proof    INTEGER NOT NULL DEFAULT 0,
+	crl_hash       BLOB,
+	cared_at       INTEGER
 ) STRICT;
-INSERT INTO targets_2
+INSERT INTO targets_2 (target_id, cert_id, agent, stem, reload_kind, verify_kind, listeners, digest, served, proved_at, reported_at, last_code)
 	SELECT CASE cert_id WHEN agent || '-' || stem THEN cert_id ELSE cert_id || ':' || stem END,
 	       cert_id, agent, stem, reload_kind, verify_kind, listeners, digest, served, proved_at, reported_at, last_code
 	FROM targets;
