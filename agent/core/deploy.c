@@ -90,6 +90,12 @@ static bool new_is_settled(const struct context *c)
 	       (p->last_old_at == 0 || c->now - p->last_old_at >= c->policy->settle_ms);
 }
 
+static bool test_is_good_and_closed(const struct context *c)
+{
+	return same_attempt(c) && (c->event->code == 0 || c->event->code == E_HOOK_NAMESPACE) && !c->d->any_time &&
+	       !c->policy->window_open;
+}
+
 static bool blind_reload_failed(const struct context *c)
 {
 	return same_attempt(c) && c->event->blind;
@@ -152,6 +158,7 @@ static const struct transition table[] = {
 
 	{P(CSR),                                        DEV_CERTIFICATE, stage_is_ours,                  before_certificate},
 	{P(KEY) | P(CSR),                               DEV_CERTIFICATE, same_attempt,                   before_foreign_key},
+	{P(WINDOW),                                     DEV_CERTIFICATE, same_attempt,                   before_certificate_again},
 	{AFTER_CSR,                                     DEV_CERTIFICATE, same_attempt,                   before_ack_only},
 	{P(DONE),                                       DEV_CERTIFICATE, same_attempt,                   before_receipt_again},
 	{P(NONE) | P(DONE),                             DEV_CERTIFICATE, is_newer,                       before_unknown_certificate},
@@ -167,6 +174,7 @@ static const struct transition table[] = {
 	{P(CHECK),                                      DEV_CHECKED,     same_attempt,                   before_checked},
 	{P(WRITE),                                      DEV_WRITTEN,     failed,                         before_failed},
 	{P(WRITE),                                      DEV_WRITTEN,     same_attempt,                   before_written},
+	{P(TEST),                                       DEV_TESTED,      test_is_good_and_closed,        before_window_closed},
 	{P(TEST),                                       DEV_TESTED,      same_attempt,                   before_tested},
 	{P(FLIP),                                       DEV_FLIPPED,     failed_but_flipped,             after_flip_undone},
 	{P(FLIP),                                       DEV_FLIPPED,     failed,                         before_failed},
@@ -186,6 +194,7 @@ static const struct transition table[] = {
 	{UNDER_WAY,                                     DEV_TIMER,       timer_early,                    on_nothing},
 	{P(KEY),                                        DEV_TIMER,       NULL,                           before_key_late},
 	{P(CSR),                                        DEV_TIMER,       NULL,                           before_csr_again},
+	{P(WINDOW),                                     DEV_TIMER,       NULL,                           before_window_over},
 	{P(TEST),                                       DEV_TIMER,       NULL,                           before_test_late},
 	{P(RELOAD),                                     DEV_TIMER,       NULL,                           after_reload_late},
 	{P(PROBE),                                      DEV_TIMER,       NULL,                           after_not_served},
@@ -196,8 +205,9 @@ static const struct transition table[] = {
 	{P(BACK_PROBE),                                 DEV_TIMER,       NULL,                           after_back_not_served},
 
 	{P(CSR),                                        DEV_RESTART,     key_is_there,                   before_restart_csr},
-	{BEFORE_FLIP,                                   DEV_RESTART,     restarted_too_often,            before_restarts},
+	{BEFORE_FLIP & ~P(WINDOW),                      DEV_RESTART,     restarted_too_often,            before_restarts},
 	{P(KEY) | P(CSR),                               DEV_RESTART,     NULL,                           before_restart_key},
+	{P(WINDOW),                                     DEV_RESTART,     NULL,                           before_restart_window},
 	{P(CHECK),                                      DEV_RESTART,     NULL,                           before_restart_check},
 	{P(WRITE),                                      DEV_RESTART,     NULL,                           before_restart_write},
 	{P(TEST),                                       DEV_RESTART,     NULL,                           before_restart_test},
@@ -245,6 +255,7 @@ const char *deploy_phase_name(enum deploy_phase p)
 		[DEPLOY_NONE] = "none",
 		[DEPLOY_KEY] = "key",
 		[DEPLOY_CSR] = "csr",
+		[DEPLOY_WINDOW] = "window",
 		[DEPLOY_CHECK] = "check",
 		[DEPLOY_WRITE] = "write",
 		[DEPLOY_TEST] = "test",
@@ -279,7 +290,7 @@ const char *deploy_action_name(enum deploy_action_kind k)
 		[DACT_WRITE] = "write",           [DACT_TEST] = "test",         [DACT_FLIP] = "flip",
 		[DACT_FLIP_BACK] = "flip_back",   [DACT_RELOAD] = "reload",     [DACT_PROBE_RESET] = "probe_reset",
 		[DACT_PROBE_STOP] = "probe_stop", [DACT_RECEIPT] = "receipt",   [DACT_DISCARD] = "discard",
-		[DACT_PRUNE] = "prune",           [DACT_ACK] = "ack",           [DACT_REPEAT_RECEIPT] = "repeat_receipt",
+		[DACT_REMOVE] = "remove",         [DACT_PRUNE] = "prune",           [DACT_ACK] = "ack",           [DACT_REPEAT_RECEIPT] = "repeat_receipt",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

@@ -12,6 +12,7 @@ enum deploy_phase {
 	DEPLOY_NONE,
 	DEPLOY_KEY,       /* key is being made */
 	DEPLOY_CSR,       /* csr sent, waiting for the certificate */
+	DEPLOY_WINDOW,    /* the certificate is here; the maintenance window is closed */
 	DEPLOY_CHECK,     /* step 1 */
 	DEPLOY_WRITE,     /* step 2 */
 	DEPLOY_TEST,      /* step 4 (intent of step 3 is in the journal) */
@@ -36,6 +37,7 @@ struct deploy {
 	enum trigger      trigger;
 	enum key_type     key_type;
 	bool              post_validation;
+	bool              any_time;    /* the order passes maintenance windows */
 	bool              had_old;     /* current/ held a pair of ours before */
 	bool              old_valid;   /* and it was not expired */
 	bool              was_serving; /* and it was being served (probe before the flip) */
@@ -99,6 +101,7 @@ struct deploy_event {
 	enum trigger           trigger;
 	enum key_type          key_type;
 	bool                   post_validation;
+	bool                   any_time;
 	int64_t                deadline_at;
 	struct hash            spki_hash, stage, fingerprint, old_fingerprint;
 	struct serial          serial;
@@ -126,6 +129,7 @@ enum deploy_action_kind {
 	DACT_PROBE_STOP,
 	DACT_RECEIPT,        /* make, sign, store and send a receipt with `outcome` */
 	DACT_DISCARD,        /* remove this attempt's key and, unless 0, `generation`; never the current one */
+	DACT_REMOVE,         /* remove `generation`, which was never in use; the attempt goes on */
 	DACT_PRUNE,          /* remove generations that are no longer needed */
 	DACT_ACK,            /* tell the controller that this message (order, certificate, cancel) is in the journal */
 	DACT_REPEAT_RECEIPT, /* a repeated order or certificate that was already dealt with: send its receipt again if that is
@@ -152,6 +156,8 @@ struct deploy_policy {
 	uint32_t settle_row; /* 20 */
 	int64_t  csr_repeat_ms;
 	int64_t  heal_min_ms, heal_max_ms; /* back-off of DEPLOY_HEAL */
+	bool     window_open;         /* swaps may begin now */
+	int64_t  window_at;           /* when that changes; TIME_NEVER = it does not */
 	bool     forward; /* the host wants no way back: a new pair that is not proved is kept and healed */
 };
 

@@ -34,6 +34,7 @@ static const struct wire_field deploy_fields[] = {
 	WIRE_FIELD(26, struct deploy, flipped_at),
 	WIRE_FIELD(27, struct deploy, next_at),
 	WIRE_FIELD(28, struct deploy, blind),
+	WIRE_FIELD(29, struct deploy, any_time),
 };
 static const struct wire_field frame_fields[] = {
 	WIRE_FIELD(1, struct record_frame, cert_id),

@@ -21,6 +21,7 @@
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
+#include "shared/sys/zone_file.h"
 
 enum {
 	KEY_MS = 60 * 1000,
@@ -45,12 +46,42 @@ static int64_t test_ms(const char *name, int64_t ms)
 	return ms;
 }
 
+/* Its zones were found when the file was read. */
+static bool place_window(const struct place *p, int64_t now, int64_t *ret_at)
+{
+	const struct tz *zones[WINDOWS_MAX];
+	for (size_t i = 0; i < p->conf.windows.n; i++)
+		if (zone_get(p->conf.windows.list[i].zone, &zones[i], NULL) != 0)
+			return true;
+	return windows_open(&p->conf.windows, zones, now, ret_at);
+}
+
+/* All places' windows have to be open. Where none opens before the certificate in use ends, waiting would be worse than any window. */
+bool swap_window(const struct managed *m, int64_t now, int64_t *ret_at)
+{
+	bool    open = true;
+	int64_t ends_at = TIME_NEVER;
+	*ret_at = now + MS_HOUR;
+	FOR_PLACES(p, m) {
+		int64_t at;
+		if (p->on_disk.not_after_at != 0 && p->on_disk.not_after_at < ends_at)
+			ends_at = p->on_disk.not_after_at;
+		if (place_window(p, now, &at))
+			continue;
+		*ret_at = open || at > *ret_at ? at : *ret_at; /* not before the last of them opens */
+		open = false;
+	}
+	return open || *ret_at >= ends_at;
+}
+
 struct deploy_policy swap_policy(const struct managed *m)
 {
 	int64_t hook_ms = 30 * MS_SECOND;
 	FOR_PLACES(p, m)
 		hook_ms = p->conf.timeout_ms > hook_ms ? p->conf.timeout_ms : hook_ms;
 	hook_ms += 2 * SWAP_HOOK_MARGIN_MS;
+	int64_t window_at;
+	bool    window_open = swap_window(m, clock_now(), &window_at);
 	return (struct deploy_policy){
 		.key_ms = KEY_MS,
 		.test_ms = hook_ms,
@@ -62,6 +93,8 @@ struct deploy_policy swap_policy(const struct managed *m)
 		.csr_repeat_ms = CSR_REPEAT_MS,
 		.heal_min_ms = test_ms("VCC_HEAL_MS", HEAL_MIN_MS),
 		.heal_max_ms = HEAL_MAX_MS,
+		.window_open = window_open,
+		.window_at = window_at,
 		.forward = m->n_places > 0 && m->places[0]->conf.on_failure == FAILURE_FORWARD,
 	};
 }
@@ -344,6 +377,17 @@ static void act_discard(struct managed *m, const struct deploy_action *a)
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }
 
+static void act_remove(struct managed *m, const struct deploy_action *a)
+{
+	struct refusal why = {.code = 0};
+	int            r = 0;
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = discard_at(p, a->generation, &why);
+	if (r != 0) /* only space is lost */
+		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
+}
+
 static int prune_at(const struct place *p, size_t retain, struct refusal *why)
 {
 	_cleanup_fd_ int fd = -1;
@@ -388,6 +432,7 @@ void swap_act(struct managed *m, const struct deploy_action *action)
 		[DACT_PROBE_STOP] = act_probe_stop,
 		[DACT_RECEIPT] = act_receipt,
 		[DACT_DISCARD] = act_discard,
+		[DACT_REMOVE] = act_remove,
 		[DACT_PRUNE] = act_prune,
 		[DACT_ACK] = act_ack,
 		[DACT_REPEAT_RECEIPT] = act_repeat_receipt,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/text.h"
+#include "shared/sys/zone_file.h"
 
 /* ---- one file ---------------------------------------------------------------------------------------------------- */
 
@@ -23,6 +24,11 @@ static void candidate_read(const struct agent_conf *conf, const struct target_sc
 		refuse(&c->why, E_SWAP_TARGET, stem, "no certificate name can be made of agent and file name: set target.cert_id");
 	else if (r == 0 && agent_target_dir(conf, &c->conf, c->dir) != 0)
 		refuse(&c->why, E_SWAP_TARGET, stem, "the path of its folder is too long");
+	for (size_t i = 0; c->why.code == 0 && i < c->conf.windows.n; i++) {
+		const struct tz *zone;
+		if (zone_get(c->conf.windows.list[i].zone, &zone, &c->why) != 0)
+			c->why.code = E_SWAP_TARGET;
+	}
 }
 
 /* ---- folders ----------------------------------------------------------------------------------------------------- */

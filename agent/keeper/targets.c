@@ -20,9 +20,9 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 {
 	struct buf  b = BUF_MAX(65536);
 	struct hash hash = {{0}};
-	buf_add_fmt(&b, "%s\n%s\n%s\n%s\n%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%d\n", cert_id, c->service, c->template_id, c->names.text,
+	buf_add_fmt(&b, "%s\n%s\n%s\n%s\n%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%d\n%s\n", cert_id, c->service, c->template_id, c->names.text,
 	            c->reload, c->verify, c->connect, c->sni, c->dir, c->owner, c->group, c->command, c->test, (long long)c->mode,
-	            c->on_failure);
+	            c->on_failure, c->window);
 	if (buf_error(&b) == 0)
 		digest_sha256(buf_span(&b), &hash);
 	buf_free(&b);
@@ -52,6 +52,7 @@ void target_report(struct place *p)
 	t->rehearsed_at = p->rehearsed_at;
 	t->drifted_at = p->drifted_at;
 	t->drifts = p->drifts;
+	text_cut(t->window, sizeof(t->window), p->conf.window);
 	uint64_t id = uplink_send(k->uplink, MSG_TARGET, t);
 	if (p->retired)
 		p->retired_id = id;

@@ -162,6 +162,13 @@ static int put_message(struct applying *a, uint16_t type, const void *payload)
 	return r;
 }
 
+/* Windows are for what can wait (LIFECYCLE 4). */
+static bool any_time(struct applying *a, const struct order *o, const struct template *t)
+{
+	bool late = t != NULL && need_cert(a) == 0 && a->cert->not_after_at != 0 && a->now >= a->cert->not_after_at - t->emergency_threshold_ms;
+	return o->trigger == TRIGGER_EMERGENCY || (o->flags & ORDER_FORCED) != 0 || late;
+}
+
 static int act_send_order(struct applying *a)
 {
 	const struct order    *o = &a->step->next;
@@ -179,6 +186,7 @@ static int act_send_order(struct applying *a)
 		.key_type = (uint32_t)facts.key_type,
 		.deadline_at = o->deadline_at,
 		.post_validation = t->post_validation,
+		.any_time = any_time(a, o, t),
 	};
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	text_cut(m.names, sizeof(m.names), facts.names.text);
@@ -202,6 +210,7 @@ static int act_send_certificate(struct applying *a)
 		.trigger = (uint32_t)o->trigger,
 		.deadline_at = o->deadline_at,
 		.post_validation = t == NULL || t->post_validation,
+		.any_time = any_time(a, o, t),
 		.stage = a->mine.spki_hash,
 		.certificate = {a->mine.der, a->mine.der_len},
 		.chain = issuer->chain,

@@ -67,6 +67,7 @@ static const struct conf_key keys[] = {
 	LIST("verify", "connect", connect, "", "every listener, host:port"),
 	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
 	FLAG("trust", "crl", crl, "no", "also crl.pem: the revocation lists of all issuers"),
+	LIST("window", "allow", window, "", "when swaps may begin, like Mon-Fri 22:00-04:00 Europe/Berlin; empty = always"),
 };
 
 /* ---- checks ------------------------------------------------------------------------------------------------------- */
@@ -184,13 +185,24 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 	return 0;
 }
 
+static int check_window(const struct target_conf *t, struct refusal *why)
+{
+	struct windows w;
+	char           bad[WINDOW_TEXT_SIZE];
+	if (windows_parse(t->window, &w, bad) == 0)
+		return 0;
+	return refuse(why, E_CONF_VALUE, "window.allow", "`%.100s` is not like Mon-Fri 22:00-04:00 Europe/Berlin; at most 8", bad);
+}
+
 static int check_all(const void *conf, struct refusal *why)
 {
 	const struct target_conf *t = conf;
 	int                       r = check_target(t, why);
 	if (r == 0)
 		r = check_reload(t, why);
-	return r != 0 ? r : check_verify(t, why);
+	if (r == 0)
+		r = check_verify(t, why);
+	return r != 0 ? r : check_window(t, why);
 }
 
 const struct conf_schema target_schema = {
@@ -240,7 +252,10 @@ int target_conf_load(const char *targets_dir, const char *stem, struct target_co
 		return refuse(why, E_NOMEM, path, "no memory for the settings");
 	r = conf_load(&target_schema, path, t, NULL, why);
 	if (r == 0) {
-		r = names_parse(t->names_list, true, &t->names, NULL); /* passed the check above */
+		char bad[WINDOW_TEXT_SIZE]; /* both passed the check above */
+		r = names_parse(t->names_list, true, &t->names, NULL);
+		if (r == 0)
+			r = windows_parse(t->window, &t->windows, bad);
 		memcpy(t->stem, stem, strlen(stem) + 1);
 	}
 	if (r == 0)

@@ -7,6 +7,7 @@
 
 #include "shared/conf/conf.h"
 #include "shared/model/names.h"
+#include "shared/model/window.h"
 
 enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_KIND_COUNT };
 enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
@@ -44,6 +45,9 @@ struct target_conf {
 	char    sni[DNS_NAME_SIZE];
 	/* [trust] */
 	bool    crl; /* also crl.pem: the revocation lists of all issuers */
+	/* [window] */
+	char           window[WINDOW_TEXT_SIZE];
+	struct windows windows; /* from window; none = always */
 };
 
 extern const struct conf_schema target_schema;

@@ -51,6 +51,7 @@ struct msg_target {
 	int64_t       rehearsed_at;   /* last time that a rehearsal went well; 0 = never */
 	int64_t       drifted_at;     /* last time that somebody changed the files; 0 = never */
 	uint64_t      drifts;
+	char          window[512];    /* maintenance windows; "" = always */
 };
 
 /* A live event: somebody changed a file of ours; may be lost. The receipt of the repair is the account of it. */
@@ -222,6 +223,7 @@ struct msg_order {
 	char             common_name[SUBJECT_SIZE];
 	int64_t          deadline_at;
 	bool             post_validation; /* a failed test or probe rolls back */
+	bool             any_time;        /* maintenance windows do not count: emergency, forced, or hardly any time left */
 };
 
 struct msg_certificate {
@@ -231,6 +233,7 @@ struct msg_certificate {
 	uint32_t    trigger;
 	int64_t     deadline_at;
 	bool        post_validation;
+	bool        any_time;
 	struct hash stage; /* SPKI hash of the key that this certificate is for */
 	struct span certificate; /* DER */
 	struct span chain;       /* intermediates, DER one after the other, without the root */

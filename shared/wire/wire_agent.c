@@ -35,6 +35,7 @@ static const struct wire_field target_fields[] = {
 	WIRE_FIELD(15, struct msg_target, rehearsed_at),
 	WIRE_FIELD(16, struct msg_target, drifted_at),
 	WIRE_FIELD(17, struct msg_target, drifts),
+	WIRE_FIELD(18, struct msg_target, window),
 };
 static const struct wire_message target = WIRE_MESSAGE(MSG_TARGET, "target", "agent", struct msg_target, target_fields,
 	"A target file's proposal, or its end. Repeated after every welcome.");
@@ -118,6 +119,7 @@ static const struct wire_field order_fields[] = {
 	WIRE_FIELD(7, struct msg_order, common_name),
 	WIRE_FIELD(8, struct msg_order, deadline_at),
 	WIRE_FIELD(9, struct msg_order, post_validation),
+	WIRE_FIELD(10, struct msg_order, any_time),
 };
 static const struct wire_message order = WIRE_MESSAGE(MSG_ORDER, "order", "controller", struct msg_order, order_fields,
 	"Make a key and send its request. Repeated after every welcome while the order is open.");
@@ -132,6 +134,7 @@ static const struct wire_field certificate_fields[] = {
 	WIRE_FIELD(7, struct msg_certificate, stage),
 	WIRE_SPAN(8, struct msg_certificate, certificate, CERT_DER_MAX),
 	WIRE_SPAN(9, struct msg_certificate, chain, CHAIN_DER_MAX),
+	WIRE_FIELD(10, struct msg_certificate, any_time),
 };
 static const struct wire_message certificate = WIRE_MESSAGE(MSG_CERTIFICATE, "certificate", "controller",
 	struct msg_certificate, certificate_fields, "The issued certificate; deploy and prove it before the deadline.");

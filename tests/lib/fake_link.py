@@ -199,7 +199,7 @@ class FakeLink:
         order["fingerprint"] = hashlib.sha256(certificate).digest()
         message = order["message"]
         order["certificate"] = dict(renewal_id=message["renewal_id"], attempt=message["attempt"], cert_id=message["cert_id"],
-                                    trigger=message["trigger"], deadline_at=message["deadline_at"], post_validation=message["post_validation"],
+                                    trigger=message["trigger"], deadline_at=message["deadline_at"], post_validation=message["post_validation"], any_time=message["any_time"],
                                     stage=stage, certificate=certificate, chain=chain)
         self.send("certificate", **order["certificate"])
 
@@ -222,7 +222,7 @@ class FakeLink:
     def order(self, cert_id, names, attempt=1, renewal_id=None, key_type=0, post_validation=True, **changes):
         """Returns (renewal_id, attempt)."""
         message = dict(renewal_id=renewal_id or uuid7(), attempt=attempt, cert_id=cert_id, trigger=4, key_type=key_type, names=canonical(names),
-                       common_name=names[0], deadline_at=int(now() * 1000) + 600000, post_validation=post_validation)
+                       common_name=names[0], deadline_at=int(now() * 1000) + 600000, post_validation=post_validation, any_time=False)
         message.update(changes)
         key = (message["renewal_id"], message["attempt"])
         with self.lock:

@@ -94,6 +94,8 @@ static void read_deploy(const struct step_line *l, int64_t now, struct deploy *d
 			d->was_serving = false, d->was_down = true;
 		else if (strcmp(k, "blind") == 0)
 			d->blind = true;
+		else if (strcmp(k, "any_time") == 0)
+			d->any_time = true;
 		else if (strcmp(k, "was_verified") == 0)
 			d->receipted = true, d->outcome = RECEIPT_VERIFIED;
 		else if (strcmp(k, "was_kept") == 0)
@@ -149,6 +151,10 @@ static bool read_facts(const char *k, const char *v, struct deploy_event *e)
 		e->tested = true;
 	else if (strcmp(k, "blind") == 0)
 		e->blind = true;
+	else if (strcmp(k, "any_time") == 0)
+		e->any_time = true;
+	else if (strcmp(k, "closed") == 0)
+		return true; /* of the policy, see run_event() */
 	else
 		return false;
 	return true;
@@ -256,6 +262,13 @@ static void run_event(struct bench *b, const struct step_line *l)
 	struct deploy_event e;
 	struct deploy_step  s;
 	read_event(l, &b->d, &e, &b->now);
+	b->policy.window_open = true;
+	b->policy.window_at = TIME_NEVER;
+	for (size_t i = 0; i < l->fields.n; i++)
+		if (strcmp(l->fields.key[i], "closed") == 0) {
+			b->policy.window_open = false;
+			b->policy.window_at = b->now + MS_HOUR;
+		}
 	assert_int_equal(deploy_step(&b->d, &e, b->now, &b->policy, &s), 0);
 	const char *want = strcmp(l->phase, "same") == 0 ? deploy_phase_name(b->d.phase) : l->phase;
 	if (strcmp(deploy_phase_name(s.next.phase), want) != 0)
@@ -308,6 +321,7 @@ static const enum deploy_event_kind onward[DEPLOY_PHASE_COUNT] = {
 	[DEPLOY_FLIP] = DEV_FLIPPED,     [DEPLOY_RELOAD] = DEV_RELOADED,   [DEPLOY_PROBE] = DEV_TIMER,
 	[DEPLOY_SETTLE] = DEV_TIMER,     [DEPLOY_BACK_FLIP] = DEV_FLIPPED, [DEPLOY_BACK_RELOAD] = DEV_RELOADED,
 	[DEPLOY_BACK_PROBE] = DEV_TIMER, [DEPLOY_HEAL] = DEV_PROBED,       [DEPLOY_DONE] = DEV_ORDER,
+	[DEPLOY_WINDOW] = DEV_TIMER,
 };
 
 static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
@@ -378,6 +392,8 @@ static void test_any_events(void **state)
 			now += rnd(&seed) % 40000;
 			struct deploy_event e = random_event(&seed, &d);
 			struct deploy_step  s;
+			policy.window_open = rnd(&seed) % 3 != 0;
+			policy.window_at = policy.window_open ? TIME_NEVER : now + rnd(&seed) % 100000;
 			assert_int_equal(deploy_step(&d, &e, now, &policy, &s), 0);
 			check_bounds(&d, &e, &s);
 			d = s.next;

@@ -354,3 +354,35 @@ def test_no_space_is_told_and_repaired_later(host):
     assert receipt["code"] == -1301
     host.restart_keeper(ENV)
     wait_for("repaired", lambda: safely(files, host) == wanted, 20)
+
+
+def window_text(minutes_from_now, minutes):
+    """A window of every day that begins so many minutes from now (UTC)."""
+    begin = time.time() + 60 * minutes_from_now
+    return "* {}-{} Etc/UTC".format(*(time.strftime("%H:%M", time.gmtime(t)) for t in (begin, begin + 60 * minutes)))
+
+
+def test_a_closed_window_holds_the_swap_and_an_emergency_passes_it(host):
+    issued, settings = host.check_set(), dict(host.settings)
+    host.write_target(verify=settings["verify"] + f"[window]\nallow = {window_text(120, 60)}\n")
+    wait_for("the window is told", lambda: "Etc/UTC" in host.link.targets[-1]["window"])
+    key = host.renew()
+    wait_for("it waits", lambda: host.link.status(host.socket)["targets"][0]["phase"] == "window")
+    host.restart_keeper(ENV)
+    time.sleep(1.5)
+    assert host.link.status(host.socket)["targets"][0]["phase"] == "window" and host.served() == issued and not host.link.outcomes(key)
+    seq = last(host)
+    edit(host, f"{host.tls}/current/cert.pem")
+    host.link.care(REPAIR, after=seq)  # the care goes on meanwhile
+    assert host.check_set() == issued
+    with host.link.lock:
+        order = host.link.orders[key]
+        order["certificate"] = dict(order["certificate"], any_time=True)
+    host.link.send("certificate", **order["certificate"])  # the controller has found that it cannot wait any longer
+    host.link.receipt(key, SETTLED)
+    assert host.served() == order["fingerprint"] == host.check_set()
+    emergency = host.renew(any_time=True)
+    host.link.wait("its certificate", lambda: host.link.orders[emergency]["certificate"])
+    assert host.link.orders[emergency]["certificate"]["any_time"]
+    host.link.receipt(emergency, SETTLED)
+    host.write_target(**settings)

@@ -49,7 +49,10 @@ static const struct {
 	{HEAD TLS "[reload]\nkind = exec\ncommand = nginx -s reload\n", E_CONF_VALUE, "absolute"},
 	{HEAD TLS "[reload]\ntest = nginx -t\n", E_CONF_VALUE, "reload.test"},
 	{HEAD TLS "[reload]\nkind = haproxy\n", E_CONF_VALUE, "haproxy"},
-	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_KEY, "window"},
+	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_VALUE, "window.allow"},
+	{HEAD TLS "[window]\nallow = Mon 01:00-02:00\n", E_CONF_VALUE, "window.allow"},
+	{HEAD TLS "[trust]\ncrl = perhaps\n", E_CONF_VALUE, "crl"},
+	{HEAD "on_failure = sideways\n" TLS, E_CONF_VALUE, "on_failure"},
 	{HEAD TLS "sni = bad name\n", E_CONF_VALUE, "sni"},
 };
 
