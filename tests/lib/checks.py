@@ -43,7 +43,7 @@ def served_is_issued(inst, host):
         addresses.append((host.second.rsplit(":", 1)[0].strip("[]"), host.port))
     for address in addresses:
         assert handshake(*address, host.names[0]) == on_disk, f"{address} serves something else"
-    cert = inst.vccctl("cert", "show", host.cert_id)
+    cert = inst.certificate(host.cert_id)
     assert cert["fingerprint"] == on_disk and cert["served"] is True, cert
     return on_disk
 

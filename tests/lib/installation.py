@@ -11,6 +11,8 @@ import socket
 import subprocess
 import time
 
+from admin_api import AdminApi
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEMPLATES = (("clara", "clara_service_auth"), ("covina", "covina_orchestrator"), ("argus", "argus_api"), ("vpb", "vpb_service"))
 DEADLINE = 60.0
@@ -218,6 +220,7 @@ class Installation:
                          "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})
         self.processes, self.hosts = {}, []
+        self.api = None
         self.state = os.path.join(self.dir, "ctl")
 
     def bin(self, name):
@@ -284,16 +287,25 @@ class Installation:
     def vccctl(self, *words):
         return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
 
+    def get(self, path):
+        """The answer to GET /api/v1/`path`, asked as the admin."""
+        if self.api is None:
+            with open(os.path.join(self.state, "admin.token")) as f:
+                self.api = AdminApi(self.admin_url, os.path.join(self.state, "ca.pem"), f.read().strip())
+        try:
+            status, body = self.api.get(path)
+        except OSError as e:
+            raise Failed(f"GET {path}: {e}") from e
+        if status != 200:
+            raise Failed(f"GET {path}: {status} {body}")
+        return body
+
     def renewal(self, renewal_id):
-        """GET /api/v1/renewals/{id}."""
-        import ssl
-        import urllib.request
-        request = urllib.request.Request(f"{self.admin_url}/api/v1/renewals/{renewal_id}")
-        with open(os.path.join(self.state, "admin.token")) as f:
-            request.add_header("Authorization", "Bearer " + f.read().strip())
-        context = ssl.create_default_context(cafile=os.path.join(self.state, "ca.pem"))
-        with urllib.request.urlopen(request, context=context, timeout=20) as answer:
-            return json.load(answer)
+        return self.get(f"renewals/{renewal_id}")
+
+    def certificate(self, cert_id):
+        """What `vccctl cert show` says, without starting it."""
+        return self.get(f"certificates/{cert_id}")
 
     def edit_template(self, template_id, **fields):
         """A new version of a template with these fields changed."""
@@ -337,7 +349,7 @@ class Installation:
         """Until the issued certificate is proved served."""
         def served():
             try:
-                c = self.vccctl("cert", "show", host.cert_id)
+                c = self.certificate(host.cert_id)
             except Failed:
                 return None
             return c if c.get("serial") and c.get("served") and not c.get("open_order") else None
@@ -347,7 +359,7 @@ class Installation:
         """Until another certificate than the old one is proved served and no order is open."""
         def renewed():
             try:
-                c = self.vccctl("cert", "show", host.cert_id)
+                c = self.certificate(host.cert_id)
             except Failed:
                 return None
             return c if c.get("served") and not c.get("open_order") and c.get("fingerprint") != old_fingerprint else None
