@@ -1,4 +1,5 @@
-"""What happens to orders and connections when the network between agent and gateway cuts, stalls, swallows or repeats?"""
+"""What happens to orders and connections when the network between agent and gateway cuts, stalls, swallows or repeats?
+Cuts after byte k are in test_link_cuts.py."""
 import json
 import os
 import shutil
@@ -53,10 +54,6 @@ def status_text(inst, host):
     return subprocess.run([inst.bin("vcc-agent"), "status", "--config", host.config], capture_output=True, text=True, timeout=20).stdout
 
 
-def orders_of(inst, host):
-    return inst.vccctl("cert", "show", host.cert_id)["renewals"]
-
-
 def heal(proxy):
     proxy.cut_after = proxy.swallow = proxy.rate = None
     proxy.cut_now()
@@ -68,34 +65,6 @@ def applied_once(inst, host, renewal_id):
     assert order == [("completed", 1, 0)], order
     issued = checks.rows(db, "SELECT count(*) FROM issuances WHERE lower(hex(renewal_id)) = ? AND state <> 'void'", renewal_id.replace("-", ""))
     assert issued[0][0] == 1, f"{issued[0][0]} certificates for one order"
-
-
-def exchange_size(inst, host, proxy):
-    """Bytes of a reconnect and one whole renewal."""
-    heal(proxy)
-    wait_for("connected", lambda: connected(inst, host), 30)
-    before = checks.served_is_issued(inst, host)
-    inst.vccctl("cert", "renew", host.cert_id, "--force")
-    inst.wait_renewed(host, before)
-    time.sleep(0.5)
-    return proxy.passed
-
-
-def test_an_order_is_applied_once_wherever_the_link_is_cut(world):
-    inst, host, _, proxy = world
-    total = exchange_size(inst, host, proxy)
-    assert total > 2000
-    step = 1 if LONG else max(total // 24, 1)
-    for k in range(1, total + step, step):
-        before = checks.served_is_issued(inst, host)
-        proxy.cut_after = k
-        proxy.cut_now()
-        renewal = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
-        time.sleep(0.4)
-        heal(proxy)
-        inst.wait_renewed(host, before, 90)
-        wait_for("completed", lambda: orders_of(inst, host)[0]["status"] == "completed", 30)
-        applied_once(inst, host, renewal)
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
