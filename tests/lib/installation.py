@@ -117,24 +117,25 @@ class Process:
 
 
 class Host:
-    """One host: agent, keeper, hook and one service with one target."""
+    """One host: agent, keeper, hook and one service with one target. `ip`: of the service; `inside`: what its programs start under, such as
+    `ip netns exec NAME`."""
 
-    def __init__(self, inst, name, service, template, kind, names):
+    def __init__(self, inst, name, service, template, kind, names, ip="127.0.0.1", inside=()):
         self.inst, self.name, self.service, self.template, self.kind, self.names = inst, name, service, template, kind, names
         self.dir = os.path.join(inst.dir, "hosts", name)
         self.config = os.path.join(self.dir, "agent.conf")
         self.stem = "web"
         self.cert_id = f"{name}-web"
         self.target_dir = os.path.join(self.dir, "service", "tls")
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.port, self.ip, self.inside = free_port(), ip, list(inside)
+        self.address = f"{ip}:{self.port}"
         self.second = None
         self.processes = {}
 
     def process(self, name, argv, env=None):
         log = os.path.join(self.dir, "log", f"{name}.log")
         os.makedirs(os.path.dirname(log), exist_ok=True)
-        self.processes[name] = Process(f"{self.name}/{name}", argv, log, env)
+        self.processes[name] = Process(f"{self.name}/{name}", [*self.inside, *argv], log, env)
         return self.processes[name]
 
     # ---- service ----
@@ -163,7 +164,7 @@ class Host:
         else:
             self.process("echo", ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "echo_service.py"), self.address, self.target_dir,
                                   os.path.join(base, "echo.pid")]).start()
-        wait_for(f"{self.name}: the service listens", lambda: connects("127.0.0.1", self.port))
+        wait_for(f"{self.name}: the service listens", lambda: connects(self.ip, self.port))
 
     def target_file(self):
         base = os.path.join(self.dir, "service")
@@ -240,19 +241,19 @@ class Installation:
             text = "".join(f"[{s}]\n" + "\n".join(lines) + "\n" for s, lines in sections.items())
             write(f"{path}.d/50-settings.conf", text)
 
-    def init(self):
+    def init(self, agents_ip="127.0.0.1"):
         ports = {n: free_port() for n in ("admin", "agents", "join", "public")}
         self.admin_url = f"https://127.0.0.1:{ports['admin']}"
         self.public_url = f"http://127.0.0.1:{ports['public']}"
         self.join_address = f"127.0.0.1:{ports['join']}"
-        self.agents_address = f"127.0.0.1:{ports['agents']}"
+        self.agents_address = f"{agents_ip}:{ports['agents']}"
         os.makedirs(os.path.join(self.state, "etc"), exist_ok=True)
         for name in ("controller", "gateway", "signer"):
             self.drop_in(name, self.conf(name))
         run([self.bin("vccctl"), "init", "--state-dir", self.state, "--org", "VCC Sandbox", "--domain", self.domain, "--permit-ip", "127.0.0.0/8",
              "--public-name", f"pki.{self.domain}", "--admin-contact", f"pki@{self.domain}", "--security-contact", f"csirt@{self.domain}",
              "--public-url", self.public_url, "--public-listen", f"127.0.0.1:{ports['public']}", "--admin-listen", f"127.0.0.1:{ports['admin']}",
-             "--agent-listen", f"127.0.0.1:{ports['agents']}", "--join-listen", f"127.0.0.1:{ports['join']}"])
+             "--agent-listen", self.agents_address, "--join-listen", f"127.0.0.1:{ports['join']}"])
 
     @property
     def pin(self):
@@ -317,9 +318,9 @@ class Installation:
         write(path, json.dumps(template))
         return self.vccctl("template", "apply", path)
 
-    def prepare_host(self, name, service, template, kind, names):
-        """A host whose service runs with a self-signed pair, not yet managed."""
-        host = Host(self, name, service, template, kind, names)
+    def prepare_host(self, name, service, template, kind, names, **place):
+        """A host whose service runs with a self-signed pair, not yet managed. `place`: ip and inside of Host."""
+        host = Host(self, name, service, template, kind, names, **place)
         self.hosts.append(host)
         os.makedirs(host.dir, exist_ok=True)
         host.start_service()
@@ -334,11 +335,11 @@ class Installation:
         host.enrol()
         return host
 
-    def prepare_echo(self, i):
+    def prepare_echo(self, i, **place):
         service, template = TEMPLATES[i % len(TEMPLATES)]
         name = f"{service}-e{i + 1:02d}"
         names = [f"argus.{self.domain}"] if service == "argus" else [f"{name}.{service}.{self.domain}"]
-        return self.prepare_host(name, service, template, "echo", names)
+        return self.prepare_host(name, service, template, "echo", names, **place)
 
     def add_echo(self, i):
         host = self.prepare_echo(i)
