@@ -59,6 +59,13 @@ def heal(proxy):
     proxy.cut_now()
 
 
+def healthy(inst, host, proxy):
+    """Whole, over a new connection: one that was just cut is not taken for one that stands."""
+    before = proxy.connections
+    heal(proxy)
+    wait_for("connected anew", lambda: proxy.connections > before and status(inst, host)["connected"] and connected(inst, host), 60)
+
+
 def applied_once(inst, host, renewal_id):
     db = inst.facts()["controller"]["db"]
     order = checks.rows(db, "SELECT phase, attempt, failures FROM orders WHERE lower(hex(renewal_id)) = ?", renewal_id.replace("-", ""))
@@ -71,8 +78,7 @@ def applied_once(inst, host, renewal_id):
 def test_a_half_dead_connection_is_noticed(world, direction):
     """F39, F41: the peer is gone, the connection is not."""
     inst, host, beside, proxy = world
-    heal(proxy)
-    wait_for("connected", lambda: connected(inst, host), 30)
+    healthy(inst, host, proxy)
     proxy.swallow = direction
     wait_for("the dead peer is seen", lambda: not connected(inst, host), 45 if direction == "up" else 100, 0.5)
     assert connected(inst, beside)
@@ -83,8 +89,7 @@ def test_a_half_dead_connection_is_noticed(world, direction):
 def test_a_dead_gateway_is_noticed_by_the_agent_alone(world):
     """F39: nothing comes from the gateway, not even the end of the connection."""
     inst, host, _, proxy = world
-    heal(proxy)
-    wait_for("connected", lambda: status(inst, host)["connected"], 30)
+    healthy(inst, host, proxy)
     proxy.swallow = "all"
     wait_for("the agent gives the connection up", lambda: not status(inst, host)["connected"], 60, 0.2)
     assert "29 s" in open(host.processes["agent"].log).read()
@@ -99,7 +104,7 @@ def test_a_dead_gateway_is_noticed_by_the_agent_alone(world):
 def test_an_idle_link_is_never_silent_for_a_minute(world):
     """F43: what stands between may drop a connection after a minute without bytes."""
     inst, host, _, proxy = world
-    wait_for("connected", lambda: connected(inst, host), 30)
+    healthy(inst, host, proxy)
     time.sleep(1)
     connections, before = proxy.connections, proxy.passed
     wait_for("a ping and its answer", lambda: proxy.passed > before, 59, 0.2)
@@ -122,8 +127,7 @@ def test_a_slow_link_disturbs_nobody_else(world):
 def test_the_controller_restarts_and_nobody_reconnects(world):
     """Renewals in flight end, and the gateway keeps every connection."""
     inst, host, beside, proxy = world
-    heal(proxy)
-    wait_for("connected", lambda: connected(inst, host), 30)
+    healthy(inst, host, proxy)
     time.sleep(1)
     connections = proxy.connections
     for _ in range(5 if LONG else 3):
@@ -141,8 +145,7 @@ def test_the_controller_restarts_and_nobody_reconnects(world):
 def test_results_wait_while_the_controller_is_away(world):
     """F37: the swap is done, the link is cut before the result: it is sent later, nothing is swapped twice."""
     inst, host, _, proxy = world
-    heal(proxy)
-    wait_for("connected", lambda: connected(inst, host), 30)
+    healthy(inst, host, proxy)
     before = checks.served_is_issued(inst, host)
     renewal = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
     end = time.monotonic() + 20
@@ -251,8 +254,7 @@ def test_names_that_fail_or_lie(world):
 def test_evicted_and_invited_again(world):
     """The host says why it is away, and comes back with its service under a new invite once its two folders are removed."""
     inst, host, _, proxy = world
-    heal(proxy)
-    wait_for("connected", lambda: connected(inst, host), 30)
+    healthy(inst, host, proxy)
     inst.vccctl("agent", "evict", host.name)
     wait_for("kicked", lambda: not connected(inst, host), 10, 0.02)
     wait_for("the host knows", lambda: status(inst, host).get("link_code") == "VCC-3206", 30)
