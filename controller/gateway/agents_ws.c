@@ -71,6 +71,12 @@ static void session_down(struct session *s, int code)
 		log_line(LOG_LEVEL_DEBUG, NULL, "the end of a session could not be told; the next roster will");
 }
 
+/* The other side ended it, or its bytes were cut off. */
+static void session_lost(struct session *s)
+{
+	session_down(s, s->code != 0 ? s->code : E_SYS_CLOSED);
+}
+
 /* Sync kill frees the wsi inside: only for callers outside of its own callbacks, and the session is gone afterwards. */
 static void session_kill(struct session *s, int code)
 {
@@ -235,6 +241,7 @@ static void on_receive(struct session *s, struct lws *wsi, struct span part)
 	if (s->ended)
 		return;
 	liveness_seen(&s->live);
+	overhead_content(&s->overhead, part.n);
 	int r = 0;
 	if (!lws_frame_is_binary(wsi))
 		r = E_WIRE_MESSAGE;
@@ -383,7 +390,7 @@ static void destroyed(struct lws *wsi)
 	if (s == NULL)
 		return;
 	lws_set_opaque_user_data(wsi, NULL);
-	session_down(s, E_SYS_CLOSED);
+	session_lost(s);
 	session_free(s);
 }
 
@@ -420,10 +427,25 @@ static int admit(struct session *s, struct lws *wsi)
 	return r == 0 ? 0 : -1;
 }
 
-static void stand(struct session *s)
+/* The library answers pings by itself and would read on for ever, so a flood ends where its bytes come in. */
+static bool on_read(struct tls_tap *tap, size_t n)
+{
+	struct session *s = (struct session *)(void *)((char *)tap - offsetof(struct session, tap));
+	if (overhead_read(&s->overhead, n, now_of(s->gateway)))
+		return true;
+	if (!s->ended && s->code == 0)
+		gateway_note(s->gateway, E_GW_FLOOD, s->peer.agent);
+	s->code = E_GW_FLOOD;
+	return false;
+}
+
+static void stand(struct session *s, struct lws *wsi)
 {
 	struct gateway *g = s->gateway;
 	uint32_t        spread;
+	s->tap.read = on_read;
+	overhead_begin(&s->overhead, now_of(g));
+	tls_gateway_tap(lws_get_ssl(wsi), &s->tap);
 	entropy(&spread, sizeof(spread));
 	s->number = ++g->last_session;
 	HASH_ADD(hh, g->sessions, number, sizeof(s->number), s);
@@ -443,7 +465,7 @@ static int agent_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return admit(s, wsi);
 	case LWS_CALLBACK_ESTABLISHED:
-		stand(s);
+		stand(s, wsi);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		on_receive(s, wsi, (struct span){in, len});
@@ -454,7 +476,7 @@ static int agent_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return write_next(s, wsi);
 	case LWS_CALLBACK_CLOSED:
-		session_down(s, E_SYS_CLOSED);
+		session_lost(s);
 		return 0;
 	default:
 		return 0;
