@@ -15,9 +15,18 @@
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+/* Of all gateways together: they run as one user, so none can be told from another that it pretends to be. Twice as many as there
+ * may be can ask at once; then one every ten seconds is more than they need. */
+enum { BURST = 128, EVERY_S = 10 };
+static const int64_t every_ms = EVERY_S * MS_SECOND;
 
 struct gateway_certs {
-	struct gateway_wait *waiting; /* oldest first */
+	struct gateway_wait *waiting;
+	int64_t              paid_until; /* monotonic; each request moves it by every_ms */
+	int64_t              told_at;    /* of the last refusal that was worth a word; 0 = none */
 };
 
 struct gateway_wait {
@@ -52,19 +61,40 @@ static void gateway_wait_free(struct controller *ctl, struct gateway_wait *w)
 	free(w);
 }
 
-/* A gateway that asked again meanwhile gets the answer to its last request only. */
-static bool is_last(const struct gateway_wait *w)
+static bool is_waiting(const struct gateway_certs *g, uint64_t gateway)
 {
-	for (const struct gateway_wait *later = w->next; later != NULL; later = later->next)
-		if (later->gateway == w->gateway)
-			return false;
+	const struct gateway_wait *w;
+	DL_FOREACH (g->waiting, w)
+		if (w->gateway == gateway)
+			return true;
+	return false;
+}
+
+static bool may_ask(struct gateway_certs *g, int64_t now)
+{
+	int64_t from = g->paid_until > now ? g->paid_until : now;
+	if (from - now > (BURST - 1) * every_ms)
+		return false;
+	g->paid_until = from + every_ms;
 	return true;
+}
+
+/* Told once in a while: an answer to each would be work without end, too. */
+static void refuse_gateway(struct controller *ctl, uint64_t gateway, const char *name, uint64_t id, int64_t now)
+{
+	struct gateway_certs    *g = ctl->gateway_certs;
+	struct refusal           why = {0};
+	struct gw_identity_reply m = {.code = E_API_BUSY};
+	if (g->told_at != 0 && now - g->told_at < every_ms)
+		return;
+	g->told_at = now;
+	(void)refuse(&why, E_API_BUSY, name, "the gateways ask for certificates more than %d times, and then once in %d s", BURST, EVERY_S);
+	log_refusal(LOG_LEVEL_WARNING, NULL, &why);
+	(void)gateways_send(ctl, gateway, GW_IDENTITY_REPLY, id, &m);
 }
 
 static void answer_gateway(struct controller *ctl, const struct gateway_wait *w, int code, const struct issuance *issued)
 {
-	if (!is_last(w))
-		return;
 	struct gw_identity_reply m = {.code = code};
 	if (issued != NULL) {
 		const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issued->issuer_id);
@@ -92,7 +122,7 @@ static void issue_gateway(struct controller *ctl, void *ctx)
 				     .done = on_gateway_identity,
 				     .ctx = w};
 	text_cut(q.name, sizeof(q.name), w->name);
-	int r = ctl->stopping || !is_last(w) ? E_SYS_CLOSED : w->code;
+	int r = ctl->stopping ? E_SYS_CLOSED : w->code;
 	if (r == 0)
 		r = identities_issue(ctl, &q);
 	if (r == E_SYS_AGAIN && serials_wait(ctl, issue_gateway, w) == 0)
@@ -118,6 +148,13 @@ static void on_gateway_checked(void *job)
 
 void gateway_certs_ask(struct controller *ctl, uint64_t gateway, const char *name, uint64_t id, struct span csr)
 {
+	int64_t now = clock_monotonic();
+	if (is_waiting(ctl->gateway_certs, gateway))
+		return; /* it repeats what was not answered in time, with the same key: one answer is enough */
+	if (!may_ask(ctl->gateway_certs, now)) {
+		refuse_gateway(ctl, gateway, name, id, now);
+		return;
+	}
 	struct gateway_wait *w = calloc(1, sizeof(*w) + csr.n);
 	if (w == NULL)
 		abort();

@@ -163,7 +163,7 @@ static void take(struct gateway *g, const struct wire_frame *in)
 	}
 }
 
-/* What costs more than a look at a table is counted. */
+/* What costs more than a look at a table is counted; GW_IDENTITY is counted in gateway_certs.c. */
 static bool may_send(struct gateway *g, uint16_t type)
 {
 	if (type != GW_FRAME && type != GW_JOIN)

@@ -316,5 +316,26 @@ def test_gateway_gets_its_certificate(ctl, gw):
     assert hashlib.sha256(reply["chain"][-len(ctl_root(ctl)):]).hexdigest() == ctl.pin.removeprefix("sha256:")
 
 
+def test_a_gateway_cannot_ask_for_certificates_without_end(ctl):
+    """A captured gateway: what is under way is not begun again, and a burst is all it gets; what else comes through it is served."""
+    greedy, csr = ctl.gateway("greedy"), request(ec.generate_private_key(ec.SECP256R1()))
+    count = "SELECT count(*) FROM issuances WHERE owner_id = 'greedy'"
+    started, number = time.monotonic(), 1000
+    while not any(r["code"] for r in list(greedy.replies.values())):
+        assert time.monotonic() < started + 60, f"{checks.rows(ctl.facts_db(), count)[0][0]} certificates and no end"
+        for _ in range(20):
+            number += 1
+            greedy.out("identity", number, csr=csr)
+        time.sleep(0.005)
+    assert {r["code"] for r in greedy.replies.values()} == {0, -3106}
+    for _ in range(2000):
+        number += 1
+        greedy.out("identity", number, csr=csr)
+    reply = FakeHost("behind01").join(greedy, ctl.invite("behind01"))
+    assert reply["code"] == 0 and greedy.alive()
+    assert 1 <= checks.rows(ctl.facts_db(), count)[0][0] <= 130 + (time.monotonic() - started) / 10
+    greedy.close()
+
+
 def ctl_root(ctl):
     return subprocess.run(["openssl", "x509", "-in", os.path.join(ctl.state, "ca.pem"), "-outform", "DER"], capture_output=True, check=True).stdout
