@@ -5,10 +5,16 @@
 #include "controller/cli/verb.h"
 #include "shared/model/names.h"
 
-static const struct output_column columns[] = {
-	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},      {"FILE", "file", COLUMN_TEXT},
-	{"RELOAD", "reload", COLUMN_TEXT},   {"VERIFY", "verify", COLUMN_TEXT},    {"PROVED", "proved_at", COLUMN_TIME},
+static const struct output_column list_columns[] = {
+	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},   {"FILE", "file", COLUMN_TEXT},
+	{"RELOAD", "reload", COLUMN_TEXT},   {"VERIFY", "verify", COLUMN_TEXT}, {"PROVED", "proved_at", COLUMN_AGE},
 	{"ERROR", "error", COLUMN_TEXT},     {"LISTENERS", "listeners", COLUMN_LIST},
+};
+
+static const struct output_column show_columns[] = {
+	{"certificate", "cert_id", COLUMN_TEXT}, {"agent", "agent", COLUMN_TEXT},   {"file", "file", COLUMN_TEXT},
+	{"reload", "reload", COLUMN_TEXT},       {"verify", "verify", COLUMN_TEXT}, {"proved at", "proved_at", COLUMN_TIME},
+	{"last error", "error", COLUMN_TEXT},    {"listeners", "listeners", COLUMN_LIST},
 };
 
 static int list(const struct invocation *in)
@@ -18,7 +24,7 @@ static int list(const struct invocation *in)
 	int            r = client_list(&in->client, "/api/v1/targets", &items, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_list(in->form, columns, N_ELEMENTS(columns), items);
+	output_list(in->form, list_columns, N_ELEMENTS(list_columns), items);
 	json_decref(items);
 	return EXIT_DONE;
 }
@@ -36,7 +42,7 @@ static int show(const struct invocation *in)
 	int r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_object(in->form, columns, N_ELEMENTS(columns), answer);
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
 	json_decref(answer);
 	return EXIT_DONE;
 }

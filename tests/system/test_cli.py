@@ -1,13 +1,20 @@
 """Is vccctl pleasant and exact: 80 columns, exit codes, JSON that stays, errors with a next step?"""
 import fcntl
+import http.server
 import json
 import os
 import pty
+import re
+import socketserver
 import struct
 import subprocess
 import termios
+import threading
 
 import pytest
+from installation import ROOT
+
+VCCCTL = os.path.join(ROOT, "build", "bin", "vccctl")
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +133,101 @@ def test_watch_ends_with_the_proof(cli, nginx_installation):
 def test_explain_knows_every_code(cli):
     done = cli("explain", "VCC-2004")
     assert done.returncode == 0 and "old certificate" in done.stdout and "next" in done.stdout
+
+
+# ---- tables, of a controller that knows long names ----
+
+def plain(*words, **more):
+    return subprocess.run([VCCCTL, *words], capture_output=True, text=True, timeout=60, **more)
+
+
+LISTENERS = ["127.0.0.1:44443", "[::1]:44443", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"]
+
+
+def target(cert_id, agent="clara01", file="web", verify="tls", listeners=1, error=None):
+    return {"cert_id": cert_id, "agent": agent, "file": file, "reload": "postgresql", "verify": verify, "proved_at": "2020-01-02T03:04:05Z",
+            "error": error, "listeners": LISTENERS[:listeners]}
+
+
+TARGETS = {
+    "usual": [target("clara01-web"), target("clara01-nginx", listeners=2)],
+    "long": [target("clara01-web"), target("c" * 40 + "-" + "d" * 22, "host-" + "a" * 27, "f" * 63, "starttls-postgresql", 3, "VCC-2004"), target("x", listeners=0)],
+}
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"items": self.server.items}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "local"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def answers(folder):
+    """An admin socket whose lists are what the test says."""
+    server = socketserver.ThreadingUnixStreamServer(os.path.join(folder, "admin.sock"), Answers)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def columns_of(lines):
+    """What stands in each column, all rows together, without spaces."""
+    starts = [m.start() for m in re.finditer(r"\S+", lines[0])] + [None]
+    return ["".join(x[a:b].replace(" ", "") for x in lines[1:]) for a, b in zip(starts, starts[1:])]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 132, 400])
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_table_is_cut(answers, name, columns):
+    answers.items = TARGETS[name]
+    status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
+    assert status == 0 and max(map(len, lines)) <= columns, lines
+    shown = columns_of(lines)
+    for at, field in enumerate(["cert_id", "agent", "file", "reload", "verify"]):
+        assert shown[at] == "".join(t[field] for t in TARGETS[name]), "\n".join(lines)
+    assert shown[6] == "".join(t["error"] or "-" for t in TARGETS[name])
+    assert shown[7] == "".join(",".join(t["listeners"]) for t in TARGETS[name]), "\n".join(lines)
+    if name == "usual" or columns == 400:
+        assert all(t["cert_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
+    for port in ("127.0.0.1:44443", "[::1]:44443"):
+        assert name != "usual" or any(x.endswith((port, port + ",")) for x in lines), "\n".join(lines)
+
+
+@pytest.mark.parametrize("columns", [20, 40])
+def test_a_terminal_too_narrow_for_any_table_shows_all(answers, columns):
+    answers.items = TARGETS["long"]
+    status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
+    assert status == 0
+    shown = columns_of(lines)
+    assert shown[0] == "".join(t["cert_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) for t in answers.items)
+
+
+def test_without_a_terminal_a_row_is_a_line(answers):
+    answers.items = TARGETS["long"]
+    done = plain("--socket", answers.server_address, "target", "list")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1 + len(answers.items)
+    assert ", ".join(LISTENERS) in done.stdout
+    done = plain("--socket", answers.server_address, "target", "list", "-o", "csv")
+    assert done.stdout.splitlines()[2].endswith('"' + ", ".join(LISTENERS) + '"')
+    assert json.loads(plain("--socket", answers.server_address, "target", "list", "-o", "json").stdout) == answers.items
+
+
+def test_long_values_are_whole(answers):
+    """More than a screen of names: also in CSV."""
+    many = [f"[2001:db8::{i:x}]:443" for i in range(200)]
+    answers.items = [dict(target("x"), listeners=many)]
+    for form in ("table", "csv"):
+        assert ", ".join(many) in plain("--socket", answers.server_address, "target", "list", "-o", form).stdout
+    _, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"])
+    assert columns_of(lines)[7] == ",".join(many)
