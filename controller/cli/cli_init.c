@@ -109,7 +109,7 @@ static const struct row {
 #undef COPY
 };
 
-enum { OPTION_STATE_DIR = 1000, OPTION_BIN_DIR, OPTION_HELP };
+enum { OPTION_STATE_DIR = 1000, OPTION_BIN_DIR, OPTION_HELP, OPTION_VERSION };
 
 static int take_row(struct init *in, const struct row *row, const char *text, struct refusal *why)
 {
@@ -139,22 +139,23 @@ static int take_folder(struct init *in, const char *text, struct refusal *why)
 	return 0;
 }
 
-/* 1 = help was asked for. */
+/* 1 = help or version was asked for, and printed. */
 static int options_read(int argc, char **argv, struct init *in, struct refusal *why)
 {
-	struct option options[N_ELEMENTS(rows) + 4] = {0};
+	struct option options[N_ELEMENTS(rows) + 5] = {0};
 	size_t        n = 0;
 
 	for (; n < N_ELEMENTS(rows); n++)
 		options[n] = (struct option){rows[n].name, required_argument, NULL, (int)n + 1};
 	options[n++] = (struct option){"state-dir", required_argument, NULL, OPTION_STATE_DIR};
 	options[n++] = (struct option){"bin-dir", required_argument, NULL, OPTION_BIN_DIR};
-	options[n] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	options[n++] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	options[n] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
 	optind = 1;
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		int r = 0;
-		if (c == OPTION_HELP)
-			return 1;
+		if (c == OPTION_HELP || c == OPTION_VERSION)
+			return fputs(c == OPTION_HELP ? usage : "vccctl " VCC_VERSION "\n", stdout), 1;
 		if (c == OPTION_STATE_DIR)
 			r = take_folder(in, optarg, why);
 		else if (c == OPTION_BIN_DIR)
@@ -481,10 +482,8 @@ int cli_init(int argc, char **argv)
 
 	umask(022);
 	int r = options_read(argc, argv, &in, &why);
-	if (r == 1) {
-		fputs(usage, stdout);
+	if (r == 1)
 		return 0;
-	}
 	if (r == 0)
 		r = init_all(&in, pin, &why);
 	if (r == 0) {

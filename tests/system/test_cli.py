@@ -135,11 +135,39 @@ def test_explain_knows_every_code(cli):
     assert done.returncode == 0 and "old certificate" in done.stdout and "next" in done.stdout
 
 
-# ---- tables, of a controller that knows long names ----
+# ---- help and version, without a controller ----
 
 def plain(*words, **more):
     return subprocess.run([VCCCTL, *words], capture_output=True, text=True, timeout=60, **more)
 
+
+def help_pages():
+    """Every page there is: the whole, each noun's, each verb's, init's."""
+    verbs = [re.match(r"  (\S+)(?: ([a-z-]+))?(?: |$)", x).groups() for x in plain("--help").stdout.split("\n\n")[1].splitlines() if x[2:3].strip()]
+    words = {("--help",), ("init", "--help")}
+    for noun, verb in verbs:
+        words |= {(noun, "--help"), tuple(w for w in (noun, verb, "--help") if w)}
+    return sorted(words)
+
+
+def test_every_help_page_fits_80_columns():
+    pages = help_pages()
+    assert len(pages) > 20 and ("agent", "invite", "--help") in pages and ("status", "--help") in pages
+    for words in pages:
+        done = plain(*words)
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("usage: vccctl "), words
+        assert [x for x in done.stdout.splitlines() if len(x) > 80 or x != x.rstrip()] == [], words
+        if len(words) == 3:
+            assert done.stdout.startswith(f"usage: vccctl {words[0]} {words[1]} "), words
+
+
+@pytest.mark.parametrize("words", ["--version", "cert list --version", "cert --version", "-o json --version", "--url https://x cert show x --version", "cert show --version", "init --version"])
+def test_version_may_stand_anywhere(words):
+    done = plain(*words.split())
+    assert done.returncode == 0 and re.fullmatch(r"vccctl \d+\.\d+\.\d+\n", done.stdout), done
+
+
+# ---- tables, of a controller that knows long names ----
 
 LISTENERS = ["127.0.0.1:44443", "[::1]:44443", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"]
 
