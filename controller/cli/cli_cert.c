@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "controller/cli/verb.h"
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/names.h"
@@ -57,7 +57,6 @@ static int list(const struct invocation *in)
 	static const char *const filters[] = {"service", "agent"};
 	char                     path[CLIENT_PATH_SIZE] = "/api/v1/certificates";
 	struct refusal           why;
-	json_t                  *items = NULL;
 	for (size_t i = 0; i < N_ELEMENTS(filters); i++) {
 		const char *value = verb_value(in, filters[i]);
 		if (value == NULL)
@@ -69,12 +68,7 @@ static int list(const struct invocation *in)
 		size_t n = strlen(path);
 		snprintf(path + n, sizeof(path) - n, "%c%s=%s", strchr(path, '?') != NULL ? '&' : '?', filters[i], value);
 	}
-	int r = client_list(&in->client, path, &items, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_list(in->form, list_columns, N_ELEMENTS(list_columns), items);
-	json_decref(items);
-	return EXIT_DONE;
+	return ask_list(in, path, "items", list_columns, N_ELEMENTS(list_columns));
 }
 
 static int show(const struct invocation *in)
@@ -210,22 +204,18 @@ static int revoke(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	json_t        *answer = NULL;
 	const char    *reason = verb_value(in, "reason");
 	if (reason == NULL) {
 		refuse(&why, E_CLI_USAGE, "cert revoke", "--reason is required (keyCompromise, superseded, cessationOfOperation, ...)");
 		return verb_fail(EXIT_USAGE, &why);
 	}
-	json_t *body = json_pack("{s:s}", "reason", reason);
-	int     r = cert_path(in, "/api/v1/certificates/%s/revoke", path, &why);
-	if (r == EXIT_DONE)
-		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
-	json_decref(body);
+	int r = cert_path(in, "/api/v1/certificates/%s/revoke", path, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	json_t *body = json_pack("{s:s}", "reason", reason);
+	r = ask_object(in, "POST", path, body, show_columns, N_ELEMENTS(show_columns));
+	json_decref(body);
+	return r;
 }
 
 static int expiring(const struct invocation *in)
