@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 import threading
+import urllib.parse
 
 import pytest
 from installation import ROOT
@@ -185,7 +186,10 @@ TARGETS = {
 
 class Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = json.dumps({"items": self.server.items}).encode()
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        at, limit = int(query.get("cursor", ["0"])[0]), int(query["limit"][0])
+        page = {"items": self.server.items[at:at + limit], "next_cursor": str(at + limit) if at + limit < len(self.server.items) else None}
+        body = json.dumps(page).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -249,6 +253,12 @@ def test_without_a_terminal_a_row_is_a_line(answers):
     done = plain("--socket", answers.server_address, "target", "list", "-o", "csv")
     assert done.stdout.splitlines()[2].endswith('"' + ", ".join(LISTENERS) + '"')
     assert json.loads(plain("--socket", answers.server_address, "target", "list", "-o", "json").stdout) == answers.items
+
+
+def test_all_pages_are_shown(answers):
+    answers.items = [target(f"c{i}") for i in range(1201)]
+    assert json.loads(plain("--socket", answers.server_address, "target", "list", "-o", "json").stdout) == answers.items
+    assert len(plain("--socket", answers.server_address, "target", "list").stdout.splitlines()) == 1202
 
 
 def test_long_values_are_whole(answers):
