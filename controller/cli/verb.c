@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shared/base/text.h"
 
@@ -300,6 +299,5 @@ int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_ta
 	r = take_globals(&p, &why);
 	if (r != EXIT_DONE)
 		return why.code != 0 ? verb_fail(r, &why) : r;
-	p.in.progress = isatty(STDERR_FILENO) == 1;
 	return p.in.verb->run(&p.in);
 }

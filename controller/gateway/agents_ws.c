@@ -164,16 +164,10 @@ void agents_ws_roster(struct gateway *g)
 static bool pass_on(struct gateway *g, struct session *s, struct span frame)
 {
 	struct gw_frame up = {.session = s->number, .frame = frame};
-	if (!upstream_connected(g->up)) {
-		g->frames_dropped++; /* after the next roster the agent is welcomed and sends again what is not acknowledged */
-		return true;
-	}
+	if (!upstream_connected(g->up))
+		return true; /* dropped: after the next roster the agent is welcomed and sends again what is not acknowledged */
 	(void)fault_point("gateway_frame");
-	int r = upstream_send(g->up, GW_FRAME, &up);
-	if (r == E_SYS_AGAIN)
-		return false;
-	g->frames_in++;
-	return true;
+	return upstream_send(g->up, GW_FRAME, &up) != E_SYS_AGAIN;
 }
 
 /* The library's own flow control makes it spin on libuv, so what comes without credit is kept, within bounds. An agent that
@@ -211,10 +205,8 @@ void agents_ws_release(struct gateway *g)
 
 void agents_ws_drop_held(struct gateway *g)
 {
-	while (g->held != NULL) {
-		g->frames_dropped++;
+	while (g->held != NULL)
 		held_remove(g, g->held);
-	}
 }
 
 static void take_frame(struct session *s, struct span frame)
@@ -306,7 +298,6 @@ void agents_ws_send(struct gateway *g, uint64_t session, bool urgent, struct spa
 	}
 	if (type == MSG_WELCOME)
 		s->welcomed = true;
-	g->frames_out++;
 	lws_callback_on_writable(s->wsi);
 }
 
