@@ -9,9 +9,9 @@
 static const struct output_column status_columns[] = {
 	{"controller", "status", COLUMN_TEXT},       {"store", "checks.store", COLUMN_TEXT},
 	{"signer", "checks.signer", COLUMN_TEXT},    {"CRLs", "checks.crl", COLUMN_TEXT},
-	{"gateway", "checks.gateway", COLUMN_TEXT},  {"agents", "connected_agents", COLUMN_TEXT},
-	{"open orders", "open_orders", COLUMN_TEXT}, {"since", "started_at", COLUMN_TIME},
-	{"version", "version", COLUMN_TEXT},
+	{"gateway", "checks.gateway", COLUMN_TEXT},  {"warnings", "warnings", COLUMN_LIST},
+	{"agents", "connected_agents", COLUMN_TEXT}, {"open orders", "open_orders", COLUMN_TEXT},
+	{"since", "started_at", COLUMN_TIME},        {"version", "version", COLUMN_TEXT},
 };
 
 static const struct output_column who_columns[] = {

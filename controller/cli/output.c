@@ -128,6 +128,10 @@ static void cell(const struct output_column *column, const json_t *row, char ret
 		if (json_is_array(v))
 			snprintf(ret, CELL_SIZE, "%zu", json_array_size(v));
 		break;
+	case COLUMN_LIST:
+		if (json_is_array(v) && json_array_size(v) == 0)
+			text_cut(ret, CELL_SIZE, "-");
+		break;
 	default:
 		break;
 	}

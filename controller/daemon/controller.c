@@ -263,6 +263,7 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 	int64_t now = clock_now();
 	*ret = (struct controller_state){
 		.signer = signer_ready(ctl),
+		.signer_log_behind = signer_log_behind(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
 		.admin_tls = identities_admin_ready(ctl, now),

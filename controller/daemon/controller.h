@@ -90,6 +90,7 @@ bool controller_connected(const struct controller *ctl, const char *agent);
 
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
+	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */
 	bool     admin_tls; /* the admin certificate is valid */

@@ -229,7 +229,7 @@ def test_no_table_is_cut(answers, name, columns):
     for at, field in enumerate(["cert_id", "agent", "file", "reload", "verify"]):
         assert shown[at] == "".join(t[field] for t in TARGETS[name]), "\n".join(lines)
     assert shown[6] == "".join(t["error"] or "-" for t in TARGETS[name])
-    assert shown[7] == "".join(",".join(t["listeners"]) for t in TARGETS[name]), "\n".join(lines)
+    assert shown[7] == "".join(",".join(t["listeners"]) or "-" for t in TARGETS[name]), "\n".join(lines)
     if name == "usual" or columns == 400:
         assert all(t["cert_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
     for port in ("127.0.0.1:44443", "[::1]:44443"):
@@ -242,7 +242,7 @@ def test_a_terminal_too_narrow_for_any_table_shows_all(answers, columns):
     status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
     assert status == 0
     shown = columns_of(lines)
-    assert shown[0] == "".join(t["cert_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) for t in answers.items)
+    assert shown[0] == "".join(t["cert_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) or "-" for t in answers.items)
 
 
 def test_without_a_terminal_a_row_is_a_line(answers):
