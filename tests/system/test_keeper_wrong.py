@@ -365,3 +365,26 @@ def test_damaged_state_stops_with_a_clear_error(host, name, how):
             f.truncate(len(good))
         host.start_keeper(ENV)
     assert host.served() == host.check_set()
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_lost_journal_is_told(host, how):
+    """The host goes on, as there is nothing to restore it from, but not without a word."""
+    said = len(host.log("keeper"))
+    assert how == "empty" or "is missing or empty" not in host.log("keeper"), "a first start has none and says nothing"
+    host.link.close()
+    host.processes["keeper"].stop()
+    path = f"{host.dir}/keeper/journal"
+    os.unlink(path)
+    if how == "empty":
+        write(path, "", 0o600)
+        os.chown(path, os.stat(f"{host.dir}/keeper").st_uid, -1)
+    for _ in range(2):
+        host.start_keeper(ENV)
+        wait_for("the keeper runs", lambda: "keeper runs" in host.log("keeper")[said:])
+        warned = [x for x in host.log("keeper")[said:].splitlines() if "VCC-1308 journal: is missing or empty" in x]
+        assert len(warned) == 1 and warned[0].startswith("<4>") and "Next: " in warned[0], warned
+        host.link.close()
+        host.processes["keeper"].stop()  # and at the next start there is nothing to say
+    host.start_keeper(ENV)
+    assert host.served() == host.check_set()
