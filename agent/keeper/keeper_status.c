@@ -53,6 +53,28 @@ static json_t *target_json(const struct managed *m)
 	                 m->deploy.code != 0 ? m->deploy.cause : NULL);
 }
 
+/* Target files that the keeper cannot read, and what the controller said against the others. `code` is absent for a remark. */
+static json_t *problems_json(const struct keeper *k)
+{
+	char    code[ERR_CODE_SIZE];
+	json_t *list = json_array();
+	for (size_t i = 0; i < k->n_unread; i++) {
+		const struct target_unread *u = &k->unread[i];
+		char                        text[sizeof(u->why.object) + sizeof(u->why.cause) + 2];
+		snprintf(text, sizeof(text), "%s: %s", u->why.object, u->why.cause);
+		keeper_words(text);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "file", u->stem, "code", err_code(u->why.code, code), "text", text));
+	}
+	for (size_t i = 0; i < k->n_managed; i++) {
+		const struct managed *m = k->managed[i];
+		if (m->told_text[0] == '\0')
+			continue;
+		json_array_append_new(list, json_pack("{s:s, s:s*, s:s}", "file", m->stem, "code",
+		                                      m->told_code != 0 ? err_code(m->told_code, code) : NULL, "text", m->told_text));
+	}
+	return list;
+}
+
 char *keeper_status(const struct keeper *k)
 {
 	json_t *targets = json_array();
@@ -60,11 +82,14 @@ char *keeper_status(const struct keeper *k)
 		json_array_append_new(targets, target_json(k->managed[i]));
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
+	char       full[ERR_CODE_SIZE];
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:i, s:o, s:o}", "agent", k->state.identity.agent, "service",
 	                         k->state.identity.service, "domain", k->state.identity.domain, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
+	                         "journal_code", k->journal_code != 0 ? err_code(k->journal_code, full) : NULL, "journal_error",
+	                         k->journal_code != 0 ? err_what(k->journal_code) : NULL,
 	                         "skew_ms", (json_int_t)k->skew_ms, "bundle_epoch", (json_int_t)k->state.trust.epoch,
-	                         "receipts_waiting", (int)k->receipts.n, "targets", targets);
+	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "problems", problems_json(k));
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;

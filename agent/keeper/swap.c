@@ -184,6 +184,16 @@ static void act_probe_reset(struct managed *m, const struct deploy_action *a)
 		probe_reset(m->swap.probe);
 }
 
+void swap_target_changed(struct managed *m)
+{
+	struct refusal why = {.code = 0};
+	bool           seeks = m->deploy.phase == DEPLOY_PROBE || m->deploy.phase == DEPLOY_HEAL;
+	if (seeks && m->swap.probe != NULL && swap_probe_again(m, &why) != 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	if (seeks && m->swap.probe != NULL)
+		probe_reset(m->swap.probe);
+}
+
 /* Where a service's old answers end is seen only between two handshakes: the longer of the last times, slowly forgotten. */
 static void old_answers_learn(struct managed *m, int64_t seen_ms)
 {
@@ -203,8 +213,9 @@ static void act_probe_stop(struct managed *m, const struct deploy_action *a)
 	s->first_new_at = probe_first_new_at(s->probe);
 	old_answers_learn(m, probe_old_ms(s->probe));
 	if (s->summary.failed > 0)
-		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap; last: %s", m->cert_id,
-		         (unsigned long long)s->summary.failed, (unsigned long long)s->summary.total, probe_trouble(s->probe));
+		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap%s%s", m->cert_id,
+		         (unsigned long long)s->summary.failed, (unsigned long long)s->summary.total,
+		         probe_trouble(s->probe)[0] != '\0' ? "; last: " : "", probe_trouble(s->probe));
 	probe_free(s->probe);
 	s->probe = NULL;
 	s->measuring = false;

@@ -11,6 +11,8 @@ void swap_act(struct managed *m, const struct deploy_action *action);
 void swap_reset(struct managed *m);
 /* Limits of single steps, from the target file. */
 struct deploy_policy swap_policy(const struct managed *m);
+/* The target file was read anew: where the proof is still sought, it is sought at the listeners that are named now. */
+void swap_target_changed(struct managed *m);
 /* Reads again what `current` holds. */
 void swap_look(struct managed *m);
 

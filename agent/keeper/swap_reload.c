@@ -23,7 +23,7 @@ static int hook_start(struct managed *m, enum hook_verb verb, hook_done_fn *done
 
 static void words_of(const struct hk_reply *reply, char ret[CAUSE_SIZE])
 {
-	snprintf(ret, CAUSE_SIZE, "%.60s%s%.90s", err_what(reply->code), reply->output[0] != '\0' ? ": " : "", reply->output);
+	snprintf(ret, CAUSE_SIZE, "%.60s%s%.97s", err_what(reply->code), reply->output[0] != '\0' ? ": " : "", reply->output);
 }
 
 static void on_tested(void *ctx, const struct hk_reply *reply)

@@ -44,9 +44,9 @@ void target_report(struct managed *m)
 	text_cut(t->listeners, sizeof(t->listeners), m->conf.connect);
 	t->digest = m->digest;
 	t->served = m->on_disk.serial;
-	uint64_t id = uplink_send(m->keeper->uplink, MSG_TARGET, t);
-	if (m->retired)
-		m->retired_id = id;
+	m->told_id = uplink_send(m->keeper->uplink, MSG_TARGET, t);
+	m->told_code = 0;
+	m->told_text[0] = '\0';
 	free(t);
 }
 
@@ -66,19 +66,30 @@ static int target_remember(struct managed *m, bool gone)
 	return r == 0 ? keeper_journal_commit(m->keeper, true) : r;
 }
 
-void targets_acked(struct keeper *k, uint64_t id)
+static void told(struct managed *m, int code, const char *text)
 {
-	for (size_t i = 0; i < k->n_managed; i++) {
+	m->told_code = code;
+	text_cut(m->told_text, sizeof(m->told_text), text);
+	keeper_words(m->told_text);
+	if (m->told_text[0] != '\0')
+		log_line(code != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, "%s: the controller says: %s", m->cert_id, m->told_text);
+}
+
+bool targets_answered(struct keeper *k, uint64_t id, int code, const char *text)
+{
+	for (size_t i = 0; id != 0 && i < k->n_managed; i++) {
 		struct managed *m = k->managed[i];
-		if (!m->retired || id == 0 || m->retired_id != id)
+		if (m->told_id != id)
 			continue;
-		int r = target_remember(m, true);
+		told(m, code, text);
+		int r = m->retired ? target_remember(m, true) : 0;
 		if (r != 0)
 			keeper_die(k, r, "write its journal");
-		else
+		else if (m->retired)
 			keeper_forget(k, m);
-		return;
+		return true;
 	}
+	return false;
 }
 
 /* ---- scanning ---------------------------------------------------------------------------------------------------- */
@@ -96,6 +107,7 @@ static void retire(struct managed *m)
 	log_line(LOG_LEVEL_NOTICE, NULL, "%s: its target file is gone; the certificate is no longer renewed", m->cert_id);
 	m->present = false;
 	m->retired = true;
+	m->told_id = 0; /* an answer to what was told before ends nothing */
 	if (m->keeper->welcomed)
 		target_report(m);
 }
@@ -154,8 +166,20 @@ static void target_adopt(struct managed *m, const struct target_conf *c)
 	if (dir_open_safe(m->dir, geteuid(), &fd, NULL) == 0)
 		(void)!generation_clean(fd, NULL); /* what a kill left unfinished */
 	swap_look(m);
+	swap_target_changed(m);
 	if (m->keeper->welcomed)
 		target_report(m);
+}
+
+static void unread_add(struct keeper *k, const char *stem, const struct refusal *why)
+{
+	struct target_unread *more = realloc(k->unread, (k->n_unread + 1) * sizeof(*more));
+	log_refusal(LOG_LEVEL_ERROR, NULL, why);
+	if (more == NULL)
+		return;
+	k->unread = more;
+	text_cut(more[k->n_unread].stem, sizeof(more->stem), stem);
+	more[k->n_unread++].why = *why;
 }
 
 static void target_load(struct keeper *k, const char *stem)
@@ -177,7 +201,7 @@ static void target_load(struct keeper *k, const char *stem)
 	if (r == 0)
 		target_adopt(m, c);
 	else
-		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		unread_add(k, stem, &why);
 	free(c);
 }
 
@@ -205,6 +229,7 @@ void targets_scan(struct keeper *k)
 		if (!m->retired && !listed(stems, n, m->stem))
 			retire(m);
 	}
+	k->n_unread = 0;
 	for (size_t i = 0; i < n; i++)
 		target_load(k, stems[i]);
 	free(stems);

@@ -53,6 +53,7 @@ class FakeLink:
         self.next_id = 1000
         self.skew_ms = 0
         self.acking = True
+        self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
         self.answer = self.issue
         self.lock = threading.Condition()
@@ -165,7 +166,8 @@ class FakeLink:
 
     def take_target(self, number, fields):
         self.targets.append(fields)
-        self.send("ack", id=number)
+        code, text = self.refuse_targets or (0, "")
+        self.send("ack", id=number, code=code, text=text)
 
     def take_step(self, _, fields):
         self.steps.append(fields)
