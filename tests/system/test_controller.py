@@ -137,6 +137,26 @@ def test_changed_names_make_one_order(ctl, gw):
     assert len(after["names"]) == 2
 
 
+def failed_first_attempt(ctl, gw, name):
+    """A host whose first order failed once; the template's next attempt is an hour away."""
+    host = ctl.host(gw, name)
+    host.outcome = lambda h, m: "failed"
+    host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name))
+    wait_for("the first attempt failed", lambda: (r := ctl.cert(f"{name}-web")["renewals"]) and r[0]["phase"] == "retry_wait", 30)
+    host.outcome = lambda h, m: "ok"
+    return host
+
+
+def test_an_edited_file_is_tried_at_once(ctl, gw):
+    host = failed_first_attempt(ctl, gw, "mend01")
+    host.acked(host.target("mend01-web", "clara", "clara_service_auth", NAMES.format("mend01")))
+    time.sleep(0.5)
+    assert ctl.cert("mend01-web")["renewals"][0]["phase"] == "retry_wait", "the same file again is no news"
+    host.target("mend01-web", "clara", "clara_service_auth", NAMES.format("mend01"), digest=b"\1" * 32)
+    ctl.wait_done("mend01-web")
+    assert [r["attempt"] for r in ctl.cert("mend01-web")["renewals"]] == [2]
+
+
 def test_names_outside_the_invite_wait(ctl, gw):
     host = ctl.host(gw, "wide01")
     host.acked(host.target("wide01-web", "clara", "clara_service_auth", "DNS:other.clara.vcc.internal"))
