@@ -157,6 +157,15 @@ def test_an_edited_file_is_tried_at_once(ctl, gw):
     assert [r["attempt"] for r in ctl.cert("mend01-web")["renewals"]] == [2]
 
 
+def test_force_passes_the_back_off(ctl, gw):
+    failed_first_attempt(ctl, gw, "back01")
+    with pytest.raises(Failed, match="VCC-3001"):
+        ctl.vccctl("cert", "renew", "back01-web")
+    ctl.vccctl("cert", "renew", "back01-web", "--force")
+    ctl.wait_done("back01-web")
+    assert [r["status"] for r in ctl.cert("back01-web")["renewals"]] == ["completed", "cancelled"]
+
+
 def test_names_outside_the_invite_wait(ctl, gw):
     host = ctl.host(gw, "wide01")
     host.acked(host.target("wide01-web", "clara", "clara_service_auth", "DNS:other.clara.vcc.internal"))
