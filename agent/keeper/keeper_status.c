@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "shared/base/text.h"
 #include "shared/base/times.h"
 
 static json_t *time_json(int64_t at)
@@ -53,6 +54,14 @@ static json_t *target_json(const struct managed *m)
 	                 m->deploy.code != 0 ? m->deploy.cause : NULL);
 }
 
+static bool is_unread(const struct keeper *k, const char *stem)
+{
+	for (size_t i = 0; i < k->n_unread; i++)
+		if (text_equal(k->unread[i].stem, stem))
+			return true;
+	return false;
+}
+
 /* Target files that the keeper cannot read, and what the controller said against the others. `code` is absent for a remark. */
 static json_t *problems_json(const struct keeper *k)
 {
@@ -67,7 +76,7 @@ static json_t *problems_json(const struct keeper *k)
 	}
 	for (size_t i = 0; i < k->n_managed; i++) {
 		const struct managed *m = k->managed[i];
-		if (m->told_text[0] == '\0')
+		if (m->told_text[0] == '\0' || is_unread(k, m->stem)) /* said of what the file was before */
 			continue;
 		json_array_append_new(list, json_pack("{s:s, s:s*, s:s}", "file", m->stem, "code",
 		                                      m->told_code != 0 ? err_code(m->told_code, code) : NULL, "text", m->told_text));
