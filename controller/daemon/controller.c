@@ -258,6 +258,11 @@ bool controller_connected(const struct controller *ctl, const char *agent)
 	return fleet_connected(ctl, agent);
 }
 
+int64_t controller_seen_at(const struct controller *ctl, const char *agent)
+{
+	return fleet_seen_at(ctl, agent);
+}
+
 void controller_state(struct controller *ctl, struct controller_state *ret)
 {
 	int64_t now = clock_now();
