@@ -131,6 +131,42 @@ def test_watch_ends_with_the_proof(cli, nginx_installation):
     assert all(len(x) <= 80 for x in done.stdout.splitlines()), done.stdout
 
 
+def test_watch_says_why_an_attempt_failed_and_force_tries_again(cli, nginx_installation):
+    """The next attempt is an hour away: the watch ends and says so, and so does `cert show`."""
+    _, host = nginx_installation
+    broken = os.path.join(host.dir, "service", "nginx.conf")
+    with open(broken) as f:
+        good = f.read()
+    try:
+        with open(broken, "a") as f:
+            f.write("nonsense on;\n")
+        done = cli("cert", "renew", host.cert_id, "--force", "--watch")
+        assert done.returncode == 6 and "attempt 1 failed: VCC-2002" in done.stdout and "nonsense" in done.stdout, done.stdout
+        assert "tried again at " in done.stdout
+        shown = cli("cert", "show", host.cert_id)
+        assert "attempt 1 failed: VCC-2002" in shown.stdout and "nonsense" in shown.stdout
+        assert cli("cert", "renew", host.cert_id).returncode == 1
+    finally:
+        with open(broken, "w") as f:
+            f.write(good)
+    done = cli("cert", "renew", host.cert_id, "--force", "--watch")
+    assert done.returncode == 0 and "proved after" in done.stdout, done.stdout + done.stderr
+
+
+def test_watch_says_that_the_agent_is_away(cli, nginx_installation):
+    _, host = nginx_installation
+    host.processes["agent"].stop()
+    try:
+        waits = subprocess.Popen([*nginx_installation[0].vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch"], stdout=subprocess.PIPE, text=True)
+        assert waits.stdout.readline().startswith("renewal ")
+        assert f"waits for agent {host.name}, which is not connected" in waits.stdout.readline()
+        agent = json.loads(cli("agent", "show", host.name, "-o", "json").stdout)
+        assert not agent["connected"] and agent["seen_at"] > json.loads(cli("cert", "show", host.cert_id, "-o", "json").stdout)["created_at"]
+    finally:
+        host.processes["agent"].start()
+    assert "proved after" in waits.communicate(timeout=90)[0]
+
+
 def test_explain_knows_every_code(cli):
     done = cli("explain", "VCC-2004")
     assert done.returncode == 0 and "old certificate" in done.stdout and "next" in done.stdout
