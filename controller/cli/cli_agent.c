@@ -65,7 +65,13 @@ static json_t *name_list(const char *comma_list)
 /* The token stands on a line of its own, so that it is pasted where the agent asks for it and not into a shell. */
 static void print_invite(const json_t *answer)
 {
-	printf("On the host, as root, within the time until %s:\n\n", json_string_value(json_object_get(answer, "expires_at")));
+	size_t  i;
+	json_t *name;
+	printf("%s may serve these names of service %s:\n\n", json_string_value(json_object_get(answer, "name")),
+	       json_string_value(json_object_get(answer, "service")));
+	json_array_foreach(json_object_get(answer, "names"), i, name)
+		printf("  %s\n", json_string_value(name));
+	printf("\nOn the host, as root, before %.16s UTC:\n\n", json_string_value(json_object_get(answer, "expires_at")));
 	printf("  %s\n\n", json_string_value(json_object_get(answer, "command")));
 	printf("It asks for this token, which works once:\n\n");
 	printf("  %s\n", json_string_value(json_object_get(answer, "token")));

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "controller/cli/client.h"
 #include "controller/cli/init_layout.h"
 #include "shared/base/text.h"
 #include "shared/conf/signer_conf.h"
@@ -41,6 +43,8 @@ static const char usage[] =
 	"  --agent-listen A      HOST:PORT ([::]:8443)\n"
 	"  --join-listen A       HOST:PORT ([::]:8442)\n"
 	"  --bin-dir D           where vcc-signer and vcc-controller are\n";
+
+enum { READY_MS = 60 * 1000 };
 
 struct init {
 	struct init_choice choice;
@@ -440,6 +444,27 @@ static int start_units(const struct init *in, struct refusal *why)
 	return run(enable, why);
 }
 
+/* The first CRLs and the gateway's certificate take a moment after the units are active; whoever goes on typing should find it
+ * ready. A controller that is not in time says why itself: vccctl status. */
+static void wait_ready(const struct init *in)
+{
+	struct client  client = {.url = ""};
+	struct refusal why;
+	int64_t        end = clock_monotonic() + READY_MS;
+	bool           ready = in->layout.below || access("/run/systemd/system", F_OK) != 0;
+	text_cut(client.socket, sizeof(client.socket), in->layout.admin_socket); /* and no other controller */
+	while (!ready && clock_monotonic() < end) {
+		json_t *answer = NULL;
+		if (client_call(&client, "GET", "/readyz", NULL, NULL, &answer, &why) == EXIT_DONE)
+			ready = true;
+		else
+			nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000L}, NULL);
+		json_decref(answer);
+	}
+	if (!ready)
+		printf("The controller is not ready yet: see `vccctl status`.\n");
+}
+
 static void print_next(const struct init *in)
 {
 	const struct init_layout *l = &in->layout;
@@ -489,6 +514,8 @@ int cli_init(int argc, char **argv)
 	if (r == 0) {
 		print_summary(&in, pin);
 		r = start_units(&in, &why);
+		if (r == 0)
+			wait_ready(&in);
 		print_next(&in);
 	}
 	if (r == 0)
