@@ -86,15 +86,21 @@ void after_reload_failed_unprobed(const struct context *c, struct deploy_step *s
 	fail_after_flip(c, s, c->event->code, c->event->cause);
 }
 
+/* Which listener, and why, when the event says it. */
+static const char *told_or(const struct context *c, const char *otherwise)
+{
+	return c->event->cause[0] != '\0' ? c->event->cause : otherwise;
+}
+
 void after_not_served(const struct context *c, struct deploy_step *s)
 {
 	const struct probe_summary *p = &c->event->probe;
 	if (s->next.was_down)
 		fail_after_flip(c, s, E_SWAP_DOWN_BEFORE, "no listener answered before the swap, and not all do now");
 	else if (p->answered < p->listeners)
-		fail_after_flip(c, s, E_SWAP_PROBE, "not every listener answers");
+		fail_after_flip(c, s, E_SWAP_PROBE, told_or(c, "not every listener answers"));
 	else if (p->wrong)
-		fail_after_flip(c, s, E_SWAP_WRONG, "a listener serves neither the old nor the new certificate");
+		fail_after_flip(c, s, E_SWAP_WRONG, told_or(c, "a listener serves neither the old nor the new certificate"));
 	else
 		fail_after_flip(c, s, E_SWAP_STALE, "the old certificate is still served");
 }

@@ -48,11 +48,11 @@ static int do_reload(const struct hook_job *job, struct hk_reply *ret)
 }
 
 static const struct {
-	const char *fault, *fault_done;
+	const char *name, *fault, *fault_done;
 	int (*act)(const struct hook_job *, struct hk_reply *);
 } verbs[HOOK_VERB_COUNT] = {
-	[HOOK_TEST] = {"hook.test", "hook.test.done", do_test},
-	[HOOK_RELOAD] = {"hook.reload", "hook.reload.done", do_reload},
+	[HOOK_TEST] = {"test", "hook.test", "hook.test.done", do_test},
+	[HOOK_RELOAD] = {"reload", "hook.reload", "hook.reload.done", do_reload},
 };
 
 static int job_load(struct hook_job *job, const struct agent_conf *conf, struct refusal *why)
@@ -84,8 +84,10 @@ static void job_do(struct hook_job *job, const struct agent_conf *conf, struct h
 		ret->code = verbs[job->request.verb].act(job, ret);
 	(void)fault_point(verbs[job->request.verb].fault_done);
 	ret->took_ms = clock_monotonic() - from;
-	log_line(ret->code == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, "target %s: verb %u, code %d, status %d, %lld ms: %s",
-	         job->request.stem, (unsigned)job->request.verb, -ret->code, ret->status, (long long)ret->took_ms, ret->output);
+	char code[ERR_CODE_SIZE] = "done";
+	log_line(ret->code == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, "target %s: %s: %s, status %d, %lld ms%s%s", job->request.stem,
+	         verbs[job->request.verb].name, ret->code != 0 ? err_code(ret->code, code) : code, ret->status, (long long)ret->took_ms,
+	         ret->output[0] != '\0' ? ": " : "", ret->output);
 }
 
 /* Beside root and ourselves only the keeper may ask; where everything runs as one user there is no such user. */

@@ -27,6 +27,7 @@ struct program {
 	char   line[LINE_MAX_BYTES]; /* the line being read */
 	size_t n;
 	char   last[LINE_MAX_BYTES]; /* the last line that was not empty */
+	char   cause[LINE_MAX_BYTES]; /* the first line that names a mistake: what follows is often only the sum */
 };
 
 static _Noreturn void program_child(char **argv, int out)
@@ -67,15 +68,27 @@ static int program_start(char **argv, struct program *p)
 	return p->pidfd >= 0 ? 0 : E_SYS_IO;
 }
 
+/* In the words of nginx, HAProxy, Apache, PostgreSQL and shells. */
+static bool names_mistake(const char *line)
+{
+	static const char *const words[] = {"emerg", "alert", "crit", "fatal", "error", "syntax", "invalid", "cannot", "not found", "denied"};
+	for (size_t i = 0; i < N_ELEMENTS(words); i++)
+		if (strcasestr(line, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 static void line_end(struct program *p)
 {
 	p->line[p->n] = '\0';
 	if (p->n > 0)
 		memcpy(p->last, p->line, p->n + 1);
+	if (p->cause[0] == '\0' && names_mistake(p->line))
+		memcpy(p->cause, p->line, p->n + 1);
 	p->n = 0;
 }
 
-/* What is there now; keeps only the last line, printable ASCII. False at the end of the pipe. */
+/* What is there now; keeps only the two lines that tell most, printable ASCII. False at the end of the pipe. */
 static bool output_read(struct program *p)
 {
 	char    bytes[4096];
@@ -127,10 +140,10 @@ static int program_end(struct program *p, int64_t timeout_ms, struct hk_reply *r
 	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	line_end(p);
-	text_cut(ret->output, sizeof(ret->output), p->last);
 	ret->status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 	if (code == 0 && ret->status != 0)
 		code = E_HOOK_FAILED;
+	text_cut(ret->output, sizeof(ret->output), code != 0 && p->cause[0] != '\0' ? p->cause : p->last);
 	return code;
 }
 

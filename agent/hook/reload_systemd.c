@@ -78,8 +78,8 @@ static int job_wait(sd_bus *bus, struct job *job, int64_t until, struct hk_reply
 	}
 	if (text_equal(job->result, "done"))
 		return 0;
-	bus_refuse(ret, job->result);
-	return E_HOOK_UNIT;
+	/* systemd's word for a unit that does not run */
+	return bus_refuse(ret, text_equal(job->result, "invalid") ? "the unit is not active" : job->result);
 }
 
 int reload_systemd(const struct target_conf *target, struct hk_reply *ret)

@@ -203,14 +203,13 @@ static void on_ack(struct keeper *k, const struct wire_frame *f, struct span byt
 {
 	const struct msg_ack *a = &f->u.ack;
 	(void)bytes;
-	if (a->code != 0)
-		log_line(LOG_LEVEL_WARNING, NULL, "the controller refuses message %llu: %s", (unsigned long long)a->id, a->text);
 	if (a->seq != 0) {
 		if (receipts_ack_one(&k->receipts, a->seq))
 			acked_remember(k);
 		return;
 	}
-	targets_acked(k, a->id);
+	if (!targets_answered(k, a->id, a->code, a->text) && a->code != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the controller refuses message %llu: %s", (unsigned long long)a->id, a->text);
 }
 
 static void on_bundle(struct keeper *k, const struct wire_frame *f, struct span bytes)

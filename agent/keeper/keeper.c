@@ -40,6 +40,7 @@ static void on_deploy_timer(uv_timer_t *timer)
 	struct managed     *m = timer->data;
 	struct deploy_event e = keeper_event_of(m, DEV_TIMER, 0);
 	swap_summary(m, &e.probe);
+	text_cut(e.cause, sizeof(e.cause), swap_trouble(m));
 	keeper_post(m->keeper, m, &e);
 }
 
@@ -320,11 +321,14 @@ static void on_idle(uv_idle_t *idle)
 	int r = e->managed == NULL ? 0 : e->place != NULL ? care_handle(e) : deploy_handle(k, e);
 	if (r == E_SYS_SPACE || r == E_FULL) {
 		/* nothing was decided: the event waits until there is space */
-		log_line(LOG_LEVEL_ERROR, NULL, "journal: %s; tried again in %d s. %s", err_what(r), AGAIN_MS / 1000, err_next(r));
+		log_line(LOG_LEVEL_ERROR, NULL, "%s/journal: %s; tried again in %d s. %s", k->conf->keeper_dir, err_what(r),
+		         AGAIN_MS / 1000, err_next(r));
+		k->journal_code = r;
 		uv_idle_stop(idle);
 		uv_timer_start(&k->again, on_again, AGAIN_MS, 0);
 		return;
 	}
+	k->journal_code = 0;
 	k->first = e->next;
 	if (k->first == NULL)
 		k->last = NULL;
@@ -435,6 +439,7 @@ static void keeper_end(struct keeper *k)
 	tls_probes_close(k->tls);
 	buf_free(&k->batch);
 	buf_free(&k->link_csr);
+	free(k->unread);
 	journal_close(k->journal);
 	uv_loop_close(&k->loop);
 }

@@ -41,13 +41,21 @@ struct on_disk {
 	int64_t       not_after_at;
 };
 
+/* A target file that cannot be used, for people; the last good settings stay in force. */
+struct target_unread {
+	char           stem[CERT_ID_SIZE];
+	struct refusal why;
+};
+
 /* One target file: a place where the certificate is served, and what is under way there. */
 struct place {
 	struct managed    *managed;
 	char               stem[CERT_ID_SIZE];
 	bool               present; /* `conf` was read; false: only the journal knows it */
 	bool               retired; /* the target file is gone and the controller has not acknowledged it */
-	uint64_t           retired_id;
+	uint64_t           told_id;   /* message that told the controller of the file, or of its end */
+	int                told_code; /* its answer: 0 = taken, perhaps with a remark */
+	char               told_text[MSG_TEXT_SIZE];
 	struct target_conf conf;
 	char               dir[TARGET_PATH_SIZE];
 	struct hash        digest;
@@ -156,12 +164,15 @@ struct keeper {
 	size_t                   tend_from; /* bytes from which on it is rewritten */
 	struct managed          *managed[TARGETS_MAX];
 	size_t                   n_managed;
+	struct target_unread    *unread; /* as of the last scan */
+	size_t                   n_unread;
 	struct receipts          receipts;
 	struct tls_probes       *tls;
 	struct watch            *watch;
 	struct uplink           *uplink;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
+	int                      journal_code; /* and why; 0 = it does not wait */
 	struct keeper_event     *first, *last;
 	uint64_t                 acting_for; /* message id of the event being handled */
 	uint64_t                 ignored;    /* events that fitted nothing */

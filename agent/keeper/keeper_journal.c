@@ -2,13 +2,17 @@
  * Never: deciding anything by what is in it. */
 #include "agent/keeper/keeper_journal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "agent/keeper/live.h"
 #include "agent/keeper/place.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
+
+#define JOURNAL "journal"
 
 enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 5 * TARGETS_MAX + RECEIPTS_MAX + 1 };
 
@@ -122,10 +126,24 @@ static int take_batch(void *ctx, struct span batch)
 	return code;
 }
 
+/* A keeper's first run has no journal; later somebody took it. There is nothing to wait for, so it goes on: what was under way is told
+ * by the files and by the controller, but receipts that nobody had acked are lost. */
+static void warn_if_lost(const struct keeper *k)
+{
+	struct stat    st;
+	struct refusal why = {.code = 0};
+	if (k->state.counter <= 1 || (fstatat(k->state.dir_fd, JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0))
+		return;
+	(void)refuse(&why, E_SYS_JOURNAL, JOURNAL, "is missing or empty, although %s has run here before; swaps under way and receipts that were not "
+	             "acknowledged are forgotten", k->state.identity.agent);
+	log_refusal(LOG_LEVEL_WARNING, NULL, &why);
+}
+
 int keeper_journal_open(struct keeper *k, struct refusal *why)
 {
 	k->tend_from = JOURNAL_TEND_BYTES;
-	return journal_open(k->state.dir_fd, "journal", take_batch, k, &k->journal, why);
+	warn_if_lost(k);
+	return journal_open(k->state.dir_fd, JOURNAL, take_batch, k, &k->journal, why);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */

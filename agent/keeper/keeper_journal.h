@@ -5,7 +5,8 @@
 
 #include "agent/keeper/keeper.h"
 
-/* Reads everything into `k` (managed deployments, receipts). Damage = E_SYS_JOURNAL, never a fresh start. */
+/* Reads everything into `k` (managed deployments, receipts). Damage = E_SYS_JOURNAL, never a fresh start; a
+ * file that is gone is told. */
 _must_check_ int keeper_journal_open(struct keeper *k, struct refusal *why);
 /* Adds one record to the batch being built; `payload` by kind. */
 _must_check_ int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "agent/keeper/care.h"
+#include "shared/base/text.h"
 #include "shared/base/times.h"
 
 static json_t *time_json(int64_t at)
@@ -85,6 +86,39 @@ static json_t *place_json(const struct place *p)
 	                 code != 0 ? cause : NULL, "care", care_json(p));
 }
 
+static bool is_unread(const struct keeper *k, const char *stem)
+{
+	for (size_t i = 0; i < k->n_unread; i++)
+		if (text_equal(k->unread[i].stem, stem))
+			return true;
+	return false;
+}
+
+/* Target files that the keeper cannot read, and what the controller said against the others. `code` is absent for a remark. */
+static json_t *problems_json(const struct keeper *k)
+{
+	char    code[ERR_CODE_SIZE];
+	json_t *list = json_array();
+	for (size_t i = 0; i < k->n_unread; i++) {
+		const struct target_unread *u = &k->unread[i];
+		char                        text[sizeof(u->why.object) + sizeof(u->why.cause) + 2];
+		snprintf(text, sizeof(text), "%s: %s", u->why.object, u->why.cause);
+		keeper_words(text);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "file", u->stem, "code", err_code(u->why.code, code), "text", text));
+	}
+	for (size_t i = 0; i < k->n_managed; i++) {
+		const struct managed *m = k->managed[i];
+		for (size_t j = 0; j < m->n_places; j++) {
+			const struct place *p = m->places[j];
+			if (p->told_text[0] == '\0' || is_unread(k, p->stem)) /* said of what the file was before */
+				continue;
+			json_array_append_new(list, json_pack("{s:s, s:s*, s:s}", "file", p->stem, "code",
+			                                      p->told_code != 0 ? err_code(p->told_code, code) : NULL, "text", p->told_text));
+		}
+	}
+	return list;
+}
+
 char *keeper_status(const struct keeper *k)
 {
 	json_t *targets = json_array();
@@ -93,11 +127,14 @@ char *keeper_status(const struct keeper *k)
 			json_array_append_new(targets, place_json(k->managed[i]->places[j]));
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
+	char       full[ERR_CODE_SIZE];
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:i, s:o, s:o}", "agent", k->state.identity.agent, "service",
 	                         k->state.identity.service, "domain", k->state.identity.domain, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
+	                         "journal_code", k->journal_code != 0 ? err_code(k->journal_code, full) : NULL, "journal_error",
+	                         k->journal_code != 0 ? err_what(k->journal_code) : NULL,
 	                         "skew_ms", (json_int_t)k->skew_ms, "bundle_epoch", (json_int_t)k->state.trust.epoch,
-	                         "receipts_waiting", (int)k->receipts.n, "targets", targets);
+	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "problems", problems_json(k));
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;

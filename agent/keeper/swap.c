@@ -217,6 +217,15 @@ void swap_summary(const struct managed *m, struct probe_summary *ret)
 		*ret = all;
 }
 
+const char *swap_trouble(const struct managed *m)
+{
+	const char *text = "";
+	for (size_t i = 0; text[0] == '\0' && i < m->n_places; i++)
+		if (m->places[i]->probe != NULL)
+			text = probe_trouble(m->places[i]->probe);
+	return text;
+}
+
 static void act_check(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
@@ -274,15 +283,31 @@ void swap_round(void *ctx)
 
 /* ---- probes, receipts -------------------------------------------------------------------------------------------- */
 
+static void probes_reset(struct managed *m)
+{
+	for (size_t i = 0; i < m->n_places; i++)
+		if (m->places[i]->probe != NULL)
+			probe_reset(m->places[i]->probe);
+}
+
 static void act_probe_reset(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
 	struct refusal why = {.code = 0};
 	if (!probing(m) && swap_probe_again(m, &why) != 0)
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
-	for (size_t i = 0; i < m->n_places; i++)
-		if (m->places[i]->probe != NULL)
-			probe_reset(m->places[i]->probe);
+	probes_reset(m);
+}
+
+void swap_target_changed(struct managed *m)
+{
+	struct refusal why = {.code = 0};
+	bool           seeks = m->deploy.phase == DEPLOY_PROBE || m->deploy.phase == DEPLOY_HEAL;
+	if (!seeks || !probing(m))
+		return;
+	if (swap_probe_again(m, &why) != 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	probes_reset(m);
 }
 
 /* Where a service's old answers end is seen only between two handshakes: the longer of the last times, slowly forgotten. */
@@ -301,8 +326,9 @@ static void probe_stop(struct place *p)
 	probe_summary(p->probe, &s);
 	old_answers_learn(p, probe_old_ms(p->probe));
 	if (s.failed > 0)
-		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap; last: %s", p->stem,
-		         (unsigned long long)s.failed, (unsigned long long)s.total, probe_trouble(p->probe));
+		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap%s%s", p->stem,
+		         (unsigned long long)s.failed, (unsigned long long)s.total, probe_trouble(p->probe)[0] != '\0' ? "; last: " : "",
+		         probe_trouble(p->probe));
 	probe_free(p->probe);
 	p->probe = NULL;
 }

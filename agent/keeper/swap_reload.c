@@ -22,7 +22,10 @@ static int hook_start(struct place *p, enum hook_verb verb, hook_done_fn *done)
 
 static void words_of(const struct hk_reply *reply, char ret[CAUSE_SIZE])
 {
-	snprintf(ret, CAUSE_SIZE, "%.60s%s%.90s", err_what(reply->code), reply->output[0] != '\0' ? ": " : "", reply->output);
+	if (reply->code == E_HOOK_FAILED && reply->output[0] != '\0') /* its own words need all the room */
+		text_cut(ret, CAUSE_SIZE, reply->output);
+	else
+		snprintf(ret, CAUSE_SIZE, "%.60s%s%.97s", err_what(reply->code), reply->output[0] != '\0' ? ": " : "", reply->output);
 }
 
 /* ---- test -------------------------------------------------------------------------------------------------------- */

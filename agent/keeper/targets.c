@@ -9,6 +9,7 @@
 #include "agent/keeper/care.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/place.h"
+#include "agent/keeper/swap.h"
 #include "agent/keeper/uplink.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
@@ -53,9 +54,9 @@ void target_report(struct place *p)
 	t->drifted_at = p->drifted_at;
 	t->drifts = p->drifts;
 	text_cut(t->window, sizeof(t->window), p->conf.window);
-	uint64_t id = uplink_send(k->uplink, MSG_TARGET, t);
-	if (p->retired)
-		p->retired_id = id;
+	p->told_id = uplink_send(k->uplink, MSG_TARGET, t);
+	p->told_code = 0;
+	p->told_text[0] = '\0';
 	free(t);
 }
 
@@ -80,16 +81,28 @@ static void place_end(struct place *p)
 		keeper_forget(m->keeper, m);
 }
 
-void targets_acked(struct keeper *k, uint64_t id)
+static void told(struct place *p, int code, const char *text)
+{
+	p->told_code = code;
+	text_cut(p->told_text, sizeof(p->told_text), text);
+	keeper_words(p->told_text);
+	if (p->told_text[0] != '\0')
+		log_line(code != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, "%s: the controller says: %s", p->stem, p->told_text);
+}
+
+bool targets_answered(struct keeper *k, uint64_t id, int code, const char *text)
 {
 	for (size_t i = 0; id != 0 && i < k->n_managed; i++)
 		for (size_t j = 0; j < k->managed[i]->n_places; j++) {
 			struct place *p = k->managed[i]->places[j];
-			if (p->retired && p->retired_id == id) {
+			if (p->told_id != id)
+				continue;
+			told(p, code, text);
+			if (p->retired)
 				place_end(p);
-				return;
-			}
+			return true;
 		}
+	return false;
 }
 
 /* ---- taking over what was read ----------------------------------------------------------------------------------- */
@@ -100,6 +113,7 @@ static void retire(struct place *p)
 	log_line(LOG_LEVEL_NOTICE, NULL, "%s: target %s is gone; nothing is renewed there", p->managed->cert_id, p->stem);
 	p->present = false;
 	p->retired = true;
+	p->told_id = 0; /* an answer to what was told before ends nothing */
 	if (p->managed->keeper->welcomed)
 		target_report(p);
 }
@@ -146,9 +160,21 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	if (dir_open_safe(p->dir, geteuid(), &fd, NULL) == 0)
 		(void)!generation_clean(fd, NULL); /* what a kill left unfinished */
 	place_look(p);
+	swap_target_changed(p->managed);
 	if (m->keeper->welcomed)
 		target_report(p);
 	care_look(p);
+}
+
+static void unread_add(struct keeper *k, const char *stem, const struct refusal *why)
+{
+	struct target_unread *more = realloc(k->unread, (k->n_unread + 1) * sizeof(*more));
+	log_refusal(LOG_LEVEL_ERROR, NULL, why);
+	if (more == NULL)
+		return;
+	k->unread = more;
+	text_cut(more[k->n_unread].stem, sizeof(more->stem), stem);
+	more[k->n_unread++].why = *why;
 }
 
 static void candidate_take(struct keeper *k, const struct target_candidate *c)
@@ -158,7 +184,7 @@ static void candidate_take(struct keeper *k, const struct target_candidate *c)
 	if (place_of(k, c, &p, &why) == 0)
 		place_adopt(p, c);
 	else
-		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		unread_add(k, c->conf.stem, &why);
 }
 
 static bool listed(const struct target_scan *s, const char *stem)
@@ -177,11 +203,12 @@ static void scan_take(struct keeper *k, const struct target_scan *s)
 			if (!p->retired && !listed(s, p->stem))
 				retire(p);
 		}
+	k->n_unread = 0;
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->files[i].why.code == 0)
 			candidate_take(k, &s->files[i]);
 		else
-			log_refusal(LOG_LEVEL_ERROR, NULL, &s->files[i].why);
+			unread_add(k, s->files[i].conf.stem, &s->files[i].why);
 	}
 }
 

@@ -284,8 +284,8 @@ static void on_error(struct link *l, const char *text)
 {
 	char words[MSG_TEXT_SIZE];
 	if (l->last_code == 0) {
-		/* an OpenSSL error without words means that the bytes ended */
-		if (text == NULL || strstr(text, "lib(0)") != NULL)
+		/* an OpenSSL error without words means that the bytes ended, and so does this while the answer to the upgrade is awaited */
+		if (text == NULL || strstr(text, "lib(0)") != NULL || text_equal(text, "read failed"))
 			text = "the connection ended before it stood";
 		(void)snprintf(words, sizeof(words), "%s%.120s", link_identity_ended(l) ? "this host's identity has ended: invite and join it again; " : "",
 		               text);

@@ -341,6 +341,8 @@ static int converse(struct join *j, struct refusal *why)
 	int        r = tls_join_open(j->address, j->pin, &j->tls, why);
 	if (r == 0)
 		r = link_state_open(j->conf.link_dir, &j->state, why);
+	if (r == E_SYS_LOCKED && link_state_is_joined(j->conf.link_dir))
+		r = refuse(why, E_JOIN_STATE, j->conf.link_dir, "this host has joined, and its agent runs");
 	if (r == 0)
 		r = link_state_next_key(&j->state, &j->link_key, why);
 	if (r == 0)

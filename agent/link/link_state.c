@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/conf/agent_conf.h"
 #include "shared/conf/conf.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/fault.h"
@@ -44,6 +45,13 @@ int link_state_open(const char *dir, struct link_state *ret, struct refusal *why
 	if (r < 0)
 		link_state_close(ret);
 	return r;
+}
+
+bool link_state_is_joined(const char *dir)
+{
+	char path[AGENT_PATH_SIZE + sizeof(joined_file) + 1];
+	int  n = snprintf(path, sizeof(path), "%s/%s", dir, joined_file);
+	return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
 }
 
 void link_state_close(struct link_state *s)

@@ -22,6 +22,8 @@ struct link_state {
 
 /* Opens the folder and takes its lock. E_SYS_LOCKED, E_SYS_UNSAFE_PATH. */
 _must_check_ int link_state_open(const char *dir, struct link_state *ret, struct refusal *why);
+/* Has a host joined with this folder? False also where the caller may not look. */
+bool link_state_is_joined(const char *dir);
 /* Reads what joining left. E_LINK_NOT_JOINED. */
 _must_check_ int link_state_load(struct link_state *s, struct refusal *why);
 void             link_state_close(struct link_state *s);

@@ -4,9 +4,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
+#include "agent/link/link_state.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
@@ -14,15 +16,26 @@
 
 enum { ANSWER_MS = 10000, EXIT_STALE = 7 };
 
-static int ask(const char *socket, struct buf *answer, struct refusal *why)
+/* Who asks at the wrong time or as the wrong user is told so; the socket's own words help nobody. */
+static int no_keeper(const struct agent_conf *conf, struct refusal *why)
 {
+	if (access(conf->keeper_socket, F_OK) == 0 && access(conf->keeper_socket, W_OK) != 0)
+		return refuse(why, E_SYS_PEER_UID, conf->keeper_socket, "only root and the agent's own user may ask");
+	if (geteuid() == 0 && !link_state_is_joined(conf->link_dir))
+		return refuse(why, E_LINK_NOT_JOINED, conf->link_dir, "this host has not joined yet");
+	return refuse(why, E_SYS_CLOSED, conf->keeper_socket, "vcc-keeper does not run: see `systemctl status vcc-keeper`");
+}
+
+static int ask(const struct agent_conf *conf, struct buf *answer, struct refusal *why)
+{
+	const char              *socket = conf->keeper_socket;
 	static struct wire_frame frame;
 	_cleanup_fd_ int         fd = -1;
 	struct lk_status_request request = {.detail = 0};
 	struct buf               out = BUF_MAX(1024);
 	int                      r = ipc_connect(socket, &fd, why);
 	if (r < 0)
-		return r;
+		return no_keeper(conf, why);
 	r = wire_encode(&wire_link, LK_STATUS_REQUEST, 0, &request, &out);
 	if (r == 0)
 		r = ipc_write(fd, buf_span(&out), ANSWER_MS);
@@ -65,7 +78,15 @@ static void print_target(const json_t *t, int *status)
 	printf("%-16.16s %-9.9s %-9.9s %-8.12s %-6s %-16.16s\n", text_of(t, "cert_id"), text_of(t, "wanted"), text_of(t, "phase"), text_of(t, "on_disk"), served,
 	       text_of(t, "not_after"));
 	if (json_is_string(json_object_get(t, "last_code")))
-		printf("  %s %.64s\n", text_of(t, "last_code"), text_of(t, "last_error"));
+		printf("  %s %.200s\n", text_of(t, "last_code"), text_of(t, "last_error"));
+}
+
+static void print_problem(const json_t *p, int *status)
+{
+	const char *code = json_string_value(json_object_get(p, "code"));
+	if (code != NULL)
+		*status = EXIT_STALE;
+	printf("file %s.conf: %s%s%s\n", text_of(p, "file"), code != NULL ? code : "", code != NULL ? " " : "", text_of(p, "text"));
 }
 
 static int print_people(const json_t *root)
@@ -80,19 +101,23 @@ static int print_people(const json_t *root)
 	       (double)json_integer_value(json_object_get(root, "skew_ms")) / 1000.0);
 	if (code != NULL)
 		printf("  %s %.120s\n", code, text_of(root, "link_error"));
+	if (json_is_string(json_object_get(root, "journal_code")))
+		printf("  %s %s: nothing can be done until then\n", text_of(root, "journal_code"), text_of(root, "journal_error"));
 	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
 	json_array_foreach(json_object_get(root, "targets"), i, t)
 		print_target(t, &status);
+	json_array_foreach(json_object_get(root, "problems"), i, t)
+		print_problem(t, &status);
 	return status;
 }
 
-int link_status(const char *socket, bool json)
+int link_status(const struct agent_conf *conf, bool json)
 {
 	struct buf     answer = BUF_MAX(wire_link.frame_max);
 	struct refusal why = {0};
 	char           text[640];
 	int            status = 1;
-	if (ask(socket, &answer, &why) < 0) {
+	if (ask(conf, &answer, &why) < 0) {
 		fprintf(stderr, "vcc-agent: %s\n", refusal_text(&why, text, sizeof(text)));
 	} else if (json) {
 		printf("%.*s\n", (int)answer.n, (const char *)answer.p);

@@ -6,8 +6,10 @@
 #include <stdbool.h>
 
 #include "shared/base/attr.h"
+#include "shared/conf/agent_conf.h"
 
-/* Asks the keeper at `socket`. Exit status: 0, 1 = the keeper is not there or does not answer, 7 = a target is stale. */
-_must_check_ int link_status(const char *socket, bool json);
+/* Asks this host's keeper. Exit status: 0, 1 = the keeper is not there or does not answer, 7 = a target is stale or its file
+ * refused. */
+_must_check_ int link_status(const struct agent_conf *conf, bool json);
 
 #endif

@@ -37,7 +37,7 @@ static int status(int argc, char **argv)
 		fprintf(stderr, "vcc-agent: %s\n", refusal_text(&why, text, sizeof(text)));
 		return 1;
 	}
-	return link_status(conf.keeper_socket, json);
+	return link_status(&conf, json);
 }
 
 int main(int argc, char **argv)

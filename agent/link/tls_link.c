@@ -235,7 +235,7 @@ static bool tls_connect(struct tls_join *j)
 }
 
 /* The handshake accepts any chain: whether it is ours is judged from the pin, before a byte is sent. */
-static int handshake(struct tls_join *j, struct hash pin, struct refusal *why)
+static int handshake(struct tls_join *j, const char *address, struct hash pin, struct refusal *why)
 {
 	struct hash hash;
 	j->ctx = SSL_CTX_new(TLS_client_method());
@@ -243,14 +243,14 @@ static int handshake(struct tls_join *j, struct hash pin, struct refusal *why)
 	    SSL_set_fd(j->ssl, j->fd) != 1)
 		return tls_refuse(why, E_PKI_CRYPTO, "TLS");
 	if (!tls_connect(j))
-		return tls_refuse(why, E_LINK_DOWN, "TLS handshake");
+		return tls_refuse(why, E_LINK_DOWN, address);
 	if (peer_chain(j->ssl, &j->chain) < 0)
-		return refuse(why, E_PKI_CHAIN, "server", "its chain is empty or too long");
+		return refuse(why, E_PKI_CHAIN, address, "its chain is empty or too long");
 	j->root_at = last_certificate(buf_span(&j->chain));
 	digest_sha256(tls_join_root(j), &hash);
 	if (!hash_equal(hash, pin)) {
 		char text[HASH_TEXT_SIZE];
-		return refuse(why, E_LINK_PIN, "server", "its root certificate is sha256:%s", hash_text(hash, text));
+		return refuse(why, E_LINK_PIN, address, "its root certificate is sha256:%s", hash_text(hash, text));
 	}
 	return judge_chain((struct span){j->chain.p, j->root_at}, tls_join_root(j), NULL, why);
 }
@@ -265,7 +265,7 @@ int tls_join_open(const char *address, struct hash pin, struct tls_join **ret, s
 	j->until = clock_monotonic() + ANSWER_MS;
 	int r = connect_to(address, &j->fd, why);
 	if (r == 0)
-		r = handshake(j, pin, why);
+		r = handshake(j, address, pin, why);
 	if (r < 0) {
 		tls_join_close(j);
 		return r;

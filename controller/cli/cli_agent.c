@@ -2,7 +2,7 @@
  * Never: policy; the controller decides. */
 #include <stdio.h>
 
-#include "controller/cli/verb.h"
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 #include "shared/model/names.h"
 
@@ -22,32 +22,19 @@ static const struct output_column show_columns[] = {
 
 static int list(const struct invocation *in)
 {
-	struct refusal why;
-	json_t        *items = NULL;
-	int            r = client_list(&in->client, "/api/v1/agents", &items, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_list(in->form, list_columns, N_ELEMENTS(list_columns), items);
-	json_decref(items);
-	return EXIT_DONE;
+	return ask_list(in, "/api/v1/agents", "items", list_columns, N_ELEMENTS(list_columns));
 }
 
 static int one(const struct invocation *in, const char *method, const char *format)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	json_t        *answer = NULL;
 	if (!name_agent_ok(in->words[0])) {
 		refuse(&why, E_NOT_FOUND, in->words[0], "this is no agent name");
 		return verb_fail(EXIT_NOT_FOUND, &why);
 	}
 	snprintf(path, sizeof(path), "/api/v1/agents/%s%s", in->words[0], format);
-	int r = client_call(&in->client, method, path, NULL, NULL, &answer, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	return ask_object(in, method, path, NULL, show_columns, N_ELEMENTS(show_columns));
 }
 
 static int show(const struct invocation *in)
@@ -78,7 +65,13 @@ static json_t *name_list(const char *comma_list)
 /* The token stands on a line of its own, so that it is pasted where the agent asks for it and not into a shell. */
 static void print_invite(const json_t *answer)
 {
-	printf("On the host, as root, within the time until %s:\n\n", json_string_value(json_object_get(answer, "expires_at")));
+	size_t  i;
+	json_t *name;
+	printf("%s may serve these names of service %s:\n\n", json_string_value(json_object_get(answer, "name")),
+	       json_string_value(json_object_get(answer, "service")));
+	json_array_foreach(json_object_get(answer, "names"), i, name)
+		printf("  %s\n", json_string_value(name));
+	printf("\nOn the host, as root, before %.16s UTC:\n\n", json_string_value(json_object_get(answer, "expires_at")));
 	printf("  %s\n\n", json_string_value(json_object_get(answer, "command")));
 	printf("It asks for this token, which works once:\n\n");
 	printf("  %s\n", json_string_value(json_object_get(answer, "token")));

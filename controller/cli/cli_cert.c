@@ -4,13 +4,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "controller/cli/verb.h"
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/names.h"
 #include "shared/sys/clock.h"
 
-enum { WATCH_SECONDS = 3600, POLL_MS = 200 };
+enum { WATCH_SECONDS = 3600, POLL_MS = 200, STILL_MS = 3000 };
 
 static const struct output_column list_columns[] = {
 	{"CERT_ID", "cert_id", COLUMN_TEXT},    {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},
@@ -63,7 +63,6 @@ static int list(const struct invocation *in)
 	static const char *const filters[] = {"service", "agent"};
 	char                     path[CLIENT_PATH_SIZE] = "/api/v1/certificates";
 	struct refusal           why;
-	json_t                  *items = NULL;
 	for (size_t i = 0; i < N_ELEMENTS(filters); i++) {
 		const char *value = verb_value(in, filters[i]);
 		if (value == NULL)
@@ -75,12 +74,28 @@ static int list(const struct invocation *in)
 		size_t n = strlen(path);
 		snprintf(path + n, sizeof(path) - n, "%c%s=%s", strchr(path, '?') != NULL ? '&' : '?', filters[i], value);
 	}
-	int r = client_list(&in->client, path, &items, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_list(in->form, list_columns, N_ELEMENTS(list_columns), items);
-	json_decref(items);
-	return EXIT_DONE;
+	return ask_list(in, path, "items", list_columns, N_ELEMENTS(list_columns));
+}
+
+static const char *text_of(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+	return text != NULL ? text : "";
+}
+
+/* Attempts failed and another one will follow. */
+static bool waits_for_try(const json_t *renewal)
+{
+	return text_equal(text_of(renewal, "phase"), "retry_wait") || text_equal(text_of(renewal, "status"), "paused");
+}
+
+static void print_failure(const json_t *renewal)
+{
+	const json_t *error = json_object_get(renewal, "error");
+	printf("attempt %lld failed: %s %s\n  next: %s\n  tried again at %.16s UTC; after mending, --force tries at once\n",
+	       (long long)json_integer_value(json_object_get(renewal, "attempt")), text_of(error, "code"), text_of(error, "message"),
+	       text_of(error, "next"), text_of(renewal, "next_at"));
+	fflush(stdout);
 }
 
 static int show(const struct invocation *in)
@@ -103,6 +118,8 @@ static int show(const struct invocation *in)
 	if (in->form == OUTPUT_TABLE && json_array_size(renewals) > 0) {
 		printf("\n");
 		output_list(in->form, renewal_columns, N_ELEMENTS(renewal_columns), renewals);
+		if (waits_for_try(json_array_get(renewals, 0)))
+			print_failure(json_array_get(renewals, 0));
 	}
 	json_decref(answer);
 	return EXIT_DONE;
@@ -110,20 +127,15 @@ static int show(const struct invocation *in)
 
 /* ---- renew, and watch it to its end ---- */
 
-static const char *text_of(const json_t *object, const char *field)
-{
-	const char *text = json_string_value(json_object_get(object, field));
-	return text != NULL ? text : "";
-}
-
 /* Prints the steps that came since the last look. */
 static size_t print_steps(const json_t *steps, size_t printed)
 {
 	for (size_t i = printed; i < json_array_size(steps); i++) {
 		const json_t *s = json_array_get(steps, i);
 		const char   *code = text_of(s, "code");
-		printf("  %-15s %-7s %8.3f s  %.45s%s%s\n", text_of(s, "step"), text_of(s, "status"),
-		       json_real_value(json_object_get(s, "seconds")), text_of(s, "detail"), code[0] != '\0' ? " " : "", code);
+		printf("  %-15s %-7s %8.3f s  %.*s%s%s\n", text_of(s, "step"), text_of(s, "status"),
+		       json_real_value(json_object_get(s, "seconds")), code[0] != '\0' ? 120 : 45, text_of(s, "detail"),
+		       code[0] != '\0' ? " " : "", code);
 	}
 	fflush(stdout);
 	return json_array_size(steps);
@@ -167,11 +179,76 @@ static bool is_over(const char *status)
 	return false;
 }
 
+/* What one watch has told so far. */
+struct watched {
+	size_t  steps;
+	int64_t failures;   /* failed attempts that were told */
+	int64_t still_from; /* monotonic: since then nothing has moved */
+	char    phase[24];
+	bool    wait_told;
+};
+
+/* Nothing has moved for a while: says what is waited for, once in each phase. */
+static void print_wait(const struct invocation *in, const json_t *renewal, struct watched *w)
+{
+	const char    *phase = text_of(renewal, "phase");
+	const char    *agent = text_of(renewal, "agent");
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	if (!text_equal(phase, w->phase)) {
+		text_cut(w->phase, sizeof(w->phase), phase);
+		w->still_from = clock_monotonic();
+		w->wait_told = false;
+	}
+	if (w->wait_told || clock_monotonic() - w->still_from < STILL_MS)
+		return;
+	w->wait_told = true;
+	if (text_equal(phase, "signing")) {
+		printf("  waits for the signer: see `vccctl status`\n");
+	} else if (name_agent_ok(agent)) {
+		snprintf(path, sizeof(path), "/api/v1/agents/%s", agent);
+		if (client_call(&in->client, "GET", path, NULL, NULL, &answer, &why) == EXIT_DONE &&
+		    !json_is_true(json_object_get(answer, "connected")))
+			printf("  waits for agent %s, which is not connected\n", agent);
+		json_decref(answer);
+	}
+	fflush(stdout);
+}
+
+/* Each failed attempt is told once; the last one is told by the end. */
+static void tell_failure(const json_t *renewal, struct watched *w)
+{
+	int64_t failures = json_integer_value(json_object_get(renewal, "retry_count"));
+	if (failures == w->failures || !text_equal(text_of(renewal, "phase"), "retry_wait"))
+		return;
+	w->failures = failures;
+	print_failure(renewal);
+}
+
+/* The next attempt begins only after the watch has ended: no reason to stay. */
+static bool waits_longer(const json_t *renewal, int64_t left_ms)
+{
+	int64_t at;
+	return text_equal(text_of(renewal, "phase"), "retry_wait") && time_parse(text_of(renewal, "next_at"), &at) == 0 &&
+	       at - clock_now() > left_ms;
+}
+
+static int watch_end(const struct invocation *in, const json_t *renewal, bool over)
+{
+	int r = text_equal(text_of(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
+	if (in->form != OUTPUT_TABLE)
+		output_json(renewal);
+	else if (over)
+		r = print_end(renewal);
+	return over ? r : EXIT_PARTLY;
+}
+
 static int watch(const struct invocation *in, const char *renewal_id)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	size_t         printed = 0;
+	struct watched w = {.still_from = clock_monotonic()};
 	int64_t        end = clock_monotonic() + WATCH_SECONDS * MS_SECOND;
 	snprintf(path, sizeof(path), "/api/v1/renewals/%s", renewal_id);
 	for (;;) {
@@ -179,15 +256,18 @@ static int watch(const struct invocation *in, const char *renewal_id)
 		int     r = client_call(&in->client, "GET", path, NULL, NULL, &renewal, &why);
 		if (r != EXIT_DONE)
 			return verb_fail(r, &why);
-		bool over = is_over(text_of(renewal, "status"));
-		if (in->form == OUTPUT_TABLE)
-			printed = print_steps(json_object_get(renewal, "steps"), printed);
-		if (over || clock_monotonic() > end) {
-			if (in->form != OUTPUT_TABLE)
-				output_json(renewal);
-			r = in->form == OUTPUT_TABLE ? print_end(renewal) : text_equal(text_of(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
+		bool    over = is_over(text_of(renewal, "status"));
+		int64_t left = end - clock_monotonic();
+		if (in->form == OUTPUT_TABLE) {
+			w.steps = print_steps(json_object_get(renewal, "steps"), w.steps);
+			tell_failure(renewal, &w);
+			if (!over)
+				print_wait(in, renewal, &w);
+		}
+		if (over || left <= 0 || waits_longer(renewal, left)) {
+			r = watch_end(in, renewal, over);
 			json_decref(renewal);
-			return over ? r : EXIT_PARTLY;
+			return r;
 		}
 		json_decref(renewal);
 		nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
@@ -221,22 +301,18 @@ static int revoke(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	json_t        *answer = NULL;
 	const char    *reason = verb_value(in, "reason");
 	if (reason == NULL) {
 		refuse(&why, E_CLI_USAGE, "cert revoke", "--reason is required (keyCompromise, superseded, cessationOfOperation, ...)");
 		return verb_fail(EXIT_USAGE, &why);
 	}
-	json_t *body = json_pack("{s:s}", "reason", reason);
-	int     r = cert_path(in, "/api/v1/certificates/%s/revoke", path, &why);
-	if (r == EXIT_DONE)
-		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
-	json_decref(body);
+	int r = cert_path(in, "/api/v1/certificates/%s/revoke", path, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	json_t *body = json_pack("{s:s}", "reason", reason);
+	r = ask_object(in, "POST", path, body, show_columns, N_ELEMENTS(show_columns));
+	json_decref(body);
+	return r;
 }
 
 static int expiring(const struct invocation *in)

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "controller/cli/client.h"
 #include "controller/cli/init_layout.h"
 #include "shared/base/text.h"
 #include "shared/conf/signer_conf.h"
@@ -41,6 +43,8 @@ static const char usage[] =
 	"  --agent-listen A      HOST:PORT ([::]:8443)\n"
 	"  --join-listen A       HOST:PORT ([::]:8442)\n"
 	"  --bin-dir D           where vcc-signer and vcc-controller are\n";
+
+enum { READY_MS = 60 * 1000 };
 
 struct init {
 	struct init_choice choice;
@@ -109,7 +113,7 @@ static const struct row {
 #undef COPY
 };
 
-enum { OPTION_STATE_DIR = 1000, OPTION_BIN_DIR, OPTION_HELP };
+enum { OPTION_STATE_DIR = 1000, OPTION_BIN_DIR, OPTION_HELP, OPTION_VERSION };
 
 static int take_row(struct init *in, const struct row *row, const char *text, struct refusal *why)
 {
@@ -139,22 +143,23 @@ static int take_folder(struct init *in, const char *text, struct refusal *why)
 	return 0;
 }
 
-/* 1 = help was asked for. */
+/* 1 = help or version was asked for, and printed. */
 static int options_read(int argc, char **argv, struct init *in, struct refusal *why)
 {
-	struct option options[N_ELEMENTS(rows) + 4] = {0};
+	struct option options[N_ELEMENTS(rows) + 5] = {0};
 	size_t        n = 0;
 
 	for (; n < N_ELEMENTS(rows); n++)
 		options[n] = (struct option){rows[n].name, required_argument, NULL, (int)n + 1};
 	options[n++] = (struct option){"state-dir", required_argument, NULL, OPTION_STATE_DIR};
 	options[n++] = (struct option){"bin-dir", required_argument, NULL, OPTION_BIN_DIR};
-	options[n] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	options[n++] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	options[n] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
 	optind = 1;
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		int r = 0;
-		if (c == OPTION_HELP)
-			return 1;
+		if (c == OPTION_HELP || c == OPTION_VERSION)
+			return fputs(c == OPTION_HELP ? usage : "vccctl " VCC_VERSION "\n", stdout), 1;
 		if (c == OPTION_STATE_DIR)
 			r = take_folder(in, optarg, why);
 		else if (c == OPTION_BIN_DIR)
@@ -439,6 +444,27 @@ static int start_units(const struct init *in, struct refusal *why)
 	return run(enable, why);
 }
 
+/* The first CRLs and the gateway's certificate take a moment after the units are active; whoever goes on typing should find it
+ * ready. A controller that is not in time says why itself: vccctl status. */
+static void wait_ready(const struct init *in)
+{
+	struct client  client = {.url = ""};
+	struct refusal why;
+	int64_t        end = clock_monotonic() + READY_MS;
+	bool           ready = in->layout.below || access("/run/systemd/system", F_OK) != 0;
+	text_cut(client.socket, sizeof(client.socket), in->layout.admin_socket); /* and no other controller */
+	while (!ready && clock_monotonic() < end) {
+		json_t *answer = NULL;
+		if (client_call(&client, "GET", "/readyz", NULL, NULL, &answer, &why) == EXIT_DONE)
+			ready = true;
+		else
+			nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000L}, NULL);
+		json_decref(answer);
+	}
+	if (!ready)
+		printf("The controller is not ready yet: see `vccctl status`.\n");
+}
+
 static void print_next(const struct init *in)
 {
 	const struct init_layout *l = &in->layout;
@@ -481,15 +507,15 @@ int cli_init(int argc, char **argv)
 
 	umask(022);
 	int r = options_read(argc, argv, &in, &why);
-	if (r == 1) {
-		fputs(usage, stdout);
+	if (r == 1)
 		return 0;
-	}
 	if (r == 0)
 		r = init_all(&in, pin, &why);
 	if (r == 0) {
 		print_summary(&in, pin);
 		r = start_units(&in, &why);
+		if (r == 0)
+			wait_ready(&in);
 		print_next(&in);
 	}
 	if (r == 0)

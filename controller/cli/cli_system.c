@@ -3,15 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/cli/verb.h"
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 
 static const struct output_column status_columns[] = {
 	{"controller", "status", COLUMN_TEXT},       {"store", "checks.store", COLUMN_TEXT},
 	{"signer", "checks.signer", COLUMN_TEXT},    {"CRLs", "checks.crl", COLUMN_TEXT},
-	{"gateway", "checks.gateway", COLUMN_TEXT},  {"agents", "connected_agents", COLUMN_TEXT},
-	{"open orders", "open_orders", COLUMN_TEXT}, {"since", "started_at", COLUMN_TIME},
-	{"version", "version", COLUMN_TEXT},
+	{"gateway", "checks.gateway", COLUMN_TEXT},  {"warnings", "warnings", COLUMN_LIST},
+	{"agents", "connected_agents", COLUMN_TEXT}, {"open orders", "open_orders", COLUMN_TEXT},
+	{"since", "started_at", COLUMN_TIME},        {"version", "version", COLUMN_TEXT},
 };
 
 static const struct output_column who_columns[] = {
@@ -19,26 +19,14 @@ static const struct output_column who_columns[] = {
 	{"domain", "domain", COLUMN_TEXT},       {"version", "version", COLUMN_TEXT},
 };
 
-static int show(const struct invocation *in, const char *path, const struct output_column *columns, size_t n)
-{
-	struct refusal why;
-	json_t        *answer = NULL;
-	int            r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_object(in->form, columns, n, answer);
-	json_decref(answer);
-	return EXIT_DONE;
-}
-
 static int status(const struct invocation *in)
 {
-	return show(in, "/api/v1/status", status_columns, N_ELEMENTS(status_columns));
+	return ask_object(in, "GET", "/api/v1/status", NULL, status_columns, N_ELEMENTS(status_columns));
 }
 
 static int whoami(const struct invocation *in)
 {
-	return show(in, "/api/v1/whoami", who_columns, N_ELEMENTS(who_columns));
+	return ask_object(in, "GET", "/api/v1/whoami", NULL, who_columns, N_ELEMENTS(who_columns));
 }
 
 static int explain(const struct invocation *in)

@@ -2,43 +2,36 @@
  * Never: policy; the controller decides. */
 #include <stdio.h>
 
-#include "controller/cli/verb.h"
+#include "controller/cli/ask.h"
 #include "shared/model/certificate.h"
 
-static const struct output_column columns[] = {
-	{"TARGET", "target_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},      {"FILE", "file", COLUMN_TEXT},
-	{"RELOAD", "reload", COLUMN_TEXT},   {"VERIFY", "verify", COLUMN_TEXT},    {"PROVED", "proved_at", COLUMN_TIME},
+static const struct output_column list_columns[] = {
+	{"TARGET", "target_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},   {"FILE", "file", COLUMN_TEXT},
+	{"RELOAD", "reload", COLUMN_TEXT},   {"VERIFY", "verify", COLUMN_TEXT}, {"PROVED", "proved_at", COLUMN_AGE},
 	{"ERROR", "error", COLUMN_TEXT},     {"LISTENERS", "listeners", COLUMN_LIST},
+};
+
+static const struct output_column show_columns[] = {
+	{"certificate", "cert_id", COLUMN_TEXT}, {"agent", "agent", COLUMN_TEXT},   {"file", "file", COLUMN_TEXT},
+	{"reload", "reload", COLUMN_TEXT},       {"verify", "verify", COLUMN_TEXT}, {"proved at", "proved_at", COLUMN_TIME},
+	{"last error", "error", COLUMN_TEXT},    {"listeners", "listeners", COLUMN_LIST},
 };
 
 static int list(const struct invocation *in)
 {
-	struct refusal why;
-	json_t        *items = NULL;
-	int            r = client_list(&in->client, "/api/v1/targets", &items, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_list(in->form, columns, N_ELEMENTS(columns), items);
-	json_decref(items);
-	return EXIT_DONE;
+	return ask_list(in, "/api/v1/targets", "items", list_columns, N_ELEMENTS(list_columns));
 }
 
 static int show(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	json_t        *answer = NULL;
 	if (!target_id_ok(in->words[0])) {
 		refuse(&why, E_NOT_FOUND, in->words[0], "this is no target; `vccctl target list` names them");
 		return verb_fail(EXIT_NOT_FOUND, &why);
 	}
 	snprintf(path, sizeof(path), "/api/v1/targets/%s", in->words[0]);
-	int r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_object(in->form, columns, N_ELEMENTS(columns), answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	return ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
 }
 
 const struct verb cli_target_verbs[] = {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "controller/cli/verb.h"
+#include "controller/cli/ask.h"
 #include "shared/model/names.h"
 #include "shared/sys/file.h"
 
@@ -31,45 +31,38 @@ static const struct output_column show_columns[] = {
 
 static int list(const struct invocation *in)
 {
-	struct refusal why;
-	json_t        *answer = NULL;
-	int            r = client_call(&in->client, "GET", TEMPLATES, NULL, NULL, &answer, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	output_list(in->form, columns, N_ELEMENTS(columns), json_object_get(answer, "templates"));
-	json_decref(answer);
-	return EXIT_DONE;
+	return ask_list(in, TEMPLATES, "templates", columns, N_ELEMENTS(columns));
 }
 
-static int fetch(const struct invocation *in, json_t **ret, struct refusal *why)
+static int template_path(const struct invocation *in, char ret[CLIENT_PATH_SIZE], struct refusal *why)
 {
-	char path[CLIENT_PATH_SIZE];
 	if (!name_template_ok(in->words[0])) {
 		refuse(why, E_NOT_FOUND, in->words[0], "this is no template_id");
 		return EXIT_NOT_FOUND;
 	}
-	snprintf(path, sizeof(path), TEMPLATES "/%s", in->words[0]);
-	return client_call(&in->client, "GET", path, NULL, NULL, ret, why);
+	snprintf(ret, CLIENT_PATH_SIZE, TEMPLATES "/%s", in->words[0]);
+	return EXIT_DONE;
 }
 
 static int show(const struct invocation *in)
 {
+	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	json_t        *answer = NULL;
-	int            r = fetch(in, &answer, &why);
+	int            r = template_path(in, path, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	return ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
 }
 
 /* What `apply` takes again, whatever -o says. */
 static int export(const struct invocation *in)
 {
+	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
-	int            r = fetch(in, &answer, &why);
+	int            r = template_path(in, path, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	output_json(answer);

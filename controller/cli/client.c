@@ -216,7 +216,7 @@ int client_call(const struct client *c, const char *method, const char *path, co
 	return r;
 }
 
-int client_list(const struct client *c, const char *path, json_t **ret_items, struct refusal *why)
+int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why)
 {
 	json_t *all = json_array();
 	char    page[CLIENT_PATH_SIZE];
@@ -229,7 +229,7 @@ int client_list(const struct client *c, const char *path, json_t **ret_items, st
 		r = client_call(c, "GET", page, NULL, NULL, &answer, why);
 		if (r != EXIT_DONE)
 			break;
-		json_array_extend(all, json_object_get(answer, "items"));
+		json_array_extend(all, json_object_get(answer, member));
 		const char *next = json_string_value(json_object_get(answer, "next_cursor"));
 		text_cut(cursor, sizeof(cursor), next != NULL ? next : "");
 		json_decref(answer);

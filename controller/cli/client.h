@@ -17,8 +17,6 @@ enum {
 	EXIT_DENIED = 4,
 	EXIT_UNREACHABLE = 5,
 	EXIT_PARTLY = 6,
-	EXIT_DUE = 7,
-	EXIT_STALE_PLAN = 8,
 };
 
 enum { CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
@@ -38,7 +36,7 @@ _must_check_ int client_configure(struct client *c, struct refusal *why);
  * given. Otherwise the exit code that fits, with `why` worded from the problem document. */
 _must_check_ int client_call(const struct client *c, const char *method, const char *path, const json_t *body, int *ret_status,
                              json_t **ret_answer, struct refusal *why);
-/* Follows the cursors of a list and gives all items (at most 100,000). */
-_must_check_ int client_list(const struct client *c, const char *path, json_t **ret_items, struct refusal *why);
+/* Follows the cursors of a list and gives all that stands in `member` of the answers (at most 100,000). */
+_must_check_ int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why);
 
 #endif

@@ -5,15 +5,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libsmartcols/libsmartcols.h>
 
+#include "controller/cli/table_layout.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
 
-enum { CELL_SIZE = 512, WIDTH_WITHOUT_TERMINAL = 80 };
+enum {
+	CELL_SIZE = 16384, /* longer values end with dots */
+	COLUMNS_MAX = 32,
+	/* The pieces into which a cell is broken, where the terminal is too narrow for all columns: a code stays whole, and a usual listener. */
+	TEXT_WORD = 8,
+	LIST_WORD = 19,
+};
 
 void output_json(const json_t *value)
 {
@@ -34,6 +42,13 @@ static const json_t *field_of(const json_t *row, const char *field)
 		field = dot + 1;
 	}
 	return json_object_get(row, field);
+}
+
+static void cell_text(const char *text, char ret[CELL_SIZE])
+{
+	text_cut(ret, CELL_SIZE, text);
+	if (strlen(text) >= CELL_SIZE)
+		memcpy(ret + CELL_SIZE - 4, "...", 4);
 }
 
 static void cell_age(const char *time, char ret[CELL_SIZE])
@@ -60,12 +75,12 @@ static void cell_list(const json_t *list, char ret[CELL_SIZE])
 {
 	size_t  i;
 	json_t *item;
-	struct buf text = BUF_MAX(CELL_SIZE * 8);
+	struct buf text = BUF_MAX(2 * CELL_SIZE);
 	json_array_foreach((json_t *)(uintptr_t)list, i, item)
-		if (json_is_string(item))
+		if (json_is_string(item) && text.n < CELL_SIZE)
 			buf_add_fmt(&text, "%s%s", i > 0 ? ", " : "", json_string_value(item));
 	buf_add_u8(&text, 0);
-	text_cut(ret, CELL_SIZE, buf_error(&text) == 0 ? (const char *)text.p : "...");
+	cell_text(buf_error(&text) == 0 ? (const char *)text.p : "...", ret);
 	buf_free(&text);
 }
 
@@ -74,7 +89,7 @@ static void cell_scalar(const json_t *v, char ret[CELL_SIZE])
 	if (v == NULL || json_is_null(v))
 		text_cut(ret, CELL_SIZE, "-");
 	else if (json_is_string(v))
-		text_cut(ret, CELL_SIZE, json_string_value(v));
+		cell_text(json_string_value(v), ret);
 	else if (json_is_boolean(v))
 		text_cut(ret, CELL_SIZE, json_is_true(v) ? "yes" : "no");
 	else if (json_is_integer(v))
@@ -112,6 +127,10 @@ static void cell(const struct output_column *column, const json_t *row, char ret
 	case COLUMN_COUNT:
 		if (json_is_array(v))
 			snprintf(ret, CELL_SIZE, "%zu", json_array_size(v));
+		break;
+	case COLUMN_LIST:
+		if (json_is_array(v) && json_array_size(v) == 0)
+			text_cut(ret, CELL_SIZE, "-");
 		break;
 	default:
 		break;
@@ -156,27 +175,74 @@ static void csv(const struct output_column *columns, size_t n, const json_t *row
 	}
 }
 
+/* How wide each column would like to be, and how narrow it may become. */
+static void measure(const struct output_column *columns, size_t n, const json_t *rows, size_t width[], size_t least[])
+{
+	char    text[CELL_SIZE];
+	size_t  i;
+	json_t *row;
+	for (size_t k = 0; k < n; k++) {
+		bool   breaks = columns[k].kind == COLUMN_TEXT || columns[k].kind == COLUMN_LIST;
+		size_t word = columns[k].kind == COLUMN_LIST ? LIST_WORD : TEXT_WORD;
+		size_t longest = 0;
+		width[k] = least[k] = table_width(columns[k].header);
+		json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+			cell(&columns[k], row, text);
+			size_t w = table_width(text);
+			size_t whole = breaks ? table_word(text) : w;
+			width[k] = w > width[k] ? w : width[k];
+			longest = whole > longest ? whole : longest;
+		}
+		if (breaks && longest > word)
+			longest = word;
+		if (longest > least[k])
+			least[k] = longest;
+	}
+}
+
+static struct libscols_table *table_begin(const struct output_column *columns, size_t n, const json_t *rows, size_t width[])
+{
+	size_t                 least[COLUMNS_MAX];
+	size_t                 total = n - 1;
+	struct libscols_table *t = scols_new_table();
+	measure(columns, n, rows, width, least);
+	if (t == NULL)
+		return NULL;
+	size_t terminal = isatty(STDOUT_FILENO) == 1 ? scols_table_get_termwidth(t) : SIZE_MAX;
+	table_fit(n, least, terminal > total ? terminal - total : 0, width);
+	for (size_t k = 0; k < n; k++) {
+		struct libscols_column *c = scols_table_new_column(t, columns[k].header, 0, SCOLS_FL_WRAP);
+		if (c != NULL && scols_column_set_wrapfunc(c, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL) == 0)
+			(void)scols_column_set_safechars(c, "\n");
+		total += width[k];
+	}
+	if (total > terminal) /* the terminal breaks the lines then; the library would cut them */
+		(void)scols_table_set_termwidth(t, total);
+	return t;
+}
+
 static void table(const struct output_column *columns, size_t n, const json_t *rows)
 {
-	char                    text[CELL_SIZE];
-	size_t                  i;
-	json_t                 *row;
-	struct libscols_table *t = scols_new_table();
+	char                   text[CELL_SIZE];
+	size_t                 width[COLUMNS_MAX];
+	size_t                 i;
+	json_t                *row;
+	struct buf             lines = BUF_MAX(2 * CELL_SIZE);
+	struct libscols_table *t = table_begin(columns, n, rows, width);
 	if (t == NULL)
 		return;
-	for (size_t k = 0; k < n; k++)
-		scols_table_new_column(t, columns[k].header, k == 0 ? 0.2 : 0.1, k + 1 == n ? SCOLS_FL_TRUNC : 0);
-	if (scols_table_get_termwidth(t) == 0)
-		scols_table_set_termwidth(t, WIDTH_WITHOUT_TERMINAL);
 	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
 		struct libscols_line *line = scols_table_new_line(t, NULL);
 		for (size_t k = 0; line != NULL && k < n; k++) {
+			buf_reset(&lines);
 			cell(&columns[k], row, text);
-			scols_line_set_data(line, k, text);
+			table_wrap(text, width[k], &lines);
+			scols_line_set_data(line, k, buf_error(&lines) == 0 ? (const char *)lines.p : text);
 		}
 	}
 	scols_print_table(t);
 	scols_unref_table(t);
+	buf_free(&lines);
 }
 
 void output_list(enum output_form form, const struct output_column *columns, size_t n, const json_t *rows)

@@ -1,4 +1,5 @@
 /* output.h - room controller/cli: answers for people (tables of at most the terminal's width), programs (JSON) and sheets (CSV).
+ * On a terminal what is too wide goes on in the next line; without one a row is a line.
  * Never: asking the controller. */
 #ifndef VCC_OUTPUT_H
 #define VCC_OUTPUT_H

@@ -4,12 +4,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shared/base/text.h"
 
 static const struct verb_option globals[] = {
-	{"url", "URL", "admin API, https://NAME:8444 (default: the local socket)"},
+	{"url", "URL", "admin API, https://NAME:8444 (default: local socket)"},
 	{"ca", "FILE", "root certificate of the installation"},
 	{"token-file", "FILE", "file with the bearer token"},
 	{"socket", "PATH", "local socket of the controller"},
@@ -18,6 +17,8 @@ static const struct verb_option globals[] = {
 	{"version", NULL, "the version"},
 };
 enum { G_URL, G_CA, G_TOKEN_FILE, G_SOCKET, G_OUTPUT, G_HELP, G_VERSION, G_COUNT };
+
+enum { HELP_WIDTH = 80 };
 
 struct parse {
 	const struct verb *const *tables;
@@ -56,11 +57,33 @@ bool verb_given(const struct invocation *in, const char *option)
 	return verb_value(in, option) != NULL;
 }
 
+/* The cursor stands at column `at`; lines that follow begin there, too. */
+static void print_wrapped(int at, const char *text)
+{
+	int used = at;
+	while (*text != '\0') {
+		int n = (int)strcspn(text, " ");
+		if (used > at && used + 1 + n > HELP_WIDTH) {
+			printf("\n%*s", at, "");
+			used = at;
+		}
+		used += printf("%s%.*s", used > at ? " " : "", n, text);
+		text += n;
+		text += strspn(text, " ");
+	}
+	printf("\n");
+}
+
+static void print_row(const char *left, int width, const char *about)
+{
+	print_wrapped(printf("  %-*s ", width, left), about);
+}
+
 static void print_option(const struct verb_option *o)
 {
 	char left[40];
 	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
-	printf("  %-22s %s\n", left, o->about);
+	print_row(left, 22, o->about);
 }
 
 static void print_line(const struct verb *v)
@@ -68,13 +91,13 @@ static void print_line(const struct verb *v)
 	char left[64];
 	snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "",
 	         v->words[0] != '\0' ? " " : "", v->words);
-	printf("  %-34s %s\n", left, v->about);
+	print_row(left, 26, v->about);
 }
 
 static int print_help(const struct parse *p, const char *noun)
 {
 	printf("usage: vccctl NOUN VERB [WORDS] [OPTIONS]\n\n");
-	printf("  %-34s %s\n", "init", "sets up an installation (see init --help)");
+	print_row("init", 26, "sets up an installation (see init --help)");
 	for (size_t t = 0; t < p->n_tables; t++)
 		for (size_t i = 0; i < p->sizes[t]; i++)
 			if (noun == NULL || text_equal(noun, p->tables[t][i].noun))
@@ -82,13 +105,22 @@ static int print_help(const struct parse *p, const char *noun)
 	printf("\noptions everywhere\n");
 	for (size_t i = 0; i < G_COUNT; i++)
 		print_option(&globals[i]);
-	printf("\nexit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unreachable, 6 partly\n");
+	printf("\nexit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unreachable,\n"
+	       "            6 partly\n");
+	return EXIT_DONE;
+}
+
+static int print_version(void)
+{
+	printf("vccctl %s\n", VCC_VERSION);
 	return EXIT_DONE;
 }
 
 static int print_verb_help(const struct verb *v)
 {
-	printf("usage: vccctl %s%s%s %s [OPTIONS]\n%s\n", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "", v->words, v->about);
+	printf("usage: vccctl %s%s%s%s%s [OPTIONS]\n", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "",
+	       v->words[0] != '\0' ? " " : "", v->words);
+	print_wrapped(0, v->about);
 	if (v->options[0].name != NULL)
 		printf("\n");
 	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
@@ -168,6 +200,8 @@ static int find_words(struct parse *p, char **argv)
 	for (int i = 1; argv[i] != NULL; i++)
 		if (text_equal(argv[i], "--help") || text_equal(argv[i], "-h"))
 			return print_help(p, known ? noun : NULL);
+		else if (text_equal(argv[i], "--version"))
+			return print_version();
 	if (noun == NULL)
 		return usage_error("a noun is missing", "");
 	if (!known)
@@ -248,11 +282,7 @@ int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_ta
 	struct refusal why = {0};
 	if (argc < 2)
 		return print_help(&p, NULL), EXIT_USAGE;
-	if (text_equal(argv[1], "--version")) {
-		printf("vccctl %s\n", VCC_VERSION);
-		return EXIT_DONE;
-	}
-	if (text_equal(argv[1], "--help") || text_equal(argv[1], "-h") || text_equal(argv[1], "help"))
+	if (text_equal(argv[1], "help"))
 		return print_help(&p, NULL);
 	int r = find_words(&p, argv);
 	if (p.in.verb == NULL)
@@ -262,11 +292,12 @@ int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_ta
 		return r;
 	if (p.global[G_HELP] != NULL)
 		return print_verb_help(p.in.verb);
+	if (p.global[G_VERSION] != NULL)
+		return print_version();
 	if (p.in.n_words < p.in.verb->min_words)
 		return usage_error("a word is missing:", p.in.verb->words);
 	r = take_globals(&p, &why);
 	if (r != EXIT_DONE)
 		return why.code != 0 ? verb_fail(r, &why) : r;
-	p.in.progress = isatty(STDERR_FILENO) == 1;
 	return p.in.verb->run(&p.in);
 }

@@ -34,7 +34,6 @@ struct invocation {
 	const char        *words[VERB_WORDS_MAX];
 	size_t             n_words;
 	const char        *values[VERB_OPTIONS_MAX]; /* by position in verb->options; "" for a switch that was given; NULL absent */
-	bool               progress;                 /* stderr is a terminal */
 };
 
 /* Value of an option of the verb, NULL = not given. */

@@ -110,8 +110,9 @@ void effect_issued(const struct order_context *c, struct order_step *s)
 	add_audit(s, ORDER_AUDIT_ISSUED, 0);
 }
 
-/* The signer's log is ahead of our counter (a restored backup): the next attempt draws a new number. Not the target's fault. */
-void effect_serial_taken(const struct order_context *c, struct order_step *s)
+/* The signer's log is ahead of our counter (a restored backup), or it was away for so long that the times have grown old: the next
+ * attempt draws a new number and new times. Not the target's fault. */
+void effect_other_intent(const struct order_context *c, struct order_step *s)
 {
 	note_failure(c, s);
 	s->next.next_at = c->now + SIGN_RETRY_MS + jitter(c->event->random, SIGN_RETRY_MS);

@@ -19,7 +19,7 @@ void effect_csr(const struct order_context *c, struct order_step *s);
 void effect_sign_again(const struct order_context *c, struct order_step *s);
 void effect_sign_later(const struct order_context *c, struct order_step *s);
 void effect_issued(const struct order_context *c, struct order_step *s);
-void effect_serial_taken(const struct order_context *c, struct order_step *s);
+void effect_other_intent(const struct order_context *c, struct order_step *s);
 void effect_sign_refused(const struct order_context *c, struct order_step *s);
 void effect_order_again(const struct order_context *c, struct order_step *s);
 void effect_certificate_again(const struct order_context *c, struct order_step *s);

@@ -43,9 +43,10 @@ static bool serial_is_ours(const struct order_context *c)
 	return serial_equal(c->event->serial, c->o->serial);
 }
 
-static bool serial_was_taken(const struct order_context *c)
+/* The signer will never sign this, but another request for the same would do. */
+static bool intent_is_spent(const struct order_context *c)
 {
-	return serial_is_ours(c) && c->event->code == E_SIGNER_SERIAL;
+	return serial_is_ours(c) && (c->event->code == E_SIGNER_SERIAL || c->event->code == E_SIGNER_STALE);
 }
 
 static bool signer_may_succeed_later(const struct order_context *c)
@@ -126,7 +127,7 @@ static const struct transition table[] = {
 	{BEFORE_CSR,                            EV_CSR_BAD,        NULL,                     effect_pause,               ORDER_PAUSED},
 
 	{P(SIGNING),                            EV_ISSUED,         serial_is_ours,           effect_issued,              ORDER_ISSUED},
-	{P(SIGNING),                            EV_SIGN_FAILED,    serial_was_taken,         effect_serial_taken,        ORDER_RETRY_WAIT},
+	{P(SIGNING),                            EV_SIGN_FAILED,    intent_is_spent,          effect_other_intent,        ORDER_RETRY_WAIT},
 	{P(SIGNING),                            EV_SIGN_FAILED,    signer_may_succeed_later, effect_sign_later,          ORDER_SAME},
 	{P(SIGNING),                            EV_SIGN_FAILED,    serial_is_ours,           effect_sign_refused,        ORDER_FAILED},
 	{P(SIGNING),                            EV_RESTART,        NULL,                     effect_sign_again,          ORDER_SAME},

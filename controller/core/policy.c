@@ -145,11 +145,14 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 
 /* ---- eligibility -------------------------------------------------------------------------------------------- */
 
-static bool in_the_way(const struct certificate *c, const struct order *open, enum trigger trigger)
+/* An order that waits for its next attempt has nothing under way: that wait is the back-off which `force` passes. */
+static bool in_the_way(const struct certificate *c, const struct order *open, enum trigger trigger, bool force)
 {
 	if (id_is_none(c->open_order))
 		return false;
-	return open == NULL || open->phase != ORDER_PAUSED || trigger == TRIGGER_SCHEDULED;
+	if (open == NULL || trigger == TRIGGER_SCHEDULED)
+		return true;
+	return open->phase != ORDER_PAUSED && !(force && open->phase == ORDER_RETRY_WAIT);
 }
 
 /* A person asks for the threshold, the scheduler for the stored due time, which is the same with jitter. */
@@ -173,7 +176,7 @@ int policy_eligible(const struct certificate *c, const struct template *t, const
 		return E_ORDER_NO_AGENT;
 	if (!c->approved)
 		return E_POLICY_APPROVAL;
-	if (in_the_way(c, open, trigger))
+	if (in_the_way(c, open, trigger, force))
 		return E_ORDER_OPEN;
 	bool asks_threshold = trigger == TRIGGER_SCHEDULED || trigger == TRIGGER_MANUAL;
 	if (asks_threshold && !force && !is_due(c, t, trigger, now))

@@ -20,8 +20,8 @@ _must_check_ int policy_assign(const struct agent *agent, const struct template 
 			       const struct names *names, struct refusal *why);
 
 /* May an order be made now? E_ORDER_* or 0. `open` is the order that c->open_order names, NULL when there is none. A paused one
- * is in the way of a scheduled order only; for any other trigger the caller ends it (EV_CANCEL) before the new one. `force`
- * passes threshold, back-off, window and max_renewals. *ret_approval = the order must wait for approval (max_renewals reached,
+ * is in the way of a scheduled order only, with `force` also one that waits for its next attempt; for any other trigger the
+ * caller ends it (EV_CANCEL) before the new one. `force` passes threshold, back-off, window and max_renewals. *ret_approval = the order must wait for approval (max_renewals reached,
  * code signing). */
 _must_check_ int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open,
 				 enum trigger trigger, bool force, int64_t now, bool *ret_approval);

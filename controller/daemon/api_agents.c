@@ -10,8 +10,11 @@
 static void set_connected(struct api_call *call, json_t *agent)
 {
 	const char *name = json_string_value(json_object_get(agent, "name"));
+	int64_t     seen_at = name != NULL ? controller_seen_at(call->ctl, name) : 0;
 	if (name != NULL)
 		json_object_set_new(agent, "connected", json_boolean(controller_connected(call->ctl, name)));
+	if (seen_at != 0) /* the stored one is written seldom */
+		json_object_set_new(agent, "seen_at", json_time(seen_at));
 }
 
 /* Who is connected is known on the loop only. */

@@ -14,6 +14,16 @@ static bool add_check(json_t *checks, const char *name, bool ok)
 	return ok;
 }
 
+/* What does not keep a certificate from being renewed, but is wrong. */
+static json_t *warnings_json(const struct controller_state *s)
+{
+	char    code[ERR_CODE_SIZE];
+	json_t *list = json_array();
+	if (s->signer_log_behind)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_SIGNER_LOG, code), err_what(E_SIGNER_LOG)));
+	return list;
+}
+
 /* Readiness with its named checks; *ret_ready tells whether all of them hold. */
 static json_t *state_json(struct api_call *call, bool *ret_ready)
 {
@@ -28,6 +38,7 @@ static json_t *state_json(struct api_call *call, bool *ret_ready)
 	json_t *o = json_object();
 	json_object_set_new(o, "status", json_string(ready ? "ready" : "not ready"));
 	json_object_set_new(o, "checks", checks);
+	json_object_set_new(o, "warnings", warnings_json(&s));
 	json_object_set_new(o, "gateways", json_integer(s.gateways));
 	json_object_set_new(o, "connected_agents", json_integer(s.connected));
 	json_object_set_new(o, "open_orders", json_integer(s.open_orders));

@@ -212,6 +212,23 @@ static bool order_wanted(const struct proposal *p, bool changed, enum trigger *r
 	return policy_eligible(&p->cert, p->t, open, *ret, first, p->now, ret_approval) == 0;
 }
 
+/* An edited file most often mends what the last attempt stumbled over: an order that waits is tried now, not in an hour or a day. */
+static bool waits_for_file(const struct proposal *p)
+{
+	const struct order *open = orders_of(p->ctl, &p->cert);
+	struct target       old;
+	if (open == NULL || (open->phase != ORDER_PAUSED && open->phase != ORDER_RETRY_WAIT))
+		return false;
+	return view_target(p->ctl->view, p->msg->cert_id, &old) == 0 && !hash_equal(old.digest, p->msg->digest);
+}
+
+static void try_now(const struct proposal *p)
+{
+	struct order_event ev = {.kind = EV_DISPATCH, .renewal_id = p->cert.open_order};
+	bool               stored;
+	(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored); /* else it is tried at its time */
+}
+
 static void take(struct proposal *p, bool approved)
 {
 	bool         changed = p->known && !same_content(p);
@@ -239,6 +256,7 @@ static void take(struct proposal *p, bool approved)
 		p->cert.version = newest.version;
 		p->cert.open_order = newest.open_order;
 	}
+	bool           again = !order && waits_for_file(p);
 	struct commit *c = commit_new(p->ctl);
 	put_service(p, c);
 	put_target(p, c);
@@ -249,6 +267,8 @@ static void take(struct proposal *p, bool approved)
 	if (!p->known || changed || revived || order)
 		commit_certificate(c, &p->cert);
 	finish(p, c, p->cert.approved ? "" : "the names wait for an approval");
+	if (again)
+		try_now(p);
 }
 
 /* What the certificate's own history says against the proposal. */

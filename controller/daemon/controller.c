@@ -11,6 +11,7 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/orders.h"
@@ -57,6 +58,8 @@ static int open_parts(struct controller *ctl)
 		r = signer_open(ctl, &ctl->signer);
 	if (r == 0)
 		r = orders_open(ctl, &ctl->orders);
+	if (r == 0)
+		r = gateway_certs_open(&ctl->gateway_certs);
 	if (r == 0)
 		r = crls_open(ctl, &ctl->crls);
 	if (r == 0)
@@ -198,6 +201,7 @@ void controller_free(struct controller *ctl)
 	uv_close((uv_handle_t *)&ctl->store_wake, NULL);
 	(void)uv_run(ctl->loop, UV_RUN_DEFAULT);
 	identities_free(ctl->identities);
+	gateway_certs_free(ctl->gateway_certs);
 	fleet_free(ctl->fleet);
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
@@ -254,11 +258,17 @@ bool controller_connected(const struct controller *ctl, const char *agent)
 	return fleet_connected(ctl, agent);
 }
 
+int64_t controller_seen_at(const struct controller *ctl, const char *agent)
+{
+	return fleet_seen_at(ctl, agent);
+}
+
 void controller_state(struct controller *ctl, struct controller_state *ret)
 {
 	int64_t now = clock_now();
 	*ret = (struct controller_state){
 		.signer = signer_ready(ctl),
+		.signer_log_behind = signer_log_behind(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
 		.admin_tls = identities_admin_ready(ctl, now),

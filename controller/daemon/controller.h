@@ -87,9 +87,12 @@ const char *controller_public_url(const struct controller *ctl);
 
 /* Is the agent welcomed at this moment? */
 bool controller_connected(const struct controller *ctl, const char *agent);
+/* Now, or when its last connection in this run ended; 0 = it had none. */
+int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
+	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */
 	bool     admin_tls; /* the admin certificate is valid */

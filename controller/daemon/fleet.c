@@ -103,8 +103,10 @@ static void member_offline(struct controller *ctl, struct member *m)
 	forget_waiting(m);
 	host_key_drop(m->key);
 	m->key = NULL;
-	if (m->row != NULL)
+	if (m->row != NULL) {
 		rows_release_agent(ctl->rows, m->name);
+		m->left_at = clock_now();
+	}
 	m->row = NULL;
 }
 
@@ -157,6 +159,15 @@ bool fleet_connected(const struct controller *ctl, const char *name)
 	const struct entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL && is_connected(&e->m.session);
+}
+
+int64_t fleet_seen_at(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	if (e == NULL)
+		return 0;
+	return is_connected(&e->m.session) ? clock_now() : e->m.left_at;
 }
 
 uint32_t fleet_count(const struct controller *ctl)

@@ -33,6 +33,7 @@ struct member {
 	bool                  busy; /* a message of this agent is being checked; later ones wait in `waiting` */
 	struct waiting_frame *waiting;
 	size_t                n_waiting;
+	int64_t               left_at;         /* end of the last connection; 0 = none ended in this run */
 	int64_t               refused_at;      /* last audit record about a refused message */
 	int64_t               drift_at;        /* monotonic; last change of a file that was told */
 	int64_t               refused_hour_at; /* audit records about refused targets: so many an hour */
@@ -57,6 +58,8 @@ void fleet_ready(struct controller *ctl, const char *name);
 
 /* ---- for everybody ---- */
 bool     fleet_connected(const struct controller *ctl, const char *name); /* welcomed and said hello */
+/* Now, or when its last connection ended; 0 = it had none in this run, so only the store knows. */
+int64_t  fleet_seen_at(const struct controller *ctl, const char *name);
 uint32_t fleet_count(const struct controller *ctl);
 /* Sends to the agent's current connection, if there is one that said hello; else false and nothing is kept: the outbox is. */
 bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_t id, const void *payload, bool urgent);

@@ -13,7 +13,7 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/enrol.h"
 #include "controller/daemon/fleet.h"
-#include "controller/daemon/identities.h"
+#include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
@@ -156,14 +156,14 @@ static void take(struct gateway *g, const struct wire_frame *in)
 		enrol_request(ctl, g->number, &in->u.gw_join);
 		break;
 	case GW_IDENTITY:
-		identities_gateway(ctl, g->number, g->name, in->id, in->u.gw_identity.csr);
+		gateway_certs_ask(ctl, g->number, g->name, in->id, in->u.gw_identity.csr);
 		break;
 	default:
 		break;
 	}
 }
 
-/* What costs more than a look at a table is counted. */
+/* What costs more than a look at a table is counted; GW_IDENTITY is counted in gateway_certs.c. */
 static bool may_send(struct gateway *g, uint16_t type)
 {
 	if (type != GW_FRAME && type != GW_JOIN)

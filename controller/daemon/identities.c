@@ -9,16 +9,13 @@
 #include <unistd.h>
 
 #include <uthash.h>
-#include <utlist.h>
 
 #include "controller/daemon/admin_tls.h"
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
-#include "controller/daemon/gateways.h"
 #include "controller/daemon/intents.h"
-#include "controller/daemon/serials.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
@@ -39,10 +36,9 @@ struct request {
 };
 
 struct identities {
-	struct controller   *ctl;
-	struct request      *requests;
-	struct admin_tls    *admin;
-	struct gateway_wait *gateways; /* who waits, oldest first */
+	struct controller *ctl;
+	struct request    *requests;
+	struct admin_tls  *admin;
 };
 
 int identities_open(struct controller *ctl, struct identities **ret, struct refusal *why)
@@ -347,105 +343,6 @@ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, con
 	if (r < 0)
 		free(w);
 	return r;
-}
-
-/* ---- gateways -------------------------------------------------------------------------------------------------- */
-
-struct gateway_wait {
-	struct controller   *ctl;
-	uint64_t             gateway, id;
-	char                 name[AGENT_NAME_SIZE];
-	int                  code;
-	struct span          spki;
-	enum key_type        key_type;
-	struct gateway_wait *prev, *next;
-	size_t               n;
-	uint8_t              csr[];
-};
-
-static void gateway_wait_free(struct controller *ctl, struct gateway_wait *w)
-{
-	DL_DELETE(ctl->identities->gateways, w);
-	free(w);
-}
-
-/* A gateway that asked again meanwhile gets the answer to its last request only. */
-static bool is_last(const struct gateway_wait *w)
-{
-	for (const struct gateway_wait *later = w->next; later != NULL; later = later->next)
-		if (later->gateway == w->gateway)
-			return false;
-	return true;
-}
-
-static void answer_gateway(struct controller *ctl, const struct gateway_wait *w, int code, const struct issuance *issued)
-{
-	if (!is_last(w))
-		return;
-	struct gw_identity_reply m = {.code = code};
-	if (issued != NULL) {
-		const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issued->issuer_id);
-		m.certificate = (struct span){issued->der, issued->der_len};
-		m.chain = issuer != NULL ? issuer->chain_root : (struct span){0};
-	}
-	(void)gateways_send(ctl, w->gateway, GW_IDENTITY_REPLY, w->id, &m);
-}
-
-static void on_gateway_identity(struct controller *ctl, void *ctx, int code, const struct issuance *issued)
-{
-	answer_gateway(ctl, ctx, code, issued);
-	gateway_wait_free(ctl, ctx);
-}
-
-static void issue_gateway(struct controller *ctl, void *ctx)
-{
-	struct gateway_wait *w = ctx;
-	char                 actor[ACTOR_SIZE];
-	(void)snprintf(actor, sizeof(actor), "gateway:%s", w->name);
-	struct identity_request q = {.profile = LEAF_GATEWAY,
-				     .spki = w->spki,
-				     .key_type = w->key_type,
-				     .actor = actor,
-				     .done = on_gateway_identity,
-				     .ctx = w};
-	text_cut(q.name, sizeof(q.name), w->name);
-	int r = ctl->stopping || !is_last(w) ? E_SYS_CLOSED : w->code;
-	if (r == 0)
-		r = identities_issue(ctl, &q);
-	if (r == E_SYS_AGAIN && serials_wait(ctl, issue_gateway, w) == 0)
-		return;
-	if (r < 0) {
-		answer_gateway(ctl, w, r, NULL);
-		gateway_wait_free(ctl, w);
-	}
-}
-
-static void check_gateway(void *job, struct store_view *view)
-{
-	(void)view;
-	struct gateway_wait *w = job;
-	w->code = csr_check((struct span){w->csr, w->n}, &w->spki, &w->key_type);
-}
-
-static void on_gateway_checked(void *job)
-{
-	struct gateway_wait *w = job;
-	issue_gateway(w->ctl, w);
-}
-
-void identities_gateway(struct controller *ctl, uint64_t gateway, const char *name, uint64_t id, struct span csr)
-{
-	struct gateway_wait *w = calloc(1, sizeof(*w) + csr.n);
-	if (w == NULL)
-		abort();
-	w->ctl = ctl;
-	w->gateway = gateway;
-	w->id = id;
-	w->n = csr.n;
-	memcpy(w->csr, csr.p, csr.n);
-	text_cut(w->name, sizeof(w->name), name);
-	DL_APPEND(ctl->identities->gateways, w);
-	workers_run(ctl->workers, check_gateway, on_gateway_checked, w);
 }
 
 /* ---- the admin listener ---------------------------------------------------------------------------------------- */

@@ -36,8 +36,6 @@ void identities_signed(struct controller *ctl, const struct ticket *t, const str
 /* A checked request of an agent for its link key. E_SYS_AGAIN as above. */
 _must_check_ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, const struct body_identity *body,
 				  struct span spki, enum key_type key_type);
-/* A gateway's own TLS key. Answers GW_IDENTITY_REPLY with envelope id `id`. */
-void identities_gateway(struct controller *ctl, uint64_t gateway, const char *name, uint64_t id, struct span csr);
 
 void identities_tick(struct controller *ctl, int64_t now); /* the admin listener's certificate */
 bool identities_admin(struct controller *ctl, struct span *ret_chain_pem, struct span *ret_key_pem);

@@ -63,8 +63,8 @@ static void on_stored(struct controller *ctl, void *ctx, int code, const struct 
 
 /* ---- orders ---------------------------------------------------------------------------------------------------- */
 
-/* A paused order gives way to a new one. */
-static int end_paused(struct controller *ctl, struct certificate *cert, const struct caller *who)
+/* An order that nothing is under way for, and that policy_eligible() let pass, gives way to a new one. */
+static int end_waiting(struct controller *ctl, struct certificate *cert, const struct caller *who)
 {
 	const struct order *open = orders_of(ctl, cert);
 	bool                stored;
@@ -104,7 +104,7 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	if (r == 0)
 		r = operate_agent_usable(ctl, cert.agent);
 	if (r == 0)
-		r = end_paused(ctl, &cert, who);
+		r = end_waiting(ctl, &cert, who);
 	if (r < 0) {
 		refused(a, r, cert_id, NULL);
 		return;

@@ -373,7 +373,7 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 		return;
 	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s VCC_CERT_ID=%s VCC_RENEWAL=%s", agent, e->o.cert_id,
 		       id_text(e->o.renewal_id, id));
-	log_line(step->code == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, fields, "step %s: %s",
+	log_line(step->code == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, fields, "%s: step %s: %s", e->o.cert_id,
 		 workflow_step_name((enum workflow_step)step->step), step->code == 0 ? "done" : err_code(step->code, code));
 }
 

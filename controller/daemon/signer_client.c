@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
 #include <uthash.h>
 #include <utlist.h>
 
+#include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/orders.h"
@@ -37,6 +39,7 @@ struct signer_client {
 	uint64_t           crl_ids;
 	uint32_t           issuers_expected, issuers_seen;
 	bool               helloed;
+	bool               log_behind;
 	struct wire_frame  in; /* large: one for the connection */
 };
 
@@ -91,6 +94,11 @@ bool signer_ready(const struct controller *ctl)
 	return s->helloed && s->issuers_seen >= s->issuers_expected;
 }
 
+bool signer_log_behind(const struct controller *ctl)
+{
+	return ctl->signer->log_behind;
+}
+
 static void send_waiting(struct signer_client *s)
 {
 	if (s->ipc == NULL || !s->helloed)
@@ -101,12 +109,31 @@ static void send_waiting(struct signer_client *s)
 	}
 }
 
+/* A log that was cut at a record's end looks like one that was never longer. Numbering goes on above both sides, so nothing stops;
+ * but the numbers between are no longer known to the signer, and that is somebody's doing. */
+static void check_log(struct signer_client *s, uint64_t top)
+{
+	struct refusal why = {0};
+	uint64_t       issued = 0;
+	if (s->log_behind || view_signed_above(s->ctl->view, top, &issued) < 0 || issued == 0)
+		return;
+	s->log_behind = true;
+	(void)refuse(&why, E_SIGNER_LOG, "signer", "its log ends at counter %llu, certificates were issued up to %llu", (unsigned long long)top,
+		     (unsigned long long)issued);
+	log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	struct commit *c = commit_new(s->ctl);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_SIGNER_LOG_BEHIND, .actor = "controller", .object = "signer"}, "{s:I,s:I}",
+		     "log_top", (json_int_t)top, "issued_top", (json_int_t)issued);
+	commit_now(c, NULL, NULL);
+}
+
 static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 {
 	s->issuers_expected = hello->issuers;
 	s->issuers_seen = 0;
 	s->helloed = true;
 	log_line(LOG_LEVEL_NOTICE, NULL, "signer %s is connected, %u issuers", hello->version, hello->issuers);
+	check_log(s, hello->window_top);
 	serials_floor(s->ctl, hello->window_top);
 	send_waiting(s);
 }

@@ -32,6 +32,8 @@ void             signer_free(struct signer_client *s);
 
 void signer_tick(struct controller *ctl); /* connects where there is no connection */
 bool signer_ready(const struct controller *ctl);
+/* In this run the signer came with a log that ends before what is stored as issued: it was cut, or is an old copy. */
+bool signer_log_behind(const struct controller *ctl);
 
 /* `frame` is an encoded SG_ISSUE or SG_CRL whose envelope id is `id`; a request of that id that is still waiting is kept as it
  * is. */

@@ -24,6 +24,7 @@ struct controller {
 	struct identities            *identities;
 	struct orders                *orders;
 	struct gateways              *gateways;
+	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;
 	struct crls                  *crls;
 	struct scheduler             *scheduler;

@@ -71,6 +71,12 @@ static void session_down(struct session *s, int code)
 		log_line(LOG_LEVEL_DEBUG, NULL, "the end of a session could not be told; the next roster will");
 }
 
+/* The other side ended it, or its bytes were cut off. */
+static void session_lost(struct session *s)
+{
+	session_down(s, s->code != 0 ? s->code : E_SYS_CLOSED);
+}
+
 /* Sync kill frees the wsi inside: only for callers outside of its own callbacks, and the session is gone afterwards. */
 static void session_kill(struct session *s, int code)
 {
@@ -158,16 +164,10 @@ void agents_ws_roster(struct gateway *g)
 static bool pass_on(struct gateway *g, struct session *s, struct span frame)
 {
 	struct gw_frame up = {.session = s->number, .frame = frame};
-	if (!upstream_connected(g->up)) {
-		g->frames_dropped++; /* after the next roster the agent is welcomed and sends again what is not acknowledged */
-		return true;
-	}
+	if (!upstream_connected(g->up))
+		return true; /* dropped: after the next roster the agent is welcomed and sends again what is not acknowledged */
 	(void)fault_point("gateway_frame");
-	int r = upstream_send(g->up, GW_FRAME, &up);
-	if (r == E_SYS_AGAIN)
-		return false;
-	g->frames_in++;
-	return true;
+	return upstream_send(g->up, GW_FRAME, &up) != E_SYS_AGAIN;
 }
 
 /* The library's own flow control makes it spin on libuv, so what comes without credit is kept, within bounds. An agent that
@@ -205,10 +205,8 @@ void agents_ws_release(struct gateway *g)
 
 void agents_ws_drop_held(struct gateway *g)
 {
-	while (g->held != NULL) {
-		g->frames_dropped++;
+	while (g->held != NULL)
 		held_remove(g, g->held);
-	}
 }
 
 static void take_frame(struct session *s, struct span frame)
@@ -235,6 +233,7 @@ static void on_receive(struct session *s, struct lws *wsi, struct span part)
 	if (s->ended)
 		return;
 	liveness_seen(&s->live);
+	overhead_content(&s->overhead, part.n);
 	int r = 0;
 	if (!lws_frame_is_binary(wsi))
 		r = E_WIRE_MESSAGE;
@@ -299,7 +298,6 @@ void agents_ws_send(struct gateway *g, uint64_t session, bool urgent, struct spa
 	}
 	if (type == MSG_WELCOME)
 		s->welcomed = true;
-	g->frames_out++;
 	lws_callback_on_writable(s->wsi);
 }
 
@@ -383,7 +381,7 @@ static void destroyed(struct lws *wsi)
 	if (s == NULL)
 		return;
 	lws_set_opaque_user_data(wsi, NULL);
-	session_down(s, E_SYS_CLOSED);
+	session_lost(s);
 	session_free(s);
 }
 
@@ -420,10 +418,25 @@ static int admit(struct session *s, struct lws *wsi)
 	return r == 0 ? 0 : -1;
 }
 
-static void stand(struct session *s)
+/* The library answers pings by itself and would read on for ever, so a flood ends where its bytes come in. */
+static bool on_read(struct tls_tap *tap, size_t n)
+{
+	struct session *s = (struct session *)(void *)((char *)tap - offsetof(struct session, tap));
+	if (overhead_read(&s->overhead, n, now_of(s->gateway)))
+		return true;
+	if (!s->ended && s->code == 0)
+		gateway_note(s->gateway, E_GW_FLOOD, s->peer.agent);
+	s->code = E_GW_FLOOD;
+	return false;
+}
+
+static void stand(struct session *s, struct lws *wsi)
 {
 	struct gateway *g = s->gateway;
 	uint32_t        spread;
+	s->tap.read = on_read;
+	overhead_begin(&s->overhead, now_of(g));
+	tls_gateway_tap(lws_get_ssl(wsi), &s->tap);
 	entropy(&spread, sizeof(spread));
 	s->number = ++g->last_session;
 	HASH_ADD(hh, g->sessions, number, sizeof(s->number), s);
@@ -443,7 +456,7 @@ static int agent_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return admit(s, wsi);
 	case LWS_CALLBACK_ESTABLISHED:
-		stand(s);
+		stand(s, wsi);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		on_receive(s, wsi, (struct span){in, len});
@@ -454,7 +467,7 @@ static int agent_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return write_next(s, wsi);
 	case LWS_CALLBACK_CLOSED:
-		session_down(s, E_SYS_CLOSED);
+		session_lost(s);
 		return 0;
 	default:
 		return 0;

@@ -51,7 +51,6 @@ struct gateway {
 
 	struct join_port join;
 	int              notes; /* lines of this second */
-	uint64_t         frames_in, frames_out, frames_dropped;
 };
 
 /* Runs until SIGTERM. `conf` is copied. */

@@ -7,6 +7,7 @@
 
 #include "controller/gateway/liveness.h"
 #include "controller/gateway/outbox.h"
+#include "controller/gateway/overhead.h"
 #include "controller/gateway/tls_gateway.h"
 #include "controller/gateway/wheel.h"
 #include "shared/sys/tcp.h"
@@ -14,6 +15,8 @@
 struct session {
 	struct wheel_entry timer;
 	struct liveness    live;
+	struct tls_tap     tap;       /* what TLS reads, from the handshake's end on */
+	struct overhead    overhead;
 	struct gateway    *gateway;
 	void              *wsi;       /* NULL before the library made it, and after it is gone */
 	uint64_t           number;    /* from 1 within one run; 0 = does not stand */

@@ -353,3 +353,22 @@ int tls_gateway_peer(const struct tls_gateway *t, SSL *ssl, struct tls_peer *ret
 	*ret = peer;
 	return 0;
 }
+
+static long on_bio(BIO *bio, int what, const char *bytes, size_t len, int argi, long argl, int ret, size_t *processed)
+{
+	(void)bytes;
+	(void)len;
+	(void)argi;
+	(void)argl;
+	struct tls_tap *tap = (struct tls_tap *)(void *)BIO_get_callback_arg(bio);
+	if (what == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0 && !tap->read(tap, *processed))
+		return -1; /* without a retry flag: an error for good */
+	return ret;
+}
+
+void tls_gateway_tap(SSL *ssl, struct tls_tap *tap)
+{
+	BIO *bio = SSL_get_rbio(ssl);
+	BIO_set_callback_arg(bio, (char *)tap);
+	BIO_set_callback_ex(bio, on_bio);
+}

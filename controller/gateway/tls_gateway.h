@@ -39,4 +39,11 @@ struct tls_peer {
 /* Reads the verified client certificate. E_GW_CLIENT when it is not an agent's of our domain. */
 _must_check_ int tls_gateway_peer(const struct tls_gateway *t, SSL *ssl, struct tls_peer *ret);
 
+/* Is told of every byte that a connection reads off the network from now on. False from `read` = that was enough: nothing is read
+ * any more, and the connection fails. */
+struct tls_tap {
+	bool (*read)(struct tls_tap *tap, size_t n);
+};
+void tls_gateway_tap(SSL *ssl, struct tls_tap *tap); /* lives as long as the connection */
+
 #endif

@@ -224,6 +224,12 @@ uint64_t sign_log_top(const struct sign_log *l)
 	return l->top;
 }
 
+bool sign_log_has(const struct sign_log *l, struct serial serial, struct hash tbs_hash)
+{
+	const struct seen *known = &l->window[serial_counter(serial) % SIGN_WINDOW];
+	return !serial_is_none(serial) && serial_equal(known->serial, serial) && hash_equal(known->hash, tbs_hash);
+}
+
 /* ---- reserving ---- */
 
 static int serial_refuse(struct refusal *why, struct serial serial, const char *what)

@@ -148,6 +148,8 @@ static int judge_issue(struct serve *v, struct job *j, const struct sg_issue *q,
 	int r = find_ca(v, j, f->issuer_id);
 	if (r == 0)
 		r = limits_leaf(v->signer->conf, j->ca, f, now, &j->why);
+	if (r == 0 && !sign_log_has(v->signer->log, f->serial, q->tbs_hash)) /* that hash is proved by build() */
+		r = limits_leaf_age(f, now, &j->why);
 	if (r == 0 && is_ca_key(&v->signer->cas, f))
 		r = refuse(&j->why, E_SIGNER_LIMIT, leaf_profile_name(f->profile), "this is the key of an authority");
 	if (r == 0)

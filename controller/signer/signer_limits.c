@@ -55,7 +55,9 @@ static const struct profile_rule rules[LEAF_PROFILE_COUNT] = {
 
 enum { CRL_LIFE_DAYS = 10, ROOT_CRL_LIFE_DAYS = 400 };
 
-/* Clocks differ and notBefore is back-dated; a request for the future is somebody's stock of certificates. */
+/* Clocks differ, a request may have waited, and notBefore is back-dated by five minutes: an hour is enough for all of it. More would
+ * let a captured controller claim that a certificate was there before something happened. A request for the future is somebody's
+ * stock of certificates. */
 static const int64_t backdating_ms = MS_HOUR;
 static const int64_t future_ms = MS_DAY;
 
@@ -188,6 +190,16 @@ int limits_leaf(const struct signer_conf *conf, const struct ca *ca, const struc
 	return r;
 }
 
+int limits_leaf_age(const struct cert_facts *f, int64_t now, struct refusal *why)
+{
+	char serial[SERIAL_TEXT_SIZE];
+	if (f->not_before_at >= now - backdating_ms)
+		return 0;
+	return refuse(why, E_SIGNER_STALE, leaf_profile_name(f->profile), "serial %s: the validity begins %lld s ago, %lld are allowed",
+	              serial_text(f->serial, serial), (long long)((now - f->not_before_at) / MS_SECOND),
+	              (long long)(backdating_ms / MS_SECOND));
+}
+
 int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struct refusal *why)
 {
 	bool    root = ca->issuer.role == ISSUER_ROOT;
@@ -201,6 +213,9 @@ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struc
 		              root ? ROOT_CRL_LIFE_DAYS : CRL_LIFE_DAYS);
 	if (crl->this_update_at > now + future_ms)
 		return refuse(why, E_SIGNER_LIMIT, crl->issuer_id, "the list begins in the future");
+	if (crl->this_update_at < now - backdating_ms)
+		return refuse(why, E_SIGNER_STALE, crl->issuer_id, "list %u begins %lld s ago, %lld are allowed", crl->shard,
+		              (long long)((now - crl->this_update_at) / MS_SECOND), (long long)(backdating_ms / MS_SECOND));
 	return 0;
 }
 

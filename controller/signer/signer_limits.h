@@ -7,9 +7,12 @@
 #include "shared/conf/signer_conf.h"
 #include "shared/model/messages.h"
 
-/* E_SIGNER_LIMIT with what was asked and what is allowed. `now`: the signer's own clock. */
+/* E_SIGNER_LIMIT with what was asked and what is allowed; E_SIGNER_STALE for a list from more than an hour ago. `now`: the
+ * signer's own clock. */
 _must_check_ int limits_leaf(const struct signer_conf *conf, const struct ca *ca, const struct cert_facts *facts, int64_t now,
                              struct refusal *why);
+/* E_SIGNER_STALE. Not asked of what the log holds already: that is signed again as it was. */
+_must_check_ int limits_leaf_age(const struct cert_facts *facts, int64_t now, struct refusal *why);
 _must_check_ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struct refusal *why);
 
 /* Token bucket: `rate` signatures a second, at most one second's worth at once. */

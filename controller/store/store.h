@@ -158,6 +158,8 @@ _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struc
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
+/* Highest serial counter above `above` that a certificate was signed with; 0 = none. */
+_must_check_ int view_signed_above(struct store_view *v, uint64_t above, uint64_t *ret_counter);
 _must_check_ int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_audit(struct store_view *v, uint64_t from, struct audit *ret, size_t max, size_t *ret_n);
 _must_check_ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_root);

@@ -209,6 +209,22 @@ int view_intents(struct store_view *v, struct serial after, struct issuance *ret
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_signed_above(struct store_view *v, uint64_t above, uint64_t *ret_counter)
+{
+	uint8_t         last[SERIAL_RANDOM];
+	struct issuance top;
+	struct query    q = {.noun = &noun_issuance, .down = true};
+	memset(last, 0xff, sizeof(last));
+	struct serial from = serial_make(above, last);
+	query_where(&q, offsetof(struct issuance, serial), ABOVE, &from);
+	query_where(&q, offsetof(struct issuance, fingerprint), SOME, NULL);
+	int r = rows_first(v->rows, &q, &top);
+	if (r < 0 && r != E_NOT_FOUND)
+		return r;
+	*ret_counter = r == 0 ? serial_counter(top.serial) : 0;
+	return 0;
+}
+
 int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_issuance, .max = page(max)};

@@ -218,7 +218,8 @@ static int on_value(void *user, const char *section, const char *name, const cha
 	if (k->kind == CONF_LIST && l->set[i] != 2) {
 		((char *)to)[0] = '\0'; /* a later file replaces the list of an earlier one */
 	} else if (l->set[i] == 2 && k->kind != CONF_LIST) {
-		l->code = refuse(l->why, E_CONF_VALUE, place, "%s.%s is given twice in this file", section, name);
+		l->code = refuse(l->why, E_CONF_VALUE, place, "%s.%s is given twice in this file (an indented line continues the one above)",
+		                 section, name);
 		return 0;
 	}
 	int r = kinds[k->kind].set(k, value, to);
@@ -232,12 +233,27 @@ static int on_value(void *user, const char *section, const char *name, const cha
 	return 1;
 }
 
+/* inih takes every indented line as more of the value above. Ours may be indented as a whole, as when pasted from a page:
+ * only what is neither `[section]` nor `key =` continues a list. Returns the blanks to skip. */
+static size_t indent_of(const char *line)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t            blanks = strspn(line, " \t");
+	const char       *at = line + blanks;
+	bool              section = *at == '[';
+	size_t            n = strspn(at + section, name);
+	if (section)
+		return n > 0 && at[1 + n] == ']' ? blanks : 0;
+	return n > 0 && at[n + strspn(at + n, " \t")] == '=' ? blanks : 0;
+}
+
 /* Gives inih one line. A line that its buffer cannot hold would be taken apart silently: refused here. */
 static char *next_line(char *to, int size, void *user)
 {
 	struct loading *l = user;
 	if (l->code != 0 || *l->at == '\0')
 		return NULL;
+	l->at += indent_of(l->at);
 	size_t n = strcspn(l->at, "\n");
 	l->line++;
 	if (n + 2 > (size_t)size || n > LINE_MAX_BYTES) {

@@ -107,6 +107,7 @@ struct service {
 	X(CERTIFICATE_REVOKED, "certificate_revoked")                                                                 \
 	X(INTENT_VOIDED, "certificate_intent_voided")                                                                 \
 	X(CRL_PUBLISHED, "crl_published")                                                                             \
+	X(SIGNER_LOG_BEHIND, "signer_log_behind")                                                                     \
 	X(MESSAGE_REFUSED, "agent_message_refused")
 
 enum audit_event {

@@ -437,7 +437,7 @@ struct hk_reply {
 	int     status; /* exit status, or -signal */
 	int64_t took_ms;
 	bool    tested; /* HOOK_TEST: a test was really run */
-	char    output[CAUSE_SIZE]; /* last line of the program, for people */
+	char    output[CAUSE_SIZE]; /* of the program: its last line, or the first that names a mistake; for people */
 };
 
 /* ---- controller <-> signer ----------------------------------------------------------------------------------- */

@@ -356,3 +356,32 @@ def refused_identity(inst, gateway, name):
         host.send_signed("agent_identity", "vcc identity v1", body)
         time.sleep(0.3)
     assert host.identities
+
+
+# ---- the signer was away for two hours: what waited for it begins too long ago for it, and is made anew ----
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
+def test_a_request_that_waited_for_too_long_is_made_anew(folder):
+    inst = PlayedFleet(folder, binaries=FAULTS)
+    try:
+        inst.init()
+        inst.start_both()
+        gateway = inst.gateway()
+        host = inst.host(gateway, "late01")
+        inst.processes["signer"].stop()
+        host.target("late01-web", "clara", "clara_service_auth", NAMES.format("late01"))
+        wait_for("the order waits for the signer", lambda: checks.rows(inst.facts_db(), "SELECT 1 FROM issuances WHERE owner_id = 'late01-web' AND state = 'intent'"))
+        inst.processes["controller"].stop()
+        for name in ("signer", "controller"):
+            inst.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(2 * 3600 * 1000)}
+            inst.processes[name].start()
+        inst.wait_up()
+        gateway.connect()
+        inst.wait_done("late01-web")
+        assert [c["attempt"] for c in host.certificates] == [2]
+        states = checks.rows(inst.facts_db(), "SELECT state FROM issuances WHERE owner_id = 'late01-web' ORDER BY serial")
+        assert [s for s, in states] == ["void", "active"]
+    finally:
+        for g in inst.gateways:
+            g.close()
+        inst.stop()

@@ -71,7 +71,7 @@ class Host:
         assert len(rows) <= 1
         return rows[0][0] if rows else None
 
-    def connects(self):
+    def connects(self, then=lambda: None):
         """The daemons start with what joining left, and are welcomed."""
         log = os.path.join(self.dir, "log.txt")
         config = os.path.join(self.dir, "agent.conf")
@@ -79,6 +79,7 @@ class Host:
         running = [Process(p, [self.inst.bin(p), "--config", config], log).start() for p in ("vcc-keeper", "vcc-agent")]
         try:
             wait_for(f"{self.name} is connected", lambda: self.inst.vccctl("agent", "show", self.name)["connected"], 30)
+            return then()
         finally:
             for p in reversed(running):
                 p.stop()
@@ -92,6 +93,14 @@ def test_join_ends_the_first_time(world):
     host.connects()
     status, text = host.join()
     assert status != 0 and "VCC-3205" in text, text
+
+
+def test_join_beside_the_running_agent(world):
+    """Not "another process holds a lock": that agent is what the operator wants to have."""
+    host = Host(world)
+    assert host.join()[0] == 0
+    status, text = host.connects(host.join)
+    assert status != 0 and "VCC-3205" in text and "its agent runs" in text, text
 
 
 # Names of points, and the n-th file operation of either process. The folder and configuration part comes first.

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 import fake_agent  # noqa: E402
 import fake_pki  # noqa: E402
 import wire_tables  # noqa: E402
-from fake_agent import BINARY, CONTINUATION, PING, TEXT, Closed, FakeAgent, health, tls_context  # noqa: E402
+from fake_agent import BINARY, CONTINUATION, PING, PONG, TEXT, Closed, FakeAgent, health, tls_context  # noqa: E402
 from lone_gateway import LoneGateway  # noqa: E402
 
 LONG = 60
@@ -366,12 +366,61 @@ def test_agent_that_does_not_read_loses_its_connection(gateway):
 
 
 def test_pings_are_answered_within_bounds(gateway):
-    """A flood of pings neither grows the gateway nor hides a frame behind it."""
+    """A burst of pings neither grows the gateway nor hides a frame behind it."""
     peer, session = gateway.agent("pinger")
     base = gateway.memory()
-    peer.write(frame(b"x" * 125, opcode=PING) * 5000 + frame(FILL))
+    peer.write(frame(b"x" * 125, opcode=PING) * 300 + frame(FILL))
     gateway.controller.wait("frame", match=lambda f: f["session"] == session)
     assert gateway.memory() - base <= 8192
+    peer.close()
+
+
+BESIDE = {
+    "pings one by one": [frame(b"x", opcode=PING)] * 100_000,
+    "pings that fill TLS records": [frame(b"x" * 125, opcode=PING) * 120] * 200,
+    "pings in one byte pieces": [bytes([b]) for b in frame(b"x" * 125, opcode=PING)] * 1000,
+    "pongs that nobody is told of": [frame(b"", opcode=PONG)] * 100_000,
+    "pongs": [frame(b"x", opcode=PONG)] * 100_000,
+    "pings between messages": [frame(FILL) + frame(b"x" * 125, opcode=PING) * 50] * 500,
+}
+
+
+@pytest.mark.parametrize("welcomed", [False, True])
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_flood_beside_the_messages_ends_the_connection(gateway, name, welcomed):
+    """What the library deals with by itself is capped, too; another agent goes on."""
+    witness, other = gateway.agent("witness")
+    gateway.controller.grant(1000)
+    peer, session = gateway.agent("flooder", greet=welcomed)
+    try:
+        for piece in BESIDE[name]:
+            peer.write(piece)
+    except (Closed, OSError):
+        pass
+    assert gateway.controller.wait("down", match=lambda f: f["session"] == session)["code"] == -3307
+    peer.close()
+    witness.send(health())
+    gateway.controller.wait("frame", match=lambda f: f["session"] == other)
+    witness.close()
+
+
+def test_much_content_is_no_flood(gateway):
+    """Large messages, whole and in parts, small ones each in a TLS record of its own, pings and pongs of a lively peer between."""
+    peer, session = gateway.agent("busy")
+    body = wire_tables.encode("agent", "csr", 7, body=os.urandom(8000), signature=b"s" * 70)
+    for i in range(1500):
+        gateway.controller.grant(4)
+        peer.send(body)
+        peer.send(FILL)
+        for at in range(0, len(body), 1000):
+            peer.send(body[at:at + 1000], opcode=BINARY if at == 0 else CONTINUATION, fin=at + 1000 >= len(body))
+        peer.send(FILL)
+        if i % 10 == 0:
+            peer.send(b"x", opcode=PING)
+        gateway.controller.wait("frame", match=lambda f: f["session"] == session and f["frame"] == FILL)
+    peer.send(health(99))
+    gateway.controller.wait("frame", match=lambda f: f["session"] == session and f["frame"] == health(99))
+    assert not any(e.name == "down" and e["session"] == session for e in gateway.controller.events)
     peer.close()
 
 

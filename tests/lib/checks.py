@@ -38,12 +38,12 @@ def matching_set(target_dir):
 def served_is_issued(inst, host):
     """I2: every listener serves the certificate of the active generation, and the controller says the same."""
     on_disk = matching_set(host.target_dir)
-    addresses = [("127.0.0.1", host.port)]
+    addresses = [(host.ip, host.port)]
     if host.second:
         addresses.append((host.second.rsplit(":", 1)[0].strip("[]"), host.port))
     for address in addresses:
         assert handshake(*address, host.names[0]) == on_disk, f"{address} serves something else"
-    cert = inst.vccctl("cert", "show", host.cert_id)
+    cert = inst.certificate(host.cert_id)
     assert cert["fingerprint"] == on_disk and cert["served"] is True, cert
     return on_disk
 

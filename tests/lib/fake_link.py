@@ -54,6 +54,7 @@ class FakeLink:
         self.next_id = 1000
         self.skew_ms = 0
         self.acking = True
+        self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
         self.answer = self.issue
         self.lock = threading.Condition()
@@ -166,7 +167,8 @@ class FakeLink:
 
     def take_target(self, number, fields):
         self.targets.append(fields)
-        self.send("ack", id=number)
+        code, text = self.refuse_targets or (0, "")
+        self.send("ack", id=number, code=code, text=text)
 
     def take_drift(self, _, fields):
         self.drifts.append(dict(fields, arrived=time.time()))

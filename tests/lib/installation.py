@@ -11,6 +11,8 @@ import socket
 import subprocess
 import time
 
+from admin_api import AdminApi
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEMPLATES = (("clara", "clara_service_auth"), ("covina", "covina_orchestrator"), ("argus", "argus_api"), ("vpb", "vpb_service"))
 DEADLINE = 60.0
@@ -115,24 +117,25 @@ class Process:
 
 
 class Host:
-    """One host: agent, keeper, hook and one service with one target."""
+    """One host: agent, keeper, hook and one service with one target. `ip`: of the service; `inside`: what its programs start under, such as
+    `ip netns exec NAME`."""
 
-    def __init__(self, inst, name, service, template, kind, names):
+    def __init__(self, inst, name, service, template, kind, names, ip="127.0.0.1", inside=()):
         self.inst, self.name, self.service, self.template, self.kind, self.names = inst, name, service, template, kind, names
         self.dir = os.path.join(inst.dir, "hosts", name)
         self.config = os.path.join(self.dir, "agent.conf")
         self.stem = "web"
         self.cert_id = f"{name}-web"
         self.target_dir = os.path.join(self.dir, "service", "tls")
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.port, self.ip, self.inside = free_port(), ip, list(inside)
+        self.address = f"{ip}:{self.port}"
         self.second = None
         self.processes = {}
 
     def process(self, name, argv, env=None):
         log = os.path.join(self.dir, "log", f"{name}.log")
         os.makedirs(os.path.dirname(log), exist_ok=True)
-        self.processes[name] = Process(f"{self.name}/{name}", argv, log, env)
+        self.processes[name] = Process(f"{self.name}/{name}", [*self.inside, *argv], log, env)
         return self.processes[name]
 
     # ---- service ----
@@ -161,7 +164,7 @@ class Host:
         else:
             self.process("echo", ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "echo_service.py"), self.address, self.target_dir,
                                   os.path.join(base, "echo.pid")]).start()
-        wait_for(f"{self.name}: the service listens", lambda: connects("127.0.0.1", self.port))
+        wait_for(f"{self.name}: the service listens", lambda: connects(self.ip, self.port))
 
     def target_file(self):
         base = os.path.join(self.dir, "service")
@@ -218,6 +221,7 @@ class Installation:
                          "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})
         self.processes, self.hosts = {}, []
+        self.api = None
         self.state = os.path.join(self.dir, "ctl")
 
     def bin(self, name):
@@ -237,19 +241,19 @@ class Installation:
             text = "".join(f"[{s}]\n" + "\n".join(lines) + "\n" for s, lines in sections.items())
             write(f"{path}.d/50-settings.conf", text)
 
-    def init(self):
+    def init(self, agents_ip="127.0.0.1"):
         ports = {n: free_port() for n in ("admin", "agents", "join", "public")}
         self.admin_url = f"https://127.0.0.1:{ports['admin']}"
         self.public_url = f"http://127.0.0.1:{ports['public']}"
         self.join_address = f"127.0.0.1:{ports['join']}"
-        self.agents_address = f"127.0.0.1:{ports['agents']}"
+        self.agents_address = f"{agents_ip}:{ports['agents']}"
         os.makedirs(os.path.join(self.state, "etc"), exist_ok=True)
         for name in ("controller", "gateway", "signer"):
             self.drop_in(name, self.conf(name))
         run([self.bin("vccctl"), "init", "--state-dir", self.state, "--org", "VCC Sandbox", "--domain", self.domain, "--permit-ip", "127.0.0.0/8",
              "--public-name", f"pki.{self.domain}", "--admin-contact", f"pki@{self.domain}", "--security-contact", f"csirt@{self.domain}",
              "--public-url", self.public_url, "--public-listen", f"127.0.0.1:{ports['public']}", "--admin-listen", f"127.0.0.1:{ports['admin']}",
-             "--agent-listen", f"127.0.0.1:{ports['agents']}", "--join-listen", f"127.0.0.1:{ports['join']}"])
+             "--agent-listen", self.agents_address, "--join-listen", f"127.0.0.1:{ports['join']}"])
 
     @property
     def pin(self):
@@ -284,16 +288,25 @@ class Installation:
     def vccctl(self, *words):
         return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
 
+    def get(self, path):
+        """The answer to GET /api/v1/`path`, asked as the admin."""
+        if self.api is None:
+            with open(os.path.join(self.state, "admin.token")) as f:
+                self.api = AdminApi(self.admin_url, os.path.join(self.state, "ca.pem"), f.read().strip())
+        try:
+            status, body = self.api.get(path)
+        except OSError as e:
+            raise Failed(f"GET {path}: {e}") from e
+        if status != 200:
+            raise Failed(f"GET {path}: {status} {body}")
+        return body
+
     def renewal(self, renewal_id):
-        """GET /api/v1/renewals/{id}."""
-        import ssl
-        import urllib.request
-        request = urllib.request.Request(f"{self.admin_url}/api/v1/renewals/{renewal_id}")
-        with open(os.path.join(self.state, "admin.token")) as f:
-            request.add_header("Authorization", "Bearer " + f.read().strip())
-        context = ssl.create_default_context(cafile=os.path.join(self.state, "ca.pem"))
-        with urllib.request.urlopen(request, context=context, timeout=20) as answer:
-            return json.load(answer)
+        return self.get(f"renewals/{renewal_id}")
+
+    def certificate(self, cert_id):
+        """What `vccctl cert show` says, without starting it."""
+        return self.get(f"certificates/{cert_id}")
 
     def edit_template(self, template_id, **fields):
         """A new version of a template with these fields changed."""
@@ -305,9 +318,9 @@ class Installation:
         write(path, json.dumps(template))
         return self.vccctl("template", "apply", path)
 
-    def prepare_host(self, name, service, template, kind, names):
-        """A host whose service runs with a self-signed pair, not yet managed."""
-        host = Host(self, name, service, template, kind, names)
+    def prepare_host(self, name, service, template, kind, names, **place):
+        """A host whose service runs with a self-signed pair, not yet managed. `place`: ip and inside of Host."""
+        host = Host(self, name, service, template, kind, names, **place)
         self.hosts.append(host)
         os.makedirs(host.dir, exist_ok=True)
         host.start_service()
@@ -322,11 +335,11 @@ class Installation:
         host.enrol()
         return host
 
-    def prepare_echo(self, i):
+    def prepare_echo(self, i, **place):
         service, template = TEMPLATES[i % len(TEMPLATES)]
         name = f"{service}-e{i + 1:02d}"
         names = [f"argus.{self.domain}"] if service == "argus" else [f"{name}.{service}.{self.domain}"]
-        return self.prepare_host(name, service, template, "echo", names)
+        return self.prepare_host(name, service, template, "echo", names, **place)
 
     def add_echo(self, i):
         host = self.prepare_echo(i)
@@ -337,7 +350,7 @@ class Installation:
         """Until the issued certificate is proved served."""
         def served():
             try:
-                c = self.vccctl("cert", "show", host.cert_id)
+                c = self.certificate(host.cert_id)
             except Failed:
                 return None
             return c if c.get("serial") and c.get("served") and not c.get("open_order") else None
@@ -347,7 +360,7 @@ class Installation:
         """Until another certificate than the old one is proved served and no order is open."""
         def renewed():
             try:
-                c = self.vccctl("cert", "show", host.cert_id)
+                c = self.certificate(host.cert_id)
             except Failed:
                 return None
             return c if c.get("served") and not c.get("open_order") and c.get("fingerprint") != old_fingerprint else None

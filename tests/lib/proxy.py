@@ -4,27 +4,40 @@ import threading
 import time
 
 
+class Pair:
+    """One connection through the proxy, and the bytes that passed, both directions together."""
+
+    def __init__(self, client, server):
+        self.client, self.server, self.passed = client, server, 0
+
+
 class Proxy:
     """Forwards 127.0.0.1:port to target. Faults are attributes, read at each piece:
     cut_after     close both sides once this many bytes have passed (both directions together), None = never
     swallow       "up", "down", "all" or None: that direction is read and thrown away, the connection stays open; with "all" nobody
                   learns either that the other side has closed
     rate          bytes per second and direction, None = unlimited
+    cuts          how many connections ended after their byte `cut_after`
     hang_up       how many connections end behind the server's first flight: the client has it and finds nobody to answer
     """
 
     def __init__(self, target, port=0, host="127.0.0.1"):
         self.target = target
         self.cut_after = self.swallow = self.rate = None
-        self.connections = 0
+        self.connections = self.cuts = 0
         self.hang_up = 0
-        self.passed = 0
+        self.newest = Pair(None, None)
         self.lock = threading.Lock()
         self.pairs = []
         self.listener = socket.create_server((host, port), backlog=64)
         self.address = f"{host}:{self.listener.getsockname()[1]}"
         self.closing = False
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def passed(self):
+        """Bytes of the newest connection."""
+        return self.newest.passed
 
     def _accept(self):
         while not self.closing:
@@ -39,12 +52,13 @@ class Proxy:
                 client.close()
                 continue
             server.settimeout(None)  # the limit was for connecting
+            pair = Pair(client, server)
             with self.lock:
                 self.connections += 1
-                self.passed = 0
-                self.pairs.append((client, server))
+                self.newest = pair
+                self.pairs.append(pair)
             for a, b, way in ((client, server, "up"), (server, client, "down")):
-                threading.Thread(target=self._pump, args=(a, b, way), daemon=True).start()
+                threading.Thread(target=self._pump, args=(pair, a, b, way), daemon=True).start()
 
     def _flight(self, source):
         """What comes without a pause."""
@@ -65,7 +79,18 @@ class Proxy:
             self.hang_up -= 1
             return True
 
-    def _pump(self, source, sink, way):
+    def _count(self, pair, data):
+        """What of it may pass, and whether the connection ends behind it."""
+        with self.lock:
+            last = self.cut_after
+            room = len(data) if last is None else max(last - pair.passed, 0)
+            pair.passed += min(len(data), room)
+            cut = last is not None and pair.passed >= last
+            if cut and room > 0:
+                self.cuts += 1
+        return data[:room], cut
+
+    def _pump(self, pair, source, sink, way):
         try:
             if self._ends_here(way):
                 sink.sendall(self._flight(source))
@@ -78,12 +103,7 @@ class Proxy:
                     time.sleep(1.0 / self.rate)
                 if self.swallow in (way, "all"):
                     continue
-                with self.lock:
-                    room = None if self.cut_after is None else self.cut_after - self.passed
-                    if room is not None:
-                        data = data[:max(room, 0)]
-                    self.passed += len(data)
-                    cut = self.cut_after is not None and self.passed >= self.cut_after
+                data, cut = self._count(pair, data)
                 if data:
                     sink.sendall(data)
                 if cut:
@@ -105,7 +125,7 @@ class Proxy:
         with self.lock:
             pairs, self.pairs = self.pairs, []
         for pair in pairs:
-            self._end(*pair)
+            self._end(pair.client, pair.server)
 
     def close(self):
         self.closing = True

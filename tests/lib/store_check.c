@@ -150,6 +150,7 @@ void check_every_list(struct store_view *v)
 	struct token                 token;
 	struct buf                   bytes = BUF_MAX(100);
 	uint32_t                     shards[2];
+	uint64_t                     counter;
 	bool                         banned;
 	struct id                    none = {{0}};
 	struct serial                zero = {{0}};
@@ -180,6 +181,7 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_steps(v, none, steps, 2, &n), 0);
 	assert_int_equal(view_issuances(v, OWNER_AGENT, "clara01", zero, issuances, 2, &n), 0);
 	assert_int_equal(view_intents(v, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_signed_above(v, 7, &counter), 0);
 	assert_int_equal(view_supersede_due(v, 5, issuances, 2, &n), 0);
 	assert_int_equal(view_audit(v, 0, audits, 2, &n), 0);
 	assert_int_equal(view_audit(v, 1, audits, 2, &n), 0);

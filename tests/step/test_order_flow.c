@@ -271,7 +271,7 @@ static uint32_t rnd(uint64_t *seed)
 static struct order_event random_event(uint64_t *seed, const struct order *o)
 {
 	static const char *const names[] = {"none", "a", "b"};
-	static const int   codes[] = {0, E_SIGNER_RATE, E_SIGNER_LIMIT, E_SIGNER_SERIAL, E_SWAP_CANCELLED, E_SWAP_STALE, 12345};
+	static const int   codes[] = {0, E_SIGNER_RATE, E_SIGNER_LIMIT, E_SIGNER_SERIAL, E_SIGNER_STALE, E_SWAP_CANCELLED, E_SWAP_STALE, 12345};
 	struct order_event e = {.renewal_id = o->renewal_id};
 	e.kind = (enum order_event_kind)(rnd(seed) % EV_KIND_COUNT);
 	e.attempt = rnd(seed) % 4 == 0 ? rnd(seed) % 4 : o->attempt;

@@ -301,6 +301,13 @@ static void test_issuance_lists(void **state)
 	assert_int_equal(n, 8); /* every sixth; 42 and 48 are void */
 	for (size_t x = 0; x < n; x++)
 		assert_int_equal(got[x].state, ISSUANCE_INTENT);
+	uint64_t top = 99;
+	assert_int_equal(view_signed_above(k->view, 0, &top), 0);
+	assert_int_equal(top, 60);
+	assert_int_equal(view_signed_above(k->view, 59, &top), 0);
+	assert_int_equal(top, 60);
+	assert_int_equal(view_signed_above(k->view, 60, &top), 0);
+	assert_int_equal(top, 0);
 	assert_int_equal(view_supersede_due(k->view, 480, got, 70, &n), 0);
 	assert_true(n > 0);
 	for (size_t x = 0; x < n; x++) {
@@ -331,6 +338,18 @@ static void test_issuance_lists(void **state)
 	assert_int_equal(view_shards(k->view, "agent-1", 0, shards, 10, &n), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(shards[0], 5);
+
+	c = store_change_new();
+	for (uint32_t x = 60; x < 70; x++) { /* not signed yet, or never */
+		kit_issuance(x, &i);
+		i.fingerprint = (struct hash){{0}};
+		store_add_issuance(c, &i);
+	}
+	commit_ok(k, c);
+	assert_int_equal(view_signed_above(k->view, 0, &top), 0);
+	assert_int_equal(top, 60);
+	assert_int_equal(view_signed_above(k->view, 60, &top), 0);
+	assert_int_equal(top, 0);
 	free(got);
 }
 

@@ -1,13 +1,21 @@
 """Is vccctl pleasant and exact: 80 columns, exit codes, JSON that stays, errors with a next step?"""
 import fcntl
+import http.server
 import json
 import os
 import pty
+import re
+import socketserver
 import struct
 import subprocess
 import termios
+import threading
+import urllib.parse
 
 import pytest
+from installation import ROOT
+
+VCCCTL = os.path.join(ROOT, "build", "bin", "vccctl")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +131,177 @@ def test_watch_ends_with_the_proof(cli, nginx_installation):
     assert all(len(x) <= 80 for x in done.stdout.splitlines()), done.stdout
 
 
+def test_watch_says_why_an_attempt_failed_and_force_tries_again(cli, nginx_installation):
+    """The next attempt is an hour away: the watch ends and says so, and so does `cert show`."""
+    _, host = nginx_installation
+    broken = os.path.join(host.dir, "service", "nginx.conf")
+    with open(broken) as f:
+        good = f.read()
+    try:
+        with open(broken, "a") as f:
+            f.write("nonsense on;\n")
+        done = cli("cert", "renew", host.cert_id, "--force", "--watch")
+        assert done.returncode == 6 and "attempt 1 failed: VCC-2002" in done.stdout and "nonsense" in done.stdout, done.stdout
+        assert "tried again at " in done.stdout
+        shown = cli("cert", "show", host.cert_id)
+        assert "attempt 1 failed: VCC-2002" in shown.stdout and "nonsense" in shown.stdout
+        assert cli("cert", "renew", host.cert_id).returncode == 1
+    finally:
+        with open(broken, "w") as f:
+            f.write(good)
+    done = cli("cert", "renew", host.cert_id, "--force", "--watch")
+    assert done.returncode == 0 and "proved after" in done.stdout, done.stdout + done.stderr
+
+
+def test_watch_says_that_the_agent_is_away(cli, nginx_installation):
+    _, host = nginx_installation
+    host.processes["agent"].stop()
+    try:
+        waits = subprocess.Popen([*nginx_installation[0].vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch"], stdout=subprocess.PIPE, text=True)
+        assert waits.stdout.readline().startswith("renewal ")
+        assert f"waits for agent {host.name}, which is not connected" in waits.stdout.readline()
+        agent = json.loads(cli("agent", "show", host.name, "-o", "json").stdout)
+        assert not agent["connected"] and agent["seen_at"] > json.loads(cli("cert", "show", host.cert_id, "-o", "json").stdout)["created_at"]
+    finally:
+        host.processes["agent"].start()
+    assert "proved after" in waits.communicate(timeout=90)[0]
+
+
 def test_explain_knows_every_code(cli):
     done = cli("explain", "VCC-2004")
     assert done.returncode == 0 and "old certificate" in done.stdout and "next" in done.stdout
+
+
+# ---- help and version, without a controller ----
+
+def plain(*words, **more):
+    return subprocess.run([VCCCTL, *words], capture_output=True, text=True, timeout=60, **more)
+
+
+def help_pages():
+    """Every page there is: the whole, each noun's, each verb's, init's."""
+    verbs = [re.match(r"  (\S+)(?: ([a-z-]+))?(?: |$)", x).groups() for x in plain("--help").stdout.split("\n\n")[1].splitlines() if x[2:3].strip()]
+    words = {("--help",), ("init", "--help")}
+    for noun, verb in verbs:
+        words |= {(noun, "--help"), tuple(w for w in (noun, verb, "--help") if w)}
+    return sorted(words)
+
+
+def test_every_help_page_fits_80_columns():
+    pages = help_pages()
+    assert len(pages) > 20 and ("agent", "invite", "--help") in pages and ("status", "--help") in pages
+    for words in pages:
+        done = plain(*words)
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("usage: vccctl "), words
+        assert [x for x in done.stdout.splitlines() if len(x) > 80 or x != x.rstrip()] == [], words
+        if len(words) == 3:
+            assert done.stdout.startswith(f"usage: vccctl {words[0]} {words[1]} "), words
+
+
+@pytest.mark.parametrize("words", ["--version", "cert list --version", "cert --version", "-o json --version", "--url https://x cert show x --version", "cert show --version", "init --version"])
+def test_version_may_stand_anywhere(words):
+    done = plain(*words.split())
+    assert done.returncode == 0 and re.fullmatch(r"vccctl \d+\.\d+\.\d+\n", done.stdout), done
+
+
+# ---- tables, of a controller that knows long names ----
+
+LISTENERS = ["127.0.0.1:44443", "[::1]:44443", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"]
+
+
+def target(cert_id, agent="clara01", file="web", verify="tls", listeners=1, error=None):
+    return {"cert_id": cert_id, "agent": agent, "file": file, "reload": "postgresql", "verify": verify, "proved_at": "2020-01-02T03:04:05Z",
+            "error": error, "listeners": LISTENERS[:listeners]}
+
+
+TARGETS = {
+    "usual": [target("clara01-web"), target("clara01-nginx", listeners=2)],
+    "long": [target("clara01-web"), target("c" * 40 + "-" + "d" * 22, "host-" + "a" * 27, "f" * 63, "starttls-postgresql", 3, "VCC-2004"), target("x", listeners=0)],
+}
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        at, limit = int(query.get("cursor", ["0"])[0]), int(query["limit"][0])
+        page = {"items": self.server.items[at:at + limit], "next_cursor": str(at + limit) if at + limit < len(self.server.items) else None}
+        body = json.dumps(page).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "local"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def answers(folder):
+    """An admin socket whose lists are what the test says."""
+    server = socketserver.ThreadingUnixStreamServer(os.path.join(folder, "admin.sock"), Answers)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def columns_of(lines):
+    """What stands in each column, all rows together, without spaces."""
+    starts = [m.start() for m in re.finditer(r"\S+", lines[0])] + [None]
+    return ["".join(x[a:b].replace(" ", "") for x in lines[1:]) for a, b in zip(starts, starts[1:])]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 132, 400])
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_table_is_cut(answers, name, columns):
+    answers.items = TARGETS[name]
+    status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
+    assert status == 0 and max(map(len, lines)) <= columns, lines
+    shown = columns_of(lines)
+    for at, field in enumerate(["cert_id", "agent", "file", "reload", "verify"]):
+        assert shown[at] == "".join(t[field] for t in TARGETS[name]), "\n".join(lines)
+    assert shown[6] == "".join(t["error"] or "-" for t in TARGETS[name])
+    assert shown[7] == "".join(",".join(t["listeners"]) or "-" for t in TARGETS[name]), "\n".join(lines)
+    if name == "usual" or columns == 400:
+        assert all(t["cert_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
+    for port in ("127.0.0.1:44443", "[::1]:44443"):
+        assert name != "usual" or any(x.endswith((port, port + ",")) for x in lines), "\n".join(lines)
+
+
+@pytest.mark.parametrize("columns", [20, 40])
+def test_a_terminal_too_narrow_for_any_table_shows_all(answers, columns):
+    answers.items = TARGETS["long"]
+    status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
+    assert status == 0
+    shown = columns_of(lines)
+    assert shown[0] == "".join(t["cert_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) or "-" for t in answers.items)
+
+
+def test_without_a_terminal_a_row_is_a_line(answers):
+    answers.items = TARGETS["long"]
+    done = plain("--socket", answers.server_address, "target", "list")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1 + len(answers.items)
+    assert ", ".join(LISTENERS) in done.stdout
+    done = plain("--socket", answers.server_address, "target", "list", "-o", "csv")
+    assert done.stdout.splitlines()[2].endswith('"' + ", ".join(LISTENERS) + '"')
+    assert json.loads(plain("--socket", answers.server_address, "target", "list", "-o", "json").stdout) == answers.items
+
+
+def test_all_pages_are_shown(answers):
+    answers.items = [target(f"c{i}") for i in range(1201)]
+    assert json.loads(plain("--socket", answers.server_address, "target", "list", "-o", "json").stdout) == answers.items
+    assert len(plain("--socket", answers.server_address, "target", "list").stdout.splitlines()) == 1202
+
+
+def test_long_values_are_whole(answers):
+    """More than a screen of names: also in CSV."""
+    many = [f"[2001:db8::{i:x}]:443" for i in range(200)]
+    answers.items = [dict(target("x"), listeners=many)]
+    for form in ("table", "csv"):
+        assert ", ".join(many) in plain("--socket", answers.server_address, "target", "list", "-o", form).stdout
+    _, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"])
+    assert columns_of(lines)[7] == ",".join(many)

@@ -137,6 +137,35 @@ def test_changed_names_make_one_order(ctl, gw):
     assert len(after["names"]) == 2
 
 
+def failed_first_attempt(ctl, gw, name):
+    """A host whose first order failed once; the template's next attempt is an hour away."""
+    host = ctl.host(gw, name)
+    host.outcome = lambda h, m: "failed"
+    host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name))
+    wait_for("the first attempt failed", lambda: (r := ctl.cert(f"{name}-web")["renewals"]) and r[0]["phase"] == "retry_wait", 30)
+    host.outcome = lambda h, m: "ok"
+    return host
+
+
+def test_an_edited_file_is_tried_at_once(ctl, gw):
+    host = failed_first_attempt(ctl, gw, "mend01")
+    host.acked(host.target("mend01-web", "clara", "clara_service_auth", NAMES.format("mend01")))
+    time.sleep(0.5)
+    assert ctl.cert("mend01-web")["renewals"][0]["phase"] == "retry_wait", "the same file again is no news"
+    host.target("mend01-web", "clara", "clara_service_auth", NAMES.format("mend01"), digest=b"\1" * 32)
+    ctl.wait_done("mend01-web")
+    assert [r["attempt"] for r in ctl.cert("mend01-web")["renewals"]] == [2]
+
+
+def test_force_passes_the_back_off(ctl, gw):
+    failed_first_attempt(ctl, gw, "back01")
+    with pytest.raises(Failed, match="VCC-3001"):
+        ctl.vccctl("cert", "renew", "back01-web")
+    ctl.vccctl("cert", "renew", "back01-web", "--force")
+    ctl.wait_done("back01-web")
+    assert [r["status"] for r in ctl.cert("back01-web")["renewals"]] == ["completed", "cancelled"]
+
+
 def test_names_outside_the_invite_wait(ctl, gw):
     host = ctl.host(gw, "wide01")
     host.acked(host.target("wide01-web", "clara", "clara_service_auth", "DNS:other.clara.vcc.internal"))
@@ -314,6 +343,55 @@ def test_gateway_gets_its_certificate(ctl, gw):
     uri = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.UniformResourceIdentifier)
     assert uri == ["spiffe://vcc.internal/gateway/gw1"]
     assert hashlib.sha256(reply["chain"][-len(ctl_root(ctl)):]).hexdigest() == ctl.pin.removeprefix("sha256:")
+
+
+def test_a_gateway_cannot_ask_for_certificates_without_end(ctl):
+    """A captured gateway: what is under way is not begun again, and a burst is all it gets; what else comes through it is served."""
+    greedy, csr = ctl.gateway("greedy"), request(ec.generate_private_key(ec.SECP256R1()))
+    count = "SELECT count(*) FROM issuances WHERE owner_id = 'greedy'"
+    started, number = time.monotonic(), 1000
+    while not any(r["code"] for r in list(greedy.replies.values())):
+        assert time.monotonic() < started + 60, f"{checks.rows(ctl.facts_db(), count)[0][0]} certificates and no end"
+        for _ in range(20):
+            number += 1
+            greedy.out("identity", number, csr=csr)
+        time.sleep(0.005)
+    assert {r["code"] for r in greedy.replies.values()} == {0, -3106}
+    for _ in range(2000):
+        number += 1
+        greedy.out("identity", number, csr=csr)
+    reply = FakeHost("behind01").join(greedy, ctl.invite("behind01"))
+    assert reply["code"] == 0 and greedy.alive()
+    assert 1 <= checks.rows(ctl.facts_db(), count)[0][0] <= 130 + (time.monotonic() - started) / 10
+    greedy.close()
+
+
+def test_a_cut_signing_log_is_told(ctl, gw):
+    """A cut at a record's end looks like a log that was never longer; the controller knows better. Nothing stops, no number comes twice."""
+    status = ctl.vccctl("status")
+    assert status["status"] == "ready" and status["warnings"] == []
+    host = ctl.host(gw, "cut01")
+    host.target("cut01-web", "clara", "clara_service_auth", NAMES.format("cut01"))
+    before = ctl.wait_done("cut01-web")
+    signer = ctl.processes["signer"]
+    signer.stop()
+    log = os.path.join(ctl.state, "signer", "signing.log")
+    os.truncate(log, os.path.getsize(log) // 2)
+    signer.start()
+    warning, = wait_for("the warning", lambda: ctl.vccctl("status")["warnings"])
+    assert warning.startswith("VCC-3408 ")
+    with open(ctl.processes["controller"].log, errors="replace") as f:
+        assert "VCC-3408 signer: its log ends at counter" in f.read()
+    wait_for("its record", lambda: checks.rows(ctl.facts_db(), "SELECT 1 FROM audit WHERE event = 'signer_log_behind'"))
+    wait_for("ready all the same", lambda: ctl.vccctl("status")["status"] == "ready")
+    ctl.vccctl("cert", "renew", "cut01-web", "--force")
+    after = ctl.wait_done("cut01-web", before["fingerprint"])
+    assert int(after["serial"][:14], 16) > int(before["serial"][:14], 16)
+    ctl.processes["controller"].stop()
+    ctl.processes["controller"].start()
+    ctl.wait_up()
+    gw.connect()
+    assert ctl.vccctl("status")["warnings"] == [], "the log is ahead again"
 
 
 def ctl_root(ctl):

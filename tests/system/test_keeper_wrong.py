@@ -1,5 +1,6 @@
 """A controller that lies, hooks that fail, files that are not as they must be: nothing half-applied, the old pair is served, the receipt says why."""
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import time
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from fake_ca import DAY, Authorities, now, spki, spki_hash
-from installation import ROOT, nginx, wait_for, write
+from installation import ROOT, free_port, nginx, wait_for, write
 from keeper_host import KeeperHost, temporary
 from wire_tables import body_decode, body_encode, encode
 
@@ -189,6 +190,13 @@ def test_reload_fails_without_effect(host):
     assert 10 in [s["step"] for s in receipt["steps"]], "rolled back"
 
 
+def test_the_line_that_names_the_mistake_is_told(host):
+    """nginx, HAProxy and Apache say what is wrong first and that something is wrong last."""
+    change(host, reload=script(host, "echo '[warn] a name is used twice'\necho '[emerg] unknown directive in site.conf:7'\necho test failed\nexit 1\n"))
+    receipt = unchanged(host, host.renew(), FAILED, 2201)
+    assert "site.conf:7" in receipt["cause"] and "test failed" not in receipt["cause"]
+
+
 def test_reload_succeeds_without_effect(host):
     change(host, reload=script(host, "exit 0\n"))
     unchanged(host, host.renew(), FAILED, 2004)
@@ -278,6 +286,63 @@ def test_service_was_down(host):
     assert host.served() == host.check_set() == host.link.orders[key]["fingerprint"]
 
 
+def test_listener_that_never_answers_is_named_and_may_be_corrected(host):
+    """The corrected file counts at once, also while the proof is still sought at the old listeners."""
+    dead = f"127.0.0.1:{free_port()}"
+    change(host, verify=f"kind = tls\nconnect = 127.0.0.1:{host.port}, {dead}\n")
+    key = host.renew()
+    receipt = host.link.receipt(key, KEPT)
+    assert receipt["code"] == -2005 and dead in receipt["cause"], receipt
+    change(host, **host.good)
+    host.link.receipt(key, SETTLED)
+    assert host.served() == host.check_set() == host.link.orders[key]["fingerprint"]
+
+
+# ---- target files, as `vcc-agent status` shows them ----
+
+def status(host):
+    argv = [os.path.join(FAULTS, "vcc-agent"), "status", "--config", host.config]
+    text = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    return json.loads(subprocess.run([*argv, "-o", "json"], capture_output=True, text=True, timeout=20).stdout)["problems"], text
+
+
+def test_file_that_cannot_be_read_is_shown(host):
+    path = f"{host.dir}/targets.d/web.conf"
+    good = open(path).read()
+    try:
+        write(path, good.replace("mode =", "mdoe ="))
+        wait_for("the mistake is seen", lambda: status(host)[0])
+        problems, text = status(host)
+        assert len(problems) == 1 and problems[0]["file"] == "web" and problems[0]["code"] == "VCC-1201" and "mdoe" in problems[0]["text"]
+        assert text.returncode == 7 and "VCC-1201" in text.stdout and "web.conf:" in text.stdout
+    finally:
+        write(path, good)
+    wait_for("the file is read", lambda: not status(host)[0])
+    assert status(host)[1].returncode == 0
+
+
+def test_what_the_controller_says_against_a_target_is_shown(host):
+    n = len(host.link.targets)
+    host.link.refuse_targets = (-3007, "there is no template `clara_servce_auth`")
+    try:
+        change(host, target="service = clara\n")
+        host.link.wait("the target file is told", lambda: len(host.link.targets) > n)
+        wait_for("the refusal is seen", lambda: status(host)[0])
+        problems, text = status(host)
+        assert problems[0]["code"] == "VCC-3007" and "clara_servce_auth" in text.stdout and text.returncode == 7
+    finally:
+        host.link.refuse_targets = None
+        change(host, target="")
+    wait_for("nothing is said against it", lambda: not status(host)[0])
+
+
+def test_status_without_a_keeper_says_what_to_do(host):
+    config = f"{host.dir}/elsewhere.conf"
+    write(config, f"[agent]\nstate_dir = {host.dir}/nowhere\nkeeper_socket = {host.dir}/nowhere.sock\n")
+    done = subprocess.run([os.path.join(FAULTS, "vcc-agent"), "status", "--config", config], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and ("VCC-2303" if os.geteuid() == 0 else "VCC-1304") in done.stderr, done.stderr
+
+
 # ---- files ----
 
 def test_key_that_the_service_could_not_read(host):
@@ -364,4 +429,27 @@ def test_damaged_state_stops_with_a_clear_error(host, name, how):
             f.write(good)
             f.truncate(len(good))
         host.start_keeper(ENV)
+    assert host.served() == host.check_set()
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_lost_journal_is_told(host, how):
+    """The host goes on, as there is nothing to restore it from, but not without a word."""
+    said = len(host.log("keeper"))
+    assert how == "empty" or "is missing or empty" not in host.log("keeper"), "a first start has none and says nothing"
+    host.link.close()
+    host.processes["keeper"].stop()
+    path = f"{host.dir}/keeper/journal"
+    os.unlink(path)
+    if how == "empty":
+        write(path, "", 0o600)
+        os.chown(path, os.stat(f"{host.dir}/keeper").st_uid, -1)
+    for _ in range(2):
+        host.start_keeper(ENV)
+        wait_for("the keeper runs", lambda: "keeper runs" in host.log("keeper")[said:])
+        warned = [x for x in host.log("keeper")[said:].splitlines() if "VCC-1308 journal: is missing or empty" in x]
+        assert len(warned) == 1 and warned[0].startswith("<4>") and "Next: " in warned[0], warned
+        host.link.close()
+        host.processes["keeper"].stop()  # and at the next start there is nothing to say
+    host.start_keeper(ENV)
     assert host.served() == host.check_set()

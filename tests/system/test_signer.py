@@ -13,11 +13,11 @@ import pytest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "build", "tests", "tool_signer")
 URL = "http://127.0.0.1:8080"
-AT = int(time.time()) - 60  # the same content in every run of the tool
 
 
 class Signer:
     def __init__(self, folder, binaries="build"):
+        self.at = int(time.time()) - 60  # the same content in every run of the tool
         self.folder, self.binaries, self.popen = folder, os.path.join(ROOT, binaries, "bin"), None
         self.config, self.socket, self.log = f"{folder}/etc/signer.conf", f"{folder}/run/signer.sock", f"{folder}/log"
         os.makedirs(f"{folder}/etc/signer.conf.d")
@@ -63,8 +63,8 @@ class Signer:
         done = subprocess.run([TOOL, self.socket, URL, *map(str, words)], capture_output=True, text=True, timeout=120)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
-    def issue(self, counter, how="same"):
-        return self.tool("issue", counter, how, AT)
+    def issue(self, counter, how="same", ago=0):
+        return self.tool("issue", counter, how, self.at - ago)
 
     def cpu(self):
         with open(f"/proc/{self.popen.pid}/stat") as f:
@@ -103,6 +103,7 @@ def test_hello_and_one_certificate(signer):
     assert signer.issue(7, "other")["code"] == "VCC-3401"
     assert signer.issue(8, "hash")["code"] == "VCC-3406"
     assert signer.issue(9, "name")["code"] == "VCC-3400"
+    assert signer.issue(9, ago=3600)["code"] == "VCC-3407"
     signer.stop()
     signer.start()
     assert signer.tool("hello")["window_top"] == 7

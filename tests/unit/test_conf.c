@@ -89,6 +89,8 @@ static const struct {
 	{"[a]\ntext = x\n[b]\nlist = 0123456789012345678901234567890123456789\n", E_CONF_VALUE, "at most 39"},
 	{"[a]\ntext = x\ntext = y\n", E_CONF_VALUE, "twice"},
 	{"[a]\ntext = x\n  more\n", E_CONF_VALUE, "twice"},
+	{"[a]\ntext = x\n  more\n", E_CONF_VALUE, "indented"},
+	{"  [a]\n  text = x\n  nonsense = 1\n", E_CONF_KEY, "sample.conf:3"},
 	{"[a]\ntext x\n", E_CONF_SYNTAX, "sample.conf:2"},
 	{"[a\ntext = x\n", E_CONF_SYNTAX, "sample.conf:1"},
 	{"[a]\ntext = \x01\n", E_CONF_SYNTAX, "UTF-8"},
@@ -144,6 +146,12 @@ static void reads_every_kind(void **state)
 	assert_int_equal(s.mode, 0600);
 	assert_int_equal(s.share, 500);
 	assert_int_equal(s.wait_ms, 0);
+	/* pasted from an indented page; what is no key and no section still continues a list */
+	assert_int_equal(parse("    # sample\n    [a]\n    text = x\n    number=3\n\t[b]\n\tlist = a:1\n\t  [::1]:443\n    [b]\n    flag = yes\n", &s, &why), 0);
+	assert_string_equal(s.text, "x");
+	assert_int_equal(s.number, 3);
+	assert_string_equal(s.list, "a:1, [::1]:443");
+	assert_true(s.flag);
 }
 
 static void write_file(const char *path, const char *text, mode_t mode)

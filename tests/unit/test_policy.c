@@ -267,10 +267,14 @@ static void test_eligible_refused(void **state)
 	c.open_order = (struct id){{7}};
 	struct order open = {.phase = ORDER_ISSUED};
 	struct order paused = {.phase = ORDER_PAUSED};
+	struct order waits = {.phase = ORDER_RETRY_WAIT};
 	assert_eligible(&c, &t, &open, TRIGGER_MANUAL, true, E_ORDER_OPEN, false);
 	assert_eligible(&c, &t, NULL, TRIGGER_MANUAL, true, E_ORDER_OPEN, false);
 	assert_eligible(&c, &t, &paused, TRIGGER_SCHEDULED, false, E_ORDER_OPEN, false);
 	assert_eligible(&c, &t, &paused, TRIGGER_MANUAL, false, 0, false);
+	assert_eligible(&c, &t, &waits, TRIGGER_MANUAL, false, E_ORDER_OPEN, false);
+	assert_eligible(&c, &t, &waits, TRIGGER_SCHEDULED, true, E_ORDER_OPEN, false);
+	assert_eligible(&c, &t, &waits, TRIGGER_MANUAL, true, 0, false); /* force passes the back-off */
 
 	c = certificate_of();
 	c.renew_at = NOW + 1;

@@ -113,11 +113,16 @@ static void send_frame(uint16_t type, uint64_t id, const void *payload)
 	buf_free(&frame);
 }
 
-static size_t serve(void)
+static size_t serve_at(int64_t at)
 {
 	size_t done = 0;
-	assert_int_equal(serve_batch(w.serve, &w.in, now, 0, &w.out, &done), 0);
+	assert_int_equal(serve_batch(w.serve, &w.in, at, 0, &w.out, &done), 0);
 	return done;
+}
+
+static size_t serve(void)
+{
+	return serve_at(now);
 }
 
 /* Next answer into w.answer; spans point into w.out. */
@@ -147,19 +152,24 @@ static struct hash tbs_hash(const struct cert_facts *f)
 }
 
 /* One request, one answer: its code; the certificate is in w.answer. */
-static int ask(const struct cert_facts *f)
+static int ask_at(const struct cert_facts *f, int64_t at_ms)
 {
 	struct sg_issue q = {.facts = *f, .tbs_hash = tbs_hash(f)};
 	size_t          at = 0;
 	setup(NULL);
 	send_frame(SG_ISSUE, 77, &q);
-	assert_int_equal(serve(), 1);
+	assert_int_equal(serve_at(at_ms), 1);
 	next_answer(&at);
 	assert_int_equal(w.answer.type, SG_ISSUED);
 	assert_int_equal(w.answer.id, 77);
 	assert_true(serial_equal(w.answer.u.sg_issued.serial, f->serial));
 	assert_int_equal(w.answer.u.sg_issued.certificate.n == 0, w.answer.u.sg_issued.code != 0);
 	return w.answer.u.sg_issued.code;
+}
+
+static int ask(const struct cert_facts *f)
+{
+	return ask_at(f, now);
 }
 
 static int ask_list(struct sg_crl q)
@@ -250,6 +260,8 @@ static void code_signing(struct cert_facts *f) { f->ext_key_usage = EKU_CODE_SIG
 static void no_extended(struct cert_facts *f) { f->ext_key_usage = 0; }
 static void too_long(struct cert_facts *f) { f->not_after_at = f->not_before_at + 826 * MS_DAY; }
 static void future(struct cert_facts *f) { f->not_before_at += 2 * MS_DAY; }
+static void past(struct cert_facts *f) { f->not_before_at -= MS_HOUR + MS_SECOND; }
+static void hour_ago(struct cert_facts *f) { f->not_before_at -= MS_HOUR; }
 static void backwards(struct cert_facts *f) { f->not_after_at = f->not_before_at; }
 static void overlives(struct cert_facts *f) { f->not_after_at = w.h.issuer[hierarchy_role(f->profile)].not_after_at + MS_SECOND; }
 static void foreign_name(struct cert_facts *f) { strcpy(f->names.text, "DNS:www.example.com"); strcpy(f->common_name, "x"); }
@@ -289,6 +301,8 @@ static void limits_hold(void **state)
 		{LEAF_SERVICE, ocsp_signing, E_SIGNER_LIMIT},  {LEAF_SERVICE, code_signing, E_SIGNER_LIMIT},
 		{LEAF_SERVICE, no_extended, E_SIGNER_LIMIT},   {LEAF_SERVICE, too_long, E_SIGNER_LIMIT},
 		{LEAF_SERVICE, future, E_SIGNER_LIMIT},        {LEAF_SERVICE, backwards, E_SIGNER_LIMIT},
+		{LEAF_SERVICE, past, E_SIGNER_STALE},          {LEAF_AGENT, past, E_SIGNER_STALE},
+		{LEAF_CODE_SIGNING, past, E_SIGNER_STALE},     {LEAF_ADMIN_TLS, past, E_SIGNER_STALE},
 		{LEAF_CODE_SIGNING, overlives, E_SIGNER_LIMIT}, {LEAF_SERVICE, overlives, E_SIGNER_LIMIT},
 		{LEAF_SERVICE, foreign_name, E_SIGNER_LIMIT},  {LEAF_SERVICE, similar_name, E_SIGNER_LIMIT},
 		{LEAF_SERVICE, foreign_address, E_SIGNER_LIMIT}, {LEAF_SERVICE, six_address, E_SIGNER_LIMIT},
@@ -320,6 +334,27 @@ static void limits_hold(void **state)
 	strcpy(f.names.text, "DNS:*.a.vcc.internal,DNS:example.org,IP:10.1.2.3");
 	strcpy(f.common_name, "example.org");
 	assert_int_equal(ask(&f), 0);
+	f = facts_of(LEAF_SERVICE);
+	hour_ago(&f);
+	assert_int_equal(ask(&f), 0);
+}
+
+/* What waited for longer than an hour is not signed any more; what was signed then is repeated as it was, after a restart, too. */
+static void old_requests(void **state)
+{
+	(void)state;
+	struct cert_facts f = facts_of(LEAF_SERVICE), late = facts_of(LEAF_SERVICE), other;
+	assert_int_equal(ask(&f), 0);
+	other = f;
+	other.not_after_at -= MS_DAY;
+	for (int run = 0; run < 2; run++) {
+		assert_int_equal(ask_at(&late, now + MS_HOUR + MS_SECOND), E_SIGNER_STALE);
+		assert_non_null(strstr(w.answer.u.sg_issued.text, "begins 3601 s ago, 3600 are allowed"));
+		assert_int_equal(ask_at(&f, now + 30 * MS_DAY), 0);
+		assert_int_equal(ask_at(&other, now + 30 * MS_DAY), E_SIGNER_STALE);
+		log_begin();
+	}
+	assert_int_equal(ask_at(&late, now + MS_HOUR), 0); /* its number was not used up by it */
 }
 
 static void rate_is_capped(void **state)
@@ -409,6 +444,11 @@ static void lists(void **state)
 	bad = q, bad.number = 6, bad.this_update_at += 2 * MS_DAY, bad.next_update_at += 2 * MS_DAY;
 	assert_int_equal(ask_list(bad), E_SIGNER_LIMIT);
 
+	bad = q, bad.number = 6, bad.this_update_at -= MS_HOUR + MS_SECOND;
+	assert_int_equal(ask_list(bad), E_SIGNER_STALE);
+	bad.this_update_at += MS_SECOND;
+	assert_int_equal(ask_list(bad), 0);
+
 	struct sg_crl root = {.number = 1, .this_update_at = now, .next_update_at = now + 395 * MS_DAY, .root = true};
 	strcpy(root.issuer_id, w.h.issuer[ISSUER_ROOT].issuer_id);
 	if (ask_list(root) != 0)
@@ -447,7 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup(name, setup)
 		T(hello_names_every_authority), T(every_profile_is_signed), T(same_content_again_other_never),
-		T(hash_of_other_content_is_refused), T(limits_hold), T(rate_is_capped), T(batches_keep_order), T(lists),
+		T(hash_of_other_content_is_refused), T(limits_hold), T(old_requests), T(rate_is_capped), T(batches_keep_order), T(lists),
 		T(strangers_are_disconnected),
 #undef T
 	};

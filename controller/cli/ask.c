@@ -1,0 +1,28 @@
+/* ask.c - room controller/cli: what most verbs are: one question to the controller, and its answer printed.
+ * Never: policy; the controller decides. */
+#include "controller/cli/ask.h"
+
+int ask_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n)
+{
+	struct refusal why;
+	json_t        *items = NULL;
+	int            r = client_list(&in->client, path, member, &items, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_list(in->form, columns, n, items);
+	json_decref(items);
+	return EXIT_DONE;
+}
+
+int ask_object(const struct invocation *in, const char *method, const char *path, const json_t *body, const struct output_column *columns,
+               size_t n)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = client_call(&in->client, method, path, body, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, columns, n, answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}

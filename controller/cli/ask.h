@@ -1,0 +1,14 @@
+/* ask.h - room controller/cli: what most verbs are: one question to the controller, and its answer printed.
+ * Never: policy; the controller decides. */
+#ifndef VCC_ASK_H
+#define VCC_ASK_H
+
+#include "controller/cli/verb.h"
+
+/* All pages of the list that stands in `member` of the answer. Exit code. */
+int ask_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n);
+/* One object. `body` may be NULL and stays the caller's. Exit code. */
+int ask_object(const struct invocation *in, const char *method, const char *path, const json_t *body, const struct output_column *columns,
+               size_t n);
+
+#endif
