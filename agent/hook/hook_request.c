@@ -23,18 +23,20 @@ struct hook_job {
 	uid_t              keeper; /* who asks: target folders are his or root's */
 };
 
-static int reload_none(const struct target_conf *target, struct hk_reply *ret)
+static int reload_none(const struct reload_job *job, struct hk_reply *ret)
 {
-	(void)target;
+	(void)job;
 	(void)ret;
 	return 0;
 }
 
-static int (*const reloads[RELOAD_KIND_COUNT])(const struct target_conf *, struct hk_reply *) = {
+static int (*const reloads[RELOAD_KIND_COUNT])(const struct reload_job *, struct hk_reply *) = {
 	[RELOAD_NONE] = reload_none,
 	[RELOAD_SYSTEMD] = reload_systemd,
 	[RELOAD_SIGNAL] = reload_signal,
 	[RELOAD_EXEC] = reload_exec,
+	[RELOAD_HAPROXY] = reload_haproxy,
+	[RELOAD_POSTGRESQL] = reload_postgresql,
 };
 
 static int do_test(const struct hook_job *job, struct hk_reply *ret)
@@ -44,7 +46,8 @@ static int do_test(const struct hook_job *job, struct hk_reply *ret)
 
 static int do_reload(const struct hook_job *job, struct hk_reply *ret)
 {
-	return reloads[job->target.reload](&job->target, ret);
+	const struct reload_job reload = {.target = &job->target, .dir = job->dir, .owner = job->keeper};
+	return reloads[job->target.reload](&reload, ret);
 }
 
 static const struct {

@@ -15,8 +15,8 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
-static const char *const reload_words[] = {"none", "systemd", "signal", "exec", NULL};
-static const char *const verify_words[] = {"tls", "file", "none", NULL};
+static const char *const reload_words[] = {"none", "systemd", "signal", "exec", "haproxy", "postgresql", NULL};
+static const char *const verify_words[] = {"tls", "file", "none", "starttls-postgresql", NULL};
 
 const char *reload_kind_name(enum reload_kind k)
 {
@@ -26,6 +26,11 @@ const char *reload_kind_name(enum reload_kind k)
 const char *verify_kind_name(enum verify_kind k)
 {
 	return (size_t)k < VERIFY_KIND_COUNT ? verify_words[k] : "unknown";
+}
+
+bool target_probed(const struct target_conf *t)
+{
+	return t->verify == VERIFY_TLS || t->verify == VERIFY_STARTTLS_POSTGRESQL;
 }
 
 #define AT(member) offsetof(struct target_conf, member)
@@ -55,10 +60,11 @@ static const struct conf_key keys[] = {
          .about = "mode of key.pem"},
 	FLAG("files", "combined", combined, "no", "also combined.pem (key and full chain)"),
 	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
-	TEXT("reload", "unit", unit, "", "systemd: the unit"),
-	PATH("reload", "pidfile", pidfile, "", "signal: file with the process id"),
+	TEXT("reload", "unit", unit, "", "systemd, postgresql: the unit"),
+	PATH("reload", "pidfile", pidfile, "", "signal, postgresql: file with the process id"),
 	TEXT("reload", "signal", signal, "HUP", "signal: which one"),
-	TEXT("reload", "command", command, "", "exec: program and arguments, no shell"),
+	PATH("reload", "socket", socket, "", "haproxy: its admin socket"),
+	TEXT("reload", "command", command, "", "exec: program and arguments, no shell; signal, postgresql: the program that may be signalled"),
 	TEXT("reload", "test", test, "", "configuration test before the swap"),
 	TIME("reload", "timeout", timeout_ms, MS_SECOND, 10 * MS_MINUTE, "30s", "limit of test and reload"),
 	WORD("verify", "kind", verify, verify_words, "tls", "how serving is proved"),
@@ -97,17 +103,46 @@ static int command_check(const char *key, const char *command, struct refusal *w
 	return argv[0][0] == '/' ? 0 : wrong(why, key, "the program needs an absolute path");
 }
 
+static int check_systemd(const struct target_conf *t, struct refusal *why)
+{
+	return unit_ok(t->unit) ? 0 : wrong(why, "reload.unit", "kind = systemd needs the name of a service unit, like nginx.service");
+}
+
+static int check_signal(const struct target_conf *t, struct refusal *why)
+{
+	if (t->pidfile[0] == '\0')
+		return wrong(why, "reload.pidfile", "kind = signal needs a pid file");
+	return signal_ok(t->signal) ? 0 : wrong(why, "reload.signal", "wanted HUP, USR1, USR2 or WINCH");
+}
+
+static int check_exec(const struct target_conf *t, struct refusal *why)
+{
+	return command_check("reload.command", t->command, why);
+}
+
+static int check_haproxy(const struct target_conf *t, struct refusal *why)
+{
+	if (t->socket[0] == '\0')
+		return wrong(why, "reload.socket", "kind = haproxy needs the path of its admin socket (`stats socket ... level admin`)");
+	return t->combined ? 0 : wrong(why, "files.combined", "kind = haproxy needs combined = yes: HAProxy loads key and chain from one file");
+}
+
+static int check_postgresql(const struct target_conf *t, struct refusal *why)
+{
+	if ((t->unit[0] == '\0') == (t->pidfile[0] == '\0'))
+		return wrong(why, "reload.pidfile", "kind = postgresql needs either pidfile (DATA_DIRECTORY/postmaster.pid) or unit");
+	if (t->unit[0] != '\0' && !unit_ok(t->unit))
+		return wrong(why, "reload.unit", "wanted the name of a service unit, like postgresql@15-main.service");
+	return t->command[0] == '\0' ? 0 : command_check("reload.command", t->command, why);
+}
+
 static int check_reload(const struct target_conf *t, struct refusal *why)
 {
-	int r = 0;
-	if (t->reload == RELOAD_SYSTEMD && !unit_ok(t->unit))
-		r = wrong(why, "reload.unit", "kind = systemd needs the name of a service unit, like nginx.service");
-	else if (t->reload == RELOAD_SIGNAL && t->pidfile[0] == '\0')
-		r = wrong(why, "reload.pidfile", "kind = signal needs a pid file");
-	else if (t->reload == RELOAD_SIGNAL && !signal_ok(t->signal))
-		r = wrong(why, "reload.signal", "wanted HUP, USR1, USR2 or WINCH");
-	else if (t->reload == RELOAD_EXEC)
-		r = command_check("reload.command", t->command, why);
+	static int (*const kinds[RELOAD_KIND_COUNT])(const struct target_conf *, struct refusal *) = {
+		[RELOAD_SYSTEMD] = check_systemd, [RELOAD_SIGNAL] = check_signal,         [RELOAD_EXEC] = check_exec,
+		[RELOAD_HAPROXY] = check_haproxy, [RELOAD_POSTGRESQL] = check_postgresql,
+	};
+	int r = kinds[t->reload] != NULL ? kinds[t->reload](t, why) : 0;
 	if (r == 0 && t->test[0] != '\0')
 		r = command_check("reload.test", t->test, why);
 	return r;
@@ -139,8 +174,9 @@ static int check_verify(const struct target_conf *t, struct refusal *why)
 	}
 	if (cursor == NULL || n > TARGET_LISTENERS_MAX)
 		return wrong(why, "verify.connect", "an item is too long, or there are more than 16");
-	if (t->verify == VERIFY_TLS && n == 0)
-		return wrong(why, "verify.connect", "kind = tls needs at least one listener");
+	if (target_probed(t) && n == 0)
+		return refuse(why, E_CONF_VALUE, "verify.connect", "kind = %s needs at least one listener",
+		              verify_kind_name((enum verify_kind)t->verify));
 	if (t->sni[0] != '\0' && name_dns(t->sni, false, canonical) != 0)
 		return wrong(why, "verify.sni", "not a DNS name");
 	return 0;

@@ -8,8 +8,16 @@
 #include "shared/conf/conf.h"
 #include "shared/model/names.h"
 
-enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_KIND_COUNT };
-enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
+enum reload_kind {
+	RELOAD_NONE,
+	RELOAD_SYSTEMD,
+	RELOAD_SIGNAL,
+	RELOAD_EXEC,
+	RELOAD_HAPROXY,    /* runtime API, no reload at all */
+	RELOAD_POSTGRESQL, /* SIGHUP to the postmaster, by unit or pid file */
+	RELOAD_KIND_COUNT,
+};
+enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_STARTTLS_POSTGRESQL, VERIFY_KIND_COUNT };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
@@ -33,6 +41,7 @@ struct target_conf {
 	char    unit[128];
 	char    pidfile[TARGET_PATH_SIZE];
 	char    signal[16];
+	char    socket[TARGET_PATH_SIZE]; /* HAProxy's admin socket */
 	char    command[TARGET_COMMAND_SIZE]; /* argv by blanks, "..." quotes; no shell */
 	char    test[TARGET_COMMAND_SIZE];
 	int64_t timeout_ms;
@@ -43,6 +52,9 @@ struct target_conf {
 };
 
 extern const struct conf_schema target_schema;
+
+/* Is serving proved by handshakes with the listeners? */
+bool target_probed(const struct target_conf *t);
 
 /* Loads TARGETS_DIR/STEM.conf. Owner must be root or the caller's uid, not writable by others. */
 _must_check_ int target_conf_load(const char *targets_dir, const char *stem, struct target_conf *ret, struct refusal *why);

@@ -48,7 +48,15 @@ static const struct {
 	{HEAD TLS "[reload]\nkind = exec\n", E_CONF_VALUE, "command"},
 	{HEAD TLS "[reload]\nkind = exec\ncommand = nginx -s reload\n", E_CONF_VALUE, "absolute"},
 	{HEAD TLS "[reload]\ntest = nginx -t\n", E_CONF_VALUE, "reload.test"},
-	{HEAD TLS "[reload]\nkind = haproxy\n", E_CONF_VALUE, "haproxy"},
+	{HEAD TLS "[reload]\nkind = apache\n", E_CONF_VALUE, "apache"},
+	{HEAD TLS "[files]\ncombined = yes\n[reload]\nkind = haproxy\n", E_CONF_VALUE, "socket"},
+	{HEAD TLS "[files]\ncombined = yes\n[reload]\nkind = haproxy\nsocket = admin.sock\n", E_CONF_VALUE, "absolute"},
+	{HEAD TLS "[reload]\nkind = haproxy\nsocket = /run/haproxy/admin.sock\n", E_CONF_VALUE, "combined"},
+	{HEAD TLS "[reload]\nkind = postgresql\n", E_CONF_VALUE, "pidfile"},
+	{HEAD TLS "[reload]\nkind = postgresql\npidfile = /a\nunit = b.service\n", E_CONF_VALUE, "either"},
+	{HEAD TLS "[reload]\nkind = postgresql\nunit = postgresql\n", E_CONF_VALUE, "unit"},
+	{HEAD TLS "[reload]\nkind = postgresql\npidfile = /a\ncommand = postgres\n", E_CONF_VALUE, "absolute"},
+	{HEAD "[verify]\nkind = starttls-postgresql\n", E_CONF_VALUE, "starttls-postgresql"},
 	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_KEY, "window"},
 	{HEAD TLS "sni = bad name\n", E_CONF_VALUE, "sni"},
 };
@@ -63,6 +71,37 @@ static void refuses_bad_targets(void **state)
 		if (r != bad[i].code || strstr(why.cause, bad[i].says) == NULL)
 			fail_msg("case %zu: code %d, object `%s`, cause `%s`", i, r, why.object, why.cause);
 	}
+}
+
+static const struct {
+	const char *text;
+	int         reload, verify;
+	bool        probed;
+} good[] = {
+	{HEAD TLS, RELOAD_NONE, VERIFY_TLS, true},
+	{HEAD TLS "[files]\ncombined = yes\n[reload]\nkind = haproxy\nsocket = /run/haproxy/admin.sock\n", RELOAD_HAPROXY, VERIFY_TLS, true},
+	{HEAD "[verify]\nkind = starttls-postgresql\nconnect = 127.0.0.1:5432\n[reload]\nkind = postgresql\npidfile = /d/postmaster.pid\n",
+	 RELOAD_POSTGRESQL, VERIFY_STARTTLS_POSTGRESQL, true},
+	{HEAD "[verify]\nkind = file\n[reload]\nkind = postgresql\nunit = postgresql@15-main.service\n", RELOAD_POSTGRESQL, VERIFY_FILE, false},
+	{HEAD "[verify]\nkind = none\n", RELOAD_NONE, VERIFY_NONE, false},
+};
+
+static void reads_every_kind(void **state)
+{
+	(void)state;
+	static struct target_conf t;
+	for (size_t i = 0; i < N_ELEMENTS(good); i++) {
+		struct refusal why = {0};
+		if (conf_parse(&target_schema, "x.conf", span_text(good[i].text), &t, &why) != 0)
+			fail_msg("case %zu: %s: %s", i, why.object, why.cause);
+		assert_int_equal(t.reload, good[i].reload);
+		assert_int_equal(t.verify, good[i].verify);
+		assert_int_equal(target_probed(&t), good[i].probed);
+	}
+	for (int k = 0; k < RELOAD_KIND_COUNT; k++)
+		assert_string_not_equal(reload_kind_name((enum reload_kind)k), "unknown");
+	for (int k = 0; k < VERIFY_KIND_COUNT; k++)
+		assert_string_not_equal(verify_kind_name((enum verify_kind)k), "unknown");
 }
 
 static void splits_commands(void **state)
@@ -137,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_bad_targets),
+		cmocka_unit_test(reads_every_kind),
 		cmocka_unit_test(splits_commands),
 		cmocka_unit_test(loads_and_lists_files),
 	};
