@@ -51,6 +51,7 @@ static int probes_start(struct managed *m, struct span chain, struct hash finger
 			text_cut(sni, sizeof(sni), san.text);
 	struct probe_plan plan = {
 		.listeners = m->conf.connect,
+		.kind = (enum verify_kind)m->conf.verify,
 		.sni = m->conf.sni[0] != '\0' ? m->conf.sni : sni,
 		.per_second = m->keeper->conf->probes_per_second,
 		.fingerprint = fingerprint,
@@ -69,7 +70,7 @@ int swap_probe_again(struct managed *m, struct refusal *why)
 	struct generation_facts facts;
 	if (!m->present)
 		return refuse(why, E_SWAP_TARGET, m->cert_id, "its target file is missing or wrong");
-	if (m->conf.verify != VERIFY_TLS)
+	if (!target_probed(&m->conf))
 		return 0;
 	_cleanup_fd_ int fd = -1;
 	int              r = generation_dir(m->dir, &fd, why);
@@ -101,7 +102,7 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 			.wanted = &m->conf.names,
 			.ordered = order->u.order.names,
 			.common_name = order->u.order.common_name,
-			.serving = m->conf.verify == VERIFY_TLS,
+			.serving = target_probed(&m->conf),
 			.now = clock_now(),
 			.skew_ms = m->keeper->skew_ms,
 		};
@@ -161,7 +162,7 @@ int swap_check(struct managed *m, struct deploy_event *ret, struct refusal *why)
 		r = answer_judge(m, &frame->u.certificate, why);
 	if (r == 0)
 		r = old_measure(m, ret, why);
-	if (r == 0 && m->conf.verify == VERIFY_TLS) {
+	if (r == 0 && target_probed(&m->conf)) {
 		struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
 		buf_add(&chain, frame->u.certificate.certificate.p, frame->u.certificate.certificate.n);
 		buf_add(&chain, frame->u.certificate.chain.p, frame->u.certificate.chain.n);

@@ -103,7 +103,7 @@ static void reloaded(struct managed *m, const struct hk_reply *reply)
 	e.status = reply->status;
 	if (m->swap.probe != NULL)
 		probe_reloaded(m->swap.probe);
-	e.probe.applies = m->present && m->conf.verify == VERIFY_TLS;
+	e.probe.applies = m->present && target_probed(&m->conf);
 	if (reply->code != 0)
 		words_of(reply, e.cause);
 	swap_step_end(m, STEP_RELOAD, e.code, reply->code != 0 ? e.cause : reload_kind_name((enum reload_kind)m->conf.reload));
