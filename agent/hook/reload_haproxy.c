@@ -14,6 +14,7 @@
 #include "agent/hook/haproxy_cli.h"
 #include "agent/hook/reload.h"
 #include "shared/base/text.h"
+#include "shared/conf/target_copies.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
@@ -28,6 +29,8 @@ enum {
 struct change {
 	const struct reload_job *job;
 	struct haproxy_cli       cli;
+	struct stat              files[1 + TARGET_COPIES_MAX];
+	size_t                   n_files;
 	char                     names[CERT_NAMES_MAX][CERT_NAME_SIZE]; /* as HAProxy calls them */
 	size_t                   n_names;
 	char                     open[CERT_NAME_SIZE]; /* certificate of a transaction that was found open; "" = none */
@@ -109,19 +112,44 @@ static bool name_plain(const char *name)
 }
 
 /* HAProxy keeps the path as its configuration wrote it; the same file is the same certificate. */
-static bool name_ours(const char *name, const struct stat *current)
+static bool name_ours(const struct change *c, const char *name)
 {
 	struct stat st;
-	return stat(name, &st) == 0 && st.st_dev == current->st_dev && st.st_ino == current->st_ino;
+	if (stat(name, &st) != 0)
+		return false;
+	for (size_t i = 0; i < c->n_files; i++)
+		if (st.st_dev == c->files[i].st_dev && st.st_ino == c->files[i].st_ino)
+			return true;
+	return false;
 }
 
-static int line_take(struct change *c, char *line, const struct stat *current)
+static void file_add(struct change *c, const char *path)
+{
+	struct stat st;
+	if (c->n_files < N_ELEMENTS(c->files) && stat(path, &st) == 0)
+		c->files[c->n_files++] = st;
+}
+
+/* What HAProxy can have loaded of this target: combined.pem, and copies of it or of fullchain.pem (with key.pem beside it). */
+static void files_find(struct change *c)
+{
+	char               path[TARGET_PATH_SIZE + 32];
+	struct target_copy copy;
+	snprintf(path, sizeof(path), "%s/current/combined.pem", c->job->dir);
+	c->n_files = 0;
+	file_add(c, path);
+	for (const char *cursor = c->job->target->copies; target_copy_next(&cursor, &copy);)
+		if (text_equal(copy.source->name, "combined.pem") || text_equal(copy.source->name, "fullchain.pem"))
+			file_add(c, copy.path);
+}
+
+static int line_take(struct change *c, char *line)
 {
 	bool open = line[0] == '*';
 	line += open;
 	if (line[0] == '\0' || line[0] == '#' || strlen(line) >= CERT_NAME_SIZE)
 		return 0;
-	bool ours = name_plain(line) && name_ours(line, current);
+	bool ours = name_plain(line) && name_ours(c, line);
 	if (open) {
 		text_cut(c->open, sizeof(c->open), line);
 		c->open_ours = ours;
@@ -136,11 +164,7 @@ static int line_take(struct change *c, char *line, const struct stat *current)
 
 static int names_read(struct change *c)
 {
-	char        path[TARGET_PATH_SIZE + 32];
-	struct stat current;
-	snprintf(path, sizeof(path), "%s/current/combined.pem", c->job->dir);
-	if (stat(path, &current) != 0)
-		return change_refuse(c, E_HOOK_FILES, "cannot find %s: %s", path, strerror(errno));
+	files_find(c);
 	c->n_names = 0;
 	c->open[0] = '\0';
 	command_begin(c, "show", "");
@@ -150,9 +174,10 @@ static int names_read(struct change *c)
 		r = answer_judge(c, "# filename", "show ssl cert");
 	char *rest = (char *)c->answer.p;
 	for (char *line; r == 0 && (line = strsep(&rest, "\n")) != NULL;)
-		r = line_take(c, line, &current);
+		r = line_take(c, line);
 	if (r == 0 && c->n_names == 0)
-		return change_refuse(c, E_HOOK_CERT_NAME, "HAProxy has not loaded %s", path);
+		return change_refuse(c, E_HOOK_CERT_NAME, "HAProxy has not loaded %s/current/combined.pem, nor a copy of it",
+				     c->job->dir);
 	return r;
 }
 
@@ -188,10 +213,14 @@ static int pem_read(struct change *c)
 		generation = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (generation < 0)
 		return change_refuse(c, E_HOOK_FILES, "%s/current does not name a folder beside it", c->job->dir);
-	if (buf_room(&c->pem, PAYLOAD_MAX) == NULL || file_read(generation, "combined.pem", false, &c->pem, &why) != 0)
-		return change_refuse(c, E_HOOK_FILES, "combined.pem: %s", why.code != 0 ? why.cause : err_what(E_NOMEM));
-	if (!pem_plain(buf_span(&c->pem)))
-		return change_refuse(c, E_HOOK_FILES, "combined.pem is not plain PEM text");
+	static const char *const files[] = {"key.pem", "fullchain.pem"};
+	for (size_t i = 0; i < N_ELEMENTS(files); i++) {
+		size_t from = c->pem.n;
+		if (file_read(generation, files[i], false, &c->pem, &why) != 0)
+			return change_refuse(c, E_HOOK_FILES, "%s: %s", files[i], why.cause);
+		if (!pem_plain((struct span){c->pem.p + from, c->pem.n - from}))
+			return change_refuse(c, E_HOOK_FILES, "%s is not plain PEM text", files[i]);
+	}
 	return 0;
 }
 

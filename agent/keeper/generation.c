@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/pki/pkcs12.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -102,17 +103,33 @@ int generation_highest(int dir_fd, uint64_t *ret, struct refusal *why)
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct generation_files {
-	struct buf key, certificate, chain, fullchain, ca, combined;
+	struct buf key, certificate, chain, fullchain, ca, combined, keystore, truststore;
 };
 
 static void files_free(struct generation_files *f)
 {
 	buf_wipe(&f->key);
 	buf_wipe(&f->combined);
+	buf_wipe(&f->keystore);
+	buf_free(&f->truststore);
 	buf_free(&f->certificate);
 	buf_free(&f->chain);
 	buf_free(&f->fullchain);
 	buf_free(&f->ca);
+}
+
+static int stores_make(const struct generation_content *c, struct generation_files *f)
+{
+	struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
+	buf_add(&chain, c->certificate.p, c->certificate.n);
+	buf_add(&chain, c->chain.p, c->chain.n);
+	int r = buf_error(&chain);
+	if (r == 0)
+		r = pkcs12_keystore(c->key, buf_span(&chain), c->pkcs12_password, &f->keystore);
+	if (r == 0)
+		r = pkcs12_truststore(c->roots, c->pkcs12_password, &f->truststore);
+	buf_free(&chain);
+	return r;
 }
 
 static int files_make(const struct generation_content *c, struct generation_files *f)
@@ -131,7 +148,9 @@ static int files_make(const struct generation_content *c, struct generation_file
 	buf_add(&f->combined, f->key.p, f->key.n);
 	buf_add(&f->combined, f->fullchain.p, f->fullchain.n);
 	r = buf_error(&f->fullchain);
-	return r != 0 ? r : buf_error(&f->combined);
+	if (r == 0)
+		r = buf_error(&f->combined);
+	return r == 0 && c->pkcs12_password != NULL ? stores_make(c, f) : r;
 }
 
 static int files_write(int fd, const struct generation_content *c, const struct generation_files *f, struct refusal *why)
@@ -150,6 +169,8 @@ static int files_write(int fd, const struct generation_content *c, const struct 
 		{"fullchain.pem", &f->fullchain, public_mode, true},
 		{"ca.pem", &f->ca, public_mode, true},
 		{"combined.pem", &f->combined, c->mode, c->combined},
+		{"keystore.p12", &f->keystore, c->mode, c->pkcs12_password != NULL},
+		{"truststore.p12", &f->truststore, public_mode, c->pkcs12_password != NULL},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
 		if (!table[i].wanted)
@@ -181,6 +202,7 @@ int generation_write(int dir_fd, uint64_t number, const struct generation_conten
 	struct generation_files f = {
 		BUF_MAX(FILE_PEM_MAX), BUF_MAX(FILE_PEM_MAX),     BUF_MAX(FILE_PEM_MAX),
 		BUF_MAX(FILE_PEM_MAX), BUF_MAX(2 * FILE_PEM_MAX), BUF_MAX(2 * FILE_PEM_MAX),
+		BUF_MAX(PKCS12_MAX),   BUF_MAX(PKCS12_MAX),
 	};
 	char name[GENERATION_NAME_SIZE];
 	char staging[GENERATION_NAME_SIZE + sizeof(staging_prefix)];

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/keeper/access_check.h"
+#include "agent/keeper/copies.h"
+#include "agent/keeper/jail_paths.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/keeper_join.h"
 #include "agent/keeper/keeper_journal.h"
@@ -22,55 +23,16 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
-enum { JAIL_PATHS_MAX = TARGETS_MAX + 8 };
-
 /* ---- locking in -------------------------------------------------------------------------------------------------- */
 
-static size_t target_paths(const struct agent_conf *conf, char (*dirs)[TARGET_PATH_SIZE], size_t max)
-{
-	struct refusal      why = {.code = 0};
-	struct target_conf *c = calloc(1, sizeof(*c));
-	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
-	size_t n = 0;
-	size_t found = 0;
-	uid_t  uid;
-	gid_t  gid;
-	if (c != NULL && stems != NULL && target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) == 0)
-		for (size_t i = 0; i < n && found < max; i++)
-			if (target_conf_load(conf->targets_dir, stems[i], c, NULL) == 0 && c->dir[0] != '\0') {
-				memcpy(dirs[found++], c->dir, TARGET_PATH_SIZE);
-				(void)!access_owner(c->owner, c->group, &uid, &gid, NULL);
-			}
-	free(c);
-	free(stems);
-	return found;
-}
-
-/* The folders of today's target files. One that a later target file names needs a restart: what is locked stays locked. So does
- * an owner that only another name service than the local files knows: its modules are loaded here or never. */
 static int lock_in(const struct agent_conf *conf, struct refusal *why)
 {
-	char             targets[AGENT_PATH_SIZE + 16];
-	const char      *slash = strrchr(conf->keeper_dir, '/');
-	struct jail_path paths[JAIL_PATHS_MAX];
-	size_t           n = 0;
-	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
-	if (dirs == NULL)
-		return refuse(why, E_NOMEM, "jail", "no memory");
-	snprintf(targets, sizeof(targets), "%.*s/targets", (int)(slash - conf->keeper_dir), conf->keeper_dir);
-	int r = dir_make(targets, 0755, why);
-	size_t found = r == 0 ? target_paths(conf, dirs, TARGETS_MAX) : 0;
-
-	paths[n++] = (struct jail_path){.path = conf->keeper_dir, .write = true};
-	paths[n++] = (struct jail_path){.path = targets, .write = true};
-	paths[n++] = (struct jail_path){.path = conf->targets_dir};
-	for (size_t i = 0; i < found && r == 0; i++) {
-		r = dir_make(dirs[i], 0755, why);
-		paths[n++] = (struct jail_path){.path = dirs[i], .write = true};
-	}
-	if (r == 0)
-		r = jail_enter(JAIL_KEEPER, paths, n, why);
-	free(dirs);
+	struct jail_paths paths;
+	int               r = jail_paths_collect(conf, &paths, why);
+	if (r != 0)
+		return r;
+	r = jail_enter(JAIL_KEEPER, paths.paths, paths.n, why);
+	jail_paths_free(&paths);
 	return r;
 }
 
@@ -130,18 +92,33 @@ static int state_dir_conf(const char *dir, struct agent_conf *ret, struct refusa
 	return r;
 }
 
-/* Remembers the target's folder as dirs[n]; false when an earlier one has it. */
-static bool dir_is_new(const struct agent_conf *conf, const struct target_conf *c, char (*dirs)[TARGET_PATH_SIZE], size_t n,
-                       struct refusal *why)
+/* A target file that was read, and its folder. */
+struct checked {
+	struct target_conf conf;
+	char               dir[TARGET_PATH_SIZE];
+};
+
+/* all[n] against the ones before it, and its copies against the file system as the keeper will find it. */
+static int target_check(const struct agent_conf *conf, struct checked *all, size_t n, uid_t keeper, struct refusal *why)
 {
-	if (agent_target_dir(conf, c, dirs[n]) != 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (text_equal(dirs[i], dirs[n])) {
-			refuse(why, E_SWAP_TARGET, c->stem, "the folder %s belongs to another target already", dirs[n]);
-			return false;
-		}
-	return true;
+	struct checked *c = &all[n];
+	int             r = agent_target_dir(conf, &c->conf, c->dir);
+	if (r != 0)
+		return refuse(why, r, c->conf.stem, "the path of its folder is too long");
+	for (size_t i = 0; i < n; i++) {
+		if (text_equal(all[i].dir, c->dir))
+			return refuse(why, E_SWAP_TARGET, c->conf.stem, "the folder %s belongs to another target already", c->dir);
+		if (copies_clash(&c->conf, c->dir, &all[i].conf, all[i].dir, why))
+			return E_SWAP_COPY;
+	}
+	return copies_check(&c->conf, conf, keeper, why);
+}
+
+/* Whoever owns the keeper's folder runs it; before joining there is none. */
+static uid_t keeper_uid(const struct agent_conf *conf)
+{
+	struct stat st;
+	return stat(conf->keeper_dir, &st) == 0 ? st.st_uid : geteuid();
 }
 
 /* --check: the settings, then every target file. */
@@ -150,11 +127,11 @@ static int check(const struct conf_schema *schema, const char *path, struct agen
 	char           text[600];
 	struct refusal why = {.code = 0};
 	size_t         n = 0;
+	size_t         good = 0;
 	int            status = conf_check(schema, path);
 	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
-	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
-	struct target_conf *c = calloc(1, sizeof(*c));
-	if (status != 0 || stems == NULL || dirs == NULL || c == NULL || conf_load(schema, path, conf, NULL, &why) != 0) {
+	struct checked *all = calloc(TARGETS_MAX, sizeof(*all));
+	if (status != 0 || stems == NULL || all == NULL || conf_load(schema, path, conf, NULL, &why) != 0) {
 		status = 1;
 	} else if (target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) != 0) {
 		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
@@ -162,16 +139,17 @@ static int check(const struct conf_schema *schema, const char *path, struct agen
 	}
 	for (size_t i = 0; i < n; i++) {
 		why = (struct refusal){.code = 0};
-		if (target_conf_load(conf->targets_dir, stems[i], c, &why) == 0 && dir_is_new(conf, c, dirs, i, &why)) {
+		if (target_conf_load(conf->targets_dir, stems[i], &all[good].conf, &why) == 0 &&
+		    target_check(conf, all, good, keeper_uid(conf), &why) == 0) {
 			printf("%s/%s.conf: ok\n", conf->targets_dir, stems[i]);
+			good++;
 		} else {
 			fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
 			status = 1;
 		}
 	}
 	free(stems);
-	free(dirs);
-	free(c);
+	free(all);
 	return status;
 }
 

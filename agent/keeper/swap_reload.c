@@ -2,6 +2,8 @@
  * Never: taking an exit status for a proof. */
 #include <stdio.h>
 
+#include "agent/keeper/copies.h"
+#include "agent/keeper/file_proof.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/swap_parts.h"
@@ -72,6 +74,11 @@ static void flip_to(struct managed *m, uint64_t generation, enum workflow_step s
 		r = refuse(&why, E_SYS_IO, "current", "cannot flip");
 	if (r == 0)
 		r = generation_flip(fd, generation, &why);
+	/* on the way back a copy that cannot be written is no reason to stop: `current` is right again */
+	if (r == 0 && step == STEP_ROLLBACK)
+		copies_converge(&m->conf, m->dir);
+	else if (r == 0)
+		r = copies_follow(&m->conf, fd, generation, &why);
 	swap_look(m);
 	e.code = r;
 	e.current_generation = m->on_disk.generation;
@@ -99,6 +106,7 @@ static bool is_back(const struct managed *m)
 static void reloaded(struct managed *m, const struct hk_reply *reply)
 {
 	struct deploy_event e = keeper_event_of(m, DEV_RELOADED, reply->code);
+	struct refusal      why = {.code = 0};
 	m->swap.hook_status = reply->status;
 	e.status = reply->status;
 	if (m->swap.probe != NULL)
@@ -106,7 +114,9 @@ static void reloaded(struct managed *m, const struct hk_reply *reply)
 	e.probe.applies = m->present && target_probed(&m->conf);
 	if (reply->code != 0)
 		words_of(reply, e.cause);
-	swap_step_end(m, STEP_RELOAD, e.code, reply->code != 0 ? e.cause : reload_kind_name((enum reload_kind)m->conf.reload));
+	else if (m->present && m->conf.verify == VERIFY_FILE && !is_back(m) && (e.code = file_proof(m, &why)) != 0)
+		text_cut(e.cause, sizeof(e.cause), why.cause);
+	swap_step_end(m, STEP_RELOAD, e.code, e.code != 0 ? e.cause : reload_kind_name((enum reload_kind)m->conf.reload));
 	swap_answer(m, &e, NULL);
 }
 
@@ -126,14 +136,20 @@ void swap_reload(struct managed *m, const struct deploy_action *a)
 	(void)a;
 	swap_step_begin(m);
 	struct hk_reply reply = {.code = 0};
+	struct refusal  why = {.code = 0};
 	bool            none = m->present && m->conf.reload == RELOAD_NONE;
 	bool            broken = is_back(m) ? fault_point("keeper.rollback.reload") != 0 : fault_point("keeper.reload") != 0;
 	if (broken)
 		reply.code = E_SYS_IO;
-	else if (!none)
+	else if (m->present && !is_back(m)) /* also after a kill behind the flip, and when healing */
+		reply.code = copies_current(&m->conf, m->dir, &why);
+	else if (m->present)
+		copies_converge(&m->conf, m->dir);
+	if (reply.code == 0 && !none)
 		reply.code = hook_start(m, HOOK_RELOAD, on_reloaded);
 	if (none || reply.code != 0) {
-		text_cut(reply.output, sizeof(reply.output), reply.code != 0 ? "vcc-hook cannot be asked" : "");
+		text_cut(reply.output, sizeof(reply.output),
+		         why.code != 0 ? why.cause : reply.code != 0 ? "vcc-hook cannot be asked" : "");
 		reloaded(m, &reply);
 	}
 }

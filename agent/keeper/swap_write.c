@@ -6,6 +6,7 @@
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/store_password.h"
 #include "agent/keeper/swap_check.h"
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/uplink.h"
@@ -81,12 +82,16 @@ static int generation_make(struct managed *m, int fd, uint64_t number, struct re
 	struct generation_content content = {.combined = m->conf.combined, .mode = (mode_t)m->conf.mode};
 	struct key               *key = NULL;
 	struct wire_frame        *frame = NULL;
+	char                      password[PKCS12_PASSWORD_SIZE] = "";
 	int                       r = access_owner(m->conf.owner, m->conf.group, &content.uid, &content.gid, why);
 	if (r == 0)
 		r = keys_load(m->keeper->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt, &key, why);
 	if (r == 0)
 		r = swap_certificate(m, &frame, why);
+	if (r == 0)
+		r = store_password_read(&m->conf, password, why);
 	if (r == 0) {
+		content.pkcs12_password = m->conf.pkcs12 ? password : NULL;
 		content.key = key;
 		content.certificate = frame->u.certificate.certificate;
 		content.chain = frame->u.certificate.chain;
@@ -103,6 +108,7 @@ static int generation_make(struct managed *m, int fd, uint64_t number, struct re
 	}
 	key_free(key);
 	swap_certificate_free(frame);
+	secret_wipe(password, sizeof(password));
 	return r;
 }
 

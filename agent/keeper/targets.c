@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/keeper/copies.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/swap.h"
@@ -123,8 +124,10 @@ static int dir_is_free(struct keeper *k, const struct target_conf *c, const char
 		const struct managed *m = k->managed[i];
 		if (m->present && !text_equal(m->stem, c->stem) && !text_equal(m->cert_id, cert_id) && text_equal(m->dir, dir))
 			return refuse(why, E_SWAP_TARGET, c->stem, "the folder %s belongs to target %s already", dir, m->stem);
+		if (m->present && !text_equal(m->stem, c->stem) && copies_clash(c, dir, &m->conf, m->dir, why))
+			return E_SWAP_COPY;
 	}
-	return 0;
+	return copies_outside(c, k->conf, why);
 }
 
 /* The managed certificate of this file. A file that now names another certificate ends the first one. */
@@ -155,6 +158,8 @@ static void target_adopt(struct managed *m, const struct target_conf *c)
 	m->digest = digest;
 	m->retired = false;
 	m->present = agent_target_dir(m->keeper->conf, c, m->dir) == 0;
+	if (m->present)
+		copies_converge(c, m->dir);
 	if (same)
 		return;
 	int r = known ? 0 : target_remember(m, false);

@@ -14,6 +14,7 @@
 
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/target_copies.h"
 
 static const char *const reload_words[] = {"none", "systemd", "signal", "exec", "haproxy", "postgresql", NULL};
 static const char *const verify_words[] = {"tls", "file", "none", "starttls-postgresql", NULL};
@@ -59,6 +60,9 @@ static const struct conf_key keys[] = {
 	{.section = "files", .key = "mode", .kind = CONF_MODE, .offset = AT(mode), .min = 0400, .max = 0777, .fallback = "0640",
          .about = "mode of key.pem"},
 	FLAG("files", "combined", combined, "no", "also combined.pem (key and full chain)"),
+	FLAG("files", "pkcs12", pkcs12, "no", "also keystore.p12 (key and full chain) and truststore.p12 (ca.pem), for Java"),
+	PATH("files", "pkcs12_password_file", pkcs12_password_file, "", "pkcs12: file of root, mode 0600, password of both stores in its first line"),
+	LIST("files", "copies", copies, "", "copies at fixed paths, FILE:PATH, for programs that cannot follow current/"),
 	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
 	TEXT("reload", "unit", unit, "", "systemd, postgresql: the unit"),
 	PATH("reload", "pidfile", pidfile, "", "signal, postgresql: file with the process id"),
@@ -124,7 +128,9 @@ static int check_haproxy(const struct target_conf *t, struct refusal *why)
 {
 	if (t->socket[0] == '\0')
 		return wrong(why, "reload.socket", "kind = haproxy needs the path of its admin socket (`stats socket ... level admin`)");
-	return t->combined ? 0 : wrong(why, "files.combined", "kind = haproxy needs combined = yes: HAProxy loads key and chain from one file");
+	return t->combined || strstr(t->copies, "fullchain.pem:") != NULL
+		       ? 0
+		       : wrong(why, "files.combined", "kind = haproxy needs combined = yes, or copies of fullchain.pem and key.pem that it loads");
 }
 
 static int check_postgresql(const struct target_conf *t, struct refusal *why)
@@ -182,18 +188,6 @@ static int check_verify(const struct target_conf *t, struct refusal *why)
 	return 0;
 }
 
-/* One folder has one spelling, so that two targets with the same folder are seen. */
-static bool dir_ok(const char *dir)
-{
-	size_t n = strlen(dir);
-	for (const char *p = dir; p != NULL; p = strchr(p + 1, '/')) {
-		size_t part = strcspn(p + 1, "/");
-		if (part == 0 || (part <= 2 && strspn(p + 1, ".") >= part))
-			return false;
-	}
-	return n > 1;
-}
-
 static int check_target(const struct target_conf *t, struct refusal *why)
 {
 	char         bad[DNS_NAME_SIZE] = "";
@@ -208,7 +202,7 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
 	if (names_count(&names) == 0)
 		return wrong(why, "target.names", "at least one name is needed");
-	if (t->dir[0] != '\0' && !dir_ok(t->dir))
+	if (t->dir[0] != '\0' && !target_path_ok(t->dir))
 		return wrong(why, "target.dir", "wanted a folder's path without `.`, `..`, doubled slashes or one at the end");
 	if (t->owner[0] == '\0' || t->group[0] == '\0')
 		return wrong(why, "files.owner", "owner and group may not be empty");
@@ -217,10 +211,19 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 	return 0;
 }
 
+static int check_files(const struct target_conf *t, struct refusal *why)
+{
+	if (t->pkcs12 && t->pkcs12_password_file[0] == '\0')
+		return wrong(why, "files.pkcs12_password_file", "pkcs12 = yes needs a file with the stores' password");
+	return target_copies_check(t, why);
+}
+
 static int check_all(const void *conf, struct refusal *why)
 {
 	const struct target_conf *t = conf;
 	int                       r = check_target(t, why);
+	if (r == 0)
+		r = check_files(t, why);
 	if (r == 0)
 		r = check_reload(t, why);
 	return r != 0 ? r : check_verify(t, why);

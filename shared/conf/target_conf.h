@@ -21,7 +21,7 @@ enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_STARTTLS_POSTGRE
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
-enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16 };
+enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16, TARGET_COPIES_SIZE = 4096 };
 
 struct target_conf {
 	char    stem[CERT_ID_SIZE]; /* file name without .conf */
@@ -36,6 +36,9 @@ struct target_conf {
 	char    owner[64], group[64];
 	int64_t mode;
 	bool    combined;
+	bool    pkcs12; /* keystore.p12, truststore.p12 */
+	char    pkcs12_password_file[TARGET_PATH_SIZE];
+	char    copies[TARGET_COPIES_SIZE]; /* see target_copies.h */
 	/* [reload] */
 	int     reload; /* enum reload_kind */
 	char    unit[128];

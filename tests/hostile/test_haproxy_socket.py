@@ -23,7 +23,7 @@ def hook(folder):
         yield h
         with open(f"{h.tls}/g000001/key.pem") as f:
             secret = f.read().splitlines()[1:-1]
-        assert not any(line in h.log() for line in secret), "key bytes in the log"
+        assert not any(line in h.log() for line in secret if line), "key bytes in the log"
 
 
 def secret_free(hook, reply):
@@ -42,6 +42,21 @@ def test_what_is_sent_is_exactly_one_transaction(hook):
     name = hook.name.encode()
     assert fake.seen == [b"show ssl cert\n", b"set ssl cert " + name + b" <<\n" + pem + b"\n", b"commit ssl cert " + name + b"\n"]
     assert fake.transaction is None
+
+
+def test_copies_are_names_of_the_file(hook):
+    os.mkdir(f"{hook.dir}/certs")
+    copies = {"fullchain.pem": "site.pem", "key.pem": "site.pem.key"}
+    for source, copy in copies.items():
+        with open(f"{hook.tls}/current/{source}") as f:
+            write(f"{hook.dir}/certs/{copy}", f.read())
+    listed = ", ".join(f"{source}:{hook.dir}/certs/{copy}" for source, copy in copies.items())
+    hook.target(f"kind = haproxy\nsocket = {hook.admin}\ntimeout = 2s\n", f"copies = {listed}\n")
+    with FakeHAProxy(hook.admin, [f"{hook.dir}/certs/site.pem", OTHER]) as fake:
+        assert hook.ask()["code"] == 0
+    assert fake.seen[2] == f"commit ssl cert {hook.dir}/certs/site.pem\n".encode()
+    with open(f"{hook.tls}/current/key.pem", "rb") as k, open(f"{hook.tls}/current/fullchain.pem", "rb") as c:
+        assert k.read() + c.read() in fake.seen[1]
 
 
 def test_every_name_of_the_file_is_exchanged(hook):
@@ -248,12 +263,12 @@ def test_names_that_the_command_line_would_split_are_not_used(hook, name):
 # ---- our own files ----
 @pytest.mark.parametrize("spoil", ["blank line", "control", "no newline", "empty", "missing", "link", "long", "current", "elsewhere", "folder"])
 def test_files_that_are_not_as_they_must_be(hook, spoil):
-    path = f"{hook.tls}/g000001/combined.pem"
+    path = f"{hook.tls}/g000001/key.pem"
     with open(path) as f:
         pem = f.read()
     lines = pem.splitlines(True)
     text = {"blank line": "".join(lines[:3] + ["\n"] + lines[3:]), "control": pem.replace("\n", "\r\n"), "no newline": pem.rstrip("\n"), "empty": "",
-            "long": pem + lines[-2] * 3000}.get(spoil)
+            "long": pem + lines[-2] * 6000}.get(spoil)
     if text is not None:
         with open(path, "w") as f:
             f.write(text)
@@ -276,6 +291,8 @@ def test_files_that_are_not_as_they_must_be(hook, spoil):
     os.chmod(hook.tls, 0o755)
     if spoil == "elsewhere":
         os.rename(f"{hook.dir}/g000001", f"{hook.tls}/g000001")
+    if not os.path.exists(path):
+        write(path, pem)
 
 
 def test_a_target_without_a_socket_is_no_target(hook):

@@ -2,13 +2,14 @@
 import hashlib
 import os
 import re
+import shutil
 import socket
 import ssl
 
 import checks
 import pytest
 from installation import ROOT, Process, free_port, wait_for, write
-from lone_hook import LoneHook, combine, make_pair
+from lone_hook import LoneHook, make_pair
 from one_service import addresses, impatient_keeper, one_service, order, renew, renew_under_load
 from service_kinds import HAPROXY
 
@@ -134,7 +135,7 @@ def now_served(hook):
 def test_a_wrong_pair_changes_nothing(alone):
     make_pair(f"{alone.tls}/g000002")
     make_pair(f"{alone.tls}/g000003")
-    combine(f"{alone.tls}/g000002", f"{alone.tls}/g000003/key.pem", f"{alone.tls}/g000002/cert.pem")
+    shutil.copy(f"{alone.tls}/g000003/key.pem", f"{alone.tls}/g000002/key.pem")
     alone.flip("g000002")
     reply = alone.ask()
     assert reply["code"] == REFUSED and "do not belong together" in reply["output"], reply
@@ -156,7 +157,7 @@ def test_the_pair_is_exchanged_and_comes_back(alone, rsa):
 
 def test_a_certificate_that_is_not_pem(alone):
     make_pair(f"{alone.tls}/g000002")
-    write(f"{alone.tls}/g000002/combined.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    write(f"{alone.tls}/g000002/fullchain.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     alone.flip("g000002")
     assert alone.ask()["code"] == REFUSED
     assert now_served(alone) == of(alone, "g000001")
@@ -166,7 +167,7 @@ def test_a_chain_that_is_too_long_for_its_buffer(alone):
     make_pair(f"{alone.tls}/g000002")
     with open(f"{alone.tls}/g000002/cert.pem") as f:
         cert = f.read()
-    with open(f"{alone.tls}/g000002/combined.pem", "a") as f:
+    with open(f"{alone.tls}/g000002/fullchain.pem", "a") as f:
         f.write(cert * 40)
     alone.flip("g000002")
     reply = alone.ask()
