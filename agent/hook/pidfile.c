@@ -18,6 +18,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/conf/target_conf.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 /* A service may write its pid file a moment after it started; its clock ticks are coarse. */
@@ -65,14 +66,13 @@ static int pidfile_read(const char *path, struct pidfile *ret_file, struct hk_re
 	return 0;
 }
 
-/* Field 22 of /proc/PID/stat, as wall time. The command name (field 2) may hold anything but ends at the last ')'. */
-int process_started(pid_t pid, int64_t *ret_at)
+/* Fields 4 and 22 of /proc/PID/stat. The command name (field 2) may hold anything but ends at the last ')'. */
+int process_read(pid_t pid, struct process *ret)
 {
 	char               path[64];
 	char               text[1024];
+	int                parent;
 	unsigned long long ticks;
-	struct timespec    boot;
-	struct timespec    wall;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t          n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
@@ -80,15 +80,24 @@ int process_started(pid_t pid, int64_t *ret_at)
 		return E_HOOK_PID;
 	text[n] = '\0';
 	const char *rest = strrchr(text, ')');
-	if (rest == NULL ||
-	    sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &ticks) != 1)
+	if (rest == NULL || sscanf(rest + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+				   &parent, &ticks) != 2)
 		return E_HOOK_PID;
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	int64_t started_ms = (int64_t)(ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK));
-	int64_t age_ms = (int64_t)boot.tv_sec * MS_SECOND + boot.tv_nsec / 1000000 - started_ms;
-	*ret_at = (int64_t)wall.tv_sec * MS_SECOND + wall.tv_nsec / 1000000 - age_ms;
+	*ret = (struct process){.parent = parent,
+				.started_ms = (int64_t)(ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK))};
 	return 0;
+}
+
+/* When the process started, as wall time: what the pid file's own time can be compared with. */
+static int process_started(pid_t pid, int64_t *ret_at)
+{
+	struct process  process;
+	struct timespec wall;
+	int             r = process_read(pid, &process);
+	clock_gettime(CLOCK_REALTIME, &wall); /* not clock_now(): the file's time is the kernel's, too */
+	if (r == 0)
+		*ret_at = (int64_t)wall.tv_sec * MS_SECOND + wall.tv_nsec / 1000000 - (clock_boot() - process.started_ms);
+	return r;
 }
 
 /* The folder of a service user can name any process in its pid file, so only one of the same user is believed. */

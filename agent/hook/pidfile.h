@@ -13,8 +13,12 @@
  * the only program that it may run; "" = any; a name without `/` is compared with the last part of the path. A file that
  * belongs to a service user can name processes of that user only. E_HOOK_PID; says why in ret->output. */
 _must_check_ int pidfile_open(const char *path, const char *program, pid_t *ret_pid, int *ret_pidfd, struct hk_reply *ret);
-/* When the process started, as wall time. E_HOOK_PID. */
-_must_check_ int process_started(pid_t pid, int64_t *ret_at);
+struct process {
+	pid_t   parent;
+	int64_t started_ms; /* since the boot; a hundredth of a second exact */
+};
+/* From /proc/PID/stat. E_HOOK_PID. */
+_must_check_ int process_read(pid_t pid, struct process *ret);
 _must_check_ int pidfd_signal(int pidfd, pid_t pid, int number, struct hk_reply *ret);
 /* First word of [reload] command, or "". */
 _must_check_ int command_program(const char *command, char *ret, size_t size, struct hk_reply *reply);

@@ -17,6 +17,7 @@
 #include "shared/conf/target_copies.h"
 
 static const char *const reload_words[] = {"none", "systemd", "signal", "exec", "haproxy", "postgresql", NULL};
+static const char *const drain_words[] = {"report", "terminate", NULL};
 static const char *const verify_words[] = {"tls", "file", "none", "starttls-postgresql", NULL};
 
 const char *reload_kind_name(enum reload_kind k)
@@ -32,6 +33,11 @@ const char *verify_kind_name(enum verify_kind k)
 bool target_probed(const struct target_conf *t)
 {
 	return t->verify == VERIFY_TLS || t->verify == VERIFY_STARTTLS_POSTGRESQL;
+}
+
+bool target_drains(const struct target_conf *t)
+{
+	return t->connect[0] != '\0' && (t->unit[0] != '\0' || t->pidfile[0] != '\0' || t->reload == RELOAD_HAPROXY);
 }
 
 #define AT(member) offsetof(struct target_conf, member)
@@ -64,13 +70,15 @@ static const struct conf_key keys[] = {
 	PATH("files", "pkcs12_password_file", pkcs12_password_file, "", "pkcs12: file of root, mode 0600, password of both stores in its first line"),
 	LIST("files", "copies", copies, "", "copies at fixed paths, FILE:PATH, for programs that cannot follow current/"),
 	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
-	TEXT("reload", "unit", unit, "", "systemd, postgresql: the unit"),
-	PATH("reload", "pidfile", pidfile, "", "signal, postgresql: file with the process id"),
+	TEXT("reload", "unit", unit, "", "systemd, postgresql: the unit; other kinds: its old workers are looked for"),
+	PATH("reload", "pidfile", pidfile, "", "signal, postgresql: file with the process id; other kinds: its old workers are looked for"),
 	TEXT("reload", "signal", signal, "HUP", "signal: which one"),
 	PATH("reload", "socket", socket, "", "haproxy: its admin socket"),
 	TEXT("reload", "command", command, "", "exec: program and arguments, no shell; signal, postgresql: the program that may be signalled"),
 	TEXT("reload", "test", test, "", "configuration test before the swap"),
 	TIME("reload", "timeout", timeout_ms, MS_SECOND, 10 * MS_MINUTE, "30s", "limit of test and reload"),
+	TIME("reload", "max_drain", max_drain_ms, 0, 30 * MS_DAY, "0s", "how long old workers may hold connections after a swap; 0s = no limit"),
+	WORD("reload", "on_drain_timeout", on_drain, drain_words, "report", "what happens then: report, or terminate (SIGTERM to the old workers)"),
 	WORD("verify", "kind", verify, verify_words, "tls", "how serving is proved"),
 	LIST("verify", "connect", connect, "", "every listener, host:port"),
 	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
@@ -142,6 +150,15 @@ static int check_postgresql(const struct target_conf *t, struct refusal *why)
 	return t->command[0] == '\0' ? 0 : command_check("reload.command", t->command, why);
 }
 
+static int check_drain(const struct target_conf *t, struct refusal *why)
+{
+	if (t->on_drain == DRAIN_TERMINATE && t->max_drain_ms == 0)
+		return wrong(why, "reload.max_drain", "on_drain_timeout = terminate needs a max_drain");
+	if (t->max_drain_ms > 0 && !target_drains(t))
+		return wrong(why, "reload.max_drain", "old workers are found by the service's unit or pidfile and by its listeners (verify.connect)");
+	return 0;
+}
+
 static int check_reload(const struct target_conf *t, struct refusal *why)
 {
 	static int (*const kinds[RELOAD_KIND_COUNT])(const struct target_conf *, struct refusal *) = {
@@ -151,7 +168,7 @@ static int check_reload(const struct target_conf *t, struct refusal *why)
 	int r = kinds[t->reload] != NULL ? kinds[t->reload](t, why) : 0;
 	if (r == 0 && t->test[0] != '\0')
 		r = command_check("reload.test", t->test, why);
-	return r;
+	return r == 0 ? check_drain(t, why) : r;
 }
 
 /* "127.0.0.1:443", "[::1]:443": probes go to addresses, a name would trust DNS. */

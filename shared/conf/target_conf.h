@@ -18,6 +18,8 @@ enum reload_kind {
 	RELOAD_KIND_COUNT,
 };
 enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_STARTTLS_POSTGRESQL, VERIFY_KIND_COUNT };
+/* What happens to old workers that still hold connections after max_drain. */
+enum drain_kind { DRAIN_REPORT, DRAIN_TERMINATE };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
@@ -48,6 +50,8 @@ struct target_conf {
 	char    command[TARGET_COMMAND_SIZE]; /* argv by blanks, "..." quotes; no shell */
 	char    test[TARGET_COMMAND_SIZE];
 	int64_t timeout_ms;
+	int64_t max_drain_ms; /* 0 = no limit */
+	int     on_drain;     /* enum drain_kind */
 	/* [verify] */
 	int     verify; /* enum verify_kind */
 	char    connect[512];
@@ -58,6 +62,8 @@ extern const struct conf_schema target_schema;
 
 /* Is serving proved by handshakes with the listeners? */
 bool target_probed(const struct target_conf *t);
+/* Can old workers be told from new ones? That needs the service's main process and its ports. */
+bool target_drains(const struct target_conf *t);
 
 /* Loads TARGETS_DIR/STEM.conf. Owner must be root or the caller's uid, not writable by others. */
 _must_check_ int target_conf_load(const char *targets_dir, const char *stem, struct target_conf *ret, struct refusal *why);

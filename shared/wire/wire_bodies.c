@@ -61,6 +61,8 @@ static const struct wire_field receipt_fields[] = {
 	WIRE_FIELD(19, struct body_receipt, hook_status),
 	WIRE_ROWS_OF(20, struct body_receipt, steps, n_steps, &receipt_step),
 	WIRE_ROWS_OF(21, struct body_receipt, listeners, n_listeners, &receipt_listener),
+	WIRE_FIELD(22, struct body_receipt, old_workers),
+	WIRE_FIELD(23, struct body_receipt, oldest_ms),
 };
 const struct wire_message wire_body_receipt = WIRE_MESSAGE(0, "receipt", LABEL_RECEIPT, struct body_receipt, receipt_fields,
 	"Host key signs: the account of one deployment.");
