@@ -76,6 +76,7 @@ void keeper_forget(struct keeper *k, struct managed *m)
 		i++;
 	k->managed[i] = k->managed[--k->n_managed];
 	swap_reset(m);
+	drain_stop(m);
 	for (struct keeper_event *e = k->first; e != NULL; e = e->next)
 		if (e->managed == m)
 			e->managed = NULL;
@@ -289,6 +290,8 @@ static void on_idle(uv_idle_t *idle)
 /* What the core must know of a deployment that an earlier run left. */
 static void restart_post(struct keeper *k, struct managed *m)
 {
+	if (m->deploy.phase == DEPLOY_DONE)
+		drain_resume(m);
 	if (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE)
 		return;
 	struct deploy_event e = keeper_event_of(m, DEV_RESTART, 0);

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "agent/core/deploy.h"
+#include "agent/keeper/drain_watch.h"
 #include "agent/keeper/hook_client.h"
 #include "agent/keeper/keeper_state.h"
 #include "agent/keeper/probe.h"
@@ -73,6 +74,7 @@ struct managed {
 	uv_timer_t         timer;
 	struct swap        swap;
 	bool               probed_waits; /* a DEV_PROBED is in the queue */
+	struct drain_watch *drain;       /* NULL = no old workers are looked for */
 	int64_t            old_answers_ms; /* how long the service gave them after its last reload; 0 = not known */
 };
 

@@ -38,6 +38,15 @@ static struct hash served_of(const struct managed *m)
 	return n > 0 ? l[0].fingerprint : (struct hash){{0}};
 }
 
+static json_t *draining_json(const struct managed *m)
+{
+	uint32_t old_workers;
+	int64_t  oldest_ms;
+	if (!drain_now(m, &old_workers, &oldest_ms))
+		return json_null();
+	return json_pack("{s:i, s:I}", "old_workers", (int)old_workers, "oldest_ms", (json_int_t)oldest_ms);
+}
+
 static json_t *target_json(const struct managed *m)
 {
 	char        code[ERR_CODE_SIZE];
@@ -46,10 +55,10 @@ static json_t *target_json(const struct managed *m)
 	const char *wanted = m->retired ? "retired" : m->present ? "managed" : "unreadable";
 	if (m->on_disk.generation != 0)
 		snprintf(generation, sizeof(generation), "g%06llu", (unsigned long long)m->on_disk.generation);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*}", "stem", m->stem, "cert_id", m->cert_id, "wanted",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s*, s:s*}", "stem", m->stem, "cert_id", m->cert_id, "wanted",
 	                 wanted, "phase", deploy_phase_name(m->deploy.phase), "issued", serial_json(m->on_disk.serial), "on_disk",
 	                 generation, "fingerprint", hash_json(m->on_disk.fingerprint), "served", hash_json(served_of(m)), "not_after",
-	                 time_json(m->on_disk.not_after_at), "next", idle ? json_null() : time_json(m->deploy.next_at), "last_code",
+	                 time_json(m->on_disk.not_after_at), "next", idle ? json_null() : time_json(m->deploy.next_at), "draining", draining_json(m), "last_code",
 	                 m->deploy.code != 0 ? err_code(m->deploy.code, code) : NULL, "last_error",
 	                 m->deploy.code != 0 ? m->deploy.cause : NULL);
 }

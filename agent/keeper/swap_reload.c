@@ -145,8 +145,10 @@ void swap_reload(struct managed *m, const struct deploy_action *a)
 		reply.code = copies_current(&m->conf, m->dir, &why);
 	else if (m->present)
 		copies_converge(&m->conf, m->dir);
-	if (reply.code == 0 && !none)
+	if (reply.code == 0 && !none) {
+		drain_reloading(m);
 		reply.code = hook_start(m, HOOK_RELOAD, on_reloaded);
+	}
 	if (none || reply.code != 0) {
 		text_cut(reply.output, sizeof(reply.output),
 		         why.code != 0 ? why.cause : reply.code != 0 ? "vcc-hook cannot be asked" : "");

@@ -1,5 +1,6 @@
 """PostgreSQL by SIGHUP: is every certificate taken by new connections while old ones live on, and does the probe find out when it is not?"""
 import os
+import re
 import socket
 import ssl
 import struct
@@ -123,6 +124,49 @@ def test_a_pair_that_postgresql_refuses_is_rolled_back(installation):
         time.sleep(1)
     renew(inst, host)
     assert checks.served_is_issued(inst, host) != before
+
+
+# ---- connections with the old certificate ----
+def watched(inst, host):
+    done = subprocess.run([*inst.vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch"], capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_old_sessions_are_told_to_whoever_watches(installation):
+    inst, host = installation
+    assert "draining" not in "\n".join(watched(inst, host))
+    sessions = [Session(host), Session(host)]
+    lines = watched(inst, host)
+    assert re.fullmatch(r"completed, draining: 2 old workers, oldest \d+ (s|min)", lines[-1]), lines
+    renewal = renew(inst, host)
+    assert renewal["status"] == "completed" and "draining" in renewal["flags"], renewal
+    last = renewal["receipts"][-1]
+    assert last["old_workers"] == 2 and 0 < last["oldest_worker_seconds"] < 600, last
+    assert all(r["old_workers"] == 0 for r in renewal["receipts"][:-1])
+    for s in sessions:
+        assert s.ask("select 7") == ["7"]
+        s.close()
+
+
+def test_old_sessions_are_ended_after_their_time(installation):
+    """SIGTERM to a backend is what pg_terminate_backend() does; the server and new sessions go on."""
+    inst, host = installation
+    target = os.path.join(host.dir, "targets.d", "web.conf")
+    with open(target) as f:
+        text = f.read()
+    write(target, text.replace("timeout = 20s", "timeout = 20s\nmax_drain = 3s\non_drain_timeout = terminate"))
+    time.sleep(1)
+    old = Session(host)
+    renew(inst, host)
+    new = Session(host)
+    wait_for("the old session is ended", lambda: "terminating connection due to administrator command" in log(host), 30)
+    with pytest.raises((OSError, AssertionError)):
+        old.ask("select 1")
+    assert new.ask("select 2") == ["2"] and host.processes["postgresql"].running()
+    new.close()
+    write(target, text)
+    time.sleep(1)
 
 
 # ---- whom root signals ----
