@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/content.h"
+#include "agent/keeper/copies.h"
 #include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
@@ -61,7 +62,10 @@ static int compare(struct place *p, struct drift *ret, struct refusal *why)
 		*ret = (struct drift){.kind = DRIFT_LINK, .file = "current", .files = 1, .bytes = true};
 		return 0;
 	}
-	return generation_compare(fd, made, ret, why);
+	r = generation_compare(fd, made, ret, why);
+	if (r == 0 && ret->kind == DRIFT_NONE && hash_equal(made->content, content_wanted(p, p->managed->live.fingerprint)))
+		copies_compare(&p->conf, fd, made->generation, ret);
+	return r;
 }
 
 static void drift_tell(struct place *p, const struct drift *d, bool rival)
@@ -109,7 +113,7 @@ static void want(struct place *p, enum refresh_reason reason, bool changed)
 {
 	struct refresh_event e = {.kind = REV_WANT, .reason = reason, .changed = changed};
 	e.content = content_wanted(p, p->managed->live.fingerprint);
-	e.blind = p->conf.verify != VERIFY_TLS;
+	e.blind = !target_probed(&p->conf);
 	e.was_down = p->down;
 	/* back only to a whole set of the same issuance */
 	if (hash_equal(p->on_disk.fingerprint, p->managed->live.fingerprint))

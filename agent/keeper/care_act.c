@@ -6,6 +6,7 @@
 
 #include "agent/keeper/care.h"
 #include "agent/keeper/content.h"
+#include "agent/keeper/copies.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/live.h"
 #include "agent/keeper/place.h"
@@ -71,6 +72,8 @@ static void flip(struct place *p, uint64_t generation)
 	e.code = place_open(p, &fd, &why);
 	if (e.code == 0)
 		e.code = fault_point("keeper.care.flip") != 0 ? sys_refuse(&why, "current", "flip") : generation_take(fd, generation, &why);
+	if (e.code == 0)
+		e.code = copies_follow(&p->conf, fd, generation, &why);
 	place_look(p);
 	(void)fault_point("keeper.care.flip.done");
 	e.current_generation = p->on_disk.generation;
@@ -156,6 +159,8 @@ static void act_test(struct place *p)
 
 static void act_reload(struct place *p)
 {
+	if (p->conf.reload != RELOAD_NONE)
+		drain_reloading(p);
 	hook(p, HOOK_RELOAD, p->conf.reload != RELOAD_NONE, on_reloaded);
 }
 
@@ -212,6 +217,7 @@ static void act_proved(struct place *p)
 		p->trust_proof = trust_proof_of(p);
 	if (made != NULL)
 		p->proved = made->content;
+	drain_settled(p);
 	p->stale_since_at = 0;
 	p->look_code = 0;
 	p->down = false;

@@ -9,6 +9,7 @@
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/place.h"
+#include "agent/keeper/store_password.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 
@@ -18,13 +19,16 @@ struct hash content_wanted(const struct place *p, struct hash fingerprint)
 {
 	const struct keeper_state *s = &p->managed->keeper->state;
 	const struct target_conf  *c = &p->conf;
-	struct buf                 b = BUF_MAX(4096);
+	struct buf                 b = BUF_MAX(16384);
 	struct hash                hash = {{0}};
 	buf_add(&b, fingerprint.b, sizeof(fingerprint.b));
 	buf_add(&b, s->trust.hash.b, sizeof(s->trust.hash.b));
 	if (c->crl)
 		buf_add(&b, s->crl_hash.b, sizeof(s->crl_hash.b));
 	buf_add_fmt(&b, "%s\n%s\n%lld\n%d\n%d\n", c->owner, c->group, (long long)c->mode, c->combined, c->crl);
+	if (c->pkcs12)
+		buf_add_fmt(&b, "%s\n", c->pkcs12_password_file);
+	buf_add_fmt(&b, "%s\n", c->copies);
 	if (buf_error(&b) == 0)
 		digest_sha256(buf_span(&b), &hash);
 	buf_free(&b);
@@ -92,6 +96,7 @@ int content_write(struct place *p, uint64_t number, const struct generation_cont
 	struct made               made = {.content = content_wanted(p, fingerprint)};
 	char                      path[TARGET_PATH_SIZE + 2 * GENERATION_NAME_SIZE];
 	char                      name[GENERATION_NAME_SIZE];
+	char                      password[PKCS12_PASSWORD_SIZE] = "";
 	_cleanup_fd_ int          fd = -1;
 	int                       r = place_open(p, &fd, why);
 	if (r == 0)
@@ -100,6 +105,9 @@ int content_write(struct place *p, uint64_t number, const struct generation_cont
 		return r;
 	if (p->conf.crl && !hash_is_none(s->crl_hash))
 		r = keeper_state_crl(s, &crl, why);
+	if (r == 0)
+		r = store_password_read(&p->conf, password, why);
+	content.pkcs12_password = p->conf.pkcs12 ? password : NULL;
 	content.key = pair->key;
 	content.certificate = pair->certificate;
 	content.chain = pair->chain;
@@ -107,6 +115,7 @@ int content_write(struct place *p, uint64_t number, const struct generation_cont
 	if (r == 0)
 		r = generation_write(fd, number, &content, &made, why);
 	buf_free(&crl);
+	secret_wipe(password, sizeof(password));
 	if (r != 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/%s/key.pem", p->dir, generation_name(number, name));

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/pki/pkcs12.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 

@@ -20,6 +20,7 @@ struct generation_content {
 	struct span       roots;       /* for ca.pem */
 	struct span       crl;         /* for crl.pem, PEM; empty = none */
 	bool              combined;
+	const char       *pkcs12_password; /* NULL = no keystore.p12 and truststore.p12 */
 	uid_t             uid;
 	gid_t             gid;
 	mode_t            mode; /* of key.pem and combined.pem; the others lose no read right by it */

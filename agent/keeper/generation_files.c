@@ -8,6 +8,7 @@
 
 #include "agent/keeper/generation.h"
 #include "shared/base/text.h"
+#include "shared/pki/pkcs12.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -43,6 +44,23 @@ static void files_free(struct generation_files *f)
 	}
 }
 
+static int stores_make(const struct generation_content *c, struct generation_files *f)
+{
+	struct buf  chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
+	struct buf *keystore = file_add(f, "keystore.p12", true);
+	struct buf *truststore = file_add(f, "truststore.p12", false);
+	keystore->max = truststore->max = PKCS12_MAX;
+	buf_add(&chain, c->certificate.p, c->certificate.n);
+	buf_add(&chain, c->chain.p, c->chain.n);
+	int r = buf_error(&chain);
+	if (r == 0)
+		r = pkcs12_keystore(c->key, buf_span(&chain), c->pkcs12_password, keystore);
+	if (r == 0)
+		r = pkcs12_truststore(c->roots, c->pkcs12_password, truststore);
+	buf_free(&chain);
+	return r;
+}
+
 static int files_make(const struct generation_content *c, struct generation_files *f)
 {
 	struct buf *key = file_add(f, "key.pem", true);
@@ -63,6 +81,8 @@ static int files_make(const struct generation_content *c, struct generation_file
 		buf_add(combined, key->p, key->n);
 		buf_add(combined, fullchain->p, fullchain->n);
 	}
+	if (r == 0 && c->pkcs12_password != NULL)
+		r = stores_make(c, f);
 	if (c->crl.n > 0) {
 		struct buf *crl = file_add(f, "crl.pem", false);
 		crl->max = c->crl.n;

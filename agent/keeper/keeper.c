@@ -344,6 +344,9 @@ static void on_idle(uv_idle_t *idle)
 /* What the core must know of a deployment that an earlier run left. */
 static void restart_post(struct keeper *k, struct managed *m)
 {
+	if (m->deploy.phase == DEPLOY_DONE)
+		for (size_t i = 0; i < m->n_places; i++)
+			drain_resume(m->places[i]);
 	if (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE)
 		return;
 	struct deploy_event e = keeper_event_of(m, DEV_RESTART, 0);

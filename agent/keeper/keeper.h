@@ -7,6 +7,7 @@
 
 #include "agent/core/refresh.h"
 #include "agent/core/rival.h"
+#include "agent/keeper/drain_watch.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/hook_client.h"
 #include "agent/keeper/keeper_state.h"
@@ -61,6 +62,7 @@ struct place {
 	struct hash        digest;
 	struct on_disk     on_disk;
 	uint64_t           old_generation; /* what `current` named before the swap: where to go back to; 0 = nothing of ours */
+	struct drain_watch *drain;         /* NULL = no old workers are looked for */
 	int64_t            old_answers_ms; /* how long the service gave them after its last reload; 0 = not known */
 	/* in the journal: what was written, and what of it was proved */
 	struct made        made[PLACE_MADE]; /* the last generations, newest first */

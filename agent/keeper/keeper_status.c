@@ -67,6 +67,15 @@ static json_t *care_json(const struct place *p)
 	                 trust_proof_name((enum trust_proof)p->trust_proof), "stale_since", time_json(p->stale_since_at));
 }
 
+static json_t *draining_json(const struct place *p)
+{
+	uint32_t old_workers;
+	int64_t  oldest_ms;
+	if (!drain_now(p, &old_workers, &oldest_ms))
+		return json_null();
+	return json_pack("{s:i, s:I}", "old_workers", (int)old_workers, "oldest_ms", (json_int_t)oldest_ms);
+}
+
 static json_t *place_json(const struct place *p)
 {
 	const struct deploy *d = &p->managed->deploy;
@@ -78,12 +87,12 @@ static json_t *place_json(const struct place *p)
 	const char          *wanted = p->retired ? "retired" : p->present ? "managed" : "unreadable";
 	if (p->on_disk.generation != 0)
 		snprintf(generation, sizeof(generation), "g%06llu", (unsigned long long)p->on_disk.generation);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*, s:o}", "stem", p->stem, "cert_id",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s*, s:s*, s:o}", "stem", p->stem, "cert_id",
 	                 p->managed->cert_id, "wanted", wanted, "phase", deploy_phase_name(d->phase), "issued",
 	                 serial_json(p->on_disk.serial), "on_disk", generation, "fingerprint", hash_json(p->managed->live.fingerprint), "served",
 	                 hash_json(served_of(p)), "not_after", time_json(p->on_disk.not_after_at), "next",
-	                 idle ? json_null() : time_json(d->next_at), "last_code", code != 0 ? err_code(code, text) : NULL, "last_error",
-	                 code != 0 ? cause : NULL, "care", care_json(p));
+	                 idle ? json_null() : time_json(d->next_at), "draining", draining_json(p), "last_code",
+	                 code != 0 ? err_code(code, text) : NULL, "last_error", code != 0 ? cause : NULL, "care", care_json(p));
 }
 
 static bool is_unread(const struct keeper *k, const char *stem)

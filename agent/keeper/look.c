@@ -99,7 +99,7 @@ static int64_t gap(void)
 void look_beat(struct place *p, int64_t now)
 {
 	bool at_rest = p->care.phase == REFRESH_REST || p->care.phase == REFRESH_WAIT;
-	if (now < p->look_due || p->looking || !at_rest || p->care_probe != NULL || p->conf.verify != VERIFY_TLS)
+	if (now < p->look_due || p->looking || !at_rest || p->care_probe != NULL || !target_probed(&p->conf))
 		return;
 	struct refusal why = {.code = 0};
 	p->look_due = now + gap();

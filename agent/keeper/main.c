@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/keeper/access_check.h"
+#include "agent/keeper/copies.h"
+#include "agent/keeper/jail_paths.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/keeper_join.h"
 #include "agent/keeper/keeper_journal.h"
@@ -23,55 +24,16 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
-enum { JAIL_PATHS_MAX = TARGETS_MAX + 8 };
-
 /* ---- locking in -------------------------------------------------------------------------------------------------- */
 
-static size_t target_paths(const struct agent_conf *conf, char (*dirs)[TARGET_PATH_SIZE], size_t max)
-{
-	struct refusal      why = {.code = 0};
-	struct target_conf *c = calloc(1, sizeof(*c));
-	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
-	size_t n = 0;
-	size_t found = 0;
-	uid_t  uid;
-	gid_t  gid;
-	if (c != NULL && stems != NULL && target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) == 0)
-		for (size_t i = 0; i < n && found < max; i++)
-			if (target_conf_load(conf->targets_dir, stems[i], c, NULL) == 0 && c->dir[0] != '\0') {
-				memcpy(dirs[found++], c->dir, TARGET_PATH_SIZE);
-				(void)!access_owner(c->owner, c->group, &uid, &gid, NULL);
-			}
-	free(c);
-	free(stems);
-	return found;
-}
-
-/* The folders of today's target files. One that a later target file names needs a restart: what is locked stays locked. So does
- * an owner that only another name service than the local files knows: its modules are loaded here or never. */
 static int lock_in(const struct agent_conf *conf, struct refusal *why)
 {
-	char             targets[AGENT_PATH_SIZE + 16];
-	const char      *slash = strrchr(conf->keeper_dir, '/');
-	struct jail_path paths[JAIL_PATHS_MAX];
-	size_t           n = 0;
-	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
-	if (dirs == NULL)
-		return refuse(why, E_NOMEM, "jail", "no memory");
-	snprintf(targets, sizeof(targets), "%.*s/targets", (int)(slash - conf->keeper_dir), conf->keeper_dir);
-	int r = dir_make(targets, 0755, why);
-	size_t found = r == 0 ? target_paths(conf, dirs, TARGETS_MAX) : 0;
-
-	paths[n++] = (struct jail_path){.path = conf->keeper_dir, .write = true};
-	paths[n++] = (struct jail_path){.path = targets, .write = true};
-	paths[n++] = (struct jail_path){.path = conf->targets_dir};
-	for (size_t i = 0; i < found && r == 0; i++) {
-		r = dir_make(dirs[i], 0755, why);
-		paths[n++] = (struct jail_path){.path = dirs[i], .write = true};
-	}
-	if (r == 0)
-		r = jail_enter(JAIL_KEEPER, paths, n, why);
-	free(dirs);
+	struct jail_paths paths;
+	int               r = jail_paths_collect(conf, &paths, why);
+	if (r != 0)
+		return r;
+	r = jail_enter(JAIL_KEEPER, paths.paths, paths.n, why);
+	jail_paths_free(&paths);
 	return r;
 }
 
@@ -133,6 +95,13 @@ static int state_dir_conf(const char *dir, struct agent_conf *ret, struct refusa
 	return r;
 }
 
+/* Whoever owns the keeper's folder runs it; before joining there is none. */
+static uid_t keeper_uid(const struct agent_conf *conf)
+{
+	struct stat st;
+	return stat(conf->keeper_dir, &st) == 0 ? st.st_uid : geteuid();
+}
+
 /* --check: the settings, then every target file. */
 static int check(const struct conf_schema *schema, const char *path, struct agent_conf *conf)
 {
@@ -150,8 +119,8 @@ static int check(const struct conf_schema *schema, const char *path, struct agen
 	if (why.code != 0)
 		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
 	for (size_t i = 0; status != 1 && i < s->n; i++) {
-		const struct target_candidate *c = &s->files[i];
-		if (c->why.code == 0) {
+		struct target_candidate *c = &s->files[i];
+		if (c->why.code == 0 && copies_check(&c->conf, conf, keeper_uid(conf), &c->why) == 0) {
 			printf("%s/%s.conf: ok\n", conf->targets_dir, c->conf.stem);
 			continue;
 		}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/keeper/drain_watch.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/rehearse.h"
@@ -62,6 +63,7 @@ void place_forget(struct place *p)
 	keeper_forget_place(m->keeper, p);
 	rehearse_end(p);
 	watch_forget(m->keeper->watch, p);
+	drain_stop(p);
 	hook_cancel(p->hook);
 	hook_cancel(p->care_hook);
 	probe_free(p->probe);

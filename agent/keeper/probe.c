@@ -48,6 +48,7 @@ struct probe {
 	unsigned           running;
 	struct tls_probes *tls;
 	char               sni[DNS_NAME_SIZE];
+	enum verify_kind   kind;
 	int64_t            per_second;
 	struct hash        fingerprint, old_fingerprint, ca_names;
 	bool               asks; /* some listener named the authorities of its clients since the reset */
@@ -225,7 +226,7 @@ static void on_timer(uv_timer_t *timer)
 	if (hunting(p) && p->reloaded)
 		hunt_plan(p);
 	l->era = p->era;
-	if (tls_probe_start(p->tls, p->loop, l->address, p->sni, PROBE_TIMEOUT_MS, on_seen, l, &l->running) != 0) {
+	if (tls_probe_start(p->tls, p->loop, l->address, p->kind, p->sni, PROBE_TIMEOUT_MS, on_seen, l, &l->running) != 0) {
 		p->total++;
 		p->failed++;
 		l->tried++;
@@ -262,6 +263,7 @@ int probe_open(uv_loop_t *loop, struct tls_probes *tls, const struct probe_plan 
 	*p = (struct probe){
 		.loop = loop,
 		.tls = tls,
+		.kind = plan->kind,
 		.per_second = plan->per_second < 1 ? 1 : plan->per_second > PER_SECOND_MAX ? PER_SECOND_MAX : plan->per_second,
 		.fingerprint = plan->fingerprint,
 		.old_fingerprint = plan->old_fingerprint,

@@ -8,13 +8,14 @@
 #include "agent/keeper/tls_probe.h"
 
 struct probe_plan {
-	const char *listeners; /* comma list */
-	const char *sni;
-	int64_t     per_second;
-	struct hash fingerprint, old_fingerprint;
-	int64_t     expect_ms; /* how long after a reload the service still gave old answers last time; 0 = not known */
-	struct span chain;     /* full chain of the new certificate, DER; copied */
-	struct hash ca_names;  /* trust_names_add() over the authorities that a listener should name to its clients */
+	const char      *listeners; /* comma list */
+	const char      *sni;
+	enum verify_kind kind; /* one that handshakes prove */
+	int64_t          per_second;
+	struct hash      fingerprint, old_fingerprint;
+	int64_t          expect_ms; /* how long after a reload the service still gave old answers last time; 0 = not known */
+	struct span      chain;     /* full chain of the new certificate, DER; copied */
+	struct hash      ca_names;  /* trust_names_add() over the authorities that a listener should name to its clients */
 };
 
 struct probe;

@@ -63,6 +63,9 @@ int receipt_build(const struct managed *m, const struct deploy *next, const stru
 	b->hook_status = m->swap.hook_status;
 	text_cut(b->cert_id, sizeof(b->cert_id), m->cert_id);
 	text_cut(b->cause, sizeof(b->cause), next->cause);
+	if (action->outcome == RECEIPT_SETTLED)
+		for (size_t i = 0; i < m->n_places; i++)
+			drain_fill(m->places[i], b);
 	probes_fill(m, b);
 	steps_fill(m, action->outcome, b);
 	int r = fault_point("keeper.receipt") != 0 ? E_SYS_SPACE : 0;

@@ -370,6 +370,12 @@ static void act_receipt(struct managed *m, const struct deploy_action *a)
 	for (const struct receipt_kept *r = m->keeper->receipts.first; r != NULL; r = r->next)
 		if (id_equal(r->renewal_id, a->renewal_id) && r->attempt == a->attempt && r->outcome == a->outcome)
 			uplink_send_receipt(m->keeper->uplink, r);
+	FOR_PLACES(p, m) {
+		if (a->outcome == RECEIPT_VERIFIED)
+			drain_verified(p);
+		else if (a->outcome == RECEIPT_SETTLED)
+			drain_settled(p);
+	}
 	(void)fault_point("keeper.receipt.sent");
 }
 

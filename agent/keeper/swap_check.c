@@ -62,6 +62,7 @@ static int stream_open(struct place *p, struct span chain, struct hash fingerpri
 	char              sni[DNS_NAME_SIZE];
 	struct probe_plan plan = {
 		.listeners = p->conf.connect,
+		.kind = (enum verify_kind)p->conf.verify,
 		.sni = sni_of(p, sni),
 		.per_second = k->conf->probes_per_second,
 		.fingerprint = fingerprint,
@@ -77,7 +78,7 @@ static int stream_open(struct place *p, struct span chain, struct hash fingerpri
 /* Nothing where the place is not verified by TLS. */
 static int probe_start(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, struct refusal *why)
 {
-	if (p->conf.verify != VERIFY_TLS)
+	if (!target_probed(&p->conf))
 		return 0;
 	probe_free(p->probe);
 	p->probe = NULL;
@@ -126,7 +127,7 @@ int swap_probe_again(struct managed *m, struct refusal *why)
 {
 	int r = places_present(m) ? 0 : refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
 	FOR_PLACES(p, m)
-		if (r == 0 && p->conf.verify == VERIFY_TLS)
+		if (r == 0 && target_probed(&p->conf))
 			r = probe_again(p, why);
 	return r;
 }
@@ -146,7 +147,7 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 		bool                serving = false;
 		FOR_PLACES(p, m) {
 			first = first != NULL ? first : p;
-			serving |= p->conf.verify == VERIFY_TLS;
+			serving |= target_probed(&p->conf);
 		}
 		struct answer a = {
 			.certificate = c->certificate,

@@ -2,6 +2,8 @@
  * Never: taking an exit status for a proof. */
 #include <stdio.h>
 
+#include "agent/keeper/copies.h"
+#include "agent/keeper/file_proof.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/swap_parts.h"
@@ -72,6 +74,11 @@ void swap_test(struct managed *m, const struct deploy_action *a)
 
 /* ---- flip -------------------------------------------------------------------------------------------------------- */
 
+static bool is_back(const struct managed *m)
+{
+	return m->deploy.phase == DEPLOY_BACK_RELOAD || m->deploy.phase == DEPLOY_BACK_PROBE || m->deploy.phase == DEPLOY_BACK_FLIP;
+}
+
 static int flip_at(struct place *p, uint64_t generation, bool broken, struct refusal *why)
 {
 	_cleanup_fd_ int fd = -1;
@@ -80,6 +87,11 @@ static int flip_at(struct place *p, uint64_t generation, bool broken, struct ref
 		r = refuse(why, E_SYS_IO, "current", "cannot flip");
 	if (r == 0)
 		r = generation_flip(fd, generation, why);
+	/* on the way back a copy that cannot be written is no reason to stop: `current` is right again */
+	if (r == 0 && is_back(p->managed))
+		copies_converge(&p->conf, p->dir);
+	else if (r == 0)
+		r = copies_follow(&p->conf, fd, generation, why);
 	place_look(p);
 	(void)fault_point("keeper.flip.place");
 	return r;
@@ -124,11 +136,6 @@ void swap_flip_back(struct managed *m, const struct deploy_action *a)
 
 /* ---- reload ------------------------------------------------------------------------------------------------------ */
 
-static bool is_back(const struct managed *m)
-{
-	return m->deploy.phase == DEPLOY_BACK_RELOAD || m->deploy.phase == DEPLOY_BACK_PROBE || m->deploy.phase == DEPLOY_BACK_FLIP;
-}
-
 static const char *kinds_of(const struct managed *m)
 {
 	const char *kind = "";
@@ -141,6 +148,25 @@ static const char *kinds_of(const struct managed *m)
 	return kind;
 }
 
+/* Where no handshake can prove the place, its hook's failure is one. */
+static void reload_failed(struct place *p, int code, const char *words)
+{
+	struct deploy_event *e = &p->managed->swap.gathered;
+	bool                 blind = !target_probed(&p->conf);
+	if (blind && !e->blind)
+		e->code = 0; /* it decides, so its words are told */
+	e->blind |= blind;
+	swap_gather_failed(p->managed, p, code, words);
+}
+
+static void files_prove(struct place *p)
+{
+	struct refusal why = {.code = 0};
+	int            r = file_proof(p, p->managed->deploy.generation, p->managed->deploy.fingerprint, &why);
+	if (r != 0)
+		reload_failed(p, r, why.cause);
+}
+
 static void reloaded_end(struct managed *m)
 {
 	struct deploy_event *e = &m->swap.gathered;
@@ -151,24 +177,15 @@ static void reloaded_end(struct managed *m)
 	else
 		(void)fault_point("keeper.reload.done");
 	m->swap.hook_status = e->status;
-	for (size_t i = 0; i < m->n_places; i++)
-		if (m->places[i]->probe != NULL)
-			probe_reloaded(m->places[i]->probe);
-	FOR_PLACES(p, m)
-		e->probe.applies |= p->conf.verify == VERIFY_TLS;
+	FOR_PLACES(p, m) {
+		if (p->probe != NULL)
+			probe_reloaded(p->probe);
+		e->probe.applies |= target_probed(&p->conf);
+		if (p->conf.verify == VERIFY_FILE && !is_back(m))
+			files_prove(p);
+	}
 	swap_step_end(m, STEP_RELOAD, e->code, e->code != 0 ? e->cause : kinds_of(m));
 	swap_answer(m, e, NULL);
-}
-
-/* Where no handshake can prove the place, its hook's failure is one. */
-static void reload_failed(struct place *p, int code, const char *words)
-{
-	struct deploy_event *e = &p->managed->swap.gathered;
-	bool                 blind = p->conf.verify != VERIFY_TLS;
-	if (blind && !e->blind)
-		e->code = 0; /* it decides, so its words are told */
-	e->blind |= blind;
-	swap_gather_failed(p->managed, p, code, words);
 }
 
 static void on_reloaded(void *ctx, const struct hk_reply *reply)
@@ -186,18 +203,32 @@ static void on_reloaded(void *ctx, const struct hk_reply *reply)
 	reloaded_end(m);
 }
 
+/* The copies follow once more: a kill may have come behind the flip. */
+static void reload_at(struct place *p, bool broken)
+{
+	struct refusal why = {.code = 0};
+	int            r = 0;
+	if (broken)
+		r = E_SYS_IO;
+	else if (is_back(p->managed))
+		copies_converge(&p->conf, p->dir);
+	else
+		r = copies_current(&p->conf, p->dir, &why);
+	if (r == 0 && p->conf.reload != RELOAD_NONE) {
+		drain_reloading(p);
+		r = hook_start(p, HOOK_RELOAD, on_reloaded);
+		p->managed->swap.asked += r == 0;
+	}
+	if (r != 0)
+		reload_failed(p, r, why.code != 0 ? why.cause : "vcc-hook cannot be asked");
+}
+
 void swap_reload(struct managed *m, const struct deploy_action *a)
 {
 	(void)a;
 	bool broken = is_back(m) ? fault_point("keeper.rollback.reload") != 0 : fault_point("keeper.reload") != 0;
 	swap_gather(m, DEV_RELOADED);
-	FOR_PLACES(p, m) {
-		if (p->conf.reload == RELOAD_NONE && !broken)
-			continue;
-		int r = broken ? E_SYS_IO : hook_start(p, HOOK_RELOAD, on_reloaded);
-		m->swap.asked += r == 0;
-		if (r != 0)
-			reload_failed(p, r, "vcc-hook cannot be asked");
-	}
+	FOR_PLACES(p, m)
+		reload_at(p, broken);
 	reloaded_end(m);
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "agent/keeper/copies.h"
 #include "shared/base/text.h"
 #include "shared/sys/zone_file.h"
 
@@ -24,6 +25,8 @@ static void candidate_read(const struct agent_conf *conf, const struct target_sc
 		refuse(&c->why, E_SWAP_TARGET, stem, "no certificate name can be made of agent and file name: set target.cert_id");
 	else if (r == 0 && agent_target_dir(conf, &c->conf, c->dir) != 0)
 		refuse(&c->why, E_SWAP_TARGET, stem, "the path of its folder is too long");
+	else if (r == 0)
+		(void)!copies_outside(&c->conf, conf, &c->why);
 	for (size_t i = 0; c->why.code == 0 && i < c->conf.windows.n; i++) {
 		const struct tz *zone;
 		if (zone_get(c->conf.windows.list[i].zone, &zone, &c->why) != 0)
@@ -50,6 +53,18 @@ static void dirs_judge(struct target_scan *s)
 			if (i == j || c->why.code != 0 || (other->why.code == 0 && j > i) || !text_equal(c->dir, dir_of(s, other)))
 				continue;
 			refuse(&c->why, E_SWAP_TARGET, c->conf.stem, "the folder %s belongs to target %s already", c->dir, other->conf.stem);
+		}
+}
+
+/* Nor may a copy of one lie in the folder of another, or in the place of another's. */
+static void copies_judge(struct target_scan *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t j = 0; j < i; j++) {
+			struct target_candidate       *c = &s->files[i];
+			const struct target_candidate *other = &s->files[j];
+			if (c->why.code == 0 && other->why.code == 0)
+				(void)copies_clash(&c->conf, c->dir, &other->conf, other->dir, &c->why);
 		}
 }
 
@@ -130,6 +145,7 @@ int target_scan(const struct agent_conf *conf, struct target_scan *s, struct ref
 	if (r != 0)
 		return r;
 	dirs_judge(s);
+	copies_judge(s);
 	groups_judge(s);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/copies.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
@@ -149,6 +150,8 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	p->digest = digest;
 	p->retired = false;
 	p->present = true;
+	if (!known) /* a kill between the flip and the copies is nobody's change */
+		copies_converge(&p->conf, p->dir);
 	if (same)
 		return;
 	int r = known ? 0 : place_remember(p, false, true);

@@ -79,6 +79,10 @@ static void print_target(const json_t *t, int *status)
 	       text_of(t, "not_after"));
 	if (json_is_string(json_object_get(t, "last_code")))
 		printf("  %s %.200s\n", text_of(t, "last_code"), text_of(t, "last_error"));
+	const json_t *draining = json_object_get(t, "draining");
+	if (json_is_object(draining))
+		printf("  draining: %lld old workers, oldest %lld s\n", (long long)json_integer_value(json_object_get(draining, "old_workers")),
+		       (long long)json_integer_value(json_object_get(draining, "oldest_ms")) / 1000);
 }
 
 static void print_problem(const json_t *p, int *status)

@@ -150,6 +150,29 @@ static double seconds_between(const char *from, const char *to)
 	return (double)(b - a) / 1000.0;
 }
 
+/* "3 h": people want a size, not a figure. */
+static void age_print(double seconds)
+{
+	static const struct {
+		double      seconds;
+		const char *unit;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t i = 0;
+	while (i + 1 < N_ELEMENTS(units) && seconds < units[i].seconds)
+		i++;
+	printf("%.0f %s", seconds / units[i].seconds, units[i].unit);
+}
+
+static void print_draining(const json_t *receipt)
+{
+	long long n = json_integer_value(json_object_get(receipt, "old_workers"));
+	if (n == 0)
+		return;
+	printf("completed, draining: %lld old worker%s, oldest ", n, n == 1 ? "" : "s");
+	age_print(json_number_value(json_object_get(receipt, "oldest_worker_seconds")));
+	printf("\n");
+}
+
 static int print_end(const json_t *renewal)
 {
 	const char   *status = text_of(renewal, "status");
@@ -161,6 +184,7 @@ static int print_end(const json_t *renewal)
 		       seconds_between(text_of(renewal, "created_at"), text_of(renewal, "verified_at")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes_failed")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes")));
+		print_draining(last);
 		return EXIT_DONE;
 	}
 	printf("%s", status);

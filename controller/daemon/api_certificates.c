@@ -7,6 +7,7 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
+#include "shared/wire/wire.h"
 
 enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
 
@@ -220,14 +221,32 @@ static json_t *steps_of(struct store_view *view, struct id renewal_id)
 	return items;
 }
 
+/* Old workers stand only in the signed body. */
+static void old_workers_add(struct store_view *view, const struct receipt_row *row, json_t *receipt)
+{
+	struct buf           bytes = BUF_MAX(FRAME_MAX);
+	struct body_receipt *body = calloc(1, sizeof(*body));
+	if (body != NULL && view_receipt_body(view, row->host_hash, row->seq, &bytes) == 0 &&
+	    wire_body_decode(&wire_body_receipt, buf_span(&bytes), body) == 0 && body->old_workers > 0) {
+		json_object_set_new(receipt, "old_workers", json_integer(body->old_workers));
+		json_object_set_new(receipt, "oldest_worker_seconds", json_real((double)body->oldest_ms / 1000.0));
+	}
+	buf_free(&bytes);
+	free(body);
+}
+
 static json_t *receipts_of(struct store_view *view, struct id renewal_id)
 {
 	size_t              n = 0;
 	json_t             *items = json_array();
 	struct receipt_row *rows = calloc(RECEIPTS_MAX, sizeof(*rows));
 	if (rows != NULL && view_receipts(view, renewal_id, rows, RECEIPTS_MAX, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, json_receipt(&rows[i]));
+		for (size_t i = 0; i < n; i++) {
+			json_t *receipt = json_receipt(&rows[i]);
+			if (rows[i].outcome == RECEIPT_SETTLED)
+				old_workers_add(view, &rows[i], receipt);
+			json_array_append_new(items, receipt);
+		}
 	free(rows);
 	return items;
 }

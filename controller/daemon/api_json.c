@@ -282,6 +282,8 @@ json_t *json_receipt(const struct receipt_row *r)
 	json_object_set_new(o, "listeners", json_integer(r->listeners));
 	json_object_set_new(o, "handshakes", json_integer((json_int_t)r->probes));
 	json_object_set_new(o, "handshakes_failed", json_integer((json_int_t)r->probes_failed));
+	json_object_set_new(o, "old_workers", json_integer(0));
+	json_object_set_new(o, "oldest_worker_seconds", json_null());
 	json_object_set_new(o, "flipped_at", json_time(r->flipped_at));
 	json_object_set_new(o, "first_new_at", json_time(r->first_new_at));
 	json_object_set_new(o, "last_old_at", json_time(r->last_old_at));

@@ -9,13 +9,23 @@
 #include "shared/model/names.h"
 #include "shared/model/window.h"
 
-enum reload_kind { RELOAD_NONE, RELOAD_SYSTEMD, RELOAD_SIGNAL, RELOAD_EXEC, RELOAD_KIND_COUNT };
-enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_KIND_COUNT };
+enum reload_kind {
+	RELOAD_NONE,
+	RELOAD_SYSTEMD,
+	RELOAD_SIGNAL,
+	RELOAD_EXEC,
+	RELOAD_HAPROXY,    /* runtime API, no reload at all */
+	RELOAD_POSTGRESQL, /* SIGHUP to the postmaster, by unit or pid file */
+	RELOAD_KIND_COUNT,
+};
+enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_STARTTLS_POSTGRESQL, VERIFY_KIND_COUNT };
 enum on_failure { FAILURE_BACK, FAILURE_FORWARD };
+/* What happens to old workers that still hold connections after max_drain. */
+enum drain_kind { DRAIN_REPORT, DRAIN_TERMINATE };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
-enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16 };
+enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16, TARGET_COPIES_SIZE = 4096 };
 
 struct target_conf {
 	char    stem[CERT_ID_SIZE]; /* file name without .conf */
@@ -31,14 +41,20 @@ struct target_conf {
 	char    owner[64], group[64];
 	int64_t mode;
 	bool    combined;
+	bool    pkcs12; /* keystore.p12, truststore.p12 */
+	char    pkcs12_password_file[TARGET_PATH_SIZE];
+	char    copies[TARGET_COPIES_SIZE]; /* see target_copies.h */
 	/* [reload] */
 	int     reload; /* enum reload_kind */
 	char    unit[128];
 	char    pidfile[TARGET_PATH_SIZE];
 	char    signal[16];
+	char    socket[TARGET_PATH_SIZE]; /* HAProxy's admin socket */
 	char    command[TARGET_COMMAND_SIZE]; /* argv by blanks, "..." quotes; no shell */
 	char    test[TARGET_COMMAND_SIZE];
 	int64_t timeout_ms;
+	int64_t max_drain_ms; /* 0 = no limit */
+	int     on_drain;     /* enum drain_kind */
 	/* [verify] */
 	int     verify; /* enum verify_kind */
 	char    connect[512];
@@ -51,6 +67,11 @@ struct target_conf {
 };
 
 extern const struct conf_schema target_schema;
+
+/* Is serving proved by handshakes with the listeners? */
+bool target_probed(const struct target_conf *t);
+/* Can old workers be told from new ones? That needs the service's main process and its ports. */
+bool target_drains(const struct target_conf *t);
 
 /* Loads TARGETS_DIR/STEM.conf. Owner must be root or the caller's uid, not writable by others. */
 _must_check_ int target_conf_load(const char *targets_dir, const char *stem, struct target_conf *ret, struct refusal *why);

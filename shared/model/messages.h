@@ -114,7 +114,7 @@ enum refresh_reason {
 const char *refresh_reason_name(enum refresh_reason r);
 
 /* What somebody changed. */
-enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_KIND_COUNT };
+enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_COPY, DRIFT_KIND_COUNT };
 const char *drift_kind_name(enum drift_kind k);
 
 /* How sure is it that a service uses the trust files that lie there? */
@@ -181,6 +181,8 @@ struct body_receipt {
 	struct receipt_step     steps[MSG_STEPS_MAX];
 	uint32_t                n_listeners;
 	struct receipt_listener listeners[MSG_LISTENERS_MAX];
+	uint32_t                old_workers; /* processes from before the reload that still hold connections */
+	int64_t                 oldest_ms;   /* age of the oldest of them */
 };
 
 enum { HEALTH_CLOCK = 1 << 0 }; /* the host's clock differs by more than 5 min: it judges by the controller's */
@@ -426,11 +428,18 @@ struct lk_join_done { /* keeper -> link */
 
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */
 
-enum hook_verb { HOOK_TEST, HOOK_RELOAD, HOOK_VERB_COUNT };
+enum hook_verb {
+	HOOK_TEST,
+	HOOK_RELOAD,
+	HOOK_DRAIN,     /* count the processes from before a reload that still hold connections */
+	HOOK_DRAIN_END, /* the same, and ask them to end */
+	HOOK_VERB_COUNT
+};
 struct hk_request {
 	char     stem[CERT_ID_SIZE]; /* targets.d/STEM.conf; the hook reads it itself */
 	uint32_t verb;               /* enum hook_verb */
 	uint64_t generation;         /* for HOOK_TEST: gNNNNNN to be bind-mounted over the current one */
+	int64_t  reloaded_ms;        /* for HOOK_DRAIN*: when, by the clock that counts from the boot */
 };
 struct hk_reply {
 	int     code;   /* 0, VCC-22xx */
@@ -438,6 +447,8 @@ struct hk_reply {
 	int64_t took_ms;
 	bool    tested; /* HOOK_TEST: a test was really run */
 	char    output[CAUSE_SIZE]; /* of the program: its last line, or the first that names a mistake; for people */
+	uint32_t old_workers;       /* HOOK_DRAIN* */
+	int64_t  oldest_ms;         /* age of the oldest of them */
 };
 
 /* ---- controller <-> signer ----------------------------------------------------------------------------------- */

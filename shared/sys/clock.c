@@ -41,6 +41,11 @@ int64_t clock_monotonic(void)
 	return clock_read_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t clock_boot(void)
+{
+	return clock_read_us(CLOCK_BOOTTIME) / 1000;
+}
+
 int64_t clock_monotonic_us(void)
 {
 	return clock_read_us(CLOCK_MONOTONIC);

@@ -66,6 +66,8 @@ static const struct wire_field receipt_fields[] = {
 	WIRE_FIELD(24, struct body_receipt, trust_epoch),
 	WIRE_ENUM(25, struct body_receipt, trust_proof, "trust_proof", TRUST_PROOF_COUNT),
 	WIRE_FIELD(26, struct body_receipt, crl_hash),
+	WIRE_FIELD(27, struct body_receipt, old_workers),
+	WIRE_FIELD(28, struct body_receipt, oldest_ms),
 };
 const struct wire_message wire_body_receipt = WIRE_MESSAGE(0, "receipt", LABEL_RECEIPT, struct body_receipt, receipt_fields,
 	"Host key signs: the account of one deployment.");

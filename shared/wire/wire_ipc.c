@@ -101,6 +101,7 @@ static const struct wire_field hook_request_fields[] = {
 	WIRE_FIELD(1, struct hk_request, stem),
 	WIRE_ENUM(2, struct hk_request, verb, "verb", HOOK_VERB_COUNT),
 	WIRE_FIELD(3, struct hk_request, generation),
+	WIRE_FIELD(4, struct hk_request, reloaded_ms),
 };
 static const struct wire_message hook_request = WIRE_MESSAGE(HK_REQUEST, "request", "keeper", struct hk_request,
 	hook_request_fields, "Do this verb for this target; what that means stands in the root-owned target file.");
@@ -111,6 +112,8 @@ static const struct wire_field hook_reply_fields[] = {
 	WIRE_FIELD(3, struct hk_reply, took_ms),
 	WIRE_FIELD(4, struct hk_reply, tested),
 	WIRE_FIELD(5, struct hk_reply, output),
+	WIRE_FIELD(6, struct hk_reply, old_workers),
+	WIRE_FIELD(7, struct hk_reply, oldest_ms),
 };
 static const struct wire_message hook_reply = WIRE_MESSAGE(HK_REPLY, "reply", "hook", struct hk_reply, hook_reply_fields,
 	"What happened: a hint, never a proof.");

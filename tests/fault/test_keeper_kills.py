@@ -23,9 +23,20 @@ def make_host():
     folder = temporary()
     h = KeeperHost(folder, FAULTS)
     h.settings["verify"] = f"kind = tls\nconnect = 127.0.0.1:{h.port}\n"
+    h.fixed = f"{folder}/fixed"
+    os.mkdir(h.fixed)
+    h.settings["files"] += f"copies = key.pem:{h.fixed}/tls.key, fullchain.pem:{h.fixed}/tls.crt\n"
     h.good = dict(h.settings)
     h.start()
     return h
+
+
+def check_copies(host):
+    """They are what current/ holds, and nothing half-written lies beside them."""
+    for source, copy in (("key.pem", "tls.key"), ("fullchain.pem", "tls.crt")):
+        with open(f"{host.tls}/current/{source}", "rb") as a, open(f"{host.fixed}/{copy}", "rb") as b:
+            assert a.read() == b.read(), f"{copy} is not {source} of current/"
+    assert sorted(os.listdir(host.fixed)) == ["tls.crt", "tls.key"]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +115,7 @@ def kill_and_heal(host, scene, process, point, nth, early_last=0):
     receipt = host.link.receipt(key, outcome)
     fingerprint = host.check_set()
     assert host.served() == fingerprint
+    check_copies(host)
     if outcome == SETTLED:
         assert receipt["fingerprint"] == fingerprint == host.link.orders[key]["fingerprint"]
         assert len([b for b in host.link.csrs if b["renewal_id"] == key[0]]) >= 1
@@ -138,6 +150,7 @@ def test_hook_is_killed_at_every_point(host, scene):
         key, _ = SCENES[scene](host)
         host.link.wait(f"{point}: the order ends", lambda: set(host.link.outcomes(key)) & {SETTLED, FAILED, KEPT})
         assert host.check_set() == host.served()
+        check_copies(host)
         settle(host)
         restart(host, "hook", {})
 

@@ -4,8 +4,6 @@ import os
 import sqlite3
 import subprocess
 
-from handshakes import handshake
-
 FILES = ("key.pem", "cert.pem", "chain.pem", "fullchain.pem", "ca.pem")
 
 
@@ -42,7 +40,7 @@ def served_is_issued(inst, host):
     if host.second:
         addresses.append((host.second.rsplit(":", 1)[0].strip("[]"), host.port))
     for address in addresses:
-        assert handshake(*address, host.names[0]) == on_disk, f"{address} serves something else"
+        assert host.handshake(*address, host.names[0]) == on_disk, f"{address} serves something else"
     cert = inst.certificate(host.cert_id)
     assert cert["fingerprint"] == on_disk and cert["served"] is True, cert
     return on_disk

@@ -12,6 +12,8 @@ import subprocess
 import time
 
 from admin_api import AdminApi
+from handshakes import handshake
+from service_kinds import KINDS
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEMPLATES = (("clara", "clara_service_auth"), ("covina", "covina_orchestrator"), ("argus", "argus_api"), ("vpb", "vpb_service"))
@@ -66,6 +68,7 @@ class Process:
         self.name, self.argv, self.log, self.env, self.popen = name, argv, log, env, None
         self.wanted = False
         self.starts = 0
+        self.end = signal.SIGTERM
 
     def start(self):
         self.wanted = True
@@ -92,7 +95,7 @@ class Process:
     def stop(self):
         self.wanted = False
         if self.running():
-            self.popen.send_signal(signal.SIGTERM)
+            self.popen.send_signal(self.end)
             try:
                 self.popen.wait(10)
             except subprocess.TimeoutExpired:
@@ -130,6 +133,7 @@ class Host:
         self.port, self.ip, self.inside = free_port(), ip, list(inside)
         self.address = f"{ip}:{self.port}"
         self.second = None
+        self.handshake = KINDS[kind].handshake if kind in KINDS else handshake
         self.processes = {}
 
     def process(self, name, argv, env=None):
@@ -148,6 +152,10 @@ class Host:
              "-keyout", key, "-out", cert])
         os.chmod(key, 0o640)
         shutil.copy(cert, os.path.join(first, "cert.pem"))
+        with open(key) as k, open(cert) as c:
+            write(os.path.join(first, "combined.pem"), k.read() + c.read(), 0o640)
+        if self.kind == "postgresql" and os.geteuid() == 0:
+            shutil.chown(key, group="postgres")
         link = os.path.join(self.target_dir, "current")
         if not os.path.islink(link):
             os.symlink("before", link)
@@ -155,8 +163,13 @@ class Host:
     def start_service(self):
         self.self_signed()
         base = os.path.join(self.dir, "service")
-        if self.kind == "nginx":
+        if self.kind != "echo":
             self.second = f"[::1]:{self.port}" if have_ipv6() else f"127.0.0.2:{self.port}"
+        if self.kind in KINDS:
+            p = self.process(self.kind, KINDS[self.kind].start(self, self.second))
+            p.end = KINDS[self.kind].signal
+            p.start()
+        elif self.kind == "nginx":
             write(os.path.join(base, "nginx.conf"), NGINX.format(base=base, port=self.port, second=self.second, name=self.names[0],
                                                                 tls=self.target_dir, user="" if os.geteuid() else "user www-data;\n"))
             os.makedirs(os.path.join(base, "logs"), exist_ok=True)
@@ -166,8 +179,19 @@ class Host:
                                   os.path.join(base, "echo.pid")]).start()
         wait_for(f"{self.name}: the service listens", lambda: connects(self.ip, self.port))
 
+    def write(self, path, text, mode=0o644):
+        write(path, text, mode)
+
     def target_file(self):
         base = os.path.join(self.dir, "service")
+        if self.kind in KINDS:
+            sections = KINDS[self.kind].target(self)
+            files = {"owner": current_user(), "mode": "0640", **sections["files"]}
+            files["group"] = files["group"] or current_group()
+            verify = {**sections["verify"], "connect": f"{self.address}, {self.second}", "sni": self.names[0]}
+            head = {"cert_id": self.cert_id, "service": self.service, "template": self.template, "names": ", ".join(self.names), "dir": self.target_dir}
+            return "".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in section.items())
+                           for name, section in (("target", head), ("files", files), ("reload", {**sections["reload"], "timeout": "20s"}), ("verify", verify)))
         if self.kind == "nginx":
             reload = f"kind = exec\ncommand = {nginx()} -p {base} -c {base}/nginx.conf -s reload\ntest = {nginx()} -p {base} -c {base}/nginx.conf -t\n"
             group, connect = ("www-data" if os.geteuid() == 0 else current_group()), f"{self.address}, {self.second}"
@@ -206,7 +230,7 @@ class Host:
 
     def facts(self):
         target = {"cert_id": self.cert_id, "kind": self.kind, "address": self.address, "sni": self.names[0], "dir": self.target_dir,
-                  "service_pid": self.processes["nginx" if self.kind == "nginx" else "echo"].pid}
+                  "service_pid": self.processes[self.kind].pid}
         return {"name": self.name, "service": self.service, "agent_pid": self.processes["agent"].pid, "keeper_pid": self.processes["keeper"].pid,
                 "config": self.config, "state_dir": self.dir, "targets": [target]}
 
@@ -335,6 +359,19 @@ class Installation:
         host.enrol()
         return host
 
+    def prepare_service(self, kind, n=1):
+        """A host with this real service, unmanaged."""
+        if kind == "nginx":
+            return self.prepare_nginx(n)
+        service = KINDS[kind].service
+        names = [f"{service}{n:02d}.{service}.{self.domain}", f"{service}.{self.domain}"]
+        return self.prepare_host(f"{service}{n:02d}", service, KINDS[kind].template, kind, names)
+
+    def add_service(self, kind, n=1):
+        host = self.prepare_service(kind, n)
+        host.enrol()
+        return host
+
     def prepare_echo(self, i, **place):
         service, template = TEMPLATES[i % len(TEMPLATES)]
         name = f"{service}-e{i + 1:02d}"
@@ -397,7 +434,7 @@ class Installation:
 
     def stop(self):
         for h in self.hosts:
-            for name in ("agent", "keeper", "hook", "nginx", "echo"):
+            for name in ("agent", "keeper", "hook", h.kind):
                 if name in h.processes:
                     h.processes[name].stop()
         for name in ("gateway", "controller", "signer"):

@@ -222,7 +222,7 @@ static const struct body_bundle golden_bundle = {
 
 static const struct golden goldens[] = {
 	{&wire_agent, NULL, MSG_ACK, &golden_ack, "94012b0584" "01cd012c" "0207" "03d1f447" "04a26e6f"},
-	{&wire_hook, NULL, HK_REQUEST, &golden_hook, "9401cc800583" "01a56e67696e78" "0201" "03ce00011170"},
+	{&wire_hook, NULL, HK_REQUEST, &golden_hook, "9401cc800584" "01a56e67696e78" "0201" "03ce00011170" "0400"},
 	{&wire_gw, NULL, GW_DOWN, &golden_down, "9401420582" "01cf0000000100000001" "0200"},
 	{&wire_agent, NULL, MSG_STEP, &golden_step,
 	 "9401070585" "01c41001000000000000000000000000000000" "0201" "0306" "04d0df" "05d1ff7f"},
