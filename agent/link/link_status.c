@@ -111,6 +111,17 @@ static int print_people(const json_t *root)
 	return status;
 }
 
+bool link_status_connected(const struct agent_conf *conf)
+{
+	struct buf     answer = BUF_MAX(wire_link.frame_max);
+	struct refusal why;
+	json_t        *root = ask(conf, &answer, &why) == 0 ? json_loadb((const char *)answer.p, answer.n, 0, NULL) : NULL;
+	bool           connected = json_is_true(json_object_get(root, "connected"));
+	json_decref(root);
+	buf_free(&answer);
+	return connected;
+}
+
 int link_status(const struct agent_conf *conf, bool json)
 {
 	struct buf     answer = BUF_MAX(wire_link.frame_max);
