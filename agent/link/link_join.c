@@ -16,19 +16,22 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/link/link_state.h"
+#include "agent/link/link_status.h"
 #include "agent/link/tls_link.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/owner.h"
 #include "shared/wire/wire.h"
 
-enum { PATH_SIZE = 512, PEER_MS = 120000, TOKEN_SIZE = 160, EXIT_REFUSED = 4, EXIT_AWAY = 5 };
+enum { PATH_SIZE = 512, PEER_MS = 120000, TOKEN_SIZE = 160, EXIT_REFUSED = 4, EXIT_AWAY = 5, CONNECT_MS = 10000 };
 
 extern char **environ;
 
@@ -385,7 +388,7 @@ static int converse_as_owner(struct join *j, struct refusal *why)
 }
 
 /* Where systemd runs and the system's own configuration was used, the units take over now. */
-static int start_units(void)
+static int start_units(const struct agent_conf *conf)
 {
 	char *const argv[] = {"systemctl", "enable", "--now", "--quiet", "vcc-hook.socket", "vcc-keeper.service", "vcc-agent.service", NULL};
 	pid_t       pid;
@@ -396,6 +399,17 @@ static int start_units(void)
 		return 1;
 	}
 	printf("vcc-hook.socket, vcc-keeper and vcc-agent are running\n");
+	fflush(stdout);
+	/* an agent's first connection comes within reconnect_spread, so that a fleet does not come at once */
+	int64_t end = clock_monotonic() + conf->reconnect_spread_ms + CONNECT_MS;
+	while (clock_monotonic() < end) {
+		if (link_status_connected(conf)) {
+			printf("connected to the controller\n");
+			return 0;
+		}
+		nanosleep(&(struct timespec){.tv_nsec = 200 * 1000000L}, NULL);
+	}
+	printf("not connected yet: see `vcc-agent status`\n");
 	return 0;
 }
 
@@ -431,7 +445,7 @@ static int run(struct join *j, struct refusal *why)
 	(void)wait_for(j->keeper_pid);
 	struct stat st;
 	bool        units = status == 0 && j->state_dir == NULL && geteuid() == 0 && stat("/run/systemd/system", &st) == 0;
-	return units ? start_units() : status;
+	return units ? start_units(&j->conf) : status;
 }
 
 int link_join(int argc, char **argv)

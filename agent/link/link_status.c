@@ -14,7 +14,7 @@
 #include "shared/sys/ipc.h"
 #include "shared/wire/wire.h"
 
-enum { ANSWER_MS = 10000, EXIT_STALE = 7 };
+enum { ANSWER_MS = 10000, EXIT_STALE = 7, SKEW_TOLD_MS = 5 * 60 * 1000 };
 
 /* Who asks at the wrong time or as the wrong user is told so; the socket's own words help nobody. */
 static int no_keeper(const struct agent_conf *conf, struct refusal *why)
@@ -98,11 +98,14 @@ static int print_people(const json_t *root)
 	int     status = 0;
 	size_t  i;
 	json_t *t;
+	int64_t skew = json_integer_value(json_object_get(root, "skew_ms"));
 	const char *code = json_string_value(json_object_get(root, "link_code"));
 	printf("agent %s (%s), %s, %lld receipts waiting, clock %+.1f s\n", text_of(root, "agent"), text_of(root, "service"),
 	       json_is_true(json_object_get(root, "connected")) ? "connected" : "NOT connected",
 	       (long long)json_integer_value(json_object_get(root, "receipts_waiting")),
-	       (double)json_integer_value(json_object_get(root, "skew_ms")) / 1000.0);
+	       (double)skew / 1000.0);
+	if (skew > SKEW_TOLD_MS || skew < -SKEW_TOLD_MS)
+		printf("  the clock differs from the controller's: with more than a day nothing is swapped\n");
 	if (code != NULL)
 		printf("  %s %.120s\n", code, text_of(root, "link_error"));
 	if (json_is_string(json_object_get(root, "journal_code")))
@@ -113,6 +116,17 @@ static int print_people(const json_t *root)
 	json_array_foreach(json_object_get(root, "problems"), i, t)
 		print_problem(t, &status);
 	return status;
+}
+
+bool link_status_connected(const struct agent_conf *conf)
+{
+	struct buf     answer = BUF_MAX(wire_link.frame_max);
+	struct refusal why;
+	json_t        *root = ask(conf, &answer, &why) == 0 ? json_loadb((const char *)answer.p, answer.n, 0, NULL) : NULL;
+	bool           connected = json_is_true(json_object_get(root, "connected"));
+	json_decref(root);
+	buf_free(&answer);
+	return connected;
 }
 
 int link_status(const struct agent_conf *conf, bool json)

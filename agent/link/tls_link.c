@@ -341,7 +341,7 @@ int tls_join_post(struct tls_join *j, const char *address, struct span body, str
 	if (r == 0)
 		r = split_answer(&answer, &status, &found);
 	if (r < 0)
-		refuse(why, r, address, "the join port gave no whole answer");
+		refuse(why, r, address, "the join port gave no whole answer; `vccctl status` on its host tells what is missing");
 	else if (status != 200)
 		r = refuse(why, status == 429 || status == 503 ? E_JOIN_RATE : E_LINK_REFUSED, address, "the join port answered with HTTP status %d", status);
 	if (r == 0) {

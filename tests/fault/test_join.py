@@ -234,7 +234,7 @@ def test_one_byte_at_a_time(world):
     """A slow line is no reason to fail; one that never ends is, and within the deadline."""
     proxy = Proxy(world.join_address)
     try:
-        proxy.rate = 400
+        proxy.rate = 4000
         host = Host(world)
         status, text = host.join(proxy.address)
         assert status == 0, text
