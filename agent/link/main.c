@@ -8,12 +8,13 @@
 #include "agent/link/link.h"
 #include "agent/link/link_join.h"
 #include "agent/link/link_status.h"
+#include "agent/survey/survey.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json]]";
+static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json] | observe]";
 
 /* status [--config FILE] [-o json] */
 static int status(int argc, char **argv)
@@ -52,6 +53,9 @@ int main(int argc, char **argv)
 		return link_join(argc - 1, argv + 1);
 	if (argc > 1 && text_equal(argv[1], "status"))
 		return status(argc - 1, argv + 1);
+	int done;
+	if (argc > 1 && survey_verb(argc - 1, argv + 1, &done))
+		return done;
 
 	conf_options(argc, argv, &agent_schema, AGENT_CONF_PATH, usage, &options);
 	if (options.check)

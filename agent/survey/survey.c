@@ -1,0 +1,150 @@
+/* survey.c - room agent/survey: the verbs' command lines.
+ * Never: doing the work itself. */
+#include "agent/survey/survey.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/survey/observe_show.h"
+#include "shared/base/text.h"
+#include "shared/conf/agent_conf.h"
+
+enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+/* What the command line said; each verb takes its own part of it. */
+struct request {
+	const char       *verb;
+	const char       *config;
+	const char       *name; /* of the target */
+	bool              json;
+	bool              all;
+	bool              no_report;
+	struct agent_conf conf;
+};
+
+typedef int run_fn(struct request *q);
+
+struct verb {
+	const char *name;
+	const char *options; /* letters of the options below that it takes */
+	bool        takes_name;
+	run_fn     *run;
+	const char *usage;
+};
+
+static int fail(const struct refusal *why)
+{
+	char text[640];
+	fprintf(stderr, "vcc-agent: %s\n", refusal_text(why, text, sizeof(text)));
+	return STATUS_FAILED;
+}
+
+static int print_json(json_t *o)
+{
+	if (o == NULL || json_dumpf(o, stdout, JSON_INDENT(2)) != 0) {
+		json_decref(o);
+		return STATUS_FAILED;
+	}
+	printf("\n");
+	json_decref(o);
+	return STATUS_DONE;
+}
+
+static int run_observe(struct request *q)
+{
+	struct observation o = {.n = 0};
+	struct refusal     why = {.code = 0};
+	int                status = STATUS_DONE;
+	if (observe(&o, &why) != 0)
+		status = fail(&why);
+	else if (q->json)
+		status = print_json(observe_show_json(&o));
+	else
+		observe_show_table(&o, q->all);
+	observation_free(&o);
+	return status;
+}
+
+static const struct verb verbs[] = {
+	{"observe", "coar", false, run_observe,
+	 "usage: vcc-agent observe [--all] [--no-report] [-o table|json] [--config FILE]\n\n"
+	 "Shows which listeners of this host serve which certificate, and tells the controller. Changes nothing.\n"},
+};
+
+static const struct option options[] = {
+	{"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'}, {"all", no_argument, NULL, 'a'},
+	{"no-report", no_argument, NULL, 'r'},    {"help", no_argument, NULL, 'h'},         {0},
+};
+
+static int usage(const struct verb *v, FILE *to)
+{
+	fputs(v->usage, to);
+	return to == stdout ? STATUS_DONE : STATUS_USAGE;
+}
+
+/* -1: go on; else the exit status. */
+static int option_take(const struct verb *v, struct request *q, int c)
+{
+	if (c == 'h')
+		return usage(v, stdout);
+	if (c == '?' || c == ':' || strchr(v->options, c) == NULL)
+		return usage(v, stderr);
+	switch (c) {
+	case 'c':
+		q->config = optarg;
+		break;
+	case 'o':
+		if (!text_equal(optarg, "json") && !text_equal(optarg, "table"))
+			return usage(v, stderr);
+		q->json = text_equal(optarg, "json");
+		break;
+	case 'a':
+		q->all = true;
+		break;
+	case 'r':
+		q->no_report = true;
+		break;
+	default:
+		return usage(v, stderr);
+	}
+	return -1;
+}
+
+/* An installed package has the file; a program that was only copied here works with the defaults. */
+static int conf_read(struct request *q, struct refusal *why)
+{
+	static const struct span nothing = {(const uint8_t *)"", 0};
+	if (text_equal(q->config, AGENT_CONF_PATH) && access(AGENT_CONF_PATH, F_OK) != 0)
+		return conf_parse(&agent_schema, "defaults", nothing, &q->conf, why);
+	return conf_load(&agent_schema, q->config, &q->conf, NULL, why);
+}
+
+static int verb_run(const struct verb *v, int argc, char **argv)
+{
+	static struct request q;
+	struct refusal        why = {.code = 0};
+	q = (struct request){.verb = v->name, .config = AGENT_CONF_PATH};
+	for (int c; (c = getopt_long(argc, argv, "o:", options, NULL)) != -1;) {
+		int status = option_take(v, &q, c);
+		if (status >= 0)
+			return status;
+	}
+	if (argc - optind != (v->takes_name ? 1 : 0))
+		return usage(v, stderr);
+	q.name = v->takes_name ? argv[optind] : NULL;
+	if (conf_read(&q, &why) < 0)
+		return fail(&why);
+	return v->run(&q);
+}
+
+bool survey_verb(int argc, char **argv, int *ret_status)
+{
+	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+		if (argc > 0 && text_equal(argv[0], verbs[i].name)) {
+			*ret_status = verb_run(&verbs[i], argc, argv);
+			return true;
+		}
+	return false;
+}
