@@ -8,6 +8,7 @@
 #include "agent/keeper/answer_check.h"
 #include "agent/keeper/care.h"
 #include "agent/keeper/identity_check.h"
+#include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
@@ -121,6 +122,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 		uplink_send_receipt(k->uplink, r);
 	csrs_again(k);
 	health(k);
+	keeper_inventory_send(k);
 	identity_ask(k);
 }
 
@@ -208,6 +210,7 @@ static void on_ack(struct keeper *k, const struct wire_frame *f, struct span byt
 			acked_remember(k);
 		return;
 	}
+	keeper_inventory_acked(k, a->id);
 	if (!targets_answered(k, a->id, a->code, a->text) && a->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the controller refuses message %llu: %s", (unsigned long long)a->id, a->text);
 }

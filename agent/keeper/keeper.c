@@ -443,6 +443,8 @@ static void keeper_end(struct keeper *k)
 	buf_free(&k->batch);
 	buf_free(&k->link_csr);
 	free(k->unread);
+	buf_free(&k->inventory);
+	buf_free(&k->inventory_signature);
 	journal_close(k->journal);
 	uv_loop_close(&k->loop);
 }

@@ -184,6 +184,9 @@ struct keeper {
 	char                     link_text[MSG_TEXT_SIZE];
 	int64_t                  skew_ms; /* own clock minus the controller's, as of the last welcome */
 	struct buf               link_csr; /* PKCS#10 of the link, waiting for an identity */
+	struct buf               inventory; /* of the host, signed, until the controller has it; empty = none */
+	struct buf               inventory_signature;
+	uint64_t                 inventory_id; /* of the message; 0 = not sent */
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
 	uv_timer_t               rescan, tick, beat;

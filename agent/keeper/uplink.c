@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/inbox.h"
+#include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_status.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
@@ -20,6 +21,7 @@ enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
 struct client {
 	struct uplink *uplink;
 	struct ipc    *ipc; /* NULL = free */
+	uid_t          uid;
 };
 
 struct uplink {
@@ -146,13 +148,35 @@ static void take_status(struct client *c)
 	free(json);
 }
 
+/* The link may not speak for the host: what it says would get the host key's signature. */
+static bool inventory_allowed(const struct client *c)
+{
+	return c->uplink->link != c && (c->uid == 0 || c->uid == geteuid());
+}
+
+static void take_inventory(struct client *c, struct span body)
+{
+	struct lk_inventory_done done = {.code = E_SYS_PEER_UID};
+	if (inventory_allowed(c))
+		done.code = keeper_inventory_take(c->uplink->keeper, body, &done.sent);
+	text_cut(done.text, sizeof(done.text), done.code != 0 ? err_what(done.code) : "");
+	if (client_send(c, LK_INVENTORY_DONE, &done) != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the answer to an inventory cannot be sent");
+}
+
+/* What may be said by somebody who is not the link. */
+static bool early(uint16_t type)
+{
+	return type == LK_STATE || type == LK_STATUS_REQUEST || type == LK_INVENTORY;
+}
+
 static void on_frame(void *ctx, struct span bytes)
 {
 	struct client     *c = ctx;
 	struct uplink     *u = c->uplink;
 	struct wire_frame *f = &u->in;
 	int                r = wire_decode(&wire_link, bytes, 0, f);
-	if (r == 0 && u->link != c && f->type != LK_STATE && f->type != LK_STATUS_REQUEST)
+	if (r == 0 && u->link != c && !early(f->type))
 		r = E_WIRE_MESSAGE;
 	if (r != 0) {
 		log_line(LOG_LEVEL_WARNING, NULL, "a local client sent a wrong frame: %s", err_what(r));
@@ -168,6 +192,9 @@ static void on_frame(void *ctx, struct span bytes)
 		return;
 	case LK_CSR:
 		inbox_link_csr(u->keeper, f->u.lk_csr.csr);
+		return;
+	case LK_INVENTORY:
+		take_inventory(c, f->u.lk_inventory.body);
 		return;
 	case LK_FRAME:
 		inbox_frame(u->keeper, f->u.lk_frame.frame);
@@ -198,6 +225,7 @@ static void client_accept(struct uplink *u, int fd)
 		if (c->ipc != NULL)
 			continue;
 		c->uplink = u;
+		c->uid = uid;
 		if (ipc_open(&u->keeper->loop, fd, CLIENT_OUT_MAX, &events, c, &c->ipc) != 0)
 			c->ipc = NULL;
 		return;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/survey/observe_report.h"
 #include "agent/survey/observe_show.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
@@ -52,19 +53,36 @@ static int print_json(json_t *o)
 	return STATUS_DONE;
 }
 
+static void show_report(enum report_result r)
+{
+	static const char *const words[] = {
+		[REPORT_SENT] = "the controller is told",
+		[REPORT_KEPT] = "the controller is away; the keeper tells it as soon as it is back",
+		[REPORT_NOBODY] = "not reported: no keeper runs here (this host has not joined, or it is not started)",
+	};
+	if ((size_t)r < N_ELEMENTS(words))
+		printf("%s\n", words[r]);
+}
+
 static int run_observe(struct request *q)
 {
 	struct observation o = {.n = 0};
 	struct refusal     why = {.code = 0};
+	enum report_result reported = REPORT_NOT_ASKED;
 	int                status = STATUS_DONE;
-	if (observe(&o, &why) != 0)
-		status = fail(&why);
-	else if (q->json)
-		status = print_json(observe_show_json(&o));
-	else
+	int                r = observe(&o, &why);
+	if (r == 0 && !q->no_report)
+		reported = observe_report(&o, q->conf.keeper_socket, &why);
+	if (r == 0 && q->json) {
+		json_t *json = observe_show_json(&o);
+		json_object_set_new(json, "report", json_string(report_result_name(reported)));
+		status = print_json(json);
+	} else if (r == 0) {
 		observe_show_table(&o, q->all);
+		show_report(reported);
+	}
 	observation_free(&o);
-	return status;
+	return why.code != 0 ? fail(&why) : status;
 }
 
 static const struct verb verbs[] = {

@@ -9,6 +9,7 @@
 #include "controller/daemon/assign.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/inventory_intake.h"
 #include "controller/daemon/order_request.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/receipt_intake.h"
@@ -85,6 +86,7 @@ static const struct signed_kind signed_kinds[] = {
 	{MSG_CSR, LABEL_CSR, "csr", &wire_body_csr},
 	{MSG_AGENT_IDENTITY, LABEL_IDENTITY, "identity", &wire_body_identity},
 	{MSG_RECEIPT, LABEL_RECEIPT, "receipt", &wire_body_receipt},
+	{MSG_INVENTORY, LABEL_INVENTORY, "inventory", &wire_body_inventory},
 };
 
 /* Everything a worker needs and finds; the spans point into `bytes`. */
@@ -98,6 +100,8 @@ struct signed_job {
 	int                       code;
 	struct span               spki; /* csr, identity */
 	enum key_type             key_type;
+	struct body_inventory    *inventory; /* large: made only for such a message */
+	struct hash               digest;    /* of the inventory */
 	union {
 		struct body_csr      csr;
 		struct body_identity identity;
@@ -112,7 +116,9 @@ static void check_signed(void *job, struct store_view *view)
 	struct signed_job *j = job;
 	j->code = key_verify(j->key->key, j->kind->label, j->body, j->signature);
 	if (j->code == 0)
-		j->code = wire_body_decode(j->kind->body, j->body, &j->u);
+		j->code = wire_body_decode(j->kind->body, j->body, j->inventory != NULL ? (void *)j->inventory : (void *)&j->u);
+	if (j->code == 0 && j->inventory != NULL)
+		j->code = inventory_digest(j->inventory, &j->digest);
 	if (j->code == 0 && j->kind->type == MSG_CSR)
 		j->code = csr_check(j->u.csr.csr, &j->spki, &j->key_type);
 	if (j->code == 0 && j->kind->type == MSG_AGENT_IDENTITY)
@@ -122,6 +128,7 @@ static void check_signed(void *job, struct store_view *view)
 static void signed_free(struct signed_job *j)
 {
 	host_key_drop(j->key);
+	free(j->inventory);
 	free(j);
 }
 
@@ -140,6 +147,9 @@ static enum taken take_signed(struct signed_job *j)
 	const char        *agent = j->agent;
 	if (r == 0 && j->kind->type == MSG_RECEIPT) {
 		if (receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature))
+			return TAKEN_STORING;
+	} else if (r == 0 && j->kind->type == MSG_INVENTORY) {
+		if (inventory_intake(ctl, agent, j->id, j->inventory, j->digest))
 			return TAKEN_STORING;
 	} else if (r == 0 && j->kind->type == MSG_CSR) {
 		r = order_request_take(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
@@ -207,6 +217,9 @@ static void on_signed_message(struct controller *ctl, struct member *m, const st
 	const struct msg_signed *s = &in->u.signed_body;
 	struct signed_job       *j = calloc(1, sizeof(*j) + s->body.n + s->signature.n);
 	if (j == NULL)
+		abort();
+	j->inventory = kind->type == MSG_INVENTORY ? malloc(sizeof(*j->inventory)) : NULL;
+	if (kind->type == MSG_INVENTORY && j->inventory == NULL)
 		abort();
 	j->ctl = ctl;
 	j->kind = kind;
@@ -293,6 +306,7 @@ static const struct {
 	{MSG_CSR, on_signed_message},
 	{MSG_AGENT_IDENTITY, on_signed_message},
 	{MSG_RECEIPT, on_signed_message},
+	{MSG_INVENTORY, on_signed_message},
 	{MSG_STEP, on_step},
 	{MSG_HEALTH, on_health},
 	{MSG_DRIFT, on_drift},

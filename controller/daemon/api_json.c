@@ -205,6 +205,26 @@ json_t *json_target(const struct target *t)
 	return o;
 }
 
+json_t *json_listener(const struct inventory_listener *l)
+{
+	json_t *o = json_object();
+	json_object_set_new(o, "address", json_string(l->address));
+	json_object_set_new(o, "program", json_string(l->program));
+	json_object_set_new(o, "user", json_string(l->user));
+	json_object_set_new(o, "unit", l->unit[0] != '\0' ? json_string(l->unit) : json_null());
+	json_object_set_new(o, "starttls", json_boolean(l->starttls));
+	json_object_set_new(o, "fingerprint", json_hash(l->fingerprint));
+	json_object_set_new(o, "subject", json_string(l->subject));
+	json_object_set_new(o, "issuer", json_string(l->issuer));
+	json_object_set_new(o, "names", json_comma_list(l->names));
+	json_object_set_new(o, "names_count", json_integer(l->n_names));
+	json_object_set_new(o, "not_before", json_time(l->not_before_at));
+	json_object_set_new(o, "expires_at", json_time(l->not_after_at));
+	json_object_set_new(o, "self_signed", json_boolean(l->self_signed));
+	json_object_set_new(o, "chain_length", json_integer(l->chain));
+	return o;
+}
+
 static json_t *json_error(int code, const char *cause)
 {
 	if (code == 0)

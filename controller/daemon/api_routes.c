@@ -13,6 +13,7 @@ static const struct api_route routes[] = {
 
 	{"GET", "/api/v1/agents", PERM_AGENT_READ, "Agents by name.", api_agent_list, NULL, api_agent_enrich},
 	{"GET", "/api/v1/agents/{name}", PERM_AGENT_READ, "One agent with its targets.", api_agent_show, NULL, api_agent_enrich},
+	{"GET", "/api/v1/agents/{name}/inventory", PERM_AGENT_READ, "What the agent's host serves by TLS, by listener.", api_agent_inventory, NULL, NULL},
 	{"POST", "/api/v1/agents/{name}/evict", PERM_AGENT_EVICT, "Ends an agent's identity; it may be invited again.", NULL, api_agent_evict, NULL},
 	{"POST", "/api/v1/agents/{name}/ban", PERM_AGENT_BAN, "Ends an agent's identity; its host key never returns.", NULL, api_agent_ban, NULL},
 	{"GET", "/api/v1/invites", PERM_AGENT_READ, "Invites, oldest first.", api_invite_list, NULL, NULL},

@@ -14,6 +14,7 @@ void api_whoami(struct api_call *call);
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);
 int  api_agent_show(struct api_call *call, struct store_view *view);
+int  api_agent_inventory(struct api_call *call, struct store_view *view);
 void api_agent_enrich(struct api_call *call);
 void api_agent_evict(struct api_call *call);
 void api_agent_ban(struct api_call *call);

@@ -206,6 +206,21 @@ void store_put_crl(struct store_change *c, const struct crl_row *row)
 	verb_new(c, apply_crl, &noun_crl, row);
 }
 
+void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n)
+{
+	struct inventory_listener key = {.address = ""};
+	verb_new(c, apply_put, &noun_inventory, head);
+	if (rows == NULL)
+		return;
+	text_cut(key.agent, sizeof(key.agent), head->agent);
+	verb_new(c, apply_listeners_gone, &noun_listener, &key);
+	for (size_t i = 0; i < n; i++) {
+		struct inventory_listener row = rows[i];
+		text_cut(row.agent, sizeof(row.agent), head->agent);
+		verb_new(c, apply_put, &noun_listener, &row); /* an address that was told twice has one row */
+	}
+}
+
 void store_put_setting(struct store_change *c, const char *name, struct span value)
 {
 	struct setting_row row = {.value = value};

@@ -76,6 +76,14 @@ int view_targets_of(struct store_view *v, const char *cert_id, struct target *re
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_listener, .max = page(max)};
+	query_where(&q, offsetof(struct inventory_listener, agent), IS, agent);
+	query_where(&q, offsetof(struct inventory_listener, address), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n)
 {
 	size_t      n = 0;

@@ -312,6 +312,33 @@ static const struct column receipt_columns[] = {
 	SPAN(receipt_row, body, RECEIPT_BODY_MAX),
 };
 
+static const struct column inventory_columns[] = {
+	TEXT(inventory, agent),
+	FIXED(inventory, host_hash),
+	FIXED(inventory, digest),
+	INT(inventory, observed_at),
+	INT(inventory, reported_at),
+	UINT(inventory, found),
+};
+
+static const struct column listener_columns[] = {
+	TEXT(inventory_listener, agent),
+	TEXT(inventory_listener, address),
+	TEXT(inventory_listener, program),
+	TEXT(inventory_listener, user),
+	TEXT(inventory_listener, unit),
+	BOOL(inventory_listener, starttls),
+	FIXED(inventory_listener, fingerprint),
+	TEXT(inventory_listener, subject),
+	TEXT(inventory_listener, issuer),
+	TEXT(inventory_listener, names),
+	UINT(inventory_listener, n_names),
+	INT(inventory_listener, not_before_at),
+	INT(inventory_listener, not_after_at),
+	BOOL(inventory_listener, self_signed),
+	UINT(inventory_listener, chain),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -348,6 +375,8 @@ NOUN(audit, "audit", audit, 1, .unique = NULL);
 NOUN(node, "audit_nodes", node_row, 1, .unique = NULL);
 NOUN(crl, "crls", crl_row, 2, .unique = NULL);
 NOUN(receipt, "receipts", receipt_row, 2, .unique = NULL);
+NOUN(inventory, "inventories", inventory, 1, .unique = NULL);
+NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -355,7 +384,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt,
+	&noun_receipt, &noun_inventory, &noun_listener,
 };
 
 union any_row {
@@ -374,6 +403,8 @@ union any_row {
 	struct service     service;
 	struct crl_row     crl;
 	struct message_row message;
+	struct inventory   inventory;
+	struct inventory_listener listener;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -108,7 +108,8 @@ struct service {
 	X(INTENT_VOIDED, "certificate_intent_voided")                                                                 \
 	X(CRL_PUBLISHED, "crl_published")                                                                             \
 	X(SIGNER_LOG_BEHIND, "signer_log_behind")                                                                     \
-	X(MESSAGE_REFUSED, "agent_message_refused")
+	X(MESSAGE_REFUSED, "agent_message_refused")                                                                   \
+	X(INVENTORY_CHANGED, "host_inventory_changed")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -20,6 +20,7 @@ enum {
 
 /* One listener and the leaf that it serves to a client that asks for no name. */
 struct inventory_listener {
+	char        agent[AGENT_NAME_SIZE];     /* whose row it is; the controller's business, not in messages */
 	char        address[ADDRESS_SIZE]; /* as bound: "0.0.0.0:443" */
 	char        program[INVENTORY_PROGRAM_SIZE];
 	char        user[INVENTORY_USER_SIZE];
@@ -34,6 +35,16 @@ struct inventory_listener {
 	int64_t     not_after_at;
 	bool        self_signed;
 	uint32_t    chain; /* certificates served, the leaf included */
+};
+
+/* What a host found at one time; its listeners are rows of their own. */
+struct inventory {
+	char        agent[AGENT_NAME_SIZE];
+	struct hash host_hash;   /* the host, not its name: a new host may have the name of an old one */
+	struct hash digest;      /* of the rows: a report that says the same is no news */
+	int64_t     observed_at; /* by the host's clock */
+	int64_t     reported_at; /* by the controller's */
+	uint32_t    found;       /* TLS listeners, also those beyond INVENTORY_MAX */
 };
 
 #endif

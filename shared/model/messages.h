@@ -6,6 +6,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/model/agent.h"
+#include "shared/model/inventory.h"
 #include "shared/model/order.h"
 
 enum {
@@ -77,6 +78,7 @@ struct msg_signed {
 #define LABEL_IDENTITY "vcc identity v1"
 #define LABEL_RECEIPT  "vcc receipt v1"
 #define LABEL_JOIN     "vcc join v1"
+#define LABEL_INVENTORY "vcc inventory v1"
 
 struct body_csr {
 	struct id   renewal_id;
@@ -90,6 +92,14 @@ struct body_identity {
 	char        name[AGENT_NAME_SIZE];
 	int64_t     made_at;
 	struct span csr; /* PKCS#10 DER of the link key */
+};
+
+/* Every TLS listener of the host, whoever manages it. Large: on the heap. */
+struct body_inventory {
+	int64_t                   observed_at;
+	uint32_t                  found; /* also those that did not fit */
+	uint32_t                  n_rows;
+	struct inventory_listener rows[INVENTORY_MAX];
 };
 
 /* A live event between the durable steps; may be lost. */
@@ -424,6 +434,15 @@ struct lk_join_done { /* keeper -> link */
 	struct span certificate;
 	struct span chain;
 	struct span root;
+};
+
+struct lk_inventory { /* vcc-agent observe -> keeper: to be signed and sent */
+	struct span body; /* encoded body_inventory */
+};
+struct lk_inventory_done { /* keeper -> vcc-agent observe */
+	int  code;
+	bool sent; /* false: kept until the controller is there */
+	char text[MSG_TEXT_SIZE];
 };
 
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */

@@ -76,7 +76,7 @@ enum {
 	GW_JOIN_REPLY, GW_IDENTITY, GW_IDENTITY_REPLY,
 	/* link <-> keeper */
 	LK_STATE = 96, LK_FRAME, LK_CSR, LK_IDENTITY, LK_STATUS_REQUEST, LK_STATUS, LK_JOIN_START, LK_JOIN_SIGN,
-	LK_JOIN_ANSWER, LK_JOIN_DONE,
+	LK_JOIN_ANSWER, LK_JOIN_DONE, LK_INVENTORY, LK_INVENTORY_DONE,
 	/* keeper <-> hook */
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
@@ -89,7 +89,7 @@ enum {
 union wire_payload {
 	struct msg_hello         hello;
 	struct msg_target        target;
-	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT */
+	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY */
 	struct msg_step          step;
 	struct msg_health        health;
 	struct msg_drift         drift;
@@ -125,6 +125,8 @@ union wire_payload {
 	struct lk_join_sign      lk_join_sign;
 	struct lk_join_answer    lk_join_answer;
 	struct lk_join_done      lk_join_done;
+	struct lk_inventory      lk_inventory;
+	struct lk_inventory_done lk_inventory_done;
 	struct hk_request        hk_request;
 	struct hk_reply          hk_reply;
 	struct sg_hello          sg_hello;
@@ -154,8 +156,10 @@ _must_check_ int wire_check(const struct wire_table *table, struct span bytes, s
  * when a text or span is over its limit. */
 _must_check_ int wire_encode(const struct wire_table *table, uint16_t type, uint64_t id, const void *payload, struct buf *to);
 
-/* Signed bodies: the bare fields map, no envelope. */
-extern const struct wire_message wire_body_csr, wire_body_identity, wire_body_receipt, wire_body_bundle, wire_body_join;
+/* Signed bodies: the bare fields map, no envelope. INVENTORY_BODY_MAX holds a full body_inventory. */
+enum { INVENTORY_BODY_MAX = 64000 };
+extern const struct wire_message wire_body_csr, wire_body_identity, wire_body_receipt, wire_body_bundle, wire_body_join,
+	wire_body_inventory;
 _must_check_ int wire_body_encode(const struct wire_message *body, const void *payload, struct buf *to);
 _must_check_ int wire_body_decode(const struct wire_message *body, struct span bytes, void *ret);
 

@@ -48,6 +48,12 @@ static const struct wire_message csr = WIRE_MESSAGE(MSG_CSR, "csr", "agent", str
 	"Signed body \"csr\": the certificate request of an order.");
 static const struct wire_message agent_identity = WIRE_MESSAGE(MSG_AGENT_IDENTITY, "agent_identity", "agent",
 	struct msg_signed, signed_fields, "Signed body \"identity\": the link key wants a new certificate.");
+static const struct wire_field inventory_fields[] = {
+	WIRE_SPAN(1, struct msg_signed, body, INVENTORY_BODY_MAX),
+	WIRE_SPAN(2, struct msg_signed, signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message inventory = WIRE_MESSAGE(MSG_INVENTORY, "inventory", "agent", struct msg_signed, inventory_fields,
+	"Signed body \"inventory\": what the host's listeners serve. Repeated until it is acked or a newer one comes.");
 static const struct wire_message receipt = WIRE_MESSAGE(MSG_RECEIPT, "receipt", "agent", struct msg_signed, signed_fields,
 	"Signed body \"receipt\". Repeated until it is acked.");
 
@@ -176,7 +182,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
-	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye,
+	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

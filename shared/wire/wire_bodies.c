@@ -98,3 +98,35 @@ static const struct wire_field join_fields[] = {
 };
 const struct wire_message wire_body_join = WIRE_MESSAGE(0, "join", LABEL_JOIN, struct body_join, join_fields,
 	"Token key, host key and link key sign: who wants to join with which keys.");
+
+static const struct wire_field inventory_row_fields[] = {
+	WIRE_FIELD(1, struct inventory_listener, address),
+	WIRE_FIELD(2, struct inventory_listener, program),
+	WIRE_FIELD(3, struct inventory_listener, user),
+	WIRE_FIELD(4, struct inventory_listener, unit),
+	WIRE_FIELD(5, struct inventory_listener, starttls),
+	WIRE_FIELD(6, struct inventory_listener, fingerprint),
+	WIRE_FIELD(7, struct inventory_listener, subject),
+	WIRE_FIELD(8, struct inventory_listener, issuer),
+	WIRE_FIELD(9, struct inventory_listener, names),
+	WIRE_FIELD(10, struct inventory_listener, n_names),
+	WIRE_FIELD(11, struct inventory_listener, not_before_at),
+	WIRE_FIELD(12, struct inventory_listener, not_after_at),
+	WIRE_FIELD(13, struct inventory_listener, self_signed),
+	WIRE_FIELD(14, struct inventory_listener, chain),
+};
+static const struct wire_message inventory_row = WIRE_MESSAGE(0, "inventory listener", "", struct inventory_listener,
+	inventory_row_fields, "One listener and what it serves to a client that asks for no name.");
+
+static const struct wire_field inventory_fields[] = {
+	WIRE_FIELD(1, struct body_inventory, observed_at),
+	WIRE_FIELD(2, struct body_inventory, found),
+	WIRE_ROWS_OF(3, struct body_inventory, rows, n_rows, &inventory_row),
+};
+const struct wire_message wire_body_inventory = WIRE_MESSAGE(0, "inventory", LABEL_INVENTORY, struct body_inventory,
+	inventory_fields, "Host key signs: every TLS listener of the host, as one handshake each showed it.");
+
+/* A field takes at most three bytes more than its value, the row's map one: a full report is one frame. */
+_Static_assert(INVENTORY_MAX * (sizeof(struct inventory_listener) - AGENT_NAME_SIZE + 4 * N_ELEMENTS(inventory_row_fields) + 1) + 64 <=
+                       INVENTORY_BODY_MAX,
+               "a full inventory must fit into one frame");

@@ -84,12 +84,27 @@ static const struct wire_field join_done_fields[] = {
 static const struct wire_message join_done = WIRE_MESSAGE(LK_JOIN_DONE, "join_done", "keeper", struct lk_join_done,
 	join_done_fields, "The keeper has stored its part; this is the link's.");
 
+static const struct wire_field lk_inventory_fields[] = {
+	WIRE_SPAN(1, struct lk_inventory, body, INVENTORY_BODY_MAX),
+};
+static const struct wire_message lk_inventory = WIRE_MESSAGE(LK_INVENTORY, "inventory", "vcc-agent observe", struct lk_inventory,
+	lk_inventory_fields, "Body \"inventory\": sign it with the host key and send it on.");
+
+static const struct wire_field lk_inventory_done_fields[] = {
+	WIRE_FIELD(1, struct lk_inventory_done, code),
+	WIRE_FIELD(2, struct lk_inventory_done, sent),
+	WIRE_FIELD(3, struct lk_inventory_done, text),
+};
+static const struct wire_message lk_inventory_done = WIRE_MESSAGE(LK_INVENTORY_DONE, "inventory_done", "keeper",
+	struct lk_inventory_done, lk_inventory_done_fields, "It was sent, or is kept until the controller is there, or is refused.");
+
 static const struct wire_message *const link_messages[] = {
 	&state, &frame, &csr, &identity, &status_request, &status, &join_start, &join_sign, &join_answer, &join_done,
+	&lk_inventory, &lk_inventory_done,
 };
 const struct wire_table wire_link = {
 	.name = "ipc-link",
-	.about = "Link and keeper over a local socket; `vcc-agent status` and `vcc-agent join` speak it, too.",
+	.about = "Link and keeper over a local socket; `vcc-agent status`, `join` and `observe` speak it, too.",
 	.messages = link_messages,
 	.n_messages = N_ELEMENTS(link_messages),
 	.frame_max = FRAME_MAX + 1024,

@@ -266,6 +266,38 @@ void kit_target(uint32_t n, struct target *ret)
 	target_id_of(ret->agent, ret->cert_id, ret->stem, ret->target_id);
 }
 
+void kit_inventory(uint32_t n, struct inventory *ret)
+{
+	*ret = (struct inventory){
+		.host_hash = kit_hash(n),
+		.digest = kit_hash(n + 1000),
+		.observed_at = START_AT + n,
+		.reported_at = START_AT + 5 + n,
+		.found = n + 2,
+	};
+	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
+}
+
+void kit_listener(uint32_t n, struct inventory_listener *ret)
+{
+	*ret = (struct inventory_listener){
+		.program = "nginx",
+		.user = "root",
+		.unit = "nginx.service",
+		.starttls = n % 2 == 1,
+		.fingerprint = kit_hash(n),
+		.subject = "CN=clara.vcc.internal",
+		.issuer = "CN=somebody",
+		.names = "DNS:clara.vcc.internal,IP:192.0.2.1",
+		.n_names = 2 + n,
+		.not_before_at = START_AT - n,
+		.not_after_at = START_AT + MS_DAY + n,
+		.self_signed = n % 2 == 0,
+		.chain = 1 + n,
+	};
+	snprintf(ret->address, sizeof(ret->address), "192.0.2.%03u:443", n % 250);
+}
+
 void kit_agent(uint32_t n, struct agent *ret)
 {
 	*ret = (struct agent){

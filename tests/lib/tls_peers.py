@@ -1,10 +1,29 @@
 """Little TLS servers with a certificate to order, for tests that look at what is served. Run as a program it is the server:
 
 tls_peers.py CERT KEY [--starttls | --plain TEXT | --silent | --tls12] HOST:PORT..."""
+import hashlib
+import os
 import socket
 import ssl
+import subprocess
 import sys
 import threading
+
+PEER = ["/usr/bin/python3", os.path.abspath(__file__)]
+
+
+def certificate(folder, stem, subject="/CN=web", days="30", sans=None, key=("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), more=()):
+    """(certificate file, key file), self-signed."""
+    cert, private = f"{folder}/{stem}.pem", f"{folder}/{stem}.key"
+    names = ["-addext", f"subjectAltName={sans}"] if sans else []
+    subprocess.run(["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", days, "-subj", subject, *names, *more, "-keyout", private, "-out", cert],
+                   check=True, capture_output=True)
+    return cert, private
+
+
+def fingerprint(cert):
+    der = subprocess.run(["openssl", "x509", "-in", cert, "-outform", "DER"], check=True, capture_output=True).stdout
+    return hashlib.sha256(der).hexdigest()
 
 
 def serve(listener, context, kind, text):

@@ -1,6 +1,5 @@
 """`vcc-agent observe`: are all TLS listeners of a host found, with what they serve and who runs them, and nothing else?"""
 import datetime
-import hashlib
 import json
 import os
 import subprocess
@@ -10,31 +9,17 @@ import private_net
 import pytest
 from installation import ROOT
 from private_net import PrivateNet
+from tls_peers import PEER, certificate, fingerprint
 
 pytestmark = pytest.mark.skipif(private_net.cannot() != "", reason=private_net.cannot())
 
 AGENT = os.path.join(os.environ.get("VCC_BIN", os.path.join(ROOT, "build", "bin")), "vcc-agent")
-PEER = ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "tls_peers.py")]
 
 
 @pytest.fixture
 def net():
     with PrivateNet() as n:
         yield n
-
-
-def certificate(folder, stem, subject="/CN=web", days="30", sans=None, key=("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), more=()):
-    """(certificate file, key file), self-signed."""
-    cert, private = f"{folder}/{stem}.pem", f"{folder}/{stem}.key"
-    names = ["-addext", f"subjectAltName={sans}"] if sans else []
-    subprocess.run(["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", days, "-subj", subject, *names, *more, "-keyout", private, "-out", cert],
-                   check=True, capture_output=True)
-    return cert, private
-
-
-def fingerprint(cert):
-    der = subprocess.run(["openssl", "x509", "-in", cert, "-outform", "DER"], check=True, capture_output=True).stdout
-    return hashlib.sha256(der).hexdigest()
 
 
 def observe(net, *words):

@@ -1,5 +1,6 @@
--- 002_hosts.sql: a certificate may be served at several places of its host.
+-- 002_hosts.sql: what is known of hosts beside their certificates. The rules of 001_initial.sql hold.
 
+-- a certificate may be served at several places of its host
 CREATE TABLE targets_2 (
 	target_id   TEXT    NOT NULL PRIMARY KEY,
 	cert_id     TEXT    NOT NULL,
@@ -31,3 +32,32 @@ DROP TABLE targets;
 ALTER TABLE targets_2 RENAME TO targets;
 CREATE INDEX targets_agent ON targets (agent, target_id);
 CREATE INDEX targets_cert ON targets (cert_id, target_id);
+
+-- the newest inventory of each agent: what its host serves by TLS, whoever manages it
+CREATE TABLE inventories (
+	agent       TEXT    NOT NULL PRIMARY KEY,
+	host_hash   BLOB,
+	digest      BLOB,
+	observed_at INTEGER NOT NULL,
+	reported_at INTEGER NOT NULL,
+	found       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE listeners (
+	agent         TEXT    NOT NULL,
+	address       TEXT    NOT NULL,
+	program       TEXT    NOT NULL,
+	user          TEXT    NOT NULL,
+	unit          TEXT    NOT NULL,
+	starttls      INTEGER NOT NULL,
+	fingerprint   BLOB,
+	subject       TEXT    NOT NULL,
+	issuer        TEXT    NOT NULL,
+	names         TEXT    NOT NULL,
+	n_names       INTEGER NOT NULL,
+	not_before_at INTEGER NOT NULL,
+	not_after_at  INTEGER NOT NULL,
+	self_signed   INTEGER NOT NULL,
+	chain         INTEGER NOT NULL,
+	PRIMARY KEY (agent, address)
+) STRICT;
