@@ -137,8 +137,9 @@ char *keeper_status(const struct keeper *k)
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
 	char       full[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:i, s:o, s:o}", "agent", k->state.identity.agent, "service",
-	                         k->state.identity.service, "domain", k->state.identity.domain, "connected", (int)k->welcomed,
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:i, s:o, s:o}", "agent",
+	                         k->state.identity.agent, "service", k->state.identity.service, "domain", k->state.identity.domain,
+	                         "patterns", k->state.identity.patterns, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
 	                         "journal_code", k->journal_code != 0 ? err_code(k->journal_code, full) : NULL, "journal_error",
 	                         k->journal_code != 0 ? err_what(k->journal_code) : NULL,

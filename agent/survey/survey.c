@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/survey/discover.h"
 #include "agent/survey/observe_report.h"
 #include "agent/survey/observe_show.h"
 #include "shared/base/text.h"
@@ -22,6 +23,7 @@ struct request {
 	bool              json;
 	bool              all;
 	bool              no_report;
+	const char       *template_id;
 	struct agent_conf conf;
 };
 
@@ -30,7 +32,7 @@ typedef int run_fn(struct request *q);
 struct verb {
 	const char *name;
 	const char *options; /* letters of the options below that it takes */
-	bool        takes_name;
+	int         least_names, most_names;
 	run_fn     *run;
 	const char *usage;
 };
@@ -85,15 +87,23 @@ static int run_observe(struct request *q)
 	return why.code != 0 ? fail(&why) : status;
 }
 
+static int run_discover(struct request *q)
+{
+	return discover(&q->conf, q->name, q->template_id, q->json);
+}
+
 static const struct verb verbs[] = {
-	{"observe", "coar", false, run_observe,
+	{"observe", "coar", 0, 0, run_observe,
 	 "usage: vcc-agent observe [--all] [--no-report] [-o table|json] [--config FILE]\n\n"
 	 "Shows which listeners of this host serve which certificate, and tells the controller. Changes nothing.\n"},
+	{"discover", "cot", 0, 1, run_discover,
+         "usage: vcc-agent discover [NAME] [--template ID] [-o table|json] [--config FILE]\n\n"
+         "Shows the TLS services of this host, who renews their certificates, and the target file that each would get.\n"},
 };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'}, {"all", no_argument, NULL, 'a'},
-	{"no-report", no_argument, NULL, 'r'},    {"help", no_argument, NULL, 'h'},         {0},
+	{"no-report", no_argument, NULL, 'r'}, {"template", required_argument, NULL, 't'},    {"help", no_argument, NULL, 'h'},         {0},
 };
 
 static int usage(const struct verb *v, FILE *to)
@@ -120,6 +130,9 @@ static int option_take(const struct verb *v, struct request *q, int c)
 		break;
 	case 'a':
 		q->all = true;
+		break;
+	case 't':
+		q->template_id = optarg;
 		break;
 	case 'r':
 		q->no_report = true;
@@ -149,9 +162,9 @@ static int verb_run(const struct verb *v, int argc, char **argv)
 		if (status >= 0)
 			return status;
 	}
-	if (argc - optind != (v->takes_name ? 1 : 0))
+	if (argc - optind < v->least_names || argc - optind > v->most_names)
 		return usage(v, stderr);
-	q.name = v->takes_name ? argv[optind] : NULL;
+	q.name = optind < argc ? argv[optind] : NULL;
 	if (conf_read(&q, &why) < 0)
 		return fail(&why);
 	return v->run(&q);

@@ -23,9 +23,9 @@
 #include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
 
-enum { AT_ONCE = 32, TURN_MS = 1000 };
+enum { AT_ONCE = 32, TURN_MS = 1000, LEAVE_MS = 1000 };
 
-enum stage { STAGE_FREE, STAGE_CONNECT, STAGE_ASK /* STARTTLS: SSLRequest */, STAGE_ANSWER, STAGE_TLS };
+enum stage { STAGE_FREE, STAGE_CONNECT, STAGE_ASK /* STARTTLS: SSLRequest */, STAGE_ANSWER, STAGE_TLS, STAGE_LEAVE };
 
 /* A handshake under way. */
 struct attempt {
@@ -231,6 +231,26 @@ static void take_certificate(struct attempt *a)
 	leaf_words(leaf, a->look);
 }
 
+/* A server whose last bytes nobody reads logs a reset: say goodbye, then read until it closes, too. */
+static void leave_start(struct attempt *a)
+{
+	if (!SSL_is_init_finished(a->ssl) || SSL_shutdown(a->ssl) < 0 || shutdown(a->fd, SHUT_WR) != 0) {
+		attempt_end(a, LOOK_NONE);
+		return;
+	}
+	a->stage = STAGE_LEAVE;
+	a->wants = POLLIN;
+	a->until = clock_monotonic() + LEAVE_MS;
+}
+
+static void leave_turn(struct attempt *a)
+{
+	uint8_t scratch[4096];
+	ssize_t n = recv(a->fd, scratch, sizeof(scratch), 0);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		attempt_end(a, LOOK_NONE);
+}
+
 /* A fatal alert is TLS; anything else that cannot be read as a record is another protocol. */
 static bool was_alert(void)
 {
@@ -249,7 +269,10 @@ static void tls_turn(struct attempt *a)
 	bool alert = error == SSL_ERROR_SSL && was_alert();
 	/* refused for want of a client certificate, say: what was served before counts */
 	take_certificate(a);
-	attempt_end(a, alert || r == 1 ? LOOK_NONE : LOOK_PLAIN);
+	if (r == 1)
+		leave_start(a);
+	else
+		attempt_end(a, alert ? LOOK_NONE : LOOK_PLAIN);
 	ERR_clear_error();
 }
 
@@ -300,6 +323,8 @@ static void attempt_turn(struct attempt *a)
 		answer_turn(a);
 	else if (a->stage == STAGE_TLS)
 		tls_turn(a);
+	else if (a->stage == STAGE_LEAVE)
+		leave_turn(a);
 }
 
 /* ---- many --------------------------------------------------------------------------------------------------------- */
@@ -329,6 +354,12 @@ static SSL_CTX *context_make(void)
 	return ctx;
 }
 
+/* What it means that the time is over. */
+static const enum look_result too_late[] = {
+	[STAGE_FREE] = LOOK_UNKNOWN,  [STAGE_CONNECT] = LOOK_REFUSED, [STAGE_ASK] = LOOK_SILENT,
+	[STAGE_ANSWER] = LOOK_SILENT, [STAGE_TLS] = LOOK_SILENT,      [STAGE_LEAVE] = LOOK_NONE,
+};
+
 static int64_t first_until(const struct attempt *attempts)
 {
 	int64_t until = INT64_MAX;
@@ -355,7 +386,7 @@ static void wait_turn(struct attempt *attempts)
 		if (fds[i].revents != 0)
 			attempt_turn(&attempts[i]);
 		if (attempts[i].stage != STAGE_FREE && now >= attempts[i].until)
-			attempt_end(&attempts[i], attempts[i].stage == STAGE_CONNECT ? LOOK_REFUSED : LOOK_SILENT);
+			attempt_end(&attempts[i], too_late[attempts[i].stage]);
 	}
 }
 

@@ -1,0 +1,230 @@
+/* source.c - room agent/survey: the configuration files of a service, read safely and within limits.
+ * Never: writing; trusting a size, a depth or a name. */
+#include "agent/survey/source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+#include "shared/sys/file.h"
+
+enum { GLOB_MAX = 1024, READ_STEP = 4096 };
+
+/* ---- one file ----------------------------------------------------------------------------------------------------- */
+
+/* The real file's folder by descriptor, and its name in there. */
+static int real_open(struct sources *s, const char *path, char real[PATH_MAX], int *ret_dir, const char **ret_name, struct refusal *why)
+{
+	char dir[PATH_MAX];
+	if (realpath(path, real) == NULL)
+		return sys_refuse(why, path, "find the file");
+	if (strlen(real) >= SOURCE_PATH_SIZE)
+		return refuse(why, E_SURVEY_LIMIT, path, "its real path is longer than %d characters", SOURCE_PATH_SIZE - 1);
+	strcpy(dir, real);
+	char *slash = strrchr(dir, '/');
+	*slash = '\0';
+	*ret_name = strrchr(real, '/') + 1;
+	int r = dir_open_safe(dir[0] != '\0' ? dir : "/", s->owner, ret_dir, why);
+	if (r == E_SYS_UNSAFE_PATH && why != NULL)
+		why->code = E_SURVEY_UNSAFE;
+	return r == E_SYS_UNSAFE_PATH ? E_SURVEY_UNSAFE : r;
+}
+
+static int file_check(const struct sources *s, const char *path, const struct stat *st, struct refusal *why)
+{
+	if (!S_ISREG(st->st_mode))
+		return refuse(why, E_SURVEY_UNSAFE, path, "it is not a plain file");
+	if (st->st_uid != 0 && st->st_uid != s->owner)
+		return refuse(why, E_SURVEY_UNSAFE, path, "it belongs to uid %u", (unsigned)st->st_uid);
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return refuse(why, E_SURVEY_UNSAFE, path, "mode %04o: others may change it", (unsigned)(st->st_mode & 07777));
+	if (st->st_nlink > 1 && s->owner != 0) /* a foreign file may be hidden behind a second name */
+		return refuse(why, E_SURVEY_UNSAFE, path, "the file has a second name (hard link)");
+	return 0;
+}
+
+/* All bytes of the descriptor that was checked, up to the cap. */
+static int bytes_read(int fd, struct source *f, struct refusal *why)
+{
+	for (;;) {
+		uint8_t *room = buf_room(&f->bytes, READ_STEP);
+		if (room == NULL)
+			return refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+		ssize_t n = read(fd, room, READ_STEP);
+		if (n < 0 && errno != EINTR)
+			return sys_refuse(why, f->path, "read the file");
+		if (n == 0)
+			break;
+		if (n > 0)
+			buf_used(&f->bytes, (size_t)n);
+	}
+	if (f->bytes.n > SOURCE_BYTES_MAX)
+		return refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+	if (f->bytes.n > 0 && memchr(f->bytes.p, '\0', f->bytes.n) != NULL)
+		return refuse(why, E_SURVEY_SYNTAX, f->path, "it is no text: it holds NUL bytes");
+	return 0;
+}
+
+static int source_read(struct sources *s, int dir, const char *name, struct source *f, struct refusal *why)
+{
+	_cleanup_fd_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &f->st) != 0)
+		return sys_refuse(why, f->path, "open the file");
+	int r = file_check(s, f->path, &f->st, why);
+	return r == 0 ? bytes_read(fd, f, why) : r;
+}
+
+int source_load(struct sources *s, const char *path, size_t *ret_index, struct refusal *why)
+{
+	char             real[PATH_MAX];
+	const char      *name = NULL;
+	_cleanup_fd_ int dir = -1;
+	if (++s->includes > SOURCE_INCLUDES_MAX)
+		return refuse(why, E_SURVEY_LIMIT, path, "more than %d files are included", SOURCE_INCLUDES_MAX);
+	int r = real_open(s, path, real, &dir, &name, why);
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < s->n; i++)
+		if (text_equal(s->file[i]->path, real)) {
+			*ret_index = i;
+			return 0;
+		}
+	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
+		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX, SOURCE_TOTAL_MAX);
+	struct source *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return refuse(why, E_NOMEM, path, "no memory");
+	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
+	strcpy(f->path, real);
+	r = source_read(s, dir, name, f, why);
+	if (r != 0) {
+		buf_free(&f->bytes);
+		free(f);
+		return r;
+	}
+	s->total += f->bytes.n;
+	*ret_index = s->n;
+	s->file[s->n++] = f;
+	return 0;
+}
+
+void sources_free(struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		buf_free(&s->file[i]->bytes);
+		free(s->file[i]);
+	}
+	s->n = 0;
+	s->total = 0;
+}
+
+unsigned source_line(const struct source *f, size_t at)
+{
+	unsigned line = 1;
+	for (size_t i = 0; i < at && i < f->bytes.n; i++)
+		line += f->bytes.p[i] == '\n';
+	return line;
+}
+
+/* ---- many --------------------------------------------------------------------------------------------------------- */
+
+int source_path(const char *base, const char *name, char ret[SOURCE_PATH_SIZE], struct refusal *why)
+{
+	int n = name[0] == '/' ? snprintf(ret, SOURCE_PATH_SIZE, "%s", name) : snprintf(ret, SOURCE_PATH_SIZE, "%s/%s", base, name);
+	if (n < 0 || n >= SOURCE_PATH_SIZE)
+		return refuse(why, E_SURVEY_LIMIT, name, "the path is longer than %d characters", SOURCE_PATH_SIZE - 1);
+	return 0;
+}
+
+static int names_by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void names_free(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* Matching names of one folder, sorted. A folder that is not there has none. */
+static int names_list(const char *dir, const char *pattern, char ***ret, size_t *ret_n, struct refusal *why)
+{
+	DIR           *list = opendir(dir);
+	char         **names = calloc(GLOB_MAX, sizeof(*names));
+	size_t         n = 0;
+	struct dirent *e;
+	int            r = names != NULL ? 0 : refuse(why, E_NOMEM, dir, "no memory");
+	while (r == 0 && list != NULL && (e = readdir(list)) != NULL) {
+		if (fnmatch(pattern, e->d_name, FNM_PERIOD) != 0)
+			continue;
+		if (n == GLOB_MAX)
+			r = refuse(why, E_SURVEY_LIMIT, dir, "more than %d files are included from this folder", GLOB_MAX);
+		else if ((names[n] = strdup(e->d_name)) != NULL)
+			n++;
+	}
+	if (list != NULL)
+		closedir(list);
+	if (r != 0) {
+		names_free(names, n);
+		return r;
+	}
+	qsort(names, n, sizeof(*names), names_by_bytes);
+	*ret = names;
+	*ret_n = n;
+	return 0;
+}
+
+int source_glob(struct sources *s, const char *pattern, source_fn *each, void *ctx, struct refusal *why)
+{
+	static const char wild[] = "*?[";
+	char              dir[SOURCE_PATH_SIZE];
+	char              path[SOURCE_PATH_SIZE];
+	char            **names = NULL;
+	size_t            n = 0;
+	(void)s;
+	if (strpbrk(pattern, wild) == NULL)
+		return each(ctx, pattern);
+	if (text_copy(dir, sizeof(dir), pattern) != 0 || pattern[0] != '/')
+		return refuse(why, E_SURVEY_LIMIT, pattern, "the path is too long or not absolute");
+	char *last = strrchr(dir, '/');
+	*last++ = '\0';
+	if (strpbrk(dir, wild) != NULL)
+		return refuse(why, E_SURVEY_SYNTAX, pattern, "wildcards in the middle of a path are not followed");
+	int r = names_list(dir[0] != '\0' ? dir : "/", last, &names, &n, why);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = source_path(dir, names[i], path, why);
+		if (r == 0)
+			r = each(ctx, path);
+	}
+	names_free(names, n);
+	return r;
+}
+
+/* ---- programs ----------------------------------------------------------------------------------------------------- */
+
+int source_program(const char *path, struct refusal *why)
+{
+	char             real[PATH_MAX];
+	const char      *name = NULL;
+	struct sources   roots = {.owner = 0};
+	struct stat      st;
+	_cleanup_fd_ int dir = -1;
+	int              r = real_open(&roots, path, real, &dir, &name, why);
+	if (r != 0)
+		return r;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return sys_refuse(why, path, "look at the program");
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_mode & S_IXUSR) == 0)
+		return refuse(why, E_SURVEY_UNSAFE, path, "owner %u, mode %04o: wanted a program of root that nobody else may change",
+		              (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+	return 0;
+}
