@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/survey/discover.h"
+#include "agent/survey/manage.h"
 #include "agent/survey/observe_report.h"
 #include "agent/survey/observe_show.h"
 #include "shared/base/text.h"
@@ -24,6 +25,8 @@ struct request {
 	bool              all;
 	bool              no_report;
 	const char       *template_id;
+	enum renewer_kind from;
+	bool              dry_run;
 	struct agent_conf conf;
 };
 
@@ -92,6 +95,18 @@ static int run_discover(struct request *q)
 	return discover(&q->conf, q->name, q->template_id, q->json);
 }
 
+static int run_manage(struct request *q)
+{
+	const struct manage_request m = {
+		.conf = &q->conf, .name = q->name, .template_id = q->template_id, .from = q->from, .dry_run = q->dry_run};
+	return manage(&m);
+}
+
+static int run_unmanage(struct request *q)
+{
+	return unmanage(&q->conf, q->name);
+}
+
 static const struct verb verbs[] = {
 	{"observe", "coar", 0, 0, run_observe,
 	 "usage: vcc-agent observe [--all] [--no-report] [-o table|json] [--config FILE]\n\n"
@@ -99,11 +114,17 @@ static const struct verb verbs[] = {
 	{"discover", "cot", 0, 1, run_discover,
          "usage: vcc-agent discover [NAME] [--template ID] [-o table|json] [--config FILE]\n\n"
          "Shows the TLS services of this host, who renews their certificates, and the target file that each would get.\n"},
+	{"manage", "ctfd", 1, 1, run_manage,
+         "usage: vcc-agent manage NAME [--dry-run] [--from certbot|certmonger|acme.sh] [--template ID] [--config FILE]\n\n"
+         "Takes over the certificate of a service that `vcc-agent discover` shows. --dry-run shows every change and does none.\n"},
+	{"unmanage", "c", 1, 1, run_unmanage,
+         "usage: vcc-agent unmanage NAME [--config FILE]\n\n"
+         "Puts everything back that `vcc-agent manage NAME` changed.\n"},
 };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'}, {"all", no_argument, NULL, 'a'},
-	{"no-report", no_argument, NULL, 'r'}, {"template", required_argument, NULL, 't'},    {"help", no_argument, NULL, 'h'},         {0},
+	{"no-report", no_argument, NULL, 'r'}, {"template", required_argument, NULL, 't'}, {"from", required_argument, NULL, 'f'}, {"dry-run", no_argument, NULL, 'd'},    {"help", no_argument, NULL, 'h'},         {0},
 };
 
 static int usage(const struct verb *v, FILE *to)
@@ -130,6 +151,14 @@ static int option_take(const struct verb *v, struct request *q, int c)
 		break;
 	case 'a':
 		q->all = true;
+		break;
+	case 'd':
+		q->dry_run = true;
+		break;
+	case 'f':
+		q->from = renewer_kind_parse(optarg);
+		if (q->from == RENEWER_KIND_COUNT)
+			return usage(v, stderr);
 		break;
 	case 't':
 		q->template_id = optarg;
