@@ -91,13 +91,6 @@ static int take_chain(struct parse *p)
 	return 0;
 }
 
-static int take_passphrase(struct parse *p)
-{
-	if (strncasecmp(word(p, 1), "exec:", 5) == 0 || word(p, 1)[0] == '|')
-		p->server.problem = "its key is protected by a passphrase program";
-	return 0;
-}
-
 /* "https://name:443" is allowed as a server's name. */
 static int take_names(struct parse *p)
 {
@@ -148,7 +141,6 @@ static const struct {
 	{"SSLCertificateFile", take_certificate},
 	{"SSLCertificateKeyFile", take_key},
 	{"SSLCertificateChainFile", take_chain},
-	{"SSLPassPhraseDialog", take_passphrase},
 	{"ServerName", take_names},
 	{"ServerAlias", take_names},
 	{"ServerRoot", take_root},

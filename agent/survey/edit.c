@@ -18,6 +18,13 @@ static int by_place(const void *a, const void *b)
 	return x->start != y->start ? (x->start < y->start ? -1 : 1) : 0;
 }
 
+int edit_value(struct edit *e, uint8_t first, bool always, const char *path)
+{
+	const char *quote = always || first == '\'' ? "'" : first == '"' ? "\"" : "";
+	int         n = snprintf(e->text, sizeof(e->text), "%s%s%s", quote, path, quote);
+	return n > 0 && (size_t)n < sizeof(e->text) ? 0 : E_SURVEY_LIMIT;
+}
+
 int edits_sort(struct edit *edits, size_t *n, struct refusal *why)
 {
 	size_t kept = 0;

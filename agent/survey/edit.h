@@ -16,6 +16,9 @@ struct edit {
 	char   text[EDIT_TEXT_SIZE];
 };
 
+/* The value that stands there becomes `path`, quoted as it was (`first` is its first byte), or in any case. E_SURVEY_LIMIT. */
+_must_check_ int edit_value(struct edit *e, uint8_t first, bool always, const char *path);
+
 /* Sorted by file and place, each place once. E_SURVEY_CANNOT: two of them want the same bytes to be different things. */
 _must_check_ int edits_sort(struct edit *edits, size_t *n, struct refusal *why);
 

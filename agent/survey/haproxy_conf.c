@@ -57,6 +57,8 @@ static int take_bind(struct parse *p)
 			s->certs++;
 			conf_value(p->file, &p->line.word[i + 1], p->crt_base[0] != '\0' ? p->crt_base : NULL, &s->cert);
 		}
+	if (s->certs == 0 && find(p, "crt-list") == 0)
+		return conf_syntax(p->src, p->file, p->line.at, "the value of crt is missing", p->why);
 	if (s->problem == NULL)
 		s->problem = bind_problem(s, p);
 	return 0;

@@ -156,15 +156,6 @@ static int take_key(struct parse *p, struct scope *s, const struct directive *d)
 	return 0;
 }
 
-static int take_password(struct parse *p, struct scope *s, const struct directive *d)
-{
-	struct site *of = s->server != NULL ? s->server : &s->own;
-	(void)p;
-	(void)d;
-	of->problem = "its key is protected by a password file";
-	return 0;
-}
-
 static int take_names(struct parse *p, struct scope *s, const struct directive *d)
 {
 	char name[SITE_VALUE_SIZE];
@@ -197,7 +188,7 @@ static const struct {
 	int (*take)(struct parse *p, struct scope *s, const struct directive *d);
 } directives[] = {
 	{"include", include},        {"ssl_certificate", take_certificate},  {"ssl_certificate_key", take_key},
-	{"server_name", take_names}, {"ssl_password_file", take_password}, {"listen", take_listen},
+	{"server_name", take_names}, {"listen", take_listen},
 	{"pid", take_pid},
 };
 

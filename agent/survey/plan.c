@@ -165,12 +165,12 @@ static int edit_add(struct plan *p, const struct site_value *v, const char *file
 		return 0;
 	if (p->n_edits == EDITS_MAX)
 		return refuse(why, E_SURVEY_LIMIT, p->undo.name, "more than %d values would change", EDITS_MAX);
-	struct edit  *e = &p->edits[p->n_edits++];
-	const uint8_t first = s->src.file[v->file]->bytes.p[v->start];
-	const char   *quote = s->kind == SERVER_POSTGRESQL || first == '\'' ? "'" : first == '"' ? "\"" : "";
+	struct edit *e = &p->edits[p->n_edits++];
+	char         path[TARGET_PATH_SIZE + 40];
+	snprintf(path, sizeof(path), "%s/current/%s", p->proposal.dir, file);
 	*e = (struct edit){.file = v->file, .start = v->start, .end = v->end};
-	int n = snprintf(e->text, sizeof(e->text), "%s%s/current/%s%s", quote, p->proposal.dir, file, quote);
-	return n > 0 && (size_t)n < sizeof(e->text) ? 0 : refuse(why, E_SURVEY_LIMIT, p->proposal.dir, "the path is too long");
+	int r = edit_value(e, s->src.file[v->file]->bytes.p[v->start], s->kind == SERVER_POSTGRESQL, path);
+	return r == 0 ? 0 : refuse(why, r, path, "the path is too long");
 }
 
 static int edits_make(struct plan *p, struct refusal *why)

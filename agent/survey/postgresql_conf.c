@@ -56,12 +56,6 @@ static int take_on(struct parse *p, const struct conf_word *w)
 	return 0;
 }
 
-static int take_passphrase(struct parse *p, const struct conf_word *w)
-{
-	p->site.problem = w->text[0] != '\0' ? "its key is protected by a passphrase program" : p->site.problem;
-	return 0;
-}
-
 static int take_pid(struct parse *p, const struct conf_word *w)
 {
 	(void)!text_copy(p->pidfile, SITE_VALUE_SIZE, w->text);
@@ -114,7 +108,6 @@ static const struct {
 	{"ssl", take_on},
 	{"ssl_cert_file", take_certificate},
 	{"ssl_key_file", take_key},
-	{"ssl_passphrase_command", take_passphrase},
 	{"external_pid_file", take_pid},
 	{"include", take_include},
 	{"include_if_exists", take_include_if},
@@ -126,6 +119,8 @@ static int line_take(struct parse *p)
 	const struct conf_word *w = value_of(p);
 	for (size_t i = 0; w != NULL && i < N_ELEMENTS(settings); i++)
 		if (strcasecmp(p->line.word[0].text, settings[i].name) == 0) {
+			if (w != &p->line.word[p->line.n - 1] || p->line.more)
+				return conf_syntax(p->src, p->file, p->line.at, "there is more than one value", p->why);
 			struct conf_word own = *w; /* an included file takes the line's place */
 			return settings[i].take(p, &own);
 		}

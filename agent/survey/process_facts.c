@@ -196,3 +196,47 @@ int process_facts_find(const uint64_t *inodes, size_t n, struct process_facts *r
 	closedir(proc);
 	return 0;
 }
+
+/* ---- masters ------------------------------------------------------------------------------------------------------ */
+
+static pid_t parent_of(const char *stat_line)
+{
+	int         parent;
+	const char *rest = strrchr(stat_line, ')');
+	return rest != NULL && sscanf(rest + 1, " %*c %d", &parent) == 1 ? (pid_t)parent : 0;
+}
+
+static bool process_open(int proc_fd, pid_t pid, char text[SMALL_FILE], int *ret_dir)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	*ret_dir = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_dir >= 0 && small_read(*ret_dir, "stat", text);
+}
+
+static bool climb(int proc_fd, struct process_facts *p)
+{
+	char                 text[SMALL_FILE];
+	struct process_facts up = {.pid = 0};
+	_cleanup_fd_ int     dir = -1;
+	_cleanup_fd_ int     above = -1;
+	if (!process_open(proc_fd, p->pid, text, &dir) || process_start(text) != p->started)
+		return false;
+	up.pid = parent_of(text);
+	if (up.pid <= 1 || !process_open(proc_fd, up.pid, text, &above))
+		return false;
+	up.started = process_start(text);
+	facts_read(above, &up);
+	if (!text_equal(up.program, p->program) || !text_equal(up.exe, p->exe) || !text_equal(up.unit, p->unit) || up.started > p->started)
+		return false;
+	*p = up;
+	return true;
+}
+
+void process_master(struct process_facts *p)
+{
+	enum { DEPTH_MAX = 8 };
+	_cleanup_fd_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < DEPTH_MAX && proc >= 0 && p->pid > 1 && climb(proc, p); i++)
+		;
+}

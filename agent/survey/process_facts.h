@@ -25,6 +25,9 @@ struct process_facts {
  * workers, and systemd keeps the sockets that it hands over. At most LISTEN_SOCKETS_MAX. */
 _must_check_ int process_facts_find(const uint64_t *inodes, size_t n, struct process_facts *ret, struct refusal *why);
 
+/* Climbs from a worker to the master that started it: the parent as long as it is the same program in the same unit. */
+void process_master(struct process_facts *p);
+
 /* The service unit of a /proc/PID/cgroup file, "" when it is in none. */
 void process_unit(const char *cgroup, char ret[INVENTORY_UNIT_SIZE]);
 /* Field 22 of a /proc/PID/stat line; -1 when it is none. */

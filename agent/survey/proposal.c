@@ -83,7 +83,7 @@ static int reload_python(const struct found_service *v, struct proposal *p)
 		p->reload = PROPOSE_SYSTEMD;
 		return 0;
 	}
-	if (s->python == UNIT_SERVER_GRACEFUL) {
+	if (s->takes_hup) {
 		p->reload = PROPOSE_SYSTEMD;
 		p->exec_reload = true;
 		note(p, "its unit has no ExecReload=: a drop-in adds one that sends SIGHUP");
@@ -91,7 +91,7 @@ static int reload_python(const struct found_service *v, struct proposal *p)
 	}
 	p->reload = PROPOSE_EXEC;
 	p->restarts = true;
-	note(p, "one worker: each renewal restarts it and ends its connections; with --workers 2 it would reload");
+	note(p, "it does not handle SIGHUP: each renewal restarts it and ends its connections");
 	return 0;
 }
 
@@ -221,7 +221,7 @@ int proposal_make(const struct host_facts *host, const struct found_service *v, 
 	if (r != 0)
 		return r;
 	if (left > 0)
-		note(ret, "%zu of its names are outside of what this host was invited for", left);
+		note(ret, "%zu more name%s of it outside of what this host was invited for", left, left == 1 ? " is" : "s are");
 	ret->combined = v->server->kind == SERVER_HAPROXY || (v->server->kind == SERVER_APACHE && v->key[0] == '\0');
 	ret->chain_apart = v->chain[0] != '\0';
 	r = reload_choose(v, ret, why);

@@ -261,7 +261,7 @@ static int read_python(struct server *s, struct refusal *why)
 	const char *files[SERVER_FILES_MAX];
 	for (size_t i = 0; i < s->n_files; i++)
 		files[i] = s->file[i];
-	return unit_conf_read(&s->src, files, s->n_files, &s->sites, &s->python, why);
+	return unit_conf_read(&s->src, files, s->n_files, &s->sites, why);
 }
 
 enum { PROGRAMS_MAX = 4 };
@@ -340,6 +340,16 @@ static bool process_uid(pid_t pid, uid_t *ret)
 	return true;
 }
 
+/* What a version of a server does on SIGHUP is told by itself: old ones of uvicorn have no handler and would end. */
+static bool catches_hup(pid_t pid)
+{
+	char               text[4096];
+	const char        *line;
+	unsigned long long caught;
+	return proc_text(pid, "status", text, sizeof(text)) > 0 && (line = strstr(text, "\nSigCgt:")) != NULL &&
+	       sscanf(line, " SigCgt: %llx", &caught) == 1 && (caught >> (SIGHUP - 1) & 1) != 0;
+}
+
 /* A master that is root reads the key itself; its workers' group is what people expect on the file. */
 static void group_find(struct server *s)
 {
@@ -381,6 +391,7 @@ void server_read(struct server *s)
 	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	if (s->process.unit[0] != '\0' && unit_systemd_runs())
 		s->has_unit = unit_facts_read(s->process.unit, &s->unit, NULL) == 0;
+	s->takes_hup = catches_hup(s->has_unit && s->unit.main_pid > 0 ? s->unit.main_pid : s->process.pid);
 	group_find(s);
 	int r = process_read(s, &why);
 	if (r == 0)

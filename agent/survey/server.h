@@ -34,7 +34,7 @@ struct server {
 	int                  signal;                      /* that makes the master read its configuration again; 0 = none */
 	struct unit_facts    unit;
 	bool                 has_unit;
-	enum unit_server     python;
+	bool                 takes_hup; /* its main process catches SIGHUP: it does not end by it */
 	struct sources       src;
 	struct sites         sites;
 	struct refusal       why;     /* code != 0: why its configuration cannot be followed */

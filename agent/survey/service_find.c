@@ -340,6 +340,10 @@ int service_find(const char *targets, struct found *ret, struct refusal *why)
 	if (ret->service == NULL)
 		return refuse(why, E_NOMEM, "discover", "no memory");
 	int r = observe(&ret->observation, why);
+	/* HAProxy's workers hold the sockets, in a root folder of their own; its master knows the files */
+	for (size_t i = 0; r == 0 && i < ret->observation.n; i++)
+		if (server_kind_of(&ret->observation.rows[i].process) == SERVER_HAPROXY)
+			process_master(&ret->observation.rows[i].process);
 	for (size_t i = 0; r == 0 && i < ret->observation.n; i++)
 		if (observed_is_tls(&ret->observation.rows[i]))
 			r = server_add(ret, &ret->observation.rows[i].process, why);

@@ -81,6 +81,51 @@ static int source_read(struct sources *s, int dir, const char *name, struct sour
 	return r == 0 ? bytes_read(fd, f, why) : r;
 }
 
+static bool known(const struct sources *s, const char *path, size_t *ret_index)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (text_equal(s->file[i]->path, path)) {
+			*ret_index = i;
+			return true;
+		}
+	return false;
+}
+
+static int source_new(struct sources *s, const char *path, struct source **ret, struct refusal *why)
+{
+	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
+		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX, SOURCE_TOTAL_MAX);
+	struct source *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return refuse(why, E_NOMEM, path, "no memory");
+	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
+	text_cut(f->path, sizeof(f->path), path);
+	*ret = f;
+	return 0;
+}
+
+static int source_keep(struct sources *s, struct source *f, int r)
+{
+	if (r != 0) {
+		buf_free(&f->bytes);
+		free(f);
+		return r;
+	}
+	s->total += f->bytes.n;
+	s->file[s->n++] = f;
+	return 0;
+}
+
+int source_give(struct sources *s, const char *path, struct span bytes)
+{
+	struct source *f = NULL;
+	int            r = source_new(s, path, &f, NULL);
+	if (r != 0)
+		return r;
+	buf_add(&f->bytes, bytes.p, bytes.n);
+	return source_keep(s, f, buf_error(&f->bytes));
+}
+
 int source_load(struct sources *s, const char *path, size_t *ret_index, struct refusal *why)
 {
 	char             real[PATH_MAX];
@@ -88,31 +133,22 @@ int source_load(struct sources *s, const char *path, size_t *ret_index, struct r
 	_cleanup_fd_ int dir = -1;
 	if (++s->includes > SOURCE_INCLUDES_MAX)
 		return refuse(why, E_SURVEY_LIMIT, path, "more than %d files are included", SOURCE_INCLUDES_MAX);
+	if (known(s, path, ret_index))
+		return 0;
+	if (s->closed)
+		return refuse(why, E_NOT_FOUND, path, "there is no such file");
 	int r = real_open(s, path, real, &dir, &name, why);
 	if (r != 0)
 		return r;
-	for (size_t i = 0; i < s->n; i++)
-		if (text_equal(s->file[i]->path, real)) {
-			*ret_index = i;
-			return 0;
-		}
-	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
-		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX, SOURCE_TOTAL_MAX);
-	struct source *f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		return refuse(why, E_NOMEM, path, "no memory");
-	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
-	strcpy(f->path, real);
-	r = source_read(s, dir, name, f, why);
-	if (r != 0) {
-		buf_free(&f->bytes);
-		free(f);
+	if (known(s, real, ret_index))
+		return 0;
+	struct source *f = NULL;
+	r = source_new(s, real, &f, why);
+	if (r != 0)
 		return r;
-	}
-	s->total += f->bytes.n;
-	*ret_index = s->n;
-	s->file[s->n++] = f;
-	return 0;
+	r = source_keep(s, f, source_read(s, dir, name, f, why));
+	*ret_index = s->n - 1;
+	return r;
 }
 
 void sources_free(struct sources *s)
@@ -190,9 +226,10 @@ int source_glob(struct sources *s, const char *pattern, source_fn *each, void *c
 	char              path[SOURCE_PATH_SIZE];
 	char            **names = NULL;
 	size_t            n = 0;
-	(void)s;
 	if (strpbrk(pattern, wild) == NULL)
 		return each(ctx, pattern);
+	if (s->closed)
+		return 0;
 	if (text_copy(dir, sizeof(dir), pattern) != 0 || pattern[0] != '/')
 		return refuse(why, E_SURVEY_LIMIT, pattern, "the path is too long or not absolute");
 	char *last = strrchr(dir, '/');

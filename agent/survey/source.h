@@ -4,6 +4,7 @@
 #ifndef VCC_SOURCE_H
 #define VCC_SOURCE_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -30,11 +31,15 @@ struct sources {
 	size_t         n;
 	size_t         total;
 	size_t         includes;
-	uid_t          owner; /* who may own files and folders beside root: the service's user */
+	uid_t          owner;  /* who may own files and folders beside root: the service's user */
+	bool           closed; /* no file is read but those that were given */
 };
 
 /* Reads a file once, however often it is asked for. E_NOT_FOUND; E_SURVEY_UNSAFE, E_SURVEY_LIMIT, E_SURVEY_SYNTAX (binary). */
 _must_check_ int source_load(struct sources *s, const char *path, size_t *ret_index, struct refusal *why);
+
+/* Bytes under a path, instead of a file: for tests. E_NOMEM, E_SURVEY_LIMIT. */
+_must_check_ int source_give(struct sources *s, const char *path, struct span bytes);
 
 /* Calls `each` for every file that `pattern` names, in byte order. '*', '?' and '[' may stand in the last part only. Without such a
  * character the file must exist. A code that `each` returns ends the walk and is returned. E_SURVEY_LIMIT. */

@@ -272,6 +272,7 @@ static void swaps_get(struct reading *r, const json_t *o, struct undo_file *f)
 {
 	json_t *pair;
 	size_t  i;
+	r->wrong |= !json_is_array(json_object_get(o, "swaps"));
 	json_array_foreach(json_object_get(o, "swaps"), i, pair) {
 		const char *from = json_string_value(json_array_get(pair, 0));
 		const char *into = json_string_value(json_array_get(pair, 1));
@@ -359,6 +360,7 @@ static void record_get(struct reading *r, int dir, const json_t *root, struct un
 	text_get(r, root, "cert", u->cert, sizeof(u->cert));
 	text_get(r, root, "target_dir", u->target_dir, sizeof(u->target_dir));
 	text_get(r, root, "target_file", u->target_file, sizeof(u->target_file));
+	r->wrong |= !json_is_array(json_object_get(root, "listeners")) || !json_is_array(json_object_get(root, "files"));
 	json_array_foreach(json_object_get(root, "listeners"), i, o) {
 		r->wrong |= i >= UNDO_LISTENERS_MAX || !json_is_string(o);
 		if (r->wrong)

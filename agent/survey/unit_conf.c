@@ -16,10 +16,7 @@ struct parse {
 	struct conf_line read; /* the one being read */
 };
 
-static const struct {
-	const char *name;
-	bool        workers_only; /* SIGHUP reloads only when there are several workers */
-} servers[] = {{"uvicorn", true}, {"gunicorn", false}, {"hypercorn", true}};
+static const char *const servers[] = {"uvicorn", "gunicorn", "hypercorn"};
 
 static const char *base_name(const char *path)
 {
@@ -107,34 +104,21 @@ static int file_take(struct parse *p, const char *path)
 }
 
 /* Its name is the program's or, as in "python3 -m uvicorn", the module's. */
-static int server_index(const struct parse *p)
+static bool is_server(const struct parse *p)
 {
 	for (size_t i = 0; i < p->line.n && i < 4; i++)
 		for (size_t k = 0; k < N_ELEMENTS(servers); k++)
-			if (text_equal(base_name(p->line.word[i].text), servers[k].name))
-				return (int)k;
-	return -1;
-}
-
-static enum unit_server server_of(const struct parse *p, int index)
-{
-	struct conf_word w;
-	int64_t          workers = 1;
-	if (!servers[index].workers_only)
-		return UNIT_SERVER_GRACEFUL;
-	if ((option_find(p, "--workers", &w) || option_find(p, "-w", &w)) && text_i64(w.text, 1, 1000, &workers) != 0)
-		workers = 1;
-	return workers > 1 ? UNIT_SERVER_GRACEFUL : UNIT_SERVER_RESTART;
+			if (text_equal(base_name(p->line.word[i].text), servers[k]))
+				return true;
+	return false;
 }
 
 static int row_make(struct parse *p, struct sites *ret)
 {
 	static const char *const certs[] = {"--ssl-certfile", "--certfile", NULL};
 	static const char *const keys[] = {"--ssl-keyfile", "--keyfile", NULL};
-	static const char *const passwords[] = {"--ssl-keyfile-password", "--keyfile-password", NULL};
 	struct site_value        cert;
 	struct site_value        key;
-	struct site_value        spare;
 	struct site             *row;
 	if (!option_of(p, certs, &cert) || !option_of(p, keys, &key))
 		return 0;
@@ -144,32 +128,25 @@ static int row_make(struct parse *p, struct sites *ret)
 	row->cert = cert;
 	row->key = key;
 	row->certs = 1;
-	if (option_of(p, passwords, &spare))
-		row->problem = "its key is protected by a password";
-	else if (cert.variable || key.variable)
+	if (cert.variable || key.variable)
 		row->problem = "the path of certificate or key is relative or holds a variable";
 	else if (!text_starts(p->src->file[p->file]->path, "/etc/"))
 		row->problem = "its unit belongs to a package: make it yours with `systemctl edit --full` first";
 	return 0;
 }
 
-int unit_conf_read(struct sources *src, const char *const *files, size_t n_files, struct sites *ret, enum unit_server *ret_server,
-                   struct refusal *why)
+int unit_conf_read(struct sources *src, const char *const *files, size_t n_files, struct sites *ret, struct refusal *why)
 {
 	struct parse *p = calloc(1, sizeof(*p));
 	int           r = p != NULL ? 0 : refuse(why, E_NOMEM, "unit", "no memory");
-	*ret_server = UNIT_SERVER_NONE;
 	if (r == 0) {
 		p->src = src;
 		p->why = why;
 	}
 	for (size_t i = 0; r == 0 && i < n_files; i++)
 		r = file_take(p, files[i]);
-	int index = r == 0 ? server_index(p) : -1;
-	if (index >= 0) {
-		*ret_server = server_of(p, index);
+	if (r == 0 && is_server(p))
 		r = row_make(p, ret);
-	}
 	free(p);
 	return r;
 }

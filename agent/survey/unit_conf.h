@@ -6,11 +6,8 @@
 #include "agent/survey/site.h"
 #include "agent/survey/source.h"
 
-/* Whether SIGHUP makes the server take new files without dropping a connection. */
-enum unit_server { UNIT_SERVER_NONE, UNIT_SERVER_GRACEFUL, UNIT_SERVER_RESTART };
-
-/* `files`: the unit's file, then its drop-ins. The last ExecStart= counts. One row when certificate and key stand on it. E_SURVEY_*. */
-_must_check_ int unit_conf_read(struct sources *src, const char *const *files, size_t n_files, struct sites *ret,
-                                enum unit_server *ret_server, struct refusal *why);
+/* `files`: the unit's file, then its drop-ins. The last ExecStart= counts. One row when it starts such a server with certificate and key
+ * on its command line. E_SURVEY_*. */
+_must_check_ int unit_conf_read(struct sources *src, const char *const *files, size_t n_files, struct sites *ret, struct refusal *why);
 
 #endif

@@ -38,8 +38,10 @@ def haproxy(m):
 
 
 def postgresql(m):
-    if not m.run("test", "-d", "/etc/postgresql/15/main", check=False).returncode == 0:
-        m.run("pg_createcluster", "15", "main")
+    # the package makes a cluster with TLS when ssl-cert is there; on this machine it may have come later
+    m.run("pg_dropcluster", "--stop", "15", "main", check=False)
+    m.run("pg_createcluster", "15", "main")
+    m.run("systemctl", "daemon-reload")
 
 
 SERVICES = {

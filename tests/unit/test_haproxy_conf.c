@@ -29,6 +29,7 @@ static void must_refuse(void **state)
 	assert_non_null(strstr(k->why.object, "haproxy.cfg:2"));
 	assert_int_equal(read_conf(k, "frontend f\n bind :443 ssl crt '/a\n'"), E_SURVEY_SYNTAX);
 	assert_int_equal(haproxy_conf_read(&k->src, "/nonexistent/haproxy.cfg", &k->sites, &k->why), E_NOT_FOUND);
+	assert_int_equal(read_conf(k, "frontend f\n bind :443 ssl crt\n"), E_SURVEY_SYNTAX);
 	conf_kit_clear(k);
 	assert_int_equal(haproxy_conf_read(&k->src, k->dir, &k->sites, &k->why), E_SURVEY_UNSAFE);
 }

@@ -208,7 +208,6 @@ static void problems(void **state)
 		{"ssl_certificate /a; ssl_certificate_key engine:pkcs11:x;", "variable"},
 		{"ssl_certificate data:$x; ssl_certificate_key data:$y;", "variable"},
 		{"ssl_certificate /a;", "no ssl_certificate_key"},
-		{"ssl_certificate /a; ssl_certificate_key /k; ssl_password_file /p;", "password"},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		char text[300];

@@ -1,4 +1,4 @@
-/* test_unit_conf.c - are the certificates of Python servers found in their units, and what can they do on SIGHUP? */
+/* test_unit_conf.c - are the certificates of Python servers found in their units? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +14,6 @@
 #include "shared/base/attr.h"
 #include "tests/lib/conf_kit.h"
 
-static enum unit_server server;
-
 static int read_unit(struct conf_kit *k, const char *text)
 {
 	char        path[256];
@@ -25,7 +23,7 @@ static int read_unit(struct conf_kit *k, const char *text)
 	conf_kit_file(k, "api.service", text);
 	snprintf(path, sizeof(path), "%s/api.service", k->dir);
 	snprintf(drop, sizeof(drop), "%s/api.service.d/x.conf", k->dir);
-	return unit_conf_read(&k->src, files, 1, &k->sites, &server, &k->why);
+	return unit_conf_read(&k->src, files, 1, &k->sites, &k->why);
 }
 
 static void must_refuse(void **state)
@@ -33,7 +31,7 @@ static void must_refuse(void **state)
 	struct conf_kit *k = *state;
 	assert_int_equal(read_unit(k, "[Service]\nExecStart=/usr/bin/uvicorn \"a\n"), E_SURVEY_SYNTAX);
 	assert_int_equal(read_unit(k, ""), 0);
-	assert_int_equal(server, UNIT_SERVER_NONE);
+	assert_int_equal(k->sites.n, 0);
 	assert_int_equal(read_unit(k, "[Unit]\nExecStart=/usr/bin/uvicorn --ssl-certfile /c --ssl-keyfile /k\n"), 0);
 	assert_int_equal(k->sites.n, 0);
 	assert_int_equal(read_unit(k, "[Service]\n# ExecStart=/usr/bin/uvicorn --ssl-certfile /c --ssl-keyfile /k\n"), 0);
@@ -50,22 +48,14 @@ static void must_refuse(void **state)
 static void servers(void **state)
 {
 	struct conf_kit *k = *state;
-	static const struct {
-		const char      *start;
-		enum unit_server server;
-	} rows[] = {
-		{"/usr/bin/uvicorn app:app", UNIT_SERVER_RESTART},
-		{"/usr/bin/uvicorn app:app --workers 1", UNIT_SERVER_RESTART},
-		{"/usr/bin/uvicorn app:app --workers=4", UNIT_SERVER_GRACEFUL},
-		{"/usr/bin/python3 -m uvicorn app:app --workers 2", UNIT_SERVER_GRACEFUL},
-		{"-/opt/venv/bin/gunicorn app:app", UNIT_SERVER_GRACEFUL},
-		{"@/opt/venv/bin/hypercorn x app:app", UNIT_SERVER_RESTART},
+	static const char *const rows[] = {
+		"/usr/bin/uvicorn app:app",        "/usr/bin/uvicorn app:app --workers=4",  "/usr/bin/python3 -m uvicorn app:app --workers 2",
+		"-/opt/venv/bin/gunicorn app:app", "@/opt/venv/bin/hypercorn x app:app",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		char text[300];
-		snprintf(text, sizeof(text), "[Service]\nExecStart=%s --ssl-certfile /etc/c.pem --ssl-keyfile=/etc/k.pem\nUser=x\n", rows[i].start);
+		snprintf(text, sizeof(text), "[Service]\nExecStart=%s --ssl-certfile /etc/c.pem --ssl-keyfile=/etc/k.pem\nUser=x\n", rows[i]);
 		assert_int_equal(read_unit(k, text), 0);
-		assert_int_equal(server, rows[i].server);
 		assert_int_equal(k->sites.n, 1);
 		conf_kit_bytes_are(k, &k->sites.row[0].cert, "/etc/c.pem");
 		conf_kit_bytes_are(k, &k->sites.row[0].key, "/etc/k.pem");
@@ -113,7 +103,7 @@ static void dropins_win(void **state)
 	conf_kit_file(k, "x.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/gunicorn --certfile /new --keyfile /newk\n");
 	snprintf(a, sizeof(a), "%s/api.service", k->dir);
 	snprintf(b, sizeof(b), "%s/x.conf", k->dir);
-	assert_int_equal(unit_conf_read(&k->src, files, 2, &k->sites, &server, &k->why), 0);
+	assert_int_equal(unit_conf_read(&k->src, files, 2, &k->sites, &k->why), 0);
 	assert_string_equal(k->sites.row[0].cert.text, "/new");
 	assert_non_null(strstr(k->src.file[k->sites.row[0].cert.file]->path, "/x.conf"));
 }
