@@ -91,3 +91,15 @@ static const struct wire_field join_fields[] = {
 };
 const struct wire_message wire_body_join = WIRE_MESSAGE(0, "join", LABEL_JOIN, struct body_join, join_fields,
 	"Token key, host key and link key sign: who wants to join with which keys.");
+
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct body_return, pin),
+	WIRE_FIELD(2, struct body_return, name),
+	WIRE_FIELD(3, struct body_return, host_hash),
+	WIRE_SPAN(4, struct body_return, link_spki, SPKI_MAX),
+	WIRE_SPAN(5, struct body_return, challenge, CHALLENGE_MAX),
+	WIRE_FIELD(6, struct body_return, made_at),
+	WIRE_FIELD(7, struct body_return, version),
+};
+const struct wire_message wire_body_return = WIRE_MESSAGE(0, "return", LABEL_RETURN, struct body_return, return_fields,
+	"Host key and link key sign: an agent whose identity has ended wants one for this link key.");
