@@ -9,7 +9,7 @@
 static const struct output_column list_columns[] = {
 	{"AGENT", "name", COLUMN_TEXT},         {"SERVICE", "service", COLUMN_TEXT}, {"STATE", "state", COLUMN_TEXT},
 	{"CONNECTED", "connected", COLUMN_YES}, {"SEEN", "seen_at", COLUMN_TIME},    {"IDENTITY", "identity_expires_at", COLUMN_AGE},
-	{"VERSION", "version", COLUMN_TEXT},
+	{"VERSION", "version", COLUMN_TEXT},    {"COPY", "copy", COLUMN_TEXT},
 };
 
 static const struct output_column show_columns[] = {
@@ -17,7 +17,8 @@ static const struct output_column show_columns[] = {
 	{"connected", "connected", COLUMN_YES}, {"seen", "seen_at", COLUMN_TIME},          {"address", "address", COLUMN_TEXT},
 	{"version", "version", COLUMN_TEXT},    {"names", "names", COLUMN_LIST},           {"host key", "host_key", COLUMN_TEXT},
 	{"identity", "identity_expires_at", COLUMN_TIME}, {"joined", "joined_at", COLUMN_TIME}, {"clock skew ms", "clock_skew_ms", COLUMN_TEXT},
-	{"targets", "targets", COLUMN_COUNT},
+	{"targets", "targets", COLUMN_COUNT},   {"copy", "copy", COLUMN_TEXT},             {"copy since", "copy_since", COLUMN_TIME},
+	{"copy's address", "copy_address", COLUMN_TEXT},
 };
 
 static int list(const struct invocation *in)
@@ -63,6 +64,11 @@ static int evict(const struct invocation *in)
 static int ban(const struct invocation *in)
 {
 	return one(in, "POST", "/ban");
+}
+
+static int release(const struct invocation *in)
+{
+	return one(in, "POST", "/release");
 }
 
 static json_t *name_list(const char *comma_list)
@@ -119,6 +125,7 @@ const struct verb cli_agent_verbs[] = {
 	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},
+	{"agent", "release", "NAME", 1, 1, "a second host with its identity is gone: lets the next run in", {{0}}, release},
 	{"agent", "ban", "NAME", 1, 1, "ends its identity; this host key never returns", {{0}}, ban},
 };
 const size_t cli_agent_verbs_n = N_ELEMENTS(cli_agent_verbs);

@@ -87,6 +87,14 @@ static void sql(const char *path, const char *text)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Made from controller/store/schema at build time. */
+extern const struct {
+	const char          *name;
+	const unsigned char *bytes;
+	size_t               n;
+} schema_files[];
+extern const size_t schema_files_n;
+
 static void expect_refusal(const char *path, int code, const char *word)
 {
 	struct kit     k;
@@ -105,9 +113,35 @@ static void test_newer_schema_is_refused(void **state)
 	kit_stop(k);
 	sql(k->path, "PRAGMA user_version=4711");
 	expect_refusal(k->path, E_STORE_SCHEMA, "4711");
-	sql(k->path, "PRAGMA user_version=1");
+	char newest[64];
+	snprintf(newest, sizeof(newest), "PRAGMA user_version=%zu", schema_files_n);
+	sql(k->path, newest);
 	kit_start(k);
 	assert_int_equal(check_consistent(k->view), 1);
+}
+
+/* A database of the first release gets what is missing, and keeps what it has. */
+static void test_older_schema_is_brought_up(void **state)
+{
+	struct kit  *k = *state;
+	struct kit   other;
+	struct agent a = {.name = ""};
+	char         path[256], lock[280];
+	snprintf(path, sizeof(path), "%s/older", k->folder);
+	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=1");
+	sql(path, (const char *)schema_files[0].bytes);
+	sql(path, "INSERT INTO agents VALUES('clara01','clara','','active',NULL,x'',NULL,7,42,'0.1.0','192.0.2.1:1',1,2,3)");
+	assert_int_equal(kit_try_open(&other, path, false, NULL), 0);
+	assert_int_equal(store_view_open(other.store, &other.view), 0);
+	assert_int_equal(view_agent(other.view, "clara01", &a), 0);
+	assert_int_equal(a.receipt_seq, 42);
+	assert_int_equal(a.skew_ms, 3);
+	assert_int_equal(a.run.copy, COPY_NONE);
+	assert_true(id_is_none(a.run.run_id));
+	kit_shut(&other);
+	unlink(path);
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	unlink(lock);
 }
 
 static void test_other_files_are_refused(void **state)
@@ -137,7 +171,10 @@ static void test_foreign_schema_is_refused(void **state)
 	struct kit *k = *state;
 	char        path[256], lock[280];
 	snprintf(path, sizeof(path), "%s/lost", k->folder);
-	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=1; CREATE TABLE orders(renewal_id BLOB)");
+	char text[160];
+	snprintf(text, sizeof(text), "PRAGMA application_id=1447248720; PRAGMA user_version=%zu; CREATE TABLE orders(renewal_id BLOB)",
+	         schema_files_n);
+	sql(path, text);
 	expect_refusal(path, E_STORE_DAMAGED, "orders");
 	unlink(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);
@@ -383,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_second_process_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_is_private, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newer_schema_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_older_schema_is_brought_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_files_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_schema_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_connection_writes_and_checkpoints, setup_counted, teardown),
