@@ -151,7 +151,7 @@ static void timer_set(struct managed *m)
 		uv_timer_stop(&m->timer);
 		return;
 	}
-	int64_t wait = m->deploy.next_at - clock_now();
+	int64_t wait = m->deploy.next_at - clock_steady();
 	uv_timer_start(&m->timer, on_deploy_timer, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
@@ -219,7 +219,7 @@ static int event_handle(struct keeper *k, struct keeper_event *e)
 	struct deploy_step   step;
 	struct receipt_kept *receipts[DEPLOY_ACTIONS_MAX] = {NULL};
 	size_t               n = 0;
-	int                  r = deploy_step(&m->deploy, &e->event, clock_now(), &policy, &step);
+	int                  r = deploy_step(&m->deploy, &e->event, clock_steady(), &policy, &step);
 	if (r == 0 && step.save)
 		r = step_save(k, e, &step, receipts, &n);
 	if (r != 0) {
@@ -369,6 +369,7 @@ static void keeper_end(struct keeper *k)
 	tls_probes_close(k->tls);
 	buf_free(&k->batch);
 	buf_free(&k->link_csr);
+	buf_free(&k->return_spki);
 	journal_close(k->journal);
 	uv_loop_close(&k->loop);
 }

@@ -5,7 +5,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "agent/keeper/keeper_clock.h"
 #include "shared/base/times.h"
+#include "shared/sys/clock.h"
 
 static json_t *time_json(int64_t at)
 {
@@ -48,7 +50,7 @@ static json_t *target_json(const struct managed *m)
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s*, s:s*}", "stem", m->stem, "cert_id", m->cert_id, "wanted",
 	                 wanted, "phase", deploy_phase_name(m->deploy.phase), "issued", serial_json(m->on_disk.serial), "on_disk",
 	                 generation, "fingerprint", hash_json(m->on_disk.fingerprint), "served", hash_json(served_of(m)), "not_after",
-	                 time_json(m->on_disk.not_after_at), "next", idle ? json_null() : time_json(m->deploy.next_at), "last_code",
+	                 time_json(m->on_disk.not_after_at), "next", idle ? json_null() : time_json(clock_of_steady(m->deploy.next_at)), "last_code",
 	                 m->deploy.code != 0 ? err_code(m->deploy.code, code) : NULL, "last_error",
 	                 m->deploy.code != 0 ? m->deploy.cause : NULL);
 }
@@ -60,10 +62,10 @@ char *keeper_status(const struct keeper *k)
 		json_array_append_new(targets, target_json(k->managed[i]));
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:s, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
 	                         k->state.identity.service, "domain", k->state.identity.domain, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
-	                         "skew_ms", (json_int_t)k->skew_ms, "bundle_epoch", (json_int_t)k->state.trust.epoch,
+	                         "skew_ms", (json_int_t)keeper_clock_skew(k), "clock", clock_state_name(keeper_clock_state(k)), "bundle_epoch", (json_int_t)k->state.trust.epoch,
 	                         "receipts_waiting", (int)k->receipts.n, "targets", targets);
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);

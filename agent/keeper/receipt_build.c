@@ -34,13 +34,13 @@ static void probes_fill(const struct managed *m, struct body_receipt *b)
 	if (m->swap.probe != NULL) {
 		probe_summary(m->swap.probe, &s);
 		b->n_listeners = probe_listeners(m->swap.probe, swap_policy(m).verify_row, b->listeners);
-		b->first_new_at = probe_first_new_at(m->swap.probe);
+		b->first_new_at = clock_of_steady(probe_first_new_at(m->swap.probe));
 	} else {
 		b->n_listeners = m->swap.n_listeners;
 		memcpy(b->listeners, m->swap.listeners, sizeof(b->listeners));
-		b->first_new_at = m->swap.first_new_at;
+		b->first_new_at = clock_of_steady(m->swap.first_new_at);
 	}
-	b->last_old_at = s.last_old_at;
+	b->last_old_at = clock_of_steady(s.last_old_at);
 	b->probes = s.total;
 	b->probes_failed = s.failed;
 }
@@ -60,7 +60,7 @@ int receipt_build(const struct managed *m, const struct deploy *next, const stru
 	b->generation = next->generation;
 	b->code = action->code;
 	b->flags = next->flags;
-	b->flipped_at = next->flipped_at;
+	b->flipped_at = clock_of_steady(next->flipped_at);
 	b->made_at = clock_now();
 	b->hook_status = m->swap.hook_status;
 	text_cut(b->cert_id, sizeof(b->cert_id), m->cert_id);

@@ -8,6 +8,7 @@
 
 #include "agent/keeper/answer_check.h"
 #include "agent/keeper/generation.h"
+#include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keys.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -103,7 +104,8 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 			.common_name = order->u.order.common_name,
 			.serving = m->conf.verify == VERIFY_TLS,
 			.now = clock_now(),
-			.skew_ms = m->keeper->skew_ms,
+			.skew_ms = keeper_clock_skew(m->keeper),
+			.clock_allowed = keeper_clock_state(m->keeper) == CLOCK_ALLOWED,
 		};
 		r = answer_check(&a, &info, why);
 	}
@@ -142,7 +144,7 @@ static int old_measure(struct managed *m, struct deploy_event *ret, struct refus
 		before_measure(fd, ret);
 	if (r != 0 || number == 0 || generation_read(fd, number, &facts, NULL) != 0)
 		return r;
-	int64_t now = clock_now();
+	int64_t now = keeper_clock_judge(m->keeper);
 	ret->had_old = true;
 	ret->old_generation = number;
 	ret->old_fingerprint = facts.info.fingerprint;

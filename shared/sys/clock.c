@@ -17,7 +17,7 @@ static int64_t clock_read_us(clockid_t id)
 {
 	struct timespec ts;
 	if (clock_gettime(id, &ts) != 0)
-		abort(); /* both clocks exist on every Linux */
+		abort(); /* these clocks exist on every Linux */
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
@@ -65,6 +65,11 @@ int64_t clock_now(void)
 int64_t clock_monotonic(void)
 {
 	return clock_read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t clock_boot(void)
+{
+	return clock_read_us(CLOCK_BOOTTIME) / 1000;
 }
 
 int64_t clock_monotonic_us(void)

@@ -11,6 +11,7 @@
 int64_t clock_now(void);       /* UTC, ms since the epoch. Test builds add VCC_CLOCK_OFFSET_MS and what is in VCC_CLOCK_FILE. */
 int64_t clock_monotonic(void); /* ms, for waits; never jumps */
 int64_t clock_monotonic_us(void);
+int64_t clock_boot(void); /* ms, as clock_monotonic(), but it also counts the time that the host slept */
 /* UTC at the first call in this process, carried on by the monotonic clock: for waits and plans of which people also see the
  * times. It does not follow when somebody sets the clock; clock_of_steady() tells by which time of today's clock a moment of
  * it goes (0 and TIME_NEVER stay). */
