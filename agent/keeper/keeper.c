@@ -15,6 +15,7 @@
 #include "agent/keeper/uplink.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
@@ -327,6 +328,7 @@ static void on_tick(uv_timer_t *timer)
 
 static int watch(struct keeper *k)
 {
+	const int64_t tick = fault_ms("VCC_TICK_MS", TICK_MS);
 	k->tick.data = k;
 	k->on_hup.data = k->on_term.data = k->on_int.data = k->rescan.data = k->on_targets.data = k;
 	int r = uv_signal_init(&k->loop, &k->on_hup);
@@ -337,7 +339,7 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_signal_start(&k->on_int, on_stop_signal, SIGINT);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->rescan);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->tick);
-	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, TICK_MS, TICK_MS);
+	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, (uint64_t)tick, (uint64_t)tick);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
 	if (r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched: changes are read at SIGHUP", k->conf->targets_dir);

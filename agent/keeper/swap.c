@@ -31,18 +31,6 @@ enum {
 	HEAL_MAX_MS = 10 * 60 * 1000,
 };
 
-/* Tests of what happens when nothing answers would take minutes: builds with fault points may shorten the waits. */
-static int64_t test_ms(const char *name, int64_t ms)
-{
-#ifdef VCC_FAULTS
-	const char *text = getenv(name);
-	if (text != NULL)
-		return strtoll(text, NULL, 10);
-#endif
-	(void)name;
-	return ms;
-}
-
 struct deploy_policy swap_policy(const struct managed *m)
 {
 	int64_t hook_ms = (m->present ? m->conf.timeout_ms : 30 * MS_SECOND) + 2 * SWAP_HOOK_MARGIN_MS;
@@ -50,12 +38,12 @@ struct deploy_policy swap_policy(const struct managed *m)
 		.key_ms = KEY_MS,
 		.test_ms = hook_ms,
 		.reload_ms = hook_ms,
-		.probe_ms = test_ms("VCC_PROBE_MS", PROBE_MS),
+		.probe_ms = fault_ms("VCC_PROBE_MS", PROBE_MS),
 		.settle_ms = SETTLE_MS,
 		.verify_row = VERIFY_ROW,
 		.settle_row = SETTLE_ROW,
 		.csr_repeat_ms = CSR_REPEAT_MS,
-		.heal_min_ms = test_ms("VCC_HEAL_MS", HEAL_MIN_MS),
+		.heal_min_ms = fault_ms("VCC_HEAL_MS", HEAL_MIN_MS),
 		.heal_max_ms = HEAL_MAX_MS,
 	};
 }
