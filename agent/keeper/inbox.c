@@ -217,6 +217,8 @@ static void receipt_again(struct keeper *k, uint64_t seq)
 		log_line(LOG_LEVEL_WARNING, NULL, "receipt %llu cannot be numbered anew: %s", (unsigned long long)seq, err_what(r));
 		return;
 	}
+	log_line(LOG_LEVEL_NOTICE, NULL, "receipt %llu is number %llu now: another one of this host key has its number", (unsigned long long)seq,
+	         (unsigned long long)k->receipts.last_seq);
 	renumbered(k);
 	for (const struct receipt_kept *one = k->receipts.first; one != NULL; one = one->next)
 		if (one->seq == k->receipts.last_seq)
@@ -323,6 +325,7 @@ void inbox_frame(struct keeper *k, struct span bytes)
 void inbox_tick(struct keeper *k)
 {
 	enum { HEALTH_TICKS = 10 };
+	keeper_clock_tick(k);
 	if (!k->welcomed)
 		return;
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)

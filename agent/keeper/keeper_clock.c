@@ -69,6 +69,11 @@ void keeper_clock_told(struct keeper *k, int64_t now_at)
 {
 	k->controller_at = now_at;
 	k->controller_since = clock_boot();
-	if (keeper_clock_state(k) == CLOCK_RIGHT)
+	keeper_clock_tick(k);
+}
+
+void keeper_clock_tick(struct keeper *k)
+{
+	if (k->controller_at != 0 && keeper_clock_state(k) == CLOCK_RIGHT)
 		flag_take_away(k);
 }

@@ -19,6 +19,7 @@ const char *clock_state_name(enum clock_state s);
 #define CLOCK_FLAG "allow-wrong-clock"
 
 void             keeper_clock_told(struct keeper *k, int64_t now_at); /* by the controller */
+void             keeper_clock_tick(struct keeper *k);                 /* now and then */
 int64_t          keeper_clock_skew(const struct keeper *k);           /* own minus the controller's; 0 = not known */
 enum clock_state keeper_clock_state(const struct keeper *k);
 /* The time by which something is valid or has ended. */

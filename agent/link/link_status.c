@@ -68,6 +68,22 @@ static void print_target(const json_t *t, int *status)
 		printf("  %s %.64s\n", text_of(t, "last_code"), text_of(t, "last_error"));
 }
 
+/* A right clock is not worth a line. */
+static void print_clock(const char *state)
+{
+	static const struct {
+		const char *state;
+		const char *words;
+	} lines[] = {
+		{"controller", "the clock is off: validity is judged by the controller's time"},
+		{"allowed", "the clock is off by more than a day; allow-wrong-clock lets swaps go on"},
+		{"wrong", "VCC-2014 the clock is off by more than a day: swaps are refused until\n  it is right, or the keeper's folder holds a file allow-wrong-clock"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(lines); i++)
+		if (text_equal(state, lines[i].state))
+			printf("  %s\n", lines[i].words);
+}
+
 static int print_people(const json_t *root)
 {
 	int     status = 0;
@@ -80,6 +96,7 @@ static int print_people(const json_t *root)
 	       (double)json_integer_value(json_object_get(root, "skew_ms")) / 1000.0);
 	if (code != NULL)
 		printf("  %s %.120s\n", code, text_of(root, "link_error"));
+	print_clock(text_of(root, "clock"));
 	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
 	json_array_foreach(json_object_get(root, "targets"), i, t)
 		print_target(t, &status);
