@@ -67,10 +67,7 @@ def right_again(world):
     clock.set(0)
     wait_for("the clock is right", lambda: status(inst, host)["clock"] == "right" and status(inst, host)["connected"], 30)
     wait_for("the controller knows", lambda: abs(inst.vccctl("agent", "show", host.name)["clock_skew_ms"]) < 60000, 30)
-    before = checks.fingerprint_of(f"{host.target_dir}/current/cert.pem")
-    wait_for("nothing is under way", lambda: not inst.vccctl("cert", "show", host.cert_id)["open_order"], 60)
-    inst.vccctl("cert", "renew", host.cert_id, "--force")
-    inst.wait_renewed(host, before)
+    wait_for("what waited is done", lambda: not inst.vccctl("cert", "show", host.cert_id)["open_order"], 60)
     checks.served_is_issued(inst, host)
 
 
@@ -78,6 +75,10 @@ def status(inst, host):
     done = subprocess.run([inst.bin("vcc-agent"), "status", "--config", host.config, "-o", "json"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def answers(inst, host):
+    return subprocess.run([inst.bin("vcc-agent"), "status", "--config", host.config], capture_output=True, timeout=20).returncode in (0, 7)
 
 
 def status_text(inst, host):
@@ -115,8 +116,9 @@ def near(value, wanted):
     return abs(value - wanted) < 60000
 
 
-ROWS = [(-HOUR, "controller"), (HOUR, "controller"), (-DAY, "controller"), (DAY, "controller"), (-2 * DAY, "wrong"), (3 * YEAR, "wrong"), (-3 * YEAR, "wrong"),
-        (10 * YEAR, "wrong")]
+ROWS = [(-HOUR, "controller"), (HOUR, "controller"), (-DAY, "controller"), (DAY, "controller"), (-2 * DAY, "wrong"), (3 * YEAR, "wrong")]
+if os.environ.get("VCC_LONG") == "1":
+    ROWS += [(-3 * YEAR, "wrong"), (10 * YEAR, "wrong")]
 
 
 @pytest.mark.parametrize("offset,judged", ROWS, ids=[f"{o // HOUR:+d}h" for o, _ in ROWS])
@@ -197,6 +199,7 @@ def test_a_jump_in_the_middle_of_a_swap(world):
         keeper.stop()
         keeper.env = {**plain, "VCC_FAILPOINT": f"{point}@1=delay:1200"}
         keeper.start()
+        wait_for("the keeper answers", lambda: answers(inst, host), 30)
         wait_for("connected", lambda: status(inst, host)["connected"], 30)
         renewal = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
         time.sleep(0.5)
@@ -213,6 +216,7 @@ def test_a_jump_in_the_middle_of_a_swap(world):
     keeper.stop()
     keeper.env = plain
     keeper.start()
+    wait_for("the keeper answers", lambda: answers(inst, host), 30)
 
 
 def test_a_host_that_slept(world):
