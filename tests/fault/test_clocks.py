@@ -242,3 +242,31 @@ def test_a_host_that_slept(world):
     assert losses(host) <= lost + 1
     assert len(open(host.processes["keeper"].log).read()[said:].splitlines()) < 100
     checks.served_is_issued(inst, host)
+
+
+def test_another_monotonic_clock_after_a_restart(world):
+    """Killed in the middle of a swap and started where the monotonic clock stands three days further, as after a reboot it stands lower: what the
+    journal holds is finished at once."""
+    inst, host, _ = world
+    keeper = host.processes["keeper"]
+    plain_argv, plain_env = list(keeper.argv), dict(keeper.env)
+    before = checks.served_is_issued(inst, host)
+    keeper.stop()
+    keeper.env = {**plain_env, "VCC_FAILPOINT": "keeper.flip.done@1=kill"}
+    keeper.start()
+    wait_for("the keeper answers", lambda: answers(inst, host), 30)
+    wait_for("connected", lambda: status(inst, host)["connected"], 30)
+    renewal = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
+    wait_for("killed", lambda: not keeper.running(), 30)
+    keeper.env = plain_env
+    keeper.argv = ["unshare", "-T", "--monotonic", "259200", "--boottime", "259200", "--fork", "--kill-child", *plain_argv]
+    keeper.start()
+    try:
+        inst.wait_renewed(host, before)
+        assert inst.renewal(renewal)["status"] == "completed" and status(inst, host)["clock"] == "right"
+    finally:
+        keeper.kill()  # and with it goes its child
+        keeper.argv = plain_argv
+        time.sleep(0.3)
+        keeper.start()
+    wait_for("the keeper answers", lambda: answers(inst, host), 30)
