@@ -66,7 +66,7 @@ static const struct {
 } table[] = {
 	{is_banned, {COMEBACK_NEVER, PAUSE_NONE}},
 	{needs_a_person, {COMEBACK_CONNECT, PAUSE_HOUR}},
-	{is_copy, {COMEBACK_CONNECT, PAUSE_REFUSED}},
+	{is_copy, {COMEBACK_CONNECT, PAUSE_MINUTES}},
 	{is_moving, {COMEBACK_CONNECT, PAUSE_NONE}},
 	{return_failed_for_now, {COMEBACK_RETURN, PAUSE_AWAY}},
 	{return_failed, {COMEBACK_RETURN, PAUSE_REFUSED}},

@@ -23,6 +23,7 @@ enum comeback_pause {
 	PAUSE_NONE,
 	PAUSE_AWAY,    /* nobody is there, or busy */
 	PAUSE_REFUSED, /* somebody is there and does not want us */
+	PAUSE_MINUTES, /* the same, but is asked now and then, whatever the back-off says: it welcomed us first */
 	PAUSE_HOUR,    /* a person must do something first */
 };
 struct comeback {

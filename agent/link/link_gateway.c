@@ -93,6 +93,8 @@ static int64_t pause_ms(struct link *l, enum comeback_pause pause)
 		return backoff_next(&l->backoff, BACKOFF_AWAY_MS, link_random());
 	case PAUSE_REFUSED:
 		return backoff_next(&l->backoff, BACKOFF_REFUSED_MS, link_random());
+	case PAUSE_MINUTES:
+		return BACKOFF_REFUSED_MS / 2 + (int64_t)link_random() % (BACKOFF_REFUSED_MS / 2);
 	case PAUSE_HOUR:
 		return HOUR_MS;
 	case PAUSE_NONE:

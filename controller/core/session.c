@@ -91,7 +91,7 @@ static void on_up(const struct session_event *event, const struct agent *agent, 
 		return;
 	}
 	bool other = s->next.gateway != 0 && !is_current(&s->next, event);
-	if (other && s->next.helloed && agent->run.copy == COPY_PROVED) {
+	if (other && agent->run.copy == COPY_PROVED) {
 		ask_for_hello(event, s);
 		return;
 	}

@@ -152,6 +152,7 @@ def test_a_copied_host_is_seen_and_stays_out(inst):
         start(twin, *names)
         wait_out(inst, twin)
     assert losses(host) == quiet and shown(inst, host)["connected"]
+    assert open(inst.processes["controller"].log).read().count("VCC-3233") < 10, "it asks now and then"
     # the controller starts again: it still knows
     inst.processes["controller"].kill()
     inst.processes["controller"].start()

@@ -20,7 +20,7 @@ static const struct {
 	{"evicted: a person must invite", {.code = E_AGENT_EVICTED, .established = true}, {COMEBACK_CONNECT, PAUSE_HOUR}},
 	{"also at the join port", {.code = E_AGENT_EVICTED, .of_return = true, .ended = true}, {COMEBACK_CONNECT, PAUSE_HOUR}},
 	{"the name has another host", {.code = E_RETURN_UNKNOWN, .of_return = true, .ended = true}, {COMEBACK_CONNECT, PAUSE_HOUR}},
-	{"a copy waits for a person, and asks now and then", {.code = E_AGENT_COPY, .established = true}, {COMEBACK_CONNECT, PAUSE_REFUSED}},
+	{"a copy waits for a person, and asks now and then", {.code = E_AGENT_COPY, .established = true}, {COMEBACK_CONNECT, PAUSE_MINUTES}},
 
 	{"nobody there", {.code = E_LINK_DOWN}, {COMEBACK_CONNECT, PAUSE_AWAY}},
 	{"cut", {.code = E_LINK_DOWN, .established = true, .shaken = true}, {COMEBACK_CONNECT, PAUSE_AWAY}},
