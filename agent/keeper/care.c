@@ -199,7 +199,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void timer_set(struct place *p)
 {
-	int64_t wait = p->care.next_at - clock_now();
+	int64_t wait = p->care.next_at - clock_steady();
 	if (p->care.phase == REFRESH_REST || p->care.next_at == TIME_NEVER)
 		uv_timer_stop(p->timer);
 	else
@@ -218,7 +218,7 @@ int care_event(struct place *p, const struct refresh_event *event)
 	struct refresh       was = p->care;
 	if (event->kind == REV_WANT && !cared_for(p))
 		return 0; /* an order came first */
-	int r = refresh_step(&p->care, event, clock_now(), &policy, &step);
+	int r = refresh_step(&p->care, event, clock_steady(), &policy, &step);
 	if (r != 0 || step.ignored)
 		return r;
 	p->care = step.next;

@@ -221,7 +221,7 @@ void drain_settled(struct place *p)
 
 void drain_resume(struct place *p)
 {
-	int64_t ago = clock_now() - p->managed->deploy.flipped_at;
+	int64_t ago = clock_steady() - p->managed->deploy.flipped_at;
 	if (p->managed->deploy.outcome != RECEIPT_SETTLED || p->managed->deploy.flipped_at == 0 || ago < 0 || ago >= clock_boot())
 		return;
 	struct drain_watch *d = watch_make(p);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/keeper/answer_check.h"
 #include "agent/keeper/care.h"
 #include "agent/keeper/identity_check.h"
+#include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/place.h"
@@ -58,14 +58,16 @@ static void hello(struct keeper *k)
 
 static void health(struct keeper *k)
 {
-	struct msg_health h = {.now_at = clock_now(), .skew_ms = k->skew_ms};
+	int64_t           skew = keeper_clock_skew(k);
+	struct msg_health h = {.now_at = clock_now(), .skew_ms = skew};
 	for (size_t i = 0; i < k->n_managed; i++) {
 		h.targets += present_of(k->managed[i]);
 		h.stale += k->managed[i]->deploy.phase == DEPLOY_HEAL;
 	}
-	if (k->skew_ms > ANSWER_TOLERANCE_MS || k->skew_ms < -ANSWER_TOLERANCE_MS)
+	if (keeper_clock_state(k) != CLOCK_RIGHT)
 		h.degraded |= HEALTH_CLOCK;
-	(void)uplink_send(k->uplink, MSG_HEALTH, &h);
+	if (uplink_send(k->uplink, MSG_HEALTH, &h) != 0)
+		k->skew_told_ms = skew;
 }
 
 /* Joining is over once the controller has welcomed us: from now on it cannot be repeated. */
@@ -101,6 +103,27 @@ static void csrs_again(struct keeper *k)
 	}
 }
 
+/* New numbers are sent before they are in the journal: what a kill brings back under its old number is told again that another
+ * one has it. */
+static void renumbered(struct keeper *k)
+{
+	int r = keeper_journal_renew(k);
+	if (r != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the journal cannot be written anew: %s", err_what(r));
+}
+
+static void receipts_align(struct keeper *k, uint64_t taken)
+{
+	bool changed = false;
+	int  r = receipts_follow(&k->receipts, taken, k->state.host_key, &changed);
+	if (r != 0)
+		log_line(LOG_LEVEL_ERROR, NULL, "receipts cannot be numbered above %llu: %s", (unsigned long long)taken, err_what(r));
+	if (!changed)
+		return;
+	log_line(LOG_LEVEL_NOTICE, NULL, "the controller knows receipts up to %llu: those that wait are numbered anew", (unsigned long long)taken);
+	renumbered(k);
+}
+
 static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_welcome *w = &f->u.welcome;
@@ -109,13 +132,12 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 		log_line(LOG_LEVEL_ERROR, NULL, "the controller welcomes `%s`, but this is %s", w->agent, k->state.identity.agent);
 		return;
 	}
-	k->skew_ms = clock_now() - w->now_at;
+	keeper_clock_told(k, w->now_at);
 	if (!k->welcomed)
-		log_line(LOG_LEVEL_NOTICE, NULL, "welcomed by the controller; clocks differ by %lld ms", (long long)k->skew_ms);
+		log_line(LOG_LEVEL_NOTICE, NULL, "welcomed by the controller; clocks differ by %lld ms", (long long)keeper_clock_skew(k));
 	k->welcomed = true;
 	identity_finish(k);
-	if (receipts_ack(&k->receipts, w->receipt_seq))
-		acked_remember(k);
+	receipts_align(k, w->receipt_seq);
 	hello(k);
 	targets_report(k);
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
@@ -201,10 +223,30 @@ static void on_cancel(struct keeper *k, const struct wire_frame *f, struct span 
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
+/* Somebody else with our host key used the number. */
+static void receipt_again(struct keeper *k, uint64_t seq)
+{
+	int r = receipts_renumber(&k->receipts, seq, k->state.host_key);
+	if (r != 0) {
+		log_line(LOG_LEVEL_WARNING, NULL, "receipt %llu cannot be numbered anew: %s", (unsigned long long)seq, err_what(r));
+		return;
+	}
+	log_line(LOG_LEVEL_NOTICE, NULL, "receipt %llu is number %llu now: another one of this host key has its number", (unsigned long long)seq,
+	         (unsigned long long)k->receipts.last_seq);
+	renumbered(k);
+	for (const struct receipt_kept *one = k->receipts.first; one != NULL; one = one->next)
+		if (one->seq == k->receipts.last_seq)
+			uplink_send_receipt(k->uplink, one);
+}
+
 static void on_ack(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_ack *a = &f->u.ack;
 	(void)bytes;
+	if (a->seq != 0 && a->code == E_RECEIPT_TAKEN) {
+		receipt_again(k, a->seq);
+		return;
+	}
 	if (a->seq != 0) {
 		if (receipts_ack_one(&k->receipts, a->seq))
 			acked_remember(k);
@@ -299,11 +341,12 @@ void inbox_frame(struct keeper *k, struct span bytes)
 void inbox_tick(struct keeper *k)
 {
 	enum { HEALTH_TICKS = 10 };
+	keeper_clock_tick(k);
 	if (!k->welcomed)
 		return;
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
 		uplink_send_receipt(k->uplink, r);
-	if (++k->ticks % HEALTH_TICKS == 0)
+	if (++k->ticks % HEALTH_TICKS == 0 || keeper_clock_moved(k))
 		health(k);
 }
 

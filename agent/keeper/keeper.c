@@ -19,6 +19,7 @@
 #include "agent/keeper/watch.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
@@ -184,7 +185,7 @@ static void timer_set(struct managed *m)
 		uv_timer_stop(&m->timer);
 		return;
 	}
-	int64_t wait = m->deploy.next_at - clock_now();
+	int64_t wait = m->deploy.next_at - clock_steady();
 	uv_timer_start(&m->timer, on_deploy_timer, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
@@ -261,7 +262,7 @@ static int event_handle(struct keeper *k, struct keeper_event *e)
 	struct deploy_step   step;
 	struct receipt_kept *receipts[DEPLOY_ACTIONS_MAX] = {NULL};
 	size_t               n = 0;
-	int                  r = deploy_step(&m->deploy, &e->event, clock_now(), &policy, &step);
+	int                  r = deploy_step(&m->deploy, &e->event, clock_steady(), &policy, &step);
 	if (r == 0 && step.save)
 		r = step_save(k, e, &step, receipts, &n);
 	if (r != 0) {
@@ -388,13 +389,23 @@ static void on_tick(uv_timer_t *timer)
 	inbox_tick(timer->data);
 }
 
+/* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. */
+static void windows_look(struct keeper *k)
+{
+	for (size_t i = 0; i < k->n_managed; i++)
+		if (k->managed[i]->deploy.phase == DEPLOY_WINDOW && swap_policy(k->managed[i]).window_open)
+			uv_timer_start(&k->managed[i]->timer, on_deploy_timer, 0, 0);
+}
+
 static void on_beat(uv_timer_t *timer)
 {
+	windows_look(timer->data);
 	care_beat(timer->data);
 }
 
 static int watch(struct keeper *k)
 {
+	const int64_t tick = fault_ms("VCC_TICK_MS", TICK_MS);
 	k->tick.data = k->beat.data = k;
 	k->on_hup.data = k->on_term.data = k->on_int.data = k->rescan.data = k->on_targets.data = k;
 	int r = uv_signal_init(&k->loop, &k->on_hup);
@@ -405,7 +416,7 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_signal_start(&k->on_int, on_stop_signal, SIGINT);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->rescan);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->tick);
-	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, TICK_MS, TICK_MS);
+	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, (uint64_t)tick, (uint64_t)tick);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->beat);
 	r = r != 0 ? r : uv_timer_start(&k->beat, on_beat, BEAT_MS, BEAT_MS);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
@@ -445,6 +456,7 @@ static void keeper_end(struct keeper *k)
 	free(k->unread);
 	buf_free(&k->inventory);
 	buf_free(&k->inventory_signature);
+	buf_free(&k->return_spki);
 	journal_close(k->journal);
 	uv_loop_close(&k->loop);
 }

@@ -182,8 +182,11 @@ struct keeper {
 	bool                     welcomed;
 	int                      link_code; /* why there is no welcome, as the link says it */
 	char                     link_text[MSG_TEXT_SIZE];
-	int64_t                  skew_ms; /* own clock minus the controller's, as of the last welcome */
-	struct buf               link_csr; /* PKCS#10 of the link, waiting for an identity */
+	int64_t                  controller_at;    /* the controller's time when it last told it; 0 = never */
+	int64_t                  controller_since; /* clock_boot() then */
+	int64_t                  skew_told_ms;     /* what the controller was last told of ours */
+	struct buf               link_csr;    /* PKCS#10 of the link, waiting for an identity */
+	struct buf               return_spki; /* the link key for which the host key asked the controller to be let in again */
 	struct buf               inventory; /* of the host, signed, until the controller has it; empty = none */
 	struct buf               inventory_signature;
 	uint64_t                 inventory_id; /* of the message; 0 = not sent */

@@ -227,7 +227,7 @@ static void rewrite_fill(struct rewrite *w, struct keeper *k)
 	}
 }
 
-static int journal_shrink(struct keeper *k)
+int keeper_journal_renew(struct keeper *k)
 {
 	struct rewrite *w = calloc(1, sizeof(*w));
 	struct span    *spans = calloc(REWRITE_MAX, sizeof(*spans));
@@ -252,7 +252,7 @@ void keeper_journal_tend(struct keeper *k)
 {
 	if (journal_size(k->journal) < k->tend_from)
 		return;
-	int r = journal_shrink(k);
+	int r = keeper_journal_renew(k);
 	if (r != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the journal cannot be made smaller: %s; it goes on growing", err_what(r));
 	k->tend_from = r == 0 ? JOURNAL_TEND_BYTES : journal_size(k->journal) + JOURNAL_TEND_BYTES / 16;

@@ -14,6 +14,8 @@ _must_check_ int keeper_journal_add(struct keeper *k, enum record_kind kind, con
  * batch; after anything else the process must end. */
 _must_check_ int keeper_journal_commit(struct keeper *k, bool sync);
 void keeper_journal_drop(struct keeper *k); /* forgets the batch */
+/* Rewrites it now: what is in memory is what counts. E_SYS_SPACE and the like leave the old file in use. */
+_must_check_ int keeper_journal_renew(struct keeper *k);
 /* Rewrites when it has grown. Called between events. A failure leaves the old file in use; what is broken for good, the next
  * commit tells. */
 void keeper_journal_tend(struct keeper *k);

@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/keeper_clock.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/sys/clock.h"
 
 static json_t *time_json(int64_t at)
 {
@@ -91,7 +93,7 @@ static json_t *place_json(const struct place *p)
 	                 p->managed->cert_id, "wanted", wanted, "phase", deploy_phase_name(d->phase), "issued",
 	                 serial_json(p->on_disk.serial), "on_disk", generation, "fingerprint", hash_json(p->managed->live.fingerprint), "served",
 	                 hash_json(served_of(p)), "not_after", time_json(p->on_disk.not_after_at), "next",
-	                 idle ? json_null() : time_json(d->next_at), "draining", draining_json(p), "last_code",
+	                 idle ? json_null() : time_json(clock_of_steady(d->next_at)), "draining", draining_json(p), "last_code",
 	                 code != 0 ? err_code(code, text) : NULL, "last_error", code != 0 ? cause : NULL, "care", care_json(p));
 }
 
@@ -137,13 +139,14 @@ char *keeper_status(const struct keeper *k)
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
 	char       full[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:i, s:o, s:o}", "agent",
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:s, s:I, s:i, s:o, s:o}", "agent",
 	                         k->state.identity.agent, "service", k->state.identity.service, "domain", k->state.identity.domain,
 	                         "patterns", k->state.identity.patterns, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
 	                         "journal_code", k->journal_code != 0 ? err_code(k->journal_code, full) : NULL, "journal_error",
 	                         k->journal_code != 0 ? err_what(k->journal_code) : NULL,
-	                         "skew_ms", (json_int_t)k->skew_ms, "bundle_epoch", (json_int_t)k->state.trust.epoch,
+	                         "skew_ms", (json_int_t)keeper_clock_skew(k), "clock", clock_state_name(keeper_clock_state(k)),
+	                         "bundle_epoch", (json_int_t)k->state.trust.epoch,
 	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "problems", problems_json(k));
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);

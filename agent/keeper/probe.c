@@ -79,7 +79,7 @@ struct probe {
 
 static void answer_count(struct probe *p, struct listener *l, const struct tls_probe_seen *seen)
 {
-	int64_t now = clock_now();
+	int64_t now = clock_steady();
 	bool    leaf_new = seen->code == 0 && hash_equal(seen->fingerprint, p->fingerprint);
 	bool    is_new = leaf_new && span_equal(seen->chain, buf_span(&p->chain));
 	bool    is_old = seen->code == 0 && !hash_is_none(p->old_fingerprint) && hash_equal(seen->fingerprint, p->old_fingerprint);

@@ -32,13 +32,14 @@ static void probes_fill(const struct managed *m, struct body_receipt *b)
 {
 	struct probe_summary s = m->swap.summary;
 	b->n_listeners = swap_listeners(m, b->listeners, &b->first_new_at);
+	b->first_new_at = clock_of_steady(b->first_new_at);
 	swap_summary(m, &s);
 	if (b->n_listeners == 0) {
 		b->n_listeners = m->swap.n_listeners;
 		memcpy(b->listeners, m->swap.listeners, sizeof(b->listeners));
-		b->first_new_at = m->swap.first_new_at;
+		b->first_new_at = clock_of_steady(m->swap.first_new_at);
 	}
-	b->last_old_at = s.last_old_at;
+	b->last_old_at = clock_of_steady(s.last_old_at);
 	b->probes = s.total;
 	b->probes_failed = s.failed;
 }
@@ -58,7 +59,7 @@ int receipt_build(const struct managed *m, const struct deploy *next, const stru
 	b->generation = next->generation;
 	b->code = action->code;
 	b->flags = next->flags;
-	b->flipped_at = next->flipped_at;
+	b->flipped_at = clock_of_steady(next->flipped_at);
 	b->made_at = clock_now();
 	b->hook_status = m->swap.hook_status;
 	text_cut(b->cert_id, sizeof(b->cert_id), m->cert_id);

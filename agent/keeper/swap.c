@@ -9,6 +9,7 @@
 
 #include "agent/keeper/care.h"
 #include "agent/keeper/generation.h"
+#include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/live.h"
@@ -33,18 +34,6 @@ enum {
 	HEAL_MIN_MS = 5 * 1000,
 	HEAL_MAX_MS = 10 * 60 * 1000,
 };
-
-/* Tests of what happens when nothing answers would take minutes: builds with fault points may shorten the waits. */
-static int64_t test_ms(const char *name, int64_t ms)
-{
-#ifdef VCC_FAULTS
-	const char *text = getenv(name);
-	if (text != NULL)
-		return strtoll(text, NULL, 10);
-#endif
-	(void)name;
-	return ms;
-}
 
 /* Its zones were found when the file was read. */
 static bool place_window(const struct place *p, int64_t now, int64_t *ret_at)
@@ -80,21 +69,22 @@ struct deploy_policy swap_policy(const struct managed *m)
 	FOR_PLACES(p, m)
 		hook_ms = p->conf.timeout_ms > hook_ms ? p->conf.timeout_ms : hook_ms;
 	hook_ms += 2 * SWAP_HOOK_MARGIN_MS;
+	int64_t now = keeper_clock_judge(m->keeper);
 	int64_t window_at;
-	bool    window_open = swap_window(m, clock_now(), &window_at);
+	bool    window_open = swap_window(m, now, &window_at);
 	return (struct deploy_policy){
 		.key_ms = KEY_MS,
 		.test_ms = hook_ms,
 		.reload_ms = hook_ms,
-		.probe_ms = test_ms("VCC_PROBE_MS", PROBE_MS),
+		.probe_ms = fault_ms("VCC_PROBE_MS", PROBE_MS),
 		.settle_ms = SETTLE_MS,
 		.verify_row = VERIFY_ROW,
 		.settle_row = SETTLE_ROW,
 		.csr_repeat_ms = CSR_REPEAT_MS,
-		.heal_min_ms = test_ms("VCC_HEAL_MS", HEAL_MIN_MS),
+		.heal_min_ms = fault_ms("VCC_HEAL_MS", HEAL_MIN_MS),
 		.heal_max_ms = HEAL_MAX_MS,
 		.window_open = window_open,
-		.window_at = window_at,
+		.window_at = window_at == TIME_NEVER ? TIME_NEVER : clock_steady() + (window_at - now),
 		.forward = m->n_places > 0 && m->places[0]->conf.on_failure == FAILURE_FORWARD,
 	};
 }

@@ -8,6 +8,7 @@
 
 #include "agent/keeper/answer_check.h"
 #include "agent/keeper/generation.h"
+#include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/trust_proof.h"
@@ -159,7 +160,8 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 			.common_name = order->u.order.common_name,
 			.serving = serving,
 			.now = clock_now(),
-			.skew_ms = m->keeper->skew_ms,
+			.skew_ms = keeper_clock_skew(m->keeper),
+			.clock_allowed = keeper_clock_state(m->keeper) == CLOCK_ALLOWED,
 		};
 		r = answer_check(&a, &info, why);
 	}
@@ -203,7 +205,7 @@ static int old_measure(struct place *p, struct deploy_event *ret, struct refusal
 	}
 	if (r != 0)
 		return r;
-	int64_t now = clock_now();
+	int64_t now = keeper_clock_judge(p->managed->keeper);
 	ret->old_generation = p->old_generation;
 	ret->old_fingerprint = facts.info.fingerprint;
 	ret->old_valid &= facts.info.not_before_at <= now && now < facts.info.not_after_at;

@@ -10,6 +10,7 @@
 
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_inventory.h"
+#include "agent/keeper/keeper_return.h"
 #include "agent/keeper/keeper_status.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
@@ -170,6 +171,48 @@ static bool early(uint16_t type)
 	return type == LK_STATE || type == LK_STATUS_REQUEST || type == LK_INVENTORY;
 }
 
+/* ---- the way back of a link whose identity has ended ---- */
+
+static void return_done(struct client *c, const struct lk_return_done *done)
+{
+	if (client_send(c, LK_RETURN_DONE, done) != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the link does not take the answer to its return");
+}
+
+static void return_refused(struct client *c, int code, const struct refusal *why)
+{
+	struct lk_return_done done = {.code = code};
+	text_cut(done.text, sizeof(done.text), why->cause);
+	return_done(c, &done);
+}
+
+static void take_return(struct client *c, const struct lk_return *ask)
+{
+	struct refusal why = {.code = 0};
+	struct buf     body = BUF_MAX(FRAME_BEFORE_WELCOME);
+	struct buf     signature = BUF_MAX(MSG_SIGNATURE_MAX);
+	int            r = keeper_return_sign(c->uplink->keeper, ask, &body, &signature, &why);
+	if (r == 0) {
+		struct lk_return_sign sign = {.body = buf_span(&body), .host_signature = buf_span(&signature)};
+		r = client_send(c, LK_RETURN_SIGN, &sign);
+	}
+	if (r != 0)
+		return_refused(c, r, &why);
+	buf_free(&body);
+	buf_free(&signature);
+}
+
+static void take_return_answer(struct client *c, struct span reply)
+{
+	struct refusal        why = {.code = 0};
+	struct lk_return_done done;
+	int                   r = keeper_return_take(c->uplink->keeper, reply, &done, &why);
+	if (r == 0)
+		return_done(c, &done);
+	else
+		return_refused(c, r, &why);
+}
+
 static void on_frame(void *ctx, struct span bytes)
 {
 	struct client     *c = ctx;
@@ -195,6 +238,12 @@ static void on_frame(void *ctx, struct span bytes)
 		return;
 	case LK_INVENTORY:
 		take_inventory(c, f->u.lk_inventory.body);
+		return;
+	case LK_RETURN:
+		take_return(c, &f->u.lk_return);
+		return;
+	case LK_RETURN_ANSWER:
+		take_return_answer(c, f->u.lk_return_answer.reply);
 		return;
 	case LK_FRAME:
 		inbox_frame(u->keeper, f->u.lk_frame.frame);

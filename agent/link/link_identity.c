@@ -32,12 +32,17 @@ int64_t link_identity_retry(int64_t life_ms, uint32_t asked)
 /* By the controller's clock where it is known: the certificate's times are the controller's. */
 static int64_t now_of(const struct link *l)
 {
-	return l->welcome_at == 0 ? clock_now() : l->welcome_at + clock_monotonic() - l->welcome_since;
+	return l->welcome_at == 0 ? clock_now() : l->welcome_at + clock_boot() - l->welcome_since;
 }
 
 bool link_identity_ended(const struct link *l)
 {
-	return now_of(l) >= l->state.not_after_at;
+	return l->welcome_at != 0 && now_of(l) >= l->state.not_after_at;
+}
+
+bool link_identity_seems_ended(const struct link *l)
+{
+	return clock_now() >= l->state.not_after_at;
 }
 
 /* The key is kept until its certificate is there, so a lost answer is asked for again with the same one. */
@@ -81,9 +86,17 @@ void link_identity_look(struct link *l)
 void link_identity_welcomed(struct link *l, int64_t now_at)
 {
 	l->welcome_at = now_at;
-	l->welcome_since = clock_monotonic();
+	l->welcome_since = clock_boot();
 	l->asked = 0;
 	link_identity_look(l);
+}
+
+int link_identity_returned(struct link *l, int64_t now_at, struct refusal *why)
+{
+	l->welcome_at = now_at;
+	l->welcome_since = clock_boot();
+	l->asked = 0;
+	return tls_link_setup(l->tls, buf_span(&l->state.root), buf_span(&l->state.identity), why);
 }
 
 /* The connection moves to the new identity at once; what is in flight is sent again after the next welcome. */

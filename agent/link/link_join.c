@@ -330,9 +330,16 @@ static int post_request(struct join *j, struct buf *reply, struct refusal *why)
 static int finish(struct join *j, struct refusal *why)
 {
 	const struct lk_join_done *done = &j->frame.u.lk_join_done;
-	int                        r = link_state_save_identity(&j->state, done->certificate, done->chain, why);
+	struct link_joined         joined;
+	text_cut(joined.agent, sizeof(joined.agent), done->agent);
+	text_cut(joined.domain, sizeof(joined.domain), done->domain);
+	text_cut(joined.address, sizeof(joined.address), done->address);
+	int r = text_copy(joined.join, sizeof(joined.join), j->address);
+	if (r < 0)
+		return refuse(why, r, j->address, "the address is too long");
+	r = link_state_save_identity(&j->state, done->certificate, done->chain, why);
 	if (r == 0)
-		r = link_state_save_joined(&j->state, done->agent, done->domain, done->address, tls_join_root(j->tls), why);
+		r = link_state_save_joined(&j->state, &joined, tls_join_root(j->tls), why);
 	if (r == 0)
 		printf("joined as %s; gateway %s\n", done->agent, done->address);
 	return r;

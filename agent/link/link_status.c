@@ -14,7 +14,7 @@
 #include "shared/sys/ipc.h"
 #include "shared/wire/wire.h"
 
-enum { ANSWER_MS = 10000, EXIT_STALE = 7, SKEW_TOLD_MS = 5 * 60 * 1000 };
+enum { ANSWER_MS = 10000, EXIT_STALE = 7 };
 
 /* Who asks at the wrong time or as the wrong user is told so; the socket's own words help nobody. */
 static int no_keeper(const struct agent_conf *conf, struct refusal *why)
@@ -93,23 +93,37 @@ static void print_problem(const json_t *p, int *status)
 	printf("file %s.conf: %s%s%s\n", text_of(p, "file"), code != NULL ? code : "", code != NULL ? " " : "", text_of(p, "text"));
 }
 
+/* A right clock is not worth a line. */
+static void print_clock(const char *state)
+{
+	static const struct {
+		const char *state;
+		const char *words;
+	} lines[] = {
+		{"controller", "the clock is off: validity is judged by the controller's time"},
+		{"allowed", "the clock is off by more than a day; allow-wrong-clock lets swaps go on"},
+		{"wrong", "VCC-2014 the clock is off by more than a day: swaps are refused until\n  it is right, or the keeper's folder holds a file allow-wrong-clock"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(lines); i++)
+		if (text_equal(state, lines[i].state))
+			printf("  %s\n", lines[i].words);
+}
+
 static int print_people(const json_t *root)
 {
 	int     status = 0;
 	size_t  i;
 	json_t *t;
-	int64_t skew = json_integer_value(json_object_get(root, "skew_ms"));
 	const char *code = json_string_value(json_object_get(root, "link_code"));
 	printf("agent %s (%s), %s, %lld receipts waiting, clock %+.1f s\n", text_of(root, "agent"), text_of(root, "service"),
 	       json_is_true(json_object_get(root, "connected")) ? "connected" : "NOT connected",
 	       (long long)json_integer_value(json_object_get(root, "receipts_waiting")),
-	       (double)skew / 1000.0);
-	if (skew > SKEW_TOLD_MS || skew < -SKEW_TOLD_MS)
-		printf("  the clock differs from the controller's: with more than a day nothing is swapped\n");
+	       (double)json_integer_value(json_object_get(root, "skew_ms")) / 1000.0);
 	if (code != NULL)
 		printf("  %s %.120s\n", code, text_of(root, "link_error"));
 	if (json_is_string(json_object_get(root, "journal_code")))
 		printf("  %s %s: nothing can be done until then\n", text_of(root, "journal_code"), text_of(root, "journal_error"));
+	print_clock(text_of(root, "clock"));
 	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
 	json_array_foreach(json_object_get(root, "targets"), i, t)
 		print_target(t, &status);

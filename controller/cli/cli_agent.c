@@ -9,7 +9,7 @@
 static const struct output_column list_columns[] = {
 	{"AGENT", "name", COLUMN_TEXT},         {"SERVICE", "service", COLUMN_TEXT}, {"STATE", "state", COLUMN_TEXT},
 	{"CONNECTED", "connected", COLUMN_YES}, {"SEEN", "seen_at", COLUMN_TIME},    {"IDENTITY", "identity_expires_at", COLUMN_AGE},
-	{"VERSION", "version", COLUMN_TEXT},
+	{"VERSION", "version", COLUMN_TEXT},    {"COPY", "copy", COLUMN_TEXT},
 };
 
 static const struct output_column show_columns[] = {
@@ -18,7 +18,8 @@ static const struct output_column show_columns[] = {
 	{"version", "version", COLUMN_TEXT},    {"names", "names", COLUMN_LIST},           {"host key", "host_key", COLUMN_TEXT},
 	{"identity", "identity_expires_at", COLUMN_TIME}, {"joined", "joined_at", COLUMN_TIME}, {"clock skew ms", "clock_skew_ms", COLUMN_TEXT},
 	{"targets", "targets", COLUMN_COUNT},   {"observed", "inventory.observed_at", COLUMN_TIME},
-	{"TLS listeners", "inventory.listeners_found", COLUMN_TEXT},
+	{"TLS listeners", "inventory.listeners_found", COLUMN_TEXT}, {"copy", "copy", COLUMN_TEXT},
+	{"copy since", "copy_since", COLUMN_TIME}, {"copy's address", "copy_address", COLUMN_TEXT},
 };
 
 static const struct output_column inventory_columns[] = {
@@ -86,6 +87,11 @@ static int ban(const struct invocation *in)
 	return one(in, "POST", "/ban");
 }
 
+static int release(const struct invocation *in)
+{
+	return one(in, "POST", "/release");
+}
+
 static json_t *name_list(const char *comma_list)
 {
 	json_t     *names = json_array();
@@ -146,6 +152,7 @@ const struct verb cli_agent_verbs[] = {
 	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent, and what its host serves by TLS", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},
+	{"agent", "release", "NAME", 1, 1, "a second host with its identity is gone: lets the next run in", {{0}}, release},
 	{"agent", "ban", "NAME", 1, 1, "ends its identity; this host key never returns", {{0}}, ban},
 };
 const size_t cli_agent_verbs_n = N_ELEMENTS(cli_agent_verbs);

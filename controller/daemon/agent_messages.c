@@ -243,7 +243,7 @@ static void on_hello(struct controller *ctl, struct member *m, const struct wire
 		agent_refuse(ctl, m->name, in->id, E_GW_CLIENT, "hello");
 		return;
 	}
-	fleet_hello(ctl, m, hello);
+	fleet_hello(ctl, m, false, hello);
 }
 
 static void on_target(struct controller *ctl, struct member *m, const struct wire_frame *in)
@@ -331,4 +331,12 @@ void agent_messages_take(struct controller *ctl, struct member *m, struct span b
 			return;
 		}
 	agent_refuse(ctl, m->name, in->id, E_WIRE_MESSAGE, "frame");
+}
+
+void agent_messages_asking(struct controller *ctl, struct member *m, struct span bytes)
+{
+	struct wire_frame *in = &ctl->agent_frame;
+	if (wire_decode(&wire_agent, bytes, FRAME_BEFORE_WELCOME, in) == 0 && in->type == MSG_HELLO &&
+	    text_equal(in->u.hello.name, m->name))
+		fleet_hello(ctl, m, true, &in->u.hello);
 }

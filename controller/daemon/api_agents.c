@@ -89,15 +89,27 @@ static void state_done(void *ctx, const struct api_result *result)
 		api_finish(call, 200, json_agent(&result->agent, false));
 }
 
-static void change_state(struct api_call *call, enum agent_state to)
+/* False: it was refused. */
+static bool may_change(struct api_call *call)
 {
 	struct agent a;
 	int          r = view_agent(controller_view(call->ctl), call->params[0], &a);
-	if (r < 0 || !rights_service(&call->principal, a.service)) {
-		api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
-		return;
-	}
-	controller_agent_state(call->ctl, call->params[0], to, &call->caller, state_done, call);
+	if (r == 0 && rights_service(&call->principal, a.service))
+		return true;
+	api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
+	return false;
+}
+
+static void change_state(struct api_call *call, enum agent_state to)
+{
+	if (may_change(call))
+		controller_agent_state(call->ctl, call->params[0], to, &call->caller, state_done, call);
+}
+
+void api_agent_release(struct api_call *call)
+{
+	if (may_change(call))
+		controller_agent_release(call->ctl, call->params[0], &call->caller, state_done, call);
 }
 
 void api_agent_evict(struct api_call *call)

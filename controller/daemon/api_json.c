@@ -161,6 +161,9 @@ json_t *json_agent(const struct agent *a, bool connected)
 	json_object_set_new(o, "seen_at", json_time(a->seen_at));
 	json_object_set_new(o, "clock_skew_ms", json_integer(a->skew_ms));
 	json_object_set_new(o, "receipts", json_integer((json_int_t)a->receipt_seq));
+	json_object_set_new(o, "copy", a->run.copy == COPY_NONE ? json_null() : json_string(agent_copy_name(a->run.copy)));
+	json_object_set_new(o, "copy_since", json_time(a->copy_at));
+	json_object_set_new(o, "copy_address", text_or_null(a->copy_address));
 	return o;
 }
 

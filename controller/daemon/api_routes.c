@@ -16,6 +16,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/agents/{name}/inventory", PERM_AGENT_READ, "What the agent's host serves by TLS, by listener.", api_agent_inventory, NULL, NULL},
 	{"POST", "/api/v1/agents/{name}/evict", PERM_AGENT_EVICT, "Ends an agent's identity; it may be invited again.", NULL, api_agent_evict, NULL},
 	{"POST", "/api/v1/agents/{name}/ban", PERM_AGENT_BAN, "Ends an agent's identity; its host key never returns.", NULL, api_agent_ban, NULL},
+	{"POST", "/api/v1/agents/{name}/release", PERM_AGENT_EVICT, "The second host with this identity is gone: the next run is let in.", NULL, api_agent_release, NULL},
 	{"GET", "/api/v1/invites", PERM_AGENT_READ, "Invites, oldest first.", api_invite_list, NULL, NULL},
 	{"POST", "/api/v1/invites", PERM_AGENT_INVITE, "A one-time token for one new agent.", NULL, api_invite_create, NULL},
 	{"GET", "/api/v1/targets", PERM_CERT_READ, "Targets by certificate.", api_target_list, NULL, NULL},

@@ -78,6 +78,7 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 	ctl->loop = loop;
 	ctl->started_at = clock_now();
 	ctl->epoch = controller_id(ctl->started_at);
+	random_bytes(ctl->challenge_secret, sizeof(ctl->challenge_secret));
 	ctl->bundle = (struct buf)BUF_MAX(BUNDLE_MAX);
 	const char *cursor = conf->domain;
 	(void)text_item(&cursor, ctl->domain, sizeof(ctl->domain));

@@ -69,6 +69,8 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 /* `to` is AGENT_EVICTED, AGENT_BANNED or AGENT_REMOVED (only after evict). The connection is cut when it is stored. */
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx);
+/* Takes back that there seem to be two hosts with this identity. E_EXISTS: nobody said so. */
+void controller_agent_release(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx);
 /* A new version; `expect_version` UINT32_MAX = do not check. Checked by policy_template_check. */
 void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
 			       const struct caller *who, api_done_fn *done, void *ctx);

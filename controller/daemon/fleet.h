@@ -51,7 +51,8 @@ void fleet_gateway_lost(struct controller *ctl, uint64_t gateway);
 void fleet_frame(struct controller *ctl, uint64_t gateway, uint64_t session, struct span bytes);
 
 /* ---- for agent_messages.c ---- */
-void           fleet_hello(struct controller *ctl, struct member *m, const struct msg_hello *hello);
+/* `asking`: of the connection that waits for its hello to be judged, else of the current one. */
+void           fleet_hello(struct controller *ctl, struct member *m, bool asking, const struct msg_hello *hello);
 struct member *fleet_member(struct controller *ctl, const char *name); /* NULL = never seen */
 /* The message that made the member busy is done: the next one is taken. */
 void fleet_ready(struct controller *ctl, const char *name);

@@ -9,6 +9,7 @@
 #include "controller/core/session.h"
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/host_copies.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -207,6 +208,26 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	return true;
 }
 
+/* A number that was used already, by this receipt or by another one of the same host key. One that is not stored is on its way
+ * there, or was pruned. */
+static bool is_another(struct controller *ctl, const struct agent *row, uint64_t seq, struct span body)
+{
+	struct buf stored = BUF_MAX(RECEIPT_BODY_MAX);
+	bool       other = view_receipt_body(ctl->view, row->host_hash, seq, &stored) == 0 && !span_equal(buf_span(&stored), body);
+	buf_free(&stored);
+	return other;
+}
+
+static void take_known(struct controller *ctl, const struct agent *row, uint64_t id, uint64_t seq, struct span body)
+{
+	if (!is_another(ctl, row, seq, body)) {
+		agent_ack_when_stored(ctl, row->name, id, seq);
+		return;
+	}
+	host_copies_suspect(ctl, row->name, seq);
+	agent_ack(ctl, row->name, id, seq, E_RECEIPT_TAKEN, NULL);
+}
+
 bool receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt,
 		    struct span body, struct span signature)
 {
@@ -221,7 +242,7 @@ bool receipt_intake(struct controller *ctl, const char *agent, uint64_t id, cons
 	case SESSION_RECEIPT_NEXT:
 		return take_next(ctl, &row, id, receipt, body, signature);
 	case SESSION_RECEIPT_KNOWN:
-		agent_ack_when_stored(ctl, agent, id, receipt->seq);
+		take_known(ctl, &row, id, receipt->seq, body);
 		break;
 	case SESSION_RECEIPT_GAP:
 		break;

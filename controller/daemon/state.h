@@ -34,6 +34,7 @@ struct controller {
 	struct buf                    bundle;                /* encoded bundle frame, as init made it */
 	uint64_t                      bundle_epoch;
 	struct hash                   pin;        /* SHA-256 of the root's certificate */
+	uint8_t                       challenge_secret[32]; /* of this run: what returning hosts sign */
 	uint64_t                      message_id; /* last one given to a message for an agent */
 	tls_changed_fn               *admin_tls_changed;
 	void                         *admin_tls_ctx;

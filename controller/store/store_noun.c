@@ -17,6 +17,8 @@
 #define FIXED(s, f)     {FIELD(s, f), .kind = COLUMN_FIXED}
 #define NAME(s, f, e)   {FIELD(s, f), .kind = COLUMN_NAME, .value_name = e##_text, .n_values = e##_n}
 #define BYTES(s, f, l)  {FIELD(s, f), .kind = COLUMN_BYTES, .length_at = offsetof(struct s, l)}
+/* A member of an embedded struct under a name of its own. */
+#define INNER(s, f, n, k) {.name = (n), .at = offsetof(struct s, f), .size = sizeof(((struct s *)NULL)->f), .kind = (k)}
 #define SPAN(s, f, m)   {FIELD(s, f), .kind = COLUMN_SPAN, .max = (m)}
 
 /* An enum's names as a function of its number. */
@@ -38,6 +40,7 @@ NAMES_OF(cert_purpose, cert_purpose_name, PURPOSE_COUNT)
 NAMES_OF(audit_level, audit_level_name, AUDIT_LEVEL_COUNT)
 NAMES_OF(issuer_role, issuer_role_name, ISSUER_ROLE_COUNT)
 NAMES_OF(audit_event, audit_event_name, AUDIT_EVENT_COUNT)
+NAMES_OF(agent_copy, agent_copy_name, COPY_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -175,6 +178,13 @@ static const struct column agent_columns[] = {
 	INT(agent, joined_at),
 	INT(agent, seen_at),
 	INT(agent, skew_ms),
+	INNER(agent, run.run_id, "run_id", COLUMN_FIXED),
+	INNER(agent, run.generation, "run_generation", COLUMN_UINT),
+	INNER(agent, run.before_id, "run_before_id", COLUMN_FIXED),
+	{.name = "copy", .at = offsetof(struct agent, run.copy), .size = sizeof(((struct agent *)NULL)->run.copy),
+         .kind = COLUMN_NAME, .value_name = agent_copy_text, .n_values = agent_copy_n},
+	WHEN(agent, copy_at),
+	TEXT(agent, copy_address),
 };
 
 static const struct column invite_columns[] = {

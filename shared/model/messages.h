@@ -18,6 +18,7 @@ enum {
 	MSG_SIGNATURE_MAX = 144,   /* ECDSA P-256 DER fits in 72 */
 	MSG_CSR_MAX = 2048,
 	MSG_ROOTS_MAX = 4,
+	CHALLENGE_MAX = 64,
 };
 
 /* ---- agent -> controller ------------------------------------------------------------------------------------- */
@@ -79,6 +80,7 @@ struct msg_signed {
 #define LABEL_RECEIPT  "vcc receipt v1"
 #define LABEL_JOIN     "vcc join v1"
 #define LABEL_INVENTORY "vcc inventory v1"
+#define LABEL_RETURN   "vcc return v1"
 
 struct body_csr {
 	struct id   renewal_id;
@@ -323,6 +325,32 @@ struct msg_join_reply {
 	struct span bundle; /* encoded msg_bundle frame */
 };
 
+/* Coming back after the identity has ended: first a challenge, so that no old request can be played again. */
+struct msg_return_ask {
+	char agent[AGENT_NAME_SIZE];
+};
+struct msg_challenge {
+	int64_t     now_at;
+	struct span challenge; /* opaque; good for a minute */
+};
+/* `body` is an encoded body_return; two signatures over LABEL_RETURN || 0x00 || body: by the host key and the link key. The
+ * answer is a msg_join_reply. */
+struct msg_return {
+	char        agent[AGENT_NAME_SIZE]; /* whose host key the signature is checked with */
+	struct span body;
+	struct span host_signature;
+	struct span link_signature;
+};
+struct body_return {
+	struct hash pin; /* SHA-256 of the root certificate that the host trusts */
+	char        name[AGENT_NAME_SIZE];
+	struct hash host_hash;
+	struct span link_spki; /* of the new link key */
+	struct span challenge;
+	int64_t     made_at; /* by the host's clock: shown, never judged */
+	char        version[24];
+};
+
 /* ---- gateway <-> controller ---------------------------------------------------------------------------------- */
 
 struct gw_hello {
@@ -443,6 +471,28 @@ struct lk_inventory_done { /* keeper -> vcc-agent observe */
 	int  code;
 	bool sent; /* false: kept until the controller is there */
 	char text[MSG_TEXT_SIZE];
+};
+
+/* Return: the identity has ended, the host key is to speak for the link once more. */
+struct lk_return { /* link -> keeper: sign for this key */
+	struct hash pin; /* the root that the link trusts */
+	struct span link_spki;
+	struct span challenge; /* of the controller */
+};
+struct lk_return_sign { /* keeper -> link: sign this body with the link key and post it */
+	struct span body;
+	struct span host_signature;
+};
+struct lk_return_answer { /* link -> keeper: the server's reply, encoded msg_join_reply */
+	struct span reply;
+};
+struct lk_return_done { /* keeper -> link: the new identity, or why not */
+	int         code;
+	char        text[MSG_TEXT_SIZE];
+	int64_t     now_at; /* the controller's time */
+	char        address[ADDRESS_SIZE];
+	struct span certificate;
+	struct span chain;
 };
 
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */

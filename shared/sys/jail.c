@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 /* ---- what each role may do: the tables are the policy ---------------------------------------------------------------- */
@@ -271,6 +272,7 @@ int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, str
 	const struct rlimit none = {0, 0};
 	if ((size_t)role >= JAIL_ROLE_COUNT)
 		return E_INTERNAL;
+	(void)clock_steady(); /* what the clocks need is opened now */
 	if (jail_is_off())
 		return 0;
 

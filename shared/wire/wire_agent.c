@@ -218,7 +218,31 @@ static const struct wire_field join_reply_fields[] = {
 static const struct wire_message join_reply = WIRE_MESSAGE(JOIN_REPLY, "join_reply", "controller", struct msg_join_reply,
 	join_reply_fields, "Identity, address and bundle of the new agent, or why not.");
 
-static const struct wire_message *const join_messages[] = {&join_request, &join_reply};
+static const struct wire_field return_ask_fields[] = {
+	WIRE_FIELD(1, struct msg_return_ask, agent),
+};
+static const struct wire_message return_ask = WIRE_MESSAGE(JOIN_RETURN_ASK, "return_ask", "host", struct msg_return_ask,
+	return_ask_fields, "This agent's identity has ended: what is it to sign?");
+
+static const struct wire_field challenge_fields[] = {
+	WIRE_FIELD(1, struct msg_challenge, now_at),
+	WIRE_SPAN(2, struct msg_challenge, challenge, CHALLENGE_MAX),
+};
+static const struct wire_message challenge = WIRE_MESSAGE(JOIN_CHALLENGE, "challenge", "controller", struct msg_challenge,
+	challenge_fields, "To be named in the signed body within a minute.");
+
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct msg_return, agent),
+	WIRE_SPAN(2, struct msg_return, body, JOIN_BODY_MAX),
+	WIRE_SPAN(3, struct msg_return, host_signature, MSG_SIGNATURE_MAX),
+	WIRE_SPAN(4, struct msg_return, link_signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message join_return = WIRE_MESSAGE(JOIN_RETURN, "return", "host", struct msg_return, return_fields,
+	"Signed body \"return\" with two signatures; answered by a join_reply.");
+
+static const struct wire_message *const join_messages[] = {
+	&join_request, &join_reply, &return_ask, &challenge, &join_return,
+};
 const struct wire_table wire_join = {
 	.name = "ipc-join",
 	.about = "Join port: the body of one POST /join and of its answer.",

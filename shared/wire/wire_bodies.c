@@ -130,3 +130,15 @@ const struct wire_message wire_body_inventory = WIRE_MESSAGE(0, "inventory", LAB
 _Static_assert(INVENTORY_MAX * (sizeof(struct inventory_listener) - AGENT_NAME_SIZE + 4 * N_ELEMENTS(inventory_row_fields) + 1) + 64 <=
                        INVENTORY_BODY_MAX,
                "a full inventory must fit into one frame");
+
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct body_return, pin),
+	WIRE_FIELD(2, struct body_return, name),
+	WIRE_FIELD(3, struct body_return, host_hash),
+	WIRE_SPAN(4, struct body_return, link_spki, SPKI_MAX),
+	WIRE_SPAN(5, struct body_return, challenge, CHALLENGE_MAX),
+	WIRE_FIELD(6, struct body_return, made_at),
+	WIRE_FIELD(7, struct body_return, version),
+};
+const struct wire_message wire_body_return = WIRE_MESSAGE(0, "return", LABEL_RETURN, struct body_return, return_fields,
+	"Host key and link key sign: an agent whose identity has ended wants one for this link key.");

@@ -98,9 +98,41 @@ static const struct wire_field lk_inventory_done_fields[] = {
 static const struct wire_message lk_inventory_done = WIRE_MESSAGE(LK_INVENTORY_DONE, "inventory_done", "keeper",
 	struct lk_inventory_done, lk_inventory_done_fields, "It was sent, or is kept until the controller is there, or is refused.");
 
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct lk_return, pin),
+	WIRE_SPAN(2, struct lk_return, link_spki, SPKI_MAX),
+	WIRE_SPAN(3, struct lk_return, challenge, CHALLENGE_MAX),
+};
+static const struct wire_message lk_return = WIRE_MESSAGE(LK_RETURN, "return", "link", struct lk_return, return_fields,
+	"The link's identity has ended: the host key is to ask for a new one.");
+
+static const struct wire_field return_sign_fields[] = {
+	WIRE_SPAN(1, struct lk_return_sign, body, 2048),
+	WIRE_SPAN(2, struct lk_return_sign, host_signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message return_sign = WIRE_MESSAGE(LK_RETURN_SIGN, "return_sign", "keeper", struct lk_return_sign,
+	return_sign_fields, "Sign this body with the link key and post it.");
+
+static const struct wire_field return_answer_fields[] = {
+	WIRE_SPAN(1, struct lk_return_answer, reply, REPLY_MAX),
+};
+static const struct wire_message return_answer = WIRE_MESSAGE(LK_RETURN_ANSWER, "return_answer", "link",
+	struct lk_return_answer, return_answer_fields, "The server's reply, unchanged.");
+
+static const struct wire_field return_done_fields[] = {
+	WIRE_FIELD(1, struct lk_return_done, code),
+	WIRE_FIELD(2, struct lk_return_done, text),
+	WIRE_FIELD(3, struct lk_return_done, now_at),
+	WIRE_FIELD(4, struct lk_return_done, address),
+	WIRE_SPAN(5, struct lk_return_done, certificate, CERT_DER_MAX),
+	WIRE_SPAN(6, struct lk_return_done, chain, CHAIN_DER_MAX),
+};
+static const struct wire_message return_done = WIRE_MESSAGE(LK_RETURN_DONE, "return_done", "keeper", struct lk_return_done,
+	return_done_fields, "The keeper has judged the reply: the link's new certificate, or why there is none.");
+
 static const struct wire_message *const link_messages[] = {
 	&state, &frame, &csr, &identity, &status_request, &status, &join_start, &join_sign, &join_answer, &join_done,
-	&lk_inventory, &lk_inventory_done,
+	&lk_inventory, &lk_inventory_done, &lk_return, &return_sign, &return_answer, &return_done,
 };
 const struct wire_table wire_link = {
 	.name = "ipc-link",

@@ -15,8 +15,8 @@ from installation import ROOT, Failed, Installation, wait_for
 FAULTS = os.path.join(ROOT, "build-faults", "bin")
 SOURCES = {"controller": "controller/daemon controller/store", "signer": "controller/signer", "gateway": "controller/gateway", "agent": "agent/link", "keeper": "agent/keeper",
            "hook": "agent/hook"}
-# Passed by init, by joining, by making room, by renewing the process's own identity or by a failed swap, not by a renewal; each has its own test.
-ELSEWHERE = re.compile(r"^(init[._]|.*join|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire)")
+# Passed by init, by joining, by coming back, by making room, by renewing the process's own identity or by a failed swap, not by a renewal; each has its own test.
+ELSEWHERE = re.compile(r"^(init[._]|.*join|.*return|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire)")
 
 COMMITS = {"store_commit", "store_committed"}
 

@@ -312,9 +312,12 @@ void kit_agent(uint32_t n, struct agent *ret)
 		.joined_at = START_AT + n,
 		.seen_at = START_AT + 1 + n,
 		.skew_ms = -250 - (int64_t)n,
+		.run = {.run_id = kit_id(n), .generation = 3 + n, .before_id = kit_id(n + 1), .copy = (enum agent_copy)(n % COPY_COUNT)},
+		.copy_at = START_AT + 2 + n,
 	};
 	snprintf(ret->name, sizeof(ret->name), "clara%06u", n);
 	snprintf(ret->address, sizeof(ret->address), "192.0.2.%u:51820", n % 250 + 1);
+	snprintf(ret->copy_address, sizeof(ret->copy_address), "192.0.2.%u:51821", n % 250 + 1);
 	names_of(n, &ret->patterns);
 	for (uint16_t i = 0; i < ret->host_spki_len; i++)
 		ret->host_spki[i] = (uint8_t)(i + n);

@@ -1,5 +1,6 @@
 """A captured link: it holds the link's key and certificate and may send any frame to either side. It gets nothing signed, issued or believed
 that the host key did not sign for this host, and what it breaks mends itself when it is gone."""
+import hashlib
 import os
 import queue
 import shutil
@@ -15,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fake_agent import Closed, FakeAgent
-from fake_ca import Authorities, now, signed, spki_hash, verify
+from fake_ca import Authorities, now, signed, spki, spki_hash, verify
 from installation import Installation, wait_for
 
 SIGNATURE = -1402
@@ -278,6 +279,85 @@ def test_the_keeper_takes_no_foreign_certificate(world, link):
     refused = [f for k, f in link.seen_up if k == "agent_ack" and f["code"] == -2011]
     assert refused, "a bundle that no trusted root signed"
     assert checks.matching_set(host.target_dir) == before
+
+
+def post_join(inst, frame):
+    """(kind, fields) of the join port's answer."""
+    import http.client
+    import ssl
+    connection = http.client.HTTPSConnection(inst.join_address, timeout=20, context=ssl._create_unverified_context())
+    try:
+        connection.request("POST", "/join", frame)
+        kind, _, fields = wire.decode("ipc-join", connection.getresponse().read())
+        return kind, fields
+    finally:
+        connection.close()
+
+
+def of_keeper(link, kind, n):
+    """The n-th message of this kind that the keeper sends."""
+    return wait_for(f"{kind} of the keeper", lambda: ([f for k, f in list(link.seen_up) if k == kind] + [None] * n)[n - 1], 20)
+
+
+def test_the_keeper_signs_a_return_for_this_host_only(world, link):
+    """The captured link asks for a way back in its own key: what it gets is worth nothing for another key, another host or another day."""
+    inst, host, other = world
+    root = open(os.path.join(host.dir, "link", "root.der"), "rb").read()
+    pin, mine, theirs = hashlib.sha256(root).digest(), ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    host_key = serialization.load_pem_private_key(open(os.path.join(host.dir, "keeper", "host.key"), "rb").read(), None).public_key()
+    kind, given = post_join(inst, wire.encode("ipc-join", "return_ask", 0, agent=host.name))
+    assert kind == "challenge"
+    link.to_keeper("return", pin=b"p" * 32, link_spki=spki(mine), challenge=given["challenge"])
+    assert of_keeper(link, "return_done", 1)["code"] == -2300, "a root that this host does not trust"
+    link.to_keeper("return", pin=pin, link_spki=spki(mine), challenge=given["challenge"])
+    signed_by_host = of_keeper(link, "return_sign", 1)
+    verify(host_key, "vcc return v1", signed_by_host["body"], signed_by_host["host_signature"])
+    said = wire.body_decode("return", signed_by_host["body"])
+    assert said["name"] == host.name and said["link_spki"] == spki(mine)
+    before = certificates(inst)
+
+    def post(agent=host.name, key=mine, body=signed_by_host["body"]):
+        return post_join(inst, wire.encode("ipc-join", "return", 0, agent=agent, body=body, host_signature=signed_by_host["host_signature"],
+                                           link_signature=signed(key, "vcc return v1", body)))[1]["code"]
+
+    assert post(key=theirs) == -3232, "another link key signs"
+    named = dict(said, link_spki=spki(theirs))
+    assert post(key=theirs, body=wire.body_encode("return", **named)) == -3230, "and is named, too"
+    assert post(body=wire.body_encode("return", **dict(said, name=other.name))) == -3230
+    assert post(agent=other.name) == -3230
+    # as a receipt, a request, an identity it is nothing
+    for kind in ("csr", "receipt", "agent_identity"):
+        assert link.ask(kind, body=signed_by_host["body"], signature=signed_by_host["host_signature"]) == SIGNATURE
+    inst.processes["controller"].kill()
+    inst.processes["controller"].start()
+    wait_for("the controller is ready", inst.ready)
+    assert post() == -3231, "kept for later"
+    assert certificates(inst) == before
+
+
+def test_the_keeper_takes_no_foreign_way_back(world, link):
+    """Answers to a return that the controller never gave: refused, and what this host trusts and is stays as it was."""
+    inst, host, _ = world
+    cas, mine = Authorities(), ec.generate_private_key(ec.SECP256R1())
+    root = open(os.path.join(host.dir, "link", "root.der"), "rb").read()
+    kept = {name: open(os.path.join(host.dir, "keeper", name), "rb").read() for name in ("identity", "bundle", "host.key")}
+    host_hash = hashlib.sha256(spki(serialization.load_pem_private_key(kept["host.key"], None))).digest()
+    # the encoded message stands behind the file's checksum
+    good = {"agent": host.name, "service": host.service, "domain": inst.domain, "address": inst.agents_address, "now_at": int(now() * 1000),
+            "certificate": cas.identity(mine.public_key(), host.name, host_hash), "chain": cas.agent.der, "bundle": kept["bundle"][32:]}
+    lies = [(good, -1404), ({**good, "agent": "somebody"}, -3202), ({**good, "domain": "else.internal"}, -3202), ({**good, "bundle": b""}, None),
+            ({**good, "bundle": cas.bundle(wire.body_encode("bundle", epoch=9, threshold=1, made_at=1, roots=[{"certificate": cas.root.der}]))}, -2011),
+            ({**good, "certificate": cas.identity(cas.agent.key.public_key(), host.name, host_hash)}, -1405), ({"code": -3207, "text": "no"}, -3207)]
+    for n, (reply, code) in enumerate(lies, 1):
+        link.to_keeper("return", pin=hashlib.sha256(root).digest(), link_spki=spki(mine), challenge=b"c" * 40)
+        of_keeper(link, "return_sign", n)
+        link.to_keeper("return_answer", reply=wire.encode("ipc-join", "join_reply", 0, **reply))
+        done = of_keeper(link, "return_done", n)
+        assert done["code"] < 0 and code in (done["code"], None) and not done["certificate"], (n, done["code"], done["text"])
+    link.to_keeper("return_answer", reply=wire.encode("ipc-join", "join_reply", 0, **good))
+    assert of_keeper(link, "return_done", len(lies) + 1)["code"] < 0, "an answer to nothing that was asked"
+    for name, data in kept.items():
+        assert open(os.path.join(host.dir, "keeper", name), "rb").read() == data, name
 
 
 def test_the_second_connection_wins_and_is_counted(world, link):
