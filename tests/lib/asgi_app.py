@@ -1,8 +1,18 @@
 #!/usr/bin/python3
 """The smallest ASGI service: answers every request with its process id. As a program it calls uvicorn.run() itself, as Clara does.
+GET /deaf: the worker that answers does not hear SIGHUP for DEAF_SECONDS.
 
 usage: asgi_app.py PORT TARGET_DIR PIDFILE"""
+import asyncio
 import os
+import signal
+
+DEAF_SECONDS = 4
+
+
+def go_deaf():
+    handler = signal.signal(signal.SIGHUP, lambda *_: None)
+    asyncio.get_running_loop().call_later(DEAF_SECONDS, signal.signal, signal.SIGHUP, handler)
 
 
 async def app(scope, receive, send):
@@ -11,6 +21,8 @@ async def app(scope, receive, send):
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
+    if scope["path"] == "/deaf":
+        go_deaf()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": b"pid=%d\n" % os.getpid()})
 

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import time
 
+import python_service
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEMPLATES = (("clara", "clara_service_auth"), ("covina", "covina_orchestrator"), ("argus", "argus_api"), ("vpb", "vpb_service"))
 DEADLINE = 60.0
@@ -127,6 +129,7 @@ class Host:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.second = None
+        self.server = "uvicorn"  # of kind python: how it is run (python_service.py)
         self.processes = {}
 
     def process(self, name, argv, env=None):
@@ -158,6 +161,8 @@ class Host:
                                                                 tls=self.target_dir, user="" if os.geteuid() else "user www-data;\n"))
             os.makedirs(os.path.join(base, "logs"), exist_ok=True)
             self.process("nginx", [nginx(), "-p", base, "-c", os.path.join(base, "nginx.conf"), "-g", "daemon off;"]).start()
+        elif self.kind == "python":
+            self.process("python", python_service.argv(self.server, self.port, self.target_dir, os.path.join(base, "python.pid")), python_service.ENV).start()
         else:
             self.process("echo", ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "echo_service.py"), self.address, self.target_dir,
                                   os.path.join(base, "echo.pid")]).start()
@@ -168,6 +173,10 @@ class Host:
         if self.kind == "nginx":
             reload = f"kind = exec\ncommand = {nginx()} -p {base} -c {base}/nginx.conf -s reload\ntest = {nginx()} -p {base} -c {base}/nginx.conf -t\n"
             group, connect = ("www-data" if os.geteuid() == 0 else current_group()), f"{self.address}, {self.second}"
+        elif self.kind == "python":
+            signum = python_service.reload_signal(self.server).name.removeprefix("SIG")
+            reload = f"kind = signal\npidfile = {base}/python.pid\ncommand = {python_service.PYTHON}\nsignal = {signum}\n"
+            group, connect = current_group(), self.address
         else:
             reload = f"kind = signal\npidfile = {base}/echo.pid\nsignal = HUP\n"
             group, connect = current_group(), self.address
@@ -203,7 +212,7 @@ class Host:
 
     def facts(self):
         target = {"cert_id": self.cert_id, "kind": self.kind, "address": self.address, "sni": self.names[0], "dir": self.target_dir,
-                  "service_pid": self.processes["nginx" if self.kind == "nginx" else "echo"].pid}
+                  "service_pid": self.processes[self.kind].pid}
         return {"name": self.name, "service": self.service, "agent_pid": self.processes["agent"].pid, "keeper_pid": self.processes["keeper"].pid,
                 "config": self.config, "state_dir": self.dir, "targets": [target]}
 
@@ -305,9 +314,10 @@ class Installation:
         write(path, json.dumps(template))
         return self.vccctl("template", "apply", path)
 
-    def prepare_host(self, name, service, template, kind, names):
+    def prepare_host(self, name, service, template, kind, names, server=None):
         """A host whose service runs with a self-signed pair, not yet managed."""
         host = Host(self, name, service, template, kind, names)
+        host.server = server or host.server
         self.hosts.append(host)
         os.makedirs(host.dir, exist_ok=True)
         host.start_service()
@@ -319,6 +329,15 @@ class Installation:
 
     def add_nginx(self, n=1):
         host = self.prepare_nginx(n)
+        host.enrol()
+        return host
+
+    def prepare_python(self, n=1, server="uvicorn"):
+        names = [f"vpb{n:02d}.vpb.{self.domain}", f"vpb.{self.domain}"]
+        return self.prepare_host(f"vpb{n:02d}", "vpb", "vpb_service", "python", names, server)
+
+    def add_python(self, n=1, server="uvicorn"):
+        host = self.prepare_python(n, server)
         host.enrol()
         return host
 
@@ -384,7 +403,7 @@ class Installation:
 
     def stop(self):
         for h in self.hosts:
-            for name in ("agent", "keeper", "hook", "nginx", "echo"):
+            for name in ("agent", "keeper", "hook", h.kind):
                 if name in h.processes:
                     h.processes[name].stop()
         for name in ("gateway", "controller", "signer"):

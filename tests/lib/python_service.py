@@ -32,13 +32,13 @@ def reload_signal(server):
     return signal.SIGUSR1 if server == "gunicorn" else signal.SIGHUP
 
 
-def ask(port, context=None):
+def ask(port, context=None, path="/"):
     """(pid, fingerprint) of one request on a new connection."""
     if context is None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(("127.0.0.1", port), 10) as raw, context.wrap_socket(raw, server_hostname="vpb.vcc.internal") as tls:
-        tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        tls.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         answer = b""
         while data := tls.recv(4096):
             answer += data
