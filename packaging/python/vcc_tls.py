@@ -1,7 +1,7 @@
 """A running uvicorn (alone, with workers, below gunicorn) takes its next certificate without a restart; clients follow their trust files.
 
     python3 -m vcc_tls [--pidfile FILE] uvicorn app:app --ssl-certfile … --ssl-keyfile …      no change of the program
-    import vcc_tls; vcc_tls.install()                                                         or these two, at the top of the main module
+    import vcc_tls; vcc_tls.install()                                                         or these two, before uvicorn.run()
     from vcc_tls import post_worker_init, when_ready                                          or this, in gunicorn.conf.py
 
 Then SIGHUP (below gunicorn SIGUSR1) reads the files again; README.md beside this file has the recipes. Needs Linux for the swap; elsewhere
@@ -9,7 +9,9 @@ install() changes nothing. Never: a handshake with files that do not fit togethe
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
+import contextlib
 import functools
 import hashlib
 import logging
@@ -128,9 +130,13 @@ def _crl_beside(ca: Any) -> str:
 
 def _trust_crl(context: ssl.SSLContext, ca: str) -> str:
     """With a crl.pem beside the authorities, peers on it, and peers whose issuer's list is missing or too old, are refused."""
-    if context.verify_mode == ssl.CERT_NONE or not os.path.exists(_crl_beside(ca)):
+    crl = _crl_beside(ca)
+    if context.verify_mode == ssl.CERT_NONE or not os.path.exists(crl):
         return ""
-    context.load_verify_locations(_crl_beside(ca))
+    try:
+        context.load_verify_locations(crl)
+    except OSError as e:
+        raise OSError(f"{crl}: {e}") from e
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     return " and crl.pem"
 
@@ -178,7 +184,6 @@ def _swap_at_startup(startup: Callable) -> Callable:
     """Puts a Context in the place of config.ssl just before uvicorn gives it to its sockets."""
     @functools.wraps(startup)
     async def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        import asyncio
         config = self.config
         if isinstance(config.ssl, ssl.SSLContext) and not isinstance(config.ssl, Context) and config.ssl_certfile:
             config.ssl = _server_context(config)
@@ -256,8 +261,9 @@ def _signal_to_workers(run: Callable) -> Callable:
     def wrapped(self: Any) -> None:
         def forward(*_: Any) -> None:
             for process in list(self.processes):
-                if _catches(process.pid, SIGHUP):
-                    os.kill(process.pid, SIGHUP)
+                with contextlib.suppress(ProcessLookupError):
+                    if _catches(process.pid, SIGHUP):
+                        os.kill(process.pid, SIGHUP)
         signal.signal(SIGHUP, forward)
         if not hasattr(self, "keep_subprocess_alive"):
             threading.Thread(target=_end_without_workers, args=(self,), daemon=True).start()

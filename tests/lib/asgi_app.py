@@ -2,7 +2,7 @@
 """The smallest ASGI service: answers every request with its process id. As a program it calls uvicorn.run() itself, as Clara does.
 GET /deaf: the worker that answers does not hear SIGHUP for DEAF_SECONDS.
 
-usage: asgi_app.py PORT TARGET_DIR PIDFILE"""
+usage: asgi_app.py PORT TARGET_DIR PIDFILE WORKERS"""
 import asyncio
 import os
 import signal
@@ -31,6 +31,7 @@ if __name__ == "__main__":
     import sys
     import uvicorn
     import vcc_tls
-    port, folder, pidfile = sys.argv[1:4]
+    port, folder, pidfile, workers = sys.argv[1:5]
     vcc_tls.install(pidfile=pidfile)
-    uvicorn.run(app, host="127.0.0.1", port=int(port), access_log=False, ssl_certfile=f"{folder}/current/fullchain.pem", ssl_keyfile=f"{folder}/current/key.pem")
+    uvicorn.run("asgi_app:app", host="127.0.0.1", port=int(port), workers=int(workers), access_log=False,
+                ssl_certfile=f"{folder}/current/fullchain.pem", ssl_keyfile=f"{folder}/current/key.pem")

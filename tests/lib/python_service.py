@@ -11,14 +11,15 @@ import time
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 ENV = {"PYTHONPATH": f"{ROOT}/packaging/python:{ROOT}/tests/lib", "PYTHONDONTWRITEBYTECODE": "1"}
 PYTHON = "/usr/bin/python3"
-SERVERS = {"uvicorn": 1, "asyncio": 1, "program": 1, "workers": 2, "gunicorn": 2}  # the ways to run one; processes that answer
+NAME = "vpb.vcc.internal"
+SERVERS = {"uvicorn": 1, "asyncio": 1, "program": 1, "workers": 2, "program-workers": 2, "gunicorn": 2}  # the ways to run one; processes that answer
 
 
 def argv(server, port, tls, pidfile, *more):
     """`more`: further options of the server."""
     pair = f"{tls}/current/fullchain.pem", f"{tls}/current/key.pem"
-    if server == "program":
-        return [PYTHON, f"{ROOT}/tests/lib/asgi_app.py", str(port), tls, pidfile]
+    if server.startswith("program"):
+        return [PYTHON, f"{ROOT}/tests/lib/asgi_app.py", str(port), tls, pidfile, str(SERVERS[server])]
     if server == "gunicorn":
         return ["/usr/bin/gunicorn", "-c", "python:vcc_tls", "--pid", pidfile, "-k", "uvicorn.workers.UvicornWorker", "-w", "2", "-b", f"127.0.0.1:{port}",
                 "--certfile", pair[0], "--keyfile", pair[1], *more, "asgi_app:app"]
@@ -37,7 +38,7 @@ def ask(port, context=None, path="/"):
     if context is None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port), 10) as raw, context.wrap_socket(raw, server_hostname="vpb.vcc.internal") as tls:
+    with socket.create_connection(("127.0.0.1", port), 10) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
         tls.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         answer = b""
         while data := tls.recv(4096):
