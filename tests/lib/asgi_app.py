@@ -1,18 +1,19 @@
 #!/usr/bin/python3
 """The smallest ASGI service: answers every request with its process id. As a program it calls uvicorn.run() itself, as Clara does.
-GET /deaf: the worker that answers does not hear SIGHUP for DEAF_SECONDS.
+After GET /deaf the worker that answered does not hear SIGHUP any more, until it answers GET /hear.
 
 usage: asgi_app.py PORT TARGET_DIR PIDFILE WORKERS"""
-import asyncio
 import os
 import signal
 
-DEAF_SECONDS = 4
+heard_by = []
 
 
-def go_deaf():
-    handler = signal.signal(signal.SIGHUP, lambda *_: None)
-    asyncio.get_running_loop().call_later(DEAF_SECONDS, signal.signal, signal.SIGHUP, handler)
+def hear(path):
+    if path == "/deaf" and not heard_by:
+        heard_by.append(signal.signal(signal.SIGHUP, lambda *_: None))
+    if path == "/hear" and heard_by:
+        signal.signal(signal.SIGHUP, heard_by.pop())
 
 
 async def app(scope, receive, send):
@@ -21,8 +22,7 @@ async def app(scope, receive, send):
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
-    if scope["path"] == "/deaf":
-        go_deaf()
+    hear(scope["path"])
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": b"pid=%d\n" % os.getpid()})
 
