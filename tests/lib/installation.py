@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 
+import python_service
 from admin_api import AdminApi
 from handshakes import handshake
 from service_kinds import KINDS
@@ -134,6 +135,7 @@ class Host:
         self.address = f"{ip}:{self.port}"
         self.second = None
         self.handshake = KINDS[kind].handshake if kind in KINDS else handshake
+        self.server = "uvicorn"  # of kind python: how it is run (python_service.py)
         self.processes = {}
 
     def process(self, name, argv, env=None):
@@ -163,7 +165,7 @@ class Host:
     def start_service(self):
         self.self_signed()
         base = os.path.join(self.dir, "service")
-        if self.kind != "echo":
+        if self.kind not in ("echo", "python"):
             self.second = f"[::1]:{self.port}" if have_ipv6() else f"127.0.0.2:{self.port}"
         if self.kind in KINDS:
             p = self.process(self.kind, KINDS[self.kind].start(self, self.second))
@@ -174,6 +176,8 @@ class Host:
                                                                 tls=self.target_dir, user="" if os.geteuid() else "user www-data;\n"))
             os.makedirs(os.path.join(base, "logs"), exist_ok=True)
             self.process("nginx", [nginx(), "-p", base, "-c", os.path.join(base, "nginx.conf"), "-g", "daemon off;"]).start()
+        elif self.kind == "python":
+            self.process("python", python_service.argv(self.server, self.port, self.target_dir, os.path.join(base, "python.pid")), python_service.ENV).start()
         else:
             self.process("echo", ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "echo_service.py"), self.address, self.target_dir,
                                   os.path.join(base, "echo.pid")]).start()
@@ -195,6 +199,10 @@ class Host:
         if self.kind == "nginx":
             reload = f"kind = exec\ncommand = {nginx()} -p {base} -c {base}/nginx.conf -s reload\ntest = {nginx()} -p {base} -c {base}/nginx.conf -t\n"
             group, connect = ("www-data" if os.geteuid() == 0 else current_group()), f"{self.address}, {self.second}"
+        elif self.kind == "python":
+            signum = python_service.reload_signal(self.server).name.removeprefix("SIG")
+            reload = f"kind = signal\npidfile = {base}/python.pid\ncommand = {python_service.PYTHON}\nsignal = {signum}\n"
+            group, connect = current_group(), self.address
         else:
             reload = f"kind = signal\npidfile = {base}/echo.pid\nsignal = HUP\n"
             group, connect = current_group(), self.address
@@ -342,9 +350,10 @@ class Installation:
         write(path, json.dumps(template))
         return self.vccctl("template", "apply", path)
 
-    def prepare_host(self, name, service, template, kind, names, **place):
+    def prepare_host(self, name, service, template, kind, names, server=None, **place):
         """A host whose service runs with a self-signed pair, not yet managed. `place`: ip and inside of Host."""
         host = Host(self, name, service, template, kind, names, **place)
+        host.server = server or host.server
         self.hosts.append(host)
         os.makedirs(host.dir, exist_ok=True)
         host.start_service()
@@ -363,12 +372,23 @@ class Installation:
         """A host with this real service, unmanaged."""
         if kind == "nginx":
             return self.prepare_nginx(n)
+        if kind == "python":
+            return self.prepare_python(n)
         service = KINDS[kind].service
         names = [f"{service}{n:02d}.{service}.{self.domain}", f"{service}.{self.domain}"]
         return self.prepare_host(f"{service}{n:02d}", service, KINDS[kind].template, kind, names)
 
     def add_service(self, kind, n=1):
         host = self.prepare_service(kind, n)
+        host.enrol()
+        return host
+
+    def prepare_python(self, n=1, server="uvicorn"):
+        names = [f"vpb{n:02d}.vpb.{self.domain}", f"vpb.{self.domain}"]
+        return self.prepare_host(f"vpb{n:02d}", "vpb", "vpb_service", "python", names, server)
+
+    def add_python(self, n=1, server="uvicorn"):
+        host = self.prepare_python(n, server)
         host.enrol()
         return host
 
