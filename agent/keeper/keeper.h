@@ -100,7 +100,7 @@ struct place {
 	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
 	bool               down;           /* at the last look nobody answered */
 	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
-	struct receipt_listener seen[MSG_LISTENERS_MAX]; /* at the last look */
+	struct receipt_listener seen[MSG_LISTENERS_MAX]; /* at the last look, or by the last swap */
 	uint32_t           n_seen;
 };
 

@@ -41,10 +41,9 @@ static struct hash same_fingerprint(const struct receipt_listener *rows, uint32_
 static struct hash served_of(const struct place *p)
 {
 	struct receipt_listener rows[MSG_LISTENERS_MAX];
-	const struct swap      *s = &p->managed->swap;
 	if (p->probe != NULL)
 		return same_fingerprint(rows, probe_listeners(p->probe, 1, rows));
-	return p->n_seen > 0 ? same_fingerprint(p->seen, p->n_seen) : same_fingerprint(s->listeners, s->n_listeners);
+	return same_fingerprint(p->seen, p->n_seen);
 }
 
 /* What is the matter with the place, worst first; 0 = nothing. */

@@ -315,6 +315,7 @@ static void probe_stop(struct place *p)
 		return;
 	probe_summary(p->probe, &s);
 	old_answers_learn(p, probe_old_ms(p->probe));
+	p->n_seen = probe_listeners(p->probe, VERIFY_ROW, p->seen);
 	if (s.failed > 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap%s%s", p->stem,
 		         (unsigned long long)s.failed, (unsigned long long)s.total, probe_trouble(p->probe)[0] != '\0' ? "; last: " : "",
