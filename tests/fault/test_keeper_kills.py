@@ -28,6 +28,8 @@ def make_host():
     h.settings["files"] += f"copies = key.pem:{h.fixed}/tls.key, fullchain.pem:{h.fixed}/tls.crt\n"
     h.good = dict(h.settings)
     h.start()
+    h.link.wait("the keeper tells its target", lambda: h.link.targets)
+    h.good_digest = h.link.targets[-1]["digest"]
     return h
 
 
@@ -56,7 +58,9 @@ def swap(host):
 
 
 def rollback(host):
+    host.link.targets.clear()
     host.write_target(reload=NO_EFFECT)
+    host.link.wait("the keeper has read the file", lambda: any(t["digest"] != host.good_digest for t in host.link.targets))
     return host.renew(), FAILED
 
 
