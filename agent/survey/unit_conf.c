@@ -52,7 +52,8 @@ static bool option_of(const struct parse *p, const char *const *names, struct si
 	for (; *names != NULL; names++)
 		if (option_find(p, *names, &w)) {
 			conf_value(p->file, &w, NULL, ret);
-			ret->variable |= strchr(w.text, '%') != NULL || w.text[0] != '/'; /* relative to a folder that we do not know */
+			ret->variable |=
+				strchr(w.text, '%') != NULL || w.text[0] != '/'; /* relative to a folder that we do not know */
 			return true;
 		}
 	return false;
