@@ -114,7 +114,7 @@ void swap_step_end(struct managed *m, enum workflow_step step, int code, const c
 void swap_answer(struct managed *m, struct deploy_event *e, const struct refusal *why)
 {
 	if (e->code != 0 && why != NULL && why->code != 0)
-		snprintf(e->cause, sizeof(e->cause), "%.60s: %.90s", why->object, why->cause);
+		refusal_words(why, e->cause, sizeof(e->cause));
 	if (e->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %s: %s", m->cert_id, deploy_event_name(e->kind), e->cause);
 	keeper_post(m->keeper, m, e);
