@@ -256,20 +256,14 @@ static void on_flip_failed(const struct refresh_context *c, struct refresh_step 
 	give_up(c, s, c->event->code, c->event->cause);
 }
 
-static void on_flipped_unread(const struct refresh_context *c, struct refresh_step *s)
-{
-	probe(c, s);
-	act(s, RACT_PROBE);
-}
-
-static void on_flipped(const struct refresh_context *c, struct refresh_step *s)
-{
-	reload(c, s, REFRESH_RELOAD);
-}
-
 static void done(const struct refresh_context *c, struct refresh_step *s)
 {
 	bool rehearsal = is_rehearsal(c);
+	if (is_repair(c) && s->next.code != 0) { /* what is served is right, a copy is not */
+		wait(c, s);
+		act(s, RACT_PROVED);
+		return;
+	}
 	enter(s, REFRESH_REST);
 	s->next.tries = 0;
 	s->next.code = 0;
@@ -277,6 +271,32 @@ static void done(const struct refresh_context *c, struct refresh_step *s)
 	act(s, RACT_PROBE_STOP);
 	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
 	act(s, RACT_REPORT);
+}
+
+/* The link leads where it should, but what follows it (a copy at a fixed path) could not be repaired: no handshake will show that. */
+static void flip_note(const struct refresh_context *c, struct refresh_step *s)
+{
+	if (is_repair(c))
+		note(s, c->event->code, c->event->cause);
+}
+
+static void on_flipped_blind(const struct refresh_context *c, struct refresh_step *s)
+{
+	flip_note(c, s);
+	done(c, s);
+}
+
+static void on_flipped_unread(const struct refresh_context *c, struct refresh_step *s)
+{
+	flip_note(c, s);
+	probe(c, s);
+	act(s, RACT_PROBE);
+}
+
+static void on_flipped(const struct refresh_context *c, struct refresh_step *s)
+{
+	flip_note(c, s);
+	reload(c, s, REFRESH_RELOAD);
 }
 
 /* Back only from new files, and only where something was answering with the old ones. */
@@ -379,7 +399,7 @@ static const struct {
 	{R(TEST),                      REV_TESTED,   is_rehearsal,                on_tested_rehearsal},
 	{R(TEST),                      REV_TESTED,   NULL,                        on_tested},
 	{R(FLIP),                      REV_FLIPPED,  flip_failed,                 on_flip_failed},
-	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       done},
+	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       on_flipped_blind},
 	{R(FLIP),                      REV_FLIPPED,  repaired_unread,             on_flipped_unread},
 	{R(FLIP),                      REV_FLIPPED,  NULL,                        on_flipped},
 	{R(RELOAD),                    REV_RELOADED, blind_failed,                on_blind_failed},
