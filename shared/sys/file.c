@@ -57,19 +57,25 @@ static const char *space_words(int dir_fd, int e)
 	return e == ENOSPC ? "no space left on its file system" : strerror(e);
 }
 
-int sys_refuse_at(struct refusal *why, int dir_fd, const char *name, const char *doing)
+/* "/the/open/folder/NAME" */
+static const char *path_at(int dir_fd, const char *name, char object[PATH_MAX + NAME_MAX])
 {
-	const int   e = errno;
-	const bool  self = text_equal(name, ".");
-	const char *words = space_words(dir_fd, e);
-	char        link[32];
-	char        object[PATH_MAX + NAME_MAX];
+	const bool self = text_equal(name, ".");
+	char       link[32];
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
 	ssize_t n = readlink(link, object, PATH_MAX - 1);
 	if (n < 0)
 		n = 0;
-	snprintf(object + n, sizeof(object) - (size_t)n, "%s%s", n > 0 && !self ? "/" : "", self ? "" : name);
-	return refuse(why, errno_code(e), object, "cannot %s: %s", doing, words);
+	snprintf(object + n, PATH_MAX + NAME_MAX - (size_t)n, "%s%s", n > 0 && !self ? "/" : "", self ? "" : name);
+	return object;
+}
+
+int sys_refuse_at(struct refusal *why, int dir_fd, const char *name, const char *doing)
+{
+	const int   e = errno;
+	const char *words = space_words(dir_fd, e);
+	char        object[PATH_MAX + NAME_MAX];
+	return refuse(why, errno_code(e), path_at(dir_fd, name, object), "cannot %s: %s", doing, words);
 }
 
 /* ---- folders --------------------------------------------------------------------------------------------------- */
@@ -178,13 +184,14 @@ int dir_sync(int dir_fd)
 
 int dir_lock(int dir_fd, const char *name, int *ret_fd, struct refusal *why)
 {
+	char             object[PATH_MAX + NAME_MAX];
 	_cleanup_fd_ int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return sys_refuse(why, name, "open the lock file");
+		return sys_refuse_at(why, dir_fd, name, "open the lock file");
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno == EWOULDBLOCK)
-			return refuse(why, E_SYS_LOCKED, name, "another process holds the lock");
-		return sys_refuse(why, name, "lock");
+			return refuse(why, E_SYS_LOCKED, path_at(dir_fd, name, object), "another process holds the lock");
+		return sys_refuse_at(why, dir_fd, name, "lock");
 	}
 	*ret_fd = fd;
 	fd = -1;

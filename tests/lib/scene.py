@@ -115,6 +115,28 @@ class Shared:
             shutil.rmtree(host.dir, ignore_errors=True)
 
 
+def shared_host():
+    """A standard host that has swapped once."""
+    host = KeeperHost(temporary(), FAULTS)
+    host.settings["verify"] = f"kind = tls\nconnect = 127.0.0.1:{host.port}\n"
+    host.good, host.env = dict(host.settings), ENV
+    host.start_nginx()
+    host.write_target()
+    done = host.join()
+    assert done["code"] == 0, done
+    host.start_hook()
+    host.start_keeper(ENV)
+    host.link.wait("the target is told", lambda: host.link.targets)
+    renewed(host)
+    return host
+
+
+def calm(host):
+    """As a scenario found it."""
+    host.link.answer = host.link.issue
+    change(host, **host.good)
+
+
 # ---- what scenarios on a KeeperHost have in common ----
 
 def change(host, **sections):

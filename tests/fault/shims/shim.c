@@ -112,23 +112,28 @@ int fdatasync(int fd)
 	return sync_with(SYS_fdatasync, fd);
 }
 
-static int entropy_is_missing(void)
+/* As the kernel does before its generator is seeded: who may wait waits. */
+static int entropy_is_missing(unsigned flags)
 {
-	if (shim->no_entropy == 0)
-		return 0;
-	shim->entropy_asked++;
-	errno = EAGAIN;
-	return 1;
+	while (shim->no_entropy != 0) {
+		shim->entropy_asked++;
+		if ((flags & GRND_NONBLOCK) != 0) {
+			errno = EAGAIN;
+			return 1;
+		}
+		usleep(20000);
+	}
+	return 0;
 }
 
 ssize_t getrandom(void *p, size_t n, unsigned flags)
 {
-	return entropy_is_missing() ? -1 : syscall(SYS_getrandom, p, n, flags);
+	return entropy_is_missing(flags) ? -1 : syscall(SYS_getrandom, p, n, flags);
 }
 
 int getentropy(void *p, size_t n)
 {
-	return entropy_is_missing() || syscall(SYS_getrandom, p, n, 0) != (long)n ? -1 : 0;
+	return entropy_is_missing(0) || syscall(SYS_getrandom, p, n, 0) != (long)n ? -1 : 0;
 }
 
 /* ---- memory: the C library's own, by its other names ---- */
