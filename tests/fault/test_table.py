@@ -82,7 +82,7 @@ TABLE = [
     Row("F25", "third of five places fails", service.group_of_five, ERROR),
     Row("F25", "all forward, by setting", "tests/system/test_keeper_groups.py::test_forward_by_setting_keeps_the_new_one_everywhere"),
     Row("F26", "the old pair has expired", service.the_old_pair_has_expired, ERROR, TOGETHER),
-    Row("F26", "the old pair was revoked", "cannot: nobody tells a keeper that a serial was revoked before the order that replaces it; the core has no such input"),
+    Row("F26", "the old pair was revoked", "not automated yet: whether the old pair may come back is judged by its dates alone; the keeper does not look into the revocation lists"),
     Row("F27", "process file of somebody else", service.pidfile_of_somebody_else, ERROR, TOGETHER),
     Row("F28", "state cut, emptied, one bit flipped", process.damaged_state, ERROR, TOGETHER),
     Row("F28", "the journal is lost", "tests/system/test_keeper_wrong.py::test_lost_journal_is_told"),
@@ -241,7 +241,7 @@ def names_of(path):
 
 @pytest.mark.parametrize("row", [r for r in TABLE if not is_scenario(r)], ids=key)
 def test_named_tests_exist(row):
-    if row.how.startswith("cannot: "):
+    if row.how.startswith(("cannot: ", "not automated yet: ")):
         assert len(row.how) > 40, "a reason is a sentence"
         return
     path, _, name = row.how.partition("::")
