@@ -76,7 +76,7 @@ enum {
 	GW_JOIN_REPLY, GW_IDENTITY, GW_IDENTITY_REPLY,
 	/* link <-> keeper */
 	LK_STATE = 96, LK_FRAME, LK_CSR, LK_IDENTITY, LK_STATUS_REQUEST, LK_STATUS, LK_JOIN_START, LK_JOIN_SIGN,
-	LK_JOIN_ANSWER, LK_JOIN_DONE,
+	LK_JOIN_ANSWER, LK_JOIN_DONE, LK_FETCH, LK_PIECE,
 	/* keeper <-> hook */
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
@@ -99,6 +99,7 @@ union wire_payload {
 	struct msg_certificate   certificate;
 	struct msg_bundle        bundle;
 	struct msg_identity      identity;
+	struct msg_crl           crl;
 	struct msg_cancel        cancel;
 	struct msg_bye           bye;
 	struct msg_join          join;
@@ -125,6 +126,8 @@ union wire_payload {
 	struct lk_join_sign      lk_join_sign;
 	struct lk_join_answer    lk_join_answer;
 	struct lk_join_done      lk_join_done;
+	struct lk_fetch          lk_fetch;
+	struct lk_piece          lk_piece;
 	struct hk_request        hk_request;
 	struct hk_reply          hk_reply;
 	struct sg_hello          sg_hello;
