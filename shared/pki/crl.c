@@ -5,6 +5,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/issue_ca.h"
+#include "shared/pki/point.h"
 #include "shared/pki/sig_alg.h"
 #include "shared/pki/tbs_part.h"
 
@@ -149,21 +150,24 @@ static bool extensions_read(struct der *d, struct crl_info *info)
 			struct der value = der_of(ext.value);
 			info->number = der_u64(&value);
 			numbered = der_done(&value);
-		} else if (ext.critical && ext.id != EXT_ISSUING_POINT) {
+		} else if (ext.id == EXT_ISSUING_POINT && info->point.n == 0) {
+			if (!point_of_list(ext.value, &info->point))
+				return false;
+		} else if (ext.critical) {
 			return false; /* RFC 5280, 5.2: a list that we do not understand must not be used */
 		}
 	}
 	return numbered && der_done(&list) && der_done(&tag);
 }
 
-static int body_read(struct span tbs, struct span *ret_alg, struct span *ret_issuer, struct crl_info *ret)
+static int body_read(struct span tbs, struct span *ret_alg, struct crl_info *ret)
 {
 	struct crl_info info = {.number = 0};
 	struct der      outer = der_of(tbs);
 	struct der      d = der_in(&outer, DER_SEQUENCE);
 	uint64_t        version = der_u64(&d);
 	struct span     alg = der_whole(&d, DER_SEQUENCE);
-	struct span     issuer = der_whole(&d, DER_SEQUENCE);
+	info.issuer = der_whole(&d, DER_SEQUENCE);
 	info.this_update_at = der_time(&d);
 	info.next_update_at = der_time(&d);
 	if (der_tag(&d) == DER_SEQUENCE)
@@ -171,42 +175,57 @@ static int body_read(struct span tbs, struct span *ret_alg, struct span *ret_iss
 	if (version != 1 || !extensions_read(&d, &info) || !der_done(&d) || !der_done(&outer))
 		return E_PKI_CRL;
 	*ret_alg = alg;
-	*ret_issuer = issuer;
 	*ret = info;
 	return 0;
 }
 
-int crl_read(struct span crl, struct span issuer_der, struct crl_info *ret)
+struct crl_parts {
+	struct span tbs, alg, signature;
+};
+
+static int parts_read(struct span crl, struct crl_parts *ret)
 {
 	if (crl.n > CRL_READ_MAX)
 		return E_PKI_CRL;
-	struct der  outer = der_of(crl);
-	struct der  d = der_in(&outer, DER_SEQUENCE);
-	struct span tbs = der_whole(&d, DER_SEQUENCE);
-	struct span alg = der_whole(&d, DER_SEQUENCE);
-	struct span signature = der_bits(&d);
-	if (!der_done(&d) || !der_done(&outer))
-		return E_PKI_CRL;
+	struct der outer = der_of(crl);
+	struct der d = der_in(&outer, DER_SEQUENCE);
+	ret->tbs = der_whole(&d, DER_SEQUENCE);
+	ret->alg = der_whole(&d, DER_SEQUENCE);
+	ret->signature = der_bits(&d);
+	return der_done(&d) && der_done(&outer) ? 0 : E_PKI_CRL;
+}
 
+int crl_peek(struct span crl, struct crl_info *ret)
+{
+	struct crl_parts parts;
+	struct span      alg;
+	int              r = parts_read(crl, &parts);
+	return r == 0 ? body_read(parts.tbs, &alg, ret) : r;
+}
+
+int crl_read(struct span crl, struct span issuer_der, struct crl_info *ret)
+{
+	struct crl_parts  parts;
 	struct span       inner_alg;
-	struct span       issuer;
 	struct crl_info   info;
 	struct cert_parts ca;
 	enum hash_alg     hash;
 
 	_cleanup_(key_freep) struct key *k = NULL;
-	int                              r = cert_parts_read(issuer_der, &ca);
+	int                              r = parts_read(crl, &parts);
+	if (r == 0)
+		r = cert_parts_read(issuer_der, &ca);
 	if (r == 0)
 		r = key_from_spki(ca.t.spki, &k);
 	if (r == 0)
-		r = sig_alg_read(alg, key_type(k), &hash);
+		r = sig_alg_read(parts.alg, key_type(k), &hash);
 	if (r == 0)
-		r = key_evp_verify(k, hash, tbs, signature); /* before anything else of the list is looked at */
+		r = key_evp_verify(k, hash, parts.tbs, parts.signature); /* before anything else of the list is looked at */
 	if (r == 0)
-		r = body_read(tbs, &inner_alg, &issuer, &info);
+		r = body_read(parts.tbs, &inner_alg, &info);
 	if (r < 0)
 		return r;
-	if (!span_equal(alg, inner_alg) || !span_equal(issuer, ca.t.subject))
+	if (!span_equal(parts.alg, inner_alg) || !span_equal(info.issuer, ca.t.subject))
 		return E_PKI_CRL;
 	*ret = info;
 	return 0;
