@@ -14,6 +14,26 @@
 
 /* ---- what is wanted ---------------------------------------------------------------------------------------------- */
 
+bool content_has_lists(const struct place *p)
+{
+	return p->conf.crl && !hash_is_none(p->managed->keeper->state.crl_hash);
+}
+
+bool content_lost_lists(const struct place *p, const struct made *made)
+{
+	if (!p->conf.crl || content_has_lists(p))
+		return false;
+	for (uint32_t i = 0; i < made->n; i++)
+		if (text_equal(made->files[i].name, "crl.pem"))
+			return true;
+	return false;
+}
+
+int content_lists(const struct place *p, struct buf *to, struct refusal *why)
+{
+	return content_has_lists(p) ? keeper_state_crl(&p->managed->keeper->state, to, why) : 0;
+}
+
 struct hash content_wanted(const struct place *p, struct hash fingerprint)
 {
 	const struct keeper_state *s = &p->managed->keeper->state;
@@ -22,9 +42,9 @@ struct hash content_wanted(const struct place *p, struct hash fingerprint)
 	struct hash                hash = {{0}};
 	buf_add(&b, fingerprint.b, sizeof(fingerprint.b));
 	buf_add(&b, s->trust.hash.b, sizeof(s->trust.hash.b));
-	if (c->crl)
+	if (content_has_lists(p))
 		buf_add(&b, s->crl_hash.b, sizeof(s->crl_hash.b));
-	buf_add_fmt(&b, "%s\n%s\n%lld\n%d\n%d\n", c->owner, c->group, (long long)c->mode, c->combined, c->crl);
+	buf_add_fmt(&b, "%s\n%s\n%lld\n%d\n%d\n", c->owner, c->group, (long long)c->mode, c->combined, content_has_lists(p));
 	if (buf_error(&b) == 0)
 		digest_sha256(buf_span(&b), &hash);
 	buf_free(&b);
@@ -85,7 +105,6 @@ void content_free(struct content *c)
 
 int content_write(struct place *p, uint64_t number, const struct generation_content *pair, struct hash fingerprint, struct refusal *why)
 {
-	const struct keeper_state *s = &p->managed->keeper->state;
 	struct generation_content content;
 	struct buf                crl = BUF_MAX(CRL_FILE_MAX);
 	struct place_record       record;
@@ -98,8 +117,7 @@ int content_write(struct place *p, uint64_t number, const struct generation_cont
 		r = content_settings(p, &content, why);
 	if (r != 0)
 		return r;
-	if (p->conf.crl && !hash_is_none(s->crl_hash))
-		r = keeper_state_crl(s, &crl, why);
+	r = content_lists(p, &crl, why);
 	content.key = pair->key;
 	content.certificate = pair->certificate;
 	content.chain = pair->chain;

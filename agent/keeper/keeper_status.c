@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "shared/base/times.h"
 
 static json_t *time_json(int64_t at)
@@ -85,6 +86,18 @@ static json_t *place_json(const struct place *p)
 	                 code != 0 ? cause : NULL, "care", care_json(p));
 }
 
+/* Revocation lists; NULL where no target wants any. */
+static json_t *lists_json(const struct keeper *k)
+{
+	char        name[ERR_CODE_SIZE];
+	const char *text;
+	int         code = crl_fetch_trouble(k, &text);
+	if (!crl_fetch_wanted(k))
+		return NULL;
+	return json_pack("{s:o, s:s*, s:s*, s:o}", "hash", hash_json(k->state.crl_hash), "code", code != 0 ? err_code(code, name) : NULL, "error",
+	                 code != 0 ? text : NULL, "next", time_json(crl_fetch_next_at(k)));
+}
+
 char *keeper_status(const struct keeper *k)
 {
 	json_t *targets = json_array();
@@ -93,11 +106,11 @@ char *keeper_status(const struct keeper *k)
 			json_array_append_new(targets, place_json(k->managed[i]->places[j]));
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o}", "agent", k->state.identity.agent, "service",
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:b, s:s*, s:s*, s:I, s:I, s:i, s:o, s:o*}", "agent", k->state.identity.agent, "service",
 	                         k->state.identity.service, "domain", k->state.identity.domain, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
 	                         "skew_ms", (json_int_t)k->skew_ms, "bundle_epoch", (json_int_t)k->state.trust.epoch,
-	                         "receipts_waiting", (int)k->receipts.n, "targets", targets);
+	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "lists", lists_json(k));
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;

@@ -29,6 +29,8 @@ static int flush(struct link *l)
 	int r = keeper_pipe_flush(&l->pipe);
 	if (r > 0)
 		lws_callback_on_writable(l->pipe_wsi);
+	if (r >= 0)
+		link_fetch_drained(l);
 	return r < 0 ? -1 : 0;
 }
 
@@ -45,6 +47,8 @@ static int take(struct link *l)
 			link_gateway_send(l, l->frame.u.lk_frame.frame);
 		else if (l->frame.type == LK_IDENTITY)
 			link_identity_take(l, &l->frame.u.lk_identity);
+		else if (l->frame.type == LK_FETCH)
+			link_fetch_begin(l, &l->frame.u.lk_fetch);
 		else
 			return E_WIRE_MESSAGE;
 	}
@@ -82,6 +86,7 @@ static void on_closed(struct link *l)
 	keeper_pipe_close(&l->pipe);
 	if (l->stopping)
 		return;
+	link_fetch_drop(l);
 	log_line(LOG_LEVEL_WARNING, NULL, "the keeper is gone");
 	backoff_reset(&l->backoff);
 	if (l->ws != NULL) /* otherwise the reason stays why there is none */

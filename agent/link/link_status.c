@@ -80,6 +80,9 @@ static int print_people(const json_t *root)
 	       (double)json_integer_value(json_object_get(root, "skew_ms")) / 1000.0);
 	if (code != NULL)
 		printf("  %s %.120s\n", code, text_of(root, "link_error"));
+	const json_t *lists = json_object_get(root, "lists");
+	if (json_is_string(json_object_get(lists, "code")))
+		printf("  %s revocation lists: %.100s\n", text_of(lists, "code"), text_of(lists, "error"));
 	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
 	json_array_foreach(json_object_get(root, "targets"), i, t)
 		print_target(t, &status);

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/crl_news.h"
 #include "controller/daemon/state.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
@@ -291,6 +292,7 @@ static void on_published(struct controller *ctl, const void *value, size_t n)
 	buf_reset(&s->der);
 	buf_add(&s->der, p->der, p->n);
 	ctl->crls->all_stale = true;
+	crl_news_changed(ctl);
 	crls_tick(ctl, clock_now()); /* the issuer's next one */
 }
 
@@ -362,6 +364,13 @@ bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t sha
 	return true;
 }
 
+/* Whatever an authority that has ended signed has ended, too. Its list must not spoil the others when nobody makes it any more. */
+static bool is_published(const struct controller *ctl, const struct shard *s)
+{
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	return s->der.n > 0 && issuer != NULL && issuer->row.not_after_at > clock_now();
+}
+
 struct span crls_all(struct controller *ctl)
 {
 	struct crls *c = ctl->crls;
@@ -369,7 +378,7 @@ struct span crls_all(struct controller *ctl)
 		const struct shard *s, *tmp;
 		buf_reset(&c->all);
 		HASH_ITER (hh, c->shards, s, tmp)
-			if (s->der.n > 0 && crl_pem_add(buf_span(&s->der), &c->all) < 0)
+			if (is_published(ctl, s) && crl_pem_add(buf_span(&s->der), &c->all) < 0)
 				log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u cannot be written as PEM", s->key.issuer_id,
 					 s->key.shard);
 		c->all_stale = false;
@@ -415,5 +424,7 @@ int crls_load(struct controller *ctl)
 				       0); /* there is always one: verifiers that check CRLs refuse without */
 	}
 	free(shards);
+	if (r == 0)
+		crl_news_changed(ctl);
 	return r;
 }

@@ -11,6 +11,7 @@
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_news.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
@@ -26,7 +27,7 @@ enum {
 };
 
 struct entry {
-	struct member  m;
+	struct member  m; /* first: fleet_next() */
 	UT_hash_handle hh;
 };
 
@@ -134,6 +135,12 @@ struct member *fleet_member(struct controller *ctl, const char *name)
 {
 	struct entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL ? &e->m : NULL;
+}
+
+const struct member *fleet_next(const struct controller *ctl, const struct member *after)
+{
+	const struct entry *e = after != NULL ? ((const struct entry *)(const void *)after)->hh.next : ctl->fleet->members;
 	return e != NULL ? &e->m : NULL;
 }
 
@@ -479,6 +486,7 @@ void fleet_hello(struct controller *ctl, struct member *m, const struct msg_hell
 	note_seen(ctl, m, m->row->address, hello->version);
 	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
 		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+	crl_news_tell(ctl, m->name);
 }
 
 void fleet_state_changed(struct controller *ctl, const char *name)

@@ -17,6 +17,7 @@ enum {
 	MSG_SIGNATURE_MAX = 144,   /* ECDSA P-256 DER fits in 72 */
 	MSG_CSR_MAX = 2048,
 	MSG_ROOTS_MAX = 4,
+	MSG_LISTS_MAX = 16 << 20,  /* all revocation lists as PEM: hosts take no more */
 };
 
 /* ---- agent -> controller ------------------------------------------------------------------------------------- */
