@@ -58,12 +58,13 @@ static int64_t test_ms(const char *name, int64_t ms)
 
 static struct crl_plan_policy policy(void)
 {
+	int64_t retry_max_ms = test_ms("VCC_CRL_RETRY_MS", RETRY_MAX_MS);
 	return (struct crl_plan_policy){
 		.spread_max_ms = SPREAD_MAX_MS,
-		.gap_ms = GAP_MS,
+		.gap_ms = GAP_MS < retry_max_ms ? GAP_MS : retry_max_ms,
 		.pace_ms = test_ms("VCC_CRL_PACE_MS", PACE_MS),
-		.retry_min_ms = RETRY_MIN_MS,
-		.retry_max_ms = test_ms("VCC_CRL_RETRY_MS", RETRY_MAX_MS),
+		.retry_min_ms = RETRY_MIN_MS < retry_max_ms ? RETRY_MIN_MS : retry_max_ms,
+		.retry_max_ms = retry_max_ms,
 		.fetch_ms = test_ms("VCC_CRL_FETCH_MS", FETCH_MS),
 	};
 }
