@@ -113,27 +113,44 @@ int issue_crl(const struct issue_ca *ca, uint64_t number, int64_t this_update_at
 	return r < 0 ? r : issue_ca_seal(ca, buf_span(&tbs), alg, to);
 }
 
+static int reason_read(struct span value)
+{
+	struct der  d = der_of(value);
+	struct span v = der_get(&d, DER_ENUMERATED);
+	return der_done(&d) && v.n == 1 ? v.p[0] : -1;
+}
+
+static void entry_read(struct der *list, struct crl_entry *ret)
+{
+	struct der  e = der_in(list, DER_SEQUENCE);
+	struct span serial = der_unsigned(&e);
+	*ret = (struct crl_entry){.reason = REASON_UNSPECIFIED};
+	if (serial.n > 0 && serial.n <= sizeof(ret->serial.b)) /* another authority's may be longer; it is never one of ours */
+		memcpy(ret->serial.b + sizeof(ret->serial.b) - serial.n, serial.p, serial.n);
+	ret->revoked_at = der_time(&e);
+	if (der_tag(&e) == DER_SEQUENCE) {
+		struct der exts = der_in(&e, DER_SEQUENCE);
+		struct ext ext;
+		while (ext_next(&exts, &ext)) {
+			if (ext.id == EXT_CRL_REASON)
+				ret->reason = reason_read(ext.value);
+			else if (ext.critical)
+				exts.bad = true;
+		}
+		if (!der_done(&exts))
+			e.bad = true;
+	}
+	if (!der_done(&e))
+		list->bad = true;
+}
+
 static size_t entries_read(struct der *d)
 {
-	size_t     n = 0;
-	struct der list = der_in(d, DER_SEQUENCE);
-	while (der_more(&list)) {
-		struct der e = der_in(&list, DER_SEQUENCE);
-		(void)der_unsigned(&e);
-		(void)der_time(&e);
-		if (der_tag(&e) == DER_SEQUENCE) {
-			struct der exts = der_in(&e, DER_SEQUENCE);
-			struct ext ext;
-			while (ext_next(&exts, &ext))
-				if (ext.critical && ext.id != EXT_CRL_REASON)
-					exts.bad = true;
-			if (!der_done(&exts))
-				e.bad = true;
-		}
-		if (!der_done(&e))
-			list.bad = true;
-		n++;
-	}
+	size_t           n = 0;
+	struct crl_entry entry;
+	struct der       list = der_in(d, DER_SEQUENCE);
+	for (; der_more(&list); n++)
+		entry_read(&list, &entry);
 	if (!der_done(&list))
 		d->bad = true;
 	return n;
@@ -201,6 +218,31 @@ int crl_peek(struct span crl, struct crl_info *ret)
 	struct span      alg;
 	int              r = parts_read(crl, &parts);
 	return r == 0 ? body_read(parts.tbs, &alg, ret) : r;
+}
+
+int crl_entries(struct span crl, struct crl_entry *ret, size_t max, size_t *ret_n)
+{
+	struct crl_parts parts;
+	size_t           n = 0;
+	int              r = parts_read(crl, &parts);
+	if (r != 0)
+		return r;
+	struct der outer = der_of(parts.tbs);
+	struct der d = der_in(&outer, DER_SEQUENCE);
+	(void)der_u64(&d);
+	(void)der_whole(&d, DER_SEQUENCE);
+	(void)der_whole(&d, DER_SEQUENCE);
+	(void)der_time(&d);
+	(void)der_time(&d);
+	struct der list = der_tag(&d) == DER_SEQUENCE ? der_in(&d, DER_SEQUENCE) : der_of((struct span){NULL, 0});
+	while (der_more(&list) && n < max)
+		entry_read(&list, &ret[n++]);
+	if (d.bad || list.bad)
+		return E_PKI_CRL;
+	if (list.n > 0)
+		return E_FULL;
+	*ret_n = n;
+	return 0;
 }
 
 int crl_read(struct span crl, struct span issuer_der, struct crl_info *ret)
