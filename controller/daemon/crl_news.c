@@ -33,7 +33,7 @@ struct crl_news {
 	struct edition       newest, before;
 	int64_t              told_at; /* monotonic; of the newest, 0 = never */
 	const struct member *last;    /* the one that was told last */
-	bool                 telling;
+	size_t               left;    /* to be told, one after the other from there on */
 };
 
 int crl_news_open(struct controller *ctl, struct crl_news **ret)
@@ -76,25 +76,23 @@ void crl_news_tell(struct controller *ctl, const char *agent)
 		(void)fleet_send(ctl, agent, MSG_CRL, 0, &m, false);
 }
 
+/* Round and round: with news while others are being told nobody is told last for ever. */
 static void on_turn(uv_timer_t *timer)
 {
 	struct crl_news *n = timer->data;
-	for (int i = 0; i < AGENTS_PER_TURN; i++) {
+	for (int i = 0; i < AGENTS_PER_TURN && n->left > 0; i++) {
 		const struct member *m = fleet_next(n->ctl, n->last);
-		if (m == NULL) {
-			(void)uv_timer_stop(timer);
-			n->telling = false;
-			return;
-		}
-		n->last = m;
-		crl_news_tell(n->ctl, m->name);
+		n->last = m != NULL ? m : fleet_next(n->ctl, NULL);
+		crl_news_tell(n->ctl, n->last->name);
+		n->left--;
 	}
+	if (n->left == 0)
+		(void)uv_timer_stop(timer);
 }
 
 static void tell_everybody(struct crl_news *n)
 {
-	n->last = NULL;
-	n->telling = true;
+	n->left = fleet_size(n->ctl);
 	(void)uv_timer_start(&n->turn, on_turn, 0, TURN_MS);
 }
 

@@ -144,6 +144,11 @@ const struct member *fleet_next(const struct controller *ctl, const struct membe
 	return e != NULL ? &e->m : NULL;
 }
 
+size_t fleet_size(const struct controller *ctl)
+{
+	return HASH_COUNT(ctl->fleet->members);
+}
+
 static struct member *member_new(struct controller *ctl, const char *name)
 {
 	struct entry *e = calloc(1, sizeof(*e));
