@@ -10,23 +10,33 @@
 #include "agent/keeper/keys.h"
 #include "agent/keeper/place.h"
 #include "shared/base/text.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 /* ---- what is wanted ---------------------------------------------------------------------------------------------- */
 
-bool content_has_lists(const struct place *p)
+static bool was_made_with_lists(const struct place *p)
 {
-	return p->conf.crl && !hash_is_none(p->managed->keeper->state.crl_hash);
-}
-
-bool content_lost_lists(const struct place *p, const struct made *made)
-{
-	if (!p->conf.crl || content_has_lists(p))
-		return false;
+	const struct made *made = place_in_use(p);
+	made = made != NULL ? made : &p->made[0];
 	for (uint32_t i = 0; i < made->n; i++)
 		if (text_equal(made->files[i].name, "crl.pem"))
 			return true;
 	return false;
+}
+
+bool content_has_lists(const struct place *p)
+{
+	const struct keeper_state *s = &p->managed->keeper->state;
+	if (!p->conf.crl || hash_is_none(s->crl_hash))
+		return false;
+	/* a service that has read them goes on with ended ones; nobody begins with such */
+	return s->crl_ends_at > clock_now() || was_made_with_lists(p);
+}
+
+bool content_lost_lists(const struct place *p)
+{
+	return p->conf.crl && !content_has_lists(p) && was_made_with_lists(p);
 }
 
 int content_lists(const struct place *p, struct buf *to, struct refusal *why)

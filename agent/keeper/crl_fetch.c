@@ -77,6 +77,8 @@ int crl_fetch_trouble(const struct keeper *k, const char **ret_text)
 	int                     code = f->code;
 	if (code == 0 && hash_is_none(k->state.crl_hash))
 		code = E_CRL_MISSING;
+	else if (code == 0 && k->state.crl_ends_at <= clock_now())
+		code = E_CRL_TIME;
 	*ret_text = code != f->code ? err_what(code) : f->text;
 	return code;
 }
@@ -226,7 +228,7 @@ static void on_judged(void *ctx, int code, const struct refusal *why, struct spa
 		failed(f, code, text);
 		return;
 	}
-	log_line(LOG_LEVEL_NOTICE, NULL, "%zu revocation lists with %zu entries are in use; the first of them ends %s", facts->lists, facts->entries,
+	log_line(LOG_LEVEL_INFO, NULL, "%zu revocation lists with %zu entries are in use; the first of them ends %s", facts->lists, facts->entries,
 	         time_text(facts->next_update_at, (char[TIME_TEXT_SIZE]){0}));
 	step(f, &e);
 	swap_lists_look(k);

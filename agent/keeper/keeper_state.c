@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/pki/crl_set.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
@@ -172,9 +173,11 @@ int keeper_state_crl(const struct keeper_state *s, struct buf *to, struct refusa
 int keeper_state_save_crl(struct keeper_state *s, struct span pem, struct refusal *why)
 {
 	int r = state_write(s, crl_name, pem, why);
-	if (r == 0)
-		digest_sha256(pem, &s->crl_hash);
-	return r;
+	if (r != 0)
+		return r;
+	digest_sha256(pem, &s->crl_hash);
+	s->crl_ends_at = crl_set_ends_at(pem);
+	return 0;
 }
 
 /* They are nobody's secret and can be had again: missing is fine, and damage is as good as missing. */
@@ -184,10 +187,12 @@ static int crl_load(struct keeper_state *s)
 	struct refusal why = {.code = 0};
 	struct span    content;
 	int            r = state_read(s, crl_name, &b, &content, &why);
-	if (r == 0)
+	if (r == 0) {
 		memcpy(s->crl_hash.b, b.p, sizeof(s->crl_hash.b));
-	else if (r != E_NOT_FOUND)
+		s->crl_ends_at = crl_set_ends_at(content);
+	} else if (r != E_NOT_FOUND) {
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
+	}
 	buf_free(&b);
 	return r == E_NOMEM ? r : 0;
 }

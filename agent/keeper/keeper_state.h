@@ -25,6 +25,7 @@ struct keeper_state {
 	struct hash     host_hash;
 	struct trust    trust;
 	struct hash     crl_hash; /* of the revocation lists that are kept; none = there are none yet */
+	int64_t         crl_ends_at; /* when the first of them ends */
 	struct id       boot_id; /* of this run */
 	uint64_t        counter; /* grows with each start: tells clones apart */
 };

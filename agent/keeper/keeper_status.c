@@ -94,7 +94,7 @@ static json_t *lists_json(const struct keeper *k)
 	int         code = crl_fetch_trouble(k, &text);
 	if (!crl_fetch_wanted(k))
 		return NULL;
-	return json_pack("{s:o, s:s*, s:s*, s:o}", "hash", hash_json(k->state.crl_hash), "code", code != 0 ? err_code(code, name) : NULL, "error",
+	return json_pack("{s:o, s:o, s:s*, s:s*, s:o}", "hash", hash_json(k->state.crl_hash), "ends", time_json(k->state.crl_ends_at), "code", code != 0 ? err_code(code, name) : NULL, "error",
 	                 code != 0 ? text : NULL, "next", time_json(crl_fetch_next_at(k)));
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/content.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
@@ -226,10 +227,10 @@ static bool waits_for_lists(struct managed *m)
 {
 	struct swap *s = &m->swap;
 	int64_t      now = clock_monotonic();
-	bool         wanted = false;
+	bool         missing = false;
 	FOR_PLACES(p, m)
-		wanted |= p->conf.crl;
-	if (!wanted || !hash_is_none(m->keeper->state.crl_hash))
+		missing |= p->conf.crl && !content_has_lists(p);
+	if (!missing)
 		return false;
 	if (s->lists_until == 0) {
 		s->lists_until = now + test_ms("VCC_LISTS_MS", LISTS_MS);
@@ -267,9 +268,13 @@ static void act_check(struct managed *m, const struct deploy_action *a)
 
 void swap_lists_look(struct keeper *k)
 {
-	for (size_t i = 0; i < k->n_managed; i++)
-		if (k->managed[i]->swap.lists_until != 0)
-			check(k->managed[i]);
+	for (size_t i = 0; i < k->n_managed; i++) {
+		struct managed *m = k->managed[i];
+		if (m->deploy.phase != DEPLOY_CHECK)
+			m->swap.lists_until = 0; /* cancelled meanwhile */
+		else if (m->swap.lists_until != 0)
+			check(m);
+	}
 }
 
 /* First round of probes before the flip: was the old one served? */

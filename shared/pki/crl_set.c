@@ -242,3 +242,17 @@ int crl_set_check(const struct crl_set *set, struct crl_set_facts *ret, struct r
 	free(j);
 	return r;
 }
+
+int64_t crl_set_ends_at(struct span pem)
+{
+	struct buf      der = BUF_MAX(LIST_DER_MAX);
+	struct crl_info info;
+	int64_t         ends_at = 0;
+	int             r;
+	while ((r = pem_read(&pem, PEM_CRL, &der)) == 1 && (r = crl_peek(buf_span(&der), &info)) == 0) {
+		ends_at = ends_at == 0 || info.next_update_at < ends_at ? info.next_update_at : ends_at;
+		buf_reset(&der);
+	}
+	buf_free(&der);
+	return r == 0 ? ends_at : 0;
+}
