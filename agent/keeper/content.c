@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 #include "agent/keeper/access_check.h"
+#include "agent/keeper/crl_judge.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/place.h"
 #include "shared/base/text.h"
-#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 /* ---- what is wanted ---------------------------------------------------------------------------------------------- */
@@ -31,7 +31,7 @@ bool content_has_lists(const struct place *p)
 	if (!p->conf.crl || hash_is_none(s->crl_hash))
 		return false;
 	/* a service that has read them goes on with ended ones; nobody begins with such */
-	return s->crl_ends_at > clock_now() || was_made_with_lists(p);
+	return s->crl_ends_at > crl_judge_now(p->managed->keeper) || was_made_with_lists(p);
 }
 
 bool content_lost_lists(const struct place *p)

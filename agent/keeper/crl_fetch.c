@@ -77,7 +77,7 @@ int crl_fetch_trouble(const struct keeper *k, const char **ret_text)
 	int                     code = f->code;
 	if (code == 0 && hash_is_none(k->state.crl_hash))
 		code = E_CRL_MISSING;
-	else if (code == 0 && k->state.crl_ends_at <= clock_now())
+	else if (code == 0 && k->state.crl_ends_at <= crl_judge_now(k))
 		code = E_CRL_TIME;
 	*ret_text = code != f->code ? err_what(code) : f->text;
 	return code;

@@ -59,15 +59,22 @@ static void on_judged(uv_work_t *work, int status)
 	crl_judge_free(j);
 }
 
-/* By the controller's clock where ours is wrong; by none where nobody knows. */
+static int64_t skew_of(const struct keeper *k)
+{
+	return k->skew_ms < 0 ? -k->skew_ms : k->skew_ms;
+}
+
+int64_t crl_judge_now(const struct keeper *k)
+{
+	return clock_now() - (skew_of(k) > ANSWER_TOLERANCE_MS ? k->skew_ms : 0);
+}
+
+/* A hint, so never beyond a day. */
 static int time_of(const struct keeper *k, int64_t *ret, struct refusal *why)
 {
-	int64_t skew = k->skew_ms < 0 ? -k->skew_ms : k->skew_ms;
-	*ret = clock_now();
-	if (skew > ANSWER_SKEW_MAX_MS)
+	if (skew_of(k) > ANSWER_SKEW_MAX_MS)
 		return refuse(why, E_SWAP_CLOCK, "clock", "it differs by %lld s from the controller's", (long long)(k->skew_ms / 1000));
-	if (skew > ANSWER_TOLERANCE_MS)
-		*ret -= k->skew_ms;
+	*ret = crl_judge_now(k);
 	return 0;
 }
 

@@ -8,6 +8,9 @@
 
 struct crl_judge;
 
+/* The time by which lists are judged: the controller's where ours differs by more than the tolerance. */
+int64_t crl_judge_now(const struct keeper *k);
+
 /* On the loop's thread. `lists` is what was judged; `code` 0: they are good, else `why` says what is wrong. */
 typedef void crl_judge_fn(void *ctx, int code, const struct refusal *why, struct span lists, const struct crl_set_facts *facts);
 

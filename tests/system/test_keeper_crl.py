@@ -441,6 +441,37 @@ def test_a_host_whose_clock_is_wrong_judges_by_the_controllers(host):
     host.link.announce(good)
 
 
+def test_lists_that_have_ended(host):
+    """The controller was away for days: it is told, files are still cared for with the lists that a service has, but no service begins with ended ones."""
+    good, settings, days = next_lists(host), dict(host.settings), 2 * DAY
+    host.link.announce(good)
+    comes(host, good)
+    host.link.skew_ms = days * 1000  # it is the same time everywhere
+    host.restart_keeper(dict(ENV, VCC_CLOCK_OFFSET_MS=str(days * 1000)))
+    try:
+        wait_for("it is told", lambda: status(host).get("code") == "VCC-2024", 30)
+        with open(f"{host.tls}/current/chain.pem", "a") as f:
+            f.write("edited\n")
+        wait_for("repaired", lambda: "edited" not in open(f"{host.tls}/current/chain.pem").read(), 30)
+        assert on_host(host) == good
+        host.write_target(verify=settings["verify"].replace("[trust]\ncrl = yes\n", ""))
+        wait_for("crl.pem is gone", lambda: on_host(host) is None, 30)
+        host.write_target(**settings)
+        wait_for("the file is read", lambda: "lists" in host.link.status(host.socket), 30)
+        time.sleep(1.5)
+        assert on_host(host) is None and status(host)["code"] == "VCC-2024"
+        host.number += 1
+        fresh = host.link.cas.root.crl(host.number, begin=now() + days - 60, end=now() + days + DAY)
+        host.link.announce(fresh)
+        comes(host, fresh)
+    finally:
+        host.link.skew_ms = 0
+        host.restart_keeper(ENV)
+    good = next_lists(host)
+    host.link.announce(good)
+    comes(host, good)
+
+
 def test_who_wants_no_lists_fetches_none(host):
     settings = dict(host.settings)
     host.write_target(verify=settings["verify"].replace("[trust]\ncrl = yes\n", ""))
