@@ -55,8 +55,8 @@ static enum crl_plan_action on_wanted(const struct crl_plan_context *c)
 	return fetching ? CRL_PLAN_DROP : CRL_PLAN_NOTHING;
 }
 
-/* A try under way goes on: either it brings what is announced now, or it fails and the next one follows. One that waits is never put
- * off by news. */
+/* A try under way goes on: either it brings what is announced now, or it fails and the next one follows. One that waits is
+ * never put off by news. */
 static enum crl_plan_action on_announced(const struct crl_plan_context *c)
 {
 	struct crl_plan *p = c->p;

@@ -1,6 +1,6 @@
-/* crl_plan.h - room agent/core: when this host fetches the revocation lists: at once when others are announced, again with growing pauses
- * until it has them, and not more often than services should be reloaded for them.
- * Never: clocks, files, sockets, heap, crypto. Nothing of this state outlives the keeper: the next welcome announces them again. */
+/* crl_plan.h - room agent/core: when this host fetches the revocation lists: at once when others are announced, again with
+ * growing pauses until it has them, and not more often than services should be reloaded for them. Never: clocks, files,
+ * sockets, heap, crypto. Nothing of this state outlives the keeper: the next welcome announces them again. */
 #ifndef VCC_CRL_PLAN_H
 #define VCC_CRL_PLAN_H
 

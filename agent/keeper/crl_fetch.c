@@ -21,8 +21,8 @@
 enum {
 	SPREAD_MAX_MS = 10 * 1000,
 	GAP_MS = 1000,
-	/* Not more than about one reload a minute for lists alone; and a revocation that just missed one set is on the host within a minute,
-	 * with the time that the way takes (docs/decisions.md). */
+	/* Not more than about one reload a minute for lists alone; and a revocation that just missed one set is on the host
+	 * within a minute, with the time that the way takes (docs/decisions.md). */
 	PACE_MS = 45 * 1000,
 	RETRY_MIN_MS = 1000,
 	RETRY_MAX_MS = 60 * 1000,
@@ -124,7 +124,8 @@ static void bad(struct crl_fetch *f, int code, const char *text)
 	text_cut(f->text, sizeof(f->text), text);
 	keeper_words(f->text);
 	if (!known)
-		log_line(LOG_LEVEL_WARNING, NULL, "%s %s: %s. %s", err_code(code, name), err_what(code), f->text, err_next(code));
+		log_line(LOG_LEVEL_WARNING, NULL, "%s %s: %s. %s", err_code(code, name), err_what(code), f->text,
+			 err_next(code));
 }
 
 /* ---- the plan ---------------------------------------------------------------------------------------------------- */
@@ -228,8 +229,8 @@ static void on_judged(void *ctx, int code, const struct refusal *why, struct spa
 		failed(f, code, text);
 		return;
 	}
-	log_line(LOG_LEVEL_INFO, NULL, "%zu revocation lists with %zu entries are in use; the first of them ends %s", facts->lists, facts->entries,
-	         time_text(facts->next_update_at, (char[TIME_TEXT_SIZE]){0}));
+	log_line(LOG_LEVEL_INFO, NULL, "%zu revocation lists with %zu entries are in use; the first of them ends %s",
+		 facts->lists, facts->entries, time_text(facts->next_update_at, (char[TIME_TEXT_SIZE]){0}));
 	step(f, &e);
 	swap_lists_look(k);
 	care_look_all(k);

@@ -1,6 +1,6 @@
-/* crl_fetch.h - room agent/keeper: gets the revocation lists that the controller announces, through the link, when a target wants them;
- * when (agent/core/crl_plan.h) and whether they are good (crl_judge.h) is decided elsewhere.
- * Never: putting a list into use that was not judged; the old ones stay until better ones are durable. */
+/* crl_fetch.h - room agent/keeper: gets the revocation lists that the controller announces, through the link, when a target
+ * wants them; when (agent/core/crl_plan.h) and whether they are good (crl_judge.h) is decided elsewhere. Never: putting a list
+ * into use that was not judged; the old ones stay until better ones are durable. */
 #ifndef VCC_CRL_FETCH_H
 #define VCC_CRL_FETCH_H
 

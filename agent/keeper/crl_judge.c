@@ -73,7 +73,8 @@ int64_t crl_judge_now(const struct keeper *k)
 static int time_of(const struct keeper *k, int64_t *ret, struct refusal *why)
 {
 	if (skew_of(k) > ANSWER_SKEW_MAX_MS)
-		return refuse(why, E_SWAP_CLOCK, "clock", "it differs by %lld s from the controller's", (long long)(k->skew_ms / 1000));
+		return refuse(why, E_SWAP_CLOCK, "clock", "it differs by %lld s from the controller's",
+			      (long long)(k->skew_ms / 1000));
 	*ret = crl_judge_now(k);
 	return 0;
 }
@@ -88,8 +89,8 @@ static void old_take(const struct keeper *k, struct buf *to)
 	buf_free(to);
 }
 
-int crl_judge_begin(struct keeper *k, struct buf *issuers, struct buf *lists, struct hash announced, crl_judge_fn *done, void *ctx,
-                    struct crl_judge **ret)
+int crl_judge_begin(struct keeper *k, struct buf *issuers, struct buf *lists, struct hash announced, crl_judge_fn *done,
+		    void *ctx, struct crl_judge **ret)
 {
 	struct crl_judge *j = calloc(1, sizeof(*j));
 	if (j == NULL)

@@ -1,5 +1,5 @@
-/* link_fetch.c - room agent/link: gets revocation lists and authorities from the public listener by plain HTTP and hands the bytes to the
- * keeper, which judges them. Where from stands in our own certificate, so nobody but the CA can send us elsewhere.
+/* link_fetch.c - room agent/link: gets revocation lists and authorities from the public listener by plain HTTP and hands the
+ * bytes to the keeper, which judges them. Where from stands in our own certificate, so nobody but the CA can send us elsewhere.
  * Never: redirects; more than one at a time; keeping what the keeper has not asked for or does not read. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,8 @@ static int64_t limit_ms(const struct lk_fetch *want)
 	if (text != NULL)
 		return strtoll(text, NULL, 10);
 #endif
-	return FETCH_MS + (int64_t)(want->limit < LIMIT_MAX ? want->limit / BYTES_PER_SECOND : LIMIT_MAX / BYTES_PER_SECOND) * 1000;
+	return FETCH_MS +
+	       (int64_t)(want->limit < LIMIT_MAX ? want->limit / BYTES_PER_SECOND : LIMIT_MAX / BYTES_PER_SECOND) * 1000;
 }
 
 /* The first reason stays. What the library says may be anything; the keeper takes plain text only. */
@@ -54,7 +55,7 @@ static bool complete(const struct link_fetch *f)
 static void tell_failure(struct link *l)
 {
 	const struct link_fetch *f = &l->fetch;
-	struct lk_piece          piece = {.request = f->want.request, .code = f->code != 0 ? f->code : E_CRL_FETCH, .last = true};
+	struct lk_piece piece = {.request = f->want.request, .code = f->code != 0 ? f->code : E_CRL_FETCH, .last = true};
 	text_cut(piece.text, sizeof(piece.text), f->code != 0 ? f->text : "the connection was closed before the end");
 	if (link_keeper_send(l, LK_PIECE, &piece) < 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the keeper does not read");
@@ -100,14 +101,14 @@ static void on_late(lws_sorted_usec_list_t *timer)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-struct place {
-	char host[URL_SIZE];    /* as in the URL: for the Host header */
+struct url_parts {
+	char host[URL_SIZE];        /* as in the URL: for the Host header */
 	char address[URL_SIZE + 4]; /* with a port */
 	char path[URL_SIZE + 32 + HASH_TEXT_SIZE];
 };
 
 /* The lists' address names their content, so that neither a cache nor a change in this moment gives us others. */
-static void place_of(const struct link *l, const struct lk_fetch *want, struct place *ret)
+static void url_of(const struct link *l, const struct lk_fetch *want, struct url_parts *ret)
 {
 	static const char scheme[] = "http://";
 	const char       *rest = l->state.public_url + strlen(scheme);
@@ -116,22 +117,23 @@ static void place_of(const struct link *l, const struct lk_fetch *want, struct p
 	snprintf(ret->host, sizeof(ret->host), "%.*s", (int)n, rest);
 	const char *colon = strrchr(ret->host, ':');
 	const char *bracket = strrchr(ret->host, ']');
-	snprintf(ret->address, sizeof(ret->address), "%s%s", ret->host, colon == NULL || (bracket != NULL && colon < bracket) ? ":80" : "");
+	snprintf(ret->address, sizeof(ret->address), "%s%s", ret->host,
+		 colon == NULL || (bracket != NULL && colon < bracket) ? ":80" : "");
 	if (want->kind == FETCH_LISTS)
 		snprintf(ret->path, sizeof(ret->path), "%s/crl/all.pem?sha256=%s", rest + n, hash_text(want->hash, text));
 	else
 		snprintf(ret->path, sizeof(ret->path), "%s/ca/all.pem", rest + n);
 }
 
-static void connect_now(struct link *l, const struct place *place, uint16_t port)
+static void connect_now(struct link *l, const struct url_parts *url, uint16_t port)
 {
 	struct lws_client_connect_info info = {
 		.context = l->context,
 		.vhost = l->vhost,
 		.address = l->fetch.numeric,
 		.port = port,
-		.path = place->path,
-		.host = place->host,
+		.path = url->path,
+		.host = url->host,
 		.method = "GET",
 		.local_protocol_name = "vcc-public",
 		.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT,
@@ -147,7 +149,7 @@ static void on_begin(lws_sorted_usec_list_t *timer)
 {
 	struct link       *l = lws_container_of(timer, struct link, fetch.timer);
 	struct link_fetch *f = &l->fetch;
-	struct place       place;
+	struct url_parts   url;
 	struct refusal     why = {.code = 0};
 	uint16_t           port;
 	f->want = f->next;
@@ -158,8 +160,8 @@ static void on_begin(lws_sorted_usec_list_t *timer)
 	if (l->state.public_url[0] == '\0') {
 		reason(f, E_CRL_ADDRESS, err_what(E_CRL_ADDRESS));
 	} else {
-		place_of(l, &f->want, &place);
-		if (resolver_find(&f->resolver, place.address, link_random(), f->numeric, &port, &why) < 0)
+		url_of(l, &f->want, &url);
+		if (resolver_find(&f->resolver, url.address, link_random(), f->numeric, &port, &why) < 0)
 			reason(f, E_CRL_FETCH, why.cause);
 	}
 	if (fault_point("link.fetch") != 0)
@@ -169,7 +171,7 @@ static void on_begin(lws_sorted_usec_list_t *timer)
 		return;
 	}
 	lws_sul_schedule(l->context, 0, &f->timer, on_late, limit_ms(&f->want) * LWS_US_PER_MS);
-	connect_now(l, &place, port);
+	connect_now(l, &url, port);
 }
 
 void link_fetch_begin(struct link *l, const struct lk_fetch *want)
@@ -213,13 +215,14 @@ static int take_head(struct link *l, struct lws *wsi)
 		return -1;
 	}
 	if (has_header(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) || has_header(wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING) ||
-	    lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0 || text_i64(length, 1, INT64_MAX, &total) != 0) {
+	    lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0 ||
+	    text_i64(length, 1, INT64_MAX, &total) != 0) {
 		reason(f, E_CRL_FETCH, "the answer does not tell its length");
 		return -1;
 	}
 	if ((uint64_t)total > f->want.limit) {
 		snprintf(text, sizeof(text), "the answer is %lld bytes long, %llu are expected at most", (long long)total,
-		         (unsigned long long)f->want.limit);
+			 (unsigned long long)f->want.limit);
 		reason(f, E_CRL_SIZE, text);
 		return -1;
 	}
@@ -236,8 +239,11 @@ static int take_bytes(struct link *l, const void *bytes, size_t n)
 	}
 	for (size_t at = 0; at < n;) {
 		size_t          part = n - at < PIECE_MAX ? n - at : PIECE_MAX;
-		struct lk_piece piece = {.request = f->want.request, .offset = f->got, .total = f->total,
-		                         .last = f->got + part == f->total, .bytes = {(const uint8_t *)bytes + at, part}};
+		struct lk_piece piece = {.request = f->want.request,
+					 .offset = f->got,
+					 .total = f->total,
+					 .last = f->got + part == f->total,
+					 .bytes = {(const uint8_t *)bytes + at, part}};
 		if (fault_point("link.fetch.piece") != 0 || link_keeper_send(l, LK_PIECE, &piece) < 0) {
 			f->silent = true; /* it asks again when it is there again */
 			return -1;

@@ -1,5 +1,5 @@
-/* crl_news.c - room controller/daemon: published lists -> a moment of quiet -> one file with its hash -> everybody is told, in turns.
- * Never: telling of a file that cannot be had. */
+/* crl_news.c - room controller/daemon: published lists -> a moment of quiet -> one file with its hash -> everybody is told, in
+ * turns. Never: telling of a file that cannot be had. */
 #include "controller/daemon/crl_news.h"
 
 #include <stdlib.h>
@@ -11,11 +11,11 @@
 #include "shared/sys/log.h"
 
 enum {
-	QUIET_MS = 1000,      /* a revocation changes several lists */
-	BETWEEN_MS = 5000,    /* however often they change */
+	QUIET_MS = 1000,   /* a revocation changes several lists */
+	BETWEEN_MS = 5000, /* however often they change */
 	TURN_MS = 20,
 	AGENTS_PER_TURN = 100,
-	AGENTS_PER_MS = 2,    /* that many may fetch each millisecond */
+	AGENTS_PER_MS = 2, /* that many may fetch each millisecond */
 	SPREAD_MAX_MS = 5000,
 };
 
@@ -71,7 +71,10 @@ void crl_news_tell(struct controller *ctl, const char *agent)
 {
 	const struct edition *e = &ctl->crl_news->newest;
 	uint32_t              spread = fleet_count(ctl) / AGENTS_PER_MS;
-	struct msg_crl        m = {.hash = e->hash, .size = e->size, .made_at = e->made_at, .spread_ms = spread < SPREAD_MAX_MS ? spread : SPREAD_MAX_MS};
+	struct msg_crl        m = {.hash = e->hash,
+				   .size = e->size,
+				   .made_at = e->made_at,
+				   .spread_ms = spread < SPREAD_MAX_MS ? spread : SPREAD_MAX_MS};
 	if (!hash_is_none(e->hash))
 		(void)fleet_send(ctl, agent, MSG_CRL, 0, &m, false);
 }
@@ -108,7 +111,9 @@ static void edition_make(struct crl_news *n, struct span pem)
 	if (pem.n <= MSG_LISTS_MAX)
 		buf_add(&e.pem, pem.p, pem.n);
 	else
-		log_line(LOG_LEVEL_ERROR, NULL, "the revocation lists have %zu bytes: hosts take %d at most and keep their old ones", pem.n, MSG_LISTS_MAX);
+		log_line(LOG_LEVEL_ERROR, NULL,
+			 "the revocation lists have %zu bytes: hosts take %d at most and keep their old ones", pem.n,
+			 MSG_LISTS_MAX);
 	if (buf_error(&e.pem) != 0)
 		abort();
 	n->before = n->newest;

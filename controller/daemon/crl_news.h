@@ -1,6 +1,6 @@
-/* crl_news.h - room controller/daemon: hosts hear that other revocation lists are published, and get exactly those that they heard of.
- * A burst of changes is one piece of news; what was told last and the time before can still be had when the lists have changed again.
- * Never: stored, acked: whoever misses it hears it after the next welcome. */
+/* crl_news.h - room controller/daemon: hosts hear that other revocation lists are published, and get exactly those that they
+ * heard of. A burst of changes is one piece of news; what was told last and the time before can still be had when the lists
+ * have changed again. Never: stored, acked: whoever misses it hears it after the next welcome. */
 #ifndef VCC_CRL_NEWS_H
 #define VCC_CRL_NEWS_H
 

@@ -1,5 +1,5 @@
-/* cert_url.c - room shared/pki: the public address of an installation, from a certificate's distribution point (RFC 5280, 4.2.1.13).
- * Never: following it. */
+/* cert_url.c - room shared/pki: the public address of an installation, from a certificate's distribution point (RFC
+ * 5280, 4.2.1.13). Never: following it. */
 #include "shared/pki/cert_url.h"
 
 #include <string.h>
@@ -49,7 +49,8 @@ int cert_public_url(struct span der, char ret[URL_SIZE])
 		return E_NOT_FOUND;
 	size_t n = base_length(url);
 	url[n] = '\0';
-	if (!text_starts(url, scheme) || url[strlen(scheme)] == '\0' || url[strlen(scheme)] == '/' || !is_plain(url) || n >= URL_SIZE)
+	if (!text_starts(url, scheme) || url[strlen(scheme)] == '\0' || url[strlen(scheme)] == '/' || !is_plain(url) ||
+	    n >= URL_SIZE)
 		return E_NOT_FOUND;
 	memcpy(ret, url, n + 1);
 	return 0;

@@ -34,8 +34,8 @@ struct judge {
 
 /* ---- authorities ------------------------------------------------------------------------------------------------- */
 
-/* May it sign lists, and does a root say so? Its own times do not matter: a list has times of its own, and one of an authority that
- * has ended is about nothing but its own certificates. */
+/* May it sign lists, and does a root say so? Its own times do not matter: a list has times of its own, and one of an authority
+ * that has ended is about nothing but its own certificates. */
 static bool may_sign_lists(struct span der, struct span roots)
 {
 	struct cert_info info;
@@ -71,7 +71,8 @@ static int authorities_take(struct judge *j, struct refusal *why)
 		r = n < CRL_SET_ISSUERS_MAX ? pem_read(&rest, PEM_CERTIFICATE, &j->authority_ders) : E_FULL;
 	if (r == 0)
 		r = authorities_index(j);
-	return r == 0 ? 0 : refuse(why, E_CRL_ISSUER, "issuing authorities", "their certificates cannot be read: %s", err_what(r));
+	return r == 0 ? 0
+		      : refuse(why, E_CRL_ISSUER, "issuing authorities", "their certificates cannot be read: %s", err_what(r));
 }
 
 /* ---- one list ---------------------------------------------------------------------------------------------------- */
@@ -88,7 +89,8 @@ static const char *object_of(const struct crl_info *info, const struct authority
 {
 	struct cert_info cert;
 	if (info->point.n > 0)
-		(void)snprintf(ret, 2 * SUBJECT_SIZE, "%.*s", (int)(info->point.n < URL_SIZE ? info->point.n : URL_SIZE), info->point.p);
+		(void)snprintf(ret, 2 * SUBJECT_SIZE, "%.*s", (int)(info->point.n < URL_SIZE ? info->point.n : URL_SIZE),
+			       info->point.p);
 	else if (a != NULL && cert_read(a->der, &cert) == 0)
 		(void)snprintf(ret, 2 * SUBJECT_SIZE, "%s", cert.subject);
 	else
@@ -146,7 +148,8 @@ static int list_check(struct judge *j, struct span der, struct refusal *why)
 	const struct authority *signer = NULL;
 	int                     r = signer_find(j, der, &info, &signer);
 	if (r == E_CRL_ISSUER)
-		return refuse(why, r, object_of(&info, NULL, name), "no authority that leads to this host's roots has signed it");
+		return refuse(why, r, object_of(&info, NULL, name),
+			      "no authority that leads to this host's roots has signed it");
 	if (r != 0)
 		return refuse(why, r, "revocation list", "%s", err_what(r));
 	struct row  row = {key_of(&info), info.number};

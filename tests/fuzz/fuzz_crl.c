@@ -1,6 +1,6 @@
-/* fuzz_crl.c - do the readers of revocation lists, PEM blocks and distribution points ever read outside their bytes, accept a second
- * spelling, or take a list that the X.509 library would not?
- * Input: the first octet chooses: PEM; a list; the inside of a list that is signed; a distribution point; a whole set. */
+/* fuzz_crl.c - do the readers of revocation lists, PEM blocks and distribution points ever read outside their bytes, accept a
+ * second spelling, or take a list that the X.509 library would not? Input: the first octet chooses: PEM; a list; the inside of
+ * a list that is signed; a distribution point; a whole set. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +32,8 @@ static void must(int r)
 
 static void authority_make(void)
 {
-	struct ca_facts f = {.role = ISSUER_ROOT, .serial = {{1, 2}}, .not_before_at = NOW - MS_DAY, .not_after_at = NOW + 3650 * MS_DAY};
+	struct ca_facts f = {
+		.role = ISSUER_ROOT, .serial = {{1, 2}}, .not_before_at = NOW - MS_DAY, .not_after_at = NOW + 3650 * MS_DAY};
 	if (authority_key != NULL)
 		return;
 	strcpy(f.organisation, "Fuzz");
@@ -101,8 +102,8 @@ static void compare(struct span crl, const struct crl_info *info)
 		return;
 	}
 	STACK_OF(X509_REVOKED) *revoked = X509_CRL_get_REVOKED(x);
-	ASN1_INTEGER           *number = X509_CRL_get_ext_d2i(x, NID_crl_number, NULL, NULL);
-	uint64_t                v = 0;
+	ASN1_INTEGER *number = X509_CRL_get_ext_d2i(x, NID_crl_number, NULL, NULL);
+	uint64_t      v = 0;
 	if (p != crl.p + crl.n || X509_CRL_verify(x, authority_key->evp) != 1 || number == NULL ||
 	    ASN1_INTEGER_get_uint64(&v, number) != 1 || v != info->number ||
 	    (size_t)(revoked != NULL ? sk_X509_REVOKED_num(revoked) : 0) != info->entries)
@@ -113,8 +114,8 @@ static void compare(struct span crl, const struct crl_info *info)
 
 static void signed_make(struct span data, bool named, struct buf *to)
 {
-	struct buf  tbs = BUF_MAX(1 << 20), signature = BUF_MAX(1024);
-	struct span alg = sig_alg_der(KEY_EC_P256, HASH_SHA256);
+	struct buf        tbs = BUF_MAX(1 << 20), signature = BUF_MAX(1024);
+	struct span       alg = sig_alg_der(KEY_EC_P256, HASH_SHA256);
 	struct cert_parts parts;
 	size_t            mark = der_open(&tbs, DER_SEQUENCE);
 	must(cert_parts_read(buf_span(&authority), &parts));
@@ -155,7 +156,7 @@ static void signed_try(struct span data, bool named)
 
 static void set_try(struct span data)
 {
-	struct crl_set       set = {.pem = data, .issuers = data, .roots = buf_span(&authority), .old_pem = data, .now_at = NOW};
+	struct crl_set set = {.pem = data, .issuers = data, .roots = buf_span(&authority), .old_pem = data, .now_at = NOW};
 	struct crl_set_facts facts = {.lists = 0};
 	if (crl_set_check(&set, &facts, NULL) == 0 && facts.lists == 0)
 		abort();

@@ -43,7 +43,10 @@ struct list {
 	uint64_t                number;
 	int64_t                 begin, end; /* from NOW */
 };
-#define GOOD(role_, shard_, number_) {&h, role_, shard_, number_, -MS_MINUTE, MS_DAY}
+#define GOOD(role_, shard_, number_)                                                                                           \
+	{                                                                                                                      \
+		&h, role_, shard_, number_, -MS_MINUTE, MS_DAY                                                                 \
+	}
 
 static void list_add(const struct list *l, struct buf *to)
 {
@@ -53,7 +56,8 @@ static void list_add(const struct list *l, struct buf *to)
 	char                           url[URL_SIZE];
 	bool                           root = l->role == ISSUER_ROOT;
 	snprintf(url, sizeof(url), HIERARCHY_URL "/crl/%s/%u.crl", l->by->issuer[l->role].issuer_id, l->shard);
-	assert_int_equal(issue_crl(l->by->ca[l->role], l->number, NOW + l->begin, NOW + l->end, root ? NULL : url, &entry, 1, &der), 0);
+	assert_int_equal(
+		issue_crl(l->by->ca[l->role], l->number, NOW + l->begin, NOW + l->end, root ? NULL : url, &entry, 1, &der), 0);
 	assert_int_equal(crl_pem_add(buf_span(&der), to), 0);
 }
 
@@ -99,8 +103,8 @@ static void one_bad_list_spoils_all(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		for (size_t at = 0; at < 3; at++) {
 			_cleanup_(buf_free) struct buf pem = BUF_MAX(1 << 16);
-			struct list                    lists[] = {GOOD(ISSUER_SERVICE, 0, 5), GOOD(ISSUER_AGENT, 0, 1), GOOD(ISSUER_CODE_SIGNING, 0, 1),
-			                                          GOOD(ISSUER_ROOT, 0, 3)};
+			struct list                    lists[] = {GOOD(ISSUER_SERVICE, 0, 5), GOOD(ISSUER_AGENT, 0, 1),
+								  GOOD(ISSUER_CODE_SIGNING, 0, 1), GOOD(ISSUER_ROOT, 0, 3)};
 			struct crl_set_facts           facts = {.lists = 99};
 			struct refusal                 why = {.code = 0};
 			lists_make(lists, at, &pem);
@@ -122,16 +126,17 @@ static void numbers_never_fall(void **state)
 {
 	(void)state;
 	_cleanup_(buf_free) struct buf old = BUF_MAX(1 << 16), pem = BUF_MAX(1 << 16);
-	static const struct list       before[] = {GOOD(ISSUER_SERVICE, 0, 10), GOOD(ISSUER_SERVICE, 1, 20), GOOD(ISSUER_AGENT, 0, 5), GOOD(ISSUER_ROOT, 0, 2)};
+	static const struct list before[] = {GOOD(ISSUER_SERVICE, 0, 10), GOOD(ISSUER_SERVICE, 1, 20), GOOD(ISSUER_AGENT, 0, 5),
+					     GOOD(ISSUER_ROOT, 0, 2)};
 	static const struct {
 		struct list list;
 		int         code;
 	} rows[] = {
-		{GOOD(ISSUER_SERVICE, 0, 9), E_CRL_NUMBER}, {GOOD(ISSUER_SERVICE, 0, 10), 0}, {GOOD(ISSUER_SERVICE, 0, 11), 0},
-		{GOOD(ISSUER_SERVICE, 1, 19), E_CRL_NUMBER}, {GOOD(ISSUER_SERVICE, 1, 20), 0},
-		{GOOD(ISSUER_SERVICE, 2, 1), 0}, /* new */
-		{GOOD(ISSUER_AGENT, 0, 4), E_CRL_NUMBER}, {GOOD(ISSUER_AGENT, 1, 1), 0},
-		{GOOD(ISSUER_ROOT, 0, 1), E_CRL_NUMBER}, {GOOD(ISSUER_ROOT, 0, 3), 0},
+		{GOOD(ISSUER_SERVICE, 0, 9), E_CRL_NUMBER}, {GOOD(ISSUER_SERVICE, 0, 10), 0},
+		{GOOD(ISSUER_SERVICE, 0, 11), 0},           {GOOD(ISSUER_SERVICE, 1, 19), E_CRL_NUMBER},
+		{GOOD(ISSUER_SERVICE, 1, 20), 0},           {GOOD(ISSUER_SERVICE, 2, 1), 0}, /* new */
+		{GOOD(ISSUER_AGENT, 0, 4), E_CRL_NUMBER},   {GOOD(ISSUER_AGENT, 1, 1), 0},
+		{GOOD(ISSUER_ROOT, 0, 1), E_CRL_NUMBER},    {GOOD(ISSUER_ROOT, 0, 3), 0},
 	};
 	struct crl_set_facts facts;
 	lists_make(before, N_ELEMENTS(before), &old);
@@ -159,8 +164,12 @@ static void nothing_but_lists(void **state)
 	_cleanup_(buf_free) struct buf cert = BUF_MAX(1 << 16);
 	assert_int_equal(cert_pem_add(hierarchy_der(&h, ISSUER_SERVICE), &cert), 0);
 	buf_add_u8(&cert, 0);
-	const char *const rubbish[] = {(const char *)cert.p, "\n", "# text\n", "-----BEGIN X509 CRL-----\nAQID\n-----END X509 CRL-----\n",
-	                               "-----BEGIN X509 CRL-----\n", "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n"};
+	const char *const rubbish[] = {(const char *)cert.p,
+				       "\n",
+				       "# text\n",
+				       "-----BEGIN X509 CRL-----\nAQID\n-----END X509 CRL-----\n",
+				       "-----BEGIN X509 CRL-----\n",
+				       "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n"};
 	for (size_t i = 0; i < N_ELEMENTS(rubbish); i++)
 		for (size_t at = 0; at < 3; at++) {
 			_cleanup_(buf_free) struct buf pem = BUF_MAX(1 << 16);
@@ -198,7 +207,8 @@ static void any_altered_octet(void **state)
 	assert_int_equal(check(&pem, NULL, &facts, NULL), 0);
 }
 
-/* Only an authority may sign a list: not a service with a good certificate, not an authority of another root, none that is not sent. */
+/* Only an authority may sign a list: not a service with a good certificate, not an authority of another root, none that is not
+ * sent. */
 static void who_may_sign(void **state)
 {
 	(void)state;
@@ -208,8 +218,8 @@ static void who_may_sign(void **state)
 	_cleanup_(buf_free) struct buf pem = BUF_MAX(1 << 16), sent = BUF_MAX(1 << 16), leaf = BUF_MAX(CERT_DER_MAX);
 	struct cert_facts              f;
 	struct key                    *k = NULL;
-	struct crl_set                 set = {.roots = hierarchy_der(&h, ISSUER_ROOT), .now_at = NOW, .tolerance_ms = TOLERANCE};
-	struct crl_set_facts           facts;
+	struct crl_set       set = {.roots = hierarchy_der(&h, ISSUER_ROOT), .now_at = NOW, .tolerance_ms = TOLERANCE};
+	struct crl_set_facts facts;
 	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
 	hierarchy_facts(&h, LEAF_SERVICE, k, MS_DAY, 3, &f);
 	assert_int_equal(hierarchy_issue(&h, &f, &leaf, NULL), 0);
@@ -242,13 +252,14 @@ static void a_leaf_is_no_authority(void **state)
 	(void)state;
 	_cleanup_(buf_free) struct buf tbs = BUF_MAX(CERT_DER_MAX), leaf = BUF_MAX(CERT_DER_MAX), fake = BUF_MAX(CERT_DER_MAX);
 	_cleanup_(buf_free) struct buf der = BUF_MAX(1 << 16), pem = BUF_MAX(1 << 16), sent = BUF_MAX(1 << 16);
-	struct ca_facts                authority = {.role = ISSUER_ROOT, .serial = {{1, 2}}, .not_before_at = NOW - MS_HOUR, .not_after_at = NOW + MS_DAY};
-	struct issuer                  row = h.issuer[ISSUER_ROOT];
-	struct cert_facts              f;
-	struct issue_ca               *ca = NULL;
-	struct key                    *k = NULL;
-	struct crl_set                 set = {.now_at = NOW, .tolerance_ms = TOLERANCE};
-	struct crl_set_facts           facts;
+	struct ca_facts                authority = {
+			       .role = ISSUER_ROOT, .serial = {{1, 2}}, .not_before_at = NOW - MS_HOUR, .not_after_at = NOW + MS_DAY};
+	struct issuer        row = h.issuer[ISSUER_ROOT];
+	struct cert_facts    f;
+	struct issue_ca     *ca = NULL;
+	struct key          *k = NULL;
+	struct crl_set       set = {.now_at = NOW, .tolerance_ms = TOLERANCE};
+	struct crl_set_facts facts;
 	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
 	hierarchy_facts(&h, LEAF_SERVICE, k, MS_DAY, 3, &f);
 	strcpy(f.issuer_id, h.issuer[ISSUER_ROOT].issuer_id);
@@ -283,9 +294,9 @@ static void authorities_that_cannot_be_read(void **state)
 	(void)state;
 	static const struct list       service[] = {GOOD(ISSUER_SERVICE, 0, 1)};
 	_cleanup_(buf_free) struct buf pem = BUF_MAX(1 << 16), sent = BUF_MAX(1 << 20);
-	struct crl_set                 set = {.roots = hierarchy_der(&h, ISSUER_ROOT), .now_at = NOW, .tolerance_ms = TOLERANCE};
-	struct crl_set_facts           facts;
-	struct refusal                 why;
+	struct crl_set       set = {.roots = hierarchy_der(&h, ISSUER_ROOT), .now_at = NOW, .tolerance_ms = TOLERANCE};
+	struct crl_set_facts facts;
+	struct refusal       why;
 	lists_make(service, 1, &pem);
 	set.pem = buf_span(&pem);
 	buf_add(&sent, issuers.p, issuers.n);
@@ -312,10 +323,10 @@ static void ended_authorities_still_count(void **state)
 	struct crl_set_facts           facts;
 	lists_make(service, 1, &pem);
 	struct crl_set set = {.pem = buf_span(&pem),
-	                      .issuers = buf_span(&issuers),
-	                      .roots = hierarchy_der(&h, ISSUER_ROOT),
-	                      .now_at = NOW + 3 * 365 * MS_DAY + MS_HOUR,
-	                      .tolerance_ms = TOLERANCE};
+			      .issuers = buf_span(&issuers),
+			      .roots = hierarchy_der(&h, ISSUER_ROOT),
+			      .now_at = NOW + 3 * 365 * MS_DAY + MS_HOUR,
+			      .tolerance_ms = TOLERANCE};
 	assert_int_equal(crl_set_check(&set, &facts, NULL), 0);
 	assert_true(facts.next_update_at == NOW + 3 * 365 * MS_DAY + MS_DAY);
 }

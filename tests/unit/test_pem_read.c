@@ -1,4 +1,5 @@
-/* test_pem_read.c - is PEM accepted in exactly the spelling that we write, and in no other that somebody else might read differently? */
+/* test_pem_read.c - is PEM accepted in exactly the spelling that we write, and in no other that somebody else might read
+ * differently? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,7 +70,8 @@ static void other_spellings_are_refused(void **state)
 		"-----BEGIN X509 CRL-----\nA===\n-----END X509 CRL-----\n",
 		"-----BEGIN X509 CRL-----\n====\n-----END X509 CRL-----\n",
 		"-----BEGIN X509 CRL-----\nAQ-D\n-----END X509 CRL-----\n",
-		"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\n-----END X509 CRL-----\n",
+		"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\n-----END X509 "
+		"CRL-----\n",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		_cleanup_(buf_free) struct buf to = BUF_MAX(4096);
@@ -90,8 +92,12 @@ static void good_ones(void **state)
 		{"-----BEGIN X509 CRL-----\nAQ==\n-----END X509 CRL-----\n", 1},
 		{"-----BEGIN X509 CRL-----\nAQI=\n-----END X509 CRL-----\n", 2},
 		{"-----BEGIN X509 CRL-----\nAQID\n-----END X509 CRL-----\n", 3},
-		{"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\n-----END X509 CRL-----\n", 48},
-		{"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\nAQ==\n-----END X509 CRL-----\nrest", 49},
+		{"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\n-----END X509 "
+		 "CRL-----\n",
+		 48},
+		{"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\nAQ==\n-----END "
+		 "X509 CRL-----\nrest",
+		 49},
 	};
 	_cleanup_(buf_free) struct buf to = BUF_MAX(4096);
 	assert_int_equal(read_one("", PEM_CRL, &to), 0);
