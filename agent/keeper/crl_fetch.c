@@ -199,7 +199,7 @@ static void begin(struct crl_fetch *f)
 	char text[CAUSE_SIZE];
 	f->issuers = (struct buf)BUF_MAX(CRL_SET_ISSUERS_PEM_MAX);
 	f->lists = (struct buf)BUF_MAX(CRL_FILE_MAX);
-	if (f->size <= CRL_FILE_MAX) {
+	if (f->size > 0 && f->size <= CRL_FILE_MAX) {
 		ask(f, FETCH_LISTS, f->size);
 		return;
 	}
@@ -214,10 +214,10 @@ static void on_judged(void *ctx, int code, const struct refusal *why, struct spa
 	struct keeper        *k = f->keeper;
 	struct refusal        trouble = {.code = 0};
 	struct crl_plan_event e = {.kind = CRL_PLAN_TAKEN};
-	char                  text[CAUSE_SIZE];
+	char                  text[CAUSE_SIZE] = "";
 	f->judge = NULL;
 	if (code != 0)
-		snprintf(text, sizeof(text), "%.70s: %.80s", why->object, why->cause);
+		trouble = *why;
 	if (code == 0 && fault_point("keeper.crl.save") != 0)
 		code = sys_refuse(&trouble, "crl", "save the lists");
 	if (code == 0)
@@ -226,7 +226,7 @@ static void on_judged(void *ctx, int code, const struct refusal *why, struct spa
 		snprintf(text, sizeof(text), "%.70s: %.80s", trouble.object, trouble.cause);
 	(void)fault_point("keeper.crl.saved");
 	if (code != 0) {
-		failed(f, code, text);
+		failed(f, code, text[0] != '\0' ? text : err_what(code));
 		return;
 	}
 	log_line(LOG_LEVEL_INFO, NULL, "%zu revocation lists with %zu entries are in use; the first of them ends %s",

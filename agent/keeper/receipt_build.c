@@ -58,7 +58,7 @@ static void trust_fill(const struct managed *m, const struct deploy *next, struc
 		if (!p->present || p->retired)
 			continue;
 		newest &= made != NULL && hash_equal(made->content, content_wanted(p, next->fingerprint));
-		lists &= p->conf.crl;
+		lists &= content_has_lists(p);
 		proof = p->trust_proof < proof ? p->trust_proof : proof;
 	}
 	if (!newest)

@@ -246,8 +246,9 @@ def test_what_comes_must_be_what_was_announced(host):
 
 def test_lists_that_no_host_takes_are_not_fetched(host):
     n = len(host.link.fetches)
-    host.link.announce(next_lists(host), size=16 * MIB + 1)
-    refused(host, "VCC-2025")
+    for size in (16 * MIB + 1, 0, (1 << 64) - 1):
+        host.link.announce(next_lists(host), size=size)
+        refused(host, "VCC-2025")
     time.sleep(1)
     assert len(host.link.fetches) == n
     good = next_lists(host)
