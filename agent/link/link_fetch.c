@@ -9,6 +9,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 
 enum {
 	WAITING_MAX = 32 * 1024, /* more for the keeper is not read from the socket */
@@ -17,6 +18,7 @@ enum {
 	FETCH_MS = 30 * 1000, /* and a second more for each */
 	BYTES_PER_SECOND = 64 * 1024,
 	LIMIT_MAX = 1 << 28,
+	REST_MS = 200,
 };
 
 /* Tests of what does not end would take minutes. */
@@ -46,6 +48,7 @@ static void reason(struct link_fetch *f, int code, const char *text)
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void on_begin(lws_sorted_usec_list_t *timer);
+static void on_rest(lws_sorted_usec_list_t *timer);
 
 static bool complete(const struct link_fetch *f)
 {
@@ -78,8 +81,19 @@ static void over(struct link *l)
 	}
 	f->want.request = 0;
 	lws_sul_cancel(&f->timer);
-	if (f->next.request != 0 && !l->stopping)
+	if (l->stopping)
+		return;
+	if (f->next.request != 0)
 		lws_sul_schedule(l->context, 0, &f->timer, on_begin, 1);
+	else
+		lws_sul_schedule(l->context, 0, &f->timer, on_rest, REST_MS * LWS_US_PER_MS);
+}
+
+/* The library has closed the connection, and the keeper has read the rest. */
+static void on_rest(lws_sorted_usec_list_t *timer)
+{
+	(void)timer;
+	memory_give_back();
 }
 
 static void give_up(struct link *l, bool silent)

@@ -275,7 +275,7 @@ def test_large_ones_are_taken_in_bounded_memory(host):
     comes(host, pem)
     after, peak = memory()
     print(f"\nkeeper: {before:.1f} MiB before, {peak:.1f} at most, {after:.1f} after {len(pem) / MIB:.1f} MiB of lists")
-    assert peak < before + 4 + 6 * len(pem) / MIB and after < before + 8
+    assert "asan" in FAULTS or (peak < before + 4 + 6 * len(pem) / MIB and after < before + 8)
     good = next_lists(host)
     host.link.announce(good)
     comes(host, good)
