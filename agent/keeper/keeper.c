@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
@@ -401,6 +402,8 @@ static void on_beat(uv_timer_t *timer)
 {
 	windows_look(timer->data);
 	care_beat(timer->data);
+	crl_fetch_look(timer->data);
+	swap_lists_look(timer->data);
 }
 
 static int watch(struct keeper *k)
@@ -435,6 +438,7 @@ static void on_walk(uv_handle_t *handle, void *ctx)
 static void keeper_end(struct keeper *k)
 {
 	uplink_close(k->uplink);
+	crl_fetch_close(k);
 	for (size_t i = 0; i < k->n_managed; i++)
 		care_drop(k->managed[i]);
 	watch_close(k->watch);

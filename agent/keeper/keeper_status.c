@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/keeper_clock.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -129,6 +130,18 @@ static json_t *problems_json(const struct keeper *k)
 	return list;
 }
 
+/* Revocation lists; NULL where no target wants any. */
+static json_t *lists_json(const struct keeper *k)
+{
+	char        name[ERR_CODE_SIZE];
+	const char *text;
+	int         code = crl_fetch_trouble(k, &text);
+	if (!crl_fetch_wanted(k))
+		return NULL;
+	return json_pack("{s:o, s:o, s:s*, s:s*, s:o}", "hash", hash_json(k->state.crl_hash), "ends", time_json(k->state.crl_ends_at), "code", code != 0 ? err_code(code, name) : NULL, "error",
+	                 code != 0 ? text : NULL, "next", time_json(crl_fetch_next_at(k)));
+}
+
 char *keeper_status(const struct keeper *k)
 {
 	json_t *targets = json_array();
@@ -138,7 +151,7 @@ char *keeper_status(const struct keeper *k)
 	const bool why = !k->welcomed && k->link_code != 0;
 	char       code[ERR_CODE_SIZE];
 	char       full[ERR_CODE_SIZE];
-	json_t    *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:s, s:I, s:i, s:o, s:o}", "agent",
+	json_t    *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*, s:s*, s:s*, s:s*, s:I, s:s, s:I, s:i, s:o, s:o, s:o*}", "agent",
 	                         k->state.identity.agent, "service", k->state.identity.service, "domain", k->state.identity.domain,
 	                         "patterns", k->state.identity.patterns, "connected", (int)k->welcomed,
 	                         "link_code", why ? err_code(k->link_code, code) : NULL, "link_error", why ? k->link_text : NULL,
@@ -146,7 +159,7 @@ char *keeper_status(const struct keeper *k)
 	                         k->journal_code != 0 ? err_what(k->journal_code) : NULL,
 	                         "skew_ms", (json_int_t)keeper_clock_skew(k), "clock", clock_state_name(keeper_clock_state(k)),
 	                         "bundle_epoch", (json_int_t)k->state.trust.epoch,
-	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "problems", problems_json(k));
+	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "problems", problems_json(k), "lists", lists_json(k));
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;

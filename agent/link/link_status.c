@@ -124,6 +124,9 @@ static int print_people(const json_t *root)
 	if (json_is_string(json_object_get(root, "journal_code")))
 		printf("  %s %s: nothing can be done until then\n", text_of(root, "journal_code"), text_of(root, "journal_error"));
 	print_clock(text_of(root, "clock"));
+	const json_t *lists = json_object_get(root, "lists");
+	if (json_is_string(json_object_get(lists, "code")))
+		printf("  %s revocation lists: %.100s\n", text_of(lists, "code"), text_of(lists, "error"));
 	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
 	json_array_foreach(json_object_get(root, "targets"), i, t)
 		print_target(t, &status);

@@ -92,7 +92,8 @@ static int reload_python(const struct found_service *v, struct proposal *p)
 	}
 	p->reload = PROPOSE_EXEC;
 	p->restarts = true;
-	note(p, "it does not handle SIGHUP: each renewal restarts it and ends its connections");
+	note(p, "it does not handle SIGHUP: each renewal restarts it and ends its connections; run by "
+		"`python3 -m vcc_tls` it needs no restart");
 	return 0;
 }
 

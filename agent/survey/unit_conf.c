@@ -16,7 +16,8 @@ struct parse {
 	struct conf_line read; /* the one being read */
 };
 
-static const char *const servers[] = {"uvicorn", "gunicorn", "hypercorn"};
+/* vcc_tls: our helper, which runs uvicorn or a program that does. */
+static const char *const servers[] = {"uvicorn", "gunicorn", "hypercorn", "vcc_tls"};
 
 static const char *base_name(const char *path)
 {
@@ -104,10 +105,10 @@ static int file_take(struct parse *p, const char *path)
 	return r;
 }
 
-/* Its name is the program's or, as in "python3 -m uvicorn", the module's. */
+/* Its name is the program's or, as in "env --ignore-signal=HUP python3 -m uvicorn", the module's. */
 static bool is_server(const struct parse *p)
 {
-	for (size_t i = 0; i < p->line.n && i < 4; i++)
+	for (size_t i = 0; i < p->line.n && i < 6; i++)
 		for (size_t k = 0; k < N_ELEMENTS(servers); k++)
 			if (text_equal(base_name(p->line.word[i].text), servers[k]))
 				return true;

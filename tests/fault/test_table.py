@@ -9,6 +9,7 @@ import ast
 import collections
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,7 +110,8 @@ TABLE = [
 
 
 def key(row):
-    return f"{row.id}: {row.fault}"
+    """The row's name, as pytest and a shell take it: "F04-disk-full-below-the-journal"."""
+    return "-".join([row.id, *re.findall(r"[A-Za-z0-9]+", row.fault)])
 
 
 def is_scenario(row):

@@ -55,6 +55,8 @@ static void servers(void **state)
 		"/usr/bin/python3 -m uvicorn app:app --workers 2",
 		"-/opt/venv/bin/gunicorn app:app",
 		"@/opt/venv/bin/hypercorn x app:app",
+		"/usr/bin/python3 -m vcc_tls backend.app",
+		"/usr/bin/env --ignore-signal=HUP /usr/bin/python3 -m vcc_tls uvicorn app:app",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		char text[300];
