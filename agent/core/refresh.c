@@ -153,6 +153,11 @@ static bool early(const struct refresh_context *c)
 	return c->now < c->r->next_at;
 }
 
+static bool was_wrong(const struct refresh_context *c)
+{
+	return c->r->code != 0;
+}
+
 static bool unread_repair_is_not_served(const struct refresh_context *c)
 {
 	return repaired_unread(c);
@@ -267,13 +272,19 @@ static void on_flipped(const struct refresh_context *c, struct refresh_step *s)
 	reload(c, s, REFRESH_RELOAD);
 }
 
-static void done(const struct refresh_context *c, struct refresh_step *s)
+/* Nothing is under way and nothing is wrong. */
+static void rest(struct refresh_step *s)
 {
-	bool rehearsal = is_rehearsal(c);
 	enter(s, REFRESH_REST);
 	s->next.tries = 0;
 	s->next.code = 0;
 	s->next.cause[0] = '\0';
+}
+
+static void done(const struct refresh_context *c, struct refresh_step *s)
+{
+	bool rehearsal = is_rehearsal(c);
+	rest(s);
 	act(s, RACT_PROBE_STOP);
 	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
 	act(s, RACT_REPORT);
@@ -352,10 +363,17 @@ static void on_wait_over(const struct refresh_context *c, struct refresh_step *s
 static void on_drop(const struct refresh_context *c, struct refresh_step *s)
 {
 	bool unused = (BEFORE_CHANGE & (1u << c->r->phase)) != 0 || is_rehearsal(c);
-	enter(s, REFRESH_REST);
+	rest(s); /* what failed before is found again when it is still so */
 	act(s, RACT_PROBE_STOP);
 	if (unused && c->r->generation != 0)
 		act(s, RACT_DISCARD);
+}
+
+/* Nobody is going to try again what failed. */
+static void on_over(const struct refresh_context *c, struct refresh_step *s)
+{
+	(void)c;
+	rest(s);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -401,6 +419,7 @@ static const struct {
 	{R(WAIT),                      REV_TIMER,    NULL,                        on_wait_over},
 
 	{UNDER_CARE | R(WAIT),         REV_DROP,     NULL,                        on_drop},
+	{R(REST),                      REV_DROP,     was_wrong,                   on_over},
 };
 /* clang-format on */
 
