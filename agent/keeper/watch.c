@@ -27,7 +27,8 @@ struct watch {
 	uv_poll_t      poll;
 	uv_timer_t     settle;
 	unsigned       handles;
-	bool           said; /* that watches are missing */
+	bool           said;  /* that watches are missing */
+	int            error; /* errno of the last one that was refused */
 };
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
@@ -98,10 +99,12 @@ static void add(struct watch *w, struct place_watch *to, int dir_fd, const char 
 	char path[64 + GENERATION_FILE_SIZE];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
 	int wd = to->n < PLACE_WATCHES_MAX ? inotify_add_watch(w->fd, path, mask) : -1;
-	if (wd >= 0)
+	if (wd >= 0) {
 		to->wd[to->n++] = wd;
-	else if (errno != ENOENT) /* a file that is missing is found by the look that follows */
+	} else if (errno != ENOENT) { /* a file that is missing is found by the look that follows */
 		to->missing = true;
+		w->error = errno;
+	}
 }
 
 static bool unchanged(const struct place_watch *a, const struct place_watch *b)
@@ -155,6 +158,15 @@ bool watch_degraded(const struct keeper *k)
 			if (k->managed[i]->places[j]->watch.missing)
 				return true;
 	return false;
+}
+
+const char *watch_state(const struct keeper *k)
+{
+	if (!watch_degraded(k))
+		return k->targets_unwatched ? "targets" : "complete";
+	if (k->watch == NULL || k->watch->fd < 0)
+		return "instances";
+	return k->watch->error == ENOSPC ? "watches" : "refused";
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */

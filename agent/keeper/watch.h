@@ -13,5 +13,8 @@ void watch_place(struct watch *w, struct place *p);
 void watch_forget(struct watch *w, struct place *p);
 /* Is some place looked at by the clock alone? Then a change may be seen a second late. */
 bool watch_degraded(const struct keeper *k);
+/* What is missing, in one word: "complete", "watches" or "instances" (the kernel's limits of the user), "targets" (the folder of target
+ * files), "refused". */
+const char *watch_state(const struct keeper *k);
 
 #endif
