@@ -2,7 +2,9 @@
  * Never: changing anything. */
 #include "agent/keeper/place_state.h"
 
+#include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/look.h"
+#include "agent/keeper/swap.h"
 #include "shared/sys/clock.h"
 
 const char *served_state_name(enum served_state s)
@@ -136,6 +138,14 @@ static const char *next_of_order(const struct deploy *d, int64_t *ret_at)
 	return words[d->phase];
 }
 
+/* By the windows of today's target files; the order waits only until then. */
+static int64_t window_at(const struct managed *m)
+{
+	int64_t now = keeper_clock_judge(m->keeper);
+	int64_t at;
+	return swap_window(m, now, &at) ? 0 : clock_now() + at - now;
+}
+
 /* A second writer is given one repair a minute. */
 static int64_t repair_at(const struct place *p)
 {
@@ -151,8 +161,12 @@ const char *place_next(const struct place *p, int64_t *ret_at)
 	*ret_at = 0;
 	if (p->retired)
 		return "retire";
-	if (d->phase != DEPLOY_NONE && d->phase != DEPLOY_DONE)
-		return next_of_order(d, ret_at);
+	if (d->phase != DEPLOY_NONE && d->phase != DEPLOY_DONE) {
+		const char *word = next_of_order(d, ret_at);
+		if (d->phase == DEPLOY_WINDOW)
+			*ret_at = window_at(p->managed);
+		return word;
+	}
 	if (p->managed->live.certificate.n == 0)
 		return "order";
 	if (p->care.phase != REFRESH_REST) {
