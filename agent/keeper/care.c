@@ -160,6 +160,8 @@ void care_look(struct place *p)
 		return;
 	watch_place(m->keeper->watch, p);
 	const struct made *made = place_in_use(p);
+	if (content_lost_lists(p))
+		return; /* they are fetched again, and then it goes on */
 	struct hash        content = content_wanted(p, m->live.fingerprint);
 	bool               healing = m->deploy.phase == DEPLOY_HEAL;
 	if (d.kind != DRIFT_NONE) {

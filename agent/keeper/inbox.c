@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/identity_check.h"
 #include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keeper_health.h"
@@ -286,6 +287,12 @@ static void on_identity(struct keeper *k, const struct wire_frame *f, struct spa
 	buf_reset(&k->link_csr);
 }
 
+static void on_crl(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	(void)bytes;
+	crl_fetch_announced(k, &f->u.crl);
+}
+
 static void on_bye(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	char text[ERR_CODE_SIZE];
@@ -301,7 +308,7 @@ static const struct {
 } table[] = {
 	{MSG_WELCOME, true, on_welcome},     {MSG_BYE, true, on_bye},       {MSG_ORDER, false, on_order},
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
-	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity},
+	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_journal.h"
@@ -402,6 +403,8 @@ static void on_beat(uv_timer_t *timer)
 {
 	windows_look(timer->data);
 	care_beat(timer->data);
+	crl_fetch_look(timer->data);
+	swap_lists_look(timer->data);
 	keeper_health_beat(timer->data);
 }
 
@@ -438,6 +441,7 @@ static void on_walk(uv_handle_t *handle, void *ctx)
 static void keeper_end(struct keeper *k)
 {
 	uplink_close(k->uplink);
+	crl_fetch_close(k);
 	for (size_t i = 0; i < k->n_managed; i++)
 		care_drop(k->managed[i]);
 	watch_close(k->watch);

@@ -24,6 +24,7 @@ struct keeper;
 struct uplink;
 struct watch;
 struct rehearsal;
+struct crl_fetch;
 
 enum { PLACE_MADE = 2, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 2 };
 
@@ -118,6 +119,8 @@ struct swap {
 	struct deploy_event     gathered;  /* the answer of those that have given it */
 	bool                    measuring; /* DACT_CHECK waits for the first round of probes */
 	struct deploy_event     measured;  /* its answer so far */
+	int64_t                 lists_until; /* monotonic: DACT_CHECK waits so long for the first revocation lists; 0 = it does not */
+	bool                    without_lists; /* none came in time */
 	struct probe_summary    summary;   /* of the last round */
 	struct receipt_listener listeners[MSG_LISTENERS_MAX];
 	uint32_t                n_listeners;
@@ -177,6 +180,7 @@ struct keeper {
 	struct tls_probes       *tls;
 	struct watch            *watch;
 	struct uplink           *uplink;
+	struct crl_fetch        *crl_fetch;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */

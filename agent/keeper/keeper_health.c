@@ -2,6 +2,7 @@
  * Never: deciding anything by it. */
 #include "agent/keeper/keeper_health.h"
 
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/place_state.h"
 #include "agent/keeper/uplink.h"
@@ -51,6 +52,8 @@ static uint32_t host_bits(const struct keeper *k)
 		bits |= HEALTH_TARGETS;
 	if (k->journal_code != 0)
 		bits |= HEALTH_JOURNAL;
+	if (crl_fetch_wanted(k) && crl_fetch_trouble(k, &(const char *){NULL}) != 0)
+		bits |= HEALTH_LISTS;
 	return bits;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keeper_health.h"
 #include "agent/keeper/look.h"
@@ -190,6 +191,18 @@ static json_t *problems_json(const struct keeper *k)
 	return list;
 }
 
+/* Revocation lists; NULL where no target wants any. */
+static json_t *lists_json(const struct keeper *k)
+{
+	char        name[ERR_CODE_SIZE];
+	const char *text;
+	int         code = crl_fetch_trouble(k, &text);
+	if (!crl_fetch_wanted(k))
+		return NULL;
+	return json_pack("{s:o, s:o, s:s*, s:s*, s:o}", "hash", hash_json(k->state.crl_hash), "ends", time_json(k->state.crl_ends_at), "code",
+	                 code != 0 ? err_code(code, name) : NULL, "error", code != 0 ? text : NULL, "next", time_json(crl_fetch_next_at(k)));
+}
+
 /* Everything that says that this host is not green; empty = it is. */
 static json_t *degraded_json(const struct keeper *k)
 {
@@ -223,11 +236,12 @@ static void put_code(json_t *o, const char *code_name, const char *text_name, in
 char *keeper_status(const struct keeper *k)
 {
 	const struct identity *id = &k->state.identity;
-	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:o, s:I, s:i, s:o, s:o}", "agent", id->agent, "service", id->service,
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:o, s:I, s:i, s:o, s:o, s:o*}", "agent", id->agent, "service", id->service,
 	                         "domain", id->domain, "patterns", id->patterns, "connected", (int)k->welcomed, "skew_ms",
 	                         (json_int_t)keeper_clock_skew(k), "clock", clock_state_name(keeper_clock_state(k)), "watch", watch_state(k),
 	                         "degraded", degraded_json(k), "bundle_epoch", (json_int_t)k->state.trust.epoch, "receipts_waiting",
-	                         (int)k->receipts.n, "targets", targets_json(k), "problems", problems_json(k));
+	                         (int)k->receipts.n, "targets", targets_json(k), "problems", problems_json(k), "lists",
+	                         lists_json(k));
 	if (root == NULL)
 		return NULL;
 	put_code(root, "link_code", "link_error", k->welcomed ? 0 : k->link_code, k->link_text);

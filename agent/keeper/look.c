@@ -8,6 +8,7 @@
 #include "agent/keeper/swap_check.h"
 #include "agent/keeper/targets.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
 enum {
@@ -18,18 +19,6 @@ enum {
 	REHEARSE_LATE_MS = 2 * 3600 * 1000,
 	DAY_MS = 24 * 3600 * 1000,
 };
-
-/* Tests cannot wait for a day: builds with fault points may shorten it. */
-static int64_t shortened(const char *name, int64_t ms)
-{
-#ifdef VCC_FAULTS
-	const char *text = getenv(name);
-	if (text != NULL)
-		return strtoll(text, NULL, 10);
-#endif
-	(void)name;
-	return ms;
-}
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
@@ -120,7 +109,7 @@ static void on_round(void *ctx)
 static int64_t gap(void)
 {
 	uint32_t random;
-	int64_t  ms = shortened("VCC_LOOK_MS", LOOK_MS);
+	int64_t  ms = fault_ms("VCC_LOOK_MS", LOOK_MS);
 	entropy(&random, sizeof(random));
 	return ms * 3 / 4 + (int64_t)random % (ms / 2 + 1);
 }
@@ -143,7 +132,7 @@ void look_beat(struct place *p, int64_t now)
 
 bool rehearsal_due(struct place *p, int64_t now)
 {
-	int64_t day = shortened("VCC_REHEARSE_MS", DAY_MS);
+	int64_t day = fault_ms("VCC_REHEARSE_MS", DAY_MS);
 	if (p->rehearse_due == 0) {
 		/* stable over restarts, spread over a quarter of the day */
 		int64_t spread = day / 4 > 0 ? (int64_t)(p->digest.b[0] << 8 | p->digest.b[1]) * (day / 4) / 65536 : 0;

@@ -62,15 +62,21 @@ static int place_fill(struct place *p, const struct rehearsal *r, struct refusal
 {
 	struct generation_content content;
 	struct made               made;
+	struct buf                crl = BUF_MAX(CRL_FILE_MAX);
 	_cleanup_fd_ int          fd = -1;
 	int                       code = place_open(p, &fd, why);
 	if (code == 0)
 		code = content_settings(p, &content, why);
-	if (code != 0)
-		return code;
-	content.key = r->key;
-	content.certificate = buf_span(&r->certificate);
-	return generation_write(fd, r->number, &content, &made, why);
+	if (code == 0)
+		code = content_lists(p, &crl, why); /* the service's test may ask for them */
+	if (code == 0) {
+		content.key = r->key;
+		content.certificate = buf_span(&r->certificate);
+		content.crl = buf_span(&crl);
+		code = generation_write(fd, r->number, &content, &made, why);
+	}
+	buf_free(&crl);
+	return code;
 }
 
 static void on_made(uv_work_t *work, int status)

@@ -8,6 +8,7 @@
 static const struct output_column list_columns[] = {
 	{"TARGET", "target_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},   {"FILE", "file", COLUMN_TEXT},
 	{"RELOAD", "reload", COLUMN_TEXT},   {"VERIFY", "verify", COLUMN_TEXT}, {"PROVED", "proved_at", COLUMN_AGE},
+	{"LISTS CURRENT", "crl_current", COLUMN_YES},
 	{"ERROR", "error", COLUMN_TEXT},     {"LISTENERS", "listeners", COLUMN_LIST},
 };
 

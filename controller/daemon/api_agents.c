@@ -27,6 +27,29 @@ void api_agent_enrich(struct api_call *call)
 		set_connected(call, call->answer);
 	json_array_foreach(items, i, item)
 		set_connected(call, item);
+	api_target_enrich(call);
+}
+
+static void set_crl_current(const struct api_call *call, json_t *target)
+{
+	const char *text = json_string_value(json_object_get(target, "crl_hash"));
+	struct hash hash;
+	if (text != NULL && hash_parse(text, &hash) == 0)
+		json_object_set_new(target, "crl_current", json_boolean(controller_crl_is_current(call->ctl, hash)));
+}
+
+/* What hosts were told last is known on the loop only. The answer is a target, a page of them, or holds a list of them. */
+void api_target_enrich(struct api_call *call)
+{
+	json_t *items = json_object_get(call->answer, "items");
+	json_t *targets = json_object_get(call->answer, "targets");
+	json_t *target;
+	size_t  i;
+	set_crl_current(call, call->answer);
+	json_array_foreach(items, i, target)
+		set_crl_current(call, target);
+	json_array_foreach(targets, i, target)
+		set_crl_current(call, target);
 }
 
 int api_agent_list(struct api_call *call, struct store_view *view)

@@ -109,6 +109,10 @@ void controller_state(struct controller *ctl, struct controller_state *ret);
 /* Published bytes for the public listener; valid until the next turn of the loop. False = no such file. */
 bool        controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der);
 struct span controller_crl_all(struct controller *ctl); /* PEM: every shard and the root's */
+/* The lists of this content, as hosts were told of them; false when that is too long ago. */
+bool        controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem);
+bool        controller_crl_is_current(const struct controller *ctl, struct hash hash); /* what hosts were told last */
+struct span controller_ca_all(struct controller *ctl);                                   /* PEM: every issuing CA, without the roots */
 bool        controller_ca(struct controller *ctl, const char *issuer_id, struct span *ret_der);
 
 /* The admin listener's own certificate: PEM of the chain (leaf first) and of the key; false until it was issued. `changed` is

@@ -11,6 +11,7 @@
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_news.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/sent_messages.h"
@@ -27,7 +28,7 @@ enum {
 };
 
 struct entry {
-	struct member  m;
+	struct member  m; /* first: fleet_next() */
 	UT_hash_handle hh;
 };
 
@@ -139,6 +140,17 @@ struct member *fleet_member(struct controller *ctl, const char *name)
 	struct entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL ? &e->m : NULL;
+}
+
+const struct member *fleet_next(const struct controller *ctl, const struct member *after)
+{
+	const struct entry *e = after != NULL ? ((const struct entry *)(const void *)after)->hh.next : ctl->fleet->members;
+	return e != NULL ? &e->m : NULL;
+}
+
+size_t fleet_size(const struct controller *ctl)
+{
+	return HASH_COUNT(ctl->fleet->members);
 }
 
 static struct member *member_new(struct controller *ctl, const char *name)
@@ -519,6 +531,7 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	note_seen(ctl, m, l->address, hello->version);
 	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
 		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+	crl_news_tell(ctl, m->name);
 }
 
 void fleet_state_changed(struct controller *ctl, const char *name)

@@ -61,6 +61,9 @@ void fleet_ready(struct controller *ctl, const char *name);
 bool     fleet_connected(const struct controller *ctl, const char *name); /* welcomed and said hello */
 /* Now, or when its last connection ended; 0 = it had none in this run, so only the store knows. */
 int64_t  fleet_seen_at(const struct controller *ctl, const char *name);
+/* Everybody who was connected in this run, in the order of their coming; NULL after the last. Nobody leaves, so a walk may pause. */
+const struct member *fleet_next(const struct controller *ctl, const struct member *after); /* NULL = the first */
+size_t               fleet_size(const struct controller *ctl);                               /* how many that are */
 uint32_t fleet_count(const struct controller *ctl);
 /* Sends to the agent's current connection, if there is one that said hello; else false and nothing is kept: the outbox is. */
 bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_t id, const void *payload, bool urgent);

@@ -40,6 +40,7 @@ const char *trust_proof_name(enum trust_proof p)
 
 const char *health_name(unsigned bit)
 {
-	static const char *const names[HEALTH_BITS] = {"clock", "stale", "down", "rehearsal", "watch", "files", "targets", "journal"};
+	static const char *const names[HEALTH_BITS] = {"clock", "stale",   "down",    "rehearsal", "watch",
+							 "files", "targets", "journal", "lists"};
 	return bit < N_ELEMENTS(names) ? names[bit] : "unknown";
 }

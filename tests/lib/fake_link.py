@@ -53,6 +53,9 @@ class FakeLink:
         self.hello = self.health = None
         self.next_id = 1000
         self.skew_ms = 0
+        self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
+        self.fetches = []     # what the keeper asked for
+        self.deliver = self.pieces
         self.acking = True
         self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
@@ -154,6 +157,9 @@ class FakeLink:
                         self.take(*decode("agent", fields["frame"]))
                     elif kind == "identity":
                         self.identities.append(fields)
+                    elif kind == "fetch":
+                        self.fetches.append(dict(fields, arrived=time.time()))
+                        self.deliver(fields)
                     self.lock.notify_all()
         except (OSError, ValueError):
             pass
@@ -223,6 +229,26 @@ class FakeLink:
                 order["open"] = False
         if self.acking:
             self.send("ack", id=number, seq=body["seq"])
+
+    # ---- revocation lists ----
+    def announce(self, lists, issuers=None, **changes):
+        """The controller tells of them, and the public listener has them."""
+        self.files = {0: b"".join(a.pem for a in issuers or [self.cas.service, self.cas.agent]), 1: lists}
+        message = dict(hash=hashlib.sha256(lists).digest(), size=len(lists), made_at=int(now() * 1000))
+        message.update(changes)
+        self.send("crl", **message)
+
+    def pieces(self, want, size=30000):
+        data = self.files[want["kind"]]
+        for at in range(0, len(data), size):
+            part = data[at:at + size]
+            self.piece(want, offset=at, total=len(data), last=at + len(part) == len(data), bytes=part)
+
+    def piece(self, want, **fields):
+        try:
+            frame_write(self.stream, encode("ipc-link", "piece", 0, request=want["request"], **fields))
+        except (OSError, ValueError, AttributeError):
+            pass
 
     def order(self, cert_id, names, attempt=1, renewal_id=None, key_type=0, post_validation=True, **changes):
         """Returns (renewal_id, attempt)."""
