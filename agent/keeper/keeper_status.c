@@ -244,6 +244,7 @@ char *keeper_status(const struct keeper *k)
 	                         lists_json(k));
 	if (root == NULL)
 		return NULL;
+	json_object_set_new(root, "watch_overflows", json_integer((json_int_t)watch_overflows(k)));
 	put_code(root, "link_code", "link_error", k->welcomed ? 0 : k->link_code, k->link_text);
 	put_code(root, "journal_code", "journal_error", k->journal_code, err_what(k->journal_code));
 	char *text = json_dumps(root, JSON_COMPACT);

@@ -393,7 +393,9 @@ static void add_host(struct view *v, const json_t *root)
 		v->good = false;
 	}
 	add_clock(v, root);
-	if (text_of(root, "watch")[0] != '\0' && !is(root, "watch", "complete"))
+	if (is(root, "watch", "overflow"))
+		line(v, "the kernel lost changes of files within the last minutes: everything was looked at");
+	else if (text_of(root, "watch")[0] != '\0' && !is(root, "watch", "complete"))
 		line(v, "changes of files are found by the clock alone; `vcc-agent doctor` says why");
 	if (text_of(lists, "code")[0] != '\0') { /* absent where no target wants revocation lists */
 		line_fmt(v, "%s revocation lists: %s", text_of(lists, "code"), text_of(lists, "error"));

@@ -304,6 +304,21 @@ def test_a_failed_rehearsal_is_not_green(host):
     host.restart_keeper(ENV)
 
 
+def test_changes_that_the_kernel_lost(host):
+    """F13: everything is looked at and repaired, and for a while it is told that this happens here."""
+    host.restart_keeper(dict(ENV, VCC_FAILPOINT="keeper.watch.overflow@1=err:EIO", VCC_OVERFLOW_MS="6000"))
+    wait_for("it is in order", lambda: document(host)["watch"] == "complete" and row(host)["served_state"] == "served")
+    with open(f"{host.tls}/current/chain.pem", "a") as f:
+        f.write("# mine\n")
+    wait_for("the controller is told", lambda: host.link.health["degraded"] & WATCH)
+    status, text = said(host)
+    assert document(host)["watch"] == "overflow" and document(host)["watch_overflows"] == 1 and "lost changes of files" in text
+    wait_for("it is repaired", lambda: "mine" not in open(f"{host.tls}/current/chain.pem").read())
+    wait_for("it is history", lambda: host.link.health["degraded"] == 0)
+    assert document(host)["watch"] == "complete" and document(host)["watch_overflows"] == 1
+    host.restart_keeper(ENV)
+
+
 def test_no_watches_left(host):
     limit = "/proc/sys/user/max_inotify_watches"
     if not os.access(limit, os.W_OK):
