@@ -171,7 +171,7 @@ uint64_t watch_overflows(const struct keeper *k)
 static bool overflowed(const struct keeper *k)
 {
 	const struct watch *w = k->watch;
-	return w != NULL && w->overflow_at != 0 && clock_monotonic() - w->overflow_at < fault_ms("overflow", OVERFLOW_MS);
+	return w != NULL && w->overflow_at != 0 && clock_monotonic() - w->overflow_at < fault_ms("VCC_OVERFLOW_MS", OVERFLOW_MS);
 }
 
 static bool watch_missing(const struct keeper *k)
