@@ -14,7 +14,7 @@
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json] | observe | discover | manage NAME | unmanage NAME ...]";
+static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json] | observe | discover | manage NAME | unmanage NAME | doctor [--fix] ...]";
 
 /* status [--config FILE] [-o json] */
 static int status(int argc, char **argv)
