@@ -170,7 +170,7 @@ void doctor_rehearsal(struct patient *p)
 		doctor_note(p, "a renewal would work: tried for each target, the longest ago %s",
 			    duration_brief(p->now - last, age));
 	else
-		doctor_note(p, "none is due yet: it runs within a day of the first issue");
+		doctor_note(p, "none was made yet: the first runs ten minutes after the first issue");
 }
 
 void doctor_orders(struct patient *p)

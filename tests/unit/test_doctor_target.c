@@ -117,7 +117,7 @@ static void rehearsals(void **state)
 	is_fine(doctor_rehearsal, "{'targets': [{" GOOD ", " CALM "}]}");
 	assert_non_null(strstr(p->note, "3h00m"));
 	is_fine(doctor_rehearsal, "{'targets': [{" GOOD ", 'care': {'rehearsal_late': false, 'rehearsed_at': null}}]}");
-	assert_non_null(strstr(p->note, "none is due yet"));
+	assert_non_null(strstr(p->note, "none was made yet"));
 	finds(doctor_rehearsal, "{'targets': [{" GOOD ", 'care': {'rehearsal_late': false, 'rehearsal_code': 'VCC-2002'}}]}",
 	      FINDING_ERROR, E_SWAP_TEST, "web", "would not work now");
 	finds(doctor_rehearsal,
