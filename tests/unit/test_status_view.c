@@ -239,7 +239,7 @@ static void whatever_a_keeper_says_it_stays_in_80_columns(void **state)
 				char   text[600];
 				size_t length = (size_t)(rand() % 599);
 				for (size_t k = 0; k < length; k++)
-					text[k] = rand() % 9 == 0 ? ' ' : (char)('a' + rand() % 26);
+					text[k] = (char)(rand() % 9 == 0 ? ' ' : 'a' + rand() % 26);
 				text[length] = '\0';
 				json_object_set_new(t, fields[i], rand() % 8 == 0 ? json_integer(rand()) : rand() % 2 == 0 ? json_string(text) : json_string(values[(size_t)rand() % N_ELEMENTS(values)]));
 			}
