@@ -28,6 +28,7 @@ import rows_disk as disk  # noqa: E402
 import rows_paths as paths  # noqa: E402
 import rows_process as process  # noqa: E402
 import rows_service as service  # noqa: E402
+import rows_whole as whole  # noqa: E402
 from scene import FAULTS, Scene, Shared, calm, shared_host  # noqa: E402
 
 WORKERS = 3
@@ -49,6 +50,7 @@ TABLE = [
     Row("F04", "disk full while the key is made", disk.full_while_making_the_key, ERROR),
     Row("F04", "disk full below the journal", disk.full_journal, ERROR),
     Row("F04", "disk full during a repair", disk.full_during_a_repair, ERROR),
+    Row("F04", "disk full, seen from the controller", whole.no_attempt_is_lost, "I1 I2 I3 I4 I5 I6 I7 I8"),
     Row("F04", "no space at every point of a swap", "tests/fault/test_keeper_errors.py::test_error_at_every_point"),
     Row("F05", "no inodes left, bytes free", disk.no_inodes, ERROR),
     Row("F06", "targets read-only", disk.read_only_targets, ERROR),
