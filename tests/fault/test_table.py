@@ -128,6 +128,24 @@ SCENARIOS = {key(row): row for row in TABLE if is_scenario(row)}
 def run_row(row, shared):
     """None, or what went wrong."""
     scene = Scene(row.holds, shared)
+    wrong = None
+    try:
+        wrong = run_scene(row, scene, shared)
+    finally:
+        wrong = closed(scene.close, wrong)
+    return wrong
+
+
+def closed(close, wrong):
+    """What ends also says what a sanitizer saw."""
+    try:
+        close()
+    except AssertionError:
+        return f"{wrong or ''}\n{traceback.format_exc()}"
+    return wrong
+
+
+def run_scene(row, scene, shared):
     try:
         row.how(scene)
         if row.shared:
@@ -139,10 +157,7 @@ def run_row(row, shared):
             raise
         host = scene.made[0] if scene.made else shared.host
         log = host.log("keeper")[-3000:] if host and "keeper" in host.processes else ""
-        shared.drop()
-        return f"{traceback.format_exc()}\n{log}"
-    finally:
-        scene.close()
+        return closed(shared.drop, f"{traceback.format_exc()}\n{log}")
 
 
 def work(keys):
@@ -155,6 +170,8 @@ def work(keys):
         for k in keys:
             begun = time.monotonic()
             wrong = run_row(SCENARIOS[k], shared)
+            if k == keys[-1]:
+                wrong = closed(shared.drop, wrong)
             print(json.dumps({"key": k, "wrong": wrong, "seconds": time.monotonic() - begun}), file=out, flush=True)
     finally:
         shared.drop()
