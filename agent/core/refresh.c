@@ -153,6 +153,11 @@ static bool early(const struct refresh_context *c)
 	return c->now < c->r->next_at;
 }
 
+static bool was_wrong(const struct refresh_context *c)
+{
+	return c->r->code != 0;
+}
+
 static bool unread_repair_is_not_served(const struct refresh_context *c)
 {
 	return repaired_unread(c);
@@ -256,6 +261,15 @@ static void on_flip_failed(const struct refresh_context *c, struct refresh_step 
 	give_up(c, s, c->event->code, c->event->cause);
 }
 
+/* Nothing is under way and nothing is wrong. */
+static void rest(struct refresh_step *s)
+{
+	enter(s, REFRESH_REST);
+	s->next.tries = 0;
+	s->next.code = 0;
+	s->next.cause[0] = '\0';
+}
+
 static void done(const struct refresh_context *c, struct refresh_step *s)
 {
 	bool rehearsal = is_rehearsal(c);
@@ -264,10 +278,7 @@ static void done(const struct refresh_context *c, struct refresh_step *s)
 		act(s, RACT_PROVED);
 		return;
 	}
-	enter(s, REFRESH_REST);
-	s->next.tries = 0;
-	s->next.code = 0;
-	s->next.cause[0] = '\0';
+	rest(s);
 	act(s, RACT_PROBE_STOP);
 	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
 	act(s, RACT_REPORT);
@@ -372,10 +383,17 @@ static void on_wait_over(const struct refresh_context *c, struct refresh_step *s
 static void on_drop(const struct refresh_context *c, struct refresh_step *s)
 {
 	bool unused = (BEFORE_CHANGE & (1u << c->r->phase)) != 0 || is_rehearsal(c);
-	enter(s, REFRESH_REST);
+	rest(s); /* what failed before is found again when it is still so */
 	act(s, RACT_PROBE_STOP);
 	if (unused && c->r->generation != 0)
 		act(s, RACT_DISCARD);
+}
+
+/* Nobody is going to try again what failed. */
+static void on_over(const struct refresh_context *c, struct refresh_step *s)
+{
+	(void)c;
+	rest(s);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -421,6 +439,7 @@ static const struct {
 	{R(WAIT),                      REV_TIMER,    NULL,                        on_wait_over},
 
 	{UNDER_CARE | R(WAIT),         REV_DROP,     NULL,                        on_drop},
+	{R(REST),                      REV_DROP,     was_wrong,                   on_over},
 };
 /* clang-format on */
 

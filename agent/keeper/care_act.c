@@ -9,6 +9,7 @@
 #include "agent/keeper/copies.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/live.h"
+#include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/rehearse.h"
 #include "agent/keeper/swap.h"
@@ -218,9 +219,7 @@ static void act_proved(struct place *p)
 	if (made != NULL)
 		p->proved = made->content;
 	drain_settled(p);
-	p->stale_since_at = 0;
-	p->look_code = 0;
-	p->down = false;
+	look_proved(p);
 	int r = place_remember(p, false, false);
 	if (r != 0 && r != E_SYS_SPACE) {
 		keeper_die(k, r, "write its journal");

@@ -100,7 +100,11 @@ struct place {
 	int64_t            look_due;  /* monotonic */
 	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
 	bool               down;           /* at the last look nobody answered */
+	int64_t            down_since_at;  /* and at the look after it; 0 = somebody did */
+	int                files_code;     /* why what lies here cannot even be compared; 0 = it can */
+	char               files_cause[CAUSE_SIZE];
 	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
+	int                rehearsal_code; /* why the last rehearsal failed; 0 = it went well, or a renewal did since */
 	struct receipt_listener seen[MSG_LISTENERS_MAX]; /* at the last look, or by the last swap */
 	uint32_t           n_seen;
 };
@@ -129,6 +133,7 @@ struct live {
 	uint32_t      attempt;
 	struct hash   fingerprint;
 	struct serial serial;
+	int64_t       not_after_at; /* 0: nobody can read it */
 	struct buf    certificate; /* MSG_CERTIFICATE frame; empty = none yet */
 };
 
@@ -197,6 +202,8 @@ struct keeper {
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
 	uv_timer_t               rescan, tick, beat;
+	bool                     targets_unwatched; /* their folder is read at SIGHUP only */
+	struct msg_health        told;              /* what the controller was last told of our health */
 	unsigned                 ticks;
 	int                      exit_code;
 };

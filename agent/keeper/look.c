@@ -14,6 +14,7 @@
 enum {
 	LOOK_MS = 60 * 1000,
 	LOOK_AGAIN_MS = 1000, /* what looks wrong is looked at twice */
+	LOOK_WRONG_MS = 5000, /* and as long as it is wrong: who mends it wants to see that it is */
 	REHEARSE_FIRST_MS = 10 * 60 * 1000,
 	REHEARSE_LATE_MS = 2 * 3600 * 1000,
 	DAY_MS = 24 * 3600 * 1000,
@@ -37,30 +38,58 @@ static int code_of(const struct probe_summary *s)
 	return s->row_new > 0 ? 0 : s->wrong ? E_SWAP_WRONG : E_SWAP_STALE;
 }
 
-/* One wrong answer may come from a worker that is just leaving. Who does not answer at all is down, not stale. */
+void look_proved(struct place *p)
+{
+	p->suspect = false;
+	p->look_code = 0;
+	p->stale_since_at = 0;
+	p->down = false;
+	p->down_since_at = 0;
+}
+
+static void look_within(struct place *p, int64_t ms)
+{
+	int64_t at = clock_monotonic() + ms;
+	if (at < p->look_due)
+		p->look_due = at;
+}
+
+/* Who does not answer at all is down, not stale. */
+static void believe(struct place *p, int code, bool stale)
+{
+	int64_t now = clock_now();
+	if (code == 0) {
+		look_proved(p);
+		return;
+	}
+	p->suspect = false;
+	p->look_code = code;
+	if (stale && p->stale_since_at == 0)
+		p->stale_since_at = now;
+	if (!p->down || p->down_since_at == 0)
+		p->down_since_at = p->down ? now : 0;
+	look_within(p, LOOK_WRONG_MS);
+}
+
+/* One wrong answer, or none, may come from a worker that is just leaving or starting. */
 static void judge(struct place *p, const struct probe_summary *s)
 {
 	int  code = code_of(s);
 	bool stale = code == E_SWAP_WRONG || code == E_SWAP_STALE;
 	bool changed = code != p->look_code;
 	p->down = s->answered == 0;
-	if (stale && p->stale_since_at == 0 && !p->suspect) {
+	if (code != 0 && changed && !p->suspect) {
 		p->suspect = true;
-		p->look_due = clock_monotonic() + LOOK_AGAIN_MS;
+		look_within(p, LOOK_AGAIN_MS);
 		return;
 	}
-	p->suspect = false;
-	p->look_code = code;
-	if (stale && p->stale_since_at == 0)
-		p->stale_since_at = clock_now();
-	if (code == 0)
-		p->stale_since_at = 0;
+	believe(p, code, stale);
 	if (changed) {
 		log_line(code == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, NULL, "%s: %s", p->stem,
 		         code == 0 ? "the issued certificate is served" : err_what(code));
 		target_report(p);
 	}
-	if (stale)
+	if (stale || changed)
 		care_look(p);
 }
 

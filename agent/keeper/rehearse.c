@@ -131,6 +131,7 @@ void rehearse_end(struct place *p)
 
 void rehearse_ended(struct place *p)
 {
+	p->rehearsal_code = p->care.code;
 	if (p->care.code != 0)
 		return; /* it stays due: tried again with growing pauses */
 	p->rehearsed_at = clock_now();

@@ -37,7 +37,9 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 void target_report(struct place *p)
 {
 	const struct keeper *k = p->managed->keeper;
-	struct msg_target   *t = calloc(1, sizeof(*t));
+	if (!k->welcomed)
+		return; /* the controller is told of every target when it is back; what it said last still holds */
+	struct msg_target *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return;
 	text_cut(t->cert_id, sizeof(t->cert_id), p->managed->cert_id);
@@ -52,7 +54,7 @@ void target_report(struct place *p)
 	text_cut(t->listeners, sizeof(t->listeners), p->conf.connect);
 	t->digest = p->digest;
 	t->served = p->on_disk.serial;
-	t->code = p->look_code != 0 ? p->look_code : p->care.code;
+	t->code = p->look_code != 0 ? p->look_code : p->files_code != 0 ? p->files_code : p->care.code;
 	if (t->code == 0 && p->conf.crl)
 		t->code = crl_fetch_trouble(k, &(const char *){NULL});
 	t->stale_since_at = p->stale_since_at;

@@ -50,7 +50,7 @@ class FakeLink:
         self.seen = queue.Queue()
         self.drifts = []      # messages as they came, with the time of arrival
         self.acks, self.steps, self.targets, self.identities, self.csrs = {}, [], [], [], []
-        self.hello = None
+        self.hello = self.health = None
         self.next_id = 1000
         self.skew_ms = 0
         self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
@@ -174,6 +174,9 @@ class FakeLink:
 
     def take_hello(self, _, fields):
         self.hello = fields
+
+    def take_health(self, _, fields):
+        self.health = fields
 
     def take_target(self, number, fields):
         self.targets.append(fields)
