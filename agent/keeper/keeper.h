@@ -25,7 +25,7 @@ struct uplink;
 struct watch;
 struct rehearsal;
 
-enum { PLACE_MADE = 2, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 2 };
+enum { PLACE_MADE = 2, PLACE_WATCHES_CAPATH = 32, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 3 + PLACE_WATCHES_CAPATH };
 
 /* inotify's numbers for a place: its folder, the generation in use, its files. */
 struct place_watch {

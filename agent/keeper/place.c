@@ -117,7 +117,8 @@ void place_look(struct place *p)
 
 /* ---- journal ----------------------------------------------------------------------------------------------------- */
 
-/* Generations one after the other: number 8, owner 4, group 4, mode 4, content 32, count 1; per file: secret 1, length 1, name, hash 32. */
+/* Generations one after the other: number 8, owner 4, group 4, mode 4, content 32, count 1; per file: secret
+ * and folder as two bits 1, length 1, name, hash 32. */
 static void made_pack(const struct made *m, struct buf *to)
 {
 	uint8_t head[MADE_HEAD];
@@ -130,7 +131,7 @@ static void made_pack(const struct made *m, struct buf *to)
 	buf_add_u8(to, (uint8_t)m->n);
 	for (uint32_t i = 0; i < m->n; i++) {
 		size_t n = strlen(m->files[i].name);
-		buf_add_u8(to, m->files[i].secret);
+		buf_add_u8(to, (uint8_t)(m->files[i].secret | m->files[i].folder << 1));
 		buf_add_u8(to, (uint8_t)n);
 		buf_add(to, m->files[i].name, n);
 		buf_add(to, m->files[i].hash.b, sizeof(m->files[i].hash.b));
@@ -148,12 +149,13 @@ static bool take(struct span *from, void *to, size_t n)
 
 static bool file_unpack(struct span *from, struct made_file *ret)
 {
-	uint8_t secret;
+	uint8_t bits;
 	uint8_t n;
-	if (!take(from, &secret, 1) || !take(from, &n, 1) || n == 0 || n >= sizeof(ret->name) || !take(from, ret->name, n))
+	if (!take(from, &bits, 1) || !take(from, &n, 1) || n == 0 || n >= sizeof(ret->name) || !take(from, ret->name, n))
 		return false;
 	ret->name[n] = '\0';
-	ret->secret = secret != 0;
+	ret->secret = (bits & 1) != 0;
+	ret->folder = (bits & 2) != 0;
 	return take(from, ret->hash.b, sizeof(ret->hash.b));
 }
 

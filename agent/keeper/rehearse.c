@@ -62,15 +62,20 @@ static int place_fill(struct place *p, const struct rehearsal *r, struct refusal
 {
 	struct generation_content content;
 	struct made               made;
+	char                      password[PKCS12_PASSWORD_SIZE] = "";
 	_cleanup_fd_ int          fd = -1;
 	int                       code = place_open(p, &fd, why);
 	if (code == 0)
 		code = content_settings(p, &content, why);
+	if (code == 0)
+		code = content_stores(p, password, &content, why);
 	if (code != 0)
 		return code;
 	content.key = r->key;
 	content.certificate = buf_span(&r->certificate);
-	return generation_write(fd, r->number, &content, &made, why);
+	code = generation_write(fd, r->number, &content, &made, why);
+	secret_wipe(password, sizeof(password));
+	return code;
 }
 
 static void on_made(uv_work_t *work, int status)
