@@ -197,10 +197,11 @@ static void workers_judge(struct scan *s, bool end, struct hk_reply *ret)
 static int scan_do(struct scan *s, bool end, struct hk_reply *ret)
 {
 	descendants_take(s, s->main.pid, 0);
-	/* clocks may lie, a process that was started anew does not */
-	if (end && !s->newer && s->n_old > 0 && s->job->target->reload != RELOAD_POSTGRESQL) {
-		text_cut(ret->output, sizeof(ret->output), "no process of the service is newer than the reload: none is ended");
-		return E_HOOK_DRAIN;
+	/* A service without one newer process takes its files in place, or the time is wrong: nobody is old then. PostgreSQL's processes
+	 * are connections, and there may be no new one. */
+	if (!s->newer && s->job->target->reload != RELOAD_POSTGRESQL) {
+		text_cut(ret->output, sizeof(ret->output), "no process of the service is newer than the reload");
+		return end && s->n_old > 0 ? E_HOOK_DRAIN : 0;
 	}
 	ports_take(s);
 	if (s->n_old > 0) {

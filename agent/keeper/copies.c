@@ -24,7 +24,7 @@ enum { COPY_MAX = 2 * 65536 };
 struct copying {
 	struct target_copy copy;
 	int                folder; /* -1 = not opened */
-	bool               staged;
+	bool               staged, renamed;
 	char               temporary[NAME_MAX + 1];
 	uid_t              uid;
 	gid_t              gid;
@@ -113,10 +113,11 @@ static int all_rename(struct copying *all, size_t n, struct refusal *why)
 		if (renameat(all[i].folder, all[i].temporary, all[i].folder, all[i].copy.name) != 0)
 			return refuse(why, E_SWAP_COPY, all[i].copy.path, "cannot be replaced: %s", strerror(errno));
 		all[i].staged = false;
+		all[i].renamed = true;
 		(void)fault_point("keeper.copies.rename");
 	}
 	for (size_t i = 0; i < n; i++)
-		if (dir_sync(all[i].folder) != 0)
+		if (all[i].renamed && dir_sync(all[i].folder) != 0)
 			return sys_refuse(why, all[i].copy.path, "sync the folder");
 	return 0;
 }
@@ -134,6 +135,7 @@ int copies_follow(const struct target_conf *t, int dir_fd, uint64_t number, stru
 	struct target_copy    copy;
 	_cleanup_fd_ int      generation = -1;
 	size_t                n = 0;
+	bool                  work = false;
 	if (t->copies[0] == '\0')
 		return 0;
 	int r = generation_open(dir_fd, number, &generation, why);
@@ -141,12 +143,14 @@ int copies_follow(const struct target_conf *t, int dir_fd, uint64_t number, stru
 		all[n] = (struct copying){.copy = copy, .folder = -1};
 		all[n].copy.name = all[n].copy.path + (copy.name - copy.path);
 		r = one_stage(t, generation, &all[n], why);
+		work |= all[n].staged;
 	}
-	if (r == 0 && fault_point("keeper.copies") != 0)
+	if (r == 0 && work && fault_point("keeper.copies") != 0)
 		r = sys_refuse(why, "copies", "replace the copies");
-	if (r == 0)
+	if (r == 0 && work)
 		r = all_rename(all, n, why);
-	(void)fault_point("keeper.copies.done");
+	if (work)
+		(void)fault_point("keeper.copies.done");
 	for (size_t i = 0; i < n; i++) {
 		if (all[i].staged)
 			unlinkat(all[i].folder, all[i].temporary, 0);

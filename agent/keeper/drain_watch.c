@@ -16,6 +16,7 @@ enum {
 	LATER_MAX_MS = 60 * 1000,
 	ENDED_MS = 10 * 1000, /* for those that were asked to end */
 	ASK_MARGIN_MS = 5 * 1000,
+	RESUME_MS = 10 * 1000,
 };
 
 /* All times since the boot, as the kernel counts the ages of processes. */
@@ -33,6 +34,7 @@ struct drain_watch {
 	bool              known;    /* the numbers below belong to the last reload */
 	bool              ending;   /* HOOK_DRAIN_END is under way */
 	bool              ended;    /* it was done: who is still there is reported once */
+	bool              failed;   /* the hook could not tell: said once */
 	uint32_t          old_workers;
 	int64_t           oldest_ms;
 };
@@ -106,14 +108,31 @@ static void on_counted(struct drain_watch *d, const struct hk_reply *reply)
 	d->known = true;
 	d->old_workers = reply->old_workers;
 	d->oldest_ms = reply->oldest_ms;
-	if (limit_counts(d) && limit_left(d) <= 0 && may_end(d)) {
+	bool over = limit_counts(d) && limit_left(d) <= 0;
+	if (over && may_end(d)) {
 		drain_ask(d, HOOK_DRAIN_END);
 		return;
 	}
-	if (d->ended || (limit_counts(d) && limit_left(d) <= 0))
+	if (over || (d->ended && d->late))
 		limit_report(d);
 	d->ended = false;
 	ask_again(d);
+}
+
+/* A service that is away, or a hook: without a limit there is nothing to watch for. */
+static void on_failed(struct drain_watch *d, const struct hk_reply *reply, bool ending)
+{
+	if (!d->failed)
+		log_line(LOG_LEVEL_WARNING, NULL, "%s: old workers: %s: %.90s", d->p->stem, err_what(reply->code), reply->output);
+	d->failed = true;
+	if (d->watching || (limit_counts(d) && limit_left(d) > 0)) {
+		ask_again(d);
+		return;
+	}
+	if (ending || limit_counts(d))
+		limit_report(d);
+	if (d->limiting)
+		drain_stop(d->p);
 }
 
 static void on_answer(void *ctx, const struct hk_reply *reply)
@@ -122,18 +141,14 @@ static void on_answer(void *ctx, const struct hk_reply *reply)
 	bool                ending = d->ending;
 	d->call = NULL;
 	d->ending = false;
-	if (ending && reply->code == 0) {
+	if (reply->code != 0)
+		on_failed(d, reply, ending);
+	else if (ending)
 		on_ended(d, reply);
-	} else if (reply->code != 0) {
-		log_line(LOG_LEVEL_WARNING, NULL, "%s: old workers: %s: %.90s", d->p->stem, err_what(reply->code), reply->output);
-		if (ending)
-			limit_report(d);
-		ask_again(d);
-	} else if (reply->old_workers == 0 && d->limiting && !d->watching) {
+	else if (reply->old_workers == 0 && d->limiting && !d->watching)
 		all_gone(d);
-	} else {
+	else
 		on_counted(d, reply);
-	}
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
@@ -187,7 +202,7 @@ void drain_reloading(struct place *p)
 	d->guessed = false;
 	if (d->since_ms == 0)
 		d->since_ms = d->reloaded_ms;
-	d->known = d->late = d->ended = d->ending = false;
+	d->known = d->late = d->ended = d->ending = d->failed = false;
 	hook_cancel(d->call);
 	d->call = NULL;
 	d->wait_ms = LATER_MIN_MS;
@@ -221,7 +236,10 @@ void drain_settled(struct place *p)
 
 void drain_resume(struct place *p)
 {
-	int64_t ago = clock_steady() - p->managed->deploy.flipped_at;
+	int64_t  ago = clock_steady() - p->managed->deploy.flipped_at;
+	uint16_t spread = 0;
+	if (!p->present || p->conf.max_drain_ms == 0)
+		return;
 	if (p->managed->deploy.outcome != RECEIPT_SETTLED || p->managed->deploy.flipped_at == 0 || ago < 0 || ago >= clock_boot())
 		return;
 	struct drain_watch *d = watch_make(p);
@@ -230,7 +248,8 @@ void drain_resume(struct place *p)
 	d->reloaded_ms = d->since_ms = clock_boot() - ago;
 	d->guessed = d->limiting = true;
 	d->wait_ms = LATER_MIN_MS;
-	ask_later(d, LATER_MIN_MS);
+	entropy(&spread, sizeof(spread)); /* many targets are resumed at once */
+	ask_later(d, LATER_MIN_MS + spread % RESUME_MS);
 }
 
 static void on_closed(uv_handle_t *handle)

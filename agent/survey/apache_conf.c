@@ -170,7 +170,8 @@ static int host_open(struct parse *p)
 static bool opens(const struct parse *p, const char *section)
 {
 	size_t n = strlen(section);
-	return word(p, 0)[0] == '<' && strncasecmp(word(p, 0) + 1, section, n) == 0 && (word(p, 0)[n + 1] == '\0' || word(p, 0)[n + 1] == '>');
+	return word(p, 0)[0] == '<' && strncasecmp(word(p, 0) + 1, section, n) == 0 &&
+	       (word(p, 0)[n + 1] == '\0' || word(p, 0)[n + 1] == '>');
 }
 
 static int section_take(struct parse *p)
@@ -197,7 +198,7 @@ static int line_take(struct parse *p)
 	for (size_t i = 0; i < N_ELEMENTS(directives); i++)
 		if (strcasecmp(word(p, 0), directives[i].name) == 0)
 			return p->line.n >= 2 ? directives[i].take(p)
-			                      : conf_syntax(p->src, p->file, p->line.at, "a value is missing", p->why);
+					      : conf_syntax(p->src, p->file, p->line.at, "a value is missing", p->why);
 	return 0;
 }
 

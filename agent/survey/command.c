@@ -94,7 +94,8 @@ int command_run(const char *const *argv, int64_t timeout_ms, struct buf *out, in
 	if (!wait_end(pid, fd, clock_monotonic() + timeout_ms, out, &status)) {
 		kill(pid, SIGKILL);
 		(void)waitpid(pid, &status, 0);
-		return refuse(why, E_SYS_TIMEOUT, argv[0], "it did not end within %lld ms and was killed", (long long)timeout_ms);
+		return refuse(why, E_SYS_TIMEOUT, argv[0], "it did not end within %lld ms and was killed",
+			      (long long)timeout_ms);
 	}
 	*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	return 0;
@@ -109,17 +110,30 @@ int command_line_run(const char *line, int64_t timeout_ms, struct buf *out, int 
 	return command_run((const char *const *)argv, timeout_ms, out, ret_status, why);
 }
 
-void command_last_line(const struct buf *out, char *ret, size_t size)
+static bool speaks_of_error(struct span line)
 {
-	size_t end = out->n;
-	while (end > 0 && (out->p[end - 1] == '\n' || out->p[end - 1] == '\r' || out->p[end - 1] == ' '))
-		end--;
-	size_t start = end;
-	while (start > 0 && out->p[start - 1] != '\n')
-		start--;
-	size_t n = end - start < size - 1 ? end - start : size - 1;
+	static const char *const words[] = {"[emerg]", "ALERT", "rror", "annot", "ailed"};
+	for (size_t i = 0; line.n > 0 && i < N_ELEMENTS(words); i++)
+		if (memmem(line.p, line.n, words[i], strlen(words[i])) != NULL)
+			return true;
+	return false;
+}
+
+void command_why(const struct buf *out, char *ret, size_t size)
+{
+	struct span last = {NULL, 0};
+	for (size_t at = 0; at < out->n;) {
+		const uint8_t *end = memchr(out->p + at, '\n', out->n - at);
+		struct span    line = {out->p + at, end != NULL ? (size_t)(end - out->p) - at : out->n - at};
+		at += line.n + 1;
+		if (line.n > 0)
+			last = line;
+		if (speaks_of_error(line))
+			break;
+	}
+	size_t n = last.n < size - 1 ? last.n : size - 1;
 	if (n > 0)
-		memcpy(ret, out->p + start, n);
+		memcpy(ret, last.p, n);
 	ret[n] = '\0';
 	text_hide_controls(ret);
 }

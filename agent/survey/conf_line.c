@@ -84,7 +84,8 @@ static bool quoted(struct scan *s, struct conf_word *w, size_t *n)
 			continue_skip(s);
 			w->joined = true;
 			continue;
-		} else if (c == '\\' && (quote == '"' || !s->style->quotes_inside) && s->at + 1 < s->text.n && s->text.p[s->at + 1] != '\n') {
+		} else if (c == '\\' && (quote == '"' || !s->style->quotes_inside) && s->at + 1 < s->text.n &&
+			   s->text.p[s->at + 1] != '\n') {
 			s->at++; /* HAProxy takes '...' as it stands */
 		}
 		word_add(w, n, here(s));
@@ -203,7 +204,7 @@ void conf_value(size_t file, const struct conf_word *w, const char *base, struct
 {
 	*ret = (struct site_value){.file = file, .start = w->start, .end = w->end, .variable = w->cut || w->joined};
 	int n = snprintf(ret->text, sizeof(ret->text), "%s%s%s", base != NULL && w->text[0] != '/' ? base : "",
-	                 base != NULL && w->text[0] != '/' ? "/" : "", w->text);
+			 base != NULL && w->text[0] != '/' ? "/" : "", w->text);
 	ret->variable |= n < 0 || (size_t)n >= sizeof(ret->text) || strchr(w->text, '$') != NULL;
 }
 

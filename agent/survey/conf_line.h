@@ -1,5 +1,5 @@
-/* conf_line.h - room agent/survey: lines of words: the languages of Apache, HAProxy, PostgreSQL and systemd, which differ in quotes,
- * comments and continued lines. Each word keeps the place of its bytes. Never: meaning. */
+/* conf_line.h - room agent/survey: lines of words: the languages of Apache, HAProxy, PostgreSQL and systemd, which differ in
+ * quotes, comments and continued lines. Each word keeps the place of its bytes. Never: meaning. */
 #ifndef VCC_CONF_LINE_H
 #define VCC_CONF_LINE_H
 
@@ -10,7 +10,7 @@ enum conf_style {
 	CONF_APACHE,     /* "..." '...' around a whole word; # at the line's beginning; \ continues a line */
 	CONF_HAPROXY,    /* "..." '...' anywhere, \ escapes; # anywhere */
 	CONF_POSTGRESQL, /* key [=] value; '...' with '' and \'; # anywhere */
-	CONF_UNIT,       /* systemd: "..." '...' around a whole word, \ escapes; # or ; at the line's beginning; \ continues a line */
+	CONF_UNIT, /* systemd: "..." '...' around a whole word, \ escapes; # or ; at the line's beginning; \ continues a line */
 	CONF_STYLE_COUNT,
 };
 

@@ -53,7 +53,8 @@ static void print_certificate(const struct found_service *v, int64_t now)
 	printf("  %-10s %s%s\n", "serves", name, v->disk.self_signed ? " (self-signed)" : "");
 	if (!v->disk.self_signed)
 		printf("  %-10s %s\n", "issuer", v->disk.issuer);
-	printf("  %-10s %s, in %s days\n", "ends", show_day(v->disk.not_after_at, day), show_days(v->disk.not_after_at, now, days));
+	printf("  %-10s %s, in %s days\n", "ends", show_day(v->disk.not_after_at, day),
+	       show_days(v->disk.not_after_at, now, days));
 }
 
 static void print_places(const struct found_service *v)
@@ -127,14 +128,16 @@ static void print_rest(const struct view *w)
 	for (size_t i = 0; i < w->found.n_servers; i++) {
 		const struct server *s = w->found.server[i];
 		if (s->why.code != 0)
-			printf("%s (pid %d): %s\n", s->process.program, (int)s->process.pid, refusal_text(&s->why, text, sizeof(text)));
+			printf("%s (pid %d): %s\n", s->process.program, (int)s->process.pid,
+			       refusal_text(&s->why, text, sizeof(text)));
 	}
 	for (size_t i = 0; i < w->found.observation.n; i++) {
 		const struct observed *row = &w->found.observation.rows[i];
 		if (!observed_is_tls(row) || served_by(&w->found, row))
 			continue;
 		observed_service(row, service);
-		printf("%s  %s %.40s\n", n++ == 0 ? "other TLS listeners, for which a target file is written by hand:\n" : "", row->socket.address, service);
+		printf("%s  %s %.40s\n", n++ == 0 ? "other TLS listeners, for which a target file is written by hand:\n" : "",
+		       row->socket.address, service);
 	}
 	if (w->found.n_services == 0 && n == 0)
 		printf("no TLS listener was found on this host\n");
@@ -157,7 +160,8 @@ static json_t *directives_json(const struct found_service *v)
 	for (size_t i = 0; i < v->n_sites; i++) {
 		const struct site_value *cert = &s->sites.row[v->site[i]].cert;
 		const struct source     *file = s->src.file[cert->file];
-		json_array_append_new(list, json_pack("{s:s, s:i}", "file", file->path, "line", (int)source_line(file, cert->start)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:i}", "file", file->path, "line", (int)source_line(file, cert->start)));
 	}
 	return list;
 }
@@ -167,8 +171,8 @@ static json_t *refusal_json(const struct refusal *why)
 	char code[ERR_CODE_SIZE];
 	if (why->code == 0)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s}", "code", err_code(why->code, code), "object", why->object, "cause", why->cause, "next",
-	                 err_next(why->code));
+	return json_pack("{s:s, s:s, s:s, s:s}", "code", err_code(why->code, code), "object", why->object, "cause", why->cause,
+			 "next", err_next(why->code));
 }
 
 static json_t *service_json(const struct view *w, const struct found_service *v)
@@ -183,12 +187,13 @@ static json_t *service_json(const struct view *w, const struct found_service *v)
 	json_t    *notes = json_array();
 	for (size_t i = 0; o->why.code == 0 && i < o->proposal.n_notes; i++)
 		json_array_append_new(notes, json_string(o->proposal.note[i]));
-	json_t *json = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o, s:o}", "name", v->name, "kind",
-	                         server_kind_name(v->server->kind), "pid", (int)v->server->process.pid, "unit", v->server->process.unit,
-	                         "certificate_file", v->cert, "key_file", v->key, "not_after", time_text(v->disk.not_after_at, end),
-	                         "fingerprint", known ? hash_text(v->disk.fingerprint, fingerprint) : "", "managed", (int)v->managed,
-	                         "renewer", renewer_kind_name(v->renewer.kind), "renewer_name", v->renewer.name, "listeners",
-	                         listeners_json(v), "set_in", directives_json(v), "problem", refusal_json(&o->why), "notes", notes);
+	json_t *json = json_pack(
+		"{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o, s:o}", "name", v->name, "kind",
+		server_kind_name(v->server->kind), "pid", (int)v->server->process.pid, "unit", v->server->process.unit,
+		"certificate_file", v->cert, "key_file", v->key, "not_after", time_text(v->disk.not_after_at, end),
+		"fingerprint", known ? hash_text(v->disk.fingerprint, fingerprint) : "", "managed", (int)v->managed, "renewer",
+		renewer_kind_name(v->renewer.kind), "renewer_name", v->renewer.name, "listeners", listeners_json(v), "set_in",
+		directives_json(v), "problem", refusal_json(&o->why), "notes", notes);
 	if (o->why.code == 0)
 		json_object_set_new(json, "target_file", json_string(o->proposal.text));
 	free(o);
@@ -204,11 +209,12 @@ static int print_json(const struct view *w, const char *name)
 			json_array_append_new(services, service_json(w, &w->found.service[i]));
 	for (size_t i = 0; i < w->found.n_servers; i++)
 		if (w->found.server[i]->why.code != 0)
-			json_array_append_new(unread, json_pack("{s:s, s:i, s:o}", "program", w->found.server[i]->process.program, "pid",
-			                                        (int)w->found.server[i]->process.pid, "problem",
-			                                        refusal_json(&w->found.server[i]->why)));
-	json_t *root = json_pack("{s:b, s:o, s:o, s:o}", "joined", (int)w->joined, "services", services, "unread", unread, "observation",
-	                         observe_show_json(&w->found.observation));
+			json_array_append_new(unread,
+					      json_pack("{s:s, s:i, s:o}", "program", w->found.server[i]->process.program,
+							"pid", (int)w->found.server[i]->process.pid, "problem",
+							refusal_json(&w->found.server[i]->why)));
+	json_t *root = json_pack("{s:b, s:o, s:o, s:o}", "joined", (int)w->joined, "services", services, "unread", unread,
+				 "observation", observe_show_json(&w->found.observation));
 	int     status = root != NULL && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 ? STATUS_DONE : STATUS_FAILED;
 	printf("\n");
 	json_decref(root);

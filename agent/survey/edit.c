@@ -35,7 +35,8 @@ int edits_sort(struct edit *edits, size_t *n, struct refusal *why)
 			/* a snippet that several servers include */
 			if (last->start == edits[i].start && text_equal(last->text, edits[i].text))
 				continue;
-			return refuse(why, E_SURVEY_CANNOT, "configuration", "one value would have to become two different ones");
+			return refuse(why, E_SURVEY_CANNOT, "configuration",
+				      "one value would have to become two different ones");
 		}
 		if (kept != i)
 			edits[kept] = edits[i];
@@ -125,7 +126,8 @@ static void print_run(struct span text, size_t from, size_t until, char mark, FI
 
 static void print_hunk(struct span old, struct span new, const bool *changed, size_t from, size_t until, FILE *to)
 {
-	fprintf(to, "@@ -%zu,%zu +%zu,%zu @@\n", old.n > 0 ? from + 1 : 0, old.n > 0 ? until - from : 0, from + 1, until - from);
+	fprintf(to, "@@ -%zu,%zu +%zu,%zu @@\n", old.n > 0 ? from + 1 : 0, old.n > 0 ? until - from : 0, from + 1,
+		until - from);
 	for (size_t i = from; i < until;) {
 		size_t end = i;
 		while (end < until && changed[end] == changed[i])

@@ -28,7 +28,8 @@ static int same_as_recorded(const struct undo_file *f, int dir, const char *name
 {
 	struct file_state now;
 	int               r = file_state_read(dir, name, &now, why);
-	if (r == 0 && (!span_equal(buf_span(&now.bytes), buf_span(&f->before.bytes)) || now.uid != f->before.uid || now.mode != f->before.mode))
+	if (r == 0 && (!span_equal(buf_span(&now.bytes), buf_span(&f->before.bytes)) || now.uid != f->before.uid ||
+		       now.mode != f->before.mode))
 		r = refuse(why, E_SURVEY_CHANGED, f->path, "it is no longer as it was when the change was planned");
 	file_state_free(&now);
 	return r;
@@ -127,7 +128,8 @@ static int bring_back(const struct undo_file *f, int dir, const char *name, stru
 }
 
 /* Somebody edited the file since: his edits stay, our values go. */
-static int values_back(const struct undo_file *f, const char *target_dir, int dir, const char *name, struct file_state *now, struct refusal *why)
+static int values_back(const struct undo_file *f, const char *target_dir, int dir, const char *name, struct file_state *now,
+		       struct refusal *why)
 {
 	struct buf text = BUF_MAX(2 * FILE_STATE_BYTES_MAX);
 	size_t     total = 0;
@@ -145,7 +147,8 @@ static int values_back(const struct undo_file *f, const char *target_dir, int di
 	if (r == 0)
 		r = buf_error(&now->bytes);
 	if (r == 0 && now->bytes.n > 0 && memmem(now->bytes.p, now->bytes.n, target_dir, strlen(target_dir)) != NULL)
-		return refuse(why, E_SURVEY_CHANGED, f->path, "it was edited and still names %.150s: put the old paths there by hand", target_dir);
+		return refuse(why, E_SURVEY_CHANGED, f->path,
+			      "it was edited and still names %.150s: put the old paths there by hand", target_dir);
 	if (r == 0 && total > 0)
 		r = file_state_write(dir, name, now, false, why);
 	return r;

@@ -1,5 +1,5 @@
-/* file_change.h - room agent/survey: changes the files of a record, and puts them back exactly. Both may be repeated after a kill.
- * Never: overwriting what somebody else wrote meanwhile. */
+/* file_change.h - room agent/survey: changes the files of a record, and puts them back exactly. Both may be repeated after a
+ * kill. Never: overwriting what somebody else wrote meanwhile. */
 #ifndef VCC_FILE_CHANGE_H
 #define VCC_FILE_CHANGE_H
 

@@ -65,7 +65,9 @@ static int xattrs_read(int fd, const char *file, struct file_state *s, struct re
 	char    names[NAMES_SIZE];
 	ssize_t n = flistxattr(fd, names, sizeof(names));
 	if (n < 0)
-		return errno == ENOTSUP ? 0 : refuse(why, E_SURVEY_LIMIT, file, "its extended attributes cannot be listed: %s", strerror(errno));
+		return errno == ENOTSUP ? 0
+					: refuse(why, E_SURVEY_LIMIT, file, "its extended attributes cannot be listed: %s",
+						 strerror(errno));
 	s->xattr = calloc(FILE_XATTRS_MAX, sizeof(*s->xattr));
 	if (s->xattr == NULL)
 		return refuse(why, E_NOMEM, file, "no memory");

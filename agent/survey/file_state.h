@@ -31,9 +31,9 @@ _must_check_ int file_place(const char *path, uid_t owner, int *ret_dir, const c
 
 /* Reads NAME: a plain file with one name. E_NOT_FOUND, E_SURVEY_UNSAFE, E_SURVEY_LIMIT. `ret` is to be freed in any case. */
 _must_check_ int file_state_read(int dir_fd, const char *name, struct file_state *ret, struct refusal *why);
-/* Puts NAME into this state, whether it is there or not: a new file takes its place in one rename. `times` false: it is a change
- * and may be seen as one. */
+/* Puts NAME into this state, whether it is there or not: a new file takes its place in one rename. `times` false: it is a
+ * change and may be seen as one. */
 _must_check_ int file_state_write(int dir_fd, const char *name, const struct file_state *s, bool times, struct refusal *why);
-void file_state_free(struct file_state *s);
+void             file_state_free(struct file_state *s);
 
 #endif

@@ -30,37 +30,50 @@ static size_t find(const struct parse *p, const char *name)
 	return 0;
 }
 
-static const char *bind_problem(const struct site *s, const struct parse *p)
+/* The options behind the address; values of `crt` and `crt-list` may have any name. */
+static bool options_take(struct parse *p, struct site *s)
 {
-	if (find(p, "crt-list") != 0)
-		return "its certificates come from a crt-list";
-	if (s->certs > 1)
-		return "it has several certificates side by side";
-	return s->cert.variable ? "the path of the certificate holds a variable" : NULL;
+	bool ssl = false;
+	for (size_t i = 2; i < p->line.n; i++) {
+		if (text_equal(word(p, i), "ssl")) {
+			ssl = true;
+		} else if (text_equal(word(p, i), "crt-list")) {
+			s->problem = "its certificates come from a crt-list";
+			i++;
+		} else if (text_equal(word(p, i), "crt")) {
+			if (++i < p->line.n) {
+				s->certs++;
+				conf_value(p->file, &p->line.word[i], p->crt_base[0] != '\0' ? p->crt_base : NULL, &s->cert);
+			} else {
+				s->cert.variable = true; /* its value is missing */
+			}
+		}
+	}
+	return ssl;
 }
 
 /* bind 192.0.2.1:443,[::]:443 ssl crt /etc/haproxy/site.pem alpn h2 */
 static int take_bind(struct parse *p)
 {
+	struct site  one = {.problem = NULL};
 	struct site *s = NULL;
 	const char  *cursor = word(p, 1);
 	char         address[SITE_HOST_SIZE + 16];
-	if (find(p, "ssl") == 0 || (find(p, "crt") == 0 && find(p, "crt-list") == 0))
+	const bool   ssl = options_take(p, &one);
+	if (one.certs == 0 && one.cert.variable)
+		return conf_syntax(p->src, p->file, p->line.at, "the value of crt is missing", p->why);
+	if (!ssl || (one.certs == 0 && one.problem == NULL))
 		return 0;
 	int r = site_add(p->out, &s, p->why);
 	if (r != 0)
 		return r;
+	*s = one;
 	while (text_item(&cursor, address, sizeof(address)))
 		(void)site_listen(s, address, 0);
-	for (size_t i = 2; i + 1 < p->line.n; i++)
-		if (text_equal(word(p, i), "crt")) {
-			s->certs++;
-			conf_value(p->file, &p->line.word[i + 1], p->crt_base[0] != '\0' ? p->crt_base : NULL, &s->cert);
-		}
-	if (s->certs == 0 && find(p, "crt-list") == 0)
-		return conf_syntax(p->src, p->file, p->line.at, "the value of crt is missing", p->why);
-	if (s->problem == NULL)
-		s->problem = bind_problem(s, p);
+	if (s->problem == NULL && s->certs > 1)
+		s->problem = "it has several certificates side by side";
+	else if (s->problem == NULL && s->cert.variable)
+		s->problem = "the path of the certificate holds a variable";
 	return 0;
 }
 

@@ -93,7 +93,8 @@ bool host_target(const struct agent_conf *conf, const char *stem, struct target_
 		json_t *root = json_loadb((const char *)json.p, json.n, 0, NULL);
 		json_t *t;
 		size_t  i;
-		json_array_foreach(json_object_get(root, "targets"), i, t) {
+		json_array_foreach(json_object_get(root, "targets"), i, t)
+		{
 			const char *name = json_string_value(json_object_get(t, "stem"));
 			if (!found && name != NULL && text_equal(name, stem)) {
 				target_parse(t, ret);

@@ -12,7 +12,7 @@ struct host_facts {
 	char         agent[AGENT_NAME_SIZE];
 	char         service[SERVICE_SIZE];
 	char         domain[DNS_NAME_SIZE];
-	struct names patterns;    /* of the invite: what this host may ask for */
+	struct names patterns; /* of the invite: what this host may ask for */
 	bool         connected;
 	char         targets[TARGET_PATH_SIZE]; /* folder of the target folders */
 };

@@ -48,7 +48,9 @@ static int name_check(const char *name, struct refusal *why)
 	if (n == 0 || n >= CERT_ID_SIZE || name[0] == '.' || name[0] == '-' ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != n)
 		return refuse(why, E_SURVEY_UNKNOWN, name, "this cannot be the name of a service");
-	return geteuid() == 0 ? 0 : refuse(why, E_SURVEY_CANNOT, name, "only root can change a service's configuration: repeat it with sudo");
+	return geteuid() == 0 ? 0
+			      : refuse(why, E_SURVEY_CANNOT, name,
+				       "only root can change a service's configuration: repeat it with sudo");
 }
 
 /* What an interrupted run left is put back first. */
@@ -63,7 +65,8 @@ static int leftover_clear(struct manage *m, struct refusal *why)
 	if (old.phase == UNDO_MANAGED)
 		r = refuse(why, E_SURVEY_EXISTS, m->q->name, "`vcc-agent manage` has done it already");
 	else if (m->q->dry_run)
-		r = refuse(why, E_SURVEY_EXISTS, m->q->name, "an earlier run was interrupted: manage or unmanage puts that in order first");
+		r = refuse(why, E_SURVEY_EXISTS, m->q->name,
+			   "an earlier run was interrupted: manage or unmanage puts that in order first");
 	else {
 		printf("an earlier run was interrupted; it is put back first\n");
 		r = putback(m->q->conf, &m->dir, &old, why);
@@ -110,7 +113,8 @@ static int folder_make(const struct plan *p, struct refusal *why)
 	printf("made    %s\n", p->undo.target_dir);
 	snprintf(path, sizeof(path), "%s/current/%s", p->undo.target_dir, p->proposal.combined ? "combined.pem" : "key.pem");
 	if (p->reader != 0 && !target_readable(path, p->reader, p->reader_gid))
-		return refuse(why, E_SURVEY_UNSAFE, path, "uid %u in group %u could not read it there", (unsigned)p->reader, (unsigned)p->reader_gid);
+		return refuse(why, E_SURVEY_UNSAFE, path, "uid %u in group %u could not read it there", (unsigned)p->reader,
+			      (unsigned)p->reader_gid);
 	return 0;
 }
 
@@ -127,7 +131,7 @@ static int service_turn(const struct plan *p, struct refusal *why)
 	service_reload_words(s, u->unit_changed, words, sizeof(words));
 	printf("reload  %s\n", words);
 	r = service_serves((const char(*)[ADDRESS_SIZE])u->listener, u->n_listeners, u->sni, u->kind == SERVER_POSTGRESQL,
-	                   p->service->disk.fingerprint, SERVES_MS, why);
+			   p->service->disk.fingerprint, SERVES_MS, why);
 	if (r == 0)
 		printf("serves  the same certificate as before on %zu listeners\n", u->n_listeners);
 	return r;
@@ -194,7 +198,8 @@ static void proof_wait(const struct manage *m)
 		}
 		poll(NULL, 0, PAUSE_MS);
 	}
-	printf("under way: %s; see `vcc-agent status`\n", m->host.connected ? "the first certificate is not proved yet" : "the controller is away");
+	printf("under way: %s; see `vcc-agent status`\n",
+	       m->host.connected ? "the first certificate is not proved yet" : "the controller is away");
 }
 
 static int manage_run(struct manage *m, struct refusal *why)
@@ -206,7 +211,8 @@ static int manage_run(struct manage *m, struct refusal *why)
 		r = undo_save(&m->dir, &m->plan.undo, why);
 	if (r != 0)
 		return r;
-	r = fault_point("survey.saved") != 0 ? refuse(&cause, E_SYS_IO, m->q->name, "stopped after the record was written") : change_all(m, &cause);
+	r = fault_point("survey.saved") != 0 ? refuse(&cause, E_SYS_IO, m->q->name, "stopped after the record was written")
+					     : change_all(m, &cause);
 	if (r == 0)
 		return 0;
 	*why = cause;

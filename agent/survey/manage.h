@@ -1,6 +1,6 @@
-/* manage.h - room agent/survey: `vcc-agent manage` and `unmanage`: a service's certificate becomes ours, and everything goes back.
- * The record of the undo is durable before the first change, and the target file comes last: with it the keeper takes over.
- * Never: half of it; after a kill either verb converges. */
+/* manage.h - room agent/survey: `vcc-agent manage` and `unmanage`: a service's certificate becomes ours, and everything goes
+ * back. The record of the undo is durable before the first change, and the target file comes last: with it the keeper takes
+ * over. Never: half of it; after a kill either verb converges. */
 #ifndef VCC_MANAGE_H
 #define VCC_MANAGE_H
 

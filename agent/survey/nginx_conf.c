@@ -138,7 +138,7 @@ static void value_take(const struct parse *p, const struct directive *d, struct 
 {
 	struct site_value v = {.file = d->file, .start = d->word[1].start, .end = d->word[1].end};
 	v.variable = !word_text(file_of(p, d)->bytes.p, d->word[1], v.text, sizeof(v.text)) || strchr(v.text, '$') != NULL ||
-	             text_starts(v.text, "data:") || text_starts(v.text, "engine:") || text_starts(v.text, "store:");
+		     text_starts(v.text, "data:") || text_starts(v.text, "engine:") || text_starts(v.text, "store:");
 	*ret = v;
 }
 
@@ -187,8 +187,11 @@ static const struct {
 	const char *name;
 	int (*take)(struct parse *p, struct scope *s, const struct directive *d);
 } directives[] = {
-	{"include", include},        {"ssl_certificate", take_certificate},  {"ssl_certificate_key", take_key},
-	{"server_name", take_names}, {"listen", take_listen},
+	{"include", include},
+	{"ssl_certificate", take_certificate},
+	{"ssl_certificate_key", take_key},
+	{"server_name", take_names},
+	{"listen", take_listen},
 	{"pid", take_pid},
 };
 
@@ -202,7 +205,8 @@ static int directive_take(struct parse *p, struct scope *s, const struct directi
 {
 	for (size_t i = 0; i < N_ELEMENTS(directives); i++)
 		if (is_word(p, d, 0, directives[i].name))
-			return d->n >= 2 ? directives[i].take(p, s, d) : syntax(p, d->file, d->word[0].start, "a value is missing");
+			return d->n >= 2 ? directives[i].take(p, s, d)
+					 : syntax(p, d->file, d->word[0].start, "a value is missing");
 	return 0;
 }
 

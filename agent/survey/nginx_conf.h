@@ -7,7 +7,9 @@
 #include "agent/survey/site.h"
 #include "agent/survey/source.h"
 
-/* `path` is the main file; includes are relative to `prefix`. One row for each server block that has a certificate. E_SURVEY_*. */
-_must_check_ int nginx_conf_read(struct sources *src, const char *path, const char *prefix, struct sites *ret, struct refusal *why);
+/* `path` is the main file; includes are relative to `prefix`. One row for each server block that has a certificate. E_SURVEY_*.
+ */
+_must_check_ int nginx_conf_read(struct sources *src, const char *path, const char *prefix, struct sites *ret,
+				 struct refusal *why);
 
 #endif

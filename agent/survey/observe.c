@@ -14,6 +14,8 @@ enum { LOOK_MS = 4000, POSTGRESQL_PORT = 5432 };
 /* Programs whose protocols begin otherwise. A handshake would tell nothing and fill their logs with complaints. */
 static const char *const no_tls[] = {"sshd",    "rpcbind", "rpc.statd", "systemd-resolve", "named",
 				     "dnsmasq", "exim4",   "cupsd",     "chronyd"};
+/* But not at these: DNS, mail and web ports where TLS comes first. */
+static const uint16_t tls_first[] = {443, 465, 853, 990, 993, 995, 8443};
 /* Programs that want to be asked for TLS in PostgreSQL's way. */
 static const char *const postgresql[] = {"postgres", "pgbouncer", "pgpool"};
 
@@ -23,6 +25,14 @@ static bool one_of(const char *const *names, size_t n, const char *name)
 		if (text_equal(names[i], name))
 			return true;
 	return false;
+}
+
+static bool worth_asking(const struct observed *row)
+{
+	for (size_t i = 0; i < N_ELEMENTS(tls_first); i++)
+		if (row->socket.port == tls_first[i])
+			return true;
+	return !one_of(no_tls, N_ELEMENTS(no_tls), row->process.program);
 }
 
 static int sockets_read(struct observation *o, struct refusal *why)
@@ -65,7 +75,7 @@ static int listeners_ask(struct observation *o, struct refusal *why)
 		return refuse(why, E_NOMEM, "observe", "no memory");
 	for (size_t i = 0; i < o->n; i++) {
 		struct observed *row = &o->rows[i];
-		row->asked = !one_of(no_tls, N_ELEMENTS(no_tls), row->process.program);
+		row->asked = worth_asking(row);
 		if (!row->asked)
 			continue;
 		looks[n].starttls =

@@ -41,13 +41,15 @@ static int pair_judge(const struct plan *p, struct span key, struct refusal *why
 	if (r == E_PKI_MISMATCH)
 		return refuse(why, E_SURVEY_PAIR, v->key, "the key does not belong to %.150s", v->cert);
 	if (r != 0)
-		return refuse(why, E_SURVEY_PAIR, v->key[0] != '\0' ? v->key : v->cert, "there is no key in it that can be read without a passphrase");
+		return refuse(why, E_SURVEY_PAIR, v->key[0] != '\0' ? v->key : v->cert,
+			      "there is no key in it that can be read without a passphrase");
 	if (look_pem(buf_span(&p->cert), &now) != 0 || !hash_equal(now.fingerprint, v->disk.fingerprint))
 		return refuse(why, E_SURVEY_CHANGED, v->cert, "the certificate was exchanged just now");
 	/* a server that only names a key has no right to get a copy of it: it must have shown that it holds it */
 	for (size_t i = 0; i < v->n_listeners; i++)
 		if (!v->listener[i].look.proved)
-			return refuse(why, E_SURVEY_PAIR, v->listener[i].address, "the server did not prove that it has the certificate's key");
+			return refuse(why, E_SURVEY_PAIR, v->listener[i].address,
+				      "the server did not prove that it has the certificate's key");
 	return 0;
 }
 
@@ -88,7 +90,9 @@ static int pair_read(struct plan *p, struct refusal *why)
 		r = pair_judge(p, p->proposal.combined ? buf_span(&p->combined) : buf_span(&p->key), why);
 	if (r != 0)
 		return r;
-	p->before = (struct target_before){.uid = 0, .gid = p->reader_gid, .mode = 0640};
+	/* a master that is root needs no help to read it, and nobody else could before */
+	p->before = (struct target_before){
+		.uid = 0, .gid = p->reader != 0 ? p->reader_gid : 0, .mode = p->reader != 0 ? 0640 : 0600};
 	if (p->proposal.combined) {
 		p->before.combined = buf_span(&p->combined);
 	} else {
@@ -147,7 +151,8 @@ static int file_change(struct plan *p, size_t source, struct refusal *why)
 		return refuse(why, E_SURVEY_CHANGED, f->path, "it was changed while it was read");
 	for (size_t i = 0; i < p->n_edits; i++)
 		if (p->edits[i].file == source)
-			swap_add(u, (struct span){f->bytes.p + p->edits[i].start, p->edits[i].end - p->edits[i].start}, p->edits[i].text);
+			swap_add(u, (struct span){f->bytes.p + p->edits[i].start, p->edits[i].end - p->edits[i].start},
+				 p->edits[i].text);
 	r = edits_apply(buf_span(&f->bytes), p->edits, p->n_edits, source, &p->after[index]);
 	if (r != 0)
 		return refuse(why, r, f->path, "the new text cannot be made");
@@ -176,8 +181,8 @@ static int edit_add(struct plan *p, const struct site_value *v, const char *file
 static int edits_make(struct plan *p, struct refusal *why)
 {
 	const struct found_service *v = p->service;
-	const char                 *cert = p->proposal.combined ? "combined.pem" : p->proposal.chain_apart ? "cert.pem" : "fullchain.pem";
-	int                         r = 0;
+	const char *cert = p->proposal.combined ? "combined.pem" : p->proposal.chain_apart ? "cert.pem" : "fullchain.pem";
+	int         r = 0;
 	for (size_t i = 0; r == 0 && i < v->n_sites; i++) {
 		const struct site *site = &v->server->sites.row[v->site[i]];
 		r = edit_add(p, &site->cert, cert, why);
@@ -212,7 +217,8 @@ static int dropin_make(struct plan *p, struct refusal *why)
 	f->made_dir = lstat(dir, &st) != 0;
 	f->before.mode = 0644;
 	text->max = DROPIN_MAX;
-	buf_add_text(text, "# Written by `vcc-agent manage`: a renewed certificate is taken without a restart.\n[Service]\nExecReload=/bin/kill -HUP $MAINPID\n");
+	buf_add_text(text, "# Written by `vcc-agent manage`: a renewed certificate is taken without a "
+			   "restart.\n[Service]\nExecReload=/bin/kill -HUP $MAINPID\n");
 	digest_sha256(buf_span(text), &f->after);
 	return buf_error(text);
 }
@@ -225,7 +231,8 @@ static int target_check(const struct plan *p, struct refusal *why)
 	struct target_conf *t = calloc(1, sizeof(*t));
 	char                file[CERT_ID_SIZE + 8];
 	snprintf(file, sizeof(file), "%s.conf", p->undo.name);
-	int r = t != NULL ? conf_parse(&target_schema, file, span_text(p->proposal.text), t, why) : refuse(why, E_NOMEM, file, "no memory");
+	int r = t != NULL ? conf_parse(&target_schema, file, span_text(p->proposal.text), t, why)
+			  : refuse(why, E_NOMEM, file, "no memory");
 	free(t);
 	return r;
 }
@@ -258,7 +265,9 @@ static int undo_fill(const struct agent_conf *conf, struct plan *p, struct refus
 	for (size_t i = 0; i < v->n_listeners; i++)
 		text_cut(u->listener[u->n_listeners++], ADDRESS_SIZE, v->listener[i].address);
 	int n = snprintf(u->target_file, sizeof(u->target_file), "%s/%s.conf", conf->targets_dir, v->name);
-	return n > 0 && (size_t)n < sizeof(u->target_file) ? 0 : refuse(why, E_SURVEY_LIMIT, conf->targets_dir, "the path is too long");
+	return n > 0 && (size_t)n < sizeof(u->target_file)
+		       ? 0
+		       : refuse(why, E_SURVEY_LIMIT, conf->targets_dir, "the path is too long");
 }
 
 static int places_free(const struct plan *p, struct refusal *why)
@@ -271,8 +280,8 @@ static int places_free(const struct plan *p, struct refusal *why)
 	return 0;
 }
 
-int plan_make(const struct agent_conf *conf, const struct host_facts *host, const struct found_service *v, const char *template_id,
-              enum renewer_kind from, struct plan *ret, struct refusal *why)
+int plan_make(const struct agent_conf *conf, const struct host_facts *host, const struct found_service *v,
+	      const char *template_id, enum renewer_kind from, struct plan *ret, struct refusal *why)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->service = v;
@@ -322,11 +331,13 @@ void plan_show(const struct plan *p, FILE *to)
 	for (size_t i = 0; i < p->undo.n_files; i++) {
 		const struct undo_file *f = &p->undo.file[i];
 		if (f->removed)
-			fprintf(to, "rename %s\n    to %s\n", f->path, f->moved[0] != '\0' ? f->moved : "nowhere: it is taken away, and kept for the undo");
+			fprintf(to, "rename %s\n    to %s\n", f->path,
+				f->moved[0] != '\0' ? f->moved : "nowhere: it is taken away, and kept for the undo");
 		else
 			edit_diff(f->path, buf_span(&f->before.bytes), buf_span(&p->after[i]), to);
 	}
-	fprintf(to, "folder %s\n    current -> before, with copies of the certificate and key that are served now\n", p->undo.target_dir);
+	fprintf(to, "folder %s\n    current -> before, with copies of the certificate and key that are served now\n",
+		p->undo.target_dir);
 	edit_diff(p->undo.target_file, (struct span){NULL, 0}, span_text(p->proposal.text), to);
 	if (p->service->server->test[0] != '\0')
 		fprintf(to, "test   %s\n", p->service->server->test);

@@ -27,8 +27,8 @@ struct plan {
 
 /* `from` RENEWER_NONE: the other tool, if there is one, goes on. E_SURVEY_*. `ret` is to be freed in any case. */
 _must_check_ int plan_make(const struct agent_conf *conf, const struct host_facts *host, const struct found_service *v,
-                           const char *template_id, enum renewer_kind from, struct plan *ret, struct refusal *why);
-void plan_free(struct plan *p);
+			   const char *template_id, enum renewer_kind from, struct plan *ret, struct refusal *why);
+void             plan_free(struct plan *p);
 
 /* Every file change as a difference, the folder, the target file, the reload. */
 void plan_show(const struct plan *p, FILE *to);

@@ -6,8 +6,9 @@
 #include "agent/survey/site.h"
 #include "agent/survey/source.h"
 
-/* `path` is the main file, `data_dir` the cluster's folder, where relative paths begin and postgresql.auto.conf may overrule it. One
- * row, when TLS is on. E_SURVEY_*. */
-_must_check_ int postgresql_conf_read(struct sources *src, const char *path, const char *data_dir, struct sites *ret, struct refusal *why);
+/* `path` is the main file, `data_dir` the cluster's folder, where relative paths begin and postgresql.auto.conf may overrule
+ * it. One row, when TLS is on. E_SURVEY_*. */
+_must_check_ int postgresql_conf_read(struct sources *src, const char *path, const char *data_dir, struct sites *ret,
+				      struct refusal *why);
 
 #endif

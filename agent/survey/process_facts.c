@@ -227,7 +227,8 @@ static bool climb(int proc_fd, struct process_facts *p)
 		return false;
 	up.started = process_start(text);
 	facts_read(above, &up);
-	if (!text_equal(up.program, p->program) || !text_equal(up.exe, p->exe) || !text_equal(up.unit, p->unit) || up.started > p->started)
+	if (!text_equal(up.program, p->program) || !text_equal(up.exe, p->exe) || !text_equal(up.unit, p->unit) ||
+	    up.started > p->started)
 		return false;
 	*p = up;
 	return true;

@@ -14,8 +14,9 @@ static const struct {
 	const char *service;
 	const char *template_id;
 } templates[] = {
-	{"clara", "clara_service_auth"}, {"covina", "covina_orchestrator"}, {"argus", "argus_api"},
-	{"veritas", "veritas_pipeline"}, {"vpb", "vpb_service"},            {"external", "external_service"},
+	{"clara", "clara_service_auth"}, {"covina", "covina_orchestrator"},
+	{"argus", "argus_api"},          {"veritas", "veritas_pipeline"},
+	{"vpb", "vpb_service"},          {"external", "external_service"},
 };
 
 static _printf_(2, 3) void note(struct proposal *p, const char *fmt, ...)
@@ -91,7 +92,8 @@ static int reload_python(const struct found_service *v, struct proposal *p)
 	}
 	p->reload = PROPOSE_EXEC;
 	p->restarts = true;
-	note(p, "it does not handle SIGHUP: each renewal restarts it and ends its connections");
+	note(p, "it does not handle SIGHUP: each renewal restarts it and ends its connections; run by "
+		"`python3 -m vcc_tls` it needs no restart");
 	return 0;
 }
 
@@ -108,7 +110,8 @@ static int reload_haproxy(const struct found_service *v, struct proposal *p, str
 	else if (s->signal != 0 && server_path_plain(s->sites.pidfile))
 		p->reload = PROPOSE_SIGNAL;
 	else
-		return refuse(why, E_SURVEY_CANNOT, v->name, "it has neither an admin socket nor a unit nor a master with a pid file");
+		return refuse(why, E_SURVEY_CANNOT, v->name,
+			      "it has neither an admin socket nor a unit nor a master with a pid file");
 	return 0;
 }
 
@@ -166,7 +169,8 @@ static void text_reload(const struct found_service *v, const struct proposal *p,
 
 static void text_verify(const struct found_service *v, struct buf *to)
 {
-	buf_add_fmt(to, "\n[verify]\nkind = %s\nconnect = ", v->server->kind == SERVER_POSTGRESQL ? "starttls-postgresql" : "tls");
+	buf_add_fmt(to,
+		    "\n[verify]\nkind = %s\nconnect = ", v->server->kind == SERVER_POSTGRESQL ? "starttls-postgresql" : "tls");
 	for (size_t i = 0; i < v->n_listeners; i++)
 		buf_add_fmt(to, "%s%s", i > 0 ? ", " : "", v->listener[i].address);
 	buf_add_text(to, "\n");
@@ -178,11 +182,11 @@ static int text_make(const struct host_facts *host, const struct found_service *
 {
 	struct buf to = BUF_MAX(PROPOSAL_TEXT_MAX - 1);
 	buf_add_fmt(&to,
-	            "# %s: written by `vcc-agent manage %s`; `vcc-agent unmanage %s` takes everything back.\n"
-	            "[target]\nservice = %s\ntemplate = %s\nnames = %s\n\n"
-	            "[files]\nowner = root\ngroup = %s\nmode = 0640\n%s\n[reload]\n",
-	            server_kind_name(v->server->kind), v->name, v->name, host->service,
-	            p->template_id, p->names, v->server->group, p->combined ? "combined = yes\n" : "");
+		    "# %s: written by `vcc-agent manage %s`; `vcc-agent unmanage %s` takes everything back.\n"
+		    "[target]\nservice = %s\ntemplate = %s\nnames = %s\n\n"
+		    "[files]\nowner = root\ngroup = %s\nmode = 0640\n%s\n[reload]\n",
+		    server_kind_name(v->server->kind), v->name, v->name, host->service, p->template_id, p->names,
+		    v->server->group, p->combined ? "combined = yes\n" : "");
 	text_reload(v, p, &to);
 	text_verify(v, &to);
 	int r = buf_error(&to);
@@ -198,7 +202,7 @@ static int template_choose(const struct host_facts *host, const char *wanted, st
 {
 	if (wanted != NULL)
 		return name_template_ok(wanted) ? text_copy(p->template_id, sizeof(p->template_id), wanted)
-		                                : refuse(why, E_SURVEY_TEMPLATE, wanted, "this is no template's name");
+						: refuse(why, E_SURVEY_TEMPLATE, wanted, "this is no template's name");
 	for (size_t i = 0; i < N_ELEMENTS(templates); i++)
 		if (text_equal(templates[i].service, host->service))
 			return text_copy(p->template_id, sizeof(p->template_id), templates[i].template_id);
@@ -206,14 +210,15 @@ static int template_choose(const struct host_facts *host, const char *wanted, st
 }
 
 int proposal_make(const struct host_facts *host, const struct found_service *v, const char *template_id, struct proposal *ret,
-                  struct refusal *why)
+		  struct refusal *why)
 {
 	size_t left = 0;
 	memset(ret, 0, sizeof(*ret));
 	int n = snprintf(ret->dir, sizeof(ret->dir), "%s/%s", host->targets, v->name);
 	int r = n > 0 && (size_t)n < sizeof(ret->dir) && server_path_plain(ret->dir)
-	                ? 0
-	                : refuse(why, E_SURVEY_CANNOT, host->targets, "the path of the target's folder is too long or has unusual characters");
+			? 0
+			: refuse(why, E_SURVEY_CANNOT, host->targets,
+				 "the path of the target's folder is too long or has unusual characters");
 	if (r == 0)
 		r = template_choose(host, template_id, ret, why);
 	if (r == 0 && proposal_names(host, v->own_names, ret->names, &left) != 0)

@@ -21,7 +21,7 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
-enum { KEEPER_MS = 30000, SERVES_MS = 20000, PAUSE_MS = 200, PEM_MAX = 1 << 20 };
+enum { SWAP_MS = 15000, KEEPER_MS = 30000, SERVES_MS = 20000, PAUSE_MS = 200, PEM_MAX = 1 << 20 };
 
 /* ---- the keeper lets go ------------------------------------------------------------------------------------------- */
 
@@ -40,13 +40,15 @@ static int target_file_remove(const struct undo *u, struct refusal *why)
 	return dir_sync(dir) != 0 ? sys_refuse(why, u->target_file, "sync the folder") : 0;
 }
 
-/* Until the keeper has seen that the file is gone and is not in the middle of a swap. Nobody there: nothing to wait for. */
-static void keeper_wait(const struct agent_conf *conf, const struct undo *u)
+/* Nobody there, or a swap that does not end: it is not waited for longer. */
+static void keeper_wait(const struct agent_conf *conf, const struct undo *u, bool retired, int64_t wait_ms)
 {
-	const int64_t       until = clock_monotonic() + KEEPER_MS;
+	const int64_t       until = clock_monotonic() + wait_ms;
 	struct target_facts t;
 	while (host_target(conf, u->name, &t) && clock_monotonic() < until) {
-		if (text_equal(t.wanted, "retired") && (text_equal(t.phase, "none") || text_equal(t.phase, "done")))
+		/* healing goes on for as long as the service does not serve */
+		const bool rests = text_equal(t.phase, "none") || text_equal(t.phase, "done") || text_equal(t.phase, "heal");
+		if (rests && (!retired || text_equal(t.wanted, "retired")))
 			return;
 		poll(NULL, 0, PAUSE_MS);
 	}
@@ -92,7 +94,8 @@ static int renewer_back(const struct undo *u, struct refusal *why)
 static struct server *server_of(const struct found *f, const struct undo *u)
 {
 	for (size_t i = 0; i < f->n_servers; i++)
-		if (f->server[i]->kind == u->kind && f->server[i]->n_files > 0 && text_equal(f->server[i]->file[0], u->main_file))
+		if (f->server[i]->kind == u->kind && f->server[i]->n_files > 0 &&
+		    text_equal(f->server[i]->file[0], u->main_file))
 			return f->server[i];
 	return NULL;
 }
@@ -103,7 +106,8 @@ static bool disk_fingerprint(const struct undo *u, struct hash *ret)
 	char        real[PATH_MAX];
 	struct buf  pem = BUF_MAX(PEM_MAX);
 	struct look look = {.result = LOOK_UNKNOWN};
-	bool        known = realpath(u->cert, real) != NULL && file_read(AT_FDCWD, real, false, &pem, NULL) == 0 && look_pem(buf_span(&pem), &look) == 0;
+	bool        known = realpath(u->cert, real) != NULL && file_read(AT_FDCWD, real, false, &pem, NULL) == 0 &&
+		     look_pem(buf_span(&pem), &look) == 0;
 	buf_wipe(&pem);
 	*ret = look.fingerprint;
 	return known;
@@ -114,7 +118,7 @@ static int service_back(const struct undo *u, struct refusal *why)
 	struct found   found;
 	struct hash    fingerprint;
 	struct server *s = NULL;
-	int r = service_find("", &found, why);
+	int            r = service_find("", &found, why);
 	if (r == 0)
 		s = server_of(&found, u);
 	if (r == 0 && s == NULL) {
@@ -132,8 +136,8 @@ static int service_back(const struct undo *u, struct refusal *why)
 			printf("reloaded: %s\n", words);
 	}
 	if (s != NULL && r == 0 && u->n_listeners > 0 && disk_fingerprint(u, &fingerprint))
-		r = service_serves((const char(*)[ADDRESS_SIZE])u->listener, u->n_listeners, u->sni, u->kind == SERVER_POSTGRESQL, fingerprint,
-		                   SERVES_MS, why);
+		r = service_serves((const char(*)[ADDRESS_SIZE])u->listener, u->n_listeners, u->sni,
+				   u->kind == SERVER_POSTGRESQL, fingerprint, SERVES_MS, why);
 	found_free(&found);
 	return r;
 }
@@ -150,9 +154,11 @@ static int steps(const struct agent_conf *conf, const struct undo_dir *d, struct
 {
 	int r = undo_phase_set(d, u, UNDO_UNDOING, why);
 	if (r == 0)
+		keeper_wait(conf, u, false, SWAP_MS); /* a swap under way comes to its end, and its order with it */
+	if (r == 0)
 		r = target_file_remove(u, why);
 	if (r == 0)
-		keeper_wait(conf, u);
+		keeper_wait(conf, u, true, KEEPER_MS);
 	if (r == 0 && fault_point("survey.undo") != 0)
 		r = refuse(why, E_SYS_IO, u->name, "stopped before the files were put back");
 	if (r == 0)
@@ -173,5 +179,6 @@ int putback(const struct agent_conf *conf, const struct undo_dir *d, struct undo
 	int            r = steps(conf, d, u, &cause);
 	if (r == 0)
 		return 0;
-	return refuse(why, E_SURVEY_UNDO, cause.object, "%s: %s", err_code(cause.code != 0 ? cause.code : r, text), cause.cause);
+	return refuse(why, E_SURVEY_UNDO, cause.object, "%s: %s", err_code(cause.code != 0 ? cause.code : r, text),
+		      cause.cause);
 }

@@ -5,8 +5,8 @@
 
 #include "agent/survey/undo.h"
 
-/* Tells each step on stdout. E_SURVEY_UNDO when something could not be put back (`why` says the first); the record stays then, and the
- * call may be repeated. */
+/* Tells each step on stdout. E_SURVEY_UNDO when something could not be put back (`why` says the first); the record stays then,
+ * and the call may be repeated. */
 _must_check_ int putback(const struct agent_conf *conf, const struct undo_dir *d, struct undo *u, struct refusal *why);
 
 #endif

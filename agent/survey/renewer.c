@@ -17,19 +17,32 @@ enum { KEYS_MAX = 3 };
 static const struct tool {
 	const char *word;
 	const char *folder;
-	const char *files;      /* below the folder */
-	bool        deeper;     /* one folder for each certificate */
-	const char *keys[KEYS_MAX]; /* values that name a certificate file */
-	const char *name;       /* value that names the certificate for people; NULL = the file's name */
+	const char *files;               /* below the folder */
+	bool        deeper;              /* one folder for each certificate */
+	const char *keys[KEYS_MAX];      /* values that name a certificate file */
+	const char *name;                /* value that names the certificate for people; NULL = the file's name */
 	const char *off_key, *off_value; /* renewal is switched off already */
 } tools[RENEWER_KIND_COUNT] = {
 	[RENEWER_NONE] = {.word = "none"},
-	[RENEWER_CERTBOT] = {.word = "certbot", .folder = "/etc/letsencrypt/renewal", .files = "*.conf", .keys = {"cert", "fullchain"},
-                             .off_key = "autorenew", .off_value = "False"},
-	[RENEWER_CERTMONGER] = {.word = "certmonger", .folder = "/var/lib/certmonger/requests", .files = "*",
-                                .keys = {"cert_storage_location"}, .name = "id", .off_key = "autorenew", .off_value = "0"},
-	[RENEWER_ACME_SH] = {.word = "acme.sh", .folder = "/root/.acme.sh", .files = "*.conf", .deeper = true,
-                             .keys = {"Le_RealCertPath", "Le_RealFullChainPath"}, .name = "Le_Domain"},
+	[RENEWER_CERTBOT] = {.word = "certbot",
+			     .folder = "/etc/letsencrypt/renewal",
+			     .files = "*.conf",
+			     .keys = {"cert", "fullchain"},
+			     .off_key = "autorenew",
+			     .off_value = "False"},
+	[RENEWER_CERTMONGER] = {.word = "certmonger",
+				.folder = "/var/lib/certmonger/requests",
+				.files = "*",
+				.keys = {"cert_storage_location"},
+				.name = "id",
+				.off_key = "autorenew",
+				.off_value = "0"},
+	[RENEWER_ACME_SH] = {.word = "acme.sh",
+			     .folder = "/root/.acme.sh",
+			     .files = "*.conf",
+			     .deeper = true,
+			     .keys = {"Le_RealCertPath", "Le_RealFullChainPath"},
+			     .name = "Le_Domain"},
 };
 
 const char *renewer_kind_name(enum renewer_kind k)

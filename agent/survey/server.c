@@ -22,7 +22,8 @@
 
 bool server_path_plain(const char *path)
 {
-	return path[0] == '/' && strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+:@-") == strlen(path);
+	return path[0] == '/' &&
+	       strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+:@-") == strlen(path);
 }
 
 /* ---- command lines ------------------------------------------------------------------------------------------------ */
@@ -34,7 +35,7 @@ void server_args_parse(enum server_kind kind, const char *text, size_t n, struct
 	if (n >= sizeof(ret->text))
 		n = sizeof(ret->text) - 1;
 	/* nginx writes its command line anew, as one text */
-	const bool rewritten = kind == SERVER_NGINX && n > sizeof(title) && memcmp(text, title, sizeof(title) - 1) == 0;
+	const bool   rewritten = kind == SERVER_NGINX && n > sizeof(title) && memcmp(text, title, sizeof(title) - 1) == 0;
 	const size_t skip = rewritten ? sizeof(title) - 1 : 0;
 	memcpy(ret->text, text + skip, n - skip);
 	n -= skip;
@@ -324,7 +325,8 @@ static bool same_root(pid_t pid)
 	struct stat theirs;
 	struct stat ours;
 	snprintf(path, sizeof(path), "/proc/%d/root/.", (int)pid);
-	return stat(path, &theirs) == 0 && stat("/", &ours) == 0 && theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
+	return stat(path, &theirs) == 0 && stat("/", &ours) == 0 && theirs.st_ino == ours.st_ino &&
+	       theirs.st_dev == ours.st_dev;
 }
 
 static bool process_uid(pid_t pid, uid_t *ret)

@@ -1,5 +1,6 @@
 /* server.h - room agent/survey: one running server program with the configuration that it was started with.
- * One table of the kinds that we know: nginx, Apache, HAProxy, PostgreSQL, Python servers in units. Never: changing anything. */
+ * One table of the kinds that we know: nginx, Apache, HAProxy, PostgreSQL, Python servers in units. Never: changing anything.
+ */
 #ifndef VCC_SERVER_H
 #define VCC_SERVER_H
 
@@ -28,7 +29,7 @@ struct server {
 	struct server_args   args;
 	char                 file[SERVER_FILES_MAX][SOURCE_PATH_SIZE]; /* main configuration files */
 	size_t               n_files;
-	char                 base[SOURCE_PATH_SIZE];   /* where relative paths begin; PostgreSQL: the data folder */
+	char                 base[SOURCE_PATH_SIZE];      /* where relative paths begin; PostgreSQL: the data folder */
 	char                 test[SERVER_COMMAND_SIZE];   /* its own configuration test; "" = it has none */
 	char                 reload[SERVER_COMMAND_SIZE]; /* a reload without systemd; "" = by signal, or not at all */
 	int                  signal;                      /* that makes the master read its configuration again; 0 = none */

@@ -29,7 +29,7 @@ int service_test(const struct server *s, struct refusal *why)
 		return 0;
 	int r = command_line_run(s->test, TEST_MS, &out, &status, why);
 	if (r == 0 && status != 0) {
-		command_last_line(&out, line, sizeof(line));
+		command_why(&out, line, sizeof(line));
 		r = refuse(why, E_SURVEY_TEST, s->test, "it ended with %d: %s", status, line);
 	}
 	buf_free(&out);
@@ -50,7 +50,8 @@ void service_reload_words(const struct server *s, bool restart, char *ret, size_
 	else if (s->reload[0] != '\0')
 		snprintf(ret, size, "%s", s->reload);
 	else
-		snprintf(ret, size, "SIG%s to process %d", sigabbrev_np(s->signal) != NULL ? sigabbrev_np(s->signal) : "?", (int)s->process.pid);
+		snprintf(ret, size, "SIG%s to process %d", sigabbrev_np(s->signal) != NULL ? sigabbrev_np(s->signal) : "?",
+			 (int)s->process.pid);
 }
 
 /* The descriptor pins the process; its start tells that it is still the one that was looked at. */
@@ -79,7 +80,7 @@ static int command_reload(const struct server *s, struct refusal *why)
 	int        status = 0;
 	int        r = command_line_run(s->reload, RELOAD_MS, &out, &status, why);
 	if (r == 0 && status != 0) {
-		command_last_line(&out, line, sizeof(line));
+		command_why(&out, line, sizeof(line));
 		r = refuse(why, E_SURVEY_RELOAD, s->reload, "it ended with %d: %s", status, line);
 	}
 	buf_free(&out);
@@ -104,8 +105,12 @@ int service_reload(const struct server *s, bool restart, struct refusal *why)
 static const char *wrong_words(const struct look *l)
 {
 	static const char *const words[LOOK_RESULT_COUNT] = {
-		[LOOK_SERVED] = "serves another certificate", [LOOK_NONE] = "serves no certificate",   [LOOK_PLAIN] = "speaks no TLS",
-		[LOOK_SILENT] = "does not answer",            [LOOK_REFUSED] = "refuses connections", [LOOK_UNKNOWN] = "was not asked",
+		[LOOK_SERVED] = "serves another certificate",
+		[LOOK_NONE] = "serves no certificate",
+		[LOOK_PLAIN] = "speaks no TLS",
+		[LOOK_SILENT] = "does not answer",
+		[LOOK_REFUSED] = "refuses connections",
+		[LOOK_UNKNOWN] = "was not asked",
 	};
 	return words[l->result];
 }
@@ -120,7 +125,7 @@ static const struct look *first_wrong(struct look *looks, size_t n, struct hash 
 }
 
 int service_serves(const char (*listeners)[ADDRESS_SIZE], size_t n, const char *sni, bool starttls, struct hash fingerprint,
-                   int64_t timeout_ms, struct refusal *why)
+		   int64_t timeout_ms, struct refusal *why)
 {
 	struct look   looks[LOOKS_MAX];
 	const int64_t until = clock_monotonic() + timeout_ms;

@@ -160,7 +160,8 @@ static void managed_look(struct found_service *v, const char *targets)
 	const size_t      n = strlen(targets);
 	const char *const rest = n > 0 && text_starts(v->cert, targets) && v->cert[n] == '/' ? v->cert + n + 1 : NULL;
 	const char *const slash = rest != NULL ? strchr(rest, '/') : NULL;
-	if (slash == NULL || !text_starts(slash, "/current/") || text_copy_n(stem, sizeof(stem), rest, (size_t)(slash - rest)) != 0)
+	if (slash == NULL || !text_starts(slash, "/current/") ||
+	    text_copy_n(stem, sizeof(stem), rest, (size_t)(slash - rest)) != 0)
 		return;
 	v->managed = true;
 	text_cut(v->name, sizeof(v->name), stem);
@@ -204,7 +205,8 @@ static void listener_add(struct found_service *v, const char *address)
 
 static bool of_server(const struct observed *row, const struct server *s)
 {
-	return row->process.pid == s->process.pid || (s->process.unit[0] != '\0' && text_equal(row->process.unit, s->process.unit));
+	return row->process.pid == s->process.pid ||
+	       (s->process.unit[0] != '\0' && text_equal(row->process.unit, s->process.unit));
 }
 
 static void listeners_of(struct found_service *v, const struct observation *o)
@@ -264,7 +266,7 @@ static int service_look(struct found *f, struct found_service *v, const char *ta
 	int r = v->disk.result == LOOK_SERVED ? listeners_ask(v, why) : 0;
 	if (r == 0 && v->n_listeners == 0)
 		problem(v, v->n_others > 0 ? "its listeners serve another certificate than its file holds: reload it first"
-		                           : "no running listener belongs to it");
+					   : "no running listener belongs to it");
 	return r;
 }
 

@@ -20,7 +20,8 @@ enum { GLOB_MAX = 1024, READ_STEP = 4096 };
 /* ---- one file ----------------------------------------------------------------------------------------------------- */
 
 /* The real file's folder by descriptor, and its name in there. */
-static int real_open(struct sources *s, const char *path, char real[PATH_MAX], int *ret_dir, const char **ret_name, struct refusal *why)
+static int real_open(struct sources *s, const char *path, char real[PATH_MAX], int *ret_dir, const char **ret_name,
+		     struct refusal *why)
 {
 	char dir[PATH_MAX];
 	if (realpath(path, real) == NULL)
@@ -65,11 +66,9 @@ static int bytes_read(int fd, struct source *f, struct refusal *why)
 		if (n > 0)
 			buf_used(&f->bytes, (size_t)n);
 	}
-	if (f->bytes.n > SOURCE_BYTES_MAX)
-		return refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
-	if (f->bytes.n > 0 && memchr(f->bytes.p, '\0', f->bytes.n) != NULL)
-		return refuse(why, E_SURVEY_SYNTAX, f->path, "it is no text: it holds NUL bytes");
-	return 0;
+	return f->bytes.n <= SOURCE_BYTES_MAX
+		       ? 0
+		       : refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
 }
 
 static int source_read(struct sources *s, int dir, const char *name, struct source *f, struct refusal *why)
@@ -94,7 +93,8 @@ static bool known(const struct sources *s, const char *path, size_t *ret_index)
 static int source_new(struct sources *s, const char *path, struct source **ret, struct refusal *why)
 {
 	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
-		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX, SOURCE_TOTAL_MAX);
+		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX,
+			      SOURCE_TOTAL_MAX);
 	struct source *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return refuse(why, E_NOMEM, path, "no memory");
@@ -104,8 +104,10 @@ static int source_new(struct sources *s, const char *path, struct source **ret, 
 	return 0;
 }
 
-static int source_keep(struct sources *s, struct source *f, int r)
+static int source_keep(struct sources *s, struct source *f, int r, struct refusal *why)
 {
+	if (r == 0 && f->bytes.n > 0 && memchr(f->bytes.p, '\0', f->bytes.n) != NULL)
+		r = refuse(why, E_SURVEY_SYNTAX, f->path, "it is no text: it holds NUL bytes");
 	if (r != 0) {
 		buf_free(&f->bytes);
 		free(f);
@@ -123,7 +125,7 @@ int source_give(struct sources *s, const char *path, struct span bytes)
 	if (r != 0)
 		return r;
 	buf_add(&f->bytes, bytes.p, bytes.n);
-	return source_keep(s, f, buf_error(&f->bytes));
+	return source_keep(s, f, buf_error(&f->bytes), NULL);
 }
 
 int source_load(struct sources *s, const char *path, size_t *ret_index, struct refusal *why)
@@ -146,7 +148,7 @@ int source_load(struct sources *s, const char *path, size_t *ret_index, struct r
 	r = source_new(s, real, &f, why);
 	if (r != 0)
 		return r;
-	r = source_keep(s, f, source_read(s, dir, name, f, why));
+	r = source_keep(s, f, source_read(s, dir, name, f, why), why);
 	*ret_index = s->n - 1;
 	return r;
 }
@@ -173,7 +175,8 @@ unsigned source_line(const struct source *f, size_t at)
 
 int source_path(const char *base, const char *name, char ret[SOURCE_PATH_SIZE], struct refusal *why)
 {
-	int n = name[0] == '/' ? snprintf(ret, SOURCE_PATH_SIZE, "%s", name) : snprintf(ret, SOURCE_PATH_SIZE, "%s/%s", base, name);
+	int n = name[0] == '/' ? snprintf(ret, SOURCE_PATH_SIZE, "%s", name)
+			       : snprintf(ret, SOURCE_PATH_SIZE, "%s/%s", base, name);
 	if (n < 0 || n >= SOURCE_PATH_SIZE)
 		return refuse(why, E_SURVEY_LIMIT, name, "the path is longer than %d characters", SOURCE_PATH_SIZE - 1);
 	return 0;
@@ -261,7 +264,8 @@ int source_program(const char *path, struct refusal *why)
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return sys_refuse(why, path, "look at the program");
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_mode & S_IXUSR) == 0)
-		return refuse(why, E_SURVEY_UNSAFE, path, "owner %u, mode %04o: wanted a program of root that nobody else may change",
-		              (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+		return refuse(why, E_SURVEY_UNSAFE, path,
+			      "owner %u, mode %04o: wanted a program of root that nobody else may change", (unsigned)st.st_uid,
+			      (unsigned)(st.st_mode & 07777));
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* source.h - room agent/survey: the configuration files of a service, read safely and within limits.
- * They decide what root edits and runs later, so whoever may change them must be root or the service itself. Links are followed to
- * the real file; that one, and every folder on the way to it, must be safe. Never: writing; trusting a size, a depth or a name. */
+ * They decide what root edits and runs later, so whoever may change them must be root or the service itself. Links are followed
+ * to the real file; that one, and every folder on the way to it, must be safe. Never: writing; trusting a size, a depth or a
+ * name. */
 #ifndef VCC_SOURCE_H
 #define VCC_SOURCE_H
 
@@ -12,11 +13,11 @@
 #include "shared/base/err.h"
 
 enum {
-	SOURCES_MAX = 256,             /* files of one service */
-	SOURCE_BYTES_MAX = 1 << 20,    /* of one file */
-	SOURCE_TOTAL_MAX = 8 << 20,    /* of all */
-	SOURCE_DEPTH_MAX = 12,         /* of includes */
-	SOURCE_INCLUDES_MAX = 2048,    /* files read, repeats counted */
+	SOURCES_MAX = 256,          /* files of one service */
+	SOURCE_BYTES_MAX = 1 << 20, /* of one file */
+	SOURCE_TOTAL_MAX = 8 << 20, /* of all */
+	SOURCE_DEPTH_MAX = 12,      /* of includes */
+	SOURCE_INCLUDES_MAX = 2048, /* files read, repeats counted */
 	SOURCE_PATH_SIZE = 512,
 };
 
@@ -38,12 +39,12 @@ struct sources {
 /* Reads a file once, however often it is asked for. E_NOT_FOUND; E_SURVEY_UNSAFE, E_SURVEY_LIMIT, E_SURVEY_SYNTAX (binary). */
 _must_check_ int source_load(struct sources *s, const char *path, size_t *ret_index, struct refusal *why);
 
-/* Bytes under a path, instead of a file: for tests. E_NOMEM, E_SURVEY_LIMIT. */
+/* Bytes under a path, instead of a file: for tests. E_NOMEM, E_SURVEY_LIMIT, E_SURVEY_SYNTAX. */
 _must_check_ int source_give(struct sources *s, const char *path, struct span bytes);
 
-/* Calls `each` for every file that `pattern` names, in byte order. '*', '?' and '[' may stand in the last part only. Without such a
- * character the file must exist. A code that `each` returns ends the walk and is returned. E_SURVEY_LIMIT. */
-typedef int source_fn(void *ctx, const char *path);
+/* Calls `each` for every file that `pattern` names, in byte order. '*', '?' and '[' may stand in the last part only. Without
+ * such a character the file must exist. A code that `each` returns ends the walk and is returned. E_SURVEY_LIMIT. */
+typedef int      source_fn(void *ctx, const char *path);
 _must_check_ int source_glob(struct sources *s, const char *pattern, source_fn *each, void *ctx, struct refusal *why);
 
 /* `name` as it stands in a file, below `base` unless it is absolute. E_SURVEY_LIMIT. */

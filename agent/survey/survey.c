@@ -112,19 +112,27 @@ static const struct verb verbs[] = {
 	 "usage: vcc-agent observe [--all] [--no-report] [-o table|json] [--config FILE]\n\n"
 	 "Shows which listeners of this host serve which certificate, and tells the controller. Changes nothing.\n"},
 	{"discover", "cot", 0, 1, run_discover,
-         "usage: vcc-agent discover [NAME] [--template ID] [-o table|json] [--config FILE]\n\n"
-         "Shows the TLS services of this host, who renews their certificates, and the target file that each would get.\n"},
+	 "usage: vcc-agent discover [NAME] [--template ID] [-o table|json] [--config FILE]\n\n"
+	 "Shows the TLS services of this host, who renews their certificates, and the target file that each would get.\n"},
 	{"manage", "ctfd", 1, 1, run_manage,
-         "usage: vcc-agent manage NAME [--dry-run] [--from certbot|certmonger|acme.sh] [--template ID] [--config FILE]\n\n"
-         "Takes over the certificate of a service that `vcc-agent discover` shows. --dry-run shows every change and does none.\n"},
+	 "usage: vcc-agent manage NAME [--dry-run] [--from certbot|certmonger|acme.sh] [--template ID] [--config FILE]\n\n"
+	 "Takes over the certificate of a service that `vcc-agent discover` shows. --dry-run shows every change and does "
+	 "none.\n"},
 	{"unmanage", "c", 1, 1, run_unmanage,
-         "usage: vcc-agent unmanage NAME [--config FILE]\n\n"
-         "Puts everything back that `vcc-agent manage NAME` changed.\n"},
+	 "usage: vcc-agent unmanage NAME [--config FILE]\n\n"
+	 "Puts everything back that `vcc-agent manage NAME` changed.\n"},
 };
 
 static const struct option options[] = {
-	{"config", required_argument, NULL, 'c'}, {"output", required_argument, NULL, 'o'}, {"all", no_argument, NULL, 'a'},
-	{"no-report", no_argument, NULL, 'r'}, {"template", required_argument, NULL, 't'}, {"from", required_argument, NULL, 'f'}, {"dry-run", no_argument, NULL, 'd'},    {"help", no_argument, NULL, 'h'},         {0},
+	{"config", required_argument, NULL, 'c'},
+	{"output", required_argument, NULL, 'o'},
+	{"all", no_argument, NULL, 'a'},
+	{"no-report", no_argument, NULL, 'r'},
+	{"template", required_argument, NULL, 't'},
+	{"from", required_argument, NULL, 'f'},
+	{"dry-run", no_argument, NULL, 'd'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
 };
 
 static int usage(const struct verb *v, FILE *to)

@@ -66,7 +66,7 @@ int takeover_plan(struct plan *p, enum renewer_kind from, struct refusal *why)
 		return 0;
 	if (r->kind != from)
 		return refuse(why, E_SURVEY_RENEWER, renewer_kind_name(from), "this certificate is renewed by %s",
-		              r->kind == RENEWER_NONE ? "nobody that is known here" : renewer_kind_name(r->kind));
+			      r->kind == RENEWER_NONE ? "nobody that is known here" : renewer_kind_name(r->kind));
 	p->undo.renewer = *r;
 	switch (from) {
 	case RENEWER_CERTBOT:
@@ -84,8 +84,8 @@ void takeover_show(const struct plan *p, FILE *to)
 	if (p->undo.renewer.kind == RENEWER_CERTMONGER)
 		fprintf(to, "run    %s stop-tracking -i %s\n", GETCERT, p->undo.renewer.name);
 	else if (p->undo.renewer.kind == RENEWER_NONE && now->kind != RENEWER_NONE)
-		fprintf(to, "note   %s goes on renewing %s (%s); --from %s ends that\n", renewer_kind_name(now->kind), p->service->cert, now->name,
-		        renewer_kind_name(now->kind));
+		fprintf(to, "note   %s goes on renewing %s (%s); --from %s ends that\n", renewer_kind_name(now->kind),
+			p->service->cert, now->name, renewer_kind_name(now->kind));
 }
 
 /* ---- certmonger --------------------------------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ int takeover_tell(const struct undo *u, struct refusal *why)
 		return refuse(why, E_SURVEY_RENEWER, u->renewer.name, "this is no request of certmonger");
 	int r = command_run(argv, GETCERT_MS, &out, &status, why);
 	if (r == 0 && status != 0) {
-		command_last_line(&out, line, sizeof(line));
+		command_why(&out, line, sizeof(line));
 		r = refuse(why, E_SURVEY_RENEWER, u->renewer.name, "getcert stop-tracking ended with %d: %s", status, line);
 	}
 	buf_free(&out);

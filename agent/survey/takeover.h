@@ -1,5 +1,5 @@
-/* takeover.h - room agent/survey: ends another tool's renewal of a certificate, in the tool's own way, so that it can be put back.
- * certbot: `autorenew = False` for the lineage. certmonger: stops tracking. acme.sh: the domain's record is renamed as
+/* takeover.h - room agent/survey: ends another tool's renewal of a certificate, in the tool's own way, so that it can be put
+ * back. certbot: `autorenew = False` for the lineage. certmonger: stops tracking. acme.sh: the domain's record is renamed as
  * `acme.sh --remove` does. Never: other certificates of the tool; its timers. */
 #ifndef VCC_TAKEOVER_H
 #define VCC_TAKEOVER_H
@@ -8,12 +8,13 @@
 
 /* Adds what would change to the plan. `from` NONE: nothing. E_SURVEY_RENEWER: another tool, or none, renews it. */
 _must_check_ int takeover_plan(struct plan *p, enum renewer_kind from, struct refusal *why);
-void takeover_show(const struct plan *p, FILE *to);
+void             takeover_show(const struct plan *p, FILE *to);
 
 /* What cannot be done by changing its files alone: certmonger is told. */
 _must_check_ int takeover_tell(const struct undo *u, struct refusal *why);
 
-/* Around putting its files back: certmonger reads them at its start only. *ret_stopped: it was running and is to be started again. */
+/* Around putting its files back: certmonger reads them at its start only. *ret_stopped: it was running and is to be started
+ * again. */
 _must_check_ int takeover_pause(const struct undo *u, bool *ret_stopped, struct refusal *why);
 _must_check_ int takeover_resume(bool stopped, struct refusal *why);
 

@@ -42,8 +42,9 @@ static int files_write(int dir, const struct target_before *b, struct refusal *w
 		struct span bytes;
 		mode_t      mode;
 	} files[] = {
-		{"key.pem", b->key, b->mode},     {"cert.pem", b->cert, 0644},         {"fullchain.pem", b->fullchain, 0644},
-		{"chain.pem", b->chain, 0644},    {"combined.pem", b->combined, b->mode},
+		{"key.pem", b->key, b->mode},           {"cert.pem", b->cert, 0644},
+		{"fullchain.pem", b->fullchain, 0644},  {"chain.pem", b->chain, 0644},
+		{"combined.pem", b->combined, b->mode},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(files); i++) {
 		if (files[i].bytes.n == 0)

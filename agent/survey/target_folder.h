@@ -1,5 +1,6 @@
-/* target_folder.h - room agent/survey: the folder of a new target: `current` leads to `before/`, where the pair lies that the service
- * uses now, so that it goes on serving it until the first swap is proved. Never: a generation; those are the keeper's. */
+/* target_folder.h - room agent/survey: the folder of a new target: `current` leads to `before/`, where the pair lies that the
+ * service uses now, so that it goes on serving it until the first swap is proved. Never: a generation; those are the keeper's.
+ */
 #ifndef VCC_TARGET_FOLDER_H
 #define VCC_TARGET_FOLDER_H
 
@@ -19,7 +20,8 @@ struct target_before {
 
 /* Makes DIR, which must not exist, in a folder that belongs to root or `keeper`, and gives it to `keeper`. Nothing of it is
  * reachable for anybody else before it is complete. */
-_must_check_ int target_folder_make(const char *dir, uid_t keeper, gid_t keeper_gid, const struct target_before *b, struct refusal *why);
+_must_check_ int target_folder_make(const char *dir, uid_t keeper, gid_t keeper_gid, const struct target_before *b,
+				    struct refusal *why);
 /* Removes it with everything in it; missing is fine. */
 _must_check_ int target_folder_remove(const char *dir, uid_t keeper, struct refusal *why);
 

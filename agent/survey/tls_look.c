@@ -151,11 +151,14 @@ static int no_passphrase(char *buf, int size, int writing, void *ctx)
 
 int look_pair(struct span cert, struct span key)
 {
-	BIO      *cert_in = cert.n <= INT32_MAX ? BIO_new_mem_buf(cert.p, (int)cert.n) : NULL;
-	BIO      *key_in = key.n <= INT32_MAX ? BIO_new_mem_buf(key.p, (int)key.n) : NULL;
-	X509     *leaf = cert_in != NULL ? PEM_read_bio_X509(cert_in, NULL, NULL, NULL) : NULL;
+	BIO  *cert_in = cert.n <= INT32_MAX ? BIO_new_mem_buf(cert.p, (int)cert.n) : NULL;
+	BIO  *key_in = key.n <= INT32_MAX ? BIO_new_mem_buf(key.p, (int)key.n) : NULL;
+	X509 *leaf = cert_in != NULL ? PEM_read_bio_X509(cert_in, NULL, NULL, NULL) : NULL;
 	EVP_PKEY *private = key_in != NULL ? PEM_read_bio_PrivateKey(key_in, NULL, no_passphrase, NULL) : NULL;
-	int       r = leaf == NULL ? E_PKI_CERT : private == NULL ? E_PKI_KEY : X509_check_private_key(leaf, private) == 1 ? 0 : E_PKI_MISMATCH;
+	int r = leaf == NULL                                 ? E_PKI_CERT
+		: private == NULL                            ? E_PKI_KEY
+		: X509_check_private_key(leaf, private) == 1 ? 0
+							     : E_PKI_MISMATCH;
 	EVP_PKEY_free(private);
 	X509_free(leaf);
 	BIO_free(key_in);

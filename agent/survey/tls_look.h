@@ -42,8 +42,8 @@ _must_check_ int look_all(struct look *looks, size_t n, int64_t timeout_ms);
 /* What a certificate file holds, in the same words: the first certificate of PEM text. E_PKI_CERT. */
 _must_check_ int look_pem(struct span pem, struct look *ret);
 
-/* The private key in `key` belongs to the first certificate in `cert` (both PEM). E_PKI_CERT; E_PKI_KEY: there is no key, or only behind a
- * passphrase; E_PKI_MISMATCH. */
+/* The private key in `key` belongs to the first certificate in `cert` (both PEM). E_PKI_CERT; E_PKI_KEY: there is no key, or
+ * only behind a passphrase; E_PKI_MISMATCH. */
 _must_check_ int look_pair(struct span cert, struct span key);
 
 #endif

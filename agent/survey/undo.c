@@ -1,5 +1,5 @@
-/* undo.c - room agent/survey: the record of what `manage` changed: a folder with record.json and the original bytes of every file.
- * Never: a change that is not in it. */
+/* undo.c - room agent/survey: the record of what `manage` changed: a folder with record.json and the original bytes of every
+ * file. Never: a change that is not in it. */
 #include "agent/survey/undo.h"
 
 #include <errno.h>
@@ -32,7 +32,8 @@ int undo_dir_open(const struct agent_conf *conf, struct undo_dir *ret, struct re
 	char        path[TARGET_PATH_SIZE];
 	const char *slash = strrchr(conf->keeper_dir, '/');
 	*ret = (struct undo_dir){-1, -1};
-	int n = snprintf(path, sizeof(path), "%.*s/survey", slash != NULL ? (int)(slash - conf->keeper_dir) : 0, conf->keeper_dir);
+	int n = snprintf(path, sizeof(path), "%.*s/survey", slash != NULL ? (int)(slash - conf->keeper_dir) : 0,
+			 conf->keeper_dir);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return refuse(why, E_SURVEY_LIMIT, conf->keeper_dir, "the path is too long");
 	int r = dir_make(path, 0700, why);
@@ -111,12 +112,12 @@ static json_t *file_json(const struct undo_file *f)
 	struct hash before = {{0}};
 	if (!f->made)
 		digest_sha256(buf_span(&f->before.bytes), &before);
-	json_t *o = json_pack("{s:s, s:I, s:b, s:b, s:b, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o}", "path", f->path, "owner",
-	                      (json_int_t)f->owner, "made", (int)f->made, "made_dir", (int)f->made_dir, "removed", (int)f->removed, "moved",
-	                      f->moved, "uid", (json_int_t)f->before.uid, "gid", (json_int_t)f->before.gid, "mode",
-	                      (json_int_t)f->before.mode, "accessed", time_json(f->before.accessed), "modified",
-	                      time_json(f->before.modified), "xattrs", xattrs_json(&f->before), "n_xattrs", (int)f->before.n_xattrs, "swaps",
-	                      swaps_json(f));
+	json_t *o = json_pack("{s:s, s:I, s:b, s:b, s:b, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o}", "path", f->path,
+			      "owner", (json_int_t)f->owner, "made", (int)f->made, "made_dir", (int)f->made_dir, "removed",
+			      (int)f->removed, "moved", f->moved, "uid", (json_int_t)f->before.uid, "gid",
+			      (json_int_t)f->before.gid, "mode", (json_int_t)f->before.mode, "accessed",
+			      time_json(f->before.accessed), "modified", time_json(f->before.modified), "xattrs",
+			      xattrs_json(&f->before), "n_xattrs", (int)f->before.n_xattrs, "swaps", swaps_json(f));
 	json_object_set_new(o, "before", json_string(hash_text(before, hash)));
 	json_object_set_new(o, "after", json_string(hash_text(f->after, hash)));
 	return o;
@@ -130,11 +131,12 @@ static json_t *record_json(const struct undo *u)
 		json_array_append_new(files, file_json(&u->file[i]));
 	for (size_t i = 0; i < u->n_listeners; i++)
 		json_array_append_new(listeners, json_string(u->listener[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "version", RECORD_VERSION, "name",
-	                 u->name, "phase", undo_phase_name(u->phase), "kind", server_kind_name(u->kind), "main_file", u->main_file, "unit",
-	                 u->unit, "unit_changed", (int)u->unit_changed, "listeners", listeners, "sni", u->sni, "cert", u->cert, "target_dir",
-	                 u->target_dir, "target_file", u->target_file, "renewer", renewer_kind_name(u->renewer.kind), "renewer_name",
-	                 u->renewer.name, "renewer_conf", u->renewer.conf, "files", files);
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "version",
+			 RECORD_VERSION, "name", u->name, "phase", undo_phase_name(u->phase), "kind", server_kind_name(u->kind),
+			 "main_file", u->main_file, "unit", u->unit, "unit_changed", (int)u->unit_changed, "listeners",
+			 listeners, "sni", u->sni, "cert", u->cert, "target_dir", u->target_dir, "target_file", u->target_file,
+			 "renewer", renewer_kind_name(u->renewer.kind), "renewer_name", u->renewer.name, "renewer_conf",
+			 u->renewer.conf, "files", files);
 }
 
 static int record_write(int dir, const struct undo *u, struct refusal *why)
@@ -142,7 +144,7 @@ static int record_write(int dir, const struct undo *u, struct refusal *why)
 	json_t *root = record_json(u);
 	char   *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	int     r = text != NULL ? file_replace(dir, record_name, span_text(text), (uid_t)-1, (gid_t)-1, 0600, why)
-	                         : refuse(why, E_NOMEM, u->name, "the undo record cannot be made");
+				 : refuse(why, E_NOMEM, u->name, "the undo record cannot be made");
 	free(text);
 	json_decref(root);
 	return r;
@@ -176,7 +178,8 @@ int undo_save(const struct undo_dir *d, const struct undo *u, struct refusal *wh
 		return r;
 	_cleanup_fd_ int dir = openat(d->fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r = dir >= 0 ? folder_fill(dir, u, why) : sys_refuse(why, u->name, "open the undo record");
-	if (r == 0 && (fault_point("survey.undo_save") != 0 || renameat2(d->fd, staging, d->fd, u->name, RENAME_NOREPLACE) != 0))
+	if (r == 0 &&
+	    (fault_point("survey.undo_save") != 0 || renameat2(d->fd, staging, d->fd, u->name, RENAME_NOREPLACE) != 0))
 		r = sys_refuse(why, u->name, "name the undo record");
 	if (r == 0 && dir_sync(d->fd) != 0)
 		r = sys_refuse(why, u->name, "sync the undo folder");
@@ -242,17 +245,18 @@ static struct timespec time_get(struct reading *r, const json_t *o, const char *
 	const json_t *pair = json_object_get(o, name);
 	r->wrong |= json_array_size(pair) != 2;
 	return (struct timespec){.tv_sec = (time_t)json_integer_value(json_array_get(pair, 0)),
-	                         .tv_nsec = (long)json_integer_value(json_array_get(pair, 1))};
+				 .tv_nsec = (long)json_integer_value(json_array_get(pair, 1))};
 }
 
 static void xattrs_get(struct reading *r, const json_t *o, struct file_state *s)
 {
-	const char *name;
-	json_t     *value;
+	const char   *name;
+	json_t       *value;
 	const int64_t wanted = number_get(r, o, "n_xattrs");
 	s->xattr = calloc(FILE_XATTRS_MAX, sizeof(*s->xattr));
 	r->wrong |= s->xattr == NULL;
-	json_object_foreach(json_object_get(o, "xattrs"), name, value) {
+	json_object_foreach(json_object_get(o, "xattrs"), name, value)
+	{
 		if (r->wrong || s->n_xattrs == FILE_XATTRS_MAX) {
 			r->wrong = true;
 			return;
@@ -261,7 +265,8 @@ static void xattrs_get(struct reading *r, const json_t *o, struct file_state *s)
 		const size_t       n = json_string_length(value) / 2;
 		x->value.max = FILE_XATTR_VALUE_MAX;
 		uint8_t *room = buf_room(&x->value, n);
-		r->wrong |= text_copy(x->name, sizeof(x->name), name) != 0 || room == NULL || hex_parse(json_string_value(value), room, n) != 0;
+		r->wrong |= text_copy(x->name, sizeof(x->name), name) != 0 || room == NULL ||
+			    hex_parse(json_string_value(value), room, n) != 0;
 		if (!r->wrong)
 			buf_used(&x->value, n);
 	}
@@ -273,13 +278,15 @@ static void swaps_get(struct reading *r, const json_t *o, struct undo_file *f)
 	json_t *pair;
 	size_t  i;
 	r->wrong |= !json_is_array(json_object_get(o, "swaps"));
-	json_array_foreach(json_object_get(o, "swaps"), i, pair) {
+	json_array_foreach(json_object_get(o, "swaps"), i, pair)
+	{
 		const char *from = json_string_value(json_array_get(pair, 0));
 		const char *into = json_string_value(json_array_get(pair, 1));
 		r->wrong |= i >= N_ELEMENTS(f->swap) || from == NULL || into == NULL;
 		if (r->wrong)
 			return;
-		r->wrong |= text_copy(f->swap[i].from, SITE_VALUE_SIZE, from) != 0 || text_copy(f->swap[i].into, SITE_VALUE_SIZE, into) != 0;
+		r->wrong |= text_copy(f->swap[i].from, SITE_VALUE_SIZE, from) != 0 ||
+			    text_copy(f->swap[i].into, SITE_VALUE_SIZE, into) != 0;
 		f->n_swaps = i + 1;
 	}
 }
@@ -361,14 +368,16 @@ static void record_get(struct reading *r, int dir, const json_t *root, struct un
 	text_get(r, root, "target_dir", u->target_dir, sizeof(u->target_dir));
 	text_get(r, root, "target_file", u->target_file, sizeof(u->target_file));
 	r->wrong |= !json_is_array(json_object_get(root, "listeners")) || !json_is_array(json_object_get(root, "files"));
-	json_array_foreach(json_object_get(root, "listeners"), i, o) {
+	json_array_foreach(json_object_get(root, "listeners"), i, o)
+	{
 		r->wrong |= i >= UNDO_LISTENERS_MAX || !json_is_string(o);
 		if (r->wrong)
 			return;
 		r->wrong |= text_copy(u->listener[i], ADDRESS_SIZE, json_string_value(o)) != 0;
 		u->n_listeners = i + 1;
 	}
-	json_array_foreach(json_object_get(root, "files"), i, o) {
+	json_array_foreach(json_object_get(root, "files"), i, o)
+	{
 		r->wrong |= i >= UNDO_FILES_MAX;
 		if (r->wrong)
 			return;

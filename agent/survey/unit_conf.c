@@ -16,7 +16,8 @@ struct parse {
 	struct conf_line read; /* the one being read */
 };
 
-static const char *const servers[] = {"uvicorn", "gunicorn", "hypercorn"};
+/* vcc_tls: our helper, which runs uvicorn or a program that does. */
+static const char *const servers[] = {"uvicorn", "gunicorn", "hypercorn", "vcc_tls"};
 
 static const char *base_name(const char *path)
 {
@@ -52,7 +53,8 @@ static bool option_of(const struct parse *p, const char *const *names, struct si
 	for (; *names != NULL; names++)
 		if (option_find(p, *names, &w)) {
 			conf_value(p->file, &w, NULL, ret);
-			ret->variable |= strchr(w.text, '%') != NULL || w.text[0] != '/'; /* relative to a folder that we do not know */
+			ret->variable |=
+				strchr(w.text, '%') != NULL || w.text[0] != '/'; /* relative to a folder that we do not know */
 			return true;
 		}
 	return false;
@@ -103,10 +105,10 @@ static int file_take(struct parse *p, const char *path)
 	return r;
 }
 
-/* Its name is the program's or, as in "python3 -m uvicorn", the module's. */
+/* Its name is the program's or, as in "env --ignore-signal=HUP python3 -m uvicorn", the module's. */
 static bool is_server(const struct parse *p)
 {
-	for (size_t i = 0; i < p->line.n && i < 4; i++)
+	for (size_t i = 0; i < p->line.n && i < 6; i++)
 		for (size_t k = 0; k < N_ELEMENTS(servers); k++)
 			if (text_equal(base_name(p->line.word[i].text), servers[k]))
 				return true;

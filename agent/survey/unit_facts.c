@@ -41,7 +41,8 @@ static bool property(struct span text, const char *name, char *ret, size_t size)
 static void dropins_parse(char *list, struct unit_facts *ret)
 {
 	char *save = NULL;
-	for (char *path = strtok_r(list, " ", &save); path != NULL && ret->n_dropins < UNIT_DROPINS_MAX; path = strtok_r(NULL, " ", &save))
+	for (char *path = strtok_r(list, " ", &save); path != NULL && ret->n_dropins < UNIT_DROPINS_MAX;
+	     path = strtok_r(NULL, " ", &save))
 		if (path[0] == '/' && text_copy(ret->dropin[ret->n_dropins], SOURCE_PATH_SIZE, path) == 0)
 			ret->n_dropins++;
 }
@@ -64,9 +65,11 @@ bool unit_facts_parse(struct span text, struct unit_facts *ret)
 
 int unit_facts_read(const char *unit, struct unit_facts *ret, struct refusal *why)
 {
-	const char *const argv[] = {SYSTEMCTL, "show", "--no-pager", "-p", "LoadState,CanReload,MainPID,FragmentPath,DropInPaths", "--", unit, NULL};
-	struct buf        out = BUF_MAX(COMMAND_OUTPUT_MAX);
-	int               status = 0;
+	const char *const argv[] = {
+		SYSTEMCTL, "show", "--no-pager", "-p", "LoadState,CanReload,MainPID,FragmentPath,DropInPaths",
+		"--",      unit,   NULL};
+	struct buf out = BUF_MAX(COMMAND_OUTPUT_MAX);
+	int        status = 0;
 	if (!unit_name_ok(unit))
 		return refuse(why, E_NOT_FOUND, unit, "this is no unit's name");
 	int r = command_run(argv, SHOW_MS, &out, &status, why);
@@ -86,8 +89,9 @@ int unit_ask(const char *verb, const char *unit, struct refusal *why)
 		return refuse(why, E_NOT_FOUND, unit, "this is no unit's name");
 	int r = command_run(argv, JOB_MS, &out, &status, why);
 	if (r == 0 && status != 0) {
-		command_last_line(&out, line, sizeof(line));
-		r = refuse(why, E_SURVEY_RELOAD, unit != NULL ? unit : verb, "systemctl %s ended with %d: %s", verb, status, line);
+		command_why(&out, line, sizeof(line));
+		r = refuse(why, E_SURVEY_RELOAD, unit != NULL ? unit : verb, "systemctl %s ended with %d: %s", verb, status,
+			   line);
 	}
 	buf_free(&out);
 	return r;

@@ -11,10 +11,10 @@
 enum { UNIT_DROPINS_MAX = 16 };
 
 struct unit_facts {
-	bool  can_reload;
-	pid_t main_pid;
-	char  fragment[SOURCE_PATH_SIZE];                     /* the unit's file */
-	char  dropin[UNIT_DROPINS_MAX][SOURCE_PATH_SIZE];     /* in the order in which they count */
+	bool   can_reload;
+	pid_t  main_pid;
+	char   fragment[SOURCE_PATH_SIZE];                 /* the unit's file */
+	char   dropin[UNIT_DROPINS_MAX][SOURCE_PATH_SIZE]; /* in the order in which they count */
 	size_t n_dropins;
 };
 
@@ -23,9 +23,10 @@ bool unit_systemd_runs(void);
 /* E_NOT_FOUND: no such unit is loaded. */
 _must_check_ int unit_facts_read(const char *unit, struct unit_facts *ret, struct refusal *why);
 
-/* `systemctl VERB [UNIT]`: "reload", "restart", "daemon-reload" (unit NULL), "start", "stop". Waits for the job. E_SURVEY_RELOAD. */
+/* `systemctl VERB [UNIT]`: "reload", "restart", "daemon-reload" (unit NULL), "start", "stop". Waits for the job.
+ * E_SURVEY_RELOAD. */
 _must_check_ int unit_ask(const char *verb, const char *unit, struct refusal *why);
-bool unit_is_active(const char *unit);
+bool             unit_is_active(const char *unit);
 
 /* From the text of `systemctl show`. False: not loaded. */
 bool unit_facts_parse(struct span text, struct unit_facts *ret);

@@ -27,7 +27,7 @@ enum trust_format { TRUST_PEM, TRUST_P12, TRUST_CAPATH, TRUST_FORMAT_COUNT };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
-enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16, TARGET_COPIES_SIZE = 4096 };
+enum { TARGET_PATH_SIZE = 512, TARGET_COMMAND_SIZE = 1024, TARGET_LISTENERS_MAX = 16, TARGET_COPIES_SIZE = 2048 };
 
 struct target_conf {
 	char    stem[CERT_ID_SIZE]; /* file name without .conf */

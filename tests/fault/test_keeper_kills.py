@@ -60,7 +60,9 @@ def swap(host):
 def rollback(host):
     host.link.targets.clear()
     host.write_target(reload=NO_EFFECT)
-    host.link.wait("the keeper has read the file", lambda: any(t["digest"] != host.good_digest for t in host.link.targets))
+    # or it was killed before it could: then it reads the file when it starts again
+    host.link.wait("the keeper has read the file", lambda: any(t["digest"] != host.good_digest for t in host.link.targets) or
+                   not host.processes["keeper"].running())
     return host.renew(), FAILED
 
 

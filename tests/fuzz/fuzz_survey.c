@@ -1,6 +1,6 @@
-/* fuzz_survey.c - whatever a configuration file holds, the parsers of nginx, Apache, HAProxy, PostgreSQL and units survive it; the places
- * that they name lie in the file; and when the values there are exchanged, the parser reads the new ones in the same places.
- * The first byte chooses the language. No file of the machine is read. */
+/* fuzz_survey.c - whatever a configuration file holds, the parsers of nginx, Apache, HAProxy, PostgreSQL and units survive it;
+ * the places that they name lie in the file; and when the values there are exchanged, the parser reads the new ones in the same
+ * places. The first byte chooses the language. No file of the machine is read. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,32 +26,34 @@ static int read_as(unsigned which, struct sources *src, struct sites *ret)
 {
 	struct refusal why = {.code = 0};
 	int            r = which == 0   ? nginx_conf_read(src, PATH, "/fuzz", ret, &why)
-	                   : which == 1 ? apache_conf_read(src, PATH, "/fuzz", ret, &why)
-	                   : which == 2 ? haproxy_conf_read(src, PATH, ret, &why)
-	                   : which == 3 ? postgresql_conf_read(src, PATH, "/fuzz", ret, &why)
-	                                : unit_read(src, ret, &why);
+			   : which == 1 ? apache_conf_read(src, PATH, "/fuzz", ret, &why)
+			   : which == 2 ? haproxy_conf_read(src, PATH, ret, &why)
+			   : which == 3 ? postgresql_conf_read(src, PATH, "/fuzz", ret, &why)
+					: unit_read(src, ret, &why);
 	if (r > 0 || (r < 0 && why.code != r))
 		abort(); /* a refusal says what it refuses */
 	return r;
 }
 
-static void open_sources(struct sources *src, struct span bytes)
+/* False: not even a text. */
+static bool open_sources(struct sources *src, struct span bytes)
 {
 	memset(src, 0, sizeof(*src));
 	src->closed = true;
-	if (source_give(src, PATH, bytes) != 0)
-		abort();
+	return source_give(src, PATH, bytes) == 0;
 }
 
 static void place_check(const struct sources *src, const struct site_value *v)
 {
 	if (v->end == 0)
 		return;
-	if (v->file >= src->n || v->start >= v->end || v->end > src->file[v->file]->bytes.n || memchr(v->text, 0, sizeof(v->text)) == NULL)
+	if (v->file >= src->n || v->start >= v->end || v->end > src->file[v->file]->bytes.n ||
+	    memchr(v->text, 0, sizeof(v->text)) == NULL)
 		abort();
 }
 
-static void edit_add(const struct sources *src, const struct site_value *v, bool quotes, const char *path, struct edit *edits, size_t *n)
+static void edit_add(const struct sources *src, const struct site_value *v, bool quotes, const char *path, struct edit *edits,
+		     size_t *n)
 {
 	if (v->end == 0)
 		return;
@@ -69,7 +71,8 @@ static void same_places(const struct sites *old, const struct sites *new)
 		const struct site *is = &new->row[i];
 		if (was->problem != NULL)
 			continue;
-		if (strcmp(is->cert.text, "/new/c.pem") != 0 || (was->key.end != 0 && strcmp(is->key.text, "/new/k.pem") != 0) ||
+		if (strcmp(is->cert.text, "/new/c.pem") != 0 ||
+		    (was->key.end != 0 && strcmp(is->key.text, "/new/k.pem") != 0) ||
 		    (was->chain.end != 0 && strcmp(is->chain.text, "/new/h.pem") != 0) || is->problem != NULL)
 			abort();
 	}
@@ -94,8 +97,7 @@ static void exchange(unsigned which, const struct sources *src, const struct sit
 	if (n > 0 && edits_sort(edits, &n, NULL) == 0) {
 		if (edits_apply(buf_span(&src->file[0]->bytes), edits, n, 0, &bytes) != 0)
 			abort();
-		open_sources(&again, buf_span(&bytes));
-		if (read_as(which, &again, &found) != 0)
+		if (!open_sources(&again, buf_span(&bytes)) || read_as(which, &again, &found) != 0)
 			abort();
 		same_places(sites, &found);
 		sources_free(&again);
@@ -111,7 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > 65536)
 		return 0;
 	const unsigned which = data[0] % 5;
-	open_sources(&src, (struct span){data + 1, size - 1});
+	if (!open_sources(&src, (struct span){data + 1, size - 1}))
+		return 0;
 	if (read_as(which, &src, &sites) == 0) {
 		for (size_t i = 0; i < sites.n; i++) {
 			place_check(&src, &sites.row[i].cert);

@@ -15,7 +15,7 @@ OTHER = "/etc/haproxy/other.pem"
 
 @pytest.fixture
 def hook(folder):
-    with LoneHook(folder, os.environ.get("VCC_HOOK_BIN")) as h:
+    with LoneHook(folder) as h:
         os.mkdir(f"{folder}/run")
         h.admin = f"{folder}/run/admin.sock"
         h.name = f"{h.tls}/current/combined.pem"

@@ -21,7 +21,7 @@ def matching_set(target_dir):
     """I1: current is a relative link to one folder whose files belong together. Returns the certificate's fingerprint."""
     link = os.readlink(os.path.join(target_dir, "current"))
     assert not os.path.isabs(link) and "/" not in link.rstrip("/"), link
-    current = os.path.join(target_dir, "current")
+    current = os.path.join(target_dir, link)  # one and the same generation, whatever is swapped meanwhile
     for name in FILES:
         assert os.path.getsize(os.path.join(current, name)) > 0, name
     key = openssl("pkey", "-in", f"{current}/key.pem", "-pubout")

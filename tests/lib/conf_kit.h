@@ -17,8 +17,8 @@ struct conf_kit {
 int conf_kit_setup(void **state);
 int conf_kit_teardown(void **state);
 /* Writes DIR/NAME, making a folder for "a/b". */
-void conf_kit_file(struct conf_kit *k, const char *name, const char *text);
-void conf_kit_bytes(struct conf_kit *k, const char *name, const void *bytes, size_t n);
+void        conf_kit_file(struct conf_kit *k, const char *name, const char *text);
+void        conf_kit_bytes(struct conf_kit *k, const char *name, const void *bytes, size_t n);
 const char *conf_kit_path(struct conf_kit *k, const char *name); /* of the last call */
 /* Forgets what was read. */
 void conf_kit_clear(struct conf_kit *k);

@@ -26,11 +26,11 @@ def combine(folder, key, cert):
 
 
 class LoneHook:
-    def __init__(self, folder, binaries=None):
+    def __init__(self, folder):
         self.dir = folder
         self.tls = os.path.join(folder, "tls")
         self.socket = os.path.join(folder, "hook.sock")
-        self.binaries = binaries or os.path.join(ROOT, "build", "bin")
+        self.binaries = os.environ.get("VCC_HOOK_BIN", os.path.join(ROOT, "build", "bin"))
         os.makedirs(os.path.join(folder, "targets.d"))
         write(f"{folder}/agent.conf", f"[keeper]\nstate_dir = {folder}/keeper\ntargets_dir = {folder}/targets.d\nhook_socket = {self.socket}\n")
         make_pair(f"{self.tls}/g000001")

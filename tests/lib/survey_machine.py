@@ -18,6 +18,31 @@ PLACES = ("/etc", "/usr/lib/systemd/system", "/var/lib/vcc-agent/targets", "/run
 # Written by the system itself while it runs, whatever a test does.
 VOLATILE = ("/etc/resolv.conf", "/etc/machine-id", "/etc/adjtime", "/etc/.updated", "/etc/mtab")
 AGENT = "/usr/bin/vcc-agent"
+LOAD = """import json, sys
+sys.path.insert(0, "/root")
+from handshakes import Handshake, Load
+with Load({addresses}, {sni!r}, clients=3, pause=0.01, how=Handshake({starttls!r})) as load:
+    print("running", flush=True)
+    sys.stdin.read()
+print(json.dumps({{"ok": load.ok, "failed": load.failed, "errors": load.errors[:5], "seen": load.seen}}))
+"""
+
+
+class MachineLoad:
+    """New connections from inside the machine, without pause; `result` after the block."""
+
+    def __init__(self, m, addresses, sni=None, starttls=None):
+        self.m, self.result = m, None
+        m.write("/root/load.py", LOAD.format(addresses=addresses, sni=sni, starttls=starttls))
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.m.argv("/usr/bin/python3", "/root/load.py"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "running\n"
+        return self
+
+    def __exit__(self, *_):
+        out, _ = self.process.communicate(timeout=60)
+        self.result = json.loads(out)
 
 
 class SurveyMachine(Machine):

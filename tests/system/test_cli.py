@@ -209,8 +209,8 @@ def test_version_may_stand_anywhere(words):
 LISTENERS = ["127.0.0.1:44443", "[::1]:44443", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"]
 
 
-def target(cert_id, agent="clara01", file="web", verify="tls", listeners=1, error=None):
-    return {"cert_id": cert_id, "agent": agent, "file": file, "reload": "postgresql", "verify": verify, "proved_at": "2020-01-02T03:04:05Z",
+def target(target_id, agent="clara01", file="web", verify="tls", listeners=1, error=None):
+    return {"target_id": target_id, "agent": agent, "file": file, "reload": "postgresql", "verify": verify, "proved_at": "2020-01-02T03:04:05Z",
             "error": error, "listeners": LISTENERS[:listeners]}
 
 
@@ -262,12 +262,12 @@ def test_no_table_is_cut(answers, name, columns):
     status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
     assert status == 0 and max(map(len, lines)) <= columns, lines
     shown = columns_of(lines)
-    for at, field in enumerate(["cert_id", "agent", "file", "reload", "verify"]):
+    for at, field in enumerate(["target_id", "agent", "file", "reload", "verify"]):
         assert shown[at] == "".join(t[field] for t in TARGETS[name]), "\n".join(lines)
     assert shown[6] == "".join(t["error"] or "-" for t in TARGETS[name])
     assert shown[7] == "".join(",".join(t["listeners"]) or "-" for t in TARGETS[name]), "\n".join(lines)
     if name == "usual" or columns == 400:
-        assert all(t["cert_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
+        assert all(t["target_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
     for port in ("127.0.0.1:44443", "[::1]:44443"):
         assert name != "usual" or any(x.endswith((port, port + ",")) for x in lines), "\n".join(lines)
 
@@ -278,7 +278,7 @@ def test_a_terminal_too_narrow_for_any_table_shows_all(answers, columns):
     status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
     assert status == 0
     shown = columns_of(lines)
-    assert shown[0] == "".join(t["cert_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) or "-" for t in answers.items)
+    assert shown[0] == "".join(t["target_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) or "-" for t in answers.items)
 
 
 def test_without_a_terminal_a_row_is_a_line(answers):

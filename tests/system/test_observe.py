@@ -90,6 +90,18 @@ def test_other_protocols(net, folder):
     assert found["127.0.0.1:5432"]["starttls"] and found["127.0.0.1:5432"]["fingerprint"] == fingerprint(cert)
 
 
+def test_left_alone(net, folder):
+    """sshd and the like are not asked: it would only fill their logs. But where TLS comes first, they are."""
+    cert, key = certificate(folder, "web")
+    for program, ports in (("sshd", (22,)), ("exim4", (25, 465)), ("named", (53, 853))):
+        os.symlink("/usr/bin/python3", f"{folder}/{program}")
+        net.start([f"{folder}/{program}", PEER[1], cert, key, *(f"127.0.0.1:{p}" for p in ports)])
+        net.wait_listening(*ports)
+    found = rows(net)
+    assert {a.rsplit(":")[-1] for a, r in found.items() if r["result"] == "served"} == {"465", "853"}
+    assert {a.rsplit(":")[-1] for a, r in found.items() if not r["tls"]} == {"22", "25", "53"}
+
+
 def test_table(net, folder):
     cert, key = certificate(folder, "web", subject="/CN=old", days="1", sans="DNS:a-rather-long-name.clara.vcc.internal")
     net.run(["ip", "addr", "add", "2001:db8:1234:5678:9abc:def0:1234:5678/128", "dev", "lo"])

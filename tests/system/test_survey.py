@@ -4,7 +4,7 @@ import json
 
 import machine
 import pytest
-from survey_machine import SurveyMachine, difference
+from survey_machine import MachineLoad, SurveyMachine, difference
 
 pytestmark = pytest.mark.skipif(machine.cannot() != "", reason=machine.cannot())
 
@@ -83,24 +83,97 @@ def test_there_and_back(m, service):
     assert difference(before, m.snapshot()) == {}, "--dry-run changes nothing"
     assert m.served(port, starttls=starttls) == old
 
-    m.agent("manage", name)
-    cert = m.wait("the first certificate is served", lambda: (c := m.certificate(cert_id)).get("served") and not c.get("open_order") and c)
-    first = m.served(port, starttls=starttls)
-    assert first == cert["fingerprint"] != old
+    with MachineLoad(m, [("127.0.0.1", port)], starttls="postgresql" if starttls else None) as load:
+        m.agent("manage", name)
+        cert = m.wait("the first certificate is served", lambda: (c := m.certificate(cert_id)).get("served") and not c.get("open_order") and c)
+        first = m.served(port, starttls=starttls)
+        assert first == cert["fingerprint"] != old
+        renewal = m.renew(cert_id)
+    second = renewal["new_certificate"]["fingerprint"]
+    assert renewal["status"] == "completed" and renewal["error"] is None and m.served(port, starttls=starttls) == second != first
+    assert load.result["failed"] == 0 and load.result["ok"] > 20, load.result
+    assert set(load.result["seen"]) == {old, first, second}, "the old one was served until the first swap, and nothing else ever"
     changed = difference(before, m.snapshot())
     assert all(p.startswith(("/etc/vcc-agent/targets.d", "/var/lib/vcc-agent/targets", "/etc/nginx", "/etc/apache2", "/etc/haproxy", "/etc/postgresql"))
                for p in changed), changed.keys()
     m.agent("manage", name, expect=4)
-
-    renewal = m.renew(cert_id)
-    assert renewal["status"] == "completed" and renewal["error"] is None
-    assert m.served(port, starttls=starttls) == renewal["new_certificate"]["fingerprint"] != first
     m.run("systemctl", "restart", unit)
     m.wait("it serves ours after a restart, too", lambda: m.services().get(name, {}).get("managed"))
 
-    m.agent("unmanage", name)
+    with MachineLoad(m, [("127.0.0.1", port)], starttls="postgresql" if starttls else None) as load:
+        m.agent("unmanage", name)
+    assert load.result["failed"] == 0 and set(load.result["seen"]) == {old, second}, load.result
     assert m.served(port, starttls=starttls) == old
     assert difference(before, m.snapshot()) == {}
     m.wait("the certificate is retired", lambda: m.certificate(cert_id).get("retired_at"))
     m.agent("unmanage", name, expect=3)
     assert m.services()[name]["problem"] is None, "it could be managed again"
+
+
+def test_the_controller_sees_the_host(m):
+    """The hourly look, in the sandbox of its unit: it sees who holds the sockets, and tells the controller."""
+    m.run("systemctl", "start", "nginx.service")
+    m.wait("nginx listens", lambda: "nginx" in m.services())
+    m.run("systemctl", "start", "vcc-agent-observe.service")
+    assert m.unit("vcc-agent-observe.service", "Result")["Result"] == "success"
+    rows = m.wait("the controller knows", lambda: {r["address"]: r for r in m.json("vccctl", "agent", "show", "clara01", "-o", "json")["inventory"]["listeners"]
+                                                   if r["unit"] == "nginx.service"})
+    assert rows["0.0.0.0:443"]["program"] == "nginx" and rows["0.0.0.0:443"]["user"] == "root" and rows["0.0.0.0:443"]["self_signed"]
+    assert rows["0.0.0.0:443"]["fingerprint"] == m.served()
+    timer = m.unit("vcc-agent-observe.timer", "ActiveState", "UnitFileState")
+    assert timer == {"ActiveState": "active", "UnitFileState": "enabled"}
+
+
+def test_edited_in_between(m):
+    """What the operator wrote after `manage` stays after `unmanage`; only our paths go."""
+    m.run("systemctl", "start", "nginx.service")
+    m.wait("nginx listens", lambda: "nginx" in m.services())
+    old, path = m.served(), m.path("/etc/nginx/snippets/snakeoil.conf")
+    text = open(path).read()
+    m.agent("manage", "nginx")
+    managed = open(path).read()
+    assert "/targets/nginx/current/" in managed
+    with open(path, "w") as f:
+        f.write("# mine\n" + managed + "ssl_session_timeout 5m;\n")
+    done = m.agent("unmanage", "nginx")
+    assert "it was edited meanwhile" in done.stdout
+    assert open(path).read() == "# mine\n" + text + "ssl_session_timeout 5m;\n"
+    assert m.served() == old
+
+    m.agent("manage", "nginx")
+    with open(path, "a") as f:  # a path of ours that we did not write: unmanage must not take the folder away under it
+        f.write("ssl_trusted_certificate /var/lib/vcc-agent/targets/nginx/current/ca.pem;\n")
+    done = m.agent("unmanage", "nginx", expect=6)
+    assert "VCC-2413" in done.stderr and "VCC-2412" in done.stderr and m.run("test", "-e", "/var/lib/vcc-agent/targets/nginx/current/ca.pem")
+    m.run("sed", "-i", "/ssl_trusted_certificate/d", "/etc/nginx/snippets/snakeoil.conf")
+    m.agent("unmanage", "nginx")
+    assert m.served() == old
+    m.write("/etc/nginx/snippets/snakeoil.conf", text)
+
+
+def test_started_by_hand(m):
+    """No unit: reloaded by nginx's own command, renewed by vcc-hook the same way."""
+    m.run("systemctl", "stop", "nginx.service")
+    m.run("install", "-d", "/srv/hand")
+    m.write("/srv/hand/n.conf", "pid /run/hand.pid;\nerror_log /srv/hand/log;\nevents {}\nhttp { access_log off; server { listen 127.0.0.1:7444 ssl; server_name _;\n"
+            "  ssl_certificate /etc/ssl/certs/ssl-cert-snakeoil.pem; ssl_certificate_key /etc/ssl/private/ssl-cert-snakeoil.key; } }\n")
+    m.run("/usr/sbin/nginx", "-c", "/srv/hand/n.conf")
+    try:
+        m.wait("nginx listens", lambda: "nginx" in m.services())
+        old, before = m.served(7444), m.snapshot()
+        config = m.read("/srv/hand/n.conf")
+        assert m.services()["nginx"]["unit"] == "" and "command = /usr/sbin/nginx -c /srv/hand/n.conf -s reload" in m.services()["nginx"]["target_file"]
+        m.agent("manage", "nginx")
+        m.wait("ours is served", lambda: (c := m.certificate("clara01-nginx")).get("served") and not c.get("open_order"))
+        assert m.served(7444) != old
+        m.renew("clara01-nginx")
+        m.agent("unmanage", "nginx")
+        assert m.served(7444) == old and m.read("/srv/hand/n.conf") == config and difference(before, m.snapshot()) == {}
+        # a service that does not run: everything goes back all the same
+        m.agent("manage", "nginx")
+        m.run("/usr/sbin/nginx", "-c", "/srv/hand/n.conf", "-s", "stop")
+        m.wait("nginx is gone", lambda: "nginx" not in m.services())
+        assert "does not run" in m.agent("unmanage", "nginx").stdout
+        assert m.read("/srv/hand/n.conf") == config and difference(before, m.snapshot()) == {}
+    finally:
+        m.run("/usr/sbin/nginx", "-c", "/srv/hand/n.conf", "-s", "stop", check=False)

@@ -193,6 +193,8 @@ def test_acme_sh(m):
     ("api", 7001, "/usr/bin/python3 -m uvicorn app:asgi --port 7001 --workers 2 --ssl-certfile {c} --ssl-keyfile {k}", "command = /usr/bin/systemctl restart api.service"),
     ("green", 7002, "/usr/bin/gunicorn --bind 127.0.0.1:7002 --workers 2 \\\n    --certfile={c} \\\n    --keyfile={k} app:wsgi", "kind = systemd"),
     ("lone", 7003, "/usr/bin/python3 -m uvicorn app:asgi --port 7003 --ssl-certfile '{c}' --ssl-keyfile '{k}'", "command = /usr/bin/systemctl restart lone.service"),
+    ("helped", 7004, "/usr/bin/env --ignore-signal=HUP PYTHONPATH=/usr/share/vcc-agent/python /usr/bin/python3 -m vcc_tls uvicorn app:asgi --port 7004 \\\n"
+                     "    --ssl-certfile {c} --ssl-keyfile {k}", "kind = systemd"),
 ])
 def test_python_units(m, unit, port, start, reload):
     pair(m, f"/etc/{unit}", f"{unit}.clara.vcc.internal")
@@ -213,7 +215,7 @@ def test_python_units(m, unit, port, start, reload):
     pid = m.unit(f"{unit}.service", "MainPID")["MainPID"]
     m.renew(f"clara01-{unit}")
     same = m.unit(f"{unit}.service", "MainPID")["MainPID"] == pid
-    assert same == ("kind = systemd" in reload), "what handles SIGHUP is not restarted, what would end by it (this uvicorn) is"
+    assert same == ("kind = systemd" in reload), "what handles SIGHUP is not restarted, what would end by it (this uvicorn alone) is"
     m.agent("unmanage", unit)
     assert m.served(port) == old
     assert difference(before, m.snapshot()) == {}

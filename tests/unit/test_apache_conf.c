@@ -53,17 +53,19 @@ static void stock_debian(void **state)
 {
 	struct conf_kit *k = *state;
 	conf_kit_file(k, "apache2.conf",
-	              "Mutex file:${APACHE_LOCK_DIR} default\nPidFile ${APACHE_PID_FILE}\nUser ${APACHE_RUN_USER}\n"
-	              "IncludeOptional mods-enabled/*.load\nInclude ports.conf\n<Directory />\n\tOptions FollowSymLinks\n</Directory>\n"
-	              "LogFormat \"%h %l \\\"%r\\\"\" combined\nIncludeOptional sites-enabled/*.conf\n");
+		      "Mutex file:${APACHE_LOCK_DIR} default\nPidFile ${APACHE_PID_FILE}\nUser ${APACHE_RUN_USER}\n"
+		      "IncludeOptional mods-enabled/*.load\nInclude ports.conf\n<Directory />\n\tOptions "
+		      "FollowSymLinks\n</Directory>\n"
+		      "LogFormat \"%h %l \\\"%r\\\"\" combined\nIncludeOptional sites-enabled/*.conf\n");
 	conf_kit_file(k, "ports.conf", "Listen 80\n<IfModule ssl_module>\n\tListen 443\n</IfModule>\n");
 	conf_kit_file(k, "sites-available/default-ssl.conf",
-	              "<VirtualHost *:443>\n\tServerAdmin webmaster@localhost\n\n\tSSLEngine on\n"
-	              "\tSSLCertificateFile      /etc/ssl/certs/ssl-cert-snakeoil.pem\n"
-	              "\tSSLCertificateKeyFile   /etc/ssl/private/ssl-cert-snakeoil.key\n"
-	              "\t#SSLCertificateChainFile /etc/apache2/ssl.crt/server-ca.crt\n"
-	              "\t<FilesMatch \"\\.(?:cgi|shtml)$\">\n\t\tSSLOptions +StdEnvVars\n\t</FilesMatch>\n</VirtualHost>\n");
-	conf_kit_file(k, "sites-enabled/000-default.conf", "<VirtualHost *:80>\n\tDocumentRoot /var/www/html\n</VirtualHost>\n");
+		      "<VirtualHost *:443>\n\tServerAdmin webmaster@localhost\n\n\tSSLEngine on\n"
+		      "\tSSLCertificateFile      /etc/ssl/certs/ssl-cert-snakeoil.pem\n"
+		      "\tSSLCertificateKeyFile   /etc/ssl/private/ssl-cert-snakeoil.key\n"
+		      "\t#SSLCertificateChainFile /etc/apache2/ssl.crt/server-ca.crt\n"
+		      "\t<FilesMatch \"\\.(?:cgi|shtml)$\">\n\t\tSSLOptions +StdEnvVars\n\t</FilesMatch>\n</VirtualHost>\n");
+	conf_kit_file(k, "sites-enabled/000-default.conf",
+		      "<VirtualHost *:80>\n\tDocumentRoot /var/www/html\n</VirtualHost>\n");
 	assert_int_equal(symlink("../sites-available/default-ssl.conf", conf_kit_path(k, "sites-enabled/default-ssl.conf")), 0);
 	assert_int_equal(read_conf(k), 0);
 	assert_int_equal(k->sites.n, 1);
@@ -82,10 +84,11 @@ static void words(void **state)
 {
 	struct conf_kit *k = *state;
 	conf_kit_file(k, "apache2.conf",
-	              "Define site example.org\nDefine port 8443\nPidFile /run/a.pid\n"
-	              "<ifmodule mod_ssl.c>\n<virtualhost 127.0.0.1:${port} [::1]:443 _default_:444 name:1>\n"
-	              "servername https://www.${site}:443/\nServerAlias a.${site} \\\n  *.b.example ${unknown} localhost\n"
-	              "  sslcertificatefile \"cert.pem\"\nSSLCertificateKeyFile 'key.pem'\nSSLCertificateChainFile /chain.pem\n</virtualhost>\n</ifmodule>\n");
+		      "Define site example.org\nDefine port 8443\nPidFile /run/a.pid\n"
+		      "<ifmodule mod_ssl.c>\n<virtualhost 127.0.0.1:${port} [::1]:443 _default_:444 name:1>\n"
+		      "servername https://www.${site}:443/\nServerAlias a.${site} \\\n  *.b.example ${unknown} localhost\n"
+		      "  sslcertificatefile \"cert.pem\"\nSSLCertificateKeyFile 'key.pem'\nSSLCertificateChainFile "
+		      "/chain.pem\n</virtualhost>\n</ifmodule>\n");
 	assert_int_equal(read_conf(k), 0);
 	const struct site *s = &k->sites.row[0];
 	char               path[256];
@@ -108,9 +111,9 @@ static void inheritance_and_macros(void **state)
 {
 	struct conf_kit *k = *state;
 	conf_kit_file(k, "apache2.conf",
-	              "<VirtualHost *:443>\nServerName a.example\n</VirtualHost>\n"
-	              "<Macro V $n>\n<VirtualHost *:443>\nSSLCertificateFile /m\n</VirtualHost>\n</Macro>\nUse V x\n"
-	              "SSLCertificateFile /g\nSSLCertificateKeyFile /gk\n");
+		      "<VirtualHost *:443>\nServerName a.example\n</VirtualHost>\n"
+		      "<Macro V $n>\n<VirtualHost *:443>\nSSLCertificateFile /m\n</VirtualHost>\n</Macro>\nUse V x\n"
+		      "SSLCertificateFile /g\nSSLCertificateKeyFile /gk\n");
 	assert_int_equal(read_conf(k), 0);
 	assert_int_equal(k->sites.n, 1);
 	assert_string_equal(k->sites.row[0].cert.text, "/g");
@@ -157,7 +160,8 @@ static void limits(void **state)
 	static char aliases[200000] = "<VirtualHost *:443>\nSSLCertificateFile /a\nServerAlias";
 	size_t      n = strlen(aliases);
 	for (int i = 0; n < sizeof(aliases) - 60; i++)
-		n += (size_t)snprintf(aliases + n, sizeof(aliases) - n, i % 60 == 59 ? "\nServerAlias a%d.example" : " a%d.example", i);
+		n += (size_t)snprintf(aliases + n, sizeof(aliases) - n,
+				      i % 60 == 59 ? "\nServerAlias a%d.example" : " a%d.example", i);
 	strcat(aliases, "\n</VirtualHost>\n");
 	conf_kit_file(k, "apache2.conf", aliases);
 	assert_int_equal(read_conf(k), 0);

@@ -26,8 +26,18 @@ static void runs(void **state)
 	assert_non_null(memmem(out.p, out.n, "out\n", 4));
 	assert_non_null(memmem(out.p, out.n, "err\n", 4));
 	assert_null(memmem(out.p, out.n, "leaks", 5));
-	command_last_line(&out, line, sizeof(line));
+	command_why(&out, line, sizeof(line));
 	assert_string_equal(line, "/usr/sbin:/usr/bin:/sbin:/bin|");
+	buf_free(&out);
+	static const char nginx[] = "note\n\nnginx: [emerg] unknown \033[1m directive\nnginx: test failed\n";
+	out = (struct buf)BUF_MAX(COMMAND_OUTPUT_MAX);
+	command_why(&out, line, sizeof(line));
+	assert_string_equal(line, "");
+	buf_add_text(&out, nginx);
+	command_why(&out, line, sizeof(line));
+	assert_string_equal(line, "nginx: [emerg] unknown ?[1m directive");
+	command_why(&out, line, 10);
+	assert_string_equal(line, "nginx: [e");
 	buf_free(&out);
 	/* no shell: these are words */
 	out = (struct buf)BUF_MAX(COMMAND_OUTPUT_MAX);

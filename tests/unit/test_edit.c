@@ -45,9 +45,11 @@ static void apply(void **state)
 	struct refusal why = {.code = 0};
 	struct buf     to = BUF_MAX(1000);
 	struct edit    edits[] = {
-		{.file = 1, .start = 0, .end = 1, .text = "other"}, {.file = 0, .start = 10, .end = 12, .text = "KEY"},
-		{.file = 0, .start = 4, .end = 8, .text = "C"},     {.file = 0, .start = 4, .end = 8, .text = "C"}, /* twice included */
-	};
+		   {.file = 1, .start = 0, .end = 1, .text = "other"},
+		   {.file = 0, .start = 10, .end = 12, .text = "KEY"},
+		   {.file = 0, .start = 4, .end = 8, .text = "C"},
+		   {.file = 0, .start = 4, .end = 8, .text = "C"}, /* twice included */
+        };
 	size_t n = N_ELEMENTS(edits);
 	(void)state;
 	assert_int_equal(edits_sort(edits, &n, &why), 0);
@@ -91,8 +93,10 @@ static char *diff(const char *old, const char *new)
 static void difference(void **state)
 {
 	(void)state;
-	char *d = diff("1\n2\n3\n4\n5\n6\n7\n8\nold\n10\n11\n12\n13\n14\nold2\n16\n", "1\n2\n3\n4\n5\n6\n7\n8\nnew\n10\n11\n12\n13\n14\nnew2\n16\n");
-	assert_string_equal(d, "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -6,11 +6,11 @@\n 6\n 7\n 8\n-old\n+new\n 10\n 11\n 12\n 13\n 14\n-old2\n+new2\n 16\n");
+	char *d = diff("1\n2\n3\n4\n5\n6\n7\n8\nold\n10\n11\n12\n13\n14\nold2\n16\n",
+		       "1\n2\n3\n4\n5\n6\n7\n8\nnew\n10\n11\n12\n13\n14\nnew2\n16\n");
+	assert_string_equal(d, "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -6,11 +6,11 @@\n 6\n 7\n 8\n-old\n+new\n 10\n 11\n 12\n "
+			       "13\n 14\n-old2\n+new2\n 16\n");
 	free(d);
 	d = diff("a\n", "b\n");
 	assert_string_equal(d, "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -1,1 +1,1 @@\n-a\n+b\n");
@@ -114,7 +118,10 @@ static void difference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(must_refuse), cmocka_unit_test(apply), cmocka_unit_test(replace), cmocka_unit_test(difference),
+		cmocka_unit_test(must_refuse),
+		cmocka_unit_test(apply),
+		cmocka_unit_test(replace),
+		cmocka_unit_test(difference),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

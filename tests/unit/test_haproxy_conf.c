@@ -37,12 +37,14 @@ static void must_refuse(void **state)
 static void bind_lines(void **state)
 {
 	struct conf_kit *k = *state;
-	assert_int_equal(read_conf(k,
-	                           "global\n\tstats socket /run/ro.sock mode 600\n\tstats socket /run/haproxy/admin.sock mode 660 level admin\n"
-	                           "\tpidfile /run/haproxy.pid\n\tcrt-base /etc/ssl/private # here\ndefaults\n\tmode http\n"
-	                           "frontend www\n\tbind :80\n\tbind 192.0.2.1:443,[::]:8443,unix@/x ssl crt site.pem alpn h2,http/1.1 # tls\n"
-	                           "listen db\n\tbind *:9443 ssl crt \"/a b/c.pem\" strict-sni\nbackend b\n\tserver s 192.0.2.9:443 ssl crt /client.pem\n"),
-	                 0);
+	assert_int_equal(read_conf(k, "global\n\tstats socket /run/ro.sock mode 600\n\tstats socket /run/haproxy/admin.sock "
+				      "mode 660 level admin\n"
+				      "\tpidfile /run/haproxy.pid\n\tcrt-base /etc/ssl/private # here\ndefaults\n\tmode http\n"
+				      "frontend www\n\tbind :80\n\tbind 192.0.2.1:443,[::]:8443,unix@/x ssl crt site.pem alpn "
+				      "h2,http/1.1 # tls\n"
+				      "listen db\n\tbind *:9443 ssl crt \"/a b/c.pem\" strict-sni\nbackend b\n\tserver s "
+				      "192.0.2.9:443 ssl crt /client.pem\n"),
+			 0);
 	assert_int_equal(k->sites.n, 2);
 	const struct site *s = &k->sites.row[0];
 	assert_string_equal(s->cert.text, "/etc/ssl/private/site.pem");

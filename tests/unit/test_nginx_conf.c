@@ -133,15 +133,19 @@ static void limits(void **state)
 static void stock_debian(void **state)
 {
 	struct conf_kit *k = *state;
-	conf_kit_file(k, "nginx.conf",
-	              "user www-data;\npid /run/nginx.pid;\ninclude modules-enabled/*.conf;\nevents { worker_connections 768; }\n"
-	              "http {\n\tssl_protocols TLSv1.2 TLSv1.3; # Dropping SSLv3\n\tinclude conf.d/*.conf;\n\tinclude sites-enabled/*;\n}\n");
+	conf_kit_file(
+		k, "nginx.conf",
+		"user www-data;\npid /run/nginx.pid;\ninclude modules-enabled/*.conf;\nevents { worker_connections 768; }\n"
+		"http {\n\tssl_protocols TLSv1.2 TLSv1.3; # Dropping SSLv3\n\tinclude conf.d/*.conf;\n\tinclude "
+		"sites-enabled/*;\n}\n");
 	conf_kit_file(k, "sites-available/default",
-	              "server {\n\tlisten 80 default_server;\n\t# listen 443 ssl;\n\tlisten 443 ssl default_server;\n"
-	              "\tlisten [::]:443 ssl default_server;\n\tinclude snippets/snakeoil.conf;\n\troot /var/www/html;\n\tserver_name _;\n"
-	              "\tlocation ~ \\.php$ { fastcgi_pass unix:/run/php.sock; }\n}\n");
+		      "server {\n\tlisten 80 default_server;\n\t# listen 443 ssl;\n\tlisten 443 ssl default_server;\n"
+		      "\tlisten [::]:443 ssl default_server;\n\tinclude snippets/snakeoil.conf;\n\troot "
+		      "/var/www/html;\n\tserver_name _;\n"
+		      "\tlocation ~ \\.php$ { fastcgi_pass unix:/run/php.sock; }\n}\n");
 	conf_kit_file(k, "snippets/snakeoil.conf",
-	              "ssl_certificate /etc/ssl/certs/ssl-cert-snakeoil.pem;\nssl_certificate_key /etc/ssl/private/ssl-cert-snakeoil.key;\n");
+		      "ssl_certificate /etc/ssl/certs/ssl-cert-snakeoil.pem;\nssl_certificate_key "
+		      "/etc/ssl/private/ssl-cert-snakeoil.key;\n");
 	conf_kit_file(k, "sites-enabled/keep", "# nothing\n");
 	assert_int_equal(symlink("../sites-available/default", conf_kit_path(k, "sites-enabled/default")), 0);
 	assert_int_equal(read_conf(k), 0);
@@ -162,10 +166,11 @@ static void stock_debian(void **state)
 static void names_and_listeners(void **state)
 {
 	struct conf_kit *k = *state;
-	conf_kit_file(k, "nginx.conf",
-	              "http { server { listen 127.0.0.1:8443 ssl http2; listen *:9443 ssl; listen unix:/run/x; listen localhost:1;\n"
-	              "server_name Shop.Example.ORG \"www.example.org\" ~^a.* _ .example.net *.example.com www.example.* 'x y';\n"
-	              "ssl_certificate \"/a/c.pem\"; ssl_certificate_key '/a/k.pem'; } }");
+	conf_kit_file(
+		k, "nginx.conf",
+		"http { server { listen 127.0.0.1:8443 ssl http2; listen *:9443 ssl; listen unix:/run/x; listen localhost:1;\n"
+		"server_name Shop.Example.ORG \"www.example.org\" ~^a.* _ .example.net *.example.com www.example.* 'x y';\n"
+		"ssl_certificate \"/a/c.pem\"; ssl_certificate_key '/a/k.pem'; } }");
 	assert_int_equal(read_conf(k), 0);
 	const struct site *s = &k->sites.row[0];
 	assert_string_equal(s->names, "shop.example.org,www.example.org,example.net,*.example.com");
@@ -182,10 +187,11 @@ static void inheritance(void **state)
 {
 	struct conf_kit *k = *state;
 	conf_kit_file(k, "nginx.conf",
-	              "http { server { server_name a.example; } server { server_name b.example; ssl_certificate /b; ssl_certificate_key /bk; }\n"
-	              "ssl_certificate /h; ssl_certificate_key /hk; }\n"
-	              "stream { server { listen 1 ssl; ssl_certificate /s; ssl_certificate_key /sk; } server { listen 2; } }\n"
-	              "mail { ssl_certificate /m; ssl_certificate_key /mk; server { listen 993 ssl; } }\n");
+		      "http { server { server_name a.example; } server { server_name b.example; ssl_certificate /b; "
+		      "ssl_certificate_key /bk; }\n"
+		      "ssl_certificate /h; ssl_certificate_key /hk; }\n"
+		      "stream { server { listen 1 ssl; ssl_certificate /s; ssl_certificate_key /sk; } server { listen 2; } }\n"
+		      "mail { ssl_certificate /m; ssl_certificate_key /mk; server { listen 993 ssl; } }\n");
 	assert_int_equal(read_conf(k), 0);
 	static const char *const certs[] = {"/h", "/b", "/s", "/m"};
 	assert_int_equal(k->sites.n, N_ELEMENTS(certs));
@@ -223,15 +229,19 @@ static void problems(void **state)
 static void lua_and_maps(void **state)
 {
 	struct conf_kit *k = *state;
-	conf_kit_file(k, "nginx.conf",
-	              "http { map $host $x { default 1; \"~^{\" 2; } init_by_lua_block { local s = \"}}}\" -- }\n local t = { a = {1} } }\n"
-	              "set_by_lua_block $y { return '}' }\n types { text/html html; }\n"
-	              "server { ssl_certificate /c; ssl_certificate_key /k; return 200 \"a;b{}\"; rewrite ^/(.{1,2})$ /$1; } }");
+	conf_kit_file(
+		k, "nginx.conf",
+		"http { map $host $x { default 1; \"~^{\" 2; } init_by_lua_block { local s = \"}}}\" -- }\n local t = { a = "
+		"{1} } }\n"
+		"set_by_lua_block $y { return '}' }\n types { text/html html; }\n"
+		"server { ssl_certificate /c; ssl_certificate_key /k; return 200 \"a;b{}\"; rewrite ^/(.{1,2})$ /$1; } }");
 	assert_int_equal(read_conf(k), E_SURVEY_SYNTAX); /* as nginx: an unquoted brace ends the word */
-	conf_kit_file(k, "nginx.conf",
-	              "http { map $host $x { default 1; \"~^{\" 2; } init_by_lua_block { local s = \"}}}\" -- }\n local t = { a = {1} } }\n"
-	              "set_by_lua_block $y { return '}' }\n types { text/html html; }\n"
-	              "server { ssl_certificate /c; ssl_certificate_key /k; return 200 \"a;b{}\"; proxy_pass http://${up}x; } }");
+	conf_kit_file(
+		k, "nginx.conf",
+		"http { map $host $x { default 1; \"~^{\" 2; } init_by_lua_block { local s = \"}}}\" -- }\n local t = { a = "
+		"{1} } }\n"
+		"set_by_lua_block $y { return '}' }\n types { text/html html; }\n"
+		"server { ssl_certificate /c; ssl_certificate_key /k; return 200 \"a;b{}\"; proxy_pass http://${up}x; } }");
 	assert_int_equal(read_conf(k), 0);
 	assert_int_equal(k->sites.n, 1);
 }
@@ -241,8 +251,8 @@ static void lua_and_maps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(must_refuse),  TEST(where_it_is_wrong), TEST(unsafe_files), TEST(limits),       TEST(stock_debian),
-		TEST(names_and_listeners), TEST(inheritance), TEST(problems),     TEST(lua_and_maps),
+		TEST(must_refuse),         TEST(where_it_is_wrong), TEST(unsafe_files), TEST(limits),       TEST(stock_debian),
+		TEST(names_and_listeners), TEST(inheritance),       TEST(problems),     TEST(lua_and_maps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

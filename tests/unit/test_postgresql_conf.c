@@ -65,12 +65,14 @@ static void hard_links(void **state)
 static void stock_debian(void **state)
 {
 	struct conf_kit *k = *state;
-	assert_int_equal(read_conf(k,
-	                           "data_directory = '/var/lib/postgresql/15/main'\t\t# use data in another directory\n"
-	                           "external_pid_file = '/var/run/postgresql/15-main.pid'\n#ssl = off\nssl = on\n#ssl_ca_file = ''\n"
-	                           "ssl_cert_file = '/etc/ssl/certs/ssl-cert-snakeoil.pem'\nssl_key_file = '/etc/ssl/private/ssl-cert-snakeoil.key'\n"
-	                           "#ssl_passphrase_command = ''\ninclude_dir = 'conf.d'\t\t\t# include files ending in '.conf' from\n"),
-	                 0);
+	assert_int_equal(
+		read_conf(k,
+			  "data_directory = '/var/lib/postgresql/15/main'\t\t# use data in another directory\n"
+			  "external_pid_file = '/var/run/postgresql/15-main.pid'\n#ssl = off\nssl = on\n#ssl_ca_file = ''\n"
+			  "ssl_cert_file = '/etc/ssl/certs/ssl-cert-snakeoil.pem'\nssl_key_file = "
+			  "'/etc/ssl/private/ssl-cert-snakeoil.key'\n"
+			  "#ssl_passphrase_command = ''\ninclude_dir = 'conf.d'\t\t\t# include files ending in '.conf' from\n"),
+		0);
 	assert_int_equal(k->sites.n, 1);
 	conf_kit_bytes_are(k, &k->sites.row[0].cert, "'/etc/ssl/certs/ssl-cert-snakeoil.pem'");
 	conf_kit_bytes_are(k, &k->sites.row[0].key, "'/etc/ssl/private/ssl-cert-snakeoil.key'");
@@ -86,7 +88,8 @@ static void last_one_counts(void **state)
 	char             path[256];
 	conf_kit_file(k, "etc/conf.d/50.conf", "SSL_CERT_FILE='server''s.pem'\nssl_key_file /k2\nssl yes\n");
 	conf_kit_file(k, "etc/conf.d/60.txt", "ssl = off\n");
-	assert_int_equal(read_conf(k, "ssl = off\nssl_cert_file = '/c.pem'\nssl_key_file = '/k.pem'\ninclude_dir 'conf.d'\n"), 0);
+	assert_int_equal(read_conf(k, "ssl = off\nssl_cert_file = '/c.pem'\nssl_key_file = '/k.pem'\ninclude_dir 'conf.d'\n"),
+			 0);
 	assert_int_equal(k->sites.n, 1);
 	snprintf(path, sizeof(path), "%s/data/server's.pem", k->dir);
 	assert_string_equal(k->sites.row[0].cert.text, path);

@@ -16,13 +16,16 @@
 #include "tests/lib/conf_kit.h"
 
 #define CERTBOT                                                                                                                \
-	"version = 2.1.0\narchive_dir = /a\ncert = /live/x/cert.pem\nprivkey = /live/x/privkey.pem\nfullchain = /live/x/fullchain.pem\n\n"   \
+	"version = 2.1.0\narchive_dir = /a\ncert = /live/x/cert.pem\nprivkey = /live/x/privkey.pem\nfullchain = "              \
+	"/live/x/fullchain.pem\n\n"                                                                                            \
 	"# Options\n[renewalparams]\naccount = 0123\nauthenticator = standalone\n"
 #define CERTMONGER                                                                                                             \
-	"id=web-1\nkey_type=RSA\nkey_storage_type=FILE\nkey_storage_location=/etc/cm/key.pem\ncert_storage_type=FILE\n"                \
-	"cert_storage_location=/etc/cm/cert.pem\ncert=-----BEGIN CERTIFICATE-----\n MIIB\n -----END CERTIFICATE-----\nautorenew=1\n"
+	"id=web-1\nkey_type=RSA\nkey_storage_type=FILE\nkey_storage_location=/etc/cm/key.pem\ncert_storage_type=FILE\n"        \
+	"cert_storage_location=/etc/cm/cert.pem\ncert=-----BEGIN CERTIFICATE-----\n MIIB\n -----END "                          \
+	"CERTIFICATE-----\nautorenew=1\n"
 #define ACME                                                                                                                   \
-	"Le_Domain='shop.example.org'\nLe_Alt='no'\nLe_RealKeyPath='/etc/acme/key.pem'\nLe_RealFullChainPath='/etc/acme/full.pem'\n"    \
+	"Le_Domain='shop.example.org'\nLe_Alt='no'\nLe_RealKeyPath='/etc/acme/key.pem'\nLe_RealFullChainPath='/etc/acme/"      \
+	"full.pem'\n"                                                                                                          \
 	"Le_ReloadCmd='__ACME_BASE64__START_eA==__ACME_BASE64__END_'\n"
 
 static struct renewer found;

@@ -30,7 +30,8 @@ static struct server *located(enum server_kind kind, const char *exe, const char
 static void nginx(void **state)
 {
 	(void)state;
-	struct server *s = located(SERVER_NGINX, "/usr/sbin/nginx", LINE("nginx: master process /usr/sbin/nginx -g daemon on; master_process on;"), 0);
+	struct server *s = located(SERVER_NGINX, "/usr/sbin/nginx",
+				   LINE("nginx: master process /usr/sbin/nginx -g daemon on; master_process on;"), 0);
 	assert_string_equal(s->file[0], "/etc/nginx/nginx.conf");
 	assert_string_equal(s->base, "/etc/nginx");
 	assert_string_equal(s->test, "/usr/sbin/nginx -t");
@@ -68,7 +69,8 @@ static void apache(void **state)
 static void haproxy(void **state)
 {
 	(void)state;
-	struct server *s = located(SERVER_HAPROXY, "/usr/sbin/haproxy", LINE("/usr/sbin/haproxy\0-Ws\0-f\0/etc/h.cfg\0-f\0/etc/h.d\0-p\0/run/h.pid"), 0);
+	struct server *s = located(SERVER_HAPROXY, "/usr/sbin/haproxy",
+				   LINE("/usr/sbin/haproxy\0-Ws\0-f\0/etc/h.cfg\0-f\0/etc/h.d\0-p\0/run/h.pid"), 0);
 	assert_int_equal(s->n_files, 2);
 	assert_string_equal(s->file[1], "/etc/h.d");
 	assert_string_equal(s->test, "/usr/sbin/haproxy -c -f /etc/h.cfg -f /etc/h.d");
@@ -95,8 +97,9 @@ static void haproxy(void **state)
 static void postgresql(void **state)
 {
 	(void)state;
-	struct server *s = located(SERVER_POSTGRESQL, "/usr/lib/postgresql/15/bin/postgres",
-	                           LINE("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/p\0-c\0config_file=/etc/p/postgresql.conf"), 0);
+	struct server *s =
+		located(SERVER_POSTGRESQL, "/usr/lib/postgresql/15/bin/postgres",
+			LINE("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/p\0-c\0config_file=/etc/p/postgresql.conf"), 0);
 	assert_string_equal(s->file[0], "/etc/p/postgresql.conf");
 	assert_string_equal(s->base, "/var/lib/p");
 	assert_string_equal(s->test, "");
@@ -116,9 +119,11 @@ static void kinds(void **state)
 		const char      *program, *unit;
 		enum server_kind kind;
 	} rows[] = {
-		{"nginx", "", SERVER_NGINX},         {"apache2", "", SERVER_APACHE},     {"haproxy", "", SERVER_HAPROXY},
-		{"postgres", "", SERVER_POSTGRESQL}, {"gunicorn", "", SERVER_PYTHON},    {"python3.11", "x.service", SERVER_PYTHON},
-		{"python3.11", "", SERVER_KIND_COUNT}, {"", "", SERVER_KIND_COUNT},      {"nginx2", "", SERVER_KIND_COUNT},
+		{"nginx", "", SERVER_NGINX},           {"apache2", "", SERVER_APACHE},
+		{"haproxy", "", SERVER_HAPROXY},       {"postgres", "", SERVER_POSTGRESQL},
+		{"gunicorn", "", SERVER_PYTHON},       {"python3.11", "x.service", SERVER_PYTHON},
+		{"python3.11", "", SERVER_KIND_COUNT}, {"", "", SERVER_KIND_COUNT},
+		{"nginx2", "", SERVER_KIND_COUNT},
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
@@ -156,7 +161,8 @@ static void hostile_lines(void **state)
 static void plain_paths(void **state)
 {
 	static const char *const good[] = {"/", "/etc/nginx/nginx.conf", "/a_b-c.d+e:f@g"};
-	static const char *const bad[] = {"", "a", "/a b", "/a;b", "/a#b", "/a\"b", "/a'b", "/a\nb", "/a$b", "/a\\b", "/\xc3\xa4", "/a%b", "/a{b"};
+	static const char *const bad[] = {"",      "a",    "/a b",  "/a;b",      "/a#b", "/a\"b", "/a'b",
+					  "/a\nb", "/a$b", "/a\\b", "/\xc3\xa4", "/a%b", "/a{b"};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(good); i++)
 		assert_true(server_path_plain(good[i]));
@@ -167,8 +173,9 @@ static void plain_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nginx),      cmocka_unit_test(apache), cmocka_unit_test(haproxy),       cmocka_unit_test(postgresql),
-		cmocka_unit_test(kinds),      cmocka_unit_test(hostile_lines), cmocka_unit_test(plain_paths),
+		cmocka_unit_test(nginx),       cmocka_unit_test(apache), cmocka_unit_test(haproxy),
+		cmocka_unit_test(postgresql),  cmocka_unit_test(kinds),  cmocka_unit_test(hostile_lines),
+		cmocka_unit_test(plain_paths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

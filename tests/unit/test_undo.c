@@ -60,7 +60,11 @@ static void fill(struct undo *u)
 	assert_int_equal(undo_file_add(u, &f, &why), 0);
 	strcpy(f->path, "/etc/x.conf");
 	f->owner = 111;
-	f->before = (struct file_state){.uid = 33, .gid = 44, .mode = 04640, .accessed = {.tv_sec = 5, .tv_nsec = 6}, .modified = {.tv_sec = 1700000000, .tv_nsec = 999999999}};
+	f->before = (struct file_state){.uid = 33,
+					.gid = 44,
+					.mode = 04640,
+					.accessed = {.tv_sec = 5, .tv_nsec = 6},
+					.modified = {.tv_sec = 1700000000, .tv_nsec = 999999999}};
 	f->before.bytes.max = FILE_STATE_BYTES_MAX;
 	buf_add(&f->before.bytes, "bytes\0\xff\n", 8);
 	f->before.xattr = calloc(FILE_XATTRS_MAX, sizeof(*f->before.xattr));
@@ -204,7 +208,9 @@ static void whole_write(const char *path, const char *bytes, size_t n)
 /* Cut short anywhere, or with a field taken away, it is refused as a whole. */
 static void damage(void **state)
 {
-	static const char *const words[] = {"\"version\"", "\"phase\"", "\"files\"", "\"path\"", "\"listeners\"", "\"swaps\"", "\"uid\"", "\"n_xattrs\"", "\"before\"", "\"after\"", "\"renewer\"", "begun"};
+	static const char *const words[] = {"\"version\"",   "\"phase\"", "\"files\"",   "\"path\"",
+					    "\"listeners\"", "\"swaps\"", "\"uid\"",     "\"n_xattrs\"",
+					    "\"before\"",    "\"after\"", "\"renewer\"", "begun"};
 	static char              text[100000];
 	static char              bad[100000];
 	struct undo_dir          d;

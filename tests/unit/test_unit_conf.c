@@ -41,20 +41,27 @@ static void must_refuse(void **state)
 	assert_int_equal(read_unit(k, "[Service]\nExecStart=/usr/bin/uvicorn --ssl-certfile /c\n"), 0);
 	assert_int_equal(k->sites.n, 0);
 	/* a reset: what stood before it does not count */
-	assert_int_equal(read_unit(k, "[Service]\nExecStart=/usr/bin/uvicorn --ssl-certfile /c --ssl-keyfile /k\nExecStart=\n"), 0);
+	assert_int_equal(read_unit(k, "[Service]\nExecStart=/usr/bin/uvicorn --ssl-certfile /c --ssl-keyfile /k\nExecStart=\n"),
+			 0);
 	assert_int_equal(k->sites.n, 0);
 }
 
 static void servers(void **state)
 {
-	struct conf_kit *k = *state;
+	struct conf_kit         *k = *state;
 	static const char *const rows[] = {
-		"/usr/bin/uvicorn app:app",        "/usr/bin/uvicorn app:app --workers=4",  "/usr/bin/python3 -m uvicorn app:app --workers 2",
-		"-/opt/venv/bin/gunicorn app:app", "@/opt/venv/bin/hypercorn x app:app",
+		"/usr/bin/uvicorn app:app",
+		"/usr/bin/uvicorn app:app --workers=4",
+		"/usr/bin/python3 -m uvicorn app:app --workers 2",
+		"-/opt/venv/bin/gunicorn app:app",
+		"@/opt/venv/bin/hypercorn x app:app",
+		"/usr/bin/python3 -m vcc_tls backend.app",
+		"/usr/bin/env --ignore-signal=HUP /usr/bin/python3 -m vcc_tls uvicorn app:app",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		char text[300];
-		snprintf(text, sizeof(text), "[Service]\nExecStart=%s --ssl-certfile /etc/c.pem --ssl-keyfile=/etc/k.pem\nUser=x\n", rows[i]);
+		snprintf(text, sizeof(text),
+			 "[Service]\nExecStart=%s --ssl-certfile /etc/c.pem --ssl-keyfile=/etc/k.pem\nUser=x\n", rows[i]);
 		assert_int_equal(read_unit(k, text), 0);
 		assert_int_equal(k->sites.n, 1);
 		conf_kit_bytes_are(k, &k->sites.row[0].cert, "/etc/c.pem");
@@ -68,10 +75,10 @@ static void servers(void **state)
 static void lines_and_quotes(void **state)
 {
 	struct conf_kit *k = *state;
-	assert_int_equal(read_unit(k,
-	                           "[Service]\nExecStart = /usr/bin/gunicorn \\\n  app:app \\\n  --certfile '/etc/my cert.pem' \\\n  --keyfile /etc/k.pem \\\n"
-	                           "  --bind 0.0.0.0:8443\n"),
-	                 0);
+	assert_int_equal(read_unit(k, "[Service]\nExecStart = /usr/bin/gunicorn \\\n  app:app \\\n  --certfile '/etc/my "
+				      "cert.pem' \\\n  --keyfile /etc/k.pem \\\n"
+				      "  --bind 0.0.0.0:8443\n"),
+			 0);
 	assert_int_equal(k->sites.n, 1);
 	assert_string_equal(k->sites.row[0].cert.text, "/etc/my cert.pem");
 	conf_kit_bytes_are(k, &k->sites.row[0].cert, "'/etc/my cert.pem'");
@@ -79,9 +86,9 @@ static void lines_and_quotes(void **state)
 
 static void problems(void **state)
 {
-	struct conf_kit *k = *state;
+	struct conf_kit         *k = *state;
 	static const char *const rows[] = {
-		"--certfile rel.pem --keyfile /k", "--certfile /%i.pem --keyfile /k", "--certfile $C --keyfile /k",
+		"--certfile rel.pem --keyfile /k",          "--certfile /%i.pem --keyfile /k", "--certfile $C --keyfile /k",
 		"--certfile /c --keyfile \"--keyfile=/x\"", "--certfile /c \"--keyfile=/x\"",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
@@ -110,8 +117,9 @@ static void dropins_win(void **state)
 
 static void systemctl_show(void **state)
 {
-	static const char text[] = "MainPID=4711\nLoadState=loaded\nCanReload=yes\nFragmentPath=/etc/systemd/system/api.service\n"
-				   "DropInPaths=/etc/systemd/system/api.service.d/a.conf /run/systemd/system/api.service.d/b.conf relative\n";
+	static const char text[] =
+		"MainPID=4711\nLoadState=loaded\nCanReload=yes\nFragmentPath=/etc/systemd/system/api.service\n"
+		"DropInPaths=/etc/systemd/system/api.service.d/a.conf /run/systemd/system/api.service.d/b.conf relative\n";
 	struct unit_facts f;
 	(void)state;
 	assert_true(unit_facts_parse((struct span){(const uint8_t *)text, sizeof(text) - 1}, &f));
@@ -130,7 +138,8 @@ static void systemctl_show(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(must_refuse), TEST(servers), TEST(lines_and_quotes), TEST(problems), TEST(dropins_win), cmocka_unit_test(systemctl_show),
+		TEST(must_refuse), TEST(servers),     TEST(lines_and_quotes),
+		TEST(problems),    TEST(dropins_win), cmocka_unit_test(systemctl_show),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
