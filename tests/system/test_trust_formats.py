@@ -1,5 +1,6 @@
 """[trust] formats: do OpenSSL (CApath), and what reads PKCS#12, find in each generation the authorities and lists that ca.pem and crl.pem hold, is a change of
 any of these files found and undone, and does new trust reach all of them?"""
+import contextlib
 import datetime
 import hashlib
 import os
@@ -10,9 +11,10 @@ import time
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 from fake_ca import Authority, now, when
-from installation import ROOT, wait_for, write
+from installation import ROOT, connects, free_port, wait_for, write
 from keeper_host import KeeperHost, temporary
 from wire_tables import body_encode
 
@@ -119,6 +121,60 @@ def test_openssl_verifies_by_capath(host, tmp_path):
     arguments[2] = str(bare)
     openssl(*arguments, current(host, "cert.pem"))
     assert "unable to get certificate CRL" in openssl(*arguments, "-crl_check", current(host, "cert.pem"), ok=False)
+
+
+def client_pair(host, path, serial):
+    """A pair of the service CA for a client, with the chain."""
+    cas, key = host.link.cas, ec.generate_private_key(ec.SECP256R1())
+    cert = (cas.service.builder(x509.Name([]), key.public_key(), now() - 60, now() + 3600, serial=serial)
+            .add_extension(x509.BasicConstraints(False, None), True)
+            .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), False).sign(cas.service.key, hashes.SHA256()))
+    write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode() +
+          "".join(c.public_bytes(Encoding.PEM).decode() for c in (cert, cas.service.cert)), 0o600)
+    return path
+
+
+def trusting(host, command, *more):
+    """The command line of an OpenSSL client or server that trusts what lies in capath/, and nothing else."""
+    return ["openssl", command, "-CApath", current(host, "capath"), "-no-CAfile", "-no-CAstore", "-verify_return_error", "-crl_check_all", *more]
+
+
+def said_by_client(host, port, *more):
+    """Exit status and words of a client that sends a line and is answered or not; its trust is capath/."""
+    argv = trusting(host, "s_client", "-connect", f"127.0.0.1:{port}", "-servername", host.names[0], "-verify_hostname", host.names[0], "-quiet", *more)
+    done = subprocess.run(argv, input="GET / HTTP/1.0\r\n\r\n", capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def strict_server(host):
+    """openssl s_server with the target's own files: it wants clients whose chain and lists it finds in capath/."""
+    port = free_port()
+    argv = trusting(host, "s_server", "-accept", f"127.0.0.1:{port}", "-Verify", "2", "-www", "-key", current(host, "key.pem"), "-cert", current(host, "cert.pem"),
+                    "-cert_chain", current(host, "chain.pem"))
+    server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for("it listens", lambda: connects("127.0.0.1", port))
+        yield port
+    finally:
+        server.kill()
+        server.wait(10)
+
+
+def test_a_client_and_a_server_whose_trust_is_capath(host, tmp_path):
+    """Both sides of a real connection, with the lists: who is revoked is not let in, and a list that is missing lets nobody in."""
+    status, said = said_by_client(host, host.port)
+    assert status == 0 and "ok" in said, said
+    good, revoked = client_pair(host, str(tmp_path / "good.pem"), 4712), client_pair(host, str(tmp_path / "revoked.pem"), 4711)
+
+    def as_client(pair, port):
+        return said_by_client(host, port, "-cert", pair, "-key", pair, "-cert_chain", pair)
+
+    with strict_server(host) as port:
+        status, said = as_client(good, port)
+        assert status == 0 and "200 ok" in said, said
+        status, said = as_client(revoked, port)
+        assert "200 ok" not in said and "certificate revoked" in said, said
 
 
 def test_a_truststore_without_a_keystore(host):
@@ -238,6 +294,24 @@ def test_new_trust_reaches_every_format(host, tmp_path):
     write(str(tmp_path / "other.pem"), other.cert.public_bytes(Encoding.PEM).decode())
     openssl("verify", "-CApath", current(host, "capath"), "-no-CAfile", "-no-CAstore", str(tmp_path / "other.pem"))
     assert len(pkcs12.load_key_and_certificates(open(current(host, "truststore.p12"), "rb").read(), PASSWORD.encode())[2]) == 2
+
+
+def test_new_lists_reach_every_format(host, tmp_path):
+    """Somebody is revoked: crl.pem and capath/ say so, the trust store and the pair stay as they are."""
+    cas, seq, served = host.link.cas, host.link.receipt_seq, host.served()
+    pair = client_pair(host, str(tmp_path / "later.pem"), 4713)
+    arguments = ["verify", "-CApath", current(host, "capath"), "-no-CAfile", "-no-CAstore", "-untrusted", current(host, "chain.pem"), "-crl_check_all", pair]
+    openssl(*arguments)
+    before = content(current(host, "capath"))
+    host.link.close()
+    host.processes["keeper"].kill()
+    write(f"{host.dir}/keeper/crl.pem", crl(cas.service, [4711, 4713]) + crl(cas.root) + crl(cas.agent), 0o600)
+    host.start_keeper(ENV)
+    host.link.care(CONTENT, after=seq)
+    names = check_capath(host, tmp_path)
+    assert names.keys() == before.keys() and {n for n in names if names[n] != before[n]} <= {n for n in names if ".r" in n}
+    assert "certificate revoked" in openssl(*arguments, ok=False)
+    assert host.served() == served == host.check_set()
 
 
 def test_a_rehearsal_makes_them_too(host):
