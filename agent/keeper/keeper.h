@@ -81,6 +81,8 @@ struct place {
 	struct drift       drift;     /* the last one that was found */
 	int64_t            drifted_at; /* 0 = none */
 	uint64_t           drifts;
+	struct drift       drift_told; /* the last one that the log and the controller were told of */
+	int64_t            drift_told_at;
 	uint32_t           trust_proof; /* enum trust_proof of what is in use */
 	struct probe_summary care_summary; /* of the last refresh's probes */
 	struct hash        trust_seen;     /* authorities that the listeners named then */

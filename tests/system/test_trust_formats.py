@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fake_ca import Authority, now, when
 from installation import ROOT, connects, free_port, wait_for, write
 from keeper_host import KeeperHost, temporary
+from tamper import TAMPER, whole
 from wire_tables import body_encode
 
 VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
@@ -61,7 +62,7 @@ def host():
 
 
 def current(host, name=""):
-    return os.path.join(host.tls, "current", name)
+    return os.path.join(host.tls, "current", name).rstrip("/")
 
 
 def content(folder):
@@ -186,55 +187,18 @@ def test_a_truststore_without_a_keystore(host):
     assert "2.16.840.1.113894.746875.1.1" in text, "Java's mark of a trusted certificate"
 
 
-def whole(host):
-    """name -> SHA-256, mode, owner, group, names; of all files and folders."""
-    rows = {}
-    for folder, folders, files in os.walk(current(host)):
-        for name in folders + files:
-            path = os.path.join(folder, name)
-            st = os.lstat(path)
-            data = b"" if name in folders else open(path, "rb").read()
-            rows[os.path.relpath(path, current(host))] = (hashlib.sha256(data).hexdigest(), st.st_mode, st.st_uid, st.st_gid, 1 if name in folders else st.st_nlink)
-    return rows
-
-
-def safely(function, *arguments):
-    try:
-        return function(*arguments)
-    except OSError:
-        return None
-
-
-def edit(path):
-    with open(path, "a") as f:
-        f.write("x")
-
-
-def rename_over(path):
-    write(path + "~", "something else\n")
-    os.rename(path + "~", path)
-
-
-def hard_link(path):
-    os.link(path, f"{os.path.dirname(path)}/../../../../stolen-{time.monotonic_ns()}")
-
-
-TAMPER = {"edit": edit, "rename over": rename_over, "delete": os.unlink, "chmod": lambda p: os.chmod(p, 0o666), "chown": lambda p: os.chown(p, 12345, -1),
-          "hard link": hard_link}
-
-
 @pytest.mark.parametrize("kind", TAMPER)
 @pytest.mark.parametrize("which", ["capath/*.0", "capath/*.r0", "truststore.p12"])
 def test_a_change_of_these_files_is_told_and_undone(host, which, kind):
     stem, end = which.split("*") if "*" in which else (which, "")
     name = which if not end else next(f"{stem}{n}" for n in sorted(os.listdir(current(host, "capath"))) if n.endswith(end))
-    before, told, seq = whole(host), len(host.link.drifts), host.link.receipt_seq
+    before, told, seq = whole(current(host)), len(host.link.drifts), host.link.receipt_seq
     time.sleep(1.1)  # a change within a second of a repair would be taken for a second writer's
     TAMPER[kind](current(host, name))
     host.link.care(REPAIR, after=seq)
     drift = host.link.drifts[told]
     assert drift["file"] == name and drift["stem"] == "web"
-    after = whole(host)
+    after = whole(current(host))
     if which == "truststore.p12":  # made anew, with another salt
         del before[name], after[name]
     else:
@@ -316,15 +280,15 @@ def test_new_lists_reach_every_format(host, tmp_path):
 
 def test_a_rehearsal_makes_them_too(host):
     """A password file that cannot be read is found by the daily rehearsal, not by the next renewal."""
-    before, seq = whole(host), host.link.receipt_seq
+    before, seq = whole(current(host)), host.link.receipt_seq
     os.chmod(f"{host.dir}/secret/p12", 0o644)
     host.restart_keeper(dict(ENV, VCC_REHEARSE_MS="500"))
     receipt = host.link.care(REHEARSE, FAILED, after=seq)
-    assert receipt["code"] == -2016 and whole(host) == before
+    assert receipt["code"] == -2016 and whole(current(host)) == before
     os.chmod(f"{host.dir}/secret/p12", 0o600)
     seq = host.link.receipt_seq
     receipt = host.link.care(REHEARSE, after=seq)
-    assert receipt["code"] == 0 and whole(host) == before
+    assert receipt["code"] == 0 and whole(current(host)) == before
     host.restart_keeper(ENV)
 
 
