@@ -102,13 +102,13 @@ struct place {
 	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
 	bool               down;           /* at the last look nobody answered */
 	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
-	struct receipt_listener seen[MSG_LISTENERS_MAX]; /* at the last look, or by the last swap */
+	struct receipt_listener *seen; /* at the last look, or by the last swap; n_seen, owned */
 	uint32_t           n_seen;
 };
 
 /* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
 struct swap {
-	struct receipt_step     steps[MSG_STEPS_MAX];
+	struct receipt_step    *steps; /* owned; at most MSG_STEPS_MAX */
 	uint32_t                n_steps;
 	int64_t                 step_from; /* monotonic */
 	int                     hook_status;

@@ -69,6 +69,7 @@ void place_forget(struct place *p)
 	probe_free(p->probe);
 	probe_free(p->care_probe);
 	uv_close((uv_handle_t *)p->timer, on_timer_closed);
+	free(p->seen);
 	free(p);
 }
 
@@ -113,6 +114,17 @@ void place_look(struct place *p)
 		buf_free(&facts.chain);
 	}
 	p->on_disk = found;
+}
+
+void place_saw(struct place *p, const struct probe *probe, uint32_t verify_row)
+{
+	struct receipt_listener all[MSG_LISTENERS_MAX];
+	uint32_t                n = probe_listeners(probe, verify_row, all);
+	free(p->seen);
+	p->seen = n > 0 ? malloc(n * sizeof(all[0])) : NULL; /* one or two of sixteen, for as long as the target lives */
+	p->n_seen = p->seen != NULL ? n : 0;
+	if (p->seen != NULL)
+		memcpy(p->seen, all, n * sizeof(all[0]));
 }
 
 /* ---- journal ----------------------------------------------------------------------------------------------------- */

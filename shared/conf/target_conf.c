@@ -75,7 +75,7 @@ static const struct conf_key keys[] = {
 	TEXT("target", "cert_id", cert_id, "", "name of the certificate; empty = AGENTNAME-FILESTEM"),
 	TEXT("target", "service", service, "", "VCC service; empty = the agent's"),
 	TEXT("target", "template", template_id, NULL, "template of the certificate"),
-	LIST("target", "names", names_list, NULL, "DNS names and IP addresses of the certificate"),
+	LIST("target", "names", names.text, NULL, "DNS names and IP addresses of the certificate"),
 	PATH("target", "dir", dir, "", "folder that holds current/; empty = STATE_DIR/targets/FILESTEM"),
 	WORD("target", "on_failure", on_failure, failure_words, "back", "when the new pair is not proved: the old one again, or on with the new one"),
 	TEXT("files", "owner", owner, "root", "owner of the files"),
@@ -235,7 +235,7 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return wrong(why, "target.service", "wanted: a-z, 0-9, '-', at most 32");
 	if (!name_template_ok(t->template_id))
 		return wrong(why, "target.template", "wanted: a-z, 0-9, '-', '_', at most 63");
-	if (names_parse(t->names_list, true, &names, bad) != 0)
+	if (names_parse(t->names.text, true, &names, bad) != 0)
 		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
 	if (names_count(&names) == 0)
 		return wrong(why, "target.names", "at least one name is needed");
@@ -341,7 +341,10 @@ int target_conf_load(const char *targets_dir, const char *stem, struct target_co
 	r = conf_load(&target_schema, path, t, NULL, why);
 	if (r == 0) {
 		char bad[WINDOW_TEXT_SIZE]; /* both passed the check above */
-		r = names_parse(t->names_list, true, &t->names, NULL);
+		struct names names;
+		r = names_parse(t->names.text, true, &names, NULL);
+		if (r == 0)
+			t->names = names;
 		if (r == 0)
 			r = windows_parse(t->window, &t->windows, bad);
 		memcpy(t->stem, stem, strlen(stem) + 1);

@@ -35,8 +35,7 @@ struct target_conf {
 	char    cert_id[CERT_ID_SIZE]; /* "" = AGENTNAME-STEM */
 	char    service[SERVICE_SIZE]; /* "" = the agent's */
 	char    template_id[TEMPLATE_ID_SIZE];
-	char    names_list[NAMES_TEXT_SIZE];
-	struct names names; /* from names_list */
+	struct names names; /* the list as written until the whole file was checked */
 	char    dir[TARGET_PATH_SIZE]; /* "" = STATE_DIR/targets/STEM */
 	int     on_failure; /* enum on_failure */
 	/* [files] */
