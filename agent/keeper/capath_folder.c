@@ -55,9 +55,9 @@ static int files_write(int fd, const struct capath *c, uid_t uid, gid_t gid, mod
 		r = file_create(fd, c->files[i].name, c->files[i].pem, uid, gid, mode, why);
 	}
 	if (r == 0 && dir_sync(fd) != 0)
-		r = sys_refuse(why, CAPATH_FOLDER, "sync the folder");
+		r = sys_refuse_at(why, fd, ".", "sync the folder");
 	if (r == 0 && fchmod(fd, 0755) != 0)
-		r = sys_refuse(why, CAPATH_FOLDER, "set the folder's mode");
+		r = sys_refuse_at(why, fd, ".", "set the folder's mode");
 	struct hash hash;
 	int         end = tree_end(&t, &hash);
 	if (r == 0 && end != 0)
@@ -75,10 +75,12 @@ int capath_folder_write(int generation, struct span ca_pem, struct span crl_pem,
 	if (r != 0)
 		return refuse(why, r, CAPATH_FOLDER, "it cannot be made: %s", err_what(r));
 	if (mkdirat(generation, CAPATH_FOLDER, 0700) != 0)
-		r = sys_refuse(why, CAPATH_FOLDER, "make the folder");
+		r = sys_refuse_at(why, generation, CAPATH_FOLDER, "make the folder");
 	_cleanup_fd_ int fd = r == 0 ? openat(generation, CAPATH_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (r == 0 && fd < 0)
-		r = sys_refuse(why, CAPATH_FOLDER, "open the folder");
+		r = sys_refuse_at(why, generation, CAPATH_FOLDER, "open the folder");
+	if (r == 0 && acl_drop(fd) != 0)
+		r = sys_refuse_at(why, generation, CAPATH_FOLDER, "remove the ACL that the folder inherited");
 	if (r == 0)
 		r = files_write(fd, &c, uid, gid, mode, ret, why);
 	capath_free(&c);
@@ -183,7 +185,7 @@ static struct hash entries_compare(int fd, const struct made *made, struct listi
 		if (!S_ISREG(st.st_mode))
 			e->kind = DRIFT_TYPE;
 		else if (generation_file_hash(fd, e->name, &hash))
-			e->kind = file_meta_differs(made, false, &st);
+			e->kind = file_meta_differs(fd, e->name, made, false, &st);
 		tree_add(&t, e->name, &hash);
 	}
 	return tree_end(&t, &all) == 0 ? all : (struct hash){{0}};
@@ -242,7 +244,7 @@ void capath_folder_compare(int generation, const struct made *made, const struct
 		drift_note(d, there ? DRIFT_TYPE : DRIFT_MISSING, m->name, &st);
 		return;
 	}
-	if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0755)
+	if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0755 || file_has_acl(fd, "."))
 		drift_note(d, st.st_uid != geteuid() ? DRIFT_OWNER : DRIFT_MODE, m->name, &st);
 	int         r = entries_list(fd, &l);
 	struct hash all = entries_compare(fd, made, &l);

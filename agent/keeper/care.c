@@ -11,6 +11,7 @@
 #include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
+#include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
 #include "agent/keeper/watch.h"
 #include "shared/base/text.h"
@@ -146,13 +147,28 @@ static void want(struct place *p, enum refresh_reason reason, bool changed)
 		keeper_post_care(p, &e);
 }
 
-static void trouble(struct place *p, const struct refusal *why)
+/* What lies there cannot be compared; code 0: it can. */
+static void trouble(struct place *p, int code, const struct refusal *why)
 {
-	if (p->care.code == why->code)
+	if (p->files_code == code)
 		return; /* said before */
-	p->care.code = why->code;
-	text_cut(p->care.cause, sizeof(p->care.cause), why->cause);
-	log_refusal(LOG_LEVEL_ERROR, NULL, why);
+	p->files_code = code;
+	snprintf(p->files_cause, sizeof(p->files_cause), "%.70s: %.80s", why->object, why->cause);
+	keeper_words(p->files_cause);
+	if (code != 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, why);
+	target_report(p);
+}
+
+/* There is nothing to be done: what still waits for another try has gone away by itself. */
+static void calm(struct place *p)
+{
+	struct refresh_event e = care_event_of(REV_DROP, 0);
+	if (p->care.phase != REFRESH_WAIT && p->care.code == 0)
+		return;
+	if (care_event(p, &e) != 0)
+		keeper_die(p->managed->keeper, E_INTERNAL, "end its care for a target");
+	target_report(p);
 }
 
 void care_look(struct place *p)
@@ -162,12 +178,14 @@ void care_look(struct place *p)
 	struct drift         d;
 	if (!cared_for(p) || !refresh_may_begin(&p->care, REFRESH_ORDER, &p->care.content))
 		return;
-	if (compare(p, &d, &why) != 0) {
-		trouble(p, &why);
+	int r = compare(p, &d, &why);
+	trouble(p, r, &why);
+	if (r != 0)
 		return;
-	}
 	watch_place(m->keeper->watch, p);
 	const struct made *made = place_in_use(p);
+	if (content_lost_lists(p))
+		return; /* they are fetched again, and then it goes on */
 	struct hash        content = content_wanted(p, m->live.fingerprint);
 	bool               healing = m->deploy.phase == DEPLOY_HEAL;
 	if (d.kind != DRIFT_NONE) {
@@ -181,6 +199,8 @@ void care_look(struct place *p)
 		want(p, REFRESH_HEAL, false);
 	} else if (!healing && rehearsal_due(p, clock_now())) {
 		want(p, REFRESH_REHEARSE, false);
+	} else {
+		calm(p);
 	}
 }
 

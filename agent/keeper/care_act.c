@@ -9,6 +9,7 @@
 #include "agent/keeper/copies.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/live.h"
+#include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/rehearse.h"
 #include "agent/keeper/swap.h"
@@ -26,7 +27,7 @@
 static void answer(struct place *p, struct refresh_event *e, const struct refusal *why)
 {
 	if (e->code != 0 && why != NULL && why->code != 0)
-		snprintf(e->cause, sizeof(e->cause), "%.60s: %.90s", why->object, why->cause);
+		refusal_words(why, e->cause, sizeof(e->cause));
 	if (e->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %s", p->stem, e->cause);
 	keeper_post_care(p, e);
@@ -218,9 +219,7 @@ static void act_proved(struct place *p)
 	if (made != NULL)
 		p->proved = made->content;
 	drain_settled(p);
-	p->stale_since_at = 0;
-	p->look_code = 0;
-	p->down = false;
+	look_proved(p);
 	int r = place_remember(p, false, false);
 	if (r != 0 && r != E_SYS_SPACE) {
 		keeper_die(k, r, "write its journal");

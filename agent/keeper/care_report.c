@@ -48,7 +48,7 @@ static void fill(struct place *p, struct body_receipt *b)
 	b->reason = p->care.reason;
 	b->trust_epoch = newest ? m->keeper->state.trust.epoch : 0;
 	b->trust_proof = p->trust_proof;
-	if (newest && p->conf.crl)
+	if (newest && content_has_lists(p))
 		b->crl_hash = m->keeper->state.crl_hash;
 	b->probes = p->care_summary.total;
 	b->probes_failed = p->care_summary.failed;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "agent/keeper/access_check.h"
+#include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/place.h"
@@ -15,6 +16,35 @@
 
 /* ---- what is wanted ---------------------------------------------------------------------------------------------- */
 
+static bool was_made_with_lists(const struct place *p)
+{
+	const struct made *made = place_in_use(p);
+	made = made != NULL ? made : &p->made[0];
+	for (uint32_t i = 0; i < made->n; i++)
+		if (text_equal(made->files[i].name, "crl.pem"))
+			return true;
+	return false;
+}
+
+bool content_has_lists(const struct place *p)
+{
+	const struct keeper_state *s = &p->managed->keeper->state;
+	if (!p->conf.crl || hash_is_none(s->crl_hash))
+		return false;
+	/* a service that has read them goes on with ended ones; nobody begins with such */
+	return s->crl_ends_at > keeper_clock_judge(p->managed->keeper) || was_made_with_lists(p);
+}
+
+bool content_lost_lists(const struct place *p)
+{
+	return p->conf.crl && !content_has_lists(p) && was_made_with_lists(p);
+}
+
+int content_lists(const struct place *p, struct buf *to, struct refusal *why)
+{
+	return content_has_lists(p) ? keeper_state_crl(&p->managed->keeper->state, to, why) : 0;
+}
+
 struct hash content_wanted(const struct place *p, struct hash fingerprint)
 {
 	const struct keeper_state *s = &p->managed->keeper->state;
@@ -23,9 +53,9 @@ struct hash content_wanted(const struct place *p, struct hash fingerprint)
 	struct hash                hash = {{0}};
 	buf_add(&b, fingerprint.b, sizeof(fingerprint.b));
 	buf_add(&b, s->trust.hash.b, sizeof(s->trust.hash.b));
-	if (c->crl)
+	if (content_has_lists(p))
 		buf_add(&b, s->crl_hash.b, sizeof(s->crl_hash.b));
-	buf_add_fmt(&b, "%s\n%s\n%lld\n%d\n%d\n", c->owner, c->group, (long long)c->mode, c->combined, c->crl);
+	buf_add_fmt(&b, "%s\n%s\n%lld\n%d\n%d\n", c->owner, c->group, (long long)c->mode, c->combined, content_has_lists(p));
 	if (c->pkcs12)
 		buf_add_fmt(&b, "%s\n", c->pkcs12_password_file);
 	else if (target_has_truststore(c))
@@ -103,7 +133,6 @@ void content_free(struct content *c)
 
 int content_write(struct place *p, uint64_t number, const struct generation_content *pair, struct hash fingerprint, struct refusal *why)
 {
-	const struct keeper_state *s = &p->managed->keeper->state;
 	struct generation_content content;
 	struct buf                crl = BUF_MAX(CRL_FILE_MAX);
 	struct place_record       record;
@@ -117,8 +146,7 @@ int content_write(struct place *p, uint64_t number, const struct generation_cont
 		r = content_settings(p, &content, why);
 	if (r != 0)
 		return r;
-	if (p->conf.crl && !hash_is_none(s->crl_hash))
-		r = keeper_state_crl(s, &crl, why);
+	r = content_lists(p, &crl, why);
 	if (r == 0)
 		r = content_stores(p, password, &content, why);
 	content.key = pair->key;

@@ -9,6 +9,13 @@
 /* What a generation of `p` with this certificate has to be made from. */
 struct hash content_wanted(const struct place *p, struct hash fingerprint);
 
+/* Revocation lists belong to it: the target wants them, and there are some that are good to begin with. */
+bool content_has_lists(const struct place *p);
+/* They belonged to what was made before, but are lost: nothing is made without them until they are there again. */
+bool content_lost_lists(const struct place *p);
+/* Their bytes, for generation_content.crl; nothing where none belong to it. */
+_must_check_ int content_lists(const struct place *p, struct buf *to, struct refusal *why);
+
 /* Owner, group, modes, combined, roots: what can be said without reading key, certificate and revocation lists. */
 _must_check_ int content_settings(const struct place *p, struct generation_content *ret, struct refusal *why);
 

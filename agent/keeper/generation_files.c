@@ -131,7 +131,7 @@ static int files_write(int fd, const struct generation_content *c, struct genera
 		if (r != 0)
 			return r;
 	}
-	return dir_sync(fd) != 0 ? sys_refuse(why, "generation", "sync the folder") : 0;
+	return dir_sync(fd) != 0 ? sys_refuse_at(why, fd, ".", "sync the folder") : 0;
 }
 
 static void files_remember(const struct generation_content *c, const struct generation_files *f, uint64_t number, struct made *ret)
@@ -154,14 +154,14 @@ static int staging_fill(int dir_fd, const char *staging, const struct generation
                         struct refusal *why)
 {
 	if (mkdirat(dir_fd, staging, 0700) != 0)
-		return sys_refuse(why, staging, "make the folder");
+		return sys_refuse_at(why, dir_fd, staging, "make the folder");
 	_cleanup_fd_ int fd = openat(dir_fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return sys_refuse(why, staging, "open the folder");
-	int r = files_write(fd, c, f, why);
+		return sys_refuse_at(why, dir_fd, staging, "open the folder");
+	int r = acl_drop(fd) != 0 ? sys_refuse_at(why, dir_fd, staging, "remove the ACL that the folder inherited") : files_write(fd, c, f, why);
 	/* readable for the service only now that everything in it is as it must be */
 	if (r == 0 && fchmod(fd, 0755) != 0)
-		r = sys_refuse(why, staging, "set the folder's mode");
+		r = sys_refuse_at(why, dir_fd, staging, "set the folder's mode");
 	return r;
 }
 
@@ -182,9 +182,9 @@ int generation_write(int dir_fd, uint64_t number, const struct generation_conten
 		r = staging_fill(dir_fd, staging, content, &f, why);
 	if (r == 0 && (fault_point("keeper.write.rename") != 0 ||
 	               renameat2(dir_fd, staging, dir_fd, name, RENAME_NOREPLACE) != 0))
-		r = sys_refuse(why, name, "name the new generation");
+		r = sys_refuse_at(why, dir_fd, name, "name the new generation");
 	if (r == 0 && dir_sync(dir_fd) != 0)
-		r = sys_refuse(why, name, "sync the target folder");
+		r = sys_refuse_at(why, dir_fd, name, "sync the target folder");
 	if (r == 0)
 		files_remember(content, &f, number, ret);
 	else
@@ -205,13 +205,13 @@ bool generation_file_hash(int fd, const char *name, struct hash *ret)
 	return read;
 }
 
-enum drift_kind file_meta_differs(const struct made *made, bool secret, const struct stat *st)
+enum drift_kind file_meta_differs(int fd, const char *name, const struct made *made, bool secret, const struct stat *st)
 {
 	if (st->st_nlink != 1)
 		return DRIFT_LINKS;
 	if (st->st_uid != made->uid || st->st_gid != made->gid)
 		return DRIFT_OWNER;
-	return (st->st_mode & 07777) != file_mode(made->mode, secret) ? DRIFT_MODE : DRIFT_NONE;
+	return (st->st_mode & 07777) != file_mode(made->mode, secret) || file_has_acl(fd, name) ? DRIFT_MODE : DRIFT_NONE;
 }
 
 static enum drift_kind file_differs(int fd, const struct made *made, const struct made_file *m, struct stat *st)
@@ -223,7 +223,7 @@ static enum drift_kind file_differs(int fd, const struct made *made, const struc
 		return DRIFT_TYPE;
 	if (!generation_file_hash(fd, m->name, &hash) || !hash_equal(hash, m->hash))
 		return DRIFT_BYTES;
-	return file_meta_differs(made, m->secret, st);
+	return file_meta_differs(fd, m->name, made, m->secret, st);
 }
 
 void drift_note(struct drift *d, enum drift_kind kind, const char *file, const struct stat *st)
@@ -248,10 +248,10 @@ int generation_compare(int dir_fd, const struct made *made, struct drift *ret, s
 	struct drift d = {.kind = DRIFT_NONE};
 	_cleanup_fd_ int fd = openat(dir_fd, generation_name(made->generation, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-		return sys_refuse(why, name, "open the generation");
+		return sys_refuse_at(why, dir_fd, name, "open the generation");
 	if (fd < 0 || fstat(fd, &st) != 0)
 		drift_note(&d, DRIFT_MISSING, name, &st);
-	else if ((st.st_mode & 07777) != 0755 || st.st_uid != geteuid())
+	else if ((st.st_mode & 07777) != 0755 || st.st_uid != geteuid() || file_has_acl(fd, "."))
 		drift_note(&d, st.st_uid != geteuid() ? DRIFT_OWNER : DRIFT_MODE, name, &st);
 	for (uint32_t i = 0; fd >= 0 && i < made->n; i++) {
 		if (made->files[i].folder) {

@@ -16,7 +16,7 @@ static inline mode_t file_mode(mode_t mode, bool secret)
 /* Of the whole content; false when it cannot be read as a plain file. */
 bool generation_file_hash(int fd, const char *name, struct hash *ret);
 /* Number of names, owner, mode of a plain file that holds what it should. */
-enum drift_kind file_meta_differs(const struct made *made, bool secret, const struct stat *st);
+enum drift_kind file_meta_differs(int fd, const char *name, const struct made *made, bool secret, const struct stat *st);
 /* `st` does not count when the file is missing, and may be NULL then. */
 void drift_note(struct drift *d, enum drift_kind kind, const char *file, const struct stat *st);
 

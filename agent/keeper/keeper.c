@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
+#include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/live.h"
@@ -403,6 +405,9 @@ static void on_beat(uv_timer_t *timer)
 {
 	windows_look(timer->data);
 	care_beat(timer->data);
+	crl_fetch_look(timer->data);
+	swap_lists_look(timer->data);
+	keeper_health_beat(timer->data);
 }
 
 static int watch(struct keeper *k)
@@ -422,7 +427,8 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->beat);
 	r = r != 0 ? r : uv_timer_start(&k->beat, on_beat, BEAT_MS, BEAT_MS);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
-	if (r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0)
+	k->targets_unwatched = r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0;
+	if (k->targets_unwatched)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched: changes are read at SIGHUP", k->conf->targets_dir);
 	return r;
 }
@@ -437,6 +443,7 @@ static void on_walk(uv_handle_t *handle, void *ctx)
 static void keeper_end(struct keeper *k)
 {
 	uplink_close(k->uplink);
+	crl_fetch_close(k);
 	for (size_t i = 0; i < k->n_managed; i++)
 		care_drop(k->managed[i]);
 	watch_close(k->watch);

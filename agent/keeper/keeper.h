@@ -24,6 +24,7 @@ struct keeper;
 struct uplink;
 struct watch;
 struct rehearsal;
+struct crl_fetch;
 
 enum { PLACE_MADE = 2, PLACE_WATCHES_CAPATH = 32, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 3 + PLACE_WATCHES_CAPATH };
 
@@ -101,7 +102,11 @@ struct place {
 	int64_t            look_due;  /* monotonic */
 	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
 	bool               down;           /* at the last look nobody answered */
+	int64_t            down_since_at;  /* and at the look after it; 0 = somebody did */
+	int                files_code;     /* why what lies here cannot even be compared; 0 = it can */
+	char               files_cause[CAUSE_SIZE];
 	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
+	int                rehearsal_code; /* why the last rehearsal failed; 0 = it went well, or a renewal did since */
 	struct receipt_listener *seen; /* at the last look, or by the last swap; n_seen, owned */
 	uint32_t           n_seen;
 };
@@ -116,6 +121,8 @@ struct swap {
 	struct deploy_event     gathered;  /* the answer of those that have given it */
 	bool                    measuring; /* DACT_CHECK waits for the first round of probes */
 	struct deploy_event     measured;  /* its answer so far */
+	int64_t                 lists_until; /* monotonic: DACT_CHECK waits so long for the first revocation lists; 0 = it does not */
+	bool                    without_lists; /* none came in time */
 	struct probe_summary    summary;   /* of the last round */
 	struct receipt_listener listeners[MSG_LISTENERS_MAX];
 	uint32_t                n_listeners;
@@ -128,6 +135,7 @@ struct live {
 	uint32_t      attempt;
 	struct hash   fingerprint;
 	struct serial serial;
+	int64_t       not_after_at; /* 0: nobody can read it */
 	struct buf    certificate; /* MSG_CERTIFICATE frame; empty = none yet */
 };
 
@@ -174,6 +182,7 @@ struct keeper {
 	struct tls_probes       *tls;
 	struct watch            *watch;
 	struct uplink           *uplink;
+	struct crl_fetch        *crl_fetch;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */
@@ -195,6 +204,8 @@ struct keeper {
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
 	uv_timer_t               rescan, tick, beat;
+	bool                     targets_unwatched; /* their folder is read at SIGHUP only */
+	struct msg_health        told;              /* what the controller was last told of our health */
 	unsigned                 ticks;
 	int                      exit_code;
 };

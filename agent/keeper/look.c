@@ -9,6 +9,7 @@
 #include "agent/keeper/swap_check.h"
 #include "agent/keeper/targets.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
 enum {
@@ -16,22 +17,11 @@ enum {
 	LOOK_EACH_MS = 3 * 1000,      /* many listeners are looked at more rarely: a host's idle time is not ours to spend, ... */
 	LOOK_MAX_MS = 10 * 60 * 1000, /* ... but what is served is known to be so young */
 	LOOK_AGAIN_MS = 1000, /* what looks wrong is looked at twice */
+	LOOK_WRONG_MS = 5000, /* and as long as it is wrong: who mends it wants to see that it is */
 	REHEARSE_FIRST_MS = 10 * 60 * 1000,
 	REHEARSE_LATE_MS = 2 * 3600 * 1000,
 	DAY_MS = 24 * 3600 * 1000,
 };
-
-/* Tests cannot wait for a day: builds with fault points may shorten it. */
-static int64_t shortened(const char *name, int64_t ms)
-{
-#ifdef VCC_FAULTS
-	const char *text = getenv(name);
-	if (text != NULL)
-		return strtoll(text, NULL, 10);
-#endif
-	(void)name;
-	return ms;
-}
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
@@ -51,30 +41,58 @@ static int code_of(const struct probe_summary *s)
 	return s->row_new > 0 ? 0 : s->wrong ? E_SWAP_WRONG : E_SWAP_STALE;
 }
 
-/* One wrong answer may come from a worker that is just leaving. Who does not answer at all is down, not stale. */
+void look_proved(struct place *p)
+{
+	p->suspect = false;
+	p->look_code = 0;
+	p->stale_since_at = 0;
+	p->down = false;
+	p->down_since_at = 0;
+}
+
+static void look_within(struct place *p, int64_t ms)
+{
+	int64_t at = clock_monotonic() + ms;
+	if (at < p->look_due)
+		p->look_due = at;
+}
+
+/* Who does not answer at all is down, not stale. */
+static void believe(struct place *p, int code, bool stale)
+{
+	int64_t now = clock_now();
+	if (code == 0) {
+		look_proved(p);
+		return;
+	}
+	p->suspect = false;
+	p->look_code = code;
+	if (stale && p->stale_since_at == 0)
+		p->stale_since_at = now;
+	if (!p->down || p->down_since_at == 0)
+		p->down_since_at = p->down ? now : 0;
+	look_within(p, LOOK_WRONG_MS);
+}
+
+/* One wrong answer, or none, may come from a worker that is just leaving or starting. */
 static void judge(struct place *p, const struct probe_summary *s)
 {
 	int  code = code_of(s);
 	bool stale = code == E_SWAP_WRONG || code == E_SWAP_STALE;
 	bool changed = code != p->look_code;
 	p->down = s->answered == 0;
-	if (stale && p->stale_since_at == 0 && !p->suspect) {
+	if (code != 0 && changed && !p->suspect) {
 		p->suspect = true;
-		p->look_due = clock_monotonic() + LOOK_AGAIN_MS;
+		look_within(p, LOOK_AGAIN_MS);
 		return;
 	}
-	p->suspect = false;
-	p->look_code = code;
-	if (stale && p->stale_since_at == 0)
-		p->stale_since_at = clock_now();
-	if (code == 0)
-		p->stale_since_at = 0;
+	believe(p, code, stale);
 	if (changed) {
 		log_line(code == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, NULL, "%s: %s", p->stem,
 		         code == 0 ? "the issued certificate is served" : err_what(code));
 		target_report(p);
 	}
-	if (stale)
+	if (stale || changed)
 		care_look(p);
 }
 
@@ -104,7 +122,7 @@ static int64_t host_gap(const struct keeper *k)
 static int64_t gap(const struct keeper *k)
 {
 	uint32_t random;
-	int64_t  ms = shortened("VCC_LOOK_MS", host_gap(k));
+	int64_t  ms = fault_ms("VCC_LOOK_MS", host_gap(k));
 	entropy(&random, sizeof(random));
 	return ms * 3 / 4 + (int64_t)random % (ms / 2 + 1);
 }
@@ -127,7 +145,7 @@ void look_beat(struct place *p, int64_t now)
 
 bool rehearsal_due(struct place *p, int64_t now)
 {
-	int64_t day = shortened("VCC_REHEARSE_MS", DAY_MS);
+	int64_t day = fault_ms("VCC_REHEARSE_MS", DAY_MS);
 	if (p->rehearse_due == 0) {
 		/* stable over restarts, spread over a quarter of the day */
 		int64_t spread = day / 4 > 0 ? (int64_t)(p->digest.b[0] << 8 | p->digest.b[1]) * (day / 4) / 65536 : 0;

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/keeper/access_check.h"
 #include "agent/keeper/copies.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/jail_paths.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/keeper_join.h"
@@ -50,6 +52,8 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 		r = keeper_journal_open(k, why);
 	if (r == 0 && tls_probes_open(&k->tls) != 0)
 		r = refuse(why, E_NOMEM, "TLS", "the library cannot be set up");
+	if (r == 0 && crl_fetch_open(k) != 0)
+		r = refuse(why, E_NOMEM, "revocation lists", "no memory");
 	if (r == 0)
 		r = uplink_open(k, why);
 	if (r == 0)

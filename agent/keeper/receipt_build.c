@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/keeper/content.h"
+#include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -45,6 +47,30 @@ static void probes_fill(const struct managed *m, struct body_receipt *b)
 	b->probes_failed = s.failed;
 }
 
+/* What came into use with the new pair, where it is the newest that this host knows in all places. */
+static void trust_fill(const struct managed *m, const struct deploy *next, struct body_receipt *b)
+{
+	const struct keeper_state *s = &m->keeper->state;
+	uint32_t                   proof = TRUST_PROVED;
+	bool                       newest = true;
+	bool                       lists = true;
+	for (size_t i = 0; i < m->n_places; i++) {
+		const struct place *p = m->places[i];
+		const struct made  *made = place_in_use(p);
+		if (!p->present || p->retired)
+			continue;
+		newest &= made != NULL && hash_equal(made->content, content_wanted(p, next->fingerprint));
+		lists &= content_has_lists(p);
+		proof = p->trust_proof < proof ? p->trust_proof : proof;
+	}
+	if (!newest)
+		return;
+	b->trust_epoch = s->trust.epoch;
+	b->trust_proof = proof;
+	if (lists)
+		b->crl_hash = s->crl_hash;
+}
+
 int receipt_build(const struct managed *m, const struct deploy *next, const struct deploy_action *action, size_t ahead,
                   struct receipt_kept **ret)
 {
@@ -70,6 +96,8 @@ int receipt_build(const struct managed *m, const struct deploy *next, const stru
 			drain_fill(m->places[i], b);
 	probes_fill(m, b);
 	steps_fill(m, action->outcome, b);
+	if (action->outcome == RECEIPT_SETTLED) /* what the listeners ask for is known since the verified one */
+		trust_fill(m, next, b);
 	int r = fault_point("keeper.receipt") != 0 ? E_SYS_SPACE : 0;
 	if (r == 0)
 		r = receipt_make(&m->keeper->receipts, ahead, m->keeper->state.host_key, b, ret);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/content.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keeper_journal.h"
@@ -33,7 +34,10 @@ enum {
 	CSR_REPEAT_MS = 30 * 1000,
 	HEAL_MIN_MS = 5 * 1000,
 	HEAL_MAX_MS = 10 * 60 * 1000,
+	LISTS_MS = 20 * 1000,
 };
+
+static const char without_lists[] = "without revocation lists: none came in time";
 
 /* Its zones were found when the file was read. */
 static bool place_window(const struct place *p, int64_t now, int64_t *ret_at)
@@ -123,7 +127,7 @@ void swap_step_end(struct managed *m, enum workflow_step step, int code, const c
 void swap_answer(struct managed *m, struct deploy_event *e, const struct refusal *why)
 {
 	if (e->code != 0 && why != NULL && why->code != 0)
-		snprintf(e->cause, sizeof(e->cause), "%.60s: %.90s", why->object, why->cause);
+		refusal_words(why, e->cause, sizeof(e->cause));
 	if (e->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %s: %s", m->cert_id, deploy_event_name(e->kind), e->cause);
 	keeper_post(m->keeper, m, e);
@@ -226,13 +230,32 @@ const char *swap_trouble(const struct managed *m)
 	return text;
 }
 
-static void act_check(struct managed *m, const struct deploy_action *a)
+/* A service whose configuration names current/crl.pem fails its test without that file: the very first lists are waited for, but not
+ * for ever. */
+static bool waits_for_lists(struct managed *m)
 {
-	(void)a;
-	care_drop(m);
+	struct swap *s = &m->swap;
+	int64_t      now = clock_monotonic();
+	bool         missing = false;
+	FOR_PLACES(p, m)
+		missing |= p->conf.crl && !content_has_lists(p);
+	if (!missing)
+		return false;
+	if (s->lists_until == 0) {
+		s->lists_until = now + fault_ms("VCC_LISTS_MS", LISTS_MS);
+		log_line(LOG_LEVEL_INFO, NULL, "%s: waits for the first revocation lists", m->cert_id);
+	}
+	s->without_lists = now >= s->lists_until;
+	return !s->without_lists;
+}
+
+static void check(struct managed *m)
+{
 	struct refusal      why = {.code = 0};
 	struct deploy_event e = keeper_event_of(m, DEV_CHECKED, 0);
-	swap_step_begin(m);
+	if (waits_for_lists(m))
+		return; /* swap_lists_look() goes on */
+	m->swap.lists_until = 0;
 	e.code = fault_point("keeper.check") != 0 ? sys_refuse(&why, "check", "check the answer") : swap_check(m, &e, &why);
 	(void)fault_point("keeper.check.done");
 	if (e.code == 0 && probing(m)) {
@@ -240,8 +263,27 @@ static void act_check(struct managed *m, const struct deploy_action *a)
 		m->swap.measuring = true; /* swap_round() answers */
 		return;
 	}
-	swap_step_end(m, STEP_CHECK, e.code, e.code != 0 ? why.cause : "");
+	swap_step_end(m, STEP_CHECK, e.code, e.code != 0 ? why.cause : m->swap.without_lists ? without_lists : "");
 	swap_answer(m, &e, &why);
+}
+
+static void act_check(struct managed *m, const struct deploy_action *a)
+{
+	(void)a;
+	care_drop(m);
+	swap_step_begin(m);
+	check(m);
+}
+
+void swap_lists_look(struct keeper *k)
+{
+	for (size_t i = 0; i < k->n_managed; i++) {
+		struct managed *m = k->managed[i];
+		if (m->deploy.phase != DEPLOY_CHECK)
+			m->swap.lists_until = 0; /* cancelled meanwhile */
+		else if (m->swap.lists_until != 0)
+			check(m);
+	}
 }
 
 /* First round of probes before the flip: was the old one served? */
@@ -253,7 +295,8 @@ static void measured(struct managed *m)
 	e.was_serving = e.had_old && e.probe.row_old > 0;
 	e.was_down = e.probe.answered == 0;
 	s->measuring = false;
-	swap_step_end(m, STEP_CHECK, 0, e.was_down ? "no listener answers" : e.was_serving ? "the old certificate is served" : "");
+	swap_step_end(m, STEP_CHECK, 0,
+	              s->without_lists ? without_lists : e.was_down ? "no listener answers" : e.was_serving ? "the old certificate is served" : "");
 	swap_answer(m, &e, NULL);
 }
 

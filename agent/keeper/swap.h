@@ -9,6 +9,8 @@
 void swap_act(struct managed *m, const struct deploy_action *action);
 /* Forgets what is in flight (probes, a hook's answer) and what receipts tell of an earlier deployment. */
 void swap_reset(struct managed *m);
+/* Revocation lists may have come: checks that wait for the first ones go on, also when their time is over. */
+void swap_lists_look(struct keeper *k);
 /* May a swap of `m` begin at `now`? `ret_at`: when to ask again. */
 bool swap_window(const struct managed *m, int64_t now, int64_t *ret_at);
 /* Limits of single steps, from the target file. */

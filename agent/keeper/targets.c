@@ -8,6 +8,7 @@
 
 #include "agent/keeper/care.h"
 #include "agent/keeper/copies.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
@@ -25,6 +26,8 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 	buf_add_fmt(&b, "%s\n%s\n%s\n%s\n%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%d\n%s\n", cert_id, c->service, c->template_id, c->names.text,
 	            c->reload, c->verify, c->connect, c->sni, c->dir, c->owner, c->group, c->command, c->test, (long long)c->mode,
 	            c->on_failure, c->window);
+	if (c->crl)
+		buf_add_text(&b, "crl\n");
 	if (buf_error(&b) == 0)
 		digest_sha256(buf_span(&b), &hash);
 	buf_free(&b);
@@ -34,7 +37,9 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 void target_report(struct place *p)
 {
 	const struct keeper *k = p->managed->keeper;
-	struct msg_target   *t = calloc(1, sizeof(*t));
+	if (!k->welcomed)
+		return; /* the controller is told of every target when it is back; what it said last still holds */
+	struct msg_target *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return;
 	text_cut(t->cert_id, sizeof(t->cert_id), p->managed->cert_id);
@@ -49,7 +54,9 @@ void target_report(struct place *p)
 	text_cut(t->listeners, sizeof(t->listeners), p->conf.connect);
 	t->digest = p->digest;
 	t->served = p->on_disk.serial;
-	t->code = p->look_code != 0 ? p->look_code : p->care.code;
+	t->code = p->look_code != 0 ? p->look_code : p->files_code != 0 ? p->files_code : p->care.code;
+	if (t->code == 0 && p->conf.crl)
+		t->code = crl_fetch_trouble(k, &(const char *){NULL});
 	t->stale_since_at = p->stale_since_at;
 	t->rehearsed_at = p->rehearsed_at;
 	t->drifted_at = p->drifted_at;
@@ -243,5 +250,6 @@ void targets_scan(struct keeper *k)
 	else /* nothing is known: nothing ends */
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 	free(s);
+	crl_fetch_look(k);
 	memory_give_back();
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_return.h"
@@ -15,6 +16,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/users.h"
 
 enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
@@ -99,6 +101,11 @@ void uplink_identity(struct uplink *u, const struct lk_identity *identity)
 		log_line(LOG_LEVEL_WARNING, NULL, "the new identity cannot be handed to the link; it will ask again");
 }
 
+int uplink_fetch(struct uplink *u, const struct lk_fetch *want)
+{
+	return u == NULL || u->link == NULL ? E_SYS_CLOSED : client_send(u->link, LK_FETCH, want);
+}
+
 /* ---- in ---------------------------------------------------------------------------------------------------------- */
 
 static void link_lost(struct uplink *u)
@@ -106,6 +113,7 @@ static void link_lost(struct uplink *u)
 	if (u->keeper->welcomed)
 		log_line(LOG_LEVEL_NOTICE, NULL, "the controller is away; deployments under way go on");
 	u->keeper->welcomed = false;
+	crl_fetch_lost(u->keeper);
 }
 
 static void link_reason(struct uplink *u, int code, const char *text)
@@ -147,6 +155,7 @@ static void take_status(struct client *c)
 	if (client_send(c, LK_STATUS, &status) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the status cannot be sent");
 	free(json);
+	memory_give_back();
 }
 
 /* The link may not speak for the host: what it says would get the host key's signature. */
@@ -244,6 +253,9 @@ static void on_frame(void *ctx, struct span bytes)
 		return;
 	case LK_RETURN_ANSWER:
 		take_return_answer(c, f->u.lk_return_answer.reply);
+		return;
+	case LK_PIECE:
+		crl_fetch_piece(u->keeper, &f->u.lk_piece);
 		return;
 	case LK_FRAME:
 		inbox_frame(u->keeper, f->u.lk_frame.frame);

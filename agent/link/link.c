@@ -31,6 +31,7 @@ static const struct lws_protocols protocols[] = {
 	{.name = "vcc-agent.v1", .callback = link_gateway_event, .rx_buffer_size = 4096, .tx_packet_size = 32768},
 	{.name = "vcc-keeper", .callback = link_keeper_event},
 	{.name = "vcc-join", .callback = link_return_event, .rx_buffer_size = 4096, .tx_packet_size = 32768},
+	{.name = "vcc-public", .callback = link_fetch_event},
 	{0},
 };
 

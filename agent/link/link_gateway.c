@@ -350,7 +350,8 @@ int link_gateway_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 	case LWS_CALLBACK_CLIENT_CLOSED:
 		on_lost(l);
 		return 0;
-	case LWS_CALLBACK_WSI_DESTROY:
+	case LWS_CALLBACK_WSI_DESTROY: /* of every connection, whatever its protocol */
+		link_fetch_gone(l, wsi);
 		if (wsi == l->ws) /* when the request for the upgrade cannot be written, 4.1.6 tells neither of the two above */
 			on_error(l, NULL);
 		return 0;

@@ -111,6 +111,7 @@ void link_identity_take(struct link *l, const struct lk_identity *identity)
 		return;
 	}
 	log_line(LOG_LEVEL_INFO, NULL, "new link identity");
+	l->fetch.resolver = (struct resolver){.last = ""}; /* it may name another public address */
 	l->asked = 0;
 	l->moving = true;
 	link_gateway_drop(l, E_GW_EXPIRED, "moving to the new identity");

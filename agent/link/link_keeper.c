@@ -29,6 +29,8 @@ static int flush(struct link *l)
 	int r = keeper_pipe_flush(&l->pipe);
 	if (r > 0)
 		lws_callback_on_writable(l->pipe_wsi);
+	if (r >= 0)
+		link_fetch_drained(l);
 	return r < 0 ? -1 : 0;
 }
 
@@ -49,6 +51,8 @@ static int take(struct link *l)
 			link_return_signed(l, &l->frame.u.lk_return_sign);
 		else if (l->frame.type == LK_RETURN_DONE)
 			link_return_done(l, &l->frame.u.lk_return_done);
+		else if (l->frame.type == LK_FETCH)
+			link_fetch_begin(l, &l->frame.u.lk_fetch);
 		else
 			return E_WIRE_MESSAGE;
 	}
@@ -86,6 +90,7 @@ static void on_closed(struct link *l)
 	keeper_pipe_close(&l->pipe);
 	if (l->stopping)
 		return;
+	link_fetch_drop(l);
 	log_line(LOG_LEVEL_WARNING, NULL, "the keeper is gone");
 	link_return_stop(l);
 	backoff_reset(&l->backoff);

@@ -1,6 +1,6 @@
 /* link_part.h - room agent/link: what the parts of the daemon share: link.c (set-up), link_gateway.c (websocket),
- * link_keeper.c (local socket), link_identity.c (renewal), link_return.c (the way back after the identity has ended).
- * Never: included by anybody else. */
+ * link_keeper.c (local socket), link_identity.c (renewal), link_return.c (the way back after the identity has ended),
+ * link_fetch.c (public listener). Never: included by anybody else. */
 #ifndef VCC_LINK_PART_H
 #define VCC_LINK_PART_H
 
@@ -28,6 +28,21 @@ struct returning {
 	char                   trying[ADDRESS_SIZE];
 	struct resolver        resolver;
 	lws_sorted_usec_list_t deadline;
+};
+
+/* One HTTP GET from the public listener. */
+struct link_fetch {
+	struct lws            *wsi;       /* NULL = none is under way */
+	struct lk_fetch        want;      /* of it */
+	struct lk_fetch        next;      /* begins when the present one is gone; request 0 = none */
+	uint64_t               got, total;
+	bool                   waits; /* for the keeper to read what is queued */
+	bool                   silent; /* nobody wants to hear how it ends */
+	int                    code;   /* why it ends */
+	char                   text[MSG_TEXT_SIZE];
+	struct resolver        resolver;
+	char                   numeric[ADDRESS_SIZE];
+	lws_sorted_usec_list_t timer;
 };
 
 struct link {
@@ -71,6 +86,8 @@ struct link {
 	int64_t                welcome_since; /* the monotonic clock then */
 	uint32_t               asked;         /* requests for the next identity without an answer */
 	lws_sorted_usec_list_t identity_timer;
+
+	struct link_fetch fetch; /* link_fetch.c */
 };
 
 uint32_t link_random(void);
@@ -105,5 +122,12 @@ bool link_identity_ended(const struct link *l);       /* by the controller's tim
 bool link_identity_seems_ended(const struct link *l); /* by this host's clock */
 /* After a return: the controller's time, and what was saved is used from now on. */
 _must_check_ int link_identity_returned(struct link *l, int64_t now_at, struct refusal *why);
+
+/* ---- link_fetch.c ---- */
+void link_fetch_begin(struct link *l, const struct lk_fetch *want); /* instead of the one under way */
+void link_fetch_drop(struct link *l);                               /* nobody waits for it any more */
+void link_fetch_drained(struct link *l);                            /* the keeper has read what was queued */
+void link_fetch_gone(struct link *l, const struct lws *wsi);        /* a connection of any kind is no more */
+int  link_fetch_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n);
 
 #endif

@@ -10,6 +10,7 @@
 #include "shared/conf/agent_conf.h"
 #include "shared/conf/conf.h"
 #include "shared/pki/cert.h"
+#include "shared/pki/cert_url.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -79,6 +80,8 @@ static int read_identity(struct link_state *s, struct refusal *why)
 	if (r == 0) {
 		s->not_before_at = info.not_before_at;
 		s->not_after_at = info.not_after_at;
+		if (cert_public_url(leaf, s->public_url) != 0)
+			s->public_url[0] = '\0'; /* it can do everything but fetch lists */
 	}
 	buf_free(&ders);
 	return r;

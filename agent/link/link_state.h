@@ -5,6 +5,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/model/certificate.h"
 #include "shared/model/names.h"
 #include "shared/pki/key.h"
 
@@ -19,6 +20,7 @@ struct link_state {
 	struct buf identity;              /* PEM: key, certificate, chain; wiped when freed */
 	int64_t    not_before_at;         /* of the identity */
 	int64_t    not_after_at;
+	char       public_url[URL_SIZE]; /* of the installation, as the identity says; "" = it does not */
 };
 
 /* Opens the folder and takes its lock. E_SYS_LOCKED, E_SYS_UNSAFE_PATH. */

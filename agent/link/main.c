@@ -14,7 +14,16 @@
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json] | observe | discover | manage NAME | unmanage NAME ...]";
+static const char usage[] = "[COMMAND ...]\n\n"
+			    "  join HOST:PORT   becomes a host of the controller there\n"
+			    "  status           what is wanted, issued, on disk and served\n"
+			    "  doctor           what stands in the way of the next renewal;\n"
+			    "                   --fix mends what can be mended safely\n"
+			    "  observe          reports what TLS listeners of this host serve\n"
+			    "  discover         finds services that could be managed\n"
+			    "  manage NAME      takes a service over; --dry-run shows how\n"
+			    "  unmanage NAME    puts everything back\n\n"
+			    "Without a command it is the host's connection to the controller.";
 
 /* status [--config FILE] [-o json] */
 static int status(int argc, char **argv)

@@ -14,7 +14,7 @@ static const struct output_column list_columns[] = {
 static const struct output_column show_columns[] = {
 	{"certificate", "cert_id", COLUMN_TEXT}, {"agent", "agent", COLUMN_TEXT},   {"file", "file", COLUMN_TEXT},
 	{"reload", "reload", COLUMN_TEXT},       {"verify", "verify", COLUMN_TEXT}, {"proved at", "proved_at", COLUMN_TIME},
-	{"last error", "error", COLUMN_TEXT},    {"listeners", "listeners", COLUMN_LIST},
+	{"last error", "error", COLUMN_TEXT},    {"lists current", "crl_current", COLUMN_YES}, {"listeners", "listeners", COLUMN_LIST},
 };
 
 static int list(const struct invocation *in)

@@ -204,6 +204,7 @@ json_t *json_target(const struct target *t)
 	json_object_set_new(o, "trust_epoch", json_integer((json_int_t)t->trust_epoch));
 	json_object_set_new(o, "trust_proof", json_string(trust_proof_name((enum trust_proof)t->trust_proof)));
 	json_object_set_new(o, "crl_hash", json_hash(t->crl_hash));
+	json_object_set_new(o, "crl_current", json_null()); /* api_target_enrich() */
 	json_object_set_new(o, "cared_at", json_time(t->cared_at));
 	return o;
 }

@@ -23,6 +23,7 @@ int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);
 int  api_target_list(struct api_call *call, struct store_view *view);
 int  api_target_show(struct api_call *call, struct store_view *view);
+void api_target_enrich(struct api_call *call);
 
 /* api_certificates.c */
 int  api_cert_list(struct api_call *call, struct store_view *view);

@@ -11,6 +11,7 @@
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_news.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/sent_messages.h"
@@ -27,7 +28,7 @@ enum {
 };
 
 struct entry {
-	struct member  m;
+	struct member  m; /* first: fleet_next() */
 	UT_hash_handle hh;
 };
 
@@ -110,6 +111,7 @@ static void member_offline(struct controller *ctl, struct member *m)
 		m->left_at = clock_now();
 	}
 	m->row = NULL;
+	m->health_told = false;
 }
 
 void fleet_free(struct fleet *f)
@@ -141,6 +143,17 @@ struct member *fleet_member(struct controller *ctl, const char *name)
 	return e != NULL ? &e->m : NULL;
 }
 
+const struct member *fleet_next(const struct controller *ctl, const struct member *after)
+{
+	const struct entry *e = after != NULL ? ((const struct entry *)(const void *)after)->hh.next : ctl->fleet->members;
+	return e != NULL ? &e->m : NULL;
+}
+
+size_t fleet_size(const struct controller *ctl)
+{
+	return HASH_COUNT(ctl->fleet->members);
+}
+
 static struct member *member_new(struct controller *ctl, const char *name)
 {
 	struct entry *e = calloc(1, sizeof(*e));
@@ -170,6 +183,13 @@ int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 	if (e == NULL)
 		return 0;
 	return is_connected(&e->m.session) ? clock_now() : e->m.left_at;
+}
+
+const struct msg_health *fleet_health(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL && e->m.health_told ? &e->m.health : NULL;
 }
 
 uint32_t fleet_count(const struct controller *ctl)
@@ -519,6 +539,7 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	note_seen(ctl, m, l->address, hello->version);
 	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
 		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+	crl_news_tell(ctl, m->name);
 }
 
 void fleet_state_changed(struct controller *ctl, const char *name)

@@ -27,6 +27,8 @@ struct controller {
 	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;
 	struct crls                  *crls;
+	struct crl_news              *crl_news;
+	struct buf                    authorities; /* PEM of every issuer below a root */
 	struct scheduler             *scheduler;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;

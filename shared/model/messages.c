@@ -1,4 +1,4 @@
-/* messages.c - room shared/model: the names of receipt outcomes.
+/* messages.c - room shared/model: the names of what messages tell by number.
  * Never: encoding; that is shared/wire. */
 #include "shared/model/messages.h"
 
@@ -36,4 +36,11 @@ const char *trust_proof_name(enum trust_proof p)
 	static const char *const names[TRUST_PROOF_COUNT] = {
 		[TRUST_UNPROVED] = "unproved", [TRUST_RELOADED] = "reloaded", [TRUST_PROVED] = "proved"};
 	return (size_t)p < N_ELEMENTS(names) ? names[p] : "unknown";
+}
+
+const char *health_name(unsigned bit)
+{
+	static const char *const names[HEALTH_BITS] = {"clock", "stale",   "down",    "rehearsal", "watch",
+							 "files", "targets", "journal", "lists"};
+	return bit < N_ELEMENTS(names) ? names[bit] : "unknown";
 }

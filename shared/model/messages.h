@@ -19,6 +19,7 @@ enum {
 	MSG_CSR_MAX = 2048,
 	MSG_ROOTS_MAX = 4,
 	CHALLENGE_MAX = 64,
+	MSG_LISTS_MAX = 16 << 20,  /* all revocation lists as PEM: hosts take no more */
 };
 
 /* ---- agent -> controller ------------------------------------------------------------------------------------- */
@@ -197,13 +198,27 @@ struct body_receipt {
 	int64_t                 oldest_ms;   /* age of the oldest of them */
 };
 
-enum { HEALTH_CLOCK = 1 << 0 }; /* the host's clock differs by more than 5 min: it judges by the controller's */
+/* Why a host is not green. Bits are in messages: numbers are fixed for ever, new ones come at the end. */
+enum {
+	HEALTH_CLOCK = 1 << 0,     /* the host's clock differs by more than 5 min: it judges by the controller's */
+	HEALTH_STALE = 1 << 1,     /* issued but not served */
+	HEALTH_DOWN = 1 << 2,      /* a listener does not answer */
+	HEALTH_REHEARSAL = 1 << 3, /* a rehearsal failed, or none went well for too long */
+	HEALTH_WATCH = 1 << 4,     /* changes of files are found by the clock alone */
+	HEALTH_FILES = 1 << 5,     /* a target's files cannot be cared for, or a second writer undoes the repairs */
+	HEALTH_TARGETS = 1 << 6,   /* a target file cannot be used, or the controller refuses it */
+	HEALTH_JOURNAL = 1 << 7,   /* the journal cannot be written: nothing can be decided */
+	HEALTH_LISTS = 1 << 8,     /* a target wants revocation lists, and there are no good ones */
+	HEALTH_BITS = 9,
+};
+/* Of one bit, by its number: "rehearsal". Numbers of newer hosts are "unknown". */
+const char *health_name(unsigned bit);
 struct msg_health {
 	int64_t  now_at;
 	int64_t  skew_ms;
 	uint32_t targets;
 	uint32_t stale;    /* issued but not served */
-	uint32_t degraded; /* HEALTH_* */
+	uint32_t degraded; /* HEALTH_*; 0 = green */
 };
 
 /* Both ways. Agent: the order or certificate `id` is in the journal. Controller: message `id` (and, for receipts, `seq`)
@@ -274,6 +289,15 @@ struct body_bundle {
 	int64_t            made_at;
 	uint32_t           n_roots;
 	struct bundle_root roots[MSG_ROOTS_MAX];
+};
+
+/* Other revocation lists are published: all of them in one file, which hosts that need them fetch from the public listener. After
+ * each welcome and on change; not stored, not acked. */
+struct msg_crl {
+	struct hash hash;      /* SHA-256 of the file; the address is for this content alone */
+	uint64_t    size;
+	int64_t     made_at;
+	uint32_t    spread_ms; /* hosts fetch at a random time within it, so that many do not come at once */
 };
 
 struct msg_identity {
@@ -430,11 +454,29 @@ struct lk_identity { /* keeper -> link: the answer */
 	struct span certificate;
 	struct span chain;
 };
+enum { STATUS_MAX = 512 * 1024 }; /* 64 targets with 16 listeners each, and words about all of them */
 struct lk_status { /* keeper -> status client (vcc-agent status): one JSON document */
 	struct span json;
 };
 struct lk_status_request {
 	uint32_t detail;
+};
+/* What the link fetches from the public listener, whose address stands in its own certificate. */
+enum fetch_kind { FETCH_ISSUERS, FETCH_LISTS, FETCH_KIND_COUNT };
+enum { PIECE_MAX = 32768 };
+struct lk_fetch { /* keeper -> link; ends the fetch that is under way */
+	uint64_t    request; /* which the pieces belong to */
+	uint32_t    kind;    /* enum fetch_kind */
+	struct hash hash;    /* FETCH_LISTS: as announced */
+	uint64_t    limit;   /* a longer answer is not taken */
+};
+struct lk_piece { /* link -> keeper: in order and without gaps, or the end with a code */
+	uint64_t    request;
+	uint64_t    offset, total;
+	bool        last;
+	int         code; /* not 0: it failed, and why */
+	char        text[MSG_TEXT_SIZE];
+	struct span bytes;
 };
 /* `vcc-agent join` <-> `vcc-keeper join` over stdin and stdout. */
 struct lk_join_start {

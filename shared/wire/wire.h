@@ -77,6 +77,7 @@ enum {
 	/* link <-> keeper */
 	LK_STATE = 96, LK_FRAME, LK_CSR, LK_IDENTITY, LK_STATUS_REQUEST, LK_STATUS, LK_JOIN_START, LK_JOIN_SIGN,
 	LK_JOIN_ANSWER, LK_JOIN_DONE, LK_INVENTORY, LK_INVENTORY_DONE, LK_RETURN, LK_RETURN_SIGN, LK_RETURN_ANSWER, LK_RETURN_DONE,
+	LK_FETCH, LK_PIECE,
 	/* keeper <-> hook */
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
@@ -99,6 +100,7 @@ union wire_payload {
 	struct msg_certificate   certificate;
 	struct msg_bundle        bundle;
 	struct msg_identity      identity;
+	struct msg_crl           crl;
 	struct msg_cancel        cancel;
 	struct msg_bye           bye;
 	struct msg_join          join;
@@ -134,6 +136,8 @@ union wire_payload {
 	struct lk_return_sign    lk_return_sign;
 	struct lk_return_answer  lk_return_answer;
 	struct lk_return_done    lk_return_done;
+	struct lk_fetch          lk_fetch;
+	struct lk_piece          lk_piece;
 	struct hk_request        hk_request;
 	struct hk_reply          hk_reply;
 	struct sg_hello          sg_hello;

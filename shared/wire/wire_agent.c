@@ -165,6 +165,15 @@ static const struct wire_field identity_fields[] = {
 static const struct wire_message identity = WIRE_MESSAGE(MSG_IDENTITY, "identity", "controller", struct msg_identity,
 	identity_fields, "The answer to agent_identity: a new certificate for the link key.");
 
+static const struct wire_field crl_fields[] = {
+	WIRE_FIELD(1, struct msg_crl, hash),
+	WIRE_FIELD(2, struct msg_crl, size),
+	WIRE_FIELD(3, struct msg_crl, made_at),
+	WIRE_FIELD(4, struct msg_crl, spread_ms),
+};
+static const struct wire_message crl = WIRE_MESSAGE(MSG_CRL, "crl", "controller", struct msg_crl, crl_fields,
+	"Other revocation lists are published; hosts that need them fetch /crl/all.pem. After each welcome and on change; not acked.");
+
 static const struct wire_field cancel_fields[] = {
 	WIRE_FIELD(1, struct msg_cancel, renewal_id),
 	WIRE_FIELD(2, struct msg_cancel, attempt),
@@ -182,7 +191,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
-	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory,
+	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

@@ -41,7 +41,7 @@ static const struct wire_message status_request = WIRE_MESSAGE(LK_STATUS_REQUEST
 	struct lk_status_request, status_request_fields, "What does the keeper know?");
 
 static const struct wire_field status_fields[] = {
-	WIRE_SPAN(1, struct lk_status, json, FRAME_MAX),
+	WIRE_SPAN(1, struct lk_status, json, STATUS_MAX),
 };
 static const struct wire_message status = WIRE_MESSAGE(LK_STATUS, "status", "keeper", struct lk_status, status_fields,
 	"One JSON document.");
@@ -130,16 +130,37 @@ static const struct wire_field return_done_fields[] = {
 static const struct wire_message return_done = WIRE_MESSAGE(LK_RETURN_DONE, "return_done", "keeper", struct lk_return_done,
 	return_done_fields, "The keeper has judged the reply: the link's new certificate, or why there is none.");
 
+static const struct wire_field fetch_fields[] = {
+	WIRE_FIELD(1, struct lk_fetch, request),
+	WIRE_ENUM(2, struct lk_fetch, kind, "kind", FETCH_KIND_COUNT),
+	WIRE_FIELD(3, struct lk_fetch, hash),
+	WIRE_FIELD(4, struct lk_fetch, limit),
+};
+static const struct wire_message fetch = WIRE_MESSAGE(LK_FETCH, "fetch", "keeper", struct lk_fetch, fetch_fields,
+	"Get this from the public listener, instead of what is being got.");
+
+static const struct wire_field piece_fields[] = {
+	WIRE_FIELD(1, struct lk_piece, request),
+	WIRE_FIELD(2, struct lk_piece, offset),
+	WIRE_FIELD(3, struct lk_piece, total),
+	WIRE_FIELD(4, struct lk_piece, last),
+	WIRE_FIELD(5, struct lk_piece, code),
+	WIRE_FIELD(6, struct lk_piece, text),
+	WIRE_SPAN(7, struct lk_piece, bytes, PIECE_MAX),
+};
+static const struct wire_message piece = WIRE_MESSAGE(LK_PIECE, "piece", "link", struct lk_piece, piece_fields,
+	"The next bytes of what is being got, or why there are no more.");
+
 static const struct wire_message *const link_messages[] = {
 	&state, &frame, &csr, &identity, &status_request, &status, &join_start, &join_sign, &join_answer, &join_done,
-	&lk_inventory, &lk_inventory_done, &lk_return, &return_sign, &return_answer, &return_done,
+	&lk_inventory, &lk_inventory_done, &lk_return, &return_sign, &return_answer, &return_done, &fetch, &piece,
 };
 const struct wire_table wire_link = {
 	.name = "ipc-link",
 	.about = "Link and keeper over a local socket; `vcc-agent status`, `join` and `observe` speak it, too.",
 	.messages = link_messages,
 	.n_messages = N_ELEMENTS(link_messages),
-	.frame_max = FRAME_MAX + 1024,
+	.frame_max = STATUS_MAX + 1024,
 };
 
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */

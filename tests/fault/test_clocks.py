@@ -140,7 +140,7 @@ def test_a_clock_that_jumps_to_a_wrong_time(world, offset, judged):
     renewal = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
     if judged == "wrong":
         wait_for("it is refused with its code", lambda: status(inst, host)["targets"][0].get("last_code") == "VCC-2014", 30)
-        assert checks.matching_set(host.target_dir) == before == checks.handshake("127.0.0.1", host.port, host.names[0])
+        assert checks.matching_set(host.target_dir) == before == host.handshake("127.0.0.1", host.port, host.names[0])
         assert "allow-wrong-clock" in subprocess.run([*inst.vccctl_argv, "explain", "VCC-2014"], capture_output=True, text=True).stdout
         assert inst.renewal(renewal)["status"] in ("in_progress", "pending")
     else:

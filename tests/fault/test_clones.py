@@ -144,7 +144,7 @@ def test_a_copied_host_is_seen_and_stays_out(inst):
     # the first one works as ever, the copy's service keeps what it has
     quiet = losses(host)
     new = renew(inst, host)
-    assert checks.matching_set(twin.target_dir) == old and checks.handshake("127.0.0.1", twin.port, twin.names[0]) == old
+    assert checks.matching_set(twin.target_dir) == old and twin.handshake("127.0.0.1", twin.port, twin.names[0]) == old
     # the copy asks again, also as another run of its keeper: nobody is disturbed
     for names in (("agent",), PROGRAMS, ("agent",)):
         stop(twin, *reversed(names))

@@ -176,7 +176,7 @@ def test_everybody_else_was_away(world):
     waiting = wait_for("the receipts wait", lambda: status(inst, host).get("receipts_waiting"), 30)
     assert 1 <= waiting <= 3
     wait_ended(host)
-    assert checks.handshake("127.0.0.1", host.port, host.names[0]) == new
+    assert host.handshake("127.0.0.1", host.port, host.names[0]) == new
     told = wait_for("it is told", lambda: status(inst, host).get("link_code"), 30)
     assert told in ("VCC-2302", "VCC-2310"), told
     seen = returns(inst, host)

@@ -199,6 +199,7 @@ class FakeHost:
         self.receipt_seq = 0
         self.orders, self.certificates = [], []  # every message that came, repeats too
         self.cancels, self.acks, self.identities, self.welcomes, self.bundles = [], [], [], [], []
+        self.lists = []       # what was told of published revocation lists
         self.respond = True   # answer orders and certificates as a keeper does
         self.outcome = lambda host, message: "ok"
         self.message_id = 1000
@@ -342,6 +343,9 @@ class FakeHost:
             self.send_request(key)
         for _, body in self.receipts:
             self.send_signed("receipt", "vcc receipt v1", body)
+
+    def on_crl(self, number, m):
+        self.lists.append(m)
 
     def on_order(self, number, order):
         self.orders.append(order)

@@ -50,14 +50,19 @@ class FakeLink:
         self.seen = queue.Queue()
         self.drifts = []      # messages as they came, with the time of arrival
         self.acks, self.steps, self.targets, self.identities, self.csrs = {}, [], [], [], []
-        self.hello = None
+        self.hello = self.health = None
         self.next_id = 1000
         self.skew_ms = 0
+        self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
+        self.fetches = []     # what the keeper asked for
+        self.deliver = self.pieces
         self.acking = True
         self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
         self.answer = self.issue
         self.lock = threading.Condition()
+        self.raw = bytearray()  # every frame, both ways
+        self.given_up = set()   # orders that a newer one took over, or that a test left unanswered: they end without a receipt
 
     # ---- joining ----
     def join(self, keeper, *arguments, tamper=None, env=None):
@@ -131,6 +136,7 @@ class FakeLink:
         return number
 
     def send_raw(self, frame):
+        self.raw += frame
         try:
             frame_write(self.stream, encode("ipc-link", "frame", 0, frame=frame))
         except (OSError, ValueError, AttributeError):
@@ -141,7 +147,7 @@ class FakeLink:
                   identity_not_after_at=int(now() * 1000) + 86400000, bundle_epoch=1)
         for order in list(self.orders.values()):
             if order["open"]:
-                self.send("order", **order["message"])
+                order["numbers"].append(self.send("order", **order["message"]))
                 if order["certificate"]:
                     self.send("certificate", **order["certificate"])
 
@@ -149,11 +155,15 @@ class FakeLink:
         try:
             while (frame := frame_read(stream)) is not None:
                 kind, _, fields = decode("ipc-link", frame)
+                self.raw += frame
                 with self.lock:
                     if kind == "frame":
                         self.take(*decode("agent", fields["frame"]))
                     elif kind == "identity":
                         self.identities.append(fields)
+                    elif kind == "fetch":
+                        self.fetches.append(dict(fields, arrived=time.time()))
+                        self.deliver(fields)
                     self.lock.notify_all()
         except (OSError, ValueError):
             pass
@@ -164,6 +174,9 @@ class FakeLink:
 
     def take_hello(self, _, fields):
         self.hello = fields
+
+    def take_health(self, _, fields):
+        self.health = fields
 
     def take_target(self, number, fields):
         self.targets.append(fields)
@@ -221,6 +234,26 @@ class FakeLink:
         if self.acking:
             self.send("ack", id=number, seq=body["seq"])
 
+    # ---- revocation lists ----
+    def announce(self, lists, issuers=None, **changes):
+        """The controller tells of them, and the public listener has them."""
+        self.files = {0: b"".join(a.pem for a in issuers or [self.cas.service, self.cas.agent]), 1: lists}
+        message = dict(hash=hashlib.sha256(lists).digest(), size=len(lists), made_at=int(now() * 1000))
+        message.update(changes)
+        self.send("crl", **message)
+
+    def pieces(self, want, size=30000):
+        data = self.files[want["kind"]]
+        for at in range(0, len(data), size):
+            part = data[at:at + size]
+            self.piece(want, offset=at, total=len(data), last=at + len(part) == len(data), bytes=part)
+
+    def piece(self, want, **fields):
+        try:
+            frame_write(self.stream, encode("ipc-link", "piece", 0, request=want["request"], **fields))
+        except (OSError, ValueError, AttributeError):
+            pass
+
     def order(self, cert_id, names, attempt=1, renewal_id=None, key_type=0, post_validation=True, **changes):
         """Returns (renewal_id, attempt)."""
         message = dict(renewal_id=renewal_id or uuid7(), attempt=attempt, cert_id=cert_id, trigger=4, key_type=key_type, names=canonical(names),
@@ -228,8 +261,8 @@ class FakeLink:
         message.update(changes)
         key = (message["renewal_id"], message["attempt"])
         with self.lock:
-            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None}
-        self.send("order", **message)
+            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None, "numbers": []}
+        self.orders[key]["numbers"].append(self.send("order", **message))
         return key
 
     # ---- waiting ----

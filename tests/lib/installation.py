@@ -253,6 +253,7 @@ class Installation:
                          "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})
         self.processes, self.hosts = {}, []
+        self.ordered = []  # renewals that the controller has accepted
         self.api = None
         self.state = os.path.join(self.dir, "ctl")
 
@@ -318,7 +319,10 @@ class Installation:
                 os.path.join(self.state, "admin.token")]
 
     def vccctl(self, *words):
-        return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+        answer = json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+        if words[:2] == ("cert", "renew") and "renewal_id" in answer:
+            self.ordered.append(answer["renewal_id"])
+        return answer
 
     def get(self, path):
         """The answer to GET /api/v1/`path`, asked as the admin."""

@@ -109,6 +109,7 @@ static void what_joining_wrote_is_read_again(void **state)
 	assert_string_equal(s.agent, "clara01");
 	assert_true(span_equal(buf_span(&s.root), hierarchy_der(&h, ISSUER_ROOT)));
 	assert_true(s.not_after_at - s.not_before_at == 2 * MS_DAY);
+	assert_string_equal(s.public_url, HIERARCHY_URL); /* as the CA has signed it */
 	assert_int_equal(mode_of("identity.pem"), 0600);
 	assert_int_equal(mode_of("next.key"), 0); /* used up */
 	assert_int_equal(memcmp(s.identity.p, "-----BEGIN PRIVATE KEY-----", 27), 0);
