@@ -199,7 +199,7 @@ static void act_probe_stop(struct place *p)
 	if (p->care_probe == NULL)
 		return;
 	probe_summary(p->care_probe, &p->care_summary);
-	p->n_seen = probe_listeners(p->care_probe, 1, p->seen);
+	place_saw(p, p->care_probe, 1);
 	p->trust_seen = probe_ca_names(p->care_probe);
 	probe_free(p->care_probe);
 	p->care_probe = NULL;

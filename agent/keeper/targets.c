@@ -170,8 +170,10 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	p->present = true;
 	if (!known) /* a kill between the flip and the copies is nobody's change */
 		copies_converge(&p->conf, p->dir);
-	if (same)
+	if (same) {
+		care_look(p); /* the controller is not told of every setting: copies, formats */
 		return;
+	}
 	int r = known ? 0 : place_remember(p, false, true);
 	if (r != 0) {
 		keeper_die(m->keeper, r, "write its journal");
