@@ -89,6 +89,11 @@ static bool went_wrong(const struct refresh_context *c)
 	return c->event->code != 0;
 }
 
+static bool was_written(const struct refresh_context *c)
+{
+	return c->event->code == 0;
+}
+
 static bool is_repair(const struct refresh_context *c)
 {
 	return c->r->reason == REFRESH_REPAIR;
@@ -224,6 +229,13 @@ static void on_written(const struct refresh_context *c, struct refresh_step *s)
 	enter(s, REFRESH_TEST);
 	s->next.next_at = c->now + c->policy->test_ms;
 	act(s, RACT_TEST);
+}
+
+/* Somebody took over while it was being written: nobody will use it. */
+static void on_written_late(const struct refresh_context *c, struct refresh_step *s)
+{
+	s->next.generation = c->event->generation;
+	act(s, RACT_DISCARD);
 }
 
 /* The new generation was never in use. */
@@ -385,7 +397,7 @@ static void on_drop(const struct refresh_context *c, struct refresh_step *s)
 	bool unused = (BEFORE_CHANGE & (1u << c->r->phase)) != 0 || is_rehearsal(c);
 	rest(s); /* what failed before is found again when it is still so */
 	act(s, RACT_PROBE_STOP);
-	if (unused && c->r->generation != 0)
+	if (unused)
 		act(s, RACT_DISCARD);
 }
 
@@ -412,6 +424,7 @@ static const struct {
 	{R(WRITE),                     REV_WRITTEN,  went_wrong,                  on_write_failed},
 	{R(WRITE),                     REV_WRITTEN,  is_repair,                   on_written_repair},
 	{R(WRITE),                     REV_WRITTEN,  NULL,                        on_written},
+	{R(REST) | R(WAIT),            REV_WRITTEN,  was_written,                 on_written_late},
 	{R(TEST),                      REV_TESTED,   test_failed,                 on_test_failed},
 	{R(TEST),                      REV_TESTED,   blind_rehearsal,             done},
 	{R(TEST),                      REV_TESTED,   is_rehearsal,                on_tested_rehearsal},
