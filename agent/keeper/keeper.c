@@ -305,6 +305,8 @@ static int deploy_handle(struct keeper *k, struct keeper_event *e)
 
 static int care_handle(struct keeper_event *e)
 {
+	if (e->care.kind == REV_WANT)
+		e->place->care_want_waits = false;
 	if (e->care.kind == REV_PROBED) {
 		e->place->care_probed_waits = false;
 		if (e->place->care_probe != NULL)
@@ -396,6 +398,8 @@ static void on_tick(uv_timer_t *timer)
 /* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. */
 static void windows_look(struct keeper *k)
 {
+	if (uv_is_active((uv_handle_t *)&k->again))
+		return; /* the queue waits: what is in it already would only be asked again and again */
 	for (size_t i = 0; i < k->n_managed; i++)
 		if (k->managed[i]->deploy.phase == DEPLOY_WINDOW && swap_policy(k->managed[i]).window_open)
 			uv_timer_start(&k->managed[i]->timer, on_deploy_timer, 0, 0);

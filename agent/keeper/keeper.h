@@ -76,6 +76,7 @@ struct place {
 	struct hook_call  *care_hook;
 	struct probe      *care_probe;
 	bool               care_probed_waits; /* a REV_PROBED is in the queue */
+	bool               care_want_waits;   /* a REV_WANT is: a queue that waits for space on the disk must not grow by them */
 	uv_timer_t        *timer;      /* care.next_at; owned by the loop */
 	int64_t            rescan_due; /* monotonic */
 	struct rival       rival;

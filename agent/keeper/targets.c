@@ -119,6 +119,7 @@ bool targets_answered(struct keeper *k, uint64_t id, int code, const char *text)
 static void retire(struct place *p)
 {
 	log_line(LOG_LEVEL_NOTICE, NULL, "%s: target %s is gone; nothing is renewed there", p->managed->cert_id, p->stem);
+	care_end(p);
 	p->present = false;
 	p->retired = true;
 	p->told_id = 0; /* an answer to what was told before ends nothing */
