@@ -249,7 +249,7 @@ void crl_fetch_piece(struct keeper *k, const struct lk_piece *piece)
 		failed(f, piece->code, piece->text);
 		return;
 	}
-	if (piece->offset != to->n || piece->total > f->limit || piece->bytes.n > piece->total - to->n ||
+	if (piece->offset != to->n || piece->total > f->limit || piece->total < to->n || piece->bytes.n > piece->total - to->n ||
 	    piece->last != (piece->offset + piece->bytes.n == piece->total)) {
 		failed(f, E_CRL_FETCH, "the pieces do not fit together");
 		return;
