@@ -26,7 +26,7 @@
 #include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
-enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000, BEAT_MS = 1000 };
+enum { MESSAGES_MAX = 256, AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000, BEAT_MS = 1000 };
 
 /* ---- managed certificates ---------------------------------------------------------------------------------------- */
 
@@ -142,18 +142,34 @@ static struct keeper_event *queue_add(struct keeper *k, struct managed *m)
 	return e;
 }
 
-void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
-                         struct span frame)
+static struct keeper_event *post(struct keeper *k, struct managed *m, const struct deploy_event *event)
 {
 	struct keeper_event *e = queue_add(k, m);
 	if (e == NULL)
-		return;
+		return NULL;
 	e->event = *event;
 	keeper_words(e->event.cause);
+	entropy(&e->event.random, sizeof(e->event.random));
+	return e;
+}
+
+void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event)
+{
+	(void)post(k, m, event);
+}
+
+/* The queue may wait for space on the disk, while a link goes on speaking. */
+void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
+                         struct span frame)
+{
+	struct keeper_event *e = k->n_messages < MESSAGES_MAX ? post(k, m, event) : NULL;
+	if (e == NULL)
+		return;
+	k->n_messages++;
+	e->message = true;
 	e->message_id = message_id;
 	e->type = type;
 	buf_add(&e->frame, frame.p, frame.n);
-	entropy(&e->event.random, sizeof(e->event.random));
 }
 
 void keeper_post_care(struct place *p, const struct refresh_event *event)
@@ -165,11 +181,6 @@ void keeper_post_care(struct place *p, const struct refresh_event *event)
 	e->care = *event;
 	keeper_words(e->care.cause);
 	entropy(&e->care.random, sizeof(e->care.random));
-}
-
-void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event)
-{
-	keeper_post_message(k, m, event, 0, 0, (struct span){NULL, 0});
 }
 
 void keeper_die(struct keeper *k, int code, const char *doing)
@@ -338,6 +349,7 @@ static void on_idle(uv_idle_t *idle)
 	k->first = e->next;
 	if (k->first == NULL)
 		k->last = NULL;
+	k->n_messages -= e->message;
 	event_free(e);
 	if (r == 0)
 		keeper_journal_tend(k);

@@ -163,7 +163,8 @@ struct keeper_event {
 	struct deploy_event  event;
 	struct place        *place; /* not NULL: `care` counts, not `event` */
 	struct refresh_event care;
-	uint64_t             message_id; /* 0 = no message */
+	bool                 message;    /* it came from the controller */
+	uint64_t             message_id;
 	uint32_t             type;       /* MSG_ORDER, MSG_CERTIFICATE: `frame` goes to the journal */
 	struct buf           frame;
 };
@@ -188,6 +189,7 @@ struct keeper {
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */
 	struct keeper_event     *first, *last;
+	size_t                   n_messages; /* of the controller, in that queue */
 	uint64_t                 acting_for; /* message id of the event being handled */
 	uint64_t                 ignored;    /* events that fitted nothing */
 	uint64_t                 next_id;    /* of our messages */
@@ -211,9 +213,10 @@ struct keeper {
 	int                      exit_code;
 };
 
-/* Queues an event; handled at the next turn of the loop. `frame` may be empty. */
+/* Queues an event; handled at the next turn of the loop. */
 void keeper_post_care(struct place *p, const struct refresh_event *event);
 void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event);
+/* A message of the controller; `frame` may be empty. Of too many none are taken: the controller says again what is not acknowledged. */
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
                          struct span frame);
 /* Words for messages and receipts: what is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?'. */
