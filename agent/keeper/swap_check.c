@@ -70,10 +70,10 @@ static int stream_open(struct place *p, struct span chain, struct hash fingerpri
 /* Nothing where the place is not verified by TLS. */
 static int probe_start(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, struct refusal *why)
 {
-	if (!target_probed(&p->conf))
-		return 0;
 	probe_free(p->probe);
 	p->probe = NULL;
+	if (!target_probed(&p->conf))
+		return 0;
 	return stream_open(p, chain, fingerprint, old_fingerprint, swap_round, &p->probe, why);
 }
 

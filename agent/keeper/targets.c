@@ -164,6 +164,8 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	bool            known = p->present;
 	struct hash     digest = target_digest(&c->conf, m->cert_id);
 	bool            same = known && hash_equal(digest, p->digest);
+	if (known && !same)
+		care_end(p); /* it begins again by today's settings */
 	p->conf = c->conf;
 	text_cut(p->dir, sizeof(p->dir), c->dir);
 	p->digest = digest;
