@@ -88,12 +88,13 @@ def test_changes_while_the_keeper_was_away_are_found_at_its_start(host):
     assert "key.pem" in receipt["cause"] and files(host) == wanted
 
 
-def test_changes_without_end_put_no_look_off(host):
+@pytest.mark.parametrize("pause", ["0", "0.001"])
+def test_changes_without_end_put_no_look_off(host, pause):
     """Who touches one file all the time (a service's user owns its key) must not keep the keeper from seeing what happens to the others."""
     wanted, seq = files(host), last(host)
     folder = os.path.join(host.tls, host.current())
-    touch = "import os, sys\nwhile True:\n    os.utime(sys.argv[1])\n    os.utime(sys.argv[2])\n"
-    flood = subprocess.Popen(["/usr/bin/python3", "-c", touch, f"{folder}/cert.pem", f"{folder}/chain.pem"])
+    touch = "import os, sys, time\nwhile True:\n    os.utime(sys.argv[1])\n    os.utime(sys.argv[2])\n    time.sleep(float(sys.argv[3]))\n"
+    flood = subprocess.Popen(["/usr/bin/python3", "-c", touch, f"{folder}/cert.pem", f"{folder}/chain.pem", pause])
     try:
         time.sleep(2)
         edit(f"{folder}/ca.pem")
