@@ -156,7 +156,7 @@ static void trouble(struct place *p, int code, const struct refusal *why)
 		return; /* said before */
 	p->files_code = code;
 	snprintf(p->files_cause, sizeof(p->files_cause), "%.70s: %.80s", why->object, why->cause);
-	keeper_words(p->files_cause);
+	text_plain(p->files_cause);
 	if (code != 0)
 		log_refusal(LOG_LEVEL_ERROR, NULL, why);
 	target_report(p);

@@ -122,7 +122,7 @@ static void hook_answer(struct place *p, enum refresh_event_kind kind, const str
 		e.code = E_SWAP_TEST;
 	if (reply->code != 0)
 		snprintf(e.cause, sizeof(e.cause), "%.90s%s%.66s", err_what(e.code), reply->output[0] != '\0' ? ": " : "", reply->output);
-	keeper_words(e.cause);
+	text_plain(e.cause);
 	answer(p, &e, NULL);
 }
 

@@ -111,7 +111,7 @@ static void bad(struct crl_fetch *f, int code, const char *text)
 	bool known = f->code == code;
 	f->code = code;
 	text_cut(f->text, sizeof(f->text), text);
-	keeper_words(f->text);
+	text_plain(f->text);
 	if (!known)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s %s: %s. %s", err_code(code, name), err_what(code), f->text,
 			 err_next(code));

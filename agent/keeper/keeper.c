@@ -114,13 +114,6 @@ struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_k
 	return e;
 }
 
-void keeper_words(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 static void on_idle(uv_idle_t *idle);
 
 static struct keeper_event *queue_add(struct keeper *k, struct managed *m)
@@ -148,7 +141,7 @@ static struct keeper_event *post(struct keeper *k, struct managed *m, const stru
 	if (e == NULL)
 		return NULL;
 	e->event = *event;
-	keeper_words(e->event.cause);
+	text_plain(e->event.cause);
 	entropy(&e->event.random, sizeof(e->event.random));
 	return e;
 }
@@ -179,7 +172,7 @@ void keeper_post_care(struct place *p, const struct refresh_event *event)
 		return;
 	e->place = p;
 	e->care = *event;
-	keeper_words(e->care.cause);
+	text_plain(e->care.cause);
 	entropy(&e->care.random, sizeof(e->care.random));
 }
 

@@ -219,8 +219,6 @@ void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event 
 /* A message of the controller; `frame` may be empty. Of too many none are taken: the controller says again what is not acknowledged. */
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
                          struct span frame);
-/* Words for messages and receipts: what is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?'. */
-void keeper_words(char *text);
 /* An event of `m`'s present deployment: kind, ids and code are filled in. */
 struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_kind kind, int code);
 /* The process cannot go on (journal, memory): logs, ends the loop with a failure. systemd starts it again. */

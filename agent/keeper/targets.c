@@ -93,7 +93,7 @@ static void told(struct place *p, int code, const char *text)
 {
 	p->told_code = code;
 	text_cut(p->told_text, sizeof(p->told_text), text);
-	keeper_words(p->told_text);
+	text_plain(p->told_text);
 	if (p->told_text[0] != '\0')
 		log_line(code != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, "%s: the controller says: %s", p->stem, p->told_text);
 }

@@ -197,8 +197,8 @@ void watch_place(struct watch *w, struct place *p)
 	replace(w, p, &new);
 	if (new.missing && !w->said) {
 		w->said = true;
-		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched (%s): it is compared every second instead; raise fs.inotify.max_user_watches",
-		         p->stem, strerror(errno));
+		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched (%s): it is compared every second instead; raise fs.inotify.max_user_%s",
+		         p->stem, w->fd < 0 ? "no instance" : strerror(w->error), w->fd < 0 ? "instances" : "watches");
 	}
 }
 
