@@ -400,12 +400,11 @@ static void on_tick(uv_timer_t *timer)
 	memory_give_back(); /* handshakes leave holes */
 }
 
-/* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. */
+/* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. While the queue waits for space
+ * what is in it already would only be asked again and again. */
 static void windows_look(struct keeper *k)
 {
-	if (uv_is_active((uv_handle_t *)&k->again))
-		return; /* the queue waits: what is in it already would only be asked again and again */
-	for (size_t i = 0; i < k->n_managed; i++)
+	for (size_t i = 0; i < k->n_managed && !uv_is_active((uv_handle_t *)&k->again); i++)
 		if (k->managed[i]->deploy.phase == DEPLOY_WINDOW && swap_policy(k->managed[i]).window_open)
 			uv_timer_start(&k->managed[i]->timer, on_deploy_timer, 0, 0);
 }
