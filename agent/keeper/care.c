@@ -21,6 +21,7 @@
 
 enum {
 	RESCAN_MS = 60 * 1000, /* everything is compared so often even when no change was noticed */
+	TELL_MS = 5 * 1000,    /* other changes beside a second writer's are told so often */
 };
 
 struct refresh_event care_event_of(enum refresh_event_kind kind, int code)
@@ -46,13 +47,24 @@ static bool cared_for(const struct place *p)
 
 /* ---- drift ------------------------------------------------------------------------------------------------------- */
 
+/* What was read there is still true while `current` names the same generation and its files have the hashes that they were written with:
+ * to read the key and verify the chain again would cost more than all other care for a place that rests. */
+static bool read_before(const struct place *p, int dir_fd)
+{
+	uint64_t there;
+	return place_in_use(p) != NULL && hash_equal(p->on_disk.fingerprint, p->managed->live.fingerprint) &&
+	       generation_current(dir_fd, &there, NULL) == 0 && there == p->on_disk.generation;
+}
+
 /* `current` has to lead to a generation that we made of the issuance in use. */
 static int compare(struct place *p, struct drift *ret, struct refusal *why)
 {
 	const struct made *made;
 	_cleanup_fd_ int   fd = -1;
 	int                r = place_open(p, &fd, why);
-	place_look(p);
+	bool               known = r == 0 && read_before(p, fd);
+	if (!known)
+		place_look(p);
 	made = place_in_use(p);
 	*ret = (struct drift){.kind = DRIFT_NONE};
 	if (r != 0)
@@ -64,6 +76,8 @@ static int compare(struct place *p, struct drift *ret, struct refusal *why)
 		return 0;
 	}
 	r = generation_compare(fd, made, ret, why);
+	if (known && ret->kind != DRIFT_NONE)
+		place_look(p);
 	if (r == 0 && ret->kind == DRIFT_NONE && hash_equal(made->content, content_wanted(p, p->managed->live.fingerprint)))
 		copies_compare(&p->conf, fd, made->generation, ret);
 	return r;
@@ -91,20 +105,30 @@ const char *drift_words(const struct drift *d, char ret[CAUSE_SIZE])
 	return ret;
 }
 
-/* A new change is told at once; one that waits for its repair is told no more. True when it may be repaired now. */
+static bool drift_same(const struct drift *a, const struct drift *b)
+{
+	return a->kind == b->kind && a->files == b->files && text_equal(a->file, b->file);
+}
+
+/* A new change is told at once, and once. While one waits because of a second writer, its changes are counted alone: ten a second would
+ * be a loop of words. Told is then what is of another sort, so that nobody hides behind that writer; not often, as he may have several. */
 static bool drift_judge(struct place *p, const struct drift *d)
 {
 	bool    alarm;
-	bool    known = p->drift.kind == d->kind && p->drift.changed_at == d->changed_at && text_equal(p->drift.file, d->file);
+	bool    new = !drift_same(&p->drift, d) || p->drift.changed_at != d->changed_at;
 	int64_t now = clock_monotonic();
 	int64_t repair_at = rival_changed(&p->rival, now, &alarm);
-	if (!known) {
+	bool    waits = repair_at > now && !alarm;
+	if (new) {
 		p->drift = *d;
 		p->drifted_at = clock_now();
 		p->drifts++;
 	}
-	if (!known || alarm)
+	if (waits ? !drift_same(&p->drift_told, d) && now - p->drift_told_at >= TELL_MS : new || alarm) {
 		drift_tell(p, d, p->rival.alarm);
+		p->drift_told = *d;
+		p->drift_told_at = now;
+	}
 	return repair_at <= now;
 }
 

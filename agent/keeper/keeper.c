@@ -71,6 +71,7 @@ static void on_managed_closed(uv_handle_t *handle)
 	struct managed *m = handle->data;
 	buf_free(&m->order);
 	buf_free(&m->certificate);
+	free(m->swap.steps);
 	live_free(m);
 	free(m);
 }
@@ -389,6 +390,7 @@ static void on_targets_changed(uv_fs_event_t *handle, const char *name, int even
 static void on_tick(uv_timer_t *timer)
 {
 	inbox_tick(timer->data);
+	memory_give_back(); /* handshakes leave holes */
 }
 
 /* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. */

@@ -106,9 +106,10 @@ static json_t *listeners_json(const struct place *p)
 	struct receipt_listener rows[MSG_LISTENERS_MAX];
 	uint32_t                n = p->n_seen;
 	json_t                 *list = json_array();
-	memcpy(rows, p->seen, sizeof(rows));
 	if (p->probe != NULL)
 		n = probe_listeners(p->probe, 1, rows);
+	else if (n > 0)
+		memcpy(rows, p->seen, n * sizeof(rows[0]));
 	for (uint32_t i = 0; i < n; i++)
 		json_array_append_new(list, json_pack("{s:s, s:o}", "address", rows[i].address, "fingerprint", hash_json(rows[i].fingerprint)));
 	return list;

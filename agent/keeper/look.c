@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/keeper/care.h"
+#include "agent/keeper/place.h"
 #include "agent/keeper/swap_check.h"
 #include "agent/keeper/targets.h"
 #include "shared/sys/clock.h"
@@ -13,6 +14,8 @@
 
 enum {
 	LOOK_MS = 60 * 1000,
+	LOOK_EACH_MS = 3 * 1000,      /* many listeners are looked at more rarely: a host's idle time is not ours to spend, ... */
+	LOOK_MAX_MS = 10 * 60 * 1000, /* ... but what is served is known to be so young */
 	LOOK_AGAIN_MS = 1000, /* what looks wrong is looked at twice */
 	LOOK_WRONG_MS = 5000, /* and as long as it is wrong: who mends it wants to see that it is */
 	REHEARSE_FIRST_MS = 10 * 60 * 1000,
@@ -100,16 +103,26 @@ static void on_round(void *ctx)
 	if (!p->looking || !probe_complete(p->care_probe))
 		return;
 	probe_summary(p->care_probe, &s);
-	p->n_seen = probe_listeners(p->care_probe, 1, p->seen);
+	place_saw(p, p->care_probe, 1);
 	look_end(p);
 	judge(p, &s);
 }
 
+static int64_t host_gap(const struct keeper *k)
+{
+	int64_t n = 0;
+	for (size_t i = 0; i < k->n_managed; i++)
+		for (size_t j = 0; j < k->managed[i]->n_places; j++)
+			n += k->managed[i]->places[j]->n_seen;
+	int64_t ms = n * LOOK_EACH_MS;
+	return ms < LOOK_MS ? LOOK_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms;
+}
+
 /* The gaps differ from time to time, so that fifty targets do not look in step. */
-static int64_t gap(void)
+static int64_t gap(const struct keeper *k)
 {
 	uint32_t random;
-	int64_t  ms = fault_ms("VCC_LOOK_MS", LOOK_MS);
+	int64_t  ms = fault_ms("VCC_LOOK_MS", host_gap(k));
 	entropy(&random, sizeof(random));
 	return ms * 3 / 4 + (int64_t)random % (ms / 2 + 1);
 }
@@ -120,7 +133,7 @@ void look_beat(struct place *p, int64_t now)
 	if (now < p->look_due || p->looking || !at_rest || p->care_probe != NULL || !target_probed(&p->conf))
 		return;
 	struct refusal why = {.code = 0};
-	p->look_due = now + gap();
+	p->look_due = now + gap(p->managed->keeper);
 	if (swap_probe_live(p, on_round, &p->care_probe, &why) != 0) {
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 		return;

@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	memory_be_thrifty();
+	(void)setenv("UV_THREADPOOL_SIZE", "2", 0); /* they make keys, now and then: the host's processors and memory are not ours */
 	log_open("vcc-keeper", LOG_LEVEL_INFO);
 	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
 		r = state_dir_conf(argv[3], &conf, &why);

@@ -10,6 +10,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "agent/keeper/capath_folder.h"
 #include "agent/keeper/care.h"
 #include "agent/keeper/place.h"
 #include "shared/sys/clock.h"
@@ -108,7 +109,7 @@ void watch_forget(struct watch *w, struct place *p)
 
 static void add(struct watch *w, struct place_watch *to, int dir_fd, const char *name, uint32_t mask)
 {
-	char path[64 + GENERATION_FILE_SIZE];
+	char path[64 + 2 * GENERATION_FILE_SIZE];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
 	int wd = to->n < PLACE_WATCHES_MAX ? inotify_add_watch(w->fd, path, mask) : -1;
 	if (wd >= 0) {
@@ -117,6 +118,21 @@ static void add(struct watch *w, struct place_watch *to, int dir_fd, const char 
 		to->missing = true;
 		w->error = errno;
 	}
+}
+
+/* The folder tells what happens to names and contents in it. Another name for one of its files shows only on the file itself: for the
+ * first ones, which are the authorities as long as there are few lists, at once; for the others at the next rescan. */
+static void add_folder(struct watch *w, struct place_watch *to, int generation)
+{
+	char (*names)[GENERATION_FILE_SIZE] = calloc(PLACE_WATCHES_CAPATH, sizeof(*names));
+	size_t n = names != NULL ? capath_folder_names(generation, names, PLACE_WATCHES_CAPATH) : 0;
+	add(w, to, generation, CAPATH_FOLDER, DIR_MASK | IN_MODIFY | IN_CLOSE_WRITE);
+	for (size_t i = 0; i < n; i++) {
+		char path[sizeof(CAPATH_FOLDER) + GENERATION_FILE_SIZE];
+		snprintf(path, sizeof(path), CAPATH_FOLDER "/%s", names[i]);
+		add(w, to, generation, path, FILE_MASK);
+	}
+	free(names);
 }
 
 static bool unchanged(const struct place_watch *a, const struct place_watch *b)
@@ -153,7 +169,10 @@ void watch_place(struct watch *w, struct place *p)
 	if (generation >= 0) {
 		add(w, &new, generation, ".", DIR_MASK);
 		for (uint32_t i = 0; i < made->n; i++)
-			add(w, &new, generation, made->files[i].name, FILE_MASK);
+			if (made->files[i].folder)
+				add_folder(w, &new, generation);
+			else
+				add(w, &new, generation, made->files[i].name, FILE_MASK);
 	}
 	replace(w, p, &new);
 	if (new.missing && !w->said) {

@@ -9,12 +9,11 @@
 
 /* ---- target files ------------------------------------------------------------------------------------------------ */
 
-static bool below_local(const struct target_conf *t)
+static bool below_local(const struct names *names, struct san *ret)
 {
-	const char *cursor = t->names_list;
-	char        name[DNS_NAME_SIZE];
-	while (text_item(&cursor, name, sizeof(name)))
-		if (text_ends(name, ".local"))
+	size_t cursor = 0;
+	while (names_next(names, &cursor, ret))
+		if (text_ends(ret->text, ".local"))
 			return true;
 	return false;
 }
@@ -41,6 +40,7 @@ void doctor_files(struct patient *p)
 	struct refusal why = {.code = 0};
 	size_t         n = 0;
 	size_t         before = p->findings.n;
+	struct san     name;
 	if (target_conf_list(p->conf->targets_dir, stems, DOCTOR_TARGETS_MAX, &n, &why) != 0) {
 		doctor_find(p, FINDING_ERROR, why.code, why.object, "%s", why.cause);
 		return;
@@ -49,8 +49,8 @@ void doctor_files(struct patient *p)
 	for (size_t i = 0; one != NULL && i < n; i++)
 		if (target_conf_load(p->conf->targets_dir, stems[i], one, &why) != 0)
 			doctor_find(p, FINDING_ERROR, why.code, why.object, "%s", why.cause);
-		else if (below_local(one))
-			doctor_find(p, FINDING_WARNING, E_DOCTOR_DOMAIN, one->stem, "names = %.200s", one->names_list);
+		else if (below_local(&one->names, &name))
+			doctor_find(p, FINDING_WARNING, E_DOCTOR_DOMAIN, one->stem, "names = %.200s", name.text);
 	free(one);
 	problems_find(p);
 	if (p->findings.n == before)

@@ -26,7 +26,7 @@ const char *drift_kind_name(enum drift_kind k)
 		[DRIFT_NONE] = "nothing",         [DRIFT_LINK] = "current leads elsewhere", [DRIFT_MISSING] = "is missing",
 		[DRIFT_BYTES] = "was changed",    [DRIFT_TYPE] = "is no plain file",        [DRIFT_MODE] = "has another mode",
 		[DRIFT_OWNER] = "has another owner", [DRIFT_LINKS] = "has another name, too",
-		[DRIFT_COPY] = "differs from its source",
+		[DRIFT_COPY] = "differs from its source", [DRIFT_ADDED] = "does not belong there",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

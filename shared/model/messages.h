@@ -127,7 +127,7 @@ enum refresh_reason {
 const char *refresh_reason_name(enum refresh_reason r);
 
 /* What somebody changed. */
-enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_COPY, DRIFT_KIND_COUNT };
+enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_COPY, DRIFT_ADDED, DRIFT_KIND_COUNT };
 const char *drift_kind_name(enum drift_kind k);
 
 /* How sure is it that a service uses the trust files that lie there? */

@@ -59,6 +59,10 @@ class KeeperHost:
         with open(os.path.join(self.dir, "log", f"{name}.log"), errors="replace") as f:
             return f.read()
 
+    def reloads(self):
+        """How often the service was told to reload."""
+        return self.log("hook").count(": reload: ")
+
     # ---- service ----
     def first_pair(self):
         """A self-signed pair in g000001, as if it had been adopted."""
