@@ -26,7 +26,7 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 	buf_add_fmt(&b, "%s\n%s\n%s\n%s\n%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%d\n%s\n", cert_id, c->service, c->template_id, c->names.text,
 	            c->reload, c->verify, c->connect, c->sni, c->dir, c->owner, c->group, c->command, c->test, (long long)c->mode,
 	            c->on_failure, c->window);
-	buf_add_fmt(&b, "%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%lld\n%d\n", c->combined, c->pkcs12, c->pkcs12_password_file, c->copies, c->unit,
+	buf_add_fmt(&b, "%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%lld\n%d\n", c->combined, c->pkcs12, c->pkcs12_password_file, c->copies, c->formats, c->unit,
 	            c->pidfile, c->signal, c->socket, (long long)c->timeout_ms, (long long)c->max_drain_ms, c->on_drain);
 	if (c->crl)
 		buf_add_text(&b, "crl\n");
