@@ -225,9 +225,7 @@ static void act_proved(struct place *p)
 		keeper_die(k, r, "write its journal");
 		return;
 	}
-	r = place_open(p, &fd, &why);
-	if (r == 0)
-		r = generation_prune(fd, p->old_generation, k->conf->retain < 2 ? 2 : (size_t)k->conf->retain, &why);
+	r = place_prune(p, &why);
 	if (r != 0) /* only space is lost */
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }

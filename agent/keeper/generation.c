@@ -225,7 +225,8 @@ int generation_prune(int dir_fd, uint64_t keep, size_t retain, struct refusal *w
 	size_t kept = 0;
 	for (size_t i = n; r == 0 && i-- > 0;) {
 		bool needed = numbers[i] == current || numbers[i] == keep;
-		if (needed || kept < retain)
+		bool unused = current != 0 && numbers[i] > current;
+		if (needed || (kept < retain && !unused))
 			kept++;
 		else
 			r = generation_drop(dir_fd, numbers[i], why);

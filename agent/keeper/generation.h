@@ -87,7 +87,8 @@ _must_check_ int generation_take(int dir_fd, uint64_t number, struct refusal *wh
 _must_check_ int generation_flip(int dir_fd, uint64_t number, struct refusal *why);
 /* Never removes the current one. Missing is fine. */
 _must_check_ int generation_remove(int dir_fd, uint64_t number, struct refusal *why);
-/* Removes all but the current one, `keep`, and the newest others up to `retain` in all; and what unfinished writes left. */
+/* Removes all but the current one, `keep`, and the newest before them up to `retain` in all; what unfinished writes left; and what was
+ * written after the current one without coming into use. */
 _must_check_ int generation_prune(int dir_fd, uint64_t keep, size_t retain, struct refusal *why);
 /* What unfinished writes left. */
 _must_check_ int generation_clean(int dir_fd, struct refusal *why);

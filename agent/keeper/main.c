@@ -65,9 +65,10 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 
 static int keeper_main(const struct agent_conf *conf)
 {
-	struct refusal why = {.code = 0};
-	struct keeper *k = calloc(1, sizeof(*k));
-	if (k == NULL || uv_loop_init(&k->loop) != 0)
+	static struct keeper keeper; /* lives as long as the process, also where it does not come to run */
+	struct refusal       why = {.code = 0};
+	struct keeper       *k = &keeper;
+	if (uv_loop_init(&k->loop) != 0)
 		return 1;
 	k->conf = conf;
 	k->batch = (struct buf)BUF_MAX(JOURNAL_RECORD_MAX);
@@ -80,7 +81,6 @@ static int keeper_main(const struct agent_conf *conf)
 	}
 	int status = keeper_run(k);
 	keeper_state_close(&k->state);
-	free(k);
 	return status;
 }
 

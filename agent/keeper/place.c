@@ -96,6 +96,14 @@ int place_open(const struct place *p, int *ret_fd, struct refusal *why)
 	return generation_dir(p->dir, ret_fd, why);
 }
 
+int place_prune(const struct place *p, struct refusal *why)
+{
+	_cleanup_fd_ int fd = -1;
+	int64_t          retain = p->managed->keeper->conf->retain;
+	int              r = dir_open_safe(p->dir, geteuid(), &fd, why);
+	return r == 0 ? generation_prune(fd, p->old_generation, retain < 2 ? 2 : (size_t)retain, why) : r;
+}
+
 void place_look(struct place *p)
 {
 	struct on_disk          found = {.generation = 0};

@@ -464,21 +464,13 @@ static void act_remove(struct managed *m, const struct deploy_action *a)
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }
 
-static int prune_at(const struct place *p, size_t retain, struct refusal *why)
-{
-	_cleanup_fd_ int fd = -1;
-	int              r = place_open(p, &fd, why);
-	return r == 0 ? generation_prune(fd, p->old_generation, retain, why) : r;
-}
-
 static void act_prune(struct managed *m, const struct deploy_action *a)
 {
 	struct refusal why = {.code = 0};
-	size_t         retain = m->keeper->conf->retain < 2 ? 2 : (size_t)m->keeper->conf->retain;
 	int            r = fault_point("keeper.prune") != 0 ? sys_refuse(&why, "generations", "prune") : 0;
 	FOR_PLACES(p, m)
 		if (r == 0)
-			r = prune_at(p, retain, &why);
+			r = place_prune(p, &why);
 	(void)a;
 	live_sweep(m->keeper); /* the key of the issuance before this one */
 	(void)fault_point("keeper.prune.done");

@@ -146,6 +146,17 @@ static int place_of(struct keeper *k, const struct target_candidate *c, struct p
 	return 0;
 }
 
+/* What a kill left unfinished, or finished without coming into use. */
+static void leftovers_remove(const struct place *p, bool started)
+{
+	const struct managed *m = p->managed;
+	_cleanup_fd_ int      fd = -1;
+	if (started && (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE))
+		(void)!place_prune(p, NULL);
+	else if (dir_open_safe(p->dir, geteuid(), &fd, NULL) == 0)
+		(void)!generation_clean(fd, NULL);
+}
+
 static void place_adopt(struct place *p, const struct target_candidate *c)
 {
 	struct managed *m = p->managed;
@@ -168,9 +179,7 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 		keeper_die(m->keeper, r, "write its journal");
 		return;
 	}
-	_cleanup_fd_ int fd = -1;
-	if (dir_open_safe(p->dir, geteuid(), &fd, NULL) == 0)
-		(void)!generation_clean(fd, NULL); /* what a kill left unfinished */
+	leftovers_remove(p, !known);
 	place_look(p);
 	swap_target_changed(p->managed);
 	if (m->keeper->welcomed)

@@ -151,10 +151,12 @@ def immutable_target_folder(scene):
 
 def unwritable_copy(scene):
     """The folder of a copy is none that the keeper may write to: told as a failure, tried again ever more rarely, the service left alone meanwhile."""
+    mounts.private()
     host = scene.make()
     renewed(host)
-    fixed = f"{host.dir}/fixed"  # made behind the keeper's start, so it is outside of what it locked itself into
-    os.mkdir(fixed)
+    fixed = f"{host.dir}/fixed"  # made behind the keeper's start, so it is outside of what it locked itself into; and read-only
+    mounts.tmpfs(fixed)
+    mounts.read_only(fixed)
     host.key_folders = [fixed]
     change(host, files=host.good["files"] + f"copies = key.pem:{fixed}/tls.key\n")
     receipt = host.link.care(1, FAILED)
@@ -163,6 +165,7 @@ def unwritable_copy(scene):
     time.sleep(4)
     assert host.log("keeper").count("repair: rest -> write") - n <= 4, "no loop"
     assert len([r for r in host.link.receipts if r["reason"] == 1]) == 1, "told once"
+    mounts.read_only(fixed, False)
     restart(host)
     wait_for("with the folder within reach it is done", lambda: os.path.exists(f"{fixed}/tls.key"), 20)
     with open(f"{fixed}/tls.key", "rb") as a, open(f"{host.tls}/current/key.pem", "rb") as b:

@@ -7,7 +7,7 @@ import stat
 import threading
 import time
 
-from installation import wait_for
+from installation import wait_for, write
 from scene import FAILED, KEPT, REFUSED, SETTLED, ends, refused, renewed
 
 LONG = os.environ.get("VCC_LONG") == "1"
@@ -36,16 +36,16 @@ def account(folder):
     return found
 
 
-def foreign_folder(host):
+def foreign_folder(host, folder="foreign", inner="web/"):
     """Somebody else's: with names that a swap would write."""
-    folder = f"{host.dir}/foreign"
-    for name in ("web/g000001", "web/g000002", "web/.new-g000002", "secret"):
+    folder = f"{host.dir}/{folder}"
+    for name in (f"{inner}g000001", f"{inner}g000002", f"{inner}.new-g000002", "secret"):
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         for file in ("key.pem", "cert.pem", "shadow"):
             with open(f"{folder}/{name}/{file}", "w") as f:
                 f.write("of somebody else\n")
-    if not os.path.lexists(f"{folder}/web/current"):
-        os.symlink("g000001", f"{folder}/web/current")
+    if not os.path.lexists(f"{folder}/{inner}current"):
+        os.symlink("g000001", f"{folder}/{inner}current")
     return folder
 
 
@@ -152,15 +152,24 @@ class Racer:
 
 
 def parts_of_the_path_change(scene):
-    """While swaps and repairs go on: every file of the other folder stays as it is, whatever the orders come to. Ten minutes in the long run."""
-    host = scene.make()
+    """While swaps and repairs go on: every file of other folders stays as it is, whatever the orders come to. One of them is another target's, which
+    the keeper has locked itself in with. Ten minutes in the long run."""
+    def before_start(host):
+        other = foreign_folder(host, "targets/other", "")
+        write(f"{host.dir}/targets.d/other.conf", f"[target]\ncert_id = {host.cert_id}-other\ntemplate = clara_service_auth\nnames = {host.names[1]}\n"
+              f"dir = {other}\n[reload]\nkind = none\n[verify]\nkind = none\n")
+    host = scene.make(before_start)
+    host.link.wait("both targets are told", lambda: len({t["stem"] for t in host.link.targets}) == 2)
     renewed(host)
-    foreign = foreign_folder(host)
+    foreign, other = foreign_folder(host), f"{host.dir}/targets/other"
     decoys = f"{host.dir}/decoys"
     os.mkdir(decoys)
     os.symlink(foreign, f"{decoys}/targets")
-    os.symlink(f"{foreign}/web", f"{decoys}/web")
-    before = account(foreign)
+    os.symlink(other, f"{decoys}/web")
+
+    def account_of_both():
+        return account(foreign), account(other)
+    before = account_of_both()
     end = time.monotonic() + (600 if LONG else 6)
     orders, good = 0, 0
     with scene.unseen():
@@ -168,10 +177,10 @@ def parts_of_the_path_change(scene):
             while time.monotonic() < end:
                 receipt = ends(host, host.renew())
                 orders, good = orders + 1, good + (receipt["outcome"] == SETTLED)
-                assert account(foreign) == before, "a foreign file was touched"
+                assert account(foreign) == before[0], "a foreign file was touched"
         time.sleep(1.5)  # what the care still does
     assert racer.rounds > 1000 and orders > 2, (racer.rounds, orders)
-    assert account(foreign) == before
+    assert account_of_both() == before, "a foreign file was touched"
     assert os.path.isdir(host.tls) and not os.path.islink(host.tls)
     renewed(host)
     assert not [r for r in host.link.receipts if r["outcome"] not in (0, SETTLED, FAILED, REFUSED, KEPT)], f"{good} of {orders} went well"

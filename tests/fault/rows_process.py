@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from installation import ROOT, wait_for
-from scene import ENV, FAILED, KEPT, REFUSED, SETTLED, change, ends, refused, renewed, restart
+from scene import ENV, FAILED, KEPT, REFUSED, SETTLED, change, ends, renewed, restart
 from test_keeper_groups import NO_EFFECT
 
 LONG = os.environ.get("VCC_LONG") == "1"

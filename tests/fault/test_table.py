@@ -28,6 +28,7 @@ import rows_disk as disk  # noqa: E402
 import rows_paths as paths  # noqa: E402
 import rows_process as process  # noqa: E402
 import rows_service as service  # noqa: E402
+import rows_whole as whole  # noqa: E402
 from scene import FAULTS, Scene, Shared, calm, shared_host  # noqa: E402
 
 WORKERS = 3
@@ -49,6 +50,7 @@ TABLE = [
     Row("F04", "disk full while the key is made", disk.full_while_making_the_key, ERROR),
     Row("F04", "disk full below the journal", disk.full_journal, ERROR),
     Row("F04", "disk full during a repair", disk.full_during_a_repair, ERROR),
+    Row("F04", "disk full, seen from the controller", whole.no_attempt_is_lost, "I1 I2 I3 I4 I5 I6 I7 I8"),
     Row("F04", "no space at every point of a swap", "tests/fault/test_keeper_errors.py::test_error_at_every_point"),
     Row("F05", "no inodes left, bytes free", disk.no_inodes, ERROR),
     Row("F06", "targets read-only", disk.read_only_targets, ERROR),
@@ -126,6 +128,24 @@ SCENARIOS = {key(row): row for row in TABLE if is_scenario(row)}
 def run_row(row, shared):
     """None, or what went wrong."""
     scene = Scene(row.holds, shared)
+    wrong = None
+    try:
+        wrong = run_scene(row, scene, shared)
+    finally:
+        wrong = closed(scene.close, wrong)
+    return wrong
+
+
+def closed(close, wrong):
+    """What ends also says what a sanitizer saw."""
+    try:
+        close()
+    except AssertionError:
+        return f"{wrong or ''}\n{traceback.format_exc()}"
+    return wrong
+
+
+def run_scene(row, scene, shared):
     try:
         row.how(scene)
         if row.shared:
@@ -137,10 +157,7 @@ def run_row(row, shared):
             raise
         host = scene.made[0] if scene.made else shared.host
         log = host.log("keeper")[-3000:] if host and "keeper" in host.processes else ""
-        shared.drop()
-        return f"{traceback.format_exc()}\n{log}"
-    finally:
-        scene.close()
+        return closed(shared.drop, f"{traceback.format_exc()}\n{log}")
 
 
 def work(keys):
@@ -153,6 +170,8 @@ def work(keys):
         for k in keys:
             begun = time.monotonic()
             wrong = run_row(SCENARIOS[k], shared)
+            if k == keys[-1]:
+                wrong = closed(shared.drop, wrong)
             print(json.dumps({"key": k, "wrong": wrong, "seconds": time.monotonic() - begun}), file=out, flush=True)
     finally:
         shared.drop()

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import subprocess
-import time
 import uuid
 
 import checks
@@ -316,10 +315,3 @@ def audit_tree_verifies(db):
     stored = [h for _, h in checks.rows(db, "SELECT position, hash FROM audit_nodes ORDER BY position")]
     assert rows and len(stored) == len(nodes), f"I5: {len(stored)} nodes are stored, {len(nodes)} follow from {len(rows)} records"
     assert stored == nodes, "I5: the tree does not fit the records"
-
-
-def quiet(seconds, counter):
-    """How often something happened in this time."""
-    before = counter()
-    time.sleep(seconds)
-    return counter() - before

@@ -19,7 +19,7 @@ class Scene:
 
     def __init__(self, names, shared=None):
         self.names, self.shared = names, shared
-        self.worlds, self.watches, self.made = [], [], []
+        self.worlds, self.watches, self.made, self.closing = [], [], [], []
 
     @property
     def host(self):
@@ -55,6 +55,10 @@ class Scene:
             host.link.wait("the target is told", lambda: host.link.targets)
         return host
 
+    def later(self, close):
+        """Called when the scene closes, whatever came of it."""
+        self.closing.append(close)
+
     def look_at(self, world, watch=None):
         self.worlds.append(world)
         if watch is None:
@@ -82,6 +86,8 @@ class Scene:
     def close(self):
         for watch in self.watches:
             watch.end()
+        for close in self.closing:
+            close()
         for host in self.made:
             if getattr(host, "shim", None):
                 host.shim.calm()

@@ -233,6 +233,17 @@ def test_a_rehearsal_that_fails_says_why_and_changes_nothing(host):
     host.restart_keeper(ENV)
 
 
+def test_a_kill_in_the_middle_of_a_rehearsal(host):
+    """The throw-away generation lies beside the one in use: the next start takes it away, and the service never saw it."""
+    before, served, generation = files(host), host.served(), host.current()
+    host.restart_keeper(dict(ENV, VCC_REHEARSE_MS="500", VCC_FAILPOINT="keeper.rehearse.written=kill"))
+    wait_for("it is dead", lambda: not host.processes["keeper"].running(), 20)
+    written = {n for n in os.listdir(host.tls) if n.startswith("g")}
+    host.restart_keeper(ENV)
+    wait_for("it is taken away", lambda: len(written) - len({n for n in os.listdir(host.tls) if n.startswith("g")} & written) == 1, 20)
+    assert files(host) == before and host.current() == generation and host.served() == served
+
+
 @pytest.mark.parametrize("point", ["keeper.care.write", "keeper.care.write.done", "keeper.care.flip", "keeper.care.flip.done", "keeper.care.reported"])
 def test_a_kill_in_the_middle_of_a_repair(host, point):
     wanted, served = files(host), host.served()
