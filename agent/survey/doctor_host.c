@@ -1,6 +1,7 @@
 /* doctor_host.c - room agent/survey: the doctor's checks of the host itself: keeper, link, clock, file watches, space, rights.
  * Never: changing anything but limits of file watches and modes of our own folders, and only with --fix. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,7 +293,8 @@ static void closed_look(struct patient *p, const char *path)
 	snprintf(f->next, sizeof(f->next), "chmod 0700 %.200s, or `vcc-agent doctor --fix`.", path);
 	if (!p->fix)
 		return;
-	if (chmod(path, 0700) == 0)
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); /* what was looked at, not a link in its place */
+	if (fd >= 0 && fchmod(fd, 0700) == 0)
 		finding_mended(f, "mode 0700 now");
 	else
 		finding_not_mended(f, "chmod was refused: %s", strerror(errno));

@@ -55,16 +55,26 @@ static void program_judge(struct patient *p, const struct target_conf *t, const 
 		doctor_find(p, FINDING_ERROR, why.code, t->stem, "%s: %s: %s", key, why.object, why.cause);
 }
 
+/* Whoever owns the file: nobody waits for the other end of a FIFO, or reads more than there is room for. */
+static struct span text_read(const char *path, char *to, size_t size)
+{
+	struct stat      st;
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t          n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, to, size) : -1;
+	return (struct span){(const uint8_t *)to, n > 0 ? (size_t)n : 0};
+}
+
 static void pidfile_judge(struct patient *p, const struct target_conf *t)
 {
-	long  pid = 0;
-	FILE *f = t->pidfile[0] != '\0' ? fopen(t->pidfile, "re") : NULL;
+	char        text[32];
+	int64_t     pid;
+	struct span first = text_read(t->pidfile, text, sizeof(text) - 1);
 	if (t->pidfile[0] == '\0')
 		return;
-	if (f == NULL || fscanf(f, "%ld", &pid) != 1 || pid <= 1 || (kill((pid_t)pid, 0) != 0 && geteuid() == 0))
+	text[first.n] = '\0';
+	text[strcspn(text, " \t\r\n")] = '\0'; /* PostgreSQL's goes on */
+	if (text_i64(text, 2, INT32_MAX, &pid) != 0 || (kill((pid_t)pid, 0) != 0 && geteuid() == 0))
 		doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "%s names no running process", t->pidfile);
-	if (f != NULL)
-		fclose(f);
 }
 
 static void socket_judge(struct patient *p, const struct target_conf *t)
@@ -183,14 +193,6 @@ static void renewer_judge(struct patient *p, const char *stem, const char *path)
 		doctor_find(p, FINDING_WARNING, E_DOCTOR_RENEWER, stem, "%s still renews %s (%s)", renewer_kind_name(r->kind),
 			    path, r->conf);
 	free(r);
-}
-
-static struct span text_read(const char *path, char *to, size_t size)
-{
-	struct stat      st;
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t          n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, to, size) : -1;
-	return (struct span){(const uint8_t *)to, n > 0 ? (size_t)n : 0};
 }
 
 /* A line, comments apart, that holds `word`. */

@@ -214,6 +214,20 @@ static bool process_open(int proc_fd, pid_t pid, char text[SMALL_FILE], int *ret
 	return *ret_dir >= 0 && small_read(*ret_dir, "stat", text);
 }
 
+bool process_facts_of(pid_t pid, struct process_facts *ret)
+{
+	char             text[SMALL_FILE];
+	_cleanup_fd_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int dir = -1;
+	*ret = (struct process_facts){.pid = 0};
+	if (proc < 0 || pid <= 0 || !process_open(proc, pid, text, &dir))
+		return false;
+	ret->pid = pid;
+	ret->started = process_start(text);
+	facts_read(dir, ret);
+	return true;
+}
+
 static bool climb(int proc_fd, struct process_facts *p)
 {
 	char                 text[SMALL_FILE];

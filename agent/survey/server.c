@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -271,14 +272,15 @@ static const struct {
 	const char *name;
 	const char *programs[PROGRAMS_MAX]; /* the kernel's short names */
 	bool        own_files;              /* configuration may belong to the server's user */
+	const char *base_letter;            /* option that names the folder of relative paths, root's alone; NULL = none */
 	int (*locate)(struct server *s, struct refusal *why);
 	int (*read)(struct server *s, struct refusal *why);
 } kinds[SERVER_KIND_COUNT] = {
-	[SERVER_NGINX] = {"nginx", {"nginx"}, false, locate_nginx, read_nginx},
-	[SERVER_APACHE] = {"apache", {"apache2", "httpd"}, false, locate_apache, read_apache},
-	[SERVER_HAPROXY] = {"haproxy", {"haproxy"}, false, locate_haproxy, read_haproxy},
-	[SERVER_POSTGRESQL] = {"postgresql", {"postgres"}, true, locate_postgresql, read_postgresql},
-	[SERVER_PYTHON] = {"python", {"uvicorn", "gunicorn", "hypercorn"}, false, locate_python, read_python},
+	[SERVER_NGINX] = {"nginx", {"nginx"}, false, "-p", locate_nginx, read_nginx},
+	[SERVER_APACHE] = {"apache", {"apache2", "httpd"}, false, "-d", locate_apache, read_apache},
+	[SERVER_HAPROXY] = {"haproxy", {"haproxy"}, false, NULL, locate_haproxy, read_haproxy},
+	[SERVER_POSTGRESQL] = {"postgresql", {"postgres"}, true, NULL, locate_postgresql, read_postgresql},
+	[SERVER_PYTHON] = {"python", {"uvicorn", "gunicorn", "hypercorn"}, false, NULL, locate_python, read_python},
 };
 
 const char *server_kind_name(enum server_kind k)
@@ -352,6 +354,16 @@ static bool catches_hup(pid_t pid)
 	       sscanf(line, " SigCgt: %llx", &caught) == 1 && (caught >> (SIGHUP - 1) & 1) != 0;
 }
 
+/* Every process of a unit may listen, and writes its own name and command line; which one is the main one is systemd's word. */
+static void main_process_take(struct server *s)
+{
+	struct process_facts p;
+	if (!s->has_unit || s->unit.main_pid <= 0 || s->unit.main_pid == s->process.pid)
+		return;
+	if (process_facts_of(s->unit.main_pid, &p) && text_equal(p.unit, s->process.unit) && server_kind_of(&p) == s->kind)
+		s->process = p;
+}
+
 /* A master that is root reads the key itself; its workers' group is what people expect on the file. */
 static void group_find(struct server *s)
 {
@@ -372,6 +384,33 @@ static void group_find(struct server *s)
 		text_cut(s->group, sizeof(s->group), "root");
 }
 
+static bool is_main_process(const struct server *s)
+{
+	return s->has_unit && s->unit.main_pid == s->process.pid;
+}
+
+static bool program_named(const char *exe, const char *program)
+{
+	const char *slash = strrchr(exe, '/');
+	return slash != NULL && text_equal(slash + 1, program);
+}
+
+/* Where relative paths of the configuration begin: modules that root would load, logs that root would write. */
+static int base_check(const struct server *s, const char *letter, struct refusal *why)
+{
+	char             real[PATH_MAX];
+	const char      *folder = arg(&s->args, letter);
+	_cleanup_fd_ int dir = -1;
+	if (folder == NULL)
+		return 0;
+	if (realpath(folder, real) == NULL)
+		return sys_refuse(why, folder, "find the folder");
+	int r = dir_open_safe(real, 0, &dir, why);
+	if (r == E_SYS_UNSAFE_PATH && why != NULL)
+		why->code = E_SURVEY_UNSAFE;
+	return r == E_SYS_UNSAFE_PATH ? E_SURVEY_UNSAFE : r;
+}
+
 static int process_read(struct server *s, struct refusal *why)
 {
 	char   text[SERVER_ARGS_SIZE];
@@ -383,8 +422,16 @@ static int process_read(struct server *s, struct refusal *why)
 	server_args_parse(s->kind, text, n, &s->args);
 	if (s->kind != SERVER_PYTHON && !server_path_plain(s->process.exe))
 		return refuse(why, E_SURVEY_CANNOT, s->process.program, "the path of its program cannot be read or is unusual");
-	/* root is going to run it for the configuration test */
-	return s->kind == SERVER_PYTHON ? 0 : source_program(s->process.exe, why);
+	if (s->kind == SERVER_PYTHON)
+		return 0;
+	if (!kinds[s->kind].own_files && s->process.uid != 0 && !is_main_process(s))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program,
+			      "process %d of user %s is no unit's main process: its command line proves nothing", (int)s->process.pid,
+			      s->process.user);
+	/* root is going to run it for the configuration test: what only calls itself so is another program */
+	if (!program_named(s->process.exe, s->process.program))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it calls itself so but is %.150s", s->process.exe);
+	return source_program(s->process.exe, why);
 }
 
 void server_read(struct server *s)
@@ -393,11 +440,14 @@ void server_read(struct server *s)
 	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	if (s->process.unit[0] != '\0' && unit_systemd_runs())
 		s->has_unit = unit_facts_read(s->process.unit, &s->unit, NULL) == 0;
+	main_process_take(s);
 	s->takes_hup = catches_hup(s->has_unit && s->unit.main_pid > 0 ? s->unit.main_pid : s->process.pid);
 	group_find(s);
 	int r = process_read(s, &why);
 	if (r == 0)
 		r = server_locate(s, &why);
+	if (r == 0 && kinds[s->kind].base_letter != NULL)
+		r = base_check(s, kinds[s->kind].base_letter, &why);
 	if (r == 0)
 		r = kinds[s->kind].read(s, &why);
 	if (r != 0) {

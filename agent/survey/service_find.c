@@ -54,6 +54,7 @@ static void path_whole(const struct server *s, const char *text, char ret[SOURCE
 {
 	if (text[0] == '/' || text[0] == '\0' || s->base[0] != '/' || source_path(s->base, text, ret, NULL) != 0)
 		text_cut(ret, SOURCE_PATH_SIZE, text);
+	text_hide_controls(ret); /* it will be shown, and whoever runs the server wrote it */
 }
 
 static struct found_service *pair_find(struct found *f, const struct server *s, const struct pair *pair)

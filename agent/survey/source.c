@@ -95,6 +95,8 @@ static int source_new(struct sources *s, const char *path, struct source **ret, 
 	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
 		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX,
 			      SOURCE_TOTAL_MAX);
+	if (text_has_controls(path)) /* it will be shown */
+		return refuse(why, E_SURVEY_UNSAFE, path, "its name holds control characters");
 	struct source *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return refuse(why, E_NOMEM, path, "no memory");

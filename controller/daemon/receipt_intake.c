@@ -96,7 +96,7 @@ static void update_targets(struct controller *ctl, struct commit *c, const char 
 	for (size_t i = 0; i < n; i++) {
 		if (!text_equal(rows[i].agent, agent))
 			continue;
-		rows[i].last_code = r->code;
+		rows[i].last_code = proof && r->outcome == RECEIPT_SETTLED ? 0 : r->code; /* its code then tells what it had to be healed of */
 		if (proof) {
 			rows[i].served = order.serial;
 			rows[i].proved_at = now;
