@@ -30,6 +30,7 @@ struct server {
 	char                 file[SERVER_FILES_MAX][SOURCE_PATH_SIZE]; /* main configuration files */
 	size_t               n_files;
 	char                 base[SOURCE_PATH_SIZE];      /* where relative paths begin; PostgreSQL: the data folder */
+	char                 root[SOURCE_PATH_SIZE];      /* nginx -p, Apache -d: where its modules are looked for; "" = none */
 	char                 test[SERVER_COMMAND_SIZE];   /* its own configuration test; "" = it has none */
 	char                 reload[SERVER_COMMAND_SIZE]; /* a reload without systemd; "" = by signal, or not at all */
 	int                  signal;                      /* that makes the master read its configuration again; 0 = none */

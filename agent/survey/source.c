@@ -15,7 +15,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 
-enum { GLOB_MAX = 1024, READ_STEP = 4096 };
+enum { GLOB_MAX = 1024, READ_STEP = 4096, WAY_LINKS_MAX = 16 };
 
 /* ---- one file ----------------------------------------------------------------------------------------------------- */
 
@@ -246,6 +246,87 @@ int source_glob(struct sources *s, const char *pattern, source_fn *each, void *c
 			r = each(ctx, path);
 	}
 	names_free(names, n);
+	return r;
+}
+
+/* ---- ways --------------------------------------------------------------------------------------------------------- */
+
+/* A walk as the kernel does it; links are put in the place of their names. */
+struct way {
+	const char *path; /* as asked, for words */
+	uid_t       owner;
+	unsigned    links;
+	char        done[PATH_MAX];
+	char        rest[PATH_MAX];
+};
+
+static int way_judge(const struct way *w, const struct stat *st, struct refusal *why)
+{
+	const bool sticky = S_ISDIR(st->st_mode) && st->st_uid == 0 && (st->st_mode & S_ISVTX) != 0;
+	if (st->st_uid != 0 && st->st_uid != w->owner)
+		return refuse(why, E_SURVEY_UNSAFE, w->path, "%.200s on the way to it belongs to uid %u", w->done,
+			      (unsigned)st->st_uid);
+	if (!S_ISLNK(st->st_mode) && !sticky && (st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return refuse(why, E_SURVEY_UNSAFE, w->path, "%.200s on the way to it has mode %04o: others may change it",
+			      w->done, (unsigned)(st->st_mode & 07777));
+	return 0;
+}
+
+static void way_up(struct way *w)
+{
+	char *slash = strrchr(w->done, '/');
+	*(slash != NULL ? slash : w->done) = '\0';
+}
+
+static int way_link(struct way *w, struct refusal *why)
+{
+	char    whole[2 * PATH_MAX];
+	ssize_t n = readlink(w->done, whole, PATH_MAX - 1);
+	if (n <= 0)
+		return sys_refuse(why, w->path, "find the file");
+	snprintf(whole + n, sizeof(whole) - (size_t)n, "/%s", w->rest);
+	if (++w->links > WAY_LINKS_MAX || text_copy(w->rest, sizeof(w->rest), whole) != 0)
+		return refuse(why, E_SURVEY_LIMIT, w->path, "too many links, or too long ones, lead to it");
+	if (whole[0] == '/')
+		w->done[0] = '\0';
+	else
+		way_up(w);
+	return 0;
+}
+
+/* One part further. */
+static int way_step(struct way *w, struct refusal *why)
+{
+	struct stat  st;
+	char        *part = w->rest + strspn(w->rest, "/");
+	const size_t n = strcspn(part, "/");
+	const size_t used = strlen(w->done);
+	if (n == 2 && memcmp(part, "..", n) == 0) {
+		way_up(w);
+	} else if (n > 0 && !(n == 1 && part[0] == '.')) {
+		if (used + n + 2 > sizeof(w->done))
+			return refuse(why, E_SURVEY_LIMIT, w->path, "the path is too long");
+		w->done[used] = '/';
+		memcpy(w->done + used + 1, part, n);
+		w->done[used + 1 + n] = '\0';
+	}
+	memmove(w->rest, part + n, strlen(part + n) + 1);
+	if (w->done[0] == '\0')
+		return 0;
+	if (lstat(w->done, &st) != 0)
+		return sys_refuse(why, w->path, "find the file");
+	int r = way_judge(w, &st, why);
+	return r == 0 && S_ISLNK(st.st_mode) ? way_link(w, why) : r;
+}
+
+int source_way(const char *path, uid_t owner, struct refusal *why)
+{
+	struct way w = {.path = path, .owner = owner};
+	int        r = path[0] == '/' ? text_copy(w.rest, sizeof(w.rest), path) : E_SYNTAX;
+	if (r != 0)
+		return refuse(why, E_SURVEY_UNSAFE, path, "this is no absolute path of a file");
+	while (r == 0 && w.rest[0] != '\0')
+		r = way_step(&w, why);
 	return r;
 }
 
