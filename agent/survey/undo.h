@@ -69,7 +69,8 @@ void             undo_free(struct undo *u);
 /* A free row. E_SURVEY_LIMIT. */
 _must_check_ int undo_file_add(struct undo *u, struct undo_file **ret, struct refusal *why);
 
-/* Writes the whole record; durable when it returns. There must be none of that name. */
+/* Writes the whole record and reads it again; durable when it returns. There must be none of that name. E_SURVEY_CANNOT,
+ * E_SURVEY_LIMIT: it could not be read again. */
 _must_check_ int undo_save(const struct undo_dir *d, const struct undo *u, struct refusal *why);
 /* E_NOT_FOUND: there is none. E_SURVEY_UNDO: it cannot be read. */
 _must_check_ int undo_load(const struct undo_dir *d, const char *name, struct undo *ret, struct refusal *why);
