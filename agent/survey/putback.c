@@ -56,6 +56,15 @@ static void keeper_wait(const struct agent_conf *conf, const struct undo *u, boo
 
 /* ---- files -------------------------------------------------------------------------------------------------------- */
 
+static void file_told(const struct undo_file *f, bool edited)
+{
+	if (f->removed && edited)
+		printf("left     %s: it was made anew meanwhile\n", f->path);
+	else
+		printf("%s %s%s\n", f->made ? "removed" : "restored", f->path,
+		       edited ? " (it was edited meanwhile: only our values were put back)" : "");
+}
+
 static int files_back(const struct undo *u, struct refusal *why)
 {
 	int first = 0;
@@ -63,10 +72,9 @@ static int files_back(const struct undo *u, struct refusal *why)
 		struct refusal one = {.code = 0};
 		bool           edited = false;
 		int            r = file_change_undo(&u->file[i], u->target_dir, &edited, &one);
-		if (r == 0)
-			printf("%s %s%s\n", u->file[i].made ? "removed" : "restored", u->file[i].path,
-			       edited ? " (it was edited meanwhile: only our values were put back)" : "");
-		else if (first == 0) {
+		if (r == 0) {
+			file_told(&u->file[i], edited);
+		} else if (first == 0) {
 			first = r;
 			*why = one;
 		}
