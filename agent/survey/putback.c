@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +20,7 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
-enum { SWAP_MS = 15000, KEEPER_MS = 30000, SERVES_MS = 20000, PAUSE_MS = 200, PEM_MAX = 1 << 20 };
+enum { SWAP_MS = 15000, KEEPER_MS = 30000, SERVES_MS = 20000, PAUSE_MS = 200 };
 
 /* ---- the keeper lets go ------------------------------------------------------------------------------------------- */
 
@@ -111,11 +110,9 @@ static struct server *server_of(const struct found *f, const struct undo *u)
 /* The certificate that its configuration names again. */
 static bool disk_fingerprint(const struct undo *u, struct hash *ret)
 {
-	char        real[PATH_MAX];
-	struct buf  pem = BUF_MAX(PEM_MAX);
+	struct buf  pem = BUF_MAX(SOURCE_BYTES_MAX);
 	struct look look = {.result = LOOK_UNKNOWN};
-	bool        known = realpath(u->cert, real) != NULL && file_read(AT_FDCWD, real, false, &pem, NULL) == 0 &&
-		     look_pem(buf_span(&pem), &look) == 0;
+	bool        known = source_pem(u->cert, &pem, NULL) == 0 && look_pem(buf_span(&pem), &look) == 0;
 	buf_wipe(&pem);
 	*ret = look.fingerprint;
 	return known;

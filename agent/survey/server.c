@@ -320,6 +320,11 @@ enum server_kind server_kind_of(const struct process_facts *p)
 	return text_starts(p->program, "python") && p->unit[0] != '\0' ? SERVER_PYTHON : SERVER_KIND_COUNT;
 }
 
+bool server_owns_files(const struct server *s)
+{
+	return kinds[s->kind].own_files;
+}
+
 int server_locate(struct server *s, struct refusal *why)
 {
 	return kinds[s->kind].locate(s, why);

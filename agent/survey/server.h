@@ -46,6 +46,9 @@ struct server {
 /* The kind of a program; SERVER_KIND_COUNT: none that we know. */
 enum server_kind server_kind_of(const struct process_facts *p);
 
+/* Its configuration may belong to its own user. */
+bool server_owns_files(const struct server *s);
+
 /* Reads command line, unit and configuration of `s->process`; what fails is told in `s->why`. */
 void server_read(struct server *s);
 void server_free(struct server *s);

@@ -4,17 +4,15 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "shared/base/text.h"
-#include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
 
-enum { LOOK_MS = 4000, PEM_MAX = 1 << 20 };
+enum { LOOK_MS = 4000 };
 
 /* ---- servers ------------------------------------------------------------------------------------------------------ */
 
@@ -118,7 +116,7 @@ static void problem(struct found_service *v, const char *text)
 
 static void disk_look(struct found_service *v)
 {
-	struct buf  pem = BUF_MAX(PEM_MAX);
+	struct buf  pem = BUF_MAX(SOURCE_BYTES_MAX);
 	struct stat st;
 	if (v->cert[0] != '/') {
 		problem(v, "the path of its certificate is relative");
@@ -128,10 +126,8 @@ static void disk_look(struct found_service *v)
 		problem(v, "its certificates are a folder, not a file");
 		return;
 	}
-	char *real = realpath(v->cert, NULL);
-	if (real == NULL || file_read(AT_FDCWD, real, false, &pem, NULL) != 0 || look_pem(buf_span(&pem), &v->disk) != 0)
+	if (source_pem(v->cert, &pem, NULL) != 0 || look_pem(buf_span(&pem), &v->disk) != 0)
 		problem(v, "its certificate file cannot be read");
-	free(real);
 	buf_wipe(&pem);
 }
 

@@ -40,8 +40,6 @@ static int real_open(struct sources *s, const char *path, char real[PATH_MAX], i
 
 static int file_check(const struct sources *s, const char *path, const struct stat *st, struct refusal *why)
 {
-	if (!S_ISREG(st->st_mode))
-		return refuse(why, E_SURVEY_UNSAFE, path, "it is not a plain file");
 	if (st->st_uid != 0 && st->st_uid != s->owner)
 		return refuse(why, E_SURVEY_UNSAFE, path, "it belongs to uid %u", (unsigned)st->st_uid);
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
@@ -52,32 +50,60 @@ static int file_check(const struct sources *s, const char *path, const struct st
 }
 
 /* All bytes of the descriptor that was checked, up to the cap. */
-static int bytes_read(int fd, struct source *f, struct refusal *why)
+static int bytes_read(int fd, const char *path, struct buf *to, struct refusal *why)
 {
+	to->max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
 	for (;;) {
-		uint8_t *room = buf_room(&f->bytes, READ_STEP);
+		uint8_t *room = buf_room(to, READ_STEP);
 		if (room == NULL)
-			return refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+			return refuse(why, E_SURVEY_LIMIT, path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
 		ssize_t n = read(fd, room, READ_STEP);
 		if (n < 0 && errno != EINTR)
-			return sys_refuse(why, f->path, "read the file");
+			return sys_refuse(why, path, "read the file");
 		if (n == 0)
 			break;
 		if (n > 0)
-			buf_used(&f->bytes, (size_t)n);
+			buf_used(to, (size_t)n);
 	}
-	return f->bytes.n <= SOURCE_BYTES_MAX
-		       ? 0
-		       : refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+	return to->n <= SOURCE_BYTES_MAX ? 0
+					 : refuse(why, E_SURVEY_LIMIT, path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+}
+
+/* Looked at first: a device may do something when it is opened. */
+static int plain_open(int dir, const char *name, const char *path, struct stat *ret_st, int *ret_fd, struct refusal *why)
+{
+	char             link[32];
+	_cleanup_fd_ int seen = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (seen < 0 || fstat(seen, ret_st) != 0)
+		return sys_refuse(why, path, "open the file");
+	if (!S_ISREG(ret_st->st_mode))
+		return refuse(why, E_SURVEY_UNSAFE, path, "it is not a plain file");
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", seen);
+	int fd = open(link, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return sys_refuse(why, path, "open the file");
+	*ret_fd = fd;
+	return 0;
 }
 
 static int source_read(struct sources *s, int dir, const char *name, struct source *f, struct refusal *why)
 {
-	_cleanup_fd_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &f->st) != 0)
-		return sys_refuse(why, f->path, "open the file");
-	int r = file_check(s, f->path, &f->st, why);
-	return r == 0 ? bytes_read(fd, f, why) : r;
+	_cleanup_fd_ int fd = -1;
+	int              r = plain_open(dir, name, f->path, &f->st, &fd, why);
+	if (r == 0)
+		r = file_check(s, f->path, &f->st, why);
+	return r == 0 ? bytes_read(fd, f->path, &f->bytes, why) : r;
+}
+
+int source_pem(const char *path, struct buf *to, struct refusal *why)
+{
+	char             real[PATH_MAX];
+	struct stat      st;
+	_cleanup_fd_ int fd = -1;
+	if (realpath(path, real) == NULL)
+		return sys_refuse(why, path, "find the file");
+	int r = plain_open(AT_FDCWD, real, path, &st, &fd, why);
+	return r == 0 ? bytes_read(fd, path, to, why) : r;
 }
 
 static bool known(const struct sources *s, const char *path, size_t *ret_index)
@@ -98,7 +124,7 @@ static int source_new(struct sources *s, const char *path, struct source **ret, 
 	struct source *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return refuse(why, E_NOMEM, path, "no memory");
-	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
+	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP;
 	text_cut(f->path, sizeof(f->path), path);
 	*ret = f;
 	return 0;
