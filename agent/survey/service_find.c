@@ -47,11 +47,14 @@ struct pair {
 	char cert[SOURCE_PATH_SIZE], key[SOURCE_PATH_SIZE], chain[SOURCE_PATH_SIZE];
 };
 
-/* Absolute, or as it stands when nobody knows what it is relative to. */
+/* Absolute, or as it stands when nobody knows what it is relative to. What is no text is none to show, and leads nowhere. */
 static void path_whole(const struct server *s, const char *text, char ret[SOURCE_PATH_SIZE])
 {
 	if (text[0] == '/' || text[0] == '\0' || s->base[0] != '/' || source_path(s->base, text, ret, NULL) != 0)
 		text_cut(ret, SOURCE_PATH_SIZE, text);
+	text_hide_controls(ret);
+	for (char *p = ret; !text_utf8_ok(ret, strlen(ret)) && *p != '\0'; p++)
+		*p = (unsigned char)*p < 0x7f ? *p : '?';
 }
 
 static struct found_service *pair_find(struct found *f, const struct server *s, const struct pair *pair)
@@ -315,11 +318,10 @@ static void names_give(struct found *f)
 		struct found_service *v = &f->service[i];
 		if (!v->managed)
 			service_name(f, v);
-		for (size_t twin = 2; found_name(f, v->name) != v && twin < 100; twin++) {
-			char base[CERT_ID_SIZE - 4];
-			text_cut(base, sizeof(base), v->name);
+		char base[CERT_ID_SIZE - 4];
+		text_cut(base, sizeof(base), v->name);
+		for (size_t twin = 2; found_name(f, v->name) != v && twin < 100; twin++)
 			snprintf(v->name, sizeof(v->name), "%s-%zu", base, twin);
-		}
 	}
 }
 

@@ -19,6 +19,12 @@ enum { GLOB_MAX = 1024, READ_STEP = 4096, WAY_LINKS_MAX = 16 };
 
 /* ---- one file ----------------------------------------------------------------------------------------------------- */
 
+/* It is shown to people and kept in records. */
+static bool path_is_text(const char *path)
+{
+	return text_utf8_ok(path, strlen(path)) && strpbrk(path, "\n\t") == NULL;
+}
+
 /* The real file's folder by descriptor, and its name in there. */
 static int real_open(struct sources *s, const char *path, char real[PATH_MAX], int *ret_dir, const char **ret_name,
 		     struct refusal *why)
@@ -28,6 +34,8 @@ static int real_open(struct sources *s, const char *path, char real[PATH_MAX], i
 		return sys_refuse(why, path, "find the file");
 	if (strlen(real) >= SOURCE_PATH_SIZE)
 		return refuse(why, E_SURVEY_LIMIT, path, "its real path is longer than %d characters", SOURCE_PATH_SIZE - 1);
+	if (!path_is_text(real))
+		return refuse(why, E_SURVEY_UNSAFE, path, "its real path holds control characters, or is not UTF-8");
 	strcpy(dir, real);
 	char *slash = strrchr(dir, '/');
 	*slash = '\0';
@@ -233,7 +241,9 @@ static int names_list(const char *dir, const char *pattern, char ***ret, size_t 
 			continue;
 		if (n == GLOB_MAX)
 			r = refuse(why, E_SURVEY_LIMIT, dir, "more than %d files are included from this folder", GLOB_MAX);
-		else if ((names[n] = strdup(e->d_name)) != NULL)
+		else if ((names[n] = strdup(e->d_name)) == NULL)
+			r = refuse(why, E_NOMEM, dir, "no memory");
+		else
 			n++;
 	}
 	if (list != NULL)
