@@ -144,7 +144,13 @@ static void words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(nobody), TEST(each), TEST(by_links), TEST(many), TEST(switched_off), TEST(hostile_records), cmocka_unit_test(words),
+		TEST(nobody),
+		TEST(each),
+		TEST(by_links),
+		TEST(many),
+		TEST(switched_off),
+		TEST(hostile_records),
+		cmocka_unit_test(words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
