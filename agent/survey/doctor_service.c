@@ -36,7 +36,8 @@ static void unit_judge(struct patient *p, const struct target_conf *t)
 	struct refusal    why = {.code = 0};
 	struct finding   *f = NULL;
 	if (!unit_systemd_runs()) {
-		f = doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "unit = %s, and systemd does not run here", t->unit);
+		f = doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "unit = %s, and systemd does not run here",
+				t->unit);
 		text_cut(f->next, sizeof(f->next), "Give [reload] a way without systemd: a pidfile, or kind = signal or exec.");
 	} else if (unit_facts_read(t->unit, &unit, &why) != 0) {
 		doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "%s: %s", t->unit, why.cause);
