@@ -316,12 +316,10 @@ static void record_judge(struct patient *p, const struct undo_dir *dir, const ch
 void doctor_half(struct patient *p)
 {
 	char            path[TARGET_PATH_SIZE];
-	const char     *slash = strrchr(p->conf->keeper_dir, '/');
 	struct undo_dir dir = {-1, -1};
 	size_t          before = p->findings.n;
-	snprintf(path, sizeof(path), "%.*s/survey", slash != NULL ? (int)(slash - p->conf->keeper_dir) : 0,
-		 p->conf->keeper_dir);
-	if (access(path, R_OK | X_OK) != 0 || dir_open_safe(path, geteuid(), &dir.fd, NULL) != 0)
+	if (undo_dir_path(p->conf, path) != 0 || access(path, R_OK | X_OK) != 0 ||
+	    dir_open_safe(path, geteuid(), &dir.fd, NULL) != 0)
 		return;
 	DIR *d = opendir(path);
 	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)

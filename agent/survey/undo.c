@@ -27,14 +27,19 @@ const char *undo_phase_name(enum undo_phase p)
 
 /* ---- the folder --------------------------------------------------------------------------------------------------- */
 
+int undo_dir_path(const struct agent_conf *conf, char ret[TARGET_PATH_SIZE])
+{
+	const char *slash = strrchr(conf->keeper_dir, '/');
+	int         n = snprintf(ret, TARGET_PATH_SIZE, "%.*s/survey", slash != NULL ? (int)(slash - conf->keeper_dir) : 0,
+				 conf->keeper_dir);
+	return n > 0 && n < TARGET_PATH_SIZE ? 0 : E_SURVEY_LIMIT;
+}
+
 int undo_dir_open(const struct agent_conf *conf, struct undo_dir *ret, struct refusal *why)
 {
-	char        path[TARGET_PATH_SIZE];
-	const char *slash = strrchr(conf->keeper_dir, '/');
+	char path[TARGET_PATH_SIZE];
 	*ret = (struct undo_dir){-1, -1};
-	int n = snprintf(path, sizeof(path), "%.*s/survey", slash != NULL ? (int)(slash - conf->keeper_dir) : 0,
-			 conf->keeper_dir);
-	if (n < 0 || (size_t)n >= sizeof(path))
+	if (undo_dir_path(conf, path) != 0)
 		return refuse(why, E_SURVEY_LIMIT, conf->keeper_dir, "the path is too long");
 	int r = dir_make(path, 0700, why);
 	if (r == 0)

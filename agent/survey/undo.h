@@ -61,6 +61,7 @@ struct undo {
 struct undo_dir {
 	int fd, lock_fd;
 };
+_must_check_ int undo_dir_path(const struct agent_conf *conf, char ret[TARGET_PATH_SIZE]); /* E_SURVEY_LIMIT */
 _must_check_ int undo_dir_open(const struct agent_conf *conf, struct undo_dir *ret, struct refusal *why);
 void             undo_dir_close(struct undo_dir *d);
 
