@@ -81,14 +81,20 @@ static int files_back(const struct undo *u, struct refusal *why)
 	return first;
 }
 
-static int renewer_back(const struct undo *u, struct refusal *why)
+static int renewer_back(const struct undo_dir *d, struct undo *u, struct refusal *why)
 {
 	struct refusal after = {.code = 0};
-	bool           stopped = false;
-	int            r = takeover_pause(u, &stopped, why);
+	int            r = 0;
+	if (takeover_pauses(u)) {
+		u->paused = true;
+		r = undo_phase_set(d, u, UNDO_UNDOING, why);
+	}
+	if (r != 0)
+		return r;
+	r = takeover_pause(u, why);
 	if (r == 0)
 		r = files_back(u, why);
-	int again = takeover_resume(stopped, &after);
+	int again = takeover_resume(u, &after);
 	if (r == 0 && again != 0) {
 		*why = after;
 		r = again;
@@ -167,7 +173,7 @@ static int steps(const struct agent_conf *conf, const struct undo_dir *d, struct
 	if (r == 0 && fault_point("survey.undo") != 0)
 		r = refuse(why, E_SYS_IO, u->name, "stopped before the files were put back");
 	if (r == 0)
-		r = renewer_back(u, why);
+		r = renewer_back(d, u, why);
 	if (r == 0)
 		r = service_back(u, why);
 	if (r == 0)

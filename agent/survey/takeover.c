@@ -121,13 +121,17 @@ int takeover_tell(const struct undo *u, struct refusal *why)
 	return r;
 }
 
-int takeover_pause(const struct undo *u, bool *ret_stopped, struct refusal *why)
+bool takeover_pauses(const struct undo *u)
 {
-	*ret_stopped = u->renewer.kind == RENEWER_CERTMONGER && certmonger_runs();
-	return *ret_stopped ? unit_ask("stop", CERTMONGER, why) : 0;
+	return u->renewer.kind == RENEWER_CERTMONGER && (u->paused || certmonger_runs());
 }
 
-int takeover_resume(bool stopped, struct refusal *why)
+int takeover_pause(const struct undo *u, struct refusal *why)
 {
-	return stopped ? unit_ask("start", CERTMONGER, why) : 0;
+	return u->paused ? unit_ask("stop", CERTMONGER, why) : 0;
+}
+
+int takeover_resume(const struct undo *u, struct refusal *why)
+{
+	return u->paused ? unit_ask("start", CERTMONGER, why) : 0;
 }

@@ -136,12 +136,12 @@ static json_t *record_json(const struct undo *u)
 		json_array_append_new(files, file_json(&u->file[i]));
 	for (size_t i = 0; i < u->n_listeners; i++)
 		json_array_append_new(listeners, json_string(u->listener[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "version",
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "version",
 			 RECORD_VERSION, "name", u->name, "phase", undo_phase_name(u->phase), "kind", server_kind_name(u->kind),
 			 "main_file", u->main_file, "unit", u->unit, "unit_changed", (int)u->unit_changed, "listeners",
 			 listeners, "sni", u->sni, "cert", u->cert, "target_dir", u->target_dir, "target_file", u->target_file,
 			 "renewer", renewer_kind_name(u->renewer.kind), "renewer_name", u->renewer.name, "renewer_conf",
-			 u->renewer.conf, "files", files);
+			 u->renewer.conf, "paused", (int)u->paused, "files", files);
 }
 
 static int record_write(int dir, const struct undo *u, struct refusal *why)
@@ -315,6 +315,7 @@ static void record_get(struct reading *r, int dir, const json_t *root, struct un
 	u->renewer.kind = (enum renewer_kind)word_get(r, root, "renewer", renewer_word, RENEWER_KIND_COUNT);
 	text_get(r, root, "renewer_name", u->renewer.name, sizeof(u->renewer.name));
 	text_get(r, root, "renewer_conf", u->renewer.conf, sizeof(u->renewer.conf));
+	u->paused = json_is_true(json_object_get(root, "paused"));
 	text_get(r, root, "main_file", u->main_file, sizeof(u->main_file));
 	text_get(r, root, "unit", u->unit, sizeof(u->unit));
 	u->unit_changed = flag_get(r, root, "unit_changed");

@@ -53,6 +53,7 @@ struct undo {
 	char              target_dir[TARGET_PATH_SIZE];
 	char              target_file[TARGET_PATH_SIZE];
 	struct renewer    renewer; /* taken over; kind none = nobody */
+	bool              paused;  /* it was running, and is stopped while its files are put back */
 	struct undo_file *file;    /* UNDO_FILES_MAX, on the heap */
 	size_t            n_files;
 };

@@ -54,6 +54,7 @@ static void fill(struct undo *u)
 	strcpy(u->target_dir, "/var/lib/vcc-agent/targets/nginx");
 	strcpy(u->target_file, "/etc/vcc-agent/targets.d/nginx.conf");
 	u->renewer.kind = RENEWER_ACME_SH;
+	u->paused = true;
 	strcpy(u->renewer.name, "a.example");
 	strcpy(u->renewer.conf, "/root/.acme.sh/a/a.conf");
 
@@ -104,6 +105,7 @@ static void same(const struct undo *a, const struct undo *b)
 	assert_string_equal(a->target_dir, b->target_dir);
 	assert_string_equal(a->target_file, b->target_file);
 	assert_int_equal(a->renewer.kind, b->renewer.kind);
+	assert_int_equal(a->paused, b->paused);
 	assert_string_equal(a->renewer.name, b->renewer.name);
 	assert_string_equal(a->renewer.conf, b->renewer.conf);
 	assert_int_equal(a->n_files, b->n_files);
