@@ -104,13 +104,22 @@ static int renewer_back(const struct undo_dir *d, struct undo *u, struct refusal
 
 /* ---- the service -------------------------------------------------------------------------------------------------- */
 
+static bool is_server(const struct server *s, const struct undo *u)
+{
+	return s->kind == u->kind && s->n_files > 0 && text_equal(s->file[0], u->main_file);
+}
+
+/* Several may have been started with the same file: that of the record's unit comes first. */
 static struct server *server_of(const struct found *f, const struct undo *u)
 {
-	for (size_t i = 0; i < f->n_servers; i++)
-		if (f->server[i]->kind == u->kind && f->server[i]->n_files > 0 &&
-		    text_equal(f->server[i]->file[0], u->main_file))
-			return f->server[i];
-	return NULL;
+	struct server *any = NULL;
+	for (size_t i = f->n_servers; i-- > 0;) {
+		struct server *s = f->server[i];
+		if (is_server(s, u) && text_equal(s->process.unit, u->unit))
+			return s;
+		any = is_server(s, u) ? s : any;
+	}
+	return any;
 }
 
 /* The certificate that its configuration names again. */

@@ -451,7 +451,9 @@ void server_read(struct server *s)
 		r = server_locate(s, &why);
 	if (r == 0)
 		r = paths_check(s, &why);
-	if (r == 0)
+	if (r != 0) /* no command of it is run, not even by who finds it by its files */
+		s->test[0] = s->reload[0] = '\0';
+	else
 		r = kinds[s->kind].read(s, &why);
 	if (r != 0) {
 		s->sites.n = 0;
