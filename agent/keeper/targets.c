@@ -18,7 +18,7 @@
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-/* What the controller is told, as one hash: a change of it is news. */
+/* Every setting of the file, as one hash: a change of any is news, and a reason to try again what waits. */
 static struct hash target_digest(const struct target_conf *c, const char *cert_id)
 {
 	struct buf  b = BUF_MAX(65536);
@@ -26,6 +26,8 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 	buf_add_fmt(&b, "%s\n%s\n%s\n%s\n%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%d\n%s\n", cert_id, c->service, c->template_id, c->names.text,
 	            c->reload, c->verify, c->connect, c->sni, c->dir, c->owner, c->group, c->command, c->test, (long long)c->mode,
 	            c->on_failure, c->window);
+	buf_add_fmt(&b, "%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%lld\n%d\n", c->combined, c->pkcs12, c->pkcs12_password_file, c->copies, c->formats, c->unit,
+	            c->pidfile, c->signal, c->socket, (long long)c->timeout_ms, (long long)c->max_drain_ms, c->on_drain);
 	if (c->crl)
 		buf_add_text(&b, "crl\n");
 	if (buf_error(&b) == 0)

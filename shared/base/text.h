@@ -18,6 +18,7 @@ void text_cut(char *to, size_t size, const char *from);
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
+bool text_has_controls(const char *text);
 void text_hide_controls(char *text); /* control characters become '?': for lines that people read */
 /* What is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?': for messages, receipts and terminals. */
 void text_plain(char *text);
