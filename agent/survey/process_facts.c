@@ -71,14 +71,6 @@ void process_unit(const char *cgroup, char ret[INVENTORY_UNIT_SIZE])
 	}
 }
 
-/* What a process calls itself goes to people and over the wire: printable ASCII. */
-static void plain_text(char *text)
-{
-	for (char *p = text; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f)
-			*p = '?';
-}
-
 static void user_name(uid_t uid, char ret[INVENTORY_USER_SIZE])
 {
 	const struct passwd *row = getpwuid(uid);
@@ -97,7 +89,7 @@ static void facts_read(int dir_fd, struct process_facts *f)
 	if (small_read(dir_fd, "comm", text)) {
 		text[strcspn(text, "\n")] = '\0';
 		text_cut(f->program, sizeof(f->program), text);
-		plain_text(f->program);
+		text_plain(f->program);
 	}
 	ssize_t n = readlinkat(dir_fd, "exe", f->exe, sizeof(f->exe) - 1);
 	f->exe[n > 0 ? n : 0] = '\0';
@@ -223,6 +215,20 @@ static bool process_open(int proc_fd, pid_t pid, char text[SMALL_FILE], int *ret
 	snprintf(name, sizeof(name), "%d", (int)pid);
 	*ret_dir = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_dir >= 0 && small_read(*ret_dir, "stat", text);
+}
+
+bool process_facts_of(pid_t pid, struct process_facts *ret)
+{
+	char             text[SMALL_FILE];
+	_cleanup_fd_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int dir = -1;
+	*ret = (struct process_facts){.pid = 0};
+	if (proc < 0 || pid <= 0 || !process_open(proc, pid, text, &dir))
+		return false;
+	ret->pid = pid;
+	ret->started = process_start(text);
+	facts_read(dir, ret);
+	return true;
 }
 
 static bool climb(int proc_fd, struct process_facts *p)

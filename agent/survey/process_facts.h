@@ -3,6 +3,7 @@
 #ifndef VCC_PROCESS_FACTS_H
 #define VCC_PROCESS_FACTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,6 +25,9 @@ struct process_facts {
 /* For each inode the oldest process that holds it, pid 1 only when nobody else does: a server's master is older than its
  * workers, and systemd keeps the sockets that it hands over. At most LISTEN_SOCKETS_MAX. */
 _must_check_ int process_facts_find(const uint64_t *inodes, size_t n, struct process_facts *ret, struct refusal *why);
+
+/* Facts of a process by its number. False: there is none. */
+bool process_facts_of(pid_t pid, struct process_facts *ret);
 
 /* Climbs from a worker to the master that started it: the parent as long as it is the same program in the same unit. */
 void process_master(struct process_facts *p);

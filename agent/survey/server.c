@@ -381,6 +381,16 @@ static bool catches_hup(pid_t pid)
 	       sscanf(line, " SigCgt: %llx", &caught) == 1 && (caught >> (SIGHUP - 1) & 1) != 0;
 }
 
+/* Every process of a unit may listen, and writes its own name and command line; which one is the main one is systemd's word. */
+static void main_process_take(struct server *s)
+{
+	struct process_facts p;
+	if (!s->has_unit || s->unit.main_pid <= 0 || s->unit.main_pid == s->process.pid)
+		return;
+	if (process_facts_of(s->unit.main_pid, &p) && text_equal(p.unit, s->process.unit) && server_kind_of(&p) == s->kind)
+		s->process = p;
+}
+
 /* A master that is root reads the key itself; its workers' group is what people expect on the file. */
 static void group_find(struct server *s)
 {
@@ -401,14 +411,15 @@ static void group_find(struct server *s)
 		text_cut(s->group, sizeof(s->group), "root");
 }
 
-/* The short name is what a process calls itself; its program is another matter. */
-static bool runs_its_kind(const struct server *s)
+static bool is_main_process(const struct server *s)
 {
-	const char *slash = strrchr(s->process.exe, '/');
-	for (size_t i = 0; slash != NULL && i < PROGRAMS_MAX; i++)
-		if (text_equal(slash + 1, kinds[s->kind].programs[i]))
-			return true;
-	return false;
+	return s->has_unit && s->unit.main_pid == s->process.pid;
+}
+
+static bool program_named(const char *exe, const char *program)
+{
+	const char *slash = strrchr(exe, '/');
+	return slash != NULL && text_equal(slash + 1, program);
 }
 
 /* Root is going to name these again, in the test and at each renewal: what was read must be what they lead to then. */
@@ -431,11 +442,16 @@ static int process_read(struct server *s, struct refusal *why)
 	server_args_parse(s->kind, text, n, &s->args);
 	if (s->kind != SERVER_PYTHON && !server_path_plain(s->process.exe))
 		return refuse(why, E_SURVEY_CANNOT, s->process.program, "the path of its program cannot be read or is unusual");
-	if (s->kind != SERVER_PYTHON && !runs_its_kind(s))
-		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it runs %.200s, which is another program",
-			      s->process.exe);
-	/* root is going to run it for the configuration test */
-	return s->kind == SERVER_PYTHON ? 0 : source_program(s->process.exe, why);
+	if (s->kind == SERVER_PYTHON)
+		return 0;
+	if (!kinds[s->kind].own_files && s->process.uid != 0 && !is_main_process(s))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program,
+			      "process %d of user %s is no unit's main process: its command line proves nothing", (int)s->process.pid,
+			      s->process.user);
+	/* root is going to run it for the configuration test: what only calls itself so is another program */
+	if (!program_named(s->process.exe, s->process.program))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it calls itself so but is %.150s", s->process.exe);
+	return source_program(s->process.exe, why);
 }
 
 void server_read(struct server *s)
@@ -444,6 +460,7 @@ void server_read(struct server *s)
 	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	if (s->process.unit[0] != '\0' && unit_systemd_runs())
 		s->has_unit = unit_facts_read(s->process.unit, &s->unit, NULL) == 0;
+	main_process_take(s);
 	s->takes_hup = catches_hup(s->has_unit && s->unit.main_pid > 0 ? s->unit.main_pid : s->process.pid);
 	group_find(s);
 	int r = process_read(s, &why);

@@ -23,7 +23,7 @@
 #include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
 
-enum { AT_ONCE = 32, TURN_MS = 1000, LEAVE_MS = 1000 };
+enum { AT_ONCE = 128, TURN_MS = 1000, LEAVE_MS = 1000 };
 
 enum stage { STAGE_FREE, STAGE_CONNECT, STAGE_ASK /* STARTTLS: SSLRequest */, STAGE_ANSWER, STAGE_TLS, STAGE_LEAVE };
 

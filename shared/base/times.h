@@ -13,6 +13,7 @@
 #define MS_HOUR   (60 * MS_MINUTE)
 #define MS_DAY    (24 * MS_HOUR)
 #define TIME_NEVER INT64_MAX /* a due time that never comes */
+#define TIME_LAST  (INT64_C(253402300799) * MS_SECOND) /* 9999-12-31T23:59:59Z: what somebody else tells may be no later */
 
 enum { TIME_TEXT_SIZE = 32 };
 

@@ -9,7 +9,7 @@ import time
 from fake_ca import now, spki
 from fake_link import uuid7
 from installation import nginx, wait_for, write
-from scene import FAILED, KEPT, REFUSED, SETTLED, VERIFIED, change, refused, renewed, script
+from scene import FAILED, KEPT, REFUSED, SETTLED, VERIFIED, change, read_anew, refused, renewed, script
 from test_keeper_groups import NO_EFFECT, Member
 
 HOOK_FAILED, WAS_DOWN = 8, 4
@@ -163,17 +163,14 @@ def group_of_five(scene):
     host.link.receipt(key, SETTLED)
     first = host.link.orders[key]["fingerprint"]
     all_serve(first)
-    was, n = places(), len(host.link.targets)
-    members[1].write_target(reload=NO_EFFECT)
-    host.link.wait("the file is read", lambda: len(host.link.targets) > n)
+    was = places()
+    read_anew(host, lambda: members[1].write_target(reload=NO_EFFECT), members[1].stem)
     receipt = host.link.receipt(host.renew(), FAILED)
     assert receipt["code"] == -2004, receipt
     host.errors.append((receipt["code"], receipt["cause"]))
     assert places() == was
     all_serve(first)
-    n = len(host.link.targets)
-    members[1].write_target()
-    host.link.wait("the file is read", lambda: len(host.link.targets) > n)
+    read_anew(host, members[1].write_target, members[1].stem)
     key = host.renew()
     host.link.receipt(key, SETTLED)
     all_serve(host.link.orders[key]["fingerprint"])

@@ -65,6 +65,8 @@ def wait_for(what, condition, seconds=DEADLINE, step=0.05):
 class Process:
     """One process of ours with its log; started again when asked."""
 
+    logs = {}  # of everything that this run has started: {path: name}
+
     def __init__(self, name, argv, log, env=None):
         self.name, self.argv, self.log, self.env, self.popen = name, argv, log, env, None
         self.wanted = False
@@ -74,6 +76,7 @@ class Process:
     def start(self):
         self.wanted = True
         self.starts += 1
+        Process.logs[self.log] = self.name
         environment = dict(os.environ, **(self.env or {}))
         environment.pop("NOTIFY_SOCKET", None)
         with open(self.log, "ab") as out:

@@ -145,13 +145,19 @@ def calm(host):
 
 # ---- what scenarios on a KeeperHost have in common ----
 
+def read_anew(host, write, stem="web"):
+    """`write` changes a target file; waits until the keeper has read it. A target is told anew also when its state changes, so its digest counts."""
+    def digest():
+        return [t["digest"] for t in host.link.targets if t["stem"] == stem][-1]
+    before = digest()
+    write()
+    host.link.wait("the target file is read", lambda: digest() != before)
+
+
 def change(host, **sections):
-    """Writes the target file and waits until the keeper has read it."""
-    if all(host.settings.get(k) == v for k, v in sections.items()):
-        return
-    n = len(host.link.targets)
-    host.write_target(**sections)
-    host.link.wait("the target file is read", lambda: len(host.link.targets) > n)
+    """Other settings in the target file, read by the keeper when this returns."""
+    if any(host.settings.get(k) != v for k, v in sections.items()):
+        read_anew(host, lambda: host.write_target(**sections))
 
 
 def script(host, text):

@@ -185,11 +185,12 @@ static void reloads(void **state)
 	p.findings.n = 0;
 	doctor_reload(&p);
 	assert_int_equal(p.findings.n, 0);
-
-	/* the service's user can put a pipe there: nobody waits for its other end */
+	/* a service user's FIFO in its place: the doctor waits for nobody */
 	assert_int_equal(unlink(target.pidfile), 0);
-	assert_int_equal(mkfifo(target.pidfile, 0644), 0);
+	assert_int_equal(mkfifo(target.pidfile, 0600), 0);
+	alarm(20);
 	doctor_reload(&p);
+	alarm(0);
 	found(E_DOCTOR_RELOAD, FINDING_ERROR, "/pid names no running process");
 
 	/* a unit beside another kind only tells where old workers are looked for */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,7 @@ static struct drift drift_of(void)
 /* The name in capath/ that ends so. */
 static const char *capath_name(const char *end)
 {
-	static char name[GENERATION_FILE_SIZE + 32];
+	static char name[sizeof("g000001/capath/") + NAME_MAX];
 	char        dir[128];
 	snprintf(dir, sizeof(dir), "%s/g000001/capath", folder);
 	DIR           *d = opendir(dir);
