@@ -16,7 +16,7 @@ struct process_facts {
 	pid_t   pid; /* 0 = not found, or not ours to see */
 	uid_t   uid;
 	char    user[INVENTORY_USER_SIZE];
-	char    program[INVENTORY_PROGRAM_SIZE]; /* the kernel's short name */
+	char    program[INVENTORY_PROGRAM_SIZE]; /* the kernel's short name; `?` for what is not printable */
 	char    exe[PROCESS_EXE_SIZE];           /* "" when it cannot be read */
 	char    unit[INVENTORY_UNIT_SIZE];       /* "" = none */
 	int64_t started;                         /* clock ticks since boot */

@@ -70,6 +70,13 @@ void text_hide_controls(char *text)
 			*text = '?';
 }
 
+void text_plain(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 /* Length of the well-formed sequence at `p`, or 0 (RFC 3629, 4: no overlong forms, no surrogates, <= U+10FFFF). */
 static size_t utf8_sequence(const uint8_t *p, size_t left)
 {

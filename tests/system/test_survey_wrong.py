@@ -172,6 +172,21 @@ def test_links_are_followed_to_the_real_file_alone(scene, folder):
     scene.refused(2403, status=3)
 
 
+@pytest.mark.parametrize("what", ["link", "prefix"])
+def test_what_root_names_again_cannot_be_turned_elsewhere(scene, folder, what):
+    """The configuration is root's, but the way that leads to it, or the folder that modules are loaded from, is somebody else's."""
+    theirs = os.path.join(folder, "theirs")
+    os.makedirs(theirs)
+    os.symlink(scene.path("nginx.conf"), f"{theirs}/n.conf")
+    os.chown(theirs, 1234, 1234)
+    scene.write("nginx.conf", MAIN.format(base=scene.base).replace("include conf.d", f"include {scene.base}/conf.d"))
+    prefix, conf = (scene.base, f"{theirs}/n.conf") if what == "link" else (theirs, scene.path("nginx.conf"))
+    scene.net.start(["/usr/sbin/nginx", "-p", prefix, "-c", conf, "-g", "daemon off;"])
+    scene.net.wait_listening(443)
+    scene.refused(2403, status=3)
+    assert scene.unread()[0]["problem"]["code"] == "VCC-2400" and "1234" in scene.unread()[0]["problem"]["cause"]
+
+
 def test_include_loops_and_floods(scene):
     scene.start()
     scene.write("conf.d/loop.conf", "include conf.d/loop.conf;\n")
