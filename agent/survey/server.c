@@ -457,10 +457,10 @@ static int process_read(struct server *s, struct refusal *why)
 void server_read(struct server *s)
 {
 	struct refusal why = {.code = 0};
-	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	if (s->process.unit[0] != '\0' && unit_systemd_runs())
 		s->has_unit = unit_facts_read(s->process.unit, &s->unit, NULL) == 0;
 	main_process_take(s);
+	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	s->takes_hup = catches_hup(s->has_unit && s->unit.main_pid > 0 ? s->unit.main_pid : s->process.pid);
 	group_find(s);
 	int r = process_read(s, &why);
