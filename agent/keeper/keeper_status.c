@@ -142,6 +142,22 @@ static json_t *lists_json(const struct keeper *k)
 	                 code != 0 ? text : NULL, "next", time_json(crl_fetch_next_at(k)));
 }
 
+/* All that `vccctl audit verify --head` needs. */
+static json_t *heads_json(const struct keeper *k)
+{
+	char    certificate[KEPT_CERTIFICATE_MAX * 4 / 3 + 4], signature[MSG_SIGNATURE_MAX * 4 / 3 + 4];
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < k->state.heads.n; i++) {
+		const struct kept_head *h = &k->state.heads.row[i];
+		if (b64url_text(h->certificate, h->certificate_len, certificate, sizeof(certificate)) == 0 &&
+		    b64url_text(h->signature, h->signature_len, signature, sizeof(signature)) == 0)
+			json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:I, s:s, s:s}", "size", (json_int_t)h->size, "root", hash_json(h->root),
+			                                      "at", time_json(h->at), "at_ms", (json_int_t)h->at, "certificate", certificate,
+			                                      "signature", signature));
+	}
+	return list;
+}
+
 char *keeper_status(const struct keeper *k)
 {
 	json_t *targets = json_array();
@@ -160,6 +176,11 @@ char *keeper_status(const struct keeper *k)
 	                         "skew_ms", (json_int_t)keeper_clock_skew(k), "clock", clock_state_name(keeper_clock_state(k)),
 	                         "bundle_epoch", (json_int_t)k->state.trust.epoch,
 	                         "receipts_waiting", (int)k->receipts.n, "targets", targets, "problems", problems_json(k), "lists", lists_json(k));
+	if (root != NULL)
+		json_object_set_new(root, "audit_heads", heads_json(k));
+	if (root != NULL && k->head_refused.code != 0)
+		json_object_set_new(root, "audit_alarm",
+		                    json_pack("{s:s, s:s}", "code", err_code(k->head_refused.code, code), "text", k->head_refused.cause));
 	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	json_decref(root);
 	return text;

@@ -32,6 +32,7 @@ static void add_certificates(struct bench *b, uint32_t from, uint32_t n)
 {
 	for (uint32_t i = from; i < from + n; i++) {
 		struct store_change *c = store_change_new();
+		store_change_salt(c, kit_hash(99));
 		struct certificate   cert;
 		kit_certificate(i, &cert);
 		cert.suspended_at = cert.revoked_at = cert.retired_at = 0;
@@ -40,6 +41,7 @@ static void add_certificates(struct bench *b, uint32_t from, uint32_t n)
 		while (store_submit(b->kit.store, c, NULL, NULL) == E_STORE_BUSY) {
 			kit_poll(&b->kit);
 			c = store_change_new();
+			store_change_salt(c, kit_hash(99));
 			store_put_certificate(c, &cert, 0);
 		}
 	}

@@ -53,8 +53,8 @@ static void test_canonical_bytes(void **state)
 	a.request_id = (struct id){{0}};
 	audit_canonical(&a, &text);
 	buf_add_u8(&text, '\0');
-	assert_string_equal(text.p, "17\n1700000000003\nagent_joined\nalice3\nclara000003-web\n018bcfe5-6803-7102-8304-05060708090a\n\n"
-				    "{\"attempt\":3}\n");
+	assert_string_equal(text.p, "1\n17\n1700000000003\n0\nagent_joined\nalice3\nclara000003-web\n018bcfe5-6803-7102-8304-05060708090a\n\n"
+				    "because of 3\n{\"attempt\":3}\n");
 	buf_free(&text);
 }
 
@@ -91,13 +91,13 @@ static void test_audit_tree(void **state)
 
 	/* text that would break the lines of the canonical form is made harmless before it is hashed */
 	struct store_change *c = store_change_new();
-	struct audit         bad = {.at = 1, .event = AUDIT_BREAK_GLASS, .actor = "a\nb", .object = "o\x7f", .detail = "d\t\x01"}, got;
+	struct audit         bad = {.at = 1, .event = AUDIT_BREAK_GLASS, .actor = "agent:a\nb", .object = "o\x7f", .detail = "d\t\x01"}, got;
 	size_t               n;
 	store_add_audit(c, &bad);
 	commit_ok(k, c);
 	assert_int_equal(view_audit(k->view, size, &got, 1, &n), 0);
 	assert_int_equal(n, 1);
-	assert_string_equal(got.actor, "a?b");
+	assert_string_equal(got.actor, "agent:a?b");
 	assert_string_equal(got.object, "o?");
 	assert_string_equal(got.detail, "d??");
 	assert_int_equal(view_audit_head(k->view, &size, &root), 0);
