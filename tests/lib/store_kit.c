@@ -123,7 +123,7 @@ static void ended(void *ctx, int code, const struct store_result *result)
 int kit_commit(struct kit *k, struct store_change *c, struct store_result *ret)
 {
 	struct wait w = {.ended = false};
-	store_change_salt(c, kit_hash(99));
+	store_change_salt(c, kit_hash(1000 + k->commits++));
 	int         r = store_submit(k->store, c, ended, &w);
 	if (r < 0)
 		return r;

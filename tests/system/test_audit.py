@@ -1,16 +1,20 @@
 """Is the audit trail what it says: complete, signed, kept by hosts, and is every change of it found by somebody who has only an export?"""
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import random
 import shutil
 import sqlite3
+import ssl
 import subprocess
+import urllib.parse
 
 import pytest
 from conftest import new_folder
 from installation import Failed, Installation, wait_for
+from played_fleet import PlayedFleet
 
 LONG = os.environ.get("VCC_LONG") == "1"
 
@@ -411,3 +415,83 @@ def test_after_a_restore_a_person_lets_the_heads_begin_anew(place, exported):
     assert verify(inst, path)[0] == 0
     status, _, err = verify(inst, path, "--head", heads)
     assert status == 1 and ("VCC-3754" in err or "VCC-3756" in err)
+
+
+# ---- a long trail ----
+
+def fill(db_path, n):
+    """Appends n records with their nodes, as the store would have."""
+    with contextlib.closing(sqlite3.connect(db_path)) as db:
+        size, at = db.execute("SELECT max(seq) + 1, max(at) FROM audit").fetchone()
+        edge = [db.execute("SELECT hash FROM audit_nodes WHERE position = ?", (position(level, (size >> level) - 1),)).fetchone()[0] if size >> level & 1 else None
+                for level in range(40)]
+        for seq in range(size, size + n):
+            row = {"seq": seq, "at": at, "behind_ms": 0, "event": "target_rehearsed", "actor": "agent:filler", "object": f"filler{seq % 1000:03d}-web",
+                   "renewal_id": "", "request_id": "", "reason": "daily rehearsal", "detail": '{"filler":"%0200d"}' % seq}
+            db.execute("INSERT INTO audit (seq, at, behind_ms, event, actor, object, reason, detail) VALUES (?,?,?,?,?,?,?,?)",
+                       [row[k] for k in ("seq", "at", "behind_ms", "event", "actor", "object", "reason", "detail")])
+            value, level, index = leaf_of(row), 0, seq
+            db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(0, seq), value))
+            while index & 1:
+                value, level, index = node(edge[level], value), level + 1, index >> 1
+                db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(level, index), value))
+            edge[level] = value
+        db.commit()
+    return size + n
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(next(x for x in f if x.startswith("VmRSS:")).split()[1])
+
+
+def test_a_long_trail_is_streamed_in_bounded_memory():
+    """Also to readers that are slow, or go away in the middle."""
+    folder = new_folder("audit-long")
+    inst = PlayedFleet(folder)
+    try:
+        inst.init()
+        size = fill(database(inst), 200_000 if LONG else 20_000)
+        inst.start_both()
+        # a thousand rows are enough for a head at once
+        wait_for("a head", lambda: inst.get("audit/heads?limit=1")["items"])
+        assert inst.get("audit/heads?limit=1")["items"][0]["size"] >= size
+        pid = inst.processes["controller"].pid
+        inst.get("audit?limit=1")
+        before = rss_kib(pid)
+        address = urllib.parse.urlparse(inst.admin_url).netloc
+        with open(os.path.join(inst.state, "admin.token")) as f:
+            headers = {"Authorization": "Bearer " + f.read().strip()}
+        context = ssl.create_default_context(cafile=os.path.join(inst.state, "ca.pem"))
+
+        def begin():
+            c = http.client.HTTPSConnection(address, context=context, timeout=30)
+            c.request("GET", "/api/v1/audit/export", headers=headers)
+            return c, c.getresponse()
+        slow, answer = begin()
+        assert answer.status == 200 and answer.getheader("Content-Type") == "application/x-ndjson"
+        answer.read(1000)
+        for _ in range(8):  # more than may run at once: those that went away do not count
+            gone, other = begin()
+            assert other.status == 200
+            other.read(100)
+            gone.close()
+            wait_for("a place for another export", lambda: exports_go(begin))
+        path = os.path.join(folder, "long.jsonl")
+        export(inst, path)
+        assert rss_kib(pid) - before < 60_000, "the trail has %d kB" % (os.path.getsize(path) // 1000)
+        status, out, err = verify(inst, path)
+        assert status == 0 and json.loads(out)["rows"] >= size, err
+        assert json.loads(out)["unsigned"]["rows"] < 100
+        found = inst.get("audit?object=filler007-web&limit=500")
+        assert len(found["items"]) == size // 1000 and found["next_cursor"] is None
+        slow.close()
+    finally:
+        inst.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def exports_go(begin):
+    c, answer = begin()
+    c.close()
+    return answer.status == 200

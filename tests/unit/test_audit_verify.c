@@ -345,22 +345,22 @@ static void every_change_before_a_known_head_is_found(void **state)
 		size_t               line = line_of_known;
 		rng_state = (uint64_t)seed * 7919 + 1;
 		rng(2);
-		if (kind == RECHAIN)
-			trail_make(rng(KNOWN), rng(4) != 0, true, &t);
-		else
-			text_copy_of(&whole, &t);
-		line_of_known = line;
-		bool changed = kind == RECHAIN || change(&t, kind);
-		if (changed && !same(&t, &whole)) {
-			by_kind[kind]++;
-			if (judge(&t, &known, 1, &r, &why) == 0)
-				fail_msg("seed %d, kind %d was not found", seed, (int)kind);
-		}
+		do { /* until it is another text: two lines may be equal */
+			text_free(&t);
+			if (kind == RECHAIN)
+				trail_make(rng(KNOWN), rng(4) != 0, true, &t);
+			else
+				text_copy_of(&whole, &t);
+			line_of_known = line;
+		} while (kind != RECHAIN && (!change(&t, kind) || same(&t, &whole)));
+		by_kind[kind]++;
+		if (judge(&t, &known, 1, &r, &why) == 0)
+			fail_msg("seed %d, kind %d was not found", seed, (int)kind);
 		text_free(&t);
 	}
 	int sum = 0;
 	for (int k = 0; k < CHANGE_COUNT; k++) {
-		assert_true(by_kind[k] > total / CHANGE_COUNT * 9 / 10);
+		assert_true(by_kind[k] >= total / CHANGE_COUNT);
 		sum += by_kind[k];
 	}
 	print_message("%d changes: %d flips, %d drops, %d swaps, %d insertions, %d cuts, %d new chains; all found\n", sum, by_kind[FLIP], by_kind[DROP],
