@@ -449,6 +449,15 @@ void controller_template_apply(struct controller *ctl, const struct template *t,
 
 /* ---- persons --------------------------------------------------------------------------------------------------- */
 
+static void on_forgotten(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct answer *a = ctx;
+	if (code == E_ORDER_OPEN)
+		refused(a, code, a->result.order.actor, "an order of this principal is under way: wait for its end, or cancel it");
+	else
+		on_stored(ctl, a, code, result);
+}
+
 void controller_forget_person(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx)
 {
 	struct answer      *a = answer_new(done, ctx);
@@ -473,5 +482,6 @@ void controller_forget_person(struct controller *ctl, const char *name, const st
 					.reason = who->reason},
 		     NULL);
 	store_forget_person(commit_change(c), name);
-	commit_now(c, on_stored, a);
+	text_cut(a->result.order.actor, sizeof(a->result.order.actor), name);
+	commit_now(c, on_forgotten, a);
 }

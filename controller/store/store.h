@@ -103,7 +103,8 @@ void store_remove_outbox(struct store_change *c, const char *agent, struct id re
 void store_add_audit(struct store_change *c, const struct audit *a);
 /* A signed head, by its size; replaces it (a witness was found). */
 void store_put_audit_head(struct store_change *c, const struct audit_head *h);
-/* Deletes name and salt behind a person's pseudonym. Missing is fine. */
+/* Deletes name and salt behind a person's pseudonym, and puts the pseudonym in place of the name in orders and invites: one walk over all orders,
+ * on the writer. Missing is fine. E_ORDER_OPEN: an order of this person is under way. */
 void store_forget_person(struct store_change *c, const char *name);
 /* Reserves `n` serial counters above everything used and at least `floor`. */
 void store_reserve_serials(struct store_change *c, uint64_t n, uint64_t floor);

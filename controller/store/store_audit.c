@@ -1,5 +1,6 @@
 /* store_audit.c - room controller/store: audit records, their pseudonyms and their place in the hash tree.
  * Never: signing heads, deciding what is recorded. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/store/store_front.h"
@@ -38,6 +39,72 @@ static int hide_persons(struct apply *a, struct audit *row)
 		text_cut(row->object, sizeof(row->object), alias);
 	return r;
 }
+
+/* ---- forgetting ---- */
+
+enum { FORGET_PAGE = 200 };
+
+static bool is_open(const struct order *o)
+{
+	return o->phase != ORDER_COMPLETED && o->phase != ORDER_FAILED && o->phase != ORDER_ROLLED_BACK && o->phase != ORDER_CANCELLED;
+}
+
+static int forget_orders(struct apply *a, const struct audit_person *p, struct order *page)
+{
+	struct id after = {{0}};
+	size_t    n = FORGET_PAGE;
+	int       r = 0;
+	while (r == 0 && n == FORGET_PAGE) {
+		struct query q = {.noun = &noun_order, .max = FORGET_PAGE};
+		query_where(&q, offsetof(struct order, actor), IS, p->name);
+		query_where(&q, offsetof(struct order, renewal_id), ABOVE, &after);
+		r = rows_list(a->rows, &q, page, &n);
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			after = page[i].renewal_id;
+			memcpy(page[i].actor, p->alias, sizeof(page[i].actor));
+			r = is_open(&page[i]) ? E_ORDER_OPEN : a->rows->ops->replace(a->rows, &noun_order, &page[i]);
+		}
+	}
+	return r;
+}
+
+static int forget_invites(struct apply *a, const struct audit_person *p, struct invite *page)
+{
+	struct id after = {{0}};
+	size_t    n = FORGET_PAGE;
+	int       r = 0;
+	while (r == 0 && n == FORGET_PAGE) {
+		struct query q = {.noun = &noun_invite, .max = FORGET_PAGE};
+		query_where(&q, offsetof(struct invite, actor), IS, p->name);
+		query_where(&q, offsetof(struct invite, invite_id), ABOVE, &after);
+		r = rows_list(a->rows, &q, page, &n);
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			after = page[i].invite_id;
+			memcpy(page[i].actor, p->alias, sizeof(page[i].actor));
+			r = a->rows->ops->replace(a->rows, &noun_invite, &page[i]);
+		}
+	}
+	return r;
+}
+
+int apply_forget(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	struct audit_person p = *(const struct audit_person *)v->row;
+	(void)result;
+	int r = rows_get(a->rows, &noun_person, &p);
+	if (r < 0)
+		return r == E_NOT_FOUND ? 0 : r;
+	struct order  *orders = calloc(FORGET_PAGE, sizeof(*orders));
+	struct invite *invites = calloc(FORGET_PAGE, sizeof(*invites));
+	r = orders != NULL && invites != NULL ? forget_orders(a, &p, orders) : E_NOMEM;
+	if (r == 0)
+		r = forget_invites(a, &p, invites);
+	free(orders);
+	free(invites);
+	return r == 0 ? a->rows->ops->remove(a->rows, &noun_person, &p) : r;
+}
+
+/* ---- records ---- */
 
 int audit_append(struct apply *a, struct audit *row)
 {

@@ -219,7 +219,7 @@ void store_put_audit_head(struct store_change *c, const struct audit_head *h)
 void store_forget_person(struct store_change *c, const char *name)
 {
 	struct audit_person key = {.name = ""};
-	struct store_verb  *v = verb_new(c, apply_remove, &noun_person, &key);
+	struct store_verb  *v = verb_new(c, apply_forget, &noun_person, &key);
 	text_into(((struct audit_person *)v->row)->name, sizeof(key.name), name, v);
 }
 

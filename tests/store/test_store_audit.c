@@ -162,12 +162,45 @@ static void test_persons_stand_behind_pseudonyms(void **state)
 	assert_int_equal(n, 2);
 
 	assert_int_equal(view_audit_head(k->view, &size, &before), 0);
+	struct order         order, got;
 	struct store_change *c = store_change_new();
+	for (uint32_t i = 0; i < 450; i++) { /* more than one page; every other one is hers */
+		kit_order(i, &order);
+		order.phase = ORDER_COMPLETED;
+		strcpy(order.actor, i % 2 == 0 ? "alice" : "bob");
+		store_put_order(c, &order);
+	}
+	struct invite invite;
+	kit_invite(1, &invite);
+	strcpy(invite.actor, "alice");
+	store_add_invite(c, &invite);
+	commit_ok(k, c);
+	kit_order(8, &order);
+	order.phase = ORDER_ORDERED;
+	strcpy(order.actor, "alice");
+	c = store_change_new();
+	store_put_order(c, &order);
+	commit_ok(k, c);
+	c = store_change_new();
+	store_forget_person(c, "alice");
+	assert_int_equal(kit_commit(k, c, NULL), E_ORDER_OPEN);
+	assert_int_equal(view_audit_person(k->view, "alice", &again), 0);
+	order.phase = ORDER_CANCELLED;
+	c = store_change_new();
+	store_put_order(c, &order);
+	commit_ok(k, c);
+	c = store_change_new();
 	store_forget_person(c, "alice");
 	store_forget_person(c, "nobody");
 	commit_ok(k, c);
 	assert_int_equal(view_audit_person(k->view, "alice", &again), E_NOT_FOUND);
 	assert_int_equal(view_audit_person_by_alias(k->view, alice.alias, &again), E_NOT_FOUND);
+	for (uint32_t i = 0; i < 450; i += 7) {
+		assert_int_equal(view_order(k->view, kit_id(i), &got), 0);
+		assert_string_equal(got.actor, i % 2 == 0 ? alice.alias : "bob");
+	}
+	assert_int_equal(view_invite_by_key(k->view, invite.token_key, &invite), 0);
+	assert_string_equal(invite.actor, alice.alias);
 	assert_int_equal(view_audit_head(k->view, &size, &after), 0);
 	assert_true(hash_equal(before, after));
 	check_head(k->view, &size, &after); /* and it still follows from the rows */
