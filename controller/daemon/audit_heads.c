@@ -19,6 +19,9 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
+/* Heads have message numbers of their own: an ack that comes after a restart is still about a head of this size. */
+#define HEAD_IDS (UINT64_C(1) << 62)
+
 enum {
 	ROWS_MAX = 1000,          /* so many wait for a head at most, at the next tick */
 	WITNESSES = 16,           /* agents that are shown one head, in turns: each costs its host a signature check and an fsync */
@@ -30,11 +33,11 @@ enum {
 struct audit_heads {
 	struct controller   *ctl;
 	struct audit_head    last;      /* stored; size 0 = none */
-	uint64_t             message_id; /* under which agents were shown it */
 	struct audit_head    base;      /* what the signer signed last: proofs lead from there */
 	bool                 base_known;
 	bool                 asking;
 	bool                 contradicted;
+	struct audit_head    fitted; /* the last one that somebody remembered rightly: after a restart all hosts say the same */
 	int64_t              retry_at, alarm_at; /* monotonic */
 	const struct member *shown;              /* the agent that was shown a head last */
 };
@@ -89,9 +92,15 @@ static void raise_alarm(struct controller *ctl, enum audit_event event, const ch
 /* Is this a head that our trail had? A failure to read is no contradiction. */
 static bool fits(struct controller *ctl, uint64_t size, struct hash root)
 {
-	struct hash ours;
-	int         r = size > 0 ? view_audit_root_at(ctl->view, size, &ours) : 0;
-	return size == 0 || (r == 0 ? hash_equal(ours, root) : r != E_RANGE);
+	struct audit_head *last = &ctl->audit_heads->fitted;
+	struct hash        ours;
+	if (size == 0 || (size == last->size && hash_equal(root, last->root)))
+		return true;
+	int r = view_audit_root_at(ctl->view, size, &ours);
+	if (r < 0 || !hash_equal(ours, root))
+		return r < 0 && r != E_RANGE;
+	*last = (struct audit_head){.size = size, .root = root};
+	return true;
 }
 
 /* ---- signing --------------------------------------------------------------------------------------------------- */
@@ -149,7 +158,9 @@ void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root)
 	struct audit_heads *a = ctl->audit_heads;
 	a->base = (struct audit_head){.size = size, .root = root};
 	a->base_known = fits(ctl, size, root);
-	if (!a->base_known)
+	if (a->base_known)
+		a->contradicted = false; /* a person has looked at it; a host that still knows better says so with the next head */
+	else
 		raise_alarm(ctl, AUDIT_SIGNER_HEAD_AHEAD, "signer", size, root);
 }
 
@@ -166,16 +177,13 @@ static bool show_to(struct controller *ctl, const char *agent)
 	                     .at = h->at,
 	                     .certificate = {issuer->row.der, issuer->row.der_len},
 	                     .signature = {h->signature, h->signature_len}};
-	if (ctl->audit_heads->message_id == 0)
-		ctl->audit_heads->message_id = ++ctl->message_id;
-	return fleet_send(ctl, agent, MSG_HEAD, ctl->audit_heads->message_id, &m, false);
+	return fleet_send(ctl, agent, MSG_HEAD, HEAD_IDS | h->size, &m, false);
 }
 
 static void show(struct controller *ctl)
 {
 	struct audit_heads *a = ctl->audit_heads;
 	size_t              sent = 0;
-	a->message_id = 0;
 	for (size_t left = fleet_size(ctl); left > 0 && sent < WITNESSES; left--) {
 		a->shown = fleet_next(ctl, a->shown);
 		if (a->shown == NULL)
@@ -252,13 +260,11 @@ void audit_heads_signed(struct controller *ctl, const struct ticket *t, const st
 bool audit_heads_acked(struct controller *ctl, const char *agent, const struct msg_ack *ack)
 {
 	struct audit_heads *a = ctl->audit_heads;
-	if (ack->code == E_AUDIT_HEAD_KEPT) { /* of this head or of an earlier one */
-		raise_alarm(ctl, AUDIT_HEAD_CONTRADICTED, agent, a->last.size, a->last.root);
-		return true;
-	}
-	if (ack->id == 0 || ack->id != a->message_id)
+	if ((ack->id & HEAD_IDS) == 0)
 		return false;
-	if (ack->code != 0 || a->last.witness[0] != '\0')
+	if (ack->code == E_AUDIT_HEAD_KEPT) /* of this head or of an earlier one */
+		raise_alarm(ctl, AUDIT_HEAD_CONTRADICTED, agent, a->last.size, a->last.root);
+	if (ack->code != 0 || ack->id != (HEAD_IDS | a->last.size) || a->last.witness[0] != '\0')
 		return true;
 	text_cut(a->last.witness, sizeof(a->last.witness), agent);
 	a->last.witnessed_at = clock_now();
