@@ -67,6 +67,7 @@ static void add_intent(struct store_change *c, uint32_t n)
 	issuance.revoked_at = 0;
 	issuance.der_len = 500; /* the signing request */
 	kit_audit(n, AUDIT_CERTIFICATE_INTENT, &audit);
+	strcpy(audit.actor, "alice"); /* one person, many records */
 	store_put_order(c, &order);
 	store_add_issuance(c, &issuance);
 	store_add_audit(c, &audit);
@@ -88,6 +89,7 @@ static void add_issued(struct store_change *c, uint32_t n, bool issuance_is_ther
 	kit_certificate(n, &cert);
 	cert.suspended_at = cert.revoked_at = cert.retired_at = 0;
 	kit_audit(n, AUDIT_CERTIFICATE_ISSUED, &audit);
+	strcpy(audit.actor, "alice"); /* one person, many records */
 	store_put_order(c, &order);
 	if (issuance_is_there)
 		store_put_issuance(c, &issuance);
@@ -125,11 +127,13 @@ static void issue_submit(struct issue *i)
 {
 	struct store_change *c = store_change_new();
 	struct audit         audit;
+	store_change_salt(c, kit_hash(99));
 	if (i->intent) {
 		add_intent(c, i->n);
 	} else {
 		if (!i->bench->two_steps) {
 			kit_audit(i->n, AUDIT_CERTIFICATE_INTENT, &audit);
+			strcpy(audit.actor, "alice"); /* one person, many records */
 			store_add_audit(c, &audit);
 		}
 		add_issued(c, i->n, i->bench->two_steps);
