@@ -154,6 +154,18 @@ void commit_agent(struct commit *c, const struct agent *a)
 	keep_row(c, rows_set_agent(c->ctl->rows, a));
 }
 
+void commit_target(struct commit *c, const struct target *t)
+{
+	store_put_target(c->change, t);
+	keep_row(c, rows_set_target(c->ctl->rows, t));
+}
+
+void commit_remove_target(struct commit *c, const char *target_id)
+{
+	store_remove_target(c->change, target_id);
+	keep_row(c, rows_remove_target(c->ctl->rows, target_id));
+}
+
 /* What nobody asked for is still one thing that happened: its records carry one id. */
 static struct id own_request(struct commit *c, int64_t now)
 {
