@@ -36,15 +36,16 @@ int kept_heads_take(struct kept_heads *h, const struct msg_head *m, bool *ret_ne
 	for (uint32_t i = 0; i < h->n; i++) {
 		const struct kept_head *k = &h->row[i];
 		if (k->size == m->size && !hash_equal(k->root, m->root))
-			return refuse(why, E_AUDIT_HEAD_KEPT, object, "another root of the tree of %llu records is kept here", (unsigned long long)m->size);
+			return refuse(why, E_AUDIT_HEAD_KEPT, object, "another root of the tree of %llu records is kept here",
+				      (unsigned long long)m->size);
 		if (k->size == m->size) {
 			*ret_new = false;
 			return 0;
 		}
 	}
 	if (h->n > 0 && m->size < h->row[0].size)
-		return refuse(why, E_AUDIT_HEAD_KEPT, object, "%llu records, and one of %llu is kept here", (unsigned long long)m->size,
-		              (unsigned long long)h->row[0].size);
+		return refuse(why, E_AUDIT_HEAD_KEPT, object, "%llu records, and one of %llu is kept here",
+			      (unsigned long long)m->size, (unsigned long long)h->row[0].size);
 	if (m->size == 0 || m->certificate.n > KEPT_CERTIFICATE_MAX || m->signature.n > MSG_SIGNATURE_MAX)
 		return refuse(why, E_RANGE, object, "it is empty or too large to be kept");
 	if (h->n < KEPT_HEADS_MAX)

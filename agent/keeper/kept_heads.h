@@ -1,5 +1,6 @@
-/* kept_heads.h - room agent/keeper: the newest heads of the controller's audit trail that this host has seen: whoever rewrites the trail would
- * have to rewrite them here, too. Never: believing one that no authority below the bundle's roots has signed. */
+/* kept_heads.h - room agent/keeper: the newest heads of the controller's audit trail that this host has seen: whoever rewrites
+ * the trail would have to rewrite them here, too. Never: believing one that no authority below the bundle's roots has signed.
+ */
 #ifndef VCC_KEPT_HEADS_H
 #define VCC_KEPT_HEADS_H
 
@@ -26,7 +27,8 @@ struct kept_heads {
 /* Signature and chain to `roots` (DER one after the other), time apart: a host whose clock is wrong is a witness, too.
  * E_PKI_CHAIN, E_PKI_SIGNATURE. */
 _must_check_ int kept_heads_check(const struct msg_head *m, struct span roots, struct refusal *why);
-/* Takes a head that was checked. *ret_new: it is to be saved. E_AUDIT_HEAD_KEPT: it contradicts one that is kept, or the size falls. */
+/* Takes a head that was checked. *ret_new: it is to be saved. E_AUDIT_HEAD_KEPT: it contradicts one that is kept, or the size
+ * falls. */
 _must_check_ int kept_heads_take(struct kept_heads *h, const struct msg_head *m, bool *ret_new, struct refusal *why);
 
 #endif

@@ -77,7 +77,8 @@ static int bad_line(const struct verifier *v, struct refusal *why, const char *w
 {
 	char object[64];
 	if (v->part == PART_ROWS)
-		snprintf(object, sizeof(object), "row %llu (line %llu)", (unsigned long long)v->row, (unsigned long long)v->line);
+		snprintf(object, sizeof(object), "row %llu (line %llu)", (unsigned long long)v->row,
+			 (unsigned long long)v->line);
 	else
 		snprintf(object, sizeof(object), "line %llu", (unsigned long long)v->line);
 	return refuse(why, E_AUDIT_LINE, object, "%s", what);
@@ -89,9 +90,10 @@ static int bad_rows(const struct verifier *v, struct refusal *why, const char *f
 	if (v->sure + 1 >= v->tree.size)
 		snprintf(object, sizeof(object), "row %llu", (unsigned long long)v->sure);
 	else
-		snprintf(object, sizeof(object), "row %llu or a later one up to %llu", (unsigned long long)v->sure, (unsigned long long)(v->tree.size - 1));
-	return refuse(why, E_AUDIT_ROWS, object, "the head of %llu records%s%s has another root", (unsigned long long)v->tree.size,
-	              from[0] != '\0' ? " kept by " : "", from);
+		snprintf(object, sizeof(object), "row %llu or a later one up to %llu", (unsigned long long)v->sure,
+			 (unsigned long long)(v->tree.size - 1));
+	return refuse(why, E_AUDIT_ROWS, object, "the head of %llu records%s%s has another root",
+		      (unsigned long long)v->tree.size, from[0] != '\0' ? " kept by " : "", from);
 }
 
 /* ---- fields ---------------------------------------------------------------------------------------------------- */
@@ -208,8 +210,9 @@ static int take_issuer(struct verifier *v, const json_t *o, struct refusal *why)
 	uint8_t            der[CERT_DER_MAX];
 	size_t             n = 0;
 	struct signer_key *s = &v->issuers[v->n_issuers];
-	if (v->part != PART_ISSUERS || v->n_issuers == VERIFY_ISSUERS_MAX || !get_text(o, "issuer", s->issuer_id, sizeof(s->issuer_id)) ||
-	    !get_blob(o, "certificate", der, sizeof(der), &n) || (v->n_issuers > 0 && strcmp(s[-1].issuer_id, s->issuer_id) >= 0))
+	if (v->part != PART_ISSUERS || v->n_issuers == VERIFY_ISSUERS_MAX ||
+	    !get_text(o, "issuer", s->issuer_id, sizeof(s->issuer_id)) || !get_blob(o, "certificate", der, sizeof(der), &n) ||
+	    (v->n_issuers > 0 && strcmp(s[-1].issuer_id, s->issuer_id) >= 0))
 		return bad_line(v, why, "an authority that does not belong here");
 	int r = issuer_key((struct span){der, n}, v->roots, &s->key, why);
 	if (r < 0)
@@ -223,8 +226,9 @@ static int take_person(struct verifier *v, const json_t *o, struct refusal *why)
 {
 	struct audit_person p = {.since_at = 0};
 	char                alias[ACTOR_SIZE];
-	if (v->part > PART_PERSONS || v->report.persons == VERIFY_PERSONS_MAX || !get_text(o, "person", p.alias, sizeof(p.alias)) ||
-	    !get_text(o, "name", p.name, sizeof(p.name)) || !get_hash(o, "salt", &p.salt) || strcmp(v->last_name, p.name) >= 0)
+	if (v->part > PART_PERSONS || v->report.persons == VERIFY_PERSONS_MAX ||
+	    !get_text(o, "person", p.alias, sizeof(p.alias)) || !get_text(o, "name", p.name, sizeof(p.name)) ||
+	    !get_hash(o, "salt", &p.salt) || strcmp(v->last_name, p.name) >= 0)
 		return bad_line(v, why, "a person that does not belong here");
 	audit_alias(digest_sha256_two, p.name, p.salt, alias);
 	if (!text_equal(alias, p.alias))
@@ -244,12 +248,14 @@ static int take_person(struct verifier *v, const json_t *o, struct refusal *why)
 /* ---- rows and heads -------------------------------------------------------------------------------------------- */
 
 struct row_texts {
-	char event[64], actor[ACTOR_SIZE], object[CERT_ID_SIZE], reason[REASON_SIZE], detail[sizeof(((struct audit *)0)->detail)];
+	char event[64], actor[ACTOR_SIZE], object[CERT_ID_SIZE], reason[REASON_SIZE],
+		detail[sizeof(((struct audit *)0)->detail)];
 };
 
 static bool get_row(const json_t *o, struct row_texts *t, struct audit_leaf *ret)
 {
-	*ret = (struct audit_leaf){.event = t->event, .actor = t->actor, .object = t->object, .reason = t->reason, .detail = t->detail};
+	*ret = (struct audit_leaf){
+		.event = t->event, .actor = t->actor, .object = t->object, .reason = t->reason, .detail = t->detail};
 	return get_size(o, "seq", &ret->seq) && get_number(o, "at", &ret->at) && get_number(o, "behind_ms", &ret->behind_ms) &&
 	       get_text(o, "event", t->event, sizeof(t->event)) && get_text(o, "actor", t->actor, sizeof(t->actor)) &&
 	       get_text(o, "object", t->object, sizeof(t->object)) && get_id(o, "renewal_id", &ret->renewal_id) &&
@@ -342,8 +348,9 @@ static int take_head(struct verifier *v, const json_t *o, struct refusal *why)
 	struct hash       root;
 	uint8_t           body[AUDIT_HEAD_BODY];
 	size_t            n = 0;
-	if (v->part != PART_ROWS || !get_size(o, "size", &h.size) || !get_hash(o, "root", &h.root) || !get_number(o, "at", &h.at) ||
-	    !get_text(o, "issuer", h.issuer_id, sizeof(h.issuer_id)) || !get_blob(o, "signature", h.signature, sizeof(h.signature), &n))
+	if (v->part != PART_ROWS || !get_size(o, "size", &h.size) || !get_hash(o, "root", &h.root) ||
+	    !get_number(o, "at", &h.at) || !get_text(o, "issuer", h.issuer_id, sizeof(h.issuer_id)) ||
+	    !get_blob(o, "signature", h.signature, sizeof(h.signature), &n))
 		return bad_line(v, why, "this is no head of a trail");
 	if (h.size != v->tree.size || h.size == v->report.signed_size || h.at < v->head_at)
 		return bad_line(v, why, "a head that does not belong here");
@@ -352,8 +359,10 @@ static int take_head(struct verifier *v, const json_t *o, struct refusal *why)
 	const struct key *key = key_of(v, h.issuer_id);
 	if (key == NULL || key_verify(key, LABEL_HEAD, SPAN_OF(body), (struct span){h.signature, h.signature_len}) < 0) {
 		char object[64];
-		snprintf(object, sizeof(object), "head of %llu records (line %llu)", (unsigned long long)h.size, (unsigned long long)v->line);
-		return refuse(why, E_AUDIT_SIGNER, object, key == NULL ? "its authority is not in the export" : "the signature does not fit");
+		snprintf(object, sizeof(object), "head of %llu records (line %llu)", (unsigned long long)h.size,
+			 (unsigned long long)v->line);
+		return refuse(why, E_AUDIT_SIGNER, object,
+			      key == NULL ? "its authority is not in the export" : "the signature does not fit");
 	}
 	merkle_root(digest_sha256_two, &v->tree, &root);
 	if (!hash_equal(root, h.root))
@@ -370,7 +379,8 @@ static int take_head(struct verifier *v, const json_t *o, struct refusal *why)
 static int take_end(struct verifier *v, const json_t *o, struct refusal *why)
 {
 	uint64_t rows, heads, persons;
-	if (!json_is_true(json_object_get(o, "end")) || !get_size(o, "rows", &rows) || !get_size(o, "heads", &heads) || !get_size(o, "persons", &persons))
+	if (!json_is_true(json_object_get(o, "end")) || !get_size(o, "rows", &rows) || !get_size(o, "heads", &heads) ||
+	    !get_size(o, "persons", &persons))
 		return bad_line(v, why, "this is no end of an export");
 	if (rows != v->report.rows || heads != v->report.heads || persons != v->report.persons)
 		return bad_line(v, why, "there were more or fewer lines when the export was made");
@@ -421,8 +431,9 @@ int verifier_end(struct verifier *v, struct verify_report *ret, struct refusal *
 {
 	for (size_t i = 0; i < v->n_known; i++)
 		if (v->known[i].head.size > v->tree.size)
-			return refuse(why, E_AUDIT_SHORT, v->known[i].from, "%llu records are known to it, the export ends after %llu",
-			              (unsigned long long)v->known[i].head.size, (unsigned long long)v->tree.size);
+			return refuse(why, E_AUDIT_SHORT, v->known[i].from,
+				      "%llu records are known to it, the export ends after %llu",
+				      (unsigned long long)v->known[i].head.size, (unsigned long long)v->tree.size);
 	if (v->part != PART_END)
 		return bad_line(v, why, "the file ends here: it was cut off");
 	*ret = v->report;

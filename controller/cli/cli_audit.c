@@ -1,5 +1,6 @@
 /* cli_audit.c - room controller/cli: vccctl audit ...
- * `verify` needs no controller: only the file, the root certificate and what hosts keep. Never: judging rows itself (audit_verify.h). */
+ * `verify` needs no controller: only the file, the root certificate and what hosts keep. Never: judging rows itself
+ * (audit_verify.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,19 +22,29 @@ enum { ROOT_FILE_MAX = 65536, LIST_DEFAULT = 50, LIST_MAX = 100000 };
 #define AUDIT "/api/v1/audit"
 
 static const struct output_column columns[] = {
-	{"SEQ", "seq", COLUMN_TEXT},       {"AT", "at", COLUMN_TIME},         {"EVENT", "event", COLUMN_TEXT},
-	{"ACTOR", "actor", COLUMN_TEXT},   {"OBJECT", "object", COLUMN_TEXT}, {"REASON", "reason", COLUMN_TEXT},
+	{"SEQ", "seq", COLUMN_TEXT},     {"AT", "at", COLUMN_TIME},         {"EVENT", "event", COLUMN_TEXT},
+	{"ACTOR", "actor", COLUMN_TEXT}, {"OBJECT", "object", COLUMN_TEXT}, {"REASON", "reason", COLUMN_TEXT},
 };
 static const struct output_column show_columns[] = {
-	{"seq", "seq", COLUMN_TEXT},           {"at", "at", COLUMN_TEXT},                 {"event", "event", COLUMN_TEXT},
-	{"meaning", "about", COLUMN_TEXT},     {"actor", "actor", COLUMN_TEXT},           {"pseudonym", "actor_id", COLUMN_TEXT},
-	{"object", "object", COLUMN_TEXT},     {"reason", "reason", COLUMN_TEXT},         {"request", "request_id", COLUMN_TEXT},
-	{"order", "renewal_id", COLUMN_TEXT},  {"detail", "detail", COLUMN_TEXT},         {"leaf", "leaf", COLUMN_TEXT},
-	{"signed in", "head.size", COLUMN_TEXT}, {"signed at", "head.at", COLUMN_TEXT},   {"kept by", "head.witness", COLUMN_TEXT},
+	{"seq", "seq", COLUMN_TEXT},
+	{"at", "at", COLUMN_TEXT},
+	{"event", "event", COLUMN_TEXT},
+	{"meaning", "about", COLUMN_TEXT},
+	{"actor", "actor", COLUMN_TEXT},
+	{"pseudonym", "actor_id", COLUMN_TEXT},
+	{"object", "object", COLUMN_TEXT},
+	{"reason", "reason", COLUMN_TEXT},
+	{"request", "request_id", COLUMN_TEXT},
+	{"order", "renewal_id", COLUMN_TEXT},
+	{"detail", "detail", COLUMN_TEXT},
+	{"leaf", "leaf", COLUMN_TEXT},
+	{"signed in", "head.size", COLUMN_TEXT},
+	{"signed at", "head.at", COLUMN_TEXT},
+	{"kept by", "head.witness", COLUMN_TEXT},
 };
 static const struct output_column head_columns[] = {
-	{"SIZE", "size", COLUMN_TEXT}, {"AT", "at", COLUMN_TIME}, {"SIGNED BY", "issuer_id", COLUMN_TEXT}, {"KEPT BY", "witness", COLUMN_TEXT},
-	{"ROOT", "root", COLUMN_SHORT},
+	{"SIZE", "size", COLUMN_TEXT},       {"AT", "at", COLUMN_TIME},      {"SIGNED BY", "issuer_id", COLUMN_TEXT},
+	{"KEPT BY", "witness", COLUMN_TEXT}, {"ROOT", "root", COLUMN_SHORT},
 };
 
 /* ---- list, show, heads, forget --------------------------------------------------------------------------------- */
@@ -46,7 +57,8 @@ static void add_argument(struct buf *path, const char *name, const char *value)
 	buf_add_fmt(path, "&%s=", name);
 	for (; *value != '\0'; value++) {
 		unsigned char c = (unsigned char)*value;
-		bool          plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.:", c) != NULL;
+		bool          plain =
+			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.:", c) != NULL;
 		buf_add_fmt(path, plain ? "%c" : "%%%02X", c);
 	}
 }
@@ -60,7 +72,9 @@ static int since_text(const char *given, char ret[TIME_TEXT_SIZE], struct refusa
 	else if (time_parse(given, &at) == 0)
 		time_text(at, ret);
 	else
-		return refuse(why, E_CLI_USAGE, "--since", "`%s` is neither a duration like 5m nor a time like 2026-01-02T03:04:05Z", given), EXIT_USAGE;
+		return refuse(why, E_CLI_USAGE, "--since",
+			      "`%s` is neither a duration like 5m nor a time like 2026-01-02T03:04:05Z", given),
+		       EXIT_USAGE;
 	return EXIT_DONE;
 }
 
@@ -90,8 +104,8 @@ static int list_pages(const struct invocation *in, const struct buf *path, size_
 		json_t *answer = NULL;
 		char    page[CLIENT_PATH_SIZE + 200];
 		size_t  left = limit - json_array_size(items);
-		snprintf(page, sizeof(page), "%.*s&limit=%zu%s%s", (int)path->n, (const char *)path->p, left < 500 ? left : (size_t)500,
-		         cursor[0] != '\0' ? "&cursor=" : "", cursor);
+		snprintf(page, sizeof(page), "%.*s&limit=%zu%s%s", (int)path->n, (const char *)path->p,
+			 left < 500 ? left : (size_t)500, cursor[0] != '\0' ? "&cursor=" : "", cursor);
 		r = client_call(&in->client, "GET", page, NULL, NULL, &answer, why);
 		json_array_extend(items, json_object_get(answer, "items"));
 		const char *next = json_string_value(json_object_get(answer, "next_cursor"));
@@ -149,7 +163,8 @@ static int forget(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	if (in->form == OUTPUT_TABLE)
-		printf("%s is forgotten: its records stay, under %s\n", in->words[0], json_string_value(json_object_get(answer, "pseudonym")));
+		printf("%s is forgotten: its records stay, under %s\n", in->words[0],
+		       json_string_value(json_object_get(answer, "pseudonym")));
 	else
 		output_json(answer);
 	json_decref(answer);
@@ -196,7 +211,7 @@ static int export(const struct invocation *in)
 	buf_add_u8(&path, '\0');
 	if (r == EXIT_DONE)
 		r = in->n_words > 0 ? export_to(in, (const char *)path.p, in->words[0], &why)
-		                    : client_download(&in->client, (const char *)path.p, stdout, &why);
+				    : client_download(&in->client, (const char *)path.p, stdout, &why);
 	if (r == EXIT_DONE && fflush(stdout) != 0)
 		r = (sys_refuse(&why, "stdout", "write"), EXIT_FAILED);
 	buf_free(&path);
@@ -239,18 +254,22 @@ static json_t *report_json(const struct verify_report *r, size_t n_known)
 {
 	char    first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE], since[TIME_TEXT_SIZE];
 	int64_t now = clock_now();
-	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "verified", 1, "from", (json_int_t)r->from, "rows", (json_int_t)r->rows, "size",
-	                      (json_int_t)r->size, "heads", (json_int_t)r->heads, "redacted", (json_int_t)r->redacted, "clock_steps",
-	                      (json_int_t)r->clock_steps, "known_heads", (int)n_known);
+	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "verified", 1, "from", (json_int_t)r->from, "rows",
+			      (json_int_t)r->rows, "size", (json_int_t)r->size, "heads", (json_int_t)r->heads, "redacted",
+			      (json_int_t)r->redacted, "clock_steps", (json_int_t)r->clock_steps, "known_heads", (int)n_known);
 	json_object_set_new(o, "first_at", r->rows > 0 ? json_string(time_text(r->first_at, first)) : json_null());
 	json_object_set_new(o, "last_at", r->rows > 0 ? json_string(time_text(r->last_at, last)) : json_null());
-	uint64_t proved = r->signed_size > r->from ? r->signed_size : r->from, kept = r->known_size > r->from ? r->known_size : r->from;
-	json_object_set_new(o, "unsigned", json_pack("{s:I, s:o}", "rows", (json_int_t)(r->size - proved), "age_seconds",
-	                                             r->unsigned_at != 0 ? json_integer((now - r->unsigned_at) / MS_SECOND) : json_integer(0)));
+	uint64_t proved = r->signed_size > r->from ? r->signed_size : r->from,
+		 kept = r->known_size > r->from ? r->known_size : r->from;
+	json_object_set_new(
+		o, "unsigned",
+		json_pack("{s:I, s:o}", "rows", (json_int_t)(r->size - proved), "age_seconds",
+			  r->unsigned_at != 0 ? json_integer((now - r->unsigned_at) / MS_SECOND) : json_integer(0)));
 	json_object_set_new(o, "unwitnessed",
-	                    json_pack("{s:I, s:o, s:o}", "rows", (json_int_t)(r->size - kept), "age_seconds",
-	                              r->unknown_at != 0 ? json_integer((now - r->unknown_at) / MS_SECOND) : json_integer(0), "since",
-	                              r->unknown_at != 0 ? json_string(time_text(r->unknown_at, since)) : json_null()));
+			    json_pack("{s:I, s:o, s:o}", "rows", (json_int_t)(r->size - kept), "age_seconds",
+				      r->unknown_at != 0 ? json_integer((now - r->unknown_at) / MS_SECOND) : json_integer(0),
+				      "since",
+				      r->unknown_at != 0 ? json_string(time_text(r->unknown_at, since)) : json_null()));
 	return o;
 }
 
@@ -269,17 +288,21 @@ static void print_report(const json_t *o)
 	const char *last = json_string_value(json_object_get(o, "last_at"));
 	printf("%-13s %lld, from row %lld on, up to %s\n", "rows", (long long)json_integer_value(json_object_get(o, "rows")),
 	       (long long)json_integer_value(json_object_get(o, "from")), last != NULL ? last : "-");
-	printf("%-13s %lld signed by the installation, %lld given\n", "heads", (long long)json_integer_value(json_object_get(o, "heads")),
+	printf("%-13s %lld signed by the installation, %lld given\n", "heads",
+	       (long long)json_integer_value(json_object_get(o, "heads")),
 	       (long long)json_integer_value(json_object_get(o, "known_heads")));
-	printf("%-13s %lld rows name a person that was forgotten\n", "redacted", (long long)json_integer_value(json_object_get(o, "redacted")));
+	printf("%-13s %lld rows name a person that was forgotten\n", "redacted",
+	       (long long)json_integer_value(json_object_get(o, "redacted")));
 	if (json_integer_value(json_object_get(o, "clock_steps")) > 0)
-		printf("%-13s in %lld rows the clock had stepped back\n", "clock", (long long)json_integer_value(json_object_get(o, "clock_steps")));
+		printf("%-13s in %lld rows the clock had stepped back\n", "clock",
+		       (long long)json_integer_value(json_object_get(o, "clock_steps")));
 	print_tail("unsigned", json_object_get(o, "unsigned"));
 	print_tail("unwitnessed", json_object_get(o, "unwitnessed"));
 	printf("verified\n");
 }
 
-static int verify_file(const struct invocation *in, struct span roots, const struct known_heads *known, struct verify_report *ret, struct refusal *why)
+static int verify_file(const struct invocation *in, struct span roots, const struct known_heads *known,
+		       struct verify_report *ret, struct refusal *why)
 {
 	const char      *name = in->words[0];
 	bool             std = text_equal(name, "-");
@@ -326,7 +349,12 @@ static int verify(const struct invocation *in)
 }
 
 const struct verb cli_audit_verbs[] = {
-	{"audit", "list", "", 0, 0, "the trail, newest first",
+	{"audit",
+	 "list",
+	 "",
+	 0,
+	 0,
+	 "the trail, newest first",
 	 {{"object", "NAME", "only about this certificate, agent, template ..."},
 	  {"actor", "NAME", "only by this principal"},
 	  {"event", "TYPE", "only this type of event (docs/audit.md)"},
@@ -336,10 +364,21 @@ const struct verb cli_audit_verbs[] = {
 	 list},
 	{"audit", "show", "SEQ", 1, 1, "one record, and the signed head that covers it", {{0}}, show},
 	{"audit", "heads", "", 0, 0, "signed heads and the agent that keeps each", {{0}}, heads},
-	{"audit", "export", "[FILE]", 0, 1, "the trail as lines of JSON, for verify",
-	 {{"since", "WHEN", "from there on: 90d, or a time (default: all)"}, {"no-names", NULL, "leave out who stands behind pseudonyms"}},
+	{"audit",
+	 "export",
+	 "[FILE]",
+	 0,
+	 1,
+	 "the trail as lines of JSON, for verify",
+	 {{"since", "WHEN", "from there on: 90d, or a time (default: all)"},
+	  {"no-names", NULL, "leave out who stands behind pseudonyms"}},
 	 export},
-	{"audit", "verify", "FILE", 1, 1, "checks an export without the controller",
+	{"audit",
+	 "verify",
+	 "FILE",
+	 1,
+	 1,
+	 "checks an export without the controller",
 	 {{"root", "CERT", "root certificate, PEM or DER (default: --ca)"},
 	  {"head", "FILE", "what a host keeps: output of `vcc-agent status -o json`; may be repeated"}},
 	 verify},

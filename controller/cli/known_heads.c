@@ -27,8 +27,9 @@ static int take(struct known_heads *k, const char *path, const json_t *o, struct
 	const json_int_t  size = json_integer_value(json_object_get(o, "size"));
 	if (k->n == VERIFY_KNOWN_MAX)
 		return refuse(why, E_FULL, path, "more than %d heads", VERIFY_KNOWN_MAX);
-	if (size <= 0 || !text_of(o, "root", &root) || !text_of(o, "certificate", &certificate) || !text_of(o, "signature", &signature) ||
-	    hash_parse(root, &one.head.root) < 0 || b64url_parse(certificate, der, sizeof(der), &n_der) < 0 ||
+	if (size <= 0 || !text_of(o, "root", &root) || !text_of(o, "certificate", &certificate) ||
+	    !text_of(o, "signature", &signature) || hash_parse(root, &one.head.root) < 0 ||
+	    b64url_parse(certificate, der, sizeof(der), &n_der) < 0 ||
 	    b64url_parse(signature, one.head.signature, sizeof(one.head.signature), &n) < 0)
 		return refuse(why, E_CLI_USAGE, path, "a head in it lacks size, root, at_ms, certificate or signature");
 	one.head.size = (uint64_t)size;
@@ -53,9 +54,7 @@ static int take_all(struct known_heads *k, const char *path, const json_t *root,
 		list = root;
 	if (json_is_object(list))
 		return take(k, path, list, roots, why);
-	json_array_foreach((json_t *)(uintptr_t)list, i, o)
-		if (r == 0)
-			r = take(k, path, o, roots, why);
+	json_array_foreach((json_t *)(uintptr_t)list, i, o) if (r == 0) r = take(k, path, o, roots, why);
 	if (r == 0 && k->n == before)
 		r = refuse(why, E_CLI_USAGE, path, "there is no head in it");
 	return r;
@@ -70,7 +69,8 @@ int known_heads_read(struct known_heads *k, const char *path, struct span roots,
 		return r;
 	json_t *root = json_loadb((const char *)file.p, file.n, JSON_REJECT_DUPLICATES, &error);
 	buf_free(&file);
-	r = root != NULL ? take_all(k, path, root, roots, why) : refuse(why, E_CLI_USAGE, path, "line %d: %s", error.line, error.text);
+	r = root != NULL ? take_all(k, path, root, roots, why)
+			 : refuse(why, E_CLI_USAGE, path, "line %d: %s", error.line, error.text);
 	json_decref(root);
 	return r;
 }

@@ -10,8 +10,8 @@ struct known_heads {
 	size_t            n;
 };
 
-/* Adds those of a file: the output of `vcc-agent status -o json`, a list of heads, or one head ({size, root, at_ms, certificate, signature}).
- * E_CLI_USAGE where there is none in it; E_AUDIT_SIGNER. */
+/* Adds those of a file: the output of `vcc-agent status -o json`, a list of heads, or one head ({size, root, at_ms,
+ * certificate, signature}). E_CLI_USAGE where there is none in it; E_AUDIT_SIGNER. */
 _must_check_ int known_heads_read(struct known_heads *k, const char *path, struct span roots, struct refusal *why);
 
 #endif

@@ -39,8 +39,8 @@ static const char *name_of(struct store_view *view, struct names_seen *seen, con
 static json_t *record_json(struct store_view *view, struct names_seen *seen, const struct audit *a)
 {
 	json_t *detail = a->detail[0] != '\0' ? json_loads(a->detail, 0, NULL) : NULL;
-	json_t *o = json_pack("{s:I, s:o, s:I, s:I, s:s}", "seq", (json_int_t)a->seq, "at", json_time(a->at), "at_ms", (json_int_t)a->at, "behind_ms",
-	                      (json_int_t)a->behind_ms, "event", audit_event_name(a->event));
+	json_t *o = json_pack("{s:I, s:o, s:I, s:I, s:s}", "seq", (json_int_t)a->seq, "at", json_time(a->at), "at_ms",
+			      (json_int_t)a->at, "behind_ms", (json_int_t)a->behind_ms, "event", audit_event_name(a->event));
 	json_object_set_new(o, "actor", json_string(name_of(view, seen, a->actor)));
 	json_object_set_new(o, "actor_id", audit_is_alias(a->actor) ? json_string(a->actor) : json_null());
 	json_object_set_new(o, "object", json_string(name_of(view, seen, a->object)));
@@ -139,8 +139,8 @@ int api_audit_list(struct api_call *call, struct store_view *view)
 static json_t *head_json(const struct audit_head *h)
 {
 	char    signature[AUDIT_SIGNATURE_MAX * 4 / 3 + 4] = "";
-	json_t *o = json_pack("{s:I, s:o, s:o, s:I, s:s}", "size", (json_int_t)h->size, "root", json_hash(h->root), "at", json_time(h->at), "at_ms",
-	                      (json_int_t)h->at, "issuer_id", h->issuer_id);
+	json_t *o = json_pack("{s:I, s:o, s:o, s:I, s:s}", "size", (json_int_t)h->size, "root", json_hash(h->root), "at",
+			      json_time(h->at), "at_ms", (json_int_t)h->at, "issuer_id", h->issuer_id);
 	if (b64url_text(h->signature, h->signature_len, signature, sizeof(signature)) == 0)
 		json_object_set_new(o, "signature", json_string(signature));
 	json_object_set_new(o, "witness", h->witness[0] != '\0' ? json_string(h->witness) : json_null());
@@ -210,7 +210,7 @@ int api_audit_show(struct api_call *call, struct store_view *view)
 	size_t            n = 0, n_path = 0;
 	uint64_t          size = 0;
 	int64_t           seq = 0;
-	int               r = text_i64(call->params[0], 0, INT64_MAX - 1, &seq) < 0 ? E_NOT_FOUND : view_audit_size(view, &size);
+	int r = text_i64(call->params[0], 0, INT64_MAX - 1, &seq) < 0 ? E_NOT_FOUND : view_audit_size(view, &size);
 	if (r == 0)
 		r = (uint64_t)seq < size ? view_audit(view, (uint64_t)seq, &a, 1, &n) : E_NOT_FOUND;
 	if (r < 0 || n == 0)
@@ -229,7 +229,9 @@ int api_audit_show(struct api_call *call, struct store_view *view)
 	call->answer = record_json(view, &seen, &a);
 	json_object_set_new(call->answer, "about", json_string(audit_event_info(a.event)->about));
 	json_object_set_new(call->answer, "leaf", json_hash(leaf));
-	json_object_set_new(call->answer, "proof", json_pack("{s:I, s:o, s:o}", "size", (json_int_t)size, "root", json_hash(root), "path", path_json(path, n_path)));
+	json_object_set_new(call->answer, "proof",
+			    json_pack("{s:I, s:o, s:o}", "size", (json_int_t)size, "root", json_hash(root), "path",
+				      path_json(path, n_path)));
 	json_object_set_new(call->answer, "head", n > 0 ? head_json(&head) : json_null());
 	return 0;
 }
@@ -252,8 +254,8 @@ int api_audit_consistency(struct api_call *call, struct store_view *view)
 		r = merkle_consistency(digest_sha256_two, node_of, view, from, to, path, &n);
 	if (r < 0)
 		return r;
-	call->answer = json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "from_root", json_hash(old_root), "to", (json_int_t)to, "root",
-	                         json_hash(root), "path", path_json(path, n));
+	call->answer = json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "from_root", json_hash(old_root), "to",
+				 (json_int_t)to, "root", json_hash(root), "path", path_json(path, n));
 	return 0;
 }
 

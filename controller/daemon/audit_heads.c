@@ -1,5 +1,6 @@
 /* audit_heads.c - room controller/daemon: new rows -> consistency proof -> signature -> row -> agents keep it.
- * Never: a head that does not continue the signer's last one; heads are no records themselves, or there would always be new ones. */
+ * Never: a head that does not continue the signer's last one; heads are no records themselves, or there would always be new
+ * ones. */
 #include "controller/daemon/audit_heads.h"
 
 #include <stdio.h>
@@ -23,8 +24,8 @@
 #define HEAD_IDS (UINT64_C(1) << 62)
 
 enum {
-	ROWS_MAX = 1000,          /* so many wait for a head at most, at the next tick */
-	WITNESSES = 16,           /* agents that are shown one head, in turns: each costs its host a signature check and an fsync */
+	ROWS_MAX = 1000, /* so many wait for a head at most, at the next tick */
+	WITNESSES = 16,  /* agents that are shown one head, in turns: each costs its host a signature check and an fsync */
 	RETRY_MS = 10 * 1000,
 	ALARM_EVERY_MS = 3600 * 1000,
 	HEAD_FRAME_MAX = 16384,
@@ -32,8 +33,8 @@ enum {
 
 struct audit_heads {
 	struct controller   *ctl;
-	struct audit_head    last;      /* stored; size 0 = none */
-	struct audit_head    base;      /* what the signer signed last: proofs lead from there */
+	struct audit_head    last; /* stored; size 0 = none */
+	struct audit_head    base; /* what the signer signed last: proofs lead from there */
 	bool                 base_known;
 	bool                 asking;
 	bool                 contradicted;
@@ -81,11 +82,12 @@ static void raise_alarm(struct controller *ctl, enum audit_event event, const ch
 	if (a->alarm_at != 0 && now < a->alarm_at)
 		return;
 	a->alarm_at = now + ALARM_EVERY_MS;
-	(void)refuse(&why, E_AUDIT_CONTRADICTED, object, "it keeps a head of %llu records with another root", (unsigned long long)size);
+	(void)refuse(&why, E_AUDIT_CONTRADICTED, object, "it keeps a head of %llu records with another root",
+		     (unsigned long long)size);
 	log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 	struct commit *c = commit_new(ctl);
-	commit_audit(c, &(struct audit_of){.event = event, .actor = "controller", .object = object}, "{s:I,s:s}", "size", (json_int_t)size, "root",
-	             hash_text(root, text));
+	commit_audit(c, &(struct audit_of){.event = event, .actor = "controller", .object = object}, "{s:I,s:s}", "size",
+		     (json_int_t)size, "root", hash_text(root, text));
 	commit_now(c, NULL, NULL);
 }
 
@@ -159,7 +161,8 @@ void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root)
 	a->base = (struct audit_head){.size = size, .root = root};
 	a->base_known = fits(ctl, size, root);
 	if (a->base_known)
-		a->contradicted = false; /* a person has looked at it; a host that still knows better says so with the next head */
+		a->contradicted =
+			false; /* a person has looked at it; a host that still knows better says so with the next head */
 	else
 		raise_alarm(ctl, AUDIT_SIGNER_HEAD_AHEAD, "signer", size, root);
 }
@@ -173,10 +176,10 @@ static bool show_to(struct controller *ctl, const char *agent)
 	if (issuer == NULL)
 		return false;
 	struct msg_head m = {.size = h->size,
-	                     .root = h->root,
-	                     .at = h->at,
-	                     .certificate = {issuer->row.der, issuer->row.der_len},
-	                     .signature = {h->signature, h->signature_len}};
+			     .root = h->root,
+			     .at = h->at,
+			     .certificate = {issuer->row.der, issuer->row.der_len},
+			     .signature = {h->signature, h->signature_len}};
 	return fleet_send(ctl, agent, MSG_HEAD, HEAD_IDS | h->size, &m, false);
 }
 

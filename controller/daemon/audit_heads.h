@@ -1,5 +1,5 @@
-/* audit_heads.h - room controller/daemon: the audit tree's heads: signed by the signer, stored, shown to agents, and compared with what
- * signer and agents remember. Never: changing the trail. */
+/* audit_heads.h - room controller/daemon: the audit tree's heads: signed by the signer, stored, shown to agents, and compared
+ * with what signer and agents remember. Never: changing the trail. */
 #ifndef VCC_AUDIT_HEADS_H
 #define VCC_AUDIT_HEADS_H
 

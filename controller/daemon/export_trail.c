@@ -1,5 +1,5 @@
-/* export_trail.c - room controller/daemon: the trail as lines, piece by piece: a worker reads one, the connection takes it, and so on. Memory is
- * one piece, however long the trail is. Never: holding a view while a peer is slow. */
+/* export_trail.c - room controller/daemon: the trail as lines, piece by piece: a worker reads one, the connection takes it, and
+ * so on. Memory is one piece, however long the trail is. Never: holding a view while a peer is slow. */
 #include "controller/daemon/export_trail.h"
 
 #include <stdlib.h>
@@ -129,7 +129,7 @@ static int rows(struct trail *t, struct store_view *view)
 
 static void make_piece(void *job, struct store_view *view)
 {
-	static int (*const phases[])(struct trail *t, struct store_view *view) = {begin, persons, rows};
+	static int (*const phases[])(struct trail * t, struct store_view * view) = {begin, persons, rows};
 	struct trail *t = job;
 	buf_reset(&t->piece);
 	t->code = view != NULL ? phases[t->phase](t, view) : E_STORE_IO;

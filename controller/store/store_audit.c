@@ -17,7 +17,7 @@ static int alias_of(struct apply *a, const char *name, int64_t at, char ret[ACTO
 		r = rows_get(a->rows, &noun_person, &p);
 	if (r == E_NOT_FOUND) {
 		if (hash_is_none(*a->salt))
-			return E_INTERNAL; /* a pseudonym that anybody could guess */
+			return E_INTERNAL;       /* a pseudonym that anybody could guess */
 		const uint32_t n = a->n_salts++; /* none can be told from another one */
 		a->hash(a->salt->b, sizeof(a->salt->b), &n, sizeof(n), &p.salt);
 		audit_alias(a->hash, p.name, p.salt, p.alias);
@@ -46,7 +46,8 @@ enum { FORGET_PAGE = 200 };
 
 static bool is_open(const struct order *o)
 {
-	return o->phase != ORDER_COMPLETED && o->phase != ORDER_FAILED && o->phase != ORDER_ROLLED_BACK && o->phase != ORDER_CANCELLED;
+	return o->phase != ORDER_COMPLETED && o->phase != ORDER_FAILED && o->phase != ORDER_ROLLED_BACK &&
+	       o->phase != ORDER_CANCELLED;
 }
 
 static int forget_orders(struct apply *a, const struct audit_person *p, struct order *page)
@@ -192,8 +193,8 @@ static void filter_terms(struct query *q, const struct audit_filter *f, const en
 		query_where(q, offsetof(struct audit, renewal_id), IS, &f->renewal_id);
 }
 
-int view_audit_list(struct store_view *v, const struct audit_filter *f, uint64_t before, struct audit *ret, size_t max, size_t *ret_n,
-                    uint64_t *ret_next)
+int view_audit_list(struct store_view *v, const struct audit_filter *f, uint64_t before, struct audit *ret, size_t max,
+		    size_t *ret_n, uint64_t *ret_next)
 {
 	const enum audit_event event = f->event >= 0 ? (enum audit_event)f->event : AUDIT_INSTALLATION_CREATED;
 	struct query           q = {.noun = &noun_audit, .down = true, .max = max < STORE_LIST_MAX ? max : STORE_LIST_MAX};

@@ -24,7 +24,7 @@ static void add_id(struct buf *to, struct id id)
 void audit_leaf_text(const struct audit_leaf *leaf, struct buf *to)
 {
 	buf_add_fmt(to, "%d\n%llu\n%lld\n%lld\n", AUDIT_LEAF_VERSION, (unsigned long long)leaf->seq, (long long)leaf->at,
-	            (long long)leaf->behind_ms);
+		    (long long)leaf->behind_ms);
 	add_line(to, leaf->event);
 	add_line(to, leaf->actor);
 	add_line(to, leaf->object);
@@ -118,7 +118,8 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_PRINCIPAL_CREATED] = {OBJECT_PRINCIPAL, "a person or machine may act from now on", "vccctl init"},
 	[AUDIT_TOKEN_CREATED] = {OBJECT_PRINCIPAL, "a token was made for the principal", "vccctl init"},
 	[AUDIT_TOKEN_REVOKED] = {OBJECT_PRINCIPAL, "a token of the principal was revoked", "not given"},
-	[AUDIT_BREAK_GLASS] = {OBJECT_NONE, "somebody changed something through the local socket, without a token", "not given"},
+	[AUDIT_BREAK_GLASS] = {OBJECT_NONE, "somebody changed something through the local socket, without a token",
+			       "not given"},
 	[AUDIT_SERVICE_CREATED] = {OBJECT_SERVICE, "a service became known", "named for the first time"},
 	[AUDIT_TEMPLATE_APPLIED] = {OBJECT_TEMPLATE, "a new version of a template is in force", "not given"},
 	[AUDIT_INVITE_CREATED] = {OBJECT_AGENT, "a host may join under this name", "not given"},
@@ -127,8 +128,10 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_AGENT_BANNED] = {OBJECT_AGENT, "the host's key was banned for good", "not given"},
 	[AUDIT_AGENT_CLONE] = {OBJECT_AGENT, "two hosts seem to have one identity", "two runs of the agent overlap"},
 	[AUDIT_IDENTITY_ISSUED] = {OBJECT_OWNER, "an identity certificate was issued", "the old one ends"},
-	[AUDIT_TARGET_ACCEPTED] = {OBJECT_CERTIFICATE, "the names of a certificate were accepted", "inside the invite and the template"},
-	[AUDIT_TARGET_REQUESTED] = {OBJECT_CERTIFICATE, "a certificate waits for approval", "outside the invite or the template"},
+	[AUDIT_TARGET_ACCEPTED] = {OBJECT_CERTIFICATE, "the names of a certificate were accepted",
+				   "inside the invite and the template"},
+	[AUDIT_TARGET_REQUESTED] = {OBJECT_CERTIFICATE, "a certificate waits for approval",
+				    "outside the invite or the template"},
 	[AUDIT_TARGET_REFUSED] = {OBJECT_CERTIFICATE, "a target file was refused", "see detail"},
 	[AUDIT_TARGET_RETIRED] = {OBJECT_CERTIFICATE, "the certificate's last target file is gone", "told by the host"},
 	[AUDIT_TARGET_CHANGED] = {OBJECT_TARGET, "somebody changed files of a target", "seen by the host"},
@@ -144,21 +147,29 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_RENEWAL_FAILED] = {OBJECT_CERTIFICATE, "an order failed", "see cause"},
 	[AUDIT_RENEWAL_PAUSED] = {OBJECT_CERTIFICATE, "an order has used its attempts and is tried seldom now", "see cause"},
 	[AUDIT_RENEWAL_CANCELLED] = {OBJECT_CERTIFICATE, "an order was cancelled", "see cause"},
-	[AUDIT_CERTIFICATE_INTENT] = {OBJECT_OWNER, "a serial was given out; the certificate will be signed", "part of the order"},
+	[AUDIT_CERTIFICATE_INTENT] = {OBJECT_OWNER, "a serial was given out; the certificate will be signed",
+				      "part of the order"},
 	[AUDIT_CERTIFICATE_ISSUED] = {OBJECT_CERTIFICATE, "a certificate was signed", "part of the order"},
-	[AUDIT_CERTIFICATE_PROVED] = {OBJECT_CERTIFICATE, "handshakes proved that the certificate is served", "part of the order"},
+	[AUDIT_CERTIFICATE_PROVED] = {OBJECT_CERTIFICATE, "handshakes proved that the certificate is served",
+				      "part of the order"},
 	[AUDIT_CERTIFICATE_REVOKED] = {OBJECT_OWNER, "a certificate was revoked", "see reason in detail"},
-	[AUDIT_INTENT_VOIDED] = {OBJECT_OWNER, "a certificate that was intended will not be used", "its order ended or was lost"},
+	[AUDIT_INTENT_VOIDED] = {OBJECT_OWNER, "a certificate that was intended will not be used",
+				 "its order ended or was lost"},
 	[AUDIT_CRL_PUBLISHED] = {OBJECT_ISSUER, "a revocation list was published", "a revocation, or the old list ends"},
-	[AUDIT_SIGNER_LOG_BEHIND] = {OBJECT_PART, "the signer's log ends before certificates that were issued", "compared at its start"},
+	[AUDIT_SIGNER_LOG_BEHIND] = {OBJECT_PART, "the signer's log ends before certificates that were issued",
+				     "compared at its start"},
 	[AUDIT_MESSAGE_REFUSED] = {OBJECT_AGENT, "a message of the host was refused", "see code"},
 	[AUDIT_INVENTORY_CHANGED] = {OBJECT_AGENT, "what the host serves by TLS changed", "told by the host"},
 	[AUDIT_AGENT_RETURNED] = {OBJECT_AGENT, "a host came back after its identity had ended", "proved by its host key"},
 	[AUDIT_AGENT_RELEASED] = {OBJECT_AGENT, "a person decided which of two hosts is the real one", "not given"},
-	[AUDIT_HEAD_CONTRADICTED] = {OBJECT_AGENT, "an agent keeps a head that contradicts this trail: the trail was rewritten or restored, or the signer was captured",
-	                             "compared with the agent's head"},
-	[AUDIT_SIGNER_HEAD_AHEAD] = {OBJECT_PART, "the signer has signed a head that this trail does not lead to: the trail was rewritten or restored",
-	                             "compared with the signer's head"},
+	[AUDIT_HEAD_CONTRADICTED] = {OBJECT_AGENT,
+				     "an agent keeps a head that contradicts this trail: the trail was rewritten or restored, "
+				     "or the signer was captured",
+				     "compared with the agent's head"},
+	[AUDIT_SIGNER_HEAD_AHEAD] =
+		{OBJECT_PART,
+		 "the signer has signed a head that this trail does not lead to: the trail was rewritten or restored",
+		 "compared with the signer's head"},
 	[AUDIT_PERSON_FORGOTTEN] = {OBJECT_NONE, "the name behind a pseudonym was deleted", "not given"},
 	[AUDIT_EMERGENCY_STARTED] = {OBJECT_NONE, "an emergency campaign began", "not given"},
 	[AUDIT_EMERGENCY_COMPLETED] = {OBJECT_NONE, "an emergency campaign is closed", "nothing is in flight or pending"},
@@ -173,12 +184,16 @@ const struct audit_event_info *audit_event_info(enum audit_event e)
 
 void audit_document(struct buf *to)
 {
-	buf_add_text(to, "# Audit event types\n\nMade by `make docs` from the table in `shared/model/audit.c`. The list is closed: nothing else is ever recorded.\n\n"
-	                 "Every record has `seq`, `at`, `behind_ms` (how far the clock had stepped back; `at` never does), `event`, `actor` (who),\n"
-	                 "`object` (what), `reason` (why), `request_id` (the same in all records of one change), `renewal_id` of the order, `detail`.\n\n"
-	                 "| event | object | what happened | reason where nobody gave one |\n|---|---|---|---|\n");
+	buf_add_text(to, "# Audit event types\n\nMade by `make docs` from the table in `shared/model/audit.c`. The list is "
+			 "closed: nothing else is ever recorded.\n\n"
+			 "Every record has `seq`, `at`, `behind_ms` (how far the clock had stepped back; `at` never does), "
+			 "`event`, `actor` (who),\n"
+			 "`object` (what), `reason` (why), `request_id` (the same in all records of one change), `renewal_id` "
+			 "of the order, `detail`.\n\n"
+			 "| event | object | what happened | reason where nobody gave one |\n|---|---|---|---|\n");
 	for (unsigned e = 0; e < AUDIT_EVENT_COUNT; e++) {
 		const struct audit_event_info *i = audit_event_info((enum audit_event)e);
-		buf_add_fmt(to, "| `%s` | %s | %s | %s |\n", audit_event_name((enum audit_event)e), audit_object_name(i->object), i->about, i->why);
+		buf_add_fmt(to, "| `%s` | %s | %s | %s |\n", audit_event_name((enum audit_event)e),
+			    audit_object_name(i->object), i->about, i->why);
 	}
 }

@@ -1,5 +1,6 @@
-/* audit.h - room shared/model: what of an audit record is hashed, signed heads of the tree, persons behind pseudonyms, and the table
- * of event types for people. Everybody who writes, signs, keeps or verifies the trail uses these bytes. Never: files, signatures. */
+/* audit.h - room shared/model: what of an audit record is hashed, signed heads of the tree, persons behind pseudonyms, and the
+ * table of event types for people. Everybody who writes, signs, keeps or verifies the trail uses these bytes. Never: files,
+ * signatures. */
 #ifndef VCC_AUDIT_H
 #define VCC_AUDIT_H
 
@@ -24,15 +25,15 @@ struct audit_leaf {
 	const char *reason, *detail;
 };
 
-/* Canonical bytes: eleven lines, each ended by '\n': version, seq, at (ms), behind_ms, event, actor, object, renewal_id, request_id
- * (UUID text or ""), reason, detail. No field holds a control character: store_add_audit() sees to it. */
+/* Canonical bytes: eleven lines, each ended by '\n': version, seq, at (ms), behind_ms, event, actor, object, renewal_id,
+ * request_id (UUID text or ""), reason, detail. No field holds a control character: store_add_audit() sees to it. */
 void audit_leaf_text(const struct audit_leaf *leaf, struct buf *to);
 void audit_canonical(const struct audit *a, struct buf *to);
 
 /* ---- persons ---- */
 
-/* A record names a person by a pseudonym, a commitment to salt and name; both are kept beside the trail. Whoever deletes them there
- * has deleted the person from every record, and the tree stays as it is (GDPR, Art. 17). */
+/* A record names a person by a pseudonym, a commitment to salt and name; both are kept beside the trail. Whoever deletes them
+ * there has deleted the person from every record, and the tree stays as it is (GDPR, Art. 17). */
 struct audit_person {
 	char        name[ACTOR_SIZE];
 	char        alias[ACTOR_SIZE]; /* "person:" and 240 bits of the commitment */
@@ -66,8 +67,20 @@ void audit_head_body(uint64_t size, struct hash root, int64_t at, uint8_t ret[AU
 
 /* ---- event types ---- */
 
-enum audit_object { OBJECT_NONE, OBJECT_INSTALLATION, OBJECT_PRINCIPAL, OBJECT_SERVICE, OBJECT_TEMPLATE, OBJECT_AGENT, OBJECT_CERTIFICATE,
-	OBJECT_TARGET, OBJECT_ISSUER, OBJECT_OWNER, OBJECT_PART, OBJECT_COUNT };
+enum audit_object {
+	OBJECT_NONE,
+	OBJECT_INSTALLATION,
+	OBJECT_PRINCIPAL,
+	OBJECT_SERVICE,
+	OBJECT_TEMPLATE,
+	OBJECT_AGENT,
+	OBJECT_CERTIFICATE,
+	OBJECT_TARGET,
+	OBJECT_ISSUER,
+	OBJECT_OWNER,
+	OBJECT_PART,
+	OBJECT_COUNT
+};
 const char *audit_object_name(enum audit_object o);
 
 struct audit_event_info {

@@ -40,7 +40,8 @@ void audit_line_begin(const struct merkle_frontier *before, struct buf *to)
 {
 	char text[HASH_TEXT_SIZE];
 	bool first = true;
-	buf_add_fmt(to, "{\"vcc_audit_export\":%d,\"from\":%llu,\"frontier\":[", AUDIT_EXPORT_VERSION, (unsigned long long)before->size);
+	buf_add_fmt(to, "{\"vcc_audit_export\":%d,\"from\":%llu,\"frontier\":[", AUDIT_EXPORT_VERSION,
+		    (unsigned long long)before->size);
 	for (unsigned level = 0; level < MERKLE_LEVELS; level++) {
 		if ((before->size >> level & 1) == 0)
 			continue;
@@ -75,7 +76,8 @@ void audit_line_row(const struct audit_leaf *row, struct buf *to)
 	const struct {
 		const char *name, *text;
 	} texts[] = {{"event", row->event}, {"actor", row->actor}, {"object", row->object}};
-	buf_add_fmt(to, "{\"seq\":%llu,\"at\":%lld,\"behind_ms\":%lld,", (unsigned long long)row->seq, (long long)row->at, (long long)row->behind_ms);
+	buf_add_fmt(to, "{\"seq\":%llu,\"at\":%lld,\"behind_ms\":%lld,", (unsigned long long)row->seq, (long long)row->at,
+		    (long long)row->behind_ms);
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
 		add_text(to, texts[i].name, texts[i].text);
 		buf_add_u8(to, ',');
@@ -103,6 +105,6 @@ void audit_line_head(const struct audit_head *h, struct buf *to)
 
 void audit_line_end(uint64_t rows, uint64_t heads, uint64_t persons, struct buf *to)
 {
-	buf_add_fmt(to, "{\"end\":true,\"rows\":%llu,\"heads\":%llu,\"persons\":%llu}\n", (unsigned long long)rows, (unsigned long long)heads,
-	            (unsigned long long)persons);
+	buf_add_fmt(to, "{\"end\":true,\"rows\":%llu,\"heads\":%llu,\"persons\":%llu}\n", (unsigned long long)rows,
+		    (unsigned long long)heads, (unsigned long long)persons);
 }

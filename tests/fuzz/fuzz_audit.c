@@ -1,5 +1,5 @@
-/* fuzz_audit.c - does the verifier of exported trails ever read outside its lines, or accept rows that a known head does not cover?
- * Input: lines of an export, as they are. */
+/* fuzz_audit.c - does the verifier of exported trails ever read outside its lines, or accept rows that a known head does not
+ * cover? Input: lines of an export, as they are. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* test_audit_verify.c - is every change of an exported trail found, at or before a head that a host keeps, also by somebody who owns the signer's
- * key? And is what is not covered told with its length and age?
- * 1,000 random changes; 10,000 with VCC_LONG=1. Each by a fixed seed. */
+/* test_audit_verify.c - is every change of an exported trail found, at or before a head that a host keeps, also by somebody who
+ * owns the signer's key? And is what is not covered told with its length and age? 1,000 random changes; 10,000 with VCC_LONG=1.
+ * Each by a fixed seed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,17 +46,18 @@ static struct audit_person people[PEOPLE];
 static void row_make(uint64_t seq, const char *reason, char texts[2][200], struct audit_leaf *ret)
 {
 	snprintf(texts[0], 200, "clara%02u-web", (unsigned)(seq % 7));
-	snprintf(texts[1], 200, "{\"serial\":\"%08X\",\"cause\":\"a \\\"quoted\\\" one, \xc3\xa4\xc3\xb6\"}", (unsigned)(seq * 2654435761u));
+	snprintf(texts[1], 200, "{\"serial\":\"%08X\",\"cause\":\"a \\\"quoted\\\" one, \xc3\xa4\xc3\xb6\"}",
+		 (unsigned)(seq * 2654435761u));
 	*ret = (struct audit_leaf){.seq = seq,
-	                           .at = NOW + (int64_t)seq * 1000,
-	                           .behind_ms = seq % 31 == 30 ? 5 : 0,
-	                           .event = audit_event_name((enum audit_event)(seq % AUDIT_EVENT_COUNT)),
-	                           .actor = seq % 3 == 0 ? people[seq % PEOPLE].alias : "agent:clara01",
-	                           .object = texts[0],
-	                           .renewal_id = {{1, 2, (uint8_t)(seq / 5)}},
-	                           .request_id = {{7, (uint8_t)seq}},
-	                           .reason = reason,
-	                           .detail = texts[1]};
+				   .at = NOW + (int64_t)seq * 1000,
+				   .behind_ms = seq % 31 == 30 ? 5 : 0,
+				   .event = audit_event_name((enum audit_event)(seq % AUDIT_EVENT_COUNT)),
+				   .actor = seq % 3 == 0 ? people[seq % PEOPLE].alias : "agent:clara01",
+				   .object = texts[0],
+				   .renewal_id = {{1, 2, (uint8_t)(seq / 5)}},
+				   .request_id = {{7, (uint8_t)seq}},
+				   .reason = reason,
+				   .detail = texts[1]};
 	if (seq % 4 == 0)
 		ret->renewal_id = (struct id){{0}};
 }
@@ -138,7 +139,8 @@ static void text_copy_of(const struct text *from, struct text *to)
 	}
 }
 
-static int judge(const struct text *t, const struct known_head *k, size_t n_known, struct verify_report *ret, struct refusal *why)
+static int judge(const struct text *t, const struct known_head *k, size_t n_known, struct verify_report *ret,
+		 struct refusal *why)
 {
 	struct verifier *v;
 	memset(why, 0, sizeof(*why));
@@ -258,7 +260,8 @@ static void a_foreign_root_or_signature_is_refused(void **state)
 	struct audit_head head = heads[KNOWN];
 	struct refusal    why;
 	hierarchy_make(&other, NOW, KEY_EC_P256, "");
-	struct span roots = hierarchy_der(&h, ISSUER_ROOT), foreign = hierarchy_der(&other, ISSUER_ROOT), ca = hierarchy_der(&h, ISSUER_AGENT);
+	struct span roots = hierarchy_der(&h, ISSUER_ROOT), foreign = hierarchy_der(&other, ISSUER_ROOT),
+		    ca = hierarchy_der(&h, ISSUER_AGENT);
 	assert_int_equal(verify_head_signature(&head, ca, roots, &why), 0);
 	assert_int_equal(verify_head_signature(&head, ca, foreign, &why), E_AUDIT_SIGNER);
 	assert_int_equal(verify_head_signature(&head, hierarchy_der(&h, ISSUER_SERVICE), roots, &why), E_AUDIT_SIGNER);
@@ -363,8 +366,8 @@ static void every_change_before_a_known_head_is_found(void **state)
 		assert_true(by_kind[k] >= total / CHANGE_COUNT);
 		sum += by_kind[k];
 	}
-	print_message("%d changes: %d flips, %d drops, %d swaps, %d insertions, %d cuts, %d new chains; all found\n", sum, by_kind[FLIP], by_kind[DROP],
-	              by_kind[SWAP], by_kind[INSERT], by_kind[TRUNCATE], by_kind[RECHAIN]);
+	print_message("%d changes: %d flips, %d drops, %d swaps, %d insertions, %d cuts, %d new chains; all found\n", sum,
+		      by_kind[FLIP], by_kind[DROP], by_kind[SWAP], by_kind[INSERT], by_kind[TRUNCATE], by_kind[RECHAIN]);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* test_kept_heads.c - which heads of the audit trail does a host believe, and does it ever forget one for another that contradicts it?
- * Never: files. */
+/* test_kept_heads.c - which heads of the audit trail does a host believe, and does it ever forget one for another that
+ * contradicts it? Never: files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct msg_head head(uint64_t size, uint8_t root, const struct hierarchy *by, enum issuer_role role, struct buf *signature)
+static struct msg_head head(uint64_t size, uint8_t root, const struct hierarchy *by, enum issuer_role role,
+			    struct buf *signature)
 {
 	struct msg_head m = {.size = size, .root = {{root}}, .at = NOW};
 	uint8_t         body[AUDIT_HEAD_BODY];
@@ -76,10 +77,21 @@ static void nothing_is_forgotten_for_a_contradiction(void **state)
 		int      code;
 		bool     is_new;
 	} steps[] = {
-		{0, 1, E_RANGE, false},            {10, 1, 0, true},  {10, 1, 0, false}, {10, 2, E_AUDIT_HEAD_KEPT, false},
-		{9, 1, E_AUDIT_HEAD_KEPT, false},  {12, 3, 0, true},  {10, 1, 0, false}, {10, 3, E_AUDIT_HEAD_KEPT, false},
-		{11, 9, E_AUDIT_HEAD_KEPT, false}, {13, 4, 0, true},  {14, 5, 0, true},  {15, 6, 0, true}, /* 10 is too old to be kept now */
-		{10, 1, E_AUDIT_HEAD_KEPT, false}, {12, 3, 0, false}, {15, 7, E_AUDIT_HEAD_KEPT, false},
+		{0, 1, E_RANGE, false},
+		{10, 1, 0, true},
+		{10, 1, 0, false},
+		{10, 2, E_AUDIT_HEAD_KEPT, false},
+		{9, 1, E_AUDIT_HEAD_KEPT, false},
+		{12, 3, 0, true},
+		{10, 1, 0, false},
+		{10, 3, E_AUDIT_HEAD_KEPT, false},
+		{11, 9, E_AUDIT_HEAD_KEPT, false},
+		{13, 4, 0, true},
+		{14, 5, 0, true},
+		{15, 6, 0, true}, /* 10 is too old to be kept now */
+		{10, 1, E_AUDIT_HEAD_KEPT, false},
+		{12, 3, 0, false},
+		{15, 7, E_AUDIT_HEAD_KEPT, false},
 	};
 	struct buf        signature = BUF_MAX(MSG_SIGNATURE_MAX);
 	struct kept_heads kept = {.n = 0};
