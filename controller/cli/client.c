@@ -158,8 +158,12 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 			return EXIT_DENIED;
 		x->headers = curl_slist_append(x->headers, (const char *)x->token.p);
 	}
-	if (body != NULL) {
-		x->body = json_dumps(body, JSON_COMPACT);
+	if (body != NULL || (c->reason[0] != '\0' && text_equal(method, "POST"))) {
+		json_t *whole = body != NULL ? json_copy((json_t *)(uintptr_t)body) : json_object();
+		if (c->reason[0] != '\0' && json_object_get(whole, "reason") == NULL)
+			json_object_set_new(whole, "reason", json_string(c->reason));
+		x->body = json_dumps(whole, JSON_COMPACT);
+		json_decref(whole);
 		x->headers = curl_slist_append(x->headers, "Content-Type: application/json");
 		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, x->body);
 	}
@@ -212,6 +216,63 @@ int client_call(const struct client *c, const char *method, const char *path, co
 	int             r = exchange_prepare(c, &x, method, path, body, why);
 	if (r == EXIT_DONE)
 		r = exchange_run(c, &x, ret_status, ret_answer, why);
+	exchange_free(&x);
+	return r;
+}
+
+struct download {
+	CURL      *curl;
+	FILE      *to;
+	struct buf problem; /* what comes instead where the status is no success */
+};
+
+static size_t on_piece(char *bytes, size_t size, size_t n, void *ctx)
+{
+	struct download *d = ctx;
+	long             status = 0;
+	curl_easy_getinfo(d->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 200 && status <= 299)
+		return fwrite(bytes, size, n, d->to) * size;
+	buf_add(&d->problem, bytes, size * n);
+	return buf_error(&d->problem) == 0 ? size * n : 0;
+}
+
+static int download_run(const struct client *c, struct exchange *x, struct download *d, struct refusal *why)
+{
+	long     status = 0;
+	CURLcode done = curl_easy_perform(x->curl);
+	if (done == CURLE_WRITE_ERROR && d->problem.n == 0) {
+		refuse(why, E_SYS_IO, "output", "the file cannot be written");
+		return EXIT_FAILED;
+	}
+	if (done != CURLE_OK) {
+		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
+		return EXIT_UNREACHABLE;
+	}
+	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 200 && status <= 299)
+		return EXIT_DONE;
+	json_t *problem = d->problem.n > 0 ? json_loadb((const char *)d->problem.p, d->problem.n, 0, NULL) : NULL;
+	int     r = word_problem(status, problem, why);
+	json_decref(problem);
+	return r;
+}
+
+int client_download(const struct client *c, const char *path, FILE *to, struct refusal *why)
+{
+	struct exchange x = {.answer = BUF_MAX(ANSWER_MAX), .token = BUF_MAX(2048)};
+	struct download d = {.to = to, .problem = BUF_MAX(65536)};
+	int             r = exchange_prepare(c, &x, "GET", path, NULL, why);
+	if (r == EXIT_DONE) {
+		d.curl = x.curl;
+		curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, 0L); /* however long the trail is, while it moves */
+		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_TIME, (long)CALL_SECONDS);
+		curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, on_piece);
+		curl_easy_setopt(x.curl, CURLOPT_WRITEDATA, &d);
+		r = download_run(c, &x, &d, why);
+	}
+	buf_free(&d.problem);
 	exchange_free(&x);
 	return r;
 }

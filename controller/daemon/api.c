@@ -42,7 +42,7 @@ static const struct {
 	{E_API_UNAVAILABLE, 503}, {E_EXISTS, 409},         {E_STORE_CONFLICT, 412}, {E_ORDER_OPEN, 409},
 	{E_ORDER_NOT_DUE, 409},   {E_ORDER_REVOKED, 409},  {E_ORDER_SUSPENDED, 409},
 	{E_ORDER_NO_AGENT, 409},  {E_ORDER_RETIRED, 409},  {E_JOIN_NAME, 409},     {E_AGENT_EVICTED, 409},
-	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_INTERNAL, 500},
+	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_AUDIT_PERSON_ACTIVE, 409}, {E_INTERNAL, 500},
 };
 
 int api_status(int code)
@@ -66,6 +66,11 @@ static void call_free(struct api_call *call)
 	json_decref(call->body);
 	json_decref(call->answer);
 	free(call);
+}
+
+void api_let_go(struct api_call *call)
+{
+	call_free(call);
 }
 
 static void send_json(struct api_call *call, int status, const char *type, json_t *answer)
@@ -291,12 +296,22 @@ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool 
 	return 0;
 }
 
+/* Why something is changed may be said with every change. */
+static void take_reason(struct api_call *call)
+{
+	static const char *const fields[] = {"comment", "reason"}; /* `reason` may be a code of its own, so a comment goes before it */
+	for (size_t i = 0; i < N_ELEMENTS(fields) && call->caller.reason[0] == '\0'; i++) {
+		const char *text = json_string_value(json_object_get(call->body, fields[i]));
+		text_cut(call->caller.reason, sizeof(call->caller.reason), text != NULL ? text : "");
+	}
+}
+
 int api_fields_known(struct api_call *call, const char *const *names)
 {
 	const char *key;
 	json_t     *value;
 	json_object_foreach(call->body, key, value) {
-		bool known = false;
+		bool known = text_equal(key, "reason") || text_equal(key, "comment");
 		for (size_t i = 0; !known && names[i] != NULL; i++)
 			known = text_equal(key, names[i]);
 		if (!known)
@@ -404,6 +419,7 @@ void api_handle(void *ctx, struct http_call *http)
 		api_refuse_why(call, &call->why);
 		return;
 	}
+	take_reason(call);
 	if (call->route->act != NULL) {
 		if (q->listener == HTTP_LOCAL && call->route->permission != PERM_NONE)
 			log_line(LOG_LEVEL_WARNING, NULL, "break-glass: %s %s by %s on the local socket", q->method, q->path, call->caller.actor);

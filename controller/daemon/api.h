@@ -58,6 +58,8 @@ void api_finish(struct api_call *call, int status, json_t *answer);
 /* Answers with a problem document (RFC 9457) and frees the call. */
 void api_refuse(struct api_call *call, int code, const char *object, const char *cause);
 void api_refuse_why(struct api_call *call, const struct refusal *why);
+/* The answer is somebody else's matter now (http_call_stream): frees the call alone. */
+void api_let_go(struct api_call *call);
 /* HTTP status of a code. */
 int api_status(int code);
 

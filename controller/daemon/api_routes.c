@@ -29,6 +29,13 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, "Orders, newest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
+	{"GET", "/api/v1/audit", PERM_AUDIT_READ, "Audit records, newest first.", api_audit_list, NULL, NULL},
+	{"GET", "/api/v1/audit/heads", PERM_AUDIT_READ, "Signed heads of the audit tree, newest first.", api_audit_heads, NULL, NULL},
+	{"GET", "/api/v1/audit/consistency", PERM_AUDIT_READ, "Proof that one tree grew out of another (RFC 6962).", api_audit_consistency, NULL, NULL},
+	{"GET", "/api/v1/audit/export", PERM_AUDIT_READ, "The trail as lines of JSON, for vccctl audit verify.", NULL, api_audit_export, NULL},
+	{"POST", "/api/v1/audit/forget", PERM_PRINCIPAL_MANAGE, "Deletes the name behind a pseudonym.", NULL, api_audit_forget, NULL},
+	{"GET", "/api/v1/audit/{seq}", PERM_AUDIT_READ, "One audit record with its proof (RFC 6962).", api_audit_show, NULL, NULL},
+
 	{"POST", LIFE "/renew/{cert_id}", PERM_CERT_RENEW, "Renews one certificate.", NULL, api_life_renew, NULL},
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", PERM_CERT_READ, "Certificates of a service.", api_life_service_certs, NULL, NULL},
 	{"GET", LIFE "/expiring", PERM_CERT_READ, "What ends soon, critical and warning.", api_life_expiring, NULL, NULL},

@@ -41,4 +41,12 @@ int  api_life_templates(struct api_call *call, struct store_view *view);
 int  api_life_template(struct api_call *call, struct store_view *view);
 void api_life_template_apply(struct api_call *call);
 
+/* api_audit.c, export_trail.c */
+int  api_audit_list(struct api_call *call, struct store_view *view);
+int  api_audit_show(struct api_call *call, struct store_view *view);
+int  api_audit_heads(struct api_call *call, struct store_view *view);
+int  api_audit_consistency(struct api_call *call, struct store_view *view);
+void api_audit_export(struct api_call *call);
+void api_audit_forget(struct api_call *call);
+
 #endif

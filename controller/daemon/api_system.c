@@ -21,6 +21,8 @@ static json_t *warnings_json(const struct controller_state *s)
 	json_t *list = json_array();
 	if (s->signer_log_behind)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_SIGNER_LOG, code), err_what(E_SIGNER_LOG)));
+	if (s->audit_contradicted)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_AUDIT_CONTRADICTED, code), err_what(E_AUDIT_CONTRADICTED)));
 	return list;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/audit_heads.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_news.h"
@@ -69,6 +70,8 @@ static int open_parts(struct controller *ctl)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
 		r = scheduler_open(ctl, &ctl->scheduler);
+	if (r == 0)
+		r = audit_heads_open(ctl, &ctl->audit_heads);
 	return r;
 }
 
@@ -155,6 +158,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = crls_load(ctl);
 	if (r == 0)
+		r = audit_heads_load(ctl);
+	if (r == 0)
 		r = orders_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
@@ -215,6 +220,7 @@ void controller_free(struct controller *ctl)
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);
 	scheduler_free(ctl->scheduler);
+	audit_heads_free(ctl->audit_heads);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);
@@ -281,6 +287,7 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 	*ret = (struct controller_state){
 		.signer = signer_ready(ctl),
 		.signer_log_behind = signer_log_behind(ctl),
+		.audit_contradicted = audit_heads_contradicted(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
 		.admin_tls = identities_admin_ready(ctl, now),

@@ -28,6 +28,7 @@ void controller_free(struct controller *ctl);
 struct caller {
 	char      actor[ACTOR_SIZE]; /* principal, "uid:0", "scheduler", "agent:NAME" */
 	struct id request_id;
+	char      reason[REASON_SIZE]; /* "" = nobody gave one */
 };
 
 struct api_result {
@@ -40,6 +41,7 @@ struct api_result {
 	char                join_address[ADDRESS_SIZE];
 	char                pin[8 + HASH_TEXT_SIZE]; /* "sha256:HEX" of the root */
 	uint32_t            template_version;        /* controller_template_apply */
+	char                pseudonym[ACTOR_SIZE];   /* controller_forget_person */
 };
 /* `result` lives until the callback returns. */
 typedef void api_done_fn(void *ctx, const struct api_result *result);
@@ -75,6 +77,10 @@ void controller_agent_release(struct controller *ctl, const char *name, const st
 void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
 			       const struct caller *who, api_done_fn *done, void *ctx);
 
+/* Deletes name and salt behind a person's pseudonym: the audit trail stays whole and names nobody any more. E_NOT_FOUND: the trail does not
+ * know the name. E_AUDIT_PERSON_ACTIVE: who can still act would only appear again. */
+void controller_forget_person(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx);
+
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
 /* Keyed reads on the loop only; lists and scans go through workers_read() (workers.h). */
@@ -97,6 +103,7 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
 	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
+	bool     audit_contradicted; /* signer or agents remember another audit trail than this one */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */
 	bool     admin_tls; /* the admin certificate is valid */

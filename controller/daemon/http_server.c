@@ -66,6 +66,11 @@ struct http_call {
 	char                content_type[64];
 	struct buf          out;
 	size_t              sent;
+	/* an answer in pieces */
+	http_more_fn       *more; /* NULL = it comes whole */
+	void               *more_ctx;
+	bool                waiting; /* for a piece */
+	bool                complete, broken;
 };
 
 /* per connection, owned by libwebsockets */
@@ -85,6 +90,16 @@ static void call_free(struct http_call *c)
 	buf_wipe(&c->in);
 	buf_free(&c->out);
 	free(c);
+}
+
+/* Ends a call; who gives its pieces is told. */
+static void call_end(struct http_call *c)
+{
+	http_more_fn *more = c->more;
+	void         *ctx = c->more_ctx;
+	call_free(c);
+	if (more != NULL)
+		more(ctx, true);
 }
 
 static struct http_call *call_new(struct listener *l, struct lws *wsi)
@@ -177,8 +192,8 @@ static void let_go(struct connection *conn)
 		return;
 	conn->call = NULL;
 	c->wsi = NULL;
-	if (!c->handed || c->answered)
-		call_free(c); /* otherwise the handler's answer frees it */
+	if ((!c->handed || c->answered) && !c->waiting)
+		call_end(c); /* otherwise the handler's answer frees it */
 }
 
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
@@ -210,7 +225,11 @@ static int send_head(struct http_call *c)
 	unsigned char *start = buffer + LWS_PRE;
 	unsigned char *p = start;
 	unsigned char *end = buffer + sizeof(buffer) - 1;
-	if (lws_add_http_common_headers(c->wsi, (unsigned)c->status, c->content_type, c->out.n, &p, end) != 0)
+	lws_filepos_t length = c->more == NULL ? c->out.n : LWS_ILLEGAL_HTTP_CONTENT_LEN;
+	if (lws_add_http_common_headers(c->wsi, (unsigned)c->status, c->content_type, length, &p, end) != 0)
+		return -1;
+	static const unsigned char chunked[] = "chunked";
+	if (c->more != NULL && lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, chunked, sizeof(chunked) - 1, &p, end) != 0)
 		return -1;
 	for (size_t i = 0; i < c->n_headers; i++)
 		if (lws_add_http_header_by_name(c->wsi, (const unsigned char *)c->headers[i][0],
@@ -226,11 +245,19 @@ static int send_head(struct http_call *c)
 static int finish(struct connection *conn, struct lws *wsi)
 {
 	bool unframed = conn->call->unframed;
-	call_free(conn->call);
+	call_end(conn->call);
 	conn->call = NULL;
 	if (unframed)
 		return -1;
 	return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+static void want_piece(struct http_call *c)
+{
+	buf_reset(&c->out);
+	c->sent = 0;
+	c->waiting = true;
+	c->more(c->more_ctx, false);
 }
 
 /* One write per callback: the head first, then a piece of the body each time. */
@@ -243,16 +270,24 @@ static int on_writable(struct lws *wsi, struct connection *conn)
 	if (!c->head_sent) {
 		if (send_head(c) != 0)
 			return -1;
-		if (no_body)
+		if (no_body && c->more == NULL)
 			return finish(conn, wsi);
 		lws_callback_on_writable(wsi);
 		return 0;
 	}
+	if (c->waiting)
+		return 0;
+	if (c->broken)
+		return -1;
 	unsigned char piece[LWS_PRE + CHUNK];
 	size_t        n = c->out.n - c->sent;
+	if (n == 0 && c->more != NULL && !c->complete) {
+		want_piece(c);
+		return 0;
+	}
 	if (n > CHUNK)
 		n = CHUNK;
-	bool last = c->sent + n == c->out.n;
+	bool last = c->sent + n == c->out.n && (c->more == NULL || c->complete);
 	memcpy(piece + LWS_PRE, c->out.p + c->sent, n);
 	if (lws_write(wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) != (int)n)
 		return -1;
@@ -489,7 +524,7 @@ void http_call_answer(struct http_call *c, int status, const char *content_type,
 {
 	c->answered = true;
 	if (c->wsi == NULL) {
-		call_free(c);
+		call_end(c);
 		return;
 	}
 	c->status = status;
@@ -499,5 +534,33 @@ void http_call_answer(struct http_call *c, int status, const char *content_type,
 		buf_reset(&c->out);
 		c->status = 503;
 	}
+	lws_callback_on_writable(c->wsi);
+}
+
+void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx)
+{
+	c->more = more;
+	c->more_ctx = ctx;
+	http_call_answer(c, status, content_type, (struct span){NULL, 0});
+}
+
+/* RFC 9112, 7.1: length, bytes; a length of nothing ends it. */
+void http_call_piece(struct http_call *c, struct span piece, enum http_piece kind)
+{
+	c->waiting = false;
+	if (c->wsi == NULL) {
+		call_end(c);
+		return;
+	}
+	if (piece.n > 0) {
+		buf_add_fmt(&c->out, "%zx\r\n", piece.n);
+		buf_add(&c->out, piece.p, piece.n);
+		buf_add_text(&c->out, "\r\n");
+	}
+	c->complete = kind == HTTP_PIECE_LAST;
+	if (c->complete)
+		buf_add_text(&c->out, "0\r\n\r\n");
+	c->broken = kind == HTTP_PIECE_BROKEN || buf_error(&c->out) != 0;
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 30);
 	lws_callback_on_writable(c->wsi);
 }

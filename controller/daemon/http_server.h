@@ -64,4 +64,12 @@ void http_call_header(struct http_call *c, const char *name, const char *value);
 /* Exactly once per call, on the loop's thread; `body` is copied. The call must not be used afterwards. */
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body);
 
+/* An answer in pieces, instead of http_call_answer(). `more` is called on the loop whenever the next piece is wanted, never before the one
+ * before is sent, and a last time with `over`: sent whole, or the connection is gone. Each call without `over` is to be followed by one
+ * http_call_piece(), now or later. */
+typedef void http_more_fn(void *ctx, bool over);
+void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx);
+enum http_piece { HTTP_PIECE, HTTP_PIECE_LAST, HTTP_PIECE_BROKEN /* the peer is to see that the answer is not whole */ };
+void http_call_piece(struct http_call *c, struct span piece, enum http_piece kind); /* copied */
+
 #endif

@@ -159,7 +159,7 @@ void controller_certificate_approve(struct controller *ctl, const char *cert_id,
 	commit_audit(
 		c,
 		&(struct audit_of){
-			.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert_id, .request_id = who->request_id},
+			.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert_id, .request_id = who->request_id, .reason = who->reason},
 		"{s:s}", "names", cert.names.text);
 	if (id_is_none(cert.open_order))
 		orders_create(ctl, c, &cert, TRIGGER_MANUAL, false, false, who, &a->result.order);
@@ -187,7 +187,7 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 					.actor = who->actor,
 					.object = i->owner_id,
 					.renewal_id = i->renewal_id,
-					.request_id = who->request_id},
+					.request_id = who->request_id, .reason = who->reason},
 		     "{s:s,s:s}", "serial", serial_text(i->serial, serial), "reason", revoke_reason_name((int)reason));
 	crls_dirty_later(c, i->issuer_id, i->crl_shard);
 }
@@ -322,7 +322,7 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 	commit_audit(
 		c,
 		&(struct audit_of){
-			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id},
+			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s}", "service", i->service);
 	commit_now(c, on_stored, a);
 }
@@ -376,7 +376,7 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	row->state = to;
 	commit_agent(c, row);
 	commit_audit(
-		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id},
+		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s}", "state", agent_state_name(to));
 	commit_then(c, kick_later, row->name, sizeof(row->name));
 	commit_fault_points(c, "controller.agent_state", "controller.agent_state_stored");
@@ -397,7 +397,7 @@ void controller_agent_release(struct controller *ctl, const char *name, const st
 	commit_audit(
 		c,
 		&(struct audit_of){
-			.event = AUDIT_AGENT_RELEASED, .actor = who->actor, .object = name, .request_id = who->request_id},
+			.event = AUDIT_AGENT_RELEASED, .actor = who->actor, .object = name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s,s:s}", "copy", agent_copy_name(row->run.copy), "copy_address", row->copy_address);
 	row->run.copy = COPY_NONE;
 	row->run.before_id = (struct id){{0}};
@@ -442,7 +442,46 @@ void controller_template_apply(struct controller *ctl, const struct template *t,
 		     &(struct audit_of){.event = AUDIT_TEMPLATE_APPLIED,
 					.actor = who->actor,
 					.object = t->template_id,
-					.request_id = who->request_id},
+					.request_id = who->request_id, .reason = who->reason},
 		     NULL);
 	commit_now(c, on_template, a);
+}
+
+/* ---- persons --------------------------------------------------------------------------------------------------- */
+
+static void on_forgotten(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct answer *a = ctx;
+	if (code == E_ORDER_OPEN)
+		refused(a, code, a->result.order.actor, "an order of this principal is under way: wait for its end, or cancel it");
+	else
+		on_stored(ctl, a, code, result);
+}
+
+void controller_forget_person(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer      *a = answer_new(done, ctx);
+	struct audit_person p;
+	struct principal    principal;
+	int                 r = view_audit_person(ctl->view, name, &p);
+	if (r == 0 && view_principal(ctl->view, name, &principal) == 0 && !principal.disabled)
+		r = E_AUDIT_PERSON_ACTIVE;
+	if (r == 0 && text_equal(name, who->actor))
+		r = E_AUDIT_PERSON_ACTIVE;
+	if (r < 0) {
+		refused(a, r, name, r == E_NOT_FOUND ? "the audit trail does not know this name" : NULL);
+		return;
+	}
+	text_cut(a->result.pseudonym, sizeof(a->result.pseudonym), p.alias);
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, /* the pseudonym: the name must not come back by the record of its deletion */
+		     &(struct audit_of){.event = AUDIT_PERSON_FORGOTTEN,
+					.actor = who->actor,
+					.object = p.alias,
+					.request_id = who->request_id,
+					.reason = who->reason},
+		     NULL);
+	store_forget_person(commit_change(c), name);
+	text_cut(a->result.order.actor, sizeof(a->result.order.actor), name);
+	commit_now(c, on_forgotten, a);
 }

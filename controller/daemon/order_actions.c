@@ -403,7 +403,7 @@ static int act_audit(struct applying *a)
 		.renewal_id = o->renewal_id,
 	};
 	if (a->in->who != NULL)
-		of.request_id = a->in->who->request_id;
+		of.request_id = a->in->who->request_id, of.reason = a->in->who->reason;
 	if (a->action->code != 0)
 		commit_audit(a->commit, &of, "{s:s,s:s,s:i,s:s,s:s}", "trigger", trigger_name(o->trigger), "serial",
 			     serial_text(o->serial, serial), "attempt", (int)o->attempt, "code",

@@ -302,7 +302,7 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 			      .actor = who->actor,
 			      .object = cert->cert_id,
 			      .renewal_id = o.renewal_id,
-			      .request_id = who->request_id};
+			      .request_id = who->request_id, .reason = who->reason};
 	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(trigger), "original_expiry",
 		     time_text(cert->not_after_at, expiry), "renewal_reason",
 		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[trigger]);

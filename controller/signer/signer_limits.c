@@ -219,6 +219,15 @@ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struc
 	return 0;
 }
 
+int limits_head(const struct sg_head *head, int64_t now, struct refusal *why)
+{
+	if (head->at > now + future_ms)
+		return refuse(why, E_SIGNER_LIMIT, "audit head", "its time lies in the future");
+	if (head->at < now - backdating_ms)
+		return refuse(why, E_SIGNER_STALE, "audit head", "it is %lld s old", (long long)((now - head->at) / MS_SECOND));
+	return 0;
+}
+
 void signer_limits_rate_init(struct rate_cap *r, int64_t rate, int64_t now_ms)
 {
 	*r = (struct rate_cap){.rate = rate, .milli_tokens = rate * 1000, .at_ms = now_ms};

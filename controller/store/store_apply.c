@@ -19,6 +19,9 @@ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 	r = merkle_frontier_load(rows_node, rows, size, &next.tree);
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r; /* a record without its nodes */
+	r = rows_audit_at(rows, &next.audit_at);
+	if (r < 0)
+		return r;
 	*a = next;
 	return 0;
 }
@@ -36,6 +39,8 @@ bool apply_code_is_fatal(int code)
 int apply_change(struct apply *a, struct store_change *c)
 {
 	struct store_result result = {.audit_seq = a->tree.size};
+	a->salt = &c->salt;
+	a->n_salts = 0;
 	for (const struct store_verb *v = c->first; v != NULL; v = v->next) {
 		int r = v->fn(a, v, &result);
 		if (r < 0)

@@ -22,6 +22,11 @@ struct store_change *store_change_new(void)
 	return must_alloc(sizeof(struct store_change));
 }
 
+void store_change_salt(struct store_change *c, struct hash random)
+{
+	c->salt = random;
+}
+
 void store_change_free(struct store_change *c)
 {
 	if (c == NULL)
@@ -186,12 +191,36 @@ void store_remove_outbox(struct store_change *c, const char *agent, struct id re
 	message_verb(c, apply_remove, agent, &m);
 }
 
+/* One line per field is what makes the leaf's bytes unambiguous; and what is cut inside a character is no text for anybody. */
+static void harmless(char *text)
+{
+	text_hide_controls(text);
+	if (text_utf8_ok(text, strlen(text)))
+		return;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
+}
+
 void store_add_audit(struct store_change *c, const struct audit *a)
 {
 	struct audit *row = verb_new(c, apply_audit, &noun_audit, a)->row;
-	text_hide_controls(row->actor); /* one line per field is what makes the leaf's bytes unambiguous */
-	text_hide_controls(row->object);
-	text_hide_controls(row->detail);
+	harmless(row->actor);
+	harmless(row->object);
+	harmless(row->reason);
+	harmless(row->detail);
+}
+
+void store_put_audit_head(struct store_change *c, const struct audit_head *h)
+{
+	verb_new(c, apply_put, &noun_head, h);
+}
+
+void store_forget_person(struct store_change *c, const char *name)
+{
+	struct audit_person key = {.name = ""};
+	struct store_verb  *v = verb_new(c, apply_forget, &noun_person, &key);
+	text_into(((struct audit_person *)v->row)->name, sizeof(key.name), name, v);
 }
 
 void store_reserve_serials(struct store_change *c, uint64_t n, uint64_t floor)

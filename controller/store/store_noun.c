@@ -278,12 +278,31 @@ static const struct column message_columns[] = {
 static const struct column audit_columns[] = {
 	UINT(audit, seq),
 	INT(audit, at),
+	INT(audit, behind_ms),
 	NAME(audit, event, audit_event),
 	TEXT(audit, actor),
 	TEXT(audit, object),
 	FIXED(audit, renewal_id),
 	FIXED(audit, request_id),
+	TEXT(audit, reason),
 	TEXT(audit, detail),
+};
+
+static const struct column head_columns[] = {
+	UINT(audit_head, size),
+	FIXED(audit_head, root),
+	INT(audit_head, at),
+	TEXT(audit_head, issuer_id),
+	BYTES(audit_head, signature, signature_len),
+	TEXT(audit_head, witness),
+	WHEN(audit_head, witnessed_at),
+};
+
+static const struct column person_columns[] = {
+	TEXT(audit_person, name),
+	TEXT(audit_person, alias),
+	FIXED(audit_person, salt),
+	INT(audit_person, since_at),
 };
 
 static const struct column node_columns[] = {
@@ -387,6 +406,8 @@ NOUN(crl, "crls", crl_row, 2, .unique = NULL);
 NOUN(receipt, "receipts", receipt_row, 2, .unique = NULL);
 NOUN(inventory, "inventories", inventory, 1, .unique = NULL);
 NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
+NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
+NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -394,7 +415,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt, &noun_inventory, &noun_listener,
+	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person,
 };
 
 union any_row {
@@ -415,6 +436,8 @@ union any_row {
 	struct message_row message;
 	struct inventory   inventory;
 	struct inventory_listener listener;
+	struct audit_head  head;
+	struct audit_person person;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -127,7 +127,13 @@ struct service {
 	X(MESSAGE_REFUSED, "agent_message_refused")                                                                   \
 	X(INVENTORY_CHANGED, "host_inventory_changed")                                                                \
 	X(AGENT_RETURNED, "agent_returned")                                                                           \
-	X(AGENT_RELEASED, "agent_released")
+	X(AGENT_RELEASED, "agent_released")                                                                           \
+	X(HEAD_CONTRADICTED, "audit_head_contradicted")                                                               \
+	X(SIGNER_HEAD_AHEAD, "audit_signer_head_ahead")                                                               \
+	X(PERSON_FORGOTTEN, "audit_person_forgotten")                                                                 \
+	X(EMERGENCY_STARTED, "emergency_recertification_started")                                                     \
+	X(EMERGENCY_COMPLETED, "emergency_recertification_completed")                                                 \
+	X(EMERGENCY_FAILED, "emergency_recertification_failed")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
@@ -137,16 +143,20 @@ enum audit_event {
 };
 const char *audit_event_name(enum audit_event e);
 
-/* One row of the audit trail. The leaf of the tree is SHA-256(0x00 || canonical bytes of the row). */
+enum { REASON_SIZE = 160 };
+
+/* One row of the audit trail. The leaf of the tree is SHA-256(0x00 || canonical bytes of the row), see audit.h. */
 struct audit {
 	uint64_t         seq; /* given by the store: position in the tree, from 0 */
-	int64_t          at;
+	int64_t          at;  /* never before the row above: the store sees to it and notes by how much the clock was behind */
+	int64_t          behind_ms;
 	enum audit_event event;
-	char             actor[ACTOR_SIZE];
+	char             actor[ACTOR_SIZE];    /* stored as a pseudonym where it is a person's name */
 	char             object[CERT_ID_SIZE]; /* cert_id, agent, template_id ... */
 	struct id        renewal_id;
 	struct id        request_id;
-	char             detail[384]; /* short JSON object or ""; no secrets */
+	char             reason[REASON_SIZE]; /* why */
+	char             detail[384];         /* short JSON object or ""; no secrets */
 };
 
 #endif
