@@ -127,7 +127,10 @@ struct service {
 	X(MESSAGE_REFUSED, "agent_message_refused")                                                                   \
 	X(INVENTORY_CHANGED, "host_inventory_changed")                                                                \
 	X(AGENT_RETURNED, "agent_returned")                                                                           \
-	X(AGENT_RELEASED, "agent_released")
+	X(AGENT_RELEASED, "agent_released")                                                                           \
+	X(CERTIFICATE_SUSPENDED, "certificate_suspended")                                                             \
+	X(CERTIFICATE_RESUMED, "certificate_resumed")                                                                 \
+	X(REVOCATION_ASKED, "certificate_revocation_asked")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
