@@ -88,6 +88,19 @@ static int resume(const struct invocation *in)
 	return change(in, "resume");
 }
 
+/* ---- crl --------------------------------------------------------------------------------------------------------- */
+
+static const struct output_column list_columns[] = {
+	{"ISSUER", "issuer", COLUMN_TEXT},           {"SHARD", "shard", COLUMN_TEXT},  {"NUMBER", "number", COLUMN_TEXT},
+	{"ENTRIES", "entries", COLUMN_TEXT},         {"MADE", "this_update", COLUMN_TIME}, {"NEXT", "next_update", COLUMN_TIME},
+	{"AGE", "this_update", COLUMN_AGE},          {"URL", "url", COLUMN_TEXT},
+};
+
+static int crl(const struct invocation *in)
+{
+	return ask_list(in, "/api/v1/crls", "items", list_columns, N_ELEMENTS(list_columns));
+}
+
 const struct verb cli_revocation_verbs[] = {
 	{"cert", "revoke", "CERT_ID", 1, 1, "ends the certificate for good",
 	 {{"reason", "R", "why: keyCompromise, superseded, ..."},
@@ -95,5 +108,6 @@ const struct verb cli_revocation_verbs[] = {
 	  {"yes", NULL, "also when its service is left without a certificate in force"}}, revoke_certificate},
 	{"cert", "suspend", "CERT_ID", 1, 1, "puts it on hold: lists and OCSP say so until it is resumed", {{0}}, suspend},
 	{"cert", "resume", "CERT_ID", 1, 1, "puts a suspended certificate back in force", {{0}}, resume},
+	{"crl", NULL, "", 0, 0, "published revocation lists and their age", {{0}}, crl},
 };
 const size_t cli_revocation_verbs_n = N_ELEMENTS(cli_revocation_verbs);

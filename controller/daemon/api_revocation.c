@@ -5,7 +5,11 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/crls.h"
+#include "controller/daemon/ocsp.h"
+#include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/revocations.h"
+#include "controller/daemon/state.h"
 #include "controller/daemon/workers.h"
 
 static int certificate_of(struct api_call *call, struct store_view *view, struct certificate *ret)
@@ -148,4 +152,49 @@ void api_cert_suspend(struct api_call *call)
 void api_cert_resume(struct api_call *call)
 {
 	change_standing(call, controller_resume);
+}
+
+/* ---- what is published ------------------------------------------------------------------------------------------- */
+
+static json_t *list_json(const struct controller *ctl, const struct crl_state *s, int64_t now)
+{
+	bool    published = s->number != 0;
+	json_t *o = json_object();
+	json_object_set_new(o, "issuer", json_string(s->issuer_id));
+	json_object_set_new(o, "shard", json_integer(s->shard));
+	json_object_set_new(o, "number", json_integer((json_int_t)s->number));
+	json_object_set_new(o, "entries", json_integer((json_int_t)s->entries));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)s->bytes));
+	json_object_set_new(o, "this_update", json_time(s->this_update_at));
+	json_object_set_new(o, "next_update", json_time(s->next_update_at));
+	json_object_set_new(o, "age_seconds", published ? json_integer((now - s->this_update_at) / 1000) : json_null());
+	json_object_set_new(o, "expired", json_boolean(published && s->next_update_at <= now));
+	json_object_set_new(o, "due", json_boolean(s->due));
+	json_object_set_new(o, "url", json_sprintf("%s/crl/%s/%u.crl", controller_public_url(ctl), s->issuer_id, s->shard));
+	return o;
+}
+
+static json_t *ocsp_json(const struct controller *ctl)
+{
+	struct ocsp_figures f;
+	int64_t             not_after_at;
+	const char         *issuer;
+	json_t             *responders = json_array();
+	for (size_t i = 0; (issuer = ocsp_keys_at(ctl->ocsp_keys, i, &not_after_at)) != NULL; i++)
+		json_array_append_new(responders, json_pack("{s:s, s:o}", "issuer", issuer, "expires_at", json_time(not_after_at)));
+	ocsp_figures(ctl, &f);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "asked", (json_int_t)f.asked, "from_cache", (json_int_t)f.from_cache,
+			 "signed", (json_int_t)f.signed_now, "malformed", (json_int_t)f.malformed, "unauthorized", (json_int_t)f.unauthorized,
+			 "put_off", (json_int_t)f.put_off, "cached", (json_int_t)f.cached, "responders", responders);
+}
+
+void api_crl_list(struct api_call *call)
+{
+	struct crl_state s;
+	json_t          *items = json_array();
+	for (size_t i = 0; crls_at(call->ctl, i, &s); i++)
+		json_array_append_new(items, list_json(call->ctl, &s, call->now_at));
+	json_t *o = api_page(items, NULL);
+	json_object_set_new(o, "ocsp", ocsp_json(call->ctl));
+	api_finish(call, 200, o);
 }

@@ -28,6 +28,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, "Ends the certificate for good, or has it replaced first.", NULL, api_cert_revoke, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", PERM_CERT_REVOKE, "Puts the certificate on hold.", NULL, api_cert_suspend, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", PERM_CERT_REVOKE, "Puts a suspended certificate back in force.", NULL, api_cert_resume, NULL},
+	{"GET", "/api/v1/crls", PERM_CERT_READ, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, "Orders, newest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 

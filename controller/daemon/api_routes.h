@@ -38,6 +38,7 @@ int  api_renewal_show(struct api_call *call, struct store_view *view);
 void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);
 void api_cert_resume(struct api_call *call);
+void api_crl_list(struct api_call *call);
 
 /* api_lifecycle.c: the brief's endpoints */
 void api_life_renew(struct api_call *call);

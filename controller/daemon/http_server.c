@@ -12,6 +12,7 @@
 #include <libwebsockets.h>
 
 #include "controller/daemon/http_read.h"
+#include "controller/daemon/ocsp.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
@@ -27,7 +28,7 @@ static const struct {
 } limits[HTTP_LISTENER_COUNT] = {
 	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX},
 	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX},
-	[HTTP_PUBLIC] = {1024, 256, 0, 0},
+	[HTTP_PUBLIC] = {1024, 256, OCSP_BODY_MAX, 256 * OCSP_BODY_MAX},
 };
 
 struct listener {

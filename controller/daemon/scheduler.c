@@ -10,6 +10,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/serials.h"
@@ -143,8 +144,10 @@ static void on_tick(uv_timer_t *timer)
 	serials_tick(ctl);
 	gateways_tick(ctl);
 	identities_tick(ctl, now);
+	ocsp_keys_tick(ctl, now);
 	orders_tick(ctl, now);
 	crls_tick(ctl, now);
+	crls_watch(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

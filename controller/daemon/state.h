@@ -28,6 +28,8 @@ struct controller {
 	struct fleet                 *fleet;
 	struct crls                  *crls;
 	struct crl_news              *crl_news;
+	struct ocsp                  *ocsp;
+	struct ocsp_keys             *ocsp_keys;
 	struct buf                    authorities; /* PEM of every issuer below a root */
 	struct scheduler             *scheduler;
 	struct id                     epoch; /* of this run: welcome */

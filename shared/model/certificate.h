@@ -80,6 +80,7 @@ enum leaf_profile {
 	LEAF_GATEWAY,      /* gateway's TLS certificate: URI spiffe://DOMAIN/gateway/NAME; agent CA */
 	LEAF_ADMIN_TLS,    /* the controller's own HTTPS certificate; service CA */
 	LEAF_OPERATOR,     /* a person's client certificate; service CA */
+	LEAF_OCSP,         /* delegated OCSP responder; of the CA that it answers for */
 	LEAF_PROFILE_COUNT,
 };
 const char *leaf_profile_name(enum leaf_profile p);

@@ -4,10 +4,10 @@
 
 #include "shared/model/certificate.h"
 
-/* All are below id-ce (2.5.29) but one. */
+/* Below id-ce (2.5.29), id-pe and id-pkix-ocsp. */
 static const struct ext_row {
 	uint8_t n;
-	uint8_t oid[8];
+	uint8_t oid[9];
 } rows[EXT_COUNT] = {
 	[EXT_SUBJECT_KEY_ID] = {3, {0x55, 0x1d, 0x0e}},
 	[EXT_KEY_USAGE] = {3, {0x55, 0x1d, 0x0f}},
@@ -21,6 +21,8 @@ static const struct ext_row {
 	[EXT_AUTHORITY_KEY_ID] = {3, {0x55, 0x1d, 0x23}},
 	[EXT_EXTENDED_USAGE] = {3, {0x55, 0x1d, 0x25}},
 	[EXT_AUTHORITY_INFO] = {8, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01}},
+	[EXT_OCSP_NONCE] = {9, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02}},
+	[EXT_OCSP_NO_CHECK] = {9, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05}},
 };
 
 bool ext_next(struct der *d, struct ext *ret)
