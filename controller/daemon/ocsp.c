@@ -285,12 +285,56 @@ static void take_request(struct ocsp *o, struct http_call *call, struct span byt
 
 /* ---- HTTP -------------------------------------------------------------------------------------------------------- */
 
+/* Length of the base64 of the element that `text` begins with; 0 when its first octets are no header. */
+static size_t wanted_length(const char *text)
+{
+	uint8_t head[6];
+	char    start[9] = "";
+	size_t  n = 0;
+	if (strlen(text) < 8 || text_copy_n(start, sizeof(start), text, 8) < 0 || b64_parse(start, head, sizeof(head), &n) < 0 || n < 4)
+		return 0;
+	size_t whole = head[1] < 0x80 ? 2 + (size_t)head[1] : head[1] == 0x81 ? 3 + (size_t)head[2] : head[1] == 0x82 ? 4 + ((size_t)head[2] << 8 | head[3]) : 0;
+	return (whole + 2) / 3 * 4;
+}
+
+static bool is_answerable(const struct ocsp *o, struct span bytes)
+{
+	struct ocsp_request request;
+	return ocsp_request_read(bytes, &request) == 0 && ocsp_keys_find(o->ctl->ocsp_keys, &request.one[0]) != NULL;
+}
+
+/* The HTTP parser takes "//" in a path for "/", also where the client wrote %2F. The lost slashes are put back where exactly one place
+ * makes a request to an issuer of ours; where two would do, nobody can tell, and the client has POST. */
+static size_t mend(const struct ocsp *o, const char *text, uint8_t ret[HTTP_PATH_SIZE])
+{
+	size_t len = strlen(text), wanted = wanted_length(text), found = 0;
+	char   trial[HTTP_PATH_SIZE];
+	if (wanted <= len || wanted >= sizeof(trial))
+		return 0;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t bytes[HTTP_PATH_SIZE];
+		size_t  n = 0, lost = wanted - len;
+		if (text[i] != '/')
+			continue;
+		memcpy(trial, text, i);
+		memset(trial + i, '/', lost);
+		memcpy(trial + i + lost, text + i, len - i + 1);
+		if (b64_parse(trial, bytes, sizeof(bytes), &n) < 0 || !is_answerable(o, (struct span){bytes, n}))
+			continue;
+		if (found != 0)
+			return 0;
+		memcpy(ret, bytes, n);
+		found = n;
+	}
+	return found;
+}
+
 static void handle_get(struct ocsp *o, struct http_call *call, const char *text)
 {
 	uint8_t bytes[HTTP_PATH_SIZE];
 	size_t  n = 0;
-	if (b64_parse(text, bytes, sizeof(bytes), &n) < 0)
-		n = 0; /* no request */
+	if (b64_parse(text, bytes, sizeof(bytes), &n) < 0 || strlen(text) < wanted_length(text))
+		n = mend(o, text, bytes); /* 0: no request */
 	take_request(o, call, (struct span){bytes, n}, true);
 }
 

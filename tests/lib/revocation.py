@@ -19,8 +19,8 @@ def get(url, timeout=10, **headers):
 
 
 def crl(inst, issuer="service-1", shard=0):
-    status, der, _ = get(f"{inst.public_url}/crl/{issuer}/{shard}.crl")
-    return x509.load_der_x509_crl(der) if status == 200 else None
+    status, body, _ = get(f"{inst.public_url}/crl/{issuer}/{shard}.crl")
+    return x509.load_der_x509_crl(body) if status == 200 else None
 
 
 def number(c):
@@ -46,28 +46,49 @@ def chain_files(inst, folder):
     os.makedirs(folder, exist_ok=True)
     paths = {"root": os.path.join(inst.state, "ca.pem")}
     for issuer in ("service-1", "agent-1", "code-signing-1"):
-        status, der, _ = get(f"{inst.public_url}/ca/{issuer}.cer")
+        status, body, _ = get(f"{inst.public_url}/ca/{issuer}.cer")
         assert status == 200, issuer
         paths[issuer] = os.path.join(folder, f"{issuer}.pem")
         with open(paths[issuer], "wb") as f:
-            f.write(x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM))
+            f.write(x509.load_der_x509_certificate(body).public_bytes(serialization.Encoding.PEM))
     return paths
 
 
-def ocsp_request(cert, issuer, nonce=None, algorithm=None):
-    """DER of a request for one certificate (or a serial of that issuer)."""
-    builder = ocsp.OCSPRequestBuilder()
-    algorithm = algorithm or hashes.SHA1()
-    if isinstance(cert, int):
-        name, key = hashes.Hash(algorithm), hashes.Hash(algorithm)
-        name.update(issuer.subject.public_bytes())
-        key.update(_key_bits(issuer))
-        builder = builder.add_certificate_by_hash(name.finalize(), key.finalize(), cert, algorithm)
-    else:
-        builder = builder.add_certificate(cert, issuer, algorithm)
+def der(tag, *parts):
+    content = b"".join(parts)
+    n = len(content)
+    length = bytes([n]) if n < 0x80 else bytes([0x81, n]) if n < 0x100 else bytes([0x82, n >> 8, n & 255])
+    return bytes([tag]) + length + content
+
+
+def der_integer(n):
+    return der(2, n.to_bytes(n.bit_length() // 8 + 1, "big"))
+
+
+ALGORITHMS = {"sha1": bytes.fromhex("06052b0e03021a"), "sha256": bytes.fromhex("0609608648016503040201"), "sha384": bytes.fromhex("0609608648016503040202"),
+              "sha512": bytes.fromhex("0609608648016503040203")}
+NONCE = bytes.fromhex("06092b0601050507300102")
+
+
+def cert_id(serial, issuer, algorithm="sha1"):
+    digest = {"sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}[algorithm]
+    name, key = hashes.Hash(digest()), hashes.Hash(digest())
+    name.update(issuer.subject.public_bytes())
+    key.update(_key_bits(issuer))
+    return der(0x30, der(0x30, ALGORITHMS[algorithm], b"\x05\0"), der(4, name.finalize()), der(4, key.finalize()), der_integer(serial))
+
+
+def request_of(*cert_ids, nonce=None, extensions=b""):
+    """DER of a request, written by hand so that anything can be said."""
     if nonce is not None:
-        builder = builder.add_extension(x509.OCSPNonce(nonce), False)
-    return builder.build().public_bytes(serialization.Encoding.DER)
+        extensions += der(0x30, NONCE, der(4, der(4, nonce)))
+    more = der(0xa2, der(0x30, extensions)) if extensions else b""
+    return der(0x30, der(0x30, der(0x30, *(der(0x30, c) for c in cert_ids)), more))
+
+
+def ocsp_request(cert, issuer, nonce=None, algorithm="sha1"):
+    """DER of a request for one certificate (or a serial of that issuer)."""
+    return request_of(cert_id(cert if isinstance(cert, int) else cert.serial_number, issuer, algorithm), nonce=nonce)
 
 
 def _key_bits(cert):
@@ -75,9 +96,9 @@ def _key_bits(cert):
     return cert.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
-def ocsp_post(inst, der, content_type="application/ocsp-request", timeout=10):
+def ocsp_post(inst, request, content_type="application/ocsp-request", timeout=10):
     """(HTTP status, body)"""
-    request = urllib.request.Request(f"{inst.public_url}/ocsp", data=der, headers={"Content-Type": content_type})
+    request = urllib.request.Request(f"{inst.public_url}/ocsp", data=request, headers={"Content-Type": content_type})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as r:
             return r.status, r.read()
@@ -87,9 +108,9 @@ def ocsp_post(inst, der, content_type="application/ocsp-request", timeout=10):
 
 def ocsp_ask(inst, cert, issuer, **more):
     """The answer, read by Python cryptography, its signature and responder checked."""
-    status, der = ocsp_post(inst, ocsp_request(cert, issuer, **more))
-    assert status == 200, der
-    answer = ocsp.load_der_ocsp_response(der)
+    status, body = ocsp_post(inst, ocsp_request(cert, issuer, **more))
+    assert status == 200, body
+    answer = ocsp.load_der_ocsp_response(body)
     if answer.response_status == ocsp.OCSPResponseStatus.SUCCESSFUL:
         ocsp_check(answer, issuer)
     return answer
