@@ -9,6 +9,7 @@
 
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
@@ -65,6 +66,8 @@ static int open_parts(struct controller *ctl)
 		r = gateway_certs_open(&ctl->gateway_certs);
 	if (r == 0)
 		r = crls_open(ctl, &ctl->crls);
+	if (r == 0)
+		r = crl_files_open(ctl, &ctl->crl_files);
 	if (r == 0)
 		r = crl_news_open(ctl, &ctl->crl_news);
 	if (r == 0)
@@ -219,6 +222,7 @@ void controller_free(struct controller *ctl)
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
 	crls_free(ctl->crls);
+	crl_files_free(ctl->crl_files);
 	crl_news_free(ctl->crl_news);
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);

@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/state.h"
 #include "shared/base/be.h"
@@ -42,6 +43,7 @@ struct shard {
 	int64_t          retry_at;
 	uint64_t         changes; /* how often its content has changed in this run */
 	uint64_t         number;
+	uint64_t         written; /* number in its file; 0 = not known */
 	size_t           entries;
 	int64_t          this_update_at, next_update_at; /* of the published one; 0 = none */
 	struct buf       der;
@@ -355,6 +357,7 @@ static void on_published(struct controller *ctl, const void *value, size_t n)
 	buf_add(&s->der, p->der, p->n);
 	ctl->crls->all_stale = true;
 	crl_news_changed(ctl);
+	crl_files_changed(ctl);
 	crls_tick(ctl, clock_now()); /* the issuer's next one */
 }
 
@@ -446,6 +449,26 @@ bool crls_at(const struct controller *ctl, size_t i, struct crl_state *ret)
 			return true;
 		}
 	return false;
+}
+
+bool crls_unwritten(struct controller *ctl, struct crl_state *ret, struct span *ret_der)
+{
+	struct shard *s, *tmp;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
+		if (s->der.n > 0 && s->written != s->number) {
+			s->written = s->number;
+			*ret = state_of(ctl, s, clock_now());
+			*ret_der = buf_span(&s->der);
+			return true;
+		}
+	return false;
+}
+
+void crls_not_written(struct controller *ctl, const char *issuer_id, uint32_t shard)
+{
+	struct shard *s = find(ctl, issuer_id, shard);
+	if (s != NULL)
+		s->written = 0;
 }
 
 int crls_worst(const struct controller *ctl, int64_t now, struct crl_state *ret)
@@ -552,7 +575,9 @@ int crls_load(struct controller *ctl)
 				       0); /* there is always one: verifiers that check CRLs refuse without */
 	}
 	free(shards);
-	if (r == 0)
+	if (r == 0) {
 		crl_news_changed(ctl);
+		crl_files_changed(ctl);
+	}
 	return r;
 }

@@ -30,6 +30,9 @@ struct crl_state {
 	bool        due;
 };
 bool crls_at(const struct controller *ctl, size_t i, struct crl_state *ret); /* false beyond the last */
+/* The next list whose file is older than what is published, marked as written; false when there is none. Bytes until the next publication. */
+bool crls_unwritten(struct controller *ctl, struct crl_state *ret, struct span *ret_der);
+void crls_not_written(struct controller *ctl, const char *issuer_id, uint32_t shard); /* it failed */
 /* How much of its life the list has used that has used most, of those that should be newer by now; per mille, 0 = all are as new as
  * they should be. */
 int  crls_worst(const struct controller *ctl, int64_t now, struct crl_state *ret);

@@ -7,6 +7,7 @@
 #include "controller/core/policy.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
@@ -148,6 +149,7 @@ static void on_tick(uv_timer_t *timer)
 	orders_tick(ctl, now);
 	crls_tick(ctl, now);
 	crls_watch(ctl, now);
+	crl_files_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

@@ -27,6 +27,7 @@ struct controller {
 	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;
 	struct crls                  *crls;
+	struct crl_files             *crl_files;
 	struct crl_news              *crl_news;
 	struct ocsp                  *ocsp;
 	struct ocsp_keys             *ocsp_keys;

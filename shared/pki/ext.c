@@ -25,6 +25,18 @@ static const struct ext_row {
 	[EXT_OCSP_NO_CHECK] = {9, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05}},
 };
 
+/* X.690, 8.19.2: arcs in as few octets as they need, the last one complete. */
+static bool oid_ok(struct span oid)
+{
+	bool first = true;
+	for (size_t i = 0; i < oid.n; i++) {
+		if (first && oid.p[i] == 0x80)
+			return false;
+		first = (oid.p[i] & 0x80) == 0;
+	}
+	return oid.n > 0 && first;
+}
+
 bool ext_next(struct der *d, struct ext *ret)
 {
 	if (!der_more(d))
@@ -35,7 +47,7 @@ bool ext_next(struct der *d, struct ext *ret)
 	if (ext.critical && !der_flag(&e)) /* FALSE is the default and must be left out */
 		e.bad = true;
 	ext.value = der_get(&e, DER_OCTET_STRING);
-	if (!der_done(&e)) {
+	if (!der_done(&e) || !oid_ok(oid)) {
 		d->bad = true;
 		return false;
 	}

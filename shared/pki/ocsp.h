@@ -33,7 +33,8 @@ struct ocsp_one {
 struct ocsp_request {
 	size_t          n;
 	struct ocsp_one one[OCSP_LIST_MAX];
-	struct span     nonce; /* empty = none */
+	struct span     nonce;  /* empty = none */
+	bool            extras; /* the requestor's name or signature, which were passed over */
 };
 /* Strict: DER, version 1, 1 to OCSP_LIST_MAX certificates, a nonce of 1 to 128 octets, nothing critical that we do not know. A signature
  * of the requestor is passed over (RFC 6960, 4.1.2: it may be). E_OCSP_REQUEST; an unknown hash is E_NOT_FOUND: no issuer of ours. */

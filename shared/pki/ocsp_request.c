@@ -162,13 +162,13 @@ int ocsp_request_read(struct span der, struct ocsp_request *ret)
 	struct der whole = der_in(&outer, DER_SEQUENCE);
 	struct der tbs = der_in(&whole, DER_SEQUENCE);
 	version_read(&tbs);
-	(void)der_skip(&tbs, DER_CONTEXT_CONS | 1); /* the requestor's name */
+	request.extras = der_skip(&tbs, DER_CONTEXT_CONS | 1); /* the requestor's name */
 	int r = list_read(&tbs, &request);
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
 	if (der_more(&tbs))
 		extensions_read(&tbs, DER_CONTEXT_CONS | 2, &request.nonce);
-	(void)der_skip(&whole, DER_CONTEXT_CONS | 0); /* its signature */
+	request.extras |= der_skip(&whole, DER_CONTEXT_CONS | 0); /* its signature */
 	if (!der_done(&tbs) || !der_done(&whole) || !der_done(&outer))
 		return E_OCSP_REQUEST;
 	if (r == 0)

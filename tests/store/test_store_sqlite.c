@@ -182,9 +182,10 @@ static void test_other_files_are_refused(void **state)
 static void test_foreign_schema_is_refused(void **state)
 {
 	struct kit *k = *state;
-	char        path[256], lock[280];
+	char        path[256], lock[280], text[160];
 	snprintf(path, sizeof(path), "%s/lost", k->folder);
-	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=2; CREATE TABLE orders(renewal_id BLOB)");
+	snprintf(text, sizeof(text), "PRAGMA application_id=1447248720; PRAGMA user_version=%d; CREATE TABLE orders(renewal_id BLOB)", version_of(k->path));
+	sql(path, text);
 	expect_refusal(path, E_STORE_DAMAGED, "orders");
 	unlink(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);
