@@ -168,6 +168,8 @@ struct crl_job {
 	struct shard_key   key;
 	int64_t            now;
 	int64_t            since; /* entries that ended before are left out */
+	int64_t            gone;  /* a shard whose last certificate ended before needs no list any more */
+	bool               ended;
 	int                code;
 	struct buf         entries;
 };
@@ -177,6 +179,18 @@ static void pack(struct serial serial, int64_t revoked_at, int reason, uint8_t t
 	memcpy(to, serial.b, sizeof(serial.b));
 	be_put(to + 16, (uint64_t)(revoked_at / MS_SECOND), 7);
 	to[23] = (uint8_t)reason;
+}
+
+/* One list beyond the end of its last certificate was made, and has ended, too. There is always the first shard. */
+static bool is_over(const struct crl_job *j, struct store_view *view)
+{
+	uint32_t *shards = calloc(SHARDS_MAX, sizeof(*shards));
+	size_t    n = 0;
+	bool      over = j->key.shard != 0 && shards != NULL && view_shards(view, j->key.issuer_id, j->gone, shards, SHARDS_MAX, &n) == 0 && n < SHARDS_MAX;
+	for (size_t i = 0; over && i < n; i++)
+		over = shards[i] != j->key.shard;
+	free(shards);
+	return over;
 }
 
 static void collect(void *job, struct store_view *view)
@@ -197,6 +211,7 @@ static void collect(void *job, struct store_view *view)
 	}
 	if (j->code == 0)
 		j->code = buf_error(&j->entries);
+	j->ended = j->code == 0 && is_over(j, view);
 	free(page);
 }
 
@@ -259,6 +274,17 @@ static bool says_the_same(const struct shard *s, struct span entries)
 	return same;
 }
 
+static void forget(struct controller *ctl, struct shard *s)
+{
+	log_line(LOG_LEVEL_INFO, NULL, "CRL %s/%u: all its certificates have ended; no more lists are made", s->key.issuer_id, s->key.shard);
+	HASH_DEL(ctl->crls->shards, s);
+	buf_free(&s->der);
+	free(s);
+	ctl->crls->all_stale = true;
+	crl_news_changed(ctl);
+	crl_files_changed(ctl);
+}
+
 static void on_collected(void *job)
 {
 	struct crl_job    *j = job;
@@ -266,6 +292,12 @@ static void on_collected(void *job)
 	struct shard      *s = find(ctl, j->key.issuer_id, j->key.shard);
 	if (!ctl->stopping && s != NULL) {
 		int  r = j->code;
+		if (j->ended && !s->dirty) {
+			forget(ctl, s);
+			buf_free(&j->entries);
+			free(j);
+			return;
+		}
 		bool same = r == 0 && s->der.n > 0 && !is_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries));
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
@@ -290,6 +322,7 @@ static void start(struct controller *ctl, struct shard *s, int64_t now)
 	j->now = now;
 	/* RFC 5280, 3.3: an entry goes only when one list was made after the end of its certificate; the one before this may be that. */
 	j->since = s->this_update_at;
+	j->gone = now - ctl->conf->crl_validity_ms;
 	j->code = E_STORE_IO; /* until the job says otherwise */
 	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * ISSUANCES_PER_SHARD);
 	s->busy = true;

@@ -1,6 +1,7 @@
 """Are the revocation lists kept fresh, the root's among them, with numbers that never fall?"""
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 import urllib.error
@@ -149,11 +150,50 @@ def test_an_ended_one_goes_after_one_list_beyond_its_end(folder):
             for name in ("controller", "signer"):
                 inst.processes[name].stop()
             for name in ("signer", "controller"):
-                inst.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(days * 86400 * 1000)}
+                inst.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(int(days * 86400 * 1000))}
                 inst.processes[name].start()
-            later = wait_for("there is a newer list", lambda: (c := crl_of(inst)) is not None and number(c) > before and (c,), 60)[0]
+            later = wait_crl("there is a newer list", inst, "/crl/service-1/0.crl", before)
             assert later.last_update > ends
             assert (later.get_revoked_certificate_by_serial_number(int(cert["serial"], 16)) is not None) == there, f"after {days} days"
+    finally:
+        for g in inst.gateways:
+            g.close()
+        inst.stop()
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
+def test_a_shard_of_ended_certificates_ends(folder):
+    """Or lists would be made for ever of what nobody has any more."""
+    inst = PlayedFleet(folder, binaries=FAULTS)
+
+    def number_from(counter):
+        db = sqlite3.connect(inst.facts_db())
+        db.execute("INSERT OR REPLACE INTO counters (name, value) VALUES ('serial', ?)", (counter,))
+        db.commit()
+        db.close()
+
+    def restart(days):
+        for name in ("controller", "signer"):
+            inst.processes[name].stop()
+        number_from(60001)  # what is issued from now on lies in another shard
+        for name in ("signer", "controller"):
+            inst.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(int(days * 86400 * 1000))}
+            inst.processes[name].start()
+
+    try:
+        inst.init()
+        number_from(50001)
+        inst.start_both()
+        inst.gateway()
+        shard = int(issued(inst, "over01")["serial"][:14], 16) // 10000
+        assert shard == 5
+        path = f"/crl/service-1/{shard}.crl"
+        first = wait_crl("its list is published", inst, path)
+        restart(730.5)
+        wait_crl("one beyond the end", inst, path, number(first))
+        restart(733)
+        wait_crl("the controller is there", inst, "/crl/service-1/0.crl")
+        wait_for("no list any more", lambda: get(inst.public_url + path)[0] == 404, 60)
     finally:
         for g in inst.gateways:
             g.close()
