@@ -89,6 +89,11 @@ static bool went_wrong(const struct refresh_context *c)
 	return c->event->code != 0;
 }
 
+static bool was_written(const struct refresh_context *c)
+{
+	return c->event->code == 0;
+}
+
 static bool is_repair(const struct refresh_context *c)
 {
 	return c->r->reason == REFRESH_REPAIR;
@@ -153,9 +158,9 @@ static bool early(const struct refresh_context *c)
 	return c->now < c->r->next_at;
 }
 
-static bool unread_repair_is_not_served(const struct refresh_context *c)
+static bool was_wrong(const struct refresh_context *c)
 {
-	return repaired_unread(c);
+	return c->r->code != 0;
 }
 
 /* ---- handlers ---------------------------------------------------------------------------------------------------- */
@@ -221,6 +226,13 @@ static void on_written(const struct refresh_context *c, struct refresh_step *s)
 	act(s, RACT_TEST);
 }
 
+/* Somebody took over while it was being written: nobody will use it. */
+static void on_written_late(const struct refresh_context *c, struct refresh_step *s)
+{
+	s->next.generation = c->event->generation;
+	act(s, RACT_DISCARD);
+}
+
 /* The new generation was never in use. */
 static void give_up(const struct refresh_context *c, struct refresh_step *s, int code, const char *cause)
 {
@@ -229,7 +241,7 @@ static void give_up(const struct refresh_context *c, struct refresh_step *s, int
 	wait(c, s);
 }
 
-static void on_test_failed(const struct refresh_context *c, struct refresh_step *s)
+static void on_failed(const struct refresh_context *c, struct refresh_step *s)
 {
 	give_up(c, s, c->event->code, c->event->cause);
 }
@@ -251,32 +263,53 @@ static void on_tested(const struct refresh_context *c, struct refresh_step *s)
 	flip(s);
 }
 
-static void on_flip_failed(const struct refresh_context *c, struct refresh_step *s)
+/* Nothing is under way and nothing is wrong. */
+static void rest(struct refresh_step *s)
 {
-	give_up(c, s, c->event->code, c->event->cause);
+	enter(s, REFRESH_REST);
+	s->next.tries = 0;
+	s->next.code = 0;
+	s->next.cause[0] = '\0';
+}
+
+static void done(const struct refresh_context *c, struct refresh_step *s)
+{
+	bool rehearsal = is_rehearsal(c);
+	if (is_repair(c) && s->next.code != 0) { /* what is served is right, a copy is not */
+		wait(c, s);
+		act(s, RACT_PROVED);
+		return;
+	}
+	rest(s);
+	act(s, RACT_PROBE_STOP);
+	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
+	act(s, RACT_REPORT);
+}
+
+/* The link leads where it should, but what follows it (a copy at a fixed path) could not be repaired: no handshake will show that. */
+static void flip_note(const struct refresh_context *c, struct refresh_step *s)
+{
+	if (is_repair(c))
+		note(s, c->event->code, c->event->cause);
+}
+
+static void on_flipped_blind(const struct refresh_context *c, struct refresh_step *s)
+{
+	flip_note(c, s);
+	done(c, s);
 }
 
 static void on_flipped_unread(const struct refresh_context *c, struct refresh_step *s)
 {
+	flip_note(c, s);
 	probe(c, s);
 	act(s, RACT_PROBE);
 }
 
 static void on_flipped(const struct refresh_context *c, struct refresh_step *s)
 {
+	flip_note(c, s);
 	reload(c, s, REFRESH_RELOAD);
-}
-
-static void done(const struct refresh_context *c, struct refresh_step *s)
-{
-	bool rehearsal = is_rehearsal(c);
-	enter(s, REFRESH_REST);
-	s->next.tries = 0;
-	s->next.code = 0;
-	s->next.cause[0] = '\0';
-	act(s, RACT_PROBE_STOP);
-	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
-	act(s, RACT_REPORT);
 }
 
 /* Back only from new files, and only where something was answering with the old ones. */
@@ -352,10 +385,17 @@ static void on_wait_over(const struct refresh_context *c, struct refresh_step *s
 static void on_drop(const struct refresh_context *c, struct refresh_step *s)
 {
 	bool unused = (BEFORE_CHANGE & (1u << c->r->phase)) != 0 || is_rehearsal(c);
-	enter(s, REFRESH_REST);
+	rest(s); /* what failed before is found again when it is still so */
 	act(s, RACT_PROBE_STOP);
-	if (unused && c->r->generation != 0)
+	if (unused)
 		act(s, RACT_DISCARD);
+}
+
+/* Nobody is going to try again what failed. */
+static void on_over(const struct refresh_context *c, struct refresh_step *s)
+{
+	(void)c;
+	rest(s);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -374,12 +414,13 @@ static const struct {
 	{R(WRITE),                     REV_WRITTEN,  went_wrong,                  on_write_failed},
 	{R(WRITE),                     REV_WRITTEN,  is_repair,                   on_written_repair},
 	{R(WRITE),                     REV_WRITTEN,  NULL,                        on_written},
-	{R(TEST),                      REV_TESTED,   test_failed,                 on_test_failed},
+	{R(REST) | R(WAIT),            REV_WRITTEN,  was_written,                 on_written_late},
+	{R(TEST),                      REV_TESTED,   test_failed,                 on_failed},
 	{R(TEST),                      REV_TESTED,   blind_rehearsal,             done},
 	{R(TEST),                      REV_TESTED,   is_rehearsal,                on_tested_rehearsal},
 	{R(TEST),                      REV_TESTED,   NULL,                        on_tested},
-	{R(FLIP),                      REV_FLIPPED,  flip_failed,                 on_flip_failed},
-	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       done},
+	{R(FLIP),                      REV_FLIPPED,  flip_failed,                 on_failed},
+	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       on_flipped_blind},
 	{R(FLIP),                      REV_FLIPPED,  repaired_unread,             on_flipped_unread},
 	{R(FLIP),                      REV_FLIPPED,  NULL,                        on_flipped},
 	{R(RELOAD),                    REV_RELOADED, blind_failed,                on_blind_failed},
@@ -394,13 +435,14 @@ static const struct {
 	{R(TEST),                      REV_TIMER,    NULL,                        on_test_late},
 	{R(RELOAD),                    REV_TIMER,    NULL,                        on_reloaded},
 	{R(PROBE),                     REV_TIMER,    is_served,                   done},
-	{R(PROBE),                     REV_TIMER,    unread_repair_is_not_served, on_unread_not_served},
+	{R(PROBE),                     REV_TIMER,    repaired_unread,             on_unread_not_served},
 	{R(PROBE),                     REV_TIMER,    NULL,                        on_not_served},
 	{R(BACK_FLIP),                 REV_TIMER,    NULL,                        on_back_again},
 	{R(BACK_RELOAD),               REV_TIMER,    NULL,                        on_back_done},
 	{R(WAIT),                      REV_TIMER,    NULL,                        on_wait_over},
 
 	{UNDER_CARE | R(WAIT),         REV_DROP,     NULL,                        on_drop},
+	{R(REST),                      REV_DROP,     was_wrong,                   on_over},
 };
 /* clang-format on */
 

@@ -16,6 +16,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/users.h"
 
 enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
@@ -91,6 +92,7 @@ void uplink_ack(struct uplink *u, uint64_t id, int code, const char *text)
 {
 	struct msg_ack ack = {.id = id, .code = code};
 	text_cut(ack.text, sizeof(ack.text), text);
+	text_plain(ack.text);
 	(void)uplink_send(u, MSG_AGENT_ACK, &ack);
 }
 
@@ -154,6 +156,7 @@ static void take_status(struct client *c)
 	if (client_send(c, LK_STATUS, &status) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the status cannot be sent");
 	free(json);
+	memory_give_back();
 }
 
 /* The link may not speak for the host: what it says would get the host key's signature. */
@@ -190,6 +193,7 @@ static void return_refused(struct client *c, int code, const struct refusal *why
 {
 	struct lk_return_done done = {.code = code};
 	text_cut(done.text, sizeof(done.text), why->cause);
+	text_plain(done.text);
 	return_done(c, &done);
 }
 
