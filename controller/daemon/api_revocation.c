@@ -6,7 +6,7 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/crls.h"
-#include "controller/daemon/ocsp.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/revocations.h"
 #include "controller/daemon/state.h"
@@ -182,7 +182,7 @@ static json_t *ocsp_json(const struct controller *ctl)
 	json_t             *responders = json_array();
 	for (size_t i = 0; (issuer = ocsp_keys_at(ctl->ocsp_keys, i, &not_after_at)) != NULL; i++)
 		json_array_append_new(responders, json_pack("{s:s, s:o}", "issuer", issuer, "expires_at", json_time(not_after_at)));
-	ocsp_figures(ctl, &f);
+	ocsp_serve_figures(ctl, &f);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "asked", (json_int_t)f.asked, "from_cache", (json_int_t)f.from_cache,
 			 "signed", (json_int_t)f.signed_now, "malformed", (json_int_t)f.malformed, "unauthorized", (json_int_t)f.unauthorized,
 			 "put_off", (json_int_t)f.put_off, "cached", (json_int_t)f.cached, "responders", responders);

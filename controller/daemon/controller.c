@@ -16,7 +16,7 @@
 #include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
-#include "controller/daemon/ocsp.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/scheduler.h"
@@ -71,7 +71,7 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = crl_news_open(ctl, &ctl->crl_news);
 	if (r == 0)
-		r = ocsp_open(ctl, &ctl->ocsp);
+		r = ocsp_serve_open(ctl, &ctl->ocsp);
 	if (r == 0)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
@@ -216,7 +216,7 @@ void controller_free(struct controller *ctl)
 	(void)uv_run(ctl->loop, UV_RUN_DEFAULT);
 	identities_free(ctl->identities);
 	ocsp_keys_free(ctl->ocsp_keys);
-	ocsp_free(ctl->ocsp);
+	ocsp_serve_free(ctl->ocsp);
 	gateway_certs_free(ctl->gateway_certs);
 	fleet_free(ctl->fleet);
 	gateways_free(ctl->gateways);

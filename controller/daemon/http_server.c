@@ -12,7 +12,7 @@
 #include <libwebsockets.h>
 
 #include "controller/daemon/http_read.h"
-#include "controller/daemon/ocsp.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "controller/daemon/http_cache.h"
-#include "controller/daemon/ocsp.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "shared/base/text.h"
 
 /* "PREFIX" ID "SUFFIX": takes the id between, which must be a plain issuer id. */
@@ -73,7 +73,7 @@ void public_http_handle(struct controller *ctl, struct http_call *call)
 	const struct http_request *q = http_call_request(call);
 	struct crl_file            file;
 	if (text_equal(q->path, "/ocsp") || text_starts(q->path, "/ocsp/")) {
-		ocsp_handle(ctl, call);
+		ocsp_serve_handle(ctl, call);
 		return;
 	}
 	if (!text_equal(q->method, "GET") && !text_equal(q->method, "HEAD")) {

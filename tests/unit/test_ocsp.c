@@ -1,4 +1,4 @@
-/* Are OCSP requests read strictly and the same as the crypto library reads them, and does the library take our answers? */
+/* test_ocsp.c - Are OCSP requests read strictly and the same as the crypto library reads them, and does the library take our answers? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-/* ocsp.c - room controller/daemon: one OCSP request: read, known answer or worker, answered.
+/* ocsp_serve.c - room controller/daemon: one OCSP request: read, known answer or worker, answered.
  * Never: signing on the loop; keeping an answer whose list has changed since its status was read. */
-#include "controller/daemon/ocsp.h"
+#include "controller/daemon/ocsp_serve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ struct ocsp {
 	struct ocsp_figures figures;
 };
 
-int ocsp_open(struct controller *ctl, struct ocsp **ret)
+int ocsp_serve_open(struct controller *ctl, struct ocsp **ret)
 {
 	int64_t      rate = ctl->conf->ocsp_signatures, now = clock_monotonic();
 	int64_t      half = rate > 1 ? rate / 2 : 1;
@@ -50,7 +50,7 @@ int ocsp_open(struct controller *ctl, struct ocsp **ret)
 	return 0;
 }
 
-void ocsp_free(struct ocsp *o)
+void ocsp_serve_free(struct ocsp *o)
 {
 	if (o == NULL)
 		return;
@@ -58,7 +58,7 @@ void ocsp_free(struct ocsp *o)
 	free(o);
 }
 
-void ocsp_figures(const struct controller *ctl, struct ocsp_figures *ret)
+void ocsp_serve_figures(const struct controller *ctl, struct ocsp_figures *ret)
 {
 	*ret = ctl->ocsp->figures;
 	ret->cached = ocsp_cache_size(ctl->ocsp->cache);
@@ -338,7 +338,7 @@ static void handle_get(struct ocsp *o, struct http_call *call, const char *text)
 	take_request(o, call, (struct span){bytes, n}, true);
 }
 
-void ocsp_handle(struct controller *ctl, struct http_call *call)
+void ocsp_serve_handle(struct controller *ctl, struct http_call *call)
 {
 	const struct http_request *q = http_call_request(call);
 	bool                       post = text_equal(q->method, "POST");
