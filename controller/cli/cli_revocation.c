@@ -9,13 +9,18 @@
 #include "shared/model/names.h"
 
 static const struct output_column standing_columns[] = {
-	{"certificate", "cert_id", COLUMN_TEXT},       {"state", "status", COLUMN_TEXT},
-	{"issued", "serial", COLUMN_TEXT},             {"valid to", "expires_at", COLUMN_TIME},
-	{"suspended at", "suspended_at", COLUMN_TIME}, {"revoked at", "revoked_at", COLUMN_TIME},
-	{"renews at", "renew_at", COLUMN_TIME},        {"renewal", "renewal_id", COLUMN_TEXT},
+	{"certificate", "cert_id", COLUMN_TEXT},
+	{"state", "status", COLUMN_TEXT},
+	{"issued", "serial", COLUMN_TEXT},
+	{"valid to", "expires_at", COLUMN_TIME},
+	{"suspended at", "suspended_at", COLUMN_TIME},
+	{"revoked at", "revoked_at", COLUMN_TIME},
+	{"renews at", "renew_at", COLUMN_TIME},
+	{"renewal", "renewal_id", COLUMN_TEXT},
 };
 
-static int call_certificate(const struct invocation *in, const char *verb, const json_t *body, json_t **ret, struct refusal *why)
+static int call_certificate(const struct invocation *in, const char *verb, const json_t *body, json_t **ret,
+			    struct refusal *why)
 {
 	char path[CLIENT_PATH_SIZE];
 	if (!name_cert_id_ok(in->words[0])) {
@@ -54,12 +59,13 @@ static int revoke_certificate(const struct invocation *in)
 	json_t        *answer = NULL;
 	const char    *reason = verb_value(in, "reason");
 	if (reason == NULL) {
-		refuse(&why, E_CLI_USAGE, "cert revoke", "--reason is required (keyCompromise, superseded, cessationOfOperation, ...)");
+		refuse(&why, E_CLI_USAGE, "cert revoke",
+		       "--reason is required (keyCompromise, superseded, cessationOfOperation, ...)");
 		return verb_fail(EXIT_USAGE, &why);
 	}
 	json_t *body = json_pack("{s:s, s:b, s:b}", "reason", reason, "replace", verb_given(in, "replace") ? 1 : 0, "confirm",
 				 verb_given(in, "yes") ? 1 : 0);
-	int r = call_certificate(in, "revoke", body, &answer, &why);
+	int     r = call_certificate(in, "revoke", body, &answer, &why);
 	if (r != EXIT_DONE && why.code == E_REVOKE_LAST && person_confirms(in->words[0], &why)) {
 		json_object_set_new(body, "confirm", json_true());
 		r = call_certificate(in, "revoke", body, &answer, &why);
@@ -91,9 +97,9 @@ static int resume(const struct invocation *in)
 /* ---- crl --------------------------------------------------------------------------------------------------------- */
 
 static const struct output_column list_columns[] = {
-	{"ISSUER", "issuer", COLUMN_TEXT},           {"SHARD", "shard", COLUMN_TEXT},  {"NUMBER", "number", COLUMN_TEXT},
-	{"ENTRIES", "entries", COLUMN_TEXT},         {"MADE", "this_update", COLUMN_TIME}, {"NEXT", "next_update", COLUMN_TIME},
-	{"AGE", "this_update", COLUMN_AGE},          {"URL", "url", COLUMN_TEXT},
+	{"ISSUER", "issuer", COLUMN_TEXT},   {"SHARD", "shard", COLUMN_TEXT},      {"NUMBER", "number", COLUMN_TEXT},
+	{"ENTRIES", "entries", COLUMN_TEXT}, {"MADE", "this_update", COLUMN_TIME}, {"NEXT", "next_update", COLUMN_TIME},
+	{"AGE", "this_update", COLUMN_AGE},  {"URL", "url", COLUMN_TEXT},
 };
 
 static int crl(const struct invocation *in)
@@ -102,10 +108,16 @@ static int crl(const struct invocation *in)
 }
 
 const struct verb cli_revocation_verbs[] = {
-	{"cert", "revoke", "CERT_ID", 1, 1, "ends the certificate for good",
+	{"cert",
+	 "revoke",
+	 "CERT_ID",
+	 1,
+	 1,
+	 "ends the certificate for good",
 	 {{"reason", "R", "why: keyCompromise, superseded, ..."},
 	  {"replace", NULL, "renew first; what is replaced is revoked when the new one is proved"},
-	  {"yes", NULL, "also when its service is left without a certificate in force"}}, revoke_certificate},
+	  {"yes", NULL, "also when its service is left without a certificate in force"}},
+	 revoke_certificate},
 	{"cert", "suspend", "CERT_ID", 1, 1, "puts it on hold: lists and OCSP say so until it is resumed", {{0}}, suspend},
 	{"cert", "resume", "CERT_ID", 1, 1, "puts a suspended certificate back in force", {{0}}, resume},
 	{"crl", NULL, "", 0, 0, "published revocation lists and their age", {{0}}, crl},

@@ -67,7 +67,8 @@ static void looked(void *job)
 	if (j->code < 0)
 		api_refuse(call, j->code, "store", "it cannot be read now");
 	else if (j->last)
-		api_refuse(call, E_REVOKE_LAST, j->cert.cert_id, "no other listener of the service would have a certificate in force");
+		api_refuse(call, E_REVOKE_LAST, j->cert.cert_id,
+			   "no other listener of the service would have a certificate in force");
 	else
 		controller_revoke(call->ctl, j->cert.cert_id, j->reason, &call->caller, standing_done, call);
 	free(j);
@@ -181,11 +182,13 @@ static json_t *ocsp_json(const struct controller *ctl)
 	const char         *issuer;
 	json_t             *responders = json_array();
 	for (size_t i = 0; (issuer = ocsp_keys_at(ctl->ocsp_keys, i, &not_after_at)) != NULL; i++)
-		json_array_append_new(responders, json_pack("{s:s, s:o}", "issuer", issuer, "expires_at", json_time(not_after_at)));
+		json_array_append_new(responders,
+				      json_pack("{s:s, s:o}", "issuer", issuer, "expires_at", json_time(not_after_at)));
 	ocsp_serve_figures(ctl, &f);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "asked", (json_int_t)f.asked, "from_cache", (json_int_t)f.from_cache,
-			 "signed", (json_int_t)f.signed_now, "malformed", (json_int_t)f.malformed, "unauthorized", (json_int_t)f.unauthorized,
-			 "put_off", (json_int_t)f.put_off, "cached", (json_int_t)f.cached, "responders", responders);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "asked", (json_int_t)f.asked, "from_cache",
+			 (json_int_t)f.from_cache, "signed", (json_int_t)f.signed_now, "malformed", (json_int_t)f.malformed,
+			 "unauthorized", (json_int_t)f.unauthorized, "put_off", (json_int_t)f.put_off, "cached",
+			 (json_int_t)f.cached, "responders", responders);
 }
 
 void api_crl_list(struct api_call *call)

@@ -21,8 +21,8 @@ static const char *http_date(int64_t at, char ret[DATE_SIZE])
 	struct tm         t;
 	ret[0] = '\0';
 	if (gmtime_r(&seconds, &t) != NULL && t.tm_year >= 0 && t.tm_year < 8100)
-		(void)snprintf(ret, DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday, months[t.tm_mon],
-			       t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+		(void)snprintf(ret, DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.tm_wday], t.tm_mday,
+			       months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 	return ret;
 }
 
@@ -43,7 +43,8 @@ static bool has_tag(const char *if_none_match, const char *etag)
 	return text_equal(if_none_match, "*") || strstr(if_none_match, etag) != NULL;
 }
 
-void http_cache_answer(struct http_call *call, const char *content_type, struct span body, int64_t modified_at, int64_t expires_at)
+void http_cache_answer(struct http_call *call, const char *content_type, struct span body, int64_t modified_at,
+		       int64_t expires_at)
 {
 	const struct http_request *q = http_call_request(call);
 	char                       date[DATE_SIZE], etag[ETAG_SIZE];
@@ -52,8 +53,9 @@ void http_cache_answer(struct http_call *call, const char *content_type, struct 
 	http_call_header(call, "cache-control", "public, max-age=60, must-revalidate, no-transform");
 	if (modified_at != 0)
 		http_call_header(call, "last-modified", http_date(modified_at, date));
-	bool fresh = q->if_none_match[0] != '\0' ? has_tag(q->if_none_match, etag)
-						 : modified_at != 0 && q->if_modified_since[0] != '\0' && text_equal(q->if_modified_since, date);
+	bool fresh = q->if_none_match[0] != '\0'
+			     ? has_tag(q->if_none_match, etag)
+			     : modified_at != 0 && q->if_modified_since[0] != '\0' && text_equal(q->if_modified_since, date);
 	if (expires_at != 0)
 		http_call_header(call, "expires", http_date(expires_at, date));
 	if (fresh)

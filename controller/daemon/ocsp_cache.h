@@ -18,7 +18,8 @@ struct ocsp_cache;
 _must_check_ int ocsp_cache_open(struct ocsp_cache **ret);
 void             ocsp_cache_free(struct ocsp_cache *c);
 
-bool   ocsp_cache_find(const struct ocsp_cache *c, struct span cert_id, struct ocsp_cached *ret); /* valid until the next put or drop */
+bool   ocsp_cache_find(const struct ocsp_cache *c, struct span cert_id,
+		       struct ocsp_cached *ret); /* valid until the next put or drop */
 void   ocsp_cache_put(struct ocsp_cache *c, struct span cert_id, const struct ocsp_cached *value); /* copies; replaces */
 void   ocsp_cache_drop(struct ocsp_cache *c, struct span cert_id);
 size_t ocsp_cache_size(const struct ocsp_cache *c);

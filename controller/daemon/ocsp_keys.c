@@ -28,7 +28,7 @@ struct ocsp_place {
 	struct ocsp_keys      *keys;
 	char                   issuer_id[ISSUER_ID_SIZE];
 	struct ocsp_issuer     issuer;
-	struct held_responder *now; /* NULL = none yet */
+	struct held_responder *now;  /* NULL = none yet */
 	struct key            *next; /* being certified */
 	int64_t                retry_at;
 };
@@ -109,7 +109,8 @@ static int key_load(const struct ocsp_place *p, struct key **ret, struct hash *r
 }
 
 /* The newest certificate of this key that is in force. */
-static bool cert_load(struct store_view *view, const struct ocsp_place *p, struct hash spki_hash, int64_t now, struct issuance *ret)
+static bool cert_load(struct store_view *view, const struct ocsp_place *p, struct hash spki_hash, int64_t now,
+		      struct issuance *ret)
 {
 	char             owner[CERT_ID_SIZE];
 	struct issuance *page = calloc(ISSUANCES_PAGE, sizeof(*page));
@@ -117,10 +118,12 @@ static bool cert_load(struct store_view *view, const struct ocsp_place *p, struc
 	size_t           n = ISSUANCES_PAGE;
 	bool             found = false;
 	owner_name(p, owner);
-	while (page != NULL && n == ISSUANCES_PAGE && view_issuances(view, OWNER_CONTROLLER, owner, after, page, ISSUANCES_PAGE, &n) == 0)
+	while (page != NULL && n == ISSUANCES_PAGE &&
+	       view_issuances(view, OWNER_CONTROLLER, owner, after, page, ISSUANCES_PAGE, &n) == 0)
 		for (size_t i = 0; i < n; i++) {
 			after = page[i].serial;
-			if (page[i].state == ISSUANCE_ACTIVE && page[i].not_after_at > now && hash_equal(page[i].spki_hash, spki_hash)) {
+			if (page[i].state == ISSUANCE_ACTIVE && page[i].not_after_at > now &&
+			    hash_equal(page[i].spki_hash, spki_hash)) {
 				*ret = page[i];
 				found = true;
 			}
@@ -137,7 +140,8 @@ static void place_load(struct controller *ctl, struct ocsp_place *p)
 	if (key_load(p, &key, &spki_hash) < 0 || !cert_load(ctl->view, p, spki_hash, clock_now(), &cert))
 		key_free(key);
 	else if (place_set(p, key, &cert) < 0)
-		log_line(LOG_LEVEL_WARNING, NULL, "the OCSP responder of %s does not fit its key: a new one is ordered", p->issuer_id);
+		log_line(LOG_LEVEL_WARNING, NULL, "the OCSP responder of %s does not fit its key: a new one is ordered",
+			 p->issuer_id);
 }
 
 /* A root signs a handful of certificates and may be away: its list says it all. */
@@ -268,7 +272,8 @@ void ocsp_keys_tick(struct controller *ctl, int64_t now)
 		if (r == 0 || r == E_SYS_AGAIN)
 			continue;
 		char text[ERR_CODE_SIZE];
-		log_line(LOG_LEVEL_ERROR, NULL, "no OCSP responder for %s: %s %s", p->issuer_id, err_code(r, text), err_what(r));
+		log_line(LOG_LEVEL_ERROR, NULL, "no OCSP responder for %s: %s %s", p->issuer_id, err_code(r, text),
+			 err_what(r));
 		p->retry_at = now + RETRY_MS;
 	}
 }

@@ -15,8 +15,8 @@
 #include "shared/sys/clock.h"
 
 enum {
-	JOBS_MAX = 32,                  /* under way at once; views of the store are few and others need them, too */
-	BACKDATE_MS = 60 * 1000,        /* thisUpdate lies this far back: clocks of relying parties differ */
+	JOBS_MAX = 32,           /* under way at once; views of the store are few and others need them, too */
+	BACKDATE_MS = 60 * 1000, /* thisUpdate lies this far back: clocks of relying parties differ */
 	PATH_PREFIX = sizeof("/ocsp/") - 1,
 };
 
@@ -153,8 +153,8 @@ static void look_and_sign(void *job, struct store_view *view)
 			j->this_update_at = list[i].revoked_at; /* not known before it happened */
 	}
 	if (j->code == 0)
-		j->code = ocsp_answer(held_responder_get(j->responder), list, j->request.n, j->this_update_at, j->next_update_at,
-				      j->request.nonce, &j->der);
+		j->code = ocsp_answer(held_responder_get(j->responder), list, j->request.n, j->this_update_at,
+				      j->next_update_at, j->request.nonce, &j->der);
 }
 
 static void on_signed(void *job)
@@ -291,9 +291,13 @@ static size_t wanted_length(const char *text)
 	uint8_t head[6];
 	char    start[9] = "";
 	size_t  n = 0;
-	if (strlen(text) < 8 || text_copy_n(start, sizeof(start), text, 8) < 0 || b64_parse(start, head, sizeof(head), &n) < 0 || n < 4)
+	if (strlen(text) < 8 || text_copy_n(start, sizeof(start), text, 8) < 0 ||
+	    b64_parse(start, head, sizeof(head), &n) < 0 || n < 4)
 		return 0;
-	size_t whole = head[1] < 0x80 ? 2 + (size_t)head[1] : head[1] == 0x81 ? 3 + (size_t)head[2] : head[1] == 0x82 ? 4 + ((size_t)head[2] << 8 | head[3]) : 0;
+	size_t whole = head[1] < 0x80    ? 2 + (size_t)head[1]
+		       : head[1] == 0x81 ? 3 + (size_t)head[2]
+		       : head[1] == 0x82 ? 4 + ((size_t)head[2] << 8 | head[3])
+					 : 0;
 	return (whole + 2) / 3 * 4;
 }
 
@@ -303,8 +307,8 @@ static bool is_answerable(const struct ocsp *o, struct span bytes)
 	return ocsp_request_read(bytes, &request) == 0 && ocsp_keys_find(o->ctl->ocsp_keys, &request.one[0]) != NULL;
 }
 
-/* The HTTP parser takes "//" in a path for "/", also where the client wrote %2F. The lost slashes are put back where exactly one place
- * makes a request to an issuer of ours; where two would do, nobody can tell, and the client has POST. */
+/* The HTTP parser takes "//" in a path for "/", also where the client wrote %2F. The lost slashes are put back where exactly
+ * one place makes a request to an issuer of ours; where two would do, nobody can tell, and the client has POST. */
 static size_t mend(const struct ocsp *o, const char *text, uint8_t ret[HTTP_PATH_SIZE])
 {
 	size_t len = strlen(text), wanted = wanted_length(text), found = 0;

@@ -1,6 +1,6 @@
 /* ocsp_serve.h - room controller/daemon: the OCSP responder (RFC 6960) behind the public listener.
- * What was signed before is given out at once; the rest is looked up and signed by a worker, at most so many a second. Never: an answer
- * from before a revocation was stored; a token or a right: it answers everybody. */
+ * What was signed before is given out at once; the rest is looked up and signed by a worker, at most so many a second. Never:
+ * an answer from before a revocation was stored; a token or a right: it answers everybody. */
 #ifndef VCC_OCSP_SERVE_H
 #define VCC_OCSP_SERVE_H
 

@@ -20,16 +20,16 @@ enum { CERTIFICATES_PAGE = 64, TARGETS_MAX = 16 };
 /* ---- one call on its way ----------------------------------------------------------------------------------------- */
 
 struct standing {
-	api_done_fn        *done;
-	void               *ctx;
-	struct api_result   result;
-	struct controller  *ctl;
-	struct commit      *commit;
-	struct certificate  cert;
-	enum revoke_reason  reason;
+	api_done_fn         *done;
+	void                *ctx;
+	struct api_result    result;
+	struct controller   *ctl;
+	struct commit       *commit;
+	struct certificate   cert;
+	enum revoke_reason   reason;
 	const struct caller *who;
-	int64_t             now;
-	size_t              n; /* issuances that changed */
+	int64_t              now;
+	size_t               n; /* issuances that changed */
 };
 
 static struct standing *standing_new(struct controller *ctl, const struct caller *who, api_done_fn *done, void *ctx)
@@ -245,7 +245,8 @@ static void schedule_again(struct standing *s)
 	bool                   approval = false;
 	if (t == NULL || serial_is_none(s->cert.serial) || s->cert.retired_at != 0)
 		return;
-	s->cert.renew_at = policy_renew_at(t, s->cert.cert_id, s->cert.serial, s->cert.not_before_at, s->cert.not_after_at, &limits);
+	s->cert.renew_at =
+		policy_renew_at(t, s->cert.cert_id, s->cert.serial, s->cert.not_before_at, s->cert.not_after_at, &limits);
 	if (policy_eligible(&s->cert, t, orders_of(s->ctl, &s->cert), TRIGGER_MANUAL, false, s->now, &approval) == 0 &&
 	    operate_agent_usable(s->ctl, s->cert.agent) == 0)
 		orders_create(s->ctl, s->commit, &s->cert, TRIGGER_MANUAL, false, approval, s->who, &s->result.order);
@@ -278,7 +279,8 @@ void controller_resume(struct controller *ctl, const char *cert_id, const struct
 
 static int is_served(struct store_view *view, const struct certificate *cert, int64_t now, bool *ret)
 {
-	bool in_force = cert->proved && cert->revoked_at == 0 && cert->suspended_at == 0 && cert->retired_at == 0 && cert->not_after_at > now;
+	bool in_force = cert->proved && cert->revoked_at == 0 && cert->suspended_at == 0 && cert->retired_at == 0 &&
+			cert->not_after_at > now;
 	*ret = false;
 	if (!in_force)
 		return 0;

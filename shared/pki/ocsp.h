@@ -1,5 +1,6 @@
 /* ocsp.h - room shared/pki: OCSP (RFC 6960, nonce of RFC 9654): reads requests, builds and signs answers.
- * Requests come from anybody, so they are read by the DER cursor alone and point into the bytes that came. Never: deciding a status, clocks. */
+ * Requests come from anybody, so they are read by the DER cursor alone and point into the bytes that came. Never: deciding a
+ * status, clocks. */
 #ifndef VCC_OCSP_H
 #define VCC_OCSP_H
 
@@ -36,8 +37,9 @@ struct ocsp_request {
 	struct span     nonce;  /* empty = none */
 	bool            extras; /* the requestor's name or signature, which were passed over */
 };
-/* Strict: DER, version 1, 1 to OCSP_LIST_MAX certificates, a nonce of 1 to 128 octets, nothing critical that we do not know. A signature
- * of the requestor is passed over (RFC 6960, 4.1.2: it may be). E_OCSP_REQUEST; an unknown hash is E_NOT_FOUND: no issuer of ours. */
+/* Strict: DER, version 1, 1 to OCSP_LIST_MAX certificates, a nonce of 1 to 128 octets, nothing critical that we do not know. A
+ * signature of the requestor is passed over (RFC 6960, 4.1.2: it may be). E_OCSP_REQUEST; an unknown hash is E_NOT_FOUND: no
+ * issuer of ours. */
 _must_check_ int ocsp_request_read(struct span der, struct ocsp_request *ret);
 bool             ocsp_is_of(const struct ocsp_one *one, const struct ocsp_issuer *issuer);
 
@@ -56,8 +58,8 @@ _must_check_ int ocsp_responder_make(struct key *key, struct span certificate, s
 void             ocsp_responder_free(struct ocsp_responder *r);
 
 /* A successful answer: producedAt = thisUpdate; whole seconds. */
-_must_check_ int ocsp_answer(const struct ocsp_responder *r, const struct ocsp_status *list, size_t n, int64_t this_update_at, int64_t next_update_at,
-			     struct span nonce, struct buf *to);
+_must_check_ int ocsp_answer(const struct ocsp_responder *r, const struct ocsp_status *list, size_t n, int64_t this_update_at,
+			     int64_t next_update_at, struct span nonce, struct buf *to);
 
 /* What needs no signature (RFC 6960, 4.2.1). */
 enum ocsp_error { OCSP_MALFORMED = 1, OCSP_INTERNAL = 2, OCSP_TRY_LATER = 3, OCSP_UNAUTHORIZED = 6 };

@@ -114,13 +114,14 @@ static void nonce_put(struct buf *to, struct span nonce)
 static bool statuses_ok(const struct ocsp_status *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (list[i].state == OCSP_REVOKED && (!tbs_time_ok(list[i].revoked_at) || revoke_reason_name(list[i].reason) == NULL))
+		if (list[i].state == OCSP_REVOKED &&
+		    (!tbs_time_ok(list[i].revoked_at) || revoke_reason_name(list[i].reason) == NULL))
 			return false;
 	return n > 0;
 }
 
-static void data_put(struct buf *to, const struct ocsp_responder *r, const struct ocsp_status *list, size_t n, int64_t this_update_at,
-		     int64_t next_update_at, struct span nonce)
+static void data_put(struct buf *to, const struct ocsp_responder *r, const struct ocsp_status *list, size_t n,
+		     int64_t this_update_at, int64_t next_update_at, struct span nonce)
 {
 	size_t data = der_open(to, DER_SEQUENCE);
 	size_t by_key = der_open(to, DER_CONTEXT_CONS | 2);
@@ -168,11 +169,11 @@ static void response_put(struct buf *to, const struct ocsp_responder *r, struct 
 	der_close(to, response);
 }
 
-int ocsp_answer(const struct ocsp_responder *r, const struct ocsp_status *list, size_t n, int64_t this_update_at, int64_t next_update_at,
-		struct span nonce, struct buf *to)
+int ocsp_answer(const struct ocsp_responder *r, const struct ocsp_status *list, size_t n, int64_t this_update_at,
+		int64_t next_update_at, struct span nonce, struct buf *to)
 {
-	if (!statuses_ok(list, n) || !tbs_time_ok(this_update_at) || !tbs_time_ok(next_update_at) || next_update_at <= this_update_at ||
-	    nonce.n > OCSP_NONCE_MAX)
+	if (!statuses_ok(list, n) || !tbs_time_ok(this_update_at) || !tbs_time_ok(next_update_at) ||
+	    next_update_at <= this_update_at || nonce.n > OCSP_NONCE_MAX)
 		return E_PKI_LINT;
 	_cleanup_(buf_free) struct buf data = BUF_MAX(TBS_MAX);
 	_cleanup_(buf_free) struct buf signature = BUF_MAX(512);

@@ -55,7 +55,8 @@ int ocsp_issuer_read(struct span certificate, struct ocsp_issuer *ret)
 bool ocsp_is_of(const struct ocsp_one *one, const struct ocsp_issuer *issuer)
 {
 	size_t n = hashes[one->hash].n_digest;
-	return memcmp(one->name_hash.p, issuer->by[one->hash].name, n) == 0 && memcmp(one->key_hash.p, issuer->by[one->hash].key, n) == 0;
+	return memcmp(one->name_hash.p, issuer->by[one->hash].name, n) == 0 &&
+	       memcmp(one->key_hash.p, issuer->by[one->hash].key, n) == 0;
 }
 
 /* OCSP_HASH_COUNT = one that we do not know. */

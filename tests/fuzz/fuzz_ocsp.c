@@ -1,5 +1,5 @@
-/* fuzz_ocsp.c - does the reader of OCSP requests ever read outside its bytes, take one that the crypto library would not, or read another
- * number or nonce than it? What is read is answered, and the library must read the answer. Input: a request. */
+/* fuzz_ocsp.c - does the reader of OCSP requests ever read outside its bytes, take one that the crypto library would not, or
+ * read another number or nonce than it? What is read is answered, and the library must read the answer. Input: a request. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,8 @@ static void answer(const struct ocsp_request *q)
 	struct ocsp_status list[OCSP_LIST_MAX];
 	struct buf         der = BUF_MAX(OCSP_RESPONSE_MAX);
 	for (size_t i = 0; i < q->n; i++)
-		list[i] = (struct ocsp_status){q->one[i].whole, (enum ocsp_state)(q->one[i].serial.b[15] % 3), NOW - MS_HOUR, REASON_HOLD};
+		list[i] = (struct ocsp_status){q->one[i].whole, (enum ocsp_state)(q->one[i].serial.b[15] % 3), NOW - MS_HOUR,
+					       REASON_HOLD};
 	must(ocsp_answer(responder, list, q->n, NOW, NOW + MS_HOUR, q->nonce, &der));
 	const uint8_t  *p = der.p;
 	OCSP_RESPONSE  *r = d2i_OCSP_RESPONSE(NULL, &p, (long)der.n);

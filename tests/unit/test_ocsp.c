@@ -1,4 +1,5 @@
-/* test_ocsp.c - Are OCSP requests read strictly and the same as the crypto library reads them, and does the library take our answers? */
+/* test_ocsp.c - Are OCSP requests read strictly and the same as the crypto library reads them, and does the library take our
+ * answers? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -204,8 +205,9 @@ static void limits_hold(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		uint8_t             bytes[OCSP_REQUEST_MAX];
 		struct ocsp_request q;
-		size_t n = hand_made(rows[i].certificates, rows[i].nonce, rows[i].twice, rows[i].critical, rows[i].serial, bytes);
-		int    code = ocsp_request_read((struct span){bytes, n}, &q);
+		size_t              n =
+			hand_made(rows[i].certificates, rows[i].nonce, rows[i].twice, rows[i].critical, rows[i].serial, bytes);
+		int code = ocsp_request_read((struct span){bytes, n}, &q);
 		if (code != rows[i].code)
 			fail_msg("row %zu: %d", i, code);
 		if (code == 0 && rows[i].serial > sizeof(q.one[0].serial.b))
@@ -236,7 +238,7 @@ static OCSP_BASICRESP *verified(struct span der)
 	assert_int_equal(OCSP_response_status(r), OCSP_RESPONSE_STATUS_SUCCESSFUL);
 	OCSP_BASICRESP *b = OCSP_response_get1_basic(r);
 	assert_non_null(b);
-	X509_STORE     *store = X509_STORE_new();
+	X509_STORE *store = X509_STORE_new();
 	STACK_OF(X509) *more = sk_X509_new_null();
 	X509_STORE_add_cert(store, w.root);
 	X509_VERIFY_PARAM_set_time(X509_STORE_get0_param(store), (time_t)(w.h.now_at / MS_SECOND + 10));
@@ -334,10 +336,14 @@ static void a_foreign_key_is_no_responder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_librarys_requests_are_read), cmocka_unit_test(changed_requests_are_refused_or_read),
-		cmocka_unit_test(limits_hold),                    cmocka_unit_test(an_unknown_hash_is_of_nobody),
-		cmocka_unit_test(the_library_takes_each_status),  cmocka_unit_test(what_cannot_be_true_is_not_signed),
-		cmocka_unit_test(errors_are_read),                cmocka_unit_test(a_foreign_key_is_no_responder),
+		cmocka_unit_test(the_librarys_requests_are_read),
+		cmocka_unit_test(changed_requests_are_refused_or_read),
+		cmocka_unit_test(limits_hold),
+		cmocka_unit_test(an_unknown_hash_is_of_nobody),
+		cmocka_unit_test(the_library_takes_each_status),
+		cmocka_unit_test(what_cannot_be_true_is_not_signed),
+		cmocka_unit_test(errors_are_read),
+		cmocka_unit_test(a_foreign_key_is_no_responder),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
