@@ -217,7 +217,6 @@ static void act_proved(struct place *p)
 	struct refusal     why = {.code = 0};
 	struct keeper     *k = p->managed->keeper;
 	const struct made *made = place_in_use(p);
-	_cleanup_fd_ int   fd = -1;
 	if (p->care.reason != REFRESH_REPAIR || p->care.changed)
 		p->trust_proof = trust_proof_of(p);
 	if (made != NULL)

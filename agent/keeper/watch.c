@@ -20,7 +20,7 @@
 
 enum {
 	SETTLE_MS = 5,                /* several events of one change are one look */
-	LOOK_GAP_MS = 100,            /* who changes something without end gets no more looks than that */
+	LOOK_GAP_MS = 25,             /* who changes something without end gets no more looks than that */
 	READS_MAX = 8,                /* of the kernel's queue in one turn of the loop: others have their turn, too */
 	OVERFLOW_MS = 10 * 60 * 1000, /* so long it is told after the last one */
 	DIR_MASK = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,

@@ -71,14 +71,6 @@ void process_unit(const char *cgroup, char ret[INVENTORY_UNIT_SIZE])
 	}
 }
 
-/* What a process calls itself goes to people and over the wire: printable ASCII. */
-static void plain_text(char *text)
-{
-	for (char *p = text; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f)
-			*p = '?';
-}
-
 static void user_name(uid_t uid, char ret[INVENTORY_USER_SIZE])
 {
 	const struct passwd *row = getpwuid(uid);
@@ -97,7 +89,7 @@ static void facts_read(int dir_fd, struct process_facts *f)
 	if (small_read(dir_fd, "comm", text)) {
 		text[strcspn(text, "\n")] = '\0';
 		text_cut(f->program, sizeof(f->program), text);
-		plain_text(f->program);
+		text_plain(f->program);
 	}
 	ssize_t n = readlinkat(dir_fd, "exe", f->exe, sizeof(f->exe) - 1);
 	f->exe[n > 0 ? n : 0] = '\0';

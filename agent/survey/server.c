@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -296,15 +295,14 @@ static const struct {
 	const char *name;
 	const char *programs[PROGRAMS_MAX]; /* the kernel's short names */
 	bool        own_files;              /* configuration may belong to the server's user */
-	const char *base_letter;            /* option that names the folder of relative paths, root's alone; NULL = none */
 	int (*locate)(struct server *s, struct refusal *why);
 	int (*read)(struct server *s, struct refusal *why);
 } kinds[SERVER_KIND_COUNT] = {
-	[SERVER_NGINX] = {"nginx", {"nginx"}, false, "-p", locate_nginx, read_nginx},
-	[SERVER_APACHE] = {"apache", {"apache2", "httpd"}, false, "-d", locate_apache, read_apache},
-	[SERVER_HAPROXY] = {"haproxy", {"haproxy"}, false, NULL, locate_haproxy, read_haproxy},
-	[SERVER_POSTGRESQL] = {"postgresql", {"postgres"}, true, NULL, locate_postgresql, read_postgresql},
-	[SERVER_PYTHON] = {"python", {"uvicorn", "gunicorn", "hypercorn"}, false, NULL, locate_python, read_python},
+	[SERVER_NGINX] = {"nginx", {"nginx"}, false, locate_nginx, read_nginx},
+	[SERVER_APACHE] = {"apache", {"apache2", "httpd"}, false, locate_apache, read_apache},
+	[SERVER_HAPROXY] = {"haproxy", {"haproxy"}, false, locate_haproxy, read_haproxy},
+	[SERVER_POSTGRESQL] = {"postgresql", {"postgres"}, true, locate_postgresql, read_postgresql},
+	[SERVER_PYTHON] = {"python", {"uvicorn", "gunicorn", "hypercorn"}, false, locate_python, read_python},
 };
 
 const char *server_kind_name(enum server_kind k)
@@ -418,30 +416,10 @@ static bool is_main_process(const struct server *s)
 	return s->has_unit && s->unit.main_pid == s->process.pid;
 }
 
-/* Where relative paths of the configuration begin: modules that root would load, logs that root would write. */
-static int base_check(const struct server *s, const char *letter, struct refusal *why)
+static bool program_named(const char *exe, const char *program)
 {
-	char             real[PATH_MAX];
-	const char      *folder = arg(&s->args, letter);
-	_cleanup_fd_ int dir = -1;
-	if (folder == NULL)
-		return 0;
-	if (realpath(folder, real) == NULL)
-		return sys_refuse(why, folder, "find the folder");
-	int r = dir_open_safe(real, 0, &dir, why);
-	if (r == E_SYS_UNSAFE_PATH && why != NULL)
-		why->code = E_SURVEY_UNSAFE;
-	return r == E_SYS_UNSAFE_PATH ? E_SURVEY_UNSAFE : r;
-}
-
-/* The short name is what a process calls itself; its program is another matter. */
-static bool runs_its_kind(const struct server *s)
-{
-	const char *slash = strrchr(s->process.exe, '/');
-	for (size_t i = 0; slash != NULL && i < PROGRAMS_MAX; i++)
-		if (text_equal(slash + 1, kinds[s->kind].programs[i]))
-			return true;
-	return false;
+	const char *slash = strrchr(exe, '/');
+	return slash != NULL && text_equal(slash + 1, program);
 }
 
 /* Root is going to name these again, in the test and at each renewal: what was read must be what they lead to then. */
@@ -471,25 +449,23 @@ static int process_read(struct server *s, struct refusal *why)
 			      "process %d of user %s is no unit's main process: its command line proves nothing", (int)s->process.pid,
 			      s->process.user);
 	/* root is going to run it for the configuration test: what only calls itself so is another program */
-	if (!runs_its_kind(s))
-		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it runs %.200s, which is another program", s->process.exe);
+	if (!program_named(s->process.exe, s->process.program))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it calls itself so but is %.150s", s->process.exe);
 	return source_program(s->process.exe, why);
 }
 
 void server_read(struct server *s)
 {
 	struct refusal why = {.code = 0};
-	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	if (s->process.unit[0] != '\0' && unit_systemd_runs())
 		s->has_unit = unit_facts_read(s->process.unit, &s->unit, NULL) == 0;
 	main_process_take(s);
+	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	s->takes_hup = catches_hup(s->has_unit && s->unit.main_pid > 0 ? s->unit.main_pid : s->process.pid);
 	group_find(s);
 	int r = process_read(s, &why);
 	if (r == 0)
 		r = server_locate(s, &why);
-	if (r == 0 && kinds[s->kind].base_letter != NULL)
-		r = base_check(s, kinds[s->kind].base_letter, &why);
 	if (r == 0)
 		r = paths_check(s, &why);
 	if (r != 0) /* no command of it is run, not even by who finds it by its files */

@@ -53,8 +53,8 @@ static void path_whole(const struct server *s, const char *text, char ret[SOURCE
 	if (text[0] == '/' || text[0] == '\0' || s->base[0] != '/' || source_path(s->base, text, ret, NULL) != 0)
 		text_cut(ret, SOURCE_PATH_SIZE, text);
 	text_hide_controls(ret);
-	for (char *p = ret; !text_utf8_ok(ret, strlen(ret)) && *p != '\0'; p++)
-		*p = (unsigned char)*p < 0x7f ? *p : '?';
+	if (!text_utf8_ok(ret, strlen(ret)))
+		text_plain(ret);
 }
 
 static struct found_service *pair_find(struct found *f, const struct server *s, const struct pair *pair)

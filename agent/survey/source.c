@@ -19,12 +19,6 @@ enum { GLOB_MAX = 1024, READ_STEP = 4096, WAY_LINKS_MAX = 16 };
 
 /* ---- one file ----------------------------------------------------------------------------------------------------- */
 
-/* It is shown to people and kept in records. */
-static bool path_is_text(const char *path)
-{
-	return text_utf8_ok(path, strlen(path)) && strpbrk(path, "\n\t") == NULL;
-}
-
 /* The real file's folder by descriptor, and its name in there. */
 static int real_open(struct sources *s, const char *path, char real[PATH_MAX], int *ret_dir, const char **ret_name,
 		     struct refusal *why)
@@ -34,8 +28,6 @@ static int real_open(struct sources *s, const char *path, char real[PATH_MAX], i
 		return sys_refuse(why, path, "find the file");
 	if (strlen(real) >= SOURCE_PATH_SIZE)
 		return refuse(why, E_SURVEY_LIMIT, path, "its real path is longer than %d characters", SOURCE_PATH_SIZE - 1);
-	if (!path_is_text(real))
-		return refuse(why, E_SURVEY_UNSAFE, path, "its real path holds control characters, or is not UTF-8");
 	strcpy(dir, real);
 	char *slash = strrchr(dir, '/');
 	*slash = '\0';
@@ -129,8 +121,8 @@ static int source_new(struct sources *s, const char *path, struct source **ret, 
 	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
 		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX,
 			      SOURCE_TOTAL_MAX);
-	if (text_has_controls(path)) /* it will be shown */
-		return refuse(why, E_SURVEY_UNSAFE, path, "its name holds control characters");
+	if (text_has_controls(path) || !text_utf8_ok(path, strlen(path))) /* it will be shown, and kept in a record */
+		return refuse(why, E_SURVEY_UNSAFE, path, "its name holds control characters, or is not UTF-8");
 	struct source *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return refuse(why, E_NOMEM, path, "no memory");

@@ -224,7 +224,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("user,words", [(0, "it calls itself so but is"), (65534, "no unit's main process")])
+@pytest.mark.parametrize("user,words", [(0, "another program"), (65534, "no unit's main process")])
 def test_a_command_line_is_only_what_a_process_says(scene, folder, user, words):
     """Any program can take the name and the command line of an nginx; root would run it for the configuration test."""
     home = subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip()

@@ -193,12 +193,6 @@ static void reloads(void **state)
 	alarm(0);
 	found(E_DOCTOR_RELOAD, FINDING_ERROR, "/pid names no running process");
 
-	/* the service's user can put a pipe there: nobody waits for its other end */
-	assert_int_equal(unlink(target.pidfile), 0);
-	assert_int_equal(mkfifo(target.pidfile, 0644), 0);
-	doctor_reload(&p);
-	found(E_DOCTOR_RELOAD, FINDING_ERROR, "/pid names no running process");
-
 	/* a unit beside another kind only tells where old workers are looked for */
 	host(k, SERVER_NGINX);
 	target.reload = RELOAD_EXEC;
