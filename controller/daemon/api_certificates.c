@@ -12,7 +12,7 @@
 enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
 
 /* One certificate as JSON, with its template and target read beside it. */
-static json_t *certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
+json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
 {
 	struct template t;
 	size_t          n = 0;
@@ -49,7 +49,7 @@ int api_cert_list(struct api_call *call, struct store_view *view)
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service))
-				json_array_append_new(items, certificate_json(view, &rows[i], call->now_at));
+				json_array_append_new(items, api_certificate_json(view, &rows[i], call->now_at));
 		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
 	}
 	free(rows);
@@ -95,7 +95,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	int                r = certificate_of(call, view, &c);
 	if (r < 0)
 		return r;
-	call->answer = certificate_json(view, &c, call->now_at);
+	call->answer = api_certificate_json(view, &c, call->now_at);
 	json_t *targets = targets_json(view, c.cert_id);
 	if (json_array_size(targets) == 1)
 		json_object_set(call->answer, "target", json_array_get(targets, 0));
@@ -135,41 +135,6 @@ int api_cert_issuances(struct api_call *call, struct store_view *view)
 	}
 	free(rows);
 	return r;
-}
-
-static void revoke_done(void *ctx, const struct api_result *result)
-{
-	struct api_call   *call = ctx;
-	struct certificate c;
-	if (result->code < 0) {
-		api_refuse_why(call, &result->why);
-		return;
-	}
-	if (view_certificate(controller_view(call->ctl), call->params[0], &c) < 0) {
-		api_refuse(call, E_STORE_IO, call->params[0], "revoked, but the store cannot be read now");
-		return;
-	}
-	api_finish(call, 200, certificate_json(controller_view(call->ctl), &c, call->now_at));
-}
-
-void api_cert_revoke(struct api_call *call)
-{
-	static const char *const fields[] = {"reason", NULL};
-	struct certificate       c;
-	char                     name[32];
-	int                      reason = 0;
-	int                      r = certificate_of(call, controller_view(call->ctl), &c);
-	if (r == 0)
-		r = api_fields_known(call, fields);
-	if (r == 0)
-		r = api_field_text(call, "reason", NULL, name, sizeof(name));
-	if (r == 0 && (revoke_reason_parse(name, &reason) < 0 || reason == REASON_HOLD))
-		r = refuse(&call->why, E_API_BODY, "reason", "`%s` is none of keyCompromise, superseded, cessationOfOperation, "
-		           "affiliationChanged, privilegeWithdrawn, unspecified", name);
-	if (r < 0)
-		api_refuse_why(call, &call->why);
-	else
-		controller_revoke(call->ctl, c.cert_id, (enum revoke_reason)reason, &call->caller, revoke_done, call);
 }
 
 int api_renewal_list(struct api_call *call, struct store_view *view)

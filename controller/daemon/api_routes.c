@@ -25,7 +25,10 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/certificates", PERM_CERT_READ, "Certificates by cert_id.", api_cert_list, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, "One certificate with target, policy and last orders.", api_cert_show, NULL, api_target_enrich},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},
-	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, "Ends the certificate for good.", NULL, api_cert_revoke, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, "Ends the certificate for good, or has it replaced first.", NULL, api_cert_revoke, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/suspend", PERM_CERT_REVOKE, "Puts the certificate on hold.", NULL, api_cert_suspend, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/resume", PERM_CERT_REVOKE, "Puts a suspended certificate back in force.", NULL, api_cert_resume, NULL},
+	{"GET", "/api/v1/crls", PERM_CERT_READ, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, "Orders, newest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 

@@ -29,9 +29,16 @@ void api_target_enrich(struct api_call *call);
 int  api_cert_list(struct api_call *call, struct store_view *view);
 int  api_cert_show(struct api_call *call, struct store_view *view);
 int  api_cert_issuances(struct api_call *call, struct store_view *view);
-void api_cert_revoke(struct api_call *call);
+/* One certificate as JSON, with its template and targets read beside it. */
+json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now);
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
+
+/* api_revocation.c */
+void api_cert_revoke(struct api_call *call);
+void api_cert_suspend(struct api_call *call);
+void api_cert_resume(struct api_call *call);
+void api_crl_list(struct api_call *call);
 
 /* api_lifecycle.c: the brief's endpoints */
 void api_life_renew(struct api_call *call);

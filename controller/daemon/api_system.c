@@ -3,6 +3,8 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 
+enum { OCSP_PATIENCE_MS = 60 * 1000 }; /* the first responders are ordered after a start */
+
 void api_healthz(struct api_call *call)
 {
 	api_finish(call, 200, json_pack("{s:s, s:s}", "status", "ok", "version", VCC_VERSION));
@@ -23,6 +25,10 @@ static json_t *warnings_json(const struct controller_state *s)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_SIGNER_LOG, code), err_what(E_SIGNER_LOG)));
 	if (s->audit_contradicted)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_AUDIT_CONTRADICTED, code), err_what(E_AUDIT_CONTRADICTED)));
+	if (s->crl_late)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_CRL_LATE, code), err_what(E_CRL_LATE)));
+	if (!s->ocsp && s->now_at - s->started_at > OCSP_PATIENCE_MS)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_OCSP_RESPONDER, code), err_what(E_OCSP_RESPONDER)));
 	return list;
 }
 

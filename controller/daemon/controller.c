@@ -10,12 +10,15 @@
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/ocsp_serve.h"
+#include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
@@ -65,7 +68,11 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = crls_open(ctl, &ctl->crls);
 	if (r == 0)
+		r = crl_files_open(ctl, &ctl->crl_files);
+	if (r == 0)
 		r = crl_news_open(ctl, &ctl->crl_news);
+	if (r == 0)
+		r = ocsp_serve_open(ctl, &ctl->ocsp);
 	if (r == 0)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
@@ -156,6 +163,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = identities_open(ctl, &ctl->identities, why);
 	if (r == 0)
+		r = ocsp_keys_open(ctl, &ctl->ocsp_keys, why);
+	if (r == 0)
 		r = crls_load(ctl);
 	if (r == 0)
 		r = audit_heads_load(ctl);
@@ -211,11 +220,14 @@ void controller_free(struct controller *ctl)
 	uv_close((uv_handle_t *)&ctl->store_wake, NULL);
 	(void)uv_run(ctl->loop, UV_RUN_DEFAULT);
 	identities_free(ctl->identities);
+	ocsp_keys_free(ctl->ocsp_keys);
+	ocsp_serve_free(ctl->ocsp);
 	gateway_certs_free(ctl->gateway_certs);
 	fleet_free(ctl->fleet);
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
 	crls_free(ctl->crls);
+	crl_files_free(ctl->crl_files);
 	crl_news_free(ctl->crl_news);
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);
@@ -283,13 +295,16 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent)
 
 void controller_state(struct controller *ctl, struct controller_state *ret)
 {
-	int64_t now = clock_now();
+	int64_t          now = clock_now();
+	struct crl_state late;
 	*ret = (struct controller_state){
 		.signer = signer_ready(ctl),
 		.signer_log_behind = signer_log_behind(ctl),
 		.audit_contradicted = audit_heads_contradicted(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
+		.crl_late = crls_worst(ctl, now, &late) >= 500,
+		.ocsp = ocsp_keys_ready(ctl->ocsp_keys, now),
 		.admin_tls = identities_admin_ready(ctl, now),
 		.gateways = gateways_count(ctl),
 		.connected = fleet_count(ctl),
@@ -299,14 +314,14 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 	};
 }
 
-bool controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der)
+bool controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret_der)
 {
 	return crls_find(ctl, issuer_id, shard, ret_der);
 }
 
-struct span controller_crl_all(struct controller *ctl)
+struct crl_file controller_crl_all(struct controller *ctl)
 {
-	return crls_all(ctl);
+	return crls_all_file(ctl);
 }
 
 bool controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem)

@@ -106,6 +106,8 @@ struct controller_state {
 	bool     audit_contradicted; /* signer or agents remember another audit trail than this one */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */
+	bool     crl_late;  /* one has used up half of its life and should be newer */
+	bool     ocsp;      /* every issuing CA has a responder in force */
 	bool     admin_tls; /* the admin certificate is valid */
 	uint32_t gateways;
 	uint32_t connected; /* welcomed agents */
@@ -116,8 +118,12 @@ struct controller_state {
 void controller_state(struct controller *ctl, struct controller_state *ret);
 
 /* Published bytes for the public listener; valid until the next turn of the loop. False = no such file. */
-bool        controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der);
-struct span controller_crl_all(struct controller *ctl); /* PEM: every shard and the root's */
+struct crl_file {
+	struct span bytes;
+	int64_t     this_update_at, next_update_at; /* 0 = not known */
+};
+bool            controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret_der);
+struct crl_file controller_crl_all(struct controller *ctl); /* PEM: every shard and the root's; the newest and the soonest time */
 /* The lists of this content, as hosts were told of them; false when that is too long ago. */
 bool        controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem);
 bool        controller_crl_is_current(const struct controller *ctl, struct hash hash); /* what hosts were told last */

@@ -12,6 +12,7 @@
 #include <libwebsockets.h>
 
 #include "controller/daemon/http_read.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
@@ -23,11 +24,12 @@ static const struct {
 	size_t  connections; /* more are closed at once */
 	size_t  calls;       /* requests in work; more get 503 */
 	int64_t body;        /* largest body */
-	int64_t bodies;      /* all bodies being received, as declared; more get 503 */
+	int64_t     bodies;    /* all bodies being received, as declared; more get 503 */
+	const char *body_path; /* the only path that takes one; NULL = any */
 } limits[HTTP_LISTENER_COUNT] = {
-	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX},
-	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX},
-	[HTTP_PUBLIC] = {1024, 256, 0, 0},
+	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX, NULL},
+	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX, NULL},
+	[HTTP_PUBLIC] = {1024, 256, OCSP_BODY_MAX, 256 * OCSP_BODY_MAX, "/ocsp"},
 };
 
 struct listener {
@@ -169,7 +171,7 @@ static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret
 		return E_API_BUSY;
 	int     r = http_read_request(wsi, l->which, &c->request);
 	int64_t n = r == 0 ? http_read_length(wsi, limits[l->which].body) : r;
-	if (n == E_API_TOO_LARGE && limits[l->which].body == 0)
+	if (r == 0 && (n > 0 || n == E_API_TOO_LARGE) && limits[l->which].body_path != NULL && !text_equal(c->request.path, limits[l->which].body_path))
 		n = E_API_METHOD;
 	if (n > 0 && l->bodies + n > limits[l->which].bodies)
 		n = E_API_BUSY;

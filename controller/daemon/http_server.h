@@ -36,6 +36,8 @@ struct http_request {
 	char               content_type[96];
 	char               idempotency_key[96];
 	char               if_match[96];
+	char               if_none_match[96];
+	char               if_modified_since[40];
 	char               prefer[64];
 	uid_t              peer_uid; /* HTTP_LOCAL only */
 	struct span        body;

@@ -178,7 +178,8 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 	if (i->state == ISSUANCE_REVOKED)
 		return;
 	gone.state = ISSUANCE_REVOKED;
-	gone.revoked_at = now;
+	gone.revoked_at = i->held_at != 0 ? i->held_at : now; /* X.509: a hold that ends in revocation keeps its date */
+	gone.held_at = 0;
 	gone.revoke_reason = (int)reason;
 	gone.supersede_at = TIME_NEVER;
 	commit_issuance(c, &gone);
@@ -192,15 +193,13 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 	crls_dirty_later(c, i->issuer_id, i->crl_shard);
 }
 
-static bool may_be_used(const struct issuance *i, int64_t now)
+bool operate_in_use(const struct issuance *i, int64_t now)
 {
 	return i->not_after_at > now && (i->state == ISSUANCE_ISSUED || i->state == ISSUANCE_ACTIVE ||
 					 i->state == ISSUANCE_RENEWED || i->state == ISSUANCE_INTENT);
 }
 
-/* Every unexpired issuance of an owner; the newest rows decide. */
-static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_owner owner, const char *owner_id,
-		      enum revoke_reason reason, int64_t now, const struct caller *who)
+int operate_each_issuance(struct controller *ctl, enum issuance_owner owner, const char *owner_id, each_issuance_fn *each, void *ctx)
 {
 	struct issuance *page = calloc(ISSUANCES_PAGE, sizeof(*page));
 	struct serial    after = {0};
@@ -210,47 +209,12 @@ static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_ow
 	       (r = view_issuances(ctl->view, owner, owner_id, after, page, ISSUANCES_PAGE, &n)) == 0)
 		for (size_t i = 0; i < n && r == 0; i++) {
 			after = page[i].serial;
-			r = rows_issuance(ctl->rows, page[i].serial, &page[i]);
-			if (r == 0 && may_be_used(&page[i], now))
-				operate_revoke_issuance(ctl, c, &page[i], reason, now, who);
+			r = rows_issuance(ctl->rows, page[i].serial, &page[i]); /* the newest rows decide */
+			if (r == 0)
+				each(ctx, &page[i]);
 		}
 	free(page);
 	return r;
-}
-
-void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
-		       api_done_fn *done, void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	struct certificate cert;
-	int64_t            now = clock_now();
-	bool               stored = false;
-	int                r = rows_certificate(ctl->rows, cert_id, &cert);
-	if (r == 0 && cert.revoked_at != 0)
-		r = E_ORDER_REVOKED;
-	const struct order *open = r == 0 ? orders_of(ctl, &cert) : NULL;
-	if (open != NULL) {
-		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_REVOKED};
-		r = orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored);
-		if (r == 0)
-			r = rows_certificate(ctl->rows, cert_id, &cert);
-	}
-	if (r < 0) {
-		refused(a, r, cert_id, NULL);
-		return;
-	}
-	struct commit *c = commit_new(ctl);
-	r = revoke_all(ctl, c, OWNER_CERTIFICATE, cert_id, reason, now, who);
-	if (r < 0) {
-		commit_drop(c);
-		refused(a, r, cert_id, NULL);
-		return;
-	}
-	cert.revoked_at = now;
-	cert.renew_at = TIME_NEVER;
-	commit_certificate(c, &cert);
-	commit_fault_points(c, "controller.revoke", "controller.revoke_stored");
-	commit_now(c, on_stored, a);
 }
 
 /* ---- agents ---------------------------------------------------------------------------------------------------- */
@@ -344,6 +308,21 @@ static int check_state(const struct agent *a, enum agent_state to, struct refusa
 	return 0;
 }
 
+struct ending {
+	struct controller   *ctl;
+	struct commit       *commit;
+	enum revoke_reason   reason;
+	int64_t              now;
+	const struct caller *who;
+};
+
+static void end_identity(void *ctx, const struct issuance *i)
+{
+	const struct ending *e = ctx;
+	if (operate_in_use(i, e->now))
+		operate_revoke_issuance(e->ctl, e->commit, i, e->reason, e->now, e->who);
+}
+
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx)
 {
@@ -366,8 +345,8 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	r = revoke_all(ctl, c, OWNER_AGENT, name, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now,
-		       who);
+	struct ending  e = {ctl, c, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now, who};
+	r = operate_each_issuance(ctl, OWNER_AGENT, name, end_identity, &e);
 	if (r < 0) {
 		commit_drop(c);
 		refused(a, r, name, NULL);

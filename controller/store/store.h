@@ -210,13 +210,14 @@ struct outbox_row {
 _must_check_ int view_outbox(struct store_view *v, const char *agent, uint64_t after, struct outbox_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_outbox_top(struct store_view *v, uint64_t *ret_message_id); /* highest message id ever used */
 
-/* Revoked, unexpired issuances of one shard, ascending by serial: fills `ret` up to max, returns count; call again after the last serial. */
+/* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
+ * Fills `ret` up to max; call again after the last serial while it was full. */
 struct revoked_row {
 	struct serial serial;
 	int64_t       revoked_at;
 	int           reason;
 };
-_must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t now, struct serial after, struct revoked_row *ret, size_t max, size_t *ret_n);
+_must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t since, struct serial after, struct revoked_row *ret, size_t max, size_t *ret_n);
 /* Shards of an issuer that hold at least one unexpired issuance. */
 _must_check_ int view_shards(struct store_view *v, const char *issuer_id, int64_t now, uint32_t *ret, size_t max, size_t *ret_n);
 

@@ -1,5 +1,6 @@
 /* store_list.c - room controller/store: lists, by keyset pages. Each query has its index in schema/.
  * Never: writing, SQL. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/store/store_front.h"
@@ -327,26 +328,52 @@ static int copy_revoked(void *ctx, const void *row)
 {
 	struct revoked        *l = ctx;
 	const struct issuance *i = row;
-	l->to[l->n++] = (struct revoked_row){i->serial, i->revoked_at, i->revoke_reason};
+	bool                   held = i->state != ISSUANCE_REVOKED;
+	l->to[l->n++] = (struct revoked_row){i->serial, held ? i->held_at : i->revoked_at, held ? REASON_HOLD : i->revoke_reason};
 	return 0;
 }
 
-int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t now, struct serial after,
-                 struct revoked_row *ret, size_t max, size_t *ret_n)
+/* Each kind has its own index, so it is asked for by itself. */
+static int list_kind(struct store_view *v, bool held, const char *issuer_id, uint32_t shard, int64_t since, struct serial after, size_t max,
+                     struct revoked *list)
 {
 	static const enum issuance_state revoked = ISSUANCE_REVOKED;
-	struct revoked                   list = {.to = ret};
 	struct query                     q = {.noun = &noun_issuance, .max = max};
-	query_where(&q, offsetof(struct issuance, state), IS, &revoked);
+	query_where(&q, offsetof(struct issuance, state), held ? IS_NOT : IS, &revoked);
+	if (held)
+		query_where(&q, offsetof(struct issuance, held_at), SOME, NULL);
 	query_where(&q, offsetof(struct issuance, issuer_id), IS, issuer_id);
 	query_where(&q, offsetof(struct issuance, crl_shard), IS, &shard);
 	query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
-	query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &now);
-	int r = rows_find(v->rows, &q, copy_revoked, &list);
-	if (r < 0)
-		return r;
-	*ret_n = list.n;
-	return 0;
+	query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &since);
+	return rows_find(v->rows, &q, copy_revoked, list);
+}
+
+/* The first `max` of both, which are sorted. */
+static size_t merge(const struct revoked *a, const struct revoked *b, struct revoked_row *ret, size_t max)
+{
+	size_t n = 0, x = 0, y = 0;
+	while (n < max && (x < a->n || y < b->n)) {
+		bool from_a = y == b->n || (x < a->n && memcmp(&a->to[x].serial, &b->to[y].serial, sizeof(a->to[x].serial)) < 0);
+		ret[n++] = from_a ? a->to[x++] : b->to[y++];
+	}
+	return n;
+}
+
+int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t since, struct serial after,
+                 struct revoked_row *ret, size_t max, size_t *ret_n)
+{
+	struct revoked revoked = {.to = calloc(max + 1, sizeof(*ret))}, held = {.to = calloc(max + 1, sizeof(*ret))};
+	int            r = revoked.to != NULL && held.to != NULL ? 0 : E_NOMEM;
+	if (r == 0)
+		r = list_kind(v, false, issuer_id, shard, since, after, max, &revoked);
+	if (r == 0)
+		r = list_kind(v, true, issuer_id, shard, since, after, max, &held);
+	if (r == 0)
+		*ret_n = merge(&revoked, &held, ret, max);
+	free(revoked.to);
+	free(held.to);
+	return r;
 }
 
 int view_shards(struct store_view *v, const char *issuer_id, int64_t now, uint32_t *ret, size_t max, size_t *ret_n)

@@ -137,6 +137,8 @@ static const struct column issuance_columns[] = {
 	INT(issuance, revoke_reason),
 	TEXT(issuance, subject),
 	BYTES(issuance, der, der_len),
+	WHEN(issuance, held_at),
+	WHEN(issuance, revoke_asked_at),
 };
 
 static const struct column target_columns[] = {

@@ -45,6 +45,10 @@ struct controller_conf {
 	/* [crl] */
 	int64_t crl_validity_ms;
 	int64_t crl_refresh_ms;
+	/* [ocsp] */
+	int64_t ocsp_validity_ms;
+	int64_t ocsp_responder_ms; /* life of the responders' certificates */
+	int64_t ocsp_signatures;   /* answers signed on demand, a second */
 	/* [identity] */
 	int64_t identity_agent_ms;  /* life of link identities; renewed at half */
 	int64_t identity_server_ms; /* life of the gateways' and the controller's own TLS certificates */

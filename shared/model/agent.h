@@ -133,7 +133,10 @@ struct service {
 	X(PERSON_FORGOTTEN, "audit_person_forgotten")                                                                 \
 	X(EMERGENCY_STARTED, "emergency_recertification_started")                                                     \
 	X(EMERGENCY_COMPLETED, "emergency_recertification_completed")                                                 \
-	X(EMERGENCY_FAILED, "emergency_recertification_failed")
+	X(EMERGENCY_FAILED, "emergency_recertification_failed")\
+	X(CERTIFICATE_SUSPENDED, "certificate_suspended")                                                             \
+	X(CERTIFICATE_RESUMED, "certificate_resumed")                                                                 \
+	X(REVOCATION_ASKED, "certificate_revocation_asked")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -53,7 +53,7 @@ static int group_setup(void **state)
 	strcpy(w.conf.domains, "vcc.internal,example.org");
 	strcpy(w.conf.ip_ranges, "10.0.0.0/8");
 	strcpy(w.conf.public_url, HIERARCHY_URL);
-	static const int days[LEAF_PROFILE_COUNT] = {825, 1830, 90, 400, 400, 90};
+	static const int days[LEAF_PROFILE_COUNT] = {825, 1830, 90, 400, 400, 90, 30};
 	for (size_t i = 0; i < LEAF_PROFILE_COUNT; i++)
 		w.conf.validity_ms[i] = days[i] * MS_DAY;
 	for (size_t i = 0; i < ISSUER_ROLE_COUNT; i++) {
