@@ -76,7 +76,10 @@ class Captured:
                     if kind == "ack" and fields["id"] >= 1 << 40:
                         self.acks.put(fields)
                     elif frame := self.down(kind, number, fields, frame):
-                        self.to_keeper("frame", frame=frame)
+                        try:
+                            self.to_keeper("frame", frame=frame)
+                        except OSError:  # it has another link by now; what the gateway says is still read
+                            pass
         except (Closed, OSError, ValueError):
             pass
 
