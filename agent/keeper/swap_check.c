@@ -13,6 +13,7 @@
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/trust_proof.h"
 #include "shared/base/text.h"
+#include "shared/pki/crl_set.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
@@ -179,6 +180,15 @@ static void before_measure(int fd, struct deploy_event *ret)
 	buf_free(&ders);
 }
 
+/* On a list that this host has: clients refuse it, so it is nothing to go back to. */
+static bool is_revoked(const struct keeper *k, struct serial serial)
+{
+	struct buf pem = BUF_MAX(CRL_FILE_MAX);
+	bool       found = !hash_is_none(k->state.crl_hash) && keeper_state_crl(&k->state, &pem, NULL) == 0 && crl_set_names(buf_span(&pem), serial);
+	buf_free(&pem);
+	return found;
+}
+
 /* What is in `current` now: a whole pair that could be gone back to, or nothing of use. */
 static int old_measure(struct place *p, struct deploy_event *ret, struct refusal *why)
 {
@@ -200,7 +210,8 @@ static int old_measure(struct place *p, struct deploy_event *ret, struct refusal
 	int64_t now = keeper_clock_judge(p->managed->keeper);
 	ret->old_generation = p->old_generation;
 	ret->old_fingerprint = facts.info.fingerprint;
-	ret->old_valid &= facts.info.not_before_at <= now && now < facts.info.not_after_at;
+	ret->old_valid &= facts.info.not_before_at <= now && now < facts.info.not_after_at &&
+			  !is_revoked(p->managed->keeper, facts.info.serial);
 	buf_free(&facts.chain);
 	return 0;
 }

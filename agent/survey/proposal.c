@@ -209,7 +209,8 @@ static void note_left(struct proposal *p, const struct host_facts *host, const c
 		const size_t used = strlen(list);
 		if (allowed(host, name) || used + strlen(name) + 3 > sizeof(list))
 			continue;
-		snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "", name);
+		text_cut(list + used, sizeof(list) - used, used > 0 ? ", " : "");
+		text_cut(list + strlen(list), sizeof(list) - strlen(list), name);
 		shown++;
 	}
 	if (shown == 0)

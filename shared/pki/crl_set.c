@@ -259,3 +259,31 @@ int64_t crl_set_ends_at(struct span pem)
 	buf_free(&der);
 	return r == 0 ? ends_at : 0;
 }
+
+static bool list_names(struct span der, struct serial serial)
+{
+	struct crl_info info;
+	size_t          n = 0;
+	if (crl_peek(der, &info) != 0 || info.entries == 0)
+		return false;
+	struct crl_entry *entries = calloc(info.entries, sizeof(*entries));
+	if (entries == NULL || crl_entries(der, entries, info.entries, &n) != 0)
+		n = 0;
+	bool found = false;
+	for (size_t i = 0; i < n && !found; i++)
+		found = serial_equal(entries[i].serial, serial);
+	free(entries);
+	return found;
+}
+
+bool crl_set_names(struct span pem, struct serial serial)
+{
+	struct buf der = BUF_MAX(LIST_DER_MAX);
+	bool       found = false;
+	while (!found && pem_read(&pem, PEM_CRL, &der) == 1) {
+		found = list_names(buf_span(&der), serial);
+		buf_reset(&der);
+	}
+	buf_free(&der);
+	return found;
+}

@@ -31,6 +31,9 @@ struct crl_set_facts {
  * point). E_CRL_TIME. E_NOMEM. `ret` is untouched then. */
 _must_check_ int crl_set_check(const struct crl_set *set, struct crl_set_facts *ret, struct refusal *why);
 
+/* Is this number on one of the lists of a set that was checked before? */
+bool crl_set_names(struct span pem, struct serial serial);
+
 /* When the first list of a set that was checked before ends; 0 = it cannot be read. */
 int64_t crl_set_ends_at(struct span pem);
 

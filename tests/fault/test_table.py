@@ -86,7 +86,7 @@ TABLE = [
     Row("F25", "third of five places fails", service.group_of_five, ERROR),
     Row("F25", "all forward, by setting", "tests/system/test_keeper_groups.py::test_forward_by_setting_keeps_the_new_one_everywhere"),
     Row("F26", "the old pair has expired", service.the_old_pair_has_expired, ERROR, TOGETHER),
-    Row("F26", "the old pair was revoked", "not automated yet: whether the old pair may come back is judged by its dates alone; the keeper does not look into the revocation lists"),
+    Row("F26", "the old pair was revoked", "tests/system/test_keeper_crl.py::test_nobody_goes_back_to_a_revoked_pair"),
     Row("F27", "process file of somebody else", service.pidfile_of_somebody_else, ERROR, TOGETHER),
     Row("F28", "state cut, emptied, one bit flipped", process.damaged_state, ERROR, TOGETHER),
     Row("F28", "the journal is lost", "tests/system/test_keeper_wrong.py::test_lost_journal_is_told"),

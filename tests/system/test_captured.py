@@ -76,7 +76,10 @@ class Captured:
                     if kind == "ack" and fields["id"] >= 1 << 40:
                         self.acks.put(fields)
                     elif frame := self.down(kind, number, fields, frame):
-                        self.to_keeper("frame", frame=frame)
+                        try:
+                            self.to_keeper("frame", frame=frame)
+                        except OSError:  # it has another link by now; what the gateway says is still read
+                            pass
         except (Closed, OSError, ValueError):
             pass
 
@@ -391,8 +394,9 @@ def test_the_second_connection_wins_and_is_counted(world, link):
     """The true link beside the captured one: one of them is thrown out, and it is seen."""
     inst, host, _ = world
     host.processes["agent"].start()
+    # nothing is sent meanwhile: what the closed side answers to it would push out the last words that are not read yet
+    wait_for("the captured link is told", lambda: any(k == "bye" and f["code"] == -3208 for k, f in list(link.seen_down)), 40)
     wait_for("the captured link is cut off", lambda: closed(link), 40)
-    assert any(k == "bye" and f["code"] == -3208 for k, f in link.seen_down), link.seen_down[-3:]
     host.processes["agent"].stop()
     time.sleep(0.2)
 

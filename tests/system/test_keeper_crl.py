@@ -6,6 +6,7 @@ import shutil
 import time
 
 import pytest
+from cryptography import x509
 from fake_ca import DAY, Authorities, Authority, now
 from installation import ROOT, wait_for, write
 from keeper_host import KeeperHost, temporary
@@ -489,3 +490,22 @@ def test_who_wants_no_lists_fetches_none(host):
     assert len(host.link.fetches) == n
     host.write_target(**settings)
     wait_for("the newest come at once", lambda: on_host(host) == host.link.files[1], 30)
+
+
+def test_nobody_goes_back_to_a_revoked_pair(host):
+    """F26: the new pair cannot be proved, and clients that read lists would refuse the old one: the new one stays, and is healed."""
+    with open(f"{host.tls}/current/cert.pem", "rb") as f:
+        old = x509.load_pem_x509_certificate(f.read()).serial_number
+    host.number += 1
+    pem = lists(host, host.number, [old + 1, old])
+    host.link.announce(pem)
+    comes(host, pem)
+    good = dict(host.settings)
+    host.write_target(reload="kind = exec\ncommand = /bin/true\n")
+    key = host.renew()
+    assert host.link.receipt(key, KEPT)["code"] < 0
+    issued = host.link.orders[key]["fingerprint"]
+    assert host.check_set() == issued
+    host.write_target(**good)
+    host.link.receipt(key, SETTLED)
+    assert host.served() == host.check_set() == issued
