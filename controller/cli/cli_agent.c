@@ -92,16 +92,6 @@ static int release(const struct invocation *in)
 	return one(in, "POST", "/release");
 }
 
-static json_t *name_list(const char *comma_list)
-{
-	json_t     *names = json_array();
-	const char *cursor = comma_list;
-	char        item[DNS_NAME_SIZE];
-	while (text_item(&cursor, item, sizeof(item)))
-		json_array_append_new(names, json_string(item));
-	return names;
-}
-
 /* The token stands on a line of its own, so that it is pasted where the agent asks for it and not into a shell. */
 static void print_invite(const json_t *answer)
 {
@@ -128,7 +118,7 @@ static int invite(const struct invocation *in)
 	}
 	json_t *body = json_pack("{s:s, s:s}", "name", in->words[0], "service", service);
 	if (verb_given(in, "names"))
-		json_object_set_new(body, "names", name_list(verb_value(in, "names")));
+		json_object_set_new(body, "names", ask_text_list(verb_value(in, "names")));
 	if (verb_given(in, "ttl"))
 		json_object_set_new(body, "ttl", json_string(verb_value(in, "ttl")));
 	int r = client_call(&in->client, "POST", "/api/v1/invites", body, NULL, &answer, &why);

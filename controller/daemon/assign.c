@@ -6,6 +6,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/orders.h"
@@ -262,6 +263,7 @@ static void take(struct proposal *p, bool approved)
 	put_target(p, c);
 	if (!p->known || changed || revived)
 		audit(p, c, p->cert.approved ? AUDIT_TARGET_ACCEPTED : AUDIT_TARGET_REQUESTED, 0, NULL);
+	approvals_follow_target(p->ctl, c, &p->cert, &p->who);
 	if (order)
 		orders_create(p->ctl, c, &p->cert, trigger, false, approval, &p->who, NULL);
 	if (!p->known || changed || revived || order)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_news.h"
@@ -16,6 +17,7 @@
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/people.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -69,6 +71,10 @@ static int open_parts(struct controller *ctl)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
 		r = scheduler_open(ctl, &ctl->scheduler);
+	if (r == 0)
+		r = people_open(&ctl->people);
+	if (r == 0)
+		r = approvals_open(&ctl->approvals);
 	return r;
 }
 
@@ -215,6 +221,8 @@ void controller_free(struct controller *ctl)
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);
 	scheduler_free(ctl->scheduler);
+	people_free(ctl->people);
+	approvals_free(ctl->approvals);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);
@@ -268,6 +276,17 @@ bool controller_connected(const struct controller *ctl, const char *agent)
 int64_t controller_seen_at(const struct controller *ctl, const char *agent)
 {
 	return fleet_seen_at(ctl, agent);
+}
+
+void controller_break_glass(struct controller *ctl, const char *method, const char *path, const struct caller *who)
+{
+	struct commit  *c = commit_new(ctl);
+	struct audit_of of = {.event = AUDIT_BREAK_GLASS, .actor = who->actor, .object = "local socket", .request_id = who->request_id};
+	char            shown[256];
+	text_cut(shown, sizeof(shown), path);
+	commit_audit(c, &of, "{s:s,s:s}", "method", method, "path", shown);
+	commit_fault_points(c, "controller.break_glass", "controller.break_glass_stored");
+	commit_now(c, NULL, NULL);
 }
 
 void controller_state(struct controller *ctl, struct controller_state *ret)

@@ -26,8 +26,12 @@ void controller_free(struct controller *ctl);
 
 /* Who asks, for audit records. */
 struct caller {
-	char      actor[ACTOR_SIZE]; /* principal, "uid:0", "scheduler", "agent:NAME" */
+	char      actor[ACTOR_SIZE]; /* principal, "local:uid-0", "scheduler", "agent:NAME" */
 	struct id request_id;
+	/* for approvals: who stands behind it, "" = nobody */
+	char person[ACTOR_SIZE];
+	char maker_of_principal[ACTOR_SIZE];
+	char maker_of_token[ACTOR_SIZE];
 };
 
 struct api_result {
@@ -40,6 +44,11 @@ struct api_result {
 	char                join_address[ADDRESS_SIZE];
 	char                pin[8 + HASH_TEXT_SIZE]; /* "sha256:HEX" of the root */
 	uint32_t            template_version;        /* controller_template_apply */
+	struct principal    principal;               /* people_principal_put */
+	struct token        pat;                     /* people_token_make, people_token_revoke, with: */
+	char                pat_text[TOKEN_PAT_SIZE]; /* shown once, as `token` */
+	struct approval     approval;                /* approvals_decide; also where `waits` */
+	bool                waits;                   /* nothing was done yet: `approval` waits for a second person */
 };
 /* `result` lives until the callback returns. */
 typedef void api_done_fn(void *ctx, const struct api_result *result);
@@ -74,6 +83,9 @@ void controller_agent_release(struct controller *ctl, const char *name, const st
 /* A new version; `expect_version` UINT32_MAX = do not check. Checked by policy_template_check. */
 void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
 			       const struct caller *who, api_done_fn *done, void *ctx);
+
+/* Somebody acts by the local socket, past tokens and roles: the trail says so before anything is done. */
+void controller_break_glass(struct controller *ctl, const char *method, const char *path, const struct caller *who);
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 

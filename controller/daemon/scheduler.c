@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "controller/core/policy.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
@@ -145,6 +146,7 @@ static void on_tick(uv_timer_t *timer)
 	identities_tick(ctl, now);
 	orders_tick(ctl, now);
 	crls_tick(ctl, now);
+	approvals_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

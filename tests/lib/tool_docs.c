@@ -1,19 +1,28 @@
-/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs wire` prints docs/wire.md.
+/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs NAME` prints docs/NAME.md.
  * Never: text of its own. */
 #include <stdio.h>
 
+#include "controller/daemon/rights_document.h"
 #include "shared/base/text.h"
 #include "shared/wire/wire.h"
 
+static const struct {
+	const char *name;
+	void (*write)(struct buf *to);
+} documents[] = {
+	{"wire", wire_document},
+	{"rights", rights_document},
+};
+
 int main(int argc, char **argv)
 {
-	if (argc != 2 || !text_equal(argv[1], "wire")) {
-		fprintf(stderr, "usage: %s wire\n", argv[0]);
-		return 2;
-	}
 	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
-	wire_document(&text);
-	if (buf_error(&text) < 0 || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0)
-		return 1;
-	return 0;
+	for (size_t i = 0; i < N_ELEMENTS(documents) && argc == 2; i++) {
+		if (!text_equal(argv[1], documents[i].name))
+			continue;
+		documents[i].write(&text);
+		return buf_error(&text) < 0 || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0;
+	}
+	fprintf(stderr, "usage: %s wire|rights\n", argv[0]);
+	return 2;
 }

@@ -146,9 +146,9 @@ static void test_round_trip_people(void **state)
 	struct kit          *k = *state;
 	struct agent         agent, agent_got;
 	struct invite        invite, invite_got;
-	struct principal     alice = {"alice", 1 << ROLE_ADMIN, "clara,argus", true, true, 99}, alice_got;
+	struct principal     alice = {"alice", 1 << ROLE_ADMIN, "clara,argus", "alice-a", true, 99, "bob"}, alice_got;
 	struct service       clara = {"clara", "argus,veritas", 12}, clara_got;
-	struct token         token = {kit_id(1), kit_hash(2), "alice", "laptop", 1, TIME_NEVER, 3, 4}, token_got;
+	struct token         token = {kit_id(1), kit_hash(2), "alice", "laptop", 1, TIME_NEVER, 3, 4, 1 << ROLE_VIEWER, "clara", "bob"}, token_got;
 	struct store_change *c = store_change_new();
 	kit_agent(4, &agent);
 	kit_invite(5, &invite);
