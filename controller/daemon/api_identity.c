@@ -1,9 +1,10 @@
 /* api_identity.c - room controller/daemon: who an admin request comes from, and whether it may use its route.
- * The local socket's peer is judged by its uid, everybody else by a token. Never: what a route does. */
+ * The local socket's peer is judged by its uid, everybody else by a token or a client certificate. Never: what a route does. */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "controller/daemon/api.h"
+#include "controller/daemon/login_cert.h"
 #include "controller/daemon/people.h"
 #include "shared/base/text.h"
 
@@ -55,6 +56,16 @@ static int by_token(struct api_call *call, const char *authorization)
 	return 0;
 }
 
+static int by_certificate(struct api_call *call, const struct http_request *q)
+{
+	int r = login_cert_find(controller_view(call->ctl), q->cert_serial, q->cert_fingerprint, call->now_at, &call->principal, &call->why);
+	if (r < 0)
+		return r;
+	call->by = API_BY_CERTIFICATE;
+	caller_set(call, &call->principal);
+	return 0;
+}
+
 static int may_use(struct api_call *call)
 {
 	const struct api_route *route = call->route;
@@ -77,7 +88,9 @@ int api_identify(struct api_call *call, const struct http_request *q)
 		r = by_token(call, q->authorization);
 	else if (call->route->permission == PERM_NONE)
 		return 0;
+	else if (q->has_cert)
+		r = by_certificate(call, q);
 	else
-		r = refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "no bearer token was given");
+		r = refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "neither a bearer token nor a client certificate of ours was given");
 	return r < 0 ? r : may_use(call);
 }

@@ -41,16 +41,17 @@ void approvals_free(struct approvals *a)
 
 /* ---- what they show -------------------------------------------------------------------------------------------- */
 
-static json_t *target_what(const struct certificate *cert)
+static json_t *target_what(struct controller *ctl, const struct certificate *cert)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "cert_id", cert->cert_id, "agent", cert->agent, "service", cert->service, "template_id",
+	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "purpose", t != NULL ? cert_purpose_name(t->purpose) : "unknown", "cert_id", cert->cert_id, "agent", cert->agent, "service", cert->service, "template_id",
 			 cert->template_id, "names", json_names(&cert->names));
 }
 
 static json_t *order_what(struct controller *ctl, const struct order *o, const struct certificate *cert)
 {
 	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
-	json_t                *what = target_what(cert);
+	json_t                *what = target_what(ctl, cert);
 	json_object_set_new(what, "renewal_id", json_id(o->renewal_id));
 	json_object_set_new(what, "trigger", json_string(trigger_name(o->trigger)));
 	json_object_set_new(what, "expires_at", json_time(cert->not_after_at));
@@ -81,7 +82,7 @@ static int describe_target(struct controller *ctl, const struct approval *a, jso
 	if (r == 0 && (cert.approved || cert.revoked_at != 0 || cert.retired_at != 0))
 		r = E_APPROVAL_GONE;
 	if (r == 0)
-		*ret = target_what(&cert);
+		*ret = target_what(ctl, &cert);
 	return r == E_NOT_FOUND ? E_APPROVAL_GONE : r;
 }
 
@@ -157,7 +158,7 @@ void approvals_follow_target(struct controller *ctl, struct commit *c, const str
 	size_t           n = 0;
 	if (rows == NULL)
 		abort();
-	if (what_text(target_what(cert), next.what, &next.hash) < 0 ||
+	if (what_text(target_what(ctl, cert), next.what, &next.hash) < 0 ||
 	    view_approvals_of(ctl->view, cert->cert_id, (struct id){{0}}, rows, TARGET_REQUESTS, &n) < 0)
 		n = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -172,7 +173,7 @@ void approvals_follow_target(struct controller *ctl, struct commit *c, const str
 		return;
 	text_cut(next.object, sizeof(next.object), cert->cert_id);
 	text_cut(next.service, sizeof(next.service), cert->service);
-	approvals_request(ctl, c, &next, target_what(cert), who);
+	approvals_request(ctl, c, &next, target_what(ctl, cert), who);
 }
 
 /* ---- deciding -------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/base/id.h"
 #include "shared/model/names.h"
 
 enum http_listener {
@@ -38,6 +39,9 @@ struct http_request {
 	char               if_match[96];
 	char               prefer[64];
 	uid_t              peer_uid; /* HTTP_LOCAL only */
+	bool               has_cert; /* HTTP_ADMIN: a client certificate was shown, and its key is there */
+	struct serial      cert_serial;
+	struct hash        cert_fingerprint;
 	struct span        body;
 };
 

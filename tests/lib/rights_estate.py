@@ -77,9 +77,21 @@ class Estate:
         """A target file, of files alone, that asks for a name outside the invite; gives its cert_id."""
         cert_id = f"{host.name}-{stem}"
         write(os.path.join(host.dir, "targets.d", f"{stem}.conf"),
-              f"[target]\ncert_id = {cert_id}\nservice = {host.service}\ntemplate = {host.template}\nnames = {name}\ndir = {host.target_dir}-{stem}\n"
+              f"[target]\ncert_id = {cert_id}\nservice = {host.service}\ntemplate = {host.template}\nnames = {name}\n"
               f"[files]\nowner = {current_user()}\ngroup = {current_group()}\nmode = 0640\n[reload]\nkind = none\n[verify]\nkind = none\n")
         return cert_id
+
+    def login_target(self, host, cert_id, template="operator_admin", name=""):
+        """A target file that asks for a client certificate of the principal `cert_id`; gives the folder of its files."""
+        folder = os.path.join(host.dir, "targets", cert_id)
+        write(os.path.join(host.dir, "targets.d", f"{cert_id}.conf"),
+              f"[target]\ncert_id = {cert_id}\nservice = {host.service}\ntemplate = {template}\nnames = {name}\n"
+              f"[files]\nowner = {current_user()}\ngroup = {current_group()}\nmode = 0640\n[reload]\nkind = none\n[verify]\nkind = none\n")
+        return folder
+
+    def request(self, cert_id):
+        """The waiting request about this object, when there is one."""
+        return next((a for a in self.approver.get("approvals")["items"] if a["object"] == cert_id), None)
 
     def approve(self, answer, by=None):
         """The answer to agreeing to what another answer said waits."""

@@ -341,6 +341,70 @@ def test_nobody_decides(folder):
         e.stop()
 
 
+# ---- client certificates ----
+
+def certificates(estate):
+    return {c["cert_id"] for c in estate.admin.get("certificates")["items"]}
+
+
+def login(estate, folder):
+    current = os.path.join(folder, "current")
+    return Api(estate.inst, certificate=(os.path.join(current, "fullchain.pem"), os.path.join(current, "key.pem")))
+
+
+def test_a_client_certificate_stands_for_its_principal(estate, folder):
+    """From a target file to a login, which a second person has to agree to; and what ends it ends at once."""
+    inst = estate.inst
+    estate.principal("ivan", ["operator"], [OWN], person="ivan")
+    files = estate.login_target(estate.own, "ivan")
+    request = wait_for("a request", lambda: estate.request("ivan"))
+    assert request["what"]["purpose"] == "admin" and request["what"]["template_id"] == "operator_admin"
+    assert not inst.certificate("ivan")["serial"] and not os.path.exists(os.path.join(files, "current"))
+    assert estate.decide(request, "approve")[0] == 200
+    wait_for("it is issued", lambda: inst.certificate("ivan")["serial"] and os.path.exists(os.path.join(files, "current")), 90)
+    wait_for("its order is over", lambda: not inst.certificate("ivan")["open_order"], 90)
+    api = login(estate, files)
+    who = api.get("whoami")
+    assert who["principal"] == "ivan" and who["by"] == "client certificate" and who["roles"] == ["operator"] and who["services"] == [OWN]
+    problem(api("GET", f"/api/v1/agents/{estate.foreign.name}"), 404, "VCC-1006")
+    problem(api("GET", "/api/v1/principals"), 403, "VCC-3101")
+    argv = [inst.bin("vccctl"), "--url", inst.admin_url, "--ca", os.path.join(inst.state, "ca.pem"), "--cert", f"{files}/current/fullchain.pem",
+            "--key", f"{files}/current/key.pem", "whoami", "-o", "json"]
+    assert json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)["principal"] == "ivan"
+    # a certificate of another template, of the same host and authority, opens nothing
+    problem(login(estate, estate.own.target_dir)("GET", "/api/v1/whoami"), 401, "VCC-3100")
+    # what ends it
+    estate.admin("POST", "/api/v1/principals/ivan", {"disabled": True})
+    problem(api("GET", "/api/v1/whoami"), 401, "VCC-3100")
+    estate.admin("POST", "/api/v1/principals/ivan", {"disabled": False})
+    assert api("GET", "/api/v1/whoami")[0] == 200
+    assert estate.admin("POST", "/api/v1/certificates/ivan/revoke", {"reason": "keyCompromise"})[0] == 200
+    problem(api("GET", "/api/v1/whoami"), 401, "VCC-3100")
+
+
+def test_no_other_certificate_opens_the_admin_port(estate, folder):
+    key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+    for name in ("EC", "RSA"):
+        made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if name == "EC" else ["-newkey", "rsa:2048"]
+        serial = estate.inst.certificate(estate.own.cert_id)["serial"]  # a serial number of ours on a stranger's certificate
+        subprocess.run(["openssl", "req", "-x509", *made, "-nodes", "-days", "3", "-subj", "/CN=admin", "-set_serial", f"0x{serial}", "-keyout", key,
+                        "-out", cert], check=True, capture_output=True)
+        problem(Api(estate.inst, certificate=(cert, key))("GET", "/api/v1/whoami"), 401, "VCC-3100")
+        assert Api(estate.inst, certificate=(cert, key))("GET", "/healthz")[0] == 200
+
+
+def test_a_template_that_becomes_one_for_admins_opens_nothing(estate):
+    """A host's certificate is named like a principal, and an administrator turns its template into one for admin certificates."""
+    inst = estate.inst
+    estate.principal("mallory", ["admin"], person="mallory")
+    files = estate.login_target(estate.foreign, "mallory", estate.foreign.template, estate.foreign.names[0])
+    wait_for("it is issued", lambda: "mallory" in certificates(estate) and inst.certificate("mallory")["serial"] and os.path.exists(os.path.join(files, "current")), 90)
+    wait_for("its order is over", lambda: not inst.certificate("mallory")["open_order"], 90)
+    problem(login(estate, files)("GET", "/api/v1/whoami"), 401, "VCC-3100")
+    inst.edit_template(estate.foreign.template, certificate_purpose="admin", extended_key_usage=["clientAuth"])
+    problem(login(estate, files)("GET", "/api/v1/whoami"), 401, "VCC-3100")
+
+
 # ---- past all of it ----
 
 def local(inst, method, path, body):
