@@ -87,6 +87,11 @@ static int ban(const struct invocation *in)
 	return one(in, "POST", "/ban");
 }
 
+static int remove_agent(const struct invocation *in)
+{
+	return one(in, "POST", "/remove");
+}
+
 static int release(const struct invocation *in)
 {
 	return one(in, "POST", "/release");
@@ -142,6 +147,7 @@ const struct verb cli_agent_verbs[] = {
 	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent, and what its host serves by TLS", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},
+	{"agent", "remove", "NAME", 1, 1, "takes an evicted agent off the lists", {{0}}, remove_agent},
 	{"agent", "release", "NAME", 1, 1, "a second host with its identity is gone: lets the next run in", {{0}}, release},
 	{"agent", "ban", "NAME", 1, 1, "ends its identity; this host key never returns", {{0}}, ban},
 };

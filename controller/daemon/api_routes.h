@@ -33,6 +33,7 @@ int  api_agent_inventory(struct api_call *call, struct store_view *view);
 void api_agent_enrich(struct api_call *call);
 void api_agent_evict(struct api_call *call);
 void api_agent_release(struct api_call *call);
+void api_agent_remove(struct api_call *call);
 void api_agent_ban(struct api_call *call);
 int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);

@@ -335,7 +335,7 @@ static void kick_later(struct controller *ctl, const void *value, size_t n)
 
 static int check_state(const struct agent *a, enum agent_state to, struct refusal *why)
 {
-	if (a->state == AGENT_BANNED && to != AGENT_REMOVED)
+	if (a->state == AGENT_BANNED) /* its row is what keeps the host key out */
 		return refuse(why, E_AGENT_BANNED, a->name, "a ban is final");
 	if (to == AGENT_REMOVED && a->state == AGENT_ACTIVE)
 		return refuse(why, E_EXISTS, a->name, "the agent is active; evict it first");
@@ -350,7 +350,7 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	static const enum audit_event events[AGENT_STATE_COUNT] = {[AGENT_ACTIVE] = AUDIT_AGENT_JOINED,
 								   [AGENT_EVICTED] = AUDIT_AGENT_EVICTED,
 								   [AGENT_BANNED] = AUDIT_AGENT_BANNED,
-								   [AGENT_REMOVED] = AUDIT_AGENT_EVICTED};
+								   [AGENT_REMOVED] = AUDIT_AGENT_REMOVED};
 	struct answer                *a = answer_new(done, ctx);
 	struct agent                 *row = &a->result.agent;
 	int64_t                       now = clock_now();

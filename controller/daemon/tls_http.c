@@ -38,11 +38,12 @@ bool tls_http_peer(void *ssl, struct serial *ret_serial, struct hash *ret_finger
 {
 	const X509         *cert = ssl != NULL ? SSL_get0_peer_certificate(ssl) : NULL;
 	const ASN1_INTEGER *number = cert != NULL ? X509_get0_serialNumber(cert) : NULL;
+	int                 length = number != NULL ? ASN1_STRING_length(number) : 0;
 	unsigned            n = sizeof(ret_fingerprint->b);
-	if (number == NULL || ASN1_STRING_length(number) != (int)sizeof(ret_serial->b) ||
-	    X509_digest(cert, EVP_sha256(), ret_fingerprint->b, &n) != 1)
+	if (length <= 0 || length > (int)sizeof(ret_serial->b) || X509_digest(cert, EVP_sha256(), ret_fingerprint->b, &n) != 1)
 		return false; /* no serial number of ours */
-	memcpy(ret_serial->b, ASN1_STRING_get0_data(number), sizeof(ret_serial->b));
+	*ret_serial = (struct serial){{0}}; /* DER leaves leading zeros out */
+	memcpy(ret_serial->b + sizeof(ret_serial->b) - (size_t)length, ASN1_STRING_get0_data(number), (size_t)length);
 	return true;
 }
 

@@ -145,7 +145,8 @@ struct service {
 	X(APPROVAL_REQUESTED, "approval_requested")                                                                   \
 	X(APPROVAL_GRANTED, "approval_granted")                                                                       \
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
-	X(APPROVAL_CANCELLED, "approval_cancelled")
+	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
+	X(AGENT_REMOVED, "agent_removed")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -389,7 +389,7 @@ def test_no_other_certificate_opens_the_admin_port(estate, folder):
         serial = estate.inst.certificate(estate.own.cert_id)["serial"]  # a serial number of ours on a stranger's certificate
         subprocess.run(["openssl", "req", "-x509", *made, "-nodes", "-days", "3", "-subj", "/CN=admin", "-set_serial", f"0x{serial}", "-keyout", key,
                         "-out", cert], check=True, capture_output=True)
-        problem(Api(estate.inst, certificate=(cert, key))("GET", "/api/v1/whoami"), 401, "VCC-3100")
+        assert problem(Api(estate.inst, certificate=(cert, key))("GET", "/api/v1/whoami"), 401, "VCC-3100")["object"] == "client certificate"
         assert Api(estate.inst, certificate=(cert, key))("GET", "/healthz")[0] == 200
 
 
@@ -444,9 +444,26 @@ def test_break_glass_is_loud(estate):
 
 
 def test_every_change_has_its_record(estate):
-    for event in ("principal_created", "principal_changed", "principal_disabled", "token_created", "token_revoked", "approval_requested", "approval_granted",
-                  "approval_rejected", "approval_cancelled"):
-        assert audit(estate.inst, event), event
+    def records():
+        return [(event, *row[:2]) for event in ("principal_created", "principal_changed", "principal_disabled", "token_created", "token_revoked",
+                                                "approval_requested", "approval_granted", "approval_rejected") for row in audit(estate.inst, event)]
+    before = records()
+    admin = estate.admin
+    admin("POST", "/api/v1/principals", {"name": "kim", "roles": ["viewer"], "person": "kim"})
+    admin("POST", "/api/v1/principals/kim", {"services": [OWN]})
+    token = admin("POST", "/api/v1/tokens", {"principal": "kim"})[1]
+    admin("POST", f"/api/v1/tokens/{token['token_id']}/revoke")
+    for verb in ("reject", "approve"):
+        asked = admin("POST", "/api/v1/principals/kim", {"roles": ["approver"]})
+        assert estate.decide(asked[1]["approval"], verb)[0] == 200
+    admin("POST", "/api/v1/principals/kim", {"disabled": True})
+    new = records()
+    for row in before:
+        new.remove(row)
+    assert sorted(new) == sorted([("principal_created", "admin", "kim"), ("principal_changed", "admin", "kim"), ("principal_changed", "approver", "kim"),
+                                  ("principal_disabled", "admin", "kim"), ("token_created", "admin", "kim"), ("token_revoked", "admin", "kim"),
+                                  ("approval_requested", "admin", "kim"), ("approval_requested", "admin", "kim"), ("approval_granted", "approver", "kim"),
+                                  ("approval_rejected", "approver", "kim")])
 
 
 def test_no_token_is_kept_or_logged(estate):
@@ -498,3 +515,22 @@ def test_the_command_line(estate, folder):
     vccctl(estate, admin, "principal", "create", "x y", "--roles", "viewer", code=1)
     vccctl(estate, admin, "principal", "create", "harry", code=2)
     vccctl(estate, admin, "approval", "show", "nonsense", code=3)
+
+
+# ---- the end of a host (last: it takes one away) ----
+
+def test_an_agent_is_removed_after_it_was_evicted(estate):
+    name, cert_id = estate.foreign.name, estate.foreign.cert_id
+    limited, free = estate.by["operator", True], estate.by["operator", False]
+    problem(limited("POST", f"/api/v1/agents/{name}/remove"), 404, "VCC-1006")
+    problem(free("POST", f"/api/v1/agents/{name}/remove"), 409, "VCC-1007")
+    assert estate.inst.certificate(cert_id)["orphaned"] is False
+    assert free("POST", f"/api/v1/agents/{name}/evict")[0] == 200
+    assert json.loads(vccctl(estate, os.path.join(estate.inst.state, "admin.token"), "agent", "remove", name, "-o", "json"))["state"] == "removed"
+    assert name not in {a["name"] for a in estate.admin.get("agents")["items"]}
+    assert name in {a["name"] for a in estate.admin.get("agents?state=all")["items"]}
+    assert estate.inst.certificate(cert_id)["orphaned"] is True and audit(estate.inst, "agent_removed")
+    problem(free("POST", f"/api/v1/agents/{name}/remove"), 409, "VCC-1007")
+    # a ban is not lifted by it
+    assert free("POST", f"/api/v1/agents/{estate.own.name}/ban")[0] == 200
+    problem(free("POST", f"/api/v1/agents/{estate.own.name}/remove"), 409, "VCC-3207")
