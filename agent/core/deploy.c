@@ -96,6 +96,12 @@ static bool test_is_good_and_closed(const struct context *c)
 	       !c->policy->window_open;
 }
 
+/* Earlier than was thought: the clock was set, or the target file names other windows now. */
+static bool window_is_open(const struct context *c)
+{
+	return c->policy->window_open;
+}
+
 static bool blind_reload_failed(const struct context *c)
 {
 	return same_attempt(c) && c->event->blind;
@@ -191,6 +197,7 @@ static const struct transition table[] = {
 	{P(BACK_RELOAD),                                DEV_RELOADED,    same_attempt,                   after_back_reloaded},
 	{P(BACK_PROBE),                                 DEV_PROBED,      old_is_served,                  after_back_done},
 
+	{P(WINDOW),                                     DEV_TIMER,       window_is_open,                 before_window_over},
 	{UNDER_WAY,                                     DEV_TIMER,       timer_early,                    on_nothing},
 	{P(KEY),                                        DEV_TIMER,       NULL,                           before_key_late},
 	{P(CSR),                                        DEV_TIMER,       NULL,                           before_csr_again},

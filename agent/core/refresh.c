@@ -153,6 +153,11 @@ static bool early(const struct refresh_context *c)
 	return c->now < c->r->next_at;
 }
 
+static bool was_wrong(const struct refresh_context *c)
+{
+	return c->r->code != 0;
+}
+
 static bool unread_repair_is_not_served(const struct refresh_context *c)
 {
 	return repaired_unread(c);
@@ -256,27 +261,53 @@ static void on_flip_failed(const struct refresh_context *c, struct refresh_step 
 	give_up(c, s, c->event->code, c->event->cause);
 }
 
+/* Nothing is under way and nothing is wrong. */
+static void rest(struct refresh_step *s)
+{
+	enter(s, REFRESH_REST);
+	s->next.tries = 0;
+	s->next.code = 0;
+	s->next.cause[0] = '\0';
+}
+
+static void done(const struct refresh_context *c, struct refresh_step *s)
+{
+	bool rehearsal = is_rehearsal(c);
+	if (is_repair(c) && s->next.code != 0) { /* what is served is right, a copy is not */
+		wait(c, s);
+		act(s, RACT_PROVED);
+		return;
+	}
+	rest(s);
+	act(s, RACT_PROBE_STOP);
+	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
+	act(s, RACT_REPORT);
+}
+
+/* The link leads where it should, but what follows it (a copy at a fixed path) could not be repaired: no handshake will show that. */
+static void flip_note(const struct refresh_context *c, struct refresh_step *s)
+{
+	if (is_repair(c))
+		note(s, c->event->code, c->event->cause);
+}
+
+static void on_flipped_blind(const struct refresh_context *c, struct refresh_step *s)
+{
+	flip_note(c, s);
+	done(c, s);
+}
+
 static void on_flipped_unread(const struct refresh_context *c, struct refresh_step *s)
 {
+	flip_note(c, s);
 	probe(c, s);
 	act(s, RACT_PROBE);
 }
 
 static void on_flipped(const struct refresh_context *c, struct refresh_step *s)
 {
+	flip_note(c, s);
 	reload(c, s, REFRESH_RELOAD);
-}
-
-static void done(const struct refresh_context *c, struct refresh_step *s)
-{
-	bool rehearsal = is_rehearsal(c);
-	enter(s, REFRESH_REST);
-	s->next.tries = 0;
-	s->next.code = 0;
-	s->next.cause[0] = '\0';
-	act(s, RACT_PROBE_STOP);
-	act(s, rehearsal ? RACT_DISCARD : RACT_PROVED);
-	act(s, RACT_REPORT);
 }
 
 /* Back only from new files, and only where something was answering with the old ones. */
@@ -352,10 +383,17 @@ static void on_wait_over(const struct refresh_context *c, struct refresh_step *s
 static void on_drop(const struct refresh_context *c, struct refresh_step *s)
 {
 	bool unused = (BEFORE_CHANGE & (1u << c->r->phase)) != 0 || is_rehearsal(c);
-	enter(s, REFRESH_REST);
+	rest(s); /* what failed before is found again when it is still so */
 	act(s, RACT_PROBE_STOP);
 	if (unused && c->r->generation != 0)
 		act(s, RACT_DISCARD);
+}
+
+/* Nobody is going to try again what failed. */
+static void on_over(const struct refresh_context *c, struct refresh_step *s)
+{
+	(void)c;
+	rest(s);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -379,7 +417,7 @@ static const struct {
 	{R(TEST),                      REV_TESTED,   is_rehearsal,                on_tested_rehearsal},
 	{R(TEST),                      REV_TESTED,   NULL,                        on_tested},
 	{R(FLIP),                      REV_FLIPPED,  flip_failed,                 on_flip_failed},
-	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       done},
+	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       on_flipped_blind},
 	{R(FLIP),                      REV_FLIPPED,  repaired_unread,             on_flipped_unread},
 	{R(FLIP),                      REV_FLIPPED,  NULL,                        on_flipped},
 	{R(RELOAD),                    REV_RELOADED, blind_failed,                on_blind_failed},
@@ -401,6 +439,7 @@ static const struct {
 	{R(WAIT),                      REV_TIMER,    NULL,                        on_wait_over},
 
 	{UNDER_CARE | R(WAIT),         REV_DROP,     NULL,                        on_drop},
+	{R(REST),                      REV_DROP,     was_wrong,                   on_over},
 };
 /* clang-format on */
 

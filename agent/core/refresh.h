@@ -44,7 +44,7 @@ enum refresh_event_kind {
 	REV_RELOADED, /* code */
 	REV_PROBED,   /* probe */
 	REV_TIMER,    /* now >= next_at; probe as in REV_PROBED while probing */
-	REV_DROP,     /* an order takes over, or the target file is gone */
+	REV_DROP,     /* an order takes over, the target file is gone, or there is nothing left to be done */
 	REV_KIND_COUNT,
 };
 

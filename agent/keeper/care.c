@@ -11,6 +11,7 @@
 #include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
+#include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
 #include "agent/keeper/watch.h"
 #include "shared/base/text.h"
@@ -20,6 +21,7 @@
 
 enum {
 	RESCAN_MS = 60 * 1000, /* everything is compared so often even when no change was noticed */
+	TELL_MS = 5 * 1000,    /* other changes beside a second writer's are told so often */
 };
 
 struct refresh_event care_event_of(enum refresh_event_kind kind, int code)
@@ -45,13 +47,24 @@ static bool cared_for(const struct place *p)
 
 /* ---- drift ------------------------------------------------------------------------------------------------------- */
 
+/* What was read there is still true while `current` names the same generation and its files have the hashes that they were written with:
+ * to read the key and verify the chain again would cost more than all other care for a place that rests. */
+static bool read_before(const struct place *p, int dir_fd)
+{
+	uint64_t there;
+	return place_in_use(p) != NULL && hash_equal(p->on_disk.fingerprint, p->managed->live.fingerprint) &&
+	       generation_current(dir_fd, &there, NULL) == 0 && there == p->on_disk.generation;
+}
+
 /* `current` has to lead to a generation that we made of the issuance in use. */
 static int compare(struct place *p, struct drift *ret, struct refusal *why)
 {
 	const struct made *made;
 	_cleanup_fd_ int   fd = -1;
 	int                r = place_open(p, &fd, why);
-	place_look(p);
+	bool               known = r == 0 && read_before(p, fd);
+	if (!known)
+		place_look(p);
 	made = place_in_use(p);
 	*ret = (struct drift){.kind = DRIFT_NONE};
 	if (r != 0)
@@ -63,6 +76,8 @@ static int compare(struct place *p, struct drift *ret, struct refusal *why)
 		return 0;
 	}
 	r = generation_compare(fd, made, ret, why);
+	if (known && ret->kind != DRIFT_NONE)
+		place_look(p);
 	if (r == 0 && ret->kind == DRIFT_NONE && hash_equal(made->content, content_wanted(p, p->managed->live.fingerprint)))
 		copies_compare(&p->conf, fd, made->generation, ret);
 	return r;
@@ -90,20 +105,30 @@ const char *drift_words(const struct drift *d, char ret[CAUSE_SIZE])
 	return ret;
 }
 
-/* A new change is told at once; one that waits for its repair is told no more. True when it may be repaired now. */
+static bool drift_same(const struct drift *a, const struct drift *b)
+{
+	return a->kind == b->kind && a->files == b->files && text_equal(a->file, b->file);
+}
+
+/* A new change is told at once, and once. While one waits because of a second writer, its changes are counted alone: ten a second would
+ * be a loop of words. Told is then what is of another sort, so that nobody hides behind that writer; not often, as he may have several. */
 static bool drift_judge(struct place *p, const struct drift *d)
 {
 	bool    alarm;
-	bool    known = p->drift.kind == d->kind && p->drift.changed_at == d->changed_at && text_equal(p->drift.file, d->file);
+	bool    new = !drift_same(&p->drift, d) || p->drift.changed_at != d->changed_at;
 	int64_t now = clock_monotonic();
 	int64_t repair_at = rival_changed(&p->rival, now, &alarm);
-	if (!known) {
+	bool    waits = repair_at > now && !alarm;
+	if (new) {
 		p->drift = *d;
 		p->drifted_at = clock_now();
 		p->drifts++;
 	}
-	if (!known || alarm)
+	if (waits ? !drift_same(&p->drift_told, d) && now - p->drift_told_at >= TELL_MS : new || alarm) {
 		drift_tell(p, d, p->rival.alarm);
+		p->drift_told = *d;
+		p->drift_told_at = now;
+	}
 	return repair_at <= now;
 }
 
@@ -122,13 +147,28 @@ static void want(struct place *p, enum refresh_reason reason, bool changed)
 		keeper_post_care(p, &e);
 }
 
-static void trouble(struct place *p, const struct refusal *why)
+/* What lies there cannot be compared; code 0: it can. */
+static void trouble(struct place *p, int code, const struct refusal *why)
 {
-	if (p->care.code == why->code)
+	if (p->files_code == code)
 		return; /* said before */
-	p->care.code = why->code;
-	text_cut(p->care.cause, sizeof(p->care.cause), why->cause);
-	log_refusal(LOG_LEVEL_ERROR, NULL, why);
+	p->files_code = code;
+	snprintf(p->files_cause, sizeof(p->files_cause), "%.70s: %.80s", why->object, why->cause);
+	keeper_words(p->files_cause);
+	if (code != 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, why);
+	target_report(p);
+}
+
+/* There is nothing to be done: what still waits for another try has gone away by itself. */
+static void calm(struct place *p)
+{
+	struct refresh_event e = care_event_of(REV_DROP, 0);
+	if (p->care.phase != REFRESH_WAIT && p->care.code == 0)
+		return;
+	if (care_event(p, &e) != 0)
+		keeper_die(p->managed->keeper, E_INTERNAL, "end its care for a target");
+	target_report(p);
 }
 
 void care_look(struct place *p)
@@ -138,10 +178,10 @@ void care_look(struct place *p)
 	struct drift         d;
 	if (!cared_for(p) || !refresh_may_begin(&p->care, REFRESH_ORDER, &p->care.content))
 		return;
-	if (compare(p, &d, &why) != 0) {
-		trouble(p, &why);
+	int r = compare(p, &d, &why);
+	trouble(p, r, &why);
+	if (r != 0)
 		return;
-	}
 	watch_place(m->keeper->watch, p);
 	const struct made *made = place_in_use(p);
 	if (content_lost_lists(p))
@@ -159,6 +199,8 @@ void care_look(struct place *p)
 		want(p, REFRESH_HEAL, false);
 	} else if (!healing && rehearsal_due(p, clock_now())) {
 		want(p, REFRESH_REHEARSE, false);
+	} else {
+		calm(p);
 	}
 }
 

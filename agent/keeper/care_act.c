@@ -9,6 +9,7 @@
 #include "agent/keeper/copies.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/live.h"
+#include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/rehearse.h"
 #include "agent/keeper/swap.h"
@@ -26,7 +27,7 @@
 static void answer(struct place *p, struct refresh_event *e, const struct refusal *why)
 {
 	if (e->code != 0 && why != NULL && why->code != 0)
-		snprintf(e->cause, sizeof(e->cause), "%.60s: %.90s", why->object, why->cause);
+		refusal_words(why, e->cause, sizeof(e->cause));
 	if (e->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %s", p->stem, e->cause);
 	keeper_post_care(p, e);
@@ -198,7 +199,7 @@ static void act_probe_stop(struct place *p)
 	if (p->care_probe == NULL)
 		return;
 	probe_summary(p->care_probe, &p->care_summary);
-	p->n_seen = probe_listeners(p->care_probe, 1, p->seen);
+	place_saw(p, p->care_probe, 1);
 	p->trust_seen = probe_ca_names(p->care_probe);
 	probe_free(p->care_probe);
 	p->care_probe = NULL;
@@ -218,17 +219,13 @@ static void act_proved(struct place *p)
 	if (made != NULL)
 		p->proved = made->content;
 	drain_settled(p);
-	p->stale_since_at = 0;
-	p->look_code = 0;
-	p->down = false;
+	look_proved(p);
 	int r = place_remember(p, false, false);
 	if (r != 0 && r != E_SYS_SPACE) {
 		keeper_die(k, r, "write its journal");
 		return;
 	}
-	r = place_open(p, &fd, &why);
-	if (r == 0)
-		r = generation_prune(fd, p->old_generation, k->conf->retain < 2 ? 2 : (size_t)k->conf->retain, &why);
+	r = place_prune(p, &why);
 	if (r != 0) /* only space is lost */
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }

@@ -53,7 +53,8 @@ static void fill(struct place *p, struct body_receipt *b)
 	b->probes = p->care_summary.total;
 	b->probes_failed = p->care_summary.failed;
 	b->n_listeners = p->n_seen;
-	memcpy(b->listeners, p->seen, sizeof(b->listeners));
+	if (p->n_seen > 0)
+		memcpy(b->listeners, p->seen, p->n_seen * sizeof(b->listeners[0]));
 	text_cut(b->cert_id, sizeof(b->cert_id), m->cert_id);
 	text_cut(b->stem, sizeof(b->stem), p->stem);
 	cause_of(p, b->cause);

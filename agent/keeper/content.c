@@ -58,6 +58,10 @@ struct hash content_wanted(const struct place *p, struct hash fingerprint)
 	buf_add_fmt(&b, "%s\n%s\n%lld\n%d\n%d\n", c->owner, c->group, (long long)c->mode, c->combined, content_has_lists(p));
 	if (c->pkcs12)
 		buf_add_fmt(&b, "%s\n", c->pkcs12_password_file);
+	else if (target_has_truststore(c))
+		buf_add_fmt(&b, "truststore %s\n", c->pkcs12_password_file);
+	if (target_trust_as(c, TRUST_CAPATH))
+		buf_add_text(&b, "capath\n");
 	buf_add_fmt(&b, "%s\n", c->copies);
 	if (buf_error(&b) == 0)
 		digest_sha256(buf_span(&b), &hash);
@@ -71,9 +75,19 @@ int content_settings(const struct place *p, struct generation_content *ret, stru
 	*ret = (struct generation_content){
 		.roots = buf_span(&s->trust.roots),
 		.combined = p->conf.combined,
+		.capath = target_trust_as(&p->conf, TRUST_CAPATH),
 		.mode = (mode_t)p->conf.mode,
 	};
 	return access_owner(p->conf.owner, p->conf.group, &ret->uid, &ret->gid, why);
+}
+
+int content_stores(const struct place *p, char password[PKCS12_PASSWORD_SIZE], struct generation_content *to, struct refusal *why)
+{
+	int r = store_password_read(&p->conf, password, why);
+	to->keystore = p->conf.pkcs12;
+	to->truststore = target_has_truststore(&p->conf);
+	to->pkcs12_password = password;
+	return r;
 }
 
 /* ---- the pair ---------------------------------------------------------------------------------------------------- */
@@ -134,8 +148,7 @@ int content_write(struct place *p, uint64_t number, const struct generation_cont
 		return r;
 	r = content_lists(p, &crl, why);
 	if (r == 0)
-		r = store_password_read(&p->conf, password, why);
-	content.pkcs12_password = p->conf.pkcs12 ? password : NULL;
+		r = content_stores(p, password, &content, why);
 	content.key = pair->key;
 	content.certificate = pair->certificate;
 	content.chain = pair->chain;

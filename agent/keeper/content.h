@@ -4,6 +4,7 @@
 #define VCC_CONTENT_H
 
 #include "agent/keeper/keeper.h"
+#include "shared/pki/pkcs12.h"
 
 /* What a generation of `p` with this certificate has to be made from. */
 struct hash content_wanted(const struct place *p, struct hash fingerprint);
@@ -17,6 +18,10 @@ _must_check_ int content_lists(const struct place *p, struct buf *to, struct ref
 
 /* Owner, group, modes, combined, roots: what can be said without reading key, certificate and revocation lists. */
 _must_check_ int content_settings(const struct place *p, struct generation_content *ret, struct refusal *why);
+
+/* PKCS#12 stores, where the target has some; `password` is to be wiped by the caller. E_SWAP_PASSWORD. */
+_must_check_ int content_stores(const struct place *p, char password[PKCS12_PASSWORD_SIZE], struct generation_content *to,
+                                struct refusal *why);
 
 /* The whole content from the issuance in use. */
 struct content {

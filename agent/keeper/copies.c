@@ -57,7 +57,7 @@ static bool copy_equal(const struct copying *c, struct span bytes)
 	struct refusal why;
 	bool           same = fstatat(c->folder, c->copy.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_uid == c->uid && st.st_gid == c->gid && (st.st_mode & 07777) == c->mode &&
-		    (uint64_t)st.st_size == bytes.n && file_read(c->folder, c->copy.name, false, &found, &why) == 0 &&
+		    !file_has_acl(c->folder, c->copy.name) && (uint64_t)st.st_size == bytes.n && file_read(c->folder, c->copy.name, false, &found, &why) == 0 &&
 		    span_equal(bytes, buf_span(&found));
 	buf_wipe(&found);
 	return same;
@@ -233,6 +233,17 @@ static bool copies_below(const struct target_conf *t, const char *dir, const cha
 	return false;
 }
 
+/* A file that was mounted to its place, as containers get their secrets: no rename can replace it. */
+static int copies_unmounted(const struct target_conf *t, struct refusal *why)
+{
+	struct target_copy copy;
+	struct statx       stx;
+	for (const char *cursor = t->copies; target_copy_next(&cursor, &copy);)
+		if (statx(AT_FDCWD, copy.path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx) == 0 && (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+			return copy_refuse(why, &copy, "is a mount point and cannot be replaced: mount its folder instead");
+	return 0;
+}
+
 /* Files of the agent, which a copy must not replace. */
 int copies_outside(const struct target_conf *t, const struct agent_conf *conf, struct refusal *why)
 {
@@ -241,7 +252,9 @@ int copies_outside(const struct target_conf *t, const struct agent_conf *conf, s
 	for (size_t i = 0; i < N_ELEMENTS(folders); i++)
 		if (copies_below(t, folders[i], "the agent", why))
 			return E_SWAP_COPY;
-	return agent_target_dir(conf, t, dir) == 0 && copies_below(t, dir, "the target", why) ? E_SWAP_COPY : 0;
+	if (agent_target_dir(conf, t, dir) == 0 && copies_below(t, dir, "the target", why))
+		return E_SWAP_COPY;
+	return copies_unmounted(t, why);
 }
 
 int copies_check(const struct target_conf *t, const struct agent_conf *conf, uid_t keeper, struct refusal *why)

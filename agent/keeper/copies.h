@@ -21,7 +21,7 @@ void copies_converge(const struct target_conf *t, const char *dir);
 /* DRIFT_NONE: they are equal now. Else the first that is not, by its name. */
 void copies_compare(const struct target_conf *t, int dir_fd, uint64_t number, struct drift *ret);
 
-/* Do they stay out of the agent's folders and the target's own? E_SWAP_COPY. */
+/* Do they stay out of the agent's folders and the target's own, and can a rename replace them? E_SWAP_COPY. */
 _must_check_ int copies_outside(const struct target_conf *t, const struct agent_conf *conf, struct refusal *why);
 /* For --check: the same, and could the keeper (uid `keeper`) write them? E_SWAP_COPY. */
 _must_check_ int copies_check(const struct target_conf *t, const struct agent_conf *conf, uid_t keeper, struct refusal *why);

@@ -69,7 +69,7 @@ static int generations_list(int dir_fd, uint64_t ret[GENERATIONS_MAX], size_t *r
 	int  fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
-		int r = sys_refuse(why, "target folder", "list the folder");
+		int r = sys_refuse_at(why, dir_fd, ".", "list the folder");
 		fd_close(fd);
 		return r;
 	}
@@ -137,7 +137,7 @@ int generation_read(int dir_fd, uint64_t number, struct generation_facts *ret, s
 	struct buf              leaf = BUF_MAX(CERT_DER_MAX);
 	_cleanup_fd_ int fd = openat(dir_fd, generation_name(number, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return sys_refuse(why, name, "open the generation");
+		return sys_refuse_at(why, dir_fd, name, "open the generation");
 
 	int r = pem_read(fd, "cert.pem", &leaf, why);
 	if (r == 0)
@@ -179,7 +179,7 @@ int generation_take(int dir_fd, uint64_t number, struct refusal *why)
 	if (fstatat(dir_fd, "current", &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode)) {
 		snprintf(aside, sizeof(aside), ".aside-%s", generation_name(number, name));
 		if (renameat2(dir_fd, "current", dir_fd, aside, RENAME_NOREPLACE) != 0)
-			return sys_refuse(why, "current", "move aside what stands in the place of the link");
+			return sys_refuse_at(why, dir_fd, "current", "move aside what stands in the place of the link");
 	}
 	return generation_flip(dir_fd, number, why);
 }
@@ -194,9 +194,11 @@ static int generation_drop(int dir_fd, uint64_t number, struct refusal *why)
 	int r = tree_remove(dir_fd, staging, why);
 	if (r != 0)
 		return r;
-	if (renameat(dir_fd, name, dir_fd, staging) != 0)
-		return errno == ENOENT ? 0 : sys_refuse(why, name, "remove the generation");
-	return tree_remove(dir_fd, staging, why);
+	/* EXDEV: a folder of an overlay's lower layer (a container's image) cannot be renamed, only removed */
+	const bool renamed = renameat(dir_fd, name, dir_fd, staging) == 0;
+	if (!renamed && errno != EXDEV)
+		return errno == ENOENT ? 0 : sys_refuse_at(why, dir_fd, name, "remove the generation");
+	return tree_remove(dir_fd, renamed ? staging : name, why);
 }
 
 int generation_remove(int dir_fd, uint64_t number, struct refusal *why)
@@ -223,7 +225,8 @@ int generation_prune(int dir_fd, uint64_t keep, size_t retain, struct refusal *w
 	size_t kept = 0;
 	for (size_t i = n; r == 0 && i-- > 0;) {
 		bool needed = numbers[i] == current || numbers[i] == keep;
-		if (needed || kept < retain)
+		bool unused = current != 0 && numbers[i] > current;
+		if (needed || (kept < retain && !unused))
 			kept++;
 		else
 			r = generation_drop(dir_fd, numbers[i], why);
@@ -236,7 +239,7 @@ int generation_clean(int dir_fd, struct refusal *why)
 	int  fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
-		int r = sys_refuse(why, "target folder", "list the folder");
+		int r = sys_refuse_at(why, dir_fd, ".", "list the folder");
 		fd_close(fd);
 		return r;
 	}

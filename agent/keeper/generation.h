@@ -20,7 +20,9 @@ struct generation_content {
 	struct span       roots;       /* for ca.pem */
 	struct span       crl;         /* for crl.pem, PEM; empty = none */
 	bool              combined;
-	const char       *pkcs12_password; /* NULL = no keystore.p12 and truststore.p12 */
+	bool              keystore, truststore; /* keystore.p12, truststore.p12 */
+	const char       *pkcs12_password;      /* of both */
+	bool              capath;               /* capath/: roots and lists by OpenSSL's hashes */
 	uid_t             uid;
 	gid_t             gid;
 	mode_t            mode; /* of key.pem and combined.pem; the others lose no read right by it */
@@ -31,6 +33,7 @@ struct made_file {
 	char        name[GENERATION_FILE_SIZE];
 	struct hash hash;
 	bool        secret; /* has the key's mode */
+	bool        folder; /* capath: `hash` is of all names and contents in it */
 };
 struct made {
 	uint64_t         generation; /* 0 = nothing is known */
@@ -84,7 +87,8 @@ _must_check_ int generation_take(int dir_fd, uint64_t number, struct refusal *wh
 _must_check_ int generation_flip(int dir_fd, uint64_t number, struct refusal *why);
 /* Never removes the current one. Missing is fine. */
 _must_check_ int generation_remove(int dir_fd, uint64_t number, struct refusal *why);
-/* Removes all but the current one, `keep`, and the newest others up to `retain` in all; and what unfinished writes left. */
+/* Removes all but the current one, `keep`, and the newest before them up to `retain` in all; what unfinished writes left; and what was
+ * written after the current one without coming into use. */
 _must_check_ int generation_prune(int dir_fd, uint64_t keep, size_t retain, struct refusal *why);
 /* What unfinished writes left. */
 _must_check_ int generation_clean(int dir_fd, struct refusal *why);

@@ -9,6 +9,7 @@
 #include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/identity_check.h"
 #include "agent/keeper/keeper_clock.h"
+#include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/place.h"
@@ -55,20 +56,6 @@ static void hello(struct keeper *k)
 	for (size_t i = 0; i < k->n_managed; i++)
 		h.targets += present_of(k->managed[i]);
 	(void)uplink_send(k->uplink, MSG_HELLO, &h);
-}
-
-static void health(struct keeper *k)
-{
-	int64_t           skew = keeper_clock_skew(k);
-	struct msg_health h = {.now_at = clock_now(), .skew_ms = skew};
-	for (size_t i = 0; i < k->n_managed; i++) {
-		h.targets += present_of(k->managed[i]);
-		h.stale += k->managed[i]->deploy.phase == DEPLOY_HEAL;
-	}
-	if (keeper_clock_state(k) != CLOCK_RIGHT)
-		h.degraded |= HEALTH_CLOCK;
-	if (uplink_send(k->uplink, MSG_HEALTH, &h) != 0)
-		k->skew_told_ms = skew;
 }
 
 /* Joining is over once the controller has welcomed us: from now on it cannot be repeated. */
@@ -144,7 +131,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
 		uplink_send_receipt(k->uplink, r);
 	csrs_again(k);
-	health(k);
+	keeper_health_send(k);
 	keeper_inventory_send(k);
 	identity_ask(k);
 }
@@ -354,7 +341,7 @@ void inbox_tick(struct keeper *k)
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
 		uplink_send_receipt(k->uplink, r);
 	if (++k->ticks % HEALTH_TICKS == 0 || keeper_clock_moved(k))
-		health(k);
+		keeper_health_send(k);
 }
 
 void inbox_link_csr(struct keeper *k, struct span csr)

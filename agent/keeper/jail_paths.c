@@ -35,7 +35,7 @@ static int password_folder_add(struct jail_paths *p, const struct target_conf *t
 {
 	char        folder[TARGET_PATH_SIZE];
 	const char *slash = strrchr(t->pkcs12_password_file, '/');
-	if (!t->pkcs12 || slash == NULL || slash == t->pkcs12_password_file ||
+	if (!target_has_truststore(t) || slash == NULL || slash == t->pkcs12_password_file ||
 	    text_copy_n(folder, sizeof(folder), t->pkcs12_password_file, (size_t)(slash - t->pkcs12_password_file)) != 0)
 		return 0;
 	return path_add(p, folder, false, why);

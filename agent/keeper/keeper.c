@@ -9,6 +9,7 @@
 #include "agent/keeper/care.h"
 #include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
+#include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/live.h"
@@ -70,6 +71,7 @@ static void on_managed_closed(uv_handle_t *handle)
 	struct managed *m = handle->data;
 	buf_free(&m->order);
 	buf_free(&m->certificate);
+	free(m->swap.steps);
 	live_free(m);
 	free(m);
 }
@@ -388,6 +390,7 @@ static void on_targets_changed(uv_fs_event_t *handle, const char *name, int even
 static void on_tick(uv_timer_t *timer)
 {
 	inbox_tick(timer->data);
+	memory_give_back(); /* handshakes leave holes */
 }
 
 /* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. */
@@ -404,6 +407,7 @@ static void on_beat(uv_timer_t *timer)
 	care_beat(timer->data);
 	crl_fetch_look(timer->data);
 	swap_lists_look(timer->data);
+	keeper_health_beat(timer->data);
 }
 
 static int watch(struct keeper *k)
@@ -423,7 +427,8 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->beat);
 	r = r != 0 ? r : uv_timer_start(&k->beat, on_beat, BEAT_MS, BEAT_MS);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
-	if (r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0)
+	k->targets_unwatched = r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0;
+	if (k->targets_unwatched)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched: changes are read at SIGHUP", k->conf->targets_dir);
 	return r;
 }

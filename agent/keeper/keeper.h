@@ -26,7 +26,7 @@ struct watch;
 struct rehearsal;
 struct crl_fetch;
 
-enum { PLACE_MADE = 2, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 2 };
+enum { PLACE_MADE = 2, PLACE_WATCHES_CAPATH = 32, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 3 + PLACE_WATCHES_CAPATH };
 
 /* inotify's numbers for a place: its folder, the generation in use, its files. */
 struct place_watch {
@@ -82,6 +82,8 @@ struct place {
 	struct drift       drift;     /* the last one that was found */
 	int64_t            drifted_at; /* 0 = none */
 	uint64_t           drifts;
+	struct drift       drift_told; /* the last one that the log and the controller were told of */
+	int64_t            drift_told_at;
 	uint32_t           trust_proof; /* enum trust_proof of what is in use */
 	struct probe_summary care_summary; /* of the last refresh's probes */
 	struct hash        trust_seen;     /* authorities that the listeners named then */
@@ -100,14 +102,18 @@ struct place {
 	int64_t            look_due;  /* monotonic */
 	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
 	bool               down;           /* at the last look nobody answered */
+	int64_t            down_since_at;  /* and at the look after it; 0 = somebody did */
+	int                files_code;     /* why what lies here cannot even be compared; 0 = it can */
+	char               files_cause[CAUSE_SIZE];
 	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
-	struct receipt_listener seen[MSG_LISTENERS_MAX]; /* at the last look, or by the last swap */
+	int                rehearsal_code; /* why the last rehearsal failed; 0 = it went well, or a renewal did since */
+	struct receipt_listener *seen; /* at the last look, or by the last swap; n_seen, owned */
 	uint32_t           n_seen;
 };
 
 /* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
 struct swap {
-	struct receipt_step     steps[MSG_STEPS_MAX];
+	struct receipt_step    *steps; /* owned; at most MSG_STEPS_MAX */
 	uint32_t                n_steps;
 	int64_t                 step_from; /* monotonic */
 	int                     hook_status;
@@ -129,6 +135,7 @@ struct live {
 	uint32_t      attempt;
 	struct hash   fingerprint;
 	struct serial serial;
+	int64_t       not_after_at; /* 0: nobody can read it */
 	struct buf    certificate; /* MSG_CERTIFICATE frame; empty = none yet */
 };
 
@@ -197,6 +204,8 @@ struct keeper {
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
 	uv_timer_t               rescan, tick, beat;
+	bool                     targets_unwatched; /* their folder is read at SIGHUP only */
+	struct msg_health        told;              /* what the controller was last told of our health */
 	unsigned                 ticks;
 	int                      exit_code;
 };

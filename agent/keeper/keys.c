@@ -132,7 +132,10 @@ static void work_make(uv_work_t *work)
 	if (fault_point("keeper.key.done") != 0 && r == 0)
 		r = sys_refuse(&why, "key", "finish the key");
 	j->made.code = r;
-	text_cut(j->made.cause, sizeof(j->made.cause), why.code != 0 ? why.cause : err_what(r));
+	if (why.code != 0)
+		refusal_words(&why, j->made.cause, sizeof(j->made.cause));
+	else
+		text_cut(j->made.cause, sizeof(j->made.cause), err_what(r));
 	buf_free(&spki);
 	key_free(key);
 }

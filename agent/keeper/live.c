@@ -2,11 +2,15 @@
  * Never: a key that nothing needs any more. */
 #include "agent/keeper/live.h"
 
+#include <stdlib.h>
+
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/trust_proof.h"
 #include "shared/base/text.h"
+#include "shared/pki/cert.h"
 #include "shared/sys/log.h"
 
 /* From the proof on, or when the new one is kept although it is not proved. */
@@ -59,6 +63,18 @@ int live_record(struct managed *m, const struct deploy *next, enum receipt_outco
 	return r;
 }
 
+/* Judged when it was taken; here it is only read. */
+static int64_t end_of(struct span message)
+{
+	struct wire_frame *frame = malloc(sizeof(*frame));
+	struct cert_info   info = {.not_after_at = 0};
+	if (frame != NULL && wire_decode(&wire_agent, message, 0, frame) == 0 && frame->type == MSG_CERTIFICATE &&
+	    cert_read(frame->u.certificate.certificate, &info) != 0)
+		info.not_after_at = 0;
+	free(frame);
+	return info.not_after_at;
+}
+
 int live_load(struct managed *m, const struct record_live *record)
 {
 	struct live *l = &m->live;
@@ -66,6 +82,7 @@ int live_load(struct managed *m, const struct record_live *record)
 	l->attempt = record->attempt;
 	l->fingerprint = record->fingerprint;
 	l->serial = record->serial;
+	l->not_after_at = end_of(record->certificate);
 	l->certificate.max = FRAME_MAX;
 	buf_reset(&l->certificate);
 	buf_add(&l->certificate, record->certificate.p, record->certificate.n);
@@ -86,9 +103,8 @@ void live_adopt(struct managed *m, const struct deploy *next, enum receipt_outco
 		if (p->probe != NULL)
 			p->trust_seen = probe_ca_names(p->probe);
 		p->trust_proof = trust_proof_of(p);
-		p->stale_since_at = 0;
-		p->look_code = 0;
-		p->down = false;
+		p->rehearsal_code = 0;
+		look_proved(p);
 	}
 }
 

@@ -65,9 +65,10 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 
 static int keeper_main(const struct agent_conf *conf)
 {
-	struct refusal why = {.code = 0};
-	struct keeper *k = calloc(1, sizeof(*k));
-	if (k == NULL || uv_loop_init(&k->loop) != 0)
+	static struct keeper keeper; /* lives as long as the process, also where it does not come to run */
+	struct refusal       why = {.code = 0};
+	struct keeper       *k = &keeper;
+	if (uv_loop_init(&k->loop) != 0)
 		return 1;
 	k->conf = conf;
 	k->batch = (struct buf)BUF_MAX(JOURNAL_RECORD_MAX);
@@ -80,7 +81,6 @@ static int keeper_main(const struct agent_conf *conf)
 	}
 	int status = keeper_run(k);
 	keeper_state_close(&k->state);
-	free(k);
 	return status;
 }
 
@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	memory_be_thrifty();
+	(void)setenv("UV_THREADPOOL_SIZE", "2", 0); /* they make keys, now and then: the host's processors and memory are not ours */
 	log_open("vcc-keeper", LOG_LEVEL_INFO);
 	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
 		r = state_dir_conf(argv[3], &conf, &why);

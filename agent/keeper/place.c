@@ -69,6 +69,7 @@ void place_forget(struct place *p)
 	probe_free(p->probe);
 	probe_free(p->care_probe);
 	uv_close((uv_handle_t *)p->timer, on_timer_closed);
+	free(p->seen);
 	free(p);
 }
 
@@ -95,6 +96,14 @@ int place_open(const struct place *p, int *ret_fd, struct refusal *why)
 	return generation_dir(p->dir, ret_fd, why);
 }
 
+int place_prune(const struct place *p, struct refusal *why)
+{
+	_cleanup_fd_ int fd = -1;
+	int64_t          retain = p->managed->keeper->conf->retain;
+	int              r = dir_open_safe(p->dir, geteuid(), &fd, why);
+	return r == 0 ? generation_prune(fd, p->old_generation, retain < 2 ? 2 : (size_t)retain, why) : r;
+}
+
 void place_look(struct place *p)
 {
 	struct on_disk          found = {.generation = 0};
@@ -115,9 +124,21 @@ void place_look(struct place *p)
 	p->on_disk = found;
 }
 
+void place_saw(struct place *p, const struct probe *probe, uint32_t verify_row)
+{
+	struct receipt_listener all[MSG_LISTENERS_MAX];
+	uint32_t                n = probe_listeners(probe, verify_row, all);
+	free(p->seen);
+	p->seen = n > 0 ? malloc(n * sizeof(all[0])) : NULL; /* one or two of sixteen, for as long as the target lives */
+	p->n_seen = p->seen != NULL ? n : 0;
+	if (p->seen != NULL)
+		memcpy(p->seen, all, n * sizeof(all[0]));
+}
+
 /* ---- journal ----------------------------------------------------------------------------------------------------- */
 
-/* Generations one after the other: number 8, owner 4, group 4, mode 4, content 32, count 1; per file: secret 1, length 1, name, hash 32. */
+/* Generations one after the other: number 8, owner 4, group 4, mode 4, content 32, count 1; per file: secret
+ * and folder as two bits 1, length 1, name, hash 32. */
 static void made_pack(const struct made *m, struct buf *to)
 {
 	uint8_t head[MADE_HEAD];
@@ -130,7 +151,7 @@ static void made_pack(const struct made *m, struct buf *to)
 	buf_add_u8(to, (uint8_t)m->n);
 	for (uint32_t i = 0; i < m->n; i++) {
 		size_t n = strlen(m->files[i].name);
-		buf_add_u8(to, m->files[i].secret);
+		buf_add_u8(to, (uint8_t)(m->files[i].secret | m->files[i].folder << 1));
 		buf_add_u8(to, (uint8_t)n);
 		buf_add(to, m->files[i].name, n);
 		buf_add(to, m->files[i].hash.b, sizeof(m->files[i].hash.b));
@@ -148,12 +169,13 @@ static bool take(struct span *from, void *to, size_t n)
 
 static bool file_unpack(struct span *from, struct made_file *ret)
 {
-	uint8_t secret;
+	uint8_t bits;
 	uint8_t n;
-	if (!take(from, &secret, 1) || !take(from, &n, 1) || n == 0 || n >= sizeof(ret->name) || !take(from, ret->name, n))
+	if (!take(from, &bits, 1) || !take(from, &n, 1) || n == 0 || n >= sizeof(ret->name) || !take(from, ret->name, n))
 		return false;
 	ret->name[n] = '\0';
-	ret->secret = secret != 0;
+	ret->secret = (bits & 1) != 0;
+	ret->folder = (bits & 2) != 0;
 	return take(from, ret->hash.b, sizeof(ret->hash.b));
 }
 

@@ -23,8 +23,12 @@ const struct made *place_in_use(const struct place *p);
 
 /* The folder of a place, made when missing; E_SWAP_TARGET without a good target file. */
 _must_check_ int place_open(const struct place *p, int *ret_fd, struct refusal *why);
+/* Only generations that somebody may still need are left: generation_prune() with what the settings say. */
+_must_check_ int place_prune(const struct place *p, struct refusal *why);
 /* Reads again what `current` holds. */
 void place_look(struct place *p);
+/* Remembers what each listener served last; `verify_row`: answers in a row that prove it. */
+void place_saw(struct place *p, const struct probe *probe, uint32_t verify_row);
 
 /* A record with the bytes that its spans point at. */
 struct place_record {

@@ -22,7 +22,8 @@ static void step_add(struct body_receipt *b, enum workflow_step step, int64_t fr
 static void steps_fill(const struct managed *m, enum receipt_outcome outcome, struct body_receipt *b)
 {
 	b->n_steps = m->swap.n_steps;
-	memcpy(b->steps, m->swap.steps, sizeof(b->steps));
+	if (b->n_steps > 0)
+		memcpy(b->steps, m->swap.steps, b->n_steps * sizeof(b->steps[0]));
 	if (outcome == RECEIPT_VERIFIED || outcome == RECEIPT_SETTLED)
 		step_add(b, STEP_VERIFY, b->flipped_at, b->made_at);
 	if (outcome == RECEIPT_SETTLED)

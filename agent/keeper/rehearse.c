@@ -62,6 +62,7 @@ static int place_fill(struct place *p, const struct rehearsal *r, struct refusal
 {
 	struct generation_content content;
 	struct made               made;
+	char                      password[PKCS12_PASSWORD_SIZE] = "";
 	struct buf                crl = BUF_MAX(CRL_FILE_MAX);
 	_cleanup_fd_ int          fd = -1;
 	int                       code = place_open(p, &fd, why);
@@ -69,6 +70,8 @@ static int place_fill(struct place *p, const struct rehearsal *r, struct refusal
 		code = content_settings(p, &content, why);
 	if (code == 0)
 		code = content_lists(p, &crl, why); /* the service's test may ask for them */
+	if (code == 0)
+		code = content_stores(p, password, &content, why);
 	if (code == 0) {
 		content.key = r->key;
 		content.certificate = buf_span(&r->certificate);
@@ -76,6 +79,7 @@ static int place_fill(struct place *p, const struct rehearsal *r, struct refusal
 		code = generation_write(fd, r->number, &content, &made, why);
 	}
 	buf_free(&crl);
+	secret_wipe(password, sizeof(password));
 	return code;
 }
 
@@ -131,6 +135,7 @@ void rehearse_end(struct place *p)
 
 void rehearse_ended(struct place *p)
 {
+	p->rehearsal_code = p->care.code;
 	if (p->care.code != 0)
 		return; /* it stays due: tried again with growing pauses */
 	p->rehearsed_at = clock_now();

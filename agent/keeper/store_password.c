@@ -31,7 +31,7 @@ int store_password_read(const struct target_conf *t, char ret[PKCS12_PASSWORD_SI
 	struct buf       file = BUF_MAX(PASSWORD_FILE_MAX);
 	_cleanup_fd_ int fd = -1;
 	ret[0] = '\0';
-	if (!t->pkcs12)
+	if (!target_has_truststore(t))
 		return 0;
 	if (slash == NULL || text_copy_n(folder, sizeof(folder), path, slash == path ? 1 : (size_t)(slash - path)) != 0)
 		return refuse(why, E_SWAP_PASSWORD, path, "is not a usable path");

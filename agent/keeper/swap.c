@@ -100,14 +100,23 @@ void swap_step_begin(struct managed *m)
 	m->swap.step_from = clock_monotonic();
 }
 
+static struct receipt_step *step_new(struct swap *s)
+{
+	struct receipt_step *more = s->n_steps < MSG_STEPS_MAX ? reallocarray(s->steps, s->n_steps + 1, sizeof(*more)) : NULL;
+	if (more == NULL)
+		return NULL;
+	s->steps = more;
+	return &s->steps[s->n_steps++];
+}
+
 /* A row for the receipt, and a live event for whoever watches. */
 void swap_step_end(struct managed *m, enum workflow_step step, int code, const char *detail)
 {
 	struct swap    *s = &m->swap;
 	struct msg_step live = {.renewal_id = m->deploy.renewal_id, .attempt = m->deploy.attempt, .step = step, .code = code,
 	                        .at = clock_now()};
-	if (s->n_steps < MSG_STEPS_MAX) {
-		struct receipt_step *row = &s->steps[s->n_steps++];
+	struct receipt_step *row = step_new(s);
+	if (row != NULL) {
 		*row = (struct receipt_step){.step = step, .code = code, .at = live.at, .took_ms = clock_monotonic() - s->step_from};
 		text_cut(row->detail, sizeof(row->detail), detail);
 		keeper_words(row->detail);
@@ -118,7 +127,7 @@ void swap_step_end(struct managed *m, enum workflow_step step, int code, const c
 void swap_answer(struct managed *m, struct deploy_event *e, const struct refusal *why)
 {
 	if (e->code != 0 && why != NULL && why->code != 0)
-		snprintf(e->cause, sizeof(e->cause), "%.60s: %.90s", why->object, why->cause);
+		refusal_words(why, e->cause, sizeof(e->cause));
 	if (e->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %s: %s", m->cert_id, deploy_event_name(e->kind), e->cause);
 	keeper_post(m->keeper, m, e);
@@ -159,6 +168,7 @@ void swap_reset(struct managed *m)
 		m->places[i]->hook = NULL;
 		m->places[i]->probe = NULL;
 	}
+	free(m->swap.steps);
 	m->swap = (struct swap){.n_steps = 0};
 }
 
@@ -358,7 +368,7 @@ static void probe_stop(struct place *p)
 		return;
 	probe_summary(p->probe, &s);
 	old_answers_learn(p, probe_old_ms(p->probe));
-	p->n_seen = probe_listeners(p->probe, VERIFY_ROW, p->seen);
+	place_saw(p, p->probe, VERIFY_ROW);
 	if (s.failed > 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s: %llu of %llu handshakes failed during the swap%s%s", p->stem,
 		         (unsigned long long)s.failed, (unsigned long long)s.total, probe_trouble(p->probe)[0] != '\0' ? "; last: " : "",
@@ -454,21 +464,13 @@ static void act_remove(struct managed *m, const struct deploy_action *a)
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }
 
-static int prune_at(const struct place *p, size_t retain, struct refusal *why)
-{
-	_cleanup_fd_ int fd = -1;
-	int              r = place_open(p, &fd, why);
-	return r == 0 ? generation_prune(fd, p->old_generation, retain, why) : r;
-}
-
 static void act_prune(struct managed *m, const struct deploy_action *a)
 {
 	struct refusal why = {.code = 0};
-	size_t         retain = m->keeper->conf->retain < 2 ? 2 : (size_t)m->keeper->conf->retain;
 	int            r = fault_point("keeper.prune") != 0 ? sys_refuse(&why, "generations", "prune") : 0;
 	FOR_PLACES(p, m)
 		if (r == 0)
-			r = prune_at(p, retain, &why);
+			r = place_prune(p, &why);
 	(void)a;
 	live_sweep(m->keeper); /* the key of the issuance before this one */
 	(void)fault_point("keeper.prune.done");

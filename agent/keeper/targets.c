@@ -18,7 +18,7 @@
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-/* What the controller is told, as one hash: a change of it is news. */
+/* Every setting of the file, as one hash: a change of any is news, and a reason to try again what waits. */
 static struct hash target_digest(const struct target_conf *c, const char *cert_id)
 {
 	struct buf  b = BUF_MAX(65536);
@@ -26,6 +26,8 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 	buf_add_fmt(&b, "%s\n%s\n%s\n%s\n%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%d\n%s\n", cert_id, c->service, c->template_id, c->names.text,
 	            c->reload, c->verify, c->connect, c->sni, c->dir, c->owner, c->group, c->command, c->test, (long long)c->mode,
 	            c->on_failure, c->window);
+	buf_add_fmt(&b, "%d\n%d\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%lld\n%lld\n%d\n", c->combined, c->pkcs12, c->pkcs12_password_file, c->copies, c->formats, c->unit,
+	            c->pidfile, c->signal, c->socket, (long long)c->timeout_ms, (long long)c->max_drain_ms, c->on_drain);
 	if (c->crl)
 		buf_add_text(&b, "crl\n");
 	if (buf_error(&b) == 0)
@@ -37,7 +39,9 @@ static struct hash target_digest(const struct target_conf *c, const char *cert_i
 void target_report(struct place *p)
 {
 	const struct keeper *k = p->managed->keeper;
-	struct msg_target   *t = calloc(1, sizeof(*t));
+	if (!k->welcomed)
+		return; /* the controller is told of every target when it is back; what it said last still holds */
+	struct msg_target *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return;
 	text_cut(t->cert_id, sizeof(t->cert_id), p->managed->cert_id);
@@ -52,7 +56,7 @@ void target_report(struct place *p)
 	text_cut(t->listeners, sizeof(t->listeners), p->conf.connect);
 	t->digest = p->digest;
 	t->served = p->on_disk.serial;
-	t->code = p->look_code != 0 ? p->look_code : p->care.code;
+	t->code = p->look_code != 0 ? p->look_code : p->files_code != 0 ? p->files_code : p->care.code;
 	if (t->code == 0 && p->conf.crl)
 		t->code = crl_fetch_trouble(k, &(const char *){NULL});
 	t->stale_since_at = p->stale_since_at;
@@ -144,6 +148,17 @@ static int place_of(struct keeper *k, const struct target_candidate *c, struct p
 	return 0;
 }
 
+/* What a kill left unfinished, or finished without coming into use. */
+static void leftovers_remove(const struct place *p, bool started)
+{
+	const struct managed *m = p->managed;
+	_cleanup_fd_ int      fd = -1;
+	if (started && (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE))
+		(void)!place_prune(p, NULL);
+	else if (dir_open_safe(p->dir, geteuid(), &fd, NULL) == 0)
+		(void)!generation_clean(fd, NULL);
+}
+
 static void place_adopt(struct place *p, const struct target_candidate *c)
 {
 	struct managed *m = p->managed;
@@ -157,16 +172,16 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	p->present = true;
 	if (!known) /* a kill between the flip and the copies is nobody's change */
 		copies_converge(&p->conf, p->dir);
-	if (same)
+	if (same) {
+		care_look(p); /* the controller is not told of every setting: copies, formats */
 		return;
+	}
 	int r = known ? 0 : place_remember(p, false, true);
 	if (r != 0) {
 		keeper_die(m->keeper, r, "write its journal");
 		return;
 	}
-	_cleanup_fd_ int fd = -1;
-	if (dir_open_safe(p->dir, geteuid(), &fd, NULL) == 0)
-		(void)!generation_clean(fd, NULL); /* what a kill left unfinished */
+	leftovers_remove(p, !known);
 	place_look(p);
 	swap_target_changed(p->managed);
 	if (m->keeper->welcomed)

@@ -16,6 +16,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/users.h"
 
 enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
@@ -154,6 +155,7 @@ static void take_status(struct client *c)
 	if (client_send(c, LK_STATUS, &status) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the status cannot be sent");
 	free(json);
+	memory_give_back();
 }
 
 /* The link may not speak for the host: what it says would get the host key's signature. */

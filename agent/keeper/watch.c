@@ -10,13 +10,17 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "agent/keeper/capath_folder.h"
 #include "agent/keeper/care.h"
 #include "agent/keeper/place.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
 
 enum {
-	SETTLE_MS = 5, /* several events of one change are one look */
+	SETTLE_MS = 5,                /* several events of one change are one look */
+	OVERFLOW_MS = 10 * 60 * 1000, /* so long it is told after the last one */
 	DIR_MASK = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 	FILE_MASK = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_DONT_FOLLOW,
 };
@@ -27,7 +31,10 @@ struct watch {
 	uv_poll_t      poll;
 	uv_timer_t     settle;
 	unsigned       handles;
-	bool           said; /* that watches are missing */
+	bool           said;  /* that watches are missing */
+	int            error; /* errno of the last one that was refused */
+	uint64_t       overflows;
+	int64_t        overflow_at; /* monotonic; 0 = none */
 };
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
@@ -62,6 +69,15 @@ static void on_settled(uv_timer_t *timer)
 		}
 }
 
+/* Nobody knows what was lost: everything is looked at, and people are told for a while that this happens here. */
+static void overflow(struct watch *w)
+{
+	w->overflows++;
+	w->overflow_at = clock_monotonic();
+	log_line(LOG_LEVEL_WARNING, NULL, "more changes than the kernel could tell: every target is looked at");
+	all_touched(w->keeper);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct watch *w = poll->data;
@@ -72,12 +88,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	while ((n = read(w->fd, bytes, sizeof(bytes))) > 0) {
 		for (char *p = bytes; p < bytes + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)(const void *)p;
-			if ((e->mask & IN_Q_OVERFLOW) != 0) {
-				log_line(LOG_LEVEL_WARNING, NULL, "more changes than the kernel could tell: every target is looked at");
-				all_touched(w->keeper);
-			} else {
+			if ((e->mask & IN_Q_OVERFLOW) != 0 || fault_point("keeper.watch.overflow") != 0)
+				overflow(w);
+			else
 				place_of_watch(w->keeper, e->wd);
-			}
 			p += sizeof(*e) + e->len;
 		}
 	}
@@ -95,13 +109,30 @@ void watch_forget(struct watch *w, struct place *p)
 
 static void add(struct watch *w, struct place_watch *to, int dir_fd, const char *name, uint32_t mask)
 {
-	char path[64 + GENERATION_FILE_SIZE];
+	char path[64 + 2 * GENERATION_FILE_SIZE];
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, name);
 	int wd = to->n < PLACE_WATCHES_MAX ? inotify_add_watch(w->fd, path, mask) : -1;
-	if (wd >= 0)
+	if (wd >= 0) {
 		to->wd[to->n++] = wd;
-	else if (errno != ENOENT) /* a file that is missing is found by the look that follows */
+	} else if (errno != ENOENT) { /* a file that is missing is found by the look that follows */
 		to->missing = true;
+		w->error = errno;
+	}
+}
+
+/* The folder tells what happens to names and contents in it. Another name for one of its files shows only on the file itself: for the
+ * first ones, which are the authorities as long as there are few lists, at once; for the others at the next rescan. */
+static void add_folder(struct watch *w, struct place_watch *to, int generation)
+{
+	char (*names)[GENERATION_FILE_SIZE] = calloc(PLACE_WATCHES_CAPATH, sizeof(*names));
+	size_t n = names != NULL ? capath_folder_names(generation, names, PLACE_WATCHES_CAPATH) : 0;
+	add(w, to, generation, CAPATH_FOLDER, DIR_MASK | IN_MODIFY | IN_CLOSE_WRITE);
+	for (size_t i = 0; i < n; i++) {
+		char path[sizeof(CAPATH_FOLDER) + GENERATION_FILE_SIZE];
+		snprintf(path, sizeof(path), CAPATH_FOLDER "/%s", names[i]);
+		add(w, to, generation, path, FILE_MASK);
+	}
+	free(names);
 }
 
 static bool unchanged(const struct place_watch *a, const struct place_watch *b)
@@ -138,7 +169,10 @@ void watch_place(struct watch *w, struct place *p)
 	if (generation >= 0) {
 		add(w, &new, generation, ".", DIR_MASK);
 		for (uint32_t i = 0; i < made->n; i++)
-			add(w, &new, generation, made->files[i].name, FILE_MASK);
+			if (made->files[i].folder)
+				add_folder(w, &new, generation);
+			else
+				add(w, &new, generation, made->files[i].name, FILE_MASK);
 	}
 	replace(w, p, &new);
 	if (new.missing && !w->said) {
@@ -148,13 +182,38 @@ void watch_place(struct watch *w, struct place *p)
 	}
 }
 
-bool watch_degraded(const struct keeper *k)
+uint64_t watch_overflows(const struct keeper *k)
+{
+	return k->watch != NULL ? k->watch->overflows : 0;
+}
+
+static bool overflowed(const struct keeper *k)
+{
+	const struct watch *w = k->watch;
+	return w != NULL && w->overflow_at != 0 && clock_monotonic() - w->overflow_at < fault_ms("VCC_OVERFLOW_MS", OVERFLOW_MS);
+}
+
+static bool watch_missing(const struct keeper *k)
 {
 	for (size_t i = 0; i < k->n_managed; i++)
 		for (size_t j = 0; j < k->managed[i]->n_places; j++)
 			if (k->managed[i]->places[j]->watch.missing)
 				return true;
 	return false;
+}
+
+bool watch_degraded(const struct keeper *k)
+{
+	return watch_missing(k) || overflowed(k);
+}
+
+const char *watch_state(const struct keeper *k)
+{
+	if (!watch_missing(k))
+		return k->targets_unwatched ? "targets" : overflowed(k) ? "overflow" : "complete";
+	if (k->watch == NULL || k->watch->fd < 0)
+		return "instances";
+	return k->watch->error == ENOSPC ? "watches" : "refused";
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */

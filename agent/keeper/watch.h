@@ -11,7 +11,11 @@ void             watch_close(struct watch *w);                      /* NULL allo
 /* Watches what `p` has in use now, instead of what it had before. Where that is impossible p->watch.missing is set, and said once. */
 void watch_place(struct watch *w, struct place *p);
 void watch_forget(struct watch *w, struct place *p);
-/* Is some place looked at by the clock alone? Then a change may be seen a second late. */
+/* Is some place looked at by the clock alone, or did the kernel lose changes within the last minutes? Then one may be seen late. */
 bool watch_degraded(const struct keeper *k);
+uint64_t watch_overflows(const struct keeper *k); /* since the start */
+/* What is missing, in one word: "complete", "watches" or "instances" (the kernel's limits of the user), "targets" (the folder of target
+ * files), "overflow" (changes were lost within the last minutes; everything was looked at), "refused". */
+const char *watch_state(const struct keeper *k);
 
 #endif

@@ -12,6 +12,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 
 enum {
 	HOUR_MS = 3600 * 1000,
@@ -192,6 +193,7 @@ static void on_welcome(struct link *l, struct span bytes)
 	l->welcomed = true;
 	l->returned = false;
 	link_identity_welcomed(l, l->frame.u.welcome.now_at);
+	memory_give_back(); /* the handshake was the largest piece of work for hours */
 }
 
 /* It tells whether to come back: the reason decides when the connection ends. */

@@ -17,6 +17,8 @@
 static const char usage[] = "[COMMAND ...]\n\n"
 			    "  join HOST:PORT   becomes a host of the controller there\n"
 			    "  status           what is wanted, issued, on disk and served\n"
+			    "  doctor           what stands in the way of the next renewal;\n"
+			    "                   --fix mends what can be mended safely\n"
 			    "  observe          reports what TLS listeners of this host serve\n"
 			    "  discover         finds services that could be managed\n"
 			    "  manage NAME      takes a service over; --dry-run shows how\n"

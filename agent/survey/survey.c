@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/survey/discover.h"
+#include "agent/survey/doctor.h"
 #include "agent/survey/manage.h"
 #include "agent/survey/observe_report.h"
 #include "agent/survey/observe_show.h"
@@ -27,6 +28,7 @@ struct request {
 	const char       *template_id;
 	enum renewer_kind from;
 	bool              dry_run;
+	bool              fix;
 	struct agent_conf conf;
 };
 
@@ -107,6 +109,11 @@ static int run_unmanage(struct request *q)
 	return unmanage(&q->conf, q->name);
 }
 
+static int run_doctor(struct request *q)
+{
+	return doctor(&q->conf, q->fix, q->json);
+}
+
 static const struct verb verbs[] = {
 	{"observe", "coar", 0, 0, run_observe,
 	 "usage: vcc-agent observe [--all] [--no-report] [-o table|json] [--config FILE]\n\n"
@@ -121,6 +128,12 @@ static const struct verb verbs[] = {
 	{"unmanage", "c", 1, 1, run_unmanage,
 	 "usage: vcc-agent unmanage NAME [--config FILE]\n\n"
 	 "Puts everything back that `vcc-agent manage NAME` changed.\n"},
+	{"doctor", "cox", 0, 0, run_doctor,
+	 "usage: vcc-agent doctor [--fix] [-o table|json] [--config FILE]\n\n"
+	 "Would the next renewal work? Shows what stands in its way and what to do.\n"
+	 "--fix mends what cannot harm: the kernel's limits of file watches, and the modes\n"
+	 "of the agent's own folders. Exit status: 0 nothing is wrong (warnings at most),\n"
+	 "1 it could not look, 7 something is wrong.\n"},
 };
 
 static const struct option options[] = {
@@ -131,6 +144,7 @@ static const struct option options[] = {
 	{"template", required_argument, NULL, 't'},
 	{"from", required_argument, NULL, 'f'},
 	{"dry-run", no_argument, NULL, 'd'},
+	{"fix", no_argument, NULL, 'x'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -167,6 +181,9 @@ static int option_take(const struct verb *v, struct request *q, int c)
 		q->from = renewer_kind_parse(optarg);
 		if (q->from == RENEWER_KIND_COUNT)
 			return usage(v, stderr);
+		break;
+	case 'x':
+		q->fix = true;
 		break;
 	case 't':
 		q->template_id = optarg;

@@ -7,8 +7,9 @@
 
 #include "shared/base/attr.h"
 
-/* `argv` begins with the verb: "observe", "discover", "manage", "unmanage". False: none of them. Otherwise *ret_status is the
- * exit status: 0 done, 1 failed, 2 usage, 3 not found, 4 refused by a rule, 6 partly done. */
+/* `argv` begins with the verb: "observe", "discover", "manage", "unmanage", "doctor". False: none of them. Otherwise *ret_status is the
+ * exit status: 0 done, 1 failed, 2 usage, 3 not found, 4 refused by a rule, 6 partly done,
+ * 7 the doctor found something wrong. */
 _must_check_ bool survey_verb(int argc, char **argv, int *ret_status);
 
 #endif

@@ -256,9 +256,28 @@ static void on_step(struct controller *ctl, struct member *m, const struct wire_
 	orders_live_step(ctl, m->name, &in->u.step);
 }
 
+/* How a host is, is asked while it is connected and known from nobody else: it is not stored. */
+static void health_take(struct member *m, const struct msg_health *h)
+{
+	char fields[64];
+	if (m->health_told ? m->health.degraded != h->degraded : h->degraded != 0) {
+		char   words[160] = "";
+		size_t n = 0;
+		for (unsigned bit = 0; bit < HEALTH_BITS && n < sizeof(words); bit++)
+			if ((h->degraded & 1u << bit) != 0)
+				n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%s", n > 0 ? ", " : "", health_name(bit));
+		(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", m->name);
+		log_line(h->degraded != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, fields, "%s: %s", m->name,
+			 h->degraded != 0 ? words : "healthy again");
+	}
+	m->health_told = true;
+	m->health = *h;
+}
+
 /* Health is not stored while it stays the same; a clock that is off is news. */
 static void on_health(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
+	health_take(m, &in->u.health);
 	int64_t now = clock_now(), skew = in->u.health.now_at - now, change = skew - m->row->skew_ms;
 	if (change < SKEW_STEP_MS && change > -SKEW_STEP_MS && now - m->row->seen_at < SEEN_STEP_MS)
 		return;

@@ -6,6 +6,18 @@
 #include "controller/daemon/api_routes.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/model/messages.h"
+
+/* In words; an empty list is a host where nothing needs a person, null one that is not here to ask. */
+static void set_health(const struct msg_health *h, json_t *agent)
+{
+	json_t *degraded = h != NULL ? json_array() : json_null();
+	for (unsigned bit = 0; h != NULL && bit < 32; bit++)
+		if ((h->degraded & 1u << bit) != 0)
+			json_array_append_new(degraded, json_string(health_name(bit)));
+	json_object_set_new(agent, "healthy", h != NULL ? json_boolean(h->degraded == 0) : json_null());
+	json_object_set_new(agent, "degraded", degraded);
+}
 
 static void set_connected(struct api_call *call, json_t *agent)
 {
@@ -13,6 +25,7 @@ static void set_connected(struct api_call *call, json_t *agent)
 	int64_t     seen_at = name != NULL ? controller_seen_at(call->ctl, name) : 0;
 	if (name != NULL)
 		json_object_set_new(agent, "connected", json_boolean(controller_connected(call->ctl, name)));
+	set_health(name != NULL ? controller_health(call->ctl, name) : NULL, agent);
 	if (seen_at != 0) /* the stored one is written seldom */
 		json_object_set_new(agent, "seen_at", json_time(seen_at));
 }

@@ -273,6 +273,11 @@ bool controller_connected(const struct controller *ctl, const char *agent)
 	return fleet_connected(ctl, agent);
 }
 
+const struct msg_health *controller_health(const struct controller *ctl, const char *agent)
+{
+	return fleet_health(ctl, agent);
+}
+
 int64_t controller_seen_at(const struct controller *ctl, const char *agent)
 {
 	return fleet_seen_at(ctl, agent);

@@ -111,6 +111,7 @@ static void member_offline(struct controller *ctl, struct member *m)
 		m->left_at = clock_now();
 	}
 	m->row = NULL;
+	m->health_told = false;
 }
 
 void fleet_free(struct fleet *f)
@@ -182,6 +183,13 @@ int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 	if (e == NULL)
 		return 0;
 	return is_connected(&e->m.session) ? clock_now() : e->m.left_at;
+}
+
+const struct msg_health *fleet_health(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL && e->m.health_told ? &e->m.health : NULL;
 }
 
 uint32_t fleet_count(const struct controller *ctl)

@@ -38,6 +38,8 @@ struct member {
 	int64_t               drift_at;        /* monotonic; last change of a file that was told */
 	int64_t               refused_hour_at; /* audit records about refused targets: so many an hour */
 	uint32_t              refused_in_hour;
+	bool                  health_told; /* on the current connection */
+	struct msg_health     health;
 };
 
 _must_check_ int fleet_open(struct controller *ctl, struct fleet **ret);
@@ -59,6 +61,8 @@ void fleet_ready(struct controller *ctl, const char *name);
 
 /* ---- for everybody ---- */
 bool     fleet_connected(const struct controller *ctl, const char *name); /* welcomed and said hello */
+/* What it said last on its current connection; NULL = nothing, or there is none. */
+const struct msg_health *fleet_health(const struct controller *ctl, const char *name);
 /* Now, or when its last connection ended; 0 = it had none in this run, so only the store knows. */
 int64_t  fleet_seen_at(const struct controller *ctl, const char *name);
 /* Everybody who was connected in this run, in the order of their coming; NULL after the last. Nobody leaves, so a walk may pause. */

@@ -31,5 +31,7 @@ int64_t      time_from_civil(struct civil c);
 _must_check_ int duration_parse(const char *text, int64_t *ret_ms);
 /* The shortest exact form: "730d", "90s", "250ms". */
 const char *duration_text(int64_t ms, char ret[TIME_TEXT_SIZE]);
+/* For people, in at most 7 characters up to 100 years: "41d", "3h12m", "17m", "40s". Less than nothing is "0s". */
+const char *duration_brief(int64_t ms, char ret[TIME_TEXT_SIZE]);
 
 #endif

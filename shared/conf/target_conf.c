@@ -20,6 +20,7 @@ static const char *const reload_words[] = {"none", "systemd", "signal", "exec", 
 static const char *const drain_words[] = {"report", "terminate", NULL};
 static const char *const verify_words[] = {"tls", "file", "none", "starttls-postgresql", NULL};
 static const char *const failure_words[] = {"back", "forward", NULL};
+static const char *const trust_words[TRUST_FORMAT_COUNT] = {"pem", "p12", "capath"};
 
 const char *reload_kind_name(enum reload_kind k)
 {
@@ -29,6 +30,20 @@ const char *reload_kind_name(enum reload_kind k)
 const char *verify_kind_name(enum verify_kind k)
 {
 	return (size_t)k < VERIFY_KIND_COUNT ? verify_words[k] : "unknown";
+}
+
+bool target_trust_as(const struct target_conf *t, enum trust_format format)
+{
+	char item[sizeof(t->formats)];
+	for (const char *cursor = t->formats; text_item(&cursor, item, sizeof(item));)
+		if (text_equal(item, trust_words[format]))
+			return true;
+	return false;
+}
+
+bool target_has_truststore(const struct target_conf *t)
+{
+	return t->pkcs12 || target_trust_as(t, TRUST_P12);
 }
 
 bool target_probed(const struct target_conf *t)
@@ -60,7 +75,7 @@ static const struct conf_key keys[] = {
 	TEXT("target", "cert_id", cert_id, "", "name of the certificate; empty = AGENTNAME-FILESTEM"),
 	TEXT("target", "service", service, "", "VCC service; empty = the agent's"),
 	TEXT("target", "template", template_id, NULL, "template of the certificate"),
-	LIST("target", "names", names_list, "", "DNS names and IP addresses of the certificate; none for a client's, by a template without names"),
+	LIST("target", "names", names.text, "", "DNS names and IP addresses of the certificate; none for a client's, by a template without names"),
 	PATH("target", "dir", dir, "", "folder that holds current/; empty = STATE_DIR/targets/FILESTEM"),
 	WORD("target", "on_failure", on_failure, failure_words, "back", "when the new pair is not proved: the old one again, or on with the new one"),
 	TEXT("files", "owner", owner, "root", "owner of the files"),
@@ -69,7 +84,7 @@ static const struct conf_key keys[] = {
          .about = "mode of key.pem"},
 	FLAG("files", "combined", combined, "no", "also combined.pem (key and full chain)"),
 	FLAG("files", "pkcs12", pkcs12, "no", "also keystore.p12 (key and full chain) and truststore.p12 (ca.pem), for Java"),
-	PATH("files", "pkcs12_password_file", pkcs12_password_file, "", "pkcs12: file of root, mode 0600, password of both stores in its first line"),
+	PATH("files", "pkcs12_password_file", pkcs12_password_file, "", "PKCS#12 stores: file of root, mode 0600, their password in its first line"),
 	LIST("files", "copies", copies, "", "copies at fixed paths, FILE:PATH, for programs that cannot follow current/"),
 	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
 	TEXT("reload", "unit", unit, "", "systemd, postgresql: the unit; other kinds: its old workers are looked for"),
@@ -85,6 +100,7 @@ static const struct conf_key keys[] = {
 	LIST("verify", "connect", connect, "", "every listener, host:port"),
 	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
 	FLAG("trust", "crl", crl, "no", "also crl.pem: the revocation lists of all issuers"),
+	LIST("trust", "formats", formats, "pem", "pem (always: ca.pem, crl.pem), p12 (truststore.p12), capath (capath/, by OpenSSL's hashes)"),
 	LIST("window", "allow", window, "", "when swaps may begin, like Mon-Fri 22:00-04:00 Europe/Berlin; empty = always"),
 };
 
@@ -219,7 +235,7 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return wrong(why, "target.service", "wanted: a-z, 0-9, '-', at most 32");
 	if (!name_template_ok(t->template_id))
 		return wrong(why, "target.template", "wanted: a-z, 0-9, '-', '_', at most 63");
-	if (names_parse(t->names_list, true, &names, bad) != 0)
+	if (names_parse(t->names.text, true, &names, bad) != 0)
 		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
 	if (names_count(&names) == 0 && target_probed(t))
 		return wrong(why, "target.names", "what a listener serves needs at least one name");
@@ -234,9 +250,23 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 
 static int check_files(const struct target_conf *t, struct refusal *why)
 {
-	if (t->pkcs12 && t->pkcs12_password_file[0] == '\0')
-		return wrong(why, "files.pkcs12_password_file", "pkcs12 = yes needs a file with the stores' password");
+	if (target_has_truststore(t) && t->pkcs12_password_file[0] == '\0')
+		return wrong(why, "files.pkcs12_password_file", "pkcs12 = yes and trust.formats with p12 need a file with the stores' password");
 	return target_copies_check(t, why);
+}
+
+static int check_trust(const struct target_conf *t, struct refusal *why)
+{
+	char        item[sizeof(t->formats)];
+	const char *cursor = t->formats;
+	while (text_item(&cursor, item, sizeof(item))) {
+		bool known = false;
+		for (size_t i = 0; i < TRUST_FORMAT_COUNT; i++)
+			known |= text_equal(item, trust_words[i]);
+		if (!known)
+			return refuse(why, E_CONF_VALUE, "trust.formats", "`%s` is none of pem, p12, capath", item);
+	}
+	return 0;
 }
 
 static int check_window(const struct target_conf *t, struct refusal *why)
@@ -254,6 +284,8 @@ static int check_all(const void *conf, struct refusal *why)
 	int                       r = check_target(t, why);
 	if (r == 0)
 		r = check_files(t, why);
+	if (r == 0)
+		r = check_trust(t, why);
 	if (r == 0)
 		r = check_reload(t, why);
 	if (r == 0)
@@ -309,7 +341,10 @@ int target_conf_load(const char *targets_dir, const char *stem, struct target_co
 	r = conf_load(&target_schema, path, t, NULL, why);
 	if (r == 0) {
 		char bad[WINDOW_TEXT_SIZE]; /* both passed the check above */
-		r = names_parse(t->names_list, true, &t->names, NULL);
+		struct names names;
+		r = names_parse(t->names.text, true, &names, NULL);
+		if (r == 0)
+			t->names = names;
 		if (r == 0)
 			r = windows_parse(t->window, &t->windows, bad);
 		memcpy(t->stem, stem, strlen(stem) + 1);

@@ -22,6 +22,8 @@ enum verify_kind { VERIFY_TLS, VERIFY_FILE, VERIFY_NONE, VERIFY_STARTTLS_POSTGRE
 enum on_failure { FAILURE_BACK, FAILURE_FORWARD };
 /* What happens to old workers that still hold connections after max_drain. */
 enum drain_kind { DRAIN_REPORT, DRAIN_TERMINATE };
+/* How authorities (and lists) lie in a generation; ca.pem is always there. */
+enum trust_format { TRUST_PEM, TRUST_P12, TRUST_CAPATH, TRUST_FORMAT_COUNT };
 const char *reload_kind_name(enum reload_kind k);
 const char *verify_kind_name(enum verify_kind k);
 
@@ -33,8 +35,7 @@ struct target_conf {
 	char    cert_id[CERT_ID_SIZE]; /* "" = AGENTNAME-STEM */
 	char    service[SERVICE_SIZE]; /* "" = the agent's */
 	char    template_id[TEMPLATE_ID_SIZE];
-	char    names_list[NAMES_TEXT_SIZE];
-	struct names names; /* from names_list */
+	struct names names; /* the list as written until the whole file was checked */
 	char    dir[TARGET_PATH_SIZE]; /* "" = STATE_DIR/targets/STEM */
 	int     on_failure; /* enum on_failure */
 	/* [files] */
@@ -61,6 +62,7 @@ struct target_conf {
 	char    sni[DNS_NAME_SIZE];
 	/* [trust] */
 	bool    crl; /* also crl.pem: the revocation lists of all issuers */
+	char    formats[64];
 	/* [window] */
 	char           window[WINDOW_TEXT_SIZE];
 	struct windows windows; /* from window; none = always */
@@ -68,6 +70,10 @@ struct target_conf {
 
 extern const struct conf_schema target_schema;
 
+/* Is this format among [trust] formats? */
+bool target_trust_as(const struct target_conf *t, enum trust_format format);
+/* Is there a truststore.p12, with or without a keystore.p12? */
+bool target_has_truststore(const struct target_conf *t);
 /* Is serving proved by handshakes with the listeners? */
 bool target_probed(const struct target_conf *t);
 /* Can old workers be told from new ones? That needs the service's main process and its ports. */

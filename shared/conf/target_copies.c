@@ -27,7 +27,7 @@ static const struct target_file files[] = {
 	{"key.pem", true, always},          {"cert.pem", false, always},
 	{"chain.pem", false, always},       {"fullchain.pem", false, always},
 	{"ca.pem", false, always},          {"combined.pem", true, has_combined},
-	{"keystore.p12", true, has_pkcs12}, {"truststore.p12", false, has_pkcs12},
+	{"keystore.p12", true, has_pkcs12}, {"truststore.p12", false, target_has_truststore},
 };
 
 const struct target_file *target_file_find(const char *name)
@@ -85,7 +85,7 @@ static int copy_check(const struct target_conf *t, const char *item, const struc
 	if (copy->source == NULL)
 		return refuse(why, E_CONF_VALUE, "files.copies", "`%s`: there is no such file in a generation", item);
 	if (!copy->source->has(t))
-		return refuse(why, E_CONF_VALUE, "files.copies", "`%s`: this target has no %s (combined, pkcs12)", item,
+		return refuse(why, E_CONF_VALUE, "files.copies", "`%s`: this target has no %s (combined, pkcs12, formats)", item,
 			      copy->source->name);
 	if (copy->name[0] == '.')
 		return refuse(why, E_CONF_VALUE, "files.copies", "`%s`: names that begin with a dot are for temporary files",

@@ -1,4 +1,4 @@
-/* messages.c - room shared/model: the names of receipt outcomes.
+/* messages.c - room shared/model: the names of what messages tell by number.
  * Never: encoding; that is shared/wire. */
 #include "shared/model/messages.h"
 
@@ -26,7 +26,7 @@ const char *drift_kind_name(enum drift_kind k)
 		[DRIFT_NONE] = "nothing",         [DRIFT_LINK] = "current leads elsewhere", [DRIFT_MISSING] = "is missing",
 		[DRIFT_BYTES] = "was changed",    [DRIFT_TYPE] = "is no plain file",        [DRIFT_MODE] = "has another mode",
 		[DRIFT_OWNER] = "has another owner", [DRIFT_LINKS] = "has another name, too",
-		[DRIFT_COPY] = "differs from its source",
+		[DRIFT_COPY] = "differs from its source", [DRIFT_ADDED] = "does not belong there",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -36,4 +36,11 @@ const char *trust_proof_name(enum trust_proof p)
 	static const char *const names[TRUST_PROOF_COUNT] = {
 		[TRUST_UNPROVED] = "unproved", [TRUST_RELOADED] = "reloaded", [TRUST_PROVED] = "proved"};
 	return (size_t)p < N_ELEMENTS(names) ? names[p] : "unknown";
+}
+
+const char *health_name(unsigned bit)
+{
+	static const char *const names[HEALTH_BITS] = {"clock", "stale",   "down",    "rehearsal", "watch",
+							 "files", "targets", "journal", "lists"};
+	return bit < N_ELEMENTS(names) ? names[bit] : "unknown";
 }

@@ -127,7 +127,7 @@ enum refresh_reason {
 const char *refresh_reason_name(enum refresh_reason r);
 
 /* What somebody changed. */
-enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_COPY, DRIFT_KIND_COUNT };
+enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_COPY, DRIFT_ADDED, DRIFT_KIND_COUNT };
 const char *drift_kind_name(enum drift_kind k);
 
 /* How sure is it that a service uses the trust files that lie there? */
@@ -198,13 +198,27 @@ struct body_receipt {
 	int64_t                 oldest_ms;   /* age of the oldest of them */
 };
 
-enum { HEALTH_CLOCK = 1 << 0 }; /* the host's clock differs by more than 5 min: it judges by the controller's */
+/* Why a host is not green. Bits are in messages: numbers are fixed for ever, new ones come at the end. */
+enum {
+	HEALTH_CLOCK = 1 << 0,     /* the host's clock differs by more than 5 min: it judges by the controller's */
+	HEALTH_STALE = 1 << 1,     /* issued but not served */
+	HEALTH_DOWN = 1 << 2,      /* a listener does not answer */
+	HEALTH_REHEARSAL = 1 << 3, /* a rehearsal failed, or none went well for too long */
+	HEALTH_WATCH = 1 << 4,     /* changes of files are found by the clock alone */
+	HEALTH_FILES = 1 << 5,     /* a target's files cannot be cared for, or a second writer undoes the repairs */
+	HEALTH_TARGETS = 1 << 6,   /* a target file cannot be used, or the controller refuses it */
+	HEALTH_JOURNAL = 1 << 7,   /* the journal cannot be written: nothing can be decided */
+	HEALTH_LISTS = 1 << 8,     /* a target wants revocation lists, and there are no good ones */
+	HEALTH_BITS = 9,
+};
+/* Of one bit, by its number: "rehearsal". Numbers of newer hosts are "unknown". */
+const char *health_name(unsigned bit);
 struct msg_health {
 	int64_t  now_at;
 	int64_t  skew_ms;
 	uint32_t targets;
 	uint32_t stale;    /* issued but not served */
-	uint32_t degraded; /* HEALTH_* */
+	uint32_t degraded; /* HEALTH_*; 0 = green */
 };
 
 /* Both ways. Agent: the order or certificate `id` is in the journal. Controller: message `id` (and, for receipts, `seq`)
@@ -440,6 +454,7 @@ struct lk_identity { /* keeper -> link: the answer */
 	struct span certificate;
 	struct span chain;
 };
+enum { STATUS_MAX = 512 * 1024 }; /* 64 targets with 16 listeners each, and words about all of them */
 struct lk_status { /* keeper -> status client (vcc-agent status): one JSON document */
 	struct span json;
 };

@@ -90,7 +90,7 @@ static const struct {
 	{MAY_CHANGE, "symlinkat"}, {MAY_CHANGE, "link"}, {MAY_CHANGE, "linkat"}, {MAY_CHANGE, "truncate"},
 	{MAY_CHANGE, "ftruncate"}, {MAY_CHANGE, "fallocate"}, {MAY_CHANGE, "copy_file_range"}, {MAY_CHANGE, "utimensat"},
 	{MAY_OWN, "chmod"}, {MAY_OWN, "fchmod"}, {MAY_OWN, "fchmodat"}, {MAY_OWN, "chown"}, {MAY_OWN, "fchown"},
-	{MAY_OWN, "fchownat"}, {MAY_OWN, "lchown"},
+	{MAY_OWN, "fchownat"}, {MAY_OWN, "lchown"}, {MAY_CHANGE, "fremovexattr"},
 };
 
 static const struct {

@@ -41,7 +41,7 @@ static const struct wire_message status_request = WIRE_MESSAGE(LK_STATUS_REQUEST
 	struct lk_status_request, status_request_fields, "What does the keeper know?");
 
 static const struct wire_field status_fields[] = {
-	WIRE_SPAN(1, struct lk_status, json, FRAME_MAX),
+	WIRE_SPAN(1, struct lk_status, json, STATUS_MAX),
 };
 static const struct wire_message status = WIRE_MESSAGE(LK_STATUS, "status", "keeper", struct lk_status, status_fields,
 	"One JSON document.");
@@ -160,7 +160,7 @@ const struct wire_table wire_link = {
 	.about = "Link and keeper over a local socket; `vcc-agent status`, `join` and `observe` speak it, too.",
 	.messages = link_messages,
 	.n_messages = N_ELEMENTS(link_messages),
-	.frame_max = FRAME_MAX + 1024,
+	.frame_max = STATUS_MAX + 1024,
 };
 
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ class FakeLink:
         self.seen = queue.Queue()
         self.drifts = []      # messages as they came, with the time of arrival
         self.acks, self.steps, self.targets, self.identities, self.csrs = {}, [], [], [], []
-        self.hello = None
+        self.hello = self.health = None
         self.next_id = 1000
         self.skew_ms = 0
         self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
@@ -61,6 +61,8 @@ class FakeLink:
         self.answering = True
         self.answer = self.issue
         self.lock = threading.Condition()
+        self.raw = bytearray()  # every frame, both ways
+        self.given_up = set()   # orders that a newer one took over, or that a test left unanswered: they end without a receipt
 
     # ---- joining ----
     def join(self, keeper, *arguments, tamper=None, env=None):
@@ -134,6 +136,7 @@ class FakeLink:
         return number
 
     def send_raw(self, frame):
+        self.raw += frame
         try:
             frame_write(self.stream, encode("ipc-link", "frame", 0, frame=frame))
         except (OSError, ValueError, AttributeError):
@@ -144,7 +147,7 @@ class FakeLink:
                   identity_not_after_at=int(now() * 1000) + 86400000, bundle_epoch=1)
         for order in list(self.orders.values()):
             if order["open"]:
-                self.send("order", **order["message"])
+                order["numbers"].append(self.send("order", **order["message"]))
                 if order["certificate"]:
                     self.send("certificate", **order["certificate"])
 
@@ -152,6 +155,7 @@ class FakeLink:
         try:
             while (frame := frame_read(stream)) is not None:
                 kind, _, fields = decode("ipc-link", frame)
+                self.raw += frame
                 with self.lock:
                     if kind == "frame":
                         self.take(*decode("agent", fields["frame"]))
@@ -170,6 +174,9 @@ class FakeLink:
 
     def take_hello(self, _, fields):
         self.hello = fields
+
+    def take_health(self, _, fields):
+        self.health = fields
 
     def take_target(self, number, fields):
         self.targets.append(fields)
@@ -254,8 +261,8 @@ class FakeLink:
         message.update(changes)
         key = (message["renewal_id"], message["attempt"])
         with self.lock:
-            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None}
-        self.send("order", **message)
+            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None, "numbers": []}
+        self.orders[key]["numbers"].append(self.send("order", **message))
         return key
 
     # ---- waiting ----

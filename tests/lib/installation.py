@@ -65,6 +65,8 @@ def wait_for(what, condition, seconds=DEADLINE, step=0.05):
 class Process:
     """One process of ours with its log; started again when asked."""
 
+    logs = {}  # of everything that this run has started: {path: name}
+
     def __init__(self, name, argv, log, env=None):
         self.name, self.argv, self.log, self.env, self.popen = name, argv, log, env, None
         self.wanted = False
@@ -74,6 +76,7 @@ class Process:
     def start(self):
         self.wanted = True
         self.starts += 1
+        Process.logs[self.log] = self.name
         environment = dict(os.environ, **(self.env or {}))
         environment.pop("NOTIFY_SOCKET", None)
         with open(self.log, "ab") as out:
@@ -253,6 +256,7 @@ class Installation:
                          "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})
         self.processes, self.hosts = {}, []
+        self.ordered = []  # renewals that the controller has accepted
         self.api = None
         self.state = os.path.join(self.dir, "ctl")
 
@@ -318,7 +322,10 @@ class Installation:
                 os.path.join(self.state, "admin.token")]
 
     def vccctl(self, *words):
-        return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+        answer = json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+        if words[:2] == ("cert", "renew") and "renewal_id" in answer:
+            self.ordered.append(answer["renewal_id"])
+        return answer
 
     def get(self, path):
         """The answer to GET /api/v1/`path`, asked as the admin."""

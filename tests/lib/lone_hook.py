@@ -39,8 +39,12 @@ class LoneHook:
 
     def __enter__(self):
         self.process.start()
-        wait_for("the hook listens", lambda: os.path.exists(self.socket))
+        wait_for("the hook listens", self.listens)
         return self
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.socket) == 0
 
     def __exit__(self, *_):
         self.process.stop()

@@ -89,7 +89,12 @@ class Service:
 
     @staticmethod
     def sockets(pid):
-        return sum(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd"))
+        def what(fd):
+            try:
+                return os.readlink(f"/proc/{pid}/fd/{fd}")
+            except FileNotFoundError:  # closed since it was listed
+                return ""
+        return sum(what(fd).startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd"))
 
     def close(self):
         for c in self.clients:

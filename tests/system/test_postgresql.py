@@ -120,8 +120,8 @@ def test_a_pair_that_postgresql_refuses_is_rolled_back(installation):
         assert checks.matching_set(host.target_dir) == before
         for address in addresses(host):
             assert host.handshake(*address, host.names[0]) == before
-        write(target, text)  # with the cause mended the order goes on by itself
-        inst.wait_renewed(host, before)
+    write(target, text)  # with the cause mended the order goes on by itself
+    inst.wait_renewed(host, before, 90)
     assert checks.served_is_issued(inst, host) != before
 
 

@@ -1,21 +1,18 @@
 """Python services below the real agent, with the helper of packaging/python: uvicorn alone, inside a program, with workers, below gunicorn. Does each get a new
 certificate again and again without a failed handshake or a restart, in every worker, and does the proof see a worker that still has the old one?"""
-import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 
 import checks
 import pytest
 from conftest import new_folder
-from handshakes import Load
 from installation import Installation, wait_for
+from one_service import renew, renew_under_load
 from python_service import SERVERS, ask, served_by_each
 
 LONG = os.environ.get("VCC_LONG") == "1"
-RENEWALS = 20 if LONG else 4
 KINDS = ("uvicorn", "program", "workers", "gunicorn")
 
 
@@ -36,27 +33,15 @@ def hosts():
         shutil.rmtree(path, ignore_errors=True)
 
 
-def renew(host):
-    done = subprocess.run([*host.inst.vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch", "-o", "json"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr + host.processes["python"].tail(40)
-    return json.loads(done.stdout)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_renewals_without_a_failed_handshake_or_a_restart(hosts, kind):
     host = hosts[kind]
     pids = set(served_by_each(host.port, SERVERS[kind]))
-    with Load([("127.0.0.1", host.port)], host.names[0], clients=4) as load:
-        for _ in range(RENEWALS):
-            renewal = renew(host)
-            fingerprint = checks.served_is_issued(host.inst, host)
-            last = renewal["receipts"][-1]
-            assert renewal["status"] == "completed" and renewal["error"] is None and renewal["new_certificate"]["fingerprint"] == fingerprint
-            assert last["outcome"] == "settled" and last["fingerprint"] == fingerprint
-            assert last["handshakes_failed"] == 0 and last["handshakes"] >= 20
-            assert served_by_each(host.port, SERVERS[kind]) == {p: {fingerprint} for p in pids}, "each worker serves it, and is the same as before"
-    assert load.failed == 0, load.errors[:5]
-    assert load.ok > RENEWALS * 5 and len(load.seen) >= RENEWALS
+
+    def each(fingerprint):
+        assert served_by_each(host.port, SERVERS[kind]) == {p: {fingerprint} for p in pids}, "each worker serves it, and is the same as before"
+
+    renew_under_load(host.inst, host, each=each)
 
 
 def test_a_killed_service_comes_back_managed(hosts):
@@ -71,7 +56,7 @@ def test_a_killed_service_comes_back_managed(hosts):
 
     wait_for("it is started again", started_anew)
     issued = checks.served_is_issued(host.inst, host)
-    assert renew(host)["status"] == "completed"
+    assert renew(host.inst, host)["status"] == "completed"
     assert checks.served_is_issued(host.inst, host) != issued
 
 

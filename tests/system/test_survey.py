@@ -151,6 +151,38 @@ def test_edited_in_between(m):
     m.write("/etc/nginx/snippets/snakeoil.conf", text)
 
 
+def test_the_doctor(m):
+    """Where everything is as it should be there is nothing but a warning of the stock configuration; each thing that is not is named; nothing is changed."""
+    if "# listen 443 ssl default_server;" in m.read("/etc/nginx/sites-available/default"):
+        nginx(m)  # this test runs alone
+    m.run("systemctl", "restart", "nginx.service")
+    m.wait("nginx listens", lambda: "nginx" in m.services())
+    m.agent("manage", "nginx")
+    m.wait("ours is served", lambda: (c := m.certificate("clara01-nginx")).get("served") and not c.get("open_order"))
+
+    def findings(expect):
+        return {(c["check"], f["code"]): f for c in json.loads(m.agent("doctor", "-o", "json", expect=expect).stdout)["checks"] for f in c["findings"]}
+    try:
+        before, found = m.snapshot(), findings(0)
+        found.pop(("clock", "VCC-2703"), None)  # the test's host may have no time service
+        assert list(found) == [("drain", "VCC-2709")] and "/etc/nginx/nginx.conf" in found["drain", "VCC-2709"]["cause"], found
+        m.agent("doctor", "--fix")
+        assert difference(before, m.snapshot()) == {}
+        m.write("/etc/cron.d/old", "0 3 * * * root cp /srv/x.pem /var/lib/vcc-agent/targets/nginx/current/cert.pem\n")
+        assert "/etc/cron.d/old" in findings(0)["renewers", "VCC-2710"]["cause"]
+        m.run("systemctl", "stop", "nginx.service")
+        found = findings(7)
+        assert found["reload", "VCC-2707"]["cause"] == "nginx.service is not active" and "systemctl start nginx.service" in found["reload", "VCC-2707"]["next"]
+        assert "refuses the connection" in found["listeners", "VCC-2005"]["cause"]
+        m.run("systemctl", "stop", "vcc-hook.socket")
+        assert findings(7)["hook", "VCC-2706"]["object"] == "/run/vcc-agent/hook.sock"
+    finally:
+        m.run("rm", "-f", "/etc/cron.d/old")
+        m.run("systemctl", "start", "vcc-hook.socket")
+        m.run("systemctl", "start", "nginx.service")
+    m.agent("unmanage", "nginx")
+
+
 def test_started_by_hand(m):
     """No unit: reloaded by nginx's own command, renewed by vcc-hook the same way."""
     m.run("systemctl", "stop", "nginx.service")

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/keeper/key_cost.h"
+#include "agent/survey/key_cost.h"
 
 static void measures(void **state)
 {

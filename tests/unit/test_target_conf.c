@@ -83,6 +83,11 @@ static const struct {
 	{HEAD TLS "[window]\nallow = Mon 1:00-2:00\n", E_CONF_VALUE, "window.allow"},
 	{HEAD TLS "[window]\nallow = Mon 01:00-02:00\n", E_CONF_VALUE, "window.allow"},
 	{HEAD TLS "[trust]\ncrl = perhaps\n", E_CONF_VALUE, "crl"},
+	{HEAD TLS "[trust]\nformats = pem, jks\n", E_CONF_VALUE, "jks"},
+	{HEAD TLS "[trust]\nformats = pem p12\n", E_CONF_VALUE, "pem p12"},
+	{HEAD TLS "[trust]\nformats = p12\n", E_CONF_VALUE, "password"},
+	{HEAD TLS "[trust]\nformats = p12\n[files]\npkcs12_password_file = /s\ncopies = keystore.p12:/e/k\n", E_CONF_VALUE, "no keystore.p12"},
+	{HEAD TLS "[files]\ncopies = capath:/etc/a\n", E_CONF_VALUE, "no such file"},
 	{HEAD "on_failure = sideways\n" TLS, E_CONF_VALUE, "on_failure"},
 	{HEAD TLS "sni = bad name\n", E_CONF_VALUE, "sni"},
 };
@@ -113,6 +118,7 @@ static const struct {
 	{HEAD TLS "[reload]\nkind = exec\ncommand = /bin/x\npidfile = /a\nmax_drain = 1h\non_drain_timeout = terminate\n", RELOAD_EXEC, VERIFY_TLS, true},
 	{HEAD TLS "[files]\ncopies = key.pem:/e/a.pem.key, fullchain.pem:/e/a.pem\n[reload]\nkind = haproxy\nsocket = /r\n", RELOAD_HAPROXY, VERIFY_TLS, true},
 	{HEAD TLS "[files]\npkcs12 = yes\npkcs12_password_file = /etc/secret\ncopies = keystore.p12:/e/k, truststore.p12:/e/t\n", RELOAD_NONE, VERIFY_TLS, true},
+	{HEAD TLS "[trust]\ncrl = yes\nformats = p12, capath\n[files]\npkcs12_password_file = /etc/secret\ncopies = truststore.p12:/e/t\n", RELOAD_NONE, VERIFY_TLS, true},
 };
 
 static void reads_every_kind(void **state)
@@ -131,6 +137,29 @@ static void reads_every_kind(void **state)
 		assert_string_not_equal(reload_kind_name((enum reload_kind)k), "unknown");
 	for (int k = 0; k < VERIFY_KIND_COUNT; k++)
 		assert_string_not_equal(verify_kind_name((enum verify_kind)k), "unknown");
+}
+
+static void trust_formats(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool        p12, capath, truststore;
+	} want[] = {
+		{HEAD TLS, false, false, false},
+		{HEAD TLS "[trust]\nformats = pem\n", false, false, false},
+		{HEAD TLS "[trust]\nformats = capath\n", false, true, false},
+		{HEAD TLS "[trust]\nformats = pem,p12 , capath\n[files]\npkcs12_password_file = /s\n", true, true, true},
+		{HEAD TLS "[files]\npkcs12 = yes\npkcs12_password_file = /s\n", false, false, true},
+	};
+	static struct target_conf t;
+	for (size_t i = 0; i < N_ELEMENTS(want); i++) {
+		struct refusal why = {0};
+		assert_int_equal(conf_parse(&target_schema, "x.conf", span_text(want[i].text), &t, &why), 0);
+		assert_int_equal(target_trust_as(&t, TRUST_P12), want[i].p12);
+		assert_int_equal(target_trust_as(&t, TRUST_CAPATH), want[i].capath);
+		assert_int_equal(target_has_truststore(&t), want[i].truststore);
+	}
 }
 
 static void copies_in_order(void **state)
@@ -237,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_bad_targets),
 		cmocka_unit_test(reads_every_kind),
+		cmocka_unit_test(trust_formats),
 		cmocka_unit_test(copies_in_order),
 		cmocka_unit_test(splits_commands),
 		cmocka_unit_test(loads_and_lists_files),

@@ -1,6 +1,6 @@
-/* key_cost.c - room agent/keeper: what making a key of some type costs on this host.
+/* key_cost.c - room agent/survey: what making a key of some type costs on this host.
  * Never: on the loop, a key that is kept. */
-#include "agent/keeper/key_cost.h"
+#include "agent/survey/key_cost.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* key_cost.h - room agent/keeper: what making a key of some type costs on this host; for people who choose a template's key.
+/* key_cost.h - room agent/survey: what making a key of some type costs on this host; for people who choose a template's key.
  * Never: on the loop (it works for as long as it is told), a key that is kept. */
 #ifndef VCC_KEY_COST_H
 #define VCC_KEY_COST_H
