@@ -57,8 +57,8 @@ def routes():
 
 
 class Estate:
-    def __init__(self, folder, settings=None):
-        self.inst = Installation(folder, settings)
+    def __init__(self, folder, settings=None, binaries=None):
+        self.inst = Installation(folder, settings, binaries)
         self.inst.init()
         self.inst.start()
         self.tokens = {who: open(os.path.join(self.inst.state, f"{who}.token")).read().strip() for who in ("admin", "approver")}
