@@ -37,7 +37,7 @@ struct caller {
 struct api_result {
 	int                 code; /* 0, or why not (then `why` is filled) */
 	struct refusal      why;
-	struct order        order;                  /* controller_order, controller_order_decide */
+	struct order        order;                  /* controller_order */
 	struct agent        agent;                  /* controller_agent_state */
 	struct invite       invite;                 /* controller_invite, with: */
 	char                token[TOKEN_JOIN_SIZE]; /* shown once; the callback's owner wipes its copy */
@@ -57,12 +57,6 @@ typedef void api_done_fn(void *ctx, const struct api_result *result);
  */
 void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
 		      api_done_fn *done, void *ctx);
-/* Approves or rejects an order that waits for approval. */
-void controller_order_decide(struct controller *ctl, struct id renewal_id, bool approve, const struct caller *who,
-			     api_done_fn *done, void *ctx);
-/* Accepts the names of a `requested` certificate as they stand; its first order follows. */
-void controller_certificate_approve(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done,
-				    void *ctx);
 /* Ends the certificate for good: every unexpired issuance is revoked, an open order before the flip is cancelled. */
 void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
 		       api_done_fn *done, void *ctx);
