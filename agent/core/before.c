@@ -78,12 +78,14 @@ void before_certificate(const struct context *c, struct deploy_step *s)
 	check_or_wait(c, s);
 }
 
-/* The controller repeats it: perhaps it may not wait any longer. */
+/* The controller repeats it: perhaps it may not wait any longer. The message that is saved then is this one. */
 void before_certificate_again(const struct context *c, struct deploy_step *s)
 {
 	part_add(s, DACT_ACK);
 	if (c->event->any_time) {
 		s->next.any_time = true;
+		s->next.fingerprint = c->event->fingerprint;
+		s->next.serial = c->event->serial;
 		check_or_wait(c, s);
 	}
 }

@@ -89,6 +89,11 @@ static bool went_wrong(const struct refresh_context *c)
 	return c->event->code != 0;
 }
 
+static bool was_written(const struct refresh_context *c)
+{
+	return c->event->code == 0;
+}
+
 static bool is_repair(const struct refresh_context *c)
 {
 	return c->r->reason == REFRESH_REPAIR;
@@ -158,11 +163,6 @@ static bool was_wrong(const struct refresh_context *c)
 	return c->r->code != 0;
 }
 
-static bool unread_repair_is_not_served(const struct refresh_context *c)
-{
-	return repaired_unread(c);
-}
-
 /* ---- handlers ---------------------------------------------------------------------------------------------------- */
 
 static void on_nothing(const struct refresh_context *c, struct refresh_step *s)
@@ -226,6 +226,13 @@ static void on_written(const struct refresh_context *c, struct refresh_step *s)
 	act(s, RACT_TEST);
 }
 
+/* Somebody took over while it was being written: nobody will use it. */
+static void on_written_late(const struct refresh_context *c, struct refresh_step *s)
+{
+	s->next.generation = c->event->generation;
+	act(s, RACT_DISCARD);
+}
+
 /* The new generation was never in use. */
 static void give_up(const struct refresh_context *c, struct refresh_step *s, int code, const char *cause)
 {
@@ -234,7 +241,7 @@ static void give_up(const struct refresh_context *c, struct refresh_step *s, int
 	wait(c, s);
 }
 
-static void on_test_failed(const struct refresh_context *c, struct refresh_step *s)
+static void on_failed(const struct refresh_context *c, struct refresh_step *s)
 {
 	give_up(c, s, c->event->code, c->event->cause);
 }
@@ -254,11 +261,6 @@ static void on_tested(const struct refresh_context *c, struct refresh_step *s)
 {
 	(void)c;
 	flip(s);
-}
-
-static void on_flip_failed(const struct refresh_context *c, struct refresh_step *s)
-{
-	give_up(c, s, c->event->code, c->event->cause);
 }
 
 /* Nothing is under way and nothing is wrong. */
@@ -385,7 +387,7 @@ static void on_drop(const struct refresh_context *c, struct refresh_step *s)
 	bool unused = (BEFORE_CHANGE & (1u << c->r->phase)) != 0 || is_rehearsal(c);
 	rest(s); /* what failed before is found again when it is still so */
 	act(s, RACT_PROBE_STOP);
-	if (unused && c->r->generation != 0)
+	if (unused)
 		act(s, RACT_DISCARD);
 }
 
@@ -412,11 +414,12 @@ static const struct {
 	{R(WRITE),                     REV_WRITTEN,  went_wrong,                  on_write_failed},
 	{R(WRITE),                     REV_WRITTEN,  is_repair,                   on_written_repair},
 	{R(WRITE),                     REV_WRITTEN,  NULL,                        on_written},
-	{R(TEST),                      REV_TESTED,   test_failed,                 on_test_failed},
+	{R(REST) | R(WAIT),            REV_WRITTEN,  was_written,                 on_written_late},
+	{R(TEST),                      REV_TESTED,   test_failed,                 on_failed},
 	{R(TEST),                      REV_TESTED,   blind_rehearsal,             done},
 	{R(TEST),                      REV_TESTED,   is_rehearsal,                on_tested_rehearsal},
 	{R(TEST),                      REV_TESTED,   NULL,                        on_tested},
-	{R(FLIP),                      REV_FLIPPED,  flip_failed,                 on_flip_failed},
+	{R(FLIP),                      REV_FLIPPED,  flip_failed,                 on_failed},
 	{R(FLIP),                      REV_FLIPPED,  blind_repaired_unread,       on_flipped_blind},
 	{R(FLIP),                      REV_FLIPPED,  repaired_unread,             on_flipped_unread},
 	{R(FLIP),                      REV_FLIPPED,  NULL,                        on_flipped},
@@ -432,7 +435,7 @@ static const struct {
 	{R(TEST),                      REV_TIMER,    NULL,                        on_test_late},
 	{R(RELOAD),                    REV_TIMER,    NULL,                        on_reloaded},
 	{R(PROBE),                     REV_TIMER,    is_served,                   done},
-	{R(PROBE),                     REV_TIMER,    unread_repair_is_not_served, on_unread_not_served},
+	{R(PROBE),                     REV_TIMER,    repaired_unread,             on_unread_not_served},
 	{R(PROBE),                     REV_TIMER,    NULL,                        on_not_served},
 	{R(BACK_FLIP),                 REV_TIMER,    NULL,                        on_back_again},
 	{R(BACK_RELOAD),               REV_TIMER,    NULL,                        on_back_done},

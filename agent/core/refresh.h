@@ -68,7 +68,7 @@ enum refresh_action_kind {
 	RACT_RELOAD,     /* answer REV_RELOADED */
 	RACT_PROBE,      /* begin to look; answers REV_PROBED */
 	RACT_PROBE_STOP,
-	RACT_DISCARD,    /* remove `generation`; never the current one */
+	RACT_DISCARD,    /* remove `generation`, never the current one, and end what is still being written */
 	RACT_PROVED,     /* what is in place is proved: remember that, remove what is no longer needed */
 	RACT_REPORT,     /* a receipt: how it ended */
 	RACT_KIND_COUNT,

@@ -72,7 +72,7 @@ static int peer_check(int fd, uid_t folder_owner, struct hk_reply *ret)
 }
 
 /* Through a descriptor of the socket's inode: what was looked at is what is connected to, and long paths fit. */
-static int cli_connect(const char *path, int *ret_fd, struct hk_reply *ret)
+static int cli_connect(const char *path, int *ret_fd, uid_t *ret_owner, struct hk_reply *ret)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	struct stat        st;
@@ -93,6 +93,7 @@ static int cli_connect(const char *path, int *ret_fd, struct hk_reply *ret)
 		return cli_refuse(ret, E_HOOK_SOCKET, "cannot connect to %s: %s", path, strerror(errno));
 	r = peer_check(fd, owner, ret);
 	if (r == 0) {
+		*ret_owner = owner;
 		*ret_fd = fd;
 		fd = -1;
 	}
@@ -157,11 +158,11 @@ static int answer_read(const struct haproxy_cli *cli, int fd, struct buf *answer
 	}
 }
 
-int haproxy_ask(const struct haproxy_cli *cli, struct span command, struct buf *answer, struct hk_reply *ret)
+int haproxy_ask(struct haproxy_cli *cli, struct span command, struct buf *answer, struct hk_reply *ret)
 {
 	_cleanup_fd_ int fd = -1;
 	buf_reset(answer);
-	int r = cli_connect(cli->path, &fd, ret);
+	int r = cli_connect(cli->path, &fd, &cli->owner, ret);
 	if (r == 0)
 		r = command_send(cli, fd, command, ret);
 	if (r == 0)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
@@ -79,6 +80,19 @@ static bool program_of(pid_t pid, char ret[PATH_MAX])
 	return n > 0;
 }
 
+/* As with pid files: who can put his own socket there could name any process, so only his own is believed. */
+static int worker_owned(const struct haproxy_cli *cli, pid_t pid, struct hk_reply *reply)
+{
+	char        path[64];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (stat(path, &st) == 0 && (cli->owner == 0 || cli->owner == geteuid() || st.st_uid == cli->owner))
+		return 0;
+	snprintf(reply->output, sizeof(reply->output), "show info: process %d is not one of uid %u, who owns the socket's folder", (int)pid,
+	         (unsigned)cli->owner);
+	return E_HOOK_ANSWER;
+}
+
 /* The worker that serves the admin socket; its master, where there is one, is its parent and the same program. */
 static int find_by_socket(const struct reload_job *job, struct main_process *ret, struct hk_reply *reply)
 {
@@ -95,6 +109,8 @@ static int find_by_socket(const struct reload_job *job, struct main_process *ret
 		r = E_HOOK_ANSWER;
 	}
 	buf_free(&answer);
+	if (r == 0)
+		r = worker_owned(&cli, pid, reply);
 	if (r != 0)
 		return r;
 	ret->current = pid;

@@ -165,9 +165,7 @@ static void note(struct drift *d, enum drift_kind kind, const char *name, const 
 {
 	char file[sizeof(CAPATH_FOLDER) + GENERATION_FILE_SIZE];
 	snprintf(file, sizeof(file), CAPATH_FOLDER "/%s", name);
-	for (char *p = file; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
+	text_plain(file);
 	drift_note(d, kind, file, st);
 }
 

@@ -143,8 +143,10 @@ static void want(struct place *p, enum refresh_reason reason, bool changed)
 	/* back only to a whole set of the same issuance */
 	if (hash_equal(p->on_disk.fingerprint, p->managed->live.fingerprint))
 		e.old_generation = p->on_disk.generation;
-	if (refresh_may_begin(&p->care, reason, &e.content))
-		keeper_post_care(p, &e);
+	if (p->care_want_waits || !refresh_may_begin(&p->care, reason, &e.content))
+		return;
+	p->care_want_waits = true;
+	keeper_post_care(p, &e);
 }
 
 /* What lies there cannot be compared; code 0: it can. */
@@ -154,7 +156,7 @@ static void trouble(struct place *p, int code, const struct refusal *why)
 		return; /* said before */
 	p->files_code = code;
 	snprintf(p->files_cause, sizeof(p->files_cause), "%.70s: %.80s", why->object, why->cause);
-	keeper_words(p->files_cause);
+	text_plain(p->files_cause);
 	if (code != 0)
 		log_refusal(LOG_LEVEL_ERROR, NULL, why);
 	target_report(p);
@@ -218,8 +220,9 @@ void care_beat(struct keeper *k)
 		for (size_t j = 0; j < k->managed[i]->n_places; j++) {
 			struct place *p = k->managed[i]->places[j];
 			bool          repair_waits = p->rival.judged && p->rival.alarm;
-			bool          due = now >= p->rescan_due || p->watch.missing || repair_waits || p->stale_since_at != 0 ||
-				    rehearsal_due(p, clock_now());
+			bool          at_rest = p->care.phase == REFRESH_REST; /* else what is due is under way, or waits for its next try */
+			bool          due = now >= p->rescan_due || p->watch.missing || repair_waits ||
+				    (at_rest && (p->stale_since_at != 0 || rehearsal_due(p, clock_now())));
 			if (!cared_for(p))
 				continue;
 			if (due) {
@@ -279,12 +282,16 @@ int care_event(struct place *p, const struct refresh_event *event)
 	return 0;
 }
 
-void care_drop(struct managed *m)
+void care_end(struct place *p)
 {
 	struct refresh_event e = care_event_of(REV_DROP, 0);
-	for (size_t i = 0; i < m->n_places; i++) {
-		if (care_event(m->places[i], &e) != 0)
-			keeper_die(m->keeper, E_INTERNAL, "make way for an order");
-		look_end(m->places[i]);
-	}
+	if (care_event(p, &e) != 0)
+		keeper_die(p->managed->keeper, E_INTERNAL, "end its care for a target");
+	look_end(p);
+}
+
+void care_drop(struct managed *m)
+{
+	for (size_t i = 0; i < m->n_places; i++)
+		care_end(m->places[i]);
 }

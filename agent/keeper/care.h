@@ -12,6 +12,8 @@ void care_look_all(struct keeper *k); /* trust or lists changed */
 void care_beat(struct keeper *k);
 /* An order takes over: what is under way at its places ends. */
 void care_drop(struct managed *m);
+/* What is under way at this place ends. */
+void care_end(struct place *p);
 /* One event from the queue. 0, or a code after which it must come again. */
 _must_check_ int care_event(struct place *p, const struct refresh_event *event);
 struct refresh_event care_event_of(enum refresh_event_kind kind, int code);

@@ -69,11 +69,15 @@ static void flip(struct place *p, uint64_t generation)
 {
 	struct refusal       why = {.code = 0};
 	struct refresh_event e = care_event_of(REV_FLIPPED, 0);
+	bool                 back = p->care.phase == REFRESH_BACK_FLIP;
 	_cleanup_fd_ int     fd = -1;
 	e.code = place_open(p, &fd, &why);
 	if (e.code == 0)
 		e.code = fault_point("keeper.care.flip") != 0 ? sys_refuse(&why, "current", "flip") : generation_take(fd, generation, &why);
-	if (e.code == 0)
+	/* on the way back a copy that cannot be written is no reason to stop: `current` is right again */
+	if (e.code == 0 && back)
+		copies_converge(&p->conf, p->dir);
+	else if (e.code == 0)
 		e.code = copies_follow(&p->conf, fd, generation, &why);
 	place_look(p);
 	(void)fault_point("keeper.care.flip.done");
@@ -118,7 +122,7 @@ static void hook_answer(struct place *p, enum refresh_event_kind kind, const str
 		e.code = E_SWAP_TEST;
 	if (reply->code != 0)
 		snprintf(e.cause, sizeof(e.cause), "%.90s%s%.66s", err_what(e.code), reply->output[0] != '\0' ? ": " : "", reply->output);
-	keeper_words(e.cause);
+	text_plain(e.cause);
 	answer(p, &e, NULL);
 }
 

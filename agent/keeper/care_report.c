@@ -58,7 +58,7 @@ static void fill(struct place *p, struct body_receipt *b)
 	text_cut(b->cert_id, sizeof(b->cert_id), m->cert_id);
 	text_cut(b->stem, sizeof(b->stem), p->stem);
 	cause_of(p, b->cause);
-	keeper_words(b->cause);
+	text_plain(b->cause);
 }
 
 static int report(struct place *p, struct receipt_kept **ret)

@@ -56,7 +56,7 @@ static bool copy_equal(const struct copying *c, struct span bytes)
 	struct buf     found = BUF_MAX(COPY_MAX);
 	struct refusal why;
 	bool           same = fstatat(c->folder, c->copy.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    st.st_uid == c->uid && st.st_gid == c->gid && (st.st_mode & 07777) == c->mode &&
+		    st.st_nlink == 1 && st.st_uid == c->uid && st.st_gid == c->gid && (st.st_mode & 07777) == c->mode &&
 		    !file_has_acl(c->folder, c->copy.name) && (uint64_t)st.st_size == bytes.n && file_read(c->folder, c->copy.name, false, &found, &why) == 0 &&
 		    span_equal(bytes, buf_span(&found));
 	buf_wipe(&found);
@@ -71,7 +71,8 @@ static int copy_stage(struct copying *c, struct span bytes, struct refusal *why)
 	if (n < 0 || (size_t)n >= sizeof(c->temporary))
 		return copy_refuse(why, &c->copy, "its name is too long");
 	if (unlinkat(c->folder, c->temporary, 0) != 0 && errno != ENOENT)
-		return refuse(why, E_SWAP_COPY, c->copy.path, "a leftover beside it cannot be removed: %s", strerror(errno));
+		return refuse(why, E_SWAP_COPY, c->copy.path, errno == EROFS ? "its folder is not open to the keeper's unit: %s" : "a leftover beside it cannot be removed: %s",
+		              strerror(errno));
 	struct refusal inner = {.code = 0};
 	int            r = file_create(c->folder, c->temporary, bytes, c->uid, c->gid, c->mode, &inner);
 	if (r != 0)
@@ -174,8 +175,12 @@ static void copy_drift(const struct copying *c, struct drift *ret)
 	struct stat st;
 	*ret = (struct drift){.kind = DRIFT_COPY, .files = 1, .bytes = true};
 	text_cut(ret->file, sizeof(ret->file), c->copy.name);
-	if (c->folder < 0 || fstatat(c->folder, c->copy.name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	if (c->folder < 0)
 		return;
+	if (fstatat(c->folder, c->copy.name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		ret->kind = errno == ENOENT ? DRIFT_MISSING : DRIFT_COPY;
+		return;
+	}
 	ret->uid = st.st_uid;
 	ret->mode = st.st_mode & 07777;
 	ret->links = (uint32_t)st.st_nlink;

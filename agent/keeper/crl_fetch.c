@@ -111,7 +111,7 @@ static void bad(struct crl_fetch *f, int code, const char *text)
 	bool known = f->code == code;
 	f->code = code;
 	text_cut(f->text, sizeof(f->text), text);
-	keeper_words(f->text);
+	text_plain(f->text);
 	if (!known)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s %s: %s. %s", err_code(code, name), err_what(code), f->text,
 			 err_next(code));
@@ -249,7 +249,7 @@ void crl_fetch_piece(struct keeper *k, const struct lk_piece *piece)
 		failed(f, piece->code, piece->text);
 		return;
 	}
-	if (piece->offset != to->n || piece->total > f->limit || piece->bytes.n > piece->total - to->n ||
+	if (piece->offset != to->n || piece->total > f->limit || piece->total < to->n || piece->bytes.n > piece->total - to->n ||
 	    piece->last != (piece->offset + piece->bytes.n == piece->total)) {
 		failed(f, E_CRL_FETCH, "the pieces do not fit together");
 		return;

@@ -12,6 +12,7 @@
 enum {
 	FIRST_MS = 400, /* most old workers are gone by then */
 	SETTLING_MS = 1000,
+	SETTLING_LONG_MS = 60 * 1000, /* after the reload: a swap that goes on without settling is not counted at this pace for ever */
 	LATER_MIN_MS = 1000,
 	LATER_MAX_MS = 60 * 1000,
 	ENDED_MS = 10 * 1000, /* for those that were asked to end */
@@ -86,7 +87,8 @@ static void drain_ask(struct drain_watch *d, enum hook_verb verb);
 /* The next look: often while a swap settles, then less and less, and when the limit passes. */
 static void ask_again(struct drain_watch *d)
 {
-	d->wait_ms = d->watching ? SETTLING_MS : 2 * d->wait_ms;
+	bool often = d->watching && clock_boot() - d->reloaded_ms < SETTLING_LONG_MS;
+	d->wait_ms = often ? SETTLING_MS : 2 * d->wait_ms;
 	if (d->wait_ms > LATER_MAX_MS)
 		d->wait_ms = LATER_MAX_MS;
 	int64_t left = limit_counts(d) ? limit_left(d) : d->wait_ms;

@@ -8,7 +8,7 @@
 #include "agent/keeper/generation.h"
 #include "shared/sys/file.h"
 
-int file_proof(const struct place *p, uint64_t generation, struct hash fingerprint, struct refusal *why)
+int file_proof(const struct place *p, struct hash fingerprint, struct refusal *why)
 {
 	struct generation_facts facts = {.chain = {.p = NULL}};
 	struct refusal          inner = {.code = 0};
@@ -17,8 +17,8 @@ int file_proof(const struct place *p, uint64_t generation, struct hash fingerpri
 	int                     r = dir_open_safe(p->dir, geteuid(), &fd, &inner);
 	if (r == 0)
 		r = generation_current(fd, &number, &inner);
-	if (r == 0 && number != generation)
-		return refuse(why, E_SWAP_FILES, p->stem, "current/ names another generation");
+	if (r == 0 && number == 0)
+		return refuse(why, E_SWAP_FILES, p->stem, "current/ names no generation of ours");
 	if (r == 0)
 		r = generation_read(fd, number, &facts, &inner);
 	if (r != 0)

@@ -5,7 +5,8 @@
 
 #include "agent/keeper/keeper.h"
 
-/* `current` names `generation`, its files are one set with this fingerprint, every copy equals its source. E_SWAP_FILES. */
-_must_check_ int file_proof(const struct place *p, uint64_t generation, struct hash fingerprint, struct refusal *why);
+/* The files that `current` leads to are one set with this fingerprint, every copy equals its source. E_SWAP_FILES. The certificate
+ * counts, not the generation's number: a repair may have given it another one since. */
+_must_check_ int file_proof(const struct place *p, struct hash fingerprint, struct refusal *why);
 
 #endif

@@ -26,7 +26,7 @@
 #include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
-enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000, BEAT_MS = 1000 };
+enum { MESSAGES_MAX = 256, AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000, BEAT_MS = 1000 };
 
 /* ---- managed certificates ---------------------------------------------------------------------------------------- */
 
@@ -114,13 +114,6 @@ struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_k
 	return e;
 }
 
-void keeper_words(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 static void on_idle(uv_idle_t *idle);
 
 static struct keeper_event *queue_add(struct keeper *k, struct managed *m)
@@ -142,18 +135,34 @@ static struct keeper_event *queue_add(struct keeper *k, struct managed *m)
 	return e;
 }
 
-void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
-                         struct span frame)
+static struct keeper_event *post(struct keeper *k, struct managed *m, const struct deploy_event *event)
 {
 	struct keeper_event *e = queue_add(k, m);
 	if (e == NULL)
-		return;
+		return NULL;
 	e->event = *event;
-	keeper_words(e->event.cause);
+	text_plain(e->event.cause);
+	entropy(&e->event.random, sizeof(e->event.random));
+	return e;
+}
+
+void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event)
+{
+	(void)post(k, m, event);
+}
+
+/* The queue may wait for space on the disk, while a link goes on speaking. */
+void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
+                         struct span frame)
+{
+	struct keeper_event *e = k->n_messages < MESSAGES_MAX ? post(k, m, event) : NULL;
+	if (e == NULL)
+		return;
+	k->n_messages++;
+	e->message = true;
 	e->message_id = message_id;
 	e->type = type;
 	buf_add(&e->frame, frame.p, frame.n);
-	entropy(&e->event.random, sizeof(e->event.random));
 }
 
 void keeper_post_care(struct place *p, const struct refresh_event *event)
@@ -163,13 +172,8 @@ void keeper_post_care(struct place *p, const struct refresh_event *event)
 		return;
 	e->place = p;
 	e->care = *event;
-	keeper_words(e->care.cause);
+	text_plain(e->care.cause);
 	entropy(&e->care.random, sizeof(e->care.random));
-}
-
-void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event)
-{
-	keeper_post_message(k, m, event, 0, 0, (struct span){NULL, 0});
 }
 
 void keeper_die(struct keeper *k, int code, const char *doing)
@@ -305,6 +309,8 @@ static int deploy_handle(struct keeper *k, struct keeper_event *e)
 
 static int care_handle(struct keeper_event *e)
 {
+	if (e->care.kind == REV_WANT)
+		e->place->care_want_waits = false;
 	if (e->care.kind == REV_PROBED) {
 		e->place->care_probed_waits = false;
 		if (e->place->care_probe != NULL)
@@ -336,6 +342,7 @@ static void on_idle(uv_idle_t *idle)
 	k->first = e->next;
 	if (k->first == NULL)
 		k->last = NULL;
+	k->n_messages -= e->message;
 	event_free(e);
 	if (r == 0)
 		keeper_journal_tend(k);
@@ -393,10 +400,11 @@ static void on_tick(uv_timer_t *timer)
 	memory_give_back(); /* handshakes leave holes */
 }
 
-/* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. */
+/* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. While the queue waits for space
+ * what is in it already would only be asked again and again. */
 static void windows_look(struct keeper *k)
 {
-	for (size_t i = 0; i < k->n_managed; i++)
+	for (size_t i = 0; i < k->n_managed && !uv_is_active((uv_handle_t *)&k->again); i++)
 		if (k->managed[i]->deploy.phase == DEPLOY_WINDOW && swap_policy(k->managed[i]).window_open)
 			uv_timer_start(&k->managed[i]->timer, on_deploy_timer, 0, 0);
 }

@@ -76,6 +76,7 @@ struct place {
 	struct hook_call  *care_hook;
 	struct probe      *care_probe;
 	bool               care_probed_waits; /* a REV_PROBED is in the queue */
+	bool               care_want_waits;   /* a REV_WANT is: a queue that waits for space on the disk must not grow by them */
 	uv_timer_t        *timer;      /* care.next_at; owned by the loop */
 	int64_t            rescan_due; /* monotonic */
 	struct rival       rival;
@@ -162,7 +163,8 @@ struct keeper_event {
 	struct deploy_event  event;
 	struct place        *place; /* not NULL: `care` counts, not `event` */
 	struct refresh_event care;
-	uint64_t             message_id; /* 0 = no message */
+	bool                 message;    /* it came from the controller */
+	uint64_t             message_id;
 	uint32_t             type;       /* MSG_ORDER, MSG_CERTIFICATE: `frame` goes to the journal */
 	struct buf           frame;
 };
@@ -187,6 +189,7 @@ struct keeper {
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */
 	struct keeper_event     *first, *last;
+	size_t                   n_messages; /* of the controller, in that queue */
 	uint64_t                 acting_for; /* message id of the event being handled */
 	uint64_t                 ignored;    /* events that fitted nothing */
 	uint64_t                 next_id;    /* of our messages */
@@ -210,13 +213,12 @@ struct keeper {
 	int                      exit_code;
 };
 
-/* Queues an event; handled at the next turn of the loop. `frame` may be empty. */
+/* Queues an event; handled at the next turn of the loop. */
 void keeper_post_care(struct place *p, const struct refresh_event *event);
 void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event);
+/* A message of the controller; `frame` may be empty. Of too many none are taken: the controller says again what is not acknowledged. */
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
                          struct span frame);
-/* Words for messages and receipts: what is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?'. */
-void keeper_words(char *text);
 /* An event of `m`'s present deployment: kind, ids and code are filled in. */
 struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_kind kind, int code);
 /* The process cannot go on (journal, memory): logs, ends the loop with a failure. systemd starts it again. */

@@ -67,6 +67,8 @@ static void flag_take_away(struct keeper *k)
 
 void keeper_clock_told(struct keeper *k, int64_t now_at)
 {
+	if (now_at <= 0 || now_at > TIME_LAST)
+		return; /* no time of anybody's clock; and what is reckoned with it must not overflow */
 	k->controller_at = now_at;
 	k->controller_since = clock_boot();
 	keeper_clock_tick(k);

@@ -14,7 +14,7 @@
 
 #define JOURNAL "journal"
 
-enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 5 * TARGETS_MAX + RECEIPTS_MAX + 1 };
+enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = (4 + PLACES_MAX) * TARGETS_MAX + RECEIPTS_MAX + 1 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -148,15 +148,18 @@ int keeper_journal_open(struct keeper *k, struct refusal *why)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload)
-{
-	k->batch.max = RECORD_BYTES_MAX;
-	return record_encode(kind, payload, &k->batch);
-}
-
 void keeper_journal_drop(struct keeper *k)
 {
 	buf_reset(&k->batch);
+}
+
+int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload)
+{
+	k->batch.max = RECORD_BYTES_MAX;
+	int r = record_encode(kind, payload, &k->batch);
+	if (r != 0)
+		keeper_journal_drop(k); /* half a record in front of the next batch would make it unreadable */
+	return r;
 }
 
 int keeper_journal_commit(struct keeper *k, bool sync)

@@ -175,7 +175,7 @@ static json_t *problems_json(const struct keeper *k)
 		const struct target_unread *u = &k->unread[i];
 		char                        text[sizeof(u->why.object) + sizeof(u->why.cause) + 2];
 		snprintf(text, sizeof(text), "%s: %s", u->why.object, u->why.cause);
-		keeper_words(text);
+		text_plain(text);
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "file", u->stem, "from", "file", "code",
 		                                      err_code(u->why.code, code), "text", text));
 	}

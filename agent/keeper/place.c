@@ -213,11 +213,13 @@ void place_record(const struct place *p, struct place_record *ret)
 	for (size_t i = 0; i < PLACE_MADE; i++)
 		if (p->made[i].generation != 0)
 			made_pack(&p->made[i], &b);
-	memcpy(ret->made, b.p != NULL ? b.p : ret->made, b.n);
+	size_t n = buf_error(&b) == 0 ? b.n : 0; /* half of it would be damage; nothing of it means new files at the next start */
+	if (n > 0)
+		memcpy(ret->made, b.p, n);
 	ret->record = (struct record_target){
 		.generation = p->managed->generation,
 		.old_generation = p->old_generation,
-		.made = {ret->made, b.n},
+		.made = {ret->made, n},
 		.proved = p->proved,
 		.rehearsed_at = p->rehearsed_at,
 	};

@@ -119,7 +119,7 @@ void swap_step_end(struct managed *m, enum workflow_step step, int code, const c
 	if (row != NULL) {
 		*row = (struct receipt_step){.step = step, .code = code, .at = live.at, .took_ms = clock_monotonic() - s->step_from};
 		text_cut(row->detail, sizeof(row->detail), detail);
-		keeper_words(row->detail);
+		text_plain(row->detail);
 	}
 	uplink_send(m->keeper->uplink, MSG_STEP, &live);
 }

@@ -16,6 +16,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
+/* A stored message; its spans point into `from`. */
 static int stored(const struct buf *from, uint16_t type, const char *what, struct wire_frame **ret, struct refusal *why)
 {
 	struct wire_frame *frame = malloc(sizeof(*frame));
@@ -30,16 +31,6 @@ static int stored(const struct buf *from, uint16_t type, const char *what, struc
 	}
 	*ret = frame;
 	return 0;
-}
-
-int swap_certificate(struct managed *m, struct wire_frame **ret, struct refusal *why)
-{
-	return stored(&m->certificate, MSG_CERTIFICATE, "certificate", ret, why);
-}
-
-void swap_certificate_free(struct wire_frame *frame)
-{
-	free(frame);
 }
 
 /* ---- probes ------------------------------------------------------------------------------------------------------ */
@@ -79,10 +70,10 @@ static int stream_open(struct place *p, struct span chain, struct hash fingerpri
 /* Nothing where the place is not verified by TLS. */
 static int probe_start(struct place *p, struct span chain, struct hash fingerprint, struct hash old_fingerprint, struct refusal *why)
 {
-	if (!target_probed(&p->conf))
-		return 0;
 	probe_free(p->probe);
 	p->probe = NULL;
+	if (!target_probed(&p->conf))
+		return 0;
 	return stream_open(p, chain, fingerprint, old_fingerprint, swap_round, &p->probe, why);
 }
 
@@ -109,27 +100,28 @@ int swap_probe_live(struct place *p, probe_round_fn *round, struct probe **ret, 
 	return r;
 }
 
-static int probe_again(struct place *p, struct refusal *why)
+static int probes_start(struct managed *m, const struct msg_certificate *c, struct hash old_fingerprint, struct refusal *why)
 {
-	const struct deploy    *d = &p->managed->deploy;
-	struct generation_facts facts;
-	_cleanup_fd_ int        fd = -1;
-	int                     r = place_open(p, &fd, why);
-	if (r == 0)
-		r = generation_read(fd, d->generation, &facts, why);
-	if (r != 0)
-		return r;
-	r = probe_start(p, buf_span(&facts.chain), d->fingerprint, d->old_fingerprint, why);
-	buf_free(&facts.chain);
+	struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
+	chain_of(c, &chain);
+	int r = buf_error(&chain);
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = probe_start(p, buf_span(&chain), m->deploy.fingerprint, old_fingerprint, why);
+	buf_free(&chain);
 	return r;
 }
 
+/* From the stored answer: the generation that the swap wrote may be pruned, where repairs or new trust files came after it. */
 int swap_probe_again(struct managed *m, struct refusal *why)
 {
-	int r = places_present(m) ? 0 : refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
-	FOR_PLACES(p, m)
-		if (r == 0 && target_probed(&p->conf))
-			r = probe_again(p, why);
+	struct wire_frame *frame = NULL;
+	if (!places_present(m))
+		return refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
+	int r = stored(&m->certificate, MSG_CERTIFICATE, "certificate", &frame, why);
+	if (r == 0)
+		r = probes_start(m, &frame->u.certificate, m->deploy.old_fingerprint, why);
+	free(frame);
 	return r;
 }
 
@@ -224,24 +216,12 @@ static int olds_measure(struct managed *m, struct deploy_event *ret, struct refu
 	return r;
 }
 
-static int probes_start(struct managed *m, const struct msg_certificate *c, struct hash old_fingerprint, struct refusal *why)
-{
-	struct buf chain = BUF_MAX(CERT_DER_MAX + CHAIN_DER_MAX);
-	chain_of(c, &chain);
-	int r = buf_error(&chain);
-	FOR_PLACES(p, m)
-		if (r == 0)
-			r = probe_start(p, buf_span(&chain), m->deploy.fingerprint, old_fingerprint, why);
-	buf_free(&chain);
-	return r;
-}
-
 int swap_check(struct managed *m, struct deploy_event *ret, struct refusal *why)
 {
 	struct wire_frame *frame = NULL;
 	if (!places_present(m))
 		return refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
-	int r = swap_certificate(m, &frame, why);
+	int r = stored(&m->certificate, MSG_CERTIFICATE, "certificate", &frame, why);
 	if (r == 0)
 		r = answer_judge(m, &frame->u.certificate, why);
 	if (r == 0)

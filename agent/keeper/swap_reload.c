@@ -162,7 +162,7 @@ static void reload_failed(struct place *p, int code, const char *words)
 static void files_prove(struct place *p)
 {
 	struct refusal why = {.code = 0};
-	int            r = file_proof(p, p->managed->deploy.generation, p->managed->deploy.fingerprint, &why);
+	int            r = file_proof(p, p->managed->deploy.fingerprint, &why);
 	if (r != 0)
 		reload_failed(p, r, why.cause);
 }

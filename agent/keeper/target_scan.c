@@ -43,14 +43,27 @@ static const char *dir_of(const struct target_scan *s, const struct target_candi
 	return s->held != NULL ? s->held(s->held_ctx, c->conf.stem) : "";
 }
 
-/* Two targets in one folder would take `current` from each other. The first in the order of names keeps it. */
+static bool in_use(const struct target_scan *s, const struct target_candidate *c)
+{
+	return s->held != NULL && s->held(s->held_ctx, c->conf.stem)[0] != '\0';
+}
+
+/* Of two good files that want the same the new one is refused, such as a copy under another name: what is refused is in use as before, so
+ * that both would write there. Of two new ones the first in the order of names is taken. */
+static bool gives_way(const struct target_scan *s, size_t i, size_t to)
+{
+	bool used = in_use(s, &s->files[to]);
+	return in_use(s, &s->files[i]) != used ? used : to < i;
+}
+
+/* Two targets in one folder would take `current` from each other. */
 static void dirs_judge(struct target_scan *s)
 {
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t j = 0; j < s->n; j++) {
 			struct target_candidate       *c = &s->files[i];
 			const struct target_candidate *other = &s->files[j];
-			if (i == j || c->why.code != 0 || (other->why.code == 0 && j > i) || !text_equal(c->dir, dir_of(s, other)))
+			if (i == j || c->why.code != 0 || !text_equal(c->dir, dir_of(s, other)) || (other->why.code == 0 && !gives_way(s, i, j)))
 				continue;
 			refuse(&c->why, E_SWAP_TARGET, c->conf.stem, "the folder %s belongs to target %s already", c->dir, other->conf.stem);
 		}
@@ -60,10 +73,10 @@ static void dirs_judge(struct target_scan *s)
 static void copies_judge(struct target_scan *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		for (size_t j = 0; j < i; j++) {
+		for (size_t j = 0; j < s->n; j++) {
 			struct target_candidate       *c = &s->files[i];
 			const struct target_candidate *other = &s->files[j];
-			if (c->why.code == 0 && other->why.code == 0)
+			if (i != j && c->why.code == 0 && other->why.code == 0 && gives_way(s, i, j))
 				(void)copies_clash(&c->conf, c->dir, &other->conf, other->dir, &c->why);
 		}
 }

@@ -95,7 +95,7 @@ static void told(struct place *p, int code, const char *text)
 {
 	p->told_code = code;
 	text_cut(p->told_text, sizeof(p->told_text), text);
-	keeper_words(p->told_text);
+	text_plain(p->told_text);
 	if (p->told_text[0] != '\0')
 		log_line(code != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, NULL, "%s: the controller says: %s", p->stem, p->told_text);
 }
@@ -121,6 +121,7 @@ bool targets_answered(struct keeper *k, uint64_t id, int code, const char *text)
 static void retire(struct place *p)
 {
 	log_line(LOG_LEVEL_NOTICE, NULL, "%s: target %s is gone; nothing is renewed there", p->managed->cert_id, p->stem);
+	care_end(p);
 	p->present = false;
 	p->retired = true;
 	p->told_id = 0; /* an answer to what was told before ends nothing */
@@ -165,6 +166,8 @@ static void place_adopt(struct place *p, const struct target_candidate *c)
 	bool            known = p->present;
 	struct hash     digest = target_digest(&c->conf, m->cert_id);
 	bool            same = known && hash_equal(digest, p->digest);
+	if (known && !same)
+		care_end(p); /* it begins again by today's settings */
 	p->conf = c->conf;
 	text_cut(p->dir, sizeof(p->dir), c->dir);
 	p->digest = digest;

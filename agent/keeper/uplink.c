@@ -92,6 +92,7 @@ void uplink_ack(struct uplink *u, uint64_t id, int code, const char *text)
 {
 	struct msg_ack ack = {.id = id, .code = code};
 	text_cut(ack.text, sizeof(ack.text), text);
+	text_plain(ack.text);
 	(void)uplink_send(u, MSG_AGENT_ACK, &ack);
 }
 
@@ -192,6 +193,7 @@ static void return_refused(struct client *c, int code, const struct refusal *why
 {
 	struct lk_return_done done = {.code = code};
 	text_cut(done.text, sizeof(done.text), why->cause);
+	text_plain(done.text);
 	return_done(c, &done);
 }
 

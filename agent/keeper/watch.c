@@ -20,6 +20,8 @@
 
 enum {
 	SETTLE_MS = 5,                /* several events of one change are one look */
+	LOOK_GAP_MS = 25,             /* who changes something without end gets no more looks than that */
+	READS_MAX = 8,                /* of the kernel's queue in one turn of the loop: others have their turn, too */
 	OVERFLOW_MS = 10 * 60 * 1000, /* so long it is told after the last one */
 	DIR_MASK = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 	FILE_MASK = IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_DONT_FOLLOW,
@@ -33,6 +35,7 @@ struct watch {
 	unsigned       handles;
 	bool           said;  /* that watches are missing */
 	int            error; /* errno of the last one that was refused */
+	int64_t        looked_at; /* monotonic */
 	uint64_t       overflows;
 	int64_t        overflow_at; /* monotonic; 0 = none */
 };
@@ -59,6 +62,7 @@ static void all_touched(struct keeper *k)
 static void on_settled(uv_timer_t *timer)
 {
 	struct watch *w = timer->data;
+	w->looked_at = clock_monotonic();
 	for (size_t i = 0; i < w->keeper->n_managed; i++)
 		for (size_t j = 0; j < w->keeper->managed[i]->n_places; j++) {
 			struct place *p = w->keeper->managed[i]->places[j];
@@ -69,13 +73,29 @@ static void on_settled(uv_timer_t *timer)
 		}
 }
 
+static bool overflowed(const struct keeper *k)
+{
+	const struct watch *w = k->watch;
+	return w != NULL && w->overflow_at != 0 && clock_monotonic() - w->overflow_at < fault_ms("VCC_OVERFLOW_MS", OVERFLOW_MS);
+}
+
 /* Nobody knows what was lost: everything is looked at, and people are told for a while that this happens here. */
 static void overflow(struct watch *w)
 {
+	bool said = overflowed(w->keeper);
 	w->overflows++;
 	w->overflow_at = clock_monotonic();
-	log_line(LOG_LEVEL_WARNING, NULL, "more changes than the kernel could tell: every target is looked at");
+	if (!said)
+		log_line(LOG_LEVEL_WARNING, NULL, "more changes than the kernel could tell: every target is looked at");
 	all_touched(w->keeper);
+}
+
+/* The first event of several sets the time: a stream of them must not put the look off. */
+static void look_soon(struct watch *w)
+{
+	int64_t wait = w->looked_at + LOOK_GAP_MS - clock_monotonic();
+	if (!uv_is_active((uv_handle_t *)&w->settle))
+		uv_timer_start(&w->settle, on_settled, (uint64_t)(wait > SETTLE_MS ? wait : SETTLE_MS), 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -85,7 +105,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	ssize_t n;
 	(void)status;
 	(void)events;
-	while ((n = read(w->fd, bytes, sizeof(bytes))) > 0) {
+	for (unsigned turn = 0; turn < READS_MAX && (n = read(w->fd, bytes, sizeof(bytes))) > 0; turn++) {
 		for (char *p = bytes; p < bytes + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)(const void *)p;
 			if ((e->mask & IN_Q_OVERFLOW) != 0 || fault_point("keeper.watch.overflow") != 0)
@@ -95,7 +115,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 			p += sizeof(*e) + e->len;
 		}
 	}
-	uv_timer_start(&w->settle, on_settled, SETTLE_MS, 0);
+	look_soon(w);
 }
 
 /* ---- setting ----------------------------------------------------------------------------------------------------- */
@@ -177,20 +197,14 @@ void watch_place(struct watch *w, struct place *p)
 	replace(w, p, &new);
 	if (new.missing && !w->said) {
 		w->said = true;
-		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched (%s): it is compared every second instead; raise fs.inotify.max_user_watches",
-		         p->stem, strerror(errno));
+		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched (%s): it is compared every second instead; raise fs.inotify.max_user_%s",
+		         p->stem, w->fd < 0 ? "no instance" : strerror(w->error), w->fd < 0 ? "instances" : "watches");
 	}
 }
 
 uint64_t watch_overflows(const struct keeper *k)
 {
 	return k->watch != NULL ? k->watch->overflows : 0;
-}
-
-static bool overflowed(const struct keeper *k)
-{
-	const struct watch *w = k->watch;
-	return w != NULL && w->overflow_at != 0 && clock_monotonic() - w->overflow_at < fault_ms("VCC_OVERFLOW_MS", OVERFLOW_MS);
 }
 
 static bool watch_missing(const struct keeper *k)

@@ -40,9 +40,7 @@ static void reason(struct link_fetch *f, int code, const char *text)
 		return;
 	f->code = code;
 	text_cut(f->text, sizeof(f->text), text);
-	for (char *p = f->text; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
+	text_plain(f->text);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ void link_gateway_reason(struct link *l, int code, const char *text)
 {
 	l->last_code = code;
 	text_cut(l->last_text, sizeof(l->last_text), text);
+	text_plain(l->last_text); /* it is cut again on its way to people: half a UTF-8 sequence would be no text, and not sent */
 }
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */

@@ -83,19 +83,24 @@ void link_identity_look(struct link *l)
 	lws_sul_schedule(l->context, 0, &l->identity_timer, on_timer, wait * LWS_US_PER_MS);
 }
 
-void link_identity_welcomed(struct link *l, int64_t now_at)
+static void told(struct link *l, int64_t now_at)
 {
+	l->asked = 0;
+	if (now_at <= 0 || now_at > TIME_LAST)
+		return; /* no time of anybody's clock; and what is reckoned with it must not overflow */
 	l->welcome_at = now_at;
 	l->welcome_since = clock_boot();
-	l->asked = 0;
+}
+
+void link_identity_welcomed(struct link *l, int64_t now_at)
+{
+	told(l, now_at);
 	link_identity_look(l);
 }
 
 int link_identity_returned(struct link *l, int64_t now_at, struct refusal *why)
 {
-	l->welcome_at = now_at;
-	l->welcome_since = clock_boot();
-	l->asked = 0;
+	told(l, now_at);
 	return tls_link_setup(l->tls, buf_span(&l->state.root), buf_span(&l->state.identity), why);
 }
 

@@ -59,6 +59,7 @@ static void line(struct view *v, const char *text)
 	do {                                                  \
 		char words_[LINE_SIZE];                       \
 		snprintf(words_, sizeof(words_), __VA_ARGS__); \
+		text_hide_controls(words_);                    \
 		line((v), words_);                            \
 	} while (0)
 
@@ -234,7 +235,10 @@ static void add_care(struct view *v, const json_t *t)
 	char          when[CELL] = "the first issue";
 	char          age[TIME_TEXT_SIZE];
 	if (text_of(care, "drift")[0] != '\0')
-		line_fmt(v, "%s%s", text_of(care, "drift"), json_is_true(json_object_get(care, "second_writer")) ? "" : "; it is repaired");
+		line_fmt(v, "%s%s", text_of(care, "drift"),
+		         json_is_true(json_object_get(care, "second_writer"))      ? ""
+		         : is(care, "phase", "wait") && is(care, "reason", "repair") ? "; repairing it failed and is tried again"
+		                                                                     : "; it is repaired");
 	if (json_is_true(json_object_get(care, "second_writer")))
 		line(v, "a second writer undoes the repairs: one a minute is made");
 	if (code[0] != '\0')
@@ -410,6 +414,7 @@ static void add_problem(struct view *v, const json_t *p)
 	char        text[LINE_SIZE];
 	snprintf(text, sizeof(text), "%s.conf: %s%s%s%s", text_of(p, "file"), is(p, "from", "controller") ? "the controller says: " : "", code,
 	         code[0] != '\0' ? " " : "", text_of(p, "text"));
+	text_hide_controls(text); /* a file's name is whatever somebody called it */
 	wrap_add(v->to, text, 0, INDENT);
 	v->good &= code[0] == '\0';
 }

@@ -91,8 +91,10 @@ static void print_service(const struct view *w, const struct found_service *v)
 	char            text[640];
 	if (o == NULL)
 		return;
-	printf("%s%s%s%s\n", v->name, v->server->process.unit[0] != '\0' ? " (" : "", v->server->process.unit,
-	       v->server->process.unit[0] != '\0' ? ")" : "");
+	if (v->server->process.unit[0] != '\0')
+		printf("%s (%s)\n", v->name, v->server->process.unit);
+	else
+		printf("%s (no unit: process %d of %s)\n", v->name, (int)v->server->process.pid, v->server->process.user);
 	print_certificate(v, w->found.observation.at);
 	print_places(v);
 	outlook_make(w, v, o);

@@ -54,6 +54,7 @@ void doctor_note(struct patient *p, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(p->note, sizeof(p->note), fmt, args);
 	va_end(args);
+	text_hide_controls(p->note);
 }
 
 const char *doctor_text(const json_t *o, const char *name)

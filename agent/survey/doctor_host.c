@@ -1,6 +1,7 @@
 /* doctor_host.c - room agent/survey: the doctor's checks of the host itself: keeper, link, clock, file watches, space, rights.
  * Never: changing anything but limits of file watches and modes of our own folders, and only with --fix. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,10 +60,10 @@ static int identity_look(const char *dir, struct look *ret)
 	int              r = stat(dir, &st) == 0 ? dir_open_safe(dir, st.st_uid, &fd, NULL) : E_NOT_FOUND;
 	if (r == 0)
 		r = file_read(fd, "identity.pem", true, &pem, NULL);
-	buf_add_u8(&pem, 0);
-	const char *from = r == 0 ? strstr((const char *)pem.p, "-----BEGIN CERTIFICATE") : NULL;
+	static const char mark[] = "-----BEGIN CERTIFICATE";
+	const uint8_t    *from = r == 0 && pem.n > 0 ? memmem(pem.p, pem.n, mark, sizeof(mark) - 1) : NULL;
 	if (r == 0)
-		r = from != NULL ? look_pem(span_text(from), ret) : E_PKI_CERT;
+		r = from != NULL ? look_pem((struct span){from, pem.n - (size_t)(from - pem.p)}, ret) : E_PKI_CERT;
 	buf_wipe(&pem);
 	return r;
 }
@@ -128,13 +129,12 @@ void doctor_clock(struct patient *p)
 static const struct limit {
 	const char *path, *name; /* as sysctl calls it */
 	long        want;
-	bool        optional; /* not every kernel has it */
 } limits[] = {
-	{"/proc/sys/fs/inotify/max_user_watches", "fs.inotify.max_user_watches", 65536, false},
-	{"/proc/sys/fs/inotify/max_user_instances", "fs.inotify.max_user_instances", 512, false},
-	{"/proc/sys/fs/inotify/max_queued_events", "fs.inotify.max_queued_events", 65536, false},
-	{"/proc/sys/user/max_inotify_watches", "user.max_inotify_watches", 65536, true},
-	{"/proc/sys/user/max_inotify_instances", "user.max_inotify_instances", 512, true},
+	{"/proc/sys/fs/inotify/max_user_watches", "fs.inotify.max_user_watches", 65536},
+	{"/proc/sys/fs/inotify/max_user_instances", "fs.inotify.max_user_instances", 512},
+	{"/proc/sys/fs/inotify/max_queued_events", "fs.inotify.max_queued_events", 65536},
+	{"/proc/sys/user/max_inotify_watches", "user.max_inotify_watches", 65536}, /* not every kernel has these two */
+	{"/proc/sys/user/max_inotify_instances", "user.max_inotify_instances", 512},
 };
 #define SYSCTL_DIR  "/etc/sysctl.d"
 #define SYSCTL_FILE "60-vcc-agent.conf"
@@ -279,8 +279,10 @@ void doctor_space(struct patient *p)
 /* Closed rooms: nobody but their owner has any business there. */
 static void closed_look(struct patient *p, const char *path)
 {
-	struct stat st;
-	if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+	char             self[32];
+	struct stat      st;
+	_cleanup_fd_ int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0) {
 		if (p->status != NULL || geteuid() == 0)
 			doctor_find(p, FINDING_ERROR, E_NOT_FOUND, path, "there is no such folder");
 		return;
@@ -292,7 +294,8 @@ static void closed_look(struct patient *p, const char *path)
 	snprintf(f->next, sizeof(f->next), "chmod 0700 %.200s, or `vcc-agent doctor --fix`.", path);
 	if (!p->fix)
 		return;
-	if (chmod(path, 0700) == 0)
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd); /* the folder that was looked at, whatever has this name now */
+	if (chmod(self, 0700) == 0)
 		finding_mended(f, "mode 0700 now");
 	else
 		finding_not_mended(f, "chmod was refused: %s", strerror(errno));

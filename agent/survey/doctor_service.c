@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,15 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
+/* The beginning of a plain file; nothing of what is none. */
+static struct span text_read(const char *path, char *to, size_t size)
+{
+	struct stat      st;
+	_cleanup_fd_ int fd = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	ssize_t          n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, to, size) : -1;
+	return (struct span){(const uint8_t *)to, n > 0 ? (size_t)n : 0};
+}
+
 /* ---- reload ------------------------------------------------------------------------------------------------------ */
 
 static void unit_judge(struct patient *p, const struct target_conf *t)
@@ -26,8 +36,9 @@ static void unit_judge(struct patient *p, const struct target_conf *t)
 	struct refusal    why = {.code = 0};
 	struct finding   *f = NULL;
 	if (!unit_systemd_runs()) {
-		f = doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "kind = systemd, and systemd does not run here");
-		text_cut(f->next, sizeof(f->next), "Give [reload] another kind: signal or exec.");
+		f = doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "unit = %s, and systemd does not run here",
+				t->unit);
+		text_cut(f->next, sizeof(f->next), "Give [reload] a way without systemd: a pidfile, or kind = signal or exec.");
 	} else if (unit_facts_read(t->unit, &unit, &why) != 0) {
 		doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "%s: %s", t->unit, why.cause);
 	} else if (!unit.can_reload) {
@@ -55,16 +66,17 @@ static void program_judge(struct patient *p, const struct target_conf *t, const 
 		doctor_find(p, FINDING_ERROR, why.code, t->stem, "%s: %s: %s", key, why.object, why.cause);
 }
 
+/* It lies in a folder of the service's user: anything may stand there in its place. */
 static void pidfile_judge(struct patient *p, const struct target_conf *t)
 {
-	long  pid = 0;
-	FILE *f = t->pidfile[0] != '\0' ? fopen(t->pidfile, "re") : NULL;
+	char    text[32];
+	int64_t pid = 0;
 	if (t->pidfile[0] == '\0')
 		return;
-	if (f == NULL || fscanf(f, "%ld", &pid) != 1 || pid <= 1 || (kill((pid_t)pid, 0) != 0 && geteuid() == 0))
+	text[text_read(t->pidfile, text, sizeof(text) - 1).n] = '\0';
+	text[strcspn(text, " \t\r\n")] = '\0';
+	if (text_i64(text, 2, INT_MAX, &pid) != 0 || (kill((pid_t)pid, 0) != 0 && geteuid() == 0))
 		doctor_find(p, FINDING_ERROR, E_DOCTOR_RELOAD, t->stem, "%s names no running process", t->pidfile);
-	if (f != NULL)
-		fclose(f);
 }
 
 static void socket_judge(struct patient *p, const struct target_conf *t)
@@ -87,8 +99,8 @@ void doctor_reload(struct patient *p)
 	size_t before = p->findings.n;
 	for (size_t i = 0; i < p->n_targets; i++) {
 		const struct target_conf *t = &p->target[i];
-		if (t->unit[0] != '\0' && t->reload != RELOAD_NONE)
-			unit_judge(p, t);
+		if (t->unit[0] != '\0' && (t->reload == RELOAD_SYSTEMD || t->reload == RELOAD_POSTGRESQL))
+			unit_judge(p, t); /* with other kinds it is only where old workers are looked for */
 		if (t->reload == RELOAD_EXEC)
 			program_judge(p, t, "command", t->command);
 		if (t->reload == RELOAD_SIGNAL || t->reload == RELOAD_POSTGRESQL)
@@ -183,14 +195,6 @@ static void renewer_judge(struct patient *p, const char *stem, const char *path)
 		doctor_find(p, FINDING_WARNING, E_DOCTOR_RENEWER, stem, "%s still renews %s (%s)", renewer_kind_name(r->kind),
 			    path, r->conf);
 	free(r);
-}
-
-static struct span text_read(const char *path, char *to, size_t size)
-{
-	struct stat      st;
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t          n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, to, size) : -1;
-	return (struct span){(const uint8_t *)to, n > 0 ? (size_t)n : 0};
 }
 
 /* A line, comments apart, that holds `word`. */
@@ -312,12 +316,10 @@ static void record_judge(struct patient *p, const struct undo_dir *dir, const ch
 void doctor_half(struct patient *p)
 {
 	char            path[TARGET_PATH_SIZE];
-	const char     *slash = strrchr(p->conf->keeper_dir, '/');
 	struct undo_dir dir = {-1, -1};
 	size_t          before = p->findings.n;
-	snprintf(path, sizeof(path), "%.*s/survey", slash != NULL ? (int)(slash - p->conf->keeper_dir) : 0,
-		 p->conf->keeper_dir);
-	if (access(path, R_OK | X_OK) != 0 || dir_open_safe(path, geteuid(), &dir.fd, NULL) != 0)
+	if (undo_dir_path(p->conf, path) != 0 || access(path, R_OK | X_OK) != 0 ||
+	    dir_open_safe(path, geteuid(), &dir.fd, NULL) != 0)
 		return;
 	DIR *d = opendir(path);
 	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)

@@ -22,6 +22,12 @@ static struct hash hash_of(const struct buf *b)
 	return h;
 }
 
+/* The record's next phase is durable: so must be what it speaks of. */
+static int folder_sync(const struct undo_file *f, int dir, struct refusal *why)
+{
+	return dir_sync(dir) != 0 ? sys_refuse(why, f->path, "sync the folder") : 0;
+}
+
 /* ---- forward ------------------------------------------------------------------------------------------------------ */
 
 static int same_as_recorded(const struct undo_file *f, int dir, const char *name, struct refusal *why)
@@ -48,17 +54,17 @@ static int folder_make(const struct undo_file *f, struct refusal *why)
 	int r = file_place(dir, f->owner, &parent, &name, why);
 	if (r == 0 && mkdirat(parent, name, 0755) != 0 && errno != EEXIST)
 		r = sys_refuse(why, dir, "make the folder");
-	return r;
+	return r == 0 ? folder_sync(f, parent, why) : r;
 }
 
 static int take_away(const struct undo_file *f, int dir, const char *name, struct refusal *why)
 {
 	const char *moved = strrchr(f->moved, '/');
-	if (moved == NULL)
-		return unlinkat(dir, name, 0) == 0 || errno == ENOENT ? 0 : sys_refuse(why, f->path, "take the file away");
-	if (renameat2(dir, name, dir, moved + 1, RENAME_NOREPLACE) != 0)
+	if (moved == NULL && unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+		return sys_refuse(why, f->path, "take the file away");
+	if (moved != NULL && renameat2(dir, name, dir, moved + 1, RENAME_NOREPLACE) != 0)
 		return sys_refuse(why, f->moved, "rename the file");
-	return dir_sync(dir) != 0 ? sys_refuse(why, f->path, "sync the folder") : 0;
+	return folder_sync(f, dir, why);
 }
 
 int file_change_apply(const struct undo_file *f, struct span after, struct refusal *why)
@@ -76,8 +82,10 @@ int file_change_apply(const struct undo_file *f, struct span after, struct refus
 		return r;
 	if (f->removed)
 		return take_away(f, dir, name, why);
-	if (f->made)
-		return file_create(dir, name, after, f->before.uid, f->before.gid, f->before.mode, why);
+	if (f->made) {
+		r = file_create(dir, name, after, f->before.uid, f->before.gid, f->before.mode, why);
+		return r == 0 ? folder_sync(f, dir, why) : r;
+	}
 	struct file_state next = f->before;
 	next.bytes = (struct buf){.p = (uint8_t *)(uintptr_t)after.p, .n = after.n, .max = after.n};
 	return file_state_write(dir, name, &next, false, why);
@@ -97,7 +105,7 @@ static int unmake(const struct undo_file *f, int dir, const char *name, struct r
 		return r;
 	if (!ours)
 		return refuse(why, E_SURVEY_CHANGED, f->path, "it was written by us and changed since: remove it by hand");
-	return unlinkat(dir, name, 0) == 0 ? 0 : sys_refuse(why, f->path, "remove the file");
+	return unlinkat(dir, name, 0) == 0 ? folder_sync(f, dir, why) : sys_refuse(why, f->path, "remove the file");
 }
 
 static void folder_unmake(const struct undo_file *f)
@@ -113,18 +121,26 @@ static void folder_unmake(const struct undo_file *f)
 		(void)unlinkat(parent, name, AT_REMOVEDIR); /* others may have put something there: it stays then */
 }
 
-/* The name that it was given goes only when it still is that file. */
-static int bring_back(const struct undo_file *f, int dir, const char *name, struct refusal *why)
+static bool still_holds(int dir, const char *name, struct hash wanted)
+{
+	struct file_state there;
+	const bool        same = file_state_read(dir, name, &there, NULL) == 0 && hash_equal(hash_of(&there.bytes), wanted);
+	file_state_free(&there);
+	return same;
+}
+
+/* A file that is there was written by its tool since: it goes on from that one. The name that ours was given goes only when it
+ * still is that file. */
+static int bring_back(const struct undo_file *f, int dir, const char *name, bool *ret_edited, struct refusal *why)
 {
 	const char       *moved = strrchr(f->moved, '/');
-	struct file_state there;
-	int               r = file_state_write(dir, name, &f->before, true, why);
-	if (r != 0 || moved == NULL || file_state_read(dir, moved + 1, &there, NULL) != 0)
-		return r;
-	if (span_equal(buf_span(&there.bytes), buf_span(&f->before.bytes)))
+	const struct hash before = hash_of(&f->before.bytes);
+	struct stat       st;
+	*ret_edited = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !still_holds(dir, name, before);
+	int r = *ret_edited ? 0 : file_state_write(dir, name, &f->before, true, why);
+	if (r == 0 && moved != NULL && still_holds(dir, moved + 1, before))
 		(void)unlinkat(dir, moved + 1, 0);
-	file_state_free(&there);
-	return dir_sync(dir) != 0 ? sys_refuse(why, f->path, "sync the folder") : 0;
+	return r == 0 ? folder_sync(f, dir, why) : r;
 }
 
 /* Somebody edited the file since: his edits stay, our values go. */
@@ -174,7 +190,7 @@ int file_change_undo(const struct undo_file *f, const char *target_dir, bool *re
 		return r;
 	}
 	if (f->removed)
-		return bring_back(f, dir, name, why);
+		return bring_back(f, dir, name, ret_edited, why);
 	r = file_state_read(dir, name, &now, why);
 	const struct hash found = hash_of(&now.bytes);
 	if (r == E_NOT_FOUND || (r == 0 && (hash_equal(found, f->after) || hash_equal(found, hash_of(&f->before.bytes))))) {

@@ -127,11 +127,13 @@ static bool write_all(int fd, struct span bytes)
 	return true;
 }
 
-/* Owner first, because a change of owner takes capabilities and set-id bits away. */
+/* Owner first, because a change of owner takes capabilities and set-id bits away; no entries of the folder's default ACL: the
+ * file's own are among its attributes. */
 static bool fill(int fd, const struct file_state *s, bool times)
 {
 	const struct timespec both[2] = {s->accessed, s->modified};
-	if (fchown(fd, s->uid, s->gid) != 0 || fchmod(fd, s->mode) != 0 || !write_all(fd, buf_span(&s->bytes)))
+	if (fchown(fd, s->uid, s->gid) != 0 || acl_drop(fd) != 0 || fchmod(fd, s->mode) != 0 ||
+	    !write_all(fd, buf_span(&s->bytes)))
 		return false;
 	for (size_t i = 0; i < s->n_xattrs; i++)
 		if (fsetxattr(fd, s->xattr[i].name, s->xattr[i].value.p, s->xattr[i].value.n, 0) != 0)

@@ -25,6 +25,19 @@ static void text_of(const json_t *o, const char *name, char *ret, size_t size)
 {
 	const char *text = json_string_value(json_object_get(o, name));
 	text_cut(ret, size, text != NULL ? text : "");
+	text_hide_controls(ret);
+}
+
+/* They become words of a target file, which names commands of root: the keeper may not choose those. */
+static int identity_check(const struct host_facts *h, struct refusal *why)
+{
+	char canonical[DNS_NAME_SIZE];
+	if (h->agent[0] == '\0')
+		return refuse(why, E_SURVEY_IDENTITY, "keeper", "this host has no name yet: it has not joined");
+	if (!name_agent_ok(h->agent) || !name_service_ok(h->service) || name_dns(h->domain, false, canonical) != 0)
+		return refuse(why, E_SURVEY_IDENTITY, "keeper",
+			      "what it says of this host's agent, service or domain is no name");
+	return 0;
 }
 
 static int patterns_parse(const json_t *root, struct names *ret, struct refusal *why)
@@ -48,8 +61,8 @@ int host_facts_parse(const struct agent_conf *conf, struct span json, struct hos
 	if (r == 0)
 		r = patterns_parse(root, &ret->patterns, why);
 	json_decref(root);
-	if (r == 0 && ret->agent[0] == '\0')
-		r = refuse(why, E_SURVEY_IDENTITY, "keeper", "this host has no name yet: it has not joined");
+	if (r == 0)
+		r = identity_check(ret, why);
 	struct target_conf *any = r == 0 ? calloc(1, sizeof(*any)) : NULL; /* the folder of a target without `dir` */
 	if (any != NULL && agent_target_dir(conf, any, ret->targets) == 0)
 		*strrchr(ret->targets, '/') = '\0';

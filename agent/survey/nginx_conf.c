@@ -2,10 +2,10 @@
  * Never: running nginx; following a variable. */
 #include "agent/survey/nginx_conf.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/survey/conf_line.h"
 #include "shared/base/text.h"
 
 enum { WORDS_MAX = 128, BLOCKS_MAX = 16 };
@@ -128,10 +128,7 @@ static const struct source *file_of(const struct parse *p, const struct directiv
 
 static int syntax(struct parse *p, size_t file, size_t at, const char *what)
 {
-	char                 where[SOURCE_PATH_SIZE + 16];
-	const struct source *f = p->src->file[file];
-	snprintf(where, sizeof(where), "%s:%u", f->path, source_line(f, at));
-	return refuse(p->why, E_SURVEY_SYNTAX, where, "%s", what);
+	return conf_syntax(p->src, file, at, what, p->why);
 }
 
 static void value_take(const struct parse *p, const struct directive *d, struct site_value *ret)

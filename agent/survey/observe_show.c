@@ -61,7 +61,7 @@ static void table_row(const struct observed *row, int64_t now)
 
 void observe_show_table(const struct observation *o, bool all)
 {
-	size_t others = o->more;
+	size_t others = 0;
 	size_t unknown = 0;
 	printf("%-*s %-*s %-10s %5s %s\n", WIDTH_ADDRESS, "LISTENER", WIDTH_SERVICE, "SERVICE", "ENDS", "DAYS", "CERTIFICATE");
 	for (size_t i = 0; i < o->n; i++) {
@@ -73,6 +73,8 @@ void observe_show_table(const struct observation *o, bool all)
 	}
 	if (others > 0 && !all)
 		printf("%zu other listening sockets speak no TLS (--all shows them)\n", others);
+	if (o->more > 0)
+		printf("%zu more listening sockets were NOT looked at: there are too many\n", o->more);
 	if (unknown > 0)
 		printf("the programs of %zu listeners are not visible: run this as root\n", unknown);
 }

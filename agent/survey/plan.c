@@ -2,9 +2,7 @@
  * Never: changing anything. */
 #include "agent/survey/plan.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pwd.h>
 #include <grp.h>
 #include <stdlib.h>
@@ -12,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/survey/as_user.h"
 #include "agent/survey/service_control.h"
 #include "agent/survey/takeover.h"
 #include "shared/base/text.h"
@@ -19,18 +18,33 @@
 #include "shared/sys/file.h"
 #include "shared/sys/users.h"
 
-enum { PEM_MAX = 1 << 20, DROPIN_MAX = 1024 };
+enum { PEM_MAX = SOURCE_BYTES_MAX, DROPIN_MAX = 1024 };
 
 /* ---- the pair that is used now -------------------------------------------------------------------------------------- */
 
-/* Whatever links lead there, the file itself is read once. */
-static int pem_read(const char *path, struct buf *to, struct refusal *why)
+/* A process with rights of its own only, or one that root gave more? A unit's main process runs with the configuration that
+ * root wrote. Any other one may have been started by its user, with a path to somebody else's key in its configuration, and
+ * pass handshakes on to whoever has that key. */
+static bool reads_for_itself(const struct server *s)
 {
-	char real[PATH_MAX];
-	to->max = PEM_MAX;
-	if (realpath(path, real) == NULL)
-		return sys_refuse(why, path, "find the file");
-	return file_read(AT_FDCWD, real, false, to, why);
+	return s->process.uid != 0 && (server_owns_files(s) || !s->has_unit || s->unit.main_pid != s->process.pid);
+}
+
+/* With the rights of the server's user, where root's would show him what he may not read. */
+static int pem_read(const struct plan *p, const char *path, struct buf *to, struct refusal *why)
+{
+	struct as_user me;
+	struct refusal cause = {.code = 0};
+	if (!reads_for_itself(p->service->server))
+		return source_pem(path, to, why);
+	int r = as_user_begin(p->reader, &me, why);
+	if (r != 0)
+		return r;
+	r = source_pem(path, to, &cause);
+	as_user_end(&me);
+	return r == 0 ? 0
+		      : refuse(why, E_SURVEY_PAIR, path, "uid %u, who runs the server, cannot read it: %s", (unsigned)p->reader,
+			       cause.cause);
 }
 
 static int pair_judge(const struct plan *p, struct span key, struct refusal *why)
@@ -67,7 +81,7 @@ static int combined_read(struct plan *p, struct refusal *why)
 	buf_add(&p->combined, p->cert.p, p->cert.n);
 	if (!holds_key(&p->cert)) {
 		snprintf(path, sizeof(path), "%s.key", p->service->cert);
-		int r = pem_read(path, &p->key, why);
+		int r = pem_read(p, path, &p->key, why);
 		if (r != 0)
 			return r;
 		buf_add_text(&p->combined, "\n");
@@ -79,13 +93,13 @@ static int combined_read(struct plan *p, struct refusal *why)
 static int pair_read(struct plan *p, struct refusal *why)
 {
 	const struct found_service *v = p->service;
-	int                         r = pem_read(v->cert, &p->cert, why);
+	int                         r = pem_read(p, v->cert, &p->cert, why);
 	if (r == 0 && p->proposal.combined)
 		r = combined_read(p, why);
 	else if (r == 0)
-		r = pem_read(v->key, &p->key, why);
+		r = pem_read(p, v->key, &p->key, why);
 	if (r == 0 && p->proposal.chain_apart)
-		r = pem_read(v->chain, &p->chain, why);
+		r = pem_read(p, v->chain, &p->chain, why);
 	if (r == 0)
 		r = pair_judge(p, p->proposal.combined ? buf_span(&p->combined) : buf_span(&p->key), why);
 	if (r != 0)

@@ -40,7 +40,7 @@ int64_t process_start(const char *stat_line)
 static bool unit_part(const char *part, size_t n, char ret[INVENTORY_UNIT_SIZE])
 {
 	static const char end[] = ".service";
-	return n > sizeof(end) - 1 && n < INVENTORY_UNIT_SIZE &&
+	return n > sizeof(end) - 1 && n < INVENTORY_UNIT_SIZE && text_utf8_ok(part, n) &&
 	       memcmp(part + n - (sizeof(end) - 1), end, sizeof(end) - 1) == 0 &&
 	       text_copy_n(ret, INVENTORY_UNIT_SIZE, part, n) == 0;
 }
@@ -74,7 +74,8 @@ void process_unit(const char *cgroup, char ret[INVENTORY_UNIT_SIZE])
 static void user_name(uid_t uid, char ret[INVENTORY_USER_SIZE])
 {
 	const struct passwd *row = getpwuid(uid);
-	if (row == NULL || text_copy(ret, INVENTORY_USER_SIZE, row->pw_name) != 0)
+	if (row == NULL || !text_utf8_ok(row->pw_name, strlen(row->pw_name)) ||
+	    text_copy(ret, INVENTORY_USER_SIZE, row->pw_name) != 0)
 		snprintf(ret, INVENTORY_USER_SIZE, "%u", (unsigned)uid);
 }
 
@@ -88,12 +89,14 @@ static void facts_read(int dir_fd, struct process_facts *f)
 	if (small_read(dir_fd, "comm", text)) {
 		text[strcspn(text, "\n")] = '\0';
 		text_cut(f->program, sizeof(f->program), text);
-		text_hide_controls(f->program);
+		text_plain(f->program);
 	}
 	ssize_t n = readlinkat(dir_fd, "exe", f->exe, sizeof(f->exe) - 1);
 	f->exe[n > 0 ? n : 0] = '\0';
 	if (text_ends(f->exe, deleted)) /* upgraded under a running process: still the same program */
 		f->exe[strlen(f->exe) - strlen(deleted)] = '\0';
+	if (!text_utf8_ok(f->exe, strlen(f->exe)))
+		f->exe[0] = '\0';
 	if (small_read(dir_fd, "cgroup", text))
 		process_unit(text, f->unit);
 	if (small_read(dir_fd, "status", text) && (uid = strstr(text, "\nUid:")) != NULL &&
@@ -212,6 +215,20 @@ static bool process_open(int proc_fd, pid_t pid, char text[SMALL_FILE], int *ret
 	snprintf(name, sizeof(name), "%d", (int)pid);
 	*ret_dir = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_dir >= 0 && small_read(*ret_dir, "stat", text);
+}
+
+bool process_facts_of(pid_t pid, struct process_facts *ret)
+{
+	char             text[SMALL_FILE];
+	_cleanup_fd_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_fd_ int dir = -1;
+	*ret = (struct process_facts){.pid = 0};
+	if (proc < 0 || pid <= 0 || !process_open(proc, pid, text, &dir))
+		return false;
+	ret->pid = pid;
+	ret->started = process_start(text);
+	facts_read(dir, ret);
+	return true;
 }
 
 static bool climb(int proc_fd, struct process_facts *p)

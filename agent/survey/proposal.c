@@ -198,6 +198,28 @@ static int text_make(const struct host_facts *host, const struct found_service *
 	return r;
 }
 
+/* Clients that use one of these need another invite first: a person wants to see which. */
+static void note_left(struct proposal *p, const struct host_facts *host, const char *own, size_t left)
+{
+	char        name[DNS_NAME_SIZE];
+	char        list[PROPOSAL_NOTE_SIZE / 2] = "";
+	const char *cursor = own;
+	size_t      shown = 0;
+	while (text_item(&cursor, name, sizeof(name))) {
+		const size_t used = strlen(list);
+		if (allowed(host, name) || used + strlen(name) + 3 > sizeof(list))
+			continue;
+		snprintf(list + used, sizeof(list) - used, "%s%s", used > 0 ? ", " : "", name);
+		shown++;
+	}
+	if (shown == 0)
+		note(p, "names left out: %zu", left);
+	else if (shown < left)
+		note(p, "left out, this host was not invited for them: %s and %zu more", list, left - shown);
+	else
+		note(p, "left out, this host was not invited for %s: %s", left == 1 ? "it" : "them", list);
+}
+
 static int template_choose(const struct host_facts *host, const char *wanted, struct proposal *p, struct refusal *why)
 {
 	if (wanted != NULL)
@@ -226,7 +248,7 @@ int proposal_make(const struct host_facts *host, const struct found_service *v, 
 	if (r != 0)
 		return r;
 	if (left > 0)
-		note(ret, "%zu more name%s of it outside of what this host was invited for", left, left == 1 ? " is" : "s are");
+		note_left(ret, host, v->own_names, left);
 	ret->combined = v->server->kind == SERVER_HAPROXY || (v->server->kind == SERVER_APACHE && v->key[0] == '\0');
 	ret->chain_apart = v->chain[0] != '\0';
 	r = reload_choose(v, ret, why);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +20,7 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
-enum { SWAP_MS = 15000, KEEPER_MS = 30000, SERVES_MS = 20000, PAUSE_MS = 200, PEM_MAX = 1 << 20 };
+enum { SWAP_MS = 15000, KEEPER_MS = 30000, SERVES_MS = 20000, PAUSE_MS = 200 };
 
 /* ---- the keeper lets go ------------------------------------------------------------------------------------------- */
 
@@ -56,6 +55,15 @@ static void keeper_wait(const struct agent_conf *conf, const struct undo *u, boo
 
 /* ---- files -------------------------------------------------------------------------------------------------------- */
 
+static void file_told(const struct undo_file *f, bool edited)
+{
+	if (f->removed && edited)
+		printf("left     %s: it was made anew meanwhile\n", f->path);
+	else
+		printf("%s %s%s\n", f->made ? "removed" : "restored", f->path,
+		       edited ? " (it was edited meanwhile: only our values were put back)" : "");
+}
+
 static int files_back(const struct undo *u, struct refusal *why)
 {
 	int first = 0;
@@ -63,10 +71,9 @@ static int files_back(const struct undo *u, struct refusal *why)
 		struct refusal one = {.code = 0};
 		bool           edited = false;
 		int            r = file_change_undo(&u->file[i], u->target_dir, &edited, &one);
-		if (r == 0)
-			printf("%s %s%s\n", u->file[i].made ? "removed" : "restored", u->file[i].path,
-			       edited ? " (it was edited meanwhile: only our values were put back)" : "");
-		else if (first == 0) {
+		if (r == 0) {
+			file_told(&u->file[i], edited);
+		} else if (first == 0) {
 			first = r;
 			*why = one;
 		}
@@ -74,14 +81,20 @@ static int files_back(const struct undo *u, struct refusal *why)
 	return first;
 }
 
-static int renewer_back(const struct undo *u, struct refusal *why)
+static int renewer_back(const struct undo_dir *d, struct undo *u, struct refusal *why)
 {
 	struct refusal after = {.code = 0};
-	bool           stopped = false;
-	int            r = takeover_pause(u, &stopped, why);
+	int            r = 0;
+	if (takeover_pauses(u)) {
+		u->paused = true;
+		r = undo_phase_set(d, u, UNDO_UNDOING, why);
+	}
+	if (r != 0)
+		return r;
+	r = takeover_pause(u, why);
 	if (r == 0)
 		r = files_back(u, why);
-	int again = takeover_resume(stopped, &after);
+	int again = takeover_resume(u, &after);
 	if (r == 0 && again != 0) {
 		*why = after;
 		r = again;
@@ -91,23 +104,30 @@ static int renewer_back(const struct undo *u, struct refusal *why)
 
 /* ---- the service -------------------------------------------------------------------------------------------------- */
 
+static bool is_server(const struct server *s, const struct undo *u)
+{
+	return s->kind == u->kind && s->n_files > 0 && text_equal(s->file[0], u->main_file);
+}
+
+/* Several may have been started with the same file: that of the record's unit comes first. */
 static struct server *server_of(const struct found *f, const struct undo *u)
 {
-	for (size_t i = 0; i < f->n_servers; i++)
-		if (f->server[i]->kind == u->kind && f->server[i]->n_files > 0 &&
-		    text_equal(f->server[i]->file[0], u->main_file))
-			return f->server[i];
-	return NULL;
+	struct server *any = NULL;
+	for (size_t i = f->n_servers; i-- > 0;) {
+		struct server *s = f->server[i];
+		if (is_server(s, u) && text_equal(s->process.unit, u->unit))
+			return s;
+		any = is_server(s, u) ? s : any;
+	}
+	return any;
 }
 
 /* The certificate that its configuration names again. */
 static bool disk_fingerprint(const struct undo *u, struct hash *ret)
 {
-	char        real[PATH_MAX];
-	struct buf  pem = BUF_MAX(PEM_MAX);
+	struct buf  pem = BUF_MAX(SOURCE_BYTES_MAX);
 	struct look look = {.result = LOOK_UNKNOWN};
-	bool        known = realpath(u->cert, real) != NULL && file_read(AT_FDCWD, real, false, &pem, NULL) == 0 &&
-		     look_pem(buf_span(&pem), &look) == 0;
+	bool        known = source_pem(u->cert, &pem, NULL) == 0 && look_pem(buf_span(&pem), &look) == 0;
 	buf_wipe(&pem);
 	*ret = look.fingerprint;
 	return known;
@@ -162,7 +182,7 @@ static int steps(const struct agent_conf *conf, const struct undo_dir *d, struct
 	if (r == 0 && fault_point("survey.undo") != 0)
 		r = refuse(why, E_SYS_IO, u->name, "stopped before the files were put back");
 	if (r == 0)
-		r = renewer_back(u, why);
+		r = renewer_back(d, u, why);
 	if (r == 0)
 		r = service_back(u, why);
 	if (r == 0)

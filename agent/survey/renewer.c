@@ -119,6 +119,9 @@ static int record_look(void *ctx, const char *path)
 		text_cut(s->found->name, sizeof(s->found->name), r.name);
 		text_cut(s->found->conf, sizeof(s->found->conf), s->src.file[index]->path);
 	}
+	/* a tool has as many records as it likes; the limits are for what is kept */
+	sources_free(&s->src);
+	s->src.includes = 0;
 	return 0;
 }
 

@@ -2,11 +2,13 @@
  * Never: changing anything. */
 #include "agent/survey/server.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +85,16 @@ static int file_add(struct server *s, const char *path, struct refusal *why)
 	return 0;
 }
 
+/* A command that is cut would be another one. */
+static _printf_(3, 4) int command_make(char ret[SERVER_COMMAND_SIZE], struct refusal *why, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	int n = vsnprintf(ret, SERVER_COMMAND_SIZE, fmt, args);
+	va_end(args);
+	return n >= 0 && n < SERVER_COMMAND_SIZE ? 0 : refuse(why, E_SURVEY_LIMIT, "command", "its command line is too long");
+}
+
 static void dir_of(const char *path, char ret[SOURCE_PATH_SIZE])
 {
 	text_cut(ret, SOURCE_PATH_SIZE, path);
@@ -98,7 +110,7 @@ static int locate_nginx(struct server *s, struct refusal *why)
 	const char       *conf = arg(&s->args, "-c");
 	const char       *prefix = arg(&s->args, "-p");
 	char              path[SOURCE_PATH_SIZE];
-	char              words[SERVER_COMMAND_SIZE / 2] = "";
+	char              words[SERVER_COMMAND_SIZE] = "";
 	int               r = source_path(prefix != NULL ? prefix : "/etc/nginx", conf != NULL ? conf : standard, path, why);
 	if (r == 0)
 		r = file_add(s, path, why);
@@ -107,14 +119,16 @@ static int locate_nginx(struct server *s, struct refusal *why)
 	if (r != 0)
 		return r;
 	dir_of(path, s->base);
-	if (prefix != NULL)
-		snprintf(words, sizeof(words), " -p %.200s", prefix);
-	if (!text_equal(path, standard) || prefix != NULL)
-		snprintf(words + strlen(words), sizeof(words) - strlen(words), " -c %.200s", path);
-	snprintf(s->test, sizeof(s->test), "%s -t%s", s->process.exe, words);
-	snprintf(s->reload, sizeof(s->reload), "%s%s -s reload", s->process.exe, words);
 	s->signal = SIGHUP;
-	return 0;
+	if (prefix != NULL)
+		r = text_copy(s->root, sizeof(s->root), prefix);
+	if (r == 0 && prefix != NULL)
+		r = command_make(words, why, " -p %s -c %s", prefix, path);
+	else if (r == 0 && !text_equal(path, standard))
+		r = command_make(words, why, " -c %s", path);
+	if (r == 0)
+		r = command_make(s->test, why, "%s -t%s", s->process.exe, words);
+	return r == 0 ? command_make(s->reload, why, "%s%s -s reload", s->process.exe, words) : r;
 }
 
 static int locate_apache(struct server *s, struct refusal *why)
@@ -132,15 +146,15 @@ static int locate_apache(struct server *s, struct refusal *why)
 	if (r != 0)
 		return r;
 	text_cut(s->base, sizeof(s->base), root);
+	text_cut(s->root, sizeof(s->root), root);
 	s->signal = SIGUSR1;
 	if (text_equal(root, standard) && conf == NULL) { /* Debian's wrapper knows the environment that its files need */
 		text_cut(s->test, sizeof(s->test), "/usr/sbin/apache2ctl configtest");
 		text_cut(s->reload, sizeof(s->reload), "/usr/sbin/apache2ctl graceful");
-	} else {
-		snprintf(s->test, sizeof(s->test), "%s -d %.200s -f %.200s -t", s->process.exe, root, path);
-		snprintf(s->reload, sizeof(s->reload), "%s -d %.200s -f %.200s -k graceful", s->process.exe, root, path);
+		return 0;
 	}
-	return 0;
+	r = command_make(s->test, why, "%s -d %s -f %s -t", s->process.exe, root, path);
+	return r == 0 ? command_make(s->reload, why, "%s -d %s -f %s -k graceful", s->process.exe, root, path) : r;
 }
 
 /* "-f FILE|FOLDER" and everything behind "--". */
@@ -171,19 +185,29 @@ static int locate_haproxy(struct server *s, struct refusal *why)
 	return r;
 }
 
+/* "ssl_cert_file=/x": the value. PostgreSQL takes "SSL-Cert-File", too. */
+static const char *setting_value(const char *word, const char *name)
+{
+	for (; *name != '\0'; name++, word++)
+		if ((*word == '-' ? '_' : tolower((unsigned char)*word)) != *name)
+			return NULL;
+	return *word == '=' ? word + 1 : NULL;
+}
+
+/* "-c NAME=VALUE", "-cNAME=VALUE", "--NAME=VALUE"; the last one counts. */
 static const char *postgresql_setting(const struct server_args *a, const char *name)
 {
-	const size_t n = strlen(name);
+	const char *found = NULL;
 	for (size_t i = 1; i < a->n; i++) {
 		const char *word = a->word[i];
 		if (text_equal(word, "-c") && i + 1 < a->n)
-			word = a->word[i + 1];
-		else if (text_starts(word, "--"))
+			word = a->word[++i];
+		else if (text_starts(word, "--") || text_starts(word, "-c"))
 			word += 2;
-		if (text_starts(word, name) && word[n] == '=')
-			return word + n + 1;
+		const char *value = setting_value(word, name);
+		found = value != NULL ? value : found;
 	}
-	return NULL;
+	return found;
 }
 
 static int locate_postgresql(struct server *s, struct refusal *why)
@@ -296,6 +320,11 @@ enum server_kind server_kind_of(const struct process_facts *p)
 	return text_starts(p->program, "python") && p->unit[0] != '\0' ? SERVER_PYTHON : SERVER_KIND_COUNT;
 }
 
+bool server_owns_files(const struct server *s)
+{
+	return kinds[s->kind].own_files;
+}
+
 int server_locate(struct server *s, struct refusal *why)
 {
 	return kinds[s->kind].locate(s, why);
@@ -352,6 +381,16 @@ static bool catches_hup(pid_t pid)
 	       sscanf(line, " SigCgt: %llx", &caught) == 1 && (caught >> (SIGHUP - 1) & 1) != 0;
 }
 
+/* Every process of a unit may listen, and writes its own name and command line; which one is the main one is systemd's word. */
+static void main_process_take(struct server *s)
+{
+	struct process_facts p;
+	if (!s->has_unit || s->unit.main_pid <= 0 || s->unit.main_pid == s->process.pid)
+		return;
+	if (process_facts_of(s->unit.main_pid, &p) && text_equal(p.unit, s->process.unit) && server_kind_of(&p) == s->kind)
+		s->process = p;
+}
+
 /* A master that is root reads the key itself; its workers' group is what people expect on the file. */
 static void group_find(struct server *s)
 {
@@ -372,6 +411,26 @@ static void group_find(struct server *s)
 		text_cut(s->group, sizeof(s->group), "root");
 }
 
+static bool is_main_process(const struct server *s)
+{
+	return s->has_unit && s->unit.main_pid == s->process.pid;
+}
+
+static bool program_named(const char *exe, const char *program)
+{
+	const char *slash = strrchr(exe, '/');
+	return slash != NULL && text_equal(slash + 1, program);
+}
+
+/* Root is going to name these again, in the test and at each renewal: what was read must be what they lead to then. */
+static int paths_check(const struct server *s, struct refusal *why)
+{
+	int r = s->root[0] != '\0' ? source_way(s->root, s->src.owner, why) : 0;
+	for (size_t i = 0; r == 0 && i < s->n_files; i++)
+		r = source_way(s->file[i], s->src.owner, why);
+	return r;
+}
+
 static int process_read(struct server *s, struct refusal *why)
 {
 	char   text[SERVER_ARGS_SIZE];
@@ -383,22 +442,35 @@ static int process_read(struct server *s, struct refusal *why)
 	server_args_parse(s->kind, text, n, &s->args);
 	if (s->kind != SERVER_PYTHON && !server_path_plain(s->process.exe))
 		return refuse(why, E_SURVEY_CANNOT, s->process.program, "the path of its program cannot be read or is unusual");
-	/* root is going to run it for the configuration test */
-	return s->kind == SERVER_PYTHON ? 0 : source_program(s->process.exe, why);
+	if (s->kind == SERVER_PYTHON)
+		return 0;
+	if (!kinds[s->kind].own_files && s->process.uid != 0 && !is_main_process(s))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program,
+			      "process %d of user %s is no unit's main process: its command line proves nothing", (int)s->process.pid,
+			      s->process.user);
+	/* root is going to run it for the configuration test: what only calls itself so is another program */
+	if (!program_named(s->process.exe, s->process.program))
+		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it calls itself so but is %.150s", s->process.exe);
+	return source_program(s->process.exe, why);
 }
 
 void server_read(struct server *s)
 {
 	struct refusal why = {.code = 0};
-	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	if (s->process.unit[0] != '\0' && unit_systemd_runs())
 		s->has_unit = unit_facts_read(s->process.unit, &s->unit, NULL) == 0;
+	main_process_take(s);
+	s->src.owner = kinds[s->kind].own_files ? s->process.uid : 0;
 	s->takes_hup = catches_hup(s->has_unit && s->unit.main_pid > 0 ? s->unit.main_pid : s->process.pid);
 	group_find(s);
 	int r = process_read(s, &why);
 	if (r == 0)
 		r = server_locate(s, &why);
 	if (r == 0)
+		r = paths_check(s, &why);
+	if (r != 0) /* no command of it is run, not even by who finds it by its files */
+		s->test[0] = s->reload[0] = '\0';
+	else
 		r = kinds[s->kind].read(s, &why);
 	if (r != 0) {
 		s->sites.n = 0;

@@ -30,6 +30,7 @@ struct server {
 	char                 file[SERVER_FILES_MAX][SOURCE_PATH_SIZE]; /* main configuration files */
 	size_t               n_files;
 	char                 base[SOURCE_PATH_SIZE];      /* where relative paths begin; PostgreSQL: the data folder */
+	char                 root[SOURCE_PATH_SIZE];      /* nginx -p, Apache -d: where its modules are looked for; "" = none */
 	char                 test[SERVER_COMMAND_SIZE];   /* its own configuration test; "" = it has none */
 	char                 reload[SERVER_COMMAND_SIZE]; /* a reload without systemd; "" = by signal, or not at all */
 	int                  signal;                      /* that makes the master read its configuration again; 0 = none */
@@ -44,6 +45,9 @@ struct server {
 
 /* The kind of a program; SERVER_KIND_COUNT: none that we know. */
 enum server_kind server_kind_of(const struct process_facts *p);
+
+/* Its configuration may belong to its own user. */
+bool server_owns_files(const struct server *s);
 
 /* Reads command line, unit and configuration of `s->process`; what fails is told in `s->why`. */
 void server_read(struct server *s);

@@ -4,17 +4,15 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "shared/base/text.h"
-#include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
 
-enum { LOOK_MS = 4000, PEM_MAX = 1 << 20 };
+enum { LOOK_MS = 4000 };
 
 /* ---- servers ------------------------------------------------------------------------------------------------------ */
 
@@ -49,11 +47,14 @@ struct pair {
 	char cert[SOURCE_PATH_SIZE], key[SOURCE_PATH_SIZE], chain[SOURCE_PATH_SIZE];
 };
 
-/* Absolute, or as it stands when nobody knows what it is relative to. */
+/* Absolute, or as it stands when nobody knows what it is relative to. What is no text is none to show, and leads nowhere. */
 static void path_whole(const struct server *s, const char *text, char ret[SOURCE_PATH_SIZE])
 {
 	if (text[0] == '/' || text[0] == '\0' || s->base[0] != '/' || source_path(s->base, text, ret, NULL) != 0)
 		text_cut(ret, SOURCE_PATH_SIZE, text);
+	text_hide_controls(ret);
+	if (!text_utf8_ok(ret, strlen(ret)))
+		text_plain(ret);
 }
 
 static struct found_service *pair_find(struct found *f, const struct server *s, const struct pair *pair)
@@ -118,7 +119,7 @@ static void problem(struct found_service *v, const char *text)
 
 static void disk_look(struct found_service *v)
 {
-	struct buf  pem = BUF_MAX(PEM_MAX);
+	struct buf  pem = BUF_MAX(SOURCE_BYTES_MAX);
 	struct stat st;
 	if (v->cert[0] != '/') {
 		problem(v, "the path of its certificate is relative");
@@ -128,10 +129,8 @@ static void disk_look(struct found_service *v)
 		problem(v, "its certificates are a folder, not a file");
 		return;
 	}
-	char *real = realpath(v->cert, NULL);
-	if (real == NULL || file_read(AT_FDCWD, real, false, &pem, NULL) != 0 || look_pem(buf_span(&pem), &v->disk) != 0)
+	if (source_pem(v->cert, &pem, NULL) != 0 || look_pem(buf_span(&pem), &v->disk) != 0)
 		problem(v, "its certificate file cannot be read");
-	free(real);
 	buf_wipe(&pem);
 }
 
@@ -319,11 +318,10 @@ static void names_give(struct found *f)
 		struct found_service *v = &f->service[i];
 		if (!v->managed)
 			service_name(f, v);
-		for (size_t twin = 2; found_name(f, v->name) != v && twin < 100; twin++) {
-			char base[CERT_ID_SIZE - 4];
-			text_cut(base, sizeof(base), v->name);
+		char base[CERT_ID_SIZE - 4];
+		text_cut(base, sizeof(base), v->name);
+		for (size_t twin = 2; found_name(f, v->name) != v && twin < 100; twin++)
 			snprintf(v->name, sizeof(v->name), "%s-%zu", base, twin);
-		}
 	}
 }
 

@@ -15,7 +15,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 
-enum { GLOB_MAX = 1024, READ_STEP = 4096 };
+enum { GLOB_MAX = 1024, READ_STEP = 4096, WAY_LINKS_MAX = 16 };
 
 /* ---- one file ----------------------------------------------------------------------------------------------------- */
 
@@ -40,8 +40,6 @@ static int real_open(struct sources *s, const char *path, char real[PATH_MAX], i
 
 static int file_check(const struct sources *s, const char *path, const struct stat *st, struct refusal *why)
 {
-	if (!S_ISREG(st->st_mode))
-		return refuse(why, E_SURVEY_UNSAFE, path, "it is not a plain file");
 	if (st->st_uid != 0 && st->st_uid != s->owner)
 		return refuse(why, E_SURVEY_UNSAFE, path, "it belongs to uid %u", (unsigned)st->st_uid);
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
@@ -52,32 +50,60 @@ static int file_check(const struct sources *s, const char *path, const struct st
 }
 
 /* All bytes of the descriptor that was checked, up to the cap. */
-static int bytes_read(int fd, struct source *f, struct refusal *why)
+static int bytes_read(int fd, const char *path, struct buf *to, struct refusal *why)
 {
+	to->max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
 	for (;;) {
-		uint8_t *room = buf_room(&f->bytes, READ_STEP);
+		uint8_t *room = buf_room(to, READ_STEP);
 		if (room == NULL)
-			return refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+			return refuse(why, E_SURVEY_LIMIT, path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
 		ssize_t n = read(fd, room, READ_STEP);
 		if (n < 0 && errno != EINTR)
-			return sys_refuse(why, f->path, "read the file");
+			return sys_refuse(why, path, "read the file");
 		if (n == 0)
 			break;
 		if (n > 0)
-			buf_used(&f->bytes, (size_t)n);
+			buf_used(to, (size_t)n);
 	}
-	return f->bytes.n <= SOURCE_BYTES_MAX
-		       ? 0
-		       : refuse(why, E_SURVEY_LIMIT, f->path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+	return to->n <= SOURCE_BYTES_MAX ? 0
+					 : refuse(why, E_SURVEY_LIMIT, path, "it is longer than %d bytes", SOURCE_BYTES_MAX);
+}
+
+/* Looked at first: a device may do something when it is opened. */
+static int plain_open(int dir, const char *name, const char *path, struct stat *ret_st, int *ret_fd, struct refusal *why)
+{
+	char             link[32];
+	_cleanup_fd_ int seen = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (seen < 0 || fstat(seen, ret_st) != 0)
+		return sys_refuse(why, path, "open the file");
+	if (!S_ISREG(ret_st->st_mode))
+		return refuse(why, E_SURVEY_UNSAFE, path, "it is not a plain file");
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", seen);
+	int fd = open(link, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return sys_refuse(why, path, "open the file");
+	*ret_fd = fd;
+	return 0;
 }
 
 static int source_read(struct sources *s, int dir, const char *name, struct source *f, struct refusal *why)
 {
-	_cleanup_fd_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &f->st) != 0)
-		return sys_refuse(why, f->path, "open the file");
-	int r = file_check(s, f->path, &f->st, why);
-	return r == 0 ? bytes_read(fd, f, why) : r;
+	_cleanup_fd_ int fd = -1;
+	int              r = plain_open(dir, name, f->path, &f->st, &fd, why);
+	if (r == 0)
+		r = file_check(s, f->path, &f->st, why);
+	return r == 0 ? bytes_read(fd, f->path, &f->bytes, why) : r;
+}
+
+int source_pem(const char *path, struct buf *to, struct refusal *why)
+{
+	char             real[PATH_MAX];
+	struct stat      st;
+	_cleanup_fd_ int fd = -1;
+	if (realpath(path, real) == NULL)
+		return sys_refuse(why, path, "find the file");
+	int r = plain_open(AT_FDCWD, real, path, &st, &fd, why);
+	return r == 0 ? bytes_read(fd, path, to, why) : r;
 }
 
 static bool known(const struct sources *s, const char *path, size_t *ret_index)
@@ -95,10 +121,12 @@ static int source_new(struct sources *s, const char *path, struct source **ret, 
 	if (s->n == SOURCES_MAX || s->total >= SOURCE_TOTAL_MAX)
 		return refuse(why, E_SURVEY_LIMIT, path, "the configuration has more than %d files or %d bytes", SOURCES_MAX,
 			      SOURCE_TOTAL_MAX);
+	if (text_has_controls(path) || !text_utf8_ok(path, strlen(path))) /* it will be shown, and kept in a record */
+		return refuse(why, E_SURVEY_UNSAFE, path, "its name holds control characters, or is not UTF-8");
 	struct source *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return refuse(why, E_NOMEM, path, "no memory");
-	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP; /* a step is asked for before its end is known */
+	f->bytes.max = SOURCE_BYTES_MAX + READ_STEP;
 	text_cut(f->path, sizeof(f->path), path);
 	*ret = f;
 	return 0;
@@ -207,7 +235,9 @@ static int names_list(const char *dir, const char *pattern, char ***ret, size_t 
 			continue;
 		if (n == GLOB_MAX)
 			r = refuse(why, E_SURVEY_LIMIT, dir, "more than %d files are included from this folder", GLOB_MAX);
-		else if ((names[n] = strdup(e->d_name)) != NULL)
+		else if ((names[n] = strdup(e->d_name)) == NULL)
+			r = refuse(why, E_NOMEM, dir, "no memory");
+		else
 			n++;
 	}
 	if (list != NULL)
@@ -246,6 +276,87 @@ int source_glob(struct sources *s, const char *pattern, source_fn *each, void *c
 			r = each(ctx, path);
 	}
 	names_free(names, n);
+	return r;
+}
+
+/* ---- ways --------------------------------------------------------------------------------------------------------- */
+
+/* A walk as the kernel does it; links are put in the place of their names. */
+struct way {
+	const char *path; /* as asked, for words */
+	uid_t       owner;
+	unsigned    links;
+	char        done[PATH_MAX];
+	char        rest[PATH_MAX];
+};
+
+static int way_judge(const struct way *w, const struct stat *st, struct refusal *why)
+{
+	const bool sticky = S_ISDIR(st->st_mode) && st->st_uid == 0 && (st->st_mode & S_ISVTX) != 0;
+	if (st->st_uid != 0 && st->st_uid != w->owner)
+		return refuse(why, E_SURVEY_UNSAFE, w->path, "%.200s on the way to it belongs to uid %u", w->done,
+			      (unsigned)st->st_uid);
+	if (!S_ISLNK(st->st_mode) && !sticky && (st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return refuse(why, E_SURVEY_UNSAFE, w->path, "%.200s on the way to it has mode %04o: others may change it",
+			      w->done, (unsigned)(st->st_mode & 07777));
+	return 0;
+}
+
+static void way_up(struct way *w)
+{
+	char *slash = strrchr(w->done, '/');
+	*(slash != NULL ? slash : w->done) = '\0';
+}
+
+static int way_link(struct way *w, struct refusal *why)
+{
+	char    whole[2 * PATH_MAX];
+	ssize_t n = readlink(w->done, whole, PATH_MAX - 1);
+	if (n <= 0)
+		return sys_refuse(why, w->path, "find the file");
+	snprintf(whole + n, sizeof(whole) - (size_t)n, "/%s", w->rest);
+	if (++w->links > WAY_LINKS_MAX || text_copy(w->rest, sizeof(w->rest), whole) != 0)
+		return refuse(why, E_SURVEY_LIMIT, w->path, "too many links, or too long ones, lead to it");
+	if (whole[0] == '/')
+		w->done[0] = '\0';
+	else
+		way_up(w);
+	return 0;
+}
+
+/* One part further. */
+static int way_step(struct way *w, struct refusal *why)
+{
+	struct stat  st;
+	char        *part = w->rest + strspn(w->rest, "/");
+	const size_t n = strcspn(part, "/");
+	const size_t used = strlen(w->done);
+	if (n == 2 && memcmp(part, "..", n) == 0) {
+		way_up(w);
+	} else if (n > 0 && !(n == 1 && part[0] == '.')) {
+		if (used + n + 2 > sizeof(w->done))
+			return refuse(why, E_SURVEY_LIMIT, w->path, "the path is too long");
+		w->done[used] = '/';
+		memcpy(w->done + used + 1, part, n);
+		w->done[used + 1 + n] = '\0';
+	}
+	memmove(w->rest, part + n, strlen(part + n) + 1);
+	if (w->done[0] == '\0')
+		return 0;
+	if (lstat(w->done, &st) != 0)
+		return sys_refuse(why, w->path, "find the file");
+	int r = way_judge(w, &st, why);
+	return r == 0 && S_ISLNK(st.st_mode) ? way_link(w, why) : r;
+}
+
+int source_way(const char *path, uid_t owner, struct refusal *why)
+{
+	struct way w = {.path = path, .owner = owner};
+	int        r = path[0] == '/' ? text_copy(w.rest, sizeof(w.rest), path) : E_SYNTAX;
+	if (r != 0)
+		return refuse(why, E_SURVEY_UNSAFE, path, "this is no absolute path of a file");
+	while (r == 0 && w.rest[0] != '\0')
+		r = way_step(&w, why);
 	return r;
 }
 

@@ -55,6 +55,14 @@ void sources_free(struct sources *s);
 /* Line number of an offset, for words to people. */
 unsigned source_line(const struct source *f, size_t at);
 
+/* A certificate or key, whoever owns it, read once whatever links lead there. Never a device. `to` is empty before.
+ * E_NOT_FOUND, E_SURVEY_UNSAFE, E_SURVEY_LIMIT. */
+_must_check_ int source_pem(const char *path, struct buf *to, struct refusal *why);
+
+/* The path as it is written, not only the file at its end: nobody but root and `owner` may turn a folder or link on the way
+ * elsewhere. For paths that are named again later, in a command or a target file. E_NOT_FOUND, E_SURVEY_UNSAFE, E_SURVEY_LIMIT. */
+_must_check_ int source_way(const char *path, uid_t owner, struct refusal *why);
+
 /* A program that root may run: root's, and nobody else may change it or a folder on the way. E_SURVEY_UNSAFE. */
 _must_check_ int source_program(const char *path, struct refusal *why);
 

@@ -12,6 +12,7 @@
 
 #define GETCERT    "/usr/bin/getcert"
 #define CERTMONGER "certmonger.service"
+#define AUTORENEW_OFF "autorenew = False\n"
 enum { GETCERT_MS = 60000 };
 
 /* ---- the plan ----------------------------------------------------------------------------------------------------- */
@@ -19,9 +20,12 @@ enum { GETCERT_MS = 60000 };
 /* The place behind the line "[renewalparams]"; 0 = there is none. */
 static size_t section_end(struct span text)
 {
-	static const char section[] = "[renewalparams]";
-	const uint8_t    *found = text.n > 0 ? memmem(text.p, text.n, section, sizeof(section) - 1) : NULL;
-	const uint8_t    *end = found != NULL ? memchr(found, '\n', text.n - (size_t)(found - text.p)) : NULL;
+	static const char section[] = "\n[renewalparams]";
+	const size_t      n = sizeof(section) - 1;
+	const uint8_t    *found = text.n > 0 ? memmem(text.p, text.n, section, n) : NULL;
+	if (found == NULL && text.n >= n && memcmp(text.p, section + 1, n - 1) == 0)
+		found = text.p; /* in the first line */
+	const uint8_t *end = found != NULL ? memchr(found + 1, '\n', text.n - (size_t)(found + 1 - text.p)) : NULL;
 	return end != NULL ? (size_t)(end - text.p) + 1 : 0;
 }
 
@@ -33,14 +37,16 @@ static int plan_certbot(struct plan *p, const struct renewer *r, struct refusal 
 		return code;
 	struct undo_file *f = &p->undo.file[index];
 	const struct span old = buf_span(&f->before.bytes);
-	const struct edit edit = {.start = section_end(old), .end = section_end(old), .text = "autorenew = False\n"};
+	const struct edit edit = {.start = section_end(old), .end = section_end(old), .text = AUTORENEW_OFF};
 	if (edit.start == 0)
 		return refuse(why, E_SURVEY_RENEWER, r->conf, "it has no section [renewalparams]");
+	if (memmem(old.p, old.n, "autorenew", strlen("autorenew")) != NULL) /* certbot reads no file with one name twice */
+		return refuse(why, E_SURVEY_RENEWER, r->conf, "it has an `autorenew` already: set that to False by hand");
 	code = edits_apply(old, &edit, 1, 0, &p->after[index]);
 	digest_sha256(buf_span(&p->after[index]), &f->after);
-	/* certbot may write the file anew meanwhile: our line alone is taken back then */
-	text_cut(f->swap[0].from, SITE_VALUE_SIZE, "[renewalparams]\n");
-	text_cut(f->swap[0].into, SITE_VALUE_SIZE, "[renewalparams]\nautorenew = False\n");
+	/* certbot may write the file anew meanwhile: our line alone is taken back then, wherever it stands */
+	text_cut(f->swap[0].from, SITE_VALUE_SIZE, "\n");
+	text_cut(f->swap[0].into, SITE_VALUE_SIZE, "\n" AUTORENEW_OFF);
 	f->n_swaps = 1;
 	return code;
 }
@@ -115,13 +121,17 @@ int takeover_tell(const struct undo *u, struct refusal *why)
 	return r;
 }
 
-int takeover_pause(const struct undo *u, bool *ret_stopped, struct refusal *why)
+bool takeover_pauses(const struct undo *u)
 {
-	*ret_stopped = u->renewer.kind == RENEWER_CERTMONGER && certmonger_runs();
-	return *ret_stopped ? unit_ask("stop", CERTMONGER, why) : 0;
+	return u->renewer.kind == RENEWER_CERTMONGER && (u->paused || certmonger_runs());
 }
 
-int takeover_resume(bool stopped, struct refusal *why)
+int takeover_pause(const struct undo *u, struct refusal *why)
 {
-	return stopped ? unit_ask("start", CERTMONGER, why) : 0;
+	return u->paused ? unit_ask("stop", CERTMONGER, why) : 0;
+}
+
+int takeover_resume(const struct undo *u, struct refusal *why)
+{
+	return u->paused ? unit_ask("start", CERTMONGER, why) : 0;
 }

@@ -13,9 +13,10 @@ void             takeover_show(const struct plan *p, FILE *to);
 /* What cannot be done by changing its files alone: certmonger is told. */
 _must_check_ int takeover_tell(const struct undo *u, struct refusal *why);
 
-/* Around putting its files back: certmonger reads them at its start only. *ret_stopped: it was running and is to be started
- * again. */
-_must_check_ int takeover_pause(const struct undo *u, bool *ret_stopped, struct refusal *why);
-_must_check_ int takeover_resume(bool stopped, struct refusal *why);
+/* Around putting its files back: certmonger reads them at its start only. Does it have to be paused? Kept in the record as
+ * `paused` before that is done, so that it is started again after a kill, too. */
+bool             takeover_pauses(const struct undo *u);
+_must_check_ int takeover_pause(const struct undo *u, struct refusal *why);
+_must_check_ int takeover_resume(const struct undo *u, struct refusal *why);
 
 #endif

@@ -23,7 +23,7 @@
 #include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
 
-enum { AT_ONCE = 32, TURN_MS = 1000, LEAVE_MS = 1000 };
+enum { AT_ONCE = 128, TURN_MS = 1000, LEAVE_MS = 1000 };
 
 enum stage { STAGE_FREE, STAGE_CONNECT, STAGE_ASK /* STARTTLS: SSLRequest */, STAGE_ANSWER, STAGE_TLS, STAGE_LEAVE };
 
@@ -124,10 +124,20 @@ static void leaf_words(X509 *leaf, struct look *l)
 	l->result = LOOK_SERVED;
 }
 
+/* What stands behind a passphrase is nothing to us: nobody is asked. */
+static int no_passphrase(char *buf, int size, int writing, void *ctx)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)ctx;
+	return -1;
+}
+
 int look_pem(struct span pem, struct look *ret)
 {
 	BIO  *in = pem.n <= INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
-	X509 *leaf = in != NULL ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+	X509 *leaf = in != NULL ? PEM_read_bio_X509(in, NULL, no_passphrase, NULL) : NULL;
 	BIO_free(in);
 	ERR_clear_error();
 	if (leaf == NULL)
@@ -139,21 +149,11 @@ int look_pem(struct span pem, struct look *ret)
 	return ret->result == LOOK_SERVED ? 0 : E_PKI_CERT;
 }
 
-/* A key behind a passphrase is none to us: nobody is asked. */
-static int no_passphrase(char *buf, int size, int writing, void *ctx)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)ctx;
-	return -1;
-}
-
 int look_pair(struct span cert, struct span key)
 {
 	BIO  *cert_in = cert.n <= INT32_MAX ? BIO_new_mem_buf(cert.p, (int)cert.n) : NULL;
 	BIO  *key_in = key.n <= INT32_MAX ? BIO_new_mem_buf(key.p, (int)key.n) : NULL;
-	X509 *leaf = cert_in != NULL ? PEM_read_bio_X509(cert_in, NULL, NULL, NULL) : NULL;
+	X509 *leaf = cert_in != NULL ? PEM_read_bio_X509(cert_in, NULL, no_passphrase, NULL) : NULL;
 	EVP_PKEY *private = key_in != NULL ? PEM_read_bio_PrivateKey(key_in, NULL, no_passphrase, NULL) : NULL;
 	int r = leaf == NULL                                 ? E_PKI_CERT
 		: private == NULL                            ? E_PKI_KEY

@@ -16,7 +16,7 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
-enum { RECORD_MAX = 1 << 20, RECORD_VERSION = 1 };
+enum { RECORD_MAX = 1 << 20, RECORD_VERSION = 1, PHASE_ROOM = 16 /* a later phase may be a longer word */ };
 static const char record_name[] = "record.json";
 
 const char *undo_phase_name(enum undo_phase p)
@@ -27,14 +27,19 @@ const char *undo_phase_name(enum undo_phase p)
 
 /* ---- the folder --------------------------------------------------------------------------------------------------- */
 
+int undo_dir_path(const struct agent_conf *conf, char ret[TARGET_PATH_SIZE])
+{
+	const char *slash = strrchr(conf->keeper_dir, '/');
+	int         n = snprintf(ret, TARGET_PATH_SIZE, "%.*s/survey", slash != NULL ? (int)(slash - conf->keeper_dir) : 0,
+				 conf->keeper_dir);
+	return n > 0 && n < TARGET_PATH_SIZE ? 0 : E_SURVEY_LIMIT;
+}
+
 int undo_dir_open(const struct agent_conf *conf, struct undo_dir *ret, struct refusal *why)
 {
-	char        path[TARGET_PATH_SIZE];
-	const char *slash = strrchr(conf->keeper_dir, '/');
+	char path[TARGET_PATH_SIZE];
 	*ret = (struct undo_dir){-1, -1};
-	int n = snprintf(path, sizeof(path), "%.*s/survey", slash != NULL ? (int)(slash - conf->keeper_dir) : 0,
-			 conf->keeper_dir);
-	if (n < 0 || (size_t)n >= sizeof(path))
+	if (undo_dir_path(conf, path) != 0)
 		return refuse(why, E_SURVEY_LIMIT, conf->keeper_dir, "the path is too long");
 	int r = dir_make(path, 0700, why);
 	if (r == 0)
@@ -131,80 +136,29 @@ static json_t *record_json(const struct undo *u)
 		json_array_append_new(files, file_json(&u->file[i]));
 	for (size_t i = 0; i < u->n_listeners; i++)
 		json_array_append_new(listeners, json_string(u->listener[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "version",
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "version",
 			 RECORD_VERSION, "name", u->name, "phase", undo_phase_name(u->phase), "kind", server_kind_name(u->kind),
 			 "main_file", u->main_file, "unit", u->unit, "unit_changed", (int)u->unit_changed, "listeners",
 			 listeners, "sni", u->sni, "cert", u->cert, "target_dir", u->target_dir, "target_file", u->target_file,
 			 "renewer", renewer_kind_name(u->renewer.kind), "renewer_name", u->renewer.name, "renewer_conf",
-			 u->renewer.conf, "files", files);
+			 u->renewer.conf, "paused", (int)u->paused, "files", files);
 }
 
 static int record_write(int dir, const struct undo *u, struct refusal *why)
 {
 	json_t *root = record_json(u);
 	char   *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
-	int     r = text != NULL ? file_replace(dir, record_name, span_text(text), (uid_t)-1, (gid_t)-1, 0600, why)
-				 : refuse(why, E_NOMEM, u->name, "the undo record cannot be made");
+	int     r = 0;
+	if (text == NULL)
+		r = refuse(why, E_SURVEY_CANNOT, u->name,
+			   "the undo record cannot be made: no memory, or a path that is not UTF-8");
+	else if (strlen(text) > RECORD_MAX - PHASE_ROOM)
+		r = refuse(why, E_SURVEY_LIMIT, u->name, "the undo record would have more than %d bytes", RECORD_MAX);
+	else
+		r = file_replace(dir, record_name, span_text(text), (uid_t)-1, (gid_t)-1, 0600, why);
 	free(text);
 	json_decref(root);
 	return r;
-}
-
-/* ---- saving ------------------------------------------------------------------------------------------------------- */
-
-static int folder_fill(int dir, const struct undo *u, struct refusal *why)
-{
-	char name[32];
-	for (size_t i = 0; i < u->n_files; i++) {
-		if (u->file[i].made)
-			continue;
-		snprintf(name, sizeof(name), "%zu.before", i);
-		int r = file_create(dir, name, buf_span(&u->file[i].before.bytes), (uid_t)-1, (gid_t)-1, 0600, why);
-		if (r != 0)
-			return r;
-	}
-	return record_write(dir, u, why); /* and syncs the folder */
-}
-
-/* Complete under another name first: whoever finds the record finds all of it. */
-int undo_save(const struct undo_dir *d, const struct undo *u, struct refusal *why)
-{
-	char staging[CERT_ID_SIZE + 8];
-	snprintf(staging, sizeof(staging), ".new-%s", u->name);
-	int r = tree_remove(d->fd, staging, why);
-	if (r == 0 && mkdirat(d->fd, staging, 0700) != 0)
-		r = sys_refuse(why, u->name, "make the undo record");
-	if (r != 0)
-		return r;
-	_cleanup_fd_ int dir = openat(d->fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = dir >= 0 ? folder_fill(dir, u, why) : sys_refuse(why, u->name, "open the undo record");
-	if (r == 0 &&
-	    (fault_point("survey.undo_save") != 0 || renameat2(d->fd, staging, d->fd, u->name, RENAME_NOREPLACE) != 0))
-		r = sys_refuse(why, u->name, "name the undo record");
-	if (r == 0 && dir_sync(d->fd) != 0)
-		r = sys_refuse(why, u->name, "sync the undo folder");
-	if (r != 0)
-		(void)!tree_remove(d->fd, staging, NULL);
-	return r;
-}
-
-int undo_phase_set(const struct undo_dir *d, struct undo *u, enum undo_phase phase, struct refusal *why)
-{
-	_cleanup_fd_ int dir = openat(d->fd, u->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	u->phase = phase;
-	return dir >= 0 ? record_write(dir, u, why) : sys_refuse(why, u->name, "open the undo record");
-}
-
-int undo_remove(const struct undo_dir *d, const char *name, struct refusal *why)
-{
-	char gone[CERT_ID_SIZE + 8];
-	snprintf(gone, sizeof(gone), ".old-%s", name);
-	int r = tree_remove(d->fd, gone, why);
-	if (r == 0 && renameat(d->fd, name, d->fd, gone) != 0 && errno != ENOENT)
-		r = sys_refuse(why, name, "remove the undo record");
-	if (r == 0 && dir_sync(d->fd) != 0)
-		r = sys_refuse(why, name, "sync the undo folder");
-	return r == 0 ? tree_remove(d->fd, gone, why) : r;
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------------------ */
@@ -262,11 +216,12 @@ static void xattrs_get(struct reading *r, const json_t *o, struct file_state *s)
 			return;
 		}
 		struct file_xattr *x = &s->xattr[s->n_xattrs++];
+		const char        *hex = json_string_value(value);
 		const size_t       n = json_string_length(value) / 2;
 		x->value.max = FILE_XATTR_VALUE_MAX;
 		uint8_t *room = buf_room(&x->value, n);
-		r->wrong |= text_copy(x->name, sizeof(x->name), name) != 0 || room == NULL ||
-			    hex_parse(json_string_value(value), room, n) != 0;
+		r->wrong |= text_copy(x->name, sizeof(x->name), name) != 0 || room == NULL || hex == NULL ||
+			    hex_parse(hex, room, n) != 0;
 		if (!r->wrong)
 			buf_used(&x->value, n);
 	}
@@ -360,6 +315,7 @@ static void record_get(struct reading *r, int dir, const json_t *root, struct un
 	u->renewer.kind = (enum renewer_kind)word_get(r, root, "renewer", renewer_word, RENEWER_KIND_COUNT);
 	text_get(r, root, "renewer_name", u->renewer.name, sizeof(u->renewer.name));
 	text_get(r, root, "renewer_conf", u->renewer.conf, sizeof(u->renewer.conf));
+	u->paused = json_is_true(json_object_get(root, "paused"));
 	text_get(r, root, "main_file", u->main_file, sizeof(u->main_file));
 	text_get(r, root, "unit", u->unit, sizeof(u->unit));
 	u->unit_changed = flag_get(r, root, "unit_changed");
@@ -386,14 +342,12 @@ static void record_get(struct reading *r, int dir, const json_t *root, struct un
 	}
 }
 
-int undo_load(const struct undo_dir *d, const char *name, struct undo *ret, struct refusal *why)
+/* From a record's open folder. */
+static int folder_load(int dir, const char *name, struct undo *ret, struct refusal *why)
 {
-	struct buf       text = BUF_MAX(RECORD_MAX);
-	struct reading   reading = {false};
-	_cleanup_fd_ int dir = openat(d->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0 && errno == ENOENT)
-		return E_NOT_FOUND;
-	int r = dir >= 0 ? undo_new(ret, why) : sys_refuse(why, name, "open the undo record");
+	struct buf     text = BUF_MAX(RECORD_MAX);
+	struct reading reading = {false};
+	int            r = undo_new(ret, why);
 	if (r == 0)
 		r = file_read(dir, record_name, true, &text, why);
 	json_t *root = r == 0 ? json_loadb((const char *)text.p, text.n, 0, NULL) : NULL;
@@ -407,4 +361,93 @@ int undo_load(const struct undo_dir *d, const char *name, struct undo *ret, stru
 	if (r != 0 && ret->file != NULL)
 		undo_free(ret);
 	return r;
+}
+
+int undo_load(const struct undo_dir *d, const char *name, struct undo *ret, struct refusal *why)
+{
+	_cleanup_fd_ int dir = openat(d->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 && errno == ENOENT)
+		return E_NOT_FOUND;
+	return dir >= 0 ? folder_load(dir, name, ret, why) : sys_refuse(why, name, "open the undo record");
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------- */
+
+static int folder_fill(int dir, const struct undo *u, struct refusal *why)
+{
+	char name[32];
+	for (size_t i = 0; i < u->n_files; i++) {
+		if (u->file[i].made)
+			continue;
+		snprintf(name, sizeof(name), "%zu.before", i);
+		int r = file_create(dir, name, buf_span(&u->file[i].before.bytes), (uid_t)-1, (gid_t)-1, 0600, why);
+		if (r != 0)
+			return r;
+	}
+	return record_write(dir, u, why); /* and syncs the folder */
+}
+
+static bool same_files(const struct undo *a, const struct undo *b)
+{
+	bool same = a->n_files == b->n_files && a->n_listeners == b->n_listeners;
+	for (size_t i = 0; same && i < a->n_files; i++)
+		same = text_equal(a->file[i].path, b->file[i].path) && a->file[i].n_swaps == b->file[i].n_swaps;
+	return same;
+}
+
+/* What cannot be read again cannot be put back: it is tried before anything changes. */
+static int folder_check(int dir, const struct undo *u, struct refusal *why)
+{
+	struct undo    again;
+	struct refusal cause = {.code = 0};
+	int            r = folder_load(dir, u->name, &again, &cause);
+	if (r != 0)
+		return refuse(why, E_SURVEY_CANNOT, u->name, "its undo record could not be read again: %s", cause.cause);
+	const bool same = same_files(&again, u);
+	undo_free(&again);
+	return same ? 0
+		    : refuse(why, E_SURVEY_CANNOT, u->name, "its undo record would not hold all of it: a value is not UTF-8");
+}
+
+/* Complete under another name first: whoever finds the record finds all of it. */
+int undo_save(const struct undo_dir *d, const struct undo *u, struct refusal *why)
+{
+	char staging[CERT_ID_SIZE + 8];
+	snprintf(staging, sizeof(staging), ".new-%s", u->name);
+	int r = tree_remove(d->fd, staging, why);
+	if (r == 0 && mkdirat(d->fd, staging, 0700) != 0)
+		r = sys_refuse(why, u->name, "make the undo record");
+	if (r != 0)
+		return r;
+	_cleanup_fd_ int dir = openat(d->fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = dir >= 0 ? folder_fill(dir, u, why) : sys_refuse(why, u->name, "open the undo record");
+	if (r == 0)
+		r = folder_check(dir, u, why);
+	if (r == 0 &&
+	    (fault_point("survey.undo_save") != 0 || renameat2(d->fd, staging, d->fd, u->name, RENAME_NOREPLACE) != 0))
+		r = sys_refuse(why, u->name, "name the undo record");
+	if (r == 0 && dir_sync(d->fd) != 0)
+		r = sys_refuse(why, u->name, "sync the undo folder");
+	if (r != 0)
+		(void)!tree_remove(d->fd, staging, NULL);
+	return r;
+}
+
+int undo_phase_set(const struct undo_dir *d, struct undo *u, enum undo_phase phase, struct refusal *why)
+{
+	_cleanup_fd_ int dir = openat(d->fd, u->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	u->phase = phase;
+	return dir >= 0 ? record_write(dir, u, why) : sys_refuse(why, u->name, "open the undo record");
+}
+
+int undo_remove(const struct undo_dir *d, const char *name, struct refusal *why)
+{
+	char gone[CERT_ID_SIZE + 8];
+	snprintf(gone, sizeof(gone), ".old-%s", name);
+	int r = tree_remove(d->fd, gone, why);
+	if (r == 0 && renameat(d->fd, name, d->fd, gone) != 0 && errno != ENOENT)
+		r = sys_refuse(why, name, "remove the undo record");
+	if (r == 0 && dir_sync(d->fd) != 0)
+		r = sys_refuse(why, name, "sync the undo folder");
+	return r == 0 ? tree_remove(d->fd, gone, why) : r;
 }

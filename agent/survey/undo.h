@@ -53,6 +53,7 @@ struct undo {
 	char              target_dir[TARGET_PATH_SIZE];
 	char              target_file[TARGET_PATH_SIZE];
 	struct renewer    renewer; /* taken over; kind none = nobody */
+	bool              paused;  /* it was running, and is stopped while its files are put back */
 	struct undo_file *file;    /* UNDO_FILES_MAX, on the heap */
 	size_t            n_files;
 };
@@ -61,6 +62,7 @@ struct undo {
 struct undo_dir {
 	int fd, lock_fd;
 };
+_must_check_ int undo_dir_path(const struct agent_conf *conf, char ret[TARGET_PATH_SIZE]); /* E_SURVEY_LIMIT */
 _must_check_ int undo_dir_open(const struct agent_conf *conf, struct undo_dir *ret, struct refusal *why);
 void             undo_dir_close(struct undo_dir *d);
 
@@ -69,7 +71,8 @@ void             undo_free(struct undo *u);
 /* A free row. E_SURVEY_LIMIT. */
 _must_check_ int undo_file_add(struct undo *u, struct undo_file **ret, struct refusal *why);
 
-/* Writes the whole record; durable when it returns. There must be none of that name. */
+/* Writes the whole record and reads it again; durable when it returns. There must be none of that name. E_SURVEY_CANNOT,
+ * E_SURVEY_LIMIT: it could not be read again. */
 _must_check_ int undo_save(const struct undo_dir *d, const struct undo *u, struct refusal *why);
 /* E_NOT_FOUND: there is none. E_SURVEY_UNDO: it cannot be read. */
 _must_check_ int undo_load(const struct undo_dir *d, const char *name, struct undo *ret, struct refusal *why);

@@ -278,7 +278,7 @@ static void health_take(struct member *m, const struct msg_health *h)
 static void on_health(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
 	health_take(m, &in->u.health);
-	int64_t now = clock_now(), skew = in->u.health.now_at - now, change = skew - m->row->skew_ms;
+	int64_t now = clock_now(), skew = time_between(in->u.health.now_at, now), change = time_between(skew, m->row->skew_ms);
 	if (change < SKEW_STEP_MS && change > -SKEW_STEP_MS && now - m->row->seen_at < SEEN_STEP_MS)
 		return;
 	struct agent   a = *m->row;
@@ -294,19 +294,23 @@ static void on_drift(struct controller *ctl, struct member *m, const struct wire
 {
 	const struct msg_drift *d = &in->u.drift;
 	char                    id[TARGET_ID_SIZE], actor[ACTOR_SIZE], fields[64];
+	struct target           t;
 	int64_t                 now = clock_monotonic();
 	if (now - m->drift_at < DRIFT_EACH_MS)
 		return; /* a host that tells it all the time says nothing new; its receipts count */
 	m->drift_at = now;
 	target_id_of(m->name, d->cert_id, d->stem, id);
+	if (view_target(ctl->view, id, &t) < 0 || !text_equal(t.agent, m->name))
+		return; /* it speaks of its own targets only */
 	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", m->name);
 	(void)snprintf(actor, sizeof(actor), "agent:%s", m->name);
 	log_line(LOG_LEVEL_WARNING, fields, "target %s: %s %s (owner %u, mode %04o, %u names)%s", id, d->file,
 		 drift_kind_name((enum drift_kind)d->kind), d->uid, d->mode & 07777, d->links, d->rival ? "; a second writer" : "");
 	struct commit *c = commit_new(ctl);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_TARGET_CHANGED, .actor = actor, .object = id}, "{s:s,s:s,s:i,s:i,s:i,s:b}",
-		     "file", d->file, "change", drift_kind_name((enum drift_kind)d->kind), "uid", (int)d->uid, "mode", (int)d->mode,
-		     "links", (int)d->links, "second_writer", (int)d->rival);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_TARGET_CHANGED, .actor = actor, .object = id},
+		     "{s:s,s:s,s:I,s:I,s:I,s:b}", "file", d->file, "change", drift_kind_name((enum drift_kind)d->kind), "uid",
+		     (long long)d->uid, "mode", (long long)d->mode, "links", (long long)d->links, "second_writer",
+		     (int)d->rival);
 	commit_now(c, NULL, NULL);
 }
 

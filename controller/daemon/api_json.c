@@ -79,15 +79,18 @@ void json_subject(const struct certificate *c, char ret[JSON_SUBJECT_SIZE])
 	snprintf(ret, JSON_SUBJECT_SIZE, "CN=%s", found ? san.text : c->cert_id);
 }
 
-/* What the certificate's places say about the truth: is the issued one served, everywhere? */
+/* What the certificate's places say about the truth: is the issued one served, everywhere that it can be seen? What lies on disk is all
+ * that is known of a place without handshakes: enough for a no, not for a yes. */
 static json_t *served(const struct certificate *c, const struct target *targets, size_t n)
 {
-	bool all = true, known = n > 0 && !serial_is_none(c->serial);
+	bool all = true, seen = false, known = n > 0 && !serial_is_none(c->serial);
 	for (size_t i = 0; i < n; i++) {
-		known &= !serial_is_none(targets[i].served);
-		all &= serial_equal(c->serial, targets[i].served) && targets[i].stale_since_at == 0;
+		const struct target *t = &targets[i];
+		known &= !serial_is_none(t->served);
+		seen |= !text_equal(t->verify_kind, "none") && !text_equal(t->verify_kind, "file");
+		all &= serial_equal(c->serial, t->served) && t->stale_since_at == 0 && t->state_code != E_SWAP_PROBE;
 	}
-	return known ? json_boolean(all) : json_null();
+	return known && (seen || !all) ? json_boolean(all) : json_null();
 }
 
 json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now)

@@ -68,7 +68,7 @@ static bool state_is_known(const struct target *a, const struct target *b)
 static bool target_is_known(const struct proposal *p)
 {
 	struct target old, new = target_of(p);
-	if (view_target(p->ctl->view, new.target_id, &old) < 0)
+	if (rows_target(p->ctl->rows, new.target_id, &old) < 0)
 		return false;
 	return text_equal(old.agent, new.agent) && hash_equal(old.digest, new.digest) &&
 	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) &&
@@ -88,7 +88,7 @@ static void audit(const struct proposal *p, struct commit *c, enum audit_event e
 static void put_target(const struct proposal *p, struct commit *c)
 {
 	struct target old, new = target_of(p);
-	if (view_target(p->ctl->view, new.target_id, &old) == 0 && text_equal(old.agent, new.agent)) {
+	if (rows_target(p->ctl->rows, new.target_id, &old) == 0 && text_equal(old.agent, new.agent)) {
 		new.proved_at = old.proved_at;
 		new.last_code = old.last_code;
 		new.trust_epoch = old.trust_epoch;
@@ -98,7 +98,7 @@ static void put_target(const struct proposal *p, struct commit *c)
 		if ((old.stale_since_at == 0) != (new.stale_since_at == 0))
 			audit(p, c, new.stale_since_at != 0 ? AUDIT_TARGET_STALE : AUDIT_TARGET_HEALED, new.state_code, err_what(new.state_code));
 	}
-	store_put_target(commit_change(c), &new);
+	commit_target(c, &new);
 }
 
 static void finish(const struct proposal *p, struct commit *c, const char *text)
@@ -167,7 +167,7 @@ static void retire(struct proposal *p)
 	struct target gone = target_of(p), known;
 	bool          ours = p->known && text_equal(p->cert.agent, p->agent->name);
 	bool          ends = ours && p->msg->last && p->cert.retired_at == 0;
-	if (!ours || (!ends && view_target(p->ctl->view, gone.target_id, &known) == E_NOT_FOUND)) {
+	if (!ours || (!ends && rows_target(p->ctl->rows, gone.target_id, &known) == E_NOT_FOUND)) {
 		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
 		return;
 	}
@@ -176,7 +176,7 @@ static void retire(struct proposal *p)
 	struct commit *c = commit_new(p->ctl);
 	if (ends)
 		commit_certificate(c, &p->cert);
-	store_remove_target(commit_change(c), gone.target_id);
+	commit_remove_target(c, gone.target_id);
 	audit(p, c, AUDIT_TARGET_RETIRED, 0, NULL);
 	finish(p, c, "");
 }
@@ -217,10 +217,10 @@ static bool order_wanted(const struct proposal *p, bool changed, enum trigger *r
 static bool waits_for_file(const struct proposal *p)
 {
 	const struct order *open = orders_of(p->ctl, &p->cert);
-	struct target       old;
+	struct target       old, new = target_of(p);
 	if (open == NULL || (open->phase != ORDER_PAUSED && open->phase != ORDER_RETRY_WAIT))
 		return false;
-	return view_target(p->ctl->view, p->msg->cert_id, &old) == 0 && !hash_equal(old.digest, p->msg->digest);
+	return rows_target(p->ctl->rows, new.target_id, &old) == 0 && !hash_equal(old.digest, new.digest);
 }
 
 static void try_now(const struct proposal *p)

@@ -145,7 +145,7 @@ static void put_return(struct commit *c, void *ctx)
 	int64_t            now = clock_now();
 	(void)snprintf(actor, sizeof(actor), "agent:%s", j->agent);
 	j->row.seen_at = now;
-	j->row.skew_ms = j->body.made_at - now;
+	j->row.skew_ms = time_between(j->body.made_at, now);
 	text_cut(j->row.version, sizeof(j->row.version), j->body.version);
 	text_cut(j->row.address, sizeof(j->row.address), j->address);
 	commit_agent(c, &j->row);

@@ -2,8 +2,8 @@
  * Never: deciding anything from it; it is what somebody saw, not what we issued. */
 #include "controller/daemon/inventory_intake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
@@ -63,14 +63,16 @@ bool inventory_intake(struct controller *ctl, const char *agent, uint64_t id, co
 	struct ack_later    ack = {.id = id};
 	struct commit      *c = commit_new(ctl);
 	struct stored_wait *w = calloc(1, sizeof(*w));
+	char                actor[ACTOR_SIZE];
 	if (w == NULL)
 		abort();
+	(void)snprintf(actor, sizeof(actor), "agent:%s", row.name);
 	text_cut(next.agent, sizeof(next.agent), row.name);
 	text_cut(ack.agent, sizeof(ack.agent), row.name);
 	text_cut(w->agent, sizeof(w->agent), row.name);
 	store_put_inventory(commit_change(c), &next, same ? NULL : body->rows, body->n_rows);
 	if (!same)
-		commit_audit(c, &(struct audit_of){.event = AUDIT_INVENTORY_CHANGED, .actor = row.name, .object = row.name},
+		commit_audit(c, &(struct audit_of){.event = AUDIT_INVENTORY_CHANGED, .actor = actor, .object = row.name},
 			     "{s:i,s:i}", "listeners", (int)body->n_rows, "before", r == 0 ? (int)old.found : 0);
 	commit_then(c, agent_ack_then, &ack, sizeof(ack));
 	commit_else(c, agent_rewelcome_else, row.name, sizeof(row.name)); /* welcomed again, it sends again */

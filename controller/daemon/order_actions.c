@@ -41,7 +41,7 @@ static void places_unproved(struct controller *ctl, const char *cert_id, bool *r
 	struct target *rows = calloc(TARGETS_MAX, sizeof(*rows));
 	if (rows == NULL)
 		abort();
-	if (view_targets_of(ctl->view, cert_id, rows, TARGETS_MAX, &n) == 0)
+	if (rows_targets_of(ctl->rows, cert_id, rows, TARGETS_MAX, &n) == 0)
 		for (size_t i = 0; i < n; i++)
 			blind += text_equal(rows[i].verify_kind, "none") || text_equal(rows[i].verify_kind, "file");
 	free(rows);

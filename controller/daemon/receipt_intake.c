@@ -90,19 +90,19 @@ static void update_targets(struct controller *ctl, struct commit *c, const char 
 	struct target *rows = calloc(MAX, sizeof(*rows));
 	if (rows == NULL)
 		abort();
-	if (orders_find(ctl, r->renewal_id, &order) == 0 && view_targets_of(ctl->view, r->cert_id, rows, MAX, &n) < 0)
+	if (orders_find(ctl, r->renewal_id, &order) == 0 && rows_targets_of(ctl->rows, r->cert_id, rows, MAX, &n) < 0)
 		n = 0;
 	proof = proof && n > 0 && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint);
 	for (size_t i = 0; i < n; i++) {
 		if (!text_equal(rows[i].agent, agent))
 			continue;
-		rows[i].last_code = r->code;
+		rows[i].last_code = proof && r->outcome == RECEIPT_SETTLED ? 0 : r->code; /* its code then tells what it had to be healed of */
 		if (proof) {
 			rows[i].served = order.serial;
 			rows[i].proved_at = now;
 			trust_take(&rows[i], r);
 		}
-		store_put_target(commit_change(c), &rows[i]);
+		commit_target(c, &rows[i]);
 	}
 	free(rows);
 }
@@ -123,12 +123,12 @@ static void care_take(struct controller *ctl, struct commit *c, const char *agen
 	struct target t;
 	char          id[TARGET_ID_SIZE], actor[ACTOR_SIZE], text[ERR_CODE_SIZE];
 	target_id_of(agent, r->cert_id, r->stem, id);
-	if (view_target(ctl->view, id, &t) < 0 || !text_equal(t.agent, agent))
+	if (rows_target(ctl->rows, id, &t) < 0 || !text_equal(t.agent, agent))
 		return; /* kept as evidence */
 	t.cared_at = now;
 	if (r->outcome == RECEIPT_SETTLED)
 		trust_take(&t, r);
-	store_put_target(commit_change(c), &t);
+	commit_target(c, &t);
 	text_cut(actor, sizeof(actor), "agent:");
 	text_cut(actor + strlen(actor), sizeof(actor) - strlen(actor), agent);
 	commit_audit(c, &(struct audit_of){.event = care_event_of(r), .actor = actor, .object = id}, "{s:s,s:s,s:s}", "reason",

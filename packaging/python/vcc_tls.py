@@ -224,7 +224,7 @@ def install(signum: Optional[int] = SIGHUP, pidfile: Optional[str] = None) -> No
 
 
 def _write_pidfile(path: str) -> None:
-    with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "w", encoding="ascii") as f:
+    with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644), "w", encoding="ascii") as f:
         f.write(f"{os.getpid()}\n")
     os.rename(f"{path}.new", path)
 

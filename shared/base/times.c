@@ -198,3 +198,11 @@ const char *duration_brief(int64_t ms, char ret[TIME_TEXT_SIZE])
 		snprintf(ret, TIME_TEXT_SIZE, "%llds", (long long)(ms > 0 ? ms / MS_SECOND : 0));
 	return ret;
 }
+
+int64_t time_between(int64_t later, int64_t earlier)
+{
+	int64_t ms;
+	if (!__builtin_sub_overflow(later, earlier, &ms))
+		return ms;
+	return later < 0 ? INT64_MIN : INT64_MAX;
+}

@@ -7,7 +7,7 @@ import time
 import pytest
 from fake_haproxy import FakeHAProxy
 from installation import write
-from lone_hook import LoneHook, make_pair
+from lone_hook import DRAIN_END, LoneHook, make_pair
 
 TARGET, FAILED, TIMEOUT, SOCKET, ANSWER, NAME, BUSY, REFUSED, LEVEL, FILES = (-n for n in (2200, 2201, 2202, 2206, 2207, 2208, 2209, 2210, 2211, 2212))
 OTHER = "/etc/haproxy/other.pem"
@@ -300,3 +300,17 @@ def test_a_target_without_a_socket_is_no_target(hook):
     assert hook.ask()["code"] == TARGET
 
 
+def test_whose_processes_are_ended(hook):
+    """Who may put a socket there names the process whose old workers root ends: only his own are believed."""
+    path = f"{hook.dir}/targets.d/web.conf"
+    with open(path) as f:
+        text = f.read()
+    write(path, text.replace("kind = none\n", "kind = tls\nconnect = 127.0.0.1:443\n"))
+    os.chown(f"{hook.dir}/run", 65534, -1)
+    said = f"Name: HAProxy\nPid: {os.getpid()}\n".encode()
+    now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
+    with FakeHAProxy(hook.admin, [hook.name], lambda command, fake: said):
+        reply = hook.ask(DRAIN_END, reloaded_ms=now)
+        assert reply["code"] == ANSWER and "not one of uid 65534" in reply["output"], reply
+        os.chown(f"{hook.dir}/run", 0, -1)
+        assert hook.ask(DRAIN_END, reloaded_ms=now)["code"] != ANSWER

@@ -6,7 +6,7 @@ import subprocess
 from installation import ROOT, Process, wait_for, write
 from wire_tables import decode, encode, frame_read, frame_write
 
-TEST, RELOAD = 0, 1
+TEST, RELOAD, DRAIN, DRAIN_END = range(4)
 
 
 def make_pair(folder, name="a.vcc.internal", rsa=False):
@@ -62,12 +62,12 @@ class LoneHook:
         write(f"{self.dir}/targets.d/{stem}.conf", f"[target]\ntemplate = clara_service_auth\nnames = a.vcc.internal\ndir = {self.tls}\n[files]\n{files}"
               f"[reload]\n{reload}[verify]\nkind = none\n")
 
-    def ask(self, verb=RELOAD, stem="web", generation=1, seconds=30):
+    def ask(self, verb=RELOAD, stem="web", generation=1, seconds=30, **more):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(seconds)
-            s.connect(self.socket)
+            wait_for("the hook accepts", lambda: s.connect_ex(self.socket) == 0)  # its socket is there a moment before it listens
             stream = s.makefile("rwb")
-            frame_write(stream, encode("ipc-hook", "request", 5, stem=stem, verb=verb, generation=generation))
+            frame_write(stream, encode("ipc-hook", "request", 5, stem=stem, verb=verb, generation=generation, **more))
             name, number, reply = decode("ipc-hook", frame_read(stream))
             assert (name, number) == ("reply", 5)
             return reply

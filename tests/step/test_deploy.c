@@ -244,6 +244,8 @@ static bool field_ok(const char *k, const char *v, const struct deploy_step *s, 
 		return d->code == -(int)step_number(v);
 	if (strcmp(k, "flags") == 0)
 		return d->flags == flags_of(v);
+	if (strcmp(k, "fp") == 0)
+		return hash_equal(s->next.fingerprint, step_hash(v));
 	if (strcmp(k, "attempt") == 0)
 		return d->attempt == (uint32_t)step_number(v);
 	if (strcmp(k, "renewal") == 0)

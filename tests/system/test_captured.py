@@ -196,6 +196,24 @@ def test_the_link_key_signs_nothing_that_counts(world, link):
     assert [r for r in inst.vccctl("cert", "show", host.cert_id)["renewals"] if r["renewal_id"] == renewal][0]["status"] not in ("completed", "failed")
 
 
+def test_what_it_says_of_files_and_clocks(world, link):
+    """Live events need no signature: they speak of this host's own targets alone, and no number is too large."""
+    inst, host, other = world
+    drift = {"file": "key.pem", "kind": 2, "files": 1, "uid": 0xFFFFFFFF, "mode": 0xFFFFFFFF, "links": 0xFFFFFFFF, "seen_at": 1}
+
+    def told():
+        return [e[0] for e in checks.rows(inst.facts()["controller"]["db"], "SELECT object FROM audit WHERE event = 'target_changed_by_somebody' ORDER BY seq")]
+    before = told()
+    for cert_id in (other.cert_id, "no-such", f"{other.cert_id}:web", host.cert_id):
+        link.to_gateway(wire.encode("agent", "drift", 1 << 41, cert_id=cert_id, stem=host.cert_id.removeprefix(f"{host.name}-"), **drift))
+        time.sleep(0.5)
+    wait_for("its own is told", lambda: told() != before, 20)
+    assert told()[len(before):] == [host.cert_id]
+    for at in (-2**63, 2**63 - 1, 0, int(now() * 1000)):
+        link.to_gateway(wire.encode("agent", "health", 1 << 41, now_at=at))
+    wait_for("the last one counts", lambda: abs(inst.vccctl("agent", "show", host.name)["clock_skew_ms"]) < 60000, 20)
+
+
 def test_frames_of_the_past_move_nothing(world, link):
     """T5: a request and receipts that the host key did sign, again and altered."""
     inst, host, _ = world

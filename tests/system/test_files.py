@@ -247,3 +247,22 @@ def test_verify_file_reads_back_what_was_written(host):
         same(host)
     finally:
         change(host, **host.good)
+
+
+def test_verify_file_is_healed_under_another_number(host):
+    """The new pair is kept although its hook fails; then a repair gives it another number: once the hook is good, the order ends all the same."""
+    script = f"{host.dir}/hook.sh"
+    write(script, f"#!/bin/sh\n[ ! -e {host.dir}/spoil ]\n", 0o755)
+    change(host, target="on_failure = forward\n", verify="kind = file\n", reload=f"kind = exec\ncommand = {script}\n")
+    try:
+        write(f"{host.dir}/spoil", "")
+        key = host.renew()
+        host.link.receipt(key, KEPT)
+        kept, number = host.check_set(), host.current()
+        write(f"{host.tls}/current/chain.pem", "x")
+        wait_for("it is repaired", lambda: host.current() != number and host.check_set() == kept, 30)
+        os.unlink(f"{host.dir}/spoil")
+        host.link.receipt(key, SETTLED)
+        assert host.check_set() == kept
+    finally:
+        change(host, **host.good)

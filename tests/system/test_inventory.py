@@ -39,6 +39,22 @@ def audit(inst, event):
         db.close()
 
 
+def test_a_program_whose_name_is_no_text(nginx_installation, net, folder):
+    """Any user can start one: it is shown, and the rest of the report is not lost with it."""
+    inst, host = nginx_installation
+    cert, key = certificate(folder, "odd", sans="DNS:odd.example")
+    program = os.path.join(folder, os.fsdecode(b"we\xffb"))
+    os.symlink("/usr/bin/python3", program)
+    net.start([program, *PEER[1:], cert, key, "127.0.0.1:443"])
+    net.wait_listening(443)
+    assert observe(net, inst, host)["report"] == "sent"
+    kept = wait_for("the controller knows", lambda: (i := inventory(inst, host)) and any(r["fingerprint"] == fingerprint(cert) for r in i["listeners"]) and i)
+    assert kept["listeners"][0]["program"] == "we?b"
+    db = sqlite3.connect(f"file:{inst.state}/controller/vcc.db?mode=ro", uri=True, timeout=20)
+    assert {a for a, in db.execute("SELECT actor FROM audit WHERE event = 'host_inventory_changed'")} == {f"agent:{host.name}"}
+    db.close()
+
+
 def ask(host, kind, **fields):
     """One message to the keeper's socket; None when it hangs up."""
     with socket.socket(socket.AF_UNIX) as s:

@@ -88,6 +88,25 @@ def test_changes_while_the_keeper_was_away_are_found_at_its_start(host):
     assert "key.pem" in receipt["cause"] and files(host) == wanted
 
 
+@pytest.mark.parametrize("pause", ["0", "0.001"])
+def test_changes_without_end_put_no_look_off(host, pause):
+    """Who touches one file all the time (a service's user owns its key) must not keep the keeper from seeing what happens to the others."""
+    wanted, seq = files(host), last(host)
+    folder = os.path.join(host.tls, host.current())
+    touch = "import os, sys, time\nwhile True:\n    os.utime(sys.argv[1])\n    os.utime(sys.argv[2])\n    time.sleep(float(sys.argv[3]))\n"
+    flood = subprocess.Popen(["/usr/bin/python3", "-c", touch, f"{folder}/cert.pem", f"{folder}/chain.pem", pause])
+    try:
+        time.sleep(2)
+        edit(f"{folder}/ca.pem")
+        began = time.monotonic()
+        host.link.care(REPAIR, after=seq)
+        assert time.monotonic() - began < 20, "not only by the look of every minute"
+    finally:
+        flood.kill()
+        flood.wait()
+    assert files(host) == wanted
+
+
 def test_no_watches_left_is_degraded_not_blind(host):
     """F13: the limit of watches is used up: every target is compared each second, and health says so."""
     limit = "/proc/sys/user/max_inotify_watches"
@@ -231,6 +250,18 @@ def test_a_rehearsal_that_fails_says_why_and_changes_nothing(host):
     host.write_target(**settings)
     host.link.care(REHEARSE, after=seq)
     host.restart_keeper(ENV)
+
+
+def test_an_order_that_comes_while_a_rehearsal_makes_its_key(host):
+    """The rehearsal ends there: neither its key nor its generation comes afterwards."""
+    for _ in range(3):
+        host.restart_keeper(dict(ENV, VCC_REHEARSE_MS="200"))
+        key = host.renew()
+        host.link.receipt(key, SETTLED)
+    host.restart_keeper(ENV)
+    issued = host.link.orders[key]["fingerprint"]
+    wait_for("what is issued is served", lambda: host.served() == issued == safely(host.check_set))
+    assert len([n for n in os.listdir(host.tls) if n.startswith("g")]) <= 3
 
 
 def test_a_kill_in_the_middle_of_a_rehearsal(host):

@@ -303,11 +303,17 @@ def last_too_early(link, want):
     link.piece(want, offset=0, total=len(data), last=True, bytes=data[:100])
 
 
+def shrinking(link, want):
+    data = link.files[want["kind"]]
+    link.piece(want, offset=0, total=len(data), bytes=data[:100])
+    link.piece(want, offset=100, total=50, bytes=data[100:])
+
+
 def code_of_the_link(link, want):
     link.piece(want, code=-2020, last=True, text="HTTP status 404")
 
 
-@pytest.mark.parametrize("deliver", [gap, beyond, longer, last_too_early, code_of_the_link], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("deliver", [gap, beyond, longer, last_too_early, shrinking, code_of_the_link], ids=lambda f: f.__name__)
 def test_pieces_that_do_not_fit(host, deliver):
     good = next_lists(host)
     host.link.deliver = lambda want: deliver(host.link, want)

@@ -52,6 +52,25 @@ def test_what_is_served(net, folder):
         assert row["pid"] == peer.pid and row["user"] == "root" and row["exe"].startswith("/usr/bin/python3")
 
 
+FLOOD = """import resource, socket, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+kept = []
+for port in range(1100, 2300):
+    kept.append(socket.create_server(("127.0.0.1", port), backlog=1))
+time.sleep(600)
+"""
+
+
+def test_nobody_hides_the_listeners_of_others(net, folder):
+    """A local user with more silent sockets than are looked at: the others are found all the same, and it is said that some are left out."""
+    cert, key = certificate(folder, "web", sans="DNS:clara01.clara.vcc.internal")
+    net.start([*PEER, cert, key, "[::]:8443"])
+    net.start(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", FLOOD])
+    net.wait_listening(8443, 2299)
+    shown = observe(net)
+    assert "[::]:8443" in shown and "688 more listening sockets were NOT looked at" in shown and "512 other listening sockets speak no TLS" in shown, shown
+
+
 def test_every_certificate_can_be_shown(net, folder):
     """Old, weak, long, expired, hostile: an inventory is for what should not be there, too."""
     weak = certificate(folder, "weak", key=("rsa:1024",), more=("-sha1",))

@@ -172,6 +172,21 @@ def test_links_are_followed_to_the_real_file_alone(scene, folder):
     scene.refused(2403, status=3)
 
 
+@pytest.mark.parametrize("what", ["link", "prefix"])
+def test_what_root_names_again_cannot_be_turned_elsewhere(scene, folder, what):
+    """The configuration is root's, but the way that leads to it, or the folder that modules are loaded from, is somebody else's."""
+    theirs = os.path.join(folder, "theirs")
+    os.makedirs(theirs)
+    os.symlink(scene.path("nginx.conf"), f"{theirs}/n.conf")
+    os.chown(theirs, 1234, 1234)
+    scene.write("nginx.conf", MAIN.format(base=scene.base).replace("include conf.d", f"include {scene.base}/conf.d"))
+    prefix, conf = (scene.base, f"{theirs}/n.conf") if what == "link" else (theirs, scene.path("nginx.conf"))
+    scene.net.start(["/usr/sbin/nginx", "-p", prefix, "-c", conf, "-g", "daemon off;"])
+    scene.net.wait_listening(443)
+    scene.refused(2403, status=3)
+    assert scene.unread()[0]["problem"]["code"] == "VCC-2400" and "1234" in scene.unread()[0]["problem"]["cause"]
+
+
 def test_include_loops_and_floods(scene):
     scene.start()
     scene.write("conf.d/loop.conf", "include conf.d/loop.conf;\n")
@@ -200,6 +215,57 @@ def test_a_stranger_who_calls_himself_nginx(scene, folder):
     scene.net.wait_listening(443)
     scene.refused(2403, status=3)
     assert scene.unread()[0]["problem"]["code"] == "VCC-2400"
+
+
+IMPOSTOR = """import ctypes, runpy, sys
+ctypes.CDLL(None).prctl(15, b"nginx", 0, 0, 0)
+sys.argv = sys.argv[1:5]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("user,words", [(0, "another program"), (65534, "no unit's main process")])
+def test_a_command_line_is_only_what_a_process_says(scene, folder, user, words):
+    """Any program can take the name and the command line of an nginx; root would run it for the configuration test."""
+    home = subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        for path in (PEER[1], scene.cert, scene.key):
+            shutil.copy(path, home)
+        for path in (home, *(os.path.join(home, n) for n in os.listdir(home))):
+            os.chown(path, user, user)
+        copies = [os.path.join(home, os.path.basename(p)) for p in (PEER[1], scene.cert, scene.key)]
+        scene.site(port=8443)
+        scene.net.start(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "/usr/bin/python3", "-c", IMPOSTOR, *copies, "127.0.0.1:8443",
+                         "-p", home, "-c", scene.path("nginx.conf")])
+        scene.net.wait_listening(8443)
+        scene.refused(2403, status=3)
+        problem = scene.unread()[0]["problem"]
+        assert problem["code"] == "VCC-2404" and words in problem["cause"], problem
+    finally:
+        shutil.rmtree(home)
+
+
+def test_the_prefix_is_roots_too(scene, folder):
+    """Modules with relative paths are loaded from there, by root."""
+    prefix = os.path.join(folder, "prefix")
+    os.makedirs(prefix)
+    scene.nginx = scene.net.start(["/usr/sbin/nginx", "-p", prefix, "-c", scene.path("nginx.conf"), "-g", "daemon off;"])
+    scene.net.wait_listening(443)
+    assert scene.service()["problem"] is None
+    os.chown(prefix, 1234, -1)
+    scene.refused(2403, status=3)
+    assert scene.unread()[0]["problem"]["code"] == "VCC-2400" and scene.unread()[0]["problem"]["object"] == prefix
+
+
+def test_names_that_a_terminal_would_obey(scene):
+    scene.start()
+    scene.write("conf.d/a\033[2J.conf", "# nothing\n")
+    scene.refused(2403, status=3)
+    assert scene.unread()[0]["problem"]["code"] == "VCC-2400" and "control characters" in scene.unread()[0]["problem"]["cause"]
+    os.unlink(scene.path("conf.d/a\033[2J.conf"))
+    scene.site(cert=scene.cert + "\033[2J\007")
+    shown = scene.agent("discover").stdout
+    assert "[2J" in shown and "\033" not in shown and "\007" not in shown
 
 
 @pytest.mark.parametrize("words,status,code", [

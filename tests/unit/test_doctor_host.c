@@ -154,6 +154,23 @@ static void folders_of_our_own(void **state)
 	json_decref(p.status);
 }
 
+/* The link's own user writes that file: one without an end must not be read beyond it. */
+static void identity_that_is_none(void **state)
+{
+	struct conf_kit *k = *state;
+	static char      full[65537];
+	memset(full, 'x', 65536);
+	conf_kit_file(k, "identity.pem", full);
+	assert_int_equal(chmod(conf_kit_path(k, "identity.pem"), 0600), 0);
+	assert_int_equal(chmod(k->dir, 0700), 0);
+	text_cut(conf.link_dir, sizeof(conf.link_dir), k->dir);
+	host(k, "complete", false);
+	doctor_identity(&p);
+	assert_int_equal(p.findings.n, 1);
+	assert_int_equal(p.findings.row[0].why.code, E_PKI_CERT);
+	json_decref(p.status);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +179,7 @@ int main(void)
 		cmocka_unit_test(a_kernel_that_refuses),
 		cmocka_unit_test(lost_changes_are_a_warning),
 		cmocka_unit_test(folders_of_our_own),
+		cmocka_unit_test(identity_that_is_none),
 	};
 	return cmocka_run_group_tests(tests, conf_kit_setup, conf_kit_teardown);
 }

@@ -185,6 +185,24 @@ static void reloads(void **state)
 	p.findings.n = 0;
 	doctor_reload(&p);
 	assert_int_equal(p.findings.n, 0);
+	/* a service user's FIFO in its place: the doctor waits for nobody */
+	assert_int_equal(unlink(target.pidfile), 0);
+	assert_int_equal(mkfifo(target.pidfile, 0600), 0);
+	alarm(20);
+	doctor_reload(&p);
+	alarm(0);
+	found(E_DOCTOR_RELOAD, FINDING_ERROR, "/pid names no running process");
+
+	/* a unit beside another kind only tells where old workers are looked for */
+	host(k, SERVER_NGINX);
+	target.reload = RELOAD_EXEC;
+	text_cut(target.command, sizeof(target.command), "/bin/true");
+	text_cut(target.unit, sizeof(target.unit), "no-such-unit-at-all.service");
+	doctor_reload(&p);
+	assert_int_equal(p.findings.n, 0);
+	target.reload = RELOAD_POSTGRESQL;
+	doctor_reload(&p);
+	found(E_DOCTOR_RELOAD, FINDING_ERROR, "unit");
 
 	host(k, SERVER_HAPROXY);
 	target.reload = RELOAD_HAPROXY;

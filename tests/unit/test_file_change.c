@@ -244,6 +244,24 @@ static void removed(void **state)
 	assert_int_equal(stat(file.path, &st), -1);
 	back(false);
 	content_is(file.path, OLD);
+	/* its tool has made it anew: it goes on from there */
+	bool edited;
+	snprintf(file.moved, sizeof(file.moved), "%.200s.removed", file.path);
+	assert_int_equal(file_change_apply(&file, (struct span){NULL, 0}, &why), 0);
+	conf_kit_file(k, "x.conf", "newer\n");
+	back(true);
+	content_is(file.path, "newer\n");
+	assert_int_equal(stat(file.moved, &st), -1);
+	conf_kit_file(k, "x.conf", "");
+	back(true);
+	content_is(file.path, "");
+	assert_int_equal(unlink(file.path), 0);
+	assert_int_equal(mkdir(file.path, 0755), 0);
+	assert_int_equal(file_change_undo(&file, TARGET, &edited, &why), 0);
+	assert_true(edited);
+	assert_int_equal(rmdir(file.path), 0);
+	back(false);
+	content_is(file.path, OLD);
 	/* a file of that name that is not ours stays */
 	conf_kit_file(k, "x.conf.removed", "older\n");
 	snprintf(file.moved, sizeof(file.moved), "%.200s.removed", file.path);

@@ -91,6 +91,21 @@ static void by_links(void **state)
 	assert_int_equal(found.kind, RENEWER_CERTBOT);
 }
 
+/* A host may have hundreds of lineages, and the wanted one is the last. */
+static void many(void **state)
+{
+	struct conf_kit *k = *state;
+	char             name[40];
+	for (int i = 0; i < 600; i++) {
+		snprintf(name, sizeof(name), "renewal/a%03d.conf", i);
+		conf_kit_file(k, name, "fullchain = /live/other/fullchain.pem\n[renewalparams]\n");
+	}
+	conf_kit_file(k, "renewal/z.conf", CERTBOT);
+	find(k, "/live/x/fullchain.pem");
+	assert_int_equal(found.kind, RENEWER_CERTBOT);
+	assert_string_equal(found.name, "z");
+}
+
 static void switched_off(void **state)
 {
 	struct conf_kit *k = *state;
@@ -129,7 +144,13 @@ static void words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(nobody), TEST(each), TEST(by_links), TEST(switched_off), TEST(hostile_records), cmocka_unit_test(words),
+		TEST(nobody),
+		TEST(each),
+		TEST(by_links),
+		TEST(many),
+		TEST(switched_off),
+		TEST(hostile_records),
+		cmocka_unit_test(words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,16 @@ static void nginx(void **state)
 	free(located(SERVER_NGINX, "/usr/sbin/nginx", LINE("/usr/sbin/nginx\0-c\0/etc/n conf"), E_SURVEY_CANNOT));
 	free(located(SERVER_NGINX, "/usr/sbin/nginx", LINE("/usr/sbin/nginx\0-p\0rel"), E_SURVEY_CANNOT));
 	free(located(SERVER_NGINX, "/usr/sbin/nginx", LINE("/usr/sbin/nginx\0-p\0/a;b\0-c\0/c"), E_SURVEY_CANNOT));
+	/* a command that was cut would test another file */
+	char line[1200] = "/usr/sbin/nginx\0-p\0/";
+	memset(line + 20, 'p', 500);
+	memcpy(line + 521, "-c\0/", 4);
+	memset(line + 525, 'c', 500);
+	free(located(SERVER_NGINX, "/usr/sbin/nginx", line, 1026, E_SURVEY_LIMIT));
+	memset(line + 775, 0, 251);
+	s = located(SERVER_NGINX, "/usr/sbin/nginx", line, 776, 0);
+	assert_int_equal(strlen(s->test), strlen("/usr/sbin/nginx -t -p /") + 500 + strlen(" -c /") + 250);
+	free(s);
 }
 
 static void apache(void **state)
@@ -111,6 +121,12 @@ static void postgresql(void **state)
 	free(located(SERVER_POSTGRESQL, "/p", LINE("postgres"), E_SURVEY_CANNOT));
 	free(located(SERVER_POSTGRESQL, "/p", LINE("postgres\0-D\0/d\0-c\0ssl_cert_file=/x"), E_SURVEY_CANNOT));
 	free(located(SERVER_POSTGRESQL, "/p", LINE("postgres\0-D\0/d\0--ssl_key_file=/x"), E_SURVEY_CANNOT));
+	free(located(SERVER_POSTGRESQL, "/p", LINE("postgres\0-D\0/d\0--ssl-key-file=/x"), E_SURVEY_CANNOT));
+	free(located(SERVER_POSTGRESQL, "/p", LINE("postgres\0-D\0/d\0-cSSL_cert_file=/x"), E_SURVEY_CANNOT));
+	free(located(SERVER_POSTGRESQL, "/p", LINE("postgres\0-D\0/d\0-c\0ssl_cert_files=/x"), 0));
+	s = located(SERVER_POSTGRESQL, "/p", LINE("postgres\0-D\0/d\0-c\0config_file=/a\0--config-file=/b"), 0);
+	assert_string_equal(s->file[0], "/b");
+	free(s);
 }
 
 static void kinds(void **state)

@@ -161,6 +161,15 @@ static void people_get_durations_at_a_glance(void **state)
 	}
 }
 
+static void times_of_others_do_not_overflow(void **state)
+{
+	(void)state;
+	assert_true(time_between(7, 3) == 4 && time_between(3, 7) == -4);
+	assert_true(time_between(INT64_MIN, 1) == INT64_MIN && time_between(INT64_MAX, -1) == INT64_MAX);
+	assert_true(time_between(0, INT64_MIN) == INT64_MAX && time_between(-1, INT64_MIN) == INT64_MAX);
+	assert_true(time_between(INT64_MIN, INT64_MAX) == INT64_MIN && time_between(INT64_MIN, INT64_MIN) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +178,7 @@ int main(void)
 		cmocka_unit_test(every_day_there_and_back),
 		cmocka_unit_test(durations_have_units),
 		cmocka_unit_test(people_get_durations_at_a_glance),
+		cmocka_unit_test(times_of_others_do_not_overflow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ static void fill(struct undo *u)
 	strcpy(u->target_dir, "/var/lib/vcc-agent/targets/nginx");
 	strcpy(u->target_file, "/etc/vcc-agent/targets.d/nginx.conf");
 	u->renewer.kind = RENEWER_ACME_SH;
+	u->paused = true;
 	strcpy(u->renewer.name, "a.example");
 	strcpy(u->renewer.conf, "/root/.acme.sh/a/a.conf");
 
@@ -104,6 +105,7 @@ static void same(const struct undo *a, const struct undo *b)
 	assert_string_equal(a->target_dir, b->target_dir);
 	assert_string_equal(a->target_file, b->target_file);
 	assert_int_equal(a->renewer.kind, b->renewer.kind);
+	assert_int_equal(a->paused, b->paused);
 	assert_string_equal(a->renewer.name, b->renewer.name);
 	assert_string_equal(a->renewer.conf, b->renewer.conf);
 	assert_int_equal(a->n_files, b->n_files);
@@ -166,6 +168,38 @@ static void round_trip(void **state)
 	assert_int_equal(undo_load(&d, "nginx", &got, &why), E_NOT_FOUND);
 	assert_int_equal(undo_remove(&d, "nginx", &why), 0);
 	undo_free(&u);
+	undo_dir_close(&d);
+}
+
+/* What would not come back is refused while nothing has changed yet. */
+static void must_not_save(void **state)
+{
+	struct undo_dir d;
+	struct undo     u;
+	struct undo     got;
+	struct refusal  why = {.code = 0};
+	(void)state;
+	assert_int_equal(undo_dir_open(&conf, &d, &why), 0);
+	for (int i = 0; i < 4; i++) {
+		fill(&u);
+		struct file_state *before = &u.file[0].before;
+		if (i == 0)
+			strcpy(u.file[0].path, "/etc/\xe4.conf");
+		if (i == 1)
+			strcpy(u.file[0].swap[0].from, "/etc/\xe4.pem");
+		if (i == 2)
+			strcpy(before->xattr[0].name, "user.\xe4");
+		for (size_t k = 2; i == 3 && k < FILE_XATTRS_MAX; k++) {
+			struct file_xattr *x = &before->xattr[before->n_xattrs++];
+			snprintf(x->name, sizeof(x->name), "user.%zu", k);
+			x->value.max = 2 * FILE_XATTR_VALUE_MAX;
+			memset(buf_room(&x->value, FILE_XATTR_VALUE_MAX + 5000), 'x', FILE_XATTR_VALUE_MAX + 5000);
+			buf_used(&x->value, FILE_XATTR_VALUE_MAX + 5000);
+		}
+		assert_int_equal(undo_save(&d, &u, &why), i == 3 ? E_SURVEY_LIMIT : E_SURVEY_CANNOT);
+		assert_int_equal(undo_load(&d, "nginx", &got, &why), E_NOT_FOUND);
+		undo_free(&u);
+	}
 	undo_dir_close(&d);
 }
 
@@ -262,6 +296,6 @@ static void damage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(round_trip), TEST(one_at_a_time), TEST(damage)};
+	const struct CMUnitTest tests[] = {TEST(round_trip), TEST(must_not_save), TEST(one_at_a_time), TEST(damage)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
