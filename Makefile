@@ -150,6 +150,7 @@ endif
 docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs wire > docs/wire.md
 	$(B)/tests/tool_docs audit > docs/audit.md
+	$(B)/tests/tool_docs rights > docs/rights.md
 
 clean:
 	rm -rf build build-asan build-faults build-fuzz

@@ -19,7 +19,7 @@ static const struct output_column list_columns[] = {
 };
 
 static const struct output_column show_columns[] = {
-	{"certificate", "cert_id", COLUMN_TEXT},  {"state", "status", COLUMN_TEXT},
+	{"certificate", "cert_id", COLUMN_TEXT},  {"state", "status", COLUMN_TEXT}, {"orphaned", "orphaned", COLUMN_YES},
 	{"service", "service", COLUMN_TEXT},      {"agent", "agent", COLUMN_TEXT},
 	{"template", "template_id", COLUMN_TEXT}, {"names", "names", COLUMN_LIST},
 	{"issued", "serial", COLUMN_TEXT},        {"fingerprint", "fingerprint", COLUMN_TEXT},

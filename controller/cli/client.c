@@ -22,6 +22,8 @@ static const struct conf_key keys[] = {
 	{"vccctl", "url", CONF_TEXT, offsetof(struct client, url), CLIENT_URL_SIZE, 0, 0, "", NULL, "Admin API, https://NAME:8444. Empty = the local socket."},
 	{"vccctl", "ca", CONF_TEXT, offsetof(struct client, ca), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Root certificate of the installation, PEM."},
 	{"vccctl", "token_file", CONF_TEXT, offsetof(struct client, token_file), CLIENT_PATH_SIZE, 0, 0, "", NULL, "File with the bearer token."},
+	{"vccctl", "cert", CONF_TEXT, offsetof(struct client, cert), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Client certificate with its chain, PEM, instead of a token."},
+	{"vccctl", "key", CONF_TEXT, offsetof(struct client, key), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Its key, PEM."},
 	{"vccctl", "socket", CONF_TEXT, offsetof(struct client, socket), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Local socket of the controller."},
 };
 
@@ -47,8 +49,11 @@ static int read_configuration(struct client *c, struct refusal *why)
 		return r;
 	if (c->ca[0] == '\0')
 		text_cut(c->ca, sizeof(c->ca), from.ca);
-	if (c->token_file[0] == '\0')
+	if (c->token_file[0] == '\0' && c->cert[0] == '\0') { /* one way of showing who one is */
 		text_cut(c->token_file, sizeof(c->token_file), from.token_file);
+		text_cut(c->cert, sizeof(c->cert), from.cert);
+		text_cut(c->key, sizeof(c->key), from.key);
+	}
 	if (c->url[0] == '\0' && c->socket[0] == '\0') {
 		text_cut(c->url, sizeof(c->url), from.url);
 		text_cut(c->socket, sizeof(c->socket), from.socket);
@@ -168,6 +173,10 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, x->body);
 	}
 	x->headers = curl_slist_append(x->headers, "Expect:");
+	if (c->cert[0] != '\0' && !local) {
+		curl_easy_setopt(x->curl, CURLOPT_SSLCERT, c->cert);
+		curl_easy_setopt(x->curl, CURLOPT_SSLKEY, c->key[0] != '\0' ? c->key : c->cert);
+	}
 	if (local)
 		curl_easy_setopt(x->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
 	else if (c->ca[0] != '\0')

@@ -24,11 +24,13 @@ enum {
 
 enum { CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
 
-/* Where the controller is: the URL with a CA file and a token, or the local socket. */
+/* Where the controller is: the URL with a CA file and a token or a client certificate, or the local socket. */
 struct client {
 	char url[CLIENT_URL_SIZE]; /* "" = local socket */
 	char ca[CLIENT_PATH_SIZE];
 	char token_file[CLIENT_PATH_SIZE];
+	char cert[CLIENT_PATH_SIZE]; /* client certificate instead of a token, with its key */
+	char key[CLIENT_PATH_SIZE];
 	char socket[CLIENT_PATH_SIZE];
 	char reason[REASON_SIZE]; /* goes with every change that has no reason of its own; "" = none */
 };

@@ -11,13 +11,15 @@ static const struct verb_option globals[] = {
 	{"url", "URL", "admin API, https://NAME:8444 (default: local socket)"},
 	{"ca", "FILE", "root certificate of the installation"},
 	{"token-file", "FILE", "file with the bearer token"},
+	{"cert", "FILE", "client certificate instead of a token"},
+	{"key", "FILE", "its key"},
 	{"socket", "PATH", "local socket of the controller"},
 	{"output", "FORM", "table, json or csv (also -o FORM)"},
 	{"reason", "TEXT", "why, for the audit trail"},
 	{"help", NULL, "this text"},
 	{"version", NULL, "the version"},
 };
-enum { G_URL, G_CA, G_TOKEN_FILE, G_SOCKET, G_OUTPUT, G_REASON, G_HELP, G_VERSION, G_COUNT };
+enum { G_URL, G_CA, G_TOKEN_FILE, G_CERT, G_KEY, G_SOCKET, G_OUTPUT, G_REASON, G_HELP, G_VERSION, G_COUNT };
 
 enum { HELP_WIDTH = 80 };
 
@@ -290,6 +292,8 @@ static int take_globals(struct parse *p, struct refusal *why)
 		{p->global[G_URL], p->in.client.url, sizeof(p->in.client.url)},
 		{p->global[G_CA], p->in.client.ca, sizeof(p->in.client.ca)},
 		{p->global[G_TOKEN_FILE], p->in.client.token_file, sizeof(p->in.client.token_file)},
+		{p->global[G_CERT], p->in.client.cert, sizeof(p->in.client.cert)},
+		{p->global[G_KEY], p->in.client.key, sizeof(p->in.client.key)},
 		{p->global[G_SOCKET], p->in.client.socket, sizeof(p->in.client.socket)},
 		{p->global[G_REASON], p->in.client.reason, sizeof(p->in.client.reason)},
 	};

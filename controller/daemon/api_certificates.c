@@ -11,6 +11,14 @@
 
 enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
 
+/* Its host was removed, and it lives on: nobody here can renew it or see it served. */
+static bool is_orphaned(struct store_view *view, const struct certificate *c, int64_t now)
+{
+	struct agent a;
+	return c->revoked_at == 0 && c->retired_at == 0 && c->not_after_at > now && view_agent(view, c->agent, &a) == 0 &&
+	       a.state == AGENT_REMOVED;
+}
+
 /* One certificate as JSON, with its template and target read beside it. */
 json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
 {
@@ -22,6 +30,7 @@ json_t *api_certificate_json(struct store_view *view, const struct certificate *
 		n = 0;
 	json_t *json = json_certificate(c, has_template ? &t : NULL, targets, n, now);
 	free(targets);
+	json_object_set_new(json, "orphaned", json_boolean(is_orphaned(view, c, now)));
 	return json;
 }
 

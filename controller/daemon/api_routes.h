@@ -11,6 +11,21 @@ void api_readyz(struct api_call *call);
 void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
 
+/* api_people.c */
+int  api_principal_list(struct api_call *call, struct store_view *view);
+int  api_principal_show(struct api_call *call, struct store_view *view);
+void api_principal_create(struct api_call *call);
+void api_principal_change(struct api_call *call);
+int  api_token_list(struct api_call *call, struct store_view *view);
+void api_token_create(struct api_call *call);
+void api_token_revoke(struct api_call *call);
+
+/* api_approvals.c */
+int  api_approval_list(struct api_call *call, struct store_view *view);
+int  api_approval_show(struct api_call *call, struct store_view *view);
+void api_approval_approve(struct api_call *call);
+void api_approval_reject(struct api_call *call);
+
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);
 int  api_agent_show(struct api_call *call, struct store_view *view);
@@ -18,6 +33,7 @@ int  api_agent_inventory(struct api_call *call, struct store_view *view);
 void api_agent_enrich(struct api_call *call);
 void api_agent_evict(struct api_call *call);
 void api_agent_release(struct api_call *call);
+void api_agent_remove(struct api_call *call);
 void api_agent_ban(struct api_call *call);
 int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -20,6 +21,7 @@
 #include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/people.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -79,6 +81,10 @@ static int open_parts(struct controller *ctl)
 		r = scheduler_open(ctl, &ctl->scheduler);
 	if (r == 0)
 		r = audit_heads_open(ctl, &ctl->audit_heads);
+	if (r == 0)
+		r = people_open(&ctl->people);
+	if (r == 0)
+		r = approvals_open(&ctl->approvals);
 	return r;
 }
 
@@ -233,6 +239,8 @@ void controller_free(struct controller *ctl)
 	serials_free(ctl->serials);
 	scheduler_free(ctl->scheduler);
 	audit_heads_free(ctl->audit_heads);
+	people_free(ctl->people);
+	approvals_free(ctl->approvals);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);
@@ -291,6 +299,17 @@ const struct msg_health *controller_health(const struct controller *ctl, const c
 int64_t controller_seen_at(const struct controller *ctl, const char *agent)
 {
 	return fleet_seen_at(ctl, agent);
+}
+
+void controller_break_glass(struct controller *ctl, const char *method, const char *path, const struct caller *who)
+{
+	struct commit  *c = commit_new(ctl);
+	struct audit_of of = {.event = AUDIT_BREAK_GLASS, .actor = who->actor, .object = "local socket", .request_id = who->request_id, .reason = who->reason};
+	char            shown[256];
+	text_cut(shown, sizeof(shown), path);
+	commit_audit(c, &of, "{s:s,s:s}", "method", method, "path", shown);
+	commit_fault_points(c, "controller.break_glass", "controller.break_glass_stored");
+	commit_now(c, NULL, NULL);
 }
 
 void controller_state(struct controller *ctl, struct controller_state *ret)

@@ -213,7 +213,7 @@ static int on_request(struct lws *wsi, struct listener *l, struct connection *co
 
 static int on_body(struct connection *conn, const void *bytes, size_t n)
 {
-	if (conn->refused)
+	if (conn->refused || n == 0) /* libwebsockets tells an empty body, too, when its length was said */
 		return 0;
 	if (conn->call == NULL || conn->call->handed)
 		return -1;

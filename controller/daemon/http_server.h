@@ -10,6 +10,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/base/id.h"
 #include "shared/model/names.h"
 
 enum http_listener {
@@ -40,6 +41,9 @@ struct http_request {
 	char               if_modified_since[40];
 	char               prefer[64];
 	uid_t              peer_uid; /* HTTP_LOCAL only */
+	bool               has_cert; /* HTTP_ADMIN: a client certificate was shown, and its key is there */
+	struct serial      cert_serial;
+	struct hash        cert_fingerprint;
 	struct span        body;
 };
 

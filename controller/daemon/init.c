@@ -252,10 +252,13 @@ static void add_services(struct init *in)
 static void add_people(struct init *in)
 {
 	for (size_t i = 0; i < N_ELEMENTS(people); i++) {
-		struct principal p = {.roles = people[i].roles, .person = true, .created_at = in->now};
+		struct principal p = {.roles = people[i].roles, .created_at = in->now};
 		struct token     t = {.hash = in->token_hash[i], .label = "init", .created_at = in->now, .expires_at = TIME_NEVER};
 		uint8_t          random[ID_RANDOM];
 		text_cut(p.name, sizeof(p.name), people[i].name);
+		text_cut(p.person, sizeof(p.person), people[i].name);
+		text_cut(p.maker, sizeof(p.maker), actor);
+		text_cut(t.maker, sizeof(t.maker), actor);
 		text_cut(t.principal, sizeof(t.principal), people[i].name);
 		random_bytes(random, sizeof(random));
 		t.token_id = id_make(in->now, random);

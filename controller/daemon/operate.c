@@ -116,57 +116,6 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	commit_now(c, on_stored, a);
 }
 
-static void on_decided(struct controller *ctl, void *ctx, int code, const struct store_result *result)
-{
-	struct answer *a = ctx;
-	if (code == 0 && orders_find(ctl, a->result.order.renewal_id, &a->result.order) < 0)
-		code = E_STORE_IO;
-	on_stored(ctl, a, code, result);
-}
-
-void controller_order_decide(struct controller *ctl, struct id renewal_id, bool approve, const struct caller *who,
-			     api_done_fn *done, void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	char               id[ID_TEXT_SIZE];
-	bool               stored = false;
-	struct order_event ev = {
-		.kind = approve ? EV_APPROVED : EV_REJECTED, .renewal_id = renewal_id, .code = approve ? 0 : E_POLICY_APPROVAL};
-	a->result.order.renewal_id = renewal_id;
-	int r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_decided, .ctx = a}, &stored);
-	if (r < 0)
-		refused(a, r, id_text(renewal_id, id), NULL);
-	else if (!stored)
-		refused(a, E_POLICY_APPROVAL, id_text(renewal_id, id), "the order does not wait for an approval");
-}
-
-void controller_certificate_approve(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done,
-				    void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	struct certificate cert;
-	int                r = rows_certificate(ctl->rows, cert_id, &cert);
-	if (r == 0 && (cert.approved || cert.revoked_at != 0 || cert.retired_at != 0))
-		r = E_POLICY_APPROVAL;
-	if (r == 0 && catalog_template(ctl->catalog, cert.template_id) == NULL)
-		r = E_POLICY_TEMPLATE;
-	if (r < 0) {
-		refused(a, r, cert_id, r == E_POLICY_APPROVAL ? "the certificate does not wait for an approval" : NULL);
-		return;
-	}
-	struct commit *c = commit_new(ctl);
-	cert.approved = true;
-	commit_audit(
-		c,
-		&(struct audit_of){
-			.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert_id, .request_id = who->request_id, .reason = who->reason},
-		"{s:s}", "names", cert.names.text);
-	if (id_is_none(cert.open_order))
-		orders_create(ctl, c, &cert, TRIGGER_MANUAL, false, false, who, &a->result.order);
-	commit_certificate(c, &cert);
-	commit_now(c, on_stored, a);
-}
-
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
 void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
@@ -299,7 +248,7 @@ static void kick_later(struct controller *ctl, const void *value, size_t n)
 
 static int check_state(const struct agent *a, enum agent_state to, struct refusal *why)
 {
-	if (a->state == AGENT_BANNED && to != AGENT_REMOVED)
+	if (a->state == AGENT_BANNED) /* its row is what keeps the host key out */
 		return refuse(why, E_AGENT_BANNED, a->name, "a ban is final");
 	if (to == AGENT_REMOVED && a->state == AGENT_ACTIVE)
 		return refuse(why, E_EXISTS, a->name, "the agent is active; evict it first");
@@ -329,7 +278,7 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	static const enum audit_event events[AGENT_STATE_COUNT] = {[AGENT_ACTIVE] = AUDIT_AGENT_JOINED,
 								   [AGENT_EVICTED] = AUDIT_AGENT_EVICTED,
 								   [AGENT_BANNED] = AUDIT_AGENT_BANNED,
-								   [AGENT_REMOVED] = AUDIT_AGENT_EVICTED};
+								   [AGENT_REMOVED] = AUDIT_AGENT_REMOVED};
 	struct answer                *a = answer_new(done, ctx);
 	struct agent                 *row = &a->result.agent;
 	int64_t                       now = clock_now();

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/core/policy.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
@@ -394,6 +395,8 @@ static int act_close(struct applying *a)
 		a->cert->open_order = (struct id){0};
 	const struct template *t = template_of(a);
 	int64_t                retry = t != NULL && t->retry_ms > RETRY_FLOOR_MS ? t->retry_ms : RETRY_FLOOR_MS;
+	if (a->was->phase == ORDER_AWAITING_APPROVAL && retry < MS_DAY)
+		retry = MS_DAY; /* a person who said no, or nothing, is not asked again within the hour */
 	if (a->step->next.phase != ORDER_COMPLETED && a->cert->renew_at < a->now + retry)
 		a->cert->renew_at = a->now + retry;
 	a->cert_changed = true;
@@ -499,6 +502,8 @@ static int apply_all(struct applying *a)
 	}
 	if (r < 0)
 		return r;
+	if (a->was->phase == ORDER_AWAITING_APPROVAL && a->step->next.phase != ORDER_AWAITING_APPROVAL)
+		approvals_order_left(a->ctl, a->commit, a->was->renewal_id, a->in->decision, a->in->who, "the order ended");
 	store_put_order(commit_change(a->commit), &a->step->next);
 	put_rows(a);
 	return 0;

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
@@ -323,6 +324,8 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 	}
 	struct entry *e = add(ctl, &step.next);
 	take_over(ctl, e, commit, &step.next, &sent);
+	if (step.next.phase == ORDER_AWAITING_APPROVAL)
+		approvals_request_order(ctl, commit, &step.next, cert, who);
 	if (ret != NULL)
 		*ret = step.next;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "controller/core/policy.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -152,6 +153,7 @@ static void on_tick(uv_timer_t *timer)
 	audit_heads_tick(ctl, now);
 	crls_watch(ctl, now);
 	crl_files_tick(ctl, now);
+	approvals_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

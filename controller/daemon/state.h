@@ -34,6 +34,8 @@ struct controller {
 	struct buf                    authorities; /* PEM of every issuer below a root */
 	struct scheduler             *scheduler;
 	struct audit_heads           *audit_heads;
+	struct people                *people;
+	struct approvals             *approvals;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

@@ -8,6 +8,7 @@
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
+#include "shared/model/approval.h"
 #include "shared/model/audit.h"
 #include "shared/model/inventory.h"
 #include "shared/model/template.h"
@@ -94,6 +95,14 @@ void store_put_issuer(struct store_change *c, const struct issuer *i);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
+void store_add_principal(struct store_change *c, const struct principal *p); /* E_EXISTS */
+/* Only used_at, and only forwards: a revocation on its way is not undone. E_NOT_FOUND. */
+void store_note_token_use(struct store_change *c, struct id token_id, int64_t at);
+/* One more waiting request. */
+void store_add_approval(struct store_change *c, const struct approval *a);
+/* Exactly one decision: takes the row's state, time, decider and comment where the stored one still waits; else E_APPROVAL_DECIDED
+ * fails the whole change. */
+void store_decide_approval(struct store_change *c, const struct approval *a);
 void store_put_service(struct store_change *c, const struct service *s);
 /* Outbox: one message per (agent, renewal_id); a newer one replaces the older. Sent by the loop after commit, kept until removed. */
 void store_put_outbox(struct store_change *c, const char *agent, struct id renewal_id, uint64_t message_id, uint16_t type, struct span frame);
@@ -140,6 +149,8 @@ _must_check_ int view_template(struct store_view *v, const char *template_id, ui
 _must_check_ int view_issuer(struct store_view *v, const char *issuer_id, struct issuer *ret);
 _must_check_ int view_principal(struct store_view *v, const char *name, struct principal *ret);
 _must_check_ int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret);
+_must_check_ int view_token(struct store_view *v, struct id token_id, struct token *ret);
+_must_check_ int view_approval(struct store_view *v, struct id approval_id, struct approval *ret);
 _must_check_ int view_service(struct store_view *v, const char *name, struct service *ret);
 _must_check_ int view_inventory(struct store_view *v, const char *agent, struct inventory *ret);
 _must_check_ int view_setting(struct store_view *v, const char *name, struct buf *to);
@@ -164,6 +175,10 @@ _must_check_ int view_targets_of(struct store_view *v, const char *cert_id, stru
 _must_check_ int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n); /* by address */
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
+_must_check_ int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n);
+_must_check_ int view_tokens(struct store_view *v, const char *principal, struct id after, struct token *ret, size_t max, size_t *ret_n); /* principal NULL = all */
+_must_check_ int view_approvals(struct store_view *v, bool waiting, struct id before, struct approval *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_approvals_of(struct store_view *v, const char *object, struct id before, struct approval *ret, size_t max, size_t *ret_n); /* newest first */
 _must_check_ int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n);
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */

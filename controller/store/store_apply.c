@@ -215,6 +215,35 @@ int apply_serials(struct apply *a, const struct store_verb *v, struct store_resu
 	return a->rows->ops->put(a->rows, &noun_counter, &next);
 }
 
+int apply_token_use(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	const struct token *use = v->row; /* token_id, used_at */
+	struct token        token = {.token_id = use->token_id};
+	int                 r = rows_get(a->rows, &noun_token, &token);
+	if (r < 0 || use->used_at <= token.used_at)
+		return r;
+	token.used_at = use->used_at;
+	return a->rows->ops->replace(a->rows, &noun_token, &token);
+}
+
+int apply_decision(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	const struct approval *decision = v->row;
+	struct approval        row = {.approval_id = decision->approval_id};
+	int                    r = rows_get(a->rows, &noun_approval, &row);
+	if (r < 0)
+		return r;
+	if (row.state != APPROVAL_WAITING)
+		return E_APPROVAL_DECIDED;
+	row.state = decision->state;
+	row.decided_at = decision->decided_at;
+	memcpy(row.decider, decision->decider, sizeof(row.decider));
+	memcpy(row.comment, decision->comment, sizeof(row.comment));
+	return a->rows->ops->replace(a->rows, &noun_approval, &row);
+}
+
 int apply_crl(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;

@@ -42,50 +42,95 @@ static int hide_persons(struct apply *a, struct audit *row)
 
 /* ---- forgetting ---- */
 
-enum { FORGET_PAGE = 200 };
+enum { FORGET_PAGE = 50 };
 
-static bool is_open(const struct order *o)
+/* Where the name of a person stands outside the trail. What found a row finds it no more once it was changed. */
+static const struct name_place {
+	const struct noun *noun;
+	size_t             at;
+} name_places[] = {
+	{&noun_order, offsetof(struct order, actor)},
+	{&noun_invite, offsetof(struct invite, actor)},
+	{&noun_principal, offsetof(struct principal, maker)},
+	{&noun_token, offsetof(struct token, maker)},
+	{&noun_approval, offsetof(struct approval, requester)},
+	{&noun_approval, offsetof(struct approval, person)},
+	{&noun_approval, offsetof(struct approval, maker_of_principal)},
+	{&noun_approval, offsetof(struct approval, maker_of_token)},
+	{&noun_approval, offsetof(struct approval, decider)},
+};
+
+static bool order_is_open(const struct order *o)
 {
 	return o->phase != ORDER_COMPLETED && o->phase != ORDER_FAILED && o->phase != ORDER_ROLLED_BACK &&
 	       o->phase != ORDER_CANCELLED;
 }
 
-static int forget_orders(struct apply *a, const struct audit_person *p, struct order *page)
+/* What still waits needs to know whose it is. */
+static int still_needed(const struct noun *noun, const void *row)
 {
-	struct id after = {{0}};
-	size_t    n = FORGET_PAGE;
-	int       r = 0;
+	if (noun == &noun_order && order_is_open(row))
+		return E_ORDER_OPEN;
+	if (noun == &noun_approval && ((const struct approval *)row)->state == APPROVAL_WAITING)
+		return E_AUDIT_PERSON_WAITS;
+	return 0;
+}
+
+/* The next rows where the text field at `at` is `name`. */
+static int rows_named(struct apply *a, const struct noun *noun, size_t at, const char *name, void *page, size_t *ret_n)
+{
+	struct query q = {.noun = noun, .max = FORGET_PAGE};
+	query_where(&q, at, IS, name);
+	return rows_list(a->rows, &q, page, ret_n);
+}
+
+static int forget_at(struct apply *a, const struct audit_person *p, const struct name_place *place, uint8_t *page)
+{
+	size_t n = FORGET_PAGE;
+	int    r = 0;
 	while (r == 0 && n == FORGET_PAGE) {
-		struct query q = {.noun = &noun_order, .max = FORGET_PAGE};
-		query_where(&q, offsetof(struct order, actor), IS, p->name);
-		query_where(&q, offsetof(struct order, renewal_id), ABOVE, &after);
-		r = rows_list(a->rows, &q, page, &n);
+		r = rows_named(a, place->noun, place->at, p->name, page, &n);
 		for (size_t i = 0; r == 0 && i < n; i++) {
-			after = page[i].renewal_id;
-			memcpy(page[i].actor, p->alias, sizeof(page[i].actor));
-			r = is_open(&page[i]) ? E_ORDER_OPEN : a->rows->ops->replace(a->rows, &noun_order, &page[i]);
+			uint8_t *row = page + i * place->noun->size;
+			r = still_needed(place->noun, row);
+			memcpy(row + place->at, p->alias, sizeof(p->alias));
+			if (r == 0)
+				r = a->rows->ops->replace(a->rows, place->noun, row);
 		}
 	}
 	return r;
 }
 
-static int forget_invites(struct apply *a, const struct audit_person *p, struct invite *page)
+/* Requests about the person: what was shown names him. Its hash stays, as in the trail. */
+static int forget_requests(struct apply *a, const struct audit_person *p, struct approval *page)
 {
-	struct id after = {{0}};
-	size_t    n = FORGET_PAGE;
-	int       r = 0;
+	size_t n = FORGET_PAGE;
+	int    r = 0;
 	while (r == 0 && n == FORGET_PAGE) {
-		struct query q = {.noun = &noun_invite, .max = FORGET_PAGE};
-		query_where(&q, offsetof(struct invite, actor), IS, p->name);
-		query_where(&q, offsetof(struct invite, invite_id), ABOVE, &after);
-		r = rows_list(a->rows, &q, page, &n);
+		r = rows_named(a, &noun_approval, offsetof(struct approval, object), p->name, page, &n);
 		for (size_t i = 0; r == 0 && i < n; i++) {
-			after = page[i].invite_id;
-			memcpy(page[i].actor, p->alias, sizeof(page[i].actor));
-			r = a->rows->ops->replace(a->rows, &noun_invite, &page[i]);
+			r = still_needed(&noun_approval, &page[i]);
+			text_cut(page[i].object, sizeof(page[i].object), p->alias);
+			page[i].what[0] = '\0';
+			if (r == 0)
+				r = a->rows->ops->replace(a->rows, &noun_approval, &page[i]);
 		}
 	}
 	return r;
+}
+
+static int forget_principal(struct apply *a, const struct audit_person *p, struct token *page)
+{
+	struct principal principal = {0};
+	size_t           n = FORGET_PAGE;
+	int              r = 0;
+	while (r == 0 && n == FORGET_PAGE) {
+		r = rows_named(a, &noun_token, offsetof(struct token, principal), p->name, page, &n);
+		for (size_t i = 0; r == 0 && i < n; i++)
+			r = a->rows->ops->remove(a->rows, &noun_token, &page[i]);
+	}
+	memcpy(principal.name, p->name, sizeof(principal.name));
+	return r == 0 ? a->rows->ops->remove(a->rows, &noun_principal, &principal) : r;
 }
 
 int apply_forget(struct apply *a, const struct store_verb *v, struct store_result *result)
@@ -95,13 +140,15 @@ int apply_forget(struct apply *a, const struct store_verb *v, struct store_resul
 	int r = rows_get(a->rows, &noun_person, &p);
 	if (r < 0)
 		return r == E_NOT_FOUND ? 0 : r;
-	struct order  *orders = calloc(FORGET_PAGE, sizeof(*orders));
-	struct invite *invites = calloc(FORGET_PAGE, sizeof(*invites));
-	r = orders != NULL && invites != NULL ? forget_orders(a, &p, orders) : E_NOMEM;
+	void *page = calloc(FORGET_PAGE, noun_row_max);
+	r = page != NULL ? 0 : E_NOMEM;
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(name_places); i++)
+		r = forget_at(a, &p, &name_places[i], page);
 	if (r == 0)
-		r = forget_invites(a, &p, invites);
-	free(orders);
-	free(invites);
+		r = forget_requests(a, &p, page);
+	if (r == 0)
+		r = forget_principal(a, &p, page);
+	free(page);
 	return r == 0 ? a->rows->ops->remove(a->rows, &noun_person, &p) : r;
 }
 

@@ -166,6 +166,27 @@ void store_put_token(struct store_change *c, const struct token *t)
 	verb_new(c, apply_put, &noun_token, t);
 }
 
+void store_add_principal(struct store_change *c, const struct principal *p)
+{
+	verb_new(c, apply_add, &noun_principal, p);
+}
+
+void store_note_token_use(struct store_change *c, struct id token_id, int64_t at)
+{
+	struct token use = {.token_id = token_id, .used_at = at};
+	verb_new(c, apply_token_use, &noun_token, &use);
+}
+
+void store_add_approval(struct store_change *c, const struct approval *a)
+{
+	verb_new(c, apply_add, &noun_approval, a);
+}
+
+void store_decide_approval(struct store_change *c, const struct approval *a)
+{
+	verb_new(c, apply_decision, &noun_approval, a);
+}
+
 void store_put_service(struct store_change *c, const struct service *s)
 {
 	verb_new(c, apply_put, &noun_service, s);

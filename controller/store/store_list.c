@@ -115,6 +115,42 @@ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, si
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_principal, .max = page(max)};
+	query_where(&q, offsetof(struct principal, name), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_tokens(struct store_view *v, const char *principal, struct id after, struct token *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_token, .max = page(max)};
+	if (principal != NULL)
+		query_where(&q, offsetof(struct token, principal), IS, principal);
+	query_where(&q, offsetof(struct token, token_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_approvals(struct store_view *v, bool waiting, struct id before, struct approval *ret, size_t max, size_t *ret_n)
+{
+	static const enum approval_state undecided = APPROVAL_WAITING;
+	struct query                     q = {.noun = &noun_approval, .max = page(max), .down = true};
+	if (waiting)
+		query_where(&q, offsetof(struct approval, state), IS, &undecided);
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct approval, approval_id), BELOW, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_approvals_of(struct store_view *v, const char *object, struct id before, struct approval *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_approval, .max = page(max), .down = true};
+	query_where(&q, offsetof(struct approval, object), IS, object);
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct approval, approval_id), BELOW, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_service, .max = page(max)};

@@ -174,6 +174,16 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_EMERGENCY_STARTED] = {OBJECT_NONE, "an emergency campaign began", "not given"},
 	[AUDIT_EMERGENCY_COMPLETED] = {OBJECT_NONE, "an emergency campaign is closed", "nothing is in flight or pending"},
 	[AUDIT_EMERGENCY_FAILED] = {OBJECT_NONE, "an emergency campaign ended with failures", "see failed_count"},
+	[AUDIT_CERTIFICATE_SUSPENDED] = {OBJECT_CERTIFICATE, "the certificate is on hold", "not given"},
+	[AUDIT_CERTIFICATE_RESUMED] = {OBJECT_CERTIFICATE, "the hold on the certificate ended", "not given"},
+	[AUDIT_REVOCATION_ASKED] = {OBJECT_CERTIFICATE, "the certificate is to be replaced, then revoked", "not given"},
+	[AUDIT_PRINCIPAL_CHANGED] = {OBJECT_PRINCIPAL, "what the principal may do was changed", "not given"},
+	[AUDIT_PRINCIPAL_DISABLED] = {OBJECT_PRINCIPAL, "the principal may do nothing any more", "not given"},
+	[AUDIT_APPROVAL_REQUESTED] = {OBJECT_NONE, "something waits for a second person", "two persons must agree to this"},
+	[AUDIT_APPROVAL_GRANTED] = {OBJECT_NONE, "a second person agreed", "not given"},
+	[AUDIT_APPROVAL_REJECTED] = {OBJECT_NONE, "a second person refused", "not given"},
+	[AUDIT_APPROVAL_CANCELLED] = {OBJECT_NONE, "a request ended without a decision", "it waits no more, or was not decided in time"},
+	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
 };
 
 const struct audit_event_info *audit_event_info(enum audit_event e)

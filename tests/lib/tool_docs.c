@@ -1,7 +1,8 @@
-/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs wire` prints docs/wire.md, `tool_docs audit` docs/audit.md.
+/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs NAME` prints docs/NAME.md.
  * Never: text of its own. */
 #include <stdio.h>
 
+#include "controller/daemon/rights_document.h"
 #include "shared/base/text.h"
 #include "shared/model/audit.h"
 #include "shared/wire/wire.h"
@@ -9,7 +10,7 @@
 static const struct {
 	const char *name;
 	void (*print)(struct buf *to);
-} pages[] = {{"wire", wire_document}, {"audit", audit_document}};
+} pages[] = {{"wire", wire_document}, {"audit", audit_document}, {"rights", rights_document}};
 
 int main(int argc, char **argv)
 {
@@ -18,7 +19,7 @@ int main(int argc, char **argv)
 		if (text_equal(argv[1], pages[i].name))
 			pages[i].print(&text);
 	if (text.n == 0) {
-		fprintf(stderr, "usage: %s wire|audit\n", argv[0]);
+		fprintf(stderr, "usage: %s wire|audit|rights\n", argv[0]);
 		return 2;
 	}
 	if (buf_error(&text) < 0 || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0)
