@@ -32,6 +32,8 @@ class Api:
                 self.connection.request(method, path, None if body is None else json.dumps(body), headers)
                 answer = self.connection.getresponse()
                 text = answer.read()
+                if answer.headers.get_content_type() == "application/x-ndjson":
+                    return answer.status, [json.loads(line) for line in text.splitlines()]
                 return answer.status, json.loads(text) if text else None
             except (http.client.HTTPException, OSError):
                 self.connection = None
