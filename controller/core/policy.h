@@ -26,6 +26,10 @@ _must_check_ int policy_assign(const struct agent *agent, const struct template 
 _must_check_ int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open,
 				 enum trigger trigger, bool force, int64_t now, bool *ret_approval);
 
+/* The same for a certificate of a campaign: the threshold is passed, and an emergency passes max_renewals, too. */
+_must_check_ int policy_eligible_in_campaign(const struct certificate *c, const struct template *t, const struct order *open,
+					     enum trigger trigger, bool *ret_approval);
+
 /* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds;
  * not_after = now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */
 _must_check_ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at,

@@ -338,7 +338,8 @@ static void back_to_old(struct applying *a)
 {
 	if (a->old_read && a->old.state != ISSUANCE_REVOKED) {
 		a->old.state = ISSUANCE_ACTIVE;
-		a->old.supersede_at = TIME_NEVER;
+		if (a->old.revoke_asked_at == 0 || a->old.supersede_at <= a->now) /* else the time by which it is to be revoked stands */
+			a->old.supersede_at = TIME_NEVER;
 		a->old_changed = true;
 		make_current(a, &a->old, a->old.proved_at != 0);
 		return;
