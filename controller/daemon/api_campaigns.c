@@ -103,13 +103,24 @@ int api_campaign_show(struct api_call *call, struct store_view *view)
 	int             r = campaign_of(call, view, &c);
 	if (r < 0)
 		return r;
+	const char *members = api_arg(call, "members");
+	if (members != NULL && !text_equal(members, "no"))
+		return refuse(&call->why, E_API_BODY, "members", "must be no, or not be given");
 	call->answer = json_campaign(&c, call->now_at);
-	for (size_t i = 0; i < N_ELEMENTS(lists); i++) {
+	for (size_t i = 0; members == NULL && i < N_ELEMENTS(lists); i++) {
 		if (json_object_get(call->answer, lists[i].name) == NULL)
 			json_object_set_new(call->answer, lists[i].name, json_array());
 		add_members(view, &c, lists[i].state, lists[i].show, json_object_get(call->answer, lists[i].name));
 	}
 	return 0;
+}
+
+/* Who is away is known on the loop alone. */
+void api_campaign_enrich(struct api_call *call)
+{
+	struct id id;
+	uint32_t  away = id_parse(call->params[0], &id) == 0 ? campaigns_away(call->ctl, id) : 0;
+	json_object_set_new(call->answer, "offline_count", json_integer(away));
 }
 
 static int state_arg(struct api_call *call, int *ret)

@@ -46,7 +46,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
 	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
-	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind.", api_campaign_show, NULL, NULL},
+	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind.", api_campaign_show, NULL, api_campaign_enrich},
 	{"GET", "/api/v1/campaigns/{campaign_id}/members", PERM_CERT_READ, SCOPE_OBJECT, "The certificates of a campaign in their order; state= narrows it.", api_campaign_members, NULL, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", PERM_CERT_BULK, SCOPE_OBJECT, "Sends nothing more; what was sent finishes.", NULL, api_campaign_halt, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},

@@ -72,6 +72,7 @@ void api_life_renew_all(struct api_call *call);
 /* api_campaigns.c */
 int  api_campaign_list(struct api_call *call, struct store_view *view);
 int  api_campaign_show(struct api_call *call, struct store_view *view);
+void api_campaign_enrich(struct api_call *call);
 int  api_campaign_members(struct api_call *call, struct store_view *view);
 void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);

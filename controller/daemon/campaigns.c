@@ -164,6 +164,12 @@ int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaig
 	return 0;
 }
 
+uint32_t campaigns_away(struct controller *ctl, struct id campaign_id)
+{
+	const struct entry *e = find(ctl, campaign_id);
+	return e == NULL ? 0 : e->away < campaign_flow_open(&e->c) ? e->away : campaign_flow_open(&e->c);
+}
+
 /* ---- waiting ---------------------------------------------------------------------------------------------------- */
 
 /* Only what is stored is told. */

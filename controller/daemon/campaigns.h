@@ -28,6 +28,9 @@ _must_check_ int campaigns_decided(struct controller *ctl, struct commit *c, str
 /* Newest state: in memory, else stored. E_NOT_FOUND. */
 _must_check_ int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaign *ret);
 
+/* Open members that nothing is in flight for: their host is away, or a person is waited for. Counted at every tick. */
+uint32_t campaigns_away(struct controller *ctl, struct id campaign_id);
+
 /* From orders.c: an order's next state is added to this commit. */
 void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next);
 
