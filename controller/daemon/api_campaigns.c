@@ -184,9 +184,9 @@ static void word(struct api_call *call, enum campaign_event_kind kind)
 {
 	static const char *const fields[] = {NULL};
 	struct campaign          c;
-	int                      r = api_fields_known(call, fields);
+	int                      r = campaign_of(call, controller_view(call->ctl), &c);
 	if (r == 0)
-		r = campaign_of(call, controller_view(call->ctl), &c);
+		r = api_fields_known(call, fields);
 	if (r == 0 && c.kind == CAMPAIGN_EMERGENCY && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
 		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0], "%s lacks the permission %s", call->principal.name,
 			   permission_name(PERM_CERT_EMERGENCY));
