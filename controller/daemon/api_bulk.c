@@ -64,11 +64,12 @@ static void job_refuse(struct job *j, const struct refusal *why)
 static int read_common(struct job *j)
 {
 	struct api_call *call = j->call;
-	char             hash[HASH_TEXT_SIZE];
+	char             hash[HASH_TEXT_SIZE] = "";
 	int              r = api_field_bool(call, "dry_run", false, &j->dry_run);
 	if (r == 0)
 		r = api_field_text(call, "plan_hash", "", hash, sizeof(hash));
-	if (r == 0 && hash[0] != '\0' && hash_parse(hash, &j->plan->request.plan_hash) < 0)
+	j->plan->request.as_planned = hash[0] != '\0';
+	if (r == 0 && j->plan->request.as_planned && hash_parse(hash, &j->plan->request.plan_hash) < 0)
 		r = refuse(&call->why, E_API_BODY, "plan_hash", "must be the hash that a plan was shown with");
 	if (r == 0)
 		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type, sizeof(j->plan->request.selector.type));

@@ -15,7 +15,8 @@ struct campaign_request {
 	struct selector    selector;
 	char (*ids)[CERT_ID_SIZE]; /* SELECT_IDS, owned */
 	size_t             n_ids;
-	struct hash        plan_hash; /* only what was planned so; none = whatever is found now */
+	bool               as_planned; /* only what was planned so: */
+	struct hash        plan_hash;
 	struct principal   by;        /* its limit to services narrows the selection */
 	/* emergency */
 	char               incident_id[INCIDENT_SIZE];

@@ -1,91 +1,24 @@
 """Bulk campaigns: the plan and its hash, batches by priority, halting, resuming, cancelling, the limit, what each role may, and the command line."""
 import json
-import os
-import shutil
 import subprocess
 import time
 
-import checks
 import pytest
+from campaign_fleet import LIFE, CampaignFleet, refused
 from conftest import new_folder
 from installation import wait_for
-from played_fleet import PlayedFleet
 from rights_estate import Api
-
-LIFE = "/api/v1/certificates/lifecycle"
-SERVICES = {"clara": "clara_service_auth", "vpb": "vpb_service", "covina": "covina_orchestrator"}
-
-
-class Fleet(PlayedFleet):
-    """Hosts of several services, all played, and the API as several principals."""
-
-    def begin(self):
-        self.init()
-        self.start_both()
-        self.gateway()
-        self.admin = Api(self, open(os.path.join(self.state, "admin.token")).read().strip())
-        self.approver = Api(self, open(os.path.join(self.state, "approver.token")).read().strip())
-        return self
-
-    def host_of(self, name, service="clara"):
-        from fake_gateway import FakeHost
-        host = FakeHost(name)
-        names = f"{name}.{service}.vcc.internal"
-        invite = self.vccctl("agent", "invite", name, "--service", service, "--names", f"{names},{service}.vcc.internal")
-        assert host.join(self.gateways[0], invite)["code"] == 0
-        self.gateways[0].up(host)
-        host.wait("welcome", lambda: host.welcomes)
-        host.target(f"{name}-web", service, SERVICES[service], "DNS:covina.vcc.internal" if service == "covina" else f"DNS:{names}")
-        self.wait_done(f"{name}-web")
-        return host
-
-    def post(self, path, body, as_=None):
-        return (as_ or self.admin)("POST", path, body)
-
-    def bulk(self, **body):
-        return self.post(f"{LIFE}/bulk-renewal", body)
-
-    def campaign(self, campaign_id):
-        return self.admin.get(f"campaigns/{campaign_id}")
-
-    def members(self, campaign_id, **args):
-        query = "&".join(f"{k}={v}" for k, v in args.items())
-        return self.admin.get(f"campaigns/{campaign_id}/members?limit=500&{query}")["items"]
-
-    def wait_state(self, campaign_id, *states):
-        return wait_for(f"the campaign is {states}", lambda: (c := self.campaign(campaign_id))["status"] in states and c, 60, 0.1)
-
-    def rows(self, sql, *values):
-        return checks.rows(self.facts_db(), sql, *values)
-
-    def audited(self, event, campaign_id):
-        return [json.loads(d) for d, in self.rows("SELECT detail FROM audit WHERE event = ? AND object = ? ORDER BY seq", event, campaign_id)]
-
-    def cli(self, *words, token="admin", stdin=subprocess.DEVNULL):
-        argv = [w if not w.endswith("admin.token") else w.replace("admin.token", f"{token}.token") for w in self.vccctl_argv]
-        return subprocess.run([*argv, *words], capture_output=True, text=True, stdin=stdin)
-
-    def end(self):
-        for g in self.gateways:
-            g.close()
-        self.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
 def fleet():
-    f = Fleet(new_folder("bulk"), settings={"controller.bulk.batch": "2", "controller.bulk.pause": "1s", "controller.bulk.halt_share": "50%"})
+    f = CampaignFleet(new_folder("bulk"), settings={"controller.bulk.batch": "2", "controller.bulk.pause": "1s", "controller.bulk.halt_share": "50%"})
     try:
         f.begin()
         f.hosts_by = {n: f.host_of(n, s) for n, s in (("c1", "clara"), ("c2", "clara"), ("c3", "clara"), ("v1", "vpb"), ("k1", "covina"))}
         yield f
     finally:
         f.end()
-
-
-def refused(answer, status, code):
-    assert answer[0] == status and answer[1]["code"] == code, answer
-    return answer[1]
 
 
 # ---- plans ----
@@ -162,8 +95,7 @@ def test_the_whole_service_and_who_is_in_the_way(fleet):
     assert c["successful_renewals"] == ["c3-web"] and c["skipped_count"] == 2
     assert {(s["cert_id"], s["code"]) for s in c["skipped_renewals"]} == {("c2-web", "VCC-3004"), ("c1-web", "VCC-3001")}
     c1.respond = True
-    c1.gateway.down(c1)
-    c1.gateway.up(c1)
+    fleet.again(c1)
     fleet.vccctl("cert", "resume", "c2-web")
     fleet.wait_done("c1-web")
 
@@ -202,8 +134,7 @@ def test_halt_and_cancel_by_a_person(fleet):
     assert fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})[1]["status"] == "cancelled"
     for n in ("c1", "k1"):  # what was sent finishes
         fleet.hosts_by[n].respond = True
-        fleet.hosts_by[n].gateway.down(fleet.hosts_by[n])
-        fleet.hosts_by[n].gateway.up(fleet.hosts_by[n])
+        fleet.again(fleet.hosts_by[n])
     c = wait_for("it is closed", lambda: (c := fleet.campaign(begun))["completed_at"] and c)
     assert (c["status"], c["successful_count"], c["dropped_count"], c["pending_count"]) == ("cancelled", 2, 3, 0)
     refused(fleet.post(f"/api/v1/campaigns/{begun}/resume", {}), 409, "VCC-3603")
@@ -214,7 +145,7 @@ def test_halt_and_cancel_by_a_person(fleet):
 def test_a_host_that_is_away_holds_up_nobody(fleet):
     """The next batches go on; the campaign stays open until it is back."""
     away = fleet.hosts_by["k1"]
-    away.gateway.down(away)
+    away.gateway.down(away.session)
     begun = fleet.bulk()[1]["campaign_id"]
     wait_for("all the others are done", lambda: fleet.campaign(begun)["successful_count"] == 4)
     c = fleet.campaign(begun)
@@ -266,7 +197,7 @@ def test_command_line(fleet):
 @pytest.fixture(scope="module")
 def crowd():
     """More certificates than one person may renew by one order: the files of one host are enough."""
-    f = Fleet(new_folder("crowd"), settings={"controller.limits.approval_share": "25%", "controller.bulk.batch": "30", "controller.bulk.pause": "0s"})
+    f = CampaignFleet(new_folder("crowd"), settings={"controller.limits.approval_share": "25%", "controller.bulk.batch": "30", "controller.bulk.pause": "0s"})
     try:
         f.begin()
         host = f.host_of("big01")
