@@ -346,6 +346,7 @@ static const struct column receipt_columns[] = {
 	INT(receipt_row, made_at),
 	INT(receipt_row, stored_at),
 	BYTES(receipt_row, signature, signature_len),
+	BYTES(receipt_row, host_spki, host_spki_len),
 	SPAN(receipt_row, body, RECEIPT_BODY_MAX),
 };
 

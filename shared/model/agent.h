@@ -178,7 +178,7 @@ struct audit {
 	struct id        renewal_id;
 	struct id        request_id;
 	char             reason[REASON_SIZE]; /* why */
-	char             detail[384];         /* short JSON object or ""; no secrets */
+	char             detail[640];         /* short JSON object or ""; no secrets */
 };
 
 #endif
