@@ -94,6 +94,8 @@ void store_redeem_invite(struct store_change *c, struct id invite_id, struct has
 /* A new version (1, 2, ...) of the template; result.template_version. `expect_version` as for certificates, UINT32_MAX = do not check. */
 void store_add_template(struct store_change *c, const struct template *t, uint32_t expect_version);
 void store_put_issuer(struct store_change *c, const struct issuer *i);
+/* E_NOT_FOUND; one that is revoked already stays as it is. */
+void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t at, int reason);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
@@ -189,6 +191,8 @@ _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struc
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);
 _must_check_ int view_receipt(struct store_view *v, struct hash host_hash, uint64_t seq, struct receipt_row *ret); /* without its body */
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
+/* Signed below this issuer, neither ended nor revoked; by serial. */
+_must_check_ int view_live_issuances(struct store_view *v, const char *issuer_id, int64_t now, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
 /* Highest serial counter above `above` that a certificate was signed with; 0 = none. */
 _must_check_ int view_signed_above(struct store_view *v, uint64_t above, uint64_t *ret_counter);

@@ -243,6 +243,8 @@ static const struct column issuer_columns[] = {
 	BYTES(issuer, der, der_len),
 	UINT(issuer, crl_number),
 	BOOL(issuer, retired),
+	WHEN(issuer, revoked_at),
+	INT(issuer, revoke_reason),
 };
 
 static const struct column principal_columns[] = {

@@ -155,7 +155,8 @@ struct service {
 	X(APPROVAL_GRANTED, "approval_granted")                                                                       \
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
-	X(AGENT_REMOVED, "agent_removed")
+	X(AGENT_REMOVED, "agent_removed")                                                                             \
+	X(CA_REVOKED, "ca_revoked")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
