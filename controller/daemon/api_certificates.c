@@ -11,26 +11,58 @@
 
 enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
 
-/* Its host was removed, and it lives on: nobody here can renew it or see it served. */
-static bool is_orphaned(struct store_view *view, const struct certificate *c, int64_t now)
+/* What is read beside certificates. Those of one page mostly share template and agent: the last ones are kept. */
+struct beside {
+	struct store_view *view;
+	int64_t            now;
+	struct template    template; /* template_id "" = none yet */
+	struct agent       agent;    /* name "" = none yet */
+	struct target      targets[TARGETS_MAX];
+};
+
+static const struct template *template_of(struct beside *b, const struct certificate *c)
 {
-	struct agent a;
-	return c->revoked_at == 0 && c->retired_at == 0 && c->not_after_at > now && view_agent(view, c->agent, &a) == 0 &&
-	       a.state == AGENT_REMOVED;
+	if (!text_equal(b->template.template_id, c->template_id) && view_template(b->view, c->template_id, 0, &b->template) < 0)
+		b->template.template_id[0] = '\0';
+	return b->template.template_id[0] != '\0' ? &b->template : NULL;
 }
 
-/* One certificate as JSON, with its template and target read beside it. */
+/* Its host was removed, and it lives on: nobody here can renew it or see it served. */
+static bool is_orphaned(struct beside *b, const struct certificate *c)
+{
+	if (c->revoked_at != 0 || c->retired_at != 0 || c->not_after_at <= b->now)
+		return false;
+	if (!text_equal(b->agent.name, c->agent) && view_agent(b->view, c->agent, &b->agent) < 0)
+		b->agent.name[0] = '\0';
+	return b->agent.name[0] != '\0' && b->agent.state == AGENT_REMOVED;
+}
+
+static json_t *certificate_json(struct beside *b, const struct certificate *c)
+{
+	size_t n = 0;
+	if (view_targets_of(b->view, c->cert_id, b->targets, TARGETS_MAX, &n) < 0)
+		n = 0;
+	json_t *json = json_certificate(c, template_of(b, c), b->targets, n, b->now);
+	json_object_set_new(json, "orphaned", json_boolean(is_orphaned(b, c)));
+	return json;
+}
+
+static struct beside *beside_new(struct store_view *view, int64_t now)
+{
+	struct beside *b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		abort();
+	b->view = view;
+	b->now = now;
+	return b;
+}
+
+/* One certificate as JSON, with its template and targets read beside it. */
 json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
 {
-	struct template t;
-	size_t          n = 0;
-	bool            has_template = view_template(view, c->template_id, 0, &t) == 0;
-	struct target  *targets = calloc(TARGETS_MAX, sizeof(*targets));
-	if (targets == NULL || view_targets_of(view, c->cert_id, targets, TARGETS_MAX, &n) < 0)
-		n = 0;
-	json_t *json = json_certificate(c, has_template ? &t : NULL, targets, n, now);
-	free(targets);
-	json_object_set_new(json, "orphaned", json_boolean(is_orphaned(view, c, now)));
+	struct beside *b = beside_new(view, now);
+	json_t        *json = certificate_json(b, c);
+	free(b);
 	return json;
 }
 
@@ -55,10 +87,12 @@ int api_cert_list(struct api_call *call, struct store_view *view)
 		return E_NOMEM;
 	r = view_certificates(view, &filter, after, rows, limit, &n);
 	if (r == 0) {
-		json_t *items = json_array();
+		json_t        *items = json_array();
+		struct beside *b = beside_new(view, call->now_at);
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service))
-				json_array_append_new(items, api_certificate_json(view, &rows[i], call->now_at));
+				json_array_append_new(items, certificate_json(b, &rows[i]));
+		free(b);
 		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
 	}
 	free(rows);

@@ -42,6 +42,9 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts the certificate on hold.", NULL, api_cert_suspend, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts a suspended certificate back in force.", NULL, api_cert_resume, NULL},
 	{"GET", "/api/v1/crls", PERM_CERT_READ, SCOPE_OPEN, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},
+	{"GET", "/api/v1/ca", PERM_CERT_READ, SCOPE_OPEN, "CAs by issuer_id.", api_ca_list, NULL, NULL},
+	{"GET", "/api/v1/ca/{issuer_id}", PERM_CERT_READ, SCOPE_WHOLE, "One CA, and what lives below it.", api_ca_show, NULL, NULL},
+	{"POST", "/api/v1/ca/{issuer_id}/revoke", PERM_CA_MANAGE, SCOPE_WHOLE, "Asks a second person to revoke a CA by its root.", NULL, api_ca_revoke, NULL},
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 

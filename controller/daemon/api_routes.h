@@ -26,6 +26,9 @@ int  api_approval_show(struct api_call *call, struct store_view *view);
 void api_approval_approve(struct api_call *call);
 void api_approval_reject(struct api_call *call);
 
+/* 202: nothing was done yet, `a` waits for a second person. */
+void api_waits(struct api_call *call, const struct approval *a);
+
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);
 int  api_agent_show(struct api_call *call, struct store_view *view);
@@ -55,6 +58,14 @@ void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);
 void api_cert_resume(struct api_call *call);
 void api_crl_list(struct api_call *call);
+
+/* The field `reason` of a revocation. */
+_must_check_ int api_field_reason(struct api_call *call, enum revoke_reason *ret);
+
+/* api_ca.c */
+int  api_ca_list(struct api_call *call, struct store_view *view);
+int  api_ca_show(struct api_call *call, struct store_view *view);
+void api_ca_revoke(struct api_call *call);
 
 /* api_lifecycle.c: the brief's endpoints */
 void api_life_renew(struct api_call *call);

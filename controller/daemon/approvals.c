@@ -8,6 +8,7 @@
 #include "controller/core/rights.h"
 #include "controller/daemon/answer.h"
 #include "controller/daemon/api_json.h"
+#include "controller/daemon/authorities.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/orders.h"
@@ -257,21 +258,6 @@ static void decide_target(struct controller *ctl, struct answer *a, bool approve
 	commit_now(c, answer_stored, a);
 }
 
-static void decide_people(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)
-{
-	struct commit *c = commit_new(ctl);
-	store_decide_approval(commit_change(c), &a->result.approval);
-	audit(c, approve ? AUDIT_APPROVAL_GRANTED : AUDIT_APPROVAL_REJECTED, &a->result.approval, who);
-	int r = approve ? people_carry_out(ctl, c, &a->result.approval, who, &a->result) : 0;
-	if (r < 0) {
-		commit_drop(c);
-		answer_refuse(a, r, a->result.approval.object, NULL);
-		return;
-	}
-	commit_fault_points(c, "controller.decision", "controller.decision_stored");
-	commit_now(c, answer_stored, a);
-}
-
 static void decide_campaign(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)
 {
 	struct approval *decision = &a->result.approval;
@@ -288,16 +274,36 @@ static void decide_campaign(struct controller *ctl, struct answer *a, bool appro
 	commit_now(c, answer_stored, a);
 }
 
+static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who);
+
 static const struct {
 	int (*describe)(struct controller *ctl, const struct approval *a, json_t **ret); /* as it is now; E_APPROVAL_GONE */
 	void (*decide)(struct controller *ctl, struct answer *a, bool approve, const struct caller *who);
+	/* of decide_and_do: adds what was approved to the commit that stores the decision */
+	int (*carry_out)(struct controller *ctl, struct commit *c, const struct approval *a, const struct caller *who, struct api_result *ret);
 } kinds[APPROVAL_KIND_COUNT] = {
-	[APPROVAL_ORDER] = {describe_order, decide_order},
-	[APPROVAL_TARGET] = {describe_target, decide_target},
-	[APPROVAL_PRINCIPAL] = {people_describe, decide_people},
-	[APPROVAL_TOKEN] = {people_describe, decide_people},
-	[APPROVAL_CAMPAIGN] = {describe_campaign, decide_campaign},
+	[APPROVAL_ORDER] = {describe_order, decide_order, NULL},
+	[APPROVAL_TARGET] = {describe_target, decide_target, NULL},
+	[APPROVAL_PRINCIPAL] = {people_describe, decide_and_do, people_carry_out},
+	[APPROVAL_TOKEN] = {people_describe, decide_and_do, people_carry_out},
+	[APPROVAL_CA_REVOCATION] = {authority_describe, decide_and_do, authority_carry_out},
+	[APPROVAL_CAMPAIGN] = {describe_campaign, decide_campaign, NULL},
 };
+
+static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)
+{
+	struct commit *c = commit_new(ctl);
+	store_decide_approval(commit_change(c), &a->result.approval);
+	audit(c, approve ? AUDIT_APPROVAL_GRANTED : AUDIT_APPROVAL_REJECTED, &a->result.approval, who);
+	int r = approve ? kinds[a->result.approval.kind].carry_out(ctl, c, &a->result.approval, who, &a->result) : 0;
+	if (r < 0) {
+		commit_drop(c);
+		answer_refuse(a, r, a->result.approval.object, NULL);
+		return;
+	}
+	commit_fault_points(c, "controller.decision", "controller.decision_stored");
+	commit_now(c, answer_stored, a);
+}
 
 /* Is what was shown still what would be done? */
 static int check_true(struct controller *ctl, const struct approval *a)

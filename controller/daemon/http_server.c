@@ -2,6 +2,8 @@
  * Never: knowing routes or rights. */
 #include "controller/daemon/http_server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,6 +438,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	(void)events;
 	struct listener *l = poll->data;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int on = 1;
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return; /* EAGAIN; on EMFILE the connection waits in the backlog */
@@ -443,6 +446,9 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 			close(fd);
 			continue;
 		}
+		/* head and body are two writes: the second would wait for the peer's delayed acknowledgement, 40 ms. The library sets this
+		 * only on what it accepts itself. The local socket has no such thing. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		struct lws *wsi = lws_adopt_socket_vhost(l->vhost, fd); /* closes fd itself when it fails */
 		if (wsi != NULL) {
 			lws_set_opaque_user_data(wsi, l);

@@ -13,6 +13,7 @@
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
+#include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
@@ -46,6 +47,8 @@ static void add_evidence(struct commit *c, const struct agent *agent, const stru
 		memcpy(row.signature, signature.p, signature.n);
 		row.signature_len = (uint16_t)signature.n;
 	}
+	memcpy(row.host_spki, agent->host_spki, sizeof(row.host_spki));
+	row.host_spki_len = agent->host_spki_len;
 	text_cut(row.agent, sizeof(row.agent), agent->name);
 	text_cut(row.cert_id, sizeof(row.cert_id), r->cert_id);
 	store_add_receipt(commit_change(c), &row);
@@ -178,13 +181,16 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	int64_t        now = clock_now();
 	struct commit *c = commit_new(ctl);
 	bool           care = id_is_none(r->renewal_id);
+	struct hash    hash;
+	digest_sha256(body, &hash);
+	commit_evidence(c, row->host_hash, r->seq, hash);
+	add_evidence(c, row, r, body, signature, now);
 	int            code = care ? E_NOT_FOUND : order_event_of(ctl, c, row->name, r);
 	if (code < 0 && code != E_NOT_FOUND && code != E_ORDER_EVENT) {
 		commit_drop(c); /* the store cannot be read: the agent re-sends */
 		fleet_rewelcome(ctl, row->name);
 		return false;
 	}
-	add_evidence(c, row, r, body, signature, now);
 	if (care)
 		care_take(ctl, c, row->name, r, now);
 	if (code == 0) {

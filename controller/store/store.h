@@ -18,7 +18,7 @@ struct store;
 struct store_change;
 struct store_view;
 
-enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = 8192 };
+enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = AUDIT_RECEIPT_MAX };
 
 /* ---- life ---- */
 struct store_options {
@@ -81,6 +81,8 @@ struct receipt_row {
 	uint8_t     signature[RECEIPT_SIGNATURE_MAX]; /* of the host key over the body */
 	uint16_t    signature_len;
 	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
+	uint8_t     host_spki[SPKI_MAX / 4]; /* of the key that signed it; none in rows from before schema 6 */
+	uint16_t    host_spki_len;
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
@@ -93,6 +95,8 @@ void store_redeem_invite(struct store_change *c, struct id invite_id, struct has
 /* A new version (1, 2, ...) of the template; result.template_version. `expect_version` as for certificates, UINT32_MAX = do not check. */
 void store_add_template(struct store_change *c, const struct template *t, uint32_t expect_version);
 void store_put_issuer(struct store_change *c, const struct issuer *i);
+/* E_NOT_FOUND; one that is revoked already stays as it is. */
+void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t at, int reason);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
@@ -190,7 +194,10 @@ _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct i
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* as they came */
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);
+_must_check_ int view_receipt(struct store_view *v, struct hash host_hash, uint64_t seq, struct receipt_row *ret); /* without its body */
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
+/* Signed below this issuer, neither ended nor revoked; by serial. */
+_must_check_ int view_live_issuances(struct store_view *v, const char *issuer_id, int64_t now, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
 /* Highest serial counter above `above` that a certificate was signed with; 0 = none. */
 _must_check_ int view_signed_above(struct store_view *v, uint64_t above, uint64_t *ret_counter);

@@ -151,6 +151,13 @@ void store_put_issuer(struct store_change *c, const struct issuer *i)
 	verb_new(c, apply_put, &noun_issuer, i);
 }
 
+void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t at, int reason)
+{
+	struct issuer key = {.revoked_at = at, .revoke_reason = reason};
+	text_cut(key.issuer_id, sizeof(key.issuer_id), issuer_id);
+	verb_new(c, apply_revoke_issuer, &noun_issuer, &key);
+}
+
 void store_put_principal(struct store_change *c, const struct principal *p)
 {
 	verb_new(c, apply_put, &noun_principal, p);

@@ -249,6 +249,8 @@ static const struct column issuer_columns[] = {
 	BYTES(issuer, der, der_len),
 	UINT(issuer, crl_number),
 	BOOL(issuer, retired),
+	WHEN(issuer, revoked_at),
+	INT(issuer, revoke_reason),
 };
 
 static const struct column principal_columns[] = {
@@ -352,6 +354,7 @@ static const struct column receipt_columns[] = {
 	INT(receipt_row, made_at),
 	INT(receipt_row, stored_at),
 	BYTES(receipt_row, signature, signature_len),
+	BYTES(receipt_row, host_spki, host_spki_len),
 	SPAN(receipt_row, body, RECEIPT_BODY_MAX),
 };
 

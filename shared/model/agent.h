@@ -161,7 +161,8 @@ struct service {
 	X(CAMPAIGN_HALTED, "campaign_halted")                                                                         \
 	X(CAMPAIGN_RESUMED, "campaign_resumed")                                                                       \
 	X(CAMPAIGN_CANCELLED, "campaign_cancelled")                                                                   \
-	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")
+	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")                                                               \
+	X(CA_REVOKED, "ca_revoked")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
@@ -184,7 +185,7 @@ struct audit {
 	struct id        renewal_id;
 	struct id        request_id;
 	char             reason[REASON_SIZE]; /* why */
-	char             detail[384];         /* short JSON object or ""; no secrets */
+	char             detail[640];         /* short JSON object or ""; no secrets */
 };
 
 #endif

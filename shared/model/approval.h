@@ -11,6 +11,7 @@ enum approval_kind {
 	APPROVAL_PRINCIPAL, /* a principal that may approve: made, or given more */
 	APPROVAL_TOKEN,     /* a token for somebody else who may approve */
 	APPROVAL_CAMPAIGN,  /* a campaign above the limit, or with a code-signing key; its id is the campaign's */
+	APPROVAL_CA_REVOCATION, /* an issuing CA is to be revoked by its root */
 	APPROVAL_KIND_COUNT,
 };
 const char *approval_kind_name(enum approval_kind k);

@@ -72,7 +72,7 @@ def fill(estate, path, service):
     if "{renewal_id}" in path:
         path = path.replace("{renewal_id}", estate.admin.get(f"renewals?cert_id={host.cert_id}")["items"][0]["renewal_id"])
     template = "clara_service_auth"
-    for name, value in {"cert_id": host.cert_id, "target_id": host.cert_id, "service_name": service, "template_id": template, "seq": "0",
+    for name, value in {"cert_id": host.cert_id, "target_id": host.cert_id, "service_name": service, "template_id": template, "seq": "0", "issuer_id": "service-1",
                         "approval_id": estate.requests[service]["approval_id"], "token_id": str(uuid.uuid4()), "campaign_id": estate.campaigns[service]}.items():
         path = path.replace("{%s}" % name, value)
     return path.replace("{name}", host.name if "/agents/" in path else "admin")
