@@ -271,6 +271,7 @@ json_t *json_order(const struct order *o)
 	json_object_set_new(j, "cert_id", json_string(o->cert_id));
 	json_object_set_new(j, "agent", text_or_null(o->agent));
 	json_object_set_new(j, "service_name", json_string(o->service));
+	json_object_set_new(j, "campaign_id", json_id(o->campaign_id));
 	json_object_set_new(j, "renewal_trigger", json_string(trigger_name(o->trigger)));
 	json_object_set_new(j, "status", json_string(order_status_name(o->phase)));
 	json_object_set_new(j, "phase", json_string(order_phase_name(o->phase)));

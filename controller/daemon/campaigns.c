@@ -20,6 +20,7 @@
 #include "shared/sys/log.h"
 
 enum { PAGE = 100, STEPS_AT_ONCE = 8 };
+#define AWAY_MS    (15 * MS_SECOND)
 #define CONFIRM_MS MS_DAY /* an emergency above the limit is to be confirmed within this time */
 
 /* One order that a member waits for. */
@@ -420,6 +421,7 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	text_cut(m.cause, sizeof(m.cause), ended ? next->cause : "");
 	m.changed_at = now;
 	w->state = ev.to;
+	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */
 	if (ev.to == MEMBER_DONE || ev.to == MEMBER_SKIPPED || ev.to == MEMBER_WAITING)
 		watch_end(ctl, w);
 	if (step_of(e, &ev, &step) < 0)
@@ -641,8 +643,15 @@ int campaigns_load(struct controller *ctl)
 	return r == 0 ? load_some(ctl, true) : r;
 }
 
+/* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
+static bool is_away(struct controller *ctl, const char *agent, int64_t now)
+{
+	int64_t seen_at = fleet_seen_at(ctl, agent);
+	return !fleet_connected(ctl, agent) && now - (seen_at > ctl->started_at ? seen_at : ctl->started_at) > AWAY_MS;
+}
+
 /* Open members that nothing is in flight for. */
-static void count_away(struct controller *ctl)
+static void count_away(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *etmp;
 	struct watch *w, *wtmp;
@@ -652,7 +661,7 @@ static void count_away(struct controller *ctl)
 		struct order o;
 		if (w->state != MEMBER_ORDERED && w->state != MEMBER_FOLLOWING)
 			continue;
-		bool away = !fleet_connected(ctl, w->agent) ||
+		bool away = is_away(ctl, w->agent, now) ||
 			    (orders_find(ctl, w->key.renewal_id, &o) == 0 && o.phase == ORDER_AWAITING_APPROVAL);
 		if (away && (e = find(ctl, w->key.campaign_id)) != NULL)
 			e->away++;
@@ -662,8 +671,7 @@ static void count_away(struct controller *ctl)
 void campaigns_tick(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *tmp;
-	(void)now;
-	count_away(ctl);
+	count_away(ctl, now);
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
 		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && !e->sending && !e->lost)
 			send_held(ctl, e);
