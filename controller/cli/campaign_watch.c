@@ -42,15 +42,17 @@ static bool in_flight(const json_t *campaign)
 static bool rests(const json_t *campaign)
 {
 	const char *status = text_of(campaign, "status");
-	return json_is_string(json_object_get(campaign, "completed_at")) || text_equal(status, "awaiting_approval") || !in_flight(campaign);
+	return json_is_string(json_object_get(campaign, "completed_at")) || text_equal(status, "awaiting_approval") ||
+	       !in_flight(campaign);
 }
 
 static void progress(const json_t *campaign)
 {
 	if (!isatty(STDERR_FILENO))
 		return;
-	fprintf(stderr, "\r  %lld of %lld done, %lld failed, %lld in progress, %lld waiting   ", count_of(campaign, "successful_count"),
-		count_of(campaign, "total_certificates"), count_of(campaign, "failed_count"), count_of(campaign, "in_progress_count"),
+	fprintf(stderr, "\r  %lld of %lld done, %lld failed, %lld in progress, %lld waiting   ",
+		count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
+		count_of(campaign, "failed_count"), count_of(campaign, "in_progress_count"),
 		count_of(campaign, "waiting_count") + count_of(campaign, "held_count"));
 	fflush(stderr);
 }
@@ -60,8 +62,8 @@ static void print_end(const json_t *campaign)
 	size_t        i;
 	const json_t *failure;
 	printf("%s: %lld of %lld renewed, %lld failed, %lld skipped, %lld pending after %.1f s\n", text_of(campaign, "status"),
-	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"), count_of(campaign, "failed_count"),
-	       count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
+	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
+	       count_of(campaign, "failed_count"), count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
 	       json_number_value(json_object_get(campaign, "duration_minutes")) * 60);
 	if (text_of(campaign, "cause")[0] != '\0')
 		printf("  %s\n", text_of(campaign, "cause"));

@@ -5,8 +5,9 @@
 
 #include "controller/cli/verb.h"
 
-/* Until it is closed, halted, waits for a person, or only hosts that are away are waited for; `wait_ms` at the longest. Prints its end and
- * failures. Exit code: EXIT_DONE completed; EXIT_PARTLY halted, cancelled, with failures or still pending; EXIT_DENIED waits for approval. */
+/* Until it is closed, halted, waits for a person, or only hosts that are away are waited for; `wait_ms` at the longest. Prints
+ * its end and failures. Exit code: EXIT_DONE completed; EXIT_PARTLY halted, cancelled, with failures or still pending;
+ * EXIT_DENIED waits for approval. */
 int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms);
 /* The exit code that fits a campaign as it is. */
 int campaign_exit(const json_t *campaign);

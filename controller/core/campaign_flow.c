@@ -26,8 +26,9 @@ typedef bool guard_fn(const struct context *x);
 static uint32_t *counter_of(struct campaign *c, enum member_state s)
 {
 	uint32_t *const counters[MEMBER_STATE_COUNT] = {
-		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,     [MEMBER_FOLLOWING] = &c->following, [MEMBER_ORDERED] = &c->ordered,
-		[MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed, [MEMBER_SKIPPED] = &c->skipped,     [MEMBER_DROPPED] = &c->dropped,
+		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,       [MEMBER_FOLLOWING] = &c->following,
+		[MEMBER_ORDERED] = &c->ordered, [MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed,
+		[MEMBER_SKIPPED] = &c->skipped, [MEMBER_DROPPED] = &c->dropped,
 	};
 	return counters[s];
 }
@@ -308,7 +309,8 @@ int campaign_flow_step(const struct campaign *c, const struct campaign_event *ev
 	struct campaign_step step = {.next = *c};
 	bool                 found = false;
 	for (size_t i = 0; i < N_ELEMENTS(table) && !found; i++) {
-		if ((table[i].states & (1u << c->state)) == 0 || table[i].event != event->kind || (table[i].guard != NULL && !table[i].guard(&x)))
+		if ((table[i].states & (1u << c->state)) == 0 || table[i].event != event->kind ||
+		    (table[i].guard != NULL && !table[i].guard(&x)))
 			continue;
 		if (event->kind == CAMPAIGN_EV_TIMER && c->completed_at != 0 && table[i].effect != remind)
 			continue; /* it is closed */
@@ -327,8 +329,8 @@ int campaign_flow_step(const struct campaign *c, const struct campaign_event *ev
 
 bool campaign_flow_follows(const struct order *open)
 {
-	return open->phase == ORDER_SIGNING || open->phase == ORDER_ISSUED || open->phase == ORDER_DELIVERED || open->phase == ORDER_VERIFIED ||
-	       open->phase == ORDER_SETTLED;
+	return open->phase == ORDER_SIGNING || open->phase == ORDER_ISSUED || open->phase == ORDER_DELIVERED ||
+	       open->phase == ORDER_VERIFIED || open->phase == ORDER_SETTLED;
 }
 
 static bool has_failed(const struct order *o, int64_t now)
@@ -342,7 +344,8 @@ enum member_state campaign_flow_member(const struct campaign *c, const struct or
 	if (follows && o->phase == ORDER_COMPLETED)
 		return c->fresh_keys ? MEMBER_WAITING : MEMBER_DONE;
 	if (follows)
-		return has_failed(o, now) || o->phase == ORDER_CANCELLED || !campaign_flow_follows(o) ? MEMBER_WAITING : MEMBER_FOLLOWING;
+		return has_failed(o, now) || o->phase == ORDER_CANCELLED || !campaign_flow_follows(o) ? MEMBER_WAITING
+												      : MEMBER_FOLLOWING;
 	if (o->phase == ORDER_COMPLETED)
 		return MEMBER_DONE;
 	if (o->phase == ORDER_CANCELLED)
@@ -355,8 +358,9 @@ enum member_state campaign_flow_member(const struct campaign *c, const struct or
 const char *campaign_event_name(enum campaign_event_kind k)
 {
 	static const char *const names[CAMPAIGN_EV_COUNT] = {
-		[CAMPAIGN_EV_APPROVED] = "approved", [CAMPAIGN_EV_REJECTED] = "rejected", [CAMPAIGN_EV_HALT] = "halt", [CAMPAIGN_EV_RESUME] = "resume",
-		[CAMPAIGN_EV_CANCEL] = "cancel",     [CAMPAIGN_EV_SENT] = "sent",         [CAMPAIGN_EV_MOVED] = "moved", [CAMPAIGN_EV_TIMER] = "timer",
+		[CAMPAIGN_EV_APPROVED] = "approved", [CAMPAIGN_EV_REJECTED] = "rejected", [CAMPAIGN_EV_HALT] = "halt",
+		[CAMPAIGN_EV_RESUME] = "resume",     [CAMPAIGN_EV_CANCEL] = "cancel",     [CAMPAIGN_EV_SENT] = "sent",
+		[CAMPAIGN_EV_MOVED] = "moved",       [CAMPAIGN_EV_TIMER] = "timer",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

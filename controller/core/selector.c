@@ -31,7 +31,8 @@ static int pattern_check(struct selector *s, struct refusal *why)
 	char        canonical[DNS_NAME_SIZE];
 	const char *plain = text_starts(s->value, "*.") ? s->value + 2 : s->value;
 	if (name_dns(plain, false, canonical) < 0)
-		return refuse(why, E_CAMPAIGN_SELECTOR, "pattern", "`%s` is neither a DNS name nor \"*.\" before one", s->value);
+		return refuse(why, E_CAMPAIGN_SELECTOR, "pattern", "`%s` is neither a DNS name nor \"*.\" before one",
+			      s->value);
 	memmove(s->value + (plain - s->value), canonical, strlen(canonical) + 1);
 	return 0;
 }
@@ -42,11 +43,17 @@ int selector_check(struct selector *s, struct refusal *why)
 		return refuse(why, E_CAMPAIGN_SELECTOR, "cert_type_filter", "`%s` is no template_id", s->type);
 	switch (s->kind) {
 	case SELECT_SERVICE:
-		return name_service_ok(s->value) ? 0 : refuse(why, E_CAMPAIGN_SELECTOR, "service", "`%s` is no name of a service", s->value);
+		return name_service_ok(s->value)
+			       ? 0
+			       : refuse(why, E_CAMPAIGN_SELECTOR, "service", "`%s` is no name of a service", s->value);
 	case SELECT_TEMPLATE:
-		return name_template_ok(s->value) ? 0 : refuse(why, E_CAMPAIGN_SELECTOR, "template", "`%s` is no template_id", s->value);
+		return name_template_ok(s->value)
+			       ? 0
+			       : refuse(why, E_CAMPAIGN_SELECTOR, "template", "`%s` is no template_id", s->value);
 	case SELECT_AGENT:
-		return name_agent_ok(s->value) ? 0 : refuse(why, E_CAMPAIGN_SELECTOR, "agent", "`%s` is no name of an agent", s->value);
+		return name_agent_ok(s->value)
+			       ? 0
+			       : refuse(why, E_CAMPAIGN_SELECTOR, "agent", "`%s` is no name of an agent", s->value);
 	case SELECT_PATTERN:
 		return pattern_check(s, why);
 	default:
@@ -62,7 +69,8 @@ static bool name_meant(const char *pattern, const char *name)
 	return text_equal(pattern, name);
 }
 
-/* Certificates without names are found by where they belong. A cert_id may hold what no DNS label may, so the text is compared as it is. */
+/* Certificates without names are found by where they belong. A cert_id may hold what no DNS label may, so the text is compared
+ * as it is. */
 static bool virtual_meant(const char *pattern, const struct certificate *c, const char *domain)
 {
 	char        name[CERT_ID_SIZE + SERVICE_SIZE + DNS_NAME_SIZE] = "";

@@ -7,7 +7,7 @@
 #include "shared/model/certificate.h"
 
 enum selector_kind { SELECT_ALL, SELECT_SERVICE, SELECT_TEMPLATE, SELECT_AGENT, SELECT_PATTERN, SELECT_IDS, SELECT_KIND_COUNT };
-const char *selector_kind_name(enum selector_kind k); /* as in the API: "all", "service", ... */
+const char      *selector_kind_name(enum selector_kind k);                       /* as in the API: "all", "service", ... */
 _must_check_ int selector_kind_parse(const char *name, enum selector_kind *ret); /* E_SYNTAX */
 
 struct selector {
@@ -16,12 +16,13 @@ struct selector {
 	char               type[TEMPLATE_ID_SIZE]; /* only of this template; "" = of any */
 };
 
-/* Makes the value canonical. E_CAMPAIGN_SELECTOR: no such service, agent, template name, or a pattern that is neither a name nor "*.name". */
+/* Makes the value canonical. E_CAMPAIGN_SELECTOR: no such service, agent, template name, or a pattern that is neither a name
+ * nor "*.name". */
 _must_check_ int selector_check(struct selector *s, struct refusal *why);
 
-/* Does it mean this certificate? Of SELECT_IDS the caller looks the ids up itself, and asks only about those it found. `signs_code`: of a
- * template for code signing, which is meant only when its type or the certificate itself is named. `domain`: of the virtual name
- * CERT_ID.SERVICE.DOMAIN. */
+/* Does it mean this certificate? Of SELECT_IDS the caller looks the ids up itself, and asks only about those it found.
+ * `signs_code`: of a template for code signing, which is meant only when its type or the certificate itself is named. `domain`:
+ * of the virtual name CERT_ID.SERVICE.DOMAIN. */
 bool selector_matches(const struct selector *s, const struct certificate *c, bool signs_code, const char *domain);
 
 #endif

@@ -1,5 +1,6 @@
 /* api_bulk.c - room controller/daemon: bulk renewal, emergency re-certification, renewal of a whole service.
- * Field names are fixed; other programs rely on them. Every call plans on a worker and then shows or applies that plan. Never: deciding. */
+ * Field names are fixed; other programs rely on them. Every call plans on a worker and then shows or applies that plan. Never:
+ * deciding. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -72,7 +74,8 @@ static int read_common(struct job *j)
 	if (r == 0 && j->plan->request.as_planned && hash_parse(hash, &j->plan->request.plan_hash) < 0)
 		r = refuse(&call->why, E_API_BODY, "plan_hash", "must be the hash that a plan was shown with");
 	if (r == 0)
-		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type, sizeof(j->plan->request.selector.type));
+		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type,
+				   sizeof(j->plan->request.selector.type));
 	return r;
 }
 
@@ -119,8 +122,9 @@ static void answer_begun(struct job *j)
 	const struct campaign *c = &j->campaign;
 	bool                   waits = c->state == CAMPAIGN_AWAITING_APPROVAL;
 	json_t                *o = json_object();
-	json_object_set_new(o, "message", waits ? json_sprintf("%u certificates wait for the approval of a second person", c->total)
-						: json_sprintf("renewal of %u certificates began", c->total));
+	json_object_set_new(o, "message",
+			    waits ? json_sprintf("%u certificates wait for the approval of a second person", c->total)
+				  : json_sprintf("renewal of %u certificates began", c->total));
 	if (c->kind == CAMPAIGN_SERVICE)
 		json_object_set_new(o, "service_name", json_string(j->pattern));
 	else
@@ -229,9 +233,11 @@ static int read_trigger(struct job *j)
 	char             name[32];
 	int              r = api_field_text(call, "trigger", "manual", name, sizeof(name));
 	if (r == 0 && trigger_parse(name, trigger) < 0)
-		r = refuse(&call->why, E_API_BODY, "trigger", "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
+		r = refuse(&call->why, E_API_BODY, "trigger",
+			   "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
 	if (r == 0 && *trigger == TRIGGER_EMERGENCY && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
-		r = refuse(&call->why, E_API_FORBIDDEN, name, "%s lacks the permission %s", call->principal.name, permission_name(PERM_CERT_EMERGENCY));
+		r = refuse(&call->why, E_API_FORBIDDEN, name, "%s lacks the permission %s", call->principal.name,
+			   permission_name(PERM_CERT_EMERGENCY));
 	return r;
 }
 
@@ -303,17 +309,21 @@ static int read_selector(struct api_call *call, json_t *o, struct campaign_reque
 	const char *key;
 	json_t     *value;
 	if (!json_is_object(o) || json_object_size(o) != 1)
-		return refuse(&call->why, E_CAMPAIGN_SELECTOR, "selector", "must have exactly one of all, service, template, agent, pattern, ids");
-	json_object_foreach(o, key, value) {
+		return refuse(&call->why, E_CAMPAIGN_SELECTOR, "selector",
+			      "must have exactly one of all, service, template, agent, pattern, ids");
+	json_object_foreach(o, key, value)
+	{
 		const char *text = json_string_value(value);
 		if (selector_kind_parse(key, &q->selector.kind) < 0)
-			return refuse(&call->why, E_CAMPAIGN_SELECTOR, key, "is none of all, service, template, agent, pattern, ids");
+			return refuse(&call->why, E_CAMPAIGN_SELECTOR, key,
+				      "is none of all, service, template, agent, pattern, ids");
 		if (q->selector.kind == SELECT_IDS)
 			return read_ids(call, value, "selector.ids", q);
 		if (q->selector.kind == SELECT_ALL)
 			return json_is_true(value) ? 0 : refuse(&call->why, E_CAMPAIGN_SELECTOR, "all", "must be true");
 		if (text == NULL || text_copy(q->selector.value, sizeof(q->selector.value), text) < 0)
-			return refuse(&call->why, E_CAMPAIGN_SELECTOR, key, "must be a text of at most %d characters", DNS_NAME_SIZE - 1);
+			return refuse(&call->why, E_CAMPAIGN_SELECTOR, key, "must be a text of at most %d characters",
+				      DNS_NAME_SIZE - 1);
 	}
 	return 0;
 }
@@ -323,7 +333,8 @@ static int read_selection(struct api_call *call, struct campaign_request *q)
 	json_t *ids = json_object_get(call->body, "certificate_ids");
 	json_t *selector = json_object_get(call->body, "selector");
 	if ((ids != NULL) == (selector != NULL))
-		return refuse(&call->why, E_API_BODY, "certificate_ids", "exactly one of certificate_ids and selector is required");
+		return refuse(&call->why, E_API_BODY, "certificate_ids",
+			      "exactly one of certificate_ids and selector is required");
 	return ids != NULL ? read_ids(call, ids, "certificate_ids", q) : read_selector(call, selector, q);
 }
 
@@ -335,7 +346,8 @@ static int read_revocation(struct api_call *call, struct campaign_request *q)
 	q->revoke_old = compromised ? REVOKE_OLD_AFTER : REVOKE_OLD_PROVED;
 	q->revoke_after_ms = compromised ? AFTER_COMPROMISE_MS : 0;
 	if (r == 0 && text[0] != '\0' && revoke_old_parse(text, &q->revoke_old, &q->revoke_after_ms) < 0)
-		r = refuse(&call->why, E_API_BODY, "revoke_old", "`%s` is none of proved, now, after:DURATION (a minute to 30 days)", text);
+		r = refuse(&call->why, E_API_BODY, "revoke_old",
+			   "`%s` is none of proved, now, after:DURATION (a minute to 30 days)", text);
 	return r;
 }
 
@@ -351,12 +363,14 @@ static int read_incident(struct api_call *call, struct campaign_request *q)
 		r = refuse(&call->why, E_API_BODY, q->incident_id[0] == '\0' ? "incident_id" : "reason", "must not be empty");
 	if (r == 0 && incident_type_parse(type, &q->incident) < 0)
 		r = refuse(&call->why, E_API_BODY, "incident_type",
-			   "`%s` is none of key_compromise, host_compromise, ca_compromise, algorithm, misissuance, exercise, other", type);
+			   "`%s` is none of key_compromise, host_compromise, ca_compromise, algorithm, misissuance, exercise, "
+			   "other",
+			   type);
 	if (r == 0 && q->incident == INCIDENT_CA_COMPROMISE)
 		r = refuse(&call->why, E_CAMPAIGN_CA, q->incident_id, "this installation cannot roll a CA over yet");
 	if (r == 0 && q->incident == INCIDENT_HOST_COMPROMISE && !rights_allow(&call->principal, PERM_AGENT_BAN))
-		r = refuse(&call->why, E_API_FORBIDDEN, type, "it bans hosts, and %s lacks the permission %s", call->principal.name,
-			   permission_name(PERM_AGENT_BAN));
+		r = refuse(&call->why, E_API_FORBIDDEN, type, "it bans hosts, and %s lacks the permission %s",
+			   call->principal.name, permission_name(PERM_AGENT_BAN));
 	if (r == 0)
 		r = api_field_bool(call, "fresh_keys", false, &q->fresh_keys);
 	q->fresh_keys |= q->incident == INCIDENT_KEY_COMPROMISE;
@@ -379,8 +393,9 @@ static int64_t wait_of(struct api_call *call)
 
 void api_life_emergency(struct api_call *call)
 {
-	static const char *const fields[] = {"certificate_ids", "selector", "cert_type_filter", "incident_id", "reason", "incident_type", "fresh_keys",
-					     "revoke_old", "invalidity_date", "plan_hash", "dry_run", NULL};
+	static const char *const fields[] = {"certificate_ids", "selector",      "cert_type_filter", "incident_id",
+					     "reason",          "incident_type", "fresh_keys",       "revoke_old",
+					     "invalidity_date", "plan_hash",     "dry_run",          NULL};
 	struct job              *j = job_new(call, CAMPAIGN_EMERGENCY);
 	struct campaign_request *q = &j->plan->request;
 	int                      r = api_fields_known(call, fields);

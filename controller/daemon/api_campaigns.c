@@ -79,7 +79,7 @@ static void add_members(struct store_view *view, const struct campaign *c, int s
 	size_t                  n = 0;
 	int                     r = rows == NULL ? E_NOMEM
 				    : state < 0  ? view_members(view, c->campaign_id, 0, rows, MEMBERS_SHOWN, &n)
-						 : view_members_in(view, c->campaign_id, (enum member_state)state, 0, rows, MEMBERS_SHOWN, &n);
+						: view_members_in(view, c->campaign_id, (enum member_state)state, 0, rows, MEMBERS_SHOWN, &n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		json_array_append_new(list, show(&rows[i]));
 	free(rows);

@@ -102,7 +102,8 @@ json_t *json_member(const struct campaign_member *m)
 	json_object_set_new(o, "state", json_string(member_state_name(m->state)));
 	json_object_set_new(o, "renewal_id", json_id(m->renewal_id));
 	json_object_set_new(o, "code", json_code(m->code));
-	json_object_set_new(o, "error", m->code != 0 ? json_string(m->cause[0] != '\0' ? m->cause : err_what(m->code)) : json_null());
+	json_object_set_new(o, "error",
+			    m->code != 0 ? json_string(m->cause[0] != '\0' ? m->cause : err_what(m->code)) : json_null());
 	json_object_set_new(o, "changed_at", json_time(m->changed_at));
 	return o;
 }
@@ -130,12 +131,14 @@ static void add_shown(json_t *list, const char *text)
 /* Until the new certificate is proved there is none that counts. */
 static bool loses_service(const struct campaign_plan *p, const struct planned *row)
 {
-	return row->state == MEMBER_WAITING && (p->request.revoke_old == REVOKE_OLD_NOW || p->request.incident == INCIDENT_HOST_COMPROMISE);
+	return row->state == MEMBER_WAITING &&
+	       (p->request.revoke_old == REVOKE_OLD_NOW || p->request.incident == INCIDENT_HOST_COMPROMISE);
 }
 
 static void set_rows(struct controller *ctl, json_t *o, const struct campaign_plan *p)
 {
-	json_t *services = json_object(), *offline = json_array(), *loses = json_array(), *failures = json_array(), *skipped = json_array();
+	json_t *services = json_object(), *offline = json_array(), *loses = json_array(), *failures = json_array(),
+	       *skipped = json_array();
 	json_t *agents = json_array();
 	char    last[AGENT_NAME_SIZE] = "";
 	for (size_t i = 0; i < p->n; i++) {
@@ -168,11 +171,15 @@ static void set_warnings(json_t *o, const struct campaign_plan *p)
 {
 	json_t *warnings = json_array();
 	if (p->signs_code && p->request.incident == INCIDENT_KEY_COMPROMISE)
-		json_array_append_new(warnings, json_string("signatures of this key without a trusted time before invalidity_date are lost: nobody "
-							    "can tell them from forged ones"));
+		json_array_append_new(
+			warnings,
+			json_string("signatures of this key without a trusted time before invalidity_date are lost: nobody "
+				    "can tell them from forged ones"));
 	if (p->request.incident == INCIDENT_HOST_COMPROMISE)
-		json_array_append_new(warnings, json_string("the hosts are banned and their certificates revoked at once; a new key on a captured host "
-							    "would only give the intruder a valid certificate, so renewals wait for the new host"));
+		json_array_append_new(
+			warnings,
+			json_string("the hosts are banned and their certificates revoked at once; a new key on a captured host "
+				    "would only give the intruder a valid certificate, so renewals wait for the new host"));
 	json_object_set_new(o, "warnings", warnings);
 }
 
@@ -181,7 +188,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	static const char *const consents[] = {[CONSENT_NONE] = "none", [CONSENT_BEFORE] = "before", [CONSENT_AFTER] = "after"};
 	char                     selector[CAMPAIGN_TEXT_SIZE], duration[TIME_TEXT_SIZE];
 	const struct campaign_request *q = &p->request;
-	json_t                  *o = json_object();
+	json_t                        *o = json_object();
 	campaign_plan_selector(q, selector);
 	json_object_set_new(o, "kind", json_string(campaign_kind_name(q->kind)));
 	json_object_set_new(o, "selector", json_string(selector));
@@ -196,8 +203,10 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	if (q->kind == CAMPAIGN_EMERGENCY) {
 		json_object_set_new(o, "incident_type", json_string(incident_type_name(q->incident)));
 		json_object_set_new(o, "fresh_keys", json_boolean(q->fresh_keys));
-		json_object_set_new(o, "revoke_old", q->revoke_after_ms == 0 ? json_string(revoke_old_name(q->revoke_old))
-									     : json_sprintf("after:%s", duration_text(q->revoke_after_ms, duration)));
+		json_object_set_new(o, "revoke_old",
+				    q->revoke_after_ms == 0
+					    ? json_string(revoke_old_name(q->revoke_old))
+					    : json_sprintf("after:%s", duration_text(q->revoke_after_ms, duration)));
 	}
 	set_rows(ctl, o, p);
 	set_warnings(o, p);

@@ -15,9 +15,9 @@ enum { PAGE = 500, SERVICES_MAX = 500, TEXT_MAX = 64 << 20 };
 struct walk {
 	struct campaign_plan *p;
 	struct store_view    *view;
-	struct template       template;
-	struct agent          agent;
-	bool                  agent_known;
+	struct template template;
+	struct agent agent;
+	bool         agent_known;
 };
 
 /* ---- dependencies ----------------------------------------------------------------------------------------------- */
@@ -37,7 +37,8 @@ static struct stage *stage_find(struct stage *all, size_t n, const char *name)
 	return NULL;
 }
 
-/* Raises every service above what it depends on. With n services nothing is deeper than n - 1, so a cycle comes to an end, too. */
+/* Raises every service above what it depends on. With n services nothing is deeper than n - 1, so a cycle comes to an end, too.
+ */
 static void stages_raise(struct stage *all, size_t n)
 {
 	bool moved = true;
@@ -209,8 +210,9 @@ static int select_scan(struct walk *w, const struct cert_filter *filter, bool al
 	while (r == 0 && n == PAGE) {
 		r = view_certificates(w->view, filter, after, page, PAGE, &n);
 		for (size_t i = 0; r == 0 && i < n; i++)
-			if (is_meant(w, &page[i]) || (all && rights_service(&w->p->request.by, page[i].service) && page[i].retired_at == 0 &&
-						      page[i].revoked_at == 0 && !serial_is_none(page[i].serial)))
+			if (is_meant(w, &page[i]) ||
+			    (all && rights_service(&w->p->request.by, page[i].service) && page[i].retired_at == 0 &&
+			     page[i].revoked_at == 0 && !serial_is_none(page[i].serial)))
 				r = take(w, &page[i]);
 		if (r == 0 && n > 0)
 			text_cut(after, sizeof(after), page[n - 1].cert_id);
@@ -265,7 +267,7 @@ static int add_whole_hosts(struct walk *w)
 static int select_all(struct walk *w)
 {
 	const struct campaign_request *q = &w->p->request;
-	struct cert_filter             filter = {.now = w->p->now, .template_id = q->selector.type[0] != '\0' ? q->selector.type : NULL};
+	struct cert_filter filter = {.now = w->p->now, .template_id = q->selector.type[0] != '\0' ? q->selector.type : NULL};
 	switch (q->selector.kind) {
 	case SELECT_IDS:
 		return select_ids(w);
@@ -350,8 +352,9 @@ static int make_hash(struct campaign_plan *p)
 {
 	const struct campaign_request *q = &p->request;
 	struct buf                     text = BUF_MAX(TEXT_MAX);
-	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n", campaign_kind_name(q->kind), trigger_name(q->trigger), incident_type_name(q->incident),
-		    q->fresh_keys, revoke_old_name(q->revoke_old), (long long)q->revoke_after_ms, (long long)q->invalidity_at);
+	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n", campaign_kind_name(q->kind), trigger_name(q->trigger),
+		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
+		    (long long)q->revoke_after_ms, (long long)q->invalidity_at);
 	for (size_t i = 0; i < p->n; i++)
 		buf_add_fmt(&text, "%s %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage);
 	int r = buf_error(&text);

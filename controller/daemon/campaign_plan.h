@@ -14,10 +14,10 @@ struct campaign_request {
 	enum trigger       trigger;
 	struct selector    selector;
 	char (*ids)[CERT_ID_SIZE]; /* SELECT_IDS, owned */
-	size_t             n_ids;
-	bool               as_planned; /* only what was planned so: */
-	struct hash        plan_hash;
-	struct principal   by;        /* its limit to services narrows the selection */
+	size_t           n_ids;
+	bool             as_planned; /* only what was planned so: */
+	struct hash      plan_hash;
+	struct principal by; /* its limit to services narrows the selection */
 	/* emergency */
 	char               incident_id[INCIDENT_SIZE];
 	char               reason[REASON_SIZE];
@@ -54,7 +54,7 @@ struct campaign_plan {
 	uint32_t        limit;        /* more than this needs a second person */
 	struct hash     hash;
 	char            services[CAMPAIGN_TEXT_SIZE]; /* as in struct campaign */
-	int             code; /* 0, or why there is no plan: */
+	int             code;                         /* 0, or why there is no plan: */
 	struct refusal  why;
 };
 

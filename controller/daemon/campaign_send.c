@@ -1,5 +1,5 @@
-/* campaign_send.c - room controller/daemon: what a campaign does with one certificate when its turn comes: order, takeover, revocation, ban.
- * The newest rows decide, not those that the plan saw. Never: deciding whose turn it is. */
+/* campaign_send.c - room controller/daemon: what a campaign does with one certificate when its turn comes: order, takeover,
+ * revocation, ban. The newest rows decide, not those that the plan saw. Never: deciding whose turn it is. */
 #include "controller/daemon/campaign_send.h"
 
 #include "controller/core/campaign_flow.h"
@@ -65,7 +65,7 @@ static void old_issuance(void *ctx, const struct issuance *i)
 	const struct campaign *c = s->campaign;
 	bool                   current = serial_equal(i->serial, s->cert.serial);
 	bool                   at_once = c->revoke_old == REVOKE_OLD_NOW || c->incident == INCIDENT_HOST_COMPROMISE;
-	bool                   under_way = !id_is_none(s->open.renewal_id) && id_equal(i->renewal_id, s->open.renewal_id) && !current;
+	bool under_way = !id_is_none(s->open.renewal_id) && id_equal(i->renewal_id, s->open.renewal_id) && !current;
 	if (!operate_in_use(i, s->now) || under_way || i->state == ISSUANCE_INTENT)
 		return;
 	if (at_once || (!current && reason_of(c) == REASON_KEY_COMPROMISE))
@@ -90,7 +90,8 @@ static int old_issuances(struct sending *s)
 			      .object = s->cert.cert_id,
 			      .request_id = s->who.request_id,
 			      .reason = s->who.reason};
-	commit_audit(s->commit, &of, "{s:s,s:s}", "reason", revoke_reason_name((int)reason_of(s->campaign)), "when", revocation);
+	commit_audit(s->commit, &of, "{s:s,s:s}", "reason", revoke_reason_name((int)reason_of(s->campaign)), "when",
+		     revocation);
 	return 0;
 }
 
@@ -108,8 +109,9 @@ static int end_open(struct sending *s)
 
 static int make_order(struct sending *s)
 {
-	struct order_cause cause = {.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id};
-	struct order       made;
+	struct order_cause cause = {
+		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id};
+	struct order made;
 	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
 	if (r < 0)
 		return r;
@@ -187,7 +189,9 @@ static int send_member(struct sending *s)
 	if (s->t == NULL)
 		return E_POLICY_TEMPLATE;
 	if (s->cert.revoked_at != 0 || s->cert.retired_at != 0 || s->cert.suspended_at != 0)
-		return s->cert.revoked_at != 0 ? E_ORDER_REVOKED : s->cert.retired_at != 0 ? E_ORDER_RETIRED : E_ORDER_SUSPENDED;
+		return s->cert.revoked_at != 0   ? E_ORDER_REVOKED
+		       : s->cert.retired_at != 0 ? E_ORDER_RETIRED
+						 : E_ORDER_SUSPENDED;
 	const struct order *open = orders_of(s->ctl, &s->cert);
 	if (open != NULL)
 		s->open = *open;

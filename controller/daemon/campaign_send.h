@@ -1,5 +1,5 @@
-/* campaign_send.h - room controller/daemon: what a campaign does with one certificate when its turn comes: order, takeover, revocation, ban.
- * Never: deciding whose turn it is (controller/core/campaign_flow.h). */
+/* campaign_send.h - room controller/daemon: what a campaign does with one certificate when its turn comes: order, takeover,
+ * revocation, ban. Never: deciding whose turn it is (controller/core/campaign_flow.h). */
 #ifndef VCC_CAMPAIGN_SEND_H
 #define VCC_CAMPAIGN_SEND_H
 
@@ -9,7 +9,8 @@
 /* Who a campaign acts as. */
 void campaign_caller(const struct campaign *campaign, struct caller *ret);
 
-/* Adds to the commit whatever the campaign wants of this member, and says in the member what became of it: its next state, order, code. */
+/* Adds to the commit whatever the campaign wants of this member, and says in the member what became of it: its next state,
+ * order, code. */
 void campaign_send_member(struct controller *ctl, struct commit *c, const struct campaign *campaign, struct campaign_member *m);
 
 /* A held member whose host came back with a new key? */

@@ -1,5 +1,6 @@
 /* campaigns.c - room controller/daemon: campaigns that are not closed, and the way of an event through them.
- * The members are the truth, a campaign's counts follow from them: after a lost commit they are counted again. Never: deciding a step. */
+ * The members are the truth, a campaign's counts follow from them: after a lost commit they are counted again. Never: deciding
+ * a step. */
 #include "controller/daemon/campaigns.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 #include "controller/daemon/answer.h"
 #include "controller/daemon/approvals.h"
-#include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_send.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
@@ -20,8 +21,7 @@
 #include "shared/sys/log.h"
 
 enum { PAGE = 100, STEPS_AT_ONCE = 8 };
-#define AWAY_MS    (15 * MS_SECOND)
-#define CONFIRM_MS MS_DAY /* an emergency above the limit is to be confirmed within this time */
+#define AWAY_MS (15 * MS_SECOND)
 
 /* One order that a member waits for. */
 struct watch_key {
@@ -46,12 +46,12 @@ struct waiter {
 struct entry {
 	struct campaign c;
 	uint32_t        pending; /* changes of it on their way to the store */
-	bool            sending; /* one of them takes members from those that wait: until it is stored, nobody else looks there */
-	bool            lost;    /* a change was not stored: to be read again once none is on its way */
-	uint32_t        away;    /* as counted at the last tick */
-	uint64_t        held_after; /* where the next look at held members begins */
-	struct waiter  *waiters;
-	UT_hash_handle  hh;
+	bool     sending;    /* one of them takes members from those that wait: until it is stored, nobody else looks there */
+	bool     lost;       /* a change was not stored: to be read again once none is on its way */
+	uint32_t away;       /* as counted at the last tick */
+	uint64_t held_after; /* where the next look at held members begins */
+	struct waiter *waiters;
+	UT_hash_handle hh;
 };
 
 struct campaigns {
@@ -176,8 +176,8 @@ uint32_t campaigns_away(struct controller *ctl, struct id campaign_id)
 /* Only what is stored is told. */
 static void tell_waiters(struct entry *e, int64_t now)
 {
-	bool in_flight = campaign_flow_in_flight(&e->c, e->away);
-	bool rests = e->c.completed_at != 0 || e->c.state == CAMPAIGN_AWAITING_APPROVAL || !in_flight;
+	bool           in_flight = campaign_flow_in_flight(&e->c, e->away);
+	bool           rests = e->c.completed_at != 0 || e->c.state == CAMPAIGN_AWAITING_APPROVAL || !in_flight;
 	struct waiter *w, *tmp;
 	LL_FOREACH_SAFE (e->waiters, w, tmp)
 		if ((rests && e->pending == 0 && !e->lost) || now >= w->until_at) {
@@ -254,24 +254,6 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 
 /* ---- a step into a commit --------------------------------------------------------------------------------------- */
 
-static void put_audit(struct commit *c, const struct campaign *g, enum audit_event event, const struct caller *who, int64_t now)
-{
-	char            id[ID_TEXT_SIZE], incident[INCIDENT_SIZE];
-	struct audit_of of = {.event = event, .actor = who->actor, .object = id_text(g->campaign_id, id), .request_id = who->request_id};
-	bool            begins = event == AUDIT_CAMPAIGN_STARTED || event == AUDIT_EMERGENCY_STARTED;
-	bool            by_hand = event == AUDIT_CAMPAIGN_HALTED || event == AUDIT_CAMPAIGN_CANCELLED || event == AUDIT_CAMPAIGN_RESUMED;
-	of.reason = begins ? g->reason : by_hand ? g->cause : NULL;
-	text_cut(incident, sizeof(incident), g->incident_id);
-	if (g->kind == CAMPAIGN_EMERGENCY)
-		commit_audit(c, &of, "{s:s,s:s,s:I,s:I,s:I,s:f}", "incident_id", incident, "incident_type", incident_type_name(g->incident),
-			     "total_certificates", (long long)g->total, "successful_count", (long long)g->done, "failed_count",
-			     (long long)g->failed, "duration_minutes", campaign_minutes(g, now));
-	else
-		commit_audit(c, &of, "{s:s,s:s,s:I,s:I,s:I,s:f}", "kind", campaign_kind_name(g->kind), "selector", g->selector,
-			     "total_certificates", (long long)g->total, "successful_count", (long long)g->done, "failed_count",
-			     (long long)g->failed, "duration_minutes", campaign_minutes(g, now));
-}
-
 /* The campaign's own part of a commit; `sending`: members that waited are taken in it. */
 static void take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
 		      const struct caller *who)
@@ -281,7 +263,7 @@ static void take_step(struct commit *c, struct entry *e, const struct campaign_s
 	e->c = step->next;
 	for (size_t i = 0; i < step->n_act; i++)
 		if (step->act[i].kind == CAMPAIGN_ACT_AUDIT)
-			put_audit(c, &e->c, step->act[i].event, who != NULL ? who : &controller, now);
+			campaign_record(c, &e->c, step->act[i].event, who != NULL ? who : &controller, now);
 	store_put_campaign(commit_change(c), &e->c);
 	struct change_note note = {e->c.campaign_id, sending};
 	e->pending++;
@@ -297,7 +279,8 @@ static int step_of(const struct entry *e, const struct campaign_event *ev, struc
 
 /* ---- members that go ------------------------------------------------------------------------------------------- */
 
-static void send_members(struct controller *ctl, struct entry *e, enum member_state from, struct campaign_member *rows, size_t n, bool stage_ends)
+static void send_members(struct controller *ctl, struct entry *e, enum member_state from, struct campaign_member *rows,
+			 size_t n, bool stage_ends)
 {
 	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends};
 	struct campaign_step  step;
@@ -408,8 +391,9 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	struct campaign_member m;
 	struct campaign_step   step;
 	int64_t                now = clock_now();
-	struct campaign_event  ev = {.kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now)};
-	bool                   settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
+	struct campaign_event  ev = {
+		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now)};
+	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
 		return;
 	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_SKIPPED;
@@ -442,93 +426,15 @@ void campaigns_order_moved(struct controller *ctl, struct commit *c, const struc
 	}
 }
 
-/* ---- a new campaign --------------------------------------------------------------------------------------------- */
-
-static void fill(struct controller *ctl, const struct campaign_plan *p, const struct caller *who, struct campaign *c)
+void campaigns_adopt(struct controller *ctl, const struct campaign *c)
 {
-	const struct campaign_request *q = &p->request;
-	enum campaign_consent          consent = campaign_consent_of(ctl, p);
-	int64_t                        now = clock_now();
-	bool                           emergency = q->kind == CAMPAIGN_EMERGENCY;
-	*c = (struct campaign){
-		.campaign_id = controller_id(now),
-		.kind = q->kind,
-		.state = consent == CONSENT_BEFORE ? CAMPAIGN_AWAITING_APPROVAL : CAMPAIGN_PROCESSING,
-		.trigger = q->trigger,
-		.plan_hash = p->hash,
-		.incident = q->incident,
-		.fresh_keys = q->fresh_keys,
-		.revoke_old = q->revoke_old,
-		.revoke_by_at = q->revoke_old == REVOKE_OLD_AFTER ? now + q->revoke_after_ms : 0,
-		.invalidity_at = q->invalidity_at,
-		.total = (uint32_t)p->n,
-		.waiting = p->by_state[MEMBER_WAITING],
-		.failed = p->by_state[MEMBER_FAILED],
-		.skipped = p->by_state[MEMBER_SKIPPED],
-		.batch = emergency ? 0 : (uint32_t)ctl->conf->bulk_batch,
-		.pause_ms = ctl->conf->bulk_pause_ms,
-		.halt_share = (uint32_t)ctl->conf->bulk_halt_share,
-		.confirmation = consent == CONSENT_AFTER ? CONFIRMATION_ASKED : CONFIRMATION_NONE,
-		.remind_at = consent == CONSENT_AFTER ? now + CONFIRM_MS : TIME_NEVER,
-		.created_at = now,
-		.started_at = consent == CONSENT_BEFORE ? 0 : now,
-		.next_at = TIME_NEVER,
-	};
-	campaign_plan_selector(q, c->selector);
-	text_cut(c->services, sizeof(c->services), p->services);
-	text_cut(c->actor, sizeof(c->actor), who->actor);
-	text_cut(c->reason, sizeof(c->reason), q->reason[0] != '\0' ? q->reason : who->reason);
-	text_cut(c->incident_id, sizeof(c->incident_id), q->incident_id);
-}
-
-static void add_members(struct commit *c, const struct campaign *g, const struct campaign_plan *p)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		const struct planned  *row = &p->rows[i];
-		struct campaign_member m = {.campaign_id = g->campaign_id,
-					    .position = i + 1,
-					    .stage = row->stage,
-					    .state = row->state,
-					    .code = row->code,
-					    .changed_at = g->created_at};
-		text_cut(m.cert_id, sizeof(m.cert_id), row->cert_id);
-		text_cut(m.service, sizeof(m.service), row->service);
-		text_cut(m.agent, sizeof(m.agent), row->agent);
-		text_cut(m.cause, sizeof(m.cause), row->code != 0 ? err_what(row->code) : "");
-		store_add_member(commit_change(c), &m);
-	}
-}
-
-static void on_created(struct controller *ctl, void *ctx, int code, const struct store_result *result)
-{
-	struct answer *a = ctx;
-	if (code == 0 && !ctl->stopping) {
-		struct entry *e = entry_add(ctl, &a->result.campaign);
-		settle(ctl, e);
-	}
-	answer_stored(ctl, a, code, result);
-}
-
-void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, const struct caller *who, api_done_fn *done, void *ctx)
-{
-	struct answer   *a = answer_new(done, ctx);
-	struct campaign *g = &a->result.campaign;
-	struct commit   *c = commit_new(ctl);
-	fill(ctl, plan, who, g);
-	store_put_campaign(commit_change(c), g);
-	add_members(c, g, plan);
-	if (g->state == CAMPAIGN_AWAITING_APPROVAL || g->confirmation == CONFIRMATION_ASKED)
-		approvals_request_campaign(ctl, c, g, who);
-	if (g->state == CAMPAIGN_PROCESSING)
-		put_audit(c, g, g->kind == CAMPAIGN_EMERGENCY ? AUDIT_EMERGENCY_STARTED : AUDIT_CAMPAIGN_STARTED, who, g->created_at);
-	commit_fault_points(c, "controller.campaign_new", "controller.campaign_new_stored");
-	commit_now(c, on_created, a);
+	settle(ctl, entry_add(ctl, c));
 }
 
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
 
-void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who, api_done_fn *done,
-		     void *ctx)
+void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who,
+		     api_done_fn *done, void *ctx)
 {
 	struct answer        *a = answer_new(done, ctx);
 	struct entry         *e = find(ctl, campaign_id);
@@ -553,7 +459,8 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	commit_now(c, answer_stored, a);
 }
 
-int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve, const char *cause, const struct caller *who)
+int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve, const char *cause,
+		      const struct caller *who)
 {
 	struct entry         *e = find(ctl, campaign_id);
 	struct campaign_event ev = {.kind = approve ? CAMPAIGN_EV_APPROVED : CAMPAIGN_EV_REJECTED};
@@ -586,8 +493,9 @@ static int watch_members(struct controller *ctl, struct entry *e, enum member_st
 static int recount(struct controller *ctl, struct campaign *c)
 {
 	uint32_t *const counts[MEMBER_STATE_COUNT] = {
-		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,     [MEMBER_FOLLOWING] = &c->following, [MEMBER_ORDERED] = &c->ordered,
-		[MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed, [MEMBER_SKIPPED] = &c->skipped,     [MEMBER_DROPPED] = &c->dropped,
+		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,       [MEMBER_FOLLOWING] = &c->following,
+		[MEMBER_ORDERED] = &c->ordered, [MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed,
+		[MEMBER_SKIPPED] = &c->skipped, [MEMBER_DROPPED] = &c->dropped,
 	};
 	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
 		uint64_t n = 0;
@@ -626,7 +534,8 @@ static int load_some(struct controller *ctl, bool unconfirmed)
 	size_t           n = PAGE;
 	int              r = rows != NULL ? 0 : E_NOMEM;
 	while (r == 0 && n == PAGE) {
-		r = unconfirmed ? view_campaigns_unconfirmed(ctl->view, after, rows, PAGE, &n) : view_campaigns_open(ctl->view, after, rows, PAGE, &n);
+		r = unconfirmed ? view_campaigns_unconfirmed(ctl->view, after, rows, PAGE, &n)
+				: view_campaigns_open(ctl->view, after, rows, PAGE, &n);
 		for (size_t i = 0; r == 0 && i < n; i++) {
 			after = rows[i].campaign_id;
 			if (find(ctl, after) == NULL)

@@ -52,7 +52,8 @@ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, 
 	return 0;
 }
 
-int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n)
+int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max,
+		 size_t *ret_n)
 {
 	struct query q = {.noun = &noun_member, .max = page(max)};
 	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
@@ -60,8 +61,8 @@ int view_members(struct store_view *v, struct id campaign_id, uint64_t after, st
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
-int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after, struct campaign_member *ret, size_t max,
-		    size_t *ret_n)
+int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after,
+		    struct campaign_member *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_member, .max = page(max)};
 	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);

@@ -30,10 +30,11 @@ enum incident_type {
 	INCIDENT_EXERCISE,
 	INCIDENT_TYPE_COUNT,
 };
-const char *incident_type_name(enum incident_type t);
+const char      *incident_type_name(enum incident_type t);
 _must_check_ int incident_type_parse(const char *name, enum incident_type *ret); /* E_SYNTAX */
 
-/* When the old issuance is revoked: after the usual grace, at the proof of the new one, at once, or at the proof but no later than after a while. */
+/* When the old issuance is revoked: after the usual grace, at the proof of the new one, at once, or at the proof but no later
+ * than after a while. */
 enum revoke_old { REVOKE_OLD_GRACE, REVOKE_OLD_PROVED, REVOKE_OLD_NOW, REVOKE_OLD_AFTER, REVOKE_OLD_COUNT };
 const char *revoke_old_name(enum revoke_old r);
 /* "proved", "now", "after:4h"; *ret_after_ms is 0 but for the last. E_SYNTAX, E_RANGE (a minute to 30 days). */
@@ -62,7 +63,7 @@ struct campaign {
 	struct id           campaign_id;
 	enum campaign_kind  kind;
 	enum campaign_state state;
-	enum trigger        trigger;  /* of its orders */
+	enum trigger        trigger;                      /* of its orders */
 	char                selector[CAMPAIGN_TEXT_SIZE]; /* for people */
 	char                services[CAMPAIGN_TEXT_SIZE]; /* comma list of all that it touches; "*" = too many to name */
 	char                actor[ACTOR_SIZE];
@@ -80,17 +81,17 @@ struct campaign {
 	/* pace, as it was set when the campaign began */
 	uint32_t batch; /* so many at a time, 0 = all at once */
 	int64_t  pause_ms;
-	uint32_t halt_share; /* per mille of a batch that may fail */
+	uint32_t halt_share;               /* per mille of a batch that may fail */
 	uint32_t batch_sent, batch_failed; /* of the current batch */
-	bool     batch_full; /* nothing more goes into the current batch */
+	bool     batch_full;               /* nothing more goes into the current batch */
 	/* second persons */
 	bool              approved; /* agreed to beforehand: its orders wait for nobody */
 	enum confirmation confirmation;
-	int64_t           remind_at; /* TIME_NEVER = nobody is waited for */
+	int64_t           remind_at;         /* TIME_NEVER = nobody is waited for */
 	char              cause[CAUSE_SIZE]; /* why it was halted or ended early */
 	int64_t           created_at;
-	int64_t           started_at; /* 0 = not yet */
-	int64_t           next_at;    /* the next batch goes not before; TIME_NEVER = the last one is under way */
+	int64_t           started_at;   /* 0 = not yet */
+	int64_t           next_at;      /* the next batch goes not before; TIME_NEVER = the last one is under way */
 	int64_t           completed_at; /* 0 = not yet: some members are open */
 };
 _Static_assert(sizeof(struct campaign) <= 1280, "a campaign's state stays small");

@@ -47,9 +47,10 @@ static uint32_t *counter_named(struct campaign *c, const char *name)
 	const struct {
 		const char *name;
 		uint32_t   *at;
-	} counters[] = {{"waiting", &c->waiting}, {"held", &c->held},       {"following", &c->following}, {"ordered", &c->ordered},
-			{"done", &c->done},       {"failed", &c->failed},   {"skipped", &c->skipped},     {"dropped", &c->dropped},
-			{"sent", &c->batch_sent}, {"batch_failed", &c->batch_failed}, {"share", &c->halt_share}};
+	} counters[] = {{"waiting", &c->waiting},           {"held", &c->held},       {"following", &c->following},
+			{"ordered", &c->ordered},           {"done", &c->done},       {"failed", &c->failed},
+			{"skipped", &c->skipped},           {"dropped", &c->dropped}, {"sent", &c->batch_sent},
+			{"batch_failed", &c->batch_failed}, {"share", &c->halt_share}};
 	for (size_t i = 0; i < N_ELEMENTS(counters); i++)
 		if (strcmp(counters[i].name, name) == 0)
 			return counters[i].at;
@@ -58,8 +59,14 @@ static uint32_t *counter_named(struct campaign *c, const char *name)
 
 static struct campaign campaign_of_test(enum campaign_state state)
 {
-	return (struct campaign){.state = state, .batch = 10, .pause_ms = 2000, .halt_share = 200, .next_at = TIME_NEVER, .remind_at = TIME_NEVER,
-				 .created_at = START, .started_at = START};
+	return (struct campaign){.state = state,
+				 .batch = 10,
+				 .pause_ms = 2000,
+				 .halt_share = 200,
+				 .next_at = TIME_NEVER,
+				 .remind_at = TIME_NEVER,
+				 .created_at = START,
+				 .started_at = START};
 }
 
 static void read_campaign(const struct step_line *l, int64_t now, struct campaign *c)
@@ -259,7 +266,8 @@ static struct campaign_event answer_to(const struct campaign_action *a, const st
 		e.from = MEMBER_HELD;
 	uint32_t there = e.from == MEMBER_WAITING ? c->waiting : c->held;
 	for (uint32_t i = 0; i < a->n && i < there; i++) {
-		static const enum member_state to[] = {MEMBER_ORDERED, MEMBER_ORDERED, MEMBER_ORDERED, MEMBER_FOLLOWING, MEMBER_FAILED, MEMBER_SKIPPED};
+		static const enum member_state to[] = {MEMBER_ORDERED,   MEMBER_ORDERED, MEMBER_ORDERED,
+						       MEMBER_FOLLOWING, MEMBER_FAILED,  MEMBER_SKIPPED};
 		e.moved[a->kind == CAMPAIGN_ACT_DROP ? MEMBER_DROPPED : to[rnd(seed) % N_ELEMENTS(to)]]++;
 	}
 	e.stage_ends = rnd(seed) % 4 == 0;
@@ -273,7 +281,9 @@ static struct campaign_event any_event(const struct campaign *c, uint64_t *seed)
 	if (e.kind == CAMPAIGN_EV_SENT || rare)
 		e.kind = CAMPAIGN_EV_TIMER;
 	e.from = c->ordered > 0 ? MEMBER_ORDERED : MEMBER_FOLLOWING;
-	e.to = rnd(seed) % 5 == 0 ? MEMBER_FAILED : e.from == MEMBER_FOLLOWING && rnd(seed) % 3 == 0 ? MEMBER_WAITING : MEMBER_DONE;
+	e.to = rnd(seed) % 5 == 0                                 ? MEMBER_FAILED
+	       : e.from == MEMBER_FOLLOWING && rnd(seed) % 3 == 0 ? MEMBER_WAITING
+								  : MEMBER_DONE;
 	return e;
 }
 
@@ -308,7 +318,9 @@ static void test_any_events(void **state)
 			struct campaign_step  s;
 			now += rnd(&seed) % 3000;
 			if (i > 2000 && c.state != CAMPAIGN_PROCESSING) /* a person looks at last */
-				e.kind = c.state == CAMPAIGN_HALTED ? CAMPAIGN_EV_RESUME : c.state == CAMPAIGN_CANCELLED ? CAMPAIGN_EV_TIMER : CAMPAIGN_EV_APPROVED;
+				e.kind = c.state == CAMPAIGN_HALTED      ? CAMPAIGN_EV_RESUME
+					 : c.state == CAMPAIGN_CANCELLED ? CAMPAIGN_EV_TIMER
+									 : CAMPAIGN_EV_APPROVED;
 			if (campaign_flow_step(&c, &e, now, &s) < 0)
 				continue;
 			check_step(&c, &s);

@@ -1,5 +1,5 @@
-/* test_store_campaign.c - do campaigns and their members come back as they were put, in order, counted, whole or not at all, in both backends?
- * Never: looking behind store.h. */
+/* test_store_campaign.c - do campaigns and their members come back as they were put, in order, counted, whole or not at all, in
+ * both backends? Never: looking behind store.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,8 +52,9 @@ static void campaign_make(uint32_t n, struct campaign *ret)
 	ret->revoke_old = (enum revoke_old)(n % REVOKE_OLD_COUNT);
 	ret->revoke_by_at = 100 + n;
 	ret->invalidity_at = 200 + n;
-	uint32_t *counts[] = {&ret->total, &ret->waiting, &ret->held, &ret->following, &ret->ordered, &ret->done, &ret->failed, &ret->skipped,
-			      &ret->dropped, &ret->batch, &ret->halt_share, &ret->batch_sent, &ret->batch_failed};
+	uint32_t *counts[] = {&ret->total,      &ret->waiting,    &ret->held,        &ret->following, &ret->ordered,
+			      &ret->done,       &ret->failed,     &ret->skipped,     &ret->dropped,   &ret->batch,
+			      &ret->halt_share, &ret->batch_sent, &ret->batch_failed};
 	for (uint32_t i = 0; i < N_ELEMENTS(counts); i++)
 		*counts[i] = 1000 * n + i;
 	ret->pause_ms = 300 + n;
@@ -121,12 +122,12 @@ static void test_campaign_round_trip(void **state)
 
 static void test_campaign_lists(void **state)
 {
-	struct kit          *k = *state;
+	struct kit            *k = *state;
 	static struct campaign rows[20];
-	struct campaign      c;
-	struct store_change *change = store_change_new();
-	struct id            none = {{0}};
-	size_t               n;
+	struct campaign        c;
+	struct store_change   *change = store_change_new();
+	struct id              none = {{0}};
+	size_t                 n;
 	for (uint32_t i = 1; i <= 9; i++) {
 		campaign_make(i, &c);
 		store_put_campaign(change, &c);
@@ -250,17 +251,16 @@ static void test_actor_is_forgotten(void **state)
 }
 
 #define ON_BOTH(f)                                                                                                             \
-	{#f " (mem)", f, setup_mem, teardown, NULL}, {#f " (sqlite)", f, setup_sqlite, teardown, NULL}
+	{#f " (mem)", f, setup_mem, teardown, NULL},                                                                           \
+	{                                                                                                                      \
+#f " (sqlite)", f, setup_sqlite, teardown, NULL                                                                \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(test_campaign_round_trip),
-		ON_BOTH(test_campaign_lists),
-		ON_BOTH(test_member_round_trip),
-		ON_BOTH(test_snapshot_is_whole),
-		ON_BOTH(test_member_lists),
-		ON_BOTH(test_actor_is_forgotten),
+		ON_BOTH(test_campaign_round_trip), ON_BOTH(test_campaign_lists), ON_BOTH(test_member_round_trip),
+		ON_BOTH(test_snapshot_is_whole),   ON_BOTH(test_member_lists),   ON_BOTH(test_actor_is_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

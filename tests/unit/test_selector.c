@@ -30,7 +30,8 @@ static bool is_valid(enum selector_kind kind, const char *value, const char *typ
 static void test_refused(void **state)
 {
 	(void)state;
-	static const char *const patterns[] = {"", "*", "*.", "*.*", "**.x", "a.*", "*a.x", "a b.x", "*.x.*", "x..y", "*.-", ".", "\x01"};
+	static const char *const patterns[] = {"",      "*",     "*.",   "*.*", "**.x", "a.*", "*a.x",
+					       "a b.x", "*.x.*", "x..y", "*.-", ".",    "\x01"};
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
 		if (is_valid(SELECT_PATTERN, patterns[i], ""))
 			fail_msg("`%s` is taken as a pattern", patterns[i]);
@@ -73,7 +74,8 @@ static void test_meant(void **state)
 	(void)state;
 	static const struct meant rows[] = {
 		/* names: "*.d" is any depth below d, not d itself */
-		{"c", "clara", "a", "t", "clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "", true}, /* by its virtual name */
+		{"c", "clara", "a", "t", "clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "",
+		 true}, /* by its virtual name */
 		{"c", "x", "a", "t", "clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "", false},
 		{"c", "x", "a", "t", "clara.vcc.internal", false, SELECT_PATTERN, "clara.vcc.internal", "", true},
 		{"c", "x", "a", "t", "a.clara.vcc.internal", false, SELECT_PATTERN, "clara.vcc.internal", "", false},
@@ -81,15 +83,18 @@ static void test_meant(void **state)
 		{"c", "x", "a", "t", "b.a.clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "", true},
 		{"c", "x", "a", "t", "notclara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "", false},
 		{"c", "x", "a", "t", "xclara.vcc.internal", false, SELECT_PATTERN, "clara.vcc.internal", "", false},
-		{"c", "x", "a", "t", "other.example,a.clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "", true},
-		{"c", "x", "a", "t", "*.clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "", true}, /* a wildcard by its text */
+		{"c", "x", "a", "t", "other.example,a.clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "",
+		 true},
+		{"c", "x", "a", "t", "*.clara.vcc.internal", false, SELECT_PATTERN, "*.clara.vcc.internal", "",
+		 true}, /* a wildcard by its text */
 		{"c", "x", "a", "t", "*.clara.vcc.internal", false, SELECT_PATTERN, "a.clara.vcc.internal", "", false},
 		{"c", "x", "a", "t", "*.clara.vcc.internal", false, SELECT_PATTERN, "*.a.clara.vcc.internal", "", false},
 		{"c", "x", "a", "t", "192.0.2.1", false, SELECT_PATTERN, "192.0.2.1", "", false},
 		/* the virtual name CERT_ID.SERVICE.DOMAIN */
 		{"veritas01-client", "veritas", "a", "t", "", false, SELECT_PATTERN, "*.vcc.internal", "", true},
 		{"veritas01-client", "veritas", "a", "t", "", false, SELECT_PATTERN, "*.veritas.vcc.internal", "", true},
-		{"veritas01-client", "veritas", "a", "t", "", false, SELECT_PATTERN, "veritas01-client.veritas.vcc.internal", "", true},
+		{"veritas01-client", "veritas", "a", "t", "", false, SELECT_PATTERN, "veritas01-client.veritas.vcc.internal",
+		 "", true},
 		{"veritas01-client", "veritas", "a", "t", "", false, SELECT_PATTERN, "*.clara.vcc.internal", "", false},
 		{"veritas01-client", "veritas", "a", "t", "", false, SELECT_PATTERN, "*.other.internal", "", false},
 		{"under_score", "veritas", "a", "t", "", false, SELECT_PATTERN, "*.veritas.vcc.internal", "", true},
@@ -98,7 +103,8 @@ static void test_meant(void **state)
 		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_SERVICE, "clara", "", false},
 		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_AGENT, "a", "", false},
 		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_PATTERN, "*.vcc.internal", "", false},
-		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_PATTERN, "*.vcc.internal", "clara_model_signing", true},
+		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_PATTERN, "*.vcc.internal",
+		 "clara_model_signing", true},
 		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_ALL, "", "clara_model_signing", true},
 		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_ALL, "", "clara_service_auth", false},
 		{"signer", "clara", "a", "clara_model_signing", "", true, SELECT_TEMPLATE, "clara_model_signing", "", true},
