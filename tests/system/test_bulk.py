@@ -1,4 +1,5 @@
 """Bulk campaigns: the plan and its hash, batches by priority, halting, resuming, cancelling, the limit, what each role may, and the command line."""
+import http.client
 import json
 import subprocess
 import time
@@ -173,6 +174,18 @@ def test_declared_dependencies_go_first(fleet):
     assert times["k1-web"][0] >= times["v1-web"][1]
 
 
+def test_where_the_campaign_is(fleet):
+    """202 with Location."""
+    connection = http.client.HTTPSConnection(fleet.admin.address, context=fleet.admin.context, timeout=30)
+    connection.request("POST", f"{LIFE}/bulk-renewal", json.dumps({"service_pattern": "*.vpb.vcc.internal"}),
+                       dict(fleet.admin.headers, **{"Content-Type": "application/json"}))
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    assert answer.status == 202 and answer.headers["Location"] == f"/api/v1/campaigns/{body['campaign_id']}"
+    assert fleet.admin("GET", answer.headers["Location"])[1]["kind"] == "bulk"
+    fleet.wait_state(body["campaign_id"], "completed")
+
+
 # ---- command line ----
 
 def test_command_line(fleet):
@@ -270,6 +283,8 @@ def test_roles(fleet):
         assert operator("POST", path, body)[0] == 200
     assert limited("POST", f"{LIFE}/bulk-renewal", {"dry_run": True})[1]["certificate_list"] == ["c1-web", "c2-web", "c3-web"]
     refused(limited("POST", f"{LIFE}/vcc-service/vpb/renew-all", {}), 404, "VCC-1006")
+    status, e = limited("POST", f"{LIFE}/emergency-recertification", {"certificate_ids": ["v1-web"], "incident_id": "I", "reason": "r"})
+    assert status == 200 and [f["code"] for f in e["failures"]] == ["VCC-3606"], "of another service: it does not exist"
     everything = fleet.bulk()[1]["campaign_id"]
     own = limited("POST", f"{LIFE}/vcc-service/clara/renew-all", {})[1]["campaign_id"]
     assert own in json.dumps(limited.get("campaigns")) and everything not in json.dumps(limited.get("campaigns"))

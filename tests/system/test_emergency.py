@@ -407,6 +407,19 @@ def test_refused_afterwards_undoes_nothing(crowd):
     assert {c["cert_id"]: c["serial"] for c in crowd.admin.get("certificates?limit=500")["items"]} == now
 
 
+def test_as_a_setting_it_waits_beforehand(crowd):
+    write(os.path.join(crowd.conf("controller") + ".d", "60-before.conf"), "[emergency]\napproval = before\n")
+    crowd.processes["controller"].stop()
+    crowd.processes["controller"].start()
+    crowd.wait_up()
+    crowd.gateways[0].connect()
+    assert crowd.emergency(selector={"all": True}, dry_run=True)[1]["plan"]["approval"] == "before"
+    status, e = crowd.emergency(selector={"all": True})
+    assert status == 202 and e["status"] == "awaiting_approval" and e["pending_count"] == 22
+    assert crowd.approve(e["campaign_id"])[0] == 200
+    assert crowd.wait_state(e["campaign_id"], "completed")["successful_count"] == 22
+
+
 # ---- real hosts ----
 
 def test_on_real_hosts():
