@@ -96,8 +96,9 @@ int policy_template_check(const struct template *t, const struct policy_limits *
 /* ---- assignment --------------------------------------------------------------------------------------------- */
 
 /* `external` is every service that has no type of its own. */
-static bool service_fits(const char *type, const char *service)
+bool policy_service_fits(const struct template *t, const char *service)
 {
+	const char              *type = t->service;
 	static const char *const own[] = {"clara", "covina", "argus", "veritas", "vpb"};
 	if (type[0] == '\0' || text_equal(type, service))
 		return true;
@@ -124,7 +125,7 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
 		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
 			      agent->service, service);
-	if (!service_fits(t->service, service))
+	if (!policy_service_fits(t, service))
 		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
 			      service);
 

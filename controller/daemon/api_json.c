@@ -295,7 +295,7 @@ json_t *json_step(const struct order_step_row *s)
 	json_object_set_new(o, "status", json_string(s->code == 0 ? "done" : "failed"));
 	json_object_set_new(o, "code", json_code(s->code));
 	json_object_set_new(o, "at", json_time(s->at));
-	json_object_set_new(o, "seconds", json_real((double)s->took_ms / 1000.0));
+	json_object_set_new(o, "seconds", s->took_ms >= 0 ? json_real((double)s->took_ms / 1000.0) : json_null());
 	json_object_set_new(o, "detail", json_string(s->detail));
 	return o;
 }

@@ -240,7 +240,7 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
-	order_actions_policy(ctl, &e->o, &policy);
+	order_actions_policy(ctl, &e->o, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
 		r = store_step(ctl, e, &ev, &step, in);
@@ -321,7 +321,7 @@ void orders_create_for(struct controller *ctl, struct commit *commit, struct cer
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	struct order_input  in = {.who = who};
-	order_actions_policy(ctl, &o, &policy);
+	order_actions_policy(ctl, &o, cert, &policy);
 	if (order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
 		    0 ||
 	    step.ignored)
