@@ -1,4 +1,4 @@
--- 007_campaigns.sql: campaigns and their members. The rules of 001_initial.sql hold.
+-- 008_campaigns.sql: campaigns and their members. The rules of 001_initial.sql hold.
 
 -- the counts are those of the members' states
 CREATE TABLE campaigns (
