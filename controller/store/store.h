@@ -80,9 +80,9 @@ struct receipt_row {
 	int64_t     made_at, stored_at;
 	uint8_t     signature[RECEIPT_SIGNATURE_MAX]; /* of the host key over the body */
 	uint16_t    signature_len;
-	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 	uint8_t     host_spki[SPKI_MAX / 4]; /* of the key that signed it; none in rows from before schema 6 */
 	uint16_t    host_spki_len;
+	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);

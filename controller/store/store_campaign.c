@@ -1,5 +1,5 @@
 /* store_campaign.c - room controller/store: reading campaigns and their members.
- * Never: writing, SQL. Each query has its index in schema/007_campaigns.sql. */
+ * Never: writing, SQL. Each query has its index in schema/008_campaigns.sql. */
 #include "controller/store/store_front.h"
 
 static size_t page(size_t max)
