@@ -207,6 +207,11 @@ static void sqlite_view_close(struct store_view *base)
 	free(v);
 }
 
+static int sqlite_view_copy(struct store_view *base, const char *path, struct span note, struct refusal *why)
+{
+	return sqlite_copy(((struct sqlite_view *)base)->rows.db, path, note, why);
+}
+
 static int sqlite_view_open(struct store *base, struct store_view **ret)
 {
 	struct sqlite_store *s = (struct sqlite_store *)base;
@@ -224,6 +229,7 @@ static int sqlite_view_open(struct store *base, struct store_view **ret)
 	v->base.rows = &v->rows.base;
 	v->base.hash = base->hash;
 	v->base.close = sqlite_view_close;
+	v->base.copy = sqlite_view_copy;
 	*ret = &v->base;
 	return 0;
 }
