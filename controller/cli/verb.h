@@ -47,7 +47,7 @@ int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_ta
 int verb_fail(int code, const struct refusal *why);
 
 /* The verbs, one file per noun. */
-extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[];
-extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n;
+extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[], cli_backup_verbs[];
+extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n, cli_backup_verbs_n;
 
 #endif

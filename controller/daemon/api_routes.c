@@ -11,6 +11,9 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/status", PERM_CERT_READ, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
+	{"GET", "/api/v1/backup", PERM_CA_MANAGE, "The last backup of this run, or the one being made.", NULL, api_backup_show, NULL},
+	{"POST", "/api/v1/backup", PERM_CA_MANAGE, "Copies the database into the state folder while everything goes on.", NULL, api_backup_make, NULL},
+
 	{"GET", "/api/v1/agents", PERM_AGENT_READ, "Agents by name.", api_agent_list, NULL, api_agent_enrich},
 	{"GET", "/api/v1/agents/{name}", PERM_AGENT_READ, "One agent with its targets.", api_agent_show, NULL, api_agent_enrich},
 	{"GET", "/api/v1/agents/{name}/inventory", PERM_AGENT_READ, "What the agent's host serves by TLS, by listener.", api_agent_inventory, NULL, NULL},

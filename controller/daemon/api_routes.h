@@ -11,6 +11,10 @@ void api_readyz(struct api_call *call);
 void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
 
+/* api_backup.c */
+void api_backup_show(struct api_call *call);
+void api_backup_make(struct api_call *call);
+
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);
 int  api_agent_show(struct api_call *call, struct store_view *view);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/backup.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_news.h"
@@ -69,6 +70,8 @@ static int open_parts(struct controller *ctl)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
 		r = scheduler_open(ctl, &ctl->scheduler);
+	if (r == 0)
+		r = backups_open(ctl, &ctl->backups);
 	return r;
 }
 
@@ -192,6 +195,7 @@ void controller_stop(struct controller *ctl)
 	crl_news_close(ctl->crl_news);
 	scheduler_close(ctl->scheduler);
 	serials_stop(ctl);
+	backups_stop(ctl);
 	uv_unref((uv_handle_t *)&ctl->store_wake);
 }
 
@@ -215,6 +219,7 @@ void controller_free(struct controller *ctl)
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);
 	scheduler_free(ctl->scheduler);
+	backups_free(ctl->backups);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);

@@ -30,6 +30,7 @@ struct controller {
 	struct crl_news              *crl_news;
 	struct buf                    authorities; /* PEM of every issuer below a root */
 	struct scheduler             *scheduler;
+	struct backups               *backups;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

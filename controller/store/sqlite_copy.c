@@ -26,7 +26,7 @@ static int hold_moment(sqlite3 *db)
 	return code < 0 ? code : sqlite_exec(db, "SELECT name FROM sqlite_master LIMIT 1");
 }
 
-static int copy_pages(sqlite3 *from, sqlite3 *to)
+static int copy_pages(sqlite3 *from, sqlite3 *to, const atomic_bool *stop)
 {
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
 	if (b == NULL)
@@ -36,6 +36,8 @@ static int copy_pages(sqlite3 *from, sqlite3 *to)
 		rc = sqlite3_backup_step(b, COPY_PAGES);
 		if (fault_point("store_copy") != 0)
 			code = errno == ENOSPC ? E_STORE_FULL : E_STORE_IO;
+		if (stop != NULL && atomic_load(stop))
+			code = E_SYS_AGAIN;
 	} while (rc == SQLITE_OK && code == 0);
 	if (code == 0)
 		code = sqlite_code(to, rc);
@@ -58,7 +60,7 @@ static int write_note(sqlite3 *db, struct span note)
 }
 
 /* The mode of the journal stands in the file: the copy has no log beside it, so that it is one file wherever it is carried. */
-static int fill(sqlite3 *from, const char *path, struct span note, struct refusal *why)
+static int fill(sqlite3 *from, const char *path, struct span note, const atomic_bool *stop, struct refusal *why)
 {
 	sqlite3 *to = NULL;
 	int      rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
@@ -66,7 +68,7 @@ static int fill(sqlite3 *from, const char *path, struct span note, struct refusa
 	if (code == 0)
 		code = sqlite_exec(to, copy_pragmas);
 	if (code == 0)
-		code = copy_pages(from, to);
+		code = copy_pages(from, to, stop);
 	if (code == 0)
 		code = sqlite_exec(to, "PRAGMA journal_mode=DELETE");
 	if (code == 0)
@@ -83,7 +85,7 @@ static int sync_file(int fd, const char *path, struct refusal *why)
 	return fsync(fd) == 0 ? 0 : sys_refuse(why, path, "fsync");
 }
 
-int sqlite_copy(sqlite3 *db, const char *path, struct span note, struct refusal *why)
+int sqlite_copy(sqlite3 *db, const char *path, struct span note, const atomic_bool *stop, struct refusal *why)
 {
 	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -92,7 +94,7 @@ int sqlite_copy(sqlite3 *db, const char *path, struct span note, struct refusal 
 	if (code < 0)
 		code = refuse(why, code, path, "%s", sqlite3_errmsg(db));
 	if (code == 0)
-		code = fill(db, path, note, why);
+		code = fill(db, path, note, stop, why);
 	if (sqlite3_get_autocommit(db) == 0)
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	if (code == 0)

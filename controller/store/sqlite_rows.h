@@ -47,6 +47,6 @@ _must_check_ int sqlite_open_writer(const char *path, bool create, sqlite3 **ret
 _must_check_ int sqlite_open_reader(const char *path, sqlite3 **ret);
 
 /* sqlite_copy.c: see view_copy() of store.h. `db` reads and is in no transaction. */
-_must_check_ int sqlite_copy(sqlite3 *db, const char *path, struct span note, struct refusal *why);
+_must_check_ int sqlite_copy(sqlite3 *db, const char *path, struct span note, const atomic_bool *stop, struct refusal *why);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef VCC_STORE_H
 #define VCC_STORE_H
 
+#include <stdatomic.h>
+
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
@@ -119,8 +121,8 @@ _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
 /* Copies the store as it is now into the new file `path` (mode 0600, synced; its folder is not), with the setting "backup" = `note`. The
  * writer goes on meanwhile; the copy holds all that was committed before the call and nothing later. Slow: on a worker. Failed = no file.
- * E_EXISTS, E_SYS_*, E_STORE_*. */
-_must_check_ int view_copy(struct store_view *v, const char *path, struct span note, struct refusal *why);
+ * Ends early with E_SYS_AGAIN when another thread sets `stop` (may be NULL). E_EXISTS, E_SYS_*, E_STORE_*. */
+_must_check_ int view_copy(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why);
 
 /* By key: 0, E_NOT_FOUND or E_STORE_*. */
 _must_check_ int view_order(struct store_view *v, struct id renewal_id, struct order *ret);

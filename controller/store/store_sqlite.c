@@ -207,9 +207,10 @@ static void sqlite_view_close(struct store_view *base)
 	free(v);
 }
 
-static int sqlite_view_copy(struct store_view *base, const char *path, struct span note, struct refusal *why)
+static int sqlite_view_copy(struct store_view *base, const char *path, struct span note, const atomic_bool *stop,
+                            struct refusal *why)
 {
-	return sqlite_copy(((struct sqlite_view *)base)->rows.db, path, note, why);
+	return sqlite_copy(((struct sqlite_view *)base)->rows.db, path, note, stop, why);
 }
 
 static int sqlite_view_open(struct store *base, struct store_view **ret)

@@ -127,7 +127,9 @@ struct service {
 	X(MESSAGE_REFUSED, "agent_message_refused")                                                                   \
 	X(INVENTORY_CHANGED, "host_inventory_changed")                                                                \
 	X(AGENT_RETURNED, "agent_returned")                                                                           \
-	X(AGENT_RELEASED, "agent_released")
+	X(AGENT_RELEASED, "agent_released")                                                                           \
+	X(BACKUP_MADE, "backup_made")                                                                                 \
+	X(BACKUP_FAILED, "backup_failed")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

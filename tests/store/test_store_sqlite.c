@@ -468,7 +468,7 @@ static void test_copy_under_load_is_one_moment(void **state)
 		while (l.next < before + 3)
 			sched_yield();
 		size_t sure = l.next - 1;
-		assert_int_equal(view_copy(k->view, path, span_text("moment"), &why), 0);
+		assert_int_equal(view_copy(k->view, path, span_text("moment"), NULL, &why), 0);
 		size_t most = l.next; /* and the one under way */
 		assert_int_equal(kit_try_open(&copy, path, false, &why), 0);
 		assert_int_equal(store_view_open(copy.store, &copy.view), 0);
@@ -496,7 +496,7 @@ static void test_copy_is_one_private_file(void **state)
 	char           path[256], beside[280];
 	copy_path(k, path);
 	commit_ok(k, 1);
-	assert_int_equal(view_copy(k->view, path, span_text(""), &why), 0);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	static const char *const sides[] = {"-wal", "-shm", "-journal"};
@@ -507,18 +507,22 @@ static void test_copy_is_one_private_file(void **state)
 }
 
 /* Nothing is overwritten, and what cannot be made whole is not there. */
-static void test_copy_refuses_what_exists(void **state)
+static void test_copy_refuses_what_cannot_be(void **state)
 {
 	struct kit    *k = *state;
 	struct refusal why = {.code = 0};
 	char           path[256];
 	copy_path(k, path);
 	commit_ok(k, 1);
-	assert_int_equal(view_copy(k->view, path, span_text(""), &why), 0);
-	assert_int_equal(view_copy(k->view, path, span_text(""), &why), E_EXISTS);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), 0);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), E_EXISTS);
 	assert_int_equal(why.code, E_EXISTS);
+	atomic_bool stop = true;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(view_copy(k->view, path, span_text(""), &stop, &why), E_SYS_AGAIN);
+	assert_int_not_equal(access(path, F_OK), 0);
 	snprintf(path, sizeof(path), "%s/none/copy", k->folder);
-	assert_int_equal(view_copy(k->view, path, span_text(""), &why), E_NOT_FOUND);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), E_NOT_FOUND);
 	commit_ok(k, 2); /* no transaction stayed open */
 	assert_int_equal(check_consistent(k->view), 2);
 }
@@ -540,7 +544,7 @@ int main(void)
 		cmocka_unit_test(test_failing_migration_is_repeated),
 		cmocka_unit_test_setup_teardown(test_copy_under_load_is_one_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copy_is_one_private_file, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copy_refuses_what_exists, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copy_refuses_what_cannot_be, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
