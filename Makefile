@@ -138,16 +138,19 @@ $(B)/tests/bench_empty: $(B)/obj/tests/bench/bench_empty.o
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -lwebsockets -lssl -lcrypto
 
 # libFuzzer targets instrument the project's own objects, too.
-$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(LIB_ROOMS))
+FUZZ_ROOMS := $(LIB_ROOMS) controller/cli
+$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(FUZZ_ROOMS))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(LIB_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(FUZZ_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
 ifneq (,$(findstring fuzz,$(B)))
 CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
 endif
 
 docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs wire > docs/wire.md
+	$(B)/tests/tool_docs audit > docs/audit.md
+	$(B)/tests/tool_docs rights > docs/rights.md
 
 clean:
 	rm -rf build build-asan build-faults build-fuzz

@@ -52,6 +52,10 @@ static void hello(struct keeper *k)
 		.now_at = clock_now(),
 		.bundle_epoch = k->state.trust.epoch,
 	};
+	if (k->state.heads.n > 0) {
+		h.head_size = k->state.heads.row[0].size;
+		h.head_root = k->state.heads.row[0].root;
+	}
 	text_cut(h.name, sizeof(h.name), k->state.identity.agent);
 	for (size_t i = 0; i < k->n_managed; i++)
 		h.targets += present_of(k->managed[i]);
@@ -293,6 +297,26 @@ static void on_crl(struct keeper *k, const struct wire_frame *f, struct span byt
 	crl_fetch_announced(k, &f->u.crl);
 }
 
+/* The host stands witness: what it keeps nobody can take back. It is acknowledged once it is durable. */
+static void on_head(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	const struct msg_head *m = &f->u.head;
+	struct kept_heads      heads = k->state.heads;
+	struct refusal         why = {.code = 0};
+	bool                   is_new = false;
+	(void)bytes;
+	int r = kept_heads_check(m, buf_span(&k->state.trust.roots), &why);
+	if (r == 0)
+		r = kept_heads_take(&heads, m, &is_new, &why);
+	if (r == 0 && is_new)
+		r = keeper_state_save_heads(&k->state, &heads, &why);
+	if (r == E_AUDIT_HEAD_KEPT)
+		k->head_refused = why;
+	if (r != 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	uplink_ack(k->uplink, f->id, r, why.cause);
+}
+
 static void on_bye(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	char text[ERR_CODE_SIZE];
@@ -309,6 +333,7 @@ static const struct {
 	{MSG_WELCOME, true, on_welcome},     {MSG_BYE, true, on_bye},       {MSG_ORDER, false, on_order},
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
+	{MSG_HEAD, false, on_head},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)

@@ -196,6 +196,7 @@ struct keeper {
 	bool                     welcomed;
 	int                      link_code; /* why there is no welcome, as the link says it */
 	char                     link_text[MSG_TEXT_SIZE];
+	struct refusal           head_refused; /* the last audit head that contradicted one kept here; code 0 = none in this run */
 	int64_t                  controller_at;    /* the controller's time when it last told it; 0 = never */
 	int64_t                  controller_since; /* clock_boot() then */
 	int64_t                  skew_told_ms;     /* what the controller was last told of ours */

@@ -28,6 +28,18 @@ struct run {
 static const struct wire_field   run_fields[] = {WIRE_FIELD(1, struct run, counter)};
 static const struct wire_message run_record = WIRE_MESSAGE(0, "run", "", struct run, run_fields, "how often the keeper started");
 
+static const struct wire_field   head_fields[] = {
+	WIRE_FIELD(1, struct kept_head, size),
+	WIRE_FIELD(2, struct kept_head, root),
+	WIRE_FIELD(3, struct kept_head, at),
+	WIRE_BLOB_OF(4, struct kept_head, certificate, certificate_len, "certificate"),
+	WIRE_BLOB_OF(5, struct kept_head, signature, signature_len, "signature"),
+};
+static const struct wire_message head_row = WIRE_MESSAGE(0, "head", "", struct kept_head, head_fields, "one head");
+static const struct wire_field   heads_fields[] = {WIRE_ROWS_OF(1, struct kept_heads, row, n, &head_row)};
+static const struct wire_message heads_record =
+	WIRE_MESSAGE(0, "heads", "", struct kept_heads, heads_fields, "newest heads of the controller's audit trail");
+
 /* ---- files: SHA-256 of the content, then the content ------------------------------------------------------------- */
 
 static int state_write(struct keeper_state *s, const char *name, struct span content, struct refusal *why)
@@ -197,6 +209,28 @@ static int crl_load(struct keeper_state *s)
 	return r == E_NOMEM ? r : 0;
 }
 
+/* ---- heads of the audit trail ---------------------------------------------------------------------------------------- */
+
+int keeper_state_save_heads(struct keeper_state *s, const struct kept_heads *heads, struct refusal *why)
+{
+	int r = record_save(s, "heads", &heads_record, heads, why);
+	if (r == 0)
+		s->heads = *heads;
+	return r;
+}
+
+/* Damage is told and costs the host its memory of them, but no certificate. */
+static int heads_load(struct keeper_state *s)
+{
+	struct refusal why = {.code = 0};
+	int            r = record_load(s, "heads", &heads_record, &s->heads, &why);
+	if (r < 0) {
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		s->heads.n = 0;
+	}
+	return r == E_NOMEM ? r : 0;
+}
+
 static int state_load(struct keeper_state *s, struct refusal *why)
 {
 	struct run run = {.counter = 0};
@@ -209,6 +243,8 @@ static int state_load(struct keeper_state *s, struct refusal *why)
 		r = record_load(s, "run", &run_record, &run, why);
 	if (r == 0)
 		r = crl_load(s);
+	if (r == 0)
+		r = heads_load(s);
 	if (r != 0)
 		return r;
 	s->counter = run.counter;

@@ -4,6 +4,7 @@
 #ifndef VCC_KEEPER_STATE_H
 #define VCC_KEEPER_STATE_H
 
+#include "agent/keeper/kept_heads.h"
 #include "agent/keeper/trust.h"
 #include "shared/pki/key.h"
 
@@ -26,6 +27,7 @@ struct keeper_state {
 	struct trust    trust;
 	struct hash     crl_hash; /* of the revocation lists that are kept; none = there are none yet */
 	int64_t         crl_ends_at; /* when the first of them ends */
+	struct kept_heads heads; /* of the controller's audit trail */
 	struct id       boot_id; /* of this run */
 	uint64_t        counter; /* grows with each start: tells clones apart */
 };
@@ -42,6 +44,7 @@ _must_check_ int keeper_state_save_trust(struct keeper_state *s, struct trust *t
 enum { CRL_FILE_MAX = MSG_LISTS_MAX };
 _must_check_ int keeper_state_save_crl(struct keeper_state *s, struct span pem, struct refusal *why);
 _must_check_ int keeper_state_crl(const struct keeper_state *s, struct buf *to, struct refusal *why);
+_must_check_ int keeper_state_save_heads(struct keeper_state *s, const struct kept_heads *heads, struct refusal *why);
 /* A new run: boot id and counter + 1, durable where there is space. */
 _must_check_ int keeper_state_start(struct keeper_state *s, int64_t now, struct refusal *why);
 

@@ -225,6 +225,22 @@ static json_t *targets_json(const struct keeper *k)
 	return targets;
 }
 
+/* All that `vccctl audit verify --head` needs. */
+static json_t *heads_json(const struct keeper *k)
+{
+	char    certificate[KEPT_CERTIFICATE_MAX * 4 / 3 + 4], signature[MSG_SIGNATURE_MAX * 4 / 3 + 4];
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < k->state.heads.n; i++) {
+		const struct kept_head *h = &k->state.heads.row[i];
+		if (b64url_text(h->certificate, h->certificate_len, certificate, sizeof(certificate)) == 0 &&
+		    b64url_text(h->signature, h->signature_len, signature, sizeof(signature)) == 0)
+			json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:I, s:s, s:s}", "size", (json_int_t)h->size, "root", hash_json(h->root),
+			                                      "at", time_json(h->at), "at_ms", (json_int_t)h->at, "certificate", certificate,
+			                                      "signature", signature));
+	}
+	return list;
+}
+
 static void put_code(json_t *o, const char *code_name, const char *text_name, int code, const char *text)
 {
 	char word[ERR_CODE_SIZE];
@@ -248,6 +264,8 @@ char *keeper_status(const struct keeper *k)
 	json_object_set_new(root, "watch_overflows", json_integer((json_int_t)watch_overflows(k)));
 	put_code(root, "link_code", "link_error", k->welcomed ? 0 : k->link_code, k->link_text);
 	put_code(root, "journal_code", "journal_error", k->journal_code, err_what(k->journal_code));
+	put_code(root, "audit_code", "audit_error", k->head_refused.code, k->head_refused.cause);
+	json_object_set_new(root, "audit_heads", heads_json(k));
 	char *text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	return text;

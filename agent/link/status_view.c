@@ -396,6 +396,8 @@ static void add_host(struct view *v, const json_t *root)
 		line_fmt(v, "%s %s: nothing can be done until then", text_of(root, "journal_code"), text_of(root, "journal_error"));
 		v->good = false;
 	}
+	if (text_of(root, "audit_code")[0] != '\0')
+		line_fmt(v, "%s %s: the controller's audit trail was rewritten or restored", text_of(root, "audit_code"), text_of(root, "audit_error"));
 	add_clock(v, root);
 	if (is(root, "watch", "overflow"))
 		line(v, "the kernel lost changes of files within the last minutes: everything was looked at");

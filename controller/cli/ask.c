@@ -2,6 +2,9 @@
  * Never: policy; the controller decides. */
 #include "controller/cli/ask.h"
 
+#include "shared/base/text.h"
+#include "shared/model/names.h"
+
 int ask_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n)
 {
 	struct refusal why;
@@ -25,4 +28,14 @@ int ask_object(const struct invocation *in, const char *method, const char *path
 	output_object(in->form, columns, n, answer);
 	json_decref(answer);
 	return EXIT_DONE;
+}
+
+json_t *ask_text_list(const char *comma_list)
+{
+	json_t     *list = json_array();
+	const char *cursor = comma_list;
+	char        item[DNS_NAME_SIZE];
+	while (text_item(&cursor, item, sizeof(item)))
+		json_array_append_new(list, json_string(item));
+	return list;
 }

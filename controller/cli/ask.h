@@ -10,5 +10,7 @@ int ask_list(const struct invocation *in, const char *path, const char *member, 
 /* One object. `body` may be NULL and stays the caller's. Exit code. */
 int ask_object(const struct invocation *in, const char *method, const char *path, const json_t *body, const struct output_column *columns,
                size_t n);
+/* "a, b" -> ["a", "b"] for a body. */
+json_t *ask_text_list(const char *comma_list);
 
 #endif

@@ -87,19 +87,14 @@ static int ban(const struct invocation *in)
 	return one(in, "POST", "/ban");
 }
 
+static int remove_agent(const struct invocation *in)
+{
+	return one(in, "POST", "/remove");
+}
+
 static int release(const struct invocation *in)
 {
 	return one(in, "POST", "/release");
-}
-
-static json_t *name_list(const char *comma_list)
-{
-	json_t     *names = json_array();
-	const char *cursor = comma_list;
-	char        item[DNS_NAME_SIZE];
-	while (text_item(&cursor, item, sizeof(item)))
-		json_array_append_new(names, json_string(item));
-	return names;
 }
 
 /* The token stands on a line of its own, so that it is pasted where the agent asks for it and not into a shell. */
@@ -128,7 +123,7 @@ static int invite(const struct invocation *in)
 	}
 	json_t *body = json_pack("{s:s, s:s}", "name", in->words[0], "service", service);
 	if (verb_given(in, "names"))
-		json_object_set_new(body, "names", name_list(verb_value(in, "names")));
+		json_object_set_new(body, "names", ask_text_list(verb_value(in, "names")));
 	if (verb_given(in, "ttl"))
 		json_object_set_new(body, "ttl", json_string(verb_value(in, "ttl")));
 	int r = client_call(&in->client, "POST", "/api/v1/invites", body, NULL, &answer, &why);
@@ -152,6 +147,7 @@ const struct verb cli_agent_verbs[] = {
 	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent, and what its host serves by TLS", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},
+	{"agent", "remove", "NAME", 1, 1, "takes an evicted agent off the lists", {{0}}, remove_agent},
 	{"agent", "release", "NAME", 1, 1, "a second host with its identity is gone: lets the next run in", {{0}}, release},
 	{"agent", "ban", "NAME", 1, 1, "ends its identity; this host key never returns", {{0}}, ban},
 };

@@ -19,7 +19,7 @@ static const struct output_column list_columns[] = {
 };
 
 static const struct output_column show_columns[] = {
-	{"certificate", "cert_id", COLUMN_TEXT},  {"state", "status", COLUMN_TEXT},
+	{"certificate", "cert_id", COLUMN_TEXT},  {"state", "status", COLUMN_TEXT}, {"orphaned", "orphaned", COLUMN_YES},
 	{"service", "service", COLUMN_TEXT},      {"agent", "agent", COLUMN_TEXT},
 	{"template", "template_id", COLUMN_TEXT}, {"names", "names", COLUMN_LIST},
 	{"issued", "serial", COLUMN_TEXT},        {"fingerprint", "fingerprint", COLUMN_TEXT},
@@ -27,7 +27,8 @@ static const struct output_column show_columns[] = {
 	{"valid from", "not_before", COLUMN_TIME}, {"valid to", "expires_at", COLUMN_TIME},
 	{"renews at", "renew_at", COLUMN_TIME},   {"proved at", "target.proved_at", COLUMN_TIME},
 	{"listeners", "target.listeners", COLUMN_LIST}, {"last error", "target.error", COLUMN_TEXT},
-	{"open order", "open_order", COLUMN_TEXT}, {"revoked at", "revoked_at", COLUMN_TIME},
+	{"open order", "open_order", COLUMN_TEXT}, {"suspended at", "suspended_at", COLUMN_TIME},
+	{"revoked at", "revoked_at", COLUMN_TIME},
 };
 
 /* A group: one certificate, several places. */
@@ -321,24 +322,6 @@ static int renew(const struct invocation *in)
 	return r;
 }
 
-static int revoke(const struct invocation *in)
-{
-	char           path[CLIENT_PATH_SIZE];
-	struct refusal why;
-	const char    *reason = verb_value(in, "reason");
-	if (reason == NULL) {
-		refuse(&why, E_CLI_USAGE, "cert revoke", "--reason is required (keyCompromise, superseded, cessationOfOperation, ...)");
-		return verb_fail(EXIT_USAGE, &why);
-	}
-	int r = cert_path(in, "/api/v1/certificates/%s/revoke", path, &why);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	json_t *body = json_pack("{s:s}", "reason", reason);
-	r = ask_object(in, "POST", path, body, show_columns, N_ELEMENTS(show_columns));
-	json_decref(body);
-	return r;
-}
-
 static int expiring(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
@@ -372,7 +355,6 @@ const struct verb cli_cert_verbs[] = {
 	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals", {{0}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
 	 {{"force", NULL, "also when it is not due yet"}, {"watch", NULL, "follow it to the proof"}}, renew},
-	{"cert", "revoke", "CERT_ID", 1, 1, "ends the certificate for good", {{"reason", "R", "why: keyCompromise, superseded, ..."}}, revoke},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };
 const size_t cli_cert_verbs_n = N_ELEMENTS(cli_cert_verbs);

@@ -15,7 +15,9 @@ static const struct output_column status_columns[] = {
 };
 
 static const struct output_column who_columns[] = {
-	{"principal", "principal", COLUMN_TEXT}, {"roles", "roles", COLUMN_LIST},   {"services", "services", COLUMN_LIST},
+	{"principal", "principal", COLUMN_TEXT}, {"person", "person", COLUMN_TEXT},   {"by", "by", COLUMN_TEXT},
+	{"roles", "roles", COLUMN_LIST},         {"services", "services", COLUMN_LIST}, {"token", "token.label", COLUMN_TEXT},
+	{"token ends", "token.expires_at", COLUMN_TIME},
 	{"domain", "domain", COLUMN_TEXT},       {"version", "version", COLUMN_TEXT},
 };
 

@@ -22,6 +22,8 @@ static const struct conf_key keys[] = {
 	{"vccctl", "url", CONF_TEXT, offsetof(struct client, url), CLIENT_URL_SIZE, 0, 0, "", NULL, "Admin API, https://NAME:8444. Empty = the local socket."},
 	{"vccctl", "ca", CONF_TEXT, offsetof(struct client, ca), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Root certificate of the installation, PEM."},
 	{"vccctl", "token_file", CONF_TEXT, offsetof(struct client, token_file), CLIENT_PATH_SIZE, 0, 0, "", NULL, "File with the bearer token."},
+	{"vccctl", "cert", CONF_TEXT, offsetof(struct client, cert), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Client certificate with its chain, PEM, instead of a token."},
+	{"vccctl", "key", CONF_TEXT, offsetof(struct client, key), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Its key, PEM."},
 	{"vccctl", "socket", CONF_TEXT, offsetof(struct client, socket), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Local socket of the controller."},
 };
 
@@ -47,8 +49,11 @@ static int read_configuration(struct client *c, struct refusal *why)
 		return r;
 	if (c->ca[0] == '\0')
 		text_cut(c->ca, sizeof(c->ca), from.ca);
-	if (c->token_file[0] == '\0')
+	if (c->token_file[0] == '\0' && c->cert[0] == '\0') { /* one way of showing who one is */
 		text_cut(c->token_file, sizeof(c->token_file), from.token_file);
+		text_cut(c->cert, sizeof(c->cert), from.cert);
+		text_cut(c->key, sizeof(c->key), from.key);
+	}
 	if (c->url[0] == '\0' && c->socket[0] == '\0') {
 		text_cut(c->url, sizeof(c->url), from.url);
 		text_cut(c->socket, sizeof(c->socket), from.socket);
@@ -158,12 +163,20 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 			return EXIT_DENIED;
 		x->headers = curl_slist_append(x->headers, (const char *)x->token.p);
 	}
-	if (body != NULL) {
-		x->body = json_dumps(body, JSON_COMPACT);
+	if (body != NULL || (c->reason[0] != '\0' && text_equal(method, "POST"))) {
+		json_t *whole = body != NULL ? json_copy((json_t *)(uintptr_t)body) : json_object();
+		if (c->reason[0] != '\0' && json_object_get(whole, "reason") == NULL)
+			json_object_set_new(whole, "reason", json_string(c->reason));
+		x->body = json_dumps(whole, JSON_COMPACT);
+		json_decref(whole);
 		x->headers = curl_slist_append(x->headers, "Content-Type: application/json");
 		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, x->body);
 	}
 	x->headers = curl_slist_append(x->headers, "Expect:");
+	if (c->cert[0] != '\0' && !local) {
+		curl_easy_setopt(x->curl, CURLOPT_SSLCERT, c->cert);
+		curl_easy_setopt(x->curl, CURLOPT_SSLKEY, c->key[0] != '\0' ? c->key : c->cert);
+	}
 	if (local)
 		curl_easy_setopt(x->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
 	else if (c->ca[0] != '\0')
@@ -212,6 +225,63 @@ int client_call(const struct client *c, const char *method, const char *path, co
 	int             r = exchange_prepare(c, &x, method, path, body, why);
 	if (r == EXIT_DONE)
 		r = exchange_run(c, &x, ret_status, ret_answer, why);
+	exchange_free(&x);
+	return r;
+}
+
+struct download {
+	CURL      *curl;
+	FILE      *to;
+	struct buf problem; /* what comes instead where the status is no success */
+};
+
+static size_t on_piece(char *bytes, size_t size, size_t n, void *ctx)
+{
+	struct download *d = ctx;
+	long             status = 0;
+	curl_easy_getinfo(d->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 200 && status <= 299)
+		return fwrite(bytes, size, n, d->to) * size;
+	buf_add(&d->problem, bytes, size * n);
+	return buf_error(&d->problem) == 0 ? size * n : 0;
+}
+
+static int download_run(const struct client *c, struct exchange *x, struct download *d, struct refusal *why)
+{
+	long     status = 0;
+	CURLcode done = curl_easy_perform(x->curl);
+	if (done == CURLE_WRITE_ERROR && d->problem.n == 0) {
+		refuse(why, E_SYS_IO, "output", "the file cannot be written");
+		return EXIT_FAILED;
+	}
+	if (done != CURLE_OK) {
+		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
+		return EXIT_UNREACHABLE;
+	}
+	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 200 && status <= 299)
+		return EXIT_DONE;
+	json_t *problem = d->problem.n > 0 ? json_loadb((const char *)d->problem.p, d->problem.n, 0, NULL) : NULL;
+	int     r = word_problem(status, problem, why);
+	json_decref(problem);
+	return r;
+}
+
+int client_download(const struct client *c, const char *path, FILE *to, struct refusal *why)
+{
+	struct exchange x = {.answer = BUF_MAX(ANSWER_MAX), .token = BUF_MAX(2048)};
+	struct download d = {.to = to, .problem = BUF_MAX(65536)};
+	int             r = exchange_prepare(c, &x, "GET", path, NULL, why);
+	if (r == EXIT_DONE) {
+		d.curl = x.curl;
+		curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, 0L); /* however long the trail is, while it moves */
+		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_TIME, (long)CALL_SECONDS);
+		curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, on_piece);
+		curl_easy_setopt(x.curl, CURLOPT_WRITEDATA, &d);
+		r = download_run(c, &x, &d, why);
+	}
+	buf_free(&d.problem);
 	exchange_free(&x);
 	return r;
 }

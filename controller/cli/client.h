@@ -3,10 +3,13 @@
 #ifndef VCC_CLIENT_H
 #define VCC_CLIENT_H
 
+#include <stdio.h>
+
 #include <jansson.h>
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/model/agent.h"
 
 /* Exit codes of vccctl. */
 enum {
@@ -21,12 +24,15 @@ enum {
 
 enum { CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
 
-/* Where the controller is: the URL with a CA file and a token, or the local socket. */
+/* Where the controller is: the URL with a CA file and a token or a client certificate, or the local socket. */
 struct client {
 	char url[CLIENT_URL_SIZE]; /* "" = local socket */
 	char ca[CLIENT_PATH_SIZE];
 	char token_file[CLIENT_PATH_SIZE];
+	char cert[CLIENT_PATH_SIZE]; /* client certificate instead of a token, with its key */
+	char key[CLIENT_PATH_SIZE];
 	char socket[CLIENT_PATH_SIZE];
+	char reason[REASON_SIZE]; /* goes with every change that has no reason of its own; "" = none */
 };
 
 /* Fills what the options left empty: $VCCCTL_CONFIG, ~/.config/vccctl.conf, else the local socket. Exit code. */
@@ -36,6 +42,8 @@ _must_check_ int client_configure(struct client *c, struct refusal *why);
  * given. Otherwise the exit code that fits, with `why` worded from the problem document. */
 _must_check_ int client_call(const struct client *c, const char *method, const char *path, const json_t *body, int *ret_status,
                              json_t **ret_answer, struct refusal *why);
+/* GET whose answer goes to `to` as it comes. */
+_must_check_ int client_download(const struct client *c, const char *path, FILE *to, struct refusal *why);
 /* Follows the cursors of a list and gives all that stands in `member` of the answers (at most 100,000). */
 _must_check_ int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why);
 

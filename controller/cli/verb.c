@@ -11,12 +11,15 @@ static const struct verb_option globals[] = {
 	{"url", "URL", "admin API, https://NAME:8444 (default: local socket)"},
 	{"ca", "FILE", "root certificate of the installation"},
 	{"token-file", "FILE", "file with the bearer token"},
+	{"cert", "FILE", "client certificate instead of a token"},
+	{"key", "FILE", "its key"},
 	{"socket", "PATH", "local socket of the controller"},
 	{"output", "FORM", "table, json or csv (also -o FORM)"},
+	{"reason", "TEXT", "why, for the audit trail"},
 	{"help", NULL, "this text"},
 	{"version", NULL, "the version"},
 };
-enum { G_URL, G_CA, G_TOKEN_FILE, G_SOCKET, G_OUTPUT, G_HELP, G_VERSION, G_COUNT };
+enum { G_URL, G_CA, G_TOKEN_FILE, G_CERT, G_KEY, G_SOCKET, G_OUTPUT, G_REASON, G_HELP, G_VERSION, G_COUNT };
 
 enum { HELP_WIDTH = 80 };
 
@@ -50,6 +53,14 @@ const char *verb_value(const struct invocation *in, const char *option)
 		if (text_equal(in->verb->options[i].name, option))
 			return in->values[i];
 	return NULL;
+}
+
+const char *verb_nth_value(const struct invocation *in, const char *option, size_t i)
+{
+	for (size_t k = 0; k < in->n_again; k++)
+		if (text_equal(in->verb->options[in->again[k].option].name, option) && i-- == 0)
+			return in->again[k].value;
+	return i == 0 ? verb_value(in, option) : NULL;
 }
 
 bool verb_given(const struct invocation *in, const char *option)
@@ -221,6 +232,26 @@ static int take_word(struct parse *p, const char *word, size_t *skip)
 	return EXIT_DONE;
 }
 
+/* An option of the verb; what it had before is kept beside it. */
+static int take_own(struct parse *p, char **argv, int *at)
+{
+	const char *before[VERB_OPTIONS_MAX];
+	memcpy(before, p->in.values, sizeof(before));
+	memset(p->in.values, 0, sizeof(p->in.values));
+	int taken = take_option(p->in.verb->options, VERB_OPTIONS_MAX, p->in.values, argv, at);
+	for (size_t i = 0; i < VERB_OPTIONS_MAX; i++) {
+		if (p->in.values[i] != NULL && before[i] != NULL) {
+			if (p->in.n_again == VERB_AGAIN_MAX)
+				return -1;
+			p->in.again[p->in.n_again].option = i;
+			p->in.again[p->in.n_again++].value = before[i];
+		}
+		if (p->in.values[i] == NULL)
+			p->in.values[i] = before[i];
+	}
+	return taken;
+}
+
 static int parse_all(struct parse *p, char **argv)
 {
 	size_t skip = p->in.verb->name != NULL ? 2 : 1;
@@ -239,7 +270,7 @@ static int parse_all(struct parse *p, char **argv)
 			p->global[G_HELP] = "";
 		} else {
 			int at = i;
-			int taken = text_starts(argv[i], "--") ? take_option(p->in.verb->options, VERB_OPTIONS_MAX, p->in.values, argv, &i) : 0;
+			int taken = text_starts(argv[i], "--") ? take_own(p, argv, &i) : 0;
 			if (taken == 0 && text_starts(argv[i], "--"))
 				taken = take_option(globals, G_COUNT, p->global, argv, &i);
 			if (taken <= 0)
@@ -261,7 +292,10 @@ static int take_globals(struct parse *p, struct refusal *why)
 		{p->global[G_URL], p->in.client.url, sizeof(p->in.client.url)},
 		{p->global[G_CA], p->in.client.ca, sizeof(p->in.client.ca)},
 		{p->global[G_TOKEN_FILE], p->in.client.token_file, sizeof(p->in.client.token_file)},
+		{p->global[G_CERT], p->in.client.cert, sizeof(p->in.client.cert)},
+		{p->global[G_KEY], p->in.client.key, sizeof(p->in.client.key)},
 		{p->global[G_SOCKET], p->in.client.socket, sizeof(p->in.client.socket)},
+		{p->global[G_REASON], p->in.client.reason, sizeof(p->in.client.reason)},
 	};
 	static const char *const forms[] = {"table", "json", "csv"};
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++)

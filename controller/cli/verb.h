@@ -6,7 +6,7 @@
 #include "controller/cli/client.h"
 #include "controller/cli/output.h"
 
-enum { VERB_WORDS_MAX = 8, VERB_OPTIONS_MAX = 16 };
+enum { VERB_WORDS_MAX = 8, VERB_OPTIONS_MAX = 16, VERB_AGAIN_MAX = 64 };
 
 struct verb_option {
 	const char *name;  /* "force" */
@@ -34,10 +34,17 @@ struct invocation {
 	const char        *words[VERB_WORDS_MAX];
 	size_t             n_words;
 	const char        *values[VERB_OPTIONS_MAX]; /* by position in verb->options; "" for a switch that was given; NULL absent */
+	struct {
+		size_t      option;
+		const char *value;
+	} again[VERB_AGAIN_MAX]; /* earlier values of options that were given more than once */
+	size_t n_again;
 };
 
 /* Value of an option of the verb, NULL = not given. */
 const char *verb_value(const struct invocation *in, const char *option);
+/* The i-th of all values of an option that may be repeated; NULL beyond the last. */
+const char *verb_nth_value(const struct invocation *in, const char *option, size_t i);
 bool        verb_given(const struct invocation *in, const char *option);
 
 /* Parses and runs; prints usage errors and help itself. Exit code. */
@@ -47,7 +54,10 @@ int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_ta
 int verb_fail(int code, const struct refusal *why);
 
 /* The verbs, one file per noun. */
-extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[], cli_backup_verbs[];
-extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n, cli_backup_verbs_n;
+extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[], cli_audit_verbs[], cli_revocation_verbs[];
+extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n, cli_audit_verbs_n, cli_revocation_verbs_n;
+
+extern const struct verb cli_principal_verbs[], cli_token_verbs[], cli_approval_verbs[], cli_backup_verbs[];
+extern const size_t cli_principal_verbs_n, cli_token_verbs_n, cli_approval_verbs_n, cli_backup_verbs_n;
 
 #endif

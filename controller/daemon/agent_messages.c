@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/daemon/assign.h"
+#include "controller/daemon/audit_heads.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/inventory_intake.h"
@@ -244,6 +245,7 @@ static void on_hello(struct controller *ctl, struct member *m, const struct wire
 		return;
 	}
 	fleet_hello(ctl, m, false, hello);
+	audit_heads_hello(ctl, m->name, hello->head_size, hello->head_root);
 }
 
 static void on_target(struct controller *ctl, struct member *m, const struct wire_frame *in)
@@ -316,6 +318,8 @@ static void on_drift(struct controller *ctl, struct member *m, const struct wire
 
 static void on_ack(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
+	if (audit_heads_acked(ctl, m->name, &in->u.ack))
+		return;
 	orders_acked(ctl, m->name, in->u.ack.id, in->u.ack.code, in->u.ack.text);
 }
 

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/workers.h"
@@ -42,7 +41,11 @@ static const struct {
 	{E_API_UNAVAILABLE, 503}, {E_EXISTS, 409},         {E_STORE_CONFLICT, 412}, {E_ORDER_OPEN, 409},
 	{E_ORDER_NOT_DUE, 409},   {E_ORDER_REVOKED, 409},  {E_ORDER_SUSPENDED, 409},
 	{E_ORDER_NO_AGENT, 409},  {E_ORDER_RETIRED, 409},  {E_JOIN_NAME, 409},     {E_AGENT_EVICTED, 409},
-	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_INTERNAL, 500},
+	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_AUDIT_PERSON_ACTIVE, 409}, {E_AUDIT_PERSON_WAITS, 409}, {E_INTERNAL, 500},
+	{E_REVOKE_LAST, 409},     {E_ORDER_NOT_SUSPENDED, 409}, {E_REVOKE_NOT_ISSUED, 409},
+	{E_RIGHTS_LIMIT, 403},    {E_RIGHTS_SELF, 403},    {E_RIGHTS_MORE, 403},   {E_PRINCIPAL_DISABLED, 409},
+	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
+	{E_APPROVAL_GONE, 409},
 	{E_BACKUP_RUNNING, 409},  {E_BACKUP_SPACE, 507},
 };
 
@@ -67,6 +70,11 @@ static void call_free(struct api_call *call)
 	json_decref(call->body);
 	json_decref(call->answer);
 	free(call);
+}
+
+void api_let_go(struct api_call *call)
+{
+	call_free(call);
 }
 
 static void send_json(struct api_call *call, int status, const char *type, json_t *answer)
@@ -168,52 +176,6 @@ static int route_find(struct api_call *call, const struct http_request *q)
 	             : refuse(&call->why, E_API_ROUTE, q->path, "there is no such path");
 }
 
-/* ---- who ---- */
-
-static int who_local(struct api_call *call, uid_t uid)
-{
-	if (uid != 0 && uid != geteuid())
-		return refuse(&call->why, E_API_UNAUTHENTICATED, "local socket", "user id %u is not an administrator here", (unsigned)uid);
-	snprintf(call->principal.name, sizeof(call->principal.name), "local:uid-%u", (unsigned)uid);
-	call->principal.roles = 1U << ROLE_ADMIN;
-	text_cut(call->caller.actor, sizeof(call->caller.actor), call->principal.name);
-	return 0;
-}
-
-static int who_token(struct api_call *call, const char *authorization)
-{
-	static const char unknown[] = "the token is unknown, revoked or expired";
-	struct hash       hash;
-	struct token      token;
-	if (authorization[0] == '\0')
-		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "no bearer token was given");
-	if (!text_starts(authorization, "Bearer ") || token_pat_check(authorization + 7, &hash) < 0)
-		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "this is not a whole vcc_pat_ token");
-	struct store_view *view = controller_view(call->ctl);
-	int                r = view_token_by_hash(view, hash, &token);
-	if (r < 0 && r != E_NOT_FOUND)
-		return refuse(&call->why, r, "token", "the store cannot be read");
-	if (r < 0 || token.revoked_at != 0 || token.expires_at <= call->now_at)
-		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", unknown);
-	if (view_principal(view, token.principal, &call->principal) < 0 || call->principal.disabled)
-		return refuse(&call->why, E_API_UNAUTHENTICATED, token.principal, "the principal is gone or disabled");
-	text_cut(call->caller.actor, sizeof(call->caller.actor), call->principal.name);
-	return 0;
-}
-
-static int identify(struct api_call *call, const struct http_request *q)
-{
-	if (call->route->permission == PERM_NONE && q->authorization[0] == '\0' && q->listener != HTTP_LOCAL)
-		return 0;
-	int r = q->listener == HTTP_LOCAL ? who_local(call, q->peer_uid) : who_token(call, q->authorization);
-	if (r < 0)
-		return r;
-	if (call->route->permission != PERM_NONE && !rights_allow(&call->principal, call->route->permission))
-		return refuse(&call->why, E_API_FORBIDDEN, call->principal.name, "the permission %s is missing",
-		              permission_name(call->route->permission));
-	return 0;
-}
-
 /* ---- body ---- */
 
 /* Depth and number of values, counted before the parser allocates. */
@@ -292,12 +254,22 @@ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool 
 	return 0;
 }
 
+/* Why something is changed may be said with every change. */
+static void take_reason(struct api_call *call)
+{
+	static const char *const fields[] = {"comment", "reason"}; /* `reason` may be a code of its own, so a comment goes before it */
+	for (size_t i = 0; i < N_ELEMENTS(fields) && call->caller.reason[0] == '\0'; i++) {
+		const char *text = json_string_value(json_object_get(call->body, fields[i]));
+		text_cut(call->caller.reason, sizeof(call->caller.reason), text != NULL ? text : "");
+	}
+}
+
 int api_fields_known(struct api_call *call, const char *const *names)
 {
 	const char *key;
 	json_t     *value;
 	json_object_foreach(call->body, key, value) {
-		bool known = false;
+		bool known = text_equal(key, "reason") || text_equal(key, "comment");
 		for (size_t i = 0; !known && names[i] != NULL; i++)
 			known = text_equal(key, names[i]);
 		if (!known)
@@ -398,16 +370,19 @@ void api_handle(void *ctx, struct http_call *http)
 
 	int r = route_find(call, q);
 	if (r == 0)
-		r = identify(call, q);
+		r = api_identify(call, q);
 	if (r == 0)
 		r = body_parse(call, q);
 	if (r < 0) {
 		api_refuse_why(call, &call->why);
 		return;
 	}
+	take_reason(call);
 	if (call->route->act != NULL) {
-		if (q->listener == HTTP_LOCAL && call->route->permission != PERM_NONE)
+		if (call->by == API_BY_SOCKET && call->route->permission != PERM_NONE && !text_equal(q->method, "GET")) {
 			log_line(LOG_LEVEL_WARNING, NULL, "break-glass: %s %s by %s on the local socket", q->method, q->path, call->caller.actor);
+			controller_break_glass(call->ctl, q->method, q->path, &call->caller);
+		}
 		call->route->act(call);
 		return;
 	}

@@ -19,6 +19,7 @@ struct api_route {
 	const char     *method;
 	const char     *path; /* "/api/v1/agents/{name}" */
 	enum permission permission;
+	enum rights_scope scope; /* how a principal that is limited to services meets it */
 	const char     *about;
 	/* Exactly one of the two. `read`: on a worker; 0 with call->answer set, or a code with call->why. */
 	int (*read)(struct api_call *call, struct store_view *view);
@@ -28,13 +29,18 @@ struct api_route {
 	void (*enrich)(struct api_call *call);
 };
 
+/* How the caller showed who it is. */
+enum api_by { API_BY_NOTHING, API_BY_SOCKET, API_BY_TOKEN, API_BY_CERTIFICATE };
+
 struct api_call {
 	struct api             *api;
 	struct controller      *ctl;
 	struct http_call       *http;
 	const struct api_route *route;
 	char                    params[API_PARAMS_MAX][API_PARAM_SIZE]; /* in the order of the path */
-	struct principal        principal;
+	struct principal        principal; /* with what its token leaves of it */
+	enum api_by             by;
+	struct token            token; /* API_BY_TOKEN */
 	struct caller           caller;
 	json_t                 *body; /* object, or NULL without a body */
 	int64_t                 now_at;
@@ -52,12 +58,18 @@ void api_handle(void *ctx, struct http_call *http);
 /* All rows, for documentation and tests. */
 const struct api_route *api_routes(size_t *ret_n);
 
+/* Who is it, and may it use the route? Fills principal and caller. E_API_UNAUTHENTICATED, E_API_FORBIDDEN, E_RIGHTS_LIMIT: `why` is filled.
+ * (api_identity.c) */
+_must_check_ int api_identify(struct api_call *call, const struct http_request *q);
+
 /* ---- for the handlers ---- */
 /* Answers and frees the call; takes over `answer`. */
 void api_finish(struct api_call *call, int status, json_t *answer);
 /* Answers with a problem document (RFC 9457) and frees the call. */
 void api_refuse(struct api_call *call, int code, const char *object, const char *cause);
 void api_refuse_why(struct api_call *call, const struct refusal *why);
+/* The answer is somebody else's matter now (http_call_stream): frees the call alone. */
+void api_let_go(struct api_call *call);
 /* HTTP status of a code. */
 int api_status(int code);
 

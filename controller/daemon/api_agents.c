@@ -73,6 +73,10 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 	int    r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
+	const char *state = api_arg(call, "state");
+	bool        all = text_equal(state, "all"); /* also removed ones */
+	if (r == 0 && state != NULL && !all)
+		r = refuse(&call->why, E_API_BODY, "state", "must be all, or not be given");
 	if (r < 0)
 		return r;
 	struct agent *rows = calloc(limit, sizeof(*rows));
@@ -82,7 +86,7 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 	if (r == 0) {
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
-			if (rights_service(&call->principal, rows[i].service))
+			if (rights_service(&call->principal, rows[i].service) && (all || rows[i].state != AGENT_REMOVED))
 				json_array_append_new(items, json_agent(&rows[i], false));
 		call->answer = api_page(items, n == limit ? rows[n - 1].name : NULL);
 	}
@@ -151,6 +155,11 @@ void api_agent_release(struct api_call *call)
 void api_agent_evict(struct api_call *call)
 {
 	change_state(call, AGENT_EVICTED);
+}
+
+void api_agent_remove(struct api_call *call)
+{
+	change_state(call, AGENT_REMOVED);
 }
 
 void api_agent_ban(struct api_call *call)

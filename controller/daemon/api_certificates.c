@@ -11,17 +11,58 @@
 
 enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
 
-/* One certificate as JSON, with its template and target read beside it. */
-static json_t *certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
+/* What is read beside certificates. Those of one page mostly share template and agent: the last ones are kept. */
+struct beside {
+	struct store_view *view;
+	int64_t            now;
+	struct template    template; /* template_id "" = none yet */
+	struct agent       agent;    /* name "" = none yet */
+	struct target      targets[TARGETS_MAX];
+};
+
+static const struct template *template_of(struct beside *b, const struct certificate *c)
 {
-	struct template t;
-	size_t          n = 0;
-	bool            has_template = view_template(view, c->template_id, 0, &t) == 0;
-	struct target  *targets = calloc(TARGETS_MAX, sizeof(*targets));
-	if (targets == NULL || view_targets_of(view, c->cert_id, targets, TARGETS_MAX, &n) < 0)
+	if (!text_equal(b->template.template_id, c->template_id) && view_template(b->view, c->template_id, 0, &b->template) < 0)
+		b->template.template_id[0] = '\0';
+	return b->template.template_id[0] != '\0' ? &b->template : NULL;
+}
+
+/* Its host was removed, and it lives on: nobody here can renew it or see it served. */
+static bool is_orphaned(struct beside *b, const struct certificate *c)
+{
+	if (c->revoked_at != 0 || c->retired_at != 0 || c->not_after_at <= b->now)
+		return false;
+	if (!text_equal(b->agent.name, c->agent) && view_agent(b->view, c->agent, &b->agent) < 0)
+		b->agent.name[0] = '\0';
+	return b->agent.name[0] != '\0' && b->agent.state == AGENT_REMOVED;
+}
+
+static json_t *certificate_json(struct beside *b, const struct certificate *c)
+{
+	size_t n = 0;
+	if (view_targets_of(b->view, c->cert_id, b->targets, TARGETS_MAX, &n) < 0)
 		n = 0;
-	json_t *json = json_certificate(c, has_template ? &t : NULL, targets, n, now);
-	free(targets);
+	json_t *json = json_certificate(c, template_of(b, c), b->targets, n, b->now);
+	json_object_set_new(json, "orphaned", json_boolean(is_orphaned(b, c)));
+	return json;
+}
+
+static struct beside *beside_new(struct store_view *view, int64_t now)
+{
+	struct beside *b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		abort();
+	b->view = view;
+	b->now = now;
+	return b;
+}
+
+/* One certificate as JSON, with its template and targets read beside it. */
+json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
+{
+	struct beside *b = beside_new(view, now);
+	json_t        *json = certificate_json(b, c);
+	free(b);
 	return json;
 }
 
@@ -46,10 +87,12 @@ int api_cert_list(struct api_call *call, struct store_view *view)
 		return E_NOMEM;
 	r = view_certificates(view, &filter, after, rows, limit, &n);
 	if (r == 0) {
-		json_t *items = json_array();
+		json_t        *items = json_array();
+		struct beside *b = beside_new(view, call->now_at);
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service))
-				json_array_append_new(items, certificate_json(view, &rows[i], call->now_at));
+				json_array_append_new(items, certificate_json(b, &rows[i]));
+		free(b);
 		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
 	}
 	free(rows);
@@ -95,7 +138,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	int                r = certificate_of(call, view, &c);
 	if (r < 0)
 		return r;
-	call->answer = certificate_json(view, &c, call->now_at);
+	call->answer = api_certificate_json(view, &c, call->now_at);
 	json_t *targets = targets_json(view, c.cert_id);
 	if (json_array_size(targets) == 1)
 		json_object_set(call->answer, "target", json_array_get(targets, 0));
@@ -135,41 +178,6 @@ int api_cert_issuances(struct api_call *call, struct store_view *view)
 	}
 	free(rows);
 	return r;
-}
-
-static void revoke_done(void *ctx, const struct api_result *result)
-{
-	struct api_call   *call = ctx;
-	struct certificate c;
-	if (result->code < 0) {
-		api_refuse_why(call, &result->why);
-		return;
-	}
-	if (view_certificate(controller_view(call->ctl), call->params[0], &c) < 0) {
-		api_refuse(call, E_STORE_IO, call->params[0], "revoked, but the store cannot be read now");
-		return;
-	}
-	api_finish(call, 200, certificate_json(controller_view(call->ctl), &c, call->now_at));
-}
-
-void api_cert_revoke(struct api_call *call)
-{
-	static const char *const fields[] = {"reason", NULL};
-	struct certificate       c;
-	char                     name[32];
-	int                      reason = 0;
-	int                      r = certificate_of(call, controller_view(call->ctl), &c);
-	if (r == 0)
-		r = api_fields_known(call, fields);
-	if (r == 0)
-		r = api_field_text(call, "reason", NULL, name, sizeof(name));
-	if (r == 0 && (revoke_reason_parse(name, &reason) < 0 || reason == REASON_HOLD))
-		r = refuse(&call->why, E_API_BODY, "reason", "`%s` is none of keyCompromise, superseded, cessationOfOperation, "
-		           "affiliationChanged, privilegeWithdrawn, unspecified", name);
-	if (r < 0)
-		api_refuse_why(call, &call->why);
-	else
-		controller_revoke(call->ctl, c.cert_id, (enum revoke_reason)reason, &call->caller, revoke_done, call);
 }
 
 int api_renewal_list(struct api_call *call, struct store_view *view)

@@ -144,6 +144,8 @@ json_t *json_issuance(const struct issuance *i, int64_t now)
 	json_object_set_new(o, "supersede_at", json_time(i->supersede_at));
 	json_object_set_new(o, "revoked_at", json_time(i->revoked_at));
 	json_object_set_new(o, "revoke_reason", text_or_null(reason));
+	json_object_set_new(o, "held_at", json_time(i->held_at));
+	json_object_set_new(o, "revoke_asked_at", json_time(i->revoke_asked_at));
 	return o;
 }
 

@@ -60,17 +60,17 @@ void api_life_renew(struct api_call *call)
 	char                     name[32];
 	bool                     force = false;
 	enum trigger             trigger = TRIGGER_MANUAL;
-	int                      r = api_fields_known(call, fields);
+	int                      r = view_certificate(controller_view(call->ctl), call->params[0], &c);
+	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
+		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such certificate");
+	if (r == 0)
+		r = api_fields_known(call, fields);
 	if (r == 0)
 		r = api_field_text(call, "trigger", "manual", name, sizeof(name));
 	if (r == 0)
 		r = api_field_bool(call, "force", false, &force);
 	if (r == 0 && trigger_parse(name, &trigger) < 0)
 		r = refuse(&call->why, E_API_BODY, "trigger", "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
-	if (r == 0)
-		r = view_certificate(controller_view(call->ctl), call->params[0], &c);
-	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
-		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such certificate");
 	if (r == 0)
 		r = trigger_allowed(call, trigger);
 	if (r < 0)

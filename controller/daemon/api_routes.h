@@ -15,6 +15,21 @@ void api_whoami(struct api_call *call);
 void api_backup_show(struct api_call *call);
 void api_backup_make(struct api_call *call);
 
+/* api_people.c */
+int  api_principal_list(struct api_call *call, struct store_view *view);
+int  api_principal_show(struct api_call *call, struct store_view *view);
+void api_principal_create(struct api_call *call);
+void api_principal_change(struct api_call *call);
+int  api_token_list(struct api_call *call, struct store_view *view);
+void api_token_create(struct api_call *call);
+void api_token_revoke(struct api_call *call);
+
+/* api_approvals.c */
+int  api_approval_list(struct api_call *call, struct store_view *view);
+int  api_approval_show(struct api_call *call, struct store_view *view);
+void api_approval_approve(struct api_call *call);
+void api_approval_reject(struct api_call *call);
+
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);
 int  api_agent_show(struct api_call *call, struct store_view *view);
@@ -22,6 +37,7 @@ int  api_agent_inventory(struct api_call *call, struct store_view *view);
 void api_agent_enrich(struct api_call *call);
 void api_agent_evict(struct api_call *call);
 void api_agent_release(struct api_call *call);
+void api_agent_remove(struct api_call *call);
 void api_agent_ban(struct api_call *call);
 int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);
@@ -33,9 +49,16 @@ void api_target_enrich(struct api_call *call);
 int  api_cert_list(struct api_call *call, struct store_view *view);
 int  api_cert_show(struct api_call *call, struct store_view *view);
 int  api_cert_issuances(struct api_call *call, struct store_view *view);
-void api_cert_revoke(struct api_call *call);
+/* One certificate as JSON, with its template and targets read beside it. */
+json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now);
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
+
+/* api_revocation.c */
+void api_cert_revoke(struct api_call *call);
+void api_cert_suspend(struct api_call *call);
+void api_cert_resume(struct api_call *call);
+void api_crl_list(struct api_call *call);
 
 /* api_lifecycle.c: the brief's endpoints */
 void api_life_renew(struct api_call *call);
@@ -44,5 +67,13 @@ int  api_life_expiring(struct api_call *call, struct store_view *view);
 int  api_life_templates(struct api_call *call, struct store_view *view);
 int  api_life_template(struct api_call *call, struct store_view *view);
 void api_life_template_apply(struct api_call *call);
+
+/* api_audit.c, export_trail.c */
+int  api_audit_list(struct api_call *call, struct store_view *view);
+int  api_audit_show(struct api_call *call, struct store_view *view);
+int  api_audit_heads(struct api_call *call, struct store_view *view);
+int  api_audit_consistency(struct api_call *call, struct store_view *view);
+void api_audit_export(struct api_call *call);
+void api_audit_forget(struct api_call *call);
 
 #endif

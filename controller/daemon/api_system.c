@@ -2,6 +2,9 @@
  * Never: changing anything. */
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/people_json.h"
+
+enum { OCSP_PATIENCE_MS = 60 * 1000 }; /* the first responders are ordered after a start */
 
 void api_healthz(struct api_call *call)
 {
@@ -21,6 +24,12 @@ static json_t *warnings_json(const struct controller_state *s)
 	json_t *list = json_array();
 	if (s->signer_log_behind)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_SIGNER_LOG, code), err_what(E_SIGNER_LOG)));
+	if (s->audit_contradicted)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_AUDIT_CONTRADICTED, code), err_what(E_AUDIT_CONTRADICTED)));
+	if (s->crl_late)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_CRL_LATE, code), err_what(E_CRL_LATE)));
+	if (!s->ocsp && s->now_at - s->started_at > OCSP_PATIENCE_MS)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_OCSP_RESPONDER, code), err_what(E_OCSP_RESPONDER)));
 	return list;
 }
 
@@ -73,8 +82,13 @@ void api_whoami(struct api_call *call)
 	for (int i = PERM_NONE + 1; i < PERM_COUNT; i++)
 		if (rights_allow(&call->principal, (enum permission)i))
 			json_array_append_new(permissions, json_string(permission_name((enum permission)i)));
-	json_t *o = json_object();
+	static const char *const by[] = {"nothing", "local socket", "token", "client certificate"};
+	json_t                  *o = json_object();
 	json_object_set_new(o, "principal", json_string(call->principal.name));
+	json_object_set_new(o, "person", call->principal.person[0] != '\0' ? json_string(call->principal.person) : json_null());
+	json_object_set_new(o, "by", json_string(by[call->by]));
+	json_object_set_new(o, "token", call->by == API_BY_TOKEN ? json_token(&call->token) : json_null());
+	json_object_set_new(o, "limited_to_services", json_boolean(rights_limited(&call->principal)));
 	json_object_set_new(o, "roles", roles);
 	json_object_set_new(o, "permissions", permissions);
 	json_object_set_new(o, "services", json_comma_list(call->principal.services));

@@ -6,6 +6,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/orders.h"
@@ -262,6 +263,7 @@ static void take(struct proposal *p, bool approved)
 	put_target(p, c);
 	if (!p->known || changed || revived)
 		audit(p, c, p->cert.approved ? AUDIT_TARGET_ACCEPTED : AUDIT_TARGET_REQUESTED, 0, NULL);
+	approvals_follow_target(p->ctl, c, &p->cert, &p->who);
 	if (order)
 		orders_create(p->ctl, c, &p->cert, trigger, false, approval, &p->who, NULL);
 	if (!p->known || changed || revived || order)
@@ -295,6 +297,20 @@ static int check_form(struct proposal *p, struct refusal *why)
 	return 0;
 }
 
+/* A door to the admin API is opened by a second person, whatever its names. */
+static bool needs_person(const struct proposal *p)
+{
+	return p->t->purpose == PURPOSE_ADMIN && !(p->known && p->cert.approved && same_content(p));
+}
+
+/* What serves already is not turned into such a door. */
+static void admin_refused(struct proposal *p)
+{
+	struct refusal why;
+	(void)!refuse(&why, E_POLICY_APPROVAL, p->msg->cert_id, "an admin certificate takes a cert_id of its own");
+	refused(p, &why);
+}
+
 void assign_target(struct controller *ctl, struct member *m, uint64_t id, const struct msg_target *msg)
 {
 	struct proposal p = {.member = m, .ctl = ctl, .agent = m->row, .id = id, .msg = msg, .now = clock_now()};
@@ -317,11 +333,14 @@ void assign_target(struct controller *ctl, struct member *m, uint64_t id, const 
 		r = check_known(&p, &why);
 	if (r == 0)
 		r = policy_assign(m->row, p.t, msg->service, &p.names, &why);
-	/* Outside the patterns: it waits for a person, unless the host only edits what was accepted. */
-	if (r == 0)
+	/* A person decides, unless the host only edits what was accepted. */
+	bool waits = r == E_POLICY_NAMES || (r == 0 && needs_person(&p));
+	if (r == 0 && !waits)
 		take(&p, true);
-	else if (r == E_POLICY_NAMES && (!p.known || !p.cert.approved || same_content(&p)))
+	else if (waits && (!p.known || !p.cert.approved || same_content(&p)))
 		take(&p, false);
+	else if (waits && r == 0)
+		admin_refused(&p);
 	else
 		refused(&p, &why);
 }

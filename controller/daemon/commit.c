@@ -32,6 +32,7 @@ struct commit {
 	commit_done_fn      *done;
 	void                *ctx;
 	int                  code; /* of one that never reached the store */
+	struct id            request_id; /* of records that nobody's request led to */
 	struct commit       *prev, *next;
 };
 
@@ -76,6 +77,9 @@ struct commit *commit_new(struct controller *ctl)
 		abort();
 	c->ctl = ctl;
 	c->change = store_change_new();
+	struct hash salt;
+	entropy(&salt, sizeof(salt));
+	store_change_salt(c->change, salt);
 	return c;
 }
 
@@ -162,11 +166,27 @@ void commit_remove_target(struct commit *c, const char *target_id)
 	keep_row(c, rows_remove_target(c->ctl->rows, target_id));
 }
 
+/* What nobody asked for is still one thing that happened: its records carry one id. */
+static struct id own_request(struct commit *c, int64_t now)
+{
+	uint8_t random[ID_RANDOM];
+	if (id_is_none(c->request_id)) {
+		entropy(random, sizeof(random));
+		c->request_id = id_make(now, random);
+	}
+	return c->request_id;
+}
+
 void commit_audit(struct commit *c, const struct audit_of *of, const char *format, ...)
 {
 	struct audit a = {.at = clock_now(), .event = of->event, .renewal_id = of->renewal_id, .request_id = of->request_id};
-	text_cut(a.actor, sizeof(a.actor), of->actor != NULL ? of->actor : "controller");
-	text_cut(a.object, sizeof(a.object), of->object != NULL ? of->object : "");
+	const char  *actor = of->actor != NULL ? of->actor : "controller";
+	const char  *object = of->object != NULL ? of->object : "";
+	if (id_is_none(a.request_id))
+		a.request_id = own_request(c, a.at);
+	text_cut(a.actor, sizeof(a.actor), actor);
+	text_cut(a.object, sizeof(a.object), object);
+	text_cut(a.reason, sizeof(a.reason), of->reason != NULL && of->reason[0] != '\0' ? of->reason : audit_event_info(of->event)->why);
 	if (format != NULL) {
 		va_list ap;
 		va_start(ap, format);

@@ -20,13 +20,15 @@ void commit_agent(struct commit *c, const struct agent *a);
 void commit_target(struct commit *c, const struct target *t);
 void commit_remove_target(struct commit *c, const char *target_id);
 
-/* Who and what of an audit record; the rest is a JSON object made as by json_pack() ("{s:s}"), or NULL. */
+/* Who, what and why of an audit record; the rest is a JSON object made as by json_pack() ("{s:s}"), or NULL. Without a request every record
+ * of the commit gets the same new request id; without a reason the event's own (audit.h) stands. */
 struct audit_of {
 	enum audit_event event;
 	const char      *actor;
 	const char      *object;
 	struct id        renewal_id;
 	struct id        request_id;
+	const char      *reason; /* NULL or "": nobody gave one */
 };
 void commit_audit(struct commit *c, const struct audit_of *of, const char *format, ...);
 

@@ -7,16 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/approvals.h"
+#include "controller/daemon/audit_heads.h"
 #include "controller/daemon/backup.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/ocsp_serve.h"
+#include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/people.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -65,11 +71,21 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = crls_open(ctl, &ctl->crls);
 	if (r == 0)
+		r = crl_files_open(ctl, &ctl->crl_files);
+	if (r == 0)
 		r = crl_news_open(ctl, &ctl->crl_news);
+	if (r == 0)
+		r = ocsp_serve_open(ctl, &ctl->ocsp);
 	if (r == 0)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
 		r = scheduler_open(ctl, &ctl->scheduler);
+	if (r == 0)
+		r = audit_heads_open(ctl, &ctl->audit_heads);
+	if (r == 0)
+		r = people_open(&ctl->people);
+	if (r == 0)
+		r = approvals_open(&ctl->approvals);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
 	return r;
@@ -156,7 +172,11 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = identities_open(ctl, &ctl->identities, why);
 	if (r == 0)
+		r = ocsp_keys_open(ctl, &ctl->ocsp_keys, why);
+	if (r == 0)
 		r = crls_load(ctl);
+	if (r == 0)
+		r = audit_heads_load(ctl);
 	if (r == 0)
 		r = orders_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
@@ -210,15 +230,21 @@ void controller_free(struct controller *ctl)
 	uv_close((uv_handle_t *)&ctl->store_wake, NULL);
 	(void)uv_run(ctl->loop, UV_RUN_DEFAULT);
 	identities_free(ctl->identities);
+	ocsp_keys_free(ctl->ocsp_keys);
+	ocsp_serve_free(ctl->ocsp);
 	gateway_certs_free(ctl->gateway_certs);
 	fleet_free(ctl->fleet);
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
 	crls_free(ctl->crls);
+	crl_files_free(ctl->crl_files);
 	crl_news_free(ctl->crl_news);
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);
 	scheduler_free(ctl->scheduler);
+	audit_heads_free(ctl->audit_heads);
+	people_free(ctl->people);
+	approvals_free(ctl->approvals);
 	backups_free(ctl->backups);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
@@ -280,14 +306,29 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent)
 	return fleet_seen_at(ctl, agent);
 }
 
+void controller_break_glass(struct controller *ctl, const char *method, const char *path, const struct caller *who)
+{
+	struct commit  *c = commit_new(ctl);
+	struct audit_of of = {.event = AUDIT_BREAK_GLASS, .actor = who->actor, .object = "local socket", .request_id = who->request_id, .reason = who->reason};
+	char            shown[256];
+	text_cut(shown, sizeof(shown), path);
+	commit_audit(c, &of, "{s:s,s:s}", "method", method, "path", shown);
+	commit_fault_points(c, "controller.break_glass", "controller.break_glass_stored");
+	commit_now(c, NULL, NULL);
+}
+
 void controller_state(struct controller *ctl, struct controller_state *ret)
 {
-	int64_t now = clock_now();
+	int64_t          now = clock_now();
+	struct crl_state late;
 	*ret = (struct controller_state){
 		.signer = signer_ready(ctl),
 		.signer_log_behind = signer_log_behind(ctl),
+		.audit_contradicted = audit_heads_contradicted(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
+		.crl_late = crls_worst(ctl, now, &late) >= 500,
+		.ocsp = ocsp_keys_ready(ctl->ocsp_keys, now),
 		.admin_tls = identities_admin_ready(ctl, now),
 		.gateways = gateways_count(ctl),
 		.connected = fleet_count(ctl),
@@ -297,14 +338,14 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 	};
 }
 
-bool controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der)
+bool controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret_der)
 {
 	return crls_find(ctl, issuer_id, shard, ret_der);
 }
 
-struct span controller_crl_all(struct controller *ctl)
+struct crl_file controller_crl_all(struct controller *ctl)
 {
-	return crls_all(ctl);
+	return crls_all_file(ctl);
 }
 
 bool controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem)

@@ -26,20 +26,31 @@ void controller_free(struct controller *ctl);
 
 /* Who asks, for audit records. */
 struct caller {
-	char      actor[ACTOR_SIZE]; /* principal, "uid:0", "scheduler", "agent:NAME" */
+	char      actor[ACTOR_SIZE]; /* principal, "local:uid-0", "scheduler", "agent:NAME" */
 	struct id request_id;
+	char      reason[REASON_SIZE]; /* "" = nobody gave one */
+	/* for approvals: who stands behind it, "" = nobody */
+	char person[ACTOR_SIZE];
+	char maker_of_principal[ACTOR_SIZE];
+	char maker_of_token[ACTOR_SIZE];
 };
 
 struct api_result {
 	int                 code; /* 0, or why not (then `why` is filled) */
 	struct refusal      why;
-	struct order        order;                  /* controller_order, controller_order_decide */
+	struct order        order;                  /* controller_order */
 	struct agent        agent;                  /* controller_agent_state */
 	struct invite       invite;                 /* controller_invite, with: */
 	char                token[TOKEN_JOIN_SIZE]; /* shown once; the callback's owner wipes its copy */
 	char                join_address[ADDRESS_SIZE];
 	char                pin[8 + HASH_TEXT_SIZE]; /* "sha256:HEX" of the root */
 	uint32_t            template_version;        /* controller_template_apply */
+	char                pseudonym[ACTOR_SIZE];   /* controller_forget_person */
+	struct principal    principal;               /* people_principal_put */
+	struct token        pat;                     /* people_token_make, people_token_revoke, with: */
+	char                pat_text[TOKEN_PAT_SIZE]; /* shown once, as `token` */
+	struct approval     approval;                /* approvals_decide; also where `waits` */
+	bool                waits;                   /* nothing was done yet: `approval` waits for a second person */
 };
 /* `result` lives until the callback returns. */
 typedef void api_done_fn(void *ctx, const struct api_result *result);
@@ -48,12 +59,6 @@ typedef void api_done_fn(void *ctx, const struct api_result *result);
  */
 void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
 		      api_done_fn *done, void *ctx);
-/* Approves or rejects an order that waits for approval. */
-void controller_order_decide(struct controller *ctl, struct id renewal_id, bool approve, const struct caller *who,
-			     api_done_fn *done, void *ctx);
-/* Accepts the names of a `requested` certificate as they stand; its first order follows. */
-void controller_certificate_approve(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done,
-				    void *ctx);
 /* Ends the certificate for good: every unexpired issuance is revoked, an open order before the flip is cancelled. */
 void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
 		       api_done_fn *done, void *ctx);
@@ -74,6 +79,12 @@ void controller_agent_release(struct controller *ctl, const char *name, const st
 /* A new version; `expect_version` UINT32_MAX = do not check. Checked by policy_template_check. */
 void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
 			       const struct caller *who, api_done_fn *done, void *ctx);
+
+/* Deletes name and salt behind a person's pseudonym: the audit trail stays whole and names nobody any more. E_NOT_FOUND: the trail does not
+ * know the name. E_AUDIT_PERSON_ACTIVE: who can still act would only appear again. */
+void controller_forget_person(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx);
+/* Somebody acts by the local socket, past tokens and roles: the trail says so before anything is done. */
+void controller_break_glass(struct controller *ctl, const char *method, const char *path, const struct caller *who);
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
@@ -97,8 +108,11 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
 	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
+	bool     audit_contradicted; /* signer or agents remember another audit trail than this one */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */
+	bool     crl_late;  /* one has used up half of its life and should be newer */
+	bool     ocsp;      /* every issuing CA has a responder in force */
 	bool     admin_tls; /* the admin certificate is valid */
 	uint32_t gateways;
 	uint32_t connected; /* welcomed agents */
@@ -109,8 +123,12 @@ struct controller_state {
 void controller_state(struct controller *ctl, struct controller_state *ret);
 
 /* Published bytes for the public listener; valid until the next turn of the loop. False = no such file. */
-bool        controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der);
-struct span controller_crl_all(struct controller *ctl); /* PEM: every shard and the root's */
+struct crl_file {
+	struct span bytes;
+	int64_t     this_update_at, next_update_at; /* 0 = not known */
+};
+bool            controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret_der);
+struct crl_file controller_crl_all(struct controller *ctl); /* PEM: every shard and the root's; the newest and the soonest time */
 /* The lists of this content, as hosts were told of them; false when that is too long ago. */
 bool        controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem);
 bool        controller_crl_is_current(const struct controller *ctl, struct hash hash); /* what hosts were told last */

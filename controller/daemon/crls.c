@@ -2,6 +2,7 @@
  * Never: a list whose number was used before. */
 #include "controller/daemon/crls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include <uthash.h>
 
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/state.h"
 #include "shared/base/be.h"
@@ -39,7 +41,10 @@ struct shard {
 	struct shard_key key;
 	bool             dirty, busy;
 	int64_t          retry_at;
+	uint64_t         changes; /* how often its content has changed in this run */
 	uint64_t         number;
+	uint64_t         written; /* number in its file; 0 = not known */
+	size_t           entries;
 	int64_t          this_update_at, next_update_at; /* of the published one; 0 = none */
 	struct buf       der;
 	UT_hash_handle   hh;
@@ -47,6 +52,7 @@ struct shard {
 
 struct crls {
 	struct shard *shards;
+	int           alarm; /* the step of life used that was told last */
 	struct buf    all;
 	bool          all_stale;
 };
@@ -108,7 +114,15 @@ static void on_dirty(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	const struct shard_key *key = value;
-	find_or_add(ctl, key->issuer_id, key->shard)->dirty = true;
+	struct shard           *s = find_or_add(ctl, key->issuer_id, key->shard);
+	s->dirty = true;
+	s->changes++;
+}
+
+uint64_t crls_changes(const struct controller *ctl, const char *issuer_id, uint32_t shard)
+{
+	const struct shard *s = find(ctl, issuer_id, shard);
+	return s != NULL ? s->changes : 0;
 }
 
 void crls_dirty_later(struct commit *c, const char *issuer_id, uint32_t shard)
@@ -153,6 +167,9 @@ struct crl_job {
 	struct controller *ctl;
 	struct shard_key   key;
 	int64_t            now;
+	int64_t            since; /* entries that ended before are left out */
+	int64_t            gone;  /* a shard whose last certificate ended before needs no list any more */
+	bool               ended;
 	int                code;
 	struct buf         entries;
 };
@@ -164,6 +181,18 @@ static void pack(struct serial serial, int64_t revoked_at, int reason, uint8_t t
 	to[23] = (uint8_t)reason;
 }
 
+/* One list beyond the end of its last certificate was made, and has ended, too. There is always the first shard. */
+static bool is_over(const struct crl_job *j, struct store_view *view)
+{
+	uint32_t *shards = calloc(SHARDS_MAX, sizeof(*shards));
+	size_t    n = 0;
+	bool      over = j->key.shard != 0 && shards != NULL && view_shards(view, j->key.issuer_id, j->gone, shards, SHARDS_MAX, &n) == 0 && n < SHARDS_MAX;
+	for (size_t i = 0; over && i < n; i++)
+		over = shards[i] != j->key.shard;
+	free(shards);
+	return over;
+}
+
 static void collect(void *job, struct store_view *view)
 {
 	struct crl_job     *j = job;
@@ -172,7 +201,7 @@ static void collect(void *job, struct store_view *view)
 	size_t              n = PAGE;
 	j->code = page != NULL ? 0 : E_NOMEM;
 	while (j->code == 0 && n == PAGE) {
-		j->code = view_revoked(view, j->key.issuer_id, j->key.shard, j->now, after, page, PAGE, &n);
+		j->code = view_revoked(view, j->key.issuer_id, j->key.shard, j->since, after, page, PAGE, &n);
 		for (size_t i = 0; j->code == 0 && i < n; i++) {
 			uint8_t entry[ENTRY_SIZE];
 			pack(page[i].serial, page[i].revoked_at, (int)page[i].reason, entry);
@@ -182,6 +211,7 @@ static void collect(void *job, struct store_view *view)
 	}
 	if (j->code == 0)
 		j->code = buf_error(&j->entries);
+	j->ended = j->code == 0 && is_over(j, view);
 	free(page);
 }
 
@@ -244,6 +274,17 @@ static bool says_the_same(const struct shard *s, struct span entries)
 	return same;
 }
 
+static void forget(struct controller *ctl, struct shard *s)
+{
+	log_line(LOG_LEVEL_INFO, NULL, "CRL %s/%u: all its certificates have ended; no more lists are made", s->key.issuer_id, s->key.shard);
+	HASH_DEL(ctl->crls->shards, s);
+	buf_free(&s->der);
+	free(s);
+	ctl->crls->all_stale = true;
+	crl_news_changed(ctl);
+	crl_files_changed(ctl);
+}
+
 static void on_collected(void *job)
 {
 	struct crl_job    *j = job;
@@ -251,6 +292,12 @@ static void on_collected(void *job)
 	struct shard      *s = find(ctl, j->key.issuer_id, j->key.shard);
 	if (!ctl->stopping && s != NULL) {
 		int  r = j->code;
+		if (j->ended && !s->dirty) {
+			forget(ctl, s);
+			buf_free(&j->entries);
+			free(j);
+			return;
+		}
 		bool same = r == 0 && s->der.n > 0 && !is_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries));
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
@@ -273,6 +320,9 @@ static void start(struct controller *ctl, struct shard *s, int64_t now)
 	j->ctl = ctl;
 	j->key = s->key;
 	j->now = now;
+	/* RFC 5280, 3.3: an entry goes only when one list was made after the end of its certificate; the one before this may be that. */
+	j->since = s->this_update_at;
+	j->gone = now - ctl->conf->crl_validity_ms;
 	j->code = E_STORE_IO; /* until the job says otherwise */
 	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * ISSUANCES_PER_SHARD);
 	s->busy = true;
@@ -299,11 +349,28 @@ void crls_tick(struct controller *ctl, int64_t now)
 			start(ctl, s, now);
 }
 
+/* FAULTS F67: told when a list should be newer and has used up half of its life, and again near its end. */
+void crls_watch(struct controller *ctl, int64_t now)
+{
+	struct crl_state s;
+	struct refusal   why = {0};
+	int              used = crls_worst(ctl, now, &s);
+	int              step = used >= 950 ? 2 : used >= 500 ? 1 : 0;
+	if (step > ctl->crls->alarm) {
+		char object[ISSUER_ID_SIZE + 16];
+		(void)snprintf(object, sizeof(object), "%s/%u", s.issuer_id, s.shard);
+		(void)refuse(&why, E_CRL_LATE, object, "it has used %d %% of its life and no newer one was made", used / 10);
+		log_refusal(step == 2 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, &why);
+	}
+	ctl->crls->alarm = step;
+}
+
 /* ---- published ------------------------------------------------------------------------------------------------- */
 
 struct published {
 	struct shard_key key;
 	uint64_t         number;
+	size_t           entries;
 	int64_t          this_update_at, next_update_at;
 	size_t           n;
 	uint8_t          der[];
@@ -316,12 +383,14 @@ static void on_published(struct controller *ctl, const void *value, size_t n)
 	struct shard           *s = find_or_add(ctl, p->key.issuer_id, p->key.shard);
 	s->busy = false;
 	s->number = p->number;
+	s->entries = p->entries;
 	s->this_update_at = p->this_update_at;
 	s->next_update_at = p->next_update_at;
 	buf_reset(&s->der);
 	buf_add(&s->der, p->der, p->n);
 	ctl->crls->all_stale = true;
 	crl_news_changed(ctl);
+	crl_files_changed(ctl);
 	crls_tick(ctl, clock_now()); /* the issuer's next one */
 }
 
@@ -358,6 +427,7 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 	text_cut(row.issuer_id, sizeof(row.issuer_id), t->issuer_id);
 	p->key = s->key;
 	p->number = info.number;
+	p->entries = info.entries;
 	p->this_update_at = info.this_update_at;
 	p->next_update_at = info.next_update_at;
 	p->n = a->der.n;
@@ -384,20 +454,81 @@ bool crls_fresh(const struct controller *ctl, int64_t now)
 	return true;
 }
 
-bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der)
-{
-	const struct shard *s = find(ctl, issuer_id, shard);
-	if (s == NULL || s->der.n == 0)
-		return false;
-	*ret_der = buf_span(&s->der);
-	return true;
-}
-
 /* Whatever an authority that has ended signed has ended, too. Its list must not spoil the others when nobody makes it any more. */
 static bool is_published(const struct controller *ctl, const struct shard *s)
 {
 	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
 	return s->der.n > 0 && issuer != NULL && issuer->row.not_after_at > clock_now();
+}
+
+static struct crl_state state_of(const struct controller *ctl, const struct shard *s, int64_t now)
+{
+	return (struct crl_state){.issuer_id = s->key.issuer_id,
+				  .shard = s->key.shard,
+				  .number = s->number,
+				  .entries = s->entries,
+				  .bytes = s->der.n,
+				  .this_update_at = s->this_update_at,
+				  .next_update_at = s->next_update_at,
+				  .due = s->dirty || s->busy || s->der.n == 0 || is_old(ctl, s, now)};
+}
+
+bool crls_at(const struct controller *ctl, size_t i, struct crl_state *ret)
+{
+	const struct shard *s, *tmp;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
+		if (i-- == 0) {
+			*ret = state_of(ctl, s, clock_now());
+			return true;
+		}
+	return false;
+}
+
+bool crls_unwritten(struct controller *ctl, struct crl_state *ret, struct span *ret_der)
+{
+	struct shard *s, *tmp;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
+		if (s->der.n > 0 && s->written != s->number) {
+			s->written = s->number;
+			*ret = state_of(ctl, s, clock_now());
+			*ret_der = buf_span(&s->der);
+			return true;
+		}
+	return false;
+}
+
+void crls_not_written(struct controller *ctl, const char *issuer_id, uint32_t shard)
+{
+	struct shard *s = find(ctl, issuer_id, shard);
+	if (s != NULL)
+		s->written = 0;
+}
+
+int crls_worst(const struct controller *ctl, int64_t now, struct crl_state *ret)
+{
+	const struct shard *s, *tmp;
+	int                 worst = 0;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp) {
+		int64_t life = s->next_update_at - s->this_update_at;
+		if (life <= 0 || !is_published(ctl, s) || !is_old(ctl, s, now))
+			continue;
+		int64_t used = (now - s->this_update_at) * 1000 / life;
+		int     share = used > 1000 ? 1000 : (int)used;
+		if (share > worst) {
+			worst = share;
+			*ret = state_of(ctl, s, now);
+		}
+	}
+	return worst;
+}
+
+bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret)
+{
+	const struct shard *s = find(ctl, issuer_id, shard);
+	if (s == NULL || s->der.n == 0)
+		return false;
+	*ret = (struct crl_file){buf_span(&s->der), s->this_update_at, s->next_update_at};
+	return true;
 }
 
 static int by_key(const struct shard *a, const struct shard *b)
@@ -423,6 +554,20 @@ struct span crls_all(struct controller *ctl)
 	return buf_span(&c->all);
 }
 
+struct crl_file crls_all_file(struct controller *ctl)
+{
+	struct crl_file     file = {.bytes = crls_all(ctl)};
+	const struct shard *s, *tmp;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
+		if (is_published(ctl, s)) {
+			if (s->this_update_at > file.this_update_at)
+				file.this_update_at = s->this_update_at;
+			if (file.next_update_at == 0 || s->next_update_at < file.next_update_at)
+				file.next_update_at = s->next_update_at;
+		}
+	return file;
+}
+
 /* ---- start ----------------------------------------------------------------------------------------------------- */
 
 static int load_shard(struct controller *ctl, const char *issuer_id, uint32_t shard)
@@ -437,6 +582,8 @@ static int load_shard(struct controller *ctl, const char *issuer_id, uint32_t sh
 	}
 	if (r < 0)
 		return r;
+	struct crl_info info;
+	s->entries = crl_peek(buf_span(&s->der), &info) == 0 ? info.entries : 0;
 	s->number = row.number;
 	s->this_update_at = row.this_update_at;
 	s->next_update_at = row.next_update_at;
@@ -453,7 +600,7 @@ int crls_load(struct controller *ctl)
 	for (size_t i = 0; r == 0 && catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
 		const struct catalog_issuer *issuer = catalog_issuer_at(ctl->catalog, i);
 		size_t                       n = 0;
-		r = view_shards(ctl->view, issuer->row.issuer_id, now, shards, SHARDS_MAX, &n);
+		r = view_shards(ctl->view, issuer->row.issuer_id, now - ctl->conf->crl_validity_ms, shards, SHARDS_MAX, &n);
 		for (size_t k = 0; r == 0 && k < n; k++)
 			r = load_shard(ctl, issuer->row.issuer_id, shards[k]);
 		if (r == 0 && find(ctl, issuer->row.issuer_id, 0) == NULL)
@@ -461,7 +608,9 @@ int crls_load(struct controller *ctl)
 				       0); /* there is always one: verifiers that check CRLs refuse without */
 	}
 	free(shards);
-	if (r == 0)
+	if (r == 0) {
 		crl_news_changed(ctl);
+		crl_files_changed(ctl);
+	}
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
 static const struct {
@@ -64,6 +65,8 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 	q->listener = which;
 	if (which == HTTP_LOCAL)
 		q->peer_uid = peer_uid(wsi);
+	if (which == HTTP_ADMIN)
+		q->has_cert = tls_http_peer(lws_get_ssl(wsi), &q->cert_serial, &q->cert_fingerprint);
 	for (size_t i = 0; i < N_ELEMENTS(methods); i++) {
 		if (lws_hdr_total_length(wsi, methods[i].token) <= 0)
 			continue;
@@ -81,6 +84,10 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 		r = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type));
 	if (r == 0)
 		r = header_copy(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match));
+	if (r == 0 && header_copy(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, q->if_none_match, sizeof(q->if_none_match)) < 0)
+		q->if_none_match[0] = '\0'; /* a list of tags that is too long: the whole answer is never wrong */
+	if (r == 0 && header_copy(wsi, WSI_TOKEN_HTTP_IF_MODIFIED_SINCE, q->if_modified_since, sizeof(q->if_modified_since)) < 0)
+		q->if_modified_since[0] = '\0';
 	if (r == 0)
 		r = custom_copy(wsi, "idempotency-key:", q->idempotency_key, sizeof(q->idempotency_key));
 	if (r == 0)

@@ -2,6 +2,8 @@
  * Never: knowing routes or rights. */
 #include "controller/daemon/http_server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include <libwebsockets.h>
 
 #include "controller/daemon/http_read.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
@@ -23,11 +26,12 @@ static const struct {
 	size_t  connections; /* more are closed at once */
 	size_t  calls;       /* requests in work; more get 503 */
 	int64_t body;        /* largest body */
-	int64_t bodies;      /* all bodies being received, as declared; more get 503 */
+	int64_t     bodies;    /* all bodies being received, as declared; more get 503 */
+	const char *body_path; /* the only path that takes one; NULL = any */
 } limits[HTTP_LISTENER_COUNT] = {
-	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX},
-	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX},
-	[HTTP_PUBLIC] = {1024, 256, 0, 0},
+	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX, NULL},
+	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX, NULL},
+	[HTTP_PUBLIC] = {1024, 256, OCSP_BODY_MAX, 256 * OCSP_BODY_MAX, "/ocsp"},
 };
 
 struct listener {
@@ -66,6 +70,11 @@ struct http_call {
 	char                content_type[64];
 	struct buf          out;
 	size_t              sent;
+	/* an answer in pieces */
+	http_more_fn       *more; /* NULL = it comes whole */
+	void               *more_ctx;
+	bool                waiting; /* for a piece */
+	bool                complete, broken;
 };
 
 /* per connection, owned by libwebsockets */
@@ -85,6 +94,16 @@ static void call_free(struct http_call *c)
 	buf_wipe(&c->in);
 	buf_free(&c->out);
 	free(c);
+}
+
+/* Ends a call; who gives its pieces is told. */
+static void call_end(struct http_call *c)
+{
+	http_more_fn *more = c->more;
+	void         *ctx = c->more_ctx;
+	call_free(c);
+	if (more != NULL)
+		more(ctx, true);
 }
 
 static struct http_call *call_new(struct listener *l, struct lws *wsi)
@@ -154,7 +173,7 @@ static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret
 		return E_API_BUSY;
 	int     r = http_read_request(wsi, l->which, &c->request);
 	int64_t n = r == 0 ? http_read_length(wsi, limits[l->which].body) : r;
-	if (n == E_API_TOO_LARGE && limits[l->which].body == 0)
+	if (r == 0 && (n > 0 || n == E_API_TOO_LARGE) && limits[l->which].body_path != NULL && !text_equal(c->request.path, limits[l->which].body_path))
 		n = E_API_METHOD;
 	if (n > 0 && l->bodies + n > limits[l->which].bodies)
 		n = E_API_BUSY;
@@ -177,8 +196,8 @@ static void let_go(struct connection *conn)
 		return;
 	conn->call = NULL;
 	c->wsi = NULL;
-	if (!c->handed || c->answered)
-		call_free(c); /* otherwise the handler's answer frees it */
+	if ((!c->handed || c->answered) && !c->waiting)
+		call_end(c); /* otherwise the handler's answer frees it */
 }
 
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
@@ -196,7 +215,7 @@ static int on_request(struct lws *wsi, struct listener *l, struct connection *co
 
 static int on_body(struct connection *conn, const void *bytes, size_t n)
 {
-	if (conn->refused)
+	if (conn->refused || n == 0) /* libwebsockets tells an empty body, too, when its length was said */
 		return 0;
 	if (conn->call == NULL || conn->call->handed)
 		return -1;
@@ -210,7 +229,11 @@ static int send_head(struct http_call *c)
 	unsigned char *start = buffer + LWS_PRE;
 	unsigned char *p = start;
 	unsigned char *end = buffer + sizeof(buffer) - 1;
-	if (lws_add_http_common_headers(c->wsi, (unsigned)c->status, c->content_type, c->out.n, &p, end) != 0)
+	lws_filepos_t length = c->more == NULL ? c->out.n : LWS_ILLEGAL_HTTP_CONTENT_LEN;
+	if (lws_add_http_common_headers(c->wsi, (unsigned)c->status, c->content_type, length, &p, end) != 0)
+		return -1;
+	static const unsigned char chunked[] = "chunked";
+	if (c->more != NULL && lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, chunked, sizeof(chunked) - 1, &p, end) != 0)
 		return -1;
 	for (size_t i = 0; i < c->n_headers; i++)
 		if (lws_add_http_header_by_name(c->wsi, (const unsigned char *)c->headers[i][0],
@@ -226,11 +249,19 @@ static int send_head(struct http_call *c)
 static int finish(struct connection *conn, struct lws *wsi)
 {
 	bool unframed = conn->call->unframed;
-	call_free(conn->call);
+	call_end(conn->call);
 	conn->call = NULL;
 	if (unframed)
 		return -1;
 	return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+static void want_piece(struct http_call *c)
+{
+	buf_reset(&c->out);
+	c->sent = 0;
+	c->waiting = true;
+	c->more(c->more_ctx, false);
 }
 
 /* One write per callback: the head first, then a piece of the body each time. */
@@ -243,16 +274,24 @@ static int on_writable(struct lws *wsi, struct connection *conn)
 	if (!c->head_sent) {
 		if (send_head(c) != 0)
 			return -1;
-		if (no_body)
+		if (no_body && c->more == NULL)
 			return finish(conn, wsi);
 		lws_callback_on_writable(wsi);
 		return 0;
 	}
+	if (c->waiting)
+		return 0;
+	if (c->broken)
+		return -1;
 	unsigned char piece[LWS_PRE + CHUNK];
 	size_t        n = c->out.n - c->sent;
+	if (n == 0 && c->more != NULL && !c->complete) {
+		want_piece(c);
+		return 0;
+	}
 	if (n > CHUNK)
 		n = CHUNK;
-	bool last = c->sent + n == c->out.n;
+	bool last = c->sent + n == c->out.n && (c->more == NULL || c->complete);
 	memcpy(piece + LWS_PRE, c->out.p + c->sent, n);
 	if (lws_write(wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) != (int)n)
 		return -1;
@@ -393,6 +432,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	(void)events;
 	struct listener *l = poll->data;
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int on = 1;
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return; /* EAGAIN; on EMFILE the connection waits in the backlog */
@@ -400,6 +440,9 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 			close(fd);
 			continue;
 		}
+		/* head and body are two writes: the second would wait for the peer's delayed acknowledgement, 40 ms. The library sets this
+		 * only on what it accepts itself. The local socket has no such thing. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		struct lws *wsi = lws_adopt_socket_vhost(l->vhost, fd); /* closes fd itself when it fails */
 		if (wsi != NULL) {
 			lws_set_opaque_user_data(wsi, l);
@@ -489,7 +532,7 @@ void http_call_answer(struct http_call *c, int status, const char *content_type,
 {
 	c->answered = true;
 	if (c->wsi == NULL) {
-		call_free(c);
+		call_end(c);
 		return;
 	}
 	c->status = status;
@@ -499,5 +542,33 @@ void http_call_answer(struct http_call *c, int status, const char *content_type,
 		buf_reset(&c->out);
 		c->status = 503;
 	}
+	lws_callback_on_writable(c->wsi);
+}
+
+void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx)
+{
+	c->more = more;
+	c->more_ctx = ctx;
+	http_call_answer(c, status, content_type, (struct span){NULL, 0});
+}
+
+/* RFC 9112, 7.1: length, bytes; a length of nothing ends it. */
+void http_call_piece(struct http_call *c, struct span piece, enum http_piece kind)
+{
+	c->waiting = false;
+	if (c->wsi == NULL) {
+		call_end(c);
+		return;
+	}
+	if (piece.n > 0) {
+		buf_add_fmt(&c->out, "%zx\r\n", piece.n);
+		buf_add(&c->out, piece.p, piece.n);
+		buf_add_text(&c->out, "\r\n");
+	}
+	c->complete = kind == HTTP_PIECE_LAST;
+	if (c->complete)
+		buf_add_text(&c->out, "0\r\n\r\n");
+	c->broken = kind == HTTP_PIECE_BROKEN || buf_error(&c->out) != 0;
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 30);
 	lws_callback_on_writable(c->wsi);
 }

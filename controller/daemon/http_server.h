@@ -10,6 +10,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/base/id.h"
 #include "shared/model/names.h"
 
 enum http_listener {
@@ -36,8 +37,13 @@ struct http_request {
 	char               content_type[96];
 	char               idempotency_key[96];
 	char               if_match[96];
+	char               if_none_match[96];
+	char               if_modified_since[40];
 	char               prefer[64];
 	uid_t              peer_uid; /* HTTP_LOCAL only */
+	bool               has_cert; /* HTTP_ADMIN: a client certificate was shown, and its key is there */
+	struct serial      cert_serial;
+	struct hash        cert_fingerprint;
 	struct span        body;
 };
 
@@ -63,5 +69,13 @@ const char                *http_call_arg(const struct http_call *c, const char *
 void http_call_header(struct http_call *c, const char *name, const char *value);
 /* Exactly once per call, on the loop's thread; `body` is copied. The call must not be used afterwards. */
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body);
+
+/* An answer in pieces, instead of http_call_answer(). `more` is called on the loop whenever the next piece is wanted, never before the one
+ * before is sent, and a last time with `over`: sent whole, or the connection is gone. Each call without `over` is to be followed by one
+ * http_call_piece(), now or later. */
+typedef void http_more_fn(void *ctx, bool over);
+void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx);
+enum http_piece { HTTP_PIECE, HTTP_PIECE_LAST, HTTP_PIECE_BROKEN /* the peer is to see that the answer is not whole */ };
+void http_call_piece(struct http_call *c, struct span piece, enum http_piece kind); /* copied */
 
 #endif

@@ -81,6 +81,7 @@ static const struct {
 	[LEAF_AGENT] = {OWNER_AGENT, ISSUER_AGENT, "agent", EKU_CLIENT_AUTH},
 	[LEAF_GATEWAY] = {OWNER_GATEWAY, ISSUER_AGENT, "gateway", EKU_SERVER_AUTH},
 	[LEAF_ADMIN_TLS] = {OWNER_CONTROLLER, ISSUER_SERVICE, NULL, EKU_SERVER_AUTH},
+	[LEAF_OCSP] = {OWNER_CONTROLLER, ISSUER_ROLE_COUNT, NULL, EKU_OCSP_SIGNING}, /* the request names its issuer */
 };
 
 static int facts_of(struct controller *ctl, const struct identity_request *q, const struct catalog_issuer *issuer, int64_t now,
@@ -88,7 +89,9 @@ static int facts_of(struct controller *ctl, const struct identity_request *q, co
 {
 	int64_t                       issuer_end = issuer->row.not_after_at;
 	const struct controller_conf *conf = ctl->conf;
-	int64_t                       life = q->profile == LEAF_AGENT ? conf->identity_agent_ms : conf->identity_server_ms;
+	int64_t                       life = q->profile == LEAF_AGENT  ? conf->identity_agent_ms
+							     : q->profile == LEAF_OCSP ? conf->ocsp_responder_ms
+										       : conf->identity_server_ms;
 	int64_t                       back = life > MS_HOUR ? 5 * MS_MINUTE : MS_SECOND;
 	int64_t                       end = now + life < issuer_end ? now + life : issuer_end;
 	struct cert_facts             f = {
@@ -112,6 +115,8 @@ static int facts_of(struct controller *ctl, const struct identity_request *q, co
 	}
 	if (q->profile == LEAF_AGENT)
 		(void)hash_text(q->host_hash, f.host_hash);
+	if (q->profile == LEAF_OCSP)
+		text_cut(f.common_name, sizeof(f.common_name), "OCSP responder");
 	*ret = f;
 	return q->profile == LEAF_ADMIN_TLS ? admin_tls_names(ctl, issuer, ret) : 0;
 }
@@ -155,7 +160,9 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 
 int identities_issue(struct controller *ctl, const struct identity_request *request)
 {
-	struct catalog_issuer *issuer = catalog_issuer_of_role(ctl->catalog, profiles[request->profile].role);
+	struct catalog_issuer *issuer = request->issuer_id != NULL
+						? catalog_issuer(ctl->catalog, request->issuer_id)
+						: catalog_issuer_of_role(ctl->catalog, profiles[request->profile].role);
 	struct cert_facts      facts = {0};
 	struct issuance        row = {0};
 	int64_t                now = clock_now();

@@ -18,7 +18,8 @@ typedef void identity_done_fn(struct controller *ctl, void *ctx, int code, const
 /* Adds to the change of the intent; may name fault points. */
 typedef void identity_also_fn(struct commit *c, void *ctx);
 struct identity_request {
-	enum leaf_profile profile; /* LEAF_AGENT, LEAF_GATEWAY, LEAF_ADMIN_TLS */
+	enum leaf_profile profile; /* LEAF_AGENT, LEAF_GATEWAY, LEAF_ADMIN_TLS, LEAF_OCSP */
+	const char       *issuer_id; /* LEAF_OCSP: whom it answers for; else NULL */
 	char              name[CERT_ID_SIZE];
 	struct hash       host_hash; /* LEAF_AGENT */
 	struct span       spki;

@@ -60,6 +60,7 @@ struct init {
 	const char            *ca_dir, *tokens_dir;
 	bool                   modern;
 	int64_t                now;
+	struct id              request_id; /* of all its audit records */
 	int                    ca_fd;
 	struct hash            token_hash[N_ELEMENTS(people)];
 	struct store_change   *change;
@@ -121,6 +122,8 @@ static void audit(struct init *in, enum audit_event event, const char *object, c
 	text_cut(a.actor, sizeof(a.actor), actor);
 	text_cut(a.object, sizeof(a.object), object);
 	text_cut(a.detail, sizeof(a.detail), detail);
+	text_cut(a.reason, sizeof(a.reason), "vccctl init");
+	a.request_id = in->request_id;
 	store_add_audit(in->change, &a);
 }
 
@@ -249,10 +252,13 @@ static void add_services(struct init *in)
 static void add_people(struct init *in)
 {
 	for (size_t i = 0; i < N_ELEMENTS(people); i++) {
-		struct principal p = {.roles = people[i].roles, .person = true, .created_at = in->now};
+		struct principal p = {.roles = people[i].roles, .created_at = in->now};
 		struct token     t = {.hash = in->token_hash[i], .label = "init", .created_at = in->now, .expires_at = TIME_NEVER};
 		uint8_t          random[ID_RANDOM];
 		text_cut(p.name, sizeof(p.name), people[i].name);
+		text_cut(p.person, sizeof(p.person), people[i].name);
+		text_cut(p.maker, sizeof(p.maker), actor);
+		text_cut(t.maker, sizeof(t.maker), actor);
 		text_cut(t.principal, sizeof(t.principal), people[i].name);
 		random_bytes(random, sizeof(random));
 		t.token_id = id_make(in->now, random);
@@ -368,7 +374,10 @@ static int store_fill(struct init *in, struct refusal *why)
 	if (r == 0)
 		r = was_installed(store, &installed);
 	if (r == 0 && !installed) {
+		struct hash salt;
+		random_bytes(&salt, sizeof(salt));
 		in->change = store_change_new();
+		store_change_salt(in->change, salt);
 		r = build(in, why);
 		if (r == 0)
 			r = submit(in, store, why);
@@ -429,6 +438,7 @@ int daemon_init(int argc, char **argv)
 	struct refusal     why = {0};
 	char               text[600];
 	const char        *config = CONTROLLER_CONF_PATH;
+	uint8_t            random[ID_RANDOM];
 
 	if (options_read(argc, argv, &in, &config) < 0) {
 		fprintf(stderr, "usage: vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief] [--config FILE]\n");
@@ -436,6 +446,8 @@ int daemon_init(int argc, char **argv)
 	}
 	umask(077);
 	in.now = clock_now();
+	random_bytes(random, sizeof(random));
+	in.request_id = id_make(in.now, random);
 	int r = init_all(&in, config, &why);
 	if (r < 0) {
 		if (why.code == 0)

@@ -116,57 +116,6 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	commit_now(c, on_stored, a);
 }
 
-static void on_decided(struct controller *ctl, void *ctx, int code, const struct store_result *result)
-{
-	struct answer *a = ctx;
-	if (code == 0 && orders_find(ctl, a->result.order.renewal_id, &a->result.order) < 0)
-		code = E_STORE_IO;
-	on_stored(ctl, a, code, result);
-}
-
-void controller_order_decide(struct controller *ctl, struct id renewal_id, bool approve, const struct caller *who,
-			     api_done_fn *done, void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	char               id[ID_TEXT_SIZE];
-	bool               stored = false;
-	struct order_event ev = {
-		.kind = approve ? EV_APPROVED : EV_REJECTED, .renewal_id = renewal_id, .code = approve ? 0 : E_POLICY_APPROVAL};
-	a->result.order.renewal_id = renewal_id;
-	int r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_decided, .ctx = a}, &stored);
-	if (r < 0)
-		refused(a, r, id_text(renewal_id, id), NULL);
-	else if (!stored)
-		refused(a, E_POLICY_APPROVAL, id_text(renewal_id, id), "the order does not wait for an approval");
-}
-
-void controller_certificate_approve(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done,
-				    void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	struct certificate cert;
-	int                r = rows_certificate(ctl->rows, cert_id, &cert);
-	if (r == 0 && (cert.approved || cert.revoked_at != 0 || cert.retired_at != 0))
-		r = E_POLICY_APPROVAL;
-	if (r == 0 && catalog_template(ctl->catalog, cert.template_id) == NULL)
-		r = E_POLICY_TEMPLATE;
-	if (r < 0) {
-		refused(a, r, cert_id, r == E_POLICY_APPROVAL ? "the certificate does not wait for an approval" : NULL);
-		return;
-	}
-	struct commit *c = commit_new(ctl);
-	cert.approved = true;
-	commit_audit(
-		c,
-		&(struct audit_of){
-			.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert_id, .request_id = who->request_id},
-		"{s:s}", "names", cert.names.text);
-	if (id_is_none(cert.open_order))
-		orders_create(ctl, c, &cert, TRIGGER_MANUAL, false, false, who, &a->result.order);
-	commit_certificate(c, &cert);
-	commit_now(c, on_stored, a);
-}
-
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
 void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
@@ -178,7 +127,8 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 	if (i->state == ISSUANCE_REVOKED)
 		return;
 	gone.state = ISSUANCE_REVOKED;
-	gone.revoked_at = now;
+	gone.revoked_at = i->held_at != 0 ? i->held_at : now; /* X.509: a hold that ends in revocation keeps its date */
+	gone.held_at = 0;
 	gone.revoke_reason = (int)reason;
 	gone.supersede_at = TIME_NEVER;
 	commit_issuance(c, &gone);
@@ -187,20 +137,18 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 					.actor = who->actor,
 					.object = i->owner_id,
 					.renewal_id = i->renewal_id,
-					.request_id = who->request_id},
+					.request_id = who->request_id, .reason = who->reason},
 		     "{s:s,s:s}", "serial", serial_text(i->serial, serial), "reason", revoke_reason_name((int)reason));
 	crls_dirty_later(c, i->issuer_id, i->crl_shard);
 }
 
-static bool may_be_used(const struct issuance *i, int64_t now)
+bool operate_in_use(const struct issuance *i, int64_t now)
 {
 	return i->not_after_at > now && (i->state == ISSUANCE_ISSUED || i->state == ISSUANCE_ACTIVE ||
 					 i->state == ISSUANCE_RENEWED || i->state == ISSUANCE_INTENT);
 }
 
-/* Every unexpired issuance of an owner; the newest rows decide. */
-static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_owner owner, const char *owner_id,
-		      enum revoke_reason reason, int64_t now, const struct caller *who)
+int operate_each_issuance(struct controller *ctl, enum issuance_owner owner, const char *owner_id, each_issuance_fn *each, void *ctx)
 {
 	struct issuance *page = calloc(ISSUANCES_PAGE, sizeof(*page));
 	struct serial    after = {0};
@@ -210,47 +158,12 @@ static int revoke_all(struct controller *ctl, struct commit *c, enum issuance_ow
 	       (r = view_issuances(ctl->view, owner, owner_id, after, page, ISSUANCES_PAGE, &n)) == 0)
 		for (size_t i = 0; i < n && r == 0; i++) {
 			after = page[i].serial;
-			r = rows_issuance(ctl->rows, page[i].serial, &page[i]);
-			if (r == 0 && may_be_used(&page[i], now))
-				operate_revoke_issuance(ctl, c, &page[i], reason, now, who);
+			r = rows_issuance(ctl->rows, page[i].serial, &page[i]); /* the newest rows decide */
+			if (r == 0)
+				each(ctx, &page[i]);
 		}
 	free(page);
 	return r;
-}
-
-void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
-		       api_done_fn *done, void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	struct certificate cert;
-	int64_t            now = clock_now();
-	bool               stored = false;
-	int                r = rows_certificate(ctl->rows, cert_id, &cert);
-	if (r == 0 && cert.revoked_at != 0)
-		r = E_ORDER_REVOKED;
-	const struct order *open = r == 0 ? orders_of(ctl, &cert) : NULL;
-	if (open != NULL) {
-		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_REVOKED};
-		r = orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored);
-		if (r == 0)
-			r = rows_certificate(ctl->rows, cert_id, &cert);
-	}
-	if (r < 0) {
-		refused(a, r, cert_id, NULL);
-		return;
-	}
-	struct commit *c = commit_new(ctl);
-	r = revoke_all(ctl, c, OWNER_CERTIFICATE, cert_id, reason, now, who);
-	if (r < 0) {
-		commit_drop(c);
-		refused(a, r, cert_id, NULL);
-		return;
-	}
-	cert.revoked_at = now;
-	cert.renew_at = TIME_NEVER;
-	commit_certificate(c, &cert);
-	commit_fault_points(c, "controller.revoke", "controller.revoke_stored");
-	commit_now(c, on_stored, a);
 }
 
 /* ---- agents ---------------------------------------------------------------------------------------------------- */
@@ -322,7 +235,7 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 	commit_audit(
 		c,
 		&(struct audit_of){
-			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id},
+			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s}", "service", i->service);
 	commit_now(c, on_stored, a);
 }
@@ -335,7 +248,7 @@ static void kick_later(struct controller *ctl, const void *value, size_t n)
 
 static int check_state(const struct agent *a, enum agent_state to, struct refusal *why)
 {
-	if (a->state == AGENT_BANNED && to != AGENT_REMOVED)
+	if (a->state == AGENT_BANNED) /* its row is what keeps the host key out */
 		return refuse(why, E_AGENT_BANNED, a->name, "a ban is final");
 	if (to == AGENT_REMOVED && a->state == AGENT_ACTIVE)
 		return refuse(why, E_EXISTS, a->name, "the agent is active; evict it first");
@@ -344,13 +257,28 @@ static int check_state(const struct agent *a, enum agent_state to, struct refusa
 	return 0;
 }
 
+struct ending {
+	struct controller   *ctl;
+	struct commit       *commit;
+	enum revoke_reason   reason;
+	int64_t              now;
+	const struct caller *who;
+};
+
+static void end_identity(void *ctx, const struct issuance *i)
+{
+	const struct ending *e = ctx;
+	if (operate_in_use(i, e->now))
+		operate_revoke_issuance(e->ctl, e->commit, i, e->reason, e->now, e->who);
+}
+
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx)
 {
 	static const enum audit_event events[AGENT_STATE_COUNT] = {[AGENT_ACTIVE] = AUDIT_AGENT_JOINED,
 								   [AGENT_EVICTED] = AUDIT_AGENT_EVICTED,
 								   [AGENT_BANNED] = AUDIT_AGENT_BANNED,
-								   [AGENT_REMOVED] = AUDIT_AGENT_EVICTED};
+								   [AGENT_REMOVED] = AUDIT_AGENT_REMOVED};
 	struct answer                *a = answer_new(done, ctx);
 	struct agent                 *row = &a->result.agent;
 	int64_t                       now = clock_now();
@@ -366,8 +294,8 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	r = revoke_all(ctl, c, OWNER_AGENT, name, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now,
-		       who);
+	struct ending  e = {ctl, c, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now, who};
+	r = operate_each_issuance(ctl, OWNER_AGENT, name, end_identity, &e);
 	if (r < 0) {
 		commit_drop(c);
 		refused(a, r, name, NULL);
@@ -376,7 +304,7 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	row->state = to;
 	commit_agent(c, row);
 	commit_audit(
-		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id},
+		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s}", "state", agent_state_name(to));
 	commit_then(c, kick_later, row->name, sizeof(row->name));
 	commit_fault_points(c, "controller.agent_state", "controller.agent_state_stored");
@@ -397,7 +325,7 @@ void controller_agent_release(struct controller *ctl, const char *name, const st
 	commit_audit(
 		c,
 		&(struct audit_of){
-			.event = AUDIT_AGENT_RELEASED, .actor = who->actor, .object = name, .request_id = who->request_id},
+			.event = AUDIT_AGENT_RELEASED, .actor = who->actor, .object = name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s,s:s}", "copy", agent_copy_name(row->run.copy), "copy_address", row->copy_address);
 	row->run.copy = COPY_NONE;
 	row->run.before_id = (struct id){{0}};
@@ -442,7 +370,46 @@ void controller_template_apply(struct controller *ctl, const struct template *t,
 		     &(struct audit_of){.event = AUDIT_TEMPLATE_APPLIED,
 					.actor = who->actor,
 					.object = t->template_id,
-					.request_id = who->request_id},
+					.request_id = who->request_id, .reason = who->reason},
 		     NULL);
 	commit_now(c, on_template, a);
+}
+
+/* ---- persons --------------------------------------------------------------------------------------------------- */
+
+static void on_forgotten(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct answer *a = ctx;
+	if (code == E_ORDER_OPEN)
+		refused(a, code, a->result.order.actor, "an order of this principal is under way: wait for its end, or cancel it");
+	else
+		on_stored(ctl, a, code, result);
+}
+
+void controller_forget_person(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer      *a = answer_new(done, ctx);
+	struct audit_person p;
+	struct principal    principal;
+	int                 r = view_audit_person(ctl->view, name, &p);
+	if (r == 0 && view_principal(ctl->view, name, &principal) == 0 && !principal.disabled)
+		r = E_AUDIT_PERSON_ACTIVE;
+	if (r == 0 && text_equal(name, who->actor))
+		r = E_AUDIT_PERSON_ACTIVE;
+	if (r < 0) {
+		refused(a, r, name, r == E_NOT_FOUND ? "the audit trail does not know this name" : NULL);
+		return;
+	}
+	text_cut(a->result.pseudonym, sizeof(a->result.pseudonym), p.alias);
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, /* the pseudonym: the name must not come back by the record of its deletion */
+		     &(struct audit_of){.event = AUDIT_PERSON_FORGOTTEN,
+					.actor = who->actor,
+					.object = p.alias,
+					.request_id = who->request_id,
+					.reason = who->reason},
+		     NULL);
+	store_forget_person(commit_change(c), name);
+	text_cut(a->result.order.actor, sizeof(a->result.order.actor), name);
+	commit_now(c, on_forgotten, a);
 }

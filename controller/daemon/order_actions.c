@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/core/policy.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
@@ -48,6 +49,14 @@ static void places_unproved(struct controller *ctl, const char *cert_id, bool *r
 	*ret_all = n > 0 && blind == n;
 }
 
+/* A person wants the old one gone: neither grace nor purpose stand against it. Asked only where a receipt may come. */
+static bool old_is_unwanted(struct controller *ctl, const struct order *o)
+{
+	struct issuance old;
+	bool            may_end = o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED || o->phase == ORDER_COMPLETED;
+	return may_end && !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
+}
+
 void order_actions_policy(struct controller *ctl, const struct order *o, struct order_policy *ret)
 {
 	struct certificate     cert;
@@ -56,12 +65,13 @@ void order_actions_policy(struct controller *ctl, const struct order *o, struct 
 	if (rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
 		t = catalog_template(ctl->catalog, cert.template_id);
 	places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
+	bool unwanted = old_is_unwanted(ctl, o);
 	*ret = (struct order_policy){
 		.max_attempts = t != NULL ? t->max_attempts : 1,
 		.retry_ms = t != NULL ? t->retry_ms : MS_HOUR,
 		.attempt_ms = ATTEMPT_MS,
-		.supersede_grace_ms = any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
-		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING,
+		.supersede_grace_ms = unwanted ? 0 : any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
+		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING && !unwanted,
 		.post_validation = t == NULL || t->post_validation,
 		.verified_is_enough = all_unproved,
 	};
@@ -117,9 +127,19 @@ static void make_current(struct applying *a, const struct issuance *i, bool prov
 	a->cert->not_before_at = i->not_before_at;
 	a->cert->not_after_at = i->not_after_at;
 	a->cert->proved = proved;
-	a->cert->renew_at = renew_at(a, i);
+	a->cert->renew_at = a->cert->suspended_at == 0 ? renew_at(a, i) : TIME_NEVER; /* until it is resumed */
 	a->cert->template_version = a->step->next.template_version;
 	a->cert_changed = true;
+}
+
+/* What an order still brings to a suspended certificate is on hold, too. */
+static void hold_if_suspended(struct applying *a)
+{
+	if (a->cert->suspended_at == 0 || a->mine.state == ISSUANCE_REVOKED || a->mine.held_at != 0)
+		return;
+	a->mine.held_at = a->now;
+	a->mine_changed = true;
+	crls_dirty_later(a->commit, a->mine.issuer_id, a->mine.crl_shard);
 }
 
 /* ---- messages -------------------------------------------------------------------------------------------------- */
@@ -252,6 +272,7 @@ static int act_store_issued(struct applying *a)
 	a->mine = *a->in->issued;
 	a->mine_read = a->mine_changed = true;
 	crls_new_later(a->ctl, a->commit, a->mine.issuer_id, a->mine.crl_shard);
+	hold_if_suspended(a);
 	if (serial_is_none(a->cert->serial)) {
 		make_current(a, &a->mine, false);
 		a->cert->renew_at = TIME_NEVER; /* until it is proved, this order looks after it */
@@ -282,6 +303,7 @@ static int act_prove(struct applying *a)
 		a->mine.state = ISSUANCE_ACTIVE;
 	a->mine.proved_at = a->now;
 	a->mine_changed = true;
+	hold_if_suspended(a);
 	if (a->old_read && a->old.state != ISSUANCE_REVOKED) {
 		a->old.state = ISSUANCE_RENEWED;
 		a->old_changed = true;
@@ -295,9 +317,11 @@ static int act_adopt(struct applying *a)
 	int r = need_cert(a);
 	if (r == 0)
 		r = need_mine(a);
-	if (r == 0)
-		make_current(a, &a->mine, false);
-	return r;
+	if (r < 0)
+		return r;
+	hold_if_suspended(a);
+	make_current(a, &a->mine, false);
+	return 0;
 }
 
 static int act_supersede(struct applying *a)
@@ -338,7 +362,8 @@ static int act_revoke_new(struct applying *a)
 		return r;
 	if (a->mine.state != ISSUANCE_REVOKED) {
 		a->mine.state = ISSUANCE_REVOKED;
-		a->mine.revoked_at = a->now;
+		a->mine.revoked_at = a->mine.held_at != 0 ? a->mine.held_at : a->now;
+		a->mine.held_at = 0;
 		a->mine.revoke_reason = REASON_SUPERSEDED;
 		a->mine_changed = true;
 		crls_dirty_later(a->commit, a->mine.issuer_id, a->mine.crl_shard);
@@ -370,6 +395,8 @@ static int act_close(struct applying *a)
 		a->cert->open_order = (struct id){0};
 	const struct template *t = template_of(a);
 	int64_t                retry = t != NULL && t->retry_ms > RETRY_FLOOR_MS ? t->retry_ms : RETRY_FLOOR_MS;
+	if (a->was->phase == ORDER_AWAITING_APPROVAL && retry < MS_DAY)
+		retry = MS_DAY; /* a person who said no, or nothing, is not asked again within the hour */
 	if (a->step->next.phase != ORDER_COMPLETED && a->cert->renew_at < a->now + retry)
 		a->cert->renew_at = a->now + retry;
 	a->cert_changed = true;
@@ -403,7 +430,7 @@ static int act_audit(struct applying *a)
 		.renewal_id = o->renewal_id,
 	};
 	if (a->in->who != NULL)
-		of.request_id = a->in->who->request_id;
+		of.request_id = a->in->who->request_id, of.reason = a->in->who->reason;
 	if (a->action->code != 0)
 		commit_audit(a->commit, &of, "{s:s,s:s,s:i,s:s,s:s}", "trigger", trigger_name(o->trigger), "serial",
 			     serial_text(o->serial, serial), "attempt", (int)o->attempt, "code",
@@ -475,6 +502,8 @@ static int apply_all(struct applying *a)
 	}
 	if (r < 0)
 		return r;
+	if (a->was->phase == ORDER_AWAITING_APPROVAL && a->step->next.phase != ORDER_AWAITING_APPROVAL)
+		approvals_order_left(a->ctl, a->commit, a->was->renewal_id, a->in->decision, a->in->who, "the order ended");
 	store_put_order(commit_change(a->commit), &a->step->next);
 	put_rows(a);
 	return 0;

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/approvals.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
@@ -302,7 +303,7 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 			      .actor = who->actor,
 			      .object = cert->cert_id,
 			      .renewal_id = o.renewal_id,
-			      .request_id = who->request_id};
+			      .request_id = who->request_id, .reason = who->reason};
 	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(trigger), "original_expiry",
 		     time_text(cert->not_after_at, expiry), "renewal_reason",
 		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[trigger]);
@@ -323,6 +324,8 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 	}
 	struct entry *e = add(ctl, &step.next);
 	take_over(ctl, e, commit, &step.next, &sent);
+	if (step.next.phase == ORDER_AWAITING_APPROVAL)
+		approvals_request_order(ctl, commit, &step.next, cert, who);
 	if (ret != NULL)
 		*ret = step.next;
 }

@@ -30,6 +30,7 @@ struct order_input {
 	const struct issuance *intent; /* EV_CSR */
 	const struct issuance *issued; /* EV_ISSUED */
 	const struct caller   *who;    /* EV_APPROVED, EV_CANCEL: audit */
+	const struct approval *decision; /* EV_APPROVED, EV_REJECTED: stored with the step */
 	uint64_t               ack_id; /* message to be acked when it is stored (with its own commit); 0 = none */
 	commit_done_fn        *done;   /* with its own commit: called when stored or failed; NULL = nobody asks */
 	void                  *ctx;

@@ -1,9 +1,11 @@
-/* public_http.c - room controller/daemon: the public listener: CRLs and CA certificates for relying parties.
+/* public_http.c - room controller/daemon: the public listener: CRLs, OCSP and CA certificates for relying parties.
  * Never: anything that needs a token. */
 #include "controller/daemon/public_http.h"
 
 #include <string.h>
 
+#include "controller/daemon/http_cache.h"
+#include "controller/daemon/ocsp_serve.h"
 #include "shared/base/text.h"
 
 /* "PREFIX" ID "SUFFIX": takes the id between, which must be a plain issuer id. */
@@ -13,7 +15,7 @@ static bool take_id(const char *path, const char *prefix, const char *end, char 
 	return text_copy_n(ret, ISSUER_ID_SIZE, from, (size_t)(end - from)) == 0 && name_template_ok(ret);
 }
 
-static bool find_crl(struct controller *ctl, const char *path, struct span *ret)
+static bool find_crl(struct controller *ctl, const char *path, struct crl_file *ret)
 {
 	char        id[ISSUER_ID_SIZE];
 	char        number[16];
@@ -35,14 +37,14 @@ static bool find_ca(struct controller *ctl, const char *path, struct span *ret)
 }
 
 /* With ?sha256=HEX: exactly these, or nothing. */
-static bool find_lists(struct controller *ctl, const struct http_call *call, struct span *ret)
+static bool find_lists(struct controller *ctl, const struct http_call *call, struct crl_file *ret)
 {
 	const char *wanted = http_call_arg(call, "sha256");
 	struct hash hash;
 	if (wanted != NULL)
-		return hash_parse(wanted, &hash) == 0 && controller_crl_edition(ctl, hash, ret);
+		return hash_parse(wanted, &hash) == 0 && controller_crl_edition(ctl, hash, &ret->bytes);
 	*ret = controller_crl_all(ctl);
-	return ret->n > 0;
+	return ret->bytes.n > 0;
 }
 
 static bool find_authorities(struct controller *ctl, struct span *ret)
@@ -51,29 +53,37 @@ static bool find_authorities(struct controller *ctl, struct span *ret)
 	return ret->n > 0;
 }
 
+/* What lies at this path; NULL = nothing. */
+static const char *find(struct controller *ctl, const struct http_call *call, const char *path, struct crl_file *ret)
+{
+	*ret = (struct crl_file){.bytes = {NULL, 0}};
+	if (text_equal(path, "/crl/all.pem"))
+		return find_lists(ctl, call, ret) ? "application/x-pem-file" : NULL;
+	if (text_equal(path, "/ca/all.pem"))
+		return find_authorities(ctl, &ret->bytes) ? "application/x-pem-file" : NULL;
+	if (text_starts(path, "/crl/") && find_crl(ctl, path, ret))
+		return "application/pkix-crl";
+	if (text_starts(path, "/ca/") && find_ca(ctl, path, &ret->bytes))
+		return "application/pkix-cert";
+	return NULL;
+}
+
 void public_http_handle(struct controller *ctl, struct http_call *call)
 {
 	const struct http_request *q = http_call_request(call);
-	struct span                body;
-	const char                *type = NULL;
+	struct crl_file            file;
+	if (text_equal(q->path, "/ocsp") || text_starts(q->path, "/ocsp/")) {
+		ocsp_serve_handle(ctl, call);
+		return;
+	}
 	if (!text_equal(q->method, "GET") && !text_equal(q->method, "HEAD")) {
 		http_call_header(call, "allow", "GET, HEAD");
 		http_call_answer(call, 405, "text/plain", span_text("only GET and HEAD\n"));
 		return;
 	}
-	if (text_equal(q->path, "/crl/all.pem")) {
-		type = find_lists(ctl, call, &body) ? "application/x-pem-file" : NULL;
-	} else if (text_equal(q->path, "/ca/all.pem")) {
-		type = find_authorities(ctl, &body) ? "application/x-pem-file" : NULL;
-	} else if (text_starts(q->path, "/crl/") && find_crl(ctl, q->path, &body)) {
-		type = "application/pkix-crl";
-	} else if (text_starts(q->path, "/ca/") && find_ca(ctl, q->path, &body)) {
-		type = "application/pkix-cert";
-	}
-	if (type == NULL) {
+	const char *type = find(ctl, call, q->path, &file);
+	if (type != NULL)
+		http_cache_answer(call, type, file.bytes, file.this_update_at, file.next_update_at);
+	else
 		http_call_answer(call, 404, "text/plain", span_text("not found\n"));
-		return;
-	}
-	http_call_header(call, "cache-control", "max-age=60");
-	http_call_answer(call, 200, type, body);
 }

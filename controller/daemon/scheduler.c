@@ -5,11 +5,15 @@
 #include <stdlib.h>
 
 #include "controller/core/policy.h"
+#include "controller/daemon/approvals.h"
+#include "controller/daemon/audit_heads.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/serials.h"
@@ -88,8 +92,7 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 	if (r == 0)
 		orders_create(ctl, c, &cert, TRIGGER_SCHEDULED, false, approval, &scheduler, NULL);
 	else
-		cert.renew_at = r == E_ORDER_SUSPENDED || usable < 0 ? now + LATER_MS
-								     : TIME_NEVER; /* never: it is no longer looked after */
+		cert.renew_at = usable < 0 ? now + LATER_MS : TIME_NEVER; /* never: it is no longer looked after, or suspended until resumed */
 	commit_certificate(c, &cert);
 	commit_fault_points(c, "controller.schedule", "controller.schedule_stored");
 	commit_now(c, NULL, NULL);
@@ -102,7 +105,8 @@ static void supersede(struct controller *ctl, struct serial serial, int64_t now)
 	if (rows_issuance(ctl->rows, serial, &i) < 0 || i.state == ISSUANCE_REVOKED || i.supersede_at > now)
 		return;
 	struct commit *c = commit_new(ctl);
-	operate_revoke_issuance(ctl, c, &i, REASON_SUPERSEDED, now, &controller);
+	enum revoke_reason reason = i.revoke_asked_at != 0 ? (enum revoke_reason)i.revoke_reason : REASON_SUPERSEDED;
+	operate_revoke_issuance(ctl, c, &i, reason, now, &controller);
 	commit_fault_points(c, "controller.supersede", "controller.supersede_stored");
 	commit_now(c, NULL, NULL);
 }
@@ -143,8 +147,13 @@ static void on_tick(uv_timer_t *timer)
 	serials_tick(ctl);
 	gateways_tick(ctl);
 	identities_tick(ctl, now);
+	ocsp_keys_tick(ctl, now);
 	orders_tick(ctl, now);
 	crls_tick(ctl, now);
+	audit_heads_tick(ctl, now);
+	crls_watch(ctl, now);
+	crl_files_tick(ctl, now);
+	approvals_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

@@ -9,6 +9,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "controller/daemon/audit_heads.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/identities.h"
@@ -48,6 +49,7 @@ static signed_fn *const on_signed[TICKET_COUNT] = {
 	[TICKET_ORDER] = orders_signed,
 	[TICKET_IDENTITY] = identities_signed,
 	[TICKET_CRL] = crls_signed,
+	[TICKET_HEAD] = audit_heads_signed,
 };
 
 int signer_open(struct controller *ctl, struct signer_client **ret)
@@ -135,6 +137,7 @@ static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 	log_line(LOG_LEVEL_NOTICE, NULL, "signer %s is connected, %u issuers", hello->version, hello->issuers);
 	check_log(s, hello->window_top);
 	serials_floor(s->ctl, hello->window_top);
+	audit_heads_signer(s->ctl, hello->head_size, hello->head_root);
 	send_waiting(s);
 }
 
@@ -189,6 +192,11 @@ static void on_frame(void *ctx, struct span bytes)
 		answer(s, in->id,
 		       &(struct signed_answer){in->u.sg_crl_done.code, in->u.sg_crl_done.text, in->u.sg_crl_done.crl});
 		break;
+	case SG_HEAD_DONE: {
+		const struct sg_head_done *d = &in->u.sg_head_done;
+		answer(s, in->id, &(struct signed_answer){d->code, d->code != 0 ? d->text : d->issuer_id, d->signature});
+		break;
+	}
 	default:
 		break;
 	}

@@ -6,7 +6,7 @@
 
 #include "controller/daemon/controller.h"
 
-enum ticket_kind { TICKET_ORDER, TICKET_IDENTITY, TICKET_CRL, TICKET_COUNT };
+enum ticket_kind { TICKET_ORDER, TICKET_IDENTITY, TICKET_CRL, TICKET_HEAD, TICKET_COUNT };
 
 /* Whose answer it is. */
 struct ticket {
@@ -17,12 +17,13 @@ struct ticket {
 	char             issuer_id[ISSUER_ID_SIZE]; /* TICKET_CRL */
 	uint32_t         shard;
 	uint64_t         number;
+	struct audit_head head; /* TICKET_HEAD: size, root, at */
 };
 
 struct signed_answer {
 	int         code;
 	const char *text;
-	struct span der; /* certificate or CRL; lives until return */
+	struct span der; /* certificate, CRL or signature of a head (then `text` is the issuer); lives until return */
 };
 
 struct signer_client;
@@ -35,9 +36,9 @@ bool signer_ready(const struct controller *ctl);
 /* In this run the signer came with a log that ends before what is stored as issued: it was cut, or is an old copy. */
 bool signer_log_behind(const struct controller *ctl);
 
-/* `frame` is an encoded SG_ISSUE or SG_CRL whose envelope id is `id`; a request of that id that is still waiting is kept as it
+/* `frame` is an encoded SG_ISSUE, SG_CRL or SG_HEAD whose envelope id is `id`; a request of that id that is still waiting is kept as it
  * is. */
 void     signer_ask(struct controller *ctl, uint64_t id, struct span frame, const struct ticket *ticket);
-uint64_t signer_crl_id(struct controller *ctl); /* ids of SG_CRL; those of SG_ISSUE are serial_counter(serial) */
+uint64_t signer_crl_id(struct controller *ctl); /* ids of SG_CRL and SG_HEAD; those of SG_ISSUE are serial_counter(serial) */
 
 #endif

@@ -27,9 +27,15 @@ struct controller {
 	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;
 	struct crls                  *crls;
+	struct crl_files             *crl_files;
 	struct crl_news              *crl_news;
+	struct ocsp                  *ocsp;
+	struct ocsp_keys             *ocsp_keys;
 	struct buf                    authorities; /* PEM of every issuer below a root */
 	struct scheduler             *scheduler;
+	struct audit_heads           *audit_heads;
+	struct people                *people;
+	struct approvals             *approvals;
 	struct backups               *backups;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;

@@ -16,10 +16,11 @@
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
+#include "shared/sys/owner.h"
 
 #define LOG_MARK "signing.log.begun"
 
-static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR";
+static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]    # after a restore";
 
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)
@@ -146,6 +147,35 @@ static int run(const struct signer_conf *conf)
 	return r < 0 ? 1 : 0;
 }
 
+/* After the controller's store was restored its audit tree does not grow out of the last signed one: a person says that a new one begins.
+ * Hosts that keep an old head go on saying so. */
+static int audit_restart(int argc, char **argv)
+{
+	static struct signer_conf conf;
+	struct conf_options       options;
+	struct refusal            why = {0};
+	struct sign_log          *log = NULL;
+	char                      path[CONF_PATH_SIZE + 16], text[600];
+
+	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
+	int r = conf_load(&signer_schema, options.config, &conf, NULL, &why);
+	if (r == 0)
+		r = owner_become(conf.state_dir, &why);
+	log_path(&conf, path, sizeof(path));
+	if (r == 0)
+		r = serial_log_open(&conf, path, &log, &why);
+	if (r == 0)
+		r = sign_log_restart_head(log, &why);
+	if (r == 0 && (r = sign_log_commit(log, clock_now())) < 0)
+		refuse(&why, r, path, "%s", err_what(r));
+	sign_log_close(log);
+	if (r < 0)
+		fprintf(stderr, "vcc-signer: %s\n", refusal_text(&why, text, sizeof(text)));
+	else
+		printf("the next head of the audit trail may begin anew\n");
+	return r < 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct conf_options options;
@@ -155,6 +185,8 @@ int main(int argc, char **argv)
 	umask(077);
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return signer_init(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "audit-restart") == 0)
+		return audit_restart(argc - 1, argv + 1);
 	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-signer: unknown argument `%s`; see --help\n", argv[options.rest]);

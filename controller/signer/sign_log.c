@@ -15,13 +15,15 @@
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/pki/key.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/journal.h"
 
 /* A record: version, time in ms, then entries. NEW and REPEAT: type, profile, serial, hash of the to-be-signed bytes. LIST: type, length
- * and text of the issuer's id, shard, number, hash of the content. Numbers big-endian. */
-enum { RECORD_VERSION = 1, RECORD_HEAD = 9, ENTRY_NEW = 1, ENTRY_REPEAT = 2, ENTRY_LIST = 3, ENTRY_SERIAL = 50, ENTRY_LIST_FIXED = 46 };
+ * and text of the issuer's id, shard, number, hash of the content. AUDIT: type, body of the audit head. Numbers big-endian. */
+enum { RECORD_VERSION = 1, RECORD_HEAD = 9, ENTRY_NEW = 1, ENTRY_REPEAT = 2, ENTRY_LIST = 3, ENTRY_SERIAL = 50, ENTRY_LIST_FIXED = 46,
+	ENTRY_AUDIT = 4, ENTRY_AUDIT_SIZE = 1 + AUDIT_HEAD_BODY };
 enum { SNAPSHOT_RECORD = 32768, SNAPSHOT_MAX = 16 << 20 };
 #define COUNTER_END (UINT64_C(1) << 55)
 
@@ -40,7 +42,8 @@ struct list {
 
 struct undo {
 	size_t      at; /* in window, or in lists when `is_list` */
-	bool        is_list;
+	bool        is_list, is_head;
+	struct audit_head head;
 	struct seen seen;
 	struct list list;
 };
@@ -56,6 +59,7 @@ struct sign_log {
 	uint64_t        top;
 	struct list    *lists;
 	size_t          n_lists;
+	struct audit_head head; /* of the audit tree, the last one */
 	struct buf      record; /* the batch as it will be written */
 	struct undo     undo[SIGN_BATCH_MAX];
 	size_t          n_undo, undo_lists;
@@ -92,6 +96,14 @@ static void add_list(struct buf *b, const struct list *l)
 	add_u64(b, l->shard, 4);
 	add_u64(b, l->number, 8);
 	buf_add(b, l->content.b, sizeof(l->content.b));
+}
+
+static void add_head(struct buf *b, const struct audit_head *h)
+{
+	uint8_t body[AUDIT_HEAD_BODY];
+	audit_head_body(h->size, h->root, h->at, body);
+	buf_add_u8(b, ENTRY_AUDIT);
+	buf_add(b, body, sizeof(body));
 }
 
 static bool below_window(const struct sign_log *l, uint64_t counter)
@@ -139,6 +151,13 @@ static int replay_list(struct sign_log *l, const uint8_t *p)
 	return 0;
 }
 
+static void replay_head(struct sign_log *l, const uint8_t *p)
+{
+	l->head.size = be_get(p + 1, 8);
+	memcpy(l->head.root.b, p + 9, sizeof(l->head.root.b));
+	l->head.at = (int64_t)be_get(p + 41, 8);
+}
+
 static int replay_record(void *ctx, struct span record)
 {
 	struct sign_log *l = ctx;
@@ -152,6 +171,9 @@ static int replay_record(void *ctx, struct span record)
 		if ((p[0] == ENTRY_NEW || p[0] == ENTRY_REPEAT) && left >= ENTRY_SERIAL) {
 			replay_serial(l, p);
 			at += ENTRY_SERIAL;
+		} else if (p[0] == ENTRY_AUDIT && left >= ENTRY_AUDIT_SIZE) {
+			replay_head(l, p);
+			at += ENTRY_AUDIT_SIZE;
 		} else if (p[0] == ENTRY_LIST && left >= ENTRY_LIST_FIXED && left >= (size_t)ENTRY_LIST_FIXED + p[1]) {
 			int r = replay_list(l, p);
 			if (r < 0)
@@ -296,13 +318,67 @@ int sign_log_add_list(struct sign_log *l, const char *issuer_id, uint32_t shard,
 	return 0;
 }
 
+/* ---- audit heads ---- */
+
+void sign_log_head(const struct sign_log *l, struct audit_head *ret)
+{
+	*ret = l->head;
+}
+
+static int head_take(struct sign_log *l, const struct audit_head *next)
+{
+	if (l->n_undo == SIGN_BATCH_MAX)
+		return E_FULL;
+	l->undo[l->n_undo++] = (struct undo){.is_head = true, .head = l->head};
+	l->head = *next;
+	add_head(&l->record, next);
+	return 0;
+}
+
+static bool head_grew(const struct audit_head *last, uint64_t size, struct hash root, struct span proof)
+{
+	struct hash path[2 * MERKLE_LEVELS];
+	size_t      n = proof.n / sizeof(path[0].b);
+	if (last->size == 0)
+		return size > 0;
+	if (proof.n % sizeof(path[0].b) != 0 || n > N_ELEMENTS(path))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		memcpy(path[i].b, proof.p + i * sizeof(path[0].b), sizeof(path[0].b));
+	return merkle_consistency_check(digest_sha256_two, last->size, size, &last->root, &root, path, n) == 0;
+}
+
+int sign_log_add_head(struct sign_log *l, uint64_t size, struct hash root, int64_t at, struct span proof, bool *ret_repeat, struct refusal *why)
+{
+	struct audit_head next = {.size = size, .root = root, .at = at};
+	if (size < l->head.size)
+		return refuse(why, E_AUDIT_HEAD, "audit head", "%llu records, and %llu were signed before", (unsigned long long)size,
+		              (unsigned long long)l->head.size);
+	if (at < l->head.at)
+		return refuse(why, E_AUDIT_HEAD, "audit head", "its time lies before that of the last one");
+	*ret_repeat = size == l->head.size && hash_equal(root, l->head.root); /* asked again after its answer was lost: by an older proof */
+	if (!*ret_repeat && !head_grew(&l->head, size, root, proof))
+		return refuse(why, E_AUDIT_HEAD, "audit head", "the tree of %llu records did not grow out of the signed one of %llu",
+		              (unsigned long long)size, (unsigned long long)l->head.size);
+	return head_take(l, &next);
+}
+
+int sign_log_restart_head(struct sign_log *l, struct refusal *why)
+{
+	const struct audit_head none = {.size = 0};
+	int                     r = head_take(l, &none);
+	return r == 0 ? 0 : refuse(why, r, "audit head", "%s", err_what(r));
+}
+
 /* ---- making durable ---- */
 
 static void undo_all(struct sign_log *l)
 {
 	while (l->n_undo > 0) { /* newest first: the same place may be there twice */
 		const struct undo *u = &l->undo[--l->n_undo];
-		if (u->is_list)
+		if (u->is_head)
+			l->head = u->head;
+		else if (u->is_list)
 			l->lists[u->at] = u->list;
 		else
 			l->window[u->at] = u->seen;
@@ -354,6 +430,8 @@ static size_t snapshot(const struct sign_log *l, int64_t now, struct buf *to, si
 	size_t n = 0, begun = 0;
 
 	record_begin(to, now);
+	if (l->head.size > 0)
+		add_head(to, &l->head);
 	for (uint64_t i = 0; i < SIGN_WINDOW + l->n_lists && n < max; i++) {
 		/* from the oldest counter on, so that reading it back keeps all */
 		const struct seen *s = &l->window[(l->top + 1 + i) % SIGN_WINDOW];

@@ -6,7 +6,7 @@
 #define VCC_SIGN_LOG_H
 
 #include "shared/base/err.h"
-#include "shared/model/certificate.h"
+#include "shared/model/audit.h"
 
 enum {
 	SIGN_WINDOW = 65536,     /* serial counters remembered below the highest one */
@@ -35,6 +35,15 @@ _must_check_ int sign_log_add(struct sign_log *l, struct serial serial, struct h
 /* The number of a list never falls; the same number is signed again for the same content only. */
 _must_check_ int sign_log_add_list(struct sign_log *l, const char *issuer_id, uint32_t shard, uint64_t number, struct hash content,
                                    bool *ret_repeat, struct refusal *why);
+
+/* The last audit head that was signed; size 0 = none. */
+void sign_log_head(const struct sign_log *l, struct audit_head *ret);
+/* The size of the audit tree never falls: it must have grown out of the last head, which `proof` (n 32-byte nodes) shows; the same tree is
+ * signed again. E_AUDIT_HEAD. */
+_must_check_ int sign_log_add_head(struct sign_log *l, uint64_t size, struct hash root, int64_t at, struct span proof, bool *ret_repeat,
+                                   struct refusal *why);
+/* Forgets the last head: after a restore, by a person. */
+_must_check_ int sign_log_restart_head(struct sign_log *l, struct refusal *why);
 
 /* Makes all reservations durable. After E_SYS_SPACE they are undone and the log goes on; after E_SYS_IO nothing is certain any
  * more: end the process, the next start reads what is true. */

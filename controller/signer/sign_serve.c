@@ -30,6 +30,8 @@ struct job {
 	size_t         tbs_at, tbs_n; /* in serve.tbs */
 	/* SG_CRL; its entries point into the input, which stays until the batch is done */
 	struct sg_crl  crl;
+	/* SG_HEAD */
+	struct sg_head head;
 };
 
 struct serve {
@@ -88,7 +90,11 @@ int serve_hello(struct serve *v, struct buf *out)
 {
 	struct signer  *s = v->signer;
 	struct sg_hello hello = {.version = VCC_VERSION, .window_top = sign_log_top(s->log), .issuers = (uint32_t)s->cas.n};
+	struct audit_head head;
 
+	sign_log_head(s->log, &head);
+	hello.head_size = head.size;
+	hello.head_root = head.root;
 	int r = put_frame(out, SG_HELLO, 0, &hello);
 	for (size_t i = 0; i < s->cas.n && r == 0; i++) {
 		const struct issuer *issuer = &s->cas.ca[i].issuer;
@@ -183,27 +189,49 @@ static int judge_list(struct serve *v, struct job *j, const struct sg_crl *q, in
 	return sign_log_add_list(v->signer->log, q->issuer_id, q->shard, q->number, content, &j->repeat, &j->why);
 }
 
+/* The heads of the audit trail are signed by the authority that hosts already know: the agents'. */
+static struct ca *audit_ca(struct ca_store *cas)
+{
+	for (size_t i = 0; i < cas->n; i++)
+		if (cas->ca[i].issuer.role == ISSUER_AGENT && cas->ca[i].key != NULL && !cas->ca[i].issuer.retired)
+			return &cas->ca[i];
+	return NULL;
+}
+
+static int judge_head(struct serve *v, struct job *j, const struct sg_head *q, int64_t now)
+{
+	j->ca = audit_ca(&v->signer->cas);
+	if (j->ca == NULL)
+		return refuse(&j->why, E_SIGNER_ISSUER, "audit head", "no authority for agents has its key here");
+	int r = limits_head(q, now, &j->why);
+	return r == 0 ? sign_log_add_head(v->signer->log, q->size, q->root, q->at, q->proof, &j->repeat, &j->why) : r;
+}
+
 /* One frame becomes one job; what is refused is a job, too, and is answered in its turn. */
 static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t mono)
 {
 	int r = wire_decode(&wire_signer, bytes, 0, &v->frame);
 	if (r < 0)
 		return r;
-	if (v->frame.type != SG_ISSUE && v->frame.type != SG_CRL)
+	if (v->frame.type != SG_ISSUE && v->frame.type != SG_CRL && v->frame.type != SG_HEAD)
 		return E_WIRE_MESSAGE;
 
 	struct job *j = &v->jobs[v->n++];
 	*j = (struct job){.id = v->frame.id, .type = v->frame.type};
 	if (j->type == SG_ISSUE)
 		j->serial = v->frame.u.sg_issue.facts.serial;
-	else
+	else if (j->type == SG_CRL)
 		j->crl = v->frame.u.sg_crl;
+	else
+		j->head = v->frame.u.sg_head;
 	if (!signer_limits_rate_take(&v->signer->rate, mono))
 		r = refuse(&j->why, E_SIGNER_RATE, "signer", "more than %lld signatures a second", (long long)v->signer->rate.rate);
 	else if (j->type == SG_ISSUE)
 		r = judge_issue(v, j, &v->frame.u.sg_issue, now);
-	else
+	else if (j->type == SG_CRL)
 		r = judge_list(v, j, &v->frame.u.sg_crl, now);
+	else
+		r = judge_head(v, j, &v->frame.u.sg_head, now);
 	if (r < 0 && j->why.code == 0)
 		refuse(&j->why, r, "request", "%s", err_what(r));
 	if (r < 0)
@@ -241,6 +269,26 @@ static int sign_list(struct serve *v, struct job *j)
 	return r == 0 ? buf_error(&v->der) : r;
 }
 
+static int sign_head(struct serve *v, struct job *j)
+{
+	uint8_t body[AUDIT_HEAD_BODY];
+	audit_head_body(j->head.size, j->head.root, j->head.at, body);
+	int r = key_sign(j->ca->key, LABEL_HEAD, SPAN_OF(body), &v->der);
+	return r == 0 ? buf_error(&v->der) : r;
+}
+
+static int sign_job(struct serve *v, struct job *j)
+{
+	switch (j->type) {
+	case SG_ISSUE:
+		return sign_issue(v, j);
+	case SG_CRL:
+		return sign_list(v, j);
+	default:
+		return sign_head(v, j);
+	}
+}
+
 static int answer_issue(struct serve *v, const struct job *j, struct buf *out)
 {
 	struct sg_issued a = {.code = j->why.code, .serial = j->serial};
@@ -260,11 +308,34 @@ static int answer_list(struct serve *v, const struct job *j, struct buf *out)
 	return put_frame(out, SG_CRL_DONE, j->id, &a);
 }
 
+static int answer_head(struct serve *v, const struct job *j, struct buf *out)
+{
+	struct sg_head_done a = {.code = j->why.code};
+	text_cut(a.text, sizeof(a.text), j->why.cause);
+	if (a.code == 0) {
+		text_cut(a.issuer_id, sizeof(a.issuer_id), j->ca->issuer.issuer_id);
+		a.signature = buf_span(&v->der);
+	}
+	return put_frame(out, SG_HEAD_DONE, j->id, &a);
+}
+
+static int answer_job(struct serve *v, const struct job *j, struct buf *out)
+{
+	switch (j->type) {
+	case SG_ISSUE:
+		return answer_issue(v, j, out);
+	case SG_CRL:
+		return answer_list(v, j, out);
+	default:
+		return answer_head(v, j, out);
+	}
+}
+
 static int sign_and_answer(struct serve *v, struct job *j, struct buf *out)
 {
 	buf_reset(&v->der);
 	if (j->why.code == 0) {
-		int r = j->type == SG_ISSUE ? sign_issue(v, j) : sign_list(v, j);
+		int r = sign_job(v, j);
 		if (r < 0) {
 			refuse(&j->why, r, j->ca->issuer.issuer_id, "%s", err_what(r));
 			v->signer->refused++;
@@ -278,7 +349,7 @@ static int sign_and_answer(struct serve *v, struct job *j, struct buf *out)
 	}
 	if (j->why.code != 0 && ++v->n_refused <= LOG_LINES) /* a flood of bad requests must not become a flood of lines */
 		log_refusal(err_kind(j->why.code) == ERR_KIND_BUG ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, &j->why);
-	return j->type == SG_ISSUE ? answer_issue(v, j, out) : answer_list(v, j, out);
+	return answer_job(v, j, out);
 }
 
 /* ---- the batch ---- */

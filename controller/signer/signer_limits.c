@@ -26,7 +26,7 @@ enum {
 };
 
 struct profile_rule {
-	enum issuer_role role;
+	unsigned         roles;     /* 1 << enum issuer_role: who issues it */
 	unsigned         keys;      /* 1 << enum key_type */
 	unsigned         usage;     /* nothing outside of it */
 	unsigned         extended;  /* nothing outside of it */
@@ -39,18 +39,20 @@ struct profile_rule {
 
 /* The read-me-first table: one row per profile. Longest validity: signer.conf, with its ceilings in signer_conf.c. */
 static const struct profile_rule rules[LEAF_PROFILE_COUNT] = {
-	[LEAF_SERVICE] = {.role = ISSUER_SERVICE, .keys = KEYS_ANY, .usage = USAGE_TLS,
+	[LEAF_SERVICE] = {.roles = 1 << ISSUER_SERVICE, .keys = KEYS_ANY, .usage = USAGE_TLS,
                           .extended = EKU_SERVER_AUTH | EKU_CLIENT_AUTH, .names = true},
-	[LEAF_CODE_SIGNING] = {.role = ISSUER_CODE_SIGNING, .keys = KEYS_SIGNING, .usage = KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION,
+	[LEAF_CODE_SIGNING] = {.roles = 1 << ISSUER_CODE_SIGNING, .keys = KEYS_SIGNING, .usage = KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION,
                                .extended = EKU_CODE_SIGNING, .extended_all = EKU_CODE_SIGNING},
-	[LEAF_AGENT] = {.role = ISSUER_AGENT, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE, .extended = EKU_CLIENT_AUTH,
+	[LEAF_AGENT] = {.roles = 1 << ISSUER_AGENT, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE, .extended = EKU_CLIENT_AUTH,
                         .extended_all = EKU_CLIENT_AUTH, .host_hash = true, .uri = "agent"},
-	[LEAF_GATEWAY] = {.role = ISSUER_AGENT, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE,
+	[LEAF_GATEWAY] = {.roles = 1 << ISSUER_AGENT, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE,
                           .extended = EKU_SERVER_AUTH | EKU_CLIENT_AUTH, .extended_all = EKU_SERVER_AUTH, .uri = "gateway"},
-	[LEAF_ADMIN_TLS] = {.role = ISSUER_SERVICE, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE, .extended = EKU_SERVER_AUTH,
+	[LEAF_ADMIN_TLS] = {.roles = 1 << ISSUER_SERVICE, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE, .extended = EKU_SERVER_AUTH,
                             .extended_all = EKU_SERVER_AUTH, .names = true, .one_name = true},
-	[LEAF_OPERATOR] = {.role = ISSUER_SERVICE, .keys = KEYS_ANY, .usage = KU_DIGITAL_SIGNATURE, .extended = EKU_CLIENT_AUTH,
+	[LEAF_OPERATOR] = {.roles = 1 << ISSUER_SERVICE, .keys = KEYS_ANY, .usage = KU_DIGITAL_SIGNATURE, .extended = EKU_CLIENT_AUTH,
                            .extended_all = EKU_CLIENT_AUTH},
+	[LEAF_OCSP] = {.roles = 1 << ISSUER_SERVICE | 1 << ISSUER_AGENT | 1 << ISSUER_CODE_SIGNING, .keys = KEYS_EC, .usage = KU_DIGITAL_SIGNATURE,
+                       .extended = EKU_OCSP_SIGNING, .extended_all = EKU_OCSP_SIGNING},
 };
 
 enum { CRL_LIFE_DAYS = 10, ROOT_CRL_LIFE_DAYS = 400 };
@@ -171,7 +173,7 @@ int limits_leaf(const struct signer_conf *conf, const struct ca *ca, const struc
 	if ((size_t)f->profile >= LEAF_PROFILE_COUNT || (size_t)f->key_type >= KEY_TYPE_COUNT || (size_t)f->hash_alg >= HASH_ALG_COUNT)
 		return refuse(why, E_SIGNER_LIMIT, "request", "the profile, key type or hash is not known");
 	const struct profile_rule *rule = &rules[f->profile];
-	if (ca->issuer.role != rule->role)
+	if ((rule->roles & 1U << ca->issuer.role) == 0)
 		return limit(why, f, "this authority does not issue this profile");
 	if (f->crl_shard != serial_shard(f->serial))
 		return limit(why, f, "the revocation list is not the one of this serial");
@@ -216,6 +218,15 @@ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struc
 	if (crl->this_update_at < now - backdating_ms)
 		return refuse(why, E_SIGNER_STALE, crl->issuer_id, "list %u begins %lld s ago, %lld are allowed", crl->shard,
 		              (long long)((now - crl->this_update_at) / MS_SECOND), (long long)(backdating_ms / MS_SECOND));
+	return 0;
+}
+
+int limits_head(const struct sg_head *head, int64_t now, struct refusal *why)
+{
+	if (head->at > now + future_ms)
+		return refuse(why, E_SIGNER_LIMIT, "audit head", "its time lies in the future");
+	if (head->at < now - backdating_ms)
+		return refuse(why, E_SIGNER_STALE, "audit head", "it is %lld s old", (long long)((now - head->at) / MS_SECOND));
 	return 0;
 }
 

@@ -14,6 +14,7 @@ _must_check_ int limits_leaf(const struct signer_conf *conf, const struct ca *ca
 /* E_SIGNER_STALE. Not asked of what the log holds already: that is signed again as it was. */
 _must_check_ int limits_leaf_age(const struct cert_facts *facts, int64_t now, struct refusal *why);
 _must_check_ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struct refusal *why);
+_must_check_ int limits_head(const struct sg_head *head, int64_t now, struct refusal *why);
 
 /* Token bucket: `rate` signatures a second, at most one second's worth at once. */
 struct rate_cap {

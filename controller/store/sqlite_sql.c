@@ -4,8 +4,11 @@
 
 static void names_of_columns(struct buf *to, const struct noun *noun)
 {
-	for (size_t i = 0; i < noun->n_columns; i++)
-		buf_add_fmt(to, "%s\"%s\"", i > 0 ? "," : "", noun->column[i].name);
+	for (size_t i = 0; i < noun->n_columns; i++) { /* for each query: no formatting */
+		buf_add_text(to, i > 0 ? ",\"" : "\"");
+		buf_add_text(to, noun->column[i].name);
+		buf_add_u8(to, '"');
+	}
 }
 
 static void keys_match(struct buf *to, const struct noun *noun)

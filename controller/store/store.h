@@ -10,6 +10,8 @@
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
+#include "shared/model/approval.h"
+#include "shared/model/audit.h"
 #include "shared/model/inventory.h"
 #include "shared/model/template.h"
 
@@ -44,6 +46,8 @@ typedef void store_done_fn(void *ctx, int code, const struct store_result *resul
 
 struct store_change *store_change_new(void); /* ends the process without memory */
 void                 store_change_free(struct store_change *c); /* only when it was not submitted */
+/* Random bytes for the pseudonyms of persons that the trail does not know yet; needed where an audit record names a person. */
+void                 store_change_salt(struct store_change *c, struct hash random);
 
 /* Hands the change over (always, also on failure). `done` runs inside store_poll() on the caller's loop. E_STORE_BUSY when more than
  * STORE_QUEUE_MAX wait: `done` is not called then. */
@@ -93,12 +97,26 @@ void store_put_issuer(struct store_change *c, const struct issuer *i);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
+void store_add_principal(struct store_change *c, const struct principal *p); /* E_EXISTS */
+/* Only used_at, and only forwards: a revocation on its way is not undone. E_NOT_FOUND. */
+void store_note_token_use(struct store_change *c, struct id token_id, int64_t at);
+/* One more waiting request. */
+void store_add_approval(struct store_change *c, const struct approval *a);
+/* Exactly one decision: takes the row's state, time, decider and comment where the stored one still waits; else E_APPROVAL_DECIDED
+ * fails the whole change. */
+void store_decide_approval(struct store_change *c, const struct approval *a);
 void store_put_service(struct store_change *c, const struct service *s);
 /* Outbox: one message per (agent, renewal_id); a newer one replaces the older. Sent by the loop after commit, kept until removed. */
 void store_put_outbox(struct store_change *c, const char *agent, struct id renewal_id, uint64_t message_id, uint16_t type, struct span frame);
 void store_remove_outbox(struct store_change *c, const char *agent, struct id renewal_id);
-/* Audit record; `seq` is given by the writer in the order of commit. */
+/* Audit record; `seq` is given by the writer in the order of commit, `at` lifted to that of the row before where the clock stepped back.
+ * Names of persons become pseudonyms. */
 void store_add_audit(struct store_change *c, const struct audit *a);
+/* A signed head, by its size; replaces it (a witness was found). */
+void store_put_audit_head(struct store_change *c, const struct audit_head *h);
+/* Deletes name and salt behind a person's pseudonym, and puts the pseudonym in place of the name in orders and invites: one walk over all orders,
+ * on the writer. Missing is fine. E_ORDER_OPEN: an order of this person is under way. */
+void store_forget_person(struct store_change *c, const char *name);
 /* Reserves `n` serial counters above everything used and at least `floor`. */
 void store_reserve_serials(struct store_change *c, uint64_t n, uint64_t floor);
 /* A published CRL; number must be higher than the issuer's last one (E_STORE_CONFLICT); updates the issuer's crl_number. */
@@ -137,6 +155,8 @@ _must_check_ int view_template(struct store_view *v, const char *template_id, ui
 _must_check_ int view_issuer(struct store_view *v, const char *issuer_id, struct issuer *ret);
 _must_check_ int view_principal(struct store_view *v, const char *name, struct principal *ret);
 _must_check_ int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret);
+_must_check_ int view_token(struct store_view *v, struct id token_id, struct token *ret);
+_must_check_ int view_approval(struct store_view *v, struct id approval_id, struct approval *ret);
 _must_check_ int view_service(struct store_view *v, const char *name, struct service *ret);
 _must_check_ int view_inventory(struct store_view *v, const char *agent, struct inventory *ret);
 _must_check_ int view_setting(struct store_view *v, const char *name, struct buf *to);
@@ -161,6 +181,10 @@ _must_check_ int view_targets_of(struct store_view *v, const char *cert_id, stru
 _must_check_ int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n); /* by address */
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
+_must_check_ int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n);
+_must_check_ int view_tokens(struct store_view *v, const char *principal, struct id after, struct token *ret, size_t max, size_t *ret_n); /* principal NULL = all */
+_must_check_ int view_approvals(struct store_view *v, bool waiting, struct id before, struct approval *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_approvals_of(struct store_view *v, const char *object, struct id before, struct approval *ret, size_t max, size_t *ret_n); /* newest first */
 _must_check_ int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n);
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */
@@ -173,6 +197,25 @@ _must_check_ int view_intents(struct store_view *v, struct serial after, struct 
 _must_check_ int view_signed_above(struct store_view *v, uint64_t above, uint64_t *ret_counter);
 _must_check_ int view_supersede_due(struct store_view *v, int64_t now, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_audit(struct store_view *v, uint64_t from, struct audit *ret, size_t max, size_t *ret_n);
+/* What a list of the trail is narrowed to; NULL or 0 = anything. `actor` and `object` as they stand in the rows. */
+struct audit_filter {
+	const char *actor, *object;
+	int         event;   /* enum audit_event, or -1 */
+	int64_t     since_at;
+	struct id   renewal_id;
+};
+/* Newest first, below `before` (UINT64_MAX = the newest). One call looks at a bounded part of the trail, so it may give fewer rows than there
+ * are: *ret_next is where to go on, 0 = there is no more. */
+_must_check_ int view_audit_list(struct store_view *v, const struct audit_filter *f, uint64_t before, struct audit *ret, size_t max, size_t *ret_n, uint64_t *ret_next);
+_must_check_ int view_audit_since(struct store_view *v, int64_t at, uint64_t *ret_seq); /* first row at or after `at`; the size where there is none */
+_must_check_ int view_audit_size(struct store_view *v, uint64_t *ret);
+/* The tree's head when it had `size` leaves; E_RANGE when it never had. */
+_must_check_ int view_audit_root_at(struct store_view *v, uint64_t size, struct hash *ret);
+_must_check_ int view_audit_heads(struct store_view *v, uint64_t above, struct audit_head *ret, size_t max, size_t *ret_n); /* by size */
+_must_check_ int view_audit_heads_down(struct store_view *v, uint64_t below, struct audit_head *ret, size_t max, size_t *ret_n); /* largest first */
+_must_check_ int view_audit_person(struct store_view *v, const char *name, struct audit_person *ret);
+_must_check_ int view_audit_person_by_alias(struct store_view *v, const char *alias, struct audit_person *ret);
+_must_check_ int view_audit_persons(struct store_view *v, const char *after, struct audit_person *ret, size_t max, size_t *ret_n); /* by name */
 _must_check_ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_root);
 _must_check_ int view_audit_node(struct store_view *v, uint32_t level, uint64_t index, struct hash *ret);
 _must_check_ int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, uint64_t *ret_agents, uint64_t *ret_open_orders);
@@ -188,19 +231,15 @@ struct outbox_row {
 _must_check_ int view_outbox(struct store_view *v, const char *agent, uint64_t after, struct outbox_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_outbox_top(struct store_view *v, uint64_t *ret_message_id); /* highest message id ever used */
 
-/* Revoked, unexpired issuances of one shard, ascending by serial: fills `ret` up to max, returns count; call again after the last serial. */
+/* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
+ * Fills `ret` up to max; call again after the last serial while it was full. */
 struct revoked_row {
 	struct serial serial;
 	int64_t       revoked_at;
 	int           reason;
 };
-_must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t now, struct serial after, struct revoked_row *ret, size_t max, size_t *ret_n);
+_must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t since, struct serial after, struct revoked_row *ret, size_t max, size_t *ret_n);
 /* Shards of an issuer that hold at least one unexpired issuance. */
 _must_check_ int view_shards(struct store_view *v, const char *issuer_id, int64_t now, uint32_t *ret, size_t max, size_t *ret_n);
-
-/* Canonical bytes of an audit record, what the tree's leaf is made of: eight lines, each ended by '\n': seq, at (ms),
- * event name, actor, object, renewal_id, request_id (UUID text or ""), detail. Fields hold no control characters:
- * store_add_audit() replaces them by '?'. */
-void audit_canonical(const struct audit *a, struct buf *to);
 
 #endif

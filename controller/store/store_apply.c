@@ -19,6 +19,9 @@ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 	r = merkle_frontier_load(rows_node, rows, size, &next.tree);
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r; /* a record without its nodes */
+	r = rows_audit_at(rows, &next.audit_at);
+	if (r < 0)
+		return r;
 	*a = next;
 	return 0;
 }
@@ -36,6 +39,8 @@ bool apply_code_is_fatal(int code)
 int apply_change(struct apply *a, struct store_change *c)
 {
 	struct store_result result = {.audit_seq = a->tree.size};
+	a->salt = &c->salt;
+	a->n_salts = 0;
 	for (const struct store_verb *v = c->first; v != NULL; v = v->next) {
 		int r = v->fn(a, v, &result);
 		if (r < 0)
@@ -208,6 +213,35 @@ int apply_serials(struct apply *a, const struct store_verb *v, struct store_resu
 	next.value = first + v->number;
 	result->serial_first = first;
 	return a->rows->ops->put(a->rows, &noun_counter, &next);
+}
+
+int apply_token_use(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	const struct token *use = v->row; /* token_id, used_at */
+	struct token        token = {.token_id = use->token_id};
+	int                 r = rows_get(a->rows, &noun_token, &token);
+	if (r < 0 || use->used_at <= token.used_at)
+		return r;
+	token.used_at = use->used_at;
+	return a->rows->ops->replace(a->rows, &noun_token, &token);
+}
+
+int apply_decision(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	const struct approval *decision = v->row;
+	struct approval        row = {.approval_id = decision->approval_id};
+	int                    r = rows_get(a->rows, &noun_approval, &row);
+	if (r < 0)
+		return r;
+	if (row.state != APPROVAL_WAITING)
+		return E_APPROVAL_DECIDED;
+	row.state = decision->state;
+	row.decided_at = decision->decided_at;
+	memcpy(row.decider, decision->decider, sizeof(row.decider));
+	memcpy(row.comment, decision->comment, sizeof(row.comment));
+	return a->rows->ops->replace(a->rows, &noun_approval, &row);
 }
 
 int apply_crl(struct apply *a, const struct store_verb *v, struct store_result *result)

@@ -10,6 +10,9 @@ struct apply {
 	struct rows           *rows;
 	merkle_hash_fn        *hash;
 	struct merkle_frontier tree;
+	const struct hash     *salt;     /* of the change being applied */
+	uint32_t               n_salts;  /* made of it so far */
+	int64_t                audit_at; /* of the last record: time in the trail never runs backward */
 	struct buf             text; /* canonical bytes, reused */
 };
 
@@ -29,6 +32,7 @@ struct store_verb {
 struct store_change {
 	struct store_change *next;
 	struct store_verb   *first, *last;
+	struct hash          salt; /* random: pseudonyms of new persons are made of it */
 	store_done_fn       *done;
 	void                *ctx;
 	int                  code;
@@ -48,7 +52,7 @@ bool apply_code_is_fatal(int code);
 
 /* The verbs. */
 verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, apply_template, apply_redeem, apply_message,
-	apply_audit, apply_serials, apply_crl, apply_receipt, apply_listeners_gone, apply_too_large;
+	apply_audit, apply_serials, apply_crl, apply_receipt, apply_listeners_gone, apply_forget, apply_too_large, apply_token_use, apply_decision;
 
 /* Audit: gives seq, stores row and nodes. */
 _must_check_ int audit_append(struct apply *a, struct audit *row);

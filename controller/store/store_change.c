@@ -22,6 +22,11 @@ struct store_change *store_change_new(void)
 	return must_alloc(sizeof(struct store_change));
 }
 
+void store_change_salt(struct store_change *c, struct hash random)
+{
+	c->salt = random;
+}
+
 void store_change_free(struct store_change *c)
 {
 	if (c == NULL)
@@ -161,6 +166,27 @@ void store_put_token(struct store_change *c, const struct token *t)
 	verb_new(c, apply_put, &noun_token, t);
 }
 
+void store_add_principal(struct store_change *c, const struct principal *p)
+{
+	verb_new(c, apply_add, &noun_principal, p);
+}
+
+void store_note_token_use(struct store_change *c, struct id token_id, int64_t at)
+{
+	struct token use = {.token_id = token_id, .used_at = at};
+	verb_new(c, apply_token_use, &noun_token, &use);
+}
+
+void store_add_approval(struct store_change *c, const struct approval *a)
+{
+	verb_new(c, apply_add, &noun_approval, a);
+}
+
+void store_decide_approval(struct store_change *c, const struct approval *a)
+{
+	verb_new(c, apply_decision, &noun_approval, a);
+}
+
 void store_put_service(struct store_change *c, const struct service *s)
 {
 	verb_new(c, apply_put, &noun_service, s);
@@ -186,12 +212,36 @@ void store_remove_outbox(struct store_change *c, const char *agent, struct id re
 	message_verb(c, apply_remove, agent, &m);
 }
 
+/* One line per field is what makes the leaf's bytes unambiguous; and what is cut inside a character is no text for anybody. */
+static void harmless(char *text)
+{
+	text_hide_controls(text);
+	if (text_utf8_ok(text, strlen(text)))
+		return;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
+}
+
 void store_add_audit(struct store_change *c, const struct audit *a)
 {
 	struct audit *row = verb_new(c, apply_audit, &noun_audit, a)->row;
-	text_hide_controls(row->actor); /* one line per field is what makes the leaf's bytes unambiguous */
-	text_hide_controls(row->object);
-	text_hide_controls(row->detail);
+	harmless(row->actor);
+	harmless(row->object);
+	harmless(row->reason);
+	harmless(row->detail);
+}
+
+void store_put_audit_head(struct store_change *c, const struct audit_head *h)
+{
+	verb_new(c, apply_put, &noun_head, h);
+}
+
+void store_forget_person(struct store_change *c, const char *name)
+{
+	struct audit_person key = {.name = ""};
+	struct store_verb  *v = verb_new(c, apply_forget, &noun_person, &key);
+	text_into(((struct audit_person *)v->row)->name, sizeof(key.name), name, v);
 }
 
 void store_reserve_serials(struct store_change *c, uint64_t n, uint64_t floor)

@@ -1,5 +1,6 @@
 /* store_list.c - room controller/store: lists, by keyset pages. Each query has its index in schema/.
  * Never: writing, SQL. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/store/store_front.h"
@@ -111,6 +112,42 @@ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, si
 {
 	struct query q = {.noun = &noun_issuer, .max = page(max)};
 	query_where(&q, offsetof(struct issuer, issuer_id), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_principal, .max = page(max)};
+	query_where(&q, offsetof(struct principal, name), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_tokens(struct store_view *v, const char *principal, struct id after, struct token *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_token, .max = page(max)};
+	if (principal != NULL)
+		query_where(&q, offsetof(struct token, principal), IS, principal);
+	query_where(&q, offsetof(struct token, token_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_approvals(struct store_view *v, bool waiting, struct id before, struct approval *ret, size_t max, size_t *ret_n)
+{
+	static const enum approval_state undecided = APPROVAL_WAITING;
+	struct query                     q = {.noun = &noun_approval, .max = page(max), .down = true};
+	if (waiting)
+		query_where(&q, offsetof(struct approval, state), IS, &undecided);
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct approval, approval_id), BELOW, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_approvals_of(struct store_view *v, const char *object, struct id before, struct approval *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_approval, .max = page(max), .down = true};
+	query_where(&q, offsetof(struct approval, object), IS, object);
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct approval, approval_id), BELOW, &before);
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
@@ -327,26 +364,52 @@ static int copy_revoked(void *ctx, const void *row)
 {
 	struct revoked        *l = ctx;
 	const struct issuance *i = row;
-	l->to[l->n++] = (struct revoked_row){i->serial, i->revoked_at, i->revoke_reason};
+	bool                   held = i->state != ISSUANCE_REVOKED;
+	l->to[l->n++] = (struct revoked_row){i->serial, held ? i->held_at : i->revoked_at, held ? REASON_HOLD : i->revoke_reason};
 	return 0;
 }
 
-int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t now, struct serial after,
-                 struct revoked_row *ret, size_t max, size_t *ret_n)
+/* Each kind has its own index, so it is asked for by itself. */
+static int list_kind(struct store_view *v, bool held, const char *issuer_id, uint32_t shard, int64_t since, struct serial after, size_t max,
+                     struct revoked *list)
 {
 	static const enum issuance_state revoked = ISSUANCE_REVOKED;
-	struct revoked                   list = {.to = ret};
 	struct query                     q = {.noun = &noun_issuance, .max = max};
-	query_where(&q, offsetof(struct issuance, state), IS, &revoked);
+	query_where(&q, offsetof(struct issuance, state), held ? IS_NOT : IS, &revoked);
+	if (held)
+		query_where(&q, offsetof(struct issuance, held_at), SOME, NULL);
 	query_where(&q, offsetof(struct issuance, issuer_id), IS, issuer_id);
 	query_where(&q, offsetof(struct issuance, crl_shard), IS, &shard);
 	query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
-	query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &now);
-	int r = rows_find(v->rows, &q, copy_revoked, &list);
-	if (r < 0)
-		return r;
-	*ret_n = list.n;
-	return 0;
+	query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &since);
+	return rows_find(v->rows, &q, copy_revoked, list);
+}
+
+/* The first `max` of both, which are sorted. */
+static size_t merge(const struct revoked *a, const struct revoked *b, struct revoked_row *ret, size_t max)
+{
+	size_t n = 0, x = 0, y = 0;
+	while (n < max && (x < a->n || y < b->n)) {
+		bool from_a = y == b->n || (x < a->n && memcmp(&a->to[x].serial, &b->to[y].serial, sizeof(a->to[x].serial)) < 0);
+		ret[n++] = from_a ? a->to[x++] : b->to[y++];
+	}
+	return n;
+}
+
+int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t since, struct serial after,
+                 struct revoked_row *ret, size_t max, size_t *ret_n)
+{
+	struct revoked revoked = {.to = calloc(max + 1, sizeof(*ret))}, held = {.to = calloc(max + 1, sizeof(*ret))};
+	int            r = revoked.to != NULL && held.to != NULL ? 0 : E_NOMEM;
+	if (r == 0)
+		r = list_kind(v, false, issuer_id, shard, since, after, max, &revoked);
+	if (r == 0)
+		r = list_kind(v, true, issuer_id, shard, since, after, max, &held);
+	if (r == 0)
+		*ret_n = merge(&revoked, &held, ret, max);
+	free(revoked.to);
+	free(held.to);
+	return r;
 }
 
 int view_shards(struct store_view *v, const char *issuer_id, int64_t now, uint32_t *ret, size_t max, size_t *ret_n)

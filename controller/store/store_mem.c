@@ -478,6 +478,7 @@ static int mem_view_open(struct store *base, struct store_view **ret)
 static void mem_commit(struct mem_store *s, struct store_change *c)
 {
 	struct merkle_frontier tree = s->apply.tree;
+	int64_t                audit_at = s->apply.audit_at;
 	pthread_mutex_lock(&s->data);
 	c->code = apply_change(&s->apply, c);
 	if (c->code == 0) {
@@ -485,6 +486,7 @@ static void mem_commit(struct mem_store *s, struct store_change *c)
 	} else {
 		undo_take_back(&s->rows);
 		s->apply.tree = tree;
+		s->apply.audit_at = audit_at;
 	}
 	pthread_mutex_unlock(&s->data);
 }

@@ -41,6 +41,8 @@ NAMES_OF(audit_level, audit_level_name, AUDIT_LEVEL_COUNT)
 NAMES_OF(issuer_role, issuer_role_name, ISSUER_ROLE_COUNT)
 NAMES_OF(audit_event, audit_event_name, AUDIT_EVENT_COUNT)
 NAMES_OF(agent_copy, agent_copy_name, COPY_COUNT)
+NAMES_OF(approval_kind, approval_kind_name, APPROVAL_KIND_COUNT)
+NAMES_OF(approval_state, approval_state_name, APPROVAL_STATE_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -137,6 +139,8 @@ static const struct column issuance_columns[] = {
 	INT(issuance, revoke_reason),
 	TEXT(issuance, subject),
 	BYTES(issuance, der, der_len),
+	WHEN(issuance, held_at),
+	WHEN(issuance, revoke_asked_at),
 };
 
 static const struct column target_columns[] = {
@@ -245,9 +249,10 @@ static const struct column principal_columns[] = {
 	TEXT(principal, name),
 	UINT(principal, roles),
 	TEXT(principal, services),
-	BOOL(principal, person),
+	TEXT(principal, person),
 	BOOL(principal, disabled),
 	INT(principal, created_at),
+	TEXT(principal, maker),
 };
 
 static const struct column token_columns[] = {
@@ -259,6 +264,9 @@ static const struct column token_columns[] = {
 	DUE(token, expires_at),
 	WHEN(token, used_at),
 	WHEN(token, revoked_at),
+	UINT(token, roles),
+	TEXT(token, services),
+	TEXT(token, maker),
 };
 
 static const struct column service_columns[] = {
@@ -278,12 +286,31 @@ static const struct column message_columns[] = {
 static const struct column audit_columns[] = {
 	UINT(audit, seq),
 	INT(audit, at),
+	INT(audit, behind_ms),
 	NAME(audit, event, audit_event),
 	TEXT(audit, actor),
 	TEXT(audit, object),
 	FIXED(audit, renewal_id),
 	FIXED(audit, request_id),
+	TEXT(audit, reason),
 	TEXT(audit, detail),
+};
+
+static const struct column head_columns[] = {
+	UINT(audit_head, size),
+	FIXED(audit_head, root),
+	INT(audit_head, at),
+	TEXT(audit_head, issuer_id),
+	BYTES(audit_head, signature, signature_len),
+	TEXT(audit_head, witness),
+	WHEN(audit_head, witnessed_at),
+};
+
+static const struct column person_columns[] = {
+	TEXT(audit_person, name),
+	TEXT(audit_person, alias),
+	FIXED(audit_person, salt),
+	INT(audit_person, since_at),
 };
 
 static const struct column node_columns[] = {
@@ -349,6 +376,25 @@ static const struct column listener_columns[] = {
 	UINT(inventory_listener, chain),
 };
 
+static const struct column approval_columns[] = {
+	FIXED(approval, approval_id),
+	NAME(approval, kind, approval_kind),
+	TEXT(approval, object),
+	TEXT(approval, service),
+	TEXT(approval, what),
+	FIXED(approval, hash),
+	TEXT(approval, requester),
+	TEXT(approval, person),
+	TEXT(approval, maker_of_principal),
+	TEXT(approval, maker_of_token),
+	NAME(approval, state, approval_state),
+	INT(approval, created_at),
+	INT(approval, expires_at),
+	WHEN(approval, decided_at),
+	TEXT(approval, decider),
+	TEXT(approval, comment),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -387,6 +433,9 @@ NOUN(crl, "crls", crl_row, 2, .unique = NULL);
 NOUN(receipt, "receipts", receipt_row, 2, .unique = NULL);
 NOUN(inventory, "inventories", inventory, 1, .unique = NULL);
 NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
+NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
+NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
+NOUN(approval, "approvals", approval, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -394,7 +443,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt, &noun_inventory, &noun_listener,
+	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 };
 
 union any_row {
@@ -415,6 +464,9 @@ union any_row {
 	struct message_row message;
 	struct inventory   inventory;
 	struct inventory_listener listener;
+	struct audit_head  head;
+	struct audit_person person;
+	struct approval    approval;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -80,3 +80,14 @@ int rows_audit_size(struct rows *r, uint64_t *ret)
 		*ret = last.seq + 1;
 	return code == E_NOT_FOUND ? 0 : code;
 }
+
+int rows_audit_at(struct rows *r, int64_t *ret)
+{
+	struct query q = {.noun = &noun_audit, .down = true};
+	struct audit last = {.at = INT64_MIN};
+	int          code = rows_first(r, &q, &last);
+	if (code < 0 && code != E_NOT_FOUND)
+		return code;
+	*ret = last.at;
+	return 0;
+}

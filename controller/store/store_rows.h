@@ -81,5 +81,7 @@ _must_check_ int rows_first(struct rows *r, const struct query *q, void *ret);
 int rows_node(void *rows, uint32_t level, uint64_t index, struct hash *ret);
 /* Number of audit records = size of the tree. */
 _must_check_ int rows_audit_size(struct rows *r, uint64_t *ret);
+/* Time of the last one; INT64_MIN = there is none. */
+_must_check_ int rows_audit_at(struct rows *r, int64_t *ret);
 
 #endif

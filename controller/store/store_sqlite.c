@@ -78,6 +78,7 @@ static void roll_back(struct sqlite_store *s)
 static int apply_one(struct sqlite_store *s, struct store_change *c)
 {
 	struct merkle_frontier tree = s->apply.tree;
+	int64_t                audit_at = s->apply.audit_at;
 	int                    code = pass(s, CHANGE_BEGIN);
 	if (code < 0)
 		return code;
@@ -87,6 +88,7 @@ static int apply_one(struct sqlite_store *s, struct store_change *c)
 	if (apply_code_is_fatal(c->code))
 		return c->code;
 	s->apply.tree = tree;
+	s->apply.audit_at = audit_at;
 	code = pass(s, CHANGE_UNDO);
 	return code < 0 ? code : pass(s, CHANGE_KEEP);
 }

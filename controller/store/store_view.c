@@ -116,6 +116,26 @@ int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret
 	return rows_first(v->rows, &q, ret);
 }
 
+int view_token(struct store_view *v, struct id token_id, struct token *ret)
+{
+	struct token row = {.token_id = token_id};
+	int          r = rows_get(v->rows, &noun_token, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
+int view_approval(struct store_view *v, struct id approval_id, struct approval *ret)
+{
+	struct approval row = {.approval_id = approval_id};
+	int             r = rows_get(v->rows, &noun_approval, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
 int view_template(struct store_view *v, const char *template_id, uint32_t version, struct template *ret)
 {
 	struct query q = {.noun = &noun_template, .down = true};

@@ -214,9 +214,8 @@ int b64url_text(const uint8_t *bytes, size_t n, char *ret, size_t size)
 	return b64_encode(b64_url, false, bytes, n, ret, size);
 }
 
-int b64url_parse(const char *text, uint8_t *ret, size_t size, size_t *ret_n)
+static int b64_decode(const char alphabet[static 65], const char *text, size_t len, uint8_t *ret, size_t size, size_t *ret_n)
 {
-	size_t len = strlen(text);
 	if (len % 4 == 1)
 		return E_SYNTAX;
 	if (len / 4 * 3 + (len % 4 == 0 ? 0 : len % 4 - 1) > size)
@@ -225,10 +224,10 @@ int b64url_parse(const char *text, uint8_t *ret, size_t size, size_t *ret_n)
 	size_t   n = 0;
 	int      bits = 0;
 	for (size_t i = 0; i < len; i++) {
-		const char *at = text[i] != '\0' ? strchr(b64_url, text[i]) : NULL;
+		const char *at = text[i] != '\0' ? strchr(alphabet, text[i]) : NULL;
 		if (at == NULL)
 			return E_SYNTAX;
-		v = v << 6 | (uint32_t)(at - b64_url);
+		v = v << 6 | (uint32_t)(at - alphabet);
 		bits += 6;
 		if (bits >= 8) {
 			bits -= 8;
@@ -239,6 +238,21 @@ int b64url_parse(const char *text, uint8_t *ret, size_t size, size_t *ret_n)
 		return E_SYNTAX; /* one value, one text */
 	*ret_n = n;
 	return 0;
+}
+
+int b64url_parse(const char *text, uint8_t *ret, size_t size, size_t *ret_n)
+{
+	return b64_decode(b64_url, text, strlen(text), ret, size, ret_n);
+}
+
+int b64_parse(const char *text, uint8_t *ret, size_t size, size_t *ret_n)
+{
+	size_t len = strlen(text);
+	if (len % 4 != 0)
+		return E_SYNTAX;
+	for (int i = 0; i < 2 && len > 0 && text[len - 1] == '='; i++)
+		len--;
+	return b64_decode(b64_std, text, len, ret, size, ret_n);
 }
 
 uint32_t crc32_of(const void *bytes, size_t n)

@@ -55,6 +55,7 @@ _must_check_ int b64url_parse(const char *text, uint8_t *ret, size_t size, size_
 
 /* Standard base64 with padding, for PEM-like texts. Same rules. */
 _must_check_ int b64_text(const uint8_t *bytes, size_t n, char *ret, size_t size);
+_must_check_ int b64_parse(const char *text, uint8_t *ret, size_t size, size_t *ret_n);
 
 /* CRC-32 (IEEE): finds mistakes and torn writes, not forgeries. */
 uint32_t crc32_of(const void *bytes, size_t n);

@@ -17,7 +17,7 @@ static const struct conf_key keys[] = {
 	{"controller", "organisation", CONF_TEXT, AT(organisation), 0, 0, NULL, NULL, "O of every subject, at most 64 characters."},
 	{"admin", "listen", CONF_TEXT, AT(admin_listen), 0, 0, "[::]:8444", NULL, "Address of the admin API (HTTPS)."},
 	{"admin", "socket", CONF_PATH, AT(admin_socket), 0, 0, "/run/vcc-controller/admin.sock", NULL, "Local socket of the admin API; root and the service user are admin there."},
-	{"public", "listen", CONF_TEXT, AT(public_listen), 0, 0, "[::]:80", NULL, "Address of the public listener (plain HTTP: /crl, /ca)."},
+	{"public", "listen", CONF_TEXT, AT(public_listen), 0, 0, "[::]:80", NULL, "Address of the public listener (plain HTTP: /crl, /ocsp, /ca)."},
 	{"public", "url", CONF_TEXT, AT(public_url), 0, 0, NULL, NULL, "URL of the public listener as written into certificates, without final slash."},
 	{"gateway", "socket", CONF_PATH, AT(gateway_socket), 0, 0, "/run/vcc-controller/gateway.sock", NULL, "Local socket where gateways connect."},
 	{"gateway", "user", CONF_TEXT, AT(gateway_user), 0, 0, "vcc-gateway", NULL, "User whose processes may connect there, beside root and the controller's own; empty = no other."},
@@ -28,12 +28,17 @@ static const struct conf_key keys[] = {
 	{"contacts", "security", CONF_TEXT, AT(contact_security), 0, 0, "", NULL, "Who is told about incidents."},
 	{"limits", "allow_short_validity", CONF_BOOL, AT(allow_short_validity), 0, 0, "no", NULL, "Templates may be valid for 5 s and more instead of 60 s: for tests."},
 	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
+	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
+	{"limits", "approval_life", CONF_DURATION, AT(approval_life_ms), MS_SECOND, 30 * MS_DAY, "7d", NULL, "A request that nobody decides for so long is cancelled."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},
 	{"supersede", "grace_unproved", CONF_DURATION, AT(grace_unproved_ms), 0, 30 * MS_DAY, "24h", NULL, "The same where no handshake can prove the new one."},
 	{"crl", "validity", CONF_DURATION, AT(crl_validity_ms), MS_MINUTE, 10 * MS_DAY, "24h", NULL, "nextUpdate of the issuing CAs' CRLs."},
 	{"crl", "refresh", CONF_DURATION, AT(crl_refresh_ms), MS_SECOND, 10 * MS_DAY, "6h", NULL, "CRLs are made anew this often, and whenever something is revoked."},
+	{"ocsp", "validity", CONF_DURATION, AT(ocsp_validity_ms), MS_MINUTE, 7 * MS_DAY, "1h", NULL, "nextUpdate of OCSP answers; each is made anew at half."},
+	{"ocsp", "responder", CONF_DURATION, AT(ocsp_responder_ms), MS_MINUTE, 30 * MS_DAY, "7d", NULL, "Life of the OCSP responders' certificates, which nobody can revoke; renewed at half, with a new key."},
+	{"ocsp", "signatures", CONF_INT, AT(ocsp_signatures), 1, 100000, "500", NULL, "OCSP answers signed on demand each second; half of them for nonces. What was signed before is given out without limit."},
 	{"identity", "agent", CONF_DURATION, AT(identity_agent_ms), 10 * MS_SECOND, 90 * MS_DAY, "14d", NULL, "Life of an agent's link certificate; renewed at half."},
 	{"identity", "server", CONF_DURATION, AT(identity_server_ms), MS_MINUTE, 400 * MS_DAY, "90d", NULL, "Life of the TLS certificates of gateway and admin API; renewed at half."},
 };
@@ -65,6 +70,8 @@ static int controller_check(const void *conf, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "public.url", "`%s` is not http://NAME[:PORT] without final slash", c->public_url);
 	if (c->crl_refresh_ms >= c->crl_validity_ms)
 		return refuse(why, E_CONF_VALUE, "crl.refresh", "it must be shorter than crl.validity");
+	if (c->ocsp_validity_ms > c->ocsp_responder_ms / 2)
+		return refuse(why, E_CONF_VALUE, "ocsp.validity", "it must be at most half of ocsp.responder");
 	return 0;
 }
 

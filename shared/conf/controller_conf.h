@@ -35,6 +35,8 @@ struct controller_conf {
 	/* [limits] */
 	bool    allow_short_validity; /* templates from 5 s on instead of 60 s: for tests */
 	int64_t max_renewals_default; /* of templates that do not say */
+	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
+	int64_t approval_life_ms;     /* requests that nobody decides end */
 	/* [schedule] */
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;
@@ -44,6 +46,10 @@ struct controller_conf {
 	/* [crl] */
 	int64_t crl_validity_ms;
 	int64_t crl_refresh_ms;
+	/* [ocsp] */
+	int64_t ocsp_validity_ms;
+	int64_t ocsp_responder_ms; /* life of the responders' certificates */
+	int64_t ocsp_signatures;   /* answers signed on demand, a second */
 	/* [identity] */
 	int64_t identity_agent_ms;  /* life of link identities; renewed at half */
 	int64_t identity_server_ms; /* life of the gateways' and the controller's own TLS certificates */

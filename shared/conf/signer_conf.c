@@ -25,6 +25,7 @@ static const struct conf_key keys[] = {
 	{"limits", "agent", CONF_DURATION, AT(validity_ms[LEAF_AGENT]), DAYS(90), NULL, "Longest validity of agents' link certificates."},
 	{"limits", "gateway", CONF_DURATION, AT(validity_ms[LEAF_GATEWAY]), DAYS(400), NULL, "Longest validity of gateways' TLS certificates."},
 	{"limits", "admin_tls", CONF_DURATION, AT(validity_ms[LEAF_ADMIN_TLS]), DAYS(400), NULL, "Longest validity of the admin API's TLS certificate."},
+	{"limits", "ocsp", CONF_DURATION, AT(validity_ms[LEAF_OCSP]), DAYS(30), NULL, "Longest validity of OCSP responders' certificates; nobody can revoke one."},
 	{"limits", "operator", CONF_DURATION, AT(validity_ms[LEAF_OPERATOR]), DAYS(90), NULL, "Longest validity of operators' client certificates."},
 };
 

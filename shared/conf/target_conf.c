@@ -75,7 +75,7 @@ static const struct conf_key keys[] = {
 	TEXT("target", "cert_id", cert_id, "", "name of the certificate; empty = AGENTNAME-FILESTEM"),
 	TEXT("target", "service", service, "", "VCC service; empty = the agent's"),
 	TEXT("target", "template", template_id, NULL, "template of the certificate"),
-	LIST("target", "names", names.text, NULL, "DNS names and IP addresses of the certificate"),
+	LIST("target", "names", names.text, "", "DNS names and IP addresses of the certificate; none for a client's, by a template without names"),
 	PATH("target", "dir", dir, "", "folder that holds current/; empty = STATE_DIR/targets/FILESTEM"),
 	WORD("target", "on_failure", on_failure, failure_words, "back", "when the new pair is not proved: the old one again, or on with the new one"),
 	TEXT("files", "owner", owner, "root", "owner of the files"),
@@ -237,8 +237,8 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return wrong(why, "target.template", "wanted: a-z, 0-9, '-', '_', at most 63");
 	if (names_parse(t->names.text, true, &names, bad) != 0)
 		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
-	if (names_count(&names) == 0)
-		return wrong(why, "target.names", "at least one name is needed");
+	if (names_count(&names) == 0 && target_probed(t))
+		return wrong(why, "target.names", "what a listener serves needs at least one name");
 	if (t->dir[0] != '\0' && !target_path_ok(t->dir))
 		return wrong(why, "target.dir", "wanted a folder's path without `.`, `..`, doubled slashes or one at the end");
 	if (t->owner[0] == '\0' || t->group[0] == '\0')

@@ -2,6 +2,11 @@
  * Never: rights; those are in controller/core. */
 #include "shared/model/agent.h"
 
+#include <string.h>
+
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
 const char *agent_state_name(enum agent_state s)
 {
 	static const char *const names[AGENT_STATE_COUNT] = {
@@ -30,6 +35,32 @@ const char *role_name(enum role r)
 		[ROLE_AUDITOR] = "auditor", [ROLE_ADMIN] = "admin",
 	};
 	return (size_t)r < N_ELEMENTS(names) ? names[r] : "unknown";
+}
+
+int role_parse(const char *name, enum role *ret)
+{
+	for (unsigned r = 0; r < ROLE_COUNT; r++) {
+		if (text_equal(role_name((enum role)r), name)) {
+			*ret = (enum role)r;
+			return 0;
+		}
+	}
+	return E_SYNTAX;
+}
+
+bool name_principal_ok(const char *text)
+{
+	static const char *const ours[] = {"agent",  "controller", "gateway", "init", "local", "nobody",
+					   "root",   "scheduler",  "signer",  "store", "system", "vcc"};
+	static const char        allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	size_t                   n = strlen(text);
+	if (n == 0 || n >= ACTOR_SIZE || strspn(text, allowed) != n || text[0] == '-' || text[0] == '_')
+		return false;
+	for (size_t i = 0; i < N_ELEMENTS(ours); i++) {
+		if (text_equal(text, ours[i]))
+			return false;
+	}
+	return true;
 }
 
 const char *audit_event_name(enum audit_event e)

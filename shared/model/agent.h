@@ -58,13 +58,22 @@ struct invite {
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_AUDITOR, ROLE_ADMIN, ROLE_COUNT };
 const char *role_name(enum role r);
 
+enum { SERVICES_SIZE = 256 };
+
+/* Lower-case letters, digits, '-', '_', not one of the names that we act under ourselves. One spelling: nothing is folded, what is
+ * spelled otherwise is refused. */
+bool name_principal_ok(const char *text);
+_must_check_ int role_parse(const char *name, enum role *ret); /* E_SYNTAX */
+
+/* Who acts by the API: a person, or a machine. Principals of one person count as one person wherever two are needed. */
 struct principal {
 	char     name[ACTOR_SIZE];
-	uint32_t roles;         /* bits 1 << enum role */
-	char     services[256]; /* comma list; "" = all */
-	bool     person;
+	uint32_t roles;                   /* bits 1 << enum role */
+	char     services[SERVICES_SIZE]; /* comma list; "" = all */
+	char     person[ACTOR_SIZE];      /* "" = a machine */
 	bool     disabled;
 	int64_t  created_at;
+	char     maker[ACTOR_SIZE]; /* who made it or changed it last: a person, else a principal */
 };
 
 struct token {
@@ -74,8 +83,11 @@ struct token {
 	char        label[64];
 	int64_t     created_at;
 	int64_t     expires_at; /* TIME_NEVER allowed */
-	int64_t     used_at;
+	int64_t     used_at;    /* to the hour */
 	int64_t     revoked_at; /* 0 = not */
+	uint32_t    roles;      /* at most these of the principal's; 0 = all of them */
+	char        services[SERVICES_SIZE]; /* at most these of the principal's; "" = all of them */
+	char        maker[ACTOR_SIZE];       /* as a principal's */
 };
 
 struct service {
@@ -128,6 +140,22 @@ struct service {
 	X(INVENTORY_CHANGED, "host_inventory_changed")                                                                \
 	X(AGENT_RETURNED, "agent_returned")                                                                           \
 	X(AGENT_RELEASED, "agent_released")                                                                           \
+	X(HEAD_CONTRADICTED, "audit_head_contradicted")                                                               \
+	X(SIGNER_HEAD_AHEAD, "audit_signer_head_ahead")                                                               \
+	X(PERSON_FORGOTTEN, "audit_person_forgotten")                                                                 \
+	X(EMERGENCY_STARTED, "emergency_recertification_started")                                                     \
+	X(EMERGENCY_COMPLETED, "emergency_recertification_completed")                                                 \
+	X(EMERGENCY_FAILED, "emergency_recertification_failed")                                                       \
+	X(CERTIFICATE_SUSPENDED, "certificate_suspended")                                                             \
+	X(CERTIFICATE_RESUMED, "certificate_resumed")                                                                 \
+	X(REVOCATION_ASKED, "certificate_revocation_asked")                                                           \
+	X(PRINCIPAL_CHANGED, "principal_changed")                                                                     \
+	X(PRINCIPAL_DISABLED, "principal_disabled")                                                                   \
+	X(APPROVAL_REQUESTED, "approval_requested")                                                                   \
+	X(APPROVAL_GRANTED, "approval_granted")                                                                       \
+	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
+	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
+	X(AGENT_REMOVED, "agent_removed")                                                                             \
 	X(BACKUP_MADE, "backup_made")                                                                                 \
 	X(BACKUP_FAILED, "backup_failed")
 
@@ -139,16 +167,20 @@ enum audit_event {
 };
 const char *audit_event_name(enum audit_event e);
 
-/* One row of the audit trail. The leaf of the tree is SHA-256(0x00 || canonical bytes of the row). */
+enum { REASON_SIZE = 160 };
+
+/* One row of the audit trail. The leaf of the tree is SHA-256(0x00 || canonical bytes of the row), see audit.h. */
 struct audit {
 	uint64_t         seq; /* given by the store: position in the tree, from 0 */
-	int64_t          at;
+	int64_t          at;  /* never before the row above: the store sees to it and notes by how much the clock was behind */
+	int64_t          behind_ms;
 	enum audit_event event;
-	char             actor[ACTOR_SIZE];
+	char             actor[ACTOR_SIZE];    /* stored as a pseudonym where it is a person's name */
 	char             object[CERT_ID_SIZE]; /* cert_id, agent, template_id ... */
 	struct id        renewal_id;
 	struct id        request_id;
-	char             detail[384]; /* short JSON object or ""; no secrets */
+	char             reason[REASON_SIZE]; /* why */
+	char             detail[384];         /* short JSON object or ""; no secrets */
 };
 
 #endif

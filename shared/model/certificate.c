@@ -137,6 +137,7 @@ const char *leaf_profile_name(enum leaf_profile p)
 	static const char *const names[LEAF_PROFILE_COUNT] = {
 		[LEAF_SERVICE] = "service",     [LEAF_CODE_SIGNING] = "code_signing", [LEAF_AGENT] = "agent",
 		[LEAF_GATEWAY] = "gateway",     [LEAF_ADMIN_TLS] = "admin_tls",       [LEAF_OPERATOR] = "operator",
+		[LEAF_OCSP] = "ocsp",
 	};
 	return NAME_OF(names, p);
 }

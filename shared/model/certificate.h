@@ -80,6 +80,7 @@ enum leaf_profile {
 	LEAF_GATEWAY,      /* gateway's TLS certificate: URI spiffe://DOMAIN/gateway/NAME; agent CA */
 	LEAF_ADMIN_TLS,    /* the controller's own HTTPS certificate; service CA */
 	LEAF_OPERATOR,     /* a person's client certificate; service CA */
+	LEAF_OCSP,         /* delegated OCSP responder; of the CA that it answers for */
 	LEAF_PROFILE_COUNT,
 };
 const char *leaf_profile_name(enum leaf_profile p);
@@ -151,10 +152,12 @@ struct issuance {
 	int64_t             proved_at;     /* verified receipt; 0 = not yet */
 	int64_t             supersede_at;  /* due supersession; TIME_NEVER = none */
 	int64_t             revoked_at;    /* 0 = not */
-	int                 revoke_reason; /* enum revoke_reason, when revoked */
+	int                 revoke_reason; /* enum revoke_reason, when revoked or asked to be */
 	char                subject[2 * SUBJECT_SIZE]; /* for lists */
 	uint8_t             der[CERT_DER_MAX / 2]; /* the certificate; while INTENT the encoded signing request, so that it can be repeated */
 	uint16_t            der_len;
+	int64_t             held_at;         /* on the lists as certificateHold since then; 0 = not. Never together with REVOKED */
+	int64_t             revoke_asked_at; /* a person wants it revoked when its successor is proved; 0 = nobody does */
 };
 
 /* API states (LIFECYCLE 3); derived, never stored. */

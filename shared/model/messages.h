@@ -6,6 +6,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/model/agent.h"
+#include "shared/model/audit.h"
 #include "shared/model/inventory.h"
 #include "shared/model/order.h"
 
@@ -33,6 +34,8 @@ struct msg_hello {
 	int64_t     now_at;     /* the keeper's clock */
 	uint64_t    bundle_epoch;
 	uint32_t    targets;
+	uint64_t    head_size; /* of the newest audit head that the host keeps; 0 = none */
+	struct hash head_root;
 };
 
 /* A target file's proposal, or its end. Repeated after every welcome. */
@@ -298,6 +301,16 @@ struct msg_crl {
 	uint64_t    size;
 	int64_t     made_at;
 	uint32_t    spread_ms; /* hosts fetch at a random time within it, so that many do not come at once */
+};
+
+/* A head of the controller's audit trail, for the host to keep: who rewrites the trail later would have to rewrite every host. Shown to some
+ * agents in turns; answered by agent_ack, with code E_AUDIT_HEAD_KEPT where the host keeps one that contradicts it. */
+struct msg_head {
+	uint64_t    size;
+	struct hash root;
+	int64_t     at;
+	struct span certificate; /* DER of the authority that signed it; a root of the bundle is above it */
+	struct span signature;
 };
 
 struct msg_identity {
@@ -568,6 +581,8 @@ struct sg_hello { /* signer -> controller, first */
 	char     version[24];
 	uint64_t window_top; /* highest serial counter ever logged */
 	uint32_t issuers;
+	uint64_t    head_size; /* of the last audit head that was signed; 0 = none */
+	struct hash head_root;
 };
 struct sg_issuer { /* signer -> controller, one per CA, after hello */
 	char        issuer_id[ISSUER_ID_SIZE];
@@ -601,14 +616,18 @@ struct sg_crl_done {
 	uint64_t    number;
 	struct span crl; /* DER */
 };
-/* Tree head: the signer signs {label, size, root, at}; it does not sign other bytes. */
+/* Audit head: the signer signs {label, size, root, at} and no other bytes, and only when the tree has grown out of the one that it signed last:
+ * the proof (RFC 6962, 2.1.2) leads from there. */
 struct sg_head {
 	uint64_t    size;
 	struct hash root;
 	int64_t     at;
+	struct span proof; /* 32-byte nodes from the signer's last size to this one */
 };
 struct sg_head_done {
 	int         code;
+	char        text[MSG_TEXT_SIZE];
+	char        issuer_id[ISSUER_ID_SIZE]; /* whose key it is */
 	struct span signature;
 };
 

@@ -144,7 +144,7 @@ static const struct role_row {
 	[ISSUER_ROOT] = {true, 0, NULL},
 	[ISSUER_SERVICE] = {false, 0, service_constraints},
 	[ISSUER_AGENT] = {false, 0, agent_constraints},
-	[ISSUER_CODE_SIGNING] = {false, EKU_CODE_SIGNING, code_constraints},
+	[ISSUER_CODE_SIGNING] = {false, EKU_CODE_SIGNING | EKU_OCSP_SIGNING, code_constraints}, /* its OCSP responder has its place below it */
 };
 
 static void basic_constraints_put(struct buf *to, bool path_len_zero)
@@ -171,7 +171,7 @@ static int parent_links_put(struct buf *to, const struct ca_facts *f, const stru
 	buf_add_fmt(&text, "%s/ca/%s.cer", f->public_url, f->parent_id);
 	buf_add_u8(&text, '\0');
 	if (buf_error(&text) == 0)
-		tbs_put_authority_info(to, (const char *)text.p);
+		tbs_put_authority_info(to, NULL, (const char *)text.p);
 	buf_reset(&text);
 	buf_add_fmt(&text, "%s/crl/%s/", f->public_url, f->parent_id);
 	buf_add_u8(&text, '\0');

@@ -297,10 +297,9 @@ static void put_digits(uint8_t *p, size_t n, int v)
 		p[i - 1] = (uint8_t)('0' + v % 10);
 }
 
-void der_put_time(struct buf *to, int64_t at)
+static int time_digits(int64_t at, uint8_t t[15])
 {
 	struct civil c = time_civil(at);
-	uint8_t      t[15];
 	put_digits(t, 4, c.year);
 	put_digits(t + 4, 2, c.month);
 	put_digits(t + 6, 2, c.day);
@@ -308,8 +307,21 @@ void der_put_time(struct buf *to, int64_t at)
 	put_digits(t + 10, 2, c.minute);
 	put_digits(t + 12, 2, c.second);
 	t[14] = 'Z';
-	if (c.year < 2050)
+	return (int)c.year;
+}
+
+void der_put_time(struct buf *to, int64_t at)
+{
+	uint8_t t[15];
+	if (time_digits(at, t) < 2050)
 		der_put(to, DER_UTC_TIME, t + 2, 13);
 	else
-		der_put(to, DER_GENERAL_TIME, t, 15);
+		der_put(to, DER_GENERAL_TIME, t, sizeof(t));
+}
+
+void der_put_general_time(struct buf *to, int64_t at)
+{
+	uint8_t t[15];
+	(void)time_digits(at, t);
+	der_put(to, DER_GENERAL_TIME, t, sizeof(t));
 }

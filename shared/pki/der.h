@@ -58,5 +58,6 @@ void   der_put_u64(struct buf *to, uint64_t v);
 void   der_put_bits(struct buf *to, const void *bytes, size_t n);
 void   der_put_named_bits(struct buf *to, unsigned bits); /* trailing zero bits dropped (X.690, 11.2.2); bits 0-7 */
 void   der_put_time(struct buf *to, int64_t at);          /* years 1950-9999, whole seconds; UTCTime until 2049 */
+void   der_put_general_time(struct buf *to, int64_t at);  /* GeneralizedTime for all of them (RFC 6960) */
 
 #endif

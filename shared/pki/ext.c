@@ -4,10 +4,10 @@
 
 #include "shared/model/certificate.h"
 
-/* All are below id-ce (2.5.29) but one. */
+/* Below id-ce (2.5.29), id-pe and id-pkix-ocsp. */
 static const struct ext_row {
 	uint8_t n;
-	uint8_t oid[8];
+	uint8_t oid[9];
 } rows[EXT_COUNT] = {
 	[EXT_SUBJECT_KEY_ID] = {3, {0x55, 0x1d, 0x0e}},
 	[EXT_KEY_USAGE] = {3, {0x55, 0x1d, 0x0f}},
@@ -21,7 +21,21 @@ static const struct ext_row {
 	[EXT_AUTHORITY_KEY_ID] = {3, {0x55, 0x1d, 0x23}},
 	[EXT_EXTENDED_USAGE] = {3, {0x55, 0x1d, 0x25}},
 	[EXT_AUTHORITY_INFO] = {8, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01}},
+	[EXT_OCSP_NONCE] = {9, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02}},
+	[EXT_OCSP_NO_CHECK] = {9, {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05}},
 };
+
+/* X.690, 8.19.2: arcs in as few octets as they need, the last one complete. */
+static bool oid_ok(struct span oid)
+{
+	bool first = true;
+	for (size_t i = 0; i < oid.n; i++) {
+		if (first && oid.p[i] == 0x80)
+			return false;
+		first = (oid.p[i] & 0x80) == 0;
+	}
+	return oid.n > 0 && first;
+}
 
 bool ext_next(struct der *d, struct ext *ret)
 {
@@ -33,7 +47,7 @@ bool ext_next(struct der *d, struct ext *ret)
 	if (ext.critical && !der_flag(&e)) /* FALSE is the default and must be left out */
 		e.bad = true;
 	ext.value = der_get(&e, DER_OCTET_STRING);
-	if (!der_done(&e)) {
+	if (!der_done(&e) || !oid_ok(oid)) {
 		d->bad = true;
 		return false;
 	}

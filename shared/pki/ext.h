@@ -18,6 +18,8 @@ enum ext_id {
 	EXT_CRL_NUMBER,
 	EXT_CRL_REASON,
 	EXT_ISSUING_POINT,
+	EXT_OCSP_NONCE,
+	EXT_OCSP_NO_CHECK,
 	EXT_COUNT, /* any other */
 };
 

@@ -45,6 +45,7 @@ static int urls_make(struct issue_ca *ca, const char *public_url)
 	    text_ends(public_url, "/") || !name_cert_id_ok(ca->issuer_id))
 		return E_SYNTAX;
 	snprintf(ca->ca_url, sizeof(ca->ca_url), "%s/ca/%s.cer", public_url, ca->issuer_id);
+	snprintf(ca->ocsp_url, sizeof(ca->ocsp_url), "%s/ocsp", public_url);
 	snprintf(ca->crl_prefix, sizeof(ca->crl_prefix), "%s/crl/%s/", public_url, ca->issuer_id);
 	return 0;
 }
@@ -89,7 +90,7 @@ int issue_ca_make(const struct issuer *issuer, const struct key *k, const char *
 	if (r < 0)
 		return r;
 	tbs_put_authority_key_id(&ca->fixed, ca->key_id);
-	tbs_put_authority_info(&ca->fixed, ca->ca_url);
+	tbs_put_authority_info(&ca->fixed, ca->ocsp_url, ca->ca_url);
 	r = buf_error(&ca->fixed);
 	if (r < 0)
 		return r;

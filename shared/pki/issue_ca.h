@@ -19,6 +19,7 @@ struct issue_ca {
 	struct span       constraints;             /* value of its nameConstraints; empty = none */
 	unsigned          ext_key_usage;           /* of the CA; 0 = any */
 	char              ca_url[CA_URL_SIZE];     /* PUBLIC_URL/ca/ISSUER.cer */
+	char              ocsp_url[CA_URL_SIZE];   /* PUBLIC_URL/ocsp */
 	char              crl_prefix[CA_URL_SIZE]; /* PUBLIC_URL/crl/ISSUER/ */
 	struct buf        fixed;                   /* authorityKeyIdentifier and authorityInfoAccess, as in every leaf */
 	EVP_PKEY         *evp;                     /* NULL: cannot sign */

@@ -180,16 +180,34 @@ static bool crl_point(const struct leaf *l)
 	       span_equal(uri, span_text(url));
 }
 
+/* One AccessDescription: id-ad (1.3.6.1.5.5.7.48), the last arc, this URL. */
+static bool access_is(struct der *list, uint8_t arc, const char *url)
+{
+	uint8_t     expected[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, arc};
+	struct der  one = der_in(list, DER_SEQUENCE);
+	struct span method = der_get(&one, DER_OID);
+	struct span uri = der_get(&one, GN_URI);
+	return der_done(&one) && span_equal(method, SPAN_OF(expected)) && span_equal(uri, span_text(url));
+}
+
 static bool authority_info(const struct leaf *l)
 {
-	static const uint8_t ca_issuers[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02};
-	struct der           d = der_of(l->ext[EXT_AUTHORITY_INFO].value);
-	struct der           list = der_in(&d, DER_SEQUENCE);
-	struct der           one = der_in(&list, DER_SEQUENCE);
-	struct span          method = der_get(&one, DER_OID);
-	struct span          uri = der_get(&one, GN_URI);
-	return der_done(&d) && der_done(&list) && der_done(&one) && span_equal(method, SPAN_OF(ca_issuers)) &&
-	       span_equal(uri, span_text(l->ca->ca_url));
+	struct der d = der_of(l->ext[EXT_AUTHORITY_INFO].value);
+	struct der list = der_in(&d, DER_SEQUENCE);
+	return access_is(&list, 1, l->ca->ocsp_url) && access_is(&list, 2, l->ca->ca_url) && der_done(&list) && der_done(&d);
+}
+
+/* A responder, and nobody else, is asked about by nobody; and it does nothing else. */
+static bool ocsp_responder(const struct leaf *l)
+{
+	static const uint8_t null[] = {DER_NULL, 0};
+	bool                 responder = l->facts->profile == LEAF_OCSP;
+	if (present(l, EXT_OCSP_NONCE) || responder != ((l->facts->ext_key_usage & EKU_OCSP_SIGNING) != 0))
+		return false;
+	if (!responder)
+		return !present(l, EXT_OCSP_NO_CHECK);
+	return l->facts->ext_key_usage == EKU_OCSP_SIGNING && !l->ext[EXT_OCSP_NO_CHECK].critical &&
+	       span_equal(l->ext[EXT_OCSP_NO_CHECK].value, SPAN_OF(null));
 }
 
 static bool san_item_ok(const struct san_item *item)
@@ -304,7 +322,8 @@ static const struct lint {
 	{"extended-usage", extended_usage, "the extended key usage is not that of the facts or not allowed by the CA"},
 	{"key-identifiers", key_identifiers, "a key identifier is missing or wrong"},
 	{"crl-point", crl_point, "the CRL distribution point is missing or wrong"},
-	{"authority-info", authority_info, "the address of the CA certificate is missing or wrong"},
+	{"authority-info", authority_info, "the address of OCSP or of the CA certificate is missing or wrong"},
+	{"ocsp", ocsp_responder, "OCSP signing and its no-check belong to responders, and to them alone"},
 	{"san-syntax", san_syntax, "a name is malformed"},
 	{"san", san_of_facts, "the names are not those of the facts"},
 	{"san-unique", san_unique, "a name occurs twice"},

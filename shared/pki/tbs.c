@@ -94,6 +94,11 @@ static int extensions_put(struct buf *to, const struct issue_ca *ca, const struc
 	if (r < 0)
 		return r;
 	tbs_put_crl_point(to, ca->crl_prefix, f->crl_shard);
+	if (f->profile == LEAF_OCSP) { /* RFC 6960, 4.2.2.2.1: nobody asks a responder about itself */
+		struct ext_mark no_check = ext_open(to, EXT_OCSP_NO_CHECK, false);
+		der_put(to, DER_NULL, NULL, 0);
+		ext_close(to, no_check);
+	}
 	der_close(to, list);
 	der_close(to, tag);
 	return 0;

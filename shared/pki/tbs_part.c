@@ -103,15 +103,23 @@ void tbs_put_key_usage(struct buf *to, unsigned bits)
 	ext_close(to, mark);
 }
 
-void tbs_put_authority_info(struct buf *to, const char *ca_url)
+/* id-ad (1.3.6.1.5.5.7.48) and the last arc. */
+static void access_put(struct buf *to, uint8_t arc, const char *url)
 {
-	static const uint8_t ca_issuers[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02};
-	struct ext_mark      mark = ext_open(to, EXT_AUTHORITY_INFO, false);
-	size_t               list = der_open(to, DER_SEQUENCE);
-	size_t               one = der_open(to, DER_SEQUENCE);
-	der_put(to, DER_OID, ca_issuers, sizeof(ca_issuers));
-	der_put(to, GN_URI, ca_url, strlen(ca_url));
+	uint8_t method[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, arc};
+	size_t  one = der_open(to, DER_SEQUENCE);
+	der_put(to, DER_OID, method, sizeof(method));
+	der_put(to, GN_URI, url, strlen(url));
 	der_close(to, one);
+}
+
+void tbs_put_authority_info(struct buf *to, const char *ocsp_url, const char *ca_url)
+{
+	struct ext_mark mark = ext_open(to, EXT_AUTHORITY_INFO, false);
+	size_t          list = der_open(to, DER_SEQUENCE);
+	if (ocsp_url != NULL)
+		access_put(to, 1, ocsp_url);
+	access_put(to, 2, ca_url);
 	der_close(to, list);
 	ext_close(to, mark);
 }

@@ -24,7 +24,7 @@ void tbs_key_id(struct span spki_bits, uint8_t ret[20]);
 void tbs_put_subject_key_id(struct buf *to, struct span key_id);
 void tbs_put_authority_key_id(struct buf *to, struct span key_id);
 void tbs_put_key_usage(struct buf *to, unsigned bits);
-void tbs_put_authority_info(struct buf *to, const char *ca_url);
+void tbs_put_authority_info(struct buf *to, const char *ocsp_url, const char *ca_url); /* ocsp_url NULL: only the CA's certificate */
 /* URL = prefix + shard + ".crl". */
 void tbs_put_crl_point(struct buf *to, const char *prefix, uint32_t shard);
 /* DistributionPointName with this full name: in distribution points and issuing distribution points. */

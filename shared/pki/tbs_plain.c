@@ -182,11 +182,17 @@ static GENERAL_NAME *general_name(int type, const void *bytes, size_t n)
 static bool authority_info_add(X509 *x, const struct issue_ca *ca)
 {
 	AUTHORITY_INFO_ACCESS *list = AUTHORITY_INFO_ACCESS_new();
-	ACCESS_DESCRIPTION    *one = ACCESS_DESCRIPTION_new();
-	one->method = OBJ_nid2obj(NID_ad_ca_issuers);
-	GENERAL_NAME_free(one->location);
-	one->location = general_name(GEN_URI, ca->ca_url, strlen(ca->ca_url));
-	sk_ACCESS_DESCRIPTION_push(list, one);
+	const struct {
+		int         nid;
+		const char *url;
+	} places[] = {{NID_ad_OCSP, ca->ocsp_url}, {NID_ad_ca_issuers, ca->ca_url}};
+	for (size_t i = 0; i < N_ELEMENTS(places); i++) {
+		ACCESS_DESCRIPTION *one = ACCESS_DESCRIPTION_new();
+		one->method = OBJ_nid2obj(places[i].nid);
+		GENERAL_NAME_free(one->location);
+		one->location = general_name(GEN_URI, places[i].url, strlen(places[i].url));
+		sk_ACCESS_DESCRIPTION_push(list, one);
+	}
 	bool ok = X509_add1_ext_i2d(x, NID_info_access, list, 0, X509V3_ADD_APPEND) > 0;
 	AUTHORITY_INFO_ACCESS_free(list);
 	return ok;
@@ -254,6 +260,16 @@ static bool crl_point_add(X509 *x, const struct issue_ca *ca, uint32_t shard)
 	return ok;
 }
 
+static bool no_check_add(X509 *x, const struct cert_facts *f)
+{
+	if (f->profile != LEAF_OCSP)
+		return true;
+	ASN1_NULL *nothing = ASN1_NULL_new();
+	bool       ok = X509_add1_ext_i2d(x, NID_id_pkix_OCSP_noCheck, nothing, 0, X509V3_ADD_APPEND) > 0;
+	ASN1_NULL_free(nothing);
+	return ok;
+}
+
 int issue_tbs_plain(const struct issue_ca *ca, const struct cert_facts *facts, struct buf *to)
 {
 	bool  empty = false;
@@ -265,7 +281,7 @@ int issue_tbs_plain(const struct issue_ca *ca, const struct cert_facts *facts, s
 		  validity_set(x, facts) && subject_set(x, facts, &empty) && key_set(x, facts) && key_usage_add(x, facts) &&
 		  extended_usage_add(x, facts) && basic_constraints_add(x) && subject_key_id_add(x) &&
 		  authority_key_id_add(x, ca) && authority_info_add(x, ca) && alt_names_add(x, facts, empty) &&
-		  crl_point_add(x, ca, facts->crl_shard);
+		  crl_point_add(x, ca, facts->crl_shard) && no_check_add(x, facts);
 	uint8_t *tbs = NULL;
 	int      n = ok ? i2d_re_X509_tbs(x, &tbs) : 0;
 	if (n > 0)

@@ -89,6 +89,7 @@ enum {
 /* Any payload; the member follows from the type. Large (tens of KiB): keep one per loop, not on small stacks. */
 union wire_payload {
 	struct msg_hello         hello;
+	struct msg_head          head;
 	struct msg_target        target;
 	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY */
 	struct msg_step          step;

@@ -13,6 +13,8 @@ static const struct wire_field hello_fields[] = {
 	WIRE_FIELD(6, struct msg_hello, now_at),
 	WIRE_FIELD(7, struct msg_hello, bundle_epoch),
 	WIRE_FIELD(8, struct msg_hello, targets),
+	WIRE_FIELD(9, struct msg_hello, head_size),
+	WIRE_FIELD(10, struct msg_hello, head_root),
 };
 static const struct wire_message hello = WIRE_MESSAGE(MSG_HELLO, "hello", "agent", struct msg_hello, hello_fields,
 	"First frame of a connection, at most 4 KiB.");
@@ -174,6 +176,16 @@ static const struct wire_field crl_fields[] = {
 static const struct wire_message crl = WIRE_MESSAGE(MSG_CRL, "crl", "controller", struct msg_crl, crl_fields,
 	"Other revocation lists are published; hosts that need them fetch /crl/all.pem. After each welcome and on change; not acked.");
 
+static const struct wire_field head_fields[] = {
+	WIRE_FIELD(1, struct msg_head, size),
+	WIRE_FIELD(2, struct msg_head, root),
+	WIRE_FIELD(3, struct msg_head, at),
+	WIRE_SPAN(4, struct msg_head, certificate, CERT_DER_MAX / 3),
+	WIRE_SPAN(5, struct msg_head, signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message head = WIRE_MESSAGE(MSG_HEAD, "head", "controller", struct msg_head, head_fields,
+	"A signed head of the audit trail, for the host to keep; answered by agent_ack.");
+
 static const struct wire_field cancel_fields[] = {
 	WIRE_FIELD(1, struct msg_cancel, renewal_id),
 	WIRE_FIELD(2, struct msg_cancel, attempt),
@@ -191,7 +203,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
-	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl,
+	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl, &head,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

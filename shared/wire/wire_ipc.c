@@ -201,6 +201,8 @@ static const struct wire_field signer_hello_fields[] = {
 	WIRE_FIELD(1, struct sg_hello, version),
 	WIRE_FIELD(2, struct sg_hello, window_top),
 	WIRE_FIELD(3, struct sg_hello, issuers),
+	WIRE_FIELD(4, struct sg_hello, head_size),
+	WIRE_FIELD(5, struct sg_hello, head_root),
 };
 static const struct wire_message signer_hello = WIRE_MESSAGE(SG_HELLO, "hello", "signer", struct sg_hello,
 	signer_hello_fields, "First frame: new serials are to be reserved above the window's top.");
@@ -270,13 +272,16 @@ static const struct wire_field head_fields[] = {
 	WIRE_FIELD(1, struct sg_head, size),
 	WIRE_FIELD(2, struct sg_head, root),
 	WIRE_FIELD(3, struct sg_head, at),
+	WIRE_SPAN(4, struct sg_head, proof, AUDIT_PROOF_MAX),
 };
 static const struct wire_message tree_head = WIRE_MESSAGE(SG_HEAD, "head", "controller", struct sg_head, head_fields,
-	"The audit tree's head; the signer signs label, size, root and time.");
+	"The audit tree's head; the signer signs label, size, root and time, once the proof leads there from its last one.");
 
 static const struct wire_field head_done_fields[] = {
 	WIRE_FIELD(1, struct sg_head_done, code),
-	WIRE_SPAN(2, struct sg_head_done, signature, MSG_SIGNATURE_MAX),
+	WIRE_FIELD(2, struct sg_head_done, text),
+	WIRE_FIELD(3, struct sg_head_done, issuer_id),
+	WIRE_SPAN(4, struct sg_head_done, signature, MSG_SIGNATURE_MAX),
 };
 static const struct wire_message head_done = WIRE_MESSAGE(SG_HEAD_DONE, "head_done", "signer", struct sg_head_done,
 	head_done_fields, "The signature, or why not.");

@@ -32,6 +32,7 @@ static void add_certificates(struct bench *b, uint32_t from, uint32_t n)
 {
 	for (uint32_t i = from; i < from + n; i++) {
 		struct store_change *c = store_change_new();
+		store_change_salt(c, kit_hash(99));
 		struct certificate   cert;
 		kit_certificate(i, &cert);
 		cert.suspended_at = cert.revoked_at = cert.retired_at = 0;
@@ -40,6 +41,7 @@ static void add_certificates(struct bench *b, uint32_t from, uint32_t n)
 		while (store_submit(b->kit.store, c, NULL, NULL) == E_STORE_BUSY) {
 			kit_poll(&b->kit);
 			c = store_change_new();
+			store_change_salt(c, kit_hash(99));
 			store_put_certificate(c, &cert, 0);
 		}
 	}
@@ -65,6 +67,7 @@ static void add_intent(struct store_change *c, uint32_t n)
 	issuance.revoked_at = 0;
 	issuance.der_len = 500; /* the signing request */
 	kit_audit(n, AUDIT_CERTIFICATE_INTENT, &audit);
+	strcpy(audit.actor, "alice"); /* one person, many records */
 	store_put_order(c, &order);
 	store_add_issuance(c, &issuance);
 	store_add_audit(c, &audit);
@@ -86,6 +89,7 @@ static void add_issued(struct store_change *c, uint32_t n, bool issuance_is_ther
 	kit_certificate(n, &cert);
 	cert.suspended_at = cert.revoked_at = cert.retired_at = 0;
 	kit_audit(n, AUDIT_CERTIFICATE_ISSUED, &audit);
+	strcpy(audit.actor, "alice"); /* one person, many records */
 	store_put_order(c, &order);
 	if (issuance_is_there)
 		store_put_issuance(c, &issuance);
@@ -123,11 +127,13 @@ static void issue_submit(struct issue *i)
 {
 	struct store_change *c = store_change_new();
 	struct audit         audit;
+	store_change_salt(c, kit_hash(99));
 	if (i->intent) {
 		add_intent(c, i->n);
 	} else {
 		if (!i->bench->two_steps) {
 			kit_audit(i->n, AUDIT_CERTIFICATE_INTENT, &audit);
+			strcpy(audit.actor, "alice"); /* one person, many records */
 			store_add_audit(c, &audit);
 		}
 		add_issued(c, i->n, i->bench->two_steps);

@@ -39,6 +39,8 @@ ACTS = {
     "schedule": ["schedule"],
     "cancel": ["cancel"],
     "revoke": ["revoke"],
+    "hold": ["suspend", "resume"],
+    "replace": ["replace"],
     "evict": ["agent_state"],
     "retry": ["timer"],
 }
@@ -239,21 +241,48 @@ def act_cancel(inst, gateway, process, name, point):
     host.respond = False
     host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name))
     host.wait("order", lambda: host.orders)
-    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "cessationOfOperation"))
+    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "cessationOfOperation", "--yes"))
     if inst.cert(f"{name}-web")["status"] != "revoked":
-        asks(inst, "cert", "revoke", f"{name}-web", "--reason", "cessationOfOperation")
+        asks(inst, "cert", "revoke", f"{name}-web", "--reason", "cessationOfOperation", "--yes")
     host.wait("cancel", lambda: host.cancels)
     assert inst.cert(f"{name}-web")["open_order"] is None
 
 
 def act_revoke(inst, gateway, process, name, point):
     host, first = issued(inst, gateway, name)
-    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise"))
-    asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise")
+    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise", "--yes"))
+    asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise", "--yes")
     assert inst.cert(f"{name}-web")["status"] == "revoked"
     state = checks.rows(inst.facts_db(), "SELECT state, revoke_reason FROM issuances WHERE serial = ?", bytes.fromhex(first["serial"]))
     assert state == [("revoked", 1)]
     assert host.session is not None
+
+
+def act_hold(inst, gateway, process, name, point):
+    """On hold and back: whichever of the two was cut, it is done or not done, and can be asked for again."""
+    _, first = issued(inst, gateway, name)
+
+    def both():
+        asks(inst, "cert", "suspend", f"{name}-web")
+        asks(inst, "cert", "resume", f"{name}-web")
+    kill_and_restart(inst, process, point, both)
+    serial = bytes.fromhex(first["serial"])
+    held, = checks.rows(inst.facts_db(), "SELECT held_at FROM issuances WHERE serial = ?", serial)[0]
+    assert (held is not None) == (inst.cert(f"{name}-web")["status"] == "suspended")
+    both()
+    assert inst.cert(f"{name}-web")["status"] == "active"
+    assert checks.rows(inst.facts_db(), "SELECT held_at FROM issuances WHERE serial = ?", serial) == [(None,)]
+
+
+def act_replace(inst, gateway, process, name, point):
+    _, first = issued(inst, gateway, name)
+    kill_and_restart(inst, process, point, lambda: asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise", "--replace"))
+    if inst.cert(f"{name}-web")["fingerprint"] == first["fingerprint"]:
+        asks(inst, "cert", "revoke", f"{name}-web", "--reason", "keyCompromise", "--replace")
+    inst.wait_done(f"{name}-web", first["fingerprint"])
+    serial = bytes.fromhex(first["serial"])
+    wait_for("the old one is revoked", lambda: checks.rows(inst.facts_db(), "SELECT state, revoke_reason FROM issuances WHERE serial = ?",
+                                                          serial) == [("revoked", 1)], 30)
 
 
 def act_evict(inst, gateway, process, name, point):
@@ -284,7 +313,8 @@ def act_retry(inst, gateway, process, name, point):
 def test_every_point_is_tried():
     tried = {p.split("@")[0] for _, p in CONTROLLER + SIGNER}
     known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
-    elsewhere = re.compile(r"controller\.(return|run|release)(_stored)?$")  # test_return.py, test_clones.py
+    elsewhere = re.compile(r"controller\.(return|run|release|head"  # test_return.py, test_clones.py, test_audit_kills.py
+                           r"|decision|approval|principal|token|token_revoke|break_glass)(_stored)?$")  # test_rights_kills.py
     assert {n for n in known - tried if not elsewhere.match(n)} - {"controller.domain", "signer.rotate"} == set()
 
 

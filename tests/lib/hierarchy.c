@@ -107,6 +107,7 @@ static const struct leaf_row {
 	[LEAF_GATEWAY] = {"", "", "spiffe://vcc.internal/gateway/gw1", KU_DIGITAL_SIGNATURE, EKU_SERVER_AUTH, false},
 	[LEAF_ADMIN_TLS] = {"admin.vcc.internal", "admin.vcc.internal", "", KU_DIGITAL_SIGNATURE, EKU_SERVER_AUTH, false},
 	[LEAF_OPERATOR] = {"a-person", "", "", KU_DIGITAL_SIGNATURE, EKU_CLIENT_AUTH, false},
+	[LEAF_OCSP] = {"OCSP responder", "", "", KU_DIGITAL_SIGNATURE, EKU_OCSP_SIGNING, false},
 };
 
 void hierarchy_facts(const struct hierarchy *h, enum leaf_profile profile, const struct key *k, int64_t validity_ms,

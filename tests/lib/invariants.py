@@ -300,10 +300,10 @@ def audit_tree_verifies(db):
     """Every record again as the leaf that was hashed, every node again from its leaves (RFC 6962, 2.1), in the order of appends."""
     nodes = []
     frontier = []  # complete subtrees from the left: (leaves, hash)
-    rows = checks.rows(db, "SELECT seq, at, event, actor, object, renewal_id, request_id, detail FROM audit ORDER BY seq")
-    for n, (seq, at, event, actor, thing, renewal, request, detail) in enumerate(rows):
+    rows = checks.rows(db, "SELECT seq, at, behind_ms, event, actor, object, renewal_id, request_id, reason, detail FROM audit ORDER BY seq")
+    for n, (seq, at, behind, event, actor, thing, renewal, request, reason, detail) in enumerate(rows):
         assert seq == n, f"I5: record {n} is missing"
-        text = f"{seq}\n{at}\n{event}\n{actor}\n{thing}\n{_id_text(renewal)}\n{_id_text(request)}\n{detail}\n"
+        text = f"1\n{seq}\n{at}\n{behind}\n{event}\n{actor}\n{thing}\n{_id_text(renewal)}\n{_id_text(request)}\n{reason}\n{detail}\n"
         node = hashlib.sha256(b"\0" + text.encode()).digest()
         nodes.append(node)
         size = 1

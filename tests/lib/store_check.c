@@ -16,6 +16,7 @@
 struct store_change *check_change(uint32_t n)
 {
 	struct store_change *c = store_change_new();
+	store_change_salt(c, kit_hash(99));
 	struct certificate   cert;
 	struct issuance      issuance;
 	struct order         order;
@@ -150,6 +151,9 @@ void check_every_list(struct store_view *v)
 	struct revoked_row           revoked[2];
 	struct crl_row               crl;
 	struct token                 token;
+	static struct token          tokens[2];
+	static struct principal      principals[2];
+	static struct approval       approvals[2];
 	struct buf                   bytes = BUF_MAX(100);
 	uint32_t                     shards[2];
 	uint64_t                     counter;
@@ -196,6 +200,15 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_host_banned(v, kit_hash(1), &banned), 0);
 	assert_int_equal(view_invite_by_key(v, key, invites), E_NOT_FOUND);
 	assert_int_equal(view_token_by_hash(v, kit_hash(1), &token), E_NOT_FOUND);
+	assert_int_equal(view_token(v, kit_id(1), &token), E_NOT_FOUND);
+	assert_int_equal(view_principals(v, "a", principals, 2, &n), 0);
+	assert_int_equal(view_tokens(v, NULL, none, tokens, 2, &n), 0);
+	assert_int_equal(view_tokens(v, "alice", none, tokens, 2, &n), 0);
+	assert_int_equal(view_approval(v, kit_id(1), approvals), E_NOT_FOUND);
+	assert_int_equal(view_approvals(v, true, none, approvals, 2, &n), 0);
+	assert_int_equal(view_approvals(v, true, kit_id(9), approvals, 2, &n), 0);
+	assert_int_equal(view_approvals(v, false, none, approvals, 2, &n), 0);
+	assert_int_equal(view_approvals_of(v, "clara01-web", kit_id(9), approvals, 2, &n), 0);
 	assert_int_equal(view_setting(v, "domain", &bytes), E_NOT_FOUND);
 	assert_int_equal(view_crl(v, "service-1", 1, &crl, &bytes), E_NOT_FOUND);
 	buf_free(&bytes);

@@ -123,6 +123,7 @@ static void ended(void *ctx, int code, const struct store_result *result)
 int kit_commit(struct kit *k, struct store_change *c, struct store_result *ret)
 {
 	struct wait w = {.ended = false};
+	store_change_salt(c, kit_hash(1000 + k->commits++));
 	int         r = store_submit(k->store, c, ended, &w);
 	if (r < 0)
 		return r;
@@ -202,6 +203,8 @@ void kit_issuance(uint32_t n, struct issuance *ret)
 		.revoked_at = START_AT + 8 + n,
 		.revoke_reason = REASON_SUPERSEDED,
 		.der_len = (uint16_t)(700 + n % 50),
+		.held_at = START_AT + 9 + n,
+		.revoke_asked_at = START_AT + 10 + n,
 	};
 	snprintf(ret->owner_id, sizeof(ret->owner_id), "clara%06u-web", n);
 	snprintf(ret->subject, sizeof(ret->subject), "O=Example,CN=a%u.clara.vcc.internal", n);
@@ -392,6 +395,7 @@ void kit_audit(uint32_t n, enum audit_event event, struct audit *ret)
 {
 	*ret = (struct audit){.at = START_AT + n, .event = event, .renewal_id = kit_id(n), .request_id = kit_id(n + 77)};
 	snprintf(ret->actor, sizeof(ret->actor), "alice%u", n);
+	snprintf(ret->reason, sizeof(ret->reason), "because of %u", n);
 	snprintf(ret->object, sizeof(ret->object), "clara%06u-web", n);
 	snprintf(ret->detail, sizeof(ret->detail), "{\"attempt\":%u}", n);
 }

@@ -16,6 +16,7 @@ struct kit {
 	sem_t              woken;
 	char               folder[200];
 	char               path[240];
+	uint32_t           commits;
 };
 
 /* A fresh store; ends the process when it cannot be made. */

@@ -1,18 +1,27 @@
-/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs wire` prints docs/wire.md.
+/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs NAME` prints docs/NAME.md.
  * Never: text of its own. */
 #include <stdio.h>
 
+#include "controller/daemon/rights_document.h"
 #include "shared/base/text.h"
+#include "shared/model/audit.h"
 #include "shared/wire/wire.h"
+
+static const struct {
+	const char *name;
+	void (*print)(struct buf *to);
+} pages[] = {{"wire", wire_document}, {"audit", audit_document}, {"rights", rights_document}};
 
 int main(int argc, char **argv)
 {
-	if (argc != 2 || !text_equal(argv[1], "wire")) {
-		fprintf(stderr, "usage: %s wire\n", argv[0]);
+	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
+	for (size_t i = 0; argc == 2 && i < N_ELEMENTS(pages); i++)
+		if (text_equal(argv[1], pages[i].name))
+			pages[i].print(&text);
+	if (text.n == 0) {
+		fprintf(stderr, "usage: %s wire|audit|rights\n", argv[0]);
 		return 2;
 	}
-	_cleanup_(buf_free) struct buf text = BUF_MAX(1 << 20);
-	wire_document(&text);
 	if (buf_error(&text) < 0 || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0)
 		return 1;
 	return 0;

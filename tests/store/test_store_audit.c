@@ -53,8 +53,8 @@ static void test_canonical_bytes(void **state)
 	a.request_id = (struct id){{0}};
 	audit_canonical(&a, &text);
 	buf_add_u8(&text, '\0');
-	assert_string_equal(text.p, "17\n1700000000003\nagent_joined\nalice3\nclara000003-web\n018bcfe5-6803-7102-8304-05060708090a\n\n"
-				    "{\"attempt\":3}\n");
+	assert_string_equal(text.p, "1\n17\n1700000000003\n0\nagent_joined\nalice3\nclara000003-web\n018bcfe5-6803-7102-8304-05060708090a\n\n"
+				    "because of 3\n{\"attempt\":3}\n");
 	buf_free(&text);
 }
 
@@ -91,13 +91,13 @@ static void test_audit_tree(void **state)
 
 	/* text that would break the lines of the canonical form is made harmless before it is hashed */
 	struct store_change *c = store_change_new();
-	struct audit         bad = {.at = 1, .event = AUDIT_BREAK_GLASS, .actor = "a\nb", .object = "o\x7f", .detail = "d\t\x01"}, got;
+	struct audit         bad = {.at = 1, .event = AUDIT_BREAK_GLASS, .actor = "agent:a\nb", .object = "o\x7f", .detail = "d\t\x01"}, got;
 	size_t               n;
 	store_add_audit(c, &bad);
 	commit_ok(k, c);
 	assert_int_equal(view_audit(k->view, size, &got, 1, &n), 0);
 	assert_int_equal(n, 1);
-	assert_string_equal(got.actor, "a?b");
+	assert_string_equal(got.actor, "agent:a?b");
 	assert_string_equal(got.object, "o?");
 	assert_string_equal(got.detail, "d??");
 	assert_int_equal(view_audit_head(k->view, &size, &root), 0);
@@ -105,6 +105,222 @@ static void test_audit_tree(void **state)
 	assert_true(hash_equal(root, want));
 	assert_int_equal(view_audit(k->view, UINT64_MAX, &got, 1, &n), 0);
 	assert_int_equal(n, 0);
+}
+
+/* ---- persons, time, heads, lists ---- */
+
+static void record(struct kit *k, int64_t at, enum audit_event event, const char *actor, const char *object)
+{
+	struct store_change *c = store_change_new();
+	struct audit         a = {.at = at, .event = event, .reason = "why"};
+	strcpy(a.actor, actor);
+	strcpy(a.object, object);
+	store_add_audit(c, &a);
+	commit_ok(k, c);
+}
+
+static struct audit row_at(struct kit *k, uint64_t seq)
+{
+	struct audit a;
+	size_t       n;
+	assert_int_equal(view_audit(k->view, seq, &a, 1, &n), 0);
+	assert_int_equal(n, 1);
+	return a;
+}
+
+static void note_code(void *ctx, int code, const struct store_result *result)
+{
+	(void)result;
+	*(int *)ctx = code;
+}
+
+static void test_persons_stand_behind_pseudonyms(void **state)
+{
+	struct kit         *k = *state;
+	struct audit_person alice, bob, again, page[5];
+	struct hash         before, after;
+	uint64_t            size;
+	size_t              n;
+	record(k, 1, AUDIT_TEMPLATE_APPLIED, "alice", "alice"); /* an object is a person only where the event says so */
+	record(k, 2, AUDIT_PRINCIPAL_CREATED, "alice", "bob");
+	record(k, 3, AUDIT_AGENT_JOINED, "agent:clara01", "clara01");
+	assert_int_equal(view_audit_person(k->view, "alice", &alice), 0);
+	assert_int_equal(view_audit_person(k->view, "bob", &bob), 0);
+	assert_string_equal(row_at(k, 0).actor, alice.alias);
+	assert_string_equal(row_at(k, 0).object, "alice");
+	assert_string_equal(row_at(k, 1).actor, alice.alias);
+	assert_string_equal(row_at(k, 1).object, bob.alias);
+	assert_string_equal(row_at(k, 2).actor, "agent:clara01");
+	assert_string_not_equal(alice.alias, bob.alias);
+	assert_false(hash_equal(alice.salt, bob.salt));
+	char alias[ACTOR_SIZE];
+	audit_alias(digest_sha256_two, "alice", alice.salt, alias);
+	assert_string_equal(alias, alice.alias);
+	assert_int_equal(view_audit_person_by_alias(k->view, bob.alias, &again), 0);
+	assert_string_equal(again.name, "bob");
+	assert_int_equal(view_audit_persons(k->view, "", page, 5, &n), 0);
+	assert_int_equal(n, 2);
+
+	assert_int_equal(view_audit_head(k->view, &size, &before), 0);
+	struct order         order, got;
+	struct store_change *c = store_change_new();
+	for (uint32_t i = 0; i < 450; i++) { /* more than one page; every other one is hers */
+		kit_order(i, &order);
+		order.phase = ORDER_COMPLETED;
+		strcpy(order.actor, i % 2 == 0 ? "alice" : "bob");
+		store_put_order(c, &order);
+	}
+	struct invite invite;
+	kit_invite(1, &invite);
+	strcpy(invite.actor, "alice");
+	store_add_invite(c, &invite);
+	commit_ok(k, c);
+	kit_order(8, &order);
+	order.phase = ORDER_ORDERED;
+	strcpy(order.actor, "alice");
+	c = store_change_new();
+	store_put_order(c, &order);
+	commit_ok(k, c);
+	c = store_change_new();
+	store_forget_person(c, "alice");
+	assert_int_equal(kit_commit(k, c, NULL), E_ORDER_OPEN);
+	assert_int_equal(view_audit_person(k->view, "alice", &again), 0);
+	order.phase = ORDER_CANCELLED;
+	c = store_change_new();
+	store_put_order(c, &order);
+	commit_ok(k, c);
+	c = store_change_new();
+	store_forget_person(c, "alice");
+	store_forget_person(c, "nobody");
+	commit_ok(k, c);
+	assert_int_equal(view_audit_person(k->view, "alice", &again), E_NOT_FOUND);
+	assert_int_equal(view_audit_person_by_alias(k->view, alice.alias, &again), E_NOT_FOUND);
+	for (uint32_t i = 0; i < 450; i += 7) {
+		assert_int_equal(view_order(k->view, kit_id(i), &got), 0);
+		assert_string_equal(got.actor, i % 2 == 0 ? alice.alias : "bob");
+	}
+	assert_int_equal(view_invite_by_key(k->view, invite.token_key, &invite), 0);
+	assert_string_equal(invite.actor, alice.alias);
+	assert_int_equal(view_audit_head(k->view, &size, &after), 0);
+	assert_true(hash_equal(before, after));
+	check_head(k->view, &size, &after); /* and it still follows from the rows */
+	assert_true(hash_equal(before, after));
+
+	/* a change without random bytes cannot name somebody new */
+	c = store_change_new();
+	struct audit a = {.at = 4, .event = AUDIT_TEMPLATE_APPLIED, .actor = "carol"};
+	store_add_audit(c, &a);
+	int code = 1;
+	assert_int_equal(store_submit(k->store, c, note_code, &code), 0);
+	while (code == 1)
+		kit_poll(k);
+	assert_int_equal(code, E_INTERNAL);
+}
+
+static void test_time_never_runs_backward(void **state)
+{
+	struct kit *k = *state;
+	uint64_t    seq;
+	record(k, 1000, AUDIT_CONTROLLER_STARTED, "controller", "");
+	record(k, 400, AUDIT_CONTROLLER_STARTED, "controller", "");
+	kit_stop(k);
+	kit_start(k); /* known after a restart, too (memory has none) */
+	if (k->backend == KIT_MEM)
+		record(k, 1000, AUDIT_CONTROLLER_STARTED, "controller", ""), record(k, 400, AUDIT_CONTROLLER_STARTED, "controller", "");
+	record(k, 999, AUDIT_CONTROLLER_STARTED, "controller", "");
+	record(k, 2000, AUDIT_CONTROLLER_STARTED, "controller", "");
+	assert_int_equal(row_at(k, 1).at, 1000);
+	assert_int_equal(row_at(k, 1).behind_ms, 600);
+	assert_int_equal(row_at(k, 2).at, 1000);
+	assert_int_equal(row_at(k, 2).behind_ms, 1);
+	assert_int_equal(row_at(k, 3).behind_ms, 0);
+	assert_int_equal(view_audit_since(k->view, 1000, &seq), 0);
+	assert_int_equal(seq, 0);
+	assert_int_equal(view_audit_since(k->view, 1001, &seq), 0);
+	assert_int_equal(seq, 3);
+	assert_int_equal(view_audit_since(k->view, 9999, &seq), 0);
+	assert_int_equal(seq, 4);
+}
+
+static void test_heads_are_kept_by_size(void **state)
+{
+	struct kit       *k = *state;
+	struct audit_head page[9], h = {.at = 7, .issuer_id = "agent-1", .signature = {1, 2, 3}, .signature_len = 3};
+	struct hash       root, now;
+	uint64_t          size;
+	size_t            n;
+	for (uint64_t i = 1; i <= 5; i++) {
+		record(k, 1, AUDIT_CONTROLLER_STARTED, "controller", "");
+		h.size = i;
+		assert_int_equal(view_audit_head(k->view, &size, &h.root), 0);
+		struct store_change *c = store_change_new();
+		store_put_audit_head(c, &h);
+		commit_ok(k, c);
+	}
+	strcpy(h.witness, "clara01");
+	h.witnessed_at = 99;
+	struct store_change *c = store_change_new();
+	store_put_audit_head(c, &h); /* a witness was found */
+	commit_ok(k, c);
+	assert_int_equal(view_audit_heads(k->view, 2, page, 9, &n), 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(page[0].size, 3);
+	assert_string_equal(page[2].witness, "clara01");
+	assert_memory_equal(page[2].signature, h.signature, sizeof(h.signature));
+	assert_int_equal(view_audit_heads_down(k->view, UINT64_MAX, page, 2, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(page[0].size, 5);
+	assert_int_equal(view_audit_heads_down(k->view, 4, page, 9, &n), 0);
+	assert_int_equal(page[0].size, 3);
+	for (uint64_t i = 1; i <= 5; i++) { /* what each was, the tree can still tell */
+		assert_int_equal(view_audit_root_at(k->view, i, &root), 0);
+		assert_int_equal(view_audit_heads(k->view, i - 1, page, 1, &n), 0);
+		assert_true(hash_equal(page[0].root, root));
+	}
+	assert_int_equal(view_audit_head(k->view, &size, &now), 0);
+	assert_true(hash_equal(root, now));
+	assert_int_equal(view_audit_root_at(k->view, 6, &root), E_RANGE);
+}
+
+static size_t listed(struct kit *k, struct audit_filter f, uint64_t before, uint64_t *ret_next, uint64_t ret_seq[10])
+{
+	struct audit rows[10];
+	size_t       n;
+	assert_int_equal(view_audit_list(k->view, &f, before, rows, 3, &n, ret_next), 0);
+	for (size_t i = 0; i < n; i++)
+		ret_seq[i] = rows[i].seq;
+	return n;
+}
+
+static void test_lists_are_filtered_newest_first(void **state)
+{
+	struct kit *k = *state;
+	uint64_t    next, seq[10];
+	const struct audit_filter all = {.event = -1}, object = {.event = -1, .object = "a"}, event = {.event = AUDIT_AGENT_BANNED},
+		since = {.event = -1, .since_at = 6}, nobody = {.event = -1, .actor = "person:x"}, both = {.event = AUDIT_AGENT_BANNED, .object = "b"};
+	assert_int_equal(listed(k, all, UINT64_MAX, &next, seq), 0);
+	assert_int_equal(next, 0);
+	for (int i = 0; i < 8; i++) /* a b a b ..., every third a ban */
+		record(k, i, i % 3 == 0 ? AUDIT_AGENT_BANNED : AUDIT_AGENT_EVICTED, "agent:x", i % 2 == 0 ? "a" : "b");
+	assert_int_equal(listed(k, all, UINT64_MAX, &next, seq), 3);
+	assert_int_equal(seq[0], 7);
+	assert_int_equal(next, 5);
+	assert_int_equal(listed(k, all, 2, &next, seq), 2);
+	assert_int_equal(next, 0);
+	assert_int_equal(listed(k, object, UINT64_MAX, &next, seq), 3);
+	assert_int_equal(seq[2], 2);
+	assert_int_equal(next, 2);
+	assert_int_equal(listed(k, object, next, &next, seq), 1);
+	assert_int_equal(seq[0], 0);
+	assert_int_equal(next, 0);
+	assert_int_equal(listed(k, event, UINT64_MAX, &next, seq), 3);
+	assert_int_equal(seq[0] * 100 + seq[1] * 10 + seq[2], 630);
+	assert_int_equal(listed(k, since, UINT64_MAX, &next, seq), 2);
+	assert_int_equal(seq[1], 6);
+	assert_int_equal(next, 0);
+	assert_int_equal(listed(k, nobody, UINT64_MAX, &next, seq), 0);
+	assert_int_equal(listed(k, both, UINT64_MAX, &next, seq), 1);
+	assert_int_equal(seq[0], 3);
 }
 
 /* ---- both give the same answers ---- */
@@ -239,6 +455,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(test_audit_tree),
+		ON_BOTH(test_persons_stand_behind_pseudonyms),
+		ON_BOTH(test_time_never_runs_backward),
+		ON_BOTH(test_heads_are_kept_by_size),
+		ON_BOTH(test_lists_are_filtered_newest_first),
 		cmocka_unit_test(test_canonical_bytes),
 		cmocka_unit_test(test_both_backends_agree),
 	};

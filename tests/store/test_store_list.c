@@ -286,6 +286,7 @@ static void test_issuance_lists(void **state)
 		i.not_after_at = 1000 + x;
 		i.supersede_at = x % 6 == ISSUANCE_RENEWED ? 500 - x : TIME_NEVER;
 		i.revoked_at = i.state == ISSUANCE_REVOKED ? 77 + x : 0;
+		i.held_at = x == 12 || x == 19 || x == 23 ? 500 + x : 0;
 		if (x / 10 == 4)
 			i.state = ISSUANCE_VOID;
 		snprintf(i.issuer_id, sizeof(i.issuer_id), "%s", x / 10 == 5 ? "agent-1" : "service-1");
@@ -315,16 +316,31 @@ static void test_issuance_lists(void **state)
 		assert_true(x == 0 || got[x - 1].supersede_at <= got[x].supersede_at);
 	}
 
-	/* shard 1: 10..19, revoked are x % 6 == 4: 10, 16 */
+	/* shard 1: 10..19, revoked are x % 6 == 4: 10, 16; on hold 12, 19 */
+	static const struct {
+		uint32_t x;
+		int      reason;
+	} listed[] = {{10, REASON_SUPERSEDED}, {12, REASON_HOLD}, {16, REASON_SUPERSEDED}, {19, REASON_HOLD}};
 	assert_int_equal(view_revoked(k->view, "service-1", 1, 0, none, revoked, 10, &n), 0);
+	assert_int_equal(n, 4);
+	for (size_t x = 0; x < n; x++) {
+		assert_true(serial_equal(revoked[x].serial, kit_serial(listed[x].x)));
+		assert_int_equal(revoked[x].reason, listed[x].reason);
+		assert_int_equal(revoked[x].revoked_at, (listed[x].reason == REASON_HOLD ? 500 : 77) + listed[x].x);
+	}
+	struct serial last = none; /* page by page, of both kinds in their order */
+	for (size_t x = 0; x < 4; x++) {
+		assert_int_equal(view_revoked(k->view, "service-1", 1, 0, last, revoked, 1, &n), 0);
+		assert_int_equal(n, 1);
+		assert_true(serial_equal(revoked[0].serial, kit_serial(listed[x].x)));
+		last = revoked[0].serial;
+	}
+	assert_int_equal(view_revoked(k->view, "service-1", 1, 0, last, revoked, 1, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(view_revoked(k->view, "service-1", 1, 1012, none, revoked, 10, &n), 0); /* 10 and 12 have ended */
 	assert_int_equal(n, 2);
-	assert_true(serial_equal(revoked[1].serial, kit_serial(16)));
-	assert_int_equal(revoked[1].revoked_at, 77 + 16);
-	assert_int_equal(revoked[1].reason, REASON_SUPERSEDED);
-	assert_int_equal(view_revoked(k->view, "service-1", 1, 1010, none, revoked, 10, &n), 0); /* 10 has ended */
-	assert_int_equal(n, 1);
 	assert_int_equal(view_revoked(k->view, "service-1", 1, 0, kit_serial(10), revoked, 10, &n), 0);
-	assert_int_equal(n, 1);
+	assert_int_equal(n, 3);
 	assert_int_equal(view_revoked(k->view, "agent-1", 1, 0, none, revoked, 10, &n), 0);
 	assert_int_equal(n, 0);
 

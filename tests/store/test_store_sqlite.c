@@ -127,15 +127,30 @@ static void test_older_schema_is_brought_up(void **state)
 	struct kit                     old;
 	struct refusal                 why = {.code = 0};
 	_cleanup_(buf_free) struct buf value = BUF_MAX(100);
+	struct principal               p;
+	struct token                   t;
+	size_t                         n;
 	char                           path[256], lock[280];
 	snprintf(path, sizeof(path), "%s/old", k->folder);
 	sql(path, "PRAGMA application_id=1447248720");
 	sql(path, (const char *)schema_files[0].bytes);
 	sql(path, "INSERT INTO settings VALUES ('domain', x'766363'); PRAGMA user_version=1");
+	sql(path, "INSERT INTO principals VALUES ('admin', 16, 'clara', 1, 0, 7), ('bot', 1, '', 0, 1, 8)");
+	sql(path, "INSERT INTO tokens VALUES (x'01010101010101010101010101010101', x'0202020202020202020202020202020202020202020202020202020202020202', 'admin', "
+	          "'init', 7, NULL, 9, NULL)");
 	assert_int_equal(kit_try_open(&old, path, false, &why), 0);
 	assert_int_equal(store_view_open(old.store, &old.view), 0);
 	assert_int_equal(view_setting(old.view, "domain", &value), 0);
 	assert_memory_equal(value.p, "vcc", 3);
+	assert_int_equal(view_principal(old.view, "admin", &p), 0);
+	assert_string_equal(p.person, "admin"); /* a person then is a person of that name now */
+	assert_string_equal(p.services, "clara");
+	assert_true(p.roles == 16 && !p.disabled && p.created_at == 7);
+	assert_int_equal(view_principal(old.view, "bot", &p), 0);
+	assert_string_equal(p.person, "");
+	assert_true(p.disabled);
+	assert_int_equal(view_tokens(old.view, "admin", (struct id){{0}}, &t, 1, &n), 0);
+	assert_true(n == 1 && t.roles == 0 && t.services[0] == '\0' && t.used_at == 9 && t.expires_at == TIME_NEVER);
 	assert_int_equal(kit_commit(&old, check_change(1), NULL), 0);
 	assert_int_equal(check_consistent(old.view), 1);
 	kit_shut(&old);
@@ -184,9 +199,11 @@ static void test_other_files_are_refused(void **state)
 static void test_foreign_schema_is_refused(void **state)
 {
 	struct kit *k = *state;
-	char        path[256], lock[280];
+	char        path[256], lock[280], text[160];
 	snprintf(path, sizeof(path), "%s/lost", k->folder);
-	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=2; CREATE TABLE orders(renewal_id BLOB)");
+	snprintf(text, sizeof(text), "PRAGMA application_id=1447248720; PRAGMA user_version=%d; CREATE TABLE orders(renewal_id BLOB)",
+	         version_of(k->path));
+	sql(path, text);
 	expect_refusal(path, E_STORE_DAMAGED, "orders");
 	unlink(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);

@@ -110,6 +110,153 @@ static void test_tokens_and_invites_are_unique(void **state)
 	assert_int_equal(kit_commit(k, c, NULL), E_EXISTS);
 }
 
+/* A use moves forwards only, and a revocation that it meets stays. */
+static void test_token_use(void **state)
+{
+	struct kit          *k = *state;
+	struct token         t = {.token_id = kit_id(1), .hash = kit_hash(1), .principal = "p", .expires_at = 99}, got;
+	struct store_change *c = store_change_new();
+	store_note_token_use(c, t.token_id, 5);
+	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
+	c = store_change_new();
+	store_add_token(c, &t);
+	commit_ok(k, c);
+	t.revoked_at = 7;
+	c = store_change_new();
+	store_put_token(c, &t);
+	store_note_token_use(c, t.token_id, 6);
+	store_note_token_use(c, t.token_id, 5);
+	commit_ok(k, c);
+	assert_int_equal(view_token(k->view, t.token_id, &got), 0);
+	assert_true(got.used_at == 6 && got.revoked_at == 7 && got.expires_at == 99 && hash_equal(got.hash, t.hash));
+	assert_string_equal(got.principal, "p");
+}
+
+static void approval_make(uint32_t n, struct approval *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->approval_id = kit_id(n);
+	ret->kind = (enum approval_kind)(n % APPROVAL_KIND_COUNT);
+	ret->hash = kit_hash(n);
+	ret->created_at = n;
+	ret->expires_at = 1000 + n;
+	snprintf(ret->object, sizeof(ret->object), "object-%u", n % 3);
+	snprintf(ret->service, sizeof(ret->service), "clara");
+	memset(ret->what, 'w', sizeof(ret->what) - 1);
+	snprintf(ret->requester, sizeof(ret->requester), "admin");
+	snprintf(ret->person, sizeof(ret->person), "alice");
+	snprintf(ret->maker_of_principal, sizeof(ret->maker_of_principal), "bob");
+	snprintf(ret->maker_of_token, sizeof(ret->maker_of_token), "carol");
+}
+
+static void assert_approval_equal(const struct approval *a, const struct approval *b)
+{
+	assert_true(id_equal(a->approval_id, b->approval_id) && hash_equal(a->hash, b->hash) && a->kind == b->kind && a->state == b->state);
+	assert_true(a->created_at == b->created_at && a->expires_at == b->expires_at && a->decided_at == b->decided_at);
+	const char *const texts[][2] = {{a->object, b->object}, {a->service, b->service}, {a->what, b->what}, {a->requester, b->requester},
+					{a->person, b->person}, {a->maker_of_principal, b->maker_of_principal},
+					{a->maker_of_token, b->maker_of_token}, {a->decider, b->decider}, {a->comment, b->comment}};
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
+		assert_string_equal(texts[i][0], texts[i][1]);
+}
+
+/* One decision: the second one takes with it whatever was to happen beside it. */
+static void test_approval_is_decided_once(void **state)
+{
+	struct kit          *k = *state;
+	struct approval      a, other, got;
+	struct principal     p = {.name = "p"}, found;
+	struct store_change *c = store_change_new();
+	approval_make(1, &a);
+	store_decide_approval(c, &a);
+	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
+	c = store_change_new();
+	store_add_approval(c, &a);
+	commit_ok(k, c);
+	c = store_change_new();
+	store_add_approval(c, &a);
+	assert_int_equal(kit_commit(k, c, NULL), E_EXISTS);
+
+	approval_make(2, &other); /* what was asked stays, whatever the decision brings along */
+	other.approval_id = a.approval_id;
+	other.state = a.state = APPROVAL_APPROVED;
+	other.decided_at = a.decided_at = 77;
+	strcpy(other.decider, "bob");
+	strcpy(a.decider, "bob");
+	strcpy(other.comment, "fine");
+	strcpy(a.comment, "fine");
+	c = store_change_new();
+	store_decide_approval(c, &other);
+	commit_ok(k, c);
+	assert_int_equal(view_approval(k->view, a.approval_id, &got), 0);
+	assert_approval_equal(&got, &a);
+
+	other.state = APPROVAL_REJECTED;
+	c = store_change_new();
+	store_add_principal(c, &p);
+	store_decide_approval(c, &other);
+	assert_int_equal(kit_commit(k, c, NULL), E_APPROVAL_DECIDED);
+	assert_int_equal(view_principal(k->view, "p", &found), E_NOT_FOUND);
+	assert_int_equal(view_approval(k->view, a.approval_id, &got), 0);
+	assert_approval_equal(&got, &a);
+}
+
+static void test_approval_lists(void **state)
+{
+	static struct approval rows[8];
+	struct kit            *k = *state;
+	struct approval        a;
+	size_t                 n;
+	struct id              none = {{0}};
+	struct store_change   *c = store_change_new();
+	for (uint32_t i = 1; i <= 6; i++) {
+		approval_make(i, &a);
+		a.state = i == 4 ? APPROVAL_CANCELLED : APPROVAL_WAITING;
+		store_add_approval(c, &a);
+	}
+	commit_ok(k, c);
+	assert_int_equal(view_approvals(k->view, true, none, rows, 3, &n), 0);
+	assert_int_equal(n, 3);
+	assert_true(id_equal(rows[0].approval_id, kit_id(6)) && id_equal(rows[1].approval_id, kit_id(5)) && id_equal(rows[2].approval_id, kit_id(3)));
+	assert_int_equal(view_approvals(k->view, true, rows[2].approval_id, rows, 8, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(view_approvals(k->view, false, none, rows, 8, &n), 0);
+	assert_int_equal(n, 6);
+	assert_int_equal(view_approvals_of(k->view, "object-1", none, rows, 8, &n), 0);
+	assert_int_equal(n, 2);
+	assert_true(id_equal(rows[0].approval_id, kit_id(4)) && id_equal(rows[1].approval_id, kit_id(1)));
+}
+
+static void test_principals_and_their_tokens(void **state)
+{
+	struct kit          *k = *state;
+	struct principal     p = {.name = "bob", .roles = 1}, found[4];
+	struct token         t = {.principal = "bob"}, tokens[4];
+	size_t               n;
+	struct store_change *c = store_change_new();
+	store_add_principal(c, &p);
+	strcpy(p.name, "alice");
+	store_add_principal(c, &p);
+	for (uint32_t i = 1; i <= 3; i++) {
+		t.token_id = kit_id(i);
+		t.hash = kit_hash(i);
+		strcpy(t.principal, i == 2 ? "alice" : "bob");
+		store_add_token(c, &t);
+	}
+	commit_ok(k, c);
+	c = store_change_new();
+	store_add_principal(c, &p);
+	assert_int_equal(kit_commit(k, c, NULL), E_EXISTS);
+	assert_int_equal(view_principals(k->view, "", found, 4, &n), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(found[0].name, "alice");
+	assert_int_equal(view_tokens(k->view, "bob", (struct id){{0}}, tokens, 4, &n), 0);
+	assert_int_equal(n, 2);
+	assert_true(id_equal(tokens[1].token_id, kit_id(3)));
+	assert_int_equal(view_tokens(k->view, NULL, kit_id(1), tokens, 4, &n), 0);
+	assert_int_equal(n, 2);
+}
+
 static void test_template_versions(void **state)
 {
 	struct kit         *k = *state;
@@ -349,6 +496,10 @@ int main(void)
 		ON_BOTH(test_certificate_versions),
 		ON_BOTH(test_serial_is_unique),
 		ON_BOTH(test_tokens_and_invites_are_unique),
+		ON_BOTH(test_token_use),
+		ON_BOTH(test_approval_is_decided_once),
+		ON_BOTH(test_approval_lists),
+		ON_BOTH(test_principals_and_their_tokens),
 		ON_BOTH(test_template_versions),
 		ON_BOTH(test_invite_has_one_winner),
 		ON_BOTH(test_serials_are_reserved_once),

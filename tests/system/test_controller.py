@@ -264,7 +264,7 @@ def test_certificate_may_not_come_back_by_a_late_receipt(ctl, gw):
     host.outcome = lambda h, m: "silent"
     host.target("late01-web", "clara", "clara_service_auth", NAMES.format("late01"))
     m = host.wait("certificate", lambda: host.certificates and host.certificates[-1])
-    ctl.vccctl("cert", "revoke", "late01-web", "--reason", "keyCompromise")
+    ctl.vccctl("cert", "revoke", "late01-web", "--reason", "keyCompromise", "--yes")
     host.receipt(m, 0, m["certificate"])
     host.receipt(m, 1, m["certificate"])
     host.wait("receipts are acked", lambda: not host.receipts)

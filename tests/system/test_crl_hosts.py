@@ -143,7 +143,7 @@ def test_a_revoked_client_is_refused_within_a_minute(world):
     assert asked(host, bad) == asked(host, good) == 200
     before = os.readlink(os.path.join(host.target_dir, "current"))
     begun = time.monotonic()
-    inst.vccctl("cert", "revoke", revoked.cert_id, "--reason", "keyCompromise")
+    inst.vccctl("cert", "revoke", revoked.cert_id, "--reason", "keyCompromise", "--yes")
     wait_for("the revoked client is refused", lambda: asked(host, bad) == 400, 10 * GOAL, 0.1)
     took = time.monotonic() - begun
     print(f"\nrevoked client refused after {took:.1f} s (goal {GOAL} s)")

@@ -88,7 +88,7 @@ def test_what_was_told_can_be_had(ctl, gw):
     assert get(ctl, f"/crl/all.pem?sha256={hash_of(lists).hex()}") == lists
     for wrong in ("0" * 64, hash_of(lists).hex()[:-1], hash_of(lists).hex() + "0", "", "x" * 64):
         assert get(ctl, f"/crl/all.pem?sha256={wrong}") == 404
-    ctl.vccctl("cert", "revoke", "had01-web", "--reason", "superseded")
+    ctl.vccctl("cert", "revoke", "had01-web", "--reason", "superseded", "--yes")
     host.wait("told", lambda: host.lists[-1]["hash"] != hash_of(lists))
     told = host.lists[-1]
     assert hash_of(get(ctl, f"/crl/all.pem?sha256={told['hash'].hex()}")) == told["hash"]
@@ -100,7 +100,7 @@ def test_a_burst_is_one_piece_of_news(ctl, gw):
     quiet(ctl, *hosts)
     before, begun = [len(h.lists) for h in hosts], time.monotonic()
     for h in hosts:
-        ctl.vccctl("cert", "revoke", f"{h.name}-web", "--reason", "superseded")
+        ctl.vccctl("cert", "revoke", f"{h.name}-web", "--reason", "superseded", "--yes")
     took = time.monotonic() - begun
     lists = quiet(ctl, *hosts)
     for h, n in zip(hosts, before):
@@ -122,7 +122,7 @@ def test_the_api_knows_who_has_the_newest(ctl, gw):
     listed = next(t for t in ctl.vccctl("target", "list") if t["target_id"] == "api01-web")
     assert listed["crl_current"] is True and ctl.cert("api01-web")["targets"][0]["crl_current"] is True
     assert ctl.vccctl("agent", "show", "api01")["targets"][0]["crl_current"] is True
-    ctl.vccctl("cert", "revoke", "news01-web", "--reason", "superseded")
+    ctl.vccctl("cert", "revoke", "news01-web", "--reason", "superseded", "--yes")
     wait_for("there are newer ones", lambda: current() is False, 20)
 
 
@@ -139,7 +139,7 @@ def test_everybody_is_told(ctl, gw):
     victim = certificate(ctl, gw, "victim")
     quiet(ctl, victim)
     before = victim.lists[-1]["hash"]
-    ctl.vccctl("cert", "revoke", "victim-web", "--reason", "keyCompromise")
+    ctl.vccctl("cert", "revoke", "victim-web", "--reason", "keyCompromise", "--yes")
     victim.wait("told", lambda: victim.lists[-1]["hash"] != before)
     told = victim.lists[-1]
     for h in hosts:
@@ -149,7 +149,7 @@ def test_everybody_is_told(ctl, gw):
     hosts[0].session = None
     n = len(hosts[0].lists)
     other = certificate(ctl, gw, "victim2")
-    ctl.vccctl("cert", "revoke", "victim2-web", "--reason", "keyCompromise")
+    ctl.vccctl("cert", "revoke", "victim2-web", "--reason", "keyCompromise", "--yes")
     other.wait("told", lambda: other.lists[-1]["hash"] not in (told["hash"], before))
     assert len(hosts[0].lists) == n, "who is away hears it after the welcome"
     gw.up(hosts[0])

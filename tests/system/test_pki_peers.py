@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 BUILD = pathlib.Path(os.environ.get("VCC_BUILD", pathlib.Path(__file__).parents[2] / "build"))
 ROLES = ("service", "agent", "code-signing")
@@ -115,8 +115,9 @@ def test_cryptography_reads_certificates(pki):
         assert bc.critical and not bc.value.ca
         point = cert.extensions.get_extension_for_oid(ExtensionOID.CRL_DISTRIBUTION_POINTS).value[0]
         assert point.full_name[0].value == f"http://pki.vcc.internal/crl/{role}-1/3.crl"
-        aia = cert.extensions.get_extension_for_oid(ExtensionOID.AUTHORITY_INFORMATION_ACCESS).value[0]
-        assert aia.access_location.value == f"http://pki.vcc.internal/ca/{role}-1.cer"
+        aia = cert.extensions.get_extension_for_oid(ExtensionOID.AUTHORITY_INFORMATION_ACCESS).value
+        assert [p.access_location.value for p in aia] == ["http://pki.vcc.internal/ocsp", f"http://pki.vcc.internal/ca/{role}-1.cer"]
+        assert [p.access_method for p in aia] == [AuthorityInformationAccessOID.OCSP, AuthorityInformationAccessOID.CA_ISSUERS]
         if not list(cert.subject):
             assert cert.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).critical
 

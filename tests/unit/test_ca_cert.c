@@ -41,7 +41,7 @@ static void roles_have_their_extensions(void **state)
 		[ISSUER_ROOT] = {0, false, false},
 		[ISSUER_SERVICE] = {0, true, true},
 		[ISSUER_AGENT] = {0, true, true},
-		[ISSUER_CODE_SIGNING] = {EKU_CODE_SIGNING, true, true},
+		[ISSUER_CODE_SIGNING] = {EKU_CODE_SIGNING | EKU_OCSP_SIGNING, true, true},
 	};
 	for (int role = 0; role < ISSUER_ROLE_COUNT; role++) {
 		struct span       der = hierarchy_der(&h, (enum issuer_role)role);

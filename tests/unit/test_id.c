@@ -130,6 +130,10 @@ static void base64_vectors(void **state)
 		assert_int_equal(b64url_parse(text, back, sizeof(back), &n_back), 0);
 		assert_int_equal(n_back, n);
 		assert_memory_equal(back, plain, n);
+		assert_int_equal(b64_text(plain, n, text, sizeof(text)), 0);
+		assert_int_equal(b64_parse(text, back, sizeof(back), &n_back), 0);
+		assert_int_equal(n_back, n);
+		assert_memory_equal(back, plain, n);
 	}
 }
 

@@ -146,6 +146,44 @@ static void phases_have_a_status(void **state)
 	assert_false(order_phase_final(ORDER_PHASE_COUNT));
 }
 
+/* An event type that nobody described would be a mystery in the trail. */
+static void audit_events_are_described(void **state)
+{
+	(void)state;
+	for (unsigned e = 0; e < AUDIT_EVENT_COUNT; e++) {
+		const struct audit_event_info *i = audit_event_info((enum audit_event)e);
+		if (i->about[0] == '\0' || i->why[0] == '\0' || strchr(i->about, '|') != NULL)
+			fail_msg("%s has no row in shared/model/audit.c", audit_event_name((enum audit_event)e));
+	}
+	assert_string_equal(audit_event_info(AUDIT_EVENT_COUNT)->about, "");
+}
+
+static void fake_hash(const void *a, size_t n_a, const void *b, size_t n_b, struct hash *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < n_a; i++)
+		ret->b[i % 32] = (uint8_t)(ret->b[i % 32] * 31 + ((const uint8_t *)a)[i]);
+	for (size_t i = 0; i < n_b; i++)
+		ret->b[i % 32] = (uint8_t)(ret->b[i % 32] * 31 + ((const uint8_t *)b)[i]);
+}
+
+static void persons_and_pseudonyms(void **state)
+{
+	(void)state;
+	static const char *const own[] = {"", "controller", "scheduler", "init", "agent:clara01", "local:uid-0", "person:x"};
+	char                     one[ACTOR_SIZE], two[ACTOR_SIZE];
+	for (size_t i = 0; i < N_ELEMENTS(own); i++)
+		assert_false(audit_is_person(own[i]));
+	assert_true(audit_is_person("alice"));
+	assert_true(audit_is_person("controller2"));
+	audit_alias(fake_hash, "alice", (struct hash){{1}}, one);
+	audit_alias(fake_hash, "alice", (struct hash){{2}}, two);
+	assert_true(audit_is_alias(one) && strlen(one) == ACTOR_SIZE - 1);
+	assert_string_not_equal(one, two);
+	audit_alias(fake_hash, "alicf", (struct hash){{1}}, two);
+	assert_string_not_equal(one, two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +192,8 @@ int main(void)
 		cmocka_unit_test(keys_from_the_fields_of_a_template),
 		cmocka_unit_test(usages_have_names_one_bit_at_a_time),
 		cmocka_unit_test(phases_have_a_status),
+		cmocka_unit_test(audit_events_are_described),
+		cmocka_unit_test(persons_and_pseudonyms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

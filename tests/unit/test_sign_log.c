@@ -15,6 +15,7 @@
 
 #include "controller/signer/sign_log.h"
 #include "shared/base/text.h"
+#include "shared/pki/key.h"
 
 enum { NOW = 1000 };
 
@@ -223,6 +224,98 @@ static void a_failed_rotation_changes_nothing(void **state)
 	sign_log_close(l);
 }
 
+/* ---- audit heads ---- */
+
+struct grove { /* a tree of leaves 0, 1, 2 ... of which every node is kept */
+	struct merkle_frontier f;
+	struct hash            root[20];
+	struct merkle_made     made[64];
+	size_t                 n;
+};
+
+static int grove_get(void *ctx, uint32_t level, uint64_t index, struct hash *ret)
+{
+	const struct grove *g = ctx;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->made[i].level == level && g->made[i].index == index) {
+			*ret = g->made[i].hash;
+			return 0;
+		}
+	return E_NOT_FOUND;
+}
+
+static void grove_make(struct grove *g, char first)
+{
+	memset(g, 0, sizeof(*g));
+	for (int i = 0; i < 20; i++) {
+		struct hash leaf;
+		char        text[2] = {first, (char)i};
+		merkle_root(digest_sha256_two, &g->f, &g->root[i]);
+		merkle_leaf(digest_sha256_two, text, sizeof(text), &leaf);
+		struct merkle_made made[MERKLE_LEVELS];
+		size_t             n = merkle_append(digest_sha256_two, &g->f, &leaf, made);
+		memcpy(&g->made[g->n], made, n * sizeof(made[0]));
+		g->n += n;
+	}
+}
+
+static int head_at(struct sign_log *l, struct grove *g, uint64_t from, uint64_t size, int64_t at, bool *ret_repeat)
+{
+	struct hash    path[2 * MERKLE_LEVELS];
+	size_t         n = 0;
+	struct refusal why;
+	assert_int_equal(merkle_consistency(digest_sha256_two, grove_get, g, from, size, path, &n), 0);
+	int r = sign_log_add_head(l, size, g->root[size], at, (struct span){(const uint8_t *)path, n * sizeof(path[0])}, ret_repeat, &why);
+	if (r == 0)
+		assert_int_equal(sign_log_commit(l, NOW), 0);
+	return r;
+}
+
+/* The tree never falls, never forks, and time in it never runs backward; also after a restart and after rotating. */
+static void audit_heads_only_grow(void **state)
+{
+	const struct place *p = *state;
+	static struct grove g, other;
+	struct audit_head   head;
+	struct refusal      why;
+	bool                repeat;
+	grove_make(&g, 'a');
+	grove_make(&other, 'b');
+	for (int run = 0; run < 3; run++) {
+		struct sign_log *l = reopen(p, NULL, run == 2 ? 1 : SIGN_LOG_ROTATE); /* the last one rotates at once */
+		sign_log_head(l, &head);
+		assert_int_equal(head.size, run == 0 ? 0 : 5 + 3 * run);
+		if (run == 0) {
+			assert_int_equal(head_at(l, &g, 0, 5, 100, &repeat), 0);
+			assert_false(repeat);
+			head.size = 5;
+		}
+		assert_int_equal(head_at(l, &g, head.size, head.size, 100 + run, &repeat), 0);
+		assert_true(repeat);
+		assert_int_equal(head_at(l, &g, 3, head.size, 100 + run, &repeat), 0); /* its answer was lost: an older proof */
+		assert_true(repeat);
+		assert_int_equal(head_at(l, &other, head.size, head.size, 100 + run, &repeat), E_AUDIT_HEAD);
+		assert_int_equal(head_at(l, &other, head.size, head.size + 4, 100 + run, &repeat), E_AUDIT_HEAD);
+		assert_int_equal(head_at(l, &g, 3, head.size + 4, 100 + run, &repeat), E_AUDIT_HEAD); /* not from its own */
+		assert_int_equal(head_at(l, &g, 1, 4, 100 + run, &repeat), E_AUDIT_HEAD);
+		assert_int_equal(head_at(l, &g, head.size, head.size + 3, 99, &repeat), E_AUDIT_HEAD);
+		assert_int_equal(head_at(l, &g, head.size, head.size + 3, 101 + run, &repeat), 0);
+		assert_int_equal(sign_log_tidy(l, NOW), 0);
+		sign_log_close(l);
+	}
+	struct sign_log *l = reopen(p, NULL, SIGN_LOG_ROTATE);
+	sign_log_head(l, &head);
+	assert_int_equal(head.size, 14);
+	assert_true(hash_equal(head.root, g.root[14]));
+	assert_int_equal(head.at, 103);
+	assert_int_equal(sign_log_restart_head(l, &why), 0);
+	assert_int_equal(sign_log_commit(l, NOW), 0);
+	sign_log_close(l);
+	l = reopen(p, NULL, SIGN_LOG_ROTATE);
+	assert_int_equal(head_at(l, &other, 0, 2, 7, &repeat), 0);
+	sign_log_close(l);
+}
+
 static void one_process_only(void **state)
 {
 	const struct place *p = *state;
@@ -255,7 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(one_serial_one_content), T(within_one_batch), T(window_and_jumps), T(lists_never_fall),
-		T(rotating_keeps_the_window), T(a_failed_rotation_changes_nothing), T(one_process_only), T(damage_is_noticed),
+		T(rotating_keeps_the_window), T(a_failed_rotation_changes_nothing), T(one_process_only), T(audit_heads_only_grow), T(damage_is_noticed),
 #undef T
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

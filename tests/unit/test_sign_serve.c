@@ -14,6 +14,7 @@
 #include "controller/signer/sign_serve.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/pki/cert_parts.h"
 #include "shared/pki/key.h"
 #include "shared/sys/ipc.h"
 #include "shared/wire/wire.h"
@@ -52,7 +53,7 @@ static int group_setup(void **state)
 	strcpy(w.conf.domains, "vcc.internal,example.org");
 	strcpy(w.conf.ip_ranges, "10.0.0.0/8");
 	strcpy(w.conf.public_url, HIERARCHY_URL);
-	static const int days[LEAF_PROFILE_COUNT] = {825, 1830, 90, 400, 400, 90};
+	static const int days[LEAF_PROFILE_COUNT] = {825, 1830, 90, 400, 400, 90, 30};
 	for (size_t i = 0; i < LEAF_PROFILE_COUNT; i++)
 		w.conf.validity_ms[i] = days[i] * MS_DAY;
 	for (size_t i = 0; i < ISSUER_ROLE_COUNT; i++) {
@@ -457,19 +458,60 @@ static void lists(void **state)
 	assert_int_equal(ask_list(root), E_SIGNER_LIMIT);
 }
 
+/* Signed by the authority that agents know, over the body that the signer builds; refused as the limits say. */
+static void audit_heads_are_signed(void **state)
+{
+	(void)state;
+	struct sg_head    q = {.size = 7, .root = {{1, 2, 3}}, .at = now};
+	struct cert_parts parts;
+	struct key       *key = NULL;
+	uint8_t           body[AUDIT_HEAD_BODY];
+	size_t            at = 0;
+	static const struct {
+		uint64_t size;
+		int64_t  late;
+		int      code;
+	} bad[] = {{6, 0, E_AUDIT_HEAD}, {9, 0, E_AUDIT_HEAD}, {9, 2 * MS_DAY, E_SIGNER_LIMIT}, {9, -2 * MS_HOUR, E_SIGNER_STALE}, {0, 0, E_AUDIT_HEAD}};
+
+	setup(NULL);
+	send_frame(SG_HEAD, 79, &q);
+	assert_int_equal(serve(), 1);
+	next_answer(&at);
+	assert_int_equal(w.answer.type, SG_HEAD_DONE);
+	assert_int_equal(w.answer.u.sg_head_done.code, 0);
+	assert_string_equal(w.answer.u.sg_head_done.issuer_id, w.h.issuer[ISSUER_AGENT].issuer_id);
+	assert_int_equal(cert_parts_read(hierarchy_der(&w.h, ISSUER_AGENT), &parts), 0);
+	assert_int_equal(key_from_spki(parts.t.spki, &key), 0);
+	audit_head_body(7, q.root, now, body);
+	assert_int_equal(key_verify(key, LABEL_HEAD, SPAN_OF(body), w.answer.u.sg_head_done.signature), 0);
+	body[0] ^= 1;
+	assert_int_equal(key_verify(key, LABEL_HEAD, SPAN_OF(body), w.answer.u.sg_head_done.signature), E_PKI_SIGNATURE);
+	key_free(key);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
+		struct sg_head other = {.size = bad[i].size, .root = {{9}}, .at = now + bad[i].late};
+		at = 0;
+		setup(NULL);
+		send_frame(SG_HEAD, 80, &other);
+		assert_int_equal(serve(), 1);
+		next_answer(&at);
+		assert_int_equal(w.answer.u.sg_head_done.code, bad[i].code);
+		assert_int_equal(w.answer.u.sg_head_done.signature.n, 0);
+	}
+}
+
 static void strangers_are_disconnected(void **state)
 {
 	(void)state;
 	size_t          done = 0;
 	struct sg_hello hello = {.version = "1"};
-	struct sg_head  head = {.size = 1};
+	struct sg_head_done head = {.code = 1};
 	static const uint8_t garbage[] = {0, 0, 0, 3, 0x91, 0xc1, 0xff};
 	static const uint8_t huge[] = {0x7f, 0xff, 0xff, 0xff};
 
 	send_frame(SG_HELLO, 1, &hello); /* the signer's own message */
 	assert_int_equal(serve_batch(w.serve, &w.in, now, 0, &w.out, &done), E_WIRE_MESSAGE);
 	setup(NULL);
-	send_frame(SG_HEAD, 1, &head);
+	send_frame(SG_HEAD_DONE, 1, &head); /* and another one */
 	assert_int_equal(serve_batch(w.serve, &w.in, now, 0, &w.out, &done), E_WIRE_MESSAGE);
 	setup(NULL);
 	buf_add(&w.in, garbage, sizeof(garbage));
@@ -488,7 +530,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 		T(hello_names_every_authority), T(every_profile_is_signed), T(same_content_again_other_never),
 		T(hash_of_other_content_is_refused), T(limits_hold), T(old_requests), T(rate_is_capped), T(batches_keep_order), T(lists),
-		T(strangers_are_disconnected),
+		T(audit_heads_are_signed), T(strangers_are_disconnected),
 #undef T
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

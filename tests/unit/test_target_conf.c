@@ -24,7 +24,7 @@ static const struct {
 	const char *says;
 } bad[] = {
 	{TLS, E_CONF_MISSING, "template"},
-	{"[target]\ntemplate = t\n" TLS, E_CONF_MISSING, "names"},
+	{"[target]\ntemplate = t\n" TLS, E_CONF_VALUE, "names"},
 	{"[target]\ntemplate = t\nnames = a..b\n" TLS, E_CONF_VALUE, "a..b"},
 	{"[target]\ntemplate = Bad!\nnames = a.b\n" TLS, E_CONF_VALUE, "template"},
 	{HEAD "dir = /srv/tls/\n" TLS, E_CONF_VALUE, "dir"},

@@ -1,0 +1,110 @@
+/* cli_approval.c - room controller/cli: vccctl approval ...
+ * A decision names the hash of what was shown: by --hash of what was seen before, else of what is printed now. Never: deciding without naming a hash. */
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/cli/ask.h"
+#include "controller/cli/token_file.h"
+#include "shared/base/id.h"
+
+#define APPROVALS "/api/v1/approvals"
+
+static const struct output_column list_columns[] = {
+	{"APPROVAL", "approval_id", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},   {"OBJECT", "object", COLUMN_TEXT},
+	{"SERVICE", "service", COLUMN_TEXT},      {"ASKED BY", "requester", COLUMN_TEXT}, {"STATUS", "status", COLUMN_TEXT},
+	{"ENDS", "expires_at", COLUMN_AGE},       {"YOURS", "you_may_decide", COLUMN_YES},
+};
+
+static const struct output_column show_columns[] = {
+	{"approval", "approval_id", COLUMN_TEXT}, {"kind", "kind", COLUMN_TEXT},         {"object", "object", COLUMN_TEXT},
+	{"service", "service", COLUMN_TEXT},      {"asked by", "requester", COLUMN_TEXT}, {"person", "person", COLUMN_TEXT},
+	{"status", "status", COLUMN_TEXT},        {"asked", "created_at", COLUMN_TIME},  {"ends", "expires_at", COLUMN_TIME},
+	{"decided", "decided_at", COLUMN_TIME},   {"by", "decider", COLUMN_TEXT},        {"comment", "comment", COLUMN_TEXT},
+	{"hash", "hash", COLUMN_TEXT},            {"you may decide", "you_may_decide", COLUMN_YES},
+};
+
+static int list(const struct invocation *in)
+{
+	return ask_list(in, verb_given(in, "all") ? APPROVALS "?state=all" : APPROVALS, "items", list_columns, N_ELEMENTS(list_columns));
+}
+
+/* The request as the table shows it, and then everything that it asks for, as it was hashed. */
+static void print_request(const struct invocation *in, const json_t *approval)
+{
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), approval);
+	if (in->form != OUTPUT_TABLE)
+		return;
+	printf("\n");
+	output_json(json_object_get(approval, "what"));
+}
+
+static int fetch(const struct invocation *in, json_t **ret, struct refusal *why)
+{
+	char      path[CLIENT_PATH_SIZE];
+	struct id id;
+	if (id_parse(in->words[0], &id) < 0) {
+		refuse(why, E_NOT_FOUND, in->words[0], "this is no request's id; `vccctl approval list` shows them");
+		return EXIT_NOT_FOUND;
+	}
+	snprintf(path, sizeof(path), APPROVALS "/%s", in->words[0]);
+	return client_call(&in->client, "GET", path, NULL, NULL, ret, why);
+}
+
+static int show(const struct invocation *in)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = fetch(in, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	print_request(in, answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+static int decide(const struct invocation *in, const char *verb)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *seen = NULL, *answer = NULL;
+	int            r = fetch(in, &seen, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	const char *hash = verb_given(in, "hash") ? verb_value(in, "hash") : json_string_value(json_object_get(seen, "hash"));
+	json_t     *body = json_pack("{s:s}", "hash", hash);
+	if (verb_given(in, "comment"))
+		json_object_set_new(body, "comment", json_string(verb_value(in, "comment")));
+	snprintf(path, sizeof(path), APPROVALS "/%s/%s", in->words[0], verb);
+	r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
+	if (r == EXIT_DONE)
+		r = token_file_take(in, answer, &why);
+	if (r == EXIT_DONE) {
+		print_request(in, answer);
+		token_file_print(in, answer);
+	}
+	json_decref(body);
+	json_decref(seen);
+	json_decref(answer);
+	return r == EXIT_DONE ? r : verb_fail(r, &why);
+}
+
+static int approve(const struct invocation *in)
+{
+	return decide(in, "approve");
+}
+
+static int reject(const struct invocation *in)
+{
+	return decide(in, "reject");
+}
+
+#define DECISION                                                                                                               \
+	{"hash", "HEX", "only if it is still what `approval show` showed with this hash"}, {"comment", "TEXT", "why, for the record"}
+
+const struct verb cli_approval_verbs[] = {
+	{"approval", "list", "", 0, 0, "what waits for a second person", {{"all", NULL, "also what was decided"}}, list},
+	{"approval", "show", "ID", 1, 1, "one request, and everything that it asks for", {{0}}, show},
+	{"approval", "approve", "ID", 1, 1, "agrees; never to one's own request", {DECISION, TOKEN_FILE_OPTION}, approve},
+	{"approval", "reject", "ID", 1, 1, "ends the request", {DECISION}, reject},
+};
+const size_t cli_approval_verbs_n = N_ELEMENTS(cli_approval_verbs);

@@ -1,0 +1,96 @@
+/* api_identity.c - room controller/daemon: who an admin request comes from, and whether it may use its route.
+ * The local socket's peer is judged by its uid, everybody else by a token or a client certificate. Never: what a route does. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "controller/daemon/api.h"
+#include "controller/daemon/login_cert.h"
+#include "controller/daemon/people.h"
+#include "shared/base/text.h"
+
+static void caller_set(struct api_call *call, const struct principal *p)
+{
+	text_cut(call->caller.actor, sizeof(call->caller.actor), p->name);
+	text_cut(call->caller.person, sizeof(call->caller.person), rights_person(p));
+	text_cut(call->caller.maker_of_principal, sizeof(call->caller.maker_of_principal), p->maker);
+}
+
+static int by_socket(struct api_call *call, uid_t uid)
+{
+	if (uid != 0 && uid != geteuid())
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "local socket", "user id %u is not an administrator here", (unsigned)uid);
+	snprintf(call->principal.name, sizeof(call->principal.name), "local:uid-%u", (unsigned)uid);
+	call->principal.roles = 1U << ROLE_ADMIN;
+	call->by = API_BY_SOCKET;
+	caller_set(call, &call->principal);
+	return 0;
+}
+
+static int token_find(struct api_call *call, const char *authorization, struct token *ret)
+{
+	struct hash hash;
+	if (!text_starts(authorization, "Bearer ") || token_pat_check(authorization + 7, &hash) < 0)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "this is not a whole vcc_pat_ token");
+	int r = view_token_by_hash(controller_view(call->ctl), hash, ret);
+	if (r < 0 && r != E_NOT_FOUND)
+		return refuse(&call->why, r, "token", "the store cannot be read");
+	if (r < 0 || ret->revoked_at != 0 || ret->expires_at <= call->now_at)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "the token is unknown, revoked or expired");
+	return 0;
+}
+
+static int by_token(struct api_call *call, const char *authorization)
+{
+	struct principal whole;
+	int              r = token_find(call, authorization, &call->token);
+	if (r < 0)
+		return r;
+	if (view_principal(controller_view(call->ctl), call->token.principal, &whole) < 0 || whole.disabled)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, call->token.principal, "the principal is gone or disabled");
+	if (!rights_narrow(&whole, call->token.roles, call->token.services, &call->principal))
+		return refuse(&call->why, E_API_FORBIDDEN, whole.name, "the token's scope and the principal's rights have nothing in common");
+	call->by = API_BY_TOKEN;
+	caller_set(call, &call->principal);
+	text_cut(call->caller.maker_of_token, sizeof(call->caller.maker_of_token), call->token.maker);
+	people_token_used(call->ctl, &call->token, call->now_at);
+	return 0;
+}
+
+static int by_certificate(struct api_call *call, const struct http_request *q)
+{
+	int r = login_cert_find(controller_view(call->ctl), q->cert_serial, q->cert_fingerprint, call->now_at, &call->principal, &call->why);
+	if (r < 0)
+		return r;
+	call->by = API_BY_CERTIFICATE;
+	caller_set(call, &call->principal);
+	return 0;
+}
+
+static int may_use(struct api_call *call)
+{
+	const struct api_route *route = call->route;
+	const struct principal *p = &call->principal;
+	if (route->permission == PERM_NONE)
+		return 0;
+	if (!rights_allow(p, route->permission))
+		return refuse(&call->why, E_API_FORBIDDEN, p->name, "the permission %s is missing", permission_name(route->permission));
+	if (route->scope == SCOPE_WHOLE && rights_limited(p))
+		return refuse(&call->why, E_RIGHTS_LIMIT, p->name, "limited to %s; this concerns the whole installation", p->services);
+	return 0;
+}
+
+int api_identify(struct api_call *call, const struct http_request *q)
+{
+	int r;
+	if (q->listener == HTTP_LOCAL)
+		r = by_socket(call, q->peer_uid);
+	else if (q->authorization[0] != '\0')
+		r = by_token(call, q->authorization);
+	else if (call->route->permission == PERM_NONE)
+		return 0;
+	else if (q->has_cert)
+		r = by_certificate(call, q);
+	else
+		r = refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "neither a bearer token nor a client certificate of ours was given");
+	return r < 0 ? r : may_use(call);
+}

@@ -1,0 +1,287 @@
+/* audit_heads.c - room controller/daemon: new rows -> consistency proof -> signature -> row -> agents keep it.
+ * Never: a head that does not continue the signer's last one; heads are no records themselves, or there would always be new
+ * ones. */
+#include "controller/daemon/audit_heads.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/pki/cert_parts.h"
+#include "shared/pki/key.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+/* Heads have message numbers of their own: an ack that comes after a restart is still about a head of this size. */
+#define HEAD_IDS (UINT64_C(1) << 62)
+
+enum {
+	ROWS_MAX = 1000, /* so many wait for a head at most, at the next tick */
+	WITNESSES = 16,  /* agents that are shown one head, in turns: each costs its host a signature check and an fsync */
+	RETRY_MS = 10 * 1000,
+	ALARM_EVERY_MS = 3600 * 1000,
+	HEAD_FRAME_MAX = 16384,
+};
+
+struct audit_heads {
+	struct controller   *ctl;
+	struct audit_head    last; /* stored; size 0 = none */
+	struct audit_head    base; /* what the signer signed last: proofs lead from there */
+	bool                 base_known;
+	bool                 asking;
+	bool                 contradicted;
+	struct audit_head    fitted; /* the last one that somebody remembered rightly: after a restart all hosts say the same */
+	int64_t              retry_at, alarm_at; /* monotonic */
+	const struct member *shown;              /* the agent that was shown a head last */
+};
+
+int audit_heads_open(struct controller *ctl, struct audit_heads **ret)
+{
+	struct audit_heads *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return E_NOMEM;
+	a->ctl = ctl;
+	*ret = a;
+	return 0;
+}
+
+int audit_heads_load(struct controller *ctl)
+{
+	size_t n;
+	return view_audit_heads_down(ctl->view, UINT64_MAX, &ctl->audit_heads->last, 1, &n);
+}
+
+void audit_heads_free(struct audit_heads *a)
+{
+	free(a);
+}
+
+bool audit_heads_contradicted(const struct controller *ctl)
+{
+	return ctl->audit_heads->contradicted;
+}
+
+/* ---- alarms ---------------------------------------------------------------------------------------------------- */
+
+/* Once an hour for all of them: after a restore every agent of a large fleet says the same. */
+static void raise_alarm(struct controller *ctl, enum audit_event event, const char *object, uint64_t size, struct hash root)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	struct refusal      why;
+	char                text[HASH_TEXT_SIZE];
+	int64_t             now = clock_monotonic();
+	a->contradicted = true;
+	if (a->alarm_at != 0 && now < a->alarm_at)
+		return;
+	a->alarm_at = now + ALARM_EVERY_MS;
+	(void)refuse(&why, E_AUDIT_CONTRADICTED, object, "it keeps a head of %llu records with another root",
+		     (unsigned long long)size);
+	log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, &(struct audit_of){.event = event, .actor = "controller", .object = object}, "{s:I,s:s}", "size",
+		     (json_int_t)size, "root", hash_text(root, text));
+	commit_now(c, NULL, NULL);
+}
+
+/* Is this a head that our trail had? A failure to read is no contradiction. */
+static bool fits(struct controller *ctl, uint64_t size, struct hash root)
+{
+	struct audit_head *last = &ctl->audit_heads->fitted;
+	struct hash        ours;
+	if (size == 0 || (size == last->size && hash_equal(root, last->root)))
+		return true;
+	int r = view_audit_root_at(ctl->view, size, &ours);
+	if (r < 0 || !hash_equal(ours, root))
+		return r < 0 && r != E_RANGE;
+	*last = (struct audit_head){.size = size, .root = root};
+	return true;
+}
+
+/* ---- signing --------------------------------------------------------------------------------------------------- */
+
+static int node_of(void *ctx, uint32_t level, uint64_t index, struct hash *ret)
+{
+	return view_audit_node(ctx, level, index, ret);
+}
+
+static int ask_signer(struct controller *ctl, uint64_t size, int64_t now)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	struct sg_head      q = {.size = size, .at = now > a->last.at ? now : a->last.at};
+	struct hash         path[2 * MERKLE_LEVELS];
+	uint8_t             proof[AUDIT_PROOF_MAX];
+	size_t              n = 0;
+	int                 r = view_audit_root_at(ctl->view, size, &q.root);
+	if (r == 0)
+		r = merkle_consistency(digest_sha256_two, node_of, ctl->view, a->base.size, size, path, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		memcpy(proof + i * sizeof(path[0].b), path[i].b, sizeof(path[0].b));
+	q.proof = (struct span){proof, n * sizeof(path[0].b)};
+
+	struct ticket t = {.kind = TICKET_HEAD, .head = {.size = size, .root = q.root, .at = q.at}};
+	struct buf    frame = BUF_MAX(HEAD_FRAME_MAX);
+	uint64_t      id = signer_crl_id(ctl);
+	r = wire_encode(&wire_signer, SG_HEAD, id, &q, &frame);
+	if (r == 0) {
+		a->asking = true;
+		signer_ask(ctl, id, buf_span(&frame), &t);
+	}
+	buf_free(&frame);
+	return r;
+}
+
+void audit_heads_tick(struct controller *ctl, int64_t now)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	uint64_t            size;
+	if (a->asking || !a->base_known || !signer_ready(ctl) || clock_monotonic() < a->retry_at ||
+	    view_audit_size(ctl->view, &size) < 0 || size <= a->last.size)
+		return;
+	bool waited = now - a->last.at >= ctl->conf->audit_head_ms || now < a->last.at;
+	if (!waited && size - a->last.size < ROWS_MAX)
+		return;
+	int r = ask_signer(ctl, size, now);
+	if (r < 0)
+		a->retry_at = clock_monotonic() + RETRY_MS;
+}
+
+void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	a->base = (struct audit_head){.size = size, .root = root};
+	a->base_known = fits(ctl, size, root);
+	if (a->base_known)
+		a->contradicted =
+			false; /* a person has looked at it; a host that still knows better says so with the next head */
+	else
+		raise_alarm(ctl, AUDIT_SIGNER_HEAD_AHEAD, "signer", size, root);
+}
+
+/* ---- witnesses ------------------------------------------------------------------------------------------------- */
+
+static bool show_to(struct controller *ctl, const char *agent)
+{
+	const struct audit_head     *h = &ctl->audit_heads->last;
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, h->issuer_id);
+	if (issuer == NULL)
+		return false;
+	struct msg_head m = {.size = h->size,
+			     .root = h->root,
+			     .at = h->at,
+			     .certificate = {issuer->row.der, issuer->row.der_len},
+			     .signature = {h->signature, h->signature_len}};
+	return fleet_send(ctl, agent, MSG_HEAD, HEAD_IDS | h->size, &m, false);
+}
+
+static void show(struct controller *ctl)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	size_t              sent = 0;
+	for (size_t left = fleet_size(ctl); left > 0 && sent < WITNESSES; left--) {
+		a->shown = fleet_next(ctl, a->shown);
+		if (a->shown == NULL)
+			a->shown = fleet_next(ctl, NULL);
+		sent += show_to(ctl, a->shown->name);
+	}
+}
+
+static void on_stored(struct controller *ctl, const void *value, size_t n)
+{
+	const struct audit_head *h = value;
+	struct audit_heads      *a = ctl->audit_heads;
+	(void)n;
+	a->asking = false;
+	a->last = *h;
+	show(ctl);
+}
+
+static void on_not_stored(struct controller *ctl, const void *value, size_t n)
+{
+	(void)value;
+	(void)n;
+	ctl->audit_heads->asking = false;
+	ctl->audit_heads->retry_at = clock_monotonic() + RETRY_MS;
+}
+
+static int check_signature(struct controller *ctl, const struct audit_head *h)
+{
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, h->issuer_id);
+	struct cert_parts            parts;
+	struct key                  *key = NULL;
+	uint8_t                      body[AUDIT_HEAD_BODY];
+	if (issuer == NULL)
+		return E_SIGNER_ISSUER;
+	int r = cert_parts_read((struct span){issuer->row.der, issuer->row.der_len}, &parts);
+	if (r == 0)
+		r = key_from_spki(parts.t.spki, &key);
+	audit_head_body(h->size, h->root, h->at, body);
+	if (r == 0)
+		r = key_verify(key, LABEL_HEAD, SPAN_OF(body), (struct span){h->signature, h->signature_len});
+	key_free(key);
+	return r;
+}
+
+void audit_heads_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *answer)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	struct audit_head   h = t->head;
+	int                 r = answer->code;
+	if (r == 0 && answer->der.n > sizeof(h.signature))
+		r = E_RANGE;
+	if (r == 0) {
+		memcpy(h.signature, answer->der.p, answer->der.n);
+		h.signature_len = (uint16_t)answer->der.n;
+		text_cut(h.issuer_id, sizeof(h.issuer_id), answer->text);
+		r = check_signature(ctl, &h);
+	}
+	if (r < 0) {
+		struct refusal why;
+		(void)refuse(&why, r, "audit head", "%s", answer->code != 0 ? answer->text : err_what(r));
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+		on_not_stored(ctl, NULL, 0);
+		return;
+	}
+	a->base = h;
+	struct commit *c = commit_new(ctl);
+	store_put_audit_head(commit_change(c), &h);
+	commit_then(c, on_stored, &h, sizeof(h));
+	commit_else(c, on_not_stored, NULL, 0);
+	commit_fault_points(c, "controller.head", "controller.head_stored");
+	commit_now(c, NULL, NULL);
+}
+
+bool audit_heads_acked(struct controller *ctl, const char *agent, const struct msg_ack *ack)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	if ((ack->id & HEAD_IDS) == 0)
+		return false;
+	if (ack->code == E_AUDIT_HEAD_KEPT) /* of this head or of an earlier one */
+		raise_alarm(ctl, AUDIT_HEAD_CONTRADICTED, agent, a->last.size, a->last.root);
+	if (ack->code != 0 || ack->id != (HEAD_IDS | a->last.size) || a->last.witness[0] != '\0')
+		return true;
+	text_cut(a->last.witness, sizeof(a->last.witness), agent);
+	a->last.witnessed_at = clock_now();
+	struct commit *c = commit_new(ctl);
+	store_put_audit_head(commit_change(c), &a->last);
+	commit_now(c, NULL, NULL);
+	return true;
+}
+
+void audit_heads_hello(struct controller *ctl, const char *agent, uint64_t size, struct hash root)
+{
+	const struct audit_head *last = &ctl->audit_heads->last;
+	if (!fits(ctl, size, root))
+		raise_alarm(ctl, AUDIT_HEAD_CONTRADICTED, agent, size, root);
+	else if (last->size > 0 && last->witness[0] == '\0') /* nobody was there when it was signed */
+		(void)show_to(ctl, agent);
+}

@@ -1,0 +1,28 @@
+/* audit_heads.h - room controller/daemon: the audit tree's heads: signed by the signer, stored, shown to agents, and compared
+ * with what signer and agents remember. Never: changing the trail. */
+#ifndef VCC_AUDIT_HEADS_H
+#define VCC_AUDIT_HEADS_H
+
+#include "controller/daemon/signer_client.h"
+#include "shared/model/messages.h"
+
+struct audit_heads;
+_must_check_ int audit_heads_open(struct controller *ctl, struct audit_heads **ret);
+_must_check_ int audit_heads_load(struct controller *ctl);
+void             audit_heads_free(struct audit_heads *a);
+
+/* Asks for a head where new rows wait for long, or many do. */
+void audit_heads_tick(struct controller *ctl, int64_t now);
+/* The signer is there; it has signed `root` at `size` last (0 = nothing). */
+void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root);
+void audit_heads_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
+
+/* What the agent said in its hello. */
+void audit_heads_hello(struct controller *ctl, const char *agent, uint64_t size, struct hash root);
+/* True: the ack was about a head. */
+bool audit_heads_acked(struct controller *ctl, const char *agent, const struct msg_ack *ack);
+
+/* Somebody remembers another trail than this one. */
+bool audit_heads_contradicted(const struct controller *ctl);
+
+#endif
