@@ -23,6 +23,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -88,6 +89,8 @@ static int open_parts(struct controller *ctl)
 		r = approvals_open(&ctl->approvals);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
+	if (r == 0)
+		r = restored_open(&ctl->restored);
 	return r;
 }
 
@@ -178,6 +181,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = audit_heads_load(ctl);
 	if (r == 0)
+		r = restored_load(ctl);
+	if (r == 0)
 		r = orders_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
@@ -246,6 +251,7 @@ void controller_free(struct controller *ctl)
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
 	backups_free(ctl->backups);
+	restored_free(ctl->restored);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);
@@ -325,6 +331,7 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 		.signer = signer_ready(ctl),
 		.signer_log_behind = signer_log_behind(ctl),
 		.audit_contradicted = audit_heads_contradicted(ctl),
+		.restore_waits = restored_holds(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
 		.crl_late = crls_worst(ctl, now, &late) >= 500,

@@ -16,6 +16,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
@@ -116,7 +117,7 @@ static void on_scanned(void *job)
 	struct scan       *s = job;
 	struct controller *ctl = s->ctl;
 	ctl->scheduler->scanning = false;
-	size_t limit = clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
+	size_t limit = restored_holds(ctl) ? 0 : clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
 	for (size_t i = 0; i < s->n_due && i < limit && !ctl->stopping; i++)
 		renew(ctl, s->due[i].cert_id, s->now);
 	for (size_t i = 0; i < s->n_old && !ctl->stopping; i++)

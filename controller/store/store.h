@@ -32,6 +32,15 @@ struct store_options {
 /* One writer per database (lock file); E_SYS_LOCKED, E_STORE_SCHEMA, E_STORE_DAMAGED. Runs pending migrations. */
 _must_check_ int store_sqlite_open(const struct store_options *options, struct store **ret, struct refusal *why);
 _must_check_ int store_mem_open(const struct store_options *options, struct store **ret);
+/* ---- restoring: nobody may have the store at `path` open (E_SYS_LOCKED) ---- */
+/* Copies the backup that `from` reads into PATH.restore and checks it whole; `name` is its name for people. The caller may open it as a store,
+ * change it and close it. E_RESTORE_BACKUP, E_STORE_SCHEMA, E_SYS_*: it is gone then. */
+_must_check_ int store_restore_take(const char *path, int from, const char *name, struct refusal *why);
+void             store_restore_drop(const char *path);
+/* PATH.restore becomes the store in one step: a kill leaves the old or the new one, and the next opening finishes what was begun. The old one
+ * stays as PATH.before, with its log. */
+_must_check_ int store_restore_place(const char *path, struct refusal *why);
+
 /* Commits what is queued, then closes. Completions not yet delivered are delivered inside. */
 void store_close(struct store *s);
 
@@ -133,6 +142,10 @@ void store_put_crl(struct store_change *c, const struct crl_row *row);
 void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
+/* Replaces the invite of that id. */
+void store_put_invite(struct store_change *c, const struct invite *i);
+/* No list of this shard is stored any more; the issuer's number stays. */
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard);
 
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);

@@ -277,3 +277,15 @@ void store_put_setting(struct store_change *c, const char *name, struct span val
 	struct store_verb *v = verb_new(c, apply_put, &noun_setting, &row);
 	text_into(((struct setting_row *)v->row)->name, sizeof(row.name), name, v);
 }
+
+void store_put_invite(struct store_change *c, const struct invite *i)
+{
+	verb_new(c, apply_put, &noun_invite, i);
+}
+
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard)
+{
+	struct crl_row     row = {.shard = shard};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_crl, &row);
+	text_into(((struct crl_row *)v->row)->issuer_id, sizeof(row.issuer_id), issuer_id, v);
+}

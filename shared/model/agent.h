@@ -157,7 +157,9 @@ struct service {
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
 	X(BACKUP_MADE, "backup_made")                                                                                 \
-	X(BACKUP_FAILED, "backup_failed")
+	X(BACKUP_FAILED, "backup_failed")                                                                             \
+	X(STORE_RESTORED, "store_restored")                                                                           \
+	X(RESTORE_ACCEPTED, "store_restore_accepted")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -184,6 +184,10 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_APPROVAL_REJECTED] = {OBJECT_NONE, "a second person refused", "not given"},
 	[AUDIT_APPROVAL_CANCELLED] = {OBJECT_NONE, "a request ended without a decision", "it waits no more, or was not decided in time"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
+	[AUDIT_BACKUP_MADE] = {OBJECT_PART, "the database was copied", "not given"},
+	[AUDIT_BACKUP_FAILED] = {OBJECT_PART, "a copy of the database could not be made", "see detail"},
+	[AUDIT_STORE_RESTORED] = {OBJECT_PART, "a backup became the database; what came after it is lost", "vccctl restore"},
+	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 
 const struct audit_event_info *audit_event_info(enum audit_event e)
