@@ -31,14 +31,9 @@ void api_backup_show(struct api_call *call)
 	answer(call, 200);
 }
 
-/* A principal that is limited to services may not have everybody's. */
 void api_backup_make(struct api_call *call)
 {
 	struct refusal why;
-	if (call->principal.services[0] != '\0') {
-		api_refuse(call, E_API_FORBIDDEN, "backup", "the principal is limited to services");
-		return;
-	}
 	if (controller_backup(call->ctl, &call->caller, &why) < 0)
 		api_refuse_why(call, &why);
 	else

@@ -23,6 +23,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
@@ -91,6 +92,8 @@ static int open_parts(struct controller *ctl)
 		r = backups_open(ctl, &ctl->backups);
 	if (r == 0)
 		r = restored_open(&ctl->restored);
+	if (r == 0)
+		r = pruner_open(&ctl->pruner);
 	return r;
 }
 
@@ -183,6 +186,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = restored_load(ctl);
 	if (r == 0)
+		r = pruner_load(ctl);
+	if (r == 0)
 		r = orders_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
@@ -252,6 +257,7 @@ void controller_free(struct controller *ctl)
 	approvals_free(ctl->approvals);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
+	pruner_free(ctl->pruner);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);

@@ -16,6 +16,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -126,14 +127,16 @@ static void on_scanned(void *job)
 }
 
 /* LIFECYCLE 4: missed time is caught up, but a jump of the clock starts no mass renewal. */
-static void watch_clock(struct scheduler *s, int64_t now)
+static void watch_clock(struct controller *ctl, int64_t now)
 {
+	struct scheduler *s = ctl->scheduler;
 	int64_t monotonic = clock_monotonic();
 	int64_t ahead = (now - s->wall_at) - (monotonic - s->monotonic_at);
 	if (s->wall_at != 0 && ahead > JUMP_MS) {
 		log_line(LOG_LEVEL_WARNING, NULL, "the clock went ahead by %lld s at once; renewals trickle for a while",
 			 (long long)(ahead / MS_SECOND));
 		s->settled_at = monotonic + SETTLE_MS;
+		pruner_wait(ctl);
 	}
 	s->wall_at = now;
 	s->monotonic_at = monotonic;
@@ -143,7 +146,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct controller *ctl = timer->data;
 	int64_t            now = clock_now();
-	watch_clock(ctl->scheduler, now);
+	watch_clock(ctl, now);
 	signer_tick(ctl);
 	serials_tick(ctl);
 	gateways_tick(ctl);
@@ -155,6 +158,7 @@ static void on_tick(uv_timer_t *timer)
 	crls_watch(ctl, now);
 	crl_files_tick(ctl, now);
 	approvals_tick(ctl, now);
+	pruner_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

@@ -38,6 +38,7 @@ struct controller {
 	struct approvals             *approvals;
 	struct backups               *backups;
 	struct restored              *restored;
+	struct pruner                *pruner;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

@@ -395,6 +395,15 @@ static const struct column approval_columns[] = {
 	TEXT(approval, comment),
 };
 
+static const struct column archived_columns[] = {
+	TEXT(archived, cert_id),
+	UINT(archived, issuances),
+	UINT(archived, orders),
+	UINT(archived, first_file),
+	UINT(archived, last_file),
+	INT(archived, last_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -436,6 +445,7 @@ NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
 NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
 NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
+NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -444,6 +454,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
+	&noun_archived,
 };
 
 union any_row {
@@ -467,6 +478,7 @@ union any_row {
 	struct audit_head  head;
 	struct audit_person person;
 	struct approval    approval;
+	struct archived    archived;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -38,6 +38,7 @@ struct controller_conf {
 	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
 	int64_t approval_life_ms;     /* requests that nobody decides end */
 	/* [schedule] */
+	int64_t keep_issuances_ms, keep_orders_ms, prune_ms;
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;
 	/* [supersede] */

@@ -159,7 +159,8 @@ struct service {
 	X(BACKUP_MADE, "backup_made")                                                                                 \
 	X(BACKUP_FAILED, "backup_failed")                                                                             \
 	X(STORE_RESTORED, "store_restored")                                                                           \
-	X(RESTORE_ACCEPTED, "store_restore_accepted")
+	X(RESTORE_ACCEPTED, "store_restore_accepted")                                                                 \
+	X(STORE_PRUNED, "store_pruned")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

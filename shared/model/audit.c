@@ -187,6 +187,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_BACKUP_MADE] = {OBJECT_PART, "the database was copied", "not given"},
 	[AUDIT_BACKUP_FAILED] = {OBJECT_PART, "a copy of the database could not be made", "see detail"},
 	[AUDIT_STORE_RESTORED] = {OBJECT_PART, "a backup became the database; what came after it is lost", "vccctl restore"},
+	[AUDIT_STORE_PRUNED] = {OBJECT_PART, "what ended long ago left the database", "older than limits.keep_issuances or limits.keep_orders"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 
