@@ -5,6 +5,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/archive_file.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -132,6 +133,19 @@ static json_t *targets_json(struct store_view *view, const char *cert_id)
 	return items;
 }
 
+/* How much of its history is in the archive only, and in which files. */
+static json_t *archived_json(struct store_view *view, const char *cert_id)
+{
+	struct archived a;
+	char            first[ARCHIVE_NAME_SIZE], last[ARCHIVE_NAME_SIZE];
+	if (view_archived(view, cert_id, &a) < 0)
+		return json_null();
+	archive_name(a.first_file, first);
+	archive_name(a.last_file, last);
+	return json_pack("{s:I,s:I,s:s,s:s,s:o}", "issuances", (json_int_t)a.issuances, "orders", (json_int_t)a.orders, "first_file", first,
+			 "last_file", last, "last_at", json_time(a.last_at));
+}
+
 int api_cert_show(struct api_call *call, struct store_view *view)
 {
 	struct certificate c;
@@ -147,6 +161,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	if (view_template(view, c.template_id, 0, &t) == 0)
 		json_object_set_new(call->answer, "policy", template_json_write(&t, TEMPLATE_ANSWER));
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
+	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	return 0;
 }
 
@@ -176,6 +191,7 @@ int api_cert_issuances(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, json_issuance(&rows[i], call->now_at));
 		call->answer = api_page(items, n == limit ? serial_text(rows[n - 1].serial, last) : NULL);
+		json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	}
 	free(rows);
 	return r;

@@ -11,6 +11,11 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/status", PERM_CERT_READ, SCOPE_OPEN, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, SCOPE_OPEN, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
+	{"GET", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "The last backup of this run, or the one being made.", NULL, api_backup_show, NULL},
+	{"POST", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "Copies the database into the state folder while everything goes on.", NULL, api_backup_make, NULL},
+	{"GET", "/api/v1/restore", PERM_CA_MANAGE, SCOPE_WHOLE, "Was the database restored, and does that wait for somebody?", NULL, api_restore_show, NULL},
+	{"POST", "/api/v1/restore/accept", PERM_CA_MANAGE, SCOPE_WHOLE, "Orders go out again after a restore.", NULL, api_restore_accept, NULL},
+
 	{"GET", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Persons and machines that act by this API.", api_principal_list, NULL, NULL},
 	{"POST", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "A new principal; one that may approve waits for an approval.", NULL, api_principal_create, NULL},
 	{"GET", "/api/v1/principals/{name}", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "One principal.", api_principal_show, NULL, NULL},

@@ -11,6 +11,14 @@ void api_readyz(struct api_call *call);
 void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
 
+/* api_backup.c */
+void api_backup_show(struct api_call *call);
+void api_backup_make(struct api_call *call);
+
+/* api_restore.c */
+void api_restore_show(struct api_call *call);
+void api_restore_accept(struct api_call *call);
+
 /* api_people.c */
 int  api_principal_list(struct api_call *call, struct store_view *view);
 int  api_principal_show(struct api_call *call, struct store_view *view);

@@ -13,6 +13,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -331,6 +332,8 @@ void approvals_decide(struct controller *ctl, const struct approval_decision *d,
 		r = E_APPROVAL_STALE;
 	if (r == 0 && d->approve)
 		r = check_true(ctl, row);
+	if (r == 0 && d->approve && row->kind == APPROVAL_ORDER)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		answer_refuse(a, r, id_text(d->approval_id, id), NULL);
 		return;

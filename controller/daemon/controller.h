@@ -109,6 +109,7 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
 	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
+	bool     restore_waits; /* nothing is ordered until a person accepts */
 	bool     audit_contradicted; /* signer or agents remember another audit trail than this one */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */

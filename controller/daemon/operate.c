@@ -11,6 +11,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -94,6 +95,8 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	struct certificate cert;
 	bool               approval = false;
 	int                r = rows_certificate(ctl->rows, cert_id, &cert);
+	if (r == 0)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		refused(a, r, cert_id, NULL);
 		return;

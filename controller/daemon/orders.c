@@ -14,6 +14,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -225,6 +226,13 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 	return 0;
 }
 
+/* What was not sent yet stays here until a person accepts the restored store; the tick tries again. */
+static bool waits_for_restore(struct controller *ctl, const struct entry *e, enum order_event_kind event)
+{
+	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER;
+	return sends && (e->o.phase == ORDER_PLANNED || e->o.phase == ORDER_RETRY_WAIT || e->o.phase == ORDER_PAUSED) && restored_holds(ctl);
+}
+
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct entry *e = find(ctl, event->renewal_id);
@@ -240,6 +248,8 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
+	if (waits_for_restore(ctl, e, event->kind))
+		return 0;
 	order_actions_policy(ctl, &e->o, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
@@ -322,7 +332,7 @@ void orders_create_for(struct controller *ctl, struct commit *commit, struct cer
 	struct sent_message sent = {0};
 	struct order_input  in = {.who = who};
 	order_actions_policy(ctl, &o, cert, &policy);
-	if (order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
+	if (restored_holds(ctl) || order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
 		    0 ||
 	    step.ignored)
 		step = (struct order_step){.next = o}; /* it waits for approval: only its row */

@@ -5,6 +5,8 @@
 #ifndef VCC_STORE_H
 #define VCC_STORE_H
 
+#include <stdatomic.h>
+
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
@@ -31,6 +33,15 @@ struct store_options {
 /* One writer per database (lock file); E_SYS_LOCKED, E_STORE_SCHEMA, E_STORE_DAMAGED. Runs pending migrations. */
 _must_check_ int store_sqlite_open(const struct store_options *options, struct store **ret, struct refusal *why);
 _must_check_ int store_mem_open(const struct store_options *options, struct store **ret);
+/* ---- restoring: nobody may have the store at `path` open (E_SYS_LOCKED) ---- */
+/* Copies the backup that `from` reads into PATH.restore and checks it whole; `name` is its name for people. The caller may open it as a store,
+ * change it and close it. E_RESTORE_BACKUP, E_STORE_SCHEMA, E_SYS_*: it is gone then. */
+_must_check_ int store_restore_take(const char *path, int from, const char *name, struct refusal *why);
+void             store_restore_drop(const char *path);
+/* PATH.restore becomes the store in one step: a kill leaves the old or the new one, and the next opening finishes what was begun. The old one
+ * stays as PATH.before, with its log. */
+_must_check_ int store_restore_place(const char *path, struct refusal *why);
+
 /* Commits what is queued, then closes. Completions not yet delivered are delivered inside. */
 void store_close(struct store *s);
 
@@ -140,10 +151,34 @@ void store_add_member(struct store_change *c, const struct campaign_member *m);
 void store_put_member(struct store_change *c, const struct campaign_member *m);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
+/* Replaces the invite of that id. */
+void store_put_invite(struct store_change *c, const struct invite *i);
+/* No list of this shard is stored any more; the issuer's number stays. */
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard);
+/* Pruning: only what is kept elsewhere, or of no use to anybody. Missing is fine. */
+void store_remove_issuance(struct store_change *c, struct serial serial);
+void store_remove_order(struct store_change *c, struct id renewal_id); /* with its steps and receipts */
+void store_remove_receipt(struct store_change *c, struct hash host_hash, uint64_t seq);
+void store_remove_invite(struct store_change *c, struct id invite_id);
+void store_remove_token(struct store_change *c, struct id token_id);
+void store_remove_approval(struct store_change *c, struct id approval_id);
+/* Adds to what is known of the certificate's archived history. */
+void store_add_archived(struct store_change *c, const struct archived *more);
 
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
+/* Copies the store as it is now into the new file `path` (mode 0600, synced; its folder is not), with the setting "backup" = `note`. The
+ * writer goes on meanwhile; the copy holds all that was committed before the call and nothing later. Slow: on a worker. Failed = no file.
+ * Ends early with E_SYS_AGAIN when another thread sets `stop` (may be NULL). E_EXISTS, E_SYS_*, E_STORE_*. */
+_must_check_ int view_copy(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why);
+
+/* What ended at or before `end`, by its end; goes on after (at, key) of the last row. For pruning. */
+_must_check_ int view_issuances_ended(struct store_view *v, int64_t end, int64_t at, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
+_must_check_ int view_orders_ended(struct store_view *v, int64_t end, int64_t at, struct id after, struct order *ret, size_t max, size_t *ret_n);
+/* Receipts of no order, oldest first, stored at or before `end`. */
+_must_check_ int view_receipts_of_care(struct store_view *v, int64_t end, struct receipt_row *ret, size_t max, size_t *ret_n);
+_must_check_ int view_archived(struct store_view *v, const char *cert_id, struct archived *ret);
 
 /* By key: 0, E_NOT_FOUND or E_STORE_*. */
 _must_check_ int view_order(struct store_view *v, struct id renewal_id, struct order *ret);

@@ -459,6 +459,15 @@ static const struct column member_columns[] = {
 	INT(campaign_member, changed_at),
 };
 
+static const struct column archived_columns[] = {
+	TEXT(archived, cert_id),
+	UINT(archived, issuances),
+	UINT(archived, orders),
+	UINT(archived, first_file),
+	UINT(archived, last_file),
+	INT(archived, last_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -502,6 +511,7 @@ NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
 NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
 NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
+NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -510,7 +520,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
-	&noun_campaign, &noun_member,
+	&noun_campaign, &noun_member, &noun_archived,
 };
 
 union any_row {
@@ -536,6 +546,7 @@ union any_row {
 	struct approval    approval;
 	struct campaign    campaign;
 	struct campaign_member member;
+	struct archived    archived;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

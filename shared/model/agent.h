@@ -162,7 +162,12 @@ struct service {
 	X(CAMPAIGN_RESUMED, "campaign_resumed")                                                                       \
 	X(CAMPAIGN_CANCELLED, "campaign_cancelled")                                                                   \
 	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")                                                               \
-	X(CA_REVOKED, "ca_revoked")
+	X(CA_REVOKED, "ca_revoked")                                                                                   \
+	X(BACKUP_MADE, "backup_made")                                                                                 \
+	X(BACKUP_FAILED, "backup_failed")                                                                             \
+	X(STORE_RESTORED, "store_restored")                                                                           \
+	X(RESTORE_ACCEPTED, "store_restore_accepted")                                                                 \
+	X(STORE_PRUNED, "store_pruned")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -192,6 +192,10 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_steps(v, none, steps, 2, &n), 0);
 	assert_int_equal(view_issuances(v, OWNER_AGENT, "clara01", zero, issuances, 2, &n), 0);
 	assert_int_equal(view_intents(v, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_issuances_ended(v, 2000, 1000, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_orders_ended(v, 2000, 1000, none, orders, 2, &n), 0);
+	struct receipt_row receipts[2];
+	assert_int_equal(view_receipts_of_care(v, 2000, receipts, 2, &n), 0);
 	assert_int_equal(view_signed_above(v, 7, &counter), 0);
 	assert_int_equal(view_supersede_due(v, 5, issuances, 2, &n), 0);
 	assert_int_equal(view_audit(v, 0, audits, 2, &n), 0);
