@@ -21,6 +21,13 @@ static int64_t threshold_max(int64_t validity_ms)
 	return validity_ms / 5 * 4;
 }
 
+/* A leaf that was cut to its issuer's end must not be due at birth. */
+static int64_t threshold_of(const struct template *t, int64_t not_before_at, int64_t not_after_at)
+{
+	int64_t limit = threshold_max(not_after_at - not_before_at);
+	return t->renewal_threshold_ms < limit ? t->renewal_threshold_ms : limit;
+}
+
 /* ---- templates ---------------------------------------------------------------------------------------------- */
 
 static int check_validity(const struct template *t, const struct policy_limits *limits, struct refusal *why)
@@ -160,7 +167,7 @@ static bool is_due(const struct certificate *c, const struct template *t, enum t
 {
 	if (trigger == TRIGGER_SCHEDULED)
 		return t->auto_renewal && c->renew_at <= now;
-	return serial_is_none(c->serial) || c->not_after_at - t->renewal_threshold_ms <= now;
+	return serial_is_none(c->serial) || c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at) <= now;
 }
 
 int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
@@ -232,11 +239,7 @@ int64_t policy_renew_at(const struct template *t, const char *cert_id, struct se
 {
 	if (!t->auto_renewal)
 		return TIME_NEVER;
-	/* A leaf that was cut to its issuer's end must not be due at birth. */
-	int64_t threshold = t->renewal_threshold_ms;
-	int64_t limit = threshold_max(not_after_at - not_before_at);
-	if (threshold > limit)
-		threshold = limit;
+	int64_t threshold = threshold_of(t, not_before_at, not_after_at);
 	int64_t range = threshold / 1000 * limits->jitter_share;
 	int64_t jitter = range > 0 ? (int64_t)(jitter_hash(cert_id, serial) % (uint64_t)(range + 1)) : 0;
 	return not_after_at - threshold + jitter;
@@ -306,7 +309,26 @@ enum cert_status policy_status(const struct certificate *c, const struct templat
 		return CERT_REQUESTED;
 	if (c->not_after_at <= now)
 		return CERT_EXPIRED;
-	if (c->not_after_at - t->renewal_threshold_ms <= now)
+	if (c->retired_at != 0)
+		return CERT_ISSUED;
+	if (t != NULL && c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at) <= now)
 		return CERT_EXPIRING;
 	return c->proved ? CERT_ACTIVE : CERT_ISSUED;
+}
+
+enum cert_status policy_issuance_status(const struct issuance *i, const struct template *t, int64_t now)
+{
+	if (i->state == ISSUANCE_REVOKED)
+		return CERT_REVOKED;
+	if (i->held_at != 0)
+		return CERT_SUSPENDED;
+	if (i->state == ISSUANCE_INTENT || i->state == ISSUANCE_VOID)
+		return CERT_REQUESTED;
+	if (i->not_after_at <= now)
+		return CERT_EXPIRED;
+	if (i->state == ISSUANCE_RENEWED)
+		return CERT_RENEWED;
+	if (t != NULL && i->not_after_at - threshold_of(t, i->not_before_at, i->not_after_at) <= now)
+		return CERT_EXPIRING;
+	return i->state == ISSUANCE_ACTIVE ? CERT_ACTIVE : CERT_ISSUED;
 }

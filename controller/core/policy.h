@@ -41,7 +41,10 @@ int64_t policy_renew_at(const struct template *t, const char *cert_id, struct se
 _must_check_ int policy_facts(const struct certificate *c, const struct template *t, const char *organisation,
 			      int64_t not_before_at, int64_t not_after_at, struct cert_facts *ret);
 
-/* LIFECYCLE 3, strongest first. */
+/* LIFECYCLE 3, strongest first; `t` NULL = its template is not known, so no threshold. A retired certificate is served nowhere any more:
+ * what is left of it is `issued` until it ends. */
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now);
+/* The same of one issuance; *renewed* is a state of these alone. An intent, signed or not, is `requested`. */
+enum cert_status policy_issuance_status(const struct issuance *i, const struct template *t, int64_t now);
 
 #endif

@@ -125,13 +125,14 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	return o;
 }
 
-json_t *json_issuance(const struct issuance *i, int64_t now)
+json_t *json_issuance(const struct issuance *i, const struct template *t, int64_t now)
 {
 	const char *reason = i->revoked_at != 0 ? revoke_reason_name(i->revoke_reason) : NULL;
 	json_t     *o = json_object();
 	json_object_set_new(o, "serial", json_serial(i->serial));
 	json_object_set_new(o, "issuer", json_string(i->issuer_id));
 	json_object_set_new(o, "state", json_string(issuance_state_name(i->state)));
+	json_object_set_new(o, "status", json_string(cert_status_name(policy_issuance_status(i, t, now))));
 	json_object_set_new(o, "subject", json_string(i->subject));
 	json_object_set_new(o, "fingerprint", json_hash(i->fingerprint));
 	json_object_set_new(o, "not_before", json_time(i->not_before_at));

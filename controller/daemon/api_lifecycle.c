@@ -7,6 +7,7 @@
 #include "controller/core/policy.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/service_policy.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -88,6 +89,7 @@ static int each_certificate(struct api_call *call, struct store_view *view, cons
 {
 	struct certificate *rows = calloc(PAGE, sizeof(*rows));
 	struct template     t = {0};
+	char                service[SERVICE_SIZE] = "";
 	char                after[CERT_ID_SIZE] = "";
 	size_t              n = PAGE;
 	int                 r = rows != NULL ? 0 : E_NOMEM;
@@ -96,8 +98,11 @@ static int each_certificate(struct api_call *call, struct store_view *view, cons
 		for (size_t i = 0; r == 0 && i < n; i++) {
 			if (!rights_service(&call->principal, rows[i].service))
 				continue;
-			if (!text_equal(t.template_id, rows[i].template_id) && view_template(view, rows[i].template_id, 0, &t) < 0)
-				t = (struct template){0};
+			if (!text_equal(t.template_id, rows[i].template_id) || !text_equal(service, rows[i].service)) {
+				text_cut(service, sizeof(service), rows[i].service);
+				if (service_policy_view(view, rows[i].template_id, service, &t) < 0)
+					t = (struct template){0};
+			}
 			each(ctx, &rows[i], t.template_id[0] != '\0' ? &t : NULL);
 		}
 		if (r == 0 && n > 0)

@@ -44,14 +44,14 @@ void approvals_free(struct approvals *a)
 
 static json_t *target_what(struct controller *ctl, const struct certificate *cert)
 {
-	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "purpose", t != NULL ? cert_purpose_name(t->purpose) : "unknown", "cert_id", cert->cert_id, "agent", cert->agent, "service", cert->service, "template_id",
 			 cert->template_id, "names", json_names(&cert->names));
 }
 
 static json_t *order_what(struct controller *ctl, const struct order *o, const struct certificate *cert)
 {
-	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	json_t                *what = target_what(ctl, cert);
 	json_object_set_new(what, "renewal_id", json_id(o->renewal_id));
 	json_object_set_new(what, "trigger", json_string(trigger_name(o->trigger)));

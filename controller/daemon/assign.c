@@ -291,7 +291,7 @@ static int check_form(struct proposal *p, struct refusal *why)
 		return refuse(why, E_NAME, "cert_id", "the cert_id is not a valid one");
 	if (names_parse(m->names, true, &p->names, bad) < 0)
 		return refuse(why, E_NAME, m->cert_id, "`%s` is not a name that can be certified", bad);
-	p->t = catalog_template(p->ctl->catalog, m->template_id);
+	p->t = catalog_policy(p->ctl->catalog, m->template_id, m->service);
 	if (p->t == NULL)
 		return refuse(why, E_POLICY_TEMPLATE, m->cert_id, "there is no template `%s`", m->template_id);
 	return 0;

@@ -98,7 +98,7 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		refused(a, r, cert_id, NULL);
 		return;
 	}
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), trigger, force, clock_now(), &approval)
 		      : E_POLICY_TEMPLATE;
 	if (r == 0)

@@ -63,7 +63,7 @@ void order_actions_policy(struct controller *ctl, const struct order *o, struct 
 	bool                   any_unproved = false, all_unproved = false;
 	const struct template *t = NULL;
 	if (rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
-		t = catalog_template(ctl->catalog, cert.template_id);
+		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
 	bool unwanted = old_is_unwanted(ctl, o);
 	*ret = (struct order_policy){
@@ -109,7 +109,7 @@ static int need_old(struct applying *a)
 
 static const struct template *template_of(struct applying *a)
 {
-	return need_cert(a) == 0 ? catalog_template(a->ctl->catalog, a->cert->template_id) : NULL;
+	return need_cert(a) == 0 ? catalog_policy(a->ctl->catalog, a->cert->template_id, a->cert->service) : NULL;
 }
 
 static int64_t renew_at(struct applying *a, const struct issuance *i)

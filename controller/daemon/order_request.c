@@ -71,7 +71,7 @@ int order_request_take(struct controller *ctl, const char *agent, uint64_t id, c
 		return E_NOT_FOUND;
 	if ((r = rows_certificate(ctl->rows, o.cert_id, &cert)) < 0)
 		return r;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	if (t == NULL)
 		return E_POLICY_TEMPLATE;
 

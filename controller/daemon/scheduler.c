@@ -82,7 +82,7 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 	struct certificate         cert;
 	if (rows_certificate(ctl->rows, cert_id, &cert) < 0 || cert.renew_at > now || !id_is_none(cert.open_order))
 		return;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	bool                   approval = false;
 	int                    usable = operate_agent_usable(ctl, cert.agent);
 	int                    r = usable < 0 ? usable
