@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/policy_file.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/names.h"
@@ -110,6 +111,8 @@ static int show(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
+	if (in->form == OUTPUT_TABLE)
+		policy_print_overrides(json_object_get(answer, "policy_overrides"));
 	const json_t *renewals = json_object_get(answer, "renewals");
 	const json_t *targets = json_object_get(answer, "targets");
 	if (in->form == OUTPUT_TABLE && json_array_size(targets) > 1) {

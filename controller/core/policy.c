@@ -54,6 +54,37 @@ static int check_validity(const struct template *t, const struct policy_limits *
 	return 0;
 }
 
+/* What no signer of ours signs, whatever its settings: an order for it could only fail. */
+static const struct {
+	int64_t     validity_ms;
+	unsigned    usage, extended;
+	const char *usage_text, *extended_text;
+} signable[PURPOSE_COUNT] = {
+	[PURPOSE_SERVICE_AUTH] = {825 * MS_DAY, KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_DATA_ENCIPHERMENT | KU_KEY_AGREEMENT,
+				  EKU_SERVER_AUTH | EKU_CLIENT_AUTH, "digitalSignature, keyEncipherment, dataEncipherment, keyAgreement",
+				  "serverAuth, clientAuth"},
+	[PURPOSE_CODE_SIGNING] = {1830 * MS_DAY, KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION, EKU_CODE_SIGNING, "digitalSignature, nonRepudiation",
+				  "codeSigning"},
+	[PURPOSE_ADMIN] = {90 * MS_DAY, KU_DIGITAL_SIGNATURE, EKU_CLIENT_AUTH, "digitalSignature", "clientAuth"},
+};
+
+static int check_signable(const struct template *t, struct refusal *why)
+{
+	char        text[TIME_TEXT_SIZE];
+	const char *purpose = cert_purpose_name(t->purpose);
+	if (t->validity_ms > signable[t->purpose].validity_ms)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is above %s, the most that is signed for %s",
+			      duration_text(signable[t->purpose].validity_ms, text), purpose);
+	if ((t->key_usage & ~signable[t->purpose].usage) != 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_usage for %s holds more than %s", purpose, signable[t->purpose].usage_text);
+	if ((t->ext_key_usage & ~signable[t->purpose].extended) != 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "extended_key_usage for %s holds more than %s", purpose,
+			      signable[t->purpose].extended_text);
+	if (t->purpose == PURPOSE_CODE_SIGNING && t->key_type == KEY_RSA_2048)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_size for code_signing must be 3072 or more with RSA");
+	return 0;
+}
+
 static int check_usage(const struct template *t, struct refusal *why)
 {
 	unsigned eku = t->ext_key_usage;
@@ -73,7 +104,7 @@ static int check_usage(const struct template *t, struct refusal *why)
 	if (t->purpose == PURPOSE_ADMIN && eku != EKU_CLIENT_AUTH)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
 			      "extended_key_usage must be clientAuth alone where certificate_purpose is admin");
-	return 0;
+	return check_signable(t, why);
 }
 
 int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why)
@@ -102,8 +133,7 @@ int policy_template_check(const struct template *t, const struct policy_limits *
 
 /* ---- assignment --------------------------------------------------------------------------------------------- */
 
-/* `external` is every service that has no type of its own. */
-static bool service_fits(const char *type, const char *service)
+bool policy_service_fits(const char *type, const char *service)
 {
 	static const char *const own[] = {"clara", "covina", "argus", "veritas", "vpb"};
 	if (type[0] == '\0' || text_equal(type, service))
@@ -131,7 +161,7 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
 		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
 			      agent->service, service);
-	if (!service_fits(t->service, service))
+	if (!policy_service_fits(t->service, service))
 		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
 			      service);
 

@@ -15,6 +15,9 @@ struct policy_limits {
 /* LIFECYCLE 1: E_POLICY_TEMPLATE with field and reason. */
 _must_check_ int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why);
 
+/* Is a template of this vcc_service_type ("" = any) one for this service? `external` is every service that has no type of its own. */
+bool policy_service_fits(const char *type, const char *service);
+
 /* A target's proposal: names inside invite and template patterns, service fits, template usable. E_POLICY_*. */
 _must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service,
 			       const struct names *names, struct refusal *why);

@@ -1,4 +1,4 @@
-/* api_lifecycle.c - room controller/daemon: the lifecycle endpoints: renew, services, expiring, templates.
+/* api_lifecycle.c - room controller/daemon: the lifecycle endpoints: renew, services, expiring.
  * Field names are fixed; other programs rely on them. Never: deciding eligibility or policy. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +8,10 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/service_policy.h"
-#include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
-#include "shared/conf/controller_conf.h"
 
-enum { PAGE = 200, ROWS_MAX = 100000, TEMPLATES_MAX = 200 };
+enum { PAGE = 200, ROWS_MAX = 100000 };
 #define CRITICAL_MS (7 * MS_DAY)
 #define WARNING_MS  (30 * MS_DAY)
 #define EXPECTED_MS (30 * MS_SECOND) /* what an order usually takes at most when its agent is there */
@@ -195,68 +193,4 @@ int api_life_expiring(struct api_call *call, struct store_view *view)
 	json_object_set_new(certificates, "warning", list.warning);
 	json_object_set_new(call->answer, "certificates", certificates);
 	return r;
-}
-
-/* ---- templates ---- */
-
-int api_life_templates(struct api_call *call, struct store_view *view)
-{
-	size_t           n = 0;
-	struct template *rows = calloc(TEMPLATES_MAX, sizeof(*rows));
-	if (rows == NULL)
-		return E_NOMEM;
-	int r = view_templates(view, "", rows, TEMPLATES_MAX, &n);
-	if (r == 0) {
-		json_t *items = json_array();
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, template_json_write(&rows[i], TEMPLATE_ANSWER));
-		call->answer = json_object();
-		json_object_set_new(call->answer, "templates", items);
-	}
-	free(rows);
-	return r;
-}
-
-int api_life_template(struct api_call *call, struct store_view *view)
-{
-	struct template t;
-	int             r = view_template(view, call->params[0], 0, &t);
-	if (r < 0)
-		return refuse(&call->why, r, call->params[0], "there is no such template");
-	call->answer = template_json_write(&t, TEMPLATE_ANSWER);
-	return 0;
-}
-
-static void apply_done(void *ctx, const struct api_result *result)
-{
-	struct api_call *call = ctx;
-	if (result->code < 0) {
-		api_refuse_why(call, &result->why);
-		return;
-	}
-	json_t *o = json_object();
-	json_object_set_new(o, "message", json_sprintf("version %u of %s is in force for every issuance from now on", result->template_version,
-	                                              call->params[0]));
-	json_object_set_new(o, "template_id", json_string(call->params[0]));
-	json_object_set_new(o, "status", json_string("processing"));
-	json_object_set_new(o, "campaign_id", json_null());
-	json_object_set_new(o, "version", json_integer(result->template_version));
-	api_finish(call, 202, o);
-}
-
-void api_life_template_apply(struct api_call *call)
-{
-	struct template t;
-	int64_t         renewals = controller_conf_of(call->ctl)->max_renewals_default;
-	int             r = 0;
-	if (call->body == NULL)
-		r = refuse(&call->why, E_API_BODY, "body", "a template as JSON is required");
-	if (r == 0)
-		r = template_json_read(call->body, (uint32_t)renewals, &t, &call->why);
-	if (r == 0 && !text_equal(t.template_id, call->params[0]))
-		r = refuse(&call->why, E_API_BODY, "template_id", "`%s` is not the template of the path, %s", t.template_id, call->params[0]);
-	if (r < 0)
-		api_refuse_why(call, &call->why);
-	else
-		controller_template_apply(call->ctl, &t, UINT32_MAX, &call->caller, apply_done, call);
 }

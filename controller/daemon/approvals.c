@@ -12,6 +12,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/policy_edit.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -232,6 +233,8 @@ static const struct {
 	[APPROVAL_PRINCIPAL] = {people_describe, decide_and_do, people_carry_out},
 	[APPROVAL_TOKEN] = {people_describe, decide_and_do, people_carry_out},
 	[APPROVAL_CA_REVOCATION] = {authority_describe, decide_and_do, authority_carry_out},
+	[APPROVAL_TEMPLATE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
+	[APPROVAL_SERVICE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
 };
 
 static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)

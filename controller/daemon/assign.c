@@ -142,7 +142,9 @@ static void put_service(const struct proposal *p, struct commit *c)
 		return;
 	s = (struct service){.created_at = p->now};
 	text_cut(s.name, sizeof(s.name), p->msg->service);
+	s.version = 1;
 	store_put_service(commit_change(c), &s);
+	catalog_put_service(p->ctl->catalog, &s);
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 

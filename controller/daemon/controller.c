@@ -22,6 +22,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/policy_walk.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -85,6 +86,8 @@ static int open_parts(struct controller *ctl)
 		r = people_open(&ctl->people);
 	if (r == 0)
 		r = approvals_open(&ctl->approvals);
+	if (r == 0)
+		r = policy_walks_open(&ctl->policy_walks);
 	return r;
 }
 
@@ -176,6 +179,8 @@ static int load(struct controller *ctl, struct refusal *why)
 		r = audit_heads_load(ctl);
 	if (r == 0)
 		r = orders_load(ctl);
+	if (r == 0)
+		r = policy_walks_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -241,6 +246,7 @@ void controller_free(struct controller *ctl)
 	audit_heads_free(ctl->audit_heads);
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
+	policy_walks_free(ctl->policy_walks);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);

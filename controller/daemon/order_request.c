@@ -9,6 +9,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/policy_walk.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -79,7 +80,7 @@ int order_request_take(struct controller *ctl, const char *agent, uint64_t id, c
 	struct order_event ev = {.kind = EV_CSR, .renewal_id = o.renewal_id, .attempt = body->attempt};
 	digest_sha256(spki, &ev.spki_hash);
 	if (before_csr(o.phase) && body->attempt == o.attempt) {
-		r = key_type == t->key_type ? intent_of(ctl, &o, &cert, t, spki, &intent) : E_POLICY_CSR;
+		r = policy_walk_holds(ctl, &cert, t) ? E_POLICY_APPROVAL : key_type == t->key_type ? intent_of(ctl, &o, &cert, t, spki, &intent) : E_POLICY_CSR;
 		if (r == E_SYS_AGAIN)
 			return r;
 		if (r < 0) {

@@ -16,6 +16,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/policy_walk.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
@@ -154,6 +155,7 @@ static void on_tick(uv_timer_t *timer)
 	crls_watch(ctl, now);
 	crl_files_tick(ctl, now);
 	approvals_tick(ctl, now);
+	policy_walks_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

@@ -283,7 +283,6 @@ static const struct column service_columns[] = {
 static const struct column walk_columns[] = {
 	TEXT(policy_walk, object),
 	UINT(policy_walk, version),
-	BOOL(policy_walk, renews),
 	TEXT(policy_walk, after),
 	BOOL(policy_walk, busy),
 	INT(policy_walk, next_at),

@@ -29,6 +29,7 @@ static const struct conf_key keys[] = {
 	{"limits", "allow_short_validity", CONF_BOOL, AT(allow_short_validity), 0, 0, "no", NULL, "Templates may be valid for 5 s and more instead of 60 s: for tests."},
 	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
+	{"limits", "approval_share", CONF_SHARE, AT(approval_share), 0, 1000, "25%", NULL, "What touches more than this share of all certificates (and more than 20) waits for a second person, and so does every change of policy; 100% = nothing of it does."},
 	{"limits", "approval_life", CONF_DURATION, AT(approval_life_ms), MS_SECOND, 30 * MS_DAY, "7d", NULL, "A request that nobody decides for so long is cancelled."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},

@@ -107,7 +107,6 @@ struct service {
 struct policy_walk {
 	char      object[TEMPLATE_ID_SIZE + 16]; /* "template:ID" or "service:NAME" */
 	uint32_t  version;
-	bool      renews;              /* what is issued changes: each certificate gets an order */
 	char      after[CERT_ID_SIZE]; /* the last one looked at; "" = none yet */
 	bool      busy;                /* one of them was under way with what it was before: once more from the start */
 	int64_t   next_at;
@@ -178,7 +177,9 @@ struct policy_walk {
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
-	X(CA_REVOKED, "ca_revoked")
+	X(CA_REVOKED, "ca_revoked")                                                                                   \
+	X(SERVICE_CHANGED, "service_changed")                                                                         \
+	X(POLICY_UPDATED, "policy_update_completed")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

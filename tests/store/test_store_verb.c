@@ -361,7 +361,7 @@ static void test_service_versions(void **state)
 static void test_policy_walks(void **state)
 {
 	struct kit          *k = *state;
-	struct policy_walk   w = {.object = "template:a", .version = 4, .renews = true, .after = "c", .busy = true, .next_at = 7, .ordered = 8,
+	struct policy_walk   w = {.object = "template:a", .version = 4, .after = "c", .busy = true, .next_at = 7, .ordered = 8,
 				  .skipped = 9, .actor = "alice", .request_id = kit_id(3), .reason = "why", .started_at = 11};
 	struct policy_walk   got[3];
 	size_t               n;

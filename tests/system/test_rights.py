@@ -308,7 +308,7 @@ def test_names_outside_the_invite_wait_for_a_person(estate):
 
 def test_an_order_after_max_renewals_waits(estate):
     host = estate.own
-    estate.inst.edit_template(host.template, max_renewals=1)
+    estate.inst.edit_template(host.template, "--force", max_renewals=1)
 
     def order():
         return estate.admin.get(f"renewals?cert_id={host.cert_id}&limit=1")["items"][0]
@@ -401,7 +401,9 @@ def test_a_template_that_becomes_one_for_admins_opens_nothing(estate):
     wait_for("it is issued", lambda: "mallory" in certificates(estate) and inst.certificate("mallory")["serial"] and os.path.exists(os.path.join(files, "current")), 90)
     wait_for("its order is over", lambda: not inst.certificate("mallory")["open_order"], 90)
     problem(login(estate, files)("GET", "/api/v1/whoami"), 401, "VCC-3100")
-    inst.edit_template(estate.foreign.template, certificate_purpose="admin", extended_key_usage=["clientAuth"])
+    inst.edit_template(estate.foreign.template, "--force", certificate_purpose="admin", extended_key_usage=["clientAuth"], key_usage=["digitalSignature"],
+                       validity_period="90d", renewal_threshold="30d")
+    wait_for("the change has reached it", lambda: not inst.certificate("mallory")["approved"], 90)
     problem(login(estate, files)("GET", "/api/v1/whoami"), 401, "VCC-3100")
 
 

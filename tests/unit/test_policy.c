@@ -119,6 +119,18 @@ static void test_template_refused(void **state)
 	t.ext_key_usage |= EKU_OCSP_SIGNING;
 	assert_refused(&t, &limits, "OCSPSigning");
 	t = sample();
+	t.validity_ms = 825 * MS_DAY + 1;
+	assert_refused(&t, &limits, "validity_period is above 825d");
+	t = sample();
+	t.key_usage |= KU_NON_REPUDIATION;
+	assert_refused(&t, &limits, "key_usage for service_auth");
+	t = signing();
+	t.key_type = KEY_RSA_2048;
+	assert_refused(&t, &limits, "key_size");
+	t = signing();
+	t.key_usage |= KU_KEY_ENCIPHERMENT;
+	assert_refused(&t, &limits, "key_usage for code_signing");
+	t = sample();
 	t.ext_key_usage |= EKU_CODE_SIGNING;
 	assert_refused(&t, &limits, "codeSigning");
 	t = signing();

@@ -10,7 +10,6 @@ ALTER TABLE services ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
 CREATE TABLE policy_walks (
 	object     TEXT    NOT NULL PRIMARY KEY,
 	version    INTEGER NOT NULL,
-	renews     INTEGER NOT NULL,
 	after      TEXT    NOT NULL,
 	busy       INTEGER NOT NULL,
 	next_at    INTEGER NOT NULL,
