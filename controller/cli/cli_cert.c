@@ -307,7 +307,8 @@ static int renew(const struct invocation *in)
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
-	json_t        *body = json_pack("{s:s, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0);
+	json_t        *body = json_pack("{s:s, s:b, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0, "now",
+	                                       verb_given(in, "now") ? 1 : 0);
 	int            r = cert_path(in, "/api/v1/certificates/lifecycle/renew/%s", path, &why);
 	if (r == EXIT_DONE)
 		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
@@ -357,7 +358,7 @@ const struct verb cli_cert_verbs[] = {
 	 {{"service", "S", "only of this service"}, {"agent", "NAME", "only on this host"}}, list},
 	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals", {{0}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
-	 {{"force", NULL, "also when it is not due yet"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };
 const size_t cli_cert_verbs_n = N_ELEMENTS(cli_cert_verbs);

@@ -79,6 +79,25 @@ void effect_approved(const struct order_context *c, struct order_step *s)
 	effect_attempt(c, s);
 }
 
+/* The agent learns it with its certificate. */
+void effect_now(const struct order_context *c, struct order_step *s)
+{
+	s->durable = (c->o->flags & ORDER_NOW) == 0; /* said before: nothing to store */
+	s->next.flags |= ORDER_NOW;
+}
+
+void effect_now_certificate(const struct order_context *c, struct order_step *s)
+{
+	effect_now(c, s);
+	add(s, ACT_SEND_CERTIFICATE);
+}
+
+void effect_now_attempt(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_NOW;
+	effect_attempt(c, s);
+}
+
 void effect_csr(const struct order_context *c, struct order_step *s)
 {
 	s->next.spki_hash = c->event->spki_hash;

@@ -6,6 +6,7 @@
 
 #include "shared/base/attr.h"
 #include "shared/model/order.h"
+#include "shared/model/template.h"
 
 enum order_event_kind {
 	EV_DISPATCH, /* a planned (or approved) order may start now */
@@ -25,6 +26,7 @@ enum order_event_kind {
 	EV_CANCEL,  /* by a person, suspend, takeover: code. Ends the order while the agent has no certificate; later it only
 		       asks the  agent, which answers with a failed receipt (E_SWAP_CANCELLED) or goes on to the end */
 	EV_TIMER,   /* now >= next_at; earlier changes nothing */
+	EV_NOW,     /* by a person: windows do not count, and a wait for the next attempt is over */
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
 	EV_KIND_COUNT,
 };
@@ -112,6 +114,10 @@ struct order_step {
 	struct order_action act[ORDER_ACTIONS_MAX];
 	size_t              n_act;
 };
+
+/* Is this record written at the template's audit_level? minimal: what changes a state, and what is wrong; the request to sign and an attempt that
+ * failed are none of these. */
+bool order_flow_audits(enum order_audit a, enum audit_level level);
 
 /* Did a person stand behind this order (manual, forced, approved)? */
 bool order_flow_attended(const struct order *o);

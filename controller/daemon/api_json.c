@@ -257,6 +257,7 @@ static json_t *order_flags(uint32_t flags)
 		{ORDER_SERVICE_WAS_DOWN, "service_was_down"},
 		{ORDER_HOOK_FAILED, "hook_failed"},
 		{ORDER_FORCED, "forced"},
+		{ORDER_NOW, "now"},
 	};
 	json_t *list = json_array();
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)

@@ -40,6 +40,16 @@ static void renew_done(void *ctx, const struct api_result *result)
 	api_finish(call, 202, o);
 }
 
+/* A new order that does not wait for a window. */
+static void renew_made(void *ctx, const struct api_result *result)
+{
+	struct api_call *call = ctx;
+	if (result->code < 0)
+		api_refuse_why(call, &result->why);
+	else
+		controller_order_now(call->ctl, result->order.cert_id, &call->caller, renew_done, call);
+}
+
 /* A trigger that stands for a campaign's right needs that right. */
 static int trigger_allowed(struct api_call *call, enum trigger trigger)
 {
@@ -54,10 +64,10 @@ static int trigger_allowed(struct api_call *call, enum trigger trigger)
 
 void api_life_renew(struct api_call *call)
 {
-	static const char *const fields[] = {"trigger", "force", NULL};
+	static const char *const fields[] = {"trigger", "force", "now", NULL};
 	struct certificate       c;
 	char                     name[32];
-	bool                     force = false;
+	bool                     force = false, now = false;
 	enum trigger             trigger = TRIGGER_MANUAL;
 	int                      r = view_certificate(controller_view(call->ctl), call->params[0], &c);
 	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
@@ -68,14 +78,18 @@ void api_life_renew(struct api_call *call)
 		r = api_field_text(call, "trigger", "manual", name, sizeof(name));
 	if (r == 0)
 		r = api_field_bool(call, "force", false, &force);
+	if (r == 0)
+		r = api_field_bool(call, "now", false, &now);
 	if (r == 0 && trigger_parse(name, &trigger) < 0)
 		r = refuse(&call->why, E_API_BODY, "trigger", "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
 	if (r == 0)
 		r = trigger_allowed(call, trigger);
 	if (r < 0)
 		api_refuse_why(call, &call->why);
+	else if (now && !id_is_none(c.open_order))
+		controller_order_now(call->ctl, c.cert_id, &call->caller, renew_done, call);
 	else
-		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, renew_done, call);
+		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, now ? renew_made : renew_done, call);
 }
 
 /* ---- lists over all certificates ---- */

@@ -235,7 +235,9 @@ int api_service_show(struct api_call *call, struct store_view *view)
 static void service_apply(struct api_call *call, const char *name)
 {
 	struct policy_edit e = {.of_service = true};
-	int                r = take_flags(call, &e);
+	int                r = name == NULL || rights_service(&call->principal, name)
+					? take_flags(call, &e)
+					: refuse(&call->why, E_NOT_FOUND, name, "there is no such service");
 	if (r == 0) {
 		json_object_del(call->body, "reason");
 		if (name != NULL && json_object_get(call->body, "name") == NULL)
@@ -243,8 +245,7 @@ static void service_apply(struct api_call *call, const char *name)
 		r = service_json_read(call->body, &e.service, &call->why);
 	}
 	if (r == 0 && !rights_service(&call->principal, e.service.name))
-		r = refuse(&call->why, name != NULL ? E_NOT_FOUND : E_RIGHTS_LIMIT, e.service.name,
-			   name != NULL ? "there is no such service" : "it is not one of the caller's services");
+		r = refuse(&call->why, E_API_FORBIDDEN, e.service.name, "it is not one of the caller's services");
 	if (r == 0 && name != NULL && !text_equal(e.service.name, name))
 		r = refuse(&call->why, E_API_BODY, "name", "`%s` is not the service of the path, %s", e.service.name, name);
 	if (r < 0)

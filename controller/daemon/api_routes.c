@@ -47,8 +47,8 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", PERM_CA_MANAGE, SCOPE_WHOLE, "Asks a second person to revoke a CA by its root.", NULL, api_ca_revoke, NULL},
 	{"GET", "/api/v1/services", PERM_CERT_READ, SCOPE_FILTERED, "Services by name.", api_service_list, NULL, NULL},
 	{"POST", "/api/v1/services", PERM_TEMPLATE_UPDATE, SCOPE_NAMED, "Policy, windows and dependencies of the service that the body names.", NULL, api_service_create, NULL},
-	{"GET", "/api/v1/services/{name}", PERM_CERT_READ, SCOPE_OBJECT, "One service, with what it says instead of its templates.", api_service_show, NULL, api_policy_enrich},
-	{"POST", "/api/v1/services/{name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
+	{"GET", "/api/v1/services/{service_name}", PERM_CERT_READ, SCOPE_OBJECT, "One service, with what it says instead of its templates.", api_service_show, NULL, api_policy_enrich},
+	{"POST", "/api/v1/services/{service_name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 

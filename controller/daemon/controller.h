@@ -59,6 +59,8 @@ typedef void api_done_fn(void *ctx, const struct api_result *result);
  */
 void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
 		      api_done_fn *done, void *ctx);
+/* The open order of the certificate waits no more: neither for a window nor for its next attempt. E_NOT_FOUND: it has none. */
+void controller_order_now(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx);
 /* Ends the certificate for good: every unexpired issuance is revoked, an open order before the flip is cancelled. */
 void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
 		       api_done_fn *done, void *ctx);

@@ -115,6 +115,29 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	commit_now(c, on_stored, a);
 }
 
+void controller_order_now(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer      *a = answer_new(done, ctx);
+	struct certificate  cert;
+	bool                stored = false;
+	int                 r = rows_certificate(ctl->rows, cert_id, &cert);
+	const struct order *open = r == 0 ? orders_of(ctl, &cert) : NULL;
+	if (r == 0 && open == NULL)
+		r = E_NOT_FOUND;
+	if (r < 0) {
+		refused(a, r, cert_id, r == E_NOT_FOUND ? "it has no open order" : NULL);
+		return;
+	}
+	struct order_event ev = {.kind = EV_NOW, .renewal_id = open->renewal_id};
+	r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_stored, .ctx = a}, &stored);
+	if (r == 0)
+		r = orders_find(ctl, ev.renewal_id, &a->result.order);
+	if (r < 0)
+		refused(a, r, cert_id, NULL);
+	else if (!stored)
+		answer_now(a);
+}
+
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
 void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,

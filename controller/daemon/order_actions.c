@@ -186,7 +186,13 @@ static int put_message(struct applying *a, uint16_t type, const void *payload)
 static bool any_time(struct applying *a, const struct order *o, const struct template *t)
 {
 	bool late = t != NULL && need_cert(a) == 0 && a->cert->not_after_at != 0 && a->now >= a->cert->not_after_at - t->emergency_threshold_ms;
-	return o->trigger == TRIGGER_EMERGENCY || (o->flags & ORDER_FORCED) != 0 || late;
+	return o->trigger == TRIGGER_EMERGENCY || (o->flags & (ORDER_FORCED | ORDER_NOW)) != 0 || late;
+}
+
+static void service_window(struct applying *a, char *ret, size_t size)
+{
+	const struct service *s = need_cert(a) == 0 ? catalog_service(a->ctl->catalog, a->cert->service) : NULL;
+	text_cut(ret, size, s != NULL ? s->windows : "");
 }
 
 static int act_send_order(struct applying *a)
@@ -207,7 +213,9 @@ static int act_send_order(struct applying *a)
 		.deadline_at = o->deadline_at,
 		.post_validation = t->post_validation,
 		.any_time = any_time(a, o, t),
+		.pre_validation = t->pre_validation,
 	};
+	service_window(a, m.window, sizeof(m.window));
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	text_cut(m.names, sizeof(m.names), facts.names.text);
 	text_cut(m.common_name, sizeof(m.common_name), facts.common_name);
@@ -235,6 +243,7 @@ static int act_send_certificate(struct applying *a)
 		.certificate = {a->mine.der, a->mine.der_len},
 		.chain = issuer->chain,
 	};
+	service_window(a, m.window, sizeof(m.window));
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	return put_message(a, MSG_CERTIFICATE, &m);
 }
@@ -421,7 +430,8 @@ static int act_audit(struct applying *a)
 	const struct order *o = &a->step->next;
 	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
 	int                 event = events[a->action->audit];
-	if (event < 0)
+	const struct template *t = template_of(a);
+	if (event < 0 || !order_flow_audits(a->action->audit, t != NULL ? t->audit_level : AUDIT_STANDARD))
 		return 0;
 	struct audit_of of = {
 		.event = (enum audit_event)event,

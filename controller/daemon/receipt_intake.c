@@ -7,7 +7,10 @@
 #include <stdlib.h>
 
 #include "controller/core/session.h"
+#include <jansson.h>
+
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/orders.h"
@@ -54,9 +57,27 @@ static void add_evidence(struct commit *c, const struct agent *agent, const stru
 	store_add_receipt(commit_change(c), &row);
 }
 
-/* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
-static void add_steps(struct commit *c, const struct body_receipt *r)
+/* LIFECYCLE 1, audit_level enhanced: one record for each step of the workflow. */
+static bool audits_steps(struct controller *ctl, const char *cert_id)
 {
+	struct certificate     cert;
+	const struct template *t = rows_certificate(ctl->rows, cert_id, &cert) == 0 ? catalog_policy(ctl->catalog, cert.template_id, cert.service) : NULL;
+	return t != NULL && t->audit_level == AUDIT_ENHANCED;
+}
+
+static void audit_step(struct commit *c, const char *agent, const char *cert_id, const struct order_step_row *row)
+{
+	char actor[ACTOR_SIZE] = "agent:", code[ERR_CODE_SIZE];
+	text_cut(actor + strlen(actor), sizeof(actor) - strlen(actor), agent);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_RENEWAL_STEP, .actor = actor, .object = cert_id, .renewal_id = row->renewal_id},
+		     "{s:s,s:i,s:s,s:I,s:s}", "step", workflow_step_name(row->step), "attempt", (int)row->attempt, "code",
+		     row->code != 0 ? err_code(row->code, code) : "done", "took_ms", (json_int_t)row->took_ms, "detail", row->detail);
+}
+
+/* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
+static void add_steps(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r)
+{
+	bool each = audits_steps(ctl, r->cert_id);
 	for (uint32_t i = 0; i < r->n_steps; i++) {
 		const struct receipt_step *s = &r->steps[i];
 		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE))
@@ -71,6 +92,8 @@ static void add_steps(struct commit *c, const struct body_receipt *r)
 		};
 		text_cut(row.detail, sizeof(row.detail), s->detail);
 		store_add_step(commit_change(c), &row);
+		if (each)
+			audit_step(c, agent, r->cert_id, &row);
 	}
 }
 
@@ -194,7 +217,7 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	if (care)
 		care_take(ctl, c, row->name, r, now);
 	if (code == 0) {
-		add_steps(c, r);
+		add_steps(ctl, c, row->name, r);
 		update_targets(ctl, c, row->name, r, now);
 	}
 	struct agent next = *row;
