@@ -287,6 +287,8 @@ void effect_pause(const struct order_context *c, struct order_step *s)
 	end_attempt(c, s);
 	s->next.failures++;
 	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
+	if (c->policy->crossing_at > c->now && c->policy->crossing_at < s->next.next_at)
+		s->next.next_at = c->policy->crossing_at;
 	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }
 

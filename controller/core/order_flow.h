@@ -52,6 +52,7 @@ struct order_policy {
 	int64_t  supersede_grace_ms; /* already chosen for proved or unproved targets */
 	bool     code_signing;       /* never superseded */
 	bool     post_validation;
+	int64_t  crossing_at;        /* next threshold of the certificate, when a paused order is tried, too; 0 = none */
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
 };
 

@@ -329,6 +329,48 @@ int policy_facts(const struct certificate *c, const struct template *t, const ch
 	return 0;
 }
 
+/* ---- what somebody has to know --------------------------------------------------------------------------------- */
+
+const char *policy_alert_name(enum policy_alert a)
+{
+	static const char *const names[POLICY_ALERT_COUNT] = {
+		[POLICY_ALERT_EMERGENCY] = "emergency_threshold",
+		[POLICY_ALERT_RENEWALS_NEAR] = "max_renewals_near",
+		[POLICY_ALERT_RENEWALS_USED] = "max_renewals_reached",
+	};
+	return (size_t)a < N_ELEMENTS(names) ? names[a] : "unknown";
+}
+
+bool policy_alerts(enum policy_alert a, const struct certificate *c, const struct template *t, int64_t now)
+{
+	if (c->revoked_at != 0 || c->retired_at != 0)
+		return false;
+	switch (a) {
+	case POLICY_ALERT_EMERGENCY:
+		return !serial_is_none(c->serial) && c->not_after_at - t->emergency_threshold_ms <= now;
+	case POLICY_ALERT_RENEWALS_NEAR:
+		return t->max_renewals > 0 && c->unattended + 1 == t->max_renewals;
+	case POLICY_ALERT_RENEWALS_USED:
+		return t->max_renewals > 0 && c->unattended >= t->max_renewals;
+	case POLICY_ALERT_COUNT:
+		break;
+	}
+	return false;
+}
+
+int64_t policy_crossing_at(const struct certificate *c, const struct template *t, int64_t now)
+{
+	if (serial_is_none(c->serial))
+		return TIME_NEVER;
+	const int64_t at[] = {c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at), c->not_after_at - t->emergency_threshold_ms,
+			      c->not_after_at};
+	int64_t       next = TIME_NEVER;
+	for (size_t i = 0; i < N_ELEMENTS(at); i++)
+		if (at[i] > now && at[i] < next)
+			next = at[i];
+	return next;
+}
+
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now)
 {
 	if (c->revoked_at != 0)

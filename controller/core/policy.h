@@ -44,6 +44,19 @@ int64_t policy_renew_at(const struct template *t, const char *cert_id, struct se
 _must_check_ int policy_facts(const struct certificate *c, const struct template *t, const char *organisation,
 			      int64_t not_before_at, int64_t not_after_at, struct cert_facts *ret);
 
+/* What somebody has to know about a certificate now (LIFECYCLE 1, 4), derived. */
+enum policy_alert {
+	POLICY_ALERT_EMERGENCY,     /* inside the emergency threshold, or expired */
+	POLICY_ALERT_RENEWALS_NEAR, /* one more unattended renewal, then a person has to agree */
+	POLICY_ALERT_RENEWALS_USED, /* the next one waits for a person */
+	POLICY_ALERT_COUNT,
+};
+const char *policy_alert_name(enum policy_alert a);
+bool        policy_alerts(enum policy_alert a, const struct certificate *c, const struct template *t, int64_t now);
+
+/* The next threshold that the certificate crosses after `now`: renewal, emergency, end; TIME_NEVER = none is left. */
+int64_t policy_crossing_at(const struct certificate *c, const struct template *t, int64_t now);
+
 /* LIFECYCLE 3, strongest first; `t` NULL = its template is not known, so no threshold. A retired certificate is served nowhere any more:
  * what is left of it is `issued` until it ends. */
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now);

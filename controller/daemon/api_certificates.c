@@ -209,10 +209,14 @@ int api_renewal_list(struct api_call *call, struct store_view *view)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	if (r < 0)
 		return r;
+	const char *status = api_arg(call, "status");
+	if (status != NULL && !text_equal(status, "paused"))
+		return refuse(&call->why, E_API_BODY, "status", "only `paused` is a list of its own");
 	struct order *rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)
 		return E_NOMEM;
-	r = view_orders(view, api_arg(call, "cert_id"), before, rows, limit, &n);
+	r = status != NULL ? view_orders_paused(view, before, rows, limit, &n) /* oldest first: the cursor goes the other way */
+			   : view_orders(view, api_arg(call, "cert_id"), before, rows, limit, &n);
 	if (r == 0) {
 		char    last[ID_TEXT_SIZE];
 		json_t *items = json_array();

@@ -93,6 +93,15 @@ static json_t *served(const struct certificate *c, const struct target *targets,
 	return known && (seen || !all) ? json_boolean(all) : json_null();
 }
 
+static json_t *alerts(const struct certificate *c, const struct template *t, int64_t now)
+{
+	json_t *list = json_array();
+	for (int a = 0; t != NULL && a < POLICY_ALERT_COUNT; a++)
+		if (policy_alerts((enum policy_alert)a, c, t, now))
+			json_array_append_new(list, json_string(policy_alert_name((enum policy_alert)a)));
+	return list;
+}
+
 json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now)
 {
 	char subject[JSON_SUBJECT_SIZE];
@@ -117,6 +126,7 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	json_object_set_new(o, "renew_at", json_time(c->renew_at));
 	json_object_set_new(o, "open_order", json_id(c->open_order));
 	json_object_set_new(o, "unattended_renewals", json_integer(c->unattended));
+	json_object_set_new(o, "alerts", alerts(c, t, now));
 	json_object_set_new(o, "revoked_at", json_time(c->revoked_at));
 	json_object_set_new(o, "suspended_at", json_time(c->suspended_at));
 	json_object_set_new(o, "retired_at", json_time(c->retired_at));

@@ -49,7 +49,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/services", PERM_TEMPLATE_UPDATE, SCOPE_NAMED, "Policy, windows and dependencies of the service that the body names.", NULL, api_service_create, NULL},
 	{"GET", "/api/v1/services/{service_name}", PERM_CERT_READ, SCOPE_OBJECT, "One service, with what it says instead of its templates.", api_service_show, NULL, api_policy_enrich},
 	{"POST", "/api/v1/services/{service_name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
-	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first.", api_renewal_list, NULL, NULL},
+	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first; status=paused those that gave up for now, oldest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},

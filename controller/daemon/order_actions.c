@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "controller/core/policy.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
@@ -73,6 +75,7 @@ void order_actions_policy(struct controller *ctl, const struct order *o, struct 
 		.supersede_grace_ms = unwanted ? 0 : any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
 		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING && !unwanted,
 		.post_validation = t == NULL || t->post_validation,
+		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
 	};
 }
@@ -389,8 +392,14 @@ static int act_count_renewal(struct applying *a)
 	int r = need_cert(a);
 	if (r < 0)
 		return r;
+	const struct template *t = template_of(a);
 	a->cert->unattended = order_flow_attended(&a->step->next) ? 0 : a->cert->unattended + 1;
 	a->cert_changed = true;
+	if (t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now))
+		commit_audit(a->commit,
+			     &(struct audit_of){.event = AUDIT_RENEWALS_NEAR, .actor = "controller", .object = a->cert->cert_id,
+						.renewal_id = a->was->renewal_id},
+			     "{s:I,s:I}", "unattended", (json_int_t)a->cert->unattended, "max_renewals", (json_int_t)t->max_renewals);
 	return 0;
 }
 

@@ -179,7 +179,8 @@ struct policy_walk {
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
 	X(CA_REVOKED, "ca_revoked")                                                                                   \
 	X(SERVICE_CHANGED, "service_changed")                                                                         \
-	X(POLICY_UPDATED, "policy_update_completed")
+	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
+	X(RENEWALS_NEAR, "certificate_renewal_limit_near")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -184,6 +184,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_APPROVAL_REJECTED] = {OBJECT_NONE, "a second person refused", "not given"},
 	[AUDIT_APPROVAL_CANCELLED] = {OBJECT_NONE, "a request ended without a decision", "it waits no more, or was not decided in time"},
 	[AUDIT_SERVICE_CHANGED] = {OBJECT_SERVICE, "policy, windows or dependencies of the service were changed", "not given"},
+	[AUDIT_RENEWALS_NEAR] = {OBJECT_CERTIFICATE, "one more unattended renewal, and the next one waits for a person", "max_renewals"},
 	[AUDIT_POLICY_UPDATED] = {OBJECT_TEMPLATE, "a change of policy has reached every certificate that it concerns", "not given"},
 	[AUDIT_CA_REVOKED] = {OBJECT_ISSUER, "the CA was revoked: everything it signed ended", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},

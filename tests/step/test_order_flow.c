@@ -82,6 +82,8 @@ static void read_policy(const struct step_line *l, struct order_policy *p)
 			p->post_validation = false;
 		else if (strcmp(k, "verified_is_enough") == 0)
 			p->verified_is_enough = true;
+		else if (strcmp(k, "crossing") == 0)
+			p->crossing_at = START + step_ms(v);
 		else if (strcmp(k, "code_signing") == 0)
 			p->code_signing = true;
 		else

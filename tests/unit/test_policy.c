@@ -427,6 +427,35 @@ static void test_facts(void **state)
 	assert_int_equal(f.profile, LEAF_OPERATOR);
 }
 
+static void test_alerts(void **state)
+{
+	(void)state;
+	struct template    t = sample();
+	struct certificate c = certificate_of();
+	static const struct {
+		uint32_t max, unattended;
+		bool     near, used;
+	} rows[] = {{0, 9, false, false}, {5, 3, false, false}, {5, 4, true, false}, {5, 5, false, true}, {5, 7, false, true}, {1, 0, true, false}};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		t.max_renewals = rows[i].max;
+		c.unattended = rows[i].unattended;
+		assert_int_equal(policy_alerts(POLICY_ALERT_RENEWALS_NEAR, &c, &t, NOW), rows[i].near);
+		assert_int_equal(policy_alerts(POLICY_ALERT_RENEWALS_USED, &c, &t, NOW), rows[i].used);
+	}
+	c.not_after_at = NOW + t.emergency_threshold_ms + 1;
+	assert_false(policy_alerts(POLICY_ALERT_EMERGENCY, &c, &t, NOW));
+	assert_int_equal(policy_crossing_at(&c, &t, NOW), NOW + 1);
+	assert_true(policy_alerts(POLICY_ALERT_EMERGENCY, &c, &t, NOW + 1));
+	assert_int_equal(policy_crossing_at(&c, &t, NOW + 1), c.not_after_at);
+	assert_true(policy_crossing_at(&c, &t, c.not_after_at) == TIME_NEVER);
+	c.not_after_at = NOW + 100 * MS_DAY;
+	assert_int_equal(policy_crossing_at(&c, &t, NOW), NOW + 55 * MS_DAY);
+	c.retired_at = 1;
+	assert_false(policy_alerts(POLICY_ALERT_RENEWALS_USED, &c, &t, NOW));
+	c.serial = (struct serial){0};
+	assert_true(policy_crossing_at(&c, &t, NOW) == TIME_NEVER);
+}
+
 /* Every combination of facts: the strongest that holds is the state (LIFECYCLE 3). */
 static void test_status(void **state)
 {
@@ -528,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_issuance_status),
+		cmocka_unit_test(test_alerts),
 		cmocka_unit_test(test_jitter_spreads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
