@@ -97,6 +97,25 @@ void effect_approved(const struct order_context *c, struct order_step *s)
 	effect_attempt(c, s);
 }
 
+/* The agent learns it with its certificate. */
+void effect_now(const struct order_context *c, struct order_step *s)
+{
+	s->durable = (c->o->flags & ORDER_NOW) == 0; /* said before: nothing to store */
+	s->next.flags |= ORDER_NOW;
+}
+
+void effect_now_certificate(const struct order_context *c, struct order_step *s)
+{
+	effect_now(c, s);
+	add(s, ACT_SEND_CERTIFICATE);
+}
+
+void effect_now_attempt(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_NOW;
+	effect_attempt(c, s);
+}
+
 void effect_csr(const struct order_context *c, struct order_step *s)
 {
 	s->next.spki_hash = c->event->spki_hash;
@@ -287,6 +306,8 @@ void effect_pause(const struct order_context *c, struct order_step *s)
 	end_attempt(c, s);
 	s->next.failures++;
 	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
+	if (c->policy->crossing_at > c->now && c->policy->crossing_at < s->next.next_at)
+		s->next.next_at = c->policy->crossing_at;
 	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }
 

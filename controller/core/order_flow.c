@@ -176,6 +176,11 @@ static const struct transition table[] = {
 	{BEFORE_CSR | P(SIGNING),               EV_CANCEL,         NULL,                     effect_cancel,              ORDER_CANCELLED},
 	{AT_AGENT,                              EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
 
+	{P(PLANNED) | P(AWAITING_APPROVAL),     EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
+	{BEFORE_CSR | P(SIGNING) | P(VERIFIED), EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
+	{AT_AGENT,                              EV_NOW,            NULL,                     effect_now_certificate,     ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
+
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
 	{BEFORE_CSR,                            EV_TIMER,          NULL,                     effect_order_again,         ORDER_ORDERED},
 	{P(SIGNING),                            EV_TIMER,          NULL,                     effect_sign_again,          ORDER_SAME},
@@ -236,6 +241,12 @@ bool order_flow_attended(const struct order *o)
 	return o->trigger == TRIGGER_MANUAL || (o->flags & (ORDER_FORCED | ORDER_APPROVED)) != 0;
 }
 
+bool order_flow_audits(enum order_audit a, enum audit_level level)
+{
+	bool of_state = a != ORDER_AUDIT_STEP;
+	return a != ORDER_AUDIT_NONE && (of_state || level != AUDIT_MINIMAL);
+}
+
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
 const char *order_event_name(enum order_event_kind k)
@@ -257,6 +268,7 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_STALE_AGAIN] = "stale_again",
 		[EV_CANCEL] = "cancel",
 		[EV_TIMER] = "timer",
+		[EV_NOW] = "now",
 		[EV_RESTART] = "restart",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";

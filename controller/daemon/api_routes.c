@@ -50,7 +50,11 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/ca", PERM_CERT_READ, SCOPE_OPEN, "CAs by issuer_id.", api_ca_list, NULL, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}", PERM_CERT_READ, SCOPE_WHOLE, "One CA, and what lives below it.", api_ca_show, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", PERM_CA_MANAGE, SCOPE_WHOLE, "Asks a second person to revoke a CA by its root.", NULL, api_ca_revoke, NULL},
-	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first.", api_renewal_list, NULL, NULL},
+	{"GET", "/api/v1/services", PERM_CERT_READ, SCOPE_FILTERED, "Services by name.", api_service_list, NULL, NULL},
+	{"POST", "/api/v1/services", PERM_TEMPLATE_UPDATE, SCOPE_NAMED, "Policy, windows and dependencies of the service that the body names.", NULL, api_service_create, NULL},
+	{"GET", "/api/v1/services/{service_name}", PERM_CERT_READ, SCOPE_OBJECT, "One service, with what it says instead of its templates.", api_service_show, NULL, api_policy_enrich},
+	{"POST", "/api/v1/services/{service_name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
+	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first; status=paused those that gave up for now, oldest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
 	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
@@ -74,8 +78,8 @@ static const struct api_route routes[] = {
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", PERM_CERT_READ, SCOPE_OBJECT, "Certificates of a service.", api_life_service_certs, NULL, NULL},
 	{"GET", LIFE "/expiring", PERM_CERT_READ, SCOPE_FILTERED, "What ends soon, critical and warning.", api_life_expiring, NULL, NULL},
 	{"GET", LIFE "/templates", PERM_CERT_READ, SCOPE_OPEN, "Current templates.", api_life_templates, NULL, NULL},
-	{"GET", LIFE "/templates/{template_id}", PERM_CERT_READ, SCOPE_OPEN, "One current template.", api_life_template, NULL, NULL},
-	{"POST", LIFE "/templates/{template_id}", PERM_TEMPLATE_UPDATE, SCOPE_WHOLE, "A new version of a template.", NULL, api_life_template_apply, NULL},
+	{"GET", LIFE "/templates/{template_id}", PERM_CERT_READ, SCOPE_OPEN, "One current template.", api_life_template, NULL, api_policy_enrich},
+	{"POST", LIFE "/templates/{template_id}", PERM_TEMPLATE_UPDATE, SCOPE_WHOLE, "A new version of a template; dry_run shows what it does. What it affects is renewed.", NULL, api_life_template_apply, NULL},
 };
 
 const struct api_route *api_routes(size_t *ret_n)

@@ -79,9 +79,16 @@ void api_ca_revoke(struct api_call *call);
 void api_life_renew(struct api_call *call);
 int  api_life_service_certs(struct api_call *call, struct store_view *view);
 int  api_life_expiring(struct api_call *call, struct store_view *view);
+
+/* api_policy.c: templates (the brief's endpoints) and services */
 int  api_life_templates(struct api_call *call, struct store_view *view);
 int  api_life_template(struct api_call *call, struct store_view *view);
 void api_life_template_apply(struct api_call *call);
+int  api_service_list(struct api_call *call, struct store_view *view);
+int  api_service_show(struct api_call *call, struct store_view *view);
+void api_service_apply(struct api_call *call);
+void api_service_create(struct api_call *call);
+void api_policy_enrich(struct api_call *call); /* ETag */
 
 /* api_bulk.c */
 void api_life_bulk(struct api_call *call);

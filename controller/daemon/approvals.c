@@ -13,6 +13,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/policy_edit.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -46,14 +47,14 @@ void approvals_free(struct approvals *a)
 
 static json_t *target_what(struct controller *ctl, const struct certificate *cert)
 {
-	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "purpose", t != NULL ? cert_purpose_name(t->purpose) : "unknown", "cert_id", cert->cert_id, "agent", cert->agent, "service", cert->service, "template_id",
 			 cert->template_id, "names", json_names(&cert->names));
 }
 
 static json_t *order_what(struct controller *ctl, const struct order *o, const struct certificate *cert)
 {
-	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	json_t                *what = target_what(ctl, cert);
 	json_object_set_new(what, "renewal_id", json_id(o->renewal_id));
 	json_object_set_new(what, "trigger", json_string(trigger_name(o->trigger)));
@@ -289,6 +290,8 @@ static const struct {
 	[APPROVAL_TOKEN] = {people_describe, decide_and_do, people_carry_out},
 	[APPROVAL_CA_REVOCATION] = {authority_describe, decide_and_do, authority_carry_out},
 	[APPROVAL_CAMPAIGN] = {describe_campaign, decide_campaign, NULL},
+	[APPROVAL_TEMPLATE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
+	[APPROVAL_SERVICE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
 };
 
 static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)

@@ -143,7 +143,9 @@ static void put_service(const struct proposal *p, struct commit *c)
 		return;
 	s = (struct service){.created_at = p->now};
 	text_cut(s.name, sizeof(s.name), p->msg->service);
+	s.version = 1;
 	store_put_service(commit_change(c), &s);
+	catalog_put_service(p->ctl->catalog, &s);
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 
@@ -303,7 +305,7 @@ static int check_form(struct proposal *p, struct refusal *why)
 		return refuse(why, E_NAME, "cert_id", "the cert_id is not a valid one");
 	if (names_parse(m->names, true, &p->names, bad) < 0)
 		return refuse(why, E_NAME, m->cert_id, "`%s` is not a name that can be certified", bad);
-	p->t = catalog_template(p->ctl->catalog, m->template_id);
+	p->t = catalog_policy(p->ctl->catalog, m->template_id, m->service);
 	if (p->t == NULL)
 		return refuse(why, E_POLICY_TEMPLATE, m->cert_id, "there is no template `%s`", m->template_id);
 	return 0;

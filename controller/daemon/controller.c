@@ -24,6 +24,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/scheduler.h"
@@ -97,6 +98,8 @@ static int open_parts(struct controller *ctl)
 		r = restored_open(&ctl->restored);
 	if (r == 0)
 		r = pruner_open(&ctl->pruner);
+	if (r == 0)
+		r = policy_walks_open(&ctl->policy_walks);
 	return r;
 }
 
@@ -194,6 +197,8 @@ static int load(struct controller *ctl, struct refusal *why)
 		r = orders_load(ctl);
 	if (r == 0)
 		r = campaigns_load(ctl);
+	if (r == 0)
+		r = policy_walks_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -264,6 +269,7 @@ void controller_free(struct controller *ctl)
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);
+	policy_walks_free(ctl->policy_walks);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);

@@ -536,7 +536,10 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	const struct link *l = link_find(ctl->fleet, gateway, session);
 	if (m->row == NULL || l == NULL || !is_session(m, gateway, session) || !m->session.helloed)
 		return;
+	bool other_version = m->row->version[0] != '\0' && !text_equal(m->row->version, hello->version);
 	note_seen(ctl, m, l->address, hello->version);
+	if (other_version)
+		orders_try_paused(ctl, m->name);
 	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
 		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
 	crl_news_tell(ctl, m->name);

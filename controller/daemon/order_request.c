@@ -9,6 +9,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/policy_walk.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -71,7 +72,7 @@ int order_request_take(struct controller *ctl, const char *agent, uint64_t id, c
 		return E_NOT_FOUND;
 	if ((r = rows_certificate(ctl->rows, o.cert_id, &cert)) < 0)
 		return r;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	if (t == NULL)
 		return E_POLICY_TEMPLATE;
 
@@ -79,7 +80,7 @@ int order_request_take(struct controller *ctl, const char *agent, uint64_t id, c
 	struct order_event ev = {.kind = EV_CSR, .renewal_id = o.renewal_id, .attempt = body->attempt};
 	digest_sha256(spki, &ev.spki_hash);
 	if (before_csr(o.phase) && body->attempt == o.attempt) {
-		r = key_type == t->key_type ? intent_of(ctl, &o, &cert, t, spki, &intent) : E_POLICY_CSR;
+		r = policy_walk_holds(ctl, &cert, t) ? E_POLICY_APPROVAL : key_type == t->key_type ? intent_of(ctl, &o, &cert, t, spki, &intent) : E_POLICY_CSR;
 		if (r == E_SYS_AGAIN)
 			return r;
 		if (r < 0) {

@@ -399,6 +399,14 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 		 workflow_step_name((enum workflow_step)step->step), step->code == 0 ? "done" : err_code(step->code, code));
 }
 
+void orders_try_paused(struct controller *ctl, const char *agent)
+{
+	struct entry *e, *tmp;
+	HASH_ITER (hh, ctl->orders->open, e, tmp)
+		if (e->o.phase == ORDER_PAUSED && e->pending == 0 && text_equal(e->o.agent, agent))
+			drive(ctl, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = e->o.renewal_id}, &(struct order_input){0});
+}
+
 /* ---- from the signer, the clock -------------------------------------------------------------------------------- */
 
 void orders_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)

@@ -65,7 +65,7 @@ static int is_kept(struct store_view *view, const struct issuance *i, bool *ret)
 
 static int issuance_line(struct prune_piece *p, const struct issuance *i)
 {
-	json_t *o = json_issuance(i, p->end);
+	json_t *o = json_issuance(i, NULL, p->end);
 	json_object_del(o, "expired");
 	json_object_set_new(o, "kind", json_string("issuance"));
 	json_object_set_new(o, "owner", json_string(i->owner_id));

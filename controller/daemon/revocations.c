@@ -157,7 +157,7 @@ static int replace_check(struct standing *s, const char *cert_id, bool *ret_appr
 	int r = rows_certificate(s->ctl->rows, cert_id, &s->cert);
 	if (r < 0)
 		return r;
-	const struct template *t = catalog_template(s->ctl->catalog, s->cert.template_id);
+	const struct template *t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	r = t != NULL ? policy_eligible(&s->cert, t, orders_of(s->ctl, &s->cert), TRIGGER_MANUAL, true, s->now, ret_approval)
 		      : E_POLICY_TEMPLATE;
 	if (r == 0 && serial_is_none(s->cert.serial))
@@ -244,7 +244,7 @@ static void release_one(void *ctx, const struct issuance *i)
 static void schedule_again(struct standing *s)
 {
 	struct policy_limits   limits = {s->ctl->conf->allow_short_validity, s->ctl->conf->jitter};
-	const struct template *t = catalog_template(s->ctl->catalog, s->cert.template_id);
+	const struct template *t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	bool                   approval = false;
 	if (t == NULL || serial_is_none(s->cert.serial) || s->cert.retired_at != 0)
 		return;

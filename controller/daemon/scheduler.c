@@ -17,6 +17,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/serials.h"
@@ -85,7 +86,7 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 	struct certificate         cert;
 	if (rows_certificate(ctl->rows, cert_id, &cert) < 0 || cert.renew_at > now || !id_is_none(cert.open_order))
 		return;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	bool                   approval = false;
 	int                    usable = operate_agent_usable(ctl, cert.agent);
 	int                    r = usable < 0 ? usable
@@ -161,6 +162,7 @@ static void on_tick(uv_timer_t *timer)
 	approvals_tick(ctl, now);
 	campaigns_tick(ctl, now);
 	pruner_tick(ctl, now);
+	policy_walks_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

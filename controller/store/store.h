@@ -119,7 +119,12 @@ void store_add_approval(struct store_change *c, const struct approval *a);
 /* Exactly one decision: takes the row's state, time, decider and comment where the stored one still waits; else E_APPROVAL_DECIDED
  * fails the whole change. */
 void store_decide_approval(struct store_change *c, const struct approval *a);
+/* Makes a service known, as its version 1; one that is known already stays as it is. */
 void store_put_service(struct store_change *c, const struct service *s);
+/* `expect_version` 0 = must not exist yet (E_EXISTS); else must match (E_STORE_CONFLICT). The stored version becomes expect_version + 1. */
+void store_change_service(struct store_change *c, const struct service *s, uint32_t expect_version);
+void store_put_policy_walk(struct store_change *c, const struct policy_walk *w);
+void store_remove_policy_walk(struct store_change *c, const char *object);
 /* Outbox: one message per (agent, renewal_id); a newer one replaces the older. Sent by the loop after commit, kept until removed. */
 void store_put_outbox(struct store_change *c, const char *agent, struct id renewal_id, uint64_t message_id, uint16_t type, struct span frame);
 void store_remove_outbox(struct store_change *c, const char *agent, struct id renewal_id);
@@ -226,6 +231,8 @@ _must_check_ int view_approvals_of(struct store_view *v, const char *object, str
 _must_check_ int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n);
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */
+_must_check_ int view_orders_paused(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* oldest first */
+_must_check_ int view_policy_walks(struct store_view *v, const char *after, struct policy_walk *ret, size_t max, size_t *ret_n); /* by object */
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* as they came */
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);

@@ -188,6 +188,26 @@ int apply_template(struct apply *a, const struct store_verb *v, struct store_res
 	return a->rows->ops->add(a->rows, &noun_template, &next);
 }
 
+int apply_service(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	struct service next = *(const struct service *)v->row;
+	struct service old = {.version = 0};
+	memcpy(old.name, next.name, sizeof(old.name));
+	int r = rows_get(a->rows, &noun_service, &old);
+	if (r < 0 && r != E_NOT_FOUND)
+		return r;
+	bool known = r == 0;
+	if (known && v->number == UINT32_MAX)
+		return 0;
+	if (v->number != UINT32_MAX && v->number != (known ? old.version : 0))
+		return v->number == 0 ? E_EXISTS : E_STORE_CONFLICT;
+	next.version = old.version + 1;
+	if (known)
+		next.created_at = old.created_at;
+	return a->rows->ops->put(a->rows, &noun_service, &next);
+}
+
 int apply_redeem(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;

@@ -196,7 +196,24 @@ void store_decide_approval(struct store_change *c, const struct approval *a)
 
 void store_put_service(struct store_change *c, const struct service *s)
 {
-	verb_new(c, apply_put, &noun_service, s);
+	verb_new(c, apply_service, &noun_service, s)->number = UINT32_MAX;
+}
+
+void store_change_service(struct store_change *c, const struct service *s, uint32_t expect_version)
+{
+	verb_new(c, apply_service, &noun_service, s)->number = expect_version;
+}
+
+void store_put_policy_walk(struct store_change *c, const struct policy_walk *w)
+{
+	verb_new(c, apply_put, &noun_walk, w);
+}
+
+void store_remove_policy_walk(struct store_change *c, const char *object)
+{
+	struct policy_walk key = {.object = ""};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_walk, &key);
+	text_into(((struct policy_walk *)v->row)->object, sizeof(key.object), object, v);
 }
 
 static struct store_verb *message_verb(struct store_change *c, verb_fn *fn, const char *agent, const struct message_row *m)

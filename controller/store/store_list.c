@@ -185,6 +185,22 @@ int view_orders(struct store_view *v, const char *cert_id, struct id before, str
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_orders_paused(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n)
+{
+	static const enum order_phase paused = ORDER_PAUSED;
+	struct query                  q = {.noun = &noun_order, .max = page(max)};
+	query_where(&q, offsetof(struct order, phase), IS, &paused);
+	query_where(&q, offsetof(struct order, renewal_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_policy_walks(struct store_view *v, const char *after, struct policy_walk *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_walk, .max = page(max)};
+	query_where(&q, offsetof(struct policy_walk, object), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 struct steps {
 	struct order_step_row *to;
 	size_t                 n;

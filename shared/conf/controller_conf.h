@@ -38,8 +38,8 @@ struct controller_conf {
 	bool    allow_short_validity; /* templates from 5 s on instead of 60 s: for tests */
 	int64_t max_renewals_default; /* of templates that do not say */
 	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
+	int64_t approval_share;       /* per mille; 1000 = changes of policy and of many certificates need no second person */
 	int64_t approval_life_ms;     /* requests that nobody decides end */
-	int64_t approval_share;       /* per mille of all certificates that one person may renew by one order */
 	/* [bulk] */
 	int64_t bulk_batch;
 	int64_t bulk_pause_ms;

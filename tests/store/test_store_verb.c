@@ -330,6 +330,54 @@ static int redeem(struct kit *k, struct id id, uint32_t host, int64_t at)
 	return kit_commit(k, c, NULL);
 }
 
+static void test_service_versions(void **state)
+{
+	struct kit    *k = *state;
+	struct service s = {.name = "clara", .created_at = 5, .version = 1}, got;
+	static const struct {
+		uint32_t expect;
+		int      code;
+	} rows[] = {{3, E_STORE_CONFLICT}, {1, 0}, {1, E_STORE_CONFLICT}, {0, E_EXISTS}, {2, 0}};
+	struct store_change *c = store_change_new();
+	store_put_service(c, &s);
+	commit_ok(k, c);
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		c = store_change_new();
+		snprintf(s.policy, sizeof(s.policy), "{\"row\":%zu}", i);
+		s.created_at = 9; /* the first one stays */
+		store_change_service(c, &s, rows[i].expect);
+		assert_int_equal(kit_commit(k, c, NULL), rows[i].code);
+	}
+	c = store_change_new();
+	s.policy[0] = '\0';
+	store_put_service(c, &s); /* a host names it again: nothing of it is lost */
+	commit_ok(k, c);
+	assert_int_equal(view_service(k->view, "clara", &got), 0);
+	assert_string_equal(got.policy, "{\"row\":4}");
+	assert_int_equal(got.version, 3);
+	assert_int_equal(got.created_at, 5);
+}
+
+static void test_policy_walks(void **state)
+{
+	struct kit          *k = *state;
+	struct policy_walk   w = {.object = "template:a", .version = 4, .after = "c", .busy = true, .next_at = 7, .ordered = 8,
+				  .skipped = 9, .actor = "alice", .request_id = kit_id(3), .reason = "why", .started_at = 11};
+	struct policy_walk   got[3];
+	size_t               n;
+	struct store_change *c = store_change_new();
+	store_put_policy_walk(c, &w);
+	commit_ok(k, c);
+	assert_int_equal(view_policy_walks(k->view, "", got, 3, &n), 0);
+	assert_int_equal(n, 1);
+	assert_memory_equal(&got[0], &w, sizeof(w));
+	c = store_change_new();
+	store_remove_policy_walk(c, "template:a");
+	commit_ok(k, c);
+	assert_int_equal(view_policy_walks(k->view, "", got, 3, &n), 0);
+	assert_int_equal(n, 0);
+}
+
 static void test_invite_has_one_winner(void **state)
 {
 	struct kit *k = *state;
@@ -675,6 +723,8 @@ int main(void)
 		ON_BOTH(test_approval_lists),
 		ON_BOTH(test_principals_and_their_tokens),
 		ON_BOTH(test_template_versions),
+		ON_BOTH(test_service_versions),
+		ON_BOTH(test_policy_walks),
 		ON_BOTH(test_invite_has_one_winner),
 		ON_BOTH(test_serials_are_reserved_once),
 		ON_BOTH(test_crl_numbers_grow),
