@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "shared/base/text.h"
+#include "shared/model/messages.h"
 #include "shared/pki/cert.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/pki/key.h"
@@ -22,6 +23,12 @@ struct person {
 struct signer_key {
 	char        issuer_id[ISSUER_ID_SIZE];
 	struct key *key;
+};
+
+/* A receipt as records name it. */
+struct evidence {
+	struct hash host, receipt;
+	uint64_t    seq;
 };
 
 enum part { PART_BEGIN, PART_ISSUERS, PART_PERSONS, PART_ROWS, PART_END };
@@ -38,6 +45,8 @@ struct verifier {
 	struct person           *persons;
 	char                     last_name[ACTOR_SIZE];
 	int64_t                  head_at;
+	struct evidence          named, given; /* receipt that the last record names, that was given last */
+	bool                     missing;      /* `named` was not given yet */
 	uint64_t                 sure; /* rows below are proved by the last head that fitted */
 	struct buf               text; /* a line as it must be, or a leaf */
 	struct verify_report     report;
@@ -226,7 +235,7 @@ static int take_person(struct verifier *v, const json_t *o, struct refusal *why)
 {
 	struct audit_person p = {.since_at = 0};
 	char                alias[ACTOR_SIZE];
-	if (v->part > PART_PERSONS || v->report.persons == VERIFY_PERSONS_MAX ||
+	if (v->part > PART_PERSONS || v->report.n.persons == VERIFY_PERSONS_MAX ||
 	    !get_text(o, "person", p.alias, sizeof(p.alias)) || !get_text(o, "name", p.name, sizeof(p.name)) ||
 	    !get_hash(o, "salt", &p.salt) || strcmp(v->last_name, p.name) >= 0)
 		return bad_line(v, why, "a person that does not belong here");
@@ -240,7 +249,7 @@ static int take_person(struct verifier *v, const json_t *o, struct refusal *why)
 	HASH_ADD_STR(v->persons, alias, row);
 	memcpy(v->last_name, p.name, sizeof(v->last_name));
 	v->part = PART_PERSONS;
-	v->report.persons++;
+	v->report.n.persons++;
 	audit_line_person(&p, &v->text);
 	return 0;
 }
@@ -275,16 +284,42 @@ static bool is_forgotten(const struct verifier *v, const char *alias)
 static void count_row(struct verifier *v, const struct audit_leaf *row)
 {
 	struct verify_report *r = &v->report;
-	if (r->rows == 0)
+	if (r->n.rows == 0)
 		r->first_at = row->at;
 	r->last_at = row->at;
 	if (r->unsigned_at == 0)
 		r->unsigned_at = row->at;
 	if (r->unknown_at == 0)
 		r->unknown_at = row->at;
-	r->rows++;
+	r->n.rows++;
 	r->redacted += is_forgotten(v, row->actor) || is_forgotten(v, row->object);
 	r->clock_steps += row->behind_ms > 0;
+}
+
+/* What a record's detail says of the receipt it rests on; all zero = nothing. */
+static struct evidence evidence_of(const char *text)
+{
+	struct evidence e = {.seq = 0};
+	if (strstr(text, "\"" AUDIT_DETAIL_RECEIPT "\"") == NULL)
+		return e;
+	json_t *detail = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	if (!get_hash(detail, AUDIT_DETAIL_HOST, &e.host) || !get_hash(detail, AUDIT_DETAIL_RECEIPT, &e.receipt) ||
+	    !get_size(detail, AUDIT_DETAIL_RECEIPT_SEQ, &e.seq))
+		e = (struct evidence){.seq = 0};
+	json_decref(detail);
+	return e;
+}
+
+static bool evidence_equal(const struct evidence *a, const struct evidence *b)
+{
+	return a->seq == b->seq && hash_equal(a->host, b->host) && hash_equal(a->receipt, b->receipt);
+}
+
+static void expect_receipt(struct verifier *v, const char *detail)
+{
+	v->report.receipts_missing += v->missing;
+	v->named = evidence_of(detail);
+	v->missing = v->named.seq > 0 && !evidence_equal(&v->named, &v->given);
 }
 
 /* The heads that others keep of just this tree. */
@@ -318,7 +353,7 @@ static int take_row(struct verifier *v, const json_t *o, struct refusal *why)
 		return bad_line(v, why, "this is no row of a trail");
 	if (row.seq != v->tree.size)
 		return bad_line(v, why, "another row stands where this one must be");
-	if (v->report.rows > 0 && row.at < v->report.last_at)
+	if (v->report.n.rows > 0 && row.at < v->report.last_at)
 		return bad_line(v, why, "its time lies before that of the row above");
 	if (v->tree.size >> (MERKLE_LEVELS - 2) != 0)
 		return bad_line(v, why, "there cannot be so many rows");
@@ -331,7 +366,45 @@ static int take_row(struct verifier *v, const json_t *o, struct refusal *why)
 	(void)merkle_append(digest_sha256_two, &v->tree, &leaf, made);
 	v->report.size = v->tree.size;
 	count_row(v, &row);
+	expect_receipt(v, texts.detail);
 	return check_known(v, why);
+}
+
+/* Signed by the key whose hash the record names, and with the hash that the record names: so the host said it, and when. */
+static int take_receipt(struct verifier *v, const json_t *o, struct refusal *why)
+{
+	uint8_t        spki[SPKI_MAX], signature[AUDIT_SIGNATURE_MAX], *body = malloc(AUDIT_LINE_MAX);
+	size_t         n_spki = 0, n_signature = 0, n_body = 0;
+	uint64_t       seq = 0;
+	struct key    *key = NULL;
+	struct hash    host, receipt;
+	const char    *wrong = NULL;
+	if (body == NULL)
+		return refuse(why, E_NOMEM, "receipt", "no memory");
+	if (!get_blob(o, "receipt_of", spki, sizeof(spki), &n_spki) || !get_size(o, "receipt_seq", &seq) ||
+	    !get_blob(o, "body", body, AUDIT_LINE_MAX, &n_body) || !get_blob(o, "signature", signature, sizeof(signature), &n_signature))
+		wrong = "this is no receipt";
+	else if (v->part != PART_ROWS || !v->missing || seq != v->named.seq)
+		wrong = "a receipt that does not belong here";
+	digest_sha256((struct span){spki, n_spki}, &host);
+	digest_sha256((struct span){body, n_body}, &receipt);
+	int r = 0;
+	if (wrong != NULL)
+		r = bad_line(v, why, wrong);
+	else if (!hash_equal(host, v->named.host) || !hash_equal(receipt, v->named.receipt))
+		r = refuse(why, E_AUDIT_RECEIPT, "receipt", "line %llu: the record before names another one", (unsigned long long)v->line);
+	else if (key_from_spki((struct span){spki, n_spki}, &key) < 0 ||
+		 key_verify(key, LABEL_RECEIPT, (struct span){body, n_body}, (struct span){signature, n_signature}) < 0)
+		r = refuse(why, E_AUDIT_RECEIPT, "receipt", "line %llu: the signature does not fit", (unsigned long long)v->line);
+	if (r == 0) {
+		v->given = v->named;
+		v->missing = false;
+		v->report.n.receipts++;
+		audit_line_receipt(&(struct audit_receipt){{spki, n_spki}, seq, {body, n_body}, {signature, n_signature}}, &v->text);
+	}
+	key_free(key);
+	free(body);
+	return r;
 }
 
 static const struct key *key_of(const struct verifier *v, const char *issuer_id)
@@ -371,21 +444,22 @@ static int take_head(struct verifier *v, const json_t *o, struct refusal *why)
 	v->head_at = h.at;
 	v->report.signed_size = h.size;
 	v->report.unsigned_at = 0;
-	v->report.heads++;
+	v->report.n.heads++;
 	audit_line_head(&h, &v->text);
 	return 0;
 }
 
 static int take_end(struct verifier *v, const json_t *o, struct refusal *why)
 {
-	uint64_t rows, heads, persons;
-	if (!json_is_true(json_object_get(o, "end")) || !get_size(o, "rows", &rows) || !get_size(o, "heads", &heads) ||
-	    !get_size(o, "persons", &persons))
+	struct audit_line_counts n, *have = &v->report.n;
+	if (!json_is_true(json_object_get(o, "end")) || !get_size(o, "rows", &n.rows) || !get_size(o, "heads", &n.heads) ||
+	    !get_size(o, "persons", &n.persons) || !get_size(o, "receipts", &n.receipts))
 		return bad_line(v, why, "this is no end of an export");
-	if (rows != v->report.rows || heads != v->report.heads || persons != v->report.persons)
+	if (n.rows != have->rows || n.heads != have->heads || n.persons != have->persons || n.receipts != have->receipts)
 		return bad_line(v, why, "there were more or fewer lines when the export was made");
+	v->report.receipts_missing += v->missing;
 	v->part = PART_END;
-	audit_line_end(rows, heads, persons, &v->text);
+	audit_line_end(&n, &v->text);
 	return 0;
 }
 
@@ -395,7 +469,7 @@ typedef int take_fn(struct verifier *v, const json_t *o, struct refusal *why);
 static const struct {
 	const char *member; /* the first that an object has tells its kind */
 	take_fn    *take;
-} kinds[] = {{"seq", take_row}, {"size", take_head}, {"person", take_person}, {"certificate", take_issuer}, {"end", take_end}};
+} kinds[] = {{"seq", take_row}, {"receipt_of", take_receipt}, {"size", take_head}, {"person", take_person}, {"certificate", take_issuer}, {"end", take_end}};
 
 static int take(struct verifier *v, const json_t *o, struct refusal *why)
 {

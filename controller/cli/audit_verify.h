@@ -15,7 +15,9 @@ struct known_head {
 
 /* What the trail is, as far as it was read. */
 struct verify_report {
-	uint64_t from, rows, heads, persons;
+	uint64_t from;
+	struct audit_line_counts n;
+	uint64_t receipts_missing; /* records name them, the export has them not */
 	uint64_t size;        /* of the tree after the last row */
 	uint64_t redacted;    /* rows whose person is forgotten */
 	uint64_t signed_size; /* covered by a signed head */

@@ -255,10 +255,12 @@ static json_t *report_json(const struct verify_report *r, size_t n_known)
 	char    first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE], since[TIME_TEXT_SIZE];
 	int64_t now = clock_now();
 	json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "verified", 1, "from", (json_int_t)r->from, "rows",
-			      (json_int_t)r->rows, "size", (json_int_t)r->size, "heads", (json_int_t)r->heads, "redacted",
+			      (json_int_t)r->n.rows, "size", (json_int_t)r->size, "heads", (json_int_t)r->n.heads, "redacted",
 			      (json_int_t)r->redacted, "clock_steps", (json_int_t)r->clock_steps, "known_heads", (int)n_known);
-	json_object_set_new(o, "first_at", r->rows > 0 ? json_string(time_text(r->first_at, first)) : json_null());
-	json_object_set_new(o, "last_at", r->rows > 0 ? json_string(time_text(r->last_at, last)) : json_null());
+	json_object_set_new(o, "receipts", json_integer((json_int_t)r->n.receipts));
+	json_object_set_new(o, "receipts_missing", json_integer((json_int_t)r->receipts_missing));
+	json_object_set_new(o, "first_at", r->n.rows > 0 ? json_string(time_text(r->first_at, first)) : json_null());
+	json_object_set_new(o, "last_at", r->n.rows > 0 ? json_string(time_text(r->last_at, last)) : json_null());
 	uint64_t proved = r->signed_size > r->from ? r->signed_size : r->from,
 		 kept = r->known_size > r->from ? r->known_size : r->from;
 	json_object_set_new(
@@ -291,6 +293,8 @@ static void print_report(const json_t *o)
 	printf("%-13s %lld signed by the installation, %lld given\n", "heads",
 	       (long long)json_integer_value(json_object_get(o, "heads")),
 	       (long long)json_integer_value(json_object_get(o, "known_heads")));
+	printf("%-13s %lld signed by their hosts, %lld missing\n", "receipts", (long long)json_integer_value(json_object_get(o, "receipts")),
+	       (long long)json_integer_value(json_object_get(o, "receipts_missing")));
 	printf("%-13s %lld rows name a person that was forgotten\n", "redacted",
 	       (long long)json_integer_value(json_object_get(o, "redacted")));
 	if (json_integer_value(json_object_get(o, "clock_steps")) > 0)

@@ -25,7 +25,6 @@
 	X(AUDIT_READ, "audit:read")                                                                                            \
 	X(REPORT_READ, "report:read")                                                                                          \
 	X(PRINCIPAL_MANAGE, "principal:manage")                                                                                \
-	X(CA_READ, "ca:read")                                                                                                  \
 	X(CA_MANAGE, "ca:manage")                                                                                              \
 	X(TOKEN_OWN, "token:own")
 

@@ -125,3 +125,15 @@ void api_approval_reject(struct api_call *call)
 {
 	decide(call, false);
 }
+
+/* ---- for the routes whose act waits ---- */
+
+void api_waits(struct api_call *call, const struct approval *a)
+{
+	char    location[API_PARAM_SIZE], id[ID_TEXT_SIZE];
+	json_t *o = json_pack("{s:s,s:o}", "status", "awaiting_approval", "approval", json_approval(a));
+	json_object_set(o, "approval_id", json_object_get(json_object_get(o, "approval"), "approval_id"));
+	snprintf(location, sizeof(location), "/api/v1/approvals/%s", id_text(a->approval_id, id));
+	http_call_header(call->http, "location", location);
+	api_finish(call, 202, o);
+}

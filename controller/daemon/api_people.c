@@ -12,23 +12,13 @@
 
 /* ---- answers ---- */
 
-static void answer_waiting(struct api_call *call, const struct approval *a)
-{
-	char    location[API_PARAM_SIZE], id[ID_TEXT_SIZE];
-	json_t *o = json_pack("{s:s,s:o}", "status", "awaiting_approval", "approval", json_approval(a));
-	json_object_set(o, "approval_id", json_object_get(json_object_get(o, "approval"), "approval_id"));
-	snprintf(location, sizeof(location), "/api/v1/approvals/%s", id_text(a->approval_id, id));
-	http_call_header(call->http, "location", location);
-	api_finish(call, 202, o);
-}
-
 static void principal_done(void *ctx, const struct api_result *result, int status)
 {
 	struct api_call *call = ctx;
 	if (result->code < 0)
 		api_refuse_why(call, &result->why);
 	else if (result->waits)
-		answer_waiting(call, &result->approval);
+		api_waits(call, &result->approval);
 	else
 		api_finish(call, status, json_principal(&result->principal));
 }
@@ -160,7 +150,7 @@ static void token_made(void *ctx, const struct api_result *result)
 		return;
 	}
 	if (result->waits) {
-		answer_waiting(call, &result->approval);
+		api_waits(call, &result->approval);
 		return;
 	}
 	json_t *o = json_token(&result->pat);

@@ -89,7 +89,7 @@ static void revoke_carefully(struct api_call *call, const struct certificate *c,
 	workers_read(controller_workers(call->ctl), look, looked, j);
 }
 
-static int reason_of(struct api_call *call, enum revoke_reason *ret)
+int api_field_reason(struct api_call *call, enum revoke_reason *ret)
 {
 	char name[32];
 	int  reason = 0;
@@ -113,7 +113,7 @@ void api_cert_revoke(struct api_call *call)
 	if (r == 0)
 		r = api_fields_known(call, fields);
 	if (r == 0)
-		r = reason_of(call, &reason);
+		r = api_field_reason(call, &reason);
 	if (r == 0)
 		r = api_field_bool(call, "replace", false, &replace);
 	if (r == 0)

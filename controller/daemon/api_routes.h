@@ -34,6 +34,9 @@ int  api_approval_show(struct api_call *call, struct store_view *view);
 void api_approval_approve(struct api_call *call);
 void api_approval_reject(struct api_call *call);
 
+/* 202: nothing was done yet, `a` waits for a second person. */
+void api_waits(struct api_call *call, const struct approval *a);
+
 /* api_agents.c */
 int  api_agent_list(struct api_call *call, struct store_view *view);
 int  api_agent_show(struct api_call *call, struct store_view *view);
@@ -64,6 +67,14 @@ void api_cert_suspend(struct api_call *call);
 void api_cert_resume(struct api_call *call);
 void api_crl_list(struct api_call *call);
 
+/* The field `reason` of a revocation. */
+_must_check_ int api_field_reason(struct api_call *call, enum revoke_reason *ret);
+
+/* api_ca.c */
+int  api_ca_list(struct api_call *call, struct store_view *view);
+int  api_ca_show(struct api_call *call, struct store_view *view);
+void api_ca_revoke(struct api_call *call);
+
 /* api_lifecycle.c: the brief's endpoints */
 void api_life_renew(struct api_call *call);
 int  api_life_service_certs(struct api_call *call, struct store_view *view);
@@ -71,6 +82,20 @@ int  api_life_expiring(struct api_call *call, struct store_view *view);
 int  api_life_templates(struct api_call *call, struct store_view *view);
 int  api_life_template(struct api_call *call, struct store_view *view);
 void api_life_template_apply(struct api_call *call);
+
+/* api_bulk.c */
+void api_life_bulk(struct api_call *call);
+void api_life_emergency(struct api_call *call);
+void api_life_renew_all(struct api_call *call);
+
+/* api_campaigns.c */
+int  api_campaign_list(struct api_call *call, struct store_view *view);
+int  api_campaign_show(struct api_call *call, struct store_view *view);
+void api_campaign_enrich(struct api_call *call);
+int  api_campaign_members(struct api_call *call, struct store_view *view);
+void api_campaign_halt(struct api_call *call);
+void api_campaign_resume(struct api_call *call);
+void api_campaign_cancel(struct api_call *call);
 
 /* api_audit.c, export_trail.c */
 int  api_audit_list(struct api_call *call, struct store_view *view);

@@ -147,7 +147,7 @@ struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_rol
 	struct catalog_issuer *best = NULL;
 	for (size_t i = 0; i < c->n_issuers; i++) {
 		struct catalog_issuer *one = &c->issuers[i];
-		if (one->row.role == role && !one->row.retired &&
+		if (one->row.role == role && !one->row.retired && one->row.revoked_at == 0 &&
 		    (best == NULL || one->row.not_before_at > best->row.not_before_at))
 			best = one;
 	}

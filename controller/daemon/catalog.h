@@ -26,7 +26,7 @@ const struct template *catalog_template(const struct catalog *c, const char *tem
 void                   catalog_put_template(struct catalog *c, const struct template *t);
 
 struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id);
-struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role); /* newest that is not retired */
+struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role); /* newest that is neither retired nor revoked */
 struct catalog_issuer *catalog_issuer_for(struct catalog *c, const struct template *t);
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i); /* NULL beyond the last */
 

@@ -11,6 +11,7 @@
 
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
+#include "shared/model/audit.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
@@ -33,6 +34,8 @@ struct commit {
 	void                *ctx;
 	int                  code; /* of one that never reached the store */
 	struct id            request_id; /* of records that nobody's request led to */
+	struct hash          evidence_host, evidence_hash; /* none = no receipt */
+	uint64_t             evidence_seq;
 	struct commit       *prev, *next;
 };
 
@@ -177,6 +180,23 @@ static struct id own_request(struct commit *c, int64_t now)
 	return c->request_id;
 }
 
+void commit_evidence(struct commit *c, struct hash host_hash, uint64_t receipt_seq, struct hash body_hash)
+{
+	c->evidence_host = host_hash;
+	c->evidence_seq = receipt_seq;
+	c->evidence_hash = body_hash;
+}
+
+static void add_evidence(const struct commit *c, json_t *detail)
+{
+	char host[HASH_TEXT_SIZE], hash[HASH_TEXT_SIZE];
+	if (hash_is_none(c->evidence_hash))
+		return;
+	json_object_set_new(detail, AUDIT_DETAIL_HOST, json_string(hash_text(c->evidence_host, host)));
+	json_object_set_new(detail, AUDIT_DETAIL_RECEIPT_SEQ, json_integer((json_int_t)c->evidence_seq));
+	json_object_set_new(detail, AUDIT_DETAIL_RECEIPT, json_string(hash_text(c->evidence_hash, hash)));
+}
+
 void commit_audit(struct commit *c, const struct audit_of *of, const char *format, ...)
 {
 	struct audit a = {.at = clock_now(), .event = of->event, .renewal_id = of->renewal_id, .request_id = of->request_id};
@@ -192,6 +212,7 @@ void commit_audit(struct commit *c, const struct audit_of *of, const char *forma
 		va_start(ap, format);
 		json_t *json = json_vpack_ex(NULL, 0, format, ap);
 		va_end(ap);
+		add_evidence(c, json);
 		size_t n = json != NULL ? json_dumpb(json, a.detail, sizeof(a.detail) - 1, JSON_COMPACT) : 0;
 		a.detail[n < sizeof(a.detail) ? n : 0] = '\0'; /* one that does not fit is left out whole */
 		json_decref(json);

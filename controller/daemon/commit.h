@@ -41,6 +41,8 @@ void         commit_else(struct commit *c, commit_then_fn *fn, const void *value
 int commit_failure(const struct controller *ctl);
 
 /* Names of the fault points before the change is handed over and after it is durable. */
+/* What its records rest on: the receipt of this host and number, whose body has this hash. Every record added from now on names it. */
+void commit_evidence(struct commit *c, struct hash host_hash, uint64_t receipt_seq, struct hash body_hash);
 void commit_fault_points(struct commit *c, const char *before, const char *after);
 
 typedef void commit_done_fn(struct controller *ctl, void *ctx, int code, const struct store_result *result);

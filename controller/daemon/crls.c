@@ -15,6 +15,7 @@
 #include "controller/daemon/state.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
+#include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
@@ -193,6 +194,25 @@ static bool is_over(const struct crl_job *j, struct store_view *view)
 	return over;
 }
 
+/* CAs have no issuance: the root's list takes them from their own rows. */
+static int add_issuers(struct crl_job *j, struct store_view *view)
+{
+	struct issuer *rows = calloc(STORE_LIST_MAX, sizeof(*rows));
+	size_t         n = 0;
+	int            r = rows != NULL ? view_issuers(view, "", rows, STORE_LIST_MAX, &n) : E_NOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct cert_info info;
+		uint8_t          entry[ENTRY_SIZE];
+		if (rows[i].revoked_at == 0 || !text_equal(rows[i].parent_id, j->key.issuer_id))
+			continue;
+		r = cert_read((struct span){rows[i].der, rows[i].der_len}, &info);
+		pack(info.serial, rows[i].revoked_at, rows[i].revoke_reason, entry);
+		buf_add(&j->entries, entry, sizeof(entry));
+	}
+	free(rows);
+	return r;
+}
+
 static void collect(void *job, struct store_view *view)
 {
 	struct crl_job     *j = job;
@@ -209,6 +229,8 @@ static void collect(void *job, struct store_view *view)
 			after = page[i].serial;
 		}
 	}
+	if (j->code == 0 && j->key.shard == 0)
+		j->code = add_issuers(j, view);
 	if (j->code == 0)
 		j->code = buf_error(&j->entries);
 	j->ended = j->code == 0 && is_over(j, view);
@@ -324,7 +346,7 @@ static void start(struct controller *ctl, struct shard *s, int64_t now)
 	j->since = s->this_update_at;
 	j->gone = now - ctl->conf->crl_validity_ms;
 	j->code = E_STORE_IO; /* until the job says otherwise */
-	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * ISSUANCES_PER_SHARD);
+	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * (ISSUANCES_PER_SHARD + CATALOG_ISSUERS_MAX));
 	s->busy = true;
 	s->dirty = false;
 	workers_read(ctl->workers, collect, on_collected, j);

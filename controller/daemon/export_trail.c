@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "controller/daemon/workers.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/audit_export.h"
 
-enum { PIECE_ROWS = 250, PIECE_MAX = 1 << 20, EXPORTS_MAX = 4 };
+enum { PIECE_ROWS = 250, PIECE_ENOUGH = 1 << 19, PIECE_MAX = 1 << 20, EXPORTS_MAX = 4 };
 
 enum phase { PHASE_BEGIN, PHASE_PERSONS, PHASE_ROWS };
 
@@ -22,7 +24,9 @@ struct trail {
 	int64_t            since_at;
 	enum phase         phase;
 	uint64_t           from, size, seq; /* rows to give: [from, size); next one */
-	uint64_t           rows, heads, persons;
+	struct audit_line_counts n;
+	uint64_t           receipt_seq; /* the last one given, of: */
+	struct hash        receipt_of;
 	char               person[ACTOR_SIZE]; /* the last one given */
 	struct audit_head  head;               /* the next one; size 0 = none is left */
 	struct audit       row[PIECE_ROWS];
@@ -82,7 +86,7 @@ static int persons(struct trail *t, struct store_view *view)
 		audit_line_person(&page[i], &t->piece);
 	if (r == 0 && n > 0)
 		text_cut(t->person, sizeof(t->person), page[n - 1].name);
-	t->persons += n;
+	t->n.persons += n;
 	if (n < STORE_LIST_MAX)
 		t->phase = PHASE_ROWS;
 	free(page);
@@ -104,24 +108,62 @@ static void add_row(struct trail *t, const struct audit *a)
 		.detail = a->detail,
 	};
 	audit_line_row(&leaf, &t->piece);
-	t->rows++;
+	t->n.rows++;
 	t->seq = a->seq + 1;
+}
+
+/* The receipt that a record names: false when it names none, or the one that was given last. */
+static bool names_receipt(struct trail *t, const struct audit *a)
+{
+	struct hash host;
+	json_t     *detail = strstr(a->detail, "\"" AUDIT_DETAIL_RECEIPT "\"") != NULL ? json_loads(a->detail, 0, NULL) : NULL;
+	const char *text = json_string_value(json_object_get(detail, AUDIT_DETAIL_HOST));
+	uint64_t    seq = (uint64_t)json_integer_value(json_object_get(detail, AUDIT_DETAIL_RECEIPT_SEQ));
+	bool        fresh = text != NULL && hash_parse(text, &host) == 0 && (seq != t->receipt_seq || !hash_equal(host, t->receipt_of));
+	json_decref(detail);
+	if (fresh) {
+		t->receipt_seq = seq;
+		t->receipt_of = host;
+	}
+	return fresh;
+}
+
+/* One that is not there any more is not given: the reader sees that it is missing. */
+static int add_receipt(struct trail *t, struct store_view *view)
+{
+	struct buf         body = BUF_MAX(RECEIPT_BODY_MAX);
+	struct receipt_row row;
+	int                r = view_receipt(view, t->receipt_of, t->receipt_seq, &row);
+	if (r == 0)
+		r = view_receipt_body(view, t->receipt_of, t->receipt_seq, &body);
+	if (r == 0 && row.host_spki_len > 0) {
+		audit_line_receipt(&(struct audit_receipt){.host_spki = {row.host_spki, row.host_spki_len},
+							   .seq = row.seq,
+							   .body = buf_span(&body),
+							   .signature = {row.signature, row.signature_len}},
+				   &t->piece);
+		t->n.receipts++;
+	}
+	buf_free(&body);
+	return r == E_NOT_FOUND ? 0 : r;
 }
 
 static int rows(struct trail *t, struct store_view *view)
 {
 	size_t n = 0;
 	int    r = t->seq < t->size ? view_audit(view, t->seq, t->row, PIECE_ROWS, &n) : 0;
-	for (size_t i = 0; r == 0 && i < n && t->row[i].seq < t->size; i++) {
+	for (size_t i = 0; r == 0 && i < n && t->row[i].seq < t->size && t->piece.n < PIECE_ENOUGH; i++) {
 		add_row(t, &t->row[i]);
-		if (t->head.size != t->seq)
+		if (names_receipt(t, &t->row[i]))
+			r = add_receipt(t, view);
+		if (r < 0 || t->head.size != t->seq)
 			continue;
 		audit_line_head(&t->head, &t->piece);
-		t->heads++;
+		t->n.heads++;
 		r = next_head(t, view, t->seq);
 	}
 	if (r == 0 && t->seq >= t->size) {
-		audit_line_end(t->rows, t->heads, t->persons, &t->piece);
+		audit_line_end(&t->n, &t->piece);
 		t->last = true;
 	}
 	return r == 0 && n == 0 && !t->last ? E_STORE_DAMAGED : r;

@@ -166,7 +166,7 @@ int identities_issue(struct controller *ctl, const struct identity_request *requ
 	struct cert_facts      facts = {0};
 	struct issuance        row = {0};
 	int64_t                now = clock_now();
-	int r = issuer == NULL ? E_SIGNER_ISSUER : HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX ? E_API_BUSY : 0;
+	int r = issuer == NULL || issuer->row.revoked_at != 0 ? E_CA_REVOKED : HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX ? E_API_BUSY : 0;
 	if (r == 0)
 		r = facts_of(ctl, request, issuer, now, &facts);
 	if (r == 0)

@@ -22,8 +22,8 @@ static int intent_of(struct controller *ctl, const struct order *o, const struct
 	struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
 	int64_t                now = clock_now(), not_before = 0, not_after = 0;
 	bool                   cut = false;
-	if (issuer == NULL)
-		return E_SIGNER_ISSUER;
+	if (issuer == NULL || issuer->row.revoked_at != 0)
+		return E_CA_REVOKED;
 	int r = policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut);
 	if (r == 0)
 		r = policy_facts(cert, t, ctl->conf->organisation, not_before, not_after, &facts);

@@ -12,6 +12,7 @@
 #include "shared/model/agent.h"
 #include "shared/model/approval.h"
 #include "shared/model/audit.h"
+#include "shared/model/campaign.h"
 #include "shared/model/inventory.h"
 #include "shared/model/template.h"
 
@@ -19,7 +20,7 @@ struct store;
 struct store_change;
 struct store_view;
 
-enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = 8192 };
+enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = AUDIT_RECEIPT_MAX };
 
 /* ---- life ---- */
 struct store_options {
@@ -90,6 +91,8 @@ struct receipt_row {
 	int64_t     made_at, stored_at;
 	uint8_t     signature[RECEIPT_SIGNATURE_MAX]; /* of the host key over the body */
 	uint16_t    signature_len;
+	uint8_t     host_spki[SPKI_MAX / 4]; /* of the key that signed it; none in rows from before schema 6 */
+	uint16_t    host_spki_len;
 	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
@@ -103,6 +106,8 @@ void store_redeem_invite(struct store_change *c, struct id invite_id, struct has
 /* A new version (1, 2, ...) of the template; result.template_version. `expect_version` as for certificates, UINT32_MAX = do not check. */
 void store_add_template(struct store_change *c, const struct template *t, uint32_t expect_version);
 void store_put_issuer(struct store_change *c, const struct issuer *i);
+/* E_NOT_FOUND; one that is revoked already stays as it is. */
+void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t at, int reason);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
@@ -140,6 +145,10 @@ struct crl_row {
 void store_put_crl(struct store_change *c, const struct crl_row *row);
 /* What an agent found on its host. `rows` NULL: its listeners are the same as before; else they replace all earlier ones. */
 void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n);
+void store_put_campaign(struct store_change *c, const struct campaign *campaign);
+/* New (by campaign and position; E_EXISTS), and the next state of one that is there (E_NOT_FOUND). */
+void store_add_member(struct store_change *c, const struct campaign_member *m);
+void store_put_member(struct store_change *c, const struct campaign_member *m);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
 /* Replaces the invite of that id. */
@@ -220,7 +229,10 @@ _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct i
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* as they came */
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);
+_must_check_ int view_receipt(struct store_view *v, struct hash host_hash, uint64_t seq, struct receipt_row *ret); /* without its body */
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
+/* Signed below this issuer, neither ended nor revoked; by serial. */
+_must_check_ int view_live_issuances(struct store_view *v, const char *issuer_id, int64_t now, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 _must_check_ int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n); /* state INTENT */
 /* Highest serial counter above `above` that a certificate was signed with; 0 = none. */
 _must_check_ int view_signed_above(struct store_view *v, uint64_t above, uint64_t *ret_counter);
@@ -259,6 +271,15 @@ struct outbox_row {
 /* Messages of one agent in the order of message_id, after `after`. */
 _must_check_ int view_outbox(struct store_view *v, const char *agent, uint64_t after, struct outbox_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_outbox_top(struct store_view *v, uint64_t *ret_message_id); /* highest message id ever used */
+
+_must_check_ int view_campaign(struct store_view *v, struct id campaign_id, struct campaign *ret);
+_must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
+_must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+_must_check_ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret);
+_must_check_ int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n); /* by position */
+_must_check_ int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n);
+_must_check_ int view_members_count(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t *ret);
 
 /* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
  * Fills `ret` up to max; call again after the last serial while it was full. */

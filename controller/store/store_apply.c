@@ -292,6 +292,20 @@ int apply_decision(struct apply *a, const struct store_verb *v, struct store_res
 	return a->rows->ops->replace(a->rows, &noun_approval, &row);
 }
 
+int apply_revoke_issuer(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	const struct issuer *to = v->row;
+	struct issuer        row;
+	(void)result;
+	memcpy(row.issuer_id, to->issuer_id, sizeof(row.issuer_id));
+	int r = rows_get(a->rows, &noun_issuer, &row);
+	if (r < 0 || row.revoked_at != 0)
+		return r;
+	row.revoked_at = to->revoked_at;
+	row.revoke_reason = to->revoke_reason;
+	return a->rows->ops->replace(a->rows, &noun_issuer, &row);
+}
+
 int apply_crl(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;

@@ -151,6 +151,13 @@ void store_put_issuer(struct store_change *c, const struct issuer *i)
 	verb_new(c, apply_put, &noun_issuer, i);
 }
 
+void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t at, int reason)
+{
+	struct issuer key = {.revoked_at = at, .revoke_reason = reason};
+	text_cut(key.issuer_id, sizeof(key.issuer_id), issuer_id);
+	verb_new(c, apply_revoke_issuer, &noun_issuer, &key);
+}
+
 void store_put_principal(struct store_change *c, const struct principal *p)
 {
 	verb_new(c, apply_put, &noun_principal, p);
@@ -269,6 +276,21 @@ void store_put_inventory(struct store_change *c, const struct inventory *head, c
 		text_cut(row.agent, sizeof(row.agent), head->agent);
 		verb_new(c, apply_put, &noun_listener, &row); /* an address that was told twice has one row */
 	}
+}
+
+void store_put_campaign(struct store_change *c, const struct campaign *campaign)
+{
+	verb_new(c, apply_put, &noun_campaign, campaign);
+}
+
+void store_add_member(struct store_change *c, const struct campaign_member *m)
+{
+	verb_new(c, apply_add, &noun_member, m);
+}
+
+void store_put_member(struct store_change *c, const struct campaign_member *m)
+{
+	verb_new(c, apply_replace, &noun_member, m);
 }
 
 void store_put_setting(struct store_change *c, const char *name, struct span value)

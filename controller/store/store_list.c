@@ -291,6 +291,18 @@ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_live_issuances(struct store_view *v, const char *issuer_id, int64_t now, struct serial after, struct issuance *ret, size_t max, size_t *ret_n)
+{
+	static const enum issuance_state gone[] = {ISSUANCE_INTENT, ISSUANCE_VOID, ISSUANCE_REVOKED};
+	struct query                     q = {.noun = &noun_issuance, .max = page(max)};
+	query_where(&q, offsetof(struct issuance, issuer_id), IS, issuer_id);
+	query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
+	query_where(&q, offsetof(struct issuance, not_after_at), ABOVE, &now);
+	for (size_t i = 0; i < N_ELEMENTS(gone); i++)
+		query_where(&q, offsetof(struct issuance, state), IS_NOT, &gone[i]);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_intents(struct store_view *v, struct serial after, struct issuance *ret, size_t max, size_t *ret_n)
 {
 	static const enum issuance_state intent = ISSUANCE_INTENT;

@@ -193,6 +193,14 @@ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq,
 	return find_bytes(v, &q, &found);
 }
 
+int view_receipt(struct store_view *v, struct hash host_hash, uint64_t seq, struct receipt_row *ret)
+{
+	struct query q = {.noun = &noun_receipt};
+	query_where(&q, offsetof(struct receipt_row, host_hash), IS, &host_hash);
+	query_where(&q, offsetof(struct receipt_row, seq), IS, &seq);
+	return rows_first(v->rows, &q, ret);
+}
+
 int view_crl(struct store_view *v, const char *issuer_id, uint32_t shard, struct crl_row *ret, struct buf *der)
 {
 	struct query       q = {.noun = &noun_crl, .max = 1};

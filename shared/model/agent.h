@@ -156,6 +156,13 @@ struct service {
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
+	X(CAMPAIGN_STARTED, "campaign_started")                                                                       \
+	X(CAMPAIGN_COMPLETED, "campaign_completed")                                                                   \
+	X(CAMPAIGN_HALTED, "campaign_halted")                                                                         \
+	X(CAMPAIGN_RESUMED, "campaign_resumed")                                                                       \
+	X(CAMPAIGN_CANCELLED, "campaign_cancelled")                                                                   \
+	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")                                                               \
+	X(CA_REVOKED, "ca_revoked")                                                                                   \
 	X(BACKUP_MADE, "backup_made")                                                                                 \
 	X(BACKUP_FAILED, "backup_failed")                                                                             \
 	X(STORE_RESTORED, "store_restored")                                                                           \
@@ -183,7 +190,7 @@ struct audit {
 	struct id        renewal_id;
 	struct id        request_id;
 	char             reason[REASON_SIZE]; /* why */
-	char             detail[384];         /* short JSON object or ""; no secrets */
+	char             detail[640];         /* short JSON object or ""; no secrets */
 };
 
 #endif

@@ -65,6 +65,22 @@ struct audit_head {
 /* The signed body: size, root, at; numbers big-endian. */
 void audit_head_body(uint64_t size, struct hash root, int64_t at, uint8_t ret[AUDIT_HEAD_BODY]);
 
+/* ---- evidence ---- */
+
+/* Members of a record's detail that name the receipt it rests on: SHA-256 of the host's key and of the receipt's body, in hex. */
+#define AUDIT_DETAIL_HOST        "host"
+#define AUDIT_DETAIL_RECEIPT_SEQ "receipt_seq"
+#define AUDIT_DETAIL_RECEIPT     "receipt"
+
+enum { AUDIT_RECEIPT_MAX = 8192 }; /* its body */
+
+/* A receipt beside the trail: whoever has the trail can prove what a host said, and no host can deny it. */
+struct audit_receipt {
+	struct span host_spki; /* SubjectPublicKeyInfo, DER */
+	uint64_t    seq;
+	struct span body, signature; /* as the host sent them; label LABEL_RECEIPT */
+};
+
 /* ---- event types ---- */
 
 enum audit_object {

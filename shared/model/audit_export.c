@@ -2,7 +2,8 @@
  * Never: reading lines. */
 #include "shared/model/audit_export.h"
 
-enum { BLOB_MAX = CERT_DER_MAX };
+enum { BLOB_MAX = AUDIT_RECEIPT_MAX };
+_Static_assert((int)BLOB_MAX >= (int)CERT_DER_MAX, "certificates stand in it, too");
 
 /* Texts hold no control characters, so two escapes are enough. */
 static void add_text(struct buf *to, const char *name, const char *text)
@@ -103,8 +104,19 @@ void audit_line_head(const struct audit_head *h, struct buf *to)
 	buf_add_text(to, "}\n");
 }
 
-void audit_line_end(uint64_t rows, uint64_t heads, uint64_t persons, struct buf *to)
+void audit_line_receipt(const struct audit_receipt *r, struct buf *to)
 {
-	buf_add_fmt(to, "{\"end\":true,\"rows\":%llu,\"heads\":%llu,\"persons\":%llu}\n", (unsigned long long)rows,
-		    (unsigned long long)heads, (unsigned long long)persons);
+	buf_add_u8(to, '{');
+	add_blob(to, "receipt_of", r->host_spki);
+	buf_add_fmt(to, ",\"receipt_seq\":%llu,", (unsigned long long)r->seq);
+	add_blob(to, "body", r->body);
+	buf_add_u8(to, ',');
+	add_blob(to, "signature", r->signature);
+	buf_add_text(to, "}\n");
+}
+
+void audit_line_end(const struct audit_line_counts *n, struct buf *to)
+{
+	buf_add_fmt(to, "{\"end\":true,\"rows\":%llu,\"heads\":%llu,\"persons\":%llu,\"receipts\":%llu}\n", (unsigned long long)n->rows,
+		    (unsigned long long)n->heads, (unsigned long long)n->persons, (unsigned long long)n->receipts);
 }

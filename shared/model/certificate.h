@@ -119,6 +119,8 @@ struct issuer {
 	uint16_t         der_len;
 	uint64_t         crl_number;   /* highest number used over all shards of this issuer */
 	bool             retired;
+	int64_t          revoked_at;   /* 0 = not: by its parent's list; then nothing is signed below it */
+	int              revoke_reason; /* enum revoke_reason, when revoked */
 };
 
 enum issuance_state {

@@ -2,6 +2,7 @@
  * Never: path validation. */
 #include "shared/pki/constraint.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -109,4 +110,52 @@ bool constraint_allows(struct span constraints, uint8_t tag, struct span name)
 		d.bad = d.bad || !der_done(&list);
 	}
 	return der_done(&d) && der_done(&outer) && (!permitted.seen || permitted.holds) && !excluded.holds;
+}
+
+/* ---- shown ------------------------------------------------------------------------------------------------------ */
+
+static int mask_bits(struct span mask)
+{
+	int bits = 0;
+	for (size_t i = 0; i < mask.n; i++)
+		bits += __builtin_popcount(mask.p[i]);
+	return bits;
+}
+
+static bool range_text(struct span base, struct buf *to)
+{
+	char text[INET6_ADDRSTRLEN];
+	if ((base.n != 8 && base.n != 32) || inet_ntop(base.n == 8 ? AF_INET : AF_INET6, base.p, text, sizeof(text)) == NULL)
+		return false;
+	buf_add_fmt(to, "IP:%s/%d\n", text, mask_bits((struct span){base.p + base.n / 2, base.n / 2}));
+	return true;
+}
+
+static bool subtree_text(uint8_t kind, struct span base, struct buf *to)
+{
+	if (kind == GN_IP)
+		return range_text(base, to);
+	buf_add_text(to, kind == GN_DNS ? "DNS:" : kind == GN_URI ? "URI:" : "other:");
+	for (size_t i = 0; i < base.n; i++) /* IA5String; what is not printable is no name */
+		buf_add_u8(to, base.p[i] > ' ' && base.p[i] < 0x7f ? base.p[i] : '?');
+	buf_add_u8(to, '\n');
+	return true;
+}
+
+int constraint_permitted(struct span constraints, struct buf *to)
+{
+	struct der outer = der_of(constraints);
+	struct der d = der_in(&outer, DER_SEQUENCE);
+	bool       good = true;
+	if (der_tag(&d) == (DER_CONTEXT_CONS | 0)) {
+		struct der list = der_in(&d, DER_CONTEXT_CONS | 0);
+		while (good && der_more(&list)) {
+			struct der  subtree = der_in(&list, DER_SEQUENCE);
+			uint8_t     kind = der_tag(&subtree);
+			struct span base = der_get(&subtree, kind);
+			good = der_done(&subtree) && subtree_text(kind, base, to);
+		}
+		good = good && der_done(&list);
+	}
+	return good && !d.bad && buf_error(to) == 0 ? 0 : E_PKI_CERT;
 }

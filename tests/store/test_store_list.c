@@ -302,6 +302,12 @@ static void test_issuance_lists(void **state)
 	assert_int_equal(n, 8); /* every sixth; 42 and 48 are void */
 	for (size_t x = 0; x < n; x++)
 		assert_int_equal(got[x].state, ISSUANCE_INTENT);
+	assert_int_equal(view_live_issuances(k->view, "service-1", 1009, none, got, 70, &n), 0);
+	assert_int_equal(n, 15); /* 10 to 39, three of six states */
+	for (size_t x = 0; x < n; x++)
+		assert_true(got[x].not_after_at > 1009 && got[x].state != ISSUANCE_INTENT && got[x].state != ISSUANCE_VOID && got[x].state != ISSUANCE_REVOKED);
+	assert_int_equal(view_live_issuances(k->view, "service-1", 1009, got[13].serial, got, 70, &n), 0);
+	assert_int_equal(n, 1);
 	uint64_t top = 99;
 	assert_int_equal(view_signed_above(k->view, 0, &top), 0);
 	assert_int_equal(top, 60);

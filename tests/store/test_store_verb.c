@@ -445,6 +445,29 @@ static void test_crl_numbers_grow(void **state)
 	buf_free(&small);
 }
 
+/* Only once, and the number of its lists goes on beside it. */
+static void test_an_issuer_is_revoked_once(void **state)
+{
+	struct kit          *k = *state;
+	struct issuer        issuer, got;
+	struct store_change *c = store_change_new();
+	kit_issuer(1, &issuer);
+	store_put_issuer(c, &issuer);
+	store_revoke_issuer(c, "service-1", 70, 1);
+	commit_ok(k, c);
+	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number + 1, "one"), 0);
+	c = store_change_new();
+	store_revoke_issuer(c, "service-1", 80, 4);
+	commit_ok(k, c);
+	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
+	assert_int_equal(got.revoked_at, 70);
+	assert_int_equal(got.revoke_reason, 1);
+	assert_int_equal(got.crl_number, issuer.crl_number + 1);
+	c = store_change_new();
+	store_revoke_issuer(c, "service-9", 80, 4);
+	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
+}
+
 static void test_settings(void **state)
 {
 	struct kit          *k = *state;
@@ -655,6 +678,7 @@ int main(void)
 		ON_BOTH(test_invite_has_one_winner),
 		ON_BOTH(test_serials_are_reserved_once),
 		ON_BOTH(test_crl_numbers_grow),
+		ON_BOTH(test_an_issuer_is_revoked_once),
 		ON_BOTH(test_settings),
 		ON_BOTH(test_values_that_cannot_be_kept),
 		ON_BOTH(test_an_order_goes_with_all_of_it),

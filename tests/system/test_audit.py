@@ -1,4 +1,5 @@
 """Is the audit trail what it says: complete, signed, kept by hosts, and is every change of it found by somebody who has only an export?"""
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -13,6 +14,8 @@ import urllib.parse
 
 import pytest
 from conftest import new_folder
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from installation import Failed, Installation, wait_for
 from played_fleet import PlayedFleet
 
@@ -202,6 +205,38 @@ def test_verify_needs_only_the_file_the_root_and_what_the_host_keeps(place, expo
                    check=True, capture_output=True)
     done = subprocess.run([inst.bin("vccctl"), "audit", "verify", path, "--root", other], capture_output=True, text=True)
     assert done.returncode == 1 and "VCC-3755" in done.stderr
+
+
+def unb64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def test_what_a_host_said_is_proved_by_its_own_signature(place, exported):
+    """T25: the trail names each receipt by its hash, the receipt stands beside it, and nobody but the host's key can have made it."""
+    inst, host = place
+    folder, lines, heads = exported
+    named, given, joined = {}, {}, {}
+    for line in map(json.loads, lines):
+        detail = json.loads(line["detail"]) if line.get("detail") else {}
+        if "receipt" in detail:
+            named.setdefault(detail["receipt"], (detail["host"], line["object"], line["renewal_id"]))
+        if line.get("event") == "agent_joined":
+            joined[detail["host"]] = line["object"]
+        if "receipt_of" in line:
+            spki, body = unb64(line["receipt_of"]), unb64(line["body"])
+            serialization.load_der_public_key(spki).verify(unb64(line["signature"]), b"vcc receipt v1\0" + body, ec.ECDSA(hashes.SHA256()))
+            given[hashlib.sha256(body).hexdigest()] = hashlib.sha256(spki).hexdigest()
+    assert len(given) >= 4 and given == {receipt: who for receipt, (who, _, _) in named.items()}, "two renewals: verified and settled"
+    assert {joined[who] for who in given.values()} == {host.name}
+    report = json.loads(verify(inst, os.path.join(folder, "all.jsonl"), "--head", heads)[1])
+    assert report["receipts"] == len(given) and report["receipts_missing"] == 0
+    path, at = os.path.join(folder, "denied.jsonl"), next(i for i, x in enumerate(lines) if x.startswith('{"receipt_of"'))
+    for change in (lambda x: dict(x, receipt_seq=x["receipt_seq"] + 1), lambda x: dict(x, signature=x["body"][:96]), lambda x: dict(x, body=x["body"][4:])):
+        changed = json.dumps(change(json.loads(lines[at])), separators=(",", ":")) + "\n"
+        with open(path, "w") as f:
+            f.writelines([*lines[:at], changed, *lines[at + 1:]])
+        status, _, err = verify(inst, path, "--head", heads)
+        assert status == 1 and ("VCC-3760" in err or "VCC-3753" in err), err
 
 
 def test_a_part_of_the_trail_is_verified_by_the_edge_before_it(place, exported):

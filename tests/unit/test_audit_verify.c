@@ -11,11 +11,12 @@
 #include <cmocka.h>
 
 #include "controller/cli/audit_verify.h"
+#include "shared/model/messages.h"
 #include "shared/pki/key.h"
 #include "tests/lib/hierarchy.h"
 
 #define NOW INT64_C(1790000000000)
-enum { ROWS = 120, HEAD_EVERY = 25, KNOWN = 100, LINES_MAX = 400, PEOPLE = 4 };
+enum { ROWS = 120, HEAD_EVERY = 25, KNOWN = 100, LINES_MAX = 400, PEOPLE = 4, RECEIPTS = ROWS / 10, MISSING = 7 };
 
 static struct hierarchy  h;
 static struct audit_head heads[ROWS + 1]; /* by size; size 0 = none was signed */
@@ -43,11 +44,53 @@ static uint32_t rng(uint32_t below)
 
 static struct audit_person people[PEOPLE];
 
-static void row_make(uint64_t seq, const char *reason, char texts[2][200], struct audit_leaf *ret)
+/* Rows 0, 10, 20... name a receipt each, rows 1, 11, 21... the same again. One was pruned. */
+static struct receipt {
+	char                 body[32];
+	struct buf           signature;
+	struct audit_receipt r;
+} receipts[RECEIPTS];
+static struct key *host_key;
+static struct buf  host_spki = BUF_MAX(SPKI_MAX);
+
+static const struct receipt *receipt_of(uint64_t seq)
+{
+	return seq % 10 <= 1 ? &receipts[seq / 10] : NULL;
+}
+
+static void receipts_make(void)
+{
+	assert_int_equal(key_make(KEY_EC_P256, &host_key), 0);
+	assert_int_equal(key_spki(host_key, &host_spki), 0);
+	for (size_t i = 0; i < RECEIPTS; i++) {
+		struct receipt *x = &receipts[i];
+		snprintf(x->body, sizeof(x->body), "receipt %zu", i);
+		x->signature = (struct buf)BUF_MAX(AUDIT_SIGNATURE_MAX);
+		struct span body = {(const uint8_t *)x->body, strlen(x->body)};
+		assert_int_equal(key_sign(host_key, LABEL_RECEIPT, body, &x->signature), 0);
+		x->r = (struct audit_receipt){buf_span(&host_spki), i + 1, body, buf_span(&x->signature)};
+	}
+}
+
+static void detail_make(uint64_t seq, char ret[400])
+{
+	const struct receipt *x = receipt_of(seq);
+	struct hash           host, hash;
+	char                  text[2][HASH_TEXT_SIZE];
+	if (x == NULL)
+		return;
+	digest_sha256(x->r.host_spki, &host);
+	digest_sha256(x->r.body, &hash);
+	snprintf(ret, 400, "{\"" AUDIT_DETAIL_HOST "\":\"%s\",\"" AUDIT_DETAIL_RECEIPT_SEQ "\":%llu,\"" AUDIT_DETAIL_RECEIPT "\":\"%s\"}",
+		 hash_text(host, text[0]), (unsigned long long)x->r.seq, hash_text(hash, text[1]));
+}
+
+static void row_make(uint64_t seq, const char *reason, char texts[2][400], struct audit_leaf *ret)
 {
 	snprintf(texts[0], 200, "clara%02u-web", (unsigned)(seq % 7));
 	snprintf(texts[1], 200, "{\"serial\":\"%08X\",\"cause\":\"a \\\"quoted\\\" one, \xc3\xa4\xc3\xb6\"}",
 		 (unsigned)(seq * 2654435761u));
+	detail_make(seq, texts[1]);
 	*ret = (struct audit_leaf){.seq = seq,
 				   .at = NOW + (int64_t)seq * 1000,
 				   .behind_ms = seq % 31 == 30 ? 5 : 0,
@@ -98,7 +141,7 @@ static void trail_make(size_t odd, bool sign, bool with_people, struct text *to)
 	for (size_t i = 0; with_people && i < PEOPLE - 1; i++) /* the last one is forgotten */
 		audit_line_person(&people[i], &b), line_take(to, &b);
 	for (uint64_t seq = 0; seq < ROWS; seq++) {
-		char              texts[2][200];
+		char              texts[2][400];
 		struct audit_leaf row;
 		struct audit_head head;
 		struct hash       leaf;
@@ -108,6 +151,8 @@ static void trail_make(size_t odd, bool sign, bool with_people, struct text *to)
 		merkle_leaf(digest_sha256_two, leaf_text.p, leaf_text.n, &leaf);
 		merkle_append(digest_sha256_two, &tree, &leaf, made);
 		audit_line_row(&row, &b), line_take(to, &b);
+		if (seq % 10 == 0 && seq / 10 != MISSING)
+			audit_line_receipt(&receipts[seq / 10].r, &b), line_take(to, &b);
 		if ((seq + 1) % HEAD_EVERY != 0 || !sign)
 			continue;
 		head_sign(seq + 1, &tree, &head);
@@ -118,7 +163,7 @@ static void trail_make(size_t odd, bool sign, bool with_people, struct text *to)
 		if (seq + 1 == KNOWN)
 			line_of_known = to->n - 1;
 	}
-	audit_line_end(ROWS, n_heads, with_people ? PEOPLE - 1 : 0, &b), line_take(to, &b);
+	audit_line_end(&(struct audit_line_counts){ROWS, n_heads, with_people ? PEOPLE - 1 : 0, RECEIPTS - 1}, &b), line_take(to, &b);
 	buf_free(&b);
 	buf_free(&leaf_text);
 }
@@ -168,6 +213,7 @@ static int setup(void **state)
 		people[i].salt = (struct hash){{(uint8_t)(i + 1), 9}};
 		audit_alias(digest_sha256_two, names[i], people[i].salt, people[i].alias);
 	}
+	receipts_make();
 	trail_make(SIZE_MAX, true, true, &whole);
 	known.head = heads[KNOWN];
 	return 0;
@@ -178,6 +224,10 @@ static int teardown(void **state)
 	(void)state;
 	text_free(&whole);
 	hierarchy_free(&h);
+	for (size_t i = 0; i < RECEIPTS; i++)
+		buf_free(&receipts[i].signature);
+	buf_free(&host_spki);
+	key_free(host_key);
 	return 0;
 }
 
@@ -189,9 +239,11 @@ static void an_untouched_trail_is_verified(void **state)
 	struct verify_report r;
 	struct refusal       why;
 	assert_int_equal(judge(&whole, &known, 1, &r, &why), 0);
-	assert_int_equal(r.rows, ROWS);
-	assert_int_equal(r.heads, ROWS / HEAD_EVERY);
-	assert_int_equal(r.persons, PEOPLE - 1);
+	assert_int_equal(r.n.rows, ROWS);
+	assert_int_equal(r.n.heads, ROWS / HEAD_EVERY);
+	assert_int_equal(r.n.persons, PEOPLE - 1);
+	assert_int_equal(r.n.receipts, RECEIPTS - 1);
+	assert_int_equal(r.receipts_missing, 2); /* two rows rest on the one that was pruned */
 	assert_int_equal(r.signed_size, KNOWN); /* the last multiple of HEAD_EVERY */
 	assert_int_equal(r.known_size, KNOWN);
 	assert_int_equal(r.unknown_at, NOW + KNOWN * 1000); /* the tail, by its first row */
@@ -268,6 +320,52 @@ static void a_foreign_root_or_signature_is_refused(void **state)
 	head.size++;
 	assert_int_equal(verify_head_signature(&head, ca, roots, &why), E_AUDIT_SIGNER);
 	hierarchy_free(&other);
+}
+
+static size_t line_with(const struct text *t, const char *word, size_t nth)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (memmem(t->line[i].p, t->line[i].n, word, strlen(word)) != NULL && nth-- == 0)
+			return i;
+	fail_msg("no line with %s", word);
+	return 0;
+}
+
+/* Written as it must be, but by another key, of another host, or about something else: nobody can put words into a host's mouth. */
+static void a_receipt_that_its_host_did_not_sign_is_refused(void **state)
+{
+	(void)state;
+	struct key *other_key = NULL;
+	struct buf  other_spki = BUF_MAX(SPKI_MAX), signature = BUF_MAX(AUDIT_SIGNATURE_MAX), b = BUF_MAX(AUDIT_LINE_MAX);
+	assert_int_equal(key_make(KEY_EC_P256, &other_key), 0);
+	assert_int_equal(key_spki(other_key, &other_spki), 0);
+	assert_int_equal(key_sign(other_key, LABEL_RECEIPT, receipts[3].r.body, &signature), 0);
+	struct audit_receipt wrong[] = {receipts[3].r, receipts[3].r, receipts[3].r, receipts[3].r};
+	wrong[0].signature = buf_span(&signature);
+	wrong[1].host_spki = buf_span(&other_spki), wrong[1].signature = buf_span(&signature);
+	wrong[2].body = receipts[4].r.body, wrong[2].signature = receipts[4].r.signature;
+	wrong[3].signature = receipts[4].r.signature;
+	for (size_t i = 0; i < N_ELEMENTS(wrong); i++) {
+		struct text          t;
+		struct verify_report r;
+		struct refusal       why;
+		text_copy_of(&whole, &t);
+		size_t at = line_with(&t, "receipt_of", 3);
+		for (size_t x = at; x < t.n; x++)
+			free(t.line[x].p);
+		t.n = at;
+		audit_line_receipt(&wrong[i], &b), line_take(&t, &b);
+		for (size_t x = at + 1; x < whole.n; x++) {
+			b.n = 0;
+			buf_add(&b, whole.line[x].p, whole.line[x].n), line_take(&t, &b);
+		}
+		assert_int_equal(judge(&t, &known, 1, &r, &why), E_AUDIT_RECEIPT);
+		text_free(&t);
+	}
+	buf_free(&other_spki);
+	buf_free(&signature);
+	buf_free(&b);
+	key_free(other_key);
 }
 
 /* ---- 10,000 changes --------------------------------------------------------------------------------------------- */
@@ -378,6 +476,7 @@ int main(void)
 		cmocka_unit_test(history_signed_anew_is_found_by_a_host),
 		cmocka_unit_test(a_head_beyond_the_end_is_told),
 		cmocka_unit_test(a_foreign_root_or_signature_is_refused),
+		cmocka_unit_test(a_receipt_that_its_host_did_not_sign_is_refused),
 		cmocka_unit_test(every_change_before_a_known_head_is_found),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

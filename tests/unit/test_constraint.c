@@ -95,12 +95,40 @@ static void unreadable_ones_allow_nothing(void **state)
 		assert_false(constraint_allows((struct span){b.p, n}, GN_DNS, span_text("a.b")));
 }
 
+static void what_is_permitted_is_shown(void **state)
+{
+	(void)state;
+	static const uint8_t ten[8] = {10, 0, 0, 0, 255, 240, 0, 0}, six[32] = {0xfd, 0, [16] = 0xff}, odd[7] = {0};
+	static const struct {
+		uint8_t     tag;
+		const void *base;
+		size_t      n;
+		const char *text; /* NULL = cannot be read */
+	} rows[] = {
+		{GN_DNS, "vcc.internal", 12, "DNS:vcc.internal\n"}, {GN_URI, "a.b", 3, "URI:a.b\n"}, {GN_IP, ten, 8, "IP:10.0.0.0/12\n"},
+		{GN_IP, six, 32, "IP:fd00::/8\n"},                 {GN_DNS, "a\nb", 3, "DNS:a?b\n"}, {GN_IP, odd, 7, NULL},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		_cleanup_(buf_free) struct buf b = BUF_MAX(256), text = BUF_MAX(256);
+		constraints_make(&b, rows[i].tag, rows[i].base, rows[i].n, "x", 1);
+		assert_int_equal(constraint_permitted(buf_span(&b), &text), rows[i].text != NULL ? 0 : E_PKI_CERT);
+		buf_add_u8(&text, 0);
+		if (rows[i].text != NULL)
+			assert_string_equal((const char *)text.p, rows[i].text);
+		for (size_t n = 1; n < b.n; n++) {
+			buf_reset(&text);
+			assert_int_not_equal(constraint_permitted((struct span){b.p, n}, &text), 0);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(unreadable_ones_allow_nothing),
+		cmocka_unit_test(what_is_permitted_is_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
--- 008_upkeep.sql: what has ended long ago, found by its end, and how much of it went to the archive. The rules of 001_initial.sql hold.
+-- 009_upkeep.sql: what has ended long ago, found by its end, and how much of it went to the archive. The rules of 001_initial.sql hold.
 
 CREATE INDEX issuances_ended ON issuances (not_after_at, serial);
 CREATE INDEX orders_ended ON orders (completed_at, renewal_id) WHERE completed_at IS NOT NULL;
