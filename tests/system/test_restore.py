@@ -205,6 +205,26 @@ def test_nothing_that_was_taken_away_comes_back(estate, tmp_path):
     renew(inst, host)
 
 
+def test_a_campaign_that_was_open_is_over(estate, tmp_path):
+    """Its host may have done it since: what of it was sent counts as failed, and its certificate can be renewed again."""
+    inst, host = estate
+    host.processes["agent"].stop()
+    began = inst.vccctl("bulk", "apply", "--pattern", "*.vcc.internal")
+    wait_for("its order", lambda: rows(live(inst), "SELECT count(*) FROM campaign_members WHERE state = 'ordered'") == [(1,)])
+    inst.vccctl("backup", str(tmp_path / "b"))
+    controller(inst, False)
+    done = restore(inst, str(tmp_path / "b"))
+    assert done.returncode == 0 and "1 open orders, 1 campaigns" in done.stdout, done
+    controller(inst, True)
+    shown = inst.get(f"campaigns/{began['campaign_id']}")
+    assert shown["status"] == "cancelled" and shown["failed_count"] == 1 and shown["pending_count"] == 0, shown
+    assert rows(live(inst), "SELECT state FROM campaign_members") == [("failed",)]
+    host.processes["agent"].start()
+    accept(inst)
+    wait_for("the host is back", lambda: inst.vccctl("agent", "show", host.name)["connected"])
+    renew(inst, host)
+
+
 def test_an_old_database_put_back_by_hand_is_noticed(estate, tmp_path):
     """Past `vccctl restore`: the signer remembers more, and nothing is ordered until a person has accepted that (F64, T24)."""
     inst, host = estate
