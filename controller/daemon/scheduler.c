@@ -12,6 +12,7 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/ocsp_keys.h"
@@ -30,6 +31,7 @@ enum {
 	DUE_MAX = 100,
 	SUPERSEDE_MAX = 100,
 	LATER_MS = 60 * 1000,
+	TOLD_MS = 60 * 1000,        /* the clock jumped by more: hosts have another idea of our time */
 	JUMP_MS = 10 * 60 * 1000,   /* the clock went ahead by more than this at once: it may be wrong */
 	SETTLE_MS = 15 * 60 * 1000, /* so long renewals then trickle, one a tick, instead of coming all at once */
 };
@@ -134,6 +136,8 @@ static void watch_clock(struct controller *ctl, int64_t now)
 	struct scheduler *s = ctl->scheduler;
 	int64_t monotonic = clock_monotonic();
 	int64_t ahead = (now - s->wall_at) - (monotonic - s->monotonic_at);
+	if (s->wall_at != 0 && (ahead > TOLD_MS || ahead < -TOLD_MS))
+		fleet_rewelcome_all(ctl); /* hosts judge certificates by the time that they were told */
 	if (s->wall_at != 0 && ahead > JUMP_MS) {
 		log_line(LOG_LEVEL_WARNING, NULL, "the clock went ahead by %lld s at once; renewals trickle for a while",
 			 (long long)(ahead / MS_SECOND));
