@@ -116,18 +116,11 @@ static int refuse_names(struct refusal *why, const struct san *bad, const char *
 		      whose);
 }
 
-int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
-		  struct refusal *why)
+static int template_takes(const struct template *t, const char *service, const struct names *names, struct refusal *why)
 {
-	if (!name_service_ok(service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
-	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
-			      agent->service, service);
 	if (!service_fits(t->service, service))
 		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
 			      service);
-
 	if (t->patterns.text[0] == '\0') {
 		if (names->text[0] != '\0')
 			return refuse(why, E_POLICY_NAMES, t->template_id, "the template takes no names");
@@ -138,9 +131,47 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 	struct san bad;
 	if (!names_within(names, &t->patterns, &bad))
 		return refuse_names(why, &bad, "template's patterns", t->template_id);
-	if (!names_within(names, &agent->patterns, &bad))
+	return 0;
+}
+
+int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
+		  struct refusal *why)
+{
+	if (!name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
+	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
+			      agent->service, service);
+	int r = template_takes(t, service, names, why);
+	if (r < 0)
+		return r;
+	struct san bad;
+	if (t->patterns.text[0] != '\0' && !names_within(names, &agent->patterns, &bad))
 		return refuse_names(why, &bad, "invite's patterns", agent->name);
 	return 0;
+}
+
+int policy_request(const struct template *t, const char *service, const struct names *names, struct refusal *why)
+{
+	bool admin = t->purpose == PURPOSE_ADMIN;
+	if (admin && service[0] != '\0')
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "a person's client certificate belongs to no service");
+	if (!admin && !name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "the request names no valid service");
+	return template_takes(t, admin ? t->service : service, names, why);
+}
+
+int policy_may_follow(const struct certificate *c)
+{
+	if (c->agent[0] != '\0')
+		return E_ISSUE_AGENT;
+	if (c->revoked_at != 0)
+		return E_ORDER_REVOKED;
+	if (c->retired_at != 0)
+		return E_ORDER_RETIRED;
+	if (c->suspended_at != 0)
+		return E_ORDER_SUSPENDED;
+	return !id_is_none(c->open_order) ? E_ORDER_OPEN : 0;
 }
 
 /* ---- eligibility -------------------------------------------------------------------------------------------- */
@@ -203,7 +234,7 @@ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64
 	bool    cut = not_after > issuer_not_after_at;
 	if (cut) {
 		if (t->purpose == PURPOSE_CODE_SIGNING)
-			return E_SIGNER_LIMIT;
+			return E_ISSUE_OUTLIVES;
 		not_after = whole_second(issuer_not_after_at);
 	}
 	if (not_after <= now)

@@ -46,6 +46,7 @@ static const struct {
 	{E_RIGHTS_LIMIT, 403},    {E_RIGHTS_SELF, 403},    {E_RIGHTS_MORE, 403},   {E_PRINCIPAL_DISABLED, 409},
 	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
 	{E_APPROVAL_GONE, 409},   {E_CA_ROOT, 409},        {E_CA_REVOKED, 409},      {E_CA_IN_USE, 409},
+	{E_ISSUE_AGENT, 409},     {E_ISSUE_NONE, 404},
 };
 
 int api_status(int code)

@@ -21,14 +21,22 @@ static bool says_admin(const struct approval *a, const struct certificate *cert)
 	return ok;
 }
 
-static int was_agreed(struct store_view *view, const struct certificate *cert, bool *ret)
+/* A target was agreed to once for all its keys; a key that a person brought, each one. */
+static bool is_about(const struct approval *a, const struct certificate *cert, const struct issuance *i)
+{
+	if (cert->agent[0] != '\0')
+		return a->kind == APPROVAL_TARGET;
+	return a->kind == APPROVAL_ORDER && id_equal(a->approval_id, i->renewal_id);
+}
+
+static int was_agreed(struct store_view *view, const struct certificate *cert, const struct issuance *issuance, bool *ret)
 {
 	struct approval *rows = calloc(REQUESTS, sizeof(*rows));
 	size_t           n = 0;
 	int              r = rows != NULL ? view_approvals_of(view, cert->cert_id, (struct id){{0}}, rows, REQUESTS, &n) : E_NOMEM;
 	bool             agreed = false;
 	for (size_t i = 0; r == 0 && i < n && !agreed; i++)
-		agreed = rows[i].kind == APPROVAL_TARGET && rows[i].state == APPROVAL_APPROVED && says_admin(&rows[i], cert);
+		agreed = is_about(&rows[i], cert, issuance) && rows[i].state == APPROVAL_APPROVED && says_admin(&rows[i], cert);
 	free(rows);
 	*ret = agreed;
 	return r;
@@ -57,7 +65,7 @@ int login_cert_find(struct store_view *view, struct serial serial, struct hash f
 	if (r == 0)
 		r = view_template(view, cert.template_id, 0, &t);
 	if (r == 0)
-		r = was_agreed(view, &cert, &agreed);
+		r = was_agreed(view, &cert, &i, &agreed);
 	if (r < 0)
 		return refuse(why, r, what, "the store cannot be read");
 	if (t.purpose != PURPOSE_ADMIN || !cert.approved || !agreed)

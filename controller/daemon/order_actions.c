@@ -116,6 +116,8 @@ static int64_t renew_at(struct applying *a, const struct issuance *i)
 {
 	const struct template *t = template_of(a);
 	struct policy_limits   limits = {a->ctl->conf->allow_short_validity, a->ctl->conf->jitter};
+	if (a->cert->agent[0] == '\0')
+		return TIME_NEVER; /* nobody could make the next key */
 	return t != NULL ? policy_renew_at(t, a->cert->cert_id, i->serial, i->not_before_at, i->not_after_at, &limits)
 			 : TIME_NEVER;
 }

@@ -156,7 +156,8 @@ struct service {
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
-	X(CA_REVOKED, "ca_revoked")
+	X(CA_REVOKED, "ca_revoked")                                                                                   \
+	X(CERTIFICATE_REQUESTED, "certificate_requested")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

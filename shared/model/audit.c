@@ -184,6 +184,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_APPROVAL_REJECTED] = {OBJECT_NONE, "a second person refused", "not given"},
 	[AUDIT_APPROVAL_CANCELLED] = {OBJECT_NONE, "a request ended without a decision", "it waits no more, or was not decided in time"},
 	[AUDIT_CA_REVOKED] = {OBJECT_ISSUER, "the CA was revoked: everything it signed ended", "not given"},
+	[AUDIT_CERTIFICATE_REQUESTED] = {OBJECT_CERTIFICATE, "a person brought a key for a certificate without a host", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
 };
 
