@@ -186,11 +186,17 @@ static bool in_the_way(const struct certificate *c, const struct order *open, en
 	return open->phase != ORDER_PAUSED && !(force && open->phase == ORDER_RETRY_WAIT);
 }
 
+/* What signs code is never renewed unattended: at its threshold a person is asked. */
+static bool comes_due(const struct template *t)
+{
+	return t->auto_renewal || t->purpose == PURPOSE_CODE_SIGNING;
+}
+
 /* A person asks for the threshold, the scheduler for the stored due time, which is the same with jitter. */
 static bool is_due(const struct certificate *c, const struct template *t, enum trigger trigger, int64_t now)
 {
 	if (trigger == TRIGGER_SCHEDULED)
-		return t->auto_renewal && c->renew_at <= now;
+		return comes_due(t) && c->renew_at <= now;
 	return serial_is_none(c->serial) || c->not_after_at - t->renewal_threshold_ms <= now;
 }
 
@@ -261,7 +267,7 @@ static uint64_t jitter_hash(const char *cert_id, struct serial serial)
 int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
 			int64_t not_after_at, const struct policy_limits *limits)
 {
-	if (!t->auto_renewal)
+	if (!comes_due(t))
 		return TIME_NEVER;
 	/* A leaf that was cut to its issuer's end must not be due at birth. */
 	int64_t threshold = t->renewal_threshold_ms;

@@ -38,7 +38,7 @@ _must_check_ int policy_validity(const struct template *t, int64_t issuer_not_af
 				 int64_t *ret_not_after_at, bool *ret_cut);
 
 /* Stable due time: not_after - threshold + jitter, jitter uniform in 0..share of the threshold by hash of cert_id and serial.
- * TIME_NEVER when auto renewal is off. */
+ * TIME_NEVER when auto renewal is off, but for code signing: there the order that is due waits for an approval. */
 int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
 			int64_t not_after_at, const struct policy_limits *limits);
 

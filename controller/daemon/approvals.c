@@ -205,6 +205,21 @@ void approvals_follow_target(struct controller *ctl, struct commit *c, const str
 	approvals_request(ctl, c, &next, target_what(ctl, cert), who);
 }
 
+bool approvals_said_no(struct controller *ctl, const char *cert_id)
+{
+	struct approval *rows = calloc(TARGET_REQUESTS, sizeof(*rows));
+	int64_t          answered = clock_now() - ctl->conf->approval_life_ms;
+	bool             no = false;
+	size_t           n = 0;
+	if (rows == NULL)
+		abort();
+	if (view_approvals_of(ctl->view, cert_id, (struct id){{0}}, rows, TARGET_REQUESTS, &n) == 0)
+		for (size_t i = 0; i < n; i++)
+			no |= rows[i].kind == APPROVAL_ORDER && rows[i].state == APPROVAL_REJECTED && rows[i].decided_at > answered;
+	free(rows);
+	return no;
+}
+
 /* ---- deciding -------------------------------------------------------------------------------------------------- */
 
 /* Each stores decision and effect in one change, and answers. */

@@ -22,6 +22,9 @@ void approvals_request_order(struct controller *ctl, struct commit *c, const str
 /* A certificate's names wait (`approved` false) or do no longer: its older requests end, and there is exactly one for what waits. */
 void approvals_follow_target(struct controller *ctl, struct commit *c, const struct certificate *cert, const struct caller *who);
 
+/* Was an order of this certificate rejected lately? A no counts as long as a request. */
+bool approvals_said_no(struct controller *ctl, const char *cert_id);
+
 /* One decision. `shown` is the hash that the decider saw. Codes of rights_decide(), E_APPROVAL_STALE, E_APPROVAL_GONE. */
 struct approval_decision {
 	struct id        approval_id;

@@ -98,6 +98,16 @@ int intent_for(struct controller *ctl, const struct certificate *cert, const str
 	return 0;
 }
 
+int intent_possible(struct controller *ctl, const struct template *t)
+{
+	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
+	int64_t                      from, to;
+	bool                         cut;
+	if (issuer == NULL || issuer->row.revoked_at != 0)
+		return E_CA_REVOKED;
+	return policy_validity(t, issuer->row.not_after_at, clock_now(), &from, &to, &cut);
+}
+
 void intent_ask(struct controller *ctl, const struct issuance *intent, const struct ticket *ticket)
 {
 	signer_ask(ctl, serial_counter(intent->serial), (struct span){intent->der, intent->der_len}, ticket);

@@ -94,13 +94,8 @@ static bool needs_person(const struct template *t)
 /* What a second person is asked must be something that can be done, and fit into the request. */
 static int check_before_asking(struct issuing *g)
 {
-	struct principal             p;
-	const struct catalog_issuer *issuer = catalog_issuer_for(g->ctl->catalog, g->t);
-	int64_t                      from, to;
-	bool                         cut;
-	int                          r = issuer == NULL || issuer->row.revoked_at != 0
-						 ? E_CA_REVOKED
-						 : policy_validity(g->t, issuer->row.not_after_at, clock_now(), &from, &to, &cut);
+	struct principal p;
+	int              r = intent_possible(g->ctl, g->t);
 	if (r < 0)
 		return refuse(&g->why, r, g->t->template_id, "%s", err_what(r));
 	if (g->t->purpose == PURPOSE_ADMIN && (r = view_principal(g->ctl->view, g->cert.cert_id, &p)) < 0)

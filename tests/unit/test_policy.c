@@ -408,6 +408,21 @@ static void test_renew_at(void **state)
 	assert_true(policy_renew_at(&t, "a1-api", s, NOW, NOW + 10 * MS_DAY, &limits) > NOW + MS_DAY);
 	t.auto_renewal = false;
 	assert_true(policy_renew_at(&t, "a1-api", s, from, to, &limits) == TIME_NEVER);
+
+	/* what signs code is asked about at its threshold, whether or not the template renews by itself */
+	t = signing();
+	t.auto_renewal = false;
+	assert_true(policy_renew_at(&t, "a1-api", s, from, to, &limits) >= to - threshold && policy_renew_at(&t, "a1-api", s, from, to, &limits) < to);
+	struct certificate c = certificate_of();
+	c.serial = s;
+	c.not_after_at = to;
+	c.renew_at = NOW;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, 0, true);
+	c.renew_at = NOW + 1;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
+	t.purpose = PURPOSE_SERVICE_AUTH;
+	c.renew_at = NOW;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
 }
 
 /* ---- facts and status ---- */
