@@ -9,6 +9,7 @@
 
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
@@ -85,6 +86,8 @@ static int open_parts(struct controller *ctl)
 		r = people_open(&ctl->people);
 	if (r == 0)
 		r = approvals_open(&ctl->approvals);
+	if (r == 0)
+		r = campaigns_open(&ctl->campaigns);
 	return r;
 }
 
@@ -176,6 +179,8 @@ static int load(struct controller *ctl, struct refusal *why)
 		r = audit_heads_load(ctl);
 	if (r == 0)
 		r = orders_load(ctl);
+	if (r == 0)
+		r = campaigns_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -241,6 +246,7 @@ void controller_free(struct controller *ctl)
 	audit_heads_free(ctl->audit_heads);
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
+	campaigns_free(ctl->campaigns);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);

@@ -10,6 +10,7 @@
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
@@ -210,6 +211,7 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 			commit_drop(commit);
 		return r;
 	}
+	campaigns_order_moved(ctl, commit, &e->o, &step->next);
 	take_over(ctl, e, commit, &step->next, &sent);
 	if (in->commit != NULL)
 		return 0;
@@ -239,7 +241,7 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
-	order_actions_policy(ctl, &e->o, &policy);
+	order_actions_policy(ctl, &e->o, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
 		r = store_step(ctl, e, &ev, &step, in);
@@ -267,14 +269,14 @@ static void drive(struct controller *ctl, const struct order_event *event, const
 
 /* ---- new orders ------------------------------------------------------------------------------------------------ */
 
-static struct order order_of(const struct certificate *cert, enum trigger trigger, bool force, bool approval,
-			     const struct caller *who, int64_t now)
+static struct order order_of(const struct certificate *cert, const struct order_cause *cause, const struct caller *who, int64_t now)
 {
 	struct order o = {
 		.renewal_id = controller_id(now),
-		.trigger = trigger,
-		.phase = approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = force ? ORDER_FORCED : 0,
+		.trigger = cause->trigger,
+		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
+		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0),
+		.campaign_id = cause->campaign_id,
 		.old_serial = cert->serial,
 		.created_at = now,
 		.deadline_at = TIME_NEVER,
@@ -300,7 +302,7 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct order_step   step = {.next = *o};
 	struct order_policy policy;
 	struct sent_message sent = {0};
-	order_actions_policy(ctl, o, &policy);
+	order_actions_policy(ctl, o, cert, &policy);
 	if (order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
 		step = (struct order_step){.next = *o};
 	if (order_actions_apply(ctl, commit, cert, o, &step, in, &sent) < 0) {
@@ -329,7 +331,14 @@ static void audit_scheduled(struct commit *commit, const struct certificate *cer
 void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
 		   bool approval, const struct caller *who, struct order *ret)
 {
-	struct order o = order_of(cert, trigger, force, approval, who, clock_now()), made;
+	struct order_cause cause = {.trigger = trigger, .force = force, .approval = approval};
+	orders_create_for(ctl, commit, cert, &cause, who, ret);
+}
+
+void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
+		       const struct caller *who, struct order *ret)
+{
+	struct order o = order_of(cert, cause, who, clock_now()), made;
 	cert->open_order = o.renewal_id;
 	audit_scheduled(commit, cert, &o, who);
 	begin(ctl, commit, cert, &o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id},
@@ -343,7 +352,8 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 void orders_create_for_key(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_key *key,
 			   const struct caller *who, struct order *ret)
 {
-	struct order       o = order_of(cert, TRIGGER_MANUAL, false, key->intent == NULL, who, clock_now());
+	struct order_cause cause = {.trigger = TRIGGER_MANUAL, .approval = key->intent == NULL};
+	struct order       o = order_of(cert, &cause, who, clock_now());
 	struct order_event ev = {.kind = EV_CSR, .renewal_id = key->renewal_id};
 	o.renewal_id = key->renewal_id;
 	o.template_version = key->template_version;

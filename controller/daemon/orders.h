@@ -19,6 +19,14 @@ _must_check_ int orders_load(struct controller *ctl);
  * certificate). `approval`: it waits for one. `ret` may be NULL. */
 void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
 		   bool approval, const struct caller *who, struct order *ret);
+/* The same for a campaign. `approved`: a second person agreed to all of it. */
+struct order_cause {
+	enum trigger  trigger;
+	bool          force, approval, approved;
+	struct id     campaign_id; /* none = of no campaign */
+};
+void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
+		       const struct caller *who, struct order *ret);
 /* The same for a certificate without agent: the person who orders brings the key. `intent` NULL: the order waits for an approval that
  * shows the key; else it is of `renewal_id`, and the order begins with it. */
 struct order_key {
