@@ -39,7 +39,9 @@ static int read_file(const char *path, char *ret, size_t size, struct refusal *w
 		fclose(f);
 	ret[n] = '\0';
 	if (!whole || memchr(ret, '\0', n) != NULL) {
-		refuse(why, E_PKI_CSR, path, whole ? "it is not PEM; `openssl req -inform DER -in F` writes it as PEM" : "it is too long for a certificate request");
+		refuse(why, E_PKI_CSR, path,
+		       whole ? "it is not PEM; `openssl req -inform DER -in F` writes it as PEM"
+			     : "it is too long for a certificate request");
 		return EXIT_USAGE;
 	}
 	return EXIT_DONE;
@@ -71,9 +73,10 @@ static json_t *request_of(char *text, const char *path, struct refusal *why)
 
 static json_t *body_of(const struct invocation *in, struct refusal *why)
 {
-	static const char *const fields[][2] = {{"template", "template_id"}, {"service", "service"}, {"cert-id", "cert_id"}, {"renew", "renew"}};
-	static char              text[CSR_FILE_MAX];
-	const char              *path = verb_value(in, "csr");
+	static const char *const fields[][2] = {
+		{"template", "template_id"}, {"service", "service"}, {"cert-id", "cert_id"}, {"renew", "renew"}};
+	static char text[CSR_FILE_MAX];
+	const char *path = verb_value(in, "csr");
 	if (path == NULL || verb_given(in, "template") == verb_given(in, "renew")) {
 		refuse(why, E_CLI_USAGE, "cert issue", "--csr F and one of --template T or --renew CERT_ID are required");
 		return NULL;
@@ -137,8 +140,8 @@ static int print_end(const struct invocation *in, const json_t *answer, const js
 	}
 	if (text_equal(status, "awaiting_approval")) {
 		if (table)
-			printf("\nA second person decides: vccctl approval show %s\nThen: vccctl cert show %s --pem\n", text_of(answer, "approval_id"),
-			       text_of(answer, "cert_id"));
+			printf("\nA second person decides: vccctl approval show %s\nThen: vccctl cert show %s --pem\n",
+			       text_of(answer, "approval_id"), text_of(answer, "cert_id"));
 		return EXIT_DENIED;
 	}
 	if (table && json_is_object(error))

@@ -45,11 +45,14 @@ static int take_names(struct api_call *call, struct names *ret)
 		return 0;
 	if (!json_is_array(list) || json_array_size(list) > NAMES_MAX)
 		return refuse(&call->why, E_API_BODY, "names", "must be a list of at most %d names", NAMES_MAX);
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		char name[NAME_TEXT_MAX];
-		if (!json_is_string(item) || text_copy_n(name, sizeof(name), json_string_value(item), json_string_length(item)) < 0 ||
+		if (!json_is_string(item) ||
+		    text_copy_n(name, sizeof(name), json_string_value(item), json_string_length(item)) < 0 ||
 		    strchr(name, ',') != NULL || used + strlen(name) + 2 > sizeof(text))
-			return refuse(&call->why, E_API_BODY, "names", "each must be one name, %d characters in all", NAMES_TEXT_SIZE - 1);
+			return refuse(&call->why, E_API_BODY, "names", "each must be one name, %d characters in all",
+				      NAMES_TEXT_SIZE - 1);
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s,", name);
 	}
 	if (names_parse(text, true, ret, bad) < 0)
@@ -77,7 +80,8 @@ static int take_next(struct api_call *call, struct issue_request *q)
 	struct certificate       c;
 	for (size_t i = 0; i < N_ELEMENTS(settled); i++)
 		if (json_object_get(call->body, settled[i]) != NULL)
-			return refuse(&call->why, E_API_BODY, settled[i], "does not go with renew: the certificate keeps its own");
+			return refuse(&call->why, E_API_BODY, settled[i],
+				      "does not go with renew: the certificate keeps its own");
 	q->renew = true;
 	int r = view_certificate(controller_view(call->ctl), q->cert_id, &c);
 	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
@@ -88,7 +92,7 @@ static int take_next(struct api_call *call, struct issue_request *q)
 /* Of a service that is not the caller's nothing is told. */
 static int take_first(struct api_call *call, struct issue_request *q)
 {
-	struct template    t;
+	struct template t;
 	struct certificate c;
 	int                r = api_field_text(call, "service", "", q->service, sizeof(q->service));
 	if (r == 0 && q->service[0] != '\0' && !rights_service(&call->principal, q->service))
@@ -108,7 +112,8 @@ static int take_first(struct api_call *call, struct issue_request *q)
 	if (r == 0 && !rights_service(&call->principal, q->service))
 		return refuse(&call->why, q->service[0] != '\0' ? E_API_FORBIDDEN : E_RIGHTS_LIMIT, q->template_id,
 			      "%s may not act for the service", call->principal.name);
-	if (r == 0 && view_certificate(controller_view(call->ctl), q->cert_id, &c) == 0 && !rights_service(&call->principal, c.service))
+	if (r == 0 && view_certificate(controller_view(call->ctl), q->cert_id, &c) == 0 &&
+	    !rights_service(&call->principal, c.service))
 		r = refuse(&call->why, E_EXISTS, q->cert_id, "it belongs to another service");
 	return r;
 }
@@ -226,5 +231,7 @@ void api_cert_pem(struct api_call *call)
 		api_refuse(call, E_INTERNAL, cert_id, "the stored certificate cannot be written");
 		return;
 	}
-	api_finish(call, 200, json_pack("{s:s, s:o, s:o, s:o}", "cert_id", cert_id, "serial", json_serial(i.serial), "certificate", leaf, "chain", chain));
+	api_finish(call, 200,
+		   json_pack("{s:s, s:o, s:o, s:o}", "cert_id", cert_id, "serial", json_serial(i.serial), "certificate", leaf,
+			     "chain", chain));
 }

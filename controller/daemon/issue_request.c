@@ -1,5 +1,6 @@
-/* issue_request.c - room controller/daemon: certificates without an agent: from a person's request to an order that begins with its key.
- * Certificate, order, intent and record are one change. Never: anything of the request but its key; a second key for one order. */
+/* issue_request.c - room controller/daemon: certificates without an agent: from a person's request to an order that begins with
+ * its key. Certificate, order, intent and record are one change. Never: anything of the request but its key; a second key for
+ * one order. */
 #include "controller/daemon/issue_request.h"
 
 #include <string.h>
@@ -70,17 +71,21 @@ static int find_certificate(struct issuing *g)
 	return r < 0 ? refuse(&g->why, r, cert_id, "%s", err_what(r)) : 0;
 }
 
-/* One that was asked for and never issued may be asked for differently. */
+/* One that was asked for and never issued may be asked for differently, by those whose service it is. */
 static int set_content(struct issuing *g)
 {
 	const struct issue_request *q = g->request;
+	const char                 *service;
 	g->t = catalog_template(g->ctl->catalog, q->renew ? g->cert.template_id : q->template_id);
 	if (g->t == NULL)
 		return refuse(&g->why, E_POLICY_TEMPLATE, q->template_id, "there is no such template");
 	if (q->renew)
 		return 0;
+	service = q->service[0] != '\0' ? q->service : g->t->service;
+	if (g->known && !text_equal(g->cert.service, service))
+		return refuse(&g->why, E_EXISTS, g->cert.cert_id, "it was asked for before, for another service");
 	text_cut(g->cert.template_id, sizeof(g->cert.template_id), q->template_id);
-	text_cut(g->cert.service, sizeof(g->cert.service), q->service[0] != '\0' ? q->service : g->t->service);
+	text_cut(g->cert.service, sizeof(g->cert.service), service);
 	g->cert.names = q->names;
 	g->cert.approved = true;
 	return 0;
@@ -167,7 +172,8 @@ void controller_issue(struct controller *ctl, const struct issue_request *reques
 		key.template_version = g.t->version;
 	}
 	if (r < 0) {
-		answer_refuse(a, r == E_SYS_AGAIN ? E_API_UNAVAILABLE : r, g.cert.cert_id, r == E_SYS_AGAIN ? "the signer is not there yet" : NULL);
+		answer_refuse(a, r == E_SYS_AGAIN ? E_API_UNAVAILABLE : r, g.cert.cert_id,
+			      r == E_SYS_AGAIN ? "the signer is not there yet" : NULL);
 		return;
 	}
 	struct commit *c = commit_new(ctl);

@@ -21,22 +21,25 @@ static bool says_admin(const struct approval *a, const struct certificate *cert)
 	return ok;
 }
 
-/* A target was agreed to once for all its keys; a key that a person brought, each one. */
-static bool is_about(const struct approval *a, const struct certificate *cert, const struct issuance *i)
+/* A key that a person brought is agreed to by itself: the request is that of the order which made this issuance. */
+static int key_was_agreed(struct store_view *view, const struct certificate *cert, const struct issuance *i, bool *ret)
 {
-	if (cert->agent[0] != '\0')
-		return a->kind == APPROVAL_TARGET;
-	return a->kind == APPROVAL_ORDER && id_equal(a->approval_id, i->renewal_id);
+	struct approval a;
+	int             r = view_approval(view, i->renewal_id, &a);
+	*ret = r == 0 && a.kind == APPROVAL_ORDER && a.state == APPROVAL_APPROVED && text_equal(a.object, cert->cert_id) &&
+	       says_admin(&a, cert);
+	return r == E_NOT_FOUND ? 0 : r;
 }
 
-static int was_agreed(struct store_view *view, const struct certificate *cert, const struct issuance *issuance, bool *ret)
+/* A target is agreed to once, for all keys that its host makes. */
+static int target_was_agreed(struct store_view *view, const struct certificate *cert, bool *ret)
 {
 	struct approval *rows = calloc(REQUESTS, sizeof(*rows));
 	size_t           n = 0;
 	int              r = rows != NULL ? view_approvals_of(view, cert->cert_id, (struct id){{0}}, rows, REQUESTS, &n) : E_NOMEM;
 	bool             agreed = false;
 	for (size_t i = 0; r == 0 && i < n && !agreed; i++)
-		agreed = is_about(&rows[i], cert, issuance) && rows[i].state == APPROVAL_APPROVED && says_admin(&rows[i], cert);
+		agreed = rows[i].kind == APPROVAL_TARGET && rows[i].state == APPROVAL_APPROVED && says_admin(&rows[i], cert);
 	free(rows);
 	*ret = agreed;
 	return r;
@@ -65,7 +68,7 @@ int login_cert_find(struct store_view *view, struct serial serial, struct hash f
 	if (r == 0)
 		r = view_template(view, cert.template_id, 0, &t);
 	if (r == 0)
-		r = was_agreed(view, &cert, &i, &agreed);
+		r = cert.agent[0] != '\0' ? target_was_agreed(view, &cert, &agreed) : key_was_agreed(view, &cert, &i, &agreed);
 	if (r < 0)
 		return refuse(why, r, what, "the store cannot be read");
 	if (t.purpose != PURPOSE_ADMIN || !cert.approved || !agreed)
