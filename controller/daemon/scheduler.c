@@ -15,6 +15,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
@@ -94,7 +95,9 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 	int                    r = usable < 0 ? usable
 				   : t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval)
 					       : E_POLICY_TEMPLATE;
-	struct commit         *c = commit_new(ctl);
+	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING && (r = intent_possible(ctl, t)) < 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "certificate %s is due and cannot be renewed: %s", cert_id, err_what(r));
+	struct commit *c = commit_new(ctl);
 	if (r == 0)
 		orders_create(ctl, c, &cert, TRIGGER_SCHEDULED, false, approval, &scheduler, NULL);
 	else

@@ -191,7 +191,8 @@ struct policy_walk {
 	X(STORE_PRUNED, "store_pruned")                                                                               \
 	X(SERVICE_CHANGED, "service_changed")                                                                         \
 	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
-	X(RENEWALS_NEAR, "certificate_renewal_limit_near")
+	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
+	X(CERTIFICATE_REQUESTED, "certificate_requested")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
