@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/contract.h"
 #include "controller/daemon/workers.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -169,6 +170,7 @@ static int route_find(struct api_call *call, const struct http_request *q)
 			continue;
 		memcpy(call->params, params, sizeof(params));
 		call->route = &rows[i];
+		call->contract = contract_find(rows[i].method, rows[i].path);
 		return 0;
 	}
 	return known ? refuse(&call->why, E_API_METHOD, q->path, "%s is not allowed here", q->method)
@@ -263,18 +265,9 @@ static void take_reason(struct api_call *call)
 	}
 }
 
-int api_fields_known(struct api_call *call, const char *const *names)
+int api_body(struct api_call *call)
 {
-	const char *key;
-	json_t     *value;
-	json_object_foreach(call->body, key, value) {
-		bool known = text_equal(key, "reason") || text_equal(key, "comment");
-		for (size_t i = 0; !known && names[i] != NULL; i++)
-			known = text_equal(key, names[i]);
-		if (!known)
-			return refuse(&call->why, E_API_BODY, key, "the field is unknown here");
-	}
-	return 0;
+	return call->contract != NULL ? contract_check_body(call->contract, call->body, &call->why) : 0;
 }
 
 /* ---- query ---- */
@@ -370,6 +363,8 @@ void api_handle(void *ctx, struct http_call *http)
 	int r = route_find(call, q);
 	if (r == 0)
 		r = api_identify(call, q);
+	if (r == 0 && call->contract != NULL)
+		r = contract_check_args(call->contract, q, &call->why);
 	if (r == 0)
 		r = body_parse(call, q);
 	if (r < 0) {

@@ -14,6 +14,7 @@ enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 5
 
 struct api;
 struct api_call;
+struct api_contract; /* contract.h */
 
 struct api_route {
 	const char     *method;
@@ -37,6 +38,7 @@ struct api_call {
 	struct controller      *ctl;
 	struct http_call       *http;
 	const struct api_route *route;
+	const struct api_contract *contract; /* of the route */
 	char                    params[API_PARAMS_MAX][API_PARAM_SIZE]; /* in the order of the path */
 	struct principal        principal; /* with what its token leaves of it */
 	enum api_by             by;
@@ -76,8 +78,8 @@ int api_status(int code);
 /* Body fields. Missing with `fallback` NULL, wrong type or over-long: the call's `why` is filled and E_API_BODY returned. */
 _must_check_ int api_field_text(struct api_call *call, const char *name, const char *fallback, char *ret, size_t size);
 _must_check_ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool *ret);
-/* Refuses fields that `names` (NULL-terminated) does not list. */
-_must_check_ int api_fields_known(struct api_call *call, const char *const *names);
+/* Refuses a body that is not as the route's contract says: unknown fields, wrong types, what is missing. */
+_must_check_ int api_body(struct api_call *call);
 
 /* Query arguments. */
 _must_check_ int api_arg_limit(struct api_call *call, size_t *ret);             /* limit=, 1..500 */
