@@ -44,10 +44,12 @@ struct api_call {
 	enum api_by             by;
 	struct token            token; /* API_BY_TOKEN */
 	struct caller           caller;
+	struct kept_request    *kept; /* it came with an Idempotency-Key */
 	json_t                 *body; /* object, or NULL without a body */
 	int64_t                 now_at;
 	/* the outcome */
 	json_t        *answer;
+	int            status; /* of the answer */
 	int            code;
 	struct refusal why;
 };

@@ -528,6 +528,15 @@ void http_call_header(struct http_call *c, const char *name, const char *value)
 	c->n_headers++;
 }
 
+const char *http_call_given(const struct http_call *c, const char *name)
+{
+	size_t n = strlen(name);
+	for (size_t i = 0; i < c->n_headers; i++)
+		if (strncmp(c->headers[i][0], name, n) == 0 && text_equal(c->headers[i][0] + n, ":"))
+			return c->headers[i][1];
+	return NULL;
+}
+
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body)
 {
 	c->answered = true;

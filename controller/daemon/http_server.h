@@ -67,6 +67,8 @@ const struct http_request *http_call_request(const struct http_call *c);
 const char                *http_call_arg(const struct http_call *c, const char *name); /* value, or NULL */
 /* Extra answer headers, at most 8; over-long ones are dropped. Before http_call_answer(). */
 void http_call_header(struct http_call *c, const char *name, const char *value);
+/* Value of such a header, or NULL. */
+const char *http_call_given(const struct http_call *c, const char *name);
 /* Exactly once per call, on the loop's thread; `body` is copied. The call must not be used afterwards. */
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body);
 

@@ -36,6 +36,7 @@ struct controller {
 	struct audit_heads           *audit_heads;
 	struct people                *people;
 	struct approvals             *approvals;
+	struct kept_answers          *kept_answers;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

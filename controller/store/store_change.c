@@ -284,3 +284,19 @@ void store_put_setting(struct store_change *c, const char *name, struct span val
 	struct store_verb *v = verb_new(c, apply_put, &noun_setting, &row);
 	text_into(((struct setting_row *)v->row)->name, sizeof(row.name), name, v);
 }
+
+void store_keep_answer(struct store_change *c, const struct kept_answer *k)
+{
+	verb_new(c, apply_keep_answer, &noun_kept, k);
+}
+
+void store_put_kept_answer(struct store_change *c, const struct kept_answer *k)
+{
+	verb_new(c, apply_kept_known, &noun_kept, k);
+}
+
+void store_end_kept_answers(struct store_change *c, int64_t until)
+{
+	struct kept_answer k = {.at = until};
+	verb_new(c, apply_end_kept, &noun_kept, &k);
+}

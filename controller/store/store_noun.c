@@ -398,6 +398,18 @@ static const struct column approval_columns[] = {
 	TEXT(approval, comment),
 };
 
+static const struct column kept_columns[] = {
+	FIXED(kept_answer, who),
+	TEXT(kept_answer, key),
+	FIXED(kept_answer, request),
+	FIXED(kept_answer, request_id),
+	INT(kept_answer, at),
+	INT(kept_answer, status),
+	BOOL(kept_answer, secret),
+	TEXT(kept_answer, location),
+	SPAN(kept_answer, answer, KEPT_ANSWER_MAX),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -439,6 +451,7 @@ NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
 NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
 NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
+NOUN(kept, "kept_answers", kept_answer, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -446,7 +459,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
+	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval, &noun_kept,
 };
 
 union any_row {
@@ -470,6 +483,7 @@ union any_row {
 	struct audit_head  head;
 	struct audit_person person;
 	struct approval    approval;
+	struct kept_answer kept;
 };
 const size_t noun_row_max = sizeof(union any_row);
 
