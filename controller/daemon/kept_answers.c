@@ -208,6 +208,7 @@ void kept_request_end(struct controller *ctl, struct kept_request *r, int status
 	}
 	if (r->joined && (r->row.status != 0 || r->row.secret)) {
 		struct commit *c = commit_new(ctl);
+		commit_fault_points(c, "controller.kept", "controller.kept_stored");
 		store_put_kept_answer(commit_change(c), &r->row);
 		commit_now(c, answer_kept, r);
 	} else {
