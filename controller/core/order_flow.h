@@ -49,6 +49,8 @@ struct order_policy {
 	int64_t  attempt_ms;         /* how long an attempt may take: the deadline for the agent */
 	int64_t  supersede_grace_ms; /* already chosen for proved or unproved targets */
 	bool     code_signing;       /* never superseded */
+	bool     pre_validation;     /* no attempt begins while something stands against it */
+	char     prerequisite[CAUSE_SIZE]; /* what does; "" = nothing */
 	bool     post_validation;
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
 };
@@ -112,6 +114,9 @@ struct order_step {
 	struct order_action act[ORDER_ACTIONS_MAX];
 	size_t              n_act;
 };
+
+/* Is the next thing in this phase an attempt, when it may begin? */
+bool order_flow_may_begin(enum order_phase phase);
 
 /* Did a person stand behind this order (manual, forced, approved)? */
 bool order_flow_attended(const struct order *o);

@@ -49,6 +49,7 @@ static const struct {
 	{E_IDEM_OTHER, 422},      {E_IDEM_BUSY, 409},      {E_IDEM_DONE, 409},     {E_IDEM_FULL, 429},
 	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
 	{E_APPROVAL_GONE, 409},   {E_CA_ROOT, 409},        {E_CA_REVOKED, 409},      {E_CA_IN_USE, 409},
+	{E_CAMPAIGN_PLAN_STALE, 409}, {E_CAMPAIGN_STATE, 409},
 };
 
 int api_status(int code)
@@ -202,7 +203,7 @@ static int route_find(struct api_call *call, const struct http_request *q)
 /* ---- body ---- */
 
 /* Depth and number of values, counted before the parser allocates. */
-static int body_limits(struct span body, struct refusal *why)
+static int body_limits(struct span body, size_t max, struct refusal *why)
 {
 	size_t depth = 0;
 	size_t values = 1;
@@ -226,8 +227,8 @@ static int body_limits(struct span body, struct refusal *why)
 			values++;
 		if (depth > API_DEPTH_MAX)
 			return refuse(why, E_API_BODY, "body", "nested deeper than %d levels", API_DEPTH_MAX);
-		if (values > API_VALUES_MAX)
-			return refuse(why, E_API_BODY, "body", "more than %d values", API_VALUES_MAX);
+		if (values > max)
+			return refuse(why, E_API_BODY, "body", "more than %zu values", max);
 	}
 	return 0;
 }
@@ -238,7 +239,8 @@ static int body_parse(struct api_call *call, const struct http_request *q)
 		return 0;
 	if (q->content_type[0] != '\0' && !text_starts(q->content_type, "application/json"))
 		return refuse(&call->why, E_API_BODY, "Content-Type", "the body must be application/json");
-	int r = body_limits(q->body, &call->why);
+	bool ids = call->contract != NULL && (call->contract->statuses & API_IDS) != 0;
+	int  r = body_limits(q->body, ids ? API_IDS_VALUES_MAX : API_VALUES_MAX, &call->why);
 	if (r < 0)
 		return r;
 	json_error_t error;
@@ -341,6 +343,13 @@ json_t *api_page(json_t *items, const char *last_key)
 }
 
 /* ---- a request ---- */
+
+int64_t api_body_max(void *ctx, const struct http_request *q)
+{
+	struct api_call look = {.api = ctx};
+	bool            ids = route_find(&look, q) == 0 && look.contract != NULL && (look.contract->statuses & API_IDS) != 0;
+	return ids ? API_IDS_BODY_MAX : HTTP_BODY_MAX;
+}
 
 static void read_run(void *job, struct store_view *view)
 {

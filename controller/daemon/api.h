@@ -58,6 +58,8 @@ _must_check_ int api_make(struct controller *ctl, struct api **ret);
 void             api_free(struct api *api);
 /* The http_handle_fn of the admin and local listeners; `ctx` is the api. */
 void api_handle(void *ctx, struct http_call *http);
+/* The http_body_max_fn of these listeners. */
+int64_t api_body_max(void *ctx, const struct http_request *q);
 
 /* All rows, for documentation and tests. */
 const struct api_route *api_routes(size_t *ret_n);

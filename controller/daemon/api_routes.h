@@ -76,6 +76,20 @@ int  api_life_templates(struct api_call *call, struct store_view *view);
 int  api_life_template(struct api_call *call, struct store_view *view);
 void api_life_template_apply(struct api_call *call);
 
+/* api_bulk.c */
+void api_life_bulk(struct api_call *call);
+void api_life_emergency(struct api_call *call);
+void api_life_renew_all(struct api_call *call);
+
+/* api_campaigns.c */
+int  api_campaign_list(struct api_call *call, struct store_view *view);
+int  api_campaign_show(struct api_call *call, struct store_view *view);
+void api_campaign_enrich(struct api_call *call);
+int  api_campaign_members(struct api_call *call, struct store_view *view);
+void api_campaign_halt(struct api_call *call);
+void api_campaign_resume(struct api_call *call);
+void api_campaign_cancel(struct api_call *call);
+
 /* api_audit.c, export_trail.c */
 int  api_audit_list(struct api_call *call, struct store_view *view);
 int  api_audit_show(struct api_call *call, struct store_view *view);

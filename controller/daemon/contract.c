@@ -40,6 +40,18 @@ TABLE(ca_revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"});
+TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *.DOMAIN"}, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL},
+      {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"}, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
+      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+TABLE(renew_all_body, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
+      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or selector"},
+      {"selector", API_OBJECT, 0, NULL, NULL, "one of all, service, template, agent, pattern, ids"},
+      {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"incident_id", API_TEXT, API_NEEDED, NULL, NULL, NULL},
+      {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"incident_type", API_TEXT, API_NULL, NULL, API_INCIDENTS, "default: other"},
+      {"fresh_keys", API_BOOL, API_NULL, NULL, NULL, NULL}, {"revoke_old", API_TEXT, API_NULL, NULL, NULL, "proved, now, after:DURATION"},
+      {"invalidity_date", API_TIME, API_NULL, NULL, NULL, "since when the keys are not to be trusted"},
+      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
 /* Those of the answer that are written by the store alone are taken and not looked at. */
 TABLE(template_body, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, "that of the path"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
       {"name", API_TEXT, 0, NULL, NULL, NULL}, {"description", API_TEXT, 0, NULL, NULL, NULL},
@@ -67,6 +79,8 @@ TABLE(target_args, {"agent", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(cert_args, {"service", API_TEXT, 0, NULL, NULL, NULL}, {"agent", API_TEXT, 0, NULL, NULL, NULL},
       {"template_id", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(renewal_args, {"cert_id", API_TEXT, 0, NULL, NULL, NULL});
+TABLE(campaign_args, {"members", API_TEXT, 0, NULL, "no", "leave the lists out"});
+TABLE(member_args, {"state", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(audit_args, {"event", API_TEXT, 0, NULL, NULL, "a type of docs/audit.md"}, {"since", API_TIME, 0, NULL, NULL, NULL},
       {"renewal_id", API_ID, 0, NULL, NULL, NULL}, {"actor", API_TEXT, 0, NULL, NULL, NULL}, {"object", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(consistency_args, {"from", API_INTEGER, 0, NULL, NULL, NULL}, {"to", API_INTEGER, 0, NULL, NULL, NULL});
@@ -126,6 +140,13 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/renewals", API_200, SHAPE_PAGE, &object_order, NULL, NULL, renewal_args, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", API_200, SHAPE_ONE, &object_renewal, NULL, NULL, NULL, NULL},
 
+	{"GET", "/api/v1/campaigns", API_200, SHAPE_PAGE, &object_campaign, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/campaigns/{campaign_id}", API_200, SHAPE_ONE, &object_campaign_shown, NULL, NULL, campaign_args, NULL},
+	{"GET", "/api/v1/campaigns/{campaign_id}/members", API_200, SHAPE_PAGE, &object_member, NULL, NULL, member_args, NULL},
+	{"POST", "/api/v1/campaigns/{campaign_id}/halt", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/campaigns/{campaign_id}/resume", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
+
 	{"GET", "/api/v1/audit", API_200, SHAPE_PAGE, &object_record, NULL, NULL, audit_args, NULL},
 	{"GET", "/api/v1/audit/heads", API_200, SHAPE_PAGE, &object_head, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/audit/consistency", API_200, SHAPE_ONE, &object_consistency, NULL, NULL, consistency_args, NULL},
@@ -134,6 +155,9 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/audit/{seq}", API_200, SHAPE_ONE, &object_record_shown, NULL, NULL, NULL, NULL},
 
 	{"POST", LIFE "/renew/{cert_id}", API_202, SHAPE_ONE, NULL, &object_renewing, NULL, NULL, renew_body},
+	{"POST", LIFE "/bulk-renewal", API_200 | API_202, SHAPE_ONE, &object_planned, &object_bulk_begun, NULL, NULL, bulk_body},
+	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency, NULL, NULL, emergency_body},
+	{"POST", LIFE "/vcc-service/{service_name}/renew-all", API_200 | API_202, SHAPE_ONE, &object_planned, &object_service_begun, NULL, NULL, renew_all_body},
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", API_200, SHAPE_ONE, &object_service_certs, NULL, NULL, NULL, NULL},
 	{"GET", LIFE "/expiring", API_200, SHAPE_ONE, &object_expiring, NULL, NULL, expiring_args, NULL},
 	{"GET", LIFE "/templates", API_200, SHAPE_ONE, &object_templates, NULL, NULL, NULL, NULL},

@@ -33,6 +33,7 @@ enum {
 /* Values that more than one table lists. */
 #define API_ROLES          "viewer,operator,approver,auditor,admin"
 #define API_TRIGGERS       "scheduled,emergency,policy_update,service_update,manual"
+#define API_INCIDENTS      "key_compromise,host_compromise,ca_compromise,algorithm,misissuance,exercise,other"
 #define API_KEY_TYPES      "RSA,ECDSA,Ed25519"
 #define API_HASH_ALGS      "SHA256,SHA384,SHA512"
 #define API_KEY_USAGES     "digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyAgreement,keyCertSign,cRLSign"
@@ -57,6 +58,7 @@ struct api_object {
 	const char              *name; /* in components/schemas */
 	const struct api_object *base; /* its fields come first; may be NULL */
 	const struct api_field  *fields;
+	const struct api_object *either[2]; /* instead of fields: one of these */
 };
 
 enum api_shape {
@@ -68,6 +70,8 @@ enum api_shape {
 
 /* Statuses of success; those of refusals follow from the route (openapi.c). */
 enum { API_200 = 1, API_201 = 2, API_202 = 4, API_503 = 8 /* the same object with another status */ };
+/* Beside them: the body may hold ids by the ten thousand. */
+enum { API_IDS = 16, API_IDS_VALUES_MAX = 100100, API_IDS_BODY_MAX = 8 << 20 };
 
 /* One row for each row of api_routes.c. */
 struct api_contract {
@@ -99,6 +103,7 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_certificate_shown, object_certificate_changed, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,
 	object_renewing, object_service_certs, object_expiring, object_template, object_templates, object_template_applied,
-	object_problem;
+	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
+	object_emergency, object_emergency_or_plan;
 
 #endif

@@ -11,10 +11,10 @@
 /* The object and the table of its own fields. */
 #define OBJECT(symbol, name, base, ...)                                                                                        \
 	static const struct api_field symbol##_fields[] = {__VA_ARGS__, END};                                                  \
-	const struct api_object       object_##symbol = {name, base, symbol##_fields}
+	const struct api_object       object_##symbol = {name, base, symbol##_fields, {NULL, NULL}}
 #define PART(symbol, name, base, ...)                                                                                          \
 	static const struct api_field  symbol##_fields[] = {__VA_ARGS__, END};                                                 \
-	static const struct api_object object_##symbol = {name, base, symbol##_fields}
+	static const struct api_object object_##symbol = {name, base, symbol##_fields, {NULL, NULL}}
 
 
 /* ---- system --------------------------------------------------------------------------------------------------------- */
@@ -130,10 +130,10 @@ OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
        SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
-       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL));
+       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
 
 PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), ONE_OF("status", 0, "done,failed"),
-     F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, 0), F("detail", API_TEXT, 0));
+     F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
 
 PART(receipt, "Receipt", NULL, F("agent", API_TEXT, 0), F("seq", API_INTEGER, 0), F("attempt", API_INTEGER, 0),
      ONE_OF("outcome", 0, "verified,settled,failed,refused,kept"), F("code", API_CODE, API_NULL), F("fingerprint", API_HASH, API_NULL),
@@ -224,3 +224,51 @@ OBJECT(consistency, "AuditConsistency", NULL, F("from", API_INTEGER, 0), F("from
        F("root", API_HASH, API_NULL), F("path", API_TEXTS, 0));
 
 OBJECT(forgotten, "Forgotten", NULL, F("pseudonym", API_TEXT, 0));
+
+/* ---- campaigns --------------------------------------------------------------------------------------------------------- */
+
+PART(failure, "Failure", NULL, F("cert_id", API_TEXT, 0), F("error", API_TEXT, 0), F("code", API_CODE, API_NULL));
+
+PART(counts, "CampaignCounts", NULL, F("total_certificates", API_INTEGER, 0), F("successful_count", API_INTEGER, 0),
+     F("failed_count", API_INTEGER, 0), F("pending_count", API_INTEGER, 0), F("skipped_count", API_INTEGER, 0),
+     F("duration_minutes", API_NUMBER, 0), F("status", API_TEXT, 0), F("campaign_id", API_ID, 0));
+
+OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("trigger", 0, API_TRIGGERS), F("selector", API_TEXT, 0),
+       F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("plan_hash", API_HASH, API_NULL),
+       F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
+       F("dropped_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
+       F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
+       F("invalidity_date", API_TIME, API_MAYBE | API_NULL), F("created_at", API_TIME, 0), F("started_at", API_TIME, API_NULL),
+       F("completed_at", API_TIME, API_NULL));
+
+OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0),
+       F("agent", API_TEXT, 0), F("stage", API_INTEGER, 0), F("state", API_TEXT, 0), F("renewal_id", API_ID, API_NULL),
+       F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL));
+
+/* The lists are left out with members=no. */
+OBJECT(campaign_shown, "CampaignShown", &object_campaign, F("affected_certificates", API_TEXTS, API_MAYBE),
+       F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
+       {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
+       {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
+
+PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
+     F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
+     F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), ONE_OF("trigger", 0, API_TRIGGERS),
+     ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
+     OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),
+     F("skipped", API_TEXTS, 0), LIST("failures", &object_failure), F("warnings", API_TEXTS, 0));
+
+OBJECT(planned, "Planned", NULL, F("dry_run", API_BOOL, 0), F("incident_id", API_TEXT, API_MAYBE), F("matching_certificates", API_INTEGER, 0),
+       F("certificate_list", API_TEXTS, 0), F("plan_hash", API_HASH, 0), OBJ("plan", 0, &object_plan));
+
+PART(begun, "Begun", NULL, F("message", API_TEXT, 0), F("status", API_TEXT, 0), F("campaign_id", API_ID, 0),
+     F("total_certificates", API_INTEGER, 0), F("plan_hash", API_HASH, API_NULL));
+
+OBJECT(bulk_begun, "BulkBegun", &object_begun, F("service_pattern", API_TEXT, 0));
+
+OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT, 0));
+
+OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
+
+const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};

@@ -10,6 +10,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
@@ -88,6 +89,8 @@ static int open_parts(struct controller *ctl)
 		r = approvals_open(&ctl->approvals);
 	if (r == 0)
 		r = kept_answers_open(&ctl->kept_answers);
+	if (r == 0)
+		r = campaigns_open(&ctl->campaigns);
 	return r;
 }
 
@@ -179,6 +182,8 @@ static int load(struct controller *ctl, struct refusal *why)
 		r = audit_heads_load(ctl);
 	if (r == 0)
 		r = orders_load(ctl);
+	if (r == 0)
+		r = campaigns_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -244,6 +249,7 @@ void controller_free(struct controller *ctl)
 	audit_heads_free(ctl->audit_heads);
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
+	campaigns_free(ctl->campaigns);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	kept_answers_free(ctl->kept_answers);

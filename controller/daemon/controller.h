@@ -50,6 +50,7 @@ struct api_result {
 	struct token        pat;                     /* people_token_make, people_token_revoke, with: */
 	char                pat_text[TOKEN_PAT_SIZE]; /* shown once, as `token` */
 	struct approval     approval;                /* approvals_decide; also where `waits` */
+	struct campaign     campaign;                 /* campaigns_create, campaigns_order */
 	bool                waits;                   /* nothing was done yet: `approval` waits for a second person */
 };
 /* `result` lives until the callback returns. */

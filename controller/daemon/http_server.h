@@ -55,6 +55,9 @@ typedef void http_handle_fn(void *ctx, struct http_call *call);
 /* E_GW_PLUGIN when libwebsockets cannot run on libuv. */
 _must_check_ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct http_server **ret,
                                   struct refusal *why);
+/* How long a body may be, by the head of its request; asked on the admin and local listeners. Without it HTTP_BODY_MAX. */
+typedef int64_t http_body_max_fn(void *ctx, const struct http_request *q);
+void http_server_body_max(struct http_server *s, http_body_max_fn *body_max);
 /* Takes a bound, listening, non-blocking socket. HTTP_ADMIN needs http_server_tls() before. */
 _must_check_ int http_server_listen(struct http_server *s, enum http_listener which, int fd, struct refusal *why);
 /* Certificate chain (leaf first) and key of the admin listener as PEM; called again it replaces them for new

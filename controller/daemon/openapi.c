@@ -119,6 +119,12 @@ static void add_schema(json_t *schemas, const struct api_object *o)
 {
 	if (o == NULL || json_object_get(schemas, o->name) != NULL)
 		return;
+	if (o->either[0] != NULL) {
+		json_object_set_new(schemas, o->name, json_pack("{s:[o,o]}", "oneOf", object_ref(o->either[0]), object_ref(o->either[1])));
+		add_schema(schemas, o->either[0]);
+		add_schema(schemas, o->either[1]);
+		return;
+	}
 	json_t *properties = json_object();
 	json_t *required = json_array();
 	add_object_fields(o, properties, required);

@@ -8,6 +8,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
@@ -156,6 +157,7 @@ static void on_tick(uv_timer_t *timer)
 	crl_files_tick(ctl, now);
 	approvals_tick(ctl, now);
 	kept_answers_tick(ctl, now);
+	campaigns_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

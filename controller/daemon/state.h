@@ -37,6 +37,7 @@ struct controller {
 	struct people                *people;
 	struct approvals             *approvals;
 	struct kept_answers          *kept_answers;
+	struct campaigns             *campaigns;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

@@ -10,6 +10,7 @@
 #include "shared/model/agent.h"
 #include "shared/model/approval.h"
 #include "shared/model/audit.h"
+#include "shared/model/campaign.h"
 #include "shared/model/inventory.h"
 #include "shared/model/template.h"
 
@@ -79,9 +80,9 @@ struct receipt_row {
 	int64_t     made_at, stored_at;
 	uint8_t     signature[RECEIPT_SIGNATURE_MAX]; /* of the host key over the body */
 	uint16_t    signature_len;
-	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 	uint8_t     host_spki[SPKI_MAX / 4]; /* of the key that signed it; none in rows from before schema 6 */
 	uint16_t    host_spki_len;
+	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
@@ -133,6 +134,10 @@ struct crl_row {
 void store_put_crl(struct store_change *c, const struct crl_row *row);
 /* What an agent found on its host. `rows` NULL: its listeners are the same as before; else they replace all earlier ones. */
 void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n);
+void store_put_campaign(struct store_change *c, const struct campaign *campaign);
+/* New (by campaign and position; E_EXISTS), and the next state of one that is there (E_NOT_FOUND). */
+void store_add_member(struct store_change *c, const struct campaign_member *m);
+void store_put_member(struct store_change *c, const struct campaign_member *m);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
 
@@ -255,6 +260,15 @@ struct outbox_row {
 /* Messages of one agent in the order of message_id, after `after`. */
 _must_check_ int view_outbox(struct store_view *v, const char *agent, uint64_t after, struct outbox_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_outbox_top(struct store_view *v, uint64_t *ret_message_id); /* highest message id ever used */
+
+_must_check_ int view_campaign(struct store_view *v, struct id campaign_id, struct campaign *ret);
+_must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
+_must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+_must_check_ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret);
+_must_check_ int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n); /* by position */
+_must_check_ int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n);
+_must_check_ int view_members_count(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t *ret);
 
 /* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
  * Fills `ret` up to max; call again after the last serial while it was full. */

@@ -278,6 +278,21 @@ void store_put_inventory(struct store_change *c, const struct inventory *head, c
 	}
 }
 
+void store_put_campaign(struct store_change *c, const struct campaign *campaign)
+{
+	verb_new(c, apply_put, &noun_campaign, campaign);
+}
+
+void store_add_member(struct store_change *c, const struct campaign_member *m)
+{
+	verb_new(c, apply_add, &noun_member, m);
+}
+
+void store_put_member(struct store_change *c, const struct campaign_member *m)
+{
+	verb_new(c, apply_replace, &noun_member, m);
+}
+
 void store_put_setting(struct store_change *c, const char *name, struct span value)
 {
 	struct setting_row row = {.value = value};

@@ -43,6 +43,12 @@ NAMES_OF(audit_event, audit_event_name, AUDIT_EVENT_COUNT)
 NAMES_OF(agent_copy, agent_copy_name, COPY_COUNT)
 NAMES_OF(approval_kind, approval_kind_name, APPROVAL_KIND_COUNT)
 NAMES_OF(approval_state, approval_state_name, APPROVAL_STATE_COUNT)
+NAMES_OF(campaign_kind, campaign_kind_name, CAMPAIGN_KIND_COUNT)
+NAMES_OF(campaign_state, campaign_state_name, CAMPAIGN_STATE_COUNT)
+NAMES_OF(incident_type, incident_type_name, INCIDENT_TYPE_COUNT)
+NAMES_OF(revoke_old, revoke_old_name, REVOKE_OLD_COUNT)
+NAMES_OF(confirmation, confirmation_name, CONFIRMATION_COUNT)
+NAMES_OF(member_state, member_state_name, MEMBER_STATE_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -410,6 +416,61 @@ static const struct column kept_columns[] = {
 	SPAN(kept_answer, answer, KEPT_ANSWER_MAX),
 };
 
+static const struct column campaign_columns[] = {
+	FIXED(campaign, campaign_id),
+	NAME(campaign, kind, campaign_kind),
+	NAME(campaign, state, campaign_state),
+	NAME(campaign, trigger, trigger),
+	TEXT(campaign, selector),
+	TEXT(campaign, services),
+	TEXT(campaign, actor),
+	TEXT(campaign, reason),
+	FIXED(campaign, plan_hash),
+	TEXT(campaign, incident_id),
+	NAME(campaign, incident, incident_type),
+	BOOL(campaign, fresh_keys),
+	NAME(campaign, revoke_old, revoke_old),
+	WHEN(campaign, revoke_by_at),
+	WHEN(campaign, invalidity_at),
+	UINT(campaign, total),
+	UINT(campaign, waiting),
+	UINT(campaign, held),
+	UINT(campaign, following),
+	UINT(campaign, ordered),
+	UINT(campaign, done),
+	UINT(campaign, failed),
+	UINT(campaign, skipped),
+	UINT(campaign, dropped),
+	UINT(campaign, batch),
+	INT(campaign, pause_ms),
+	UINT(campaign, halt_share),
+	UINT(campaign, batch_sent),
+	UINT(campaign, batch_failed),
+	BOOL(campaign, batch_full),
+	BOOL(campaign, approved),
+	NAME(campaign, confirmation, confirmation),
+	DUE(campaign, remind_at),
+	TEXT(campaign, cause),
+	INT(campaign, created_at),
+	WHEN(campaign, started_at),
+	DUE(campaign, next_at),
+	WHEN(campaign, completed_at),
+};
+
+static const struct column member_columns[] = {
+	FIXED(campaign_member, campaign_id),
+	UINT(campaign_member, position),
+	TEXT(campaign_member, cert_id),
+	TEXT(campaign_member, service),
+	TEXT(campaign_member, agent),
+	UINT(campaign_member, stage),
+	NAME(campaign_member, state, member_state),
+	FIXED(campaign_member, renewal_id),
+	INT(campaign_member, code),
+	TEXT(campaign_member, cause),
+	INT(campaign_member, changed_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -452,6 +513,8 @@ NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
 NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
 NOUN(kept, "kept_answers", kept_answer, 2, .unique = NULL);
+NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
+NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -459,7 +522,8 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval, &noun_kept,
+	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
+	&noun_campaign, &noun_member, &noun_kept,
 };
 
 union any_row {
@@ -484,6 +548,8 @@ union any_row {
 	struct audit_person person;
 	struct approval    approval;
 	struct kept_answer kept;
+	struct campaign    campaign;
+	struct campaign_member member;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

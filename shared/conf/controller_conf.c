@@ -10,6 +10,8 @@
 
 #define AT(field) offsetof(struct controller_conf, field), sizeof(((struct controller_conf *)0)->field)
 
+static const char *const emergency_words[] = {"after", "before", NULL};
+
 static const struct conf_key keys[] = {
 	{"controller", "state_dir", CONF_PATH, AT(state_dir), 0, 0, "/var/lib/vcc-controller", NULL, "Folder of the database."},
 	{"controller", "domain", CONF_LIST, AT(domain), 0, 0, NULL, NULL, "Domains of the installation; the first names identities (spiffe://DOMAIN/...)."},
@@ -30,6 +32,12 @@ static const struct conf_key keys[] = {
 	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
 	{"limits", "approval_life", CONF_DURATION, AT(approval_life_ms), MS_SECOND, 30 * MS_DAY, "7d", NULL, "A request that nobody decides for so long is cancelled."},
+	{"limits", "approval_share", CONF_SHARE, AT(approval_share), 0, 1000, "25%", NULL, "A campaign over more than this share of all certificates, and more than 20, needs a second person."},
+	{"bulk", "batch", CONF_INT, AT(bulk_batch), 1, 500, "10", NULL, "So many certificates of a bulk campaign are renewed at a time."},
+	{"bulk", "pause", CONF_DURATION, AT(bulk_pause_ms), 0, MS_DAY, "2s", NULL, "Between two batches."},
+	{"bulk", "halt_share", CONF_SHARE, AT(bulk_halt_share), 0, 1000, "20%", NULL, "A bulk campaign halts when more than this share of a batch fails."},
+	{"bulk", "priority", CONF_LIST, AT(bulk_priority), 0, 0, "covina, argus, clara, veritas, vpb, external", NULL, "Services in this order, then the others; dependencies go before it."},
+	{"emergency", "approval", CONF_ENUM, AT(emergency_approval), 0, 0, "after", emergency_words, "Whether an emergency above the limit runs before it is confirmed, or waits."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},

@@ -10,6 +10,8 @@ enum { CONF_PATH_SIZE = 256, CONF_SOCKET_SIZE = 108, CONF_DOMAINS_SIZE = 512, CO
 
 #define CONTROLLER_CONF_PATH "/etc/vcc-controller/controller.conf"
 
+enum emergency_approval { EMERGENCY_APPROVAL_AFTER, EMERGENCY_APPROVAL_BEFORE };
+
 struct controller_conf {
 	/* [controller] */
 	char state_dir[CONF_PATH_SIZE]; /* the database is STATE_DIR/vcc.db */
@@ -37,6 +39,14 @@ struct controller_conf {
 	int64_t max_renewals_default; /* of templates that do not say */
 	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
 	int64_t approval_life_ms;     /* requests that nobody decides end */
+	int64_t approval_share;       /* per mille of all certificates that one person may renew by one order */
+	/* [bulk] */
+	int64_t bulk_batch;
+	int64_t bulk_pause_ms;
+	int64_t bulk_halt_share; /* per mille of a batch that may fail */
+	char    bulk_priority[CONF_DOMAINS_SIZE]; /* comma list of services */
+	/* [emergency] */
+	int emergency_approval; /* enum emergency_approval */
 	/* [schedule] */
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;

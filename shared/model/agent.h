@@ -156,6 +156,12 @@ struct service {
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
+	X(CAMPAIGN_STARTED, "campaign_started")                                                                       \
+	X(CAMPAIGN_COMPLETED, "campaign_completed")                                                                   \
+	X(CAMPAIGN_HALTED, "campaign_halted")                                                                         \
+	X(CAMPAIGN_RESUMED, "campaign_resumed")                                                                       \
+	X(CAMPAIGN_CANCELLED, "campaign_cancelled")                                                                   \
+	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")                                                               \
 	X(CA_REVOKED, "ca_revoked")
 
 enum audit_event {

@@ -185,6 +185,13 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_APPROVAL_CANCELLED] = {OBJECT_NONE, "a request ended without a decision", "it waits no more, or was not decided in time"},
 	[AUDIT_CA_REVOKED] = {OBJECT_ISSUER, "the CA was revoked: everything it signed ended", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
+	[AUDIT_CAMPAIGN_STARTED] = {OBJECT_NONE, "a campaign of renewals began", "not given"},
+	[AUDIT_CAMPAIGN_COMPLETED] = {OBJECT_NONE, "a campaign of renewals is closed", "nothing is in flight or pending"},
+	[AUDIT_CAMPAIGN_HALTED] = {OBJECT_NONE, "a campaign sends nothing more until it is resumed", "too much of a batch failed"},
+	[AUDIT_CAMPAIGN_RESUMED] = {OBJECT_NONE, "a halted campaign goes on", "not given"},
+	[AUDIT_CAMPAIGN_CANCELLED] = {OBJECT_NONE, "what a campaign had not sent was dropped for good", "not given"},
+	[AUDIT_CAMPAIGN_UNCONFIRMED] = {OBJECT_NONE, "an emergency above the limit still waits to be confirmed by a second person",
+					"nobody confirmed it within a day"},
 };
 
 const struct audit_event_info *audit_event_info(enum audit_event e)

@@ -253,7 +253,7 @@ class Installation:
         self.dir, self.domain = os.path.abspath(folder), domain
         self.binaries = binaries or os.path.abspath(os.environ.get("VCC_BIN", os.path.join(ROOT, "build", "bin")))
         self.settings = {"controller.supersede.grace": "0s", "controller.supersede.grace_unproved": "0s", "controller.limits.allow_short_validity": "yes",
-                         "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
+                         "controller.limits.max_renewals_default": "0", "controller.limits.approval_share": "100%", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})
         self.processes, self.hosts = {}, []
         self.ordered = []  # renewals that the controller has accepted

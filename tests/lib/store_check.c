@@ -154,6 +154,9 @@ void check_every_list(struct store_view *v)
 	static struct token          tokens[2];
 	static struct principal      principals[2];
 	static struct approval       approvals[2];
+	static struct campaign       campaigns[2];
+	static struct campaign_member members[2];
+	uint64_t                     count;
 	struct buf                   bytes = BUF_MAX(100);
 	uint32_t                     shards[2];
 	uint64_t                     counter;
@@ -209,6 +212,15 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_approvals(v, true, kit_id(9), approvals, 2, &n), 0);
 	assert_int_equal(view_approvals(v, false, none, approvals, 2, &n), 0);
 	assert_int_equal(view_approvals_of(v, "clara01-web", kit_id(9), approvals, 2, &n), 0);
+	assert_int_equal(view_campaign(v, kit_id(1), campaigns), E_NOT_FOUND);
+	assert_int_equal(view_campaigns(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_campaigns(v, kit_id(9), campaigns, 2, &n), 0);
+	assert_int_equal(view_campaigns_open(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_campaigns_unconfirmed(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_member(v, kit_id(1), 1, members), E_NOT_FOUND);
+	assert_int_equal(view_members(v, kit_id(1), 0, members, 2, &n), 0);
+	assert_int_equal(view_members_in(v, kit_id(1), MEMBER_WAITING, 0, members, 2, &n), 0);
+	assert_int_equal(view_members_count(v, kit_id(1), MEMBER_WAITING, &count), 0);
 	assert_int_equal(view_setting(v, "domain", &bytes), E_NOT_FOUND);
 	assert_int_equal(view_crl(v, "service-1", 1, &crl, &bytes), E_NOT_FOUND);
 	buf_free(&bytes);

@@ -16,7 +16,7 @@ from rights_estate import OWN, ROLES, Estate, routes
 
 LIFE = "/api/v1/certificates/lifecycle"
 # What a route needs beside the fields that are always needed.
-ALSO = {LIFE + "/templates/{template_id}": {"validity_period": "730d"}}
+ALSO = {LIFE + "/templates/{template_id}": {"validity_period": "730d"}, LIFE + "/emergency-recertification": {"certificate_ids": ["nobody"]}}
 # Of each type what is not of it.
 WRONG = {"string": 7, "boolean": "yes", "integer": "many", "number": "many", "array": "one", "object": "none"}
 
@@ -31,6 +31,7 @@ class Site:
             waiting = self.estate.second_target(self.host, f"other.{OWN}.vcc.internal")
             self.request = wait_for("a request waits", lambda: self.estate.request(waiting))
             self.contract = Contract(self.estate.admin.get("openapi.json"))
+            self.campaign = self.estate.admin("POST", LIFE + "/bulk-renewal", {"service_pattern": "nothing.here.vcc.internal"})[1]["campaign_id"]
             self.tokens = {role: self.estate.principal(f"a-{role}", [role]) for role in ROLES}
             self.by = {role: Caller(self.inst, self.contract, token) for role, token in self.tokens.items()}
             self.nobody = Caller(self.inst, self.contract)
@@ -43,7 +44,7 @@ class Site:
         there = {"cert_id": self.host.cert_id, "target_id": self.host.cert_id, "service_name": self.host.service, "template_id": "clara_service_auth",
                  "seq": "0", "issuer_id": "service-1", "approval_id": self.request["approval_id"], "token_id": str(uuid.UUID(int=7)),
                  "renewal_id": self.estate.admin.get(f"renewals?cert_id={self.host.cert_id}")["items"][0]["renewal_id"] if "{renewal_id}" in operation.path else "",
-                 "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
+                 "campaign_id": self.campaign, "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
         path = operation.path
         for p in operation.params:
             if p["in"] == "path":
@@ -290,6 +291,17 @@ def test_changes_answer_as_described(site):
     do("operator", "POST", "/api/v1/certificates/{cert_id}/resume", cert_id=site.host.cert_id)
     wait_for("no order is open", settled, 120)
     do("operator", "POST", "/api/v1/certificates/{cert_id}/revoke", {"reason": "superseded", "replace": True}, cert_id=site.host.cert_id)
+    wait_for("no order is open", settled, 120)
+    do("operator", "POST", LIFE + "/bulk-renewal", {"dry_run": True})
+    do("operator", "POST", LIFE + "/bulk-renewal", {"service_pattern": f"*.{OWN}.vcc.internal"})
+    wait_for("no order is open", settled, 120)
+    do("operator", "POST", LIFE + "/vcc-service/{service_name}/renew-all", {"dry_run": True}, service_name=OWN)
+    do("operator", "POST", LIFE + "/vcc-service/{service_name}/renew-all", service_name=OWN)
+    wait_for("no order is open", settled, 120)
+    incident = {"incident_id": "INC-1", "reason": "a test", "incident_type": "exercise"}
+    do("operator", "POST", LIFE + "/emergency-recertification", dict(incident, selector={"all": True}, dry_run=True))
+    do("operator", "POST", LIFE + "/emergency-recertification", dict(incident, certificate_ids=[site.host.cert_id]))
+    wait_for("no order is open", settled, 120)
     template = {k: v for k, v in site.estate.admin.get("certificates/lifecycle/templates/veritas_pipeline").items() if k not in ("validity_period_days", "validity_seconds")}
     do("admin", "POST", LIFE + "/templates/{template_id}", dict(template, description="changed"), template_id="veritas_pipeline")
     other = site.estate.foreign
@@ -300,6 +312,6 @@ def test_changes_answer_as_described(site):
     do("admin", "POST", "/api/v1/ca/{issuer_id}/revoke", {"reason": "superseded", "force": True}, issuer_id="code-signing-1")
     do("admin", "POST", "/api/v1/agents/{name}/ban", name=site.host.name)
     left = {(o.method, o.path) for o in c.operations if o.method != "GET"} - done
-    # A second host with one identity is made in test_clones.py. Routes that this does not know are held to the contract by their refusals.
+    # A second host with one identity is made in test_clones.py, a campaign is stopped in test_bulk.py. Routes that this does not know are held to the contract by their refusals.
     assert ("POST", "/api/v1/agents/{name}/release") in left
 
