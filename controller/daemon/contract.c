@@ -46,7 +46,7 @@ TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *
 TABLE(renew_all_body, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
       {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
 TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or selector"},
-      {"selector", API_OBJECT, 0, NULL, NULL, "one of all, service, template, agent, pattern, ids"},
+      {"selector", API_ANY, 0, NULL, NULL, "one of all, service, template, agent, pattern, ids"},
       {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"incident_id", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"incident_type", API_TEXT, API_NULL, NULL, API_INCIDENTS, "default: other"},
       {"fresh_keys", API_BOOL, API_NULL, NULL, NULL, NULL}, {"revoke_old", API_TEXT, API_NULL, NULL, NULL, "proved, now, after:DURATION"},

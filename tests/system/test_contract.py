@@ -253,6 +253,41 @@ def test_what_is_not_there_is_not_found(site):
             assert status in (404, 422), (o, role, status, answer)
 
 
+# ---- what is said to it is not passed on ----
+
+def test_secrets_that_are_sent_stand_in_no_log(site):
+    """Markers where people put secrets by mistake: as tokens, in fields, keys and queries, as bodies that are no JSON. (T14)"""
+    marker = "MARKER-" + uuid.uuid4().hex
+    admin, o = site.by["admin"], None
+    for o in site.contract.operations:
+        path = site.fill(o)
+        for headers in ({"Authorization": f"Bearer vcc_pat_{marker}"}, {"Authorization": f"Basic {marker}"}, {"Cookie": f"token={marker}"}, {"Idempotency-Key": marker}, {"Prefer": marker}):
+            if o.method == "GET" and endless(o):
+                continue
+            admin.raw(o.method, path, "{}" if o.method != "GET" and "Authorization" in headers else "{" if o.method != "GET" else None, headers)
+        if o.method == "GET":
+            admin.raw("GET", f"{path}?surprise={marker}")
+            for p in o.args():
+                if not endless(o):
+                    admin.raw("GET", f"{path}?{p['name']}={marker}")
+        else:
+            admin.raw(o.method, path, f'{{"surprise": "{marker}"}}')
+            admin.raw(o.method, path, f'{{"{marker}')
+            for name in o.fields:
+                if name != "comment":
+                    admin.raw(o.method, path, json.dumps({name: {"token": marker}, "surprise": marker}))
+    texts = 0
+    for base, _, files in os.walk(os.path.dirname(site.inst.state)):
+        for name in files:
+            if name.endswith(".log"):
+                with open(os.path.join(base, name), errors="replace") as f:
+                    text = f.read()
+                texts += len(text)
+                assert marker not in text, name
+    assert texts > 1000, "there are logs to look at"
+    assert marker not in json.dumps(site.estate.admin.get("audit?limit=500")), "nor in the trail"
+
+
 # ---- changing: what is done ----
 
 def test_changes_answer_as_described(site):
