@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/contract.h"
+#include "controller/daemon/kept_answers.h"
 #include "controller/daemon/workers.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -44,6 +46,7 @@ static const struct {
 	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_AUDIT_PERSON_ACTIVE, 409}, {E_AUDIT_PERSON_WAITS, 409}, {E_INTERNAL, 500},
 	{E_REVOKE_LAST, 409},     {E_ORDER_NOT_SUSPENDED, 409}, {E_REVOKE_NOT_ISSUED, 409},
 	{E_RIGHTS_LIMIT, 403},    {E_RIGHTS_SELF, 403},    {E_RIGHTS_MORE, 403},   {E_PRINCIPAL_DISABLED, 409},
+	{E_IDEM_OTHER, 422},      {E_IDEM_BUSY, 409},      {E_IDEM_DONE, 409},     {E_IDEM_FULL, 429},
 	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
 	{E_POLICY_STALE, 412},    {E_POLICY_BLOCKS, 409},  {E_SERVICE_CYCLE, 422}, {E_SERVICE_FILE, 422}, {E_SERVICE_POLICY, 422},
 	{E_APPROVAL_GONE, 409},   {E_CA_ROOT, 409},        {E_CA_REVOKED, 409},      {E_CA_IN_USE, 409},
@@ -78,10 +81,12 @@ static void call_free(struct api_call *call)
 
 void api_let_go(struct api_call *call)
 {
+	if (call->kept != NULL)
+		kept_request_end(call->ctl, call->kept, 0, NULL, NULL, NULL, NULL);
 	call_free(call);
 }
 
-static void send_json(struct api_call *call, int status, const char *type, json_t *answer)
+static void send_json(struct api_call *call, int status, const char *type, const json_t *answer)
 {
 	char request_id[ID_TEXT_SIZE];
 	http_call_header(call->http, "x-request-id", id_text(call->caller.request_id, request_id));
@@ -92,12 +97,30 @@ static void send_json(struct api_call *call, int status, const char *type, json_
 	call_free(call);
 }
 
+static void send_answer(void *ctx)
+{
+	struct api_call *call = ctx;
+	send_json(call, call->status, call->status < 400 || call->why.code == 0 ? "application/json" : "application/problem+json", call->answer);
+}
+
+/* One that is to be given again is sent when it is kept. */
+static void finish(struct api_call *call, int status)
+{
+	struct kept_request *kept = call->kept;
+	call->status = status;
+	call->kept = NULL;
+	if (kept != NULL)
+		kept_request_end(call->ctl, kept, status, http_call_given(call->http, "location"), call->answer, send_answer, call);
+	else
+		send_answer(call);
+}
+
 void api_finish(struct api_call *call, int status, json_t *answer)
 {
 	if (call->answer != answer)
 		json_decref(call->answer);
 	call->answer = answer;
-	send_json(call, status, "application/json", answer);
+	finish(call, status);
 }
 
 static json_t *problem(const struct api_call *call, int status)
@@ -128,7 +151,7 @@ void api_refuse_why(struct api_call *call, const struct refusal *why)
 		http_call_header(call->http, "retry-after", "1");
 	json_decref(call->answer);
 	call->answer = problem(call, status);
-	send_json(call, status, "application/problem+json", call->answer);
+	finish(call, status);
 }
 
 void api_refuse(struct api_call *call, int code, const char *object, const char *cause)
@@ -174,6 +197,7 @@ static int route_find(struct api_call *call, const struct http_request *q)
 			continue;
 		memcpy(call->params, params, sizeof(params));
 		call->route = &rows[i];
+		call->contract = contract_find(rows[i].method, rows[i].path);
 		return 0;
 	}
 	return known ? refuse(&call->why, E_API_METHOD, q->path, "%s is not allowed here", q->method)
@@ -219,7 +243,8 @@ static int body_parse(struct api_call *call, const struct http_request *q)
 		return 0;
 	if (q->content_type[0] != '\0' && !text_starts(q->content_type, "application/json"))
 		return refuse(&call->why, E_API_BODY, "Content-Type", "the body must be application/json");
-	int r = body_limits(q->body, text_equal(q->path, HTTP_LARGE_PATH) ? API_VALUES_LARGE : API_VALUES_MAX, &call->why);
+	bool ids = call->contract != NULL && (call->contract->statuses & API_IDS) != 0;
+	int  r = body_limits(q->body, ids ? API_IDS_VALUES_MAX : API_VALUES_MAX, &call->why);
 	if (r < 0)
 		return r;
 	json_error_t error;
@@ -268,18 +293,9 @@ static void take_reason(struct api_call *call)
 	}
 }
 
-int api_fields_known(struct api_call *call, const char *const *names)
+int api_body(struct api_call *call)
 {
-	const char *key;
-	json_t     *value;
-	json_object_foreach(call->body, key, value) {
-		bool known = text_equal(key, "reason") || text_equal(key, "comment");
-		for (size_t i = 0; !known && names[i] != NULL; i++)
-			known = text_equal(key, names[i]);
-		if (!known)
-			return refuse(&call->why, E_API_BODY, key, "the field is unknown here");
-	}
-	return 0;
+	return call->contract != NULL ? contract_check_body(call->contract, call->body, &call->why) : 0;
 }
 
 /* ---- query ---- */
@@ -332,6 +348,13 @@ json_t *api_page(json_t *items, const char *last_key)
 
 /* ---- a request ---- */
 
+int64_t api_body_max(void *ctx, const struct http_request *q)
+{
+	struct api_call look = {.api = ctx};
+	bool            ids = route_find(&look, q) == 0 && look.contract != NULL && (look.contract->statuses & API_IDS) != 0;
+	return ids ? API_IDS_BODY_MAX : HTTP_BODY_MAX;
+}
+
 static void read_run(void *job, struct store_view *view)
 {
 	struct api_call *call = job;
@@ -355,6 +378,41 @@ static void read_done(void *job)
 	api_finish(call, 200, call->answer);
 }
 
+/* The answer as it was given before. True: the call is over. */
+static bool answer_again(struct api_call *call, const struct http_request *q)
+{
+	struct kept_found before = {.status = 0, .text = BUF_MAX(KEPT_ANSWER_MAX)};
+	int               r = kept_answer_find(call->ctl, q, &call->caller, call->now_at, &before, &call->why);
+	bool              over = r < 0 || before.status != 0;
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+	} else if (before.status != 0) {
+		json_t *answer = json_loadb((const char *)before.text.p, before.text.n, 0, NULL);
+		http_call_header(call->http, "idempotency-replayed", "true");
+		if (before.location[0] != '\0')
+			http_call_header(call->http, "location", before.location);
+		send_json(call, before.status, before.status < 400 ? "application/json" : "application/problem+json", answer);
+		json_decref(answer);
+	}
+	buf_free(&before.text);
+	return over;
+}
+
+static void act_run(struct api_call *call, const struct http_request *q)
+{
+	bool changes = call->route->permission != PERM_NONE && !text_equal(q->method, "GET");
+	bool keyed = changes && q->idempotency_key[0] != '\0';
+	if (keyed && answer_again(call, q))
+		return;
+	if (changes && call->by == API_BY_SOCKET) {
+		log_line(LOG_LEVEL_WARNING, NULL, "break-glass: %s %s by %s on the local socket", q->method, q->path, call->caller.actor);
+		controller_break_glass(call->ctl, q->method, q->path, &call->caller);
+	}
+	if (keyed)
+		call->kept = kept_request_begin(call->ctl, q, &call->caller, call->now_at);
+	call->route->act(call);
+}
+
 void api_handle(void *ctx, struct http_call *http)
 {
 	struct api                *api = ctx;
@@ -375,6 +433,8 @@ void api_handle(void *ctx, struct http_call *http)
 	int r = route_find(call, q);
 	if (r == 0)
 		r = api_identify(call, q);
+	if (r == 0 && call->contract != NULL)
+		r = contract_check_args(call->contract, q, &call->why);
 	if (r == 0)
 		r = body_parse(call, q);
 	if (r < 0) {
@@ -383,11 +443,7 @@ void api_handle(void *ctx, struct http_call *http)
 	}
 	take_reason(call);
 	if (call->route->act != NULL) {
-		if (call->by == API_BY_SOCKET && call->route->permission != PERM_NONE && !text_equal(q->method, "GET")) {
-			log_line(LOG_LEVEL_WARNING, NULL, "break-glass: %s %s by %s on the local socket", q->method, q->path, call->caller.actor);
-			controller_break_glass(call->ctl, q->method, q->path, &call->caller);
-		}
-		call->route->act(call);
+		act_run(call, q);
 		return;
 	}
 	call->code = E_STORE_IO; /* stands when no view could be opened */

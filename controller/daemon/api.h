@@ -10,10 +10,11 @@
 #include "controller/daemon/controller.h"
 #include "controller/daemon/http_server.h"
 
-enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000, API_VALUES_LARGE = 100100 /* where ids are taken */ };
+enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000 };
 
 struct api;
 struct api_call;
+struct api_contract; /* contract.h */
 
 struct api_route {
 	const char     *method;
@@ -37,15 +38,18 @@ struct api_call {
 	struct controller      *ctl;
 	struct http_call       *http;
 	const struct api_route *route;
+	const struct api_contract *contract; /* of the route */
 	char                    params[API_PARAMS_MAX][API_PARAM_SIZE]; /* in the order of the path */
 	struct principal        principal; /* with what its token leaves of it */
 	enum api_by             by;
 	struct token            token; /* API_BY_TOKEN */
 	struct caller           caller;
+	struct kept_request    *kept; /* it came with an Idempotency-Key */
 	json_t                 *body; /* object, or NULL without a body */
 	int64_t                 now_at;
 	/* the outcome */
 	json_t        *answer;
+	int            status; /* of the answer */
 	int            code;
 	struct refusal why;
 };
@@ -54,6 +58,8 @@ _must_check_ int api_make(struct controller *ctl, struct api **ret);
 void             api_free(struct api *api);
 /* The http_handle_fn of the admin and local listeners; `ctx` is the api. */
 void api_handle(void *ctx, struct http_call *http);
+/* The http_body_max_fn of these listeners. */
+int64_t api_body_max(void *ctx, const struct http_request *q);
 
 /* All rows, for documentation and tests. */
 const struct api_route *api_routes(size_t *ret_n);
@@ -76,8 +82,8 @@ int api_status(int code);
 /* Body fields. Missing with `fallback` NULL, wrong type or over-long: the call's `why` is filled and E_API_BODY returned. */
 _must_check_ int api_field_text(struct api_call *call, const char *name, const char *fallback, char *ret, size_t size);
 _must_check_ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool *ret);
-/* Refuses fields that `names` (NULL-terminated) does not list. */
-_must_check_ int api_fields_known(struct api_call *call, const char *const *names);
+/* Refuses a body that is not as the route's contract says: unknown fields, wrong types, what is missing. */
+_must_check_ int api_body(struct api_call *call);
 
 /* Query arguments. */
 _must_check_ int api_arg_limit(struct api_call *call, size_t *ret);             /* limit=, 1..500 */

@@ -134,10 +134,15 @@ static bool may_change(struct api_call *call)
 {
 	struct agent a;
 	int          r = view_agent(controller_view(call->ctl), call->params[0], &a);
-	if (r == 0 && rights_service(&call->principal, a.service))
-		return true;
-	api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
-	return false;
+	if (r < 0 || !rights_service(&call->principal, a.service)) {
+		api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
+		return false;
+	}
+	if (api_body(call) < 0) {
+		api_refuse_why(call, &call->why);
+		return false;
+	}
+	return true;
 }
 
 static void change_state(struct api_call *call, enum agent_state to)
@@ -241,10 +246,9 @@ static int invite_names(struct api_call *call, struct names *ret)
 
 void api_invite_create(struct api_call *call)
 {
-	static const char *const fields[] = {"name", "service", "names", "ttl", NULL};
 	struct invite_request    request = {0};
 	char                     ttl[TIME_TEXT_SIZE] = "";
-	int                      r = api_fields_known(call, fields);
+	int                      r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "name", NULL, request.name, sizeof(request.name));
 	if (r == 0)

@@ -95,13 +95,12 @@ static void decided(void *ctx, const struct api_result *result)
 
 static void decide(struct api_call *call, bool approve)
 {
-	static const char *const fields[] = {"hash", "comment", NULL};
 	struct approval          a;
 	struct approval_decision d = {.approve = approve, .by = call->principal};
 	char                     hash[HASH_TEXT_SIZE] = "";
 	int                      r = approval_of(call, controller_view(call->ctl), &a);
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "hash", NULL, hash, sizeof(hash));
 	if (r == 0 && hash_parse(hash, &d.shown) < 0)

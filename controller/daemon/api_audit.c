@@ -272,9 +272,8 @@ static void forgotten(void *ctx, const struct api_result *result)
 
 void api_audit_forget(struct api_call *call)
 {
-	static const char *const fields[] = {"principal", NULL};
 	char                     name[ACTOR_SIZE];
-	int                      r = api_fields_known(call, fields);
+	int                      r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "principal", NULL, name, sizeof(name));
 	if (r < 0)

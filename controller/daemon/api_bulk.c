@@ -243,11 +243,10 @@ static int read_trigger(struct job *j)
 
 void api_life_bulk(struct api_call *call)
 {
-	static const char *const fields[] = {"service_pattern", "cert_type_filter", "dry_run", "trigger", "plan_hash", NULL};
 	struct job              *j = job_new(call, CAMPAIGN_BULK);
 	struct selector         *s = &j->plan->request.selector;
 	char                     everything[DNS_NAME_SIZE + 2];
-	int                      r = api_fields_known(call, fields);
+	int                      r = api_body(call);
 	snprintf(everything, sizeof(everything), "*.%s", controller_domain(call->ctl));
 	s->kind = SELECT_PATTERN;
 	if (r == 0)
@@ -264,7 +263,6 @@ void api_life_bulk(struct api_call *call)
 
 void api_life_renew_all(struct api_call *call)
 {
-	static const char *const fields[] = {"cert_type_filter", "dry_run", "plan_hash", NULL};
 	struct job              *j = job_new(call, CAMPAIGN_SERVICE);
 	struct selector         *s = &j->plan->request.selector;
 	struct service           service;
@@ -273,7 +271,7 @@ void api_life_renew_all(struct api_call *call)
 	if (!rights_service(&call->principal, name) || view_service(controller_view(call->ctl), name, &service) < 0)
 		r = refuse(&call->why, E_NOT_FOUND, name, "there is no such service");
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	s->kind = SELECT_SERVICE;
 	text_cut(s->value, sizeof(s->value), name);
 	text_cut(j->pattern, sizeof(j->pattern), name);
@@ -393,12 +391,9 @@ static int64_t wait_of(struct api_call *call)
 
 void api_life_emergency(struct api_call *call)
 {
-	static const char *const fields[] = {"certificate_ids", "selector",      "cert_type_filter", "incident_id",
-					     "reason",          "incident_type", "fresh_keys",       "revoke_old",
-					     "invalidity_date", "plan_hash",     "dry_run",          NULL};
 	struct job              *j = job_new(call, CAMPAIGN_EMERGENCY);
 	struct campaign_request *q = &j->plan->request;
-	int                      r = api_fields_known(call, fields);
+	int                      r = api_body(call);
 	q->trigger = TRIGGER_EMERGENCY;
 	if (r == 0)
 		r = read_selection(call, q);

@@ -11,14 +11,22 @@
 
 int api_ca_list(struct api_call *call, struct store_view *view)
 {
-	struct issuer *rows = calloc(STORE_LIST_MAX, sizeof(*rows));
-	size_t         n = 0;
-	int            r = rows != NULL ? view_issuers(view, "", rows, STORE_LIST_MAX, &n) : E_NOMEM;
+	char   after[API_PARAM_SIZE];
+	size_t limit, n = 0;
+	int    r = api_arg_limit(call, &limit);
+	if (r == 0)
+		r = api_arg_cursor(call, after, sizeof(after));
+	if (r < 0)
+		return r;
+	struct issuer *rows = calloc(limit, sizeof(*rows));
+	if (rows == NULL)
+		return E_NOMEM;
+	r = view_issuers(view, after, rows, limit, &n);
 	if (r == 0) {
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, authority_json(&rows[i], call->now_at));
-		call->answer = api_page(items, NULL);
+		call->answer = api_page(items, n == limit ? rows[n - 1].issuer_id : NULL);
 	}
 	free(rows);
 	return r;
@@ -88,7 +96,6 @@ static void looked(void *job)
 
 void api_ca_revoke(struct api_call *call)
 {
-	static const char *const fields[] = {"reason", "force", NULL};
 	struct issuer            row;
 	enum revoke_reason       reason = REASON_UNSPECIFIED;
 	bool                     force = false;
@@ -96,7 +103,7 @@ void api_ca_revoke(struct api_call *call)
 	if (r < 0)
 		r = refuse(&call->why, r, call->params[0], "there is no such CA");
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r == 0)
 		r = api_field_reason(call, &reason);
 	if (r == 0)

@@ -182,11 +182,10 @@ static void word_done(void *ctx, const struct api_result *result)
 /* Who may not order an emergency may not stop one. */
 static void word(struct api_call *call, enum campaign_event_kind kind)
 {
-	static const char *const fields[] = {NULL};
 	struct campaign          c;
 	int                      r = campaign_of(call, controller_view(call->ctl), &c);
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r == 0 && c.kind == CAMPAIGN_EMERGENCY && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
 		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0], "%s lacks the permission %s", call->principal.name,
 			   permission_name(PERM_CERT_EMERGENCY));

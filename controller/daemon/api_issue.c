@@ -120,11 +120,8 @@ static int take_first(struct api_call *call, struct issue_request *q)
 
 static int take_request(struct api_call *call, struct job *j)
 {
-	static const char *const fields[] = {"csr", "template_id", "service", "names", "cert_id", "renew", NULL};
-	char                     renew[CERT_ID_SIZE] = "";
-	int                      r = api_fields_known(call, fields);
-	if (r == 0)
-		r = api_field_text(call, "renew", "", renew, sizeof(renew));
+	char renew[CERT_ID_SIZE] = "";
+	int  r = api_field_text(call, "renew", "", renew, sizeof(renew));
 	if (r == 0 && renew[0] != '\0') {
 		text_cut(j->request.cert_id, sizeof(j->request.cert_id), renew);
 		r = take_next(call, &j->request);

@@ -64,7 +64,6 @@ static int trigger_allowed(struct api_call *call, enum trigger trigger)
 
 void api_life_renew(struct api_call *call)
 {
-	static const char *const fields[] = {"trigger", "force", "now", NULL};
 	struct certificate       c;
 	char                     name[32];
 	bool                     force = false, now = false;
@@ -73,7 +72,7 @@ void api_life_renew(struct api_call *call)
 	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
 		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such certificate");
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "trigger", "manual", name, sizeof(name));
 	if (r == 0)

@@ -70,15 +70,12 @@ int api_principal_show(struct api_call *call, struct store_view *view)
 
 void api_principal_create(struct api_call *call)
 {
-	static const char *const fields[] = {"name", "roles", "services", "person", NULL};
 	struct principal         p = {.name = ""};
-	int                      r = api_fields_known(call, fields);
+	int                      r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "name", NULL, p.name, sizeof(p.name));
 	if (r == 0 && !name_principal_ok(p.name))
 		r = refuse(&call->why, E_PRINCIPAL_NAME, "name", "`%s`: lower-case letters, digits, '-' and '_', and none of our own names", p.name);
-	if (r == 0 && json_object_get(call->body, "roles") == NULL)
-		r = refuse(&call->why, E_API_BODY, "roles", "the field is required");
 	if (r == 0)
 		r = principal_read(call->body, &p, &call->why);
 	if (r < 0)
@@ -89,13 +86,12 @@ void api_principal_create(struct api_call *call)
 
 void api_principal_change(struct api_call *call)
 {
-	static const char *const fields[] = {"roles", "services", "person", "disabled", NULL};
 	struct principal         p;
 	int                      r = view_principal(controller_view(call->ctl), call->params[0], &p);
 	if (r < 0)
 		r = refuse(&call->why, r, call->params[0], "there is no such principal");
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r == 0)
 		r = principal_read(call->body, &p, &call->why);
 	if (r < 0)
@@ -160,11 +156,10 @@ static void token_made(void *ctx, const struct api_result *result)
 
 void api_token_create(struct api_call *call)
 {
-	static const char *const fields[] = {"principal", "label", "ttl", "roles", "services", NULL};
 	struct token             t = {.label = ""};
 	int64_t                  until = call->by == API_BY_TOKEN ? call->token.expires_at : TIME_NEVER;
 	text_cut(t.principal, sizeof(t.principal), call->principal.name);
-	int r = api_fields_known(call, fields);
+	int r = api_body(call);
 	if (r == 0)
 		r = token_read(call->body, call->now_at, &t, &call->why);
 	if (r == 0 && !manages(call) && !text_equal(t.principal, call->principal.name))
@@ -193,6 +188,8 @@ void api_token_revoke(struct api_call *call)
 		r = E_NOT_FOUND;
 	if (r < 0)
 		api_refuse(call, r, call->params[0], "there is no such token");
+	else if (api_body(call) < 0)
+		api_refuse_why(call, &call->why);
 	else
 		people_token_revoke(call->ctl, token_id, &call->caller, token_revoked, call);
 }

@@ -11,6 +11,7 @@
 #include "controller/daemon/revocations.h"
 #include "controller/daemon/state.h"
 #include "controller/daemon/workers.h"
+#include "shared/base/text.h"
 
 static int certificate_of(struct api_call *call, struct store_view *view, struct certificate *ret)
 {
@@ -105,13 +106,12 @@ int api_field_reason(struct api_call *call, enum revoke_reason *ret)
 
 void api_cert_revoke(struct api_call *call)
 {
-	static const char *const fields[] = {"reason", "replace", "confirm", NULL};
 	struct certificate       c;
 	enum revoke_reason       reason = REASON_UNSPECIFIED;
 	bool                     replace = false, confirm = false;
 	int                      r = certificate_of(call, controller_view(call->ctl), &c);
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r == 0)
 		r = api_field_reason(call, &reason);
 	if (r == 0)
@@ -134,11 +134,10 @@ typedef void standing_fn(struct controller *ctl, const char *cert_id, const stru
 
 static void change_standing(struct api_call *call, standing_fn *change)
 {
-	static const char *const fields[] = {NULL};
 	struct certificate       c;
 	int                      r = certificate_of(call, controller_view(call->ctl), &c);
 	if (r == 0)
-		r = api_fields_known(call, fields);
+		r = api_body(call);
 	if (r < 0)
 		api_refuse_why(call, &call->why);
 	else
@@ -191,13 +190,29 @@ static json_t *ocsp_json(const struct controller *ctl)
 			 (json_int_t)f.cached, "responders", responders);
 }
 
+/* Lists never end to be there and keep their order: the cursor names the last one that was given. */
 void api_crl_list(struct api_call *call)
 {
 	struct crl_state s;
-	json_t          *items = json_array();
-	for (size_t i = 0; crls_at(call->ctl, i, &s); i++)
+	char             after[API_PARAM_SIZE], key[API_PARAM_SIZE] = "";
+	size_t           limit, i = 0;
+	int              r = api_arg_limit(call, &limit);
+	if (r == 0)
+		r = api_arg_cursor(call, after, sizeof(after));
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	json_t *items = json_array();
+	while (after[0] != '\0' && !text_equal(after, key) && crls_at(call->ctl, i, &s)) {
+		snprintf(key, sizeof(key), "%s/%u", s.issuer_id, (unsigned)s.shard);
+		i++;
+	}
+	for (; json_array_size(items) < limit && crls_at(call->ctl, i, &s); i++) {
+		snprintf(key, sizeof(key), "%s/%u", s.issuer_id, (unsigned)s.shard);
 		json_array_append_new(items, list_json(call->ctl, &s, call->now_at));
-	json_t *o = api_page(items, NULL);
+	}
+	json_t *o = api_page(items, crls_at(call->ctl, i, &s) ? key : NULL);
 	json_object_set_new(o, "ocsp", ocsp_json(call->ctl));
 	api_finish(call, 200, o);
 }

@@ -10,6 +10,7 @@ void api_healthz(struct api_call *call);
 void api_readyz(struct api_call *call);
 void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
+int  api_openapi(struct api_call *call, struct store_view *view);
 
 /* api_backup.c */
 void api_backup_show(struct api_call *call);

@@ -2,6 +2,7 @@
  * Never: changing anything. */
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/contract.h"
 #include "controller/daemon/people_json.h"
 
 enum { OCSP_PATIENCE_MS = 60 * 1000 }; /* the first responders are ordered after a start */
@@ -99,4 +100,11 @@ void api_whoami(struct api_call *call)
 	json_object_set_new(o, "public_url", json_string(controller_public_url(call->ctl)));
 	json_object_set_new(o, "version", json_string(VCC_VERSION));
 	api_finish(call, 200, o);
+}
+
+int api_openapi(struct api_call *call, struct store_view *view)
+{
+	(void)view;
+	call->answer = openapi_json();
+	return call->answer != NULL ? 0 : E_NOMEM;
 }

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <utlist.h>
 
+#include "controller/daemon/kept_answers.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/model/audit.h"
@@ -34,6 +35,7 @@ struct commit {
 	void                *ctx;
 	int                  code; /* of one that never reached the store */
 	struct id            request_id; /* of records that nobody's request led to */
+	struct id            asked;      /* of the request that led to it; none = nobody's */
 	struct hash          evidence_host, evidence_hash; /* none = no receipt */
 	uint64_t             evidence_seq;
 	struct commit       *prev, *next;
@@ -202,6 +204,7 @@ void commit_audit(struct commit *c, const struct audit_of *of, const char *forma
 	struct audit a = {.at = clock_now(), .event = of->event, .renewal_id = of->renewal_id, .request_id = of->request_id};
 	const char  *actor = of->actor != NULL ? of->actor : "controller";
 	const char  *object = of->object != NULL ? of->object : "";
+	c->asked = a.request_id;
 	if (id_is_none(a.request_id))
 		a.request_id = own_request(c, a.at);
 	text_cut(a.actor, sizeof(a.actor), actor);
@@ -285,6 +288,8 @@ void commit_now(struct commit *c, commit_done_fn *done, void *ctx)
 	all->waiting++;
 
 	struct store_change *change = c->change;
+	if (!id_is_none(c->asked))
+		kept_answers_join(c->ctl, c->asked, change);
 	c->change = NULL;
 	if (c->fault_before != NULL && fault_point(c->fault_before) < 0) {
 		store_change_free(change);

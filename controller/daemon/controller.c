@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/backup.h"
 #include "controller/daemon/campaigns.h"
@@ -90,6 +91,8 @@ static int open_parts(struct controller *ctl)
 		r = people_open(&ctl->people);
 	if (r == 0)
 		r = approvals_open(&ctl->approvals);
+	if (r == 0)
+		r = kept_answers_open(&ctl->kept_answers);
 	if (r == 0)
 		r = campaigns_open(&ctl->campaigns);
 	if (r == 0)
@@ -272,6 +275,7 @@ void controller_free(struct controller *ctl)
 	policy_walks_free(ctl->policy_walks);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
+	kept_answers_free(ctl->kept_answers);
 	rows_free(ctl->rows);
 	buf_free(&ctl->bundle);
 	buf_free(&ctl->authorities);

@@ -37,18 +37,21 @@ static int custom_copy(struct lws *wsi, const char *name, char *to, size_t size)
 	return 0;
 }
 
+/* The library ends the walk at an argument that does not fit as it does after the last one: only the lengths tell that all were seen. */
 static int args_copy(struct lws *wsi, struct http_request *q)
 {
+	int seen = 0;
 	for (int i = 0;; i++) {
 		if (q->n_args == HTTP_ARGS_MAX)
 			return E_API_TOO_LARGE;
 		int n = lws_hdr_copy_fragment(wsi, q->args[q->n_args], HTTP_ARG_SIZE, WSI_TOKEN_HTTP_URI_ARGS, i);
-		if (n == -1)
-			return 0;
 		if (n < 0)
-			return E_API_TOO_LARGE;
+			break;
+		seen += n + (i > 0); /* '&' */
 		q->n_args++;
 	}
+	int whole = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS);
+	return whole > 0 && whole != seen ? E_API_TOO_LARGE : 0;
 }
 
 static uid_t peer_uid(struct lws *wsi)

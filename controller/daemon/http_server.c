@@ -17,6 +17,7 @@
 #include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
+#include "shared/sys/clock.h"
 
 enum { HEADERS_MAX = 8, HEADER_SIZE = 320, ACCEPT_BATCH = 16, BODY_SECONDS = 15, REFUSED_SECONDS = 5, WAIT_SECONDS = 120, CHUNK = 16384, FILES = 4096 };
 
@@ -49,6 +50,7 @@ struct http_server {
 	uv_loop_t          *loop;
 	struct lws_context *context;
 	http_handle_fn     *handle;
+	http_body_max_fn   *body_max; /* may be NULL */
 	void               *ctx;
 	struct listener     listeners[HTTP_LISTENER_COUNT];
 	void               *tls; /* SSL_CTX of the admin vhost */
@@ -116,7 +118,6 @@ static struct http_call *call_new(struct listener *l, struct lws *wsi)
 	l->calls++;
 	c->listener = l;
 	c->wsi = wsi;
-	c->in.max = HTTP_BODY_LARGE; /* what was declared is never more than the path takes */
 	c->out.max = SIZE_MAX / 4;
 	return c;
 }
@@ -142,13 +143,18 @@ static int refuse_early(struct lws *wsi, struct connection *conn, int status, in
 	unsigned char *end = buffer + sizeof(buffer) - 1;
 	char           body[768];
 	char           name[ERR_CODE_SIZE];
+	char           request_id[ID_TEXT_SIZE];
+	uint8_t        random[ID_RANDOM];
+	entropy(random, sizeof(random));
+	id_text(id_make(clock_now(), random), request_id);
 	snprintf(body, sizeof(body),
 	         "{\"type\":\"urn:vcc:error:%s\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\",\"object\":\"request\",\"detail\":\"%s\","
-	         "\"next\":\"%s\",\"retryable\":%s}",
-	         err_code(code, name), err_what(code), status, name, err_what(code), err_next(code),
+	         "\"next\":\"%s\",\"request_id\":\"%s\",\"retryable\":%s}",
+	         err_code(code, name), err_what(code), status, name, err_what(code), err_next(code), request_id,
 	         err_kind(code) == ERR_KIND_RETRY ? "true" : "false");
 	size_t n = strlen(body);
 	if (lws_add_http_common_headers(wsi, (unsigned)status, "application/problem+json", n, &p, end) != 0 ||
+	    lws_add_http_header_by_name(wsi, (const unsigned char *)"x-request-id:", (const unsigned char *)request_id, (int)strlen(request_id), &p, end) != 0 ||
 	    lws_finalize_http_header(wsi, &p, end) != 0 || (size_t)(end - p) < n)
 		return -1;
 	memcpy(p, body, n);
@@ -165,10 +171,11 @@ static int early_status(int64_t code)
 	return code == E_API_TOO_LARGE ? 413 : code == E_API_METHOD ? 405 : code == E_API_BUSY ? 503 : 400;
 }
 
-static int64_t body_max(const struct http_request *q)
+/* By the head, where somebody can tell. */
+static int64_t body_max_of(const struct listener *l, const struct http_request *q)
 {
-	bool large = q->listener != HTTP_PUBLIC && text_equal(q->path, HTTP_LARGE_PATH);
-	return large ? HTTP_BODY_LARGE : limits[q->listener].body;
+	const struct http_server *s = l->server;
+	return l->which != HTTP_PUBLIC && s->body_max != NULL ? s->body_max(s->ctx, q) : limits[l->which].body;
 }
 
 /* Reads the head into a new call, which takes its room in the listener's budget. */
@@ -178,7 +185,9 @@ static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret
 	if (c == NULL)
 		return E_API_BUSY;
 	int     r = http_read_request(wsi, l->which, &c->request);
-	int64_t n = r == 0 ? http_read_length(wsi, body_max(&c->request)) : r;
+	int64_t max = r == 0 ? body_max_of(l, &c->request) : 0;
+	int64_t n = r == 0 ? http_read_length(wsi, max) : r;
+	c->in.max = (size_t)max;
 	if (r == 0 && (n > 0 || n == E_API_TOO_LARGE) && limits[l->which].body_path != NULL && !text_equal(c->request.path, limits[l->which].body_path))
 		n = E_API_METHOD;
 	if (n > 0 && l->bodies + n > limits[l->which].bodies)
@@ -483,6 +492,11 @@ static void on_poll_closed(uv_handle_t *handle)
 	free(handle);
 }
 
+void http_server_body_max(struct http_server *s, http_body_max_fn *body_max)
+{
+	s->body_max = body_max;
+}
+
 void http_server_close(struct http_server *s)
 {
 	if (s == NULL)
@@ -532,6 +546,15 @@ void http_call_header(struct http_call *c, const char *name, const char *value)
 	memcpy(to + strlen(name), ":", 2); /* libwebsockets wants the colon in the name */
 	text_cut(c->headers[c->n_headers][1], HEADER_SIZE, value);
 	c->n_headers++;
+}
+
+const char *http_call_given(const struct http_call *c, const char *name)
+{
+	size_t n = strlen(name);
+	for (size_t i = 0; i < c->n_headers; i++)
+		if (strncmp(c->headers[i][0], name, n) == 0 && text_equal(c->headers[i][0] + n, ":"))
+			return c->headers[i][1];
+	return NULL;
 }
 
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body)

@@ -22,13 +22,10 @@ enum http_listener {
 
 enum {
 	HTTP_BODY_MAX = 1 << 20,
-	HTTP_BODY_LARGE = 8 << 20, /* on HTTP_LARGE_PATH, which takes lists of ids */
 	HTTP_PATH_SIZE = 512,
 	HTTP_ARGS_MAX = 16,
 	HTTP_ARG_SIZE = 256,
 };
-
-#define HTTP_LARGE_PATH "/api/v1/certificates/lifecycle/emergency-recertification"
 
 struct http_request {
 	enum http_listener listener;
@@ -58,6 +55,9 @@ typedef void http_handle_fn(void *ctx, struct http_call *call);
 /* E_GW_PLUGIN when libwebsockets cannot run on libuv. */
 _must_check_ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct http_server **ret,
                                   struct refusal *why);
+/* How long a body may be, by the head of its request; asked on the admin and local listeners. Without it HTTP_BODY_MAX. */
+typedef int64_t http_body_max_fn(void *ctx, const struct http_request *q);
+void http_server_body_max(struct http_server *s, http_body_max_fn *body_max);
 /* Takes a bound, listening, non-blocking socket. HTTP_ADMIN needs http_server_tls() before. */
 _must_check_ int http_server_listen(struct http_server *s, enum http_listener which, int fd, struct refusal *why);
 /* Certificate chain (leaf first) and key of the admin listener as PEM; called again it replaces them for new
@@ -70,6 +70,8 @@ const struct http_request *http_call_request(const struct http_call *c);
 const char                *http_call_arg(const struct http_call *c, const char *name); /* value, or NULL */
 /* Extra answer headers, at most 8; over-long ones are dropped. Before http_call_answer(). */
 void http_call_header(struct http_call *c, const char *name, const char *value);
+/* Value of such a header, or NULL. */
+const char *http_call_given(const struct http_call *c, const char *name);
 /* Exactly once per call, on the loop's thread; `body` is copied. The call must not be used afterwards. */
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body);
 

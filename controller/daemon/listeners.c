@@ -21,6 +21,12 @@ struct listeners {
 	int                 admin_fd; /* bound, not yet served; -1 afterwards */
 };
 
+static int64_t body_max(void *ctx, const struct http_request *q)
+{
+	struct listeners *l = ctx;
+	return api_body_max(l->api, q);
+}
+
 static void handle(void *ctx, struct http_call *call)
 {
 	struct listeners *l = ctx;
@@ -76,6 +82,8 @@ int listeners_open(struct controller *ctl, struct listeners **ret, struct refusa
 		r = refuse(why, r, "admin API", "out of memory");
 	if (r == 0)
 		r = http_server_make(controller_loop(ctl), handle, l, &l->http, why);
+	if (r == 0)
+		http_server_body_max(l->http, body_max);
 	if (r == 0)
 		r = tcp_listen(conf->admin_listen, BACKLOG, &l->admin_fd, bound, why);
 	if (r == 0)

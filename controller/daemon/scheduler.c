@@ -6,6 +6,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
@@ -167,6 +168,7 @@ static void on_tick(uv_timer_t *timer)
 	crls_watch(ctl, now);
 	crl_files_tick(ctl, now);
 	approvals_tick(ctl, now);
+	kept_answers_tick(ctl, now);
 	campaigns_tick(ctl, now);
 	pruner_tick(ctl, now);
 	policy_walks_tick(ctl, now);

@@ -36,6 +36,7 @@ struct controller {
 	struct audit_heads           *audit_heads;
 	struct people                *people;
 	struct approvals             *approvals;
+	struct kept_answers          *kept_answers;
 	struct campaigns             *campaigns;
 	struct backups               *backups;
 	struct restored              *restored;

@@ -172,6 +172,27 @@ void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t
 /* Adds to what is known of the certificate's archived history. */
 void store_add_archived(struct store_change *c, const struct archived *more);
 
+/* The answer to a request with an Idempotency-Key; it belongs into the change that does what was asked for. */
+enum { KEPT_KEY_SIZE = 96, KEPT_ANSWER_MAX = 65536, KEPT_LOCATION_SIZE = 160 };
+#define KEPT_LIFE_MS INT64_C(86400000)
+struct kept_answer {
+	struct hash who; /* SHA-256 of the principal's name: no person stands here */
+	char        key[KEPT_KEY_SIZE];
+	struct hash request; /* of method, path, query and body */
+	struct id   request_id;
+	int64_t     at;
+	int         status; /* 0: done, but the answer is not known here */
+	bool        secret; /* it was given to the caller and must not be kept */
+	char        location[KEPT_LOCATION_SIZE];
+	struct span answer; /* copied */
+};
+/* E_EXISTS fails the whole change: another one with this key was stored less than a day before. */
+void store_keep_answer(struct store_change *c, const struct kept_answer *k);
+/* The row with what is known now; nothing where it is not there. */
+void store_put_kept_answer(struct store_change *c, const struct kept_answer *k);
+/* Some of those from before `until`. */
+void store_end_kept_answers(struct store_change *c, int64_t until);
+
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
@@ -206,6 +227,9 @@ _must_check_ int view_service(struct store_view *v, const char *name, struct ser
 _must_check_ int view_inventory(struct store_view *v, const char *agent, struct inventory *ret);
 _must_check_ int view_setting(struct store_view *v, const char *name, struct buf *to);
 _must_check_ int view_crl(struct store_view *v, const char *issuer_id, uint32_t shard, struct crl_row *ret, struct buf *der);
+
+_must_check_ int view_kept_answer(struct store_view *v, struct hash who, const char *key, struct kept_answer *ret, struct buf *answer);
+_must_check_ int view_kept_count(struct store_view *v, struct hash who, int64_t since, uint64_t *ret);
 
 /* Lists. Keyset paging: pass the last key of the page before ("" or zero = from the start). At most `max` (<= STORE_LIST_MAX) rows;
  * *ret_n tells how many. Order: by key ascending unless said otherwise. */

@@ -381,3 +381,19 @@ void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t
 	struct campaign_member key = {.campaign_id = campaign_id, .position = position};
 	verb_new(c, apply_remove, &noun_member, &key);
 }
+
+void store_keep_answer(struct store_change *c, const struct kept_answer *k)
+{
+	verb_new(c, apply_keep_answer, &noun_kept, k);
+}
+
+void store_put_kept_answer(struct store_change *c, const struct kept_answer *k)
+{
+	verb_new(c, apply_kept_known, &noun_kept, k);
+}
+
+void store_end_kept_answers(struct store_change *c, int64_t until)
+{
+	struct kept_answer k = {.at = until};
+	verb_new(c, apply_end_kept, &noun_kept, &k);
+}

@@ -421,6 +421,18 @@ static const struct column approval_columns[] = {
 	TEXT(approval, comment),
 };
 
+static const struct column kept_columns[] = {
+	FIXED(kept_answer, who),
+	TEXT(kept_answer, key),
+	FIXED(kept_answer, request),
+	FIXED(kept_answer, request_id),
+	INT(kept_answer, at),
+	INT(kept_answer, status),
+	BOOL(kept_answer, secret),
+	TEXT(kept_answer, location),
+	SPAN(kept_answer, answer, KEPT_ANSWER_MAX),
+};
+
 static const struct column campaign_columns[] = {
 	FIXED(campaign, campaign_id),
 	NAME(campaign, kind, campaign_kind),
@@ -526,6 +538,7 @@ NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
 NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
 NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
+NOUN(kept, "kept_answers", kept_answer, 2, .unique = NULL);
 NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
 NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
 NOUN(archived, "archived", archived, 1, .unique = NULL);
@@ -538,7 +551,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
-	&noun_campaign, &noun_member, &noun_archived, &noun_walk,
+	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept,
 };
 
 union any_row {
@@ -562,6 +575,7 @@ union any_row {
 	struct audit_head  head;
 	struct audit_person person;
 	struct approval    approval;
+	struct kept_answer kept;
 	struct campaign    campaign;
 	struct campaign_member member;
 	struct archived    archived;

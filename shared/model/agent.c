@@ -51,7 +51,7 @@ int role_parse(const char *name, enum role *ret)
 bool name_principal_ok(const char *text)
 {
 	static const char *const ours[] = {"agent",  "controller", "gateway", "init", "local", "nobody",
-					   "root",   "scheduler",  "signer",  "store", "system", "vcc"};
+					   "redacted", "root", "scheduler",  "signer",  "store", "system", "vcc"};
 	static const char        allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
 	size_t                   n = strlen(text);
 	if (n == 0 || n >= ACTOR_SIZE || strspn(text, allowed) != n || text[0] == '-' || text[0] == '_')

@@ -68,7 +68,7 @@ class CampaignFleet(PlayedFleet):
 
     def members(self, campaign_id, **args):
         query = "&".join(f"{k}={v}" for k, v in args.items())
-        return self.admin.get(f"campaigns/{campaign_id}/members?limit=500&{query}")["items"]
+        return self.admin.get(f"campaigns/{campaign_id}/members?limit=500{query and '&' + query}")["items"]
 
     def wait_state(self, campaign_id, *states):
         return wait_for(f"the campaign is {states}", lambda: (c := self.campaign(campaign_id))["status"] in states and c, 60, 0.1)

@@ -1,0 +1,310 @@
+/* contract_objects.c - room controller/daemon: the objects that the admin API answers with, field by field.
+ * tests/system/test_contract.py holds every answer against them. Never: writing them; that is api_json.c and its like. */
+#include "controller/daemon/contract.h"
+
+#define F(name, type, flags)         {name, type, flags, NULL, NULL, NULL}
+#define LIST(name, object)           {name, API_OBJECTS, 0, object, NULL, NULL}
+#define OBJ(name, flags, object)     {name, API_OBJECT, flags, object, NULL, NULL}
+#define ONE_OF(name, flags, values)  {name, API_TEXT, flags, NULL, values, NULL}
+#define SOME_OF(name, flags, values) {name, API_TEXTS, flags, NULL, values, NULL}
+#define END                          {NULL, API_ANY, 0, NULL, NULL, NULL}
+/* The object and the table of its own fields. */
+#define OBJECT(symbol, name, base, ...)                                                                                        \
+	static const struct api_field symbol##_fields[] = {__VA_ARGS__, END};                                                  \
+	const struct api_object       object_##symbol = {name, base, symbol##_fields, {NULL, NULL}}
+#define PART(symbol, name, base, ...)                                                                                          \
+	static const struct api_field  symbol##_fields[] = {__VA_ARGS__, END};                                                 \
+	static const struct api_object object_##symbol = {name, base, symbol##_fields, {NULL, NULL}}
+
+
+/* ---- system --------------------------------------------------------------------------------------------------------- */
+
+OBJECT(problem, "Problem", NULL, F("type", API_TEXT, 0), F("title", API_TEXT, 0), F("status", API_INTEGER, 0), F("code", API_CODE, 0),
+       F("object", API_TEXT, 0), F("detail", API_TEXT, 0), F("next", API_TEXT, 0), F("request_id", API_ID, 0),
+       F("retryable", API_BOOL, 0));
+
+OBJECT(health, "Health", NULL, ONE_OF("status", 0, "ok"), F("version", API_TEXT, 0));
+
+PART(checks, "Checks", NULL, ONE_OF("store", 0, "ok,failed"), ONE_OF("signer", 0, "ok,failed"), ONE_OF("crl", 0, "ok,failed"),
+     ONE_OF("gateway", 0, "ok,failed"));
+
+OBJECT(state, "State", NULL, ONE_OF("status", 0, "ready,not ready"), OBJ("checks", 0, &object_checks), F("warnings", API_TEXTS, 0),
+       F("gateways", API_INTEGER, 0), F("connected_agents", API_INTEGER, 0), F("open_orders", API_INTEGER, 0),
+       F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
+
+/* ---- people --------------------------------------------------------------------------------------------------------- */
+
+OBJECT(principal, "Principal", NULL, F("name", API_TEXT, 0), F("person", API_TEXT, API_NULL), SOME_OF("roles", 0, API_ROLES),
+       F("services", API_TEXTS, API_NULL), F("disabled", API_BOOL, 0), F("created_at", API_TIME, 0), F("changed_by", API_TEXT, 0));
+
+OBJECT(token, "Token", NULL, F("token_id", API_ID, 0), F("principal", API_TEXT, 0), F("label", API_TEXT, 0),
+       SOME_OF("roles", API_NULL, API_ROLES), F("services", API_TEXTS, API_NULL), F("created_at", API_TIME, 0),
+       F("expires_at", API_TIME, API_NULL), F("used_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL),
+       F("made_by", API_TEXT, 0));
+
+OBJECT(token_made, "TokenMade", &object_token, F("token", API_TEXT, 0));
+
+OBJECT(whoami, "Whoami", NULL, F("principal", API_TEXT, 0), F("person", API_TEXT, API_NULL),
+       ONE_OF("by", 0, "nothing,local socket,token,client certificate"), OBJ("token", API_NULL, &object_token),
+       F("limited_to_services", API_BOOL, 0), SOME_OF("roles", 0, API_ROLES), F("permissions", API_TEXTS, 0), F("services", API_TEXTS, 0),
+       F("domain", API_TEXT, 0), F("organisation", API_TEXT, 0), F("public_url", API_TEXT, 0), F("version", API_TEXT, 0));
+
+OBJECT(approval, "Approval", NULL, F("approval_id", API_ID, 0), F("kind", API_TEXT, 0), F("object", API_TEXT, 0),
+       F("service", API_TEXT, API_NULL), OBJ("what", API_NULL, NULL), F("hash", API_HASH, 0), F("requester", API_TEXT, 0),
+       F("person", API_TEXT, API_NULL), ONE_OF("status", 0, "waiting,approved,rejected,cancelled"), F("created_at", API_TIME, 0),
+       F("expires_at", API_TIME, API_NULL), F("decided_at", API_TIME, API_NULL), F("decider", API_TEXT, API_NULL),
+       F("comment", API_TEXT, 0));
+
+OBJECT(approval_seen, "ApprovalSeen", &object_approval, F("you_may_decide", API_BOOL, 0));
+
+OBJECT(approval_decided, "ApprovalDecided", &object_approval_seen, F("token", API_TEXT, API_MAYBE), F("token_id", API_ID, API_MAYBE));
+
+OBJECT(waiting, "Waiting", NULL, ONE_OF("status", 0, "awaiting_approval"), F("approval_id", API_ID, 0),
+       OBJ("approval", 0, &object_approval));
+
+/* ---- hosts ---------------------------------------------------------------------------------------------------------- */
+
+OBJECT(target, "Target", NULL, F("target_id", API_TEXT, 0), F("cert_id", API_TEXT, 0), F("agent", API_TEXT, 0), F("file", API_TEXT, 0),
+       F("reload", API_TEXT, 0), F("verify", API_TEXT, 0), F("listeners", API_TEXTS, 0), F("served_serial", API_SERIAL, API_NULL),
+       F("proved_at", API_TIME, API_NULL), F("reported_at", API_TIME, API_NULL), F("error", API_CODE, API_NULL),
+       F("stale_since", API_TIME, API_NULL), F("rehearsed_at", API_TIME, API_NULL), F("changed_at", API_TIME, API_NULL),
+       F("changes", API_INTEGER, 0), F("trust_epoch", API_INTEGER, 0), F("trust_proof", API_TEXT, 0), F("crl_hash", API_HASH, API_NULL),
+       F("crl_current", API_BOOL, API_NULL), F("cared_at", API_TIME, API_NULL));
+
+OBJECT(agent, "Agent", NULL, F("name", API_TEXT, 0), F("service", API_TEXT, 0), ONE_OF("state", 0, "active,evicted,banned,removed"),
+       F("connected", API_BOOL, 0), F("names", API_TEXTS, 0), F("host_key", API_HASH, API_NULL), F("identity_serial", API_SERIAL, API_NULL),
+       F("identity_expires_at", API_TIME, API_NULL), F("version", API_TEXT, API_NULL), F("address", API_TEXT, API_NULL),
+       F("joined_at", API_TIME, API_NULL), F("seen_at", API_TIME, API_NULL), F("clock_skew_ms", API_INTEGER, 0),
+       F("receipts", API_INTEGER, 0), ONE_OF("copy", API_NULL, "suspected,proved"), F("copy_since", API_TIME, API_NULL),
+       F("copy_address", API_TEXT, API_NULL));
+
+OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL));
+
+OBJECT(agent_shown, "AgentShown", &object_agent_seen, LIST("targets", &object_target));
+
+OBJECT(listener, "Listener", NULL, F("address", API_TEXT, 0), F("program", API_TEXT, 0), F("user", API_TEXT, 0),
+       F("unit", API_TEXT, API_NULL), F("starttls", API_BOOL, 0), F("fingerprint", API_HASH, API_NULL), F("subject", API_TEXT, 0),
+       F("issuer", API_TEXT, 0), F("names", API_TEXTS, 0), F("names_count", API_INTEGER, 0), F("not_before", API_TIME, API_NULL),
+       F("expires_at", API_TIME, API_NULL), F("self_signed", API_BOOL, 0), F("chain_length", API_INTEGER, 0),
+       F("cert_id", API_TEXT, API_NULL));
+
+OBJECT(invite, "Invite", NULL, F("invite_id", API_ID, 0), F("name", API_TEXT, 0), F("service", API_TEXT, 0), F("names", API_TEXTS, 0),
+       ONE_OF("state", 0, "open,used,expired"), F("created_at", API_TIME, 0), F("expires_at", API_TIME, 0),
+       F("used_at", API_TIME, API_NULL), F("created_by", API_TEXT, 0));
+
+OBJECT(invite_made, "InviteMade", &object_invite, F("token", API_TEXT, 0), F("join_address", API_TEXT, 0), F("pin", API_TEXT, 0),
+       F("command", API_TEXT, 0));
+
+/* ---- templates ------------------------------------------------------------------------------------------------------ */
+
+OBJECT(template, "Template", NULL, F("template_id", API_TEXT, 0), F("version", API_INTEGER, 0), F("name", API_TEXT, 0),
+       F("description", API_TEXT, 0), F("validity_period", API_TEXT, 0), F("validity_period_days", API_NUMBER, 0),
+       F("validity_seconds", API_INTEGER, 0), ONE_OF("key_type", 0, API_KEY_TYPES), F("key_size", API_INTEGER, 0),
+       ONE_OF("hash_algorithm", 0, API_HASH_ALGS), SOME_OF("key_usage", 0, API_KEY_USAGES), SOME_OF("extended_key_usage", 0, API_EXT_KEY_USAGES),
+       F("subject_alt_names", API_TEXTS, 0), F("vcc_service_type", API_TEXT, API_NULL), ONE_OF("certificate_purpose", 0, API_PURPOSES),
+       F("auto_renewal_enabled", API_BOOL, 0), F("renewal_threshold_days", API_NUMBER, 0), F("emergency_threshold_days", API_NUMBER, 0),
+       F("max_renewals", API_INTEGER, 0), F("max_renewal_attempts", API_INTEGER, 0), F("retry_interval", API_TEXT, 0),
+       F("pre_validation_required", API_BOOL, 0), F("post_deployment_validation", API_BOOL, 0),
+       SOME_OF("compliance_profiles", 0, API_PROFILES), ONE_OF("audit_level", 0, API_AUDIT_LEVELS),
+       F("notification_recipients", API_TEXTS, 0), F("escalation_recipients", API_TEXTS, 0), F("issuer", API_TEXT, 0),
+       F("created_at", API_TIME, 0));
+
+PART(policy_walk, "PolicyWalk", NULL, F("version", API_INTEGER, 0), F("after", API_TEXT, 0), F("ordered", API_INTEGER, 0),
+     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, API_NULL));
+
+OBJECT(template_shown, "TemplateShown", &object_template, OBJ("update", API_NULL, &object_policy_walk));
+
+PART(policy_change, "PolicyChange", NULL, F("field", API_TEXT, 0), F("from", API_ANY, API_NULL), F("to", API_ANY, API_NULL));
+
+OBJECT(policy_edit, "PolicyEdit", NULL, F("message", API_TEXT, 0), F("template_id", API_TEXT, API_MAYBE), F("service", API_TEXT, API_MAYBE),
+       ONE_OF("status", 0, "processing,dry_run,completed"), F("dry_run", API_BOOL, 0), F("campaign_id", API_ID, API_NULL),
+       F("current_version", API_INTEGER, 0), F("version", API_INTEGER, 0), LIST("changes", &object_policy_change),
+       F("certificates_affected", API_INTEGER, 0), F("renewals", API_INTEGER, 0), F("certificate_list", API_TEXTS, 0),
+       F("blocked", API_INTEGER, 0), {"violations", API_OBJECTS, 0, NULL, NULL, NULL}, {"compliance", API_OBJECTS, 0, NULL, NULL, NULL},
+       F("approval_required", API_BOOL, 0));
+
+const struct api_object object_policy_edit_or_waiting = {"PolicyEditOrWaiting", NULL, NULL, {&object_policy_edit, &object_waiting}};
+
+OBJECT(service, "Service", NULL, F("name", API_TEXT, 0), F("depends_on", API_TEXTS, 0), F("windows", API_TEXTS, 0), OBJ("policy", 0, NULL),
+       F("needed_by", API_TEXTS, 0), F("version", API_INTEGER, 0), F("created_at", API_TIME, 0));
+
+OBJECT(service_shown, "ServiceShown", &object_service, OBJ("update", API_NULL, &object_policy_walk));
+
+OBJECT(templates, "Templates", NULL, LIST("templates", &object_template));
+
+/* ---- certificates and renewals ---------------------------------------------------------------------------------------- */
+
+OBJECT(issuance, "Issuance", NULL, F("serial", API_SERIAL, 0), F("issuer", API_TEXT, 0),
+       ONE_OF("state", 0, "intent,issued,active,renewed,revoked,void"), F("subject", API_TEXT, 0), F("fingerprint", API_HASH, API_NULL),
+       F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
+       F("renewal_id", API_ID, API_NULL), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
+       F("supersede_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL), F("revoke_reason", API_TEXT, API_NULL),
+       F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
+
+PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_TEXT, 0), F("next", API_TEXT, 0));
+
+OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
+       F("service_name", API_TEXT, 0), ONE_OF("renewal_trigger", 0, API_TRIGGERS), F("status", API_TEXT, 0), F("phase", API_TEXT, 0),
+       F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
+       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced"), OBJ("error", API_NULL, &object_order_error),
+       F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
+       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
+
+PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), ONE_OF("status", 0, "done,failed,pending"),
+     F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
+
+PART(receipt, "Receipt", NULL, F("agent", API_TEXT, 0), F("seq", API_INTEGER, 0), F("attempt", API_INTEGER, 0),
+     ONE_OF("outcome", 0, "verified,settled,failed,refused,kept"), F("code", API_CODE, API_NULL), F("fingerprint", API_HASH, API_NULL),
+     F("listeners", API_INTEGER, 0), F("handshakes", API_INTEGER, 0), F("handshakes_failed", API_INTEGER, 0),
+     F("old_workers", API_INTEGER, 0), F("oldest_worker_seconds", API_NUMBER, API_NULL), F("flipped_at", API_TIME, API_NULL),
+     F("first_new_at", API_TIME, API_NULL), F("last_old_at", API_TIME, API_NULL), F("made_at", API_TIME, API_NULL));
+
+OBJECT(renewal, "Renewal", &object_order, OBJ("original_certificate", API_NULL, &object_issuance),
+       OBJ("new_certificate", API_NULL, &object_issuance), OBJ("policy", API_NULL, &object_template), LIST("steps", &object_step),
+       LIST("receipts", &object_receipt), F("estimated_completion", API_TIME, API_NULL));
+
+OBJECT(renewing, "Renewing", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),
+       ONE_OF("status", 0, "processing,awaiting_approval"), F("estimated_completion", API_TIME, API_NULL),
+       ONE_OF("trigger", 0, API_TRIGGERS));
+
+OBJECT(certificate, "Certificate", NULL, F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
+       F("template_id", API_TEXT, 0), F("template_version", API_INTEGER, 0),
+       ONE_OF("status", 0, "requested,issued,active,expiring,expired,renewed,suspended,revoked"), F("subject", API_TEXT, 0),
+       F("names", API_TEXTS, 0), F("approved", API_BOOL, 0), F("serial", API_SERIAL, API_NULL), F("fingerprint", API_HASH, API_NULL),
+       F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("days_until_expiry", API_NUMBER, API_NULL),
+       F("served", API_BOOL, API_NULL), F("renew_at", API_TIME, API_NULL), F("open_order", API_ID, API_NULL),
+       F("unattended_renewals", API_INTEGER, 0), F("alerts", API_TEXTS, 0), F("revoked_at", API_TIME, API_NULL), F("suspended_at", API_TIME, API_NULL),
+       F("retired_at", API_TIME, API_NULL), F("created_at", API_TIME, 0), F("version", API_INTEGER, 0), F("orphaned", API_BOOL, 0));
+
+PART(archived, "Archived", NULL, F("issuances", API_INTEGER, 0), F("orders", API_INTEGER, 0), F("first_file", API_TEXT, 0),
+     F("last_file", API_TEXT, 0), F("last_at", API_TIME, API_NULL));
+
+OBJECT(certificate_issued, "CertificateIssued", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),
+       ONE_OF("status", 0, "processing,awaiting_approval"), F("approval_id", API_ID, API_NULL), F("estimated_completion", API_TIME, API_NULL));
+
+OBJECT(pem, "CertificatePem", NULL, F("cert_id", API_TEXT, 0), F("serial", API_SERIAL, 0), F("certificate", API_TEXT, 0), F("chain", API_TEXT, 0));
+
+OBJECT(backup, "Backup", NULL, ONE_OF("status", 0, "none,running,done,failed"), F("path", API_TEXT, API_NULL), F("bytes", API_INTEGER, 0),
+       F("audit_size", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("error", API_CODE, API_NULL),
+       F("cause", API_TEXT, API_NULL));
+
+OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), F("epoch", API_INTEGER, 0), F("restored_at", API_TIME, API_NULL),
+       F("backup_of", API_TIME, API_NULL), F("audit_size", API_INTEGER, 0), F("accepted_at", API_TIME, API_NULL),
+       F("accepted_by", API_TEXT, API_NULL), F("signer_contradicts", API_BOOL, 0), F("hosts_contradict", API_INTEGER, 0),
+       F("longest_trail_claimed", API_INTEGER, 0));
+
+OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
+       LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
+       OBJ("overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived));
+
+OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
+
+/* ---- lists of the lifecycle ------------------------------------------------------------------------------------------- */
+
+PART(service_cert, "ServiceCertificate", NULL, F("cert_id", API_TEXT, 0), F("subject", API_TEXT, 0), F("expires_at", API_TIME, API_NULL),
+     F("status", API_TEXT, 0), F("days_until_expiry", API_NUMBER, API_NULL));
+
+OBJECT(service_certs, "ServiceCertificates", NULL, F("service_name", API_TEXT, 0), F("certificate_count", API_INTEGER, 0),
+       LIST("certificates", &object_service_cert));
+
+PART(expiring_cert, "ExpiringCertificate", NULL, F("cert_id", API_TEXT, 0), F("subject", API_TEXT, 0), F("service_name", API_TEXT, 0),
+     F("expires_at", API_TIME, 0), F("days_remaining", API_NUMBER, 0));
+
+PART(expiring_lists, "ExpiringLists", NULL, LIST("critical", &object_expiring_cert), LIST("warning", &object_expiring_cert));
+
+OBJECT(expiring, "Expiring", NULL, F("total_expiring", API_INTEGER, 0), F("critical_count", API_INTEGER, 0),
+       F("warning_count", API_INTEGER, 0), OBJ("certificates", 0, &object_expiring_lists));
+
+/* ---- authorities and what they publish --------------------------------------------------------------------------------- */
+
+OBJECT(crl, "Crl", NULL, F("issuer", API_TEXT, 0), F("shard", API_INTEGER, 0), F("number", API_INTEGER, 0), F("entries", API_INTEGER, 0),
+       F("bytes", API_INTEGER, 0), F("this_update", API_TIME, API_NULL), F("next_update", API_TIME, API_NULL),
+       F("age_seconds", API_INTEGER, API_NULL), F("expired", API_BOOL, 0), F("due", API_BOOL, 0), F("url", API_TEXT, 0));
+
+PART(responder, "Responder", NULL, F("issuer", API_TEXT, 0), F("expires_at", API_TIME, API_NULL));
+
+OBJECT(ocsp, "Ocsp", NULL, F("asked", API_INTEGER, 0), F("from_cache", API_INTEGER, 0), F("signed", API_INTEGER, 0),
+       F("malformed", API_INTEGER, 0), F("unauthorized", API_INTEGER, 0), F("put_off", API_INTEGER, 0), F("cached", API_INTEGER, 0),
+       LIST("responders", &object_responder));
+
+OBJECT(ca, "Ca", NULL, F("issuer_id", API_TEXT, 0), F("role", API_TEXT, 0), ONE_OF("state", 0, "active,retired,expired,revoked"),
+       F("key_type", API_TEXT, 0), F("parent_id", API_TEXT, API_NULL), F("subject", API_TEXT, API_MAYBE), F("serial", API_SERIAL, API_MAYBE),
+       F("fingerprint", API_HASH, API_MAYBE), F("not_before", API_TIME, 0), F("expires_at", API_TIME, 0),
+       F("revoked_at", API_TIME, API_NULL), F("revocation_reason", API_TEXT, API_NULL), F("crl_number", API_INTEGER, 0),
+       F("permitted", API_TEXTS, API_NULL), F("pem", API_TEXT, API_NULL));
+
+PART(ca_service, "CaService", NULL, F("service", API_TEXT, 0), F("certificates", API_INTEGER, 0));
+
+PART(ca_live, "CaLive", NULL, F("certificates", API_INTEGER, 0), F("identities", API_INTEGER, 0), F("complete", API_BOOL, 0),
+     LIST("services", &object_ca_service));
+
+OBJECT(ca_shown, "CaShown", &object_ca, OBJ("live", 0, &object_ca_live));
+
+/* ---- audit trail ------------------------------------------------------------------------------------------------------- */
+
+OBJECT(record, "AuditRecord", NULL, F("seq", API_INTEGER, 0), F("at", API_TIME, 0), F("at_ms", API_INTEGER, 0),
+       F("behind_ms", API_INTEGER, 0), F("event", API_TEXT, 0), F("actor", API_TEXT, 0), F("actor_id", API_TEXT, API_NULL),
+       F("object", API_TEXT, 0), F("reason", API_TEXT, 0), F("request_id", API_ID, API_NULL), F("renewal_id", API_ID, API_NULL),
+       OBJ("detail", 0, NULL));
+
+OBJECT(head, "AuditHead", NULL, F("size", API_INTEGER, 0), F("root", API_HASH, 0), F("at", API_TIME, 0), F("at_ms", API_INTEGER, 0),
+       F("issuer_id", API_TEXT, 0), F("signature", API_TEXT, API_MAYBE), F("witness", API_TEXT, API_NULL),
+       F("witnessed_at", API_TIME, API_NULL));
+
+PART(proof, "AuditProof", NULL, F("size", API_INTEGER, 0), F("root", API_HASH, 0), F("path", API_TEXTS, 0));
+
+OBJECT(record_shown, "AuditRecordShown", &object_record, F("about", API_TEXT, 0), F("leaf", API_HASH, 0), OBJ("proof", 0, &object_proof),
+       OBJ("head", API_NULL, &object_head));
+
+OBJECT(consistency, "AuditConsistency", NULL, F("from", API_INTEGER, 0), F("from_root", API_HASH, API_NULL), F("to", API_INTEGER, 0),
+       F("root", API_HASH, API_NULL), F("path", API_TEXTS, 0));
+
+OBJECT(forgotten, "Forgotten", NULL, F("pseudonym", API_TEXT, 0));
+
+/* ---- campaigns --------------------------------------------------------------------------------------------------------- */
+
+PART(failure, "Failure", NULL, F("cert_id", API_TEXT, 0), F("error", API_TEXT, 0), F("code", API_CODE, API_NULL));
+
+PART(counts, "CampaignCounts", NULL, F("total_certificates", API_INTEGER, 0), F("successful_count", API_INTEGER, 0),
+     F("failed_count", API_INTEGER, 0), F("pending_count", API_INTEGER, 0), F("skipped_count", API_INTEGER, 0),
+     F("duration_minutes", API_NUMBER, 0), F("status", API_TEXT, 0), F("campaign_id", API_ID, 0));
+
+OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("trigger", 0, API_TRIGGERS), F("selector", API_TEXT, 0),
+       F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("plan_hash", API_HASH, API_NULL),
+       F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
+       F("dropped_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
+       F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
+       F("invalidity_date", API_TIME, API_MAYBE | API_NULL), F("created_at", API_TIME, 0), F("started_at", API_TIME, API_NULL),
+       F("completed_at", API_TIME, API_NULL));
+
+OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0),
+       F("agent", API_TEXT, 0), F("stage", API_INTEGER, 0), F("state", API_TEXT, 0), F("renewal_id", API_ID, API_NULL),
+       F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL));
+
+/* The lists are left out with members=no. */
+OBJECT(campaign_shown, "CampaignShown", &object_campaign, F("affected_certificates", API_TEXTS, API_MAYBE),
+       F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
+       {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
+       {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
+
+PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
+     F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
+     F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), ONE_OF("trigger", 0, API_TRIGGERS),
+     ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
+     OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),
+     F("skipped", API_TEXTS, 0), LIST("failures", &object_failure), F("warnings", API_TEXTS, 0));
+
+OBJECT(planned, "Planned", NULL, F("dry_run", API_BOOL, 0), F("incident_id", API_TEXT, API_MAYBE), F("matching_certificates", API_INTEGER, 0),
+       F("certificate_list", API_TEXTS, 0), F("plan_hash", API_HASH, 0), OBJ("plan", 0, &object_plan));
+
+PART(begun, "Begun", NULL, F("message", API_TEXT, 0), F("status", API_TEXT, 0), F("campaign_id", API_ID, 0),
+     F("total_certificates", API_INTEGER, 0), F("plan_hash", API_HASH, API_NULL));
+
+OBJECT(bulk_begun, "BulkBegun", &object_begun, F("service_pattern", API_TEXT, 0));
+
+OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT, 0));
+
+OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
+
+const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
