@@ -121,7 +121,9 @@ static int take_first(struct api_call *call, struct issue_request *q)
 static int take_request(struct api_call *call, struct job *j)
 {
 	char renew[CERT_ID_SIZE] = "";
-	int  r = api_field_text(call, "renew", "", renew, sizeof(renew));
+	int  r = api_body(call);
+	if (r == 0)
+		r = api_field_text(call, "renew", "", renew, sizeof(renew));
 	if (r == 0 && renew[0] != '\0') {
 		text_cut(j->request.cert_id, sizeof(j->request.cert_id), renew);
 		r = take_next(call, &j->request);

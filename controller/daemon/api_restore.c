@@ -40,5 +40,8 @@ static void accepted(void *ctx, const struct api_result *result)
 
 void api_restore_accept(struct api_call *call)
 {
-	restored_accept(call->ctl, &call->caller, accepted, call);
+	if (api_body(call) < 0)
+		api_refuse_why(call, &call->why);
+	else
+		restored_accept(call->ctl, &call->caller, accepted, call);
 }

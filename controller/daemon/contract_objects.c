@@ -195,7 +195,7 @@ OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), 
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
-       OBJ("overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived));
+       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived));
 
 OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
 

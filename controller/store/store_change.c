@@ -130,6 +130,11 @@ void store_put_agent(struct store_change *c, const struct agent *a)
 	verb_new(c, apply_put, &noun_agent, a);
 }
 
+void store_put_ban(struct store_change *c, const struct ban *b)
+{
+	verb_new(c, apply_put, &noun_ban, b);
+}
+
 void store_add_invite(struct store_change *c, const struct invite *i)
 {
 	verb_new(c, apply_add, &noun_invite, i);
