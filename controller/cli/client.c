@@ -127,6 +127,8 @@ static int word_problem(long status, const json_t *problem, struct refusal *why)
 		refuse(why, E_CLI_ANSWER, "controller", "HTTP status %ld", status);
 	else
 		refuse(why, -(int)number, object, "%s", detail != NULL ? detail : "");
+	if (why->code == E_CAMPAIGN_PLAN_STALE)
+		return EXIT_STALE;
 	return exit_of_status(status);
 }
 
@@ -178,6 +180,11 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 		x->headers = curl_slist_append(x->headers, line);
 	}
 	x->headers = curl_slist_append(x->headers, "Expect:");
+	if (c->prefer[0] != '\0') {
+		char prefer[sizeof(c->prefer) + 10];
+		snprintf(prefer, sizeof(prefer), "Prefer: %s", c->prefer);
+		x->headers = curl_slist_append(x->headers, prefer);
+	}
 	if (c->cert[0] != '\0' && !local) {
 		curl_easy_setopt(x->curl, CURLOPT_SSLCERT, c->cert);
 		curl_easy_setopt(x->curl, CURLOPT_SSLKEY, c->key[0] != '\0' ? c->key : c->cert);

@@ -20,6 +20,7 @@ enum {
 	EXIT_DENIED = 4,
 	EXIT_UNREACHABLE = 5,
 	EXIT_PARTLY = 6,
+	EXIT_STALE = 8, /* a plan is out of date */
 };
 
 enum { CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
@@ -33,6 +34,7 @@ struct client {
 	char key[CLIENT_PATH_SIZE];
 	char socket[CLIENT_PATH_SIZE];
 	char if_match[32]; /* the version that a change was made on; "" = whatever is there */
+	char prefer[24]; /* how long an answer may be waited for (RFC 7240); "" = as the controller likes */
 	char reason[REASON_SIZE]; /* goes with every change that has no reason of its own; "" = none */
 };
 

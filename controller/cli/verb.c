@@ -117,7 +117,7 @@ static int print_help(const struct parse *p, const char *noun)
 	for (size_t i = 0; i < G_COUNT; i++)
 		print_option(&globals[i]);
 	printf("\nexit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unreachable,\n"
-	       "            6 partly\n");
+	       "            6 partly done or halted, 8 the plan is out of date\n");
 	return EXIT_DONE;
 }
 

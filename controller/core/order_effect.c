@@ -61,6 +61,20 @@ static void end(const struct order_context *c, struct order_step *s)
 	add(s, ACT_CLOSE);
 }
 
+/* Nothing was sent and nobody failed: no attempt. It is recorded once, and tried again like one. */
+void effect_not_yet(const struct order_context *c, struct order_step *s)
+{
+	bool new = c->o->code != E_ORDER_PREREQUISITE || !text_equal(c->o->cause, c->policy->prerequisite);
+	s->next.code = E_ORDER_PREREQUISITE;
+	text_cut(s->next.cause, sizeof(s->next.cause), c->policy->prerequisite);
+	if (c->event->kind == EV_APPROVED)
+		s->next.flags |= ORDER_APPROVED;
+	s->next.next_at = c->now + c->policy->retry_ms + jitter(c->event->random, c->policy->retry_ms / 10);
+	s->durable = true;
+	if (new)
+		add_audit(s, ORDER_AUDIT_STEP, E_ORDER_PREREQUISITE);
+}
+
 /* A new attempt: nothing of the one before it is valid any more. */
 void effect_attempt(const struct order_context *c, struct order_step *s)
 {
@@ -69,6 +83,10 @@ void effect_attempt(const struct order_context *c, struct order_step *s)
 	n->serial = (struct serial){0};
 	n->tbs_hash = n->fingerprint = n->spki_hash = (struct hash){0};
 	n->flags &= ~(uint32_t)RECEIPT_FLAGS;
+	if (n->code == E_ORDER_PREREQUISITE) /* it is there now, or not asked for any more */
+		n->code = 0, n->cause[0] = '\0';
+	if (n->code == 0) /* only a warning here */
+		text_cut(n->cause, sizeof(n->cause), c->policy->prerequisite);
 	set_deadline(c, s);
 	add(s, ACT_SEND_ORDER);
 }
@@ -174,8 +192,9 @@ static void prove(const struct order_context *c, struct order_step *s)
 	s->next.verified_at = c->now;
 	s->next.flags &= ~(uint32_t)ORDER_UNVERIFIED;
 	s->next.flags |= c->event->flags & RECEIPT_FLAGS & ~(uint32_t)ORDER_UNVERIFIED;
+	if (s->next.code != 0) /* of a failure; a warning stays to be read */
+		s->next.cause[0] = '\0';
 	s->next.code = 0;
-	s->next.cause[0] = '\0';
 	add(s, ACT_PROVE);
 	add_audit(s, ORDER_AUDIT_PROVED, 0);
 }

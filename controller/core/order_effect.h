@@ -13,6 +13,7 @@ struct order_context {
 };
 
 /* Each fills `s->next` (the phase is the table's) and the actions. */
+void effect_not_yet(const struct order_context *c, struct order_step *s);
 void effect_attempt(const struct order_context *c, struct order_step *s);
 void effect_now(const struct order_context *c, struct order_step *s);
 void effect_now_certificate(const struct order_context *c, struct order_step *s);

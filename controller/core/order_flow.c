@@ -60,6 +60,11 @@ static bool host_is_unfit(const struct order_context *c)
 	return c->event->code == E_SYS_SPACE || c->event->code == E_SWAP_CLOCK;
 }
 
+static bool not_yet(const struct order_context *c)
+{
+	return c->policy->pre_validation && c->policy->prerequisite[0] != '\0';
+}
+
 static bool may_retry(const struct order_context *c)
 {
 	return c->o->failures + 1 < c->policy->max_attempts;
@@ -119,7 +124,9 @@ static void nothing(const struct order_context *c, struct order_step *s)
 /* clang-format off */
 static const struct transition table[] = {
 	/* phases                              event              guard                     effect                      next */
+	{P(PLANNED),                            EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
 	{P(PLANNED),                            EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
+	{P(AWAITING_APPROVAL),                  EV_APPROVED,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       NULL,                     effect_approved,            ORDER_ORDERED},
 	{P(AWAITING_APPROVAL),                  EV_REJECTED,       NULL,                     effect_cancel_quiet,        ORDER_CANCELLED},
 
@@ -172,6 +179,7 @@ static const struct transition table[] = {
 	{P(PLANNED) | P(AWAITING_APPROVAL),     EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
 	{BEFORE_CSR | P(SIGNING) | P(VERIFIED), EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
 	{AT_AGENT,                              EV_NOW,            NULL,                     effect_now_certificate,     ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            not_yet,                  effect_now,                 ORDER_SAME},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
 
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
@@ -180,7 +188,9 @@ static const struct transition table[] = {
 	{AT_AGENT,                              EV_TIMER,          is_kept,                  effect_complete_unverified, ORDER_COMPLETED},
 	{AT_AGENT,                              EV_TIMER,          cancel_asked,             effect_cancel_again,        ORDER_SAME},
 	{AT_AGENT | P(VERIFIED),                EV_TIMER,          NULL,                     effect_certificate_again,   ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_TIMER,          not_yet,                  effect_not_yet,             ORDER_SAME},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_TIMER,          NULL,                     effect_attempt,             ORDER_ORDERED},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_SAME},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
 };
 /* clang-format on */
@@ -220,6 +230,11 @@ int order_flow_step(const struct order *o, const struct order_event *event, int6
 	}
 	*ret = step;
 	return 0;
+}
+
+bool order_flow_may_begin(enum order_phase phase)
+{
+	return ((P(PLANNED) | P(AWAITING_APPROVAL) | P(RETRY_WAIT) | P(PAUSED)) & (1u << phase)) != 0;
 }
 
 bool order_flow_attended(const struct order *o)

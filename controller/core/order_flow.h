@@ -51,6 +51,8 @@ struct order_policy {
 	int64_t  attempt_ms;         /* how long an attempt may take: the deadline for the agent */
 	int64_t  supersede_grace_ms; /* already chosen for proved or unproved targets */
 	bool     code_signing;       /* never superseded */
+	bool     pre_validation;     /* no attempt begins while something stands against it */
+	char     prerequisite[CAUSE_SIZE]; /* what does; "" = nothing */
 	bool     post_validation;
 	int64_t  crossing_at;        /* next threshold of the certificate, when a paused order is tried, too; 0 = none */
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
@@ -119,6 +121,9 @@ struct order_step {
 /* Is this record written at the template's audit_level? minimal: what changes a state, and what is wrong; the request to sign and an attempt that
  * failed are none of these. */
 bool order_flow_audits(enum order_audit a, enum audit_level level);
+
+/* Is the next thing in this phase an attempt, when it may begin? */
+bool order_flow_may_begin(enum order_phase phase);
 
 /* Did a person stand behind this order (manual, forced, approved)? */
 bool order_flow_attended(const struct order *o);

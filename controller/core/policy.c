@@ -133,8 +133,10 @@ int policy_template_check(const struct template *t, const struct policy_limits *
 
 /* ---- assignment --------------------------------------------------------------------------------------------- */
 
-bool policy_service_fits(const char *type, const char *service)
+/* `external` is every service that has no type of its own. */
+bool policy_service_fits(const struct template *t, const char *service)
 {
+	const char              *type = t->service;
 	static const char *const own[] = {"clara", "covina", "argus", "veritas", "vpb"};
 	if (type[0] == '\0' || text_equal(type, service))
 		return true;
@@ -161,7 +163,7 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
 		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
 			      agent->service, service);
-	if (!policy_service_fits(t->service, service))
+	if (!policy_service_fits(t, service))
 		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
 			      service);
 
@@ -200,8 +202,7 @@ static bool is_due(const struct certificate *c, const struct template *t, enum t
 	return serial_is_none(c->serial) || c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at) <= now;
 }
 
-int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
-		    bool force, int64_t now, bool *ret_approval)
+static int standing(const struct certificate *c)
 {
 	if (c->revoked_at != 0)
 		return E_ORDER_REVOKED;
@@ -213,15 +214,40 @@ int policy_eligible(const struct certificate *c, const struct template *t, const
 		return E_ORDER_NO_AGENT;
 	if (!c->approved)
 		return E_POLICY_APPROVAL;
+	return 0;
+}
+
+static bool asks_approval(const struct certificate *c, const struct template *t, enum trigger trigger, bool force)
+{
+	bool attended = force || trigger == TRIGGER_MANUAL || trigger == TRIGGER_EMERGENCY;
+	bool used_up = t->max_renewals > 0 && c->unattended >= t->max_renewals;
+	return t->purpose == PURPOSE_CODE_SIGNING || (used_up && !attended);
+}
+
+int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
+		    bool force, int64_t now, bool *ret_approval)
+{
+	int r = standing(c);
+	if (r < 0)
+		return r;
 	if (in_the_way(c, open, trigger, force))
 		return E_ORDER_OPEN;
 	bool asks_threshold = trigger == TRIGGER_SCHEDULED || trigger == TRIGGER_MANUAL;
 	if (asks_threshold && !force && !is_due(c, t, trigger, now))
 		return E_ORDER_NOT_DUE;
+	*ret_approval = asks_approval(c, t, trigger, force);
+	return 0;
+}
 
-	bool attended = force || trigger == TRIGGER_MANUAL || trigger == TRIGGER_EMERGENCY;
-	bool used_up = t->max_renewals > 0 && c->unattended >= t->max_renewals;
-	*ret_approval = t->purpose == PURPOSE_CODE_SIGNING || (used_up && !attended);
+int policy_eligible_in_campaign(const struct certificate *c, const struct template *t, const struct order *open, enum trigger trigger,
+				bool *ret_approval)
+{
+	int r = standing(c);
+	if (r < 0)
+		return r;
+	if (in_the_way(c, open, trigger, false))
+		return E_ORDER_OPEN;
+	*ret_approval = asks_approval(c, t, trigger, false);
 	return 0;
 }
 

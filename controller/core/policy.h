@@ -15,8 +15,8 @@ struct policy_limits {
 /* LIFECYCLE 1: E_POLICY_TEMPLATE with field and reason. */
 _must_check_ int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why);
 
-/* Is a template of this vcc_service_type ("" = any) one for this service? `external` is every service that has no type of its own. */
-bool policy_service_fits(const char *type, const char *service);
+/* Is the template for this service? `external` is for every service without a type of its own. */
+bool policy_service_fits(const struct template *t, const char *service);
 
 /* A target's proposal: names inside invite and template patterns, service fits, template usable. E_POLICY_*. */
 _must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service,
@@ -28,6 +28,10 @@ _must_check_ int policy_assign(const struct agent *agent, const struct template 
  * code signing). */
 _must_check_ int policy_eligible(const struct certificate *c, const struct template *t, const struct order *open,
 				 enum trigger trigger, bool force, int64_t now, bool *ret_approval);
+
+/* The same for a certificate of a campaign: the threshold is passed, and an emergency passes max_renewals, too. */
+_must_check_ int policy_eligible_in_campaign(const struct certificate *c, const struct template *t, const struct order *open,
+					     enum trigger trigger, bool *ret_approval);
 
 /* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds;
  * not_after = now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */

@@ -29,7 +29,7 @@ static bool names_fit(const struct template *t, const struct certificate *c)
 
 bool policy_change_fits(const struct template *t, const struct certificate *c)
 {
-	return names_fit(t, c) && policy_service_fits(t->service, c->service);
+	return names_fit(t, c) && policy_service_fits(t, c->service);
 }
 
 static bool used_up(const struct template *t, const struct certificate *c)
@@ -47,7 +47,7 @@ const char *policy_change_blocks(const struct template *was, const struct templa
 			      cert_purpose_name(was->purpose), cert_purpose_name(next->purpose));
 		return "certificate_purpose";
 	}
-	if (policy_service_fits(was->service, c->service) && !policy_service_fits(next->service, c->service)) {
+	if (policy_service_fits(was, c->service) && !policy_service_fits(next, c->service)) {
 		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "vcc_service_type would be %s, and its service is %s",
 			      next->service, c->service);
 		return "vcc_service_type";

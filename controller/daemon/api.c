@@ -47,6 +47,9 @@ static const struct {
 	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
 	{E_POLICY_STALE, 412},    {E_POLICY_BLOCKS, 409},  {E_SERVICE_CYCLE, 422}, {E_SERVICE_FILE, 422}, {E_SERVICE_POLICY, 422},
 	{E_APPROVAL_GONE, 409},   {E_CA_ROOT, 409},        {E_CA_REVOKED, 409},      {E_CA_IN_USE, 409},
+	{E_CAMPAIGN_PLAN_STALE, 409}, {E_CAMPAIGN_STATE, 409},
+	{E_BACKUP_RUNNING, 409},  {E_BACKUP_SPACE, 507},
+	{E_RESTORE_WAITS, 409},   {E_RESTORE_SIGNER, 409}, {E_RESTORE_NOTHING, 409},
 };
 
 int api_status(int code)
@@ -179,7 +182,7 @@ static int route_find(struct api_call *call, const struct http_request *q)
 /* ---- body ---- */
 
 /* Depth and number of values, counted before the parser allocates. */
-static int body_limits(struct span body, struct refusal *why)
+static int body_limits(struct span body, size_t max, struct refusal *why)
 {
 	size_t depth = 0;
 	size_t values = 1;
@@ -203,8 +206,8 @@ static int body_limits(struct span body, struct refusal *why)
 			values++;
 		if (depth > API_DEPTH_MAX)
 			return refuse(why, E_API_BODY, "body", "nested deeper than %d levels", API_DEPTH_MAX);
-		if (values > API_VALUES_MAX)
-			return refuse(why, E_API_BODY, "body", "more than %d values", API_VALUES_MAX);
+		if (values > max)
+			return refuse(why, E_API_BODY, "body", "more than %zu values", max);
 	}
 	return 0;
 }
@@ -215,7 +218,7 @@ static int body_parse(struct api_call *call, const struct http_request *q)
 		return 0;
 	if (q->content_type[0] != '\0' && !text_starts(q->content_type, "application/json"))
 		return refuse(&call->why, E_API_BODY, "Content-Type", "the body must be application/json");
-	int r = body_limits(q->body, &call->why);
+	int r = body_limits(q->body, text_equal(q->path, HTTP_LARGE_PATH) ? API_VALUES_LARGE : API_VALUES_MAX, &call->why);
 	if (r < 0)
 		return r;
 	json_error_t error;

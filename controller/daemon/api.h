@@ -10,7 +10,7 @@
 #include "controller/daemon/controller.h"
 #include "controller/daemon/http_server.h"
 
-enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000 };
+enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000, API_VALUES_LARGE = 100100 /* where ids are taken */ };
 
 struct api;
 struct api_call;

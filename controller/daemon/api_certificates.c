@@ -5,9 +5,11 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/archive_file.h"
 #include "controller/daemon/service_policy.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 #include "shared/wire/wire.h"
 
 enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
@@ -144,6 +146,19 @@ static json_t *overrides_of(struct store_view *view, const char *service)
 	return overrides != NULL ? overrides : json_null();
 }
 
+/* How much of its history is in the archive only, and in which files. */
+static json_t *archived_json(struct store_view *view, const char *cert_id)
+{
+	struct archived a;
+	char            first[ARCHIVE_NAME_SIZE], last[ARCHIVE_NAME_SIZE];
+	if (view_archived(view, cert_id, &a) < 0)
+		return json_null();
+	archive_name(a.first_file, first);
+	archive_name(a.last_file, last);
+	return json_pack("{s:I,s:I,s:s,s:s,s:o}", "issuances", (json_int_t)a.issuances, "orders", (json_int_t)a.orders, "first_file", first,
+			 "last_file", last, "last_at", json_time(a.last_at));
+}
+
 int api_cert_show(struct api_call *call, struct store_view *view)
 {
 	struct certificate c;
@@ -160,6 +175,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 		json_object_set_new(call->answer, "policy", template_json_write(&t, TEMPLATE_ANSWER));
 	json_object_set_new(call->answer, "policy_overrides", overrides_of(view, c.service));
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
+	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	return 0;
 }
 
@@ -191,6 +207,7 @@ int api_cert_issuances(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, json_issuance(&rows[i], known ? &t : NULL, call->now_at));
 		call->answer = api_page(items, n == limit ? serial_text(rows[n - 1].serial, last) : NULL);
+		json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	}
 	free(rows);
 	return r;
@@ -237,15 +254,59 @@ static json_t *issuance_json(struct store_view *view, struct serial serial, cons
 	return json_issuance(&i, t, now);
 }
 
-static json_t *steps_of(struct store_view *view, struct id renewal_id)
+/* ---- the workflow of an order -------------------------------------------------------------------------------------- */
+
+/* Steps of the host are stored as it told them; those of the controller follow from the order and its issuances, and stand among them by
+ * their time. */
+struct workflow {
+	const struct order *o;
+	struct issuance     old, new; /* serial none = there is none */
+	size_t              n;
+	struct order_step_row rows[STEPS_MAX + 3];
+};
+
+static void add_step(struct workflow *w, enum workflow_step step, int code, int64_t at, const char *detail)
 {
-	size_t                 n = 0;
-	json_t                *items = json_array();
-	struct order_step_row *rows = calloc(STEPS_MAX, sizeof(*rows));
-	if (rows != NULL && view_steps(view, renewal_id, rows, STEPS_MAX, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, json_step(&rows[i]));
-	free(rows);
+	size_t i = w->n++;
+	for (; i > 0 && w->rows[i - 1].at > at; i--)
+		w->rows[i] = w->rows[i - 1];
+	w->rows[i] = (struct order_step_row){.renewal_id = w->o->renewal_id, .attempt = w->o->attempt, .step = step, .code = code, .at = at, .took_ms = -1};
+	text_cut(w->rows[i].detail, sizeof(w->rows[i].detail), detail);
+}
+
+static void add_steps_of_controller(struct workflow *w)
+{
+	const struct order *o = w->o;
+	char                serial[SERIAL_TEXT_SIZE];
+	bool                missing = o->code == E_ORDER_PREREQUISITE;
+	if (o->attempt > 0 || missing)
+		add_step(w, STEP_PRE_VALIDATION, missing ? o->code : 0, o->created_at, missing || o->code == 0 ? o->cause : "");
+	if (!serial_is_none(w->new.serial) && w->new.state != ISSUANCE_INTENT && w->new.state != ISSUANCE_VOID)
+		add_step(w, STEP_ISSUE, 0, w->new.created_at, serial_text(w->new.serial, serial));
+	if (!serial_is_none(w->old.serial) && w->old.revoked_at != 0 && o->completed_at != 0 && w->old.revoked_at >= o->completed_at)
+		add_step(w, STEP_REVOKE_OLD, 0, w->old.revoked_at, revoke_reason_name(w->old.revoke_reason));
+}
+
+static json_t *steps_of(struct store_view *view, const struct order *o)
+{
+	json_t          *items = json_array();
+	struct workflow *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		abort();
+	w->o = o;
+	if (serial_is_none(o->serial) || view_issuance(view, o->serial, &w->new) < 0)
+		w->new.serial = (struct serial){{0}};
+	if (serial_is_none(o->old_serial) || view_issuance(view, o->old_serial, &w->old) < 0)
+		w->old.serial = (struct serial){{0}};
+	if (view_steps(view, o->renewal_id, w->rows, STEPS_MAX, &w->n) < 0)
+		w->n = 0;
+	add_steps_of_controller(w);
+	for (size_t i = 0; i < w->n; i++)
+		json_array_append_new(items, json_step(&w->rows[i]));
+	if (!serial_is_none(w->old.serial) && w->old.revoked_at == 0 && w->old.supersede_at != 0 && w->old.supersede_at != TIME_NEVER)
+		json_array_append_new(items, json_pack("{s:s,s:i,s:s,s:n,s:o,s:n,s:s}", "step", workflow_step_name(STEP_REVOKE_OLD), "attempt", (int)o->attempt,
+						       "status", "pending", "code", "at", json_time(w->old.supersede_at), "seconds", "detail", "after its grace"));
+	free(w);
 	return items;
 }
 
@@ -298,7 +359,7 @@ int api_renewal_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "original_certificate", issuance_json(view, o.old_serial, known, call->now_at));
 	json_object_set_new(call->answer, "new_certificate", issuance_json(view, o.serial, known, call->now_at));
 	json_object_set_new(call->answer, "policy", policy ? template_json_write(&t, TEMPLATE_ANSWER) : json_null());
-	json_object_set_new(call->answer, "steps", steps_of(view, renewal_id));
+	json_object_set_new(call->answer, "steps", steps_of(view, &o));
 	json_object_set_new(call->answer, "receipts", receipts_of(view, renewal_id));
 	json_object_set_new(call->answer, "estimated_completion",
 	                    order_phase_open(o.phase) ? json_time(o.deadline_at) : json_null());

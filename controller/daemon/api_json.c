@@ -283,6 +283,7 @@ json_t *json_order(const struct order *o)
 	json_object_set_new(j, "cert_id", json_string(o->cert_id));
 	json_object_set_new(j, "agent", text_or_null(o->agent));
 	json_object_set_new(j, "service_name", json_string(o->service));
+	json_object_set_new(j, "campaign_id", json_id(o->campaign_id));
 	json_object_set_new(j, "renewal_trigger", json_string(trigger_name(o->trigger)));
 	json_object_set_new(j, "status", json_string(order_status_name(o->phase)));
 	json_object_set_new(j, "phase", json_string(order_phase_name(o->phase)));
@@ -306,7 +307,7 @@ json_t *json_step(const struct order_step_row *s)
 	json_object_set_new(o, "status", json_string(s->code == 0 ? "done" : "failed"));
 	json_object_set_new(o, "code", json_code(s->code));
 	json_object_set_new(o, "at", json_time(s->at));
-	json_object_set_new(o, "seconds", json_real((double)s->took_ms / 1000.0));
+	json_object_set_new(o, "seconds", s->took_ms >= 0 ? json_real((double)s->took_ms / 1000.0) : json_null());
 	json_object_set_new(o, "detail", json_string(s->detail));
 	return o;
 }

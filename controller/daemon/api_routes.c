@@ -11,6 +11,11 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/status", PERM_CERT_READ, SCOPE_OPEN, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, SCOPE_OPEN, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
+	{"GET", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "The last backup of this run, or the one being made.", NULL, api_backup_show, NULL},
+	{"POST", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "Copies the database into the state folder while everything goes on.", NULL, api_backup_make, NULL},
+	{"GET", "/api/v1/restore", PERM_CA_MANAGE, SCOPE_WHOLE, "Was the database restored, and does that wait for somebody?", NULL, api_restore_show, NULL},
+	{"POST", "/api/v1/restore/accept", PERM_CA_MANAGE, SCOPE_WHOLE, "Orders go out again after a restore.", NULL, api_restore_accept, NULL},
+
 	{"GET", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Persons and machines that act by this API.", api_principal_list, NULL, NULL},
 	{"POST", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "A new principal; one that may approve waits for an approval.", NULL, api_principal_create, NULL},
 	{"GET", "/api/v1/principals/{name}", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "One principal.", api_principal_show, NULL, NULL},
@@ -52,6 +57,13 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first; status=paused those that gave up for now, oldest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
+	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
+	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind.", api_campaign_show, NULL, api_campaign_enrich},
+	{"GET", "/api/v1/campaigns/{campaign_id}/members", PERM_CERT_READ, SCOPE_OBJECT, "The certificates of a campaign in their order; state= narrows it.", api_campaign_members, NULL, NULL},
+	{"POST", "/api/v1/campaigns/{campaign_id}/halt", PERM_CERT_BULK, SCOPE_OBJECT, "Sends nothing more; what was sent finishes.", NULL, api_campaign_halt, NULL},
+	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},
+	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},
+
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},
 	{"GET", "/api/v1/audit/heads", PERM_AUDIT_READ, SCOPE_WHOLE, "Signed heads of the audit tree, newest first.", api_audit_heads, NULL, NULL},
 	{"GET", "/api/v1/audit/consistency", PERM_AUDIT_READ, SCOPE_WHOLE, "Proof that one tree grew out of another (RFC 6962).", api_audit_consistency, NULL, NULL},
@@ -60,6 +72,9 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/audit/{seq}", PERM_AUDIT_READ, SCOPE_WHOLE, "One audit record with its proof (RFC 6962).", api_audit_show, NULL, NULL},
 
 	{"POST", LIFE "/renew/{cert_id}", PERM_CERT_RENEW, SCOPE_OBJECT, "Renews one certificate.", NULL, api_life_renew, NULL},
+	{"POST", LIFE "/bulk-renewal", PERM_CERT_BULK, SCOPE_FILTERED, "Renews what a pattern means, in batches; dry_run shows the plan.", NULL, api_life_bulk, NULL},
+	{"POST", LIFE "/emergency-recertification", PERM_CERT_EMERGENCY, SCOPE_FILTERED, "Renews what an incident touches, all at once; Prefer: wait=N says how long to wait for the end.", NULL, api_life_emergency, NULL},
+	{"POST", LIFE "/vcc-service/{service_name}/renew-all", PERM_SERVICE_RENEW, SCOPE_OBJECT, "Renews every certificate of a service, in batches.", NULL, api_life_renew_all, NULL},
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", PERM_CERT_READ, SCOPE_OBJECT, "Certificates of a service.", api_life_service_certs, NULL, NULL},
 	{"GET", LIFE "/expiring", PERM_CERT_READ, SCOPE_FILTERED, "What ends soon, critical and warning.", api_life_expiring, NULL, NULL},
 	{"GET", LIFE "/templates", PERM_CERT_READ, SCOPE_OPEN, "Current templates.", api_life_templates, NULL, NULL},

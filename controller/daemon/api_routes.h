@@ -11,6 +11,14 @@ void api_readyz(struct api_call *call);
 void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
 
+/* api_backup.c */
+void api_backup_show(struct api_call *call);
+void api_backup_make(struct api_call *call);
+
+/* api_restore.c */
+void api_restore_show(struct api_call *call);
+void api_restore_accept(struct api_call *call);
+
 /* api_people.c */
 int  api_principal_list(struct api_call *call, struct store_view *view);
 int  api_principal_show(struct api_call *call, struct store_view *view);
@@ -81,6 +89,20 @@ int  api_service_show(struct api_call *call, struct store_view *view);
 void api_service_apply(struct api_call *call);
 void api_service_create(struct api_call *call);
 void api_policy_enrich(struct api_call *call); /* ETag */
+
+/* api_bulk.c */
+void api_life_bulk(struct api_call *call);
+void api_life_emergency(struct api_call *call);
+void api_life_renew_all(struct api_call *call);
+
+/* api_campaigns.c */
+int  api_campaign_list(struct api_call *call, struct store_view *view);
+int  api_campaign_show(struct api_call *call, struct store_view *view);
+void api_campaign_enrich(struct api_call *call);
+int  api_campaign_members(struct api_call *call, struct store_view *view);
+void api_campaign_halt(struct api_call *call);
+void api_campaign_resume(struct api_call *call);
+void api_campaign_cancel(struct api_call *call);
 
 /* api_audit.c, export_trail.c */
 int  api_audit_list(struct api_call *call, struct store_view *view);

@@ -9,10 +9,12 @@
 #include "controller/daemon/answer.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/authorities.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
 #include "controller/daemon/policy_edit.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -100,6 +102,34 @@ static int what_text(json_t *what, char ret[APPROVAL_TEXT_SIZE], struct hash *re
 	return 0;
 }
 
+/* What stays as it is while it runs: a confirmation comes later. */
+static json_t *campaign_what(const struct campaign *c)
+{
+	char    hash[HASH_TEXT_SIZE];
+	json_t *what = json_pack("{s:o,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s}", "campaign_id", json_id(c->campaign_id), "kind", campaign_kind_name(c->kind),
+				 "selector", c->selector, "services", c->services, "trigger", trigger_name(c->trigger), "total_certificates",
+				 (json_int_t)c->total, "plan_hash", hash_text(c->plan_hash, hash), "reason", c->reason, "when",
+				 c->confirmation == CONFIRMATION_NONE ? "before" : "after");
+	if (what != NULL && c->kind == CAMPAIGN_EMERGENCY) {
+		json_object_set_new(what, "incident_id", json_string(c->incident_id));
+		json_object_set_new(what, "incident_type", json_string(incident_type_name(c->incident)));
+		json_object_set_new(what, "revoke_old", json_string(revoke_old_name(c->revoke_old)));
+		json_object_set_new(what, "invalidity_date", json_time(c->invalidity_at));
+	}
+	return what;
+}
+
+static int describe_campaign(struct controller *ctl, const struct approval *a, json_t **ret)
+{
+	struct campaign c;
+	int             r = campaigns_find(ctl, a->approval_id, &c);
+	if (r == 0 && c.state != CAMPAIGN_AWAITING_APPROVAL && c.confirmation != CONFIRMATION_ASKED)
+		r = E_APPROVAL_GONE;
+	if (r == 0)
+		*ret = campaign_what(&c);
+	return r == E_NOT_FOUND ? E_APPROVAL_GONE : r;
+}
+
 static const struct caller by_controller = {.actor = "controller"};
 
 /* ---- asking ---------------------------------------------------------------------------------------------------- */
@@ -145,6 +175,16 @@ void approvals_request_order(struct controller *ctl, struct commit *c, const str
 	text_cut(a.object, sizeof(a.object), cert->cert_id);
 	text_cut(a.service, sizeof(a.service), cert->service);
 	approvals_request(ctl, c, &a, order_what(ctl, o, cert), who);
+}
+
+void approvals_request_campaign(struct controller *ctl, struct commit *c, const struct campaign *campaign, const struct caller *who)
+{
+	struct approval a = {.approval_id = campaign->campaign_id, .kind = APPROVAL_CAMPAIGN};
+	char            id[ID_TEXT_SIZE];
+	text_cut(a.object, sizeof(a.object), id_text(campaign->campaign_id, id));
+	if (name_service_ok(campaign->services)) /* it touches one service alone */
+		text_cut(a.service, sizeof(a.service), campaign->services);
+	approvals_request(ctl, c, &a, campaign_what(campaign), who);
 }
 
 static void cancel(struct commit *c, const struct approval *a, const char *cause)
@@ -220,6 +260,22 @@ static void decide_target(struct controller *ctl, struct answer *a, bool approve
 	commit_now(c, answer_stored, a);
 }
 
+static void decide_campaign(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)
+{
+	struct approval *decision = &a->result.approval;
+	struct commit   *c = commit_new(ctl);
+	int r = campaigns_decided(ctl, c, decision->approval_id, approve, decision->comment[0] != '\0' ? decision->comment : "a second person refused", who);
+	if (r < 0) {
+		commit_drop(c);
+		answer_refuse(a, r, decision->object, NULL);
+		return;
+	}
+	store_decide_approval(commit_change(c), decision);
+	audit(c, approve ? AUDIT_APPROVAL_GRANTED : AUDIT_APPROVAL_REJECTED, decision, who);
+	commit_fault_points(c, "controller.decision", "controller.decision_stored");
+	commit_now(c, answer_stored, a);
+}
+
 static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who);
 
 static const struct {
@@ -235,6 +291,7 @@ static const struct {
 	[APPROVAL_CA_REVOCATION] = {authority_describe, decide_and_do, authority_carry_out},
 	[APPROVAL_TEMPLATE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
 	[APPROVAL_SERVICE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
+	[APPROVAL_CAMPAIGN] = {describe_campaign, decide_campaign, NULL},
 };
 
 static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)
@@ -278,6 +335,8 @@ void approvals_decide(struct controller *ctl, const struct approval_decision *d,
 		r = E_APPROVAL_STALE;
 	if (r == 0 && d->approve)
 		r = check_true(ctl, row);
+	if (r == 0 && d->approve && row->kind == APPROVAL_ORDER)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		answer_refuse(a, r, id_text(d->approval_id, id), NULL);
 		return;
@@ -334,6 +393,8 @@ static void end_request(struct controller *ctl, struct approval *a, const char *
 		return;
 	}
 	struct commit *c = commit_new(ctl);
+	if (a->kind == APPROVAL_CAMPAIGN) /* one that waits is cancelled; one that runs was never confirmed, and goes on */
+		(void)!campaigns_decided(ctl, c, a->approval_id, false, cause, &by_controller);
 	store_decide_approval(commit_change(c), a);
 	audit(c, AUDIT_APPROVAL_CANCELLED, a, &by_controller);
 	commit_now(c, NULL, NULL);

@@ -19,6 +19,8 @@ void approvals_request(struct controller *ctl, struct commit *c, struct approval
 /* The request of an order that was just made to wait. */
 void approvals_request_order(struct controller *ctl, struct commit *c, const struct order *o, const struct certificate *cert,
 			     const struct caller *who);
+/* The request about a campaign that was just made: before it begins, or to confirm it afterwards. */
+void approvals_request_campaign(struct controller *ctl, struct commit *c, const struct campaign *campaign, const struct caller *who);
 /* A certificate's names wait (`approved` false) or do no longer: its older requests end, and there is exactly one for what waits. */
 void approvals_follow_target(struct controller *ctl, struct commit *c, const struct certificate *cert, const struct caller *who);
 

@@ -10,6 +10,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -204,11 +205,20 @@ static void new_certificate(struct proposal *p)
 	text_cut(p->cert.agent, sizeof(p->cert.agent), p->agent->name);
 }
 
-/* Which order follows: the first issue, a change of an accepted file, or none. */
+/* The store went back in time, and the host serves what was issued after the backup: nobody here can revoke or renew that. Once for each
+ * certificate: what is issued after the restore is known. */
+static bool lost_by_restore(const struct proposal *p)
+{
+	struct issuance i;
+	return p->known && p->cert.not_before_at < restored_at(p->ctl) && !serial_is_none(p->msg->served) &&
+	       rows_issuance(p->ctl->rows, p->msg->served, &i) == E_NOT_FOUND;
+}
+
+/* Which order follows: the first issue, a change of an accepted file, what a restore has lost, or none. */
 static bool order_wanted(const struct proposal *p, bool changed, enum trigger *ret, bool *ret_approval)
 {
 	const struct order *open = orders_of(p->ctl, &p->cert);
-	bool                first = !p->cert.proved;
+	bool                first = !p->cert.proved || lost_by_restore(p);
 	*ret = first ? TRIGGER_MANUAL : TRIGGER_SERVICE_UPDATE;
 	if (!(open != NULL ? changed : first || changed))
 		return false;
@@ -244,6 +254,8 @@ static void take(struct proposal *p, bool approved)
 	p->cert.retired_at = 0;
 
 	bool                order = order_wanted(p, changed || revived, &trigger, &approval);
+	if (order && lost_by_restore(p))
+		text_cut(p->who.reason, sizeof(p->who.reason), "the host serves what the restored database does not know");
 	const struct order *paused = order ? orders_of(p->ctl, &p->cert) : NULL;
 	if (p->known && !changed && !revived && !order && target_is_known(p)) {
 		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);

@@ -50,6 +50,7 @@ struct api_result {
 	struct token        pat;                     /* people_token_make, people_token_revoke, with: */
 	char                pat_text[TOKEN_PAT_SIZE]; /* shown once, as `token` */
 	struct approval     approval;                /* approvals_decide; also where `waits` */
+	struct campaign     campaign;                 /* campaigns_create, campaigns_order */
 	bool                waits;                   /* nothing was done yet: `approval` waits for a second person */
 };
 /* `result` lives until the callback returns. */
@@ -106,6 +107,7 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
 	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
+	bool     restore_waits; /* nothing is ordered until a person accepts */
 	bool     audit_contradicted; /* signer or agents remember another audit trail than this one */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */

@@ -30,7 +30,7 @@ static const struct {
 	const char *body_path; /* the only path that takes one; NULL = any */
 } limits[HTTP_LISTENER_COUNT] = {
 	[HTTP_ADMIN] = {512, 256, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX, NULL},
-	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 4 * HTTP_BODY_MAX, NULL},
+	[HTTP_LOCAL] = {128, 64, HTTP_BODY_MAX, 16 * HTTP_BODY_MAX, NULL},
 	[HTTP_PUBLIC] = {1024, 256, OCSP_BODY_MAX, 256 * OCSP_BODY_MAX, "/ocsp"},
 };
 
@@ -116,7 +116,7 @@ static struct http_call *call_new(struct listener *l, struct lws *wsi)
 	l->calls++;
 	c->listener = l;
 	c->wsi = wsi;
-	c->in.max = HTTP_BODY_MAX;
+	c->in.max = HTTP_BODY_LARGE; /* what was declared is never more than the path takes */
 	c->out.max = SIZE_MAX / 4;
 	return c;
 }
@@ -165,6 +165,12 @@ static int early_status(int64_t code)
 	return code == E_API_TOO_LARGE ? 413 : code == E_API_METHOD ? 405 : code == E_API_BUSY ? 503 : 400;
 }
 
+static int64_t body_max(const struct http_request *q)
+{
+	bool large = q->listener != HTTP_PUBLIC && text_equal(q->path, HTTP_LARGE_PATH);
+	return large ? HTTP_BODY_LARGE : limits[q->listener].body;
+}
+
 /* Reads the head into a new call, which takes its room in the listener's budget. */
 static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret)
 {
@@ -172,7 +178,7 @@ static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret
 	if (c == NULL)
 		return E_API_BUSY;
 	int     r = http_read_request(wsi, l->which, &c->request);
-	int64_t n = r == 0 ? http_read_length(wsi, limits[l->which].body) : r;
+	int64_t n = r == 0 ? http_read_length(wsi, body_max(&c->request)) : r;
 	if (r == 0 && (n > 0 || n == E_API_TOO_LARGE) && limits[l->which].body_path != NULL && !text_equal(c->request.path, limits[l->which].body_path))
 		n = E_API_METHOD;
 	if (n > 0 && l->bodies + n > limits[l->which].bodies)

@@ -22,10 +22,13 @@ enum http_listener {
 
 enum {
 	HTTP_BODY_MAX = 1 << 20,
+	HTTP_BODY_LARGE = 8 << 20, /* on HTTP_LARGE_PATH, which takes lists of ids */
 	HTTP_PATH_SIZE = 512,
 	HTTP_ARGS_MAX = 16,
 	HTTP_ARG_SIZE = 256,
 };
+
+#define HTTP_LARGE_PATH "/api/v1/certificates/lifecycle/emergency-recertification"
 
 struct http_request {
 	enum http_listener listener;

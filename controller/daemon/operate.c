@@ -11,6 +11,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -93,6 +94,8 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	struct certificate cert;
 	bool               approval = false;
 	int                r = rows_certificate(ctl->rows, cert_id, &cert);
+	if (r == 0)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		refused(a, r, cert_id, NULL);
 		return;
@@ -294,41 +297,47 @@ static void end_identity(void *ctx, const struct issuance *i)
 		operate_revoke_issuance(e->ctl, e->commit, i, e->reason, e->now, e->who);
 }
 
-void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
-			    api_done_fn *done, void *ctx)
+int operate_agent_end(struct controller *ctl, struct commit *c, struct agent *row, enum agent_state to, const struct caller *who,
+		      struct refusal *why)
 {
 	static const enum audit_event events[AGENT_STATE_COUNT] = {[AGENT_ACTIVE] = AUDIT_AGENT_JOINED,
 								   [AGENT_EVICTED] = AUDIT_AGENT_EVICTED,
 								   [AGENT_BANNED] = AUDIT_AGENT_BANNED,
 								   [AGENT_REMOVED] = AUDIT_AGENT_REMOVED};
-	struct answer                *a = answer_new(done, ctx);
-	struct agent                 *row = &a->result.agent;
-	int64_t                       now = clock_now();
-	int                           r = rows_agent(ctl->rows, name, row);
+	struct ending                 e = {ctl, c, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, clock_now(), who};
+	int                           r = check_state(row, to, why);
+	if (r < 0)
+		return r;
+	r = operate_each_issuance(ctl, OWNER_AGENT, row->name, end_identity, &e);
+	if (r < 0)
+		return refuse(why, r, row->name, "%s", err_what(r));
+	row->state = to;
+	commit_agent(c, row);
+	commit_audit(
+		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = row->name, .request_id = who->request_id, .reason = who->reason},
+		"{s:s}", "state", agent_state_name(to));
+	commit_then(c, kick_later, row->name, sizeof(row->name));
+	return 0;
+}
+
+void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
+			    api_done_fn *done, void *ctx)
+{
+	struct answer *a = answer_new(done, ctx);
+	struct agent  *row = &a->result.agent;
+	int            r = rows_agent(ctl->rows, name, row);
 	if (r < 0) {
 		refused(a, r, name, NULL);
 		return;
 	}
-	r = check_state(row, to, &a->result.why);
+	struct commit *c = commit_new(ctl);
+	r = operate_agent_end(ctl, c, row, to, who, &a->result.why);
 	if (r < 0) {
+		commit_drop(c);
 		a->result.code = r;
 		answer_now(a);
 		return;
 	}
-	struct commit *c = commit_new(ctl);
-	struct ending  e = {ctl, c, to == AGENT_BANNED ? REASON_KEY_COMPROMISE : REASON_PRIVILEGE_WITHDRAWN, now, who};
-	r = operate_each_issuance(ctl, OWNER_AGENT, name, end_identity, &e);
-	if (r < 0) {
-		commit_drop(c);
-		refused(a, r, name, NULL);
-		return;
-	}
-	row->state = to;
-	commit_agent(c, row);
-	commit_audit(
-		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = name, .request_id = who->request_id, .reason = who->reason},
-		"{s:s}", "state", agent_state_name(to));
-	commit_then(c, kick_later, row->name, sizeof(row->name));
 	commit_fault_points(c, "controller.agent_state", "controller.agent_state_stored");
 	commit_now(c, on_stored, a);
 }

@@ -18,4 +18,9 @@ _must_check_ int operate_each_issuance(struct controller *ctl, enum issuance_own
 /* May this agent be sent orders? E_AGENT_EVICTED, E_AGENT_BANNED, E_ORDER_NO_AGENT. */
 _must_check_ int operate_agent_usable(struct controller *ctl, const char *agent);
 
+/* Adds to the commit that an agent is evicted, banned or removed: its row, the end of its identities, the record; its connection is cut when
+ * that is stored. E_AGENT_BANNED, E_EXISTS with `why`. */
+_must_check_ int operate_agent_end(struct controller *ctl, struct commit *c, struct agent *row, enum agent_state to, const struct caller *who,
+				   struct refusal *why);
+
 #endif

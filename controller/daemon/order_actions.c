@@ -2,6 +2,7 @@
  * All of one step lands in one change. Never: clocks beyond the one reading of the step, decisions. */
 #include "controller/daemon/order_actions.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,16 +60,35 @@ static bool old_is_unwanted(struct controller *ctl, const struct order *o)
 	return may_end && !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
 }
 
-void order_actions_policy(struct controller *ctl, const struct order *o, struct order_policy *ret)
+/* What stands against an attempt, before a host is asked for anything; "" = nothing. */
+static void prerequisite(struct controller *ctl, const struct certificate *cert, const struct template *t, char ret[CAUSE_SIZE])
+{
+	const struct catalog_issuer *issuer = t != NULL ? catalog_issuer_for(ctl->catalog, t) : NULL;
+	int64_t                      now = clock_now(), not_before, not_after;
+	bool                         cut;
+	if (t == NULL)
+		text_cut(ret, CAUSE_SIZE, "its template is not there any more");
+	else if (issuer == NULL || issuer->row.revoked_at != 0)
+		snprintf(ret, CAUSE_SIZE, "no CA signs for template %s: it is revoked or was taken away", t->template_id);
+	else if (policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut) < 0)
+		snprintf(ret, CAUSE_SIZE, "CA %s ends before the certificate would", issuer->row.issuer_id);
+	else if (!policy_service_fits(t, cert->service))
+		snprintf(ret, CAUSE_SIZE, "its template is for service %s, not for %s", t->service, cert->service);
+}
+
+void order_actions_policy(struct controller *ctl, const struct order *o, const struct certificate *new_cert, struct order_policy *ret)
 {
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false;
 	const struct template *t = NULL;
-	if (rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
+	if (new_cert != NULL)
+		cert = *new_cert;
+	if (new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
 		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
 	bool unwanted = old_is_unwanted(ctl, o);
 	*ret = (struct order_policy){
+		.pre_validation = t == NULL || t->pre_validation,
 		.max_attempts = t != NULL ? t->max_attempts : 1,
 		.retry_ms = t != NULL ? t->retry_ms : MS_HOUR,
 		.attempt_ms = ATTEMPT_MS,
@@ -78,6 +98,8 @@ void order_actions_policy(struct controller *ctl, const struct order *o, struct 
 		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
 	};
+	if (order_flow_may_begin(o->phase))
+		prerequisite(ctl, &cert, t, ret->prerequisite);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
@@ -350,7 +372,8 @@ static void back_to_old(struct applying *a)
 {
 	if (a->old_read && a->old.state != ISSUANCE_REVOKED) {
 		a->old.state = ISSUANCE_ACTIVE;
-		a->old.supersede_at = TIME_NEVER;
+		if (a->old.revoke_asked_at == 0 || a->old.supersede_at <= a->now) /* else the time by which it is to be revoked stands */
+			a->old.supersede_at = TIME_NEVER;
 		a->old_changed = true;
 		make_current(a, &a->old, a->old.proved_at != 0);
 		return;

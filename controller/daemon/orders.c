@@ -10,9 +10,11 @@
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -209,6 +211,7 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 			commit_drop(commit);
 		return r;
 	}
+	campaigns_order_moved(ctl, commit, &e->o, &step->next);
 	take_over(ctl, e, commit, &step->next, &sent);
 	if (in->commit != NULL)
 		return 0;
@@ -221,6 +224,13 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 		commit_fault_points(commit, fault_points[event->kind][0], fault_points[event->kind][1]);
 	commit_now(commit, in->done, in->ctx);
 	return 0;
+}
+
+/* What was not sent yet stays here until a person accepts the restored store; the tick tries again. */
+static bool waits_for_restore(struct controller *ctl, const struct entry *e, enum order_event_kind event)
+{
+	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER;
+	return sends && (e->o.phase == ORDER_PLANNED || e->o.phase == ORDER_RETRY_WAIT || e->o.phase == ORDER_PAUSED) && restored_holds(ctl);
 }
 
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
@@ -238,7 +248,9 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
-	order_actions_policy(ctl, &e->o, &policy);
+	if (waits_for_restore(ctl, e, event->kind))
+		return 0;
+	order_actions_policy(ctl, &e->o, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
 		r = store_step(ctl, e, &ev, &step, in);
@@ -266,14 +278,14 @@ static void drive(struct controller *ctl, const struct order_event *event, const
 
 /* ---- new orders ------------------------------------------------------------------------------------------------ */
 
-static struct order order_of(const struct certificate *cert, enum trigger trigger, bool force, bool approval,
-			     const struct caller *who, int64_t now)
+static struct order order_of(const struct certificate *cert, const struct order_cause *cause, const struct caller *who, int64_t now)
 {
 	struct order o = {
 		.renewal_id = controller_id(now),
-		.trigger = trigger,
-		.phase = approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = force ? ORDER_FORCED : 0,
+		.trigger = cause->trigger,
+		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
+		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0),
+		.campaign_id = cause->campaign_id,
 		.old_serial = cert->serial,
 		.created_at = now,
 		.deadline_at = TIME_NEVER,
@@ -295,8 +307,15 @@ static const char *const trigger_reasons[TRIGGER_COUNT] = {
 void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
 		   bool approval, const struct caller *who, struct order *ret)
 {
+	struct order_cause cause = {.trigger = trigger, .force = force, .approval = approval};
+	orders_create_for(ctl, commit, cert, &cause, who, ret);
+}
+
+void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
+		       const struct caller *who, struct order *ret)
+{
 	int64_t      now = clock_now();
-	struct order o = order_of(cert, trigger, force, approval, who, now);
+	struct order o = order_of(cert, cause, who, now);
 	char         expiry[TIME_TEXT_SIZE];
 	cert->open_order = o.renewal_id;
 	struct audit_of of = {.event = AUDIT_RENEWAL_SCHEDULED,
@@ -304,16 +323,16 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 			      .object = cert->cert_id,
 			      .renewal_id = o.renewal_id,
 			      .request_id = who->request_id, .reason = who->reason};
-	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(trigger), "original_expiry",
+	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(cause->trigger), "original_expiry",
 		     time_text(cert->not_after_at, expiry), "renewal_reason",
-		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[trigger]);
+		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[cause->trigger]);
 
 	struct order_step   step = {.next = o};
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	struct order_input  in = {.who = who};
-	order_actions_policy(ctl, &o, &policy);
-	if (order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
+	order_actions_policy(ctl, &o, cert, &policy);
+	if (restored_holds(ctl) || order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
 		    0 ||
 	    step.ignored)
 		step = (struct order_step){.next = o}; /* it waits for approval: only its row */

@@ -19,6 +19,14 @@ _must_check_ int orders_load(struct controller *ctl);
  * certificate). `approval`: it waits for one. `ret` may be NULL. */
 void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
 		   bool approval, const struct caller *who, struct order *ret);
+/* The same for a campaign. `approved`: a second person agreed to all of it. */
+struct order_cause {
+	enum trigger  trigger;
+	bool          force, approval, approved;
+	struct id     campaign_id; /* none = of no campaign */
+};
+void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
+		       const struct caller *who, struct order *ret);
 /* The open order of a certificate (also paused), NULL when there is none. Valid until the next event. */
 const struct order *orders_of(struct controller *ctl, const struct certificate *cert);
 /* Newest state of any order: in memory, else stored. E_NOT_FOUND, E_STORE_*. */

@@ -11,6 +11,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -163,6 +164,8 @@ static int replace_check(struct standing *s, const char *cert_id, bool *ret_appr
 		r = E_REVOKE_NOT_ISSUED;
 	if (r == 0)
 		r = operate_agent_usable(s->ctl, s->cert.agent);
+	if (r == 0)
+		r = restored_allows(s->ctl);
 	return r == 0 ? cancel_open(s, E_SWAP_CANCELLED) : r;
 }
 

@@ -7,6 +7,7 @@
 #include "controller/core/policy.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
@@ -17,6 +18,8 @@
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/policy_walk.h"
+#include "controller/daemon/pruner.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
@@ -117,7 +120,7 @@ static void on_scanned(void *job)
 	struct scan       *s = job;
 	struct controller *ctl = s->ctl;
 	ctl->scheduler->scanning = false;
-	size_t limit = clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
+	size_t limit = restored_holds(ctl) ? 0 : clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
 	for (size_t i = 0; i < s->n_due && i < limit && !ctl->stopping; i++)
 		renew(ctl, s->due[i].cert_id, s->now);
 	for (size_t i = 0; i < s->n_old && !ctl->stopping; i++)
@@ -126,14 +129,16 @@ static void on_scanned(void *job)
 }
 
 /* LIFECYCLE 4: missed time is caught up, but a jump of the clock starts no mass renewal. */
-static void watch_clock(struct scheduler *s, int64_t now)
+static void watch_clock(struct controller *ctl, int64_t now)
 {
+	struct scheduler *s = ctl->scheduler;
 	int64_t monotonic = clock_monotonic();
 	int64_t ahead = (now - s->wall_at) - (monotonic - s->monotonic_at);
 	if (s->wall_at != 0 && ahead > JUMP_MS) {
 		log_line(LOG_LEVEL_WARNING, NULL, "the clock went ahead by %lld s at once; renewals trickle for a while",
 			 (long long)(ahead / MS_SECOND));
 		s->settled_at = monotonic + SETTLE_MS;
+		pruner_wait(ctl);
 	}
 	s->wall_at = now;
 	s->monotonic_at = monotonic;
@@ -143,7 +148,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct controller *ctl = timer->data;
 	int64_t            now = clock_now();
-	watch_clock(ctl->scheduler, now);
+	watch_clock(ctl, now);
 	signer_tick(ctl);
 	serials_tick(ctl);
 	gateways_tick(ctl);
@@ -156,6 +161,8 @@ static void on_tick(uv_timer_t *timer)
 	crl_files_tick(ctl, now);
 	approvals_tick(ctl, now);
 	policy_walks_tick(ctl, now);
+	campaigns_tick(ctl, now);
+	pruner_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

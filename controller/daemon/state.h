@@ -37,6 +37,10 @@ struct controller {
 	struct people                *people;
 	struct approvals             *approvals;
 	struct policy_walks          *policy_walks;
+	struct campaigns             *campaigns;
+	struct backups               *backups;
+	struct restored              *restored;
+	struct pruner                *pruner;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

@@ -5,11 +5,14 @@
 #ifndef VCC_STORE_H
 #define VCC_STORE_H
 
+#include <stdatomic.h>
+
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
 #include "shared/model/approval.h"
 #include "shared/model/audit.h"
+#include "shared/model/campaign.h"
 #include "shared/model/inventory.h"
 #include "shared/model/template.h"
 
@@ -30,6 +33,15 @@ struct store_options {
 /* One writer per database (lock file); E_SYS_LOCKED, E_STORE_SCHEMA, E_STORE_DAMAGED. Runs pending migrations. */
 _must_check_ int store_sqlite_open(const struct store_options *options, struct store **ret, struct refusal *why);
 _must_check_ int store_mem_open(const struct store_options *options, struct store **ret);
+/* ---- restoring: nobody may have the store at `path` open (E_SYS_LOCKED) ---- */
+/* Copies the backup that `from` reads into PATH.restore and checks it whole; `name` is its name for people. The caller may open it as a store,
+ * change it and close it. E_RESTORE_BACKUP, E_STORE_SCHEMA, E_SYS_*: it is gone then. */
+_must_check_ int store_restore_take(const char *path, int from, const char *name, struct refusal *why);
+void             store_restore_drop(const char *path);
+/* PATH.restore becomes the store in one step: a kill leaves the old or the new one, and the next opening finishes what was begun. The old one
+ * stays as PATH.before, with its log. */
+_must_check_ int store_restore_place(const char *path, struct refusal *why);
+
 /* Commits what is queued, then closes. Completions not yet delivered are delivered inside. */
 void store_close(struct store *s);
 
@@ -79,9 +91,9 @@ struct receipt_row {
 	int64_t     made_at, stored_at;
 	uint8_t     signature[RECEIPT_SIGNATURE_MAX]; /* of the host key over the body */
 	uint16_t    signature_len;
-	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 	uint8_t     host_spki[SPKI_MAX / 4]; /* of the key that signed it; none in rows from before schema 6 */
 	uint16_t    host_spki_len;
+	struct span body; /* as it came; copied; lists give an empty span, see view_receipt_body */
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
@@ -138,12 +150,40 @@ struct crl_row {
 void store_put_crl(struct store_change *c, const struct crl_row *row);
 /* What an agent found on its host. `rows` NULL: its listeners are the same as before; else they replace all earlier ones. */
 void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n);
+void store_put_campaign(struct store_change *c, const struct campaign *campaign);
+/* New (by campaign and position; E_EXISTS), and the next state of one that is there (E_NOT_FOUND). */
+void store_add_member(struct store_change *c, const struct campaign_member *m);
+void store_put_member(struct store_change *c, const struct campaign_member *m);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
+/* Replaces the invite of that id. */
+void store_put_invite(struct store_change *c, const struct invite *i);
+/* No list of this shard is stored any more; the issuer's number stays. */
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard);
+/* Pruning: only what is kept elsewhere, or of no use to anybody. Missing is fine. */
+void store_remove_issuance(struct store_change *c, struct serial serial);
+void store_remove_order(struct store_change *c, struct id renewal_id); /* with its steps and receipts */
+void store_remove_receipt(struct store_change *c, struct hash host_hash, uint64_t seq);
+void store_remove_invite(struct store_change *c, struct id invite_id);
+void store_remove_token(struct store_change *c, struct id token_id);
+void store_remove_approval(struct store_change *c, struct id approval_id);
+/* Adds to what is known of the certificate's archived history. */
+void store_add_archived(struct store_change *c, const struct archived *more);
 
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
+/* Copies the store as it is now into the new file `path` (mode 0600, synced; its folder is not), with the setting "backup" = `note`. The
+ * writer goes on meanwhile; the copy holds all that was committed before the call and nothing later. Slow: on a worker. Failed = no file.
+ * Ends early with E_SYS_AGAIN when another thread sets `stop` (may be NULL). E_EXISTS, E_SYS_*, E_STORE_*. */
+_must_check_ int view_copy(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why);
+
+/* What ended at or before `end`, by its end; goes on after (at, key) of the last row. For pruning. */
+_must_check_ int view_issuances_ended(struct store_view *v, int64_t end, int64_t at, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
+_must_check_ int view_orders_ended(struct store_view *v, int64_t end, int64_t at, struct id after, struct order *ret, size_t max, size_t *ret_n);
+/* Receipts of no order, oldest first, stored at or before `end`. */
+_must_check_ int view_receipts_of_care(struct store_view *v, int64_t end, struct receipt_row *ret, size_t max, size_t *ret_n);
+_must_check_ int view_archived(struct store_view *v, const char *cert_id, struct archived *ret);
 
 /* By key: 0, E_NOT_FOUND or E_STORE_*. */
 _must_check_ int view_order(struct store_view *v, struct id renewal_id, struct order *ret);
@@ -238,6 +278,15 @@ struct outbox_row {
 /* Messages of one agent in the order of message_id, after `after`. */
 _must_check_ int view_outbox(struct store_view *v, const char *agent, uint64_t after, struct outbox_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_outbox_top(struct store_view *v, uint64_t *ret_message_id); /* highest message id ever used */
+
+_must_check_ int view_campaign(struct store_view *v, struct id campaign_id, struct campaign *ret);
+_must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
+_must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+_must_check_ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret);
+_must_check_ int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n); /* by position */
+_must_check_ int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n);
+_must_check_ int view_members_count(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t *ret);
 
 /* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
  * Fills `ret` up to max; call again after the last serial while it was full. */

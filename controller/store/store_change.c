@@ -295,9 +295,77 @@ void store_put_inventory(struct store_change *c, const struct inventory *head, c
 	}
 }
 
+void store_put_campaign(struct store_change *c, const struct campaign *campaign)
+{
+	verb_new(c, apply_put, &noun_campaign, campaign);
+}
+
+void store_add_member(struct store_change *c, const struct campaign_member *m)
+{
+	verb_new(c, apply_add, &noun_member, m);
+}
+
+void store_put_member(struct store_change *c, const struct campaign_member *m)
+{
+	verb_new(c, apply_replace, &noun_member, m);
+}
+
 void store_put_setting(struct store_change *c, const char *name, struct span value)
 {
 	struct setting_row row = {.value = value};
 	struct store_verb *v = verb_new(c, apply_put, &noun_setting, &row);
 	text_into(((struct setting_row *)v->row)->name, sizeof(row.name), name, v);
+}
+
+void store_put_invite(struct store_change *c, const struct invite *i)
+{
+	verb_new(c, apply_put, &noun_invite, i);
+}
+
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard)
+{
+	struct crl_row     row = {.shard = shard};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_crl, &row);
+	text_into(((struct crl_row *)v->row)->issuer_id, sizeof(row.issuer_id), issuer_id, v);
+}
+
+void store_remove_issuance(struct store_change *c, struct serial serial)
+{
+	struct issuance key = {.serial = serial};
+	verb_new(c, apply_remove, &noun_issuance, &key);
+}
+
+void store_remove_order(struct store_change *c, struct id renewal_id)
+{
+	struct order key = {.renewal_id = renewal_id};
+	verb_new(c, apply_order_gone, &noun_order, &key);
+}
+
+void store_remove_receipt(struct store_change *c, struct hash host_hash, uint64_t seq)
+{
+	struct receipt_row key = {.host_hash = host_hash, .seq = seq};
+	verb_new(c, apply_remove, &noun_receipt, &key);
+}
+
+void store_remove_invite(struct store_change *c, struct id invite_id)
+{
+	struct invite key = {.invite_id = invite_id};
+	verb_new(c, apply_remove, &noun_invite, &key);
+}
+
+void store_remove_token(struct store_change *c, struct id token_id)
+{
+	struct token key = {.token_id = token_id};
+	verb_new(c, apply_remove, &noun_token, &key);
+}
+
+void store_remove_approval(struct store_change *c, struct id approval_id)
+{
+	struct approval key = {.approval_id = approval_id};
+	verb_new(c, apply_remove, &noun_approval, &key);
+}
+
+void store_add_archived(struct store_change *c, const struct archived *more)
+{
+	verb_new(c, apply_archived, &noun_archived, more);
 }

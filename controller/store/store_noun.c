@@ -43,6 +43,12 @@ NAMES_OF(audit_event, audit_event_name, AUDIT_EVENT_COUNT)
 NAMES_OF(agent_copy, agent_copy_name, COPY_COUNT)
 NAMES_OF(approval_kind, approval_kind_name, APPROVAL_KIND_COUNT)
 NAMES_OF(approval_state, approval_state_name, APPROVAL_STATE_COUNT)
+NAMES_OF(campaign_kind, campaign_kind_name, CAMPAIGN_KIND_COUNT)
+NAMES_OF(campaign_state, campaign_state_name, CAMPAIGN_STATE_COUNT)
+NAMES_OF(incident_type, incident_type_name, INCIDENT_TYPE_COUNT)
+NAMES_OF(revoke_old, revoke_old_name, REVOKE_OLD_COUNT)
+NAMES_OF(confirmation, confirmation_name, CONFIRMATION_COUNT)
+NAMES_OF(member_state, member_state_name, MEMBER_STATE_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -415,6 +421,70 @@ static const struct column approval_columns[] = {
 	TEXT(approval, comment),
 };
 
+static const struct column campaign_columns[] = {
+	FIXED(campaign, campaign_id),
+	NAME(campaign, kind, campaign_kind),
+	NAME(campaign, state, campaign_state),
+	NAME(campaign, trigger, trigger),
+	TEXT(campaign, selector),
+	TEXT(campaign, services),
+	TEXT(campaign, actor),
+	TEXT(campaign, reason),
+	FIXED(campaign, plan_hash),
+	TEXT(campaign, incident_id),
+	NAME(campaign, incident, incident_type),
+	BOOL(campaign, fresh_keys),
+	NAME(campaign, revoke_old, revoke_old),
+	WHEN(campaign, revoke_by_at),
+	WHEN(campaign, invalidity_at),
+	UINT(campaign, total),
+	UINT(campaign, waiting),
+	UINT(campaign, held),
+	UINT(campaign, following),
+	UINT(campaign, ordered),
+	UINT(campaign, done),
+	UINT(campaign, failed),
+	UINT(campaign, skipped),
+	UINT(campaign, dropped),
+	UINT(campaign, batch),
+	INT(campaign, pause_ms),
+	UINT(campaign, halt_share),
+	UINT(campaign, batch_sent),
+	UINT(campaign, batch_failed),
+	BOOL(campaign, batch_full),
+	BOOL(campaign, approved),
+	NAME(campaign, confirmation, confirmation),
+	DUE(campaign, remind_at),
+	TEXT(campaign, cause),
+	INT(campaign, created_at),
+	WHEN(campaign, started_at),
+	DUE(campaign, next_at),
+	WHEN(campaign, completed_at),
+};
+
+static const struct column member_columns[] = {
+	FIXED(campaign_member, campaign_id),
+	UINT(campaign_member, position),
+	TEXT(campaign_member, cert_id),
+	TEXT(campaign_member, service),
+	TEXT(campaign_member, agent),
+	UINT(campaign_member, stage),
+	NAME(campaign_member, state, member_state),
+	FIXED(campaign_member, renewal_id),
+	INT(campaign_member, code),
+	TEXT(campaign_member, cause),
+	INT(campaign_member, changed_at),
+};
+
+static const struct column archived_columns[] = {
+	TEXT(archived, cert_id),
+	UINT(archived, issuances),
+	UINT(archived, orders),
+	UINT(archived, first_file),
+	UINT(archived, last_file),
+	INT(archived, last_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -457,6 +527,9 @@ NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
 NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
 NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
+NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
+NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
+NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -464,7 +537,8 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval, &noun_walk,
+	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
+	&noun_campaign, &noun_member, &noun_archived, &noun_walk,
 };
 
 union any_row {
@@ -489,6 +563,9 @@ union any_row {
 	struct audit_person person;
 	struct approval    approval;
 	struct policy_walk walk;
+	struct campaign    campaign;
+	struct campaign_member member;
+	struct archived    archived;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

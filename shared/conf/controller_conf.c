@@ -10,6 +10,8 @@
 
 #define AT(field) offsetof(struct controller_conf, field), sizeof(((struct controller_conf *)0)->field)
 
+static const char *const emergency_words[] = {"after", "before", NULL};
+
 static const struct conf_key keys[] = {
 	{"controller", "state_dir", CONF_PATH, AT(state_dir), 0, 0, "/var/lib/vcc-controller", NULL, "Folder of the database."},
 	{"controller", "domain", CONF_LIST, AT(domain), 0, 0, NULL, NULL, "Domains of the installation; the first names identities (spiffe://DOMAIN/...)."},
@@ -31,6 +33,14 @@ static const struct conf_key keys[] = {
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
 	{"limits", "approval_share", CONF_SHARE, AT(approval_share), 0, 1000, "25%", NULL, "What touches more than this share of all certificates (and more than 20) waits for a second person, and so does every change of policy; 100% = nothing of it does."},
 	{"limits", "approval_life", CONF_DURATION, AT(approval_life_ms), MS_SECOND, 30 * MS_DAY, "7d", NULL, "A request that nobody decides for so long is cancelled."},
+	{"bulk", "batch", CONF_INT, AT(bulk_batch), 1, 500, "10", NULL, "So many certificates of a bulk campaign are renewed at a time."},
+	{"bulk", "pause", CONF_DURATION, AT(bulk_pause_ms), 0, MS_DAY, "2s", NULL, "Between two batches."},
+	{"bulk", "halt_share", CONF_SHARE, AT(bulk_halt_share), 0, 1000, "20%", NULL, "A bulk campaign halts when more than this share of a batch fails."},
+	{"bulk", "priority", CONF_LIST, AT(bulk_priority), 0, 0, "covina, argus, clara, veritas, vpb, external", NULL, "Services in this order, then the others; dependencies go before it."},
+	{"emergency", "approval", CONF_ENUM, AT(emergency_approval), 0, 0, "after", emergency_words, "Whether an emergency above the limit runs before it is confirmed, or waits."},
+	{"limits", "keep_issuances", CONF_DURATION, AT(keep_issuances_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "A certificate that ended so long ago goes from the database to the archive, at the earliest after crl.validity. The last one of each certificate stays."},
+	{"limits", "keep_orders", CONF_DURATION, AT(keep_orders_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "An order that ended so long ago goes to the archive with its steps and receipts; invites, tokens and approvals that were over by then are removed. Reports look back a year."},
+	{"schedule", "prune", CONF_DURATION, AT(prune_ms), MS_SECOND, 30 * MS_DAY, "6h", NULL, "How often the database is looked through for what goes to the archive."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},

@@ -10,6 +10,8 @@ enum { CONF_PATH_SIZE = 256, CONF_SOCKET_SIZE = 108, CONF_DOMAINS_SIZE = 512, CO
 
 #define CONTROLLER_CONF_PATH "/etc/vcc-controller/controller.conf"
 
+enum emergency_approval { EMERGENCY_APPROVAL_AFTER, EMERGENCY_APPROVAL_BEFORE };
+
 struct controller_conf {
 	/* [controller] */
 	char state_dir[CONF_PATH_SIZE]; /* the database is STATE_DIR/vcc.db */
@@ -38,7 +40,15 @@ struct controller_conf {
 	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
 	int64_t approval_share;       /* per mille; 1000 = changes of policy and of many certificates need no second person */
 	int64_t approval_life_ms;     /* requests that nobody decides end */
+	/* [bulk] */
+	int64_t bulk_batch;
+	int64_t bulk_pause_ms;
+	int64_t bulk_halt_share; /* per mille of a batch that may fail */
+	char    bulk_priority[CONF_DOMAINS_SIZE]; /* comma list of services */
+	/* [emergency] */
+	int emergency_approval; /* enum emergency_approval */
 	/* [schedule] */
+	int64_t keep_issuances_ms, keep_orders_ms, prune_ms;
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;
 	/* [supersede] */

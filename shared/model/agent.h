@@ -177,7 +177,18 @@ struct policy_walk {
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
+	X(CAMPAIGN_STARTED, "campaign_started")                                                                       \
+	X(CAMPAIGN_COMPLETED, "campaign_completed")                                                                   \
+	X(CAMPAIGN_HALTED, "campaign_halted")                                                                         \
+	X(CAMPAIGN_RESUMED, "campaign_resumed")                                                                       \
+	X(CAMPAIGN_CANCELLED, "campaign_cancelled")                                                                   \
+	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")                                                               \
 	X(CA_REVOKED, "ca_revoked")                                                                                   \
+	X(BACKUP_MADE, "backup_made")                                                                                 \
+	X(BACKUP_FAILED, "backup_failed")                                                                             \
+	X(STORE_RESTORED, "store_restored")                                                                           \
+	X(RESTORE_ACCEPTED, "store_restore_accepted")                                                                 \
+	X(STORE_PRUNED, "store_pruned")                                                                              \
 	X(SERVICE_CHANGED, "service_changed")                                                                         \
 	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
 	X(RENEWALS_NEAR, "certificate_renewal_limit_near")

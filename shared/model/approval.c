@@ -9,6 +9,7 @@ const char *approval_kind_name(enum approval_kind k)
 		[APPROVAL_TARGET] = "target",
 		[APPROVAL_PRINCIPAL] = "principal",
 		[APPROVAL_TOKEN] = "token",
+		[APPROVAL_CAMPAIGN] = "campaign",
 		[APPROVAL_CA_REVOCATION] = "ca_revocation",
 		[APPROVAL_TEMPLATE] = "template",
 		[APPROVAL_SERVICE] = "service",

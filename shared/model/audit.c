@@ -188,6 +188,18 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_POLICY_UPDATED] = {OBJECT_TEMPLATE, "a change of policy has reached every certificate that it concerns", "not given"},
 	[AUDIT_CA_REVOKED] = {OBJECT_ISSUER, "the CA was revoked: everything it signed ended", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
+	[AUDIT_CAMPAIGN_STARTED] = {OBJECT_NONE, "a campaign of renewals began", "not given"},
+	[AUDIT_CAMPAIGN_COMPLETED] = {OBJECT_NONE, "a campaign of renewals is closed", "nothing is in flight or pending"},
+	[AUDIT_CAMPAIGN_HALTED] = {OBJECT_NONE, "a campaign sends nothing more until it is resumed", "too much of a batch failed"},
+	[AUDIT_CAMPAIGN_RESUMED] = {OBJECT_NONE, "a halted campaign goes on", "not given"},
+	[AUDIT_CAMPAIGN_CANCELLED] = {OBJECT_NONE, "what a campaign had not sent was dropped for good", "not given"},
+	[AUDIT_CAMPAIGN_UNCONFIRMED] = {OBJECT_NONE, "an emergency above the limit still waits to be confirmed by a second person",
+					"nobody confirmed it within a day"},
+	[AUDIT_BACKUP_MADE] = {OBJECT_PART, "the database was copied", "not given"},
+	[AUDIT_BACKUP_FAILED] = {OBJECT_PART, "a copy of the database could not be made", "see detail"},
+	[AUDIT_STORE_RESTORED] = {OBJECT_PART, "a backup became the database; what came after it is lost", "vccctl restore"},
+	[AUDIT_STORE_PRUNED] = {OBJECT_PART, "what ended long ago left the database", "older than limits.keep_issuances or limits.keep_orders"},
+	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 
 const struct audit_event_info *audit_event_info(enum audit_event e)

@@ -155,6 +155,9 @@ void check_every_list(struct store_view *v)
 	static struct token          tokens[2];
 	static struct principal      principals[2];
 	static struct approval       approvals[2];
+	static struct campaign       campaigns[2];
+	static struct campaign_member members[2];
+	uint64_t                     count;
 	struct buf                   bytes = BUF_MAX(100);
 	uint32_t                     shards[2];
 	uint64_t                     counter;
@@ -193,6 +196,10 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_steps(v, none, steps, 2, &n), 0);
 	assert_int_equal(view_issuances(v, OWNER_AGENT, "clara01", zero, issuances, 2, &n), 0);
 	assert_int_equal(view_intents(v, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_issuances_ended(v, 2000, 1000, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_orders_ended(v, 2000, 1000, none, orders, 2, &n), 0);
+	struct receipt_row receipts[2];
+	assert_int_equal(view_receipts_of_care(v, 2000, receipts, 2, &n), 0);
 	assert_int_equal(view_signed_above(v, 7, &counter), 0);
 	assert_int_equal(view_supersede_due(v, 5, issuances, 2, &n), 0);
 	assert_int_equal(view_audit(v, 0, audits, 2, &n), 0);
@@ -213,6 +220,15 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_approvals(v, true, kit_id(9), approvals, 2, &n), 0);
 	assert_int_equal(view_approvals(v, false, none, approvals, 2, &n), 0);
 	assert_int_equal(view_approvals_of(v, "clara01-web", kit_id(9), approvals, 2, &n), 0);
+	assert_int_equal(view_campaign(v, kit_id(1), campaigns), E_NOT_FOUND);
+	assert_int_equal(view_campaigns(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_campaigns(v, kit_id(9), campaigns, 2, &n), 0);
+	assert_int_equal(view_campaigns_open(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_campaigns_unconfirmed(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_member(v, kit_id(1), 1, members), E_NOT_FOUND);
+	assert_int_equal(view_members(v, kit_id(1), 0, members, 2, &n), 0);
+	assert_int_equal(view_members_in(v, kit_id(1), MEMBER_WAITING, 0, members, 2, &n), 0);
+	assert_int_equal(view_members_count(v, kit_id(1), MEMBER_WAITING, &count), 0);
 	assert_int_equal(view_setting(v, "domain", &bytes), E_NOT_FOUND);
 	assert_int_equal(view_crl(v, "service-1", 1, &crl, &bytes), E_NOT_FOUND);
 	buf_free(&bytes);

@@ -66,6 +66,7 @@ static struct order_policy policy_default(void)
 		.retry_ms = MS_HOUR,
 		.attempt_ms = 10 * MS_MINUTE,
 		.supersede_grace_ms = MS_HOUR,
+		.pre_validation = true,
 		.post_validation = true,
 	};
 }
@@ -78,6 +79,10 @@ static void read_policy(const struct step_line *l, struct order_policy *p)
 			p->max_attempts = (uint32_t)step_number(v);
 		else if (strcmp(k, "grace") == 0)
 			p->supersede_grace_ms = step_ms(v);
+		else if (strcmp(k, "missing") == 0)
+			snprintf(p->prerequisite, sizeof(p->prerequisite), "%s", v);
+		else if (strcmp(k, "no_pre_validation") == 0)
+			p->pre_validation = false;
 		else if (strcmp(k, "no_post_validation") == 0)
 			p->post_validation = false;
 		else if (strcmp(k, "verified_is_enough") == 0)

@@ -99,8 +99,8 @@ def test_two_persons_and_force_end_it_all(inst):
     done = subprocess.run([*check, "-crl_check_all", "-CRLfile", all_lists, f"{tls}/cert.pem"], capture_output=True, text=True)
     assert done.returncode != 0 and "revoked" in done.stderr, done.stderr
     order = inst.vccctl("cert", "renew", inst.host.cert_id, "--force")["renewal_id"]
-    said = wait_for("the order tells why", lambda: next((s for s in inst.renewal(order)["steps"] if s.get("code") == "VCC-3807"), None)
-                    or (inst.renewal(order).get("error") or {}).get("code") == "VCC-3807")
+    said = wait_for("the order tells why", lambda: next((s for s in inst.renewal(order)["steps"] if s.get("code") == "VCC-3008"), None)
+                    or (inst.renewal(order).get("error") or {}).get("code") == "VCC-3008")
     assert said and inst.certificate(inst.host.cert_id)["serial"] == served["serial"]
 
     # it is kept, and done once

@@ -231,7 +231,7 @@ static void test_audit_detail_is_json_or_nothing(void **state)
 	struct world *w = *state;
 	struct audit  row[3];
 	size_t        n;
-	char          large[600];
+	char          large[sizeof(row[0].detail) + 1];
 	memset(large, 'x', sizeof(large) - 1);
 	large[sizeof(large) - 1] = '\0';
 	struct audit_of of = {.event = AUDIT_TARGET_REFUSED, .actor = "agent:a", .object = "a-web"};

@@ -298,6 +298,38 @@ static void test_eligible_refused(void **state)
 	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
 }
 
+/* A campaign passes the threshold, and nothing else. */
+static void test_eligible_in_campaign(void **state)
+{
+	(void)state;
+	struct template    t = sample();
+	struct certificate c = certificate_of();
+	struct order       open = {.phase = ORDER_RETRY_WAIT}, paused = {.phase = ORDER_PAUSED};
+	bool               approval = true;
+	c.suspended_at = 1;
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, NULL, TRIGGER_EMERGENCY, &approval), E_ORDER_SUSPENDED);
+	c = certificate_of();
+	c.revoked_at = 1;
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, NULL, TRIGGER_EMERGENCY, &approval), E_ORDER_REVOKED);
+	c = certificate_of();
+	c.open_order = (struct id){{7}};
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, &open, TRIGGER_MANUAL, &approval), E_ORDER_OPEN);
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, &paused, TRIGGER_MANUAL, &approval), 0);
+	c = certificate_of();
+	c.not_after_at = NOW + 300 * MS_DAY; /* far from due */
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, NULL, TRIGGER_MANUAL, &approval), 0);
+	assert_false(approval);
+	t.max_renewals = 2;
+	c.unattended = 2;
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, NULL, TRIGGER_POLICY_UPDATE, &approval), 0);
+	assert_true(approval);
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, NULL, TRIGGER_EMERGENCY, &approval), 0);
+	assert_false(approval);
+	t.purpose = PURPOSE_CODE_SIGNING;
+	assert_int_equal(policy_eligible_in_campaign(&c, &t, NULL, TRIGGER_EMERGENCY, &approval), 0);
+	assert_true(approval);
+}
+
 static void test_eligible(void **state)
 {
 	(void)state;
@@ -551,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_assign),
 		cmocka_unit_test(test_assign_external),
 		cmocka_unit_test(test_eligible_refused),
+		cmocka_unit_test(test_eligible_in_campaign),
 		cmocka_unit_test(test_eligible),
 		cmocka_unit_test(test_validity),
 		cmocka_unit_test(test_renew_at),

@@ -1,0 +1,132 @@
+/* campaign_watch.c - room controller/cli: follows a campaign until nothing more happens, and says how it ended.
+ * Never: ordering anything. */
+#include "controller/cli/campaign_watch.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/clock.h"
+
+enum { POLL_FIRST_MS = 50, POLL_MAX_MS = 500 };
+
+static const char *text_of(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+	return text != NULL ? text : "";
+}
+
+static long long count_of(const json_t *campaign, const char *field)
+{
+	return (long long)json_integer_value(json_object_get(campaign, field));
+}
+
+int campaign_exit(const json_t *campaign)
+{
+	const char *status = text_of(campaign, "status");
+	if (text_equal(status, "awaiting_approval"))
+		return EXIT_DENIED;
+	return text_equal(status, "completed") ? EXIT_DONE : EXIT_PARTLY;
+}
+
+static bool in_flight(const json_t *campaign)
+{
+	long long open = count_of(campaign, "in_progress_count");
+	bool      sends = text_equal(text_of(campaign, "status"), "processing") && count_of(campaign, "waiting_count") > 0;
+	return sends || open > count_of(campaign, "offline_count");
+}
+
+/* Halted, nothing is in flight any more, and a person has to look: that is an end, too. */
+static bool rests(const json_t *campaign)
+{
+	const char *status = text_of(campaign, "status");
+	return json_is_string(json_object_get(campaign, "completed_at")) || text_equal(status, "awaiting_approval") ||
+	       !in_flight(campaign);
+}
+
+static void progress(const json_t *campaign)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r  %lld of %lld done, %lld failed, %lld in progress, %lld waiting   ",
+		count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
+		count_of(campaign, "failed_count"), count_of(campaign, "in_progress_count"),
+		count_of(campaign, "waiting_count") + count_of(campaign, "held_count"));
+	fflush(stderr);
+}
+
+static void print_end(const json_t *campaign)
+{
+	size_t        i;
+	const json_t *failure;
+	printf("%s: %lld of %lld renewed, %lld failed, %lld skipped, %lld pending after %.1f s\n", text_of(campaign, "status"),
+	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
+	       count_of(campaign, "failed_count"), count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
+	       json_number_value(json_object_get(campaign, "duration_minutes")) * 60);
+	if (text_of(campaign, "cause")[0] != '\0')
+		printf("  %s\n", text_of(campaign, "cause"));
+	if (text_equal(text_of(campaign, "status"), "awaiting_approval"))
+		printf("  next: another person runs `vccctl approval approve %s`\n", text_of(campaign, "campaign_id"));
+	if (count_of(campaign, "held_count") > 0)
+		printf("  %lld wait for a new host: `vccctl agent replace`\n", count_of(campaign, "held_count"));
+	json_t *failures = json_object_get(campaign, "failed_renewals");
+	json_array_foreach(failures, i, failure)
+		printf("  %s: %s %s\n", text_of(failure, "cert_id"), text_of(failure, "code"), text_of(failure, "error"));
+}
+
+static int fetch(const struct invocation *in, const char *campaign_id, bool with_members, json_t **ret, struct refusal *why)
+{
+	char path[CLIENT_PATH_SIZE];
+	snprintf(path, sizeof(path), "/api/v1/campaigns/%s%s", campaign_id, with_members ? "" : "?members=no");
+	return client_call(&in->client, "GET", path, NULL, NULL, ret, why);
+}
+
+static int end(const struct invocation *in, const char *campaign_id)
+{
+	struct refusal why;
+	json_t        *campaign = NULL;
+	int            r = fetch(in, campaign_id, true, &campaign, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	if (in->form == OUTPUT_TABLE)
+		print_end(campaign);
+	else
+		output_json(campaign);
+	r = campaign_exit(campaign);
+	json_decref(campaign);
+	return r;
+}
+
+int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms)
+{
+	int64_t until = clock_monotonic() + wait_ms;
+	long    poll_ms = POLL_FIRST_MS;
+	for (;;) {
+		struct refusal why;
+		json_t        *campaign = NULL;
+		int            r = fetch(in, campaign_id, false, &campaign, &why);
+		if (r != EXIT_DONE)
+			return verb_fail(r, &why);
+		bool over = rests(campaign) || clock_monotonic() >= until;
+		progress(campaign);
+		json_decref(campaign);
+		if (over)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = poll_ms * 1000000L}, NULL);
+		poll_ms = poll_ms * 2 < POLL_MAX_MS ? poll_ms * 2 : POLL_MAX_MS;
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r%70s\r", "");
+	return end(in, campaign_id);
+}
+
+int campaign_wait_option(const struct invocation *in, int64_t fallback_ms, int64_t *ret_ms, struct refusal *why)
+{
+	*ret_ms = fallback_ms;
+	if (!verb_given(in, "wait") || duration_parse(verb_value(in, "wait"), ret_ms) == 0)
+		return EXIT_DONE;
+	refuse(why, E_CLI_USAGE, "--wait", "must be a duration like 30s or 10m");
+	return EXIT_USAGE;
+}

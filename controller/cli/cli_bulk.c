@@ -1,0 +1,313 @@
+/* cli_bulk.c - room controller/cli: vccctl bulk, emergency, and service renew-all.
+ * What is applied is what was planned and counted before: an apply always names the hash of a plan. Never: policy; the controller decides. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/cli/ask.h"
+#include "controller/cli/campaign_watch.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/model/campaign.h"
+#include "shared/sys/file.h"
+
+enum { IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
+#define LIFE "/api/v1/certificates/lifecycle"
+
+static const struct output_column plan_columns[] = {
+	{"kind", "plan.kind", COLUMN_TEXT},
+	{"selection", "plan.selector", COLUMN_TEXT},
+	{"certificates", "matching_certificates", COLUMN_TEXT},
+	{"to be renewed", "plan.renewed", COLUMN_TEXT},
+	{"of all", "plan.all_certificates", COLUMN_TEXT},
+	{"limit", "plan.limit", COLUMN_TEXT},
+	{"second person", "plan.approval", COLUMN_TEXT},
+	{"stages", "plan.stages", COLUMN_TEXT},
+	{"at a time", "plan.batch", COLUMN_TEXT},
+	{"incident type", "plan.incident_type", COLUMN_TEXT},
+	{"fresh keys", "plan.fresh_keys", COLUMN_TEXT},
+	{"revoke old", "plan.revoke_old", COLUMN_TEXT},
+	{"offline", "plan.offline", COLUMN_LIST},
+	{"lose service", "plan.loses_service", COLUMN_LIST},
+	{"banned hosts", "plan.banned_agents", COLUMN_LIST},
+	{"skipped", "plan.skipped", COLUMN_LIST},
+	{"plan hash", "plan_hash", COLUMN_TEXT},
+};
+
+static int post(const struct invocation *in, const char *path, const json_t *body, json_t **ret, struct refusal *why)
+{
+	struct client now = in->client;
+	snprintf(now.prefer, sizeof(now.prefer), "wait=0"); /* we watch it ourselves */
+	return client_call(&now, "POST", path, body, NULL, ret, why);
+}
+
+static int make_plan(const struct invocation *in, const char *path, json_t *body, json_t **ret, struct refusal *why)
+{
+	json_object_set_new(body, "dry_run", json_true());
+	int r = post(in, path, body, ret, why);
+	json_object_del(body, "dry_run");
+	return r;
+}
+
+static void print_lines(FILE *to, const json_t *lines, const char *head)
+{
+	size_t        i;
+	const json_t *line;
+	json_array_foreach((json_t *)(uintptr_t)lines, i, line)
+		fprintf(to, "%s%s\n", head, json_string_value(line));
+}
+
+static void print_failures(const json_t *plan)
+{
+	size_t        i;
+	const json_t *f;
+	json_array_foreach(json_object_get(plan, "failures"), i, f)
+		printf("  cannot be renewed: %s: %s %s\n", json_string_value(json_object_get(f, "cert_id")),
+		       json_string_value(json_object_get(f, "code")), json_string_value(json_object_get(f, "error")));
+}
+
+static int plan_and_print(const struct invocation *in, const char *path, json_t *body)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = make_plan(in, path, body, &answer, &why);
+	json_decref(body);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
+	if (in->form == OUTPUT_TABLE) {
+		const json_t *plan = json_object_get(answer, "plan");
+		print_failures(plan);
+		print_lines(stdout, json_object_get(plan, "warnings"), "warning: ");
+		printf("\n");
+		print_lines(stdout, json_object_get(answer, "certificate_list"), "");
+	}
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+/* ---- apply ------------------------------------------------------------------------------------------------------ */
+
+/* Somebody who sits there types the number; a key pressed by habit is not enough. Without a terminal the plan's hash is all the care there is. */
+static bool person_confirms(const struct invocation *in, const json_t *answer)
+{
+	const json_t *plan = json_object_get(answer, "plan");
+	long long     n = (long long)json_integer_value(json_object_get(plan, "renewed"));
+	char          line[64] = "", wanted[24];
+	fprintf(stderr, "%s: %lld of %lld certificates to be renewed\n", json_string_value(json_object_get(plan, "selector")), n,
+		(long long)json_integer_value(json_object_get(plan, "all_certificates")));
+	print_lines(stderr, json_object_get(plan, "warnings"), "warning: ");
+	if (verb_given(in, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return true;
+	snprintf(wanted, sizeof(wanted), "%lld", n);
+	fprintf(stderr, "Type %s to go on: ", wanted);
+	if (fgets(line, sizeof(line), stdin) == NULL)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return text_equal(line, wanted);
+}
+
+/* Names the hash of the plan that was given, or of one that is made and counted now. */
+static int set_hash(const struct invocation *in, const char *path, json_t *body, struct refusal *why)
+{
+	json_t *answer = NULL;
+	if (verb_given(in, "plan-hash")) {
+		json_object_set_new(body, "plan_hash", json_string(verb_value(in, "plan-hash")));
+		return EXIT_DONE;
+	}
+	int r = make_plan(in, path, body, &answer, why);
+	if (r == EXIT_DONE && !person_confirms(in, answer)) {
+		refuse(why, E_CLI_USAGE, "apply", "it was not confirmed");
+		r = EXIT_DENIED;
+	}
+	if (r == EXIT_DONE)
+		json_object_set(body, "plan_hash", json_object_get(answer, "plan_hash"));
+	json_decref(answer);
+	return r;
+}
+
+/* Takes over `body`. `watched`: follow it to its end. */
+static int apply(const struct invocation *in, const char *path, json_t *body, bool watched)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int64_t        wait_ms = 0;
+	int            r = campaign_wait_option(in, MS_HOUR, &wait_ms, &why);
+	if (r == EXIT_DONE)
+		r = set_hash(in, path, body, &why);
+	if (r == EXIT_DONE)
+		r = post(in, path, body, &answer, &why);
+	json_decref(body);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	const char *id = json_string_value(json_object_get(answer, "campaign_id"));
+	if (watched && id != NULL) {
+		if (in->form == OUTPUT_TABLE)
+			printf("campaign %s\n", id), fflush(stdout);
+		r = campaign_watch(in, id, wait_ms);
+	} else if (in->form == OUTPUT_TABLE) {
+		printf("campaign %s: %s\n", id != NULL ? id : "-", json_string_value(json_object_get(answer, "message")));
+	} else {
+		output_json(answer);
+	}
+	if (!watched && text_equal(json_string_value(json_object_get(answer, "status")), "awaiting_approval"))
+		r = EXIT_DENIED;
+	json_decref(answer);
+	return r;
+}
+
+/* ---- bulk, service ---------------------------------------------------------------------------------------------- */
+
+static void set_text(const struct invocation *in, const char *option, const char *field, json_t *body)
+{
+	if (verb_given(in, option))
+		json_object_set_new(body, field, json_string(verb_value(in, option)));
+}
+
+static json_t *bulk_body(const struct invocation *in)
+{
+	json_t *body = json_object();
+	set_text(in, "pattern", "service_pattern", body);
+	set_text(in, "type", "cert_type_filter", body);
+	set_text(in, "trigger", "trigger", body);
+	return body;
+}
+
+static int bulk_plan(const struct invocation *in)
+{
+	return plan_and_print(in, LIFE "/bulk-renewal", bulk_body(in));
+}
+
+static int bulk_apply(const struct invocation *in)
+{
+	return apply(in, LIFE "/bulk-renewal", bulk_body(in), verb_given(in, "watch"));
+}
+
+static int renew_all(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	if (!name_service_ok(in->words[0])) {
+		refuse(&why, E_NOT_FOUND, in->words[0], "this is no name of a service");
+		return verb_fail(EXIT_NOT_FOUND, &why);
+	}
+	json_t *body = json_object();
+	set_text(in, "type", "cert_type_filter", body);
+	snprintf(path, sizeof(path), LIFE "/vcc-service/%s/renew-all", in->words[0]);
+	return apply(in, path, body, verb_given(in, "watch"));
+}
+
+/* ---- emergency -------------------------------------------------------------------------------------------------- */
+
+static const char *const selections[] = {"all", "service", "template", "agent", "pattern", "ids-file"};
+
+/* One cert_id a line; blank lines and those after '#' say nothing. */
+static int read_ids(const char *path, json_t *body, struct refusal *why)
+{
+	struct buf text = BUF_MAX(IDS_FILE_MAX);
+	json_t    *ids = json_array();
+	int        r = file_read(AT_FDCWD, path, false, &text, why);
+	buf_add_u8(&text, 0);
+	if (r == 0)
+		r = buf_error(&text);
+	char *rest = NULL;
+	for (char *line = r == 0 ? strtok_r((char *)text.p, "\n\r\t ", &rest) : NULL; line != NULL; line = strtok_r(NULL, "\n\r\t ", &rest))
+		if (line[0] != '#')
+			json_array_append_new(ids, json_string(line));
+	buf_free(&text);
+	json_object_set_new(body, "certificate_ids", ids);
+	return r < 0 && why->code == 0 ? refuse(why, r, path, "it is too large") : r;
+}
+
+static int select_certificates(const struct invocation *in, json_t *body, struct refusal *why)
+{
+	const char *named = NULL;
+	for (size_t i = 0; i < N_ELEMENTS(selections); i++) {
+		if (!verb_given(in, selections[i]))
+			continue;
+		if (named != NULL)
+			return refuse(why, E_CLI_USAGE, selections[i], "only one selection at a time; --%s was given, too", named);
+		named = selections[i];
+	}
+	if (named == NULL)
+		return refuse(why, E_CLI_USAGE, "emergency", "name --all, --service, --template, --agent, --pattern or --ids-file");
+	if (text_equal(named, "ids-file"))
+		return read_ids(verb_value(in, named), body, why);
+	json_t *value = text_equal(named, "all") ? json_true() : json_string(verb_value(in, named));
+	json_object_set_new(body, "selector", json_pack("{s:o}", named, value));
+	return 0;
+}
+
+static int emergency_body(const struct invocation *in, json_t **ret, struct refusal *why)
+{
+	static const char *const needed[] = {"incident", "reason", "type"};
+	json_t                  *body = json_object();
+	int                      r = 0;
+	*why = (struct refusal){0};
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(needed); i++)
+		if (!verb_given(in, needed[i]))
+			r = refuse(why, E_CLI_USAGE, "emergency", "--%s is required", needed[i]);
+	if (r == 0)
+		r = select_certificates(in, body, why);
+	set_text(in, "incident", "incident_id", body);
+	set_text(in, "reason", "reason", body);
+	set_text(in, "type", "incident_type", body);
+	set_text(in, "revoke-old", "revoke_old", body);
+	set_text(in, "invalidity-date", "invalidity_date", body);
+	if (verb_given(in, "fresh-keys"))
+		json_object_set_new(body, "fresh_keys", json_true());
+	if (r < 0) {
+		json_decref(body);
+		return EXIT_USAGE;
+	}
+	*ret = body;
+	return EXIT_DONE;
+}
+
+static int emergency_plan(const struct invocation *in)
+{
+	struct refusal why;
+	json_t        *body = NULL;
+	int            r = emergency_body(in, &body, &why);
+	return r == EXIT_DONE ? plan_and_print(in, LIFE "/emergency-recertification", body) : verb_fail(r, &why);
+}
+
+static int emergency_apply(const struct invocation *in)
+{
+	struct refusal why;
+	json_t        *body = NULL;
+	int            r = emergency_body(in, &body, &why);
+	return r == EXIT_DONE ? apply(in, LIFE "/emergency-recertification", body, true) : verb_fail(r, &why);
+}
+
+#define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash (exit code 8 else)"}
+#define WATCHED {"watch", NULL, "follow it to its end"}, {"wait", "DURATION", "how long at most (default 1h)"}
+#define SURE    {"yes", NULL, "ask nothing"}
+#define SELECTION                                                                                                              \
+	{"all", NULL, "every certificate"}, {"service", "S", "of this service"}, {"template", "T", "of this template"},        \
+		{"agent", "NAME", "on this host"}, {"pattern", "P", "of these names: NAME, or *.NAME for everything below"},   \
+		{"ids-file", "FILE", "one cert_id a line"}
+#define INCIDENT                                                                                                               \
+	{"incident", "ID", "name of the incident"}, {"reason", "TEXT", "why, for the audit trail"},                            \
+		{"type", "T", "key_compromise, host_compromise, algorithm, misissuance, exercise, other"},                     \
+		{"fresh-keys", NULL, "no key that was made before"},                                                           \
+		{"revoke-old", "WHEN", "proved, now or after:4h: when the old certificate is revoked"},                        \
+		{"invalidity-date", "TIME", "since when signatures of the key are worth nothing"}
+
+const struct verb cli_bulk_verbs[] = {
+	{"bulk", "plan", "", 0, 0, "what a bulk renewal would do, and its hash",
+	 {{"pattern", "P", "names: NAME, or *.NAME for everything below (default: the whole domain)"},
+	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}},
+	 bulk_plan},
+	{"bulk", "apply", "", 0, 0, "renews in batches",
+	 {{"pattern", "P", "names: NAME, or *.NAME for everything below (default: the whole domain)"},
+	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, PLANNED, WATCHED, SURE},
+	 bulk_apply},
+	{"emergency", "plan", "", 0, 0, "what an emergency re-certification would do, and its hash", {INCIDENT, SELECTION}, emergency_plan},
+	{"emergency", "apply", "", 0, 0, "renews all at once and follows it to its end",
+	 {INCIDENT, SELECTION, PLANNED, SURE, {"wait", "DURATION", "how long to follow it at most (default 1h)"}}, emergency_apply},
+	{"service", "renew-all", "NAME", 1, 1, "renews every certificate of a service in batches",
+	 {{"type", "T", "only of this template"}, PLANNED, WATCHED, SURE}, renew_all},
+};
+const size_t cli_bulk_verbs_n = N_ELEMENTS(cli_bulk_verbs);

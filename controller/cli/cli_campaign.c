@@ -1,0 +1,113 @@
+/* cli_campaign.c - room controller/cli: vccctl campaign ...
+ * Never: policy; the controller decides. */
+#include <stdio.h>
+
+#include "controller/cli/ask.h"
+#include "controller/cli/campaign_watch.h"
+#include "shared/base/id.h"
+#include "shared/base/times.h"
+
+#define CAMPAIGNS "/api/v1/campaigns"
+
+static const struct output_column list_columns[] = {
+	{"CAMPAIGN", "campaign_id", COLUMN_TEXT},      {"KIND", "kind", COLUMN_TEXT},           {"STATUS", "status", COLUMN_TEXT},
+	{"SELECTION", "selector", COLUMN_TEXT},        {"TOTAL", "total_certificates", COLUMN_TEXT}, {"DONE", "successful_count", COLUMN_TEXT},
+	{"FAILED", "failed_count", COLUMN_TEXT},       {"PENDING", "pending_count", COLUMN_TEXT}, {"BEGAN", "created_at", COLUMN_TIME},
+};
+
+static const struct output_column show_columns[] = {
+	{"campaign", "campaign_id", COLUMN_TEXT},   {"kind", "kind", COLUMN_TEXT},
+	{"status", "status", COLUMN_TEXT},          {"cause", "cause", COLUMN_TEXT},
+	{"selection", "selector", COLUMN_TEXT},     {"services", "services", COLUMN_LIST},
+	{"asked by", "requester", COLUMN_TEXT},     {"reason", "reason", COLUMN_TEXT},
+	{"incident", "incident_id", COLUMN_TEXT},   {"incident type", "incident_type", COLUMN_TEXT},
+	{"fresh keys", "fresh_keys", COLUMN_TEXT},  {"revoke old", "revoke_old", COLUMN_TEXT},
+	{"confirmation", "confirmation", COLUMN_TEXT}, {"total", "total_certificates", COLUMN_TEXT},
+	{"done", "successful_count", COLUMN_TEXT},  {"failed", "failed_count", COLUMN_TEXT},
+	{"skipped", "skipped_count", COLUMN_TEXT},  {"waiting", "waiting_count", COLUMN_TEXT},
+	{"held", "held_count", COLUMN_TEXT},        {"in progress", "in_progress_count", COLUMN_TEXT},
+	{"offline", "offline_count", COLUMN_TEXT},  {"dropped", "dropped_count", COLUMN_TEXT},
+	{"began", "started_at", COLUMN_TIME},       {"ended", "completed_at", COLUMN_TIME},
+	{"plan hash", "plan_hash", COLUMN_TEXT},
+};
+
+static const struct output_column member_columns[] = {
+	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},
+	{"STATE", "state", COLUMN_TEXT},     {"CODE", "code", COLUMN_TEXT},       {"ERROR", "error", COLUMN_TEXT},
+};
+
+static int campaign_path(const struct invocation *in, const char *format, char ret[CLIENT_PATH_SIZE], struct refusal *why)
+{
+	struct id id;
+	if (id_parse(in->words[0], &id) < 0) {
+		refuse(why, E_NOT_FOUND, in->words[0], "this is no campaign's id; `vccctl campaign list` shows them");
+		return EXIT_NOT_FOUND;
+	}
+	snprintf(ret, CLIENT_PATH_SIZE, format, in->words[0]);
+	return EXIT_DONE;
+}
+
+static int list(const struct invocation *in)
+{
+	return ask_list(in, CAMPAIGNS, "items", list_columns, N_ELEMENTS(list_columns));
+}
+
+static int show(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	int            r = campaign_path(in, CAMPAIGNS "/%s", path, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	r = ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
+	if (r != EXIT_DONE || in->form != OUTPUT_TABLE)
+		return r;
+	printf("\n");
+	r = campaign_path(in, CAMPAIGNS "/%s/members", path, &why);
+	return r == EXIT_DONE ? ask_list(in, path, "items", member_columns, N_ELEMENTS(member_columns)) : verb_fail(r, &why);
+}
+
+static int watch(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	int64_t        wait_ms;
+	int            r = campaign_path(in, "%s", path, &why);
+	if (r == EXIT_DONE)
+		r = campaign_wait_option(in, MS_HOUR, &wait_ms, &why);
+	return r == EXIT_DONE ? campaign_watch(in, in->words[0], wait_ms) : verb_fail(r, &why);
+}
+
+static int word(const struct invocation *in, const char *format)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	int            r = campaign_path(in, format, path, &why);
+	return r == EXIT_DONE ? ask_object(in, "POST", path, NULL, show_columns, N_ELEMENTS(show_columns)) : verb_fail(r, &why);
+}
+
+static int halt(const struct invocation *in)
+{
+	return word(in, CAMPAIGNS "/%s/halt");
+}
+
+static int resume(const struct invocation *in)
+{
+	return word(in, CAMPAIGNS "/%s/resume");
+}
+
+static int cancel(const struct invocation *in)
+{
+	return word(in, CAMPAIGNS "/%s/cancel");
+}
+
+const struct verb cli_campaign_verbs[] = {
+	{"campaign", "list", "", 0, 0, "campaigns, newest first", {{0}}, list},
+	{"campaign", "show", "ID", 1, 1, "one campaign with each of its certificates", {{0}}, show},
+	{"campaign", "watch", "ID", 1, 1, "follows it to its end; exit code 6 when it is partly done or halted",
+	 {{"wait", "DURATION", "how long at most (default 1h)"}}, watch},
+	{"campaign", "halt", "ID", 1, 1, "sends nothing more; what was sent finishes", {{0}}, halt},
+	{"campaign", "resume", "ID", 1, 1, "goes on with a halted campaign", {{0}}, resume},
+	{"campaign", "cancel", "ID", 1, 1, "drops for good what was not sent", {{0}}, cancel},
+};
+const size_t cli_campaign_verbs_n = N_ELEMENTS(cli_campaign_verbs);

@@ -1,0 +1,76 @@
+/* campaign_flow.h - room controller/core: decides the next step of one campaign from its counters: what is sent when, when it
+ * is halted, when it ends. Never: clocks, files, sockets, heap, single members. The caller stores the new state together with
+ * what the actions change. */
+#ifndef VCC_CAMPAIGN_FLOW_H
+#define VCC_CAMPAIGN_FLOW_H
+
+#include "shared/base/err.h"
+#include "shared/model/campaign.h"
+
+enum campaign_event_kind {
+	CAMPAIGN_EV_APPROVED, /* by a second person */
+	CAMPAIGN_EV_REJECTED,
+	CAMPAIGN_EV_HALT, /* by a person: cause */
+	CAMPAIGN_EV_RESUME,
+	CAMPAIGN_EV_CANCEL, /* by a person: cause */
+	CAMPAIGN_EV_SENT,   /* members left `waiting` (or `held`): the answer to an action: moved[] */
+	CAMPAIGN_EV_MOVED,  /* one member went on: from, to */
+	CAMPAIGN_EV_TIMER,  /* time passed, or something else may have changed: away */
+	CAMPAIGN_EV_COUNT,
+};
+const char *campaign_event_name(enum campaign_event_kind k);
+
+struct campaign_event {
+	enum campaign_event_kind kind;
+	char                     cause[CAUSE_SIZE];
+	uint32_t                 moved[MEMBER_STATE_COUNT]; /* SENT: so many went to that state */
+	enum member_state        from, to;                  /* SENT: `from` WAITING or HELD; MOVED */
+	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */
+	uint32_t away; /* TIMER: open members that nothing is in flight for: their host is not connected, or a person is waited
+			  for */
+};
+
+enum campaign_action_kind {
+	CAMPAIGN_ACT_SEND,  /* take the next `n` waiting members, in order and of one stage, and make their orders */
+	CAMPAIGN_ACT_DROP,  /* take the next `n` waiting members, then held ones, and drop them */
+	CAMPAIGN_ACT_AUDIT, /* a record: event */
+	CAMPAIGN_ACT_KIND_COUNT,
+};
+const char *campaign_action_name(enum campaign_action_kind k);
+
+struct campaign_action {
+	enum campaign_action_kind kind;
+	uint32_t                  n;
+	enum audit_event          event;
+};
+
+enum { CAMPAIGN_ACTIONS_MAX = 3, CAMPAIGN_CHUNK = 100 };
+struct campaign_step {
+	struct campaign        next;
+	bool                   changed; /* `next` is to be stored */
+	struct campaign_action act[CAMPAIGN_ACTIONS_MAX];
+	size_t                 n_act;
+};
+
+/* E_CAMPAIGN_STATE: a person asks for what is not possible now; `ret` is untouched then. SEND and DROP come alone, and their
+ * step changes nothing: the answer to them (SENT) does. */
+_must_check_ int campaign_flow_step(const struct campaign *c, const struct campaign_event *event, int64_t now,
+				    struct campaign_step *ret);
+
+/* A member's state by the state of the order that it waits for. A failed attempt counts as failed, though it is tried again.
+ * `follows`: the order was not made for it; WAITING = it needs one of its own. */
+enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now);
+
+/* May an open order of a certificate stay, because an emergency finds it past the point where it can be replaced? Else it is
+ * cancelled. */
+bool campaign_flow_follows(const struct order *open);
+
+uint32_t campaign_flow_open(const struct campaign *c);    /* members that are not through */
+uint32_t campaign_flow_pending(const struct campaign *c); /* the same with those that were never sent */
+/* Is anything in flight, when `away` of the open ones are not? */
+bool campaign_flow_in_flight(const struct campaign *c, uint32_t away);
+
+/* N of LIFECYCLE 6: more than this needs a second person. `share` per mille. */
+uint32_t campaign_flow_limit(uint64_t certificates, int64_t share);
+
+#endif

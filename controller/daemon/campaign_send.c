@@ -1,0 +1,219 @@
+/* campaign_send.c - room controller/daemon: what a campaign does with one certificate when its turn comes: order, takeover,
+ * revocation, ban. The newest rows decide, not those that the plan saw. Never: deciding whose turn it is. */
+#include "controller/daemon/campaign_send.h"
+
+#include "controller/core/campaign_flow.h"
+#include "controller/core/policy.h"
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/operate.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+/* One member being sent. */
+struct sending {
+	struct controller      *ctl;
+	struct commit          *commit;
+	const struct campaign  *campaign;
+	struct campaign_member *m;
+	struct caller           who;
+	struct certificate      cert;
+	const struct template  *t;
+	struct order            open; /* taken when its turn came; none = renewal_id is none */
+	int64_t                 now;
+};
+
+void campaign_caller(const struct campaign *campaign, struct caller *ret)
+{
+	*ret = (struct caller){.request_id = campaign->campaign_id};
+	text_cut(ret->actor, sizeof(ret->actor), campaign->actor);
+	text_cut(ret->reason, sizeof(ret->reason), campaign->reason);
+}
+
+static void become(struct sending *s, enum member_state state, int code)
+{
+	s->m->state = state;
+	s->m->code = code;
+	s->m->cause[0] = '\0';
+}
+
+/* ---- old issuances ---------------------------------------------------------------------------------------------- */
+
+static enum revoke_reason reason_of(const struct campaign *c)
+{
+	bool compromised = c->incident == INCIDENT_KEY_COMPROMISE || c->incident == INCIDENT_HOST_COMPROMISE;
+	return compromised ? REASON_KEY_COMPROMISE : REASON_SUPERSEDED;
+}
+
+static void ask_revocation(struct sending *s, const struct issuance *i)
+{
+	struct issuance asked = *i;
+	if (asked.revoke_asked_at != 0 && asked.revoke_reason != REASON_SUPERSEDED)
+		return; /* somebody asked before, for more than that it is superseded */
+	asked.revoke_asked_at = s->now;
+	asked.revoke_reason = (int)reason_of(s->campaign);
+	if (s->campaign->revoke_old == REVOKE_OLD_AFTER && s->campaign->revoke_by_at < asked.supersede_at)
+		asked.supersede_at = s->campaign->revoke_by_at;
+	commit_issuance(s->commit, &asked);
+}
+
+static void old_issuance(void *ctx, const struct issuance *i)
+{
+	struct sending        *s = ctx;
+	const struct campaign *c = s->campaign;
+	bool                   current = serial_equal(i->serial, s->cert.serial);
+	bool                   at_once = c->revoke_old == REVOKE_OLD_NOW || c->incident == INCIDENT_HOST_COMPROMISE;
+	bool under_way = !id_is_none(s->open.renewal_id) && id_equal(i->renewal_id, s->open.renewal_id) && !current;
+	if (!operate_in_use(i, s->now) || under_way || i->state == ISSUANCE_INTENT)
+		return;
+	if (at_once || (!current && reason_of(c) == REASON_KEY_COMPROMISE))
+		operate_revoke_issuance(s->ctl, s->commit, i, reason_of(c), s->now, &s->who);
+	else if (current)
+		ask_revocation(s, i);
+}
+
+static int old_issuances(struct sending *s)
+{
+	char revocation[sizeof("proved")];
+	if (s->campaign->revoke_old == REVOKE_OLD_GRACE)
+		return 0;
+	if (s->t->purpose == PURPOSE_CODE_SIGNING && reason_of(s->campaign) == REASON_SUPERSEDED)
+		return 0; /* what it signed stays good */
+	int r = operate_each_issuance(s->ctl, OWNER_CERTIFICATE, s->cert.cert_id, old_issuance, s);
+	if (r < 0)
+		return r;
+	text_cut(revocation, sizeof(revocation), revoke_old_name(s->campaign->revoke_old));
+	struct audit_of of = {.event = AUDIT_REVOCATION_ASKED,
+			      .actor = s->who.actor,
+			      .object = s->cert.cert_id,
+			      .request_id = s->who.request_id,
+			      .reason = s->who.reason};
+	commit_audit(s->commit, &of, "{s:s,s:s}", "reason", revoke_reason_name((int)reason_of(s->campaign)), "when",
+		     revocation);
+	return 0;
+}
+
+/* ---- open orders ------------------------------------------------------------------------------------------------ */
+
+/* An order that gives way. When it does not, because it ended in this moment, nothing is lost: the rows are read again. */
+static int end_open(struct sending *s)
+{
+	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = s->open.renewal_id, .code = E_CAMPAIGN_TAKEN_OVER};
+	bool               stored;
+	int                r = orders_event(s->ctl, &ev, &(struct order_input){.commit = s->commit, .who = &s->who}, &stored);
+	s->open = (struct order){.code = 0};
+	return r < 0 ? r : rows_certificate(s->ctl->rows, s->cert.cert_id, &s->cert);
+}
+
+static int make_order(struct sending *s)
+{
+	struct order_cause cause = {
+		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id};
+	struct order made;
+	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
+	if (r < 0)
+		return r;
+	cause.approval = cause.approval && !cause.approved;
+	orders_create_for(s->ctl, s->commit, &s->cert, &cause, &s->who, &made);
+	commit_certificate(s->commit, &s->cert);
+	s->m->renewal_id = made.renewal_id;
+	become(s, MEMBER_ORDERED, 0);
+	return 0;
+}
+
+/* ---- a captured host -------------------------------------------------------------------------------------------- */
+
+/* The host that was there when the campaign began; who came back later under its name is another one. */
+static int ban_host(struct sending *s)
+{
+	struct agent   row;
+	struct refusal why;
+	int            r = rows_agent(s->ctl->rows, s->cert.agent, &row);
+	if (r < 0 || row.state != AGENT_ACTIVE || row.joined_at > s->campaign->created_at)
+		return r;
+	return operate_agent_end(s->ctl, s->commit, &row, AGENT_BANNED, &s->who, &why);
+}
+
+static int hold(struct sending *s)
+{
+	int r = ban_host(s);
+	if (r == 0 && !id_is_none(s->open.renewal_id))
+		r = end_open(s);
+	if (r == 0)
+		r = old_issuances(s);
+	if (r < 0)
+		return r;
+	s->cert.renew_at = TIME_NEVER; /* the campaign looks after it */
+	commit_certificate(s->commit, &s->cert);
+	become(s, MEMBER_HELD, E_CAMPAIGN_HELD);
+	return 0;
+}
+
+/* ---- one member ------------------------------------------------------------------------------------------------- */
+
+static int send_emergency(struct sending *s)
+{
+	if (s->campaign->incident == INCIDENT_HOST_COMPROMISE && !campaign_host_is_new(s->ctl, s->m))
+		return hold(s);
+	int r = operate_agent_usable(s->ctl, s->cert.agent);
+	if (r == 0)
+		r = old_issuances(s);
+	if (r < 0)
+		return r;
+	if (!id_is_none(s->open.renewal_id) && campaign_flow_follows(&s->open)) {
+		s->m->renewal_id = s->open.renewal_id;
+		become(s, MEMBER_FOLLOWING, 0);
+		return 0;
+	}
+	if (!id_is_none(s->open.renewal_id))
+		r = end_open(s);
+	return r == 0 ? make_order(s) : r;
+}
+
+static int send_other(struct sending *s)
+{
+	int r = operate_agent_usable(s->ctl, s->cert.agent);
+	if (r == 0 && s->open.phase == ORDER_PAUSED && !id_is_none(s->open.renewal_id))
+		r = end_open(s);
+	return r == 0 ? make_order(s) : r;
+}
+
+static int send_member(struct sending *s)
+{
+	int r = rows_certificate(s->ctl->rows, s->m->cert_id, &s->cert);
+	if (r < 0)
+		return r == E_NOT_FOUND ? E_CAMPAIGN_UNKNOWN : r;
+	s->t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
+	if (s->t == NULL)
+		return E_POLICY_TEMPLATE;
+	if (s->cert.revoked_at != 0 || s->cert.retired_at != 0 || s->cert.suspended_at != 0)
+		return s->cert.revoked_at != 0   ? E_ORDER_REVOKED
+		       : s->cert.retired_at != 0 ? E_ORDER_RETIRED
+						 : E_ORDER_SUSPENDED;
+	const struct order *open = orders_of(s->ctl, &s->cert);
+	if (open != NULL)
+		s->open = *open;
+	return s->campaign->kind == CAMPAIGN_EMERGENCY ? send_emergency(s) : send_other(s);
+}
+
+void campaign_send_member(struct controller *ctl, struct commit *c, const struct campaign *campaign, struct campaign_member *m)
+{
+	struct sending s = {.ctl = ctl, .commit = c, .campaign = campaign, .m = m, .now = clock_now()};
+	campaign_caller(campaign, &s.who);
+	m->renewal_id = (struct id){{0}};
+	m->changed_at = s.now;
+	int r = send_member(&s);
+	if (r == 0)
+		return;
+	bool skipped = r == E_ORDER_SUSPENDED || r == E_ORDER_OPEN; /* nothing is wrong with it */
+	become(&s, skipped ? MEMBER_SKIPPED : MEMBER_FAILED, r);
+	text_cut(m->cause, sizeof(m->cause), err_what(r));
+}
+
+bool campaign_host_is_new(struct controller *ctl, const struct campaign_member *m)
+{
+	struct agent row;
+	return rows_agent(ctl->rows, m->agent, &row) == 0 && row.state == AGENT_ACTIVE && m->state == MEMBER_HELD;
+}

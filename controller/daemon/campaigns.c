@@ -1,0 +1,589 @@
+/* campaigns.c - room controller/daemon: campaigns that are not closed, and the way of an event through them.
+ * The members are the truth, a campaign's counts follow from them: after a lost commit they are counted again. Never: deciding
+ * a step. */
+#include "controller/daemon/campaigns.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "controller/daemon/answer.h"
+#include "controller/daemon/approvals.h"
+#include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaign_send.h"
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+enum { PAGE = 100, STEPS_AT_ONCE = 8 };
+#define AWAY_MS (15 * MS_SECOND)
+
+/* One order that a member waits for. */
+struct watch_key {
+	struct id campaign_id, renewal_id;
+};
+struct watch {
+	struct watch_key  key;
+	uint64_t          position;
+	bool              follows; /* the order was not made for it */
+	enum member_state state;
+	char              agent[AGENT_NAME_SIZE];
+	UT_hash_handle    hh;
+};
+
+struct waiter {
+	int64_t           until_at;
+	campaign_wait_fn *done;
+	void             *ctx;
+	struct waiter    *next;
+};
+
+struct entry {
+	struct campaign c;
+	uint32_t        pending; /* changes of it on their way to the store */
+	bool     sending;    /* one of them takes members from those that wait: until it is stored, nobody else looks there */
+	bool     lost;       /* a change was not stored: to be read again once none is on its way */
+	uint32_t away;       /* as counted at the last tick */
+	uint64_t held_after; /* where the next look at held members begins */
+	struct waiter *waiters;
+	UT_hash_handle hh;
+};
+
+struct campaigns {
+	struct entry *open;
+	struct watch *watches;
+};
+
+int campaigns_open(struct campaigns **ret)
+{
+	struct campaigns *all = calloc(1, sizeof(*all));
+	if (all == NULL)
+		return E_NOMEM;
+	*ret = all;
+	return 0;
+}
+
+/* ---- the tables ------------------------------------------------------------------------------------------------- */
+
+static struct entry *find(const struct controller *ctl, struct id campaign_id)
+{
+	struct entry *e = NULL;
+	HASH_FIND(hh, ctl->campaigns->open, &campaign_id, sizeof(campaign_id), e);
+	return e;
+}
+
+static struct watch *watch_find(const struct controller *ctl, struct id campaign_id, struct id renewal_id)
+{
+	struct watch_key key = {campaign_id, renewal_id};
+	struct watch    *w = NULL;
+	HASH_FIND(hh, ctl->campaigns->watches, &key, sizeof(key), w);
+	return w;
+}
+
+static void watch_end(struct controller *ctl, struct watch *w)
+{
+	HASH_DEL(ctl->campaigns->watches, w);
+	free(w);
+}
+
+static void watch_begin(struct controller *ctl, const struct campaign_member *m)
+{
+	struct watch *w = watch_find(ctl, m->campaign_id, m->renewal_id);
+	if (w == NULL) {
+		w = calloc(1, sizeof(*w));
+		if (w == NULL)
+			abort();
+		w->key = (struct watch_key){m->campaign_id, m->renewal_id};
+		HASH_ADD(hh, ctl->campaigns->watches, key, sizeof(w->key), w);
+	}
+	w->position = m->position;
+	w->follows = m->state == MEMBER_FOLLOWING;
+	w->state = m->state;
+	text_cut(w->agent, sizeof(w->agent), m->agent);
+}
+
+static void watches_end(struct controller *ctl, struct id campaign_id)
+{
+	struct watch *w, *tmp;
+	HASH_ITER (hh, ctl->campaigns->watches, w, tmp)
+		if (id_equal(w->key.campaign_id, campaign_id))
+			watch_end(ctl, w);
+}
+
+static struct entry *entry_add(struct controller *ctl, const struct campaign *c)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		abort();
+	e->c = *c;
+	HASH_ADD(hh, ctl->campaigns->open, c.campaign_id, sizeof(e->c.campaign_id), e);
+	return e;
+}
+
+static void waiters_free(struct entry *e)
+{
+	struct waiter *w, *tmp;
+	LL_FOREACH_SAFE (e->waiters, w, tmp)
+		free(w);
+	e->waiters = NULL;
+}
+
+void campaigns_free(struct campaigns *all)
+{
+	if (all == NULL)
+		return;
+	struct entry *e, *etmp;
+	struct watch *w, *wtmp;
+	HASH_ITER (hh, all->open, e, etmp) {
+		HASH_DEL(all->open, e);
+		waiters_free(e);
+		free(e);
+	}
+	HASH_ITER (hh, all->watches, w, wtmp) {
+		HASH_DEL(all->watches, w);
+		free(w);
+	}
+	free(all);
+}
+
+static bool is_over(const struct campaign *c)
+{
+	return c->completed_at != 0 && c->confirmation != CONFIRMATION_ASKED;
+}
+
+int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaign *ret)
+{
+	const struct entry *e = find(ctl, campaign_id);
+	if (e == NULL)
+		return view_campaign(ctl->view, campaign_id, ret);
+	*ret = e->c;
+	return 0;
+}
+
+uint32_t campaigns_away(struct controller *ctl, struct id campaign_id)
+{
+	const struct entry *e = find(ctl, campaign_id);
+	return e == NULL ? 0 : e->away < campaign_flow_open(&e->c) ? e->away : campaign_flow_open(&e->c);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------------------- */
+
+/* Only what is stored is told. */
+static void tell_waiters(struct entry *e, int64_t now)
+{
+	bool           in_flight = campaign_flow_in_flight(&e->c, e->away);
+	bool           rests = e->c.completed_at != 0 || e->c.state == CAMPAIGN_AWAITING_APPROVAL || !in_flight;
+	struct waiter *w, *tmp;
+	LL_FOREACH_SAFE (e->waiters, w, tmp)
+		if ((rests && e->pending == 0 && !e->lost) || now >= w->until_at) {
+			LL_DELETE(e->waiters, w);
+			w->done(w->ctx, &e->c, in_flight);
+			free(w);
+		}
+}
+
+void campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until_at, campaign_wait_fn *done, void *ctx)
+{
+	struct entry   *e = find(ctl, campaign_id);
+	struct campaign c = {.state = CAMPAIGN_CANCELLED};
+	if (e == NULL) {
+		(void)!view_campaign(ctl->view, campaign_id, &c);
+		done(ctx, &c, false);
+		return;
+	}
+	struct waiter *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		abort();
+	*w = (struct waiter){.until_at = until_at, .done = done, .ctx = ctx};
+	LL_APPEND(e->waiters, w);
+	tell_waiters(e, clock_now());
+}
+
+/* ---- after the commit ------------------------------------------------------------------------------------------- */
+
+static void drive(struct controller *ctl, struct entry *e);
+static int  reload(struct controller *ctl, struct entry *e);
+
+static void settle(struct controller *ctl, struct entry *e)
+{
+	if (e->lost && e->pending == 0 && reload(ctl, e) < 0)
+		return; /* the next tick tries again */
+	drive(ctl, e);
+	tell_waiters(e, clock_now());
+	if (e->pending > 0 || !is_over(&e->c) || e->waiters != NULL)
+		return;
+	watches_end(ctl, e->c.campaign_id);
+	HASH_DEL(ctl->campaigns->open, e);
+	free(e);
+}
+
+struct change_note {
+	struct id campaign_id;
+	bool      sending;
+};
+
+static void on_change(struct controller *ctl, const void *value, bool stored)
+{
+	struct change_note n;
+	memcpy(&n, value, sizeof(n));
+	struct entry *e = find(ctl, n.campaign_id);
+	if (e == NULL)
+		return;
+	e->pending--;
+	e->sending = e->sending && !n.sending;
+	e->lost |= !stored;
+	settle(ctl, e);
+}
+
+static void on_stored(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	on_change(ctl, value, true);
+}
+
+static void on_lost(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	on_change(ctl, value, false);
+}
+
+/* ---- a step into a commit --------------------------------------------------------------------------------------- */
+
+/* The campaign's own part of a commit; `sending`: members that waited are taken in it. */
+static void take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
+		      const struct caller *who)
+{
+	static const struct caller controller = {.actor = "controller"};
+	int64_t                    now = clock_now();
+	e->c = step->next;
+	for (size_t i = 0; i < step->n_act; i++)
+		if (step->act[i].kind == CAMPAIGN_ACT_AUDIT)
+			campaign_record(c, &e->c, step->act[i].event, who != NULL ? who : &controller, now);
+	store_put_campaign(commit_change(c), &e->c);
+	struct change_note note = {e->c.campaign_id, sending};
+	e->pending++;
+	e->sending |= sending;
+	commit_then(c, on_stored, &note, sizeof(note));
+	commit_else(c, on_lost, &note, sizeof(note));
+}
+
+static int step_of(const struct entry *e, const struct campaign_event *ev, struct campaign_step *ret)
+{
+	return campaign_flow_step(&e->c, ev, clock_now(), ret);
+}
+
+/* ---- members that go ------------------------------------------------------------------------------------------- */
+
+static void send_members(struct controller *ctl, struct entry *e, enum member_state from, struct campaign_member *rows,
+			 size_t n, bool stage_ends)
+{
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends};
+	struct campaign_step  step;
+	struct commit        *c = commit_new(ctl);
+	for (size_t i = 0; i < n; i++) {
+		campaign_send_member(ctl, c, &e->c, &rows[i]);
+		ev.moved[rows[i].state]++;
+		store_put_member(commit_change(c), &rows[i]);
+		if (rows[i].state == MEMBER_ORDERED || rows[i].state == MEMBER_FOLLOWING)
+			watch_begin(ctl, &rows[i]);
+	}
+	if (step_of(e, &ev, &step) < 0)
+		step = (struct campaign_step){.next = e->c};
+	take_step(c, e, &step, true, NULL);
+	commit_fault_points(c, "controller.campaign_send", "controller.campaign_sent");
+	commit_now(c, NULL, NULL);
+}
+
+/* A stage is not mixed with the next one. */
+static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
+{
+	struct campaign_member *rows = calloc((size_t)max + 1, sizeof(*rows));
+	size_t                  n = 0, take = 0;
+	if (rows == NULL)
+		abort();
+	int r = view_members_in(ctl->view, e->c.campaign_id, MEMBER_WAITING, 0, rows, (size_t)max + 1, &n);
+	while (r == 0 && take < n && take < max && rows[take].stage == rows[0].stage)
+		take++;
+	if (take > 0)
+		send_members(ctl, e, MEMBER_WAITING, rows, take, take < n && rows[take].stage != rows[0].stage);
+	else
+		e->lost = true; /* the counts say that some wait: they are counted again */
+	free(rows);
+}
+
+/* Held members whose host came back. A page at a time: who stays away holds up nobody. */
+static void send_held(struct controller *ctl, struct entry *e)
+{
+	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
+	size_t                  n = 0, back = 0;
+	if (rows == NULL)
+		abort();
+	if (view_members_in(ctl->view, e->c.campaign_id, MEMBER_HELD, e->held_after, rows, PAGE, &n) < 0)
+		n = 0;
+	e->held_after = n == PAGE ? rows[n - 1].position : 0;
+	for (size_t i = 0; i < n; i++)
+		if (campaign_host_is_new(ctl, &rows[i]))
+			rows[back++] = rows[i];
+	if (back > 0)
+		send_members(ctl, e, MEMBER_HELD, rows, back, false);
+	free(rows);
+}
+
+static void drop(struct controller *ctl, struct entry *e, uint32_t max)
+{
+	enum member_state       from = e->c.waiting > 0 ? MEMBER_WAITING : MEMBER_HELD;
+	struct campaign_member *rows = calloc(max, sizeof(*rows));
+	struct campaign_event   ev = {.kind = CAMPAIGN_EV_SENT, .from = from};
+	struct campaign_step    step;
+	size_t                  n = 0;
+	if (rows == NULL)
+		abort();
+	if (view_members_in(ctl->view, e->c.campaign_id, from, 0, rows, max, &n) < 0 || n == 0) {
+		e->lost = true;
+		free(rows);
+		return;
+	}
+	struct commit *c = commit_new(ctl);
+	for (size_t i = 0; i < n; i++) {
+		rows[i].state = MEMBER_DROPPED;
+		rows[i].changed_at = clock_now();
+		store_put_member(commit_change(c), &rows[i]);
+	}
+	free(rows);
+	ev.moved[MEMBER_DROPPED] = (uint32_t)n;
+	if (step_of(e, &ev, &step) < 0)
+		step = (struct campaign_step){.next = e->c};
+	take_step(c, e, &step, true, NULL);
+	commit_fault_points(c, "controller.campaign_drop", "controller.campaign_dropped");
+	commit_now(c, NULL, NULL);
+}
+
+/* Goes on as far as the core says, until something is on its way to the store that must be there first. */
+static void drive(struct controller *ctl, struct entry *e)
+{
+	for (int i = 0; i < STEPS_AT_ONCE && !ctl->stopping && !e->lost && !e->sending; i++) {
+		struct campaign_event ev = {.kind = CAMPAIGN_EV_TIMER, .away = e->away};
+		struct campaign_step  step;
+		if (step_of(e, &ev, &step) < 0 || (!step.changed && step.n_act == 0))
+			return;
+		if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_SEND) {
+			send_next(ctl, e, step.act[0].n);
+		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_DROP) {
+			drop(ctl, e, step.act[0].n);
+		} else {
+			struct commit *c = commit_new(ctl);
+			take_step(c, e, &step, false, NULL);
+			commit_fault_points(c, "controller.campaign", "controller.campaign_stored");
+			commit_now(c, NULL, NULL);
+		}
+	}
+}
+
+/* ---- orders that go on ------------------------------------------------------------------------------------------ */
+
+static void member_moved(struct controller *ctl, struct commit *c, struct entry *e, struct watch *w, const struct order *next)
+{
+	struct campaign_member m;
+	struct campaign_step   step;
+	int64_t                now = clock_now();
+	struct campaign_event  ev = {
+		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now)};
+	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
+	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
+		return;
+	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_SKIPPED;
+	m.state = ev.to;
+	m.renewal_id = ev.to == MEMBER_WAITING ? (struct id){{0}} : next->renewal_id;
+	m.code = ended ? next->code : 0;
+	if (ended && m.code == 0)
+		m.code = E_SWAP_CANCELLED;
+	text_cut(m.cause, sizeof(m.cause), ended ? next->cause : "");
+	m.changed_at = now;
+	w->state = ev.to;
+	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */
+	if (ev.to == MEMBER_DONE || ev.to == MEMBER_SKIPPED || ev.to == MEMBER_WAITING)
+		watch_end(ctl, w);
+	if (step_of(e, &ev, &step) < 0)
+		return;
+	store_put_member(commit_change(c), &m);
+	take_step(c, e, &step, false, NULL);
+}
+
+void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next)
+{
+	struct entry *e, *tmp;
+	if (ctl->campaigns == NULL || (was->phase == next->phase && was->failures == next->failures))
+		return;
+	HASH_ITER (hh, ctl->campaigns->open, e, tmp) { /* few are open */
+		struct watch *w = watch_find(ctl, e->c.campaign_id, next->renewal_id);
+		if (w != NULL)
+			member_moved(ctl, c, e, w, next);
+	}
+}
+
+void campaigns_adopt(struct controller *ctl, const struct campaign *c)
+{
+	settle(ctl, entry_add(ctl, c));
+}
+
+/* ---- persons ---------------------------------------------------------------------------------------------------- */
+
+void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who,
+		     api_done_fn *done, void *ctx)
+{
+	struct answer        *a = answer_new(done, ctx);
+	struct entry         *e = find(ctl, campaign_id);
+	struct campaign_event ev = {.kind = kind};
+	struct campaign_step  step;
+	char                  id[ID_TEXT_SIZE];
+	int                   r = e != NULL ? 0 : view_campaign(ctl->view, campaign_id, &a->result.campaign);
+	text_cut(ev.cause, sizeof(ev.cause), who->reason);
+	if (r == 0)
+		r = e != NULL && !e->lost ? step_of(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
+	if (r < 0) {
+		answer_refuse(a, r, id_text(campaign_id, id), NULL);
+		return;
+	}
+	struct commit *c = commit_new(ctl);
+	bool           waited = e->c.state == CAMPAIGN_AWAITING_APPROVAL;
+	take_step(c, e, &step, false, who);
+	if (waited)
+		approvals_order_left(ctl, c, campaign_id, NULL, who, "the campaign was cancelled");
+	a->result.campaign = e->c;
+	commit_fault_points(c, "controller.campaign_word", "controller.campaign_word_stored");
+	commit_now(c, answer_stored, a);
+}
+
+int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve, const char *cause,
+		      const struct caller *who)
+{
+	struct entry         *e = find(ctl, campaign_id);
+	struct campaign_event ev = {.kind = approve ? CAMPAIGN_EV_APPROVED : CAMPAIGN_EV_REJECTED};
+	struct campaign_step  step;
+	text_cut(ev.cause, sizeof(ev.cause), cause);
+	if (e == NULL || e->lost || step_of(e, &ev, &step) < 0)
+		return E_APPROVAL_GONE;
+	take_step(c, e, &step, false, who);
+	return 0;
+}
+
+/* ---- start, time ------------------------------------------------------------------------------------------------ */
+
+static int watch_members(struct controller *ctl, struct entry *e, enum member_state state)
+{
+	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
+	uint64_t                after = 0;
+	size_t                  n = PAGE;
+	int                     r = rows != NULL ? 0 : E_NOMEM;
+	while (r == 0 && n == PAGE && (r = view_members_in(ctl->view, e->c.campaign_id, state, after, rows, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n; i++) {
+			after = rows[i].position;
+			if (!id_is_none(rows[i].renewal_id))
+				watch_begin(ctl, &rows[i]);
+		}
+	free(rows);
+	return r;
+}
+
+static int recount(struct controller *ctl, struct campaign *c)
+{
+	uint32_t *const counts[MEMBER_STATE_COUNT] = {
+		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,       [MEMBER_FOLLOWING] = &c->following,
+		[MEMBER_ORDERED] = &c->ordered, [MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed,
+		[MEMBER_SKIPPED] = &c->skipped, [MEMBER_DROPPED] = &c->dropped,
+	};
+	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
+		uint64_t n = 0;
+		int      r = view_members_count(ctl->view, c->campaign_id, (enum member_state)i, &n);
+		if (r < 0)
+			return r;
+		*counts[i] = (uint32_t)n;
+	}
+	return 0;
+}
+
+/* The stored state, with counts made of the members' states. */
+static int reload(struct controller *ctl, struct entry *e)
+{
+	struct campaign c;
+	int             r = view_campaign(ctl->view, e->c.campaign_id, &c);
+	if (r == 0)
+		r = recount(ctl, &c);
+	if (r < 0)
+		return r;
+	e->c = c;
+	watches_end(ctl, c.campaign_id);
+	r = watch_members(ctl, e, MEMBER_ORDERED);
+	if (r == 0)
+		r = watch_members(ctl, e, MEMBER_FOLLOWING);
+	if (r == 0)
+		r = watch_members(ctl, e, MEMBER_FAILED); /* a later attempt may still succeed */
+	e->lost = r < 0;
+	return r;
+}
+
+static int load_some(struct controller *ctl, bool unconfirmed)
+{
+	struct campaign *rows = calloc(PAGE, sizeof(*rows));
+	struct id        after = {{0}};
+	size_t           n = PAGE;
+	int              r = rows != NULL ? 0 : E_NOMEM;
+	while (r == 0 && n == PAGE) {
+		r = unconfirmed ? view_campaigns_unconfirmed(ctl->view, after, rows, PAGE, &n)
+				: view_campaigns_open(ctl->view, after, rows, PAGE, &n);
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			after = rows[i].campaign_id;
+			if (find(ctl, after) == NULL)
+				r = reload(ctl, entry_add(ctl, &rows[i]));
+		}
+	}
+	free(rows);
+	return r;
+}
+
+int campaigns_load(struct controller *ctl)
+{
+	int r = load_some(ctl, false);
+	return r == 0 ? load_some(ctl, true) : r;
+}
+
+/* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
+static bool is_away(struct controller *ctl, const char *agent, int64_t now)
+{
+	int64_t seen_at = fleet_seen_at(ctl, agent);
+	return !fleet_connected(ctl, agent) && now - (seen_at > ctl->started_at ? seen_at : ctl->started_at) > AWAY_MS;
+}
+
+/* Open members that nothing is in flight for. */
+static void count_away(struct controller *ctl, int64_t now)
+{
+	struct entry *e, *etmp;
+	struct watch *w, *wtmp;
+	HASH_ITER (hh, ctl->campaigns->open, e, etmp)
+		e->away = 0;
+	HASH_ITER (hh, ctl->campaigns->watches, w, wtmp) {
+		struct order o;
+		if (w->state != MEMBER_ORDERED && w->state != MEMBER_FOLLOWING)
+			continue;
+		bool away = is_away(ctl, w->agent, now) ||
+			    (orders_find(ctl, w->key.renewal_id, &o) == 0 && o.phase == ORDER_AWAITING_APPROVAL);
+		if (away && (e = find(ctl, w->key.campaign_id)) != NULL)
+			e->away++;
+	}
+}
+
+void campaigns_tick(struct controller *ctl, int64_t now)
+{
+	struct entry *e, *tmp;
+	count_away(ctl, now);
+	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
+		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && !e->sending && !e->lost)
+			send_held(ctl, e);
+		settle(ctl, e);
+	}
+}

@@ -1,0 +1,41 @@
+/* campaigns.h - room controller/daemon: campaigns that are not closed: their state in memory, the way of an event through the
+ * core, and what follows. A campaign's row, its members and the orders that they get change in one commit. Never: deciding a
+ * step (controller/core/campaign_flow.h), or what is done with one certificate (campaign_send.h). */
+#ifndef VCC_CAMPAIGNS_H
+#define VCC_CAMPAIGNS_H
+
+#include "controller/core/campaign_flow.h"
+#include "controller/daemon/commit.h"
+
+struct campaigns;
+_must_check_ int campaigns_open(struct campaigns **ret);
+void             campaigns_free(struct campaigns *all);
+/* Start: every campaign that is not closed, with the orders that it waits for. After orders_load(). */
+_must_check_ int campaigns_load(struct controller *ctl);
+void             campaigns_tick(struct controller *ctl, int64_t now);
+
+/* One that was just stored (campaign_make.h): it goes on from here. */
+void campaigns_adopt(struct controller *ctl, const struct campaign *c);
+
+/* A person's word: HALT, RESUME or CANCEL. E_NOT_FOUND, E_CAMPAIGN_STATE. result->campaign. */
+void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who,
+		     api_done_fn *done, void *ctx);
+/* A second person's: adds to the commit. E_APPROVAL_GONE. */
+_must_check_ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve,
+				   const char *cause, const struct caller *who);
+
+/* Newest state: in memory, else stored. E_NOT_FOUND. */
+_must_check_ int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaign *ret);
+
+/* Open members that nothing is in flight for: their host is away, or a person is waited for. Counted at every tick. */
+uint32_t campaigns_away(struct controller *ctl, struct id campaign_id);
+
+/* From orders.c: an order's next state is added to this commit. */
+void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next);
+
+/* Calls `done` once: as soon as nothing of the campaign is in flight, or nothing more will happen without a person; at
+ * `until_at` at the latest. */
+typedef void campaign_wait_fn(void *ctx, const struct campaign *c, bool in_flight);
+void         campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until_at, campaign_wait_fn *done, void *ctx);
+
+#endif

@@ -1,0 +1,80 @@
+/* store_campaign.c - room controller/store: reading campaigns and their members.
+ * Never: writing, SQL. Each query has its index in schema/008_campaigns.sql. */
+#include "controller/store/store_front.h"
+
+static size_t page(size_t max)
+{
+	return max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
+}
+
+int view_campaign(struct store_view *v, struct id campaign_id, struct campaign *ret)
+{
+	struct campaign row = {.campaign_id = campaign_id};
+	int             r = rows_get(v->rows, &noun_campaign, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
+int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_campaign, .max = page(max), .down = true};
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct campaign, campaign_id), BELOW, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_campaign, .max = page(max)};
+	query_where(&q, offsetof(struct campaign, completed_at), NONE, NULL);
+	query_where(&q, offsetof(struct campaign, campaign_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n)
+{
+	static const enum confirmation asked = CONFIRMATION_ASKED;
+	struct query                   q = {.noun = &noun_campaign, .max = page(max)};
+	query_where(&q, offsetof(struct campaign, confirmation), IS, &asked);
+	query_where(&q, offsetof(struct campaign, campaign_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret)
+{
+	struct campaign_member row = {.campaign_id = campaign_id, .position = position};
+	int                    r = rows_get(v->rows, &noun_member, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
+int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max,
+		 size_t *ret_n)
+{
+	struct query q = {.noun = &noun_member, .max = page(max)};
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, position), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after,
+		    struct campaign_member *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_member, .max = page(max)};
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, state), IS, &state);
+	query_where(&q, offsetof(struct campaign_member, position), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_members_count(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t *ret)
+{
+	struct query q = {.noun = &noun_member};
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, state), IS, &state);
+	return v->rows->ops->count(v->rows, &q, ret);
+}

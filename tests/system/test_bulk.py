@@ -1,0 +1,296 @@
+"""Bulk campaigns: the plan and its hash, batches by priority, halting, resuming, cancelling, the limit, what each role may, and the command line."""
+import http.client
+import json
+import subprocess
+import time
+
+import pytest
+from campaign_fleet import LIFE, CampaignFleet, refused
+from conftest import new_folder
+from installation import wait_for
+from rights_estate import Api
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    f = CampaignFleet(new_folder("bulk"), settings={"controller.bulk.batch": "2", "controller.bulk.pause": "1s", "controller.bulk.halt_share": "50%"})
+    try:
+        f.begin()
+        f.hosts_by = {n: f.host_of(n, s) for n, s in (("c1", "clara"), ("c2", "clara"), ("c3", "clara"), ("v1", "vpb"), ("k1", "covina"))}
+        yield f
+    finally:
+        f.end()
+
+
+# ---- plans ----
+
+def test_what_is_no_selection(fleet):
+    for pattern in ("*", "*.*", "a.*", "", "x y"):
+        refused(fleet.bulk(service_pattern=pattern, dry_run=True), 422, "VCC-3600")
+    refused(fleet.bulk(surprise=1), 422, "VCC-3104")
+    refused(fleet.bulk(trigger="nonsense"), 422, "VCC-3104")
+    refused(fleet.bulk(plan_hash="no hash"), 422, "VCC-3104")
+    refused(fleet.post(f"{LIFE}/vcc-service/none/renew-all", {}), 404, "VCC-1006")
+    assert fleet.rows("SELECT count(*) FROM campaigns") == [(0,)]
+
+
+def test_dry_run_shows_and_changes_nothing(fleet):
+    status, plan = fleet.bulk(dry_run=True)
+    assert status == 200 and plan["dry_run"] is True and plan["matching_certificates"] == 5
+    assert plan["certificate_list"] == ["k1-web", "c1-web", "c2-web", "c3-web", "v1-web"], "covina, clara, vpb: by priority"
+    assert plan["plan"]["renewed"] == 5 and plan["plan"]["all_certificates"] == 5 and plan["plan"]["batch"] == 2 and plan["plan"]["approval"] == "none"
+    assert plan["plan"]["services"] == {"covina": 1, "clara": 3, "vpb": 1}
+    assert fleet.bulk(dry_run=True)[1]["plan_hash"] == plan["plan_hash"], "the same selection has the same hash"
+    assert fleet.bulk(dry_run=True, trigger="policy_update")[1]["plan_hash"] != plan["plan_hash"]
+    some = fleet.bulk(dry_run=True, service_pattern="*.clara.vcc.internal")[1]
+    assert some["certificate_list"] == ["c1-web", "c2-web", "c3-web"] and some["plan_hash"] != plan["plan_hash"]
+    one = fleet.bulk(dry_run=True, service_pattern="c1.clara.vcc.internal")[1]
+    assert one["certificate_list"] == ["c1-web"]
+    assert fleet.bulk(dry_run=True, cert_type_filter="vpb_service")[1]["certificate_list"] == ["v1-web"]
+    assert fleet.bulk(dry_run=True, service_pattern="*.c1.clara.vcc.internal")[1]["certificate_list"] == []
+    assert fleet.rows("SELECT count(*) FROM campaigns") == [(0,)]
+
+
+def test_a_stale_plan_is_refused(fleet):
+    plan = fleet.bulk(dry_run=True, service_pattern="*.clara.vcc.internal")[1]
+    refused(fleet.bulk(plan_hash=plan["plan_hash"]), 409, "VCC-3601")
+    done = fleet.cli("bulk", "apply", "--plan-hash", plan["plan_hash"])
+    assert done.returncode == 8 and "VCC-3601" in done.stderr
+    assert fleet.rows("SELECT count(*) FROM campaigns") == [(0,)]
+
+
+# ---- campaigns ----
+
+def test_in_batches_by_priority(fleet):
+    old = {n: fleet.cert(f"{n}-web")["fingerprint"] for n in fleet.hosts_by}
+    plan = fleet.bulk(dry_run=True)[1]
+    status, begun = fleet.bulk(plan_hash=plan["plan_hash"])
+    assert status == 202 and begun["status"] == "processing" and begun["service_pattern"] == "*.vcc.internal" and begun["campaign_id"]
+    c = fleet.wait_state(begun["campaign_id"], "completed")
+    assert (c["total_certificates"], c["successful_count"], c["failed_count"], c["pending_count"], c["skipped_count"]) == (5, 5, 0, 0, 0)
+    assert c["affected_certificates"] == plan["certificate_list"] == [m["cert_id"] for m in fleet.members(begun["campaign_id"])]
+    assert sorted(c["successful_renewals"]) == sorted(plan["certificate_list"]) and c["failed_renewals"] == [] and c["renewal_processes"] == []
+    assert c["started_at"] and c["completed_at"] and c["plan_hash"] == plan["plan_hash"]
+    for n in fleet.hosts_by:
+        assert fleet.cert(f"{n}-web")["fingerprint"] != old[n]
+    orders = fleet.rows('SELECT cert_id, "trigger", created_at, completed_at FROM orders WHERE campaign_id IS NOT NULL ORDER BY created_at')
+    assert [o[0] for o in orders] == plan["certificate_list"] and {o[1] for o in orders} == {"manual"}
+    for batch in (1, 2):
+        before, after = orders[2 * batch - 2:2 * batch], orders[2 * batch]
+        assert max(o[3] for o in before) + 1000 <= after[2] + 50, "a batch begins a pause after the end of the one before"
+    for event in ("campaign_started", "campaign_completed"):
+        assert len(fleet.audited(event, begun["campaign_id"])) == 1
+    assert fleet.audited("campaign_completed", begun["campaign_id"])[0]["successful_count"] == 5
+
+
+def test_the_whole_service_and_who_is_in_the_way(fleet):
+    """Suspended ones and those with an order under way are left out and said to be."""
+    c1 = fleet.hosts_by["c1"]
+    fleet.vccctl("cert", "suspend", "c2-web")
+    c1.respond = False
+    fleet.vccctl("cert", "renew", "c1-web", "--force")
+    c1.wait("order", lambda: c1.orders)
+    status, begun = fleet.post(f"{LIFE}/vcc-service/clara/renew-all", {})
+    assert status == 202 and begun["service_name"] == "clara" and begun["status"] == "processing"
+    c = fleet.wait_state(begun["campaign_id"], "completed")
+    assert c["successful_renewals"] == ["c3-web"] and c["skipped_count"] == 2
+    assert {(s["cert_id"], s["code"]) for s in c["skipped_renewals"]} == {("c2-web", "VCC-3004"), ("c1-web", "VCC-3001")}
+    c1.respond = True
+    fleet.again(c1)
+    fleet.vccctl("cert", "resume", "c2-web")
+    fleet.wait_done("c1-web")
+
+
+def test_halts_when_too_much_fails(fleet):
+    for n in ("c1", "c2"):
+        fleet.hosts_by[n].outcome = lambda h, m: "failed"
+    begun = fleet.bulk(service_pattern="*.clara.vcc.internal")[1]
+    c = fleet.wait_state(begun["campaign_id"], "halted")
+    assert c["failed_count"] == 2 and c["waiting_count"] == 1 and {f["code"] for f in c["failed_renewals"]} == {"VCC-2201"}
+    time.sleep(2.5)
+    assert fleet.campaign(begun["campaign_id"])["waiting_count"] == 1, "nothing is sent while it is halted"
+    shown = fleet.cli("campaign", "watch", begun["campaign_id"])
+    assert shown.returncode == 6 and "halted" in shown.stdout and "bulk.halt_share" in shown.stdout
+    for n in ("c1", "c2"):
+        fleet.hosts_by[n].outcome = lambda h, m: "ok"
+    assert fleet.cli("campaign", "resume", begun["campaign_id"]).returncode == 0
+    c = fleet.wait_state(begun["campaign_id"], "completed_with_failures")
+    assert c["successful_count"] == 1 and c["failed_count"] == 2
+    assert len(fleet.audited("campaign_halted", begun["campaign_id"])) == 1 and len(fleet.audited("campaign_resumed", begun["campaign_id"])) == 1
+    assert fleet.cli("campaign", "watch", begun["campaign_id"]).returncode == 6
+    for n in ("c1", "c2"):
+        fleet.vccctl("cert", "renew", f"{n}-web", "--force")
+        wait_for("it is mended", lambda: fleet.cert(f"{n}-web")["open_order"] is None, 60)
+
+
+def test_halt_and_cancel_by_a_person(fleet):
+    for n in ("c1", "k1"):
+        fleet.hosts_by[n].respond = False
+    begun = fleet.bulk()[1]["campaign_id"]
+    wait_for("the first batch is sent", lambda: fleet.campaign(begun)["in_progress_count"] == 2)
+    assert fleet.cli("campaign", "halt", begun, "--reason", "looks odd").returncode == 0
+    c = fleet.campaign(begun)
+    assert c["status"] == "halted" and c["cause"] == "looks odd" and c["waiting_count"] == 3
+    refused(fleet.post(f"/api/v1/campaigns/{begun}/halt", {}), 409, "VCC-3603")
+    assert fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})[1]["status"] == "cancelled"
+    for n in ("c1", "k1"):  # what was sent finishes
+        fleet.hosts_by[n].respond = True
+        fleet.again(fleet.hosts_by[n])
+    c = wait_for("it is closed", lambda: (c := fleet.campaign(begun))["completed_at"] and c)
+    assert (c["status"], c["successful_count"], c["dropped_count"], c["pending_count"]) == ("cancelled", 2, 3, 0)
+    refused(fleet.post(f"/api/v1/campaigns/{begun}/resume", {}), 409, "VCC-3603")
+    refused(fleet.post(f"/api/v1/campaigns/{begun}/cancel", {}), 409, "VCC-3603")
+    refused(fleet.post("/api/v1/campaigns/01a21aa4-df01-768f-ae94-0a3b72219980/cancel", {}), 404, "VCC-1006")
+
+
+def test_a_host_that_is_away_holds_up_nobody(fleet):
+    """The next batches go on; the campaign stays open until it is back."""
+    away = fleet.hosts_by["k1"]
+    away.gateway.down(away.session)
+    begun = fleet.bulk()[1]["campaign_id"]
+    wait_for("all the others are done", lambda: fleet.campaign(begun)["successful_count"] == 4)
+    c = fleet.campaign(begun)
+    assert (c["status"], c["pending_count"], c["failed_count"]) == ("processing", 1, 0)
+    shown = fleet.cli("campaign", "watch", begun)
+    assert shown.returncode == 6 and "1 pending" in shown.stdout, shown.stdout
+    away.gateway.up(away)
+    assert fleet.wait_state(begun, "completed")["successful_count"] == 5
+
+
+def test_declared_dependencies_go_first(fleet):
+    """A stage begins only when everything of the one before is through, whatever its priority."""
+    db = fleet.facts_db()
+    fleet.processes["controller"].stop()
+    subprocess.run(["/usr/bin/python3", "-c", "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+                    "c.execute(\"UPDATE services SET depends_on = 'vpb' WHERE name = 'covina'\"); c.commit()", db], check=True)
+    fleet.processes["controller"].start()
+    fleet.wait_up()
+    fleet.gateways[0].connect()
+    plan = fleet.bulk(dry_run=True)[1]
+    assert plan["certificate_list"] == ["c1-web", "c2-web", "c3-web", "v1-web", "k1-web"] and plan["plan"]["stages"] == 2
+    begun = fleet.bulk()[1]["campaign_id"]
+    fleet.wait_state(begun, "completed")
+    times = {c: (a, b) for c, a, b in fleet.rows("SELECT cert_id, created_at, completed_at FROM orders ORDER BY renewal_id DESC LIMIT 5")}
+    assert times["k1-web"][0] >= times["v1-web"][1]
+
+
+def test_where_the_campaign_is(fleet):
+    """202 with Location."""
+    connection = http.client.HTTPSConnection(fleet.admin.address, context=fleet.admin.context, timeout=30)
+    connection.request("POST", f"{LIFE}/bulk-renewal", json.dumps({"service_pattern": "*.vpb.vcc.internal"}),
+                       dict(fleet.admin.headers, **{"Content-Type": "application/json"}))
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    assert answer.status == 202 and answer.headers["Location"] == f"/api/v1/campaigns/{body['campaign_id']}"
+    assert fleet.admin("GET", answer.headers["Location"])[1]["kind"] == "bulk"
+    fleet.wait_state(body["campaign_id"], "completed")
+
+
+# ---- command line ----
+
+def test_command_line(fleet):
+    plan = json.loads(fleet.cli("bulk", "plan", "--pattern", "*.clara.vcc.internal", "-o", "json").stdout)
+    assert plan["matching_certificates"] == 3
+    table = fleet.cli("bulk", "plan").stdout
+    assert "k1-web" in table and "plan hash" in table
+    done = fleet.cli("bulk", "apply", "--pattern", "*.clara.vcc.internal", "--plan-hash", plan["plan_hash"], "--watch")
+    assert done.returncode == 0 and "completed: 3 of 3 renewed" in done.stdout and done.stderr == "", done
+    done = fleet.cli("service", "renew-all", "vpb", "--watch", "-o", "json")
+    assert done.returncode == 0 and json.loads(done.stdout)["successful_renewals"] == ["v1-web"], done
+    assert fleet.cli("service", "renew-all", "nobody").returncode == 3
+    listed = json.loads(fleet.cli("campaign", "list", "-o", "json").stdout)
+    assert listed[0]["kind"] == "service" and [c["campaign_id"] for c in listed] == sorted((c["campaign_id"] for c in listed), reverse=True)
+    shown = fleet.cli("campaign", "show", listed[0]["campaign_id"]).stdout
+    assert "v1-web" in shown and "completed" in shown
+    assert fleet.cli("campaign", "show", "nonsense").returncode == 3
+
+
+# ---- the limit (F73) ----
+
+@pytest.fixture(scope="module")
+def crowd():
+    """More certificates than one person may renew by one order: the files of one host are enough."""
+    f = CampaignFleet(new_folder("crowd"), settings={"controller.limits.approval_share": "25%", "controller.bulk.batch": "30", "controller.bulk.pause": "0s"})
+    try:
+        f.begin()
+        host = f.host_of("big01")
+        for i in range(21):
+            host.target(f"big01-t{i:02d}", "clara", "clara_service_auth", "DNS:big01.clara.vcc.internal", stem=f"t{i:02d}")
+        wait_for("all are issued", lambda: all(c["served"] and not c["open_order"] for c in f.admin.get("certificates?limit=500")["items"]) and
+                 len(f.admin.get("certificates?limit=500")["items"]) == 22)
+        f.crowd_host = host
+        yield f
+    finally:
+        f.end()
+
+
+def test_a_selection_of_everything_needs_a_second_person(crowd):
+    """F73: the plan says how many, the command line applies only what was counted, and nothing is sent before somebody else agrees."""
+    plan = crowd.bulk(dry_run=True)[1]
+    assert plan["matching_certificates"] == 22 and plan["plan"]["limit"] == 20 and plan["plan"]["approval"] == "before"
+    done = crowd.cli("bulk", "apply", "--watch")
+    assert done.returncode == 4 and "22 of 22 certificates" in done.stderr and "awaiting_approval" in done.stdout and "approval approve" in done.stdout, done
+    waiting = crowd.admin.get("campaigns")["items"][0]
+    assert waiting["status"] == "awaiting_approval" and waiting["plan_hash"] == plan["plan_hash"] and waiting["started_at"] is None
+    time.sleep(1.5)
+    assert crowd.rows("SELECT count(*) FROM orders WHERE campaign_id IS NOT NULL") == [(0,)]
+    approval = next(a for a in crowd.approver.get("approvals")["items"] if a["object"] == waiting["campaign_id"])
+    assert approval["kind"] == "campaign" and approval["what"]["total_certificates"] == 22 and approval["what"]["plan_hash"] == plan["plan_hash"]
+    path = f"/api/v1/approvals/{approval['approval_id']}/approve"
+    assert crowd.post(path, {"hash": approval["hash"]})[0] == 403, "not by the one who asked"
+    refused(crowd.post(path, {"hash": "0" * 64}, crowd.approver), 409, "VCC-3711")
+    assert crowd.post(path, {"hash": approval["hash"]}, crowd.approver)[0] == 200
+    c = crowd.wait_state(waiting["campaign_id"], "completed")
+    assert c["successful_count"] == 22
+    refused(crowd.post(path, {"hash": approval["hash"]}, crowd.approver), 409, "VCC-3712")
+
+
+def test_refused_by_the_second_person(crowd):
+    status, begun = crowd.bulk()
+    assert status == 202 and begun["status"] == "awaiting_approval"
+    approval = next(a for a in crowd.approver.get("approvals")["items"] if a["object"] == begun["campaign_id"])
+    assert crowd.post(f"/api/v1/approvals/{approval['approval_id']}/reject", {"hash": approval["hash"], "comment": "why all?"}, crowd.approver)[0] == 200
+    c = wait_for("it is closed", lambda: (c := crowd.campaign(begun["campaign_id"]))["completed_at"] and c)
+    assert c["status"] == "cancelled" and c["dropped_count"] == 22 and c["cause"] == "why all?"
+
+
+def test_cancelled_before_anybody_decided(crowd):
+    begun = crowd.bulk()[1]["campaign_id"]
+    assert crowd.cli("campaign", "cancel", begun).returncode == 0
+    wait_for("its request ends with it", lambda: not [a for a in crowd.approver.get("approvals")["items"] if a["object"] == begun])
+    assert wait_for("it is closed", lambda: (c := crowd.campaign(begun))["completed_at"] and c)["dropped_count"] == 22
+
+
+def test_below_the_limit_nobody_is_asked(crowd):
+    assert crowd.bulk(service_pattern="big01-t01.clara.vcc.internal", dry_run=True)[1]["plan"]["approval"] == "none"
+
+
+
+
+# ---- roles ----
+
+def test_roles(fleet):
+    def token(role, services=None):
+        fields = {"name": f"r-{role}-{'s' if services else 'a'}", "roles": [role]}
+        status, body = fleet.post("/api/v1/principals", dict(fields, services=services) if services else fields)
+        if status == 202:
+            fleet.post(f"/api/v1/approvals/{body['approval']['approval_id']}/approve", {"hash": body["approval"]["hash"]}, fleet.approver)
+        return Api(fleet, fleet.post("/api/v1/tokens", {"principal": fields["name"]})[1]["token"])
+    viewer, operator, limited = token("viewer"), token("operator"), token("operator", ["clara"])
+    for path, body in ((f"{LIFE}/bulk-renewal", {"dry_run": True}), (f"{LIFE}/vcc-service/clara/renew-all", {"dry_run": True}),
+                       (f"{LIFE}/emergency-recertification", {"selector": {"all": True}, "incident_id": "I", "reason": "r", "dry_run": True})):
+        refused(viewer("POST", path, body), 403, "VCC-3101")
+        assert operator("POST", path, body)[0] == 200
+    assert limited("POST", f"{LIFE}/bulk-renewal", {"dry_run": True})[1]["certificate_list"] == ["c1-web", "c2-web", "c3-web"]
+    refused(limited("POST", f"{LIFE}/vcc-service/vpb/renew-all", {}), 404, "VCC-1006")
+    status, e = limited("POST", f"{LIFE}/emergency-recertification", {"certificate_ids": ["v1-web"], "incident_id": "I", "reason": "r"})
+    assert status == 200 and [f["code"] for f in e["failures"]] == ["VCC-3606"], "of another service: it does not exist"
+    everything = fleet.bulk()[1]["campaign_id"]
+    own = limited("POST", f"{LIFE}/vcc-service/clara/renew-all", {})[1]["campaign_id"]
+    assert own in json.dumps(limited.get("campaigns")) and everything not in json.dumps(limited.get("campaigns"))
+    for verb in ("halt", "cancel"):
+        refused(limited("POST", f"/api/v1/campaigns/{everything}/{verb}", {}), 404, "VCC-1006")
+        refused(viewer("POST", f"/api/v1/campaigns/{everything}/{verb}", {}), 403, "VCC-3101")
+    assert viewer("GET", f"/api/v1/campaigns/{everything}")[0] == 200
+    for c in (everything, own):
+        wait_for("it is over", lambda: fleet.campaign(c)["completed_at"])
