@@ -244,8 +244,7 @@ bool order_flow_attended(const struct order *o)
 
 bool order_flow_audits(enum order_audit a, enum audit_level level)
 {
-	bool of_state = a != ORDER_AUDIT_INTENT && a != ORDER_AUDIT_STEP;
-	return a != ORDER_AUDIT_NONE && (of_state || level != AUDIT_MINIMAL);
+	return a != ORDER_AUDIT_NONE && (a != ORDER_AUDIT_STEP || level != AUDIT_MINIMAL);
 }
 
 /* ---- names -------------------------------------------------------------------------------------------------- */

@@ -118,8 +118,8 @@ struct order_step {
 	size_t              n_act;
 };
 
-/* Is this record written at the template's audit_level? minimal: what changes a state, and what is wrong; the request to sign and an attempt that
- * failed are none of these. */
+/* Is this record written at the template's audit_level? minimal: what changes a state of order or certificate, and what is
+ * wrong; an attempt that failed and will be followed by another is neither. */
 bool order_flow_audits(enum order_audit a, enum audit_level level);
 
 /* Is the next thing in this phase an attempt, when it may begin? */

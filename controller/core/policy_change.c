@@ -29,7 +29,7 @@ static bool names_fit(const struct template *t, const struct certificate *c)
 
 bool policy_change_fits(const struct template *t, const struct certificate *c)
 {
-	return names_fit(t, c) && policy_service_fits(t, c->service);
+	return names_fit(t, c);
 }
 
 static bool used_up(const struct template *t, const struct certificate *c)

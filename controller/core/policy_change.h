@@ -14,7 +14,7 @@ bool policy_change_renews(const struct template *was, const struct template *nex
 const char *policy_change_blocks(const struct template *was, const struct template *next, const struct certificate *c,
 				 int64_t issuer_not_after_at, int64_t now, struct refusal *why);
 
-/* Are names and service inside the template? A person may have accepted what is not. */
+/* Are its names inside the template? A person may have accepted what is not. */
 bool policy_change_fits(const struct template *t, const struct certificate *c);
 
 /* What the template's own compliance profiles say against it, one sentence each; `i` counts from 0, false = no more. */
