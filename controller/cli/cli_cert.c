@@ -115,8 +115,29 @@ static void print_failure(const json_t *renewal)
 	fflush(stdout);
 }
 
+/* For other programs: the certificate, then what leads to the root. */
+static int show_pem(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = cert_path(in, "/api/v1/certificates/%s/pem", path, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	if (in->form == OUTPUT_TABLE)
+		printf("%s%s", text_of(answer, "certificate"), text_of(answer, "chain"));
+	else
+		output_json(answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
 static int show(const struct invocation *in)
 {
+	if (verb_given(in, "pem"))
+		return show_pem(in);
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
@@ -372,7 +393,8 @@ const struct verb cli_cert_verbs[] = {
 	{"cert", "list", "", 0, 0, "certificates, their state and what is served",
 	 {{"service", "S", "only of this service"}, {"agent", "NAME", "only on this host"},
 	  {"paused", NULL, "whose renewal gave up for now: why, and when it is tried again"}}, list},
-	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals", {{0}}, show},
+	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals",
+	 {{"pem", NULL, "the newest certificate and its chain instead, for other programs"}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
 	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},

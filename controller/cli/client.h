@@ -33,8 +33,8 @@ struct client {
 	char cert[CLIENT_PATH_SIZE]; /* client certificate instead of a token, with its key */
 	char key[CLIENT_PATH_SIZE];
 	char socket[CLIENT_PATH_SIZE];
-	char if_match[32]; /* the version that a change was made on; "" = whatever is there */
 	char prefer[24]; /* how long an answer may be waited for (RFC 7240); "" = as the controller likes */
+	char if_match[32]; /* the version that a change was made on; "" = whatever is there */
 	char reason[REASON_SIZE]; /* goes with every change that has no reason of its own; "" = none */
 };
 

@@ -60,6 +60,9 @@ extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli
 extern const struct verb cli_principal_verbs[], cli_token_verbs[], cli_approval_verbs[], cli_backup_verbs[], cli_restore_verbs[];
 extern const size_t cli_principal_verbs_n, cli_token_verbs_n, cli_approval_verbs_n, cli_backup_verbs_n, cli_restore_verbs_n;
 
+extern const struct verb cli_issue_verbs[];
+extern const size_t cli_issue_verbs_n;
+
 extern const struct verb cli_bulk_verbs[], cli_campaign_verbs[];
 extern const size_t cli_bulk_verbs_n, cli_campaign_verbs_n;
 

@@ -118,12 +118,11 @@ struct order_step {
 	size_t              n_act;
 };
 
-/* Is this record written at the template's audit_level? minimal: what changes a state of order or certificate, and what is
- * wrong; an attempt that failed and will be followed by another is neither. */
-bool order_flow_audits(enum order_audit a, enum audit_level level);
-
 /* Is the next thing in this phase an attempt, when it may begin? */
 bool order_flow_may_begin(enum order_phase phase);
+/* Is this record written at the template's audit_level? minimal: what changes a state, and what is wrong; an attempt that failed is
+ * neither. */
+bool order_flow_audits(enum order_audit a, enum audit_level level);
 
 /* Did a person stand behind this order (manual, forced, approved)? */
 bool order_flow_attended(const struct order *o);

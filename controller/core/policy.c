@@ -133,10 +133,8 @@ int policy_template_check(const struct template *t, const struct policy_limits *
 
 /* ---- assignment --------------------------------------------------------------------------------------------- */
 
-/* `external` is every service that has no type of its own. */
-bool policy_service_fits(const struct template *t, const char *service)
+bool policy_service_fits(const char *type, const char *service)
 {
-	const char              *type = t->service;
 	static const char *const own[] = {"clara", "covina", "argus", "veritas", "vpb"};
 	if (type[0] == '\0' || text_equal(type, service))
 		return true;
@@ -155,18 +153,11 @@ static int refuse_names(struct refusal *why, const struct san *bad, const char *
 		      whose);
 }
 
-int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
-		  struct refusal *why)
+static int template_takes(const struct template *t, const char *service, const struct names *names, struct refusal *why)
 {
-	if (!name_service_ok(service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
-	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
-			      agent->service, service);
-	if (!policy_service_fits(t, service))
+	if (!policy_service_fits(t->service, service))
 		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
 			      service);
-
 	if (t->patterns.text[0] == '\0') {
 		if (names->text[0] != '\0')
 			return refuse(why, E_POLICY_NAMES, t->template_id, "the template takes no names");
@@ -177,9 +168,47 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 	struct san bad;
 	if (!names_within(names, &t->patterns, &bad))
 		return refuse_names(why, &bad, "template's patterns", t->template_id);
-	if (!names_within(names, &agent->patterns, &bad))
+	return 0;
+}
+
+int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
+		  struct refusal *why)
+{
+	if (!name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
+	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
+			      agent->service, service);
+	int r = template_takes(t, service, names, why);
+	if (r < 0)
+		return r;
+	struct san bad;
+	if (t->patterns.text[0] != '\0' && !names_within(names, &agent->patterns, &bad))
 		return refuse_names(why, &bad, "invite's patterns", agent->name);
 	return 0;
+}
+
+int policy_request(const struct template *t, const char *service, const struct names *names, struct refusal *why)
+{
+	bool admin = t->purpose == PURPOSE_ADMIN;
+	if (admin && service[0] != '\0')
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "a person's client certificate belongs to no service");
+	if (!admin && !name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "the request names no valid service");
+	return template_takes(t, admin ? t->service : service, names, why);
+}
+
+int policy_may_follow(const struct certificate *c)
+{
+	if (c->agent[0] != '\0')
+		return E_ISSUE_AGENT;
+	if (c->revoked_at != 0)
+		return E_ORDER_REVOKED;
+	if (c->retired_at != 0)
+		return E_ORDER_RETIRED;
+	if (c->suspended_at != 0)
+		return E_ORDER_SUSPENDED;
+	return !id_is_none(c->open_order) ? E_ORDER_OPEN : 0;
 }
 
 /* ---- eligibility -------------------------------------------------------------------------------------------- */
@@ -194,11 +223,17 @@ static bool in_the_way(const struct certificate *c, const struct order *open, en
 	return open->phase != ORDER_PAUSED && !(force && open->phase == ORDER_RETRY_WAIT);
 }
 
+/* What signs code is never renewed unattended: at its threshold a person is asked. */
+static bool comes_due(const struct template *t)
+{
+	return t->auto_renewal || t->purpose == PURPOSE_CODE_SIGNING;
+}
+
 /* A person asks for the threshold, the scheduler for the stored due time, which is the same with jitter. */
 static bool is_due(const struct certificate *c, const struct template *t, enum trigger trigger, int64_t now)
 {
 	if (trigger == TRIGGER_SCHEDULED)
-		return t->auto_renewal && c->renew_at <= now;
+		return comes_due(t) && c->renew_at <= now;
 	return serial_is_none(c->serial) || c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at) <= now;
 }
 
@@ -266,7 +301,7 @@ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64
 	bool    cut = not_after > issuer_not_after_at;
 	if (cut) {
 		if (t->purpose == PURPOSE_CODE_SIGNING)
-			return E_SIGNER_LIMIT;
+			return E_ISSUE_OUTLIVES;
 		not_after = whole_second(issuer_not_after_at);
 	}
 	if (not_after <= now)
@@ -293,7 +328,7 @@ static uint64_t jitter_hash(const char *cert_id, struct serial serial)
 int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
 			int64_t not_after_at, const struct policy_limits *limits)
 {
-	if (!t->auto_renewal)
+	if (!comes_due(t))
 		return TIME_NEVER;
 	int64_t threshold = threshold_of(t, not_before_at, not_after_at);
 	int64_t range = threshold / 1000 * limits->jitter_share;

@@ -47,7 +47,7 @@ const char *policy_change_blocks(const struct template *was, const struct templa
 			      cert_purpose_name(was->purpose), cert_purpose_name(next->purpose));
 		return "certificate_purpose";
 	}
-	if (policy_service_fits(was, c->service) && !policy_service_fits(next, c->service)) {
+	if (policy_service_fits(was->service, c->service) && !policy_service_fits(next->service, c->service)) {
 		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "vcc_service_type would be %s, and its service is %s",
 			      next->service, c->service);
 		return "vcc_service_type";

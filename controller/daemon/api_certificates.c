@@ -138,14 +138,6 @@ static json_t *targets_json(struct store_view *view, const char *cert_id)
 	return items;
 }
 
-/* What the certificate's service says instead of the template; null = nothing. */
-static json_t *overrides_of(struct store_view *view, const char *service)
-{
-	struct service s;
-	json_t        *overrides = view_service(view, service, &s) == 0 ? service_policy_json(&s) : NULL;
-	return overrides != NULL ? overrides : json_null();
-}
-
 /* How much of its history is in the archive only, and in which files. */
 static json_t *archived_json(struct store_view *view, const char *cert_id)
 {
@@ -157,6 +149,14 @@ static json_t *archived_json(struct store_view *view, const char *cert_id)
 	archive_name(a.last_file, last);
 	return json_pack("{s:I,s:I,s:s,s:s,s:o}", "issuances", (json_int_t)a.issuances, "orders", (json_int_t)a.orders, "first_file", first,
 			 "last_file", last, "last_at", json_time(a.last_at));
+}
+
+/* What the certificate's service says instead of the template; null = nothing. */
+static json_t *overrides_of(struct store_view *view, const char *service)
+{
+	struct service s;
+	json_t        *overrides = view_service(view, service, &s) == 0 ? service_policy_json(&s) : NULL;
+	return overrides != NULL ? overrides : json_null();
 }
 
 int api_cert_show(struct api_call *call, struct store_view *view)

@@ -61,6 +61,10 @@ json_t *api_certificate_json(struct store_view *view, const struct certificate *
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
 
+/* api_issue.c */
+void api_cert_issue(struct api_call *call);
+void api_cert_pem(struct api_call *call);
+
 /* api_revocation.c */
 void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);

@@ -9,6 +9,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
@@ -222,7 +223,10 @@ static bool order_wanted(const struct proposal *p, bool changed, enum trigger *r
 	*ret = first ? TRIGGER_MANUAL : TRIGGER_SERVICE_UPDATE;
 	if (!(open != NULL ? changed : first || changed))
 		return false;
-	return policy_eligible(&p->cert, p->t, open, *ret, first, p->now, ret_approval) == 0;
+	if (policy_eligible(&p->cert, p->t, open, *ret, first, p->now, ret_approval) < 0)
+		return false;
+	/* a file comes again with each connection, a person who said no is not asked again for the same */
+	return !*ret_approval || changed || !approvals_said_no(p->ctl, p->cert.cert_id);
 }
 
 /* An edited file most often mends what the last attempt stumbled over: an order that waits is tried now, not in an hour or a day. */
@@ -347,6 +351,11 @@ void assign_target(struct controller *ctl, struct member *m, uint64_t id, const 
 		r = check_known(&p, &why);
 	if (r == 0)
 		r = policy_assign(m->row, p.t, msg->service, &p.names, &why);
+	if (r == 0 && p.t->purpose == PURPOSE_CODE_SIGNING && !(p.known && p.cert.proved)) {
+		r = intent_possible(ctl, p.t);
+		if (r < 0)
+			r = refuse(&why, r, msg->cert_id, "%s", err_what(r));
+	}
 	/* A person decides, unless the host only edits what was accepted. */
 	bool waits = r == E_POLICY_NAMES || (r == 0 && needs_person(&p));
 	if (r == 0 && !waits)

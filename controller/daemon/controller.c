@@ -91,8 +91,6 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = approvals_open(&ctl->approvals);
 	if (r == 0)
-		r = policy_walks_open(&ctl->policy_walks);
-	if (r == 0)
 		r = campaigns_open(&ctl->campaigns);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
@@ -100,6 +98,8 @@ static int open_parts(struct controller *ctl)
 		r = restored_open(&ctl->restored);
 	if (r == 0)
 		r = pruner_open(&ctl->pruner);
+	if (r == 0)
+		r = policy_walks_open(&ctl->policy_walks);
 	return r;
 }
 
@@ -196,9 +196,9 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = orders_load(ctl);
 	if (r == 0)
-		r = policy_walks_load(ctl);
-	if (r == 0)
 		r = campaigns_load(ctl);
+	if (r == 0)
+		r = policy_walks_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -265,11 +265,11 @@ void controller_free(struct controller *ctl)
 	audit_heads_free(ctl->audit_heads);
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
-	policy_walks_free(ctl->policy_walks);
 	campaigns_free(ctl->campaigns);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);
+	policy_walks_free(ctl->policy_walks);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);

@@ -291,6 +291,13 @@ void fleet_rewelcome(struct controller *ctl, const char *name)
 	welcome_later(ctl, name, clock_monotonic() + REWELCOME_MS);
 }
 
+void fleet_rewelcome_all(struct controller *ctl)
+{
+	int64_t at = clock_monotonic() + REWELCOME_MS;
+	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m))
+		welcome_later(ctl, m->name, at); /* in turns */
+}
+
 /* ---- connections by number -------------------------------------------------------------------------------------- */
 
 static void link_set(struct fleet *f, uint64_t gateway, uint64_t session, const char *name, const char *address)

@@ -10,6 +10,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
@@ -105,6 +106,8 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		      : E_POLICY_TEMPLATE;
 	if (r == 0)
 		r = operate_agent_usable(ctl, cert.agent);
+	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING)
+		r = intent_possible(ctl, t);
 	if (r == 0)
 		r = end_waiting(ctl, &cert, who);
 	if (r < 0) {

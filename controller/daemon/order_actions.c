@@ -72,7 +72,7 @@ static void prerequisite(struct controller *ctl, const struct certificate *cert,
 		snprintf(ret, CAUSE_SIZE, "no CA signs for template %s: it is revoked or was taken away", t->template_id);
 	else if (policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut) < 0)
 		snprintf(ret, CAUSE_SIZE, "CA %s ends before the certificate would", issuer->row.issuer_id);
-	else if (!policy_service_fits(t, cert->service))
+	else if (!policy_service_fits(t->service, cert->service))
 		snprintf(ret, CAUSE_SIZE, "its template is for service %s, not for %s", t->service, cert->service);
 }
 
@@ -141,6 +141,8 @@ static int64_t renew_at(struct applying *a, const struct issuance *i)
 {
 	const struct template *t = template_of(a);
 	struct policy_limits   limits = {a->ctl->conf->allow_short_validity, a->ctl->conf->jitter};
+	if (a->cert->agent[0] == '\0')
+		return TIME_NEVER; /* nobody could make the next key */
 	return t != NULL ? policy_renew_at(t, a->cert->cert_id, i->serial, i->not_before_at, i->not_after_at, &limits)
 			 : TIME_NEVER;
 }
@@ -386,6 +388,13 @@ static void back_to_old(struct applying *a)
 	a->cert_changed = true;
 }
 
+/* `superseded` says that older signatures stay good, and none was made with a key that never came into use. */
+static bool signs_code(struct applying *a)
+{
+	const struct template *t = template_of(a);
+	return t != NULL && t->purpose == PURPOSE_CODE_SIGNING;
+}
+
 static int act_revoke_new(struct applying *a)
 {
 	int r = need_cert(a);
@@ -399,7 +408,7 @@ static int act_revoke_new(struct applying *a)
 		a->mine.state = ISSUANCE_REVOKED;
 		a->mine.revoked_at = a->mine.held_at != 0 ? a->mine.held_at : a->now;
 		a->mine.held_at = 0;
-		a->mine.revoke_reason = REASON_SUPERSEDED;
+		a->mine.revoke_reason = signs_code(a) ? REASON_CESSATION : REASON_SUPERSEDED;
 		a->mine_changed = true;
 		crls_dirty_later(a->commit, a->mine.issuer_id, a->mine.crl_shard);
 	}
@@ -438,8 +447,9 @@ static int act_close(struct applying *a)
 	int64_t                retry = t != NULL && t->retry_ms > RETRY_FLOOR_MS ? t->retry_ms : RETRY_FLOOR_MS;
 	if (a->was->phase == ORDER_AWAITING_APPROVAL && retry < MS_DAY)
 		retry = MS_DAY; /* a person who said no, or nothing, is not asked again within the hour */
+	bool asked_once = t != NULL && t->purpose == PURPOSE_CODE_SIGNING; /* `cert renew` asks again */
 	if (a->step->next.phase != ORDER_COMPLETED && a->cert->renew_at < a->now + retry)
-		a->cert->renew_at = a->now + retry;
+		a->cert->renew_at = asked_once ? TIME_NEVER : a->now + retry;
 	a->cert_changed = true;
 	return 0;
 }

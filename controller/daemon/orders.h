@@ -27,6 +27,16 @@ struct order_cause {
 };
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
 		       const struct caller *who, struct order *ret);
+/* The same for a certificate without agent: the person who orders brings the key. `intent` NULL: the order waits for an approval that
+ * shows the key; else it is of `renewal_id`, and the order begins with it. */
+struct order_key {
+	struct id              renewal_id;
+	struct span            spki;
+	const struct issuance *intent;
+	uint32_t               template_version; /* that the intent was made from */
+};
+void orders_create_for_key(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_key *key,
+			   const struct caller *who, struct order *ret);
 /* The open order of a certificate (also paused), NULL when there is none. Valid until the next event. */
 const struct order *orders_of(struct controller *ctl, const struct certificate *cert);
 /* Newest state of any order: in memory, else stored. E_NOT_FOUND, E_STORE_*. */

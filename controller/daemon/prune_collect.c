@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/daemon/api_json.h"
+#include "controller/daemon/campaign_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
@@ -250,6 +251,63 @@ static void remove_approval(struct store_change *c, const struct prune_row *row)
 	store_remove_approval(c, row->id);
 }
 
+/* ---- campaigns ------------------------------------------------------------------------------------------------- */
+
+/* Members first, over as many pieces as it takes, the campaign with the last of them: what is half gone is found again. *ret_whole: it is
+ * all in this piece. */
+static int take_campaign(struct store_view *view, struct prune_piece *p, const struct campaign *c, bool *ret_whole)
+{
+	struct campaign_member *rows = calloc(PRUNE_ROWS, sizeof(*rows));
+	size_t                  room = PRUNE_ROWS - 1 - p->n, n = 0;
+	int r = rows == NULL ? E_NOMEM : room > 0 ? view_members(view, c->campaign_id, 0, rows, room, &n) : 0;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct prune_row *row = row_add(p, "");
+		json_t           *line = json_member(&rows[i]);
+		row->id = c->campaign_id;
+		row->seq = rows[i].position;
+		json_object_set_new(line, "kind", json_string("campaign_member"));
+		json_object_set_new(line, "campaign_id", json_id(c->campaign_id));
+		r = line_add(p, line);
+	}
+	*ret_whole = r == 0 && room > 0 && n < room;
+	if (*ret_whole) {
+		json_t *line = json_campaign(c, p->end);
+		row_add(p, "")->id = c->campaign_id;
+		json_object_set(line, "campaign_kind", json_object_get(line, "kind"));
+		json_object_set_new(line, "kind", json_string("campaign"));
+		r = line_add(p, line);
+	}
+	free(rows);
+	return r;
+}
+
+static int collect_campaigns(struct store_view *view, struct prune_piece *p)
+{
+	enum { CAMPAIGNS = 20 };
+	struct campaign *rows = calloc(CAMPAIGNS, sizeof(*rows));
+	size_t           n = 0, i = 0;
+	bool             whole = true;
+	int              r = rows == NULL ? E_NOMEM : view_campaigns(view, p->cursor.id, rows, CAMPAIGNS, &n);
+	for (; i < n && r == 0 && whole && has_room(p); i++) {
+		bool over = rows[i].completed_at != 0 && rows[i].completed_at <= p->end && rows[i].confirmation != CONFIRMATION_ASKED;
+		if (over)
+			r = take_campaign(view, p, &rows[i], &whole);
+		if (whole)
+			p->cursor.id = rows[i].campaign_id;
+	}
+	p->more = n == CAMPAIGNS || i < n || !whole;
+	free(rows);
+	return r;
+}
+
+static void remove_campaign(struct store_change *c, const struct prune_row *row)
+{
+	if (row->seq == 0)
+		store_remove_campaign(c, row->id);
+	else
+		store_remove_member(c, row->id, row->seq);
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -263,6 +321,7 @@ static const struct {
 	[PRUNE_INVITES] = {"invites", collect_invites, remove_invite},
 	[PRUNE_TOKENS] = {"tokens", collect_tokens, remove_token},
 	[PRUNE_APPROVALS] = {"approvals", collect_approvals, remove_approval},
+	[PRUNE_CAMPAIGNS] = {"campaigns", collect_campaigns, remove_campaign},
 };
 
 const char *prune_kind_name(enum prune_kind k)

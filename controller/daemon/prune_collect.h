@@ -13,6 +13,7 @@ enum prune_kind {
 	PRUNE_INVITES,
 	PRUNE_TOKENS,
 	PRUNE_APPROVALS,
+	PRUNE_CAMPAIGNS, /* with members */
 	PRUNE_KIND_COUNT,
 };
 const char *prune_kind_name(enum prune_kind k);
@@ -24,7 +25,7 @@ struct prune_row {
 	struct serial serial;
 	struct id     id;
 	struct hash   host_hash;
-	uint64_t      seq;
+	uint64_t      seq; /* of a receipt; of a campaign's member, 0 = the campaign itself */
 	char          cert_id[CERT_ID_SIZE]; /* whose history it belongs to; "" = nobody's */
 };
 

@@ -183,9 +183,9 @@ static void print_summary(const struct restore *in)
 	char                         made[TIME_TEXT_SIZE];
 	printf("restored: the backup of %s, %" PRIu64 " audit records\n", time_text(in->edit.mark.made_at, made),
 	       in->edit.mark.audit_size);
-	printf("ended: %" PRIu64 " open orders, %" PRIu64 " messages, %" PRIu64 " invites, %" PRIu64 " approvals, %" PRIu64
-	       " tokens\n",
-	       n->orders, n->messages, n->invites, n->approvals, n->tokens);
+	printf("ended: %" PRIu64 " open orders, %" PRIu64 " campaigns, %" PRIu64 " messages, %" PRIu64 " invites, %" PRIu64
+	       " approvals, %" PRIu64 " tokens\n",
+	       n->orders, n->campaigns, n->messages, n->invites, n->approvals, n->tokens);
 	printf("kept from after the backup: %" PRIu64 " revocations, %" PRIu64 " hosts sent away, %" PRIu64
 	       " principals\n",
 	       n->revocations, n->agents, n->principals);

@@ -121,6 +121,62 @@ static int end_orders(struct restore_edit *e, void *page)
 	return r;
 }
 
+/* An order of it was ended above; the rest was never sent. */
+static int end_member(struct restore_edit *e, struct campaign *c, struct campaign_member *m)
+{
+	uint32_t *from = m->state == MEMBER_WAITING     ? &c->waiting
+			 : m->state == MEMBER_HELD      ? &c->held
+			 : m->state == MEMBER_FOLLOWING ? &c->following
+			 : m->state == MEMBER_ORDERED   ? &c->ordered
+							: NULL;
+	bool      sent = m->state == MEMBER_FOLLOWING || m->state == MEMBER_ORDERED;
+	if (from == NULL)
+		return 0;
+	*from -= *from > 0;
+	*(sent ? &c->failed : &c->dropped) += 1;
+	m->state = sent ? MEMBER_FAILED : MEMBER_DROPPED;
+	m->code = E_RESTORED;
+	m->changed_at = e->now;
+	text_cut(m->cause, sizeof(m->cause), err_what(E_RESTORED));
+	store_put_member(restore_change(e), m);
+	return restore_pace(e);
+}
+
+static int end_campaign(struct restore_edit *e, struct campaign *c)
+{
+	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
+	uint64_t                after = 0;
+	size_t                  n = PAGE;
+	int                     r = rows != NULL ? 0 : E_NOMEM;
+	while (r == 0 && n == PAGE && (r = view_members(e->view, c->campaign_id, after, rows, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n && r == 0; i++) {
+			after = rows[i].position;
+			r = end_member(e, c, &rows[i]);
+		}
+	free(rows);
+	c->state = CAMPAIGN_CANCELLED;
+	c->completed_at = e->now;
+	c->next_at = TIME_NEVER;
+	text_cut(c->cause, sizeof(c->cause), err_what(E_RESTORED));
+	store_put_campaign(restore_change(e), c);
+	e->counts.campaigns++;
+	return r;
+}
+
+static int end_campaigns(struct restore_edit *e, void *page)
+{
+	struct campaign *rows = page;
+	struct id        after = {{0}};
+	size_t           n = PAGE;
+	int              r = 0;
+	while (r == 0 && n == PAGE && (r = view_campaigns_open(e->view, after, rows, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n && r == 0; i++) {
+			after = rows[i].campaign_id;
+			r = end_campaign(e, &rows[i]);
+		}
+	return r;
+}
+
 static int drop_messages(struct restore_edit *e, const char *agent)
 {
 	struct outbox_row *rows = calloc(MESSAGES, sizeof(*rows));
@@ -332,7 +388,7 @@ static size_t largest_page(void)
 {
 	static const size_t sizes[] = {sizeof(struct order),    sizeof(struct agent), sizeof(struct invite),
 				       sizeof(struct approval), sizeof(struct token), sizeof(struct principal),
-				       sizeof(struct issuer)};
+				       sizeof(struct issuer),   sizeof(struct campaign)};
 	size_t              most = 0;
 	for (size_t i = 0; i < N_ELEMENTS(sizes); i++)
 		most = sizes[i] > most ? sizes[i] : most;
@@ -341,7 +397,7 @@ static size_t largest_page(void)
 
 int restore_edit(struct restore_edit *e, struct refusal *why)
 {
-	static int (*const walks[])(struct restore_edit *, void *) = {end_orders,    edit_agents, void_invites,
+	static int (*const walks[])(struct restore_edit *, void *) = {end_orders,    end_campaigns, edit_agents, void_invites,
 								      end_approvals, end_tokens,  edit_principals};
 	void *page = calloc(PAGE, largest_page());
 	int   r = page != NULL ? 0 : E_NOMEM;

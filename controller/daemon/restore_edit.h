@@ -6,7 +6,7 @@
 #include "controller/daemon/restore_mark.h"
 
 struct restore_counts {
-	uint64_t orders, messages, invites, approvals, tokens, principals, agents, revocations;
+	uint64_t orders, campaigns, messages, invites, approvals, tokens, principals, agents, revocations;
 };
 
 struct restore_edit {

@@ -246,7 +246,7 @@ static void schedule_again(struct standing *s)
 	struct policy_limits   limits = {s->ctl->conf->allow_short_validity, s->ctl->conf->jitter};
 	const struct template *t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	bool                   approval = false;
-	if (t == NULL || serial_is_none(s->cert.serial) || s->cert.retired_at != 0)
+	if (t == NULL || serial_is_none(s->cert.serial) || s->cert.retired_at != 0 || s->cert.agent[0] == '\0')
 		return;
 	s->cert.renew_at =
 		policy_renew_at(t, s->cert.cert_id, s->cert.serial, s->cert.not_before_at, s->cert.not_after_at, &limits);

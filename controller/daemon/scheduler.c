@@ -12,8 +12,10 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
@@ -30,6 +32,7 @@ enum {
 	DUE_MAX = 100,
 	SUPERSEDE_MAX = 100,
 	LATER_MS = 60 * 1000,
+	TOLD_MS = 60 * 1000,        /* the clock jumped by more: hosts have another idea of our time */
 	JUMP_MS = 10 * 60 * 1000,   /* the clock went ahead by more than this at once: it may be wrong */
 	SETTLE_MS = 15 * 60 * 1000, /* so long renewals then trickle, one a tick, instead of coming all at once */
 };
@@ -92,7 +95,9 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 	int                    r = usable < 0 ? usable
 				   : t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval)
 					       : E_POLICY_TEMPLATE;
-	struct commit         *c = commit_new(ctl);
+	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING && (r = intent_possible(ctl, t)) < 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "certificate %s is due and cannot be renewed: %s", cert_id, err_what(r));
+	struct commit *c = commit_new(ctl);
 	if (r == 0)
 		orders_create(ctl, c, &cert, TRIGGER_SCHEDULED, false, approval, &scheduler, NULL);
 	else
@@ -134,6 +139,8 @@ static void watch_clock(struct controller *ctl, int64_t now)
 	struct scheduler *s = ctl->scheduler;
 	int64_t monotonic = clock_monotonic();
 	int64_t ahead = (now - s->wall_at) - (monotonic - s->monotonic_at);
+	if (s->wall_at != 0 && (ahead > TOLD_MS || ahead < -TOLD_MS))
+		fleet_rewelcome_all(ctl); /* hosts judge certificates by the time that they were told */
 	if (s->wall_at != 0 && ahead > JUMP_MS) {
 		log_line(LOG_LEVEL_WARNING, NULL, "the clock went ahead by %lld s at once; renewals trickle for a while",
 			 (long long)(ahead / MS_SECOND));
@@ -160,9 +167,9 @@ static void on_tick(uv_timer_t *timer)
 	crls_watch(ctl, now);
 	crl_files_tick(ctl, now);
 	approvals_tick(ctl, now);
-	policy_walks_tick(ctl, now);
 	campaigns_tick(ctl, now);
 	pruner_tick(ctl, now);
+	policy_walks_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

@@ -36,11 +36,11 @@ struct controller {
 	struct audit_heads           *audit_heads;
 	struct people                *people;
 	struct approvals             *approvals;
-	struct policy_walks          *policy_walks;
 	struct campaigns             *campaigns;
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;
+	struct policy_walks          *policy_walks;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

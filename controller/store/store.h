@@ -167,6 +167,8 @@ void store_remove_receipt(struct store_change *c, struct hash host_hash, uint64_
 void store_remove_invite(struct store_change *c, struct id invite_id);
 void store_remove_token(struct store_change *c, struct id token_id);
 void store_remove_approval(struct store_change *c, struct id approval_id);
+void store_remove_campaign(struct store_change *c, struct id campaign_id); /* its members before it */
+void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t position);
 /* Adds to what is known of the certificate's archived history. */
 void store_add_archived(struct store_change *c, const struct archived *more);
 

@@ -369,3 +369,15 @@ void store_add_archived(struct store_change *c, const struct archived *more)
 {
 	verb_new(c, apply_archived, &noun_archived, more);
 }
+
+void store_remove_campaign(struct store_change *c, struct id campaign_id)
+{
+	struct campaign key = {.campaign_id = campaign_id};
+	verb_new(c, apply_remove, &noun_campaign, &key);
+}
+
+void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t position)
+{
+	struct campaign_member key = {.campaign_id = campaign_id, .position = position};
+	verb_new(c, apply_remove, &noun_member, &key);
+}

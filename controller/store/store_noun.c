@@ -526,10 +526,10 @@ NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
 NOUN(head, "audit_heads", audit_head, 1, .unique = NULL);
 NOUN(person, "audit_persons", audit_person, 1, .unique = "alias");
 NOUN(approval, "approvals", approval, 1, .unique = NULL);
-NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
 NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
 NOUN(archived, "archived", archived, 1, .unique = NULL);
+NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -562,10 +562,10 @@ union any_row {
 	struct audit_head  head;
 	struct audit_person person;
 	struct approval    approval;
-	struct policy_walk walk;
 	struct campaign    campaign;
 	struct campaign_member member;
 	struct archived    archived;
+	struct policy_walk walk;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -188,10 +188,11 @@ struct policy_walk {
 	X(BACKUP_FAILED, "backup_failed")                                                                             \
 	X(STORE_RESTORED, "store_restored")                                                                           \
 	X(RESTORE_ACCEPTED, "store_restore_accepted")                                                                 \
-	X(STORE_PRUNED, "store_pruned")                                                                              \
+	X(STORE_PRUNED, "store_pruned")                                                                               \
 	X(SERVICE_CHANGED, "service_changed")                                                                         \
 	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
-	X(RENEWALS_NEAR, "certificate_renewal_limit_near")
+	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
+	X(CERTIFICATE_REQUESTED, "certificate_requested")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

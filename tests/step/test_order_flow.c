@@ -98,11 +98,13 @@ static void read_policy(const struct step_line *l, struct order_policy *p)
 
 static void read_order(const struct step_line *l, int64_t now, struct order *o)
 {
-	*o = (struct order){.renewal_id = step_id("7"), .cert_id = "web", .next_at = TIME_NEVER};
+	*o = (struct order){.renewal_id = step_id("7"), .cert_id = "web", .agent = "host", .next_at = TIME_NEVER};
 	for (size_t i = 0; i < l->fields.n; i++) {
 		const char *k = l->fields.key[i], *v = l->fields.value[i];
 		if (i == 0)
 			o->phase = (enum order_phase)phase_of(k, l->number);
+		else if (strcmp(k, "no_agent") == 0)
+			o->agent[0] = '\0';
 		else if (strcmp(k, "attempt") == 0)
 			o->attempt = (uint32_t)step_number(v);
 		else if (strcmp(k, "failures") == 0)

@@ -205,6 +205,57 @@ def test_nothing_that_was_taken_away_comes_back(estate, tmp_path):
     renew(inst, host)
 
 
+def test_a_campaign_that_was_open_is_over(estate, tmp_path):
+    """Its host may have done it since: what of it was sent counts as failed, and its certificate can be renewed again."""
+    inst, host = estate
+    host.processes["agent"].stop()
+    began = inst.vccctl("bulk", "apply", "--pattern", "*.vcc.internal")
+    wait_for("its order", lambda: rows(live(inst), "SELECT count(*) FROM campaign_members WHERE state = 'ordered'") == [(1,)])
+    inst.vccctl("backup", str(tmp_path / "b"))
+    controller(inst, False)
+    done = restore(inst, str(tmp_path / "b"))
+    assert done.returncode == 0 and "1 open orders, 1 campaigns" in done.stdout, done
+    controller(inst, True)
+    shown = inst.get(f"campaigns/{began['campaign_id']}")
+    assert shown["status"] == "cancelled" and shown["failed_count"] == 1 and shown["pending_count"] == 0, shown
+    assert rows(live(inst), "SELECT state FROM campaign_members") == [("failed",)]
+    host.processes["agent"].start()
+    accept(inst)
+    wait_for("the host is back", lambda: inst.vccctl("agent", "show", host.name)["connected"])
+    renew(inst, host)
+
+
+def test_an_old_database_put_back_by_hand_is_noticed(estate, tmp_path):
+    """Past `vccctl restore`: the signer remembers more, and nothing is ordered until a person has accepted that (F64, T24)."""
+    inst, host = estate
+    controller(inst, False)
+    old = str(tmp_path / "old")
+    with contextlib.closing(sqlite3.connect(live(inst))) as a, contextlib.closing(sqlite3.connect(old)) as b:
+        a.backup(b)
+    controller(inst, True)
+    renew(inst, host)
+    size = inst.get("audit?limit=1")["items"][0]["seq"]
+    wait_for("a head of it", lambda: inst.get("audit/heads?limit=1")["items"][0]["size"] > size)
+    generation = os.readlink(os.path.join(host.target_dir, "current"))
+    controller(inst, False)
+    for path in glob.glob(live(inst) + "-*"):
+        os.unlink(path)
+    shutil.copy(old, live(inst))
+    controller(inst, True)
+    wait_for("it is noticed", lambda: inst.vccctl("restore")["status"] == "waiting")
+    assert inst.vccctl("restore")["longest_trail_claimed"] >= 0 and "VCC-3905" in refused(inst, "cert", "renew", host.cert_id, "--force")
+    assert os.readlink(os.path.join(host.target_dir, "current")) == generation
+    state = inst.vccctl("restore")
+    assert state["signer_contradicts"] and "VCC-3906" in refused(inst, "restore", "--accept")
+    forget_head(inst)
+    wait_for("the signer", lambda: not inst.vccctl("restore")["signer_contradicts"])
+    if inst.vccctl("restore")["status"] == "waiting":  # the host says the same, unless it has not said hello since
+        inst.vccctl("restore", "--accept")
+    wait_for("orders go out", lambda: inst.vccctl("restore")["status"] != "waiting")
+    wait_for("what was open ends", lambda: rows(live(inst), "SELECT count(*) FROM certificates WHERE open_order IS NOT NULL") == [(0,)], 60)
+    renew(inst, host)
+
+
 def test_without_the_database_every_token_is_over(estate, tmp_path):
     """The disk is gone; only the published lists are left to say what was revoked."""
     inst, host = estate

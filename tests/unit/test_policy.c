@@ -243,6 +243,43 @@ static void test_assign_external(void **state)
 	assert_int_equal(policy_assign(&a, &t, "billing", &n, NULL), 0);
 }
 
+static void test_request(void **state)
+{
+	(void)state;
+	struct template t = sample();
+	struct names inside = names_of("a.argus.vcc.internal"), outside = names_of("a.clara.vcc.internal"), none = {.text = ""};
+	assert_int_equal(policy_request(&t, "argus", &inside, NULL), 0);
+	assert_int_equal(policy_request(&t, "argus", &outside, NULL), E_POLICY_NAMES);
+	assert_int_equal(policy_request(&t, "argus", &none, NULL), E_POLICY_NAMES);
+	assert_int_equal(policy_request(&t, "clara", &inside, NULL), E_POLICY_SERVICE);
+	assert_int_equal(policy_request(&t, "", &inside, NULL), E_POLICY_SERVICE);
+	assert_int_equal(policy_request(&t, "Not a service", &inside, NULL), E_POLICY_SERVICE);
+	t = signing();
+	assert_int_equal(policy_request(&t, "argus", &none, NULL), 0);
+	assert_int_equal(policy_request(&t, "argus", &inside, NULL), E_POLICY_NAMES);
+	t.purpose = PURPOSE_ADMIN;
+	t.service[0] = '\0';
+	assert_int_equal(policy_request(&t, "", &none, NULL), 0);
+	assert_int_equal(policy_request(&t, "argus", &none, NULL), E_POLICY_SERVICE); /* it opens the whole installation */
+}
+
+static void test_may_follow(void **state)
+{
+	(void)state;
+	struct certificate c = certificate_of();
+	assert_int_equal(policy_may_follow(&c), E_ISSUE_AGENT);
+	c.agent[0] = '\0';
+	assert_int_equal(policy_may_follow(&c), 0);
+	c.open_order = (struct id){{1}};
+	assert_int_equal(policy_may_follow(&c), E_ORDER_OPEN);
+	c.suspended_at = 1;
+	assert_int_equal(policy_may_follow(&c), E_ORDER_SUSPENDED);
+	c.retired_at = 1;
+	assert_int_equal(policy_may_follow(&c), E_ORDER_RETIRED);
+	c.revoked_at = 1;
+	assert_int_equal(policy_may_follow(&c), E_ORDER_REVOKED);
+}
+
 /* ---- eligibility ---- */
 
 static void assert_eligible(const struct certificate *c, const struct template *t, const struct order *open,
@@ -387,7 +424,7 @@ static void test_validity(void **state)
 	from = to = 1;
 	assert_int_equal(policy_validity(&t, NOW - 1, NOW, &from, &to, &cut), E_SIGNER_LIMIT); /* the issuer has ended */
 	t = signing();
-	assert_int_equal(policy_validity(&t, NOW + 10 * MS_DAY, NOW, &from, &to, &cut), E_SIGNER_LIMIT);
+	assert_int_equal(policy_validity(&t, NOW + 10 * MS_DAY, NOW, &from, &to, &cut), E_ISSUE_OUTLIVES);
 	assert_int_equal(from, 1);
 	assert_int_equal(to, 1);
 }
@@ -415,6 +452,21 @@ static void test_renew_at(void **state)
 	assert_true(policy_renew_at(&t, "a1-api", s, NOW, NOW + 10 * MS_DAY, &limits) > NOW + MS_DAY);
 	t.auto_renewal = false;
 	assert_true(policy_renew_at(&t, "a1-api", s, from, to, &limits) == TIME_NEVER);
+
+	/* what signs code is asked about at its threshold, whether or not the template renews by itself */
+	t = signing();
+	t.auto_renewal = false;
+	assert_true(policy_renew_at(&t, "a1-api", s, from, to, &limits) >= to - threshold && policy_renew_at(&t, "a1-api", s, from, to, &limits) < to);
+	struct certificate c = certificate_of();
+	c.serial = s;
+	c.not_after_at = to;
+	c.renew_at = NOW;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, 0, true);
+	c.renew_at = NOW + 1;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
+	t.purpose = PURPOSE_SERVICE_AUTH;
+	c.renew_at = NOW;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
 }
 
 /* ---- facts and status ---- */
@@ -582,6 +634,8 @@ int main(void)
 		cmocka_unit_test(test_template_accepted),
 		cmocka_unit_test(test_assign),
 		cmocka_unit_test(test_assign_external),
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_may_follow),
 		cmocka_unit_test(test_eligible_refused),
 		cmocka_unit_test(test_eligible_in_campaign),
 		cmocka_unit_test(test_eligible),
