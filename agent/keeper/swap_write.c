@@ -58,7 +58,8 @@ static int prerequisites(struct managed *m, struct refusal *why)
 	swap_step_begin(m);
 	FOR_PLACES(p, m)
 		r = r == 0 ? place_ready(p, why) : r;
-	swap_step_end(m, STEP_PRE_VALIDATION, r, r != 0 ? why->cause : "");
+	if (r != 0) /* else the controller's own step says it all */
+		swap_step_end(m, STEP_PRE_VALIDATION, r, why->cause);
 	return m->deploy.pre_validation ? r : 0;
 }
 

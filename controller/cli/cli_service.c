@@ -9,14 +9,19 @@
 #define SERVICES "/api/v1/services"
 
 static const struct output_column list_columns[] = {
-	{"SERVICE", "name", COLUMN_TEXT},         {"VERSION", "version", COLUMN_TEXT}, {"DEPENDS ON", "depends_on", COLUMN_LIST},
+	{"SERVICE", "name", COLUMN_TEXT},        {"VERSION", "version", COLUMN_TEXT}, {"DEPENDS ON", "depends_on", COLUMN_LIST},
 	{"NEEDED BY", "needed_by", COLUMN_LIST}, {"WINDOWS", "windows", COLUMN_LIST},
 };
 
 static const struct output_column show_columns[] = {
-	{"service", "name", COLUMN_TEXT},        {"version", "version", COLUMN_TEXT},    {"depends on", "depends_on", COLUMN_LIST},
-	{"needed by", "needed_by", COLUMN_LIST}, {"windows", "windows", COLUMN_LIST},    {"known since", "created_at", COLUMN_TIME},
-	{"update since", "update.started_at", COLUMN_TIME}, {"update at", "update.after", COLUMN_TEXT},
+	{"service", "name", COLUMN_TEXT},
+	{"version", "version", COLUMN_TEXT},
+	{"depends on", "depends_on", COLUMN_LIST},
+	{"needed by", "needed_by", COLUMN_LIST},
+	{"windows", "windows", COLUMN_LIST},
+	{"known since", "created_at", COLUMN_TIME},
+	{"update since", "update.started_at", COLUMN_TIME},
+	{"update at", "update.after", COLUMN_TEXT},
 };
 
 static int list(const struct invocation *in)
@@ -52,6 +57,13 @@ static int apply(const struct invocation *in)
 const struct verb cli_service_verbs[] = {
 	{"service", "list", "", 0, 0, "services: what they depend on, when they may be touched", {{0}}, list},
 	{"service", "show", "SERVICE", 1, 1, "one service, with what it says instead of its templates", {{0}}, show},
-	{"service", "apply", "FILE", 1, 1, "takes policy, windows and dependencies of the service in FILE", {POLICY_APPLY_OPTIONS, {0}}, apply},
+	{"service",
+	 "apply",
+	 "FILE",
+	 1,
+	 1,
+	 "takes policy, windows and dependencies of the service in FILE",
+	 {POLICY_APPLY_OPTIONS, {0}},
+	 apply},
 };
 const size_t cli_service_verbs_n = N_ELEMENTS(cli_service_verbs);

@@ -20,7 +20,8 @@ static int read_file(const char *path, json_t **ret, struct refusal *why)
 	if (r == 0) {
 		*ret = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &error);
 		if (!json_is_object(*ret))
-			r = refuse(why, E_CLI_USAGE, path, "line %d: %s", *ret == NULL ? error.line : 1, *ret == NULL ? error.text : "not an object");
+			r = refuse(why, E_CLI_USAGE, path, "line %d: %s", *ret == NULL ? error.line : 1,
+				   *ret == NULL ? error.text : "not an object");
 	}
 	buf_free(&text);
 	return r;
@@ -48,7 +49,8 @@ void policy_print_overrides(const json_t *overrides)
 	if (json_object_size(overrides) == 0)
 		return;
 	printf("instead of the template:\n");
-	json_object_foreach (walk, field, value) {
+	json_object_foreach(walk, field, value)
+	{
 		printf("  %s = ", field);
 		print_value(value);
 		printf("\n");
@@ -59,7 +61,8 @@ static void print_report(const json_t *o)
 {
 	size_t        i;
 	const json_t *row;
-	json_array_foreach (json_object_get(o, "changes"), i, row) {
+	json_array_foreach(json_object_get(o, "changes"), i, row)
+	{
 		printf("  %s: ", text_of(row, "field"));
 		print_value(json_object_get(row, "from"));
 		printf(" -> ");
@@ -67,11 +70,12 @@ static void print_report(const json_t *o)
 		printf("\n");
 	}
 	printf("certificates affected: %lld, renewed: %lld, blocked: %lld\n",
-	       (long long)json_integer_value(json_object_get(o, "certificates_affected")), (long long)json_integer_value(json_object_get(o, "renewals")),
+	       (long long)json_integer_value(json_object_get(o, "certificates_affected")),
+	       (long long)json_integer_value(json_object_get(o, "renewals")),
 	       (long long)json_integer_value(json_object_get(o, "blocked")));
-	json_array_foreach (json_object_get(o, "violations"), i, row)
+	json_array_foreach(json_object_get(o, "violations"), i, row)
 		printf("  blocked: %s: %s\n", text_of(row, "cert_id"), text_of(row, "reason"));
-	json_array_foreach (json_object_get(o, "compliance"), i, row)
+	json_array_foreach(json_object_get(o, "compliance"), i, row)
 		printf("  %s: %s: %s\n", text_of(row, "profile"), text_of(row, "field"), text_of(row, "reason"));
 	if (json_is_true(json_object_get(o, "approval_required")))
 		printf("a second person has to agree before it is in force\n");
@@ -79,7 +83,8 @@ static void print_report(const json_t *o)
 
 static int print_answer(const struct invocation *in, const json_t *o)
 {
-	bool blocked = verb_given(in, "dry-run") && !verb_given(in, "force") && json_integer_value(json_object_get(o, "blocked")) > 0;
+	bool blocked =
+		verb_given(in, "dry-run") && !verb_given(in, "force") && json_integer_value(json_object_get(o, "blocked")) > 0;
 	if (in->form != OUTPUT_TABLE) {
 		output_json(o);
 	} else if (text_equal(text_of(o, "status"), "awaiting_approval")) {

@@ -7,8 +7,10 @@
 
 #define POLICY_APPLY_OPTIONS                                                                                                   \
 	{"dry-run", NULL, "show changes, certificates affected and violations; change nothing"},                               \
-	{"force", NULL, "although certificates could no longer be renewed by themselves"},                                 \
-	{"if-version", "N", "only when version N is the one in force (0 = none)"}
+		{"force", NULL, "although certificates could no longer be renewed by themselves"},                             \
+	{                                                                                                                      \
+		"if-version", "N", "only when version N is the one in force (0 = none)"                                        \
+	}
 
 /* The file of words[0] to BASE/ID, ID being its field `key`. Exit code. */
 int policy_file_apply(const struct invocation *in, const char *base, const char *key, bool in_path);

@@ -202,6 +202,7 @@ static const struct transition table[] = {
 	{P(PLANNED) | P(AWAITING_APPROVAL),     EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
 	{BEFORE_CSR | P(SIGNING) | P(VERIFIED), EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
 	{AT_AGENT,                              EV_NOW,            NULL,                     effect_now_certificate,     ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            not_yet,                  effect_now,                 ORDER_SAME},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
 
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},

@@ -13,8 +13,8 @@ bool policy_change_renews(const struct template *was, const struct template *nex
 {
 	bool names = c->names.text[0] != '\0' && takes_names(was) != takes_names(next);
 	return was->validity_ms != next->validity_ms || was->key_type != next->key_type || was->hash_alg != next->hash_alg ||
-	       was->key_usage != next->key_usage || was->ext_key_usage != next->ext_key_usage || was->purpose != next->purpose ||
-	       !text_equal(was->issuer, next->issuer) || names;
+	       was->key_usage != next->key_usage || was->ext_key_usage != next->ext_key_usage ||
+	       was->purpose != next->purpose || !text_equal(was->issuer, next->issuer) || names;
 }
 
 static bool names_fit(const struct template *t, const struct certificate *c)
@@ -29,7 +29,7 @@ static bool names_fit(const struct template *t, const struct certificate *c)
 
 bool policy_change_fits(const struct template *t, const struct certificate *c)
 {
-	return names_fit(t, c) && policy_service_fits(t->service, c->service);
+	return names_fit(t, c);
 }
 
 static bool used_up(const struct template *t, const struct certificate *c)
@@ -43,12 +43,13 @@ const char *policy_change_blocks(const struct template *was, const struct templa
 	int64_t from, to;
 	bool    cut;
 	if (was->purpose != next->purpose) {
-		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "certificate_purpose changes from %s to %s below it", cert_purpose_name(was->purpose),
-			      cert_purpose_name(next->purpose));
+		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "certificate_purpose changes from %s to %s below it",
+			      cert_purpose_name(was->purpose), cert_purpose_name(next->purpose));
 		return "certificate_purpose";
 	}
 	if (policy_service_fits(was->service, c->service) && !policy_service_fits(next->service, c->service)) {
-		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "vcc_service_type would be %s, and its service is %s", next->service, c->service);
+		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "vcc_service_type would be %s, and its service is %s",
+			      next->service, c->service);
 		return "vcc_service_type";
 	}
 	if (names_fit(was, c) && !names_fit(next, c)) {
@@ -60,7 +61,8 @@ const char *policy_change_blocks(const struct template *was, const struct templa
 		return "validity_period";
 	}
 	if (!used_up(was, c) && used_up(next, c)) {
-		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id, "max_renewals would be %u, and %u unattended renewals have been", next->max_renewals,
+		(void)!refuse(why, E_POLICY_BLOCKS, c->cert_id,
+			      "max_renewals would be %u, and %u unattended renewals have been", next->max_renewals,
 			      c->unattended);
 		return "max_renewals";
 	}
@@ -86,7 +88,7 @@ static bool quiet(const struct template *t)
 
 /* The rules that a template alone can break; the others are those of reports. */
 static const struct {
-	uint32_t profile;
+	uint32_t    profile;
 	const char *name;
 	const char *field;
 	bool (*broken)(const struct template *t);
@@ -94,11 +96,13 @@ static const struct {
 } rules[] = {
 	{PROFILE_BSI_TR, "BSI_TR", "key_size", weak_rsa, "RSA keys below 3000 bit are no longer allowed (TR-02102-1)"},
 	{PROFILE_GDPR, "GDPR", "key_size", weak_rsa, "RSA keys below 3000 bit are not the state of the art (Art. 32(1)(a))"},
-	{PROFILE_GDPR, "GDPR", "post_deployment_validation", unverified, "a deployment that is not verified is not tested for effect (Art. 32(1)(d))"},
+	{PROFILE_GDPR, "GDPR", "post_deployment_validation", unverified,
+	 "a deployment that is not verified is not tested for effect (Art. 32(1)(d))"},
 	{PROFILE_AI_ACT, "AI_ACT", "audit_level", quiet, "events must be recorded over the whole life (Art. 12)"},
 };
 
-bool policy_violation(const struct template *t, size_t i, const char **ret_profile, const char **ret_field, const char **ret_text)
+bool policy_violation(const struct template *t, size_t i, const char **ret_profile, const char **ret_field,
+		      const char **ret_text)
 {
 	for (size_t k = 0; k < N_ELEMENTS(rules); k++) {
 		if ((t->profiles & rules[k].profile) == 0 || !rules[k].broken(t) || i-- != 0)

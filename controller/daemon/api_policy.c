@@ -1,5 +1,6 @@
 /* api_policy.c - room controller/daemon: routes of templates and services.
- * A change names the version that it was made on by If-Match; dry_run shows what it would do. Never: judging a change (policy_edit.h). */
+ * A change names the version that it was made on by If-Match; dry_run shows what it would do. Never: judging a change
+ * (policy_edit.h). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,8 @@ static void edit_done(void *ctx, const struct policy_edit_result *result)
 		(void)snprintf(text, sizeof(text), "version %u is in force; %lld certificates are renewed", result->version,
 			       (long long)json_integer_value(json_object_get(o, "renewals")));
 	else
-		(void)snprintf(text, sizeof(text), dry ? "this would be version %u" : "nothing changes: version %u stays in force",
+		(void)snprintf(text, sizeof(text),
+			       dry ? "this would be version %u" : "nothing changes: version %u stays in force",
 			       dry ? result->version + 1 : result->version);
 	(void)snprintf(etag, sizeof(etag), "\"%u\"", result->version);
 	json_object_set_new(o, "message", json_string(text));
@@ -102,9 +104,9 @@ static json_t *walk_json(struct store_view *view, const char *kind, const char *
 		n = 0;
 	for (size_t i = 0; i < n && o == NULL; i++)
 		if (text_equal(rows[i].object, object))
-			o = json_pack("{s:I,s:s,s:I,s:I,s:o}", "version", (json_int_t)rows[i].version, "after", rows[i].after, "ordered",
-				      (json_int_t)rows[i].ordered, "skipped", (json_int_t)rows[i].skipped, "started_at",
-				      json_time(rows[i].started_at));
+			o = json_pack("{s:I,s:s,s:I,s:I,s:o}", "version", (json_int_t)rows[i].version, "after", rows[i].after,
+				      "ordered", (json_int_t)rows[i].ordered, "skipped", (json_int_t)rows[i].skipped,
+				      "started_at", json_time(rows[i].started_at));
 	free(rows);
 	return o != NULL ? o : json_null();
 }
@@ -132,10 +134,11 @@ int api_life_templates(struct api_call *call, struct store_view *view)
 int api_life_template(struct api_call *call, struct store_view *view)
 {
 	struct template t;
-	int64_t         version;
-	int             r = api_arg_i64(call, "version", 0, 0, UINT32_MAX, &version);
+	int64_t version;
+	int     r = api_arg_i64(call, "version", 0, 0, UINT32_MAX, &version);
 	if (r == 0 && (r = view_template(view, call->params[0], (uint32_t)version, &t)) < 0)
-		r = refuse(&call->why, r, call->params[0], version == 0 ? "there is no such template" : "there is no such version of the template");
+		r = refuse(&call->why, r, call->params[0],
+			   version == 0 ? "there is no such template" : "there is no such version of the template");
 	if (r == 0) {
 		call->answer = template_json_write(&t, TEMPLATE_ANSWER);
 		json_object_set_new(call->answer, "update", walk_json(view, "template", t.template_id));
@@ -154,8 +157,8 @@ void api_life_template_apply(struct api_call *call)
 		r = template_json_read(call->body, (uint32_t)renewals, &e.template, &call->why);
 	}
 	if (r == 0 && !text_equal(e.template.template_id, call->params[0]))
-		r = refuse(&call->why, E_API_BODY, "template_id", "`%s` is not the template of the path, %s", e.template.template_id,
-			   call->params[0]);
+		r = refuse(&call->why, E_API_BODY, "template_id", "`%s` is not the template of the path, %s",
+			   e.template.template_id, call->params[0]);
 	if (r < 0)
 		api_refuse_why(call, &call->why);
 	else

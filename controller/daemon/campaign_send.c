@@ -185,7 +185,7 @@ static int send_member(struct sending *s)
 	int r = rows_certificate(s->ctl->rows, s->m->cert_id, &s->cert);
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_CAMPAIGN_UNKNOWN : r;
-	s->t = catalog_template(s->ctl->catalog, s->cert.template_id);
+	s->t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	if (s->t == NULL)
 		return E_POLICY_TEMPLATE;
 	if (s->cert.revoked_at != 0 || s->cert.retired_at != 0 || s->cert.suspended_at != 0)

@@ -107,6 +107,7 @@ TABLE(expiring_args, {"days_ahead", API_INTEGER, 0, NULL, NULL, "default: 30"}, 
 
 TABLE(inventory_more, {"agent", API_TEXT, 0, NULL, NULL, NULL}, {"observed_at", API_TIME, API_NULL, NULL, NULL, NULL},
       {"reported_at", API_TIME, API_NULL, NULL, NULL, NULL}, {"listeners_found", API_INTEGER, 0, NULL, NULL, NULL});
+TABLE(issuances_more, {"archived", API_OBJECT, API_NULL, &object_archived, NULL, NULL});
 TABLE(crl_more, {"ocsp", API_OBJECT, 0, &object_ocsp, NULL, NULL});
 
 /* ---- the routes ---- */
@@ -148,7 +149,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/certificates/{cert_id}", API_200, SHAPE_ONE, &object_certificate_shown, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/certificates", API_202, SHAPE_ONE, NULL, &object_certificate_issued, NULL, NULL, issue_body},
 	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
-	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuances_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", API_200, SHAPE_ONE, &object_certificate_changed, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, no_fields},

@@ -90,7 +90,8 @@ OBJECT(listener, "Listener", NULL, F("address", API_TEXT, 0), F("program", API_T
 
 OBJECT(invite, "Invite", NULL, F("invite_id", API_ID, 0), F("name", API_TEXT, 0), F("service", API_TEXT, 0), F("names", API_TEXTS, 0),
        ONE_OF("state", 0, "open,used,expired"), F("created_at", API_TIME, 0), F("expires_at", API_TIME, 0),
-       F("used_at", API_TIME, API_NULL), F("created_by", API_TEXT, 0));
+       F("used_at", API_TIME, API_NULL), F("created_by", API_TEXT, 0),
+       F("replaces", API_BOOL, 0));
 
 OBJECT(invite_made, "InviteMade", &object_invite, F("token", API_TEXT, 0), F("join_address", API_TEXT, 0), F("pin", API_TEXT, 0),
        F("command", API_TEXT, 0));
@@ -176,7 +177,7 @@ OBJECT(certificate, "Certificate", NULL, F("cert_id", API_TEXT, 0), F("service",
        F("unattended_renewals", API_INTEGER, 0), F("alerts", API_TEXTS, 0), F("revoked_at", API_TIME, API_NULL), F("suspended_at", API_TIME, API_NULL),
        F("retired_at", API_TIME, API_NULL), F("created_at", API_TIME, 0), F("version", API_INTEGER, 0), F("orphaned", API_BOOL, 0));
 
-PART(archived, "Archived", NULL, F("issuances", API_INTEGER, 0), F("orders", API_INTEGER, 0), F("first_file", API_TEXT, 0),
+OBJECT(archived, "Archived", NULL, F("issuances", API_INTEGER, 0), F("orders", API_INTEGER, 0), F("first_file", API_TEXT, 0),
      F("last_file", API_TEXT, 0), F("last_at", API_TIME, API_NULL));
 
 OBJECT(certificate_issued, "CertificateIssued", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),

@@ -1,6 +1,6 @@
 /* policy_edit.c - room controller/daemon: somebody changes a template or a service.
- * Read from the end: check, look at the live set on a worker, then refuse, show, ask a second person, or store. What waits for a second person
- * is kept whole beside its request, and what was shown names its hash. Never: deciding what a change means. */
+ * Read from the end: check, look at the live set on a worker, then refuse, show, ask a second person, or store. What waits for
+ * a second person is kept whole beside its request, and what was shown names its hash. Never: deciding what a change means. */
 #include "controller/daemon/policy_edit.h"
 
 #include <stdio.h>
@@ -23,13 +23,13 @@
 enum { SHOWN_VALUE = 64, SHOWN_CHANGES = 1800, PROPOSAL_MAX = 32768, PROPOSAL_NAME = 64 };
 
 struct edit_job {
-	struct controller         *ctl;
-	struct policy_edit         edit;
-	struct caller              who;
-	policy_edit_done_fn       *done;
-	void                      *ctx;
-	struct policy_preview      preview;
-	struct policy_edit_result  result;
+	struct controller        *ctl;
+	struct policy_edit        edit;
+	struct caller             who;
+	policy_edit_done_fn      *done;
+	void                     *ctx;
+	struct policy_preview     preview;
+	struct policy_edit_result result;
 };
 
 static const char *name_of(const struct policy_edit *e)
@@ -65,7 +65,7 @@ static json_t *now_json(struct controller *ctl, const struct policy_edit *e)
 {
 	const struct template *t = e->of_service ? NULL : catalog_template(ctl->catalog, e->template.template_id);
 	const struct service  *s = e->of_service ? catalog_service(ctl->catalog, e->service.name) : NULL;
-	json_t                *o = t != NULL ? template_json_write(t, TEMPLATE_FILE) : s != NULL ? service_json_write(s) : json_object();
+	json_t *o = t != NULL ? template_json_write(t, TEMPLATE_FILE) : s != NULL ? service_json_write(s) : json_object();
 	return o != NULL ? o : json_object();
 }
 
@@ -88,11 +88,8 @@ static json_t *changes_of(json_t *from, json_t *to)
 {
 	const char *field;
 	json_t     *value, *list = json_array();
-	json_object_foreach (to, field, value)
-		add_change(list, field, json_object_get(from, field), value);
-	json_object_foreach (from, field, value)
-		if (json_object_get(to, field) == NULL)
-			add_change(list, field, value, NULL);
+	json_object_foreach(to, field, value) add_change(list, field, json_object_get(from, field), value);
+	json_object_foreach(from, field, value) if (json_object_get(to, field) == NULL) add_change(list, field, value, NULL);
 	return list;
 }
 
@@ -150,7 +147,7 @@ static void put_service(struct controller *ctl, const void *value, size_t n)
 /* Adds the new version with its record and the beginning of its way to the certificates. */
 static void store_edit(struct commit *c, const struct policy_edit *e, const struct caller *who)
 {
-	char            object[sizeof(((struct policy_walk *)0)->object)];
+	char object[sizeof(((struct policy_walk *)0)->object)];
 	struct template t = e->template;
 	struct service  s = e->service;
 	struct audit_of of = {.event = e->of_service ? AUDIT_SERVICE_CHANGED : AUDIT_TEMPLATE_APPLIED,
@@ -213,7 +210,8 @@ static int proposal_parse(const json_t *o, struct policy_edit *ret)
 	*ret = (struct policy_edit){.of_service = service != NULL,
 				    .base = (uint32_t)json_integer_value(json_object_get(o, "base")),
 				    .force = json_is_true(json_object_get(o, "force"))};
-	int r = service != NULL ? service_json_read(service, &ret->service, &why) : template_json_read(template, 0, &ret->template, &why);
+	int r = service != NULL ? service_json_read(service, &ret->service, &why)
+				: template_json_read(template, 0, &ret->template, &why);
 	return r < 0 ? E_APPROVAL_GONE : 0;
 }
 
@@ -251,15 +249,15 @@ static void ask(struct edit_job *j)
 	char             name[PROPOSAL_NAME], text[HASH_TEXT_SIZE];
 	struct hash      hash;
 	json_t          *next = next_json(&j->edit);
-	json_t          *o = json_pack("{s:o,s:I,s:b}", j->edit.of_service ? "service" : "template", next, "base", (json_int_t)j->edit.base, "force",
-				       j->edit.force ? 1 : 0);
+	json_t          *o = json_pack("{s:o,s:I,s:b}", j->edit.of_service ? "service" : "template", next, "base",
+				       (json_int_t)j->edit.base, "force", j->edit.force ? 1 : 0);
 	char            *content = json_dumps(next, JSON_COMPACT | JSON_SORT_KEYS);
 	if (o == NULL || content == NULL)
 		abort();
 	digest_sha256(span_text(content), &hash);
-	json_t *what = json_pack("{s:s,s:I,s:b,s:s,s:o}", j->edit.of_service ? "service" : "template_id", name_of(&j->edit), "base_version",
-				 (json_int_t)j->edit.base, "force", j->edit.force ? 1 : 0, "content_sha256", hash_text(hash, text), "changes",
-				 shown_changes(json_object_get(j->result.report, "changes")));
+	json_t *what = json_pack("{s:s,s:I,s:b,s:s,s:o}", j->edit.of_service ? "service" : "template_id", name_of(&j->edit),
+				 "base_version", (json_int_t)j->edit.base, "force", j->edit.force ? 1 : 0, "content_sha256",
+				 hash_text(hash, text), "changes", shown_changes(json_object_get(j->result.report, "changes")));
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const counts[] = {"certificates_affected", "renewals", "blocked"};
 		json_object_set(what, counts[i], json_object_get(j->result.report, counts[i]));
@@ -297,7 +295,8 @@ int policy_edit_describe(struct controller *ctl, const struct approval *a, json_
 	return r;
 }
 
-int policy_edit_carry_out(struct controller *ctl, struct commit *c, const struct approval *a, const struct caller *who, struct api_result *ret)
+int policy_edit_carry_out(struct controller *ctl, struct commit *c, const struct approval *a, const struct caller *who,
+			  struct api_result *ret)
 {
 	struct policy_edit e;
 	json_t            *o = proposal_read(ctl, a->approval_id);
@@ -336,9 +335,11 @@ static void looked(void *job)
 	}
 	if (j->preview.blocked > 0 && !j->edit.force) {
 		const json_t *first = json_array_get(j->preview.violations, 0);
-		(void)snprintf(cause, sizeof(cause), "%llu of %llu certificates could not be renewed by themselves any more: %s: %s",
+		(void)snprintf(cause, sizeof(cause),
+			       "%llu of %llu certificates could not be renewed by themselves any more: %s: %s",
 			       (unsigned long long)j->preview.blocked, (unsigned long long)j->preview.certificates,
-			       json_string_value(json_object_get(first, "cert_id")), json_string_value(json_object_get(first, "reason")));
+			       json_string_value(json_object_get(first, "cert_id")),
+			       json_string_value(json_object_get(first, "reason")));
 		refused(j, E_POLICY_BLOCKS, cause);
 		return;
 	}
@@ -371,8 +372,8 @@ static int check_template(struct controller *ctl, const struct template *t, int6
 	if (issuer == NULL)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: there is no issuer `%s`", t->issuer);
 	if (issuer->row.role != role || issuer->row.revoked_at != 0 || issuer->row.retired)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: `%s` issues nothing for %s", issuer->row.issuer_id,
-			      cert_purpose_name(t->purpose));
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: `%s` issues nothing for %s",
+			      issuer->row.issuer_id, cert_purpose_name(t->purpose));
 	*ret_issuer_end = issuer->row.not_after_at;
 	return 0;
 }
@@ -386,7 +387,8 @@ static int check_service(struct controller *ctl, const struct service *s, struct
 	return depends_check(list, n, s, why);
 }
 
-void policy_edit_start(struct controller *ctl, const struct policy_edit *edit, const struct caller *who, policy_edit_done_fn *done, void *ctx)
+void policy_edit_start(struct controller *ctl, const struct policy_edit *edit, const struct caller *who,
+		       policy_edit_done_fn *done, void *ctx)
 {
 	struct edit_job *j = calloc(1, sizeof(*j));
 	if (j == NULL)
@@ -396,7 +398,8 @@ void policy_edit_start(struct controller *ctl, const struct policy_edit *edit, c
 	j->who = *who;
 	j->done = done;
 	j->ctx = ctx;
-	j->preview = (struct policy_preview){.of_service = edit->of_service, .template = edit->template, .service = edit->service, .now = clock_now()};
+	j->preview = (struct policy_preview){
+		.of_service = edit->of_service, .template = edit->template, .service = edit->service, .now = clock_now()};
 	uint32_t now = version_now(ctl, edit);
 	if (edit->expects && edit->base != now) {
 		refused(j, E_POLICY_STALE, now == 0 ? "there is none" : err_what(E_POLICY_STALE));

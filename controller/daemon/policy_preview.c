@@ -15,7 +15,7 @@ enum { PAGE = 200 };
 struct beside {
 	struct store_view *view;
 	struct service     service;
-	struct template    current, issued; /* template in force; the one that the certificate was made from */
+	struct template current, issued; /* template in force; the one that the certificate was made from */
 };
 
 bool policy_preview_live(const struct certificate *c)
@@ -46,7 +46,8 @@ static int templates_of(struct beside *b, const struct certificate *c)
 static void note(struct policy_preview *p, const char *cert_id, const char *field, const char *reason)
 {
 	if (json_array_size(p->violations) < PREVIEW_LISTED)
-		json_array_append_new(p->violations, json_pack("{s:s,s:s,s:s}", "cert_id", cert_id, "field", field, "reason", reason));
+		json_array_append_new(p->violations,
+				      json_pack("{s:s,s:s,s:s}", "cert_id", cert_id, "field", field, "reason", reason));
 	p->blocked++;
 }
 
@@ -62,8 +63,8 @@ static void count_renewal(struct policy_preview *p, const struct certificate *c,
 static int look(struct policy_preview *p, struct beside *b, const struct certificate *c)
 {
 	struct template was, next;
-	struct refusal  why;
-	int             r = templates_of(b, c);
+	struct refusal why;
+	int            r = templates_of(b, c);
 	if (r == E_NOT_FOUND)
 		return 0; /* a new template: none of these is made from it */
 	if (r < 0)
@@ -71,10 +72,12 @@ static int look(struct policy_preview *p, struct beside *b, const struct certifi
 	service_of(b, c->service);
 	p->certificates++;
 	bool fitted = service_policy_apply(&b->service, &b->current, &was, NULL) == 0;
-	int  fits = service_policy_apply(p->of_service ? &p->service : &b->service, p->of_service ? &b->current : &p->template, &next, &why);
+	int  fits = service_policy_apply(p->of_service ? &p->service : &b->service, p->of_service ? &b->current : &p->template,
+					&next, &why);
 	if (fits < 0 && p->of_service)
 		return refuse(&p->why, fits, p->service.name, "%s", why.cause); /* its author can correct it: no force helps */
-	const char *field = policy_change_blocks(&was, &next, c, p->of_service ? INT64_MAX : p->issuer_not_after_at, p->now, &why);
+	const char *field =
+		policy_change_blocks(&was, &next, c, p->of_service ? INT64_MAX : p->issuer_not_after_at, p->now, &why);
 	if (field != NULL)
 		note(p, c->cert_id, field, why.cause);
 	else if (fits < 0 && fitted)

@@ -9,11 +9,11 @@
 
 struct policy_preview {
 	/* in */
-	bool            of_service;
-	struct template template; /* the next version */
-	struct service  service;  /* of_service: the next version */
-	int64_t         issuer_not_after_at; /* of `template`'s issuer */
-	int64_t         now;
+	bool of_service;
+	struct template template;           /* the next version */
+	struct service service;             /* of_service: the next version */
+	int64_t        issuer_not_after_at; /* of `template`'s issuer */
+	int64_t        now;
 	/* out; the caller's */
 	int            code;
 	struct refusal why;

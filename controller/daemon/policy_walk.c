@@ -1,6 +1,7 @@
 /* policy_walk.c - room controller/daemon: a change of policy goes through the certificates that it concerns.
- * Each certificate is one change of its own, and the walk's place is stored after its page: whatever was done before a kill is found done,
- * because what is judged is the template that the certificate was made from. Never: more than one page in one tick. */
+ * Each certificate is one change of its own, and the walk's place is stored after its page: whatever was done before a kill is
+ * found done, because what is judged is the template that the certificate was made from. Never: more than one page in one tick.
+ */
 #include "controller/daemon/policy_walk.h"
 
 #include <stdio.h>
@@ -67,7 +68,8 @@ static void begun(struct controller *ctl, const void *value, size_t n)
 	if (old != NULL)
 		*old = next;
 	else /* it is stored, and taken up at the next start */
-		log_line(LOG_LEVEL_ERROR, NULL, "%s: %d changes of policy are under way, this one waits for the next start", next.object, WALKS_MAX);
+		log_line(LOG_LEVEL_ERROR, NULL, "%s: %d changes of policy are under way, this one waits for the next start",
+			 next.object, WALKS_MAX);
 }
 
 void policy_walk_begin(struct commit *c, const char *object, uint32_t version, const struct caller *who)
@@ -82,7 +84,8 @@ void policy_walk_begin(struct commit *c, const char *object, uint32_t version, c
 
 /* ---- one certificate ------------------------------------------------------------------------------------------- */
 
-void policy_walk_order(struct controller *ctl, struct commit *c, struct certificate *cert, bool approval, const struct caller *who)
+void policy_walk_order(struct controller *ctl, struct commit *c, struct certificate *cert, bool approval,
+		       const struct caller *who)
 {
 	orders_create(ctl, c, cert, TRIGGER_POLICY_UPDATE, false, approval, who, NULL);
 }
@@ -102,16 +105,17 @@ static bool issued_from(struct controller *ctl, const struct certificate *cert, 
 	return version != 0 && view_template(ctl->view, cert->template_id, version, ret) == 0;
 }
 
-/* What was accepted by the template alone, and is outside of it now, waits for a person; and nobody becomes an administrator because the
- * template of his web server was changed. */
+/* What was accepted by the template alone, and is outside of it now, waits for a person; and nobody becomes an administrator
+ * because the template of his web server was changed. */
 static bool unfit(const struct certificate *cert, const struct template *issued, const struct template *t)
 {
-	return cert->approved && (issued->purpose != t->purpose || (policy_change_fits(issued, cert) && !policy_change_fits(t, cert)));
+	return cert->approved &&
+	       (issued->purpose != t->purpose || (policy_change_fits(issued, cert) && !policy_change_fits(t, cert)));
 }
 
 bool policy_walk_holds(struct controller *ctl, const struct certificate *cert, const struct template *t)
 {
-	char            object[sizeof(((struct policy_walk *)0)->object)];
+	char object[sizeof(((struct policy_walk *)0)->object)];
 	struct template issued;
 	(void)snprintf(object, sizeof(object), "template:%s", t->template_id);
 	return find(ctl->policy_walks, object) != NULL && issued_from(ctl, cert, t, &issued) && unfit(cert, &issued, t);
@@ -129,7 +133,8 @@ static int try_open(struct controller *ctl, const struct order *open, const stru
 
 static bool has_its_certificate(const struct order *o)
 {
-	return o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED;
+	return o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED ||
+	       o->phase == ORDER_VERIFIED;
 }
 
 static bool cancel_open(struct controller *ctl, const struct order *open, const struct caller *who)
@@ -140,8 +145,8 @@ static bool cancel_open(struct controller *ctl, const struct order *open, const 
 }
 
 /* True: there is nothing more to do with it for now. */
-static bool open_order_goes_on(struct controller *ctl, struct policy_walk *w, const struct order *open, const struct template *t, bool waits,
-			       const struct caller *who)
+static bool open_order_goes_on(struct controller *ctl, struct policy_walk *w, const struct order *open,
+			       const struct template *t, bool waits, const struct caller *who)
 {
 	if (has_its_certificate(open)) {
 		w->busy |= open->template_version != t->version;
@@ -156,8 +161,8 @@ static bool open_order_goes_on(struct controller *ctl, struct policy_walk *w, co
 static void look(struct controller *ctl, struct policy_walk *w, const char *cert_id, const struct caller *who)
 {
 	struct certificate cert;
-	struct template    issued;
-	bool               approval = false;
+	struct template issued;
+	bool approval = false;
 	if (rows_certificate(ctl->rows, cert_id, &cert) < 0 || !policy_preview_live(&cert))
 		return;
 	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
@@ -166,7 +171,8 @@ static void look(struct controller *ctl, struct policy_walk *w, const char *cert
 	bool                made = issued_from(ctl, &cert, t, &issued);
 	bool                waits = made && unfit(&cert, &issued, t);
 	const struct order *open = orders_of(ctl, &cert);
-	if (open != NULL && (open_order_goes_on(ctl, w, open, t, waits, who) || rows_certificate(ctl->rows, cert_id, &cert) < 0))
+	if (open != NULL &&
+	    (open_order_goes_on(ctl, w, open, t, waits, who) || rows_certificate(ctl->rows, cert_id, &cert) < 0))
 		return;
 	bool           renews = made && !serial_is_none(cert.serial) && policy_change_renews(&issued, t, &cert);
 	int64_t        was_at = cert.renew_at;
@@ -226,7 +232,8 @@ static void finish(struct controller *ctl, struct commit *c, const struct policy
 					.object = strchr(w->object, ':') + 1,
 					.request_id = w->request_id,
 					.reason = w->reason},
-		     "{s:I,s:I,s:I}", "version", (json_int_t)w->version, "ordered", (json_int_t)w->ordered, "skipped", (json_int_t)w->skipped);
+		     "{s:I,s:I,s:I}", "version", (json_int_t)w->version, "ordered", (json_int_t)w->ordered, "skipped",
+		     (json_int_t)w->skipped);
 	struct policy_walks *all = ctl->policy_walks;
 	size_t               i = (size_t)(w - all->list);
 	memmove(&all->list[i], &all->list[i + 1], (all->n - i - 1) * sizeof(*w));

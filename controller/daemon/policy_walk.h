@@ -1,6 +1,6 @@
-/* policy_walk.h - room controller/daemon: a change of policy goes through the certificates that it concerns, page by page and over restarts:
- * due times are reckoned anew, what waits is tried, and what would be issued differently gets an order.
- * Never: more than one page in one tick; deciding what a change means (controller/core/policy_change.h). */
+/* policy_walk.h - room controller/daemon: a change of policy goes through the certificates that it concerns, page by page and
+ * over restarts: due times are reckoned anew, what waits is tried, and what would be issued differently gets an order. Never:
+ * more than one page in one tick; deciding what a change means (controller/core/policy_change.h). */
 #ifndef VCC_POLICY_WALK_H
 #define VCC_POLICY_WALK_H
 
@@ -18,7 +18,9 @@ void policy_walk_begin(struct commit *c, const char *object, uint32_t version, c
 /* A changed template is on its way, and this certificate may only be made from it when a person agrees again. */
 bool policy_walk_holds(struct controller *ctl, const struct certificate *cert, const struct template *t);
 
-/* The one seam to campaigns: the template of this certificate is another one now, and it is eligible. The order goes into `c`. */
-void policy_walk_order(struct controller *ctl, struct commit *c, struct certificate *cert, bool approval, const struct caller *who);
+/* The one seam to campaigns: the template of this certificate is another one now, and it is eligible. The order goes into `c`.
+ */
+void policy_walk_order(struct controller *ctl, struct commit *c, struct certificate *cert, bool approval,
+		       const struct caller *who);
 
 #endif

@@ -68,6 +68,7 @@ static int issuance_line(struct prune_piece *p, const struct issuance *i)
 {
 	json_t *o = json_issuance(i, NULL, p->end);
 	json_object_del(o, "expired");
+	json_object_del(o, "status"); /* as of now, too */
 	json_object_set_new(o, "kind", json_string("issuance"));
 	json_object_set_new(o, "owner", json_string(i->owner_id));
 	json_object_set_new(o, "certificate", i->state == ISSUANCE_VOID ? json_null() : json_bytes((struct span){i->der, i->der_len}));

@@ -63,14 +63,17 @@ static int read_windows(const json_t *v, struct service *s, struct refusal *why)
 	const struct tz *zone;
 	int              r = join(v, s->windows, sizeof(s->windows));
 	if (r < 0)
-		return wrong(why, s, "windows", r == E_FULL ? "longer than 191 characters" : "must be a text or a list of texts");
+		return wrong(why, s, "windows",
+			     r == E_FULL ? "longer than 191 characters" : "must be a text or a list of texts");
 	if (s->windows[0] == '\0')
 		return 0;
 	if (windows_parse(s->windows, &w, bad) < 0)
-		return refuse(why, E_SERVICE_FILE, s->name, "field `windows`: `%s` is not like `Mon-Fri 22:00-04:00 Europe/Berlin`", bad);
+		return refuse(why, E_SERVICE_FILE, s->name,
+			      "field `windows`: `%s` is not like `Mon-Fri 22:00-04:00 Europe/Berlin`", bad);
 	for (size_t i = 0; i < w.n; i++)
 		if (zone_get(w.list[i].zone, &zone, NULL) < 0)
-			return refuse(why, E_SERVICE_FILE, s->name, "field `windows`: there is no time zone `%s` on this machine", w.list[i].zone);
+			return refuse(why, E_SERVICE_FILE, s->name,
+				      "field `windows`: there is no time zone `%s` on this machine", w.list[i].zone);
 	return 0;
 }
 
@@ -93,8 +96,9 @@ static const struct {
 	const char *name;
 	int (*read)(const json_t *v, struct service *s, struct refusal *why); /* NULL: only shown */
 } fields[] = {
-	{"name", read_name},       {"depends_on", read_depends}, {"windows", read_windows}, {"policy", read_policy}, {"version", NULL},
-	{"needed_by", NULL},       {"certificate_count", NULL},  {"created_at", NULL},      {"update", NULL},
+	{"name", read_name}, {"depends_on", read_depends}, {"windows", read_windows},   {"policy", read_policy},
+	{"version", NULL},   {"needed_by", NULL},          {"certificate_count", NULL}, {"created_at", NULL},
+	{"update", NULL},
 };
 
 static int read_field(const char *name, const json_t *v, struct service *s, struct refusal *why)

@@ -16,8 +16,8 @@ int service_policy_apply(const struct service *s, const struct template *t, stru
 {
 	/* How short a validity may be was decided when the template was applied. */
 	static const struct policy_limits loosest = {.allow_short_validity = true};
-	struct template                   own;
-	struct refusal                    cause;
+	struct template own;
+	struct refusal cause;
 	*ret = *t;
 	if (s->policy[0] == '\0')
 		return 0;
@@ -35,8 +35,8 @@ int service_policy_apply(const struct service *s, const struct template *t, stru
 int service_policy_view(struct store_view *view, const char *template_id, const char *service, struct template *ret)
 {
 	struct template t;
-	struct service  s;
-	int             r = view_template(view, template_id, 0, &t);
+	struct service s;
+	int            r = view_template(view, template_id, 0, &t);
 	if (r < 0)
 		return r;
 	*ret = t;

@@ -53,7 +53,7 @@ def test_every_step_is_shown_in_its_order(inst):
 def test_nothing_begins_while_a_prerequisite_is_missing(inst):
     """pre_validation_required: true waits and says why, false only warns."""
     before = inst.certificate(inst.host.cert_id)["serial"]
-    inst.edit_template(TEMPLATE, vcc_service_type="vpb", retry_interval="1s")
+    inst.edit_template(TEMPLATE, "--force", vcc_service_type="vpb", retry_interval="1s")
     order = renew(inst)
     shown = wait_for("it is said", lambda: (lambda r: r if r["error"] else None)(inst.renewal(order)))
     step = shown["steps"][0]

@@ -68,7 +68,8 @@ static void test_many(void **state)
 	assert_int_equal(check(DEPENDS_MAX, "s199", "s0", &why), E_SERVICE_CYCLE);
 	assert_true(strlen(why.cause) < DEPENDS_TEXT_SIZE);
 	for (size_t i = 0; i + 1 < DEPENDS_MAX; i++) /* many ways to the same place are walked once */
-		snprintf(services[i].depends_on, sizeof(services[i].depends_on), "s%zu,s%zu,s199", i + 1, i + 2 < DEPENDS_MAX ? i + 2 : i + 1);
+		snprintf(services[i].depends_on, sizeof(services[i].depends_on), "s%zu,s%zu,s199", i + 1,
+			 i + 2 < DEPENDS_MAX ? i + 2 : i + 1);
 	assert_int_equal(check(DEPENDS_MAX, "new", "s0,s1,s2", &why), 0);
 }
 

@@ -1,5 +1,5 @@
-/* test_policy_change.c - room tests/unit: a template is changed: which certificates does it renew, which could be renewed no more?
- * Never: clocks. */
+/* test_policy_change.c - room tests/unit: a template is changed: which certificates does it renew, which could be renewed no
+ * more? Never: clocks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "controller/core/policy_change.h"
 #include "shared/base/times.h"
 
-#define NOW INT64_C(1800000000123)
+#define NOW    INT64_C(1800000000123)
 #define CA_END (NOW + 1000 * MS_DAY)
 
 static struct names names_of(const char *list)
@@ -22,17 +22,29 @@ static struct names names_of(const char *list)
 
 static struct template sample(void)
 {
-	struct template t = {.template_id = "argus_api", .validity_ms = 730 * MS_DAY, .key_usage = KU_DIGITAL_SIGNATURE,
-			     .ext_key_usage = EKU_SERVER_AUTH, .service = "argus", .auto_renewal = true, .renewal_threshold_ms = 45 * MS_DAY,
-			     .emergency_threshold_ms = 7 * MS_DAY, .max_renewals = 5, .max_attempts = 3, .retry_ms = MS_HOUR,
-			     .pre_validation = true, .post_validation = true, .audit_level = AUDIT_STANDARD, .issuer = "default"};
+	struct template t = {.template_id = "argus_api",
+			     .validity_ms = 730 * MS_DAY,
+			     .key_usage = KU_DIGITAL_SIGNATURE,
+			     .ext_key_usage = EKU_SERVER_AUTH,
+			     .service = "argus",
+			     .auto_renewal = true,
+			     .renewal_threshold_ms = 45 * MS_DAY,
+			     .emergency_threshold_ms = 7 * MS_DAY,
+			     .max_renewals = 5,
+			     .max_attempts = 3,
+			     .retry_ms = MS_HOUR,
+			     .pre_validation = true,
+			     .post_validation = true,
+			     .audit_level = AUDIT_STANDARD,
+			     .issuer = "default"};
 	t.patterns = names_of("argus.vcc.internal,*.argus.vcc.internal");
 	return t;
 }
 
 static struct certificate certificate_of(void)
 {
-	struct certificate c = {.cert_id = "a1-api", .template_id = "argus_api", .service = "argus", .agent = "a1", .approved = true};
+	struct certificate c = {
+		.cert_id = "a1-api", .template_id = "argus_api", .service = "argus", .agent = "a1", .approved = true};
 	c.names = names_of("a1.argus.vcc.internal");
 	return c;
 }
@@ -42,7 +54,7 @@ static void test_renews(void **state)
 {
 	(void)state;
 	enum { YES, NO };
-	struct template    was = sample(), next;
+	struct template was = sample(), next;
 	struct certificate c = certificate_of();
 	int                row = 0;
 #define ROW(change, want)                                                                                                      \
@@ -84,9 +96,9 @@ static void test_renews(void **state)
 
 static void assert_blocks(const struct template *next, const struct certificate *c, int64_t ca_end, const char *field)
 {
-	struct refusal  why = {0};
+	struct refusal why = {0};
 	struct template was = sample();
-	const char     *got = policy_change_blocks(&was, next, c, ca_end, NOW, &why);
+	const char *got = policy_change_blocks(&was, next, c, ca_end, NOW, &why);
 	if (field == NULL) {
 		assert_null(got);
 		return;
@@ -101,7 +113,7 @@ static void assert_blocks(const struct template *next, const struct certificate 
 static void test_blocks(void **state)
 {
 	(void)state;
-	struct template    next = sample();
+	struct template next = sample();
 	struct certificate c = certificate_of();
 	assert_blocks(&next, &c, CA_END, NULL);
 	next.purpose = PURPOSE_CODE_SIGNING;
@@ -141,7 +153,7 @@ static void test_violations(void **state)
 {
 	(void)state;
 	struct template t = sample();
-	const char     *profile, *field, *text;
+	const char *profile, *field, *text;
 	t.key_type = KEY_RSA_2048;
 	assert_false(policy_violation(&t, 0, &profile, &field, &text)); /* it promises nothing */
 	t.profiles = PROFILE_BSI_TR;
