@@ -218,6 +218,8 @@ static json_t *parameters_json(const struct api_route *r, const struct api_contr
 		add_parameter(list, "query", f);
 	if (r->permission != PERM_NONE && !text_equal(r->method, "GET"))
 		json_array_append_new(list, ref_to("parameters", "IdempotencyKey"));
+	if (c != NULL && c->shape == SHAPE_EVENTS)
+		json_array_append_new(list, ref_to("parameters", "LastEventId"));
 	if (c != NULL && c->shape == SHAPE_PAGE) {
 		json_array_append_new(list, ref_to("parameters", "limit"));
 		json_array_append_new(list, ref_to("parameters", "cursor"));
@@ -298,6 +300,9 @@ static json_t *components_json(json_t *schemas)
 	                               "query", "schema", "type", "integer", "minimum", 1, "maximum", API_PAGE_MAX, "default", API_PAGE,
 	                               "cursor", "name", "cursor", "in", "query", "description", "next_cursor of the page before", "schema",
 	                               "type", "string");
+	json_object_set_new(parameters, "LastEventId",
+	                    json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", "Last-Event-ID", "in", "header", "description",
+	                              "the id of the last event that was seen", "schema", "type", "string"));
 	json_object_set_new(parameters, "IdempotencyKey",
 	                    json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:i}}", "name", "Idempotency-Key", "in", "header", "description",
 	                              "the same request with the same key is done once and answered alike, for 24 hours", "schema", "type",

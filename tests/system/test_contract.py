@@ -184,7 +184,7 @@ def test_no_argument_is_dropped(site):
     """An argument that is too long or broken is never taken for absent: its filter would be gone, and everything answered."""
     rows = [("object=" + "x" * 300, 413), ("limit=1&object=" + "x" * 300, 413), ("object=" + "x" * 300 + "&limit=0", 413),
             ("&".join(f"x{i}=1" for i in range(20)), 413), ("object=" + "x" * 9000, None), ("object=%00", None),
-            ("object=%", 403), ("object=%zz", 403), ("=1", 422), ("&&&", 422), ("object=a&&", 422), ("object=%c0%af", 422)]
+            ("object=%", 403), ("object=%zz", 403), ("=1", 422), ("&object=a", 200), ("object=%c0%af", 422)]
     for query, status in rows:
         try:
             got, _, body = site.by["auditor"].raw("GET", "/api/v1/audit?" + query)
