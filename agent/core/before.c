@@ -19,9 +19,11 @@ static void begin(const struct context *c, struct deploy_step *s)
 		.trigger = c->event->trigger,
 		.key_type = c->event->key_type,
 		.post_validation = c->event->post_validation,
+		.pre_validation = c->event->pre_validation,
 		.deadline_at = c->event->deadline_at,
 	};
 	memcpy(n->cert_id, c->event->cert_id, sizeof(n->cert_id));
+	memcpy(n->window, c->event->window, sizeof(n->window));
 }
 
 void before_order(const struct context *c, struct deploy_step *s)
@@ -74,6 +76,7 @@ void before_certificate(const struct context *c, struct deploy_step *s)
 	n->deadline_at = c->event->deadline_at;
 	n->post_validation = c->event->post_validation;
 	n->any_time = c->event->any_time;
+	memcpy(n->window, c->event->window, sizeof(n->window));
 	part_add(s, DACT_ACK);
 	check_or_wait(c, s);
 }

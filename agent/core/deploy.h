@@ -38,6 +38,8 @@ struct deploy {
 	enum key_type     key_type;
 	bool              post_validation;
 	bool              any_time;    /* the order passes maintenance windows */
+	bool              pre_validation; /* findings before the key end the attempt */
+	char              window[SERVICE_WINDOWS_SIZE]; /* of the service; "" = any time */
 	bool              had_old;     /* current/ held a pair of ours before */
 	bool              old_valid;   /* and it was not expired */
 	bool              was_serving; /* and it was being served (probe before the flip) */
@@ -102,6 +104,8 @@ struct deploy_event {
 	enum key_type          key_type;
 	bool                   post_validation;
 	bool                   any_time;
+	bool                   pre_validation;
+	char                   window[SERVICE_WINDOWS_SIZE];
 	int64_t                deadline_at;
 	struct hash            spki_hash, stage, fingerprint, old_fingerprint;
 	struct serial          serial;

@@ -171,6 +171,8 @@ static void on_order(struct keeper *k, const struct wire_frame *f, struct span b
 	e.key_type = (enum key_type)o->key_type;
 	e.post_validation = o->post_validation;
 	e.any_time = o->any_time;
+	e.pre_validation = o->pre_validation;
+	text_cut(e.window, sizeof(e.window), o->window);
 	e.deadline_at = o->deadline_at;
 	keeper_post_message(k, m, &e, f->id, MSG_ORDER, bytes);
 }
@@ -188,6 +190,7 @@ static void on_certificate(struct keeper *k, const struct wire_frame *f, struct 
 	e.trigger = c->trigger < TRIGGER_COUNT ? (enum trigger)c->trigger : TRIGGER_SCHEDULED;
 	e.post_validation = c->post_validation;
 	e.any_time = c->any_time;
+	text_cut(e.window, sizeof(e.window), c->window);
 	e.deadline_at = c->deadline_at;
 	e.stage = c->stage;
 	digest_sha256(c->certificate, &e.fingerprint);

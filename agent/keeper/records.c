@@ -35,6 +35,8 @@ static const struct wire_field deploy_fields[] = {
 	WIRE_FIELD(27, struct deploy, next_at),
 	WIRE_FIELD(28, struct deploy, blind),
 	WIRE_FIELD(29, struct deploy, any_time),
+	WIRE_FIELD(30, struct deploy, pre_validation),
+	WIRE_FIELD(31, struct deploy, window),
 };
 static const struct wire_field frame_fields[] = {
 	WIRE_FIELD(1, struct record_frame, cert_id),

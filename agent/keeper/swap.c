@@ -49,6 +49,20 @@ static bool place_window(const struct place *p, int64_t now, int64_t *ret_at)
 	return windows_open(&p->conf.windows, zones, now, ret_at);
 }
 
+/* The service's own windows came with the order; of a zone that this host does not know nothing can be said. */
+static bool order_window(const struct managed *m, int64_t now, int64_t *ret_at)
+{
+	const struct tz *zones[WINDOWS_MAX];
+	struct windows   w;
+	char             bad[WINDOW_TEXT_SIZE];
+	if (m->deploy.window[0] == '\0' || windows_parse(m->deploy.window, &w, bad) < 0)
+		return true;
+	for (size_t i = 0; i < w.n; i++)
+		if (zone_get(w.list[i].zone, &zones[i], NULL) != 0)
+			return true;
+	return windows_open(&w, zones, now, ret_at);
+}
+
 /* All places' windows have to be open. Where none opens before the certificate in use ends, waiting would be worse than any window. */
 bool swap_window(const struct managed *m, int64_t now, int64_t *ret_at)
 {
@@ -62,6 +76,11 @@ bool swap_window(const struct managed *m, int64_t now, int64_t *ret_at)
 		if (place_window(p, now, &at))
 			continue;
 		*ret_at = open || at > *ret_at ? at : *ret_at; /* not before the last of them opens */
+		open = false;
+	}
+	int64_t service_at;
+	if (!order_window(m, now, &service_at)) {
+		*ret_at = open || service_at > *ret_at ? service_at : *ret_at;
 		open = false;
 	}
 	return open || *ret_at >= ends_at;

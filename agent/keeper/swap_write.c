@@ -1,5 +1,7 @@
 /* swap_write.c - room agent/keeper: the actions of a swap before the flip: key, request, new generation.
  * Never: touching what is in use. */
+#include <sys/statvfs.h>
+
 #include "agent/keeper/content.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
@@ -11,6 +13,8 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+
+enum { ROOM_BYTES = 128 * 1024, ROOM_FILES = 16 };
 
 /* ---- key, csr ---------------------------------------------------------------------------------------------------- */
 
@@ -30,8 +34,44 @@ static void on_key_made(void *ctx, const struct keys_made *made)
 	}
 }
 
+/* Step 1: could a new generation be written at all? Asked before the controller signs anything for it. */
+static int place_ready(const struct place *p, struct refusal *why)
+{
+	struct statvfs       room;
+	_cleanup_fd_ int     fd = -1;
+	int                  r = fault_point("keeper.prerequisites") != 0 ? refuse(why, E_SYS_SPACE, p->stem, "a fault was asked for") : place_open(p, &fd, why);
+	if (r != 0)
+		return r;
+	if (fstatvfs(fd, &room) != 0)
+		return refuse(why, E_SYS_IO, p->stem, "its folder cannot be looked at");
+	if ((room.f_flag & ST_RDONLY) != 0)
+		return refuse(why, E_SYS_IO, p->stem, "its folder is on a read-only file system");
+	if (room.f_bavail * room.f_frsize < ROOM_BYTES || (room.f_files > 0 && room.f_favail < ROOM_FILES))
+		return refuse(why, E_SYS_SPACE, p->stem, "no room is left for a new generation");
+	return 0;
+}
+
+/* 0, or a finding that ends the attempt; a finding that is only a warning stands in the step. */
+static int prerequisites(struct managed *m, struct refusal *why)
+{
+	int r = 0;
+	swap_step_begin(m);
+	FOR_PLACES(p, m)
+		r = r == 0 ? place_ready(p, why) : r;
+	swap_step_end(m, STEP_PRE_VALIDATION, r, r != 0 ? why->cause : "");
+	return m->deploy.pre_validation ? r : 0;
+}
+
 void swap_make_key(struct managed *m, const struct deploy_action *a)
 {
+	struct refusal why = {.code = 0};
+	int            found = prerequisites(m, &why);
+	if (found != 0) {
+		struct deploy_event e = keeper_event_of(m, DEV_KEY, found);
+		text_cut(e.cause, sizeof(e.cause), why.cause);
+		swap_answer(m, &e, NULL);
+		return;
+	}
 	swap_step_begin(m);
 	int r = keys_make(&m->keeper->loop, m->keeper->state.keys_fd, a->renewal_id, a->attempt, m->deploy.key_type, on_key_made,
 	                  m->keeper);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/policy_file.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/names.h"
@@ -27,8 +28,10 @@ static const struct output_column show_columns[] = {
 	{"valid from", "not_before", COLUMN_TIME}, {"valid to", "expires_at", COLUMN_TIME},
 	{"renews at", "renew_at", COLUMN_TIME},   {"proved at", "target.proved_at", COLUMN_TIME},
 	{"listeners", "target.listeners", COLUMN_LIST}, {"last error", "target.error", COLUMN_TEXT},
-	{"open order", "open_order", COLUMN_TEXT}, {"suspended at", "suspended_at", COLUMN_TIME},
-	{"revoked at", "revoked_at", COLUMN_TIME},
+	{"open order", "open_order", COLUMN_TEXT}, {"alerts", "alerts", COLUMN_LIST}, {"suspended at", "suspended_at", COLUMN_TIME},
+	{"revoked at", "revoked_at", COLUMN_TIME}, {"archived issuances", "archived.issuances", COLUMN_TEXT},
+	{"archived orders", "archived.orders", COLUMN_TEXT}, {"archive from", "archived.first_file", COLUMN_TEXT},
+	{"archive to", "archived.last_file", COLUMN_TEXT},
 };
 
 /* A group: one certificate, several places. */
@@ -40,6 +43,12 @@ static const struct output_column target_columns[] = {
 static const struct output_column renewal_columns[] = {
 	{"RENEWAL", "renewal_id", COLUMN_TEXT}, {"TRIGGER", "renewal_trigger", COLUMN_TEXT},
 	{"STATUS", "status", COLUMN_TEXT},      {"CREATED", "created_at", COLUMN_TIME},
+};
+
+static const struct output_column paused_columns[] = {
+	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"SERVICE", "service_name", COLUMN_TEXT}, {"SINCE", "created_at", COLUMN_TIME},
+	{"ATTEMPTS", "retry_count", COLUMN_TEXT}, {"CODE", "error.code", COLUMN_TEXT}, {"CAUSE", "error.message", COLUMN_TEXT},
+	{"TRIED AGAIN", "next_at", COLUMN_TIME},
 };
 
 static const struct output_column expiring_columns[] = {
@@ -59,11 +68,18 @@ static int cert_path(const struct invocation *in, const char *format, char ret[C
 	return EXIT_DONE;
 }
 
+static int list_paused(const struct invocation *in)
+{
+	return ask_list(in, "/api/v1/renewals?status=paused", "items", paused_columns, N_ELEMENTS(paused_columns));
+}
+
 static int list(const struct invocation *in)
 {
 	static const char *const filters[] = {"service", "agent"};
 	char                     path[CLIENT_PATH_SIZE] = "/api/v1/certificates";
 	struct refusal           why;
+	if (verb_given(in, "paused"))
+		return list_paused(in);
 	for (size_t i = 0; i < N_ELEMENTS(filters); i++) {
 		const char *value = verb_value(in, filters[i]);
 		if (value == NULL)
@@ -99,8 +115,29 @@ static void print_failure(const json_t *renewal)
 	fflush(stdout);
 }
 
+/* For other programs: the certificate, then what leads to the root. */
+static int show_pem(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = cert_path(in, "/api/v1/certificates/%s/pem", path, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	if (in->form == OUTPUT_TABLE)
+		printf("%s%s", text_of(answer, "certificate"), text_of(answer, "chain"));
+	else
+		output_json(answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
 static int show(const struct invocation *in)
 {
+	if (verb_given(in, "pem"))
+		return show_pem(in);
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
@@ -110,6 +147,8 @@ static int show(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
+	if (in->form == OUTPUT_TABLE)
+		policy_print_overrides(json_object_get(answer, "policy_overrides"));
 	const json_t *renewals = json_object_get(answer, "renewals");
 	const json_t *targets = json_object_get(answer, "targets");
 	if (in->form == OUTPUT_TABLE && json_array_size(targets) > 1) {
@@ -304,7 +343,8 @@ static int renew(const struct invocation *in)
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
-	json_t        *body = json_pack("{s:s, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0);
+	json_t        *body = json_pack("{s:s, s:b, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0, "now",
+	                                       verb_given(in, "now") ? 1 : 0);
 	int            r = cert_path(in, "/api/v1/certificates/lifecycle/renew/%s", path, &why);
 	if (r == EXIT_DONE)
 		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
@@ -351,10 +391,12 @@ static int expiring(const struct invocation *in)
 
 const struct verb cli_cert_verbs[] = {
 	{"cert", "list", "", 0, 0, "certificates, their state and what is served",
-	 {{"service", "S", "only of this service"}, {"agent", "NAME", "only on this host"}}, list},
-	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals", {{0}}, show},
+	 {{"service", "S", "only of this service"}, {"agent", "NAME", "only on this host"},
+	  {"paused", NULL, "whose renewal gave up for now: why, and when it is tried again"}}, list},
+	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals",
+	 {{"pem", NULL, "the newest certificate and its chain instead, for other programs"}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
-	 {{"force", NULL, "also when it is not due yet"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };
 const size_t cli_cert_verbs_n = N_ELEMENTS(cli_cert_verbs);

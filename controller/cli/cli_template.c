@@ -1,14 +1,11 @@
 /* cli_template.c - room controller/cli: vccctl template ...
  * Never: judging a template; the controller does. */
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/policy_file.h"
 #include "shared/model/names.h"
-#include "shared/sys/file.h"
 
-enum { TEMPLATE_FILE_MAX = 65536 };
 #define TEMPLATES "/api/v1/certificates/lifecycle/templates"
 
 static const struct output_column columns[] = {
@@ -27,6 +24,7 @@ static const struct output_column show_columns[] = {
 	{"threshold d", "renewal_threshold_days", COLUMN_TEXT}, {"emergency d", "emergency_threshold_days", COLUMN_TEXT},
 	{"max renewals", "max_renewals", COLUMN_TEXT}, {"attempts", "max_renewal_attempts", COLUMN_TEXT},
 	{"retry", "retry_interval", COLUMN_TEXT}, {"profiles", "compliance_profiles", COLUMN_LIST},
+	{"audit", "audit_level", COLUMN_TEXT}, {"update since", "update.started_at", COLUMN_TIME},
 };
 
 static int list(const struct invocation *in)
@@ -70,53 +68,15 @@ static int export(const struct invocation *in)
 	return EXIT_DONE;
 }
 
-static int read_template(const char *path, json_t **ret, struct refusal *why)
-{
-	struct buf   text = BUF_MAX(TEMPLATE_FILE_MAX);
-	json_error_t error;
-	int          r = file_read(AT_FDCWD, path, false, &text, why);
-	if (r == 0) {
-		*ret = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &error);
-		if (!json_is_object(*ret))
-			r = refuse(why, E_CLI_USAGE, path, "line %d: %s", *ret == NULL ? error.line : 1, *ret == NULL ? error.text : "not an object");
-	}
-	buf_free(&text);
-	return r;
-}
-
 static int apply(const struct invocation *in)
 {
-	char           path[CLIENT_PATH_SIZE];
-	struct refusal why;
-	json_t        *body = NULL;
-	json_t        *answer = NULL;
-	if (read_template(in->words[0], &body, &why) < 0) {
-		json_decref(body);
-		return verb_fail(EXIT_USAGE, &why);
-	}
-	const char *id = json_string_value(json_object_get(body, "template_id"));
-	if (id == NULL || !name_template_ok(id)) {
-		json_decref(body);
-		refuse(&why, E_POLICY_TEMPLATE, in->words[0], "template_id is missing or not allowed");
-		return verb_fail(EXIT_FAILED, &why);
-	}
-	snprintf(path, sizeof(path), TEMPLATES "/%s", id);
-	int r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
-	json_decref(body);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	if (in->form == OUTPUT_TABLE)
-		printf("%s\n", json_string_value(json_object_get(answer, "message")));
-	else
-		output_json(answer);
-	json_decref(answer);
-	return EXIT_DONE;
+	return policy_file_apply(in, TEMPLATES, "template_id");
 }
 
 const struct verb cli_template_verbs[] = {
 	{"template", "list", "", 0, 0, "templates in force", {{0}}, list},
 	{"template", "show", "TEMPLATE", 1, 1, "one template", {{0}}, show},
 	{"template", "export", "TEMPLATE", 1, 1, "as JSON, for apply", {{0}}, export},
-	{"template", "apply", "FILE", 1, 1, "makes a new version of the template in FILE", {{0}}, apply},
+	{"template", "apply", "FILE", 1, 1, "makes a new version of the template in FILE, and renews what it affects", {POLICY_APPLY_OPTIONS, {0}}, apply},
 };
 const size_t cli_template_verbs_n = N_ELEMENTS(cli_template_verbs);

@@ -174,6 +174,11 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 		x->headers = curl_slist_append(x->headers, "Content-Type: application/json");
 		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, x->body);
 	}
+	if (c->if_match[0] != '\0') {
+		char line[64];
+		snprintf(line, sizeof(line), "If-Match: %s", c->if_match);
+		x->headers = curl_slist_append(x->headers, line);
+	}
 	x->headers = curl_slist_append(x->headers, "Expect:");
 	if (c->prefer[0] != '\0') {
 		char prefer[sizeof(c->prefer) + 10];

@@ -35,6 +35,7 @@ struct client {
 	char key[CLIENT_PATH_SIZE];
 	char socket[CLIENT_PATH_SIZE];
 	char prefer[24]; /* how long an answer may be waited for (RFC 7240); "" = as the controller likes */
+	char if_match[32]; /* the version that a change was made on; "" = whatever is there */
 	char reason[REASON_SIZE]; /* goes with every change that has no reason of its own; "" = none */
 };
 

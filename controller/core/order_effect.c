@@ -97,6 +97,25 @@ void effect_approved(const struct order_context *c, struct order_step *s)
 	effect_attempt(c, s);
 }
 
+/* The agent learns it with its certificate. */
+void effect_now(const struct order_context *c, struct order_step *s)
+{
+	s->durable = (c->o->flags & ORDER_NOW) == 0; /* said before: nothing to store */
+	s->next.flags |= ORDER_NOW;
+}
+
+void effect_now_certificate(const struct order_context *c, struct order_step *s)
+{
+	effect_now(c, s);
+	add(s, ACT_SEND_CERTIFICATE);
+}
+
+void effect_now_attempt(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_NOW;
+	effect_attempt(c, s);
+}
+
 void effect_csr(const struct order_context *c, struct order_step *s)
 {
 	s->next.spki_hash = c->event->spki_hash;
@@ -106,6 +125,19 @@ void effect_csr(const struct order_context *c, struct order_step *s)
 	add(s, ACT_ADD_INTENT);
 	add_audit(s, ORDER_AUDIT_INTENT, 0);
 	add(s, ACT_SIGN);
+}
+
+/* The person who orders hands over the key at once: the only attempt begins with the request. */
+void effect_key(const struct order_context *c, struct order_step *s)
+{
+	s->next.attempt++;
+	effect_csr(c, s);
+}
+
+void effect_key_approved(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_APPROVED;
+	effect_key(c, s);
 }
 
 void effect_sign_again(const struct order_context *c, struct order_step *s)
@@ -127,6 +159,34 @@ void effect_issued(const struct order_context *c, struct order_step *s)
 	add(s, ACT_STORE_ISSUED);
 	add(s, ACT_SEND_CERTIFICATE);
 	add_audit(s, ORDER_AUDIT_ISSUED, 0);
+}
+
+static void complete(const struct order_context *c, struct order_step *s)
+{
+	add(s, ACT_COUNT_RENEWAL);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_COMPLETED, s->next.code);
+	end(c, s);
+}
+
+/* Nobody can prove where it is served: it is current, and what it follows stays good until it ends or a person revokes it. */
+void effect_issued_without_agent(const struct order_context *c, struct order_step *s)
+{
+	s->next.fingerprint = c->event->fingerprint;
+	add(s, ACT_STORE_ISSUED);
+	add_audit(s, ORDER_AUDIT_ISSUED, 0);
+	add(s, ACT_ADOPT);
+	complete(c, s);
+}
+
+/* The person repeats the request; nobody else could. */
+void effect_sign_ended(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	add(s, ACT_VOID_INTENT);
+	add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
+	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	end(c, s);
 }
 
 /* The signer's log is ahead of our counter (a restored backup), or it was away for so long that the times have grown old: the next
@@ -187,14 +247,6 @@ static void supersede(const struct order_context *c, struct order_step *s)
 	struct order_action *a = add(s, ACT_SUPERSEDE);
 	a->serial = c->o->old_serial;
 	a->at = c->now + c->policy->supersede_grace_ms;
-}
-
-static void complete(const struct order_context *c, struct order_step *s)
-{
-	add(s, ACT_COUNT_RENEWAL);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_COMPLETED, s->next.code);
-	end(c, s);
 }
 
 void effect_verified(const struct order_context *c, struct order_step *s)
@@ -287,6 +339,8 @@ void effect_pause(const struct order_context *c, struct order_step *s)
 	end_attempt(c, s);
 	s->next.failures++;
 	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
+	if (c->policy->crossing_at > c->now && c->policy->crossing_at < s->next.next_at)
+		s->next.next_at = c->policy->crossing_at;
 	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }
 
@@ -316,6 +370,12 @@ void effect_cancel(const struct order_context *c, struct order_step *s)
 	if (!serial_is_none(c->o->serial))
 		add(s, ACT_REVOKE_NEW);
 	add(s, ACT_SEND_CANCEL);
+	cancel(c, s, cancel_code(c));
+}
+
+void effect_cancel_unsent(const struct order_context *c, struct order_step *s)
+{
+	add(s, ACT_REVOKE_NEW);
 	cancel(c, s, cancel_code(c));
 }
 

@@ -15,11 +15,18 @@ struct order_context {
 /* Each fills `s->next` (the phase is the table's) and the actions. */
 void effect_not_yet(const struct order_context *c, struct order_step *s);
 void effect_attempt(const struct order_context *c, struct order_step *s);
+void effect_now(const struct order_context *c, struct order_step *s);
+void effect_now_certificate(const struct order_context *c, struct order_step *s);
+void effect_now_attempt(const struct order_context *c, struct order_step *s);
 void effect_approved(const struct order_context *c, struct order_step *s);
+void effect_key(const struct order_context *c, struct order_step *s);
+void effect_key_approved(const struct order_context *c, struct order_step *s);
 void effect_csr(const struct order_context *c, struct order_step *s);
 void effect_sign_again(const struct order_context *c, struct order_step *s);
 void effect_sign_later(const struct order_context *c, struct order_step *s);
 void effect_issued(const struct order_context *c, struct order_step *s);
+void effect_issued_without_agent(const struct order_context *c, struct order_step *s);
+void effect_sign_ended(const struct order_context *c, struct order_step *s);
 void effect_other_intent(const struct order_context *c, struct order_step *s);
 void effect_sign_refused(const struct order_context *c, struct order_step *s);
 void effect_order_again(const struct order_context *c, struct order_step *s);
@@ -37,6 +44,7 @@ void effect_retry_soon(const struct order_context *c, struct order_step *s);
 void effect_pause(const struct order_context *c, struct order_step *s);
 void effect_cancel_quiet(const struct order_context *c, struct order_step *s);
 void effect_cancel(const struct order_context *c, struct order_step *s);
+void effect_cancel_unsent(const struct order_context *c, struct order_step *s);
 void effect_cancel_ask(const struct order_context *c, struct order_step *s);
 void effect_cancelled(const struct order_context *c, struct order_step *s);
 void effect_csr_of_ended(const struct order_context *c, struct order_step *s);

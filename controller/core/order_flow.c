@@ -105,6 +105,22 @@ static bool proved_after_end(const struct order_context *c)
 	return fingerprint_is_ours(c) && c->o->verified_at > c->o->completed_at;
 }
 
+/* The key came with the order: there is no host to ask for one, nor to hand the certificate to. */
+static bool no_agent(const struct order_context *c)
+{
+	return c->o->agent[0] == '\0';
+}
+
+static bool made_without_agent(const struct order_context *c)
+{
+	return no_agent(c) && serial_is_ours(c);
+}
+
+static bool spent_without_agent(const struct order_context *c)
+{
+	return no_agent(c) && intent_is_spent(c);
+}
+
 static void nothing(const struct order_context *c, struct order_step *s)
 {
 	(void)c;
@@ -124,6 +140,9 @@ static void nothing(const struct order_context *c, struct order_step *s)
 /* clang-format off */
 static const struct transition table[] = {
 	/* phases                              event              guard                     effect                      next */
+	{P(PLANNED),                            EV_CSR,            no_agent,                 effect_key,                 ORDER_SIGNING},
+	{P(PLANNED),                            EV_DISPATCH,       no_agent,                 nothing,                    ORDER_SAME},
+	{P(AWAITING_APPROVAL),                  EV_APPROVED,       no_agent,                 effect_key_approved,        ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
 	{P(PLANNED),                            EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
@@ -138,9 +157,12 @@ static const struct transition table[] = {
 	{BEFORE_CSR,                            EV_CSR_BAD,        may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{BEFORE_CSR,                            EV_CSR_BAD,        NULL,                     effect_pause,               ORDER_PAUSED},
 
+	{P(SIGNING),                            EV_ISSUED,         made_without_agent,       effect_issued_without_agent, ORDER_COMPLETED},
 	{P(SIGNING),                            EV_ISSUED,         serial_is_ours,           effect_issued,              ORDER_ISSUED},
+	{P(SIGNING),                            EV_SIGN_FAILED,    spent_without_agent,      effect_sign_ended,          ORDER_FAILED},
 	{P(SIGNING),                            EV_SIGN_FAILED,    intent_is_spent,          effect_other_intent,        ORDER_RETRY_WAIT},
 	{P(SIGNING),                            EV_SIGN_FAILED,    signer_may_succeed_later, effect_sign_later,          ORDER_SAME},
+	{P(SIGNING),                            EV_SIGN_FAILED,    made_without_agent,       effect_sign_ended,          ORDER_FAILED},
 	{P(SIGNING),                            EV_SIGN_FAILED,    serial_is_ours,           effect_sign_refused,        ORDER_FAILED},
 	{P(SIGNING),                            EV_RESTART,        NULL,                     effect_sign_again,          ORDER_SAME},
 	{P(CSR_RECEIVED),                       EV_RESTART,        NULL,                     nothing,                    ORDER_ORDERED},
@@ -173,8 +195,14 @@ static const struct transition table[] = {
 
 	{P(PLANNED) | P(AWAITING_APPROVAL) | P(RETRY_WAIT) | P(PAUSED),
 	                                        EV_CANCEL,         NULL,                     effect_cancel_quiet,        ORDER_CANCELLED},
+	{P(SIGNING),                            EV_CANCEL,         no_agent,                 effect_cancel_unsent,       ORDER_CANCELLED},
 	{BEFORE_CSR | P(SIGNING),               EV_CANCEL,         NULL,                     effect_cancel,              ORDER_CANCELLED},
 	{AT_AGENT,                              EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
+
+	{P(PLANNED) | P(AWAITING_APPROVAL),     EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
+	{BEFORE_CSR | P(SIGNING) | P(VERIFIED), EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
+	{AT_AGENT,                              EV_NOW,            NULL,                     effect_now_certificate,     ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
 
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
 	{BEFORE_CSR,                            EV_TIMER,          NULL,                     effect_order_again,         ORDER_ORDERED},
@@ -236,6 +264,12 @@ bool order_flow_attended(const struct order *o)
 	return o->trigger == TRIGGER_MANUAL || (o->flags & (ORDER_FORCED | ORDER_APPROVED)) != 0;
 }
 
+bool order_flow_audits(enum order_audit a, enum audit_level level)
+{
+	bool of_state = a != ORDER_AUDIT_STEP;
+	return a != ORDER_AUDIT_NONE && (of_state || level != AUDIT_MINIMAL);
+}
+
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
 const char *order_event_name(enum order_event_kind k)
@@ -257,6 +291,7 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_STALE_AGAIN] = "stale_again",
 		[EV_CANCEL] = "cancel",
 		[EV_TIMER] = "timer",
+		[EV_NOW] = "now",
 		[EV_RESTART] = "restart",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";

@@ -6,6 +6,7 @@
 
 #include "shared/base/attr.h"
 #include "shared/model/order.h"
+#include "shared/model/template.h"
 
 enum order_event_kind {
 	EV_DISPATCH, /* a planned (or approved) order may start now */
@@ -25,6 +26,7 @@ enum order_event_kind {
 	EV_CANCEL,  /* by a person, suspend, takeover: code. Ends the order while the agent has no certificate; later it only
 		       asks the  agent, which answers with a failed receipt (E_SWAP_CANCELLED) or goes on to the end */
 	EV_TIMER,   /* now >= next_at; earlier changes nothing */
+	EV_NOW,     /* by a person: windows do not count, and a wait for the next attempt is over */
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
 	EV_KIND_COUNT,
 };
@@ -52,6 +54,7 @@ struct order_policy {
 	bool     pre_validation;     /* no attempt begins while something stands against it */
 	char     prerequisite[CAUSE_SIZE]; /* what does; "" = nothing */
 	bool     post_validation;
+	int64_t  crossing_at;        /* next threshold of the certificate, when a paused order is tried, too; 0 = none */
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
 };
 
@@ -117,6 +120,9 @@ struct order_step {
 
 /* Is the next thing in this phase an attempt, when it may begin? */
 bool order_flow_may_begin(enum order_phase phase);
+/* Is this record written at the template's audit_level? minimal: what changes a state, and what is wrong; an attempt that failed is
+ * neither. */
+bool order_flow_audits(enum order_audit a, enum audit_level level);
 
 /* Did a person stand behind this order (manual, forced, approved)? */
 bool order_flow_attended(const struct order *o);

@@ -21,6 +21,13 @@ static int64_t threshold_max(int64_t validity_ms)
 	return validity_ms / 5 * 4;
 }
 
+/* A leaf that was cut to its issuer's end must not be due at birth. */
+static int64_t threshold_of(const struct template *t, int64_t not_before_at, int64_t not_after_at)
+{
+	int64_t limit = threshold_max(not_after_at - not_before_at);
+	return t->renewal_threshold_ms < limit ? t->renewal_threshold_ms : limit;
+}
+
 /* ---- templates ---------------------------------------------------------------------------------------------- */
 
 static int check_validity(const struct template *t, const struct policy_limits *limits, struct refusal *why)
@@ -47,6 +54,37 @@ static int check_validity(const struct template *t, const struct policy_limits *
 	return 0;
 }
 
+/* What no signer of ours signs, whatever its settings: an order for it could only fail. */
+static const struct {
+	int64_t     validity_ms;
+	unsigned    usage, extended;
+	const char *usage_text, *extended_text;
+} signable[PURPOSE_COUNT] = {
+	[PURPOSE_SERVICE_AUTH] = {825 * MS_DAY, KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_DATA_ENCIPHERMENT | KU_KEY_AGREEMENT,
+				  EKU_SERVER_AUTH | EKU_CLIENT_AUTH, "digitalSignature, keyEncipherment, dataEncipherment, keyAgreement",
+				  "serverAuth, clientAuth"},
+	[PURPOSE_CODE_SIGNING] = {1830 * MS_DAY, KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION, EKU_CODE_SIGNING, "digitalSignature, nonRepudiation",
+				  "codeSigning"},
+	[PURPOSE_ADMIN] = {90 * MS_DAY, KU_DIGITAL_SIGNATURE, EKU_CLIENT_AUTH, "digitalSignature", "clientAuth"},
+};
+
+static int check_signable(const struct template *t, struct refusal *why)
+{
+	char        text[TIME_TEXT_SIZE];
+	const char *purpose = cert_purpose_name(t->purpose);
+	if (t->validity_ms > signable[t->purpose].validity_ms)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "validity_period is above %s, the most that is signed for %s",
+			      duration_text(signable[t->purpose].validity_ms, text), purpose);
+	if ((t->key_usage & ~signable[t->purpose].usage) != 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_usage for %s holds more than %s", purpose, signable[t->purpose].usage_text);
+	if ((t->ext_key_usage & ~signable[t->purpose].extended) != 0)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "extended_key_usage for %s holds more than %s", purpose,
+			      signable[t->purpose].extended_text);
+	if (t->purpose == PURPOSE_CODE_SIGNING && t->key_type == KEY_RSA_2048)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "key_size for code_signing must be 3072 or more with RSA");
+	return 0;
+}
+
 static int check_usage(const struct template *t, struct refusal *why)
 {
 	unsigned eku = t->ext_key_usage;
@@ -66,7 +104,7 @@ static int check_usage(const struct template *t, struct refusal *why)
 	if (t->purpose == PURPOSE_ADMIN && eku != EKU_CLIENT_AUTH)
 		return refuse(why, E_POLICY_TEMPLATE, t->template_id,
 			      "extended_key_usage must be clientAuth alone where certificate_purpose is admin");
-	return 0;
+	return check_signable(t, why);
 }
 
 int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why)
@@ -95,10 +133,8 @@ int policy_template_check(const struct template *t, const struct policy_limits *
 
 /* ---- assignment --------------------------------------------------------------------------------------------- */
 
-/* `external` is every service that has no type of its own. */
-bool policy_service_fits(const struct template *t, const char *service)
+bool policy_service_fits(const char *type, const char *service)
 {
-	const char              *type = t->service;
 	static const char *const own[] = {"clara", "covina", "argus", "veritas", "vpb"};
 	if (type[0] == '\0' || text_equal(type, service))
 		return true;
@@ -117,18 +153,11 @@ static int refuse_names(struct refusal *why, const struct san *bad, const char *
 		      whose);
 }
 
-int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
-		  struct refusal *why)
+static int template_takes(const struct template *t, const char *service, const struct names *names, struct refusal *why)
 {
-	if (!name_service_ok(service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
-	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
-		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
-			      agent->service, service);
-	if (!policy_service_fits(t, service))
+	if (!policy_service_fits(t->service, service))
 		return refuse(why, E_POLICY_SERVICE, t->template_id, "the template is for service %s, not for %s", t->service,
 			      service);
-
 	if (t->patterns.text[0] == '\0') {
 		if (names->text[0] != '\0')
 			return refuse(why, E_POLICY_NAMES, t->template_id, "the template takes no names");
@@ -139,9 +168,47 @@ int policy_assign(const struct agent *agent, const struct template *t, const cha
 	struct san bad;
 	if (!names_within(names, &t->patterns, &bad))
 		return refuse_names(why, &bad, "template's patterns", t->template_id);
-	if (!names_within(names, &agent->patterns, &bad))
+	return 0;
+}
+
+int policy_assign(const struct agent *agent, const struct template *t, const char *service, const struct names *names,
+		  struct refusal *why)
+{
+	if (!name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the target names no valid service");
+	if (agent->service[0] != '\0' && !text_equal(agent->service, service))
+		return refuse(why, E_POLICY_SERVICE, agent->name, "the agent was invited for service %s, not for %s",
+			      agent->service, service);
+	int r = template_takes(t, service, names, why);
+	if (r < 0)
+		return r;
+	struct san bad;
+	if (t->patterns.text[0] != '\0' && !names_within(names, &agent->patterns, &bad))
 		return refuse_names(why, &bad, "invite's patterns", agent->name);
 	return 0;
+}
+
+int policy_request(const struct template *t, const char *service, const struct names *names, struct refusal *why)
+{
+	bool admin = t->purpose == PURPOSE_ADMIN;
+	if (admin && service[0] != '\0')
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "a person's client certificate belongs to no service");
+	if (!admin && !name_service_ok(service))
+		return refuse(why, E_POLICY_SERVICE, t->template_id, "the request names no valid service");
+	return template_takes(t, admin ? t->service : service, names, why);
+}
+
+int policy_may_follow(const struct certificate *c)
+{
+	if (c->agent[0] != '\0')
+		return E_ISSUE_AGENT;
+	if (c->revoked_at != 0)
+		return E_ORDER_REVOKED;
+	if (c->retired_at != 0)
+		return E_ORDER_RETIRED;
+	if (c->suspended_at != 0)
+		return E_ORDER_SUSPENDED;
+	return !id_is_none(c->open_order) ? E_ORDER_OPEN : 0;
 }
 
 /* ---- eligibility -------------------------------------------------------------------------------------------- */
@@ -156,12 +223,18 @@ static bool in_the_way(const struct certificate *c, const struct order *open, en
 	return open->phase != ORDER_PAUSED && !(force && open->phase == ORDER_RETRY_WAIT);
 }
 
+/* What signs code is never renewed unattended: at its threshold a person is asked. */
+static bool comes_due(const struct template *t)
+{
+	return t->auto_renewal || t->purpose == PURPOSE_CODE_SIGNING;
+}
+
 /* A person asks for the threshold, the scheduler for the stored due time, which is the same with jitter. */
 static bool is_due(const struct certificate *c, const struct template *t, enum trigger trigger, int64_t now)
 {
 	if (trigger == TRIGGER_SCHEDULED)
-		return t->auto_renewal && c->renew_at <= now;
-	return serial_is_none(c->serial) || c->not_after_at - t->renewal_threshold_ms <= now;
+		return comes_due(t) && c->renew_at <= now;
+	return serial_is_none(c->serial) || c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at) <= now;
 }
 
 static int standing(const struct certificate *c)
@@ -228,7 +301,7 @@ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64
 	bool    cut = not_after > issuer_not_after_at;
 	if (cut) {
 		if (t->purpose == PURPOSE_CODE_SIGNING)
-			return E_SIGNER_LIMIT;
+			return E_ISSUE_OUTLIVES;
 		not_after = whole_second(issuer_not_after_at);
 	}
 	if (not_after <= now)
@@ -255,13 +328,9 @@ static uint64_t jitter_hash(const char *cert_id, struct serial serial)
 int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
 			int64_t not_after_at, const struct policy_limits *limits)
 {
-	if (!t->auto_renewal)
+	if (!comes_due(t))
 		return TIME_NEVER;
-	/* A leaf that was cut to its issuer's end must not be due at birth. */
-	int64_t threshold = t->renewal_threshold_ms;
-	int64_t limit = threshold_max(not_after_at - not_before_at);
-	if (threshold > limit)
-		threshold = limit;
+	int64_t threshold = threshold_of(t, not_before_at, not_after_at);
 	int64_t range = threshold / 1000 * limits->jitter_share;
 	int64_t jitter = range > 0 ? (int64_t)(jitter_hash(cert_id, serial) % (uint64_t)(range + 1)) : 0;
 	return not_after_at - threshold + jitter;
@@ -321,6 +390,48 @@ int policy_facts(const struct certificate *c, const struct template *t, const ch
 	return 0;
 }
 
+/* ---- what somebody has to know --------------------------------------------------------------------------------- */
+
+const char *policy_alert_name(enum policy_alert a)
+{
+	static const char *const names[POLICY_ALERT_COUNT] = {
+		[POLICY_ALERT_EMERGENCY] = "emergency_threshold",
+		[POLICY_ALERT_RENEWALS_NEAR] = "max_renewals_near",
+		[POLICY_ALERT_RENEWALS_USED] = "max_renewals_reached",
+	};
+	return (size_t)a < N_ELEMENTS(names) ? names[a] : "unknown";
+}
+
+bool policy_alerts(enum policy_alert a, const struct certificate *c, const struct template *t, int64_t now)
+{
+	if (c->revoked_at != 0 || c->retired_at != 0)
+		return false;
+	switch (a) {
+	case POLICY_ALERT_EMERGENCY:
+		return !serial_is_none(c->serial) && c->not_after_at - t->emergency_threshold_ms <= now;
+	case POLICY_ALERT_RENEWALS_NEAR:
+		return t->max_renewals > 0 && c->unattended + 1 == t->max_renewals;
+	case POLICY_ALERT_RENEWALS_USED:
+		return t->max_renewals > 0 && c->unattended >= t->max_renewals;
+	case POLICY_ALERT_COUNT:
+		break;
+	}
+	return false;
+}
+
+int64_t policy_crossing_at(const struct certificate *c, const struct template *t, int64_t now)
+{
+	if (serial_is_none(c->serial))
+		return TIME_NEVER;
+	const int64_t at[] = {c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at), c->not_after_at - t->emergency_threshold_ms,
+			      c->not_after_at};
+	int64_t       next = TIME_NEVER;
+	for (size_t i = 0; i < N_ELEMENTS(at); i++)
+		if (at[i] > now && at[i] < next)
+			next = at[i];
+	return next;
+}
+
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now)
 {
 	if (c->revoked_at != 0)
@@ -331,7 +442,26 @@ enum cert_status policy_status(const struct certificate *c, const struct templat
 		return CERT_REQUESTED;
 	if (c->not_after_at <= now)
 		return CERT_EXPIRED;
-	if (c->not_after_at - t->renewal_threshold_ms <= now)
+	if (c->retired_at != 0)
+		return CERT_ISSUED;
+	if (t != NULL && c->not_after_at - threshold_of(t, c->not_before_at, c->not_after_at) <= now)
 		return CERT_EXPIRING;
 	return c->proved ? CERT_ACTIVE : CERT_ISSUED;
+}
+
+enum cert_status policy_issuance_status(const struct issuance *i, const struct template *t, int64_t now)
+{
+	if (i->state == ISSUANCE_REVOKED)
+		return CERT_REVOKED;
+	if (i->held_at != 0)
+		return CERT_SUSPENDED;
+	if (i->state == ISSUANCE_INTENT || i->state == ISSUANCE_VOID)
+		return CERT_REQUESTED;
+	if (i->not_after_at <= now)
+		return CERT_EXPIRED;
+	if (i->state == ISSUANCE_RENEWED)
+		return CERT_RENEWED;
+	if (t != NULL && i->not_after_at - threshold_of(t, i->not_before_at, i->not_after_at) <= now)
+		return CERT_EXPIRING;
+	return i->state == ISSUANCE_ACTIVE ? CERT_ACTIVE : CERT_ISSUED;
 }

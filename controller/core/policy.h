@@ -15,12 +15,17 @@ struct policy_limits {
 /* LIFECYCLE 1: E_POLICY_TEMPLATE with field and reason. */
 _must_check_ int policy_template_check(const struct template *t, const struct policy_limits *limits, struct refusal *why);
 
-/* Is the template for this service? `external` is for every service without a type of its own. */
-bool policy_service_fits(const struct template *t, const char *service);
+/* Is a template of this vcc_service_type ("" = any) one for this service? `external` is every service that has no type of its own. */
+bool policy_service_fits(const char *type, const char *service);
 
 /* A target's proposal: names inside invite and template patterns, service fits, template usable. E_POLICY_*. */
 _must_check_ int policy_assign(const struct agent *agent, const struct template *t, const char *service,
 			       const struct names *names, struct refusal *why);
+
+/* What a person asks for without a host: service ("" for purpose admin, which belongs to none) and names inside the template's. E_POLICY_*. */
+_must_check_ int policy_request(const struct template *t, const char *service, const struct names *names, struct refusal *why);
+/* May a certificate by request follow on what is stored under its cert_id? E_ISSUE_AGENT, E_ORDER_*. */
+_must_check_ int policy_may_follow(const struct certificate *c);
 
 /* May an order be made now? E_ORDER_* or 0. `open` is the order that c->open_order names, NULL when there is none. A paused one
  * is in the way of a scheduled order only, with `force` also one that waits for its next attempt; for any other trigger the
@@ -34,12 +39,13 @@ _must_check_ int policy_eligible_in_campaign(const struct certificate *c, const 
 					     enum trigger trigger, bool *ret_approval);
 
 /* Validity of a leaf made now: not_before = now - 5 min back-dated for validity > 1 h (else now - 1 s), whole seconds;
- * not_after = now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_SIGNER_LIMIT (code signing). */
+ * not_after = now + validity, cut to the issuer's end (service leaves; *ret_cut) or E_ISSUE_OUTLIVES (code signing: what was signed with it would be judged by it after the cut).
+ * E_SIGNER_LIMIT: the issuer has ended. */
 _must_check_ int policy_validity(const struct template *t, int64_t issuer_not_after_at, int64_t now, int64_t *ret_not_before_at,
 				 int64_t *ret_not_after_at, bool *ret_cut);
 
 /* Stable due time: not_after - threshold + jitter, jitter uniform in 0..share of the threshold by hash of cert_id and serial.
- * TIME_NEVER when auto renewal is off. */
+ * TIME_NEVER when auto renewal is off, but for code signing: there the order that is due waits for an approval. */
 int64_t policy_renew_at(const struct template *t, const char *cert_id, struct serial serial, int64_t not_before_at,
 			int64_t not_after_at, const struct policy_limits *limits);
 
@@ -48,7 +54,23 @@ int64_t policy_renew_at(const struct template *t, const char *cert_id, struct se
 _must_check_ int policy_facts(const struct certificate *c, const struct template *t, const char *organisation,
 			      int64_t not_before_at, int64_t not_after_at, struct cert_facts *ret);
 
-/* LIFECYCLE 3, strongest first. */
+/* What somebody has to know about a certificate now (LIFECYCLE 1, 4), derived. */
+enum policy_alert {
+	POLICY_ALERT_EMERGENCY,     /* inside the emergency threshold, or expired */
+	POLICY_ALERT_RENEWALS_NEAR, /* one more unattended renewal, then a person has to agree */
+	POLICY_ALERT_RENEWALS_USED, /* the next one waits for a person */
+	POLICY_ALERT_COUNT,
+};
+const char *policy_alert_name(enum policy_alert a);
+bool        policy_alerts(enum policy_alert a, const struct certificate *c, const struct template *t, int64_t now);
+
+/* The next threshold that the certificate crosses after `now`: renewal, emergency, end; TIME_NEVER = none is left. */
+int64_t policy_crossing_at(const struct certificate *c, const struct template *t, int64_t now);
+
+/* LIFECYCLE 3, strongest first; `t` NULL = its template is not known, so no threshold. A retired certificate is served nowhere any more:
+ * what is left of it is `issued` until it ends. */
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now);
+/* The same of one issuance; *renewed* is a state of these alone. An intent, signed or not, is `requested`. */
+enum cert_status policy_issuance_status(const struct issuance *i, const struct template *t, int64_t now);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/archive_file.h"
+#include "controller/daemon/service_policy.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -16,15 +18,19 @@ enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 }
 struct beside {
 	struct store_view *view;
 	int64_t            now;
-	struct template    template; /* template_id "" = none yet */
+	struct template    template; /* with what its service says; template_id "" = none yet */
+	char               service[SERVICE_SIZE];
 	struct agent       agent;    /* name "" = none yet */
 	struct target      targets[TARGETS_MAX];
 };
 
 static const struct template *template_of(struct beside *b, const struct certificate *c)
 {
-	if (!text_equal(b->template.template_id, c->template_id) && view_template(b->view, c->template_id, 0, &b->template) < 0)
-		b->template.template_id[0] = '\0';
+	if (!text_equal(b->template.template_id, c->template_id) || !text_equal(b->service, c->service)) {
+		text_cut(b->service, sizeof(b->service), c->service);
+		if (service_policy_view(b->view, c->template_id, c->service, &b->template) < 0)
+			b->template.template_id[0] = '\0';
+	}
 	return b->template.template_id[0] != '\0' ? &b->template : NULL;
 }
 
@@ -132,6 +138,27 @@ static json_t *targets_json(struct store_view *view, const char *cert_id)
 	return items;
 }
 
+/* How much of its history is in the archive only, and in which files. */
+static json_t *archived_json(struct store_view *view, const char *cert_id)
+{
+	struct archived a;
+	char            first[ARCHIVE_NAME_SIZE], last[ARCHIVE_NAME_SIZE];
+	if (view_archived(view, cert_id, &a) < 0)
+		return json_null();
+	archive_name(a.first_file, first);
+	archive_name(a.last_file, last);
+	return json_pack("{s:I,s:I,s:s,s:s,s:o}", "issuances", (json_int_t)a.issuances, "orders", (json_int_t)a.orders, "first_file", first,
+			 "last_file", last, "last_at", json_time(a.last_at));
+}
+
+/* What the certificate's service says instead of the template; null = nothing. */
+static json_t *overrides_of(struct store_view *view, const char *service)
+{
+	struct service s;
+	json_t        *overrides = view_service(view, service, &s) == 0 ? service_policy_json(&s) : NULL;
+	return overrides != NULL ? overrides : json_null();
+}
+
 int api_cert_show(struct api_call *call, struct store_view *view)
 {
 	struct certificate c;
@@ -144,9 +171,11 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	if (json_array_size(targets) == 1)
 		json_object_set(call->answer, "target", json_array_get(targets, 0));
 	json_object_set_new(call->answer, "targets", targets);
-	if (view_template(view, c.template_id, 0, &t) == 0)
+	if (service_policy_view(view, c.template_id, c.service, &t) == 0)
 		json_object_set_new(call->answer, "policy", template_json_write(&t, TEMPLATE_ANSWER));
+	json_object_set_new(call->answer, "policy_overrides", overrides_of(view, c.service));
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
+	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	return 0;
 }
 
@@ -173,9 +202,12 @@ int api_cert_issuances(struct api_call *call, struct store_view *view)
 	if (r == 0) {
 		char    last[SERIAL_TEXT_SIZE];
 		json_t *items = json_array();
+		struct template t;
+		bool    known = service_policy_view(view, c.template_id, c.service, &t) == 0;
 		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, json_issuance(&rows[i], call->now_at));
+			json_array_append_new(items, json_issuance(&rows[i], known ? &t : NULL, call->now_at));
 		call->answer = api_page(items, n == limit ? serial_text(rows[n - 1].serial, last) : NULL);
+		json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	}
 	free(rows);
 	return r;
@@ -194,10 +226,14 @@ int api_renewal_list(struct api_call *call, struct store_view *view)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	if (r < 0)
 		return r;
+	const char *status = api_arg(call, "status");
+	if (status != NULL && !text_equal(status, "paused"))
+		return refuse(&call->why, E_API_BODY, "status", "only `paused` is a list of its own");
 	struct order *rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)
 		return E_NOMEM;
-	r = view_orders(view, api_arg(call, "cert_id"), before, rows, limit, &n);
+	r = status != NULL ? view_orders_paused(view, before, rows, limit, &n) /* oldest first: the cursor goes the other way */
+			   : view_orders(view, api_arg(call, "cert_id"), before, rows, limit, &n);
 	if (r == 0) {
 		char    last[ID_TEXT_SIZE];
 		json_t *items = json_array();
@@ -210,12 +246,12 @@ int api_renewal_list(struct api_call *call, struct store_view *view)
 	return r;
 }
 
-static json_t *issuance_json(struct store_view *view, struct serial serial, int64_t now)
+static json_t *issuance_json(struct store_view *view, struct serial serial, const struct template *t, int64_t now)
 {
 	struct issuance i;
 	if (serial_is_none(serial) || view_issuance(view, serial, &i) < 0)
 		return json_null();
-	return json_issuance(&i, now);
+	return json_issuance(&i, t, now);
 }
 
 /* ---- the workflow of an order -------------------------------------------------------------------------------------- */
@@ -318,9 +354,10 @@ int api_renewal_show(struct api_call *call, struct store_view *view)
 	if (r < 0)
 		return refuse(&call->why, r, call->params[0], "there is no such renewal");
 	call->answer = json_order(&o);
-	json_object_set_new(call->answer, "original_certificate", issuance_json(view, o.old_serial, call->now_at));
-	json_object_set_new(call->answer, "new_certificate", issuance_json(view, o.serial, call->now_at));
-	bool policy = view_certificate(view, o.cert_id, &c) == 0 && view_template(view, c.template_id, o.template_version, &t) == 0;
+	bool                   policy = view_certificate(view, o.cert_id, &c) == 0 && view_template(view, c.template_id, o.template_version, &t) == 0;
+	const struct template *known = policy ? &t : NULL;
+	json_object_set_new(call->answer, "original_certificate", issuance_json(view, o.old_serial, known, call->now_at));
+	json_object_set_new(call->answer, "new_certificate", issuance_json(view, o.serial, known, call->now_at));
 	json_object_set_new(call->answer, "policy", policy ? template_json_write(&t, TEMPLATE_ANSWER) : json_null());
 	json_object_set_new(call->answer, "steps", steps_of(view, &o));
 	json_object_set_new(call->answer, "receipts", receipts_of(view, renewal_id));

@@ -93,6 +93,15 @@ static json_t *served(const struct certificate *c, const struct target *targets,
 	return known && (seen || !all) ? json_boolean(all) : json_null();
 }
 
+static json_t *alerts(const struct certificate *c, const struct template *t, int64_t now)
+{
+	json_t *list = json_array();
+	for (int a = 0; t != NULL && a < POLICY_ALERT_COUNT; a++)
+		if (policy_alerts((enum policy_alert)a, c, t, now))
+			json_array_append_new(list, json_string(policy_alert_name((enum policy_alert)a)));
+	return list;
+}
+
 json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now)
 {
 	char subject[JSON_SUBJECT_SIZE];
@@ -117,6 +126,7 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	json_object_set_new(o, "renew_at", json_time(c->renew_at));
 	json_object_set_new(o, "open_order", json_id(c->open_order));
 	json_object_set_new(o, "unattended_renewals", json_integer(c->unattended));
+	json_object_set_new(o, "alerts", alerts(c, t, now));
 	json_object_set_new(o, "revoked_at", json_time(c->revoked_at));
 	json_object_set_new(o, "suspended_at", json_time(c->suspended_at));
 	json_object_set_new(o, "retired_at", json_time(c->retired_at));
@@ -125,13 +135,14 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	return o;
 }
 
-json_t *json_issuance(const struct issuance *i, int64_t now)
+json_t *json_issuance(const struct issuance *i, const struct template *t, int64_t now)
 {
 	const char *reason = i->revoked_at != 0 ? revoke_reason_name(i->revoke_reason) : NULL;
 	json_t     *o = json_object();
 	json_object_set_new(o, "serial", json_serial(i->serial));
 	json_object_set_new(o, "issuer", json_string(i->issuer_id));
 	json_object_set_new(o, "state", json_string(issuance_state_name(i->state)));
+	json_object_set_new(o, "status", json_string(cert_status_name(policy_issuance_status(i, t, now))));
 	json_object_set_new(o, "subject", json_string(i->subject));
 	json_object_set_new(o, "fingerprint", json_hash(i->fingerprint));
 	json_object_set_new(o, "not_before", json_time(i->not_before_at));
@@ -256,6 +267,7 @@ static json_t *order_flags(uint32_t flags)
 		{ORDER_SERVICE_WAS_DOWN, "service_was_down"},
 		{ORDER_HOOK_FAILED, "hook_failed"},
 		{ORDER_FORCED, "forced"},
+		{ORDER_NOW, "now"},
 	};
 	json_t *list = json_array();
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)

@@ -20,7 +20,7 @@ json_t *json_code(int code); /* "VCC-2004", or null for 0 */
 double json_days(int64_t ms);
 
 json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now);
-json_t *json_issuance(const struct issuance *i, int64_t now);
+json_t *json_issuance(const struct issuance *i, const struct template *t, int64_t now); /* t NULL = no threshold is known */
 json_t *json_agent(const struct agent *a, bool connected);
 json_t *json_invite(const struct invite *i, int64_t now);
 json_t *json_target(const struct target *t);

@@ -1,4 +1,4 @@
-/* api_lifecycle.c - room controller/daemon: the lifecycle endpoints: renew, services, expiring, templates.
+/* api_lifecycle.c - room controller/daemon: the lifecycle endpoints: renew, services, expiring.
  * Field names are fixed; other programs rely on them. Never: deciding eligibility or policy. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,12 +7,11 @@
 #include "controller/core/policy.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
-#include "controller/daemon/template_json.h"
+#include "controller/daemon/service_policy.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
-#include "shared/conf/controller_conf.h"
 
-enum { PAGE = 200, ROWS_MAX = 100000, TEMPLATES_MAX = 200 };
+enum { PAGE = 200, ROWS_MAX = 100000 };
 #define CRITICAL_MS (7 * MS_DAY)
 #define WARNING_MS  (30 * MS_DAY)
 #define EXPECTED_MS (30 * MS_SECOND) /* what an order usually takes at most when its agent is there */
@@ -41,6 +40,16 @@ static void renew_done(void *ctx, const struct api_result *result)
 	api_finish(call, 202, o);
 }
 
+/* A new order that does not wait for a window. */
+static void renew_made(void *ctx, const struct api_result *result)
+{
+	struct api_call *call = ctx;
+	if (result->code < 0)
+		api_refuse_why(call, &result->why);
+	else
+		controller_order_now(call->ctl, result->order.cert_id, &call->caller, renew_done, call);
+}
+
 /* A trigger that stands for a campaign's right needs that right. */
 static int trigger_allowed(struct api_call *call, enum trigger trigger)
 {
@@ -57,7 +66,7 @@ void api_life_renew(struct api_call *call)
 {
 	struct certificate       c;
 	char                     name[32];
-	bool                     force = false;
+	bool                     force = false, now = false;
 	enum trigger             trigger = TRIGGER_MANUAL;
 	int                      r = view_certificate(controller_view(call->ctl), call->params[0], &c);
 	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
@@ -68,14 +77,18 @@ void api_life_renew(struct api_call *call)
 		r = api_field_text(call, "trigger", "manual", name, sizeof(name));
 	if (r == 0)
 		r = api_field_bool(call, "force", false, &force);
+	if (r == 0)
+		r = api_field_bool(call, "now", false, &now);
 	if (r == 0 && trigger_parse(name, &trigger) < 0)
 		r = refuse(&call->why, E_API_BODY, "trigger", "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
 	if (r == 0)
 		r = trigger_allowed(call, trigger);
 	if (r < 0)
 		api_refuse_why(call, &call->why);
+	else if (now && !id_is_none(c.open_order))
+		controller_order_now(call->ctl, c.cert_id, &call->caller, renew_done, call);
 	else
-		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, renew_done, call);
+		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, now ? renew_made : renew_done, call);
 }
 
 /* ---- lists over all certificates ---- */
@@ -87,6 +100,7 @@ static int each_certificate(struct api_call *call, struct store_view *view, cons
 {
 	struct certificate *rows = calloc(PAGE, sizeof(*rows));
 	struct template     t = {0};
+	char                service[SERVICE_SIZE] = "";
 	char                after[CERT_ID_SIZE] = "";
 	size_t              n = PAGE;
 	int                 r = rows != NULL ? 0 : E_NOMEM;
@@ -95,8 +109,11 @@ static int each_certificate(struct api_call *call, struct store_view *view, cons
 		for (size_t i = 0; r == 0 && i < n; i++) {
 			if (!rights_service(&call->principal, rows[i].service))
 				continue;
-			if (!text_equal(t.template_id, rows[i].template_id) && view_template(view, rows[i].template_id, 0, &t) < 0)
-				t = (struct template){0};
+			if (!text_equal(t.template_id, rows[i].template_id) || !text_equal(service, rows[i].service)) {
+				text_cut(service, sizeof(service), rows[i].service);
+				if (service_policy_view(view, rows[i].template_id, service, &t) < 0)
+					t = (struct template){0};
+			}
 			each(ctx, &rows[i], t.template_id[0] != '\0' ? &t : NULL);
 		}
 		if (r == 0 && n > 0)
@@ -189,68 +206,4 @@ int api_life_expiring(struct api_call *call, struct store_view *view)
 	json_object_set_new(certificates, "warning", list.warning);
 	json_object_set_new(call->answer, "certificates", certificates);
 	return r;
-}
-
-/* ---- templates ---- */
-
-int api_life_templates(struct api_call *call, struct store_view *view)
-{
-	size_t           n = 0;
-	struct template *rows = calloc(TEMPLATES_MAX, sizeof(*rows));
-	if (rows == NULL)
-		return E_NOMEM;
-	int r = view_templates(view, "", rows, TEMPLATES_MAX, &n);
-	if (r == 0) {
-		json_t *items = json_array();
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, template_json_write(&rows[i], TEMPLATE_ANSWER));
-		call->answer = json_object();
-		json_object_set_new(call->answer, "templates", items);
-	}
-	free(rows);
-	return r;
-}
-
-int api_life_template(struct api_call *call, struct store_view *view)
-{
-	struct template t;
-	int             r = view_template(view, call->params[0], 0, &t);
-	if (r < 0)
-		return refuse(&call->why, r, call->params[0], "there is no such template");
-	call->answer = template_json_write(&t, TEMPLATE_ANSWER);
-	return 0;
-}
-
-static void apply_done(void *ctx, const struct api_result *result)
-{
-	struct api_call *call = ctx;
-	if (result->code < 0) {
-		api_refuse_why(call, &result->why);
-		return;
-	}
-	json_t *o = json_object();
-	json_object_set_new(o, "message", json_sprintf("version %u of %s is in force for every issuance from now on", result->template_version,
-	                                              call->params[0]));
-	json_object_set_new(o, "template_id", json_string(call->params[0]));
-	json_object_set_new(o, "status", json_string("processing"));
-	json_object_set_new(o, "campaign_id", json_null());
-	json_object_set_new(o, "version", json_integer(result->template_version));
-	api_finish(call, 202, o);
-}
-
-void api_life_template_apply(struct api_call *call)
-{
-	struct template t;
-	int64_t         renewals = controller_conf_of(call->ctl)->max_renewals_default;
-	int             r = 0;
-	if (call->body == NULL)
-		r = refuse(&call->why, E_API_BODY, "body", "a template as JSON is required");
-	if (r == 0)
-		r = template_json_read(call->body, (uint32_t)renewals, &t, &call->why);
-	if (r == 0 && !text_equal(t.template_id, call->params[0]))
-		r = refuse(&call->why, E_API_BODY, "template_id", "`%s` is not the template of the path, %s", t.template_id, call->params[0]);
-	if (r < 0)
-		api_refuse_why(call, &call->why);
-	else
-		controller_template_apply(call->ctl, &t, UINT32_MAX, &call->caller, apply_done, call);
 }

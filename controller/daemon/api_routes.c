@@ -12,6 +12,11 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/status", PERM_CERT_READ, SCOPE_OPEN, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, SCOPE_OPEN, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
+	{"GET", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "The last backup of this run, or the one being made.", NULL, api_backup_show, NULL},
+	{"POST", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "Copies the database into the state folder while everything goes on.", NULL, api_backup_make, NULL},
+	{"GET", "/api/v1/restore", PERM_CA_MANAGE, SCOPE_WHOLE, "Was the database restored, and does that wait for somebody?", NULL, api_restore_show, NULL},
+	{"POST", "/api/v1/restore/accept", PERM_CA_MANAGE, SCOPE_WHOLE, "Orders go out again after a restore.", NULL, api_restore_accept, NULL},
+
 	{"GET", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Persons and machines that act by this API.", api_principal_list, NULL, NULL},
 	{"POST", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "A new principal; one that may approve waits for an approval.", NULL, api_principal_create, NULL},
 	{"GET", "/api/v1/principals/{name}", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "One principal.", api_principal_show, NULL, NULL},
@@ -37,6 +42,8 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/targets/{target_id}", PERM_CERT_READ, SCOPE_OBJECT, "One target.", api_target_show, NULL, api_target_enrich},
 
 	{"GET", "/api/v1/certificates", PERM_CERT_READ, SCOPE_FILTERED, "Certificates by cert_id.", api_cert_list, NULL, NULL},
+	{"POST", "/api/v1/certificates", PERM_CERT_CREATE, SCOPE_NAMED, "A certificate for the key of a request, without a host; for persons and code signing it waits for an approval.", NULL, api_cert_issue, NULL},
+	{"GET", "/api/v1/certificates/{cert_id}/pem", PERM_CERT_READ, SCOPE_OBJECT, "The newest certificate and its chain as PEM.", NULL, api_cert_pem, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, SCOPE_OBJECT, "One certificate with target, policy and last orders.", api_cert_show, NULL, api_target_enrich},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, SCOPE_OBJECT, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, SCOPE_OBJECT, "Ends the certificate for good, or has it replaced first.", NULL, api_cert_revoke, NULL},
@@ -46,7 +53,11 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/ca", PERM_CERT_READ, SCOPE_OPEN, "CAs by issuer_id.", api_ca_list, NULL, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}", PERM_CERT_READ, SCOPE_WHOLE, "One CA, and what lives below it.", api_ca_show, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", PERM_CA_MANAGE, SCOPE_WHOLE, "Asks a second person to revoke a CA by its root.", NULL, api_ca_revoke, NULL},
-	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first.", api_renewal_list, NULL, NULL},
+	{"GET", "/api/v1/services", PERM_CERT_READ, SCOPE_FILTERED, "Services by name.", api_service_list, NULL, NULL},
+	{"POST", "/api/v1/services", PERM_TEMPLATE_UPDATE, SCOPE_NAMED, "Policy, windows and dependencies of the service that the body names.", NULL, api_service_create, NULL},
+	{"GET", "/api/v1/services/{service_name}", PERM_CERT_READ, SCOPE_OBJECT, "One service, with what it says instead of its templates.", api_service_show, NULL, api_policy_enrich},
+	{"POST", "/api/v1/services/{service_name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
+	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first; status=paused those that gave up for now, oldest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
 
 	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
@@ -71,8 +82,8 @@ static const struct api_route routes[] = {
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", PERM_CERT_READ, SCOPE_OBJECT, "Certificates of a service.", api_life_service_certs, NULL, NULL},
 	{"GET", LIFE "/expiring", PERM_CERT_READ, SCOPE_FILTERED, "What ends soon, critical and warning.", api_life_expiring, NULL, NULL},
 	{"GET", LIFE "/templates", PERM_CERT_READ, SCOPE_OPEN, "Current templates.", api_life_templates, NULL, NULL},
-	{"GET", LIFE "/templates/{template_id}", PERM_CERT_READ, SCOPE_OPEN, "One current template.", api_life_template, NULL, NULL},
-	{"POST", LIFE "/templates/{template_id}", PERM_TEMPLATE_UPDATE, SCOPE_WHOLE, "A new version of a template.", NULL, api_life_template_apply, NULL},
+	{"GET", LIFE "/templates/{template_id}", PERM_CERT_READ, SCOPE_OPEN, "One current template.", api_life_template, NULL, api_policy_enrich},
+	{"POST", LIFE "/templates/{template_id}", PERM_TEMPLATE_UPDATE, SCOPE_WHOLE, "A new version of a template; dry_run shows what it does. What it affects is renewed.", NULL, api_life_template_apply, NULL},
 };
 
 const struct api_route *api_routes(size_t *ret_n)

@@ -12,6 +12,14 @@ void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
 int  api_openapi(struct api_call *call, struct store_view *view);
 
+/* api_backup.c */
+void api_backup_show(struct api_call *call);
+void api_backup_make(struct api_call *call);
+
+/* api_restore.c */
+void api_restore_show(struct api_call *call);
+void api_restore_accept(struct api_call *call);
+
 /* api_people.c */
 int  api_principal_list(struct api_call *call, struct store_view *view);
 int  api_principal_show(struct api_call *call, struct store_view *view);
@@ -54,6 +62,10 @@ json_t *api_certificate_json(struct store_view *view, const struct certificate *
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
 
+/* api_issue.c */
+void api_cert_issue(struct api_call *call);
+void api_cert_pem(struct api_call *call);
+
 /* api_revocation.c */
 void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);
@@ -72,9 +84,16 @@ void api_ca_revoke(struct api_call *call);
 void api_life_renew(struct api_call *call);
 int  api_life_service_certs(struct api_call *call, struct store_view *view);
 int  api_life_expiring(struct api_call *call, struct store_view *view);
+
+/* api_policy.c: templates (the brief's endpoints) and services */
 int  api_life_templates(struct api_call *call, struct store_view *view);
 int  api_life_template(struct api_call *call, struct store_view *view);
 void api_life_template_apply(struct api_call *call);
+int  api_service_list(struct api_call *call, struct store_view *view);
+int  api_service_show(struct api_call *call, struct store_view *view);
+void api_service_apply(struct api_call *call);
+void api_service_create(struct api_call *call);
+void api_policy_enrich(struct api_call *call); /* ETag */
 
 /* api_bulk.c */
 void api_life_bulk(struct api_call *call);

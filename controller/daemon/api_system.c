@@ -27,6 +27,8 @@ static json_t *warnings_json(const struct controller_state *s)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_SIGNER_LOG, code), err_what(E_SIGNER_LOG)));
 	if (s->audit_contradicted)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_AUDIT_CONTRADICTED, code), err_what(E_AUDIT_CONTRADICTED)));
+	if (s->restore_waits)
+		json_array_append_new(list, json_sprintf("%s %s", err_code(E_RESTORE_WAITS, code), err_what(E_RESTORE_WAITS)));
 	if (s->crl_late)
 		json_array_append_new(list, json_sprintf("%s %s", err_code(E_CRL_LATE, code), err_what(E_CRL_LATE)));
 	if (!s->ocsp && s->now_at - s->started_at > OCSP_PATIENCE_MS)

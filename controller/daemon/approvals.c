@@ -11,8 +11,11 @@
 #include "controller/daemon/authorities.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/issue_request.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/policy_edit.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -45,14 +48,14 @@ void approvals_free(struct approvals *a)
 
 static json_t *target_what(struct controller *ctl, const struct certificate *cert)
 {
-	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "purpose", t != NULL ? cert_purpose_name(t->purpose) : "unknown", "cert_id", cert->cert_id, "agent", cert->agent, "service", cert->service, "template_id",
 			 cert->template_id, "names", json_names(&cert->names));
 }
 
 static json_t *order_what(struct controller *ctl, const struct order *o, const struct certificate *cert)
 {
-	const struct template *t = catalog_template(ctl->catalog, cert->template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	json_t                *what = target_what(ctl, cert);
 	json_object_set_new(what, "renewal_id", json_id(o->renewal_id));
 	json_object_set_new(what, "trigger", json_string(trigger_name(o->trigger)));
@@ -63,17 +66,29 @@ static json_t *order_what(struct controller *ctl, const struct order *o, const s
 	return what;
 }
 
+/* A key that came with the order is part of what is agreed to: nothing else keeps it meanwhile. */
+static void show_key(json_t *what, const char *spki, struct hash hash)
+{
+	json_object_set_new(what, ISSUE_KEY, json_string(spki));
+	json_object_set_new(what, "key_sha256", json_hash(hash));
+}
+
 static int describe_order(struct controller *ctl, const struct approval *a, json_t **ret)
 {
 	struct order       o;
 	struct certificate cert;
+	struct issue_key   key;
 	int                r = orders_find(ctl, a->approval_id, &o);
 	if (r == 0 && o.phase != ORDER_AWAITING_APPROVAL)
 		r = E_APPROVAL_GONE;
 	if (r == 0)
 		r = rows_certificate(ctl->rows, a->object, &cert);
+	if (r == 0 && o.agent[0] == '\0')
+		r = issue_key_of(a, &key);
 	if (r == 0)
 		*ret = order_what(ctl, &o, &cert);
+	if (r == 0 && o.agent[0] == '\0')
+		show_key(*ret, key.text, key.hash);
 	return r == E_NOT_FOUND ? E_APPROVAL_GONE : r;
 }
 
@@ -167,12 +182,19 @@ void approvals_request(struct controller *ctl, struct commit *c, struct approval
 }
 
 void approvals_request_order(struct controller *ctl, struct commit *c, const struct order *o, const struct certificate *cert,
-			     const struct caller *who)
+			     struct span spki, const struct caller *who)
 {
 	struct approval a = {.approval_id = o->renewal_id, .kind = APPROVAL_ORDER};
+	json_t         *what = order_what(ctl, o, cert);
+	char            text[ISSUE_KEY_SIZE];
+	struct hash     hash;
+	if (spki.n > 0 && b64_text(spki.p, spki.n, text, sizeof(text)) == 0) {
+		digest_sha256(spki, &hash);
+		show_key(what, text, hash);
+	}
 	text_cut(a.object, sizeof(a.object), cert->cert_id);
 	text_cut(a.service, sizeof(a.service), cert->service);
-	approvals_request(ctl, c, &a, order_what(ctl, o, cert), who);
+	approvals_request(ctl, c, &a, what, who);
 }
 
 void approvals_request_campaign(struct controller *ctl, struct commit *c, const struct campaign *campaign, const struct caller *who)
@@ -224,6 +246,21 @@ void approvals_follow_target(struct controller *ctl, struct commit *c, const str
 	approvals_request(ctl, c, &next, target_what(ctl, cert), who);
 }
 
+bool approvals_said_no(struct controller *ctl, const char *cert_id)
+{
+	struct approval *rows = calloc(TARGET_REQUESTS, sizeof(*rows));
+	int64_t          answered = clock_now() - ctl->conf->approval_life_ms;
+	bool             no = false;
+	size_t           n = 0;
+	if (rows == NULL)
+		abort();
+	if (view_approvals_of(ctl->view, cert_id, (struct id){{0}}, rows, TARGET_REQUESTS, &n) == 0)
+		for (size_t i = 0; i < n; i++)
+			no |= rows[i].kind == APPROVAL_ORDER && rows[i].state == APPROVAL_REJECTED && rows[i].decided_at > answered;
+	free(rows);
+	return no;
+}
+
 /* ---- deciding -------------------------------------------------------------------------------------------------- */
 
 /* Each stores decision and effect in one change, and answers. */
@@ -234,7 +271,11 @@ static void decide_order(struct controller *ctl, struct answer *a, bool approve,
 	struct order_event ev = {.kind = approve ? EV_APPROVED : EV_REJECTED,
 				 .renewal_id = decision->approval_id,
 				 .code = approve ? 0 : E_POLICY_APPROVAL};
-	int                r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = answer_stored, .ctx = a, .decision = decision}, &stored);
+	struct issuance    intent;
+	struct order_input in = {.who = who, .done = answer_stored, .ctx = a, .decision = decision};
+	int                r = approve ? issue_approved(ctl, decision, &ev, &intent, &in) : 0;
+	if (r == 0)
+		r = orders_event(ctl, &ev, &in, &stored);
 	if (r < 0 || !stored)
 		answer_refuse(a, r < 0 ? r : E_APPROVAL_GONE, decision->object, NULL);
 }
@@ -288,6 +329,8 @@ static const struct {
 	[APPROVAL_TOKEN] = {people_describe, decide_and_do, people_carry_out},
 	[APPROVAL_CA_REVOCATION] = {authority_describe, decide_and_do, authority_carry_out},
 	[APPROVAL_CAMPAIGN] = {describe_campaign, decide_campaign, NULL},
+	[APPROVAL_TEMPLATE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
+	[APPROVAL_SERVICE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
 };
 
 static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)
@@ -331,6 +374,8 @@ void approvals_decide(struct controller *ctl, const struct approval_decision *d,
 		r = E_APPROVAL_STALE;
 	if (r == 0 && d->approve)
 		r = check_true(ctl, row);
+	if (r == 0 && d->approve && row->kind == APPROVAL_ORDER)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		answer_refuse(a, r, id_text(d->approval_id, id), NULL);
 		return;

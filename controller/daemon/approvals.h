@@ -16,13 +16,16 @@ void             approvals_tick(struct controller *ctl, int64_t now); /* ends wh
 /* Adds a request to the commit that makes the thing wait. `a` comes with kind, object, service and perhaps an id; the rest is filled in.
  * Takes over `what`. */
 void approvals_request(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who);
-/* The request of an order that was just made to wait. */
+/* The request of an order that was just made to wait; `spki` is the key that came with it, empty when its host makes one. */
 void approvals_request_order(struct controller *ctl, struct commit *c, const struct order *o, const struct certificate *cert,
-			     const struct caller *who);
+			     struct span spki, const struct caller *who);
 /* The request about a campaign that was just made: before it begins, or to confirm it afterwards. */
 void approvals_request_campaign(struct controller *ctl, struct commit *c, const struct campaign *campaign, const struct caller *who);
 /* A certificate's names wait (`approved` false) or do no longer: its older requests end, and there is exactly one for what waits. */
 void approvals_follow_target(struct controller *ctl, struct commit *c, const struct certificate *cert, const struct caller *who);
+
+/* Was an order of this certificate rejected lately? A no counts as long as a request. */
+bool approvals_said_no(struct controller *ctl, const char *cert_id);
 
 /* One decision. `shown` is the hash that the decider saw. Codes of rights_decide(), E_APPROVAL_STALE, E_APPROVAL_GONE. */
 struct approval_decision {

@@ -9,7 +9,9 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -142,7 +144,9 @@ static void put_service(const struct proposal *p, struct commit *c)
 		return;
 	s = (struct service){.created_at = p->now};
 	text_cut(s.name, sizeof(s.name), p->msg->service);
+	s.version = 1;
 	store_put_service(commit_change(c), &s);
+	catalog_put_service(p->ctl->catalog, &s);
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 
@@ -202,15 +206,27 @@ static void new_certificate(struct proposal *p)
 	text_cut(p->cert.agent, sizeof(p->cert.agent), p->agent->name);
 }
 
-/* Which order follows: the first issue, a change of an accepted file, or none. */
+/* The store went back in time, and the host serves what was issued after the backup: nobody here can revoke or renew that. Once for each
+ * certificate: what is issued after the restore is known. */
+static bool lost_by_restore(const struct proposal *p)
+{
+	struct issuance i;
+	return p->known && p->cert.not_before_at < restored_at(p->ctl) && !serial_is_none(p->msg->served) &&
+	       rows_issuance(p->ctl->rows, p->msg->served, &i) == E_NOT_FOUND;
+}
+
+/* Which order follows: the first issue, a change of an accepted file, what a restore has lost, or none. */
 static bool order_wanted(const struct proposal *p, bool changed, enum trigger *ret, bool *ret_approval)
 {
 	const struct order *open = orders_of(p->ctl, &p->cert);
-	bool                first = !p->cert.proved;
+	bool                first = !p->cert.proved || lost_by_restore(p);
 	*ret = first ? TRIGGER_MANUAL : TRIGGER_SERVICE_UPDATE;
 	if (!(open != NULL ? changed : first || changed))
 		return false;
-	return policy_eligible(&p->cert, p->t, open, *ret, first, p->now, ret_approval) == 0;
+	if (policy_eligible(&p->cert, p->t, open, *ret, first, p->now, ret_approval) < 0)
+		return false;
+	/* a file comes again with each connection, a person who said no is not asked again for the same */
+	return !*ret_approval || changed || !approvals_said_no(p->ctl, p->cert.cert_id);
 }
 
 /* An edited file most often mends what the last attempt stumbled over: an order that waits is tried now, not in an hour or a day. */
@@ -242,6 +258,8 @@ static void take(struct proposal *p, bool approved)
 	p->cert.retired_at = 0;
 
 	bool                order = order_wanted(p, changed || revived, &trigger, &approval);
+	if (order && lost_by_restore(p))
+		text_cut(p->who.reason, sizeof(p->who.reason), "the host serves what the restored database does not know");
 	const struct order *paused = order ? orders_of(p->ctl, &p->cert) : NULL;
 	if (p->known && !changed && !revived && !order && target_is_known(p)) {
 		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
@@ -291,7 +309,7 @@ static int check_form(struct proposal *p, struct refusal *why)
 		return refuse(why, E_NAME, "cert_id", "the cert_id is not a valid one");
 	if (names_parse(m->names, true, &p->names, bad) < 0)
 		return refuse(why, E_NAME, m->cert_id, "`%s` is not a name that can be certified", bad);
-	p->t = catalog_template(p->ctl->catalog, m->template_id);
+	p->t = catalog_policy(p->ctl->catalog, m->template_id, m->service);
 	if (p->t == NULL)
 		return refuse(why, E_POLICY_TEMPLATE, m->cert_id, "there is no template `%s`", m->template_id);
 	return 0;
@@ -333,6 +351,11 @@ void assign_target(struct controller *ctl, struct member *m, uint64_t id, const 
 		r = check_known(&p, &why);
 	if (r == 0)
 		r = policy_assign(m->row, p.t, msg->service, &p.names, &why);
+	if (r == 0 && p.t->purpose == PURPOSE_CODE_SIGNING && !(p.known && p.cert.proved)) {
+		r = intent_possible(ctl, p.t);
+		if (r < 0)
+			r = refuse(&why, r, msg->cert_id, "%s", err_what(r));
+	}
 	/* A person decides, unless the host only edits what was accepted. */
 	bool waits = r == E_POLICY_NAMES || (r == 0 && needs_person(&p));
 	if (r == 0 && !waits)

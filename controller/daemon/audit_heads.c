@@ -38,6 +38,10 @@ struct audit_heads {
 	bool                 base_known;
 	bool                 asking;
 	bool                 contradicted;
+	bool                 signer_contradicts;
+	int                  accusers; /* hosts that know another trail, up to 2 */
+	char                 accuser[AGENT_NAME_SIZE]; /* the first of them */
+	uint64_t             claimed, forgiven;        /* records */
 	struct audit_head    fitted; /* the last one that somebody remembered rightly: after a restart all hosts say the same */
 	int64_t              retry_at, alarm_at; /* monotonic */
 	const struct member *shown;              /* the agent that was shown a head last */
@@ -105,6 +109,51 @@ static bool fits(struct controller *ctl, uint64_t size, struct hash root)
 	return true;
 }
 
+/* ---- who says so ----------------------------------------------------------------------------------------------- */
+
+static void accuse(struct controller *ctl, const char *agent, uint64_t size)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	if (size <= a->forgiven)
+		return;
+	if (size > a->claimed)
+		a->claimed = size;
+	if (a->accusers == 0)
+		text_cut(a->accuser, sizeof(a->accuser), agent);
+	if (a->accusers == 0 || (a->accusers == 1 && !text_equal(a->accuser, agent)))
+		a->accusers++;
+}
+
+bool audit_heads_hold(const struct controller *ctl)
+{
+	const struct audit_heads *a = ctl->audit_heads;
+	return a->signer_contradicts || a->accusers > 1 || (a->accusers == 1 && fleet_size(ctl) <= 1);
+}
+
+bool audit_heads_signer_contradicts(const struct controller *ctl)
+{
+	return ctl->audit_heads->signer_contradicts;
+}
+
+int audit_heads_accusers(const struct controller *ctl)
+{
+	return ctl->audit_heads->accusers;
+}
+
+uint64_t audit_heads_claimed(const struct controller *ctl)
+{
+	const struct audit_heads *a = ctl->audit_heads;
+	return a->claimed > a->forgiven ? a->claimed : a->forgiven;
+}
+
+void audit_heads_forgive(struct controller *ctl, uint64_t size)
+{
+	struct audit_heads *a = ctl->audit_heads;
+	a->forgiven = size;
+	a->claimed = 0;
+	a->accusers = 0;
+}
+
 /* ---- signing --------------------------------------------------------------------------------------------------- */
 
 static int node_of(void *ctx, uint32_t level, uint64_t index, struct hash *ret)
@@ -160,6 +209,7 @@ void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root)
 	struct audit_heads *a = ctl->audit_heads;
 	a->base = (struct audit_head){.size = size, .root = root};
 	a->base_known = fits(ctl, size, root);
+	a->signer_contradicts = !a->base_known;
 	if (a->base_known)
 		a->contradicted =
 			false; /* a person has looked at it; a host that still knows better says so with the next head */
@@ -280,8 +330,10 @@ bool audit_heads_acked(struct controller *ctl, const char *agent, const struct m
 void audit_heads_hello(struct controller *ctl, const char *agent, uint64_t size, struct hash root)
 {
 	const struct audit_head *last = &ctl->audit_heads->last;
-	if (!fits(ctl, size, root))
+	if (!fits(ctl, size, root)) {
+		accuse(ctl, agent, size);
 		raise_alarm(ctl, AUDIT_HEAD_CONTRADICTED, agent, size, root);
+	}
 	else if (last->size > 0 && last->witness[0] == '\0') /* nobody was there when it was signed */
 		(void)show_to(ctl, agent);
 }

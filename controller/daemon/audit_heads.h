@@ -25,4 +25,12 @@ bool audit_heads_acked(struct controller *ctl, const char *agent, const struct m
 /* Somebody remembers another trail than this one. */
 bool audit_heads_contradicted(const struct controller *ctl);
 
+/* Enough of them to give no orders: the signer, or more than one host. One host alone may lie, unless there is no other. */
+bool audit_heads_hold(const struct controller *ctl);
+bool audit_heads_signer_contradicts(const struct controller *ctl);
+int  audit_heads_accusers(const struct controller *ctl);     /* hosts; 2 = two or more */
+uint64_t audit_heads_claimed(const struct controller *ctl);  /* records of the longest trail that one of them knows, or was forgiven */
+/* A person has accepted that hosts keep heads of so many records which are not ours. */
+void audit_heads_forgive(struct controller *ctl, uint64_t size);
+
 #endif

@@ -7,15 +7,36 @@
 
 #include <uthash.h>
 
+#include "controller/daemon/service_policy.h"
 #include "shared/base/text.h"
+#include "shared/sys/log.h"
 
 struct template_entry {
 	struct template t;
 	UT_hash_handle hh;
 };
 
+struct service_entry {
+	struct service s;
+	UT_hash_handle hh;
+};
+
+/* A template with what one service says instead; made at the first need, dropped with either of the two. */
+struct policy_key {
+	char template_id[TEMPLATE_ID_SIZE];
+	char service[SERVICE_SIZE];
+};
+
+struct policy_entry {
+	struct policy_key key;
+	struct template   t;
+	UT_hash_handle    hh;
+};
+
 struct catalog {
 	struct template_entry *templates;
+	struct service_entry  *services;
+	struct policy_entry   *policies;
 	struct catalog_issuer  issuers[CATALOG_ISSUERS_MAX];
 	size_t                 n_issuers;
 };
@@ -34,6 +55,23 @@ static int load_templates(struct catalog *c, struct store_view *view)
 		for (size_t i = 0; i < n; i++) {
 			catalog_put_template(c, &page[i]);
 			text_cut(after, sizeof(after), page[i].template_id);
+		}
+	free(page);
+	return r;
+}
+
+static int load_services(struct catalog *c, struct store_view *view)
+{
+	struct service *page = calloc(PAGE, sizeof(*page));
+	if (page == NULL)
+		return E_NOMEM;
+	char   after[SERVICE_SIZE] = "";
+	size_t n = PAGE;
+	int    r = 0;
+	while (n == PAGE && (r = view_services(view, after, page, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n; i++) {
+			catalog_put_service(c, &page[i]);
+			text_cut(after, sizeof(after), page[i].name);
 		}
 	free(page);
 	return r;
@@ -76,6 +114,8 @@ int catalog_open(struct store_view *view, const char *public_url, struct catalog
 		return refuse(why, E_NOMEM, "templates", "no memory");
 	int r = load_templates(c, view);
 	if (r == 0)
+		r = load_services(c, view);
+	if (r == 0)
 		r = load_issuers(c, view);
 	for (size_t i = 0; r == 0 && i < c->n_issuers; i++) {
 		r = issue_ca_make(&c->issuers[i].row, NULL, public_url, &c->issuers[i].ca);
@@ -94,6 +134,15 @@ int catalog_open(struct store_view *view, const char *public_url, struct catalog
 	return 0;
 }
 
+static void drop_policies(struct catalog *c)
+{
+	struct policy_entry *e, *tmp;
+	HASH_ITER (hh, c->policies, e, tmp) {
+		HASH_DEL(c->policies, e);
+		free(e);
+	}
+}
+
 void catalog_free(struct catalog *c)
 {
 	if (c == NULL)
@@ -103,6 +152,12 @@ void catalog_free(struct catalog *c)
 		HASH_DEL(c->templates, e);
 		free(e);
 	}
+	struct service_entry *s, *next;
+	HASH_ITER (hh, c->services, s, next) {
+		HASH_DEL(c->services, s);
+		free(s);
+	}
+	drop_policies(c);
 	for (size_t i = 0; i < c->n_issuers; i++) {
 		issue_ca_free(c->issuers[i].ca);
 		buf_free(&c->issuers[i].chain_bytes);
@@ -121,6 +176,7 @@ const struct template *catalog_template(const struct catalog *c, const char *tem
 void catalog_put_template(struct catalog *c, const struct template *t)
 {
 	struct template_entry *e = NULL;
+	drop_policies(c);
 	HASH_FIND_STR(c->templates, t->template_id, e);
 	if (e != NULL) {
 		if (t->version >= e->t.version)
@@ -132,6 +188,62 @@ void catalog_put_template(struct catalog *c, const struct template *t)
 		abort();
 	e->t = *t;
 	HASH_ADD_STR(c->templates, t.template_id, e);
+}
+
+const struct service *catalog_service(const struct catalog *c, const char *name)
+{
+	struct service_entry *e = NULL;
+	HASH_FIND_STR(c->services, name, e);
+	return e != NULL ? &e->s : NULL;
+}
+
+size_t catalog_services(const struct catalog *c, const struct service **ret, size_t max)
+{
+	size_t n = 0;
+	for (const struct service_entry *e = c->services; e != NULL && n < max; e = e->hh.next)
+		ret[n++] = &e->s;
+	return n;
+}
+
+void catalog_put_service(struct catalog *c, const struct service *s)
+{
+	struct service_entry *e = NULL;
+	drop_policies(c);
+	HASH_FIND_STR(c->services, s->name, e);
+	if (e != NULL) {
+		if (s->version >= e->s.version)
+			e->s = *s;
+		return;
+	}
+	e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		abort();
+	e->s = *s;
+	HASH_ADD_STR(c->services, s.name, e);
+}
+
+const struct template *catalog_policy(struct catalog *c, const char *template_id, const char *service)
+{
+	const struct template *t = catalog_template(c, template_id);
+	const struct service  *s = catalog_service(c, service);
+	if (t == NULL || s == NULL || s->policy[0] == '\0')
+		return t;
+	struct policy_key    key = {.template_id = ""};
+	struct policy_entry *e = NULL;
+	text_cut(key.template_id, sizeof(key.template_id), template_id);
+	text_cut(key.service, sizeof(key.service), service);
+	HASH_FIND(hh, c->policies, &key, sizeof(key), e);
+	if (e != NULL)
+		return &e->t;
+	struct refusal why;
+	e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		abort();
+	e->key = key;
+	if (service_policy_apply(s, t, &e->t, &why) < 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "service %s: its policy does not stand: %s", s->name, why.cause);
+	HASH_ADD(hh, c->policies, key, sizeof(e->key), e);
+	return &e->t;
 }
 
 struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id)

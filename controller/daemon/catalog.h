@@ -1,4 +1,4 @@
-/* catalog.h - room controller/daemon: templates (current versions) and issuers, in memory.
+/* catalog.h - room controller/daemon: templates (current versions), what services say of policy, and issuers, in memory.
  * Never: writing to the store; whoever stored a new version tells it here. */
 #ifndef VCC_CATALOG_H
 #define VCC_CATALOG_H
@@ -23,6 +23,11 @@ _must_check_ int catalog_open(struct store_view *view, const char *public_url, s
 void             catalog_free(struct catalog *c);
 
 const struct template *catalog_template(const struct catalog *c, const char *template_id); /* NULL = unknown */
+/* The template with what the service says instead: the policy of its certificates. NULL = unknown template. Valid until a put. */
+const struct template *catalog_policy(struct catalog *c, const char *template_id, const char *service);
+const struct service  *catalog_service(const struct catalog *c, const char *name); /* NULL = nothing was ever said about it */
+size_t                 catalog_services(const struct catalog *c, const struct service **ret, size_t max); /* how many, at most `max` */
+void                   catalog_put_service(struct catalog *c, const struct service *s);
 void                   catalog_put_template(struct catalog *c, const struct template *t);
 
 struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id);

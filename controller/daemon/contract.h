@@ -70,7 +70,9 @@ enum api_shape {
 
 /* Statuses of success; those of refusals follow from the route (openapi.c). */
 enum { API_200 = 1, API_201 = 2, API_202 = 4, API_503 = 8 /* the same object with another status */ };
-/* Beside them: the body may hold ids by the ten thousand. */
+/* Beside them: If-Match names the version that is changed, ETag the one there is. */
+enum { API_MATCH = 32 };
+/* And: the body may hold ids by the ten thousand. */
 enum { API_IDS = 16, API_IDS_VALUES_MAX = 100100, API_IDS_BODY_MAX = 8 << 20 };
 
 /* One row for each row of api_routes.c. */
@@ -102,8 +104,9 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_agent_shown, object_listener, object_invite, object_invite_made, object_target, object_certificate,
 	object_certificate_shown, object_certificate_changed, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,
-	object_renewing, object_service_certs, object_expiring, object_template, object_templates, object_template_applied,
+	object_renewing, object_service_certs, object_expiring, object_template, object_templates,
 	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
-	object_emergency, object_emergency_or_plan;
+	object_emergency, object_emergency_or_plan, object_backup, object_restore, object_cert_pem, object_issuing, object_service,
+	object_service_shown, object_template_shown, object_policy_done, object_policy_begun;
 
 #endif

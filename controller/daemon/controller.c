@@ -10,6 +10,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/backup.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -24,6 +25,9 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/policy_walk.h"
+#include "controller/daemon/pruner.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -91,6 +95,14 @@ static int open_parts(struct controller *ctl)
 		r = kept_answers_open(&ctl->kept_answers);
 	if (r == 0)
 		r = campaigns_open(&ctl->campaigns);
+	if (r == 0)
+		r = backups_open(ctl, &ctl->backups);
+	if (r == 0)
+		r = restored_open(&ctl->restored);
+	if (r == 0)
+		r = pruner_open(&ctl->pruner);
+	if (r == 0)
+		r = policy_walks_open(&ctl->policy_walks);
 	return r;
 }
 
@@ -181,9 +193,15 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = audit_heads_load(ctl);
 	if (r == 0)
+		r = restored_load(ctl);
+	if (r == 0)
+		r = pruner_load(ctl);
+	if (r == 0)
 		r = orders_load(ctl);
 	if (r == 0)
 		r = campaigns_load(ctl);
+	if (r == 0)
+		r = policy_walks_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -220,6 +238,7 @@ void controller_stop(struct controller *ctl)
 	crl_news_close(ctl->crl_news);
 	scheduler_close(ctl->scheduler);
 	serials_stop(ctl);
+	backups_stop(ctl);
 	uv_unref((uv_handle_t *)&ctl->store_wake);
 }
 
@@ -250,6 +269,10 @@ void controller_free(struct controller *ctl)
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
 	campaigns_free(ctl->campaigns);
+	backups_free(ctl->backups);
+	restored_free(ctl->restored);
+	pruner_free(ctl->pruner);
+	policy_walks_free(ctl->policy_walks);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	kept_answers_free(ctl->kept_answers);
@@ -330,6 +353,7 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 		.signer = signer_ready(ctl),
 		.signer_log_behind = signer_log_behind(ctl),
 		.audit_contradicted = audit_heads_contradicted(ctl),
+		.restore_waits = restored_holds(ctl),
 		.store = commit_healthy(ctl),
 		.crl_fresh = crls_fresh(ctl, now),
 		.crl_late = crls_worst(ctl, now, &late) >= 500,

@@ -44,7 +44,7 @@ struct api_result {
 	char                token[TOKEN_JOIN_SIZE]; /* shown once; the callback's owner wipes its copy */
 	char                join_address[ADDRESS_SIZE];
 	char                pin[8 + HASH_TEXT_SIZE]; /* "sha256:HEX" of the root */
-	uint32_t            template_version;        /* controller_template_apply */
+	uint32_t            template_version;        /* approvals_decide of a template or service */
 	char                pseudonym[ACTOR_SIZE];   /* controller_forget_person */
 	struct principal    principal;               /* people_principal_put */
 	struct token        pat;                     /* people_token_make, people_token_revoke, with: */
@@ -60,6 +60,8 @@ typedef void api_done_fn(void *ctx, const struct api_result *result);
  */
 void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
 		      api_done_fn *done, void *ctx);
+/* The open order of the certificate waits no more: neither for a window nor for its next attempt. E_NOT_FOUND: it has none. */
+void controller_order_now(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx);
 /* Ends the certificate for good: every unexpired issuance is revoked, an open order before the flip is cancelled. */
 void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
 		       api_done_fn *done, void *ctx);
@@ -77,10 +79,6 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 			    api_done_fn *done, void *ctx);
 /* Takes back that there seem to be two hosts with this identity. E_EXISTS: nobody said so. */
 void controller_agent_release(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx);
-/* A new version; `expect_version` UINT32_MAX = do not check. Checked by policy_template_check. */
-void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
-			       const struct caller *who, api_done_fn *done, void *ctx);
-
 /* Deletes name and salt behind a person's pseudonym: the audit trail stays whole and names nobody any more. E_NOT_FOUND: the trail does not
  * know the name. E_AUDIT_PERSON_ACTIVE: who can still act would only appear again. */
 void controller_forget_person(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx);
@@ -109,6 +107,7 @@ int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 struct controller_state {
 	bool     signer;    /* connected and its issuers are known */
 	bool     signer_log_behind; /* it has forgotten certificates that are stored as issued */
+	bool     restore_waits; /* nothing is ordered until a person accepts */
 	bool     audit_contradicted; /* signer or agents remember another audit trail than this one */
 	bool     store;     /* the last commit succeeded */
 	bool     crl_fresh; /* no CRL of ours is past its nextUpdate */

@@ -291,6 +291,13 @@ void fleet_rewelcome(struct controller *ctl, const char *name)
 	welcome_later(ctl, name, clock_monotonic() + REWELCOME_MS);
 }
 
+void fleet_rewelcome_all(struct controller *ctl)
+{
+	int64_t at = clock_monotonic() + REWELCOME_MS;
+	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m))
+		welcome_later(ctl, m->name, at); /* in turns */
+}
+
 /* ---- connections by number -------------------------------------------------------------------------------------- */
 
 static void link_set(struct fleet *f, uint64_t gateway, uint64_t session, const char *name, const char *address)
@@ -536,7 +543,10 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	const struct link *l = link_find(ctl->fleet, gateway, session);
 	if (m->row == NULL || l == NULL || !is_session(m, gateway, session) || !m->session.helloed)
 		return;
+	bool other_version = m->row->version[0] != '\0' && !text_equal(m->row->version, hello->version);
 	note_seen(ctl, m, l->address, hello->version);
+	if (other_version)
+		orders_try_paused(ctl, m->name);
 	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
 		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
 	crl_news_tell(ctl, m->name);

@@ -76,5 +76,7 @@ bool fleet_send_frame(struct controller *ctl, const char *name, uint64_t id, str
 void fleet_state_changed(struct controller *ctl, const char *name);
 /* Something of this agent could not be stored: it is welcomed again in a moment and then re-sends what is unacked. */
 void fleet_rewelcome(struct controller *ctl, const char *name);
+/* Everybody learns the controller's time anew. */
+void fleet_rewelcome_all(struct controller *ctl);
 
 #endif

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/core/policy.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/key.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
 
 static void subject_text(const struct cert_facts *f, char *ret, size_t size)
 {
@@ -63,6 +66,46 @@ int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct ce
 	if (r == 0)
 		*ret = row;
 	return r;
+}
+
+int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+	       struct id renewal_id, struct issuance *ret)
+{
+	struct cert_facts      facts = {0};
+	struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
+	int64_t                now = clock_now(), not_before = 0, not_after = 0;
+	bool                   cut = false;
+	if (issuer == NULL || issuer->row.revoked_at != 0)
+		return E_CA_REVOKED;
+	int r = policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut);
+	if (r == 0)
+		r = policy_facts(cert, t, ctl->conf->organisation, not_before, not_after, &facts);
+	if (r < 0)
+		return r;
+	if (cut)
+		log_line(LOG_LEVEL_WARNING, NULL, "certificate %s is cut to the end of issuer %s", cert->cert_id,
+			 issuer->row.issuer_id);
+	if (spki.n > sizeof(facts.spki))
+		return E_PKI_KEY;
+	memcpy(facts.spki, spki.p, spki.n);
+	facts.spki_len = (uint16_t)spki.n;
+	r = intent_make(ctl, issuer, &facts, now, ret);
+	if (r < 0)
+		return r;
+	ret->owner = OWNER_CERTIFICATE;
+	text_cut(ret->owner_id, sizeof(ret->owner_id), cert->cert_id);
+	ret->renewal_id = renewal_id;
+	return 0;
+}
+
+int intent_possible(struct controller *ctl, const struct template *t)
+{
+	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
+	int64_t                      from, to;
+	bool                         cut;
+	if (issuer == NULL || issuer->row.revoked_at != 0)
+		return E_CA_REVOKED;
+	return policy_validity(t, issuer->row.not_after_at, clock_now(), &from, &to, &cut);
 }
 
 void intent_ask(struct controller *ctl, const struct issuance *intent, const struct ticket *ticket)

@@ -10,6 +10,13 @@
  * state INTENT whose DER is the encoded SG_ISSUE. E_SYS_AGAIN (serials_wait), E_PKI_LINT, E_WIRE_LIMIT. */
 _must_check_ int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct cert_facts *facts, int64_t now,
 			     struct issuance *ret);
+/* The same for a certificate's key, by its template as of now; the key's type is the caller's matter. Also E_CA_REVOKED,
+ * E_ISSUE_OUTLIVES. */
+_must_check_ int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+			    struct id renewal_id, struct issuance *ret);
+/* Could a certificate of this template be signed now? What signs code must not outlive its CA; asked before a person is. E_CA_REVOKED,
+ * E_ISSUE_OUTLIVES, E_SIGNER_LIMIT. */
+_must_check_ int intent_possible(struct controller *ctl, const struct template *t);
 /* Hands a stored intent's request to the signer. */
 void intent_ask(struct controller *ctl, const struct issuance *intent, const struct ticket *ticket);
 

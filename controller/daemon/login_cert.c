@@ -21,7 +21,18 @@ static bool says_admin(const struct approval *a, const struct certificate *cert)
 	return ok;
 }
 
-static int was_agreed(struct store_view *view, const struct certificate *cert, bool *ret)
+/* A key that a person brought is agreed to by itself: the request is that of the order which made this issuance. */
+static int key_was_agreed(struct store_view *view, const struct certificate *cert, const struct issuance *i, bool *ret)
+{
+	struct approval a;
+	int             r = view_approval(view, i->renewal_id, &a);
+	*ret = r == 0 && a.kind == APPROVAL_ORDER && a.state == APPROVAL_APPROVED && text_equal(a.object, cert->cert_id) &&
+	       says_admin(&a, cert);
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
+/* A target is agreed to once, for all keys that its host makes. */
+static int target_was_agreed(struct store_view *view, const struct certificate *cert, bool *ret)
 {
 	struct approval *rows = calloc(REQUESTS, sizeof(*rows));
 	size_t           n = 0;
@@ -57,7 +68,7 @@ int login_cert_find(struct store_view *view, struct serial serial, struct hash f
 	if (r == 0)
 		r = view_template(view, cert.template_id, 0, &t);
 	if (r == 0)
-		r = was_agreed(view, &cert, &agreed);
+		r = cert.agent[0] != '\0' ? target_was_agreed(view, &cert, &agreed) : key_was_agreed(view, &cert, &i, &agreed);
 	if (r < 0)
 		return refuse(why, r, what, "the store cannot be read");
 	if (t.purpose != PURPOSE_ADMIN || !cert.approved || !agreed)

@@ -8,13 +8,14 @@
 #include "controller/daemon/controller.h"
 #include "controller/daemon/init.h"
 #include "controller/daemon/listeners.h"
+#include "controller/daemon/restore.h"
 #include "shared/conf/controller_conf.h"
 #include "shared/pki/key.h"
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
 
-static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief]";
+static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief]\n       vcc-controller restore [--config FILE] [--keep-tokens] BACKUP";
 
 struct process {
 	struct controller *ctl;
@@ -118,6 +119,8 @@ int main(int argc, char **argv)
 	umask(077);
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return daemon_init(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "restore") == 0)
+		return daemon_restore(argc - 1, argv + 1);
 	conf_options(argc, argv, &controller_schema, CONTROLLER_CONF_PATH, usage, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-controller: unknown argument `%s`; see --help\n", argv[options.rest]);

@@ -1,4 +1,4 @@
-/* operate.c - room controller/daemon: orders, revocations, invites, agent states, templates by people.
+/* operate.c - room controller/daemon: orders, revocations, invites, agent states by people.
  * Every call: check, one change with its audit record, answer when stored. Never: answering before that. */
 #include "controller/daemon/operate.h"
 
@@ -10,7 +10,9 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -24,7 +26,6 @@ struct answer {
 	api_done_fn      *done;
 	void             *ctx;
 	struct api_result result;
-	struct template t; /* controller_template_apply */
 };
 
 static struct answer *answer_new(api_done_fn *done, void *ctx)
@@ -94,15 +95,19 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	struct certificate cert;
 	bool               approval = false;
 	int                r = rows_certificate(ctl->rows, cert_id, &cert);
+	if (r == 0)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		refused(a, r, cert_id, NULL);
 		return;
 	}
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), trigger, force, clock_now(), &approval)
 		      : E_POLICY_TEMPLATE;
 	if (r == 0)
 		r = operate_agent_usable(ctl, cert.agent);
+	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING)
+		r = intent_possible(ctl, t);
 	if (r == 0)
 		r = end_waiting(ctl, &cert, who);
 	if (r < 0) {
@@ -114,6 +119,29 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 	commit_certificate(c, &cert);
 	commit_fault_points(c, "controller.order", "controller.order_stored");
 	commit_now(c, on_stored, a);
+}
+
+void controller_order_now(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer      *a = answer_new(done, ctx);
+	struct certificate  cert;
+	bool                stored = false;
+	int                 r = rows_certificate(ctl->rows, cert_id, &cert);
+	const struct order *open = r == 0 ? orders_of(ctl, &cert) : NULL;
+	if (r == 0 && open == NULL)
+		r = E_NOT_FOUND;
+	if (r < 0) {
+		refused(a, r, cert_id, r == E_NOT_FOUND ? "it has no open order" : NULL);
+		return;
+	}
+	struct order_event ev = {.kind = EV_NOW, .renewal_id = open->renewal_id};
+	r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_stored, .ctx = a}, &stored);
+	if (r == 0)
+		r = orders_find(ctl, ev.renewal_id, &a->result.order);
+	if (r < 0)
+		refused(a, r, cert_id, NULL);
+	else if (!stored)
+		answer_now(a);
 }
 
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
@@ -340,45 +368,6 @@ void controller_agent_release(struct controller *ctl, const char *name, const st
 	commit_agent(c, row);
 	commit_fault_points(c, "controller.release", "controller.release_stored");
 	commit_now(c, on_stored, a);
-}
-
-/* ---- templates ------------------------------------------------------------------------------------------------- */
-
-static void on_template(struct controller *ctl, void *ctx, int code, const struct store_result *result)
-{
-	struct answer *a = ctx;
-	if (code == 0) {
-		a->t.version = result->template_version;
-		a->result.template_version = result->template_version;
-		catalog_put_template(ctl->catalog, &a->t);
-	}
-	on_stored(ctl, a, code, result);
-}
-
-void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
-			       const struct caller *who, api_done_fn *done, void *ctx)
-{
-	struct answer       *a = answer_new(done, ctx);
-	struct policy_limits limits = {ctl->conf->allow_short_validity, ctl->conf->jitter};
-	int                  r = policy_template_check(t, &limits, &a->result.why);
-	if (r == 0 && catalog_issuer_for(ctl->catalog, t) == NULL)
-		r = refuse(&a->result.why, E_POLICY_TEMPLATE, t->template_id, "there is no issuer `%s`", t->issuer);
-	if (r < 0) {
-		a->result.code = r;
-		answer_now(a);
-		return;
-	}
-	a->t = *t;
-	a->t.created_at = clock_now();
-	struct commit *c = commit_new(ctl);
-	store_add_template(commit_change(c), &a->t, expect_version);
-	commit_audit(c,
-		     &(struct audit_of){.event = AUDIT_TEMPLATE_APPLIED,
-					.actor = who->actor,
-					.object = t->template_id,
-					.request_id = who->request_id, .reason = who->reason},
-		     NULL);
-	commit_now(c, on_template, a);
 }
 
 /* ---- persons --------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "controller/core/policy.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
@@ -70,7 +72,7 @@ static void prerequisite(struct controller *ctl, const struct certificate *cert,
 		snprintf(ret, CAUSE_SIZE, "no CA signs for template %s: it is revoked or was taken away", t->template_id);
 	else if (policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut) < 0)
 		snprintf(ret, CAUSE_SIZE, "CA %s ends before the certificate would", issuer->row.issuer_id);
-	else if (!policy_service_fits(t, cert->service))
+	else if (!policy_service_fits(t->service, cert->service))
 		snprintf(ret, CAUSE_SIZE, "its template is for service %s, not for %s", t->service, cert->service);
 }
 
@@ -82,7 +84,7 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 	if (new_cert != NULL)
 		cert = *new_cert;
 	if (new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
-		t = catalog_template(ctl->catalog, cert.template_id);
+		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
 	bool unwanted = old_is_unwanted(ctl, o);
 	*ret = (struct order_policy){
@@ -93,6 +95,7 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 		.supersede_grace_ms = unwanted ? 0 : any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
 		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING && !unwanted,
 		.post_validation = t == NULL || t->post_validation,
+		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
 	};
 	if (order_flow_may_begin(o->phase))
@@ -131,13 +134,15 @@ static int need_old(struct applying *a)
 
 static const struct template *template_of(struct applying *a)
 {
-	return need_cert(a) == 0 ? catalog_template(a->ctl->catalog, a->cert->template_id) : NULL;
+	return need_cert(a) == 0 ? catalog_policy(a->ctl->catalog, a->cert->template_id, a->cert->service) : NULL;
 }
 
 static int64_t renew_at(struct applying *a, const struct issuance *i)
 {
 	const struct template *t = template_of(a);
 	struct policy_limits   limits = {a->ctl->conf->allow_short_validity, a->ctl->conf->jitter};
+	if (a->cert->agent[0] == '\0')
+		return TIME_NEVER; /* nobody could make the next key */
 	return t != NULL ? policy_renew_at(t, a->cert->cert_id, i->serial, i->not_before_at, i->not_after_at, &limits)
 			 : TIME_NEVER;
 }
@@ -208,7 +213,13 @@ static int put_message(struct applying *a, uint16_t type, const void *payload)
 static bool any_time(struct applying *a, const struct order *o, const struct template *t)
 {
 	bool late = t != NULL && need_cert(a) == 0 && a->cert->not_after_at != 0 && a->now >= a->cert->not_after_at - t->emergency_threshold_ms;
-	return o->trigger == TRIGGER_EMERGENCY || (o->flags & ORDER_FORCED) != 0 || late;
+	return o->trigger == TRIGGER_EMERGENCY || (o->flags & (ORDER_FORCED | ORDER_NOW)) != 0 || late;
+}
+
+static void service_window(struct applying *a, char *ret, size_t size)
+{
+	const struct service *s = need_cert(a) == 0 ? catalog_service(a->ctl->catalog, a->cert->service) : NULL;
+	text_cut(ret, size, s != NULL ? s->windows : "");
 }
 
 static int act_send_order(struct applying *a)
@@ -229,7 +240,9 @@ static int act_send_order(struct applying *a)
 		.deadline_at = o->deadline_at,
 		.post_validation = t->post_validation,
 		.any_time = any_time(a, o, t),
+		.pre_validation = t->pre_validation,
 	};
+	service_window(a, m.window, sizeof(m.window));
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	text_cut(m.names, sizeof(m.names), facts.names.text);
 	text_cut(m.common_name, sizeof(m.common_name), facts.common_name);
@@ -257,6 +270,7 @@ static int act_send_certificate(struct applying *a)
 		.certificate = {a->mine.der, a->mine.der_len},
 		.chain = issuer->chain,
 	};
+	service_window(a, m.window, sizeof(m.window));
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	return put_message(a, MSG_CERTIFICATE, &m);
 }
@@ -374,6 +388,13 @@ static void back_to_old(struct applying *a)
 	a->cert_changed = true;
 }
 
+/* `superseded` says that older signatures stay good, and none was made with a key that never came into use. */
+static bool signs_code(struct applying *a)
+{
+	const struct template *t = template_of(a);
+	return t != NULL && t->purpose == PURPOSE_CODE_SIGNING;
+}
+
 static int act_revoke_new(struct applying *a)
 {
 	int r = need_cert(a);
@@ -387,7 +408,7 @@ static int act_revoke_new(struct applying *a)
 		a->mine.state = ISSUANCE_REVOKED;
 		a->mine.revoked_at = a->mine.held_at != 0 ? a->mine.held_at : a->now;
 		a->mine.held_at = 0;
-		a->mine.revoke_reason = REASON_SUPERSEDED;
+		a->mine.revoke_reason = signs_code(a) ? REASON_CESSATION : REASON_SUPERSEDED;
 		a->mine_changed = true;
 		crls_dirty_later(a->commit, a->mine.issuer_id, a->mine.crl_shard);
 	}
@@ -403,8 +424,14 @@ static int act_count_renewal(struct applying *a)
 	int r = need_cert(a);
 	if (r < 0)
 		return r;
+	const struct template *t = template_of(a);
 	a->cert->unattended = order_flow_attended(&a->step->next) ? 0 : a->cert->unattended + 1;
 	a->cert_changed = true;
+	if (t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now))
+		commit_audit(a->commit,
+			     &(struct audit_of){.event = AUDIT_RENEWALS_NEAR, .actor = "controller", .object = a->cert->cert_id,
+						.renewal_id = a->was->renewal_id},
+			     "{s:I,s:I}", "unattended", (json_int_t)a->cert->unattended, "max_renewals", (json_int_t)t->max_renewals);
 	return 0;
 }
 
@@ -420,8 +447,9 @@ static int act_close(struct applying *a)
 	int64_t                retry = t != NULL && t->retry_ms > RETRY_FLOOR_MS ? t->retry_ms : RETRY_FLOOR_MS;
 	if (a->was->phase == ORDER_AWAITING_APPROVAL && retry < MS_DAY)
 		retry = MS_DAY; /* a person who said no, or nothing, is not asked again within the hour */
+	bool asked_once = t != NULL && t->purpose == PURPOSE_CODE_SIGNING; /* `cert renew` asks again */
 	if (a->step->next.phase != ORDER_COMPLETED && a->cert->renew_at < a->now + retry)
-		a->cert->renew_at = a->now + retry;
+		a->cert->renew_at = asked_once ? TIME_NEVER : a->now + retry;
 	a->cert_changed = true;
 	return 0;
 }
@@ -444,7 +472,8 @@ static int act_audit(struct applying *a)
 	const struct order *o = &a->step->next;
 	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
 	int                 event = events[a->action->audit];
-	if (event < 0)
+	const struct template *t = template_of(a);
+	if (event < 0 || !order_flow_audits(a->action->audit, t != NULL ? t->audit_level : AUDIT_STANDARD))
 		return 0;
 	struct audit_of of = {
 		.event = (enum audit_event)event,

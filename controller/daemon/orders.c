@@ -14,6 +14,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -190,6 +191,7 @@ static void run_live_actions(struct controller *ctl, const struct order_step *st
 }
 
 static const char *const fault_points[EV_KIND_COUNT][2] = {
+	[EV_APPROVED] = {"controller.approved", "controller.approved_stored"},
 	[EV_CSR] = {"controller.intent", "controller.intent_stored"},
 	[EV_ISSUED] = {"controller.issued", "controller.issued_stored"},
 	[EV_TIMER] = {"controller.timer", "controller.timer_stored"},
@@ -225,6 +227,13 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 	return 0;
 }
 
+/* What was not sent yet stays here until a person accepts the restored store; the tick tries again. */
+static bool waits_for_restore(struct controller *ctl, const struct entry *e, enum order_event_kind event)
+{
+	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER;
+	return sends && (e->o.phase == ORDER_PLANNED || e->o.phase == ORDER_RETRY_WAIT || e->o.phase == ORDER_PAUSED) && restored_holds(ctl);
+}
+
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct entry *e = find(ctl, event->renewal_id);
@@ -240,6 +249,8 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
+	if (waits_for_restore(ctl, e, event->kind))
+		return 0;
 	order_actions_policy(ctl, &e->o, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
@@ -294,6 +305,40 @@ static const char *const trigger_reasons[TRIGGER_COUNT] = {
 	[TRIGGER_MANUAL] = "ordered by a person",
 };
 
+/* The step that an order begins with; none when it waits for approval: then only its row is put. */
+static void begin(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order *o,
+		  const struct order_event *first, const struct order_input *in, struct order *ret)
+{
+	struct order_step   step = {.next = *o};
+	struct order_policy policy;
+	struct sent_message sent = {0};
+	order_actions_policy(ctl, o, cert, &policy);
+	bool held = first->kind == EV_DISPATCH && restored_holds(ctl);
+	if (held || order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
+		step = (struct order_step){.next = *o};
+	if (order_actions_apply(ctl, commit, cert, o, &step, in, &sent) < 0) {
+		step = (struct order_step){.next = *o}; /* its message cannot be made: it stays planned, the timer tries again */
+		step.next.next_at = o->created_at + RELOAD_RESTART_MS;
+		store_put_order(commit_change(commit), &step.next);
+	}
+	struct entry *e = add(ctl, &step.next);
+	take_over(ctl, e, commit, &step.next, &sent);
+	*ret = step.next;
+}
+
+static void audit_scheduled(struct commit *commit, const struct certificate *cert, const struct order *o, const struct caller *who)
+{
+	char            expiry[TIME_TEXT_SIZE];
+	struct audit_of of = {.event = AUDIT_RENEWAL_SCHEDULED,
+			      .actor = who->actor,
+			      .object = cert->cert_id,
+			      .renewal_id = o->renewal_id,
+			      .request_id = who->request_id, .reason = who->reason};
+	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(o->trigger), "original_expiry",
+		     time_text(cert->not_after_at, expiry), "renewal_reason",
+		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[o->trigger]);
+}
+
 void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
 		   bool approval, const struct caller *who, struct order *ret)
 {
@@ -304,39 +349,35 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
 		       const struct caller *who, struct order *ret)
 {
-	int64_t      now = clock_now();
-	struct order o = order_of(cert, cause, who, now);
-	char         expiry[TIME_TEXT_SIZE];
+	struct order o = order_of(cert, cause, who, clock_now()), made;
 	cert->open_order = o.renewal_id;
-	struct audit_of of = {.event = AUDIT_RENEWAL_SCHEDULED,
-			      .actor = who->actor,
-			      .object = cert->cert_id,
-			      .renewal_id = o.renewal_id,
-			      .request_id = who->request_id, .reason = who->reason};
-	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(cause->trigger), "original_expiry",
-		     time_text(cert->not_after_at, expiry), "renewal_reason",
-		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[cause->trigger]);
-
-	struct order_step   step = {.next = o};
-	struct order_policy policy;
-	struct sent_message sent = {0};
-	struct order_input  in = {.who = who};
-	order_actions_policy(ctl, &o, cert, &policy);
-	if (order_flow_step(&o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id}, now, &policy, &step) <
-		    0 ||
-	    step.ignored)
-		step = (struct order_step){.next = o}; /* it waits for approval: only its row */
-	if (order_actions_apply(ctl, commit, cert, &o, &step, &in, &sent) < 0) {
-		step = (struct order_step){.next = o}; /* its message cannot be made: it stays planned, the timer tries again */
-		step.next.next_at = now + RELOAD_RESTART_MS;
-		store_put_order(commit_change(commit), &step.next);
-	}
-	struct entry *e = add(ctl, &step.next);
-	take_over(ctl, e, commit, &step.next, &sent);
-	if (step.next.phase == ORDER_AWAITING_APPROVAL)
-		approvals_request_order(ctl, commit, &step.next, cert, who);
+	audit_scheduled(commit, cert, &o, who);
+	begin(ctl, commit, cert, &o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id},
+	      &(struct order_input){.who = who}, &made);
+	if (made.phase == ORDER_AWAITING_APPROVAL)
+		approvals_request_order(ctl, commit, &made, cert, (struct span){0}, who);
 	if (ret != NULL)
-		*ret = step.next;
+		*ret = made;
+}
+
+void orders_create_for_key(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_key *key,
+			   const struct caller *who, struct order *ret)
+{
+	struct order_cause cause = {.trigger = TRIGGER_MANUAL, .approval = key->intent == NULL};
+	struct order       o = order_of(cert, &cause, who, clock_now());
+	struct order_event ev = {.kind = EV_CSR, .renewal_id = key->renewal_id};
+	o.renewal_id = key->renewal_id;
+	o.template_version = key->template_version;
+	cert->open_order = o.renewal_id;
+	digest_sha256(key->spki, &ev.spki_hash);
+	if (key->intent != NULL) {
+		ev.serial = key->intent->serial;
+		ev.tbs_hash = key->intent->tbs_hash;
+	}
+	audit_scheduled(commit, cert, &o, who);
+	begin(ctl, commit, cert, &o, &ev, &(struct order_input){.who = who, .intent = key->intent}, ret);
+	if (ret->phase == ORDER_AWAITING_APPROVAL)
+		approvals_request_order(ctl, commit, ret, cert, key->spki, who);
 }
 
 /* ---- from agents ----------------------------------------------------------------------------------------------- */
@@ -387,6 +428,14 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 		       id_text(e->o.renewal_id, id));
 	log_line(step->code == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, fields, "%s: step %s: %s", e->o.cert_id,
 		 workflow_step_name((enum workflow_step)step->step), step->code == 0 ? "done" : err_code(step->code, code));
+}
+
+void orders_try_paused(struct controller *ctl, const char *agent)
+{
+	struct entry *e, *tmp;
+	HASH_ITER (hh, ctl->orders->open, e, tmp)
+		if (e->o.phase == ORDER_PAUSED && e->pending == 0 && text_equal(e->o.agent, agent))
+			drive(ctl, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = e->o.renewal_id}, &(struct order_input){0});
 }
 
 /* ---- from the signer, the clock -------------------------------------------------------------------------------- */

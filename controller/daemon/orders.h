@@ -27,6 +27,16 @@ struct order_cause {
 };
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
 		       const struct caller *who, struct order *ret);
+/* The same for a certificate without agent: the person who orders brings the key. `intent` NULL: the order waits for an approval that
+ * shows the key; else it is of `renewal_id`, and the order begins with it. */
+struct order_key {
+	struct id              renewal_id;
+	struct span            spki;
+	const struct issuance *intent;
+	uint32_t               template_version; /* that the intent was made from */
+};
+void orders_create_for_key(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_key *key,
+			   const struct caller *who, struct order *ret);
 /* The open order of a certificate (also paused), NULL when there is none. Valid until the next event. */
 const struct order *orders_of(struct controller *ctl, const struct certificate *cert);
 /* Newest state of any order: in memory, else stored. E_NOT_FOUND, E_STORE_*. */
@@ -51,6 +61,9 @@ _must_check_ int orders_event(struct controller *ctl, const struct order_event *
 /* ---- from agents ---- */
 void orders_acked(struct controller *ctl, const char *agent, uint64_t message_id, int code, const char *text);
 void orders_live_step(struct controller *ctl, const char *agent, const struct msg_step *step);
+
+/* Its paused orders are tried: another version of the agent may do what the last one could not. */
+void orders_try_paused(struct controller *ctl, const char *agent);
 
 /* ---- for the files beside this one ---- */
 struct sent_messages *orders_sent(struct controller *ctl);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "controller/core/session.h"
+#include <jansson.h>
+
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -55,17 +57,26 @@ static void add_evidence(struct commit *c, const struct agent *agent, const stru
 	store_add_receipt(commit_change(c), &row);
 }
 
-/* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
-static void audit_step(struct commit *c, const char *cert_id, const struct order_step_row *s)
+static enum audit_level level_of(struct controller *ctl, const char *cert_id)
 {
-	char            code[ERR_CODE_SIZE];
-	struct audit_of of = {.event = AUDIT_RENEWAL_STEP, .object = cert_id, .renewal_id = s->renewal_id};
-	commit_audit(c, &of, "{s:s,s:i,s:s,s:I,s:s}", "step", workflow_step_name(s->step), "attempt", (int)s->attempt, "code",
-		     s->code != 0 ? err_code(s->code, code) : "", "took_ms", (long long)s->took_ms, "detail", s->detail);
+	struct certificate     cert;
+	const struct template *t = rows_certificate(ctl->rows, cert_id, &cert) == 0 ? catalog_policy(ctl->catalog, cert.template_id, cert.service) : NULL;
+	return t != NULL ? t->audit_level : AUDIT_STANDARD;
 }
 
-static void add_steps(struct commit *c, const struct body_receipt *r, enum audit_level level)
+static void audit_step(struct commit *c, const char *agent, const char *cert_id, const struct order_step_row *row)
 {
+	char actor[ACTOR_SIZE] = "agent:", code[ERR_CODE_SIZE];
+	text_cut(actor + strlen(actor), sizeof(actor) - strlen(actor), agent);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_RENEWAL_STEP, .actor = actor, .object = cert_id, .renewal_id = row->renewal_id},
+		     "{s:s,s:i,s:s,s:I,s:s}", "step", workflow_step_name(row->step), "attempt", (int)row->attempt, "code",
+		     row->code != 0 ? err_code(row->code, code) : "done", "took_ms", (long long)row->took_ms, "detail", row->detail);
+}
+
+/* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
+static void add_steps(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r)
+{
+	bool each = level_of(ctl, r->cert_id) == AUDIT_ENHANCED; /* one record for each step of the workflow */
 	for (uint32_t i = 0; i < r->n_steps; i++) {
 		const struct receipt_step *s = &r->steps[i];
 		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE))
@@ -80,16 +91,9 @@ static void add_steps(struct commit *c, const struct body_receipt *r, enum audit
 		};
 		text_cut(row.detail, sizeof(row.detail), s->detail);
 		store_add_step(commit_change(c), &row);
-		if (level == AUDIT_ENHANCED)
-			audit_step(c, r->cert_id, &row);
+		if (each)
+			audit_step(c, agent, r->cert_id, &row);
 	}
-}
-
-static enum audit_level level_of(struct controller *ctl, const char *cert_id)
-{
-	struct certificate     cert;
-	const struct template *t = rows_certificate(ctl->rows, cert_id, &cert) == 0 ? catalog_template(ctl->catalog, cert.template_id) : NULL;
-	return t != NULL ? t->audit_level : AUDIT_STANDARD;
 }
 
 static void trust_take(struct target *t, const struct body_receipt *r)
@@ -220,7 +224,7 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	if (care)
 		care_take(ctl, c, row->name, r, now);
 	if (code == 0) {
-		add_steps(c, r, level_of(ctl, r->cert_id));
+		add_steps(ctl, c, row->name, r);
 		update_targets(ctl, c, row->name, r, now);
 	}
 	struct agent next = *row;

@@ -11,6 +11,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -156,13 +157,15 @@ static int replace_check(struct standing *s, const char *cert_id, bool *ret_appr
 	int r = rows_certificate(s->ctl->rows, cert_id, &s->cert);
 	if (r < 0)
 		return r;
-	const struct template *t = catalog_template(s->ctl->catalog, s->cert.template_id);
+	const struct template *t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	r = t != NULL ? policy_eligible(&s->cert, t, orders_of(s->ctl, &s->cert), TRIGGER_MANUAL, true, s->now, ret_approval)
 		      : E_POLICY_TEMPLATE;
 	if (r == 0 && serial_is_none(s->cert.serial))
 		r = E_REVOKE_NOT_ISSUED;
 	if (r == 0)
 		r = operate_agent_usable(s->ctl, s->cert.agent);
+	if (r == 0)
+		r = restored_allows(s->ctl);
 	return r == 0 ? cancel_open(s, E_SWAP_CANCELLED) : r;
 }
 
@@ -241,9 +244,9 @@ static void release_one(void *ctx, const struct issuance *i)
 static void schedule_again(struct standing *s)
 {
 	struct policy_limits   limits = {s->ctl->conf->allow_short_validity, s->ctl->conf->jitter};
-	const struct template *t = catalog_template(s->ctl->catalog, s->cert.template_id);
+	const struct template *t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	bool                   approval = false;
-	if (t == NULL || serial_is_none(s->cert.serial) || s->cert.retired_at != 0)
+	if (t == NULL || serial_is_none(s->cert.serial) || s->cert.retired_at != 0 || s->cert.agent[0] == '\0')
 		return;
 	s->cert.renew_at =
 		policy_renew_at(t, s->cert.cert_id, s->cert.serial, s->cert.not_before_at, s->cert.not_after_at, &limits);

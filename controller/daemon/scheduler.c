@@ -13,11 +13,16 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/intents.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/policy_walk.h"
+#include "controller/daemon/pruner.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
@@ -28,6 +33,7 @@ enum {
 	DUE_MAX = 100,
 	SUPERSEDE_MAX = 100,
 	LATER_MS = 60 * 1000,
+	TOLD_MS = 60 * 1000,        /* the clock jumped by more: hosts have another idea of our time */
 	JUMP_MS = 10 * 60 * 1000,   /* the clock went ahead by more than this at once: it may be wrong */
 	SETTLE_MS = 15 * 60 * 1000, /* so long renewals then trickle, one a tick, instead of coming all at once */
 };
@@ -84,13 +90,15 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 	struct certificate         cert;
 	if (rows_certificate(ctl->rows, cert_id, &cert) < 0 || cert.renew_at > now || !id_is_none(cert.open_order))
 		return;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	bool                   approval = false;
 	int                    usable = operate_agent_usable(ctl, cert.agent);
 	int                    r = usable < 0 ? usable
 				   : t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval)
 					       : E_POLICY_TEMPLATE;
-	struct commit         *c = commit_new(ctl);
+	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING && (r = intent_possible(ctl, t)) < 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "certificate %s is due and cannot be renewed: %s", cert_id, err_what(r));
+	struct commit *c = commit_new(ctl);
 	if (r == 0)
 		orders_create(ctl, c, &cert, TRIGGER_SCHEDULED, false, approval, &scheduler, NULL);
 	else
@@ -118,7 +126,7 @@ static void on_scanned(void *job)
 	struct scan       *s = job;
 	struct controller *ctl = s->ctl;
 	ctl->scheduler->scanning = false;
-	size_t limit = clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
+	size_t limit = restored_holds(ctl) ? 0 : clock_monotonic() < ctl->scheduler->settled_at ? 1 : s->n_due;
 	for (size_t i = 0; i < s->n_due && i < limit && !ctl->stopping; i++)
 		renew(ctl, s->due[i].cert_id, s->now);
 	for (size_t i = 0; i < s->n_old && !ctl->stopping; i++)
@@ -127,14 +135,18 @@ static void on_scanned(void *job)
 }
 
 /* LIFECYCLE 4: missed time is caught up, but a jump of the clock starts no mass renewal. */
-static void watch_clock(struct scheduler *s, int64_t now)
+static void watch_clock(struct controller *ctl, int64_t now)
 {
+	struct scheduler *s = ctl->scheduler;
 	int64_t monotonic = clock_monotonic();
 	int64_t ahead = (now - s->wall_at) - (monotonic - s->monotonic_at);
+	if (s->wall_at != 0 && (ahead > TOLD_MS || ahead < -TOLD_MS))
+		fleet_rewelcome_all(ctl); /* hosts judge certificates by the time that they were told */
 	if (s->wall_at != 0 && ahead > JUMP_MS) {
 		log_line(LOG_LEVEL_WARNING, NULL, "the clock went ahead by %lld s at once; renewals trickle for a while",
 			 (long long)(ahead / MS_SECOND));
 		s->settled_at = monotonic + SETTLE_MS;
+		pruner_wait(ctl);
 	}
 	s->wall_at = now;
 	s->monotonic_at = monotonic;
@@ -144,7 +156,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct controller *ctl = timer->data;
 	int64_t            now = clock_now();
-	watch_clock(ctl->scheduler, now);
+	watch_clock(ctl, now);
 	signer_tick(ctl);
 	serials_tick(ctl);
 	gateways_tick(ctl);
@@ -158,6 +170,8 @@ static void on_tick(uv_timer_t *timer)
 	approvals_tick(ctl, now);
 	kept_answers_tick(ctl, now);
 	campaigns_tick(ctl, now);
+	pruner_tick(ctl, now);
+	policy_walks_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

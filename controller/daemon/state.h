@@ -38,6 +38,10 @@ struct controller {
 	struct approvals             *approvals;
 	struct kept_answers          *kept_answers;
 	struct campaigns             *campaigns;
+	struct backups               *backups;
+	struct restored              *restored;
+	struct pruner                *pruner;
+	struct policy_walks          *policy_walks;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */

@@ -27,6 +27,7 @@ struct template_field {
 	json_t *(*write)(const struct template_field *f, const struct template *t);  /* into files; NULL here or returned: left out */
 	json_t *(*answer)(const struct template_field *f, const struct template *t); /* into answers */
 	size_t offset, size;
+	bool   renewal; /* how and when it is renewed, and who is told: what a service may say instead */
 };
 
 /* The row of a JSON name, NULL = no such field; the rows in order (template_id first). */

@@ -105,6 +105,46 @@ int template_json_read(const json_t *object, uint32_t max_renewals_default, stru
 	return r;
 }
 
+/* A threshold that is not overridden stays, except that an emergency cannot begin before the renewal does. */
+static void finish_overrides(struct template_reading *in)
+{
+	struct template *t = &in->t;
+	if (in->threshold_of != 0)
+		in->threshold_ms = t->validity_ms / in->threshold_of * in->threshold_part;
+	if (in->emergency_of != 0)
+		in->emergency_ms = t->validity_ms / in->emergency_of * in->emergency_part;
+	if (in->threshold_ms != 0)
+		t->renewal_threshold_ms = in->threshold_ms;
+	if (in->emergency_ms != 0)
+		t->emergency_threshold_ms = in->emergency_ms;
+	else if (t->emergency_threshold_ms > t->renewal_threshold_ms)
+		t->emergency_threshold_ms = t->renewal_threshold_ms / 2;
+	if (in->max_renewals >= 0)
+		t->max_renewals = (uint32_t)in->max_renewals;
+}
+
+int template_json_override(const json_t *object, const struct template *t, struct template *ret, struct refusal *why)
+{
+	struct template_reading in = {.t = *t, .max_renewals = -1, .why = why};
+	if (!json_is_object(object))
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "field `policy`: must be a JSON object");
+	int   r = 0;
+	/* jansson's iterator wants a mutable object, but changes nothing */
+	json_t *walk = (json_t *)(uintptr_t)object;
+	for (void *at = json_object_iter(walk); r == 0 && at != NULL; at = json_object_iter_next(walk, at)) {
+		const struct template_field *f = template_field_find(json_object_iter_key(at));
+		r = f != NULL && f->renewal
+			    ? f->read(f, json_object_iter_value(at), &in)
+			    : refuse(why, E_POLICY_TEMPLATE, t->template_id, "field `%.64s`: %s", json_object_iter_key(at),
+				     f == NULL ? "is not known" : "cannot be overridden by a service: it decides what is issued");
+	}
+	if (r < 0)
+		return r;
+	finish_overrides(&in);
+	*ret = in.t;
+	return 0;
+}
+
 int template_json_parse(struct span text, uint32_t max_renewals_default, struct template *ret, struct refusal *why)
 {
 	json_error_t error;

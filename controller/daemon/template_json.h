@@ -22,6 +22,9 @@ _must_check_ int template_json_read(const json_t *object, uint32_t max_renewals_
 /* The same from text, at most TEMPLATE_JSON_MAX bytes. */
 _must_check_ int template_json_parse(struct span text, uint32_t max_renewals_default, struct template *ret, struct refusal *why);
 
+/* `t` with the fields of `object` instead; only those that a service may override (template_field.h), without version and times. */
+_must_check_ int template_json_override(const json_t *object, const struct template *t, struct template *ret, struct refusal *why);
+
 /* A new object, owned by the caller; NULL without memory. */
 json_t *template_json_write(const struct template *t, enum template_form form);
 

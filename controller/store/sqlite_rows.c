@@ -130,7 +130,8 @@ static int find_statement(struct sqlite_rows *r, const struct query *q, bool cou
 /* Column `c` of `row` as parameter `at`. Bytes stay the caller's during the step. */
 static int bind_column(sqlite3_stmt *stmt, int at, const struct column *c, const void *row, bool key)
 {
-	if (c->kind == COLUMN_AUTO || (!key && column_is_none(c, row)))
+	bool given = c->kind == COLUMN_AUTO && column_number(c, row) == 0; /* by the database */
+	if (given || (!key && column_is_none(c, row)))
 		return sqlite3_bind_null(stmt, at);
 	struct span bytes;
 	switch (c->kind) {

@@ -46,4 +46,16 @@ _must_check_ int sqlite_open_writer(const char *path, bool create, sqlite3 **ret
 /* Reads only; can neither write nor checkpoint. */
 _must_check_ int sqlite_open_reader(const char *path, sqlite3 **ret);
 
+/* sqlite_copy.c: see view_copy() of store.h. `db` reads and is in no transaction. */
+_must_check_ int sqlite_copy(sqlite3 *db, const char *path, struct span note, const atomic_bool *stop, struct refusal *why);
+
+/* sqlite_schema.c: a closed copy that is to become the database: made by sqlite_copy(), every page and index as it should be, of a schema
+ * that this program knows. E_RESTORE_BACKUP names `name`. */
+_must_check_ int sqlite_check_backup(const char *path, const char *name, struct refusal *why);
+
+/* store_sqlite.c: PATH.lock beside the database: one process at a time. E_SYS_LOCKED. */
+_must_check_ int sqlite_lock_beside(const char *path, int *ret_fd, struct refusal *why);
+/* sqlite_restore.c: a restore that was killed after its decision; nothing to do otherwise. Under the lock. */
+_must_check_ int sqlite_finish_restore(const char *path, struct refusal *why);
+
 #endif

@@ -188,6 +188,51 @@ static int check_pages(sqlite3 *db, const char *path, struct refusal *why)
 	return code;
 }
 
+/* The first cell of a query as text equals `wanted`; *ret_text keeps what it was for people. */
+static bool answers(sqlite3 *db, const char *sql, const char *wanted, char *ret_text, size_t size)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool          same = false;
+	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(stmt, 0);
+		snprintf(ret_text, size, "%s", text != NULL ? text : "");
+		same = text != NULL && strcmp(text, wanted) == 0;
+	} else {
+		snprintf(ret_text, size, "%s", sqlite3_errmsg(db));
+	}
+	sqlite3_finalize(stmt);
+	return same;
+}
+
+static int judge_backup(sqlite3 *db, const char *name, struct refusal *why)
+{
+	char    text[160], mark[16];
+	int64_t version = 0, newest = schema_files_n > 0 ? atoi(schema_files[schema_files_n - 1].name) : 0;
+	snprintf(mark, sizeof(mark), "%d", APPLICATION_ID);
+	if (!answers(db, "PRAGMA application_id", mark, text, sizeof(text)))
+		return refuse(why, E_RESTORE_BACKUP, name, "this is not a database of this program");
+	if (pragma_number(db, "PRAGMA user_version", &version) < 0 || version > newest)
+		return refuse(why, E_STORE_SCHEMA, name, "the backup has schema %lld, this program knows %lld", (long long)version,
+			      (long long)newest);
+	if (!answers(db, "PRAGMA integrity_check(1)", "ok", text, sizeof(text)))
+		return refuse(why, E_RESTORE_BACKUP, name, "%s", text);
+	if (!answers(db, "SELECT count(*) FROM settings WHERE name = 'backup'", "1", text, sizeof(text)))
+		return refuse(why, E_RESTORE_BACKUP, name, "`vccctl backup` did not make it; a file copied by hand may lack its log");
+	return 0;
+}
+
+int sqlite_check_backup(const char *path, const char *name, struct refusal *why)
+{
+	sqlite3 *db = NULL;
+	int      code = connect(path, SQLITE_OPEN_READONLY, reader_pragmas, &db);
+	if (code < 0)
+		code = refuse(why, E_RESTORE_BACKUP, name, "%s", db != NULL ? sqlite3_errmsg(db) : err_what(code));
+	else
+		code = judge_backup(db, name, why);
+	sqlite3_close(db);
+	return code;
+}
+
 int sqlite_open_writer(const char *path, bool create, sqlite3 **ret, struct refusal *why)
 {
 	sqlite3 *db = NULL;

@@ -5,6 +5,8 @@
 #ifndef VCC_STORE_H
 #define VCC_STORE_H
 
+#include <stdatomic.h>
+
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
@@ -31,6 +33,15 @@ struct store_options {
 /* One writer per database (lock file); E_SYS_LOCKED, E_STORE_SCHEMA, E_STORE_DAMAGED. Runs pending migrations. */
 _must_check_ int store_sqlite_open(const struct store_options *options, struct store **ret, struct refusal *why);
 _must_check_ int store_mem_open(const struct store_options *options, struct store **ret);
+/* ---- restoring: nobody may have the store at `path` open (E_SYS_LOCKED) ---- */
+/* Copies the backup that `from` reads into PATH.restore and checks it whole; `name` is its name for people. The caller may open it as a store,
+ * change it and close it. E_RESTORE_BACKUP, E_STORE_SCHEMA, E_SYS_*: it is gone then. */
+_must_check_ int store_restore_take(const char *path, int from, const char *name, struct refusal *why);
+void             store_restore_drop(const char *path);
+/* PATH.restore becomes the store in one step: a kill leaves the old or the new one, and the next opening finishes what was begun. The old one
+ * stays as PATH.before, with its log. */
+_must_check_ int store_restore_place(const char *path, struct refusal *why);
+
 /* Commits what is queued, then closes. Completions not yet delivered are delivered inside. */
 void store_close(struct store *s);
 
@@ -108,7 +119,12 @@ void store_add_approval(struct store_change *c, const struct approval *a);
 /* Exactly one decision: takes the row's state, time, decider and comment where the stored one still waits; else E_APPROVAL_DECIDED
  * fails the whole change. */
 void store_decide_approval(struct store_change *c, const struct approval *a);
+/* Makes a service known, as its version 1; one that is known already stays as it is. */
 void store_put_service(struct store_change *c, const struct service *s);
+/* `expect_version` 0 = must not exist yet (E_EXISTS); else must match (E_STORE_CONFLICT). The stored version becomes expect_version + 1. */
+void store_change_service(struct store_change *c, const struct service *s, uint32_t expect_version);
+void store_put_policy_walk(struct store_change *c, const struct policy_walk *w);
+void store_remove_policy_walk(struct store_change *c, const char *object);
 /* Outbox: one message per (agent, renewal_id); a newer one replaces the older. Sent by the loop after commit, kept until removed. */
 void store_put_outbox(struct store_change *c, const char *agent, struct id renewal_id, uint64_t message_id, uint16_t type, struct span frame);
 void store_remove_outbox(struct store_change *c, const char *agent, struct id renewal_id);
@@ -140,6 +156,21 @@ void store_add_member(struct store_change *c, const struct campaign_member *m);
 void store_put_member(struct store_change *c, const struct campaign_member *m);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
+/* Replaces the invite of that id. */
+void store_put_invite(struct store_change *c, const struct invite *i);
+/* No list of this shard is stored any more; the issuer's number stays. */
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard);
+/* Pruning: only what is kept elsewhere, or of no use to anybody. Missing is fine. */
+void store_remove_issuance(struct store_change *c, struct serial serial);
+void store_remove_order(struct store_change *c, struct id renewal_id); /* with its steps and receipts */
+void store_remove_receipt(struct store_change *c, struct hash host_hash, uint64_t seq);
+void store_remove_invite(struct store_change *c, struct id invite_id);
+void store_remove_token(struct store_change *c, struct id token_id);
+void store_remove_approval(struct store_change *c, struct id approval_id);
+void store_remove_campaign(struct store_change *c, struct id campaign_id); /* its members before it */
+void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t position);
+/* Adds to what is known of the certificate's archived history. */
+void store_add_archived(struct store_change *c, const struct archived *more);
 
 /* The answer to a request with an Idempotency-Key; it belongs into the change that does what was asked for. */
 enum { KEPT_KEY_SIZE = 96, KEPT_ANSWER_MAX = 65536, KEPT_LOCATION_SIZE = 160 };
@@ -165,6 +196,17 @@ void store_end_kept_answers(struct store_change *c, int64_t until);
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
+/* Copies the store as it is now into the new file `path` (mode 0600, synced; its folder is not), with the setting "backup" = `note`. The
+ * writer goes on meanwhile; the copy holds all that was committed before the call and nothing later. Slow: on a worker. Failed = no file.
+ * Ends early with E_SYS_AGAIN when another thread sets `stop` (may be NULL). E_EXISTS, E_SYS_*, E_STORE_*. */
+_must_check_ int view_copy(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why);
+
+/* What ended at or before `end`, by its end; goes on after (at, key) of the last row. For pruning. */
+_must_check_ int view_issuances_ended(struct store_view *v, int64_t end, int64_t at, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
+_must_check_ int view_orders_ended(struct store_view *v, int64_t end, int64_t at, struct id after, struct order *ret, size_t max, size_t *ret_n);
+/* Receipts of no order, oldest first, stored at or before `end`. */
+_must_check_ int view_receipts_of_care(struct store_view *v, int64_t end, struct receipt_row *ret, size_t max, size_t *ret_n);
+_must_check_ int view_archived(struct store_view *v, const char *cert_id, struct archived *ret);
 
 /* By key: 0, E_NOT_FOUND or E_STORE_*. */
 _must_check_ int view_order(struct store_view *v, struct id renewal_id, struct order *ret);
@@ -215,6 +257,8 @@ _must_check_ int view_approvals_of(struct store_view *v, const char *object, str
 _must_check_ int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n);
 _must_check_ int view_orders_open(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* also paused ones */
 _must_check_ int view_orders(struct store_view *v, const char *cert_id, struct id before, struct order *ret, size_t max, size_t *ret_n); /* newest first; cert_id NULL = all; before none = newest */
+_must_check_ int view_orders_paused(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n); /* oldest first */
+_must_check_ int view_policy_walks(struct store_view *v, const char *after, struct policy_walk *ret, size_t max, size_t *ret_n); /* by object */
 _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n);
 _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* as they came */
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);

@@ -88,6 +88,54 @@ int apply_listeners_gone(struct apply *a, const struct store_verb *v, struct sto
 	return r;
 }
 
+/* Every row of `q`, by pages: the query begins anew, because what it found is gone. */
+static int remove_found(struct apply *a, struct query *q)
+{
+	uint8_t *rows = calloc(q->max, q->noun->size);
+	size_t   n = 0;
+	int      r = rows != NULL ? 0 : E_NOMEM;
+	do {
+		if (r == 0)
+			r = rows_list(a->rows, q, rows, &n);
+		for (size_t i = 0; r == 0 && i < n; i++)
+			r = a->rows->ops->remove(a->rows, q->noun, rows + i * q->noun->size);
+	} while (r == 0 && n == q->max);
+	free(rows);
+	return r;
+}
+
+int apply_order_gone(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	enum { PAGE = 64 };
+	(void)result;
+	const struct order *o = v->row;
+	struct query        steps = {.noun = &noun_step, .max = PAGE}, receipts = {.noun = &noun_receipt, .max = PAGE};
+	query_where(&steps, offsetof(struct history_row, step.renewal_id), IS, &o->renewal_id);
+	query_where(&receipts, offsetof(struct receipt_row, renewal_id), IS, &o->renewal_id);
+	receipts.by = noun_column(receipts.noun, offsetof(struct receipt_row, stored_at));
+	int r = remove_found(a, &steps);
+	if (r == 0)
+		r = remove_found(a, &receipts);
+	return r < 0 ? r : a->rows->ops->remove(a->rows, &noun_order, o);
+}
+
+int apply_archived(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	const struct archived *more = v->row;
+	struct archived        sum = *more, old = {.cert_id = ""};
+	memcpy(old.cert_id, more->cert_id, sizeof(old.cert_id));
+	int r = a->rows->ops->get(a->rows, &noun_archived, &old);
+	if (r < 0 && r != E_NOT_FOUND)
+		return r;
+	if (r == 0) {
+		sum.issuances += old.issuances;
+		sum.orders += old.orders;
+		sum.first_file = old.first_file;
+	}
+	return a->rows->ops->put(a->rows, &noun_archived, &sum);
+}
+
 int apply_replace(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;
@@ -138,6 +186,26 @@ int apply_template(struct apply *a, const struct store_verb *v, struct store_res
 	next.version = last.version + 1;
 	result->template_version = next.version;
 	return a->rows->ops->add(a->rows, &noun_template, &next);
+}
+
+int apply_service(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	struct service next = *(const struct service *)v->row;
+	struct service old = {.version = 0};
+	memcpy(old.name, next.name, sizeof(old.name));
+	int r = rows_get(a->rows, &noun_service, &old);
+	if (r < 0 && r != E_NOT_FOUND)
+		return r;
+	bool known = r == 0;
+	if (known && v->number == UINT32_MAX)
+		return 0;
+	if (v->number != UINT32_MAX && v->number != (known ? old.version : 0))
+		return v->number == 0 ? E_EXISTS : E_STORE_CONFLICT;
+	next.version = old.version + 1;
+	if (known)
+		next.created_at = old.created_at;
+	return a->rows->ops->put(a->rows, &noun_service, &next);
 }
 
 int apply_redeem(struct apply *a, const struct store_verb *v, struct store_result *result)

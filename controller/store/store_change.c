@@ -196,7 +196,24 @@ void store_decide_approval(struct store_change *c, const struct approval *a)
 
 void store_put_service(struct store_change *c, const struct service *s)
 {
-	verb_new(c, apply_put, &noun_service, s);
+	verb_new(c, apply_service, &noun_service, s)->number = UINT32_MAX;
+}
+
+void store_change_service(struct store_change *c, const struct service *s, uint32_t expect_version)
+{
+	verb_new(c, apply_service, &noun_service, s)->number = expect_version;
+}
+
+void store_put_policy_walk(struct store_change *c, const struct policy_walk *w)
+{
+	verb_new(c, apply_put, &noun_walk, w);
+}
+
+void store_remove_policy_walk(struct store_change *c, const char *object)
+{
+	struct policy_walk key = {.object = ""};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_walk, &key);
+	text_into(((struct policy_walk *)v->row)->object, sizeof(key.object), object, v);
 }
 
 static struct store_verb *message_verb(struct store_change *c, verb_fn *fn, const char *agent, const struct message_row *m)
@@ -314,4 +331,69 @@ void store_end_kept_answers(struct store_change *c, int64_t until)
 {
 	struct kept_answer k = {.at = until};
 	verb_new(c, apply_end_kept, &noun_kept, &k);
+}
+
+void store_put_invite(struct store_change *c, const struct invite *i)
+{
+	verb_new(c, apply_put, &noun_invite, i);
+}
+
+void store_remove_crl(struct store_change *c, const char *issuer_id, uint32_t shard)
+{
+	struct crl_row     row = {.shard = shard};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_crl, &row);
+	text_into(((struct crl_row *)v->row)->issuer_id, sizeof(row.issuer_id), issuer_id, v);
+}
+
+void store_remove_issuance(struct store_change *c, struct serial serial)
+{
+	struct issuance key = {.serial = serial};
+	verb_new(c, apply_remove, &noun_issuance, &key);
+}
+
+void store_remove_order(struct store_change *c, struct id renewal_id)
+{
+	struct order key = {.renewal_id = renewal_id};
+	verb_new(c, apply_order_gone, &noun_order, &key);
+}
+
+void store_remove_receipt(struct store_change *c, struct hash host_hash, uint64_t seq)
+{
+	struct receipt_row key = {.host_hash = host_hash, .seq = seq};
+	verb_new(c, apply_remove, &noun_receipt, &key);
+}
+
+void store_remove_invite(struct store_change *c, struct id invite_id)
+{
+	struct invite key = {.invite_id = invite_id};
+	verb_new(c, apply_remove, &noun_invite, &key);
+}
+
+void store_remove_token(struct store_change *c, struct id token_id)
+{
+	struct token key = {.token_id = token_id};
+	verb_new(c, apply_remove, &noun_token, &key);
+}
+
+void store_remove_approval(struct store_change *c, struct id approval_id)
+{
+	struct approval key = {.approval_id = approval_id};
+	verb_new(c, apply_remove, &noun_approval, &key);
+}
+
+void store_add_archived(struct store_change *c, const struct archived *more)
+{
+	verb_new(c, apply_archived, &noun_archived, more);
+}
+
+void store_remove_campaign(struct store_change *c, struct id campaign_id)
+{
+	struct campaign key = {.campaign_id = campaign_id};
+	verb_new(c, apply_remove, &noun_campaign, &key);
+}
+
+void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t position)
+{
+	struct campaign_member key = {.campaign_id = campaign_id, .position = position};
+	verb_new(c, apply_remove, &noun_member, &key);
 }

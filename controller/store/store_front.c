@@ -92,6 +92,13 @@ int store_view_open(struct store *s, struct store_view **ret)
 	return s->ops->view_open(s, ret);
 }
 
+int view_copy(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why)
+{
+	if (v->copy == NULL)
+		return refuse(why, E_INTERNAL, path, "a store in memory has no file to copy");
+	return v->copy(v, path, note, stop, why);
+}
+
 void store_view_close(struct store_view *v)
 {
 	if (v != NULL)

@@ -35,6 +35,7 @@ struct store_view {
 	struct rows    *rows;
 	merkle_hash_fn *hash;
 	void (*close)(struct store_view *v);
+	int (*copy)(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why); /* NULL: not kept in a file */
 };
 
 void front_init(struct store *s, const struct store_ops *ops, const struct store_options *options);

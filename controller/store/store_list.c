@@ -185,6 +185,22 @@ int view_orders(struct store_view *v, const char *cert_id, struct id before, str
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_orders_paused(struct store_view *v, struct id after, struct order *ret, size_t max, size_t *ret_n)
+{
+	static const enum order_phase paused = ORDER_PAUSED;
+	struct query                  q = {.noun = &noun_order, .max = page(max)};
+	query_where(&q, offsetof(struct order, phase), IS, &paused);
+	query_where(&q, offsetof(struct order, renewal_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_policy_walks(struct store_view *v, const char *after, struct policy_walk *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_walk, .max = page(max)};
+	query_where(&q, offsetof(struct policy_walk, object), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 struct steps {
 	struct order_step_row *to;
 	size_t                 n;
@@ -228,6 +244,52 @@ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row
 	struct query    q = {.noun = &noun_receipt, .max = page(max)};
 	q.by = noun_column(q.noun, offsetof(struct receipt_row, stored_at));
 	query_where(&q, offsetof(struct receipt_row, renewal_id), IS, &renewal_id);
+	int r = rows_find(v->rows, &q, copy_receipt, &receipts);
+	if (r < 0)
+		return r;
+	*ret_n = receipts.n;
+	return 0;
+}
+
+/* Rows with the same end as the last one, then later ends: two walks along the index. */
+static int ended(struct store_view *v, const struct noun *noun, size_t by, size_t key, int64_t end, int64_t at, const void *after,
+                 void *ret, size_t max, size_t *ret_n)
+{
+	struct query same = {.noun = noun, .max = page(max)}, later = {.noun = noun};
+	size_t       n = 0, more = 0;
+	same.by = later.by = noun_column(noun, by);
+	query_where(&same, by, IS, &at);
+	query_where(&same, key, ABOVE, after);
+	int r = at != 0 && at <= end ? rows_list(v->rows, &same, ret, &n) : 0;
+	later.max = page(max) - n;
+	query_where(&later, by, ABOVE, &at);
+	query_where(&later, by, AT_MOST, &end);
+	if (r == 0 && later.max > 0)
+		r = rows_list(v->rows, &later, (uint8_t *)ret + n * noun->size, &more);
+	if (r == 0)
+		*ret_n = n + more;
+	return r;
+}
+
+int view_issuances_ended(struct store_view *v, int64_t end, int64_t at, struct serial after, struct issuance *ret, size_t max,
+                         size_t *ret_n)
+{
+	return ended(v, &noun_issuance, offsetof(struct issuance, not_after_at), offsetof(struct issuance, serial), end, at, &after, ret, max,
+	             ret_n);
+}
+
+int view_orders_ended(struct store_view *v, int64_t end, int64_t at, struct id after, struct order *ret, size_t max, size_t *ret_n)
+{
+	return ended(v, &noun_order, offsetof(struct order, completed_at), offsetof(struct order, renewal_id), end, at, &after, ret, max, ret_n);
+}
+
+int view_receipts_of_care(struct store_view *v, int64_t end, struct receipt_row *ret, size_t max, size_t *ret_n)
+{
+	struct receipts receipts = {.to = ret};
+	struct query    q = {.noun = &noun_receipt, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct receipt_row, stored_at));
+	query_where(&q, offsetof(struct receipt_row, renewal_id), NONE, NULL);
+	query_where(&q, offsetof(struct receipt_row, stored_at), AT_MOST, &end);
 	int r = rows_find(v->rows, &q, copy_receipt, &receipts);
 	if (r < 0)
 		return r;

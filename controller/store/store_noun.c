@@ -281,6 +281,23 @@ static const struct column service_columns[] = {
 	TEXT(service, name),
 	TEXT(service, depends_on),
 	INT(service, created_at),
+	TEXT(service, windows),
+	TEXT(service, policy),
+	UINT(service, version),
+};
+
+static const struct column walk_columns[] = {
+	TEXT(policy_walk, object),
+	UINT(policy_walk, version),
+	TEXT(policy_walk, after),
+	BOOL(policy_walk, busy),
+	INT(policy_walk, next_at),
+	UINT(policy_walk, ordered),
+	UINT(policy_walk, skipped),
+	TEXT(policy_walk, actor),
+	FIXED(policy_walk, request_id),
+	TEXT(policy_walk, reason),
+	INT(policy_walk, started_at),
 };
 
 static const struct column message_columns[] = {
@@ -471,6 +488,15 @@ static const struct column member_columns[] = {
 	INT(campaign_member, changed_at),
 };
 
+static const struct column archived_columns[] = {
+	TEXT(archived, cert_id),
+	UINT(archived, issuances),
+	UINT(archived, orders),
+	UINT(archived, first_file),
+	UINT(archived, last_file),
+	INT(archived, last_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -515,6 +541,8 @@ NOUN(approval, "approvals", approval, 1, .unique = NULL);
 NOUN(kept, "kept_answers", kept_answer, 2, .unique = NULL);
 NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
 NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
+NOUN(archived, "archived", archived, 1, .unique = NULL);
+NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -523,7 +551,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
-	&noun_campaign, &noun_member, &noun_kept,
+	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept,
 };
 
 union any_row {
@@ -550,6 +578,8 @@ union any_row {
 	struct kept_answer kept;
 	struct campaign    campaign;
 	struct campaign_member member;
+	struct archived    archived;
+	struct policy_walk walk;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -209,6 +209,12 @@ static void sqlite_view_close(struct store_view *base)
 	free(v);
 }
 
+static int sqlite_view_copy(struct store_view *base, const char *path, struct span note, const atomic_bool *stop,
+                            struct refusal *why)
+{
+	return sqlite_copy(((struct sqlite_view *)base)->rows.db, path, note, stop, why);
+}
+
 static int sqlite_view_open(struct store *base, struct store_view **ret)
 {
 	struct sqlite_store *s = (struct sqlite_store *)base;
@@ -226,6 +232,7 @@ static int sqlite_view_open(struct store *base, struct store_view **ret)
 	v->base.rows = &v->rows.base;
 	v->base.hash = base->hash;
 	v->base.close = sqlite_view_close;
+	v->base.copy = sqlite_view_copy;
 	*ret = &v->base;
 	return 0;
 }
@@ -239,7 +246,7 @@ static const struct store_ops sqlite_store_ops = {
 /* ---- opening ---- */
 
 /* PATH.lock beside the database: a second process is refused before it opens anything. */
-static int lock_beside(const char *path, int *ret_fd, struct refusal *why)
+int sqlite_lock_beside(const char *path, int *ret_fd, struct refusal *why)
 {
 	const char *slash = strrchr(path, '/');
 	char        folder[4096] = ".", name[300];
@@ -299,7 +306,9 @@ int store_sqlite_open(const struct store_options *options, struct store **ret, s
 	s->path = strdup(options->path);
 	int code = s->path != NULL ? 0 : refuse(why, E_NOMEM, options->path, "%s", err_what(E_NOMEM));
 	if (code == 0)
-		code = lock_beside(options->path, &s->lock_fd, why);
+		code = sqlite_lock_beside(options->path, &s->lock_fd, why);
+	if (code == 0)
+		code = sqlite_finish_restore(options->path, why);
 	if (code == 0)
 		code = open_rows(s, options, why);
 	if (code < 0) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "controller/store/store_front.h"
+#include "shared/base/text.h"
 
 /* The row of one text key; a text that cannot be a key is simply not there. */
 static int by_text(struct store_view *v, const struct noun *noun, const char *key, void *row)
@@ -236,5 +237,17 @@ int view_outbox_top(struct store_view *v, uint64_t *ret_message_id)
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
 	*ret_message_id = r == 0 ? top.value : 0;
+	return 0;
+}
+
+int view_archived(struct store_view *v, const char *cert_id, struct archived *ret)
+{
+	struct archived row = {.cert_id = ""};
+	if (text_copy(row.cert_id, sizeof(row.cert_id), cert_id) < 0)
+		return E_NOT_FOUND;
+	int r = rows_get(v->rows, &noun_archived, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
 	return 0;
 }

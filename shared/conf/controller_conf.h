@@ -38,8 +38,8 @@ struct controller_conf {
 	bool    allow_short_validity; /* templates from 5 s on instead of 60 s: for tests */
 	int64_t max_renewals_default; /* of templates that do not say */
 	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
+	int64_t approval_share;       /* per mille; 1000 = changes of policy and of many certificates need no second person */
 	int64_t approval_life_ms;     /* requests that nobody decides end */
-	int64_t approval_share;       /* per mille of all certificates that one person may renew by one order */
 	/* [bulk] */
 	int64_t bulk_batch;
 	int64_t bulk_pause_ms;
@@ -48,6 +48,7 @@ struct controller_conf {
 	/* [emergency] */
 	int emergency_approval; /* enum emergency_approval */
 	/* [schedule] */
+	int64_t keep_issuances_ms, keep_orders_ms, prune_ms;
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;
 	/* [supersede] */

@@ -90,10 +90,31 @@ struct token {
 	char        maker[ACTOR_SIZE];       /* as a principal's */
 };
 
+enum { REASON_SIZE = 160 };
+
+enum { SERVICE_POLICY_SIZE = 1024, SERVICE_WINDOWS_SIZE = 192 };
+
 struct service {
-	char    name[SERVICE_SIZE];
-	char    depends_on[256]; /* comma list */
-	int64_t created_at;
+	char     name[SERVICE_SIZE];
+	char     depends_on[256]; /* comma list */
+	int64_t  created_at;
+	char     windows[SERVICE_WINDOWS_SIZE]; /* when its certificates may be swapped; "" = any time */
+	char     policy[SERVICE_POLICY_SIZE];   /* JSON object of overridden template fields; "" = none */
+	uint32_t version;                       /* 1, 2, ...; given by the store */
+};
+
+/* A change of policy on its way through the certificates that it concerns. */
+struct policy_walk {
+	char      object[TEMPLATE_ID_SIZE + 16]; /* "template:ID" or "service:NAME" */
+	uint32_t  version;
+	char      after[CERT_ID_SIZE]; /* the last one looked at; "" = none yet */
+	bool      busy;                /* one of them was under way with what it was before: once more from the start */
+	int64_t   next_at;
+	uint64_t  ordered, skipped;
+	char      actor[ACTOR_SIZE]; /* who changed it */
+	struct id request_id;
+	char      reason[REASON_SIZE];
+	int64_t   started_at;
 };
 
 /* Closed list of audit event types: the name is the JSON value. */
@@ -162,7 +183,16 @@ struct service {
 	X(CAMPAIGN_RESUMED, "campaign_resumed")                                                                       \
 	X(CAMPAIGN_CANCELLED, "campaign_cancelled")                                                                   \
 	X(CAMPAIGN_UNCONFIRMED, "campaign_unconfirmed")                                                               \
-	X(CA_REVOKED, "ca_revoked")
+	X(CA_REVOKED, "ca_revoked")                                                                                   \
+	X(BACKUP_MADE, "backup_made")                                                                                 \
+	X(BACKUP_FAILED, "backup_failed")                                                                             \
+	X(STORE_RESTORED, "store_restored")                                                                           \
+	X(RESTORE_ACCEPTED, "store_restore_accepted")                                                                 \
+	X(STORE_PRUNED, "store_pruned")                                                                               \
+	X(SERVICE_CHANGED, "service_changed")                                                                         \
+	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
+	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
+	X(CERTIFICATE_REQUESTED, "certificate_requested")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
@@ -171,8 +201,6 @@ enum audit_event {
 	AUDIT_EVENT_COUNT,
 };
 const char *audit_event_name(enum audit_event e);
-
-enum { REASON_SIZE = 160 };
 
 /* One row of the audit trail. The leaf of the tree is SHA-256(0x00 || canonical bytes of the row), see audit.h. */
 struct audit {

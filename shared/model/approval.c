@@ -11,6 +11,8 @@ const char *approval_kind_name(enum approval_kind k)
 		[APPROVAL_TOKEN] = "token",
 		[APPROVAL_CAMPAIGN] = "campaign",
 		[APPROVAL_CA_REVOCATION] = "ca_revocation",
+		[APPROVAL_TEMPLATE] = "template",
+		[APPROVAL_SERVICE] = "service",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

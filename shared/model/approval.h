@@ -12,6 +12,8 @@ enum approval_kind {
 	APPROVAL_TOKEN,     /* a token for somebody else who may approve */
 	APPROVAL_CAMPAIGN,  /* a campaign above the limit, or with a code-signing key; its id is the campaign's */
 	APPROVAL_CA_REVOCATION, /* an issuing CA is to be revoked by its root */
+	APPROVAL_TEMPLATE, /* a template is made or changed */
+	APPROVAL_SERVICE,  /* a service's policy, windows or dependencies are changed */
 	APPROVAL_KIND_COUNT,
 };
 const char *approval_kind_name(enum approval_kind k);

@@ -183,7 +183,11 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_APPROVAL_GRANTED] = {OBJECT_NONE, "a second person agreed", "not given"},
 	[AUDIT_APPROVAL_REJECTED] = {OBJECT_NONE, "a second person refused", "not given"},
 	[AUDIT_APPROVAL_CANCELLED] = {OBJECT_NONE, "a request ended without a decision", "it waits no more, or was not decided in time"},
+	[AUDIT_SERVICE_CHANGED] = {OBJECT_SERVICE, "policy, windows or dependencies of the service were changed", "not given"},
+	[AUDIT_RENEWALS_NEAR] = {OBJECT_CERTIFICATE, "one more unattended renewal, and the next one waits for a person", "max_renewals"},
+	[AUDIT_POLICY_UPDATED] = {OBJECT_TEMPLATE, "a change of policy has reached every certificate that it concerns", "not given"},
 	[AUDIT_CA_REVOKED] = {OBJECT_ISSUER, "the CA was revoked: everything it signed ended", "not given"},
+	[AUDIT_CERTIFICATE_REQUESTED] = {OBJECT_CERTIFICATE, "a person brought a key for a certificate without a host", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
 	[AUDIT_CAMPAIGN_STARTED] = {OBJECT_NONE, "a campaign of renewals began", "not given"},
 	[AUDIT_CAMPAIGN_COMPLETED] = {OBJECT_NONE, "a campaign of renewals is closed", "nothing is in flight or pending"},
@@ -192,6 +196,11 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_CAMPAIGN_CANCELLED] = {OBJECT_NONE, "what a campaign had not sent was dropped for good", "not given"},
 	[AUDIT_CAMPAIGN_UNCONFIRMED] = {OBJECT_NONE, "an emergency above the limit still waits to be confirmed by a second person",
 					"nobody confirmed it within a day"},
+	[AUDIT_BACKUP_MADE] = {OBJECT_PART, "the database was copied", "not given"},
+	[AUDIT_BACKUP_FAILED] = {OBJECT_PART, "a copy of the database could not be made", "see detail"},
+	[AUDIT_STORE_RESTORED] = {OBJECT_PART, "a backup became the database; what came after it is lost", "vccctl restore"},
+	[AUDIT_STORE_PRUNED] = {OBJECT_PART, "what ended long ago left the database", "older than limits.keep_issuances or limits.keep_orders"},
+	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 
 const struct audit_event_info *audit_event_info(enum audit_event e)

@@ -162,6 +162,14 @@ struct issuance {
 	int64_t             revoke_asked_at; /* a person wants it revoked when its successor is proved; 0 = nobody does */
 };
 
+/* How much of a certificate's history stands in the archive only. */
+struct archived {
+	char     cert_id[CERT_ID_SIZE];
+	uint64_t issuances, orders;
+	uint64_t first_file, last_file; /* numbers of the archive's files */
+	int64_t  last_at;               /* when the last of it was moved there */
+};
+
 /* API states (LIFECYCLE 3); derived, never stored. */
 enum cert_status {
 	CERT_REQUESTED,

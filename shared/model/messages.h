@@ -256,6 +256,8 @@ struct msg_order {
 	int64_t          deadline_at;
 	bool             post_validation; /* a failed test or probe rolls back */
 	bool             any_time;        /* maintenance windows do not count: emergency, forced, or hardly any time left */
+	bool             pre_validation;  /* what the host finds before it makes a key ends the attempt; else it is a warning */
+	char             window[SERVICE_WINDOWS_SIZE]; /* of the service, beside those of the target files; "" = any time */
 };
 
 struct msg_certificate {
@@ -269,6 +271,7 @@ struct msg_certificate {
 	struct hash stage; /* SPKI hash of the key that this certificate is for */
 	struct span certificate; /* DER */
 	struct span chain;       /* intermediates, DER one after the other, without the root */
+	char        window[SERVICE_WINDOWS_SIZE];
 };
 
 /* Trust bundle: `body` is an encoded body_bundle, each signature by a root key over LABEL_BUNDLE || 0x00 || body. */

@@ -47,6 +47,7 @@ enum { /* flags of a completed order */
 	ORDER_HOOK_FAILED = 1 << 3,
 	ORDER_FORCED = 1 << 4, /* ordered with force */
 	ORDER_APPROVED = 1 << 5, /* a second person approved it */
+	ORDER_NOW = 1 << 7, /* a person said that it does not wait for a window */
 	ORDER_CANCEL_ASKED = 1 << 6, /* the agent holds the certificate and was asked to stop before the flip */
 };
 

@@ -9,6 +9,7 @@
 
 #define PEM_CERTIFICATE "CERTIFICATE"
 #define PEM_CRL         "X509 CRL"
+#define PEM_CSR         "CERTIFICATE REQUEST"
 
 /* Takes the next block and puts its bytes into `ret_bytes`, whose cap limits them. 1; 0 at the end; E_SYNTAX when the next byte
  * does not begin a block of this label or the block has another spelling; E_FULL, E_NOMEM. `rest` moves on only after a good

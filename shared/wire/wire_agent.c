@@ -128,6 +128,8 @@ static const struct wire_field order_fields[] = {
 	WIRE_FIELD(8, struct msg_order, deadline_at),
 	WIRE_FIELD(9, struct msg_order, post_validation),
 	WIRE_FIELD(10, struct msg_order, any_time),
+	WIRE_FIELD(11, struct msg_order, pre_validation),
+	WIRE_FIELD(12, struct msg_order, window),
 };
 static const struct wire_message order = WIRE_MESSAGE(MSG_ORDER, "order", "controller", struct msg_order, order_fields,
 	"Make a key and send its request. Repeated after every welcome while the order is open.");
@@ -143,6 +145,7 @@ static const struct wire_field certificate_fields[] = {
 	WIRE_SPAN(8, struct msg_certificate, certificate, CERT_DER_MAX),
 	WIRE_SPAN(9, struct msg_certificate, chain, CHAIN_DER_MAX),
 	WIRE_FIELD(10, struct msg_certificate, any_time),
+	WIRE_FIELD(11, struct msg_certificate, window),
 };
 static const struct wire_message certificate = WIRE_MESSAGE(MSG_CERTIFICATE, "certificate", "controller",
 	struct msg_certificate, certificate_fields, "The issued certificate; deploy and prove it before the deadline.");

@@ -314,7 +314,8 @@ def test_every_point_is_tried():
     tried = {p.split("@")[0] for _, p in CONTROLLER + SIGNER}
     known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
     elsewhere = re.compile(r"controller\.(return|run|release|head"  # test_return.py, test_clones.py, test_audit_kills.py
-                           r"|decision|approval|principal|token|token_revoke|break_glass)(_stored)?$")  # test_rights_kills.py
+                           r"|decision|approval|principal|token|token_revoke|break_glass"  # test_rights_kills.py
+                           r"|backup_made|restore_accept|archive_written|prune)(_stored)?$")  # test_backup_kills.py, test_restore_kills.py, test_prune.py
     assert {n for n in known - tried if not elsewhere.match(n)} - {"controller.domain", "signer.rotate"} == set()
 
 

@@ -1,4 +1,4 @@
-"""The table of faults that a host must survive: what happens, how it is shown, what must hold behind it.
+"""The table of faults that hosts and controller must survive: what happens, how it is shown, what must hold behind it.
 
 Each row is a scenario with real processes (rows_*.py), or names the test that shows it, or says why it cannot be shown here. Scenarios run beside each
 other in a few processes, each with its own mounts; the rows that need nothing special share one host. Python 3, run as root.
@@ -37,8 +37,8 @@ KEEPER = "I1 I2 I3 I6 I7"
 ERROR = KEEPER + " I8"
 ALONE, TOGETHER = False, True  # a host of its own, or the shared one
 
-# What has to be there: FAULTS.md rows of the agent, and the threats to a host.
-WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(46, 49))] + ["T9", "T10", "T11", "T23"]
+# What has to be there: the faults of a host, of the controller's store, clock and signer, and the threats to them.
+WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(46, 51), 52, *range(56, 59), *range(63, 67))] + ["T9", "T10", "T11", "T23", "T24"]
 
 Row = collections.namedtuple("Row", "id fault how holds shared", defaults=("", ALONE))
 TABLE = [
@@ -104,10 +104,27 @@ TABLE = [
     Row("F47", "the clock jumps during a wait", "tests/fault/test_clocks.py::test_a_jump_during_a_wait_makes_it_neither_longer_nor_shorter"),
     Row("F47", "the clock jumps in the middle of a swap", "tests/fault/test_clocks.py::test_a_jump_in_the_middle_of_a_swap"),
     Row("F48", "suspended for three days", "tests/fault/test_clocks.py::test_a_host_that_slept"),
+    Row("F49", "the controller's clock goes back by two hours", "tests/fault/test_controller_world.py::test_the_clock_goes_back"),
+    Row("F50", "2038, 2050, 9999 in the form that each needs", "tests/unit/test_der.c::times_survive"),
+    Row("F50", "certificates that end then", "tests/unit/test_tbs.c::times"),
+    Row("F52", "call N of SQLite fails: full, busy, I/O, read-only", "tests/store/test_store_sqlite.c::test_every_failing_call_is_survived"),
+    Row("F52", "a commit of each kind is refused once", "tests/fault/test_controller_kills.py::test_store_refuses_once"),
+    Row("F56", "the disk of the database is full", "tests/fault/test_controller_world.py::test_the_disk_of_the_database_is_full"),
+    Row("F57", "the signer dies between request and answer", "tests/system/test_signer.py::test_killed_between_request_and_answer"),
+    Row("F57", "the same under a controller that waits", "tests/fault/test_controller_kills.py::test_kill_signer"),
+    Row("F58", "another passphrase", "tests/system/test_signer.py::test_wrong_passphrase_does_not_start"),
+    Row("F58", "a key of another certificate", "tests/system/test_signer.py::test_key_of_another_certificate_does_not_start"),
+    Row("F63", "much became due while it was down", "tests/fault/test_controller_world.py::test_much_became_due_while_it_was_down"),
+    Row("F64", "an older database: nothing taken away comes back", "tests/system/test_restore.py::test_nothing_that_was_taken_away_comes_back"),
+    Row("F64", "a restore killed at each of its points", "tests/fault/test_restore_kills.py::test_the_old_or_the_new_one"),
+    Row("F65", "killed at each migration", "tests/fault/test_schema_kills.py::test_old_or_new_never_between"),
+    Row("F66", "a newer database", "tests/fault/test_schema_kills.py::test_newer_one_is_refused_and_not_touched"),
     Row("T9", "what the controller says reaches no command", service.nothing_reaches_a_command, ERROR, TOGETHER),
     Row("T10", "parts of the path change while it swaps", paths.parts_of_the_path_change, "I2 I3 I6 I7"),
     Row("T11", "no core, no reader, no key outside", process.no_core_of_a_key, KEEPER, TOGETHER),
     Row("T11", "no private key byte in any frame, log, database", "tests/system/test_secrets.py::test_no_private_key_leaves_its_folder"),
+    Row("T24", "a backup that was changed", "tests/system/test_restore.py::test_a_file_copied_by_hand_or_rewritten_is_refused"),
+    Row("T24", "an old database put back by hand", "tests/system/test_restore.py::test_an_old_database_put_back_by_hand_is_noticed"),
     Row("T23", "no deletion, no mass renewal by a wrong clock", "tests/fault/test_clocks.py::test_a_clock_that_jumps_to_a_wrong_time"),
 ]
 
@@ -258,6 +275,8 @@ def test_every_row_is_there():
 
 def names_of(path):
     with open(os.path.join(ROOT, path)) as f:
+        if path.endswith(".c"):
+            return set(re.findall(r"^static void (\w+)\(void \*\*state\)$", f.read(), re.M))
         return {n.name for n in ast.walk(ast.parse(f.read())) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")}
 
 

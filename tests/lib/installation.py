@@ -347,15 +347,15 @@ class Installation:
         """What `vccctl cert show` says, without starting it."""
         return self.get(f"certificates/{cert_id}")
 
-    def edit_template(self, template_id, **fields):
-        """A new version of a template with these fields changed."""
+    def edit_template(self, template_id, *words, **fields):
+        """A new version of a template with these fields changed. `words`: of the command, such as --force."""
         text = run([*self.vccctl_argv, "template", "export", template_id])
-        derived = ("validity_period_days", "validity_seconds", "renewal_threshold_days", "emergency_threshold_days", "version", "created_at")
+        derived = ("validity_period_days", "validity_seconds", "renewal_threshold_days", "emergency_threshold_days", "version", "created_at", "update")
         template = {k: v for k, v in json.loads(text).items() if k not in derived}
         template.update(fields)
         path = os.path.join(self.dir, f"{template_id}.json")
         write(path, json.dumps(template))
-        return self.vccctl("template", "apply", path)
+        return self.vccctl("template", "apply", path, *words)
 
     def prepare_host(self, name, service, template, kind, names, server=None, **place):
         """A host whose service runs with a self-signed pair, not yet managed. `place`: ip and inside of Host."""

@@ -145,6 +145,7 @@ void check_every_list(struct store_view *v)
 	struct inventory             inventory;
 	static struct issuer         issuers[2];
 	static struct service        services[2];
+	static struct policy_walk    walks[2];
 	static struct order_step_row steps[2];
 	static struct audit          audits[2];
 	static const uint8_t         key[32] = {1};
@@ -169,6 +170,7 @@ void check_every_list(struct store_view *v)
 		{.now = 5},
 		{.now = 5, .service = "clara"},
 		{.now = 5, .agent = "clara01"},
+		{.now = 5, .template_id = "t"},
 		{.now = 5, .service = "clara", .agent = "clara01", .template_id = "t", .expires_before_at = 9},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(filters); i++)
@@ -186,12 +188,18 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_issuers(v, "a", issuers, 2, &n), 0);
 	assert_int_equal(view_services(v, "a", services, 2, &n), 0);
 	assert_int_equal(view_orders_open(v, none, orders, 2, &n), 0);
+	assert_int_equal(view_orders_paused(v, none, orders, 2, &n), 0);
+	assert_int_equal(view_policy_walks(v, "a", walks, 2, &n), 0);
 	assert_int_equal(view_orders(v, NULL, none, orders, 2, &n), 0);
 	assert_int_equal(view_orders(v, "c", none, orders, 2, &n), 0);
 	assert_int_equal(view_orders(v, "c", kit_id(9), orders, 2, &n), 0);
 	assert_int_equal(view_steps(v, none, steps, 2, &n), 0);
 	assert_int_equal(view_issuances(v, OWNER_AGENT, "clara01", zero, issuances, 2, &n), 0);
 	assert_int_equal(view_intents(v, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_issuances_ended(v, 2000, 1000, zero, issuances, 2, &n), 0);
+	assert_int_equal(view_orders_ended(v, 2000, 1000, none, orders, 2, &n), 0);
+	struct receipt_row receipts[2];
+	assert_int_equal(view_receipts_of_care(v, 2000, receipts, 2, &n), 0);
 	assert_int_equal(view_signed_above(v, 7, &counter), 0);
 	assert_int_equal(view_supersede_due(v, 5, issuances, 2, &n), 0);
 	assert_int_equal(view_audit(v, 0, audits, 2, &n), 0);

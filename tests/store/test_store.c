@@ -158,7 +158,7 @@ static void test_round_trip_people(void **state)
 	struct agent         agent, agent_got;
 	struct invite        invite, invite_got;
 	struct principal     alice = {"alice", 1 << ROLE_ADMIN, "clara,argus", "alice-a", true, 99, "bob"}, alice_got;
-	struct service       clara = {"clara", "argus,veritas", 12}, clara_got;
+	struct service       clara = {"clara", "argus,veritas", 12, "* 22:00-04:00 UTC", "{}", 1}, clara_got;
 	struct token         token = {kit_id(1), kit_hash(2), "alice", "laptop", 1, TIME_NEVER, 3, 4, 1 << ROLE_VIEWER, "clara", "bob"}, token_got;
 	struct store_change *c = store_change_new();
 	kit_agent(4, &agent);

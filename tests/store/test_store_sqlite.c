@@ -1,5 +1,7 @@
 /* test_store_sqlite.c - does the SQLite backend refuse what it must not open, have exactly one writing connection, use its
  * indexes, and come back by itself from every failing call of the disk? Never: timing. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -440,6 +442,108 @@ static void test_failing_migration_is_repeated(void **state)
 	kit_close(&k);
 }
 
+/* ---- copies ---- */
+
+struct load {
+	struct kit     *k;
+	_Atomic uint32_t next;
+	_Atomic bool   stop;
+};
+
+static void copy_path(const struct kit *k, char ret[256])
+{
+	snprintf(ret, 256, "%s/copy", k->folder);
+}
+
+/* Commits one issue after another until told to stop. */
+static void *commit_on(void *arg)
+{
+	struct load *l = arg;
+	while (!l->stop) {
+		if (kit_commit(l->k, check_change(l->next), NULL) != 0)
+			abort();
+		l->next++;
+	}
+	return NULL;
+}
+
+/* What was committed before the copy is in it, what came later is not half in it, and the writer never waited for it. */
+static void test_copy_under_load_is_one_moment(void **state)
+{
+	struct kit                    *k = *state, copy;
+	struct refusal                 why = {.code = 0};
+	struct load                    l = {.k = k, .next = 301};
+	_cleanup_(buf_free) struct buf note = BUF_MAX(100);
+	char                           path[256];
+	pthread_t                      thread;
+	copy_path(k, path);
+	for (uint32_t n = 1; n <= 300; n++)
+		commit_ok(k, n);
+	assert_int_equal(pthread_create(&thread, NULL, commit_on, &l), 0);
+	for (int round = 0; round < 5; round++) {
+		uint32_t before = l.next;
+		while (l.next < before + 3)
+			sched_yield();
+		size_t sure = l.next - 1;
+		assert_int_equal(view_copy(k->view, path, span_text("moment"), NULL, &why), 0);
+		size_t most = l.next; /* and the one under way */
+		assert_int_equal(kit_try_open(&copy, path, false, &why), 0);
+		assert_int_equal(store_view_open(copy.store, &copy.view), 0);
+		size_t n = check_consistent(copy.view);
+		assert_in_range(n, sure, most);
+		buf_free(&note);
+		note = (struct buf)BUF_MAX(100);
+		assert_int_equal(view_setting(copy.view, "backup", &note), 0);
+		assert_memory_equal(note.p, "moment", 6);
+		assert_int_equal(kit_commit(&copy, check_change(100000), NULL), 0); /* it goes on from there */
+		kit_shut(&copy);
+		assert_int_equal(unlink(path), 0);
+	}
+	l.stop = true;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(view_setting(k->view, "backup", &note), E_NOT_FOUND); /* the note is the copy's alone */
+	assert_int_equal(check_consistent(k->view), l.next - 1);
+}
+
+static void test_copy_is_one_private_file(void **state)
+{
+	struct kit    *k = *state;
+	struct refusal why = {.code = 0};
+	struct stat    st;
+	char           path[256], beside[280];
+	copy_path(k, path);
+	commit_ok(k, 1);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	static const char *const sides[] = {"-wal", "-shm", "-journal"};
+	for (size_t i = 0; i < N_ELEMENTS(sides); i++) {
+		snprintf(beside, sizeof(beside), "%s%s", path, sides[i]);
+		assert_int_not_equal(stat(beside, &st), 0);
+	}
+}
+
+/* Nothing is overwritten, and what cannot be made whole is not there. */
+static void test_copy_refuses_what_cannot_be(void **state)
+{
+	struct kit    *k = *state;
+	struct refusal why = {.code = 0};
+	char           path[256];
+	copy_path(k, path);
+	commit_ok(k, 1);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), 0);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), E_EXISTS);
+	assert_int_equal(why.code, E_EXISTS);
+	atomic_bool stop = true;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(view_copy(k->view, path, span_text(""), &stop, &why), E_SYS_AGAIN);
+	assert_int_not_equal(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/none/copy", k->folder);
+	assert_int_equal(view_copy(k->view, path, span_text(""), NULL, &why), E_NOT_FOUND);
+	commit_ok(k, 2); /* no transaction stayed open */
+	assert_int_equal(check_consistent(k->view), 2);
+}
+
 int main(void)
 {
 	vfs_shim_install();
@@ -455,6 +559,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lists_use_indexes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_failing_call_is_survived, setup, teardown),
 		cmocka_unit_test(test_failing_migration_is_repeated),
+		cmocka_unit_test_setup_teardown(test_copy_under_load_is_one_moment, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copy_is_one_private_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copy_refuses_what_cannot_be, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

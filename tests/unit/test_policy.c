@@ -119,6 +119,18 @@ static void test_template_refused(void **state)
 	t.ext_key_usage |= EKU_OCSP_SIGNING;
 	assert_refused(&t, &limits, "OCSPSigning");
 	t = sample();
+	t.validity_ms = 825 * MS_DAY + 1;
+	assert_refused(&t, &limits, "validity_period is above 825d");
+	t = sample();
+	t.key_usage |= KU_NON_REPUDIATION;
+	assert_refused(&t, &limits, "key_usage for service_auth");
+	t = signing();
+	t.key_type = KEY_RSA_2048;
+	assert_refused(&t, &limits, "key_size");
+	t = signing();
+	t.key_usage |= KU_KEY_ENCIPHERMENT;
+	assert_refused(&t, &limits, "key_usage for code_signing");
+	t = sample();
 	t.ext_key_usage |= EKU_CODE_SIGNING;
 	assert_refused(&t, &limits, "codeSigning");
 	t = signing();
@@ -229,6 +241,43 @@ static void test_assign_external(void **state)
 	assert_int_equal(policy_assign(&a, &t, "argus", &n, NULL), E_POLICY_SERVICE); /* invited for billing */
 	t.service[0] = '\0';
 	assert_int_equal(policy_assign(&a, &t, "billing", &n, NULL), 0);
+}
+
+static void test_request(void **state)
+{
+	(void)state;
+	struct template t = sample();
+	struct names inside = names_of("a.argus.vcc.internal"), outside = names_of("a.clara.vcc.internal"), none = {.text = ""};
+	assert_int_equal(policy_request(&t, "argus", &inside, NULL), 0);
+	assert_int_equal(policy_request(&t, "argus", &outside, NULL), E_POLICY_NAMES);
+	assert_int_equal(policy_request(&t, "argus", &none, NULL), E_POLICY_NAMES);
+	assert_int_equal(policy_request(&t, "clara", &inside, NULL), E_POLICY_SERVICE);
+	assert_int_equal(policy_request(&t, "", &inside, NULL), E_POLICY_SERVICE);
+	assert_int_equal(policy_request(&t, "Not a service", &inside, NULL), E_POLICY_SERVICE);
+	t = signing();
+	assert_int_equal(policy_request(&t, "argus", &none, NULL), 0);
+	assert_int_equal(policy_request(&t, "argus", &inside, NULL), E_POLICY_NAMES);
+	t.purpose = PURPOSE_ADMIN;
+	t.service[0] = '\0';
+	assert_int_equal(policy_request(&t, "", &none, NULL), 0);
+	assert_int_equal(policy_request(&t, "argus", &none, NULL), E_POLICY_SERVICE); /* it opens the whole installation */
+}
+
+static void test_may_follow(void **state)
+{
+	(void)state;
+	struct certificate c = certificate_of();
+	assert_int_equal(policy_may_follow(&c), E_ISSUE_AGENT);
+	c.agent[0] = '\0';
+	assert_int_equal(policy_may_follow(&c), 0);
+	c.open_order = (struct id){{1}};
+	assert_int_equal(policy_may_follow(&c), E_ORDER_OPEN);
+	c.suspended_at = 1;
+	assert_int_equal(policy_may_follow(&c), E_ORDER_SUSPENDED);
+	c.retired_at = 1;
+	assert_int_equal(policy_may_follow(&c), E_ORDER_RETIRED);
+	c.revoked_at = 1;
+	assert_int_equal(policy_may_follow(&c), E_ORDER_REVOKED);
 }
 
 /* ---- eligibility ---- */
@@ -375,7 +424,7 @@ static void test_validity(void **state)
 	from = to = 1;
 	assert_int_equal(policy_validity(&t, NOW - 1, NOW, &from, &to, &cut), E_SIGNER_LIMIT); /* the issuer has ended */
 	t = signing();
-	assert_int_equal(policy_validity(&t, NOW + 10 * MS_DAY, NOW, &from, &to, &cut), E_SIGNER_LIMIT);
+	assert_int_equal(policy_validity(&t, NOW + 10 * MS_DAY, NOW, &from, &to, &cut), E_ISSUE_OUTLIVES);
 	assert_int_equal(from, 1);
 	assert_int_equal(to, 1);
 }
@@ -403,6 +452,21 @@ static void test_renew_at(void **state)
 	assert_true(policy_renew_at(&t, "a1-api", s, NOW, NOW + 10 * MS_DAY, &limits) > NOW + MS_DAY);
 	t.auto_renewal = false;
 	assert_true(policy_renew_at(&t, "a1-api", s, from, to, &limits) == TIME_NEVER);
+
+	/* what signs code is asked about at its threshold, whether or not the template renews by itself */
+	t = signing();
+	t.auto_renewal = false;
+	assert_true(policy_renew_at(&t, "a1-api", s, from, to, &limits) >= to - threshold && policy_renew_at(&t, "a1-api", s, from, to, &limits) < to);
+	struct certificate c = certificate_of();
+	c.serial = s;
+	c.not_after_at = to;
+	c.renew_at = NOW;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, 0, true);
+	c.renew_at = NOW + 1;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
+	t.purpose = PURPOSE_SERVICE_AUTH;
+	c.renew_at = NOW;
+	assert_eligible(&c, &t, NULL, TRIGGER_SCHEDULED, false, E_ORDER_NOT_DUE, false);
 }
 
 /* ---- facts and status ---- */
@@ -447,25 +511,120 @@ static void test_facts(void **state)
 	assert_int_equal(f.profile, LEAF_OPERATOR);
 }
 
+static void test_alerts(void **state)
+{
+	(void)state;
+	struct template    t = sample();
+	struct certificate c = certificate_of();
+	static const struct {
+		uint32_t max, unattended;
+		bool     near, used;
+	} rows[] = {{0, 9, false, false}, {5, 3, false, false}, {5, 4, true, false}, {5, 5, false, true}, {5, 7, false, true}, {1, 0, true, false}};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		t.max_renewals = rows[i].max;
+		c.unattended = rows[i].unattended;
+		assert_int_equal(policy_alerts(POLICY_ALERT_RENEWALS_NEAR, &c, &t, NOW), rows[i].near);
+		assert_int_equal(policy_alerts(POLICY_ALERT_RENEWALS_USED, &c, &t, NOW), rows[i].used);
+	}
+	c.not_after_at = NOW + t.emergency_threshold_ms + 1;
+	assert_false(policy_alerts(POLICY_ALERT_EMERGENCY, &c, &t, NOW));
+	assert_int_equal(policy_crossing_at(&c, &t, NOW), NOW + 1);
+	assert_true(policy_alerts(POLICY_ALERT_EMERGENCY, &c, &t, NOW + 1));
+	assert_int_equal(policy_crossing_at(&c, &t, NOW + 1), c.not_after_at);
+	assert_true(policy_crossing_at(&c, &t, c.not_after_at) == TIME_NEVER);
+	c.not_after_at = NOW + 100 * MS_DAY;
+	assert_int_equal(policy_crossing_at(&c, &t, NOW), NOW + 55 * MS_DAY);
+	c.retired_at = 1;
+	assert_false(policy_alerts(POLICY_ALERT_RENEWALS_USED, &c, &t, NOW));
+	c.serial = (struct serial){0};
+	assert_true(policy_crossing_at(&c, &t, NOW) == TIME_NEVER);
+}
+
+/* Every combination of facts: the strongest that holds is the state (LIFECYCLE 3). */
 static void test_status(void **state)
 {
 	(void)state;
 	struct template t = sample();
-	struct certificate c = certificate_of();
-	c.not_after_at = NOW + 100 * MS_DAY;
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_ACTIVE);
-	c.proved = false;
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_ISSUED);
-	c.not_after_at = NOW + 45 * MS_DAY;
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_EXPIRING);
-	c.not_after_at = NOW;
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_EXPIRED);
-	c.suspended_at = 1;
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_SUSPENDED);
-	c.revoked_at = 1;
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_REVOKED);
-	c = (struct certificate){.cert_id = "new"};
-	assert_int_equal(policy_status(&c, &t, NOW), CERT_REQUESTED);
+	for (unsigned facts = 0; facts < 128; facts++) {
+		bool revoked = facts & 1, suspended = facts & 2, expired = facts & 4, expiring = facts & 8, proved = facts & 16,
+		     issued = facts & 32, retired = facts & 64;
+		struct certificate c = certificate_of();
+		c.revoked_at = revoked ? 1 : 0;
+		c.suspended_at = suspended ? 1 : 0;
+		c.retired_at = retired ? 1 : 0;
+		c.not_after_at = expired ? NOW : expiring ? NOW + 45 * MS_DAY : NOW + 45 * MS_DAY + 1;
+		c.proved = proved;
+		if (!issued)
+			c.serial = (struct serial){0};
+		enum cert_status want = revoked     ? CERT_REVOKED
+					: suspended ? CERT_SUSPENDED
+					: !issued   ? CERT_REQUESTED
+					: expired   ? CERT_EXPIRED
+					: retired   ? CERT_ISSUED
+					: expiring  ? CERT_EXPIRING
+					: proved    ? CERT_ACTIVE
+						    : CERT_ISSUED;
+		if (policy_status(&c, &t, NOW) != want)
+			fail_msg("facts %u: %s, not %s", facts, cert_status_name(policy_status(&c, &t, NOW)), cert_status_name(want));
+		bool threshold_alone = want == CERT_EXPIRING; /* without its template nobody knows the threshold */
+		assert_int_equal(policy_status(&c, NULL, NOW), threshold_alone ? (proved ? CERT_ACTIVE : CERT_ISSUED) : want);
+	}
+}
+
+static void test_issuance_status(void **state)
+{
+	(void)state;
+	struct template t = sample();
+	for (int st = 0; st < ISSUANCE_STATE_COUNT; st++) {
+		for (unsigned facts = 0; facts < 8; facts++) {
+			bool held = facts & 1, expired = facts & 2, expiring = facts & 4;
+			struct issuance i = {.state = (enum issuance_state)st, .held_at = held ? 1 : 0, .not_before_at = NOW - 700 * MS_DAY};
+			i.not_after_at = expired ? NOW : expiring ? NOW + 45 * MS_DAY : NOW + 100 * MS_DAY;
+			enum cert_status want = st == ISSUANCE_REVOKED                          ? CERT_REVOKED
+						: held                                          ? CERT_SUSPENDED
+						: st == ISSUANCE_INTENT || st == ISSUANCE_VOID ? CERT_REQUESTED
+						: expired                                       ? CERT_EXPIRED
+						: st == ISSUANCE_RENEWED                        ? CERT_RENEWED
+						: expiring                                      ? CERT_EXPIRING
+						: st == ISSUANCE_ACTIVE                         ? CERT_ACTIVE
+												: CERT_ISSUED;
+			assert_int_equal(policy_issuance_status(&i, &t, NOW), want);
+		}
+	}
+}
+
+/* 10,000 certificates that were made in one second, as a mass order leaves them: their renewals do not come as one wave again. */
+static void test_jitter_spreads(void **state)
+{
+	(void)state;
+	enum { BORN = 10000, BINS = 24 };
+	static const char *const forms[] = {"host%05u-web", "clara-%u", "%u", "argus%03u-very-long-name-of-a-service-that-somebody-chose"};
+	struct template          t = sample();
+	int64_t from = NOW, to = NOW + 730 * MS_DAY, first = to - 45 * MS_DAY, range = 45 * MS_DAY / 10;
+	for (size_t f = 0; f < N_ELEMENTS(forms); f++) {
+		unsigned bins[BINS] = {0};
+		uint64_t random = 88172645463325252u + f;
+		for (unsigned i = 0; i < BORN; i++) {
+			char          id[CERT_ID_SIZE];
+			struct serial s = {{0x10, 0, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i}}; /* ordered counter, then random (DESIGN 3) */
+			for (size_t k = 7; k < sizeof(s.b); k++) {
+				random ^= random << 13;
+				random ^= random >> 7;
+				random ^= random << 17;
+				s.b[k] = (uint8_t)(random >> 32);
+			}
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(id, sizeof(id), forms[f], i);
+#pragma GCC diagnostic pop
+			int64_t at = policy_renew_at(&t, id, s, from, to, &limits) - first;
+			assert_true(at >= 0 && at <= range);
+			bins[at == range ? BINS - 1 : at * BINS / range]++;
+		}
+		for (size_t b = 0; b < BINS; b++)
+			if (bins[b] * BINS > BORN * 12 / 10)
+				fail_msg("%s: bin %zu holds %u of %d", forms[f], b, bins[b], BORN);
+	}
 }
 
 int main(void)
@@ -475,6 +634,8 @@ int main(void)
 		cmocka_unit_test(test_template_accepted),
 		cmocka_unit_test(test_assign),
 		cmocka_unit_test(test_assign_external),
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_may_follow),
 		cmocka_unit_test(test_eligible_refused),
 		cmocka_unit_test(test_eligible_in_campaign),
 		cmocka_unit_test(test_eligible),
@@ -482,6 +643,9 @@ int main(void)
 		cmocka_unit_test(test_renew_at),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_issuance_status),
+		cmocka_unit_test(test_alerts),
+		cmocka_unit_test(test_jitter_spreads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
--- 010_kept_answers.sql: answers to requests that came with an Idempotency-Key, for a day. The rules of 001_initial.sql hold.
+-- 011_kept_answers.sql: answers to requests that came with an Idempotency-Key, for a day. The rules of 001_initial.sql hold.
 
 -- who: SHA-256 of the principal's name. status 0: what was asked for is done, its answer was not kept (yet, or because it holds a secret).
 CREATE TABLE kept_answers (

@@ -1,0 +1,186 @@
+/* cli_issue.c - room controller/cli: vccctl cert issue: a certificate for a key that somebody made elsewhere.
+ * Never: a private key; what is read is a request, and it is sent in the one spelling that the controller takes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "controller/cli/ask.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/clock.h"
+
+enum { CSR_FILE_MAX = 16384, POLL_MS = 100, WAIT_MS = 60 * 1000 };
+
+#define BEGIN     "-----BEGIN CERTIFICATE REQUEST-----"
+#define END       "-----END CERTIFICATE REQUEST-----"
+#define BEGIN_OLD "-----BEGIN NEW CERTIFICATE REQUEST-----"
+#define END_OLD   "-----END NEW CERTIFICATE REQUEST-----"
+
+static const struct output_column issue_columns[] = {
+	{"certificate", "cert_id", COLUMN_TEXT},
+	{"order", "renewal_id", COLUMN_TEXT},
+	{"status", "status", COLUMN_TEXT},
+	{"approval", "approval_id", COLUMN_TEXT},
+};
+
+/* ---- the file -------------------------------------------------------------------------------------------------- */
+
+static int read_file(const char *path, char *ret, size_t size, struct refusal *why)
+{
+	FILE *f = text_equal(path, "-") ? stdin : fopen(path, "re");
+	if (f == NULL) {
+		refuse(why, E_CONF_FILE, path, "it cannot be opened");
+		return EXIT_FAILED;
+	}
+	size_t n = fread(ret, 1, size - 1, f);
+	bool   whole = feof(f) != 0;
+	if (f != stdin)
+		fclose(f);
+	ret[n] = '\0';
+	if (!whole || memchr(ret, '\0', n) != NULL) {
+		refuse(why, E_PKI_CSR, path,
+		       whole ? "it is not PEM; `openssl req -inform DER -in F` writes it as PEM"
+			     : "it is too long for a certificate request");
+		return EXIT_USAGE;
+	}
+	return EXIT_DONE;
+}
+
+static void drop_returns(char *text)
+{
+	char *to = text;
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p != '\r')
+			*to++ = *p;
+	*to = '\0';
+}
+
+/* Other programs write text before the block, other line ends, and an older label. */
+static json_t *request_of(char *text, const char *path, struct refusal *why)
+{
+	drop_returns(text);
+	bool        old = strstr(text, BEGIN_OLD) != NULL;
+	const char *begin = strstr(text, old ? BEGIN_OLD : BEGIN);
+	const char *end = begin != NULL ? strstr(begin, old ? END_OLD : END) : NULL;
+	if (end == NULL) {
+		refuse(why, E_PKI_CSR, path, "it holds no CERTIFICATE REQUEST");
+		return NULL;
+	}
+	begin += strlen(old ? BEGIN_OLD : BEGIN);
+	return json_sprintf(BEGIN "%.*s" END "\n", (int)(end - begin), begin);
+}
+
+static json_t *body_of(const struct invocation *in, struct refusal *why)
+{
+	static const char *const fields[][2] = {
+		{"template", "template_id"}, {"service", "service"}, {"cert-id", "cert_id"}, {"renew", "renew"}};
+	static char text[CSR_FILE_MAX];
+	const char *path = verb_value(in, "csr");
+	if (path == NULL || verb_given(in, "template") == verb_given(in, "renew")) {
+		refuse(why, E_CLI_USAGE, "cert issue", "--csr F and one of --template T or --renew CERT_ID are required");
+		return NULL;
+	}
+	if (read_file(path, text, sizeof(text), why) != EXIT_DONE)
+		return NULL;
+	json_t *csr = request_of(text, path, why);
+	if (csr == NULL)
+		return NULL;
+	json_t *body = json_pack("{s:o}", "csr", csr);
+	for (size_t i = 0; i < N_ELEMENTS(fields); i++)
+		if (verb_given(in, fields[i][0]))
+			json_object_set_new(body, fields[i][1], json_string(verb_value(in, fields[i][0])));
+	if (verb_given(in, "names"))
+		json_object_set_new(body, "names", ask_text_list(verb_value(in, "names")));
+	return body;
+}
+
+/* ---- the order ------------------------------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+	return text != NULL ? text : "";
+}
+
+static bool under_way(const char *status)
+{
+	return text_equal(status, "processing") || text_equal(status, "pending") || text_equal(status, "in_progress");
+}
+
+/* It is signed within a second where the signer is there. */
+static int wait_for_end(const struct invocation *in, json_t *answer, json_t **ret_renewal, struct refusal *why)
+{
+	char    path[CLIENT_PATH_SIZE];
+	int64_t end = clock_monotonic() + WAIT_MS;
+	snprintf(path, sizeof(path), "/api/v1/renewals/%s", text_of(answer, "renewal_id"));
+	while (under_way(text_of(answer, "status")) && clock_monotonic() < end) {
+		json_t *renewal = NULL;
+		int     r = client_call(&in->client, "GET", path, NULL, NULL, &renewal, why);
+		if (r != EXIT_DONE)
+			return r;
+		json_object_set(answer, "status", json_object_get(renewal, "status"));
+		json_decref(*ret_renewal);
+		*ret_renewal = renewal;
+		nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+	}
+	return EXIT_DONE;
+}
+
+static int print_end(const struct invocation *in, const json_t *answer, const json_t *renewal)
+{
+	const char   *status = text_of(answer, "status");
+	const json_t *error = json_object_get(renewal, "error");
+	bool          table = in->form == OUTPUT_TABLE;
+	output_object(in->form, issue_columns, N_ELEMENTS(issue_columns), answer);
+	if (text_equal(status, "completed")) {
+		if (table)
+			printf("\nIt is issued: vccctl cert show %s --pem\n", text_of(answer, "cert_id"));
+		return EXIT_DONE;
+	}
+	if (text_equal(status, "awaiting_approval")) {
+		if (table)
+			printf("\nA second person decides: vccctl approval show %s\nThen: vccctl cert show %s --pem\n",
+			       text_of(answer, "approval_id"), text_of(answer, "cert_id"));
+		return EXIT_DENIED;
+	}
+	if (table && json_is_object(error))
+		printf("\n%s %s\n  next: %s\n", text_of(error, "code"), text_of(error, "message"), text_of(error, "next"));
+	else if (table)
+		printf("\nIt goes on without this command; the signer may be away: vccctl status\n");
+	return under_way(status) ? EXIT_PARTLY : EXIT_FAILED;
+}
+
+static int issue(const struct invocation *in)
+{
+	struct refusal why = {0};
+	json_t        *answer = NULL, *renewal = NULL;
+	json_t        *body = body_of(in, &why);
+	int            r = body != NULL ? EXIT_DONE : EXIT_USAGE;
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "POST", "/api/v1/certificates", body, NULL, &answer, &why);
+	if (r == EXIT_DONE)
+		r = wait_for_end(in, answer, &renewal, &why);
+	r = r == EXIT_DONE ? print_end(in, answer, renewal) : verb_fail(r, &why);
+	json_decref(body);
+	json_decref(answer);
+	json_decref(renewal);
+	return r;
+}
+
+const struct verb cli_issue_verbs[] = {
+	{"cert",
+	 "issue",
+	 "",
+	 0,
+	 0,
+	 "a certificate for a key made elsewhere: a host without agent, or a person",
+	 {{"csr", "F", "the request (PKCS#10, PEM, - = stdin): its key counts, nothing else of it"},
+	  {"template", "T", "what it is made from"},
+	  {"service", "S", "whose it is (default: the template's)"},
+	  {"names", "NAME,...", "names, inside the template's patterns"},
+	  {"cert-id", "ID", "what it is called (default: after the first name; the principal, where it opens the admin API)"},
+	  {"renew", "CERT_ID", "instead: the next one of this certificate"}},
+	 issue},
+};
+const size_t cli_issue_verbs_n = N_ELEMENTS(cli_issue_verbs);

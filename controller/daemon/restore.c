@@ -1,0 +1,239 @@
+/* restore.c - room controller/daemon: copy -> check -> compare with the store in force -> prepare -> put in its place.
+ * Never: changing the store in force before the last step. */
+#include "controller/daemon/restore.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "controller/daemon/restore_edit.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/conf/controller_conf.h"
+#include "shared/pki/key.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/file.h"
+#include "shared/sys/owner.h"
+
+enum { AUDIT_PAGE = 200, LEAF_MAX = 4096, NOTE_MAX = 4096 };
+
+struct restore {
+	struct controller_conf conf;
+	const char            *file;
+	bool                   keep_tokens;
+	int                    fd;
+	char                   path[CONF_PATH_SIZE + 16], candidate[CONF_PATH_SIZE + 32], crl_folder[CONF_PATH_SIZE + 16];
+	struct store          *old;
+	struct restore_edit    edit;
+};
+
+static void on_wake(void *ctx)
+{
+	const uint64_t  one = 1;
+	struct restore *in = ctx;
+	if (write(in->edit.woken, &one, sizeof(one)) < 0)
+		return; /* it is readable already */
+}
+
+/* ---- is it whole, and ours? ------------------------------------------------------------------------------------ */
+
+/* The records hash to the tree that is stored beside them: what heads prove elsewhere they prove here. */
+static int check_trail(struct store_view *view, const char *file, uint64_t *ret_size, struct refusal *why)
+{
+	_cleanup_(buf_free) struct buf leaf = BUF_MAX(LEAF_MAX);
+	struct merkle_frontier         tree = {0};
+	struct merkle_made             made[MERKLE_LEVELS];
+	struct hash                    root, stored, hash;
+	struct audit                  *rows = calloc(AUDIT_PAGE, sizeof(*rows));
+	size_t                         n = AUDIT_PAGE;
+	int                            r = rows != NULL ? view_audit_head(view, ret_size, &stored) : E_NOMEM;
+	while (r == 0 && n == AUDIT_PAGE && (r = view_audit(view, tree.size, rows, AUDIT_PAGE, &n)) == 0)
+		for (size_t i = 0; i < n; i++) {
+			buf_reset(&leaf);
+			audit_canonical(&rows[i], &leaf);
+			merkle_leaf(digest_sha256_two, leaf.p, leaf.n, &hash);
+			(void)merkle_append(digest_sha256_two, &tree, &hash, made);
+		}
+	free(rows);
+	if (r < 0)
+		return refuse(why, r, file, "%s", err_what(r));
+	merkle_root(digest_sha256_two, &tree, &root);
+	if (tree.size != *ret_size || !hash_equal(root, stored))
+		return refuse(why, E_RESTORE_BACKUP, file, "its audit records do not lead to its own tree");
+	return 0;
+}
+
+static int check_issuers(struct restore *in, struct refusal *why)
+{
+	struct issuer ours, theirs;
+	int           r = view_issuer(in->edit.view, "root-1", &theirs);
+	if (r < 0)
+		return refuse(why, E_RESTORE_BACKUP, in->file, "it holds no installation");
+	if (in->edit.old == NULL || view_issuer(in->edit.old, "root-1", &ours) < 0)
+		return 0;
+	if (ours.der_len != theirs.der_len || memcmp(ours.der, theirs.der, ours.der_len) != 0)
+		return refuse(why, E_RESTORE_OTHER, in->file, "its root is not the one of this installation");
+	return 0;
+}
+
+static int read_note(struct restore *in, struct refusal *why)
+{
+	_cleanup_(buf_free) struct buf text = BUF_MAX(NOTE_MAX);
+	int                            r = view_setting(in->edit.view, "backup", &text);
+	json_t                        *o = r == 0 ? json_loadb((const char *)text.p, text.n, 0, NULL) : NULL;
+	in->edit.mark.made_at = json_integer_value(json_object_get(o, "made_at"));
+	json_decref(o);
+	return in->edit.mark.made_at > 0 ? 0 : refuse(why, E_RESTORE_BACKUP, in->file, "its note cannot be read");
+}
+
+/* ---- the two stores -------------------------------------------------------------------------------------------- */
+
+/* The store in force, for what it knows of later revocations. Where it is damaged or gone the restore goes on without. */
+static int open_old(struct restore *in, struct refusal *why)
+{
+	struct store_options options = {.path = in->path, .hash = digest_sha256_two};
+	struct refusal       not_read = {0};
+	char                 text[600];
+	int                  r = store_sqlite_open(&options, &in->old, &not_read);
+	if (r == E_SYS_LOCKED)
+		return refuse(why, r, in->path, "the controller is running: `systemctl stop vcc-controller` first");
+	if (r == 0 && store_view_open(in->old, &in->edit.old) < 0)
+		in->edit.old = NULL;
+	if (in->edit.old == NULL)
+		fprintf(stderr, "vcc-controller: the database in force cannot be read: %s\n",
+			r < 0 ? refusal_text(&not_read, text, sizeof(text)) : in->path);
+	return 0;
+}
+
+static void close_old(struct restore *in)
+{
+	store_view_close(in->edit.old);
+	in->edit.old = NULL;
+	if (in->old != NULL)
+		store_close(in->old);
+	in->old = NULL;
+}
+
+static int prepare(struct restore *in, struct refusal *why)
+{
+	struct store_options options = {.path = in->candidate, .hash = digest_sha256_two, .wake = on_wake, .wake_ctx = in};
+	int                  r = store_sqlite_open(&options, &in->edit.store, why);
+	if (r < 0)
+		return r;
+	r = store_view_open(in->edit.store, &in->edit.view);
+	if (r < 0)
+		r = refuse(why, r, in->file, "%s", err_what(r));
+	if (r == 0)
+		r = read_note(in, why);
+	if (r == 0)
+		r = check_issuers(in, why);
+	if (r == 0)
+		r = check_trail(in->edit.view, in->file, &in->edit.mark.audit_size, why);
+	if (r == 0)
+		r = restore_edit(&in->edit, why);
+	store_view_close(in->edit.view);
+	store_close(in->edit.store);
+	return r;
+}
+
+static int restore_all(struct restore *in, const char *config, struct refusal *why)
+{
+	int r = conf_load(&controller_schema, config, &in->conf, NULL, why);
+	if (r < 0)
+		return r;
+	in->fd = open(in->file, O_RDONLY | O_CLOEXEC); /* as who started it: afterwards only the controller's own is in reach */
+	if (in->fd < 0)
+		return sys_refuse(why, in->file, "open");
+	if ((r = owner_become(in->conf.state_dir, why)) < 0)
+		return r;
+	snprintf(in->path, sizeof(in->path), "%s/vcc.db", in->conf.state_dir);
+	snprintf(in->candidate, sizeof(in->candidate), "%s.restore", in->path);
+	snprintf(in->crl_folder, sizeof(in->crl_folder), "%s/public/crl", in->conf.state_dir);
+	in->edit.crl_folder = in->crl_folder;
+	in->edit.jitter_share = in->conf.jitter;
+	in->edit.keep_tokens = in->keep_tokens;
+	in->edit.woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (in->edit.woken < 0)
+		return sys_refuse(why, "eventfd", "make");
+	if ((r = store_restore_take(in->path, in->fd, in->file, why)) < 0)
+		return r;
+	r = open_old(in, why);
+	in->keep_tokens |= in->edit.old != NULL; /* for the summary: they were compared */
+	if (r == 0)
+		r = prepare(in, why);
+	close_old(in);
+	if (r < 0)
+		store_restore_drop(in->path);
+	return r < 0 ? r : store_restore_place(in->path, why);
+}
+
+/* ---- what people see ------------------------------------------------------------------------------------------- */
+
+static void print_summary(const struct restore *in)
+{
+	const struct restore_counts *n = &in->edit.counts;
+	char                         made[TIME_TEXT_SIZE];
+	printf("restored: the backup of %s, %" PRIu64 " audit records\n", time_text(in->edit.mark.made_at, made),
+	       in->edit.mark.audit_size);
+	printf("ended: %" PRIu64 " open orders, %" PRIu64 " campaigns, %" PRIu64 " messages, %" PRIu64 " invites, %" PRIu64
+	       " approvals, %" PRIu64 " tokens\n",
+	       n->orders, n->campaigns, n->messages, n->invites, n->approvals, n->tokens);
+	printf("kept from after the backup: %" PRIu64 " revocations, %" PRIu64 " hosts sent away, %" PRIu64
+	       " principals\n",
+	       n->revocations, n->agents, n->principals);
+	if (!in->keep_tokens)
+		printf("every token is over: make new ones as root with `vccctl token create`\n");
+	printf("the database before it is %s.before\n", in->path);
+	printf("next: systemctl start vcc-controller; vccctl restore; vccctl restore --accept\n");
+}
+
+static int options_read(int argc, char **argv, struct restore *in, const char **ret_config)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"keep-tokens", no_argument, NULL, 'k'}, {0}};
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (c == 'c')
+			*ret_config = optarg;
+		else if (c == 'k')
+			in->keep_tokens = true;
+		else
+			return E_CLI_USAGE;
+	}
+	if (optind != argc - 1)
+		return E_CLI_USAGE;
+	in->file = argv[optind];
+	return 0;
+}
+
+int daemon_restore(int argc, char **argv)
+{
+	static struct restore in;
+	struct refusal        why = {0};
+	char                  text[600];
+	const char           *config = CONTROLLER_CONF_PATH;
+
+	if (options_read(argc, argv, &in, &config) < 0) {
+		fprintf(stderr, "usage: vcc-controller restore [--config FILE] [--keep-tokens] BACKUP\n");
+		return 2;
+	}
+	umask(077);
+	in.edit.now = clock_now();
+	snprintf(in.edit.actor, sizeof(in.edit.actor), "local:uid-%u", (unsigned)getuid());
+	int r = restore_all(&in, config, &why);
+	if (r < 0) {
+		if (why.code == 0)
+			refuse(&why, r, "vcc-controller restore", "%s", err_what(r));
+		fprintf(stderr, "vcc-controller: %s\n", refusal_text(&why, text, sizeof(text)));
+		return 1;
+	}
+	print_summary(&in);
+	return 0;
+}
