@@ -138,12 +138,41 @@ static int invite(const struct invocation *in)
 	return EXIT_DONE;
 }
 
+/* What it may do stays as it is; only the machine is another one. */
+static int replace(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *answer = NULL;
+	if (!name_agent_ok(in->words[0])) {
+		refuse(&why, E_NOT_FOUND, in->words[0], "this is no agent's name");
+		return verb_fail(EXIT_NOT_FOUND, &why);
+	}
+	json_t *body = json_object();
+	if (verb_given(in, "ttl"))
+		json_object_set_new(body, "ttl", json_string(verb_value(in, "ttl")));
+	snprintf(path, sizeof(path), "/api/v1/agents/%s/replace", in->words[0]);
+	int r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
+	json_decref(body);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	if (in->form == OUTPUT_TABLE)
+		print_invite(answer);
+	else
+		output_json(answer);
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
 const struct verb cli_agent_verbs[] = {
 	{"agent", "invite", "NAME", 1, 1, "one-time token for a new host",
 	 {{"service", "S", "service that the host runs"},
 	  {"names", "PATTERN,...", "names it may ask for (default NAME.SERVICE.DOMAIN, SERVICE.DOMAIN)"},
 	  {"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"}},
 	 invite},
+	{"agent", "replace", "NAME", 1, 1, "one-time token for the host that takes its place: same names and certificates, new keys",
+	 {{"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"}},
+	 replace},
 	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent, and what its host serves by TLS", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},

@@ -46,7 +46,7 @@ static int show(const struct invocation *in)
 
 static int apply(const struct invocation *in)
 {
-	return policy_file_apply(in, SERVICES, "name");
+	return policy_file_apply(in, SERVICES, "name", false);
 }
 
 const struct verb cli_service_verbs[] = {

@@ -70,7 +70,7 @@ static int export(const struct invocation *in)
 
 static int apply(const struct invocation *in)
 {
-	return policy_file_apply(in, TEMPLATES, "template_id");
+	return policy_file_apply(in, TEMPLATES, "template_id", true);
 }
 
 const struct verb cli_template_verbs[] = {

@@ -103,7 +103,7 @@ static int if_version(const struct invocation *in, struct client *client, struct
 	return 0;
 }
 
-int policy_file_apply(const struct invocation *in, const char *base, const char *key)
+int policy_file_apply(const struct invocation *in, const char *base, const char *key, bool in_path)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
@@ -119,7 +119,7 @@ int policy_file_apply(const struct invocation *in, const char *base, const char 
 		json_decref(body);
 		return verb_fail(EXIT_USAGE, &why);
 	}
-	snprintf(path, sizeof(path), "%s/%s", base, id);
+	snprintf(path, sizeof(path), "%s%s%s", base, in_path ? "/" : "", in_path ? id : "");
 	if (verb_given(in, "dry-run"))
 		json_object_set_new(body, "dry_run", json_true());
 	if (verb_given(in, "force"))

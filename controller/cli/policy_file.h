@@ -11,7 +11,7 @@
 	{"if-version", "N", "only when version N is the one in force (0 = none)"}
 
 /* The file of words[0] to BASE/ID, ID being its field `key`. Exit code. */
-int policy_file_apply(const struct invocation *in, const char *base, const char *key);
+int policy_file_apply(const struct invocation *in, const char *base, const char *key, bool in_path);
 
 /* "  max_renewals = 2" lines below a table. */
 void policy_print_overrides(const json_t *overrides);

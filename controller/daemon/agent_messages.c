@@ -95,6 +95,7 @@ struct signed_job {
 	struct controller        *ctl;
 	const struct signed_kind *kind;
 	char                      agent[AGENT_NAME_SIZE];
+	struct hash               host_hash; /* whose key it is */
 	uint64_t                  id;
 	struct host_key          *key;
 	struct span               body, signature;
@@ -146,6 +147,9 @@ static enum taken take_signed(struct signed_job *j)
 	struct controller *ctl = j->ctl;
 	int                r = j->code;
 	const char        *agent = j->agent;
+	struct agent       row;
+	if (r == 0 && (r = rows_agent(ctl->rows, agent, &row)) == 0 && !hash_equal(row.host_hash, j->host_hash))
+		r = E_AGENT_EVICTED; /* another host has taken the name meanwhile */
 	if (r == 0 && j->kind->type == MSG_RECEIPT) {
 		if (receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature))
 			return TAKEN_STORING;
@@ -226,6 +230,7 @@ static void on_signed_message(struct controller *ctl, struct member *m, const st
 	j->kind = kind;
 	j->id = in->id;
 	text_cut(j->agent, sizeof(j->agent), m->name);
+	j->host_hash = m->row->host_hash;
 	memcpy(j->bytes, s->body.p, s->body.n);
 	memcpy(j->bytes + s->body.n, s->signature.p, s->signature.n);
 	j->body = (struct span){j->bytes, s->body.n};

@@ -267,6 +267,31 @@ void api_invite_create(struct api_call *call)
 		controller_invite(call->ctl, &request, &call->caller, invite_done, call);
 }
 
+/* Another machine for the name: what the name may do stays as it is. */
+void api_agent_replace(struct api_call *call)
+{
+	struct invite_request request = {.replaces = true};
+	char                  ttl[TIME_TEXT_SIZE] = "";
+	struct agent          a;
+	int                   r = view_agent(controller_view(call->ctl), call->params[0], &a);
+	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, a.service)))
+		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such agent");
+	if (r == 0)
+		r = api_body(call);
+	if (r == 0)
+		r = api_field_text(call, "ttl", "", ttl, sizeof(ttl));
+	if (r == 0 && ttl[0] != '\0' && (duration_parse(ttl, &request.ttl_ms) < 0 || request.ttl_ms > MS_DAY))
+		r = refuse(&call->why, E_API_BODY, "ttl", "must be a duration of at most 24h, like 15m");
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	text_cut(request.name, sizeof(request.name), a.name);
+	text_cut(request.service, sizeof(request.service), a.service);
+	request.patterns = a.patterns;
+	controller_invite(call->ctl, &request, &call->caller, invite_done, call);
+}
+
 /* A target belongs to its certificate's service. */
 static bool target_visible(const struct api_call *call, struct store_view *view, const struct target *t)
 {

@@ -120,8 +120,8 @@ static int take_first(struct api_call *call, struct issue_request *q)
 
 static int take_request(struct api_call *call, struct job *j)
 {
-	char                     renew[CERT_ID_SIZE] = "";
-	int                      r = api_body(call);
+	char renew[CERT_ID_SIZE] = "";
+	int  r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "renew", "", renew, sizeof(renew));
 	if (r == 0 && renew[0] != '\0') {

@@ -196,6 +196,7 @@ json_t *json_invite(const struct invite *i, int64_t now)
 	json_object_set_new(o, "expires_at", json_time(i->expires_at));
 	json_object_set_new(o, "used_at", json_time(i->used_at));
 	json_object_set_new(o, "created_by", json_string(i->actor));
+	json_object_set_new(o, "replaces", json_boolean(i->replaces));
 	return o;
 }
 

@@ -46,7 +46,9 @@ static int take_if_match(struct api_call *call, struct policy_edit *e)
 /* dry_run and force stand beside the fields of the thing itself: they are taken out of the body. */
 static int take_flags(struct api_call *call, struct policy_edit *e)
 {
-	int r = call->body == NULL ? refuse(&call->why, E_API_BODY, "body", "JSON is required") : api_field_bool(call, "dry_run", false, &e->dry_run);
+	int r = call->body == NULL ? refuse(&call->why, E_API_BODY, "body", "JSON is required") : api_body(call);
+	if (r == 0)
+		r = api_field_bool(call, "dry_run", false, &e->dry_run);
 	if (r == 0)
 		r = api_field_bool(call, "force", false, &e->force);
 	if (r == 0)
@@ -200,24 +202,26 @@ static int services_read(struct store_view *view, struct service **ret, size_t *
 int api_service_list(struct api_call *call, struct store_view *view)
 {
 	struct service *rows = NULL;
-	char            after[API_PARAM_SIZE], last[SERVICE_SIZE] = "";
-	size_t          n, limit, i = 0;
+	char            after[API_PARAM_SIZE];
+	size_t          n, limit, end = 0;
 	int             r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
 	if (r == 0)
-		r = services_read(view, &rows, &n);
+		r = services_read(view, &rows, &n); /* all: what needs a service may stand on another page */
 	if (r < 0)
 		return r;
 	json_t *items = json_array();
-	for (; i < n && json_array_size(items) < limit; i++) {
-		if (strcmp(rows[i].name, after) <= 0 || !rights_service(&call->principal, rows[i].name))
+	for (size_t i = 0; i < n && limit > 0; i++) {
+		if (strcmp(rows[i].name, after) <= 0)
 			continue;
-		json_array_append_new(items, service_shown(rows, n, &rows[i]));
-		text_cut(last, sizeof(last), rows[i].name);
+		if (rights_service(&call->principal, rows[i].name))
+			json_array_append_new(items, service_shown(rows, n, &rows[i]));
+		limit--;
+		end = i;
 	}
+	call->answer = api_page(items, limit == 0 && end + 1 < n ? rows[end].name : NULL);
 	free(rows);
-	call->answer = api_page(items, i < n ? last : NULL);
 	return 0;
 }
 
@@ -243,9 +247,9 @@ int api_service_show(struct api_call *call, struct store_view *view)
 static void service_apply(struct api_call *call, const char *name)
 {
 	struct policy_edit e = {.of_service = true};
-	int                r = name == NULL || rights_service(&call->principal, name)
-					? take_flags(call, &e)
-					: refuse(&call->why, E_NOT_FOUND, name, "there is no such service");
+	struct service     known;
+	bool               there = name == NULL || (rights_service(&call->principal, name) && view_service(controller_view(call->ctl), name, &known) == 0);
+	int                r = there ? take_flags(call, &e) : refuse(&call->why, E_NOT_FOUND, name, "there is no such service; POST to its list makes one");
 	if (r == 0) {
 		json_object_del(call->body, "reason");
 		if (name != NULL && json_object_get(call->body, "name") == NULL)

@@ -210,6 +210,8 @@ void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root)
 	a->base = (struct audit_head){.size = size, .root = root};
 	a->base_known = fits(ctl, size, root);
 	a->signer_contradicts = !a->base_known;
+	if (a->signer_contradicts && size > a->claimed)
+		a->claimed = size; /* hosts keep only heads that it signed: none is longer */
 	if (a->base_known)
 		a->contradicted =
 			false; /* a person has looked at it; a host that still knows better says so with the next head */

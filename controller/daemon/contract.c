@@ -32,6 +32,7 @@ TABLE(decision_body, {"hash", API_HASH, API_NEEDED, NULL, NULL, "the one that th
 TABLE(invite_body, {"name", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"service", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"names", API_TEXTS, API_NULL, NULL, NULL, "patterns; default NAME.SERVICE.DOMAIN and SERVICE.DOMAIN"},
       {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
+TABLE(replace_body, {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
 TABLE(revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"replace", API_BOOL, API_NULL, NULL, NULL, "have a new one first"},
       {"confirm", API_BOOL, API_NULL, NULL, NULL, "also where no other listener of the service is left with one in force"});
@@ -39,20 +40,8 @@ TABLE(ca_revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also while certificates below it are in force"});
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
-      {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"}, {"now", API_BOOL, API_NULL, NULL, NULL, "also outside of its windows"});
-TABLE(issue_body, {"csr", API_TEXT, API_NEEDED, NULL, NULL, "PKCS#10 as PEM"}, {"template_id", API_TEXT, API_NULL, NULL, NULL, "needed without renew"},
-      {"service", API_TEXT, API_NULL, NULL, NULL, NULL}, {"names", API_TEXTS, API_NULL, NULL, NULL, NULL}, {"cert_id", API_TEXT, API_NULL, NULL, NULL, NULL},
-      {"renew", API_TEXT, API_NULL, NULL, NULL, "the cert_id whose next one it is"});
-#define SERVICE_FIELDS \
-	{"depends_on", API_TEXTS, API_NULL, NULL, NULL, NULL}, \
-	{"windows", API_TEXTS, API_NULL, NULL, NULL, "like Mon-Fri 22:00-04:00 Europe/Berlin"}, \
-	{"policy", API_OBJECT, API_NULL, NULL, NULL, "fields of a template that hold instead of its own"}, \
-	{"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"}, {"force", API_BOOL, API_NULL, NULL, NULL, NULL}, \
-	{"version", API_ANY, 0, NULL, NULL, "not looked at"}, {"needed_by", API_ANY, 0, NULL, NULL, "not looked at"}, \
-	{"certificate_count", API_ANY, 0, NULL, NULL, "not looked at"}, {"created_at", API_ANY, 0, NULL, NULL, "not looked at"}, \
-	{"update", API_ANY, 0, NULL, NULL, "not looked at"}
-TABLE(service_body, {"name", API_TEXT, 0, NULL, NULL, "that of the path"}, SERVICE_FIELDS);
-TABLE(service_create_body, {"name", API_TEXT, API_NEEDED, NULL, NULL, NULL}, SERVICE_FIELDS);
+      {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
+      {"now", API_BOOL, API_NULL, NULL, NULL, "outside of maintenance windows, too"});
 TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *.DOMAIN"}, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"}, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
@@ -81,8 +70,20 @@ TABLE(template_body, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, "that of 
       {"post_deployment_validation", API_BOOL, 0, NULL, NULL, NULL},
       {"compliance_profiles", API_TEXTS, API_NULL, NULL, API_PROFILES, NULL}, {"audit_level", API_TEXT, 0, NULL, API_AUDIT_LEVELS, NULL},
       {"notification_recipients", API_TEXTS, API_NULL, NULL, NULL, NULL}, {"escalation_recipients", API_TEXTS, API_NULL, NULL, NULL, NULL},
-      {"issuer", API_TEXT, 0, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
-      {"force", API_BOOL, API_NULL, NULL, NULL, NULL}, {"update", API_ANY, 0, NULL, NULL, "not looked at"}, {"created_at", API_ANY, 0, NULL, NULL, "not looked at"});
+      {"issuer", API_TEXT, 0, NULL, NULL, NULL}, {"created_at", API_ANY, 0, NULL, NULL, "not looked at"},
+      {"update", API_ANY, 0, NULL, NULL, "not looked at"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
+      {"force", API_BOOL, API_NULL, NULL, NULL, "also where renewals become impossible"});
+TABLE(service_body, {"name", API_TEXT, 0, NULL, NULL, "that of the path"}, {"depends_on", API_ANY, API_NULL, NULL, NULL, "services that go first"},
+      {"windows", API_ANY, API_NULL, NULL, NULL, "like Mon-Fri 22:00-04:00 Europe/Berlin"},
+      {"policy", API_OBJECT, API_NULL, NULL, NULL, "fields of templates that hold here instead"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
+      {"needed_by", API_ANY, 0, NULL, NULL, "not looked at"}, {"certificate_count", API_ANY, 0, NULL, NULL, "not looked at"},
+      {"created_at", API_ANY, 0, NULL, NULL, "not looked at"}, {"update", API_ANY, 0, NULL, NULL, "not looked at"},
+      {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
+      {"force", API_BOOL, API_NULL, NULL, NULL, "also where renewals become impossible"});
+TABLE(issue_body, {"csr", API_TEXT, API_NEEDED, NULL, NULL, "PEM; its key alone is taken"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
+      {"service", API_TEXT, API_NULL, NULL, NULL, NULL}, {"names", API_TEXTS, API_NULL, NULL, NULL, NULL}, {"cert_id", API_TEXT, API_NULL, NULL, NULL, NULL},
+      {"renew", API_TEXT, API_NULL, NULL, NULL, "a cert_id: its next one"});
+
 
 /* ---- queries ---- */
 
@@ -92,8 +93,8 @@ TABLE(agent_args, {"state", API_TEXT, 0, NULL, "all", "also removed ones"});
 TABLE(target_args, {"agent", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(cert_args, {"service", API_TEXT, 0, NULL, NULL, NULL}, {"agent", API_TEXT, 0, NULL, NULL, NULL},
       {"template_id", API_TEXT, 0, NULL, NULL, NULL});
-TABLE(renewal_args, {"cert_id", API_TEXT, 0, NULL, NULL, NULL}, {"status", API_TEXT, 0, NULL, "paused", "oldest first"});
-TABLE(template_args, {"version", API_INTEGER, 0, NULL, NULL, "default: the newest"});
+TABLE(renewal_args, {"cert_id", API_TEXT, 0, NULL, NULL, NULL}, {"status", API_TEXT, 0, NULL, "paused", "those that gave up for now"});
+TABLE(template_args, {"version", API_INTEGER, 0, NULL, NULL, "default: the one in force"});
 TABLE(campaign_args, {"members", API_TEXT, 0, NULL, "no", "leave the lists out"});
 TABLE(member_args, {"state", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(audit_args, {"event", API_TEXT, 0, NULL, NULL, "a type of docs/audit.md"}, {"since", API_TIME, 0, NULL, NULL, NULL},
@@ -107,7 +108,7 @@ TABLE(expiring_args, {"days_ahead", API_INTEGER, 0, NULL, NULL, "default: 30"}, 
 
 TABLE(inventory_more, {"agent", API_TEXT, 0, NULL, NULL, NULL}, {"observed_at", API_TIME, API_NULL, NULL, NULL, NULL},
       {"reported_at", API_TIME, API_NULL, NULL, NULL, NULL}, {"listeners_found", API_INTEGER, 0, NULL, NULL, NULL});
-TABLE(issuance_more, {"archived", API_OBJECT, API_NULL, NULL, NULL, "what of it is in archive files alone"});
+TABLE(issuance_more, {"archived", API_OBJECT, API_NULL, &object_archived, NULL, "what of it is in archive files alone"});
 TABLE(crl_more, {"ocsp", API_OBJECT, 0, &object_ocsp, NULL, NULL});
 
 /* ---- the routes ---- */
@@ -119,11 +120,6 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/openapi.json", API_200, SHAPE_ONE, NULL, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/status", API_200, SHAPE_ONE, &object_state, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/whoami", API_200, SHAPE_ONE, &object_whoami, NULL, NULL, NULL, NULL},
-
-	{"GET", "/api/v1/backup", API_200, SHAPE_ONE, &object_backup, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/backup", API_202, SHAPE_ONE, NULL, &object_backup, NULL, NULL, no_fields},
-	{"GET", "/api/v1/restore", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/restore/accept", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, no_fields},
 
 	{"GET", "/api/v1/principals", API_200, SHAPE_PAGE, &object_principal, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/principals", API_201 | API_202, SHAPE_ONE, &object_principal, &object_waiting, NULL, NULL, principal_body},
@@ -144,15 +140,16 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/agents/{name}/ban", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/agents/{name}/remove", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/agents/{name}/release", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/replace", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, replace_body},
 	{"GET", "/api/v1/invites", API_200, SHAPE_PAGE, &object_invite, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/invites", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, invite_body},
 	{"GET", "/api/v1/targets", API_200, SHAPE_PAGE, &object_target, NULL, NULL, target_args, NULL},
 	{"GET", "/api/v1/targets/{target_id}", API_200, SHAPE_ONE, &object_target, NULL, NULL, NULL, NULL},
 
 	{"GET", "/api/v1/certificates", API_200, SHAPE_PAGE, &object_certificate, NULL, NULL, cert_args, NULL},
-	{"POST", "/api/v1/certificates", API_202, SHAPE_ONE, NULL, &object_issuing, NULL, NULL, issue_body},
-	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_cert_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", API_200, SHAPE_ONE, &object_certificate_shown, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/certificates", API_202, SHAPE_ONE, NULL, &object_certificate_issued, NULL, NULL, issue_body},
+	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuance_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", API_200, SHAPE_ONE, &object_certificate_changed, NULL, NULL, NULL, no_fields},
@@ -163,11 +160,6 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, ca_revoke_body},
 	{"GET", "/api/v1/renewals", API_200, SHAPE_PAGE, &object_order, NULL, NULL, renewal_args, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", API_200, SHAPE_ONE, &object_renewal, NULL, NULL, NULL, NULL},
-
-	{"GET", "/api/v1/services", API_200, SHAPE_PAGE, &object_service, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/services", API_200 | API_202 | API_MATCH, SHAPE_ONE, &object_policy_done, &object_policy_begun, NULL, NULL, service_create_body},
-	{"GET", "/api/v1/services/{service_name}", API_200 | API_MATCH, SHAPE_ONE, &object_service_shown, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/services/{service_name}", API_200 | API_202 | API_MATCH, SHAPE_ONE, &object_policy_done, &object_policy_begun, NULL, NULL, service_body},
 
 	{"GET", "/api/v1/campaigns", API_200, SHAPE_PAGE, &object_campaign, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/campaigns/{campaign_id}", API_200, SHAPE_ONE, &object_campaign_shown, NULL, NULL, campaign_args, NULL},
@@ -192,7 +184,17 @@ static const struct api_contract rows[] = {
 	{"GET", LIFE "/expiring", API_200, SHAPE_ONE, &object_expiring, NULL, NULL, expiring_args, NULL},
 	{"GET", LIFE "/templates", API_200, SHAPE_ONE, &object_templates, NULL, NULL, NULL, NULL},
 	{"GET", LIFE "/templates/{template_id}", API_200 | API_MATCH, SHAPE_ONE, &object_template_shown, NULL, NULL, template_args, NULL},
-	{"POST", LIFE "/templates/{template_id}", API_200 | API_202 | API_MATCH, SHAPE_ONE, &object_policy_done, &object_policy_begun, NULL, NULL, template_body},
+	{"POST", LIFE "/templates/{template_id}", API_200 | API_MATCH | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, template_body},
+
+	{"GET", "/api/v1/services", API_200, SHAPE_PAGE, &object_service, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/services", API_200 | API_MATCH | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, service_body},
+	{"GET", "/api/v1/services/{service_name}", API_200 | API_MATCH, SHAPE_ONE, &object_service_shown, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/services/{service_name}", API_200 | API_MATCH | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, service_body},
+
+	{"GET", "/api/v1/backup", API_200, SHAPE_ONE, &object_backup, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/backup", API_202, SHAPE_ONE, NULL, &object_backup, NULL, NULL, no_fields},
+	{"GET", "/api/v1/restore", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/restore/accept", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, no_fields},
 };
 
 const struct api_contract *contract_find(const char *method, const char *path)

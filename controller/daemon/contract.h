@@ -104,9 +104,9 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_agent_shown, object_listener, object_invite, object_invite_made, object_target, object_certificate,
 	object_certificate_shown, object_certificate_changed, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,
-	object_renewing, object_service_certs, object_expiring, object_template, object_templates,
+	object_renewing, object_service_certs, object_expiring, object_template, object_template_shown, object_templates, object_policy_edit,
+	object_policy_edit_or_waiting, object_service, object_service_shown, object_certificate_issued, object_pem, object_backup, object_restore, object_archived,
 	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
-	object_emergency, object_emergency_or_plan, object_backup, object_restore, object_cert_pem, object_issuing, object_service,
-	object_service_shown, object_template_shown, object_policy_done, object_policy_begun;
+	object_emergency, object_emergency_or_plan;
 
 #endif

@@ -90,7 +90,7 @@ OBJECT(listener, "Listener", NULL, F("address", API_TEXT, 0), F("program", API_T
 
 OBJECT(invite, "Invite", NULL, F("invite_id", API_ID, 0), F("name", API_TEXT, 0), F("service", API_TEXT, 0), F("names", API_TEXTS, 0),
        ONE_OF("state", 0, "open,used,expired"), F("created_at", API_TIME, 0), F("expires_at", API_TIME, 0),
-       F("used_at", API_TIME, API_NULL), F("created_by", API_TEXT, 0));
+       F("used_at", API_TIME, API_NULL), F("created_by", API_TEXT, 0), F("replaces", API_BOOL, 0));
 
 OBJECT(invite_made, "InviteMade", &object_invite, F("token", API_TEXT, 0), F("join_address", API_TEXT, 0), F("pin", API_TEXT, 0),
        F("command", API_TEXT, 0));
@@ -109,52 +109,48 @@ OBJECT(template, "Template", NULL, F("template_id", API_TEXT, 0), F("version", A
        F("notification_recipients", API_TEXTS, 0), F("escalation_recipients", API_TEXTS, 0), F("issuer", API_TEXT, 0),
        F("created_at", API_TIME, 0));
 
-OBJECT(templates, "Templates", NULL, LIST("templates", &object_template));
+PART(policy_walk, "PolicyWalk", NULL, F("version", API_INTEGER, 0), F("after", API_TEXT, 0), F("ordered", API_INTEGER, 0),
+     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, API_NULL));
 
-PART(walk, "PolicyWalk", NULL, F("version", API_INTEGER, 0), F("after", API_TEXT, 0), F("ordered", API_INTEGER, 0),
-     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, 0));
+OBJECT(template_shown, "TemplateShown", &object_template, OBJ("update", API_NULL, &object_policy_walk));
 
-OBJECT(template_shown, "TemplateShown", &object_template, OBJ("update", API_NULL, &object_walk));
+PART(policy_change, "PolicyChange", NULL, F("field", API_TEXT, 0), F("from", API_ANY, API_NULL), F("to", API_ANY, API_NULL));
 
-OBJECT(service, "Service", NULL, F("name", API_TEXT, 0), F("depends_on", API_TEXTS, 0), F("windows", API_TEXTS, 0), OBJ("policy", 0, NULL),
-       F("needed_by", API_TEXTS, 0), F("version", API_INTEGER, 0), F("created_at", API_TIME, API_NULL));
-
-OBJECT(service_shown, "ServiceShown", &object_service, OBJ("update", API_NULL, &object_walk));
-
-PART(change, "FieldChange", NULL, F("field", API_TEXT, 0), F("from", API_ANY, 0), F("to", API_ANY, 0));
-
-PART(violation, "Violation", NULL, F("cert_id", API_TEXT, 0), F("field", API_TEXT, 0), F("reason", API_TEXT, 0));
-
-PART(breach, "Breach", NULL, F("profile", API_TEXT, 0), F("field", API_TEXT, 0), F("reason", API_TEXT, 0));
-
-OBJECT(policy_done, "PolicyChange", NULL, F("message", API_TEXT, 0), F("template_id", API_TEXT, API_MAYBE), F("service", API_TEXT, API_MAYBE),
+OBJECT(policy_edit, "PolicyEdit", NULL, F("message", API_TEXT, 0), F("template_id", API_TEXT, API_MAYBE), F("service", API_TEXT, API_MAYBE),
        ONE_OF("status", 0, "processing,dry_run,completed"), F("dry_run", API_BOOL, 0), F("campaign_id", API_ID, API_NULL),
-       F("current_version", API_INTEGER, 0), F("version", API_INTEGER, 0), LIST("changes", &object_change),
+       F("current_version", API_INTEGER, 0), F("version", API_INTEGER, 0), LIST("changes", &object_policy_change),
        F("certificates_affected", API_INTEGER, 0), F("renewals", API_INTEGER, 0), F("certificate_list", API_TEXTS, 0),
-       F("blocked", API_INTEGER, 0), LIST("violations", &object_violation), LIST("compliance", &object_breach),
+       F("blocked", API_INTEGER, 0), {"violations", API_OBJECTS, 0, NULL, NULL, NULL}, {"compliance", API_OBJECTS, 0, NULL, NULL, NULL},
        F("approval_required", API_BOOL, 0));
 
-const struct api_object object_policy_begun = {"PolicyBegun", NULL, NULL, {&object_policy_done, &object_waiting}};
+const struct api_object object_policy_edit_or_waiting = {"PolicyEditOrWaiting", NULL, NULL, {&object_policy_edit, &object_waiting}};
+
+OBJECT(service, "Service", NULL, F("name", API_TEXT, 0), F("depends_on", API_TEXTS, 0), F("windows", API_TEXTS, 0), OBJ("policy", 0, NULL),
+       F("needed_by", API_TEXTS, 0), F("version", API_INTEGER, 0), F("created_at", API_TIME, 0));
+
+OBJECT(service_shown, "ServiceShown", &object_service, OBJ("update", API_NULL, &object_policy_walk));
+
+OBJECT(templates, "Templates", NULL, LIST("templates", &object_template));
 
 /* ---- certificates and renewals ---------------------------------------------------------------------------------------- */
 
 OBJECT(issuance, "Issuance", NULL, F("serial", API_SERIAL, 0), F("issuer", API_TEXT, 0),
        ONE_OF("state", 0, "intent,issued,active,renewed,revoked,void"), F("subject", API_TEXT, 0), F("fingerprint", API_HASH, API_NULL),
-       F("status", API_TEXT, 0), F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
+       F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
        F("renewal_id", API_ID, API_NULL), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
        F("supersede_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL), F("revoke_reason", API_TEXT, API_NULL),
-       F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL));
+       F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
 
 PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_TEXT, 0), F("next", API_TEXT, 0));
 
 OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
        F("service_name", API_TEXT, 0), ONE_OF("renewal_trigger", 0, API_TRIGGERS), F("status", API_TEXT, 0), F("phase", API_TEXT, 0),
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
-       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now"), OBJ("error", API_NULL, &object_order_error),
+       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
        F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
 
-PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), ONE_OF("status", 0, "done,failed"),
+PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), ONE_OF("status", 0, "done,failed,pending"),
      F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
 
 PART(receipt, "Receipt", NULL, F("agent", API_TEXT, 0), F("seq", API_INTEGER, 0), F("attempt", API_INTEGER, 0),
@@ -177,12 +173,29 @@ OBJECT(certificate, "Certificate", NULL, F("cert_id", API_TEXT, 0), F("service",
        F("names", API_TEXTS, 0), F("approved", API_BOOL, 0), F("serial", API_SERIAL, API_NULL), F("fingerprint", API_HASH, API_NULL),
        F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("days_until_expiry", API_NUMBER, API_NULL),
        F("served", API_BOOL, API_NULL), F("renew_at", API_TIME, API_NULL), F("open_order", API_ID, API_NULL),
-       F("unattended_renewals", API_INTEGER, 0), F("revoked_at", API_TIME, API_NULL), F("suspended_at", API_TIME, API_NULL),
-       F("retired_at", API_TIME, API_NULL), F("created_at", API_TIME, 0), F("version", API_INTEGER, 0), F("orphaned", API_BOOL, 0), F("alerts", API_TEXTS, 0));
+       F("unattended_renewals", API_INTEGER, 0), F("alerts", API_TEXTS, 0), F("revoked_at", API_TIME, API_NULL), F("suspended_at", API_TIME, API_NULL),
+       F("retired_at", API_TIME, API_NULL), F("created_at", API_TIME, 0), F("version", API_INTEGER, 0), F("orphaned", API_BOOL, 0));
+
+OBJECT(archived, "Archived", NULL, F("issuances", API_INTEGER, 0), F("orders", API_INTEGER, 0), F("first_file", API_TEXT, 0),
+     F("last_file", API_TEXT, 0), F("last_at", API_TIME, API_NULL));
+
+OBJECT(certificate_issued, "CertificateIssued", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),
+       ONE_OF("status", 0, "processing,awaiting_approval"), F("approval_id", API_ID, API_NULL), F("estimated_completion", API_TIME, API_NULL));
+
+OBJECT(pem, "CertificatePem", NULL, F("cert_id", API_TEXT, 0), F("serial", API_SERIAL, 0), F("certificate", API_TEXT, 0), F("chain", API_TEXT, 0));
+
+OBJECT(backup, "Backup", NULL, ONE_OF("status", 0, "none,running,done,failed"), F("path", API_TEXT, API_NULL), F("bytes", API_INTEGER, 0),
+       F("audit_size", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("error", API_CODE, API_NULL),
+       F("cause", API_TEXT, API_NULL));
+
+OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), F("epoch", API_INTEGER, 0), F("restored_at", API_TIME, API_NULL),
+       F("backup_of", API_TIME, API_NULL), F("audit_size", API_INTEGER, 0), F("accepted_at", API_TIME, API_NULL),
+       F("accepted_by", API_TEXT, API_NULL), F("signer_contradicts", API_BOOL, 0), F("hosts_contradict", API_INTEGER, 0),
+       F("longest_trail_claimed", API_INTEGER, 0));
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
-       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, NULL));
+       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived));
 
 OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
 
@@ -295,22 +308,3 @@ OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT,
 OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
 
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
-
-/* ---- by request, without a host ------------------------------------------------------------------------------------------ */
-
-OBJECT(issuing, "Issuing", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0), ONE_OF("status", 0, "processing,awaiting_approval"),
-       F("approval_id", API_ID, API_NULL), F("estimated_completion", API_TIME, API_NULL));
-
-OBJECT(cert_pem, "CertificatePem", NULL, F("cert_id", API_TEXT, 0), F("serial", API_SERIAL, 0), F("certificate", API_TEXT, 0),
-       F("chain", API_TEXT, 0));
-
-/* ---- upkeep -------------------------------------------------------------------------------------------------------------- */
-
-OBJECT(backup, "Backup", NULL, ONE_OF("status", 0, "none,running,done,failed"), F("path", API_TEXT, API_NULL), F("bytes", API_INTEGER, 0),
-       F("audit_size", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("error", API_CODE, API_NULL),
-       F("cause", API_TEXT, API_NULL));
-
-OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "waiting,never,accepted"), F("epoch", API_INTEGER, 0), F("restored_at", API_TIME, API_NULL),
-       F("backup_of", API_TIME, API_NULL), F("audit_size", API_INTEGER, 0), F("accepted_at", API_TIME, API_NULL),
-       F("accepted_by", API_TEXT, API_NULL), F("signer_contradicts", API_BOOL, 0), F("hosts_contradict", API_INTEGER, 0),
-       F("longest_trail_claimed", API_INTEGER, 0));

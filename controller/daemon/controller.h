@@ -71,6 +71,7 @@ struct invite_request {
 	char         service[SERVICE_SIZE];
 	struct names patterns; /* empty = NAME.SERVICE.DOMAIN, SERVICE.DOMAIN */
 	int64_t      ttl_ms;   /* 0 = 15 min; at most 24 h */
+	bool         replaces; /* for the host that takes the place of `name`; service and patterns are those of its row */
 };
 void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
 		       api_done_fn *done, void *ctx);

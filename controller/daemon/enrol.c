@@ -12,6 +12,7 @@
 #include "controller/daemon/enrol_return.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/replaced.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -30,6 +31,7 @@ struct join_job {
 	struct body_join   body;
 	struct hash        host_hash;
 	struct agent       agent; /* the row as it will be */
+	struct agent       old;   /* of the host whose place it takes; name "" = of none */
 	int                code;
 	size_t             n;
 	uint8_t            bytes[];
@@ -81,7 +83,7 @@ static int check_invite(const struct join_job *j, int64_t now)
 }
 
 /* The row as it will be; reuses that of an evicted agent. */
-static int agent_of(const struct join_job *j, int64_t now, struct agent *ret)
+static int agent_of(const struct join_job *j, int64_t now, struct agent *ret, struct agent *ret_old)
 {
 	struct agent a = {0};
 	bool         banned = false;
@@ -94,10 +96,12 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret)
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
 	bool same_host = r == 0 && hash_equal(a.host_hash, j->host_hash);
-	if (r == 0 && a.state == AGENT_BANNED)
+	bool replaces = r == 0 && j->invite.replaces && !same_host;
+	if (r == 0 && a.state == AGENT_BANNED && !replaces)
 		return E_AGENT_BANNED;
-	if (r == 0 && a.state == AGENT_ACTIVE && !same_host)
+	if (r == 0 && a.state == AGENT_ACTIVE && !same_host && !replaces)
 		return E_JOIN_NAME;
+	*ret_old = replaces ? a : (struct agent){.name = ""};
 	if (!same_host) {
 		a = (struct agent){.joined_at = now, .host_hash = j->host_hash, .host_spki_len = (uint16_t)j->body.host_spki.n};
 		memcpy(a.host_spki, j->body.host_spki.p, j->body.host_spki.n);
@@ -116,16 +120,22 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret)
 	return 0;
 }
 
-static void put_join(struct commit *c, void *ctx)
+static const struct caller replacer = {.actor = "controller"};
+
+static int put_join(struct commit *c, void *ctx)
 {
 	const struct join_job *j = ctx;
 	char                   actor[ACTOR_SIZE], host[HASH_TEXT_SIZE];
 	(void)snprintf(actor, sizeof(actor), "agent:%s", j->agent.name);
+	int r = j->old.name[0] != '\0' ? replaced_take(j->ctl, c, &j->old, &replacer) : 0;
+	if (r < 0)
+		return r;
 	store_redeem_invite(commit_change(c), j->invite.invite_id, j->host_hash, j->agent.seen_at);
 	commit_agent(c, &j->agent);
 	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_JOINED, .actor = actor, .object = j->agent.name}, "{s:s,s:s}",
 		     "host", hash_text(j->host_hash, host), "address", j->address);
 	commit_fault_points(c, "controller.join", "controller.join_stored");
+	return 0;
 }
 
 static int redeem(struct join_job *j)
@@ -133,7 +143,9 @@ static int redeem(struct join_job *j)
 	int64_t now = clock_now();
 	int     r = check_invite(j, now);
 	if (r == 0)
-		r = agent_of(j, now, &j->agent);
+		r = agent_of(j, now, &j->agent, &j->old);
+	if (r == 0 && j->old.name[0] != '\0')
+		r = replaced_prepare(j->ctl, j->old.name, &replacer);
 	if (r < 0)
 		return r;
 	char                    actor[ACTOR_SIZE];

@@ -138,7 +138,7 @@ static int check_pace(const struct return_job *j, int64_t now)
 	return newest.created_at <= now && now - newest.created_at < AGAIN_MS ? E_JOIN_RATE : 0;
 }
 
-static void put_return(struct commit *c, void *ctx)
+static int put_return(struct commit *c, void *ctx)
 {
 	struct return_job *j = ctx;
 	char               actor[ACTOR_SIZE], host[HASH_TEXT_SIZE];
@@ -152,6 +152,7 @@ static void put_return(struct commit *c, void *ctx)
 	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_RETURNED, .actor = actor, .object = j->agent}, "{s:s,s:s,s:I}",
 		     "host", hash_text(j->row.host_hash, host), "address", j->address, "clock_skew_ms", (long long)j->row.skew_ms);
 	commit_fault_points(c, "controller.return", "controller.return_stored");
+	return 0;
 }
 
 static int certify(struct return_job *j)

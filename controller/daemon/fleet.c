@@ -552,6 +552,20 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	crl_news_tell(ctl, m->name);
 }
 
+void fleet_replaced(struct controller *ctl, const char *name)
+{
+	struct member *m = fleet_member(ctl, name);
+	struct link   *l, *tmp;
+	if (m == NULL)
+		return;
+	HASH_ITER (hh, ctl->fleet->links, l, tmp)
+		if (text_equal(l->name, name)) {
+			struct session_action a = {.kind = SES_KICK, .gateway = l->key.gateway, .session = l->key.session, .code = E_AGENT_EVICTED};
+			kick(ctl, &a, name);
+			leave(ctl, l, SES_DOWN);
+		}
+}
+
 void fleet_state_changed(struct controller *ctl, const char *name)
 {
 	struct member *m = fleet_member(ctl, name);

@@ -72,6 +72,8 @@ uint32_t fleet_count(const struct controller *ctl);
 /* Sends to the agent's current connection, if there is one that said hello; else false and nothing is kept: the outbox is. */
 bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_t id, const void *payload, bool urgent);
 bool fleet_send_frame(struct controller *ctl, const char *name, uint64_t id, struct span frame, bool urgent);
+/* The name belongs to another host now: cuts the connections of the one before. */
+void fleet_replaced(struct controller *ctl, const char *name);
 /* The agent's row changed its state (evicted, banned): cuts the connection. */
 void fleet_state_changed(struct controller *ctl, const char *name);
 /* Something of this agent could not be stored: it is welcomed again in a moment and then re-sends what is unacked. */

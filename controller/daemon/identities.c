@@ -189,8 +189,13 @@ int identities_issue(struct controller *ctl, const struct identity_request *requ
 	char           serial[SERIAL_TEXT_SIZE];
 	struct commit *c = commit_new(ctl);
 	commit_fault_points(c, "controller.identity", "controller.identity_stored");
-	if (request->also != NULL)
-		request->also(c, request->ctx);
+	r = request->also != NULL ? request->also(c, request->ctx) : 0;
+	if (r < 0) {
+		commit_drop(c);
+		HASH_DEL(ctl->identities->requests, q);
+		free(q);
+		return r;
+	}
 	commit_issuance_new(c, &row);
 	commit_audit(c, &(struct audit_of){.event = AUDIT_CERTIFICATE_INTENT, .actor = q->actor, .object = request->name},
 		     "{s:s,s:s}", "profile", leaf_profile_name(request->profile), "serial", serial_text(row.serial, serial));

@@ -16,7 +16,7 @@ void             identities_free(struct identities *i);
 /* What is to be certified, and what happens with it. Exactly one call of `done`, with a code or with the stored issuance. */
 typedef void identity_done_fn(struct controller *ctl, void *ctx, int code, const struct issuance *issued);
 /* Adds to the change of the intent; may name fault points. */
-typedef void identity_also_fn(struct commit *c, void *ctx);
+typedef int identity_also_fn(struct commit *c, void *ctx); /* 0, or why nothing may be stored */
 struct identity_request {
 	enum leaf_profile profile; /* LEAF_AGENT, LEAF_GATEWAY, LEAF_ADMIN_TLS, LEAF_OCSP */
 	const char       *issuer_id; /* LEAF_OCSP: whom it answers for; else NULL */

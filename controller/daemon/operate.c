@@ -214,10 +214,12 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 	if (q->ttl_ms < 0 || q->ttl_ms > MS_DAY)
 		return refuse(why, E_RANGE, "ttl", "an invite lives at most 24 h");
 	int r = rows_agent(ctl->rows, q->name, &a);
+	if (q->replaces)
+		return r < 0 ? refuse(why, r, q->name, "there is no such agent") : 0;
 	if (r == 0 && a.state == AGENT_ACTIVE)
 		return refuse(why, E_JOIN_NAME, q->name, "an agent of this name is active");
 	if (r == 0 && a.state == AGENT_BANNED)
-		return refuse(why, E_AGENT_BANNED, q->name, "the agent of this name was banned");
+		return refuse(why, E_AGENT_BANNED, q->name, "the agent of this name was banned; another host takes its place by `vccctl agent replace`");
 	return r == 0 || r == E_NOT_FOUND ? 0 : refuse(why, r, q->name, "%s", err_what(r));
 }
 
@@ -239,6 +241,7 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 	i->expires_at = i->created_at + (request->ttl_ms > 0 ? request->ttl_ms : INVITE_TTL_MS);
 	i->invite_id = controller_id(i->created_at);
 	i->patterns = request->patterns;
+	i->replaces = request->replaces;
 	text_cut(i->name, sizeof(i->name), request->name);
 	text_cut(i->service, sizeof(i->service), request->service);
 	text_cut(i->actor, sizeof(i->actor), who->actor);
@@ -264,7 +267,7 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 		c,
 		&(struct audit_of){
 			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id, .reason = who->reason},
-		"{s:s}", "service", i->service);
+		"{s:s,s:b}", "service", i->service, "replaces", (int)i->replaces);
 	commit_now(c, on_stored, a);
 }
 

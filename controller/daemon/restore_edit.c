@@ -372,13 +372,19 @@ static void put_audit(struct restore_edit *e)
 static int put_mark(struct restore_edit *e)
 {
 	struct restore_mark earlier = {0}, newer = {0};
+	uint64_t            lost = 0; /* records that hosts may keep heads of */
 	int                 r = restore_mark_read(e->view, &earlier);
 	if (r == 0 && e->old != NULL)
-		(void)!restore_mark_read(e->old, &newer); /* none of it is needed but the number */
+		(void)!restore_mark_read(e->old, &newer); /* what cannot be read of it is asked for again when it shows */
+	if (r == 0 && e->old != NULL)
+		(void)!view_audit_size(e->old, &lost);
 	if (r < 0)
 		return r;
 	e->mark.epoch = 1 + (newer.epoch > earlier.epoch ? newer.epoch : earlier.epoch);
 	e->mark.restored_at = e->now;
+	e->mark.heads_to = newer.heads_to > earlier.heads_to ? newer.heads_to : earlier.heads_to;
+	if (lost > e->mark.heads_to)
+		e->mark.heads_to = lost;
 	put_audit(e);
 	restore_mark_put(restore_change(e), &e->mark);
 	return restore_flush(e);

@@ -99,6 +99,7 @@ void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
 void store_remove_target(struct store_change *c, const char *target_id);
 void store_put_agent(struct store_change *c, const struct agent *a);
+void store_put_ban(struct store_change *c, const struct ban *b);
 void store_add_invite(struct store_change *c, const struct invite *i);
 /* Exactly one winner: sets used_at and used_by where unused and not expired at `at`; the same host_hash may repeat within the invite's life.
  * Anything else: E_JOIN_TOKEN. */

@@ -130,6 +130,11 @@ void store_put_agent(struct store_change *c, const struct agent *a)
 	verb_new(c, apply_put, &noun_agent, a);
 }
 
+void store_put_ban(struct store_change *c, const struct ban *b)
+{
+	verb_new(c, apply_put, &noun_ban, b);
+}
+
 void store_add_invite(struct store_change *c, const struct invite *i)
 {
 	verb_new(c, apply_add, &noun_invite, i);
@@ -317,22 +322,6 @@ void store_put_setting(struct store_change *c, const char *name, struct span val
 	text_into(((struct setting_row *)v->row)->name, sizeof(row.name), name, v);
 }
 
-void store_keep_answer(struct store_change *c, const struct kept_answer *k)
-{
-	verb_new(c, apply_keep_answer, &noun_kept, k);
-}
-
-void store_put_kept_answer(struct store_change *c, const struct kept_answer *k)
-{
-	verb_new(c, apply_kept_known, &noun_kept, k);
-}
-
-void store_end_kept_answers(struct store_change *c, int64_t until)
-{
-	struct kept_answer k = {.at = until};
-	verb_new(c, apply_end_kept, &noun_kept, &k);
-}
-
 void store_put_invite(struct store_change *c, const struct invite *i)
 {
 	verb_new(c, apply_put, &noun_invite, i);
@@ -396,4 +385,20 @@ void store_remove_member(struct store_change *c, struct id campaign_id, uint64_t
 {
 	struct campaign_member key = {.campaign_id = campaign_id, .position = position};
 	verb_new(c, apply_remove, &noun_member, &key);
+}
+
+void store_keep_answer(struct store_change *c, const struct kept_answer *k)
+{
+	verb_new(c, apply_keep_answer, &noun_kept, k);
+}
+
+void store_put_kept_answer(struct store_change *c, const struct kept_answer *k)
+{
+	verb_new(c, apply_kept_known, &noun_kept, k);
+}
+
+void store_end_kept_answers(struct store_change *c, int64_t until)
+{
+	struct kept_answer k = {.at = until};
+	verb_new(c, apply_end_kept, &noun_kept, &k);
 }

@@ -208,6 +208,7 @@ static const struct column invite_columns[] = {
 	WHEN(invite, used_at),
 	FIXED(invite, used_by),
 	TEXT(invite, actor),
+	BOOL(invite, replaces),
 };
 
 static const struct column template_columns[] = {
@@ -497,6 +498,12 @@ static const struct column archived_columns[] = {
 	INT(archived, last_at),
 };
 
+static const struct column ban_columns[] = {
+	FIXED(ban, host_hash),
+	TEXT(ban, name),
+	INT(ban, since_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -543,6 +550,7 @@ NOUN(campaign, "campaigns", campaign, 1, .unique = NULL);
 NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
 NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
+NOUN(ban, "bans", ban, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -551,7 +559,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
-	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept,
+	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
 };
 
 union any_row {

@@ -100,7 +100,10 @@ int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret)
 	if (r < 0)
 		return r;
 	*ret = n > 0;
-	return 0;
+	struct ban kept = {.host_hash = host_hash}; /* its name belongs to another host by now */
+	if (n == 0 && (r = rows_get(v->rows, &noun_ban, &kept)) == 0)
+		*ret = true;
+	return r == E_NOT_FOUND ? 0 : r;
 }
 
 int view_invite_by_key(struct store_view *v, const uint8_t token_key[32], struct invite *ret)

@@ -53,6 +53,14 @@ struct invite {
 	int64_t      used_at; /* 0 = not */
 	struct hash  used_by; /* host_hash of the winner */
 	char         actor[ACTOR_SIZE];
+	bool         replaces; /* the winner takes the place of the host that has this name now */
+};
+
+/* A host key that never returns, kept beside the row of its name when that name went to another host. */
+struct ban {
+	struct hash host_hash;
+	char        name[AGENT_NAME_SIZE];
+	int64_t     since_at;
 };
 
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_AUDITOR, ROLE_ADMIN, ROLE_COUNT };
@@ -192,7 +200,8 @@ struct policy_walk {
 	X(SERVICE_CHANGED, "service_changed")                                                                         \
 	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
 	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
-	X(CERTIFICATE_REQUESTED, "certificate_requested")
+	X(CERTIFICATE_REQUESTED, "certificate_requested")                                                             \
+	X(AGENT_REPLACED, "agent_replaced")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

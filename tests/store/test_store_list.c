@@ -427,6 +427,11 @@ static void test_fleet_lists(void **state)
 	assert_true(banned);
 	assert_int_equal(view_host_banned(k->view, kit_hash(0), &banned), 0);
 	assert_false(banned);
+	struct store_change *ban = store_change_new();
+	store_put_ban(ban, &(struct ban){.host_hash = kit_hash(78), .name = "gone", .since_at = 1});
+	assert_int_equal(kit_commit(k, ban, NULL), 0);
+	assert_int_equal(view_host_banned(k->view, kit_hash(78), &banned), 0);
+	assert_true(banned);
 	assert_int_equal(view_host_banned(k->view, kit_hash(77), &banned), 0);
 	assert_false(banned);
 	uint64_t certs, active, open;

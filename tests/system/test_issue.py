@@ -85,7 +85,7 @@ def test_only_the_key_is_taken(inst):
     csr = csr_for(key, "CN=evil.example,O=Evil,OU=Evil", x509.BasicConstraints(True, None),
                   x509.SubjectAlternativeName([x509.DNSName("evil.example"), x509.RFC822Name("root@evil.example")]))
     order = ended(inst, ask(inst, csr, template_id="external_service", names=[NAME]))
-    assert order["status"] == "completed" and order["renewal_trigger"] == "manual" and order["agent"] in ("", None) and order["steps"] == []
+    assert order["status"] == "completed" and order["renewal_trigger"] == "manual" and order["agent"] in ("", None) and {s["step"] for s in order["steps"]} <= {"issue", "notify", "pre_validation"}
     cert_id = NAME.replace(".", "-")
     cert = fetched(inst, cert_id)
     assert spki(cert.public_key()) == spki(key.public_key())

@@ -95,6 +95,7 @@ def forget_head(inst):
 
 def accept(inst):
     """As the operations page has it: the signer first, if it has signed more."""
+    wait_for("the signer", lambda: inst.vccctl("status")["checks"]["signer"] == "ok")
     state = inst.vccctl("restore")
     if state["signer_contradicts"]:
         assert "VCC-3906" in refused(inst, "restore", "--accept")

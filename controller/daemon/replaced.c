@@ -1,0 +1,133 @@
+/* replaced.c - room controller/daemon: another host takes the name of one that is lost, broken or captured.
+ * Certificates keep their cert_id and lose their proof: the new host's target file orders the first issue of its own key, and
+ * the old issuance goes when that one is proved. Never: a key that travels. */
+#include "controller/daemon/replaced.h"
+
+#include <stdlib.h>
+
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/operate.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+
+enum { PAGE = 64 };
+
+typedef int each_fn(void *ctx, struct certificate *cert);
+
+/* The newest row of each certificate of the host that is not over. */
+static int each_certificate(struct controller *ctl, const char *name, each_fn *each, void *ctx)
+{
+	struct cert_filter  filter = {.agent = name, .now = clock_now()};
+	struct certificate *page = calloc(PAGE, sizeof(*page));
+	char                after[CERT_ID_SIZE] = "";
+	size_t              n = PAGE;
+	int                 r = page != NULL ? 0 : E_NOMEM;
+	while (r == 0 && n == PAGE && (r = view_certificates(ctl->view, &filter, after, page, PAGE, &n)) == 0)
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			text_cut(after, sizeof(after), page[i].cert_id);
+			r = rows_certificate(ctl->rows, after, &page[i]);
+			if (r == 0 && page[i].revoked_at == 0 && page[i].retired_at == 0)
+				r = each(ctx, &page[i]);
+		}
+	free(page);
+	return r;
+}
+
+/* ---- before the change ----------------------------------------------------------------------------------------- */
+
+struct preparing {
+	struct controller   *ctl;
+	const struct caller *who;
+};
+
+/* What the old host holds of an order is worth nothing: it counts as failed there. One that nothing was sent of is cancelled.
+ */
+static int end_order(void *ctx, struct certificate *cert)
+{
+	static const enum order_event_kind kinds[] = {EV_TARGET_FAILED, EV_CANCEL};
+	const struct preparing            *p = ctx;
+	int                                r = 0;
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(kinds); i++) {
+		const struct order *open = orders_of(p->ctl, cert);
+		bool                stored;
+		if (open == NULL || order_phase_final(open->phase))
+			return 0;
+		struct order_event ev = {.kind = kinds[i], .renewal_id = open->renewal_id, .code = E_SWAP_CANCELLED};
+		text_cut(ev.cause, sizeof(ev.cause), "another host takes the place of this one");
+		r = orders_event(p->ctl, &ev, &(struct order_input){.who = p->who}, &stored);
+		if (r == 0)
+			r = rows_certificate(p->ctl->rows, cert->cert_id, cert);
+	}
+	return r;
+}
+
+int replaced_prepare(struct controller *ctl, const char *name, const struct caller *who)
+{
+	struct preparing p = {ctl, who};
+	return each_certificate(ctl, name, end_order, &p);
+}
+
+/* ---- in the change --------------------------------------------------------------------------------------------- */
+
+struct taking {
+	struct controller   *ctl;
+	struct commit       *commit;
+	enum revoke_reason   reason;
+	const struct caller *who;
+	int64_t              now;
+};
+
+static void end_identity(void *ctx, const struct issuance *i)
+{
+	const struct taking *t = ctx;
+	if (operate_in_use(i, t->now))
+		operate_revoke_issuance(t->ctl, t->commit, i, t->reason, t->now, t->who);
+}
+
+/* Unproved, so that the new host's file orders a certificate; wanted gone, so that no grace is given to what the old host
+ * holds. */
+static int take_certificate(void *ctx, struct certificate *cert)
+{
+	const struct taking *t = ctx;
+	struct issuance      old;
+	cert->proved = false;
+	commit_certificate(t->commit, cert);
+	if (serial_is_none(cert->serial))
+		return 0;
+	int r = rows_issuance(t->ctl->rows, cert->serial, &old);
+	if (r < 0 || !operate_in_use(&old, t->now) || old.revoke_asked_at != 0)
+		return r == E_NOT_FOUND ? 0 : r;
+	old.revoke_asked_at = t->now;
+	old.revoke_reason = (int)t->reason;
+	commit_issuance(t->commit, &old);
+	return 0;
+}
+
+static void cut_later(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	fleet_replaced(ctl, value);
+}
+
+int replaced_take(struct controller *ctl, struct commit *c, const struct agent *old, const struct caller *who)
+{
+	bool          banned = old->state == AGENT_BANNED;
+	struct taking t = {ctl, c, banned ? REASON_KEY_COMPROMISE : REASON_SUPERSEDED, who, clock_now()};
+	char          hash[HASH_TEXT_SIZE];
+	if (banned) {
+		struct ban b = {.host_hash = old->host_hash, .since_at = t.now};
+		text_cut(b.name, sizeof(b.name), old->name);
+		store_put_ban(commit_change(c), &b);
+	}
+	int r = operate_each_issuance(ctl, OWNER_AGENT, old->name, end_identity, &t);
+	if (r == 0)
+		r = each_certificate(ctl, old->name, take_certificate, &t);
+	if (r < 0)
+		return r;
+	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_REPLACED, .actor = who->actor, .object = old->name},
+		     "{s:s,s:s}", "old_host", hash_text(old->host_hash, hash), "old_state", agent_state_name(old->state));
+	commit_then(c, cut_later, old->name, sizeof(old->name));
+	return 0;
+}

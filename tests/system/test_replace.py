@@ -1,0 +1,146 @@
+"""`agent replace`: does another host take the name with new keys, does the old one lose everything when the new one serves, and does a banned key stay out for good?"""
+import os
+import shutil
+import subprocess
+
+import pytest
+from conftest import new_folder
+from installation import Failed, Host, Installation, run, wait_for, write
+from rights_estate import Api
+
+
+BANNED = "VCC-3203"
+
+
+@pytest.fixture
+def inst():
+    folder = new_folder("replace")
+    i = Installation(folder)
+    try:
+        i.init()
+        i.start()
+        i.admin = Api(i, open(os.path.join(i.state, "admin.token")).read().strip())
+        yield i
+    finally:
+        i.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def another(inst, old):
+    """A new machine of the same name: nothing of the old one is on it."""
+    host = Host(inst, old.name, old.service, old.template, old.kind, old.names)
+    host.dir = old.dir + "-new"
+    host.config = os.path.join(host.dir, "agent.conf")
+    host.target_dir = os.path.join(host.dir, "service", "tls")
+    inst.hosts.append(host)
+    os.makedirs(host.dir)
+    host.start_service()
+    return host
+
+
+def join(inst, host, invite):
+    token = os.path.join(host.dir, "token")
+    write(token, invite["token"] + "\n", 0o600)
+    run([inst.bin("vcc-agent"), "join", invite["join_address"], "--pin", invite["pin"], "--state-dir", host.dir, "--token-file", token])
+
+
+def take_over(inst, host, invite):
+    join(inst, host, invite)
+    inst.drop_in("agent", host.config)
+    host.write_target()
+    host.start_agent()
+
+
+def issuances(inst, cert_id):
+    return {i["serial"]: i for i in inst.admin.get(f"certificates/{cert_id}/issuances")["items"]}
+
+
+def events(inst, name):
+    return [e["event"] for e in inst.admin.get(f"audit?object={name}")["items"]]
+
+
+def replaced(inst, old, before):
+    """The new host serves its own certificate, and what the old one holds is revoked."""
+    def done():
+        c = inst.certificate(before["cert_id"])
+        return c if c["served"] and c["serial"] != before["serial"] and not c["open_order"] else None
+    now = wait_for("the new host serves its own", done)
+    gone = wait_for("what the old host holds is revoked", lambda: (lambda i: i if i["revoked_at"] else None)(issuances(inst, before["cert_id"])[before["serial"]]))
+    assert now["cert_id"] == before["cert_id"] and now["names"] == before["names"] and now["agent"] == old.name
+    return gone
+
+
+def test_a_broken_host_is_replaced(inst):
+    old = inst.add_echo(0)
+    before = inst.wait_served(old)
+    host_key = inst.admin.get(f"agents/{old.name}")["host_key"]
+    invite = inst.vccctl("agent", "replace", old.name)
+    assert invite["replaces"] and invite["names"] == inst.admin.get(f"agents/{old.name}")["names"]
+    assert inst.admin.get(f"agents/{old.name}")["connected"], "nothing happens before the new host joins"
+    new = another(inst, old)
+    take_over(inst, new, invite)
+    assert replaced(inst, old, before)["revoke_reason"] == "superseded"
+    agent = inst.admin.get(f"agents/{old.name}")
+    assert agent["host_key"] != host_key and agent["state"] == "active" and agent["connected"]
+    # the old machine is on: it is let in neither by its identity nor by its host key
+    log = os.path.join(old.dir, "log", "keeper.log")
+    wait_for("the old host is told", lambda: "VCC-3206" in open(log).read())
+    old.processes["agent"].stop()
+    old.processes["agent"].start()
+    agent_log = os.path.join(old.dir, "log", "agent.log")
+    tries = open(agent_log).read().count("connection lost")
+    wait_for("the old host is turned away", lambda: open(agent_log).read().count("connection lost") > tries or "refused" in open(agent_log).read())
+    assert inst.admin.get(f"agents/{old.name}")["host_key"] == agent["host_key"]
+    assert "agent_replaced" in events(inst, old.name)
+    # its token worked once
+    with pytest.raises(Failed):
+        join(inst, another_folder(inst, old, "third"), invite)
+    # the next renewal goes to the new host
+    second = inst.certificate(before["cert_id"])["fingerprint"]
+    inst.vccctl("cert", "renew", before["cert_id"], "--force")
+    inst.wait_renewed(new, second)
+
+
+def another_folder(inst, old, suffix):
+    host = Host(inst, old.name, old.service, old.template, old.kind, old.names)
+    host.dir = f"{old.dir}-{suffix}"
+    host.config = os.path.join(host.dir, "agent.conf")
+    os.makedirs(host.dir, exist_ok=True)
+    return host
+
+
+def test_a_banned_name_returns_only_so_and_its_key_never(inst):
+    old = inst.add_echo(0)
+    before = inst.wait_served(old)
+    assert inst.admin("POST", f"/api/v1/agents/{old.name}/ban", None)[0] == 200
+    status, body = inst.admin("POST", "/api/v1/invites", {"name": old.name, "service": old.service})
+    assert status == 409 and body["code"].startswith("VCC-3") and "agent replace" in body["detail"], body
+    # the banned machine itself does not come back by such an invite
+    first = inst.vccctl("agent", "replace", old.name)
+    for name in ("agent", "keeper", "hook"):
+        old.processes[name].stop()
+    shutil.rmtree(os.path.join(old.dir, "link"))  # all that it has left is its host key
+    for name in os.listdir(os.path.join(old.dir, "keeper")):
+        path = os.path.join(old.dir, "keeper", name)
+        if name != "host.key":
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    with pytest.raises(Failed) as e:
+        join(inst, old, first)
+    assert BANNED in str(e.value), e.value
+    new = another(inst, old)
+    take_over(inst, new, inst.vccctl("agent", "replace", old.name))
+    assert replaced(inst, old, before)["revoke_reason"] == "keyCompromise"
+    # now the name is the new host's, and the old key is still out, by any name
+    other = inst.vccctl("agent", "invite", "someone", "--service", old.service)
+    with pytest.raises(Failed) as e:
+        join(inst, old, other)
+    assert BANNED in str(e.value), e.value
+    assert [a["name"] for a in inst.admin.get("agents")["items"]] == [old.name]
+
+
+def test_who_and_what(inst):
+    status, body = inst.admin("POST", "/api/v1/agents/nobody/replace", {})
+    assert (status, body["code"]) == (404, "VCC-1006")
+    done = subprocess.run([*inst.vccctl_argv, "agent", "replace", "nobody"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 3
+    assert inst.admin("POST", "/api/v1/agents/nobody/replace", {"names": ["evil"]})[0] == 404
