@@ -97,6 +97,8 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 		r = custom_copy(wsi, "idempotency-key:", q->idempotency_key, sizeof(q->idempotency_key));
 	if (r == 0)
 		r = custom_copy(wsi, "prefer:", q->prefer, sizeof(q->prefer));
+	if (r == 0)
+		r = custom_copy(wsi, "last-event-id:", q->last_event_id, sizeof(q->last_event_id));
 	return r == 0 ? args_copy(wsi, q) : r;
 }
 

@@ -38,7 +38,8 @@ ERROR = KEEPER + " I8"
 ALONE, TOGETHER = False, True  # a host of its own, or the shared one
 
 # What has to be there: the faults of a host, of the controller's store, clock and signer, and the threats to them.
-WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(46, 51), 52, *range(56, 59), *range(63, 67))] + ["T9", "T10", "T11", "T23", "T24"]
+WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(46, 53), *range(56, 59), *range(63, 69), *range(71, 76))] + [
+    f"T{n}" for n in (1, 2, 4, 5, *range(8, 15), *range(18, 21), *range(23, 26))]
 
 Row = collections.namedtuple("Row", "id fault how holds shared", defaults=("", ALONE))
 TABLE = [
@@ -119,6 +120,30 @@ TABLE = [
     Row("F64", "a restore killed at each of its points", "tests/fault/test_restore_kills.py::test_the_old_or_the_new_one"),
     Row("F65", "killed at each migration", "tests/fault/test_schema_kills.py::test_old_or_new_never_between"),
     Row("F66", "a newer database", "tests/fault/test_schema_kills.py::test_newer_one_is_refused_and_not_touched"),
+    Row("F51", "the controller is killed at each point of an issue", "tests/fault/test_controller_kills.py::test_kill_controller"),
+    Row("F67", "a list that is not renewed", "tests/system/test_crl.py::test_a_list_that_is_not_renewed_is_told"),
+    Row("F67", "OCSP answers without the signer", "tests/system/test_ocsp.py::test_it_outlives_a_restart_without_the_signer"),
+    Row("F68", "a leaf that would outlive its CA", "tests/system/test_code_signing.py::test_it_does_not_outlive_its_ca"),
+    Row("F71", "a CA is revoked while certificates live", "tests/system/test_ca.py::test_one_person_cannot_revoke_a_ca_and_force_is_asked_for"),
+    Row("F72", "a serial that is taken", "tests/fault/test_controller_kills.py::test_store_refuses_once"),
+    Row("F73", "a selector that matches everything", "tests/system/test_bulk.py::test_a_selection_of_everything_needs_a_second_person"),
+    Row("F74", "an edit that would end all renewals", "tests/system/test_policy_edit.py::test_no_edit_ends_renewals_unless_forced"),
+    Row("F75", "an agent is removed while its certificates live", "tests/system/test_rights.py::test_an_agent_is_removed_after_it_was_evicted"),
+    Row("T1", "one token, 64 hosts at once", "tests/system/test_controller.py::test_one_winner_of_64"),
+    Row("T1", "the token is nowhere else", "tests/fault/test_join.py::test_the_token_is_nowhere_but_where_it_was_given"),
+    Row("T2", "names of others in a request", "tests/hostile/test_csr.py::test_only_the_key_of_a_liar_is_used"),
+    Row("T4", "every route as every role", "tests/system/test_rights.py::test_every_route_as_every_role"),
+    Row("T5", "an order of another agent", "tests/system/test_controller.py::test_order_of_another_agent_is_out_of_reach"),
+    Row("T5", "what was signed once, again", "tests/system/test_captured.py::test_frames_of_the_past_move_nothing"),
+    Row("T8", "hostile HTTP and JSON", "tests/hostile/test_http_hostile.py::test_nothing_is_smuggled"),
+    Row("T12", "a CA key or passphrase that does not fit", "tests/system/test_signer.py::test_key_of_another_certificate_does_not_start"),
+    Row("T12", "ten times the rate", "tests/unit/test_sign_serve.c::rate_is_capped"),
+    Row("T13", "history written anew", "tests/system/test_audit.py::test_rewritten_history_is_told_by_signer_and_host"),
+    Row("T14", "secrets that are sent by mistake", "tests/system/test_contract.py::test_secrets_that_are_sent_stand_in_no_log"),
+    Row("T18", "names that normalise to power", "tests/system/test_rights.py::test_names_that_normalise_to_power"),
+    Row("T19", "keys that cost much", "tests/hostile/test_csr.py::test_nothing_is_computed_with_large_keys"),
+    Row("T20", "requests that are odd, but parsable", "tests/hostile/test_csr.py::test_what_is_no_request_is_refused"),
+    Row("T25", "a host denies what it reported", "tests/system/test_audit.py::test_what_a_host_said_is_proved_by_its_own_signature"),
     Row("T9", "what the controller says reaches no command", service.nothing_reaches_a_command, ERROR, TOGETHER),
     Row("T10", "parts of the path change while it swaps", paths.parts_of_the_path_change, "I2 I3 I6 I7"),
     Row("T11", "no core, no reader, no key outside", process.no_core_of_a_key, KEEPER, TOGETHER),
