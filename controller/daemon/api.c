@@ -2,6 +2,7 @@
  * Never: what a single route does; that is in the api_*.c files of its subject. */
 #include "controller/daemon/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,17 @@
 #include "controller/daemon/contract.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/login_limit.h"
+#include "controller/daemon/quotas.h"
 #include "controller/daemon/workers.h"
 #include "shared/base/text.h"
+#include "shared/conf/controller_conf.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
 struct api {
 	struct controller *ctl;
 	struct login_limit limit;
+	struct quotas      quotas;
 };
 
 struct login_limit *api_login_limit(struct api *api)
@@ -29,6 +33,9 @@ int api_make(struct controller *ctl, struct api **ret)
 	struct api *api = calloc(1, sizeof(*api));
 	if (api == NULL)
 		return E_NOMEM;
+	uint64_t secret;
+	entropy(&secret, sizeof(secret));
+	quotas_init(&api->quotas, secret);
 	api->ctl = ctl;
 	*ret = api;
 	return 0;
@@ -53,7 +60,7 @@ static const struct {
 	{E_AGENT_BANNED, 409},    {E_POLICY_APPROVAL, 403}, {E_AUDIT_PERSON_ACTIVE, 409}, {E_AUDIT_PERSON_WAITS, 409}, {E_INTERNAL, 500},
 	{E_REVOKE_LAST, 409},     {E_ORDER_NOT_SUSPENDED, 409}, {E_REVOKE_NOT_ISSUED, 409},
 	{E_RIGHTS_LIMIT, 403},    {E_RIGHTS_SELF, 403},    {E_RIGHTS_MORE, 403},   {E_PRINCIPAL_DISABLED, 409},
-	{E_IDEM_OTHER, 422},      {E_IDEM_BUSY, 409},      {E_IDEM_DONE, 409},     {E_IDEM_FULL, 429},
+	{E_IDEM_OTHER, 422},      {E_IDEM_BUSY, 409},      {E_IDEM_DONE, 409},     {E_IDEM_FULL, 429}, {E_API_RATE, 429},
 	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
 	{E_POLICY_STALE, 412},    {E_POLICY_BLOCKS, 409},  {E_SERVICE_CYCLE, 422}, {E_SERVICE_FILE, 422}, {E_SERVICE_POLICY, 422},
 	{E_APPROVAL_GONE, 409},   {E_CA_ROOT, 409},        {E_CA_REVOKED, 409},      {E_CA_IN_USE, 409},
@@ -154,8 +161,11 @@ void api_refuse_why(struct api_call *call, const struct refusal *why)
 	int status = api_status(call->why.code);
 	if (status == 401)
 		http_call_header(call->http, "www-authenticate", "Bearer");
-	if (status == 503 || status == 429)
-		http_call_header(call->http, "retry-after", call->why.code == E_LOGIN_RATE ? "60" : "1");
+	if (status == 503 || status == 429) {
+		char seconds[12];
+		snprintf(seconds, sizeof(seconds), "%u", call->retry_after > 0 ? call->retry_after : call->why.code == E_LOGIN_RATE ? 60 : 1);
+		http_call_header(call->http, "retry-after", seconds);
+	}
 	json_decref(call->answer);
 	call->answer = problem(call, status);
 	finish(call, status);
@@ -420,6 +430,17 @@ static void act_run(struct api_call *call, const struct http_request *q)
 	call->route->act(call);
 }
 
+/* Who asks too often is told when to come back: a principal, whatever the number of its tokens, or an address where nobody is named. */
+static int quota_check(struct api_call *call, const struct http_request *q, int identified)
+{
+	const char *who = call->principal.name[0] != '\0' ? call->principal.name : q->address;
+	if (q->listener == HTTP_LOCAL)
+		return identified;
+	const int64_t most = controller_conf_of(call->ctl)->requests_per_second;
+	call->retry_after = quota_request(&call->api->quotas, who, most, call->now_at);
+	return call->retry_after > 0 ? refuse(&call->why, E_API_RATE, who, "more than %lld a second", (long long)most) : identified;
+}
+
 void api_handle(void *ctx, struct http_call *http)
 {
 	struct api                *api = ctx;
@@ -439,7 +460,7 @@ void api_handle(void *ctx, struct http_call *http)
 
 	int r = route_find(call, q);
 	if (r == 0)
-		r = api_identify(call, q);
+		r = quota_check(call, q, api_identify(call, q));
 	if (r == 0 && call->contract != NULL)
 		r = contract_check_args(call->contract, q, &call->why);
 	if (r == 0)

@@ -255,7 +255,7 @@ void api_invite_create(struct api_call *call)
 		r = api_field_text(call, "service", NULL, request.service, sizeof(request.service));
 	if (r == 0)
 		r = api_field_text(call, "ttl", "", ttl, sizeof(ttl));
-	if (r == 0 && ttl[0] != '\0' && (duration_parse(ttl, &request.ttl_ms) < 0 || request.ttl_ms > MS_DAY))
+	if (r == 0 && json_is_string(json_object_get(call->body, "ttl")) && (duration_parse(ttl, &request.ttl_ms) < 0 || request.ttl_ms > MS_DAY))
 		r = refuse(&call->why, E_API_BODY, "ttl", "must be a duration of at most 24h, like 15m");
 	if (r == 0)
 		r = invite_names(call, &request.patterns);
@@ -280,7 +280,7 @@ void api_agent_replace(struct api_call *call)
 		r = api_body(call);
 	if (r == 0)
 		r = api_field_text(call, "ttl", "", ttl, sizeof(ttl));
-	if (r == 0 && ttl[0] != '\0' && (duration_parse(ttl, &request.ttl_ms) < 0 || request.ttl_ms > MS_DAY))
+	if (r == 0 && json_is_string(json_object_get(call->body, "ttl")) && (duration_parse(ttl, &request.ttl_ms) < 0 || request.ttl_ms > MS_DAY))
 		r = refuse(&call->why, E_API_BODY, "ttl", "must be a duration of at most 24h, like 15m");
 	if (r < 0) {
 		api_refuse_why(call, &call->why);

@@ -70,7 +70,8 @@ static int read_common(struct job *j)
 	int              r = api_field_bool(call, "dry_run", false, &j->dry_run);
 	if (r == 0)
 		r = api_field_text(call, "plan_hash", "", hash, sizeof(hash));
-	j->plan->request.as_planned = hash[0] != '\0';
+	/* An empty text is no plan: who sends one lost the hash on the way, and must not renew what nobody looked at. */
+	j->plan->request.as_planned = json_is_string(json_object_get(call->body, "plan_hash"));
 	if (r == 0 && j->plan->request.as_planned && hash_parse(hash, &j->plan->request.plan_hash) < 0)
 		r = refuse(&call->why, E_API_BODY, "plan_hash", "must be the hash that a plan was shown with");
 	if (r == 0)
@@ -83,7 +84,7 @@ static int read_time(struct api_call *call, const char *name, int64_t *ret)
 {
 	char text[TIME_TEXT_SIZE + 16];
 	int  r = api_field_text(call, name, "", text, sizeof(text));
-	if (r == 0 && text[0] != '\0' && (time_parse(text, ret) < 0 || *ret > call->now_at))
+	if (r == 0 && json_is_string(json_object_get(call->body, name)) && (time_parse(text, ret) < 0 || *ret > call->now_at))
 		r = refuse(&call->why, E_API_BODY, name, "must be a time of the past, as RFC 3339 writes it");
 	return r;
 }

@@ -182,7 +182,7 @@ int token_read(const json_t *fields, int64_t now, struct token *t, struct refusa
 		r = text_read(fields, "label", next.label, sizeof(next.label), why);
 	if (r == 0)
 		r = text_read(fields, "ttl", ttl, sizeof(ttl), why);
-	if (r == 0 && ttl[0] != '\0' && (duration_parse(ttl, &life) < 0 || life > TOKEN_LIFE_MAX_MS))
+	if (r == 0 && json_is_string(json_object_get(fields, "ttl")) && (duration_parse(ttl, &life) < 0 || life > TOKEN_LIFE_MAX_MS))
 		r = refuse(why, E_API_BODY, "ttl", "must be a duration of at most 366d, like 90d");
 	if (r == 0 && (v = json_object_get(fields, "roles")) != NULL && !json_is_null(v))
 		r = roles_read(v, &next.roles, why);

@@ -33,6 +33,7 @@ static const struct conf_key keys[] = {
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
 	{"limits", "approval_share", CONF_SHARE, AT(approval_share), 0, 1000, "25%", NULL, "What touches more than this share of all certificates (and more than 20) waits for a second person, and so does every change of policy; 100% = nothing of it does."},
 	{"limits", "approval_life", CONF_DURATION, AT(approval_life_ms), MS_SECOND, 30 * MS_DAY, "7d", NULL, "A request that nobody decides for so long is cancelled."},
+	{"limits", "requests_per_second", CONF_INT, AT(requests_per_second), 1, 100000, "1000", NULL, "So many requests to the admin API a principal may make, twice as many at once; more are answered 429. The local socket has no limit."},
 	{"bulk", "batch", CONF_INT, AT(bulk_batch), 1, 500, "10", NULL, "So many certificates of a bulk campaign are renewed at a time."},
 	{"bulk", "pause", CONF_DURATION, AT(bulk_pause_ms), 0, MS_DAY, "2s", NULL, "Between two batches."},
 	{"bulk", "halt_share", CONF_SHARE, AT(bulk_halt_share), 0, 1000, "20%", NULL, "A bulk campaign halts when more than this share of a batch fails."},

@@ -38,6 +38,7 @@ struct controller_conf {
 	bool    allow_short_validity; /* templates from 5 s on instead of 60 s: for tests */
 	int64_t max_renewals_default; /* of templates that do not say */
 	int64_t audit_head_ms;        /* new rows of the audit trail wait so long for a signed head */
+	int64_t requests_per_second;  /* of one identity */
 	int64_t approval_share;       /* per mille; 1000 = changes of policy and of many certificates need no second person */
 	int64_t approval_life_ms;     /* requests that nobody decides end */
 	/* [bulk] */

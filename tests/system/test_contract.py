@@ -233,6 +233,23 @@ def test_bad_bodies_are_refused_by_name(site):
     assert not after, after
 
 
+@pytest.mark.parametrize("path, body", [
+    (LIFE + "/bulk-renewal", {"dry_run": True, "plan_hash": ""}),
+    (LIFE + "/vcc-service/{service_name}/renew-all", {"dry_run": True, "plan_hash": ""}),
+    (LIFE + "/emergency-recertification", {"selector": {"all": True}, "incident_id": "I", "reason": "r", "dry_run": True, "plan_hash": ""}),
+    (LIFE + "/emergency-recertification", {"selector": {"all": True}, "incident_id": "I", "reason": "r", "dry_run": True, "invalidity_date": ""}),
+    ("/api/v1/invites", {"name": "nobody", "service": "clara", "ttl": ""}),
+    ("/api/v1/tokens", {"ttl": ""}),
+], ids=lambda v: next((k for k in v if v[k] == ""), "") if isinstance(v, dict) else v.rsplit("/", 1)[1])
+def test_an_empty_text_is_no_missing_field(site, path, body):
+    """A script that lost its plan_hash must not renew what nobody looked at."""
+    o = site.contract.find("POST", path)
+    field = next(k for k in body if body[k] == "")
+    status, answer = site.by["admin"](o, site.fill(o), body)
+    assert (status, answer["code"], answer["object"]) == (422, "VCC-3104", field)
+    assert site.by["admin"](o, site.fill(o), dict(body, **{field: None}))[0] != 422
+
+
 def sample(name, field):
     """A value of the right type that means nothing here."""
     if "enum" in field:
