@@ -167,18 +167,43 @@ static int show(const struct invocation *in)
 
 /* ---- renew, and watch it to its end ---- */
 
-/* Prints the steps that came since the last look. */
-static size_t print_steps(const json_t *steps, size_t printed)
+/* What one watch has told so far. Steps come in by their time: a new one may stand before one that was told. */
+enum { TOLD_MAX = 128, TOLD_SIZE = 48 };
+struct watched {
+	char    told[TOLD_MAX][TOLD_SIZE]; /* "attempt/step/status" */
+	size_t  n_told;
+	int64_t failures;   /* failed attempts that were told */
+	int64_t still_from; /* monotonic: since then nothing has moved */
+	char    phase[24];
+	bool    wait_told;
+};
+
+static bool is_new(struct watched *w, const json_t *s)
 {
-	for (size_t i = printed; i < json_array_size(steps); i++) {
-		const json_t *s = json_array_get(steps, i);
+	char key[TOLD_SIZE];
+	snprintf(key, sizeof(key), "%lld/%.20s/%.10s", (long long)json_integer_value(json_object_get(s, "attempt")), text_of(s, "step"),
+		 text_of(s, "status"));
+	for (size_t i = 0; i < w->n_told && i < TOLD_MAX; i++)
+		if (text_equal(w->told[i], key))
+			return false;
+	memcpy(w->told[w->n_told++ % TOLD_MAX], key, sizeof(key));
+	return true;
+}
+
+static void print_steps(const json_t *steps, struct watched *w)
+{
+	for (size_t i = 0; i < json_array_size(steps); i++) {
+		const json_t *s = json_array_get(steps, i), *seconds = json_object_get(s, "seconds");
 		const char   *code = text_of(s, "code");
-		printf("  %-15s %-7s %8.3f s  %.*s%s%s\n", text_of(s, "step"), text_of(s, "status"),
-		       json_real_value(json_object_get(s, "seconds")), code[0] != '\0' ? 120 : 45, text_of(s, "detail"),
+		char          took[24] = "         -";
+		if (!is_new(w, s))
+			continue;
+		if (json_is_number(seconds))
+			snprintf(took, sizeof(took), "%8.3f s", json_number_value(seconds));
+		printf("  %-15s %-7s %10s  %.*s%s%s\n", text_of(s, "step"), text_of(s, "status"), took, code[0] != '\0' ? 120 : 43, text_of(s, "detail"),
 		       code[0] != '\0' ? " " : "", code);
 	}
 	fflush(stdout);
-	return json_array_size(steps);
 }
 
 static double seconds_between(const char *from, const char *to)
@@ -242,15 +267,6 @@ static bool is_over(const char *status)
 			return true;
 	return false;
 }
-
-/* What one watch has told so far. */
-struct watched {
-	size_t  steps;
-	int64_t failures;   /* failed attempts that were told */
-	int64_t still_from; /* monotonic: since then nothing has moved */
-	char    phase[24];
-	bool    wait_told;
-};
 
 /* Nothing has moved for a while: says what is waited for, once in each phase. */
 static void print_wait(const struct invocation *in, const json_t *renewal, struct watched *w)
@@ -323,7 +339,7 @@ static int watch(const struct invocation *in, const char *renewal_id)
 		bool    over = is_over(text_of(renewal, "status"));
 		int64_t left = end - clock_monotonic();
 		if (in->form == OUTPUT_TABLE) {
-			w.steps = print_steps(json_object_get(renewal, "steps"), w.steps);
+			print_steps(json_object_get(renewal, "steps"), &w);
 			tell_failure(renewal, &w);
 			if (!over)
 				print_wait(in, renewal, &w);

@@ -152,7 +152,7 @@ def test_templates_are_versioned_and_checked(api):
     edit["renewal_threshold"] = "360d"
     bad = problem(api("POST", LIFE + "/templates/veritas_pipeline", edit), 422, "VCC-3010")
     assert "renewal_threshold" in bad["detail"] + bad["object"]
-    problem(api("POST", LIFE + "/templates/veritas_pipeline", dict(edit, surprise=1)), 422, "VCC-3010")
+    problem(api("POST", LIFE + "/templates/veritas_pipeline", dict(edit, surprise=1)), 422, "VCC-3104")
 
 
 def test_bodies_are_limited(api, nginx_installation):

@@ -159,6 +159,7 @@ def test_watch_says_that_the_agent_is_away(cli, nginx_installation):
     try:
         waits = subprocess.Popen([*nginx_installation[0].vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch"], stdout=subprocess.PIPE, text=True)
         assert waits.stdout.readline().startswith("renewal ")
+        assert waits.stdout.readline().split()[:2] == ["pre_validation", "done"]
         assert f"waits for agent {host.name}, which is not connected" in waits.stdout.readline()
         agent = json.loads(cli("agent", "show", host.name, "-o", "json").stdout)
         assert not agent["connected"] and agent["seen_at"] > json.loads(cli("cert", "show", host.cert_id, "-o", "json").stdout)["created_at"]
