@@ -133,8 +133,11 @@ static int agent_code(struct walk *w, const struct certificate *c)
 		return E_ORDER_NO_AGENT;
 	if (!w->agent_known || !text_equal(w->agent.name, c->agent))
 		w->agent_known = view_agent(w->view, c->agent, &w->agent) == 0;
-	int code = w->agent_known ? codes[w->agent.state] : E_ORDER_NO_AGENT;
-	return code == E_AGENT_BANNED && w->p->request.incident == INCIDENT_HOST_COMPROMISE ? 0 : code;
+	int  code = w->agent_known ? codes[w->agent.state] : E_ORDER_NO_AGENT;
+	bool bans = w->p->request.incident == INCIDENT_HOST_COMPROMISE;
+	if (bans && w->agent_known && !rights_service(&w->p->request.by, w->agent.service))
+		return E_RIGHTS_LIMIT; /* it would end a host that the caller may not ban */
+	return code == E_AGENT_BANNED && bans ? 0 : code;
 }
 
 /* Why nothing can be ordered for it; 0 = it can. */
@@ -356,7 +359,8 @@ static int make_hash(struct campaign_plan *p)
 		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
 		    (long long)q->revoke_after_ms, (long long)q->invalidity_at);
 	for (size_t i = 0; i < p->n; i++)
-		buf_add_fmt(&text, "%s %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage);
+		buf_add_fmt(&text, "%s %s %u %s\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage,
+			    q->incident == INCIDENT_HOST_COMPROMISE ? p->rows[i].agent : ""); /* it is banned */
 	int r = buf_error(&text);
 	if (r == 0)
 		digest_sha256(buf_span(&text), &p->hash);
