@@ -320,18 +320,19 @@ static int put_in_turn(struct campaign_plan *p, struct store_view *view)
 	return 0;
 }
 
-static void name_service(struct campaign_plan *p, const char *service)
+/* A certificate of no service belongs to nobody who is limited to some: it counts as more than can be named. */
+static void name_service(struct campaign_plan *p, const struct planned *row)
 {
-	size_t n = strlen(p->services), len = strlen(service);
-	if (len == 0 || text_equal(p->services, "*"))
+	size_t n = strlen(p->services), len = strlen(row->service);
+	if (row->code == E_CAMPAIGN_UNKNOWN || text_equal(p->services, "*"))
 		return;
-	if (n + len + 2 > sizeof(p->services)) {
+	if (len == 0 || n + len + 2 > sizeof(p->services)) {
 		text_cut(p->services, sizeof(p->services), "*");
 		return;
 	}
 	if (n > 0)
 		p->services[n++] = ',';
-	memcpy(p->services + n, service, len + 1);
+	memcpy(p->services + n, row->service, len + 1);
 }
 
 static void sum_up(struct campaign_plan *p)
@@ -343,8 +344,8 @@ static void sum_up(struct campaign_plan *p)
 		p->signs_code |= row->signs_code && row->state == MEMBER_WAITING;
 		if (i == 0 || row->stage != p->rows[i - 1].stage)
 			p->stages++;
-		if (!text_equal(last, row->service))
-			name_service(p, row->service); /* rows come by service within a stage, and a service is in one stage */
+		if (i == 0 || row->service[0] == '\0' || !text_equal(last, row->service))
+			name_service(p, row); /* rows come by service within a stage, and a service is in one stage */
 		text_cut(last, sizeof(last), row->service);
 	}
 	p->limit = campaign_flow_limit(p->certificates, p->share);
