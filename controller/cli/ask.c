@@ -17,6 +17,18 @@ int ask_list(const struct invocation *in, const char *path, const char *member, 
 	return EXIT_DONE;
 }
 
+int ask_whole_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_list(in->form, columns, n, json_object_get(answer, member));
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
 int ask_object(const struct invocation *in, const char *method, const char *path, const json_t *body, const struct output_column *columns,
                size_t n)
 {

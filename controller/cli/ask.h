@@ -7,6 +7,8 @@
 
 /* All pages of the list that stands in `member` of the answer. Exit code. */
 int ask_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n);
+/* The same of a list that comes in one answer. */
+int ask_whole_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n);
 /* One object. `body` may be NULL and stays the caller's. Exit code. */
 int ask_object(const struct invocation *in, const char *method, const char *path, const json_t *body, const struct output_column *columns,
                size_t n);

@@ -29,7 +29,7 @@ static const struct output_column show_columns[] = {
 
 static int list(const struct invocation *in)
 {
-	return ask_list(in, TEMPLATES, "templates", columns, N_ELEMENTS(columns));
+	return ask_whole_list(in, TEMPLATES, "templates", columns, N_ELEMENTS(columns));
 }
 
 static int template_path(const struct invocation *in, char ret[CLIENT_PATH_SIZE], struct refusal *why)

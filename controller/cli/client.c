@@ -298,6 +298,90 @@ int client_download(const struct client *c, const char *path, FILE *to, struct r
 	return r;
 }
 
+struct events {
+	CURL            *curl;
+	client_event_fn *fn;
+	void            *ctx;
+	struct buf       line;
+	struct buf       problem;
+	char             id[CLIENT_EVENT_ID_SIZE];
+	bool             ended; /* by fn */
+};
+
+/* One line without its end; the stream of ours has one data line per event. */
+static void take_line(struct events *e, const char *line)
+{
+	if (text_starts(line, "id: "))
+		text_cut(e->id, sizeof(e->id), line + 4);
+	else if (text_starts(line, "data: "))
+		e->ended = e->fn(e->ctx, e->id, line + 6) != 0;
+}
+
+static size_t on_events(char *bytes, size_t size, size_t n, void *ctx)
+{
+	struct events *e = ctx;
+	long           status = 0;
+	curl_easy_getinfo(e->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status > 299) {
+		buf_add(&e->problem, bytes, size * n);
+		return buf_error(&e->problem) == 0 ? size * n : 0;
+	}
+	for (size_t i = 0; i < size * n && !e->ended; i++) {
+		buf_add_u8(&e->line, bytes[i] == '\n' ? 0 : (uint8_t)bytes[i]);
+		if (buf_error(&e->line) != 0)
+			return 0;
+		if (bytes[i] != '\n')
+			continue;
+		take_line(e, (const char *)e->line.p);
+		buf_reset(&e->line);
+	}
+	return e->ended ? 0 : size * n;
+}
+
+static int events_run(const struct client *c, struct exchange *x, struct events *e, struct refusal *why)
+{
+	long     status = 0;
+	CURLcode done = curl_easy_perform(x->curl);
+	if (e->ended)
+		return EXIT_DONE;
+	if (done != CURLE_OK) {
+		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
+		return EXIT_UNREACHABLE;
+	}
+	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 200 && status <= 299)
+		return EXIT_DONE;
+	json_t *problem = e->problem.n > 0 ? json_loadb((const char *)e->problem.p, e->problem.n, 0, NULL) : NULL;
+	int     r = word_problem(status, problem, why);
+	json_decref(problem);
+	return r;
+}
+
+int client_events(const struct client *c, const char *path, const char *last_id, client_event_fn *fn, void *ctx, struct refusal *why)
+{
+	struct exchange x = {.answer = BUF_MAX(ANSWER_MAX), .token = BUF_MAX(2048)};
+	struct events   e = {.fn = fn, .ctx = ctx, .line = BUF_MAX(65536), .problem = BUF_MAX(65536)};
+	int             r = exchange_prepare(c, &x, "GET", path, NULL, why);
+	if (r == EXIT_DONE) {
+		char header[CLIENT_EVENT_ID_SIZE + 16];
+		snprintf(header, sizeof(header), "Last-Event-ID: %s", last_id);
+		if (last_id[0] != '\0')
+			x.headers = curl_slist_append(x.headers, header);
+		e.curl = x.curl;
+		curl_easy_setopt(x.curl, CURLOPT_HTTPHEADER, x.headers);
+		curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, 0L); /* it has no end, but a line now and then */
+		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_TIME, (long)CALL_SECONDS);
+		curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, on_events);
+		curl_easy_setopt(x.curl, CURLOPT_WRITEDATA, &e);
+		r = events_run(c, &x, &e, why);
+	}
+	buf_free(&e.line);
+	buf_free(&e.problem);
+	exchange_free(&x);
+	return r;
+}
+
 int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why)
 {
 	json_t *all = json_array();

@@ -20,6 +20,7 @@ enum {
 	EXIT_DENIED = 4,
 	EXIT_UNREACHABLE = 5,
 	EXIT_PARTLY = 6,
+	EXIT_DUE = 7, /* `check` found something */
 	EXIT_STALE = 8, /* a plan is out of date */
 };
 
@@ -47,6 +48,11 @@ _must_check_ int client_call(const struct client *c, const char *method, const c
                              json_t **ret_answer, struct refusal *why);
 /* GET whose answer goes to `to` as it comes. */
 _must_check_ int client_download(const struct client *c, const char *path, FILE *to, struct refusal *why);
+/* Server-sent events from `path` on, after the event `last_id` ("" = none). `fn` gets the id and data of each; anything but 0 ends it.
+ * EXIT_DONE: `fn` or the controller ended it. */
+enum { CLIENT_EVENT_ID_SIZE = 24 };
+typedef int client_event_fn(void *ctx, const char *id, const char *data);
+_must_check_ int client_events(const struct client *c, const char *path, const char *last_id, client_event_fn *fn, void *ctx, struct refusal *why);
 /* Follows the cursors of a list and gives all that stands in `member` of the answers (at most 100,000). */
 _must_check_ int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why);
 

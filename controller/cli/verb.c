@@ -31,6 +31,12 @@ struct parse {
 	struct invocation         in;
 };
 
+const struct verb_option *verb_globals(size_t *ret_n)
+{
+	*ret_n = G_COUNT;
+	return globals;
+}
+
 int verb_fail(int code, const struct refusal *why)
 {
 	char name[ERR_CODE_SIZE];
@@ -109,6 +115,7 @@ static int print_help(const struct parse *p, const char *noun)
 {
 	printf("usage: vccctl NOUN VERB [WORDS] [OPTIONS]\n\n");
 	print_row("init", 26, "sets up an installation (see init --help)");
+	print_row("completion SHELL", 26, "completes command lines in bash, zsh or fish");
 	for (size_t t = 0; t < p->n_tables; t++)
 		for (size_t i = 0; i < p->sizes[t]; i++)
 			if (noun == NULL || text_equal(noun, p->tables[t][i].noun))
@@ -117,7 +124,8 @@ static int print_help(const struct parse *p, const char *noun)
 	for (size_t i = 0; i < G_COUNT; i++)
 		print_option(&globals[i]);
 	printf("\nexit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unreachable,\n"
-	       "            6 partly done or halted, 8 the plan is out of date\n");
+	       "            6 partly done or halted, 7 check found something,\n"
+	       "            8 the plan is out of date\n");
 	return EXIT_DONE;
 }
 

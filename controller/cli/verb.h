@@ -1,4 +1,4 @@
-/* verb.h - room controller/cli: one table of nouns and verbs: parsing, help and (later) completion come from it.
+/* verb.h - room controller/cli: one table of nouns and verbs: parsing, help and completion come from it.
  * Never: what a verb does. */
 #ifndef VCC_VERB_H
 #define VCC_VERB_H
@@ -50,6 +50,9 @@ bool        verb_given(const struct invocation *in, const char *option);
 /* Parses and runs; prints usage errors and help itself. Exit code. */
 int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv);
 
+/* Options that every verb takes. */
+const struct verb_option *verb_globals(size_t *ret_n);
+
 /* Prints a refusal to stderr: what, why, next command. Returns `code`. */
 int verb_fail(int code, const struct refusal *why);
 
@@ -66,6 +69,8 @@ extern const size_t cli_issue_verbs_n;
 extern const struct verb cli_bulk_verbs[], cli_campaign_verbs[];
 extern const size_t cli_bulk_verbs_n, cli_campaign_verbs_n;
 
+extern const struct verb cli_event_verbs[], cli_check_verbs[];
+extern const size_t cli_event_verbs_n, cli_check_verbs_n;
 extern const struct verb cli_service_verbs[];
 extern const size_t cli_service_verbs_n;
 

@@ -8,6 +8,7 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/contract.h"
 #include "controller/daemon/kept_answers.h"
+#include "controller/daemon/login_limit.h"
 #include "controller/daemon/workers.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -15,7 +16,13 @@
 
 struct api {
 	struct controller *ctl;
+	struct login_limit limit;
 };
+
+struct login_limit *api_login_limit(struct api *api)
+{
+	return &api->limit;
+}
 
 int api_make(struct controller *ctl, struct api **ret)
 {
@@ -50,7 +57,7 @@ static const struct {
 	{E_TOKEN_LIMIT, 409},     {E_APPROVAL_OWN, 403},   {E_APPROVAL_STALE, 409}, {E_APPROVAL_DECIDED, 409},
 	{E_POLICY_STALE, 412},    {E_POLICY_BLOCKS, 409},  {E_SERVICE_CYCLE, 422}, {E_SERVICE_FILE, 422}, {E_SERVICE_POLICY, 422},
 	{E_APPROVAL_GONE, 409},   {E_CA_ROOT, 409},        {E_CA_REVOKED, 409},      {E_CA_IN_USE, 409},
-	{E_ISSUE_AGENT, 409},     {E_ISSUE_NONE, 404},
+	{E_ISSUE_AGENT, 409},     {E_ISSUE_NONE, 404},     {E_LOGIN_RATE, 429},
 	{E_CAMPAIGN_PLAN_STALE, 409}, {E_CAMPAIGN_STATE, 409},
 	{E_BACKUP_RUNNING, 409},  {E_BACKUP_SPACE, 507},
 	{E_RESTORE_WAITS, 409},   {E_RESTORE_SIGNER, 409}, {E_RESTORE_NOTHING, 409},
@@ -148,7 +155,7 @@ void api_refuse_why(struct api_call *call, const struct refusal *why)
 	if (status == 401)
 		http_call_header(call->http, "www-authenticate", "Bearer");
 	if (status == 503 || status == 429)
-		http_call_header(call->http, "retry-after", "1");
+		http_call_header(call->http, "retry-after", call->why.code == E_LOGIN_RATE ? "60" : "1");
 	json_decref(call->answer);
 	call->answer = problem(call, status);
 	finish(call, status);

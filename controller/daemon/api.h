@@ -13,6 +13,7 @@
 enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000 };
 
 struct api;
+struct login_limit;
 struct api_call;
 struct api_contract; /* contract.h */
 
@@ -43,6 +44,7 @@ struct api_call {
 	struct principal        principal; /* with what its token leaves of it */
 	enum api_by             by;
 	struct token            token; /* API_BY_TOKEN */
+	bool                    token_well_formed;
 	struct caller           caller;
 	struct kept_request    *kept; /* it came with an Idempotency-Key */
 	json_t                 *body; /* object, or NULL without a body */
@@ -63,6 +65,9 @@ int64_t api_body_max(void *ctx, const struct http_request *q);
 
 /* All rows, for documentation and tests. */
 const struct api_route *api_routes(size_t *ret_n);
+
+/* Of the whole installation. */
+struct login_limit *api_login_limit(struct api *api);
 
 /* Who is it, and may it use the route? Fills principal and caller. E_API_UNAUTHENTICATED, E_API_FORBIDDEN, E_RIGHTS_LIMIT: `why` is filled.
  * (api_identity.c) */

@@ -51,6 +51,12 @@ static json_t *record_json(struct store_view *view, struct names_seen *seen, con
 	return o;
 }
 
+json_t *api_audit_record_json(struct store_view *view, const struct audit *a)
+{
+	struct names_seen seen = {.n = 0};
+	return record_json(view, &seen, a);
+}
+
 static int event_of(const char *name, int *ret)
 {
 	for (unsigned e = 0; e < AUDIT_EVENT_COUNT; e++)

@@ -34,10 +34,12 @@ void api_backup_show(struct api_call *call)
 void api_backup_make(struct api_call *call)
 {
 	struct refusal why;
-	if (api_body(call) < 0)
+	if (api_body(call) < 0) {
 		api_refuse_why(call, &call->why);
-	else if (controller_backup(call->ctl, &call->caller, &why) < 0)
+	} else if (controller_backup(call->ctl, &call->caller, &why) < 0) {
 		api_refuse_why(call, &why);
-	else
+	} else {
+		http_call_header(call->http, "location", "/api/v1/backup");
 		answer(call, 202);
+	}
 }

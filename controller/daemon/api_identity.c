@@ -5,8 +5,11 @@
 
 #include "controller/daemon/api.h"
 #include "controller/daemon/login_cert.h"
+#include "controller/daemon/login_limit.h"
 #include "controller/daemon/people.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/log.h"
 
 static void caller_set(struct api_call *call, const struct principal *p)
 {
@@ -31,6 +34,7 @@ static int token_find(struct api_call *call, const char *authorization, struct t
 	struct hash hash;
 	if (!text_starts(authorization, "Bearer ") || token_pat_check(authorization + 7, &hash) < 0)
 		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "this is not a whole vcc_pat_ token");
+	call->token_well_formed = true;
 	int r = view_token_by_hash(controller_view(call->ctl), hash, ret);
 	if (r < 0 && r != E_NOT_FOUND)
 		return refuse(&call->why, r, "token", "the store cannot be read");
@@ -39,10 +43,27 @@ static int token_find(struct api_call *call, const char *authorization, struct t
 	return 0;
 }
 
-static int by_token(struct api_call *call, const char *authorization)
+/* A well-formed token that is none is a try. Beyond the limit nothing new is believed from there, good or not; a token that was in use within
+ * a day is no try, and whoever shares the address with somebody who guesses goes on. */
+static int limit_tries(struct api_call *call, const struct http_request *q, int found)
+{
+	struct login_limit *limit = api_login_limit(call->api);
+	bool                wrong = found == E_API_UNAUTHENTICATED && call->token_well_formed;
+	bool                in_use = found == 0 && call->now_at - call->token.used_at < MS_DAY;
+	if (in_use || (found != 0 && !wrong))
+		return found;
+	if (login_limit_reached(limit, q->address, call->now_at))
+		return refuse(&call->why, E_LOGIN_RATE, q->address, "%d within a minute", LOGIN_WRONG_MAX);
+	if (wrong && login_limit_wrong(limit, q->address, call->now_at))
+		log_line(LOG_LEVEL_WARNING, NULL, "%d wrong tokens came from %s within a minute: it is not listened to until that is over", LOGIN_WRONG_MAX,
+			 q->address);
+	return found;
+}
+
+static int by_token(struct api_call *call, const struct http_request *q)
 {
 	struct principal whole;
-	int              r = token_find(call, authorization, &call->token);
+	int              r = limit_tries(call, q, token_find(call, q->authorization, &call->token));
 	if (r < 0)
 		return r;
 	if (view_principal(controller_view(call->ctl), call->token.principal, &whole) < 0 || whole.disabled)
@@ -85,7 +106,7 @@ int api_identify(struct api_call *call, const struct http_request *q)
 	if (q->listener == HTTP_LOCAL)
 		r = by_socket(call, q->peer_uid);
 	else if (q->authorization[0] != '\0')
-		r = by_token(call, q->authorization);
+		r = by_token(call, q);
 	else if (call->route->permission == PERM_NONE)
 		return 0;
 	else if (q->has_cert)

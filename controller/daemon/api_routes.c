@@ -68,6 +68,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},
 
+	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},
 	{"GET", "/api/v1/audit/heads", PERM_AUDIT_READ, SCOPE_WHOLE, "Signed heads of the audit tree, newest first.", api_audit_heads, NULL, NULL},
 	{"GET", "/api/v1/audit/consistency", PERM_AUDIT_READ, SCOPE_WHOLE, "Proof that one tree grew out of another (RFC 6962).", api_audit_consistency, NULL, NULL},

@@ -110,7 +110,12 @@ void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);
 void api_campaign_cancel(struct api_call *call);
 
+/* api_events.c */
+void api_events(struct api_call *call);
+
 /* api_audit.c, export_trail.c */
+/* One record with names in place of pseudonyms. */
+json_t *api_audit_record_json(struct store_view *view, const struct audit *a);
 int  api_audit_list(struct api_call *call, struct store_view *view);
 int  api_audit_show(struct api_call *call, struct store_view *view);
 int  api_audit_heads(struct api_call *call, struct store_view *view);

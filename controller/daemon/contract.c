@@ -99,6 +99,7 @@ TABLE(campaign_args, {"members", API_TEXT, 0, NULL, "no", "leave the lists out"}
 TABLE(member_args, {"state", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(audit_args, {"event", API_TEXT, 0, NULL, NULL, "a type of docs/audit.md"}, {"since", API_TIME, 0, NULL, NULL, NULL},
       {"renewal_id", API_ID, 0, NULL, NULL, NULL}, {"actor", API_TEXT, 0, NULL, NULL, NULL}, {"object", API_TEXT, 0, NULL, NULL, NULL});
+TABLE(event_args, {"since", API_TIME, 0, NULL, NULL, "default: from now on"});
 TABLE(consistency_args, {"from", API_INTEGER, 0, NULL, NULL, NULL}, {"to", API_INTEGER, 0, NULL, NULL, NULL});
 TABLE(export_args, {"since", API_TIME, 0, NULL, NULL, NULL}, {"names", API_TEXT, 0, NULL, "yes,no", "no: pseudonyms alone"});
 TABLE(expiring_args, {"days_ahead", API_INTEGER, 0, NULL, NULL, "default: 30"}, {"service_filter", API_TEXT, 0, NULL, NULL, NULL});
@@ -167,6 +168,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 
+	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},
 	{"GET", "/api/v1/audit", API_200, SHAPE_PAGE, &object_record, NULL, NULL, audit_args, NULL},
 	{"GET", "/api/v1/audit/heads", API_200, SHAPE_PAGE, &object_head, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/audit/consistency", API_200, SHAPE_ONE, &object_consistency, NULL, NULL, consistency_args, NULL},
@@ -181,13 +183,13 @@ static const struct api_contract rows[] = {
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", API_200, SHAPE_ONE, &object_service_certs, NULL, NULL, NULL, NULL},
 	{"GET", LIFE "/expiring", API_200, SHAPE_ONE, &object_expiring, NULL, NULL, expiring_args, NULL},
 	{"GET", LIFE "/templates", API_200, SHAPE_ONE, &object_templates, NULL, NULL, NULL, NULL},
-	{"GET", LIFE "/templates/{template_id}", API_200, SHAPE_ONE, &object_template_shown, NULL, NULL, template_args, NULL},
-	{"POST", LIFE "/templates/{template_id}", API_200 | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, template_body},
+	{"GET", LIFE "/templates/{template_id}", API_200 | API_MATCH, SHAPE_ONE, &object_template_shown, NULL, NULL, template_args, NULL},
+	{"POST", LIFE "/templates/{template_id}", API_200 | API_MATCH | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, template_body},
 
 	{"GET", "/api/v1/services", API_200, SHAPE_PAGE, &object_service, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/services", API_200 | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, service_body},
-	{"GET", "/api/v1/services/{service_name}", API_200, SHAPE_ONE, &object_service_shown, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/services/{service_name}", API_200 | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, service_body},
+	{"POST", "/api/v1/services", API_200 | API_MATCH | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, service_body},
+	{"GET", "/api/v1/services/{service_name}", API_200 | API_MATCH, SHAPE_ONE, &object_service_shown, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/services/{service_name}", API_200 | API_MATCH | API_202, SHAPE_ONE, &object_policy_edit, &object_policy_edit_or_waiting, NULL, NULL, service_body},
 
 	{"GET", "/api/v1/backup", API_200, SHAPE_ONE, &object_backup, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/backup", API_202, SHAPE_ONE, NULL, &object_backup, NULL, NULL, no_fields},
@@ -235,6 +237,8 @@ int contract_check_args(const struct api_contract *c, const struct http_request 
 	for (size_t i = 0; i < q->n_args; i++) {
 		char   name[HTTP_ARG_SIZE];
 		size_t n = strcspn(q->args[i], "=");
+		if (q->args[i][0] == '\0')
+			continue; /* "?&a=b" */
 		text_cut(name, sizeof(name), q->args[i]);
 		name[n] = '\0';
 		const struct api_field *f = arg_find(c, name, n);

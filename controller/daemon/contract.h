@@ -70,7 +70,9 @@ enum api_shape {
 
 /* Statuses of success; those of refusals follow from the route (openapi.c). */
 enum { API_200 = 1, API_201 = 2, API_202 = 4, API_503 = 8 /* the same object with another status */ };
-/* Beside them: the body may hold ids by the ten thousand. */
+/* Beside them: If-Match names the version that is changed, ETag the one there is. */
+enum { API_MATCH = 32 };
+/* And: the body may hold ids by the ten thousand. */
 enum { API_IDS = 16, API_IDS_VALUES_MAX = 100100, API_IDS_BODY_MAX = 8 << 20 };
 
 /* One row for each row of api_routes.c. */

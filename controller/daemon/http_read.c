@@ -68,8 +68,10 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 	q->listener = which;
 	if (which == HTTP_LOCAL)
 		q->peer_uid = peer_uid(wsi);
-	if (which == HTTP_ADMIN)
+	if (which == HTTP_ADMIN) {
+		(void)lws_get_peer_simple(wsi, q->address, sizeof(q->address));
 		q->has_cert = tls_http_peer(lws_get_ssl(wsi), &q->cert_serial, &q->cert_fingerprint);
+	}
 	for (size_t i = 0; i < N_ELEMENTS(methods); i++) {
 		if (lws_hdr_total_length(wsi, methods[i].token) <= 0)
 			continue;
@@ -95,6 +97,8 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 		r = custom_copy(wsi, "idempotency-key:", q->idempotency_key, sizeof(q->idempotency_key));
 	if (r == 0)
 		r = custom_copy(wsi, "prefer:", q->prefer, sizeof(q->prefer));
+	if (r == 0)
+		r = custom_copy(wsi, "last-event-id:", q->last_event_id, sizeof(q->last_event_id));
 	return r == 0 ? args_copy(wsi, q) : r;
 }
 

@@ -40,7 +40,9 @@ struct http_request {
 	char               if_none_match[96];
 	char               if_modified_since[40];
 	char               prefer[64];
+	char               last_event_id[24];
 	uid_t              peer_uid; /* HTTP_LOCAL only */
+	char               address[48]; /* HTTP_ADMIN: the peer, as inet_ntop() writes it */
 	bool               has_cert; /* HTTP_ADMIN: a client certificate was shown, and its key is there */
 	struct serial      cert_serial;
 	struct hash        cert_fingerprint;

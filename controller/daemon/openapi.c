@@ -149,12 +149,14 @@ static json_t *answer_schema(const struct api_contract *c)
 	return object_schema(properties, required);
 }
 
-static json_t *answer_json(const char *about, const char *media, json_t *schema, bool location)
+static json_t *answer_json(const char *about, const char *media, json_t *schema, bool location, bool etag)
 {
 	json_t *o = json_pack("{s:s, s:{s:{s:o}}}", "description", about, "content", media, "schema", schema);
 	json_t *headers = json_pack("{s:o}", "X-Request-Id", ref_to("headers", "RequestId"));
 	if (location)
 		json_object_set_new(headers, "Location", ref_to("headers", "Location"));
+	if (etag)
+		json_object_set_new(headers, "ETag", ref_to("headers", "ETag"));
 	json_object_set_new(o, "headers", headers);
 	return o;
 }
@@ -174,7 +176,7 @@ static void add_answers(const struct api_contract *c, json_t *responses)
 		json_t     *schema = successes[i].bit == API_202                     ? object_ref(c->later)
 		                     : c->shape == SHAPE_LINES || c->shape == SHAPE_EVENTS ? json_pack("{s:s}", "type", "string")
 		                                                                       : answer_schema(c);
-		json_object_set_new(responses, successes[i].status, answer_json(successes[i].about, media, schema, successes[i].bit == API_202));
+		json_object_set_new(responses, successes[i].status, answer_json(successes[i].about, media, schema, successes[i].bit == API_202, (c->statuses & API_MATCH) != 0));
 	}
 }
 
@@ -218,6 +220,10 @@ static json_t *parameters_json(const struct api_route *r, const struct api_contr
 		add_parameter(list, "query", f);
 	if (r->permission != PERM_NONE && !text_equal(r->method, "GET"))
 		json_array_append_new(list, ref_to("parameters", "IdempotencyKey"));
+	if (c != NULL && (c->statuses & API_MATCH) != 0 && !text_equal(r->method, "GET"))
+		json_array_append_new(list, ref_to("parameters", "IfMatch"));
+	if (c != NULL && c->shape == SHAPE_EVENTS)
+		json_array_append_new(list, ref_to("parameters", "LastEventId"));
 	if (c != NULL && c->shape == SHAPE_PAGE) {
 		json_array_append_new(list, ref_to("parameters", "limit"));
 		json_array_append_new(list, ref_to("parameters", "cursor"));
@@ -293,11 +299,17 @@ static json_t *components_json(json_t *schemas)
 {
 	add_schema(schemas, &object_problem);
 	json_t *refused = answer_json("Refused: object, cause, next step and a stable code (RFC 9457).", "application/problem+json",
-	                              object_ref(&object_problem), false);
+	                              object_ref(&object_problem), false, false);
 	json_t *parameters = json_pack("{s:{s:s, s:s, s:{s:s, s:i, s:i, s:i}}, s:{s:s, s:s, s:s, s:{s:s}}}", "limit", "name", "limit", "in",
 	                               "query", "schema", "type", "integer", "minimum", 1, "maximum", API_PAGE_MAX, "default", API_PAGE,
 	                               "cursor", "name", "cursor", "in", "query", "description", "next_cursor of the page before", "schema",
 	                               "type", "string");
+	json_object_set_new(parameters, "IfMatch",
+	                    json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", "If-Match", "in", "header", "description",
+	                              "the ETag of the version that the change was made on; 412 when there is a newer one", "schema", "type", "string"));
+	json_object_set_new(parameters, "LastEventId",
+	                    json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", "Last-Event-ID", "in", "header", "description",
+	                              "the id of the last event that was seen", "schema", "type", "string"));
 	json_object_set_new(parameters, "IdempotencyKey",
 	                    json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:i}}", "name", "Idempotency-Key", "in", "header", "description",
 	                              "the same request with the same key is done once and answered alike, for 24 hours", "schema", "type",
@@ -305,6 +317,7 @@ static json_t *components_json(json_t *schemas)
 	json_t *headers = json_pack("{s:{s:s, s:{s:s, s:s}}, s:{s:s, s:{s:s}}}", "RequestId", "description",
 	                            "stands in the log and in the audit trail, too", "schema", "type", "string", "format", "uuid", "Location",
 	                            "description", "where the work can be watched", "schema", "type", "string");
+	json_object_set_new(headers, "ETag", json_pack("{s:s, s:{s:s}}", "description", "the version", "schema", "type", "string"));
 	json_t *security = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "token", "type", "http", "scheme", "bearer", "bearerFormat", "vcc_pat_",
 	                             "certificate", "type", "mutualTLS", "description", "a client certificate whose template has the purpose admin");
 	return json_pack("{s:o, s:{s:o}, s:o, s:o, s:o}", "schemas", schemas, "responses", "Refused", refused, "parameters", parameters,

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
@@ -86,6 +87,13 @@ static void end_identity(void *ctx, const struct issuance *i)
 		operate_revoke_issuance(t->ctl, t->commit, i, t->reason, t->now, t->who);
 }
 
+/* What was signed with a key stays good when another takes its place; only one that was captured takes it along. */
+static bool stays_good(const struct taking *t, const struct certificate *cert)
+{
+	const struct template *profile = catalog_template(t->ctl->catalog, cert->template_id);
+	return profile != NULL && profile->purpose == PURPOSE_CODE_SIGNING && t->reason == REASON_SUPERSEDED;
+}
+
 /* Unproved, so that the new host's file orders a certificate; wanted gone, so that no grace is given to what the old host
  * holds. */
 static int take_certificate(void *ctx, struct certificate *cert)
@@ -94,7 +102,7 @@ static int take_certificate(void *ctx, struct certificate *cert)
 	struct issuance      old;
 	cert->proved = false;
 	commit_certificate(t->commit, cert);
-	if (serial_is_none(cert->serial))
+	if (serial_is_none(cert->serial) || stays_good(t, cert))
 		return 0;
 	int r = rows_issuance(t->ctl->rows, cert->serial, &old);
 	if (r < 0 || !operate_in_use(&old, t->now) || old.revoke_asked_at != 0)

@@ -96,6 +96,10 @@ class Caller:
             try:
                 self.connection.request(method, path, data, {k: v for k, v in sent.items() if v is not None})
                 answer = self.connection.getresponse()
+                if answer.headers.get_content_type() == "text/event-stream":  # it has no end
+                    self.connection.close()
+                    self.connection = None
+                    return answer.status, answer.headers, b""
                 return answer.status, answer.headers, answer.read()
             except (http.client.HTTPException, OSError):
                 self.connection = None

@@ -31,6 +31,10 @@ class Api:
             try:
                 self.connection.request(method, path, None if body is None else json.dumps(body), headers)
                 answer = self.connection.getresponse()
+                if answer.headers.get_content_type() == "text/event-stream":  # it has no end
+                    self.connection.close()
+                    self.connection = None
+                    return answer.status, {}
                 text = answer.read()
                 if answer.headers.get_content_type() == "application/x-ndjson":
                     return answer.status, [json.loads(line) for line in text.splitlines()]

@@ -16,7 +16,9 @@ from rights_estate import OWN, ROLES, Estate, routes
 
 LIFE = "/api/v1/certificates/lifecycle"
 # What a route needs beside the fields that are always needed.
-ALSO = {LIFE + "/templates/{template_id}": {"validity_period": "730d"}, LIFE + "/emergency-recertification": {"certificate_ids": ["nobody"]}}
+ALSO = {"/api/v1/services": {"name": OWN}, LIFE + "/templates/{template_id}": {"validity_period": "730d"}, LIFE + "/emergency-recertification": {"certificate_ids": ["nobody"]}}
+# These make what is not there.
+MAKES = {"/api/v1/services/{service_name}"}
 # Of each type what is not of it.
 WRONG = {"string": 7, "boolean": "yes", "integer": "many", "number": "many", "array": "one", "object": "none"}
 
@@ -184,7 +186,7 @@ def test_no_argument_is_dropped(site):
     """An argument that is too long or broken is never taken for absent: its filter would be gone, and everything answered."""
     rows = [("object=" + "x" * 300, 413), ("limit=1&object=" + "x" * 300, 413), ("object=" + "x" * 300 + "&limit=0", 413),
             ("&".join(f"x{i}=1" for i in range(20)), 413), ("object=" + "x" * 9000, None), ("object=%00", None),
-            ("object=%", 403), ("object=%zz", 403), ("=1", 422), ("&&&", 422), ("object=a&&", 422), ("object=%c0%af", 422)]
+            ("object=%", 403), ("object=%zz", 403), ("=1", 422), ("&object=a", 200), ("object=%c0%af", 422)]
     for query, status in rows:
         try:
             got, _, body = site.by["auditor"].raw("GET", "/api/v1/audit?" + query)
@@ -245,7 +247,7 @@ def sample(name, field):
 
 def test_what_is_not_there_is_not_found(site):
     for o in site.contract.operations:
-        if o.method == "GET" or "{" not in o.path:
+        if o.method == "GET" or "{" not in o.path or o.path in MAKES:
             continue
         for role in o.roles:
             body = {name: sample(name, o.fields[name]) for name in o.needed}
@@ -326,6 +328,9 @@ def test_changes_answer_as_described(site):
     do("operator", "POST", "/api/v1/certificates/{cert_id}/resume", cert_id=site.host.cert_id)
     wait_for("no order is open", settled, 120)
     do("operator", "POST", "/api/v1/certificates/{cert_id}/revoke", {"reason": "superseded", "replace": True}, cert_id=site.host.cert_id)
+    do("admin", "POST", "/api/v1/services", {"name": OWN, "windows": []})
+    do("admin", "POST", "/api/v1/services/{service_name}", {"depends_on": [], "policy": {"max_renewal_attempts": 4}, "dry_run": True}, service_name=OWN)
+    do("admin", "POST", "/api/v1/backup")
     wait_for("no order is open", settled, 120)
     do("operator", "POST", LIFE + "/bulk-renewal", {"dry_run": True})
     do("operator", "POST", LIFE + "/bulk-renewal", {"service_pattern": f"*.{OWN}.vcc.internal"})

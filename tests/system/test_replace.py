@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from conftest import new_folder
-from installation import Failed, Host, Installation, run, wait_for, write
+from installation import Failed, Host, Installation, current_group, current_user, run, wait_for, write
 from rights_estate import Api
 
 
@@ -144,3 +144,46 @@ def test_who_and_what(inst):
     done = subprocess.run([*inst.vccctl_argv, "agent", "replace", "nobody"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 3
     assert inst.admin("POST", "/api/v1/agents/nobody/replace", {"names": ["evil"]})[0] == 404
+
+
+# ---- a signing host ----
+
+def signing_target(host):
+    """A second target of the host: a key that signs code."""
+    cert_id = f"{host.name}-models"
+    write(os.path.join(host.dir, "targets.d", "models.conf"),
+          f"[target]\ncert_id = {cert_id}\nservice = clara\ntemplate = clara_model_signing\n[files]\nowner = {current_user()}\ngroup = {current_group()}\nmode = 0600\n"
+          "[reload]\nkind = none\n[verify]\nkind = file\n")
+    return cert_id
+
+
+def agreed(inst, cert_id, n):
+    """A second person agrees, and the n-th certificate is there."""
+    request = wait_for("an approval is asked for", lambda: next((a for a in inst.approver.get("approvals")["items"] if a["object"] == cert_id), None), 120)
+    assert inst.approver("POST", f"/api/v1/approvals/{request['approval_id']}/approve", {"hash": request["hash"]})[0] == 200
+    wait_for("it is proved", lambda: (i := list(issuances(inst, cert_id).values())) and len(i) == n and i[-1]["state"] == "active", 120)
+    return list(issuances(inst, cert_id).values())
+
+
+@pytest.mark.parametrize("banned", [False, True], ids=["broken", "banned"])
+def test_what_a_replaced_host_signed_stays_good_unless_it_was_banned(inst, banned):
+    """A code-signing certificate is never revoked as superseded: that would take every signature without a time stamp with it."""
+    inst.approver = Api(inst, open(os.path.join(inst.state, "approver.token")).read().strip())
+    old = inst.add_echo(0)
+    before = inst.wait_served(old)
+    cert_id = signing_target(old)
+    signed_with, = agreed(inst, cert_id, 1)
+    if banned:
+        assert inst.admin("POST", f"/api/v1/agents/{old.name}/ban")[0] == 200
+    invite = inst.vccctl("agent", "replace", old.name)
+    new = another(inst, old)
+    take_over(inst, new, invite)
+    signing_target(new)
+    kept, current = agreed(inst, cert_id, 2)
+    assert kept["serial"] == signed_with["serial"] and current["serial"] != kept["serial"]
+    replaced(inst, old, dict(before, cert_id=old.cert_id))  # by then the service's own is revoked, and whatever else was to be
+    if banned:
+        wait_for("a key of a banned host is a lost key", lambda: issuances(inst, cert_id)[kept["serial"]]["revoke_reason"] == "keyCompromise")
+    else:
+        kept = issuances(inst, cert_id)[kept["serial"]]
+        assert kept["revoked_at"] is None and kept["revoke_asked_at"] is None and kept["supersede_at"] is None, kept
