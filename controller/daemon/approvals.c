@@ -126,7 +126,9 @@ static json_t *campaign_what(const struct campaign *c)
 	if (what != NULL && c->kind == CAMPAIGN_EMERGENCY) {
 		json_object_set_new(what, "incident_id", json_string(c->incident_id));
 		json_object_set_new(what, "incident_type", json_string(incident_type_name(c->incident)));
+		json_object_set_new(what, "fresh_keys", json_boolean(c->fresh_keys));
 		json_object_set_new(what, "revoke_old", json_string(revoke_old_name(c->revoke_old)));
+		json_object_set_new(what, "revoke_by", json_time(c->revoke_by_at));
 		json_object_set_new(what, "invalidity_date", json_time(c->invalidity_at));
 	}
 	return what;
@@ -432,8 +434,11 @@ static void end_request(struct controller *ctl, struct approval *a, const char *
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	if (a->kind == APPROVAL_CAMPAIGN) /* one that waits is cancelled; one that runs was never confirmed, and goes on */
-		(void)!campaigns_decided(ctl, c, a->approval_id, false, cause, &by_controller);
+	/* one that waits is cancelled; one that runs was never confirmed, and goes on */
+	if (a->kind == APPROVAL_CAMPAIGN && campaigns_decided(ctl, c, a->approval_id, false, cause, &by_controller) == E_API_UNAVAILABLE) {
+		commit_drop(c); /* at the next tick */
+		return;
+	}
 	store_decide_approval(commit_change(c), a);
 	audit(c, AUDIT_APPROVAL_CANCELLED, a, &by_controller);
 	commit_now(c, NULL, NULL);

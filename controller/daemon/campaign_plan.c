@@ -133,8 +133,11 @@ static int agent_code(struct walk *w, const struct certificate *c)
 		return E_ORDER_NO_AGENT;
 	if (!w->agent_known || !text_equal(w->agent.name, c->agent))
 		w->agent_known = view_agent(w->view, c->agent, &w->agent) == 0;
-	int code = w->agent_known ? codes[w->agent.state] : E_ORDER_NO_AGENT;
-	return code == E_AGENT_BANNED && w->p->request.incident == INCIDENT_HOST_COMPROMISE ? 0 : code;
+	int  code = w->agent_known ? codes[w->agent.state] : E_ORDER_NO_AGENT;
+	bool bans = w->p->request.incident == INCIDENT_HOST_COMPROMISE;
+	if (bans && w->agent_known && !rights_service(&w->p->request.by, w->agent.service))
+		return E_RIGHTS_LIMIT; /* it would end a host that the caller may not ban */
+	return code == E_AGENT_BANNED && bans ? 0 : code;
 }
 
 /* Why nothing can be ordered for it; 0 = it can. */
@@ -317,18 +320,19 @@ static int put_in_turn(struct campaign_plan *p, struct store_view *view)
 	return 0;
 }
 
-static void name_service(struct campaign_plan *p, const char *service)
+/* A certificate of no service belongs to nobody who is limited to some: it counts as more than can be named. */
+static void name_service(struct campaign_plan *p, const struct planned *row)
 {
-	size_t n = strlen(p->services), len = strlen(service);
-	if (len == 0 || text_equal(p->services, "*"))
+	size_t n = strlen(p->services), len = strlen(row->service);
+	if (row->code == E_CAMPAIGN_UNKNOWN || text_equal(p->services, "*"))
 		return;
-	if (n + len + 2 > sizeof(p->services)) {
+	if (len == 0 || n + len + 2 > sizeof(p->services)) {
 		text_cut(p->services, sizeof(p->services), "*");
 		return;
 	}
 	if (n > 0)
 		p->services[n++] = ',';
-	memcpy(p->services + n, service, len + 1);
+	memcpy(p->services + n, row->service, len + 1);
 }
 
 static void sum_up(struct campaign_plan *p)
@@ -340,8 +344,8 @@ static void sum_up(struct campaign_plan *p)
 		p->signs_code |= row->signs_code && row->state == MEMBER_WAITING;
 		if (i == 0 || row->stage != p->rows[i - 1].stage)
 			p->stages++;
-		if (!text_equal(last, row->service))
-			name_service(p, row->service); /* rows come by service within a stage, and a service is in one stage */
+		if (i == 0 || row->service[0] == '\0' || !text_equal(last, row->service))
+			name_service(p, row); /* rows come by service within a stage, and a service is in one stage */
 		text_cut(last, sizeof(last), row->service);
 	}
 	p->limit = campaign_flow_limit(p->certificates, p->share);
@@ -356,7 +360,8 @@ static int make_hash(struct campaign_plan *p)
 		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
 		    (long long)q->revoke_after_ms, (long long)q->invalidity_at);
 	for (size_t i = 0; i < p->n; i++)
-		buf_add_fmt(&text, "%s %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage);
+		buf_add_fmt(&text, "%s %s %u %s\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage,
+			    q->incident == INCIDENT_HOST_COMPROMISE ? p->rows[i].agent : ""); /* it is banned */
 	int r = buf_error(&text);
 	if (r == 0)
 		digest_sha256(buf_span(&text), &p->hash);

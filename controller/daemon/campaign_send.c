@@ -125,12 +125,13 @@ static int make_order(struct sending *s)
 
 /* ---- a captured host -------------------------------------------------------------------------------------------- */
 
-/* The host that was there when the campaign began; who came back later under its name is another one. */
+/* The host that the plan showed, as it was when the campaign began: who came back later under its name is another one, and so is
+ * a host that the certificate moved to. */
 static int ban_host(struct sending *s)
 {
 	struct agent   row;
 	struct refusal why;
-	int            r = rows_agent(s->ctl->rows, s->cert.agent, &row);
+	int            r = rows_agent(s->ctl->rows, s->m->agent, &row);
 	if (r < 0 || row.state != AGENT_ACTIVE || row.joined_at > s->campaign->created_at)
 		return r;
 	return operate_agent_end(s->ctl, s->commit, &row, AGENT_BANNED, &s->who, &why);

@@ -466,7 +466,9 @@ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campai
 	struct campaign_event ev = {.kind = approve ? CAMPAIGN_EV_APPROVED : CAMPAIGN_EV_REJECTED};
 	struct campaign_step  step;
 	text_cut(ev.cause, sizeof(ev.cause), cause);
-	if (e == NULL || e->lost || step_of(e, &ev, &step) < 0)
+	if (e != NULL && e->lost)
+		return E_API_UNAVAILABLE; /* to be read again first */
+	if (e == NULL || step_of(e, &ev, &step) < 0)
 		return E_APPROVAL_GONE;
 	take_step(c, e, &step, false, who);
 	return 0;

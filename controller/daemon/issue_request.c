@@ -128,14 +128,22 @@ static int judge(struct issuing *g)
 
 /* ---- storing --------------------------------------------------------------------------------------------------- */
 
+static void service_stored(struct controller *ctl, const void *value, size_t n)
+{
+	struct service s;
+	memcpy(&s, value, n);
+	catalog_put_service(ctl->catalog, &s);
+}
+
 static void put_service(struct issuing *g, struct commit *c)
 {
 	struct service s;
 	if (g->cert.service[0] == '\0' || view_service(g->ctl->view, g->cert.service, &s) == 0)
 		return;
-	s = (struct service){.created_at = clock_now()};
+	s = (struct service){.version = 1, .created_at = clock_now()};
 	text_cut(s.name, sizeof(s.name), g->cert.service);
 	store_put_service(commit_change(c), &s);
+	commit_then(c, service_stored, &s, sizeof(s));
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = g->who->actor, .object = s.name}, NULL);
 }
 

@@ -130,6 +130,8 @@ void controller_order_now(struct controller *ctl, const char *cert_id, const str
 	const struct order *open = r == 0 ? orders_of(ctl, &cert) : NULL;
 	if (r == 0 && open == NULL)
 		r = E_NOT_FOUND;
+	if (r == 0)
+		r = restored_allows(ctl);
 	if (r < 0) {
 		refused(a, r, cert_id, r == E_NOT_FOUND ? "it has no open order" : NULL);
 		return;

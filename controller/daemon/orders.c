@@ -230,7 +230,7 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 /* What was not sent yet stays here until a person accepts the restored store; the tick tries again. */
 static bool waits_for_restore(struct controller *ctl, const struct entry *e, enum order_event_kind event)
 {
-	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER;
+	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER || event == EV_NOW;
 	return sends && (e->o.phase == ORDER_PLANNED || e->o.phase == ORDER_RETRY_WAIT || e->o.phase == ORDER_PAUSED) && restored_holds(ctl);
 }
 

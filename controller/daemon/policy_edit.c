@@ -183,6 +183,35 @@ static void on_stored(struct controller *ctl, void *ctx, int code, const struct 
 		answer(j);
 }
 
+/* ---- may it be -------------------------------------------------------------------------------------------------- */
+
+/* The CA that signs it must be one for its purpose. */
+static int check_template(struct controller *ctl, const struct template *t, int64_t *ret_issuer_end, struct refusal *why)
+{
+	struct policy_limits         limits = {ctl->conf->allow_short_validity, ctl->conf->jitter};
+	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
+	enum issuer_role             role = t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE;
+	int                          r = policy_template_check(t, &limits, why);
+	if (r < 0)
+		return r;
+	if (issuer == NULL)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: there is no issuer `%s`", t->issuer);
+	if (issuer->row.role != role || issuer->row.revoked_at != 0 || issuer->row.retired)
+		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: `%s` issues nothing for %s",
+			      issuer->row.issuer_id, cert_purpose_name(t->purpose));
+	*ret_issuer_end = issuer->row.not_after_at;
+	return 0;
+}
+
+static int check_service(struct controller *ctl, const struct service *s, struct refusal *why)
+{
+	const struct service *list[DEPENDS_MAX];
+	size_t                n = catalog_services(ctl->catalog, list, DEPENDS_MAX);
+	if (n == DEPENDS_MAX && catalog_service(ctl->catalog, s->name) == NULL)
+		return refuse(why, E_SERVICE_FILE, s->name, "there are %d services already", DEPENDS_MAX);
+	return depends_check(list, n, s, why);
+}
+
 /* ---- what waits for a second person ---------------------------------------------------------------------------- */
 
 static void proposal_name(struct id id, char ret[PROPOSAL_NAME])
@@ -299,9 +328,13 @@ int policy_edit_carry_out(struct controller *ctl, struct commit *c, const struct
 			  struct api_result *ret)
 {
 	struct policy_edit e;
+	struct refusal     why;
+	int64_t            issuer_end;
 	json_t            *o = proposal_read(ctl, a->approval_id);
 	int                r = o != NULL ? proposal_parse(o, &e) : E_APPROVAL_GONE;
 	json_decref(o);
+	if (r == 0) /* as of now: another change may close a circle with it, and a CA may be revoked */
+		r = e.of_service ? check_service(ctl, &e.service, &why) : check_template(ctl, &e.template, &issuer_end, &why);
 	if (r < 0)
 		return r;
 	store_edit(c, &e, who);
@@ -358,33 +391,6 @@ static void look(void *job, struct store_view *view)
 {
 	struct edit_job *j = job;
 	policy_preview_run(&j->preview, view);
-}
-
-/* The CA that signs it must be one for its purpose. */
-static int check_template(struct controller *ctl, const struct template *t, int64_t *ret_issuer_end, struct refusal *why)
-{
-	struct policy_limits         limits = {ctl->conf->allow_short_validity, ctl->conf->jitter};
-	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
-	enum issuer_role             role = t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE;
-	int                          r = policy_template_check(t, &limits, why);
-	if (r < 0)
-		return r;
-	if (issuer == NULL)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: there is no issuer `%s`", t->issuer);
-	if (issuer->row.role != role || issuer->row.revoked_at != 0 || issuer->row.retired)
-		return refuse(why, E_POLICY_TEMPLATE, t->template_id, "issuer: `%s` issues nothing for %s",
-			      issuer->row.issuer_id, cert_purpose_name(t->purpose));
-	*ret_issuer_end = issuer->row.not_after_at;
-	return 0;
-}
-
-static int check_service(struct controller *ctl, const struct service *s, struct refusal *why)
-{
-	const struct service *list[DEPENDS_MAX];
-	size_t                n = catalog_services(ctl->catalog, list, DEPENDS_MAX);
-	if (n == DEPENDS_MAX && catalog_service(ctl->catalog, s->name) == NULL)
-		return refuse(why, E_SERVICE_FILE, s->name, "there are %d services already", DEPENDS_MAX);
-	return depends_check(list, n, s, why);
 }
 
 void policy_edit_start(struct controller *ctl, const struct policy_edit *edit, const struct caller *who,

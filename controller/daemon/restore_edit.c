@@ -142,6 +142,15 @@ static int end_member(struct restore_edit *e, struct campaign *c, struct campaig
 	return restore_pace(e);
 }
 
+/* What asked for it ends with every other request, and nobody could give it any more. */
+static void end_confirmation(struct campaign *c)
+{
+	if (c->confirmation != CONFIRMATION_ASKED)
+		return;
+	c->confirmation = CONFIRMATION_REFUSED;
+	c->remind_at = TIME_NEVER;
+}
+
 static int end_campaign(struct restore_edit *e, struct campaign *c)
 {
 	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
@@ -157,6 +166,7 @@ static int end_campaign(struct restore_edit *e, struct campaign *c)
 	c->state = CAMPAIGN_CANCELLED;
 	c->completed_at = e->now;
 	c->next_at = TIME_NEVER;
+	end_confirmation(c);
 	text_cut(c->cause, sizeof(c->cause), err_what(E_RESTORED));
 	store_put_campaign(restore_change(e), c);
 	e->counts.campaigns++;
@@ -173,6 +183,23 @@ static int end_campaigns(struct restore_edit *e, void *page)
 		for (size_t i = 0; i < n && r == 0; i++) {
 			after = rows[i].campaign_id;
 			r = end_campaign(e, &rows[i]);
+		}
+	return r;
+}
+
+/* Through, and never confirmed. */
+static int end_confirmations(struct restore_edit *e, void *page)
+{
+	struct campaign *rows = page;
+	struct id        after = {{0}};
+	size_t           n = PAGE;
+	int              r = 0;
+	while (r == 0 && n == PAGE && (r = view_campaigns_unconfirmed(e->view, after, rows, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n && r == 0; i++) {
+			after = rows[i].campaign_id;
+			end_confirmation(&rows[i]);
+			store_put_campaign(restore_change(e), &rows[i]);
+			r = restore_pace(e);
 		}
 	return r;
 }
@@ -194,15 +221,26 @@ static int drop_messages(struct restore_edit *e, const char *agent)
 	return r;
 }
 
-/* Runs of keepers since the backup are not known, and none of them is a copy for that. A host that was sent away stays away. */
+/* A host that was sent away stays away, also where another one has taken its name since: that one is invited anew. */
+static enum agent_state newest_state(const struct restore_edit *e, const struct agent *a)
+{
+	struct agent newer;
+	bool         banned = false;
+	if (e->old == NULL || view_agent(e->old, a->name, &newer) < 0)
+		return a->state;
+	if (hash_equal(a->host_hash, newer.host_hash))
+		return newer.state;
+	if (view_host_banned(e->old, a->host_hash, &banned) == 0 && banned)
+		return AGENT_BANNED;
+	return a->state == AGENT_ACTIVE ? AGENT_EVICTED : a->state;
+}
+
+/* Runs of keepers since the backup are not known, and none of them is a copy for that. */
 static int edit_agent(struct restore_edit *e, const struct agent *row)
 {
-	struct agent a = *row, newer;
-	if (e->old != NULL && view_agent(e->old, a.name, &newer) == 0 && hash_equal(a.host_hash, newer.host_hash) &&
-	    newer.state != a.state) {
-		a.state = newer.state;
-		e->counts.agents++;
-	}
+	struct agent a = *row;
+	a.state = newest_state(e, row);
+	e->counts.agents += a.state != row->state;
 	if (a.run.copy != COPY_PROVED)
 		a.run = (struct agent_run){0};
 	store_put_agent(restore_change(e), &a);
@@ -309,7 +347,7 @@ static int edit_principals(struct restore_edit *e, void *page)
 			text_cut(after, sizeof(after), rows[i].name);
 			if (view_principal(e->old, rows[i].name, &newer) < 0 ||
 			    (newer.roles == rows[i].roles && newer.disabled == rows[i].disabled &&
-			     text_equal(newer.services, rows[i].services)))
+			     text_equal(newer.services, rows[i].services) && text_equal(newer.person, rows[i].person)))
 				continue;
 			store_put_principal(restore_change(e), &newer);
 			e->counts.principals++;
@@ -403,8 +441,8 @@ static size_t largest_page(void)
 
 int restore_edit(struct restore_edit *e, struct refusal *why)
 {
-	static int (*const walks[])(struct restore_edit *, void *) = {end_orders,    end_campaigns, edit_agents, void_invites,
-								      end_approvals, end_tokens,  edit_principals};
+	static int (*const walks[])(struct restore_edit *, void *) = {end_orders,   end_campaigns, end_confirmations, edit_agents,
+								      void_invites, end_approvals, end_tokens,        edit_principals};
 	void *page = calloc(PAGE, largest_page());
 	int   r = page != NULL ? 0 : E_NOMEM;
 	why->code = 0;

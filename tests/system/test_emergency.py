@@ -324,17 +324,35 @@ def test_host_compromise(fleet):
     assert c["status"] == "cancelled" and c["dropped_count"] == 2
 
 
+def change_agents(fleet, statement):
+    """By hand, while the controller is down."""
+    fleet.processes["controller"].stop()
+    subprocess.run(["/usr/bin/python3", "-c", "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()", fleet.facts_db(),
+                    statement], check=True)
+    fleet.processes["controller"].start()
+    fleet.wait_up()
+    fleet.gateways[0].connect()
+
+
+def test_a_host_of_another_service_is_not_banned(fleet):
+    """Its name was invited anew for another service: who is limited to that of its old certificate may not end it."""
+    fresh(fleet, "hos3")
+    change_agents(fleet, "UPDATE agents SET service = 'vpb' WHERE name = 'hos3'")
+    fleet.post("/api/v1/principals", {"name": "only-clara", "roles": ["operator"], "services": ["clara"]})
+    limited = Api(fleet, fleet.post("/api/v1/tokens", {"principal": "only-clara"})[1]["token"])
+    plan = fleet.emergency(as_=limited, certificate_ids=ids("hos3"), incident_type="host_compromise", dry_run=True)[1]
+    assert plan["plan"]["banned_agents"] == [] and plan["plan"]["failures"][0]["cert_id"] == "hos3-web", plan
+    status, e = fleet.emergency(as_=limited, certificate_ids=ids("hos3"), incident_type="host_compromise")
+    assert status == 200 and e["failed_count"] == 1 and fleet.admin.get("agents/hos3")["state"] == "active", e
+    assert fleet.emergency(certificate_ids=ids("hos3"), incident_type="host_compromise", dry_run=True)[1]["plan"]["banned_agents"] == ["hos3"]
+
+
 def test_a_host_that_comes_back_with_a_new_key(fleet):
     """What was held is ordered as soon as the name belongs to another host: here it is put back by hand, as a return by invite would."""
     host, = fresh(fleet, "bak1")
     status, e = fleet.emergency(certificate_ids=ids("bak1"), incident_type="host_compromise")
     assert e["pending_count"] == 1
-    fleet.processes["controller"].stop()
-    subprocess.run(["/usr/bin/python3", "-c", "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
-                    "c.execute(\"UPDATE agents SET state = 'active' WHERE name = 'bak1'\"); c.commit()", fleet.facts_db()], check=True)
-    fleet.processes["controller"].start()
-    fleet.wait_up()
-    fleet.gateways[0].connect()
+    change_agents(fleet, "UPDATE agents SET state = 'active' WHERE name = 'bak1'")
     fleet.gateways[0].up(host)
     c = fleet.wait_state(e["campaign_id"], "completed")
     assert c["successful_count"] == 1 and c["held_count"] == 0

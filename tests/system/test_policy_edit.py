@@ -222,7 +222,7 @@ def test_service_refused(ctl):
             ({"name": "clara", "windows": "* 22:00-04:00 Mars/Olympus"}, "VCC-3854", "Mars/Olympus"),
             ({"name": "clara", "depends_on": ["nobody"]}, "VCC-3854", "nobody"),
             ({"name": "clara", "depends_on": ["clara"]}, "VCC-3851", "clara -> clara"),
-            ({"name": "clara", "colour": "red"}, "VCC-3854", "colour")):
+            ({"name": "clara", "colour": "red"}, "VCC-3104", "colour")):
         assert word in refused(ctl, "service", content, code=code), content
     for name, on in (("argus", ["covina"]), ("vpb", ["argus"])):
         apply(ctl, "service", {"name": name, "depends_on": on})
@@ -284,6 +284,9 @@ def test_a_second_person_agrees():
         s = waits["approval"]
         assert approver("POST", f"/api/v1/approvals/{s['approval_id']}/approve", {"hash": s["hash"]})[0] == 200
         assert inst.get("services/vpb")["depends_on"] == ["covina"]
+        both = [admin("POST", f"/api/v1/services/{a}", {"depends_on": [b]})[1]["approval"] for a, b in (("clara", "argus"), ("argus", "clara"))]
+        answers = [approver("POST", f"/api/v1/approvals/{x['approval_id']}/approve", {"hash": x["hash"]}) for x in both]
+        assert [s for s, _ in answers] == [200, 422] and answers[1][1]["code"] == "VCC-3851", "each was right alone; both are a circle"
         assert admin("POST", f"{LIFE}/templates/vpb_service", {**t, "dry_run": True, "max_renewal_attempts": 9})[1]["approval_required"] is True
     finally:
         for g in inst.gateways:

@@ -193,6 +193,7 @@ def test_nothing_that_was_taken_away_comes_back(estate, tmp_path):
     wait_for("the signer says what it knows", lambda: inst.vccctl("restore")["signer_contradicts"])
     waiting = "SELECT count(*) FROM orders WHERE phase = 'planned'"
     wait_for("the host tells what it serves", lambda: rows(live(inst), waiting) == [(1,)])
+    assert "VCC-3905" in refused(inst, "cert", "renew", host.cert_id, "--now"), "an order that waits does not go out by hand either"
     assert os.readlink(os.path.join(host.target_dir, "current")) == generation, "nothing has been ordered"
     state = accept(inst)
     assert state["status"] == "accepted" and state["accepted_by"] is not None
@@ -224,6 +225,34 @@ def test_a_campaign_that_was_open_is_over(estate, tmp_path):
     accept(inst)
     wait_for("the host is back", lambda: inst.vccctl("agent", "show", host.name)["connected"])
     renew(inst, host)
+
+
+def change(path, *statements):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for s in statements:
+            db.execute(s)
+        db.commit()
+
+
+@pytest.mark.parametrize("banned", (True, False))
+def test_a_host_whose_name_went_on_stays_out(estate, tmp_path, banned):
+    """Since the backup another host took its name; and a campaign of the backup that nobody confirmed asks nobody any more."""
+    inst, host = estate
+    campaigns = rows(live(inst), "SELECT count(*) FROM campaigns")[0][0]
+    assert campaigns > 0
+    inst.vccctl("backup", str(tmp_path / "b"))
+    change(tmp_path / "b", "UPDATE campaigns SET confirmation = 'asked', remind_at = 1")
+    controller(inst, False)
+    ban = [f"INSERT INTO bans SELECT host_hash, name, 1 FROM agents WHERE name = '{host.name}'"] if banned else []
+    change(live(inst), *ban, f"UPDATE agents SET host_hash = zeroblob(32) WHERE name = '{host.name}'")
+    done = restore(inst, str(tmp_path / "b"))
+    assert done.returncode == 0 and "1 hosts sent away" in done.stdout, done
+    assert rows(live(inst), f"SELECT state FROM agents WHERE name = '{host.name}'") == [("banned" if banned else "evicted",)]
+    assert rows(live(inst), "SELECT count(*) FROM campaigns WHERE confirmation = 'refused'") == [(campaigns,)]
+    change(live(inst), f"UPDATE agents SET state = 'active' WHERE name = '{host.name}'")
+    controller(inst, True)
+    accept(inst)
+    wait_for("the host is back", lambda: inst.vccctl("agent", "show", host.name)["connected"])
 
 
 def test_an_old_database_put_back_by_hand_is_noticed(estate, tmp_path):
