@@ -78,10 +78,10 @@ static int since_text(const char *given, char ret[TIME_TEXT_SIZE], struct refusa
 	return EXIT_DONE;
 }
 
-static int list_path(const struct invocation *in, struct buf *path, struct refusal *why)
+/* The filters, each with its "&". */
+static int list_filters(const struct invocation *in, struct buf *path, struct refusal *why)
 {
 	char since[TIME_TEXT_SIZE];
-	buf_add_text(path, AUDIT "?");
 	add_argument(path, "object", verb_value(in, "object"));
 	add_argument(path, "actor", verb_value(in, "actor"));
 	add_argument(path, "event", verb_value(in, "event"));
@@ -96,7 +96,7 @@ static int list_path(const struct invocation *in, struct buf *path, struct refus
 }
 
 /* Pages until so many are there: a page may be short, because the controller looks at a bounded part of the trail each time. */
-static int list_pages(const struct invocation *in, const struct buf *path, size_t limit, json_t *items, struct refusal *why)
+static int list_pages(const struct invocation *in, const struct buf *filters, size_t limit, json_t *items, struct refusal *why)
 {
 	char cursor[128] = "";
 	int  r = EXIT_DONE;
@@ -104,8 +104,8 @@ static int list_pages(const struct invocation *in, const struct buf *path, size_
 		json_t *answer = NULL;
 		char    page[CLIENT_PATH_SIZE + 200];
 		size_t  left = limit - json_array_size(items);
-		snprintf(page, sizeof(page), "%.*s&limit=%zu%s%s", (int)path->n, (const char *)path->p,
-			 left < 500 ? left : (size_t)500, cursor[0] != '\0' ? "&cursor=" : "", cursor);
+		snprintf(page, sizeof(page), AUDIT "?limit=%zu%.*s%s%s", left < 500 ? left : (size_t)500, (int)filters->n,
+			 (const char *)filters->p, cursor[0] != '\0' ? "&cursor=" : "", cursor);
 		r = client_call(&in->client, "GET", page, NULL, NULL, &answer, why);
 		json_array_extend(items, json_object_get(answer, "items"));
 		const char *next = json_string_value(json_object_get(answer, "next_cursor"));
@@ -121,7 +121,7 @@ static int list(const struct invocation *in)
 	struct buf     path = BUF_MAX(CLIENT_PATH_SIZE);
 	int64_t        limit = LIST_DEFAULT;
 	json_t        *items = json_array();
-	int            r = list_path(in, &path, &why);
+	int            r = list_filters(in, &path, &why);
 	if (r == EXIT_DONE && verb_given(in, "limit") && text_i64(verb_value(in, "limit"), 1, LIST_MAX, &limit) < 0)
 		r = (refuse(&why, E_CLI_USAGE, "--limit", "must be a number from 1 to %d", LIST_MAX), EXIT_USAGE);
 	if (r == EXIT_DONE && buf_error(&path) != 0)

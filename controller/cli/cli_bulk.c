@@ -202,7 +202,7 @@ static int renew_all(const struct invocation *in)
 
 static const char *const selections[] = {"all", "service", "template", "agent", "pattern", "ids-file"};
 
-/* One cert_id a line; blank lines and those after '#' say nothing. */
+/* One cert_id a line; blank lines and what follows '#' say nothing. */
 static int read_ids(const char *path, json_t *body, struct refusal *why)
 {
 	struct buf text = BUF_MAX(IDS_FILE_MAX);
@@ -212,9 +212,12 @@ static int read_ids(const char *path, json_t *body, struct refusal *why)
 	if (r == 0)
 		r = buf_error(&text);
 	char *rest = NULL;
-	for (char *line = r == 0 ? strtok_r((char *)text.p, "\n\r\t ", &rest) : NULL; line != NULL; line = strtok_r(NULL, "\n\r\t ", &rest))
-		if (line[0] != '#')
-			json_array_append_new(ids, json_string(line));
+	for (char *line = r == 0 ? strtok_r((char *)text.p, "\n\r", &rest) : NULL; line != NULL; line = strtok_r(NULL, "\n\r", &rest)) {
+		char *more = NULL;
+		line[strcspn(line, "#")] = '\0';
+		for (char *word = strtok_r(line, "\t ", &more); word != NULL; word = strtok_r(NULL, "\t ", &more))
+			json_array_append_new(ids, json_string(word));
+	}
 	buf_free(&text);
 	json_object_set_new(body, "certificate_ids", ids);
 	return r < 0 && why->code == 0 ? refuse(why, r, path, "it is too large") : r;

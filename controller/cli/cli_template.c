@@ -29,7 +29,14 @@ static const struct output_column show_columns[] = {
 
 static int list(const struct invocation *in)
 {
-	return ask_list(in, TEMPLATES, "templates", columns, N_ELEMENTS(columns));
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = client_call(&in->client, "GET", TEMPLATES, NULL, NULL, &answer, &why); /* all at once, not in pages */
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_list(in->form, columns, N_ELEMENTS(columns), json_object_get(answer, "templates"));
+	json_decref(answer);
+	return EXIT_DONE;
 }
 
 static int template_path(const struct invocation *in, char ret[CLIENT_PATH_SIZE], struct refusal *why)
