@@ -36,7 +36,6 @@ static const struct output_column show_columns[] = {
 	{"reason", "reason", COLUMN_TEXT},
 	{"request", "request_id", COLUMN_TEXT},
 	{"order", "renewal_id", COLUMN_TEXT},
-	{"detail", "detail", COLUMN_TEXT},
 	{"leaf", "leaf", COLUMN_TEXT},
 	{"signed in", "head.size", COLUMN_TEXT},
 	{"signed at", "head.at", COLUMN_TEXT},
@@ -145,7 +144,17 @@ static int show(const struct invocation *in)
 		return verb_fail(EXIT_USAGE, &why);
 	}
 	snprintf(path, sizeof(path), AUDIT "/%lld", (long long)seq);
-	return ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
+	json_t *answer = NULL;
+	int     r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
+	if (in->form == OUTPUT_TABLE && json_object_size(json_object_get(answer, "detail")) > 0) {
+		printf("\n");
+		output_json(json_object_get(answer, "detail"));
+	}
+	json_decref(answer);
+	return EXIT_DONE;
 }
 
 static int heads(const struct invocation *in)
@@ -201,17 +210,18 @@ static int export(const struct invocation *in)
 {
 	struct refusal why;
 	struct buf     path = BUF_MAX(CLIENT_PATH_SIZE);
-	char           since[TIME_TEXT_SIZE];
+	char           since[TIME_TEXT_SIZE], whole[CLIENT_PATH_SIZE];
 	int            r = EXIT_DONE;
-	buf_add_text(&path, AUDIT "/export?");
 	if (verb_given(in, "since") && (r = since_text(verb_value(in, "since"), since, &why)) == EXIT_DONE)
 		add_argument(&path, "since", since);
 	if (verb_given(in, "no-names"))
 		add_argument(&path, "names", "no");
+	if (path.n > 0)
+		path.p[0] = '?';
 	buf_add_u8(&path, '\0');
+	snprintf(whole, sizeof(whole), AUDIT "/export%s", (const char *)path.p);
 	if (r == EXIT_DONE)
-		r = in->n_words > 0 ? export_to(in, (const char *)path.p, in->words[0], &why)
-				    : client_download(&in->client, (const char *)path.p, stdout, &why);
+		r = in->n_words > 0 ? export_to(in, whole, in->words[0], &why) : client_download(&in->client, whole, stdout, &why);
 	if (r == EXIT_DONE && fflush(stdout) != 0)
 		r = (sys_refuse(&why, "stdout", "write"), EXIT_FAILED);
 	buf_free(&path);

@@ -55,7 +55,7 @@ static void print_lines(FILE *to, const json_t *lines, const char *head)
 	size_t        i;
 	const json_t *line;
 	json_array_foreach((json_t *)(uintptr_t)lines, i, line)
-		fprintf(to, "%s%s\n", head, json_string_value(line));
+		verb_say(to, 2, head, json_string_value(line));
 }
 
 static void print_failures(const json_t *plan)
@@ -67,6 +67,13 @@ static void print_failures(const json_t *plan)
 		       json_string_value(json_object_get(f, "code")), json_string_value(json_object_get(f, "error")));
 }
 
+/* A mistyped name looks like success otherwise. */
+static void warn_of_none(FILE *to, const json_t *answer)
+{
+	if (json_integer_value(json_object_get(answer, "matching_certificates")) == 0)
+		verb_say(to, 2, "warning: ", "no certificate matches; is the name right? `vccctl cert list` shows them");
+}
+
 static int plan_and_print(const struct invocation *in, const char *path, json_t *body)
 {
 	struct refusal why;
@@ -75,9 +82,12 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 	json_decref(body);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
+	json_t *plan = json_object_get(answer, "plan");
+	if (in->form == OUTPUT_TABLE && json_integer_value(json_object_get(plan, "batch")) == 0)
+		json_object_set_new(plan, "batch", json_string("all"));
 	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
 	if (in->form == OUTPUT_TABLE) {
-		const json_t *plan = json_object_get(answer, "plan");
+		warn_of_none(stdout, answer);
 		print_failures(plan);
 		print_lines(stdout, json_object_get(plan, "warnings"), "warning: ");
 		printf("\n");
@@ -97,6 +107,7 @@ static bool person_confirms(const struct invocation *in, const json_t *answer)
 	char          line[64] = "", wanted[24];
 	fprintf(stderr, "%s: %lld of %lld certificates to be renewed\n", json_string_value(json_object_get(plan, "selector")), n,
 		(long long)json_integer_value(json_object_get(plan, "all_certificates")));
+	warn_of_none(stderr, answer);
 	print_lines(stderr, json_object_get(plan, "warnings"), "warning: ");
 	if (verb_given(in, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return true;
