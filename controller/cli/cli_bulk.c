@@ -62,9 +62,12 @@ static void print_failures(const json_t *plan)
 {
 	size_t        i;
 	const json_t *f;
-	json_array_foreach(json_object_get(plan, "failures"), i, f)
-		printf("  cannot be renewed: %s: %s %s\n", json_string_value(json_object_get(f, "cert_id")),
-		       json_string_value(json_object_get(f, "code")), json_string_value(json_object_get(f, "error")));
+	char          line[512];
+	json_array_foreach(json_object_get(plan, "failures"), i, f) {
+		snprintf(line, sizeof(line), "%s: %s %s", json_string_value(json_object_get(f, "cert_id")),
+			 json_string_value(json_object_get(f, "code")), json_string_value(json_object_get(f, "error")));
+		verb_say(stdout, 4, "  cannot be renewed: ", line);
+	}
 }
 
 /* A mistyped name looks like success otherwise. */
