@@ -10,7 +10,14 @@
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
 
-enum { POLL_FIRST_MS = 50, POLL_MAX_MS = 500 };
+enum { POLL_FIRST_MS = 50, POLL_MAX_MS = 500, STILL_MS = 10 * 1000 };
+
+/* Since when no more certificates have come to their end. */
+struct still {
+	long long done;
+	int64_t   from;
+	bool      told;
+};
 
 static const char *text_of(const json_t *object, const char *field)
 {
@@ -72,8 +79,11 @@ static void print_end(const json_t *campaign)
 	if (count_of(campaign, "held_count") > 0)
 		printf("  %lld wait for a new host: `vccctl agent replace`\n", count_of(campaign, "held_count"));
 	json_t *failures = json_object_get(campaign, "failed_renewals");
-	json_array_foreach(failures, i, failure)
-		printf("  %s: %s %s\n", text_of(failure, "cert_id"), text_of(failure, "code"), text_of(failure, "error"));
+	char line[512];
+	json_array_foreach(failures, i, failure) {
+		snprintf(line, sizeof(line), "%s: %s %s", text_of(failure, "cert_id"), text_of(failure, "code"), text_of(failure, "error"));
+		verb_say(stdout, 4, "  ", line);
+	}
 }
 
 static int fetch(const struct invocation *in, const char *campaign_id, bool with_members, json_t **ret, struct refusal *why)
@@ -99,10 +109,29 @@ static int end(const struct invocation *in, const char *campaign_id)
 	return r;
 }
 
+/* Once, to somebody who sits there: nothing has ended for a while. */
+static void tell_still(const char *campaign_id, const json_t *campaign, struct still *s)
+{
+	long long done = count_of(campaign, "successful_count") + count_of(campaign, "failed_count") + count_of(campaign, "skipped_count");
+	char      line[256];
+	if (done != s->done) {
+		s->done = done;
+		s->from = clock_monotonic();
+	}
+	if (s->told || clock_monotonic() - s->from < STILL_MS || isatty(STDERR_FILENO) == 0)
+		return;
+	s->told = true;
+	snprintf(line, sizeof(line), "`vccctl campaign show %s` tells what is in progress; what waits for its service's window goes on with `vccctl cert renew CERT_ID --now`",
+		 campaign_id);
+	fprintf(stderr, "\r%70s\r", "");
+	verb_say(stderr, 2, "  ", line);
+}
+
 int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms)
 {
 	int64_t until = clock_monotonic() + wait_ms;
 	long    poll_ms = POLL_FIRST_MS;
+	struct still still = {.done = -1};
 	for (;;) {
 		struct refusal why;
 		json_t        *campaign = NULL;
@@ -110,6 +139,8 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 		if (r != EXIT_DONE)
 			return verb_fail(r, &why);
 		bool over = rests(campaign) || clock_monotonic() >= until;
+		if (!over)
+			tell_still(campaign_id, campaign, &still);
 		progress(campaign);
 		json_decref(campaign);
 		if (over)

@@ -10,7 +10,7 @@
 #define APPROVALS "/api/v1/approvals"
 
 static const struct output_column list_columns[] = {
-	{"APPROVAL", "approval_id", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},   {"OBJECT", "object", COLUMN_TEXT},
+	{"APPROVAL", "approval_id", COLUMN_ID}, {"KIND", "kind", COLUMN_TEXT},   {"OBJECT", "object", COLUMN_TEXT},
 	{"SERVICE", "service", COLUMN_TEXT},      {"ASKED BY", "requester", COLUMN_TEXT}, {"STATUS", "status", COLUMN_TEXT},
 	{"ENDS", "expires_at", COLUMN_AGE},       {"YOURS", "you_may_decide", COLUMN_YES},
 };
@@ -67,7 +67,9 @@ static int decide(const struct invocation *in, const char *verb)
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *seen = NULL, *answer = NULL;
-	int            r = fetch(in, &seen, &why);
+	int            r = token_file_free(in, &why);
+	if (r == EXIT_DONE)
+		r = fetch(in, &seen, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	const char *hash = verb_given(in, "hash") ? verb_value(in, "hash") : json_string_value(json_object_get(seen, "hash"));

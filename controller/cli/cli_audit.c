@@ -36,7 +36,6 @@ static const struct output_column show_columns[] = {
 	{"reason", "reason", COLUMN_TEXT},
 	{"request", "request_id", COLUMN_TEXT},
 	{"order", "renewal_id", COLUMN_TEXT},
-	{"detail", "detail", COLUMN_TEXT},
 	{"leaf", "leaf", COLUMN_TEXT},
 	{"signed in", "head.size", COLUMN_TEXT},
 	{"signed at", "head.at", COLUMN_TEXT},
@@ -78,10 +77,10 @@ static int since_text(const char *given, char ret[TIME_TEXT_SIZE], struct refusa
 	return EXIT_DONE;
 }
 
-static int list_path(const struct invocation *in, struct buf *path, struct refusal *why)
+/* The filters, each with its "&". */
+static int list_filters(const struct invocation *in, struct buf *path, struct refusal *why)
 {
 	char since[TIME_TEXT_SIZE];
-	buf_add_text(path, AUDIT "?");
 	add_argument(path, "object", verb_value(in, "object"));
 	add_argument(path, "actor", verb_value(in, "actor"));
 	add_argument(path, "event", verb_value(in, "event"));
@@ -96,7 +95,7 @@ static int list_path(const struct invocation *in, struct buf *path, struct refus
 }
 
 /* Pages until so many are there: a page may be short, because the controller looks at a bounded part of the trail each time. */
-static int list_pages(const struct invocation *in, const struct buf *path, size_t limit, json_t *items, struct refusal *why)
+static int list_pages(const struct invocation *in, const struct buf *filters, size_t limit, json_t *items, struct refusal *why)
 {
 	char cursor[128] = "";
 	int  r = EXIT_DONE;
@@ -104,8 +103,8 @@ static int list_pages(const struct invocation *in, const struct buf *path, size_
 		json_t *answer = NULL;
 		char    page[CLIENT_PATH_SIZE + 200];
 		size_t  left = limit - json_array_size(items);
-		snprintf(page, sizeof(page), "%.*s&limit=%zu%s%s", (int)path->n, (const char *)path->p,
-			 left < 500 ? left : (size_t)500, cursor[0] != '\0' ? "&cursor=" : "", cursor);
+		snprintf(page, sizeof(page), AUDIT "?limit=%zu%.*s%s%s", left < 500 ? left : (size_t)500, (int)filters->n,
+			 (const char *)filters->p, cursor[0] != '\0' ? "&cursor=" : "", cursor);
 		r = client_call(&in->client, "GET", page, NULL, NULL, &answer, why);
 		json_array_extend(items, json_object_get(answer, "items"));
 		const char *next = json_string_value(json_object_get(answer, "next_cursor"));
@@ -121,7 +120,7 @@ static int list(const struct invocation *in)
 	struct buf     path = BUF_MAX(CLIENT_PATH_SIZE);
 	int64_t        limit = LIST_DEFAULT;
 	json_t        *items = json_array();
-	int            r = list_path(in, &path, &why);
+	int            r = list_filters(in, &path, &why);
 	if (r == EXIT_DONE && verb_given(in, "limit") && text_i64(verb_value(in, "limit"), 1, LIST_MAX, &limit) < 0)
 		r = (refuse(&why, E_CLI_USAGE, "--limit", "must be a number from 1 to %d", LIST_MAX), EXIT_USAGE);
 	if (r == EXIT_DONE && buf_error(&path) != 0)
@@ -145,7 +144,17 @@ static int show(const struct invocation *in)
 		return verb_fail(EXIT_USAGE, &why);
 	}
 	snprintf(path, sizeof(path), AUDIT "/%lld", (long long)seq);
-	return ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
+	json_t *answer = NULL;
+	int     r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
+	if (in->form == OUTPUT_TABLE && json_object_size(json_object_get(answer, "detail")) > 0) {
+		printf("\n");
+		output_json(json_object_get(answer, "detail"));
+	}
+	json_decref(answer);
+	return EXIT_DONE;
 }
 
 static int heads(const struct invocation *in)
@@ -201,17 +210,18 @@ static int export(const struct invocation *in)
 {
 	struct refusal why;
 	struct buf     path = BUF_MAX(CLIENT_PATH_SIZE);
-	char           since[TIME_TEXT_SIZE];
+	char           since[TIME_TEXT_SIZE], whole[CLIENT_PATH_SIZE];
 	int            r = EXIT_DONE;
-	buf_add_text(&path, AUDIT "/export?");
 	if (verb_given(in, "since") && (r = since_text(verb_value(in, "since"), since, &why)) == EXIT_DONE)
 		add_argument(&path, "since", since);
 	if (verb_given(in, "no-names"))
 		add_argument(&path, "names", "no");
+	if (path.n > 0)
+		path.p[0] = '?';
 	buf_add_u8(&path, '\0');
+	snprintf(whole, sizeof(whole), AUDIT "/export%s", (const char *)path.p);
 	if (r == EXIT_DONE)
-		r = in->n_words > 0 ? export_to(in, (const char *)path.p, in->words[0], &why)
-				    : client_download(&in->client, (const char *)path.p, stdout, &why);
+		r = in->n_words > 0 ? export_to(in, whole, in->words[0], &why) : client_download(&in->client, whole, stdout, &why);
 	if (r == EXIT_DONE && fflush(stdout) != 0)
 		r = (sys_refuse(&why, "stdout", "write"), EXIT_FAILED);
 	buf_free(&path);

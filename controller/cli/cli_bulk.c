@@ -55,16 +55,26 @@ static void print_lines(FILE *to, const json_t *lines, const char *head)
 	size_t        i;
 	const json_t *line;
 	json_array_foreach((json_t *)(uintptr_t)lines, i, line)
-		fprintf(to, "%s%s\n", head, json_string_value(line));
+		verb_say(to, 2, head, json_string_value(line));
 }
 
 static void print_failures(const json_t *plan)
 {
 	size_t        i;
 	const json_t *f;
-	json_array_foreach(json_object_get(plan, "failures"), i, f)
-		printf("  cannot be renewed: %s: %s %s\n", json_string_value(json_object_get(f, "cert_id")),
-		       json_string_value(json_object_get(f, "code")), json_string_value(json_object_get(f, "error")));
+	char          line[512];
+	json_array_foreach(json_object_get(plan, "failures"), i, f) {
+		snprintf(line, sizeof(line), "%s: %s %s", json_string_value(json_object_get(f, "cert_id")),
+			 json_string_value(json_object_get(f, "code")), json_string_value(json_object_get(f, "error")));
+		verb_say(stdout, 4, "  cannot be renewed: ", line);
+	}
+}
+
+/* A mistyped name looks like success otherwise. */
+static void warn_of_none(FILE *to, const json_t *answer)
+{
+	if (json_integer_value(json_object_get(answer, "matching_certificates")) == 0)
+		verb_say(to, 2, "warning: ", "no certificate matches; is the name right? `vccctl cert list` shows them");
 }
 
 static int plan_and_print(const struct invocation *in, const char *path, json_t *body)
@@ -75,9 +85,12 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 	json_decref(body);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
+	json_t *plan = json_object_get(answer, "plan");
+	if (in->form == OUTPUT_TABLE && json_integer_value(json_object_get(plan, "batch")) == 0)
+		json_object_set_new(plan, "batch", json_string("all"));
 	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
 	if (in->form == OUTPUT_TABLE) {
-		const json_t *plan = json_object_get(answer, "plan");
+		warn_of_none(stdout, answer);
 		print_failures(plan);
 		print_lines(stdout, json_object_get(plan, "warnings"), "warning: ");
 		printf("\n");
@@ -97,6 +110,7 @@ static bool person_confirms(const struct invocation *in, const json_t *answer)
 	char          line[64] = "", wanted[24];
 	fprintf(stderr, "%s: %lld of %lld certificates to be renewed\n", json_string_value(json_object_get(plan, "selector")), n,
 		(long long)json_integer_value(json_object_get(plan, "all_certificates")));
+	warn_of_none(stderr, answer);
 	print_lines(stderr, json_object_get(plan, "warnings"), "warning: ");
 	if (verb_given(in, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return true;
@@ -202,7 +216,7 @@ static int renew_all(const struct invocation *in)
 
 static const char *const selections[] = {"all", "service", "template", "agent", "pattern", "ids-file"};
 
-/* One cert_id a line; blank lines and those after '#' say nothing. */
+/* One cert_id a line; blank lines and what follows '#' say nothing. */
 static int read_ids(const char *path, json_t *body, struct refusal *why)
 {
 	struct buf text = BUF_MAX(IDS_FILE_MAX);
@@ -212,9 +226,12 @@ static int read_ids(const char *path, json_t *body, struct refusal *why)
 	if (r == 0)
 		r = buf_error(&text);
 	char *rest = NULL;
-	for (char *line = r == 0 ? strtok_r((char *)text.p, "\n\r\t ", &rest) : NULL; line != NULL; line = strtok_r(NULL, "\n\r\t ", &rest))
-		if (line[0] != '#')
-			json_array_append_new(ids, json_string(line));
+	for (char *line = r == 0 ? strtok_r((char *)text.p, "\n\r", &rest) : NULL; line != NULL; line = strtok_r(NULL, "\n\r", &rest)) {
+		char *more = NULL;
+		line[strcspn(line, "#")] = '\0';
+		for (char *word = strtok_r(line, "\t ", &more); word != NULL; word = strtok_r(NULL, "\t ", &more))
+			json_array_append_new(ids, json_string(word));
+	}
 	buf_free(&text);
 	json_object_set_new(body, "certificate_ids", ids);
 	return r < 0 && why->code == 0 ? refuse(why, r, path, "it is too large") : r;

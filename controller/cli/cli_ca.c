@@ -93,14 +93,14 @@ static int revoke(const struct invocation *in)
 }
 
 const struct verb cli_ca_verbs[] = {
-	{"ca", "list", "", 0, 0, "CAs: role, state, end, names they may issue.", {{NULL, NULL, NULL}}, list},
-	{"ca", "show", "ISSUER_ID", 1, 1, "One CA, and how much lives below it.", {{NULL, NULL, NULL}}, show},
+	{"ca", "list", "", 0, 0, "CAs: role, state, end, names they may issue", {{NULL, NULL, NULL}}, list},
+	{"ca", "show", "ISSUER_ID", 1, 1, "one CA, and how much lives below it", {{NULL, NULL, NULL}}, show},
 	{"ca",
 	 "revoke",
 	 "ISSUER_ID",
 	 1,
 	 1,
-	 "Asks a second person to revoke a CA: everything it signed ends with it.",
+	 "asks a second person to revoke a CA: everything it signed ends with it",
 	 {{"reason", "REASON", "keyCompromise, superseded, cessationOfOperation, ..."},
 	  {"force", NULL, "although certificates below it are in force"},
 	  {NULL, NULL, NULL}},

@@ -10,9 +10,9 @@
 #define CAMPAIGNS "/api/v1/campaigns"
 
 static const struct output_column list_columns[] = {
-	{"CAMPAIGN", "campaign_id", COLUMN_TEXT},      {"KIND", "kind", COLUMN_TEXT},           {"STATUS", "status", COLUMN_TEXT},
+	{"CAMPAIGN", "campaign_id", COLUMN_ID},      {"KIND", "kind", COLUMN_TEXT},           {"STATUS", "status", COLUMN_TEXT},
 	{"SELECTION", "selector", COLUMN_TEXT},        {"TOTAL", "total_certificates", COLUMN_TEXT}, {"DONE", "successful_count", COLUMN_TEXT},
-	{"FAILED", "failed_count", COLUMN_TEXT},       {"PENDING", "pending_count", COLUMN_TEXT}, {"BEGAN", "created_at", COLUMN_TIME},
+	{"FAILED", "failed_count", COLUMN_TEXT},       {"LEFT", "pending_count", COLUMN_TEXT}, {"BEGAN", "created_at", COLUMN_AGE},
 };
 
 static const struct output_column show_columns[] = {

@@ -140,7 +140,7 @@ static int print_end(const struct invocation *in, const json_t *answer, const js
 	}
 	if (text_equal(status, "awaiting_approval")) {
 		if (table)
-			printf("\nA second person decides: vccctl approval show %s\nThen: vccctl cert show %s --pem\n",
+			printf("\nA second person decides:\n  vccctl approval show %s\nThen: vccctl cert show %s --pem\n",
 			       text_of(answer, "approval_id"), text_of(answer, "cert_id"));
 		return EXIT_DENIED;
 	}

@@ -98,8 +98,8 @@ static int resume(const struct invocation *in)
 
 static const struct output_column list_columns[] = {
 	{"ISSUER", "issuer", COLUMN_TEXT},   {"SHARD", "shard", COLUMN_TEXT},      {"NUMBER", "number", COLUMN_TEXT},
-	{"ENTRIES", "entries", COLUMN_TEXT}, {"MADE", "this_update", COLUMN_TIME}, {"NEXT", "next_update", COLUMN_TIME},
-	{"AGE", "this_update", COLUMN_AGE},  {"URL", "url", COLUMN_TEXT},
+	{"ENTRIES", "entries", COLUMN_TEXT}, {"MADE", "this_update", COLUMN_AGE}, {"NEXT", "next_update", COLUMN_AGE},
+	{"URL", "url", COLUMN_TEXT},
 };
 
 static int crl(const struct invocation *in)

@@ -51,7 +51,11 @@ static int explain(const struct invocation *in)
 		json_decref(o);
 		return EXIT_DONE;
 	}
-	printf("%s  %s\nkind     %s\nnext     %s\n", code, row->what, err_kind_name(row->kind), row->next);
+	char head[ERR_CODE_SIZE + 2];
+	snprintf(head, sizeof(head), "%-9s", code);
+	verb_say(stdout, 9, head, row->what);
+	verb_say(stdout, 9, "kind     ", err_kind_name(row->kind));
+	verb_say(stdout, 9, "next     ", row->next);
 	return EXIT_DONE;
 }
 

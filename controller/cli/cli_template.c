@@ -52,9 +52,10 @@ static int show(const struct invocation *in)
 	return ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
 }
 
-/* What `apply` takes again, whatever -o says. */
+/* What `apply` takes again, whatever -o says: without what follows from other fields, so that one edit is enough. */
 static int export(const struct invocation *in)
 {
+	static const char *const derived[] = {"validity_period_days", "validity_seconds", "created_at", "update"};
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
@@ -63,6 +64,8 @@ static int export(const struct invocation *in)
 		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
+	for (size_t i = 0; i < N_ELEMENTS(derived); i++)
+		json_object_del(answer, derived[i]);
 	output_json(answer);
 	json_decref(answer);
 	return EXIT_DONE;

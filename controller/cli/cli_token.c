@@ -12,9 +12,9 @@
 #define TOKENS "/api/v1/tokens"
 
 static const struct output_column list_columns[] = {
-	{"TOKEN", "token_id", COLUMN_TEXT}, {"PRINCIPAL", "principal", COLUMN_TEXT}, {"LABEL", "label", COLUMN_TEXT},
+	{"TOKEN", "token_id", COLUMN_ID}, {"PRINCIPAL", "principal", COLUMN_TEXT}, {"LABEL", "label", COLUMN_TEXT},
 	{"ROLES", "roles", COLUMN_LIST},    {"SERVICES", "services", COLUMN_LIST},   {"ENDS", "expires_at", COLUMN_AGE},
-	{"USED", "used_at", COLUMN_TIME},   {"REVOKED", "revoked_at", COLUMN_TIME},
+	{"USED", "used_at", COLUMN_AGE},    {"REVOKED", "revoked_at", COLUMN_AGE},
 };
 
 static const struct output_column show_columns[] = {
@@ -56,7 +56,9 @@ static int create(const struct invocation *in)
 {
 	struct refusal why;
 	json_t        *answer = NULL, *body = request(in);
-	int            r = client_call(&in->client, "POST", TOKENS, body, NULL, &answer, &why);
+	int            r = token_file_free(in, &why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "POST", TOKENS, body, NULL, &answer, &why);
 	json_decref(body);
 	if (r == EXIT_DONE)
 		r = token_file_take(in, answer, &why);

@@ -116,6 +116,17 @@ static int exit_of_status(long status)
 	}
 }
 
+/* No answer came. What is wrong on this side is told as such. */
+static int word_failure(const struct client *c, CURLcode done, struct refusal *why)
+{
+	if (done == CURLE_SSL_CERTPROBLEM || done == CURLE_SSL_CACERT_BADFILE) {
+		refuse(why, E_CONF_FILE, done == CURLE_SSL_CERTPROBLEM ? c->cert : c->ca, "%s", curl_easy_strerror(done));
+		return EXIT_USAGE;
+	}
+	refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
+	return EXIT_UNREACHABLE;
+}
+
 /* A problem document becomes a refusal in the words of the controller. */
 static int word_problem(long status, const json_t *problem, struct refusal *why)
 {
@@ -209,10 +220,8 @@ static int exchange_run(const struct client *c, struct exchange *x, int *ret_sta
 {
 	long     status = 0;
 	CURLcode done = curl_easy_perform(x->curl);
-	if (done != CURLE_OK) {
-		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
-		return EXIT_UNREACHABLE;
-	}
+	if (done != CURLE_OK)
+		return word_failure(c, done, why);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	json_t *answer = x->answer.n > 0 ? json_loadb((const char *)x->answer.p, x->answer.n, 0, NULL) : NULL;
 	if (status < 200 || status > 299) {
@@ -266,10 +275,8 @@ static int download_run(const struct client *c, struct exchange *x, struct downl
 		refuse(why, E_SYS_IO, "output", "the file cannot be written");
 		return EXIT_FAILED;
 	}
-	if (done != CURLE_OK) {
-		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
-		return EXIT_UNREACHABLE;
-	}
+	if (done != CURLE_OK)
+		return word_failure(c, done, why);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200 && status <= 299)
 		return EXIT_DONE;

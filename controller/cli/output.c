@@ -21,6 +21,8 @@ enum {
 	/* The pieces into which a cell is broken, where the terminal is too narrow for all columns: a code stays whole, and a usual listener. */
 	TEXT_WORD = 8,
 	LIST_WORD = 19,
+	ID_WORD = 19, /* an id takes two lines at most */
+	LABEL = 13,   /* of one object's fields, at least */
 };
 
 void output_json(const json_t *value)
@@ -107,6 +109,8 @@ static void cell(const struct output_column *column, const json_t *row, char ret
 	const json_t *v = field_of(row, column->field);
 	const char   *text = json_string_value(v);
 	cell_scalar(v, ret);
+	if (ret[0] == '\0')
+		text_cut(ret, CELL_SIZE, "-");
 	switch (column->kind) {
 	case COLUMN_TIME:
 		if (text != NULL && strlen(text) >= 16)
@@ -182,8 +186,8 @@ static void measure(const struct output_column *columns, size_t n, const json_t 
 	size_t  i;
 	json_t *row;
 	for (size_t k = 0; k < n; k++) {
-		bool   breaks = columns[k].kind == COLUMN_TEXT || columns[k].kind == COLUMN_LIST;
-		size_t word = columns[k].kind == COLUMN_LIST ? LIST_WORD : TEXT_WORD;
+		bool   breaks = columns[k].kind == COLUMN_TEXT || columns[k].kind == COLUMN_LIST || columns[k].kind == COLUMN_ID;
+		size_t word = columns[k].kind == COLUMN_LIST ? LIST_WORD : columns[k].kind == COLUMN_ID ? ID_WORD : TEXT_WORD;
 		size_t longest = 0;
 		width[k] = least[k] = table_width(columns[k].header);
 		json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
@@ -255,6 +259,25 @@ void output_list(enum output_form form, const struct output_column *columns, siz
 		table(columns, n, rows);
 }
 
+/* What is left of a terminal's line; without one, of a line without end. */
+static size_t terminal_room(size_t taken)
+{
+	struct libscols_table *t = isatty(STDOUT_FILENO) == 1 ? scols_new_table() : NULL;
+	if (t == NULL)
+		return SIZE_MAX;
+	size_t width = scols_table_get_termwidth(t);
+	scols_unref_table(t);
+	return width >= taken + LIST_WORD ? width - taken : SIZE_MAX; /* too narrow: the terminal breaks the lines */
+}
+
+static void print_field(const char *header, size_t label, char *lines)
+{
+	char *rest = NULL;
+	printf("%-*s", (int)label, header);
+	for (const char *line = strtok_r(lines, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+		printf("%*s%s\n", line == lines ? 1 : (int)label + 1, "", line);
+}
+
 void output_object(enum output_form form, const struct output_column *columns, size_t n, const json_t *object)
 {
 	if (form == OUTPUT_JSON) {
@@ -267,9 +290,23 @@ void output_object(enum output_form form, const struct output_column *columns, s
 		json_decref(rows);
 		return;
 	}
-	char text[CELL_SIZE];
+	char       text[CELL_SIZE];
+	struct buf lines = BUF_MAX(3 * CELL_SIZE);
+	size_t     label = LABEL;
+	for (size_t k = 0; k < n; k++)
+		if (strlen(columns[k].header) > label)
+			label = strlen(columns[k].header);
+	size_t room = terminal_room(label + 1);
 	for (size_t k = 0; k < n; k++) {
+		buf_reset(&lines);
 		cell(&columns[k], object, text);
-		printf("%-13s %s\n", columns[k].header, text);
+		if (table_width(text) != strlen(text)) { /* other than ASCII: as it is */
+			printf("%-*s %s\n", (int)label, columns[k].header, text);
+			continue;
+		}
+		size_t word = table_word(text); /* stays whole, so that it can be copied */
+		table_wrap(text, word > room ? word : room, &lines);
+		print_field(columns[k].header, label, buf_error(&lines) == 0 ? (char *)lines.p : text);
 	}
+	buf_free(&lines);
 }

@@ -14,7 +14,7 @@ enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
 struct output_column {
 	const char *header;
 	const char *field;
-	enum { COLUMN_TEXT, COLUMN_TIME, COLUMN_AGE, COLUMN_YES, COLUMN_COUNT, COLUMN_LIST, COLUMN_SHORT } kind;
+	enum { COLUMN_TEXT, COLUMN_TIME, COLUMN_AGE, COLUMN_YES, COLUMN_COUNT, COLUMN_LIST, COLUMN_SHORT, COLUMN_ID } kind;
 };
 
 /* `rows`: a JSON array of objects. Times are shown in UTC to the minute; COLUMN_AGE as "41d" until or since. Prints to stdout. */

@@ -4,9 +4,35 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "shared/base/text.h"
+
+static bool folder_writable(const char *path)
+{
+	char folder[CLIENT_PATH_SIZE];
+	return text_copy(folder, sizeof(folder), path) == 0 && access(dirname(folder), W_OK | X_OK) == 0;
+}
+
+int token_file_free(const struct invocation *in, struct refusal *why)
+{
+	struct stat st;
+	const char *path = verb_value(in, "out");
+	if (path == NULL)
+		return EXIT_DONE;
+	bool there = lstat(path, &st) == 0;
+	if (!there && folder_writable(path))
+		return EXIT_DONE;
+	if (there)
+		refuse(why, E_EXISTS, path, "a token overwrites nothing; none was made");
+	else
+		refuse(why, E_SYS_IO, path, "its folder cannot be written to; no token was made");
+	return EXIT_FAILED;
+}
 
 int token_file_take(const struct invocation *in, json_t *answer, struct refusal *why)
 {

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shared/base/text.h"
 
@@ -37,12 +38,39 @@ const struct verb_option *verb_globals(size_t *ret_n)
 	return globals;
 }
 
+/* The cursor stands at column `at`; lines that follow begin at `indent`. */
+static void print_wrapped(FILE *to, int at, int indent, const char *text)
+{
+	int used = at;
+	while (*text != '\0') {
+		int n = (int)strcspn(text, " ");
+		if (used > at && used + 1 + n > HELP_WIDTH) {
+			fprintf(to, "\n%*s", indent, "");
+			used = at = indent;
+		}
+		used += fprintf(to, "%s%.*s", used > at ? " " : "", n, text);
+		text += n;
+		text += strspn(text, " ");
+	}
+	fputc('\n', to);
+}
+
+void verb_say(FILE *to, int indent, const char *head, const char *text)
+{
+	int at = fprintf(to, "%s", head);
+	if (isatty(fileno(to)) == 1)
+		print_wrapped(to, at, indent, text);
+	else
+		fprintf(to, "%s\n", text);
+}
+
 int verb_fail(int code, const struct refusal *why)
 {
-	char name[ERR_CODE_SIZE];
-	fprintf(stderr, "vccctl: %s %s%s%s\n", err_code(why->code, name), why->object, why->object[0] != '\0' ? ": " : "",
-	        why->cause[0] != '\0' ? why->cause : err_what(why->code));
-	fprintf(stderr, "  next: %s\n", err_next(why->code));
+	char name[ERR_CODE_SIZE], text[sizeof(why->object) + sizeof(why->cause) + ERR_CODE_SIZE + 8];
+	snprintf(text, sizeof(text), "%s %s%s%s", err_code(why->code, name), why->object, why->object[0] != '\0' ? ": " : "",
+		 why->cause[0] != '\0' ? why->cause : err_what(why->code));
+	verb_say(stderr, 2, "vccctl: ", text);
+	verb_say(stderr, 8, "  next: ", err_next(why->code));
 	return code;
 }
 
@@ -74,26 +102,10 @@ bool verb_given(const struct invocation *in, const char *option)
 	return verb_value(in, option) != NULL;
 }
 
-/* The cursor stands at column `at`; lines that follow begin there, too. */
-static void print_wrapped(int at, const char *text)
-{
-	int used = at;
-	while (*text != '\0') {
-		int n = (int)strcspn(text, " ");
-		if (used > at && used + 1 + n > HELP_WIDTH) {
-			printf("\n%*s", at, "");
-			used = at;
-		}
-		used += printf("%s%.*s", used > at ? " " : "", n, text);
-		text += n;
-		text += strspn(text, " ");
-	}
-	printf("\n");
-}
-
 static void print_row(const char *left, int width, const char *about)
 {
-	print_wrapped(printf("  %-*s ", width, left), about);
+	int at = printf("  %-*s ", width, left);
+	print_wrapped(stdout, at, at, about);
 }
 
 static void print_option(const struct verb_option *o)
@@ -139,7 +151,7 @@ static int print_verb_help(const struct verb *v)
 {
 	printf("usage: vccctl %s%s%s%s%s [OPTIONS]\n", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "",
 	       v->words[0] != '\0' ? " " : "", v->words);
-	print_wrapped(0, v->about);
+	print_wrapped(stdout, 0, 0, v->about);
 	if (v->options[0].name != NULL)
 		printf("\n");
 	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)

@@ -3,6 +3,8 @@
 #ifndef VCC_VERB_H
 #define VCC_VERB_H
 
+#include <stdio.h>
+
 #include "controller/cli/client.h"
 #include "controller/cli/output.h"
 
@@ -53,6 +55,8 @@ int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_ta
 /* Options that every verb takes. */
 const struct verb_option *verb_globals(size_t *ret_n);
 
+/* `head` and `text` as one paragraph: on a terminal in lines of at most 80 columns, the later ones `indent` deep. */
+void verb_say(FILE *to, int indent, const char *head, const char *text);
 /* Prints a refusal to stderr: what, why, next command. Returns `code`. */
 int verb_fail(int code, const struct refusal *why);
 

@@ -152,6 +152,14 @@ static int hold(struct sending *s)
 	return 0;
 }
 
+/* An order that is waited for may itself wait for a maintenance window: an emergency does not. */
+static int pass_windows(struct sending *s)
+{
+	struct order_event ev = {.kind = EV_NOW, .renewal_id = s->open.renewal_id};
+	bool               stored;
+	return orders_event(s->ctl, &ev, &(struct order_input){.commit = s->commit, .who = &s->who}, &stored);
+}
+
 /* ---- one member ------------------------------------------------------------------------------------------------- */
 
 static int send_emergency(struct sending *s)
@@ -166,7 +174,7 @@ static int send_emergency(struct sending *s)
 	if (!id_is_none(s->open.renewal_id) && campaign_flow_follows(&s->open)) {
 		s->m->renewal_id = s->open.renewal_id;
 		become(s, MEMBER_FOLLOWING, 0);
-		return 0;
+		return pass_windows(s);
 	}
 	if (!id_is_none(s->open.renewal_id))
 		r = end_open(s);
