@@ -166,8 +166,10 @@ static int take(struct walk *w, const struct certificate *c)
 	text_cut(row->agent, sizeof(row->agent), c->agent);
 	row->signs_code = signs_code(w, c);
 	row->code = obstacle(w, c);
+	/* a key that was brought by a person is renewed by that person; only in an emergency somebody has to be told */
+	bool by_request = c->agent[0] == '\0' && w->p->request.kind != CAMPAIGN_EMERGENCY;
 	if (row->code != 0)
-		row->state = row->code == E_ORDER_SUSPENDED ? MEMBER_SKIPPED : MEMBER_FAILED;
+		row->state = row->code == E_ORDER_SUSPENDED || by_request ? MEMBER_SKIPPED : MEMBER_FAILED;
 	return 0;
 }
 
