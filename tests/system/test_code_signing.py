@@ -210,6 +210,7 @@ def test_a_first_one_that_was_refused_is_not_asked_for_again(estate):
 
 def test_it_does_not_outlive_its_ca(estate):
     """Refused when it is asked for, by whoever asks; nobody is asked to agree to it (F68)."""
+    estate.inst.edit_template("clara_model_signing", validity_period="1825d", renewal_threshold="90d")
     controller = estate.inst.processes["controller"]
     controller.stop()
     db = sqlite3.connect(os.path.join(estate.inst.state, "controller", "vcc.db"))
@@ -218,7 +219,6 @@ def test_it_does_not_outlive_its_ca(estate):
     db.close()
     controller.start()
     wait_for("ready", estate.inst.ready)
-    estate.inst.edit_template("clara_model_signing", validity_period="1825d", renewal_threshold="90d")
     before = len(estate.approver.get("approvals?state=all")["items"])
     answer = estate.admin("POST", f"/api/v1/certificates/lifecycle/renew/{CERT}", {"force": True})
     assert answer[0] == 422 and answer[1]["code"] == "VCC-3653", answer
