@@ -152,6 +152,7 @@ def test_an_order_after_its_signature_counts(fleet):
     host, m, old = after_the_signature(fleet, "fol1")
     status, e = fleet.emergency(certificate_ids=ids("fol1"), wait=1)
     assert status == 202 and e["status"] == "processing" and e["pending_count"] == 1
+    assert "now" in fleet.admin.get("renewals?cert_id=fol1-web")["items"][0]["flags"], "what it waits for waits for no maintenance window"
     finish(host, m)
     c = fleet.wait_state(e["campaign_id"], "completed")
     assert c["successful_count"] == 1
