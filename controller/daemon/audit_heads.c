@@ -41,7 +41,8 @@ struct audit_heads {
 	bool                 signer_contradicts;
 	int                  accusers; /* hosts that know another trail, up to 2 */
 	char                 accuser[AGENT_NAME_SIZE]; /* the first of them */
-	uint64_t             claimed, forgiven;        /* records */
+	uint64_t             claimed_first, claimed_other; /* records: by that host, by any other one */
+	uint64_t             claimed, forgiven;            /* by the signer; by a person */
 	struct audit_head    fitted; /* the last one that somebody remembered rightly: after a restart all hosts say the same */
 	int64_t              retry_at, alarm_at; /* monotonic */
 	const struct member *shown;              /* the agent that was shown a head last */
@@ -116,11 +117,13 @@ static void accuse(struct controller *ctl, const char *agent, uint64_t size)
 	struct audit_heads *a = ctl->audit_heads;
 	if (size <= a->forgiven)
 		return;
-	if (size > a->claimed)
-		a->claimed = size;
 	if (a->accusers == 0)
 		text_cut(a->accuser, sizeof(a->accuser), agent);
-	if (a->accusers == 0 || (a->accusers == 1 && !text_equal(a->accuser, agent)))
+	bool      first = text_equal(a->accuser, agent);
+	uint64_t *claim = first ? &a->claimed_first : &a->claimed_other;
+	if (size > *claim)
+		*claim = size;
+	if (a->accusers == 0 || (a->accusers == 1 && !first))
 		a->accusers++;
 }
 
@@ -143,14 +146,17 @@ int audit_heads_accusers(const struct controller *ctl)
 uint64_t audit_heads_claimed(const struct controller *ctl)
 {
 	const struct audit_heads *a = ctl->audit_heads;
-	return a->claimed > a->forgiven ? a->claimed : a->forgiven;
+	uint64_t                  shared = a->claimed_first < a->claimed_other ? a->claimed_first : a->claimed_other;
+	uint64_t                  hosts = fleet_size(ctl) <= 1 ? a->claimed_first : shared;
+	uint64_t                  all = hosts > a->claimed ? hosts : a->claimed;
+	return all > a->forgiven ? all : a->forgiven;
 }
 
 void audit_heads_forgive(struct controller *ctl, uint64_t size)
 {
 	struct audit_heads *a = ctl->audit_heads;
 	a->forgiven = size;
-	a->claimed = 0;
+	a->claimed = a->claimed_first = a->claimed_other = 0;
 	a->accusers = 0;
 }
 

@@ -29,7 +29,8 @@ bool audit_heads_contradicted(const struct controller *ctl);
 bool audit_heads_hold(const struct controller *ctl);
 bool audit_heads_signer_contradicts(const struct controller *ctl);
 int  audit_heads_accusers(const struct controller *ctl);     /* hosts; 2 = two or more */
-uint64_t audit_heads_claimed(const struct controller *ctl);  /* records of the longest trail that one of them knows, or was forgiven */
+/* Records of the longest trail that the signer or two hosts know (one host, where there is no other): one alone may claim anything. */
+uint64_t audit_heads_claimed(const struct controller *ctl);
 /* A person has accepted that hosts keep heads of so many records which are not ours. */
 void audit_heads_forgive(struct controller *ctl, uint64_t size);
 
