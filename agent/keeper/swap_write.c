@@ -43,11 +43,11 @@ static int place_ready(const struct place *p, struct refusal *why)
 	if (r != 0)
 		return r;
 	if (fstatvfs(fd, &room) != 0)
-		return refuse(why, E_SYS_IO, p->stem, "its folder cannot be looked at");
+		return refuse(why, E_SYS_IO, p->stem, "%s cannot be looked at", p->dir);
 	if ((room.f_flag & ST_RDONLY) != 0)
-		return refuse(why, E_SYS_IO, p->stem, "its folder is on a read-only file system");
+		return refuse(why, E_SYS_IO, p->stem, "%s is on a read-only file system", p->dir);
 	if (room.f_bavail * room.f_frsize < ROOM_BYTES || (room.f_files > 0 && room.f_favail < ROOM_FILES))
-		return refuse(why, E_SYS_SPACE, p->stem, "no room is left for a new generation");
+		return refuse(why, E_SYS_SPACE, p->stem, "%s: no room is left for a new generation", p->dir);
 	return 0;
 }
 

@@ -34,9 +34,9 @@ def no_attempt_is_lost(scene):
         found = wait_for("it waits for another try", lambda: phase() if phase()[0] == "retry_wait" else None)
         _, attempt, failures, next_at, code, cause = found
         assert attempt == 1 and failures == 0 and next_at - time.time() * 1000 < RETRY_SOON * 1000 + 1000, found
-        world.errors.append((code, cause, target, "no space"))
+        world.errors.append((code, cause, target, "no room"))
         assert checks.served_is_issued(inst, host) == before
         shown = inst.renewal(order)
-        assert "no space" in str(shown), shown
+        assert "no room" in str(shown), shown
     inst.vccctl("cert", "renew", host.cert_id, "--force")
     inst.wait_renewed(host, before)
