@@ -10,8 +10,8 @@
 #include "controller/daemon/contract.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/login_limit.h"
-#include "controller/daemon/quotas.h"
 #include "controller/daemon/workers.h"
+#include "shared/base/buckets.h"
 #include "shared/base/text.h"
 #include "shared/conf/controller_conf.h"
 #include "shared/sys/clock.h"
@@ -20,7 +20,7 @@
 struct api {
 	struct controller *ctl;
 	struct login_limit limit;
-	struct quotas      quotas;
+	struct buckets     requests; /* by principal, or by address where nobody is named */
 };
 
 struct login_limit *api_login_limit(struct api *api)
@@ -35,7 +35,7 @@ int api_make(struct controller *ctl, struct api **ret)
 		return E_NOMEM;
 	uint64_t secret;
 	entropy(&secret, sizeof(secret));
-	quotas_init(&api->quotas, secret);
+	buckets_init(&api->requests, secret);
 	api->ctl = ctl;
 	*ret = api;
 	return 0;
@@ -436,8 +436,12 @@ static int quota_check(struct api_call *call, const struct http_request *q, int 
 	const char *who = call->principal.name[0] != '\0' ? call->principal.name : q->address;
 	if (q->listener == HTTP_LOCAL)
 		return identified;
-	const int64_t most = controller_conf_of(call->ctl)->requests_per_second;
-	call->retry_after = quota_request(&call->api->quotas, who, most, call->now_at);
+	const int64_t            most = controller_conf_of(call->ctl)->requests_per_second;
+	const struct bucket_pace pace = {most, 2 * most};
+	struct bucket           *b = buckets_find(&call->api->requests, buckets_key(&call->api->requests, who, strlen(who)), &pace, call->now_at);
+	call->retry_after = bucket_wait(b, &pace);
+	if (call->retry_after == 0)
+		bucket_take(b);
 	return call->retry_after > 0 ? refuse(&call->why, E_API_RATE, who, "more than %lld a second", (long long)most) : identified;
 }
 
