@@ -43,33 +43,34 @@ static int place_ready(const struct place *p, struct refusal *why)
 	if (r != 0)
 		return r;
 	if (fstatvfs(fd, &room) != 0)
-		return refuse(why, E_SYS_IO, p->stem, "%s cannot be looked at", p->dir);
+		return refuse(why, E_SYS_IO, p->dir, "it cannot be looked at");
 	if ((room.f_flag & ST_RDONLY) != 0)
-		return refuse(why, E_SYS_IO, p->stem, "%s is on a read-only file system", p->dir);
+		return refuse(why, E_SYS_IO, p->dir, "it is on a read-only file system");
 	if (room.f_bavail * room.f_frsize < ROOM_BYTES || (room.f_files > 0 && room.f_favail < ROOM_FILES))
-		return refuse(why, E_SYS_SPACE, p->stem, "%s: no room is left for a new generation", p->dir);
+		return refuse(why, E_SYS_SPACE, p->dir, "no room is left for a new generation");
 	return 0;
 }
 
-/* 0, or a finding that ends the attempt; a finding that is only a warning stands in the step. */
-static int prerequisites(struct managed *m, struct refusal *why)
+/* 0, or a finding that ends the attempt, in words; a finding that is only a warning stands in the step. */
+static int prerequisites(struct managed *m, char ret[CAUSE_SIZE])
 {
-	int r = 0;
+	struct refusal why;
+	int            r = 0;
 	swap_step_begin(m);
 	FOR_PLACES(p, m)
-		r = r == 0 ? place_ready(p, why) : r;
+		r = r == 0 ? place_ready(p, &why) : r;
 	if (r != 0) /* else the controller's own step says it all */
-		swap_step_end(m, STEP_PRE_VALIDATION, r, why->cause);
+		swap_step_end(m, STEP_PRE_VALIDATION, r, refusal_words(&why, ret, CAUSE_SIZE));
 	return m->deploy.pre_validation ? r : 0;
 }
 
 void swap_make_key(struct managed *m, const struct deploy_action *a)
 {
-	struct refusal why = {.code = 0};
-	int            found = prerequisites(m, &why);
+	char cause[CAUSE_SIZE];
+	int  found = prerequisites(m, cause);
 	if (found != 0) {
 		struct deploy_event e = keeper_event_of(m, DEV_KEY, found);
-		text_cut(e.cause, sizeof(e.cause), why.cause);
+		text_cut(e.cause, sizeof(e.cause), cause);
 		swap_answer(m, &e, NULL);
 		return;
 	}
