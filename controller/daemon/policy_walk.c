@@ -121,11 +121,12 @@ bool policy_walk_holds(struct controller *ctl, const struct certificate *cert, c
 	return find(ctl->policy_walks, object) != NULL && issued_from(ctl, cert, t, &issued) && unfit(cert, &issued, t);
 }
 
-/* An order that waits for its next attempt, or is paused: the change may be what it waited for. */
-static int try_open(struct controller *ctl, const struct order *open, const struct caller *who)
+/* An order that waits for its next attempt, or is paused: the change may be what it waited for, unless it has tried it. */
+static int try_open(struct controller *ctl, const struct policy_walk *w, const struct order *open, const struct template *t,
+		    const struct caller *who)
 {
-	bool stored;
-	if (open->phase != ORDER_PAUSED && open->phase != ORDER_RETRY_WAIT)
+	bool stored, tried = text_starts(w->object, "template:") && open->template_version == t->version;
+	if ((open->phase != ORDER_PAUSED && open->phase != ORDER_RETRY_WAIT) || tried)
 		return 0;
 	struct order_event ev = {.kind = EV_DISPATCH, .renewal_id = open->renewal_id};
 	return orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored);
@@ -154,7 +155,7 @@ static bool open_order_goes_on(struct controller *ctl, struct policy_walk *w, co
 	}
 	if (waits)
 		return !cancel_open(ctl, open, who);
-	(void)!try_open(ctl, open, who); /* not stored: it is tried at its own time */
+	(void)!try_open(ctl, w, open, t, who); /* not stored: it is tried at its own time */
 	return true;                     /* its next certificate is made by what holds now */
 }
 

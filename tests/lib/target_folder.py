@@ -35,8 +35,9 @@ def crl(authority, *serials):
 class Target:
     """A target folder as the keeper makes it: whole generations, `current` flipped by rename."""
 
-    def __init__(self, folder, cas):
-        self.dir, self.cas, self.n = folder, cas, 0
+    def __init__(self, folder, cas, group=None):
+        """`group`: who may read the keys, by number, before `current` names them."""
+        self.dir, self.cas, self.group, self.n = folder, cas, group, 0
         self.current = os.path.join(folder, "current")
         self.next()
 
@@ -57,6 +58,8 @@ class Target:
         name = f"g{self.n:06d}"
         for file, text in files.items():
             write(os.path.join(self.dir, name, file), text, 0o640 if file == "key.pem" else 0o644)
+        if self.group is not None and "key.pem" in files:
+            os.chown(os.path.join(self.dir, name, "key.pem"), -1, self.group)
         os.symlink(name, self.current + ".new")
         os.rename(self.current + ".new", self.current)
 

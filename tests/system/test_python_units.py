@@ -25,15 +25,8 @@ def m(tmp_path_factory):
             os.makedirs(os.path.dirname(m.path(place)), exist_ok=True)
             shutil.copy(os.path.join(ROOT, source), m.path(place))
         m.run("systemctl", "daemon-reload")
-        m.target = Target(m.path(TLS), Authorities())
-        m.run("chgrp", "-R", "vpb", TLS)
+        m.target = Target(m.path(TLS), Authorities(), int(m.out("id", "-g", "vpb")))
         yield m
-
-
-def next_pair(m):
-    fingerprint = m.target.next()
-    m.run("chgrp", "-R", "vpb", TLS)
-    return fingerprint
 
 
 def served(m, unit):
@@ -59,11 +52,11 @@ def wait_served(m, unit, fingerprint):
 @pytest.mark.parametrize("unit", PORTS)
 def test_reload_swaps_in_process(m, unit):
     m.run("systemctl", "start", unit)
-    fingerprint = next_pair(m)
+    fingerprint = m.target.next()
     m.run("systemctl", "reload", unit)
     pids = wait_served(m, unit, fingerprint)
     for _ in range(3):
-        fingerprint = next_pair(m)
+        fingerprint = m.target.next()
         m.run("systemctl", "reload", unit)
         assert wait_served(m, unit, fingerprint) == pids
     assert m.unit(unit, "NRestarts", "ActiveState") == {"NRestarts": "0", "ActiveState": "active"}, m.journal(unit)
@@ -76,7 +69,7 @@ def test_reload_swaps_in_process(m, unit):
 def test_reloads_while_it_starts_end_nobody(m, unit):
     m.run("systemctl", "start", "--no-block", unit)
     for _ in range(10):
-        fingerprint = next_pair(m)
+        fingerprint = m.target.next()
         m.run("systemctl", "reload", unit, check=False)
     m.run("systemctl", "reload", unit)
     wait_served(m, unit, fingerprint)
