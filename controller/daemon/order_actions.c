@@ -493,12 +493,18 @@ static int act_audit(struct applying *a)
 	return 0;
 }
 
+struct ticket order_actions_ticket(const struct order *o)
+{
+	return (struct ticket){.kind = TICKET_ORDER,
+			       .renewal_id = o->renewal_id,
+			       .attempt = o->attempt,
+			       .serial = o->serial,
+			       .rank = order_rank(o->trigger, !id_is_none(o->campaign_id))};
+}
+
 static int act_sign(struct applying *a)
 {
-	struct ticket t = {.kind = TICKET_ORDER,
-			   .renewal_id = a->step->next.renewal_id,
-			   .attempt = a->step->next.attempt,
-			   .serial = a->step->next.serial};
+	struct ticket t = order_actions_ticket(&a->step->next);
 	commit_then(a->commit, order_actions_sign, &t, sizeof(t));
 	return 0;
 }

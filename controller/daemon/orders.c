@@ -182,10 +182,7 @@ static void run_live_actions(struct controller *ctl, const struct order_step *st
 {
 	for (size_t i = 0; i < step->n_act; i++)
 		if (step->act[i].kind == ACT_SIGN) {
-			struct ticket t = {.kind = TICKET_ORDER,
-					   .renewal_id = step->next.renewal_id,
-					   .attempt = step->next.attempt,
-					   .serial = step->next.serial};
+			struct ticket t = order_actions_ticket(&step->next);
 			order_actions_sign(ctl, &t, sizeof(t));
 		}
 }
