@@ -96,6 +96,10 @@ OBJECT(invite, "Invite", NULL, F("invite_id", API_ID, 0), F("name", API_TEXT, 0)
 OBJECT(invite_made, "InviteMade", &object_invite, F("token", API_TEXT, 0), F("join_address", API_TEXT, 0), F("pin", API_TEXT, 0),
        F("command", API_TEXT, 0));
 
+OBJECT(invites_made, "InvitesMade", NULL, {"items", API_OBJECTS, 0, &object_invite_made, NULL, NULL});
+OBJECT(invite_wanted, "InviteWanted", NULL, F("name", API_TEXT, API_NEEDED), F("service", API_TEXT, API_NEEDED), F("names", API_TEXTS, API_NULL),
+       F("ttl", API_TEXT, API_NULL));
+
 /* ---- templates ------------------------------------------------------------------------------------------------------ */
 
 OBJECT(template, "Template", NULL, F("template_id", API_TEXT, 0), F("version", API_INTEGER, 0), F("name", API_TEXT, 0),
