@@ -4,6 +4,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/contract.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/messages.h"
@@ -295,10 +296,14 @@ static void invites_done(void *ctx, const struct invites_made *made)
 
 static int invites_read(struct api_call *call, struct invite_request *requests, size_t n)
 {
-	json_t *whole = call->body;
-	int     r = 0;
+	const struct api_contract *one = contract_find("POST", "/api/v1/invites");
+	json_t                    *whole = call->body;
+	int                        r = 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		call->body = json_array_get(json_object_get(whole, "invites"), i);
+		r = json_is_object(call->body) ? contract_check_body(one, call->body, &call->why) : refuse(&call->why, E_API_BODY, "invites", "must hold objects");
+		if (r < 0)
+			break;
 		r = invite_read(call, &requests[i]);
 	}
 	call->body = whole;

@@ -7,7 +7,7 @@
 #include "shared/pki/cert.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/sys/clock.h"
-#include "tests/fleet/fleet.h"
+#include "tests/fleet/fleet_part.h"
 
 static struct deploy_policy policy_of(const struct fleet *f)
 {

@@ -7,7 +7,7 @@
 #include "shared/base/text.h"
 #include "shared/pki/token.h"
 #include "shared/sys/clock.h"
-#include "tests/fleet/fleet.h"
+#include "tests/fleet/fleet_part.h"
 
 enum { DEADLINE_MS = 60 * 1000, AGAIN_MS = 2000, ANSWER_MAX = 20480 };
 

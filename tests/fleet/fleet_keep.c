@@ -10,7 +10,7 @@
 
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
-#include "tests/fleet/fleet.h"
+#include "tests/fleet/fleet_part.h"
 
 enum { FILE_MAX = 16384, DER_TEXT = 4096 };
 static const char suffix[] = ".member";

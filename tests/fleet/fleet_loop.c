@@ -7,7 +7,7 @@
 
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
-#include "tests/fleet/fleet.h"
+#include "tests/fleet/fleet_part.h"
 
 enum { EVENTS = 256, HANDSHAKE_MS = 25 * 1000, TURN_MS = 100, SLOW_MS = 200, SLOW_BYTES = 1024 };
 

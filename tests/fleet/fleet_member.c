@@ -7,7 +7,7 @@
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
-#include "tests/fleet/fleet.h"
+#include "tests/fleet/fleet_part.h"
 
 /* ---- sending --------------------------------------------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 
-enum { WORDS_MAX = 16, CALL_MAX = 1000 };
+enum { WORDS_MAX = 16 };
 
 static json_t *facts; /* for the life of the process: options point into it */
 static char    tokens_path[4096];
@@ -34,16 +34,17 @@ int fleet_sandbox_read(struct fleet_options *o, struct refusal *why)
 	return 0;
 }
 
-static json_t *invites_body(const struct fleet_options *o, uint32_t from, uint32_t to)
+static int wishes_write(const struct fleet_options *o, uint32_t from, const char *file, struct refusal *why)
 {
-	json_t *list = json_array();
-	for (uint32_t i = from; i < to; i++)
-		json_array_append_new(list, json_pack("{s:o,s:s,s:s}", "name", json_sprintf("fleet-%05u", i), "service", o->services[i % o->n_services],
-		                                      "ttl", "24h"));
-	return json_pack("{s:o}", "invites", list);
+	FILE *out = fopen(file, "w");
+	if (out == NULL)
+		return sys_refuse(why, file, "write it");
+	for (uint32_t i = from; i < o->agents; i++)
+		fprintf(out, "fleet-%05u %s\n", i, o->services[i % o->n_services]);
+	return fclose(out) == 0 ? 0 : sys_refuse(why, file, "write it");
 }
 
-/* vccctl of the sandbox: agent invite --file FILE -o json. */
+/* vccctl of the sandbox: agent invite --file FILE --ttl 24h -o json. */
 static int ask(const char *file, const char *answer, struct refusal *why)
 {
 	char   *argv[WORDS_MAX + 8];
@@ -52,7 +53,7 @@ static int ask(const char *file, const char *answer, struct refusal *why)
 	json_array_foreach(json_object_get(facts, "vccctl"), i, word)
 		if (n < WORDS_MAX && json_is_string(word))
 			argv[n++] = (char *)(uintptr_t)json_string_value(word);
-	char *more[] = {"agent", "invite", "--file", (char *)(uintptr_t)file, "-o", "json", NULL};
+	char *more[] = {"agent", "invite", "--file", (char *)(uintptr_t)file, "--ttl", "24h", "-o", "json", NULL};
 	if (n == 0)
 		return refuse(why, E_CONF_VALUE, "sandbox.json", "it does not tell how to run vccctl");
 	memcpy(argv + n, more, sizeof(more));
@@ -85,21 +86,17 @@ int fleet_sandbox_invite(struct fleet_options *o, uint32_t from, struct refusal 
 {
 	char file[4096], answer[4096];
 	snprintf(tokens_path, sizeof(tokens_path), "%s/tokens", o->state_dir);
-	snprintf(file, sizeof(file), "%s/invites.json", o->state_dir);
+	snprintf(file, sizeof(file), "%s/invites", o->state_dir);
 	snprintf(answer, sizeof(answer), "%s/invites.answer", o->state_dir);
 	int   fd = open(tokens_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	int   r = out != NULL ? 0 : sys_refuse(why, tokens_path, "write it");
-	for (uint32_t i = from; i < o->agents && r == 0; i += CALL_MAX) {
-		json_t *body = invites_body(o, i, i + CALL_MAX < o->agents ? i + CALL_MAX : o->agents);
-		if (json_dump_file(body, file, 0) != 0)
-			r = sys_refuse(why, file, "write it");
-		json_decref(body);
-		if (r == 0)
-			r = ask(file, answer, why);
-		if (r == 0)
-			r = tokens_add(out, answer, why);
-	}
+	if (r == 0)
+		r = wishes_write(o, from, file, why);
+	if (r == 0)
+		r = ask(file, answer, why);
+	if (r == 0)
+		r = tokens_add(out, answer, why);
 	if (out != NULL && fclose(out) != 0 && r == 0)
 		r = sys_refuse(why, tokens_path, "write it");
 	(void)unlink(answer);

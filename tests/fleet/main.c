@@ -19,7 +19,7 @@
 #include "shared/pki/token.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
-#include "tests/fleet/fleet.h"
+#include "tests/fleet/fleet_part.h"
 #include "tests/fleet/fleet_sandbox.h"
 
 enum { REPORT_MS = 500, END_MS = 30000, TOKENS_BYTES = FLEET_AGENTS_MAX * TOKEN_JOIN_SIZE };

@@ -1,8 +1,8 @@
-/* fleet.h - one process of a simulated fleet: its members, their timers and the loop that serves them.
+/* fleet_part.h - one process of a simulated fleet: its members, their timers and the loop that serves them.
  * A member has what a host has: host key, link key, one service with one target, receipts that wait, and the real agent core. What it
  * has not: a disk and a service; both are plain values here. Never: a decision about a deployment outside agent/core. */
-#ifndef VCC_FLEET_H
-#define VCC_FLEET_H
+#ifndef VCC_FLEET_PART_H
+#define VCC_FLEET_PART_H
 
 #include "agent/core/deploy.h"
 #include "agent/keeper/receipts.h"
