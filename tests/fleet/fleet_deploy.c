@@ -312,15 +312,12 @@ void deploy_event(struct fleet *f, struct member *m, struct deploy_event *e, uin
 	for (size_t i = 0; i < step.n_act; i++)
 		if (step.act[i].kind == DACT_RECEIPT && receipt_build(f, m, &step.next, &step.act[i], n, &made[n]) == 0)
 			n++;
-	bool was_ready = m->deploy.phase == DEPLOY_DONE || m->deploy.phase == DEPLOY_SETTLE;
 	m->deploy = step.next;
 	fleet_timer(f, m, TIMER_CORE, m->deploy.next_at);
 	for (size_t i = 0; i < n; i++)
 		receipt_out(f, m, made[i]);
 	for (size_t i = 0; i < step.n_act; i++)
 		act(f, m, &step.act[i], ack_id);
-	if (!was_ready && (m->deploy.phase == DEPLOY_DONE || m->deploy.phase == DEPLOY_SETTLE))
-		member_ready(f, m);
 }
 
 void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, uint64_t id)

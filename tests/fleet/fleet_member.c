@@ -130,10 +130,11 @@ static void inventory(struct fleet *f, struct member *m)
 	m->inventory_id = member_send_signed(f, m, MSG_INVENTORY, LABEL_INVENTORY, &wire_body_inventory, b);
 }
 
-/* It serves what it should: from now on it may leave. */
+/* It serves what it should, and the controller has its account: from now on it may leave. */
 void member_ready(struct fleet *f, struct member *m)
 {
-	if (!m->ready && m->generation != 0) {
+	bool rests = m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE;
+	if (!m->ready && m->generation != 0 && rests && m->receipts.first == NULL) {
 		m->ready = true;
 		f->count->gauge[GAUGE_READY]++;
 	}
@@ -206,8 +207,10 @@ static void receipt_acked(struct fleet *f, struct member *m, uint64_t seq)
 	} else {
 		f->count->tally[TALLY_OTHER_ACKED]++;
 	}
-	if (m->receipts.first == NULL)
+	if (m->receipts.first == NULL) {
 		fleet_timer(f, m, TIMER_RECEIPTS, TIME_NEVER);
+		member_ready(f, m);
+	}
 }
 
 static void on_ack(struct fleet *f, struct member *m, const struct wire_frame *frame)

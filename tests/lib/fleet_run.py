@@ -59,6 +59,8 @@ class FleetRun:
         words = [self.inst.bin("vcc-fleet")]
         if not os.path.exists(os.path.join(self.dir, "state", "root.der")):
             words += [self.inst.join_address, "--pin", self.inst.pin, "--tokens", self.invite()]
+        if os.path.exists(self.json):
+            os.unlink(self.json)  # an earlier run's
         log = open(os.path.join(self.dir, "fleet.log"), "ab")
         with log:
             self.popen = subprocess.Popen([*words, "--state-dir", os.path.join(self.dir, "state"), "--agents", str(self.agents), "--processes", str(processes),

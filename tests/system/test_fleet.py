@@ -52,9 +52,9 @@ def ids(f):
     return [f"{n}-web" for n in f.names()]
 
 
-def renew(f, what, **more):
+def renew(f):
     """An emergency over the fleet; the campaign."""
-    status, answer = f.emergency(wait=0, selector={"ids": ids(f)} if "ids" not in more else more["ids"])
+    status, answer = f.emergency(wait=0, selector={"ids": ids(f)})
     assert status == 202, answer
     return answer["campaign_id"]
 
@@ -68,8 +68,9 @@ def counts(inst, campaign_id, **wanted):
     return wait_for(f"the campaign has {wanted}", lambda: (c := campaign(inst, campaign_id)) and all(c[k] == v for k, v in wanted.items()) and c, 120, 0.2)
 
 
-def fingerprints(inst, f):
-    found = dict(rows(inst, "SELECT cert_id, hex(fingerprint) FROM certificate WHERE cert_id LIKE ?", f.name + "-%"))
+def served(inst, f):
+    """Serials that the hosts have proved."""
+    found = dict(rows(inst, "SELECT cert_id, hex(served) FROM targets WHERE cert_id LIKE ?", f.name + "-%"))
     assert len(found) == f.agents
     return found
 
@@ -78,15 +79,15 @@ def test_enrols_renews_and_answers_an_emergency(inst, fleet):
     f = fleet("well", AGENTS)
     r = f.ready(300)
     assert (r["counts"]["joined"], r["counts"]["joins_refused"], r["connected"]) == (AGENTS, 0, AGENTS)
-    first = fingerprints(inst, f)
+    first = served(inst, f)
     f.mark()
     status, answer = f.call("POST", f"{LIFE}/bulk-renewal", {"service_pattern": "*.vcc.internal"})
     assert status == 202, answer
     counts(inst, answer["campaign_id"], successful_count=AGENTS, failed_count=0, pending_count=0)
-    second = fingerprints(inst, f)
+    second = served(inst, f)
     assert not set(first.values()) & set(second.values())
-    counts(inst, renew(f, "all"), successful_count=AGENTS, failed_count=0, pending_count=0)
-    assert not set(second.values()) & set(fingerprints(inst, f).values())
+    counts(inst, renew(f), successful_count=AGENTS, failed_count=0, pending_count=0)
+    assert not set(second.values()) & set(served(inst, f).values())
     r = f.wait("every receipt is durable", lambda r: r["counts"]["settled_acked"] == 2 * AGENTS, 60)
     assert (r["counts"]["orders"], r["counts"]["verified_acked"], r["counts"]["bad_frames"]) == (2 * AGENTS, 2 * AGENTS, 0)
     assert r["times"]["order_proof"]["n"] == 2 * AGENTS and r["times"]["order_csr"]["p99_ms"] > 0
@@ -95,30 +96,29 @@ def test_enrols_renews_and_answers_an_emergency(inst, fleet):
 def test_a_second_run_is_the_same_hosts(inst, fleet):
     f = fleet("again", 12)
     f.ready()
-    before = fingerprints(inst, f)
+    before = served(inst, f)
     assert f.stop() == 0
     f.start("--spread", "1s")
     r = f.ready(60)
     assert (r["counts"]["joined"], r["counts"]["orders"]) == (0, 0), "it was enrolled or served before"
-    assert fingerprints(inst, f) == before
-    counts(inst, renew(f, "all"), successful_count=12)
+    assert served(inst, f) == before
+    counts(inst, renew(f), successful_count=12)
 
 
 def test_failing_reloads_and_hosts_that_are_away_are_counted_as_ordered(inst, fleet):
     f = fleet("broken", 40, "--fail-share", "10%", "--offline-share", "20%", "--probe-time", "300ms", "--return-at", "20s", services=("clara",))
     r = f.wait("those who leave have left", lambda r: r["offline"] == 8 and r["ready"] == 40, 300)
     assert r["connected"] == 32
-    before = fingerprints(inst, f)
+    before = served(inst, f)
     f.mark()
-    one = renew(f, "all")
-    r = f.wait("the broken have tried", lambda r: r["counts"]["failed"] >= 3, 120)
-    wait_for("those who are there are done", lambda: campaign(inst, one)["successful_count"] >= 28, 120, 0.2)
+    one = renew(f)
+    wait_for("those who are there and not broken are done", lambda: campaign(inst, one)["successful_count"] >= 28, 120, 0.2)
     f.wait("they are back", lambda r: r["offline"] == 0 and r["connected"] == 40, 120)
-    # 4 of 40 cannot reload whenever they are there: everybody else ends well, they keep what they served
-    wait_for("who was away is done, too", lambda: campaign(inst, one)["successful_count"] == 36, 120, 0.2)
-    after = dict(rows(inst, "SELECT c.cert_id, hex(t.served) FROM certificate c JOIN target t ON t.cert_id = c.cert_id WHERE c.cert_id LIKE 'broken-%'"))
-    r = f.report()
-    assert r["counts"]["verified_acked"] == 36 and len(after) == 40 and len(before) == 40
+    # who was away is done, too; the broken keep what they served, whatever was tried
+    wait_for("all but the broken are done", lambda: campaign(inst, one)["successful_count"] == 36, 120, 0.2)
+    f.wait("the broken have tried", lambda r: r["counts"]["failed"] >= 4 and r["counts"]["verified_acked"] == 36, 120)
+    after = served(inst, f)
+    assert sum(before[c] == after[c] for c in before) == 4
 
 
 def test_all_connections_are_cut_and_come_back(inst, fleet):
@@ -128,13 +128,13 @@ def test_all_connections_are_cut_and_come_back(inst, fleet):
     f.storm()
     r = f.wait("all are back", lambda r: r["counts"]["connects"] == 40 and r["connected"] == 40, 120)
     assert r["counts"]["orders"] == 0 and r["times"]["connect"]["n"] == 40
-    counts(inst, renew(f, "all"), successful_count=40)
+    counts(inst, renew(f), successful_count=40)
 
 
 def test_clocks_and_slow_links_change_nothing(inst, fleet):
     f = fleet("odd", 20, "--clock-skew", "20m", "--slow-link", "50%", "--deploy-time", "50ms-300ms")
     f.ready()
-    counts(inst, renew(f, "all"), successful_count=20, failed_count=0)
+    counts(inst, renew(f), successful_count=20, failed_count=0)
 
 
 def test_refusals(inst, tmp_path):
@@ -170,7 +170,7 @@ def invite(inst, *words):
 
 
 def test_many_invites_are_made_at_once_or_not_at_all(inst, tmp_path):
-    before = rows(inst, "SELECT count(*) FROM invite")[0][0]
+    before = rows(inst, "SELECT count(*) FROM invites")[0][0]
     code, out, _ = invite(inst, "row", "--service", "clara", "--count", "12", "-o", "json")
     made = json.loads(out)["items"]
     assert code == 0 and [m["name"] for m in made] == [f"row-{i:02d}" for i in range(1, 13)] and len({m["token"] for m in made}) == 12
@@ -178,7 +178,7 @@ def test_many_invites_are_made_at_once_or_not_at_all(inst, tmp_path):
     wishes.write_text("# two hosts\nfile-a\nfile-b vpb file-b.vpb.vcc.internal,vpb.vcc.internal\n")
     code, out, _ = invite(inst, "--file", str(wishes), "--service", "clara", "-o", "json")
     assert code == 0 and [(m["name"], m["service"]) for m in json.loads(out)["items"]] == [("file-a", "clara"), ("file-b", "vpb")]
-    assert rows(inst, "SELECT count(*) FROM invite")[0][0] == before + 14
+    assert rows(inst, "SELECT count(*) FROM invites")[0][0] == before + 14
     f = FleetRun(inst, 1)
     good = {"name": "one-more", "service": "clara"}
     for bad in ({"name": "Not A Name", "service": "clara"}, {"name": "x", "service": "clara", "more": 1}, "x", {"name": "x"}):
@@ -186,7 +186,7 @@ def test_many_invites_are_made_at_once_or_not_at_all(inst, tmp_path):
         assert status in (400, 422) and answer["code"].startswith("VCC-"), answer
     assert f.call("POST", "invites/batch", {"invites": []})[0] in (400, 422)
     assert f.call("POST", "invites/batch", {"invites": [good] * 1001})[0] in (400, 422)
-    assert rows(inst, "SELECT count(*) FROM invite")[0][0] == before + 14
+    assert rows(inst, "SELECT count(*) FROM invites")[0][0] == before + 14
     assert len(rows(inst, "SELECT seq FROM audit WHERE event = 'invite_created' AND object LIKE 'row-%'")) == 12
     wishes.write_text("a b c d\n")
     assert invite(inst, "--file", str(wishes))[0] == 2
