@@ -41,10 +41,15 @@ class FleetRun:
     def names(self):
         return [f"{self.name}-{i:05d}" for i in range(self.agents)]
 
+    def joined(self):
+        folder = os.path.join(self.dir, "state")
+        return {n.removesuffix(".member") for n in os.listdir(folder) if n.endswith(".member")} if os.path.isdir(folder) else set()
+
     def invite(self):
-        """Tokens for all, services in turn."""
+        """Tokens for those who have not joined, services in turn."""
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
-        rows = [{"name": n, "service": self.services[i % len(self.services)], "ttl": "24h"} for i, n in enumerate(self.names())]
+        there = self.joined()
+        rows = [{"name": n, "service": self.services[i % len(self.services)], "ttl": "24h"} for i, n in enumerate(self.names()) if n not in there]
         path = os.path.join(self.dir, "tokens")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             for i in range(0, len(rows), BATCH):
@@ -57,7 +62,7 @@ class FleetRun:
     def start(self, *options, processes=1):
         """Enrols who has not joined before; comes back at once."""
         words = [self.inst.bin("vcc-fleet")]
-        if not os.path.exists(os.path.join(self.dir, "state", "root.der")):
+        if len(self.joined()) < self.agents:
             words += [self.inst.join_address, "--pin", self.inst.pin, "--tokens", self.invite()]
         if os.path.exists(self.json):
             os.unlink(self.json)  # an earlier run's
