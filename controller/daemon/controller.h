@@ -139,6 +139,7 @@ struct controller_state {
 	uint32_t open_orders;
 	int64_t  started_at;
 	int64_t  now_at;
+	const struct loop_watch *loop; /* how long its turns take */
 };
 void controller_state(struct controller *ctl, struct controller_state *ret);
 
