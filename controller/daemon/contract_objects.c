@@ -100,8 +100,8 @@ OBJECT(invite_made, "InviteMade", &object_invite, F("token", API_TEXT, 0), F("jo
        F("command", API_TEXT, 0));
 
 OBJECT(invites_made, "InvitesMade", NULL, {"items", API_OBJECTS, 0, &object_invite_made, NULL, NULL});
-OBJECT(invite_wanted, "InviteWanted", NULL, F("name", API_TEXT, API_NEEDED), F("service", API_TEXT, API_NEEDED), F("names", API_TEXTS, API_NULL),
-       F("ttl", API_TEXT, API_NULL));
+OBJECT(invite_wanted, "InviteWanted", NULL, F("name", API_TEXT, API_NEEDED), F("service", API_TEXT, API_NEEDED), F("names", API_TEXTS, API_NULL | API_MAYBE),
+       F("ttl", API_TEXT, API_NULL | API_MAYBE));
 
 /* ---- templates ------------------------------------------------------------------------------------------------------ */
 
