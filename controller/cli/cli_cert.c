@@ -6,6 +6,7 @@
 
 #include "controller/cli/ask.h"
 #include "controller/cli/policy_file.h"
+#include "shared/base/id.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/names.h"
@@ -378,6 +379,55 @@ static int renew(const struct invocation *in)
 	return r;
 }
 
+/* ---- cancel ---- */
+
+/* The order that is open for the certificate; "" = there is none. */
+static int open_order_of(const struct invocation *in, char ret[ID_TEXT_SIZE], struct refusal *why)
+{
+	char    path[CLIENT_PATH_SIZE];
+	json_t *answer = NULL;
+	int     r = cert_path(in, "/api/v1/certificates/%s", path, why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, why);
+	if (r == EXIT_DONE)
+		text_cut(ret, ID_TEXT_SIZE, text_of(answer, "open_order"));
+	json_decref(answer);
+	return r;
+}
+
+static int cancel_renewal(const struct invocation *in, const char *renewal_id, struct refusal *why)
+{
+	char    path[CLIENT_PATH_SIZE];
+	json_t *answer = NULL;
+	snprintf(path, sizeof(path), "/api/v1/renewals/%s/cancel", renewal_id);
+	int r = client_call(&in->client, "POST", path, NULL, NULL, &answer, why);
+	if (r == EXIT_DONE && in->form != OUTPUT_TABLE)
+		output_json(answer);
+	else if (r == EXIT_DONE)
+		printf("renewal %s of %s: %s\n", text_of(answer, "renewal_id"), text_of(answer, "cert_id"), text_of(answer, "status"));
+	json_decref(answer);
+	return r;
+}
+
+/* A word that looks like a renewal_id may be a cert_id, too. */
+static int cancel(const struct invocation *in)
+{
+	struct refusal why;
+	struct id      id;
+	char           renewal_id[ID_TEXT_SIZE] = "";
+	int            r = id_parse(in->words[0], &id) == 0 ? cancel_renewal(in, in->words[0], &why) : EXIT_NOT_FOUND;
+	if (r != EXIT_NOT_FOUND)
+		return r == EXIT_DONE ? r : verb_fail(r, &why);
+	r = open_order_of(in, renewal_id, &why);
+	if (r == EXIT_DONE && renewal_id[0] != '\0')
+		r = cancel_renewal(in, renewal_id, &why);
+	else if (r == EXIT_DONE && in->form == OUTPUT_TABLE)
+		printf("%s has no open renewal: there is nothing to cancel\n", in->words[0]);
+	else if (r == EXIT_DONE)
+		printf("null\n");
+	return r == EXIT_DONE ? r : verb_fail(r, &why);
+}
+
 static int expiring(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
@@ -413,6 +463,7 @@ const struct verb cli_cert_verbs[] = {
 	 {{"pem", NULL, "the newest certificate and its chain instead, for other programs"}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
 	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	{"cert", "cancel", "CERT_ID|RENEWAL_ID", 1, 1, "ends a renewal that is not at the signer yet", {{NULL, NULL, NULL}}, cancel},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };
 const size_t cli_cert_verbs_n = N_ELEMENTS(cli_cert_verbs);

@@ -91,6 +91,35 @@ void api_life_renew(struct api_call *call)
 		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, now ? renew_made : renew_done, call);
 }
 
+static void cancel_done(void *ctx, const struct api_result *result)
+{
+	struct api_call *call = ctx;
+	if (result->code < 0)
+		api_refuse_why(call, &result->why);
+	else
+		api_finish(call, 200, json_order(&result->order));
+}
+
+/* Who may not order it may not stop it. */
+void api_renewal_cancel(struct api_call *call)
+{
+	struct id    renewal_id;
+	struct order o;
+	int          r = id_parse(call->params[0], &renewal_id);
+	if (r == 0)
+		r = view_order(controller_view(call->ctl), renewal_id, &o);
+	if (r < 0 || !rights_service(&call->principal, o.service))
+		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such renewal");
+	if (r == 0)
+		r = api_body(call);
+	if (r == 0 && o.trigger == TRIGGER_EMERGENCY)
+		r = trigger_allowed(call, o.trigger);
+	if (r < 0)
+		api_refuse_why(call, &call->why);
+	else
+		controller_order_cancel(call->ctl, renewal_id, &call->caller, cancel_done, call);
+}
+
 /* ---- lists over all certificates ---- */
 
 typedef void each_cert_fn(void *ctx, const struct certificate *c, const struct template *t);

@@ -60,6 +60,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/services/{service_name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first; status=paused those that gave up for now, oldest first.", api_renewal_list, NULL, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
+	{"POST", "/api/v1/renewals/{renewal_id}/cancel", PERM_CERT_RENEW, SCOPE_OBJECT, "Ends an order before it is at the signer; later it is led to its end.", NULL, api_renewal_cancel, NULL},
 
 	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
 	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind.", api_campaign_show, NULL, api_campaign_enrich},

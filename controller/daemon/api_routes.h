@@ -62,6 +62,7 @@ int  api_cert_issuances(struct api_call *call, struct store_view *view);
 json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now);
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
+void api_renewal_cancel(struct api_call *call);
 
 /* api_issue.c */
 void api_cert_issue(struct api_call *call);

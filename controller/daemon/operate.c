@@ -146,6 +146,44 @@ void controller_order_now(struct controller *ctl, const char *cert_id, const str
 		answer_now(a);
 }
 
+/* From the signer on a certificate may be in the world: then the order is led to its end, and its outcome is known. */
+static int cancel_refusal(const struct order *o, struct refusal *why)
+{
+	char id[ID_TEXT_SIZE];
+	id_text(o->renewal_id, id);
+	if (order_phase_final(o->phase))
+		return refuse(why, E_ORDER_OVER, id, "the renewal of %s is %s", o->cert_id, order_phase_name(o->phase));
+	if (o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED)
+		return refuse(why, E_ORDER_TOO_LATE, id, "the renewal of %s is %s: its certificate is signed or about to be", o->cert_id,
+			      order_phase_name(o->phase));
+	return 0;
+}
+
+void controller_order_cancel(struct controller *ctl, struct id renewal_id, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer     *a = answer_new(done, ctx);
+	struct order      *o = &a->result.order;
+	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = renewal_id, .code = E_SWAP_CANCELLED};
+	bool               stored = false;
+	char               id[ID_TEXT_SIZE];
+	int                r = orders_find(ctl, renewal_id, o);
+	if (r == 0) {
+		a->result.code = cancel_refusal(o, &a->result.why);
+		if (a->result.code < 0) {
+			answer_now(a);
+			return;
+		}
+		(void)snprintf(ev.cause, sizeof(ev.cause), "cancelled by %s", who->actor);
+		r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_stored, .ctx = a}, &stored);
+	}
+	if (r == 0)
+		r = orders_find(ctl, renewal_id, o);
+	if (r < 0)
+		refused(a, r, id_text(renewal_id, id), NULL);
+	else if (!stored)
+		answer_now(a);
+}
+
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
 void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
