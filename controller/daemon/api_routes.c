@@ -59,11 +59,11 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/services/{service_name}", PERM_CERT_READ, SCOPE_OBJECT, "One service, with what it says instead of its templates.", api_service_show, NULL, api_policy_enrich},
 	{"POST", "/api/v1/services/{service_name}", PERM_TEMPLATE_UPDATE, SCOPE_OBJECT, "Policy, windows and dependencies of a service; dry_run shows what it does.", NULL, api_service_apply, NULL},
 	{"GET", "/api/v1/renewals", PERM_CERT_READ, SCOPE_FILTERED, "Orders, newest first; status=paused those that gave up for now, oldest first.", api_renewal_list, NULL, NULL},
-	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof.", api_renewal_show, NULL, NULL},
+	{"GET", "/api/v1/renewals/{renewal_id}", PERM_CERT_READ, SCOPE_OBJECT, "One order with its steps and proof; Prefer: wait=N waits for its end, at most 60 s.", api_renewal_show, NULL, NULL},
 	{"POST", "/api/v1/renewals/{renewal_id}/cancel", PERM_CERT_RENEW, SCOPE_OBJECT, "Ends an order before it is at the signer; later it is led to its end.", NULL, api_renewal_cancel, NULL},
 
 	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
-	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind.", api_campaign_show, NULL, api_campaign_enrich},
+	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind; Prefer: wait=N waits for its end, at most 60 s.", api_campaign_show, NULL, api_campaign_enrich},
 	{"GET", "/api/v1/campaigns/{campaign_id}/members", PERM_CERT_READ, SCOPE_OBJECT, "The certificates of a campaign in their order; state= narrows it.", api_campaign_members, NULL, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", PERM_CERT_BULK, SCOPE_OBJECT, "Sends nothing more; what was sent finishes.", NULL, api_campaign_halt, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},
@@ -77,7 +77,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/audit/forget", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Deletes the name behind a pseudonym.", NULL, api_audit_forget, NULL},
 	{"GET", "/api/v1/audit/{seq}", PERM_AUDIT_READ, SCOPE_WHOLE, "One audit record with its proof (RFC 6962).", api_audit_show, NULL, NULL},
 
-	{"POST", LIFE "/renew/{cert_id}", PERM_CERT_RENEW, SCOPE_OBJECT, "Renews one certificate.", NULL, api_life_renew, NULL},
+	{"POST", LIFE "/renew/{cert_id}", PERM_CERT_RENEW, SCOPE_OBJECT, "Renews one certificate; Prefer: wait=N waits for its end, at most 60 s.", NULL, api_life_renew, NULL},
 	{"POST", LIFE "/bulk-renewal", PERM_CERT_BULK, SCOPE_FILTERED, "Renews what a pattern means, in batches; dry_run shows the plan.", NULL, api_life_bulk, NULL},
 	{"POST", LIFE "/emergency-recertification", PERM_CERT_EMERGENCY, SCOPE_FILTERED, "Renews what an incident touches, all at once; Prefer: wait=N says how long to wait for the end.", NULL, api_life_emergency, NULL},
 	{"POST", LIFE "/vcc-service/{service_name}/renew-all", PERM_SERVICE_RENEW, SCOPE_OBJECT, "Renews every certificate of a service, in batches.", NULL, api_life_renew_all, NULL},

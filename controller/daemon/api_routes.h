@@ -63,6 +63,8 @@ json_t *api_certificate_json(struct store_view *view, const struct certificate *
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
 void api_renewal_cancel(struct api_call *call);
+/* Whoever is limited to services sees the campaigns that touch no others. */
+bool api_campaign_visible(const struct api_call *call, const struct campaign *c);
 
 /* api_issue.c */
 void api_cert_issue(struct api_call *call);

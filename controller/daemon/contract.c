@@ -177,7 +177,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/audit/forget", API_200, SHAPE_ONE, &object_forgotten, NULL, NULL, NULL, forget_body},
 	{"GET", "/api/v1/audit/{seq}", API_200, SHAPE_ONE, &object_record_shown, NULL, NULL, NULL, NULL},
 
-	{"POST", LIFE "/renew/{cert_id}", API_202, SHAPE_ONE, NULL, &object_renewing, NULL, NULL, renew_body},
+	{"POST", LIFE "/renew/{cert_id}", API_200 | API_202, SHAPE_ONE, &object_renewed, &object_renewing, NULL, NULL, renew_body},
 	{"POST", LIFE "/bulk-renewal", API_200 | API_202, SHAPE_ONE, &object_planned, &object_bulk_begun, NULL, NULL, bulk_body},
 	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency, NULL, NULL, emergency_body},
 	{"POST", LIFE "/vcc-service/{service_name}/renew-all", API_200 | API_202, SHAPE_ONE, &object_planned, &object_service_begun, NULL, NULL, renew_all_body},

@@ -168,6 +168,10 @@ OBJECT(renewing, "Renewing", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_
        ONE_OF("status", 0, "processing,awaiting_approval"), F("estimated_completion", API_TIME, API_NULL),
        ONE_OF("trigger", 0, API_TRIGGERS));
 
+OBJECT(renewed, "Renewed", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),
+       ONE_OF("status", 0, "completed,failed,paused,cancelled,rolled_back"), F("estimated_completion", API_TIME, API_NULL),
+       ONE_OF("trigger", 0, API_TRIGGERS));
+
 OBJECT(certificate, "Certificate", NULL, F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
        F("template_id", API_TEXT, 0), F("template_version", API_INTEGER, 0),
        ONE_OF("status", 0, "requested,issued,active,expiring,expired,renewed,suspended,revoked"), F("subject", API_TEXT, 0),

@@ -1,5 +1,11 @@
 """One renewal by itself: who may cancel it and until when, and how long an answer waits for its end (Prefer: wait)."""
+import http.client
+import json
+import os
+import select
 import signal
+import socket
+import time
 import uuid
 
 import pytest
@@ -136,3 +142,102 @@ def test_a_cancelled_order_takes_its_request_along(fleet):
     assert answer["status"] == "awaiting_approval"
     assert cancel(fleet, answer["renewal_id"])[1]["status"] == "cancelled"
     assert fleet.approver.get(f"approvals/{answer['renewal_id']}")["status"] == "cancelled"
+
+
+# ---- Prefer: wait ----
+
+class Local(http.client.HTTPConnection):
+    """The local socket, where the headers of an answer are seen, too."""
+
+    def __init__(self, fleet):
+        super().__init__("localhost", timeout=120)
+        self.path = os.path.join(fleet.state, "run", "admin.sock")
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(120)
+        self.sock.connect(self.path)
+
+    def ask(self, method, path, body=None, prefer=None, **headers):
+        self.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json", **({"Prefer": prefer} if prefer else {}), **headers})
+        answer = self.getresponse()
+        return answer.status, json.loads(answer.read()), answer.getheader("Preference-Applied"), answer.getheader("Location")
+
+
+def test_an_answer_waits_for_the_end(fleet):
+    old = fleet.cert("c1-web")["fingerprint"]
+    status, answer, applied, location = Local(fleet).ask("POST", f"{LIFE}/renew/c1-web", {"force": True}, "respond-async, wait=50")
+    assert (status, answer["status"], applied) == (200, "completed", "wait=50") and location == f"/api/v1/renewals/{answer['renewal_id']}", answer
+    assert answer["estimated_completion"] is None and fleet.cert("c1-web")["fingerprint"] != old
+    status, again, applied, _ = Local(fleet).ask("GET", location, prefer="wait=50")
+    assert status == 200 and again["status"] == "completed" and applied == "wait=50", "what has ended is not waited for"
+
+
+@pytest.mark.parametrize("prefer,applied", [(None, None), ("respond-async", None), ("wait=soon", None), ("wait=-1", None), ("wait=0", "wait=0"), ("WAIT=0", "wait=0"),
+                                            ("wait=1", "wait=1")])
+def test_an_answer_comes_when_the_time_is_over(fleet, waiting, prefer, applied):
+    status, answer, said, _ = Local(fleet).ask("GET", f"/api/v1/renewals/{waiting}", prefer=prefer)
+    assert (status, answer["status"], said) == (200, "in_progress", applied)
+    refused(Local(fleet).ask("POST", f"{LIFE}/renew/c1-web", {"force": True}, "wait=50")[:2], 409, "VCC-3001")
+
+
+def test_more_than_a_minute_is_not_waited(fleet):
+    assert Local(fleet).ask("GET", f"/api/v1/renewals/{renew(fleet)}", prefer="wait=86400")[2] == "wait=60"
+    fleet.wait_done("c1-web")
+
+
+def test_what_one_may_not_see_is_not_waited_for(fleet, waiting):
+    other = principal(fleet, "vpb-eye", "viewer", ["vpb"])
+    other.headers["Prefer"] = "wait=60"  # longer than the connection would live
+    refused(other("GET", f"/api/v1/renewals/{waiting}"), 404, "VCC-1006")
+
+
+def test_a_campaign_is_waited_for(fleet):
+    campaign = fleet.bulk(service_pattern="*.clara.vcc.internal")[1]["campaign_id"]
+    status, answer, applied, _ = Local(fleet).ask("GET", f"/api/v1/campaigns/{campaign}", prefer="wait=55")
+    assert (status, answer["status"], applied) == (200, "completed", "wait=55") and answer["successful_renewals"] == ["c1-web"]
+
+
+def test_an_emergency_says_how_long_it_waits(fleet):
+    body = {"incident_id": "INC-7", "reason": "a test", "certificate_ids": ["c1-web"]}
+    assert Local(fleet).ask("POST", f"{LIFE}/emergency-recertification", body, "wait=50")[2] == "wait=50"
+
+
+def test_who_waits_holds_up_nobody(fleet, waiting):
+    """More than may wait: the rest is answered at once and says so by saying nothing; who hangs up makes room; the listener answers others."""
+    path, crowd = f"/api/v1/renewals/{waiting}", []
+    try:
+        for _ in range(56):
+            c = Local(fleet)
+            c.request("GET", path, headers={"Prefer": "wait=60"})
+            crowd.append(c)
+        early = wait_for("those without room are answered", lambda: len(e := [c for c in crowd if select.select([c.sock], [], [], 0)[0]]) >= 8 and e, 30, 0.1)
+        assert len(early) == 8
+        for c in early:
+            answer = c.getresponse()
+            assert answer.status == 200 and answer.getheader("Preference-Applied") is None and json.loads(answer.read())["status"] == "in_progress"
+        assert fleet.vccctl("cert", "show", "c1-web")["open_order"] == waiting
+        for c in crowd:
+            c.close()
+        wait_for("there is room again", lambda: Local(fleet).ask("GET", path, prefer="wait=1")[2] == "wait=1", 30, 0.2)
+        late = Local(fleet)
+        late.request("GET", path, headers={"Prefer": "wait=60"})
+        time.sleep(0.3)
+        assert cancel(fleet, waiting)[0] == 200
+        assert json.loads(late.getresponse().read())["status"] == "cancelled"
+    finally:
+        for c in crowd:
+            c.close()
+
+
+def test_a_controller_that_ends_does_not_wait(fleet, waiting):
+    late = Local(fleet)
+    late.request("GET", f"/api/v1/renewals/{waiting}", headers={"Prefer": "wait=60"})
+    time.sleep(0.3)
+    controller = fleet.processes["controller"]
+    controller.popen.terminate()
+    assert controller.popen.wait(50) == 0
+    controller.start()
+    fleet.wait_up()
+    for g in fleet.gateways:
+        g.connect()
