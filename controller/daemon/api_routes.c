@@ -43,7 +43,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/targets/{target_id}", PERM_CERT_READ, SCOPE_OBJECT, "One target.", api_target_show, NULL, api_target_enrich},
 
 	{"GET", "/api/v1/certificates", PERM_CERT_READ, SCOPE_FILTERED, "Certificates by cert_id.", api_cert_list, NULL, NULL},
-	{"POST", "/api/v1/certificates", PERM_CERT_CREATE, SCOPE_NAMED, "A certificate for the key of a request, without a host; for persons and code signing it waits for an approval.", NULL, api_cert_issue, NULL},
+	{"POST", "/api/v1/certificates", PERM_CERT_CREATE, SCOPE_NAMED, "A certificate for the key of a request, without a host; for persons and code signing it waits for an approval. With agent: one that waits for its target file.", NULL, api_cert_issue, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/pem", PERM_CERT_READ, SCOPE_OBJECT, "The newest certificate and its chain as PEM.", NULL, api_cert_pem, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, SCOPE_OBJECT, "One certificate with target, policy and last orders.", api_cert_show, NULL, api_target_enrich},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, SCOPE_OBJECT, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},

@@ -80,7 +80,8 @@ TABLE(service_body, {"name", API_TEXT, 0, NULL, NULL, "that of the path"}, {"dep
       {"created_at", API_ANY, 0, NULL, NULL, "not looked at"}, {"update", API_ANY, 0, NULL, NULL, "not looked at"},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also where renewals become impossible"});
-TABLE(issue_body, {"csr", API_TEXT, API_NEEDED, NULL, NULL, "PEM; its key alone is taken"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
+TABLE(issue_body, {"csr", API_TEXT, 0, NULL, NULL, "PEM; its key alone is taken; this or agent"},
+      {"agent", API_TEXT, 0, NULL, NULL, "the host that makes the key when its target file is there"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
       {"service", API_TEXT, API_NULL, NULL, NULL, NULL}, {"names", API_TEXTS, API_NULL, NULL, NULL, NULL}, {"cert_id", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"renew", API_TEXT, API_NULL, NULL, NULL, "a cert_id: its next one"});
 
@@ -148,7 +149,7 @@ static const struct api_contract rows[] = {
 
 	{"GET", "/api/v1/certificates", API_200, SHAPE_PAGE, &object_certificate, NULL, NULL, cert_args, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", API_200, SHAPE_ONE, &object_certificate_shown, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/certificates", API_202, SHAPE_ONE, NULL, &object_certificate_issued, NULL, NULL, issue_body},
+	{"POST", "/api/v1/certificates", API_201 | API_202, SHAPE_ONE, &object_certificate, &object_certificate_issued, NULL, NULL, issue_body},
 	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuances_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},

@@ -39,6 +39,7 @@ struct api_result {
 	int                 code; /* 0, or why not (then `why` is filled) */
 	struct refusal      why;
 	struct order        order;                  /* controller_order */
+	struct certificate  certificate;            /* controller_create */
 	struct agent        agent;                  /* controller_agent_state */
 	struct invite       invite;                 /* controller_invite, with: */
 	char                token[TOKEN_JOIN_SIZE]; /* shown once; the callback's owner wipes its copy */

@@ -8,6 +8,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/create_request.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
@@ -108,6 +109,8 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		r = operate_agent_usable(ctl, cert.agent);
 	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING)
 		r = intent_possible(ctl, t);
+	if (r == 0 && create_waits(ctl, &cert))
+		r = E_ORDER_NO_TARGET;
 	if (r == 0)
 		r = end_waiting(ctl, &cert, who);
 	if (r < 0) {

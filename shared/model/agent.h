@@ -201,7 +201,8 @@ struct policy_walk {
 	X(POLICY_UPDATED, "policy_update_completed")                                                                  \
 	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
 	X(CERTIFICATE_REQUESTED, "certificate_requested")                                                             \
-	X(AGENT_REPLACED, "agent_replaced")
+	X(AGENT_REPLACED, "agent_replaced")                                                                           \
+	X(CERTIFICATE_CREATED, "certificate_created")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

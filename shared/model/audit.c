@@ -188,6 +188,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_POLICY_UPDATED] = {OBJECT_TEMPLATE, "a change of policy has reached every certificate that it concerns", "not given"},
 	[AUDIT_CA_REVOKED] = {OBJECT_ISSUER, "the CA was revoked: everything it signed ended", "not given"},
 	[AUDIT_CERTIFICATE_REQUESTED] = {OBJECT_CERTIFICATE, "a person brought a key for a certificate without a host", "not given"},
+	[AUDIT_CERTIFICATE_CREATED] = {OBJECT_CERTIFICATE, "a person made a certificate for a host, whose target file is waited for", "not given"},
 	[AUDIT_AGENT_REPLACED] = {OBJECT_AGENT, "another host took the name: the identity of the one before ended", "by an invite that says so"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
 	[AUDIT_CAMPAIGN_STARTED] = {OBJECT_NONE, "a campaign of renewals began", "not given"},
