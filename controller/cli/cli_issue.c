@@ -13,6 +13,7 @@
 
 enum { CSR_FILE_MAX = 16384, POLL_MS = 100, WAIT_MS = 60 * 1000 };
 
+#define BASE64    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 #define BEGIN     "-----BEGIN CERTIFICATE REQUEST-----"
 #define END       "-----END CERTIFICATE REQUEST-----"
 #define BEGIN_OLD "-----BEGIN NEW CERTIFICATE REQUEST-----"
@@ -69,6 +70,12 @@ static json_t *request_of(char *text, const char *path, struct refusal *why)
 		return NULL;
 	}
 	begin += strlen(old ? BEGIN_OLD : BEGIN);
+	size_t plain = strspn(begin, BASE64 " \t\n");
+	if (plain < (size_t)(end - begin)) {
+		refuse(why, E_PKI_CSR, path, "byte 0x%02x inside the CERTIFICATE REQUEST is no base64: the file is damaged, or was written in another character set",
+		       (unsigned)(unsigned char)begin[plain]);
+		return NULL;
+	}
 	return json_sprintf(BEGIN "%.*s" END "\n", (int)(end - begin), begin);
 }
 
