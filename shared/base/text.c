@@ -180,3 +180,28 @@ bool text_item(const char **cursor, char *ret, size_t size)
 	*cursor = p;
 	return false;
 }
+
+int text_host_port(const char *address, char *ret_host, size_t size, uint16_t *ret_port)
+{
+	const char *colon = strrchr(address, ':');
+	const char *from = address;
+	int64_t     port;
+	if (colon == NULL || text_i64(colon + 1, 0, UINT16_MAX, &port) != 0)
+		return E_SYNTAX;
+	size_t n = (size_t)(colon - address);
+	if (n >= 2 && from[0] == '[' && from[n - 1] == ']') {
+		from++;
+		n -= 2;
+	} else if (memchr(from, ':', n) != NULL) {
+		return E_SYNTAX; /* an IPv6 address needs brackets */
+	}
+	for (size_t i = 0; i < n; i++)
+		if (strchr("[]/ ", from[i]) != NULL)
+			return E_SYNTAX;
+	if (n == 1 && from[0] == '*')
+		n = 0;
+	int r = text_copy_n(ret_host, size, from, n);
+	if (r == 0)
+		*ret_port = (uint16_t)port;
+	return r;
+}
