@@ -41,7 +41,8 @@ int campaign_exit(const json_t *campaign)
 static bool in_flight(const json_t *campaign)
 {
 	long long open = count_of(campaign, "in_progress_count");
-	bool      sends = text_equal(text_of(campaign, "status"), "processing") && count_of(campaign, "waiting_count") > 0;
+	bool      more = count_of(campaign, "waiting_count") > 0 || json_is_true(json_object_get(campaign, "collecting"));
+	bool      sends = text_equal(text_of(campaign, "status"), "processing") && more;
 	return sends || open > count_of(campaign, "offline_count");
 }
 

@@ -92,6 +92,8 @@ static int print_answer(const struct invocation *in, const json_t *o)
 	} else {
 		printf("%s\n", text_of(o, "message"));
 		print_report(o);
+		if (text_of(o, "campaign_id")[0] != '\0')
+			printf("campaign: vccctl campaign watch %s\n", text_of(o, "campaign_id"));
 	}
 	return blocked ? EXIT_FAILED : EXIT_DONE;
 }

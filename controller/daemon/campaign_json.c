@@ -66,6 +66,7 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "reason", json_string(c->reason));
 	json_object_set_new(o, "plan_hash", json_hash(c->plan_hash));
 	set_counts(o, c);
+	json_object_set_new(o, "collecting", json_boolean(c->collecting));
 	json_object_set_new(o, "waiting_count", count(c->waiting));
 	json_object_set_new(o, "held_count", count(c->held));
 	json_object_set_new(o, "in_progress_count", count(campaign_flow_open(c)));

@@ -164,6 +164,7 @@ static int take(struct walk *w, const struct certificate *c)
 	text_cut(row->cert_id, sizeof(row->cert_id), c->cert_id);
 	text_cut(row->service, sizeof(row->service), c->service);
 	text_cut(row->agent, sizeof(row->agent), c->agent);
+	text_cut(row->template_id, sizeof(row->template_id), c->template_id);
 	row->signs_code = signs_code(w, c);
 	row->code = obstacle(w, c);
 	/* a key that was brought by a person is renewed by that person; only in an emergency somebody has to be told */

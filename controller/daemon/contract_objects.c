@@ -111,7 +111,7 @@ OBJECT(template, "Template", NULL, F("template_id", API_TEXT, 0), F("version", A
        F("created_at", API_TIME, 0));
 
 PART(policy_walk, "PolicyWalk", NULL, F("version", API_INTEGER, 0), F("after", API_TEXT, 0), F("ordered", API_INTEGER, 0),
-     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, API_NULL));
+     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
 
 OBJECT(template_shown, "TemplateShown", &object_template, OBJ("update", API_NULL, &object_policy_walk));
 
@@ -272,7 +272,7 @@ PART(counts, "CampaignCounts", NULL, F("total_certificates", API_INTEGER, 0), F(
 
 OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("trigger", 0, API_TRIGGERS), F("selector", API_TEXT, 0),
        F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("plan_hash", API_HASH, API_NULL),
-       F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
+       F("collecting", API_BOOL, 0), F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
        F("dropped_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
        F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
        F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
