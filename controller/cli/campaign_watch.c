@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
@@ -33,7 +34,7 @@ static long long count_of(const json_t *campaign, const char *field)
 int campaign_exit(const json_t *campaign)
 {
 	const char *status = text_of(campaign, "status");
-	if (text_equal(status, "awaiting_approval"))
+	if (ask_exit(campaign) != EXIT_DONE)
 		return EXIT_DENIED;
 	return text_equal(status, "completed") ? EXIT_DONE : EXIT_PARTLY;
 }
