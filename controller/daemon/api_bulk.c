@@ -170,6 +170,12 @@ static void answer_emergency(void *job)
 static void waited(void *ctx, const struct campaign *c, bool in_flight)
 {
 	struct job *j = ctx;
+	if (c == NULL) {
+		struct api_call *call = j->call;
+		job_end(j);
+		api_let_go(call);
+		return;
+	}
 	j->campaign = *c;
 	j->in_flight = in_flight;
 	workers_read(j->call->ctl->workers, collect_failures, answer_emergency, j);

@@ -9,6 +9,7 @@
 #include "controller/daemon/answer.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -98,6 +99,8 @@ static void on_created(struct controller *ctl, void *ctx, int code, const struct
 	struct answer *a = ctx;
 	if (code == 0 && !ctl->stopping)
 		campaigns_adopt(ctl, &a->result.campaign);
+	if (code < 0)
+		campaigns_recent_remove(ctl, a->result.campaign.campaign_id);
 	answer_stored(ctl, a, code, result);
 }
 
@@ -108,6 +111,7 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 	struct campaign *g = &a->result.campaign;
 	struct commit   *c = commit_new(ctl);
 	fill(ctl, plan, who, g);
+	campaigns_recent_add(ctl, g);
 	store_put_campaign(commit_change(c), g);
 	add_members(c, g, plan);
 	if (g->state == CAMPAIGN_AWAITING_APPROVAL || g->confirmation == CONFIRMATION_ASKED)

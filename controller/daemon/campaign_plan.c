@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/core/campaign_flow.h"
+#include "controller/daemon/campaign_empty.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 
@@ -389,6 +390,9 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 		p->code = view_counts(view, p->now, &p->certificates, &agents, &orders);
 	if (p->code == 0) {
 		make_unique(p);
+		p->code = p->n == 0 ? campaign_empty_why(p, view) : 0;
+	}
+	if (p->code == 0) {
 		p->code = put_in_turn(p, view);
 	}
 	if (p->code == 0) {

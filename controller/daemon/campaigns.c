@@ -128,8 +128,10 @@ static struct entry *entry_add(struct controller *ctl, const struct campaign *c)
 static void waiters_free(struct entry *e)
 {
 	struct waiter *w, *tmp;
-	LL_FOREACH_SAFE (e->waiters, w, tmp)
+	LL_FOREACH_SAFE (e->waiters, w, tmp) {
+		w->done(w->ctx, NULL, false);
 		free(w);
+	}
 	e->waiters = NULL;
 }
 
@@ -632,6 +634,34 @@ static void count_away(struct controller *ctl, int64_t now)
 	}
 }
 
+/* A cancelled campaign's order that no host has begun, and that nobody may come to begin for days: it waits for a person, or its host is
+ * away. In an emergency what was sent to such a host stays: its old certificate may be revoked already. */
+static bool is_unbegun(struct controller *ctl, const struct entry *e, const struct watch *w, int64_t now)
+{
+	struct order o;
+	if (w->state != MEMBER_ORDERED || !id_equal(w->key.campaign_id, e->c.campaign_id) || orders_find(ctl, w->key.renewal_id, &o) < 0)
+		return false;
+	bool sent = o.phase == ORDER_PLANNED || o.phase == ORDER_ORDERED;
+	return o.phase == ORDER_AWAITING_APPROVAL || (sent && e->c.kind != CAMPAIGN_EMERGENCY && is_away(ctl, w->agent, now));
+}
+
+static void end_unbegun(struct controller *ctl, struct entry *e, int64_t now)
+{
+	struct id     ids[PAGE];
+	size_t        n = 0;
+	struct caller who;
+	struct watch *w, *tmp;
+	campaign_caller(&e->c, &who);
+	HASH_ITER (hh, ctl->campaigns->watches, w, tmp) /* an order that ends takes its watches with it: first the list */
+		if (n < PAGE && is_unbegun(ctl, e, w, now))
+			ids[n++] = w->key.renewal_id;
+	for (size_t i = 0; i < n; i++) {
+		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = ids[i], .code = E_CAMPAIGN_ENDED};
+		bool               stored;
+		(void)!orders_event(ctl, &ev, &(struct order_input){.who = &who}, &stored); /* the next tick tries again */
+	}
+}
+
 void campaigns_tick(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *tmp;
@@ -639,6 +669,8 @@ void campaigns_tick(struct controller *ctl, int64_t now)
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
 		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && e->sending == 0 && !e->lost)
 			send_held(ctl, e);
+		if (e->c.state == CAMPAIGN_CANCELLED && campaign_flow_open(&e->c) > 0 && e->pending == 0 && !e->lost)
+			end_unbegun(ctl, e, now);
 		settle(ctl, e);
 	}
 }

@@ -45,7 +45,7 @@ uint32_t campaigns_away(struct controller *ctl, struct id campaign_id);
 void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next);
 
 /* Calls `done` once: as soon as nothing of the campaign is in flight, or nothing more will happen without a person; at
- * `until_at` at the latest. */
+ * `until_at` at the latest. The controller ends before: with NULL, and nothing is to be answered any more. */
 typedef void campaign_wait_fn(void *ctx, const struct campaign *c, bool in_flight);
 void         campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until_at, campaign_wait_fn *done, void *ctx);
 

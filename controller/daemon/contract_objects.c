@@ -149,7 +149,8 @@ OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
        SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
-       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
+       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
+       F("waits_for", API_TEXT, API_MAYBE));
 
 PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), ONE_OF("status", 0, "done,failed,pending"),
      F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
@@ -281,7 +282,8 @@ OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("tri
 
 OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0),
        F("agent", API_TEXT, 0), F("stage", API_INTEGER, 0), F("state", API_TEXT, 0), F("renewal_id", API_ID, API_NULL),
-       F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL));
+       F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL),
+       F("waits_for", API_TEXT, API_MAYBE), F("next_at", API_TIME, API_MAYBE | API_NULL));
 
 /* The lists are left out with members=no. */
 OBJECT(campaign_shown, "CampaignShown", &object_campaign, F("affected_certificates", API_TEXTS, API_MAYBE),
@@ -290,7 +292,7 @@ OBJECT(campaign_shown, "CampaignShown", &object_campaign, F("affected_certificat
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
 
 PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
-     F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
+     F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), F("recent", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
      F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), ONE_OF("trigger", 0, API_TRIGGERS),
      ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
      OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),

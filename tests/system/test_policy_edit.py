@@ -276,6 +276,28 @@ def test_it_says_what_it_leaves(ctl):
     assert c["failed_renewals"][0]["cert_id"] == "leav02-web" and c["skipped_renewals"][0]["cert_id"] == "leav01-web"
 
 
+def test_an_order_says_which_window_it_waits_for(ctl):
+    base = new_template(ctl, "windowed")
+    host, _ = issued(ctl, "wind01", "windowed")
+    host.outcome = lambda *_: "the host waits"
+    hour = (time.gmtime().tm_hour + 12) % 24
+    window = f"* {hour:02d}:00-{(hour + 1) % 24:02d}:00 Etc/UTC"
+    apply(ctl, "service", {"name": "clara", "windows": window})
+    begun = apply(ctl, "template", {**base, "validity_period": "70d"})["campaign_id"]
+    m = wait_for("its member waits", lambda: (ms := ctl.get(f"campaigns/{begun}/members")["items"]) and ms[0].get("waits_for") and ms[0], 60)
+    renewal = ctl.get(f"renewals/{m['renewal_id']}")
+    for shown in (m, renewal, ctl.cert("wind01-web")["renewals"][0], ctl.get(f"campaigns/{begun}")["renewal_processes"][0]):
+        assert shown["waits_for"] == "the window of service clara" and shown["next_at"][11:16] == f"{hour:02d}:00", shown
+    out = run(ctl, "cert", "show", "wind01-web")[1]
+    assert "waits for the window of service clara from " + renewal["next_at"][:16] in out and "--now" in out, out
+    out = run(ctl, "campaign", "show", begun)[1]
+    assert "the window of service clara" in out and f"{hour:02d}:00" in out, out
+    ctl.vccctl("cert", "renew", "wind01-web", "--now")
+    wait_for("it waits no more", lambda: "waits_for" not in ctl.get(f"renewals/{m['renewal_id']}"))
+    apply(ctl, "service", {"name": "clara"})
+    walked(ctl, "service:clara")
+
+
 # ---- services ----
 
 def test_service_overrides(ctl):
@@ -369,6 +391,12 @@ def test_a_second_person_agrees():
         b = second["approval"]
         status, problem = approver("POST", f"/api/v1/approvals/{b['approval_id']}/approve", {"hash": b["hash"]})
         assert status == 409 and problem["code"] == "VCC-3711", "it was shown as a change of version 1"
+        path = os.path.join(inst.dir, "argus.json")
+        write(path, json.dumps({"name": "argus", "policy": {"max_renewals": 3}}))
+        for words in (("service", "apply", path), ("ca", "revoke", "service-1", "--reason", "superseded", "--force")):
+            status, out, err = run(inst, *words)
+            assert status == 4 and err == "", "one rule for all verbs: it waits for a second person"
+            assert any(a["approval_id"] in out for a in approver.get("approvals")["items"]), out
         status, waits = admin("POST", "/api/v1/services/vpb", {"depends_on": ["covina"]})
         assert status == 202 and waits["approval"]["kind"] == "service", waits
         s = waits["approval"]
