@@ -73,7 +73,7 @@ static void edit_done(void *ctx, const struct policy_edit_result *result)
 	}
 	json_t *o = json_deep_copy(result->report);
 	bool    dry = !result->changed && json_array_size(json_object_get(o, "changes")) > 0;
-	char    text[160], etag[24];
+	char    text[160], etag[24], id[ID_TEXT_SIZE];
 	if (result->changed)
 		(void)snprintf(text, sizeof(text), "version %u is in force; %lld certificates are renewed", result->version,
 			       (long long)json_integer_value(json_object_get(o, "renewals")));
@@ -89,6 +89,10 @@ static void edit_done(void *ctx, const struct policy_edit_result *result)
 	if (!dry)
 		json_object_set_new(o, "version", json_integer(result->version));
 	http_call_header(call->http, "etag", etag);
+	if (result->changed) {
+		(void)snprintf(text, sizeof(text), "/api/v1/campaigns/%s", id_text(result->campaign_id, id));
+		http_call_header(call->http, "location", text);
+	}
 	api_finish(call, result->changed ? 202 : 200, o);
 }
 

@@ -93,3 +93,24 @@ def test_killed_between_renew_times(inst):
         c = wait_for("its campaign is over", lambda: (c := inst.get(f"campaigns/{campaign}"))["completed_at"] and c, 60)
         assert (c["status"], c["total_certificates"]) == ("completed", 0), "its due time alone is another one"
         assert version(inst) == before + 1 + n
+
+
+@pytest.mark.parametrize("point", ["controller.policy_edit", "controller.policy_page", "controller.campaign_send"])
+def test_the_store_refuses_once(inst, point):
+    """Memory follows what is stored: a page, its end included, is done again, and an edit that was refused is not there."""
+    before = version(inst)
+    validity = {"validity_period": f"{200 + before}d", "max_renewals": 0}
+    restart(inst, {"VCC_FAILPOINT": f"{point}@1=err:ENOSPC"})
+    try:
+        inst.edit_template(inst.host.template, **validity)
+    except Failed:
+        assert point == "controller.policy_edit"
+        assert inst.get(f"certificates/lifecycle/templates/{inst.host.template}")["version"] == before == version(inst)
+        inst.edit_template(inst.host.template, **validity)
+    wait_for("it has reached the certificate", lambda: inst.certificate(inst.host.cert_id)["template_version"] == before + 1)
+    campaign = inst.get("campaigns?limit=1")["items"][0]["campaign_id"]
+    c = wait_for("its campaign is over", lambda: (c := inst.get(f"campaigns/{campaign}"))["completed_at"] and c, 60)
+    assert (c["status"], c["total_certificates"], c["successful_count"]) == ("completed", 1, 1), c
+    assert not count(inst, "SELECT count(*) FROM policy_walks WHERE object = 'template:' || ?")
+    assert inst.get(f"certificates/lifecycle/templates/{inst.host.template}")["update"] is None
+    restart(inst, None)
