@@ -57,7 +57,8 @@ OBJECT(approval, "Approval", NULL, F("approval_id", API_ID, 0), F("kind", API_TE
 
 OBJECT(approval_seen, "ApprovalSeen", &object_approval, F("you_may_decide", API_BOOL, 0));
 
-OBJECT(approval_decided, "ApprovalDecided", &object_approval_seen, F("token", API_TEXT, API_MAYBE), F("token_id", API_ID, API_MAYBE));
+OBJECT(approval_decided, "ApprovalDecided", &object_approval_seen, F("token", API_TEXT, API_MAYBE), F("token_id", API_ID, API_MAYBE),
+       F("campaign_id", API_ID, API_MAYBE));
 
 OBJECT(waiting, "Waiting", NULL, ONE_OF("status", 0, "awaiting_approval"), F("approval_id", API_ID, 0),
        OBJ("approval", 0, &object_approval));

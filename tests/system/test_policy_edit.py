@@ -385,7 +385,8 @@ def test_a_second_person_agrees():
         assert admin("POST", f"/api/v1/approvals/{a['approval_id']}/approve", {"hash": a["hash"]})[0] == 403
         status, second = admin("POST", f"{LIFE}/templates/vpb_service", {**t, "max_renewal_attempts": 8})
         assert status == 202
-        assert approver("POST", f"/api/v1/approvals/{a['approval_id']}/approve", {"hash": a["hash"]})[0] == 200
+        status, agreed = approver("POST", f"/api/v1/approvals/{a['approval_id']}/approve", {"hash": a["hash"]})
+        assert status == 200 and ended(inst, agreed["campaign_id"])["selector"] == "template vpb_service", agreed
         now = inst.get("certificates/lifecycle/templates/vpb_service")
         assert now["version"] == 2 and now["max_renewal_attempts"] == 7
         b = second["approval"]
