@@ -171,9 +171,10 @@ static void waited(void *ctx, const struct campaign *c, bool in_flight)
 {
 	struct job *j = ctx;
 	if (c == NULL) {
-		struct api_call *call = j->call;
+		struct http_call *http = j->call->http; /* its connection is gone */
+		api_let_go(j->call);
+		http_call_answer(http, 503, "", (struct span){NULL, 0});
 		job_end(j);
-		api_let_go(call);
 		return;
 	}
 	j->campaign = *c;
