@@ -116,6 +116,18 @@ static void print_failure(const json_t *renewal)
 	fflush(stdout);
 }
 
+/* True: it waits for a window of its service, and that was told. */
+static bool print_window(const json_t *renewal)
+{
+	if (text_of(renewal, "waits_for")[0] == '\0')
+		return false;
+	printf("waits for %s from %.16s UTC; `vccctl cert renew %s --now` passes it\n", text_of(renewal, "waits_for"),
+	       json_is_string(json_object_get(renewal, "next_at")) ? text_of(renewal, "next_at") : "(not within eight days)",
+	       text_of(renewal, "cert_id"));
+	fflush(stdout);
+	return true;
+}
+
 /* For other programs: the certificate, then what leads to the root. */
 static int show_pem(const struct invocation *in)
 {
@@ -161,6 +173,7 @@ static int show(const struct invocation *in)
 		output_list(in->form, renewal_columns, N_ELEMENTS(renewal_columns), renewals);
 		if (waits_for_try(json_array_get(renewals, 0)))
 			print_failure(json_array_get(renewals, 0));
+		print_window(json_array_get(renewals, 0));
 	}
 	json_decref(answer);
 	return EXIT_DONE;
@@ -257,7 +270,7 @@ static int print_end(const json_t *renewal)
 	if (json_is_object(error))
 		printf(": %s %s\n  next: %s", text_of(error, "code"), text_of(error, "message"), text_of(error, "next"));
 	printf("\n");
-	return text_equal(status, "completed") ? EXIT_DONE : EXIT_FAILED;
+	return ask_exit(renewal) != EXIT_DONE ? EXIT_DENIED : text_equal(status, "completed") ? EXIT_DONE : EXIT_FAILED;
 }
 
 static bool is_over(const char *status)
@@ -285,6 +298,8 @@ static void print_wait(const struct invocation *in, const json_t *renewal, struc
 	if (w->wait_told || clock_monotonic() - w->still_from < STILL_MS)
 		return;
 	w->wait_told = true;
+	if (print_window(renewal))
+		return;
 	if (text_equal(phase, "signing")) {
 		printf("  waits for the signer: see `vccctl status`\n");
 	} else if (name_agent_ok(agent)) {
@@ -318,6 +333,8 @@ static bool waits_longer(const json_t *renewal, int64_t left_ms)
 static int watch_end(const struct invocation *in, const json_t *renewal, bool over)
 {
 	int r = text_equal(text_of(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
+	if (ask_exit(renewal) != EXIT_DONE)
+		r = EXIT_DENIED;
 	if (in->form != OUTPUT_TABLE)
 		output_json(renewal);
 	else if (over)
@@ -369,6 +386,7 @@ static int renew(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	bool watched = verb_given(in, "watch");
+	r = ask_exit(answer);
 	if (in->form != OUTPUT_TABLE && !watched)
 		output_json(answer);
 	else if (in->form == OUTPUT_TABLE)

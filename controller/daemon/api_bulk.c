@@ -171,6 +171,13 @@ static void answer_emergency(void *job)
 static void waited(void *ctx, const struct campaign *c, bool in_flight)
 {
 	struct job *j = ctx;
+	if (c == NULL) {
+		struct http_call *http = j->call->http; /* its connection is gone */
+		api_let_go(j->call);
+		http_call_answer(http, 503, "", (struct span){NULL, 0});
+		job_end(j);
+		return;
+	}
 	j->campaign = *c;
 	j->in_flight = in_flight;
 	workers_read(j->call->ctl->workers, collect_failures, answer_emergency, j);

@@ -7,6 +7,7 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/order_window.h"
 #include "shared/base/text.h"
 
 enum { MEMBERS_SHOWN = 500 };
@@ -120,6 +121,12 @@ void api_campaign_enrich(struct api_call *call)
 	struct id id;
 	uint32_t  away = id_parse(call->params[0], &id) == 0 ? campaigns_away(call->ctl, id) : 0;
 	json_object_set_new(call->answer, "offline_count", json_integer(away));
+	order_window_show_all(call->ctl, json_object_get(call->answer, "renewal_processes"), call->now_at);
+}
+
+void api_campaign_members_enrich(struct api_call *call)
+{
+	order_window_show_all(call->ctl, json_object_get(call->answer, "items"), call->now_at);
 }
 
 static int state_arg(struct api_call *call, int *ret)

@@ -53,6 +53,8 @@ void api_invite_create(struct api_call *call);
 int  api_target_list(struct api_call *call, struct store_view *view);
 int  api_target_show(struct api_call *call, struct store_view *view);
 void api_target_enrich(struct api_call *call);
+void api_cert_enrich(struct api_call *call);
+void api_renewal_enrich(struct api_call *call);
 
 /* api_certificates.c */
 int  api_cert_list(struct api_call *call, struct store_view *view);
@@ -108,6 +110,7 @@ void api_life_renew_all(struct api_call *call);
 int  api_campaign_list(struct api_call *call, struct store_view *view);
 int  api_campaign_show(struct api_call *call, struct store_view *view);
 void api_campaign_enrich(struct api_call *call);
+void api_campaign_members_enrich(struct api_call *call);
 int  api_campaign_members(struct api_call *call, struct store_view *view);
 void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);

@@ -139,6 +139,14 @@ static void refused(struct proposal *p, const struct refusal *why)
 	commit_now(c, NULL, NULL);
 }
 
+static void service_stored(struct controller *ctl, const void *value, size_t n)
+{
+	struct service s;
+	memcpy(&s, value, n);
+	if (catalog_service(ctl->catalog, s.name) == NULL) /* somebody may have said more about it since */
+		catalog_put_service(ctl->catalog, &s);
+}
+
 static void put_service(const struct proposal *p, struct commit *c)
 {
 	struct service s;
@@ -148,7 +156,7 @@ static void put_service(const struct proposal *p, struct commit *c)
 	text_cut(s.name, sizeof(s.name), p->msg->service);
 	s.version = 1;
 	store_put_service(commit_change(c), &s);
-	catalog_put_service(p->ctl->catalog, &s);
+	commit_then(c, service_stored, &s, sizeof(s));
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 

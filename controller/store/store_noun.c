@@ -299,6 +299,7 @@ static const struct column walk_columns[] = {
 	FIXED(policy_walk, request_id),
 	TEXT(policy_walk, reason),
 	INT(policy_walk, started_at),
+	FIXED(policy_walk, campaign_id),
 };
 
 static const struct column message_columns[] = {
@@ -473,6 +474,7 @@ static const struct column campaign_columns[] = {
 	WHEN(campaign, started_at),
 	DUE(campaign, next_at),
 	WHEN(campaign, completed_at),
+	BOOL(campaign, collecting),
 };
 
 static const struct column member_columns[] = {
@@ -487,6 +489,7 @@ static const struct column member_columns[] = {
 	INT(campaign_member, code),
 	TEXT(campaign_member, cause),
 	INT(campaign_member, changed_at),
+	TEXT(campaign_member, template_id),
 };
 
 static const struct column archived_columns[] = {

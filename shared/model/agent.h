@@ -123,6 +123,7 @@ struct policy_walk {
 	struct id request_id;
 	char      reason[REASON_SIZE];
 	int64_t   started_at;
+	struct id campaign_id; /* whose members are added */
 };
 
 /* Closed list of audit event types: the name is the JSON value. */
