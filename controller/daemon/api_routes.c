@@ -36,6 +36,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/agents/{name}/ban", PERM_AGENT_BAN, SCOPE_OBJECT, "Ends an agent's identity; its host key never returns.", NULL, api_agent_ban, NULL},
 	{"POST", "/api/v1/agents/{name}/remove", PERM_AGENT_EVICT, SCOPE_OBJECT, "Takes an evicted agent off the lists; what it still serves is orphaned.", NULL, api_agent_remove, NULL},
 	{"POST", "/api/v1/agents/{name}/replace", PERM_AGENT_INVITE, SCOPE_OBJECT, "A one-time token for the host that takes an agent's place, with its certificates.", NULL, api_agent_replace, NULL},
+	{"POST", "/api/v1/agents/{name}/rename", PERM_AGENT_INVITE, SCOPE_OBJECT, "Gives the host another name; its certificates keep theirs.", NULL, api_agent_rename, NULL},
 	{"POST", "/api/v1/agents/{name}/release", PERM_AGENT_EVICT, SCOPE_OBJECT, "The second host with this identity is gone: the next run is let in.", NULL, api_agent_release, NULL},
 	{"GET", "/api/v1/invites", PERM_AGENT_READ, SCOPE_FILTERED, "Invites, oldest first.", api_invite_list, NULL, NULL},
 	{"POST", "/api/v1/invites", PERM_AGENT_INVITE, SCOPE_NAMED, "A one-time token for one new agent.", NULL, api_invite_create, NULL},

@@ -48,6 +48,7 @@ void api_agent_release(struct api_call *call);
 void api_agent_remove(struct api_call *call);
 void api_agent_ban(struct api_call *call);
 void api_agent_replace(struct api_call *call);
+void api_agent_rename(struct api_call *call);
 int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);
 int  api_target_list(struct api_call *call, struct store_view *view);

@@ -610,6 +610,14 @@ int campaigns_load(struct controller *ctl)
 }
 
 /* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
+void campaigns_renamed(struct controller *ctl, const char *from, const char *to)
+{
+	struct watch *w, *tmp;
+	HASH_ITER (hh, ctl->campaigns->watches, w, tmp)
+		if (text_equal(w->agent, from))
+			text_cut(w->agent, sizeof(w->agent), to);
+}
+
 static bool is_away(struct controller *ctl, const char *agent, int64_t now)
 {
 	int64_t seen_at = fleet_seen_at(ctl, agent);

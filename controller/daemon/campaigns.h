@@ -44,6 +44,9 @@ uint32_t campaigns_away(struct controller *ctl, struct id campaign_id);
 /* From orders.c: an order's next state is added to this commit. */
 void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next);
 
+/* The host has another name: what is waited for of it follows. */
+void campaigns_renamed(struct controller *ctl, const char *from, const char *to);
+
 /* Calls `done` once: as soon as nothing of the campaign is in flight, or nothing more will happen without a person; at
  * `until_at` at the latest. The controller ends before: with NULL, and nothing is to be answered any more. */
 typedef void campaign_wait_fn(void *ctx, const struct campaign *c, bool in_flight);

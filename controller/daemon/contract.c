@@ -32,6 +32,7 @@ TABLE(decision_body, {"hash", API_HASH, API_NEEDED, NULL, NULL, "the one that th
 TABLE(invite_body, {"name", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"service", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"names", API_TEXTS, API_NULL, NULL, NULL, "patterns; default NAME.SERVICE.DOMAIN and SERVICE.DOMAIN"},
       {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
+TABLE(rename_body, {"new_name", API_TEXT, API_NEEDED, NULL, NULL, "lower-case letters, digits, '-', at most 32"});
 TABLE(replace_body, {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
 TABLE(revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"replace", API_BOOL, API_NULL, NULL, NULL, "have a new one first"},
@@ -141,6 +142,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/agents/{name}/ban", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/agents/{name}/remove", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/agents/{name}/release", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/rename", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, rename_body},
 	{"POST", "/api/v1/agents/{name}/replace", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, replace_body},
 	{"GET", "/api/v1/invites", API_200, SHAPE_PAGE, &object_invite, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/invites", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, invite_body},

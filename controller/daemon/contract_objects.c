@@ -81,7 +81,7 @@ OBJECT(agent, "Agent", NULL, F("name", API_TEXT, 0), F("service", API_TEXT, 0), 
 
 OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL));
 
-OBJECT(agent_shown, "AgentShown", &object_agent_seen, LIST("targets", &object_target));
+OBJECT(agent_shown, "AgentShown", &object_agent_seen, F("former_names", API_TEXTS, 0), LIST("targets", &object_target));
 
 OBJECT(listener, "Listener", NULL, F("address", API_TEXT, 0), F("program", API_TEXT, 0), F("user", API_TEXT, 0),
        F("unit", API_TEXT, API_NULL), F("starttls", API_BOOL, 0), F("fingerprint", API_HASH, API_NULL), F("subject", API_TEXT, 0),

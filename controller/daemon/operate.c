@@ -256,6 +256,9 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 		return refuse(why, E_NAME, "service", "`%s` is not a service name", q->service);
 	if (q->ttl_ms < 0 || q->ttl_ms > MS_DAY)
 		return refuse(why, E_RANGE, "ttl", "an invite lives at most 24 h");
+	struct former_name former;
+	if (view_former_name(ctl->view, q->name, &former) == 0)
+		return refuse(why, E_AGENT_NAME_TAKEN, q->name, "this name leads to %s, which had it before", former.agent);
 	int r = rows_agent(ctl->rows, q->name, &a);
 	if (q->replaces)
 		return r < 0 ? refuse(why, r, q->name, "there is no such agent") : 0;

@@ -507,6 +507,12 @@ static const struct column ban_columns[] = {
 	INT(ban, since_at),
 };
 
+static const struct column former_columns[] = {
+	TEXT(former_name, name),
+	TEXT(former_name, agent),
+	INT(former_name, since_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -554,6 +560,7 @@ NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
 NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(ban, "bans", ban, 1, .unique = NULL);
+NOUN(former, "former_names", former_name, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -563,6 +570,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
+	&noun_former,
 };
 
 union any_row {

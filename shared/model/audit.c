@@ -190,6 +190,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_CERTIFICATE_REQUESTED] = {OBJECT_CERTIFICATE, "a person brought a key for a certificate without a host", "not given"},
 	[AUDIT_CERTIFICATE_CREATED] = {OBJECT_CERTIFICATE, "a person made a certificate for a host, whose target file is waited for", "not given"},
 	[AUDIT_AGENT_REPLACED] = {OBJECT_AGENT, "another host took the name: the identity of the one before ended", "by an invite that says so"},
+	[AUDIT_AGENT_RENAMED] = {OBJECT_AGENT, "the host has another name from now on; its certificates keep theirs", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
 	[AUDIT_CAMPAIGN_STARTED] = {OBJECT_NONE, "a campaign of renewals began", "not given"},
 	[AUDIT_CAMPAIGN_COMPLETED] = {OBJECT_NONE, "a campaign of renewals is closed", "nothing is in flight or pending"},
