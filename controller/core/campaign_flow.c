@@ -45,7 +45,7 @@ uint32_t campaign_flow_pending(const struct campaign *c)
 
 bool campaign_flow_in_flight(const struct campaign *c, uint32_t away)
 {
-	bool sends = c->waiting > 0 && c->state == CAMPAIGN_PROCESSING;
+	bool sends = (c->waiting > 0 || c->collecting) && c->state == CAMPAIGN_PROCESSING;
 	return sends || campaign_flow_open(c) > away;
 }
 
@@ -62,14 +62,19 @@ static bool batch_is_over(const struct context *x)
 	return x->c->batch_full && campaign_flow_open(x->c) <= x->event->away;
 }
 
+static bool collects(const struct context *x)
+{
+	return x->c->collecting;
+}
+
 static bool has_waiting(const struct context *x)
 {
-	return x->c->waiting > 0;
+	return x->c->waiting > 0 || collects(x);
 }
 
 static bool all_through(const struct context *x)
 {
-	return campaign_flow_pending(x->c) == 0;
+	return campaign_flow_pending(x->c) == 0 && !collects(x);
 }
 
 static bool may_send(const struct context *x)
@@ -120,7 +125,8 @@ static void halt_if_too_many(struct campaign_step *s)
 {
 	struct campaign *c = &s->next;
 	bool             too_many = c->batch > 0 && (uint64_t)c->batch_failed * 1000 > (uint64_t)c->halt_share * c->batch_sent;
-	if (c->state != CAMPAIGN_PROCESSING || c->waiting == 0 || c->batch_failed == 0 || !too_many)
+	bool             more = c->waiting > 0 || c->collecting;
+	if (c->state != CAMPAIGN_PROCESSING || !more || c->batch_failed == 0 || !too_many)
 		return;
 	c->state = CAMPAIGN_HALTED;
 	text_cut(c->cause, sizeof(c->cause), "more of the last batch failed than bulk.halt_share allows");
@@ -179,6 +185,22 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 	if (c->batch > 0)
 		c->batch_full = c->batch_sent >= c->batch || x->event->stage_ends;
 	halt_if_too_many(s);
+}
+
+static void count_joined(const struct context *x, struct campaign_step *s)
+{
+	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
+		*counter_of(&s->next, (enum member_state)i) += x->event->moved[i];
+		s->next.total += x->event->moved[i];
+	}
+	s->changed = true;
+}
+
+static void is_whole(const struct context *x, struct campaign_step *s)
+{
+	(void)x;
+	s->next.collecting = false;
+	s->changed = true;
 }
 
 static void count_moved(const struct context *x, struct campaign_step *s)
@@ -240,6 +262,7 @@ static void resumed(const struct context *x, struct campaign_step *s)
 static void cancelled(const struct context *x, struct campaign_step *s)
 {
 	say_cause(x, s);
+	s->next.collecting = false;
 	audit(s, AUDIT_CAMPAIGN_CANCELLED);
 }
 
@@ -287,6 +310,9 @@ static const struct {
 
 	{ANY,                   CAMPAIGN_EV_SENT,     NULL,                  count_sent,  SAME},
 	{ANY,                   CAMPAIGN_EV_MOVED,    NULL,                  count_moved, SAME},
+
+	{RUNS,                  CAMPAIGN_EV_JOINED,   collects,              count_joined, SAME},
+	{RUNS,                  CAMPAIGN_EV_WHOLE,    collects,              is_whole,    SAME},
 
 	{RUNS,                  CAMPAIGN_EV_TIMER,    all_through,           completed,   SAME},
 	{P(CANCELLED),          CAMPAIGN_EV_TIMER,    all_through,           ended,       SAME},
@@ -339,18 +365,27 @@ static bool has_failed(const struct order *o, int64_t now)
 	       (o->phase == ORDER_RETRY_WAIT && o->next_at - now > SOON_MS);
 }
 
+static enum member_state own_order(const struct campaign *c, const struct order *o, int64_t now)
+{
+	if (o->phase == ORDER_COMPLETED)
+		return MEMBER_DONE;
+	if (o->phase == ORDER_CANCELLED)
+		return c->state == CAMPAIGN_CANCELLED ? MEMBER_DROPPED : MEMBER_SKIPPED;
+	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;
+}
+
 enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now)
 {
+	if (follows && c->kind == CAMPAIGN_POLICY) {
+		enum member_state own = own_order(c, o, now);
+		return own == MEMBER_ORDERED ? MEMBER_FOLLOWING : own;
+	}
 	if (follows && o->phase == ORDER_COMPLETED)
 		return c->fresh_keys ? MEMBER_WAITING : MEMBER_DONE;
 	if (follows)
 		return has_failed(o, now) || o->phase == ORDER_CANCELLED || !campaign_flow_follows(o) ? MEMBER_WAITING
 												      : MEMBER_FOLLOWING;
-	if (o->phase == ORDER_COMPLETED)
-		return MEMBER_DONE;
-	if (o->phase == ORDER_CANCELLED)
-		return MEMBER_SKIPPED;
-	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;
+	return own_order(c, o, now);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -360,7 +395,8 @@ const char *campaign_event_name(enum campaign_event_kind k)
 	static const char *const names[CAMPAIGN_EV_COUNT] = {
 		[CAMPAIGN_EV_APPROVED] = "approved", [CAMPAIGN_EV_REJECTED] = "rejected", [CAMPAIGN_EV_HALT] = "halt",
 		[CAMPAIGN_EV_RESUME] = "resume",     [CAMPAIGN_EV_CANCEL] = "cancel",     [CAMPAIGN_EV_SENT] = "sent",
-		[CAMPAIGN_EV_MOVED] = "moved",       [CAMPAIGN_EV_TIMER] = "timer",
+		[CAMPAIGN_EV_MOVED] = "moved",       [CAMPAIGN_EV_TIMER] = "timer",   [CAMPAIGN_EV_JOINED] = "joined",
+		[CAMPAIGN_EV_WHOLE] = "whole",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

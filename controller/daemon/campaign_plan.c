@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/core/campaign_flow.h"
+#include "controller/daemon/campaign_empty.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 
@@ -164,6 +165,7 @@ static int take(struct walk *w, const struct certificate *c)
 	text_cut(row->cert_id, sizeof(row->cert_id), c->cert_id);
 	text_cut(row->service, sizeof(row->service), c->service);
 	text_cut(row->agent, sizeof(row->agent), c->agent);
+	text_cut(row->template_id, sizeof(row->template_id), c->template_id);
 	row->signs_code = signs_code(w, c);
 	row->code = obstacle(w, c);
 	/* a key that was brought by a person is renewed by that person; only in an emergency somebody has to be told */
@@ -388,6 +390,9 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 		p->code = view_counts(view, p->now, &p->certificates, &agents, &orders);
 	if (p->code == 0) {
 		make_unique(p);
+		p->code = p->n == 0 ? campaign_empty_why(p, view) : 0;
+	}
+	if (p->code == 0) {
 		p->code = put_in_turn(p, view);
 	}
 	if (p->code == 0) {

@@ -32,6 +32,7 @@ struct planned {
 	char              cert_id[CERT_ID_SIZE];
 	char              service[SERVICE_SIZE];
 	char              agent[AGENT_NAME_SIZE];
+	char              template_id[TEMPLATE_ID_SIZE];
 	uint32_t          stage, rank;
 	enum member_state state; /* WAITING, FAILED or SKIPPED */
 	int               code;

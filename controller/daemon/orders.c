@@ -248,7 +248,7 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	random_bytes(&ev.random, sizeof(ev.random));
 	if (waits_for_restore(ctl, e, event->kind))
 		return 0;
-	order_actions_policy(ctl, &e->o, NULL, &policy);
+	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
 		r = store_step(ctl, e, &ev, &step, in);
@@ -309,7 +309,7 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct order_step   step = {.next = *o};
 	struct order_policy policy;
 	struct sent_message sent = {0};
-	order_actions_policy(ctl, o, cert, &policy);
+	order_actions_policy(ctl, o, first, cert, &policy);
 	bool held = first->kind == EV_DISPATCH && restored_holds(ctl);
 	if (held || order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
 		step = (struct order_step){.next = *o};
@@ -425,6 +425,15 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 		       id_text(e->o.renewal_id, id));
 	log_line(step->code == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, fields, "%s: step %s: %s", e->o.cert_id,
 		 workflow_step_name((enum workflow_step)step->step), step->code == 0 ? "done" : err_code(step->code, code));
+}
+
+void orders_renamed(struct controller *ctl, const char *from, const char *to)
+{
+	struct entry *e, *tmp;
+	HASH_ITER (hh, ctl->orders->open, e, tmp)
+		if (text_equal(e->o.agent, from))
+			text_cut(e->o.agent, sizeof(e->o.agent), to);
+	sent_messages_renamed(ctl->orders->sent, from, to);
 }
 
 void orders_try_paused(struct controller *ctl, const char *agent)

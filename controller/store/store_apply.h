@@ -5,6 +5,12 @@
 
 #include "controller/store/store_rows.h"
 
+/* A person and the pseudonym, as stored. */
+struct apply_alias {
+	char name[ACTOR_SIZE], alias[ACTOR_SIZE];
+};
+enum { APPLY_ALIASES = 8 };
+
 /* What applying needs beside the rows; lives as long as the writer. */
 struct apply {
 	struct rows           *rows;
@@ -14,6 +20,10 @@ struct apply {
 	uint32_t               n_salts;  /* made of it so far */
 	int64_t                audit_at; /* of the last record: time in the trail never runs backward */
 	struct buf             text; /* canonical bytes, reused */
+	struct apply_alias     alias[APPLY_ALIASES]; /* those that were needed last; "" = none */
+	size_t                 next_alias;
+	uint64_t               message_top; /* highest message id ever given */
+	bool                   message_top_stored;
 };
 
 struct store_verb;
@@ -43,6 +53,11 @@ struct store_change {
 _must_check_ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash);
 void             apply_end(struct apply *a);
 
+/* Writes what is written once for many changes; before they become durable. */
+_must_check_ int apply_finish(struct apply *a);
+/* After a change was undone: what was remembered of it. */
+void apply_undone(struct apply *a);
+
 /* Applies every verb in order. On failure the rows may hold a part of the change: the caller undoes them and puts the
  * tree back as it was before the call. Does not set change->code. */
 _must_check_ int apply_change(struct apply *a, struct store_change *c);
@@ -53,7 +68,8 @@ bool apply_code_is_fatal(int code);
 /* The verbs. */
 verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, apply_template, apply_redeem, apply_message,
 	apply_audit, apply_serials, apply_crl, apply_receipt, apply_listeners_gone, apply_forget, apply_too_large, apply_token_use, apply_decision,
-	apply_revoke_issuer, apply_order_gone, apply_archived, apply_service, apply_keep_answer, apply_kept_known, apply_end_kept;
+	apply_revoke_issuer, apply_order_gone, apply_archived, apply_service, apply_keep_answer, apply_kept_known, apply_end_kept,
+	apply_rename, apply_agent;
 
 /* Audit: gives seq, stores row and nodes. */
 _must_check_ int audit_append(struct apply *a, struct audit *row);
