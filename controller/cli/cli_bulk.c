@@ -12,7 +12,7 @@
 #include "shared/model/campaign.h"
 #include "shared/sys/file.h"
 
-enum { IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
+enum { WAVE_TEXT_SIZE = DNS_NAME_SIZE + 32, IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
 #define LIFE "/api/v1/certificates/lifecycle"
 
 static const struct output_column plan_columns[] = {
@@ -179,12 +179,37 @@ static void set_text(const struct invocation *in, const char *option, const char
 		json_object_set_new(body, field, json_string(verb_value(in, option)));
 }
 
+/* --canary 5 --waves 10%,30%,rest and the limits that halt it. */
+static void set_waves(const struct invocation *in, json_t *body)
+{
+	const char *cursor = verb_value(in, "waves");
+	char        wave[WAVE_TEXT_SIZE];
+	int64_t     count;
+	set_text(in, "canary", "canary", body);
+	set_text(in, "halt-share", "halt_share", body);
+	if (verb_given(in, "halt-count")) /* what is no number is refused by the controller, as every other mistake */
+		json_object_set_new(body, "halt_count", text_i64(verb_value(in, "halt-count"), 0, CAMPAIGN_MEMBERS_MAX, &count) == 0
+								? json_integer((json_int_t)count)
+								: json_string(verb_value(in, "halt-count")));
+	if (verb_given(in, "rollback-on-halt"))
+		json_object_set_new(body, "rollback_on_halt", json_true());
+	if (!verb_given(in, "waves"))
+		return;
+	json_t *list = json_array();
+	while (text_item(&cursor, wave, sizeof(wave)))
+		json_array_append_new(list, json_string(wave));
+	if (cursor == NULL) /* one of them is longer than any can be */
+		json_array_append_new(list, json_string(verb_value(in, "waves")));
+	json_object_set_new(body, "waves", list);
+}
+
 static json_t *bulk_body(const struct invocation *in)
 {
 	json_t *body = json_object();
 	set_text(in, "pattern", "service_pattern", body);
 	set_text(in, "type", "cert_type_filter", body);
 	set_text(in, "trigger", "trigger", body);
+	set_waves(in, body);
 	return body;
 }
 
@@ -208,6 +233,7 @@ static int renew_all(const struct invocation *in)
 	}
 	json_t *body = json_object();
 	set_text(in, "type", "cert_type_filter", body);
+	set_waves(in, body);
 	snprintf(path, sizeof(path), LIFE "/vcc-service/%s/renew-all", in->words[0]);
 	return apply(in, path, body, verb_given(in, "watch"));
 }
@@ -272,6 +298,7 @@ static int emergency_body(const struct invocation *in, json_t **ret, struct refu
 	set_text(in, "type", "incident_type", body);
 	set_text(in, "revoke-old", "revoke_old", body);
 	set_text(in, "invalidity-date", "invalidity_date", body);
+	set_waves(in, body);
 	if (verb_given(in, "fresh-keys"))
 		json_object_set_new(body, "fresh_keys", json_true());
 	if (r < 0) {
@@ -301,6 +328,12 @@ static int emergency_apply(const struct invocation *in)
 #define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash (exit code 8 else)"}
 #define WATCHED {"watch", NULL, "follow it to its end"}, {"wait", "DURATION", "how long at most (default 1h)"}
 #define SURE    {"yes", NULL, "ask nothing"}
+#define WAVES                                                                                                                  \
+	{"canary", "HOW", "go first, and may not fail: a number, 1%, service:NAME or pattern:NAME, =HOW-MANY"},                \
+		{"waves", "LIST", "then these, each when the one before has ended well: 10%,30%,rest"},                        \
+		{"halt-share", "SHARE", "halt when more of a wave fails, like 3% (without waves: of a batch)"},                \
+		{"halt-count", "N", "halt when so many of a wave fail"},                                                       \
+		{"rollback-on-halt", NULL, "when it halts by itself, what was renewed goes back"}
 #define SELECTION                                                                                                              \
 	{"all", NULL, "every certificate"}, {"service", "S", "of this service"}, {"template", "T", "of this template"},        \
 		{"agent", "NAME", "on this host"}, {"pattern", "P", "of these names: NAME, or *.NAME for everything below"},   \
@@ -315,16 +348,16 @@ static int emergency_apply(const struct invocation *in)
 const struct verb cli_bulk_verbs[] = {
 	{"bulk", "plan", "", 0, 0, "what a bulk renewal would do, and its hash",
 	 {{"pattern", "P", "names: NAME, or *.NAME for everything below (default: the whole domain)"},
-	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}},
+	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, WAVES},
 	 bulk_plan},
 	{"bulk", "apply", "", 0, 0, "renews in batches",
 	 {{"pattern", "P", "names: NAME, or *.NAME for everything below (default: the whole domain)"},
-	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, PLANNED, WATCHED, SURE},
+	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, WAVES, PLANNED, WATCHED, SURE},
 	 bulk_apply},
-	{"emergency", "plan", "", 0, 0, "what an emergency re-certification would do, and its hash", {INCIDENT, SELECTION}, emergency_plan},
+	{"emergency", "plan", "", 0, 0, "what an emergency re-certification would do, and its hash", {INCIDENT, SELECTION, WAVES}, emergency_plan},
 	{"emergency", "apply", "", 0, 0, "renews all at once and follows it to its end",
-	 {INCIDENT, SELECTION, PLANNED, SURE, {"wait", "DURATION", "how long to follow it at most (default 1h)"}}, emergency_apply},
+	 {INCIDENT, SELECTION, WAVES, PLANNED, SURE, {"wait", "DURATION", "how long to follow it at most (default 1h)"}}, emergency_apply},
 	{"service", "renew-all", "NAME", 1, 1, "renews every certificate of a service in batches",
-	 {{"type", "T", "only of this template"}, PLANNED, WATCHED, SURE}, renew_all},
+	 {{"type", "T", "only of this template"}, WAVES, PLANNED, WATCHED, SURE}, renew_all},
 };
 const size_t cli_bulk_verbs_n = N_ELEMENTS(cli_bulk_verbs);

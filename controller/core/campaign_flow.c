@@ -24,7 +24,7 @@ typedef bool guard_fn(const struct context *x);
 
 /* ---- counters --------------------------------------------------------------------------------------------------- */
 
-static uint32_t *counter_of(struct campaign *c, enum member_state s)
+uint32_t *campaign_flow_counter(struct campaign *c, enum member_state s)
 {
 	uint32_t *const counters[MEMBER_STATE_COUNT] = {
 		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,       [MEMBER_FOLLOWING] = &c->following,
@@ -282,10 +282,10 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 	struct campaign *c = &s->next;
 	uint32_t         sent = 0;
 	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
-		*counter_of(c, (enum member_state)i) += x->event->moved[i];
+		*campaign_flow_counter(c, (enum member_state)i) += x->event->moved[i];
 		sent += x->event->moved[i];
 	}
-	uint32_t *from = counter_of(c, x->event->from);
+	uint32_t *from = campaign_flow_counter(c, x->event->from);
 	*from -= sent < *from ? sent : *from;
 	s->changed = true;
 	if (c->state != CAMPAIGN_PROCESSING || x->event->from == MEMBER_HELD)
@@ -305,11 +305,11 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 
 static void count_moved(const struct context *x, struct campaign_step *s)
 {
-	uint32_t *from = counter_of(&s->next, x->event->from);
+	uint32_t *from = campaign_flow_counter(&s->next, x->event->from);
 	if (x->event->from == x->event->to || *from == 0)
 		return;
 	--*from;
-	++*counter_of(&s->next, x->event->to);
+	++*campaign_flow_counter(&s->next, x->event->to);
 	s->changed = true;
 	s->next.wave_done += x->event->to == MEMBER_DONE;
 	if (x->event->to == MEMBER_DONE && s->next.back_last != 0)

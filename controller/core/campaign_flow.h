@@ -72,6 +72,8 @@ enum member_state campaign_flow_member(const struct campaign *c, const struct or
  * cancelled. */
 bool campaign_flow_follows(const struct order *open);
 
+/* How many members are in this state. */
+uint32_t *campaign_flow_counter(struct campaign *c, enum member_state s);
 uint32_t campaign_flow_open(const struct campaign *c);    /* members that are not through */
 uint32_t campaign_flow_pending(const struct campaign *c); /* the same with those that were never sent */
 /* Is anything in flight, when `away` of the open ones are not? */

@@ -9,6 +9,7 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -77,7 +78,7 @@ static int read_common(struct job *j)
 	if (r == 0)
 		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type,
 				   sizeof(j->plan->request.selector.type));
-	return r;
+	return r == 0 ? campaign_waves_read(call, &j->plan->request) : r;
 }
 
 static int read_time(struct api_call *call, const char *name, int64_t *ret)

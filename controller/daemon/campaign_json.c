@@ -6,6 +6,7 @@
 
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/api_json.h"
+#include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/state.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -70,7 +71,14 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "held_count", count(c->held));
 	json_object_set_new(o, "in_progress_count", count(campaign_flow_open(c)));
 	json_object_set_new(o, "dropped_count", count(c->dropped));
+	json_object_set_new(o, "rolled_back_count", count(c->rolled_back));
+	json_object_set_new(o, "kept_count", count(c->kept));
 	json_object_set_new(o, "batch", count(c->batch));
+	json_object_set_new(o, "wave", count(c->wave));
+	json_object_set_new(o, "wave_count", count((uint32_t)waves_count(c->waves)));
+	json_object_set_new(o, "halt_share_percent", json_real((double)c->halt_share / 10));
+	json_object_set_new(o, "halt_count", count(c->halt_count));
+	json_object_set_new(o, "rollback_on_halt", json_boolean(c->rollback_on_halt));
 	json_object_set_new(o, "confirmation", json_string(confirmation_name(c->confirmation)));
 	json_object_set_new(o, "cause", json_string(c->cause));
 	if (c->kind == CAMPAIGN_EMERGENCY)
@@ -199,6 +207,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
 	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY ? 0 : ctl->conf->bulk_batch));
+	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
 	if (q->kind == CAMPAIGN_EMERGENCY) {
 		json_object_set_new(o, "incident_type", json_string(incident_type_name(q->incident)));

@@ -13,6 +13,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_send.h"
+#include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
@@ -280,9 +281,9 @@ static int step_of(const struct entry *e, const struct campaign_event *ev, struc
 /* ---- members that go ------------------------------------------------------------------------------------------- */
 
 static void send_members(struct controller *ctl, struct entry *e, enum member_state from, struct campaign_member *rows,
-			 size_t n, bool stage_ends)
+			 size_t n, bool stage_ends, bool wave_ends)
 {
-	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends};
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends, .wave_ends = wave_ends};
 	struct campaign_step  step;
 	struct commit        *c = commit_new(ctl);
 	for (size_t i = 0; i < n; i++) {
@@ -299,7 +300,13 @@ static void send_members(struct controller *ctl, struct entry *e, enum member_st
 	commit_now(c, NULL, NULL);
 }
 
-/* A stage is not mixed with the next one. */
+/* Whoever waits again in a wave from before goes with the one that is released now. */
+static bool is_released(const struct campaign *c, const struct campaign_member *m)
+{
+	return c->wave == 0 || waves_at(c->waves, m->position) <= c->wave;
+}
+
+/* A stage is not mixed with the next one, nor a wave. */
 static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
 {
 	struct campaign_member *rows = calloc((size_t)max + 1, sizeof(*rows));
@@ -307,10 +314,11 @@ static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
 	if (rows == NULL)
 		abort();
 	int r = view_members_in(ctl->view, e->c.campaign_id, MEMBER_WAITING, 0, rows, (size_t)max + 1, &n);
-	while (r == 0 && take < n && take < max && rows[take].stage == rows[0].stage)
+	while (r == 0 && take < n && take < max && rows[take].stage == rows[0].stage && is_released(&e->c, &rows[take]))
 		take++;
-	if (take > 0)
-		send_members(ctl, e, MEMBER_WAITING, rows, take, take < n && rows[take].stage != rows[0].stage);
+	bool wave_ends = take < n && !is_released(&e->c, &rows[take]);
+	if (take > 0 || wave_ends)
+		send_members(ctl, e, MEMBER_WAITING, rows, take, take < n && rows[take].stage != rows[0].stage, wave_ends);
 	else
 		e->lost = true; /* the counts say that some wait: they are counted again */
 	free(rows);
@@ -330,7 +338,7 @@ static void send_held(struct controller *ctl, struct entry *e)
 		if (campaign_host_is_new(ctl, &rows[i]))
 			rows[back++] = rows[i];
 	if (back > 0)
-		send_members(ctl, e, MEMBER_HELD, rows, back, false);
+		send_members(ctl, e, MEMBER_HELD, rows, back, false, false);
 	free(rows);
 }
 
@@ -494,17 +502,12 @@ static int watch_members(struct controller *ctl, struct entry *e, enum member_st
 
 static int recount(struct controller *ctl, struct campaign *c)
 {
-	uint32_t *const counts[MEMBER_STATE_COUNT] = {
-		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,       [MEMBER_FOLLOWING] = &c->following,
-		[MEMBER_ORDERED] = &c->ordered, [MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed,
-		[MEMBER_SKIPPED] = &c->skipped, [MEMBER_DROPPED] = &c->dropped,
-	};
 	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
 		uint64_t n = 0;
 		int      r = view_members_count(ctl->view, c->campaign_id, (enum member_state)i, &n);
 		if (r < 0)
 			return r;
-		*counts[i] = (uint32_t)n;
+		*campaign_flow_counter(c, (enum member_state)i) = (uint32_t)n;
 	}
 	return 0;
 }

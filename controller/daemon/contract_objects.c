@@ -273,7 +273,9 @@ PART(counts, "CampaignCounts", NULL, F("total_certificates", API_INTEGER, 0), F(
 OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("trigger", 0, API_TRIGGERS), F("selector", API_TEXT, 0),
        F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("plan_hash", API_HASH, API_NULL),
        F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
-       F("dropped_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("dropped_count", API_INTEGER, 0), F("rolled_back_count", API_INTEGER, 0), F("kept_count", API_INTEGER, 0),
+       F("wave", API_INTEGER, 0), F("wave_count", API_INTEGER, 0), F("halt_share_percent", API_NUMBER, 0),
+       F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
        F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
        F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
        F("invalidity_date", API_TIME, API_MAYBE | API_NULL), F("created_at", API_TIME, 0), F("started_at", API_TIME, API_NULL),
@@ -283,15 +285,21 @@ OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id
        F("agent", API_TEXT, 0), F("stage", API_INTEGER, 0), F("state", API_TEXT, 0), F("renewal_id", API_ID, API_NULL),
        F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL));
 
+PART(wave_planned, "WavePlanned", NULL, F("wave", API_INTEGER, 0), F("canary", API_BOOL, 0), F("total", API_INTEGER, 0));
+
+PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,over"), F("waiting", API_INTEGER, 0),
+     F("in_progress", API_INTEGER, 0), F("done", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("skipped", API_INTEGER, 0),
+     F("rolled_back", API_INTEGER, 0), F("kept", API_INTEGER, 0));
+
 /* The lists are left out with members=no. */
-OBJECT(campaign_shown, "CampaignShown", &object_campaign, F("affected_certificates", API_TEXTS, API_MAYBE),
+OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_wave), F("affected_certificates", API_TEXTS, API_MAYBE),
        F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
 
 PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
      F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
-     F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), ONE_OF("trigger", 0, API_TRIGGERS),
+     F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), LIST("waves", &object_wave_planned), ONE_OF("trigger", 0, API_TRIGGERS),
      ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
      OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),
      F("skipped", API_TEXTS, 0), LIST("failures", &object_failure), F("warnings", API_TEXTS, 0));
