@@ -168,14 +168,14 @@ static const char *wave_excess(const struct campaign *c)
 	uint32_t size = waves_size(c->waves, c->wave);
 	if (c->canary && c->wave == 1 && c->wave_failed > 0)
 		return "the canary failed";
-	return exceeds(c, c->wave_failed, size > c->wave_sent ? size : c->wave_sent) ? "more of the wave failed than its limit allows"
+	return exceeds(c, c->wave_failed, size > c->wave_sent ? size : c->wave_sent) ? "more of the wave failed than its limit allows (bulk.wave_halt_share)"
 										       : NULL;
 }
 
 static const char *batch_excess(const struct campaign *c)
 {
 	bool too_many = c->batch > 0 && exceeds(c, c->batch_failed, c->batch_sent);
-	return too_many ? "more of the last batch failed than its limit allows" : NULL;
+	return too_many ? "more of the last batch failed than its limit allows (bulk.halt_share)" : NULL;
 }
 
 /* The members from `first` to `last` are to be looked at from the first one on. */
