@@ -109,6 +109,7 @@ int  api_campaign_members(struct api_call *call, struct store_view *view);
 void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);
 void api_campaign_cancel(struct api_call *call);
+void api_campaign_rollback(struct api_call *call);
 
 /* api_events.c */
 void api_events(struct api_call *call);

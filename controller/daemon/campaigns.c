@@ -16,6 +16,7 @@
 #include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/rollbacks.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -210,17 +211,22 @@ void campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until
 static void drive(struct controller *ctl, struct entry *e);
 static int  reload(struct controller *ctl, struct entry *e);
 
+static void forget_if_over(struct controller *ctl, struct entry *e)
+{
+	if (e == NULL || e->pending > 0 || e->lost || !is_over(&e->c) || e->waiters != NULL)
+		return;
+	watches_end(ctl, e->c.campaign_id);
+	HASH_DEL(ctl->campaigns->open, e);
+	free(e);
+}
+
 static void settle(struct controller *ctl, struct entry *e)
 {
 	if (e->lost && e->pending == 0 && reload(ctl, e) < 0)
 		return; /* the next tick tries again */
 	drive(ctl, e);
 	tell_waiters(e, clock_now());
-	if (e->pending > 0 || !is_over(&e->c) || e->waiters != NULL)
-		return;
-	watches_end(ctl, e->c.campaign_id);
-	HASH_DEL(ctl->campaigns->open, e);
-	free(e);
+	forget_if_over(ctl, e);
 }
 
 struct change_note {
@@ -371,6 +377,66 @@ static void drop(struct controller *ctl, struct entry *e, uint32_t max)
 	commit_now(c, NULL, NULL);
 }
 
+/* ---- members that go back ---------------------------------------------------------------------------------------- */
+
+/* What did not come to its end is not tried again; where the host has the certificate already, it decides and tells. */
+static void end_order(struct controller *ctl, const struct campaign_member *m, const struct caller *who)
+{
+	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = m->renewal_id, .code = E_SWAP_CANCELLED};
+	bool               stored;
+	(void)!orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored);
+}
+
+static void member_back(struct controller *ctl, struct commit *c, struct campaign_member *m, const struct caller *who,
+			struct campaign_event *ev)
+{
+	int r = rollback_begin(ctl, c, m->renewal_id, who);
+	m->state = r == 0 ? MEMBER_GOING_BACK : MEMBER_KEPT;
+	m->code = r;
+	m->changed_at = clock_now();
+	text_cut(m->cause, sizeof(m->cause), r < 0 ? err_what(r) : "");
+	ev->moved[m->state]++;
+	store_put_member(commit_change(c), m);
+	if (r == 0)
+		watch_begin(ctl, m);
+}
+
+/* The next ones by position, whatever became of them. */
+static void go_back(struct controller *ctl, struct entry *e, uint32_t max)
+{
+	struct campaign_member *rows = calloc(max, sizeof(*rows));
+	struct campaign_event   ev = {.kind = CAMPAIGN_EV_BACK, .from = MEMBER_DONE, .reached = e->c.back_last};
+	struct campaign_step    step;
+	struct caller           who;
+	size_t                  n = 0;
+	if (rows == NULL)
+		abort();
+	campaign_caller(&e->c, &who);
+	text_cut(who.reason, sizeof(who.reason), e->c.cause);
+	int r = view_members(ctl->view, e->c.campaign_id, e->c.back_at, rows, max, &n);
+	if (r < 0) {
+		e->lost = true;
+		free(rows);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) /* in changes of their own */
+		if (rows[i].position <= e->c.back_last && !id_is_none(rows[i].renewal_id) &&
+		    (rows[i].state == MEMBER_FAILED || rows[i].state == MEMBER_ORDERED || rows[i].state == MEMBER_FOLLOWING))
+			end_order(ctl, &rows[i], &who);
+	struct commit *c = commit_new(ctl);
+	for (size_t i = 0; i < n && rows[i].position <= e->c.back_last; i++)
+		if (rows[i].state == MEMBER_DONE)
+			member_back(ctl, c, &rows[i], &who, &ev);
+	if (n == max && rows[n - 1].position < e->c.back_last)
+		ev.reached = rows[n - 1].position;
+	free(rows);
+	if (step_of(e, &ev, &step) < 0)
+		step = (struct campaign_step){.next = e->c};
+	take_step(c, e, &step, true, NULL);
+	commit_fault_points(c, "controller.campaign_back", "controller.campaign_back_stored");
+	commit_now(c, NULL, NULL);
+}
+
 /* Goes on as far as the core says, until something is on its way to the store that must be there first. */
 static void drive(struct controller *ctl, struct entry *e)
 {
@@ -383,6 +449,10 @@ static void drive(struct controller *ctl, struct entry *e)
 			send_next(ctl, e, step.act[0].n);
 		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_DROP) {
 			drop(ctl, e, step.act[0].n);
+		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_BACK) {
+			if (e->pending > 0)
+				return; /* who is done by then must be found so in the store */
+			go_back(ctl, e, step.act[0].n);
 		} else {
 			struct commit *c = commit_new(ctl);
 			take_step(c, e, &step, false, NULL);
@@ -404,7 +474,7 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
 		return;
-	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_SKIPPED;
+	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_SKIPPED || ev.to == MEMBER_KEPT;
 	m.state = ev.to;
 	m.renewal_id = ev.to == MEMBER_WAITING ? (struct id){{0}} : next->renewal_id;
 	m.code = ended ? next->code : 0;
@@ -414,7 +484,7 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	m.changed_at = now;
 	w->state = ev.to;
 	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */
-	if (ev.to == MEMBER_DONE || ev.to == MEMBER_SKIPPED || ev.to == MEMBER_WAITING)
+	if (ev.to != MEMBER_FAILED && ev.to != MEMBER_ORDERED && ev.to != MEMBER_FOLLOWING && ev.to != MEMBER_GOING_BACK)
 		watch_end(ctl, w);
 	if (step_of(e, &ev, &step) < 0)
 		return;
@@ -441,8 +511,23 @@ void campaigns_adopt(struct controller *ctl, const struct campaign *c)
 
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
 
-void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who,
-		     api_done_fn *done, void *ctx)
+/* Which positions a wave has, and how far the campaign came where none is named. */
+static int span_of(const struct campaign *c, uint32_t wave, struct campaign_event *ev)
+{
+	uint64_t first = 1;
+	ev->first = 1;
+	ev->last = c->total;
+	if (wave > c->wave)
+		return E_CAMPAIGN_STATE; /* it was not released yet */
+	if (wave > 0)
+		return waves_span(c->waves, wave, &ev->first, &ev->last) ? 0 : E_CAMPAIGN_STATE;
+	if (c->wave > 0)
+		(void)waves_span(c->waves, c->wave, &first, &ev->last);
+	return 0;
+}
+
+void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
+		     const struct caller *who, api_done_fn *done, void *ctx)
 {
 	struct answer        *a = answer_new(done, ctx);
 	struct entry         *e = find(ctl, campaign_id);
@@ -451,9 +536,14 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	char                  id[ID_TEXT_SIZE];
 	int                   r = e != NULL ? 0 : view_campaign(ctl->view, campaign_id, &a->result.campaign);
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
+	if (r == 0 && e == NULL && kind == CAMPAIGN_EV_ROLLBACK) /* it is closed: what is asked for opens it again */
+		e = entry_add(ctl, &a->result.campaign);
+	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
+		r = span_of(&e->c, wave, &ev);
 	if (r == 0)
 		r = e != NULL && !e->lost ? step_of(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
 	if (r < 0) {
+		forget_if_over(ctl, e);
 		answer_refuse(a, r, id_text(campaign_id, id), NULL);
 		return;
 	}
@@ -527,6 +617,8 @@ static int reload(struct controller *ctl, struct entry *e)
 	if (r == 0)
 		r = watch_members(ctl, e, MEMBER_FOLLOWING);
 	if (r == 0)
+		r = watch_members(ctl, e, MEMBER_GOING_BACK);
+	if (r == 0)
 		r = watch_members(ctl, e, MEMBER_FAILED); /* a later attempt may still succeed */
 	e->lost = r < 0;
 	return r;
@@ -573,7 +665,7 @@ static void count_away(struct controller *ctl, int64_t now)
 		e->away = 0;
 	HASH_ITER (hh, ctl->campaigns->watches, w, wtmp) {
 		struct order o;
-		if (w->state != MEMBER_ORDERED && w->state != MEMBER_FOLLOWING)
+		if (w->state != MEMBER_ORDERED && w->state != MEMBER_FOLLOWING && w->state != MEMBER_GOING_BACK)
 			continue;
 		bool away = is_away(ctl, w->agent, now) ||
 			    (orders_find(ctl, w->key.renewal_id, &o) == 0 && o.phase == ORDER_AWAITING_APPROVAL);

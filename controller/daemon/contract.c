@@ -51,6 +51,7 @@ TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: 
 TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *.DOMAIN"}, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"}, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+TABLE(rollback_body, {"wave", API_INTEGER, API_NULL, NULL, NULL, "default: all that was touched"});
 TABLE(renew_all_body, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
       WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
 TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or selector"},
@@ -173,6 +174,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, rollback_body},
 
 	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},
 	{"GET", "/api/v1/audit", API_200, SHAPE_PAGE, &object_record, NULL, NULL, audit_args, NULL},
