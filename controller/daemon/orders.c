@@ -196,7 +196,6 @@ static const char *const fault_points[EV_KIND_COUNT][2] = {
 	[EV_ISSUED] = {"controller.issued", "controller.issued_stored"},
 	[EV_TIMER] = {"controller.timer", "controller.timer_stored"},
 	[EV_CANCEL] = {"controller.cancel", "controller.cancel_stored"},
-	[EV_ROLLBACK] = {"controller.rollback", "controller.rollback_stored"},
 };
 
 static int store_step(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_step *step,
