@@ -28,6 +28,12 @@ static const struct output_column plan_columns[] = {
 	{"incident type", "plan.incident_type", COLUMN_TEXT},
 	{"fresh keys", "plan.fresh_keys", COLUMN_TEXT},
 	{"revoke old", "plan.revoke_old", COLUMN_TEXT},
+	{"will take (s)", "plan.prediction.duration_seconds", COLUMN_TEXT},
+	{"batches", "plan.prediction.batches", COLUMN_TEXT},
+	{"of that pauses (s)", "plan.prediction.pauses_seconds", COLUMN_TEXT},
+	{"by past orders", "plan.prediction.past_orders", COLUMN_TEXT},
+	{"one takes p50 (s)", "plan.prediction.order_seconds_p50", COLUMN_TEXT},
+	{"one takes p99 (s)", "plan.prediction.order_seconds_p99", COLUMN_TEXT},
 	{"offline", "plan.offline", COLUMN_LIST},
 	{"lose service", "plan.loses_service", COLUMN_LIST},
 	{"banned hosts", "plan.banned_agents", COLUMN_LIST},
@@ -70,6 +76,51 @@ static void print_failures(const json_t *plan)
 	}
 }
 
+static long long number(const json_t *o, const char *field)
+{
+	return (long long)json_integer_value(json_object_get(o, field));
+}
+
+static void print_waves(const json_t *plan)
+{
+	size_t        i;
+	const json_t *w;
+	json_array_foreach(json_object_get(plan, "waves"), i, w)
+		printf("  %s %lld: %lld certificates\n", json_is_true(json_object_get(w, "canary")) ? "canary, wave" : "wave", number(w, "wave"),
+		       number(w, "total"));
+}
+
+static void print_services(const json_t *plan)
+{
+	const char *name;
+	json_t     *s;
+	json_object_foreach(json_object_get(plan, "blast_radius"), name, s)
+	{
+		printf("  service %s: %lld certificates on %lld hosts, %lld targets", name[0] != '\0' ? name : "-", number(s, "certificates"),
+		       number(s, "hosts"), number(s, "targets"));
+		if (number(s, "offline") > 0)
+			printf(", %lld offline", number(s, "offline"));
+		if (number(s, "loses_service") > 0)
+			printf(", %lld lose service", number(s, "loses_service"));
+		printf("\n");
+	}
+}
+
+static void print_violations(const json_t *plan)
+{
+	size_t        i;
+	const json_t *v;
+	char          line[512];
+	json_array_foreach(json_object_get(plan, "violations"), i, v)
+	{
+		const char *profile = json_string_value(json_object_get(v, "profile"));
+		snprintf(line, sizeof(line), "%s%s%s: %s (%lld certificates)", json_string_value(json_object_get(v, "template_id")),
+			 profile != NULL ? ", " : "", profile != NULL ? profile : "", json_string_value(json_object_get(v, "text")),
+			 number(v, "certificates"));
+		verb_say(stdout, 4, "  policy: ", line);
+	}
+}
+
 /* A mistyped name looks like success otherwise. */
 static void warn_of_none(FILE *to, const json_t *answer)
 {
@@ -91,6 +142,9 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
 	if (in->form == OUTPUT_TABLE) {
 		warn_of_none(stdout, answer);
+		print_waves(plan);
+		print_services(plan);
+		print_violations(plan);
 		print_failures(plan);
 		print_lines(stdout, json_object_get(plan, "warnings"), "warning: ");
 		printf("\n");

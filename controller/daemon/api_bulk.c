@@ -46,6 +46,8 @@ static struct job *job_new(struct api_call *call, enum campaign_kind kind)
 	j->plan->priority = call->ctl->conf->bulk_priority;
 	j->plan->share = call->ctl->conf->approval_share;
 	j->plan->now = call->now_at;
+	j->plan->outlook.batch = kind == CAMPAIGN_EMERGENCY ? 0 : (uint32_t)call->ctl->conf->bulk_batch;
+	j->plan->outlook.pause_ms = call->ctl->conf->bulk_pause_ms;
 	text_cut(j->plan->domain, sizeof(j->plan->domain), controller_domain(call->ctl));
 	return j;
 }

@@ -7,6 +7,7 @@
 #include "controller/core/selector.h"
 #include "controller/core/waves.h"
 #include "controller/daemon/controller.h"
+#include "controller/daemon/plan_outlook.h"
 #include "shared/model/campaign.h"
 
 /* What somebody asks for. */
@@ -42,6 +43,7 @@ struct planned {
 	char              agent[AGENT_NAME_SIZE];
 	uint32_t          stage, rank;
 	uint32_t          fits, wave, turn; /* campaign_waves.h */
+	uint32_t          targets;
 	enum member_state state; /* WAITING, FAILED or SKIPPED */
 	int               code;
 	bool              signs_code;
@@ -64,6 +66,7 @@ struct campaign_plan {
 	struct hash     hash;
 	char            services[CAMPAIGN_TEXT_SIZE]; /* as in struct campaign */
 	char            waves[WAVES_TEXT_SIZE];       /* likewise */
+	struct plan_outlook outlook;
 	int             code;                         /* 0, or why there is no plan: */
 	struct refusal  why;
 };

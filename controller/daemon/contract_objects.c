@@ -297,10 +297,18 @@ OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
 
+PART(prediction, "Prediction", NULL, F("duration_seconds", API_NUMBER, API_NULL), F("batches", API_INTEGER, 0),
+     F("pauses_seconds", API_NUMBER, 0), F("orders_in_flight", API_INTEGER, 0), F("orders_per_second", API_INTEGER, API_NULL),
+     F("order_seconds_p50", API_NUMBER, API_NULL), F("order_seconds_p99", API_NUMBER, API_NULL), F("past_orders", API_INTEGER, 0));
+
+PART(plan_violation, "PlanViolation", NULL, F("template_id", API_TEXT, 0), F("profile", API_TEXT, API_MAYBE), F("field", API_TEXT, 0),
+     F("text", API_TEXT, 0), F("certificates", API_INTEGER, 0));
+
 PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
      F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
      F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), LIST("waves", &object_wave_planned), ONE_OF("trigger", 0, API_TRIGGERS),
      ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
+     OBJ("prediction", 0, &object_prediction), LIST("violations", &object_plan_violation), OBJ("blast_radius", 0, NULL),
      OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),
      F("skipped", API_TEXTS, 0), LIST("failures", &object_failure), F("warnings", API_TEXTS, 0));
 
