@@ -79,6 +79,8 @@ static int watch(const struct invocation *in)
 	int            r = campaign_path(in, "%s", path, &why);
 	if (r == EXIT_DONE)
 		r = campaign_wait_option(in, MS_HOUR, &wait_ms, &why);
+	if (r == EXIT_DONE && verb_given(in, "once"))
+		return campaign_look(in, in->words[0]);
 	return r == EXIT_DONE ? campaign_watch(in, in->words[0], wait_ms) : verb_fail(r, &why);
 }
 
@@ -129,8 +131,8 @@ static int cancel(const struct invocation *in)
 const struct verb cli_campaign_verbs[] = {
 	{"campaign", "list", "", 0, 0, "campaigns, newest first", {{0}}, list},
 	{"campaign", "show", "ID", 1, 1, "one campaign with each of its certificates", {{0}}, show},
-	{"campaign", "watch", "ID", 1, 1, "follows it to its end; exit code 6 when it is partly done or halted",
-	 {{"wait", "DURATION", "how long at most (default 1h)"}}, watch},
+	{"campaign", "watch", "ID", 1, 1, "follows it to its end on one screen; exit code 6 when it is partly done or halted",
+	 {{"wait", "DURATION", "how long at most (default 1h)"}, {"once", NULL, "one screen, as it is now"}}, watch},
 	{"campaign", "halt", "ID", 1, 1, "sends nothing more; what was sent finishes", {{0}}, halt},
 	{"campaign", "resume", "ID", 1, 1, "goes on with a halted campaign", {{0}}, resume},
 	{"campaign", "cancel", "ID", 1, 1, "drops for good what was not sent", {{0}}, cancel},

@@ -5,6 +5,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/campaign_figures.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
@@ -109,6 +110,7 @@ int api_campaign_show(struct api_call *call, struct store_view *view)
 		return refuse(&call->why, E_API_BODY, "members", "must be no, or not be given");
 	call->answer = json_campaign(&c, call->now_at);
 	json_object_set_new(call->answer, "waves", json_campaign_waves(&c, view));
+	json_object_set_new(call->answer, "figures", json_campaign_figures(&c, view, call->now_at));
 	for (size_t i = 0; members == NULL && i < N_ELEMENTS(lists); i++) {
 		if (json_object_get(call->answer, lists[i].name) == NULL)
 			json_object_set_new(call->answer, lists[i].name, json_array());

@@ -291,8 +291,11 @@ PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,o
      F("in_progress", API_INTEGER, 0), F("done", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("skipped", API_INTEGER, 0),
      F("rolled_back", API_INTEGER, 0), F("kept", API_INTEGER, 0));
 
+PART(figures, "CampaignFigures", NULL, F("order_seconds_p50", API_NUMBER, API_NULL), F("order_seconds_p99", API_NUMBER, API_NULL),
+     F("certificates_per_second", API_NUMBER, API_NULL), F("seconds_left", API_NUMBER, API_NULL));
+
 /* The lists are left out with members=no. */
-OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_wave), F("affected_certificates", API_TEXTS, API_MAYBE),
+OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_wave), OBJ("figures", 0, &object_figures), F("affected_certificates", API_TEXTS, API_MAYBE),
        F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));

@@ -90,3 +90,12 @@ int view_members_span(struct store_view *v, struct id campaign_id, enum member_s
 	query_where(&q, offsetof(struct campaign_member, position), BELOW, &after);
 	return v->rows->ops->count(v->rows, &q, ret);
 }
+
+int view_members_newest(struct store_view *v, struct id campaign_id, enum member_state state, struct campaign_member *ret, size_t max,
+			size_t *ret_n)
+{
+	struct query q = {.noun = &noun_member, .max = page(max), .down = true};
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, state), IS, &state);
+	return rows_list(v->rows, &q, ret, ret_n);
+}

@@ -221,3 +221,59 @@ def test_an_emergency_skips_waves_and_says_so(fleet):
     assert c["rolled_back_count"] == 0 and fleet.members(answer[1]["campaign_id"])[0]["code"] == "VCC-3612", "what it replaced was revoked at the proof"
     answer = fleet.emergency(selector={"all": True}, wait=60, canary="2", incident_id="INC-2")
     assert fleet.audited("emergency_recertification_started", answer[1]["campaign_id"])[0]["waves"] == "2,18"
+
+
+# ---- what a plan says, and what is seen of a campaign ----
+
+def test_the_plan_says_how_long_and_whom(fleet):
+    answer, waves = plan(fleet, canary="2", waves=["25%"])
+    p = answer["plan"]["prediction"]
+    assert p["past_orders"] >= HOSTS and 0 < p["order_seconds_p50"] <= p["order_seconds_p99"] and p["duration_seconds"] > 0
+    assert p["batches"] == 4 and p["orders_in_flight"] == 10, "2, 5, and 13 in two"
+    assert abs(p["pauses_seconds"] - 0.3) < 0.001
+    assert answer["plan"]["blast_radius"] == {"clara": {"certificates": HOSTS, "hosts": HOSTS, "targets": HOSTS, "offline": 0, "loses_service": 0}}
+    rules = {(v.get("profile"), v["field"]) for v in answer["plan"]["violations"]}
+    assert all(v["certificates"] <= HOSTS for v in answer["plan"]["violations"]) and all(f for _, f in rules)
+    gone = fleet.emergency(selector={"all": True}, revoke_old="now", dry_run=True)[1]
+    assert gone["plan"]["blast_radius"]["clara"]["loses_service"] == HOSTS and gone["plan"]["prediction"]["batches"] == 1
+    shown = fleet.cli("bulk", "plan", "--canary", "2", "--waves", "25%")
+    assert shown.returncode == 0 and "canary, wave 1: 2 certificates" in shown.stdout and f"service clara: {HOSTS} certificates on {HOSTS} hosts" in shown.stdout
+
+
+def test_a_plan_is_stale_when_the_inventory_changed(fleet):
+    body = {"service_pattern": "*.clara.vcc.internal", "canary": "2"}
+    answer = plan(fleet, **body)[0]
+    host = fleet.hosts_by["h04"]
+    host.target("h04-web", "clara", "clara_service_auth", "DNS:h04.clara.vcc.internal", stem="second")  # one more place of it
+    wait_for("it is known", lambda: fleet.rows("SELECT count(*) FROM targets WHERE cert_id = 'h04-web'") == [(2,)])
+    refused(fleet.bulk(plan_hash=answer["plan_hash"], **body), 409, "VCC-3601")
+    done = fleet.cli("bulk", "apply", "--pattern", "*.clara.vcc.internal", "--canary", "2", "--plan-hash", answer["plan_hash"])
+    assert done.returncode == 8 and "VCC-3601" in done.stderr
+    assert plan(fleet, **body)[0]["plan"]["blast_radius"]["clara"]["targets"] == HOSTS + 1
+
+
+def test_policy_violations_are_in_the_plan(fleet):
+    fleet.edit_template("clara_service_auth", "--force", audit_level="minimal")
+    try:
+        violations = plan(fleet, service_pattern="h05.clara.vcc.internal")[0]["plan"]["violations"]
+    finally:
+        fleet.edit_template("clara_service_auth", "--force", audit_level="enhanced")
+    assert [(v["template_id"], v["profile"], v["certificates"]) for v in violations if v["field"] == "audit_level"] == [("clara_service_auth", "AI_ACT", 1)]
+
+
+def test_one_screen(fleet):
+    """80 columns, 24 lines, with every figure, while it runs and when it is halted."""
+    answer, waves = plan(fleet, canary="2", waves=["10%", "rest"])
+    assert len(waves) == 3, answer["plan"]
+    for n in waves[1]:
+        fleet.hosts_by[n].outcome = lambda h, m: "failed"
+    campaign_id = fleet.bulk(canary="2", waves=["10%", "rest"])[1]["campaign_id"]
+    fleet.wait_state(campaign_id, "halted")
+    shown = fleet.cli("campaign", "watch", campaign_id, "--once")
+    lines = shown.stdout.splitlines()
+    assert shown.returncode == 6 and len(lines) <= 24 and max(map(len, lines)) <= 80, shown.stdout
+    for word in ("halted", "bulk.wave_halt_share", "rate", "p50", "p99", "left", "1 canary", "released", "waiting", "FAILED (", "VCC-2201"):
+        assert word in shown.stdout, (word, shown.stdout)
+    figures = fleet.campaign(campaign_id)["figures"]
+    assert figures["order_seconds_p50"] > 0 and figures["seconds_left"] is None, "nothing moves while it is halted"
+
