@@ -211,6 +211,19 @@ int policy_may_follow(const struct certificate *c)
 	return !id_is_none(c->open_order) ? E_ORDER_OPEN : 0;
 }
 
+/* ---- priority ----------------------------------------------------------------------------------------------- */
+
+static const unsigned ranks[TRIGGER_COUNT] = {
+	[TRIGGER_EMERGENCY] = 0,      [TRIGGER_MANUAL] = 1,    [TRIGGER_POLICY_UPDATE] = 2,
+	[TRIGGER_SERVICE_UPDATE] = 3, [TRIGGER_SCHEDULED] = 5,
+};
+
+/* A bulk campaign sends `manual`. */
+unsigned order_rank(enum trigger trigger, bool in_campaign)
+{
+	return trigger == TRIGGER_MANUAL && in_campaign ? 4 : ranks[trigger];
+}
+
 /* ---- eligibility -------------------------------------------------------------------------------------------- */
 
 /* An order that waits for its next attempt has nothing under way: that wait is the back-off which `force` passes. */

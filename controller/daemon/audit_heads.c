@@ -183,7 +183,7 @@ static int ask_signer(struct controller *ctl, uint64_t size, int64_t now)
 		memcpy(proof + i * sizeof(path[0].b), path[i].b, sizeof(path[0].b));
 	q.proof = (struct span){proof, n * sizeof(path[0].b)};
 
-	struct ticket t = {.kind = TICKET_HEAD, .head = {.size = size, .root = q.root, .at = q.at}};
+	struct ticket t = {.kind = TICKET_HEAD, .rank = RANK_UPKEEP, .head = {.size = size, .root = q.root, .at = q.at}};
 	struct buf    frame = BUF_MAX(HEAD_FRAME_MAX);
 	uint64_t      id = signer_crl_id(ctl);
 	r = wire_encode(&wire_signer, SG_HEAD, id, &q, &frame);

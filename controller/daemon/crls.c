@@ -262,7 +262,7 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 			 .root = root,
 			 .entries = buf_span(&j->entries),
         };
-	struct ticket t = {.kind = TICKET_CRL, .shard = crl.shard, .number = crl.number};
+	struct ticket t = {.kind = TICKET_CRL, .rank = RANK_UPKEEP, .shard = crl.shard, .number = crl.number};
 	struct buf    frame = BUF_MAX(1 << 20);
 	uint64_t      id = signer_crl_id(ctl);
 	text_cut(crl.issuer_id, sizeof(crl.issuer_id), j->key.issuer_id);

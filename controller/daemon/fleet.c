@@ -21,7 +21,8 @@
 #include "shared/sys/log.h"
 
 enum {
-	WAITING_MAX = 64,        /* frames of one agent that wait for one being checked */
+	WAITING_MAX = 512 << 10, /* bytes of one agent that wait for a message being checked: a host's 64 targets in one mass order send 200 KiB */
+	WAITING_ALL = 64 << 20,  /* the same of all agents */
 	WELCOMES_PER_TURN = 100, /* paced after a roster, so that not everybody re-sends at once */
 	WELCOME_TURN_MS = 20,
 	REWELCOME_MS = 2000,
@@ -55,6 +56,7 @@ struct fleet {
 	uv_timer_t         pace;
 	bool               pacing;
 	uint32_t           connected; /* welcomed and helloed */
+	size_t             waiting_bytes;
 	struct buf         out;
 };
 
@@ -90,20 +92,28 @@ void host_key_drop(struct host_key *k)
 	free(k);
 }
 
-static void forget_waiting(struct member *m)
+static struct waiting_frame *waiting_take(struct fleet *f, struct member *m)
 {
-	struct waiting_frame *w, *tmp;
-	DL_FOREACH_SAFE (m->waiting, w, tmp) {
-		DL_DELETE(m->waiting, w);
+	struct waiting_frame *w = m->waiting;
+	if (w == NULL)
+		return NULL;
+	DL_DELETE(m->waiting, w);
+	m->waiting_bytes -= sizeof(*w) + w->n;
+	f->waiting_bytes -= sizeof(*w) + w->n;
+	return w;
+}
+
+static void forget_waiting(struct fleet *f, struct member *m)
+{
+	struct waiting_frame *w;
+	while ((w = waiting_take(f, m)) != NULL)
 		free(w);
-	}
-	m->n_waiting = 0;
 }
 
 /* What belongs to a connection goes with it. */
 static void member_offline(struct controller *ctl, struct member *m)
 {
-	forget_waiting(m);
+	forget_waiting(ctl->fleet, m);
 	host_key_drop(m->key);
 	m->key = NULL;
 	if (m->row != NULL) {
@@ -402,7 +412,7 @@ static void step(struct controller *ctl, struct member *m, const struct session_
 	if (!is_connected(&was) && is_connected(&m->session))
 		ctl->fleet->connected++;
 	if (was.gateway != m->session.gateway || was.session != m->session.session)
-		forget_waiting(m);
+		forget_waiting(ctl->fleet, m);
 	if (s.keep)
 		host_copies_keep(ctl, m->row, &s.run);
 	for (size_t i = 0; i < s.n_act; i++)
@@ -483,20 +493,22 @@ void fleet_gateway_lost(struct controller *ctl, uint64_t gateway)
 
 static void wait_in_line(struct controller *ctl, struct member *m, struct span bytes)
 {
-	if (m->n_waiting == WAITING_MAX) {
+	size_t size = sizeof(struct waiting_frame) + bytes.n;
+	if (m->waiting_bytes + size > WAITING_MAX || ctl->fleet->waiting_bytes + size > WAITING_ALL) {
 		struct session_action a = {
 			.kind = SES_KICK, .gateway = m->session.gateway, .session = m->session.session, .code = E_API_BUSY};
 		kick(ctl, &a, m->name); /* it re-sends what is unacked when it comes back */
-		forget_waiting(m);
+		forget_waiting(ctl->fleet, m);
 		return;
 	}
-	struct waiting_frame *w = calloc(1, sizeof(*w) + bytes.n);
+	struct waiting_frame *w = malloc(size);
 	if (w == NULL)
 		abort();
-	w->n = bytes.n;
+	*w = (struct waiting_frame){.n = bytes.n};
 	memcpy(w->bytes, bytes.p, bytes.n);
 	DL_APPEND(m->waiting, w);
-	m->n_waiting++;
+	m->waiting_bytes += size;
+	ctl->fleet->waiting_bytes += size;
 }
 
 void fleet_frame(struct controller *ctl, uint64_t gateway, uint64_t session, struct span bytes)
@@ -521,9 +533,7 @@ void fleet_ready(struct controller *ctl, const char *name)
 		return;
 	m->busy = false;
 	while (!m->busy && m->waiting != NULL && m->row != NULL && !ctl->stopping) {
-		struct waiting_frame *w = m->waiting;
-		DL_DELETE(m->waiting, w);
-		m->n_waiting--;
+		struct waiting_frame *w = waiting_take(ctl->fleet, m);
 		agent_messages_take(ctl, m, (struct span){w->bytes, w->n});
 		free(w);
 	}

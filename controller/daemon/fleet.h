@@ -32,7 +32,7 @@ struct member {
 	struct host_key      *key;  /* of row->host_spki, made at the first signed message */
 	bool                  busy; /* a message of this agent is being checked; later ones wait in `waiting` */
 	struct waiting_frame *waiting;
-	size_t                n_waiting;
+	size_t                waiting_bytes;
 	int64_t               left_at;         /* end of the last connection; 0 = none ended in this run */
 	int64_t               refused_at;      /* last audit record about a refused message */
 	int64_t               drift_at;        /* monotonic; last change of a file that was told */

@@ -143,7 +143,7 @@ static void on_intent_stored(struct controller *ctl, const void *value, size_t n
 	struct serial serial;
 	memcpy(serial.b, value, sizeof(serial.b));
 	struct request *q = find(ctl, serial);
-	struct ticket   t = {.kind = TICKET_IDENTITY, .serial = serial};
+	struct ticket   t = {.kind = TICKET_IDENTITY, .rank = RANK_UPKEEP, .serial = serial};
 	if (q != NULL)
 		intent_ask(ctl, &q->row, &t);
 }

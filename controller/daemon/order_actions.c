@@ -52,12 +52,11 @@ static void places_unproved(struct controller *ctl, const char *cert_id, bool *r
 	*ret_all = n > 0 && blind == n;
 }
 
-/* A person wants the old one gone: neither grace nor purpose stand against it. Asked only where a receipt may come. */
+/* A person wants the old one gone: neither grace nor purpose stand against it. */
 static bool old_is_unwanted(struct controller *ctl, const struct order *o)
 {
 	struct issuance old;
-	bool            may_end = o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED || o->phase == ORDER_COMPLETED;
-	return may_end && !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
+	return !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
 }
 
 /* What stands against an attempt, before a host is asked for anything; "" = nothing. */
@@ -76,17 +75,21 @@ static void prerequisite(struct controller *ctl, const struct certificate *cert,
 		snprintf(ret, CAUSE_SIZE, "its template is for service %s, not for %s", t->service, cert->service);
 }
 
-void order_actions_policy(struct controller *ctl, const struct order *o, const struct certificate *new_cert, struct order_policy *ret)
+void order_actions_policy(struct controller *ctl, const struct order *o, const struct order_event *event, const struct certificate *new_cert,
+			  struct order_policy *ret)
 {
 	struct certificate     cert;
-	bool                   any_unproved = false, all_unproved = false;
+	bool                   any_unproved = false, all_unproved = false, unwanted = false;
+	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
 		cert = *new_cert;
 	if (new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
 		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
-	places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
-	bool unwanted = old_is_unwanted(ctl, o);
+	if (receipt) { /* what becomes of the old one is asked of nothing else */
+		places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
+		unwanted = old_is_unwanted(ctl, o);
+	}
 	*ret = (struct order_policy){
 		.pre_validation = t == NULL || t->pre_validation,
 		.max_attempts = t != NULL ? t->max_attempts : 1,
@@ -541,12 +544,18 @@ static int act_audit(struct applying *a)
 	return 0;
 }
 
+struct ticket order_actions_ticket(const struct order *o)
+{
+	return (struct ticket){.kind = TICKET_ORDER,
+			       .renewal_id = o->renewal_id,
+			       .attempt = o->attempt,
+			       .serial = o->serial,
+			       .rank = order_rank(o->trigger, !id_is_none(o->campaign_id))};
+}
+
 static int act_sign(struct applying *a)
 {
-	struct ticket t = {.kind = TICKET_ORDER,
-			   .renewal_id = a->step->next.renewal_id,
-			   .attempt = a->step->next.attempt,
-			   .serial = a->step->next.serial};
+	struct ticket t = order_actions_ticket(&a->step->next);
 	commit_then(a->commit, order_actions_sign, &t, sizeof(t));
 	return 0;
 }

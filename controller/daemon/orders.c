@@ -182,10 +182,7 @@ static void run_live_actions(struct controller *ctl, const struct order_step *st
 {
 	for (size_t i = 0; i < step->n_act; i++)
 		if (step->act[i].kind == ACT_SIGN) {
-			struct ticket t = {.kind = TICKET_ORDER,
-					   .renewal_id = step->next.renewal_id,
-					   .attempt = step->next.attempt,
-					   .serial = step->next.serial};
+			struct ticket t = order_actions_ticket(&step->next);
 			order_actions_sign(ctl, &t, sizeof(t));
 		}
 }
@@ -251,7 +248,7 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	random_bytes(&ev.random, sizeof(ev.random));
 	if (waits_for_restore(ctl, e, event->kind))
 		return 0;
-	order_actions_policy(ctl, &e->o, NULL, &policy);
+	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
 		r = store_step(ctl, e, &ev, &step, in);
@@ -312,7 +309,7 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct order_step   step = {.next = *o};
 	struct order_policy policy;
 	struct sent_message sent = {0};
-	order_actions_policy(ctl, o, cert, &policy);
+	order_actions_policy(ctl, o, first, cert, &policy);
 	bool held = first->kind == EV_DISPATCH && restored_holds(ctl);
 	if (held || order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
 		step = (struct order_step){.next = *o};

@@ -156,6 +156,8 @@ static void on_stored(struct controller *ctl, void *ctx, int code, const struct 
 	struct job *j = ctx;
 	(void)result;
 	ctl->pruner->busy = false;
+	for (size_t i = 0; code == 0 && j->kind == PRUNE_ISSUANCES && i < j->piece.n; i++)
+		rows_forget_issuance(ctl->rows, j->piece.row[i].serial);
 	if (code == 0) {
 		ctl->pruner->place = j->place;
 		walk_on(ctl, j);

@@ -1,11 +1,12 @@
-/* rows.c - room controller/daemon: the write-through table of rows in flight.
- * Never: keeping a row longer than its commit or its holder. */
+/* rows.c - room controller/daemon: the write-through table of rows in flight, and of those that were needed last.
+ * Never: keeping a value that did not become true. */
 #include "controller/daemon/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <uthash.h>
+#include <utlist.h>
 
 #include "shared/base/text.h"
 
@@ -20,10 +21,12 @@ struct row {
 	struct row_key key;
 	uint32_t       pending; /* commits in flight */
 	uint32_t       holders;
+	bool           idle;  /* neither: kept for the next who asks */
 	bool           gone;  /* its removal is in flight */
 	bool           stale; /* a commit failed: what is here never became true */
+	struct row    *prev, *next; /* in rows.idle */
 	UT_hash_handle hh;
-	union {
+	union { /* last: a row takes the room of its kind */
 		struct certificate certificate;
 		struct issuance    issuance;
 		struct agent       agent;
@@ -34,6 +37,8 @@ struct row {
 struct rows {
 	struct store_view *view;
 	struct row        *all;
+	struct row        *idle; /* the one that was asked for longest ago comes first */
+	size_t             n_idle;
 };
 
 static const size_t value_size[ROW_KIND_COUNT] = {
@@ -102,7 +107,7 @@ static int load(struct rows *r, struct row *row)
 
 static struct row *add(struct rows *r, const struct row_key *key)
 {
-	struct row *row = calloc(1, sizeof(*row));
+	struct row *row = calloc(1, offsetof(struct row, value) + value_size[key->kind]);
 	if (row == NULL)
 		abort();
 	row->key = *key;
@@ -110,51 +115,82 @@ static struct row *add(struct rows *r, const struct row_key *key)
 	return row;
 }
 
+/* ---- rows that nobody needs at the moment ----------------------------------------------------------------------- */
+
+static void drop(struct rows *r, struct row *row)
+{
+	HASH_DEL(r->all, row);
+	free(row);
+}
+
+static void wake(struct rows *r, struct row *row)
+{
+	if (!row->idle)
+		return;
+	row->idle = false;
+	DL_DELETE(r->idle, row);
+	r->n_idle--;
+}
+
+static void rest(struct rows *r, struct row *row)
+{
+	row->idle = true;
+	DL_APPEND(r->idle, row);
+	if (++r->n_idle <= ROWS_CACHED_MAX)
+		return;
+	struct row *oldest = r->idle;
+	wake(r, oldest);
+	drop(r, oldest);
+}
+
+static int get(struct rows *r, enum row_kind kind, const void *text, size_t n, void *ret)
+{
+	struct row_key key = key_of(kind, text, n);
+	struct row    *row = find(r, &key);
+	if (row == NULL) {
+		row = add(r, &key);
+		int code = load(r, row);
+		if (code < 0) {
+			drop(r, row);
+			return code;
+		}
+		rest(r, row);
+	} else if (row->gone) {
+		return E_NOT_FOUND;
+	} else if (row->idle) {
+		wake(r, row);
+		rest(r, row);
+	}
+	memcpy(ret, &row->value, value_size[kind]);
+	return 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
 int rows_certificate(struct rows *r, const char *cert_id, struct certificate *ret)
 {
-	struct row_key    key = key_of(ROW_CERTIFICATE, cert_id, strlen(cert_id));
-	const struct row *row = find(r, &key);
-	if (row == NULL)
-		return view_certificate(r->view, cert_id, ret);
-	*ret = row->value.certificate;
-	return 0;
+	return get(r, ROW_CERTIFICATE, cert_id, strlen(cert_id), ret);
 }
 
 int rows_issuance(struct rows *r, struct serial serial, struct issuance *ret)
 {
-	struct row_key    key = key_of(ROW_ISSUANCE, serial.b, sizeof(serial.b));
-	const struct row *row = find(r, &key);
-	if (row == NULL)
-		return view_issuance(r->view, serial, ret);
-	*ret = row->value.issuance;
-	return 0;
+	return get(r, ROW_ISSUANCE, serial.b, sizeof(serial.b), ret);
 }
 
 int rows_agent(struct rows *r, const char *name, struct agent *ret)
 {
-	struct row_key    key = key_of(ROW_AGENT, name, strlen(name));
-	const struct row *row = find(r, &key);
-	if (row == NULL)
-		return view_agent(r->view, name, ret);
-	*ret = row->value.agent;
-	return 0;
+	return get(r, ROW_AGENT, name, strlen(name), ret);
+}
+
+int rows_target(struct rows *r, const char *target_id, struct target *ret)
+{
+	return get(r, ROW_TARGET, target_id, strlen(target_id), ret);
 }
 
 static const struct row *find_target(struct rows *r, const char *target_id)
 {
 	struct row_key key = key_of(ROW_TARGET, target_id, strlen(target_id));
 	return find(r, &key);
-}
-
-int rows_target(struct rows *r, const char *target_id, struct target *ret)
-{
-	const struct row *row = find_target(r, target_id);
-	if (row == NULL)
-		return view_target(r->view, target_id, ret);
-	if (row->gone)
-		return E_NOT_FOUND;
-	*ret = row->value.target;
-	return 0;
 }
 
 int rows_targets_of(struct rows *r, const char *cert_id, struct target *ret, size_t max, size_t *ret_n)
@@ -178,11 +214,11 @@ int rows_hold_agent(struct rows *r, const char *name, const struct agent **ret)
 		row = add(r, &key);
 		int code = load(r, row);
 		if (code < 0) {
-			HASH_DEL(r->all, row);
-			free(row);
+			drop(r, row);
 			return code;
 		}
 	}
+	wake(r, row);
 	row->holders++;
 	*ret = &row->value.agent;
 	return 0;
@@ -192,12 +228,12 @@ static void forget_if_idle(struct rows *r, struct row *row)
 {
 	if (row->pending > 0)
 		return;
-	if (row->holders == 0) {
-		HASH_DEL(r->all, row);
-		free(row);
-	} else if (row->stale && load(r, row) == 0) {
-		row->stale = false;
-	}
+	if (row->holders > 0)
+		row->stale = row->stale && load(r, row) < 0;
+	else if (row->stale || row->gone)
+		drop(r, row);
+	else
+		rest(r, row);
 }
 
 void rows_release_agent(struct rows *r, const char *name)
@@ -215,6 +251,7 @@ static struct row *set(struct rows *r, const struct row_key *key, const void *va
 	struct row *row = find(r, key);
 	if (row == NULL)
 		row = add(r, key);
+	wake(r, row);
 	memcpy(&row->value, value, value_size[key->kind]);
 	row->gone = false;
 	row->pending++;
@@ -252,6 +289,16 @@ struct row *rows_remove_target(struct rows *r, const char *target_id)
 	struct row *row = rows_set_target(r, &none);
 	row->gone = true;
 	return row;
+}
+
+void rows_forget_issuance(struct rows *r, struct serial serial)
+{
+	struct row_key key = key_of(ROW_ISSUANCE, serial.b, sizeof(serial.b));
+	struct row    *row = find(r, &key);
+	if (row == NULL || !row->idle)
+		return;
+	wake(r, row);
+	drop(r, row);
 }
 
 void rows_settle(struct rows *r, struct row *row, bool stored)

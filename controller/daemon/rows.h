@@ -1,10 +1,12 @@
 /* rows.h - room controller/daemon: rows whose newest value is on its way to the store, so that the next decision sees it.
- * A row is here while a commit of it is in flight or somebody holds it; otherwise it is read from the store by key. Never:
- * writing. */
+ * A row is here while a commit of it is in flight or somebody holds it; otherwise it is read from the store by key, and kept for the
+ * next who asks: all changes of these rows pass here, so what is kept is what is stored. Never: writing. */
 #ifndef VCC_ROWS_H
 #define VCC_ROWS_H
 
 #include "controller/store/store.h"
+
+enum { ROWS_CACHED_MAX = 4096 }; /* that nobody needs at the moment: 15 MiB at most */
 
 struct rows;
 struct row;
@@ -30,6 +32,8 @@ struct row *rows_set_issuance(struct rows *r, const struct issuance *i);
 struct row *rows_set_agent(struct rows *r, const struct agent *a);
 struct row *rows_set_target(struct rows *r, const struct target *t);
 struct row *rows_remove_target(struct rows *r, const char *target_id);
+/* For the pruner, whose removals do not pass here: the row is read from the store again. */
+void        rows_forget_issuance(struct rows *r, struct serial serial);
 void        rows_settle(struct rows *r, struct row *row, bool stored);
 
 #endif

@@ -9,6 +9,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "controller/core/policy.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
@@ -21,7 +22,7 @@
 
 #define CRL_IDS (UINT64_C(1) << 60)
 
-enum { SIGNER_OUT_MAX = 4 << 20 };
+enum { SIGNER_OUT_MAX = 4 << 20, AT_ONCE = 256 }; /* AT_ONCE: what the signer makes durable together */
 
 struct request {
 	uint64_t        id;
@@ -36,7 +37,8 @@ struct signer_client {
 	struct controller *ctl;
 	struct ipc        *ipc;
 	struct request    *requests; /* in the order of asking */
-	struct request    *unsent;
+	struct request    *unsent[ORDER_RANKS];
+	size_t             asked; /* sent, not answered */
 	uint64_t           crl_ids;
 	uint32_t           issuers_expected, issuers_seen;
 	bool               helloed;
@@ -65,8 +67,10 @@ int signer_open(struct controller *ctl, struct signer_client **ret)
 
 static void request_free(struct signer_client *s, struct request *q)
 {
-	if (!q->sent)
-		DL_DELETE(s->unsent, q);
+	if (q->sent)
+		s->asked--;
+	else
+		DL_DELETE(s->unsent[q->ticket.rank], q);
 	HASH_DEL(s->requests, q);
 	free((void *)(uintptr_t)q->frame.p);
 	free(q);
@@ -101,13 +105,23 @@ bool signer_log_behind(const struct controller *ctl)
 	return ctl->signer->log_behind;
 }
 
+static struct request *first_waiting(const struct signer_client *s)
+{
+	for (size_t i = 0; i < N_ELEMENTS(s->unsent); i++)
+		if (s->unsent[i] != NULL)
+			return s->unsent[i];
+	return NULL;
+}
+
 static void send_waiting(struct signer_client *s)
 {
+	struct request *q;
 	if (s->ipc == NULL || !s->helloed)
 		return;
-	while (s->unsent != NULL && ipc_send(s->ipc, s->unsent->frame) == 0) { /* full: `drained` comes back here */
-		s->unsent->sent = true;
-		DL_DELETE(s->unsent, s->unsent);
+	while (s->asked < AT_ONCE && (q = first_waiting(s)) != NULL && ipc_send(s->ipc, q->frame) == 0) { /* full: `drained` comes here */
+		DL_DELETE(s->unsent[q->ticket.rank], q);
+		q->sent = true;
+		s->asked++;
 	}
 }
 
@@ -150,6 +164,7 @@ static void answer(struct signer_client *s, uint64_t id, const struct signed_ans
 	struct ticket ticket = q->ticket;
 	request_free(s, q);
 	on_signed[ticket.kind](s->ctl, &ticket, a);
+	send_waiting(s);
 }
 
 static void on_closed(void *ctx, int code)
@@ -161,10 +176,11 @@ static void on_closed(void *ctx, int code)
 	s->ipc = NULL;
 	s->helloed = false;
 	struct request *q, *tmp;
-	s->unsent = NULL;
+	memset(s->unsent, 0, sizeof(s->unsent));
+	s->asked = 0;
 	HASH_ITER (hh, s->requests, q, tmp) {
 		q->sent = false;
-		DL_APPEND(s->unsent, q);
+		DL_APPEND(s->unsent[q->ticket.rank], q);
 	}
 }
 
@@ -241,6 +257,6 @@ void signer_ask(struct controller *ctl, uint64_t id, struct span frame, const st
 	q->ticket = *ticket;
 	q->frame = (struct span){copy, frame.n};
 	HASH_ADD(hh, s->requests, id, sizeof(q->id), q);
-	DL_APPEND(s->unsent, q);
+	DL_APPEND(s->unsent[q->ticket.rank], q);
 	send_waiting(s);
 }

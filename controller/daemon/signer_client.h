@@ -1,6 +1,6 @@
 /* signer_client.h - room controller/daemon: the connection to vcc-signer.
- * A request stays here until it is answered; it is sent again after each reconnect (the signer's log makes that safe). Never:
- * waiting. */
+ * A request stays here until it is answered; it is sent again after each reconnect (the signer's log makes that safe). The signer gets
+ * at most a batch at once, lowest rank first, so that an emergency waits for one batch and not for all routine work. Never: waiting. */
 #ifndef VCC_SIGNER_CLIENT_H
 #define VCC_SIGNER_CLIENT_H
 
@@ -18,7 +18,9 @@ struct ticket {
 	uint32_t         shard;
 	uint64_t         number;
 	struct audit_head head; /* TICKET_HEAD: size, root, at */
+	unsigned         rank;  /* as order_rank(); what is no order: RANK_UPKEEP */
 };
+enum { RANK_UPKEEP = 1 }; /* identities, lists and heads: beside what a person waits for */
 
 struct signed_answer {
 	int         code;

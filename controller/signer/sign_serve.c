@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/signer/sign_pool.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -15,7 +16,7 @@
 #include "shared/sys/log.h"
 #include "shared/wire/wire.h"
 
-enum { LOG_LINES = 4, TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX, LIST_ENTRY = 24 };
+enum { LOG_LINES = 4, TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX, LIST_ENTRY = 24, DER_MAX = 1 << 20, DER_KEPT = 8192 };
 
 /* One request on its way through the batch. */
 struct job {
@@ -32,6 +33,8 @@ struct job {
 	struct sg_crl  crl;
 	/* SG_HEAD */
 	struct sg_head head;
+	/* what is signed: certificate, list or signature; its memory stays for the next batch */
+	struct buf     der;
 };
 
 struct serve {
@@ -40,7 +43,7 @@ struct serve {
 	size_t            n, n_lists, n_refused;
 	struct wire_frame frame;
 	struct buf        tbs; /* of all jobs, one after the other */
-	struct buf        der;
+	struct sign_pool *pool;
 	struct crl_entry *entries;
 };
 
@@ -49,13 +52,15 @@ int serve_new(struct signer *s, struct serve **ret)
 	struct serve *v = calloc(1, sizeof(*v));
 	if (v != NULL)
 		v->entries = calloc(ISSUANCES_PER_SHARD, sizeof(*v->entries));
-	if (v == NULL || v->entries == NULL) {
-		free(v);
-		return E_NOMEM;
+	int r = v == NULL || v->entries == NULL ? E_NOMEM : sign_pool_new(&v->pool);
+	if (r < 0) {
+		serve_free(v);
+		return r;
 	}
 	v->signer = s;
 	v->tbs.max = TBS_MAX;
-	v->der.max = 1 << 20;
+	for (size_t i = 0; i < N_ELEMENTS(v->jobs); i++)
+		v->jobs[i].der.max = DER_MAX;
 	*ret = v;
 	return 0;
 }
@@ -64,8 +69,10 @@ void serve_free(struct serve *v)
 {
 	if (v == NULL)
 		return;
+	sign_pool_free(v->pool);
+	for (size_t i = 0; i < N_ELEMENTS(v->jobs); i++)
+		buf_free(&v->jobs[i].der);
 	buf_free(&v->tbs);
-	buf_free(&v->der);
 	free(v->entries);
 	free(v);
 }
@@ -217,7 +224,8 @@ static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t m
 		return E_WIRE_MESSAGE;
 
 	struct job *j = &v->jobs[v->n++];
-	*j = (struct job){.id = v->frame.id, .type = v->frame.type};
+	*j = (struct job){.id = v->frame.id, .type = v->frame.type, .der = j->der};
+	buf_reset(&j->der);
 	if (j->type == SG_ISSUE)
 		j->serial = v->frame.u.sg_issue.facts.serial;
 	else if (j->type == SG_CRL)
@@ -242,10 +250,10 @@ static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t m
 
 /* ---- signing ---- */
 
-static int sign_issue(struct serve *v, struct job *j)
+static int sign_issue(struct serve *v, struct job *j, unsigned hand)
 {
-	int r = issue_sign(j->ca->prepared, (struct span){v->tbs.p + j->tbs_at, j->tbs_n}, j->hash_alg, &v->der);
-	return r == 0 ? buf_error(&v->der) : r;
+	int r = issue_sign(j->ca->prepared, hand, (struct span){v->tbs.p + j->tbs_at, j->tbs_n}, j->hash_alg, &j->der);
+	return r == 0 ? buf_error(&j->der) : r;
 }
 
 static void entry_read(const uint8_t *p, struct crl_entry *ret)
@@ -265,91 +273,90 @@ static int sign_list(struct serve *v, struct job *j)
 		entry_read(j->crl.entries.p + i * LIST_ENTRY, &v->entries[i]);
 	snprintf(url, sizeof(url), "%s/crl/%s/%u.crl", v->signer->conf->public_url, j->crl.issuer_id, j->crl.shard);
 	int r = issue_crl(j->ca->prepared, j->crl.number, j->crl.this_update_at, j->crl.next_update_at, j->crl.root ? NULL : url,
-	                  v->entries, n, &v->der);
-	return r == 0 ? buf_error(&v->der) : r;
+	                  v->entries, n, &j->der);
+	return r == 0 ? buf_error(&j->der) : r;
 }
 
-static int sign_head(struct serve *v, struct job *j)
+static int sign_head(struct job *j)
 {
 	uint8_t body[AUDIT_HEAD_BODY];
 	audit_head_body(j->head.size, j->head.root, j->head.at, body);
-	int r = key_sign(j->ca->key, LABEL_HEAD, SPAN_OF(body), &v->der);
-	return r == 0 ? buf_error(&v->der) : r;
+	int r = key_sign(j->ca->key, LABEL_HEAD, SPAN_OF(body), &j->der);
+	return r == 0 ? buf_error(&j->der) : r;
 }
 
-static int sign_job(struct serve *v, struct job *j)
+/* Certificates by any thread; lists and heads, which are few, by the first. */
+static void sign_job(struct serve *v, struct job *j, unsigned hand)
 {
-	switch (j->type) {
-	case SG_ISSUE:
-		return sign_issue(v, j);
-	case SG_CRL:
-		return sign_list(v, j);
-	default:
-		return sign_head(v, j);
-	}
+	int r = j->type == SG_ISSUE ? sign_issue(v, j, hand) : j->type == SG_CRL ? sign_list(v, j) : sign_head(j);
+	if (r < 0)
+		refuse(&j->why, r, j->ca->issuer.issuer_id, "%s", err_what(r));
 }
 
-static int answer_issue(struct serve *v, const struct job *j, struct buf *out)
+static void sign_in_pool(void *ctx, size_t i, unsigned hand)
+{
+	struct serve *v = ctx;
+	struct job   *j = &v->jobs[i];
+	if (j->type == SG_ISSUE && j->why.code == 0)
+		sign_job(v, j, hand);
+}
+
+static void sign_all(struct serve *v)
+{
+	sign_pool_run(v->pool, sign_in_pool, v, v->n);
+	for (size_t i = 0; i < v->n; i++)
+		if (v->jobs[i].type != SG_ISSUE && v->jobs[i].why.code == 0)
+			sign_job(v, &v->jobs[i], 0);
+}
+
+static int answer_issue(const struct job *j, struct buf *out)
 {
 	struct sg_issued a = {.code = j->why.code, .serial = j->serial};
 	text_cut(a.text, sizeof(a.text), j->why.cause);
 	if (a.code == 0)
-		a.certificate = buf_span(&v->der);
+		a.certificate = buf_span(&j->der);
 	return put_frame(out, SG_ISSUED, j->id, &a);
 }
 
-static int answer_list(struct serve *v, const struct job *j, struct buf *out)
+static int answer_list(const struct job *j, struct buf *out)
 {
 	struct sg_crl_done a = {.code = j->why.code, .shard = j->crl.shard, .number = j->crl.number};
 	text_cut(a.text, sizeof(a.text), j->why.cause);
 	memcpy(a.issuer_id, j->crl.issuer_id, sizeof(a.issuer_id));
 	if (a.code == 0)
-		a.crl = buf_span(&v->der);
+		a.crl = buf_span(&j->der);
 	return put_frame(out, SG_CRL_DONE, j->id, &a);
 }
 
-static int answer_head(struct serve *v, const struct job *j, struct buf *out)
+static int answer_head(const struct job *j, struct buf *out)
 {
 	struct sg_head_done a = {.code = j->why.code};
 	text_cut(a.text, sizeof(a.text), j->why.cause);
 	if (a.code == 0) {
 		text_cut(a.issuer_id, sizeof(a.issuer_id), j->ca->issuer.issuer_id);
-		a.signature = buf_span(&v->der);
+		a.signature = buf_span(&j->der);
 	}
 	return put_frame(out, SG_HEAD_DONE, j->id, &a);
 }
 
-static int answer_job(struct serve *v, const struct job *j, struct buf *out)
+static int answer_job(struct serve *v, struct job *j, bool signed_now, struct buf *out)
 {
-	switch (j->type) {
-	case SG_ISSUE:
-		return answer_issue(v, j, out);
-	case SG_CRL:
-		return answer_list(v, j, out);
-	default:
-		return answer_head(v, j, out);
-	}
-}
-
-static int sign_and_answer(struct serve *v, struct job *j, struct buf *out)
-{
-	buf_reset(&v->der);
-	if (j->why.code == 0) {
-		int r = sign_job(v, j);
-		if (r < 0) {
-			refuse(&j->why, r, j->ca->issuer.issuer_id, "%s", err_what(r));
+	if (signed_now) {
+		if (j->why.code != 0)
 			v->signer->refused++;
-		} else if (j->repeat) {
+		else if (j->repeat)
 			v->signer->signed_again++;
-		} else {
+		else
 			v->signer->signed_new++;
-		}
 		if (fault_point("signer.signed") != 0)
 			return E_SYS_IO;
 	}
 	if (j->why.code != 0 && ++v->n_refused <= LOG_LINES) /* a flood of bad requests must not become a flood of lines */
 		log_refusal(err_kind(j->why.code) == ERR_KIND_BUG ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, &j->why);
-	return answer_job(v, j, out);
+	int r = j->type == SG_ISSUE ? answer_issue(j, out) : j->type == SG_CRL ? answer_list(j, out) : answer_head(j, out);
+	if (j->der.cap > DER_KEPT)
+		buf_free(&j->der);
+	return r;
 }
 
 /* ---- the batch ---- */
@@ -387,11 +394,16 @@ int serve_batch(struct serve *v, struct buf *in, int64_t now, int64_t mono, stru
 		return r == E_SYS_IO ? r : bad;
 	if (v->n > 0 && fault_point("signer.logged") != 0)
 		return E_SYS_IO;
+	bool to_sign[SIGN_BATCH_MAX];
 	for (size_t i = 0; i < v->n; i++) {
 		struct job *j = &v->jobs[i];
 		if (r < 0 && j->why.code == 0)
 			refuse(&j->why, r, "signing log", "%s", err_what(r));
-		int put = sign_and_answer(v, j, out);
+		to_sign[i] = j->why.code == 0;
+	}
+	sign_all(v);
+	for (size_t i = 0; i < v->n; i++) {
+		int put = answer_job(v, &v->jobs[i], to_sign[i], out);
 		if (put < 0) {
 			out->n = before;
 			return put;

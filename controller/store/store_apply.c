@@ -7,11 +7,26 @@
 
 #define SERIAL_COUNTER_END (UINT64_C(1) << 55)
 
+#define COUNTER_MESSAGE "message"
+#define COUNTER_SERIAL  "serial"
+
 enum { AUDIT_TEXT_MAX = 4096 };
+
+static int counter_get(struct rows *rows, const char *name, struct counter_row *ret)
+{
+	struct counter_row c = {.value = 0};
+	memcpy(c.name, name, strlen(name) + 1);
+	int r = rows_get(rows, &noun_counter, &c);
+	if (r < 0 && r != E_NOT_FOUND)
+		return r;
+	*ret = c;
+	return 0;
+}
 
 int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 {
 	struct apply next = {.rows = rows, .hash = hash, .text = BUF_MAX(AUDIT_TEXT_MAX)};
+	struct counter_row top;
 	uint64_t     size;
 	int          r = rows_audit_size(rows, &size);
 	if (r < 0)
@@ -20,10 +35,29 @@ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r; /* a record without its nodes */
 	r = rows_audit_at(rows, &next.audit_at);
+	if (r == 0)
+		r = counter_get(rows, COUNTER_MESSAGE, &top);
 	if (r < 0)
 		return r;
+	next.message_top = top.value;
+	next.message_top_stored = true;
 	*a = next;
 	return 0;
+}
+
+int apply_finish(struct apply *a)
+{
+	struct counter_row top = {.name = COUNTER_MESSAGE, .value = a->message_top};
+	if (a->message_top_stored)
+		return 0;
+	int r = a->rows->ops->put(a->rows, &noun_counter, &top);
+	a->message_top_stored = r == 0;
+	return r;
+}
+
+void apply_undone(struct apply *a)
+{
+	memset(a->alias, 0, sizeof(a->alias)); /* perhaps of a person that is not there any more */
 }
 
 void apply_end(struct apply *a)
@@ -225,30 +259,13 @@ int apply_redeem(struct apply *a, const struct store_verb *v, struct store_resul
 	return a->rows->ops->replace(a->rows, &noun_invite, &invite);
 }
 
-static int counter_get(struct apply *a, const char *name, struct counter_row *ret)
-{
-	struct counter_row c = {.value = 0};
-	memcpy(c.name, name, strlen(name) + 1);
-	int r = rows_get(a->rows, &noun_counter, &c);
-	if (r < 0 && r != E_NOT_FOUND)
-		return r;
-	*ret = c;
-	return 0;
-}
-
 int apply_message(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;
 	const struct message_row *m = v->row;
-	struct counter_row        top;
-	int                       r = counter_get(a, "message", &top);
-	if (r < 0)
-		return r;
-	if (m->message_id > top.value) {
-		top.value = m->message_id;
-		r = a->rows->ops->put(a->rows, &noun_counter, &top);
-		if (r < 0)
-			return r;
+	if (m->message_id > a->message_top) {
+		a->message_top = m->message_id;
+		a->message_top_stored = false;
 	}
 	return a->rows->ops->put(a->rows, &noun_message, m);
 }
@@ -265,7 +282,7 @@ int apply_serials(struct apply *a, const struct store_verb *v, struct store_resu
 	struct counter_row next;
 	struct issuance    last;
 	struct query       q = {.noun = &noun_issuance, .down = true};
-	int                r = counter_get(a, "serial", &next);
+	int                r = counter_get(a->rows, COUNTER_SERIAL, &next);
 	if (r < 0)
 		return r;
 	uint64_t first = next.value > v->floor ? next.value : v->floor;

@@ -5,6 +5,12 @@
 
 #include "controller/store/store_rows.h"
 
+/* A person and the pseudonym, as stored. */
+struct apply_alias {
+	char name[ACTOR_SIZE], alias[ACTOR_SIZE];
+};
+enum { APPLY_ALIASES = 8 };
+
 /* What applying needs beside the rows; lives as long as the writer. */
 struct apply {
 	struct rows           *rows;
@@ -14,6 +20,10 @@ struct apply {
 	uint32_t               n_salts;  /* made of it so far */
 	int64_t                audit_at; /* of the last record: time in the trail never runs backward */
 	struct buf             text; /* canonical bytes, reused */
+	struct apply_alias     alias[APPLY_ALIASES]; /* those that were needed last; "" = none */
+	size_t                 next_alias;
+	uint64_t               message_top; /* highest message id ever given */
+	bool                   message_top_stored;
 };
 
 struct store_verb;
@@ -42,6 +52,11 @@ struct store_change {
 /* Loads the tree's right edge: O(log n) rows. */
 _must_check_ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash);
 void             apply_end(struct apply *a);
+
+/* Writes what is written once for many changes; before they become durable. */
+_must_check_ int apply_finish(struct apply *a);
+/* After a change was undone: what was remembered of it. */
+void apply_undone(struct apply *a);
 
 /* Applies every verb in order. On failure the rows may hold a part of the change: the caller undoes them and puts the
  * tree back as it was before the call. Does not set change->code. */

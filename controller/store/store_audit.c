@@ -12,6 +12,11 @@
 static int alias_of(struct apply *a, const char *name, int64_t at, char ret[ACTOR_SIZE])
 {
 	struct audit_person p = {.since_at = at};
+	for (size_t i = 0; i < APPLY_ALIASES; i++)
+		if (text_equal(a->alias[i].name, name)) {
+			memcpy(ret, a->alias[i].alias, sizeof(a->alias[i].alias));
+			return 0;
+		}
 	int                 r = text_copy(p.name, sizeof(p.name), name);
 	if (r == 0)
 		r = rows_get(a->rows, &noun_person, &p);
@@ -23,9 +28,13 @@ static int alias_of(struct apply *a, const char *name, int64_t at, char ret[ACTO
 		audit_alias(a->hash, p.name, p.salt, p.alias);
 		r = a->rows->ops->add(a->rows, &noun_person, &p);
 	}
-	if (r == 0)
-		memcpy(ret, p.alias, sizeof(p.alias));
-	return r;
+	if (r < 0)
+		return r;
+	struct apply_alias *known = &a->alias[a->next_alias++ % APPLY_ALIASES];
+	memcpy(known->name, p.name, sizeof(known->name));
+	memcpy(known->alias, p.alias, sizeof(known->alias));
+	memcpy(ret, p.alias, sizeof(p.alias));
+	return 0;
 }
 
 static int hide_persons(struct apply *a, struct audit *row)
@@ -140,6 +149,7 @@ int apply_forget(struct apply *a, const struct store_verb *v, struct store_resul
 {
 	struct audit_person p = *(const struct audit_person *)v->row;
 	(void)result;
+	apply_undone(a); /* who is forgotten is remembered nowhere */
 	int r = rows_get(a->rows, &noun_person, &p);
 	if (r < 0)
 		return r == E_NOT_FOUND ? 0 : r;

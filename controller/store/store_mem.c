@@ -481,12 +481,15 @@ static void mem_commit(struct mem_store *s, struct store_change *c)
 	int64_t                audit_at = s->apply.audit_at;
 	pthread_mutex_lock(&s->data);
 	c->code = apply_change(&s->apply, c);
+	if (c->code == 0)
+		c->code = apply_finish(&s->apply);
 	if (c->code == 0) {
 		undo_keep(&s->rows);
 	} else {
 		undo_take_back(&s->rows);
 		s->apply.tree = tree;
 		s->apply.audit_at = audit_at;
+		apply_undone(&s->apply);
 	}
 	pthread_mutex_unlock(&s->data);
 }

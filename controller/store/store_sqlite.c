@@ -89,6 +89,7 @@ static int apply_one(struct sqlite_store *s, struct store_change *c)
 		return c->code;
 	s->apply.tree = tree;
 	s->apply.audit_at = audit_at;
+	apply_undone(&s->apply);
 	code = pass(s, CHANGE_UNDO);
 	return code < 0 ? code : pass(s, CHANGE_KEEP);
 }
@@ -98,6 +99,8 @@ static int apply_batch(struct sqlite_store *s, struct change_list *batch)
 	int code = begin(s);
 	for (struct store_change *c = batch->first; c != NULL && code == 0; c = c->next)
 		code = apply_one(s, c);
+	if (code == 0)
+		code = apply_finish(&s->apply);
 	if (code == 0 && fault_point("store_commit") != 0)
 		code = errno == ENOSPC ? E_STORE_FULL : E_STORE_IO;
 	if (code == 0)

@@ -110,7 +110,7 @@ int issue_crl(const struct issue_ca *ca, uint64_t number, int64_t this_update_at
 	extensions_put(&tbs, ca, number, idp);
 	der_close(&tbs, mark);
 	r = buf_error(&tbs);
-	return r < 0 ? r : issue_ca_seal(ca, buf_span(&tbs), alg, to);
+	return r < 0 ? r : issue_ca_seal(ca, 0, buf_span(&tbs), alg, to);
 }
 
 static int reason_read(struct span value)

@@ -7,7 +7,8 @@
 #include "shared/pki/cert.h"
 
 /* A CA prepared for issuing: name, key identifiers, URLs as DER. Built once per issuer; immutable afterwards, so it may
- * be shared by threads (issue_sign excepted: one signer thread). */
+ * be shared by threads; a thread that signs has a hand of its own. */
+enum { ISSUE_HANDS = 4 };
 struct issue_ca;
 /* `public_url` like "http://pki.vcc.internal" (no final slash). `k` may be NULL: then only issue_tbs() works. */
 _must_check_ int issue_ca_make(const struct issuer *issuer, const struct key *k, const char *public_url, struct issue_ca **ret);
@@ -19,8 +20,9 @@ void             issue_ca_free(struct issue_ca *ca);
 _must_check_ int issue_tbs(const struct issue_ca *ca, const struct cert_facts *facts, struct buf *to);
 _must_check_ int issue_tbs_plain(const struct issue_ca *ca, const struct cert_facts *facts, struct buf *to);
 
-/* Signs TBS bytes made by issue_tbs with the CA's key and the facts' hash; gives the whole certificate. */
-_must_check_ int issue_sign(const struct issue_ca *ca, struct span tbs, enum hash_alg alg, struct buf *to);
+/* Signs TBS bytes made by issue_tbs with the CA's key and the facts' hash; gives the whole certificate. `hand` (below ISSUE_HANDS): one
+ * thread each; issue_crl() uses 0. */
+_must_check_ int issue_sign(const struct issue_ca *ca, unsigned hand, struct span tbs, enum hash_alg alg, struct buf *to);
 
 /* FAULTS 4 lints on the built bytes and facts before the key is touched; `why` names the lint. E_PKI_LINT. */
 _must_check_ int issue_lint(const struct issue_ca *ca, const struct cert_facts *facts, struct span tbs, struct refusal *why);

@@ -57,13 +57,15 @@ static int signers_make(struct issue_ca *ca, const struct key *k)
 	if (EVP_PKEY_up_ref(k->evp) != 1)
 		return E_PKI_CRYPTO;
 	ca->evp = k->evp;
-	ca->hasher = EVP_MD_CTX_new();
-	if (ca->hasher == NULL)
-		return E_NOMEM;
-	for (int alg = 0; alg < HASH_ALG_COUNT; alg++) {
-		int r = key_evp_signer(k, (enum hash_alg)alg, &ca->signer[alg]);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; i < ISSUE_HANDS; i++) {
+		ca->hand[i].hasher = EVP_MD_CTX_new();
+		if (ca->hand[i].hasher == NULL)
+			return E_NOMEM;
+		for (int alg = 0; alg < HASH_ALG_COUNT; alg++) {
+			int r = key_evp_signer(k, (enum hash_alg)alg, &ca->hand[i].signer[alg]);
+			if (r < 0)
+				return r;
+		}
 	}
 	return 0;
 }
@@ -103,26 +105,29 @@ void issue_ca_free(struct issue_ca *ca)
 {
 	if (ca == NULL)
 		return;
-	for (int alg = 0; alg < HASH_ALG_COUNT; alg++)
-		EVP_PKEY_CTX_free(ca->signer[alg]);
-	EVP_MD_CTX_free(ca->hasher);
+	for (size_t i = 0; i < ISSUE_HANDS; i++) {
+		for (int alg = 0; alg < HASH_ALG_COUNT; alg++)
+			EVP_PKEY_CTX_free(ca->hand[i].signer[alg]);
+		EVP_MD_CTX_free(ca->hand[i].hasher);
+	}
 	EVP_PKEY_free(ca->evp);
 	buf_free(&ca->fixed);
 	free(ca);
 }
 
-int issue_ca_seal(const struct issue_ca *ca, struct span tbs, enum hash_alg alg, struct buf *to)
+int issue_ca_seal(const struct issue_ca *ca, unsigned hand, struct span tbs, enum hash_alg alg, struct buf *to)
 {
 	uint8_t  digest[EVP_MAX_MD_SIZE];
 	uint8_t  signature[SEAL_MAX];
 	unsigned n_digest = 0;
 	size_t   n = sizeof(signature);
-	if (ca->evp == NULL)
+	if (ca->evp == NULL || hand >= ISSUE_HANDS)
 		return E_PKI_KEY;
 	/* the contexts are made once: creating them costs as much as a third of a signature */
-	if (EVP_DigestInit_ex2(ca->hasher, key_evp_hash(alg), NULL) <= 0 || EVP_DigestUpdate(ca->hasher, tbs.p, tbs.n) <= 0 ||
-	    EVP_DigestFinal_ex(ca->hasher, digest, &n_digest) <= 0 ||
-	    EVP_PKEY_sign(ca->signer[alg], signature, &n, digest, n_digest) <= 0) {
+	EVP_MD_CTX *hasher = ca->hand[hand].hasher;
+	if (EVP_DigestInit_ex2(hasher, key_evp_hash(alg), NULL) <= 0 || EVP_DigestUpdate(hasher, tbs.p, tbs.n) <= 0 ||
+	    EVP_DigestFinal_ex(hasher, digest, &n_digest) <= 0 ||
+	    EVP_PKEY_sign(ca->hand[hand].signer[alg], signature, &n, digest, n_digest) <= 0) {
 		ERR_clear_error();
 		return E_PKI_CRYPTO;
 	}

@@ -23,11 +23,13 @@ struct issue_ca {
 	char              crl_prefix[CA_URL_SIZE]; /* PUBLIC_URL/crl/ISSUER/ */
 	struct buf        fixed;                   /* authorityKeyIdentifier and authorityInfoAccess, as in every leaf */
 	EVP_PKEY         *evp;                     /* NULL: cannot sign */
-	EVP_PKEY_CTX     *signer[HASH_ALG_COUNT];
-	EVP_MD_CTX       *hasher; /* with the signers: for the one signing thread */
+	struct {
+		EVP_PKEY_CTX *signer[HASH_ALG_COUNT];
+		EVP_MD_CTX   *hasher;
+	} hand[ISSUE_HANDS];
 };
 
-/* Signs `tbs` and adds SEQUENCE { tbs, alg, signature }: certificates and CRLs alike. */
-_must_check_ int issue_ca_seal(const struct issue_ca *ca, struct span tbs, enum hash_alg alg, struct buf *to);
+/* Signs `tbs` and adds SEQUENCE { tbs, alg, signature }: certificates and CRLs alike. `hand` as of issue_sign(). */
+_must_check_ int issue_ca_seal(const struct issue_ca *ca, unsigned hand, struct span tbs, enum hash_alg alg, struct buf *to);
 
 #endif

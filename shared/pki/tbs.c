@@ -133,7 +133,7 @@ int issue_tbs(const struct issue_ca *ca, const struct cert_facts *facts, struct 
 	return r;
 }
 
-int issue_sign(const struct issue_ca *ca, struct span tbs, enum hash_alg alg, struct buf *to)
+int issue_sign(const struct issue_ca *ca, unsigned hand, struct span tbs, enum hash_alg alg, struct buf *to)
 {
 	struct tbs_parts parts;
 	int              r = tbs_parts_read(tbs, &parts);
@@ -142,5 +142,5 @@ int issue_sign(const struct issue_ca *ca, struct span tbs, enum hash_alg alg, st
 	/* a certificate that names another algorithm than it was signed with is useless (RFC 5280, 4.1.1.2) */
 	if (!span_equal(parts.alg, sig_alg_der(ca->key_type, alg)))
 		return E_PKI_LINT;
-	return issue_ca_seal(ca, tbs, alg, to);
+	return issue_ca_seal(ca, hand, tbs, alg, to);
 }

@@ -46,7 +46,7 @@ static const struct {
 } roles[JAIL_ROLE_COUNT] = {
 	[JAIL_CONTROLLER] = {"controller", MAY_THREAD | MAY_UNIX | MAY_CONNECT | MAY_LISTEN | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, true},
 	[JAIL_GATEWAY] = {"gateway", MAY_UNIX | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false},
-	[JAIL_SIGNER] = {"signer", MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false},
+	[JAIL_SIGNER] = {"signer", MAY_THREAD | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false},
 	[JAIL_LINK] = {"link", MAY_UNIX | MAY_CONNECT | MAY_CHANGE | MAY_OWN, {-1}, true},
 	[JAIL_KEEPER] = {"keeper",
                          MAY_THREAD | MAY_UNIX | MAY_CONNECT | MAY_ACCEPT | MAY_CHANGE | MAY_OWN,

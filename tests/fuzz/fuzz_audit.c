@@ -39,9 +39,9 @@ static bool judge(const uint8_t *data, size_t size, const struct known_head *k, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct verify_report alone = {.rows = 0}, against = {.rows = 0};
+	struct verify_report alone = {.from = 0}, against = {.from = 0};
 	bool                 good = judge(data, size, NULL, 0, &alone);
-	if (good && (alone.heads > 0 || alone.size != alone.from + alone.rows)) /* nobody's authority leads to no root */
+	if (good && (alone.n.heads > 0 || alone.size != alone.from + alone.n.rows)) /* nobody's authority leads to no root */
 		abort();
 	if (judge(data, size, &known, 1, &against) && against.from <= known.head.size)
 		abort();

@@ -226,7 +226,7 @@ static void signed_parses(const struct issue_ca *ca, const struct cert_facts *f,
 {
 	struct buf       cert = BUF_MAX(2 * CERT_DER_MAX);
 	struct cert_info info;
-	must(issue_sign(ca, tbs, f->hash_alg, &cert));
+	must(issue_sign(ca, 0, tbs, f->hash_alg, &cert));
 	const uint8_t *p = cert.p;
 	X509          *x = d2i_X509(NULL, &p, (long)cert.n);
 	if (x == NULL || p != cert.p + cert.n)

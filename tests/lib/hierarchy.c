@@ -145,5 +145,5 @@ int hierarchy_issue(const struct hierarchy *h, const struct cert_facts *facts, s
 	int                            r = issue_tbs(ca, facts, &tbs);
 	if (r == 0)
 		r = issue_lint(ca, facts, buf_span(&tbs), why);
-	return r < 0 ? r : issue_sign(ca, buf_span(&tbs), facts->hash_alg, to);
+	return r < 0 ? r : issue_sign(ca, 0, buf_span(&tbs), facts->hash_alg, to);
 }

@@ -141,7 +141,7 @@ static void constraints_hold(void **state)
 		strcpy(f.uri, rows[i].uri);
 		assert_int_equal(issue_tbs(h.ca[ca], &f, &tbs), 0);
 		assert_int_equal(issue_lint(h.ca[ca], &f, buf_span(&tbs), NULL), rows[i].result == 0 ? 0 : E_PKI_LINT);
-		assert_int_equal(issue_sign(h.ca[ca], buf_span(&tbs), f.hash_alg, &leaf), 0);
+		assert_int_equal(issue_sign(h.ca[ca], 0, buf_span(&tbs), f.hash_alg, &leaf), 0);
 		assert_int_equal(verify(&leaf, ca, 0, NOW), rows[i].result);
 	}
 }

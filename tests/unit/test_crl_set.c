@@ -264,7 +264,7 @@ static void a_leaf_is_no_authority(void **state)
 	hierarchy_facts(&h, LEAF_SERVICE, k, MS_DAY, 3, &f);
 	strcpy(f.issuer_id, h.issuer[ISSUER_ROOT].issuer_id);
 	assert_int_equal(issue_tbs(h.ca[ISSUER_ROOT], &f, &tbs), 0);
-	assert_int_equal(issue_sign(h.ca[ISSUER_ROOT], buf_span(&tbs), f.hash_alg, &leaf), 0);
+	assert_int_equal(issue_sign(h.ca[ISSUER_ROOT], 0, buf_span(&tbs), f.hash_alg, &leaf), 0);
 	assert_int_equal(cert_verify(buf_span(&leaf), (struct span){NULL, 0}, hierarchy_der(&h, ISSUER_ROOT), 0, NOW, NULL), 0);
 
 	strcpy(authority.organisation, f.organisation);

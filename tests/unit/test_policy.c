@@ -627,6 +627,19 @@ static void test_jitter_spreads(void **state)
 	}
 }
 
+static void test_ranks(void **state)
+{
+	(void)state;
+	const struct {
+		enum trigger trigger;
+		bool         in_campaign;
+	} order[ORDER_RANKS] = {{TRIGGER_EMERGENCY, true},       {TRIGGER_MANUAL, false}, {TRIGGER_POLICY_UPDATE, true},
+				{TRIGGER_SERVICE_UPDATE, true}, {TRIGGER_MANUAL, true},  {TRIGGER_SCHEDULED, false}};
+	for (unsigned i = 0; i < ORDER_RANKS; i++)
+		assert_int_equal(order_rank(order[i].trigger, order[i].in_campaign), i);
+	assert_int_equal(order_rank(TRIGGER_EMERGENCY, false), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -645,6 +658,7 @@ int main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_issuance_status),
 		cmocka_unit_test(test_alerts),
+		cmocka_unit_test(test_ranks),
 		cmocka_unit_test(test_jitter_spreads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,7 @@ static void same_bytes(const struct hierarchy *with, const struct cert_facts *f,
 		return;
 	}
 	assert_memory_equal(fast.p, plain.p, fast.n);
-	assert_int_equal(issue_sign(ca, buf_span(&fast), f->hash_alg, &cert), 0);
+	assert_int_equal(issue_sign(ca, 0, buf_span(&fast), f->hash_alg, &cert), 0);
 
 	const uint8_t *p = cert.p;
 	X509          *x = d2i_X509(NULL, &p, (long)cert.n);
@@ -238,8 +238,8 @@ static void sign_refuses_another_algorithm(void **state)
 	struct cert_facts              f;
 	hierarchy_facts(&h, LEAF_SERVICE, keys[KEY_EC_P256], 30 * MS_DAY, 7, &f);
 	assert_int_equal(issue_tbs(h.ca[ISSUER_SERVICE], &f, &tbs), 0);
-	assert_int_equal(issue_sign(h.ca[ISSUER_SERVICE], buf_span(&tbs), HASH_SHA384, &cert), E_PKI_LINT);
-	assert_int_equal(issue_sign(h.ca[ISSUER_SERVICE], (struct span){tbs.p, tbs.n - 1}, HASH_SHA256, &cert), E_PKI_CERT);
+	assert_int_equal(issue_sign(h.ca[ISSUER_SERVICE], 0, buf_span(&tbs), HASH_SHA384, &cert), E_PKI_LINT);
+	assert_int_equal(issue_sign(h.ca[ISSUER_SERVICE], 0, (struct span){tbs.p, tbs.n - 1}, HASH_SHA256, &cert), E_PKI_CERT);
 	assert_int_equal(cert.n, 0);
 }
 
@@ -260,7 +260,7 @@ static void a_key_of_another_ca_is_refused(void **state)
 	assert_int_equal(issue_tbs(ca, &f, &a), 0);
 	assert_int_equal(issue_tbs(h.ca[ISSUER_SERVICE], &f, &b), 0);
 	assert_true(span_equal(buf_span(&a), buf_span(&b)));
-	assert_int_equal(issue_sign(ca, buf_span(&a), HASH_SHA256, &b), E_PKI_KEY);
+	assert_int_equal(issue_sign(ca, 0, buf_span(&a), HASH_SHA256, &b), E_PKI_KEY);
 	issue_ca_free(ca);
 }
 
