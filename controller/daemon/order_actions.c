@@ -80,7 +80,8 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 {
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false, unwanted = false;
-	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT;
+	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
+					  o->phase == ORDER_ROLLING_BACK;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
 		cert = *new_cert;

@@ -85,7 +85,7 @@ int64_t rollback_kept_until(struct controller *ctl, const struct issuance *old, 
 	struct order_policy policy;
 	if (old->revoke_asked_at != 0 || campaign_after(ctl, old, &c, &o) < 0)
 		return now;
-	order_actions_policy(ctl, &o, NULL, &policy);
+	order_actions_policy(ctl, &o, &(struct order_event){.kind = EV_SETTLED}, NULL, &policy);
 	if (policy.supersede_grace_ms == 0)
 		return now; /* the installation wants none */
 	int64_t until = (c.rested_at != 0 ? c.rested_at : now) + policy.supersede_grace_ms;
