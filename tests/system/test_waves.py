@@ -277,3 +277,70 @@ def test_one_screen(fleet):
     figures = fleet.campaign(campaign_id)["figures"]
     assert figures["order_seconds_p50"] > 0 and figures["seconds_left"] is None, "nothing moves while it is halted"
 
+
+
+# ---- the grace of a campaign ----
+
+@pytest.fixture(scope="module")
+def few():
+    f = CampaignFleet(new_folder("grace"), settings={**SETTINGS, "controller.bulk.batch": "1", "controller.supersede.grace": "3s"})
+    try:
+        f.begin()
+        f.hosts_by = {n: f.host_of(n) for n in ("g1", "g2", "g3")}
+        yield f
+    finally:
+        f.end()
+
+
+def test_the_grace_begins_when_nothing_is_in_flight(few):
+    """The first is done long before the second answers: until then it can go back, however short the grace is."""
+    slow = few.hosts_by["g2"]
+    slow.respond = False
+    campaign_id = few.bulk()[1]["campaign_id"]
+    wait_for("the first is done", lambda: few.campaign(campaign_id)["successful_count"] == 1)
+    wait_for("the second is under way", lambda: few.campaign(campaign_id)["in_progress_count"] == 1)
+    time.sleep(5)
+    assert revoked_of(few, "g1") == 0, "its grace is over by itself, and the campaign keeps it"
+    slow.respond = True
+    few.again(slow)
+    few.wait_state(campaign_id, "completed")
+    wait_for("all that was replaced is revoked", lambda: [revoked_of(few, n) for n in few.hosts_by] == [1, 1, 1], 60)
+    few.post(f"/api/v1/campaigns/{campaign_id}/rollback", {})
+    c = wait_for("it is closed again", lambda: (c := few.campaign(campaign_id))["completed_at"] and c["kept_count"] and c, 60)
+    assert c["kept_count"] == 3 and {m["code"] for m in few.members(campaign_id)} == {"VCC-3612"}, "after the grace it is refused, with its reason"
+
+
+def test_an_old_certificate_does_not_end_while_its_host_is_asked(few):
+    """A host is away for longer than the grace lasts: in its first exchange it goes back all the same."""
+    old = few.cert("g1-web")["fingerprint"]
+    campaign_id = few.bulk(service_pattern="g1.clara.vcc.internal")[1]["campaign_id"]
+    few.wait_state(campaign_id, "completed")
+    host = few.hosts_by["g1"]
+    before = revoked_of(few, "g1")
+    host.gateway.down(host.session)
+    few.post(f"/api/v1/campaigns/{campaign_id}/rollback", {})
+    time.sleep(5)
+    assert revoked_of(few, "g1") == before and not few.campaign(campaign_id)["completed_at"]
+    host.gateway.up(host)
+    wait_for("it is back", lambda: few.campaign(campaign_id)["rolled_back_count"] == 1, 60)
+    cert = few.cert("g1-web")
+    assert cert["fingerprint"] == old and cert["status"] == "active" and cert["served"] is True
+
+
+def test_an_emergency_finds_one_that_goes_back(few):
+    """It waits for the host's word and orders its own then."""
+    campaign_id = few.bulk(service_pattern="g3.clara.vcc.internal")[1]["campaign_id"]
+    few.wait_state(campaign_id, "completed")
+    host = few.hosts_by["g3"]
+    host.respond = False
+    few.post(f"/api/v1/campaigns/{campaign_id}/rollback", {})
+    host.wait("the rollback", lambda: host.rollbacks)
+    status, answer = few.emergency(certificate_ids=["g3-web"], wait=0)
+    assert status == 202 and answer["pending_count"] == 1
+    host.respond = True
+    host.rollbacks.clear()
+    few.again(host)
+    c = few.wait_state(answer["campaign_id"], "completed")
+    assert c["successful_count"] == 1
+    assert few.campaign(campaign_id)["rolled_back_count"] == 1
+    few.wait_done("g3-web")
