@@ -70,6 +70,7 @@ void api_cert_pem(struct api_call *call);
 /* api_revocation.c */
 void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);
+void api_cert_rollback(struct api_call *call);
 void api_cert_resume(struct api_call *call);
 void api_crl_list(struct api_call *call);
 

@@ -159,6 +159,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuances_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},
+	{"POST", "/api/v1/certificates/{cert_id}/rollback", API_202, SHAPE_ONE, NULL, &object_certificate_changed, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", API_200, SHAPE_ONE, &object_certificate_changed, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, no_fields},
 	{"GET", "/api/v1/crls", API_200, SHAPE_PAGE, &object_crl, NULL, crl_more, NULL, NULL},

@@ -2,6 +2,7 @@
  * The newest rows decide. Never: choosing which. */
 #include "controller/daemon/rollbacks.h"
 
+#include "controller/daemon/answer.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/order_actions.h"
@@ -61,6 +62,27 @@ int rollback_begin(struct controller *ctl, struct commit *c, struct id renewal_i
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
 	r = orders_event(ctl, &ev, &(struct order_input){.commit = c, .who = who}, &stored);
 	return r == 0 && !stored ? E_ROLLBACK_STATE : r;
+}
+
+void controller_rollback(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer     *a = answer_new(done, ctx);
+	struct commit     *c = commit_new(ctl);
+	struct certificate cert;
+	struct issuance    in_use = {.renewal_id = {{0}}};
+	int                r = rows_certificate(ctl->rows, cert_id, &cert);
+	if (r == 0)
+		r = serial_is_none(cert.serial) ? E_ROLLBACK_FIRST : rows_issuance(ctl->rows, cert.serial, &in_use);
+	if (r == 0)
+		r = rollback_begin(ctl, c, in_use.renewal_id, who);
+	if (r == 0)
+		r = orders_find(ctl, in_use.renewal_id, &a->result.order);
+	if (r < 0) {
+		commit_drop(c);
+		answer_refuse(a, r, cert_id, NULL);
+		return;
+	}
+	commit_now(c, answer_stored, a);
 }
 
 /* The campaign whose order put another issuance in this one's place; E_NOT_FOUND. */

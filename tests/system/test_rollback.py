@@ -6,7 +6,7 @@ import time
 import pytest
 from conftest import new_folder
 from handshakes import handshake
-from installation import Installation, wait_for
+from installation import Failed, Installation, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,17 @@ def test_a_service_that_would_not_start_with_it_keeps_the_new_one(inst):
     assert issuance["state"] == "renewed" and issuance["supersede_at"]
     again = inst.vccctl("campaign", "rollback", campaign_id)                   # nothing of it is left to go back
     assert again["kept_count"] == 1
+
+
+def test_one_certificate_by_its_name(inst):
+    old = inst.certificate(inst.host.cert_id)["fingerprint"]
+    inst.vccctl("cert", "renew", inst.host.cert_id, "--force")
+    new = inst.wait_renewed(inst.host, old)["fingerprint"]
+    order = inst.vccctl("cert", "rollback", inst.host.cert_id)["renewal_id"]
+    wait_for("it is back", lambda: inst.renewal(order)["status"] == "rolled_back")
+    is_back(inst, old, new)
+    with pytest.raises(Failed, match="VCC-3610|VCC-3613|VCC-3612|VCC-3611"):
+        inst.vccctl("cert", "rollback", inst.host.cert_id)                     # what was before that one is revoked
 
 
 def test_no_key_is_kept(inst):
