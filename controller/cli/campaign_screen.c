@@ -56,7 +56,8 @@ static void draw_bar(FILE *to, bool redraw, const json_t *c)
 		bar[i] = at < done ? '#' : at < done + failed ? 'x' : '.';
 	}
 	bar[BAR_COLUMNS] = '\0';
-	line(to, redraw, "[%s] %lld of %lld done, %.1f %%", bar, done, total, total > 0 ? 100.0 * (double)done / (double)total : 100.0);
+	line(to, redraw, "[%s] %lld of %lld done, %.1f %%", bar, done, total,
+	     total > 0 ? 100.0 * (double)done / (double)total : 100.0);
 }
 
 static void draw_figures(FILE *to, bool redraw, const json_t *c)
@@ -69,8 +70,9 @@ static void draw_figures(FILE *to, bool redraw, const json_t *c)
 	line(to, redraw, "rate %-10s  one takes p50 %s, p99 %s", per_second, span(json_object_get(f, "order_seconds_p50"), p50),
 	     span(json_object_get(f, "order_seconds_p99"), p99));
 	line(to, redraw, "since %-10s left %s", span(elapsed, since), span(json_object_get(f, "seconds_left"), left));
-	line(to, redraw, "failed %lld   in progress %lld   offline %lld   waiting %lld   held %lld", count_of(c, "failed_count"),
-	     count_of(c, "in_progress_count"), count_of(c, "offline_count"), count_of(c, "waiting_count"), count_of(c, "held_count"));
+	line(to, redraw, "failed %lld   in progress %lld   offline %lld   waiting %lld   held %lld",
+	     count_of(c, "failed_count"), count_of(c, "in_progress_count"), count_of(c, "offline_count"),
+	     count_of(c, "waiting_count"), count_of(c, "held_count"));
 	line(to, redraw, "skipped %lld   dropped %lld   rolled back %lld   kept %lld", count_of(c, "skipped_count"),
 	     count_of(c, "dropped_count"), count_of(c, "rolled_back_count"), count_of(c, "kept_count"));
 	json_decref(elapsed);
@@ -88,13 +90,14 @@ static void draw_waves(FILE *to, bool redraw, const json_t *c)
 	if (n > SCREEN_WAVES && from > n - SCREEN_WAVES)
 		from = n - SCREEN_WAVES;
 	line(to, redraw, "%s", "");
-	line(to, redraw, "%-10s %8s %8s %8s %8s %8s %8s  %s", "WAVE", "TOTAL", "DONE", "FAILED", "OPEN", "WAITING", "BACK", "STATUS");
+	line(to, redraw, "%-10s %8s %8s %8s %8s %8s %8s  %s", "WAVE", "TOTAL", "DONE", "FAILED", "OPEN", "WAITING", "BACK",
+	     "STATUS");
 	for (size_t i = from; i < n && i < from + SCREEN_WAVES; i++) {
 		const json_t *w = json_array_get(waves, i);
 		const char   *canary = json_is_true(json_object_get(w, "canary")) ? "canary" : "";
-		line(to, redraw, "%2lld %-7s %8lld %8lld %8lld %8lld %8lld %8lld  %s", count_of(w, "wave"), canary, count_of(w, "total"),
-		     count_of(w, "done"), count_of(w, "failed"), count_of(w, "in_progress"), count_of(w, "waiting"),
-		     count_of(w, "rolled_back"), text_of(w, "status"));
+		line(to, redraw, "%2lld %-7s %8lld %8lld %8lld %8lld %8lld %8lld  %s", count_of(w, "wave"), canary,
+		     count_of(w, "total"), count_of(w, "done"), count_of(w, "failed"), count_of(w, "in_progress"),
+		     count_of(w, "waiting"), count_of(w, "rolled_back"), text_of(w, "status"));
 	}
 }
 

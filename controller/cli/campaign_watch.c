@@ -94,6 +94,8 @@ static void print_end(const json_t *campaign)
 	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
 	       count_of(campaign, "failed_count"), count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
 	       json_number_value(json_object_get(campaign, "duration_minutes")) * 60);
+	if (count_of(campaign, "rolled_back_count") + count_of(campaign, "kept_count") > 0)
+		printf("  %lld rolled back, %lld could not be\n", count_of(campaign, "rolled_back_count"), count_of(campaign, "kept_count"));
 	if (text_of(campaign, "cause")[0] != '\0')
 		printf("  %s\n", text_of(campaign, "cause"));
 	if (text_equal(text_of(campaign, "status"), "awaiting_approval"))

@@ -23,8 +23,8 @@ int64_t forecast_quantile(const int64_t *sorted, size_t n, uint32_t per_mille);
 /* Most of these ascending times within one second of each other. */
 uint32_t forecast_rate(const int64_t *ended_at, size_t n);
 
-/* One more group (a wave, or a stage of it) of `members`: batches of `batch` (0 = all at once), a pause after each but the last of all.
- * A batch lasts as long as its slowest, and no shorter than so many orders ever took together. */
+/* One more group (a wave, or a stage of it) of `members`: batches of `batch` (0 = all at once), a pause after each but the last
+ * of all. A batch lasts as long as its slowest, and no shorter than so many orders ever took together. */
 void forecast_group(struct forecast *f, uint32_t members, uint32_t batch, int64_t pause_ms, bool last);
 
 #endif

@@ -30,9 +30,10 @@ static int amount_parse(const char *text, struct wave_spec *w)
 
 static int refuse_wave(struct refusal *why, const char *text)
 {
-	return refuse(why, E_CAMPAIGN_WAVES, text,
-		      "a wave is a number, a share like 10%%, `rest`, or service:NAME or pattern:NAME with =AMOUNT where not all "
-		      "of them are meant");
+	return refuse(
+		why, E_CAMPAIGN_WAVES, text,
+		"a wave is a number, a share like 10%%, `rest`, or service:NAME or pattern:NAME with =AMOUNT where not all "
+		"of them are meant");
 }
 
 int wave_parse(const char *text, struct wave_spec *ret, struct refusal *why)
@@ -72,9 +73,7 @@ static bool is_free(const struct wave_spec *w, size_t i, const struct wave_membe
 
 static size_t wanted(const struct wave_spec *w, size_t all, size_t there)
 {
-	size_t n = w->amount == WAVE_REST    ? there
-		   : w->amount == WAVE_SHARE ? (all * w->n + PER_CENT - 1) / PER_CENT
-					     : w->n;
+	size_t n = w->amount == WAVE_REST ? there : w->amount == WAVE_SHARE ? (all * w->n + PER_CENT - 1) / PER_CENT : w->n;
 	return n < there ? n : there;
 }
 

@@ -1,5 +1,5 @@
-/* waves.h - room controller/core: how a campaign is cut into waves: what people write, which member is in which, and how that is
- * remembered. Never: releasing a wave; that is campaign_flow.c. */
+/* waves.h - room controller/core: how a campaign is cut into waves: what people write, which member is in which, and how that
+ * is remembered. Never: releasing a wave; that is campaign_flow.c. */
 #ifndef VCC_WAVES_H
 #define VCC_WAVES_H
 
@@ -31,8 +31,8 @@ size_t waves_divide(const struct wave_spec *specs, size_t n_specs, struct wave_m
 /* The comma list in struct campaign. `sizes` of at most WAVES_MAX. */
 void     waves_write(const uint32_t *sizes, size_t n, char ret[WAVES_TEXT_SIZE]);
 size_t   waves_count(const char *waves);
-uint32_t waves_size(const char *waves, uint32_t wave);                      /* 0 = there is no such wave */
-uint32_t waves_at(const char *waves, uint64_t position);                    /* 0 = in none */
-bool     waves_span(const char *waves, uint32_t wave, uint64_t *ret_first, uint64_t *ret_last); /* false: there is no such wave */
+uint32_t waves_size(const char *waves, uint32_t wave);                                      /* 0 = there is no such wave */
+uint32_t waves_at(const char *waves, uint64_t position);                                    /* 0 = in none */
+bool waves_span(const char *waves, uint32_t wave, uint64_t *ret_first, uint64_t *ret_last); /* false: there is no such wave */
 
 #endif

@@ -100,6 +100,7 @@ int api_campaign_show(struct api_call *call, struct store_view *view)
 		{"skipped_renewals", MEMBER_SKIPPED, show_failure},
 		{"renewal_processes", MEMBER_ORDERED, json_member},
 		{"renewal_processes", MEMBER_FOLLOWING, json_member},
+		{"renewal_processes", MEMBER_GOING_BACK, json_member},
 	};
 	struct campaign c;
 	int             r = campaign_of(call, view, &c);

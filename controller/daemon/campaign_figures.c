@@ -29,7 +29,7 @@ static int read_newest(const struct campaign *c, struct store_view *view, struct
 	struct campaign_member *rows = calloc(SAMPLE, sizeof(*rows));
 	struct order            o;
 	size_t                  n = 0;
-	int                     r = rows != NULL ? view_members_newest(view, c->campaign_id, MEMBER_DONE, rows, SAMPLE, &n) : E_NOMEM;
+	int r = rows != NULL ? view_members_newest(view, c->campaign_id, MEMBER_DONE, rows, SAMPLE, &n) : E_NOMEM;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (view_order(view, rows[i].renewal_id, &o) < 0 || o.completed_at == 0)
 			continue;

@@ -62,7 +62,8 @@ static int read_limits(struct api_call *call, struct campaign_request *q)
 	if (r == 0 && count != NULL && !json_is_null(count)) {
 		value = json_is_integer(count) ? (int64_t)json_integer_value(count) : -1;
 		if (value < 0 || value > CAMPAIGN_MEMBERS_MAX)
-			return refuse(&call->why, E_API_BODY, "halt_count", "must be a number from 0 to %d", CAMPAIGN_MEMBERS_MAX);
+			return refuse(&call->why, E_API_BODY, "halt_count", "must be a number from 0 to %d",
+				      CAMPAIGN_MEMBERS_MAX);
 		q->halt_count = (uint32_t)value;
 	}
 	return r == 0 ? api_field_bool(call, "rollback_on_halt", false, &q->rollback_on_halt) : r;
@@ -146,7 +147,9 @@ void campaign_waves_fill(const struct campaign_plan *p, const struct controller 
 	text_cut(c->waves, sizeof(c->waves), p->waves);
 	c->wave = waves ? 1 : 0;
 	c->canary = waves && q->canary;
-	c->halt_share = (uint32_t)(q->halt_share >= 0 ? q->halt_share : waves ? ctl->conf->wave_halt_share : ctl->conf->bulk_halt_share);
+	c->halt_share = (uint32_t)(q->halt_share >= 0 ? q->halt_share
+				   : waves            ? ctl->conf->wave_halt_share
+						      : ctl->conf->bulk_halt_share);
 	c->halt_count = q->halt_count;
 	c->rollback_on_halt = q->rollback_on_halt;
 }

@@ -14,7 +14,8 @@ enum { SAMPLE = 500 };
 
 /* ---- what policy has against it --------------------------------------------------------------------------------- */
 
-static void count_rule(struct plan_outlook *o, const char *template_id, const char *profile, const char *field, const char *text)
+static void count_rule(struct plan_outlook *o, const char *template_id, const char *profile, const char *field,
+		       const char *text)
 {
 	struct outlook_rule *r = o->rules;
 	for (; r < o->rules + o->n_rules; r++)
@@ -62,7 +63,8 @@ static int judge(struct campaign_plan *p, struct store_view *view, const struct 
 	if (r < 0 && p->request.kind != CAMPAIGN_EMERGENCY)
 		count_rule(o, c->template_id, "", "", err_what(r));
 	else if (approval)
-		count_rule(o, c->template_id, "", "max_renewals", "the next renewal waits for a person, unless the whole campaign is approved");
+		count_rule(o, c->template_id, "", "max_renewals",
+			   "the next renewal waits for a person, unless the whole campaign is approved");
 	return 0;
 }
 
@@ -159,9 +161,9 @@ static bool same_group(const struct planned *a, const struct planned *b, bool st
 
 static void forecast(struct campaign_plan *p)
 {
-	struct plan_outlook *o = &p->outlook;
-	size_t               n = p->by_state[MEMBER_WAITING], done = 0;
-	uint32_t             group = 0;
+	struct plan_outlook  *o = &p->outlook;
+	size_t                n = p->by_state[MEMBER_WAITING], done = 0;
+	uint32_t              group = 0;
 	const struct planned *last = NULL;
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->rows[i].state != MEMBER_WAITING)
@@ -232,9 +234,10 @@ json_t *json_outlook_services(const struct plan_outlook *o)
 	json_t *all = json_object();
 	for (size_t i = 0; i < o->n_services; i++) {
 		const struct outlook_service *s = &o->services[i];
-		json_object_set_new(all, s->name, json_pack("{s:I,s:I,s:I,s:i,s:i}", "certificates", (json_int_t)s->certificates, "hosts",
-							    (json_int_t)s->hosts, "targets", (json_int_t)s->targets, "offline", 0,
-							    "loses_service", 0));
+		json_object_set_new(all, s->name,
+				    json_pack("{s:I,s:I,s:I,s:i,s:i}", "certificates", (json_int_t)s->certificates, "hosts",
+					      (json_int_t)s->hosts, "targets", (json_int_t)s->targets, "offline", 0,
+					      "loses_service", 0));
 	}
 	return all;
 }
@@ -245,8 +248,8 @@ json_t *json_outlook_violations(const struct plan_outlook *o)
 	for (size_t i = 0; i < o->n_rules; i++) {
 		const struct outlook_rule *r = &o->rules[i];
 		json_array_append_new(list, json_pack("{s:s,s:s*,s:s,s:s,s:I}", "template_id", r->template_id, "profile",
-						      r->profile[0] != '\0' ? r->profile : NULL, "field", r->field, "text", r->text,
-						      "certificates", (json_int_t)r->certificates));
+						      r->profile[0] != '\0' ? r->profile : NULL, "field", r->field, "text",
+						      r->text, "certificates", (json_int_t)r->certificates));
 	}
 	return list;
 }

@@ -20,9 +20,7 @@ static int check_certificate(struct controller *ctl, const struct order *o)
 	if (r < 0)
 		return r;
 	if (cert.revoked_at != 0 || cert.retired_at != 0 || cert.suspended_at != 0)
-		return cert.revoked_at != 0   ? E_ORDER_REVOKED
-		       : cert.retired_at != 0 ? E_ORDER_RETIRED
-					      : E_ORDER_SUSPENDED;
+		return cert.revoked_at != 0 ? E_ORDER_REVOKED : cert.retired_at != 0 ? E_ORDER_RETIRED : E_ORDER_SUSPENDED;
 	if (!serial_equal(cert.serial, o->serial) || !text_equal(cert.agent, o->agent))
 		return E_ROLLBACK_LATER;
 	const struct order *open = orders_of(ctl, &cert);
@@ -90,7 +88,7 @@ static int campaign_after(struct controller *ctl, const struct issuance *old, st
 {
 	struct certificate cert;
 	struct issuance    now_used;
-	int                r = old->owner == OWNER_CERTIFICATE ? rows_certificate(ctl->rows, old->owner_id, &cert) : E_NOT_FOUND;
+	int r = old->owner == OWNER_CERTIFICATE ? rows_certificate(ctl->rows, old->owner_id, &cert) : E_NOT_FOUND;
 	if (r == 0)
 		r = rows_issuance(ctl->rows, cert.serial, &now_used);
 	if (r == 0)

@@ -12,9 +12,26 @@
 
 static void test_refused(void **state)
 {
-	static const char *const bad[] = {"",       "0",    "-1",          "101%",          "0%",       "5 %",     "ten",
-					  "1.5%",   "%",    "rest=5",      "200001",        "service:", "pattern:", "pattern:*",
-					  "service:clara=", "service:clara=0", "host:a", "service:a b", "pattern:**.x", "5,10"};
+	static const char *const bad[] = {"",
+					  "0",
+					  "-1",
+					  "101%",
+					  "0%",
+					  "5 %",
+					  "ten",
+					  "1.5%",
+					  "%",
+					  "rest=5",
+					  "200001",
+					  "service:",
+					  "pattern:",
+					  "pattern:*",
+					  "service:clara=",
+					  "service:clara=0",
+					  "host:a",
+					  "service:a b",
+					  "pattern:**.x",
+					  "5,10"};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
 		struct wave_spec w = {.n = 77};
