@@ -116,14 +116,28 @@ static void receipts_align(struct keeper *k, uint64_t taken)
 	renumbered(k);
 }
 
+/* The controller calls this host by another name. That is no more than a name: whoever forged it would get a hello that the controller
+ * refuses, and an identity is issued for the host key alone. */
+static int take_name(struct keeper *k, const char *name)
+{
+	struct refusal why = {.code = 0};
+	char           old[AGENT_NAME_SIZE];
+	memcpy(old, k->state.identity.agent, sizeof(old));
+	int r = name_agent_ok(name) ? keeper_state_rename(&k->state, name, &why)
+				    : refuse(&why, E_NAME, "welcome", "`%s` is no name of an agent", name);
+	if (r < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	else
+		log_line(LOG_LEVEL_NOTICE, NULL, "this host is %s now; it was %s", name, old);
+	return r;
+}
+
 static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_welcome *w = &f->u.welcome;
 	(void)bytes;
-	if (!text_equal(w->agent, k->state.identity.agent)) {
-		log_line(LOG_LEVEL_ERROR, NULL, "the controller welcomes `%s`, but this is %s", w->agent, k->state.identity.agent);
-		return;
-	}
+	if (!text_equal(w->agent, k->state.identity.agent) && take_name(k, w->agent) < 0)
+		return; /* the next welcome says it again */
 	keeper_clock_told(k, w->now_at);
 	if (!k->welcomed)
 		log_line(LOG_LEVEL_NOTICE, NULL, "welcomed by the controller; clocks differ by %lld ms", (long long)keeper_clock_skew(k));

@@ -69,10 +69,10 @@ static int trust_judge(struct keeper *k, struct span bundle, struct trust *ret, 
 
 static int identity_judge(struct keeper *k, const struct msg_join_reply *reply, struct span roots, struct refusal *why)
 {
-	if (!text_equal(reply->agent, k->state.identity.agent) || !text_equal(reply->domain, k->state.identity.domain))
+	if (!name_agent_ok(reply->agent) || !text_equal(reply->domain, k->state.identity.domain))
 		return refuse(why, E_JOIN_NAME, object, "the controller calls this host `%s` of `%s`", reply->agent, reply->domain);
-	struct identity_wanted wanted = {
-		.agent = k->state.identity.agent,
+	struct identity_wanted wanted = { /* perhaps it was renamed meanwhile; the next welcome tells */
+		.agent = reply->agent,
 		.domain = k->state.identity.domain,
 		.host_hash = k->state.host_hash,
 		.link_spki = buf_span(&k->return_spki),

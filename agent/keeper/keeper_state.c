@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "shared/pki/crl_set.h"
+#include "shared/base/text.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
 #include "shared/wire/wire_table.h"
@@ -26,6 +28,12 @@ struct run {
 	uint64_t counter;
 };
 static const struct wire_field   run_fields[] = {WIRE_FIELD(1, struct run, counter)};
+struct first_name {
+	char name[AGENT_NAME_SIZE];
+};
+static const struct wire_field   first_fields[] = {WIRE_FIELD(1, struct first_name, name)};
+static const struct wire_message first_record =
+	WIRE_MESSAGE(0, "first-name", "", struct first_name, first_fields, "under which name a renamed host joined");
 static const struct wire_message run_record = WIRE_MESSAGE(0, "run", "", struct run, run_fields, "how often the keeper started");
 
 static const struct wire_field   head_fields[] = {
@@ -233,14 +241,18 @@ static int heads_load(struct keeper_state *s)
 
 static int state_load(struct keeper_state *s, struct refusal *why)
 {
-	struct run run = {.counter = 0};
-	int        r = host_key_load(s, why);
+	struct run        run = {.counter = 0};
+	struct first_name first = {.name = ""};
+	int               r = host_key_load(s, why);
 	if (r == E_NOT_FOUND)
 		r = 0;
 	if (r == 0)
 		r = record_load(s, "identity", &identity_record, &s->identity, why);
 	if (r == 0)
+		r = record_load(s, "first-name", &first_record, &first, why);
+	if (r == 0)
 		r = record_load(s, "run", &run_record, &run, why);
+	memcpy(s->first_name, first.name, sizeof(s->first_name));
 	if (r == 0)
 		r = crl_load(s);
 	if (r == 0)
@@ -299,6 +311,27 @@ int keeper_state_save_identity(struct keeper_state *s, const struct identity *id
 	if (r == 0)
 		s->identity = *identity;
 	return r;
+}
+
+int keeper_state_rename(struct keeper_state *s, const char *name, struct refusal *why)
+{
+	struct identity   identity = s->identity;
+	struct first_name first = {.name = ""};
+	int               r = 0;
+	memcpy(first.name, s->identity.agent, sizeof(first.name));
+	if (s->first_name[0] == '\0')
+		r = record_save(s, "first-name", &first_record, &first, why);
+	if (r == 0 && s->first_name[0] == '\0')
+		memcpy(s->first_name, first.name, sizeof(s->first_name));
+	if (r == 0 && fault_point("keeper.rename") != 0)
+		r = refuse(why, E_SYS_IO, "identity", "stopped before the new name was written");
+	text_cut(identity.agent, sizeof(identity.agent), name);
+	return r == 0 ? keeper_state_save_identity(s, &identity, why) : r;
+}
+
+const char *keeper_state_cert_prefix(const struct keeper_state *s)
+{
+	return s->first_name[0] != '\0' ? s->first_name : s->identity.agent;
 }
 
 int keeper_state_save_trust(struct keeper_state *s, struct trust *trust, struct refusal *why)

@@ -22,6 +22,7 @@ struct keeper_state {
 	int             keys_fd; /* staged keys */
 	int             lock_fd;
 	struct identity identity; /* agent "" = not joined */
+	char            first_name[AGENT_NAME_SIZE]; /* under which a renamed host joined; "" = it was never renamed */
 	struct key     *host_key; /* NULL before join */
 	struct hash     host_hash;
 	struct trust    trust;
@@ -38,6 +39,9 @@ void keeper_state_close(struct keeper_state *s);
 
 /* The host key (P-256): kept once made. */
 _must_check_ int keeper_state_host_key(struct keeper_state *s, struct refusal *why);
+/* The host has another name. Default cert_ids go on being made of the first one: they stay. */
+_must_check_ int keeper_state_rename(struct keeper_state *s, const char *name, struct refusal *why);
+const char      *keeper_state_cert_prefix(const struct keeper_state *s);
 _must_check_ int keeper_state_save_identity(struct keeper_state *s, const struct identity *identity, struct refusal *why);
 _must_check_ int keeper_state_save_trust(struct keeper_state *s, struct trust *trust, struct refusal *why); /* takes `trust` */
 /* The revocation lists as PEM, checked before. They may be large: read when they are needed. `to` gets the cap that it needs. */

@@ -255,7 +255,7 @@ void targets_scan(struct keeper *k)
 	struct target_scan *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return;
-	s->agent = k->state.identity.agent;
+	s->agent = keeper_state_cert_prefix(&k->state);
 	s->service = k->state.identity.service;
 	s->held = held;
 	s->held_ctx = k;

@@ -4,6 +4,7 @@
 
 #include "agent/link/link_part.h"
 #include "agent/link/tls_link.h"
+#include "shared/base/text.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
@@ -71,7 +72,7 @@ static void on_timer(lws_sorted_usec_list_t *timer)
 
 void link_identity_look(struct link *l)
 {
-	int64_t wait = link_identity_wait(l->state.not_before_at, l->state.not_after_at, now_of(l));
+	int64_t wait = l->renamed ? 0 : link_identity_wait(l->state.not_before_at, l->state.not_after_at, now_of(l));
 	if (wait == 0) {
 		struct refusal why = {.code = 0};
 		if (!l->welcomed)
@@ -92,9 +93,10 @@ static void told(struct link *l, int64_t now_at)
 	l->welcome_since = clock_boot();
 }
 
-void link_identity_welcomed(struct link *l, int64_t now_at)
+void link_identity_welcomed(struct link *l, int64_t now_at, const char *agent)
 {
 	told(l, now_at);
+	l->renamed = !text_equal(agent, l->state.agent);
 	link_identity_look(l);
 }
 
@@ -115,7 +117,8 @@ void link_identity_take(struct link *l, const struct lk_identity *identity)
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 		return;
 	}
-	log_line(LOG_LEVEL_INFO, NULL, "new link identity");
+	log_line(LOG_LEVEL_INFO, NULL, "new link identity, as %s", l->state.agent);
+	l->renamed = false; /* the next welcome tells whether it is the right one */
 	l->fetch.resolver = (struct resolver){.last = ""}; /* it may name another public address */
 	l->asked = 0;
 	l->moving = true;

@@ -59,7 +59,15 @@ void link_state_close(struct link_state *s)
 	buf_wipe(&s->identity);
 }
 
-/* The leaf's times, from the identity's PEM. */
+/* The name in the certificate counts: a host may have another one since it joined. */
+static void take_name(struct link_state *s, const char *uri)
+{
+	const char *name = strrchr(uri, '/');
+	if (name != NULL && name_agent_ok(name + 1))
+		text_cut(s->agent, sizeof(s->agent), name + 1);
+}
+
+/* The leaf's name and times, from the identity's PEM. */
 static int read_identity(struct link_state *s, struct refusal *why)
 {
 	struct buf       ders = BUF_MAX(CHAIN_DER_MAX + CERT_DER_MAX);
@@ -78,6 +86,7 @@ static int read_identity(struct link_state *s, struct refusal *why)
 	if (r == 0)
 		r = cert_read(leaf, &info);
 	if (r == 0) {
+		take_name(s, info.uri);
 		s->not_before_at = info.not_before_at;
 		s->not_after_at = info.not_after_at;
 		if (cert_public_url(leaf, s->public_url) != 0)

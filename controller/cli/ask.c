@@ -38,8 +38,15 @@ int ask_object(const struct invocation *in, const char *method, const char *path
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	output_object(in->form, columns, n, answer);
+	r = text_equal(method, "GET") ? EXIT_DONE : ask_exit(answer);
 	json_decref(answer);
-	return EXIT_DONE;
+	return r;
+}
+
+int ask_exit(const json_t *answer)
+{
+	const char *status = json_string_value(json_object_get(answer, "status"));
+	return status != NULL && text_equal(status, "awaiting_approval") ? EXIT_DENIED : EXIT_DONE;
 }
 
 json_t *ask_text_list(const char *comma_list)

@@ -12,6 +12,9 @@ int ask_whole_list(const struct invocation *in, const char *path, const char *me
 /* One object. `body` may be NULL and stays the caller's. Exit code. */
 int ask_object(const struct invocation *in, const char *method, const char *path, const json_t *body, const struct output_column *columns,
                size_t n);
+/* How a verb ends that was answered: EXIT_DENIED when nothing was done yet because a second person is waited for, else EXIT_DONE. The one
+ * rule for all verbs; the answer itself is printed by the caller. */
+int ask_exit(const json_t *answer);
 /* "a, b" -> ["a", "b"] for a body. */
 json_t *ask_text_list(const char *comma_list);
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
@@ -35,7 +36,7 @@ static long long count_of(const json_t *campaign, const char *field)
 int campaign_exit(const json_t *campaign)
 {
 	const char *status = text_of(campaign, "status");
-	if (text_equal(status, "awaiting_approval"))
+	if (ask_exit(campaign) != EXIT_DONE)
 		return EXIT_DENIED;
 	return text_equal(status, "completed") ? EXIT_DONE : EXIT_PARTLY;
 }
@@ -43,7 +44,8 @@ int campaign_exit(const json_t *campaign)
 static bool in_flight(const json_t *campaign)
 {
 	long long open = count_of(campaign, "in_progress_count");
-	bool      sends = text_equal(text_of(campaign, "status"), "processing") && count_of(campaign, "waiting_count") > 0;
+	bool      more = count_of(campaign, "waiting_count") > 0 || json_is_true(json_object_get(campaign, "collecting"));
+	bool      sends = text_equal(text_of(campaign, "status"), "processing") && more;
 	return sends || open > count_of(campaign, "offline_count");
 }
 

@@ -138,6 +138,21 @@ static int invite(const struct invocation *in)
 	return EXIT_DONE;
 }
 
+static int rename_agent(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	if (!name_agent_ok(in->words[0])) {
+		refuse(&why, E_NOT_FOUND, in->words[0], "this is no agent's name");
+		return verb_fail(EXIT_NOT_FOUND, &why);
+	}
+	snprintf(path, sizeof(path), "/api/v1/agents/%s/rename", in->words[0]);
+	json_t *body = json_pack("{s:s}", "new_name", in->words[1]);
+	int     r = ask_object(in, "POST", path, body, show_columns, N_ELEMENTS(show_columns));
+	json_decref(body);
+	return r;
+}
+
 /* What it may do stays as it is; only the machine is another one. */
 static int replace(const struct invocation *in)
 {
@@ -173,6 +188,7 @@ const struct verb cli_agent_verbs[] = {
 	{"agent", "replace", "NAME", 1, 1, "one-time token for the host that takes its place: same names and certificates, new keys",
 	 {{"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"}},
 	 replace},
+	{"agent", "rename", "NAME NEW_NAME", 2, 2, "another name for the host; its certificates keep theirs", {{0}}, rename_agent},
 	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent, and what its host serves by TLS", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},

@@ -38,6 +38,14 @@ static void print_request(const struct invocation *in, const json_t *approval)
 	output_json(json_object_get(approval, "what"));
 }
 
+/* A change of policy that was agreed to is on its way. */
+static void print_campaign(const struct invocation *in, const json_t *answer)
+{
+	const char *id = json_string_value(json_object_get(answer, "campaign_id"));
+	if (in->form == OUTPUT_TABLE && id != NULL)
+		printf("\ncampaign: vccctl campaign watch %s\n", id);
+}
+
 static int fetch(const struct invocation *in, json_t **ret, struct refusal *why)
 {
 	char      path[CLIENT_PATH_SIZE];
@@ -83,6 +91,7 @@ static int decide(const struct invocation *in, const char *verb)
 	if (r == EXIT_DONE) {
 		print_request(in, answer);
 		token_file_print(in, answer);
+		print_campaign(in, answer);
 	}
 	json_decref(body);
 	json_decref(seen);

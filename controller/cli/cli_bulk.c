@@ -22,6 +22,7 @@ static const struct output_column plan_columns[] = {
 	{"to be renewed", "plan.renewed", COLUMN_TEXT},
 	{"of all", "plan.all_certificates", COLUMN_TEXT},
 	{"limit", "plan.limit", COLUMN_TEXT},
+	{"of yours in 24 h", "plan.recent", COLUMN_TEXT},
 	{"second person", "plan.approval", COLUMN_TEXT},
 	{"stages", "plan.stages", COLUMN_TEXT},
 	{"at a time", "plan.batch", COLUMN_TEXT},
@@ -219,8 +220,8 @@ static int apply(const struct invocation *in, const char *path, json_t *body, bo
 	} else {
 		output_json(answer);
 	}
-	if (!watched && text_equal(json_string_value(json_object_get(answer, "status")), "awaiting_approval"))
-		r = EXIT_DENIED;
+	if (!watched)
+		r = ask_exit(answer);
 	json_decref(answer);
 	return r;
 }

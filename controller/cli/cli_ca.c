@@ -88,8 +88,9 @@ static int revoke(const struct invocation *in)
 		return verb_fail(why.code == E_CA_IN_USE ? EXIT_DENIED : r, &why);
 	}
 	output_object(in->form, waits_columns, N_ELEMENTS(waits_columns), answer);
+	r = ask_exit(answer);
 	json_decref(answer);
-	return EXIT_DONE;
+	return r;
 }
 
 const struct verb cli_ca_verbs[] = {

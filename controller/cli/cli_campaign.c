@@ -38,6 +38,7 @@ static const struct output_column show_columns[] = {
 static const struct output_column member_columns[] = {
 	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},
 	{"STATE", "state", COLUMN_TEXT},     {"CODE", "code", COLUMN_TEXT},       {"ERROR", "error", COLUMN_TEXT},
+	{"WAITS FOR", "waits_for", COLUMN_TEXT}, {"FROM", "next_at", COLUMN_TIME},
 };
 
 static int campaign_path(const struct invocation *in, const char *format, char ret[CLIENT_PATH_SIZE], struct refusal *why)

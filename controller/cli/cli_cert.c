@@ -6,6 +6,7 @@
 
 #include "controller/cli/ask.h"
 #include "controller/cli/policy_file.h"
+#include "shared/base/id.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/names.h"
@@ -115,6 +116,18 @@ static void print_failure(const json_t *renewal)
 	fflush(stdout);
 }
 
+/* True: it waits for a window of its service, and that was told. */
+static bool print_window(const json_t *renewal)
+{
+	if (text_of(renewal, "waits_for")[0] == '\0')
+		return false;
+	printf("waits for %s from %.16s UTC; `vccctl cert renew %s --now` passes it\n", text_of(renewal, "waits_for"),
+	       json_is_string(json_object_get(renewal, "next_at")) ? text_of(renewal, "next_at") : "(not within eight days)",
+	       text_of(renewal, "cert_id"));
+	fflush(stdout);
+	return true;
+}
+
 /* For other programs: the certificate, then what leads to the root. */
 static int show_pem(const struct invocation *in)
 {
@@ -160,6 +173,7 @@ static int show(const struct invocation *in)
 		output_list(in->form, renewal_columns, N_ELEMENTS(renewal_columns), renewals);
 		if (waits_for_try(json_array_get(renewals, 0)))
 			print_failure(json_array_get(renewals, 0));
+		print_window(json_array_get(renewals, 0));
 	}
 	json_decref(answer);
 	return EXIT_DONE;
@@ -256,7 +270,7 @@ static int print_end(const json_t *renewal)
 	if (json_is_object(error))
 		printf(": %s %s\n  next: %s", text_of(error, "code"), text_of(error, "message"), text_of(error, "next"));
 	printf("\n");
-	return text_equal(status, "completed") ? EXIT_DONE : EXIT_FAILED;
+	return ask_exit(renewal) != EXIT_DONE ? EXIT_DENIED : text_equal(status, "completed") ? EXIT_DONE : EXIT_FAILED;
 }
 
 static bool is_over(const char *status)
@@ -284,6 +298,8 @@ static void print_wait(const struct invocation *in, const json_t *renewal, struc
 	if (w->wait_told || clock_monotonic() - w->still_from < STILL_MS)
 		return;
 	w->wait_told = true;
+	if (print_window(renewal))
+		return;
 	if (text_equal(phase, "signing")) {
 		printf("  waits for the signer: see `vccctl status`\n");
 	} else if (name_agent_ok(agent)) {
@@ -317,6 +333,8 @@ static bool waits_longer(const json_t *renewal, int64_t left_ms)
 static int watch_end(const struct invocation *in, const json_t *renewal, bool over)
 {
 	int r = text_equal(text_of(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
+	if (ask_exit(renewal) != EXIT_DONE)
+		r = EXIT_DENIED;
 	if (in->form != OUTPUT_TABLE)
 		output_json(renewal);
 	else if (over)
@@ -368,6 +386,7 @@ static int renew(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	bool watched = verb_given(in, "watch");
+	r = ask_exit(answer);
 	if (in->form != OUTPUT_TABLE && !watched)
 		output_json(answer);
 	else if (in->form == OUTPUT_TABLE)
@@ -376,6 +395,55 @@ static int renew(const struct invocation *in)
 		r = watch(in, text_of(answer, "renewal_id"));
 	json_decref(answer);
 	return r;
+}
+
+/* ---- cancel ---- */
+
+/* The order that is open for the certificate; "" = there is none. */
+static int open_order_of(const struct invocation *in, char ret[ID_TEXT_SIZE], struct refusal *why)
+{
+	char    path[CLIENT_PATH_SIZE];
+	json_t *answer = NULL;
+	int     r = cert_path(in, "/api/v1/certificates/%s", path, why);
+	if (r == EXIT_DONE)
+		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, why);
+	if (r == EXIT_DONE)
+		text_cut(ret, ID_TEXT_SIZE, text_of(answer, "open_order"));
+	json_decref(answer);
+	return r;
+}
+
+static int cancel_renewal(const struct invocation *in, const char *renewal_id, struct refusal *why)
+{
+	char    path[CLIENT_PATH_SIZE];
+	json_t *answer = NULL;
+	snprintf(path, sizeof(path), "/api/v1/renewals/%s/cancel", renewal_id);
+	int r = client_call(&in->client, "POST", path, NULL, NULL, &answer, why);
+	if (r == EXIT_DONE && in->form != OUTPUT_TABLE)
+		output_json(answer);
+	else if (r == EXIT_DONE)
+		printf("renewal %s of %s: %s\n", text_of(answer, "renewal_id"), text_of(answer, "cert_id"), text_of(answer, "status"));
+	json_decref(answer);
+	return r;
+}
+
+/* A word that looks like a renewal_id may be a cert_id, too. */
+static int cancel(const struct invocation *in)
+{
+	struct refusal why;
+	struct id      id;
+	char           renewal_id[ID_TEXT_SIZE] = "";
+	int            r = id_parse(in->words[0], &id) == 0 ? cancel_renewal(in, in->words[0], &why) : EXIT_NOT_FOUND;
+	if (r != EXIT_NOT_FOUND)
+		return r == EXIT_DONE ? r : verb_fail(r, &why);
+	r = open_order_of(in, renewal_id, &why);
+	if (r == EXIT_DONE && renewal_id[0] != '\0')
+		r = cancel_renewal(in, renewal_id, &why);
+	else if (r == EXIT_DONE && in->form == OUTPUT_TABLE)
+		printf("%s has no open renewal: there is nothing to cancel\n", in->words[0]);
+	else if (r == EXIT_DONE)
+		printf("null\n");
+	return r == EXIT_DONE ? r : verb_fail(r, &why);
 }
 
 static int expiring(const struct invocation *in)
@@ -413,6 +481,7 @@ const struct verb cli_cert_verbs[] = {
 	 {{"pem", NULL, "the newest certificate and its chain instead, for other programs"}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
 	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	{"cert", "cancel", "CERT_ID|RENEWAL_ID", 1, 1, "ends a renewal that is not at the signer yet", {{NULL, NULL, NULL}}, cancel},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };
 const size_t cli_cert_verbs_n = N_ELEMENTS(cli_cert_verbs);

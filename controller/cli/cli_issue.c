@@ -1,4 +1,5 @@
-/* cli_issue.c - room controller/cli: vccctl cert issue: a certificate for a key that somebody made elsewhere.
+/* cli_issue.c - room controller/cli: vccctl cert issue, create: a certificate for a key that somebody made
+ * elsewhere, and one that a host's target file will take up.
  * Never: a private key; what is read is a request, and it is sent in the one spelling that the controller takes. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 enum { CSR_FILE_MAX = 16384, POLL_MS = 100, WAIT_MS = 60 * 1000 };
 
+#define BASE64    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 #define BEGIN     "-----BEGIN CERTIFICATE REQUEST-----"
 #define END       "-----END CERTIFICATE REQUEST-----"
 #define BEGIN_OLD "-----BEGIN NEW CERTIFICATE REQUEST-----"
@@ -68,6 +70,12 @@ static json_t *request_of(char *text, const char *path, struct refusal *why)
 		return NULL;
 	}
 	begin += strlen(old ? BEGIN_OLD : BEGIN);
+	size_t plain = strspn(begin, BASE64 " \t\n");
+	if (plain < (size_t)(end - begin)) {
+		refuse(why, E_PKI_CSR, path, "byte 0x%02x inside the CERTIFICATE REQUEST is no base64: the file is damaged, or was written in another character set",
+		       (unsigned)(unsigned char)begin[plain]);
+		return NULL;
+	}
 	return json_sprintf(BEGIN "%.*s" END "\n", (int)(end - begin), begin);
 }
 
@@ -168,7 +176,51 @@ static int issue(const struct invocation *in)
 	return r;
 }
 
+/* ---- for a host ------------------------------------------------------------------------------------------------ */
+
+static const struct output_column create_columns[] = {
+	{"certificate", "cert_id", COLUMN_TEXT}, {"state", "status", COLUMN_TEXT},       {"agent", "agent", COLUMN_TEXT},
+	{"service", "service", COLUMN_TEXT},     {"template", "template_id", COLUMN_TEXT}, {"names", "names", COLUMN_LIST},
+};
+
+static int create(const struct invocation *in)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	if (!verb_given(in, "agent") || !verb_given(in, "template")) {
+		refuse(&why, E_CLI_USAGE, "cert create", "--agent NAME and --template T are required");
+		return verb_fail(EXIT_USAGE, &why);
+	}
+	json_t *body = json_pack("{s:s,s:s,s:s}", "cert_id", in->words[0], "agent", verb_value(in, "agent"), "template_id", verb_value(in, "template"));
+	if (verb_given(in, "service"))
+		json_object_set_new(body, "service", json_string(verb_value(in, "service")));
+	if (verb_given(in, "names"))
+		json_object_set_new(body, "names", ask_text_list(verb_value(in, "names")));
+	int r = client_call(&in->client, "POST", "/api/v1/certificates", body, NULL, &answer, &why);
+	json_decref(body);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	bool approved = json_is_true(json_object_get(answer, "approved"));
+	output_object(in->form, create_columns, N_ELEMENTS(create_columns), answer);
+	if (in->form == OUTPUT_TABLE)
+		printf("\n%sIt is issued when a target file on %s asks for just this.\n", approved ? "" : "A second person decides: vccctl approval list\n",
+		       text_of(answer, "agent"));
+	json_decref(answer);
+	return approved ? EXIT_DONE : EXIT_DENIED;
+}
+
 const struct verb cli_issue_verbs[] = {
+	{"cert",
+	 "create",
+	 "CERT_ID",
+	 1,
+	 1,
+	 "a certificate for a host, before its target file is there",
+	 {{"agent", "NAME", "the host that makes the key"},
+	  {"template", "T", "what it is made from"},
+	  {"names", "NAME,...", "names; outside the invite's or template's patterns a second person decides"},
+	  {"service", "S", "whose it is (default: the agent's)"}},
+	 create},
 	{"cert",
 	 "issue",
 	 "",

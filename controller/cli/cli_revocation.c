@@ -33,9 +33,10 @@ static int call_certificate(const struct invocation *in, const char *verb, const
 
 static int print_standing(const struct invocation *in, json_t *answer)
 {
+	int r = ask_exit(answer);
 	output_object(in->form, standing_columns, N_ELEMENTS(standing_columns), answer);
 	json_decref(answer);
-	return EXIT_DONE;
+	return r;
 }
 
 /* ---- revoke ------------------------------------------------------------------------------------------------------ */

@@ -21,9 +21,26 @@ static const struct output_column who_columns[] = {
 	{"domain", "domain", COLUMN_TEXT},       {"version", "version", COLUMN_TEXT},
 };
 
+/* Scripts ask by the exit status: what fails is named on stderr, whatever the form. */
 static int status(const struct invocation *in)
 {
-	return ask_object(in, "GET", "/api/v1/status", NULL, status_columns, N_ELEMENTS(status_columns));
+	struct refusal why;
+	const char    *name;
+	json_t        *answer = NULL, *value;
+	char           failed[128] = "";
+	size_t         n = 0;
+	int            r = client_call(&in->client, "GET", "/api/v1/status", NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, status_columns, N_ELEMENTS(status_columns), answer);
+	json_object_foreach(json_object_get(answer, "checks"), name, value)
+		if (!text_equal(json_string_value(value), "ok") && n < sizeof(failed))
+			n += (size_t)snprintf(failed + n, sizeof(failed) - n, "%s%s", n > 0 ? ", " : "", name);
+	json_decref(answer);
+	if (n == 0)
+		return EXIT_DONE;
+	refuse(&why, E_CLI_NOT_READY, failed, "nothing can be renewed while this fails");
+	return verb_fail(EXIT_FAILED, &why);
 }
 
 static int whoami(const struct invocation *in)

@@ -68,8 +68,9 @@ static int create(const struct invocation *in)
 	}
 	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
 	token_file_print(in, answer);
+	r = ask_exit(answer);
 	json_decref(answer);
-	return EXIT_DONE;
+	return r;
 }
 
 static int revoke(const struct invocation *in)

@@ -27,12 +27,25 @@ static const struct conf_key keys[] = {
 	{"vccctl", "socket", CONF_TEXT, offsetof(struct client, socket), CLIENT_PATH_SIZE, 0, 0, "", NULL, "Local socket of the controller."},
 };
 
-static const struct conf_schema schema = {
+const struct conf_schema client_schema = {
 	.program = "vccctl", .file = "vccctl.conf", .struct_size = sizeof(struct client), .keys = keys, .n_keys = N_ELEMENTS(keys)};
+
+enum { KEY_URL, KEY_CA, KEY_TOKEN_FILE, KEY_CERT, KEY_KEY, KEY_SOCKET }; /* positions in keys[] */
+
+static char *value_of(struct client *c, int key)
+{
+	return (char *)c + keys[key].offset;
+}
+
+static void take(struct client *c, struct client *from, int key)
+{
+	text_cut(value_of(c, key), keys[key].size, value_of(from, key));
+	text_cut(c->origin[key], CONF_ORIGIN_SIZE, from->origin[key]);
+}
 
 static int read_configuration(struct client *c, struct refusal *why)
 {
-	char          path[CLIENT_PATH_SIZE];
+	char          path[CLIENT_PATH_SIZE], origins[CLIENT_KEYS][CONF_ORIGIN_SIZE];
 	struct client from;
 	const char   *named = getenv("VCCCTL_CONFIG");
 	const char   *home = getenv("HOME");
@@ -44,32 +57,37 @@ static int read_configuration(struct client *c, struct refusal *why)
 		if (home == NULL || n < 0 || (size_t)n >= sizeof(path) || access(path, F_OK) != 0)
 			return 0;
 	}
-	int r = conf_load(&schema, path, &from, NULL, why);
+	int r = conf_load(&client_schema, path, &from, origins, why);
 	if (r < 0)
 		return r;
+	memcpy(from.origin, origins, sizeof(origins));
 	if (c->ca[0] == '\0')
-		text_cut(c->ca, sizeof(c->ca), from.ca);
+		take(c, &from, KEY_CA);
 	if (c->token_file[0] == '\0' && c->cert[0] == '\0') { /* one way of showing who one is */
-		text_cut(c->token_file, sizeof(c->token_file), from.token_file);
-		text_cut(c->cert, sizeof(c->cert), from.cert);
-		text_cut(c->key, sizeof(c->key), from.key);
+		take(c, &from, KEY_TOKEN_FILE);
+		take(c, &from, KEY_CERT);
+		take(c, &from, KEY_KEY);
 	}
 	if (c->url[0] == '\0' && c->socket[0] == '\0') {
-		text_cut(c->url, sizeof(c->url), from.url);
-		text_cut(c->socket, sizeof(c->socket), from.socket);
+		take(c, &from, KEY_URL);
+		take(c, &from, KEY_SOCKET);
 	}
 	return 0;
 }
 
 int client_configure(struct client *c, struct refusal *why)
 {
+	for (int i = 0; i < CLIENT_KEYS; i++)
+		text_cut(c->origin[i], CONF_ORIGIN_SIZE, value_of(c, i)[0] != '\0' ? "command line" : "default");
 	if (c->url[0] == '\0' && c->socket[0] == '\0') {
 		int r = read_configuration(c, why);
 		if (r < 0)
 			return EXIT_USAGE;
 	}
-	if (c->url[0] == '\0' && c->socket[0] == '\0')
+	if (c->url[0] == '\0' && c->socket[0] == '\0') {
 		text_cut(c->socket, sizeof(c->socket), DEFAULT_SOCKET);
+		text_cut(c->origin[KEY_SOCKET], CONF_ORIGIN_SIZE, "default");
+	}
 	size_t n = strlen(c->url);
 	if (n > 0 && c->url[n - 1] == '/')
 		c->url[n - 1] = '\0';

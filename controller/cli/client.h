@@ -9,6 +9,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/conf/conf.h"
 #include "shared/model/agent.h"
 
 /* Exit codes of vccctl. */
@@ -24,7 +25,7 @@ enum {
 	EXIT_STALE = 8, /* a plan is out of date */
 };
 
-enum { CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
+enum { CLIENT_KEYS = 6, CLIENT_PATH_SIZE = 512, CLIENT_URL_SIZE = 256 };
 
 /* Where the controller is: the URL with a CA file and a token or a client certificate, or the local socket. */
 struct client {
@@ -34,6 +35,7 @@ struct client {
 	char cert[CLIENT_PATH_SIZE]; /* client certificate instead of a token, with its key */
 	char key[CLIENT_PATH_SIZE];
 	char socket[CLIENT_PATH_SIZE];
+	char origin[CLIENT_KEYS][CONF_ORIGIN_SIZE]; /* of these six, in this order: "command line", FILE:LINE, "default" */
 	char prefer[24]; /* how long an answer may be waited for (RFC 7240); "" = as the controller likes */
 	char if_match[32]; /* the version that a change was made on; "" = whatever is there */
 	char reason[REASON_SIZE]; /* goes with every change that has no reason of its own; "" = none */
@@ -41,6 +43,9 @@ struct client {
 
 /* Fills what the options left empty: $VCCCTL_CONFIG, ~/.config/vccctl.conf, else the local socket. Exit code. */
 _must_check_ int client_configure(struct client *c, struct refusal *why);
+
+/* The keys of vccctl.conf. */
+extern const struct conf_schema client_schema;
 
 /* One call. `body` may be NULL. On HTTP 2xx: EXIT_DONE with *ret_answer (owned by the caller; NULL for an empty body) and *ret_status if
  * given. Otherwise the exit code that fits, with `why` worded from the problem document. */

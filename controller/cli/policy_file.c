@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "controller/cli/ask.h"
 #include "shared/base/text.h"
 #include "shared/model/names.h"
 #include "shared/sys/file.h"
@@ -92,8 +93,10 @@ static int print_answer(const struct invocation *in, const json_t *o)
 	} else {
 		printf("%s\n", text_of(o, "message"));
 		print_report(o);
+		if (text_of(o, "campaign_id")[0] != '\0')
+			printf("campaign: vccctl campaign watch %s\n", text_of(o, "campaign_id"));
 	}
-	return blocked ? EXIT_FAILED : EXIT_DONE;
+	return blocked ? EXIT_FAILED : ask_exit(o);
 }
 
 static int if_version(const struct invocation *in, struct client *client, struct refusal *why)

@@ -47,7 +47,7 @@ uint32_t campaign_flow_pending(const struct campaign *c)
 
 bool campaign_flow_in_flight(const struct campaign *c, uint32_t away)
 {
-	bool sends = c->waiting > 0 && c->state == CAMPAIGN_PROCESSING;
+	bool sends = (c->waiting > 0 || c->collecting) && c->state == CAMPAIGN_PROCESSING;
 	return sends || campaign_flow_open(c) > away;
 }
 
@@ -64,9 +64,14 @@ static bool batch_is_over(const struct context *x)
 	return x->c->batch_full && campaign_flow_open(x->c) <= x->event->away;
 }
 
+static bool collects(const struct context *x)
+{
+	return x->c->collecting;
+}
+
 static bool has_waiting(const struct context *x)
 {
-	return x->c->waiting > 0;
+	return x->c->waiting > 0 || collects(x);
 }
 
 /* Does somebody still have to be looked at on the way back? */
@@ -94,7 +99,7 @@ static bool was_touched(const struct context *x)
 
 static bool all_through(const struct context *x)
 {
-	return campaign_flow_pending(x->c) == 0 && !back_is_asked(x->c);
+	return campaign_flow_pending(x->c) == 0 && !back_is_asked(x->c) && !collects(x);
 }
 
 static bool may_send(const struct context *x)
@@ -206,7 +211,7 @@ static void halt_if_too_many(struct campaign_step *s)
 {
 	const struct campaign *c = &s->next;
 	const char            *why = c->wave > 0 ? wave_excess(c) : batch_excess(c);
-	if (c->state == CAMPAIGN_PROCESSING && why != NULL && (c->waiting > 0 || c->rollback_on_halt))
+	if (c->state == CAMPAIGN_PROCESSING && why != NULL && (c->waiting > 0 || c->collecting || c->rollback_on_halt))
 		halt(s, why);
 }
 
@@ -303,6 +308,22 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 	halt_if_too_many(s);
 }
 
+static void count_joined(const struct context *x, struct campaign_step *s)
+{
+	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
+		*campaign_flow_counter(&s->next, (enum member_state)i) += x->event->moved[i];
+		s->next.total += x->event->moved[i];
+	}
+	s->changed = true;
+}
+
+static void is_whole(const struct context *x, struct campaign_step *s)
+{
+	(void)x;
+	s->next.collecting = false;
+	s->changed = true;
+}
+
 static void count_moved(const struct context *x, struct campaign_step *s)
 {
 	uint32_t *from = campaign_flow_counter(&s->next, x->event->from);
@@ -388,6 +409,7 @@ static void back_asked(const struct context *x, struct campaign_step *s)
 static void cancelled(const struct context *x, struct campaign_step *s)
 {
 	say_cause(x, s);
+	s->next.collecting = false;
 	audit(s, AUDIT_CAMPAIGN_CANCELLED);
 }
 
@@ -451,6 +473,9 @@ static const struct {
 	{CLOSED,                CAMPAIGN_EV_MOVED,    was_opened_again,      count_moved, SAME},
 	{P(HALTED) | OVER,      CAMPAIGN_EV_BACK,     was_opened_again,      count_back,  SAME},
 
+	{RUNS,                  CAMPAIGN_EV_JOINED,   collects,              count_joined, SAME},
+	{RUNS,                  CAMPAIGN_EV_WHOLE,    collects,              is_whole,    SAME},
+
 	{RUNS,                  CAMPAIGN_EV_TIMER,    all_through,           completed,   SAME},
 	{P(CANCELLED),          CAMPAIGN_EV_TIMER,    all_through,           ended,       SAME},
 	{CLOSED,                CAMPAIGN_EV_TIMER,    all_through,           ended_again, SAME},
@@ -507,21 +532,29 @@ static bool has_failed(const struct order *o, int64_t now)
 	       (o->phase == ORDER_RETRY_WAIT && o->next_at - now > SOON_MS);
 }
 
-enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now)
+static enum member_state own_order(const struct campaign *c, const struct order *o, int64_t now)
 {
-	bool back = (o->flags & ORDER_ROLLBACK_ASKED) != 0;
-	if (follows && o->phase == ORDER_COMPLETED) /* what stayed because a rollback failed was made before the campaign */
-		return c->fresh_keys || back ? MEMBER_WAITING : MEMBER_DONE;
-	if (follows)
-		return has_failed(o, now) || o->phase == ORDER_CANCELLED || !campaign_flow_follows(o) ? MEMBER_WAITING
-												      : MEMBER_FOLLOWING;
 	if (o->phase == ORDER_COMPLETED)
-		return back ? MEMBER_KEPT : MEMBER_DONE;
+		return (o->flags & ORDER_ROLLBACK_ASKED) != 0 ? MEMBER_KEPT : MEMBER_DONE;
 	if (o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_ROLLED_BACK)
 		return o->phase == ORDER_ROLLED_BACK ? MEMBER_ROLLED_BACK : MEMBER_GOING_BACK;
 	if (o->phase == ORDER_CANCELLED)
-		return MEMBER_SKIPPED;
+		return c->state == CAMPAIGN_CANCELLED ? MEMBER_DROPPED : MEMBER_SKIPPED;
 	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;
+}
+
+enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now)
+{
+	if (follows && c->kind == CAMPAIGN_POLICY) {
+		enum member_state own = own_order(c, o, now);
+		return own == MEMBER_ORDERED ? MEMBER_FOLLOWING : own;
+	}
+	if (follows && o->phase == ORDER_COMPLETED) /* what stayed because a rollback failed was made before the campaign */
+		return c->fresh_keys || (o->flags & ORDER_ROLLBACK_ASKED) != 0 ? MEMBER_WAITING : MEMBER_DONE;
+	if (follows)
+		return has_failed(o, now) || o->phase == ORDER_CANCELLED || !campaign_flow_follows(o) ? MEMBER_WAITING
+												      : MEMBER_FOLLOWING;
+	return own_order(c, o, now);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -533,6 +566,8 @@ const char *campaign_event_name(enum campaign_event_kind k)
 		[CAMPAIGN_EV_RESUME] = "resume",     [CAMPAIGN_EV_CANCEL] = "cancel",     [CAMPAIGN_EV_SENT] = "sent",
 		[CAMPAIGN_EV_MOVED] = "moved",       [CAMPAIGN_EV_TIMER] = "timer",       [CAMPAIGN_EV_ROLLBACK] = "rollback",
 		[CAMPAIGN_EV_BACK] = "back",
+		[CAMPAIGN_EV_JOINED] = "joined",
+		[CAMPAIGN_EV_WHOLE] = "whole",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

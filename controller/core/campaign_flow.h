@@ -18,6 +18,8 @@ enum campaign_event_kind {
 	CAMPAIGN_EV_MOVED,  /* one member went on: from, to */
 	CAMPAIGN_EV_BACK,   /* members left `done`: the answer to an action: moved[], reached */
 	CAMPAIGN_EV_TIMER,  /* time passed, or something else may have changed: away */
+	CAMPAIGN_EV_JOINED, /* members were added: moved[] */
+	CAMPAIGN_EV_WHOLE,  /* no more will be */
 	CAMPAIGN_EV_COUNT,
 };
 const char *campaign_event_name(enum campaign_event_kind k);
@@ -25,7 +27,7 @@ const char *campaign_event_name(enum campaign_event_kind k);
 struct campaign_event {
 	enum campaign_event_kind kind;
 	char                     cause[CAUSE_SIZE];
-	uint32_t                 moved[MEMBER_STATE_COUNT]; /* SENT: so many went to that state */
+	uint32_t                 moved[MEMBER_STATE_COUNT]; /* SENT, JOINED: so many went to that state */
 	enum member_state        from, to;                  /* SENT: `from` WAITING or HELD; MOVED */
 	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */
 	bool                     wave_ends;                 /* SENT: what waits next belongs to a later wave */
@@ -65,7 +67,8 @@ _must_check_ int campaign_flow_step(const struct campaign *c, const struct campa
 				    struct campaign_step *ret);
 
 /* A member's state by the state of the order that it waits for. A failed attempt counts as failed, though it is tried again.
- * `follows`: the order was not made for it; WAITING = it needs one of its own. */
+ * `follows`: the order was not made for it; WAITING = it needs one of its own. To a change of policy any order is as good as its
+ * own: its certificate is made by what is in force. */
 enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now);
 
 /* May an open order of a certificate stay, because an emergency finds it past the point where it can be replaced? Else it is

@@ -60,12 +60,12 @@ static const struct {
 	unsigned    usage, extended;
 	const char *usage_text, *extended_text;
 } signable[PURPOSE_COUNT] = {
-	[PURPOSE_SERVICE_AUTH] = {825 * MS_DAY, KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_DATA_ENCIPHERMENT | KU_KEY_AGREEMENT,
+	[PURPOSE_SERVICE_AUTH] = {LEAF_DAYS_SERVICE * MS_DAY, KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_DATA_ENCIPHERMENT | KU_KEY_AGREEMENT,
 				  EKU_SERVER_AUTH | EKU_CLIENT_AUTH, "digitalSignature, keyEncipherment, dataEncipherment, keyAgreement",
 				  "serverAuth, clientAuth"},
-	[PURPOSE_CODE_SIGNING] = {1830 * MS_DAY, KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION, EKU_CODE_SIGNING, "digitalSignature, nonRepudiation",
+	[PURPOSE_CODE_SIGNING] = {LEAF_DAYS_CODE_SIGNING * MS_DAY, KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION, EKU_CODE_SIGNING, "digitalSignature, nonRepudiation",
 				  "codeSigning"},
-	[PURPOSE_ADMIN] = {90 * MS_DAY, KU_DIGITAL_SIGNATURE, EKU_CLIENT_AUTH, "digitalSignature", "clientAuth"},
+	[PURPOSE_ADMIN] = {LEAF_DAYS_OPERATOR * MS_DAY, KU_DIGITAL_SIGNATURE, EKU_CLIENT_AUTH, "digitalSignature", "clientAuth"},
 };
 
 static int check_signable(const struct template *t, struct refusal *why)

@@ -148,6 +148,8 @@ static enum taken take_signed(struct signed_job *j)
 	int                r = j->code;
 	const char        *agent = j->agent;
 	struct agent       row;
+	if (r == 0 && fleet_is_renaming(ctl, agent))
+		r = E_AGENT_RENAMED;
 	if (r == 0 && (r = rows_agent(ctl->rows, agent, &row)) == 0 && !hash_equal(row.host_hash, j->host_hash))
 		r = E_AGENT_EVICTED; /* another host has taken the name meanwhile */
 	if (r == 0 && j->kind->type == MSG_RECEIPT) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/api_wait.h"
 #include "controller/daemon/contract.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/login_limit.h"
@@ -68,6 +69,7 @@ static const struct {
 	{E_CAMPAIGN_PLAN_STALE, 409}, {E_CAMPAIGN_STATE, 409},
 	{E_ROLLBACK_LATER, 409},  {E_ROLLBACK_FIRST, 409}, {E_ROLLBACK_GRACE, 409}, {E_ROLLBACK_STATE, 409}, {E_ROLLBACK_KEY, 409},
 	{E_BACKUP_RUNNING, 409},  {E_BACKUP_SPACE, 507},
+	{E_ORDER_NO_TARGET, 409}, {E_ORDER_TOO_LATE, 409},  {E_ORDER_OVER, 409},
 	{E_RESTORE_WAITS, 409},   {E_RESTORE_SIGNER, 409}, {E_RESTORE_NOTHING, 409},
 };
 
@@ -396,6 +398,20 @@ static void read_done(void *job)
 	api_finish(call, 200, call->answer);
 }
 
+static void read_begin(struct api_call *call)
+{
+	call->code = E_STORE_IO; /* stands when no view could be opened */
+	workers_read(controller_workers(call->ctl), read_run, read_done, call);
+}
+
+static void read_waited(struct api_call *call)
+{
+	if (http_call_gone(call->http)) /* nobody reads it, and the workers may be at their end, too */
+		api_refuse(call, E_API_UNAVAILABLE, call->params[0], "the connection was closed meanwhile");
+	else
+		read_begin(call);
+}
+
 /* The answer as it was given before. True: the call is over. */
 static bool answer_again(struct api_call *call, const struct http_request *q)
 {
@@ -479,6 +495,6 @@ void api_handle(void *ctx, struct http_call *http)
 		act_run(call, q);
 		return;
 	}
-	call->code = E_STORE_IO; /* stands when no view could be opened */
-	workers_read(controller_workers(call->ctl), read_run, read_done, call);
+	if (!api_wait_before(call, read_waited))
+		read_begin(call);
 }

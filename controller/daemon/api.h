@@ -49,6 +49,7 @@ struct api_call {
 	struct kept_request    *kept; /* it came with an Idempotency-Key */
 	json_t                 *body; /* object, or NULL without a body */
 	int64_t                 now_at;
+	struct id               renewal_id; /* that the answer waits for */
 	unsigned                retry_after; /* seconds, with a refusal; 0 = the usual one */
 	/* the outcome */
 	json_t        *answer;

@@ -4,6 +4,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/rename.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/messages.h"
@@ -107,6 +108,18 @@ static json_t *targets_of(struct store_view *view, const char *agent)
 	return items;
 }
 
+static json_t *former_names_of(struct store_view *view, const char *name)
+{
+	enum { SHOWN = 64 };
+	struct former_name rows[SHOWN];
+	json_t            *names = json_array();
+	size_t             n = 0;
+	if (view_former_names(view, name, rows, SHOWN, &n) == 0)
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(names, json_string(rows[i].name));
+	return names;
+}
+
 int api_agent_show(struct api_call *call, struct store_view *view)
 {
 	struct agent a;
@@ -116,6 +129,7 @@ int api_agent_show(struct api_call *call, struct store_view *view)
 	if (r < 0)
 		return refuse(&call->why, r, call->params[0], "there is no such agent");
 	call->answer = json_agent(&a, false);
+	json_object_set_new(call->answer, "former_names", former_names_of(view, a.name));
 	json_object_set_new(call->answer, "targets", targets_of(view, a.name));
 	return 0;
 }
@@ -143,6 +157,17 @@ static bool may_change(struct api_call *call)
 		return false;
 	}
 	return true;
+}
+
+void api_agent_rename(struct api_call *call)
+{
+	char new_name[AGENT_NAME_SIZE];
+	if (!may_change(call))
+		return;
+	if (api_field_text(call, "new_name", NULL, new_name, sizeof(new_name)) < 0)
+		api_refuse_why(call, &call->why);
+	else
+		controller_rename(call->ctl, call->params[0], new_name, &call->caller, state_done, call);
 }
 
 static void change_state(struct api_call *call, enum agent_state to)

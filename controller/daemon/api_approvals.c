@@ -90,6 +90,8 @@ static void decided(void *ctx, const struct api_result *result)
 		json_object_set_new(o, "token", json_string(result->pat_text));
 		json_object_set_new(o, "token_id", json_id(result->pat.token_id));
 	}
+	if (result->template_version != 0) /* what was agreed to renews by this campaign */
+		json_object_set_new(o, "campaign_id", json_id(result->campaign.campaign_id));
 	api_finish(call, 200, o);
 }
 

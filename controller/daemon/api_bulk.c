@@ -7,6 +7,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/api_wait.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_waves.h"
@@ -173,6 +174,13 @@ static void answer_emergency(void *job)
 static void waited(void *ctx, const struct campaign *c, bool in_flight)
 {
 	struct job *j = ctx;
+	if (c == NULL) {
+		struct http_call *http = j->call->http; /* its connection is gone */
+		api_let_go(j->call);
+		http_call_answer(http, 503, "", (struct span){NULL, 0});
+		job_end(j);
+		return;
+	}
 	j->campaign = *c;
 	j->in_flight = in_flight;
 	workers_read(j->call->ctl->workers, collect_failures, answer_emergency, j);
@@ -381,18 +389,6 @@ static int read_incident(struct api_call *call, struct campaign_request *q)
 	return r == 0 ? read_time(call, "invalidity_date", &q->invalidity_at) : r;
 }
 
-/* RFC 7240: "wait=10", perhaps among others. */
-static int64_t wait_of(struct api_call *call)
-{
-	const char *cursor = http_call_request(call->http)->prefer;
-	char        item[64];
-	int64_t     seconds = WAIT_DEFAULT;
-	while (text_item(&cursor, item, sizeof(item)))
-		if (text_starts(item, "wait=") && text_i64(item + 5, 0, INT32_MAX, &seconds) < 0)
-			seconds = WAIT_DEFAULT;
-	return (seconds < WAIT_MAX ? seconds : WAIT_MAX) * MS_SECOND;
-}
-
 void api_life_emergency(struct api_call *call)
 {
 	struct job              *j = job_new(call, CAMPAIGN_EMERGENCY);
@@ -405,6 +401,6 @@ void api_life_emergency(struct api_call *call)
 		r = read_incident(call, q);
 	if (r == 0)
 		r = read_common(j);
-	j->wait_ms = wait_of(call);
+	j->wait_ms = api_wait_asked(call, WAIT_DEFAULT, WAIT_MAX) * MS_SECOND;
 	plan(j, r);
 }

@@ -9,12 +9,12 @@
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/order_window.h"
 #include "shared/base/text.h"
 
 enum { MEMBERS_SHOWN = 500 };
 
-/* Whoever is limited to services sees the campaigns that touch no others. */
-static bool visible(const struct api_call *call, const struct campaign *c)
+bool api_campaign_visible(const struct api_call *call, const struct campaign *c)
 {
 	const char *cursor = c->services;
 	char        service[CAMPAIGN_TEXT_SIZE];
@@ -45,7 +45,7 @@ int api_campaign_list(struct api_call *call, struct store_view *view)
 	if (r == 0) {
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
-			if (visible(call, &rows[i]))
+			if (api_campaign_visible(call, &rows[i]))
 				json_array_append_new(items, json_campaign(&rows[i], call->now_at));
 		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].campaign_id, last) : NULL);
 	}
@@ -57,7 +57,7 @@ static int campaign_of(struct api_call *call, struct store_view *view, struct ca
 {
 	struct id id;
 	int       r = id_parse(call->params[0], &id) < 0 ? E_NOT_FOUND : view_campaign(view, id, ret);
-	if (r == 0 && !visible(call, ret))
+	if (r == 0 && !api_campaign_visible(call, ret))
 		r = E_NOT_FOUND;
 	return r < 0 ? refuse(&call->why, r, call->params[0], "there is no such campaign") : 0;
 }
@@ -126,6 +126,12 @@ void api_campaign_enrich(struct api_call *call)
 	struct id id;
 	uint32_t  away = id_parse(call->params[0], &id) == 0 ? campaigns_away(call->ctl, id) : 0;
 	json_object_set_new(call->answer, "offline_count", json_integer(away));
+	order_window_show_all(call->ctl, json_object_get(call->answer, "renewal_processes"), call->now_at);
+}
+
+void api_campaign_members_enrich(struct api_call *call)
+{
+	order_window_show_all(call->ctl, json_object_get(call->answer, "items"), call->now_at);
 }
 
 static int state_arg(struct api_call *call, int *ret)

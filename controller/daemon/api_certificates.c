@@ -6,6 +6,7 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/archive_file.h"
+#include "controller/daemon/order_window.h"
 #include "controller/daemon/service_policy.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
@@ -364,4 +365,17 @@ int api_renewal_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "estimated_completion",
 	                    order_phase_open(o.phase) ? json_time(o.deadline_at) : json_null());
 	return 0;
+}
+
+/* Windows are told on the loop: zone files belong to one thread. */
+void api_renewal_enrich(struct api_call *call)
+{
+	order_window_show(call->ctl, call->answer, call->now_at);
+	order_window_show_all(call->ctl, json_object_get(call->answer, "items"), call->now_at);
+}
+
+void api_cert_enrich(struct api_call *call)
+{
+	api_target_enrich(call);
+	order_window_show_all(call->ctl, json_object_get(call->answer, "renewals"), call->now_at);
 }

@@ -1,11 +1,13 @@
 /* api_issue.c - room controller/daemon: routes of certificates without an agent: asked for with a request, fetched as PEM.
  * The request is read and its proof of possession checked on a worker. Never: anything of it but its key. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/create_request.h"
 #include "controller/daemon/issue_request.h"
 #include "controller/daemon/state.h"
 #include "controller/daemon/workers.h"
@@ -177,8 +179,68 @@ static void checked(void *job)
 	job_free(j);
 }
 
+/* ---- for a host ------------------------------------------------------------------------------------------------ */
+
+static int take_create(struct api_call *call, struct create_request *q)
+{
+	static const char *const of_requests[] = {"csr", "renew"};
+	struct certificate       c;
+	struct agent             agent;
+	int                      r = api_body(call);
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(of_requests); i++)
+		if (json_object_get(call->body, of_requests[i]) != NULL)
+			r = refuse(&call->why, E_API_BODY, of_requests[i], "does not go with agent: the host makes the key");
+	if (r == 0)
+		r = api_field_text(call, "agent", NULL, q->agent, sizeof(q->agent));
+	if (r == 0)
+		r = api_field_text(call, "cert_id", NULL, q->cert_id, sizeof(q->cert_id));
+	if (r == 0)
+		r = api_field_text(call, "template_id", NULL, q->template_id, sizeof(q->template_id));
+	if (r == 0)
+		r = api_field_text(call, "service", "", q->service, sizeof(q->service));
+	if (r == 0 && !name_cert_id_ok(q->cert_id))
+		r = refuse(&call->why, E_NAME, "cert_id", "it must be lower-case letters, digits, '-' and '_', at most 63");
+	if (r == 0)
+		r = take_names(call, &q->names);
+	if (r == 0 && q->service[0] != '\0' && !rights_service(&call->principal, q->service))
+		return refuse(&call->why, E_API_FORBIDDEN, q->service, "%s may not act for this service", call->principal.name);
+	if (r == 0 && (view_agent(controller_view(call->ctl), q->agent, &agent) < 0 || !rights_service(&call->principal, agent.service)))
+		return refuse(&call->why, E_NOT_FOUND, q->agent, "there is no such agent");
+	if (r == 0 && view_certificate(controller_view(call->ctl), q->cert_id, &c) == 0 && !rights_service(&call->principal, c.service))
+		r = refuse(&call->why, E_EXISTS, q->cert_id, "it belongs to another service");
+	return r;
+}
+
+static void create_done(void *ctx, const struct api_result *result)
+{
+	struct api_call *call = ctx;
+	char             location[API_PARAM_SIZE + CERT_ID_SIZE];
+	if (result->code < 0) {
+		api_refuse_why(call, &result->why);
+		return;
+	}
+	const struct certificate *c = &result->certificate;
+	snprintf(location, sizeof(location), "/api/v1/certificates/%s", c->cert_id);
+	http_call_header(call->http, "location", location);
+	api_finish(call, 201, json_certificate(c, catalog_policy(call->ctl->catalog, c->template_id, c->service), NULL, 0, call->now_at));
+}
+
+static void create(struct api_call *call)
+{
+	struct create_request q = {.agent = ""};
+	if (take_create(call, &q) < 0)
+		api_refuse_why(call, &call->why);
+	else
+		controller_create(call->ctl, &q, &call->caller, create_done, call);
+}
+
+/* With an agent the key is made on its host; else it comes with the request. */
 void api_cert_issue(struct api_call *call)
 {
+	if (json_object_get(call->body, "agent") != NULL) {
+		create(call);
+		return;
+	}
 	struct job *j = calloc(1, sizeof(*j));
 	if (j == NULL) {
 		api_refuse(call, E_NOMEM, "csr", "out of memory");

@@ -7,6 +7,7 @@
 #include "controller/core/policy.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/api_wait.h"
 #include "controller/daemon/service_policy.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -18,6 +19,36 @@ enum { PAGE = 200, ROWS_MAX = 100000 };
 
 /* ---- renew ---- */
 
+/* 200 once it has come to rest; 202 while it goes on, or waits for a person. */
+static void renew_answer(struct api_call *call, const struct order *order)
+{
+	char        location[API_PARAM_SIZE];
+	char        id[ID_TEXT_SIZE];
+	bool        waits = order->phase == ORDER_AWAITING_APPROVAL;
+	bool        over = !waits && api_wait_order_rests(order);
+	const char *status = over || waits ? order_status_name(order->phase) : "processing";
+	json_t     *o = json_object();
+	json_object_set_new(o, "renewal_id", json_id(order->renewal_id));
+	json_object_set_new(o, "cert_id", json_string(order->cert_id));
+	json_object_set_new(o, "status", json_string(status));
+	json_object_set_new(o, "estimated_completion", over || waits ? json_null() : json_time(call->now_at + EXPECTED_MS));
+	json_object_set_new(o, "trigger", json_string(trigger_name(order->trigger)));
+	snprintf(location, sizeof(location), "/api/v1/renewals/%s", id_text(order->renewal_id, id));
+	http_call_header(call->http, "location", location);
+	api_finish(call, over ? 200 : 202, o);
+}
+
+/* Also when nobody hears it: the answer is kept for whoever repeats the request. */
+static void renew_waited(struct api_call *call)
+{
+	struct order order;
+	int          r = view_order(controller_view(call->ctl), call->renewal_id, &order);
+	if (r < 0)
+		api_refuse(call, r, call->params[0], err_what(r));
+	else
+		renew_answer(call, &order);
+}
+
 static void renew_done(void *ctx, const struct api_result *result)
 {
 	struct api_call *call = ctx;
@@ -25,19 +56,8 @@ static void renew_done(void *ctx, const struct api_result *result)
 		api_refuse_why(call, &result->why);
 		return;
 	}
-	char                location[API_PARAM_SIZE];
-	char                id[ID_TEXT_SIZE];
-	const struct order *order = &result->order;
-	bool                waits = order->phase == ORDER_AWAITING_APPROVAL;
-	json_t             *o = json_object();
-	json_object_set_new(o, "renewal_id", json_id(order->renewal_id));
-	json_object_set_new(o, "cert_id", json_string(order->cert_id));
-	json_object_set_new(o, "status", json_string(waits ? "awaiting_approval" : "processing"));
-	json_object_set_new(o, "estimated_completion", waits ? json_null() : json_time(call->now_at + EXPECTED_MS));
-	json_object_set_new(o, "trigger", json_string(trigger_name(order->trigger)));
-	snprintf(location, sizeof(location), "/api/v1/renewals/%s", id_text(order->renewal_id, id));
-	http_call_header(call->http, "location", location);
-	api_finish(call, 202, o);
+	call->renewal_id = result->order.renewal_id;
+	api_wait_renewal(call, call->renewal_id, renew_waited);
 }
 
 /* A new order that does not wait for a window. */
@@ -89,6 +109,35 @@ void api_life_renew(struct api_call *call)
 		controller_order_now(call->ctl, c.cert_id, &call->caller, renew_done, call);
 	else
 		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, now ? renew_made : renew_done, call);
+}
+
+static void cancel_done(void *ctx, const struct api_result *result)
+{
+	struct api_call *call = ctx;
+	if (result->code < 0)
+		api_refuse_why(call, &result->why);
+	else
+		api_finish(call, 200, json_order(&result->order));
+}
+
+/* Who may not order it may not stop it. */
+void api_renewal_cancel(struct api_call *call)
+{
+	struct id    renewal_id;
+	struct order o;
+	int          r = id_parse(call->params[0], &renewal_id);
+	if (r == 0)
+		r = view_order(controller_view(call->ctl), renewal_id, &o);
+	if (r < 0 || !rights_service(&call->principal, o.service))
+		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such renewal");
+	if (r == 0)
+		r = api_body(call);
+	if (r == 0 && o.trigger == TRIGGER_EMERGENCY)
+		r = trigger_allowed(call, o.trigger);
+	if (r < 0)
+		api_refuse_why(call, &call->why);
+	else
+		controller_order_cancel(call->ctl, renewal_id, &call->caller, cancel_done, call);
 }
 
 /* ---- lists over all certificates ---- */

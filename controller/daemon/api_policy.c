@@ -73,7 +73,7 @@ static void edit_done(void *ctx, const struct policy_edit_result *result)
 	}
 	json_t *o = json_deep_copy(result->report);
 	bool    dry = !result->changed && json_array_size(json_object_get(o, "changes")) > 0;
-	char    text[160], etag[24];
+	char    text[160], etag[24], id[ID_TEXT_SIZE];
 	if (result->changed)
 		(void)snprintf(text, sizeof(text), "version %u is in force; %lld certificates are renewed", result->version,
 			       (long long)json_integer_value(json_object_get(o, "renewals")));
@@ -85,10 +85,14 @@ static void edit_done(void *ctx, const struct policy_edit_result *result)
 	json_object_set_new(o, "message", json_string(text));
 	json_object_set_new(o, "status", json_string(result->changed ? "processing" : dry ? "dry_run" : "completed"));
 	json_object_set_new(o, "dry_run", json_boolean(dry));
-	json_object_set_new(o, "campaign_id", json_null());
+	json_object_set_new(o, "campaign_id", json_id(result->campaign_id));
 	if (!dry)
 		json_object_set_new(o, "version", json_integer(result->version));
 	http_call_header(call->http, "etag", etag);
+	if (result->changed) {
+		(void)snprintf(text, sizeof(text), "/api/v1/campaigns/%s", id_text(result->campaign_id, id));
+		http_call_header(call->http, "location", text);
+	}
 	api_finish(call, result->changed ? 202 : 200, o);
 }
 
@@ -104,9 +108,9 @@ static json_t *walk_json(struct store_view *view, const char *kind, const char *
 		n = 0;
 	for (size_t i = 0; i < n && o == NULL; i++)
 		if (text_equal(rows[i].object, object))
-			o = json_pack("{s:I,s:s,s:I,s:I,s:o}", "version", (json_int_t)rows[i].version, "after", rows[i].after,
+			o = json_pack("{s:I,s:s,s:I,s:I,s:o,s:o}", "version", (json_int_t)rows[i].version, "after", rows[i].after,
 				      "ordered", (json_int_t)rows[i].ordered, "skipped", (json_int_t)rows[i].skipped,
-				      "started_at", json_time(rows[i].started_at));
+				      "started_at", json_time(rows[i].started_at), "campaign_id", json_id(rows[i].campaign_id));
 	free(rows);
 	return o != NULL ? o : json_null();
 }

@@ -48,11 +48,14 @@ void api_agent_release(struct api_call *call);
 void api_agent_remove(struct api_call *call);
 void api_agent_ban(struct api_call *call);
 void api_agent_replace(struct api_call *call);
+void api_agent_rename(struct api_call *call);
 int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);
 int  api_target_list(struct api_call *call, struct store_view *view);
 int  api_target_show(struct api_call *call, struct store_view *view);
 void api_target_enrich(struct api_call *call);
+void api_cert_enrich(struct api_call *call);
+void api_renewal_enrich(struct api_call *call);
 
 /* api_certificates.c */
 int  api_cert_list(struct api_call *call, struct store_view *view);
@@ -62,6 +65,9 @@ int  api_cert_issuances(struct api_call *call, struct store_view *view);
 json_t *api_certificate_json(struct store_view *view, const struct certificate *c, int64_t now);
 int  api_renewal_list(struct api_call *call, struct store_view *view);
 int  api_renewal_show(struct api_call *call, struct store_view *view);
+void api_renewal_cancel(struct api_call *call);
+/* Whoever is limited to services sees the campaigns that touch no others. */
+bool api_campaign_visible(const struct api_call *call, const struct campaign *c);
 
 /* api_issue.c */
 void api_cert_issue(struct api_call *call);
@@ -106,6 +112,7 @@ void api_life_renew_all(struct api_call *call);
 int  api_campaign_list(struct api_call *call, struct store_view *view);
 int  api_campaign_show(struct api_call *call, struct store_view *view);
 void api_campaign_enrich(struct api_call *call);
+void api_campaign_members_enrich(struct api_call *call);
 int  api_campaign_members(struct api_call *call, struct store_view *view);
 void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "controller/core/rights.h"
+#include "controller/daemon/agent_messages.h"
 #include "controller/daemon/answer.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/authorities.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/create_request.h"
 #include "controller/daemon/issue_request.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
@@ -292,7 +294,9 @@ static void decide_target(struct controller *ctl, struct answer *a, bool approve
 			.event = AUDIT_TARGET_ACCEPTED, .actor = who->actor, .object = cert.cert_id, .request_id = who->request_id, .reason = who->reason};
 		commit_audit(c, &of, "{s:s}", "names", cert.names.text);
 		cert.approved = true;
-		if (id_is_none(cert.open_order))
+		if (create_waits(ctl, &cert)) /* the order follows from its file; one that is being stored is told again */
+			commit_then(c, agent_rewelcome_else, cert.agent, sizeof(cert.agent));
+		else if (id_is_none(cert.open_order))
 			orders_create(ctl, c, &cert, TRIGGER_MANUAL, false, false, who, &a->result.order);
 		commit_certificate(c, &cert);
 	}

@@ -9,6 +9,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/create_request.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
@@ -28,6 +29,7 @@ struct proposal {
 	const struct template   *t;
 	struct certificate       cert; /* as it is, or as it will be */
 	bool                     known;
+	bool                     created; /* by a person; no file served it until now */
 	int64_t                  now;
 	struct caller            who;
 };
@@ -137,6 +139,14 @@ static void refused(struct proposal *p, const struct refusal *why)
 	commit_now(c, NULL, NULL);
 }
 
+static void service_stored(struct controller *ctl, const void *value, size_t n)
+{
+	struct service s;
+	memcpy(&s, value, n);
+	if (catalog_service(ctl->catalog, s.name) == NULL) /* somebody may have said more about it since */
+		catalog_put_service(ctl->catalog, &s);
+}
+
 static void put_service(const struct proposal *p, struct commit *c)
 {
 	struct service s;
@@ -146,7 +156,7 @@ static void put_service(const struct proposal *p, struct commit *c)
 	text_cut(s.name, sizeof(s.name), p->msg->service);
 	s.version = 1;
 	store_put_service(commit_change(c), &s);
-	catalog_put_service(p->ctl->catalog, &s);
+	commit_then(c, service_stored, &s, sizeof(s));
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 
@@ -279,7 +289,7 @@ static void take(struct proposal *p, bool approved)
 	struct commit *c = commit_new(p->ctl);
 	put_service(p, c);
 	put_target(p, c);
-	if (!p->known || changed || revived)
+	if (!p->known || changed || revived || p->created)
 		audit(p, c, p->cert.approved ? AUDIT_TARGET_ACCEPTED : AUDIT_TARGET_REQUESTED, 0, NULL);
 	approvals_follow_target(p->ctl, c, &p->cert, &p->who);
 	if (order)
@@ -291,6 +301,18 @@ static void take(struct proposal *p, bool approved)
 		try_now(p);
 }
 
+/* A person settled what the host is to have: its file takes that up, and settles nothing else in its place. */
+static int differs(const struct proposal *p, struct refusal *why)
+{
+	const struct certificate *c = &p->cert;
+	const struct msg_target  *m = p->msg;
+	if (!text_equal(c->template_id, m->template_id))
+		return refuse(why, E_POLICY_CREATED, c->cert_id, "template: the file says %s, the certificate was made for %s", m->template_id, c->template_id);
+	if (!text_equal(c->service, m->service))
+		return refuse(why, E_POLICY_CREATED, c->cert_id, "service: the file says %s, the certificate was made for %s", m->service, c->service);
+	return refuse(why, E_POLICY_CREATED, c->cert_id, "names: the file says %s, the certificate was made for %s", p->names.text, c->names.text);
+}
+
 /* What the certificate's own history says against the proposal. */
 static int check_known(const struct proposal *p, struct refusal *why)
 {
@@ -298,7 +320,7 @@ static int check_known(const struct proposal *p, struct refusal *why)
 		return refuse(why, E_POLICY_CERT_ID, p->msg->cert_id, "the cert_id belongs to agent %s", p->cert.agent);
 	if (p->cert.revoked_at != 0)
 		return refuse(why, E_ORDER_REVOKED, p->msg->cert_id, "the certificate was ended; choose another cert_id");
-	return 0;
+	return p->created && !same_content(p) ? differs(p, why) : 0;
 }
 
 static int check_form(struct proposal *p, struct refusal *why)
@@ -342,6 +364,7 @@ void assign_target(struct controller *ctl, struct member *m, uint64_t id, const 
 		return;
 	}
 	p.known = r == 0;
+	p.created = p.known && create_waits(ctl, &p.cert);
 	if (msg->retired) {
 		retire(&p);
 		return;

@@ -6,6 +6,7 @@
 
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/api_json.h"
+#include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/state.h"
 #include "shared/base/err.h"
@@ -67,6 +68,7 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "reason", json_string(c->reason));
 	json_object_set_new(o, "plan_hash", json_hash(c->plan_hash));
 	set_counts(o, c);
+	json_object_set_new(o, "collecting", json_boolean(c->collecting));
 	json_object_set_new(o, "waiting_count", count(c->waiting));
 	json_object_set_new(o, "held_count", count(c->held));
 	json_object_set_new(o, "in_progress_count", count(campaign_flow_open(c)));
@@ -120,11 +122,17 @@ json_t *json_member(const struct campaign_member *m)
 
 enum { SHOWN_MAX = 1000 }; /* of the lists beside certificate_list */
 
+uint32_t campaign_recent_of(struct controller *ctl, const struct campaign_plan *p)
+{
+	bool alone = p->share >= 1000 || p->request.kind == CAMPAIGN_EMERGENCY; /* nobody is asked; or by a rule of its own */
+	return alone ? 0 : campaigns_recent_sum(ctl, p->request.by.name, p->now);
+}
+
 enum campaign_consent campaign_consent_of(struct controller *ctl, const struct campaign_plan *p)
 {
 	if (p->signs_code)
 		return CONSENT_BEFORE;
-	if (p->by_state[MEMBER_WAITING] <= p->limit)
+	if ((uint64_t)p->by_state[MEMBER_WAITING] + campaign_recent_of(ctl, p) <= p->limit || p->by_state[MEMBER_WAITING] == 0)
 		return CONSENT_NONE;
 	bool first = p->request.kind != CAMPAIGN_EMERGENCY || ctl->conf->emergency_approval == EMERGENCY_APPROVAL_BEFORE;
 	return first ? CONSENT_BEFORE : CONSENT_AFTER;
@@ -215,6 +223,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "renewed", count(p->by_state[MEMBER_WAITING]));
 	json_object_set_new(o, "all_certificates", json_integer((json_int_t)p->certificates));
 	json_object_set_new(o, "limit", count(p->limit));
+	json_object_set_new(o, "recent", count(campaign_recent_of(ctl, p)));
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
 	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY ? 0 : ctl->conf->bulk_batch));

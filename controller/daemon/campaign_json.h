@@ -14,6 +14,9 @@ json_t *json_failure(const char *cert_id, int code, const char *cause); /* {cert
 /* The figures of an emergency, as its call answers them; without failures[]. */
 json_t *json_emergency(const struct campaign *c, int64_t now);
 
+/* What the same principal renewed within a day with nobody else agreeing (campaign_recent.h): it counts together with this. */
+uint32_t campaign_recent_of(struct controller *ctl, const struct campaign_plan *p);
+
 /* Who must agree: nobody, a second person before it begins, or one afterwards (LIFECYCLE 6). */
 enum campaign_consent { CONSENT_NONE, CONSENT_BEFORE, CONSENT_AFTER };
 enum campaign_consent campaign_consent_of(struct controller *ctl, const struct campaign_plan *p);

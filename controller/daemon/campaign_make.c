@@ -1,14 +1,20 @@
 /* campaign_make.c - room controller/daemon: a plan becomes a campaign with its members; and what the trail says of campaigns.
- * Row, members, request for approval and first record are one change. Never: sending anything. */
+ * Row, members, request for approval and first record are one change. A change of policy begins one without members. Never: sending
+ * anything. */
 #include "controller/daemon/campaign_make.h"
+
+#include <stdio.h>
+#include <string.h>
 
 #include "controller/daemon/answer.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
+#include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 
 #define CONFIRM_MS MS_DAY /* an emergency above the limit is to be confirmed within this time */
@@ -87,6 +93,7 @@ static void add_members(struct commit *c, const struct campaign *g, const struct
 		text_cut(m.cert_id, sizeof(m.cert_id), row->cert_id);
 		text_cut(m.service, sizeof(m.service), row->service);
 		text_cut(m.agent, sizeof(m.agent), row->agent);
+		text_cut(m.template_id, sizeof(m.template_id), row->template_id);
 		text_cut(m.cause, sizeof(m.cause), row->code != 0 ? err_what(row->code) : "");
 		store_add_member(commit_change(c), &m);
 	}
@@ -97,6 +104,8 @@ static void on_created(struct controller *ctl, void *ctx, int code, const struct
 	struct answer *a = ctx;
 	if (code == 0 && !ctl->stopping)
 		campaigns_adopt(ctl, &a->result.campaign);
+	if (code < 0)
+		campaigns_recent_remove(ctl, a->result.campaign.campaign_id);
 	answer_stored(ctl, a, code, result);
 }
 
@@ -107,6 +116,7 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 	struct campaign *g = &a->result.campaign;
 	struct commit   *c = commit_new(ctl);
 	fill(ctl, plan, who, g);
+	campaigns_recent_add(ctl, g);
 	store_put_campaign(commit_change(c), g);
 	add_members(c, g, plan);
 	if (g->state == CAMPAIGN_AWAITING_APPROVAL || g->confirmation == CONFIRMATION_ASKED)
@@ -116,4 +126,53 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 				g->created_at);
 	commit_fault_points(c, "controller.campaign_new", "controller.campaign_new_stored");
 	commit_now(c, on_created, a);
+}
+
+/* ---- a change of policy ----------------------------------------------------------------------------------------- */
+
+static void policy_stored(struct controller *ctl, const void *value, size_t n)
+{
+	struct campaign g;
+	memcpy(&g, value, n);
+	if (!ctl->stopping)
+		campaigns_adopt(ctl, &g);
+}
+
+int campaign_make_policy(struct controller *ctl, struct commit *c, const char *object, uint32_t version, const struct caller *who,
+			 struct id *ret)
+{
+	char            text[CAMPAIGN_TEXT_SIZE + REASON_SIZE];
+	const char     *name = strchr(object, ':') + 1;
+	int64_t         now = clock_now();
+	struct campaign g = {
+		.campaign_id = controller_id(now),
+		.kind = CAMPAIGN_POLICY,
+		.state = CAMPAIGN_PROCESSING,
+		.trigger = TRIGGER_POLICY_UPDATE,
+		.batch = (uint32_t)ctl->conf->bulk_batch,
+		.pause_ms = ctl->conf->bulk_pause_ms,
+		.halt_share = (uint32_t)ctl->conf->bulk_halt_share,
+		.remind_at = TIME_NEVER,
+		.created_at = now,
+		.started_at = now,
+		.next_at = TIME_NEVER,
+		.collecting = true,
+	};
+	(void)snprintf(text, sizeof(text), "%s:%u", object, version);
+	digest_sha256(span_text(text), &g.plan_hash);
+	(void)snprintf(text, sizeof(text), "%.*s %s", (int)(name - 1 - object), object, name);
+	text_cut(g.selector, sizeof(g.selector), text);
+	/* a template may be of any service */
+	text_cut(g.services, sizeof(g.services), text_starts(object, "service:") ? name : "*");
+	text_cut(g.actor, sizeof(g.actor), who->actor);
+	(void)snprintf(text, sizeof(text), "version %u%s%s", version, who->reason[0] != '\0' ? ": " : "", who->reason);
+	text_cut(g.reason, sizeof(g.reason), text);
+	int r = campaigns_give_way(ctl, c, &g, who);
+	if (r < 0)
+		return r;
+	store_put_campaign(commit_change(c), &g);
+	campaign_record(c, &g, AUDIT_CAMPAIGN_STARTED, who, now);
+	commit_then(c, policy_stored, &g, sizeof(g));
+	*ret = g.campaign_id;
+	return 0;
 }

@@ -11,6 +11,12 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 		      void *ctx);
 
 /* Adds a record about the campaign as it is now. */
+/* Adds a campaign without members to the commit that stores version `version` of `object` ("template:ID", "service:NAME"); its members
+ * are those that the walk over the certificates finds (policy_walk.h). What an earlier version left unsent is meant by this one.
+ * E_API_UNAVAILABLE: later; nothing was added then. */
+_must_check_ int campaign_make_policy(struct controller *ctl, struct commit *c, const char *object, uint32_t version,
+				      const struct caller *who, struct id *ret);
+
 void campaign_record(struct commit *c, const struct campaign *g, enum audit_event event, const struct caller *who, int64_t now);
 
 #endif

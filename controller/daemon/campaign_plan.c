@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/core/campaign_flow.h"
+#include "controller/daemon/campaign_empty.h"
 #include "controller/daemon/campaign_waves.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -165,6 +166,7 @@ static int take(struct walk *w, const struct certificate *c)
 	text_cut(row->cert_id, sizeof(row->cert_id), c->cert_id);
 	text_cut(row->service, sizeof(row->service), c->service);
 	text_cut(row->agent, sizeof(row->agent), c->agent);
+	text_cut(row->template_id, sizeof(row->template_id), c->template_id);
 	row->signs_code = signs_code(w, c);
 	row->fits = campaign_waves_fit(&w->p->request, c, w->p->domain);
 	row->code = obstacle(w, c);
@@ -391,6 +393,9 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 		p->code = view_counts(view, p->now, &p->certificates, &agents, &orders);
 	if (p->code == 0) {
 		make_unique(p);
+		p->code = p->n == 0 ? campaign_empty_why(p, view) : 0;
+	}
+	if (p->code == 0) {
 		p->code = put_in_turn(p, view);
 	}
 	if (p->code == 0) {

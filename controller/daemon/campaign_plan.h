@@ -41,6 +41,7 @@ struct planned {
 	char              cert_id[CERT_ID_SIZE];
 	char              service[SERVICE_SIZE];
 	char              agent[AGENT_NAME_SIZE];
+	char              template_id[TEMPLATE_ID_SIZE];
 	uint32_t          stage, rank;
 	uint32_t          fits, wave, turn; /* campaign_waves.h */
 	uint32_t          targets;

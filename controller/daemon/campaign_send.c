@@ -4,6 +4,7 @@
 
 #include "controller/core/campaign_flow.h"
 #include "controller/core/policy.h"
+#include "controller/core/policy_change.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
@@ -181,12 +182,61 @@ static int send_emergency(struct sending *s)
 	return r == 0 ? make_order(s) : r;
 }
 
+/* ---- a change of policy ----------------------------------------------------------------------------------------- */
+
+/* Would a certificate made now be another one? Between the walk and its turn it may have been renewed. */
+static bool differs(const struct sending *s)
+{
+	struct template made;
+	return s->cert.template_version != 0 &&
+	       view_template(s->ctl->view, s->cert.template_id, s->cert.template_version, &made) == 0 &&
+	       policy_change_renews(&made, s->t, &s->cert);
+}
+
+/* The next certificate of an open order is made by what is in force: it needs no other. */
+static int follow(struct sending *s)
+{
+	enum member_state state = campaign_flow_member(s->campaign, &s->open, true, s->now);
+	s->m->renewal_id = s->open.renewal_id;
+	become(s, state, state == MEMBER_FAILED ? s->open.code : 0);
+	text_cut(s->m->cause, sizeof(s->m->cause), state == MEMBER_FAILED ? s->open.cause : "");
+	return 0;
+}
+
+static int send_policy(struct sending *s)
+{
+	if (!differs(s))
+		return E_CAMPAIGN_NEEDLESS;
+	int r = operate_agent_usable(s->ctl, s->cert.agent);
+	if (r == 0 && !id_is_none(s->open.renewal_id) && s->open.phase != ORDER_PAUSED)
+		return follow(s);
+	if (r == 0 && !id_is_none(s->open.renewal_id))
+		r = end_open(s);
+	return r == 0 ? make_order(s) : r;
+}
+
 static int send_other(struct sending *s)
 {
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
 	if (r == 0 && s->open.phase == ORDER_PAUSED && !id_is_none(s->open.renewal_id))
 		r = end_open(s);
 	return r == 0 ? make_order(s) : r;
+}
+
+/* Who asked, and who agreed, meant it as it was then. Of a captured host everything is meant, whatever became of it. */
+static bool has_moved(const struct sending *s)
+{
+	const struct campaign_member *m = s->m;
+	bool service = !text_equal(m->service, s->cert.service);
+	bool template = m->template_id[0] != '\0' && !text_equal(m->template_id, s->cert.template_id);
+	return (service || template) && s->campaign->incident != INCIDENT_HOST_COMPROMISE;
+}
+
+/* Nothing is wrong with it; in an emergency somebody has to look at what was meant and is not renewed. */
+static bool is_skipped(const struct sending *s, int code)
+{
+	bool moved = code == E_CAMPAIGN_MOVED && s->campaign->kind != CAMPAIGN_EMERGENCY;
+	return code == E_ORDER_SUSPENDED || code == E_ORDER_OPEN || code == E_CAMPAIGN_NEEDLESS || moved;
 }
 
 static int send_member(struct sending *s)
@@ -197,6 +247,8 @@ static int send_member(struct sending *s)
 	s->t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	if (s->t == NULL)
 		return E_POLICY_TEMPLATE;
+	if (has_moved(s))
+		return E_CAMPAIGN_MOVED;
 	if (s->cert.revoked_at != 0 || s->cert.retired_at != 0 || s->cert.suspended_at != 0)
 		return s->cert.revoked_at != 0   ? E_ORDER_REVOKED
 		       : s->cert.retired_at != 0 ? E_ORDER_RETIRED
@@ -204,7 +256,13 @@ static int send_member(struct sending *s)
 	const struct order *open = orders_of(s->ctl, &s->cert);
 	if (open != NULL)
 		s->open = *open;
-	return s->campaign->kind == CAMPAIGN_EMERGENCY ? send_emergency(s) : send_other(s);
+	static int (*const by_kind[CAMPAIGN_KIND_COUNT])(struct sending *) = {
+		[CAMPAIGN_BULK] = send_other,
+		[CAMPAIGN_EMERGENCY] = send_emergency,
+		[CAMPAIGN_SERVICE] = send_other,
+		[CAMPAIGN_POLICY] = send_policy,
+	};
+	return by_kind[s->campaign->kind](s);
 }
 
 void campaign_send_member(struct controller *ctl, struct commit *c, const struct campaign *campaign, struct campaign_member *m)
@@ -216,8 +274,7 @@ void campaign_send_member(struct controller *ctl, struct commit *c, const struct
 	int r = send_member(&s);
 	if (r == 0)
 		return;
-	bool skipped = r == E_ORDER_SUSPENDED || r == E_ORDER_OPEN; /* nothing is wrong with it */
-	become(&s, skipped ? MEMBER_SKIPPED : MEMBER_FAILED, r);
+	become(&s, is_skipped(&s, r) ? MEMBER_SKIPPED : MEMBER_FAILED, r);
 	text_cut(m->cause, sizeof(m->cause), err_what(r));
 }
 

@@ -22,7 +22,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { PAGE = 100, STEPS_AT_ONCE = 8 };
+enum { PAGE = 100, STEPS_AT_ONCE = 8, KIND_OPEN_MAX = 16 };
 #define AWAY_MS (15 * MS_SECOND)
 
 /* One order that a member waits for. */
@@ -48,7 +48,7 @@ struct waiter {
 struct entry {
 	struct campaign c;
 	uint32_t        pending; /* changes of it on their way to the store */
-	bool     sending;    /* one of them takes members from those that wait: until it is stored, nobody else looks there */
+	uint32_t sending;    /* so many of them change who waits: until they are stored, nobody looks there */
 	bool     lost;       /* a change was not stored: to be read again once none is on its way */
 	uint32_t away;       /* as counted at the last tick */
 	uint64_t held_after; /* where the next look at held members begins */
@@ -130,8 +130,10 @@ static struct entry *entry_add(struct controller *ctl, const struct campaign *c)
 static void waiters_free(struct entry *e)
 {
 	struct waiter *w, *tmp;
-	LL_FOREACH_SAFE (e->waiters, w, tmp)
+	LL_FOREACH_SAFE (e->waiters, w, tmp) {
+		w->done(w->ctx, NULL, false);
 		free(w);
+	}
 	e->waiters = NULL;
 }
 
@@ -242,7 +244,7 @@ static void on_change(struct controller *ctl, const void *value, bool stored)
 	if (e == NULL)
 		return;
 	e->pending--;
-	e->sending = e->sending && !n.sending;
+	e->sending -= n.sending ? 1 : 0;
 	e->lost |= !stored;
 	settle(ctl, e);
 }
@@ -261,7 +263,7 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 
 /* ---- a step into a commit --------------------------------------------------------------------------------------- */
 
-/* The campaign's own part of a commit; `sending`: members that waited are taken in it. */
+/* The campaign's own part of a commit; `sending`: members that wait are taken or added in it. */
 static void take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
 		      const struct caller *who)
 {
@@ -274,7 +276,7 @@ static void take_step(struct commit *c, struct entry *e, const struct campaign_s
 	store_put_campaign(commit_change(c), &e->c);
 	struct change_note note = {e->c.campaign_id, sending};
 	e->pending++;
-	e->sending |= sending;
+	e->sending += sending ? 1 : 0;
 	commit_then(c, on_stored, &note, sizeof(note));
 	commit_else(c, on_lost, &note, sizeof(note));
 }
@@ -296,7 +298,7 @@ static void send_members(struct controller *ctl, struct entry *e, enum member_st
 		campaign_send_member(ctl, c, &e->c, &rows[i]);
 		ev.moved[rows[i].state]++;
 		store_put_member(commit_change(c), &rows[i]);
-		if (rows[i].state == MEMBER_ORDERED || rows[i].state == MEMBER_FOLLOWING)
+		if (!id_is_none(rows[i].renewal_id)) /* also of one that failed: a later attempt may still succeed */
 			watch_begin(ctl, &rows[i]);
 	}
 	if (step_of(e, &ev, &step) < 0)
@@ -440,7 +442,7 @@ static void go_back(struct controller *ctl, struct entry *e, uint32_t max)
 /* Goes on as far as the core says, until something is on its way to the store that must be there first. */
 static void drive(struct controller *ctl, struct entry *e)
 {
-	for (int i = 0; i < STEPS_AT_ONCE && !ctl->stopping && !e->lost && !e->sending; i++) {
+	for (int i = 0; i < STEPS_AT_ONCE && !ctl->stopping && !e->lost && e->sending == 0; i++) {
 		struct campaign_event ev = {.kind = CAMPAIGN_EV_TIMER, .away = e->away};
 		struct campaign_step  step;
 		if (step_of(e, &ev, &step) < 0 || (!step.changed && step.n_act == 0))
@@ -474,7 +476,8 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
 		return;
-	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_SKIPPED || ev.to == MEMBER_KEPT;
+	bool left = ev.to == MEMBER_SKIPPED || ev.to == MEMBER_DROPPED;
+	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_KEPT || left;
 	m.state = ev.to;
 	m.renewal_id = ev.to == MEMBER_WAITING ? (struct id){{0}} : next->renewal_id;
 	m.code = ended ? next->code : 0;
@@ -507,6 +510,58 @@ void campaigns_order_moved(struct controller *ctl, struct commit *c, const struc
 void campaigns_adopt(struct controller *ctl, const struct campaign *c)
 {
 	settle(ctl, entry_add(ctl, c));
+}
+
+/* ---- members that come while it runs ---------------------------------------------------------------------------- */
+
+int campaigns_join(struct controller *ctl, struct commit *c, struct id campaign_id, struct campaign_member *rows, size_t n)
+{
+	struct entry         *e = find(ctl, campaign_id);
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_JOINED};
+	struct campaign_step  step;
+	if (e != NULL && e->lost)
+		return E_API_UNAVAILABLE; /* to be read again first */
+	if (e == NULL || !e->c.collecting)
+		return E_CAMPAIGN_STATE;
+	for (size_t i = 0; i < n; i++) {
+		rows[i].campaign_id = campaign_id;
+		rows[i].position = (uint64_t)e->c.total + i + 1;
+		store_add_member(commit_change(c), &rows[i]);
+		ev.moved[rows[i].state]++;
+	}
+	int r = step_of(e, &ev, &step);
+	if (r == 0 && n > 0)
+		take_step(c, e, &step, true, NULL);
+	return r;
+}
+
+void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaign_id)
+{
+	struct entry         *e = find(ctl, campaign_id);
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_WHOLE};
+	struct campaign_step  step;
+	if (e != NULL && e->c.collecting && step_of(e, &ev, &step) == 0)
+		take_step(c, e, &step, false, NULL);
+}
+
+int campaigns_give_way(struct controller *ctl, struct commit *c, const struct campaign *next, const struct caller *who)
+{
+	struct entry         *old[KIND_OPEN_MAX], *e, *tmp;
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_CANCEL, .cause = "a later change took its place"};
+	struct campaign_step  step;
+	size_t                n = 0;
+	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
+		bool same = e->c.kind == next->kind && text_equal(e->c.selector, next->selector) &&
+			    (e->c.state == CAMPAIGN_PROCESSING || e->c.state == CAMPAIGN_HALTED);
+		if (same && (e->lost || n == N_ELEMENTS(old)))
+			return E_API_UNAVAILABLE;
+		if (same)
+			old[n++] = e;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (step_of(old[i], &ev, &step) == 0)
+			take_step(c, old[i], &step, false, who);
+	return 0;
 }
 
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
@@ -650,6 +705,14 @@ int campaigns_load(struct controller *ctl)
 }
 
 /* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
+void campaigns_renamed(struct controller *ctl, const char *from, const char *to)
+{
+	struct watch *w, *tmp;
+	HASH_ITER (hh, ctl->campaigns->watches, w, tmp)
+		if (text_equal(w->agent, from))
+			text_cut(w->agent, sizeof(w->agent), to);
+}
+
 static bool is_away(struct controller *ctl, const char *agent, int64_t now)
 {
 	int64_t seen_at = fleet_seen_at(ctl, agent);
@@ -674,13 +737,43 @@ static void count_away(struct controller *ctl, int64_t now)
 	}
 }
 
+/* A cancelled campaign's order that no host has begun, and that nobody may come to begin for days: it waits for a person, or its host is
+ * away. In an emergency what was sent to such a host stays: its old certificate may be revoked already. */
+static bool is_unbegun(struct controller *ctl, const struct entry *e, const struct watch *w, int64_t now)
+{
+	struct order o;
+	if (w->state != MEMBER_ORDERED || !id_equal(w->key.campaign_id, e->c.campaign_id) || orders_find(ctl, w->key.renewal_id, &o) < 0)
+		return false;
+	bool sent = o.phase == ORDER_PLANNED || o.phase == ORDER_ORDERED;
+	return o.phase == ORDER_AWAITING_APPROVAL || (sent && e->c.kind != CAMPAIGN_EMERGENCY && is_away(ctl, w->agent, now));
+}
+
+static void end_unbegun(struct controller *ctl, struct entry *e, int64_t now)
+{
+	struct id     ids[PAGE];
+	size_t        n = 0;
+	struct caller who;
+	struct watch *w, *tmp;
+	campaign_caller(&e->c, &who);
+	HASH_ITER (hh, ctl->campaigns->watches, w, tmp) /* an order that ends takes its watches with it: first the list */
+		if (n < PAGE && is_unbegun(ctl, e, w, now))
+			ids[n++] = w->key.renewal_id;
+	for (size_t i = 0; i < n; i++) {
+		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = ids[i], .code = E_CAMPAIGN_ENDED};
+		bool               stored;
+		(void)!orders_event(ctl, &ev, &(struct order_input){.who = &who}, &stored); /* the next tick tries again */
+	}
+}
+
 void campaigns_tick(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *tmp;
 	count_away(ctl, now);
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
-		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && !e->sending && !e->lost)
+		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && e->sending == 0 && !e->lost)
 			send_held(ctl, e);
+		if (e->c.state == CAMPAIGN_CANCELLED && campaign_flow_open(&e->c) > 0 && e->pending == 0 && !e->lost)
+			end_unbegun(ctl, e, now);
 		settle(ctl, e);
 	}
 }

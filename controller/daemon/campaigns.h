@@ -17,6 +17,17 @@ void             campaigns_tick(struct controller *ctl, int64_t now);
 /* One that was just stored (campaign_make.h): it goes on from here. */
 void campaigns_adopt(struct controller *ctl, const struct campaign *c);
 
+/* Members for one that is collecting (a change of policy walks over the certificates): the campaign and its new members are added to
+ * the commit; position and campaign_id are filled here. E_CAMPAIGN_STATE: it takes nobody, because it was ended; E_API_UNAVAILABLE: it
+ * is being read again, later. Nothing was added then. */
+_must_check_ int campaigns_join(struct controller *ctl, struct commit *c, struct id campaign_id, struct campaign_member *rows,
+				size_t n);
+/* No more of them come. */
+void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaign_id);
+/* What still runs with the kind and selector of `next` is cancelled: what it did not send is meant by `next`. E_API_UNAVAILABLE: later;
+ * nothing was added then. */
+_must_check_ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct campaign *next, const struct caller *who);
+
 /* A person's word: HALT, RESUME, CANCEL or ROLLBACK (of one wave, 0 = of all that was touched). E_NOT_FOUND, E_CAMPAIGN_STATE.
  * result->campaign. */
 void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
@@ -34,8 +45,11 @@ uint32_t campaigns_away(struct controller *ctl, struct id campaign_id);
 /* From orders.c: an order's next state is added to this commit. */
 void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next);
 
+/* The host has another name: what is waited for of it follows. */
+void campaigns_renamed(struct controller *ctl, const char *from, const char *to);
+
 /* Calls `done` once: as soon as nothing of the campaign is in flight, or nothing more will happen without a person; at
- * `until_at` at the latest. */
+ * `until_at` at the latest. The controller ends before: with NULL, and nothing is to be answered any more. */
 typedef void campaign_wait_fn(void *ctx, const struct campaign *c, bool in_flight);
 void         campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until_at, campaign_wait_fn *done, void *ctx);
 

@@ -32,6 +32,7 @@ TABLE(decision_body, {"hash", API_HASH, API_NEEDED, NULL, NULL, "the one that th
 TABLE(invite_body, {"name", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"service", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"names", API_TEXTS, API_NULL, NULL, NULL, "patterns; default NAME.SERVICE.DOMAIN and SERVICE.DOMAIN"},
       {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
+TABLE(rename_body, {"new_name", API_TEXT, API_NEEDED, NULL, NULL, "lower-case letters, digits, '-', at most 32"});
 TABLE(replace_body, {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
 TABLE(revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"replace", API_BOOL, API_NULL, NULL, NULL, "have a new one first"},
@@ -87,7 +88,8 @@ TABLE(service_body, {"name", API_TEXT, 0, NULL, NULL, "that of the path"}, {"dep
       {"created_at", API_ANY, 0, NULL, NULL, "not looked at"}, {"update", API_ANY, 0, NULL, NULL, "not looked at"},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also where renewals become impossible"});
-TABLE(issue_body, {"csr", API_TEXT, API_NEEDED, NULL, NULL, "PEM; its key alone is taken"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
+TABLE(issue_body, {"csr", API_TEXT, 0, NULL, NULL, "PEM; its key alone is taken; this or agent"},
+      {"agent", API_TEXT, 0, NULL, NULL, "the host that makes the key when its target file is there"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
       {"service", API_TEXT, API_NULL, NULL, NULL, NULL}, {"names", API_TEXTS, API_NULL, NULL, NULL, NULL}, {"cert_id", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"renew", API_TEXT, API_NULL, NULL, NULL, "a cert_id: its next one"});
 
@@ -147,6 +149,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/agents/{name}/ban", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/agents/{name}/remove", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/agents/{name}/release", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/rename", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, rename_body},
 	{"POST", "/api/v1/agents/{name}/replace", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, replace_body},
 	{"GET", "/api/v1/invites", API_200, SHAPE_PAGE, &object_invite, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/invites", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, invite_body},
@@ -155,7 +158,7 @@ static const struct api_contract rows[] = {
 
 	{"GET", "/api/v1/certificates", API_200, SHAPE_PAGE, &object_certificate, NULL, NULL, cert_args, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}", API_200, SHAPE_ONE, &object_certificate_shown, NULL, NULL, NULL, NULL},
-	{"POST", "/api/v1/certificates", API_202, SHAPE_ONE, NULL, &object_certificate_issued, NULL, NULL, issue_body},
+	{"POST", "/api/v1/certificates", API_201 | API_202, SHAPE_ONE, &object_certificate, &object_certificate_issued, NULL, NULL, issue_body},
 	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuances_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},
@@ -168,6 +171,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, ca_revoke_body},
 	{"GET", "/api/v1/renewals", API_200, SHAPE_PAGE, &object_order, NULL, NULL, renewal_args, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", API_200, SHAPE_ONE, &object_renewal, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/renewals/{renewal_id}/cancel", API_200, SHAPE_ONE, &object_order, NULL, NULL, NULL, no_fields},
 
 	{"GET", "/api/v1/campaigns", API_200, SHAPE_PAGE, &object_campaign, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/campaigns/{campaign_id}", API_200, SHAPE_ONE, &object_campaign_shown, NULL, NULL, campaign_args, NULL},
@@ -185,7 +189,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/audit/forget", API_200, SHAPE_ONE, &object_forgotten, NULL, NULL, NULL, forget_body},
 	{"GET", "/api/v1/audit/{seq}", API_200, SHAPE_ONE, &object_record_shown, NULL, NULL, NULL, NULL},
 
-	{"POST", LIFE "/renew/{cert_id}", API_202, SHAPE_ONE, NULL, &object_renewing, NULL, NULL, renew_body},
+	{"POST", LIFE "/renew/{cert_id}", API_200 | API_202, SHAPE_ONE, &object_renewed, &object_renewing, NULL, NULL, renew_body},
 	{"POST", LIFE "/bulk-renewal", API_200 | API_202, SHAPE_ONE, &object_planned, &object_bulk_begun, NULL, NULL, bulk_body},
 	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency, NULL, NULL, emergency_body},
 	{"POST", LIFE "/vcc-service/{service_name}/renew-all", API_200 | API_202, SHAPE_ONE, &object_planned, &object_service_begun, NULL, NULL, renew_all_body},

@@ -104,7 +104,7 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_agent_shown, object_listener, object_invite, object_invite_made, object_target, object_certificate,
 	object_certificate_shown, object_certificate_changed, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,
-	object_renewing, object_service_certs, object_expiring, object_template, object_template_shown, object_templates, object_policy_edit,
+	object_renewed, object_renewing, object_service_certs, object_expiring, object_template, object_template_shown, object_templates, object_policy_edit,
 	object_policy_edit_or_waiting, object_service, object_service_shown, object_certificate_issued, object_pem, object_archived, object_backup, object_restore,
 	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
 	object_emergency, object_emergency_or_plan;

@@ -57,7 +57,8 @@ OBJECT(approval, "Approval", NULL, F("approval_id", API_ID, 0), F("kind", API_TE
 
 OBJECT(approval_seen, "ApprovalSeen", &object_approval, F("you_may_decide", API_BOOL, 0));
 
-OBJECT(approval_decided, "ApprovalDecided", &object_approval_seen, F("token", API_TEXT, API_MAYBE), F("token_id", API_ID, API_MAYBE));
+OBJECT(approval_decided, "ApprovalDecided", &object_approval_seen, F("token", API_TEXT, API_MAYBE), F("token_id", API_ID, API_MAYBE),
+       F("campaign_id", API_ID, API_MAYBE));
 
 OBJECT(waiting, "Waiting", NULL, ONE_OF("status", 0, "awaiting_approval"), F("approval_id", API_ID, 0),
        OBJ("approval", 0, &object_approval));
@@ -80,7 +81,7 @@ OBJECT(agent, "Agent", NULL, F("name", API_TEXT, 0), F("service", API_TEXT, 0), 
 
 OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL));
 
-OBJECT(agent_shown, "AgentShown", &object_agent_seen, LIST("targets", &object_target));
+OBJECT(agent_shown, "AgentShown", &object_agent_seen, F("former_names", API_TEXTS, 0), LIST("targets", &object_target));
 
 OBJECT(listener, "Listener", NULL, F("address", API_TEXT, 0), F("program", API_TEXT, 0), F("user", API_TEXT, 0),
        F("unit", API_TEXT, API_NULL), F("starttls", API_BOOL, 0), F("fingerprint", API_HASH, API_NULL), F("subject", API_TEXT, 0),
@@ -111,7 +112,7 @@ OBJECT(template, "Template", NULL, F("template_id", API_TEXT, 0), F("version", A
        F("created_at", API_TIME, 0));
 
 PART(policy_walk, "PolicyWalk", NULL, F("version", API_INTEGER, 0), F("after", API_TEXT, 0), F("ordered", API_INTEGER, 0),
-     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, API_NULL));
+     F("skipped", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
 
 OBJECT(template_shown, "TemplateShown", &object_template, OBJ("update", API_NULL, &object_policy_walk));
 
@@ -149,7 +150,8 @@ OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
        SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
-       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL));
+       F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
+       F("waits_for", API_TEXT, API_MAYBE));
 
 PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), ONE_OF("status", 0, "done,failed,pending"),
      F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
@@ -166,6 +168,10 @@ OBJECT(renewal, "Renewal", &object_order, OBJ("original_certificate", API_NULL, 
 
 OBJECT(renewing, "Renewing", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),
        ONE_OF("status", 0, "processing,awaiting_approval"), F("estimated_completion", API_TIME, API_NULL),
+       ONE_OF("trigger", 0, API_TRIGGERS));
+
+OBJECT(renewed, "Renewed", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0),
+       ONE_OF("status", 0, "completed,failed,paused,cancelled,rolled_back"), F("estimated_completion", API_TIME, API_NULL),
        ONE_OF("trigger", 0, API_TRIGGERS));
 
 OBJECT(certificate, "Certificate", NULL, F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
@@ -272,7 +278,7 @@ PART(counts, "CampaignCounts", NULL, F("total_certificates", API_INTEGER, 0), F(
 
 OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("trigger", 0, API_TRIGGERS), F("selector", API_TEXT, 0),
        F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("plan_hash", API_HASH, API_NULL),
-       F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
+       F("collecting", API_BOOL, 0), F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
        F("dropped_count", API_INTEGER, 0), F("rolled_back_count", API_INTEGER, 0), F("kept_count", API_INTEGER, 0),
        F("wave", API_INTEGER, 0), F("wave_count", API_INTEGER, 0), F("halt_share_percent", API_NUMBER, 0),
        F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
@@ -283,7 +289,8 @@ OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("tri
 
 OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0),
        F("agent", API_TEXT, 0), F("stage", API_INTEGER, 0), F("state", API_TEXT, 0), F("renewal_id", API_ID, API_NULL),
-       F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL));
+       F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL),
+       F("waits_for", API_TEXT, API_MAYBE), F("next_at", API_TIME, API_MAYBE | API_NULL));
 
 PART(wave_planned, "WavePlanned", NULL, F("wave", API_INTEGER, 0), F("canary", API_BOOL, 0), F("total", API_INTEGER, 0));
 
@@ -308,7 +315,7 @@ PART(plan_violation, "PlanViolation", NULL, F("template_id", API_TEXT, 0), F("pr
      F("text", API_TEXT, 0), F("certificates", API_INTEGER, 0));
 
 PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
-     F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
+     F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), F("recent", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
      F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), LIST("waves", &object_wave_planned), ONE_OF("trigger", 0, API_TRIGGERS),
      ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
      OBJ("prediction", 0, &object_prediction), LIST("violations", &object_plan_violation), OBJ("blast_radius", 0, NULL),

@@ -11,6 +11,7 @@
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/backup.h"
+#include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -95,6 +96,8 @@ static int open_parts(struct controller *ctl)
 		r = kept_answers_open(&ctl->kept_answers);
 	if (r == 0)
 		r = campaigns_open(&ctl->campaigns);
+	if (r == 0)
+		r = campaigns_recent_open(&ctl->campaigns_recent);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
 	if (r == 0)
@@ -201,6 +204,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = campaigns_load(ctl);
 	if (r == 0)
+		r = campaigns_recent_load(ctl);
+	if (r == 0)
 		r = policy_walks_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
@@ -269,6 +274,7 @@ void controller_free(struct controller *ctl)
 	people_free(ctl->people);
 	approvals_free(ctl->approvals);
 	campaigns_free(ctl->campaigns);
+	campaigns_recent_free(ctl->campaigns_recent);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);

@@ -39,6 +39,7 @@ struct api_result {
 	int                 code; /* 0, or why not (then `why` is filled) */
 	struct refusal      why;
 	struct order        order;                  /* controller_order */
+	struct certificate  certificate;            /* controller_create */
 	struct agent        agent;                  /* controller_agent_state */
 	struct invite       invite;                 /* controller_invite, with: */
 	char                token[TOKEN_JOIN_SIZE]; /* shown once; the callback's owner wipes its copy */
@@ -62,6 +63,8 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		      api_done_fn *done, void *ctx);
 /* The open order of the certificate waits no more: neither for a window nor for its next attempt. E_NOT_FOUND: it has none. */
 void controller_order_now(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx);
+/* Ends one order that the signer was not asked for yet; its agent is told. E_ORDER_TOO_LATE, E_ORDER_OVER, E_NOT_FOUND. */
+void controller_order_cancel(struct controller *ctl, struct id renewal_id, const struct caller *who, api_done_fn *done, void *ctx);
 /* Ends the certificate for good: every unexpired issuance is revoked, an open order before the flip is cancelled. */
 void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_reason reason, const struct caller *who,
 		       api_done_fn *done, void *ctx);

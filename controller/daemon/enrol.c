@@ -92,6 +92,9 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret, st
 		return r;
 	if (banned)
 		return E_JOIN_BANNED;
+	struct former_name former; /* invited before a host was renamed */
+	if (view_former_name(j->ctl->view, j->invite.name, &former) == 0)
+		return E_AGENT_NAME_TAKEN;
 	r = rows_agent(j->ctl->rows, j->invite.name, &a);
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;

@@ -13,6 +13,7 @@
 #include "controller/daemon/challenge.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/enrol_reply.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/serials.h"
@@ -32,6 +33,7 @@ struct return_job {
 	struct return_job *prev, *next;
 	uint64_t           gateway, request;
 	char               address[ADDRESS_SIZE];
+	char               asked[AGENT_NAME_SIZE]; /* as the challenge was asked for: perhaps a former name */
 	char               agent[AGENT_NAME_SIZE];
 	struct agent       row; /* as it was when the signature was checked, later as it will be */
 	struct msg_return  message; /* spans into `bytes` */
@@ -106,6 +108,13 @@ static int check_state(const struct agent *a)
 	return (unsigned)a->state < AGENT_STATE_COUNT ? codes[a->state] : E_RETURN_UNKNOWN;
 }
 
+static bool names_the_host(const struct return_job *j, const struct agent *a)
+{
+	struct former_name former;
+	return text_equal(a->name, j->body.name) ||
+	       (view_former_name(j->ctl->view, j->body.name, &former) == 0 && text_equal(former.agent, a->name));
+}
+
 /* The row may have changed since the signature was checked with its key. */
 static int check_facts(struct return_job *j)
 {
@@ -114,11 +123,11 @@ static int check_facts(struct return_job *j)
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_RETURN_UNKNOWN : r;
 	if (!hash_equal(a.host_hash, j->row.host_hash) || !hash_equal(a.host_hash, j->body.host_hash) ||
-	    !text_equal(a.name, j->body.name))
+	    !names_the_host(j, &a))
 		return E_RETURN_UNKNOWN;
 	j->row = a;
 	r = check_state(&a);
-	if (r == 0 && !challenge_fresh(j->ctl->challenge_secret, a.name, clock_monotonic(), j->body.challenge))
+	if (r == 0 && !challenge_fresh(j->ctl->challenge_secret, j->asked, clock_monotonic(), j->body.challenge))
 		r = E_RETURN_STALE;
 	if (r == 0 && !hash_equal(j->body.pin, j->ctl->pin))
 		r = E_LINK_PIN;
@@ -250,6 +259,20 @@ static void on_checked(void *job)
 	decide(j->ctl, j);
 }
 
+/* Of the name that was asked with, or of the one that it has become. */
+static int row_of(struct return_job *j)
+{
+	struct former_name former;
+	if (fleet_is_renaming(j->ctl, j->agent))
+		return E_AGENT_RENAMED;
+	int r = rows_agent(j->ctl->rows, j->agent, &j->row);
+	if (r == E_NOT_FOUND && view_former_name(j->ctl->view, j->agent, &former) == 0) {
+		text_cut(j->agent, sizeof(j->agent), former.agent);
+		r = rows_agent(j->ctl->rows, j->agent, &j->row);
+	}
+	return r;
+}
+
 void enrol_return(struct controller *ctl, uint64_t gateway, const struct gw_join *join)
 {
 	struct return_job *j = calloc(1, sizeof(*j) + join->body.n);
@@ -268,7 +291,8 @@ void enrol_return(struct controller *ctl, uint64_t gateway, const struct gw_join
 	if (r == 0) {
 		j->message = ctl->agent_frame.u.comeback;
 		text_cut(j->agent, sizeof(j->agent), name_agent_ok(j->message.agent) ? j->message.agent : "-");
-		r = name_agent_ok(j->message.agent) ? rows_agent(ctl->rows, j->agent, &j->row) : E_NOT_FOUND;
+		text_cut(j->asked, sizeof(j->asked), j->agent);
+		r = name_agent_ok(j->message.agent) ? row_of(j) : E_NOT_FOUND;
 	}
 	if (r == E_NOT_FOUND)
 		r = E_RETURN_UNKNOWN;

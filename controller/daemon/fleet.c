@@ -57,6 +57,7 @@ struct fleet {
 	bool               pacing;
 	uint32_t           connected; /* welcomed and helloed */
 	size_t             waiting_bytes;
+	char               renaming[AGENT_NAME_SIZE]; /* "" = none */
 	struct buf         out;
 };
 
@@ -439,23 +440,43 @@ static void note_seen(struct controller *ctl, const struct member *m, const char
 	commit_now(c, NULL, NULL);
 }
 
+/* The row that the certificate's name leads to; a former name leads to the host that had it. */
+static int member_of(struct controller *ctl, const char *name, struct member **ret)
+{
+	struct former_name  former;
+	struct member      *m = fleet_member(ctl, name);
+	const struct agent *row = NULL;
+	if (m != NULL && m->row != NULL) {
+		*ret = m;
+		return 0;
+	}
+	if (!name_agent_ok(name))
+		return E_NOT_FOUND;
+	if (fleet_is_renaming(ctl, name))
+		return E_AGENT_RENAMED;
+	int r = rows_hold_agent(ctl->rows, name, &row);
+	if (r == E_NOT_FOUND && view_former_name(ctl->view, name, &former) == 0)
+		return member_of(ctl, former.agent, ret); /* which is no former name */
+	if (r < 0)
+		return r;
+	if (m == NULL)
+		m = member_new(ctl, name);
+	m->row = row;
+	*ret = m;
+	return 0;
+}
+
 void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 {
 	struct session_action unknown = {.kind = SES_KICK, .gateway = gateway, .session = up->session, .code = E_GW_CLIENT};
-	struct member        *m = fleet_member(ctl, up->agent);
-	const struct agent   *row = m != NULL ? m->row : NULL;
-	if (row == NULL) {
-		int r = name_agent_ok(up->agent) ? rows_hold_agent(ctl->rows, up->agent, &row) : E_NOT_FOUND;
-		if (r < 0) {
-			unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : E_API_UNAVAILABLE;
-			kick(ctl, &unknown, up->agent);
-			return;
-		}
-		if (m == NULL)
-			m = member_new(ctl, up->agent);
-		m->row = row;
+	struct member        *m = NULL;
+	int                   r = member_of(ctl, up->agent, &m);
+	if (r < 0) {
+		unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : r == E_AGENT_RENAMED ? r : E_API_UNAVAILABLE;
+		kick(ctl, &unknown, up->agent);
+		return;
 	}
-	link_set(ctl->fleet, gateway, up->session, up->agent, up->address);
+	link_set(ctl->fleet, gateway, up->session, m->name, up->address);
 	step(ctl, m,
 	     &(struct session_event){.kind = SES_UP,
 				     .gateway = gateway,
@@ -562,18 +583,42 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	crl_news_tell(ctl, m->name);
 }
 
-void fleet_replaced(struct controller *ctl, const char *name)
+static void cut(struct controller *ctl, const char *name, int code)
 {
-	struct member *m = fleet_member(ctl, name);
-	struct link   *l, *tmp;
-	if (m == NULL)
+	struct link *l, *tmp;
+	if (fleet_member(ctl, name) == NULL)
 		return;
 	HASH_ITER (hh, ctl->fleet->links, l, tmp)
 		if (text_equal(l->name, name)) {
-			struct session_action a = {.kind = SES_KICK, .gateway = l->key.gateway, .session = l->key.session, .code = E_AGENT_EVICTED};
+			struct session_action a = {.kind = SES_KICK, .gateway = l->key.gateway, .session = l->key.session, .code = code};
 			kick(ctl, &a, name);
 			leave(ctl, l, SES_DOWN);
 		}
+}
+
+void fleet_replaced(struct controller *ctl, const char *name)
+{
+	cut(ctl, name, E_AGENT_EVICTED);
+}
+
+bool fleet_renaming(struct controller *ctl, const char *name)
+{
+	struct fleet *f = ctl->fleet;
+	if (f->renaming[0] != '\0')
+		return false;
+	text_cut(f->renaming, sizeof(f->renaming), name);
+	cut(ctl, name, E_AGENT_RENAMED);
+	return true;
+}
+
+void fleet_renamed(struct controller *ctl)
+{
+	ctl->fleet->renaming[0] = '\0';
+}
+
+bool fleet_is_renaming(const struct controller *ctl, const char *name)
+{
+	return text_equal(ctl->fleet->renaming, name);
 }
 
 void fleet_state_changed(struct controller *ctl, const char *name)

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -555,6 +556,17 @@ const char *http_call_given(const struct http_call *c, const char *name)
 		if (strncmp(c->headers[i][0], name, n) == 0 && text_equal(c->headers[i][0] + n, ":"))
 			return c->headers[i][1];
 	return NULL;
+}
+
+bool http_call_gone(const struct http_call *c)
+{
+	return c->wsi == NULL;
+}
+
+bool http_call_left(const struct http_call *c)
+{
+	struct pollfd p = {.fd = c->wsi != NULL ? lws_get_socket_fd(c->wsi) : -1, .events = POLLRDHUP};
+	return c->wsi == NULL || (poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
 }
 
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body)

@@ -74,6 +74,10 @@ const char                *http_call_arg(const struct http_call *c, const char *
 void http_call_header(struct http_call *c, const char *name, const char *value);
 /* Value of such a header, or NULL. */
 const char *http_call_given(const struct http_call *c, const char *name);
+/* Nobody is left to read the answer; it must be given all the same. */
+bool http_call_gone(const struct http_call *c);
+/* The same, or the peer sends nothing more: libwebsockets looks again only when there is something to write. */
+bool http_call_left(const struct http_call *c);
 /* Exactly once per call, on the loop's thread; `body` is copied. The call must not be used afterwards. */
 void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body);
 

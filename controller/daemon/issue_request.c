@@ -135,16 +135,16 @@ static void service_stored(struct controller *ctl, const void *value, size_t n)
 	catalog_put_service(ctl->catalog, &s);
 }
 
-static void put_service(struct issuing *g, struct commit *c)
+void issue_put_service(struct controller *ctl, struct commit *c, const char *name, const struct caller *who)
 {
 	struct service s;
-	if (g->cert.service[0] == '\0' || view_service(g->ctl->view, g->cert.service, &s) == 0)
+	if (name[0] == '\0' || view_service(ctl->view, name, &s) == 0)
 		return;
 	s = (struct service){.version = 1, .created_at = clock_now()};
-	text_cut(s.name, sizeof(s.name), g->cert.service);
+	text_cut(s.name, sizeof(s.name), name);
 	store_put_service(commit_change(c), &s);
 	commit_then(c, service_stored, &s, sizeof(s));
-	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = g->who->actor, .object = s.name}, NULL);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = who->actor, .object = s.name}, NULL);
 }
 
 static void audit_request(struct issuing *g, struct commit *c, const struct order_key *key)
@@ -187,7 +187,7 @@ void controller_issue(struct controller *ctl, const struct issue_request *reques
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	put_service(&g, c);
+	issue_put_service(ctl, c, g.cert.service, who);
 	audit_request(&g, c, &key);
 	orders_create_for_key(ctl, c, &g.cert, &key, who, &a->result.order);
 	commit_certificate(c, &g.cert);

@@ -19,6 +19,9 @@ struct issue_request {
 void controller_issue(struct controller *ctl, const struct issue_request *request, const struct caller *who, api_done_fn *done,
 		      void *ctx);
 
+/* Adds a service that is heard of for the first time to the commit; "" = there is none. */
+void issue_put_service(struct controller *ctl, struct commit *c, const char *name, const struct caller *who);
+
 /* ---- for approvals.c: the key that a waiting order came with stands in its request ---- */
 #define ISSUE_KEY "key"
 enum { ISSUE_KEY_SIZE = (SPKI_MAX + 2) / 3 * 4 + 1 };

@@ -8,6 +8,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/create_request.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
@@ -108,6 +109,8 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		r = operate_agent_usable(ctl, cert.agent);
 	if (r == 0 && t->purpose == PURPOSE_CODE_SIGNING)
 		r = intent_possible(ctl, t);
+	if (r == 0 && create_waits(ctl, &cert))
+		r = E_ORDER_NO_TARGET;
 	if (r == 0)
 		r = end_waiting(ctl, &cert, who);
 	if (r < 0) {
@@ -142,6 +145,44 @@ void controller_order_now(struct controller *ctl, const char *cert_id, const str
 		r = orders_find(ctl, ev.renewal_id, &a->result.order);
 	if (r < 0)
 		refused(a, r, cert_id, NULL);
+	else if (!stored)
+		answer_now(a);
+}
+
+/* From the signer on a certificate may be in the world: then the order is led to its end, and its outcome is known. */
+static int cancel_refusal(const struct order *o, struct refusal *why)
+{
+	char id[ID_TEXT_SIZE];
+	id_text(o->renewal_id, id);
+	if (order_phase_final(o->phase))
+		return refuse(why, E_ORDER_OVER, id, "the renewal of %s is %s", o->cert_id, order_phase_name(o->phase));
+	if (o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED)
+		return refuse(why, E_ORDER_TOO_LATE, id, "the renewal of %s is %s: its certificate is signed or about to be", o->cert_id,
+			      order_phase_name(o->phase));
+	return 0;
+}
+
+void controller_order_cancel(struct controller *ctl, struct id renewal_id, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer     *a = answer_new(done, ctx);
+	struct order      *o = &a->result.order;
+	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = renewal_id, .code = E_SWAP_CANCELLED};
+	bool               stored = false;
+	char               id[ID_TEXT_SIZE];
+	int                r = orders_find(ctl, renewal_id, o);
+	if (r == 0) {
+		a->result.code = cancel_refusal(o, &a->result.why);
+		if (a->result.code < 0) {
+			answer_now(a);
+			return;
+		}
+		(void)snprintf(ev.cause, sizeof(ev.cause), "cancelled by %s", who->actor);
+		r = orders_event(ctl, &ev, &(struct order_input){.who = who, .done = on_stored, .ctx = a}, &stored);
+	}
+	if (r == 0)
+		r = orders_find(ctl, renewal_id, o);
+	if (r < 0)
+		refused(a, r, id_text(renewal_id, id), NULL);
 	else if (!stored)
 		answer_now(a);
 }
@@ -215,6 +256,9 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 		return refuse(why, E_NAME, "service", "`%s` is not a service name", q->service);
 	if (q->ttl_ms < 0 || q->ttl_ms > MS_DAY)
 		return refuse(why, E_RANGE, "ttl", "an invite lives at most 24 h");
+	struct former_name former;
+	if (view_former_name(ctl->view, q->name, &former) == 0)
+		return refuse(why, E_AGENT_NAME_TAKEN, q->name, "this name leads to %s, which had it before", former.agent);
 	int r = rows_agent(ctl->rows, q->name, &a);
 	if (q->replaces)
 		return r < 0 ? refuse(why, r, q->name, "there is no such agent") : 0;

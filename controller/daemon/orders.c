@@ -427,6 +427,15 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 		 workflow_step_name((enum workflow_step)step->step), step->code == 0 ? "done" : err_code(step->code, code));
 }
 
+void orders_renamed(struct controller *ctl, const char *from, const char *to)
+{
+	struct entry *e, *tmp;
+	HASH_ITER (hh, ctl->orders->open, e, tmp)
+		if (text_equal(e->o.agent, from))
+			text_cut(e->o.agent, sizeof(e->o.agent), to);
+	sent_messages_renamed(ctl->orders->sent, from, to);
+}
+
 void orders_try_paused(struct controller *ctl, const char *agent)
 {
 	struct entry *e, *tmp;

@@ -63,6 +63,8 @@ void orders_acked(struct controller *ctl, const char *agent, uint64_t message_id
 void orders_live_step(struct controller *ctl, const char *agent, const struct msg_step *step);
 
 /* Its paused orders are tried: another version of the agent may do what the last one could not. */
+/* The host has another name: open orders and what was sent of them follow. */
+void orders_renamed(struct controller *ctl, const char *from, const char *to);
 void orders_try_paused(struct controller *ctl, const char *agent);
 
 /* ---- for the files beside this one ---- */

@@ -11,6 +11,7 @@
 #include "controller/core/policy_change.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/campaign_make.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/policy_preview.h"
 #include "controller/daemon/policy_walk.h"
@@ -144,8 +145,10 @@ static void put_service(struct controller *ctl, const void *value, size_t n)
 	catalog_put_service(ctl->catalog, &s);
 }
 
-/* Adds the new version with its record and the beginning of its way to the certificates. */
-static void store_edit(struct commit *c, const struct policy_edit *e, const struct caller *who)
+/* Adds the new version with its record, its campaign, and the beginning of its way to the certificates. E_API_UNAVAILABLE: nothing was
+ * added. */
+static int store_edit(struct controller *ctl, struct commit *c, const struct policy_edit *e, const struct caller *who,
+		      struct id *ret_campaign)
 {
 	char object[sizeof(((struct policy_walk *)0)->object)];
 	struct template t = e->template;
@@ -157,8 +160,11 @@ static void store_edit(struct commit *c, const struct policy_edit *e, const stru
 			      .reason = who->reason};
 	t.created_at = s.created_at = clock_now();
 	t.version = s.version = e->base + 1;
-	commit_audit(c, &of, "{s:I,s:b}", "version", (json_int_t)t.version, "forced", e->force ? 1 : 0);
 	(void)snprintf(object, sizeof(object), "%s:%s", e->of_service ? "service" : "template", name_of(e));
+	int r = campaign_make_policy(ctl, c, object, t.version, who, ret_campaign);
+	if (r < 0)
+		return r;
+	commit_audit(c, &of, "{s:I,s:b}", "version", (json_int_t)t.version, "forced", e->force ? 1 : 0);
 	if (e->of_service) {
 		store_change_service(commit_change(c), &s, e->base);
 		commit_then(c, put_service, &s, sizeof(s));
@@ -166,8 +172,9 @@ static void store_edit(struct commit *c, const struct policy_edit *e, const stru
 		store_add_template(commit_change(c), &t, e->base);
 		commit_then(c, put_template, &t, sizeof(t));
 	}
-	policy_walk_begin(c, object, t.version, who); /* after the catalog has it */
+	policy_walk_begin(ctl, c, object, t.version, *ret_campaign, who); /* after the catalog has it */
 	commit_fault_points(c, "controller.policy_edit", "controller.policy_edit_stored");
+	return 0;
 }
 
 static void on_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
@@ -335,9 +342,10 @@ int policy_edit_carry_out(struct controller *ctl, struct commit *c, const struct
 	json_decref(o);
 	if (r == 0) /* as of now: another change may close a circle with it, and a CA may be revoked */
 		r = e.of_service ? check_service(ctl, &e.service, &why) : check_template(ctl, &e.template, &issuer_end, &why);
+	if (r == 0)
+		r = store_edit(ctl, c, &e, who, &ret->campaign.campaign_id);
 	if (r < 0)
 		return r;
-	store_edit(c, &e, who);
 	ret->template_version = e.base + 1;
 	return 0;
 }
@@ -381,7 +389,12 @@ static void looked(void *job)
 		return;
 	}
 	struct commit *c = commit_new(j->ctl);
-	store_edit(c, &j->edit, &j->who);
+	int            r = store_edit(j->ctl, c, &j->edit, &j->who, &j->result.campaign_id);
+	if (r < 0) {
+		commit_drop(c);
+		refused(j, r, err_what(r));
+		return;
+	}
 	j->result.changed = true;
 	j->result.version = j->edit.base + 1;
 	commit_now(c, on_stored, j);

@@ -25,6 +25,7 @@ struct policy_edit_result {
 	struct approval approval;
 	bool            changed; /* false with code 0: it says already what is asked for, or dry_run */
 	uint32_t        version; /* in force afterwards */
+	struct id       campaign_id; /* changed: it renews what the change concerns */
 	json_t *report; /* what it does: versions, changes, certificates, violations; lives until the callback returns */
 };
 typedef void policy_edit_done_fn(void *ctx, const struct policy_edit_result *result);

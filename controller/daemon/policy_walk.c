@@ -1,7 +1,7 @@
 /* policy_walk.c - room controller/daemon: a change of policy goes through the certificates that it concerns.
- * Each certificate is one change of its own, and the walk's place is stored after its page: whatever was done before a kill is
- * found done, because what is judged is the template that the certificate was made from. Never: more than one page in one tick.
- */
+ * What is to be renewed joins the campaign of the change; a page of members and the walk's place are one commit, and memory follows
+ * when it is stored. What is done before with single certificates may be done again: what is judged is the template that the
+ * certificate was made from. Never: more than one page in one tick; making orders. */
 #include "controller/daemon/policy_walk.h"
 
 #include <stdio.h>
@@ -10,6 +10,8 @@
 
 #include "controller/core/policy_change.h"
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
@@ -21,10 +23,15 @@
 
 enum { PAGE = 100, BUSY_MS = 20 * 1000, WALKS_MAX = 200, COMMITS_MAX = 2000 };
 
+struct walk_entry {
+	struct policy_walk w;
+	uint32_t           changing; /* a later change is on its way to the store: what is stored here would undo it */
+};
+
 struct policy_walks {
-	struct policy_walk list[WALKS_MAX];
-	size_t             n;
-	bool               scanning;
+	struct walk_entry list[WALKS_MAX];
+	size_t            n;
+	bool              scanning; /* a page is being read, or on its way to the store */
 };
 
 int policy_walks_open(struct policy_walks **ret)
@@ -43,13 +50,21 @@ void policy_walks_free(struct policy_walks *w)
 
 int policy_walks_load(struct controller *ctl)
 {
-	return view_policy_walks(ctl->view, "", ctl->policy_walks->list, WALKS_MAX, &ctl->policy_walks->n);
+	struct policy_walk *rows = calloc(WALKS_MAX, sizeof(*rows));
+	size_t              n = 0;
+	int                 r = rows != NULL ? view_policy_walks(ctl->view, "", rows, WALKS_MAX, &n) : E_NOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		ctl->policy_walks->list[i] = (struct walk_entry){.w = rows[i]};
+	if (r == 0)
+		ctl->policy_walks->n = n;
+	free(rows);
+	return r;
 }
 
-static struct policy_walk *find(struct policy_walks *all, const char *object)
+static struct walk_entry *find(struct policy_walks *all, const char *object)
 {
 	for (size_t i = 0; i < all->n; i++)
-		if (text_equal(all->list[i].object, object))
+		if (text_equal(all->list[i].w.object, object))
 			return &all->list[i];
 	return NULL;
 }
@@ -62,33 +77,55 @@ static void begun(struct controller *ctl, const void *value, size_t n)
 	struct policy_walks *all = ctl->policy_walks;
 	struct policy_walk   next;
 	memcpy(&next, value, sizeof(next));
-	struct policy_walk *old = find(all, next.object);
-	if (old == NULL && all->n < WALKS_MAX)
-		old = &all->list[all->n++];
-	if (old != NULL)
-		*old = next;
-	else /* it is stored, and taken up at the next start */
+	struct walk_entry *old = find(all, next.object);
+	if (old != NULL) {
+		old->w = next;
+		old->changing -= old->changing > 0 ? 1 : 0;
+	} else if (all->n < WALKS_MAX) {
+		all->list[all->n++] = (struct walk_entry){.w = next};
+	} else { /* it is stored, and taken up at the next start */
 		log_line(LOG_LEVEL_ERROR, NULL, "%s: %d changes of policy are under way, this one waits for the next start",
 			 next.object, WALKS_MAX);
+	}
 }
 
-void policy_walk_begin(struct commit *c, const char *object, uint32_t version, const struct caller *who)
+static void not_begun(struct controller *ctl, const void *value, size_t n)
 {
-	struct policy_walk w = {.version = version, .request_id = who->request_id, .started_at = clock_now()};
+	(void)n;
+	struct policy_walk next;
+	memcpy(&next, value, sizeof(next));
+	struct walk_entry *old = find(ctl->policy_walks, next.object);
+	if (old != NULL)
+		old->changing -= old->changing > 0 ? 1 : 0;
+}
+
+void policy_walk_begin(struct controller *ctl, struct commit *c, const char *object, uint32_t version, struct id campaign_id,
+		       const struct caller *who)
+{
+	struct policy_walk w = {
+		.version = version, .request_id = who->request_id, .started_at = clock_now(), .campaign_id = campaign_id};
+	struct walk_entry *old = find(ctl->policy_walks, object);
 	text_cut(w.object, sizeof(w.object), object);
 	text_cut(w.actor, sizeof(w.actor), who->actor);
 	text_cut(w.reason, sizeof(w.reason), who->reason);
+	if (old != NULL)
+		old->changing++;
 	store_put_policy_walk(commit_change(c), &w);
 	commit_then(c, begun, &w, sizeof(w));
+	commit_else(c, not_begun, &w, sizeof(w));
 }
 
 /* ---- one certificate ------------------------------------------------------------------------------------------- */
 
-void policy_walk_order(struct controller *ctl, struct commit *c, struct certificate *cert, bool approval,
-		       const struct caller *who)
-{
-	orders_create(ctl, c, cert, TRIGGER_POLICY_UPDATE, false, approval, who, NULL);
-}
+/* One page of one walk: what it finds, and where the walk is afterwards. */
+struct page {
+	struct controller     *ctl;
+	struct policy_walk     next;
+	bool                   over;
+	struct caller          who;
+	struct campaign_member members[PAGE];
+	size_t                 n;
+};
 
 static int64_t renew_at(struct controller *ctl, const struct certificate *cert, const struct template *t)
 {
@@ -145,22 +182,47 @@ static bool cancel_open(struct controller *ctl, const struct order *open, const 
 	return orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored) == 0 && stored;
 }
 
+/* Once for each certificate, whatever pass of the walk this is. */
+static void join(struct page *p, const struct certificate *cert, int code)
+{
+	struct campaign_member m = {.code = code, .changed_at = clock_now()}, there;
+	bool                   left = code == E_ORDER_SUSPENDED || code == E_POLICY_APPROVAL || cert->agent[0] == '\0';
+	if (view_member_of(p->ctl->view, p->next.campaign_id, cert->cert_id, &there) == 0)
+		return;
+	m.state = code == 0 ? MEMBER_WAITING : left ? MEMBER_SKIPPED : MEMBER_FAILED;
+	text_cut(m.cert_id, sizeof(m.cert_id), cert->cert_id);
+	text_cut(m.service, sizeof(m.service), cert->service);
+	text_cut(m.agent, sizeof(m.agent), cert->agent);
+	text_cut(m.template_id, sizeof(m.template_id), cert->template_id);
+	text_cut(m.cause, sizeof(m.cause), code != 0 ? err_what(code) : "");
+	p->members[p->n++] = m;
+}
+
 /* True: there is nothing more to do with it for now. */
-static bool open_order_goes_on(struct controller *ctl, struct policy_walk *w, const struct order *open,
-			       const struct template *t, bool waits, const struct caller *who)
+static bool open_order_goes_on(struct page *p, const struct certificate *cert, const struct order *open, const struct template *t,
+			       bool waits, bool renews)
 {
 	if (has_its_certificate(open)) {
-		w->busy |= open->template_version != t->version;
+		p->next.busy |= open->template_version != t->version;
 		return true;
 	}
 	if (waits)
-		return !cancel_open(ctl, open, who);
-	(void)!try_open(ctl, w, open, t, who); /* not stored: it is tried at its own time */
-	return true;                     /* its next certificate is made by what holds now */
+		return !cancel_open(p->ctl, open, &p->who);
+	if (renews)
+		join(p, cert, 0);                            /* it follows this order */
+	(void)!try_open(p->ctl, &p->next, open, t, &p->who); /* not stored: it is tried at its own time */
+	return true;                                         /* its next certificate is made by what holds now */
 }
 
-static void look(struct controller *ctl, struct policy_walk *w, const char *cert_id, const struct caller *who)
+/* Only a template says what is issued. A service that is changed renews nothing: not what an earlier campaign was told to leave, either. */
+static bool renews_by(const struct page *p, const struct certificate *cert, const struct template *issued, const struct template *t)
 {
+	return text_starts(p->next.object, "template:") && !serial_is_none(cert->serial) && policy_change_renews(issued, t, cert);
+}
+
+static void look(struct page *p, const char *cert_id)
+{
+	struct controller *ctl = p->ctl;
 	struct certificate cert;
 	struct template issued;
 	bool approval = false;
@@ -171,26 +233,24 @@ static void look(struct controller *ctl, struct policy_walk *w, const char *cert
 		return;
 	bool                made = issued_from(ctl, &cert, t, &issued);
 	bool                waits = made && unfit(&cert, &issued, t);
+	bool                renews = made && renews_by(p, &cert, &issued, t);
 	const struct order *open = orders_of(ctl, &cert);
 	if (open != NULL &&
-	    (open_order_goes_on(ctl, w, open, t, waits, who) || rows_certificate(ctl->rows, cert_id, &cert) < 0))
+	    (open_order_goes_on(p, &cert, open, t, waits, renews) || rows_certificate(ctl->rows, cert_id, &cert) < 0))
 		return;
-	bool           renews = made && !serial_is_none(cert.serial) && policy_change_renews(&issued, t, &cert);
 	int64_t        was_at = cert.renew_at;
 	struct commit *c = commit_new(ctl);
 	cert.renew_at = renew_at(ctl, &cert, t);
 	if (waits) {
 		cert.approved = false;
-		approvals_follow_target(ctl, c, &cert, who);
+		approvals_follow_target(ctl, c, &cert, &p->who);
 	}
 	int r = policy_eligible(&cert, t, NULL, TRIGGER_POLICY_UPDATE, false, clock_now(), &approval);
 	if (r == 0)
 		r = operate_agent_usable(ctl, cert.agent);
-	if (renews && r == 0)
-		policy_walk_order(ctl, c, &cert, approval, who);
-	w->ordered += renews && r == 0;
-	w->skipped += renews && r < 0;
-	if (!waits && !(renews && r == 0) && cert.renew_at == was_at) {
+	if (renews)
+		join(p, &cert, r);
+	if (!waits && cert.renew_at == was_at) {
 		commit_drop(c);
 		return;
 	}
@@ -224,9 +284,11 @@ static void scan_store(void *job, struct store_view *view)
 	s->code = view != NULL ? view_certificates(view, &filter, s->after, s->rows, PAGE, &s->n) : E_STORE_IO;
 }
 
-static void finish(struct controller *ctl, struct commit *c, const struct policy_walk *w)
+static void finish(struct page *p, struct commit *c)
 {
+	const struct policy_walk *w = &p->next;
 	store_remove_policy_walk(commit_change(c), w->object);
+	campaigns_whole(p->ctl, c, w->campaign_id);
 	commit_audit(c,
 		     &(struct audit_of){.event = AUDIT_POLICY_UPDATED,
 					.actor = w->actor,
@@ -235,10 +297,87 @@ static void finish(struct controller *ctl, struct commit *c, const struct policy
 					.reason = w->reason},
 		     "{s:I,s:I,s:I}", "version", (json_int_t)w->version, "ordered", (json_int_t)w->ordered, "skipped",
 		     (json_int_t)w->skipped);
+}
+
+struct page_note {
+	struct policy_walk next;
+	bool               over;
+};
+
+static void page_stored(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	struct page_note     note;
 	struct policy_walks *all = ctl->policy_walks;
-	size_t               i = (size_t)(w - all->list);
-	memmove(&all->list[i], &all->list[i + 1], (all->n - i - 1) * sizeof(*w));
+	memcpy(&note, value, sizeof(note));
+	struct walk_entry *e = find(all, note.next.object);
+	all->scanning = false;
+	if (e == NULL || e->w.version != note.next.version)
+		return;
+	e->w = note.next;
+	if (!note.over || e->changing > 0) /* what comes takes the entry over */
+		return;
+	size_t i = (size_t)(e - all->list);
+	memmove(&all->list[i], &all->list[i + 1], (all->n - i - 1) * sizeof(*e));
 	all->n--;
+}
+
+/* The same page again, with the next tick. */
+static void page_lost(struct controller *ctl, const void *value, size_t n)
+{
+	(void)value;
+	(void)n;
+	ctl->policy_walks->scanning = false;
+}
+
+/* A walk that was stored before there were campaigns gets one now. */
+static int add_members(struct page *p, struct commit *c)
+{
+	struct policy_walk *w = &p->next;
+	uint32_t            waiting = 0;
+	if (id_is_none(w->campaign_id)) {
+		p->n = 0; /* it is not in memory before it is stored: the same page again */
+		return campaign_make_policy(p->ctl, c, w->object, w->version, &p->who, &w->campaign_id);
+	}
+	for (size_t i = 0; i < p->n; i++)
+		waiting += p->members[i].state == MEMBER_WAITING;
+	int r = campaigns_join(p->ctl, c, w->campaign_id, p->members, p->n);
+	if (r == 0) {
+		w->ordered += waiting;
+		w->skipped += p->n - waiting;
+	}
+	return r == E_CAMPAIGN_STATE ? 0 : r; /* cancelled: the walk goes on without it, for due times and approvals */
+}
+
+/* Members, place and end of the walk in one commit. */
+static void store_page(struct page *p, const struct scan *s)
+{
+	struct policy_walk *w = &p->next;
+	struct commit      *c = commit_new(p->ctl);
+	bool                had_campaign = !id_is_none(w->campaign_id);
+	if (add_members(p, c) < 0) {
+		commit_drop(c);
+		p->ctl->policy_walks->scanning = false;
+		return;
+	}
+	if (had_campaign && s->n == PAGE) {
+		text_cut(w->after, sizeof(w->after), s->rows[s->n - 1].cert_id);
+	} else if (had_campaign && w->busy) { /* from its start once more */
+		w->after[0] = '\0';
+		w->busy = false;
+		w->next_at = s->now + BUSY_MS;
+	} else {
+		p->over = had_campaign;
+	}
+	if (p->over)
+		finish(p, c);
+	else
+		store_put_policy_walk(commit_change(c), w);
+	struct page_note note = {p->next, p->over};
+	commit_then(c, page_stored, &note, sizeof(note));
+	commit_else(c, page_lost, &note, sizeof(note));
+	commit_fault_points(c, "controller.policy_page", "controller.policy_page_stored");
+	commit_now(c, NULL, NULL);
 }
 
 static void on_scanned(void *job)
@@ -246,34 +385,24 @@ static void on_scanned(void *job)
 	struct scan         *s = job;
 	struct controller   *ctl = s->ctl;
 	struct policy_walks *all = ctl->policy_walks;
-	struct policy_walk  *w = find(all, s->object);
-	struct caller        who = {.actor = ""};
-	all->scanning = false;
-	if (w == NULL || w->version != s->version || !text_equal(w->after, s->after) || s->code < 0 || ctl->stopping) {
+	struct walk_entry   *e = find(all, s->object);
+	if (e == NULL || e->w.version != s->version || e->changing > 0 || s->code < 0 || ctl->stopping) {
+		all->scanning = false;
 		free(s); /* changed again meanwhile: from its start; or not readable: at the next tick */
 		return;
 	}
-	text_cut(who.actor, sizeof(who.actor), w->actor);
-	text_cut(who.reason, sizeof(who.reason), w->reason);
-	who.request_id = w->request_id;
+	struct page *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		abort();
+	p->ctl = ctl;
+	p->next = e->w;
+	text_cut(p->who.actor, sizeof(p->who.actor), e->w.actor);
+	text_cut(p->who.reason, sizeof(p->who.reason), e->w.reason);
+	p->who.request_id = e->w.request_id;
 	for (size_t i = 0; i < s->n; i++)
-		look(ctl, w, s->rows[i].cert_id, &who);
-	struct commit *c = commit_new(ctl);
-	bool           over = s->n < PAGE;
-	if (!over)
-		text_cut(w->after, sizeof(w->after), s->rows[s->n - 1].cert_id);
-	if (over && w->busy) {
-		w->after[0] = '\0';
-		w->busy = false;
-		w->skipped = 0; /* they are looked at again */
-		w->next_at = s->now + BUSY_MS;
-		over = false;
-	}
-	if (over)
-		finish(ctl, c, w);
-	else
-		store_put_policy_walk(commit_change(c), w);
-	commit_now(c, NULL, NULL);
+		look(p, s->rows[i].cert_id);
+	store_page(p, s);
+	free(p);
 	free(s);
 }
 
@@ -282,7 +411,7 @@ void policy_walks_tick(struct controller *ctl, int64_t now)
 	struct policy_walks *all = ctl->policy_walks;
 	struct policy_walk  *due = NULL;
 	for (size_t i = 0; i < all->n && due == NULL; i++)
-		due = all->list[i].next_at <= now ? &all->list[i] : NULL;
+		due = all->list[i].w.next_at <= now && all->list[i].changing == 0 ? &all->list[i].w : NULL;
 	if (all->scanning || due == NULL || commit_waiting(ctl) > COMMITS_MAX)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

@@ -1,5 +1,5 @@
 /* policy_walk.h - room controller/daemon: a change of policy goes through the certificates that it concerns, page by page and
- * over restarts: due times are reckoned anew, what waits is tried, and what would be issued differently gets an order. Never:
+ * over restarts: due times are reckoned anew, what waits is tried, and what would be issued differently joins a campaign. Never:
  * more than one page in one tick; deciding what a change means (controller/core/policy_change.h). */
 #ifndef VCC_POLICY_WALK_H
 #define VCC_POLICY_WALK_H
@@ -12,15 +12,12 @@ _must_check_ int policy_walks_load(struct controller *ctl); /* start: goes on wh
 void             policy_walks_free(struct policy_walks *w);
 void             policy_walks_tick(struct controller *ctl, int64_t now);
 
-/* Adds the beginning of a walk to the commit that stores the change. `object`: "template:ID" or "service:NAME". */
-void policy_walk_begin(struct commit *c, const char *object, uint32_t version, const struct caller *who);
+/* Adds the beginning of a walk to the commit that stores the change. `object`: "template:ID" or "service:NAME"; what is to be renewed
+ * joins the campaign (campaign_make_policy()). */
+void policy_walk_begin(struct controller *ctl, struct commit *c, const char *object, uint32_t version, struct id campaign_id,
+		       const struct caller *who);
 
 /* A changed template is on its way, and this certificate may only be made from it when a person agrees again. */
 bool policy_walk_holds(struct controller *ctl, const struct certificate *cert, const struct template *t);
-
-/* The one seam to campaigns: the template of this certificate is another one now, and it is eligible. The order goes into `c`.
- */
-void policy_walk_order(struct controller *ctl, struct commit *c, struct certificate *cert, bool approval,
-		       const struct caller *who);
 
 #endif

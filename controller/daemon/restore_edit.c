@@ -164,6 +164,7 @@ static int end_campaign(struct restore_edit *e, struct campaign *c)
 		}
 	free(rows);
 	c->state = CAMPAIGN_CANCELLED;
+	c->collecting = false;
 	c->completed_at = e->now;
 	c->next_at = TIME_NEVER;
 	end_confirmation(c);
@@ -183,6 +184,24 @@ static int end_campaigns(struct restore_edit *e, void *page)
 		for (size_t i = 0; i < n && r == 0; i++) {
 			after = rows[i].campaign_id;
 			r = end_campaign(e, &rows[i]);
+		}
+	return r;
+}
+
+/* Its campaign ended with the others: the walk begins anew, with another one. */
+static int restart_policy(struct restore_edit *e, void *page)
+{
+	struct policy_walk *rows = page;
+	char                after[sizeof(rows->object)] = "";
+	size_t              n = PAGE;
+	int                 r = 0;
+	while (r == 0 && n == PAGE && (r = view_policy_walks(e->view, after, rows, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n && r == 0; i++) {
+			text_cut(after, sizeof(after), rows[i].object);
+			rows[i].campaign_id = (struct id){{0}};
+			rows[i].after[0] = '\0';
+			store_put_policy_walk(restore_change(e), &rows[i]);
+			r = restore_pace(e);
 		}
 	return r;
 }
@@ -432,7 +451,7 @@ static size_t largest_page(void)
 {
 	static const size_t sizes[] = {sizeof(struct order),    sizeof(struct agent), sizeof(struct invite),
 				       sizeof(struct approval), sizeof(struct token), sizeof(struct principal),
-				       sizeof(struct issuer),   sizeof(struct campaign)};
+				       sizeof(struct issuer),   sizeof(struct campaign), sizeof(struct policy_walk)};
 	size_t              most = 0;
 	for (size_t i = 0; i < N_ELEMENTS(sizes); i++)
 		most = sizes[i] > most ? sizes[i] : most;
@@ -441,7 +460,7 @@ static size_t largest_page(void)
 
 int restore_edit(struct restore_edit *e, struct refusal *why)
 {
-	static int (*const walks[])(struct restore_edit *, void *) = {end_orders,   end_campaigns, end_confirmations, edit_agents,
+	static int (*const walks[])(struct restore_edit *, void *) = {end_orders,   end_campaigns, restart_policy, end_confirmations, edit_agents,
 								      void_invites, end_approvals, end_tokens,        edit_principals};
 	void *page = calloc(PAGE, largest_page());
 	int   r = page != NULL ? 0 : E_NOMEM;

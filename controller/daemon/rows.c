@@ -291,6 +291,15 @@ struct row *rows_remove_target(struct rows *r, const char *target_id)
 	return row;
 }
 
+void rows_forget_idle(struct rows *r)
+{
+	struct row *row, *tmp;
+	DL_FOREACH_SAFE (r->idle, row, tmp) {
+		wake(r, row);
+		drop(r, row);
+	}
+}
+
 void rows_forget_issuance(struct rows *r, struct serial serial)
 {
 	struct row_key key = key_of(ROW_ISSUANCE, serial.b, sizeof(serial.b));

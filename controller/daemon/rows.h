@@ -32,6 +32,8 @@ struct row *rows_set_issuance(struct rows *r, const struct issuance *i);
 struct row *rows_set_agent(struct rows *r, const struct agent *a);
 struct row *rows_set_target(struct rows *r, const struct target *t);
 struct row *rows_remove_target(struct rows *r, const char *target_id);
+/* After a change that went past this table: what nobody needs at the moment is read again. */
+void        rows_forget_idle(struct rows *r);
 /* For the pruner, whose removals do not pass here: the row is read from the store again. */
 void        rows_forget_issuance(struct rows *r, struct serial serial);
 void        rows_settle(struct rows *r, struct row *row, bool stored);

@@ -71,6 +71,14 @@ void sent_message_set(struct sent_messages *all, const struct sent_message *sent
 	HASH_ADD(order, all->by_order, m.renewal_id, sizeof(m->m.renewal_id), m);
 }
 
+void sent_messages_renamed(struct sent_messages *all, const char *from, const char *to)
+{
+	struct message *m, *tmp;
+	HASH_ITER (hh, all->by_id, m, tmp)
+		if (text_equal(m->m.agent, from))
+			text_cut(m->m.agent, sizeof(m->m.agent), to);
+}
+
 bool sent_message_find(const struct sent_messages *all, uint64_t id, struct sent_message *ret)
 {
 	const struct message *m = NULL;

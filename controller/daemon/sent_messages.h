@@ -13,6 +13,7 @@ void             sent_messages_free(struct sent_messages *all);
 void sent_message_set(struct sent_messages *all, const struct sent_message *sent);
 bool sent_message_find(const struct sent_messages *all, uint64_t id, struct sent_message *ret);
 
+void sent_messages_renamed(struct sent_messages *all, const char *from, const char *to);
 /* After hello: everything that is in the agent's outbox, in order. */
 void sent_messages_resend(struct controller *ctl, const char *agent);
 

@@ -38,6 +38,7 @@ struct controller {
 	struct approvals             *approvals;
 	struct kept_answers          *kept_answers;
 	struct campaigns             *campaigns;
+	struct campaigns_recent      *campaigns_recent;
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;

@@ -6,7 +6,7 @@
 #include <uv.h>
 
 #include "controller/gateway/acceptor.h"
-#include "controller/gateway/gateway_conf.h"
+#include "shared/conf/gateway_conf.h"
 #include "controller/gateway/join_port.h"
 #include "controller/gateway/rate.h"
 #include "controller/gateway/gateway_session.h"

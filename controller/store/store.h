@@ -100,6 +100,9 @@ void store_put_target(struct store_change *c, const struct target *t);
 void store_remove_target(struct store_change *c, const char *target_id);
 void store_put_agent(struct store_change *c, const struct agent *a);
 void store_put_ban(struct store_change *c, const struct ban *b);
+/* The agent `name` is `agent` from now on, in every row that means the host; cert_ids stay. E_NOT_FOUND; E_EXISTS: another host has
+ * that name, or had it. */
+void store_rename_agent(struct store_change *c, const struct former_name *to);
 void store_add_invite(struct store_change *c, const struct invite *i);
 /* Exactly one winner: sets used_at and used_by where unused and not expired at `at`; the same host_hash may repeat within the invite's life.
  * Anything else: E_JOIN_TOKEN. */
@@ -216,6 +219,8 @@ _must_check_ int view_issuance(struct store_view *v, struct serial serial, struc
 _must_check_ int view_target(struct store_view *v, const char *target_id, struct target *ret);
 _must_check_ int view_agent(struct store_view *v, const char *name, struct agent *ret);
 _must_check_ int view_agent_by_host(struct store_view *v, struct hash host_hash, struct agent *ret);
+_must_check_ int view_former_name(struct store_view *v, const char *name, struct former_name *ret);
+_must_check_ int view_former_names(struct store_view *v, const char *agent, struct former_name *ret, size_t max, size_t *ret_n); /* by name */
 _must_check_ int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret); /* any agent row with this key that was banned */
 _must_check_ int view_invite_by_key(struct store_view *v, const uint8_t token_key[32], struct invite *ret);
 _must_check_ int view_template(struct store_view *v, const char *template_id, uint32_t version, struct template *ret); /* version 0 = current */
@@ -311,6 +316,8 @@ _must_check_ int view_campaigns(struct store_view *v, struct id before, struct c
 _must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
 _must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
 _must_check_ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret);
+/* The member that a certificate is of a campaign. E_NOT_FOUND. */
+_must_check_ int view_member_of(struct store_view *v, struct id campaign_id, const char *cert_id, struct campaign_member *ret);
 _must_check_ int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n); /* by position */
 _must_check_ int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n);
 _must_check_ int view_members_count(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t *ret);

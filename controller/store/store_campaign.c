@@ -1,5 +1,5 @@
 /* store_campaign.c - room controller/store: reading campaigns and their members.
- * Never: writing, SQL. Each query has its index in schema/008_campaigns.sql. */
+ * Never: writing, SQL. Each query has its index in schema/008_campaigns.sql or 014_policy_campaigns.sql. */
 #include "controller/store/store_front.h"
 
 static size_t page(size_t max)
@@ -50,6 +50,19 @@ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, 
 		return r;
 	*ret = row;
 	return 0;
+}
+
+int view_member_of(struct store_view *v, struct id campaign_id, const char *cert_id, struct campaign_member *ret)
+{
+	struct query           q = {.noun = &noun_member, .max = 1};
+	struct campaign_member row;
+	size_t                 n = 0;
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, cert_id), IS, cert_id);
+	int r = rows_list(v->rows, &q, &row, &n);
+	if (r == 0 && n == 1)
+		*ret = row;
+	return r < 0 ? r : n == 1 ? 0 : E_NOT_FOUND;
 }
 
 int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max,

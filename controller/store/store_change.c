@@ -127,7 +127,12 @@ void store_remove_target(struct store_change *c, const char *target_id)
 
 void store_put_agent(struct store_change *c, const struct agent *a)
 {
-	verb_new(c, apply_put, &noun_agent, a);
+	verb_new(c, apply_agent, &noun_agent, a);
+}
+
+void store_rename_agent(struct store_change *c, const struct former_name *to)
+{
+	verb_new(c, apply_rename, &noun_former, to);
 }
 
 void store_put_ban(struct store_change *c, const struct ban *b)

@@ -299,6 +299,7 @@ static const struct column walk_columns[] = {
 	FIXED(policy_walk, request_id),
 	TEXT(policy_walk, reason),
 	INT(policy_walk, started_at),
+	FIXED(policy_walk, campaign_id),
 };
 
 static const struct column message_columns[] = {
@@ -489,6 +490,7 @@ static const struct column campaign_columns[] = {
 	DUE(campaign, next_at),
 	WHEN(campaign, completed_at),
 	WHEN(campaign, rested_at),
+	BOOL(campaign, collecting),
 };
 
 static const struct column member_columns[] = {
@@ -503,6 +505,7 @@ static const struct column member_columns[] = {
 	INT(campaign_member, code),
 	TEXT(campaign_member, cause),
 	INT(campaign_member, changed_at),
+	TEXT(campaign_member, template_id),
 };
 
 static const struct column archived_columns[] = {
@@ -518,6 +521,12 @@ static const struct column ban_columns[] = {
 	FIXED(ban, host_hash),
 	TEXT(ban, name),
 	INT(ban, since_at),
+};
+
+static const struct column former_columns[] = {
+	TEXT(former_name, name),
+	TEXT(former_name, agent),
+	INT(former_name, since_at),
 };
 
 static const struct column setting_columns[] = {
@@ -567,6 +576,7 @@ NOUN(member, "campaign_members", campaign_member, 2, .unique = NULL);
 NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(ban, "bans", ban, 1, .unique = NULL);
+NOUN(former, "former_names", former_name, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -576,6 +586,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
+	&noun_former,
 };
 
 union any_row {

@@ -106,6 +106,24 @@ int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret)
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
+int view_former_name(struct store_view *v, const char *name, struct former_name *ret)
+{
+	struct former_name row = {.since_at = 0};
+	if (text_copy(row.name, sizeof(row.name), name) < 0)
+		return E_NOT_FOUND;
+	int r = rows_get(v->rows, &noun_former, &row);
+	if (r == 0)
+		*ret = row;
+	return r;
+}
+
+int view_former_names(struct store_view *v, const char *agent, struct former_name *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_former, .max = max < STORE_LIST_MAX ? max : STORE_LIST_MAX};
+	query_where(&q, offsetof(struct former_name, agent), IS, agent);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_invite_by_key(struct store_view *v, const uint8_t token_key[32], struct invite *ret)
 {
 	struct query q = {.noun = &noun_invite};

@@ -180,3 +180,56 @@ bool text_item(const char **cursor, char *ret, size_t size)
 	*cursor = p;
 	return false;
 }
+
+int text_host_port(const char *address, char *ret_host, size_t size, uint16_t *ret_port)
+{
+	const char *colon = strrchr(address, ':');
+	const char *from = address;
+	int64_t     port;
+	if (colon == NULL || text_i64(colon + 1, 0, UINT16_MAX, &port) != 0)
+		return E_SYNTAX;
+	size_t n = (size_t)(colon - address);
+	if (n >= 2 && from[0] == '[' && from[n - 1] == ']') {
+		from++;
+		n -= 2;
+	} else if (memchr(from, ':', n) != NULL) {
+		return E_SYNTAX; /* an IPv6 address needs brackets */
+	}
+	for (size_t i = 0; i < n; i++)
+		if (strchr("[]/ ", from[i]) != NULL)
+			return E_SYNTAX;
+	if (n == 1 && from[0] == '*')
+		n = 0;
+	int r = text_copy_n(ret_host, size, from, n);
+	if (r == 0)
+		*ret_port = (uint16_t)port;
+	return r;
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Row i of the usual table says how far the first i signs of `a` are from the first j of `b`; three rows are enough. */
+size_t text_distance(const char *a, const char *b)
+{
+	size_t na = strlen(a), nb = strlen(b);
+	size_t rows[3][TEXT_DISTANCE_MAX + 1];
+	if (na > TEXT_DISTANCE_MAX || nb > TEXT_DISTANCE_MAX)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= nb; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= na; i++) {
+		size_t       *row = rows[i % 3];
+		const size_t *above = rows[(i + 2) % 3], *two = rows[(i + 1) % 3];
+		row[0] = i;
+		for (size_t j = 1; j <= nb; j++) {
+			bool same = a[i - 1] == b[j - 1];
+			row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (same ? 0 : 1));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], two[j - 2] + 1);
+		}
+	}
+	return rows[na % 3][nb];
+}

@@ -31,4 +31,12 @@ _must_check_ int text_i64(const char *text, int64_t min, int64_t max, int64_t *r
  * end. An item of `size` or more bytes ends the walk with false and *cursor = NULL. */
 bool text_item(const char **cursor, char *ret, size_t size);
 
+/* "host:port" or "[ipv6]:port"; "*" is the empty host: every address. E_SYNTAX, E_FULL; nothing is written then. */
+_must_check_ int text_host_port(const char *address, char *ret_host, size_t size, uint16_t *ret_port);
+
+/* So many signs have to be left out, added, exchanged for another or for their neighbour to make one of the other: for "did you mean". Of
+ * texts longer than TEXT_DISTANCE_MAX SIZE_MAX. */
+enum { TEXT_DISTANCE_MAX = 255 };
+size_t text_distance(const char *a, const char *b);
+
 #endif

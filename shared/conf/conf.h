@@ -49,6 +49,8 @@ _must_check_ int conf_load(const struct conf_schema *schema, const char *path, v
                            char (*origins)[CONF_ORIGIN_SIZE], struct refusal *why);
 /* The same from bytes, for tests and fuzzing. */
 _must_check_ int conf_parse(const struct conf_schema *schema, const char *name, struct span text, void *ret, struct refusal *why);
+/* A value as a file would spell it. */
+void conf_value_text(const struct conf_key *k, const void *conf, struct buf *to);
 /* Markdown table of all keys. */
 void conf_document(const struct conf_schema *schema, struct buf *to);
 

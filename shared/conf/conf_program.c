@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 
 static void usage_wrong(const struct conf_schema *schema, const char *argument, const char *what)
 {
@@ -69,6 +70,44 @@ int conf_check(const struct conf_schema *schema, const char *path)
 	else
 		fprintf(stderr, "%s: %s\n", schema->program, refusal_text(&why, text, sizeof(text)));
 	return r == 0 ? 0 : 1;
+}
+
+void conf_value_text(const struct conf_key *k, const void *conf, struct buf *to)
+{
+	const uint8_t *at = (const uint8_t *)conf + k->offset;
+	char           text[TIME_TEXT_SIZE];
+	int64_t        n = 0;
+	int            word = 0;
+	bool           yes = false;
+	switch (k->kind) {
+	case CONF_TEXT:
+	case CONF_PATH:
+	case CONF_LIST:
+		buf_add_text(to, (const char *)at);
+		return;
+	case CONF_BOOL:
+		memcpy(&yes, at, sizeof(yes));
+		buf_add_text(to, yes ? "yes" : "no");
+		return;
+	case CONF_ENUM:
+		memcpy(&word, at, sizeof(word));
+		buf_add_text(to, k->words[word]);
+		return;
+	case CONF_INT:
+	case CONF_DURATION:
+	case CONF_MODE:
+	case CONF_SHARE:
+		break;
+	}
+	memcpy(&n, at, sizeof(n));
+	if (k->kind == CONF_DURATION)
+		buf_add_text(to, duration_text(n, text));
+	else if (k->kind == CONF_MODE)
+		buf_add_fmt(to, "0%llo", (unsigned long long)n);
+	else if (k->kind == CONF_SHARE && n % 10 != 0)
+		buf_add_fmt(to, "%lld.%03lld", (long long)(n / 1000), (long long)(n % 1000));
+	else
+		buf_add_fmt(to, k->kind == CONF_SHARE ? "%lld%%" : "%lld", (long long)(k->kind == CONF_SHARE ? n / 10 : n));
 }
 
 void conf_document(const struct conf_schema *schema, struct buf *to)

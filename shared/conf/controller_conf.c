@@ -50,10 +50,10 @@ static const struct conf_key keys[] = {
 	{"crl", "validity", CONF_DURATION, AT(crl_validity_ms), MS_MINUTE, 10 * MS_DAY, "24h", NULL, "nextUpdate of the issuing CAs' CRLs."},
 	{"crl", "refresh", CONF_DURATION, AT(crl_refresh_ms), MS_SECOND, 10 * MS_DAY, "6h", NULL, "CRLs are made anew this often, and whenever something is revoked."},
 	{"ocsp", "validity", CONF_DURATION, AT(ocsp_validity_ms), MS_MINUTE, 7 * MS_DAY, "1h", NULL, "nextUpdate of OCSP answers; each is made anew at half."},
-	{"ocsp", "responder", CONF_DURATION, AT(ocsp_responder_ms), MS_MINUTE, 30 * MS_DAY, "7d", NULL, "Life of the OCSP responders' certificates, which nobody can revoke; renewed at half, with a new key."},
+	{"ocsp", "responder", CONF_DURATION, AT(ocsp_responder_ms), MS_MINUTE, LEAF_DAYS_OCSP * MS_DAY, "7d", NULL, "Life of the OCSP responders' certificates, which nobody can revoke; renewed at half, with a new key."},
 	{"ocsp", "signatures", CONF_INT, AT(ocsp_signatures), 1, 100000, "500", NULL, "OCSP answers signed on demand each second; half of them for nonces. What was signed before is given out without limit."},
-	{"identity", "agent", CONF_DURATION, AT(identity_agent_ms), 10 * MS_SECOND, 90 * MS_DAY, "14d", NULL, "Life of an agent's link certificate; renewed at half."},
-	{"identity", "server", CONF_DURATION, AT(identity_server_ms), MS_MINUTE, 400 * MS_DAY, "90d", NULL, "Life of the TLS certificates of gateway and admin API; renewed at half."},
+	{"identity", "agent", CONF_DURATION, AT(identity_agent_ms), 10 * MS_SECOND, LEAF_DAYS_AGENT * MS_DAY, "14d", NULL, "Life of an agent's link certificate; renewed at half."},
+	{"identity", "server", CONF_DURATION, AT(identity_server_ms), MS_MINUTE, LEAF_DAYS_GATEWAY * MS_DAY, "90d", NULL, "Life of the TLS certificates of gateway and admin API; renewed at half."},
 };
 
 static int check_domains(const struct controller_conf *c, struct refusal *why)

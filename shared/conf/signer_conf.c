@@ -8,7 +8,8 @@
 #include "shared/base/times.h"
 
 #define AT(field) offsetof(struct signer_conf, field), sizeof(((struct signer_conf *)0)->field)
-#define DAYS(n) MS_SECOND, (n) * MS_DAY, #n "d"
+#define TEXT(n) #n
+#define DAYS(n) MS_SECOND, (n) * MS_DAY, TEXT(n) "d" /* least, most, default */
 
 static const struct conf_key keys[] = {
 	{"signer", "state_dir", CONF_PATH, AT(state_dir), 0, 0, "/var/lib/vcc-signer", NULL, "Folder of CA keys and certificates."},
@@ -20,13 +21,13 @@ static const struct conf_key keys[] = {
 	{"limits", "domains", CONF_LIST, AT(domains), 0, 0, NULL, NULL, "DNS names of service certificates are these domains or below."},
 	{"limits", "ip_ranges", CONF_LIST, AT(ip_ranges), 0, 0, "", NULL, "IP addresses of service certificates lie in these ranges; empty = none."},
 	{"limits", "rate", CONF_INT, AT(rate), 1, 1000000, "20000", NULL, "Signatures a second; more is refused with VCC-3404."},
-	{"limits", "service", CONF_DURATION, AT(validity_ms[LEAF_SERVICE]), DAYS(825), NULL, "Longest validity of service certificates."},
-	{"limits", "code_signing", CONF_DURATION, AT(validity_ms[LEAF_CODE_SIGNING]), DAYS(1830), NULL, "Longest validity of code-signing certificates."},
-	{"limits", "agent", CONF_DURATION, AT(validity_ms[LEAF_AGENT]), DAYS(90), NULL, "Longest validity of agents' link certificates."},
-	{"limits", "gateway", CONF_DURATION, AT(validity_ms[LEAF_GATEWAY]), DAYS(400), NULL, "Longest validity of gateways' TLS certificates."},
-	{"limits", "admin_tls", CONF_DURATION, AT(validity_ms[LEAF_ADMIN_TLS]), DAYS(400), NULL, "Longest validity of the admin API's TLS certificate."},
-	{"limits", "ocsp", CONF_DURATION, AT(validity_ms[LEAF_OCSP]), DAYS(30), NULL, "Longest validity of OCSP responders' certificates; nobody can revoke one."},
-	{"limits", "operator", CONF_DURATION, AT(validity_ms[LEAF_OPERATOR]), DAYS(90), NULL, "Longest validity of operators' client certificates."},
+	{"limits", "service", CONF_DURATION, AT(validity_ms[LEAF_SERVICE]), DAYS(LEAF_DAYS_SERVICE), NULL, "Longest validity of service certificates."},
+	{"limits", "code_signing", CONF_DURATION, AT(validity_ms[LEAF_CODE_SIGNING]), DAYS(LEAF_DAYS_CODE_SIGNING), NULL, "Longest validity of code-signing certificates."},
+	{"limits", "agent", CONF_DURATION, AT(validity_ms[LEAF_AGENT]), DAYS(LEAF_DAYS_AGENT), NULL, "Longest validity of agents' link certificates."},
+	{"limits", "gateway", CONF_DURATION, AT(validity_ms[LEAF_GATEWAY]), DAYS(LEAF_DAYS_GATEWAY), NULL, "Longest validity of gateways' TLS certificates."},
+	{"limits", "admin_tls", CONF_DURATION, AT(validity_ms[LEAF_ADMIN_TLS]), DAYS(LEAF_DAYS_ADMIN_TLS), NULL, "Longest validity of the admin API's TLS certificate."},
+	{"limits", "ocsp", CONF_DURATION, AT(validity_ms[LEAF_OCSP]), DAYS(LEAF_DAYS_OCSP), NULL, "Longest validity of OCSP responders' certificates; nobody can revoke one."},
+	{"limits", "operator", CONF_DURATION, AT(validity_ms[LEAF_OPERATOR]), DAYS(LEAF_DAYS_OPERATOR), NULL, "Longest validity of operators' client certificates."},
 };
 
 static int signer_check(const void *conf, struct refusal *why)

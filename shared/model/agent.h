@@ -42,6 +42,13 @@ struct agent {
 	char             copy_address[ADDRESS_SIZE]; /* of the one that was refused last */
 };
 
+/* A name that a host had before it was renamed. It leads to the host for ever: its link may come back with a certificate of that name. */
+struct former_name {
+	char    name[AGENT_NAME_SIZE];
+	char    agent[AGENT_NAME_SIZE]; /* the name that it has now */
+	int64_t since_at;               /* when it was given up */
+};
+
 struct invite {
 	struct id    invite_id;
 	uint8_t      token_key[32]; /* Ed25519 public half; the seed is shown once and kept nowhere */
@@ -123,6 +130,7 @@ struct policy_walk {
 	struct id request_id;
 	char      reason[REASON_SIZE];
 	int64_t   started_at;
+	struct id campaign_id; /* whose members are added */
 };
 
 /* Closed list of audit event types: the name is the JSON value. */
@@ -184,6 +192,7 @@ struct policy_walk {
 	X(APPROVAL_GRANTED, "approval_granted")                                                                       \
 	X(APPROVAL_REJECTED, "approval_rejected")                                                                     \
 	X(APPROVAL_CANCELLED, "approval_cancelled")                                                                   \
+	X(AGENT_RENAMED, "agent_renamed")                                                                             \
 	X(AGENT_REMOVED, "agent_removed")                                                                             \
 	X(CAMPAIGN_STARTED, "campaign_started")                                                                       \
 	X(CAMPAIGN_COMPLETED, "campaign_completed")                                                                   \
@@ -202,6 +211,7 @@ struct policy_walk {
 	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
 	X(CERTIFICATE_REQUESTED, "certificate_requested")                                                             \
 	X(AGENT_REPLACED, "agent_replaced")                                                                           \
+	X(CERTIFICATE_CREATED, "certificate_created")                                                                 \
 	X(CAMPAIGN_WAVE, "campaign_wave_released")                                                                    \
 	X(CAMPAIGN_ROLLBACK, "campaign_rollback")                                                                     \
 	X(ROLLBACK_ASKED, "certificate_rollback_asked")                                                               \

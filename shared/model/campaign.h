@@ -5,7 +5,7 @@
 
 #include "shared/model/agent.h"
 
-enum campaign_kind { CAMPAIGN_BULK, CAMPAIGN_EMERGENCY, CAMPAIGN_SERVICE, CAMPAIGN_KIND_COUNT };
+enum campaign_kind { CAMPAIGN_BULK, CAMPAIGN_EMERGENCY, CAMPAIGN_SERVICE, CAMPAIGN_POLICY, CAMPAIGN_KIND_COUNT };
 const char *campaign_kind_name(enum campaign_kind k);
 
 enum campaign_state {
@@ -108,6 +108,7 @@ struct campaign {
 	int64_t           next_at;      /* the next batch goes not before; TIME_NEVER = the last one is under way */
 	int64_t           completed_at; /* 0 = not yet: some members are open */
 	int64_t           rested_at;    /* since when nothing is in flight: the grace of what it replaced begins; 0 = not yet */
+	bool              collecting;   /* members are still being added to it */
 };
 _Static_assert(sizeof(struct campaign) <= 1536, "a campaign's state stays small");
 
@@ -123,6 +124,7 @@ struct campaign_member {
 	int               code;       /* why it failed or was skipped */
 	char              cause[CAUSE_SIZE];
 	int64_t           changed_at;
+	char              template_id[TEMPLATE_ID_SIZE]; /* when it was added: of another one it is not meant any more; "" = not known */
 };
 
 #endif

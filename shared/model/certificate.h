@@ -85,6 +85,15 @@ enum leaf_profile {
 };
 const char *leaf_profile_name(enum leaf_profile p);
 
+/* Longest validity of each, in days: the ceiling of what signer.conf may allow, and of what a template may ask for. */
+#define LEAF_DAYS_SERVICE      825
+#define LEAF_DAYS_CODE_SIGNING 1830
+#define LEAF_DAYS_AGENT        90
+#define LEAF_DAYS_GATEWAY      400
+#define LEAF_DAYS_ADMIN_TLS    400
+#define LEAF_DAYS_OPERATOR     90
+#define LEAF_DAYS_OCSP         30
+
 /* Everything a leaf certificate is built from. The to-be-signed bytes follow from these facts and the issuer's row
  * alone, so controller and signer build the same bytes. */
 struct cert_facts {

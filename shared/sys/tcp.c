@@ -17,24 +17,7 @@
 
 int tcp_split(const char *address, char ret_host[TCP_HOST_SIZE], uint16_t *ret_port)
 {
-	const char *colon = strrchr(address, ':');
-	char        host[TCP_HOST_SIZE];
-	int64_t     port;
-	if (colon == NULL || text_i64(colon + 1, 0, UINT16_MAX, &port) != 0)
-		return E_SYS_ADDRESS;
-	const char *from = address;
-	size_t      n = (size_t)(colon - address);
-	if (n >= 2 && from[0] == '[' && from[n - 1] == ']') {
-		from++;
-		n -= 2;
-	} else if (memchr(from, ':', n) != NULL) {
-		return E_SYS_ADDRESS; /* an IPv6 address needs brackets */
-	}
-	if (text_copy_n(host, sizeof(host), from, n) != 0 || strpbrk(host, "[]/ ") != NULL)
-		return E_SYS_ADDRESS;
-	strcpy(ret_host, text_equal(host, "*") ? "" : host);
-	*ret_port = (uint16_t)port;
-	return 0;
+	return text_host_port(address, ret_host, TCP_HOST_SIZE, ret_port) == 0 ? 0 : E_SYS_ADDRESS;
 }
 
 static uint16_t sockaddr_port(const struct sockaddr *a)

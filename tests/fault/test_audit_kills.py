@@ -70,7 +70,7 @@ def test_killed_while_a_head_is_made(inst, process, point):
     inst.wait_up()
     wait_for("heads go on", lambda: covered(inst) and heads(inst)[0]["size"] > before[0]["size"])
     assert heads(inst)[-len(before):] == before, "none is lost or changed"
-    assert inst.vccctl("status")["warnings"] == []
+    assert inst.status()["warnings"] == []
     path = os.path.join(inst.dir, "trail.jsonl")
     subprocess.run([*inst.vccctl_argv, "audit", "export", path], check=True, timeout=60)
     done = subprocess.run([*inst.vccctl_argv, "audit", "verify", path, "-o", "json"], capture_output=True, text=True, timeout=60)

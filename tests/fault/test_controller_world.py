@@ -141,7 +141,7 @@ def test_the_disk_of_the_database_is_full():
                 status, said = order(inst, host)
                 assert status != 0, said
                 assert inst.certificate(host.cert_id)["serial"] == serial, "reading goes on"
-                assert inst.vccctl("status")["checks"]["store"] == "failed"
+                assert inst.status()["checks"]["store"] == "failed"
                 checks.served_is_issued(inst, host)
                 for name, crl in lists(inst).items():
                     got = get(f"{inst.public_url}/crl/{name}")
@@ -152,7 +152,7 @@ def test_the_disk_of_the_database_is_full():
             renew(inst, host)
             checks.served_is_issued(inst, host)
             assert inst.processes["controller"].pid == pid and inst.processes["controller"].running()
-            assert inst.vccctl("status")["checks"]["store"] == "ok"
+            assert inst.status()["checks"]["store"] == "ok"
             assert rows(inst, "PRAGMA integrity_check") == [("ok",)]
     finally:
         with contextlib.suppress(OSError):

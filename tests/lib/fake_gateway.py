@@ -398,7 +398,7 @@ class FakeHost:
             self.receipt(m, 0, m["certificate"])
             self.receipt(m, 1, m["certificate"])
         elif outcome == "no key":
-            self.receipt(m, 3, m["certificate"], code=-3614, cause="no generation that was kept has it")
+            self.receipt(m, 3, m["certificate"], code=-3618, cause="no generation that was kept has it")
         elif outcome == "failed":
             self.receipt(m, 2, m["certificate"], code=-2201, cause="the hook failed")
 

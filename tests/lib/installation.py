@@ -310,9 +310,16 @@ class Installation:
             self.process(name, [self.bin(f"vcc-{name}"), "--config", self.conf(name)], env.get(name)).start()
         wait_for("the controller is ready", self.ready)
 
+    def status(self):
+        """What `vccctl status` shows, also when it is not ready and exits with 1."""
+        done = subprocess.run([*self.vccctl_argv, "status", "-o", "json"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode not in (0, 1) or not done.stdout:
+            raise Failed(f"vccctl status ended with {done.returncode}: {done.stderr}")
+        return json.loads(done.stdout)
+
     def ready(self):
         try:
-            return self.vccctl("status").get("status") == "ready"
+            return self.status()["status"] == "ready"
         except Failed:
             return False
 

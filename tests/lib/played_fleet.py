@@ -21,7 +21,7 @@ class PlayedFleet(Installation):
     def wait_up(self):
         def up():
             try:
-                checks = self.vccctl("status")["checks"]
+                checks = self.status()["checks"]
             except (Failed, KeyError):
                 return False
             return checks["signer"] == "ok" and checks["store"] == "ok"

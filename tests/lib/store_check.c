@@ -190,6 +190,7 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_orders_open(v, none, orders, 2, &n), 0);
 	assert_int_equal(view_orders_paused(v, none, orders, 2, &n), 0);
 	assert_int_equal(view_policy_walks(v, "a", walks, 2, &n), 0);
+	assert_int_equal(view_member_of(v, kit_id(9), "c", members), E_NOT_FOUND);
 	assert_int_equal(view_orders(v, NULL, none, orders, 2, &n), 0);
 	assert_int_equal(view_orders(v, "c", none, orders, 2, &n), 0);
 	assert_int_equal(view_orders(v, "c", kit_id(9), orders, 2, &n), 0);

@@ -92,6 +92,10 @@ static void read_campaign(const struct step_line *l, int64_t now, struct campaig
 			*counter = (uint32_t)step_number(v);
 		else if (strcmp(k, "emergency") == 0)
 			c->kind = CAMPAIGN_EMERGENCY, c->batch = 0;
+		else if (strcmp(k, "policy") == 0)
+			c->kind = CAMPAIGN_POLICY;
+		else if (strcmp(k, "collecting") == 0)
+			c->collecting = true;
 		else if (strcmp(k, "fresh") == 0)
 			c->fresh_keys = true;
 		else if (strcmp(k, "waves") == 0)
@@ -178,6 +182,10 @@ static bool check_one(const char *k, const char *v, struct campaign_step *s, int
 		return *counter == (uint32_t)step_number(v);
 	if (strcmp(k, "ignored") == 0)
 		return !s->changed && s->n_act == 0;
+	if (strcmp(k, "collecting") == 0)
+		return c->collecting == (v[0] != '0');
+	if (strcmp(k, "total") == 0)
+		return c->total == (uint32_t)step_number(v);
 	if (strcmp(k, "full") == 0)
 		return c->batch_full == (v[0] != '0');
 	if (strcmp(k, "wave_full") == 0)
@@ -377,6 +385,8 @@ static void test_any_events(void **state)
 		c.rollback_on_halt = run % 7 == 0;
 		c.kind = run % 3 == 0 ? CAMPAIGN_EMERGENCY : CAMPAIGN_BULK;
 		c.batch = run % 3 == 0 ? 0 : 10;
+		if (run % 7 == 1) /* somebody may still join: it ends only when nobody may any more */
+			c.kind = CAMPAIGN_POLICY, c.batch = 10, c.collecting = true;
 		for (int i = 0; i < 3000 && c.completed_at == 0; i++) {
 			struct campaign_event e = any_event(&c, &seed);
 			struct campaign_step  s;
@@ -399,6 +409,7 @@ static void test_any_events(void **state)
 		}
 		ends[c.state]++;
 		assert_true(c.completed_at != 0 || campaign_flow_open(&c) > 0);
+		assert_true(c.completed_at == 0 || !c.collecting);
 		if (c.completed_at != 0)
 			assert_int_equal(campaign_flow_pending(&c), 0);
 	}

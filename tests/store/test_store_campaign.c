@@ -77,6 +77,7 @@ static void campaign_make(uint32_t n, struct campaign *ret)
 	ret->next_at = n % 2 == 1 ? TIME_NEVER : 700 + n;
 	ret->completed_at = n % 3 == 0 ? 800 + n : 0;
 	ret->rested_at = n % 2 == 0 ? 900 + n : 0;
+	ret->collecting = n % 2 == 0;
 }
 
 static void member_make(uint32_t campaign, uint64_t position, struct campaign_member *ret)
@@ -94,6 +95,7 @@ static void member_make(uint32_t campaign, uint64_t position, struct campaign_me
 	ret->code = -(int)position;
 	snprintf(ret->cause, sizeof(ret->cause), "cause %u", (unsigned)position);
 	ret->changed_at = 50 + (int64_t)position;
+	snprintf(ret->template_id, sizeof(ret->template_id), "template-%u", (unsigned)position);
 }
 
 static void put_members(struct kit *k, uint32_t campaign, uint64_t n)
@@ -174,6 +176,11 @@ static void test_member_round_trip(void **state)
 	}
 	assert_int_equal(view_member(k->view, kit_id(1), 10, &got), E_NOT_FOUND);
 	assert_int_equal(view_member(k->view, kit_id(2), 1, &got), E_NOT_FOUND);
+	put_members(k, 2, 9);
+	assert_int_equal(view_member_of(k->view, kit_id(2), "cert-7", &got), 0);
+	assert_true(got.position == 7 && id_equal(got.campaign_id, kit_id(2)));
+	assert_int_equal(view_member_of(k->view, kit_id(2), "cert-10", &got), E_NOT_FOUND);
+	assert_int_equal(view_member_of(k->view, kit_id(3), "cert-7", &got), E_NOT_FOUND);
 	c = store_change_new();
 	member_make(1, 4, &put);
 	put.state = MEMBER_DONE;

@@ -362,7 +362,7 @@ static void test_policy_walks(void **state)
 {
 	struct kit          *k = *state;
 	struct policy_walk   w = {.object = "template:a", .version = 4, .after = "c", .busy = true, .next_at = 7, .ordered = 8,
-				  .skipped = 9, .actor = "alice", .request_id = kit_id(3), .reason = "why", .started_at = 11};
+				  .skipped = 9, .actor = "alice", .request_id = kit_id(3), .reason = "why", .started_at = 11, .campaign_id = kit_id(5)};
 	struct policy_walk   got[3];
 	size_t               n;
 	struct store_change *c = store_change_new();
@@ -374,7 +374,7 @@ static void test_policy_walks(void **state)
 	assert_string_equal(got[0].after, w.after);
 	assert_string_equal(got[0].actor, w.actor);
 	assert_string_equal(got[0].reason, w.reason);
-	assert_true(got[0].busy && id_equal(got[0].request_id, w.request_id));
+	assert_true(got[0].busy && id_equal(got[0].request_id, w.request_id) && id_equal(got[0].campaign_id, w.campaign_id));
 	assert_true(got[0].version == 4 && got[0].next_at == 7 && got[0].ordered == 8 && got[0].skipped == 9 && got[0].started_at == 11);
 	c = store_change_new();
 	store_remove_policy_walk(c, "template:a");

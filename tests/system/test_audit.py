@@ -415,7 +415,7 @@ def test_rewritten_history_is_told_by_signer_and_host(place, exported):
 
 def inst_status(inst):
     try:
-        return inst.vccctl("status")
+        return inst.status()
     except Failed as e:
         return e
 

@@ -1,4 +1,5 @@
 """Bulk campaigns: the plan and its hash, batches by priority, halting, resuming, cancelling, the limit, what each role may, and the command line."""
+import concurrent.futures
 import http.client
 import json
 import subprocess
@@ -47,7 +48,7 @@ def test_dry_run_shows_and_changes_nothing(fleet):
     one = fleet.bulk(dry_run=True, service_pattern="c1.clara.vcc.internal")[1]
     assert one["certificate_list"] == ["c1-web"]
     assert fleet.bulk(dry_run=True, cert_type_filter="vpb_service")[1]["certificate_list"] == ["v1-web"]
-    assert fleet.bulk(dry_run=True, service_pattern="*.c1.clara.vcc.internal")[1]["certificate_list"] == []
+    refused(fleet.bulk(dry_run=True, service_pattern="*.c1.clara.vcc.internal"), 422, "VCC-3611")
     assert fleet.rows("SELECT count(*) FROM campaigns") == [(0,)]
 
 
@@ -157,6 +158,47 @@ def test_a_host_that_is_away_holds_up_nobody(fleet):
     assert fleet.wait_state(begun, "completed")["successful_count"] == 5
 
 
+def test_cancelled_while_a_host_is_away(fleet):
+    """Nobody knows when it comes back: its order was not begun, and is dropped with the rest. Not in progress for ever."""
+    away = fleet.hosts_by["v1"]
+    away.gateway.down(away.session)
+    begun = fleet.bulk(service_pattern="*.vpb.vcc.internal")[1]["campaign_id"]
+    wait_for("it is sent, and its host is missed", lambda: (c := fleet.campaign(begun))["offline_count"] == 1 and c["in_progress_count"] == 1, 60)
+    serial = fleet.cert("v1-web")["serial"]
+    fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})
+    c = wait_for("it is closed", lambda: (c := fleet.campaign(begun))["completed_at"] and c, 60)
+    assert (c["status"], c["dropped_count"], c["in_progress_count"], c["pending_count"]) == ("cancelled", 1, 0, 0), c
+    (m,) = fleet.members(begun)
+    assert (m["state"], m["code"]) == ("dropped", "VCC-3612"), m
+    assert fleet.cert("v1-web")["open_order"] is None
+    away.gateway.up(away)
+    away.wait("welcome", lambda: away.welcomes)
+    time.sleep(1)
+    assert fleet.cert("v1-web")["serial"] == serial, "the host has nothing to do when it is back"
+
+
+def test_a_certificate_that_moved_is_left_out(fleet):
+    """Who asked meant what it was then."""
+    other = json.loads(fleet.cli("template", "export", "vpb_service").stdout)
+    other = {k: v for k, v in other.items() if not k.endswith("_days") and k not in ("version",)}
+    assert fleet.post(f"{LIFE}/templates/vpb_two", {**other, "template_id": "vpb_two", "name": "vpb two"})[0] == 202
+    for n in ("k1", "c1"):
+        fleet.hosts_by[n].respond = False
+    begun = fleet.bulk()[1]["campaign_id"]
+    wait_for("the first batch is sent", lambda: fleet.campaign(begun)["in_progress_count"] == 2)
+    assert fleet.members(begun, state="waiting")[-1]["cert_id"] == "v1-web"
+    fleet.hosts_by["v1"].target("v1-web", "vpb", "vpb_two", "DNS:v1.vpb.vcc.internal")
+    cert = wait_for("it has another template", lambda: (c := fleet.cert("v1-web"))["template_id"] == "vpb_two" and not c["open_order"] and c, 60)
+    for n in ("k1", "c1"):
+        fleet.hosts_by[n].respond = True
+        fleet.again(fleet.hosts_by[n])
+    c = fleet.wait_state(begun, "completed")
+    assert (c["successful_count"], c["skipped_count"]) == (4, 1) and c["skipped_renewals"][0]["code"] == "VCC-3609", c
+    assert fleet.cert("v1-web")["serial"] == cert["serial"]
+    fleet.hosts_by["v1"].target("v1-web", "vpb", "vpb_service", "DNS:v1.vpb.vcc.internal")
+    wait_for("it is back", lambda: (c := fleet.cert("v1-web"))["template_id"] == "vpb_service" and not c["open_order"], 60)
+
+
 def test_declared_dependencies_go_first(fleet):
     """A stage begins only when everything of the one before is through, whatever its priority."""
     db = fleet.facts_db()
@@ -184,6 +226,28 @@ def test_where_the_campaign_is(fleet):
     assert answer.status == 202 and answer.headers["Location"] == f"/api/v1/campaigns/{body['campaign_id']}"
     assert fleet.admin("GET", answer.headers["Location"])[1]["kind"] == "bulk"
     fleet.wait_state(body["campaign_id"], "completed")
+
+
+def test_a_mistyped_name_is_no_success(fleet):
+    """The second F73: nothing is meant, and whoever reads "completed" goes home."""
+    for dry_run in (True, False):
+        for pattern, word in (("*.clarra.vcc.internal", "`*.clara.vcc.internal` is near"), ("c11.clara.vcc.internal", "`c1.clara.vcc.internal` is near"),
+                              ("*.elsewhere.example", "of this pattern")):
+            problem = refused(fleet.bulk(service_pattern=pattern, dry_run=dry_run), 422, "VCC-3611")
+            assert word in problem["detail"] and problem["object"] == pattern, problem
+        problem = refused(fleet.bulk(cert_type_filter="vpb_servise", dry_run=dry_run), 404, "VCC-1006")
+        assert "no such template; `vpb_service` is near" in problem["detail"], problem
+        refused(fleet.bulk(cert_type_filter="argus_api", dry_run=dry_run), 422, "VCC-3611")
+    done = fleet.cli("bulk", "apply", "--pattern", "*.clarra.vcc.internal")
+    assert done.returncode == 1 and "VCC-3611" in done.stderr and "*.clara.vcc.internal" in done.stderr, done
+    before = fleet.admin.get("campaigns?limit=1")["items"]
+    for selector, value, near in (("service", "clarra", "clara"), ("agent", "c11", "c1"), ("template", "clara_service_aut", "clara_service_auth")):
+        problem = refused(fleet.emergency(selector={selector: value}), 404, "VCC-1006")
+        assert f"no such {selector}" in problem["detail"] and f"`{near}` is near" in problem["detail"], problem
+        done = fleet.cli("emergency", "apply", "--incident", "I", "--reason", "r", "--type", "other", f"--{selector}", value)
+        assert done.returncode == 3 and near in done.stderr, done
+    assert "near" not in refused(fleet.emergency(selector={"service": "quite-another"}), 404, "VCC-1006")["detail"]
+    assert fleet.admin.get("campaigns?limit=1")["items"] == before, "there is no campaign of it"
 
 
 # ---- command line ----
@@ -275,6 +339,27 @@ def test_cancelled_before_anybody_decided(crowd):
 
 def test_below_the_limit_nobody_is_asked(crowd):
     assert crowd.bulk(service_pattern="big01-t01.clara.vcc.internal", dry_run=True)[1]["plan"]["approval"] == "none"
+
+
+def test_many_small_ones_are_a_large_one(crowd):
+    """Twenty of one certificate each, at once, are what one person may do in a day; of what was approved or cancelled nothing counts."""
+    assert crowd.bulk(service_pattern="big01-t00.clara.vcc.internal", dry_run=True)[1]["plan"]["recent"] == 0
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        token = crowd.admin.headers["Authorization"].split()[1]
+        answers = list(pool.map(lambda i: Api(crowd, token)("POST", f"{LIFE}/bulk-renewal", {"service_pattern": f"big01-t{i:02d}.clara.vcc.internal"}), range(21)))
+    assert sorted(a["status"] for _, a in answers) == ["awaiting_approval"] + ["processing"] * 20, answers
+    waits = next(a["campaign_id"] for _, a in answers if a["status"] == "awaiting_approval")
+    plan = crowd.bulk(service_pattern="big01-t00.clara.vcc.internal", dry_run=True)[1]["plan"]
+    assert (plan["recent"], plan["limit"], plan["approval"]) == (20, 20, "before")
+    assert crowd.emergency(selector={"pattern": "big01-t00.clara.vcc.internal"}, dry_run=True)[1]["plan"]["approval"] == "none", "that has a rule of its own"
+    crowd.processes["controller"].stop()
+    crowd.processes["controller"].start()
+    crowd.wait_up()
+    crowd.gateways[0].connect()
+    assert crowd.bulk(service_pattern="big01-t00.clara.vcc.internal", dry_run=True)[1]["plan"]["recent"] == 20, "a restart forgets nothing"
+    assert crowd.approve(waits)[0] == 200
+    crowd.wait_state(waits, "completed")
+    assert crowd.bulk(service_pattern="big01-t00.clara.vcc.internal", dry_run=True)[1]["plan"]["recent"] == 20, "somebody agreed to that one"
 
 
 

@@ -126,6 +126,20 @@ def test_unreachable_controller(cli, nginx_installation):
     assert done.returncode == 5
 
 
+def test_status_names_what_fails(cli, nginx_installation):
+    """Scripts go by the exit status."""
+    inst, _ = nginx_installation
+    assert cli("status").returncode == 0
+    inst.processes["gateway"].stop()
+    try:
+        done = wait_for("it is seen", lambda: (d := cli("status", "-o", "json")).returncode != 0 and d)
+        assert done.returncode == 1 and json.loads(done.stdout)["status"] == "not ready" and json.loads(done.stdout)["checks"]["gateway"] == "failed"
+        assert "VCC-3504" in done.stderr and "gateway" in done.stderr and "next:" in done.stderr
+    finally:
+        inst.processes["gateway"].start()
+    wait_for("all is well again", lambda: cli("status").returncode == 0)
+
+
 def test_denied(cli, nginx_installation):
     inst, host = nginx_installation
     argv = [x if not x.endswith("admin.token") else x.replace("admin.token", "approver.token") for x in inst.vccctl_argv]

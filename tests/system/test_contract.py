@@ -33,7 +33,8 @@ class Site:
             waiting = self.estate.second_target(self.host, f"other.{OWN}.vcc.internal")
             self.request = wait_for("a request waits", lambda: self.estate.request(waiting))
             self.contract = Contract(self.estate.admin.get("openapi.json"))
-            self.campaign = self.estate.admin("POST", LIFE + "/bulk-renewal", {"service_pattern": "nothing.here.vcc.internal"})[1]["campaign_id"]
+            self.campaign = self.estate.admin("POST", LIFE + "/bulk-renewal", {"service_pattern": f"{self.host.cert_id}.{OWN}.vcc.internal"})[1]["campaign_id"]
+            wait_for("it is over", lambda: self.estate.admin.get(f"campaigns/{self.campaign}")["completed_at"])
             self.tokens = {role: self.estate.principal(f"a-{role}", [role]) for role in ROLES}
             self.by = {role: Caller(self.inst, self.contract, token) for role, token in self.tokens.items()}
             self.nobody = Caller(self.inst, self.contract)

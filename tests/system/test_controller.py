@@ -383,7 +383,7 @@ def test_a_gateway_cannot_ask_for_certificates_without_end(ctl):
 
 def test_a_cut_signing_log_is_told(ctl, gw):
     """A cut at a record's end looks like a log that was never longer; the controller knows better. Nothing stops, no number comes twice."""
-    status = ctl.vccctl("status")
+    status = ctl.status()
     assert status["status"] == "ready" and status["warnings"] == []
     host = ctl.host(gw, "cut01")
     host.target("cut01-web", "clara", "clara_service_auth", NAMES.format("cut01"))
@@ -393,12 +393,12 @@ def test_a_cut_signing_log_is_told(ctl, gw):
     log = os.path.join(ctl.state, "signer", "signing.log")
     os.truncate(log, os.path.getsize(log) // 2)
     signer.start()
-    warning, = wait_for("the warning", lambda: ctl.vccctl("status")["warnings"])
+    warning, = wait_for("the warning", lambda: ctl.status()["warnings"])
     assert warning.startswith("VCC-3408 ")
     with open(ctl.processes["controller"].log, errors="replace") as f:
         assert "VCC-3408 signer: its log ends at counter" in f.read()
     wait_for("its record", lambda: checks.rows(ctl.facts_db(), "SELECT 1 FROM audit WHERE event = 'signer_log_behind'"))
-    wait_for("ready all the same", lambda: ctl.vccctl("status")["status"] == "ready")
+    wait_for("ready all the same", lambda: ctl.status()["status"] == "ready")
     ctl.vccctl("cert", "renew", "cut01-web", "--force")
     after = ctl.wait_done("cut01-web", before["fingerprint"])
     assert int(after["serial"][:14], 16) > int(before["serial"][:14], 16)
@@ -406,7 +406,7 @@ def test_a_cut_signing_log_is_told(ctl, gw):
     ctl.processes["controller"].start()
     ctl.wait_up()
     gw.connect()
-    assert ctl.vccctl("status")["warnings"] == [], "the log is ahead again"
+    assert ctl.status()["warnings"] == [], "the log is ahead again"
 
 
 def ctl_root(ctl):

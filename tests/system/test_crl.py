@@ -257,11 +257,11 @@ def test_a_list_that_is_not_renewed_is_told(folder):
         inst.start_both()
         wait_crl("a list is published", inst, "/crl/agent-1/0.crl")
         inst.processes["signer"].stop()
-        warning, = wait_for("it is told", lambda: inst.vccctl("status")["warnings"], 120, 1)
+        warning, = wait_for("it is told", lambda: inst.status()["warnings"], 120, 1)
         assert warning.startswith("VCC-3804 ")
         with open(inst.processes["controller"].log, errors="replace") as f:
             assert "VCC-3804" in f.read()
         inst.processes["signer"].start()
-        wait_for("it is over", lambda: not inst.vccctl("status")["warnings"], 60)
+        wait_for("it is over", lambda: not inst.status()["warnings"], 60)
     finally:
         inst.stop()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 import checks
@@ -275,6 +276,34 @@ def test_a_host_that_is_away_is_pending(fleet):
     assert done.returncode == 6
     away.gateway.up(away)
     assert fleet.wait_state(e["campaign_id"], "completed")["successful_count"] == 2
+
+
+def test_the_controller_ends_while_a_call_waits(fleet):
+    """It ends at once and cleanly (below a leak checker that is an exit code), and the campaign goes on after the start."""
+    host, = fresh(fleet, "wai0")
+    host.respond = False
+    token = fleet.admin.headers["Authorization"].split()[1]
+
+    def call():
+        try:
+            Api(fleet, token)("POST", f"{LIFE}/emergency-recertification", {"selector": {"agent": "wai0"}, "incident_id": "WAI-0", "reason": "r"})
+        except Exception:  # noqa: BLE001 - its connection ends with the controller
+            pass
+    waits = threading.Thread(target=call)
+    waits.start()
+    begun = wait_for("the campaign runs", lambda: next((c["campaign_id"] for c in fleet.admin.get("campaigns?limit=5")["items"]
+                                                        if "wai0" in c["selector"] and c["in_progress_count"] == 1), None))
+    controller = fleet.processes["controller"]
+    controller.stop()
+    assert controller.popen.returncode == 0, controller.tail()
+    waits.join(60)
+    assert not waits.is_alive()
+    controller.start()
+    fleet.wait_up()
+    fleet.gateways[0].connect()
+    host.respond = True
+    fleet.again(host)
+    fleet.wait_state(begun, "completed")
 
 
 def test_prefer_wait(fleet):

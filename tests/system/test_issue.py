@@ -238,6 +238,21 @@ def test_the_command_line(inst):
     assert vccctl(inst, "cert", "issue", "--csr", csr)[0] == 2
     status, _, err = vccctl(inst, "cert", "issue", "--csr", key, "--renew", "line")
     assert status == 2 and "VCC-1401" in err, err
+    der = os.path.join(folder, "line.der")
+    subprocess.run(["openssl", "req", "-in", csr, "-outform", "DER", "-out", der], check=True, capture_output=True)
+    with open(csr, "rb") as f:
+        good = f.read()
+    spoilt = os.path.join(folder, "spoilt.csr")
+    for bytes_, word in ((b"\xff\xfe\xfa" * 9, "holds no"), (good.replace(b"REQUEST-----", b"REQUEST-----\xe4", 1), "byte 0xe4"), (good.decode().encode("utf-16"), "not PEM"), (b"", "holds no")):
+        with open(spoilt, "wb") as f:
+            f.write(bytes_)
+        status, out, err = vccctl(inst, "cert", "issue", "--csr", spoilt, "--renew", "line")
+        assert status == 2 and "VCC-1401" in err and word in " ".join(err.split()) and "spoilt.csr" in err and out == "", (bytes_, status, out, err)
+    status, _, err = vccctl(inst, "cert", "issue", "--csr", der, "--renew", "line")
+    assert status == 2 and "VCC-1401" in err and "line.der" in err, err
+    with open(spoilt, "wb") as f:  # words of another character set before the block harm nothing
+        f.write(b"Antrag f\xfcr die Leitstelle\n" + good)
+    assert vccctl(inst, "cert", "issue", "--csr", spoilt, "--renew", "line")[0] == 0
     assert inst.admin("POST", "/api/v1/principals", {"name": "lena", "roles": ["viewer"]})[0] == 201
     status, out, _ = vccctl(inst, "cert", "issue", "--csr", csr, "--template", "operator_admin", "--cert-id", "lena")
     assert status == 4 and "vccctl approval show" in out

@@ -86,6 +86,10 @@ def walked(ctl, object_):
              lambda: not checks.rows(ctl.facts_db(), "SELECT object FROM policy_walks WHERE object = ?", object_))
 
 
+def ended(ctl, campaign_id):
+    return wait_for("its campaign is over", lambda: (c := ctl.get(f"campaigns/{campaign_id}"))["completed_at"] and c, 60)
+
+
 # ---- templates ----
 
 def test_dry_run_changes_nothing(ctl):
@@ -118,10 +122,17 @@ def test_what_is_issued_is_renewed(ctl):
         cert = ctl.cert(cert_id)
         assert cert["template_version"] == 2 and 49 < cert["days_until_expiry"] <= 50, cert
     walked(ctl, "template:content")
+    c = ended(ctl, answer["campaign_id"])
+    assert (c["kind"], c["trigger"], c["status"], c["selector"]) == ("policy", "policy_update", "completed", "template content")
+    assert (c["total_certificates"], c["successful_count"], c["collecting"]) == (3, 3, False) and c["reason"].startswith("version 2")
+    assert sorted(c["successful_renewals"]) == [f"{h.name}-web" for h in hosts]
+    assert checks.rows(ctl.facts_db(), "SELECT count(DISTINCT cert_id), count(*) FROM orders WHERE hex(campaign_id) = ?",
+                       c["campaign_id"].replace("-", "").upper()) == [(3, 3)], "every order is the campaign's"
     (detail,), = checks.rows(ctl.facts_db(), "SELECT detail FROM audit WHERE event = 'policy_update_completed' AND object = 'content' ORDER BY seq DESC LIMIT 1")
     assert json.loads(detail) == {"version": 2, "ordered": 3, "skipped": 0}
     again = apply(ctl, "template", {**base, "validity_period": "50d", "renewal_threshold": "10d"})
     assert (again["status"], again["version"], again["changes"]) == ("completed", 2, []), "the same again is no new version"
+    assert again["campaign_id"] is None
     first = ctl.get("certificates/lifecycle/templates/content?version=1")
     assert first["validity_period"] == "100d" and first["version"] == 1
 
@@ -132,6 +143,10 @@ def test_how_it_is_renewed_holds_at_once(ctl):
     answer = apply(ctl, "template", {**base, "renewal_threshold": "60d"})
     assert (answer["certificates_affected"], answer["renewals"]) == (1, 0)
     walked(ctl, "template:manner")
+    c = ended(ctl, answer["campaign_id"])
+    assert (c["status"], c["total_certificates"]) == ("completed", 0), "a campaign that nothing belongs to"
+    status, out, err = run(ctl, "campaign", "watch", answer["campaign_id"])
+    assert status == 0 and "0 of 0 renewed" in out, out + err
     after = ctl.cert("mann01-web")
     assert after["serial"] == cert["serial"] and len(after["renewals"]) == 1 and after["renew_at"] < cert["renew_at"]
     apply(ctl, "template", {**base, "renewal_threshold": "60d", "auto_renewal_enabled": False})
@@ -188,6 +203,101 @@ def test_lost_update(ctl):
     assert ctl.get("certificates/lifecycle/templates/lost")["max_renewal_attempts"] == 5
 
 
+# ---- campaigns ----
+
+def deaf(ctl, template_id, *names):
+    """Certificates whose hosts answer nothing: what is sent to them stays under way."""
+    hosts = [issued(ctl, n, template_id)[0] for n in names]
+    for h in hosts:
+        h.respond = False
+    return hosts
+
+
+def answering(ctl, hosts):
+    for h in hosts:
+        h.respond = True
+        h.gateway.down(h.session)
+        h.gateway.up(h)
+
+
+def member(ctl, campaign_id, cert_id):
+    return next(m for m in ctl.get(f"campaigns/{campaign_id}/members?limit=500")["items"] if m["cert_id"] == cert_id)
+
+
+def test_a_person_halts_and_cancels_it(ctl):
+    """Twelve certificates are two batches: what was not sent keeps what it has, and no later change of a service renews it, either."""
+    base = new_template(ctl, "halted")
+    hosts = deaf(ctl, "halted", *(f"halt{i:02d}" for i in range(12)))
+    begun = apply(ctl, "template", {**base, "validity_period": "70d"})["campaign_id"]
+    wait_for("the first batch is sent", lambda: (c := ctl.get(f"campaigns/{begun}"))["in_progress_count"] == 10 and not c["collecting"])
+    assert run(ctl, "campaign", "halt", begun, "--reason", "not now")[0] == 0
+    answering(ctl, hosts)
+    wait_for("what was sent finishes", lambda: ctl.get(f"campaigns/{begun}")["successful_count"] == 10)
+    c = ctl.get(f"campaigns/{begun}")
+    assert (c["status"], c["waiting_count"]) == ("halted", 2)
+    assert run(ctl, "campaign", "watch", begun)[0] == 6
+    assert run(ctl, "campaign", "cancel", begun)[0] == 0
+    c = ended(ctl, begun)
+    assert (c["status"], c["dropped_count"], c["successful_count"]) == ("cancelled", 2, 10)
+    apply(ctl, "service", {"name": "clara", "policy": {"max_renewals": 8}})
+    walked(ctl, "service:clara")
+    apply(ctl, "service", {"name": "clara"})
+    walked(ctl, "service:clara")
+    kept = [h.name for h in hosts if ctl.cert(f"{h.name}-web")["template_version"] == 1]
+    assert len(kept) == 2 and all(len(orders(ctl, f"{n}-web")) == 1 for n in kept)
+
+
+def test_a_later_version_takes_over(ctl):
+    """What the earlier one did not send is renewed once, by the later one."""
+    base = new_template(ctl, "twice")
+    hosts = deaf(ctl, "twice", *(f"twic{i:02d}" for i in range(11)))
+    first = apply(ctl, "template", {**base, "validity_period": "70d"})["campaign_id"]
+    wait_for("the first batch is sent", lambda: ctl.get(f"campaigns/{first}")["in_progress_count"] == 10)
+    second = apply(ctl, "template", {**base, "validity_period": "60d"})["campaign_id"]
+    wait_for("all are the later one's", lambda: ctl.get(f"campaigns/{second}")["total_certificates"] == 11)
+    answering(ctl, hosts)
+    c, d = ended(ctl, first), ended(ctl, second)
+    assert (c["status"], c["cause"], c["dropped_count"]) == ("cancelled", "a later change took its place", 1), c
+    assert (d["status"], d["total_certificates"], d["successful_count"]) == ("completed", 11, 11), d
+    for h in hosts:
+        cert = ctl.cert(f"{h.name}-web")
+        assert cert["template_version"] == 3 and len(orders(ctl, f"{h.name}-web")) == 2, "what was under way is made by the later version, and counts for both"
+
+
+def test_it_says_what_it_leaves(ctl):
+    base = new_template(ctl, "leaves")
+    for name in ("leav01", "leav02", "leav03"):
+        issued(ctl, name, "leaves")
+    ctl.vccctl("cert", "suspend", "leav01-web")
+    ctl.vccctl("agent", "evict", "leav02")
+    answer = apply(ctl, "template", {**base, "validity_period": "70d"})
+    c = ended(ctl, answer["campaign_id"])
+    assert (c["status"], c["total_certificates"], c["successful_count"], c["failed_count"], c["skipped_count"]) == ("completed_with_failures", 3, 1, 1, 1), c
+    assert c["failed_renewals"][0]["cert_id"] == "leav02-web" and c["skipped_renewals"][0]["cert_id"] == "leav01-web"
+
+
+def test_an_order_says_which_window_it_waits_for(ctl):
+    base = new_template(ctl, "windowed")
+    host, _ = issued(ctl, "wind01", "windowed")
+    host.outcome = lambda *_: "the host waits"
+    hour = (time.gmtime().tm_hour + 12) % 24
+    window = f"* {hour:02d}:00-{(hour + 1) % 24:02d}:00 Etc/UTC"
+    apply(ctl, "service", {"name": "clara", "windows": window})
+    begun = apply(ctl, "template", {**base, "validity_period": "70d"})["campaign_id"]
+    m = wait_for("its member waits", lambda: (ms := ctl.get(f"campaigns/{begun}/members")["items"]) and ms[0].get("waits_for") and ms[0], 60)
+    renewal = ctl.get(f"renewals/{m['renewal_id']}")
+    for shown in (m, renewal, ctl.cert("wind01-web")["renewals"][0], ctl.get(f"campaigns/{begun}")["renewal_processes"][0]):
+        assert shown["waits_for"] == "the window of service clara" and shown["next_at"][11:16] == f"{hour:02d}:00", shown
+    out = run(ctl, "cert", "show", "wind01-web")[1]
+    assert "waits for the window of service clara from " + renewal["next_at"][:16] in out and "--now" in out, out
+    out = run(ctl, "campaign", "show", begun)[1]
+    assert "the window of service clara" in out and f"{hour:02d}:00" in out, out
+    ctl.vccctl("cert", "renew", "wind01-web", "--now")
+    wait_for("it waits no more", lambda: "waits_for" not in ctl.get(f"renewals/{m['renewal_id']}"))
+    apply(ctl, "service", {"name": "clara"})
+    walked(ctl, "service:clara")
+
+
 # ---- services ----
 
 def test_service_overrides(ctl):
@@ -199,6 +309,8 @@ def test_service_overrides(ctl):
     answer = apply(ctl, "service", {"name": "clara", "policy": {"renewal_threshold": "39d", "max_renewals": 9}, "windows": "* 22:00-04:00 Europe/Berlin"})
     assert answer["status"] == "processing"
     walked(ctl, "service:clara")
+    c = ended(ctl, answer["campaign_id"])
+    assert (c["kind"], c["selector"], c["services"], c["total_certificates"]) == ("policy", "service clara", ["clara"], 0)
     after = ctl.cert("serv01-web")
     assert after["policy_overrides"] == {"renewal_threshold": "39d", "max_renewals": 9}
     assert after["policy"]["renewal_threshold_days"] == 39 and after["policy"]["max_renewals"] == 9
@@ -273,12 +385,19 @@ def test_a_second_person_agrees():
         assert admin("POST", f"/api/v1/approvals/{a['approval_id']}/approve", {"hash": a["hash"]})[0] == 403
         status, second = admin("POST", f"{LIFE}/templates/vpb_service", {**t, "max_renewal_attempts": 8})
         assert status == 202
-        assert approver("POST", f"/api/v1/approvals/{a['approval_id']}/approve", {"hash": a["hash"]})[0] == 200
+        status, agreed = approver("POST", f"/api/v1/approvals/{a['approval_id']}/approve", {"hash": a["hash"]})
+        assert status == 200 and ended(inst, agreed["campaign_id"])["selector"] == "template vpb_service", agreed
         now = inst.get("certificates/lifecycle/templates/vpb_service")
         assert now["version"] == 2 and now["max_renewal_attempts"] == 7
         b = second["approval"]
         status, problem = approver("POST", f"/api/v1/approvals/{b['approval_id']}/approve", {"hash": b["hash"]})
         assert status == 409 and problem["code"] == "VCC-3711", "it was shown as a change of version 1"
+        path = os.path.join(inst.dir, "argus.json")
+        write(path, json.dumps({"name": "argus", "policy": {"max_renewals": 3}}))
+        for words in (("service", "apply", path), ("ca", "revoke", "service-1", "--reason", "superseded", "--force")):
+            status, out, err = run(inst, *words)
+            assert status == 4 and err == "", "one rule for all verbs: it waits for a second person"
+            assert any(a["approval_id"] in out for a in approver.get("approvals")["items"]), out
         status, waits = admin("POST", "/api/v1/services/vpb", {"depends_on": ["covina"]})
         assert status == 202 and waits["approval"]["kind"] == "service", waits
         s = waits["approval"]

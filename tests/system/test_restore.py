@@ -95,7 +95,7 @@ def forget_head(inst):
 
 def accept(inst):
     """As the operations page has it: the signer first, if it has signed more."""
-    wait_for("the signer", lambda: inst.vccctl("status")["checks"]["signer"] == "ok")
+    wait_for("the signer", lambda: inst.status()["checks"]["signer"] == "ok")
     state = inst.vccctl("restore")
     if state["signer_contradicts"]:
         assert "VCC-3906" in refused(inst, "restore", "--accept")
@@ -178,7 +178,7 @@ def test_nothing_that_was_taken_away_comes_back(estate, tmp_path):
     assert os.path.exists(live(inst) + ".before") and not glob.glob(live(inst) + ".restore*")
     controller(inst, True)
 
-    assert any("VCC-3905" in w for w in inst.vccctl("status")["warnings"])
+    assert any("VCC-3905" in w for w in inst.status()["warnings"])
     assert "VCC-3905" in refused(inst, "cert", "renew", host.cert_id, "--force")
     assert inst.vccctl("restore")["status"] == "waiting"
     assert rows(live(inst), "SELECT revoked_at IS NOT NULL FROM tokens WHERE label = 'old'") == [(1,)]

@@ -504,7 +504,7 @@ def vccctl(estate, who, *words, code=0):
     argv = [estate.inst.bin("vccctl"), "--url", estate.inst.admin_url, "--ca", os.path.join(estate.inst.state, "ca.pem"), "--token-file", who, *words]
     done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-    return done.stdout if code == 0 else done.stderr
+    return done.stdout or done.stderr
 
 
 def test_the_command_line(estate, folder):
@@ -519,7 +519,7 @@ def test_the_command_line(estate, folder):
     assert who["principal"] == "gina" and who["person"] == "gina" and who["token"]["label"] == "laptop" and who["limited_to_services"] is True
     assert "VCC-3101" in vccctl(estate, mine, "principal", "list", code=4)
     assert "laptop" in vccctl(estate, mine, "token", "list")
-    asked = json.loads(vccctl(estate, admin, "principal", "set-role", "gina", "--roles", "approver", "--services", "all", "-o", "json"))
+    asked = json.loads(vccctl(estate, admin, "principal", "set-role", "gina", "--roles", "approver", "--services", "all", "-o", "json", code=4))
     ident = asked["approval_id"]
     shown = json.loads(vccctl(estate, approver, "approval", "show", ident, "-o", "json"))
     assert ident in vccctl(estate, approver, "approval", "list")

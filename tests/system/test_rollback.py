@@ -153,4 +153,4 @@ def test_no_key_is_kept(inst):
             shutil.rmtree(os.path.join(inst.host.target_dir, name))
     assert back(inst, campaign_id)["kept_count"] == 1
     member = inst.get(f"campaigns/{campaign_id}/members")["items"][0]
-    assert member["code"] == "VCC-3614" and served(inst.host) == {new}
+    assert member["code"] == "VCC-3618" and served(inst.host) == {new}

@@ -77,13 +77,13 @@ def revoked_of(fleet, name):
 def test_what_is_no_wave(fleet):
     for waves in (["0"], ["101%"], ["x"], ["service:"], ["pattern:*"], ["rest=3"], ["1"] * 16):
         answer = fleet.bulk(waves=waves, dry_run=True)
-        assert answer[0] == 422 and answer[1]["code"] in ("VCC-3609", "VCC-3600"), answer
+        assert answer[0] == 422 and answer[1]["code"] in ("VCC-3613", "VCC-3600"), answer
     for body in ({"waves": "10%"}, {"waves": [1]}, {"halt_share": "3"}, {"halt_share": "101%"}, {"halt_count": -1}, {"halt_count": "3"},
                  {"rollback_on_halt": "yes"}, {"canary": 5}):
         refused(fleet.bulk(dry_run=True, **body), 422, "VCC-3104")
     refused(fleet.emergency(selector={"all": True}, rollback_on_halt=True, dry_run=True), 422, "VCC-3104")
     done = fleet.cli("bulk", "plan", "--waves", "10%,nonsense")
-    assert done.returncode != 0 and "VCC-3609" in done.stderr
+    assert done.returncode != 0 and "VCC-3613" in done.stderr
 
 
 def test_the_plan_holds_the_waves(fleet):
@@ -177,7 +177,7 @@ def test_one_wave_goes_back(fleet):
     now = states(fleet, campaign_id)
     assert now[waves[1][0]] == "kept" and now[waves[1][2]] == "going_back"
     kept = next(m for m in fleet.members(campaign_id) if m["agent"] == waves[1][0])
-    assert kept["code"] == "VCC-3614" and kept["error"]
+    assert kept["code"] == "VCC-3618" and kept["error"]
     assert not fleet.campaign(campaign_id)["completed_at"], "it is open again until the last host is back"
     assert all(now[n] == "done" for n in waves[0] + waves[2])
     away.gateway.up(away)                                                      # in its first exchange
@@ -202,7 +202,7 @@ def test_what_stands_against_it(fleet):
     fleet.post(f"/api/v1/campaigns/{campaign_id}/rollback", {})
     c = wait_for("it is closed again", lambda: (c := fleet.campaign(campaign_id))["completed_at"] and c["rolled_back_count"] and c, 60)
     kept = {m["agent"]: m["code"] for m in fleet.members(campaign_id, state="kept")}
-    assert kept == {"h01": "VCC-3610", "h02": "VCC-3004"} or set(kept) == {"h01", "h02"}, kept
+    assert kept == {"h01": "VCC-3614", "h02": "VCC-3004"} or set(kept) == {"h01", "h02"}, kept
     assert c["rolled_back_count"] == HOSTS - 2
     fleet.vccctl("cert", "resume", "h02-web")
     again = fleet.post(f"/api/v1/campaigns/{campaign_id}/rollback", {})
@@ -218,7 +218,7 @@ def test_an_emergency_skips_waves_and_says_so(fleet):
     refused_ = fleet.post(f"/api/v1/campaigns/{answer[1]['campaign_id']}/rollback", {})
     assert refused_[0] == 200
     c = wait_for("it is closed", lambda: (c := fleet.campaign(answer[1]["campaign_id"]))["completed_at"] and c["kept_count"] and c, 60)
-    assert c["rolled_back_count"] == 0 and fleet.members(answer[1]["campaign_id"])[0]["code"] == "VCC-3612", "what it replaced was revoked at the proof"
+    assert c["rolled_back_count"] == 0 and fleet.members(answer[1]["campaign_id"])[0]["code"] == "VCC-3616", "what it replaced was revoked at the proof"
     answer = fleet.emergency(selector={"all": True}, wait=60, canary="2", incident_id="INC-2")
     assert fleet.audited("emergency_recertification_started", answer[1]["campaign_id"])[0]["waves"] == "2,18"
 
@@ -307,7 +307,7 @@ def test_the_grace_begins_when_nothing_is_in_flight(few):
     wait_for("all that was replaced is revoked", lambda: [revoked_of(few, n) for n in few.hosts_by] == [1, 1, 1], 60)
     few.post(f"/api/v1/campaigns/{campaign_id}/rollback", {})
     c = wait_for("it is closed again", lambda: (c := few.campaign(campaign_id))["completed_at"] and c["kept_count"] and c, 60)
-    assert c["kept_count"] == 3 and {m["code"] for m in few.members(campaign_id)} == {"VCC-3612"}, "after the grace it is refused, with its reason"
+    assert c["kept_count"] == 3 and {m["code"] for m in few.members(campaign_id)} == {"VCC-3616"}, "after the grace it is refused, with its reason"
 
 
 def test_an_old_certificate_does_not_end_while_its_host_is_asked(few):

@@ -152,11 +152,33 @@ static void items_of_a_list(void **state)
 	assert_false(text_item(&cursor, item, sizeof(item)));
 }
 
+static void distances(void **state)
+{
+	(void)state;
+	char long_text[TEXT_DISTANCE_MAX + 2];
+	static const struct {
+		const char *a, *b;
+		size_t      distance;
+	} rows[] = {
+		{"", "", 0},          {"", "abc", 3},           {"abc", "", 3},         {"clara", "clara", 0},  {"clarra", "clara", 1},
+		{"clra", "clara", 1}, {"clara", "clera", 1},    {"calra", "clara", 1},  {"aclar", "clara", 2},  {"argus", "clara", 5},
+		{"ab", "ba", 1},      {"kitten", "sitting", 3}, {"a", "b", 1},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		assert_int_equal(text_distance(rows[i].a, rows[i].b), rows[i].distance);
+		assert_int_equal(text_distance(rows[i].b, rows[i].a), rows[i].distance);
+	}
+	memset(long_text, 'x', sizeof(long_text));
+	long_text[TEXT_DISTANCE_MAX + 1] = '\0';
+	assert_true(text_distance(long_text, "x") == SIZE_MAX);
+	assert_int_equal(text_distance(long_text + 1, ""), TEXT_DISTANCE_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies_all_or_nothing), cmocka_unit_test(comparisons),     cmocka_unit_test(utf8_is_strict),
-		cmocka_unit_test(numbers_are_whole_texts), cmocka_unit_test(items_of_a_list),
+		cmocka_unit_test(numbers_are_whole_texts), cmocka_unit_test(items_of_a_list), cmocka_unit_test(distances),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

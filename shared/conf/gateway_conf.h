@@ -1,4 +1,4 @@
-/* gateway_conf.h - room controller/gateway: gateway.conf.
+/* gateway_conf.h - room shared/conf: the keys of gateway.conf.
  * Never: secrets. */
 #ifndef VCC_GATEWAY_CONF_H
 #define VCC_GATEWAY_CONF_H

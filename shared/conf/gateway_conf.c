@@ -1,10 +1,10 @@
-/* gateway_conf.c - room controller/gateway: gateway.conf.
+/* gateway_conf.c - room shared/conf: the keys of gateway.conf and what they must fulfil.
  * Never: secrets. */
-#include "controller/gateway/gateway_conf.h"
+#include "shared/conf/gateway_conf.h"
 
 #include <stddef.h>
 
-#include "shared/sys/tcp.h"
+#include "shared/base/text.h"
 
 #define PLACE(member) .offset = offsetof(struct gateway_conf, member), .size = sizeof(((struct gateway_conf *)0)->member)
 
@@ -25,11 +25,11 @@ static const struct conf_key keys[] = {
 static int check(const void *conf, struct refusal *why)
 {
 	const struct gateway_conf *c = conf;
-	char                       host[TCP_HOST_SIZE];
+	char                       host[ADDRESS_SIZE];
 	uint16_t                   port;
-	if (tcp_split(c->listen, host, &port) != 0)
+	if (text_host_port(c->listen, host, sizeof(host), &port) != 0)
 		return refuse(why, E_CONF_VALUE, "gateway.listen", "`%s` is not host:port", c->listen);
-	if (tcp_split(c->join_listen, host, &port) != 0)
+	if (text_host_port(c->join_listen, host, sizeof(host), &port) != 0)
 		return refuse(why, E_CONF_VALUE, "gateway.join_listen", "`%s` is not host:port", c->join_listen);
 	return 0;
 }

@@ -1,0 +1,233 @@
+"""The rules that scripts rely on, verb by verb against a controller whose answers the test chooses: exit codes 0 to 8, no colours, progress on
+stderr and only for somebody who sits there, 80 columns."""
+import fcntl
+import http.server
+import json
+import os
+import pty
+import socketserver
+import struct
+import subprocess
+import termios
+import threading
+
+import pytest
+from installation import ROOT
+
+VCCCTL = os.path.join(ROOT, "build", "bin", "vccctl")
+ID = "01a21b85-f8c3-77c5-b880-03a71df5c4b6"
+TIME = "2020-01-02T03:04:05Z"
+OK = {"status": "ready", "checks": {"store": "ok", "signer": "ok", "crl": "ok", "gateway": "ok"}, "warnings": []}
+EMPTY = {"items": [], "next_cursor": None}
+EXPIRING = {"total_expiring": 0, "critical_count": 0, "warning_count": 0, "certificates": {"critical": [], "warning": []}}
+WELL = {"status": OK, "certificates": EMPTY, "agents": EMPTY, "certificates/lifecycle/expiring": EXPIRING}
+LONG = "a-word-that-is-long-" * 3
+
+
+def campaign(status, done=1, waiting=0, running=0, **more):
+    return {"campaign_id": ID, "status": status, "total_certificates": 2, "successful_count": done, "failed_count": 2 - done - waiting - running, "skipped_count": 0,
+            "pending_count": waiting + running, "in_progress_count": running, "waiting_count": waiting, "held_count": 0, "offline_count": 0, "duration_minutes": 0.1,
+            "completed_at": TIME if status.startswith("completed") else None, "failed_renewals": [], "cause": "", **more}
+
+
+def problem(status, code, detail="the cause"):
+    return status, {"type": f"urn:vcc:error:{code}", "title": "t", "status": status, "code": code, "object": "the-object", "detail": detail, "next": "n", "request_id": ID,
+                    "retryable": False}
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        rows = self.server.rows.get(self.path.split("?")[0].removeprefix("/api/v1/"), problem(404, "VCC-1006"))
+        if isinstance(rows, list):
+            row = rows.pop(0) if len(rows) > 1 else rows[0]
+        else:
+            row = rows
+        status, body = row if isinstance(row, tuple) else (200, row)
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = answer
+
+    def address_string(self):
+        return "local"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def controller(folder):
+    server = socketserver.ThreadingUnixStreamServer(os.path.join(folder, "admin.sock"), Answers)
+    server.daemon_threads, server.rows = True, {}
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def environment(**more):
+    return {"HOME": "/nonexistent", "PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **more}
+
+
+def run(controller, *words, **env):
+    return subprocess.run([VCCCTL, "--socket", controller.server_address, *words], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=environment(**env))
+
+
+def seated(controller, *words, terminal=(1, 2), columns=80, **env):
+    """Exit status and what was written to stdout and stderr, those in `terminal` being one."""
+    ends, mine = {}, {}
+    for fd in (1, 2):
+        if fd in terminal:
+            mine[fd], ends[fd] = pty.openpty()
+            fcntl.ioctl(ends[fd], termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        else:
+            mine[fd], ends[fd] = os.pipe()
+    p = subprocess.Popen([VCCCTL, "--socket", controller.server_address, *words], stdin=subprocess.DEVNULL, stdout=ends[1], stderr=ends[2], env=environment(**env))
+    texts = {1: b"", 2: b""}
+
+    def read(fd):
+        while True:
+            try:
+                data = os.read(mine[fd], 65536)
+            except OSError:
+                return
+            if not data:
+                return
+            texts[fd] += data
+    for fd in ends.values():
+        os.close(fd)
+    readers = [threading.Thread(target=read, args=(fd,)) for fd in mine]
+    for r in readers:
+        r.start()
+    code = p.wait(120)
+    for r in readers:
+        r.join(60)
+    for fd in mine.values():
+        os.close(fd)
+    return code, texts[1].decode(), texts[2].decode()
+
+
+PLAN = "certificates/lifecycle/bulk-renewal"
+RENEW = "certificates/lifecycle/renew/c1"
+WATCH = ["campaign", "watch", ID]
+# words, what the controller answers by path, exit code, what stderr says
+CODES = [
+    (["cert", "list"], WELL, 0, ""),
+    (["status"], WELL, 0, ""),
+    (["check"], WELL, 0, ""),
+    (["cert", "cancel", "c1"], {"certificates/c1": {"cert_id": "c1", "open_order": None}}, 0, ""),
+    (WATCH, {f"campaigns/{ID}": campaign("completed", 2)}, 0, ""),
+    (["cert", "renew", "c1"], {RENEW: problem(409, "VCC-3002")}, 1, "VCC-3002"),
+    (["cert", "renew", "c1"], {RENEW: problem(422, "VCC-3104")}, 1, "VCC-3104"),
+    (["cert", "renew", "c1"], {RENEW: problem(500, "VCC-1001")}, 1, "VCC-1001"),
+    (["status"], {"status": {**OK, "status": "not ready", "checks": {**OK["checks"], "signer": "failed"}}}, 1, "signer"),
+    (["cert", "show", "c1"], {"certificates/c1": (200, "no object")}, 1, "VCC-3502"),
+    (["cert", "renew"], {}, 2, "missing"),
+    (["nonsense"], {}, 2, "unknown noun"),
+    (["cert", "list", "-o", "xml"], {}, 2, "xml"),
+    (["cert", "create", "c1"], {}, 2, "--agent"),
+    (["cert", "show", "c1"], {}, 3, "VCC-1006"),
+    (["campaign", "show", "no-id"], {}, 3, "VCC-1006"),
+    (["cert", "list"], {"certificates": problem(401, "VCC-3100")}, 4, "VCC-3100"),
+    (["cert", "list"], {"certificates": problem(403, "VCC-3101")}, 4, "VCC-3101"),
+    (WATCH, {f"campaigns/{ID}": campaign("awaiting_approval", 0, 2)}, 4, ""),
+    (["cert", "create", "c1", "--agent", "a", "--template", "t"], {"certificates": (201, {"cert_id": "c1", "approved": False, "agent": "a"})}, 4, ""),
+    (["cert", "list"], {"certificates": problem(503, "VCC-3106")}, 5, "VCC-3106"),
+    (["cert", "list"], {"certificates": problem(429, "VCC-3155")}, 5, "VCC-3155"),
+    (["--socket", "/nonexistent.sock", "status"], {}, 5, "VCC-3501"),
+    (WATCH, {f"campaigns/{ID}": campaign("halted", 1, 1)}, 6, ""),
+    (WATCH, {f"campaigns/{ID}": campaign("completed_with_failures", 1)}, 6, ""),
+    ([*WATCH, "--wait", "1s"], {f"campaigns/{ID}": campaign("processing", 1, 0, 1)}, 6, ""),
+    (["check"], {**WELL, "agents": {"items": [{"name": "a1", "state": "active", "connected": False, "seen_at": TIME}], "next_cursor": None}}, 7, ""),
+    (["check"], {**WELL, "status": {**OK, "status": "not ready", "checks": {**OK["checks"], "store": "failed"}}}, 7, ""),
+    (["bulk", "apply", "--plan-hash", "0" * 64], {PLAN: problem(409, "VCC-3601")}, 8, "VCC-3601"),
+]
+
+
+@pytest.mark.parametrize("words,rows,code,said", CODES, ids=[f"{i}-{row[2]}" for i, row in enumerate(CODES)])
+def test_exit_code(controller, words, rows, code, said):
+    controller.rows = {path: list(row) if isinstance(row, list) else row for path, row in rows.items()}
+    done = run(controller, *words)
+    assert done.returncode == code, done
+    if code == 0 or not said:
+        assert done.stderr == "", done
+    else:
+        assert said in done.stderr and "next:" in done.stderr, done
+
+
+def test_every_code_has_a_row():
+    assert {row[2] for row in CODES} == set(range(9))
+
+
+# ---- progress ----
+
+def watched():
+    return {f"campaigns/{ID}": [campaign("processing", 0, 1, 1), campaign("processing", 1, 0, 1), campaign("processing", 1, 0, 1), campaign("completed", 2)]}
+
+
+@pytest.mark.parametrize("terminal,told", [((), False), ((1,), False), ((2,), True), ((1, 2), True)])
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_progress_is_for_a_terminal_on_stderr(controller, terminal, told, form):
+    controller.rows = watched()
+    code, out, err = seated(controller, *WATCH, "-o", form, terminal=terminal)
+    assert code == 0 and ("in progress" in err) == told and (told or err == ""), (out, err)
+    assert "in progress," not in out and "\x1b" not in out + err
+    if form == "json":
+        assert json.loads(out)["status"] == "completed"
+    else:
+        assert out.startswith("completed: 2 of 2 renewed")
+    assert max(map(len, err.replace("\r", "\n").split("\n"))) <= 80
+    if told:
+        assert err.endswith("\r"), "the line is taken away again"
+
+
+# ---- colours ----
+
+@pytest.mark.parametrize("words,rows", [(["status"], WELL), (["cert", "show", "c1"], {}), (["check"], CODES[-3][1]), (WATCH, {f"campaigns/{ID}": campaign("halted", 1, 1)}), (["--help"], {})])
+def test_there_are_no_colours(controller, words, rows):
+    """Whatever NO_COLOR says: nothing that is printed depends on it, and no escape sequence reaches a terminal."""
+    said = []
+    for env in ({}, {"NO_COLOR": "1"}, {"NO_COLOR": ""}, {"TERM": "dumb"}, {"CLICOLOR_FORCE": "1"}):
+        controller.rows = rows
+        said.append(seated(controller, *words, **env))
+        assert "\x1b" not in said[-1][1] + said[-1][2], said[-1]
+    assert all(s == said[0] for s in said)
+
+
+def test_what_a_controller_sends_moves_no_cursor(controller):
+    controller.rows = {"certificates": {"items": [{"cert_id": "c1\x1b[2J", "service": "s\x07", "agent": "a", "status": "active\x9b31m"}], "next_cursor": None},
+                       "certificates/c1": problem(409, "VCC-3002", "bad \x1b[31mword\x07")}
+    for words in (["cert", "list"], ["cert", "show", "c1"]):
+        _, out, err = seated(controller, *words)
+        assert not set("\x1b\x07\x9b") & set(out + err), (out, err)
+
+
+# ---- 80 columns ----
+
+CERT = {"cert_id": f"c-{LONG}"[:63], "service": "s" * 32, "agent": "a" * 32, "status": "requested", "served": False, "expires_at": TIME, "renew_at": TIME}
+WIDE = [
+    (["cert", "list"], {"certificates": {"items": [CERT] * 3, "next_cursor": None}}),
+    (["cert", "list"], {"certificates": problem(403, "VCC-3101", LONG * 3)}),
+    (["campaign", "list"], {"campaigns": {"items": [{**campaign("completed_with_failures"), "kind": "emergency", "selector": LONG, "created_at": TIME}], "next_cursor": None}}),
+    (WATCH, {f"campaigns/{ID}": campaign("halted", 1, 1, cause="", failed_renewals=[{"cert_id": "c" * 63, "code": "VCC-2001", "error": "the service was not reloaded " * 5}])}),
+    (["check"], {**WELL, "agents": {"items": [{"name": "a" * 32, "state": "active", "connected": False, "seen_at": TIME}], "next_cursor": None}}),
+    (["status"], {"status": {**OK, "status": "not ready", "checks": {**OK["checks"], "store": "failed", "signer": "failed", "crl": "failed", "gateway": "failed"}}}),
+    (["cert", "renew"], {}),
+    (["explain", "VCC-3504"], {}),
+    (["cert", "cancel", "--help"], {}),
+    (["config", "show", "--help"], {}),
+    (["cert", "create", "--help"], {}),
+]
+
+
+@pytest.mark.parametrize("words,rows", WIDE, ids=lambda x: "-".join(x[:2]) if isinstance(x, list) else None)
+def test_80_columns(controller, words, rows):
+    controller.rows = rows
+    _, out, err = seated(controller, *words)
+    lines = (out + err).replace("\r", "\n").split("\n")
+    one_word = [x for x in lines if len(x) > 80 and len(max(x.split(), key=len)) < 80]
+    assert out + err and one_word == [], one_word
