@@ -73,7 +73,7 @@ FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDEXPANSION:
 .SECONDARY:
 
-all: $(PROGRAMS:%=$(B)/bin/%)
+all: $(PROGRAMS:%=$(B)/bin/%) $(B)/bin/vcc-fleet
 tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 tests
@@ -130,6 +130,14 @@ $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
 endef
 $(foreach d,tests/unit tests/step tests/store tests/sim tests/hostile tests/bench tests/lib,$(eval $(call test_rule,$(d))))
+
+# The simulated fleet: a test tool, beside the programs because people run it.
+FLEET_ROOMS := agent/core agent/keeper agent/link $(SHARED_ROOMS)
+FLEET_OBJ   := $(call obj,$(wildcard tests/fleet/*.c))
+$(B)/bin/vcc-fleet: $(FLEET_OBJ) $(call LIBS_OF,$(FLEET_ROOMS))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(FLEET_OBJ) $(call GROUP,$(call LIBS_OF,$(FLEET_ROOMS))) -lssl -ljansson -lm $(BASELIBS)
 
 # The libraries that an agent stands on and nothing else, or it would be no floor.
 $(B)/tests/bench_empty: $(B)/obj/tests/bench/bench_empty.o

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/cli_invite.h"
 #include "shared/base/text.h"
 #include "shared/model/names.h"
 
@@ -97,47 +98,6 @@ static int release(const struct invocation *in)
 	return one(in, "POST", "/release");
 }
 
-/* The token stands on a line of its own, so that it is pasted where the agent asks for it and not into a shell. */
-static void print_invite(const json_t *answer)
-{
-	size_t  i;
-	json_t *name;
-	printf("%s may serve these names of service %s:\n\n", json_string_value(json_object_get(answer, "name")),
-	       json_string_value(json_object_get(answer, "service")));
-	json_array_foreach(json_object_get(answer, "names"), i, name)
-		printf("  %s\n", json_string_value(name));
-	printf("\nOn the host, as root, before %.16s UTC:\n\n", json_string_value(json_object_get(answer, "expires_at")));
-	printf("  %s\n\n", json_string_value(json_object_get(answer, "command")));
-	printf("It asks for this token, which works once:\n\n");
-	printf("  %s\n", json_string_value(json_object_get(answer, "token")));
-}
-
-static int invite(const struct invocation *in)
-{
-	struct refusal why;
-	json_t        *answer = NULL;
-	const char    *service = verb_value(in, "service");
-	if (service == NULL) {
-		refuse(&why, E_CLI_USAGE, "agent invite", "--service is required");
-		return verb_fail(EXIT_USAGE, &why);
-	}
-	json_t *body = json_pack("{s:s, s:s}", "name", in->words[0], "service", service);
-	if (verb_given(in, "names"))
-		json_object_set_new(body, "names", ask_text_list(verb_value(in, "names")));
-	if (verb_given(in, "ttl"))
-		json_object_set_new(body, "ttl", json_string(verb_value(in, "ttl")));
-	int r = client_call(&in->client, "POST", "/api/v1/invites", body, NULL, &answer, &why);
-	json_decref(body);
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	if (in->form == OUTPUT_TABLE)
-		print_invite(answer);
-	else
-		output_json(answer);
-	json_decref(answer);
-	return EXIT_DONE;
-}
-
 static int rename_agent(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
@@ -172,7 +132,7 @@ static int replace(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	if (in->form == OUTPUT_TABLE)
-		print_invite(answer);
+		cli_invite_print(answer);
 	else
 		output_json(answer);
 	json_decref(answer);
@@ -180,11 +140,13 @@ static int replace(const struct invocation *in)
 }
 
 const struct verb cli_agent_verbs[] = {
-	{"agent", "invite", "NAME", 1, 1, "one-time token for a new host",
+	{"agent", "invite", "[NAME]", 0, 1, "one-time token for a new host, or many",
 	 {{"service", "S", "service that the host runs"},
 	  {"names", "PATTERN,...", "names it may ask for (default NAME.SERVICE.DOMAIN, SERVICE.DOMAIN)"},
-	  {"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"}},
-	 invite},
+	  {"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"},
+	  {"count", "N", "so many: NAME-1 to NAME-N"},
+	  {"file", "FILE", "those of its lines: NAME [SERVICE [PATTERN,...]]"}},
+	 cli_invite},
 	{"agent", "replace", "NAME", 1, 1, "one-time token for the host that takes its place: same names and certificates, new keys",
 	 {{"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"}},
 	 replace},

@@ -4,6 +4,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/contract.h"
 #include "controller/daemon/rename.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -226,6 +227,16 @@ int api_invite_list(struct api_call *call, struct store_view *view)
 	return r;
 }
 
+static json_t *invite_made_json(const struct invite *i, const char *token, const char *join_address, const char *pin, int64_t now)
+{
+	json_t *o = json_invite(i, now);
+	json_object_set_new(o, "token", json_string(token));
+	json_object_set_new(o, "join_address", json_string(join_address));
+	json_object_set_new(o, "pin", json_string(pin));
+	json_object_set_new(o, "command", json_sprintf("vcc-agent join %s --pin %s", join_address, pin));
+	return o;
+}
+
 static void invite_done(void *ctx, const struct api_result *result)
 {
 	struct api_call *call = ctx;
@@ -233,16 +244,11 @@ static void invite_done(void *ctx, const struct api_result *result)
 		api_refuse_why(call, &result->why);
 		return;
 	}
-	char    location[API_PARAM_SIZE];
-	char    id[ID_TEXT_SIZE];
-	json_t *o = json_invite(&result->invite, call->now_at);
-	json_object_set_new(o, "token", json_string(result->token));
-	json_object_set_new(o, "join_address", json_string(result->join_address));
-	json_object_set_new(o, "pin", json_string(result->pin));
-	json_object_set_new(o, "command", json_sprintf("vcc-agent join %s --pin %s", result->join_address, result->pin));
+	char location[API_PARAM_SIZE];
+	char id[ID_TEXT_SIZE];
 	snprintf(location, sizeof(location), "/api/v1/invites/%s", id_text(result->invite.invite_id, id));
 	http_call_header(call->http, "location", location);
-	api_finish(call, 201, o);
+	api_finish(call, 201, invite_made_json(&result->invite, result->token, result->join_address, result->pin, call->now_at));
 }
 
 /* `names`: a list of patterns, or absent. */
@@ -269,27 +275,83 @@ static int invite_names(struct api_call *call, struct names *ret)
 	return 0;
 }
 
-void api_invite_create(struct api_call *call)
+/* From the fields of call->body. */
+static int invite_read(struct api_call *call, struct invite_request *ret)
 {
-	struct invite_request    request = {0};
-	char                     ttl[TIME_TEXT_SIZE] = "";
-	int                      r = api_body(call);
+	char ttl[TIME_TEXT_SIZE] = "";
+	int  r = api_field_text(call, "name", NULL, ret->name, sizeof(ret->name));
 	if (r == 0)
-		r = api_field_text(call, "name", NULL, request.name, sizeof(request.name));
-	if (r == 0)
-		r = api_field_text(call, "service", NULL, request.service, sizeof(request.service));
+		r = api_field_text(call, "service", NULL, ret->service, sizeof(ret->service));
 	if (r == 0)
 		r = api_field_text(call, "ttl", "", ttl, sizeof(ttl));
-	if (r == 0 && json_is_string(json_object_get(call->body, "ttl")) && (duration_parse(ttl, &request.ttl_ms) < 0 || request.ttl_ms > MS_DAY))
+	if (r == 0 && json_is_string(json_object_get(call->body, "ttl")) && (duration_parse(ttl, &ret->ttl_ms) < 0 || ret->ttl_ms > MS_DAY))
 		r = refuse(&call->why, E_API_BODY, "ttl", "must be a duration of at most 24h, like 15m");
 	if (r == 0)
-		r = invite_names(call, &request.patterns);
-	if (r == 0 && !rights_service(&call->principal, request.service))
-		r = refuse(&call->why, E_API_FORBIDDEN, request.service, "%s may not act for this service", call->principal.name);
+		r = invite_names(call, &ret->patterns);
+	if (r == 0 && !rights_service(&call->principal, ret->service))
+		r = refuse(&call->why, E_API_FORBIDDEN, ret->service, "%s may not act for this service", call->principal.name);
+	return r;
+}
+
+void api_invite_create(struct api_call *call)
+{
+	struct invite_request request = {0};
+	int                   r = api_body(call);
+	if (r == 0)
+		r = invite_read(call, &request);
 	if (r < 0)
 		api_refuse_why(call, &call->why);
 	else
 		controller_invite(call->ctl, &request, &call->caller, invite_done, call);
+}
+
+static void invites_done(void *ctx, const struct invites_made *made)
+{
+	struct api_call *call = ctx;
+	json_t          *items = json_array();
+	if (made->code < 0) {
+		json_decref(items);
+		api_refuse_why(call, &made->why);
+		return;
+	}
+	for (size_t i = 0; i < made->n; i++)
+		json_array_append_new(items, invite_made_json(&made->rows[i].invite, made->rows[i].token, made->join_address, made->pin, call->now_at));
+	api_finish(call, 201, json_pack("{s:o}", "items", items));
+}
+
+static int invites_read(struct api_call *call, struct invite_request *requests, size_t n)
+{
+	const struct api_contract *one = contract_find("POST", "/api/v1/invites");
+	json_t                    *whole = call->body;
+	int                        r = 0;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		call->body = json_array_get(json_object_get(whole, "invites"), i);
+		r = json_is_object(call->body) ? contract_check_body(one, call->body, &call->why) : refuse(&call->why, E_API_BODY, "invites", "must hold objects");
+		if (r < 0)
+			break;
+		r = invite_read(call, &requests[i]);
+	}
+	call->body = whole;
+	return r;
+}
+
+/* All of them or none. */
+void api_invites_create(struct api_call *call)
+{
+	struct invite_request *requests = NULL;
+	int                    r = api_body(call);
+	size_t                 n = r == 0 ? json_array_size(json_object_get(call->body, "invites")) : 0;
+	if (r == 0 && (n == 0 || n > INVITES_MAX))
+		r = refuse(&call->why, E_API_BODY, "invites", "must be a list of 1 to %d invites", INVITES_MAX);
+	if (r == 0 && (requests = calloc(n, sizeof(*requests))) == NULL)
+		r = refuse(&call->why, E_NOMEM, "invites", "out of memory");
+	if (r == 0)
+		r = invites_read(call, requests, n);
+	if (r < 0)
+		api_refuse_why(call, &call->why);
+	else
+		controller_invites(call->ctl, requests, n, &call->caller, invites_done, call);
+	free(requests);
 }
 
 /* Another machine for the name: what the name may do stays as it is. */

@@ -40,6 +40,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/agents/{name}/release", PERM_AGENT_EVICT, SCOPE_OBJECT, "The second host with this identity is gone: the next run is let in.", NULL, api_agent_release, NULL},
 	{"GET", "/api/v1/invites", PERM_AGENT_READ, SCOPE_FILTERED, "Invites, oldest first.", api_invite_list, NULL, NULL},
 	{"POST", "/api/v1/invites", PERM_AGENT_INVITE, SCOPE_NAMED, "A one-time token for one new agent.", NULL, api_invite_create, NULL},
+	{"POST", "/api/v1/invites/batch", PERM_AGENT_INVITE, SCOPE_NAMED, "One-time tokens for at most 1,000 new agents: all of them or none.", NULL, api_invites_create, NULL},
 	{"GET", "/api/v1/targets", PERM_CERT_READ, SCOPE_FILTERED, "Targets by certificate.", api_target_list, NULL, api_target_enrich},
 	{"GET", "/api/v1/targets/{target_id}", PERM_CERT_READ, SCOPE_OBJECT, "One target.", api_target_show, NULL, api_target_enrich},
 

@@ -51,6 +51,7 @@ void api_agent_replace(struct api_call *call);
 void api_agent_rename(struct api_call *call);
 int  api_invite_list(struct api_call *call, struct store_view *view);
 void api_invite_create(struct api_call *call);
+void api_invites_create(struct api_call *call);
 int  api_target_list(struct api_call *call, struct store_view *view);
 int  api_target_show(struct api_call *call, struct store_view *view);
 void api_target_enrich(struct api_call *call);

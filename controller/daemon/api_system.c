@@ -3,6 +3,7 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/contract.h"
+#include "controller/daemon/loop_watch.h"
 #include "controller/daemon/people_json.h"
 
 enum { OCSP_PATIENCE_MS = 60 * 1000 }; /* the first responders are ordered after a start */
@@ -54,6 +55,7 @@ static json_t *state_json(struct api_call *call, bool *ret_ready)
 	json_object_set_new(o, "gateways", json_integer(s.gateways));
 	json_object_set_new(o, "connected_agents", json_integer(s.connected));
 	json_object_set_new(o, "open_orders", json_integer(s.open_orders));
+	json_object_set_new(o, "loop", loop_watch_json(s.loop));
 	json_object_set_new(o, "started_at", json_time(s.started_at));
 	json_object_set_new(o, "now", json_time(s.now_at));
 	json_object_set_new(o, "version", json_string(VCC_VERSION));

@@ -32,6 +32,7 @@ TABLE(decision_body, {"hash", API_HASH, API_NEEDED, NULL, NULL, "the one that th
 TABLE(invite_body, {"name", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"service", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"names", API_TEXTS, API_NULL, NULL, NULL, "patterns; default NAME.SERVICE.DOMAIN and SERVICE.DOMAIN"},
       {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
+TABLE(invites_body, {"invites", API_OBJECTS, API_NEEDED, &object_invite_wanted, NULL, "1 to 1000"});
 TABLE(rename_body, {"new_name", API_TEXT, API_NEEDED, NULL, NULL, "lower-case letters, digits, '-', at most 32"});
 TABLE(replace_body, {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 15m, at most 24h"});
 TABLE(revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
@@ -153,6 +154,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/agents/{name}/replace", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, replace_body},
 	{"GET", "/api/v1/invites", API_200, SHAPE_PAGE, &object_invite, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/invites", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, invite_body},
+	{"POST", "/api/v1/invites/batch", API_201, SHAPE_ONE, &object_invites_made, NULL, NULL, NULL, invites_body},
 	{"GET", "/api/v1/targets", API_200, SHAPE_PAGE, &object_target, NULL, NULL, target_args, NULL},
 	{"GET", "/api/v1/targets/{target_id}", API_200, SHAPE_ONE, &object_target, NULL, NULL, NULL, NULL},
 

@@ -28,9 +28,12 @@ OBJECT(health, "Health", NULL, ONE_OF("status", 0, "ok"), F("version", API_TEXT,
 PART(checks, "Checks", NULL, ONE_OF("store", 0, "ok,failed"), ONE_OF("signer", 0, "ok,failed"), ONE_OF("crl", 0, "ok,failed"),
      ONE_OF("gateway", 0, "ok,failed"));
 
+PART(loop, "Loop", NULL, F("turns", API_INTEGER, 0), F("longest_ms", API_NUMBER, 0), F("over_1ms", API_INTEGER, 0), F("over_5ms", API_INTEGER, 0),
+     F("over_10ms", API_INTEGER, 0), F("over_20ms", API_INTEGER, 0), F("over_50ms", API_INTEGER, 0));
+
 OBJECT(state, "State", NULL, ONE_OF("status", 0, "ready,not ready"), OBJ("checks", 0, &object_checks), F("warnings", API_TEXTS, 0),
        F("gateways", API_INTEGER, 0), F("connected_agents", API_INTEGER, 0), F("open_orders", API_INTEGER, 0),
-       F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
+       OBJ("loop", 0, &object_loop), F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
 
 /* ---- people --------------------------------------------------------------------------------------------------------- */
 
@@ -96,6 +99,10 @@ OBJECT(invite, "Invite", NULL, F("invite_id", API_ID, 0), F("name", API_TEXT, 0)
 
 OBJECT(invite_made, "InviteMade", &object_invite, F("token", API_TEXT, 0), F("join_address", API_TEXT, 0), F("pin", API_TEXT, 0),
        F("command", API_TEXT, 0));
+
+OBJECT(invites_made, "InvitesMade", NULL, {"items", API_OBJECTS, 0, &object_invite_made, NULL, NULL});
+OBJECT(invite_wanted, "InviteWanted", NULL, F("name", API_TEXT, API_NEEDED), F("service", API_TEXT, API_NEEDED), F("names", API_TEXTS, API_NULL | API_MAYBE),
+       F("ttl", API_TEXT, API_NULL | API_MAYBE));
 
 /* ---- templates ------------------------------------------------------------------------------------------------------ */
 

@@ -128,6 +128,8 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 	}
 	ctl->store_wake.data = ctl;
 	int r = open_parts(ctl);
+	if (r == 0)
+		r = loop_watch_start(&ctl->loop_watch, loop);
 	if (r < 0)
 		r = refuse(why, r, "controller", "a part of it cannot be set up");
 	if (r == 0)
@@ -256,6 +258,7 @@ void controller_free(struct controller *ctl)
 	store_close(ctl->store); /* delivers what is left */
 	ctl->store = NULL;
 	uv_close((uv_handle_t *)&ctl->store_wake, NULL);
+	loop_watch_close(&ctl->loop_watch);
 	(void)uv_run(ctl->loop, UV_RUN_DEFAULT);
 	identities_free(ctl->identities);
 	ocsp_keys_free(ctl->ocsp_keys);
@@ -370,6 +373,7 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 		.open_orders = orders_count(ctl),
 		.started_at = ctl->started_at,
 		.now_at = now,
+		.loop = &ctl->loop_watch,
 	};
 }
 

@@ -35,6 +35,8 @@ struct caller {
 	char maker_of_token[ACTOR_SIZE];
 };
 
+enum { PIN_TEXT_SIZE = 8 + HASH_TEXT_SIZE };
+
 struct api_result {
 	int                 code; /* 0, or why not (then `why` is filled) */
 	struct refusal      why;
@@ -44,7 +46,7 @@ struct api_result {
 	struct invite       invite;                 /* controller_invite, with: */
 	char                token[TOKEN_JOIN_SIZE]; /* shown once; the callback's owner wipes its copy */
 	char                join_address[ADDRESS_SIZE];
-	char                pin[8 + HASH_TEXT_SIZE]; /* "sha256:HEX" of the root */
+	char                pin[PIN_TEXT_SIZE]; /* "sha256:HEX" of the root */
 	uint32_t            template_version;        /* approvals_decide of a template or service */
 	char                pseudonym[ACTOR_SIZE];   /* controller_forget_person */
 	struct principal    principal;               /* people_principal_put */
@@ -78,6 +80,23 @@ struct invite_request {
 };
 void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
 		       api_done_fn *done, void *ctx);
+/* Many as one change: all of them or none. Rows and tokens live until the callback returns. */
+enum { INVITES_MAX = 1000 };
+struct invite_made {
+	struct invite invite;
+	char          token[TOKEN_JOIN_SIZE];
+};
+struct invites_made {
+	int                       code; /* 0, or why not */
+	struct refusal            why;
+	const struct invite_made *rows;
+	size_t                    n;
+	char                      join_address[ADDRESS_SIZE];
+	char                      pin[PIN_TEXT_SIZE];
+};
+typedef void invites_done_fn(void *ctx, const struct invites_made *made);
+void controller_invites(struct controller *ctl, const struct invite_request *requests, size_t n, const struct caller *who,
+			invites_done_fn *done, void *ctx);
 /* `to` is AGENT_EVICTED, AGENT_BANNED or AGENT_REMOVED (only after evict). The connection is cut when it is stored. */
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx);
@@ -123,6 +142,7 @@ struct controller_state {
 	uint32_t open_orders;
 	int64_t  started_at;
 	int64_t  now_at;
+	const struct loop_watch *loop; /* how long its turns take */
 };
 void controller_state(struct controller *ctl, struct controller_state *ret);
 

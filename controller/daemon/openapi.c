@@ -277,6 +277,8 @@ static json_t *operation_json(const struct api_route *r, json_t *schemas)
 	if (c != NULL) {
 		add_schema(schemas, c->answer);
 		add_schema(schemas, c->later);
+		for (const struct api_field *f = c->body; f != NULL && f->name != NULL; f++)
+			add_schema(schemas, f->of);
 		for (const struct api_field *f = c->more; f != NULL && f->name != NULL; f++)
 			add_schema(schemas, f->of);
 		add_answers(c, responses);

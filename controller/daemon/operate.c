@@ -269,20 +269,15 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 	return r == 0 || r == E_NOT_FOUND ? 0 : refuse(why, r, q->name, "%s", err_what(r));
 }
 
-void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
-		       api_done_fn *done, void *ctx)
+static int invite_make(struct controller *ctl, const struct invite_request *request, const struct caller *who, struct invite_made *ret,
+		       struct refusal *why)
 {
-	struct answer *a = answer_new(done, ctx);
-	struct invite *i = &a->result.invite;
+	struct invite *i = &ret->invite;
 	struct key    *k = NULL;
 	uint8_t        seed[TOKEN_SECRET];
-	char           hash[HASH_TEXT_SIZE];
-	int            r = check_invite(ctl, request, &a->result.why);
-	if (r < 0) {
-		a->result.code = r;
-		answer_now(a);
-		return;
-	}
+	int            r = check_invite(ctl, request, why);
+	if (r < 0)
+		return r;
 	i->created_at = clock_now();
 	i->expires_at = i->created_at + (request->ttl_ms > 0 ? request->ttl_ms : INVITE_TTL_MS);
 	i->invite_id = controller_id(i->created_at);
@@ -297,24 +292,93 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 	if (r == 0)
 		r = key_from_seed(seed, &k, i->token_key);
 	if (r == 0)
-		r = token_join_make(seed, i->name, a->result.token);
+		r = token_join_make(seed, i->name, ret->token);
 	key_free(k);
 	secret_wipe(seed, sizeof(seed));
-	if (r < 0) {
-		refused(a, r, request->name, NULL);
-		return;
-	}
-	text_cut(a->result.join_address, sizeof(a->result.join_address), ctl->conf->join_address);
-	(void)snprintf(a->result.pin, sizeof(a->result.pin), "sha256:%s", hash_text(ctl->pin, hash));
+	return r < 0 ? refuse(why, r, request->name, "%s", err_what(r)) : 0;
+}
 
-	struct commit *c = commit_new(ctl);
+static void invite_put(struct commit *c, const struct invite *i, const struct caller *who)
+{
 	store_add_invite(commit_change(c), i);
 	commit_audit(
 		c,
 		&(struct audit_of){
 			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s,s:b}", "service", i->service, "replaces", (int)i->replaces);
+}
+
+static void where_to_join(const struct controller *ctl, char address[ADDRESS_SIZE], char pin[PIN_TEXT_SIZE])
+{
+	char hash[HASH_TEXT_SIZE];
+	text_cut(address, ADDRESS_SIZE, ctl->conf->join_address);
+	(void)snprintf(pin, PIN_TEXT_SIZE, "sha256:%s", hash_text(ctl->pin, hash));
+}
+
+void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
+		       api_done_fn *done, void *ctx)
+{
+	struct answer     *a = answer_new(done, ctx);
+	struct invite_made made = {.token = ""};
+	a->result.code = invite_make(ctl, request, who, &made, &a->result.why);
+	if (a->result.code < 0) {
+		answer_now(a);
+		return;
+	}
+	a->result.invite = made.invite;
+	memcpy(a->result.token, made.token, sizeof(a->result.token));
+	secret_wipe(&made, sizeof(made));
+	where_to_join(ctl, a->result.join_address, a->result.pin);
+	struct commit *c = commit_new(ctl);
+	invite_put(c, &a->result.invite, who);
 	commit_now(c, on_stored, a);
+}
+
+struct invites_answer {
+	invites_done_fn    *done;
+	void               *ctx;
+	struct invites_made made;
+	struct invite_made  rows[];
+};
+
+static void invites_answer(struct invites_answer *a)
+{
+	a->done(a->ctx, &a->made);
+	secret_wipe(a->rows, a->made.n * sizeof(a->rows[0])); /* tokens */
+	free(a);
+}
+
+static void on_invites_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct invites_answer *a = ctx;
+	(void)ctl;
+	(void)result;
+	if (code < 0)
+		a->made.code = refuse(&a->made.why, code, "store", "%s", err_what(code));
+	invites_answer(a);
+}
+
+void controller_invites(struct controller *ctl, const struct invite_request *requests, size_t n, const struct caller *who,
+			invites_done_fn *done, void *ctx)
+{
+	struct invites_answer *a = calloc(1, sizeof(*a) + n * sizeof(a->rows[0]));
+	if (a == NULL)
+		abort();
+	a->done = done;
+	a->ctx = ctx;
+	a->made.rows = a->rows;
+	a->made.n = n;
+	for (size_t i = 0; i < n && a->made.code == 0; i++)
+		a->made.code = invite_make(ctl, &requests[i], who, &a->rows[i], &a->made.why);
+	if (a->made.code < 0) {
+		invites_answer(a);
+		return;
+	}
+	where_to_join(ctl, a->made.join_address, a->made.pin);
+	struct commit *c = commit_new(ctl);
+	for (size_t i = 0; i < n; i++)
+		invite_put(c, &a->rows[i].invite, who);
+	commit_now(c, on_invites_stored, a);
 }
 
 static void kick_later(struct controller *ctl, const void *value, size_t n)

@@ -4,6 +4,7 @@
 #define VCC_STATE_H
 
 #include "controller/daemon/controller.h"
+#include "controller/daemon/loop_watch.h"
 #include "controller/daemon/rows.h"
 #include "controller/daemon/workers.h"
 #include "shared/conf/controller_conf.h"
@@ -13,6 +14,7 @@ struct controller {
 	const struct controller_conf *conf;
 	uv_loop_t                    *loop;
 	uv_async_t                    store_wake;
+	struct loop_watch             loop_watch;
 	struct store                 *store;
 	struct store_view            *view; /* keyed reads on the loop */
 	struct rows                  *rows;

@@ -77,6 +77,11 @@ int64_t clock_monotonic_us(void)
 	return clock_read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_thread_us(void)
+{
+	return clock_read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static pthread_once_t steady_once = PTHREAD_ONCE_INIT;
 static int64_t        steady_from; /* what the monotonic clock lacks to UTC at the first look */
 

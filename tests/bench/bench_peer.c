@@ -1,6 +1,8 @@
 /* bench_peer.c - a small peer for measuring: a raw mTLS accept loop (the floor), or a client that opens many connections and holds them.
- *   bench_peer server CHAIN.pem KEY.pem CA.pem         prints its port, accepts until stdin ends
- *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem    opens N websockets, prints "held N", answers pings until stdin ends, prints "lost N"
+ *   bench_peer server CHAIN.pem KEY.pem CA.pem         prints its port, accepts until stdin ends; for a byte there it pushes a message of
+ *                                                      PUSHED bytes to everybody
+ *   bench_peer client HOST:PORT N CHAIN.pem KEY.pem    opens N websockets, prints "held N", answers pings until stdin ends, prints "lost N";
+ *                                                      for a byte there it prints "got N": binary messages so far
  * Never: judging what it measures; loopback addresses only. */
 #include <errno.h>
 #include <netdb.h>
@@ -19,7 +21,7 @@
 
 #include "shared/base/text.h"
 
-enum { CONNECTIONS_MAX = 16000, EVENTS = 256 };
+enum { CONNECTIONS_MAX = 16000, EVENTS = 256, PUSHED = 200 };
 
 static const char upgrade[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 			      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -43,11 +45,15 @@ static SSL_CTX *context(bool server, const char *chain, const char *key)
 	return ctx;
 }
 
-static bool stdin_ended(int timeout_ms)
+/* False: a byte was there, or nothing. */
+static bool stdin_ended(bool *ret_asked)
 {
 	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
 	char          byte;
-	return poll(&p, 1, timeout_ms) > 0 && read(STDIN_FILENO, &byte, 1) <= 0;
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	*ret_asked = read(STDIN_FILENO, &byte, 1) == 1;
+	return !*ret_asked;
 }
 
 /* ---- the floor: accept, handshake with client certificate, upgrade by a ready answer, hold ---- */
@@ -55,6 +61,17 @@ static bool stdin_ended(int timeout_ms)
 /* The sample key and its answer of RFC 6455 1.3. */
 static const char upgraded[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 			       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: vcc-agent.v1\r\n\r\n";
+
+static SSL *accepted[CONNECTIONS_MAX]; /* whose handshake began, by descriptor */
+
+/* As a server sends it: unmasked, one record each. */
+static void push(void)
+{
+	static unsigned char message[4 + PUSHED] = {0x82, 126, 0, PUSHED};
+	for (int fd = 0; fd < CONNECTIONS_MAX; fd++)
+		if (accepted[fd] != NULL && SSL_is_init_finished(accepted[fd]) && SSL_write(accepted[fd], message, sizeof(message)) <= 0)
+			die("push");
+}
 
 static void serve(int epoll, SSL *ssl)
 {
@@ -73,6 +90,8 @@ static void serve(int epoll, SSL *ssl)
 	ERR_clear_error();
 	int fd = SSL_get_fd(ssl);
 	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+	if (fd < CONNECTIONS_MAX)
+		accepted[fd] = NULL;
 	SSL_free(ssl);
 	close(fd);
 }
@@ -86,6 +105,8 @@ static void accept_all(int epoll, int listener, SSL_CTX *ctx)
 		SSL *ssl = SSL_new(ctx);
 		if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
 			die("SSL_new");
+		if (fd < CONNECTIONS_MAX)
+			accepted[fd] = ssl;
 		struct epoll_event e = {.events = EPOLLIN, .data.ptr = ssl};
 		epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
 	}
@@ -120,8 +141,13 @@ static int server(char **argv)
 				accept_all(epoll, listener, ctx);
 			else if (events[i].data.ptr != ctx)
 				serve(epoll, events[i].data.ptr);
-			else if (stdin_ended(0))
-				return 0;
+			else {
+				bool asked = false;
+				if (stdin_ended(&asked))
+					return 0;
+				if (asked)
+					push();
+			}
 		}
 	}
 }
@@ -129,6 +155,7 @@ static int server(char **argv)
 /* ---- the client ---- */
 
 static int64_t lost; /* connections that ended before we let go */
+static int64_t got;  /* binary messages */
 
 static int connect_to(const char *address)
 {
@@ -163,12 +190,16 @@ static SSL *open_one(SSL_CTX *ctx, const char *address)
 	return ssl;
 }
 
-/* Whatever comes on a held connection is a ping, small enough to come as a whole (RFC 6455 5.5); or its end. */
+/* What comes on a held connection is a ping or a pushed message, small enough to come as a whole; or its end. */
 static void answer(int epoll, SSL *ssl)
 {
-	unsigned char in[128];
+	unsigned char in[1024];
 	unsigned char pong[6 + 125] = {0x8a, 0x80}; /* masked with zeros */
 	int           n = SSL_read(ssl, in, sizeof(in));
+	if (n > 2 && in[0] == 0x82) {
+		got++;
+		return;
+	}
 	if (n < 2 || in[0] != 0x89 || in[1] > 125 || n != 2 + in[1]) {
 		epoll_ctl(epoll, EPOLL_CTL_DEL, SSL_get_fd(ssl), NULL);
 		lost++;
@@ -186,8 +217,13 @@ static bool attend(int epoll, int timeout_ms)
 	struct epoll_event events[EVENTS];
 	int                k = epoll_wait(epoll, events, EVENTS, timeout_ms);
 	for (int i = 0; i < k; i++) {
-		if (events[i].data.ptr == NULL && stdin_ended(0))
+		bool asked = false;
+		if (events[i].data.ptr == NULL && stdin_ended(&asked))
 			return false;
+		if (asked) {
+			printf("got %lld\n", (long long)got);
+			fflush(stdout);
+		}
 		if (events[i].data.ptr != NULL)
 			answer(epoll, events[i].data.ptr);
 	}

@@ -11,7 +11,7 @@ def number(x):
 
 
 class Table:
-    FORMAT = "{:<14} {:>8} {:<6} {:>8} {:>6}  {:<26} {}"
+    FORMAT = "{:<19} {:>7} {:<5} {:>7} {:>5}  {:<25} {}"
 
     def __init__(self):
         self.rows, self.begun = [], False

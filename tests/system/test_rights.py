@@ -87,6 +87,8 @@ def ask(estate, api, method, path, scope, service, may_go_on):
         return api(method, where.replace(estate.own.name, "nobody").replace(estate.foreign.name, "nobody"))
     if scope == "named" and service == FOREIGN and path.endswith("/services"):
         return api(method, where, {"name": service})
+    if scope == "named" and service == FOREIGN and path.endswith("/invites/batch"):
+        return api(method, where, {"invites": [{"name": "nobody", "service": service}]})
     if scope == "named" and service == FOREIGN:
         needed = {"/invites": {"name": "nobody"}, "/certificates": {"csr": "no request"}}  # what has to be there before anybody looks at the service
         return api(method, where, {"service": service, **needed.get("/" + path.rsplit("/", 1)[1], {})})
@@ -123,7 +125,7 @@ def test_every_route_as_every_role(estate, role, limited):
             elif path.endswith(NO_BODY) or "{token_id}" in path:
                 problem(answer, 404, "VCC-1006")
             elif scope == "named" and service == FOREIGN:
-                assert status == (201 if path.endswith("/invites") else 200 if path.endswith("/services") else 422), what
+                assert status == (201 if path.endswith(("/invites", "/invites/batch")) else 200 if path.endswith("/services") else 422), what
             elif path.endswith("/backup"):  # takes no body; one may be under way
                 assert status in (202, 409), what
             elif path.endswith("/restore/accept"):
