@@ -81,6 +81,17 @@ void before_certificate(const struct context *c, struct deploy_step *s)
 	check_or_wait(c, s);
 }
 
+/* An order that begins with its certificate. It is deployed like any other, with the trust files of today; when that fails what is in
+ * use now comes back. */
+void before_rollback(const struct context *c, struct deploy_step *s)
+{
+	enum key_type type = c->d->key_type;
+	begin(c, s);
+	s->next.key_type = type;
+	s->next.spki_hash = c->event->stage;
+	before_certificate(c, s);
+}
+
 /* The controller repeats it: perhaps it may not wait any longer. The message that is saved then is this one. */
 void before_certificate_again(const struct context *c, struct deploy_step *s)
 {

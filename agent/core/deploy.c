@@ -169,6 +169,11 @@ static const struct transition table[] = {
 	{P(DONE),                                       DEV_CERTIFICATE, same_attempt,                   before_receipt_again},
 	{P(NONE) | P(DONE),                             DEV_CERTIFICATE, is_newer,                       before_unknown_certificate},
 
+	{AT_REST,                                       DEV_ROLLBACK,    is_other,                       before_rollback},
+	{P(WINDOW),                                     DEV_ROLLBACK,    same_attempt,                   before_certificate_again},
+	{AFTER_CSR,                                     DEV_ROLLBACK,    same_attempt,                   before_ack_only},
+	{P(DONE),                                       DEV_ROLLBACK,    same_attempt,                   before_receipt_again},
+
 	{BEFORE_FLIP,                                   DEV_CANCEL,      cancels_this,                   before_cancel},
 	{FROM_FLIP | P(HEAL) | P(DONE),                 DEV_CANCEL,      cancels_this,                   before_ack_only},
 	{P(NONE) | P(DONE),                             DEV_CANCEL,      is_newer,                       before_unknown_cancel},
@@ -286,6 +291,7 @@ const char *deploy_event_name(enum deploy_event_kind k)
 		[DEV_CHECKED] = "checked", [DEV_WRITTEN] = "written",   [DEV_TESTED] = "tested",
 		[DEV_FLIPPED] = "flipped", [DEV_RELOADED] = "reloaded", [DEV_PROBED] = "probed",
 		[DEV_TIMER] = "timer",     [DEV_CANCEL] = "cancel",     [DEV_RESTART] = "restart",
+		[DEV_ROLLBACK] = "rollback",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

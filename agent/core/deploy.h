@@ -76,6 +76,8 @@ enum deploy_event_kind {
 	DEV_PROBED,      /* a summary of the probe stream, after each round of handshakes */
 	DEV_TIMER,       /* now >= next_at; probe as in DEV_PROBED while probing */
 	DEV_CANCEL,      /* code */
+	DEV_ROLLBACK,    /* the certificate before the one in use is to be used again: stage, fingerprint, serial; its key is in a
+			    generation that was kept */
 	DEV_RESTART,     /* keeper start: `current_generation` and `key_present` tell what is on disk */
 	DEV_KIND_COUNT,
 };
@@ -122,7 +124,7 @@ struct deploy_event {
 enum deploy_action_kind {
 	DACT_MAKE_KEY,    /* off the loop; answer DEV_KEY */
 	DACT_SEND_CSR,    /* signed with the host key; repeated until answered */
-	DACT_CHECK,       /* check the certificate against key, bundle, names, time; measure the target; start probing; answer
+	DACT_CHECK,       /* take the key out of the generation that has it, where it is not beside the others; check the certificate against key, bundle, names, time; measure the target; start probing; answer
 			     DEV_CHECKED */
 	DACT_WRITE,       /* remove what an unfinished try left, write the new generation; answer DEV_WRITTEN */
 	DACT_TEST,        /* hook test; answer DEV_TESTED (at once, tested = false, where there is none) */

@@ -157,6 +157,38 @@ int generation_read(int dir_fd, uint64_t number, struct generation_facts *ret, s
 	return 0;
 }
 
+/* A generation that somebody spoiled is as good as none. */
+static bool key_found(int dir_fd, uint64_t number, const struct hash *spki, struct key **ret)
+{
+	char             name[GENERATION_NAME_SIZE];
+	struct buf       pem = BUF_MAX(FILE_PEM_MAX), der = BUF_MAX(SPKI_MAX);
+	struct key      *key = NULL;
+	struct hash      hash = {{0}};
+	_cleanup_fd_ int fd = openat(dir_fd, generation_name(number, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool             read = fd >= 0 && file_read(fd, "key.pem", false, &pem, NULL) == 0 && key_from_pem(buf_span(&pem), &key) == 0;
+	if (read && key_spki(key, &der) == 0)
+		digest_sha256(buf_span(&der), &hash);
+	buf_wipe(&pem);
+	buf_free(&der);
+	if (read && hash_equal(hash, *spki)) {
+		*ret = key;
+		return true;
+	}
+	key_free(key);
+	return false;
+}
+
+int generation_find_key(int dir_fd, const struct hash *spki, struct key **ret, struct refusal *why)
+{
+	uint64_t numbers[GENERATIONS_MAX];
+	size_t   n = 0;
+	int      r = generations_list(dir_fd, numbers, &n, why);
+	while (r == 0 && n > 0)
+		if (key_found(dir_fd, numbers[--n], spki, ret))
+			return 0;
+	return r == 0 ? E_NOT_FOUND : r;
+}
+
 /* ---- flip, prune ------------------------------------------------------------------------------------------------- */
 
 int generation_flip(int dir_fd, uint64_t number, struct refusal *why)

@@ -81,6 +81,8 @@ _must_check_ int generation_write(int dir_fd, uint64_t number, const struct gene
 _must_check_ int generation_compare(int dir_fd, const struct made *made, struct drift *ret, struct refusal *why);
 /* Reads back and proves that key, certificate and files are one set. `ret->chain` must be freed by the caller. */
 _must_check_ int generation_read(int dir_fd, uint64_t number, struct generation_facts *ret, struct refusal *why);
+/* The key with this SPKI hash, out of the newest generation that has it; E_NOT_FOUND. */
+_must_check_ int generation_find_key(int dir_fd, const struct hash *spki, struct key **ret, struct refusal *why);
 /* As generation_flip(); what stands in the place of the link is moved aside, to `.aside-gNNNNNN`. */
 _must_check_ int generation_take(int dir_fd, uint64_t number, struct refusal *why);
 /* `current` -> gNNNNNN, durable. */

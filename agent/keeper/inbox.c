@@ -191,14 +191,10 @@ static void on_order(struct keeper *k, const struct wire_frame *f, struct span b
 	keeper_post_message(k, m, &e, f->id, MSG_ORDER, bytes);
 }
 
-static void on_certificate(struct keeper *k, const struct wire_frame *f, struct span bytes)
+static struct deploy_event certificate_event(struct managed *m, enum deploy_event_kind kind, const struct msg_certificate *c)
 {
-	const struct msg_certificate *c = &f->u.certificate;
-	struct managed               *m = managed_or_refuse(k, c->cert_id, f->id);
-	struct cert_info              info;
-	if (m == NULL)
-		return;
-	struct deploy_event e = keeper_event_of(m, DEV_CERTIFICATE, 0);
+	struct cert_info    info;
+	struct deploy_event e = keeper_event_of(m, kind, 0);
 	e.renewal_id = c->renewal_id;
 	e.attempt = c->attempt;
 	e.trigger = c->trigger < TRIGGER_COUNT ? (enum trigger)c->trigger : TRIGGER_SCHEDULED;
@@ -210,7 +206,33 @@ static void on_certificate(struct keeper *k, const struct wire_frame *f, struct 
 	digest_sha256(c->certificate, &e.fingerprint);
 	if (cert_read(c->certificate, &info) == 0) /* judged in step 1, when everything is at hand */
 		e.serial = info.serial;
+	return e;
+}
+
+static void on_certificate(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	struct managed *m = managed_or_refuse(k, f->u.certificate.cert_id, f->id);
+	if (m == NULL)
+		return;
+	struct deploy_event e = certificate_event(m, DEV_CERTIFICATE, &f->u.certificate);
 	keeper_post_message(k, m, &e, f->id, MSG_CERTIFICATE, bytes);
+}
+
+/* Kept like the certificate of any order: what is in use is always one. */
+static void on_rollback(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	struct managed *m = managed_or_refuse(k, f->u.certificate.cert_id, f->id);
+	struct buf      kept = BUF_MAX(FRAME_MAX);
+	(void)bytes;
+	if (m == NULL)
+		return;
+	struct deploy_event e = certificate_event(m, DEV_ROLLBACK, &f->u.certificate);
+	int                 r = wire_encode(&wire_agent, MSG_CERTIFICATE, f->id, &f->u.certificate, &kept);
+	if (r == 0)
+		keeper_post_message(k, m, &e, f->id, MSG_CERTIFICATE, buf_span(&kept));
+	else
+		uplink_ack(k->uplink, f->id, r, err_what(r));
+	buf_free(&kept);
 }
 
 static void on_cancel(struct keeper *k, const struct wire_frame *f, struct span bytes)
@@ -350,7 +372,7 @@ static const struct {
 	{MSG_WELCOME, true, on_welcome},     {MSG_BYE, true, on_bye},       {MSG_ORDER, false, on_order},
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
-	{MSG_HEAD, false, on_head},
+	{MSG_HEAD, false, on_head},          {MSG_ROLLBACK, false, on_rollback},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)

@@ -97,14 +97,13 @@ int keys_sweep(int keys_fd, keys_needed_fn *needed, void *ctx, struct refusal *w
 	return r;
 }
 
-static int key_store(struct keys_job *j, const struct key *key, struct refusal *why)
+int keys_keep(int keys_fd, struct id renewal_id, uint32_t attempt, const struct key *key, struct refusal *why)
 {
 	char       name[KEY_NAME_SIZE];
 	struct buf pem = BUF_MAX(KEY_PEM_MAX);
 	int        r = key_to_pem(key, &pem);
 	if (r == 0)
-		r = file_replace(j->keys_fd, key_name(j->made.renewal_id, j->made.attempt, name), buf_span(&pem), (uid_t)-1, (gid_t)-1,
-		                 0600, why);
+		r = file_replace(keys_fd, key_name(renewal_id, attempt, name), buf_span(&pem), (uid_t)-1, (gid_t)-1, 0600, why);
 	buf_wipe(&pem);
 	return r;
 }
@@ -123,7 +122,7 @@ static void work_make(uv_work_t *work)
 	if (r == 0 && keys_load(j->keys_fd, j->made.renewal_id, j->made.attempt, &key, NULL) != 0) {
 		r = key_make(j->type, &key);
 		if (r == 0)
-			r = key_store(j, key, &why);
+			r = keys_keep(j->keys_fd, j->made.renewal_id, j->made.attempt, key, &why);
 	}
 	if (r == 0)
 		r = key_spki(key, &spki);

@@ -24,6 +24,8 @@ typedef void keys_made_fn(void *ctx, const struct keys_made *made);
 _must_check_ int keys_make(uv_loop_t *loop, int keys_fd, struct id renewal_id, uint32_t attempt, enum key_type type,
                            keys_made_fn *done, void *ctx);
 _must_check_ int keys_load(int keys_fd, struct id renewal_id, uint32_t attempt, struct key **ret, struct refusal *why);
+/* Writes and syncs a key that is there already, as the one of this attempt. */
+_must_check_ int keys_keep(int keys_fd, struct id renewal_id, uint32_t attempt, const struct key *key, struct refusal *why);
 bool keys_present(int keys_fd, struct id renewal_id, uint32_t attempt);
 /* Removes every key of which `needed` says no. Files with other names than ours stay. */
 typedef bool keys_needed_fn(void *ctx, struct id renewal_id, uint32_t attempt);

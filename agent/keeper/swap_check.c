@@ -128,6 +128,28 @@ int swap_probe_again(struct managed *m, struct refusal *why)
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
+/* The key of an issuance that was in use before is in the generation that was kept of it; from now on it is this attempt's. */
+static int key_fetch(struct managed *m, struct key **ret, struct refusal *why)
+{
+	int r = E_NOT_FOUND;
+	FOR_PLACES(p, m) {
+		_cleanup_fd_ int fd = -1;
+		if (r == E_NOT_FOUND && (r = place_open(p, &fd, why)) == 0)
+			r = generation_find_key(fd, &m->deploy.spki_hash, ret, why);
+	}
+	if (r == E_NOT_FOUND)
+		return refuse(why, E_ROLLBACK_KEY, m->cert_id, "no generation that was kept has it");
+	return r == 0 ? keys_keep(m->keeper->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt, *ret, why) : r;
+}
+
+static int key_of(struct managed *m, struct key **ret, struct refusal *why)
+{
+	int fd = m->keeper->state.keys_fd;
+	if (keys_present(fd, m->deploy.renewal_id, m->deploy.attempt))
+		return keys_load(fd, m->deploy.renewal_id, m->deploy.attempt, ret, why);
+	return key_fetch(m, ret, why);
+}
+
 static int answer_judge(struct managed *m, const struct msg_certificate *c, struct refusal *why)
 {
 	struct wire_frame *order = NULL;
@@ -135,7 +157,7 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 	struct cert_info   info;
 	int                r = stored(&m->order, MSG_ORDER, "order", &order, why);
 	if (r == 0)
-		r = keys_load(m->keeper->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt, &key, why);
+		r = key_of(m, &key, why);
 	if (r == 0) {
 		const struct place *first = NULL; /* names are the same in all of a group */
 		bool                serving = false;

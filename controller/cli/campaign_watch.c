@@ -2,6 +2,8 @@
  * Never: ordering anything. */
 #include "controller/cli/campaign_watch.h"
 
+#include "controller/cli/campaign_screen.h"
+
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,15 +57,35 @@ static bool rests(const json_t *campaign)
 	       !in_flight(campaign);
 }
 
-static void progress(const json_t *campaign)
+static int fetch(const struct invocation *in, const char *campaign_id, bool with_members, json_t **ret, struct refusal *why)
 {
-	if (!isatty(STDERR_FILENO))
-		return;
-	fprintf(stderr, "\r  %lld of %lld done, %lld failed, %lld in progress, %lld waiting   ",
-		count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
-		count_of(campaign, "failed_count"), count_of(campaign, "in_progress_count"),
-		count_of(campaign, "waiting_count") + count_of(campaign, "held_count"));
-	fflush(stderr);
+	char path[CLIENT_PATH_SIZE];
+	snprintf(path, sizeof(path), "/api/v1/campaigns/%s%s", campaign_id, with_members ? "" : "?members=no");
+	return client_call(&in->client, "GET", path, NULL, NULL, ret, why);
+}
+
+static int fetch_failures(const struct invocation *in, const char *campaign_id, const json_t *campaign, json_t **ret)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	if (count_of(campaign, "failed_count") == 0)
+		return EXIT_DONE;
+	snprintf(path, sizeof(path), "/api/v1/campaigns/%s/members?state=failed&limit=%d", campaign_id, SCREEN_FAILURES);
+	return client_call(&in->client, "GET", path, NULL, NULL, ret, &why);
+}
+
+static void draw(const struct invocation *in, FILE *to, const json_t *campaign, bool redraw)
+{
+	json_t *failures = NULL;
+	(void)fetch_failures(in, text_of(campaign, "campaign_id"), campaign, &failures); /* the counts are there without them */
+	campaign_screen(to, campaign, json_object_get(failures, "items"), redraw);
+	json_decref(failures);
+}
+
+static void progress(const struct invocation *in, const json_t *campaign)
+{
+	if (isatty(STDERR_FILENO))
+		draw(in, stderr, campaign, true);
 }
 
 static void print_end(const json_t *campaign)
@@ -74,6 +96,8 @@ static void print_end(const json_t *campaign)
 	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
 	       count_of(campaign, "failed_count"), count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
 	       json_number_value(json_object_get(campaign, "duration_minutes")) * 60);
+	if (count_of(campaign, "rolled_back_count") + count_of(campaign, "kept_count") > 0)
+		printf("  %lld rolled back, %lld could not be\n", count_of(campaign, "rolled_back_count"), count_of(campaign, "kept_count"));
 	if (text_of(campaign, "cause")[0] != '\0')
 		printf("  %s\n", text_of(campaign, "cause"));
 	if (text_equal(text_of(campaign, "status"), "awaiting_approval"))
@@ -86,13 +110,6 @@ static void print_end(const json_t *campaign)
 		snprintf(line, sizeof(line), "%s: %s %s", text_of(failure, "cert_id"), text_of(failure, "code"), text_of(failure, "error"));
 		verb_say(stdout, 4, "  ", line);
 	}
-}
-
-static int fetch(const struct invocation *in, const char *campaign_id, bool with_members, json_t **ret, struct refusal *why)
-{
-	char path[CLIENT_PATH_SIZE];
-	snprintf(path, sizeof(path), "/api/v1/campaigns/%s%s", campaign_id, with_members ? "" : "?members=no");
-	return client_call(&in->client, "GET", path, NULL, NULL, ret, why);
 }
 
 static int end(const struct invocation *in, const char *campaign_id)
@@ -125,7 +142,6 @@ static void tell_still(const char *campaign_id, const json_t *campaign, struct s
 	s->told = true;
 	snprintf(line, sizeof(line), "`vccctl campaign show %s` tells what is in progress; what waits for its service's window goes on with `vccctl cert renew CERT_ID --now`",
 		 campaign_id);
-	fprintf(stderr, "\r%70s\r", "");
 	verb_say(stderr, 2, "  ", line);
 }
 
@@ -134,6 +150,8 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 	int64_t until = clock_monotonic() + wait_ms;
 	long    poll_ms = POLL_FIRST_MS;
 	struct still still = {.done = -1};
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\033[2J");
 	for (;;) {
 		struct refusal why;
 		json_t        *campaign = NULL;
@@ -143,7 +161,7 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 		bool over = rests(campaign) || clock_monotonic() >= until;
 		if (!over)
 			tell_still(campaign_id, campaign, &still);
-		progress(campaign);
+		progress(in, campaign);
 		json_decref(campaign);
 		if (over)
 			break;
@@ -151,8 +169,24 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 		poll_ms = poll_ms * 2 < POLL_MAX_MS ? poll_ms * 2 : POLL_MAX_MS;
 	}
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r%70s\r", "");
+		fprintf(stderr, "\n");
 	return end(in, campaign_id);
+}
+
+int campaign_look(const struct invocation *in, const char *campaign_id)
+{
+	struct refusal why;
+	json_t        *campaign = NULL;
+	int            r = fetch(in, campaign_id, false, &campaign, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	if (in->form == OUTPUT_TABLE)
+		draw(in, stdout, campaign, false);
+	else
+		output_json(campaign);
+	r = rests(campaign) ? campaign_exit(campaign) : EXIT_DONE;
+	json_decref(campaign);
+	return r;
 }
 
 int campaign_wait_option(const struct invocation *in, int64_t fallback_ms, int64_t *ret_ms, struct refusal *why)

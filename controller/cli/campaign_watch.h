@@ -9,6 +9,8 @@
  * its end and failures. Exit code: EXIT_DONE completed; EXIT_PARTLY halted, cancelled, with failures or still pending;
  * EXIT_DENIED waits for approval. */
 int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms);
+/* One screen of it, once, as it is now. The same exit codes, and EXIT_DONE while it is under way. */
+int campaign_look(const struct invocation *in, const char *campaign_id);
 /* The exit code that fits a campaign as it is. */
 int campaign_exit(const json_t *campaign);
 /* --wait of a verb; EXIT_USAGE with `why`. */

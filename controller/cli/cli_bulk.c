@@ -12,7 +12,7 @@
 #include "shared/model/campaign.h"
 #include "shared/sys/file.h"
 
-enum { IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
+enum { WAVE_TEXT_SIZE = DNS_NAME_SIZE + 32, IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
 #define LIFE "/api/v1/certificates/lifecycle"
 
 static const struct output_column plan_columns[] = {
@@ -29,6 +29,12 @@ static const struct output_column plan_columns[] = {
 	{"incident type", "plan.incident_type", COLUMN_TEXT},
 	{"fresh keys", "plan.fresh_keys", COLUMN_TEXT},
 	{"revoke old", "plan.revoke_old", COLUMN_TEXT},
+	{"will take (s)", "plan.prediction.duration_seconds", COLUMN_TEXT},
+	{"batches", "plan.prediction.batches", COLUMN_TEXT},
+	{"of that pauses (s)", "plan.prediction.pauses_seconds", COLUMN_TEXT},
+	{"by past orders", "plan.prediction.past_orders", COLUMN_TEXT},
+	{"one takes p50 (s)", "plan.prediction.order_seconds_p50", COLUMN_TEXT},
+	{"one takes p99 (s)", "plan.prediction.order_seconds_p99", COLUMN_TEXT},
 	{"offline", "plan.offline", COLUMN_LIST},
 	{"lose service", "plan.loses_service", COLUMN_LIST},
 	{"banned hosts", "plan.banned_agents", COLUMN_LIST},
@@ -71,6 +77,51 @@ static void print_failures(const json_t *plan)
 	}
 }
 
+static long long number(const json_t *o, const char *field)
+{
+	return (long long)json_integer_value(json_object_get(o, field));
+}
+
+static void print_waves(const json_t *plan)
+{
+	size_t        i;
+	const json_t *w;
+	json_array_foreach(json_object_get(plan, "waves"), i, w)
+		printf("  %s %lld: %lld certificates\n", json_is_true(json_object_get(w, "canary")) ? "canary, wave" : "wave", number(w, "wave"),
+		       number(w, "total"));
+}
+
+static void print_services(const json_t *plan)
+{
+	const char *name;
+	json_t     *s;
+	json_object_foreach(json_object_get(plan, "blast_radius"), name, s)
+	{
+		printf("  service %s: %lld certificates on %lld hosts, %lld targets", name[0] != '\0' ? name : "-", number(s, "certificates"),
+		       number(s, "hosts"), number(s, "targets"));
+		if (number(s, "offline") > 0)
+			printf(", %lld offline", number(s, "offline"));
+		if (number(s, "loses_service") > 0)
+			printf(", %lld lose service", number(s, "loses_service"));
+		printf("\n");
+	}
+}
+
+static void print_violations(const json_t *plan)
+{
+	size_t        i;
+	const json_t *v;
+	char          line[512];
+	json_array_foreach(json_object_get(plan, "violations"), i, v)
+	{
+		const char *profile = json_string_value(json_object_get(v, "profile"));
+		snprintf(line, sizeof(line), "%s%s%s: %s (%lld certificates)", json_string_value(json_object_get(v, "template_id")),
+			 profile != NULL ? ", " : "", profile != NULL ? profile : "", json_string_value(json_object_get(v, "text")),
+			 number(v, "certificates"));
+		verb_say(stdout, 4, "  policy: ", line);
+	}
+}
+
 /* A mistyped name looks like success otherwise. */
 static void warn_of_none(FILE *to, const json_t *answer)
 {
@@ -92,6 +143,9 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
 	if (in->form == OUTPUT_TABLE) {
 		warn_of_none(stdout, answer);
+		print_waves(plan);
+		print_services(plan);
+		print_violations(plan);
 		print_failures(plan);
 		print_lines(stdout, json_object_get(plan, "warnings"), "warning: ");
 		printf("\n");
@@ -180,12 +234,37 @@ static void set_text(const struct invocation *in, const char *option, const char
 		json_object_set_new(body, field, json_string(verb_value(in, option)));
 }
 
+/* --canary 5 --waves 10%,30%,rest and the limits that halt it. */
+static void set_waves(const struct invocation *in, json_t *body)
+{
+	const char *cursor = verb_value(in, "waves");
+	char        wave[WAVE_TEXT_SIZE];
+	int64_t     count;
+	set_text(in, "canary", "canary", body);
+	set_text(in, "halt-share", "halt_share", body);
+	if (verb_given(in, "halt-count")) /* what is no number is refused by the controller, as every other mistake */
+		json_object_set_new(body, "halt_count", text_i64(verb_value(in, "halt-count"), 0, CAMPAIGN_MEMBERS_MAX, &count) == 0
+								? json_integer((json_int_t)count)
+								: json_string(verb_value(in, "halt-count")));
+	if (verb_given(in, "rollback-on-halt"))
+		json_object_set_new(body, "rollback_on_halt", json_true());
+	if (!verb_given(in, "waves"))
+		return;
+	json_t *list = json_array();
+	while (text_item(&cursor, wave, sizeof(wave)))
+		json_array_append_new(list, json_string(wave));
+	if (cursor == NULL) /* one of them is longer than any can be */
+		json_array_append_new(list, json_string(verb_value(in, "waves")));
+	json_object_set_new(body, "waves", list);
+}
+
 static json_t *bulk_body(const struct invocation *in)
 {
 	json_t *body = json_object();
 	set_text(in, "pattern", "service_pattern", body);
 	set_text(in, "type", "cert_type_filter", body);
 	set_text(in, "trigger", "trigger", body);
+	set_waves(in, body);
 	return body;
 }
 
@@ -209,6 +288,7 @@ static int renew_all(const struct invocation *in)
 	}
 	json_t *body = json_object();
 	set_text(in, "type", "cert_type_filter", body);
+	set_waves(in, body);
 	snprintf(path, sizeof(path), LIFE "/vcc-service/%s/renew-all", in->words[0]);
 	return apply(in, path, body, verb_given(in, "watch"));
 }
@@ -273,6 +353,7 @@ static int emergency_body(const struct invocation *in, json_t **ret, struct refu
 	set_text(in, "type", "incident_type", body);
 	set_text(in, "revoke-old", "revoke_old", body);
 	set_text(in, "invalidity-date", "invalidity_date", body);
+	set_waves(in, body);
 	if (verb_given(in, "fresh-keys"))
 		json_object_set_new(body, "fresh_keys", json_true());
 	if (r < 0) {
@@ -302,6 +383,12 @@ static int emergency_apply(const struct invocation *in)
 #define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash (exit code 8 else)"}
 #define WATCHED {"watch", NULL, "follow it to its end"}, {"wait", "DURATION", "how long at most (default 1h)"}
 #define SURE    {"yes", NULL, "ask nothing"}
+#define WAVES                                                                                                                  \
+	{"canary", "HOW", "go first, and may not fail: a number, 1%, service:NAME or pattern:NAME, =HOW-MANY"},                \
+		{"waves", "LIST", "then these, each when the one before has ended well: 10%,30%,rest"},                        \
+		{"halt-share", "SHARE", "halt when more of a wave fails, like 3% (without waves: of a batch)"},                \
+		{"halt-count", "N", "halt when so many of a wave fail"},                                                       \
+		{"rollback-on-halt", NULL, "when it halts by itself, what was renewed goes back"}
 #define SELECTION                                                                                                              \
 	{"all", NULL, "every certificate"}, {"service", "S", "of this service"}, {"template", "T", "of this template"},        \
 		{"agent", "NAME", "on this host"}, {"pattern", "P", "of these names: NAME, or *.NAME for everything below"},   \
@@ -316,16 +403,16 @@ static int emergency_apply(const struct invocation *in)
 const struct verb cli_bulk_verbs[] = {
 	{"bulk", "plan", "", 0, 0, "what a bulk renewal would do, and its hash",
 	 {{"pattern", "P", "names: NAME, or *.NAME for everything below (default: the whole domain)"},
-	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}},
+	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, WAVES},
 	 bulk_plan},
 	{"bulk", "apply", "", 0, 0, "renews in batches",
 	 {{"pattern", "P", "names: NAME, or *.NAME for everything below (default: the whole domain)"},
-	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, PLANNED, WATCHED, SURE},
+	  {"type", "T", "only of this template"}, {"trigger", "T", "what the orders say (default manual)"}, WAVES, PLANNED, WATCHED, SURE},
 	 bulk_apply},
-	{"emergency", "plan", "", 0, 0, "what an emergency re-certification would do, and its hash", {INCIDENT, SELECTION}, emergency_plan},
+	{"emergency", "plan", "", 0, 0, "what an emergency re-certification would do, and its hash", {INCIDENT, SELECTION, WAVES}, emergency_plan},
 	{"emergency", "apply", "", 0, 0, "renews all at once and follows it to its end",
-	 {INCIDENT, SELECTION, PLANNED, SURE, {"wait", "DURATION", "how long to follow it at most (default 1h)"}}, emergency_apply},
+	 {INCIDENT, SELECTION, WAVES, PLANNED, SURE, {"wait", "DURATION", "how long to follow it at most (default 1h)"}}, emergency_apply},
 	{"service", "renew-all", "NAME", 1, 1, "renews every certificate of a service in batches",
-	 {{"type", "T", "only of this template"}, PLANNED, WATCHED, SURE}, renew_all},
+	 {{"type", "T", "only of this template"}, WAVES, PLANNED, WATCHED, SURE}, renew_all},
 };
 const size_t cli_bulk_verbs_n = N_ELEMENTS(cli_bulk_verbs);

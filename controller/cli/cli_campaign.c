@@ -5,7 +5,9 @@
 #include "controller/cli/ask.h"
 #include "controller/cli/campaign_watch.h"
 #include "shared/base/id.h"
+#include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/model/campaign.h"
 
 #define CAMPAIGNS "/api/v1/campaigns"
 
@@ -27,6 +29,8 @@ static const struct output_column show_columns[] = {
 	{"skipped", "skipped_count", COLUMN_TEXT},  {"waiting", "waiting_count", COLUMN_TEXT},
 	{"held", "held_count", COLUMN_TEXT},        {"in progress", "in_progress_count", COLUMN_TEXT},
 	{"offline", "offline_count", COLUMN_TEXT},  {"dropped", "dropped_count", COLUMN_TEXT},
+	{"rolled back", "rolled_back_count", COLUMN_TEXT}, {"kept", "kept_count", COLUMN_TEXT},
+	{"wave", "wave", COLUMN_TEXT},              {"of waves", "wave_count", COLUMN_TEXT},
 	{"began", "started_at", COLUMN_TIME},       {"ended", "completed_at", COLUMN_TIME},
 	{"plan hash", "plan_hash", COLUMN_TEXT},
 };
@@ -76,7 +80,30 @@ static int watch(const struct invocation *in)
 	int            r = campaign_path(in, "%s", path, &why);
 	if (r == EXIT_DONE)
 		r = campaign_wait_option(in, MS_HOUR, &wait_ms, &why);
+	if (r == EXIT_DONE && verb_given(in, "once"))
+		return campaign_look(in, in->words[0]);
 	return r == EXIT_DONE ? campaign_watch(in, in->words[0], wait_ms) : verb_fail(r, &why);
+}
+
+static int rollback(const struct invocation *in)
+{
+	char           path[CLIENT_PATH_SIZE];
+	struct refusal why;
+	json_t        *body = json_object();
+	int64_t        wave = 0;
+	int            r = campaign_path(in, CAMPAIGNS "/%s/rollback", path, &why);
+	if (r == EXIT_DONE && verb_given(in, "wave") && text_i64(verb_value(in, "wave"), 1, WAVES_MAX, &wave) < 0) {
+		refuse(&why, E_CLI_USAGE, "--wave", "must be the number of a wave, from 1 on");
+		r = EXIT_USAGE;
+	}
+	if (wave > 0)
+		json_object_set_new(body, "wave", json_integer((json_int_t)wave));
+	if (r == EXIT_DONE)
+		r = ask_object(in, "POST", path, body, show_columns, N_ELEMENTS(show_columns));
+	else
+		r = verb_fail(r, &why);
+	json_decref(body);
+	return r;
 }
 
 static int word(const struct invocation *in, const char *format)
@@ -105,10 +132,12 @@ static int cancel(const struct invocation *in)
 const struct verb cli_campaign_verbs[] = {
 	{"campaign", "list", "", 0, 0, "campaigns, newest first", {{0}}, list},
 	{"campaign", "show", "ID", 1, 1, "one campaign with each of its certificates", {{0}}, show},
-	{"campaign", "watch", "ID", 1, 1, "follows it to its end; exit code 6 when it is partly done or halted",
-	 {{"wait", "DURATION", "how long at most (default 1h)"}}, watch},
+	{"campaign", "watch", "ID", 1, 1, "follows it to its end on one screen; exit code 6 when it is partly done or halted",
+	 {{"wait", "DURATION", "how long at most (default 1h)"}, {"once", NULL, "one screen, as it is now"}}, watch},
 	{"campaign", "halt", "ID", 1, 1, "sends nothing more; what was sent finishes", {{0}}, halt},
 	{"campaign", "resume", "ID", 1, 1, "goes on with a halted campaign", {{0}}, resume},
 	{"campaign", "cancel", "ID", 1, 1, "drops for good what was not sent", {{0}}, cancel},
+	{"campaign", "rollback", "ID", 1, 1, "puts the certificates before in use again, while they are in their grace",
+	 {{"wave", "N", "of this wave alone (default: of all that was touched)"}}, rollback},
 };
 const size_t cli_campaign_verbs_n = N_ELEMENTS(cli_campaign_verbs);

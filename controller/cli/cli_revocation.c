@@ -95,6 +95,11 @@ static int resume(const struct invocation *in)
 	return change(in, "resume");
 }
 
+static int rollback(const struct invocation *in)
+{
+	return change(in, "rollback");
+}
+
 /* ---- crl --------------------------------------------------------------------------------------------------------- */
 
 static const struct output_column list_columns[] = {
@@ -119,6 +124,7 @@ const struct verb cli_revocation_verbs[] = {
 	  {"replace", NULL, "renew first; what is replaced is revoked when the new one is proved"},
 	  {"yes", NULL, "also when its service is left without a certificate in force"}},
 	 revoke_certificate},
+	{"cert", "rollback", "CERT_ID", 1, 1, "puts the certificate before in use again, while it is in its grace", {{0}}, rollback},
 	{"cert", "suspend", "CERT_ID", 1, 1, "puts it on hold: lists and OCSP say so until it is resumed", {{0}}, suspend},
 	{"cert", "resume", "CERT_ID", 1, 1, "puts a suspended certificate back in force", {{0}}, resume},
 	{"crl", NULL, "", 0, 0, "published revocation lists and their age", {{0}}, crl},

@@ -8,7 +8,7 @@
 #include "controller/cli/client.h"
 #include "controller/cli/output.h"
 
-enum { VERB_WORDS_MAX = 8, VERB_OPTIONS_MAX = 16, VERB_AGAIN_MAX = 64 };
+enum { VERB_WORDS_MAX = 8, VERB_OPTIONS_MAX = 24, VERB_AGAIN_MAX = 64 };
 
 struct verb_option {
 	const char *name;  /* "force" */

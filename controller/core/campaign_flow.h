@@ -13,8 +13,10 @@ enum campaign_event_kind {
 	CAMPAIGN_EV_HALT, /* by a person: cause */
 	CAMPAIGN_EV_RESUME,
 	CAMPAIGN_EV_CANCEL, /* by a person: cause */
+	CAMPAIGN_EV_ROLLBACK, /* by a person: first, last, cause */
 	CAMPAIGN_EV_SENT,   /* members left `waiting` (or `held`): the answer to an action: moved[] */
 	CAMPAIGN_EV_MOVED,  /* one member went on: from, to */
+	CAMPAIGN_EV_BACK,   /* members left `done`: the answer to an action: moved[], reached */
 	CAMPAIGN_EV_TIMER,  /* time passed, or something else may have changed: away */
 	CAMPAIGN_EV_JOINED, /* members were added: moved[] */
 	CAMPAIGN_EV_WHOLE,  /* no more will be */
@@ -28,6 +30,9 @@ struct campaign_event {
 	uint32_t                 moved[MEMBER_STATE_COUNT]; /* SENT, JOINED: so many went to that state */
 	enum member_state        from, to;                  /* SENT: `from` WAITING or HELD; MOVED */
 	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */
+	bool                     wave_ends;                 /* SENT: what waits next belongs to a later wave */
+	uint64_t                 first, last;               /* ROLLBACK: positions */
+	uint64_t                 reached;                   /* BACK: looked at up to this position */
 	uint32_t away; /* TIMER: open members that nothing is in flight for: their host is not connected, or a person is waited
 			  for */
 };
@@ -35,6 +40,8 @@ struct campaign_event {
 enum campaign_action_kind {
 	CAMPAIGN_ACT_SEND,  /* take the next `n` waiting members, in order and of one stage, and make their orders */
 	CAMPAIGN_ACT_DROP,  /* take the next `n` waiting members, then held ones, and drop them */
+	CAMPAIGN_ACT_BACK,  /* of the next `n` members after back_at, up to back_last, let those that are done go back, and end
+			       what is still to be tried or waits for its host */
 	CAMPAIGN_ACT_AUDIT, /* a record: event */
 	CAMPAIGN_ACT_KIND_COUNT,
 };
@@ -54,8 +61,8 @@ struct campaign_step {
 	size_t                 n_act;
 };
 
-/* E_CAMPAIGN_STATE: a person asks for what is not possible now; `ret` is untouched then. SEND and DROP come alone, and their
- * step changes nothing: the answer to them (SENT) does. */
+/* E_CAMPAIGN_STATE: a person asks for what is not possible now; `ret` is untouched then. SEND, DROP and BACK come alone, and
+ * their step changes nothing: the answer to them (SENT, BACK) does. */
 _must_check_ int campaign_flow_step(const struct campaign *c, const struct campaign_event *event, int64_t now,
 				    struct campaign_step *ret);
 
@@ -68,6 +75,8 @@ enum member_state campaign_flow_member(const struct campaign *c, const struct or
  * cancelled. */
 bool campaign_flow_follows(const struct order *open);
 
+/* How many members are in this state. */
+uint32_t *campaign_flow_counter(struct campaign *c, enum member_state s);
 uint32_t campaign_flow_open(const struct campaign *c);    /* members that are not through */
 uint32_t campaign_flow_pending(const struct campaign *c); /* the same with those that were never sent */
 /* Is anything in flight, when `away` of the open ones are not? */

@@ -417,3 +417,45 @@ void effect_stale_again(const struct order_context *c, struct order_step *s)
 {
 	note_failure(c, s);
 }
+
+/* ---- the way back ------------------------------------------------------------------------------------------------ */
+
+/* What was superseded must not end while the host is asked, however long that takes. */
+void effect_rollback(const struct order_context *c, struct order_step *s)
+{
+	s->next.attempt++;
+	s->next.flags |= ORDER_ROLLBACK_ASKED;
+	s->next.flags &= ~(uint32_t)ORDER_CANCEL_ASKED;
+	s->next.code = 0;
+	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
+	s->next.completed_at = 0;
+	set_deadline(c, s);
+	add(s, ACT_REOPEN);
+	add(s, ACT_KEEP_OLD);
+	add(s, ACT_SEND_ROLLBACK);
+	add_audit(s, ORDER_AUDIT_ROLLBACK_ASKED, 0);
+}
+
+void effect_rollback_again(const struct order_context *c, struct order_step *s)
+{
+	set_deadline(c, s);
+	add(s, ACT_SEND_ROLLBACK);
+}
+
+void effect_rolled_back(const struct order_context *c, struct order_step *s)
+{
+	add(s, ACT_REVOKE_NEW);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_ROLLED_BACK, 0);
+	end(c, s);
+}
+
+/* The host serves what this order brought: the order is completed as before, and the grace of what it replaced begins anew. */
+void effect_rollback_failed(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	supersede(c, s);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_ROLLBACK_FAILED, c->event->code);
+	end(c, s);
+}

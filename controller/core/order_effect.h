@@ -50,6 +50,10 @@ void effect_cancelled(const struct order_context *c, struct order_step *s);
 void effect_csr_of_ended(const struct order_context *c, struct order_step *s);
 void effect_send_certificate(const struct order_context *c, struct order_step *s);
 void effect_mismatch(const struct order_context *c, struct order_step *s);
+void effect_rollback(const struct order_context *c, struct order_step *s);
+void effect_rollback_again(const struct order_context *c, struct order_step *s);
+void effect_rolled_back(const struct order_context *c, struct order_step *s);
+void effect_rollback_failed(const struct order_context *c, struct order_step *s);
 void effect_stale_again(const struct order_context *c, struct order_step *s);
 
 #endif

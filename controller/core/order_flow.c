@@ -105,6 +105,22 @@ static bool proved_after_end(const struct order_context *c)
 	return fingerprint_is_ours(c) && c->o->verified_at > c->o->completed_at;
 }
 
+static bool has_old(const struct order_context *c)
+{
+	return !serial_is_none(c->o->old_serial) && !serial_is_none(c->o->serial);
+}
+
+static bool old_is_served(const struct order_context *c)
+{
+	return has_old(c) && serial_equal(c->event->serial, c->o->old_serial);
+}
+
+/* The host had gone back before it could be told to leave it. */
+static bool old_is_served_after_all(const struct order_context *c)
+{
+	return (c->o->flags & ORDER_ROLLBACK_ASKED) != 0 && old_is_served(c);
+}
+
 /* The key came with the order: there is no host to ask for one, nor to hand the certificate to. */
 static bool no_agent(const struct order_context *c)
 {
@@ -175,6 +191,16 @@ static const struct transition table[] = {
 	{P(COMPLETED),                          EV_VERIFIED,       unproved_is_ours,         effect_verified_late,       ORDER_SAME},
 	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
 	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        fingerprint_is_ours,      effect_settled,             ORDER_COMPLETED},
+	{P(COMPLETED),                          EV_ROLLBACK,       has_old,                  effect_rollback,            ORDER_ROLLING_BACK},
+	{P(ROLLING_BACK),                       EV_SETTLED,        old_is_served,            effect_rolled_back,         ORDER_ROLLED_BACK},
+	{P(ROLLING_BACK),                       EV_SETTLED,        NULL,                     effect_mismatch,            ORDER_SAME},
+	{P(ROLLING_BACK),                       EV_TARGET_FAILED,  NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
+	{P(ROLLING_BACK),                       EV_ANSWER_REFUSED, NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
+	{P(ROLLING_BACK),                       EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
+	{P(ROLLING_BACK),                       EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{P(ROLLING_BACK),                       EV_TIMER,          cancel_asked,             effect_cancel_again,        ORDER_SAME},
+	{P(ROLLING_BACK),                       EV_TIMER,          NULL,                     effect_rollback_again,      ORDER_SAME},
+	{P(COMPLETED),                          EV_SETTLED,        old_is_served_after_all,  effect_rolled_back,         ORDER_ROLLED_BACK},
 	{P(COMPLETED),                          EV_SETTLED,        unproved_is_ours,         effect_settled_late,        ORDER_SAME},
 	{P(COMPLETED),                          EV_SETTLED,        proved_after_end,         effect_settled_late,        ORDER_SAME},
 	{P(VERIFIED),                           EV_STALE_AGAIN,    NULL,                     effect_stale_again,         ORDER_DELIVERED},
@@ -293,6 +319,7 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_CANCEL] = "cancel",
 		[EV_TIMER] = "timer",
 		[EV_NOW] = "now",
+		[EV_ROLLBACK] = "rollback",
 		[EV_RESTART] = "restart",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
@@ -304,6 +331,9 @@ const char *order_action_name(enum order_action_kind k)
 		[ACT_SEND_ORDER] = "send_order",
 		[ACT_SEND_CERTIFICATE] = "send_certificate",
 		[ACT_SEND_CANCEL] = "send_cancel",
+		[ACT_SEND_ROLLBACK] = "send_rollback",
+		[ACT_KEEP_OLD] = "keep_old",
+		[ACT_REOPEN] = "reopen",
 		[ACT_CLEAR_OUTBOX] = "clear_outbox",
 		[ACT_ADD_INTENT] = "add_intent",
 		[ACT_STORE_ISSUED] = "store_issued",
@@ -327,6 +357,8 @@ const char *order_audit_name(enum order_audit a)
 		[ORDER_AUDIT_PROVED] = "proved", [ORDER_AUDIT_COMPLETED] = "completed", [ORDER_AUDIT_FAILED] = "failed",
 		[ORDER_AUDIT_PAUSED] = "paused", [ORDER_AUDIT_CANCELLED] = "cancelled", [ORDER_AUDIT_VOIDED] = "voided",
 		[ORDER_AUDIT_STEP] = "step",     [ORDER_AUDIT_MISMATCH] = "mismatch",
+		[ORDER_AUDIT_ROLLBACK_ASKED] = "rollback_asked", [ORDER_AUDIT_ROLLED_BACK] = "rolled_back",
+		[ORDER_AUDIT_ROLLBACK_FAILED] = "rollback_failed",
 	};
 	return (size_t)a < N_ELEMENTS(names) ? names[a] : "unknown";
 }

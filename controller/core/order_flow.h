@@ -27,6 +27,8 @@ enum order_event_kind {
 		       asks the  agent, which answers with a failed receipt (E_SWAP_CANCELLED) or goes on to the end */
 	EV_TIMER,   /* now >= next_at; earlier changes nothing */
 	EV_NOW,     /* by a person: windows do not count, and a wait for the next attempt is over */
+	EV_ROLLBACK, /* by a person or a campaign, when the issuance before this one can still be used: the host is to put it in
+			use again. A new attempt of a completed order */
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
 	EV_KIND_COUNT,
 };
@@ -63,6 +65,7 @@ enum order_action_kind {
 	ACT_SEND_ORDER,       /* outbox: order message (replaces what was there); sent after commit */
 	ACT_SEND_CERTIFICATE, /* outbox: certificate message */
 	ACT_SEND_CANCEL,      /* outbox: cancel message */
+	ACT_SEND_ROLLBACK, /* outbox: rollback message with the certificate of the issuance before */
 	ACT_CLEAR_OUTBOX,     /* nothing more to send for this order */
 	ACT_ADD_INTENT,       /* issuance row {serial, TBS hash, signing request} in state INTENT */
 	ACT_STORE_ISSUED, /* issuance row becomes ISSUED with its DER; current (unproved) when the certificate has none yet */
@@ -70,6 +73,8 @@ enum order_action_kind {
 	ACT_PROVE, /* issuance ACTIVE, certificate's current issuance = this one and proved, old one RENEWED; next renew_at */
 	ACT_ADOPT, /* certificate's current issuance = this one, not proved; the old one stays as it is; next renew_at */
 	ACT_SUPERSEDE,     /* old issuance: supersede_at = at */
+	ACT_KEEP_OLD,      /* old issuance: no supersession is due any more */
+	ACT_REOPEN,        /* certificate.open_order = this order */
 	ACT_REVOKE_NEW,    /* this attempt's issuance, signed or not, is revoked at once (superseded): rollback, refused,
 			      cancelled. When it is    the certificate's current one, the order's old one (or none) becomes current
 			      and ACTIVE again */
@@ -94,6 +99,9 @@ enum order_audit {
 	ORDER_AUDIT_CANCELLED,
 	ORDER_AUDIT_VOIDED,
 	ORDER_AUDIT_STEP,
+	ORDER_AUDIT_ROLLBACK_ASKED,
+	ORDER_AUDIT_ROLLED_BACK,
+	ORDER_AUDIT_ROLLBACK_FAILED,
 	ORDER_AUDIT_MISMATCH, /* a message that does not fit the order: MESSAGE_REFUSED */
 	ORDER_AUDIT_COUNT,
 };

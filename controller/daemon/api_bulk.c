@@ -10,6 +10,7 @@
 #include "controller/daemon/api_wait.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -46,6 +47,8 @@ static struct job *job_new(struct api_call *call, enum campaign_kind kind)
 	j->plan->priority = call->ctl->conf->bulk_priority;
 	j->plan->share = call->ctl->conf->approval_share;
 	j->plan->now = call->now_at;
+	j->plan->outlook.batch = kind == CAMPAIGN_EMERGENCY ? 0 : (uint32_t)call->ctl->conf->bulk_batch;
+	j->plan->outlook.pause_ms = call->ctl->conf->bulk_pause_ms;
 	text_cut(j->plan->domain, sizeof(j->plan->domain), controller_domain(call->ctl));
 	return j;
 }
@@ -78,7 +81,7 @@ static int read_common(struct job *j)
 	if (r == 0)
 		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type,
 				   sizeof(j->plan->request.selector.type));
-	return r;
+	return r == 0 ? campaign_waves_read(call, &j->plan->request) : r;
 }
 
 static int read_time(struct api_call *call, const char *name, int64_t *ret)

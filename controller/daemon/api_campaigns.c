@@ -5,7 +5,9 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/campaign_figures.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/order_window.h"
 #include "shared/base/text.h"
@@ -98,6 +100,7 @@ int api_campaign_show(struct api_call *call, struct store_view *view)
 		{"skipped_renewals", MEMBER_SKIPPED, show_failure},
 		{"renewal_processes", MEMBER_ORDERED, json_member},
 		{"renewal_processes", MEMBER_FOLLOWING, json_member},
+		{"renewal_processes", MEMBER_GOING_BACK, json_member},
 	};
 	struct campaign c;
 	int             r = campaign_of(call, view, &c);
@@ -107,6 +110,8 @@ int api_campaign_show(struct api_call *call, struct store_view *view)
 	if (members != NULL && !text_equal(members, "no"))
 		return refuse(&call->why, E_API_BODY, "members", "must be no, or not be given");
 	call->answer = json_campaign(&c, call->now_at);
+	json_object_set_new(call->answer, "waves", json_campaign_waves(&c, view));
+	json_object_set_new(call->answer, "figures", json_campaign_figures(&c, view, call->now_at));
 	for (size_t i = 0; members == NULL && i < N_ELEMENTS(lists); i++) {
 		if (json_object_get(call->answer, lists[i].name) == NULL)
 			json_object_set_new(call->answer, lists[i].name, json_array());
@@ -185,20 +190,36 @@ static void word_done(void *ctx, const struct api_result *result)
 		api_finish(call, 200, json_campaign(&result->campaign, call->now_at));
 }
 
+/* Absent = all that was touched. */
+static int read_wave(struct api_call *call, const struct campaign *c, uint32_t *ret)
+{
+	const json_t *wave = json_object_get(call->body, "wave");
+	json_int_t    n = json_integer_value(wave);
+	if (wave == NULL || json_is_null(wave))
+		return 0;
+	if (!json_is_integer(wave) || n < 1 || n > (json_int_t)waves_count(c->waves))
+		return refuse(&call->why, E_API_BODY, "wave", "must be the number of a wave, from 1 to %zu", waves_count(c->waves));
+	*ret = (uint32_t)n;
+	return 0;
+}
+
 /* Who may not order an emergency may not stop one. */
 static void word(struct api_call *call, enum campaign_event_kind kind)
 {
 	struct campaign          c;
+	uint32_t                 wave = 0;
 	int                      r = campaign_of(call, controller_view(call->ctl), &c);
 	if (r == 0)
 		r = api_body(call);
+	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
+		r = read_wave(call, &c, &wave);
 	if (r == 0 && c.kind == CAMPAIGN_EMERGENCY && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
 		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0], "%s lacks the permission %s", call->principal.name,
 			   permission_name(PERM_CERT_EMERGENCY));
 	if (r < 0)
 		api_refuse_why(call, &call->why);
 	else
-		campaigns_order(call->ctl, c.campaign_id, kind, &call->caller, word_done, call);
+		campaigns_order(call->ctl, c.campaign_id, kind, wave, &call->caller, word_done, call);
 }
 
 void api_campaign_halt(struct api_call *call)
@@ -214,4 +235,9 @@ void api_campaign_resume(struct api_call *call)
 void api_campaign_cancel(struct api_call *call)
 {
 	word(call, CAMPAIGN_EV_CANCEL);
+}
+
+void api_campaign_rollback(struct api_call *call)
+{
+	word(call, CAMPAIGN_EV_ROLLBACK);
 }

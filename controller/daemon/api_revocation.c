@@ -9,6 +9,7 @@
 #include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/revocations.h"
+#include "controller/daemon/rollbacks.h"
 #include "controller/daemon/state.h"
 #include "controller/daemon/workers.h"
 #include "shared/base/text.h"
@@ -152,6 +153,11 @@ void api_cert_suspend(struct api_call *call)
 void api_cert_resume(struct api_call *call)
 {
 	change_standing(call, controller_resume);
+}
+
+void api_cert_rollback(struct api_call *call)
+{
+	change_standing(call, controller_rollback);
 }
 
 /* ---- what is published ------------------------------------------------------------------------------------------- */

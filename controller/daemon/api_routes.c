@@ -50,6 +50,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/certificates/{cert_id}", PERM_CERT_READ, SCOPE_OBJECT, "One certificate with target, policy and last orders.", api_cert_show, NULL, api_cert_enrich},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, SCOPE_OBJECT, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, SCOPE_OBJECT, "Ends the certificate for good, or has it replaced first.", NULL, api_cert_revoke, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/rollback", PERM_CERT_RENEW, SCOPE_OBJECT, "Puts the issuance before the one in use in use again, while it is in its grace.", NULL, api_cert_rollback, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts the certificate on hold.", NULL, api_cert_suspend, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts a suspended certificate back in force.", NULL, api_cert_resume, NULL},
 	{"GET", "/api/v1/crls", PERM_CERT_READ, SCOPE_OPEN, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},
@@ -70,6 +71,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", PERM_CERT_BULK, SCOPE_OBJECT, "Sends nothing more; what was sent finishes.", NULL, api_campaign_halt, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},
+	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", PERM_CERT_BULK, SCOPE_OBJECT, "Puts the certificates before in use again, of one wave or of all that was touched; it is halted by that.", NULL, api_campaign_rollback, NULL},
 
 	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},

@@ -77,6 +77,7 @@ void api_cert_pem(struct api_call *call);
 /* api_revocation.c */
 void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);
+void api_cert_rollback(struct api_call *call);
 void api_cert_resume(struct api_call *call);
 void api_crl_list(struct api_call *call);
 
@@ -117,6 +118,7 @@ int  api_campaign_members(struct api_call *call, struct store_view *view);
 void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);
 void api_campaign_cancel(struct api_call *call);
+void api_campaign_rollback(struct api_call *call);
 
 /* api_events.c */
 void api_events(struct api_call *call);

@@ -7,6 +7,7 @@
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/campaign_recent.h"
+#include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/state.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -72,7 +73,14 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "held_count", count(c->held));
 	json_object_set_new(o, "in_progress_count", count(campaign_flow_open(c)));
 	json_object_set_new(o, "dropped_count", count(c->dropped));
+	json_object_set_new(o, "rolled_back_count", count(c->rolled_back));
+	json_object_set_new(o, "kept_count", count(c->kept));
 	json_object_set_new(o, "batch", count(c->batch));
+	json_object_set_new(o, "wave", count(c->wave));
+	json_object_set_new(o, "wave_count", count((uint32_t)waves_count(c->waves)));
+	json_object_set_new(o, "halt_share_percent", json_real((double)c->halt_share / 10));
+	json_object_set_new(o, "halt_count", count(c->halt_count));
+	json_object_set_new(o, "rollback_on_halt", json_boolean(c->rollback_on_halt));
 	json_object_set_new(o, "confirmation", json_string(confirmation_name(c->confirmation)));
 	json_object_set_new(o, "cause", json_string(c->cause));
 	if (c->kind == CAMPAIGN_EMERGENCY)
@@ -143,11 +151,16 @@ static bool loses_service(const struct campaign_plan *p, const struct planned *r
 	       (p->request.revoke_old == REVOKE_OLD_NOW || p->request.incident == INCIDENT_HOST_COMPROMISE);
 }
 
+static void count_up(json_t *o, const char *field)
+{
+	json_object_set_new(o, field, json_integer(json_integer_value(json_object_get(o, field)) + 1));
+}
+
 static void set_rows(struct controller *ctl, json_t *o, const struct campaign_plan *p)
 {
 	json_t *services = json_object(), *offline = json_array(), *loses = json_array(), *failures = json_array(),
 	       *skipped = json_array();
-	json_t *agents = json_array();
+	json_t *agents = json_array(), *radius = json_outlook_services(&p->outlook);
 	char    last[AGENT_NAME_SIZE] = "";
 	for (size_t i = 0; i < p->n; i++) {
 		const struct planned *row = &p->rows[i];
@@ -159,15 +172,21 @@ static void set_rows(struct controller *ctl, json_t *o, const struct campaign_pl
 			continue;
 		json_int_t n = json_integer_value(json_object_get(services, row->service));
 		json_object_set_new(services, row->service, json_integer(n + 1));
-		if (!controller_connected(ctl, row->agent))
+		json_t *touched = json_object_get(radius, row->service);
+		if (!controller_connected(ctl, row->agent)) {
 			add_shown(offline, row->cert_id);
-		if (loses_service(p, row))
+			count_up(touched, "offline");
+		}
+		if (loses_service(p, row)) {
 			add_shown(loses, row->cert_id);
+			count_up(touched, "loses_service");
+		}
 		if (p->request.incident == INCIDENT_HOST_COMPROMISE && !text_equal(last, row->agent))
 			add_shown(agents, row->agent);
 		text_cut(last, sizeof(last), row->agent);
 	}
 	json_object_set_new(o, "services", services);
+	json_object_set_new(o, "blast_radius", radius);
 	json_object_set_new(o, "offline", offline);
 	json_object_set_new(o, "loses_service", loses);
 	json_object_set_new(o, "banned_agents", agents);
@@ -208,6 +227,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
 	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY ? 0 : ctl->conf->bulk_batch));
+	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
 	if (q->kind == CAMPAIGN_EMERGENCY) {
 		json_object_set_new(o, "incident_type", json_string(incident_type_name(q->incident)));
@@ -217,6 +237,8 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 					    ? json_string(revoke_old_name(q->revoke_old))
 					    : json_sprintf("after:%s", duration_text(q->revoke_after_ms, duration)));
 	}
+	json_object_set_new(o, "prediction", json_outlook_prediction(&p->outlook));
+	json_object_set_new(o, "violations", json_outlook_violations(&p->outlook));
 	set_rows(ctl, o, p);
 	set_warnings(o, p);
 	return o;

@@ -10,6 +10,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_recent.h"
+#include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -25,15 +26,19 @@ void campaign_record(struct commit *c, const struct campaign *g, enum audit_even
 		.event = event, .actor = who->actor, .object = id_text(g->campaign_id, id), .request_id = who->request_id};
 	bool begins = event == AUDIT_CAMPAIGN_STARTED || event == AUDIT_EMERGENCY_STARTED;
 	bool by_hand = event == AUDIT_CAMPAIGN_HALTED || event == AUDIT_CAMPAIGN_CANCELLED || event == AUDIT_CAMPAIGN_RESUMED;
+	by_hand |= event == AUDIT_CAMPAIGN_ROLLBACK;
 	of.reason = begins ? g->reason : by_hand ? g->cause : NULL;
+	const char *waves = g->wave > 0 ? g->waves : g->kind == CAMPAIGN_EMERGENCY ? "skipped" : "none";
 	text_cut(incident, sizeof(incident), g->incident_id);
 	if (g->kind == CAMPAIGN_EMERGENCY)
-		commit_audit(c, &of, "{s:s,s:s,s:I,s:I,s:I,s:f}", "incident_id", incident, "incident_type",
-			     incident_type_name(g->incident), "total_certificates", (long long)g->total, "successful_count",
+		commit_audit(c, &of, "{s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:f}", "incident_id", incident, "incident_type",
+			     incident_type_name(g->incident), "waves", waves, "wave", (int)g->wave, "rolled_back_count",
+			     (long long)g->rolled_back, "total_certificates", (long long)g->total, "successful_count",
 			     (long long)g->done, "failed_count", (long long)g->failed, "duration_minutes",
 			     campaign_minutes(g, now));
 	else
-		commit_audit(c, &of, "{s:s,s:s,s:I,s:I,s:I,s:f}", "kind", campaign_kind_name(g->kind), "selector", g->selector,
+		commit_audit(c, &of, "{s:s,s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:f}", "kind", campaign_kind_name(g->kind), "selector",
+			     g->selector, "waves", waves, "wave", (int)g->wave, "rolled_back_count", (long long)g->rolled_back,
 			     "total_certificates", (long long)g->total, "successful_count", (long long)g->done, "failed_count",
 			     (long long)g->failed, "duration_minutes", campaign_minutes(g, now));
 }
@@ -61,13 +66,13 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.skipped = p->by_state[MEMBER_SKIPPED],
 		.batch = emergency ? 0 : (uint32_t)ctl->conf->bulk_batch,
 		.pause_ms = ctl->conf->bulk_pause_ms,
-		.halt_share = (uint32_t)ctl->conf->bulk_halt_share,
 		.confirmation = consent == CONSENT_AFTER ? CONFIRMATION_ASKED : CONFIRMATION_NONE,
 		.remind_at = consent == CONSENT_AFTER ? now + CONFIRM_MS : TIME_NEVER,
 		.created_at = now,
 		.started_at = consent == CONSENT_BEFORE ? 0 : now,
 		.next_at = TIME_NEVER,
 	};
+	campaign_waves_fill(p, ctl, c);
 	campaign_plan_selector(q, c->selector);
 	text_cut(c->services, sizeof(c->services), p->services);
 	text_cut(c->actor, sizeof(c->actor), who->actor);

@@ -7,6 +7,7 @@
 
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/campaign_empty.h"
+#include "controller/daemon/campaign_waves.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 
@@ -167,12 +168,13 @@ static int take(struct walk *w, const struct certificate *c)
 	text_cut(row->agent, sizeof(row->agent), c->agent);
 	text_cut(row->template_id, sizeof(row->template_id), c->template_id);
 	row->signs_code = signs_code(w, c);
+	row->fits = campaign_waves_fit(&w->p->request, c, w->p->domain);
 	row->code = obstacle(w, c);
 	/* a key that was brought by a person is renewed by that person; only in an emergency somebody has to be told */
 	bool by_request = c->agent[0] == '\0' && w->p->request.kind != CAMPAIGN_EMERGENCY;
 	if (row->code != 0)
 		row->state = row->code == E_ORDER_SUSPENDED || by_request ? MEMBER_SKIPPED : MEMBER_FAILED;
-	return 0;
+	return row->code == 0 ? plan_outlook_take(w->p, w->view, c, &row->targets) : 0;
 }
 
 static bool is_meant(struct walk *w, const struct certificate *c)
@@ -363,9 +365,10 @@ static int make_hash(struct campaign_plan *p)
 	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n", campaign_kind_name(q->kind), trigger_name(q->trigger),
 		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
 		    (long long)q->revoke_after_ms, (long long)q->invalidity_at);
+	campaign_waves_hash(q, &text);
 	for (size_t i = 0; i < p->n; i++)
-		buf_add_fmt(&text, "%s %s %u %s\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage,
-			    q->incident == INCIDENT_HOST_COMPROMISE ? p->rows[i].agent : ""); /* it is banned */
+		buf_add_fmt(&text, "%s %s %u %u %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state),
+			    p->rows[i].stage, p->rows[i].wave, p->rows[i].agent, p->rows[i].targets);
 	int r = buf_error(&text);
 	if (r == 0)
 		digest_sha256(buf_span(&text), &p->hash);
@@ -397,8 +400,12 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 	}
 	if (p->code == 0) {
 		sum_up(p);
-		p->code = make_hash(p);
+		p->code = campaign_waves_cut(p);
 	}
+	if (p->code == 0)
+		p->code = plan_outlook_make(p, view);
+	if (p->code == 0)
+		p->code = make_hash(p);
 	if (p->code == 0 && p->signs_code && p->request.incident == INCIDENT_KEY_COMPROMISE && p->request.invalidity_at == 0)
 		p->code = refuse(&p->why, E_CAMPAIGN_INVALIDITY, "invalidity_date", "the selection holds a code-signing key");
 	if (p->code == 0 && p->request.as_planned && !hash_equal(p->request.plan_hash, p->hash))
@@ -409,6 +416,7 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 
 void campaign_plan_free(struct campaign_plan *p)
 {
+	plan_outlook_free(&p->outlook);
 	free(p->request.ids);
 	free(p->rows);
 	free(p);

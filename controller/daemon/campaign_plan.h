@@ -5,7 +5,9 @@
 
 #include "controller/core/rights.h"
 #include "controller/core/selector.h"
+#include "controller/core/waves.h"
 #include "controller/daemon/controller.h"
+#include "controller/daemon/plan_outlook.h"
 #include "shared/model/campaign.h"
 
 /* What somebody asks for. */
@@ -26,6 +28,13 @@ struct campaign_request {
 	enum revoke_old    revoke_old;
 	int64_t            revoke_after_ms;
 	int64_t            invalidity_at; /* 0 = not said */
+	/* waves */
+	struct wave_spec waves[WAVES_MAX - 1]; /* what none of them takes is one more */
+	size_t           n_waves;
+	bool             canary;     /* the first of them is one */
+	int64_t          halt_share; /* per mille; -1 = as the settings say */
+	uint32_t         halt_count;
+	bool             rollback_on_halt;
 };
 
 struct planned {
@@ -34,6 +43,8 @@ struct planned {
 	char              agent[AGENT_NAME_SIZE];
 	char              template_id[TEMPLATE_ID_SIZE];
 	uint32_t          stage, rank;
+	uint32_t          fits, wave, turn; /* campaign_waves.h */
+	uint32_t          targets;
 	enum member_state state; /* WAITING, FAILED or SKIPPED */
 	int               code;
 	bool              signs_code;
@@ -55,6 +66,8 @@ struct campaign_plan {
 	uint32_t        limit;        /* more than this needs a second person */
 	struct hash     hash;
 	char            services[CAMPAIGN_TEXT_SIZE]; /* as in struct campaign */
+	char            waves[WAVES_TEXT_SIZE];       /* likewise */
+	struct plan_outlook outlook;
 	int             code;                         /* 0, or why there is no plan: */
 	struct refusal  why;
 };

@@ -13,8 +13,10 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_send.h"
+#include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/rollbacks.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -211,17 +213,22 @@ void campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until
 static void drive(struct controller *ctl, struct entry *e);
 static int  reload(struct controller *ctl, struct entry *e);
 
+static void forget_if_over(struct controller *ctl, struct entry *e)
+{
+	if (e == NULL || e->pending > 0 || e->lost || !is_over(&e->c) || e->waiters != NULL)
+		return;
+	watches_end(ctl, e->c.campaign_id);
+	HASH_DEL(ctl->campaigns->open, e);
+	free(e);
+}
+
 static void settle(struct controller *ctl, struct entry *e)
 {
 	if (e->lost && e->pending == 0 && reload(ctl, e) < 0)
 		return; /* the next tick tries again */
 	drive(ctl, e);
 	tell_waiters(e, clock_now());
-	if (e->pending > 0 || !is_over(&e->c) || e->waiters != NULL)
-		return;
-	watches_end(ctl, e->c.campaign_id);
-	HASH_DEL(ctl->campaigns->open, e);
-	free(e);
+	forget_if_over(ctl, e);
 }
 
 struct change_note {
@@ -282,9 +289,9 @@ static int step_of(const struct entry *e, const struct campaign_event *ev, struc
 /* ---- members that go ------------------------------------------------------------------------------------------- */
 
 static void send_members(struct controller *ctl, struct entry *e, enum member_state from, struct campaign_member *rows,
-			 size_t n, bool stage_ends)
+			 size_t n, bool stage_ends, bool wave_ends)
 {
-	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends};
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends, .wave_ends = wave_ends};
 	struct campaign_step  step;
 	struct commit        *c = commit_new(ctl);
 	for (size_t i = 0; i < n; i++) {
@@ -301,7 +308,13 @@ static void send_members(struct controller *ctl, struct entry *e, enum member_st
 	commit_now(c, NULL, NULL);
 }
 
-/* A stage is not mixed with the next one. */
+/* Whoever waits again in a wave from before goes with the one that is released now. */
+static bool is_released(const struct campaign *c, const struct campaign_member *m)
+{
+	return c->wave == 0 || waves_at(c->waves, m->position) <= c->wave;
+}
+
+/* A stage is not mixed with the next one, nor a wave. */
 static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
 {
 	struct campaign_member *rows = calloc((size_t)max + 1, sizeof(*rows));
@@ -309,10 +322,11 @@ static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
 	if (rows == NULL)
 		abort();
 	int r = view_members_in(ctl->view, e->c.campaign_id, MEMBER_WAITING, 0, rows, (size_t)max + 1, &n);
-	while (r == 0 && take < n && take < max && rows[take].stage == rows[0].stage)
+	while (r == 0 && take < n && take < max && rows[take].stage == rows[0].stage && is_released(&e->c, &rows[take]))
 		take++;
-	if (take > 0)
-		send_members(ctl, e, MEMBER_WAITING, rows, take, take < n && rows[take].stage != rows[0].stage);
+	bool wave_ends = take < n && !is_released(&e->c, &rows[take]);
+	if (take > 0 || wave_ends)
+		send_members(ctl, e, MEMBER_WAITING, rows, take, take < n && rows[take].stage != rows[0].stage, wave_ends);
 	else
 		e->lost = true; /* the counts say that some wait: they are counted again */
 	free(rows);
@@ -332,7 +346,7 @@ static void send_held(struct controller *ctl, struct entry *e)
 		if (campaign_host_is_new(ctl, &rows[i]))
 			rows[back++] = rows[i];
 	if (back > 0)
-		send_members(ctl, e, MEMBER_HELD, rows, back, false);
+		send_members(ctl, e, MEMBER_HELD, rows, back, false, false);
 	free(rows);
 }
 
@@ -365,6 +379,66 @@ static void drop(struct controller *ctl, struct entry *e, uint32_t max)
 	commit_now(c, NULL, NULL);
 }
 
+/* ---- members that go back ---------------------------------------------------------------------------------------- */
+
+/* What did not come to its end is not tried again; where the host has the certificate already, it decides and tells. */
+static void end_order(struct controller *ctl, const struct campaign_member *m, const struct caller *who)
+{
+	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = m->renewal_id, .code = E_SWAP_CANCELLED};
+	bool               stored;
+	(void)!orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored);
+}
+
+static void member_back(struct controller *ctl, struct commit *c, struct campaign_member *m, const struct caller *who,
+			struct campaign_event *ev)
+{
+	int r = rollback_begin(ctl, c, m->renewal_id, who);
+	m->state = r == 0 ? MEMBER_GOING_BACK : MEMBER_KEPT;
+	m->code = r;
+	m->changed_at = clock_now();
+	text_cut(m->cause, sizeof(m->cause), r < 0 ? err_what(r) : "");
+	ev->moved[m->state]++;
+	store_put_member(commit_change(c), m);
+	if (r == 0)
+		watch_begin(ctl, m);
+}
+
+/* The next ones by position, whatever became of them. */
+static void go_back(struct controller *ctl, struct entry *e, uint32_t max)
+{
+	struct campaign_member *rows = calloc(max, sizeof(*rows));
+	struct campaign_event   ev = {.kind = CAMPAIGN_EV_BACK, .from = MEMBER_DONE, .reached = e->c.back_last};
+	struct campaign_step    step;
+	struct caller           who;
+	size_t                  n = 0;
+	if (rows == NULL)
+		abort();
+	campaign_caller(&e->c, &who);
+	text_cut(who.reason, sizeof(who.reason), e->c.cause);
+	int r = view_members(ctl->view, e->c.campaign_id, e->c.back_at, rows, max, &n);
+	if (r < 0) {
+		e->lost = true;
+		free(rows);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) /* in changes of their own */
+		if (rows[i].position <= e->c.back_last && !id_is_none(rows[i].renewal_id) &&
+		    (rows[i].state == MEMBER_FAILED || rows[i].state == MEMBER_ORDERED || rows[i].state == MEMBER_FOLLOWING))
+			end_order(ctl, &rows[i], &who);
+	struct commit *c = commit_new(ctl);
+	for (size_t i = 0; i < n && rows[i].position <= e->c.back_last; i++)
+		if (rows[i].state == MEMBER_DONE)
+			member_back(ctl, c, &rows[i], &who, &ev);
+	if (n == max && rows[n - 1].position < e->c.back_last)
+		ev.reached = rows[n - 1].position;
+	free(rows);
+	if (step_of(e, &ev, &step) < 0)
+		step = (struct campaign_step){.next = e->c};
+	take_step(c, e, &step, true, NULL);
+	commit_fault_points(c, "controller.campaign_back", "controller.campaign_back_stored");
+	commit_now(c, NULL, NULL);
+}
+
 /* Goes on as far as the core says, until something is on its way to the store that must be there first. */
 static void drive(struct controller *ctl, struct entry *e)
 {
@@ -377,6 +451,10 @@ static void drive(struct controller *ctl, struct entry *e)
 			send_next(ctl, e, step.act[0].n);
 		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_DROP) {
 			drop(ctl, e, step.act[0].n);
+		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_BACK) {
+			if (e->pending > 0)
+				return; /* who is done by then must be found so in the store */
+			go_back(ctl, e, step.act[0].n);
 		} else {
 			struct commit *c = commit_new(ctl);
 			take_step(c, e, &step, false, NULL);
@@ -399,7 +477,7 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
 		return;
 	bool left = ev.to == MEMBER_SKIPPED || ev.to == MEMBER_DROPPED;
-	bool ended = ev.to == MEMBER_FAILED || left;
+	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_KEPT || left;
 	m.state = ev.to;
 	m.renewal_id = ev.to == MEMBER_WAITING ? (struct id){{0}} : next->renewal_id;
 	m.code = ended ? next->code : 0;
@@ -409,7 +487,7 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	m.changed_at = now;
 	w->state = ev.to;
 	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */
-	if (ev.to == MEMBER_DONE || left || ev.to == MEMBER_WAITING)
+	if (ev.to != MEMBER_FAILED && ev.to != MEMBER_ORDERED && ev.to != MEMBER_FOLLOWING && ev.to != MEMBER_GOING_BACK)
 		watch_end(ctl, w);
 	if (step_of(e, &ev, &step) < 0)
 		return;
@@ -488,8 +566,23 @@ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct ca
 
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
 
-void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who,
-		     api_done_fn *done, void *ctx)
+/* Which positions a wave has, and how far the campaign came where none is named. */
+static int span_of(const struct campaign *c, uint32_t wave, struct campaign_event *ev)
+{
+	uint64_t first = 1;
+	ev->first = 1;
+	ev->last = c->total;
+	if (wave > c->wave)
+		return E_CAMPAIGN_STATE; /* it was not released yet */
+	if (wave > 0)
+		return waves_span(c->waves, wave, &ev->first, &ev->last) ? 0 : E_CAMPAIGN_STATE;
+	if (c->wave > 0)
+		(void)waves_span(c->waves, c->wave, &first, &ev->last);
+	return 0;
+}
+
+void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
+		     const struct caller *who, api_done_fn *done, void *ctx)
 {
 	struct answer        *a = answer_new(done, ctx);
 	struct entry         *e = find(ctl, campaign_id);
@@ -498,9 +591,14 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	char                  id[ID_TEXT_SIZE];
 	int                   r = e != NULL ? 0 : view_campaign(ctl->view, campaign_id, &a->result.campaign);
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
+	if (r == 0 && e == NULL && kind == CAMPAIGN_EV_ROLLBACK) /* it is closed: what is asked for opens it again */
+		e = entry_add(ctl, &a->result.campaign);
+	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
+		r = span_of(&e->c, wave, &ev);
 	if (r == 0)
 		r = e != NULL && !e->lost ? step_of(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
 	if (r < 0) {
+		forget_if_over(ctl, e);
 		answer_refuse(a, r, id_text(campaign_id, id), NULL);
 		return;
 	}
@@ -549,17 +647,12 @@ static int watch_members(struct controller *ctl, struct entry *e, enum member_st
 
 static int recount(struct controller *ctl, struct campaign *c)
 {
-	uint32_t *const counts[MEMBER_STATE_COUNT] = {
-		[MEMBER_WAITING] = &c->waiting, [MEMBER_HELD] = &c->held,       [MEMBER_FOLLOWING] = &c->following,
-		[MEMBER_ORDERED] = &c->ordered, [MEMBER_DONE] = &c->done,       [MEMBER_FAILED] = &c->failed,
-		[MEMBER_SKIPPED] = &c->skipped, [MEMBER_DROPPED] = &c->dropped,
-	};
 	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
 		uint64_t n = 0;
 		int      r = view_members_count(ctl->view, c->campaign_id, (enum member_state)i, &n);
 		if (r < 0)
 			return r;
-		*counts[i] = (uint32_t)n;
+		*campaign_flow_counter(c, (enum member_state)i) = (uint32_t)n;
 	}
 	return 0;
 }
@@ -578,6 +671,8 @@ static int reload(struct controller *ctl, struct entry *e)
 	r = watch_members(ctl, e, MEMBER_ORDERED);
 	if (r == 0)
 		r = watch_members(ctl, e, MEMBER_FOLLOWING);
+	if (r == 0)
+		r = watch_members(ctl, e, MEMBER_GOING_BACK);
 	if (r == 0)
 		r = watch_members(ctl, e, MEMBER_FAILED); /* a later attempt may still succeed */
 	e->lost = r < 0;
@@ -633,7 +728,7 @@ static void count_away(struct controller *ctl, int64_t now)
 		e->away = 0;
 	HASH_ITER (hh, ctl->campaigns->watches, w, wtmp) {
 		struct order o;
-		if (w->state != MEMBER_ORDERED && w->state != MEMBER_FOLLOWING)
+		if (w->state != MEMBER_ORDERED && w->state != MEMBER_FOLLOWING && w->state != MEMBER_GOING_BACK)
 			continue;
 		bool away = is_away(ctl, w->agent, now) ||
 			    (orders_find(ctl, w->key.renewal_id, &o) == 0 && o.phase == ORDER_AWAITING_APPROVAL);

@@ -28,9 +28,10 @@ void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaig
  * nothing was added then. */
 _must_check_ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct campaign *next, const struct caller *who);
 
-/* A person's word: HALT, RESUME or CANCEL. E_NOT_FOUND, E_CAMPAIGN_STATE. result->campaign. */
-void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, const struct caller *who,
-		     api_done_fn *done, void *ctx);
+/* A person's word: HALT, RESUME, CANCEL or ROLLBACK (of one wave, 0 = of all that was touched). E_NOT_FOUND, E_CAMPAIGN_STATE.
+ * result->campaign. */
+void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
+		     const struct caller *who, api_done_fn *done, void *ctx);
 /* A second person's: adds to the commit. E_APPROVAL_GONE; E_API_UNAVAILABLE: it is being read again, later. */
 _must_check_ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve,
 				   const char *cause, const struct caller *who);

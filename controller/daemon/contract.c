@@ -44,18 +44,25 @@ TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
       {"now", API_BOOL, API_NULL, NULL, NULL, "outside of maintenance windows, too"});
+#define WAVES \
+      {"canary", API_TEXT, API_NULL, NULL, NULL, "how many go first, and may not fail: 5, 1%, service:NAME"}, \
+      {"waves", API_TEXTS, API_NULL, NULL, NULL, "like 10%, 30%, rest"}, \
+      {"halt_share", API_TEXT, API_NULL, NULL, NULL, "more than this share of a wave, like 3%"}, \
+      {"halt_count", API_INTEGER, API_NULL, NULL, NULL, "so many failures of a wave"}, \
+      {"rollback_on_halt", API_BOOL, API_NULL, NULL, NULL, "when it halts by itself, what was touched goes back"}
 TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *.DOMAIN"}, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"}, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
-      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+TABLE(rollback_body, {"wave", API_INTEGER, API_NULL, NULL, NULL, "default: all that was touched"});
 TABLE(renew_all_body, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
-      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
 TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or selector"},
       {"selector", API_ANY, 0, NULL, NULL, "one of all, service, template, agent, pattern, ids"},
       {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"incident_id", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"incident_type", API_TEXT, API_NULL, NULL, API_INCIDENTS, "default: other"},
       {"fresh_keys", API_BOOL, API_NULL, NULL, NULL, NULL}, {"revoke_old", API_TEXT, API_NULL, NULL, NULL, "proved, now, after:DURATION"},
       {"invalidity_date", API_TIME, API_NULL, NULL, NULL, "since when the keys are not to be trusted"},
-      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
+      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
 /* Those of the answer that are written by the store alone are taken and not looked at. */
 TABLE(template_body, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, "that of the path"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
       {"name", API_TEXT, 0, NULL, NULL, NULL}, {"description", API_TEXT, 0, NULL, NULL, NULL},
@@ -157,6 +164,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuances_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},
+	{"POST", "/api/v1/certificates/{cert_id}/rollback", API_202, SHAPE_ONE, NULL, &object_certificate_changed, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", API_200, SHAPE_ONE, &object_certificate_changed, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, no_fields},
 	{"GET", "/api/v1/crls", API_200, SHAPE_PAGE, &object_crl, NULL, crl_more, NULL, NULL},
@@ -173,6 +181,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, rollback_body},
 
 	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},
 	{"GET", "/api/v1/audit", API_200, SHAPE_PAGE, &object_record, NULL, NULL, audit_args, NULL},

@@ -286,7 +286,9 @@ PART(counts, "CampaignCounts", NULL, F("total_certificates", API_INTEGER, 0), F(
 OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("trigger", 0, API_TRIGGERS), F("selector", API_TEXT, 0),
        F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("plan_hash", API_HASH, API_NULL),
        F("collecting", API_BOOL, 0), F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
-       F("dropped_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("dropped_count", API_INTEGER, 0), F("rolled_back_count", API_INTEGER, 0), F("kept_count", API_INTEGER, 0),
+       F("wave", API_INTEGER, 0), F("wave_count", API_INTEGER, 0), F("halt_share_percent", API_NUMBER, 0),
+       F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
        F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
        F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
        F("invalidity_date", API_TIME, API_MAYBE | API_NULL), F("created_at", API_TIME, 0), F("started_at", API_TIME, API_NULL),
@@ -297,16 +299,33 @@ OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id
        F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL),
        F("waits_for", API_TEXT, API_MAYBE), F("next_at", API_TIME, API_MAYBE | API_NULL));
 
+PART(wave_planned, "WavePlanned", NULL, F("wave", API_INTEGER, 0), F("canary", API_BOOL, 0), F("total", API_INTEGER, 0));
+
+PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,over"), F("waiting", API_INTEGER, 0),
+     F("in_progress", API_INTEGER, 0), F("done", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("skipped", API_INTEGER, 0),
+     F("rolled_back", API_INTEGER, 0), F("kept", API_INTEGER, 0));
+
+PART(figures, "CampaignFigures", NULL, F("order_seconds_p50", API_NUMBER, API_NULL), F("order_seconds_p99", API_NUMBER, API_NULL),
+     F("certificates_per_second", API_NUMBER, API_NULL), F("seconds_left", API_NUMBER, API_NULL));
+
 /* The lists are left out with members=no. */
-OBJECT(campaign_shown, "CampaignShown", &object_campaign, F("affected_certificates", API_TEXTS, API_MAYBE),
+OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_wave), OBJ("figures", 0, &object_figures), F("affected_certificates", API_TEXTS, API_MAYBE),
        F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
 
+PART(prediction, "Prediction", NULL, F("duration_seconds", API_NUMBER, API_NULL), F("batches", API_INTEGER, 0),
+     F("pauses_seconds", API_NUMBER, 0), F("orders_in_flight", API_INTEGER, 0), F("orders_per_second", API_INTEGER, API_NULL),
+     F("order_seconds_p50", API_NUMBER, API_NULL), F("order_seconds_p99", API_NUMBER, API_NULL), F("past_orders", API_INTEGER, 0));
+
+PART(plan_violation, "PlanViolation", NULL, F("template_id", API_TEXT, 0), F("profile", API_TEXT, API_MAYBE), F("field", API_TEXT, 0),
+     F("text", API_TEXT, 0), F("certificates", API_INTEGER, 0));
+
 PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
      F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), F("recent", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
-     F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), ONE_OF("trigger", 0, API_TRIGGERS),
+     F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), LIST("waves", &object_wave_planned), ONE_OF("trigger", 0, API_TRIGGERS),
      ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
+     OBJ("prediction", 0, &object_prediction), LIST("violations", &object_plan_violation), OBJ("blast_radius", 0, NULL),
      OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),
      F("skipped", API_TEXTS, 0), LIST("failures", &object_failure), F("warnings", API_TEXTS, 0));
 

@@ -80,7 +80,8 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 {
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false, unwanted = false;
-	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT;
+	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
+					  o->phase == ORDER_ROLLING_BACK;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
 		cert = *new_cert;
@@ -200,7 +201,7 @@ static int put_message(struct applying *a, uint16_t type, const void *payload)
 		store_put_outbox(commit_change(a->commit), o->agent, o->renewal_id, id, type, buf_span(&frame));
 		text_cut(later->agent, sizeof(later->agent), o->agent);
 		later->id = id;
-		later->urgent = o->trigger == TRIGGER_EMERGENCY;
+		later->urgent = o->trigger == TRIGGER_EMERGENCY || type == MSG_ROLLBACK;
 		later->n = frame.n;
 		memcpy(later->frame, frame.p, frame.n);
 		commit_then(a->commit, send_stored, later, sizeof(*later) + frame.n);
@@ -283,6 +284,31 @@ static int act_send_cancel(struct applying *a)
 	const struct order *o = &a->step->next;
 	struct msg_cancel   m = {.renewal_id = o->renewal_id, .attempt = o->attempt, .code = o->code};
 	return put_message(a, MSG_CANCEL, &m);
+}
+
+/* No window keeps a service in what somebody wants to be rid of. */
+static int act_send_rollback(struct applying *a)
+{
+	const struct order *o = &a->step->next;
+	int                 r = need_old(a);
+	if (r < 0)
+		return r;
+	const struct catalog_issuer *issuer = a->old_read ? catalog_issuer(a->ctl->catalog, a->old.issuer_id) : NULL;
+	if (issuer == NULL)
+		return E_INTERNAL;
+	struct msg_certificate m = {
+		.renewal_id = o->renewal_id,
+		.attempt = o->attempt,
+		.trigger = (uint32_t)o->trigger,
+		.deadline_at = o->deadline_at,
+		.post_validation = true,
+		.any_time = true,
+		.stage = a->old.spki_hash,
+		.certificate = {a->old.der, a->old.der_len},
+		.chain = issuer->chain,
+	};
+	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
+	return put_message(a, MSG_ROLLBACK, &m);
 }
 
 static int act_clear_outbox(struct applying *a)
@@ -370,6 +396,26 @@ static int act_supersede(struct applying *a)
 		return r;
 	a->old.supersede_at = a->action->at;
 	a->old_changed = true;
+	return 0;
+}
+
+static int act_keep_old(struct applying *a)
+{
+	int r = need_old(a);
+	if (r < 0 || !a->old_read || a->old.state == ISSUANCE_REVOKED)
+		return r;
+	a->old.supersede_at = TIME_NEVER;
+	a->old_changed = true;
+	return 0;
+}
+
+static int act_reopen(struct applying *a)
+{
+	int r = need_cert(a);
+	if (r < 0)
+		return r;
+	a->cert->open_order = a->was->renewal_id;
+	a->cert_changed = true;
 	return 0;
 }
 
@@ -471,6 +517,9 @@ static int act_audit(struct applying *a)
 		[ORDER_AUDIT_VOIDED] = AUDIT_INTENT_VOIDED,
 		[ORDER_AUDIT_STEP] = AUDIT_RENEWAL_STEP,
 		[ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
+		[ORDER_AUDIT_ROLLBACK_ASKED] = AUDIT_ROLLBACK_ASKED,
+		[ORDER_AUDIT_ROLLED_BACK] = AUDIT_RENEWAL_ROLLED_BACK,
+		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
 	};
 	const struct order *o = &a->step->next;
 	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
@@ -528,6 +577,9 @@ static act_fn *const acts[ACT_KIND_COUNT] = {
 	[ACT_SEND_ORDER] = act_send_order,
 	[ACT_SEND_CERTIFICATE] = act_send_certificate,
 	[ACT_SEND_CANCEL] = act_send_cancel,
+	[ACT_SEND_ROLLBACK] = act_send_rollback,
+	[ACT_KEEP_OLD] = act_keep_old,
+	[ACT_REOPEN] = act_reopen,
 	[ACT_CLEAR_OUTBOX] = act_clear_outbox,
 	[ACT_ADD_INTENT] = act_add_intent,
 	[ACT_STORE_ISSUED] = act_store_issued,

@@ -105,7 +105,7 @@ static void trust_take(struct target *t, const struct body_receipt *r)
 	t->crl_hash = r->crl_hash;
 }
 
-/* Only the order's own certificate can have been proved; a receipt speaks for all places of the certificate. */
+/* Only the order's own certificate can have been proved, or the one before it that it was rolled back to; a receipt speaks for all places of the certificate. */
 static void update_targets(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
 {
 	enum { MAX = 16 };
@@ -117,13 +117,14 @@ static void update_targets(struct controller *ctl, struct commit *c, const char 
 		abort();
 	if (orders_find(ctl, r->renewal_id, &order) == 0 && rows_targets_of(ctl->rows, r->cert_id, rows, MAX, &n) < 0)
 		n = 0;
-	proof = proof && n > 0 && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint);
+	bool back = n > 0 && order.phase == ORDER_ROLLED_BACK && serial_equal(r->serial, order.old_serial);
+	proof = proof && n > 0 && (back || (!hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint)));
 	for (size_t i = 0; i < n; i++) {
 		if (!text_equal(rows[i].agent, agent))
 			continue;
 		rows[i].last_code = proof && r->outcome == RECEIPT_SETTLED ? 0 : r->code; /* its code then tells what it had to be healed of */
 		if (proof) {
-			rows[i].served = order.serial;
+			rows[i].served = back ? order.old_serial : order.serial;
 			rows[i].proved_at = now;
 			trust_take(&rows[i], r);
 		}

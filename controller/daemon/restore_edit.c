@@ -89,7 +89,7 @@ static int end_order(struct restore_edit *e, const struct order *open)
 {
 	struct order       o = *open;
 	struct certificate c;
-	o.phase = ORDER_CANCELLED;
+	o.phase = o.phase == ORDER_ROLLING_BACK ? ORDER_COMPLETED : ORDER_CANCELLED; /* what it brought is the last that is known */
 	o.code = E_RESTORED;
 	o.completed_at = e->now;
 	o.next_at = TIME_NEVER;

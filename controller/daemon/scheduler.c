@@ -23,6 +23,7 @@
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/rollbacks.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
@@ -115,6 +116,13 @@ static void supersede(struct controller *ctl, struct serial serial, int64_t now)
 	if (rows_issuance(ctl->rows, serial, &i) < 0 || i.state == ISSUANCE_REVOKED || i.supersede_at > now)
 		return;
 	struct commit *c = commit_new(ctl);
+	int64_t        kept_until = rollback_kept_until(ctl, &i, now);
+	if (kept_until > now) {
+		i.supersede_at = kept_until;
+		commit_issuance(c, &i);
+		commit_now(c, NULL, NULL);
+		return;
+	}
 	enum revoke_reason reason = i.revoke_asked_at != 0 ? (enum revoke_reason)i.revoke_reason : REASON_SUPERSEDED;
 	operate_revoke_issuance(ctl, c, &i, reason, now, &controller);
 	commit_fault_points(c, "controller.supersede", "controller.supersede_stored");

@@ -321,6 +321,9 @@ _must_check_ int view_member_of(struct store_view *v, struct id campaign_id, con
 _must_check_ int view_members(struct store_view *v, struct id campaign_id, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n); /* by position */
 _must_check_ int view_members_in(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t after, struct campaign_member *ret, size_t max, size_t *ret_n);
 _must_check_ int view_members_count(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t *ret);
+_must_check_ int view_members_newest(struct store_view *v, struct id campaign_id, enum member_state state, struct campaign_member *ret, size_t max, size_t *ret_n); /* those sent last first */
+_must_check_ int view_targets_count(struct store_view *v, const char *cert_id, uint64_t *ret); /* also its retired ones */
+_must_check_ int view_members_span(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t first, uint64_t last, uint64_t *ret); /* how many of these positions */
 
 /* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
  * Fills `ret` up to max; call again after the last serial while it was full. */

@@ -91,3 +91,24 @@ int view_members_count(struct store_view *v, struct id campaign_id, enum member_
 	query_where(&q, offsetof(struct campaign_member, state), IS, &state);
 	return v->rows->ops->count(v->rows, &q, ret);
 }
+
+int view_members_span(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t first, uint64_t last,
+		      uint64_t *ret)
+{
+	struct query q = {.noun = &noun_member};
+	uint64_t     before = first - 1, after = last + 1;
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, state), IS, &state);
+	query_where(&q, offsetof(struct campaign_member, position), ABOVE, &before);
+	query_where(&q, offsetof(struct campaign_member, position), BELOW, &after);
+	return v->rows->ops->count(v->rows, &q, ret);
+}
+
+int view_members_newest(struct store_view *v, struct id campaign_id, enum member_state state, struct campaign_member *ret, size_t max,
+			size_t *ret_n)
+{
+	struct query q = {.noun = &noun_member, .max = page(max), .down = true};
+	query_where(&q, offsetof(struct campaign_member, campaign_id), IS, &campaign_id);
+	query_where(&q, offsetof(struct campaign_member, state), IS, &state);
+	return rows_list(v->rows, &q, ret, ret_n);
+}

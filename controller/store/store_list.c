@@ -77,6 +77,13 @@ int view_targets_of(struct store_view *v, const char *cert_id, struct target *re
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_targets_count(struct store_view *v, const char *cert_id, uint64_t *ret)
+{
+	struct query q = {.noun = &noun_target};
+	query_where(&q, offsetof(struct target, cert_id), IS, cert_id);
+	return v->rows->ops->count(v->rows, &q, ret);
+}
+
 int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_listener, .max = page(max)};

@@ -30,7 +30,7 @@ struct column {
 	size_t           max;                   /* COLUMN_SPAN: bytes */
 };
 
-enum { NOUN_KEYS_MAX = 2, NOUN_COLUMNS_MAX = 40 };
+enum { NOUN_KEYS_MAX = 2, NOUN_COLUMNS_MAX = 60 };
 
 struct noun {
 	const char          *table;

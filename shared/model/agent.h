@@ -211,7 +211,12 @@ struct policy_walk {
 	X(RENEWALS_NEAR, "certificate_renewal_limit_near")                                                            \
 	X(CERTIFICATE_REQUESTED, "certificate_requested")                                                             \
 	X(AGENT_REPLACED, "agent_replaced")                                                                           \
-	X(CERTIFICATE_CREATED, "certificate_created")
+	X(CERTIFICATE_CREATED, "certificate_created")                                                                 \
+	X(CAMPAIGN_WAVE, "campaign_wave_released")                                                                    \
+	X(CAMPAIGN_ROLLBACK, "campaign_rollback")                                                                     \
+	X(ROLLBACK_ASKED, "certificate_rollback_asked")                                                               \
+	X(RENEWAL_ROLLED_BACK, "certificate_renewal_rolled_back")                                                     \
+	X(ROLLBACK_FAILED, "certificate_rollback_failed")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -203,6 +203,12 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_BACKUP_FAILED] = {OBJECT_PART, "a copy of the database could not be made", "see detail"},
 	[AUDIT_STORE_RESTORED] = {OBJECT_PART, "a backup became the database; what came after it is lost", "vccctl restore"},
 	[AUDIT_STORE_PRUNED] = {OBJECT_PART, "what ended long ago left the database", "older than limits.keep_issuances or limits.keep_orders"},
+	[AUDIT_CAMPAIGN_WAVE] = {OBJECT_NONE, "the next wave of a campaign was released", "the one before ended within its limits"},
+	[AUDIT_CAMPAIGN_ROLLBACK] = {OBJECT_NONE, "what a campaign renewed goes back to what was there before", "see reason"},
+	[AUDIT_ROLLBACK_ASKED] = {OBJECT_CERTIFICATE, "the host is to put the issuance before this order's in use again", "see reason"},
+	[AUDIT_RENEWAL_ROLLED_BACK] = {OBJECT_CERTIFICATE, "the issuance before this order's is in use again, its own is revoked",
+				       "a rollback"},
+	[AUDIT_ROLLBACK_FAILED] = {OBJECT_CERTIFICATE, "the host could not go back: it serves what the order brought", "see cause"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

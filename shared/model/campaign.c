@@ -44,7 +44,8 @@ static const char *const confirmations[CONFIRMATION_COUNT] = {
 static const char *const members[MEMBER_STATE_COUNT] = {
 	[MEMBER_WAITING] = "waiting", [MEMBER_HELD] = "held",       [MEMBER_FOLLOWING] = "following",
 	[MEMBER_ORDERED] = "ordered", [MEMBER_DONE] = "done",       [MEMBER_FAILED] = "failed",
-	[MEMBER_SKIPPED] = "skipped", [MEMBER_DROPPED] = "dropped",
+	[MEMBER_SKIPPED] = "skipped", [MEMBER_DROPPED] = "dropped",   [MEMBER_GOING_BACK] = "going_back",
+	[MEMBER_ROLLED_BACK] = "rolled_back", [MEMBER_KEPT] = "kept",
 };
 
 static const char *name_of(const char *const *names, size_t n, size_t i)

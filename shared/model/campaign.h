@@ -53,11 +53,14 @@ enum member_state {
 	MEMBER_FAILED,
 	MEMBER_SKIPPED, /* nothing is to be done, or may be done, with it */
 	MEMBER_DROPPED, /* the campaign was cancelled before it was sent */
+	MEMBER_GOING_BACK, /* it was done, and the issuance before it is being put in use again */
+	MEMBER_ROLLED_BACK,
+	MEMBER_KEPT, /* it was to go back and could not: it serves what this campaign brought */
 	MEMBER_STATE_COUNT,
 };
 const char *member_state_name(enum member_state s);
 
-enum { CAMPAIGN_TEXT_SIZE = 128, INCIDENT_SIZE = 64, CAMPAIGN_MEMBERS_MAX = 200000, CAMPAIGN_IDS_MAX = 100000 };
+enum { CAMPAIGN_TEXT_SIZE = 128, INCIDENT_SIZE = 64, CAMPAIGN_MEMBERS_MAX = 200000, CAMPAIGN_IDS_MAX = 100000, WAVES_MAX = 16, WAVES_TEXT_SIZE = 128 };
 
 struct campaign {
 	struct id           campaign_id;
@@ -77,13 +80,24 @@ struct campaign {
 	int64_t            revoke_by_at;  /* REVOKE_OLD_AFTER: at the latest then; 0 = no such time */
 	int64_t            invalidity_at; /* since when signatures by the key are worth nothing; 0 = not said */
 	/* how many members are in which state */
-	uint32_t total, waiting, held, following, ordered, done, failed, skipped, dropped;
+	uint32_t total, waiting, held, following, ordered, done, failed, skipped, dropped, going_back, rolled_back, kept;
 	/* pace, as it was set when the campaign began */
 	uint32_t batch; /* so many at a time, 0 = all at once */
 	int64_t  pause_ms;
 	uint32_t halt_share;               /* per mille of a batch that may fail */
 	uint32_t batch_sent, batch_failed; /* of the current batch */
 	bool     batch_full;               /* nothing more goes into the current batch */
+	/* waves: members of one have positions that follow each other, from 1 on */
+	char     waves[WAVES_TEXT_SIZE];           /* comma list: how many members each has; "" = it has no waves */
+	bool     canary;                           /* the first one is a canary: none of it may fail */
+	uint32_t wave;                             /* the one that was released last, from 1; 0 = it has no waves */
+	uint32_t wave_sent, wave_done, wave_failed; /* of that one, and of whoever comes late from one before it */
+	bool     wave_full;                        /* nothing more goes into it */
+	uint32_t halt_count;                       /* so many failures of a wave, or of a batch, halt it; 0 = any number may fail */
+	bool     rollback_on_halt;                 /* when it halts by itself, what was touched goes back */
+	/* the way back: of the members from position to position */
+	uint64_t back_first, back_last; /* back_last 0 = nobody asked for it */
+	uint64_t back_at;               /* looked at up to there */
 	/* second persons */
 	bool              approved; /* agreed to beforehand: its orders wait for nobody */
 	enum confirmation confirmation;
@@ -93,9 +107,10 @@ struct campaign {
 	int64_t           started_at;   /* 0 = not yet */
 	int64_t           next_at;      /* the next batch goes not before; TIME_NEVER = the last one is under way */
 	int64_t           completed_at; /* 0 = not yet: some members are open */
+	int64_t           rested_at;    /* since when nothing is in flight: the grace of what it replaced begins; 0 = not yet */
 	bool              collecting;   /* members are still being added to it */
 };
-_Static_assert(sizeof(struct campaign) <= 1280, "a campaign's state stays small");
+_Static_assert(sizeof(struct campaign) <= 1536, "a campaign's state stays small");
 
 struct campaign_member {
 	struct id         campaign_id;

@@ -54,6 +54,7 @@ static const struct phase_row phases[ORDER_PHASE_COUNT] = {
 	[ORDER_PAUSED] =            {"paused",            "paused",            false, false},
 	[ORDER_ROLLED_BACK] =       {"rolled_back",       "rolled_back",       false, true},
 	[ORDER_CANCELLED] =         {"cancelled",         "cancelled",         false, true},
+	[ORDER_ROLLING_BACK] =      {"rolling_back",      "in_progress",       true,  false},
 };
 /* clang-format on */
 

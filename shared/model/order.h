@@ -32,6 +32,7 @@ enum order_phase {
 	ORDER_PAUSED,
 	ORDER_ROLLED_BACK,
 	ORDER_CANCELLED,
+	ORDER_ROLLING_BACK, /* it was completed; the host is putting the issuance before it in use again */
 	ORDER_PHASE_COUNT,
 };
 const char *order_phase_name(enum order_phase p);
@@ -48,6 +49,7 @@ enum { /* flags of a completed order */
 	ORDER_FORCED = 1 << 4, /* ordered with force */
 	ORDER_APPROVED = 1 << 5, /* a second person approved it */
 	ORDER_NOW = 1 << 7, /* a person said that it does not wait for a window */
+	ORDER_ROLLBACK_ASKED = 1 << 8, /* somebody wanted what it replaced back, however that ended */
 	ORDER_CANCEL_ASKED = 1 << 6, /* the agent holds the certificate and was asked to stop before the flip */
 };
 

@@ -150,6 +150,9 @@ static const struct wire_field certificate_fields[] = {
 static const struct wire_message certificate = WIRE_MESSAGE(MSG_CERTIFICATE, "certificate", "controller",
 	struct msg_certificate, certificate_fields, "The issued certificate; deploy and prove it before the deadline.");
 
+static const struct wire_message rollback = WIRE_MESSAGE(MSG_ROLLBACK, "rollback", "controller", struct msg_certificate,
+	certificate_fields, "The certificate before the one in use: put it in use again, with the key that the host keeps of it.");
+
 static const struct wire_field bundle_signature_fields[] = {
 	WIRE_FIELD(1, struct bundle_signature, key),
 	WIRE_SPAN(2, struct bundle_signature, signature, MSG_SIGNATURE_MAX),
@@ -207,6 +210,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
 	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl, &head,
+	&rollback,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

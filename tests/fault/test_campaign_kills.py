@@ -13,7 +13,8 @@ NAMES = ("a1", "a2", "a3", "a4")
 POINTS = [(f"controller.{point}{when}", n, story)
           for point, n, story in (("campaign_new", 1, "bulk"), ("campaign_send", 1, "bulk"), ("campaign_send", 2, "bulk"), ("campaign_send", 1, "emergency"),
                                   ("campaign", 1, "bulk"), ("campaign", 3, "bulk"), ("intent", 2, "bulk"), ("issued", 2, "emergency"),
-                                  ("campaign_drop", 1, "cancel"), ("campaign_word", 1, "cancel"))
+                                  ("campaign_drop", 1, "cancel"), ("campaign_word", 1, "cancel"), ("campaign_send", 2, "waves"), ("campaign", 1, "waves"),
+                                  ("campaign", 2, "waves"))
           for when in ("", {"campaign_send": "", "campaign_drop": ""}.get(point, "_stored"))]
 AFTER = {"controller.campaign_send": "controller.campaign_sent", "controller.campaign_drop": "controller.campaign_dropped"}
 POINTS = sorted({*POINTS, *((AFTER[p], n, s) for p, n, s in POINTS if p in AFTER)})
@@ -51,7 +52,7 @@ def ask(fleet, path, body):
 def begin(fleet, story):
     if story == "emergency":
         return ask(fleet, f"{LIFE}/emergency-recertification", {"selector": {"service": "clara"}, "incident_id": "I", "reason": "r"})
-    answer = ask(fleet, f"{LIFE}/bulk-renewal", {})
+    answer = ask(fleet, f"{LIFE}/bulk-renewal", {"canary": "1", "waves": ["1"]} if story == "waves" else {})
     if story == "cancel" and answer:
         ask(fleet, f"/api/v1/campaigns/{answer['campaign_id']}/cancel", {})
     return answer
@@ -64,10 +65,10 @@ def newest(fleet):
 
 def consistent(fleet):
     """What the rows say of each other, at any moment between two changes."""
-    for campaign, total, *counts in fleet.rows("SELECT campaign_id, total, waiting, held, following, ordered, done, failed, skipped, dropped FROM campaigns"):
+    names = ("waiting", "held", "following", "ordered", "done", "failed", "skipped", "dropped", "going_back", "rolled_back", "kept")
+    for campaign, total, *counts in fleet.rows(f"SELECT campaign_id, total, {', '.join(names)} FROM campaigns"):
         members = dict(fleet.rows("SELECT state, count(*) FROM campaign_members WHERE campaign_id = ? GROUP BY state", campaign))
         assert sum(members.values()) == total, "a campaign has all of its members"
-        names = ("waiting", "held", "following", "ordered", "done", "failed", "skipped", "dropped")
         assert counts == [members.get(n, 0) for n in names], "and counts them as they are"
         orders = fleet.rows("SELECT cert_id, count(*) FROM orders WHERE campaign_id = ? GROUP BY cert_id", campaign)
         assert all(n == 1 for _, n in orders), f"nothing was ordered twice: {orders}"
@@ -77,6 +78,39 @@ def consistent(fleet):
         started = fleet.rows("SELECT count(*) FROM audit WHERE event IN ('campaign_started', 'emergency_recertification_started') AND object = ?",
                              "-".join((h := campaign.hex(), h[:8], h[8:12], h[12:16], h[16:20], h[20:])[1:]))
         assert started == [(1,)], "with its record"
+
+
+BACK = [("controller.campaign_word", 1), ("controller.campaign_word_stored", 1), ("controller.campaign_back", 1), ("controller.campaign_back_stored", 1),
+        ("controller.receipt", 2), ("controller.receipt_stored", 2), ("controller.receipt", 4), ("controller.receipt_stored", 6)]
+
+
+@pytest.mark.parametrize("point, n", BACK, ids=lambda v: str(v))
+def test_killed_on_the_way_back(fleet, point, n):
+    """Every certificate goes back once, and every host serves what it is told to."""
+    old = {h: fleet.cert(f"{h}-web")["fingerprint"] for h in NAMES}
+    answer = fleet.post(f"{LIFE}/bulk-renewal", {"canary": "1", "waves": ["1"]})[1]
+    campaign = answer["campaign_id"]
+    wait_for("it is closed", lambda: fleet.campaign(campaign)["status"] == "completed", 60)
+    restart(fleet, {"VCC_FAILPOINT": f"{point}@{n}=kill"})
+    controller = fleet.processes["controller"]
+    ask(fleet, f"/api/v1/campaigns/{campaign}/rollback", {})
+    wait_for(f"killed at {point}", lambda: not controller.running(), 60)
+    consistent(fleet)
+    restart(fleet, None)
+    c = fleet.campaign(campaign)
+    if c["rolled_back_count"] == 0 and c["completed_at"]:
+        assert point == "controller.campaign_word", "only what was never stored is asked for again"
+        fleet.post(f"/api/v1/campaigns/{campaign}/rollback", {})
+    c = wait_for("all are back", lambda: (c := fleet.campaign(campaign))["rolled_back_count"] == len(NAMES) and c["completed_at"] and c, 60)
+    consistent(fleet)
+    assert c["kept_count"] == 0 and c["status"] == "completed_with_failures"
+    for h in NAMES:
+        cert = fleet.cert(f"{h}-web")
+        assert cert["fingerprint"] == old[h] and cert["open_order"] is None
+        assert fleet.hosts_by[h].served_serial(f"{h}-web").hex().upper() == cert["serial"].upper()
+    assert fleet.rows("SELECT count(*) FROM audit WHERE event = 'certificate_renewal_rolled_back' AND renewal_id IN (SELECT renewal_id FROM orders WHERE campaign_id = ?)",
+                      bytes.fromhex(campaign.replace("-", ""))) == [(len(NAMES),)], "each once"
+    assert fleet.rows("SELECT count(*) FROM outbox") == [(0,)]
 
 
 @pytest.mark.parametrize("point, n, story", POINTS if LONG else POINTS[::2], ids=lambda v: str(v))

@@ -66,12 +66,25 @@ def rollback(host):
     return host.renew(), FAILED
 
 
+def two_swaps(host):
+    """What can be gone back from."""
+    host.deployed = [host.renew()]
+    host.link.receipt(host.deployed[0], SETTLED)
+    host.deployed.append(host.renew())
+    host.link.receipt(host.deployed[1], SETTLED)
+
+
+def back(host):
+    return host.link.back(host.deployed[1], host.deployed[0]), SETTLED
+
+
 def refused(host):
     host.link.answer = lambda order, csr: (host.link.issue(order, csr)[0], b"", host.link.issue(order, csr)[2])
     return host.renew(), REFUSED
 
 
-SCENES = {"swap": swap, "rollback": rollback, "refused": refused}
+SCENES = {"swap": swap, "rollback": rollback, "refused": refused, "back": back}
+BEFORE = {"back": two_swaps}
 
 
 def settle(host):
@@ -90,6 +103,7 @@ def restart(host, process, env):
 def passed(host, scene, process):
     """Fault points of one undisturbed run: {name: (passes before the order, passes after it)}."""
     log = f"{host.dir}/keeper/{process}.points"  # a folder that the jail lets the keeper write
+    BEFORE.get(scene, lambda _: None)(host)
     if process == "keeper":
         host.restart_keeper(ENV)
     restart(host, process, {"VCC_FAULT_LOG": log})
@@ -106,6 +120,7 @@ def passed(host, scene, process):
 def kill_and_heal(host, scene, process, point, nth, early_last=0):
     """`early_last`: up to this pass the point must kill; later passes depend on timing (probes, acks)."""
     pid = host.processes["keeper"].pid
+    BEFORE.get(scene, lambda _: None)(host)
     restart(host, process, {"VCC_FAILPOINT": f"{point}@{nth}=kill"})
     pid = host.processes["keeper"].pid
     before = host.served()
@@ -124,7 +139,7 @@ def kill_and_heal(host, scene, process, point, nth, early_last=0):
     check_copies(host)
     if outcome == SETTLED:
         assert receipt["fingerprint"] == fingerprint == host.link.orders[key]["fingerprint"]
-        assert len([b for b in host.link.csrs if b["renewal_id"] == key[0]]) >= 1
+        assert scene == "back" or len([b for b in host.link.csrs if b["renewal_id"] == key[0]]) >= 1
     else:
         assert fingerprint == before, "the old pair"
     assert host.link.outcomes(key).count(outcome) == 1, "told once"

@@ -197,6 +197,7 @@ class FakeHost:
         self.served = {}      # cert_id -> certificate
         self.receipts = []    # unacked: (seq, body)
         self.receipt_seq = 0
+        self.rollbacks = []
         self.orders, self.certificates = [], []  # every message that came, repeats too
         self.cancels, self.acks, self.identities, self.welcomes, self.bundles = [], [], [], [], []
         self.lists = []       # what was told of published revocation lists
@@ -378,6 +379,26 @@ class FakeHost:
             self.served[m["cert_id"]] = x509.load_der_x509_certificate(m["certificate"])
             self.receipt(m, 0, m["certificate"])
             self.receipt(m, 1, m["certificate"])
+        elif outcome == "failed":
+            self.receipt(m, 2, m["certificate"], code=-2201, cause="the hook failed")
+
+    def on_rollback(self, number, m):
+        """Puts the certificate before in use again, when its key is still kept here."""
+        known = any(c["renewal_id"] == m["renewal_id"] and c["attempt"] == m["attempt"] for c in self.rollbacks)
+        self.rollbacks.append(m)
+        if not self.respond:
+            return
+        self.send("agent_ack", self.number(), id=number)
+        if known:
+            return
+        kept = any(hashlib.sha256(spki(k)).digest() == m["stage"] for k in self.keys.values())
+        outcome = self.outcome(self, m) if kept else "no key"
+        if outcome == "ok":
+            self.served[m["cert_id"]] = x509.load_der_x509_certificate(m["certificate"])
+            self.receipt(m, 0, m["certificate"])
+            self.receipt(m, 1, m["certificate"])
+        elif outcome == "no key":
+            self.receipt(m, 3, m["certificate"], code=-3618, cause="no generation that was kept has it")
         elif outcome == "failed":
             self.receipt(m, 2, m["certificate"], code=-2201, cause="the hook failed")
 

@@ -146,7 +146,9 @@ class FakeLink:
         self.send("welcome", epoch=b"e" * 16, agent=self.name, now_at=int(now() * 1000) + self.skew_ms, receipt_seq=self.receipt_seq,
                   identity_not_after_at=int(now() * 1000) + 86400000, bundle_epoch=1)
         for order in list(self.orders.values()):
-            if order["open"]:
+            if order["open"] and order.get("back"):
+                order["numbers"].append(self.send("rollback", **order["certificate"]))
+            elif order["open"]:
                 order["numbers"].append(self.send("order", **order["message"]))
                 if order["certificate"]:
                     self.send("certificate", **order["certificate"])
@@ -264,6 +266,16 @@ class FakeLink:
             self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None, "numbers": []}
         self.orders[key]["numbers"].append(self.send("order", **message))
         return key
+
+    def back(self, key, before):
+        """The order `key` is rolled back to the certificate of the order `before`; returns (renewal_id, attempt)."""
+        new = (key[0], key[1] + 1)
+        message = dict(self.orders[before]["certificate"], renewal_id=new[0], attempt=new[1], any_time=True)
+        with self.lock:
+            self.orders[new] = {"message": message, "open": True, "certificate": message, "fingerprint": self.orders[before]["fingerprint"], "numbers": [],
+                                "back": True}
+        self.orders[new]["numbers"].append(self.send("rollback", **message))
+        return new
 
     # ---- waiting ----
     def wait(self, what, condition, seconds=60.0):

@@ -177,6 +177,8 @@ static void add_audit(struct build *b, const struct order_action *a)
 		[ORDER_AUDIT_FAILED] = AUDIT_RENEWAL_FAILED,       [ORDER_AUDIT_PAUSED] = AUDIT_RENEWAL_PAUSED,
 		[ORDER_AUDIT_CANCELLED] = AUDIT_RENEWAL_CANCELLED, [ORDER_AUDIT_VOIDED] = AUDIT_INTENT_VOIDED,
 		[ORDER_AUDIT_STEP] = AUDIT_RENEWAL_STEP,           [ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
+		[ORDER_AUDIT_ROLLBACK_ASKED] = AUDIT_ROLLBACK_ASKED, [ORDER_AUDIT_ROLLED_BACK] = AUDIT_RENEWAL_ROLLED_BACK,
+		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
 	};
 	struct audit row = {.at = b->s->now, .event = events[a->audit], .renewal_id = a->renewal_id, .actor = "controller"};
 	char         serial[SERIAL_TEXT_SIZE];
@@ -196,6 +198,15 @@ static void apply(struct build *b, const struct order_action *a)
 		break;
 	case ACT_SEND_CANCEL:
 		send(b, MSG_CANCEL);
+		break;
+	case ACT_SEND_ROLLBACK:
+		send(b, MSG_ROLLBACK);
+		break;
+	case ACT_KEEP_OLD:
+		row_of(b, &b->old, b->o->old_serial)->supersede_at = TIME_NEVER;
+		break;
+	case ACT_REOPEN:
+		cert_of(b)->open_order = b->o->renewal_id;
 		break;
 	case ACT_CLEAR_OUTBOX:
 		store_remove_outbox(b->c->change, b->o->agent, b->o->renewal_id);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "controller/core/campaign_flow.h"
+#include "controller/core/waves.h"
+#include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "tests/lib/step_table.h"
 
@@ -50,7 +52,10 @@ static uint32_t *counter_named(struct campaign *c, const char *name)
 	} counters[] = {{"waiting", &c->waiting},           {"held", &c->held},       {"following", &c->following},
 			{"ordered", &c->ordered},           {"done", &c->done},       {"failed", &c->failed},
 			{"skipped", &c->skipped},           {"dropped", &c->dropped}, {"sent", &c->batch_sent},
-			{"batch_failed", &c->batch_failed}, {"share", &c->halt_share}};
+			{"batch_failed", &c->batch_failed}, {"share", &c->halt_share},
+			{"going_back", &c->going_back},     {"rolled_back", &c->rolled_back}, {"kept", &c->kept},
+			{"wave", &c->wave},                 {"wave_sent", &c->wave_sent}, {"wave_done", &c->wave_done},
+			{"wave_failed", &c->wave_failed},   {"count", &c->halt_count}, {"total", &c->total}};
 	for (size_t i = 0; i < N_ELEMENTS(counters); i++)
 		if (strcmp(counters[i].name, name) == 0)
 			return counters[i].at;
@@ -69,6 +74,14 @@ static struct campaign campaign_of_test(enum campaign_state state)
 				 .started_at = START};
 }
 
+/* "5+10+85": the table's own words are parted by commas. */
+static void text_commas(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == '+')
+			*text = ',';
+}
+
 static void read_campaign(const struct step_line *l, int64_t now, struct campaign *c)
 {
 	*c = campaign_of_test(state_named(l->fields.key[0]));
@@ -85,6 +98,12 @@ static void read_campaign(const struct step_line *l, int64_t now, struct campaig
 			c->collecting = true;
 		else if (strcmp(k, "fresh") == 0)
 			c->fresh_keys = true;
+		else if (strcmp(k, "waves") == 0)
+			(void)!text_copy(c->waves, sizeof(c->waves), v), text_commas(c->waves), c->wave = 1;
+		else if (strcmp(k, "canary") == 0)
+			c->canary = true;
+		else if (strcmp(k, "back_on_halt") == 0)
+			c->rollback_on_halt = true;
 		else if (strcmp(k, "asked") == 0)
 			c->confirmation = CONFIRMATION_ASKED;
 		else if (strcmp(k, "remind") == 0)
@@ -112,6 +131,14 @@ static void read_happening(const struct step_line *l, struct campaign_event *e, 
 			e->away = (uint32_t)step_number(v);
 		else if (strcmp(k, "stage_ends") == 0)
 			e->stage_ends = true;
+		else if (strcmp(k, "wave_ends") == 0)
+			e->wave_ends = true;
+		else if (strcmp(k, "first") == 0)
+			e->first = (uint64_t)step_number(v);
+		else if (strcmp(k, "last") == 0)
+			e->last = (uint64_t)step_number(v);
+		else if (strcmp(k, "reached") == 0)
+			e->reached = (uint64_t)step_number(v);
 		else if (strcmp(k, "from") == 0)
 			e->from = member_named(v);
 		else if (strcmp(k, "to") == 0)
@@ -161,12 +188,22 @@ static bool check_one(const char *k, const char *v, struct campaign_step *s, int
 		return c->total == (uint32_t)step_number(v);
 	if (strcmp(k, "full") == 0)
 		return c->batch_full == (v[0] != '0');
+	if (strcmp(k, "wave_full") == 0)
+		return c->wave_full == (v[0] != '0');
+	if (strcmp(k, "rests") == 0)
+		return (c->rested_at == now) == (v[0] != '0');
+	if (strcmp(k, "back_first") == 0)
+		return c->back_first == (uint64_t)step_number(v);
+	if (strcmp(k, "back_last") == 0)
+		return c->back_last == (uint64_t)step_number(v);
+	if (strcmp(k, "back_at") == 0)
+		return c->back_at == (uint64_t)step_number(v);
 	if (strcmp(k, "next") == 0)
 		return check_time(v, c->next_at, now);
 	if (strcmp(k, "remind") == 0)
 		return check_time(v, c->remind_at, now);
 	if (strcmp(k, "closed") == 0)
-		return c->completed_at == now;
+		return v[0] == '0' ? c->completed_at == 0 : c->completed_at == now;
 	if (strcmp(k, "approved") == 0)
 		return c->approved && c->started_at == now;
 	if (strcmp(k, "given") == 0 || strcmp(k, "refused") == 0)
@@ -207,6 +244,8 @@ static struct order read_order(const struct step_line *l, int64_t now, bool *ret
 	for (size_t i = 1; i < l->fields.n; i++) {
 		if (strcmp(l->fields.key[i], "follows") == 0)
 			*ret_follows = true;
+		else if (strcmp(l->fields.key[i], "back") == 0)
+			o.flags |= ORDER_ROLLBACK_ASKED;
 		else if (strcmp(l->fields.key[i], "next") == 0)
 			o.next_at = now + step_ms(l->fields.value[i]);
 		else
@@ -236,7 +275,7 @@ static void test_table(void **state)
 		if (strcmp(l.verb, "case") == 0)
 			continue;
 		if (strcmp(l.verb, "given") == 0) {
-			b.now = START;
+			b.now = START + 1;
 			read_campaign(&l, b.now, &b.c);
 		} else if (strcmp(l.verb, "event") == 0 && l.expects) {
 			run_happening(&b, &l);
@@ -263,13 +302,26 @@ static uint32_t rnd(uint64_t *seed)
 
 static uint32_t sum(const struct campaign *c)
 {
-	return c->waiting + c->held + c->following + c->ordered + c->done + c->failed + c->skipped + c->dropped;
+	return c->waiting + c->held + c->following + c->ordered + c->done + c->failed + c->skipped + c->dropped + c->going_back +
+	       c->rolled_back + c->kept;
+}
+
+static struct campaign_event back_answer(const struct campaign_action *a, const struct campaign *c, uint64_t *seed)
+{
+	struct campaign_event e = {.kind = CAMPAIGN_EV_BACK, .from = MEMBER_DONE, .reached = c->back_at + a->n};
+	if (e.reached > c->back_last)
+		e.reached = c->back_last;
+	for (uint32_t i = 0; i < a->n && i < c->done; i++)
+		e.moved[rnd(seed) % 3 == 0 ? MEMBER_KEPT : MEMBER_GOING_BACK]++;
+	return e;
 }
 
 /* As the shell does: what an action asks for is answered by members that wait. */
 static struct campaign_event answer_to(const struct campaign_action *a, const struct campaign *c, uint64_t *seed)
 {
 	struct campaign_event e = {.kind = CAMPAIGN_EV_SENT, .from = MEMBER_WAITING};
+	if (a->kind == CAMPAIGN_ACT_BACK)
+		return back_answer(a, c, seed);
 	if (a->kind == CAMPAIGN_ACT_DROP && c->waiting == 0)
 		e.from = MEMBER_HELD;
 	uint32_t there = e.from == MEMBER_WAITING ? c->waiting : c->held;
@@ -279,15 +331,23 @@ static struct campaign_event answer_to(const struct campaign_action *a, const st
 		e.moved[a->kind == CAMPAIGN_ACT_DROP ? MEMBER_DROPPED : to[rnd(seed) % N_ELEMENTS(to)]]++;
 	}
 	e.stage_ends = rnd(seed) % 4 == 0;
+	e.wave_ends = c->wave > 0 && c->wave < 3 && rnd(seed) % 3 == 0;
 	return e;
 }
 
 static struct campaign_event any_event(const struct campaign *c, uint64_t *seed)
 {
 	struct campaign_event e = {.kind = (enum campaign_event_kind)(rnd(seed) % CAMPAIGN_EV_COUNT)};
-	bool                  rare = e.kind <= CAMPAIGN_EV_CANCEL && rnd(seed) % 8 != 0;
-	if (e.kind == CAMPAIGN_EV_SENT || rare)
+	bool                  rare = e.kind <= CAMPAIGN_EV_ROLLBACK && rnd(seed) % 8 != 0;
+	if (e.kind == CAMPAIGN_EV_SENT || e.kind == CAMPAIGN_EV_BACK || rare)
 		e.kind = CAMPAIGN_EV_TIMER;
+	e.first = 1;
+	e.last = c->total;
+	if (c->going_back > 0 && rnd(seed) % 2 == 0) {
+		e.from = MEMBER_GOING_BACK;
+		e.to = rnd(seed) % 4 == 0 ? MEMBER_KEPT : MEMBER_ROLLED_BACK;
+		return e;
+	}
 	e.from = c->ordered > 0 ? MEMBER_ORDERED : MEMBER_FOLLOWING;
 	e.to = rnd(seed) % 5 == 0                                 ? MEMBER_FAILED
 	       : e.from == MEMBER_FOLLOWING && rnd(seed) % 3 == 0 ? MEMBER_WAITING
@@ -318,7 +378,11 @@ static void test_any_events(void **state)
 	for (int run = 0; run < 2000; run++) {
 		struct campaign c = campaign_of_test(run % 5 == 0 ? CAMPAIGN_AWAITING_APPROVAL : CAMPAIGN_PROCESSING);
 		int64_t         now = START;
-		c.waiting = rnd(&seed) % 60;
+		c.waiting = c.total = rnd(&seed) % 60;
+		c.wave = run % 4 == 0 ? 1 : 0;
+		if (c.wave > 0)
+			waves_write((uint32_t[]){5, 10, 45}, 3, c.waves);
+		c.rollback_on_halt = run % 7 == 0;
 		c.kind = run % 3 == 0 ? CAMPAIGN_EMERGENCY : CAMPAIGN_BULK;
 		c.batch = run % 3 == 0 ? 0 : 10;
 		if (run % 7 == 1) /* somebody may still join: it ends only when nobody may any more */
@@ -344,7 +408,7 @@ static void test_any_events(void **state)
 			c = s.next;
 		}
 		ends[c.state]++;
-		assert_true(c.completed_at != 0 || c.ordered + c.following > 0);
+		assert_true(c.completed_at != 0 || campaign_flow_open(&c) > 0);
 		assert_true(c.completed_at == 0 || !c.collecting);
 		if (c.completed_at != 0)
 			assert_int_equal(campaign_flow_pending(&c), 0);

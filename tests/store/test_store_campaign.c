@@ -54,11 +54,20 @@ static void campaign_make(uint32_t n, struct campaign *ret)
 	ret->invalidity_at = 200 + n;
 	uint32_t *counts[] = {&ret->total,      &ret->waiting,    &ret->held,        &ret->following, &ret->ordered,
 			      &ret->done,       &ret->failed,     &ret->skipped,     &ret->dropped,   &ret->batch,
-			      &ret->halt_share, &ret->batch_sent, &ret->batch_failed};
+			      &ret->halt_share, &ret->batch_sent, &ret->batch_failed, &ret->going_back, &ret->rolled_back,
+			      &ret->kept,       &ret->wave,       &ret->wave_sent,   &ret->wave_done,   &ret->wave_failed,
+			      &ret->halt_count};
 	for (uint32_t i = 0; i < N_ELEMENTS(counts); i++)
 		*counts[i] = 1000 * n + i;
 	ret->pause_ms = 300 + n;
 	ret->batch_full = n % 2 == 1;
+	snprintf(ret->waves, sizeof(ret->waves), "%u,10", n);
+	ret->canary = n % 2 == 0;
+	ret->wave_full = n % 3 == 0;
+	ret->rollback_on_halt = n % 3 == 1;
+	ret->back_first = n;
+	ret->back_last = UINT64_C(5000000000) + n;
+	ret->back_at = 10 + n;
 	ret->approved = n % 3 == 1;
 	ret->confirmation = (enum confirmation)(n % CONFIRMATION_COUNT);
 	ret->remind_at = n % 2 == 0 ? TIME_NEVER : 400 + n;
@@ -67,6 +76,7 @@ static void campaign_make(uint32_t n, struct campaign *ret)
 	ret->started_at = 600 + n;
 	ret->next_at = n % 2 == 1 ? TIME_NEVER : 700 + n;
 	ret->completed_at = n % 3 == 0 ? 800 + n : 0;
+	ret->rested_at = n % 2 == 0 ? 900 + n : 0;
 	ret->collecting = n % 2 == 0;
 }
 
@@ -207,15 +217,15 @@ static void test_member_lists(void **state)
 	struct kit                   *k = *state;
 	static struct campaign_member rows[40];
 	size_t                        n;
-	put_members(k, 1, 30);
+	put_members(k, 1, 44);
 	put_members(k, 2, 5);
 	assert_int_equal(view_members(k->view, kit_id(1), 0, rows, 12, &n), 0);
 	assert_true(n == 12 && rows[0].position == 1 && rows[11].position == 12);
 	assert_int_equal(view_members(k->view, kit_id(1), 12, rows, 40, &n), 0);
-	assert_true(n == 18 && rows[0].position == 13 && rows[17].position == 30);
+	assert_true(n == 32 && rows[0].position == 13 && rows[31].position == 44);
 	for (int s = 0; s < MEMBER_STATE_COUNT; s++) {
 		uint64_t count, wanted = 0;
-		for (uint64_t i = 1; i <= 30; i++)
+		for (uint64_t i = 1; i <= 44; i++)
 			wanted += i % MEMBER_STATE_COUNT == (uint64_t)s;
 		assert_int_equal(view_members_in(k->view, kit_id(1), (enum member_state)s, 0, rows, 40, &n), 0);
 		assert_int_equal(n, wanted);
@@ -225,6 +235,17 @@ static void test_member_lists(void **state)
 		assert_int_equal(count, wanted);
 		assert_int_equal(view_members_in(k->view, kit_id(1), (enum member_state)s, rows[0].position, rows, 2, &n), 0);
 		assert_true(n == 2 && rows[0].position > (uint64_t)MEMBER_STATE_COUNT);
+		assert_int_equal(view_members_newest(k->view, kit_id(1), (enum member_state)s, rows, 2, &n), 0);
+		assert_true(n == 2 && (int)rows[0].state == s && rows[0].position > rows[1].position && rows[0].position > 33);
+		assert_int_equal(view_members_span(k->view, kit_id(1), (enum member_state)s, 1, 44, &count), 0);
+		assert_int_equal(count, wanted);
+		assert_int_equal(view_members_span(k->view, kit_id(1), (enum member_state)s, rows[1].position, rows[0].position, &count), 0);
+		assert_int_equal(count, 2); /* both ends belong to it */
+		assert_int_equal(view_members_span(k->view, kit_id(1), (enum member_state)s, rows[1].position + 1, rows[0].position - 1, &count),
+				 0);
+		assert_int_equal(count, 0);
+		assert_int_equal(view_members_span(k->view, kit_id(2), (enum member_state)s, 1, UINT32_MAX, &count), 0);
+		assert_true(count <= 1);
 	}
 	assert_int_equal(view_members(k->view, kit_id(3), 0, rows, 40, &n), 0);
 	assert_int_equal(n, 0);

@@ -317,6 +317,19 @@ def test_refused_by_the_second_person(crowd):
     assert c["status"] == "cancelled" and c["dropped_count"] == 22 and c["cause"] == "why all?"
 
 
+def test_waves_do_not_lead_around_the_second_person(crowd):
+    """It is asked by what the campaign touches as a whole, and the one agreement is for all of its waves."""
+    plan = crowd.bulk(dry_run=True, canary="1", waves=["5"])[1]
+    assert [w["total"] for w in plan["plan"]["waves"]] == [1, 5, 16] and plan["plan"]["approval"] == "before"
+    begun = crowd.bulk(canary="1", waves=["5"], plan_hash=plan["plan_hash"])[1]
+    assert begun["status"] == "awaiting_approval"
+    time.sleep(1)
+    assert crowd.campaign(begun["campaign_id"])["waiting_count"] == 22, "not even the canary"
+    refused(crowd.post(f"/api/v1/campaigns/{begun['campaign_id']}/rollback", {}), 409, "VCC-3603")
+    crowd.approve(begun["campaign_id"])
+    assert crowd.wait_state(begun["campaign_id"], "completed")["successful_count"] == 22
+
+
 def test_cancelled_before_anybody_decided(crowd):
     begun = crowd.bulk()[1]["campaign_id"]
     assert crowd.cli("campaign", "cancel", begun).returncode == 0

@@ -67,7 +67,7 @@ def shape(value):
 
 
 # Objects whose names are data: whatever is in them.
-OPEN = ("detail", "what", "services")
+OPEN = ("detail", "what", "services", "blast_radius")
 
 
 def differences(want, got, where=""):

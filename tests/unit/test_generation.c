@@ -366,6 +366,43 @@ static void mismatched_set_is_seen(void **state)
 	assert_int_equal(generation_read(fd, 1, &facts, &why), E_PKI_MISMATCH);
 }
 
+static struct hash spki_of(const struct key *k)
+{
+	struct buf  der = BUF_MAX(SPKI_MAX);
+	struct hash hash = {{0}};
+	assert_int_equal(key_spki(k, &der), 0);
+	digest_sha256(buf_span(&der), &hash);
+	buf_free(&der);
+	return hash;
+}
+
+/* Of what was in use before, whatever came after it and whatever lies about. */
+static void kept_key_is_found(void **state)
+{
+	(void)state;
+	struct refusal why = {.code = 0};
+	struct key    *other = NULL, *found = NULL;
+	assert_int_equal(key_make(KEY_EC_P256, &other), 0);
+	struct hash mine = spki_of(key), theirs = spki_of(other);
+	assert_int_equal(generation_find_key(fd, &mine, &found, &why), E_NOT_FOUND);
+	write_one(1);
+	content.key = other;
+	write_one(2);
+	write_one(3);
+	content.key = key;
+	assert_int_equal(mkdirat(fd, "g000004", 0755), 0); /* somebody emptied it */
+	assert_int_equal(symlinkat("g000002", fd, "g000005"), 0);
+	assert_int_equal(generation_find_key(fd, &mine, &found, &why), 0);
+	assert_true(hash_equal(spki_of(found), mine));
+	key_free(found);
+	assert_int_equal(generation_find_key(fd, &theirs, &found, &why), 0);
+	assert_true(hash_equal(spki_of(found), theirs));
+	key_free(found);
+	overwrite("g000001/key.pem", "spoiled");
+	assert_int_equal(generation_find_key(fd, &mine, &found, &why), E_NOT_FOUND);
+	key_free(other);
+}
+
 static void flip_into_nothing(void **state)
 {
 	(void)state;
@@ -435,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(number_is_taken, each, each_end),
 		cmocka_unit_test_setup_teardown(leftovers_are_removed, each, each_end),
 		cmocka_unit_test_setup_teardown(mismatched_set_is_seen, each, each_end),
+		cmocka_unit_test_setup_teardown(kept_key_is_found, each, each_end),
 		cmocka_unit_test_setup_teardown(flip_into_nothing, each, each_end),
 		cmocka_unit_test_setup_teardown(current_is_something_else, each, each_end),
 		cmocka_unit_test_setup_teardown(names_that_are_not_ours, each, each_end),
