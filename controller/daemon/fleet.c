@@ -472,11 +472,12 @@ static int member_of(struct controller *ctl, const char *name, struct hash host_
 	return 0;
 }
 
-/* The newest one goes with the agent's state, which the session judges. */
+/* Of an agent that may come: its state is the session's to judge. The newest identity is never one that was superseded. */
 static bool is_revoked(struct controller *ctl, struct serial identity, const struct agent *row)
 {
 	struct issuance i;
-	return !serial_equal(identity, row->identity) && rows_issuance(ctl->rows, identity, &i) == 0 && i.state == ISSUANCE_REVOKED;
+	return row->state == AGENT_ACTIVE && !serial_equal(identity, row->identity) &&
+	       rows_issuance(ctl->rows, identity, &i) == 0 && i.state == ISSUANCE_REVOKED;
 }
 
 void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
