@@ -472,12 +472,12 @@ static int member_of(struct controller *ctl, const char *name, struct hash host_
 	return 0;
 }
 
-/* Of an agent that may come: its state is the session's to judge. The newest identity is never one that was superseded. */
-static bool is_revoked(struct controller *ctl, struct serial identity, const struct agent *row)
+/* Only of the very host, in a state to come: anything else is the session's to judge. */
+static bool is_revoked(struct controller *ctl, const struct gw_up *up, const struct agent *row)
 {
 	struct issuance i;
-	return row->state == AGENT_ACTIVE && !serial_equal(identity, row->identity) &&
-	       rows_issuance(ctl->rows, identity, &i) == 0 && i.state == ISSUANCE_REVOKED;
+	return row->state == AGENT_ACTIVE && hash_equal(row->host_hash, up->host_hash) && !serial_equal(up->identity, row->identity) &&
+	       rows_issuance(ctl->rows, up->identity, &i) == 0 && i.state == ISSUANCE_REVOKED;
 }
 
 void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
@@ -485,7 +485,7 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 	struct session_action unknown = {.kind = SES_KICK, .gateway = gateway, .session = up->session, .code = E_GW_CLIENT};
 	struct member        *m = NULL;
 	int                   r = member_of(ctl, up->agent, up->host_hash, &m);
-	if (r == 0 && is_revoked(ctl, up->identity, m->row)) /* its host key gets it a new one */
+	if (r == 0 && is_revoked(ctl, up, m->row)) /* its host key gets it a new one */
 		r = E_GW_EXPIRED;
 	if (r < 0) {
 		unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : r == E_AGENT_RENAMED || r == E_GW_EXPIRED ? r : E_API_UNAVAILABLE;
