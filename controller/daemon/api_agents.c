@@ -145,10 +145,10 @@ static void state_done(void *ctx, const struct api_result *result)
 }
 
 /* False: it was refused. */
-static bool may_change(struct api_call *call)
+static bool may_change_of(struct api_call *call, const char *name)
 {
 	struct agent a;
-	int          r = view_agent(controller_view(call->ctl), call->params[0], &a);
+	int          r = view_agent(controller_view(call->ctl), name, &a);
 	if (r < 0 || !rights_service(&call->principal, a.service)) {
 		api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
 		return false;
@@ -160,10 +160,18 @@ static bool may_change(struct api_call *call)
 	return true;
 }
 
+static bool may_change(struct api_call *call)
+{
+	return may_change_of(call, call->params[0]);
+}
+
+/* Who repeats the order gives the name that the host had before. */
 void api_agent_rename(struct api_call *call)
 {
-	char new_name[AGENT_NAME_SIZE];
-	if (!may_change(call))
+	char               new_name[AGENT_NAME_SIZE];
+	struct former_name former;
+	bool               before = view_former_name(controller_view(call->ctl), call->params[0], &former) == 0;
+	if (!may_change_of(call, before ? former.agent : call->params[0]))
 		return;
 	if (api_field_text(call, "new_name", NULL, new_name, sizeof(new_name)) < 0)
 		api_refuse_why(call, &call->why);

@@ -96,6 +96,7 @@ static void watch_end(struct controller *ctl, struct watch *w)
 static void watch_begin(struct controller *ctl, const struct campaign_member *m)
 {
 	struct watch *w = watch_find(ctl, m->campaign_id, m->renewal_id);
+	struct order  o;
 	if (w == NULL) {
 		w = calloc(1, sizeof(*w));
 		if (w == NULL)
@@ -106,7 +107,8 @@ static void watch_begin(struct controller *ctl, const struct campaign_member *m)
 	w->position = m->position;
 	w->follows = m->state == MEMBER_FOLLOWING;
 	w->state = m->state;
-	text_cut(w->agent, sizeof(w->agent), m->agent);
+	/* a member of a campaign that was over when its host was renamed keeps the old name; its order does not */
+	text_cut(w->agent, sizeof(w->agent), orders_find(ctl, m->renewal_id, &o) == 0 ? o.agent : m->agent);
 }
 
 static void watches_end(struct controller *ctl, struct id campaign_id)

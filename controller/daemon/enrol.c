@@ -10,6 +10,7 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/enrol_reply.h"
 #include "controller/daemon/enrol_return.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/replaced.h"
@@ -92,6 +93,8 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret, st
 		return r;
 	if (banned)
 		return E_JOIN_BANNED;
+	if (fleet_is_renaming(j->ctl, j->invite.name)) /* its row is not there yet, and must not be taken for nobody's */
+		return E_AGENT_RENAMED;
 	struct former_name former; /* invited before a host was renamed */
 	if (view_former_name(j->ctl->view, j->invite.name, &former) == 0)
 		return E_AGENT_NAME_TAKEN;

@@ -14,6 +14,7 @@
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
+#include "controller/daemon/rename.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -58,6 +59,7 @@ struct fleet {
 	uint32_t           connected; /* welcomed and helloed */
 	size_t             waiting_bytes;
 	char               renaming[AGENT_NAME_SIZE]; /* "" = none */
+	char               renaming_to[AGENT_NAME_SIZE];
 	struct buf         out;
 };
 
@@ -470,13 +472,23 @@ static int member_of(struct controller *ctl, const char *name, struct hash host_
 	return 0;
 }
 
+/* Only of the very host, in a state to come: anything else is the session's to judge. */
+static bool is_revoked(struct controller *ctl, const struct gw_up *up, const struct agent *row)
+{
+	struct issuance i;
+	return row->state == AGENT_ACTIVE && hash_equal(row->host_hash, up->host_hash) && !serial_equal(up->identity, row->identity) &&
+	       rows_issuance(ctl->rows, up->identity, &i) == 0 && i.state == ISSUANCE_REVOKED;
+}
+
 void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 {
 	struct session_action unknown = {.kind = SES_KICK, .gateway = gateway, .session = up->session, .code = E_GW_CLIENT};
 	struct member        *m = NULL;
 	int                   r = member_of(ctl, up->agent, up->host_hash, &m);
+	if (r == 0 && is_revoked(ctl, up, m->row)) /* its host key gets it a new one */
+		r = E_GW_EXPIRED;
 	if (r < 0) {
-		unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : r == E_AGENT_RENAMED ? r : E_API_UNAVAILABLE;
+		unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : r == E_AGENT_RENAMED || r == E_GW_EXPIRED ? r : E_API_UNAVAILABLE;
 		kick(ctl, &unknown, up->agent);
 		return;
 	}
@@ -490,6 +502,8 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 				     .not_after_at = up->not_after_at});
 	if (is_session(m, gateway, up->session))
 		note_seen(ctl, m, up->address, m->row->version);
+	if (is_session(m, gateway, up->session) && serial_equal(up->identity, m->row->identity) && text_equal(up->agent, m->name))
+		renamed_identity_used(ctl, m->row);
 }
 
 static void leave(struct controller *ctl, struct link *l, enum session_event_kind kind)
@@ -605,24 +619,35 @@ void fleet_replaced(struct controller *ctl, const char *name)
 	cut(ctl, name, E_AGENT_EVICTED);
 }
 
-bool fleet_renaming(struct controller *ctl, const char *name)
+bool fleet_renaming(struct controller *ctl, const char *from, const char *to)
 {
 	struct fleet *f = ctl->fleet;
 	if (f->renaming[0] != '\0')
 		return false;
-	text_cut(f->renaming, sizeof(f->renaming), name);
-	cut(ctl, name, E_AGENT_RENAMED);
+	text_cut(f->renaming, sizeof(f->renaming), from);
+	text_cut(f->renaming_to, sizeof(f->renaming_to), to);
+	cut(ctl, from, E_AGENT_RENAMED);
 	return true;
 }
 
-void fleet_renamed(struct controller *ctl)
+/* It was here a moment ago: it is not away under its new name. */
+void fleet_renamed(struct controller *ctl, bool stored)
 {
-	ctl->fleet->renaming[0] = '\0';
+	struct fleet        *f = ctl->fleet;
+	const struct member *was = fleet_member(ctl, f->renaming);
+	if (stored && was != NULL) {
+		struct member *m = fleet_member(ctl, f->renaming_to);
+		if (m == NULL)
+			m = member_new(ctl, f->renaming_to);
+		m->left_at = was->left_at;
+	}
+	f->renaming[0] = f->renaming_to[0] = '\0';
 }
 
 bool fleet_is_renaming(const struct controller *ctl, const char *name)
 {
-	return text_equal(ctl->fleet->renaming, name);
+	const struct fleet *f = ctl->fleet;
+	return f->renaming[0] != '\0' && (text_equal(f->renaming, name) || text_equal(f->renaming_to, name));
 }
 
 void fleet_state_changed(struct controller *ctl, const char *name)

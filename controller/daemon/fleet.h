@@ -74,9 +74,10 @@ bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_
 bool fleet_send_frame(struct controller *ctl, const char *name, uint64_t id, struct span frame, bool urgent);
 /* The name belongs to another host now: cuts the connections of the one before. */
 void fleet_replaced(struct controller *ctl, const char *name);
-/* From now on, until fleet_renamed(): the host is disconnected, and told to come back later. False: another one is being renamed. */
-_must_check_ bool fleet_renaming(struct controller *ctl, const char *name);
-void              fleet_renamed(struct controller *ctl);
+/* From now on, until fleet_renamed(): the host is disconnected, and whoever comes with one of the two names is told to come back later.
+ * False: another one is being renamed. */
+_must_check_ bool fleet_renaming(struct controller *ctl, const char *from, const char *to);
+void              fleet_renamed(struct controller *ctl, bool stored);
 bool              fleet_is_renaming(const struct controller *ctl, const char *name);
 /* The agent's row changed its state (evicted, banned): cuts the connection. */
 void fleet_state_changed(struct controller *ctl, const char *name);

@@ -312,12 +312,12 @@ void store_put_campaign(struct store_change *c, const struct campaign *campaign)
 
 void store_add_member(struct store_change *c, const struct campaign_member *m)
 {
-	verb_new(c, apply_add, &noun_member, m);
+	verb_new(c, apply_add_member, &noun_member, m);
 }
 
 void store_put_member(struct store_change *c, const struct campaign_member *m)
 {
-	verb_new(c, apply_replace, &noun_member, m);
+	verb_new(c, apply_replace_member, &noun_member, m);
 }
 
 void store_put_setting(struct store_change *c, const char *name, struct span value)

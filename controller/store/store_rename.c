@@ -1,5 +1,6 @@
 /* store_rename.c - room controller/store: an agent gets another name: every row that means the host follows in one change.
- * What tells of the past keeps the old name: audit, receipts, members of campaigns that are over. Never: a cert_id that changes. */
+ * What tells of the past keeps the old name: audit, receipts, members of campaigns that are over. Never: a cert_id that
+ * changes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@
 enum { PAGE = 50 };
 
 struct renaming {
-	struct apply            *a;
-	const struct former_name *to; /* name = the old one, agent = the new one */
-	uint8_t                 *page; /* PAGE rows of the largest noun */
+	struct apply             *a;
+	const struct former_name *to;   /* name = the old one, agent = the new one */
+	uint8_t                  *page; /* PAGE rows of the largest noun */
 };
 
 /* A row whose key holds the name, or is made of it, is another row afterwards. */
@@ -159,9 +160,9 @@ struct moved_message {
 
 static int keep_message(void *ctx, const void *row)
 {
-	struct moved_message     **list = ctx;
-	const struct message_row  *from = row;
-	struct moved_message      *m = calloc(1, sizeof(*m) + from->frame.n);
+	struct moved_message    **list = ctx;
+	const struct message_row *from = row;
+	struct moved_message     *m = calloc(1, sizeof(*m) + from->frame.n);
 	if (m == NULL)
 		return E_NOMEM;
 	m->row = *from;
@@ -204,6 +205,34 @@ int apply_agent(struct apply *a, const struct store_verb *v, struct store_result
 	if (r != E_NOT_FOUND)
 		return r == 0 ? E_STORE_CONFLICT : r;
 	return a->rows->ops->add(a->rows, &noun_agent, v->row);
+}
+
+/* A plan, or a member that was read, may be older than a renaming that is stored by now. */
+static int member_now(struct apply *a, const struct store_verb *v, struct campaign_member *ret)
+{
+	struct former_name former;
+	*ret = *(const struct campaign_member *)v->row;
+	memcpy(former.name, ret->agent, sizeof(former.name));
+	int r = rows_get(a->rows, &noun_former, &former);
+	if (r == 0)
+		memcpy(ret->agent, former.agent, sizeof(ret->agent));
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
+int apply_add_member(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	struct campaign_member m;
+	(void)result;
+	int r = member_now(a, v, &m);
+	return r < 0 ? r : a->rows->ops->add(a->rows, v->noun, &m);
+}
+
+int apply_replace_member(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	struct campaign_member m;
+	(void)result;
+	int r = member_now(a, v, &m);
+	return r < 0 ? r : a->rows->ops->replace(a->rows, v->noun, &m);
 }
 
 /* The new name is free, or is one that this very host had before. */

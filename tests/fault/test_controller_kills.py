@@ -313,7 +313,7 @@ def act_retry(inst, gateway, process, name, point):
 def test_every_point_is_tried():
     tried = {p.split("@")[0] for _, p in CONTROLLER + SIGNER}
     known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
-    elsewhere = re.compile(r"controller\.(return|run|release|rename|head"  # test_return.py, test_clones.py, test_audit_kills.py
+    elsewhere = re.compile(r"controller\.(return|run|release|rename|rename_identity|head"  # test_return.py, test_clones.py, test_audit_kills.py
                            r"|decision|approval|principal|token|token_revoke|break_glass"  # test_rights_kills.py
                            r"|campaign|campaign_(new|send|sent|drop|dropped|word|back)|policy_(edit|walk|page)"  # test_campaign_kills.py, test_policy_kills.py
                            r"|issue|approved|kept"  # test_issue_kills.py, test_idempotency_kills.py

@@ -151,6 +151,29 @@ static void test_the_old_name_does_not_come_back(void **state)
 	assert_int_equal(view_agent(k->view, "old", &a), E_NOT_FOUND);
 }
 
+/* A plan that was made before, or a member that was read before, is stored after: it means the host that there is. */
+static void test_a_member_from_before_means_the_host_of_today(void **state)
+{
+	struct kit            *k = *state;
+	struct campaign_member m = {.campaign_id = kit_id(5), .position = 1, .state = MEMBER_WAITING}, got;
+	struct store_change   *c = store_change_new();
+	add_host(k, 1, "old");
+	snprintf(m.cert_id, sizeof(m.cert_id), "%s", "web");
+	snprintf(m.agent, sizeof(m.agent), "%s", "old");
+	assert_int_equal(rename_to(k, "old", "new"), 0);
+	store_add_member(c, &m);
+	commit_ok(k, c);
+	assert_int_equal(view_member_of(k->view, m.campaign_id, "web", &got), 0);
+	assert_string_equal(got.agent, "new");
+	m.state = MEMBER_ORDERED;
+	c = store_change_new();
+	store_put_member(c, &m);
+	commit_ok(k, c);
+	assert_int_equal(view_member_of(k->view, m.campaign_id, "web", &got), 0);
+	assert_string_equal(got.agent, "new");
+	assert_int_equal(got.state, MEMBER_ORDERED);
+}
+
 static void test_former_names_lead_to_the_host(void **state)
 {
 	struct kit        *k = *state;
@@ -174,13 +197,17 @@ static void test_former_names_lead_to_the_host(void **state)
 }
 
 #define ON_BOTH(f)                                                                                                             \
-	{#f " (mem)", f, setup_mem, teardown, NULL}, {#f " (sqlite)", f, setup_sqlite, teardown, NULL}
+	{#f " (mem)", f, setup_mem, teardown, NULL},                                                                           \
+	{                                                                                                                      \
+#f " (sqlite)", f, setup_sqlite, teardown, NULL                                                                \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(test_every_row_follows),
 		ON_BOTH(test_the_old_name_does_not_come_back),
+		ON_BOTH(test_a_member_from_before_means_the_host_of_today),
 		ON_BOTH(test_former_names_lead_to_the_host),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

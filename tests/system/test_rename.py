@@ -3,18 +3,21 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 
 import checks
 import pytest
 from conftest import new_folder
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from fake_gateway import FakeHost
 from installation import ROOT, Failed, Installation, wait_for
 from played_fleet import PlayedFleet
 from rights_estate import Api
 
 FAULTS = os.path.join(ROOT, "build-faults", "bin")
-TAKEN, RENAMED = "VCC-3236", "VCC-3235"
+TAKEN = "VCC-3236"
+SUPERSEDED = 4  # RFC 5280
 
 
 @pytest.fixture(params=(None,))
@@ -74,6 +77,14 @@ def names_in_store(inst, name):
                 found.add((table, column))
     db.close()
     return found
+
+
+def ended_identities(inst, name):
+    """Why identities of this host were revoked."""
+    db = sqlite3.connect(f"file:{os.path.join(inst.state, 'controller', 'vcc.db')}?mode=ro", uri=True)
+    rows = db.execute("SELECT revoke_reason FROM issuances WHERE owner = 'agent' AND owner_id = ? AND state = 'revoked'", (name,)).fetchall()
+    db.close()
+    return [r[0] for r in rows]
 
 
 def test_certificates_stay_and_the_identity_follows(inst):
@@ -166,6 +177,10 @@ def test_refused(inst):
         assert status == 422, (body, answer)
     assert post("nobody", {"new_name": "x"})[0] == 404
     inst.vccctl("agent", "rename", host.name, "next")
+    assert inst.vccctl("agent", "rename", host.name, "next")["name"] == "next"  # the same order again: nothing to do
+    assert len([e for e in inst.admin.get("audit?object=next")["items"] if e["event"] == "agent_renamed"]) == 1
+    status, answer = post(host.name, {"new_name": "another"})
+    assert status == 404 and "next" in answer["detail"], answer
     has_identity(inst, host, "next")
     with pytest.raises(Failed) as e:
         inst.vccctl("agent", "invite", host.name, "--service", "clara")
@@ -179,20 +194,14 @@ def test_refused(inst):
     assert post("next", {"new_name": "again"})[0] in (403, 409)
 
 
-def test_an_invite_for_a_name_that_was_given_up_is_of_no_use():
+@pytest.fixture
+def played():
     folder = new_folder("rename-played")
     fleet = PlayedFleet(folder)
     try:
         fleet.init()
         fleet.start_both()
-        gateway = fleet.gateway()
-        host = fleet.host(gateway, "one")
-        early = fleet.invite("two")
-        fleet.vccctl("agent", "rename", "one", "two")
-        fleet.vccctl("agent", "rename", "two", "three")
-        reply = FakeHost("two").join(gateway, early)
-        assert reply["code"] == -3236, reply
-        assert host.gateway.kicks[-1]["code"] == -3235
+        yield fleet
     finally:
         for g in fleet.gateways:
             g.close()
@@ -200,9 +209,83 @@ def test_an_invite_for_a_name_that_was_given_up_is_of_no_use():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def test_an_invite_for_a_name_that_was_given_up_is_of_no_use(played):
+    gateway = played.gateway()
+    host = played.host(gateway, "one")
+    early = played.invite("two")
+    played.vccctl("agent", "rename", "one", "two")
+    played.vccctl("agent", "rename", "two", "three")
+    reply = FakeHost("two").join(gateway, early)
+    assert reply["code"] == -3236, reply
+    assert host.gateway.kicks[-1]["code"] == -3235
+
+
+def test_nobody_joins_under_the_new_name_while_it_is_being_stored(played):
+    """The row of the new name is not there yet: an invite for it must not be taken for one of a name that nobody has."""
+    gateway = played.gateway()
+    host = played.host(gateway, "one")
+    key = played.vccctl("agent", "show", "one")["host_key"]
+    other, invite = FakeHost("two"), played.invite("two")
+    shown = []
+    lock = sqlite3.connect(played.facts_db(), isolation_level=None, timeout=30)
+    lock.execute("BEGIN IMMEDIATE")  # the store waits
+    order = threading.Thread(target=lambda: shown.append(played.vccctl("agent", "rename", "one", "two")))
+    try:
+        order.start()
+        gateway.wait("it is cut off", lambda: any(k["code"] == -3235 for k in gateway.kicks))
+        reply = gateway.join_reply(gateway.post_join(other.join_body(invite["token"], invite["pin"])))
+    finally:
+        lock.rollback() if lock.in_transaction else None
+        lock.close()
+        order.join()
+    assert reply["code"] == -3235, reply
+    assert shown[0]["host_key"] == key and played.vccctl("agent", "show", "two")["host_key"] == key
+    assert other.join(gateway, invite)["code"] != 0
+    host.name = "two"
+    gateway.up(host)
+    host.wait("welcome", lambda: host.welcomes[-1]["agent"] == "two")
+
+
+def test_the_old_identity_ends_when_the_new_one_is_used(played):
+    gateway = played.gateway()
+    host = played.host(gateway, "one")
+    pin = played.invite("any")["pin"]
+    old = host.identity
+    played.vccctl("agent", "rename", "one", "two")
+    gateway.up(host)  # it knows no other name yet
+    host.wait("welcome by the new name", lambda: host.welcomes[-1]["agent"] == "two")
+    state = lambda cert: serial_state(played, cert.serial_number)  # noqa: E731
+    assert state(old) == "active"
+    host.link_key = ec.generate_private_key(ec.SECP256R1())
+    wait_for("a new identity, not sooner than 5 s after the last", lambda: host.come_back(gateway, pin)["code"] == 0)
+    new, host.name = host.identity, "two"
+    assert new.serial_number != old.serial_number and state(old) == "active", "issued is not used"
+    gateway.up(host)
+    wait_for("the old identity is superseded", lambda: state(old) == "revoked")
+    assert state(new) == "active"
+    welcomes, kicks = len(host.welcomes), len(gateway.kicks)
+    for name in ("one", "two"):  # whichever name a link says
+        host.identity, host.name = old, name
+        gateway.up(host)
+        kicks += 1
+        gateway.wait("it is refused", lambda: len(gateway.kicks) >= kicks)
+        assert gateway.kicks[-1]["code"] == -3305, gateway.kicks[-1]
+    assert len(host.welcomes) == welcomes
+    host.come_back(gateway, pin)  # and still this is its host: the host key gets it a new one
+    gateway.up(host)
+    host.wait("welcome", lambda: len(host.welcomes) > welcomes)
+
+
+def serial_state(inst, number):
+    db = sqlite3.connect(f"file:{inst.facts_db()}?mode=ro", uri=True)
+    (state,), = db.execute("SELECT state FROM issuances WHERE serial = ?", (number.to_bytes(16, "big"),)).fetchall()
+    db.close()
+    return state
+
+
 @pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
 @pytest.mark.parametrize("inst", (FAULTS,), indirect=True)
-@pytest.mark.parametrize("point", ("controller.rename", "controller.rename_stored", "keeper.rename"))
+@pytest.mark.parametrize("point", ("controller.rename", "controller.rename_stored", "controller.rename_identity", "controller.rename_identity_stored", "keeper.rename"))
 def test_a_kill_leaves_one_name(inst, point):
     host = inst.add_echo(0)
     before = inst.wait_served(host)
@@ -220,8 +303,9 @@ def test_a_kill_leaves_one_name(inst, point):
     process.env = {k: v for k, v in process.env.items() if k != "VCC_FAILPOINT"}
     process.start()
     wait_for("the controller is ready", inst.ready)
-    inst.vccctl("agent", "rename", host.name, "survivor") if point == "controller.rename" else None
+    inst.vccctl("agent", "rename", host.name, "survivor")  # whether it was done or not
     has_identity(inst, host, "survivor")
+    wait_for("the identity of the old name has ended", lambda: ended_identities(inst, "survivor") == [SUPERSEDED])
     renew(inst, before["cert_id"])
     assert inst.admin.get("agents/survivor")["former_names"] == [host.name]
     assert names_in_store(inst, host.name) == set()
