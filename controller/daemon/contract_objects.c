@@ -342,3 +342,11 @@ OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT,
 OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
 
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
+
+/* ---- what people have to be told -------------------------------------------------------------------------------------- */
+
+OBJECT(notification, "Notification", NULL, F("notification_id", API_ID, 0), F("at", API_TIME, 0), ONE_OF("level", 0, API_NOTICE_LEVELS),
+       F("event", API_TEXT, 0), ONE_OF("state", 0, "queued,closed"), F("key", API_TEXT, API_NULL), F("service", API_TEXT, API_NULL),
+       F("object", API_TEXT, 0), F("renewal_id", API_ID, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL),
+       F("recipients", API_TEXTS, 0), OBJ("detail", API_NULL, NULL), F("count", API_INTEGER, 0), F("last_at", API_TIME, 0),
+       F("closed_at", API_TIME, API_NULL));

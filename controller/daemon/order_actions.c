@@ -14,6 +14,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -32,6 +33,7 @@ struct applying {
 	struct certificate        *cert;
 	struct certificate         cert_value;
 	bool                       cert_read, cert_changed, cert_foreign;
+	bool                       near; /* one more unattended renewal, and a person has to agree */
 	struct issuance            mine, old; /* of this attempt, of the order's predecessor */
 	bool                       mine_read, mine_changed, mine_new, old_read, old_changed;
 	const struct order_action *action;
@@ -476,7 +478,8 @@ static int act_count_renewal(struct applying *a)
 	const struct template *t = template_of(a);
 	a->cert->unattended = order_flow_attended(&a->step->next) ? 0 : a->cert->unattended + 1;
 	a->cert_changed = true;
-	if (t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now))
+	a->near = t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now);
+	if (a->near)
 		commit_audit(a->commit,
 			     &(struct audit_of){.event = AUDIT_RENEWALS_NEAR, .actor = "controller", .object = a->cert->cert_id,
 						.renewal_id = a->was->renewal_id},
@@ -617,6 +620,7 @@ static int apply_all(struct applying *a)
 		return r;
 	if (a->was->phase == ORDER_AWAITING_APPROVAL && a->step->next.phase != ORDER_AWAITING_APPROVAL)
 		approvals_order_left(a->ctl, a->commit, a->was->renewal_id, a->in->decision, a->in->who, "the order ended");
+	notices_order(a->commit, a->was, a->step, template_of(a), a->near, a->now);
 	store_put_order(commit_change(a->commit), &a->step->next);
 	put_rows(a);
 	return 0;

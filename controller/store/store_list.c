@@ -290,6 +290,11 @@ int view_orders_ended(struct store_view *v, int64_t end, int64_t at, struct id a
 	return ended(v, &noun_order, offsetof(struct order, completed_at), offsetof(struct order, renewal_id), end, at, &after, ret, max, ret_n);
 }
 
+int view_notices_by_last(struct store_view *v, int64_t end, int64_t at, struct id after, struct notice *ret, size_t max, size_t *ret_n)
+{
+	return ended(v, &noun_notice, offsetof(struct notice, last_at), offsetof(struct notice, notice_id), end, at, &after, ret, max, ret_n);
+}
+
 int view_receipts_of_care(struct store_view *v, int64_t end, struct receipt_row *ret, size_t max, size_t *ret_n)
 {
 	struct receipts receipts = {.to = ret};

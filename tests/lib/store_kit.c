@@ -120,6 +120,30 @@ static void ended(void *ctx, int code, const struct store_result *result)
 	*w = (struct wait){true, code, *result};
 }
 
+static int setup(void **state, enum kit_backend backend)
+{
+	static struct kit k;
+	kit_open(&k, backend);
+	*state = &k;
+	return 0;
+}
+
+int kit_setup_mem(void **state)
+{
+	return setup(state, KIT_MEM);
+}
+
+int kit_setup_sqlite(void **state)
+{
+	return setup(state, KIT_SQLITE);
+}
+
+int kit_teardown(void **state)
+{
+	kit_close(*state);
+	return 0;
+}
+
 int kit_commit(struct kit *k, struct store_change *c, struct store_result *ret)
 {
 	struct wait w = {.ended = false};

@@ -1,0 +1,32 @@
+-- 015_notices.sql: what people have to be told, and which certificates an open trouble stands for. The rules of 001_initial.sql hold.
+
+-- key: one matter; of those that are open each key stands once. renewal_id, object and detail are those of the last time.
+CREATE TABLE notices (
+	notice_id  BLOB    NOT NULL PRIMARY KEY,
+	at         INTEGER NOT NULL,
+	level      TEXT    NOT NULL,
+	event      TEXT    NOT NULL,
+	state      TEXT    NOT NULL,
+	key        TEXT    NOT NULL,
+	service    TEXT    NOT NULL,
+	object     TEXT    NOT NULL,
+	renewal_id BLOB,
+	attempt    INTEGER NOT NULL,
+	code       INTEGER NOT NULL,
+	recipients TEXT    NOT NULL,
+	detail     TEXT    NOT NULL,
+	count      INTEGER NOT NULL,
+	last_at    INTEGER NOT NULL,
+	closed_at  INTEGER
+) STRICT;
+CREATE INDEX notices_open ON notices (key, notice_id) WHERE closed_at IS NULL;
+CREATE INDEX notices_last ON notices (last_at, notice_id);
+
+CREATE TABLE notice_members (
+	cert_id   TEXT    NOT NULL,
+	topic     TEXT    NOT NULL,
+	notice_id BLOB    NOT NULL,
+	since_at  INTEGER NOT NULL,
+	PRIMARY KEY (cert_id, topic)
+) STRICT;
+CREATE INDEX notice_members_of ON notice_members (notice_id, cert_id, topic);
