@@ -85,7 +85,7 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 
 /* ---- campaigns --------------------------------------------------------------------------------------------------- */
 
-/* An emergency with failures ends by two records: the second one tells. */
+/* An emergency with failures ends by two records: the second one tells. A change of policy that touched nothing is no news. */
 bool notice_of_campaign(const struct campaign *c, enum audit_event event, enum notice_event *ret)
 {
 	bool emergency = c->kind == CAMPAIGN_EMERGENCY;
@@ -98,7 +98,7 @@ bool notice_of_campaign(const struct campaign *c, enum audit_event event, enum n
 		return c->failed == 0;
 	case AUDIT_CAMPAIGN_COMPLETED:
 		*ret = c->failed == 0 ? NOTICE_CAMPAIGN_ENDED : NOTICE_CAMPAIGN_FAILED;
-		return true;
+		return c->total > 0;
 	case AUDIT_EMERGENCY_FAILED:
 	case AUDIT_CAMPAIGN_CANCELLED:
 		*ret = emergency ? NOTICE_EMERGENCY_FAILED : NOTICE_CAMPAIGN_FAILED;

@@ -80,12 +80,15 @@ static void test_campaigns(void **state)
 		{CAMPAIGN_BULK, 1, AUDIT_CAMPAIGN_HALTED, true, NOTICE_CAMPAIGN_HALTED},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(campaigns); i++) {
-		struct campaign   c = {.kind = campaigns[i].kind, .failed = campaigns[i].failed};
+		struct campaign   c = {.kind = campaigns[i].kind, .failed = campaigns[i].failed, .total = 3};
 		enum notice_event as = NOTICE_EVENT_COUNT;
 		bool              told = notice_of_campaign(&c, campaigns[i].event, &as);
 		if (told != campaigns[i].told || (told && as != campaigns[i].as))
 			fail_msg("row %zu: told %d as %d", i, told, (int)as);
 	}
+	struct campaign   empty = {.kind = CAMPAIGN_POLICY};
+	enum notice_event as;
+	assert_false(notice_of_campaign(&empty, AUDIT_CAMPAIGN_COMPLETED, &as));
 }
 
 static void test_recipients(void **state)
