@@ -6,11 +6,13 @@
 
 #include <jansson.h>
 
+#include "controller/core/policy.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 
-enum { TOPICS = 1 << NOTICE_TOPIC_RENEWAL };
+enum { TOPICS = 1 << NOTICE_TOPIC_RENEWAL | 1 << NOTICE_TOPIC_THRESHOLD };
 
 static struct notice notice_of(enum notice_event event, const struct template *t, int64_t now)
 {
@@ -68,6 +70,20 @@ void notices_order(struct commit *c, const struct order *was, const struct order
 	} else {
 		store_tell(commit_change(c), &n, row);
 	}
+}
+
+/* One for all of a service: a CA or a link that is away lets many cross it at once. */
+void notices_threshold(struct commit *c, const struct certificate *cert, const struct template *t, int64_t now)
+{
+	struct notice n = notice_of(NOTICE_THRESHOLD_REACHED, t, now);
+	char          expiry[TIME_TEXT_SIZE];
+	snprintf(n.key, sizeof(n.key), "%s %s", cert->service, policy_alert_name(POLICY_ALERT_EMERGENCY));
+	text_cut(n.service, sizeof(n.service), cert->service);
+	text_cut(n.object, sizeof(n.object), cert->cert_id);
+	n.renewal_id = cert->open_order;
+	set_detail(&n, json_pack("{s:s,s:s,s:b}", "agent", cert->agent, "expires_at", time_text(cert->not_after_at, expiry), "expired",
+				 now >= cert->not_after_at));
+	store_add_trouble(commit_change(c), &n, NOTICE_TOPIC_THRESHOLD, NOTICE_STEP_NO);
 }
 
 void notices_certificate_gone(struct store_change *change, const char *cert_id, int64_t now)

@@ -8,6 +8,8 @@
 
 /* A step of an order; `near`: one more unattended renewal, and a person has to agree. `t` is the certificate's policy, or NULL. */
 void notices_order(struct commit *c, const struct order *was, const struct order_step *step, const struct template *t, bool near, int64_t now);
+/* The certificate is inside its emergency threshold, or has expired. */
+void notices_threshold(struct commit *c, const struct certificate *cert, const struct template *t, int64_t now);
 /* A record of a campaign, as it stands with it. */
 void notices_campaign(struct commit *c, const struct campaign *g, enum audit_event event, int64_t now);
 /* A request waits for a second person, or does no longer. */

@@ -153,6 +153,13 @@ static int64_t renew_at(struct applying *a, const struct issuance *i)
 			 : TIME_NEVER;
 }
 
+/* One that is inside its emergency threshold from the start is looked at at once. */
+static int64_t alert_at(struct applying *a)
+{
+	const struct template *t = template_of(a);
+	return t != NULL ? policy_alert_at(a->cert, t, INT64_MIN) : TIME_NEVER;
+}
+
 static void make_current(struct applying *a, const struct issuance *i, bool proved)
 {
 	a->cert->serial = i->serial;
@@ -161,6 +168,7 @@ static void make_current(struct applying *a, const struct issuance *i, bool prov
 	a->cert->not_after_at = i->not_after_at;
 	a->cert->proved = proved;
 	a->cert->renew_at = a->cert->suspended_at == 0 ? renew_at(a, i) : TIME_NEVER; /* until it is resumed */
+	a->cert->alert_at = alert_at(a);
 	a->cert->template_version = a->step->next.template_version;
 	a->cert_changed = true;
 }
@@ -435,7 +443,7 @@ static void back_to_old(struct applying *a)
 	a->cert->fingerprint = (struct hash){0};
 	a->cert->not_before_at = a->cert->not_after_at = 0;
 	a->cert->proved = false;
-	a->cert->renew_at = TIME_NEVER;
+	a->cert->renew_at = a->cert->alert_at = TIME_NEVER;
 	a->cert_changed = true;
 }
 

@@ -264,6 +264,7 @@ struct cert_filter {
 };
 _must_check_ int view_certificates(struct store_view *v, const struct cert_filter *f, const char *after, struct certificate *ret, size_t max, size_t *ret_n);
 _must_check_ int view_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n); /* renew_at <= now, no open order, soonest first */
+_must_check_ int view_alerts_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n); /* alert_at <= now, soonest first */
 _must_check_ int view_agents(struct store_view *v, const char *after, struct agent *ret, size_t max, size_t *ret_n);
 _must_check_ int view_invites(struct store_view *v, struct id after, struct invite *ret, size_t max, size_t *ret_n);
 _must_check_ int view_targets(struct store_view *v, const char *agent, const char *after, struct target *ret, size_t max, size_t *ret_n); /* agent NULL = all */

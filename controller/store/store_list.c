@@ -38,6 +38,14 @@ int view_certificates(struct store_view *v, const struct cert_filter *f, const c
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_alerts_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_certificate, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct certificate, alert_at));
+	query_where(&q, offsetof(struct certificate, alert_at), AT_MOST, &now);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_certificate, .max = page(max)};

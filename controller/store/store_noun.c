@@ -127,6 +127,7 @@ static const struct column certificate_columns[] = {
 	WHEN(certificate, retired_at),
 	INT(certificate, created_at),
 	UINT(certificate, version),
+	DUE(certificate, alert_at),
 };
 
 static const struct column issuance_columns[] = {

@@ -215,6 +215,7 @@ struct certificate {
 	int64_t       retired_at;   /* 0 = not; its target went away */
 	int64_t       created_at;
 	uint64_t      version; /* grows with each change: ETag and conflict check */
+	int64_t       alert_at; /* when it is looked at whether somebody has to know; TIME_NEVER = not */
 };
 
 /* Where a certificate is served, as the agent reported it. */

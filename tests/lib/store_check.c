@@ -176,6 +176,7 @@ void check_every_list(struct store_view *v)
 	for (size_t i = 0; i < N_ELEMENTS(filters); i++)
 		assert_int_equal(view_certificates(v, &filters[i], "a", certs, 2, &n), 0);
 	assert_int_equal(view_due(v, 5, certs, 2, &n), 0);
+	assert_int_equal(view_alerts_due(v, 5, certs, 2, &n), 0);
 	assert_int_equal(view_agents(v, "a", agents, 2, &n), 0);
 	assert_int_equal(view_invites(v, none, invites, 2, &n), 0);
 	assert_int_equal(view_targets(v, NULL, "a", targets, 2, &n), 0);

@@ -195,6 +195,7 @@ void kit_certificate(uint32_t n, struct certificate *ret)
 		.not_after_at = START_AT + 730 * MS_DAY + n,
 		.proved = n % 2 == 1,
 		.renew_at = START_AT + 670 * MS_DAY + n,
+		.alert_at = START_AT + 720 * MS_DAY + n,
 		.open_order = kit_id(n),
 		.unattended = 3 + n,
 		.suspended_at = START_AT + 1 + n,

@@ -120,6 +120,34 @@ def test_a_campaign_tells_its_end(fleet):
     wait_status(fleet, renew(fleet, "v1"), "completed")
 
 
+def test_the_emergency_threshold_and_the_end(fleet):
+    """Two certificates of a service cross it: one trouble, told critical; it ends with the last of them that gets a new one."""
+    fleet.edit_template("covina_orchestrator", "--force", validity_period="16s", renewal_threshold="9s", emergency_threshold="8s", retry_interval="1h",
+                        max_renewals=0, max_renewal_attempts=1, **PEOPLE)
+    hosts = [fleet.host_of(name, "covina") for name in ("k1", "k2")]
+    for h in hosts:
+        h.outcome = lambda h, m: "failed"
+    n = wait_for("both are told", lambda: next((n for n in of(fleet, "emergency_threshold_reached", state="queued") if n["count"] >= 2), None), 90, 0.2)
+    assert (n["level"], n["service"], n["key"]) == ("critical", "covina", "covina emergency_threshold")
+    assert n["recipients"] == ["role:admin", "ops@vcc.internal", "boss@vcc.internal"] and n["detail"]["expired"] is False
+    assert fleet.rows("SELECT count(*) FROM audit WHERE event = 'certificate_emergency_threshold_reached' AND object = 'k1-web'")[0][0] >= 1
+    wait_for("and once more at the end", lambda: (m := of(fleet, "emergency_threshold_reached", state="queued")) and m[0]["count"] == 4, 60, 0.2)
+    assert len(fleet.rows("SELECT 1 FROM audit WHERE event = 'certificate_emergency_threshold_reached'")) == 4
+    for h in hosts:
+        h.outcome = lambda h, m: "ok"
+    fleet.edit_template("covina_orchestrator", "--force", validity_period="100d", renewal_threshold="30d", emergency_threshold="7d", max_renewals=0, **PEOPLE)
+
+    def ended(name):  # the change itself has them renewed, or the order that waited is tried again
+        order = fleet.admin.get(f"renewals?cert_id={name}-web&limit=1")["items"][0]
+        return renewal(fleet, order["renewal_id"]) if order["status"] == "completed" and fleet.cert(f"{name}-web")["days_until_expiry"] > 50 else None
+    orders = [wait_for("it is renewed", lambda n=name: ended(n), 60, 0.2) for name in ("k1", "k2")]
+    assert sorted(told(o)[-1] for o in orders) == ["nothing to tell", "queued trouble_resolved"]
+    over, = [m for m in of(fleet, "emergency_threshold_reached") if m["notification_id"] == n["notification_id"]]
+    assert over["state"] == "closed"
+    events = sorted(m["detail"]["event"] for m in of(fleet, "trouble_resolved") if m["service"] == "covina")
+    assert events == ["emergency_threshold_reached", "renewal_paused"]
+
+
 def test_max_renewals_near_and_reached(fleet):
     """One before: told; reached: the order waits, and who may approve is told until somebody decides."""
     short = {"validity_period": "12s", "renewal_threshold": "7s", "emergency_threshold": "1s", "max_renewals": 2, "retry_interval": "1s"}

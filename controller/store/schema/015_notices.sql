@@ -1,4 +1,5 @@
--- 015_notices.sql: what people have to be told, and which certificates an open trouble stands for. The rules of 001_initial.sql hold.
+-- 015_notices.sql: what people have to be told, which certificates an open trouble stands for, and when each certificate is looked at.
+-- The rules of 001_initial.sql hold.
 
 -- key: one matter; of those that are open each key stands once. renewal_id, object and detail are those of the last time.
 CREATE TABLE notices (
@@ -30,3 +31,10 @@ CREATE TABLE notice_members (
 	PRIMARY KEY (cert_id, topic)
 ) STRICT;
 CREATE INDEX notice_members_of ON notice_members (notice_id, cert_id, topic);
+
+ALTER TABLE certificates ADD COLUMN alert_at INTEGER;
+-- of what was issued before; a service may say otherwise: looked at once, it is known
+UPDATE certificates SET alert_at = not_after_at - coalesce((SELECT emergency_threshold_ms FROM templates
+	WHERE templates.template_id = certificates.template_id ORDER BY version DESC LIMIT 1), 604800000)
+	WHERE serial IS NOT NULL AND revoked_at IS NULL AND retired_at IS NULL;
+CREATE INDEX certificates_alert ON certificates (alert_at, cert_id) WHERE alert_at IS NOT NULL;
