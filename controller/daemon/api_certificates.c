@@ -160,6 +160,26 @@ static json_t *overrides_of(struct store_view *view, const char *service)
 	return overrides != NULL ? overrides : json_null();
 }
 
+/* Since when a key of it is not to be trusted: what was said last. */
+static json_t *invalidity_of(struct store_view *view, const char *cert_id)
+{
+	enum { SOME = 32 };
+	struct issuance *rows = calloc(SOME, sizeof(*rows));
+	struct serial    after = {{0}};
+	int64_t          at = 0;
+	size_t           n = SOME;
+	if (rows == NULL)
+		return json_null();
+	while (n == SOME && view_issuances(view, OWNER_CERTIFICATE, cert_id, after, rows, SOME, &n) == 0)
+		for (size_t i = 0; i < n; i++) {
+			after = rows[i].serial;
+			if (rows[i].revoked_at != 0 && rows[i].invalidity_at != 0)
+				at = rows[i].invalidity_at;
+		}
+	free(rows);
+	return json_time(at);
+}
+
 int api_cert_show(struct api_call *call, struct store_view *view)
 {
 	struct certificate c;
@@ -177,6 +197,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "policy_overrides", overrides_of(view, c.service));
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
 	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
+	json_object_set_new(call->answer, "invalidity_date", invalidity_of(view, c.cert_id));
 	return 0;
 }
 

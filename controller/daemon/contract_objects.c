@@ -148,7 +148,7 @@ OBJECT(issuance, "Issuance", NULL, F("serial", API_SERIAL, 0), F("issuer", API_T
        F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
        F("renewal_id", API_ID, API_NULL), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
        F("supersede_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL), F("revoke_reason", API_TEXT, API_NULL),
-       F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
+       F("invalidity_date", API_TIME, API_NULL), F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
 
 PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_TEXT, 0), F("next", API_TEXT, 0));
 
@@ -209,7 +209,7 @@ OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), 
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
-       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived));
+       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived), F("invalidity_date", API_TIME, API_NULL));
 
 OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
 

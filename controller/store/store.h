@@ -357,6 +357,7 @@ struct revoked_row {
 	struct serial serial;
 	int64_t       revoked_at;
 	int           reason;
+	int64_t       invalidity_at; /* 0 = none */
 };
 _must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t since, struct serial after, struct revoked_row *ret, size_t max, size_t *ret_n);
 /* Shards of an issuer that hold at least one unexpired issuance. */

@@ -459,7 +459,8 @@ static int copy_revoked(void *ctx, const void *row)
 	struct revoked        *l = ctx;
 	const struct issuance *i = row;
 	bool                   held = i->state != ISSUANCE_REVOKED;
-	l->to[l->n++] = (struct revoked_row){i->serial, held ? i->held_at : i->revoked_at, held ? REASON_HOLD : i->revoke_reason};
+	l->to[l->n++] = (struct revoked_row){i->serial, held ? i->held_at : i->revoked_at, held ? REASON_HOLD : i->revoke_reason,
+				              held ? 0 : i->invalidity_at};
 	return 0;
 }
 

@@ -152,6 +152,7 @@ static const struct column issuance_columns[] = {
 	BYTES(issuance, der, der_len),
 	WHEN(issuance, held_at),
 	WHEN(issuance, revoke_asked_at),
+	WHEN(issuance, invalidity_at),
 };
 
 static const struct column target_columns[] = {
