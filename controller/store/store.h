@@ -189,6 +189,7 @@ struct kept_answer {
 	int         status; /* 0: done, but the answer is not known here */
 	bool        secret; /* it was given to the caller and must not be kept */
 	char        location[KEPT_LOCATION_SIZE];
+	struct hash credential; /* what the principal showed: the answer is for that alone */
 	struct span answer; /* copied */
 };
 /* E_EXISTS fails the whole change: another one with this key was stored less than a day before. */

@@ -438,6 +438,7 @@ static const struct column kept_columns[] = {
 	INT(kept_answer, status),
 	BOOL(kept_answer, secret),
 	TEXT(kept_answer, location),
+	FIXED(kept_answer, credential),
 	SPAN(kept_answer, answer, KEPT_ANSWER_MAX),
 };
 

@@ -1,5 +1,5 @@
--- 015_notices.sql: what people have to be told, which certificates an open trouble stands for, when each certificate is looked at, and since when
--- a revoked key is not to be trusted. The rules of 001_initial.sql hold.
+-- 015_notices.sql: what people have to be told, which certificates an open trouble stands for, when each certificate is looked at, since when a
+-- revoked key is not to be trusted, and whose a kept answer is. The rules of 001_initial.sql hold.
 
 -- key: one matter; of those that are open each key stands once. renewal_id, object and detail are those of the last time.
 CREATE TABLE notices (
@@ -40,3 +40,6 @@ UPDATE certificates SET alert_at = not_after_at - coalesce((SELECT emergency_thr
 CREATE INDEX certificates_alert ON certificates (alert_at, cert_id) WHERE alert_at IS NOT NULL;
 
 ALTER TABLE issuances ADD COLUMN invalidity_at INTEGER;
+
+-- of answers from before: nobody's
+ALTER TABLE kept_answers ADD COLUMN credential BLOB;
