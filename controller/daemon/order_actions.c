@@ -15,6 +15,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/notices.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -103,6 +104,7 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 		.post_validation = t == NULL || t->post_validation,
 		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
+		.held = restored_holds(ctl),
 	};
 	if (order_flow_may_begin(o->phase))
 		prerequisite(ctl, &cert, t, ret->prerequisite);
