@@ -40,8 +40,8 @@ _must_check_ int store_mem_open(const struct store_options *options, struct stor
 _must_check_ int store_restore_take(const char *path, int from, const char *name, struct refusal *why);
 void             store_restore_drop(const char *path);
 /* PATH.restore becomes the store in one step: a kill leaves the old or the new one, and the next opening finishes what was begun. The old one
- * stays as PATH.before, with its log. */
-_must_check_ int store_restore_place(const char *path, struct refusal *why);
+ * stays as PATH.before, with its log, where that is free; else as PATH.before.2 to .9: ret_before. E_RESTORE_KEPT: none of these is. */
+_must_check_ int store_restore_place(const char *path, char *ret_before, size_t size, struct refusal *why);
 
 /* Commits what is queued, then closes. Completions not yet delivered are delivered inside. */
 void store_close(struct store *s);
