@@ -30,7 +30,7 @@ static const struct output_column show_columns[] = {
 	{"renews at", "renew_at", COLUMN_TIME},   {"proved at", "target.proved_at", COLUMN_TIME},
 	{"listeners", "target.listeners", COLUMN_LIST}, {"last error", "target.error", COLUMN_TEXT},
 	{"open order", "open_order", COLUMN_TEXT}, {"alerts", "alerts", COLUMN_LIST}, {"suspended at", "suspended_at", COLUMN_TIME},
-	{"revoked at", "revoked_at", COLUMN_TIME}, {"old issuances", "archived.issuances", COLUMN_TEXT},
+	{"revoked at", "revoked_at", COLUMN_TIME}, {"keys invalid since", "invalidity_date", COLUMN_TIME}, {"old issuances", "archived.issuances", COLUMN_TEXT},
 	{"old orders", "archived.orders", COLUMN_TEXT}, {"archive from", "archived.first_file", COLUMN_TEXT},
 	{"archive to", "archived.last_file", COLUMN_TEXT},
 };

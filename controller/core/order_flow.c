@@ -262,6 +262,13 @@ static bool is_of_attempt(const struct order *o, const struct order_event *event
 	return event->kind == EV_CSR && event->attempt < o->attempt && (ENDED & (1u << o->phase)) != 0;
 }
 
+/* What was not sent, or is to be sent anew, would go out by this. */
+static bool waits_for_restore(const struct order *o, enum order_event_kind event)
+{
+	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER || event == EV_NOW;
+	return sends && (o->phase == ORDER_PLANNED || o->phase == ORDER_RETRY_WAIT || o->phase == ORDER_PAUSED);
+}
+
 int order_flow_step(const struct order *o, const struct order_event *event, int64_t now, const struct order_policy *policy,
 		    struct order_step *ret)
 {
@@ -270,7 +277,8 @@ int order_flow_step(const struct order *o, const struct order_event *event, int6
 
 	struct order_context     c = {.o = o, .event = event, .policy = policy, .now = now};
 	struct order_step        step = {.next = *o, .ignored = true};
-	const struct transition *t = is_of_attempt(o, event) ? transition_find(&c) : NULL;
+	bool                     held = policy->held && waits_for_restore(o, event->kind);
+	const struct transition *t = !held && is_of_attempt(o, event) ? transition_find(&c) : NULL;
 	if (t != NULL) {
 		step.ignored = false;
 		t->effect(&c, &step);

@@ -58,6 +58,7 @@ struct order_policy {
 	bool     post_validation;
 	int64_t  crossing_at;        /* next threshold of the certificate, when a paused order is tried, too; 0 = none */
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
+	bool     held; /* the store was restored and nobody has accepted that: what was not sent stays here */
 };
 
 enum order_action_kind {

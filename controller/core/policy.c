@@ -432,6 +432,17 @@ bool policy_alerts(enum policy_alert a, const struct certificate *c, const struc
 	return false;
 }
 
+int64_t policy_alert_at(const struct certificate *c, const struct template *t, int64_t now)
+{
+	const int64_t at[] = {c->not_after_at - t->emergency_threshold_ms, c->not_after_at};
+	if (serial_is_none(c->serial) || c->revoked_at != 0 || c->retired_at != 0)
+		return TIME_NEVER;
+	for (size_t i = 0; i < N_ELEMENTS(at); i++)
+		if (at[i] > now)
+			return at[i];
+	return TIME_NEVER;
+}
+
 int64_t policy_crossing_at(const struct certificate *c, const struct template *t, int64_t now)
 {
 	if (serial_is_none(c->serial))

@@ -72,6 +72,9 @@ bool        policy_alerts(enum policy_alert a, const struct certificate *c, cons
 /* The next threshold that the certificate crosses after `now`: renewal, emergency, end; TIME_NEVER = none is left. */
 int64_t policy_crossing_at(const struct certificate *c, const struct template *t, int64_t now);
 
+/* When somebody may have to know next, after `now` (INT64_MIN = nobody was told yet): emergency threshold, then end; TIME_NEVER = nothing of that is left to come. */
+int64_t policy_alert_at(const struct certificate *c, const struct template *t, int64_t now);
+
 /* LIFECYCLE 3, strongest first; `t` NULL = its template is not known, so no threshold. A retired certificate is served nowhere any more:
  * what is left of it is `issued` until it ends. */
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now);

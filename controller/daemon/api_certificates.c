@@ -160,6 +160,26 @@ static json_t *overrides_of(struct store_view *view, const char *service)
 	return overrides != NULL ? overrides : json_null();
 }
 
+/* Since when a key of it is not to be trusted: what was said last. */
+static json_t *invalidity_of(struct store_view *view, const char *cert_id)
+{
+	enum { SOME = 32 };
+	struct issuance *rows = calloc(SOME, sizeof(*rows));
+	struct serial    after = {{0}};
+	int64_t          at = 0;
+	size_t           n = SOME;
+	if (rows == NULL)
+		return json_null();
+	while (n == SOME && view_issuances(view, OWNER_CERTIFICATE, cert_id, after, rows, SOME, &n) == 0)
+		for (size_t i = 0; i < n; i++) {
+			after = rows[i].serial;
+			if (rows[i].revoked_at != 0 && rows[i].invalidity_at != 0)
+				at = rows[i].invalidity_at;
+		}
+	free(rows);
+	return json_time(at);
+}
+
 int api_cert_show(struct api_call *call, struct store_view *view)
 {
 	struct certificate c;
@@ -177,6 +197,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "policy_overrides", overrides_of(view, c.service));
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
 	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
+	json_object_set_new(call->answer, "invalidity_date", invalidity_of(view, c.cert_id));
 	return 0;
 }
 
@@ -257,22 +278,39 @@ static json_t *issuance_json(struct store_view *view, struct serial serial, cons
 
 /* ---- the workflow of an order -------------------------------------------------------------------------------------- */
 
-/* Steps of the host are stored as it told them; those of the controller follow from the order and its issuances, and stand among them by
- * their time. */
+/* Steps of the host are stored as it told them. Those of the controller follow from the order and its issuances, but for `notify`, which is
+ * stored; they stand among the others by their time. */
 struct workflow {
 	const struct order *o;
 	struct issuance     old, new; /* serial none = there is none */
-	size_t              n;
-	struct order_step_row rows[STEPS_MAX + 3];
+	size_t              n, n_told;
+	struct order_step_row rows[STEPS_MAX + 3], told[STEPS_MAX];
 };
+
+static void insert_step(struct workflow *w, const struct order_step_row *row)
+{
+	size_t i = w->n++;
+	for (; i > 0 && w->rows[i - 1].at > row->at; i--)
+		w->rows[i] = w->rows[i - 1];
+	w->rows[i] = *row;
+}
 
 static void add_step(struct workflow *w, enum workflow_step step, int code, int64_t at, const char *detail)
 {
-	size_t i = w->n++;
-	for (; i > 0 && w->rows[i - 1].at > at; i--)
-		w->rows[i] = w->rows[i - 1];
-	w->rows[i] = (struct order_step_row){.renewal_id = w->o->renewal_id, .attempt = w->o->attempt, .step = step, .code = code, .at = at, .took_ms = -1};
-	text_cut(w->rows[i].detail, sizeof(w->rows[i].detail), detail);
+	struct order_step_row row = {.renewal_id = w->o->renewal_id, .attempt = w->o->attempt, .step = step, .code = code, .at = at, .took_ms = -1};
+	text_cut(row.detail, sizeof(row.detail), detail);
+	insert_step(w, &row);
+}
+
+static void set_told_apart(struct workflow *w)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->n; i++)
+		if (w->rows[i].step == STEP_NOTIFY)
+			w->told[w->n_told++] = w->rows[i];
+		else
+			w->rows[n++] = w->rows[i];
+	w->n = n;
 }
 
 static void add_steps_of_controller(struct workflow *w)
@@ -301,7 +339,10 @@ static json_t *steps_of(struct store_view *view, const struct order *o)
 		w->old.serial = (struct serial){{0}};
 	if (view_steps(view, o->renewal_id, w->rows, STEPS_MAX, &w->n) < 0)
 		w->n = 0;
+	set_told_apart(w);
 	add_steps_of_controller(w);
+	for (size_t i = 0; i < w->n_told; i++)
+		insert_step(w, &w->told[i]);
 	for (size_t i = 0; i < w->n; i++)
 		json_array_append_new(items, json_step(&w->rows[i]));
 	if (!serial_is_none(w->old.serial) && w->old.revoked_at == 0 && w->old.supersede_at != 0 && w->old.supersede_at != TIME_NEVER)

@@ -1,6 +1,7 @@
 /* api_identity.c - room controller/daemon: who an admin request comes from, and whether it may use its route.
  * The local socket's peer is judged by its uid, everybody else by a token or a client certificate. Never: what a route does. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "controller/daemon/api.h"
@@ -26,6 +27,7 @@ static int by_socket(struct api_call *call, uid_t uid)
 	call->principal.roles = 1U << ROLE_ADMIN;
 	call->by = API_BY_SOCKET;
 	caller_set(call, &call->principal);
+	call->caller.credential = (struct hash){{API_BY_SOCKET}};
 	return 0;
 }
 
@@ -73,6 +75,7 @@ static int by_token(struct api_call *call, const struct http_request *q)
 	call->by = API_BY_TOKEN;
 	caller_set(call, &call->principal);
 	text_cut(call->caller.maker_of_token, sizeof(call->caller.maker_of_token), call->token.maker);
+	memcpy(call->caller.credential.b, &call->token.token_id, sizeof(call->token.token_id));
 	people_token_used(call->ctl, &call->token, call->now_at);
 	return 0;
 }
@@ -84,6 +87,7 @@ static int by_certificate(struct api_call *call, const struct http_request *q)
 		return r;
 	call->by = API_BY_CERTIFICATE;
 	caller_set(call, &call->principal);
+	call->caller.credential = q->cert_fingerprint;
 	return 0;
 }
 

@@ -155,6 +155,7 @@ json_t *json_issuance(const struct issuance *i, const struct template *t, int64_
 	json_object_set_new(o, "supersede_at", json_time(i->supersede_at));
 	json_object_set_new(o, "revoked_at", json_time(i->revoked_at));
 	json_object_set_new(o, "revoke_reason", text_or_null(reason));
+	json_object_set_new(o, "invalidity_date", i->revoked_at != 0 ? json_time(i->invalidity_at) : json_null());
 	json_object_set_new(o, "held_at", json_time(i->held_at));
 	json_object_set_new(o, "revoke_asked_at", json_time(i->revoke_asked_at));
 	return o;

@@ -73,6 +73,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", PERM_CERT_BULK, SCOPE_OBJECT, "Puts the certificates before in use again, of one wave or of all that was touched; it is halted by that.", NULL, api_campaign_rollback, NULL},
 
+	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},
 	{"GET", "/api/v1/audit/heads", PERM_AUDIT_READ, SCOPE_WHOLE, "Signed heads of the audit tree, newest first.", api_audit_heads, NULL, NULL},

@@ -120,6 +120,8 @@ void api_campaign_resume(struct api_call *call);
 void api_campaign_cancel(struct api_call *call);
 void api_campaign_rollback(struct api_call *call);
 
+/* api_notices.c */
+int  api_notice_list(struct api_call *call, struct store_view *view);
 /* api_events.c */
 void api_events(struct api_call *call);
 

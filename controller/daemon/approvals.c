@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/core/policy.h"
 #include "controller/core/rights.h"
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/answer.h"
@@ -14,6 +15,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/create_request.h"
 #include "controller/daemon/issue_request.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
 #include "controller/daemon/policy_edit.h"
@@ -163,9 +165,13 @@ static void audit(struct commit *c, enum audit_event event, const struct approva
 			      .reason = a->comment[0] != '\0' ? a->comment : who->reason};
 	commit_audit(c, &of, "{s:s,s:s,s:s}", "approval_id", id_text(a->approval_id, id), "kind", approval_kind_name(a->kind), "hash",
 		     hash_text(a->hash, hash));
+	if (event != AUDIT_APPROVAL_REQUESTED)
+		notices_approval_over(c, a->approval_id, clock_now());
 }
 
-void approvals_request(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who)
+/* `t`: of the certificate that it is about, NULL = it is about none. */
+static void request(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who,
+		    enum notice_event told, const struct template *t)
 {
 	a->created_at = clock_now();
 	a->expires_at = a->created_at + ctl->conf->approval_life_ms;
@@ -182,7 +188,13 @@ void approvals_request(struct controller *ctl, struct commit *c, struct approval
 	text_cut(a->maker_of_token, sizeof(a->maker_of_token), who->maker_of_token);
 	store_add_approval(commit_change(c), a);
 	audit(c, AUDIT_APPROVAL_REQUESTED, a, who);
+	notices_approval(c, a, told, t);
 	commit_fault_points(c, "controller.approval", "controller.approval_stored");
+}
+
+void approvals_request(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who)
+{
+	request(ctl, c, a, what, who, NOTICE_APPROVAL_WAITING, NULL);
 }
 
 void approvals_request_order(struct controller *ctl, struct commit *c, const struct order *o, const struct certificate *cert,
@@ -198,7 +210,9 @@ void approvals_request_order(struct controller *ctl, struct commit *c, const str
 	}
 	text_cut(a.object, sizeof(a.object), cert->cert_id);
 	text_cut(a.service, sizeof(a.service), cert->service);
-	approvals_request(ctl, c, &a, what, who);
+	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
+	bool                   used = t != NULL && policy_alerts(POLICY_ALERT_RENEWALS_USED, cert, t, clock_now());
+	request(ctl, c, &a, what, who, used ? NOTICE_RENEWALS_REACHED : NOTICE_APPROVAL_WAITING, t);
 }
 
 void approvals_request_campaign(struct controller *ctl, struct commit *c, const struct campaign *campaign, const struct caller *who)
@@ -208,7 +222,8 @@ void approvals_request_campaign(struct controller *ctl, struct commit *c, const 
 	text_cut(a.object, sizeof(a.object), id_text(campaign->campaign_id, id));
 	if (name_service_ok(campaign->services)) /* it touches one service alone */
 		text_cut(a.service, sizeof(a.service), campaign->services);
-	approvals_request(ctl, c, &a, campaign_what(campaign), who);
+	bool after = campaign->confirmation == CONFIRMATION_ASKED;
+	request(ctl, c, &a, campaign_what(campaign), who, after ? NOTICE_EMERGENCY_UNCONFIRMED : NOTICE_APPROVAL_WAITING, NULL);
 }
 
 static void cancel(struct commit *c, const struct approval *a, const char *cause)

@@ -211,7 +211,7 @@ static void set_content(struct proposal *p, bool approved)
 
 static void new_certificate(struct proposal *p)
 {
-	p->cert = (struct certificate){.renew_at = TIME_NEVER, .created_at = p->now};
+	p->cert = (struct certificate){.renew_at = TIME_NEVER, .alert_at = TIME_NEVER, .created_at = p->now};
 	text_cut(p->cert.cert_id, sizeof(p->cert.cert_id), p->msg->cert_id);
 	text_cut(p->cert.agent, sizeof(p->cert.agent), p->agent->name);
 }

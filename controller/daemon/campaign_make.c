@@ -12,6 +12,7 @@
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -41,6 +42,7 @@ void campaign_record(struct commit *c, const struct campaign *g, enum audit_even
 			     g->selector, "waves", waves, "wave", (int)g->wave, "rolled_back_count", (long long)g->rolled_back,
 			     "total_certificates", (long long)g->total, "successful_count", (long long)g->done, "failed_count",
 			     (long long)g->failed, "duration_minutes", campaign_minutes(g, now));
+	notices_campaign(c, g, event, now);
 }
 
 static void fill(struct controller *ctl, const struct campaign_plan *p, const struct caller *who, struct campaign *c)

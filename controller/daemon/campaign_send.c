@@ -55,6 +55,7 @@ static void ask_revocation(struct sending *s, const struct issuance *i)
 		return; /* somebody asked before, for more than that it is superseded */
 	asked.revoke_asked_at = s->now;
 	asked.revoke_reason = (int)reason_of(s->campaign);
+	asked.invalidity_at = s->campaign->invalidity_at;
 	if (s->campaign->revoke_old == REVOKE_OLD_AFTER && s->campaign->revoke_by_at < asked.supersede_at)
 		asked.supersede_at = s->campaign->revoke_by_at;
 	commit_issuance(s->commit, &asked);
@@ -69,9 +70,11 @@ static void old_issuance(void *ctx, const struct issuance *i)
 	bool under_way = !id_is_none(s->open.renewal_id) && id_equal(i->renewal_id, s->open.renewal_id) && !current;
 	if (!operate_in_use(i, s->now) || under_way || i->state == ISSUANCE_INTENT)
 		return;
-	if (at_once || (!current && reason_of(c) == REASON_KEY_COMPROMISE))
-		operate_revoke_issuance(s->ctl, s->commit, i, reason_of(c), s->now, &s->who);
-	else if (current)
+	if (at_once || (!current && reason_of(c) == REASON_KEY_COMPROMISE)) {
+		struct issuance gone = *i;
+		gone.invalidity_at = c->invalidity_at;
+		operate_revoke_issuance(s->ctl, s->commit, &gone, reason_of(c), s->now, &s->who);
+	} else if (current)
 		ask_revocation(s, i);
 }
 

@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "controller/daemon/kept_answers.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/model/audit.h"
@@ -139,6 +140,8 @@ void commit_certificate(struct commit *c, const struct certificate *cert)
 	store_put_certificate(c->change, cert, cert->version);
 	next.version = cert->version + 1;
 	keep_row(c, rows_set_certificate(c->ctl->rows, &next));
+	if (cert->revoked_at != 0 || cert->retired_at != 0)
+		notices_certificate_gone(c->change, cert->cert_id, clock_now());
 }
 
 void commit_issuance_new(struct commit *c, const struct issuance *i)

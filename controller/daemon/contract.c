@@ -107,6 +107,8 @@ TABLE(renewal_args, {"cert_id", API_TEXT, 0, NULL, NULL, NULL}, {"status", API_T
 TABLE(template_args, {"version", API_INTEGER, 0, NULL, NULL, "default: the one in force"});
 TABLE(campaign_args, {"members", API_TEXT, 0, NULL, "no", "leave the lists out"});
 TABLE(member_args, {"state", API_TEXT, 0, NULL, NULL, NULL});
+TABLE(notice_args, {"level", API_TEXT, 0, NULL, API_NOTICE_LEVELS, NULL}, {"service", API_TEXT, 0, NULL, NULL, NULL},
+      {"state", API_TEXT, 0, NULL, "queued,closed", NULL});
 TABLE(audit_args, {"event", API_TEXT, 0, NULL, NULL, "a type of docs/audit.md"}, {"since", API_TIME, 0, NULL, NULL, NULL},
       {"renewal_id", API_ID, 0, NULL, NULL, NULL}, {"actor", API_TEXT, 0, NULL, NULL, NULL}, {"object", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(event_args, {"since", API_TIME, 0, NULL, NULL, "default: from now on"});
@@ -183,6 +185,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, rollback_body},
 
+	{"GET", "/api/v1/notifications", API_200, SHAPE_PAGE, &object_notification, NULL, NULL, notice_args, NULL},
 	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},
 	{"GET", "/api/v1/audit", API_200, SHAPE_PAGE, &object_record, NULL, NULL, audit_args, NULL},
 	{"GET", "/api/v1/audit/heads", API_200, SHAPE_PAGE, &object_head, NULL, NULL, NULL, NULL},

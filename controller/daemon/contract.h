@@ -32,6 +32,7 @@ enum {
 
 /* Values that more than one table lists. */
 #define API_ROLES          "viewer,operator,approver,auditor,admin"
+#define API_NOTICE_LEVELS  "success,info,error,critical"
 #define API_TRIGGERS       "scheduled,emergency,policy_update,service_update,manual"
 #define API_INCIDENTS      "key_compromise,host_compromise,ca_compromise,algorithm,misissuance,exercise,other"
 #define API_KEY_TYPES      "RSA,ECDSA,Ed25519"
@@ -107,6 +108,6 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_renewed, object_renewing, object_service_certs, object_expiring, object_template, object_template_shown, object_templates, object_policy_edit,
 	object_policy_edit_or_waiting, object_service, object_service_shown, object_certificate_issued, object_pem, object_archived, object_backup, object_restore,
 	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
-	object_emergency, object_emergency_or_plan;
+	object_emergency, object_emergency_or_plan, object_notification;
 
 #endif

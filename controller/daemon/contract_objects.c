@@ -148,7 +148,7 @@ OBJECT(issuance, "Issuance", NULL, F("serial", API_SERIAL, 0), F("issuer", API_T
        F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
        F("renewal_id", API_ID, API_NULL), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
        F("supersede_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL), F("revoke_reason", API_TEXT, API_NULL),
-       F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
+       F("invalidity_date", API_TIME, API_NULL), F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
 
 PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_TEXT, 0), F("next", API_TEXT, 0));
 
@@ -209,7 +209,7 @@ OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), 
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
-       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived));
+       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived), F("invalidity_date", API_TIME, API_NULL));
 
 OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
 
@@ -342,3 +342,11 @@ OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT,
 OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
 
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
+
+/* ---- what people have to be told -------------------------------------------------------------------------------------- */
+
+OBJECT(notification, "Notification", NULL, F("notification_id", API_ID, 0), F("at", API_TIME, 0), ONE_OF("level", 0, API_NOTICE_LEVELS),
+       F("event", API_TEXT, 0), ONE_OF("state", 0, "queued,closed"), F("key", API_TEXT, API_NULL), F("service", API_TEXT, API_NULL),
+       F("object", API_TEXT, 0), F("renewal_id", API_ID, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL),
+       F("recipients", API_TEXTS, 0), OBJ("detail", API_NULL, NULL), F("count", API_INTEGER, 0), F("last_at", API_TIME, 0),
+       F("closed_at", API_TIME, API_NULL));

@@ -33,6 +33,8 @@ struct caller {
 	char person[ACTOR_SIZE];
 	char maker_of_principal[ACTOR_SIZE];
 	char maker_of_token[ACTOR_SIZE];
+	/* what it showed: a token, a client certificate, the local socket; none = nobody asked from outside */
+	struct hash credential;
 };
 
 enum { PIN_TEXT_SIZE = 8 + HASH_TEXT_SIZE };

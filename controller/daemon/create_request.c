@@ -46,7 +46,7 @@ static int find_certificate(struct creating *g)
 	const struct create_request *q = g->request;
 	int                          r = rows_certificate(g->ctl->rows, q->cert_id, &g->cert);
 	if (r == E_NOT_FOUND) {
-		g->cert = (struct certificate){.renew_at = TIME_NEVER, .created_at = clock_now()};
+		g->cert = (struct certificate){.renew_at = TIME_NEVER, .alert_at = TIME_NEVER, .created_at = clock_now()};
 		text_cut(g->cert.cert_id, sizeof(g->cert.cert_id), q->cert_id);
 		text_cut(g->cert.agent, sizeof(g->cert.agent), q->agent);
 		return 0;

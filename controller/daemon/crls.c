@@ -22,6 +22,7 @@
 enum {
 	SHARDS_MAX = 1000,
 	ENTRY_SIZE = 24, /* of sg_crl.entries: serial 16, seconds 7, reason 1 */
+	DATE_SIZE = 8,   /* of sg_crl.dates: seconds */
 	PAGE = 500,
 	CRL_DER_BYTES = 1 << 20,
 	ALL_PEM_MAX = 256 << 20,
@@ -172,14 +173,38 @@ struct crl_job {
 	int64_t            gone;  /* a shard whose last certificate ended before needs no list any more */
 	bool               ended;
 	int                code;
-	struct buf         entries;
+	struct buf         entries, dates;
+	bool               dated; /* one of them has a date */
 };
+
+static void job_free(struct crl_job *j)
+{
+	buf_free(&j->entries);
+	buf_free(&j->dates);
+	free(j);
+}
 
 static void pack(struct serial serial, int64_t revoked_at, int reason, uint8_t to[ENTRY_SIZE])
 {
 	memcpy(to, serial.b, sizeof(serial.b));
 	be_put(to + 16, (uint64_t)(revoked_at / MS_SECOND), 7);
 	to[23] = (uint8_t)reason;
+}
+
+static void add_entry(struct crl_job *j, struct serial serial, int64_t revoked_at, int reason, int64_t invalidity_at)
+{
+	uint8_t entry[ENTRY_SIZE], date[DATE_SIZE];
+	pack(serial, revoked_at, reason, entry);
+	be_put(date, (uint64_t)(invalidity_at / MS_SECOND), DATE_SIZE);
+	buf_add(&j->entries, entry, sizeof(entry));
+	buf_add(&j->dates, date, sizeof(date));
+	j->dated |= invalidity_at != 0;
+}
+
+/* Most lists have no date at all: then none is sent. */
+static struct span dates_of(const struct crl_job *j)
+{
+	return j->dated ? buf_span(&j->dates) : (struct span){NULL, 0};
 }
 
 /* One list beyond the end of its last certificate was made, and has ended, too. There is always the first shard. */
@@ -202,12 +227,11 @@ static int add_issuers(struct crl_job *j, struct store_view *view)
 	int            r = rows != NULL ? view_issuers(view, "", rows, STORE_LIST_MAX, &n) : E_NOMEM;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct cert_info info;
-		uint8_t          entry[ENTRY_SIZE];
 		if (rows[i].revoked_at == 0 || !text_equal(rows[i].parent_id, j->key.issuer_id))
 			continue;
 		r = cert_read((struct span){rows[i].der, rows[i].der_len}, &info);
-		pack(info.serial, rows[i].revoked_at, rows[i].revoke_reason, entry);
-		buf_add(&j->entries, entry, sizeof(entry));
+		if (r == 0)
+			add_entry(j, info.serial, rows[i].revoked_at, rows[i].revoke_reason, 0);
 	}
 	free(rows);
 	return r;
@@ -223,16 +247,14 @@ static void collect(void *job, struct store_view *view)
 	while (j->code == 0 && n == PAGE) {
 		j->code = view_revoked(view, j->key.issuer_id, j->key.shard, j->since, after, page, PAGE, &n);
 		for (size_t i = 0; j->code == 0 && i < n; i++) {
-			uint8_t entry[ENTRY_SIZE];
-			pack(page[i].serial, page[i].revoked_at, (int)page[i].reason, entry);
-			buf_add(&j->entries, entry, sizeof(entry));
+			add_entry(j, page[i].serial, page[i].revoked_at, (int)page[i].reason, page[i].invalidity_at);
 			after = page[i].serial;
 		}
 	}
 	if (j->code == 0 && j->key.shard == 0)
 		j->code = add_issuers(j, view);
 	if (j->code == 0)
-		j->code = buf_error(&j->entries);
+		j->code = buf_error(&j->entries) != 0 ? buf_error(&j->entries) : buf_error(&j->dates);
 	j->ended = j->code == 0 && is_over(j, view);
 	free(page);
 }
@@ -261,6 +283,7 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 			 .next_update_at = (j->now + life) / MS_SECOND * MS_SECOND,
 			 .root = root,
 			 .entries = buf_span(&j->entries),
+			 .dates = dates_of(j),
         };
 	struct ticket t = {.kind = TICKET_CRL, .rank = RANK_UPKEEP, .shard = crl.shard, .number = crl.number};
 	struct buf    frame = BUF_MAX(1 << 20);
@@ -278,7 +301,7 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 
 /* After a start every list is looked at, because a revocation may have been stored after it. One that says what it has to is not made
  * anew: services on hosts would be reloaded for nothing. */
-static bool says_the_same(const struct shard *s, struct span entries)
+static bool says_the_same(const struct shard *s, struct span entries, struct span dates)
 {
 	size_t            n = 0;
 	size_t            max = entries.n / ENTRY_SIZE;
@@ -289,7 +312,8 @@ static bool says_the_same(const struct shard *s, struct span entries)
 		for (size_t i = 0; same && i < n; i++) {
 			uint8_t entry[ENTRY_SIZE];
 			pack(list[i].serial, list[i].revoked_at, list[i].reason, entry);
-			same = memcmp(entry, entries.p + i * ENTRY_SIZE, ENTRY_SIZE) == 0;
+			uint64_t date = dates.n > 0 ? be_get(dates.p + i * DATE_SIZE, DATE_SIZE) : 0;
+			same = memcmp(entry, entries.p + i * ENTRY_SIZE, ENTRY_SIZE) == 0 && date == (uint64_t)(list[i].invalidity_at / MS_SECOND);
 		}
 	}
 	free(list);
@@ -316,11 +340,10 @@ static void on_collected(void *job)
 		int  r = j->code;
 		if (j->ended && !s->dirty) {
 			forget(ctl, s);
-			buf_free(&j->entries);
-			free(j);
+			job_free(j);
 			return;
 		}
-		bool same = r == 0 && s->der.n > 0 && !is_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries));
+		bool same = r == 0 && s->der.n > 0 && !is_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries), dates_of(j));
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)
@@ -330,8 +353,7 @@ static void on_collected(void *job)
 			crls_tick(ctl, j->now); /* the issuer's next one */
 		}
 	}
-	buf_free(&j->entries);
-	free(j);
+	job_free(j);
 }
 
 static void start(struct controller *ctl, struct shard *s, int64_t now)
@@ -347,6 +369,7 @@ static void start(struct controller *ctl, struct shard *s, int64_t now)
 	j->gone = now - ctl->conf->crl_validity_ms;
 	j->code = E_STORE_IO; /* until the job says otherwise */
 	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * (ISSUANCES_PER_SHARD + CATALOG_ISSUERS_MAX));
+	j->dates = (struct buf)BUF_MAX(DATE_SIZE * (ISSUANCES_PER_SHARD + CATALOG_ISSUERS_MAX));
 	s->busy = true;
 	s->dirty = false;
 	workers_read(ctl->workers, collect, on_collected, j);

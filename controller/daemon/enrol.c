@@ -83,6 +83,15 @@ static int check_invite(const struct join_job *j, int64_t now)
 	return 0;
 }
 
+/* Who is to be replaced does not come back by that invite: its key is why. Asked of what is stored: whoever took its place may repeat a lost
+ * reply. */
+static bool is_the_replaced(const struct join_job *j)
+{
+	struct agent a;
+	bool         unused = j->invite.replaces && j->invite.used_at == 0;
+	return unused && view_agent(j->ctl->view, j->invite.name, &a) == 0 && hash_equal(a.host_hash, j->host_hash);
+}
+
 /* The row as it will be; reuses that of an evicted agent. */
 static int agent_of(const struct join_job *j, int64_t now, struct agent *ret, struct agent *ret_old)
 {
@@ -101,6 +110,8 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret, st
 	r = rows_agent(j->ctl->rows, j->invite.name, &a);
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
+	if (is_the_replaced(j))
+		return E_JOIN_REPLACED;
 	bool same_host = r == 0 && hash_equal(a.host_hash, j->host_hash);
 	bool replaces = r == 0 && j->invite.replaces && !same_host;
 	if (r == 0 && a.state == AGENT_BANNED && !replaces)

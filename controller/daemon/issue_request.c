@@ -61,7 +61,7 @@ static int find_certificate(struct issuing *g)
 	r = rows_certificate(g->ctl->rows, cert_id, &g->cert);
 	g->known = r == 0;
 	if (r == E_NOT_FOUND && !q->renew) {
-		g->cert = (struct certificate){.renew_at = TIME_NEVER, .created_at = clock_now()};
+		g->cert = (struct certificate){.renew_at = TIME_NEVER, .alert_at = TIME_NEVER, .created_at = clock_now()};
 		text_cut(g->cert.cert_id, sizeof(g->cert.cert_id), cert_id);
 		return 0;
 	}

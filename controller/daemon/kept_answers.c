@@ -106,11 +106,16 @@ static struct kept_request *find_in_work(const struct kept_answers *k, struct ha
 
 /* ---- before ---- */
 
-static int answer_before(const struct kept_answer *row, struct hash request, struct kept_found *ret, struct refusal *why)
+/* A key is used once by a principal, whatever it shows: a token that was exchanged meanwhile does nothing twice. But what a token may see is
+ * not for a weaker one of the same principal. */
+static int answer_before(const struct kept_answer *row, struct hash request, struct hash credential, struct kept_found *ret, struct refusal *why)
 {
 	char id[ID_TEXT_SIZE];
 	if (!hash_equal(row->request, request))
 		return refuse(why, E_IDEM_OTHER, row->key, "it came with another method, path or body");
+	if (!hash_equal(row->credential, credential))
+		return refuse(why, E_IDEM_DONE, row->key, "it came with another token or certificate of this principal, request id %s",
+			      id_text(row->request_id, id));
 	if (row->status == 0)
 		return refuse(why, E_IDEM_DONE, row->key, "%s, request id %s", row->secret ? "the answer held a secret" : "the answer was lost",
 		              id_text(row->request_id, id));
@@ -131,7 +136,7 @@ int kept_answer_find(struct controller *ctl, const struct http_request *q, const
 		return refuse(why, E_IDEM_BUSY, q->idempotency_key, "%s", err_what(E_IDEM_BUSY));
 	int r = view_kept_answer(controller_view(ctl), principal, q->idempotency_key, &row, &ret->text);
 	if (r == 0 && row.at >= now - KEPT_LIFE_MS)
-		return answer_before(&row, request_hash(q), ret, why);
+		return answer_before(&row, request_hash(q), who->credential, ret, why);
 	if (r == 0 || r == E_NOT_FOUND)
 		r = view_kept_count(controller_view(ctl), principal, now - KEPT_LIFE_MS, &n);
 	if (r < 0)
@@ -146,7 +151,8 @@ struct kept_request *kept_request_begin(struct controller *ctl, const struct htt
 	struct kept_request *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		abort();
-	r->row = (struct kept_answer){.who = who_hash(who->actor), .request = request_hash(q), .request_id = who->request_id, .at = now};
+	r->row = (struct kept_answer){.who = who_hash(who->actor), .request = request_hash(q), .credential = who->credential,
+				      .request_id = who->request_id, .at = now};
 	text_cut(r->row.key, sizeof(r->row.key), q->idempotency_key);
 	DL_APPEND(ctl->kept_answers->in_work, r);
 	return r;

@@ -14,6 +14,8 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/notices.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -32,6 +34,7 @@ struct applying {
 	struct certificate        *cert;
 	struct certificate         cert_value;
 	bool                       cert_read, cert_changed, cert_foreign;
+	bool                       near; /* one more unattended renewal, and a person has to agree */
 	struct issuance            mine, old; /* of this attempt, of the order's predecessor */
 	bool                       mine_read, mine_changed, mine_new, old_read, old_changed;
 	const struct order_action *action;
@@ -101,6 +104,7 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 		.post_validation = t == NULL || t->post_validation,
 		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
+		.held = restored_holds(ctl),
 	};
 	if (order_flow_may_begin(o->phase))
 		prerequisite(ctl, &cert, t, ret->prerequisite);
@@ -151,6 +155,13 @@ static int64_t renew_at(struct applying *a, const struct issuance *i)
 			 : TIME_NEVER;
 }
 
+/* One that is inside its emergency threshold from the start is looked at at once. */
+static int64_t alert_at(struct applying *a)
+{
+	const struct template *t = template_of(a);
+	return t != NULL ? policy_alert_at(a->cert, t, INT64_MIN) : TIME_NEVER;
+}
+
 static void make_current(struct applying *a, const struct issuance *i, bool proved)
 {
 	a->cert->serial = i->serial;
@@ -159,6 +170,7 @@ static void make_current(struct applying *a, const struct issuance *i, bool prov
 	a->cert->not_after_at = i->not_after_at;
 	a->cert->proved = proved;
 	a->cert->renew_at = a->cert->suspended_at == 0 ? renew_at(a, i) : TIME_NEVER; /* until it is resumed */
+	a->cert->alert_at = alert_at(a);
 	a->cert->template_version = a->step->next.template_version;
 	a->cert_changed = true;
 }
@@ -433,7 +445,7 @@ static void back_to_old(struct applying *a)
 	a->cert->fingerprint = (struct hash){0};
 	a->cert->not_before_at = a->cert->not_after_at = 0;
 	a->cert->proved = false;
-	a->cert->renew_at = TIME_NEVER;
+	a->cert->renew_at = a->cert->alert_at = TIME_NEVER;
 	a->cert_changed = true;
 }
 
@@ -476,7 +488,8 @@ static int act_count_renewal(struct applying *a)
 	const struct template *t = template_of(a);
 	a->cert->unattended = order_flow_attended(&a->step->next) ? 0 : a->cert->unattended + 1;
 	a->cert_changed = true;
-	if (t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now))
+	a->near = t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now);
+	if (a->near)
 		commit_audit(a->commit,
 			     &(struct audit_of){.event = AUDIT_RENEWALS_NEAR, .actor = "controller", .object = a->cert->cert_id,
 						.renewal_id = a->was->renewal_id},
@@ -617,6 +630,7 @@ static int apply_all(struct applying *a)
 		return r;
 	if (a->was->phase == ORDER_AWAITING_APPROVAL && a->step->next.phase != ORDER_AWAITING_APPROVAL)
 		approvals_order_left(a->ctl, a->commit, a->was->renewal_id, a->in->decision, a->in->who, "the order ended");
+	notices_order(a->commit, a->was, a->step, template_of(a), a->near, a->now);
 	store_put_order(commit_change(a->commit), &a->step->next);
 	put_rows(a);
 	return 0;

@@ -14,7 +14,6 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
-#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -224,13 +223,6 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 	return 0;
 }
 
-/* What was not sent yet stays here until a person accepts the restored store; the tick tries again. */
-static bool waits_for_restore(struct controller *ctl, const struct entry *e, enum order_event_kind event)
-{
-	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER || event == EV_NOW;
-	return sends && (e->o.phase == ORDER_PLANNED || e->o.phase == ORDER_RETRY_WAIT || e->o.phase == ORDER_PAUSED) && restored_holds(ctl);
-}
-
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct entry *e = find(ctl, event->renewal_id);
@@ -246,8 +238,6 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
-	if (waits_for_restore(ctl, e, event->kind))
-		return 0;
 	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
 	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
 	if (r == 0 && step.durable) {
@@ -310,8 +300,7 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	order_actions_policy(ctl, o, first, cert, &policy);
-	bool held = first->kind == EV_DISPATCH && restored_holds(ctl);
-	if (held || order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
+	if (order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
 		step = (struct order_step){.next = *o};
 	if (order_actions_apply(ctl, commit, cert, o, &step, in, &sent) < 0) {
 		step = (struct order_step){.next = *o}; /* its message cannot be made: it stays planned, the timer tries again */

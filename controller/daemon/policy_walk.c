@@ -220,6 +220,20 @@ static bool renews_by(const struct page *p, const struct certificate *cert, cons
 	return text_starts(p->next.object, "template:") && !serial_is_none(cert->serial) && policy_change_renews(issued, t, cert);
 }
 
+/* Another threshold is another time to be looked at, also while an order is under way. What was told already is not told again. */
+static void follow_threshold(struct controller *ctl, struct certificate *cert, const struct template *t, int64_t now)
+{
+	int64_t        at = policy_alert_at(cert, t, INT64_MIN);
+	struct commit *c;
+	if (at == cert->alert_at || (at <= now && cert->alert_at > now && policy_alert_at(cert, t, now) == cert->alert_at))
+		return;
+	c = commit_new(ctl);
+	cert->alert_at = at;
+	commit_certificate(c, cert);
+	commit_now(c, NULL, NULL);
+	cert->version++;
+}
+
 static void look(struct page *p, const char *cert_id)
 {
 	struct controller *ctl = p->ctl;
@@ -231,6 +245,7 @@ static void look(struct page *p, const char *cert_id)
 	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	if (t == NULL)
 		return;
+	follow_threshold(ctl, &cert, t, clock_now());
 	bool                made = issued_from(ctl, &cert, t, &issued);
 	bool                waits = made && unfit(&cert, &issued, t);
 	bool                renews = made && renews_by(p, &cert, &issued, t);

@@ -308,6 +308,35 @@ static void remove_campaign(struct store_change *c, const struct prune_row *row)
 		store_remove_member(c, row->id, row->seq);
 }
 
+/* ---- what people were told ---------------------------------------------------------------------------------------- */
+
+/* What is over and old, and of what is too much the oldest: the trail says what happened. Nothing of it is archived. */
+static int collect_notices(struct store_view *view, struct prune_piece *p)
+{
+	struct notice *rows = calloc(PRUNE_ROWS, sizeof(*rows));
+	uint64_t       all = 0;
+	size_t         n = 0;
+	int            r = rows == NULL ? E_NOMEM : view_notices_count(view, &all);
+	uint64_t       excess = all > p->keep ? all - p->keep : 0;
+	if (r == 0)
+		r = view_notices_by_last(view, excess > 0 ? INT64_MAX : p->end, p->cursor.at, p->cursor.id, rows, PRUNE_ROWS, &n);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		bool stands = rows[i].state == NOTICE_QUEUED && rows[i].key[0] != '\0';
+		p->cursor.at = rows[i].last_at;
+		p->cursor.id = rows[i].notice_id;
+		if (p->n < excess || (!stands && rows[i].last_at <= p->end))
+			row_add(p, "")->id = rows[i].notice_id;
+	}
+	p->more = n == PRUNE_ROWS;
+	free(rows);
+	return r;
+}
+
+static void remove_notice(struct store_change *c, const struct prune_row *row)
+{
+	store_remove_notice(c, row->id);
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -322,6 +351,7 @@ static const struct {
 	[PRUNE_TOKENS] = {"tokens", collect_tokens, remove_token},
 	[PRUNE_APPROVALS] = {"approvals", collect_approvals, remove_approval},
 	[PRUNE_CAMPAIGNS] = {"campaigns", collect_campaigns, remove_campaign},
+	[PRUNE_NOTICES] = {"notices", collect_notices, remove_notice},
 };
 
 const char *prune_kind_name(enum prune_kind k)

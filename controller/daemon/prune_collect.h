@@ -14,6 +14,7 @@ enum prune_kind {
 	PRUNE_TOKENS,
 	PRUNE_APPROVALS,
 	PRUNE_CAMPAIGNS, /* with members */
+	PRUNE_NOTICES,
 	PRUNE_KIND_COUNT,
 };
 const char *prune_kind_name(enum prune_kind k);
@@ -38,6 +39,7 @@ struct prune_cursor {
 
 struct prune_piece {
 	int64_t             end; /* what ended at or before goes */
+	uint64_t            keep; /* notices: so many are left at most, however young */
 	struct prune_cursor cursor;
 	bool                more; /* the walk is not at its end */
 	size_t              n;

@@ -200,7 +200,7 @@ static void on_worked(void *arg)
 
 static int64_t end_of(const struct controller_conf *conf, enum prune_kind kind, int64_t now)
 {
-	int64_t keep = kind == PRUNE_ISSUANCES ? conf->keep_issuances_ms : conf->keep_orders_ms;
+	int64_t keep = kind == PRUNE_ISSUANCES ? conf->keep_issuances_ms : kind == PRUNE_NOTICES ? conf->keep_notices_ms : conf->keep_orders_ms;
 	if (kind == PRUNE_ISSUANCES && keep < conf->crl_validity_ms)
 		keep = conf->crl_validity_ms; /* it has to stand on one list that was made after its end (RFC 5280, 3.3) */
 	return now - keep;
@@ -226,6 +226,7 @@ void pruner_tick(struct controller *ctl, int64_t now)
 	j->place = p->place;
 	j->piece.cursor = p->cursor;
 	j->piece.end = end_of(ctl->conf, p->kind, now);
+	j->piece.keep = (uint64_t)ctl->conf->notices_max;
 	j->piece.lines = (struct buf)BUF_MAX(PRUNE_LINES_MAX);
 	j->code = E_STORE_IO; /* stands when no view could be opened */
 	snprintf(j->folder, sizeof(j->folder), "%s/archive", ctl->conf->state_dir);

@@ -30,7 +30,8 @@ struct restore {
 	const char            *file;
 	bool                   keep_tokens;
 	int                    fd;
-	char                   path[CONF_PATH_SIZE + 16], candidate[CONF_PATH_SIZE + 32], crl_folder[CONF_PATH_SIZE + 16];
+	char                   path[CONF_PATH_SIZE + 16], candidate[CONF_PATH_SIZE + 32], crl_folder[CONF_PATH_SIZE + 16],
+		before[CONF_PATH_SIZE + 32];
 	struct store          *old;
 	struct restore_edit    edit;
 };
@@ -172,7 +173,7 @@ static int restore_all(struct restore *in, const char *config, struct refusal *w
 	close_old(in);
 	if (r < 0)
 		store_restore_drop(in->path);
-	return r < 0 ? r : store_restore_place(in->path, why);
+	return r < 0 ? r : store_restore_place(in->path, in->before, sizeof(in->before), why);
 }
 
 /* ---- what people see ------------------------------------------------------------------------------------------- */
@@ -191,7 +192,7 @@ static void print_summary(const struct restore *in)
 	       n->revocations, n->agents, n->principals);
 	if (!in->keep_tokens)
 		printf("every token is over: make new ones as root with `vccctl token create`\n");
-	printf("the database before it is %s.before\n", in->path);
+	printf("the database before it is %s\n", in->before);
 	printf("next: systemctl start vcc-controller; vccctl restore; vccctl restore --accept\n");
 }
 

@@ -75,6 +75,7 @@ static int take(struct restore_edit *e, const struct issuer *issuer, uint32_t sh
 		i.state = ISSUANCE_REVOKED;
 		i.revoked_at = entry->revoked_at;
 		i.revoke_reason = entry->reason;
+		i.invalidity_at = entry->invalidity_at;
 		i.supersede_at = TIME_NEVER;
 	}
 	if (is_new)
@@ -123,7 +124,7 @@ static int take_entries(struct restore_edit *e, const struct issuer *issuer, uin
 	struct crl_entry *entries = calloc(n + 1, sizeof(*entries));
 	int               r = entries != NULL ? crl_entries(der, entries, n + 1, &n) : E_NOMEM;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct revoked_row row = {entries[i].serial, entries[i].revoked_at, entries[i].reason};
+		const struct revoked_row row = {entries[i].serial, entries[i].revoked_at, entries[i].reason, entries[i].invalidity_at};
 		r = take(e, issuer, shard, &row);
 	}
 	free(entries);

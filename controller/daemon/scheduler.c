@@ -17,6 +17,7 @@
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/notices.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
@@ -33,6 +34,7 @@
 enum {
 	DUE_MAX = 100,
 	SUPERSEDE_MAX = 100,
+	ALERTS_MAX = 100,
 	LATER_MS = 60 * 1000,
 	TOLD_MS = 60 * 1000,        /* the clock jumped by more: hosts have another idea of our time */
 	JUMP_MS = 10 * 60 * 1000,   /* the clock went ahead by more than this at once: it may be wrong */
@@ -49,8 +51,8 @@ struct scheduler {
 struct scan {
 	struct controller *ctl;
 	int64_t            now;
-	size_t             n_due, n_old;
-	struct certificate due[DUE_MAX];
+	size_t             n_due, n_old, n_alerts;
+	struct certificate due[DUE_MAX], alerts[ALERTS_MAX];
 	struct issuance    old[SUPERSEDE_MAX];
 };
 
@@ -82,6 +84,8 @@ static void scan_store(void *job, struct store_view *view)
 		s->n_due = 0;
 	if (view_supersede_due(view, s->now, s->old, SUPERSEDE_MAX, &s->n_old) < 0)
 		s->n_old = 0;
+	if (view_alerts_due(view, s->now, s->alerts, ALERTS_MAX, &s->n_alerts) < 0)
+		s->n_alerts = 0;
 }
 
 /* The newest row decides, not the one that the worker saw. */
@@ -129,6 +133,26 @@ static void supersede(struct controller *ctl, struct serial serial, int64_t now)
 	commit_now(c, NULL, NULL);
 }
 
+/* Once at the emergency threshold and once at the end, whatever becomes of its orders. */
+static void alert(struct controller *ctl, const char *cert_id, int64_t now)
+{
+	struct certificate cert;
+	char               expiry[TIME_TEXT_SIZE];
+	if (rows_certificate(ctl->rows, cert_id, &cert) < 0 || cert.alert_at > now)
+		return;
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
+	struct commit         *c = commit_new(ctl);
+	cert.alert_at = t != NULL ? policy_alert_at(&cert, t, now) : TIME_NEVER;
+	if (t != NULL && policy_alerts(POLICY_ALERT_EMERGENCY, &cert, t, now)) {
+		struct audit_of of = {.event = AUDIT_THRESHOLD_REACHED, .actor = "scheduler", .object = cert_id, .renewal_id = cert.open_order};
+		commit_audit(c, &of, "{s:s,s:b}", "expires_at", time_text(cert.not_after_at, expiry), "expired", now >= cert.not_after_at);
+		notices_threshold(c, &cert, t, now);
+	}
+	commit_certificate(c, &cert);
+	commit_fault_points(c, "controller.alert", "controller.alert_stored");
+	commit_now(c, NULL, NULL);
+}
+
 static void on_scanned(void *job)
 {
 	struct scan       *s = job;
@@ -139,6 +163,8 @@ static void on_scanned(void *job)
 		renew(ctl, s->due[i].cert_id, s->now);
 	for (size_t i = 0; i < s->n_old && !ctl->stopping; i++)
 		supersede(ctl, s->old[i].serial, s->now);
+	for (size_t i = 0; i < s->n_alerts && !ctl->stopping; i++)
+		alert(ctl, s->alerts[i].cert_id, s->now);
 	free(s);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "controller/store/sqlite_rows.h"
+#include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -16,7 +17,7 @@
 #define READY     ".restored"
 #define BEFORE    ".before"
 
-enum { NAME_MAX_SIZE = 4096, PIECE = 65536 };
+enum { NAME_MAX_SIZE = 4096, PIECE = 65536, BEFORE_MAX = 9 };
 
 struct names_beside {
 	char path[NAME_MAX_SIZE], wal[NAME_MAX_SIZE], shm[NAME_MAX_SIZE];
@@ -30,6 +31,24 @@ static int name_make(const char *path, const char *end, char ret[NAME_MAX_SIZE],
 	return n > 0 && n < NAME_MAX_SIZE ? 0 : refuse(why, E_STORE_IO, path, "the path is too long");
 }
 
+/* The first of vcc.db.before, .before.2 ... .before.9 that is free: what an earlier restore put aside stays, and after a kill it is the same
+ * one until the database has it. */
+static int name_before(const char *path, struct names_beside *ret, struct refusal *why)
+{
+	struct stat st;
+	char        end[sizeof(BEFORE) + 8], end_wal[sizeof(end) + 4];
+	for (int i = 1; i <= BEFORE_MAX; i++) {
+		snprintf(end, sizeof(end), i == 1 ? BEFORE : BEFORE ".%d", i);
+		snprintf(end_wal, sizeof(end_wal), "%s-wal", end);
+		int code = name_make(path, end, ret->before, why);
+		if (code == 0)
+			code = name_make(path, end_wal, ret->before_wal, why);
+		if (code < 0 || (lstat(ret->before, &st) != 0 && errno == ENOENT))
+			return code;
+	}
+	return refuse(why, E_RESTORE_KEPT, path, "%s" BEFORE " to %s" BEFORE ".%d are there", path, path, BEFORE_MAX);
+}
+
 static int names_make(const char *path, struct names_beside *ret, struct refusal *why)
 {
 	int code = name_make(path, "", ret->path, why);
@@ -41,11 +60,7 @@ static int names_make(const char *path, struct names_beside *ret, struct refusal
 		code = name_make(path, CANDIDATE, ret->candidate, why);
 	if (code == 0)
 		code = name_make(path, READY, ret->ready, why);
-	if (code == 0)
-		code = name_make(path, BEFORE, ret->before, why);
-	if (code == 0)
-		code = name_make(path, BEFORE "-wal", ret->before_wal, why);
-	return code;
+	return code == 0 ? name_before(path, ret, why) : code;
 }
 
 static int remove_file(const char *path, struct refusal *why)
@@ -195,7 +210,7 @@ int sqlite_finish_restore(const char *path, struct refusal *why)
 	return code < 0 ? code : finish(&n, why);
 }
 
-int store_restore_place(const char *path, struct refusal *why)
+int store_restore_place(const char *path, char *ret_before, size_t size, struct refusal *why)
 {
 	struct names_beside n;
 	_cleanup_fd_ int    lock = -1;
@@ -205,9 +220,7 @@ int store_restore_place(const char *path, struct refusal *why)
 	if (code == 0)
 		code = candidate_sync(&n, why);
 	if (code == 0)
-		code = remove_file(n.before, why);
-	if (code == 0)
-		code = remove_file(n.before_wal, why);
+		code = remove_file(n.before_wal, why); /* of one that somebody took away without its log */
 	if (code == 0)
 		code = point("store_restore_ready", path, why);
 	if (code == 0 && rename(n.candidate, n.ready) != 0)
@@ -217,5 +230,7 @@ int store_restore_place(const char *path, struct refusal *why)
 	if (code == 0)
 		code = finish(&n, why);
 	store_restore_drop(path);
+	if (code == 0)
+		text_cut(ret_before, size, n.before);
 	return code;
 }

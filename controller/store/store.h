@@ -14,6 +14,7 @@
 #include "shared/model/audit.h"
 #include "shared/model/campaign.h"
 #include "shared/model/inventory.h"
+#include "shared/model/notice.h"
 #include "shared/model/template.h"
 
 struct store;
@@ -39,8 +40,8 @@ _must_check_ int store_mem_open(const struct store_options *options, struct stor
 _must_check_ int store_restore_take(const char *path, int from, const char *name, struct refusal *why);
 void             store_restore_drop(const char *path);
 /* PATH.restore becomes the store in one step: a kill leaves the old or the new one, and the next opening finishes what was begun. The old one
- * stays as PATH.before, with its log. */
-_must_check_ int store_restore_place(const char *path, struct refusal *why);
+ * stays as PATH.before, with its log, where that is free; else as PATH.before.2 to .9: ret_before. E_RESTORE_KEPT: none of these is. */
+_must_check_ int store_restore_place(const char *path, char *ret_before, size_t size, struct refusal *why);
 
 /* Commits what is queued, then closes. Completions not yet delivered are delivered inside. */
 void store_close(struct store *s);
@@ -188,6 +189,7 @@ struct kept_answer {
 	int         status; /* 0: done, but the answer is not known here */
 	bool        secret; /* it was given to the caller and must not be kept */
 	char        location[KEPT_LOCATION_SIZE];
+	struct hash credential; /* what the principal showed: the answer is for that alone */
 	struct span answer; /* copied */
 };
 /* E_EXISTS fails the whole change: another one with this key was stored less than a day before. */
@@ -196,6 +198,20 @@ void store_keep_answer(struct store_change *c, const struct kept_answer *k);
 void store_put_kept_answer(struct store_change *c, const struct kept_answer *k);
 /* Some of those from before `until`. */
 void store_end_kept_answers(struct store_change *c, int64_t until);
+
+/* ---- what people have to be told ---- */
+/* Whether the verb leaves a row "notify" in the history of the notice's order and attempt: no, only where something was told, always. */
+enum notice_step { NOTICE_STEP_NO, NOTICE_STEP_IF_TOLD, NOTICE_STEP_YES };
+/* A new notice; where one of the same key is open, that is raised: one more, with what is said now, the higher level, and all recipients. */
+void store_tell(struct store_change *c, const struct notice *n, enum notice_step step);
+/* The same; the notice stands for the certificate `object` from now on, and no other of that topic does. One that stands for nobody any
+ * more is closed without a word. */
+void store_add_trouble(struct store_change *c, const struct notice *n, enum notice_topic topic, enum notice_step step);
+/* The certificate `object` is out of what it was in trouble about (`topics`: bits 1 << topic). A trouble that it was the last one of is closed;
+ * where `n` has an id, that is told by a notice with the trouble's service, code and recipients. */
+void store_end_troubles(struct store_change *c, const struct notice *n, unsigned topics, enum notice_step step);
+void store_end_notice(struct store_change *c, const char *key, int64_t at); /* what is open under the key is over; none is fine */
+void store_remove_notice(struct store_change *c, struct id notice_id);      /* pruning; with what it stands for */
 
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
@@ -249,6 +265,7 @@ struct cert_filter {
 };
 _must_check_ int view_certificates(struct store_view *v, const struct cert_filter *f, const char *after, struct certificate *ret, size_t max, size_t *ret_n);
 _must_check_ int view_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n); /* renew_at <= now, no open order, soonest first */
+_must_check_ int view_alerts_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n); /* alert_at <= now, soonest first */
 _must_check_ int view_agents(struct store_view *v, const char *after, struct agent *ret, size_t max, size_t *ret_n);
 _must_check_ int view_invites(struct store_view *v, struct id after, struct invite *ret, size_t max, size_t *ret_n);
 _must_check_ int view_targets(struct store_view *v, const char *agent, const char *after, struct target *ret, size_t max, size_t *ret_n); /* agent NULL = all */
@@ -325,12 +342,23 @@ _must_check_ int view_members_newest(struct store_view *v, struct id campaign_id
 _must_check_ int view_targets_count(struct store_view *v, const char *cert_id, uint64_t *ret); /* also its retired ones */
 _must_check_ int view_members_span(struct store_view *v, struct id campaign_id, enum member_state state, uint64_t first, uint64_t last, uint64_t *ret); /* how many of these positions */
 
+struct notice_filter {
+	int         level, state; /* enum notice_level, enum notice_state; -1 = any */
+	const char *service;      /* NULL = any */
+};
+_must_check_ int view_notice(struct store_view *v, struct id notice_id, struct notice *ret);
+_must_check_ int view_notices(struct store_view *v, const struct notice_filter *f, struct id before, struct notice *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+/* Raised last at or before `end`, by that time; goes on after (at, after) of the last row. For pruning. */
+_must_check_ int view_notices_by_last(struct store_view *v, int64_t end, int64_t at, struct id after, struct notice *ret, size_t max, size_t *ret_n);
+_must_check_ int view_notices_count(struct store_view *v, uint64_t *ret);
+
 /* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.
  * Fills `ret` up to max; call again after the last serial while it was full. */
 struct revoked_row {
 	struct serial serial;
 	int64_t       revoked_at;
 	int           reason;
+	int64_t       invalidity_at; /* 0 = none */
 };
 _must_check_ int view_revoked(struct store_view *v, const char *issuer_id, uint32_t shard, int64_t since, struct serial after, struct revoked_row *ret, size_t max, size_t *ret_n);
 /* Shards of an issuer that hold at least one unexpired issuance. */

@@ -123,7 +123,7 @@ int apply_listeners_gone(struct apply *a, const struct store_verb *v, struct sto
 }
 
 /* Every row of `q`, by pages: the query begins anew, because what it found is gone. */
-static int remove_found(struct apply *a, struct query *q)
+int apply_remove_found(struct apply *a, struct query *q)
 {
 	uint8_t *rows = calloc(q->max, q->noun->size);
 	size_t   n = 0;
@@ -147,9 +147,9 @@ int apply_order_gone(struct apply *a, const struct store_verb *v, struct store_r
 	query_where(&steps, offsetof(struct history_row, step.renewal_id), IS, &o->renewal_id);
 	query_where(&receipts, offsetof(struct receipt_row, renewal_id), IS, &o->renewal_id);
 	receipts.by = noun_column(receipts.noun, offsetof(struct receipt_row, stored_at));
-	int r = remove_found(a, &steps);
+	int r = apply_remove_found(a, &steps);
 	if (r == 0)
-		r = remove_found(a, &receipts);
+		r = apply_remove_found(a, &receipts);
 	return r < 0 ? r : a->rows->ops->remove(a->rows, &noun_order, o);
 }
 

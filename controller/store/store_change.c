@@ -407,3 +407,35 @@ void store_end_kept_answers(struct store_change *c, int64_t until)
 	struct kept_answer k = {.at = until};
 	verb_new(c, apply_end_kept, &noun_kept, &k);
 }
+
+void store_tell(struct store_change *c, const struct notice *n, enum notice_step step)
+{
+	verb_new(c, apply_tell, &noun_notice, n)->floor = (uint64_t)step;
+}
+
+void store_add_trouble(struct store_change *c, const struct notice *n, enum notice_topic topic, enum notice_step step)
+{
+	struct store_verb *v = verb_new(c, apply_trouble, &noun_notice, n);
+	v->number = (uint64_t)topic;
+	v->floor = (uint64_t)step;
+}
+
+void store_end_troubles(struct store_change *c, const struct notice *n, unsigned topics, enum notice_step step)
+{
+	struct store_verb *v = verb_new(c, apply_trouble_over, &noun_notice, n);
+	v->number = topics;
+	v->floor = (uint64_t)step;
+}
+
+void store_end_notice(struct store_change *c, const char *key, int64_t at)
+{
+	struct notice      over = {.at = at};
+	struct store_verb *v = verb_new(c, apply_notice_over, &noun_notice, &over);
+	text_into(((struct notice *)v->row)->key, sizeof(over.key), key, v);
+}
+
+void store_remove_notice(struct store_change *c, struct id notice_id)
+{
+	struct notice key = {.notice_id = notice_id};
+	verb_new(c, apply_notice_gone, &noun_notice, &key);
+}

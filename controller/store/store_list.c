@@ -38,6 +38,14 @@ int view_certificates(struct store_view *v, const struct cert_filter *f, const c
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_alerts_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_certificate, .max = page(max)};
+	q.by = noun_column(q.noun, offsetof(struct certificate, alert_at));
+	query_where(&q, offsetof(struct certificate, alert_at), AT_MOST, &now);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_due(struct store_view *v, int64_t now, struct certificate *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_certificate, .max = page(max)};
@@ -290,6 +298,11 @@ int view_orders_ended(struct store_view *v, int64_t end, int64_t at, struct id a
 	return ended(v, &noun_order, offsetof(struct order, completed_at), offsetof(struct order, renewal_id), end, at, &after, ret, max, ret_n);
 }
 
+int view_notices_by_last(struct store_view *v, int64_t end, int64_t at, struct id after, struct notice *ret, size_t max, size_t *ret_n)
+{
+	return ended(v, &noun_notice, offsetof(struct notice, last_at), offsetof(struct notice, notice_id), end, at, &after, ret, max, ret_n);
+}
+
 int view_receipts_of_care(struct store_view *v, int64_t end, struct receipt_row *ret, size_t max, size_t *ret_n)
 {
 	struct receipts receipts = {.to = ret};
@@ -446,7 +459,8 @@ static int copy_revoked(void *ctx, const void *row)
 	struct revoked        *l = ctx;
 	const struct issuance *i = row;
 	bool                   held = i->state != ISSUANCE_REVOKED;
-	l->to[l->n++] = (struct revoked_row){i->serial, held ? i->held_at : i->revoked_at, held ? REASON_HOLD : i->revoke_reason};
+	l->to[l->n++] = (struct revoked_row){i->serial, held ? i->held_at : i->revoked_at, held ? REASON_HOLD : i->revoke_reason,
+				              held ? 0 : i->invalidity_at};
 	return 0;
 }
 

@@ -49,6 +49,10 @@ NAMES_OF(incident_type, incident_type_name, INCIDENT_TYPE_COUNT)
 NAMES_OF(revoke_old, revoke_old_name, REVOKE_OLD_COUNT)
 NAMES_OF(confirmation, confirmation_name, CONFIRMATION_COUNT)
 NAMES_OF(member_state, member_state_name, MEMBER_STATE_COUNT)
+NAMES_OF(notice_level, notice_level_name, NOTICE_LEVEL_COUNT)
+NAMES_OF(notice_event, notice_event_name, NOTICE_EVENT_COUNT)
+NAMES_OF(notice_state, notice_state_name, NOTICE_STATE_COUNT)
+NAMES_OF(notice_topic, notice_topic_name, NOTICE_TOPIC_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -123,6 +127,7 @@ static const struct column certificate_columns[] = {
 	WHEN(certificate, retired_at),
 	INT(certificate, created_at),
 	UINT(certificate, version),
+	DUE(certificate, alert_at),
 };
 
 static const struct column issuance_columns[] = {
@@ -147,6 +152,7 @@ static const struct column issuance_columns[] = {
 	BYTES(issuance, der, der_len),
 	WHEN(issuance, held_at),
 	WHEN(issuance, revoke_asked_at),
+	WHEN(issuance, invalidity_at),
 };
 
 static const struct column target_columns[] = {
@@ -432,6 +438,7 @@ static const struct column kept_columns[] = {
 	INT(kept_answer, status),
 	BOOL(kept_answer, secret),
 	TEXT(kept_answer, location),
+	FIXED(kept_answer, credential),
 	SPAN(kept_answer, answer, KEPT_ANSWER_MAX),
 };
 
@@ -529,6 +536,32 @@ static const struct column former_columns[] = {
 	INT(former_name, since_at),
 };
 
+static const struct column notice_columns[] = {
+	FIXED(notice, notice_id),
+	INT(notice, at),
+	NAME(notice, level, notice_level),
+	NAME(notice, event, notice_event),
+	NAME(notice, state, notice_state),
+	TEXT(notice, key),
+	TEXT(notice, service),
+	TEXT(notice, object),
+	FIXED(notice, renewal_id),
+	UINT(notice, attempt),
+	INT(notice, code),
+	TEXT(notice, recipients),
+	TEXT(notice, detail),
+	UINT(notice, count),
+	INT(notice, last_at),
+	WHEN(notice, closed_at),
+};
+
+static const struct column notice_member_columns[] = {
+	TEXT(notice_member, cert_id),
+	NAME(notice_member, topic, notice_topic),
+	FIXED(notice_member, notice_id),
+	INT(notice_member, since_at),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -577,6 +610,8 @@ NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(ban, "bans", ban, 1, .unique = NULL);
 NOUN(former, "former_names", former_name, 1, .unique = NULL);
+NOUN(notice, "notices", notice, 1, .unique = NULL);
+NOUN(notice_member, "notice_members", notice_member, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -586,7 +621,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
-	&noun_former,
+	&noun_former, &noun_notice, &noun_notice_member,
 };
 
 union any_row {
@@ -615,6 +650,7 @@ union any_row {
 	struct campaign_member member;
 	struct archived    archived;
 	struct policy_walk walk;
+	struct notice      notice;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -216,7 +216,8 @@ struct policy_walk {
 	X(CAMPAIGN_ROLLBACK, "campaign_rollback")                                                                     \
 	X(ROLLBACK_ASKED, "certificate_rollback_asked")                                                               \
 	X(RENEWAL_ROLLED_BACK, "certificate_renewal_rolled_back")                                                     \
-	X(ROLLBACK_FAILED, "certificate_rollback_failed")
+	X(ROLLBACK_FAILED, "certificate_rollback_failed")                                                             \
+	X(THRESHOLD_REACHED, "certificate_emergency_threshold_reached")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

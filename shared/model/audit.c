@@ -209,6 +209,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_RENEWAL_ROLLED_BACK] = {OBJECT_CERTIFICATE, "the issuance before this order's is in use again, its own is revoked",
 				       "a rollback"},
 	[AUDIT_ROLLBACK_FAILED] = {OBJECT_CERTIFICATE, "the host could not go back: it serves what the order brought", "see cause"},
+	[AUDIT_THRESHOLD_REACHED] = {OBJECT_CERTIFICATE, "the certificate is inside its emergency threshold, or has ended", "emergency_threshold"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

@@ -169,6 +169,7 @@ struct issuance {
 	uint16_t            der_len;
 	int64_t             held_at;         /* on the lists as certificateHold since then; 0 = not. Never together with REVOKED */
 	int64_t             revoke_asked_at; /* a person wants it revoked when its successor is proved; 0 = nobody does */
+	int64_t             invalidity_at; /* since when its key is not to be trusted, when revoked or asked to be; 0 = not said */
 };
 
 /* How much of a certificate's history stands in the archive only. */
@@ -215,6 +216,7 @@ struct certificate {
 	int64_t       retired_at;   /* 0 = not; its target went away */
 	int64_t       created_at;
 	uint64_t      version; /* grows with each change: ETag and conflict check */
+	int64_t       alert_at; /* when it is looked at whether somebody has to know; TIME_NEVER = not */
 };
 
 /* Where a certificate is served, as the agent reported it. */

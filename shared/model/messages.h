@@ -610,6 +610,7 @@ struct sg_crl {
 	int64_t     next_update_at;
 	bool        root;    /* the root's own CRL has no distribution point */
 	struct span entries; /* packed 24-byte entries, sorted by serial: serial 16, revoked_at in seconds 7 (big-endian), reason 1 */
+	struct span dates;   /* of the same entries: the invalidity date, 8 bytes each, in seconds (big-endian), 0 = none; empty = of none */
 };
 struct sg_crl_done {
 	int         code;

@@ -43,6 +43,8 @@ static int crl_lint(const struct issue_ca *ca, uint64_t number, int64_t this_upd
 	    next_update_at - this_update_at > life_max)
 		return E_PKI_LINT;
 	for (size_t i = 0; i < n; i++) {
+		if (entries[i].invalidity_at != 0 && !tbs_time_ok(entries[i].invalidity_at))
+			return E_PKI_LINT;
 		if (!tbs_time_ok(entries[i].revoked_at) || !reason_allowed(entries[i].reason) ||
 		    serial_is_none(entries[i].serial) || (entries[i].serial.b[0] & 0x80) != 0)
 			return E_PKI_LINT;
@@ -52,19 +54,30 @@ static int crl_lint(const struct issue_ca *ca, uint64_t number, int64_t this_upd
 	return 0;
 }
 
+static void entry_extensions_put(struct buf *to, const struct crl_entry *e)
+{
+	size_t exts = der_open(to, DER_SEQUENCE);
+	if (e->reason != REASON_UNSPECIFIED) { /* RFC 5280, 5.3.1: left out rather than 0 */
+		uint8_t         reason = (uint8_t)e->reason;
+		struct ext_mark ext = ext_open(to, EXT_CRL_REASON, false);
+		der_put(to, DER_ENUMERATED, &reason, 1);
+		ext_close(to, ext);
+	}
+	if (e->invalidity_at != 0) {
+		struct ext_mark ext = ext_open(to, EXT_INVALIDITY_DATE, false);
+		der_put_general_time(to, e->invalidity_at); /* 5.3.2: always this form */
+		ext_close(to, ext);
+	}
+	der_close(to, exts);
+}
+
 static void entry_put(struct buf *to, const struct crl_entry *e)
 {
 	size_t mark = der_open(to, DER_SEQUENCE);
 	tbs_put_serial(to, &e->serial);
 	der_put_time(to, e->revoked_at);
-	if (e->reason != REASON_UNSPECIFIED) { /* RFC 5280, 5.3.1: left out rather than 0 */
-		uint8_t         reason = (uint8_t)e->reason;
-		size_t          exts = der_open(to, DER_SEQUENCE);
-		struct ext_mark ext = ext_open(to, EXT_CRL_REASON, false);
-		der_put(to, DER_ENUMERATED, &reason, 1);
-		ext_close(to, ext);
-		der_close(to, exts);
-	}
+	if (e->reason != REASON_UNSPECIFIED || e->invalidity_at != 0)
+		entry_extensions_put(to, e);
 	der_close(to, mark);
 }
 
@@ -120,6 +133,27 @@ static int reason_read(struct span value)
 	return der_done(&d) && v.n == 1 ? v.p[0] : -1;
 }
 
+/* Of another authority it may be what we would not write: then it is not known, and the list counts all the same. */
+static int64_t invalidity_read(struct span value)
+{
+	struct der d = der_of(value);
+	int64_t    at = der_tag(&d) == DER_GENERAL_TIME ? der_time(&d) : 0;
+	return der_done(&d) ? at : 0;
+}
+
+static void entry_extensions_read(struct der *exts, struct crl_entry *ret)
+{
+	struct ext ext;
+	while (ext_next(exts, &ext)) {
+		if (ext.id == EXT_CRL_REASON)
+			ret->reason = reason_read(ext.value);
+		else if (ext.id == EXT_INVALIDITY_DATE)
+			ret->invalidity_at = invalidity_read(ext.value);
+		else if (ext.critical)
+			exts->bad = true;
+	}
+}
+
 static void entry_read(struct der *list, struct crl_entry *ret)
 {
 	struct der  e = der_in(list, DER_SEQUENCE);
@@ -130,13 +164,7 @@ static void entry_read(struct der *list, struct crl_entry *ret)
 	ret->revoked_at = der_time(&e);
 	if (der_tag(&e) == DER_SEQUENCE) {
 		struct der exts = der_in(&e, DER_SEQUENCE);
-		struct ext ext;
-		while (ext_next(&exts, &ext)) {
-			if (ext.id == EXT_CRL_REASON)
-				ret->reason = reason_read(ext.value);
-			else if (ext.critical)
-				exts.bad = true;
-		}
+		entry_extensions_read(&exts, ret);
 		if (!der_done(&exts))
 			e.bad = true;
 	}

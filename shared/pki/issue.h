@@ -31,6 +31,7 @@ struct crl_entry {
 	struct serial serial;
 	int64_t       revoked_at;
 	int           reason;
+	int64_t       invalidity_at; /* since when the key is not to be trusted (RFC 5280, 5.3.2); 0 = not said */
 };
 /* Entries ascending by serial. `idp`: the shard's URL for the critical issuing distribution point, exactly as in the
  * certificates (PUBLIC_URL/crl/ISSUER/SHARD.crl); NULL for a root and only there. nextUpdate <= 10 d ahead (root 400 d), number

@@ -2,7 +2,7 @@
  * Never: a private key in any message. */
 #include "shared/wire/wire_table.h"
 
-enum { REPLY_MAX = 16384, CRL_ENTRY = 24, SIGNER_FRAME_MAX = 512 * 1024, CRL_DER_MAX = SIGNER_FRAME_MAX - 1024 };
+enum { REPLY_MAX = 16384, CRL_ENTRY = 24, CRL_DATE = 8, SIGNER_FRAME_MAX = 1024 * 1024, CRL_DER_MAX = SIGNER_FRAME_MAX - 1024 };
 
 /* ---- link <-> keeper ----------------------------------------------------------------------------------------- */
 
@@ -253,6 +253,7 @@ static const struct wire_field crl_fields[] = {
 	WIRE_FIELD(5, struct sg_crl, next_update_at),
 	WIRE_FIELD(6, struct sg_crl, root),
 	WIRE_SPAN(7, struct sg_crl, entries, CRL_ENTRY * ISSUANCES_PER_SHARD),
+	WIRE_SPAN(8, struct sg_crl, dates, CRL_DATE * ISSUANCES_PER_SHARD),
 };
 static const struct wire_message crl = WIRE_MESSAGE(SG_CRL, "crl", "controller", struct sg_crl, crl_fields,
 	"The content of one revocation list.");

@@ -54,6 +54,8 @@ def restores(inst):
 
 def marked(inst):
     """An invite that the backup does not know, in the log of a controller that was killed."""
+    for put_aside in glob.glob(live(inst) + ".before*"):
+        os.unlink(put_aside)
     name = f"h{os.urandom(4).hex()}"
     p = inst.processes["controller"]
     p.start()
@@ -92,6 +94,8 @@ def test_the_old_or_the_new_one(inst, point, how):
     assert old == (point in BEFORE and not (point == "store_committed" and how != "kill")), (point, how)
     assert restores(inst) == (0 if old else 1) or old
     assert restore(inst, "").returncode == 0, "and it can be repeated"
+    aside = sorted(f for f in glob.glob(live(inst) + ".before*") if not f.endswith("-wal"))
+    assert len(aside) == (1 if old else 2), "every database that was put aside is there, also that of the restore that was killed"
     assert not glob.glob(live(inst) + ".restore*") and restores(inst) == 1 and not knows(inst, name)
 
 

@@ -3,6 +3,7 @@
  * a list that is signed; a distribution point; a whole set. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -92,6 +93,25 @@ static void list_try(struct span data)
 		abort();
 }
 
+/* The dates that both read are the same; what one of them does not take for a date is none of ours. */
+static void compare_dates(STACK_OF(X509_REVOKED) *revoked, struct span crl)
+{
+	static struct crl_entry entries[64];
+	size_t                  n = 0;
+	if (crl_entries(crl, entries, N_ELEMENTS(entries), &n) != 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		int                   critical;
+		struct tm             tm;
+		ASN1_GENERALIZEDTIME *at = X509_REVOKED_get_ext_d2i(sk_X509_REVOKED_value(revoked, (int)i), NID_invalidity_date, &critical, NULL);
+		if (at != NULL && entries[i].invalidity_at != 0 && ASN1_TIME_to_tm(at, &tm) == 1 &&
+		    timegm(&tm) != entries[i].invalidity_at / MS_SECOND)
+			abort();
+		ASN1_GENERALIZEDTIME_free(at);
+		ERR_clear_error();
+	}
+}
+
 /* The library reads what we accept, and finds the same in it; text inside a name that it cannot decode is no reason. */
 static void compare(struct span crl, const struct crl_info *info)
 {
@@ -108,6 +128,7 @@ static void compare(struct span crl, const struct crl_info *info)
 	    ASN1_INTEGER_get_uint64(&v, number) != 1 || v != info->number ||
 	    (size_t)(revoked != NULL ? sk_X509_REVOKED_num(revoked) : 0) != info->entries)
 		abort();
+	compare_dates(revoked, crl);
 	ASN1_INTEGER_free(number);
 	X509_CRL_free(x);
 }

@@ -176,6 +176,7 @@ void check_every_list(struct store_view *v)
 	for (size_t i = 0; i < N_ELEMENTS(filters); i++)
 		assert_int_equal(view_certificates(v, &filters[i], "a", certs, 2, &n), 0);
 	assert_int_equal(view_due(v, 5, certs, 2, &n), 0);
+	assert_int_equal(view_alerts_due(v, 5, certs, 2, &n), 0);
 	assert_int_equal(view_agents(v, "a", agents, 2, &n), 0);
 	assert_int_equal(view_invites(v, none, invites, 2, &n), 0);
 	assert_int_equal(view_targets(v, NULL, "a", targets, 2, &n), 0);
@@ -221,6 +222,14 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_approvals(v, true, kit_id(9), approvals, 2, &n), 0);
 	assert_int_equal(view_approvals(v, false, none, approvals, 2, &n), 0);
 	assert_int_equal(view_approvals_of(v, "clara01-web", kit_id(9), approvals, 2, &n), 0);
+	static const struct notice_filter notice_filters[] = {{-1, -1, NULL}, {NOTICE_ERROR, NOTICE_QUEUED, "clara"}};
+	static struct notice              notices[2];
+	for (size_t i = 0; i < N_ELEMENTS(notice_filters); i++) {
+		assert_int_equal(view_notices(v, &notice_filters[i], none, notices, 2, &n), 0);
+		assert_int_equal(view_notices(v, &notice_filters[i], kit_id(9), notices, 2, &n), 0);
+	}
+	assert_int_equal(view_notices_by_last(v, 2000, 1000, none, notices, 2, &n), 0);
+	assert_int_equal(view_notice(v, kit_id(9), notices), E_NOT_FOUND);
 	assert_int_equal(view_campaign(v, kit_id(1), campaigns), E_NOT_FOUND);
 	assert_int_equal(view_campaigns(v, none, campaigns, 2, &n), 0);
 	assert_int_equal(view_campaigns(v, kit_id(9), campaigns, 2, &n), 0);

@@ -120,6 +120,30 @@ static void ended(void *ctx, int code, const struct store_result *result)
 	*w = (struct wait){true, code, *result};
 }
 
+static int setup(void **state, enum kit_backend backend)
+{
+	static struct kit k;
+	kit_open(&k, backend);
+	*state = &k;
+	return 0;
+}
+
+int kit_setup_mem(void **state)
+{
+	return setup(state, KIT_MEM);
+}
+
+int kit_setup_sqlite(void **state)
+{
+	return setup(state, KIT_SQLITE);
+}
+
+int kit_teardown(void **state)
+{
+	kit_close(*state);
+	return 0;
+}
+
 int kit_commit(struct kit *k, struct store_change *c, struct store_result *ret)
 {
 	struct wait w = {.ended = false};
@@ -171,6 +195,7 @@ void kit_certificate(uint32_t n, struct certificate *ret)
 		.not_after_at = START_AT + 730 * MS_DAY + n,
 		.proved = n % 2 == 1,
 		.renew_at = START_AT + 670 * MS_DAY + n,
+		.alert_at = START_AT + 720 * MS_DAY + n,
 		.open_order = kit_id(n),
 		.unattended = 3 + n,
 		.suspended_at = START_AT + 1 + n,

@@ -30,6 +30,14 @@ void kit_close(struct kit *k); /* removes the folder */
 int  kit_try_open(struct kit *k, const char *path, bool create, struct refusal *why);
 void kit_shut(struct kit *k); /* the opposite */
 
+/* Fixtures of a cmocka test: *state is a fresh struct kit of that backend. */
+int kit_setup_mem(void **state);
+int kit_setup_sqlite(void **state);
+int kit_teardown(void **state);
+/* The test on both backends. */
+#define KIT_ON_BOTH(f)                                                                                                         \
+	{#f " (mem)", f, kit_setup_mem, kit_teardown, NULL}, {#f " (sqlite)", f, kit_setup_sqlite, kit_teardown, NULL}
+
 /* Submits and waits until `done` was called; its code. */
 int kit_commit(struct kit *k, struct store_change *c, struct store_result *ret);
 /* Waits for the next wake (60 s at most, then ends the process) and polls. */

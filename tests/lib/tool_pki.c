@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 		must(hierarchy_issue(&h, &f, &der, &why), "issue");
 		snprintf(name, sizeof(name), "revoked-%s", issuer_role_name((enum issuer_role)role));
 		save_cert(name, buf_span(&der));
-		revoked[role] = (struct crl_entry){f.serial, h.now_at, REASON_SUPERSEDED};
+		revoked[role] = (struct crl_entry){f.serial, h.now_at, REASON_SUPERSEDED, 0};
 		save_crl(&h, (enum issuer_role)role, &revoked[role], 1);
 		buf_free(&der);
 		key_free(k);

@@ -91,6 +91,8 @@ static void read_policy(const struct step_line *l, struct order_policy *p)
 			p->crossing_at = START + step_ms(v);
 		else if (strcmp(k, "code_signing") == 0)
 			p->code_signing = true;
+		else if (strcmp(k, "held") == 0)
+			p->held = true;
 		else
 			abort();
 	}

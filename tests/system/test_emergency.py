@@ -1,5 +1,6 @@
 """Emergency re-certification: what each incident does to keys, hosts and old certificates, takeover of open orders, hosts that are away, failures, waiting,
 second persons, and the whole on real hosts."""
+import datetime
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ import pytest
 from campaign_fleet import LIFE, CampaignFleet, refused
 from conftest import new_folder
 from installation import Installation, wait_for, write
-from revocation import listed
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from revocation import crl, listed
 from rights_estate import Api
 
 FIELDS = {"incident_id", "total_certificates", "successful_count", "failed_count", "pending_count", "skipped_count", "duration_minutes", "status",
@@ -411,6 +414,19 @@ def test_code_signing_needs_a_date_and_a_second_person(fleet):
     assert fleet.approve(e["campaign_id"])[0] == 200
     fleet.wait_state(e["campaign_id"], "completed")
     wait_revoked(fleet, "sig1-models", old, 1)
+    # the date is for those who judge old signatures: it stands in the list (RFC 5280, 5.3.2), as both read it
+    wait_for("it is listed", lambda: listed(fleet, old, "code-signing-1") == "keyCompromise", 30, 0.1)
+    entry = crl(fleet, "code-signing-1").get_revoked_certificate_by_serial_number(int(old, 16))
+    assert entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date == datetime.datetime(2026, 1, 1)
+    shown = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-text"], input=crl(fleet, "code-signing-1").public_bytes(Encoding.DER),
+                           capture_output=True, check=True).stdout.decode()
+    assert "Invalidity Date:" in shown and "Jan  1 00:00:00 2026 GMT" in shown.split("Invalidity Date:")[1].split("Signature")[0]
+    assert fleet.cert("sig1-models")["invalidity_date"] == "2026-01-01T00:00:00Z" and fleet.cert("use1-web")["invalidity_date"] is None
+    assert "2026-01-01" in fleet.cli("cert", "show", "sig1-models").stdout
+    by = {i["serial"]: i["invalidity_date"] for i in fleet.admin.get("certificates/sig1-models/issuances")["items"]}
+    assert by.pop(old) == "2026-01-01T00:00:00Z" and set(by.values()) == {None}
+    old = fleet.admin.get("certificates/use1-web/issuances")["items"][0]["serial"]
+    assert listed(fleet, old) and not [e for e in crl(fleet) for x in e.extensions if x.oid == x509.CRLEntryExtensionOID.INVALIDITY_DATE]
 
 
 # ---- second persons afterwards ----

@@ -86,6 +86,22 @@ def test_a_key_is_its_principals(site):
     assert site.post("/api/v1/principals", {"name": "robot-5", "roles": ["viewer"]}, "k-5", caller)[1]["code"] == "VCC-3101"
 
 
+def test_an_answer_is_for_the_token_that_asked(site):
+    """Another token of the same principal, which may be a weaker one, reads nothing of the answer; and nothing is done twice."""
+    first = site.caller(site.estate.principal("two-tokens", ["admin"]))
+    second = site.caller(site.post("/api/v1/tokens", {"label": "second", "ttl": "1h"}, None, first)[1]["token"])
+    asked = {"name": "robot-9", "roles": ["viewer"], "person": "said-to-the-first"}
+    status, answer, _ = site.post("/api/v1/principals", asked, "k-cred", first)
+    assert status == 201 and answer["person"] == "said-to-the-first"
+    before = made(site)
+    again = site.post("/api/v1/principals", asked, "k-cred", second)
+    assert again[0] == 409 and again[1]["code"] == "VCC-3153" and "another token" in again[1]["detail"] and not again[2]
+    assert "said-to-the-first" not in json.dumps(again[1])
+    assert site.post("/api/v1/principals", {**asked, "name": "robot-10"}, "k-cred", second)[1]["code"] == "VCC-3151"
+    assert site.post("/api/v1/principals", asked, "k-cred", first) == (201, answer, True)
+    assert made(site) == before
+
+
 def test_refusals_and_what_changes_nothing_are_not_kept(site):
     for _ in range(2):
         assert site.post("/api/v1/principals", {"name": "Robot", "roles": ["viewer"]}, "k-6")[0] == 422
@@ -133,8 +149,8 @@ def test_keys_are_bounded_and_end_after_a_day(site):
     site.inst.processes["controller"].stop()
     db = sqlite3.connect(os.path.join(site.inst.state, "controller", "vcc.db"), timeout=20)
     n, = db.execute("SELECT count(*) FROM kept_answers WHERE who = ?", (who,)).fetchone()
-    db.executemany("INSERT INTO kept_answers VALUES (?, ?, NULL, NULL, ?, 200, 0, '', x'')", [(who, f"fill-{i}", at) for i in range(1000 - n)])
-    db.executemany("INSERT INTO kept_answers VALUES (?, ?, NULL, NULL, ?, 200, 0, '', x'')", [(b"\x01" * 32, f"old-{i}", at - 86400000) for i in range(30)])
+    db.executemany("INSERT INTO kept_answers VALUES (?, ?, NULL, NULL, ?, 200, 0, '', x'', NULL)", [(who, f"fill-{i}", at) for i in range(1000 - n)])
+    db.executemany("INSERT INTO kept_answers VALUES (?, ?, NULL, NULL, ?, 200, 0, '', x'', NULL)", [(b"\x01" * 32, f"old-{i}", at - 86400000) for i in range(30)])
     db.commit()
     db.close()
     site.inst.processes["controller"].start()

@@ -109,6 +109,32 @@ def another_folder(inst, old, suffix):
     return host
 
 
+def test_the_old_key_does_not_take_its_own_place(inst):
+    """The machine itself, with the key that is to be replaced: refused, and the token is still good for the one with a new key."""
+    old = inst.add_echo(0)
+    before = inst.wait_served(old)
+    invite = inst.vccctl("agent", "replace", old.name)
+    for name in ("agent", "keeper", "hook"):
+        old.processes[name].stop()
+    only_the_host_key(old)
+    with pytest.raises(Failed) as e:
+        join(inst, old, invite)
+    assert "VCC-3237" in str(e.value), e.value
+    assert "agent_replaced" not in events(inst, old.name) and issuances(inst, before["cert_id"])[before["serial"]]["revoked_at"] is None
+    new = another(inst, old)
+    take_over(inst, new, invite)
+    replaced(inst, old, before)
+
+
+def only_the_host_key(host):
+    """All that is left of the machine's state."""
+    shutil.rmtree(os.path.join(host.dir, "link"))
+    for name in os.listdir(os.path.join(host.dir, "keeper")):
+        path = os.path.join(host.dir, "keeper", name)
+        if name != "host.key":
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
 def test_a_banned_name_returns_only_so_and_its_key_never(inst):
     old = inst.add_echo(0)
     before = inst.wait_served(old)
@@ -119,11 +145,7 @@ def test_a_banned_name_returns_only_so_and_its_key_never(inst):
     first = inst.vccctl("agent", "replace", old.name)
     for name in ("agent", "keeper", "hook"):
         old.processes[name].stop()
-    shutil.rmtree(os.path.join(old.dir, "link"))  # all that it has left is its host key
-    for name in os.listdir(os.path.join(old.dir, "keeper")):
-        path = os.path.join(old.dir, "keeper", name)
-        if name != "host.key":
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    only_the_host_key(old)
     with pytest.raises(Failed) as e:
         join(inst, old, first)
     assert BANNED in str(e.value), e.value

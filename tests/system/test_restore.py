@@ -2,6 +2,7 @@
 import contextlib
 import glob
 import os
+import pathlib
 import shutil
 import sqlite3
 import subprocess
@@ -152,6 +153,33 @@ def test_a_file_copied_by_hand_or_rewritten_is_refused(estate, tmp_path):
     finally:
         controller(inst, True)
     renew(inst, estate[1])
+
+
+def test_what_a_restore_put_aside_stays(estate, tmp_path):
+    """Each restore takes a free name; where there is none it is refused before anything happens."""
+    inst, host = estate
+    inst.vccctl("backup", str(tmp_path / "b"))
+    controller(inst, False)
+    names = [live(inst) + ".before", *(f"{live(inst)}.before.{i}" for i in range(2, 10))]
+    for name in names:
+        pathlib.Path(name).write_text(f"kept {name}")
+    try:
+        before = open(live(inst), "rb").read()
+        done = restore(inst, str(tmp_path / "b"))
+        assert done.returncode == 1 and "VCC-3909" in done.stderr and ".before.9" in done.stderr, done
+        assert open(live(inst), "rb").read() == before and not glob.glob(live(inst) + ".restore*")
+        os.unlink(names[4])
+        pathlib.Path(names[4] + "-wal").write_text("of one that was carried away without its log")
+        done = restore(inst, str(tmp_path / "b"))
+        assert done.returncode == 0 and f"the database before it is {names[4]}\n" in done.stdout, done
+        assert open(names[4], "rb").read(15) == b"SQLite format 3" and not os.path.exists(names[4] + "-wal")
+        assert all(open(n).read() == f"kept {n}" for n in names if n != names[4])
+    finally:
+        for name in glob.glob(live(inst) + ".before*"):
+            os.unlink(name)
+        controller(inst, True)
+    accept(inst)
+    wait_for("the host is well", lambda: checks.served_is_issued(inst, host))
 
 
 def test_nothing_that_was_taken_away_comes_back(estate, tmp_path):

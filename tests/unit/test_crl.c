@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include <openssl/x509.h>
@@ -35,7 +36,7 @@ static int teardown(void **state)
 static struct crl_entry entry(uint64_t counter, int reason)
 {
 	static const uint8_t random[SERIAL_RANDOM] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-	return (struct crl_entry){serial_make(counter, random), NOW, reason};
+	return (struct crl_entry){serial_make(counter, random), NOW, reason, 0};
 }
 
 static void read_back(void **state)
@@ -78,6 +79,44 @@ static void read_back(void **state)
 	free(entries);
 }
 
+/* RFC 5280, 5.3.2: with and without a reason, before and after 2050 the same form; the largest list that can be. */
+static void invalidity_dates(void **state)
+{
+	(void)state;
+	static const int64_t dates[] = {0, NOW - 30 * MS_DAY, INT64_C(2524608000000), INT64_C(1000)};
+	struct crl_entry    *entries = calloc(ISSUANCES_PER_SHARD, sizeof(*entries)), *again = calloc(ISSUANCES_PER_SHARD, sizeof(*again));
+	_cleanup_(buf_free) struct buf crl = BUF_MAX(1 << 20);
+	size_t                         n = 0;
+	for (size_t i = 0; i < ISSUANCES_PER_SHARD; i++) {
+		entries[i] = entry(i + 1, i % 2 == 0 ? REASON_UNSPECIFIED : REASON_KEY_COMPROMISE);
+		entries[i].invalidity_at = i < 8 ? dates[i / 2] : dates[1];
+	}
+	assert_int_equal(issue_crl(h.ca[ISSUER_SERVICE], 42, NOW, NOW + MS_DAY, IDP, entries, ISSUANCES_PER_SHARD, &crl), 0);
+	assert_int_equal(crl_entries(buf_span(&crl), again, ISSUANCES_PER_SHARD, &n), 0);
+	assert_int_equal(n, ISSUANCES_PER_SHARD);
+	for (size_t i = 0; i < n; i++)
+		assert_true(again[i].invalidity_at == entries[i].invalidity_at && again[i].reason == entries[i].reason);
+
+	const uint8_t *p = crl.p;
+	X509_CRL      *x = d2i_X509_CRL(NULL, &p, (long)crl.n);
+	assert_non_null(x);
+	STACK_OF(X509_REVOKED) *revoked = X509_CRL_get_REVOKED(x);
+	for (int i = 0; i < 8; i++) {
+		struct tm             tm;
+		ASN1_GENERALIZEDTIME *at = X509_REVOKED_get_ext_d2i(sk_X509_REVOKED_value(revoked, i), NID_invalidity_date, NULL, NULL);
+		assert_int_equal(at != NULL, dates[i / 2] != 0);
+		if (at != NULL) {
+			assert_int_equal(ASN1_STRING_type(at), V_ASN1_GENERALIZEDTIME);
+			assert_int_equal(ASN1_TIME_to_tm(at, &tm), 1);
+			assert_int_equal(timegm(&tm), dates[i / 2] / MS_SECOND);
+		}
+		ASN1_GENERALIZEDTIME_free(at);
+	}
+	X509_CRL_free(x);
+	free(entries);
+	free(again);
+}
+
 static void altered_ones_are_refused(void **state)
 {
 	(void)state;
@@ -106,6 +145,9 @@ static void rules(void **state)
 	const struct crl_entry negative[] = {entry(1, -1)};
 	struct crl_entry       late = entry(1, 0);
 	late.revoked_at += 1; /* not a whole second */
+	struct crl_entry since = entry(1, 0), never = entry(1, 0);
+	since.invalidity_at = NOW + 1;
+	never.invalidity_at = INT64_C(253402300800000); /* the year 10000 */
 	const struct {
 		enum issuer_role        role;
 		uint64_t                number;
@@ -132,6 +174,8 @@ static void rules(void **state)
 		{ISSUER_SERVICE, 1, MS_DAY, IDP, unused, 1, E_PKI_LINT},
 		{ISSUER_SERVICE, 1, MS_DAY, IDP, negative, 1, E_PKI_LINT},
 		{ISSUER_SERVICE, 1, MS_DAY, IDP, &late, 1, E_PKI_LINT},
+		{ISSUER_SERVICE, 1, MS_DAY, IDP, &since, 1, E_PKI_LINT},
+		{ISSUER_SERVICE, 1, MS_DAY, IDP, &never, 1, E_PKI_LINT},
 		{ISSUER_ROOT, 1, 400 * MS_DAY, NULL, good, 3, 0},
 		{ISSUER_ROOT, 1, 401 * MS_DAY, NULL, good, 3, E_PKI_LINT},
 		{ISSUER_ROOT, 1, MS_DAY, HIERARCHY_URL "/crl/root-1/0.crl", good, 3, E_PKI_LINT},
@@ -159,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(read_back),
+		cmocka_unit_test(invalidity_dates),
 		cmocka_unit_test(altered_ones_are_refused),
 		cmocka_unit_test(rules),
 		cmocka_unit_test(pem),

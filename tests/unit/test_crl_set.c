@@ -51,7 +51,7 @@ struct list {
 static void list_add(const struct list *l, struct buf *to)
 {
 	static const uint8_t           random[SERIAL_RANDOM] = {9};
-	struct crl_entry               entry = {serial_make(l->number, random), NOW - MS_DAY, REASON_SUPERSEDED};
+	struct crl_entry               entry = {serial_make(l->number, random), NOW - MS_DAY, REASON_SUPERSEDED, 0};
 	_cleanup_(buf_free) struct buf der = BUF_MAX(1 << 16);
 	char                           url[URL_SIZE];
 	bool                           root = l->role == ISSUER_ROOT;

@@ -118,7 +118,7 @@ static void there_and_back(void **state)
 	struct crl_entry               entries[40];
 	for (size_t n = 0; n < N_ELEMENTS(entries); n++) {
 		static const uint8_t random[SERIAL_RANDOM] = {1};
-		entries[n] = (struct crl_entry){serial_make(n + 1, random), NOW, n % 2 == 0 ? 0 : REASON_SUPERSEDED};
+		entries[n] = (struct crl_entry){serial_make(n + 1, random), NOW, n % 2 == 0 ? 0 : REASON_SUPERSEDED, 0};
 		buf_reset(&crl);
 		buf_reset(&pem);
 		buf_reset(&back);

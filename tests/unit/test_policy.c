@@ -532,12 +532,19 @@ static void test_alerts(void **state)
 	assert_true(policy_alerts(POLICY_ALERT_EMERGENCY, &c, &t, NOW + 1));
 	assert_int_equal(policy_crossing_at(&c, &t, NOW + 1), c.not_after_at);
 	assert_true(policy_crossing_at(&c, &t, c.not_after_at) == TIME_NEVER);
+	assert_int_equal(policy_alert_at(&c, &t, INT64_MIN), NOW + 1); /* each once: threshold, end */
+	assert_int_equal(policy_alert_at(&c, &t, NOW), NOW + 1);
+	assert_int_equal(policy_alert_at(&c, &t, NOW + 1), c.not_after_at);
+	assert_true(policy_alert_at(&c, &t, c.not_after_at) == TIME_NEVER);
 	c.not_after_at = NOW + 100 * MS_DAY;
 	assert_int_equal(policy_crossing_at(&c, &t, NOW), NOW + 55 * MS_DAY);
 	c.retired_at = 1;
 	assert_false(policy_alerts(POLICY_ALERT_RENEWALS_USED, &c, &t, NOW));
 	c.serial = (struct serial){0};
 	assert_true(policy_crossing_at(&c, &t, NOW) == TIME_NEVER);
+	c = certificate_of();
+	c.revoked_at = 1;
+	assert_true(policy_alert_at(&c, &t, INT64_MIN) == TIME_NEVER);
 }
 
 /* Every combination of facts: the strongest that holds is the state (LIFECYCLE 3). */

@@ -450,6 +450,26 @@ static void lists(void **state)
 	bad.this_update_at += MS_SECOND;
 	assert_int_equal(ask_list(bad), 0);
 
+	uint8_t          dates[3 * 8] = {0}; /* the second one's key is not to be trusted since a day in 2027 */
+	struct crl_entry told[3];
+	size_t           n;
+	dates[8 + 4] = 0x6b, dates[8 + 5] = 0x40;
+	q.dates = SPAN_OF(dates);
+	bad = q;
+	assert_int_equal(ask_list(bad), E_SIGNER_SERIAL); /* other content under the number of an older list */
+	q.number = 7;
+	assert_int_equal(ask_list(q), 0);
+	assert_int_equal(crl_entries(w.answer.u.sg_crl_done.crl, told, 3, &n), 0);
+	assert_true(told[0].invalidity_at == 0 && told[1].invalidity_at == INT64_C(0x6b400000) * MS_SECOND && told[2].invalidity_at == 0);
+	assert_int_equal(ask_list(q), 0);
+	dates[8 + 7] = 1;
+	assert_int_equal(ask_list(q), E_SIGNER_SERIAL);
+	bad = q, bad.number = 8, bad.dates.n -= 8;
+	assert_int_equal(ask_list(bad), E_SIGNER_LIMIT);
+	bad = q, bad.number = 8;
+	dates[0] = 0x7f;
+	assert_int_equal(ask_list(bad), E_PKI_LINT);
+
 	struct sg_crl root = {.number = 1, .this_update_at = now, .next_update_at = now + 395 * MS_DAY, .root = true};
 	strcpy(root.issuer_id, w.h.issuer[ISSUER_ROOT].issuer_id);
 	if (ask_list(root) != 0)

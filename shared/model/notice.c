@@ -1,0 +1,74 @@
+/* notice.c - room shared/model: names of notices' levels, events, states and topics, and their lists of recipients.
+ * Never: deciding who is told what. */
+#include "shared/model/notice.h"
+
+#include <string.h>
+
+#include "shared/base/text.h"
+
+const char *notice_level_name(enum notice_level l)
+{
+	static const char *const names[NOTICE_LEVEL_COUNT] = {
+		[NOTICE_SUCCESS] = "success", [NOTICE_INFO] = "info", [NOTICE_ERROR] = "error", [NOTICE_CRITICAL] = "critical"};
+	return (size_t)l < N_ELEMENTS(names) ? names[l] : "unknown";
+}
+
+const char *notice_event_name(enum notice_event e)
+{
+	static const char *const names[NOTICE_EVENT_COUNT] = {
+		[NOTICE_RENEWAL_FAILED] = "renewal_failed",
+		[NOTICE_RENEWAL_PAUSED] = "renewal_paused",
+		[NOTICE_RENEWAL_UNVERIFIED] = "renewal_unverified",
+		[NOTICE_ROLLBACK_FAILED] = "rollback_failed",
+		[NOTICE_TROUBLE_RESOLVED] = "trouble_resolved",
+		[NOTICE_THRESHOLD_REACHED] = "emergency_threshold_reached",
+		[NOTICE_RENEWALS_NEAR] = "max_renewals_near",
+		[NOTICE_RENEWALS_REACHED] = "max_renewals_reached",
+		[NOTICE_APPROVAL_WAITING] = "approval_waiting",
+		[NOTICE_EMERGENCY_UNCONFIRMED] = "emergency_unconfirmed",
+		[NOTICE_EMERGENCY_STARTED] = "emergency_started",
+		[NOTICE_EMERGENCY_ENDED] = "emergency_ended",
+		[NOTICE_EMERGENCY_FAILED] = "emergency_failed",
+		[NOTICE_CAMPAIGN_ENDED] = "campaign_ended",
+		[NOTICE_CAMPAIGN_FAILED] = "campaign_failed",
+		[NOTICE_CAMPAIGN_HALTED] = "campaign_halted",
+		[NOTICE_EMERGENCY_HALTED] = "emergency_halted",
+	};
+	return (size_t)e < N_ELEMENTS(names) ? names[e] : "unknown";
+}
+
+const char *notice_state_name(enum notice_state s)
+{
+	static const char *const names[NOTICE_STATE_COUNT] = {[NOTICE_QUEUED] = "queued", [NOTICE_CLOSED] = "closed"};
+	return (size_t)s < N_ELEMENTS(names) ? names[s] : "unknown";
+}
+
+const char *notice_topic_name(enum notice_topic t)
+{
+	static const char *const names[NOTICE_TOPIC_COUNT] = {[NOTICE_TOPIC_RENEWAL] = "renewal", [NOTICE_TOPIC_THRESHOLD] = "threshold"};
+	return (size_t)t < N_ELEMENTS(names) ? names[t] : "unknown";
+}
+
+static bool has(const char *list, const char *wanted)
+{
+	char item[NOTICE_RECIPIENTS_SIZE];
+	while (text_item(&list, item, sizeof(item)))
+		if (text_equal(item, wanted))
+			return true;
+	return false;
+}
+
+void notice_recipients_add(char to[NOTICE_RECIPIENTS_SIZE], const char *list)
+{
+	char item[NOTICE_RECIPIENTS_SIZE];
+	while (text_item(&list, item, sizeof(item))) {
+		size_t n = strlen(to), more = strlen(item);
+		if (has(to, item) || n + 2 + more >= NOTICE_RECIPIENTS_SIZE)
+			continue;
+		if (n > 0) {
+			memcpy(to + n, ", ", 2);
+			n += 2;
+		}
+		memcpy(to + n, item, more + 1);
+	}
+}
