@@ -523,6 +523,17 @@ static const struct column ban_columns[] = {
 	INT(ban, since_at),
 };
 
+static const struct column stage_columns[] = {
+	TEXT(staged_key, cert_id),
+	FIXED(staged_key, spki_hash),
+	FIXED(staged_key, host_hash),
+	NAME(staged_key, key_type, key_type),
+	BYTES(staged_key, spki, spki_len),
+	FIXED(staged_key, renewal_id),
+	INT(staged_key, made_at),
+	INT(staged_key, ready_at),
+};
+
 static const struct column former_columns[] = {
 	TEXT(former_name, name),
 	TEXT(former_name, agent),
@@ -577,6 +588,7 @@ NOUN(archived, "archived", archived, 1, .unique = NULL);
 NOUN(walk, "policy_walks", policy_walk, 1, .unique = NULL);
 NOUN(ban, "bans", ban, 1, .unique = NULL);
 NOUN(former, "former_names", former_name, 1, .unique = NULL);
+NOUN(stage, "stages", staged_key, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -586,7 +598,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
-	&noun_former,
+	&noun_former, &noun_stage,
 };
 
 union any_row {

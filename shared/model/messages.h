@@ -292,10 +292,9 @@ struct msg_certificate {
 /* The host is to have another next key of this certificate, or none. Any that is not for an order under way is destroyed. */
 struct msg_restage {
 	char        cert_id[CERT_ID_SIZE];
-	bool        wanted;   /* false: no next key is kept ready */
-	uint32_t    key_type; /* enum key_type */
+	bool        wanted;    /* false: no next key is kept ready */
+	uint32_t    key_type;  /* enum key_type */
 	uint32_t    spread_ms; /* it is made at a random time within this, so that a fleet does not come at once */
-	struct hash stage;    /* the key that is good: it stays; none = none is */
 };
 
 /* Trust bundle: `body` is an encoded body_bundle, each signature by a root key over LABEL_BUNDLE || 0x00 || body. */

@@ -204,7 +204,6 @@ static const struct wire_field restage_fields[] = {
 	WIRE_FIELD(2, struct msg_restage, wanted),
 	WIRE_ENUM(3, struct msg_restage, key_type, "key_type", KEY_TYPE_COUNT),
 	WIRE_FIELD(4, struct msg_restage, spread_ms),
-	WIRE_FIELD(5, struct msg_restage, stage),
 };
 static const struct wire_message restage = WIRE_MESSAGE(MSG_RESTAGE, "restage", "controller", struct msg_restage, restage_fields,
 	"Keep another next key of this certificate ready, or none. Not acked: the answer is the stage.");
