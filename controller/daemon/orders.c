@@ -16,6 +16,7 @@
 #include "controller/daemon/order_actions.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -231,6 +232,14 @@ static bool waits_for_restore(struct controller *ctl, const struct entry *e, enu
 	return sends && (e->o.phase == ORDER_PLANNED || e->o.phase == ORDER_RETRY_WAIT || e->o.phase == ORDER_PAUSED) && restored_holds(ctl);
 }
 
+/* Would this event begin an attempt, if nothing stands against it? */
+static bool begins_attempt(const struct order *o, enum order_event_kind kind, int64_t now)
+{
+	if (o->phase == ORDER_AWAITING_APPROVAL)
+		return kind == EV_APPROVED;
+	return order_flow_may_begin(o->phase) && (kind == EV_DISPATCH || kind == EV_NOW || (kind == EV_TIMER && o->next_at <= now));
+}
+
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct entry *e = find(ctl, event->renewal_id);
@@ -249,9 +258,15 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	if (waits_for_restore(ctl, e, event->kind))
 		return 0;
 	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
-	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
+	struct issuance    staged;
+	struct order_input with = *in;
+	int64_t            now = clock_now();
+	uint32_t           version = begins_attempt(&e->o, ev.kind, now) ? stages_begin(ctl, &e->o, NULL, &policy, &ev, &staged) : 0;
+	int                r = order_flow_step(&e->o, &ev, now, &policy, &step);
+	if (version != 0)
+		with.intent = &staged, step.next.template_version = version;
 	if (r == 0 && step.durable) {
-		r = store_step(ctl, e, &ev, &step, in);
+		r = store_step(ctl, e, &ev, &step, &with);
 		*ret_stored = r == 0;
 	} else if (r == 0) {
 		e->o = step.next;
@@ -282,7 +297,7 @@ static struct order order_of(const struct certificate *cert, const struct order_
 		.renewal_id = controller_id(now),
 		.trigger = cause->trigger,
 		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0),
+		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0),
 		.campaign_id = cause->campaign_id,
 		.old_serial = cert->serial,
 		.created_at = now,
@@ -310,10 +325,16 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	order_actions_policy(ctl, o, first, cert, &policy);
-	bool held = first->kind == EV_DISPATCH && restored_holds(ctl);
-	if (held || order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
+	bool               held = first->kind == EV_DISPATCH && restored_holds(ctl);
+	struct issuance    staged;
+	struct order_event ev = *first;
+	struct order_input with = *in;
+	uint32_t version = !held && begins_attempt(o, ev.kind, o->created_at) ? stages_begin(ctl, o, cert, &policy, &ev, &staged) : 0;
+	if (held || order_flow_step(o, &ev, o->created_at, &policy, &step) < 0 || step.ignored)
 		step = (struct order_step){.next = *o};
-	if (order_actions_apply(ctl, commit, cert, o, &step, in, &sent) < 0) {
+	else if (version != 0)
+		with.intent = &staged, step.next.template_version = version;
+	if (order_actions_apply(ctl, commit, cert, o, &step, &with, &sent) < 0) {
 		step = (struct order_step){.next = *o}; /* its message cannot be made: it stays planned, the timer tries again */
 		step.next.next_at = o->created_at + RELOAD_RESTART_MS;
 		store_put_order(commit_change(commit), &step.next);

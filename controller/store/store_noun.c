@@ -529,6 +529,7 @@ static const struct column stage_columns[] = {
 	FIXED(staged_key, host_hash),
 	NAME(staged_key, key_type, key_type),
 	BYTES(staged_key, spki, spki_len),
+	TEXT(staged_key, issuer_id),
 	FIXED(staged_key, renewal_id),
 	INT(staged_key, made_at),
 	INT(staged_key, ready_at),

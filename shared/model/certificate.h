@@ -257,6 +257,7 @@ struct staged_key {
 	enum key_type key_type;
 	uint8_t       spki[SPKI_MAX];
 	uint16_t      spki_len;
+	char          issuer_id[ISSUER_ID_SIZE]; /* that would have signed for it when it was stored */
 	struct id     renewal_id; /* of the order that it is reserved for; none = it is ready */
 	int64_t       made_at;    /* by the host's word */
 	int64_t       ready_at;   /* when it was checked and stored */

@@ -39,6 +39,7 @@ static struct staged_key sample(uint32_t n, uint32_t host)
 	struct staged_key s = {.spki_hash = kit_hash(n), .host_hash = kit_hash(1000 + host), .key_type = KEY_EC_P384, .spki_len = SPKI_MAX,
 			       .made_at = n, .ready_at = n + 1};
 	snprintf(s.cert_id, sizeof(s.cert_id), "cert-%02u", n);
+	snprintf(s.issuer_id, sizeof(s.issuer_id), "service-%u", n);
 	memset(s.spki, (int)n, sizeof(s.spki));
 	return s;
 }

@@ -6,6 +6,7 @@ CREATE TABLE stages (
 	host_hash  BLOB,
 	key_type   TEXT    NOT NULL,
 	spki       BLOB,
+	issuer_id  TEXT    NOT NULL,
 	renewal_id BLOB,
 	made_at    INTEGER NOT NULL,
 	ready_at   INTEGER NOT NULL
