@@ -192,7 +192,9 @@ static void look_at_kept(struct managed *m)
 		return;
 	if (!places_live(m))
 		forget(m, "its target is gone");
-	else if (!busy && (hash_equal(m->stage.spki_hash, m->deploy.spki_hash)))
+	else if (!busy && !keys_present(m->keeper->state.keys_fd, m->stage.id, STAGE_ATTEMPT))
+		forget(m, "its file is gone");
+	else if (!busy && hash_equal(m->stage.spki_hash, m->deploy.spki_hash))
 		forget(m, "a certificate was made for it");
 	else if (!busy && age_of(m) >= STAGE_RENEW_MS)
 		forget(m, "it is old enough");

@@ -43,6 +43,7 @@ ACTS = {
     "replace": ["replace"],
     "evict": ["agent_state"],
     "retry": ["timer"],
+    "stage": ["stage", "stage_drop"],
 }
 CONTROLLER = [(act, f"controller.{p}{end}") for act, points in ACTS.items() for p in points for end in ("", "_stored")]
 CONTROLLER += [("first", "controller.receipt@2"), ("first", "controller.receipt_stored@2")]
@@ -308,6 +309,44 @@ def act_retry(inst, gateway, process, name, point):
     inst.wait_done(f"{name}-web")
     assert len({c["attempt"] for c in host.certificates}) >= 2
     host.target(f"{name}-web", "clara", inst.template_short, NAMES.format(name), retired=True)
+
+
+def act_stage(inst, gateway, process, name, point):
+    """A key is offered and taken, and dropped by a change of the template's key type and back. Whatever was cut, the next offer is taken, and the
+    order that begins with it ends."""
+    host, first = issued(inst, gateway, name, inst.template_short)
+    cert_id = f"{name}-web"
+
+    def go():
+        if host.session is not None and gateway.alive():
+            host.stage(cert_id)
+            if "stage_drop" in point:
+                wait_for("the key is taken", lambda: not inst.processes["controller"].running() or next_key(inst, cert_id), 10)
+                quietly_edit(inst, key_size=384)
+                time.sleep(1)
+                quietly_edit(inst, key_size=256)
+    kill_and_restart(inst, process, point, go, 60)
+    quietly_edit(inst, key_size=256)
+    host.wait("welcome", lambda: host.session is not None)
+    wait_for("a key is staged", lambda: host.stage(cert_id) and next_key(inst, cert_id), 30, 0.5)
+    done = inst.wait_done(cert_id, first["fingerprint"])
+    assert done["open_order"] is None
+    reserved = checks.rows(inst.facts_db(), "SELECT count(*) FROM stages s WHERE s.renewal_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders o WHERE "
+                                            "o.renewal_id = s.renewal_id AND o.phase NOT IN ('completed', 'failed', 'cancelled', 'rolled_back'))")
+    assert reserved == [(0,)], "a key is reserved for an order that is over"
+    host.target(cert_id, "clara", inst.template_short, NAMES.format(name), retired=True)
+
+
+def next_key(inst, cert_id):
+    shown = asks(inst, "cert", "show", cert_id)
+    return shown and shown.get("next_key_since")
+
+
+def quietly_edit(inst, **fields):
+    try:
+        inst.edit_template(inst.template_short, **fields)
+    except Failed:
+        pass
 
 
 def test_every_point_is_tried():
