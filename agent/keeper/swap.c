@@ -128,7 +128,8 @@ static struct receipt_step *step_new(struct swap *s)
 	return &s->steps[s->n_steps++];
 }
 
-/* A row for the receipt, and a live event for whoever watches. */
+/* A row for the receipt, and a live event for whoever watches. In an emergency nobody watches one host: the receipt tells it all, and
+ * a fleet's live events would be half of what the controller has to take then. */
 void swap_step_end(struct managed *m, enum workflow_step step, int code, const char *detail)
 {
 	struct swap    *s = &m->swap;
@@ -140,7 +141,8 @@ void swap_step_end(struct managed *m, enum workflow_step step, int code, const c
 		text_cut(row->detail, sizeof(row->detail), detail);
 		text_plain(row->detail);
 	}
-	uplink_send(m->keeper->uplink, MSG_STEP, &live);
+	if (m->deploy.trigger != TRIGGER_EMERGENCY)
+		uplink_send(m->keeper->uplink, MSG_STEP, &live);
 }
 
 void swap_answer(struct managed *m, struct deploy_event *e, const struct refusal *why)

@@ -28,7 +28,7 @@ OBJECT(health, "Health", NULL, ONE_OF("status", 0, "ok"), F("version", API_TEXT,
 PART(checks, "Checks", NULL, ONE_OF("store", 0, "ok,failed"), ONE_OF("signer", 0, "ok,failed"), ONE_OF("crl", 0, "ok,failed"),
      ONE_OF("gateway", 0, "ok,failed"));
 
-PART(loop, "Loop", NULL, F("turns", API_INTEGER, 0), F("longest_ms", API_NUMBER, 0), F("over_1ms", API_INTEGER, 0), F("over_5ms", API_INTEGER, 0),
+PART(loop, "Loop", NULL, F("turns", API_INTEGER, 0), F("longest_us", API_INTEGER, 0), F("over_1ms", API_INTEGER, 0), F("over_5ms", API_INTEGER, 0),
      F("over_10ms", API_INTEGER, 0), F("over_20ms", API_INTEGER, 0), F("over_50ms", API_INTEGER, 0));
 
 OBJECT(state, "State", NULL, ONE_OF("status", 0, "ready,not ready"), OBJ("checks", 0, &object_checks), F("warnings", API_TEXTS, 0),

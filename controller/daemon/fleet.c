@@ -440,10 +440,12 @@ static void note_seen(struct controller *ctl, const struct member *m, const char
 	commit_now(c, NULL, NULL);
 }
 
-/* The row that the certificate's name leads to; a former name leads to the host that had it. */
-static int member_of(struct controller *ctl, const char *name, struct member **ret)
+/* The row that the certificate's name leads to; a former name leads to the host that had it, and a name that a restored store has never
+ * heard of to the host whose key the certificate names. */
+static int member_of(struct controller *ctl, const char *name, struct hash host_hash, struct member **ret)
 {
 	struct former_name  former;
+	struct agent        same_key;
 	struct member      *m = fleet_member(ctl, name);
 	const struct agent *row = NULL;
 	if (m != NULL && m->row != NULL) {
@@ -456,7 +458,9 @@ static int member_of(struct controller *ctl, const char *name, struct member **r
 		return E_AGENT_RENAMED;
 	int r = rows_hold_agent(ctl->rows, name, &row);
 	if (r == E_NOT_FOUND && view_former_name(ctl->view, name, &former) == 0)
-		return member_of(ctl, former.agent, ret); /* which is no former name */
+		return member_of(ctl, former.agent, host_hash, ret); /* which is no former name */
+	if (r == E_NOT_FOUND && view_agent_by_host(ctl->view, host_hash, &same_key) == 0 && same_key.state == AGENT_ACTIVE)
+		return member_of(ctl, same_key.name, host_hash, ret);
 	if (r < 0)
 		return r;
 	if (m == NULL)
@@ -470,7 +474,7 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 {
 	struct session_action unknown = {.kind = SES_KICK, .gateway = gateway, .session = up->session, .code = E_GW_CLIENT};
 	struct member        *m = NULL;
-	int                   r = member_of(ctl, up->agent, &m);
+	int                   r = member_of(ctl, up->agent, up->host_hash, &m);
 	if (r < 0) {
 		unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : r == E_AGENT_RENAMED ? r : E_API_UNAVAILABLE;
 		kick(ctl, &unknown, up->agent);

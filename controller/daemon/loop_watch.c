@@ -39,7 +39,7 @@ void loop_watch_close(struct loop_watch *w)
 
 json_t *loop_watch_json(const struct loop_watch *w)
 {
-	json_t *o = json_pack("{s:I,s:f}", "turns", (json_int_t)w->turns, "longest_ms", (double)w->longest_us / 1000);
+	json_t *o = json_pack("{s:I,s:I}", "turns", (json_int_t)w->turns, "longest_us", (json_int_t)w->longest_us);
 	for (int i = 0; i < LOOP_LIMITS; i++) {
 		char name[24];
 		(void)snprintf(name, sizeof(name), "over_%dms", limits_ms[i]);

@@ -1,4 +1,4 @@
-/* operate.c - room controller/daemon: orders, revocations, invites, agent states by people.
+/* operate.c - room controller/daemon: orders, revocations, agent states by people.
  * Every call: check, one change with its audit record, answer when stored. Never: answering before that. */
 #include "controller/daemon/operate.h"
 
@@ -20,7 +20,7 @@
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 
-enum { ISSUANCES_PAGE = 16, INVITE_TTL_MS = 15 * 60 * 1000 };
+enum { ISSUANCES_PAGE = 16 };
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
@@ -239,148 +239,6 @@ int operate_each_issuance(struct controller *ctl, enum issuance_owner owner, con
 }
 
 /* ---- agents ---------------------------------------------------------------------------------------------------- */
-
-static int default_patterns(struct controller *ctl, const struct invite_request *q, struct names *ret)
-{
-	char text[NAMES_TEXT_SIZE];
-	int  n = snprintf(text, sizeof(text), "%s.%s.%s,%s.%s", q->name, q->service, ctl->domain, q->service, ctl->domain);
-	return n > 0 && (size_t)n < sizeof(text) ? names_parse(text, true, ret, NULL) : E_FULL;
-}
-
-static int check_invite(struct controller *ctl, const struct invite_request *q, struct refusal *why)
-{
-	struct agent a;
-	if (!name_agent_ok(q->name))
-		return refuse(why, E_NAME, "name", "`%s` is not an agent name: lower-case letters, digits, '-', at most 32",
-			      q->name);
-	if (!name_service_ok(q->service))
-		return refuse(why, E_NAME, "service", "`%s` is not a service name", q->service);
-	if (q->ttl_ms < 0 || q->ttl_ms > MS_DAY)
-		return refuse(why, E_RANGE, "ttl", "an invite lives at most 24 h");
-	struct former_name former;
-	if (view_former_name(ctl->view, q->name, &former) == 0)
-		return refuse(why, E_AGENT_NAME_TAKEN, q->name, "this name leads to %s, which had it before", former.agent);
-	int r = rows_agent(ctl->rows, q->name, &a);
-	if (q->replaces)
-		return r < 0 ? refuse(why, r, q->name, "there is no such agent") : 0;
-	if (r == 0 && a.state == AGENT_ACTIVE)
-		return refuse(why, E_JOIN_NAME, q->name, "an agent of this name is active");
-	if (r == 0 && a.state == AGENT_BANNED)
-		return refuse(why, E_AGENT_BANNED, q->name, "the agent of this name was banned; another host takes its place by `vccctl agent replace`");
-	return r == 0 || r == E_NOT_FOUND ? 0 : refuse(why, r, q->name, "%s", err_what(r));
-}
-
-static int invite_make(struct controller *ctl, const struct invite_request *request, const struct caller *who, struct invite_made *ret,
-		       struct refusal *why)
-{
-	struct invite *i = &ret->invite;
-	struct key    *k = NULL;
-	uint8_t        seed[TOKEN_SECRET];
-	int            r = check_invite(ctl, request, why);
-	if (r < 0)
-		return r;
-	i->created_at = clock_now();
-	i->expires_at = i->created_at + (request->ttl_ms > 0 ? request->ttl_ms : INVITE_TTL_MS);
-	i->invite_id = controller_id(i->created_at);
-	i->patterns = request->patterns;
-	i->replaces = request->replaces;
-	text_cut(i->name, sizeof(i->name), request->name);
-	text_cut(i->service, sizeof(i->service), request->service);
-	text_cut(i->actor, sizeof(i->actor), who->actor);
-	if (i->patterns.text[0] == '\0')
-		r = default_patterns(ctl, request, &i->patterns);
-	random_bytes(seed, sizeof(seed));
-	if (r == 0)
-		r = key_from_seed(seed, &k, i->token_key);
-	if (r == 0)
-		r = token_join_make(seed, i->name, ret->token);
-	key_free(k);
-	secret_wipe(seed, sizeof(seed));
-	return r < 0 ? refuse(why, r, request->name, "%s", err_what(r)) : 0;
-}
-
-static void invite_put(struct commit *c, const struct invite *i, const struct caller *who)
-{
-	store_add_invite(commit_change(c), i);
-	commit_audit(
-		c,
-		&(struct audit_of){
-			.event = AUDIT_INVITE_CREATED, .actor = who->actor, .object = i->name, .request_id = who->request_id, .reason = who->reason},
-		"{s:s,s:b}", "service", i->service, "replaces", (int)i->replaces);
-}
-
-static void where_to_join(const struct controller *ctl, char address[ADDRESS_SIZE], char pin[PIN_TEXT_SIZE])
-{
-	char hash[HASH_TEXT_SIZE];
-	text_cut(address, ADDRESS_SIZE, ctl->conf->join_address);
-	(void)snprintf(pin, PIN_TEXT_SIZE, "sha256:%s", hash_text(ctl->pin, hash));
-}
-
-void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,
-		       api_done_fn *done, void *ctx)
-{
-	struct answer     *a = answer_new(done, ctx);
-	struct invite_made made = {.token = ""};
-	a->result.code = invite_make(ctl, request, who, &made, &a->result.why);
-	if (a->result.code < 0) {
-		answer_now(a);
-		return;
-	}
-	a->result.invite = made.invite;
-	memcpy(a->result.token, made.token, sizeof(a->result.token));
-	secret_wipe(&made, sizeof(made));
-	where_to_join(ctl, a->result.join_address, a->result.pin);
-	struct commit *c = commit_new(ctl);
-	invite_put(c, &a->result.invite, who);
-	commit_now(c, on_stored, a);
-}
-
-struct invites_answer {
-	invites_done_fn    *done;
-	void               *ctx;
-	struct invites_made made;
-	struct invite_made  rows[];
-};
-
-static void invites_answer(struct invites_answer *a)
-{
-	a->done(a->ctx, &a->made);
-	secret_wipe(a->rows, a->made.n * sizeof(a->rows[0])); /* tokens */
-	free(a);
-}
-
-static void on_invites_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
-{
-	struct invites_answer *a = ctx;
-	(void)ctl;
-	(void)result;
-	if (code < 0)
-		a->made.code = refuse(&a->made.why, code, "store", "%s", err_what(code));
-	invites_answer(a);
-}
-
-void controller_invites(struct controller *ctl, const struct invite_request *requests, size_t n, const struct caller *who,
-			invites_done_fn *done, void *ctx)
-{
-	struct invites_answer *a = calloc(1, sizeof(*a) + n * sizeof(a->rows[0]));
-	if (a == NULL)
-		abort();
-	a->done = done;
-	a->ctx = ctx;
-	a->made.rows = a->rows;
-	a->made.n = n;
-	for (size_t i = 0; i < n && a->made.code == 0; i++)
-		a->made.code = invite_make(ctl, &requests[i], who, &a->rows[i], &a->made.why);
-	if (a->made.code < 0) {
-		invites_answer(a);
-		return;
-	}
-	where_to_join(ctl, a->made.join_address, a->made.pin);
-	struct commit *c = commit_new(ctl);
-	for (size_t i = 0; i < n; i++)
-		invite_put(c, &a->rows[i].invite, who);
-	commit_now(c, on_invites_stored, a);
-}
 
 static void kick_later(struct controller *ctl, const void *value, size_t n)
 {

@@ -108,9 +108,9 @@ def loop_stall(table, before, after, n):
     """From the counts of turns before and after the emergencies of one row."""
     turns = after["turns"] - before["turns"]
     over = {int(k[5:-2]): after[k] - before[k] for k in after if k.startswith("over_")}
-    value = next((limit for limit in sorted(over) if over[limit] <= turns / 1000), after["longest_ms"])
+    value = next((limit for limit in sorted(over) if over[limit] <= turns / 1000), after["longest_us"] / 1000)
     table.add("loop-stall", value, "ms", None, "p99.9 <= 10, max <= 50 ms", value <= 10 and over[50] == 0, n=n, turns=turns, over_ms=over,
-              longest_ms_since_start=round(after["longest_ms"], 2),
+              longest_ms_since_start=round(after["longest_us"] / 1000, 2),
               value_is="processor time of a turn of the controller's loop: the smallest of 1, 5, 10, 20, 50 ms that 99.9 % stay below during emergencies over all")
 
 
@@ -136,12 +136,15 @@ def idle(table, inst, fleet, raw_bytes, seconds, *options, processes=1):
     table.add("idle-bytes", size, "bytes", raw_bytes, "<= 1.25 x", size <= 1.25 * raw_bytes, n=n,
               value_is="growth of vcc-gateway and vcc-controller together (PSS) when all connect to new processes, per agent",
               floor_is="idle connections of a raw OpenSSL loop")
+    time.sleep(5 if n < 10000 else 30)  # lists that the last emergency has changed are told to everybody
+    fleet.mark()
     before, begun = {p: cpu_us(pid) for p, pid in pids(inst).items()}, time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - begun
     share = {p: (cpu_us(pid) - before[p]) / 1e4 / took for p, pid in pids(inst).items()}
     value = share["gateway"] + share["controller"]
     table.add("idle-cpu", value, "%", None, "<= 2 % of a core", value <= 2 * n / 10000, n=n, seconds=round(took), percent={k: round(v, 2) for k, v in share.items()},
+              counts={k: v for k, v in fleet.report()["counts"].items() if v},
               value_is="vcc-gateway and vcc-controller while all are idle; the goal is for 10,000")
 
 

@@ -63,12 +63,12 @@ static void say_probed(struct fleet *f, struct member *m)
 	deploy_event(f, m, &e, 0);
 }
 
-/* A row for the receipt, and a live event for whoever watches. */
+/* A row for the receipt, and a live event for whoever watches: as the keeper, which leaves it out in an emergency. */
 static void step_done(struct fleet *f, struct member *m, enum workflow_step step)
 {
 	m->step_at[step] = clock_now() + m->skew_ms;
 	struct msg_step live = {.renewal_id = m->deploy.renewal_id, .attempt = m->deploy.attempt, .step = step, .at = m->step_at[step]};
-	if (m->welcomed)
+	if (m->welcomed && m->deploy.trigger != TRIGGER_EMERGENCY)
 		(void)member_send(f, m, MSG_STEP, &live);
 }
 

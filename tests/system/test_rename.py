@@ -2,6 +2,7 @@
 import os
 import shutil
 import sqlite3
+import subprocess
 
 import checks
 import pytest
@@ -135,6 +136,22 @@ def test_an_order_that_is_open_goes_on(inst):
     wait_for("the order ends", lambda: inst.certificate(before["cert_id"])["fingerprint"] != before["fingerprint"] and
              not inst.certificate(before["cert_id"])["open_order"])
     assert inst.admin.get(f"renewals/{order['renewal_id']}")["status"] == "completed"
+
+
+def test_a_store_from_before_finds_the_host_by_its_key(inst, tmp_path):
+    """The backup knows the old name only, the host's identity the new one only."""
+    host = inst.add_echo(0)
+    before = inst.wait_served(host)
+    inst.vccctl("backup", str(tmp_path / "b"))
+    inst.vccctl("agent", "rename", host.name, "unheard-of")
+    has_identity(inst, host, "unheard-of")
+    inst.processes["controller"].stop()
+    done = subprocess.run([*inst.vccctl_argv, "restore", str(tmp_path / "b"), "--config", inst.conf("controller")], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    inst.processes["controller"].start()
+    has_identity(inst, host, host.name)
+    assert inst.admin.get(f"agents/{host.name}")["former_names"] == []
+    assert inst.certificate(before["cert_id"])["served"]
 
 
 def test_refused(inst):
