@@ -92,6 +92,25 @@ void before_rollback(const struct context *c, struct deploy_step *s)
 	before_certificate(c, s);
 }
 
+/* A renewal that was prepared: the key is here, and this is all that the controller says. */
+void before_staged(const struct context *c, struct deploy_step *s)
+{
+	begin(c, s);
+	s->next.spki_hash = c->event->stage;
+	before_certificate(c, s);
+}
+
+/* The key was lost, or is older than it may be: the same order asks for one. */
+void before_stage_gone(const struct context *c, struct deploy_step *s)
+{
+	begin(c, s);
+	s->next.serial = c->event->serial;
+	part_note(s, E_STAGE_GONE, "the staged key is not here any more");
+	part_add(s, DACT_ACK);
+	part_enter_durably(s, DEPLOY_DONE);
+	part_receipt(s, RECEIPT_REFUSED);
+}
+
 /* The controller repeats it: perhaps it may not wait any longer. The message that is saved then is this one. */
 void before_certificate_again(const struct context *c, struct deploy_step *s)
 {

@@ -56,6 +56,22 @@ static bool stage_is_ours(const struct context *c)
 	return same_attempt(c) && hash_equal(c->event->stage, c->d->spki_hash);
 }
 
+/* Without an order before it: for a key that was made in quiet time. While a swap is under way, what is older is a replay. */
+static bool stage_other(const struct context *c)
+{
+	return c->event->staged && c->event->key_present && is_other(c);
+}
+
+static bool stage_newer(const struct context *c)
+{
+	return c->event->staged && c->event->key_present && is_newer(c);
+}
+
+static bool stage_gone(const struct context *c)
+{
+	return c->event->staged && !c->event->key_present && is_newer(c);
+}
+
 static bool failed(const struct context *c)
 {
 	return same_attempt(c) && c->event->code != 0;
@@ -167,6 +183,9 @@ static const struct transition table[] = {
 	{P(WINDOW),                                     DEV_CERTIFICATE, same_attempt,                   before_certificate_again},
 	{AFTER_CSR,                                     DEV_CERTIFICATE, same_attempt,                   before_ack_only},
 	{P(DONE),                                       DEV_CERTIFICATE, same_attempt,                   before_receipt_again},
+	{AT_REST,                                       DEV_CERTIFICATE, stage_other,                    before_staged},
+	{BEFORE_FLIP,                                   DEV_CERTIFICATE, stage_newer,                    before_staged},
+	{AT_REST | BEFORE_FLIP,                         DEV_CERTIFICATE, stage_gone,                     before_stage_gone},
 	{P(NONE) | P(DONE),                             DEV_CERTIFICATE, is_newer,                       before_unknown_certificate},
 
 	{AT_REST,                                       DEV_ROLLBACK,    is_other,                       before_rollback},

@@ -65,7 +65,8 @@ struct deploy {
 enum deploy_event_kind {
 	DEV_ORDER,       /* msg_order: new order or attempt (or a repeat) */
 	DEV_KEY,         /* key made: spki_hash; or code */
-	DEV_CERTIFICATE, /* msg_certificate: stage (SPKI hash it is for), fingerprint, serial */
+	DEV_CERTIFICATE, /* msg_certificate: stage (SPKI hash it is for), fingerprint, serial; staged: no order came before it, key_present:
+			    the host has staged that key */
 	DEV_CHECKED,     /* code; and facts of the target: had_old, old_valid, was_serving, was_down, old_generation,
 			    old_fingerprint */
 	DEV_WRITTEN,     /* code; generation */
@@ -112,6 +113,7 @@ struct deploy_event {
 	struct hash            spki_hash, stage, fingerprint, old_fingerprint;
 	struct serial          serial;
 	bool                   had_old, old_valid, was_serving, was_down, tested, key_present;
+	bool                   staged;
 	bool                   blind; /* DEV_RELOADED: it failed at a place that no handshake can prove */
 	uint64_t               generation, old_generation, current_generation;
 	int                    code;

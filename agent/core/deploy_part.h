@@ -41,6 +41,8 @@ void before_window_over(const struct context *c, struct deploy_step *s);
 void before_window_closed(const struct context *c, struct deploy_step *s);
 void before_restart_window(const struct context *c, struct deploy_step *s);
 void before_rollback(const struct context *c, struct deploy_step *s);
+void before_staged(const struct context *c, struct deploy_step *s);
+void before_stage_gone(const struct context *c, struct deploy_step *s);
 void before_foreign_key(const struct context *c, struct deploy_step *s);
 void before_unknown_certificate(const struct context *c, struct deploy_step *s);
 void before_cancel(const struct context *c, struct deploy_step *s);

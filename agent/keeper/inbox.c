@@ -13,6 +13,7 @@
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/place.h"
+#include "agent/keeper/stage.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
@@ -136,6 +137,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
 		uplink_send_receipt(k->uplink, r);
 	csrs_again(k);
+	stage_offer_all(k);
 	keeper_health_send(k);
 	keeper_inventory_send(k);
 	identity_ask(k);
@@ -190,6 +192,10 @@ static struct deploy_event certificate_event(struct managed *m, enum deploy_even
 	text_cut(e.window, sizeof(e.window), c->window);
 	e.deadline_at = c->deadline_at;
 	e.stage = c->stage;
+	e.staged = c->staged;
+	e.key_type = c->key_type < KEY_TYPE_COUNT ? (enum key_type)c->key_type : KEY_EC_P256;
+	e.pre_validation = c->pre_validation;
+	e.key_present = c->staged && stage_holds(m, c->stage);
 	digest_sha256(c->certificate, &e.fingerprint);
 	if (cert_read(c->certificate, &info) == 0) /* judged in step 1, when everything is at hand */
 		e.serial = info.serial;
@@ -220,6 +226,14 @@ static void on_rollback(struct keeper *k, const struct wire_frame *f, struct spa
 	else
 		uplink_ack(k->uplink, f->id, r, err_what(r));
 	buf_free(&kept);
+}
+
+static void on_restage(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	struct managed *m = keeper_find(k, f->u.restage.cert_id);
+	(void)bytes;
+	if (m != NULL)
+		stage_asked(m, &f->u.restage);
 }
 
 static void on_cancel(struct keeper *k, const struct wire_frame *f, struct span bytes)
@@ -271,6 +285,8 @@ static void on_ack(struct keeper *k, const struct wire_frame *f, struct span byt
 		return;
 	}
 	keeper_inventory_acked(k, a->id);
+	if (stage_acked(k, a->id, a->code))
+		return;
 	if (!targets_answered(k, a->id, a->code, a->text) && a->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the controller refuses message %llu: %s", (unsigned long long)a->id, a->text);
 }
@@ -374,7 +390,7 @@ static const struct {
 	{MSG_WELCOME, true, on_welcome},     {MSG_BYE, true, on_bye},       {MSG_ORDER, false, on_order},
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
-	{MSG_HEAD, false, on_head},          {MSG_ROLLBACK, false, on_rollback},
+	{MSG_HEAD, false, on_head},          {MSG_ROLLBACK, false, on_rollback}, {MSG_RESTAGE, false, on_restage},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)
@@ -408,6 +424,7 @@ void inbox_tick(struct keeper *k)
 		uplink_send_receipt(k->uplink, r);
 	if (++k->ticks % HEALTH_TICKS == 0 || keeper_clock_moved(k))
 		keeper_health_send(k);
+	stage_offer_all(k);
 }
 
 void inbox_link_csr(struct keeper *k, struct span csr)

@@ -15,6 +15,7 @@
 #include "agent/keeper/live.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/receipt_build.h"
+#include "agent/keeper/stage.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
@@ -360,7 +361,10 @@ static void restart_post(struct keeper *k, struct managed *m)
 			drain_resume(m->places[i]);
 	if (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE)
 		return;
+	struct refusal      why;
 	struct deploy_event e = keeper_event_of(m, DEV_RESTART, 0);
+	if (stage_take(m, &why) != 0) /* the check tries it again, and says why */
+		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 	e.current_generation = swap_current(m);
 	e.key_present = keys_present(k->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt);
 	keeper_post(k, m, &e);
@@ -416,6 +420,7 @@ static void on_beat(uv_timer_t *timer)
 	crl_fetch_look(timer->data);
 	swap_lists_look(timer->data);
 	keeper_health_beat(timer->data);
+	stage_beat(timer->data);
 }
 
 static int watch(struct keeper *k)

@@ -140,6 +140,22 @@ struct live {
 	struct buf    certificate; /* MSG_CERTIFICATE frame; empty = none yet */
 };
 
+/* The next key of a certificate: see stage.h. */
+enum stage_state { STAGE_NONE, STAGE_MAKING, STAGE_OFFERED /* in the journal; the controller does not say yet that it has it */, STAGE_READY, STAGE_STATE_COUNT };
+struct stage_kept {
+	enum stage_state state;
+	struct id        id; /* of its file */
+	enum key_type    key_type;
+	struct hash      spki_hash;
+	int64_t          made_at;
+	/* lost with the process */
+	uint64_t         message_id; /* of the last offer */
+	int64_t          due;        /* monotonic: when the next one is made; 0 = not planned */
+	bool             unwanted;   /* the controller wants none */
+	bool             asked;      /* it has said of which type: */
+	enum key_type    asked_type;
+};
+
 /* One certificate of this host: its places (several are a group: one key, all verified or all back) and its deployment. */
 struct managed {
 	struct keeper *keeper;
@@ -151,6 +167,7 @@ struct managed {
 	struct buf     order;       /* MSG_ORDER frame of `deploy` */
 	struct buf     certificate; /* MSG_CERTIFICATE frame */
 	struct live    live;
+	struct stage_kept stage;
 	uv_timer_t     timer;
 	struct swap    swap;
 	bool           probed_waits; /* a DEV_PROBED is in the queue */

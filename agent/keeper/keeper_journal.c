@@ -8,13 +8,14 @@
 
 #include "agent/keeper/live.h"
 #include "agent/keeper/place.h"
+#include "agent/keeper/stage.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
 #define JOURNAL "journal"
 
-enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = (4 + PLACES_MAX) * TARGETS_MAX + RECEIPTS_MAX + 1 };
+enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = (5 + PLACES_MAX) * TARGETS_MAX + RECEIPTS_MAX + 1 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -93,6 +94,14 @@ static int take_live(struct keeper *k, const struct record *r)
 	return code == 0 ? live_load(m, &r->u.live) : code;
 }
 
+static int take_stage(struct keeper *k, const struct record *r)
+{
+	struct managed *m = keeper_find(k, r->u.stage.cert_id);
+	if (m != NULL) /* else it ended: the sweep removes the file */
+		stage_load(m, &r->u.stage);
+	return 0;
+}
+
 static int take_one(struct keeper *k, const struct record *r)
 {
 	switch (r->kind) {
@@ -109,6 +118,8 @@ static int take_one(struct keeper *k, const struct record *r)
 		return take_target(k, r);
 	case RECORD_LIVE:
 		return take_live(k, r);
+	case RECORD_STAGE:
+		return take_stage(k, r);
 	}
 	return E_SYS_JOURNAL;
 }
@@ -223,6 +234,9 @@ static void rewrite_fill(struct rewrite *w, struct keeper *k)
 			rewrite_add(w, RECORD_LIVE, &live);
 		if (m->deploy.phase != DEPLOY_NONE)
 			rewrite_add(w, RECORD_DEPLOY, &m->deploy);
+		struct record_stage stage = stage_record(m);
+		if (m->stage.state == STAGE_OFFERED || m->stage.state == STAGE_READY)
+			rewrite_add(w, RECORD_STAGE, &stage);
 	}
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next) {
 		struct record_receipt record = receipt_record(r);

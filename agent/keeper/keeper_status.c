@@ -13,6 +13,7 @@
 #include "agent/keeper/look.h"
 #include "agent/keeper/place_state.h"
 #include "agent/keeper/watch.h"
+#include "agent/keeper/stage.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
@@ -89,6 +90,14 @@ static void put_issued(json_t *o, const struct managed *m)
 	json_object_set_new(o, "key_type", m->deploy.phase != DEPLOY_NONE ? json_string(key_type_name(m->deploy.key_type)) : json_null());
 }
 
+/* The key that the next renewal begins with; it is ready when the controller has it. */
+static void put_next_key(json_t *o, const struct managed *m)
+{
+	bool any = m->stage.state == STAGE_OFFERED || m->stage.state == STAGE_READY;
+	json_object_set_new(o, "next_key", json_string(stage_state_name(m->stage.state)));
+	json_object_set_new(o, "next_key_since", any ? time_json(m->stage.made_at) : json_null());
+}
+
 /* What `current` names; not by this keeper: no generation, or no serial. */
 static void put_on_disk(json_t *o, const struct place *p)
 {
@@ -148,6 +157,7 @@ static json_t *place_json(const struct place *p)
 	if (o == NULL)
 		return NULL;
 	put_issued(o, p->managed);
+	put_next_key(o, p->managed);
 	put_on_disk(o, p);
 	put_served(o, p);
 	put_trouble(o, p);

@@ -9,6 +9,7 @@
 #include "agent/keeper/look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/trust_proof.h"
+#include "agent/keeper/stage.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/log.h"
@@ -118,7 +119,7 @@ static bool is_needed(void *ctx, struct id renewal_id, uint32_t attempt)
 	const struct keeper *k = ctx;
 	for (size_t i = 0; i < k->n_managed; i++) {
 		const struct managed *m = k->managed[i];
-		if ((id_equal(m->live.renewal_id, renewal_id) && m->live.attempt == attempt) ||
+		if (stage_needs(m, renewal_id, attempt) || (id_equal(m->live.renewal_id, renewal_id) && m->live.attempt == attempt) ||
 		    (m->deploy.phase != DEPLOY_NONE && m->deploy.phase != DEPLOY_DONE && id_equal(m->deploy.renewal_id, renewal_id) &&
 		     m->deploy.attempt == attempt))
 			return true;

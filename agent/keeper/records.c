@@ -69,6 +69,12 @@ static const struct wire_field live_fields[] = {
 	WIRE_FIELD(5, struct record_live, serial),      WIRE_SPAN(6, struct record_live, certificate, FRAME_MAX),
 };
 
+static const struct wire_field stage_fields[] = {
+	WIRE_FIELD(1, struct record_stage, cert_id),   WIRE_FIELD(2, struct record_stage, id),
+	WIRE_ENUM(3, struct record_stage, key_type, "key_type", KEY_TYPE_COUNT), WIRE_FIELD(4, struct record_stage, spki_hash),
+	WIRE_FIELD(5, struct record_stage, made_at),   WIRE_FIELD(6, struct record_stage, ready),
+};
+
 static const struct wire_message tables[] = {
 	[RECORD_DEPLOY] = WIRE_MESSAGE(0, "deploy", "", struct deploy, deploy_fields, "state of one deployment"),
 	[RECORD_FRAME] = WIRE_MESSAGE(0, "frame", "", struct record_frame, frame_fields, "message of the controller"),
@@ -76,6 +82,7 @@ static const struct wire_message tables[] = {
 	[RECORD_ACKED] = WIRE_MESSAGE(0, "acked", "", struct record_acked, acked_fields, "acknowledged receipts"),
 	[RECORD_TARGET] = WIRE_MESSAGE(0, "target", "", struct record_target, target_fields, "known target"),
 	[RECORD_LIVE] = WIRE_MESSAGE(0, "live", "", struct record_live, live_fields, "issuance in use"),
+	[RECORD_STAGE] = WIRE_MESSAGE(0, "stage", "", struct record_stage, stage_fields, "next key"),
 };
 
 enum { HEAD = 5 }; /* length of the body, big-endian; kind */

@@ -8,7 +8,7 @@
 #include "shared/base/err.h"
 
 /* Numbers are in files: never reused. */
-enum record_kind { RECORD_DEPLOY = 1, RECORD_FRAME = 2, RECORD_RECEIPT = 3, RECORD_ACKED = 4, RECORD_TARGET = 5, RECORD_LIVE = 6 };
+enum record_kind { RECORD_DEPLOY = 1, RECORD_FRAME = 2, RECORD_RECEIPT = 3, RECORD_ACKED = 4, RECORD_TARGET = 5, RECORD_LIVE = 6, RECORD_STAGE = 7 };
 
 /* The order or certificate of a deployment, as received. */
 struct record_frame {
@@ -53,6 +53,16 @@ struct record_live {
 	struct span   certificate; /* MSG_CERTIFICATE frame */
 };
 
+/* The next key of a certificate. */
+struct record_stage {
+	char        cert_id[CERT_ID_SIZE];
+	struct id   id; /* of its file; none = there is none */
+	uint32_t    key_type;
+	struct hash spki_hash;
+	int64_t     made_at;
+	bool        ready; /* the controller has it */
+};
+
 struct record {
 	enum record_kind kind;
 	union {
@@ -62,6 +72,7 @@ struct record {
 		struct record_acked   acked;
 		struct record_target  target;
 		struct record_live    live;
+		struct record_stage   stage;
 	} u;
 };
 

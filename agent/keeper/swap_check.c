@@ -10,6 +10,7 @@
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_clock.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/stage.h"
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/trust_proof.h"
 #include "shared/base/text.h"
@@ -145,6 +146,9 @@ static int key_fetch(struct managed *m, struct key **ret, struct refusal *why)
 static int key_of(struct managed *m, struct key **ret, struct refusal *why)
 {
 	int fd = m->keeper->state.keys_fd;
+	int r = stage_take(m, why);
+	if (r != 0)
+		return r;
 	if (keys_present(fd, m->deploy.renewal_id, m->deploy.attempt))
 		return keys_load(fd, m->deploy.renewal_id, m->deploy.attempt, ret, why);
 	return key_fetch(m, ret, why);
@@ -155,7 +159,7 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 	struct wire_frame *order = NULL;
 	struct key        *key = NULL;
 	struct cert_info   info;
-	int                r = stored(&m->order, MSG_ORDER, "order", &order, why);
+	int                r = c->staged ? 0 : stored(&m->order, MSG_ORDER, "order", &order, why);
 	if (r == 0)
 		r = key_of(m, &key, why);
 	if (r == 0) {
@@ -171,8 +175,8 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 			.roots = buf_span(&m->keeper->state.trust.roots),
 			.key = key,
 			.wanted = &first->conf.names,
-			.ordered = order->u.order.names,
-			.common_name = order->u.order.common_name,
+			.ordered = c->staged ? c->names : order->u.order.names,
+			.common_name = c->staged ? c->common_name : order->u.order.common_name,
 			.serving = serving,
 			.now = clock_now(),
 			.skew_ms = keeper_clock_skew(m->keeper),
@@ -255,6 +259,8 @@ int swap_check(struct managed *m, struct deploy_event *ret, struct refusal *why)
 	if (!places_present(m))
 		return refuse(why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
 	int r = stored(&m->certificate, MSG_CERTIFICATE, "certificate", &frame, why);
+	if (r == 0 && frame->u.certificate.staged) /* before a key is made, otherwise */
+		r = swap_prerequisites(m, why);
 	if (r == 0)
 		r = answer_judge(m, &frame->u.certificate, why);
 	if (r == 0)

@@ -26,6 +26,8 @@ bool swap_gathered(struct managed *m);
 /* swap_write.c */
 /* Raises m->generation to a number that is new in all places, durably before its folder exists. */
 _must_check_ int swap_number(struct managed *m, struct refusal *why);
+/* 0, or a finding that ends the attempt; one that is only a warning stands in the step. */
+_must_check_ int swap_prerequisites(struct managed *m, struct refusal *why);
 void swap_make_key(struct managed *m, const struct deploy_action *a);
 void swap_send_csr(struct managed *m, const struct deploy_action *a);
 void swap_write(struct managed *m, const struct deploy_action *a);

@@ -51,26 +51,25 @@ static int place_ready(const struct place *p, struct refusal *why)
 	return 0;
 }
 
-/* 0, or a finding that ends the attempt, in words; a finding that is only a warning stands in the step. */
-static int prerequisites(struct managed *m, char ret[CAUSE_SIZE])
+int swap_prerequisites(struct managed *m, struct refusal *why)
 {
-	struct refusal why;
-	int            r = 0;
+	char cause[CAUSE_SIZE];
+	int  r = 0;
 	swap_step_begin(m);
 	FOR_PLACES(p, m)
-		r = r == 0 ? place_ready(p, &why) : r;
+		r = r == 0 ? place_ready(p, why) : r;
 	if (r != 0) /* else the controller's own step says it all */
-		swap_step_end(m, STEP_PRE_VALIDATION, r, refusal_words(&why, ret, CAUSE_SIZE));
+		swap_step_end(m, STEP_PRE_VALIDATION, r, refusal_words(why, cause, sizeof(cause)));
 	return m->deploy.pre_validation ? r : 0;
 }
 
 void swap_make_key(struct managed *m, const struct deploy_action *a)
 {
-	char cause[CAUSE_SIZE];
-	int  found = prerequisites(m, cause);
+	struct refusal why;
+	int            found = swap_prerequisites(m, &why);
 	if (found != 0) {
 		struct deploy_event e = keeper_event_of(m, DEV_KEY, found);
-		text_cut(e.cause, sizeof(e.cause), cause);
+		refusal_words(&why, e.cause, sizeof(e.cause));
 		swap_answer(m, &e, NULL);
 		return;
 	}

@@ -27,7 +27,7 @@ static const struct output_column show_columns[] = {
 	{"issued", "serial", COLUMN_TEXT},        {"fingerprint", "fingerprint", COLUMN_TEXT},
 	{"served", "target.served_serial", COLUMN_TEXT}, {"served=issued", "served", COLUMN_YES},
 	{"valid from", "not_before", COLUMN_TIME}, {"valid to", "expires_at", COLUMN_TIME},
-	{"renews at", "renew_at", COLUMN_TIME},   {"proved at", "target.proved_at", COLUMN_TIME},
+	{"renews at", "renew_at", COLUMN_TIME},   {"next key since", "next_key_since", COLUMN_TIME}, {"proved at", "target.proved_at", COLUMN_TIME},
 	{"listeners", "target.listeners", COLUMN_LIST}, {"last error", "target.error", COLUMN_TEXT},
 	{"open order", "open_order", COLUMN_TEXT}, {"alerts", "alerts", COLUMN_LIST}, {"suspended at", "suspended_at", COLUMN_TIME},
 	{"revoked at", "revoked_at", COLUMN_TIME}, {"keys invalid since", "invalidity_date", COLUMN_TIME}, {"old issuances", "archived.issuances", COLUMN_TEXT},

@@ -61,6 +61,13 @@ static void end(const struct order_context *c, struct order_step *s)
 	add(s, ACT_CLOSE);
 }
 
+/* A reserved key goes with its order. */
+static void drop_stage(const struct order_context *c, struct order_step *s)
+{
+	if ((c->o->flags & ORDER_STAGED) != 0)
+		add(s, ACT_DROP_STAGE);
+}
+
 /* Nothing was sent and nobody failed: no attempt. It is recorded once, and tried again like one. */
 void effect_not_yet(const struct order_context *c, struct order_step *s)
 {
@@ -76,18 +83,26 @@ void effect_not_yet(const struct order_context *c, struct order_step *s)
 }
 
 /* A new attempt: nothing of the one before it is valid any more. */
-void effect_attempt(const struct order_context *c, struct order_step *s)
+static void new_attempt(const struct order_context *c, struct order_step *s)
 {
 	struct order *n = &s->next;
 	n->attempt++;
 	n->serial = (struct serial){0};
 	n->tbs_hash = n->fingerprint = n->spki_hash = (struct hash){0};
-	n->flags &= ~(uint32_t)RECEIPT_FLAGS;
+	n->flags &= ~(uint32_t)(RECEIPT_FLAGS | ORDER_STAGED);
 	if (n->code == E_ORDER_PREREQUISITE) /* it is there now, or not asked for any more */
 		n->code = 0, n->cause[0] = '\0';
 	if (n->code == 0) /* only a warning here */
 		text_cut(n->cause, sizeof(n->cause), c->policy->prerequisite);
 	set_deadline(c, s);
+}
+
+/* The host is asked for a key. One that it has staged stays for the next order, unless this one wants it gone or had reserved it. */
+void effect_attempt(const struct order_context *c, struct order_step *s)
+{
+	new_attempt(c, s);
+	if ((c->o->flags & (ORDER_FRESH | ORDER_STAGED)) != 0)
+		add(s, ACT_DROP_STAGE);
 	add(s, ACT_SEND_ORDER);
 }
 
@@ -127,6 +142,36 @@ void effect_csr(const struct order_context *c, struct order_step *s)
 	add(s, ACT_SIGN);
 }
 
+/* The host has the key and we have its request: nothing is asked. The certificate will be the first that the host hears of it. */
+void effect_staged(const struct order_context *c, struct order_step *s)
+{
+	new_attempt(c, s);
+	s->next.flags |= ORDER_STAGED;
+	add(s, ACT_RESERVE_STAGE);
+	effect_csr(c, s);
+}
+
+void effect_staged_approved(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_APPROVED;
+	effect_staged(c, s);
+}
+
+void effect_staged_now(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_NOW;
+	effect_staged(c, s);
+}
+
+/* What was made for it is of no use to anybody. */
+void effect_stage_gone(const struct order_context *c, struct order_step *s)
+{
+	add(s, ACT_REVOKE_NEW);
+	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
+	new_attempt(c, s);
+	add(s, ACT_SEND_ORDER);
+}
+
 /* The person who orders hands over the key at once: the only attempt begins with the request. */
 void effect_key(const struct order_context *c, struct order_step *s)
 {
@@ -157,6 +202,8 @@ void effect_issued(const struct order_context *c, struct order_step *s)
 	s->next.fingerprint = c->event->fingerprint;
 	set_deadline(c, s);
 	add(s, ACT_STORE_ISSUED);
+	if ((c->o->flags & ORDER_STAGED) != 0)
+		add(s, ACT_USE_STAGE);
 	add(s, ACT_SEND_CERTIFICATE);
 	add_audit(s, ORDER_AUDIT_ISSUED, 0);
 }
@@ -205,6 +252,7 @@ void effect_sign_refused(const struct order_context *c, struct order_step *s)
 	note_failure(c, s);
 	add(s, ACT_VOID_INTENT);
 	add(s, ACT_SEND_CANCEL);
+	drop_stage(c, s);
 	add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
 	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
 	end(c, s);
@@ -346,6 +394,7 @@ void effect_pause(const struct order_context *c, struct order_step *s)
 
 static void cancel(const struct order_context *c, struct order_step *s, int code)
 {
+	drop_stage(c, s);
 	s->next.code = code;
 	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
 	add_audit(s, ORDER_AUDIT_CANCELLED, code);

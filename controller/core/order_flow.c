@@ -137,6 +137,18 @@ static bool spent_without_agent(const struct order_context *c)
 	return no_agent(c) && intent_is_spent(c);
 }
 
+/* The host has made its key already, and it was checked: the order begins at the signer. */
+static bool has_stage(const struct order_context *c)
+{
+	return c->event->staged && (c->o->flags & ORDER_FRESH) == 0;
+}
+
+/* The host does not have (any more) what it had offered. That is no failure of the target: it is asked for a key now. */
+static bool stage_is_gone(const struct order_context *c)
+{
+	return c->event->code == E_STAGE_GONE && (c->o->flags & ORDER_STAGED) != 0;
+}
+
 static void nothing(const struct order_context *c, struct order_step *s)
 {
 	(void)c;
@@ -160,8 +172,10 @@ static const struct transition table[] = {
 	{P(PLANNED),                            EV_DISPATCH,       no_agent,                 nothing,                    ORDER_SAME},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       no_agent,                 effect_key_approved,        ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
+	{P(PLANNED),                            EV_DISPATCH,       has_stage,                effect_staged,              ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
+	{P(AWAITING_APPROVAL),                  EV_APPROVED,       has_stage,                effect_staged_approved,     ORDER_SIGNING},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       NULL,                     effect_approved,            ORDER_ORDERED},
 	{P(AWAITING_APPROVAL),                  EV_REJECTED,       NULL,                     effect_cancel_quiet,        ORDER_CANCELLED},
 
@@ -215,6 +229,7 @@ static const struct transition table[] = {
 	{UNDER_WAY,                             EV_TARGET_FAILED,  may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  NULL,                     effect_pause,               ORDER_PAUSED},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, cancel_asked,             effect_cancelled,           ORDER_CANCELLED},
+	{AT_AGENT,                              EV_ANSWER_REFUSED, stage_is_gone,            effect_stage_gone,          ORDER_ORDERED},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, host_is_unfit,            effect_retry_soon,          ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, NULL,                     effect_pause,               ORDER_PAUSED},
@@ -229,6 +244,7 @@ static const struct transition table[] = {
 	{BEFORE_CSR | P(SIGNING) | P(VERIFIED), EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
 	{AT_AGENT,                              EV_NOW,            NULL,                     effect_now_certificate,     ORDER_SAME},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            not_yet,                  effect_now,                 ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            has_stage,                effect_staged_now,          ORDER_SIGNING},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
 
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
@@ -238,8 +254,10 @@ static const struct transition table[] = {
 	{AT_AGENT,                              EV_TIMER,          cancel_asked,             effect_cancel_again,        ORDER_SAME},
 	{AT_AGENT | P(VERIFIED),                EV_TIMER,          NULL,                     effect_certificate_again,   ORDER_SAME},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_TIMER,          not_yet,                  effect_not_yet,             ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_TIMER,          has_stage,                effect_staged,              ORDER_SIGNING},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_TIMER,          NULL,                     effect_attempt,             ORDER_ORDERED},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_SAME},
+	{P(RETRY_WAIT) | P(PAUSED),             EV_DISPATCH,       has_stage,                effect_staged,              ORDER_SIGNING},
 	{P(RETRY_WAIT) | P(PAUSED),             EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
 };
 /* clang-format on */
@@ -352,6 +370,9 @@ const char *order_action_name(enum order_action_kind k)
 		[ACT_REVOKE_NEW] = "revoke_new",
 		[ACT_COUNT_RENEWAL] = "count_renewal",
 		[ACT_CLOSE] = "close",
+		[ACT_RESERVE_STAGE] = "reserve_stage",
+		[ACT_USE_STAGE] = "use_stage",
+		[ACT_DROP_STAGE] = "drop_stage",
 		[ACT_AUDIT] = "audit",
 		[ACT_SIGN] = "sign",
 	};

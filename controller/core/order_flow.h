@@ -44,6 +44,7 @@ struct order_event {
 	int                   code;
 	char                  cause[CAUSE_SIZE];
 	uint32_t              random; /* for jitter */
+	bool                  staged; /* whatever begins an attempt: it can begin with the host's staged key; spki_hash, serial, tbs_hash are set */
 };
 
 /* What policy says about this certificate now; filled by the shell from template, service and settings. */
@@ -82,6 +83,9 @@ enum order_action_kind {
 	ACT_COUNT_RENEWAL, /* certificate.unattended + 1, or 0 when order_flow_attended() */
 	ACT_CLOSE, /* certificate.open_order = none (when it names this order); the order leaves memory. A paused order keeps it
 		    */
+	ACT_RESERVE_STAGE, /* the certificate's staged key is this order's */
+	ACT_USE_STAGE,     /* a certificate for it exists: it is no stage any more */
+	ACT_DROP_STAGE,    /* the certificate's staged key, if it is nobody else's, is not to be used, and its host is to make another */
 	ACT_AUDIT, /* audit record: event, code */
 	/* after the change is durable */
 	ACT_SIGN, /* send the stored signing request to the signer (again) */

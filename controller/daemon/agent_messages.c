@@ -15,6 +15,7 @@
 #include "controller/daemon/orders.h"
 #include "controller/daemon/receipt_intake.h"
 #include "controller/daemon/serials.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
@@ -88,6 +89,7 @@ static const struct signed_kind signed_kinds[] = {
 	{MSG_AGENT_IDENTITY, LABEL_IDENTITY, "identity", &wire_body_identity},
 	{MSG_RECEIPT, LABEL_RECEIPT, "receipt", &wire_body_receipt},
 	{MSG_INVENTORY, LABEL_INVENTORY, "inventory", &wire_body_inventory},
+	{MSG_STAGE, LABEL_STAGE, "stage", &wire_body_stage},
 };
 
 /* Everything a worker needs and finds; the spans point into `bytes`. */
@@ -108,6 +110,7 @@ struct signed_job {
 		struct body_csr      csr;
 		struct body_identity identity;
 		struct body_receipt  receipt;
+		struct body_stage    stage;
 	} u;
 	uint8_t bytes[];
 };
@@ -125,6 +128,8 @@ static void check_signed(void *job, struct store_view *view)
 		j->code = csr_check(j->u.csr.csr, &j->spki, &j->key_type);
 	if (j->code == 0 && j->kind->type == MSG_AGENT_IDENTITY)
 		j->code = csr_check(j->u.identity.csr, &j->spki, &j->key_type);
+	if (j->code == 0 && j->kind->type == MSG_STAGE)
+		j->code = csr_check(j->u.stage.csr, &j->spki, &j->key_type);
 }
 
 static void signed_free(struct signed_job *j)
@@ -160,6 +165,8 @@ static enum taken take_signed(struct signed_job *j)
 			return TAKEN_STORING;
 	} else if (r == 0 && j->kind->type == MSG_CSR) {
 		r = order_request_take(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
+	} else if (r == 0 && j->kind->type == MSG_STAGE) {
+		r = stages_take(ctl, agent, j->id, &j->u.stage, j->spki, j->key_type);
 	} else if (r == 0) {
 		r = identities_agent(ctl, agent, j->id, &j->u.identity, j->spki, j->key_type);
 	}
@@ -341,6 +348,7 @@ static const struct {
 	{MSG_AGENT_IDENTITY, on_signed_message},
 	{MSG_RECEIPT, on_signed_message},
 	{MSG_INVENTORY, on_signed_message},
+	{MSG_STAGE, on_signed_message},
 	{MSG_STEP, on_step},
 	{MSG_HEALTH, on_health},
 	{MSG_DRIFT, on_drift},

@@ -140,6 +140,13 @@ static json_t *targets_json(struct store_view *view, const char *cert_id)
 }
 
 /* How much of its history is in the archive only, and in which files. */
+/* Since when its next key is ready on its host; null = it is not. */
+static json_t *next_key_json(struct store_view *view, const char *cert_id)
+{
+	struct staged_key s;
+	return view_stage(view, cert_id, &s) == 0 ? json_time(s.ready_at) : json_null();
+}
+
 static json_t *archived_json(struct store_view *view, const char *cert_id)
 {
 	struct archived a;
@@ -198,6 +205,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
 	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	json_object_set_new(call->answer, "invalidity_date", invalidity_of(view, c.cert_id));
+	json_object_set_new(call->answer, "next_key_since", next_key_json(view, c.cert_id));
 	return 0;
 }
 

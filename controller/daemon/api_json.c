@@ -267,6 +267,8 @@ static json_t *order_flags(uint32_t flags)
 		{ORDER_UNVERIFIED, "unverified"},
 		{ORDER_DRAINING, "draining"},
 		{ORDER_SERVICE_WAS_DOWN, "service_was_down"},
+		{ORDER_STAGED, "staged"},
+		{ORDER_FRESH, "fresh_key"},
 		{ORDER_HOOK_FAILED, "hook_failed"},
 		{ORDER_FORCED, "forced"},
 		{ORDER_NOW, "now"},

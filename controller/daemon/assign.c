@@ -13,6 +13,7 @@
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -188,8 +189,10 @@ static void retire(struct proposal *p)
 	if (ends && !retire_certificate(p))
 		return; /* sent again after the next welcome */
 	struct commit *c = commit_new(p->ctl);
-	if (ends)
+	if (ends) {
 		commit_certificate(c, &p->cert);
+		stages_retired(p->ctl, c, p->cert.cert_id);
+	}
 	commit_remove_target(c, gone.target_id);
 	audit(p, c, AUDIT_TARGET_RETIRED, 0, NULL);
 	finish(p, c, "");
@@ -271,6 +274,8 @@ static void take(struct proposal *p, bool approved)
 	if (order && lost_by_restore(p))
 		text_cut(p->who.reason, sizeof(p->who.reason), "the host serves what the restored database does not know");
 	const struct order *paused = order ? orders_of(p->ctl, &p->cert) : NULL;
+	if (p->known && !changed && !order)
+		stages_ask(p->ctl, &p->cert, p->t);
 	if (p->known && !changed && !revived && !order && target_is_known(p)) {
 		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
 		return;

@@ -114,7 +114,8 @@ static int end_open(struct sending *s)
 static int make_order(struct sending *s)
 {
 	struct order_cause cause = {
-		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id};
+		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id,
+		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE};
 	struct order made;
 	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
 	if (r < 0)

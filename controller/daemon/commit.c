@@ -174,6 +174,18 @@ void commit_remove_target(struct commit *c, const char *target_id)
 	keep_row(c, rows_remove_target(c->ctl->rows, target_id));
 }
 
+void commit_stage(struct commit *c, const struct staged_key *s)
+{
+	store_put_stage(c->change, s);
+	keep_row(c, rows_set_stage(c->ctl->rows, s));
+}
+
+void commit_remove_stage(struct commit *c, const char *cert_id)
+{
+	store_remove_stage(c->change, cert_id);
+	keep_row(c, rows_remove_stage(c->ctl->rows, cert_id));
+}
+
 /* What nobody asked for is still one thing that happened: its records carry one id. */
 static struct id own_request(struct commit *c, int64_t now)
 {

@@ -19,6 +19,8 @@ void commit_issuance(struct commit *c, const struct issuance *i);
 void commit_agent(struct commit *c, const struct agent *a);
 void commit_target(struct commit *c, const struct target *t);
 void commit_remove_target(struct commit *c, const char *target_id);
+void commit_stage(struct commit *c, const struct staged_key *s);
+void commit_remove_stage(struct commit *c, const char *cert_id);
 
 /* Who, what and why of an audit record; the rest is a JSON object made as by json_pack() ("{s:s}"), or NULL. Without a request every record
  * of the commit gets the same new request id; without a reason the event's own (audit.h) stands. */

@@ -155,7 +155,7 @@ PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_T
 OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
        F("service_name", API_TEXT, 0), ONE_OF("renewal_trigger", 0, API_TRIGGERS), F("status", API_TEXT, 0), F("phase", API_TEXT, 0),
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
-       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now"), OBJ("error", API_NULL, &object_order_error),
+       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now,staged,fresh_key"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
        F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
        F("waits_for", API_TEXT, API_MAYBE));
@@ -209,7 +209,8 @@ OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), 
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
-       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived), F("invalidity_date", API_TIME, API_NULL));
+       OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived), F("invalidity_date", API_TIME, API_NULL),
+       F("next_key_since", API_TIME, API_NULL));
 
 OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
 

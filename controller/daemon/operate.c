@@ -14,6 +14,7 @@
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -287,6 +288,7 @@ int operate_agent_end(struct controller *ctl, struct commit *c, struct agent *ro
 		return refuse(why, r, row->name, "%s", err_what(r));
 	row->state = to;
 	commit_agent(c, row);
+	stages_host_gone(ctl, c, row->host_hash);
 	commit_audit(
 		c, &(struct audit_of){.event = events[to], .actor = who->actor, .object = row->name, .request_id = who->request_id, .reason = who->reason},
 		"{s:s}", "state", agent_state_name(to));

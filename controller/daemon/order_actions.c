@@ -16,6 +16,7 @@
 #include "controller/daemon/intents.h"
 #include "controller/daemon/notices.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -265,6 +266,21 @@ static int act_send_order(struct applying *a)
 	return put_message(a, MSG_ORDER, &m);
 }
 
+/* What the host would have learnt from its order. */
+static int say_order(struct applying *a, const struct template *t, struct msg_certificate *m)
+{
+	struct cert_facts facts = {0};
+	int               r = t == NULL ? E_POLICY_TEMPLATE : policy_facts(a->cert, t, a->ctl->conf->organisation, a->now, a->now + t->validity_ms, &facts);
+	if (r < 0)
+		return r;
+	m->staged = true;
+	m->key_type = (uint32_t)facts.key_type;
+	m->pre_validation = t->pre_validation;
+	text_cut(m->names, sizeof(m->names), facts.names.text);
+	text_cut(m->common_name, sizeof(m->common_name), facts.common_name);
+	return 0;
+}
+
 static int act_send_certificate(struct applying *a)
 {
 	const struct order *o = &a->step->next;
@@ -288,7 +304,8 @@ static int act_send_certificate(struct applying *a)
 	};
 	service_window(a, m.window, sizeof(m.window));
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
-	return put_message(a, MSG_CERTIFICATE, &m);
+	r = (o->flags & ORDER_STAGED) != 0 ? say_order(a, t, &m) : 0;
+	return r == 0 ? put_message(a, MSG_CERTIFICATE, &m) : r;
 }
 
 static int act_send_cancel(struct applying *a)
@@ -321,6 +338,23 @@ static int act_send_rollback(struct applying *a)
 	};
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	return put_message(a, MSG_ROLLBACK, &m);
+}
+
+static int act_reserve_stage(struct applying *a)
+{
+	return stages_reserve(a->ctl, a->commit, &a->step->next);
+}
+
+static int act_use_stage(struct applying *a)
+{
+	stages_used(a->ctl, a->commit, &a->step->next);
+	return 0;
+}
+
+static int act_drop_stage(struct applying *a)
+{
+	stages_drop(a->ctl, a->commit, &a->step->next);
+	return 0;
 }
 
 static int act_clear_outbox(struct applying *a)
@@ -603,6 +637,9 @@ static act_fn *const acts[ACT_KIND_COUNT] = {
 	[ACT_REVOKE_NEW] = act_revoke_new,
 	[ACT_COUNT_RENEWAL] = act_count_renewal,
 	[ACT_CLOSE] = act_close,
+	[ACT_RESERVE_STAGE] = act_reserve_stage,
+	[ACT_USE_STAGE] = act_use_stage,
+	[ACT_DROP_STAGE] = act_drop_stage,
 	[ACT_AUDIT] = act_audit,
 	[ACT_SIGN] = act_sign,
 };

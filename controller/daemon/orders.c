@@ -15,6 +15,7 @@
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
 #include "controller/daemon/sent_messages.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -223,6 +224,14 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 	return 0;
 }
 
+/* Would this event begin an attempt, if nothing stands against it? */
+static bool begins_attempt(const struct order *o, enum order_event_kind kind, int64_t now)
+{
+	if (o->phase == ORDER_AWAITING_APPROVAL)
+		return kind == EV_APPROVED;
+	return order_flow_may_begin(o->phase) && (kind == EV_DISPATCH || kind == EV_NOW || (kind == EV_TIMER && o->next_at <= now));
+}
+
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct entry *e = find(ctl, event->renewal_id);
@@ -239,9 +248,15 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
 	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
-	int r = order_flow_step(&e->o, &ev, clock_now(), &policy, &step);
+	struct issuance    staged;
+	struct order_input with = *in;
+	int64_t            now = clock_now();
+	uint32_t           version = begins_attempt(&e->o, ev.kind, now) ? stages_begin(ctl, &e->o, NULL, &policy, &ev, &staged) : 0;
+	int                r = order_flow_step(&e->o, &ev, now, &policy, &step);
+	if (version != 0)
+		with.intent = &staged, step.next.template_version = version;
 	if (r == 0 && step.durable) {
-		r = store_step(ctl, e, &ev, &step, in);
+		r = store_step(ctl, e, &ev, &step, &with);
 		*ret_stored = r == 0;
 	} else if (r == 0) {
 		e->o = step.next;
@@ -272,7 +287,7 @@ static struct order order_of(const struct certificate *cert, const struct order_
 		.renewal_id = controller_id(now),
 		.trigger = cause->trigger,
 		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0),
+		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0),
 		.campaign_id = cause->campaign_id,
 		.old_serial = cert->serial,
 		.created_at = now,
@@ -300,9 +315,15 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	order_actions_policy(ctl, o, first, cert, &policy);
-	if (order_flow_step(o, first, o->created_at, &policy, &step) < 0 || step.ignored)
+	struct issuance    staged;
+	struct order_event ev = *first;
+	struct order_input with = *in;
+	uint32_t           version = begins_attempt(o, ev.kind, o->created_at) ? stages_begin(ctl, o, cert, &policy, &ev, &staged) : 0;
+	if (order_flow_step(o, &ev, o->created_at, &policy, &step) < 0 || step.ignored)
 		step = (struct order_step){.next = *o};
-	if (order_actions_apply(ctl, commit, cert, o, &step, in, &sent) < 0) {
+	else if (version != 0)
+		with.intent = &staged, step.next.template_version = version;
+	if (order_actions_apply(ctl, commit, cert, o, &step, &with, &sent) < 0) {
 		step = (struct order_step){.next = *o}; /* its message cannot be made: it stays planned, the timer tries again */
 		step.next.next_at = o->created_at + RELOAD_RESTART_MS;
 		store_put_order(commit_change(commit), &step.next);

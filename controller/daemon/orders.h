@@ -23,6 +23,7 @@ void orders_create(struct controller *ctl, struct commit *commit, struct certifi
 struct order_cause {
 	enum trigger  trigger;
 	bool          force, approval, approved;
+	bool          fresh_key; /* one that was made before is not good enough */
 	struct id     campaign_id; /* none = of no campaign */
 };
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,

@@ -16,6 +16,7 @@
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/policy_preview.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -246,6 +247,7 @@ static void look(struct page *p, const char *cert_id)
 	if (t == NULL)
 		return;
 	follow_threshold(ctl, &cert, t, clock_now());
+	stages_judge(ctl, &cert, t);
 	bool                made = issued_from(ctl, &cert, t, &issued);
 	bool                waits = made && unfit(&cert, &issued, t);
 	bool                renews = made && renews_by(p, &cert, &issued, t);

@@ -9,6 +9,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -136,6 +137,7 @@ int replaced_take(struct controller *ctl, struct commit *c, const struct agent *
 		return r;
 	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_REPLACED, .actor = who->actor, .object = old->name},
 		     "{s:s,s:s}", "old_host", hash_text(old->host_hash, hash), "old_state", agent_state_name(old->state));
+	stages_host_gone(ctl, c, old->host_hash);
 	commit_then(c, cut_later, old->name, sizeof(old->name));
 	return 0;
 }

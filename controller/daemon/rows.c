@@ -10,7 +10,7 @@
 
 #include "shared/base/text.h"
 
-enum row_kind { ROW_CERTIFICATE, ROW_ISSUANCE, ROW_AGENT, ROW_TARGET, ROW_KIND_COUNT };
+enum row_kind { ROW_CERTIFICATE, ROW_ISSUANCE, ROW_AGENT, ROW_TARGET, ROW_STAGE, ROW_KIND_COUNT };
 
 struct row_key {
 	enum row_kind kind;
@@ -31,6 +31,7 @@ struct row {
 		struct issuance    issuance;
 		struct agent       agent;
 		struct target      target;
+		struct staged_key  stage;
 	} value;
 };
 
@@ -46,6 +47,7 @@ static const size_t value_size[ROW_KIND_COUNT] = {
 	[ROW_ISSUANCE] = sizeof(struct issuance),
 	[ROW_AGENT] = sizeof(struct agent),
 	[ROW_TARGET] = sizeof(struct target),
+	[ROW_STAGE] = sizeof(struct staged_key),
 };
 
 int rows_open(struct store_view *view, struct rows **ret)
@@ -99,6 +101,8 @@ static int load(struct rows *r, struct row *row)
 		return view_issuance(r->view, serial, &row->value.issuance);
 	case ROW_TARGET:
 		return view_target(r->view, row->key.text, &row->value.target);
+	case ROW_STAGE:
+		return view_stage(r->view, row->key.text, &row->value.stage);
 	case ROW_KIND_COUNT:
 		break;
 	}
@@ -185,6 +189,11 @@ int rows_agent(struct rows *r, const char *name, struct agent *ret)
 int rows_target(struct rows *r, const char *target_id, struct target *ret)
 {
 	return get(r, ROW_TARGET, target_id, strlen(target_id), ret);
+}
+
+int rows_stage(struct rows *r, const char *cert_id, struct staged_key *ret)
+{
+	return get(r, ROW_STAGE, cert_id, strlen(cert_id), ret);
 }
 
 static const struct row *find_target(struct rows *r, const char *target_id)
@@ -287,6 +296,21 @@ struct row *rows_remove_target(struct rows *r, const char *target_id)
 	struct target none = {.proved_at = 0};
 	text_cut(none.target_id, sizeof(none.target_id), target_id);
 	struct row *row = rows_set_target(r, &none);
+	row->gone = true;
+	return row;
+}
+
+struct row *rows_set_stage(struct rows *r, const struct staged_key *s)
+{
+	struct row_key key = key_of(ROW_STAGE, s->cert_id, strlen(s->cert_id));
+	return set(r, &key, s);
+}
+
+struct row *rows_remove_stage(struct rows *r, const char *cert_id)
+{
+	struct staged_key none = {.made_at = 0};
+	text_cut(none.cert_id, sizeof(none.cert_id), cert_id);
+	struct row *row = rows_set_stage(r, &none);
 	row->gone = true;
 	return row;
 }

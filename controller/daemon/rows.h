@@ -19,6 +19,7 @@ _must_check_ int rows_certificate(struct rows *r, const char *cert_id, struct ce
 _must_check_ int rows_issuance(struct rows *r, struct serial serial, struct issuance *ret);
 _must_check_ int rows_agent(struct rows *r, const char *name, struct agent *ret);
 _must_check_ int rows_target(struct rows *r, const char *target_id, struct target *ret);
+_must_check_ int rows_stage(struct rows *r, const char *cert_id, struct staged_key *ret);
 /* The stored places of a certificate, each with its newest value. */
 _must_check_ int rows_targets_of(struct rows *r, const char *cert_id, struct target *ret, size_t max, size_t *ret_n);
 
@@ -32,6 +33,8 @@ struct row *rows_set_issuance(struct rows *r, const struct issuance *i);
 struct row *rows_set_agent(struct rows *r, const struct agent *a);
 struct row *rows_set_target(struct rows *r, const struct target *t);
 struct row *rows_remove_target(struct rows *r, const char *target_id);
+struct row *rows_set_stage(struct rows *r, const struct staged_key *s);
+struct row *rows_remove_stage(struct rows *r, const char *cert_id);
 /* After a change that went past this table: what nobody needs at the moment is read again. */
 void        rows_forget_idle(struct rows *r);
 /* For the pruner, whose removals do not pass here: the row is read from the store again. */

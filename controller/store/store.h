@@ -101,6 +101,9 @@ void store_put_target(struct store_change *c, const struct target *t);
 void store_remove_target(struct store_change *c, const char *target_id);
 void store_put_agent(struct store_change *c, const struct agent *a);
 void store_put_ban(struct store_change *c, const struct ban *b);
+/* The next key of its certificate: replaces the one before. */
+void store_put_stage(struct store_change *c, const struct staged_key *s);
+void store_remove_stage(struct store_change *c, const char *cert_id);
 /* The agent `name` is `agent` from now on, in every row that means the host; cert_ids stay. E_NOT_FOUND; E_EXISTS: another host has
  * that name, or had it. */
 void store_rename_agent(struct store_change *c, const struct former_name *to);
@@ -235,6 +238,8 @@ _must_check_ int view_issuance(struct store_view *v, struct serial serial, struc
 _must_check_ int view_target(struct store_view *v, const char *target_id, struct target *ret);
 _must_check_ int view_agent(struct store_view *v, const char *name, struct agent *ret);
 _must_check_ int view_agent_by_host(struct store_view *v, struct hash host_hash, struct agent *ret);
+_must_check_ int view_stage(struct store_view *v, const char *cert_id, struct staged_key *ret);
+_must_check_ int view_stages_of(struct store_view *v, struct hash host_hash, const char *after, struct staged_key *ret, size_t max, size_t *ret_n); /* of one host, by cert_id */
 _must_check_ int view_former_name(struct store_view *v, const char *name, struct former_name *ret);
 _must_check_ int view_former_names(struct store_view *v, const char *agent, struct former_name *ret, size_t max, size_t *ret_n); /* by name */
 _must_check_ int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret); /* any agent row with this key that was banned */

@@ -130,6 +130,18 @@ void store_put_agent(struct store_change *c, const struct agent *a)
 	verb_new(c, apply_agent, &noun_agent, a);
 }
 
+void store_put_stage(struct store_change *c, const struct staged_key *s)
+{
+	verb_new(c, apply_put, &noun_stage, s);
+}
+
+void store_remove_stage(struct store_change *c, const char *cert_id)
+{
+	struct staged_key       key = {.cert_id = ""};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_stage, &key);
+	text_into(((struct staged_key *)v->row)->cert_id, sizeof(key.cert_id), cert_id, v);
+}
+
 void store_rename_agent(struct store_change *c, const struct former_name *to)
 {
 	verb_new(c, apply_rename, &noun_former, to);

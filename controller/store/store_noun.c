@@ -530,6 +530,18 @@ static const struct column ban_columns[] = {
 	INT(ban, since_at),
 };
 
+static const struct column stage_columns[] = {
+	TEXT(staged_key, cert_id),
+	FIXED(staged_key, spki_hash),
+	FIXED(staged_key, host_hash),
+	NAME(staged_key, key_type, key_type),
+	BYTES(staged_key, spki, spki_len),
+	TEXT(staged_key, issuer_id),
+	FIXED(staged_key, renewal_id),
+	INT(staged_key, made_at),
+	INT(staged_key, ready_at),
+};
+
 static const struct column former_columns[] = {
 	TEXT(former_name, name),
 	TEXT(former_name, agent),
@@ -612,6 +624,7 @@ NOUN(ban, "bans", ban, 1, .unique = NULL);
 NOUN(former, "former_names", former_name, 1, .unique = NULL);
 NOUN(notice, "notices", notice, 1, .unique = NULL);
 NOUN(notice_member, "notice_members", notice_member, 2, .unique = NULL);
+NOUN(stage, "stages", staged_key, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -621,7 +634,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
-	&noun_former, &noun_notice, &noun_notice_member,
+	&noun_former, &noun_notice, &noun_notice_member, &noun_stage,
 };
 
 union any_row {

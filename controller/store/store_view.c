@@ -30,6 +30,7 @@ static int by_text(struct store_view *v, const struct noun *noun, const char *ke
 
 VIEW_BY_TEXT(view_certificate, noun_certificate, struct certificate)
 VIEW_BY_TEXT(view_target, noun_target, struct target)
+VIEW_BY_TEXT(view_stage, noun_stage, struct staged_key)
 VIEW_BY_TEXT(view_agent, noun_agent, struct agent)
 VIEW_BY_TEXT(view_issuer, noun_issuer, struct issuer)
 VIEW_BY_TEXT(view_principal, noun_principal, struct principal)
@@ -104,6 +105,14 @@ int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret)
 	if (n == 0 && (r = rows_get(v->rows, &noun_ban, &kept)) == 0)
 		*ret = true;
 	return r == E_NOT_FOUND ? 0 : r;
+}
+
+int view_stages_of(struct store_view *v, struct hash host_hash, const char *after, struct staged_key *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_stage, .max = max < STORE_LIST_MAX ? max : STORE_LIST_MAX};
+	query_where(&q, offsetof(struct staged_key, host_hash), IS, &host_hash);
+	query_where(&q, offsetof(struct staged_key, cert_id), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
 }
 
 int view_former_name(struct store_view *v, const char *name, struct former_name *ret)

@@ -31,6 +31,8 @@ static const struct conf_key keys[] = {
          .fallback = "/run/vcc-agent/hook.sock", .about = "where vcc-hook is reached"},
 	{.section = "keeper", .key = "probes_per_second", .kind = CONF_INT, .offset = AT(probes_per_second), .min = 1, .max = 20,
          .fallback = "20", .about = "handshakes per second and target while a swap is proved"},
+	{.section = "keeper", .key = "stage_after", .kind = CONF_DURATION, .offset = AT(stage_after_ms), .min = 0, .max = MS_DAY,
+         .fallback = "10m", .about = "how long after a renewal the next key is made: at least this, at most twice"},
 	{.section = "keeper", .key = "retain", .kind = CONF_INT, .offset = AT(retain), .min = 1, .max = 20, .fallback = "2",
          .about = "how many issuances' generations are kept"},
 };

@@ -23,6 +23,7 @@ struct agent_conf {
 	char    targets_dir[AGENT_PATH_SIZE];
 	char    hook_socket[AGENT_SOCKET_SIZE];
 	int64_t probes_per_second; /* per target */
+	int64_t stage_after_ms;    /* how long after a renewal the next key is made: at least this, at most twice */
 	int64_t retain;            /* generations of old issuances that are kept */
 };
 

@@ -251,4 +251,19 @@ struct target {
 bool target_id_ok(const char *text);
 void target_id_of(const char *agent, const char *cert_id, const char *stem, char ret[TARGET_ID_SIZE]);
 
+/* The checked next key of a certificate, waiting on its host: at most one of each. Its id is the hash of the public key. */
+struct staged_key {
+	char          cert_id[CERT_ID_SIZE];
+	struct hash   spki_hash;
+	struct hash   host_hash; /* of the host that has it: another host under the same name does not */
+	enum key_type key_type;
+	uint8_t       spki[SPKI_MAX];
+	uint16_t      spki_len;
+	char          issuer_id[ISSUER_ID_SIZE]; /* that would have signed for it when it was stored */
+	struct id     renewal_id; /* of the order that it is reserved for; none = it is ready */
+	int64_t       made_at;    /* by the host's word */
+	int64_t       ready_at;   /* when it was checked and stored */
+};
+enum { STAGE_AGE_MAX_D = 30 };
+
 #endif

@@ -85,10 +85,18 @@ struct msg_signed {
 #define LABEL_JOIN     "vcc join v1"
 #define LABEL_INVENTORY "vcc inventory v1"
 #define LABEL_RETURN   "vcc return v1"
+#define LABEL_STAGE    "vcc stage v1"
 
 struct body_csr {
 	struct id   renewal_id;
 	uint32_t    attempt;
+	char        cert_id[CERT_ID_SIZE];
+	int64_t     made_at;
+	struct span csr; /* PKCS#10 DER; only key and proof of possession are used */
+};
+
+/* The next key of a certificate, made before anybody orders one. An order that finds it checked begins with the certificate. */
+struct body_stage {
 	char        cert_id[CERT_ID_SIZE];
 	int64_t     made_at;
 	struct span csr; /* PKCS#10 DER; only key and proof of possession are used */
@@ -272,6 +280,21 @@ struct msg_certificate {
 	struct span certificate; /* DER */
 	struct span chain;       /* intermediates, DER one after the other, without the root */
 	char        window[SERVICE_WINDOWS_SIZE];
+	/* What an order would have said. With `staged` none was sent: the key is the one that the host had staged, and a host without it
+	 * refuses with E_STAGE_GONE. */
+	bool        staged;
+	uint32_t    key_type;       /* enum key_type */
+	bool        pre_validation; /* what the host finds before it begins ends the attempt; else it is a warning */
+	char        names[NAMES_TEXT_SIZE];
+	char        common_name[SUBJECT_SIZE];
+};
+
+/* The host is to have another next key of this certificate, or none. Any that is not for an order under way is destroyed. */
+struct msg_restage {
+	char        cert_id[CERT_ID_SIZE];
+	bool        wanted;    /* false: no next key is kept ready */
+	uint32_t    key_type;  /* enum key_type */
+	uint32_t    spread_ms; /* it is made at a random time within this, so that a fleet does not come at once */
 };
 
 /* Trust bundle: `body` is an encoded body_bundle, each signature by a root key over LABEL_BUNDLE || 0x00 || body. */

@@ -91,7 +91,7 @@ union wire_payload {
 	struct msg_hello         hello;
 	struct msg_head          head;
 	struct msg_target        target;
-	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY */
+	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY, MSG_STAGE */
 	struct msg_step          step;
 	struct msg_health        health;
 	struct msg_drift         drift;
@@ -103,6 +103,7 @@ union wire_payload {
 	struct msg_identity      identity;
 	struct msg_crl           crl;
 	struct msg_cancel        cancel;
+	struct msg_restage       restage;
 	struct msg_bye           bye;
 	struct msg_join          join;
 	struct msg_join_reply    join_reply;
@@ -171,7 +172,7 @@ _must_check_ int wire_encode(const struct wire_table *table, uint16_t type, uint
 /* Signed bodies: the bare fields map, no envelope. INVENTORY_BODY_MAX holds a full body_inventory. */
 enum { INVENTORY_BODY_MAX = 64000 };
 extern const struct wire_message wire_body_csr, wire_body_identity, wire_body_receipt, wire_body_bundle, wire_body_join,
-	wire_body_inventory, wire_body_return;
+	wire_body_inventory, wire_body_return, wire_body_stage;
 _must_check_ int wire_body_encode(const struct wire_message *body, const void *payload, struct buf *to);
 _must_check_ int wire_body_decode(const struct wire_message *body, struct span bytes, void *ret);
 

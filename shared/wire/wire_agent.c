@@ -50,6 +50,8 @@ static const struct wire_message csr = WIRE_MESSAGE(MSG_CSR, "csr", "agent", str
 	"Signed body \"csr\": the certificate request of an order.");
 static const struct wire_message agent_identity = WIRE_MESSAGE(MSG_AGENT_IDENTITY, "agent_identity", "agent",
 	struct msg_signed, signed_fields, "Signed body \"identity\": the link key wants a new certificate.");
+static const struct wire_message stage = WIRE_MESSAGE(MSG_STAGE, "stage", "agent", struct msg_signed, signed_fields,
+	"Signed body \"stage\": the certificate's next key, made in quiet time. Repeated after every welcome until it is acked.");
 static const struct wire_field inventory_fields[] = {
 	WIRE_SPAN(1, struct msg_signed, body, INVENTORY_BODY_MAX),
 	WIRE_SPAN(2, struct msg_signed, signature, MSG_SIGNATURE_MAX),
@@ -146,9 +148,14 @@ static const struct wire_field certificate_fields[] = {
 	WIRE_SPAN(9, struct msg_certificate, chain, CHAIN_DER_MAX),
 	WIRE_FIELD(10, struct msg_certificate, any_time),
 	WIRE_FIELD(11, struct msg_certificate, window),
+	WIRE_FIELD(12, struct msg_certificate, staged),
+	WIRE_ENUM(13, struct msg_certificate, key_type, "key_type", KEY_TYPE_COUNT),
+	WIRE_FIELD(14, struct msg_certificate, pre_validation),
+	WIRE_FIELD(15, struct msg_certificate, names),
+	WIRE_FIELD(16, struct msg_certificate, common_name),
 };
 static const struct wire_message certificate = WIRE_MESSAGE(MSG_CERTIFICATE, "certificate", "controller",
-	struct msg_certificate, certificate_fields, "The issued certificate; deploy and prove it before the deadline.");
+	struct msg_certificate, certificate_fields, "The issued certificate; deploy and prove it before the deadline. With `staged` no order came before it.");
 
 static const struct wire_message rollback = WIRE_MESSAGE(MSG_ROLLBACK, "rollback", "controller", struct msg_certificate,
 	certificate_fields, "The certificate before the one in use: put it in use again, with the key that the host keeps of it.");
@@ -192,6 +199,15 @@ static const struct wire_field head_fields[] = {
 static const struct wire_message head = WIRE_MESSAGE(MSG_HEAD, "head", "controller", struct msg_head, head_fields,
 	"A signed head of the audit trail, for the host to keep; answered by agent_ack.");
 
+static const struct wire_field restage_fields[] = {
+	WIRE_FIELD(1, struct msg_restage, cert_id),
+	WIRE_FIELD(2, struct msg_restage, wanted),
+	WIRE_ENUM(3, struct msg_restage, key_type, "key_type", KEY_TYPE_COUNT),
+	WIRE_FIELD(4, struct msg_restage, spread_ms),
+};
+static const struct wire_message restage = WIRE_MESSAGE(MSG_RESTAGE, "restage", "controller", struct msg_restage, restage_fields,
+	"Keep another next key of this certificate ready, or none. Not acked: the answer is the stage.");
+
 static const struct wire_field cancel_fields[] = {
 	WIRE_FIELD(1, struct msg_cancel, renewal_id),
 	WIRE_FIELD(2, struct msg_cancel, attempt),
@@ -210,7 +226,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
 	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl, &head,
-	&rollback,
+	&rollback, &stage, &restage,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

@@ -142,3 +142,11 @@ static const struct wire_field return_fields[] = {
 };
 const struct wire_message wire_body_return = WIRE_MESSAGE(0, "return", LABEL_RETURN, struct body_return, return_fields,
 	"Host key and link key sign: an agent whose identity has ended wants one for this link key.");
+
+static const struct wire_field stage_fields[] = {
+	WIRE_FIELD(1, struct body_stage, cert_id),
+	WIRE_FIELD(2, struct body_stage, made_at),
+	WIRE_SPAN(3, struct body_stage, csr, MSG_CSR_MAX),
+};
+const struct wire_message wire_body_stage = WIRE_MESSAGE(0, "stage", LABEL_STAGE, struct body_stage, stage_fields,
+	"Host key signs: the next key of a certificate. Only key and proof of possession of the PKCS#10 are used.");

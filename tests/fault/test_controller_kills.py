@@ -2,6 +2,7 @@
 
 After the restart the order ends, the certificate is proved, no certificate is without intent and audit record, nothing is active twice, an acked
 receipt is never lost, and an invite has one winner."""
+import json
 import os
 import re
 import shutil
@@ -43,6 +44,7 @@ ACTS = {
     "replace": ["replace"],
     "evict": ["agent_state"],
     "retry": ["timer"],
+    "stage": ["stage", "stage_drop"],
 }
 CONTROLLER = [(act, f"controller.{p}{end}") for act, points in ACTS.items() for p in points for end in ("", "_stored")]
 CONTROLLER += [("first", "controller.receipt@2"), ("first", "controller.receipt_stored@2")]
@@ -308,6 +310,49 @@ def act_retry(inst, gateway, process, name, point):
     inst.wait_done(f"{name}-web")
     assert len({c["attempt"] for c in host.certificates}) >= 2
     host.target(f"{name}-web", "clara", inst.template_short, NAMES.format(name), retired=True)
+
+
+def long_template(inst, bits=256):
+    """One of its own: its key type is changed and changed back."""
+    path = os.path.join(inst.dir, "long.json")
+    with open(os.path.join(inst.dir, "short.json")) as f:
+        fields = json.load(f)
+    fields.update(template_id="clara_long", name="long", validity_seconds=30 * 86400, renewal_threshold="10d", emergency_threshold="1d", key_size=bits)
+    with open(path, "w") as f:
+        json.dump(fields, f)
+    asks(inst, "template", "apply", path, "--force")
+    return "clara_long"
+
+
+def next_key(inst, cert_id):
+    shown = asks(inst, "cert", "show", cert_id)
+    return shown and shown.get("next_key_since")
+
+
+def act_stage(inst, gateway, process, name, point):
+    """A key is offered and taken, and dropped when the template wants another type. Whatever was cut, the next offer is taken, and the order that
+    begins with it ends."""
+    host, _ = issued(inst, gateway, name, long_template(inst))
+    cert_id = f"{name}-web"
+
+    def go():
+        if host.session is None or not gateway.alive():
+            return
+        host.stage(cert_id)
+        time.sleep(0.5)
+        if "stage_drop" in point and next_key(inst, cert_id):
+            long_template(inst, 384)
+            time.sleep(1)
+            long_template(inst)
+    kill_and_restart(inst, process, point, go, 60)
+    long_template(inst)
+    wait_for("a key is staged", lambda: host.session is not None and host.stage(cert_id) and next_key(inst, cert_id), 30, 0.5)
+    wait_for("what the change of type had ordered is over", lambda: asks(inst, "cert", "renew", cert_id, "--force"), 60, 0.5)
+    wait_for("its order ended", lambda: (shown := asks(inst, "cert", "show", cert_id)) and shown["served"] and not shown["open_order"], 60, 0.2)
+    reserved = checks.rows(inst.facts_db(), "SELECT count(*) FROM stages s WHERE s.renewal_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders o WHERE "
+                                            "o.renewal_id = s.renewal_id AND o.phase NOT IN ('completed', 'failed', 'cancelled', 'rolled_back'))")
+    assert reserved == [(0,)], "a key is reserved for an order that is over"
+    host.target(cert_id, "clara", "clara_long", NAMES.format(name), retired=True)
 
 
 def test_every_point_is_tried():

@@ -198,6 +198,8 @@ class FakeHost:
         self.receipts = []    # unacked: (seq, body)
         self.receipt_seq = 0
         self.rollbacks = []
+        self.staged, self.restages = {}, []  # cert_id -> the next key
+        self.said, self.heard = [], []       # names of all messages, in order
         self.orders, self.certificates = [], []  # every message that came, repeats too
         self.cancels, self.acks, self.identities, self.welcomes, self.bundles = [], [], [], [], []
         self.lists = []       # what was told of published revocation lists
@@ -261,6 +263,7 @@ class FakeHost:
     # ---- sending ----
     def send(self, message, number=0, /, **fields):
         if self.session is not None and self.gateway.alive():
+            self.said.append(message)
             self.gateway.out("frame", session=self.session, frame=encode("agent", message, number, **fields))
 
     def number(self):
@@ -310,6 +313,31 @@ class FakeHost:
             self.send_signed("receipt", "vcc receipt v1", body)
             return seq
 
+    # ---- staged keys ----
+    def stage(self, cert_id, key=None, sign_with=None, csr=None):
+        """Makes the next key of a certificate and offers it; its number. `key`: one that was made before; `sign_with`: instead of the host key."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        self.staged[cert_id] = key
+        body = body_encode("stage", cert_id=cert_id, made_at=now_ms(), csr=csr or request(key))
+        return self.send_signed("stage", "vcc stage v1", body, sign_with)
+
+    def stage_ready(self, cert_id, **more):
+        """The same, until the controller has it."""
+        assert self.acked(self.stage(cert_id, **more))["code"] == 0
+        return hashlib.sha256(spki(self.staged[cert_id])).digest()
+
+    def _take_staged(self, m):
+        """The key that the certificate is for, if it is the staged one."""
+        key = self.staged.get(m["cert_id"])
+        if key is None or hashlib.sha256(spki(key)).digest() != m["stage"]:
+            return False
+        self.keys[(m["renewal_id"], m["attempt"])] = self.staged.pop(m["cert_id"])
+        return True
+
+    def on_restage(self, number, m):
+        self.restages.append(m)
+        self.staged.pop(m["cert_id"], None)
+
     def send_request(self, key):
         self.send_signed("csr", "vcc csr v1", self.requests[key])
 
@@ -318,6 +346,7 @@ class FakeHost:
         while True:
             frame = self.inbox.get()
             name, number, fields = decode("agent", frame)
+            self.heard.append(name)
             with self.lock:
                 getattr(self, "on_" + name, lambda *_: None)(number, fields)
             with self.changed:
@@ -372,6 +401,9 @@ class FakeHost:
         self.requests.pop(key, None)
         self.send("agent_ack", self.number(), id=number)
         if known:
+            return
+        if m["staged"] and not self._take_staged(m):
+            self.receipt(m, 3, code=-2030, cause="the staged key is not here any more")
             return
         outcome = self.outcome(self, m)
         if outcome == "ok":

@@ -187,6 +187,17 @@ static void add_audit(struct build *b, const struct order_action *a)
 	store_add_audit(b->c->change, &row);
 }
 
+static void reserve_stage(struct build *b)
+{
+	struct staged_key stage;
+	if (view_stage(b->s->view, b->o->cert_id, &stage) != 0 || !hash_equal(stage.spki_hash, b->o->spki_hash)) {
+		sim_error(b->s, "%s: an order begins with a key that nobody staged", b->o->cert_id);
+		return;
+	}
+	stage.renewal_id = b->o->renewal_id;
+	store_put_stage(b->c->change, &stage);
+}
+
 static void apply(struct build *b, const struct order_action *a)
 {
 	switch (a->kind) {
@@ -241,6 +252,13 @@ static void apply(struct build *b, const struct order_action *a)
 		break;
 	case ACT_AUDIT:
 		add_audit(b, a);
+		break;
+	case ACT_RESERVE_STAGE:
+		reserve_stage(b);
+		break;
+	case ACT_USE_STAGE:
+	case ACT_DROP_STAGE:
+		store_remove_stage(b->c->change, b->o->cert_id);
 		break;
 	case ACT_SIGN:
 	case ACT_KIND_COUNT:

@@ -153,6 +153,8 @@ static bool read_facts(const char *k, const char *v, struct deploy_event *e)
 		e->blind = true;
 	else if (strcmp(k, "any_time") == 0)
 		e->any_time = true;
+	else if (strcmp(k, "staged") == 0)
+		e->staged = true;
 	else if (strcmp(k, "closed") == 0)
 		return true; /* of the policy, see run_event() */
 	else

@@ -39,7 +39,7 @@ static uint32_t flags_of(const char *text)
 		uint32_t    bit;
 	} flags[] = {{"unverified", ORDER_UNVERIFIED}, {"draining", ORDER_DRAINING}, {"down", ORDER_SERVICE_WAS_DOWN},
 		     {"hook", ORDER_HOOK_FAILED},      {"forced", ORDER_FORCED},     {"approved", ORDER_APPROVED},
-		     {"now", ORDER_NOW},
+		     {"now", ORDER_NOW},               {"staged", ORDER_STAGED},     {"fresh", ORDER_FRESH},
 		     {"cancel", ORDER_CANCEL_ASKED}};
 	char     copy[STEP_WORD_SIZE];
 	uint32_t bits = 0;
@@ -151,6 +151,8 @@ static void read_event(const struct step_line *l, const struct order *o, struct 
 			e->serial = step_serial(v);
 		else if (strcmp(k, "fp") == 0)
 			e->fingerprint = step_hash(v);
+		else if (strcmp(k, "staged") == 0)
+			e->staged = true;
 		else if (strcmp(k, "code") == 0)
 			e->code = -(int)step_number(v);
 		else if (strcmp(k, "flags") == 0)
@@ -283,7 +285,7 @@ static uint32_t rnd(uint64_t *seed)
 static struct order_event random_event(uint64_t *seed, const struct order *o)
 {
 	static const char *const names[] = {"none", "a", "b"};
-	static const int   codes[] = {0, E_SIGNER_RATE, E_SIGNER_LIMIT, E_SIGNER_SERIAL, E_SIGNER_STALE, E_SWAP_CANCELLED, E_SWAP_STALE, 12345};
+	static const int   codes[] = {0, E_SIGNER_RATE, E_SIGNER_LIMIT, E_SIGNER_SERIAL, E_SIGNER_STALE, E_SWAP_CANCELLED, E_SWAP_STALE, E_STAGE_GONE, 12345};
 	struct order_event e = {.renewal_id = o->renewal_id};
 	e.kind = (enum order_event_kind)(rnd(seed) % EV_KIND_COUNT);
 	e.attempt = rnd(seed) % 4 == 0 ? rnd(seed) % 4 : o->attempt;
@@ -293,6 +295,7 @@ static struct order_event random_event(uint64_t *seed, const struct order *o)
 	e.code = codes[rnd(seed) % N_ELEMENTS(codes)];
 	e.flags = rnd(seed);
 	e.random = rnd(seed);
+	e.staged = rnd(seed) % 3 == 0;
 	return e;
 }
 

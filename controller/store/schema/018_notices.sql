@@ -1,4 +1,4 @@
--- 015_notices.sql: what people have to be told, which certificates an open trouble stands for, when each certificate is looked at, since when a
+-- 018_notices.sql: what people have to be told, which certificates an open trouble stands for, when each certificate is looked at, since when a
 -- revoked key is not to be trusted, and whose a kept answer is. The rules of 001_initial.sql hold.
 
 -- key: one matter; of those that are open each key stands once. renewal_id, object and detail are those of the last time.
