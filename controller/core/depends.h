@@ -8,7 +8,7 @@
 
 enum { DEPENDS_MAX = 200, DEPENDS_TEXT_SIZE = 160 };
 
-/* May `next` be put in place of the service of its name? `list`: all services, at most DEPENDS_MAX. E_SERVICE_FILE: it names a
+/* May `next` be put in place of the service of its name? `list`: what it leads to, at most DEPENDS_MAX. E_SERVICE_FILE: it names a
  * service that does not exist; E_SERVICE_CYCLE: the circle is in `why` ("a -> b -> a"). */
 _must_check_ int depends_check(const struct service *const *list, size_t n, const struct service *next, struct refusal *why);
 

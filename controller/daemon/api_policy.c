@@ -13,7 +13,7 @@
 #include "shared/base/text.h"
 #include "shared/conf/controller_conf.h"
 
-enum { TEMPLATES_MAX = 200, SERVICES_MAX = 200, WALKS_MAX = 200, WALK_NAME = 96 };
+enum { TEMPLATES_MAX = 200, SERVICES_PAGE = 200, WALKS_MAX = 200, WALK_NAME = 96 };
 
 /* ---- what both have ---- */
 
@@ -193,61 +193,74 @@ static json_t *service_shown(const struct service *rows, size_t n, const struct 
 	return o;
 }
 
-static int services_read(struct store_view *view, struct service **ret, size_t *ret_n)
+/* Those that depend on others, of all pages: what needs a service may stand on another page than it. */
+static int dependents_read(struct store_view *view, struct service **ret, size_t *ret_n)
 {
-	struct service *rows = calloc(SERVICES_MAX, sizeof(*rows));
-	if (rows == NULL)
-		return E_NOMEM;
-	int r = view_services(view, "", rows, SERVICES_MAX, ret_n);
-	if (r < 0)
-		free(rows);
-	else
-		*ret = rows;
-	return r;
+	struct service *page = calloc(SERVICES_PAGE, sizeof(*page)), *all = NULL;
+	char            after[SERVICE_SIZE] = "";
+	size_t          n = SERVICES_PAGE, found = 0;
+	int             r = page != NULL ? 0 : E_NOMEM;
+	while (r == 0 && n == SERVICES_PAGE && (r = view_services(view, after, page, SERVICES_PAGE, &n)) == 0) {
+		struct service *grown = reallocarray(all, found + n + 1, sizeof(*all));
+		if (grown == NULL)
+			r = E_NOMEM;
+		all = grown != NULL ? grown : all;
+		for (size_t i = 0; i < n && r == 0; i++) {
+			text_cut(after, sizeof(after), page[i].name);
+			if (page[i].depends_on[0] != '\0')
+				all[found++] = page[i];
+		}
+	}
+	free(page);
+	if (r < 0) {
+		free(all);
+		return r;
+	}
+	*ret = all;
+	*ret_n = found;
+	return 0;
 }
 
 int api_service_list(struct api_call *call, struct store_view *view)
 {
-	struct service *rows = NULL;
+	struct service *all = NULL, *rows;
 	char            after[API_PARAM_SIZE];
-	size_t          n, limit, end = 0;
+	size_t          n_all = 0, n = 0, limit;
 	int             r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
-	if (r == 0)
-		r = services_read(view, &rows, &n); /* all: what needs a service may stand on another page */
 	if (r < 0)
 		return r;
-	json_t *items = json_array();
-	for (size_t i = 0; i < n && limit > 0; i++) {
-		if (strcmp(rows[i].name, after) <= 0)
-			continue;
-		if (rights_service(&call->principal, rows[i].name))
-			json_array_append_new(items, service_shown(rows, n, &rows[i]));
-		limit--;
-		end = i;
+	rows = calloc(limit, sizeof(*rows));
+	r = rows != NULL ? view_services(view, after, rows, limit, &n) : E_NOMEM;
+	if (r == 0)
+		r = dependents_read(view, &all, &n_all);
+	if (r == 0) {
+		json_t *items = json_array();
+		for (size_t i = 0; i < n; i++)
+			if (rights_service(&call->principal, rows[i].name))
+				json_array_append_new(items, service_shown(all, n_all, &rows[i]));
+		call->answer = api_page(items, n == limit ? rows[n - 1].name : NULL);
 	}
-	call->answer = api_page(items, limit == 0 && end + 1 < n ? rows[end].name : NULL);
+	free(all);
 	free(rows);
-	return 0;
+	return r;
 }
 
 int api_service_show(struct api_call *call, struct store_view *view)
 {
-	struct service *rows;
-	size_t          n, i = 0;
-	int             r = services_read(view, &rows, &n);
+	struct service *all = NULL, s;
+	size_t          n = 0;
+	int             r = view_service(view, call->params[0], &s);
+	if (r == 0 && !rights_service(&call->principal, s.name))
+		r = E_NOT_FOUND;
+	if (r == 0)
+		r = dependents_read(view, &all, &n);
 	if (r < 0)
-		return r;
-	while (i < n && !text_equal(rows[i].name, call->params[0]))
-		i++;
-	if (i == n || !rights_service(&call->principal, rows[i].name)) {
-		free(rows);
-		return refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such service");
-	}
-	call->answer = service_shown(rows, n, &rows[i]);
-	json_object_set_new(call->answer, "update", walk_json(view, "service", rows[i].name));
-	free(rows);
+		return r == E_NOT_FOUND ? refuse(&call->why, r, call->params[0], "there is no such service") : r;
+	call->answer = service_shown(all, n, &s);
+	json_object_set_new(call->answer, "update", walk_json(view, "service", s.name));
+	free(all);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 
-enum { PAGE = 500, SERVICES_MAX = 500, TEXT_MAX = 64 << 20 };
+enum { PAGE = 500, TEXT_MAX = 64 << 20 };
 
 /* A walk over the certificates: what the last one needed is often what the next one needs. */
 struct walk {
@@ -50,35 +50,47 @@ static void stages_raise(struct stage *all, size_t n)
 			const char *cursor = all[i].depends_on;
 			char        name[SERVICE_SIZE];
 			while (text_item(&cursor, name, sizeof(name))) {
-				const struct stage *below = stage_find(all, n, name);
-				if (below == NULL || below == &all[i] || below->depth < all[i].depth)
+				const struct stage *below = stage_find(all, n, name); /* NULL: it depends on nothing itself */
+				uint32_t            depth = below != NULL ? below->depth : 0;
+				if (below == &all[i] || depth < all[i].depth)
 					continue;
-				all[i].depth = below->depth + 1;
+				all[i].depth = depth + 1;
 				moved = true;
 			}
 		}
 	}
 }
 
-/* The one place where declared dependencies are read. */
+/* The one place where declared dependencies are read: of the services that have any. */
 static int stages_read(struct store_view *view, struct stage **ret, size_t *ret_n)
 {
-	struct service *rows = calloc(SERVICES_MAX, sizeof(*rows));
-	struct stage   *all = calloc(SERVICES_MAX, sizeof(*all));
-	size_t          n = 0;
-	int             r = rows != NULL && all != NULL ? view_services(view, "", rows, SERVICES_MAX, &n) : E_NOMEM;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		text_cut(all[i].name, sizeof(all[i].name), rows[i].name);
-		text_cut(all[i].depends_on, sizeof(all[i].depends_on), rows[i].depends_on);
+	struct service *rows = calloc(PAGE, sizeof(*rows));
+	struct stage   *all = NULL;
+	char            after[SERVICE_SIZE] = "";
+	size_t          n = PAGE, found = 0;
+	int             r = rows != NULL ? 0 : E_NOMEM;
+	while (r == 0 && n == PAGE && (r = view_services(view, after, rows, PAGE, &n)) == 0) {
+		struct stage *grown = reallocarray(all, found + n + 1, sizeof(*all));
+		if (grown == NULL)
+			r = E_NOMEM;
+		all = grown != NULL ? grown : all;
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			text_cut(after, sizeof(after), rows[i].name);
+			if (rows[i].depends_on[0] == '\0')
+				continue;
+			all[found].depth = 0;
+			text_cut(all[found].name, sizeof(all[found].name), rows[i].name);
+			text_cut(all[found++].depends_on, sizeof(all->depends_on), rows[i].depends_on);
+		}
 	}
 	free(rows);
 	if (r < 0) {
 		free(all);
 		return r;
 	}
-	stages_raise(all, n);
+	stages_raise(all, found);
 	*ret = all;
-	*ret_n = n;
+	*ret_n = found;
 	return 0;
 }
 

@@ -197,14 +197,6 @@ const struct service *catalog_service(const struct catalog *c, const char *name)
 	return e != NULL ? &e->s : NULL;
 }
 
-size_t catalog_services(const struct catalog *c, const struct service **ret, size_t max)
-{
-	size_t n = 0;
-	for (const struct service_entry *e = c->services; e != NULL && n < max; e = e->hh.next)
-		ret[n++] = &e->s;
-	return n;
-}
-
 void catalog_put_service(struct catalog *c, const struct service *s)
 {
 	struct service_entry *e = NULL;

@@ -26,7 +26,6 @@ const struct template *catalog_template(const struct catalog *c, const char *tem
 /* The template with what the service says instead: the policy of its certificates. NULL = unknown template. Valid until a put. */
 const struct template *catalog_policy(struct catalog *c, const char *template_id, const char *service);
 const struct service  *catalog_service(const struct catalog *c, const char *name); /* NULL = nothing was ever said about it */
-size_t                 catalog_services(const struct catalog *c, const struct service **ret, size_t max); /* how many, at most `max` */
 void                   catalog_put_service(struct catalog *c, const struct service *s);
 void                   catalog_put_template(struct catalog *c, const struct template *t);
 

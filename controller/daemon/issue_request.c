@@ -221,7 +221,7 @@ static int approved_intent(struct controller *ctl, const struct approval *a, con
 	int                r = rows_certificate(ctl->rows, a->object, &cert);
 	if (r < 0)
 		return r;
-	const struct template *t = catalog_template(ctl->catalog, cert.template_id);
+	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	r = t != NULL ? policy_request(t, cert.service, &cert.names, &why) : E_POLICY_TEMPLATE;
 	if (r == 0)
 		r = spki_read(spki, &parts);

@@ -21,7 +21,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
-enum { SHOWN_VALUE = 64, SHOWN_CHANGES = 1800, PROPOSAL_MAX = 32768, PROPOSAL_NAME = 64 };
+enum { SHOWN_CHANGES = 2200, PROPOSAL_MAX = 32768, PROPOSAL_NAME = 64 };
 
 struct edit_job {
 	struct controller        *ctl;
@@ -210,12 +210,34 @@ static int check_template(struct controller *ctl, const struct template *t, int6
 	return 0;
 }
 
+/* What `depends_on` names, that is known and not in the list yet. */
+static int add_named(struct controller *ctl, const char *depends_on, const struct service **list, size_t *n)
+{
+	char name[SERVICE_SIZE];
+	while (text_item(&depends_on, name, sizeof(name))) {
+		const struct service *s = catalog_service(ctl->catalog, name);
+		size_t                i = 0;
+		while (i < *n && list[i] != s)
+			i++;
+		if (s == NULL || i < *n)
+			continue;
+		if (*n == DEPENDS_MAX)
+			return E_SERVICE_FILE;
+		list[(*n)++] = s;
+	}
+	return 0;
+}
+
+/* Judged against all that it leads to, however many services there are. */
 static int check_service(struct controller *ctl, const struct service *s, struct refusal *why)
 {
 	const struct service *list[DEPENDS_MAX];
-	size_t                n = catalog_services(ctl->catalog, list, DEPENDS_MAX);
-	if (n == DEPENDS_MAX && catalog_service(ctl->catalog, s->name) == NULL)
-		return refuse(why, E_SERVICE_FILE, s->name, "there are %d services already", DEPENDS_MAX);
+	size_t                n = 0;
+	int                   r = add_named(ctl, s->depends_on, list, &n);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_named(ctl, list[i]->depends_on, list, &n);
+	if (r < 0)
+		return refuse(why, r, s->name, "field `depends_on` leads to more than %d services", DEPENDS_MAX);
 	return depends_check(list, n, s, why);
 }
 
@@ -251,31 +273,59 @@ static int proposal_parse(const json_t *o, struct policy_edit *ret)
 	return r < 0 ? E_APPROVAL_GONE : 0;
 }
 
-static void shown_value(const json_t *v, char ret[SHOWN_VALUE])
+/* Whole, or where it is longer than `limit` what stands for it: nobody takes a part for the whole. The caller frees it. */
+static char *shown_value(const json_t *v, size_t limit)
 {
-	char  *text = v != NULL && !json_is_null(v) ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
-	size_t n = text != NULL ? strlen(text) : 0;
-	text_cut(ret, SHOWN_VALUE, text != NULL ? text : "-");
-	if (n >= SHOWN_VALUE)
-		memcpy(ret + SHOWN_VALUE - 4, "...", 4);
+	char        hash[HASH_TEXT_SIZE], digest[HASH_TEXT_SIZE + 48];
+	struct hash of;
+	char       *text = v != NULL && !json_is_null(v) ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : strdup("-");
+	if (text == NULL)
+		abort();
+	if (strlen(text) <= limit)
+		return text;
+	digest_sha256(span_text(text), &of);
+	(void)snprintf(digest, sizeof(digest), "(%zu characters, sha256 %s)", strlen(text), hash_text(of, hash));
 	free(text);
+	text = strdup(digest);
+	if (text == NULL)
+		abort();
+	return text;
 }
 
-/* {field: "from -> to"} as far as there is room; the rest by name. The hash beside it stands for all of it. */
-static json_t *shown_changes(const json_t *changes)
+/* So many characters does it take in the request, with what JSON makes of quotes. */
+static size_t shown_size(const json_t *o)
+{
+	return json_dumpb(o, NULL, 0, JSON_COMPACT);
+}
+
+static json_t *shown_with(const json_t *changes, size_t limit)
 {
 	json_t *o = json_object();
-	size_t  used = 0;
 	for (size_t i = 0; i < json_array_size(changes); i++) {
-		char          from[SHOWN_VALUE], to[SHOWN_VALUE], line[2 * SHOWN_VALUE + 8];
 		const json_t *c = json_array_get(changes, i);
-		const char   *field = json_string_value(json_object_get(c, "field"));
-		shown_value(json_object_get(c, "from"), from);
-		shown_value(json_object_get(c, "to"), to);
-		(void)snprintf(line, sizeof(line), "%s -> %s", from, to);
-		json_object_set_new(o, field, json_string(used < SHOWN_CHANGES ? line : "changed"));
-		used += strlen(line) + strlen(field);
+		char         *from = shown_value(json_object_get(c, "from"), limit), *to = shown_value(json_object_get(c, "to"), limit);
+		json_object_set_new(o, json_string_value(json_object_get(c, "field")), json_sprintf("%s -> %s", from, to));
+		free(from);
+		free(to);
 	}
+	return o;
+}
+
+/* {field: "from -> to"}: every value whole, or as many of the shorter ones as there is room for and a digest of the others; where even
+ * that does not fit, the fields by name. The hash beside it stands for all of it. */
+static json_t *shown_changes(const json_t *changes)
+{
+	static const size_t limits[] = {SHOWN_CHANGES, 512, 256, 128, 64};
+	json_t             *o = NULL;
+	for (size_t i = 0; i < N_ELEMENTS(limits); i++) {
+		json_decref(o);
+		o = shown_with(changes, limits[i]);
+		if (shown_size(o) <= SHOWN_CHANGES)
+			return o;
+	}
+	void *at = json_object_iter(o);
+	for (; at != NULL; at = json_object_iter_next(o, at))
+		json_object_iter_set_new(o, at, json_string("changed"));
 	return o;
 }
 

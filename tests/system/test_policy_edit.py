@@ -1,5 +1,6 @@
 """Templates and services are changed: does a dry run show what would happen and change nothing, does a change reach exactly what it concerns, is a change
 refused that would end renewals, is a lost update refused, and does a second person have to agree?"""
+import hashlib
 import json
 import os
 import shutil
@@ -342,6 +343,27 @@ def test_service_refused(ctl):
     assert next(s for s in ctl.vccctl("service", "list") if s["name"] == "argus")["needed_by"] == ["vpb"]
 
 
+# ---- many services ----
+
+def test_every_service_is_listed_and_judged(ctl):
+    """More than a page: none is left out of the list, of what needs it, or of the search for a circle."""
+    names = [f"many-{i:03d}" for i in range(230)]
+    for i, name in enumerate(names):
+        status, answer = ctl.admin("POST", "/api/v1/services", {"name": name, "depends_on": [names[i - 1]] if i >= 225 else []})
+        assert status == 202 and answer["version"] == 1, answer
+    page, cursor, listed = 100, "", []
+    while cursor is not None:
+        answer = ctl.get(f"services?limit={page}{cursor and '&cursor=' + cursor}")
+        listed += answer["items"]
+        cursor = answer["next_cursor"]
+    by = {s["name"]: s for s in listed}
+    assert len(listed) == len(by) and set(names) <= set(by) and [s["name"] for s in listed] == sorted(by)
+    assert by["many-224"]["needed_by"] == ["many-225"] and ctl.get("services/many-228")["needed_by"] == ["many-229"]
+    assert len(ctl.get("services?limit=500")["items"]) == len(by)
+    assert "many-225" in refused(ctl, "service", {"name": "many-224", "depends_on": ["many-229"]}, code="VCC-3851")
+    assert "many-230" in refused(ctl, "service", {"name": "many-000", "depends_on": ["many-230"]}, code="VCC-3854")
+
+
 # ---- killed on the way ----
 
 def test_goes_on_after_a_kill(ctl):
@@ -368,6 +390,30 @@ def test_goes_on_after_a_kill(ctl):
 
 # ---- a second person ----
 
+def check_what_is_shown(inst, admin, t):
+    """Whole values, or what they are: never a part that passes for the whole."""
+    def changes(**fields):
+        status, waits = admin("POST", f"{LIFE}/templates/vpb_service", {**t, "max_renewal_attempts": 7, **fields})
+        assert status == 202, waits
+        return waits["approval"]["what"]["changes"]
+
+    # the 64th character and those after it are the ones that differ
+    people = [f"somebody-with-a-long-name-{i:02d}@a-long-department.vcc.internal" for i in range(4)]
+    long = changes(notification_recipients=people)["notification_recipients"]
+    assert long == f"[] -> {json.dumps(people, separators=(',', ':'))}", long
+    # more than fits: the short ones whole, the others by length and hash
+    names = [f"a-very-long-name-of-a-service-{i:02d}.and-a-department-below-it.vpb.vcc.internal" for i in range(20)]
+    fields = {"description": "d" * 100, "notification_recipients": people, "subject_alt_names": names}
+    shown = changes(**fields, escalation_recipients=people, name="n" * 60)
+    cut = {k: v for k, v in shown.items() if "sha256" in v}
+    assert cut and shown["name"].endswith(f'-> "{"n" * 60}"'), shown
+    for field, text in cut.items():
+        value = {**fields, "escalation_recipients": people}[field]
+        value = json.dumps([f"DNS:{v}" for v in value] if field == "subject_alt_names" else value, separators=(",", ":"))
+        assert f"-> ({len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()})" in text, (field, text)
+    assert "..." not in json.dumps(shown)
+
+
 def test_a_second_person_agrees():
     path = new_folder("policy-two")
     inst = PlayedFleet(path, settings={"controller.limits.approval_share": "25%"})
@@ -392,6 +438,7 @@ def test_a_second_person_agrees():
         b = second["approval"]
         status, problem = approver("POST", f"/api/v1/approvals/{b['approval_id']}/approve", {"hash": b["hash"]})
         assert status == 409 and problem["code"] == "VCC-3711", "it was shown as a change of version 1"
+        check_what_is_shown(inst, admin, t)
         path = os.path.join(inst.dir, "argus.json")
         write(path, json.dumps({"name": "argus", "policy": {"max_renewals": 3}}))
         for words in (("service", "apply", path), ("ca", "revoke", "service-1", "--reason", "superseded", "--force")):
