@@ -216,7 +216,13 @@ struct policy_walk {
 	X(CAMPAIGN_ROLLBACK, "campaign_rollback")                                                                     \
 	X(ROLLBACK_ASKED, "certificate_rollback_asked")                                                               \
 	X(RENEWAL_ROLLED_BACK, "certificate_renewal_rolled_back")                                                     \
-	X(ROLLBACK_FAILED, "certificate_rollback_failed")
+	X(ROLLBACK_FAILED, "certificate_rollback_failed")                                                             \
+	X(CA_ROLLOVER_STARTED, "ca_rollover_started")                                                                 \
+	X(CA_SUCCESSOR_MADE, "ca_successor_made")                                                                     \
+	X(CA_SWITCHED, "ca_rollover_issuing")                                                                         \
+	X(CA_DRAINS, "ca_rollover_draining")                                                                          \
+	X(CA_ROLLED_BACK, "ca_rollover_rolled_back")                                                                  \
+	X(CA_RETIRED, "ca_retired")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,
