@@ -9,6 +9,7 @@
 
 static const int64_t try_again_ms = 10 * MS_SECOND; /* the signer refused */
 static const int64_t follow_up_ms = MS_HOUR;        /* between two campaigns for what is left */
+static const int64_t follow_up_soon_ms = MS_MINUTE; /* in an emergency */
 static const int64_t margin_ms = 90 * MS_DAY;
 
 const char *rollover_event_name(enum rollover_event_kind k)
@@ -24,9 +25,12 @@ const char *rollover_event_name(enum rollover_event_kind k)
 const char *rollover_action_name(enum rollover_action_kind k)
 {
 	static const char *const names[ROLLOVER_ACT_KIND_COUNT] = {
-		[ROLLOVER_ACT_ADOPT] = "adopt",       [ROLLOVER_ACT_SWITCH] = "switch",
-		[ROLLOVER_ACT_SWITCH_BACK] = "switch_back", [ROLLOVER_ACT_CAMPAIGN] = "campaign",
-		[ROLLOVER_ACT_END_CAMPAIGN] = "end_campaign", [ROLLOVER_ACT_RETIRE] = "retire",
+		[ROLLOVER_ACT_ADOPT] = "adopt",
+		[ROLLOVER_ACT_SWITCH] = "switch",
+		[ROLLOVER_ACT_SWITCH_BACK] = "switch_back",
+		[ROLLOVER_ACT_CAMPAIGN] = "campaign",
+		[ROLLOVER_ACT_END_CAMPAIGN] = "end_campaign",
+		[ROLLOVER_ACT_RETIRE] = "retire",
 		[ROLLOVER_ACT_AUDIT] = "audit",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
@@ -75,7 +79,8 @@ static bool comes_to_rest(const struct context *x)
 /* Some were left over: failed, or made by the old one in the last moment. Who cancelled wants no other one. */
 static bool needs_another(const struct context *x)
 {
-	return x->e->figures.reissuable > 0 && !x->e->figures.campaign_open && !x->e->figures.campaign_cancelled && x->r->next_at <= x->now;
+	return x->e->figures.reissuable > 0 && !x->e->figures.campaign_open && !x->e->figures.campaign_cancelled &&
+	       x->r->next_at <= x->now;
 }
 
 static bool no_campaign_runs(const struct context *x)
@@ -158,7 +163,7 @@ static void campaign_noted(const struct context *x, struct rollover_step *s)
 	s->changed = true;
 	s->next.campaign_id = x->e->campaign_id;
 	s->next.campaigns++;
-	s->next.next_at = x->now + follow_up_ms;
+	s->next.next_at = x->now + (x->r->emergency ? follow_up_soon_ms : follow_up_ms);
 }
 
 static void drains(const struct context *x, struct rollover_step *s)

@@ -1,6 +1,7 @@
 /* rollover_flow.h - room controller/core: decides the next step when an authority gives way to another.
- * Prepare, trust, issue, drain, retire: each is left only when what it stands for is proved, and until the last there is a way back.
- * Never: clocks, files, sockets, heap, single certificates. The caller stores the new state together with what the actions change. */
+ * Prepare, trust, issue, drain, retire: each is left only when what it stands for is proved, and until the last there is a way
+ * back. Never: clocks, files, sockets, heap, single certificates. The caller stores the new state together with what the
+ * actions change. */
 #ifndef VCC_ROLLOVER_FLOW_H
 #define VCC_ROLLOVER_FLOW_H
 
@@ -23,11 +24,11 @@ const char *rollover_event_name(enum rollover_event_kind k);
 
 /* What still hangs on the old one. */
 struct rollover_figures {
-	uint32_t distrustful; /* agents that do not hold the successor's root yet; below the same root nobody */
-	uint32_t reissuable;  /* certificates that their hosts would get anew, if they were asked to */
-	uint32_t agents;      /* hosts that were here within 30 days and hold something in use that it signed */
-	bool     campaign_open; /* the last one is not closed */
-	bool     campaign_rests; /* it is not closed, but nothing more of it happens without a host or a person */
+	uint32_t distrustful;        /* agents that do not hold the successor's root yet; below the same root nobody */
+	uint32_t reissuable;         /* certificates that their hosts would get anew, if they were asked to */
+	uint32_t agents;             /* hosts that were here within 30 days and hold something in use that it signed */
+	bool     campaign_open;      /* the last one is not closed */
+	bool     campaign_rests;     /* it is not closed, but nothing more of it happens without a host or a person */
 	bool     campaign_cancelled; /* a person ended it: no other one follows by itself */
 };
 
@@ -70,9 +71,10 @@ struct rollover_step {
 /* A new one; in an emergency the old one stops at once: the same commit switches it off. */
 void rollover_flow_begin(const char *issuer_id, const char *successor_id, bool emergency, int64_t now, struct rollover *ret);
 
-/* To a person: E_ROLLOVER_STATE (not possible in this phase), E_ROLLOVER_GATE (what has to be proved first is not); `ret` is untouched
- * then. Anything else that does not fit changes nothing. */
-_must_check_ int rollover_flow_step(const struct rollover *r, const struct rollover_event *event, int64_t now, struct rollover_step *ret);
+/* To a person: E_ROLLOVER_STATE (not possible in this phase), E_ROLLOVER_GATE (what has to be proved first is not); `ret` is
+ * untouched then. Anything else that does not fit changes nothing. */
+_must_check_ int rollover_flow_step(const struct rollover *r, const struct rollover_event *event, int64_t now,
+				    struct rollover_step *ret);
 
 /* What the signer is to be asked for now, again and again until it has answered. */
 enum rollover_wish { ROLLOVER_WANTS_NOTHING, ROLLOVER_WANTS_SUCCESSOR, ROLLOVER_WANTS_CLOSED };

@@ -40,6 +40,9 @@ TABLE(revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"confirm", API_BOOL, API_NULL, NULL, NULL, "also where no other listener of the service is left with one in force"});
 TABLE(ca_revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also while certificates below it are in force"});
+TABLE(rollover_body, {"emergency", API_BOOL, API_NULL, NULL, NULL, "its key is not to be trusted: it signs nothing more at once"});
+TABLE(retire_body, {"consumers", API_TEXTS, API_NEEDED, NULL, NULL, "what trusts the CA outside of the agents; an empty list says that there is nothing"},
+      {"override", API_BOOL, API_NULL, NULL, NULL, "in an emergency: although hosts still use what it signed"});
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
@@ -171,6 +174,11 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/ca", API_200, SHAPE_PAGE, &object_ca, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}", API_200, SHAPE_ONE, &object_ca_shown, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, ca_revoke_body},
+	{"GET", "/api/v1/ca/{issuer_id}/rollover", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, rollover_body},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover/advance", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover/rollback", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover/retire", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, retire_body},
 	{"GET", "/api/v1/renewals", API_200, SHAPE_PAGE, &object_order, NULL, NULL, renewal_args, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", API_200, SHAPE_ONE, &object_renewal, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/renewals/{renewal_id}/cancel", API_200, SHAPE_ONE, &object_order, NULL, NULL, NULL, no_fields},

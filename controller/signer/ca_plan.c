@@ -23,8 +23,8 @@ const struct ca_plan *ca_plan_of(enum issuer_role role)
 	return &plans[role];
 }
 
-int ca_plan_facts(const struct signer_conf *conf, enum issuer_role role, unsigned number, const char *organisation, const char *parent_id,
-                  int64_t until, int64_t now, struct ca_facts *ret)
+int ca_plan_facts(const struct signer_conf *conf, enum issuer_role role, unsigned number, const char *organisation,
+		  const char *parent_id, int64_t until, int64_t now, struct ca_facts *ret)
 {
 	struct ca_facts f = {.role = role};
 

@@ -32,7 +32,8 @@ static struct span ca_der(const struct ca *ca)
 	return (struct span){ca->issuer.der, ca->issuer.der_len};
 }
 
-static int judge_name(const struct ca_store *cas, const struct ca *old, const char *id, unsigned *ret_number, struct refusal *why)
+static int judge_name(const struct ca_store *cas, const struct ca *old, const char *id, unsigned *ret_number,
+		      struct refusal *why)
 {
 	enum issuer_role role;
 	unsigned         number, taken;
@@ -40,7 +41,8 @@ static int judge_name(const struct ca_store *cas, const struct ca *old, const ch
 		return refuse(why, E_SIGNER_LIMIT, id, "it is no name for a successor of %s", old->issuer.issuer_id);
 	for (size_t i = 0; i < cas->n; i++)
 		if (ca_id_read(cas->ca[i].issuer.issuer_id, &role, &taken) == 0 && role == old->issuer.role && taken >= number)
-			return refuse(why, E_SIGNER_LIMIT, id, "%s is there: a new one has a higher number", cas->ca[i].issuer.issuer_id);
+			return refuse(why, E_SIGNER_LIMIT, id, "%s is there: a new one has a higher number",
+				      cas->ca[i].issuer.issuer_id);
 	*ret_number = number;
 	return 0;
 }
@@ -51,14 +53,16 @@ static int judge_count(const struct ca_store *cas, const struct ca *old, int64_t
 	for (size_t i = 0; i < cas->n; i++)
 		today += cas->ca[i].issuer.role == old->issuer.role && cas->ca[i].issuer.not_before_at > now - MS_DAY - MS_HOUR;
 	if (cas->n == CA_MAX)
-		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "there are %d authorities, and there may be no more", CA_MAX);
+		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "there are %d authorities, and there may be no more",
+			      CA_MAX);
 	if (today > SUCCESSORS_A_DAY) /* the first one may be of today, too */
-		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "%d authorities of this role were made within a day", today);
+		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "%d authorities of this role were made within a day",
+			      today);
 	return 0;
 }
 
 static int judge(struct ca_store *cas, const char *issuer_id, const char *successor_id, int64_t now, const struct ca **ret_old,
-                 const struct ca **ret_root, unsigned *ret_number, struct refusal *why)
+		 const struct ca **ret_root, unsigned *ret_number, struct refusal *why)
 {
 	const struct ca *old = ca_store_find(cas, issuer_id);
 	if (old == NULL)
@@ -80,13 +84,14 @@ static int judge(struct ca_store *cas, const char *issuer_id, const char *succes
 
 /* ---- made in memory ---- */
 
-static int facts_of(const struct signer_conf *conf, const struct ca *old, const struct ca *root, unsigned number, struct serial serial,
-                    int64_t now, struct ca_facts *ret)
+static int facts_of(const struct signer_conf *conf, const struct ca *old, const struct ca *root, unsigned number,
+		    struct serial serial, int64_t now, struct ca_facts *ret)
 {
 	struct cert_info info;
 	int              r = cert_read(ca_der(old), &info);
 	if (r == 0)
-		r = ca_plan_facts(conf, old->issuer.role, number, info.organisation, root->issuer.issuer_id, root->issuer.not_after_at, now, ret);
+		r = ca_plan_facts(conf, old->issuer.role, number, info.organisation, root->issuer.issuer_id,
+				  root->issuer.not_after_at, now, ret);
 	if (r < 0)
 		return r;
 	ret->serial = serial;
@@ -95,8 +100,8 @@ static int facts_of(const struct signer_conf *conf, const struct ca *old, const 
 	return 0;
 }
 
-static int make(const struct signer_conf *conf, const struct ca *old, const char *id, unsigned number, struct serial serial, int64_t now,
-                struct successor *s)
+static int make(const struct signer_conf *conf, const struct ca *old, const char *id, unsigned number, struct serial serial,
+		int64_t now, struct successor *s)
 {
 	struct ca_facts facts;
 	struct buf      spki = BUF_MAX(SPKI_MAX);
@@ -129,13 +134,14 @@ static int make(const struct signer_conf *conf, const struct ca *old, const char
 }
 
 int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const char *issuer_id, const char *successor_id,
-                    struct serial serial, int64_t now, struct successor *ret, struct ca **ret_there, struct refusal *why)
+		    struct serial serial, int64_t now, struct successor *ret, struct ca **ret_there, struct refusal *why)
 {
 	const struct ca *old = ca_store_find(cas, issuer_id), *root = NULL;
 	struct ca       *there = ca_store_find(cas, successor_id);
 	unsigned         number = 0;
 
-	if (old != NULL && there != NULL && there != old && there->issuer.role == old->issuer.role && there->issuer.role != ISSUER_ROOT) {
+	if (old != NULL && there != NULL && there != old && there->issuer.role == old->issuer.role &&
+	    there->issuer.role != ISSUER_ROOT) {
 		*ret_there = there;
 		return 0;
 	}
@@ -163,7 +169,8 @@ static int folder_open(const struct signer_conf *conf, int *ret, struct refusal 
 	return *ret >= 0 ? 0 : sys_refuse(why, path, "open the folder");
 }
 
-static int write_file(int fd, const char *id, const char *end, const struct buf *bytes, mode_t mode, const char *point, struct refusal *why)
+static int write_file(int fd, const char *id, const char *end, const struct buf *bytes, mode_t mode, const char *point,
+		      struct refusal *why)
 {
 	char name[ISSUER_ID_SIZE + 8];
 	(void)snprintf(name, sizeof(name), "%s%s", id, end);
@@ -190,7 +197,8 @@ static int write_both(int fd, struct successor *s, struct refusal *why)
 	return r;
 }
 
-int successor_finish(struct ca_store *cas, const struct signer_conf *conf, struct successor *s, struct ca **ret, struct refusal *why)
+int successor_finish(struct ca_store *cas, const struct signer_conf *conf, struct successor *s, struct ca **ret,
+		     struct refusal *why)
 {
 	_cleanup_fd_ int fd = -1;
 	struct ca       *to = &cas->ca[cas->n];
@@ -216,7 +224,8 @@ int successor_close_old(struct ca_store *cas, const struct signer_conf *conf, co
 	struct ca       *ca = ca_store_find(cas, issuer_id);
 
 	if (ca == NULL || ca->issuer.role == ISSUER_ROOT)
-		return refuse(why, E_SIGNER_ISSUER, issuer_id, "%s", ca == NULL ? err_what(E_SIGNER_ISSUER) : "a root signs no leaves");
+		return refuse(why, E_SIGNER_ISSUER, issuer_id, "%s",
+			      ca == NULL ? err_what(E_SIGNER_ISSUER) : "a root signs no leaves");
 	if (ca->closed)
 		return 0;
 	int r = folder_open(conf, &fd, why);

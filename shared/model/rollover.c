@@ -5,12 +5,8 @@
 const char *rollover_phase_name(enum rollover_phase p)
 {
 	static const char *const names[ROLLOVER_PHASE_COUNT] = {
-		[ROLLOVER_PREPARING] = "preparing",
-		[ROLLOVER_TRUST] = "trust",
-		[ROLLOVER_ISSUING] = "issuing",
-		[ROLLOVER_DRAINING] = "draining",
-		[ROLLOVER_RETIRING] = "retiring",
-		[ROLLOVER_RETIRED] = "retired",
+		[ROLLOVER_PREPARING] = "preparing",     [ROLLOVER_TRUST] = "trust",       [ROLLOVER_ISSUING] = "issuing",
+		[ROLLOVER_DRAINING] = "draining",       [ROLLOVER_RETIRING] = "retiring", [ROLLOVER_RETIRED] = "retired",
 		[ROLLOVER_ROLLED_BACK] = "rolled_back",
 	};
 	return (size_t)p < N_ELEMENTS(names) ? names[p] : "unknown";

@@ -1,5 +1,5 @@
-/* test_rollover_flow.c - room tests/step: does a rollover do what tests/step/rollover_flow.step says, whatever comes in whatever order?
- * Never: rules of its own; the table is the specification. */
+/* test_rollover_flow.c - room tests/step: does a rollover do what tests/step/rollover_flow.step says, whatever comes in
+ * whatever order? Never: rules of its own; the table is the specification. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -154,7 +154,10 @@ static void run_event(struct rollover_bench *b, const struct step_line *l)
 	struct rollover_step  s;
 	read_event(l, &e, &b->now);
 	int         r = rollover_flow_step(&b->r, &e, b->now, &s);
-	const char *got = r == E_ROLLOVER_STATE ? "refused" : r == E_ROLLOVER_GATE ? "gate" : s.next.phase == b->r.phase ? "same" : rollover_phase_name(s.next.phase);
+	const char *got = r == E_ROLLOVER_STATE        ? "refused"
+			  : r == E_ROLLOVER_GATE       ? "gate"
+			  : s.next.phase == b->r.phase ? "same"
+						       : rollover_phase_name(s.next.phase);
 	if (strcmp(got, l->phase) != 0)
 		wrong(b, l, "phase", l->phase, got);
 	if (r < 0)
@@ -188,8 +191,8 @@ static void the_table_holds(void **state)
 	assert_int_equal(b.errors, 0);
 }
 
-/* What must hold whatever comes: the old one is never retired without the signer's word, never switched back once it is closed, and the
- * actions of a walk alternate as they must: adopted before switched, switched before switched back after it issued. */
+/* What must hold whatever comes: the old one is never retired without the signer's word, never switched back once it is closed,
+ * and the actions of a walk alternate as they must: adopted before switched, switched before switched back after it issued. */
 static void nothing_wild_happens(void **state)
 {
 	(void)state;
@@ -224,8 +227,8 @@ static void nothing_wild_happens(void **state)
 				adopted |= a == ROLLOVER_ACT_ADOPT;
 				issues |= a == ROLLOVER_ACT_SWITCH;
 			}
-			assert_false(s.next.phase == ROLLOVER_RETIRING && r.phase != ROLLOVER_RETIRING && e.figures.agents > 0 &&
-				     !(r.emergency && e.override));
+			assert_false(s.next.phase == ROLLOVER_RETIRING && r.phase != ROLLOVER_RETIRING &&
+				     e.figures.agents > 0 && !(r.emergency && e.override));
 			assert_false(closed && !s.next.closed);
 			if (s.changed)
 				r = s.next;

@@ -1,5 +1,5 @@
-/* test_successor.c - does a running signer make the next authority of a role, of the same rights and once, and does a closed one sign nothing
- * but lists and OCSP responders, also after a restart? Never: the usual cost of a passphrase. */
+/* test_successor.c - does a running signer make the next authority of a role, of the same rights and once, and does a closed
+ * one sign nothing but lists and OCSP responders, also after a restart? Never: the usual cost of a passphrase. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +68,8 @@ static void begin(void)
 	struct refusal why = {0};
 	char           path[96];
 	snprintf(path, sizeof(path), "%s/log", folder);
-	if (ca_store_load(folder, PASSPHRASE, HIERARCHY_URL, &s.cas, &why) < 0 || sign_log_open(path, SIGN_LOG_ROTATE, &s.log, &why) < 0)
+	if (ca_store_load(folder, PASSPHRASE, HIERARCHY_URL, &s.cas, &why) < 0 ||
+	    sign_log_open(path, SIGN_LOG_ROTATE, &s.log, &why) < 0)
 		fail_msg("%s: %s", why.object, why.cause);
 	assert_int_equal(serve_new(&s, &v), 0);
 }
@@ -92,7 +93,8 @@ static int setup(void **state)
 	char path[128];
 	(void)state;
 	hierarchy_make(&h, now - 30 * MS_DAY, KEY_EC_P256, "10.0.0.0/8");
-	conf = (struct signer_conf){.domains = "vcc.internal,example.org", .ip_ranges = "10.0.0.0/8", .public_url = HIERARCHY_URL};
+	conf = (struct signer_conf){
+		.domains = "vcc.internal,example.org", .ip_ranges = "10.0.0.0/8", .public_url = HIERARCHY_URL};
 	for (size_t i = 0; i < LEAF_PROFILE_COUNT; i++)
 		conf.validity_ms[i] = 30 * MS_DAY;
 	strcpy(folder, "/tmp/test_successor_XXXXXX");
@@ -260,7 +262,8 @@ static void is_made_once_and_is_there_after_a_restart(void **state)
 	}
 	assert_string_equal(ca_store_find(&s.cas, "service-2")->issuer.parent_id, "root-1");
 	assert_true(keyfile_lock_fits(&ca_store_find(&s.cas, "service-1")->lock, (struct span){NULL, 0}) == false);
-	assert_memory_equal(&ca_store_find(&s.cas, "service-1")->lock, &ca_store_find(&s.cas, "service-2")->lock, sizeof(struct keyfile_lock));
+	assert_memory_equal(&ca_store_find(&s.cas, "service-1")->lock, &ca_store_find(&s.cas, "service-2")->lock,
+			    sizeof(struct keyfile_lock));
 	assert_int_equal(leaf("service-2", LEAF_SERVICE), 0);
 	assert_int_equal(leaf("service-1", LEAF_SERVICE), 0); /* the old one is as it was */
 }
@@ -287,11 +290,11 @@ static void what_is_refused(void **state)
 		const char *id, *successor_id;
 		int         code;
 	} rows[] = {
-		{"service-7", "service-8", E_SIGNER_ISSUER},  {"root-1", "root-2", E_SIGNER_LIMIT},
-		{"service-1", "agent-2", E_SIGNER_LIMIT},     {"service-1", "root-2", E_SIGNER_LIMIT},
-		{"service-1", "service-1", E_SIGNER_LIMIT},   {"service-1", "service-02", E_SIGNER_LIMIT},
-		{"service-1", "service-0", E_SIGNER_LIMIT},   {"service-1", "../service-2", E_SIGNER_LIMIT},
-		{"service-1", "service-2x", E_SIGNER_LIMIT},  {"service-1", "", E_SIGNER_LIMIT},
+		{"service-7", "service-8", E_SIGNER_ISSUER}, {"root-1", "root-2", E_SIGNER_LIMIT},
+		{"service-1", "agent-2", E_SIGNER_LIMIT},    {"service-1", "root-2", E_SIGNER_LIMIT},
+		{"service-1", "service-1", E_SIGNER_LIMIT},  {"service-1", "service-02", E_SIGNER_LIMIT},
+		{"service-1", "service-0", E_SIGNER_LIMIT},  {"service-1", "../service-2", E_SIGNER_LIMIT},
+		{"service-1", "service-2x", E_SIGNER_LIMIT}, {"service-1", "", E_SIGNER_LIMIT},
 		{"service-1", "agent-1", E_SIGNER_LIMIT},
 	};
 	uint64_t top = sign_log_top(s.log);
@@ -363,8 +366,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(has_the_rights_of_the_old_one), T(is_made_once_and_is_there_after_a_restart), T(a_key_without_certificate_is_nobody),
-		T(what_is_refused), T(not_many_in_a_day), T(needs_the_root), T(closed_is_for_good),
+		T(has_the_rights_of_the_old_one),
+		T(is_made_once_and_is_there_after_a_restart),
+		T(a_key_without_certificate_is_nobody),
+		T(what_is_refused),
+		T(not_many_in_a_day),
+		T(needs_the_root),
+		T(closed_is_for_good),
 #undef T
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
