@@ -132,7 +132,7 @@ enum campaign_consent campaign_consent_of(struct controller *ctl, const struct c
 {
 	if (p->request.kind == CAMPAIGN_CA)
 		return CONSENT_NONE; /* it is part of what they agreed to */
-	if (p->signs_code)
+	if (p->signs_code || p->request.incident == INCIDENT_CA_COMPROMISE)
 		return CONSENT_BEFORE;
 	if ((uint64_t)p->by_state[MEMBER_WAITING] + campaign_recent_of(ctl, p) <= p->limit || p->by_state[MEMBER_WAITING] == 0)
 		return CONSENT_NONE;

@@ -65,6 +65,7 @@ TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or sel
       {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"incident_type", API_TEXT, API_NULL, NULL, API_INCIDENTS, "default: other"},
       {"fresh_keys", API_BOOL, API_NULL, NULL, NULL, NULL}, {"revoke_old", API_TEXT, API_NULL, NULL, NULL, "proved, now, after:DURATION"},
       {"invalidity_date", API_TIME, API_NULL, NULL, NULL, "since when the keys are not to be trusted"},
+      {"issuer_id", API_TEXT, API_NULL, NULL, NULL, "the CA of ca_compromise, instead of a selection: it gives way at once, when a second person agrees"},
       WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
 /* Those of the answer that are written by the store alone are taken and not looked at. */
 TABLE(template_body, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, "that of the path"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
@@ -201,7 +202,7 @@ static const struct api_contract rows[] = {
 
 	{"POST", LIFE "/renew/{cert_id}", API_200 | API_202, SHAPE_ONE, &object_renewed, &object_renewing, NULL, NULL, renew_body},
 	{"POST", LIFE "/bulk-renewal", API_200 | API_202, SHAPE_ONE, &object_planned, &object_bulk_begun, NULL, NULL, bulk_body},
-	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency, NULL, NULL, emergency_body},
+	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency_or_waiting, NULL, NULL, emergency_body},
 	{"POST", LIFE "/vcc-service/{service_name}/renew-all", API_200 | API_202, SHAPE_ONE, &object_planned, &object_service_begun, NULL, NULL, renew_all_body},
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", API_200, SHAPE_ONE, &object_service_certs, NULL, NULL, NULL, NULL},
 	{"GET", LIFE "/expiring", API_200, SHAPE_ONE, &object_expiring, NULL, NULL, expiring_args, NULL},

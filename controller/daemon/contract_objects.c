@@ -358,4 +358,6 @@ OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT,
 
 OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
 
+const struct api_object object_emergency_or_waiting = {"EmergencyOrWaiting", NULL, NULL, {&object_emergency, &object_waiting}};
+
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};

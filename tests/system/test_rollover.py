@@ -250,9 +250,21 @@ def test_an_emergency_stops_the_old_one_at_once(inst):
     admin, where = api(inst, "admin"), "/api/v1/ca/service-2/rollover"
     inst.away.processes["agent"].stop()
     wait_for("it is seen to be away", lambda: not admin.get(f"agents/{inst.away.name}")["connected"])
-    status, out, _ = vccctl(inst, "ca", "rollover", "service-2", "--emergency", "--reason", "stolen", "-o", "json")
+    life, incident = "/api/v1/certificates/lifecycle/emergency-recertification", {"incident_id": "INC-7", "reason": "stolen", "incident_type": "ca_compromise"}
+    problem(admin("POST", life, incident), 422, "VCC-3604")
+    problem(admin("POST", life, dict(incident, issuer_id="service-2", selector={"all": True})), 422, "VCC-3604")
+    problem(admin("POST", life, dict(incident, issuer_id="nobody")), 404, "VCC-1006")
+    problem(admin("POST", life, dict(incident, issuer_id="root-1")), 409, "VCC-3883")
+    problem(admin("POST", life, dict(incident, issuer_id="service-2", incident_type="other", selector={"all": True})), 422, "VCC-3104")
+    words = ["--incident", "INC-7", "--reason", "stolen", "--type", "ca_compromise", "--issuer", "service-2"]
+    assert vccctl(inst, "emergency", "plan", *words, "--all")[0] == 2 and vccctl(inst, "emergency", "plan", *words[:-2])[0] == 2
+    status, out, err = vccctl(inst, "emergency", "plan", *words, "-o", "json")
+    plan = json.loads(out)
+    assert status == 0 and set(plan["certificate_list"]) == {inst.here.cert_id, inst.away.cert_id} and plan["plan"]["approval"] == "before", out + err
+    status, out, err = vccctl(inst, "emergency", "apply", *words, "-o", "json", "--yes")
     asked = json.loads(out)
-    assert status == 4 and asked["approval"]["what"]["emergency"] and asked["approval"]["what"]["successor_id"] == "service-3"
+    assert status == 4 and asked["approval"]["what"]["emergency"] and asked["approval"]["what"]["successor_id"] == "service-3", out + err
+    assert asked["approval"]["what"]["reason"] == "INC-7: stolen"
     approve(inst, asked)
     shown = phase(inst, "draining", "service-2")
     assert shown["closed"] and shown["emergency"]
