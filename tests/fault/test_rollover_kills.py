@@ -130,3 +130,32 @@ def test_killed_in_between(site, process, point, nth, role, end):
     bare = checks.rows(site.inst.facts_db(), "SELECT count(*) FROM issuances i WHERE i.state NOT IN ('intent', 'void') AND NOT EXISTS (SELECT 1 FROM audit a "
                        "WHERE a.event = 'certificate_intent' AND a.object = i.owner_id AND instr(a.detail, hex(i.serial)) > 0)")
     assert bare == [(0,)]
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
+def test_who_grows_old_is_asked_about_by_itself_and_once(folder):
+    """After 300 days a service CA of three years lives shorter than its longest template and 90 days, the agents' CA does not."""
+    inst = PlayedFleet(folder, binaries=FAULTS)
+
+    def waiting():
+        return {a["object"]: a for a in inst.vccctl("approval", "list") if a["kind"] == "ca_rollover"}
+    try:
+        inst.init()
+        inst.start_both()
+        time.sleep(1)
+        assert waiting() == {}
+        for run in range(2):
+            for name in ("controller", "signer"):
+                inst.processes[name].stop()
+            for name in ("signer", "controller"):
+                inst.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(300 * 24 * 3600 * 1000)}
+                inst.processes[name].start()
+            inst.wait_up()
+            asked = wait_for("both are asked about", lambda: len(w := waiting()) == 2 and w)
+            assert set(asked) == {"service-1", "code-signing-1"}
+            assert asked["service-1"]["requester"] == "scheduler" and "signs for up to 730 d" in asked["service-1"]["what"]["reason"]
+        rows = checks.rows(inst.facts_db(), "SELECT object FROM approvals WHERE kind = 'ca_rollover' ORDER BY object")
+        assert rows == [("code-signing-1",), ("service-1",)]
+        assert checks.rows(inst.facts_db(), "SELECT count(*) FROM rollovers") == [(0,)]  # nothing is done before a person agrees
+    finally:
+        inst.stop()
