@@ -56,7 +56,7 @@ static void hello(struct keeper *k)
 		h.head_size = k->state.heads.row[0].size;
 		h.head_root = k->state.heads.row[0].root;
 	}
-	text_cut(h.name, sizeof(h.name), k->state.identity.agent);
+	text_cut(h.name, sizeof(h.name), k->called);
 	for (size_t i = 0; i < k->n_managed; i++)
 		h.targets += present_of(k->managed[i]);
 	(void)uplink_send(k->uplink, MSG_HELLO, &h);
@@ -79,7 +79,7 @@ static void identity_ask(struct keeper *k)
 	struct body_identity body = {.made_at = clock_now(), .csr = buf_span(&k->link_csr)};
 	if (!k->welcomed || k->link_csr.n == 0)
 		return;
-	text_cut(body.name, sizeof(body.name), k->state.identity.agent);
+	text_cut(body.name, sizeof(body.name), k->called);
 	int r = uplink_send_signed(k->uplink, MSG_AGENT_IDENTITY, LABEL_IDENTITY, &wire_body_identity, &body);
 	if (r != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the link's request cannot be signed: %s", err_what(r));
@@ -116,28 +116,15 @@ static void receipts_align(struct keeper *k, uint64_t taken)
 	renumbered(k);
 }
 
-/* The controller calls this host by another name. That is no more than a name: whoever forged it would get a hello that the controller
- * refuses, and an identity is issued for the host key alone. */
-static int take_name(struct keeper *k, const char *name)
-{
-	struct refusal why = {.code = 0};
-	char           old[AGENT_NAME_SIZE];
-	memcpy(old, k->state.identity.agent, sizeof(old));
-	int r = name_agent_ok(name) ? keeper_state_rename(&k->state, name, &why)
-				    : refuse(&why, E_NAME, "welcome", "`%s` is no name of an agent", name);
-	if (r < 0)
-		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
-	else
-		log_line(LOG_LEVEL_NOTICE, NULL, "this host is %s now; it was %s", name, old);
-	return r;
-}
-
 static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_welcome *w = &f->u.welcome;
 	(void)bytes;
-	if (!text_equal(w->agent, k->state.identity.agent) && take_name(k, w->agent) < 0)
-		return; /* the next welcome says it again */
+	if (!name_agent_ok(w->agent)) {
+		log_line(LOG_LEVEL_ERROR, NULL, "the controller welcomes `%s`, which is no name of an agent", w->agent);
+		return;
+	}
+	text_cut(k->called, sizeof(k->called), w->agent);
 	keeper_clock_told(k, w->now_at);
 	if (!k->welcomed)
 		log_line(LOG_LEVEL_NOTICE, NULL, "welcomed by the controller; clocks differ by %lld ms", (long long)keeper_clock_skew(k));
@@ -305,11 +292,24 @@ static void on_bundle(struct keeper *k, const struct wire_frame *f, struct span 
 		care_look_all(k);
 }
 
+/* A welcome alone, which anybody on the way could forge, gives no name; a certificate for this host key does. */
+static int take_name(struct keeper *k, struct refusal *why)
+{
+	char old[AGENT_NAME_SIZE];
+	memcpy(old, k->state.identity.agent, sizeof(old));
+	if (text_equal(old, k->called))
+		return 0;
+	int r = keeper_state_rename(&k->state, k->called, why);
+	if (r == 0)
+		log_line(LOG_LEVEL_NOTICE, NULL, "this host is %s now; it was %s", k->called, old);
+	return r;
+}
+
 static void on_identity(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	struct refusal         why = {.code = 0};
 	struct identity_wanted wanted = {
-		.agent = k->state.identity.agent,
+		.agent = k->called,
 		.domain = k->state.identity.domain,
 		.host_hash = k->state.host_hash,
 		.roots = buf_span(&k->state.trust.roots),
@@ -321,6 +321,8 @@ static void on_identity(struct keeper *k, const struct wire_frame *f, struct spa
 	int r = csr_check(buf_span(&k->link_csr), &wanted.link_spki, &type);
 	if (r == 0)
 		r = identity_check(&wanted, f->u.identity.certificate, f->u.identity.chain, 0, &why);
+	if (r == 0)
+		r = take_name(k, &why);
 	if (r != 0) {
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 		return;

@@ -173,6 +173,7 @@ struct keeper {
 	const struct agent_conf *conf;
 	uv_loop_t                loop;
 	struct keeper_state      state;
+	char                     called[AGENT_NAME_SIZE]; /* by the last welcome; a certificate for this host key makes it the host's name */
 	struct journal          *journal;
 	struct buf               batch; /* records being collected for it */
 	size_t                   tend_from; /* bytes from which on it is rewritten */

@@ -35,7 +35,7 @@ static bool option_find(const struct parse *p, const char *name, struct conf_wor
 			*ret = p->line.word[i + 1];
 			return true;
 		}
-		if (text_starts(w->text, name) && w->text[n] == '=') {
+		if (text_starts(w->text, name) && w->text[n] == '=' && w->text[n + 1] != '\0') { /* an empty value is none */
 			*ret = *w;
 			memmove(ret->text, w->text + n + 1, strlen(w->text + n + 1) + 1);
 			ret->start += n + 1;

@@ -5,6 +5,7 @@
 #include "controller/cli/campaign_screen.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,9 +83,16 @@ static void draw(const struct invocation *in, FILE *to, const json_t *campaign, 
 	json_decref(failures);
 }
 
+/* A terminal whose lines can be drawn over. */
+static bool can_redraw(void)
+{
+	const char *term = getenv("TERM");
+	return isatty(STDERR_FILENO) == 1 && term != NULL && term[0] != '\0' && !text_equal(term, "dumb");
+}
+
 static void progress(const struct invocation *in, const json_t *campaign)
 {
-	if (isatty(STDERR_FILENO))
+	if (can_redraw())
 		draw(in, stderr, campaign, true);
 }
 
@@ -150,7 +158,7 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 	int64_t until = clock_monotonic() + wait_ms;
 	long    poll_ms = POLL_FIRST_MS;
 	struct still still = {.done = -1};
-	if (isatty(STDERR_FILENO))
+	if (can_redraw())
 		fprintf(stderr, "\033[2J");
 	for (;;) {
 		struct refusal why;
@@ -168,7 +176,7 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 		nanosleep(&(struct timespec){.tv_nsec = poll_ms * 1000000L}, NULL);
 		poll_ms = poll_ms * 2 < POLL_MAX_MS ? poll_ms * 2 : POLL_MAX_MS;
 	}
-	if (isatty(STDERR_FILENO))
+	if (can_redraw())
 		fprintf(stderr, "\n");
 	return end(in, campaign_id);
 }

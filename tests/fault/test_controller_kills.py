@@ -315,7 +315,7 @@ def test_every_point_is_tried():
     known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
     elsewhere = re.compile(r"controller\.(return|run|release|rename|head"  # test_return.py, test_clones.py, test_audit_kills.py
                            r"|decision|approval|principal|token|token_revoke|break_glass"  # test_rights_kills.py
-                           r"|campaign|campaign_(new|send|sent|drop|dropped|word)|policy_(edit|walk|page)"  # test_campaign_kills.py, test_policy_kills.py
+                           r"|campaign|campaign_(new|send|sent|drop|dropped|word|back)|policy_(edit|walk|page)"  # test_campaign_kills.py, test_policy_kills.py
                            r"|rollover|rollover_word"  # test_rollover_kills.py
                            r"|issue|approved|kept"  # test_issue_kills.py, test_idempotency_kills.py
                            r"|backup_made|restore_accept|archive_written|prune)(_stored)?$")  # test_backup_kills.py, test_restore_kills.py, test_prune.py

@@ -18,7 +18,7 @@ SOURCES = {"controller": "controller/daemon controller/store", "signer": "contro
 # Passed by init, by joining, by coming back, by making room, by a backup, a restore or pruning, by renewing the process's own identity, by a failed swap, by what happens between renewals or by a group, not
 # by a renewal; each has its own test.
 ELSEWHERE = re.compile(r"^(init[._]|.*join|.*return|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire|"
-                       r"link\.fetch|keeper\.(care|rehearse|flip\.place|watch)|store_copy|store_restore|controller\.(backup|restore|archive|prune))")
+                       r"link\.fetch|keeper\.(care|rehearse|rename|flip\.place|watch)|store_copy|store_restore|controller\.(backup|restore|archive|prune))")
 # Passed only where the service is HAProxy and has copies at fixed paths.
 RICHER = re.compile(r"^(hook\.(haproxy|drain)|keeper\.copies)")
 
@@ -56,6 +56,7 @@ def installation():
         inst.init()
         inst.start()
         inst.edit_template("clara_service_auth", retry_interval="2s", max_renewal_attempts=20, renewal_threshold="60d", emergency_threshold="7d")
+        inst.edit_template("covina_orchestrator", retry_interval="2s", max_renewal_attempts=20)
         plain, rich = inst.add_nginx(), inst.prepare_service("haproxy")
         rich.join()
         fixed = os.path.join(rich.dir, "fixed")

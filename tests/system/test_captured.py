@@ -375,7 +375,7 @@ def test_the_keeper_takes_no_foreign_way_back(world, link):
     # the encoded message stands behind the file's checksum
     good = {"agent": host.name, "service": host.service, "domain": inst.domain, "address": inst.agents_address, "now_at": int(now() * 1000),
             "certificate": cas.identity(mine.public_key(), host.name, host_hash), "chain": cas.agent.der, "bundle": kept["bundle"][32:]}
-    lies = [(good, -1404), ({**good, "agent": "somebody"}, -3202), ({**good, "domain": "else.internal"}, -3202), ({**good, "bundle": b""}, None),
+    lies = [(good, -1404), ({**good, "agent": "somebody"}, -1407), ({**good, "agent": "No Name"}, -3202), ({**good, "domain": "else.internal"}, -3202), ({**good, "bundle": b""}, None),
             ({**good, "bundle": cas.bundle(wire.body_encode("bundle", epoch=9, threshold=1, made_at=1, roots=[{"certificate": cas.root.der}]))}, -2011),
             ({**good, "certificate": cas.identity(cas.agent.key.public_key(), host.name, host_hash)}, -1405), ({"code": -3207, "text": "no"}, -3207)]
     for n, (reply, code) in enumerate(lies, 1):

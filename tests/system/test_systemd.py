@@ -366,8 +366,9 @@ def test_a_broken_service_configuration_stops_the_renewal(running):
     template = m.json("vccctl", "template", "show", "clara_service_auth", "-o", "json")
     template["max_renewal_attempts"] = 1
     m.write("/root/template.json", json.dumps(template))
-    waits = m.json("vccctl", "template", "apply", "/root/template.json", "-o", "json")
-    assert waits["status"] == "awaiting_approval", "a change of policy is the business of two persons"
+    applied = m.run("vccctl", "template", "apply", "/root/template.json", "-o", "json", check=False)
+    waits = json.loads(applied.stdout)
+    assert applied.returncode == 4 and waits["status"] == "awaiting_approval", "a change of policy is the business of two persons"
     m.run("vccctl", "--url", "https://127.0.0.1:8444", "--ca", "/etc/vcc-controller/ca.pem", "--token-file", "/var/lib/vcc-controller/approver.token", "approval", "approve",
           waits["approval_id"])
     m.write("/usr/local/sbin/nginx-test", TEST_SCRIPT, 0o755)
