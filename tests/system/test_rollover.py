@@ -3,6 +3,7 @@ while (LIFECYCLE 2, 6, 7; FAULTS F68-F71)?"""
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import urllib.request
 
@@ -78,6 +79,12 @@ def issuer_of(inst, host):
     """Common name of who signed what the service serves now, by the file that it reads; proved served before."""
     with open(os.path.join(host.target_dir, "current", "cert.pem"), "rb") as f:
         return x509.load_pem_x509_certificate(f.read()).issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+
+
+def admin_issuer(inst):
+    host, port = inst.admin_url.split("//")[1].split(":")
+    cert = x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode())
+    return cert.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
 
 
 def events(inst, event):
@@ -162,6 +169,7 @@ def test_the_way_back_before_and_after_the_switch(inst):
         assert issuer_of(inst, host) == "VCC Service CA 2"
     assert ca(inst, "service-2")["state"] == "active" and ca(inst, "service-1")["state"] == "draining"
     assert ca(inst, "service-1")["successor_id"] == "service-2"
+    wait_for("our own listener has one of the successor, too", lambda: admin_issuer(inst) == "VCC Service CA 2")
 
     assert admin("POST", f"{ROLLOVER}/rollback", {"reason": "something breaks"})[0] == 200
     assert rollover(inst)["phase"] == "rolled_back"
