@@ -215,12 +215,15 @@ static int apply(const struct invocation *in, const char *path, json_t *body, bo
 		if (in->form == OUTPUT_TABLE)
 			printf("campaign %s\n", id), fflush(stdout);
 		r = campaign_watch(in, id, wait_ms);
+	} else if (in->form == OUTPUT_TABLE && id == NULL) {
+		printf("approval %s: a second person has to agree; then `vccctl ca rollover` tells how far it is\n",
+		       json_string_value(json_object_get(answer, "approval_id")));
 	} else if (in->form == OUTPUT_TABLE) {
 		printf("campaign %s: %s\n", id != NULL ? id : "-", json_string_value(json_object_get(answer, "message")));
 	} else {
 		output_json(answer);
 	}
-	if (!watched)
+	if (!watched || id == NULL)
 		r = ask_exit(answer);
 	json_decref(answer);
 	return r;
@@ -328,6 +331,14 @@ static int select_certificates(const struct invocation *in, json_t *body, struct
 			return refuse(why, E_CLI_USAGE, selections[i], "only one selection at a time; --%s was given, too", named);
 		named = selections[i];
 	}
+	if (text_equal(verb_value(in, "type"), "ca_compromise")) {
+		if (named != NULL || !verb_given(in, "issuer"))
+			return refuse(why, E_CLI_USAGE, "emergency", "a compromised CA is named by --issuer ISSUER_ID, without a selection");
+		set_text(in, "issuer", "issuer_id", body);
+		return 0;
+	}
+	if (verb_given(in, "issuer"))
+		return refuse(why, E_CLI_USAGE, "emergency", "--issuer is of --type ca_compromise alone");
 	if (named == NULL)
 		return refuse(why, E_CLI_USAGE, "emergency", "name --all, --service, --template, --agent, --pattern or --ids-file");
 	if (text_equal(named, "ids-file"))
@@ -395,7 +406,8 @@ static int emergency_apply(const struct invocation *in)
 		{"ids-file", "FILE", "one cert_id a line"}
 #define INCIDENT                                                                                                               \
 	{"incident", "ID", "name of the incident"}, {"reason", "TEXT", "why, for the audit trail"},                            \
-		{"type", "T", "key_compromise, host_compromise, algorithm, misissuance, exercise, other"},                     \
+		{"type", "T", "key_compromise, host_compromise, ca_compromise, algorithm, misissuance, exercise, other"},      \
+		{"issuer", "ISSUER_ID", "--type ca_compromise: the CA, instead of a selection"},                           \
 		{"fresh-keys", NULL, "no key that was made before"},                                                           \
 		{"revoke-old", "WHEN", "proved, now or after:4h: when the old certificate is revoked"},                        \
 		{"invalidity-date", "TIME", "since when signatures of the key are worth nothing"}

@@ -545,7 +545,7 @@ static enum member_state own_order(const struct campaign *c, const struct order 
 
 enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now)
 {
-	if (follows && c->kind == CAMPAIGN_POLICY) {
+	if (follows && (c->kind == CAMPAIGN_POLICY || c->kind == CAMPAIGN_CA)) {
 		enum member_state own = own_order(c, o, now);
 		return own == MEMBER_ORDERED ? MEMBER_FOLLOWING : own;
 	}

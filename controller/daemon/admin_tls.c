@@ -25,6 +25,7 @@ struct admin_tls {
 	struct key *key;
 	struct buf  key_pem, spki, chain_pem;
 	int64_t     not_before_at, not_after_at; /* 0 = none */
+	struct hash issuer;                      /* of its issuer's certificate; none = not known */
 	int64_t     retry_at;
 	bool        asked;
 };
@@ -66,12 +67,14 @@ static void load_chain(struct admin_tls *a)
 {
 	struct buf       pem = BUF_MAX(PEM_MAX), ders = BUF_MAX(CHAIN_DER_MAX);
 	struct cert_info info;
-	struct span      rest, leaf;
+	struct span      rest, leaf, issuer;
 	if (file_read(a->dir_fd, "admin.pem", false, &pem, NULL) == 0 && cert_from_pem(buf_span(&pem), &ders) == 0) {
 		rest = buf_span(&ders);
 		if (der_next(&rest, &leaf) && cert_read(leaf, &info) == 0 && cert_fits_key(leaf, a->key) == 0) {
 			a->not_before_at = info.not_before_at;
 			a->not_after_at = info.not_after_at;
+			if (der_next(&rest, &issuer))
+				digest_sha256(issuer, &a->issuer);
 			buf_take(&a->chain_pem, &pem);
 		}
 	}
@@ -173,15 +176,28 @@ static void on_issued(struct controller *ctl, void *ctx, int code, const struct 
 		buf_take(&a->chain_pem, &pem);
 		a->not_before_at = issued->not_before_at;
 		a->not_after_at = issued->not_after_at;
+		if (issuer != NULL)
+			digest_sha256((struct span){issuer->row.der, issuer->row.der_len}, &a->issuer);
 		if (ctl->admin_tls_changed != NULL)
 			ctl->admin_tls_changed(ctl->admin_tls_ctx);
 	}
 	buf_free(&pem);
 }
 
+/* The CA that signed it gave way: who checks lists may refuse it before half of its life is over. */
+static bool is_of_another_issuer(struct controller *ctl, const struct admin_tls *a)
+{
+	const struct catalog_issuer *issuer = catalog_issuer_of_role(ctl->catalog, ISSUER_SERVICE);
+	struct hash                  hash;
+	if (issuer == NULL || hash_is_none(a->issuer))
+		return false;
+	digest_sha256((struct span){issuer->row.der, issuer->row.der_len}, &hash);
+	return !hash_equal(hash, a->issuer);
+}
+
 void admin_tls_tick(struct controller *ctl, struct admin_tls *a, int64_t now)
 {
-	bool due = a->chain_pem.n == 0 || now > a->not_before_at + (a->not_after_at - a->not_before_at) / 2;
+	bool due = a->chain_pem.n == 0 || is_of_another_issuer(ctl, a) || now > a->not_before_at + (a->not_after_at - a->not_before_at) / 2;
 	if (!due || a->asked || a->retry_at > now || !signer_ready(ctl))
 		return;
 	struct identity_request q = {.profile = LEAF_ADMIN_TLS,

@@ -12,6 +12,8 @@
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/rollover_ask.h"
+#include "controller/daemon/rollover_left.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -25,6 +27,7 @@ struct job {
 	struct api_call      *call;
 	struct campaign_plan *plan;
 	bool                  dry_run;
+	char                  issuer_id[ISSUER_ID_SIZE]; /* a compromised CA; "" = none is named */
 	int64_t               wait_ms;
 	char                  pattern[DNS_NAME_SIZE]; /* as the caller wrote it */
 	/* the answer */
@@ -202,22 +205,68 @@ static void created(void *ctx, const struct api_result *result)
 		answer_begun(j);
 }
 
+/* A bad CA itself says what is meant: all that it signed for hosts. */
+static int select_below(struct campaign_plan *p, const char *issuer_id, struct store_view *view)
+{
+	struct rollover_left left = {.code = 0};
+	text_cut(left.issuer_id, sizeof(left.issuer_id), issuer_id);
+	rollover_left_count(&left, view, p->now);
+	p->request.ids = left.ids;
+	p->request.n_ids = left.n_ids;
+	p->request.selector.kind = SELECT_IDS;
+	left.ids = NULL;
+	rollover_left_free(&left);
+	return left.code;
+}
+
 static void plan_run(void *job, struct store_view *view)
 {
 	struct job *j = job;
-	if (view == NULL)
+	int         r = view == NULL ? E_STORE_IO : j->issuer_id[0] != '\0' ? select_below(j->plan, j->issuer_id, view) : 0;
+	if (r < 0)
 		j->plan->code = refuse(&j->plan->why, E_STORE_IO, "store", "it cannot be read now");
 	else
 		campaign_plan_make(j->plan, view);
 }
 
+/* ---- a compromised CA: it gives way, and the campaign follows from that ------------------------------------------ */
+
+static void rollover_asked(void *ctx, const struct api_result *result)
+{
+	struct job      *j = ctx;
+	struct api_call *call = j->call;
+	if (result->code < 0) {
+		job_refuse(j, &result->why);
+		return;
+	}
+	job_end(j);
+	api_waits(call, &result->approval);
+}
+
+static void ask_rollover(struct job *j)
+{
+	struct caller who = j->call->caller;
+	char          reason[INCIDENT_SIZE + REASON_SIZE + 4];
+	(void)snprintf(reason, sizeof(reason), "%s: %s", j->plan->request.incident_id, j->plan->request.reason);
+	text_cut(who.reason, sizeof(who.reason), reason);
+	rollover_ask_begin(j->call->ctl, j->issuer_id, true, &who, rollover_asked, j);
+}
+
+/* Whatever lives below it: the CA gives way also when that is nothing. */
+static bool nothing_below(const struct job *j)
+{
+	return j->issuer_id[0] != '\0' && !j->dry_run && !j->plan->request.as_planned && j->plan->n == 0 && j->plan->code != E_STORE_IO;
+}
+
 static void plan_done(void *job)
 {
 	struct job *j = job;
-	if (j->plan->code < 0)
+	if (j->plan->code < 0 && !nothing_below(j))
 		job_refuse(j, &j->plan->why);
 	else if (j->dry_run)
 		answer_plan(j);
+	else if (j->issuer_id[0] != '\0')
+		ask_rollover(j);
 	else
 		campaigns_create(j->call->ctl, j->plan, &j->call->caller, created, j);
 }
@@ -338,10 +387,32 @@ static int read_selector(struct api_call *call, json_t *o, struct campaign_reque
 	return 0;
 }
 
-static int read_selection(struct api_call *call, struct campaign_request *q)
+/* ca_compromise names the CA, and nothing else. */
+static int read_issuer(struct job *j)
 {
-	json_t *ids = json_object_get(call->body, "certificate_ids");
-	json_t *selector = json_object_get(call->body, "selector");
+	struct api_call *call = j->call;
+	bool             selected = json_object_get(call->body, "certificate_ids") != NULL || json_object_get(call->body, "selector") != NULL;
+	int              r = api_field_text(call, "issuer_id", "", j->issuer_id, sizeof(j->issuer_id));
+	if (r == 0 && (j->issuer_id[0] == '\0' || selected))
+		r = refuse(&call->why, E_CAMPAIGN_CA, "issuer_id", "a compromised CA is named by issuer_id, without a selection: all that it signed is meant");
+	if (r == 0 && !rights_allow(&call->principal, PERM_CA_MANAGE))
+		r = refuse(&call->why, E_API_FORBIDDEN, "ca_compromise", "it closes a CA, and %s lacks the permission %s", call->principal.name,
+			   permission_name(PERM_CA_MANAGE));
+	if (r == 0 && rights_limited(&call->principal))
+		r = refuse(&call->why, E_RIGHTS_LIMIT, "ca_compromise", "%s", err_what(E_RIGHTS_LIMIT));
+	return r;
+}
+
+static int read_selection(struct job *j, struct campaign_request *q)
+{
+	struct api_call *call = j->call;
+	json_t          *ids = json_object_get(call->body, "certificate_ids");
+	json_t          *selector = json_object_get(call->body, "selector");
+	const char      *type = json_string_value(json_object_get(call->body, "incident_type"));
+	if (text_equal(type != NULL ? type : "", "ca_compromise"))
+		return read_issuer(j);
+	if (json_object_get(call->body, "issuer_id") != NULL)
+		return refuse(&call->why, E_API_BODY, "issuer_id", "it is of incident_type ca_compromise alone");
 	if ((ids != NULL) == (selector != NULL))
 		return refuse(&call->why, E_API_BODY, "certificate_ids",
 			      "exactly one of certificate_ids and selector is required");
@@ -376,8 +447,6 @@ static int read_incident(struct api_call *call, struct campaign_request *q)
 			   "`%s` is none of key_compromise, host_compromise, ca_compromise, algorithm, misissuance, exercise, "
 			   "other",
 			   type);
-	if (r == 0 && q->incident == INCIDENT_CA_COMPROMISE)
-		r = refuse(&call->why, E_CAMPAIGN_CA, q->incident_id, "this installation cannot roll a CA over yet");
 	if (r == 0 && q->incident == INCIDENT_HOST_COMPROMISE && !rights_allow(&call->principal, PERM_AGENT_BAN))
 		r = refuse(&call->why, E_API_FORBIDDEN, type, "it bans hosts, and %s lacks the permission %s",
 			   call->principal.name, permission_name(PERM_AGENT_BAN));
@@ -396,7 +465,7 @@ void api_life_emergency(struct api_call *call)
 	int                      r = api_body(call);
 	q->trigger = TRIGGER_EMERGENCY;
 	if (r == 0)
-		r = read_selection(call, q);
+		r = read_selection(j, q);
 	if (r == 0)
 		r = read_incident(call, q);
 	if (r == 0)

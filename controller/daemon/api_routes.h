@@ -89,6 +89,13 @@ int  api_ca_list(struct api_call *call, struct store_view *view);
 int  api_ca_show(struct api_call *call, struct store_view *view);
 void api_ca_revoke(struct api_call *call);
 
+/* api_rollover.c */
+void api_rollover_show(struct api_call *call);
+void api_rollover_begin(struct api_call *call);
+void api_rollover_advance(struct api_call *call);
+void api_rollover_rollback(struct api_call *call);
+void api_rollover_retire(struct api_call *call);
+
 /* api_lifecycle.c: the brief's endpoints */
 void api_life_renew(struct api_call *call);
 int  api_life_service_certs(struct api_call *call, struct store_view *view);

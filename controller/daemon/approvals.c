@@ -20,6 +20,7 @@
 #include "controller/daemon/people.h"
 #include "controller/daemon/policy_edit.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/rollover_ask.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -352,6 +353,8 @@ static const struct {
 	[APPROVAL_CAMPAIGN] = {describe_campaign, decide_campaign, NULL},
 	[APPROVAL_TEMPLATE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
 	[APPROVAL_SERVICE] = {policy_edit_describe, decide_and_do, policy_edit_carry_out},
+	[APPROVAL_CA_ROLLOVER] = {rollover_describe, decide_and_do, rollover_carry_out},
+	[APPROVAL_CA_RETIREMENT] = {retirement_describe, decide_and_do, retirement_carry_out},
 };
 
 static void decide_and_do(struct controller *ctl, struct answer *a, bool approve, const struct caller *who)

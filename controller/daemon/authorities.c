@@ -24,7 +24,12 @@ enum { PAGE = 200, PERMITTED_MAX = 4096 };
 
 static const char *state_of(const struct issuer *i, int64_t now)
 {
-	return i->revoked_at != 0 ? "revoked" : i->not_after_at <= now ? "expired" : i->retired ? "retired" : "active";
+	return i->revoked_at != 0                     ? "revoked"
+	       : i->not_after_at <= now               ? "expired"
+	       : i->retired                           ? "retired"
+	       : i->standing == ISSUER_DRAINS         ? "draining"
+	       : i->standing == ISSUER_STANDS_BY      ? "standing_by"
+						      : "active";
 }
 
 /* ["DNS:vcc.internal", "IP:10.0.0.0/8"]: what the CA's own certificate permits; null = it says nothing. */
@@ -61,6 +66,7 @@ json_t *authority_json(const struct issuer *i, int64_t now)
 		json_object_set_new(o, "serial", json_serial(info.serial));
 		json_object_set_new(o, "fingerprint", json_hash(info.fingerprint));
 	}
+	json_object_set_new(o, "successor_id", i->successor_id[0] != '\0' ? json_string(i->successor_id) : json_null());
 	json_object_set_new(o, "not_before", json_time(i->not_before_at));
 	json_object_set_new(o, "expires_at", json_time(i->not_after_at));
 	json_object_set_new(o, "revoked_at", json_time(i->revoked_at));

@@ -7,7 +7,8 @@
 
 #include "controller/daemon/commit.h"
 
-/* One CA: names, times, what it may issue. `now` decides the state: active, retired, revoked, expired. */
+/* One CA: names, times, what it may issue. `now` decides the state: active, standing_by, draining, retired, revoked,
+ * expired. */
 json_t *authority_json(const struct issuer *i, int64_t now);
 
 /* What stops being valid with the CA: {certificates, identities, complete, services[{service, certificates}]}. For a worker: it reads up to

@@ -130,7 +130,9 @@ uint32_t campaign_recent_of(struct controller *ctl, const struct campaign_plan *
 
 enum campaign_consent campaign_consent_of(struct controller *ctl, const struct campaign_plan *p)
 {
-	if (p->signs_code)
+	if (p->request.kind == CAMPAIGN_CA)
+		return CONSENT_NONE; /* it is part of what they agreed to */
+	if (p->signs_code || p->request.incident == INCIDENT_CA_COMPROMISE)
 		return CONSENT_BEFORE;
 	if ((uint64_t)p->by_state[MEMBER_WAITING] + campaign_recent_of(ctl, p) <= p->limit || p->by_state[MEMBER_WAITING] == 0)
 		return CONSENT_NONE;

@@ -13,6 +13,7 @@
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/notices.h"
+#include "controller/daemon/rollovers.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -50,7 +51,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 	const struct campaign_request *q = &p->request;
 	enum campaign_consent          consent = campaign_consent_of(ctl, p);
 	int64_t                        now = clock_now();
-	bool                           emergency = q->kind == CAMPAIGN_EMERGENCY;
+	bool                           emergency = q->kind == CAMPAIGN_EMERGENCY || q->trigger == TRIGGER_EMERGENCY;
 	*c = (struct campaign){
 		.campaign_id = controller_id(now),
 		.kind = q->kind,
@@ -68,6 +69,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.skipped = p->by_state[MEMBER_SKIPPED],
 		.batch = emergency ? 0 : (uint32_t)ctl->conf->bulk_batch,
 		.pause_ms = ctl->conf->bulk_pause_ms,
+		.approved = q->kind == CAMPAIGN_CA,
 		.confirmation = consent == CONSENT_AFTER ? CONFIRMATION_ASKED : CONFIRMATION_NONE,
 		.remind_at = consent == CONSENT_AFTER ? now + CONFIRM_MS : TIME_NEVER,
 		.created_at = now,
@@ -76,6 +78,8 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 	};
 	campaign_waves_fill(p, ctl, c);
 	campaign_plan_selector(q, c->selector);
+	if (q->kind == CAMPAIGN_CA)
+		(void)snprintf(c->selector, sizeof(c->selector), "ca %s", q->gives_way);
 	text_cut(c->services, sizeof(c->services), p->services);
 	text_cut(c->actor, sizeof(c->actor), who->actor);
 	text_cut(c->reason, sizeof(c->reason), q->reason[0] != '\0' ? q->reason : who->reason);
@@ -121,6 +125,8 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 	campaigns_recent_add(ctl, g);
 	store_put_campaign(commit_change(c), g);
 	add_members(c, g, plan);
+	if (g->kind == CAMPAIGN_CA)
+		rollovers_campaign_made(ctl, c, plan->request.gives_way, g->campaign_id);
 	if (g->state == CAMPAIGN_AWAITING_APPROVAL || g->confirmation == CONFIRMATION_ASKED)
 		approvals_request_campaign(ctl, c, g, who);
 	if (g->state == CAMPAIGN_PROCESSING)

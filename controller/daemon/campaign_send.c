@@ -219,6 +219,35 @@ static int send_policy(struct sending *s)
 	return r == 0 ? make_order(s) : r;
 }
 
+/* ---- a CA that gives way ---------------------------------------------------------------------------------------- */
+
+/* Between the count and its turn it may have been renewed. */
+static bool is_below_one_that_drains(const struct sending *s)
+{
+	struct issuance              now;
+	const struct catalog_issuer *issuer =
+		rows_issuance(s->ctl->rows, s->cert.serial, &now) == 0 ? catalog_issuer(s->ctl->catalog, now.issuer_id) : NULL;
+	return issuer != NULL && issuer->row.standing == ISSUER_DRAINS;
+}
+
+/* An open order brings a certificate from the successor, unless the signer was asked before the switch: such a one is counted again. */
+static int send_ca(struct sending *s)
+{
+	bool open = !id_is_none(s->open.renewal_id), urgent = s->campaign->trigger == TRIGGER_EMERGENCY;
+	if (!is_below_one_that_drains(s))
+		return E_CAMPAIGN_NEEDLESS;
+	int r = operate_agent_usable(s->ctl, s->cert.agent);
+	if (r == 0 && open && s->open.phase != ORDER_PAUSED && (!urgent || campaign_flow_follows(&s->open))) {
+		r = follow(s);
+		return r == 0 && urgent ? pass_windows(s) : r;
+	}
+	if (r == 0)
+		r = old_issuances(s);
+	if (r == 0 && open)
+		r = end_open(s);
+	return r == 0 ? make_order(s) : r;
+}
+
 static int send_other(struct sending *s)
 {
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
@@ -265,6 +294,7 @@ static int send_member(struct sending *s)
 		[CAMPAIGN_EMERGENCY] = send_emergency,
 		[CAMPAIGN_SERVICE] = send_other,
 		[CAMPAIGN_POLICY] = send_policy,
+		[CAMPAIGN_CA] = send_ca,
 	};
 	return by_kind[s->campaign->kind](s);
 }

@@ -173,6 +173,16 @@ const struct template *catalog_template(const struct catalog *c, const char *tem
 	return e != NULL ? &e->t : NULL;
 }
 
+const struct template *catalog_template_after(const struct catalog *c, const struct template *t)
+{
+	struct template_entry *e = c->templates;
+	if (t != NULL) {
+		HASH_FIND_STR(c->templates, t->template_id, e);
+		e = e != NULL ? e->hh.next : NULL;
+	}
+	return e != NULL ? &e->t : NULL;
+}
+
 void catalog_put_template(struct catalog *c, const struct template *t)
 {
 	struct template_entry *e = NULL;
@@ -246,23 +256,78 @@ struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id)
 	return NULL;
 }
 
+static bool issues(const struct catalog_issuer *i)
+{
+	return !i->row.retired && i->row.revoked_at == 0 && i->row.standing == ISSUER_ISSUES;
+}
+
 struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role)
 {
 	struct catalog_issuer *best = NULL;
 	for (size_t i = 0; i < c->n_issuers; i++) {
 		struct catalog_issuer *one = &c->issuers[i];
-		if (one->row.role == role && !one->row.retired && one->row.revoked_at == 0 &&
-		    (best == NULL || one->row.not_before_at > best->row.not_before_at))
+		if (one->row.role == role && issues(one) && (best == NULL || one->row.not_before_at > best->row.not_before_at))
 			best = one;
 	}
 	return best;
 }
 
+static enum issuer_role role_for(const struct template *t)
+{
+	return t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE;
+}
+
+/* Successors of successors; the row of one that is being made is not there yet. */
+static struct catalog_issuer *in_its_place(struct catalog *c, struct catalog_issuer *i)
+{
+	for (size_t steps = 0; i != NULL && i->row.standing == ISSUER_DRAINS && steps < CATALOG_ISSUERS_MAX; steps++)
+		i = catalog_issuer(c, i->row.successor_id);
+	return i;
+}
+
 struct catalog_issuer *catalog_issuer_for(struct catalog *c, const struct template *t)
 {
 	if (!text_equal(t->issuer, "default") && t->issuer[0] != '\0')
-		return catalog_issuer(c, t->issuer);
-	return catalog_issuer_of_role(c, t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE);
+		return in_its_place(c, catalog_issuer(c, t->issuer));
+	return catalog_issuer_of_role(c, role_for(t));
+}
+
+int catalog_signs(const struct catalog *c, const struct catalog_issuer *i, enum issuer_role role)
+{
+	if (i != NULL && i->row.revoked_at != 0)
+		return E_CA_REVOKED;
+	if (i != NULL)
+		return i->row.standing == ISSUER_ISSUES && !i->row.retired ? 0 : E_CA_GIVES_WAY;
+	for (size_t k = 0; k < c->n_issuers; k++)
+		if (c->issuers[k].row.role == role && c->issuers[k].row.standing == ISSUER_DRAINS && !c->issuers[k].row.retired)
+			return E_CA_GIVES_WAY;
+	return E_CA_REVOKED;
+}
+
+int catalog_add_issuer(struct catalog *c, const struct issuer *row, const char *public_url)
+{
+	struct catalog_issuer *one = &c->issuers[c->n_issuers];
+	if (catalog_issuer(c, row->issuer_id) != NULL)
+		return 0;
+	if (c->n_issuers == CATALOG_ISSUERS_MAX)
+		return E_FULL;
+	*one = (struct catalog_issuer){.row = *row};
+	int r = issue_ca_make(&one->row, NULL, public_url, &one->ca);
+	if (r == 0) {
+		c->n_issuers++;
+		r = chain_of(c, one);
+	}
+	return r;
+}
+
+void catalog_set_standing(struct catalog *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired)
+{
+	struct catalog_issuer *i = catalog_issuer(c, issuer_id);
+	if (i == NULL)
+		return;
+	i->row.standing = standing;
+	i->row.retired |= retired;
+	text_cut(i->row.successor_id, sizeof(i->row.successor_id), successor_id);
 }
 
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i)

@@ -23,6 +23,8 @@ _must_check_ int catalog_open(struct store_view *view, const char *public_url, s
 void             catalog_free(struct catalog *c);
 
 const struct template *catalog_template(const struct catalog *c, const char *template_id); /* NULL = unknown */
+/* Each current template once, in no order: after NULL the first; NULL = there are no more. */
+const struct template *catalog_template_after(const struct catalog *c, const struct template *t);
 /* The template with what the service says instead: the policy of its certificates. NULL = unknown template. Valid until a put. */
 const struct template *catalog_policy(struct catalog *c, const char *template_id, const char *service);
 const struct service  *catalog_service(const struct catalog *c, const char *name); /* NULL = nothing was ever said about it */
@@ -30,8 +32,14 @@ void                   catalog_put_service(struct catalog *c, const struct servi
 void                   catalog_put_template(struct catalog *c, const struct template *t);
 
 struct catalog_issuer *catalog_issuer(struct catalog *c, const char *issuer_id);
-struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role); /* newest that is neither retired nor revoked */
+struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_role role); /* newest that issues */
+/* Whoever signs for the template now: where it names one that gives way, the one that takes its place. NULL = nobody. */
 struct catalog_issuer *catalog_issuer_for(struct catalog *c, const struct template *t);
+/* Why this one signs nothing: E_CA_REVOKED, E_CA_GIVES_WAY; 0 = it signs. NULL allowed, where nobody of `role` was found. */
+_must_check_ int catalog_signs(const struct catalog *c, const struct catalog_issuer *i, enum issuer_role role);
+/* One that was just stored. Known already: nothing. E_FULL, E_PKI_*. */
+_must_check_ int catalog_add_issuer(struct catalog *c, const struct issuer *row, const char *public_url);
+void             catalog_set_standing(struct catalog *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired);
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i); /* NULL beyond the last */
 
 #endif

@@ -40,6 +40,9 @@ TABLE(revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"confirm", API_BOOL, API_NULL, NULL, NULL, "also where no other listener of the service is left with one in force"});
 TABLE(ca_revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also while certificates below it are in force"});
+TABLE(rollover_body, {"emergency", API_BOOL, API_NULL, NULL, NULL, "its key is not to be trusted: it signs nothing more at once"});
+TABLE(retire_body, {"consumers", API_TEXTS, API_NEEDED, NULL, NULL, "what trusts the CA outside of the agents; an empty list says that there is nothing"},
+      {"override", API_BOOL, API_NULL, NULL, NULL, "in an emergency: although hosts still use what it signed"});
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
@@ -62,6 +65,7 @@ TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or sel
       {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL}, {"incident_type", API_TEXT, API_NULL, NULL, API_INCIDENTS, "default: other"},
       {"fresh_keys", API_BOOL, API_NULL, NULL, NULL, NULL}, {"revoke_old", API_TEXT, API_NULL, NULL, NULL, "proved, now, after:DURATION"},
       {"invalidity_date", API_TIME, API_NULL, NULL, NULL, "since when the keys are not to be trusted"},
+      {"issuer_id", API_TEXT, API_NULL, NULL, NULL, "the CA of ca_compromise, instead of a selection: it gives way at once, when a second person agrees"},
       WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
 /* Those of the answer that are written by the store alone are taken and not looked at. */
 TABLE(template_body, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, "that of the path"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
@@ -173,6 +177,11 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/ca", API_200, SHAPE_PAGE, &object_ca, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}", API_200, SHAPE_ONE, &object_ca_shown, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, ca_revoke_body},
+	{"GET", "/api/v1/ca/{issuer_id}/rollover", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, rollover_body},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover/advance", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover/rollback", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/ca/{issuer_id}/rollover/retire", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, retire_body},
 	{"GET", "/api/v1/renewals", API_200, SHAPE_PAGE, &object_order, NULL, NULL, renewal_args, NULL},
 	{"GET", "/api/v1/renewals/{renewal_id}", API_200, SHAPE_ONE, &object_renewal, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/renewals/{renewal_id}/cancel", API_200, SHAPE_ONE, &object_order, NULL, NULL, NULL, no_fields},
@@ -196,7 +205,7 @@ static const struct api_contract rows[] = {
 
 	{"POST", LIFE "/renew/{cert_id}", API_200 | API_202, SHAPE_ONE, &object_renewed, &object_renewing, NULL, NULL, renew_body},
 	{"POST", LIFE "/bulk-renewal", API_200 | API_202, SHAPE_ONE, &object_planned, &object_bulk_begun, NULL, NULL, bulk_body},
-	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency, NULL, NULL, emergency_body},
+	{"POST", LIFE "/emergency-recertification", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_emergency_or_plan, &object_emergency_or_waiting, NULL, NULL, emergency_body},
 	{"POST", LIFE "/vcc-service/{service_name}/renew-all", API_200 | API_202, SHAPE_ONE, &object_planned, &object_service_begun, NULL, NULL, renew_all_body},
 	{"GET", LIFE "/vcc-service/{service_name}/certificates", API_200, SHAPE_ONE, &object_service_certs, NULL, NULL, NULL, NULL},
 	{"GET", LIFE "/expiring", API_200, SHAPE_ONE, &object_expiring, NULL, NULL, expiring_args, NULL},

@@ -242,8 +242,8 @@ OBJECT(ocsp, "Ocsp", NULL, F("asked", API_INTEGER, 0), F("from_cache", API_INTEG
        F("malformed", API_INTEGER, 0), F("unauthorized", API_INTEGER, 0), F("put_off", API_INTEGER, 0), F("cached", API_INTEGER, 0),
        LIST("responders", &object_responder));
 
-OBJECT(ca, "Ca", NULL, F("issuer_id", API_TEXT, 0), F("role", API_TEXT, 0), ONE_OF("state", 0, "active,retired,expired,revoked"),
-       F("key_type", API_TEXT, 0), F("parent_id", API_TEXT, API_NULL), F("subject", API_TEXT, API_MAYBE), F("serial", API_SERIAL, API_MAYBE),
+OBJECT(ca, "Ca", NULL, F("issuer_id", API_TEXT, 0), F("role", API_TEXT, 0), ONE_OF("state", 0, "active,standing_by,draining,retired,expired,revoked"),
+       F("key_type", API_TEXT, 0), F("parent_id", API_TEXT, API_NULL), F("successor_id", API_TEXT, API_NULL), F("subject", API_TEXT, API_MAYBE), F("serial", API_SERIAL, API_MAYBE),
        F("fingerprint", API_HASH, API_MAYBE), F("not_before", API_TIME, 0), F("expires_at", API_TIME, 0),
        F("revoked_at", API_TIME, API_NULL), F("revocation_reason", API_TEXT, API_NULL), F("crl_number", API_INTEGER, 0),
        F("permitted", API_TEXTS, API_NULL), F("pem", API_TEXT, API_NULL));
@@ -254,6 +254,23 @@ PART(ca_live, "CaLive", NULL, F("certificates", API_INTEGER, 0), F("identities",
      LIST("services", &object_ca_service));
 
 OBJECT(ca_shown, "CaShown", &object_ca, OBJ("live", 0, &object_ca_live));
+
+PART(rollover_trust, "RolloverTrust", NULL, F("kind", API_TEXT, 0), F("missing", API_INTEGER, 0), F("why", API_TEXT, 0));
+
+PART(rollover_left, "RolloverLeft", NULL, F("counted_at", API_TIME, API_NULL), F("reissuable", API_INTEGER, 0), F("suspended", API_INTEGER, 0),
+     F("external", API_INTEGER, 0), F("signing", API_INTEGER, 0), F("ending", API_INTEGER, 0), F("identities", API_INTEGER, 0),
+     F("gateways", API_INTEGER, 0), F("agents", API_INTEGER, 0), F("agents_away", API_INTEGER, 0), F("agents_unseen", API_INTEGER, 0));
+
+PART(rollover_item, "RolloverItem", NULL, ONE_OF("state", 0, "pending,away,suspended,external,signing,ending,identity,gateway"),
+     F("id", API_TEXT, 0), F("agent", API_TEXT, API_NULL), F("service", API_TEXT, API_NULL), F("expires_at", API_TIME, API_NULL));
+
+OBJECT(rollover, "Rollover", NULL, F("issuer_id", API_TEXT, 0), F("successor_id", API_TEXT, 0),
+       ONE_OF("phase", 0, "preparing,trust,issuing,draining,retiring,retired,rolled_back"), F("emergency", API_BOOL, 0), F("closed", API_BOOL, 0),
+       F("overridden", API_BOOL, 0), F("next", API_TEXT, 0), F("code", API_CODE, API_NULL), F("cause", API_TEXT, 0), F("actor", API_TEXT, 0),
+       F("reason", API_TEXT, 0), F("created_at", API_TIME, 0), F("prepared_at", API_TIME, API_NULL), F("issuing_at", API_TIME, API_NULL),
+       F("draining_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
+       F("campaigns", API_INTEGER, 0), F("campaign_open", API_BOOL, 0), F("consumers", API_INTEGER, 0), F("consumers_hash", API_HASH, API_NULL),
+       OBJ("trust", 0, &object_rollover_trust), OBJ("left", API_NULL, &object_rollover_left), LIST("items", &object_rollover_item));
 
 /* ---- audit trail ------------------------------------------------------------------------------------------------------- */
 
@@ -341,6 +358,8 @@ OBJECT(bulk_begun, "BulkBegun", &object_begun, F("service_pattern", API_TEXT, 0)
 OBJECT(service_begun, "ServiceBegun", &object_begun, F("service_name", API_TEXT, 0));
 
 OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LIST("failures", &object_failure));
+
+const struct api_object object_emergency_or_waiting = {"EmergencyOrWaiting", NULL, NULL, {&object_emergency, &object_waiting}};
 
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
 

@@ -29,6 +29,7 @@
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/rollovers.h"
 #include "controller/daemon/scheduler.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
@@ -106,6 +107,8 @@ static int open_parts(struct controller *ctl)
 		r = pruner_open(&ctl->pruner);
 	if (r == 0)
 		r = policy_walks_open(&ctl->policy_walks);
+	if (r == 0)
+		r = rollovers_open(&ctl->rollovers);
 	return r;
 }
 
@@ -209,6 +212,8 @@ static int load(struct controller *ctl, struct refusal *why)
 		r = campaigns_recent_load(ctl);
 	if (r == 0)
 		r = policy_walks_load(ctl);
+	if (r == 0)
+		r = rollovers_load(ctl);
 	return r < 0 ? refuse(why, r, "store", "what is open cannot be loaded") : 0;
 }
 
@@ -282,6 +287,7 @@ void controller_free(struct controller *ctl)
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);
 	policy_walks_free(ctl->policy_walks);
+	rollovers_free(ctl->rollovers);
 	catalog_free(ctl->catalog);
 	commits_free(ctl->commits);
 	kept_answers_free(ctl->kept_answers);
@@ -397,7 +403,7 @@ bool controller_crl_is_current(const struct controller *ctl, struct hash hash)
 	return crl_news_is_current(ctl, hash);
 }
 
-/* Issuers are read at start and stay. */
+/* Made at the first need, and again after controller_issuers_changed(). */
 static int authorities_make(struct controller *ctl)
 {
 	ctl->authorities = (struct buf)BUF_MAX(AUTHORITIES_MAX);
@@ -408,6 +414,11 @@ static int authorities_make(struct controller *ctl)
 			return r;
 	}
 	return 0;
+}
+
+void controller_issuers_changed(struct controller *ctl)
+{
+	buf_reset(&ctl->authorities);
 }
 
 struct span controller_ca_all(struct controller *ctl)

@@ -490,11 +490,18 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 	free(p);
 }
 
+/* The first list of an authority that signs nothing yet is missed by nobody. */
+static bool is_missed(const struct controller *ctl, const struct shard *s)
+{
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	return s->der.n > 0 || issuer == NULL || issuer->row.standing != ISSUER_STANDS_BY;
+}
+
 bool crls_fresh(const struct controller *ctl, int64_t now)
 {
 	const struct shard *s, *tmp;
 	HASH_ITER (hh, ctl->crls->shards, s, tmp)
-		if (s->der.n == 0 || s->next_update_at <= now)
+		if (is_missed(ctl, s) && (s->der.n == 0 || s->next_update_at <= now))
 			return false;
 	return true;
 }

@@ -166,7 +166,12 @@ int identities_issue(struct controller *ctl, const struct identity_request *requ
 	struct cert_facts      facts = {0};
 	struct issuance        row = {0};
 	int64_t                now = clock_now();
-	int r = issuer == NULL || issuer->row.revoked_at != 0 ? E_CA_REVOKED : HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX ? E_API_BUSY : 0;
+	/* one that gives way, and one that stands by, have responders, too: that is what the request names them for */
+	int r = request->issuer_id == NULL ? catalog_signs(ctl->catalog, issuer, profiles[request->profile].role)
+		: issuer == NULL || issuer->row.revoked_at != 0 ? E_CA_REVOKED
+								: 0;
+	if (r == 0 && HASH_COUNT(ctl->identities->requests) >= REQUESTS_MAX)
+		r = E_API_BUSY;
 	if (r == 0)
 		r = facts_of(ctl, request, issuer, now, &facts);
 	if (r == 0)

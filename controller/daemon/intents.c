@@ -68,6 +68,11 @@ int intent_make(struct controller *ctl, struct catalog_issuer *issuer, struct ce
 	return r;
 }
 
+static enum issuer_role role_of(const struct template *t)
+{
+	return t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE;
+}
+
 int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
 	       struct id renewal_id, struct issuance *ret)
 {
@@ -75,9 +80,9 @@ int intent_for(struct controller *ctl, const struct certificate *cert, const str
 	struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
 	int64_t                now = clock_now(), not_before = 0, not_after = 0;
 	bool                   cut = false;
-	if (issuer == NULL || issuer->row.revoked_at != 0)
-		return E_CA_REVOKED;
-	int r = policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut);
+	int r = catalog_signs(ctl->catalog, issuer, role_of(t));
+	if (r == 0)
+		r = policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut);
 	if (r == 0)
 		r = policy_facts(cert, t, ctl->conf->organisation, not_before, not_after, &facts);
 	if (r < 0)
@@ -103,8 +108,9 @@ int intent_possible(struct controller *ctl, const struct template *t)
 	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
 	int64_t                      from, to;
 	bool                         cut;
-	if (issuer == NULL || issuer->row.revoked_at != 0)
-		return E_CA_REVOKED;
+	int                          r = catalog_signs(ctl->catalog, issuer, role_of(t));
+	if (r < 0)
+		return r;
 	return policy_validity(t, issuer->row.not_after_at, clock_now(), &from, &to, &cut);
 }
 

@@ -31,6 +31,7 @@ struct ocsp_place {
 	struct held_responder *now;  /* NULL = none yet */
 	struct key            *next; /* being certified */
 	int64_t                retry_at;
+	bool                   fresh; /* added in this run: not missed before its first responder */
 };
 
 struct ocsp_keys {
@@ -78,6 +79,7 @@ static int place_set(struct ocsp_place *p, struct key *key, const struct issuanc
 	h->refs = 1;
 	held_responder_release(p->now);
 	p->now = h;
+	p->fresh = false;
 	return 0;
 }
 
@@ -145,22 +147,42 @@ static void place_load(struct controller *ctl, struct ocsp_place *p)
 }
 
 /* A root signs a handful of certificates and may be away: its list says it all. */
+static int place_add(struct controller *ctl, struct ocsp_keys *k, const struct issuer *row)
+{
+	struct ocsp_place *p = &k->place[k->n];
+	if (row->role == ISSUER_ROOT)
+		return 0;
+	if (k->n == N_ELEMENTS(k->place))
+		return E_FULL;
+	*p = (struct ocsp_place){.keys = k};
+	text_cut(p->issuer_id, sizeof(p->issuer_id), row->issuer_id);
+	int r = ocsp_issuer_read((struct span){row->der, row->der_len}, &p->issuer);
+	if (r < 0)
+		return r;
+	k->n++;
+	place_load(ctl, p);
+	return 0;
+}
+
 static int places_load(struct controller *ctl, struct ocsp_keys *k)
 {
-	for (size_t i = 0; catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
-		const struct issuer *row = &catalog_issuer_at(ctl->catalog, i)->row;
-		struct ocsp_place   *p = &k->place[k->n];
-		if (row->role == ISSUER_ROOT)
-			continue;
-		p->keys = k;
-		text_cut(p->issuer_id, sizeof(p->issuer_id), row->issuer_id);
-		int r = ocsp_issuer_read((struct span){row->der, row->der_len}, &p->issuer);
-		if (r < 0)
-			return r;
-		k->n++;
-		place_load(ctl, p);
-	}
-	return 0;
+	int r = 0;
+	for (size_t i = 0; r == 0 && catalog_issuer_at(ctl->catalog, i) != NULL; i++)
+		r = place_add(ctl, k, &catalog_issuer_at(ctl->catalog, i)->row);
+	return r;
+}
+
+void ocsp_keys_add(struct controller *ctl, const struct issuer *row)
+{
+	struct ocsp_keys *k = ctl->ocsp_keys;
+	for (size_t i = 0; i < k->n; i++)
+		if (text_equal(k->place[i].issuer_id, row->issuer_id))
+			return;
+	size_t before = k->n;
+	if (place_add(ctl, k, row) < 0)
+		log_line(LOG_LEVEL_ERROR, NULL, "no OCSP answers for %s before the next start", row->issuer_id);
+	else if (k->n > before)
+		k->place[before].fresh = true;
 }
 
 int ocsp_keys_open(struct controller *ctl, struct ocsp_keys **ret, struct refusal *why)
@@ -296,7 +318,7 @@ const char *ocsp_place_issuer(const struct ocsp_place *p)
 bool ocsp_keys_ready(const struct ocsp_keys *k, int64_t now)
 {
 	for (size_t i = 0; k != NULL && i < k->n; i++)
-		if (k->place[i].now == NULL || k->place[i].now->not_after_at <= now)
+		if (!k->place[i].fresh && (k->place[i].now == NULL || k->place[i].now->not_after_at <= now))
 			return false;
 	return k != NULL;
 }

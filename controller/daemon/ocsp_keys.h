@@ -10,6 +10,8 @@
 struct ocsp_keys;
 /* Loads what is there and still fits. E_SYS_*. */
 _must_check_ int ocsp_keys_open(struct controller *ctl, struct ocsp_keys **ret, struct refusal *why);
+/* For an issuer that was just added; it is not missed as long as it signs nothing. */
+void             ocsp_keys_add(struct controller *ctl, const struct issuer *row);
 void             ocsp_keys_free(struct ocsp_keys *k);
 void             ocsp_keys_tick(struct controller *ctl, int64_t now); /* orders what is missing or past half of its life */
 

@@ -71,8 +71,8 @@ static void prerequisite(struct controller *ctl, const struct certificate *cert,
 	bool                         cut;
 	if (t == NULL)
 		text_cut(ret, CAUSE_SIZE, "its template is not there any more");
-	else if (issuer == NULL || issuer->row.revoked_at != 0)
-		snprintf(ret, CAUSE_SIZE, "no CA signs for template %s: it is revoked or was taken away", t->template_id);
+	else if (issuer == NULL || issuer->row.revoked_at != 0 || issuer->row.standing != ISSUER_ISSUES || issuer->row.retired)
+		snprintf(ret, CAUSE_SIZE, "no CA signs for template %s: it is revoked, or gives way to one that is not there yet", t->template_id);
 	else if (policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut) < 0)
 		snprintf(ret, CAUSE_SIZE, "CA %s ends before the certificate would", issuer->row.issuer_id);
 	else if (!policy_service_fits(t->service, cert->service))

@@ -25,6 +25,8 @@
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/rollbacks.h"
+#include "controller/daemon/rollover_ask.h"
+#include "controller/daemon/rollovers.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_client.h"
 #include "controller/daemon/state.h"
@@ -206,6 +208,8 @@ static void on_tick(uv_timer_t *timer)
 	campaigns_tick(ctl, now);
 	pruner_tick(ctl, now);
 	policy_walks_tick(ctl, now);
+	rollovers_tick(ctl, now);
+	rollover_ask_tick(ctl, now);
 	if (ctl->scheduler->scanning)
 		return;
 	struct scan *s = calloc(1, sizeof(*s));

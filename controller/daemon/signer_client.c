@@ -15,6 +15,7 @@
 #include "controller/daemon/crls.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/rollovers.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/state.h"
 #include "shared/sys/ipc.h"
@@ -52,6 +53,8 @@ static signed_fn *const on_signed[TICKET_COUNT] = {
 	[TICKET_IDENTITY] = identities_signed,
 	[TICKET_CRL] = crls_signed,
 	[TICKET_HEAD] = audit_heads_signed,
+	[TICKET_SUCCESSOR] = rollovers_made,
+	[TICKET_CLOSE] = rollovers_closed,
 };
 
 int signer_open(struct controller *ctl, struct signer_client **ret)
@@ -213,6 +216,14 @@ static void on_frame(void *ctx, struct span bytes)
 		answer(s, in->id, &(struct signed_answer){d->code, d->code != 0 ? d->text : d->issuer_id, d->signature});
 		break;
 	}
+	case SG_SUCCESSOR_DONE: {
+		const struct sg_successor_done *d = &in->u.sg_successor_done;
+		answer(s, in->id, &(struct signed_answer){d->code, d->text, d->certificate});
+		break;
+	}
+	case SG_CLOSE_DONE:
+		answer(s, in->id, &(struct signed_answer){in->u.sg_close_done.code, in->u.sg_close_done.text, {NULL, 0}});
+		break;
 	default:
 		break;
 	}

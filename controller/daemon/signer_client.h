@@ -6,7 +6,7 @@
 
 #include "controller/daemon/controller.h"
 
-enum ticket_kind { TICKET_ORDER, TICKET_IDENTITY, TICKET_CRL, TICKET_HEAD, TICKET_COUNT };
+enum ticket_kind { TICKET_ORDER, TICKET_IDENTITY, TICKET_CRL, TICKET_HEAD, TICKET_SUCCESSOR, TICKET_CLOSE, TICKET_COUNT };
 
 /* Whose answer it is. */
 struct ticket {
@@ -14,7 +14,7 @@ struct ticket {
 	struct id        renewal_id; /* TICKET_ORDER */
 	uint32_t         attempt;
 	struct serial    serial;                    /* TICKET_ORDER, TICKET_IDENTITY */
-	char             issuer_id[ISSUER_ID_SIZE]; /* TICKET_CRL */
+	char             issuer_id[ISSUER_ID_SIZE]; /* TICKET_CRL, TICKET_SUCCESSOR (whose), TICKET_CLOSE */
 	uint32_t         shard;
 	uint64_t         number;
 	struct audit_head head; /* TICKET_HEAD: size, root, at */
@@ -38,9 +38,9 @@ bool signer_ready(const struct controller *ctl);
 /* In this run the signer came with a log that ends before what is stored as issued: it was cut, or is an old copy. */
 bool signer_log_behind(const struct controller *ctl);
 
-/* `frame` is an encoded SG_ISSUE, SG_CRL or SG_HEAD whose envelope id is `id`; a request of that id that is still waiting is kept as it
+/* `frame` is an encoded SG_ISSUE, SG_CRL, SG_HEAD, SG_SUCCESSOR or SG_CLOSE whose envelope id is `id`; a request of that id that is still waiting is kept as it
  * is. */
 void     signer_ask(struct controller *ctl, uint64_t id, struct span frame, const struct ticket *ticket);
-uint64_t signer_crl_id(struct controller *ctl); /* ids of SG_CRL and SG_HEAD; those of SG_ISSUE are serial_counter(serial) */
+uint64_t signer_crl_id(struct controller *ctl); /* ids of all but SG_ISSUE; those are serial_counter(serial) */
 
 #endif

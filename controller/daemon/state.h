@@ -45,6 +45,8 @@ struct controller {
 	struct restored              *restored;
 	struct pruner                *pruner;
 	struct policy_walks          *policy_walks;
+	struct rollovers             *rollovers;
+	int64_t                       rollover_look_at; /* when the authorities' rest is looked at next */
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */
@@ -58,6 +60,9 @@ struct controller {
 	struct wire_frame             agent_frame; /* the one being dealt with: large, and they come one by one */
 	bool                          stopping;
 };
+
+/* There is one more: what is shown of them is made anew. */
+void controller_issuers_changed(struct controller *ctl);
 
 /* A random id of now. */
 struct id controller_id(int64_t now);

@@ -7,25 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "controller/signer/ca_plan.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/pki/key.h"
 #include "shared/sys/file.h"
-
-int ca_role_of(const char *issuer_id, enum issuer_role *ret)
-{
-	for (int i = 0; i < ISSUER_ROLE_COUNT; i++) {
-		const char *name = issuer_role_name((enum issuer_role)i);
-		size_t      n = strlen(name);
-		int64_t     number;
-		if (strncmp(issuer_id, name, n) == 0 && issuer_id[n] == '-' && text_i64(issuer_id + n + 1, 1, 1000000, &number) == 0) {
-			*ret = (enum issuer_role)i;
-			return 0;
-		}
-	}
-	return E_SYNTAX;
-}
 
 struct ca *ca_store_find(struct ca_store *s, const char *issuer_id)
 {
@@ -40,6 +28,7 @@ void ca_store_free(struct ca_store *s)
 	for (size_t i = 0; i < s->n; i++) {
 		issue_ca_free(s->ca[i].prepared);
 		key_free(s->ca[i].key);
+		secret_wipe(&s->ca[i].lock, sizeof(s->ca[i].lock));
 	}
 	s->n = 0;
 }
@@ -89,7 +78,15 @@ static int read_public_key(const char *name, struct ca *ca, struct refusal *why)
 	return 0;
 }
 
-static int read_key(int dir_fd, const char *name, struct span passphrase, struct ca *ca, struct refusal *why)
+/* A successor's file is locked as its predecessor's: opened once, both are, and the start is not longer for it. */
+static void lock_known(const struct ca_store *s, struct span file, struct keyfile_lock *ret)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (keyfile_lock_fits(&s->ca[i].lock, file))
+			*ret = s->ca[i].lock;
+}
+
+static int read_key(const struct ca_store *s, int dir_fd, const char *name, struct span passphrase, struct ca *ca, struct refusal *why)
 {
 	struct buf file = BUF_MAX(CA_KEYFILE_MAX);
 
@@ -99,7 +96,8 @@ static int read_key(int dir_fd, const char *name, struct span passphrase, struct
 	if (r == E_NOT_FOUND)
 		return refuse(why, E_SIGNER_KEY, name, "the key is missing");
 	if (r == 0) {
-		r = keyfile_open(buf_span(&file), passphrase, &ca->key);
+		lock_known(s, buf_span(&file), &ca->lock);
+		r = keyfile_open_keep(buf_span(&file), passphrase, &ca->lock, &ca->key);
 		if (r < 0)
 			refuse(why, r, name, "%s", err_what(r));
 	}
@@ -109,12 +107,14 @@ static int read_key(int dir_fd, const char *name, struct span passphrase, struct
 	return r;
 }
 
-static int load_one(int dir_fd, const char *id, struct span passphrase, const char *public_url, struct ca *ca, struct refusal *why)
+static int load_one(const struct ca_store *s, int dir_fd, const char *id, struct span passphrase, const char *public_url, struct ca *ca,
+                    struct refusal *why)
 {
-	char name[ISSUER_ID_SIZE + 8];
+	char     name[ISSUER_ID_SIZE + 8];
+	unsigned number;
 
 	*ca = (struct ca){0};
-	if (ca_role_of(id, &ca->issuer.role) < 0 || text_copy(ca->issuer.issuer_id, sizeof(ca->issuer.issuer_id), id) < 0)
+	if (ca_id_read(id, &ca->issuer.role, &number) < 0 || text_copy(ca->issuer.issuer_id, sizeof(ca->issuer.issuer_id), id) < 0)
 		return refuse(why, E_SIGNER_KEY, id, "the file name is not ROLE-NUMBER.cer");
 	snprintf(name, sizeof(name), "%s.cer", id);
 	int r = read_certificate(dir_fd, name, ca, why);
@@ -122,14 +122,18 @@ static int load_one(int dir_fd, const char *id, struct span passphrase, const ch
 		r = read_public_key(name, ca, why);
 	snprintf(name, sizeof(name), "%s.key", id);
 	if (r == 0)
-		r = read_key(dir_fd, name, passphrase, ca, why);
+		r = read_key(s, dir_fd, name, passphrase, ca, why);
+	snprintf(name, sizeof(name), "%s" CA_CLOSED, id);
+	ca->closed = faccessat(dir_fd, name, F_OK, 0) == 0;
 	if (r == 0) {
 		r = issue_ca_make(&ca->issuer, ca->key, public_url, &ca->prepared);
 		if (r < 0)
 			refuse(why, r, id, "the authority cannot be prepared for issuing");
 	}
-	if (r < 0)
+	if (r < 0) {
 		key_free(ca->key);
+		secret_wipe(&ca->lock, sizeof(ca->lock));
+	}
 	return r;
 }
 
@@ -195,7 +199,7 @@ int ca_store_load(const char *state_dir, struct span passphrase, const char *pub
 	if (r == 0 && n == 0)
 		r = refuse(why, E_SIGNER_KEY, path, "there is no authority; run `vccctl init`");
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = load_one(fd, ids[i], passphrase, public_url, &s->ca[i], why);
+		r = load_one(s, fd, ids[i], passphrase, public_url, &s->ca[i], why);
 		if (r == 0)
 			s->n++;
 	}

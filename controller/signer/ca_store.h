@@ -1,12 +1,15 @@
 /* ca_store.h - room controller/signer: the CA certificates and keys below STATE_DIR/ca, opened once at start.
- * ID.cer (DER) and ID.key (encrypted) for each ID = ROLE-NUMBER. A root may lack its key: it is offline then.
+ * ID.cer (DER) and ID.key (encrypted) for each ID = ROLE-NUMBER. A root may lack its key: it is offline then. ID.closed: it signs lists and
+ * OCSP responders, and nothing else any more.
  * Never: giving a key away. */
 #ifndef VCC_CA_STORE_H
 #define VCC_CA_STORE_H
 
 #include "shared/pki/issue.h"
+#include "shared/pki/key.h"
 
 enum { CA_MAX = 16, CA_KEYFILE_MAX = 16384 };
+#define CA_CLOSED ".closed"
 
 struct ca {
 	struct issuer    issuer;
@@ -14,6 +17,10 @@ struct ca {
 	struct key      *key;      /* NULL = offline */
 	uint8_t          spki[SPKI_MAX];
 	size_t           spki_len;
+	bool             closed;
+	/* what opened the key's file: a successor's is sealed under it, because the passphrase is not kept. It gives nothing away that
+	 * does not lie beside it. */
+	struct keyfile_lock lock;
 };
 
 struct ca_store {
@@ -28,8 +35,5 @@ _must_check_ int ca_store_load(const char *state_dir, struct span passphrase, co
 void ca_store_free(struct ca_store *s);
 
 struct ca *ca_store_find(struct ca_store *s, const char *issuer_id); /* NULL = unknown */
-
-/* "service-1" -> ISSUER_SERVICE. E_SYNTAX. */
-_must_check_ int ca_role_of(const char *issuer_id, enum issuer_role *ret);
 
 #endif

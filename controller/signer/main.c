@@ -100,7 +100,7 @@ static int serial_log_open(const struct signer_conf *conf, const char *path, str
 /* Everything that needs files, then the jail. */
 static int start(const struct signer_conf *conf, struct signer *s, int *ret_listen, struct refusal *why)
 {
-	char path[CONF_PATH_SIZE + 16], folder[CONF_PATH_SIZE + 16];
+	char path[CONF_PATH_SIZE + 16], folder[CONF_PATH_SIZE + 16], cas[CONF_PATH_SIZE + 16];
 
 	log_path(conf, path, sizeof(path));
 	text_cut(folder, sizeof(folder), path);
@@ -117,7 +117,8 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	signer_limits_rate_init(&s->rate, conf->rate, clock_monotonic());
 	signer_signals();
 	notify_send("STATUS=locking in");
-	const struct jail_path paths[] = {{.path = folder, .write = true}};
+	(void)snprintf(cas, sizeof(cas), "%s/ca", conf->state_dir); /* successors are made there */
+	const struct jail_path paths[] = {{.path = folder, .write = true}, {.path = cas, .write = true}};
 	return jail_enter(JAIL_SIGNER, paths, N_ELEMENTS(paths), why);
 }
 

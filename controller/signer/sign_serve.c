@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/signer/sign_pool.h"
+#include "controller/signer/successor.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -33,6 +34,8 @@ struct job {
 	struct sg_crl  crl;
 	/* SG_HEAD */
 	struct sg_head head;
+	/* SG_SUCCESSOR, SG_CLOSE: of whom it speaks */
+	char issuer_id[ISSUER_ID_SIZE];
 	/* what is signed: certificate, list or signature; its memory stays for the next batch */
 	struct buf     der;
 };
@@ -45,6 +48,8 @@ struct serve {
 	struct buf        tbs; /* of all jobs, one after the other */
 	struct sign_pool *pool;
 	struct crl_entry *entries;
+	struct successor  made; /* of the batch: one at most */
+	bool              making;
 };
 
 int serve_new(struct signer *s, struct serve **ret)
@@ -70,6 +75,7 @@ void serve_free(struct serve *v)
 	if (v == NULL)
 		return;
 	sign_pool_free(v->pool);
+	successor_free(&v->made);
 	for (size_t i = 0; i < N_ELEMENTS(v->jobs); i++)
 		buf_free(&v->jobs[i].der);
 	buf_free(&v->tbs);
@@ -152,6 +158,14 @@ static int build(struct serve *v, struct job *j, const struct cert_facts *f, con
 	return issue_lint(j->ca->prepared, f, tbs, &j->why);
 }
 
+/* Closed for good: who asks for OCSP answers and lists of what it signed is still answered. */
+static int check_open(struct job *j, const struct cert_facts *f)
+{
+	return j->ca->closed && f->profile != LEAF_OCSP
+		       ? refuse(&j->why, E_SIGNER_CLOSED, j->ca->issuer.issuer_id, "%s", err_what(E_SIGNER_CLOSED))
+		       : 0;
+}
+
 static int judge_issue(struct serve *v, struct job *j, const struct sg_issue *q, int64_t now)
 {
 	const struct cert_facts *f = &q->facts;
@@ -159,6 +173,8 @@ static int judge_issue(struct serve *v, struct job *j, const struct sg_issue *q,
 	j->serial = f->serial;
 	j->hash_alg = f->hash_alg;
 	int r = find_ca(v, j, f->issuer_id);
+	if (r == 0)
+		r = check_open(j, f);
 	if (r == 0)
 		r = limits_leaf(v->signer->conf, j->ca, f, now, &j->why);
 	if (r == 0 && !sign_log_has(v->signer->log, f->serial, q->tbs_hash)) /* that hash is proved by build() */
@@ -202,11 +218,11 @@ static int judge_list(struct serve *v, struct job *j, const struct sg_crl *q, in
 	return sign_log_add_list(v->signer->log, q->issuer_id, q->shard, q->number, content, &j->repeat, &j->why);
 }
 
-/* The heads of the audit trail are signed by the authority that hosts already know: the agents'. */
+/* The heads of the audit trail are signed by the authority that hosts already know: the agents', the first that was not closed. */
 static struct ca *audit_ca(struct ca_store *cas)
 {
 	for (size_t i = 0; i < cas->n; i++)
-		if (cas->ca[i].issuer.role == ISSUER_AGENT && cas->ca[i].key != NULL && !cas->ca[i].issuer.retired)
+		if (cas->ca[i].issuer.role == ISSUER_AGENT && cas->ca[i].key != NULL && !cas->ca[i].closed)
 			return &cas->ca[i];
 	return NULL;
 }
@@ -220,13 +236,53 @@ static int judge_head(struct serve *v, struct job *j, const struct sg_head *q, i
 	return r == 0 ? sign_log_add_head(v->signer->log, q->size, q->root, q->at, q->proof, &j->repeat, &j->why) : r;
 }
 
+static int judge_successor(struct serve *v, struct job *j, const struct sg_successor *q, int64_t now)
+{
+	/* of authorities there is no window of profiles: no leaf has this one */
+	static const enum leaf_profile authority = (enum leaf_profile)255;
+
+	text_cut(j->issuer_id, sizeof(j->issuer_id), q->successor_id);
+	if (v->making)
+		return refuse(&j->why, E_SIGNER_RATE, q->successor_id, "another authority is just being made");
+	int r = successor_begin(&v->signer->cas, v->signer->conf, q->issuer_id, q->successor_id, q->serial, now, &v->made, &j->ca, &j->why);
+	if (r < 0 || j->ca != NULL)
+		return r;
+	v->making = true;
+	return sign_log_add(v->signer->log, q->serial, v->made.tbs_hash, authority, &j->repeat, &j->why);
+}
+
+static int judge_close(struct serve *v, struct job *j, const struct sg_close *q)
+{
+	text_cut(j->issuer_id, sizeof(j->issuer_id), q->issuer_id);
+	j->ca = ca_store_find(&v->signer->cas, q->issuer_id);
+	return j->ca != NULL ? 0 : refuse(&j->why, E_SIGNER_ISSUER, q->issuer_id, "%s", err_what(E_SIGNER_ISSUER));
+}
+
+/* What each kind of request is judged by. */
+static int judge(struct serve *v, struct job *j, int64_t now)
+{
+	switch (j->type) {
+	case SG_ISSUE:
+		return judge_issue(v, j, &v->frame.u.sg_issue, now);
+	case SG_CRL:
+		return judge_list(v, j, &v->frame.u.sg_crl, now);
+	case SG_HEAD:
+		return judge_head(v, j, &v->frame.u.sg_head, now);
+	case SG_SUCCESSOR:
+		return judge_successor(v, j, &v->frame.u.sg_successor, now);
+	default:
+		return judge_close(v, j, &v->frame.u.sg_close);
+	}
+}
+
 /* One frame becomes one job; what is refused is a job, too, and is answered in its turn. */
 static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t mono)
 {
 	int r = wire_decode(&wire_signer, bytes, 0, &v->frame);
 	if (r < 0)
 		return r;
-	if (v->frame.type != SG_ISSUE && v->frame.type != SG_CRL && v->frame.type != SG_HEAD)
+	if (v->frame.type != SG_ISSUE && v->frame.type != SG_CRL && v->frame.type != SG_HEAD && v->frame.type != SG_SUCCESSOR &&
+	    v->frame.type != SG_CLOSE)
 		return E_WIRE_MESSAGE;
 
 	struct job *j = &v->jobs[v->n++];
@@ -236,16 +292,12 @@ static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t m
 		j->serial = v->frame.u.sg_issue.facts.serial;
 	else if (j->type == SG_CRL)
 		j->crl = v->frame.u.sg_crl;
-	else
+	else if (j->type == SG_HEAD)
 		j->head = v->frame.u.sg_head;
 	if (!signer_limits_rate_take(&v->signer->rate, mono))
 		r = refuse(&j->why, E_SIGNER_RATE, "signer", "more than %lld signatures a second", (long long)v->signer->rate.rate);
-	else if (j->type == SG_ISSUE)
-		r = judge_issue(v, j, &v->frame.u.sg_issue, now);
-	else if (j->type == SG_CRL)
-		r = judge_list(v, j, &v->frame.u.sg_crl, now);
 	else
-		r = judge_head(v, j, &v->frame.u.sg_head, now);
+		r = judge(v, j, now);
 	if (r < 0 && j->why.code == 0)
 		refuse(&j->why, r, "request", "%s", err_what(r));
 	if (r < 0)
@@ -299,12 +351,48 @@ static int sign_head(struct job *j)
 	return r == 0 ? buf_error(&j->der) : r;
 }
 
-/* Certificates by any thread; lists and heads, which are few, by the first. */
+/* One that was there before is only shown again. */
+static int make_successor(struct serve *v, struct job *j)
+{
+	int r = j->ca == NULL ? successor_finish(&v->signer->cas, v->signer->conf, &v->made, &j->ca, &j->why) : 0;
+	if (r < 0)
+		return r;
+	log_line(LOG_LEVEL_NOTICE, NULL, "authority %s is ready", j->ca->issuer.issuer_id);
+	buf_add(&j->der, j->ca->issuer.der, j->ca->issuer.der_len);
+	return buf_error(&j->der);
+}
+
+static int close_old(struct serve *v, struct job *j)
+{
+	int r = successor_close_old(&v->signer->cas, v->signer->conf, j->issuer_id, &j->why);
+	if (r == 0)
+		log_line(LOG_LEVEL_NOTICE, NULL, "authority %s signs nothing but lists and OCSP responders any more", j->issuer_id);
+	return r;
+}
+
+/* Certificates by any thread; the rest, of which there is little, by the first. */
 static void sign_job(struct serve *v, struct job *j, unsigned hand)
 {
-	int r = j->type == SG_ISSUE ? sign_issue(v, j, hand) : j->type == SG_CRL ? sign_list(v, j) : sign_head(j);
-	if (r < 0)
-		refuse(&j->why, r, j->ca->issuer.issuer_id, "%s", err_what(r));
+	int r;
+	switch (j->type) {
+	case SG_ISSUE:
+		r = sign_issue(v, j, hand);
+		break;
+	case SG_CRL:
+		r = sign_list(v, j);
+		break;
+	case SG_HEAD:
+		r = sign_head(j);
+		break;
+	case SG_SUCCESSOR:
+		r = make_successor(v, j);
+		break;
+	default:
+		r = close_old(v, j);
+		break;
+	}
+	if (r < 0 && j->why.code == 0)
+		refuse(&j->why, r, j->ca != NULL ? j->ca->issuer.issuer_id : j->issuer_id, "%s", err_what(r));
 }
 
 static void sign_in_pool(void *ctx, size_t i, unsigned hand)
@@ -353,6 +441,40 @@ static int answer_head(const struct job *j, struct buf *out)
 	return put_frame(out, SG_HEAD_DONE, j->id, &a);
 }
 
+static int answer_successor(const struct job *j, struct buf *out)
+{
+	struct sg_successor_done a = {.code = j->why.code};
+	text_cut(a.text, sizeof(a.text), j->why.cause);
+	text_cut(a.issuer_id, sizeof(a.issuer_id), j->issuer_id);
+	if (a.code == 0)
+		a.certificate = buf_span(&j->der);
+	return put_frame(out, SG_SUCCESSOR_DONE, j->id, &a);
+}
+
+static int answer_close(const struct job *j, struct buf *out)
+{
+	struct sg_close_done a = {.code = j->why.code};
+	text_cut(a.text, sizeof(a.text), j->why.cause);
+	text_cut(a.issuer_id, sizeof(a.issuer_id), j->issuer_id);
+	return put_frame(out, SG_CLOSE_DONE, j->id, &a);
+}
+
+static int put_answer(const struct job *j, struct buf *out)
+{
+	switch (j->type) {
+	case SG_ISSUE:
+		return answer_issue(j, out);
+	case SG_CRL:
+		return answer_list(j, out);
+	case SG_HEAD:
+		return answer_head(j, out);
+	case SG_SUCCESSOR:
+		return answer_successor(j, out);
+	default:
+		return answer_close(j, out);
+	}
+}
+
 static int answer_job(struct serve *v, struct job *j, bool signed_now, struct buf *out)
 {
 	if (signed_now) {
@@ -367,7 +489,7 @@ static int answer_job(struct serve *v, struct job *j, bool signed_now, struct bu
 	}
 	if (j->why.code != 0 && ++v->n_refused <= LOG_LINES) /* a flood of bad requests must not become a flood of lines */
 		log_refusal(err_kind(j->why.code) == ERR_KIND_BUG ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, &j->why);
-	int r = j->type == SG_ISSUE ? answer_issue(j, out) : j->type == SG_CRL ? answer_list(j, out) : answer_head(j, out);
+	int r = put_answer(j, out);
 	if (j->der.cap > DER_KEPT)
 		buf_free(&j->der);
 	return r;
@@ -381,6 +503,8 @@ static int take_all(struct serve *v, struct buf *in, int64_t now, int64_t mono, 
 	struct span bytes;
 
 	v->n = v->n_lists = v->n_refused = 0;
+	v->making = false;
+	successor_free(&v->made);
 	buf_reset(&v->tbs);
 	while (v->n < SIGN_BATCH_MAX && v->n_lists < SERVE_LISTS_MAX) {
 		int r = ipc_take(in, &at, wire_signer.frame_max, &bytes);

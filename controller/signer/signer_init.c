@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controller/signer/ca_plan.h"
 #include "controller/signer/ca_store.h"
 #include "controller/signer/passphrase.h"
 #include "shared/base/text.h"
@@ -22,18 +23,15 @@
 
 enum { ROOT_CRL_DAYS = 395 };
 
-/* Read me first: what init makes, parents before children. */
+/* What init makes, parents before children; as what: ca_plan.c. */
 static const struct plan {
 	const char      *id;
 	enum issuer_role role;
-	const char      *common_name;
-	enum key_type    key;
-	int              days;
 } plans[] = {
-	{"root-1", ISSUER_ROOT, "VCC Root CA 1", KEY_EC_P384, 3653},
-	{"service-1", ISSUER_SERVICE, "VCC Service CA 1", KEY_EC_P256, 1096},
-	{"agent-1", ISSUER_AGENT, "VCC Agent CA 1", KEY_EC_P256, 1096},
-	{"code-signing-1", ISSUER_CODE_SIGNING, "VCC Code Signing CA 1", KEY_EC_P256, 2192},
+	{"root-1", ISSUER_ROOT},
+	{"service-1", ISSUER_SERVICE},
+	{"agent-1", ISSUER_AGENT},
+	{"code-signing-1", ISSUER_CODE_SIGNING},
 };
 
 struct init {
@@ -61,7 +59,7 @@ static int key_load_or_make(struct init *in, const struct plan *p, struct key **
 	if (r == 0) {
 		r = keyfile_open(buf_span(&file), buf_span(&in->passphrase), &key);
 	} else if (r == E_NOT_FOUND) {
-		r = key_make(p->key, &key);
+		r = key_make(ca_plan_of(p->role)->key, &key);
 		if (r == 0)
 			r = keyfile_seal(key, buf_span(&in->passphrase), &file);
 		if (r == 0 && fault_point("init.key") != 0)
@@ -82,27 +80,15 @@ static int key_load_or_make(struct init *in, const struct plan *p, struct key **
 static int certificate_make(struct init *in, const struct plan *p, const struct key *key, struct buf *to, struct refusal *why)
 {
 	uint8_t         random[SERIAL_RANDOM];
-	struct ca_facts f = {.role = p->role};
+	struct ca_facts f;
 	bool            root = p->role == ISSUER_ROOT;
 
-	random_bytes(random, sizeof(random));
-	f.serial = serial_make((uint64_t)(p - plans) + 1, random);
-	/* back-dated: leaves made in the first minutes are, too */
-	f.not_before_at = (in->now - MS_HOUR) / MS_SECOND * MS_SECOND;
-	f.not_after_at = f.not_before_at + p->days * MS_DAY;
-	int r = text_copy(f.organisation, sizeof(f.organisation), in->organisation);
-	if (r == 0)
-		r = text_copy(f.common_name, sizeof(f.common_name), p->common_name);
-	if (r == 0)
-		r = text_copy(f.domains, sizeof(f.domains), in->conf.domains);
-	if (r == 0)
-		r = text_copy(f.ip_ranges, sizeof(f.ip_ranges), in->conf.ip_ranges);
-	if (r == 0)
-		r = text_copy(f.public_url, sizeof(f.public_url), in->conf.public_url);
-	if (r == 0)
-		r = text_copy(f.parent_id, sizeof(f.parent_id), root ? "" : plans[0].id);
-	if (r == 0)
+	int r = ca_plan_facts(&in->conf, p->role, 1, in->organisation, root ? "" : plans[0].id, 0, in->now, &f);
+	if (r == 0) {
+		random_bytes(random, sizeof(random));
+		f.serial = serial_make((uint64_t)(p - plans) + 1, random);
 		r = issue_ca_certificate(&f, key, root ? NULL : in->root_key, root ? (struct span){0} : buf_span(&in->root_der), to);
+	}
 	return r == 0 ? 0 : refuse(why, r, p->id, "the certificate cannot be made: %s", err_what(r));
 }
 
@@ -155,7 +141,7 @@ static bool published(const struct init *in, const char *name)
 
 static int publish_root_crl(struct init *in, struct refusal *why)
 {
-	struct issuer    root = {.role = ISSUER_ROOT, .key_type = plans[0].key, .der_len = (uint16_t)in->root_der.n};
+	struct issuer    root = {.role = ISSUER_ROOT, .key_type = ca_plan_of(ISSUER_ROOT)->key, .der_len = (uint16_t)in->root_der.n};
 	struct issue_ca *ca = NULL;
 	struct buf       crl = BUF_MAX(65536);
 	int64_t          begin = in->now / MS_SECOND * MS_SECOND;

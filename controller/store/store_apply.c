@@ -343,6 +343,21 @@ int apply_revoke_issuer(struct apply *a, const struct store_verb *v, struct stor
 	return a->rows->ops->replace(a->rows, &noun_issuer, &row);
 }
 
+int apply_standing(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	const struct issuer *to = v->row;
+	struct issuer        row;
+	(void)result;
+	memcpy(row.issuer_id, to->issuer_id, sizeof(row.issuer_id));
+	int r = rows_get(a->rows, &noun_issuer, &row);
+	if (r < 0)
+		return r;
+	row.standing = to->standing;
+	row.retired |= to->retired;
+	memcpy(row.successor_id, to->successor_id, sizeof(row.successor_id));
+	return a->rows->ops->replace(a->rows, &noun_issuer, &row);
+}
+
 int apply_crl(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;

@@ -180,6 +180,20 @@ void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t 
 	verb_new(c, apply_revoke_issuer, &noun_issuer, &key);
 }
 
+void store_set_standing(struct store_change *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired)
+{
+	struct issuer      key = {.standing = standing, .retired = retired};
+	struct store_verb *v = verb_new(c, apply_standing, &noun_issuer, &key);
+	struct issuer     *row = v->row;
+	text_into(row->issuer_id, sizeof(row->issuer_id), issuer_id, v);
+	text_into(row->successor_id, sizeof(row->successor_id), successor_id, v);
+}
+
+void store_put_rollover(struct store_change *c, const struct rollover *r)
+{
+	verb_new(c, apply_put, &noun_rollover, r);
+}
+
 void store_put_principal(struct store_change *c, const struct principal *p)
 {
 	verb_new(c, apply_put, &noun_principal, p);

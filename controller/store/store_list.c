@@ -130,6 +130,13 @@ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, si
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_rollovers(struct store_view *v, const char *after, struct rollover *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_rollover, .max = page(max)};
+	query_where(&q, offsetof(struct rollover, issuer_id), ABOVE, after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_principal, .max = page(max)};

@@ -39,6 +39,8 @@ NAMES_OF(hash_alg, hash_alg_name, HASH_ALG_COUNT)
 NAMES_OF(cert_purpose, cert_purpose_name, PURPOSE_COUNT)
 NAMES_OF(audit_level, audit_level_name, AUDIT_LEVEL_COUNT)
 NAMES_OF(issuer_role, issuer_role_name, ISSUER_ROLE_COUNT)
+NAMES_OF(issuer_standing, issuer_standing_name, ISSUER_STANDING_COUNT)
+NAMES_OF(rollover_phase, rollover_phase_name, ROLLOVER_PHASE_COUNT)
 NAMES_OF(audit_event, audit_event_name, AUDIT_EVENT_COUNT)
 NAMES_OF(agent_copy, agent_copy_name, COPY_COUNT)
 NAMES_OF(approval_kind, approval_kind_name, APPROVAL_KIND_COUNT)
@@ -258,6 +260,8 @@ static const struct column issuer_columns[] = {
 	BOOL(issuer, retired),
 	WHEN(issuer, revoked_at),
 	INT(issuer, revoke_reason),
+	NAME(issuer, standing, issuer_standing),
+	TEXT(issuer, successor_id),
 };
 
 static const struct column principal_columns[] = {
@@ -574,6 +578,29 @@ static const struct column notice_member_columns[] = {
 	INT(notice_member, since_at),
 };
 
+static const struct column rollover_columns[] = {
+	TEXT(rollover, issuer_id),
+	TEXT(rollover, successor_id),
+	NAME(rollover, phase, rollover_phase),
+	BOOL(rollover, emergency),
+	BOOL(rollover, closed),
+	FIXED(rollover, campaign_id),
+	UINT(rollover, campaigns),
+	INT(rollover, code),
+	TEXT(rollover, cause),
+	TEXT(rollover, actor),
+	TEXT(rollover, reason),
+	INT(rollover, created_at),
+	WHEN(rollover, prepared_at),
+	WHEN(rollover, issuing_at),
+	WHEN(rollover, draining_at),
+	WHEN(rollover, ended_at),
+	DUE(rollover, next_at),
+	BOOL(rollover, overridden),
+	UINT(rollover, consumers),
+	FIXED(rollover, consumers_hash),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -625,6 +652,7 @@ NOUN(former, "former_names", former_name, 1, .unique = NULL);
 NOUN(notice, "notices", notice, 1, .unique = NULL);
 NOUN(notice_member, "notice_members", notice_member, 2, .unique = NULL);
 NOUN(stage, "stages", staged_key, 1, .unique = NULL);
+NOUN(rollover, "rollovers", rollover, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -634,7 +662,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
-	&noun_former, &noun_notice, &noun_notice_member, &noun_stage,
+	&noun_former, &noun_notice, &noun_notice_member, &noun_stage, &noun_rollover,
 };
 
 union any_row {
@@ -664,6 +692,7 @@ union any_row {
 	struct archived    archived;
 	struct policy_walk walk;
 	struct notice      notice;
+	struct rollover    rollover;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -217,7 +217,13 @@ struct policy_walk {
 	X(ROLLBACK_ASKED, "certificate_rollback_asked")                                                               \
 	X(RENEWAL_ROLLED_BACK, "certificate_renewal_rolled_back")                                                     \
 	X(ROLLBACK_FAILED, "certificate_rollback_failed")                                                             \
-	X(THRESHOLD_REACHED, "certificate_emergency_threshold_reached")
+	X(THRESHOLD_REACHED, "certificate_emergency_threshold_reached")                                              \
+	X(CA_ROLLOVER_STARTED, "ca_rollover_started")                                                                 \
+	X(CA_SUCCESSOR_MADE, "ca_successor_made")                                                                     \
+	X(CA_SWITCHED, "ca_rollover_issuing")                                                                         \
+	X(CA_DRAINS, "ca_rollover_draining")                                                                          \
+	X(CA_ROLLED_BACK, "ca_rollover_rolled_back")                                                                  \
+	X(CA_RETIRED, "ca_retired")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -13,6 +13,8 @@ const char *approval_kind_name(enum approval_kind k)
 		[APPROVAL_CA_REVOCATION] = "ca_revocation",
 		[APPROVAL_TEMPLATE] = "template",
 		[APPROVAL_SERVICE] = "service",
+		[APPROVAL_CA_ROLLOVER] = "ca_rollover",
+		[APPROVAL_CA_RETIREMENT] = "ca_retirement",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

@@ -14,6 +14,8 @@ enum approval_kind {
 	APPROVAL_CA_REVOCATION, /* an issuing CA is to be revoked by its root */
 	APPROVAL_TEMPLATE, /* a template is made or changed */
 	APPROVAL_SERVICE,  /* a service's policy, windows or dependencies are changed */
+	APPROVAL_CA_ROLLOVER,   /* an issuing CA is to give way to a new one */
+	APPROVAL_CA_RETIREMENT, /* and to be closed for good */
 	APPROVAL_KIND_COUNT,
 };
 const char *approval_kind_name(enum approval_kind k);

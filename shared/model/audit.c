@@ -210,6 +210,13 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 				       "a rollback"},
 	[AUDIT_ROLLBACK_FAILED] = {OBJECT_CERTIFICATE, "the host could not go back: it serves what the order brought", "see cause"},
 	[AUDIT_THRESHOLD_REACHED] = {OBJECT_CERTIFICATE, "the certificate is inside its emergency threshold, or has ended", "emergency_threshold"},
+	[AUDIT_CA_ROLLOVER_STARTED] = {OBJECT_ISSUER, "two persons agreed that the CA gives way to a new one", "not given"},
+	[AUDIT_CA_SUCCESSOR_MADE] = {OBJECT_ISSUER, "the signer made the CA that takes its place", "the rollover was agreed to"},
+	[AUDIT_CA_SWITCHED] = {OBJECT_ISSUER, "certificates come from its successor from now on", "not given"},
+	[AUDIT_CA_DRAINS] = {OBJECT_ISSUER, "what could be issued again was; the rest waits for hosts, persons or its end",
+			     "nothing of it is under way any more"},
+	[AUDIT_CA_ROLLED_BACK] = {OBJECT_ISSUER, "the CA signs as before, its successor stands by", "not given"},
+	[AUDIT_CA_RETIRED] = {OBJECT_ISSUER, "the signer closed the CA: it signs revocation lists and OCSP responders only", "two persons agreed"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

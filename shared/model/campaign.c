@@ -11,6 +11,7 @@ static const char *const kinds[CAMPAIGN_KIND_COUNT] = {
 	[CAMPAIGN_EMERGENCY] = "emergency",
 	[CAMPAIGN_SERVICE] = "service",
 	[CAMPAIGN_POLICY] = "policy",
+	[CAMPAIGN_CA] = "ca",
 };
 static const char *const states[CAMPAIGN_STATE_COUNT] = {
 	[CAMPAIGN_AWAITING_APPROVAL] = "awaiting_approval",

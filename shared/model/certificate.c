@@ -123,6 +123,13 @@ int revoke_reason_parse(const char *name, int *ret)
 	return E_SYNTAX;
 }
 
+const char *issuer_standing_name(enum issuer_standing v)
+{
+	static const char *const names[ISSUER_STANDING_COUNT] = {
+		[ISSUER_ISSUES] = "issues", [ISSUER_STANDS_BY] = "stands_by", [ISSUER_DRAINS] = "drains"};
+	return (size_t)v < N_ELEMENTS(names) ? names[v] : "unknown";
+}
+
 const char *issuer_role_name(enum issuer_role r)
 {
 	static const char *const names[ISSUER_ROLE_COUNT] = {[ISSUER_ROOT] = "root",

@@ -116,6 +116,15 @@ struct cert_facts {
 	uint32_t          crl_shard; /* distribution point = PUBLIC_URL/crl/ISSUER/SHARD.crl */
 };
 
+/* What an authority does beside its lists. */
+enum issuer_standing {
+	ISSUER_ISSUES,
+	ISSUER_STANDS_BY, /* it was made to take a place, and signs no leaves (any more) */
+	ISSUER_DRAINS,    /* its successor signs instead */
+	ISSUER_STANDING_COUNT,
+};
+const char *issuer_standing_name(enum issuer_standing s);
+
 /* A CA certificate as everybody may know it. */
 struct issuer {
 	char             issuer_id[ISSUER_ID_SIZE];
@@ -130,6 +139,8 @@ struct issuer {
 	bool             retired;
 	int64_t          revoked_at;   /* 0 = not: by its parent's list; then nothing is signed below it */
 	int              revoke_reason; /* enum revoke_reason, when revoked */
+	enum issuer_standing standing;
+	char             successor_id[ISSUER_ID_SIZE]; /* whoever asks for this one is served by that one, when it drains; "" = nobody */
 };
 
 enum issuance_state {

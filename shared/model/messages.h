@@ -657,5 +657,27 @@ struct sg_head_done {
 	char        issuer_id[ISSUER_ID_SIZE]; /* whose key it is */
 	struct span signature;
 };
+/* A new authority of the same role, below the same root, for the time after `issuer_id`: the signer makes the key, and takes everything but
+ * the serial from what it holds. One that exists already is answered as it is, so it may be asked for again. */
+struct sg_successor {
+	char          issuer_id[ISSUER_ID_SIZE];
+	char          successor_id[ISSUER_ID_SIZE];
+	struct serial serial;
+};
+struct sg_successor_done {
+	int         code;
+	char        text[MSG_TEXT_SIZE];
+	char        issuer_id[ISSUER_ID_SIZE]; /* the successor's */
+	struct span certificate;
+};
+/* From now on, for good, this authority signs lists and OCSP responders and nothing else. Closed again: as before. */
+struct sg_close {
+	char issuer_id[ISSUER_ID_SIZE];
+};
+struct sg_close_done {
+	int  code;
+	char text[MSG_TEXT_SIZE];
+	char issuer_id[ISSUER_ID_SIZE];
+};
 
 #endif

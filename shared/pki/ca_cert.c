@@ -248,14 +248,12 @@ static int parent_check(const struct ca_facts *f, const struct key *subject, con
 	return 0;
 }
 
-int issue_ca_certificate(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key,
-			 struct span parent_der, struct buf *to)
+int issue_ca_tbs(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key, struct span parent_der,
+		 struct buf *to)
 {
-	_cleanup_(buf_free) struct buf tbs = BUF_MAX(CA_TBS_MAX);
-	_cleanup_(buf_free) struct buf signature = BUF_MAX(CA_SIGNATURE_MAX);
-	struct cert_parts              parent;
-	const struct key              *signer = parent_key != NULL ? parent_key : subject;
-	enum hash_alg                  alg = sig_alg_usual(signer->type);
+	struct cert_parts parent;
+	const struct key *signer = parent_key != NULL ? parent_key : subject;
+	size_t            start = to->n;
 
 	int r = facts_check(facts, subject, parent_key != NULL);
 	if (r == 0 && parent_key != NULL)
@@ -263,34 +261,49 @@ int issue_ca_certificate(const struct ca_facts *facts, const struct key *subject
 	if (r < 0)
 		return r;
 
-	size_t mark = der_open(&tbs, DER_SEQUENCE);
-	tbs_put_version3(&tbs);
-	tbs_put_serial(&tbs, &facts->serial);
-	der_put_span(&tbs, sig_alg_der(signer->type, alg));
+	size_t mark = der_open(to, DER_SEQUENCE);
+	tbs_put_version3(to);
+	tbs_put_serial(to, &facts->serial);
+	der_put_span(to, sig_alg_der(signer->type, sig_alg_usual(signer->type)));
 	if (parent_key != NULL)
-		der_put_span(&tbs, parent.t.subject);
+		der_put_span(to, parent.t.subject);
 	else
-		tbs_put_name(&tbs, facts->organisation, facts->common_name, "");
-	tbs_put_validity(&tbs, facts->not_before_at, facts->not_after_at);
-	tbs_put_name(&tbs, facts->organisation, facts->common_name, "");
-	der_put_span(&tbs, (struct span){subject->spki, subject->spki_len});
-	size_t tag = der_open(&tbs, DER_CONTEXT_CONS | 3);
-	size_t list = der_open(&tbs, DER_SEQUENCE);
-	r = extensions_put(&tbs, facts, subject, &parent);
-	der_close(&tbs, list);
-	der_close(&tbs, tag);
-	der_close(&tbs, mark);
+		tbs_put_name(to, facts->organisation, facts->common_name, "");
+	tbs_put_validity(to, facts->not_before_at, facts->not_after_at);
+	tbs_put_name(to, facts->organisation, facts->common_name, "");
+	der_put_span(to, (struct span){subject->spki, subject->spki_len});
+	size_t tag = der_open(to, DER_CONTEXT_CONS | 3);
+	size_t list = der_open(to, DER_SEQUENCE);
+	r = extensions_put(to, facts, subject, &parent);
+	der_close(to, list);
+	der_close(to, tag);
+	der_close(to, mark);
 	if (r == 0)
-		r = buf_error(&tbs);
-	if (r == 0)
-		r = key_evp_sign(signer, alg, buf_span(&tbs), &signature);
+		r = buf_error(to);
+	if (r < 0)
+		to->n = start;
+	return r;
+}
+
+int issue_ca_tbs_sign(const struct key *signer, struct span tbs, struct buf *to)
+{
+	_cleanup_(buf_free) struct buf signature = BUF_MAX(CA_SIGNATURE_MAX);
+	enum hash_alg                  alg = sig_alg_usual(signer->type);
+	int                            r = key_evp_sign(signer, alg, tbs, &signature);
 	if (r < 0)
 		return r;
-
-	mark = der_open(to, DER_SEQUENCE);
-	der_put_span(to, buf_span(&tbs));
+	size_t mark = der_open(to, DER_SEQUENCE);
+	der_put_span(to, tbs);
 	der_put_span(to, sig_alg_der(signer->type, alg));
 	der_put_bits(to, signature.p, signature.n);
 	der_close(to, mark);
 	return buf_error(to);
+}
+
+int issue_ca_certificate(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key,
+			 struct span parent_der, struct buf *to)
+{
+	_cleanup_(buf_free) struct buf tbs = BUF_MAX(CA_TBS_MAX);
+	int                            r = issue_ca_tbs(facts, subject, parent_key, parent_der, &tbs);
+	return r == 0 ? issue_ca_tbs_sign(parent_key != NULL ? parent_key : subject, buf_span(&tbs), to) : r;
 }

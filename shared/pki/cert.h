@@ -16,6 +16,7 @@ struct cert_info {
 	char          subject[2 * SUBJECT_SIZE]; /* RFC 4514 */
 	char          issuer[2 * SUBJECT_SIZE];
 	char          common_name[SUBJECT_SIZE];
+	char          organisation[SUBJECT_SIZE]; /* "" = none, or not in our form */
 	char          host_hash[HASH_TEXT_SIZE]; /* subject serialNumber, or "" */
 	struct names  names;
 	char          uri[URI_SIZE]; /* first SAN URI, or "" */

@@ -81,6 +81,9 @@ static int subject_read(const struct tbs_parts *t, struct cert_info *info)
 	struct hash hash;
 	if (name_value(subject, NID_serialNumber, text, sizeof(text)) == 0 && hash_parse(text, &hash) == 0)
 		memcpy(info->host_hash, text, sizeof(text));
+	char organisation[SUBJECT_SIZE];
+	if (name_value(subject, NID_organizationName, organisation, sizeof(organisation)) == 0)
+		memcpy(info->organisation, organisation, sizeof(organisation));
 	return 0;
 }
 

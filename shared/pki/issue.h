@@ -72,5 +72,9 @@ struct ca_facts {
 /* parent_key and parent_der NULL/empty for the root. */
 _must_check_ int issue_ca_certificate(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key,
 				      struct span parent_der, struct buf *to);
+/* The same in two steps, for who writes down what is signed before it is. The same facts and keys, the same bytes. */
+_must_check_ int issue_ca_tbs(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key,
+			      struct span parent_der, struct buf *to);
+_must_check_ int issue_ca_tbs_sign(const struct key *signer, struct span tbs, struct buf *to);
 
 #endif

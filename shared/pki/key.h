@@ -55,5 +55,17 @@ struct keyfile_cost {
 };
 _must_check_ int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to);
 _must_check_ int keyfile_open(struct span file, struct span passphrase, struct key **ret); /* E_PKI_PASSPHRASE, E_PKI_KEY */
+/* What the passphrase came to for one file: opens and seals files of the same salt without it, and without the cost. For who may not keep
+ * the passphrase. To be wiped by its owner. */
+enum { KEYFILE_SALT_SIZE = 16, KEYFILE_SECRET_SIZE = 32 };
+struct keyfile_lock {
+	struct keyfile_cost cost; /* operations 0 = nothing is kept */
+	uint8_t             salt[KEYFILE_SALT_SIZE];
+	uint8_t             secret[KEYFILE_SECRET_SIZE];
+};
+/* As keyfile_open(); `lock` may hold the one of another file: where it is the same, the cost is saved. It holds this file's afterwards. */
+_must_check_ int keyfile_open_keep(struct span file, struct span passphrase, struct keyfile_lock *lock, struct key **ret);
+bool             keyfile_lock_fits(const struct keyfile_lock *lock, struct span file);
+_must_check_ int keyfile_seal_under(const struct key *k, const struct keyfile_lock *lock, struct buf *to); /* E_PKI_PASSPHRASE: it is empty */
 
 #endif

@@ -15,11 +15,11 @@
 enum {
 	MAGIC_SIZE = 4,
 	VERSION = 1,
-	SALT_SIZE = 16,
+	SALT_SIZE = KEYFILE_SALT_SIZE,
 	NONCE_SIZE = 12,
 	TAG_SIZE = 16,
 	HEADER_SIZE = 48,
-	SECRET_SIZE = 32,
+	SECRET_SIZE = KEYFILE_SECRET_SIZE,
 	PLAIN_MAX = 3072, /* PKCS#8 of RSA-4096 has 2375 octets */
 	PASSPHRASE_MAX = 1024,
 	OPS_MAX = 16,
@@ -130,27 +130,21 @@ static int decrypt(const uint8_t secret[SECRET_SIZE], const struct header *h, st
 	return 0;
 }
 
-int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to)
+/* `h` comes with cost and salt; the nonce is new with each file, so that files may share the rest. */
+static int seal(const struct key *k, struct header *h, const uint8_t secret[SECRET_SIZE], struct buf *to)
 {
-	if (passphrase.n == 0 || passphrase.n > PASSPHRASE_MAX || !cost_ok(cost))
-		return E_RANGE;
 	_cleanup_(buf_wipe) struct buf plain = BUF_MAX(PLAIN_MAX);
 	int                            r = key_to_der(k, &plain);
 	if (r < 0)
 		return r;
 
-	struct header h = {.cost = cost, .length = (uint32_t)plain.n};
-	uint8_t       header[HEADER_SIZE];
-	uint8_t       secret[SECRET_SIZE];
-	uint8_t       cipher[PLAIN_MAX];
-	uint8_t       tag[TAG_SIZE];
-	random_bytes(h.salt, sizeof(h.salt));
-	random_bytes(h.nonce, sizeof(h.nonce));
-	header_write(&h, header);
-	r = secret_derive(passphrase, &h, secret);
-	if (r == 0)
-		r = encrypt(secret, h.nonce, header, buf_span(&plain), cipher, tag);
-	secret_wipe(secret, sizeof(secret));
+	uint8_t header[HEADER_SIZE];
+	uint8_t cipher[PLAIN_MAX];
+	uint8_t tag[TAG_SIZE];
+	h->length = (uint32_t)plain.n;
+	random_bytes(h->nonce, sizeof(h->nonce));
+	header_write(h, header);
+	r = encrypt(secret, h->nonce, header, buf_span(&plain), cipher, tag);
 	if (r < 0)
 		return r;
 	buf_add(to, header, sizeof(header));
@@ -159,25 +153,75 @@ int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfil
 	return buf_error(to);
 }
 
+int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to)
+{
+	if (passphrase.n == 0 || passphrase.n > PASSPHRASE_MAX || !cost_ok(cost))
+		return E_RANGE;
+	struct header h = {.cost = cost};
+	uint8_t       secret[SECRET_SIZE];
+	random_bytes(h.salt, sizeof(h.salt));
+	int r = secret_derive(passphrase, &h, secret);
+	if (r == 0)
+		r = seal(k, &h, secret, to);
+	secret_wipe(secret, sizeof(secret));
+	return r;
+}
+
+int keyfile_seal_under(const struct key *k, const struct keyfile_lock *lock, struct buf *to)
+{
+	struct header h = {.cost = lock->cost};
+	if (lock->cost.operations == 0)
+		return E_PKI_PASSPHRASE;
+	memcpy(h.salt, lock->salt, sizeof(h.salt));
+	return seal(k, &h, lock->secret, to);
+}
+
 int keyfile_seal(const struct key *k, struct span passphrase, struct buf *to)
 {
 	static const struct keyfile_cost moderate = {crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE / 1024};
 	return keyfile_seal_with(k, passphrase, moderate, to);
 }
 
-int keyfile_open(struct span file, struct span passphrase, struct key **ret)
+static bool same_lock(const struct keyfile_lock *lock, const struct header *h)
+{
+	return lock->cost.operations == h->cost.operations && lock->cost.memory_kib == h->cost.memory_kib &&
+	       memcmp(lock->salt, h->salt, sizeof(h->salt)) == 0;
+}
+
+bool keyfile_lock_fits(const struct keyfile_lock *lock, struct span file)
 {
 	struct header h;
-	uint8_t       secret[SECRET_SIZE];
-	uint8_t       plain[PLAIN_MAX];
-	int           r = passphrase.n > 0 && passphrase.n <= PASSPHRASE_MAX ? header_read(file, &h) : E_PKI_PASSPHRASE;
+	return header_read(file, &h) == 0 && same_lock(lock, &h);
+}
+
+int keyfile_open_keep(struct span file, struct span passphrase, struct keyfile_lock *lock, struct key **ret)
+{
+	struct header       h;
+	struct keyfile_lock its = {.cost = {0, 0}};
+	uint8_t             plain[PLAIN_MAX];
+	int                 r = passphrase.n > 0 && passphrase.n <= PASSPHRASE_MAX ? header_read(file, &h) : E_PKI_PASSPHRASE;
+	if (r == 0 && same_lock(lock, &h)) {
+		its = *lock;
+	} else if (r == 0) {
+		its.cost = h.cost;
+		memcpy(its.salt, h.salt, sizeof(its.salt));
+		r = secret_derive(passphrase, &h, its.secret);
+	}
 	if (r == 0)
-		r = secret_derive(passphrase, &h, secret);
-	if (r == 0)
-		r = decrypt(secret, &h, file, plain);
+		r = decrypt(its.secret, &h, file, plain);
 	if (r == 0)
 		r = key_from_der((struct span){plain, h.length}, ret);
-	secret_wipe(secret, sizeof(secret));
+	if (r == 0)
+		*lock = its;
+	secret_wipe(&its, sizeof(its));
 	secret_wipe(plain, sizeof(plain));
+	return r;
+}
+
+int keyfile_open(struct span file, struct span passphrase, struct key **ret)
+{
+	struct keyfile_lock lock = {.cost = {0, 0}};
+	int                 r = keyfile_open_keep(file, passphrase, &lock, ret);
+	secret_wipe(&lock, sizeof(lock));
 	return r;
 }

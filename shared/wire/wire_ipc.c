@@ -287,8 +287,40 @@ static const struct wire_field head_done_fields[] = {
 static const struct wire_message head_done = WIRE_MESSAGE(SG_HEAD_DONE, "head_done", "signer", struct sg_head_done,
 	head_done_fields, "The signature, or why not.");
 
+static const struct wire_field successor_fields[] = {
+	WIRE_FIELD(1, struct sg_successor, issuer_id),
+	WIRE_FIELD(2, struct sg_successor, successor_id),
+	WIRE_FIELD(3, struct sg_successor, serial),
+};
+static const struct wire_message successor = WIRE_MESSAGE(SG_SUCCESSOR, "successor", "controller", struct sg_successor,
+	successor_fields, "A new authority to take the place of this one: the signer makes its key and takes all but the serial from what it holds.");
+
+static const struct wire_field successor_done_fields[] = {
+	WIRE_FIELD(1, struct sg_successor_done, code),
+	WIRE_FIELD(2, struct sg_successor_done, text),
+	WIRE_FIELD(3, struct sg_successor_done, issuer_id),
+	WIRE_SPAN(4, struct sg_successor_done, certificate, CERT_DER_MAX),
+};
+static const struct wire_message successor_done = WIRE_MESSAGE(SG_SUCCESSOR_DONE, "successor_done", "signer",
+	struct sg_successor_done, successor_done_fields, "Its certificate, or why there is none.");
+
+static const struct wire_field close_fields[] = {
+	WIRE_FIELD(1, struct sg_close, issuer_id),
+};
+static const struct wire_message close_ca = WIRE_MESSAGE(SG_CLOSE, "close", "controller", struct sg_close, close_fields,
+	"This authority signs lists and OCSP responders from now on, and nothing else ever again.");
+
+static const struct wire_field close_done_fields[] = {
+	WIRE_FIELD(1, struct sg_close_done, code),
+	WIRE_FIELD(2, struct sg_close_done, text),
+	WIRE_FIELD(3, struct sg_close_done, issuer_id),
+};
+static const struct wire_message close_done = WIRE_MESSAGE(SG_CLOSE_DONE, "close_done", "signer", struct sg_close_done,
+	close_done_fields, "It is closed and stays so, or why not.");
+
 static const struct wire_message *const signer_messages[] = {
 	&signer_hello, &issuer, &issue, &issued, &crl, &crl_done, &tree_head, &head_done,
+	&successor, &successor_done, &close_ca, &close_done,
 };
 const struct wire_table wire_signer = {
 	.name = "ipc-signer",

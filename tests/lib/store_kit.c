@@ -410,6 +410,8 @@ void kit_issuer(uint32_t n, struct issuer *ret)
 		.der_len = 600,
 		.crl_number = 40 + n,
 		.retired = true,
+		.standing = ISSUER_DRAINS,
+		.successor_id = "service-99",
 	};
 	snprintf(ret->issuer_id, sizeof(ret->issuer_id), "service-%u", n);
 	for (uint16_t i = 0; i < ret->der_len; i++)

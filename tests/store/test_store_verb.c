@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "shared/base/times.h"
 #include "tests/lib/store_kit.h"
 
 static int setup_mem(void **state)
@@ -521,6 +522,86 @@ static void test_an_issuer_is_revoked_once(void **state)
 	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
 }
 
+/* The number of its lists and its revocation go on beside it; retired stays retired. */
+static void test_an_issuer_gives_way(void **state)
+{
+	struct kit          *k = *state;
+	struct issuer        issuer, got;
+	struct store_change *c = store_change_new();
+	kit_issuer(1, &issuer);
+	issuer.retired = false;
+	store_put_issuer(c, &issuer);
+	store_set_standing(c, "service-1", ISSUER_STANDS_BY, "", false);
+	commit_ok(k, c);
+	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
+	assert_int_equal(got.standing, ISSUER_STANDS_BY);
+	assert_string_equal(got.successor_id, "");
+	assert_false(got.retired);
+	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number + 1, "one"), 0);
+	c = store_change_new();
+	store_set_standing(c, "service-1", ISSUER_DRAINS, "service-2", true);
+	store_revoke_issuer(c, "service-1", 70, 1);
+	commit_ok(k, c);
+	c = store_change_new();
+	store_set_standing(c, "service-1", ISSUER_DRAINS, "service-2", false);
+	commit_ok(k, c);
+	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
+	assert_int_equal(got.standing, ISSUER_DRAINS);
+	assert_string_equal(got.successor_id, "service-2");
+	assert_true(got.retired);
+	assert_int_equal(got.revoked_at, 70);
+	assert_int_equal(got.crl_number, issuer.crl_number + 1);
+	c = store_change_new();
+	store_set_standing(c, "service-9", ISSUER_ISSUES, "", false);
+	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
+	c = store_change_new();
+	store_set_standing(c, "service-1", ISSUER_ISSUES, "a-name-that-is-far-longer-than-the-name-of-any-issuer-may-be", false);
+	assert_true(kit_commit(k, c, NULL) < 0);
+}
+
+static void test_rollovers(void **state)
+{
+	struct kit          *k = *state;
+	struct rollover      rows[4], got, row = {.successor_id = "service-2",
+						  .phase = ROLLOVER_RETIRING,
+						  .emergency = true,
+						  .closed = true,
+						  .campaign_id = kit_id(7),
+						  .campaigns = 3,
+						  .code = E_SIGNER_RATE,
+						  .cause = "so",
+						  .actor = "alice",
+						  .reason = "why",
+						  .created_at = 1,
+						  .prepared_at = 2,
+						  .issuing_at = 3,
+						  .draining_at = 4,
+						  .next_at = 5,
+						  .overridden = true,
+						  .consumers = 9,
+						  .consumers_hash = {{1, 2}}};
+	struct store_change *c = store_change_new();
+	size_t               n = 9;
+	assert_int_equal(view_rollover(k->view, "service-1", &got), E_NOT_FOUND);
+	for (int i = 0; i < 3; i++) {
+		snprintf(row.issuer_id, sizeof(row.issuer_id), "service-%d", i);
+		store_put_rollover(c, &row);
+	}
+	commit_ok(k, c);
+	assert_int_equal(view_rollover(k->view, "service-2", &got), 0);
+	assert_memory_equal(&got, &row, sizeof(got));
+	struct rollover bare = {.issuer_id = "service-1", .next_at = TIME_NEVER, .ended_at = 6, .phase = ROLLOVER_ROLLED_BACK};
+	c = store_change_new();
+	store_put_rollover(c, &bare);
+	commit_ok(k, c);
+	assert_int_equal(view_rollovers(k->view, "service-0", rows, 4, &n), 0);
+	assert_int_equal(n, 2);
+	assert_memory_equal(&rows[0], &bare, sizeof(bare));
+	assert_memory_equal(&rows[1], &row, sizeof(row));
+	assert_int_equal(view_rollovers(k->view, "service-2", rows, 4, &n), 0);
+	assert_int_equal(n, 0);
+}
+
 static void test_settings(void **state)
 {
 	struct kit          *k = *state;
@@ -734,6 +815,8 @@ int main(void)
 		ON_BOTH(test_serials_are_reserved_once),
 		ON_BOTH(test_crl_numbers_grow),
 		ON_BOTH(test_an_issuer_is_revoked_once),
+		ON_BOTH(test_an_issuer_gives_way),
+		ON_BOTH(test_rollovers),
 		ON_BOTH(test_settings),
 		ON_BOTH(test_values_that_cannot_be_kept),
 		ON_BOTH(test_an_order_goes_with_all_of_it),

@@ -35,6 +35,7 @@ class Site:
             self.contract = Contract(self.estate.admin.get("openapi.json"))
             self.campaign = self.estate.admin("POST", LIFE + "/bulk-renewal", {"service_pattern": f"{self.host.cert_id}.{OWN}.vcc.internal"})[1]["campaign_id"]
             wait_for("it is over", lambda: self.estate.admin.get(f"campaigns/{self.campaign}")["completed_at"])
+            self.let_a_ca_give_way("code-signing-1")
             self.tokens = {role: self.estate.principal(f"a-{role}", [role]) for role in ROLES}
             self.by = {role: Caller(self.inst, self.contract, token) for role, token in self.tokens.items()}
             self.nobody = Caller(self.inst, self.contract)
@@ -42,10 +43,16 @@ class Site:
             self.estate.stop()
             raise
 
+    def let_a_ca_give_way(self, issuer_id):
+        status, asked = self.estate.admin("POST", f"/api/v1/ca/{issuer_id}/rollover", {})
+        assert status == 202, asked
+        assert self.estate.approver("POST", f"/api/v1/approvals/{asked['approval_id']}/approve", {"hash": asked["approval"]["hash"]})[0] == 200
+        wait_for("its successor is there", lambda: self.estate.admin.get(f"ca/{issuer_id}/rollover")["phase"] == "trust")
+
     def fill(self, operation, known=True):
         """The path with an object that is there, or with one that is not."""
         there = {"cert_id": self.host.cert_id, "target_id": self.host.cert_id, "service_name": self.host.service, "template_id": "clara_service_auth",
-                 "seq": "0", "issuer_id": "service-1", "approval_id": self.request["approval_id"], "token_id": str(uuid.UUID(int=7)),
+                 "seq": "0", "issuer_id": "code-signing-1", "approval_id": self.request["approval_id"], "token_id": str(uuid.UUID(int=7)),
                  "renewal_id": self.estate.admin.get(f"renewals?cert_id={self.host.cert_id}")["items"][0]["renewal_id"] if "{renewal_id}" in operation.path else "",
                  "campaign_id": self.campaign, "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
         path = operation.path

@@ -1,0 +1,576 @@
+/* rollovers.c - room controller/daemon: rollovers that are not over, and what each step of the core does.
+ * While a step is on its way to the store nothing else happens to its rollover; where it could not be stored, the stored state
+ * is read again. What the signer or a worker is asked for is asked again until it has answered. Never: deciding. */
+#include "controller/daemon/rollovers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/core/campaign_flow.h"
+#include "controller/daemon/answer.h"
+#include "controller/daemon/api_json.h"
+#include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaigns.h"
+#include "controller/daemon/catalog.h"
+#include "controller/daemon/rollover_act.h"
+#include "controller/daemon/rollover_left.h"
+#include "controller/daemon/serials.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+enum { COUNT_EVERY_MS = 5 * 1000, COUNT_SHARE = 20, FRESH_MS = 2 * 60 * 1000 };
+
+struct entry {
+	struct rollover      r;
+	bool                 pending;  /* a step is on its way to the store */
+	bool                 asking;   /* the signer was asked */
+	bool                 counting; /* a worker counts what is left, or plans a campaign */
+	int64_t              count_at;
+	struct rollover_left left;
+	struct buf           made; /* the successor's certificate, from the signer's answer to the step that adopts it */
+};
+
+struct rollovers {
+	struct entry *list[CATALOG_ISSUERS_MAX];
+	size_t        n;
+};
+
+int rollovers_open(struct rollovers **ret)
+{
+	struct rollovers *all = calloc(1, sizeof(*all));
+	if (all == NULL)
+		return E_NOMEM;
+	*ret = all;
+	return 0;
+}
+
+void rollovers_free(struct rollovers *all)
+{
+	for (size_t i = 0; all != NULL && i < all->n; i++) {
+		rollover_left_free(&all->list[i]->left);
+		buf_free(&all->list[i]->made);
+		free(all->list[i]);
+	}
+	free(all);
+}
+
+static struct entry *find(const struct controller *ctl, const char *issuer_id)
+{
+	for (size_t i = 0; i < ctl->rollovers->n; i++)
+		if (text_equal(ctl->rollovers->list[i]->r.issuer_id, issuer_id))
+			return ctl->rollovers->list[i];
+	return NULL;
+}
+
+static struct entry *add(struct controller *ctl, const struct rollover *r)
+{
+	struct rollovers *all = ctl->rollovers;
+	struct entry     *e = all->n < N_ELEMENTS(all->list) ? calloc(1, sizeof(*e)) : NULL;
+	if (e == NULL)
+		return NULL;
+	e->r = *r;
+	e->made = (struct buf)BUF_MAX(CERT_DER_MAX);
+	text_cut(e->left.issuer_id, sizeof(e->left.issuer_id), r->issuer_id);
+	all->list[all->n++] = e;
+	return e;
+}
+
+int rollovers_load(struct controller *ctl)
+{
+	struct rollover *rows = calloc(CATALOG_ISSUERS_MAX, sizeof(*rows));
+	size_t           n = 0;
+	int              r = rows != NULL ? view_rollovers(ctl->view, "", rows, CATALOG_ISSUERS_MAX, &n) : E_NOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add(ctl, &rows[i]) != NULL ? 0 : E_NOMEM;
+	free(rows);
+	return r;
+}
+
+const struct rollover *rollovers_find(const struct controller *ctl, const char *issuer_id)
+{
+	const struct entry *e = find(ctl, issuer_id);
+	return e != NULL && e->r.created_at != 0 ? &e->r : NULL;
+}
+
+bool rollovers_touches(const struct controller *ctl, const char *issuer_id)
+{
+	for (size_t i = 0; i < ctl->rollovers->n; i++) {
+		const struct rollover *r = &ctl->rollovers->list[i]->r;
+		if (!rollover_flow_is_over(r) &&
+		    (text_equal(r->issuer_id, issuer_id) || text_equal(r->successor_id, issuer_id)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- what is durable, in memory --------------------------------------------------------------------------------- */
+
+static void stored(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	struct rollover key;
+	memcpy(&key, value, sizeof(key));
+	struct entry *e = find(ctl, key.issuer_id);
+	if (e == NULL)
+		return;
+	bool moved = e->r.phase != key.phase;
+	e->r = key;
+	e->pending = false;
+	e->count_at = 0; /* what is left looks different now */
+	if (moved)
+		log_line(LOG_LEVEL_NOTICE, NULL, "CA %s gives way to %s: %s", key.issuer_id, key.successor_id,
+			 rollover_phase_name(key.phase));
+}
+
+static void lost(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	struct rollover key, row;
+	memcpy(&key, value, sizeof(key));
+	struct entry *e = find(ctl, key.issuer_id);
+	if (e == NULL)
+		return;
+	if (view_rollover(ctl->view, key.issuer_id, &row) == 0)
+		e->r = row; /* a beginning that was lost stays what it was given: over */
+	e->pending = false;
+}
+
+static void put(struct commit *c, struct entry *e, const struct rollover *next)
+{
+	store_put_rollover(commit_change(c), next);
+	e->pending = true;
+	commit_then(c, stored, next, sizeof(*next));
+	commit_else(c, lost, next, sizeof(*next));
+}
+
+/* ---- campaigns -------------------------------------------------------------------------------------------------- */
+
+struct campaign_job {
+	struct controller    *ctl;
+	char                  issuer_id[ISSUER_ID_SIZE];
+	struct campaign_plan *plan;
+};
+
+static void plan_campaign(void *job, struct store_view *view)
+{
+	struct campaign_job *j = job;
+	struct rollover_left left = {.code = 0};
+	if (view == NULL) {
+		j->plan->code = E_STORE_IO;
+		return;
+	}
+	text_cut(left.issuer_id, sizeof(left.issuer_id), j->issuer_id);
+	rollover_left_count(&left, view, j->plan->now);
+	j->plan->request.ids = left.ids;
+	j->plan->request.n_ids = left.n_ids;
+	left.ids = NULL;
+	j->plan->code = left.code;
+	if (left.code == 0 && left.n_ids == 0)
+		j->plan->code = E_NOT_FOUND;
+	if (j->plan->code == 0)
+		campaign_plan_make(j->plan, view);
+	rollover_left_free(&left);
+}
+
+static void campaign_planned(void *job)
+{
+	struct campaign_job *j = job;
+	struct controller   *ctl = j->ctl;
+	struct entry        *e = find(ctl, j->issuer_id);
+	struct caller        who = {.actor = "controller"};
+	if (e != NULL)
+		e->counting = false;
+	if (e != NULL && !ctl->stopping && !e->pending && rollover_flow_counts(&e->r) && j->plan->code == 0) {
+		text_cut(who.actor, sizeof(who.actor), e->r.actor);
+		(void)snprintf(who.reason, sizeof(who.reason), "CA %s gives way to %s", e->r.issuer_id, e->r.successor_id);
+		campaigns_create(ctl, j->plan, &who, NULL, NULL);
+	} else if (j->plan->code < 0 && j->plan->code != E_NOT_FOUND) {
+		log_line(LOG_LEVEL_ERROR, NULL, "what CA %s signed cannot be issued again now: %s", j->issuer_id,
+			 err_what(j->plan->code));
+	}
+	campaign_plan_free(j->plan);
+	free(j);
+}
+
+static void begin_campaign(struct controller *ctl, struct entry *e)
+{
+	struct campaign_job *j = calloc(1, sizeof(*j));
+	if (e->counting) {
+		free(j); /* the next count asks for it again */
+		return;
+	}
+	if (j == NULL || (j->plan = calloc(1, sizeof(*j->plan))) == NULL)
+		abort();
+	struct campaign_request *q = &j->plan->request;
+	q->kind = CAMPAIGN_CA;
+	q->trigger = e->r.emergency ? TRIGGER_EMERGENCY : TRIGGER_MANUAL;
+	q->incident = e->r.emergency ? INCIDENT_CA_COMPROMISE : INCIDENT_OTHER;
+	q->revoke_old = e->r.emergency ? REVOKE_OLD_PROVED : REVOKE_OLD_GRACE;
+	q->selector.kind = SELECT_IDS;
+	q->halt_share = -1;
+	q->by.roles = 1u << ROLE_ADMIN;
+	text_cut(q->gives_way, sizeof(q->gives_way), e->r.issuer_id);
+	text_cut(q->reason, sizeof(q->reason), e->r.reason);
+	text_cut(j->issuer_id, sizeof(j->issuer_id), e->r.issuer_id);
+	j->ctl = ctl;
+	j->plan->priority = ctl->conf->bulk_priority;
+	j->plan->share = ctl->conf->approval_share;
+	j->plan->now = clock_now();
+	j->plan->outlook.batch = e->r.emergency ? 0 : (uint32_t)ctl->conf->bulk_batch;
+	j->plan->outlook.pause_ms = ctl->conf->bulk_pause_ms;
+	text_cut(j->plan->domain, sizeof(j->plan->domain), ctl->domain);
+	e->counting = true;
+	workers_read(ctl->workers, plan_campaign, campaign_planned, j);
+}
+
+/* ---- one step --------------------------------------------------------------------------------------------------- */
+
+/* Adds what the step says to the commit. */
+static int take_step(struct controller *ctl, struct commit *c, struct entry *e, const struct rollover_step *s,
+		     const struct caller *who)
+{
+	int r = rollover_act(ctl, c, s, buf_span(&e->made), who);
+	if (r == 0)
+		put(c, e, &s->next);
+	return r;
+}
+
+static bool asks_for_campaign(const struct rollover_step *s)
+{
+	return s->n_act == 1 && s->act[0].kind == ROLLOVER_ACT_CAMPAIGN;
+}
+
+/* An event that no person waits for. */
+static void happens(struct controller *ctl, struct entry *e, const struct rollover_event *event)
+{
+	struct rollover_step s;
+	struct caller        who = {.actor = "controller"};
+	if (e->pending || ctl->stopping || rollover_flow_step(&e->r, event, clock_now(), &s) < 0)
+		return; /* what is pending is looked at again afterwards */
+	if (asks_for_campaign(&s)) {
+		begin_campaign(ctl, e);
+		return;
+	}
+	if (!s.changed) {
+		e->r = s.next; /* when to try again */
+		return;
+	}
+	struct commit *c = commit_new(ctl);
+	int            r = take_step(ctl, c, e, &s, &who);
+	if (r < 0) {
+		commit_drop(c);
+		log_line(LOG_LEVEL_ERROR, NULL, "CA %s: the step to %s cannot be made: %s", e->r.issuer_id,
+			 rollover_phase_name(s.next.phase), err_what(r));
+		return;
+	}
+	commit_fault_points(c, "controller.rollover", "controller.rollover_stored");
+	commit_now(c, NULL, NULL);
+}
+
+/* ---- what is left ----------------------------------------------------------------------------------------------- */
+
+static void figures_of(struct controller *ctl, const struct entry *e, int64_t now, struct rollover_figures *ret)
+{
+	struct campaign c;
+	uint32_t        here;
+	*ret = (struct rollover_figures){.reissuable = e->left.n_of[LEFT_REISSUABLE]};
+	rollover_left_agents(ctl, &e->left, now, &ret->agents, &here);
+	if (e->r.campaigns == 0 || campaigns_find(ctl, e->r.campaign_id, &c) < 0)
+		return;
+	ret->campaign_open = c.completed_at == 0;
+	ret->campaign_cancelled = c.state == CAMPAIGN_CANCELLED;
+	ret->campaign_rests =
+		c.state == CAMPAIGN_PROCESSING && !campaign_flow_in_flight(&c, campaigns_away(ctl, c.campaign_id));
+}
+
+struct count_job {
+	struct controller   *ctl;
+	int64_t              now;
+	struct rollover_left left;
+};
+
+static void count(void *job, struct store_view *view)
+{
+	struct count_job *j = job;
+	if (view != NULL)
+		rollover_left_count(&j->left, view, j->now);
+	else
+		j->left.code = E_STORE_IO;
+}
+
+static void counted(void *job)
+{
+	struct count_job     *j = job;
+	struct controller    *ctl = j->ctl;
+	struct entry         *e = find(ctl, j->left.issuer_id);
+	struct rollover_event ev = {.kind = ROLLOVER_EV_COUNTED};
+	int64_t               now = clock_now(), pause = j->left.took_ms * COUNT_SHARE;
+	if (e == NULL || j->left.code < 0) {
+		rollover_left_free(&j->left);
+	} else {
+		rollover_left_free(&e->left);
+		e->left = j->left;
+	}
+	if (e != NULL) {
+		e->counting = false;
+		e->count_at = now + (pause > COUNT_EVERY_MS ? pause : COUNT_EVERY_MS);
+	}
+	if (e != NULL && j->left.code == 0 && !ctl->stopping) {
+		figures_of(ctl, e, now, &ev.figures);
+		happens(ctl, e, &ev);
+	}
+	free(j);
+}
+
+static void begin_count(struct controller *ctl, struct entry *e, int64_t now)
+{
+	struct count_job *j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return; /* at the next tick */
+	j->ctl = ctl;
+	j->now = now;
+	text_cut(j->left.issuer_id, sizeof(j->left.issuer_id), e->r.issuer_id);
+	e->counting = true;
+	workers_read(ctl->workers, count, counted, j);
+}
+
+/* ---- the signer ------------------------------------------------------------------------------------------------- */
+
+static int ask_successor(struct controller *ctl, const struct entry *e)
+{
+	struct sg_successor q = {.issuer_id = ""};
+	struct ticket       t = {.kind = TICKET_SUCCESSOR, .rank = RANK_UPKEEP};
+	struct buf          frame = BUF_MAX(1024);
+	uint64_t            id = signer_crl_id(ctl);
+	int                 r = serials_take(ctl, &q.serial);
+	text_cut(q.issuer_id, sizeof(q.issuer_id), e->r.issuer_id);
+	text_cut(q.successor_id, sizeof(q.successor_id), e->r.successor_id);
+	text_cut(t.issuer_id, sizeof(t.issuer_id), e->r.issuer_id);
+	if (r == 0)
+		r = wire_encode(&wire_signer, SG_SUCCESSOR, id, &q, &frame);
+	if (r == 0)
+		signer_ask(ctl, id, buf_span(&frame), &t);
+	buf_free(&frame);
+	return r;
+}
+
+static int ask_close(struct controller *ctl, const struct entry *e)
+{
+	struct sg_close q = {.issuer_id = ""};
+	struct ticket   t = {.kind = TICKET_CLOSE, .rank = 0};
+	struct buf      frame = BUF_MAX(1024);
+	uint64_t        id = signer_crl_id(ctl);
+	text_cut(q.issuer_id, sizeof(q.issuer_id), e->r.issuer_id);
+	text_cut(t.issuer_id, sizeof(t.issuer_id), e->r.issuer_id);
+	int r = wire_encode(&wire_signer, SG_CLOSE, id, &q, &frame);
+	if (r == 0)
+		signer_ask(ctl, id, buf_span(&frame), &t);
+	buf_free(&frame);
+	return r;
+}
+
+static void answered(struct controller *ctl, const char *issuer_id, const struct signed_answer *a,
+		     enum rollover_event_kind good)
+{
+	struct entry         *e = find(ctl, issuer_id);
+	struct rollover_event ev = {.kind = a->code == 0 ? good : ROLLOVER_EV_REFUSED, .code = a->code};
+	if (e == NULL)
+		return;
+	e->asking = false;
+	text_cut(ev.cause, sizeof(ev.cause), a->code == 0 ? "" : a->text);
+	buf_reset(&e->made);
+	if (a->code == 0)
+		buf_add(&e->made, a->der.p, a->der.n);
+	happens(ctl, e, &ev);
+}
+
+void rollovers_made(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
+{
+	answered(ctl, t->issuer_id, a, ROLLOVER_EV_MADE);
+}
+
+void rollovers_closed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
+{
+	answered(ctl, t->issuer_id, a, ROLLOVER_EV_CLOSED);
+}
+
+void rollovers_tick(struct controller *ctl, int64_t now)
+{
+	for (size_t i = 0; i < ctl->rollovers->n; i++) {
+		struct entry      *e = ctl->rollovers->list[i];
+		enum rollover_wish wish =
+			e->pending || e->asking || !signer_ready(ctl) ? ROLLOVER_WANTS_NOTHING : rollover_flow_wish(&e->r, now);
+		if (wish == ROLLOVER_WANTS_SUCCESSOR)
+			e->asking = ask_successor(ctl, e) == 0; /* else at the next tick */
+		else if (wish == ROLLOVER_WANTS_CLOSED)
+			e->asking = ask_close(ctl, e) == 0;
+		if (rollover_flow_counts(&e->r) && !e->counting && !e->pending && e->count_at <= now)
+			begin_count(ctl, e, now);
+	}
+}
+
+/* ---- persons ---------------------------------------------------------------------------------------------------- */
+
+int rollovers_begin(struct controller *ctl, struct commit *c, const struct rollover *first, const struct caller *who)
+{
+	struct entry   *e = find(ctl, first->issuer_id);
+	struct rollover over = *first;
+	if (e != NULL && e->pending)
+		return E_API_BUSY;
+	over.phase = ROLLOVER_ROLLED_BACK; /* until it is stored nothing happens, and there is none */
+	over.created_at = 0;
+	if (e == NULL && (e = add(ctl, &over)) == NULL)
+		return E_FULL;
+	rollover_act_begin(c, first, who);
+	put(c, e, first);
+	return 0;
+}
+
+void rollovers_campaign_made(struct controller *ctl, struct commit *c, const char *issuer_id, struct id campaign_id)
+{
+	struct entry         *e = find(ctl, issuer_id);
+	struct rollover_event ev = {.kind = ROLLOVER_EV_CAMPAIGN, .campaign_id = campaign_id};
+	struct rollover_step  s;
+	if (e != NULL && !e->pending && rollover_flow_step(&e->r, &ev, clock_now(), &s) == 0 && s.changed)
+		put(c, e, &s.next);
+}
+
+static bool counted_lately(const struct entry *e, int64_t now)
+{
+	return e->left.counted_at != 0 && now - e->left.counted_at <= FRESH_MS;
+}
+
+/* The step of a person's word; nothing is changed by asking. */
+static int step_of(struct controller *ctl, const char *issuer_id, struct rollover_event *ev, struct entry **ret,
+		   struct rollover_step *s)
+{
+	struct entry *e = find(ctl, issuer_id);
+	int64_t       now = clock_now();
+	if (e == NULL || e->r.created_at == 0)
+		return E_NOT_FOUND;
+	if (e->pending)
+		return E_API_BUSY;
+	figures_of(ctl, e, now, &ev->figures);
+	int r = rollover_flow_step(&e->r, ev, now, s);
+	if (r == 0 && ev->kind == ROLLOVER_EV_RETIRE && !counted_lately(e, now))
+		return E_API_UNAVAILABLE; /* what was counted in another phase proves nothing */
+	*ret = e;
+	return r;
+}
+
+int rollovers_may_retire(struct controller *ctl, const char *issuer_id, bool override)
+{
+	struct rollover_event ev = {.kind = ROLLOVER_EV_RETIRE, .override = override};
+	struct rollover_step  s;
+	struct entry         *e;
+	return step_of(ctl, issuer_id, &ev, &e, &s);
+}
+
+int rollovers_retire(struct controller *ctl, struct commit *c, const char *issuer_id, bool override, uint32_t consumers,
+		     struct hash consumers_hash, const struct caller *who)
+{
+	struct rollover_event ev = {
+		.kind = ROLLOVER_EV_RETIRE, .override = override, .consumers = consumers, .consumers_hash = consumers_hash};
+	struct rollover_step s;
+	struct entry        *e;
+	int                  r = step_of(ctl, issuer_id, &ev, &e, &s);
+	return r == 0 ? take_step(ctl, c, e, &s, who) : r;
+}
+
+/* The way back leads through a successor that has not given way itself. */
+static bool goes_back_to_nowhere(struct controller *ctl, const struct rollover_step *s)
+{
+	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, s->next.successor_id);
+	return s->next.phase == ROLLOVER_ROLLED_BACK && successor != NULL && successor->row.standing == ISSUER_DRAINS;
+}
+
+void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollover_event_kind kind, const struct caller *who,
+		     api_done_fn *done, void *ctx)
+{
+	struct answer        *a = answer_new(done, ctx);
+	struct rollover_event ev = {.kind = kind};
+	struct rollover_step  s;
+	struct entry         *e = NULL;
+	text_cut(ev.cause, sizeof(ev.cause), who->reason);
+	int r = step_of(ctl, issuer_id, &ev, &e, &s);
+	if (r == 0 && goes_back_to_nowhere(ctl, &s))
+		r = E_ROLLOVER_STATE;
+	if (r < 0) {
+		answer_refuse(a, r, issuer_id, r == E_NOT_FOUND ? "this CA was never asked to give way" : NULL);
+		return;
+	}
+	if (asks_for_campaign(&s)) {
+		begin_campaign(ctl, e);
+		answer_now(a);
+		return;
+	}
+	struct commit *c = commit_new(ctl);
+	r = take_step(ctl, c, e, &s, who);
+	if (r < 0) {
+		commit_drop(c);
+		answer_refuse(a, r, issuer_id, NULL);
+		return;
+	}
+	commit_fault_points(c, "controller.rollover_word", "controller.rollover_word_stored");
+	commit_now(c, answer_stored, a);
+}
+
+/* ---- shown ------------------------------------------------------------------------------------------------------ */
+
+static const char *next_of(const struct rollover *r, const struct rollover_figures *f)
+{
+	static const char *const texts[ROLLOVER_PHASE_COUNT] = {
+		[ROLLOVER_PREPARING] = "the signer makes the successor",
+		[ROLLOVER_TRUST] =
+			"a person advances it: certificates come from the successor then, and what is in use is issued again",
+		[ROLLOVER_ISSUING] = "what the old CA signed is issued again by the campaign; it goes on by itself when "
+				     "nothing more is under way",
+		[ROLLOVER_RETIRING] = "the signer closes the old CA",
+		[ROLLOVER_RETIRED] = "nothing: the old CA signs its lists until the last of its certificates has ended",
+		[ROLLOVER_ROLLED_BACK] = "nothing: the old CA signs as before, the successor stands by",
+	};
+	if (r->phase == ROLLOVER_DRAINING)
+		return f->agents == 0
+			       ? "a person asks to retire the old CA, with the list of what trusts it outside of the agents"
+			       : "hosts that are listed get theirs when they are back; then a person asks to retire the old CA";
+	return texts[r->phase];
+}
+
+json_t *rollovers_json(struct controller *ctl, const char *issuer_id, int64_t now)
+{
+	const struct entry     *e = find(ctl, issuer_id);
+	struct rollover_figures f;
+	if (e == NULL || e->r.created_at == 0)
+		return NULL;
+	const struct rollover *r = &e->r;
+	figures_of(ctl, e, now, &f);
+	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:b,s:b}", "issuer_id", r->issuer_id, "successor_id", r->successor_id, "phase",
+			      rollover_phase_name(r->phase), "emergency", (int)r->emergency, "closed", (int)r->closed,
+			      "overridden", (int)r->overridden);
+	json_object_set_new(o, "next", json_string(next_of(r, &f)));
+	json_object_set_new(o, "code", json_code(r->code));
+	json_object_set_new(o, "cause", json_string(r->cause));
+	json_object_set_new(o, "actor", json_string(r->actor));
+	json_object_set_new(o, "reason", json_string(r->reason));
+	json_object_set_new(o, "created_at", json_time(r->created_at));
+	json_object_set_new(o, "prepared_at", json_time(r->prepared_at));
+	json_object_set_new(o, "issuing_at", json_time(r->issuing_at));
+	json_object_set_new(o, "draining_at", json_time(r->draining_at));
+	json_object_set_new(o, "ended_at", json_time(r->ended_at));
+	json_object_set_new(o, "campaign_id", id_is_none(r->campaign_id) ? json_null() : json_id(r->campaign_id));
+	json_object_set_new(o, "campaigns", json_integer(r->campaigns));
+	json_object_set_new(o, "campaign_open", json_boolean(f.campaign_open));
+	json_object_set_new(o, "consumers", json_integer(r->consumers));
+	json_object_set_new(o, "consumers_hash", hash_is_none(r->consumers_hash) ? json_null() : json_hash(r->consumers_hash));
+	json_object_set_new(o, "trust",
+			    json_pack("{s:s,s:i,s:s}", "kind", "chain", "missing", 0, "why",
+				      "the successor is signed by the same root and travels with each certificate: whoever "
+				      "trusts the root trusts it"));
+	json_object_set_new(o, "left", e->left.counted_at != 0 ? rollover_left_json(ctl, &e->left, now) : json_null());
+	json_object_set_new(o, "items", rollover_left_rows(ctl, &e->left));
+	return o;
+}

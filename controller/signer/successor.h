@@ -1,0 +1,37 @@
+/* successor.h - room controller/signer: a new authority that takes the place of an old one, made while the signer runs; and the
+ * closing of an old one for good. The key is born here and sealed under what opened the old one's file, so no passphrase is
+ * kept. Never: a role, root, name or limit that the old one does not have; a second key for a name; opening again what was
+ * closed. */
+#ifndef VCC_SUCCESSOR_H
+#define VCC_SUCCESSOR_H
+
+#include "controller/signer/ca_store.h"
+#include "shared/conf/signer_conf.h"
+
+/* What a captured controller could do with this is bounded: so many of one role in a day, and CA_MAX in all. */
+enum { SUCCESSORS_A_DAY = 4 };
+
+struct successor {
+	const struct ca *root;
+	struct ca        ca;   /* without certificate, until it is finished */
+	struct buf       file; /* the sealed key */
+	struct buf       tbs;
+	struct hash      tbs_hash;
+};
+void successor_free(struct successor *s); /* also what was never begun */
+
+/* Judges, makes the key, builds the bytes; writes nothing. *ret_there: it exists already, there is nothing to be made.
+ * E_SIGNER_ISSUER, E_SIGNER_LIMIT, E_PKI_*. */
+_must_check_ int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const char *issuer_id,
+				 const char *successor_id, struct serial serial, int64_t now, struct successor *ret,
+				 struct ca **ret_there, struct refusal *why);
+/* After the log has it: key file, signature, certificate file; then it is one of `cas`. Cut short, it is begun again with
+ * another serial: a certificate that is in no file was never given out. */
+_must_check_ int successor_finish(struct ca_store *cas, const struct signer_conf *conf, struct successor *s, struct ca **ret,
+				  struct refusal *why);
+
+/* Durable when it returns 0. */
+_must_check_ int successor_close_old(struct ca_store *cas, const struct signer_conf *conf, const char *issuer_id,
+				     struct refusal *why);
+
+#endif

@@ -1,0 +1,296 @@
+"""Does an issuing CA give way to a new one, step by step, by two persons, with the way back until the end, and with a host that was away all the
+while (LIFECYCLE 2, 6, 7; FAULTS F68-F71)?"""
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import urllib.request
+
+import checks
+import pytest
+from conftest import new_folder
+from cryptography import x509
+from installation import Installation, wait_for, write
+from rights_estate import Api
+
+ROLLOVER = "/api/v1/ca/service-1/rollover"
+
+
+@pytest.fixture(scope="module")
+def inst():
+    folder = new_folder("rollover")
+    i = Installation(folder)
+    try:
+        i.init()
+        i.start()
+        i.here, i.away = i.add_echo(0), i.add_echo(1)
+        for host in (i.here, i.away):
+            i.wait_served(host)
+        yield i
+    finally:
+        i.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def api(inst, who):
+    with open(os.path.join(inst.state, f"{who}.token")) as f:
+        return Api(inst, f.read().strip())
+
+
+def problem(answer, status, code):
+    assert answer[0] == status and answer[1]["code"] == code, answer
+    return answer[1]
+
+
+def vccctl(inst, *words):
+    done = subprocess.run([*inst.vccctl_argv, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
+def approve(inst, asked):
+    approval = asked["approval"]
+    where = f"/api/v1/approvals/{approval['approval_id']}/approve"
+    assert api(inst, "admin")("POST", where, {"hash": approval["hash"]})[0] == 403  # never the one who asked
+    answer = api(inst, "approver")("POST", where, {"hash": approval["hash"]})
+    assert answer[0] == 200, answer
+    return answer[1]
+
+
+def ask(inst, issuer="service-1", **body):
+    status, asked = api(inst, "admin")("POST", f"/api/v1/ca/{issuer}/rollover", body)
+    assert status == 202 and asked["approval"]["kind"] == "ca_rollover", (status, asked)
+    return asked
+
+
+def rollover(inst, issuer="service-1"):
+    return api(inst, "admin").get(f"ca/{issuer}/rollover")
+
+
+def phase(inst, wanted, issuer="service-1"):
+    return wait_for(f"{issuer} is {wanted}", lambda: (r := rollover(inst, issuer))["phase"] == wanted and r)
+
+
+def ca(inst, issuer):
+    return api(inst, "admin").get(f"ca/{issuer}")
+
+
+def issuer_of(inst, host):
+    """Common name of who signed what the service serves now, by the file that it reads; proved served before."""
+    with open(os.path.join(host.target_dir, "current", "cert.pem"), "rb") as f:
+        return x509.load_pem_x509_certificate(f.read()).issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+
+
+def admin_issuer(inst):
+    host, port = inst.admin_url.split("//")[1].split(":")
+    cert = x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode())
+    return cert.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+
+
+def events(inst, event):
+    return [(o, json.loads(d)) for o, d in checks.rows(inst.facts()["controller"]["db"], "SELECT object, detail FROM audit WHERE event = ?", event)]
+
+
+def renew(inst, host):
+    before = inst.certificate(host.cert_id)["fingerprint"]
+    inst.vccctl("cert", "renew", host.cert_id, "--force")
+    return inst.wait_renewed(host, before)
+
+
+def test_what_is_refused(inst):
+    admin = api(inst, "admin")
+    problem(admin("POST", "/api/v1/ca/root-1/rollover", {}), 409, "VCC-3883")
+    problem(admin("POST", "/api/v1/ca/nobody/rollover", {}), 404, "VCC-1006")
+    problem(admin("GET", ROLLOVER), 404, "VCC-1006")
+    for verb in ("advance", "rollback"):
+        problem(admin("POST", f"{ROLLOVER}/{verb}", {}), 404, "VCC-1006")
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": []}), 404, "VCC-1006")
+    problem(admin("POST", f"{ROLLOVER}/retire", {}), 422, "VCC-3104")  # silence is no list
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": ["x" * 200]}), 422, "VCC-3104")
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": [f"host {i}" for i in range(65)]}), 422, "VCC-3104")
+    for verb in ("", "/advance", "/rollback", "/retire"):
+        problem(api(inst, "approver")("POST", ROLLOVER + verb, {"consumers": []} if verb == "/retire" else {}), 403, "VCC-3101")
+    assert vccctl(inst, "ca", "rollover", "service-1", "--retire", "--reason", "x")[0] == 2
+    assert vccctl(inst, "ca", "rollover", "service-1", "--watch", "--rollback")[0] == 2
+    assert vccctl(inst, "ca", "rollover", "root-1", "--emergency")[0] != 0
+
+
+def test_one_person_asks_and_another_agrees(inst):
+    status, out, _ = vccctl(inst, "ca", "rollover", "service-1", "--reason", "it grows old", "-o", "json")
+    asked = json.loads(out)
+    assert status == 4 and asked["approval"]["what"]["successor_id"] == "service-2" and asked["approval"]["what"]["reason"] == "it grows old"
+    problem(api(inst, "admin")("POST", ROLLOVER, {}), 409, "VCC-3880")  # one request at a time
+    problem(api(inst, "admin")("GET", ROLLOVER), 404, "VCC-1006")  # nothing was begun
+    approve(inst, asked)
+    shown = phase(inst, "trust")
+    assert shown["successor_id"] == "service-2" and shown["reason"] == "it grows old" and shown["code"] is None, shown
+    assert shown["trust"]["missing"] == 0 and "same root" in shown["trust"]["why"]
+    problem(api(inst, "admin")("POST", ROLLOVER, {}), 409, "VCC-3880")
+
+    # the same rights, another key, and nothing comes from it yet
+    old, new = ca(inst, "service-1"), ca(inst, "service-2")
+    a, b = (x509.load_pem_x509_certificate(c["pem"].encode()) for c in (old, new))
+    assert new["state"] == "standing_by" and old["state"] == "active" and new["permitted"] == old["permitted"]
+    assert a.public_key() != b.public_key() and b.issuer == a.issuer
+    for kind in (x509.NameConstraints, x509.BasicConstraints, x509.KeyUsage):
+        assert a.extensions.get_extension_for_class(kind).value == b.extensions.get_extension_for_class(kind).value
+    renew(inst, inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 1"
+
+    # everybody finds it, and its list and its responder are there before its first certificate
+    def published(path):
+        try:
+            with urllib.request.urlopen(f"{inst.public_url}{path}", timeout=10) as answer:
+                return answer.read()
+        except OSError:
+            return None
+    assert published("/ca/service-2.cer") and b"BEGIN" in published("/ca/all.pem")
+    wait_for("its list", lambda: published("/crl/service-2/0.crl"))
+    wait_for("its responder", lambda: any(r["issuer"] == "service-2" and r["expires_at"] for r in api(inst, "admin").get("crls")["ocsp"]["responders"]))
+    assert [o for o, _ in events(inst, "ca_rollover_started")] == ["service-1"] and [o for o, _ in events(inst, "ca_successor_made")] == ["service-1"]
+
+
+def test_the_way_back_before_and_after_the_switch(inst):
+    admin = api(inst, "admin")
+    assert vccctl(inst, "ca", "rollover", "service-1", "--rollback", "--reason", "not today")[0] == 0
+    assert rollover(inst)["phase"] == "rolled_back" and rollover(inst)["cause"] == "not today"
+    problem(admin("POST", f"{ROLLOVER}/advance", {}), 409, "VCC-3881")
+
+    # once more: the successor that stands by is taken, and no other is made
+    asked = ask(inst, reason="again")
+    assert asked["approval"]["what"]["successor_id"] == "service-2"
+    approve(inst, asked)
+    phase(inst, "trust")
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": []}), 409, "VCC-3881")
+    assert admin("POST", f"{ROLLOVER}/advance", {"reason": "go"})[0] == 200
+    phase(inst, "draining")
+    for host in (inst.here, inst.away):
+        inst.wait_served(host)
+        assert issuer_of(inst, host) == "VCC Service CA 2"
+    assert ca(inst, "service-2")["state"] == "active" and ca(inst, "service-1")["state"] == "draining"
+    assert ca(inst, "service-1")["successor_id"] == "service-2"
+    wait_for("our own listener has one of the successor, too", lambda: admin_issuer(inst) == "VCC Service CA 2")
+
+    assert admin("POST", f"{ROLLOVER}/rollback", {"reason": "something breaks"})[0] == 200
+    assert rollover(inst)["phase"] == "rolled_back"
+    assert ca(inst, "service-2")["state"] == "standing_by" and ca(inst, "service-1")["state"] == "active"
+    for host in (inst.here, inst.away):
+        renew(inst, host)
+        assert issuer_of(inst, host) == "VCC Service CA 1"
+    assert len([c for c in admin.get("ca")["items"] if c["role"] == "service"]) == 2
+
+
+def test_a_host_that_is_away_holds_the_end_up_and_nothing_else(inst):
+    admin = api(inst, "admin")
+    approve(inst, ask(inst, reason="this time"))
+    phase(inst, "trust")
+    inst.away.processes["agent"].stop()
+    wait_for("it is seen to be away", lambda: not admin.get(f"agents/{inst.away.name}")["connected"])
+    status, out, _ = vccctl(inst, "ca", "rollover", "service-1", "--advance")
+    assert status == 0 and "service-2" in out, out
+    status, out, err = vccctl(inst, "ca", "rollover", "service-1", "--watch")
+    assert status == 0 and "draining" in out and inst.away.cert_id in out and "away" in out, out + err
+    inst.wait_served(inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 2" and issuer_of(inst, inst.away) == "VCC Service CA 1"
+    shown = rollover(inst)
+    assert shown["left"]["reissuable"] == 1 and shown["left"]["agents"] == 1 and shown["left"]["agents_away"] == 1
+    assert [(i["state"], i["id"], i["agent"]) for i in shown["items"] if i["state"] == "away"] == [("away", inst.away.cert_id, inst.away.name)]
+
+    # 100 % of those seen within 30 days: one is missing, and only an emergency overrides that
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": []}), 409, "VCC-3882")
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": [], "override": True}), 409, "VCC-3882")
+    assert vccctl(inst, "ca", "rollover", "service-1", "--retire", "--no-consumers", "--reason", "r")[0] == 4
+
+    inst.away.processes["agent"].start()
+    wait_for("it got its own when it returned", lambda: issuer_of(inst, inst.away) == "VCC Service CA 2")
+    wait_for("nothing is left", lambda: rollover(inst)["left"]["agents"] == 0)
+
+
+def test_a_kill_in_between_forgets_nothing(inst):
+    before = rollover(inst)
+    for name in ("controller", "signer"):
+        inst.processes[name].kill()
+        inst.processes[name].start()
+    wait_for("ready", inst.ready)
+    after = rollover(inst)
+    assert {k: after[k] for k in ("phase", "successor_id", "campaign_id", "campaigns", "draining_at")} == \
+        {k: before[k] for k in ("phase", "successor_id", "campaign_id", "campaigns", "draining_at")}
+    assert ca(inst, "service-1")["state"] == "draining"
+    renew(inst, inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 2"
+
+
+def test_retired_by_two_with_the_list_of_the_others(inst):
+    admin = api(inst, "admin")
+    wait_for("it is counted", lambda: (rollover(inst)["left"] or {}).get("agents") == 0)
+    consumers = os.path.join(inst.dir, "consumers")
+    write(consumers, "# told by phone\nload balancer of the data centre, net@vcc.internal\n\nthe archive\n")
+    status, out, err = vccctl(inst, "ca", "rollover", "service-1", "--retire", "--consumers-file", consumers, "--reason", "done", "-o", "json")
+    assert status == 4, out + err
+    asked = json.loads(out)
+    assert asked["approval"]["kind"] == "ca_retirement"
+    assert asked["approval"]["what"]["consumers"] == ["load balancer of the data centre, net@vcc.internal", "the archive"]
+    problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": []}), 409, "VCC-3880")
+    approve(inst, asked)
+    shown = phase(inst, "retired")
+    assert shown["closed"] and not shown["overridden"] and shown["consumers"] == 2
+    assert ca(inst, "service-1")["state"] == "retired" and ca(inst, "service-1")["revoked_at"] is None
+    (who, record), = events(inst, "ca_retired")
+    assert who == "service-1" and record["consumers"] == 2 and record["consumers_hash"] == shown["consumers_hash"]
+    for verb in ("advance", "rollback"):
+        problem(admin("POST", f"{ROLLOVER}/{verb}", {}), 409, "VCC-3881")
+    problem(admin("POST", ROLLOVER, {}), 409, "VCC-3881")
+    assert "service-1.closed" in [name for _, _, names in os.walk(inst.dir) for name in names]
+
+    # what the old one signed stays good, its list goes on, and everything new comes from the successor, after a restart, too
+    for name in ("controller", "signer"):
+        inst.processes[name].kill()
+        inst.processes[name].start()
+    wait_for("ready", inst.ready)
+    renew(inst, inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 2" and rollover(inst)["phase"] == "retired"
+    with urllib.request.urlopen(f"{inst.public_url}/crl/service-1/0.crl", timeout=10) as answer:
+        assert x509.load_der_x509_crl(answer.read()).issuer == x509.load_pem_x509_certificate(ca(inst, "service-1")["pem"].encode()).subject
+
+
+def test_an_emergency_stops_the_old_one_at_once(inst):
+    """The key of the CA that issues now is not to be trusted: closed first, re-issued without a gate, revoked by two with what breaks."""
+    admin, where = api(inst, "admin"), "/api/v1/ca/service-2/rollover"
+    inst.away.processes["agent"].stop()
+    wait_for("it is seen to be away", lambda: not admin.get(f"agents/{inst.away.name}")["connected"])
+    life, incident = "/api/v1/certificates/lifecycle/emergency-recertification", {"incident_id": "INC-7", "reason": "stolen", "incident_type": "ca_compromise"}
+    problem(admin("POST", life, incident), 422, "VCC-3604")
+    problem(admin("POST", life, dict(incident, issuer_id="service-2", selector={"all": True})), 422, "VCC-3604")
+    problem(admin("POST", life, dict(incident, issuer_id="nobody")), 404, "VCC-1006")
+    problem(admin("POST", life, dict(incident, issuer_id="root-1")), 409, "VCC-3883")
+    problem(admin("POST", life, dict(incident, issuer_id="service-2", incident_type="other", selector={"all": True})), 422, "VCC-3104")
+    words = ["--incident", "INC-7", "--reason", "stolen", "--type", "ca_compromise", "--issuer", "service-2"]
+    assert vccctl(inst, "emergency", "plan", *words, "--all")[0] == 2 and vccctl(inst, "emergency", "plan", *words[:-2])[0] == 2
+    status, out, err = vccctl(inst, "emergency", "plan", *words, "-o", "json")
+    plan = json.loads(out)
+    assert status == 0 and set(plan["certificate_list"]) == {inst.here.cert_id, inst.away.cert_id} and plan["plan"]["approval"] == "before", out + err
+    status, out, err = vccctl(inst, "emergency", "apply", *words, "-o", "json", "--yes")
+    asked = json.loads(out)
+    assert status == 4 and asked["approval"]["what"]["emergency"] and asked["approval"]["what"]["successor_id"] == "service-3", out + err
+    assert asked["approval"]["what"]["reason"] == "INC-7: stolen"
+    approve(inst, asked)
+    shown = phase(inst, "draining", "service-2")
+    assert shown["closed"] and shown["emergency"]
+    inst.wait_served(inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 3"
+    problem(admin("POST", f"{where}/rollback", {}), 409, "VCC-3881")
+    problem(admin("POST", f"{where}/retire", {"consumers": []}), 409, "VCC-3882")
+    status, asked = admin("POST", f"{where}/retire", {"consumers": [], "override": True, "reason": "it cannot wait"})
+    assert status == 202 and asked["approval"]["what"]["breaks"]["agents"] == 1, asked
+    approve(inst, asked)
+    shown = phase(inst, "retired", "service-2")
+    assert shown["overridden"]
+    old = ca(inst, "service-2")
+    assert old["state"] == "revoked" and old["revocation_reason"] == "cACompromise"
+
+    def listed():
+        with urllib.request.urlopen(f"{inst.public_url}/crl/root-1/0.crl", timeout=10) as answer:
+            return x509.load_der_x509_crl(answer.read()).get_revoked_certificate_by_serial_number(int(old["serial"], 16))
+    wait_for("the root's list names it", listed)
+    inst.away.processes["agent"].start()
+    wait_for("who was away gets its own", lambda: issuer_of(inst, inst.away) == "VCC Service CA 3")
