@@ -70,8 +70,8 @@ static void other_spellings_are_refused(void **state)
 		"-----BEGIN X509 CRL-----\nA===\n-----END X509 CRL-----\n",
 		"-----BEGIN X509 CRL-----\n====\n-----END X509 CRL-----\n",
 		"-----BEGIN X509 CRL-----\nAQ-D\n-----END X509 CRL-----\n",
-		"-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\n-----END X509 "
-		"CRL-----\n",
+		("-----BEGIN X509 CRL-----\nAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQIDAQID\n"
+		 "-----END X509 CRL-----\n"),
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		_cleanup_(buf_free) struct buf to = BUF_MAX(4096);

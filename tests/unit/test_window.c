@@ -48,8 +48,8 @@ static void wrong_texts(void **state)
 		"Mon 24:00-04:00 Europe/Berlin", "Mon 22:60-04:00 Europe/Berlin", "Mon 22:00-25:00 Europe/Berlin", "Mon 22:00-22:00 Europe/Berlin",
 		"Mon 22:00-04:00 ../../etc/shadow", "Mon 22:00-04:00 /etc/shadow", "Mon 22:00-04:00 Europe//Berlin", "Mon 22:00-04:00 Europe/Berlin now",
 		"Mon 2:00-04:00 Europe/Berlin", "mon 22:00-04:00 Europe/Berlin",
-		"* 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, "
-		"* 00:00-01:00 UTC, * 00:00-01:00 UTC",
+		("* 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, * 00:00-01:00 UTC, "
+		 "* 00:00-01:00 UTC, * 00:00-01:00 UTC"),
 	};
 	struct windows w;
 	char           bad[WINDOW_TEXT_SIZE];
