@@ -470,18 +470,17 @@ def fill(db_path, n):
     """Appends n records with their nodes, as the store would have."""
     with contextlib.closing(sqlite3.connect(db_path)) as db:
         size, at = db.execute("SELECT max(seq) + 1, max(at) FROM audit").fetchone()
-        edge = [db.execute("SELECT hash FROM audit_nodes WHERE position = ?", (position(level, (size >> level) - 1),)).fetchone()[0] if size >> level & 1 else None
-                for level in range(40)]
+        edge = [node_in(db, level, (size >> level) - 1) if size >> level & 1 else None for level in range(40)]
         for seq in range(size, size + n):
             row = {"seq": seq, "at": at, "behind_ms": 0, "event": "target_rehearsed", "actor": "agent:filler", "object": f"filler{seq % 1000:03d}-web",
                    "renewal_id": "", "request_id": "", "reason": "daily rehearsal", "detail": '{"filler":"%0200d"}' % seq}
             db.execute("INSERT INTO audit (seq, at, behind_ms, event, actor, object, reason, detail) VALUES (?,?,?,?,?,?,?,?)",
                        [row[k] for k in ("seq", "at", "behind_ms", "event", "actor", "object", "reason", "detail")])
             value, level, index = leaf_of(row), 0, seq
-            db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(0, seq), value))
             while index & 1:
                 value, level, index = node(edge[level], value), level + 1, index >> 1
-                db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(level, index), value))
+                if level % 4 == 0:
+                    db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(level, index), value))
             edge[level] = value
         db.commit()
     return size + n
