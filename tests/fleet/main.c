@@ -173,6 +173,7 @@ static void process_end(struct fleet *f)
 		receipts_free(&m->receipts);
 		buf_free(&m->request);
 		key_free(m->service_key);
+		key_free(m->stage_key);
 		key_free(m->host_key);
 		key_free(m->link_key);
 		fleet_identity_free(m->identity);
