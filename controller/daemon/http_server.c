@@ -123,9 +123,23 @@ static struct http_call *call_new(struct listener *l, struct lws *wsi)
 	return c;
 }
 
+/* While a call is being worked on nothing is read: what its caller sends meanwhile, or his end, would wake the loop without end, since
+ * libwebsockets leaves it there. It does not write either then, so `write_next` reads again. */
+static void read_later(struct http_call *c)
+{
+	lws_rx_flow_control(c->wsi, 0);
+}
+
+static void write_next(struct http_call *c)
+{
+	lws_rx_flow_control(c->wsi, 1);
+	lws_callback_on_writable(c->wsi);
+}
+
 static void call_hand_over(struct http_call *c)
 {
 	c->handed = true;
+	read_later(c);
 	c->listener->bodies -= c->awaited;
 	c->awaited = 0;
 	lws_set_timer_usecs(c->wsi, LWS_SET_TIMER_USEC_CANCEL);
@@ -277,6 +291,7 @@ static void want_piece(struct http_call *c)
 	buf_reset(&c->out);
 	c->sent = 0;
 	c->waiting = true;
+	read_later(c);
 	c->more(c->more_ctx, false);
 }
 
@@ -583,7 +598,7 @@ void http_call_answer(struct http_call *c, int status, const char *content_type,
 		buf_reset(&c->out);
 		c->status = 503;
 	}
-	lws_callback_on_writable(c->wsi);
+	write_next(c);
 }
 
 void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx)
@@ -611,5 +626,5 @@ void http_call_piece(struct http_call *c, struct span piece, enum http_piece kin
 		buf_add_text(&c->out, "0\r\n\r\n");
 	c->broken = kind == HTTP_PIECE_BROKEN || buf_error(&c->out) != 0;
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 30);
-	lws_callback_on_writable(c->wsi);
+	write_next(c);
 }
