@@ -59,6 +59,13 @@ static void say(struct notice_saying *ret, enum notice_word word, enum notice_ev
 	ret->code = code;
 }
 
+/* A staged key that the host has not any more is asked for in the same order: the target did not fail, and nobody has to act. */
+static bool is_failure(const struct order_action *a)
+{
+	bool told = a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED;
+	return told && a->code != 0 && a->code != E_STAGE_GONE;
+}
+
 /* The records of a step say what became of it; the last one that has something to say counts. */
 void notice_of_order(const struct order *was, const struct order_step *step, struct notice_saying *ret)
 {
@@ -68,7 +75,7 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 		const struct order_action *a = &step->act[i];
 		if (a->kind != ACT_AUDIT)
 			continue;
-		if ((a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED) && a->code != 0)
+		if (is_failure(a))
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_FAILED, a->code);
 		else if (a->audit == ORDER_AUDIT_PAUSED)
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_PAUSED, a->code);

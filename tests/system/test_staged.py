@@ -87,6 +87,7 @@ def test_a_lost_key_is_asked_for_in_the_same_order(fleet, host):
     assert key_hash(host.certificates[-1]["certificate"]) != hashlib.sha256(spki(lost)).digest()
     states = fleet.rows("SELECT state, count(*) FROM issuances WHERE owner_id = ? GROUP BY state ORDER BY state", host.cert_id)
     assert states == [("active", 1), ("renewed", 1), ("revoked", 1)], "what was made for the lost key is revoked"
+    assert fleet.rows("SELECT event FROM notices WHERE object = ?", host.cert_id) == [], "nobody has to act"
 
 
 def test_a_fresh_key_is_another_one(fleet, host):
