@@ -220,11 +220,11 @@ void stages_ask(struct controller *ctl, const struct certificate *cert, const st
 		send_restage(ctl, &r, sizeof(r));
 }
 
-void stages_retired(struct controller *ctl, struct commit *c, const char *cert_id)
+void stages_over(struct controller *ctl, struct commit *c, const struct certificate *cert)
 {
 	struct staged_key s;
-	if (rows_stage(ctl->rows, cert_id, &s) == 0)
-		commit_remove_stage(c, cert_id);
+	if (rows_stage(ctl->rows, cert->cert_id, &s) == 0)
+		drop(ctl, c, cert);
 }
 
 void stages_host_gone(struct controller *ctl, struct commit *c, struct hash host_hash)

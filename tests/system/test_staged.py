@@ -102,6 +102,26 @@ def test_a_fresh_key_is_another_one(fleet, host):
     assert kept not in host.keys.values()
 
 
+def test_a_replacement_after_a_compromise_has_a_fresh_key(fleet, host):
+    staged = host.stage_ready(host.cert_id)
+    old = fleet.cert(host.cert_id)["fingerprint"]
+    host.heard.clear()
+    order = fleet.vccctl("cert", "revoke", host.cert_id, "--reason", "keyCompromise", "--replace")
+    fleet.wait_done(host.cert_id, old)
+    assert "fresh_key" in fleet.get(f"renewals/{order['renewal_id']}")["flags"]
+    assert key_hash(host.certificates[-1]["certificate"]) != staged and "order" in host.heard
+    host.wait("the host is told to make another", lambda: host.restages)
+    assert host.restages[-1]["wanted"]
+
+
+def test_a_revoked_certificate_has_no_next_key(fleet, host):
+    host.stage_ready(host.cert_id)
+    fleet.vccctl("cert", "revoke", host.cert_id, "--reason", "keyCompromise", "--yes")
+    host.wait("the host is told to keep none", lambda: host.restages)
+    assert not host.restages[-1]["wanted"]
+    assert fleet.rows("SELECT spki_hash FROM stages WHERE cert_id = ?", host.cert_id) == []
+
+
 def test_another_emergency_uses_it(fleet, host):
     staged = host.stage_ready(host.cert_id)
     host.heard.clear()
