@@ -9,6 +9,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/orders.h"
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -71,6 +72,13 @@ static bool key_is_in_use(struct controller *ctl, const struct certificate *cert
 	return !serial_is_none(cert->serial) && rows_issuance(ctl->rows, cert->serial, &i) == 0 && hash_equal(i.spki_hash, spki_hash);
 }
 
+/* A certificate for it is being made, or was made and is not proved yet: the host did not hear that we had the key, and offers it again. */
+static bool key_is_on_its_way(struct controller *ctl, const struct certificate *cert, struct hash spki_hash)
+{
+	const struct order *open = orders_of(ctl, cert);
+	return open != NULL && hash_equal(open->spki_hash, spki_hash);
+}
+
 static int judge_offer(struct controller *ctl, const struct certificate *cert, const struct template *t, const struct staged_key *s)
 {
 	if (!is_wanted(cert, t) || catalog_issuer_for(ctl->catalog, t) == NULL)
@@ -116,7 +124,8 @@ int stages_take(struct controller *ctl, const char *agent, uint64_t id, const st
 	r = rows_stage(ctl->rows, cert.cert_id, &known);
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
-	if (r == 0 && hash_equal(known.spki_hash, s.spki_hash) && hash_equal(known.host_hash, s.host_hash)) {
+	bool repeated = r == 0 && hash_equal(known.spki_hash, s.spki_hash) && hash_equal(known.host_hash, s.host_hash);
+	if (repeated || key_is_on_its_way(ctl, &cert, s.spki_hash)) {
 		agent_ack_when_stored(ctl, agent, id, 0);
 		return 0;
 	}

@@ -76,6 +76,24 @@ def test_one_message_down_and_none_asked(fleet, host):
     assert "order" in host.heard
 
 
+def test_an_offer_that_is_repeated_while_its_order_runs_is_no_second_one(fleet, host):
+    """The ack of the offer was lost; the order has begun meanwhile, and the certificate for the key is under way."""
+    host.stage_ready(host.cert_id)
+    key, old = host.staged[host.cert_id], fleet.cert(host.cert_id)["fingerprint"]
+    host.outcome = lambda *_: "silent"
+    fleet.vccctl("cert", "renew", host.cert_id, "--force")
+    host.wait("the certificate is there", lambda: len(host.certificates) == 2)
+    assert host.acked(host.stage(host.cert_id, key))["code"] == 0, "the host keeps the key that the certificate is for"
+    assert fleet.rows("SELECT spki_hash FROM stages WHERE cert_id = ?", host.cert_id) == [], "a key serves once"
+    assert host.restages == []
+    m = host.certificates[-1]
+    host.served[m["cert_id"]] = x509.load_der_x509_certificate(m["certificate"])
+    host.receipt(m, 0, m["certificate"])
+    host.receipt(m, 1, m["certificate"])
+    fleet.wait_done(host.cert_id, old)
+    assert "order" not in host.heard
+
+
 def test_a_lost_key_is_asked_for_in_the_same_order(fleet, host):
     host.stage_ready(host.cert_id)
     lost = host.staged.pop(host.cert_id)
