@@ -92,19 +92,29 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 
 /* ---- campaigns --------------------------------------------------------------------------------------------------- */
 
+/* A CA whose key is not to be trusted gives way by a campaign of its own kind. */
+static bool is_emergency(const struct campaign *c)
+{
+	return c->kind == CAMPAIGN_EMERGENCY || (c->kind == CAMPAIGN_CA && c->trigger == TRIGGER_EMERGENCY);
+}
+
 /* An emergency with failures ends by two records: the second one tells. A change of policy that touched nothing is no news. */
 bool notice_of_campaign(const struct campaign *c, enum audit_event event, enum notice_event *ret)
 {
-	bool emergency = c->kind == CAMPAIGN_EMERGENCY;
+	bool emergency = is_emergency(c);
 	switch (event) {
 	case AUDIT_EMERGENCY_STARTED:
+	case AUDIT_CAMPAIGN_STARTED:
 		*ret = NOTICE_EMERGENCY_STARTED;
-		return true;
+		return emergency;
 	case AUDIT_EMERGENCY_COMPLETED:
 		*ret = NOTICE_EMERGENCY_ENDED;
 		return c->failed == 0;
 	case AUDIT_CAMPAIGN_COMPLETED:
-		*ret = c->failed == 0 ? NOTICE_CAMPAIGN_ENDED : NOTICE_CAMPAIGN_FAILED;
+		if (emergency)
+			*ret = c->failed == 0 ? NOTICE_EMERGENCY_ENDED : NOTICE_EMERGENCY_FAILED;
+		else
+			*ret = c->failed == 0 ? NOTICE_CAMPAIGN_ENDED : NOTICE_CAMPAIGN_FAILED;
 		return c->total > 0;
 	case AUDIT_EMERGENCY_FAILED:
 	case AUDIT_CAMPAIGN_CANCELLED:
