@@ -81,7 +81,7 @@ static bool key_is_on_its_way(struct controller *ctl, const struct certificate *
 
 static int judge_offer(struct controller *ctl, const struct certificate *cert, const struct template *t, const struct staged_key *s)
 {
-	if (!is_wanted(cert, t) || catalog_issuer_for(ctl->catalog, t) == NULL)
+	if (!is_wanted(cert, t))
 		return E_STAGE_UNWANTED;
 	if (s->key_type != t->key_type || key_is_in_use(ctl, cert, s->spki_hash)) {
 		struct restage_later r = restage_of(cert, t);
@@ -129,10 +129,11 @@ int stages_take(struct controller *ctl, const char *agent, uint64_t id, const st
 		agent_ack_when_stored(ctl, agent, id, 0);
 		return 0;
 	}
-	if (r == 0 && !id_is_none(known.renewal_id))
-		return 0; /* not now: the order that has reserved the other one is about to use it */
+	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
+	if (issuer == NULL || (r == 0 && !id_is_none(known.renewal_id)))
+		return 0; /* not now: nobody signs before a successor is there, or the order that has reserved the other one is about to use it */
 	text_cut(s.cert_id, sizeof(s.cert_id), cert.cert_id);
-	text_cut(s.issuer_id, sizeof(s.issuer_id), catalog_issuer_for(ctl->catalog, t)->row.issuer_id);
+	text_cut(s.issuer_id, sizeof(s.issuer_id), issuer->row.issuer_id);
 	memcpy(s.spki, spki.p, spki.n);
 	s.spki_len = (uint16_t)spki.n;
 	store_offer(ctl, agent, id, &s);

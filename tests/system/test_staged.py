@@ -201,6 +201,26 @@ def test_another_key_type_restages(fleet, host):
         fleet.edit_template("clara_service_auth", "--force", key_size=256)
 
 
+def test_while_no_ca_signs_an_offer_waits(fleet, host):
+    """The CA was revoked and its successor is not there yet. The last one with this fleet."""
+    def agree(path, **body):
+        asked = fleet.admin("POST", f"/api/v1/ca/service-1/{path}", body)[1]["approval"]
+        assert fleet.approver("POST", f"/api/v1/approvals/{asked['approval_id']}/approve", {"hash": asked["hash"]})[0] == 200
+
+    def phase():
+        return fleet.admin.get("ca/service-1/rollover")["phase"]
+    agree("revoke", reason="keyCompromise", force=True)
+    offer = host.stage(host.cert_id)
+    key = host.staged[host.cert_id]
+    for _ in range(5):  # by then the answer to the first would be here
+        assert host.acked(host.stage("nobody-web"))["code"] < 0
+    assert not [a for a in host.acks if a["id"] == offer], "neither taken nor refused: the host keeps it and offers it again"
+    agree("rollover")
+    wait_for("the successor is there", lambda: phase() == "trust")
+    assert fleet.admin("POST", "/api/v1/ca/service-1/rollover/advance", {})[0] == 200
+    assert host.acked(host.stage(host.cert_id, key))["code"] == 0
+
+
 # ---- real ----
 
 @pytest.fixture(scope="module")
