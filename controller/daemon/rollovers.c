@@ -10,10 +10,10 @@
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/answer.h"
 #include "controller/daemon/api_json.h"
-#include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/rollover_act.h"
+#include "controller/daemon/rollover_campaign.h"
 #include "controller/daemon/rollover_left.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/state.h"
@@ -148,110 +148,23 @@ static void put(struct commit *c, struct entry *e, const struct rollover *next)
 	commit_else(c, lost, next, sizeof(*next));
 }
 
-/* ---- campaigns -------------------------------------------------------------------------------------------------- */
-
-struct campaign_job {
-	struct controller    *ctl;
-	char                  issuer_id[ISSUER_ID_SIZE];
-	struct campaign_plan *plan;
-	struct caller         who;
-	struct answer        *answer; /* of a person, who hears of it when the campaign is stored; NULL = nobody asked */
-};
-
-static void plan_campaign(void *job, struct store_view *view)
+/* Not while another one is planned. `answer` is taken over; NULL = nobody waits. */
+static void begin_campaign(struct controller *ctl, struct entry *e, const struct caller *who, struct answer *answer)
 {
-	struct campaign_job *j = job;
-	struct rollover_left left = {.code = 0};
-	if (view == NULL) {
-		j->plan->code = E_STORE_IO;
-		return;
-	}
-	text_cut(left.issuer_id, sizeof(left.issuer_id), j->issuer_id);
-	rollover_left_count(&left, view, j->plan->now);
-	j->plan->request.ids = left.ids;
-	j->plan->request.n_ids = left.n_ids;
-	left.ids = NULL;
-	j->plan->code = left.code;
-	if (left.code == 0 && left.n_ids == 0)
-		j->plan->code = E_NOT_FOUND;
-	if (j->plan->code == 0)
-		campaign_plan_make(j->plan, view);
-	rollover_left_free(&left);
-}
-
-static void created(void *ctx, const struct api_result *result)
-{
-	struct answer *a = ctx;
-	a->result.code = result->code;
-	a->result.why = result->why;
-	answer_now(a);
+	e->planning = true;
+	rollover_campaign_begin(ctl, &e->r, who, answer);
 }
 
 /* What came in between is looked at again; who asked is told. */
-static int campaign_make(struct campaign_job *j, const struct entry *e)
+int rollovers_planned(struct controller *ctl, const char *issuer_id, const struct rollover **ret)
 {
-	int r = j->plan->code;
-	if (r == 0 && (e == NULL || e->pending || j->ctl->stopping))
-		r = E_API_BUSY;
-	if (r == 0 && !rollover_flow_counts(&e->r))
-		r = E_ROLLOVER_STATE;
-	if (r < 0)
-		return r;
-	(void)snprintf(j->who.reason, sizeof(j->who.reason), "CA %s gives way to %s", e->r.issuer_id, e->r.successor_id);
-	campaigns_create(j->ctl, j->plan, &j->who, j->answer != NULL ? created : NULL, j->answer);
-	return 0;
-}
-
-static void campaign_planned(void *job)
-{
-	struct campaign_job *j = job;
-	struct entry        *e = find(j->ctl, j->issuer_id);
+	struct entry *e = find(ctl, issuer_id);
 	if (e != NULL)
 		e->planning = false;
-	int r = campaign_make(j, e);
-	if (r == E_NOT_FOUND && j->answer != NULL)
-		answer_now(j->answer); /* nothing is left that could be issued again */
-	else if (r < 0 && j->answer != NULL)
-		answer_refuse(j->answer, r, j->issuer_id, j->plan->why.cause[0] != '\0' ? j->plan->why.cause : NULL);
-	if (j->plan->code < 0 && j->plan->code != E_NOT_FOUND)
-		log_line(LOG_LEVEL_ERROR, NULL, "what CA %s signed cannot be issued again now: %s", j->issuer_id,
-			 err_what(j->plan->code));
-	campaign_plan_free(j->plan);
-	free(j);
-}
-
-static void fill_request(const struct entry *e, struct campaign_request *q)
-{
-	q->kind = CAMPAIGN_CA;
-	q->trigger = e->r.emergency ? TRIGGER_EMERGENCY : TRIGGER_MANUAL;
-	q->incident = e->r.emergency ? INCIDENT_CA_COMPROMISE : INCIDENT_OTHER;
-	q->revoke_old = e->r.emergency ? REVOKE_OLD_PROVED : REVOKE_OLD_GRACE;
-	q->selector.kind = SELECT_IDS;
-	q->halt_share = -1;
-	q->by.roles = 1u << ROLE_ADMIN;
-	text_cut(q->gives_way, sizeof(q->gives_way), e->r.issuer_id);
-	text_cut(q->reason, sizeof(q->reason), e->r.reason);
-}
-
-/* `answer` is taken over; NULL = nobody waits. Not while another one is planned. */
-static void begin_campaign(struct controller *ctl, struct entry *e, const struct caller *who, struct answer *answer)
-{
-	struct campaign_job *j = calloc(1, sizeof(*j));
-	if (j == NULL || (j->plan = calloc(1, sizeof(*j->plan))) == NULL)
-		abort();
-	fill_request(e, &j->plan->request);
-	text_cut(j->issuer_id, sizeof(j->issuer_id), e->r.issuer_id);
-	j->ctl = ctl;
-	j->who = *who;
-	j->answer = answer;
-	j->plan->priority = ctl->conf->bulk_priority;
-	j->plan->share = ctl->conf->approval_share;
-	j->plan->now = clock_now();
-	j->plan->outlook.batch = e->r.emergency ? 0 : (uint32_t)ctl->conf->bulk_batch;
-	j->plan->outlook.pause_ms = ctl->conf->bulk_pause_ms;
-	text_cut(j->plan->domain, sizeof(j->plan->domain), ctl->domain);
-	e->planning = true;
-	workers_read(ctl->workers, plan_campaign, campaign_planned, j);
+	if (e == NULL || e->pending || ctl->stopping)
+		return E_API_BUSY;
+	*ret = &e->r;
+	return rollover_flow_counts(&e->r) ? 0 : E_ROLLOVER_STATE;
 }
 
 /* ---- one step --------------------------------------------------------------------------------------------------- */
@@ -522,8 +435,8 @@ static bool signs(struct controller *ctl, const char *issuer_id)
 	return i != NULL && catalog_signs(ctl->catalog, i, i->row.role) == 0;
 }
 
-/* The way back leads through a successor that has not given way itself; and neither way from one that signs to one that was revoked
- * meanwhile: nobody would sign. */
+/* The way back leads through a successor that has not given way itself; and neither way from one that signs to one that was
+ * revoked meanwhile: nobody would sign. */
 static bool leads_nowhere(struct controller *ctl, const struct rollover_step *s)
 {
 	const struct rollover       *r = &s->next;
