@@ -332,6 +332,23 @@ def test_an_emergency_stops_the_old_one_at_once(inst):
     wait_for("who was away gets its own", lambda: issuer_of(inst, inst.away) == "VCC Service CA 3")
 
 
+def test_an_order_that_met_a_closed_ca_goes_on_with_its_successor(inst):
+    """It was on its way to the signer when the CA was closed."""
+    admin = api(inst, "admin")
+    inst.processes["signer"].stop()
+    renewal_id = inst.vccctl("cert", "renew", inst.here.cert_id, "--force")["renewal_id"]
+    wait_for("it waits for the signer", lambda: admin.get(f"renewals/{renewal_id}")["phase"] == "signing")
+    approve(inst, ask(inst, "service-3", emergency=True))
+    folder, = [d for d, _, names in os.walk(inst.dir) if "service-3.key" in names]
+    with open(os.path.join(folder, "service-3.closed"), "w"):
+        pass
+    inst.processes["signer"].start()
+    done = wait_for("it ends", lambda: (r := admin.get(f"renewals/{renewal_id}"))["completed_at"] and r)
+    assert done["status"] in ("completed", "cancelled"), done  # cancelled: the campaign of the emergency came first with an order of its own
+    inst.wait_served(inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 4"
+
+
 def test_nobody_changes_to_a_ca_that_was_revoked(inst):
     """The successor that stands by, and the one that gave way: each may be revoked meanwhile (`ca revoke`)."""
     admin, where = api(inst, "admin"), "/api/v1/ca/code-signing-1/rollover"
