@@ -415,7 +415,7 @@ def test_code_signing_needs_a_date_and_a_second_person(fleet):
     fleet.wait_state(e["campaign_id"], "completed")
     wait_revoked(fleet, "sig1-models", old, 1)
     # the date is for those who judge old signatures: it stands in the list (RFC 5280, 5.3.2), as both read it
-    wait_for("it is listed", lambda: listed(fleet, old, "code-signing-1") == "keyCompromise", 30, 0.1)
+    wait_for("it is listed", lambda: listed(fleet, old, "code-signing-1") == "keyCompromise", 60, 0.1)
     entry = crl(fleet, "code-signing-1").get_revoked_certificate_by_serial_number(int(old, 16))
     assert entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date == datetime.datetime(2026, 1, 1)
     shown = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-text"], input=crl(fleet, "code-signing-1").public_bytes(Encoding.DER),
