@@ -159,7 +159,7 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 	struct wire_frame *order = NULL;
 	struct key        *key = NULL;
 	struct cert_info   info;
-	int                r = c->staged ? 0 : stored(&m->order, MSG_ORDER, "order", &order, why);
+	int                r = c->staged ? 0 : stored(&m->order, m->deploy.drill ? MSG_DRILL : MSG_ORDER, "order", &order, why);
 	if (r == 0)
 		r = key_of(m, &key, why);
 	if (r == 0) {

@@ -22,7 +22,7 @@
 
 static const enum order_event_kind outcome_events[RECEIPT_OUTCOME_COUNT] = {
 	[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
-	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,
+	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,       [RECEIPT_TESTED] = EV_TESTED,
 };
 
 static void add_evidence(struct commit *c, const struct agent *agent, const struct body_receipt *r, struct span body,
