@@ -94,6 +94,8 @@ static bool was_opened_again(const struct context *x)
 static bool was_touched(const struct context *x)
 {
 	const struct campaign *c = x->c;
+	if (c->kind == CAMPAIGN_DRILL)
+		return false; /* nothing was put in use: there is no way back */
 	return x->event->last != 0 && campaign_flow_open(c) + c->done + c->failed + c->kept > 0;
 }
 
@@ -360,7 +362,7 @@ static void begin(const struct context *x, struct campaign_step *s)
 	if (s->next.confirmation == CONFIRMATION_ASKED)
 		s->next.confirmation = CONFIRMATION_GIVEN;
 	s->next.remind_at = TIME_NEVER;
-	audit(s, x->c->kind == CAMPAIGN_EMERGENCY ? AUDIT_EMERGENCY_STARTED : AUDIT_CAMPAIGN_STARTED);
+	audit(s, campaign_flow_started(x->c));
 }
 
 static void confirmed(const struct context *x, struct campaign_step *s)
@@ -434,6 +436,8 @@ static void completed(const struct context *x, struct campaign_step *s)
 	bool renewed = x->c->failed + x->c->rolled_back + x->c->kept == 0;
 	ended(x, s);
 	s->next.state = renewed ? CAMPAIGN_COMPLETED : CAMPAIGN_COMPLETED_WITH_FAILURES;
+	if (x->c->kind == CAMPAIGN_DRILL)
+		return; /* its end is recorded with its report */
 	audit(s, emergency ? AUDIT_EMERGENCY_COMPLETED : AUDIT_CAMPAIGN_COMPLETED);
 	if (emergency && x->c->failed > 0)
 		audit(s, AUDIT_EMERGENCY_FAILED);
@@ -519,6 +523,11 @@ int campaign_flow_step(const struct campaign *c, const struct campaign_event *ev
 }
 
 /* ---- members ---------------------------------------------------------------------------------------------------- */
+
+enum audit_event campaign_flow_started(const struct campaign *c)
+{
+	return c->kind == CAMPAIGN_EMERGENCY ? AUDIT_EMERGENCY_STARTED : c->kind == CAMPAIGN_DRILL ? AUDIT_DRILL_STARTED : AUDIT_CAMPAIGN_STARTED;
+}
 
 bool campaign_flow_follows(const struct order *open)
 {

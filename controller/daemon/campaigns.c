@@ -13,6 +13,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_send.h"
+#include "controller/daemon/drills.h"
 #include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
@@ -230,6 +231,8 @@ static void settle(struct controller *ctl, struct entry *e)
 		return; /* the next tick tries again */
 	drive(ctl, e);
 	tell_waiters(e, clock_now());
+	if (e->c.kind == CAMPAIGN_DRILL && e->pending == 0 && !e->lost && is_over(&e->c))
+		drills_look(ctl);
 	forget_if_over(ctl, e);
 }
 
@@ -566,6 +569,18 @@ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct ca
 	return 0;
 }
 
+void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct caller *who)
+{
+	struct entry         *e, *tmp;
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_CANCEL, .cause = "an emergency took its place"};
+	struct campaign_step  step;
+	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
+		bool runs = e->c.state == CAMPAIGN_PROCESSING || e->c.state == CAMPAIGN_HALTED;
+		if (e->c.kind == CAMPAIGN_DRILL && runs && !e->lost && step_of(e, &ev, &step) == 0)
+			take_step(c, e, &step, false, who);
+	}
+}
+
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
 
 /* Which positions a wave has, and how far the campaign came where none is named. */
@@ -626,6 +641,8 @@ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campai
 	if (e == NULL || step_of(e, &ev, &step) < 0)
 		return E_APPROVAL_GONE;
 	take_step(c, e, &step, false, who);
+	if (approve && e->c.kind == CAMPAIGN_EMERGENCY)
+		campaigns_end_drills(ctl, c, who);
 	return 0;
 }
 
@@ -740,12 +757,14 @@ static void count_away(struct controller *ctl, int64_t now)
 }
 
 /* A cancelled campaign's order that no host has begun, and that nobody may come to begin for days: it waits for a person, or its host is
- * away. In an emergency what was sent to such a host stays: its old certificate may be revoked already. */
+ * away. In an emergency what was sent to such a host stays: its old certificate may be revoked already. Of a drill nothing is waited for. */
 static bool is_unbegun(struct controller *ctl, const struct entry *e, const struct watch *w, int64_t now)
 {
 	struct order o;
 	if (w->state != MEMBER_ORDERED || !id_equal(w->key.campaign_id, e->c.campaign_id) || orders_find(ctl, w->key.renewal_id, &o) < 0)
 		return false;
+	if (e->c.kind == CAMPAIGN_DRILL)
+		return true;
 	bool sent = o.phase == ORDER_PLANNED || o.phase == ORDER_ORDERED;
 	return o.phase == ORDER_AWAITING_APPROVAL || (sent && e->c.kind != CAMPAIGN_EMERGENCY && is_away(ctl, w->agent, now));
 }
@@ -761,7 +780,8 @@ static void end_unbegun(struct controller *ctl, struct entry *e, int64_t now)
 		if (n < PAGE && is_unbegun(ctl, e, w, now))
 			ids[n++] = w->key.renewal_id;
 	for (size_t i = 0; i < n; i++) {
-		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = ids[i], .code = E_CAMPAIGN_ENDED};
+		int                code = e->c.kind == CAMPAIGN_DRILL ? E_DRILL_GAVE_WAY : E_CAMPAIGN_ENDED;
+		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = ids[i], .code = code};
 		bool               stored;
 		(void)!orders_event(ctl, &ev, &(struct order_input){.who = &who}, &stored); /* the next tick tries again */
 	}
