@@ -202,15 +202,16 @@ static int body_of(const struct invocation *in, json_t **ret, struct refusal *wh
 	return EXIT_DONE;
 }
 
-/* The report is made within moments of the end. */
-static int wait_for_report(const struct invocation *in, const char *id, json_t **ret, struct refusal *why)
+/* What is left after the last host that answers: those that are given up, and the report, which is made within moments of the end. */
+static int wait_for_report(const struct invocation *in, const char *id, int64_t until, json_t **ret, struct refusal *why)
 {
-	int64_t until = clock_monotonic() + REPORT_WAIT_MS;
+	int64_t latest = clock_monotonic() + REPORT_WAIT_MS;
 	for (;;) {
 		json_t *drill = NULL;
 		int     r = fetch(in, id, &drill, why);
 		bool    ended = json_is_string(json_object_get(drill, "ended_at"));
-		if (r != EXIT_DONE || !ended || json_is_string(json_object_get(drill, "reported_at")) || clock_monotonic() >= until) {
+		bool    reported = json_is_string(json_object_get(drill, "reported_at"));
+		if (r != EXIT_DONE || reported || clock_monotonic() >= (ended ? latest : until)) {
 			*ret = drill;
 			return r;
 		}
@@ -249,11 +250,11 @@ static void print_failures(const struct invocation *in, const char *id)
 	json_decref(answer);
 }
 
-static int finish(const struct invocation *in, const char *id)
+static int finish(const struct invocation *in, const char *id, int64_t until)
 {
 	struct refusal why;
 	json_t        *drill = NULL;
-	int            r = wait_for_report(in, id, &drill, &why);
+	int            r = wait_for_report(in, id, until, &drill, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	if (in->form == OUTPUT_TABLE) {
@@ -289,8 +290,9 @@ static int drill(const struct invocation *in)
 	else if (verb_given(in, "no-wait"))
 		output_json(answer);
 	if (!verb_given(in, "no-wait")) {
+		int64_t until = clock_monotonic() + wait_ms;
 		(void)campaign_follow(in, id, wait_ms);
-		r = finish(in, id);
+		r = finish(in, id, until);
 	}
 	json_decref(answer);
 	return r;

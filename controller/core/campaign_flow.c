@@ -547,6 +547,8 @@ static enum member_state own_order(const struct campaign *c, const struct order 
 		return (o->flags & ORDER_ROLLBACK_ASKED) != 0 ? MEMBER_KEPT : MEMBER_DONE;
 	if (o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_ROLLED_BACK)
 		return o->phase == ORDER_ROLLED_BACK ? MEMBER_ROLLED_BACK : MEMBER_GOING_BACK;
+	if (o->phase == ORDER_CANCELLED && o->code == E_DRILL_AWAY)
+		return MEMBER_FAILED; /* nobody ended it: its host was not reached */
 	if (o->phase == ORDER_CANCELLED)
 		return c->state == CAMPAIGN_CANCELLED ? MEMBER_DROPPED : MEMBER_SKIPPED;
 	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;

@@ -263,7 +263,8 @@ static int send_drill(struct sending *s)
 	if (orders_drill_of(s->ctl, s->cert.cert_id) != NULL)
 		return E_DRILL_OPEN;
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
-	if (r == 0 && !fleet_connected(s->ctl, s->cert.agent))
+	bool settling = s->now - s->ctl->started_at < CAMPAIGN_AWAY_MS; /* after a start of ours hosts are on their way back */
+	if (r == 0 && !settling && !fleet_connected(s->ctl, s->cert.agent))
 		r = E_DRILL_AWAY;
 	if (r < 0)
 		return r;

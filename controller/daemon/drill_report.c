@@ -279,7 +279,7 @@ static json_t *head(struct report *r, const char *domain, int64_t now)
 static int put_together(struct report *r, const char *domain, int64_t now, struct buf *to)
 {
 	json_t *o = head(r, domain, now);
-	char   *text = json_dumps(o, JSON_INDENT(1));
+	char   *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 	size_t  n = text != NULL ? strlen(text) : 0;
 	json_decref(o);
 	if (n < 2)
