@@ -804,7 +804,7 @@ void campaigns_tick(struct controller *ctl, int64_t now)
 		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && e->sending == 0 && !e->lost)
 			send_held(ctl, e);
 		bool some = campaign_flow_open(&e->c) > 0 && e->pending == 0 && !e->lost;
-		if (some && (e->c.state == CAMPAIGN_CANCELLED || (e->c.kind == CAMPAIGN_DRILL && e->away > 0)))
+		if (some && (e->c.state == CAMPAIGN_CANCELLED || e->c.kind == CAMPAIGN_DRILL))
 			end_unbegun(ctl, e, now);
 		settle(ctl, e);
 	}

@@ -386,7 +386,7 @@ static void check_bounds(const struct deploy *d, const struct deploy_event *e, c
 	}
 	for (size_t i = 0; s->next.drill && i < s->n_act; i++) { /* whatever happens, a drill puts nothing in use */
 		enum deploy_action_kind k = s->act[i].kind;
-		assert_true(k != DACT_FLIP && k != DACT_FLIP_BACK && k != DACT_RELOAD && k != DACT_PRUNE);
+		assert_true(k != DACT_FLIP && k != DACT_FLIP_BACK && k != DACT_RELOAD);
 		assert_true(k != DACT_RECEIPT || s->act[i].outcome == RECEIPT_TESTED || s->act[i].outcome == RECEIPT_FAILED ||
 			    s->act[i].outcome == RECEIPT_REFUSED);
 	}
