@@ -135,14 +135,14 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* What the newest orders took that nobody had to agree to. */
+/* What the newest orders took that nobody had to agree to. A drill's say nothing of flips and reloads. */
 static int read_past(struct store_view *view, int64_t *took, int64_t *ended, size_t *ret_n)
 {
 	struct order *orders = calloc(SAMPLE, sizeof(*orders));
 	size_t        n = 0, used = 0;
 	int           r = orders != NULL ? view_orders(view, NULL, (struct id){{0}}, orders, SAMPLE, &n) : E_NOMEM;
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (orders[i].phase != ORDER_COMPLETED || orders[i].agent[0] == '\0' || (orders[i].flags & ORDER_APPROVED) != 0)
+		if (orders[i].phase != ORDER_COMPLETED || orders[i].agent[0] == '\0' || (orders[i].flags & (ORDER_APPROVED | ORDER_DRILL)) != 0)
 			continue;
 		took[used] = orders[i].completed_at - orders[i].created_at;
 		ended[used++] = orders[i].completed_at;
