@@ -39,10 +39,18 @@ static bool is_newer(const struct context *c)
 	return memcmp(c->event->renewal_id.b, c->d->renewal_id.b, sizeof(c->d->renewal_id.b)) > 0;
 }
 
+/* A drill gives way to any order that is none, in whatever order their ids are, and takes the place of another drill alone. */
+static bool may_replace(const struct context *c)
+{
+	bool other = same_renewal(c) ? c->event->attempt > c->d->attempt : true;
+	return c->d->drill && !c->event->drill ? other : is_newer(c) && (c->d->drill || !c->event->drill);
+}
+
 /* When nothing is under way any other order is news, even with a lower id: the controller's clock may have been set back. */
 static bool is_other(const struct context *c)
 {
-	return same_renewal(c) ? c->event->attempt > c->d->attempt : true;
+	bool busy = c->d->phase == DEPLOY_HEAL && c->event->drill; /* what is being healed is not left for a drill */
+	return !busy && (same_renewal(c) ? c->event->attempt > c->d->attempt : true);
 }
 
 /* The end of a later attempt is the end of an earlier one that still waits here. */
@@ -64,7 +72,7 @@ static bool stage_other(const struct context *c)
 
 static bool stage_newer(const struct context *c)
 {
-	return c->event->staged && c->event->key_present && is_newer(c);
+	return c->event->staged && c->event->key_present && may_replace(c);
 }
 
 static bool stage_gone(const struct context *c)
@@ -184,7 +192,7 @@ static void on_nothing(const struct context *c, struct deploy_step *s)
 static const struct transition table[] = {
 	/* phases                                      event            guard                           handler */
 	{AT_REST,                                       DEV_ORDER,       is_other,                       before_order},
-	{BEFORE_FLIP,                                   DEV_ORDER,       is_newer,                       before_order},
+	{BEFORE_FLIP,                                   DEV_ORDER,       may_replace,                    before_order},
 	{P(KEY) | AFTER_CSR,                            DEV_ORDER,       same_attempt,                   before_ack_only},
 	{P(CSR),                                        DEV_ORDER,       same_attempt,                   before_order_again},
 	{P(DONE),                                       DEV_ORDER,       same_attempt,                   before_receipt_again},

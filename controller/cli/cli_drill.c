@@ -18,21 +18,36 @@
 enum { ASK_EVERY_MS = 200, REPORT_WAIT_MS = 60 * 1000, FAILURES_SHOWN = 20 };
 
 static const struct output_column list_columns[] = {
-	{"DRILL", "drill_id", COLUMN_ID},          {"STATUS", "status", COLUMN_TEXT},          {"SELECTION", "selector", COLUMN_TEXT},
-	{"TOTAL", "total_certificates", COLUMN_TEXT}, {"TESTED", "tested_count", COLUMN_TEXT}, {"FAILED", "failed_count", COLUMN_TEXT},
-	{"NOT REACHED", "not_reached_count", COLUMN_TEXT}, {"SKIPPED", "skipped_count", COLUMN_TEXT}, {"BEGAN", "created_at", COLUMN_AGE},
+	{"DRILL", "drill_id", COLUMN_ID},
+	{"STATUS", "status", COLUMN_TEXT},
+	{"SELECTION", "selector", COLUMN_TEXT},
+	{"TOTAL", "total_certificates", COLUMN_TEXT},
+	{"TESTED", "tested_count", COLUMN_TEXT},
+	{"FAILED", "failed_count", COLUMN_TEXT},
+	{"NOT REACHED", "not_reached_count", COLUMN_TEXT},
+	{"SKIPPED", "skipped_count", COLUMN_TEXT},
+	{"BEGAN", "created_at", COLUMN_AGE},
 };
 
 static const struct output_column show_columns[] = {
-	{"drill", "drill_id", COLUMN_TEXT},         {"status", "status", COLUMN_TEXT},
-	{"cause", "cause", COLUMN_TEXT},            {"selection", "selector", COLUMN_TEXT},
-	{"services", "services", COLUMN_LIST},      {"asked by", "requester", COLUMN_TEXT},
-	{"reason", "reason", COLUMN_TEXT},          {"total", "total_certificates", COLUMN_TEXT},
-	{"tested", "tested_count", COLUMN_TEXT},    {"failed", "failed_count", COLUMN_TEXT},
-	{"not reached", "not_reached_count", COLUMN_TEXT}, {"skipped", "skipped_count", COLUMN_TEXT},
-	{"in progress", "in_progress_count", COLUMN_TEXT}, {"took (s)", "duration_seconds", COLUMN_TEXT},
-	{"began", "created_at", COLUMN_TIME},       {"ended", "ended_at", COLUMN_TIME},
-	{"report of", "reported_at", COLUMN_TIME},  {"report sha256", "report_sha256", COLUMN_TEXT},
+	{"drill", "drill_id", COLUMN_TEXT},
+	{"status", "status", COLUMN_TEXT},
+	{"cause", "cause", COLUMN_TEXT},
+	{"selection", "selector", COLUMN_TEXT},
+	{"services", "services", COLUMN_LIST},
+	{"asked by", "requester", COLUMN_TEXT},
+	{"reason", "reason", COLUMN_TEXT},
+	{"total", "total_certificates", COLUMN_TEXT},
+	{"tested", "tested_count", COLUMN_TEXT},
+	{"failed", "failed_count", COLUMN_TEXT},
+	{"not reached", "not_reached_count", COLUMN_TEXT},
+	{"skipped", "skipped_count", COLUMN_TEXT},
+	{"in progress", "in_progress_count", COLUMN_TEXT},
+	{"took (s)", "duration_seconds", COLUMN_TEXT},
+	{"began", "created_at", COLUMN_TIME},
+	{"ended", "ended_at", COLUMN_TIME},
+	{"report of", "reported_at", COLUMN_TIME},
+	{"report sha256", "report_sha256", COLUMN_TEXT},
 };
 
 static const struct output_column report_columns[] = {
@@ -47,8 +62,9 @@ static const struct output_column report_columns[] = {
 };
 
 static const struct output_column row_columns[] = {
-	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT}, {"STATE", "state", COLUMN_TEXT},
-	{"CODE", "code", COLUMN_TEXT},       {"SERVED", "served", COLUMN_TEXT},   {"MS", "ms", COLUMN_TEXT},       {"CAUSE", "cause", COLUMN_TEXT},
+	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},
+	{"STATE", "state", COLUMN_TEXT},     {"CODE", "code", COLUMN_TEXT},       {"SERVED", "served", COLUMN_TEXT},
+	{"MS", "ms", COLUMN_TEXT},           {"CAUSE", "cause", COLUMN_TEXT},
 };
 
 static int drill_path(const char *id, const char *format, char ret[CLIENT_PATH_SIZE], struct refusal *why)
@@ -69,7 +85,8 @@ static int list(const struct invocation *in)
 
 /* ---- the report -------------------------------------------------------------------------------------------------- */
 
-/* The text as it was made, once its hash is found to be the one that the drill's row names: that hash stands in the trail, too. */
+/* The text as it was made, once its hash is found to be the one that the drill's row names: that hash stands in the trail, too.
+ */
 static int fetch_report(const struct invocation *in, const char *id, json_t **ret, struct refusal *why)
 {
 	char        path[CLIENT_PATH_SIZE], text[HASH_TEXT_SIZE];
@@ -103,8 +120,8 @@ static int export(const struct invocation *in, const char *id, struct refusal *w
 	if (file_create(AT_FDCWD, file, span_text(report), (uid_t)-1, (gid_t)-1, 0644, why) < 0)
 		r = EXIT_FAILED;
 	else if (in->form == OUTPUT_TABLE)
-		fprintf(stderr, "%s: %zu bytes, sha256 %s; `vccctl audit list` has the same hash in the record drill_ended\n", file, strlen(report),
-			json_string_value(json_object_get(answer, "report_sha256")));
+		fprintf(stderr, "%s: %zu bytes, sha256 %s; `vccctl audit list` has the same hash in the record drill_ended\n",
+			file, strlen(report), json_string_value(json_object_get(answer, "report_sha256")));
 	json_decref(answer);
 	return r;
 }
@@ -202,7 +219,8 @@ static int body_of(const struct invocation *in, json_t **ret, struct refusal *wh
 	return EXIT_DONE;
 }
 
-/* What is left after the last host that answers: those that are given up, and the report, which is made within moments of the end. */
+/* What is left after the last host that answers: those that are given up, and the report, which is made within moments of the
+ * end. */
 static int wait_for_report(const struct invocation *in, const char *id, int64_t until, json_t **ret, struct refusal *why)
 {
 	int64_t latest = clock_monotonic() + REPORT_WAIT_MS;
@@ -244,8 +262,9 @@ static void print_failures(const struct invocation *in, const char *id)
 			 json_string_value(json_object_get(row, "cause")));
 		verb_say(stdout, 4, "  ", line);
 	}
-	printf("  served as before: %lld, not shown to be: %lld, not probed: %lld\n", number(json_object_get(report, "served"), "unchanged"),
-	       number(json_object_get(report, "served"), "not_shown"), number(json_object_get(report, "served"), "not_probed"));
+	printf("  served as before: %lld, not shown to be: %lld, not probed: %lld\n",
+	       number(json_object_get(report, "served"), "unchanged"), number(json_object_get(report, "served"), "not_shown"),
+	       number(json_object_get(report, "served"), "not_probed"));
 	json_decref(report);
 	json_decref(answer);
 }
@@ -259,9 +278,9 @@ static int finish(const struct invocation *in, const char *id, int64_t until)
 		return verb_fail(r, &why);
 	if (in->form == OUTPUT_TABLE) {
 		printf("%s: %lld of %lld tested, %lld failed (%lld not reached), %lld skipped after %.1f s\n",
-		       json_string_value(json_object_get(drill, "status")), number(drill, "tested_count"), number(drill, "total_certificates"),
-		       number(drill, "failed_count"), number(drill, "not_reached_count"), number(drill, "skipped_count"),
-		       json_number_value(json_object_get(drill, "duration_seconds")));
+		       json_string_value(json_object_get(drill, "status")), number(drill, "tested_count"),
+		       number(drill, "total_certificates"), number(drill, "failed_count"), number(drill, "not_reached_count"),
+		       number(drill, "skipped_count"), json_number_value(json_object_get(drill, "duration_seconds")));
 		print_failures(in, id);
 	} else {
 		output_object(in->form, show_columns, N_ELEMENTS(show_columns), drill);
@@ -300,13 +319,30 @@ static int drill(const struct invocation *in)
 
 const struct verb cli_drill_verbs[] = {
 	{"drill", "list", "", 0, 0, "drills, newest first", {{0}}, list},
-	{"drill", "show", "ID", 1, 1, "one drill and its report; with -o json the report itself",
-	 {{"export", "FILE", "write the report to a new file; its sha256 stands in the audit trail"}}, show},
+	{"drill",
+	 "show",
+	 "ID",
+	 1,
+	 1,
+	 "one drill and its report; with -o json the report itself",
+	 {{"export", "FILE", "write the report to a new file; its sha256 stands in the audit trail"}},
+	 show},
 	{"drill", "cancel", "ID", 1, 1, "ends a drill; what was sent of it is called back", {{0}}, cancel},
-	{"drill", NULL, "", 0, 0, "rehearses an emergency: certificates are made and tested on their hosts, and never used; exit code 6 when something failed",
-	 {{"service", "S", "of this service"}, {"pattern", "P", "of these names: NAME, or *.NAME for everything below"},
-	  {"template", "T", "of this template"}, {"agent", "NAME", "on this host"}, {"all", NULL, "every certificate"},
-	  {"reason", "TEXT", "why, for the audit trail and the report"}, {"no-wait", NULL, "leave it running"},
-	  {"wait", "DURATION", "how long to follow it at most (default 1h)"}}, drill},
+	{"drill",
+	 NULL,
+	 "",
+	 0,
+	 0,
+	 "rehearses an emergency: certificates are made and tested on their hosts, and never used; exit code 6 when something "
+	 "failed",
+	 {{"service", "S", "of this service"},
+	  {"pattern", "P", "of these names: NAME, or *.NAME for everything below"},
+	  {"template", "T", "of this template"},
+	  {"agent", "NAME", "on this host"},
+	  {"all", NULL, "every certificate"},
+	  {"reason", "TEXT", "why, for the audit trail and the report"},
+	  {"no-wait", NULL, "leave it running"},
+	  {"wait", "DURATION", "how long to follow it at most (default 1h)"}},
+	 drill},
 };
 const size_t cli_drill_verbs_n = N_ELEMENTS(cli_drill_verbs);

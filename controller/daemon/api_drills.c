@@ -47,7 +47,8 @@ static json_t *json_drill(const struct drill *row, struct store_view *view, int6
 	json_object_set_new(o, "not_reached_count", reported ? json_integer(d.not_reached) : json_null());
 	json_object_set_new(o, "waiting_count", json_integer(waiting));
 	json_object_set_new(o, "in_progress_count", json_integer(open));
-	json_object_set_new(o, "duration_seconds", json_real((double)((d.ended_at != 0 ? d.ended_at : now) - d.created_at) / MS_SECOND));
+	json_object_set_new(o, "duration_seconds",
+			    json_real((double)((d.ended_at != 0 ? d.ended_at : now) - d.created_at) / MS_SECOND));
 	json_object_set_new(o, "created_at", json_time(d.created_at));
 	json_object_set_new(o, "ended_at", json_time(d.ended_at));
 	json_object_set_new(o, "reported_at", json_time(d.reported_at));

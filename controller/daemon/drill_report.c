@@ -21,15 +21,15 @@ struct times {
 };
 
 struct report {
-	struct store_view    *view;
-	struct drill         *drill;
-	struct campaign       campaign;
-	struct buf            rows; /* the certificates, as JSON lines */
-	struct times          total, request, step[STEP_COUNT];
-	uint32_t              unchanged, not_shown, not_probed; /* what was served */
-	json_t               *findings;                         /* code -> how many */
-	json_t               *not_reached;                      /* hosts, each once */
-	struct body_receipt   body;                             /* of the certificate at hand */
+	struct store_view     *view;
+	struct drill          *drill;
+	struct campaign        campaign;
+	struct buf             rows; /* the certificates, as JSON lines */
+	struct times           total, request, step[STEP_COUNT];
+	uint32_t               unchanged, not_shown, not_probed; /* what was served */
+	json_t                *findings;                         /* code -> how many */
+	json_t                *not_reached;                      /* hosts, each once */
+	struct body_receipt    body;                             /* of the certificate at hand */
 	struct campaign_member page[PAGE];
 };
 
@@ -60,8 +60,8 @@ static json_t *times_json(struct times *t)
 	if (t->n == 0)
 		return json_null();
 	qsort(t->ms, t->n, sizeof(t->ms[0]), by_time);
-	return json_pack("{s:I,s:I,s:I,s:I}", "count", (json_int_t)t->n, "p50", (json_int_t)forecast_quantile(t->ms, t->n, 500), "p99",
-			 (json_int_t)forecast_quantile(t->ms, t->n, 990), "max", (json_int_t)t->ms[t->n - 1]);
+	return json_pack("{s:I,s:I,s:I,s:I}", "count", (json_int_t)t->n, "p50", (json_int_t)forecast_quantile(t->ms, t->n, 500),
+			 "p99", (json_int_t)forecast_quantile(t->ms, t->n, 990), "max", (json_int_t)t->ms[t->n - 1]);
 }
 
 /* ---- one certificate -------------------------------------------------------------------------------------------- */
@@ -110,8 +110,9 @@ static int steps_of(struct report *r, json_t *o)
 		if (s->step >= STEP_COUNT)
 			continue;
 		code = times_add(&r->step[s->step], s->took_ms);
-		json_array_append_new(list, json_pack("{s:s,s:I,s:o,s:s}", "step", workflow_step_name((enum workflow_step)s->step), "ms",
-						      (json_int_t)s->took_ms, "code", json_code(s->code), "detail", s->detail));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I,s:o,s:s}", "step", workflow_step_name((enum workflow_step)s->step),
+						"ms", (json_int_t)s->took_ms, "code", json_code(s->code), "detail", s->detail));
 	}
 	json_object_set_new(o, "steps", list);
 	return code;
@@ -183,9 +184,14 @@ static const char *word_of(const struct campaign_member *m)
 
 static int add_row(struct report *r, const struct campaign_member *m)
 {
-	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:o,s:s}", "cert_id", m->cert_id, "service", m->service, "agent", m->agent, "state", word_of(m),
-			      "code", json_code(m->code), "cause", m->cause[0] != '\0' || m->code == 0 ? m->cause : err_what(m->code));
+	json_t *o = json_object();
 	int     code = o != NULL ? 0 : E_NOMEM;
+	json_object_set_new(o, "cert_id", json_string(m->cert_id));
+	json_object_set_new(o, "service", json_string(m->service));
+	json_object_set_new(o, "agent", json_string(m->agent));
+	json_object_set_new(o, "state", json_string(word_of(m)));
+	json_object_set_new(o, "code", json_code(m->code));
+	json_object_set_new(o, "cause", json_string(m->cause[0] != '\0' || m->code == 0 ? m->cause : err_what(m->code)));
 	count(r, m);
 	if (code == 0 && !id_is_none(m->renewal_id) && m->position <= DRILL_DETAIL_MAX)
 		code = order_told(r, m, o);
@@ -267,11 +273,13 @@ static json_t *head(struct report *r, const char *domain, int64_t now)
 	json_object_set_new(o, "skipped_count", json_integer(d->skipped));
 	json_object_set_new(o, "not_reached_count", json_integer(d->not_reached));
 	json_object_set_new(o, "not_reached_hosts", hosts(r));
-	json_object_set_new(o, "served", json_pack("{s:I,s:I,s:I}", "unchanged", (json_int_t)r->unchanged, "not_shown", (json_int_t)r->not_shown,
-						   "not_probed", (json_int_t)r->not_probed));
+	json_object_set_new(o, "served",
+			    json_pack("{s:I,s:I,s:I}", "unchanged", (json_int_t)r->unchanged, "not_shown",
+				      (json_int_t)r->not_shown, "not_probed", (json_int_t)r->not_probed));
 	json_object_set(o, "findings", r->findings);
 	json_object_set_new(o, "milliseconds", phases(r));
-	json_object_set_new(o, "detailed_certificates", json_integer(d->total < DRILL_DETAIL_MAX ? d->total : DRILL_DETAIL_MAX));
+	json_object_set_new(o, "detailed_certificates",
+			    json_integer(d->total < DRILL_DETAIL_MAX ? d->total : DRILL_DETAIL_MAX));
 	return o;
 }
 

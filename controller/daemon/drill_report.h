@@ -5,8 +5,8 @@
 
 #include "controller/daemon/controller.h"
 
-/* Adds the text to `to` (at most DRILL_REPORT_MAX) and fills the numbers of `d`, of which campaign_id is given. E_CAMPAIGN_STATE: the drill is under
- * way; E_NOT_FOUND: its campaign is archived. */
+/* Adds the text to `to` (at most DRILL_REPORT_MAX) and fills the numbers of `d`, of which campaign_id is given.
+ * E_CAMPAIGN_STATE: the drill is under way; E_NOT_FOUND: its campaign is archived. */
 _must_check_ int drill_report_make(struct store_view *view, const char *domain, int64_t now, struct drill *d, struct buf *to);
 
 #endif

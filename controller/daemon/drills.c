@@ -102,7 +102,8 @@ static void on_stored(struct controller *ctl, void *ctx, int code, const struct 
 	(void)result;
 	char text[ERR_CODE_SIZE];
 	if (code < 0)
-		log_line(LOG_LEVEL_ERROR, NULL, "%s the report of a drill was not stored: %s; it is made again", err_code(code, text), err_what(code));
+		log_line(LOG_LEVEL_ERROR, NULL, "%s the report of a drill was not stored: %s; it is made again",
+			 err_code(code, text), err_what(code));
 	ctl->drills->look |= code == 0; /* the next one, if there is any */
 	rest(ctl, code == 0 ? TIME_NEVER : clock_now() + AGAIN_MS);
 }
@@ -118,10 +119,11 @@ static void keep(struct controller *ctl, struct job *j)
 	store_put_drill(commit_change(c), d);
 	store_put_drill_report(commit_change(c), d->campaign_id, buf_span(&j->report));
 	struct audit_of of = {.event = AUDIT_DRILL_ENDED, .actor = "controller", .object = id_text(d->campaign_id, id)};
-	commit_audit(c, &of, "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:I}", "status", campaign_state_name(d->state), "selector", d->selector,
-		     "total_certificates", (json_int_t)d->total, "tested_count", (json_int_t)d->tested, "failed_count", (json_int_t)d->failed,
-		     "skipped_count", (json_int_t)d->skipped, "not_reached_count", (json_int_t)d->not_reached, "report_sha256",
-		     hash_text(d->report_hash, hash), "report_bytes", (json_int_t)d->report_size);
+	commit_audit(c, &of, "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:I}", "status", campaign_state_name(d->state), "selector",
+		     d->selector, "total_certificates", (json_int_t)d->total, "tested_count", (json_int_t)d->tested,
+		     "failed_count", (json_int_t)d->failed, "skipped_count", (json_int_t)d->skipped, "not_reached_count",
+		     (json_int_t)d->not_reached, "report_sha256", hash_text(d->report_hash, hash), "report_bytes",
+		     (json_int_t)d->report_size);
 	commit_fault_points(c, "controller.drill_report", "controller.drill_report_stored");
 	commit_now(c, on_stored, NULL);
 }
@@ -134,7 +136,8 @@ static void made(void *job)
 	if (ctl->stopping || j->code == E_NOT_FOUND) {
 		rest(ctl, TIME_NEVER);
 	} else if (j->code < 0) {
-		log_line(LOG_LEVEL_ERROR, NULL, "%s the report of a drill cannot be made: %s", err_code(j->code, text), err_what(j->code));
+		log_line(LOG_LEVEL_ERROR, NULL, "%s the report of a drill cannot be made: %s", err_code(j->code, text),
+			 err_what(j->code));
 		rest(ctl, clock_now() + AGAIN_MS);
 	} else {
 		keep(ctl, j);

@@ -11,7 +11,8 @@ void             drills_free(struct drills *all);
 
 /* With the change that begins its campaign. */
 void drills_begin(struct commit *c, const struct campaign *g);
-/* One may be over: its report is made. Also what an earlier run left without one; a report that could not be stored is made again. */
+/* One may be over: its report is made. Also what an earlier run left without one; a report that could not be stored is made
+ * again. */
 void drills_look(struct controller *ctl);
 void drills_tick(struct controller *ctl, int64_t now);
 

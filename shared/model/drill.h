@@ -1,5 +1,5 @@
-/* drill.h - room shared/model: a drill, the rehearsal of an emergency: a campaign whose certificates are tested on their hosts and
- * never used, and the report that stays of it. Plain values. Never: functions with state. */
+/* drill.h - room shared/model: a drill, the rehearsal of an emergency: a campaign whose certificates are tested on their hosts
+ * and never used, and the report that stays of it. Plain values. Never: functions with state. */
 #ifndef VCC_DRILL_H
 #define VCC_DRILL_H
 
