@@ -164,7 +164,7 @@ struct managed {
 	size_t         n_places;
 	uint64_t       generation; /* highest number that was ever used, in any place */
 	struct deploy  deploy;
-	struct buf     order;       /* MSG_ORDER frame of `deploy` */
+	struct buf     order;       /* MSG_ORDER or MSG_DRILL frame of `deploy` */
 	struct buf     certificate; /* MSG_CERTIFICATE frame */
 	struct live    live;
 	struct stage_kept stage;

@@ -83,6 +83,9 @@ extern const size_t cli_ca_verbs_n;
 extern const struct verb cli_rollover_verbs[];
 extern const size_t cli_rollover_verbs_n;
 
+extern const struct verb cli_drill_verbs[];
+extern const size_t cli_drill_verbs_n;
+
 extern const struct verb cli_config_verbs[];
 extern const size_t cli_config_verbs_n;
 

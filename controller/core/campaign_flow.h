@@ -75,6 +75,9 @@ enum member_state campaign_flow_member(const struct campaign *c, const struct or
  * cancelled. */
 bool campaign_flow_follows(const struct order *open);
 
+/* What the trail says when one begins. */
+enum audit_event campaign_flow_started(const struct campaign *c);
+
 /* How many members are in this state. */
 uint32_t *campaign_flow_counter(struct campaign *c, enum member_state s);
 uint32_t campaign_flow_open(const struct campaign *c);    /* members that are not through */

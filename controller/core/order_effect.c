@@ -58,7 +58,8 @@ static void end(const struct order_context *c, struct order_step *s)
 {
 	s->next.completed_at = c->now;
 	s->next.next_at = TIME_NEVER;
-	add(s, ACT_CLOSE);
+	if ((c->o->flags & ORDER_DRILL) == 0) /* it never was the certificate's open order */
+		add(s, ACT_CLOSE);
 }
 
 /* A reserved key goes with its order. */
@@ -506,5 +507,47 @@ void effect_rollback_failed(const struct order_context *c, struct order_step *s)
 	supersede(c, s);
 	add(s, ACT_CLEAR_OUTBOX);
 	add_audit(s, ORDER_AUDIT_ROLLBACK_FAILED, c->event->code);
+	end(c, s);
+}
+
+/* ---- drills: one attempt, which leaves the certificate as it was -------------------------------------------------- */
+
+void effect_drill_not_yet(const struct order_context *c, struct order_step *s)
+{
+	s->next.code = E_ORDER_PREREQUISITE;
+	text_cut(s->next.cause, sizeof(s->next.cause), c->policy->prerequisite);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_FAILED, E_ORDER_PREREQUISITE);
+	end(c, s);
+}
+
+/* The host has destroyed the key: what it was for ends by itself, within the hour. */
+void effect_drill_tested(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= c->event->flags & RECEIPT_FLAGS;
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_COMPLETED, 0);
+	end(c, s);
+}
+
+void effect_drill_failed(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	s->next.failures++;
+	s->next.flags |= c->event->flags & RECEIPT_FLAGS;
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	end(c, s);
+}
+
+/* Nobody has told what became of the key. */
+void effect_drill_late(const struct order_context *c, struct order_step *s)
+{
+	s->next.code = E_DRILL_LATE;
+	text_cut(s->next.cause, sizeof(s->next.cause), err_what(E_DRILL_LATE));
+	if (!serial_is_none(c->o->serial))
+		add(s, ACT_REVOKE_NEW);
+	add(s, ACT_SEND_CANCEL);
+	add_audit(s, ORDER_AUDIT_FAILED, E_DRILL_LATE);
 	end(c, s);
 }

@@ -58,6 +58,10 @@ void effect_rollback(const struct order_context *c, struct order_step *s);
 void effect_rollback_again(const struct order_context *c, struct order_step *s);
 void effect_rolled_back(const struct order_context *c, struct order_step *s);
 void effect_rollback_failed(const struct order_context *c, struct order_step *s);
+void effect_drill_not_yet(const struct order_context *c, struct order_step *s);
+void effect_drill_tested(const struct order_context *c, struct order_step *s);
+void effect_drill_failed(const struct order_context *c, struct order_step *s);
+void effect_drill_late(const struct order_context *c, struct order_step *s);
 void effect_stale_again(const struct order_context *c, struct order_step *s);
 
 #endif

@@ -138,16 +138,37 @@ static bool spent_without_agent(const struct order_context *c)
 	return no_agent(c) && intent_is_spent(c);
 }
 
-/* The host has made its key already, and it was checked: the order begins at the signer. */
+/* The host has made its key already, and it was checked: the order begins at the signer. A drill leaves that key to what is none. */
 static bool has_stage(const struct order_context *c)
 {
-	return c->event->staged && (c->o->flags & ORDER_FRESH) == 0;
+	return c->event->staged && (c->o->flags & (ORDER_FRESH | ORDER_DRILL)) == 0;
 }
 
 /* The host does not have (any more) what it had offered. That is no failure of the target: it is asked for a key now. */
 static bool stage_is_gone(const struct order_context *c)
 {
 	return c->event->code == E_STAGE_GONE && (c->o->flags & ORDER_STAGED) != 0;
+}
+
+static bool is_drill(const struct order_context *c)
+{
+	return (c->o->flags & ORDER_DRILL) != 0;
+}
+
+/* It has one attempt: what stands against that is what it was to find. */
+static bool drill_not_yet(const struct order_context *c)
+{
+	return is_drill(c) && c->policy->prerequisite[0] != '\0';
+}
+
+static bool drill_is_ours(const struct order_context *c)
+{
+	return is_drill(c) && fingerprint_is_ours(c);
+}
+
+static bool drill_late(const struct order_context *c)
+{
+	return is_drill(c) && c->now >= c->o->deadline_at;
 }
 
 static void nothing(const struct order_context *c, struct order_step *s)
@@ -172,6 +193,9 @@ static const struct transition table[] = {
 	{P(PLANNED),                            EV_CSR,            no_agent,                 effect_key,                 ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       no_agent,                 nothing,                    ORDER_SAME},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       no_agent,                 effect_key_approved,        ORDER_SIGNING},
+	{P(PLANNED) | P(RETRY_WAIT),            EV_DISPATCH,       drill_not_yet,            effect_drill_not_yet,       ORDER_FAILED},
+	{P(RETRY_WAIT),                         EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{P(RETRY_WAIT),                         EV_TIMER,          drill_not_yet,            effect_drill_not_yet,       ORDER_FAILED},
 	{P(PLANNED),                            EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
 	{P(PLANNED),                            EV_DISPATCH,       has_stage,                effect_staged,              ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
@@ -185,6 +209,7 @@ static const struct transition table[] = {
 	{AT_AGENT,                              EV_CSR,            key_is_known,             effect_send_certificate,    ORDER_SAME},
 	{P(SIGNING) | AT_AGENT,                 EV_CSR,            NULL,                     effect_mismatch,            ORDER_SAME},
 	{ENDED,                                 EV_CSR,            NULL,                     effect_csr_of_ended,        ORDER_SAME},
+	{BEFORE_CSR,                            EV_CSR_BAD,        is_drill,                 effect_drill_failed,        ORDER_FAILED},
 	{BEFORE_CSR,                            EV_CSR_BAD,        may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{BEFORE_CSR,                            EV_CSR_BAD,        NULL,                     effect_pause,               ORDER_PAUSED},
 
@@ -199,6 +224,12 @@ static const struct transition table[] = {
 	{P(CSR_RECEIVED),                       EV_RESTART,        NULL,                     nothing,                    ORDER_ORDERED},
 
 	{P(ISSUED),                             EV_DELIVERED,      NULL,                     nothing,                    ORDER_DELIVERED},
+
+	{AT_AGENT,                              EV_TESTED,         drill_is_ours,            effect_drill_tested,        ORDER_COMPLETED},
+	{AT_AGENT,                              EV_TESTED,         NULL,                     effect_mismatch,            ORDER_SAME},
+	{AT_AGENT | ENDED,                      EV_VERIFIED,       is_drill,                 effect_mismatch,            ORDER_SAME}, /* it is never to be used */
+	{AT_AGENT | ENDED,                      EV_SETTLED,        is_drill,                 effect_mismatch,            ORDER_SAME},
+	{AT_AGENT | ENDED,                      EV_KEPT,           is_drill,                 effect_mismatch,            ORDER_SAME},
 
 	{AT_AGENT | P(VERIFIED),                EV_VERIFIED,       fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
 	{AT_AGENT,                              EV_VERIFIED,       verified_ends,            effect_settled,             ORDER_COMPLETED},
@@ -225,6 +256,8 @@ static const struct transition table[] = {
 	{AT_AGENT,                              EV_KEPT,           fingerprint_is_ours,      effect_kept,                ORDER_DELIVERED},
 
 	{UNDER_WAY,                             EV_TARGET_FAILED,  fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
+	{UNDER_WAY,                             EV_TARGET_FAILED,  is_drill,                 effect_drill_failed,        ORDER_FAILED},
+	{UNDER_WAY,                             EV_ANSWER_REFUSED, is_drill,                 effect_drill_failed,        ORDER_FAILED},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  was_cancelled,            effect_cancelled,           ORDER_CANCELLED},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  host_is_unfit,            effect_retry_soon,          ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  may_retry,                effect_retry,               ORDER_RETRY_WAIT},
@@ -239,6 +272,7 @@ static const struct transition table[] = {
 	                                        EV_CANCEL,         NULL,                     effect_cancel_quiet,        ORDER_CANCELLED},
 	{P(SIGNING),                            EV_CANCEL,         no_agent,                 effect_cancel_unsent,       ORDER_CANCELLED},
 	{BEFORE_CSR | P(SIGNING),               EV_CANCEL,         NULL,                     effect_cancel,              ORDER_CANCELLED},
+	{AT_AGENT,                              EV_CANCEL,         is_drill,                 effect_cancel,              ORDER_CANCELLED}, /* nobody waits for a host that changes nothing */
 	{AT_AGENT,                              EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
 
 	{P(PLANNED) | P(AWAITING_APPROVAL),     EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
@@ -249,6 +283,7 @@ static const struct transition table[] = {
 	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
 
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{BEFORE_CSR | P(SIGNING) | AT_AGENT,    EV_TIMER,          drill_late,               effect_drill_late,          ORDER_FAILED},
 	{BEFORE_CSR,                            EV_TIMER,          NULL,                     effect_order_again,         ORDER_ORDERED},
 	{P(SIGNING),                            EV_TIMER,          NULL,                     effect_sign_again,          ORDER_SAME},
 	{AT_AGENT,                              EV_TIMER,          is_kept,                  effect_complete_unverified, ORDER_COMPLETED},
@@ -348,6 +383,7 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_NOW] = "now",
 		[EV_ROLLBACK] = "rollback",
 		[EV_RESTART] = "restart",
+		[EV_TESTED] = "tested",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

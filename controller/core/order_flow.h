@@ -29,6 +29,7 @@ enum order_event_kind {
 	EV_NOW,     /* by a person: windows do not count, and a wait for the next attempt is over */
 	EV_ROLLBACK, /* by a person or a campaign, when the issuance before this one can still be used: the host is to put it in
 			use again. A new attempt of a completed order */
+	EV_TESTED,  /* receipt of a drill: fingerprint, flags */
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
 	EV_KIND_COUNT,
 };
@@ -64,7 +65,7 @@ struct order_policy {
 
 enum order_action_kind {
 	/* in the same change as the new state */
-	ACT_SEND_ORDER,       /* outbox: order message (replaces what was there); sent after commit */
+	ACT_SEND_ORDER,       /* outbox: order message (replaces what was there), for a drill the drill message; sent after commit */
 	ACT_SEND_CERTIFICATE, /* outbox: certificate message */
 	ACT_SEND_CANCEL,      /* outbox: cancel message */
 	ACT_SEND_ROLLBACK, /* outbox: rollback message with the certificate of the issuance before */

@@ -78,6 +78,12 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", PERM_CERT_BULK, SCOPE_OBJECT, "Puts the certificates before in use again, of one wave or of all that was touched; it is halted by that.", NULL, api_campaign_rollback, NULL},
 
+	{"GET", "/api/v1/drills", PERM_CERT_READ, SCOPE_FILTERED, "Drills, newest first.", api_drill_list, NULL, NULL},
+	{"POST", "/api/v1/drills", PERM_CERT_EMERGENCY, SCOPE_FILTERED, "Rehearses an emergency: certificates are made and tested on their hosts, and never used; dry_run shows the plan.", NULL, api_drill_begin, NULL},
+	{"GET", "/api/v1/drills/{drill_id}", PERM_CERT_READ, SCOPE_OBJECT, "One drill; its certificates are the members of the campaign with its id.", api_drill_show, NULL, NULL},
+	{"GET", "/api/v1/drills/{drill_id}/report", PERM_CERT_READ, SCOPE_OBJECT, "What a drill showed: a JSON text, and the SHA-256 of its bytes as the audit trail has it.", api_drill_report, NULL, NULL},
+	{"POST", "/api/v1/drills/{drill_id}/cancel", PERM_CERT_EMERGENCY, SCOPE_OBJECT, "Ends a drill; what was sent of it is called back.", NULL, api_drill_cancel, NULL},
+
 	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},

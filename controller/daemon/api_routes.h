@@ -35,6 +35,13 @@ int  api_approval_show(struct api_call *call, struct store_view *view);
 void api_approval_approve(struct api_call *call);
 void api_approval_reject(struct api_call *call);
 
+/* api_drills.c; begin: api_bulk.c */
+int  api_drill_list(struct api_call *call, struct store_view *view);
+int  api_drill_show(struct api_call *call, struct store_view *view);
+int  api_drill_report(struct api_call *call, struct store_view *view);
+void api_drill_begin(struct api_call *call);
+void api_drill_cancel(struct api_call *call);
+
 /* 202: nothing was done yet, `a` waits for a second person. */
 void api_waits(struct api_call *call, const struct approval *a);
 

@@ -124,7 +124,8 @@ enum { SHOWN_MAX = 1000 }; /* of the lists beside certificate_list */
 
 uint32_t campaign_recent_of(struct controller *ctl, const struct campaign_plan *p)
 {
-	bool alone = p->share >= 1000 || p->request.kind == CAMPAIGN_EMERGENCY; /* nobody is asked; or by a rule of its own */
+	bool own_rule = p->request.kind == CAMPAIGN_EMERGENCY || p->request.kind == CAMPAIGN_DRILL;
+	bool alone = p->share >= 1000 || own_rule; /* nobody is asked; or by a rule of its own */
 	return alone ? 0 : campaigns_recent_sum(ctl, p->request.by.name, p->now);
 }
 
@@ -132,6 +133,8 @@ enum campaign_consent campaign_consent_of(struct controller *ctl, const struct c
 {
 	if (p->request.kind == CAMPAIGN_CA)
 		return CONSENT_NONE; /* it is part of what they agreed to */
+	if (p->request.kind == CAMPAIGN_DRILL)
+		return CONSENT_NONE; /* nothing is put in use */
 	if (p->signs_code || p->request.incident == INCIDENT_CA_COMPROMISE)
 		return CONSENT_BEFORE;
 	if ((uint64_t)p->by_state[MEMBER_WAITING] + campaign_recent_of(ctl, p) <= p->limit || p->by_state[MEMBER_WAITING] == 0)
@@ -228,7 +231,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "recent", count(campaign_recent_of(ctl, p)));
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
-	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY ? 0 : ctl->conf->bulk_batch));
+	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL ? 0 : ctl->conf->bulk_batch));
 	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
 	if (q->kind == CAMPAIGN_EMERGENCY) {

@@ -182,10 +182,12 @@ static int take(struct walk *w, const struct certificate *c)
 	row->signs_code = signs_code(w, c);
 	row->fits = campaign_waves_fit(&w->p->request, c, w->p->domain);
 	row->code = obstacle(w, c);
+	if (row->code == 0 && row->signs_code && w->p->request.kind == CAMPAIGN_DRILL)
+		row->code = E_DRILL_CODE;
 	/* a key that was brought by a person is renewed by that person; only in an emergency somebody has to be told */
 	bool by_request = c->agent[0] == '\0' && w->p->request.kind != CAMPAIGN_EMERGENCY;
 	if (row->code != 0)
-		row->state = row->code == E_ORDER_SUSPENDED || by_request ? MEMBER_SKIPPED : MEMBER_FAILED;
+		row->state = row->code == E_ORDER_SUSPENDED || row->code == E_DRILL_CODE || by_request ? MEMBER_SKIPPED : MEMBER_FAILED;
 	return row->code == 0 ? plan_outlook_take(w->p, w->view, c, &row->targets) : 0;
 }
 

@@ -148,7 +148,7 @@ OBJECT(templates, "Templates", NULL, LIST("templates", &object_template));
 OBJECT(issuance, "Issuance", NULL, F("serial", API_SERIAL, 0), F("issuer", API_TEXT, 0),
        ONE_OF("state", 0, "intent,issued,active,renewed,revoked,void"), F("subject", API_TEXT, 0), F("fingerprint", API_HASH, API_NULL),
        F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
-       F("renewal_id", API_ID, API_NULL), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
+       F("renewal_id", API_ID, API_NULL), F("drill", API_BOOL, 0), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
        F("supersede_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL), F("revoke_reason", API_TEXT, API_NULL),
        F("invalidity_date", API_TIME, API_NULL), F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
 
@@ -157,7 +157,7 @@ PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_T
 OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
        F("service_name", API_TEXT, 0), ONE_OF("renewal_trigger", 0, API_TRIGGERS), F("status", API_TEXT, 0), F("phase", API_TEXT, 0),
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
-       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now,staged,fresh_key"), OBJ("error", API_NULL, &object_order_error),
+       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now,staged,fresh_key,drill"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
        F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
        F("waits_for", API_TEXT, API_MAYBE));
@@ -166,7 +166,7 @@ PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), O
      F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
 
 PART(receipt, "Receipt", NULL, F("agent", API_TEXT, 0), F("seq", API_INTEGER, 0), F("attempt", API_INTEGER, 0),
-     ONE_OF("outcome", 0, "verified,settled,failed,refused,kept"), F("code", API_CODE, API_NULL), F("fingerprint", API_HASH, API_NULL),
+     ONE_OF("outcome", 0, "verified,settled,failed,refused,kept,tested"), F("code", API_CODE, API_NULL), F("fingerprint", API_HASH, API_NULL),
      F("listeners", API_INTEGER, 0), F("handshakes", API_INTEGER, 0), F("handshakes_failed", API_INTEGER, 0),
      F("old_workers", API_INTEGER, 0), F("oldest_worker_seconds", API_NUMBER, API_NULL), F("flipped_at", API_TIME, API_NULL),
      F("first_new_at", API_TIME, API_NULL), F("last_old_at", API_TIME, API_NULL), F("made_at", API_TIME, API_NULL));
@@ -364,6 +364,21 @@ OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LI
 const struct api_object object_emergency_or_waiting = {"EmergencyOrWaiting", NULL, NULL, {&object_emergency, &object_waiting}};
 
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
+
+/* ---- drills ------------------------------------------------------------------------------------------------------------ */
+
+OBJECT(drill, "Drill", NULL, F("drill_id", API_ID, 0), ONE_OF("status", 0, "processing,halted,completed,completed_with_failures,cancelled"),
+       F("selector", API_TEXT, 0), F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("total_certificates", API_INTEGER, 0), F("tested_count", API_INTEGER, 0), F("failed_count", API_INTEGER, 0),
+       F("skipped_count", API_INTEGER, 0), F("not_reached_count", API_INTEGER, API_NULL), F("waiting_count", API_INTEGER, 0),
+       F("in_progress_count", API_INTEGER, 0), F("duration_seconds", API_NUMBER, 0), F("created_at", API_TIME, 0),
+       F("ended_at", API_TIME, API_NULL), F("reported_at", API_TIME, API_NULL), F("report_sha256", API_HASH, API_NULL),
+       F("report_bytes", API_INTEGER, API_NULL));
+
+OBJECT(drill_begun, "DrillBegun", NULL, F("message", API_TEXT, 0), F("status", API_TEXT, 0), F("drill_id", API_ID, 0),
+       F("total_certificates", API_INTEGER, 0), F("plan_hash", API_HASH, API_NULL));
+
+OBJECT(drill_report, "DrillReport", NULL, F("drill_id", API_ID, 0), F("report_sha256", API_HASH, 0), F("report", API_TEXT, 0));
 
 /* ---- what people have to be told -------------------------------------------------------------------------------------- */
 

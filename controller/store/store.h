@@ -13,6 +13,7 @@
 #include "shared/model/approval.h"
 #include "shared/model/audit.h"
 #include "shared/model/campaign.h"
+#include "shared/model/drill.h"
 #include "shared/model/inventory.h"
 #include "shared/model/notice.h"
 #include "shared/model/template.h"
@@ -166,6 +167,9 @@ void store_put_campaign(struct store_change *c, const struct campaign *campaign)
 /* New (by campaign and position; E_EXISTS), and the next state of one that is there (E_NOT_FOUND). */
 void store_add_member(struct store_change *c, const struct campaign_member *m);
 void store_put_member(struct store_change *c, const struct campaign_member *m);
+void store_put_drill(struct store_change *c, const struct drill *d);
+/* What stays of it, byte for byte; at most DRILL_REPORT_MAX. */
+void store_put_drill_report(struct store_change *c, struct id campaign_id, struct span report);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
 /* Replaces the invite of that id. */
@@ -343,6 +347,10 @@ _must_check_ int view_campaign(struct store_view *v, struct id campaign_id, stru
 _must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 _must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
 _must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+_must_check_ int view_drill(struct store_view *v, struct id campaign_id, struct drill *ret);
+_must_check_ int view_drills(struct store_view *v, struct id before, struct drill *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_drills_unreported(struct store_view *v, struct id after, struct drill *ret, size_t max, size_t *ret_n);
+_must_check_ int view_drill_report(struct store_view *v, struct id campaign_id, struct buf *to); /* adds it */
 _must_check_ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret);
 /* The member that a certificate is of a campaign. E_NOT_FOUND. */
 _must_check_ int view_member_of(struct store_view *v, struct id campaign_id, const char *cert_id, struct campaign_member *ret);

@@ -336,6 +336,16 @@ void store_put_campaign(struct store_change *c, const struct campaign *campaign)
 	verb_new(c, apply_put, &noun_campaign, campaign);
 }
 
+void store_put_drill(struct store_change *c, const struct drill *d)
+{
+	verb_new(c, apply_put, &noun_drill, d);
+}
+
+void store_put_drill_report(struct store_change *c, struct id campaign_id, struct span report)
+{
+	verb_new(c, apply_put, &noun_drill_report, &(struct report_row){campaign_id, report});
+}
+
 void store_add_member(struct store_change *c, const struct campaign_member *m)
 {
 	verb_new(c, apply_add_member, &noun_member, m);

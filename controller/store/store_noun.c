@@ -155,6 +155,7 @@ static const struct column issuance_columns[] = {
 	WHEN(issuance, held_at),
 	WHEN(issuance, revoke_asked_at),
 	WHEN(issuance, invalidity_at),
+	BOOL(issuance, drill),
 };
 
 static const struct column target_columns[] = {
@@ -601,6 +602,31 @@ static const struct column rollover_columns[] = {
 	FIXED(rollover, consumers_hash),
 };
 
+static const struct column drill_columns[] = {
+	FIXED(drill, campaign_id),
+	TEXT(drill, selector),
+	TEXT(drill, services),
+	TEXT(drill, actor),
+	TEXT(drill, reason),
+	NAME(drill, state, campaign_state),
+	TEXT(drill, cause),
+	UINT(drill, total),
+	UINT(drill, tested),
+	UINT(drill, failed),
+	UINT(drill, skipped),
+	UINT(drill, not_reached),
+	INT(drill, created_at),
+	WHEN(drill, ended_at),
+	WHEN(drill, reported_at),
+	FIXED(drill, report_hash),
+	UINT(drill, report_size),
+};
+
+static const struct column drill_report_columns[] = {
+	FIXED(report_row, campaign_id),
+	SPAN(report_row, report, DRILL_REPORT_MAX),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -653,6 +679,8 @@ NOUN(notice, "notices", notice, 1, .unique = NULL);
 NOUN(notice_member, "notice_members", notice_member, 2, .unique = NULL);
 NOUN(stage, "stages", staged_key, 1, .unique = NULL);
 NOUN(rollover, "rollovers", rollover, 1, .unique = NULL);
+NOUN(drill, "drills", drill, 1, .unique = NULL);
+NOUN(drill_report, "drill_reports", report_row, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -663,6 +691,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
 	&noun_former, &noun_notice, &noun_notice_member, &noun_stage, &noun_rollover,
+	&noun_drill,  &noun_drill_report,
 };
 
 union any_row {
@@ -693,6 +722,8 @@ union any_row {
 	struct policy_walk walk;
 	struct notice      notice;
 	struct rollover    rollover;
+	struct drill       drill;
+	struct report_row  report;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

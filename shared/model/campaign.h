@@ -5,7 +5,7 @@
 
 #include "shared/model/agent.h"
 
-enum campaign_kind { CAMPAIGN_BULK, CAMPAIGN_EMERGENCY, CAMPAIGN_SERVICE, CAMPAIGN_POLICY, CAMPAIGN_CA, CAMPAIGN_KIND_COUNT };
+enum campaign_kind { CAMPAIGN_BULK, CAMPAIGN_EMERGENCY, CAMPAIGN_SERVICE, CAMPAIGN_POLICY, CAMPAIGN_CA, CAMPAIGN_DRILL, CAMPAIGN_KIND_COUNT };
 const char *campaign_kind_name(enum campaign_kind k);
 
 enum campaign_state {

@@ -156,6 +156,7 @@ enum receipt_outcome {
 	RECEIPT_FAILED,      /* new one not served, old pair is back (or was never left): a new attempt may follow */
 	RECEIPT_REFUSED,     /* the answer was refused before anything was written */
 	RECEIPT_KEPT,        /* new pair kept though it is not proved (old one was invalid or not serving) */
+	RECEIPT_TESTED,      /* a drill came to its end: checked, written, tested, never in use; key and files are destroyed */
 	RECEIPT_OUTCOME_COUNT,
 };
 const char *receipt_outcome_name(enum receipt_outcome o);
@@ -253,6 +254,7 @@ struct msg_welcome {
 	uint64_t  bundle_epoch;
 };
 
+/* Also a drill: the certificate is checked, written and tested, and destroyed with its key before any flip. */
 struct msg_order {
 	struct id        renewal_id;
 	uint32_t         attempt;

@@ -98,7 +98,7 @@ union wire_payload {
 	struct msg_drift         drift;
 	struct msg_ack           ack; /* both directions */
 	struct msg_welcome       welcome;
-	struct msg_order         order;
+	struct msg_order         order; /* MSG_ORDER, MSG_DRILL */
 	struct msg_certificate   certificate; /* MSG_CERTIFICATE, MSG_ROLLBACK */
 	struct msg_bundle        bundle;
 	struct msg_identity      identity;

@@ -135,6 +135,8 @@ static const struct wire_field order_fields[] = {
 };
 static const struct wire_message order = WIRE_MESSAGE(MSG_ORDER, "order", "controller", struct msg_order, order_fields,
 	"Make a key and send its request. Repeated after every welcome while the order is open.");
+static const struct wire_message drill = WIRE_MESSAGE(MSG_DRILL, "drill", "controller", struct msg_order, order_fields,
+	"An order that ends before the flip: its certificate is checked, written and tested, then destroyed with its key.");
 
 static const struct wire_field certificate_fields[] = {
 	WIRE_FIELD(1, struct msg_certificate, renewal_id),
@@ -226,7 +228,7 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
 	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl, &head,
-	&rollback, &stage, &restage,
+	&rollback, &stage, &restage, &drill,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

@@ -40,7 +40,7 @@ static uint32_t flags_of(const char *text)
 	} flags[] = {{"unverified", ORDER_UNVERIFIED}, {"draining", ORDER_DRAINING}, {"down", ORDER_SERVICE_WAS_DOWN},
 		     {"hook", ORDER_HOOK_FAILED},      {"forced", ORDER_FORCED},     {"approved", ORDER_APPROVED},
 		     {"now", ORDER_NOW},               {"staged", ORDER_STAGED},     {"fresh", ORDER_FRESH},
-		     {"cancel", ORDER_CANCEL_ASKED}};
+		     {"cancel", ORDER_CANCEL_ASKED},    {"drill", ORDER_DRILL}};
 	char     copy[STEP_WORD_SIZE];
 	uint32_t bits = 0;
 	char    *rest = NULL;
@@ -321,6 +321,21 @@ static void check_bounds(const struct order *o, const struct order_step *s)
 	assert_true(change ? s->durable : !s->durable || now);
 }
 
+/* A drill leaves the certificate, what it has and what was staged for it as they were. */
+static void check_drill(const struct order_step *s)
+{
+	static const enum order_action_kind allowed[] = {ACT_SEND_ORDER,   ACT_SEND_CERTIFICATE, ACT_SEND_CANCEL, ACT_CLEAR_OUTBOX, ACT_ADD_INTENT,
+							 ACT_STORE_ISSUED, ACT_VOID_INTENT,      ACT_REVOKE_NEW,  ACT_AUDIT,        ACT_SIGN};
+	assert_true((s->next.flags & ORDER_DRILL) != 0 && (s->next.flags & ORDER_STAGED) == 0);
+	for (size_t k = 0; k < s->n_act; k++) {
+		bool found = false;
+		for (size_t i = 0; i < N_ELEMENTS(allowed); i++)
+			found = found || s->act[k].kind == allowed[i];
+		if (!found)
+			fail_msg("a drill asks for %s", order_action_name(s->act[k].kind));
+	}
+}
+
 /* Whatever comes in whatever order: bounds hold, an end is an end, and what changes durably has its action. */
 static void test_any_events(void **state)
 {
@@ -329,7 +344,9 @@ static void test_any_events(void **state)
 	uint64_t            seed = 1;
 	bool                seen[ORDER_PHASE_COUNT] = {false};
 	for (int run = 0; run < 2000; run++) {
-		struct order o = {.renewal_id = step_id("7"), .old_serial = step_serial("9"), .next_at = TIME_NEVER};
+		bool         drill = run % 5 == 0;
+		struct order o = {.renewal_id = step_id("7"), .old_serial = step_serial("9"), .next_at = TIME_NEVER,
+				  .agent = "host", .flags = drill ? ORDER_DRILL : 0};
 		int64_t      now = START;
 		policy.post_validation = run % 2 == 0;
 		policy.verified_is_enough = run % 3 == 0;
@@ -339,6 +356,8 @@ static void test_any_events(void **state)
 			struct order_step  s;
 			assert_int_equal(order_flow_step(&o, &e, now, &policy, &s), 0);
 			check_bounds(&o, &s);
+			if (drill)
+				check_drill(&s);
 			o = s.next;
 			seen[o.phase] = true;
 		}
