@@ -68,7 +68,7 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 		const struct order_action *a = &step->act[i];
 		if (a->kind != ACT_AUDIT)
 			continue;
-		if ((a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED) && a->code != 0)
+		if ((a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED || a->audit == ORDER_AUDIT_PEERS_REFUSED) && a->code != 0)
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_FAILED, a->code);
 		else if (a->audit == ORDER_AUDIT_PAUSED)
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_PAUSED, a->code);

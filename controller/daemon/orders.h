@@ -24,6 +24,7 @@ struct order_cause {
 	enum trigger  trigger;
 	bool          force, approval, approved;
 	bool          fresh_key; /* one that was made before is not good enough */
+	bool          peer_proof; /* completed only when the relying parties have seen it */
 	struct id     campaign_id; /* none = of no campaign */
 };
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
