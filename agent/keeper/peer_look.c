@@ -22,7 +22,7 @@
 enum {
 	HANDSHAKES = 20, /* several workers or servers may share one address */
 	ROUNDS = 2,
-	ROUND_MS = 3000,
+	ROUND_MS = 2000,
 	LOOK_MS = 3 * 60 * 1000, /* twenty that do not answer, five seconds each, and their gaps */
 	ROOTS_PEM_MAX = 65536,
 };

@@ -13,7 +13,7 @@
 enum {
 	HANDSHAKES_MAX = 40,
 	HANDSHAKE_MS = 5000,
-	GAP_MS = 100, /* so many handshakes a second are no load for anybody */
+	GAP_MS = 50, /* twenty a second, as the probes of the host itself */
 	LEAVE_MS = 1000,
 };
 
