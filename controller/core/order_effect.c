@@ -12,6 +12,7 @@
 #define PAUSED_TRY_MS    MS_DAY
 #define PAUSED_JITTER_MS (10 * MS_MINUTE)
 #define HOST_RETRY_MS    (5 * MS_MINUTE)
+#define PEERS_BACK_MS    MS_MINUTE
 #define PEERS_AGAIN_MS   (10 * MS_SECOND) /* an answer takes two seconds; one that was lost is asked for again */
 
 /* What a receipt may say about a completed order; the other flags are the controller's own. */
@@ -355,7 +356,14 @@ void effect_ask_peers(const struct order_context *c, struct order_step *s)
 	add(s, ACT_ASK_PEERS);
 }
 
-/* The store keeps when the wait began: a restart does not begin it anew. */
+/* When everything is there again. A restart does not begin the wait anew, but hosts must be able to come back to answer. */
+void effect_ask_peers_soon(const struct order_context *c, struct order_step *s)
+{
+	s->next.next_at = c->now;
+	if (s->next.deadline_at < c->now + PEERS_BACK_MS)
+		s->next.deadline_at = c->now + PEERS_BACK_MS;
+}
+
 void effect_ask_peers_again(const struct order_context *c, struct order_step *s)
 {
 	look_again_at(c, s);

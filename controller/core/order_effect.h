@@ -42,6 +42,7 @@ void effect_settled(const struct order_context *c, struct order_step *s);
 void effect_settled_late(const struct order_context *c, struct order_step *s);
 void effect_settled_unasked(const struct order_context *c, struct order_step *s);
 void effect_ask_peers(const struct order_context *c, struct order_step *s);
+void effect_ask_peers_soon(const struct order_context *c, struct order_step *s);
 void effect_ask_peers_again(const struct order_context *c, struct order_step *s);
 void effect_peers_proved(const struct order_context *c, struct order_step *s);
 void effect_peers_away(const struct order_context *c, struct order_step *s);
