@@ -68,8 +68,11 @@ static bool old_is_unwanted(struct controller *ctl, const struct order *o)
 static bool old_is_good(struct controller *ctl, const struct order *o)
 {
 	struct issuance old;
-	return !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.state != ISSUANCE_REVOKED &&
-	       old.held_at == 0 && old.not_after_at > clock_now();
+	if (serial_is_none(o->old_serial) || rows_issuance(ctl->rows, o->old_serial, &old) < 0)
+		return false;
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, old.issuer_id);
+	bool                         trusted = issuer == NULL || issuer->row.revoked_at == 0;
+	return trusted && old.state != ISSUANCE_REVOKED && old.held_at == 0 && old.not_after_at > clock_now();
 }
 
 /* What stands against an attempt, before a host is asked for anything; "" = nothing. */
