@@ -13,7 +13,7 @@
 #define PAUSED_JITTER_MS (10 * MS_MINUTE)
 #define HOST_RETRY_MS    (5 * MS_MINUTE)
 #define PEERS_BACK_MS    MS_MINUTE
-#define PEERS_AGAIN_MS   (10 * MS_SECOND) /* an answer takes two seconds; one that was lost is asked for again */
+#define PEERS_AGAIN_MS   (10 * MS_SECOND) /* an answer takes five seconds at most; one that was lost is asked for again */
 
 /* What a receipt may say about a completed order; the other flags are the controller's own. */
 #define RECEIPT_FLAGS (ORDER_UNVERIFIED | ORDER_DRAINING | ORDER_SERVICE_WAS_DOWN | ORDER_HOOK_FAILED)
@@ -337,9 +337,12 @@ void effect_settled_unasked(const struct order_context *c, struct order_step *s)
 	s->next.code = E_PEER_NONE;
 }
 
+/* The gaps double, and halve towards the end: whoever is away is asked when he comes back. */
 static void look_again_at(const struct order_context *c, struct order_step *s)
 {
-	s->next.next_at = c->now + PEERS_AGAIN_MS;
+	int64_t left = s->next.deadline_at - c->now, waited = c->policy->peers_ms - left;
+	int64_t gap = waited < left / 2 ? waited : left / 2;
+	s->next.next_at = c->now + (gap > PEERS_AGAIN_MS ? gap : PEERS_AGAIN_MS);
 	if (s->next.next_at > s->next.deadline_at)
 		s->next.next_at = s->next.deadline_at;
 }

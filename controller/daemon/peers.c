@@ -158,6 +158,24 @@ static uint32_t compare(struct commit *c, const struct agent *a, const struct bo
 	return changes;
 }
 
+/* The host is there again, or has told something new: what waits for its word is asked now. */
+static void look_for(struct controller *ctl, const void *agent, size_t n)
+{
+	size_t       found = 0;
+	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
+	(void)n;
+	if (rows == NULL)
+		abort();
+	if (view_peers_by(ctl->view, agent, rows, PEERS_ASKED_MAX, &found) < 0)
+		found = 0;
+	for (size_t i = 0; i < found; i++) {
+		struct certificate cert;
+		if (rows_certificate(ctl->rows, rows[i].cert_id, &cert) == 0 && !id_is_none(cert.open_order))
+			peers_look(ctl, &cert.open_order, sizeof(cert.open_order));
+	}
+	free(rows);
+}
+
 bool peers_declared(struct controller *ctl, const char *agent, const struct body_relies *body, int *ret_code)
 {
 	struct agent a;
@@ -176,11 +194,14 @@ bool peers_declared(struct controller *ctl, const char *agent, const struct body
 	free(known);
 	if (changes == 0) {
 		commit_drop(c);
+		if (*ret_code == 0)
+			look_for(ctl, a.name, sizeof(a.name));
 		return false;
 	}
 	(void)snprintf(actor, sizeof(actor), "agent:%s", a.name);
 	commit_audit(c, &(struct audit_of){.event = AUDIT_PEERS_DECLARED, .actor = actor, .object = a.name}, "{s:i,s:i}", "relies_on",
 		     (int)body->n_rows, "changes", (int)changes);
+	commit_then(c, look_for, a.name, sizeof(a.name));
 	commit_else(c, agent_rewelcome_else, a.name, sizeof(a.name)); /* welcomed again, it tells again */
 	commit_for(c, a.name);
 	return true;
