@@ -53,6 +53,7 @@ struct link_peer {
 	struct lws            *wsi;     /* NULL = no connection */
 	struct tls_handshake  *handshake;
 	struct peer_told       to;
+	enum tls_prelude_kind  prelude;
 	uint64_t               request;
 	uint32_t               left;    /* handshakes that are not told yet */
 	bool                   told;    /* the one under way is */

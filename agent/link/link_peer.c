@@ -75,7 +75,7 @@ static int connect_now(struct link *l, char *ret_text, size_t size)
 		text_cut(ret_text, size, why.cause);
 		return r;
 	}
-	r = tls_handshake_begin(p->tls, host, port, p->to.name, &p->handshake, &fd);
+	r = tls_handshake_begin(p->tls, host, port, p->to.name, p->prelude, &p->handshake, &fd);
 	if (r < 0) {
 		text_cut(ret_text, size, "cannot connect");
 		return r;
@@ -213,6 +213,7 @@ void link_peer_begin(struct link *l, const struct lk_peer_look *want)
 		return;
 	}
 	p->to = *to;
+	p->prelude = p->conf.postgresql[to - p->conf.row] ? TLS_PRELUDE_POSTGRESQL : TLS_PRELUDE_NONE;
 	begin(l);
 }
 

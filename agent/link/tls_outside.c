@@ -23,6 +23,7 @@ struct tls_handshake {
 	SSL *ssl;
 	int  fd;
 	bool connected;
+	struct tls_prelude prelude;
 };
 
 union address {
@@ -103,7 +104,8 @@ static int ssl_make(const struct tls_outside *t, int fd, const char *name, SSL *
 	return E_NOMEM;
 }
 
-int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, const char *name, struct tls_handshake **ret, int *ret_fd)
+int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, const char *name, enum tls_prelude_kind prelude,
+			struct tls_handshake **ret, int *ret_fd)
 {
 	int           one = 1;
 	union address to;
@@ -118,6 +120,7 @@ int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, 
 	struct tls_handshake *h = calloc(1, sizeof(*h));
 	if (h == NULL)
 		return E_NOMEM;
+	h->prelude.kind = prelude;
 	h->connected = connect(fd, &to.any, n) == 0;
 	r = h->connected || errno == EINPROGRESS ? ssl_make(t, fd, name, &h->ssl) : E_SYS_IO;
 	if (r != 0) {
@@ -167,9 +170,19 @@ static int connect_turn(struct tls_handshake *h, bool *ret_write, const char **r
 	return 0;
 }
 
+static int prelude_turn(struct tls_handshake *h, bool *ret_write, const char **ret_cause)
+{
+	bool readable = false;
+	int  r = tls_prelude_turn(&h->prelude, h->fd, &readable, ret_cause);
+	*ret_write = r == E_SYS_AGAIN && !readable;
+	return r == 0 || r == E_SYS_AGAIN ? r : E_PEER_CONNECT;
+}
+
 int tls_handshake_turn(struct tls_handshake *h, bool *ret_write, const char **ret_cause)
 {
 	int r = h->connected ? 0 : connect_turn(h, ret_write, ret_cause);
+	if (r == 0)
+		r = prelude_turn(h, ret_write, ret_cause);
 	if (r != 0)
 		return r;
 	ERR_clear_error();

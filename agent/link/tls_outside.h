@@ -8,16 +8,17 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/sys/tls_prelude.h"
 
 struct tls_outside;           /* shared by all handshakes */
 _must_check_ int tls_outside_open(struct tls_outside **ret);
 void             tls_outside_close(struct tls_outside *t); /* NULL allowed */
 
 struct tls_handshake;
-/* `host` is a numeric address; `name` is asked for (SNI) unless it is an address, too. Connecting has begun; `ret_fd` stays the caller's to
+/* `host` is a numeric address; `name` is asked for (SNI) unless it is an address, too; `prelude` is said before TLS. Connecting has begun; `ret_fd` stays the caller's to
  * watch and to close. E_SYS_ADDRESS, E_SYS_IO, E_NOMEM. */
-_must_check_ int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, const char *name, struct tls_handshake **ret,
-				     int *ret_fd);
+_must_check_ int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, const char *name,
+				     enum tls_prelude_kind prelude, struct tls_handshake **ret, int *ret_fd);
 void             tls_handshake_free(struct tls_handshake *h); /* the socket stays; NULL allowed */
 
 /* Goes on as far as the socket lets it. 0: the certificate and the proof of its key were seen; E_SYS_AGAIN: wait until the socket can be

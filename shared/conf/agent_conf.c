@@ -36,7 +36,7 @@ static const struct conf_key keys[] = {
 	{.section = "keeper", .key = "retain", .kind = CONF_INT, .offset = AT(retain), .min = 1, .max = 20, .fallback = "2",
          .about = "how many issuances' generations are kept"},
 	{.section = "peer", .key = "relies", .kind = CONF_LIST, .offset = AT(relies), .size = SIZE(relies), .fallback = "",
-         .about = "what services of this host rely on, as they reach it: CERT_ID HOST:PORT NAME; may be repeated, at most 16. Nothing else is ever probed outside this host"},
+         .about = "what services of this host rely on, as they reach it: CERT_ID HOST:PORT NAME, and `postgresql` where TLS begins as there; may be repeated, at most 16. Nothing else is ever probed outside this host"},
 };
 
 static int check(const void *conf, struct refusal *why)

@@ -29,17 +29,18 @@ static bool address_ok(const char *text)
 	return colon != NULL && colon > text && text_i64(colon + 1, 1, UINT16_MAX, &port) == 0;
 }
 
-static int read_entry(const char *text, struct peer_told *ret, struct refusal *why)
+static int read_entry(const char *text, struct peer_told *ret, bool *ret_postgresql, struct refusal *why)
 {
 	struct peer_told row = {.cert_id = ""};
-	char             asked[DNS_NAME_SIZE];
+	char             asked[DNS_NAME_SIZE], how[16] = "";
 	struct names     names;
 	size_t           cursor = 0;
 	struct san       san;
 	const char      *at = text;
-	if (!word(&at, row.cert_id, sizeof(row.cert_id)) || !word(&at, row.address, sizeof(row.address)) || !word(&at, asked, sizeof(asked)) ||
-	    at[strspn(at, " \t")] != '\0')
-		return refuse(why, E_CONF_VALUE, object, "`%.100s` is not CERT_ID HOST:PORT NAME", text);
+	bool             whole = word(&at, row.cert_id, sizeof(row.cert_id)) && word(&at, row.address, sizeof(row.address)) && word(&at, asked, sizeof(asked));
+	bool             more = whole && word(&at, how, sizeof(how));
+	if (!whole || at[strspn(at, " \t")] != '\0' || (more && !text_equal(how, "postgresql")))
+		return refuse(why, E_CONF_VALUE, object, "`%.100s` is not CERT_ID HOST:PORT NAME [postgresql]", text);
 	if (!name_cert_id_ok(row.cert_id))
 		return refuse(why, E_CONF_VALUE, object, "`%s` is no certificate id", row.cert_id);
 	if (!address_ok(row.address))
@@ -48,6 +49,7 @@ static int read_entry(const char *text, struct peer_told *ret, struct refusal *w
 		return refuse(why, E_CONF_VALUE, object, "`%.100s` is neither a DNS name nor an IP address", asked);
 	text_cut(row.name, sizeof(row.name), san.text);
 	*ret = row;
+	*ret_postgresql = more;
 	return 0;
 }
 
@@ -66,16 +68,18 @@ int peers_conf_read(const char *list, struct peers_conf *ret, struct refusal *wh
 	ret->n = 0;
 	while (text_item(&rest, entry, sizeof(entry))) {
 		struct peer_told row;
-		int              r = read_entry(entry, &row, why);
+		bool             postgresql = false;
+		int              r = read_entry(entry, &row, &postgresql, why);
 		if (r != 0)
 			return r;
 		if (peers_conf_find(ret, row.cert_id) != NULL)
 			return refuse(why, E_CONF_VALUE, object, "`%s` stands there twice", row.cert_id);
 		if (ret->n == PEERS_MAX)
 			return refuse(why, E_CONF_VALUE, object, "more than %d entries", PEERS_MAX);
+		ret->postgresql[ret->n] = postgresql;
 		ret->row[ret->n++] = row;
 	}
 	if (rest == NULL)
-		return refuse(why, E_CONF_VALUE, object, "an entry is longer than any CERT_ID HOST:PORT NAME");
+		return refuse(why, E_CONF_VALUE, object, "an entry is longer than any CERT_ID HOST:PORT NAME [postgresql]");
 	return 0;
 }

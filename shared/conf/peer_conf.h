@@ -11,9 +11,10 @@ enum { PEER_TEXT_SIZE = 4096 };
 struct peers_conf {
 	size_t           n;
 	struct peer_told row[PEERS_MAX];
+	bool             postgresql[PEERS_MAX]; /* TLS begins after PostgreSQL's SSLRequest */
 };
 
-/* From the comma list of agent.conf's peer.relies: "CERT_ID HOST:PORT NAME" each; NAME is what the service's clients ask for: a DNS name
+/* From the comma list of agent.conf's peer.relies: "CERT_ID HOST:PORT NAME [postgresql]" each; NAME is what the service's clients ask for: a DNS name
  * or an IP address. One entry for each certificate. E_CONF_VALUE. */
 _must_check_ int peers_conf_read(const char *list, struct peers_conf *ret, struct refusal *why);
 

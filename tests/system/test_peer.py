@@ -54,13 +54,15 @@ class Site:
                             user="" if os.geteuid() else "user www-data;\n")
         write(f"{self.base}/nginx.conf", text.rstrip().removesuffix("}") + f"    include {self.base}/outer.conf;\n}}\n")
         self.host.enrol()
-        self.inst.wait_served(self.host)
-        self.reload()
+        self.database = self.inst.add_service("postgresql")
         self.peer, self.stranger = self.inst.prepare_echo(1), self.inst.prepare_echo(2)
-        for peer in (self.peer, self.stranger):
-            peer.enrol({"agent.peer.relies": f"{self.host.cert_id} 127.0.0.1:{self.door} {self.name}"})
-            self.inst.wait_served(peer)
-        self.depend("clara")
+        place = f"{self.host.cert_id} 127.0.0.1:{self.door} {self.name}"
+        self.peer.enrol({"agent.peer.relies": f"{place}, {self.database.cert_id} {self.database.address} {self.database.names[0]} postgresql"})
+        self.stranger.enrol({"agent.peer.relies": place})
+        for host in self.inst.hosts:
+            self.inst.wait_served(host)
+        self.reload()
+        self.depend("clara", self.database.service)
 
     def depend(self, *services):
         path = os.path.join(self.inst.dir, "covina.json")
@@ -230,6 +232,13 @@ def test_on_demand(site):
         site.outside("right")
     table = subprocess.run([*site.inst.vccctl_argv, "cert", "show", site.host.cert_id], capture_output=True, text=True).stdout
     assert "RELYING PARTY" in table and site.peer.name in table
+
+
+def test_a_database(site):
+    """TLS begins after a few bytes in the clear."""
+    done = site.cli("cert", "proof", site.database.cert_id)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(p["agent"], p["handshakes"], p["handshakes_failed"]) for p in json.loads(done.stdout)] == [(site.peer.name, 20, 0)]
 
 
 def test_nobody_relies_on_it(site):
