@@ -12,6 +12,7 @@
 #include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/peer_look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/stage.h"
 #include "agent/keeper/swap.h"
@@ -138,6 +139,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 		uplink_send_receipt(k->uplink, r);
 	csrs_again(k);
 	stage_offer_all(k);
+	peer_look_welcomed(k);
 	keeper_health_send(k);
 	keeper_inventory_send(k);
 	identity_ask(k);
@@ -397,6 +399,12 @@ static void on_head(struct keeper *k, const struct wire_frame *f, struct span by
 	uplink_ack(k->uplink, f->id, r, why.cause);
 }
 
+static void on_peer_look(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	(void)bytes;
+	peer_look_asked(k, &f->u.peer_look);
+}
+
 static void on_bye(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	char text[ERR_CODE_SIZE];
@@ -414,7 +422,7 @@ static const struct {
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
 	{MSG_HEAD, false, on_head},          {MSG_ROLLBACK, false, on_rollback}, {MSG_RESTAGE, false, on_restage},
-	{MSG_DRILL, false, on_drill},
+	{MSG_DRILL, false, on_drill},        {MSG_PEER_LOOK, false, on_peer_look},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)

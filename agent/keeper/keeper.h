@@ -203,6 +203,7 @@ struct keeper {
 	struct watch            *watch;
 	struct uplink           *uplink;
 	struct crl_fetch        *crl_fetch;
+	struct peer_look        *peer_look;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */

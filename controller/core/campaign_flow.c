@@ -335,6 +335,7 @@ static void count_moved(const struct context *x, struct campaign_step *s)
 	++*campaign_flow_counter(&s->next, x->event->to);
 	s->changed = true;
 	s->next.wave_done += x->event->to == MEMBER_DONE;
+	s->next.peer_unproved += x->event->to == MEMBER_DONE && x->event->peer_unproved;
 	if (x->event->to == MEMBER_DONE && s->next.back_last != 0)
 		s->next.back_at = s->next.back_first - 1; /* it came late, and may have to go back, too */
 	if (x->event->to == MEMBER_FAILED) {
@@ -543,6 +544,8 @@ static bool has_failed(const struct order *o, int64_t now)
 
 static enum member_state own_order(const struct campaign *c, const struct order *o, int64_t now)
 {
+	if ((o->flags & ORDER_PEER_REFUSED) != 0) /* whatever becomes of the way back */
+		return MEMBER_FAILED;
 	if (o->phase == ORDER_COMPLETED)
 		return (o->flags & ORDER_ROLLBACK_ASKED) != 0 ? MEMBER_KEPT : MEMBER_DONE;
 	if (o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_ROLLED_BACK)

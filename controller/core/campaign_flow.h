@@ -32,6 +32,7 @@ struct campaign_event {
 	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */
 	bool                     wave_ends;                 /* SENT: what waits next belongs to a later wave */
 	uint64_t                 first, last;               /* ROLLBACK: positions */
+	bool                     peer_unproved;             /* MOVED, to DONE: not every relying party has seen it */
 	uint64_t                 reached;                   /* BACK: looked at up to this position */
 	uint32_t away; /* TIMER: open members that nothing is in flight for: their host is not connected, or a person is waited
 			  for */

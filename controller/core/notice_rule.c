@@ -62,7 +62,7 @@ static void say(struct notice_saying *ret, enum notice_word word, enum notice_ev
 /* A staged key that the host has not any more is asked for in the same order: the target did not fail, and nobody has to act. */
 static bool is_failure(const struct order_action *a)
 {
-	bool told = a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED;
+	bool told = a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED || a->audit == ORDER_AUDIT_PEERS_REFUSED;
 	return told && a->code != 0 && a->code != E_STAGE_GONE;
 }
 

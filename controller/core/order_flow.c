@@ -101,6 +101,42 @@ static bool unproved_is_ours(const struct order_context *c)
 	return fingerprint_is_ours(c) && (c->o->flags & ORDER_UNVERIFIED) != 0;
 }
 
+static bool peers_wanted(const struct order_context *c)
+{
+	return fingerprint_is_ours(c) && (c->o->flags & ORDER_PEERS) != 0;
+}
+
+static bool peers_answer(const struct order_context *c)
+{
+	return peers_wanted(c) && c->policy->peers > 0;
+}
+
+static bool verified_ends_for_peers(const struct order_context *c)
+{
+	return peers_answer(c) && c->policy->verified_is_enough;
+}
+
+static bool verified_ends_unasked(const struct order_context *c)
+{
+	return peers_wanted(c) && c->policy->verified_is_enough;
+}
+
+static bool peers_are_late(const struct order_context *c)
+{
+	return c->now >= c->o->deadline_at;
+}
+
+/* As after a failed proof of the host's own; and never back to a key that somebody wanted to be rid of. */
+static bool peers_send_back(const struct order_context *c)
+{
+	return c->policy->post_validation && c->policy->may_go_back && !serial_is_none(c->o->old_serial) && (c->o->flags & ORDER_FRESH) == 0;
+}
+
+static bool peers_refused(const struct order_context *c)
+{
+	return (c->o->flags & ORDER_PEER_REFUSED) != 0;
+}
+
 static bool proved_after_end(const struct order_context *c)
 {
 	return fingerprint_is_ours(c) && c->o->verified_at > c->o->completed_at;
@@ -232,16 +268,28 @@ static const struct transition table[] = {
 	{AT_AGENT | ENDED,                      EV_KEPT,           is_drill,                 effect_mismatch,            ORDER_SAME},
 
 	{AT_AGENT | P(VERIFIED),                EV_VERIFIED,       fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
+	{AT_AGENT,                              EV_VERIFIED,       verified_ends_for_peers,  effect_ask_peers,           ORDER_SETTLED},
+	{AT_AGENT,                              EV_VERIFIED,       verified_ends_unasked,    effect_settled_unasked,     ORDER_COMPLETED},
 	{AT_AGENT,                              EV_VERIFIED,       verified_ends,            effect_settled,             ORDER_COMPLETED},
 	{AT_AGENT,                              EV_VERIFIED,       fingerprint_is_ours,      effect_verified,            ORDER_VERIFIED},
 	{P(COMPLETED),                          EV_VERIFIED,       unproved_is_ours,         effect_verified_late,       ORDER_SAME},
 	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
+	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        peers_answer,             effect_ask_peers,           ORDER_SETTLED},
+	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        peers_wanted,             effect_settled_unasked,     ORDER_COMPLETED},
 	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        fingerprint_is_ours,      effect_settled,             ORDER_COMPLETED},
+	{P(SETTLED),                            EV_PEERS_PROVED,   NULL,                     effect_peers_proved,        ORDER_COMPLETED},
+	{P(SETTLED),                            EV_PEERS_REFUSED,  peers_send_back,          effect_peers_back,          ORDER_ROLLING_BACK},
+	{P(SETTLED),                            EV_PEERS_REFUSED,  NULL,                     effect_peers_failed,        ORDER_FAILED},
+	{P(SETTLED),                            EV_RESTART,        NULL,                     effect_ask_peers_soon,      ORDER_SAME},
+	{P(SETTLED),                            EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{P(SETTLED),                            EV_TIMER,          peers_are_late,           effect_peers_away,          ORDER_COMPLETED},
+	{P(SETTLED),                            EV_TIMER,          NULL,                     effect_ask_peers_again,     ORDER_SAME},
 	{P(COMPLETED),                          EV_ROLLBACK,       has_old,                  effect_rollback,            ORDER_ROLLING_BACK},
 	{P(ROLLING_BACK),                       EV_SETTLED,        old_is_served,            effect_rolled_back,         ORDER_ROLLED_BACK},
 	{P(ROLLING_BACK),                       EV_SETTLED,        NULL,                     effect_mismatch,            ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_TARGET_FAILED,  NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
 	{P(ROLLING_BACK),                       EV_ANSWER_REFUSED, NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
+	{P(ROLLING_BACK),                       EV_CANCEL,         peers_refused,            nothing,                    ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_TIMER,          cancel_asked,             effect_cancel_again,        ORDER_SAME},
@@ -384,6 +432,8 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_ROLLBACK] = "rollback",
 		[EV_RESTART] = "restart",
 		[EV_TESTED] = "tested",
+		[EV_PEERS_PROVED] = "peers_proved",
+		[EV_PEERS_REFUSED] = "peers_refused",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -412,6 +462,7 @@ const char *order_action_name(enum order_action_kind k)
 		[ACT_DROP_STAGE] = "drop_stage",
 		[ACT_AUDIT] = "audit",
 		[ACT_SIGN] = "sign",
+		[ACT_ASK_PEERS] = "ask_peers",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -423,6 +474,7 @@ const char *order_audit_name(enum order_audit a)
 		[ORDER_AUDIT_PROVED] = "proved", [ORDER_AUDIT_COMPLETED] = "completed", [ORDER_AUDIT_FAILED] = "failed",
 		[ORDER_AUDIT_PAUSED] = "paused", [ORDER_AUDIT_CANCELLED] = "cancelled", [ORDER_AUDIT_VOIDED] = "voided",
 		[ORDER_AUDIT_STEP] = "step",     [ORDER_AUDIT_MISMATCH] = "mismatch",
+		[ORDER_AUDIT_PEERS_PROVED] = "peers_proved", [ORDER_AUDIT_PEERS_REFUSED] = "peers_refused",
 		[ORDER_AUDIT_ROLLBACK_ASKED] = "rollback_asked", [ORDER_AUDIT_ROLLED_BACK] = "rolled_back",
 		[ORDER_AUDIT_ROLLBACK_FAILED] = "rollback_failed",
 	};

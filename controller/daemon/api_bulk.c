@@ -84,6 +84,8 @@ static int read_common(struct job *j)
 	if (r == 0)
 		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type,
 				   sizeof(j->plan->request.selector.type));
+	if (r == 0)
+		r = api_field_bool(call, "peer_proof", false, &j->plan->request.peer_proof);
 	return r == 0 ? campaign_waves_read(call, &j->plan->request) : r;
 }
 

@@ -274,6 +274,9 @@ static json_t *order_flags(uint32_t flags)
 		{ORDER_FORCED, "forced"},
 		{ORDER_NOW, "now"},
 		{ORDER_DRILL, "drill"},
+		{ORDER_PEERS, "peer_proof"},
+		{ORDER_PEER_UNPROVED, "peer_unproved"},
+		{ORDER_PEER_REFUSED, "peer_refused"},
 	};
 	json_t *list = json_array();
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)

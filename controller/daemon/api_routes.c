@@ -51,6 +51,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, SCOPE_OBJECT, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, SCOPE_OBJECT, "Ends the certificate for good, or has it replaced first.", NULL, api_cert_revoke, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/rollback", PERM_CERT_RENEW, SCOPE_OBJECT, "Puts the issuance before the one in use in use again, while it is in its grace.", NULL, api_cert_rollback, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/peer-proof", PERM_CERT_RENEW, SCOPE_OBJECT, "Asks the relying parties to look from their own hosts at what is served.", NULL, api_cert_proof, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts the certificate on hold.", NULL, api_cert_suspend, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts a suspended certificate back in force.", NULL, api_cert_resume, NULL},
 	{"GET", "/api/v1/crls", PERM_CERT_READ, SCOPE_OPEN, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},

@@ -81,6 +81,8 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "halt_share_percent", json_real((double)c->halt_share / 10));
 	json_object_set_new(o, "halt_count", count(c->halt_count));
 	json_object_set_new(o, "rollback_on_halt", json_boolean(c->rollback_on_halt));
+	json_object_set_new(o, "peer_proof", json_boolean(c->peer_proof));
+	json_object_set_new(o, "peer_unproved_count", count(c->peer_unproved));
 	json_object_set_new(o, "confirmation", json_string(confirmation_name(c->confirmation)));
 	json_object_set_new(o, "cause", json_string(c->cause));
 	if (c->kind == CAMPAIGN_EMERGENCY)
@@ -234,6 +236,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL ? 0 : ctl->conf->bulk_batch));
 	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
+	json_object_set_new(o, "peer_proof", json_boolean(q->peer_proof));
 	if (q->kind == CAMPAIGN_EMERGENCY) {
 		json_object_set_new(o, "incident_type", json_string(incident_type_name(q->incident)));
 		json_object_set_new(o, "fresh_keys", json_boolean(q->fresh_keys));

@@ -62,6 +62,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.plan_hash = p->hash,
 		.incident = q->incident,
 		.fresh_keys = q->fresh_keys,
+		.peer_proof = q->peer_proof,
 		.revoke_old = q->revoke_old,
 		.revoke_by_at = q->revoke_old == REVOKE_OLD_AFTER ? now + q->revoke_after_ms : 0,
 		.invalidity_at = q->invalidity_at,

@@ -376,9 +376,9 @@ static int make_hash(struct campaign_plan *p)
 {
 	const struct campaign_request *q = &p->request;
 	struct buf                     text = BUF_MAX(TEXT_MAX);
-	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n", campaign_kind_name(q->kind), trigger_name(q->trigger),
+	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n%s", campaign_kind_name(q->kind), trigger_name(q->trigger),
 		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
-		    (long long)q->revoke_after_ms, (long long)q->invalidity_at);
+		    (long long)q->revoke_after_ms, (long long)q->invalidity_at, q->peer_proof ? "peer proof\n" : "");
 	campaign_waves_hash(q, &text);
 	for (size_t i = 0; i < p->n; i++)
 		buf_add_fmt(&text, "%s %s %u %u %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state),

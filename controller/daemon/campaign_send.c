@@ -116,7 +116,8 @@ static int make_order(struct sending *s)
 {
 	struct order_cause cause = {
 		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id,
-		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE};
+		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE,
+		.peer_proof = s->campaign->peer_proof};
 	struct order made;
 	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
 	if (r < 0)

@@ -478,7 +478,8 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	struct campaign_step   step;
 	int64_t                now = clock_now();
 	struct campaign_event  ev = {
-		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now)};
+		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now),
+		 .peer_unproved = e->c.peer_proof && (next->flags & ORDER_PEER_UNPROVED) != 0};
 	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
 		return;
@@ -486,10 +487,10 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_KEPT || left;
 	m.state = ev.to;
 	m.renewal_id = ev.to == MEMBER_WAITING ? (struct id){{0}} : next->renewal_id;
-	m.code = ended ? next->code : 0;
+	m.code = ended || ev.peer_unproved ? next->code : 0;
 	if (ended && m.code == 0)
 		m.code = E_SWAP_CANCELLED;
-	text_cut(m.cause, sizeof(m.cause), ended ? next->cause : "");
+	text_cut(m.cause, sizeof(m.cause), ended || ev.peer_unproved ? next->cause : "");
 	m.changed_at = now;
 	w->state = ev.to;
 	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */

@@ -15,6 +15,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/notices.h"
+#include "controller/daemon/peers.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -64,6 +65,17 @@ static bool old_is_unwanted(struct controller *ctl, const struct order *o)
 	return !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
 }
 
+/* It can be put in use again: it is neither over nor taken back. */
+static bool old_is_good(struct controller *ctl, const struct order *o)
+{
+	struct issuance old;
+	if (serial_is_none(o->old_serial) || rows_issuance(ctl->rows, o->old_serial, &old) < 0)
+		return false;
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, old.issuer_id);
+	bool                         trusted = issuer == NULL || issuer->row.revoked_at == 0;
+	return trusted && old.state != ISSUANCE_REVOKED && old.held_at == 0 && old.not_after_at > clock_now();
+}
+
 /* What stands against an attempt, before a host is asked for anything; "" = nothing. */
 static void prerequisite(struct controller *ctl, const struct certificate *cert, const struct template *t, char ret[CAUSE_SIZE])
 {
@@ -86,11 +98,12 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false, unwanted = false;
 	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
-					  o->phase == ORDER_ROLLING_BACK;
+					  o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_SETTLED;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
 		cert = *new_cert;
-	if (new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
+	bool known = new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0;
+	if (known)
 		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	if (receipt) { /* what becomes of the old one is asked of nothing else */
 		places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
@@ -107,6 +120,9 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
 		.held = restored_holds(ctl),
+		.peers = receipt && known && (o->flags & ORDER_PEERS) != 0 ? peers_count(ctl->view, &cert) : 0,
+		.peers_ms = ctl->conf->peer_wait_ms,
+		.may_go_back = event->kind == EV_PEERS_REFUSED && old_is_good(ctl, o),
 	};
 	if (order_flow_may_begin(o->phase))
 		prerequisite(ctl, &cert, t, ret->prerequisite);
@@ -568,6 +584,8 @@ static int act_audit(struct applying *a)
 		[ORDER_AUDIT_ROLLBACK_ASKED] = AUDIT_ROLLBACK_ASKED,
 		[ORDER_AUDIT_ROLLED_BACK] = AUDIT_RENEWAL_ROLLED_BACK,
 		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
+		[ORDER_AUDIT_PEERS_PROVED] = AUDIT_PEERS_PROVED,
+		[ORDER_AUDIT_PEERS_REFUSED] = AUDIT_PEERS_REFUSED,
 	};
 	static const int drill_events[ORDER_AUDIT_COUNT] = { /* no renewal is told, also not of one that failed */
 		[ORDER_AUDIT_NONE] = -1,
@@ -626,6 +644,12 @@ static int act_sign(struct applying *a)
 	return 0;
 }
 
+static int act_ask_peers(struct applying *a)
+{
+	commit_then(a->commit, peers_look, &a->was->renewal_id, sizeof(a->was->renewal_id));
+	return 0;
+}
+
 void order_actions_sign(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
@@ -660,6 +684,7 @@ static act_fn *const acts[ACT_KIND_COUNT] = {
 	[ACT_DROP_STAGE] = act_drop_stage,
 	[ACT_AUDIT] = act_audit,
 	[ACT_SIGN] = act_sign,
+	[ACT_ASK_PEERS] = act_ask_peers,
 };
 
 static void put_rows(struct applying *a)

@@ -15,6 +15,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/peers.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -217,6 +218,8 @@ static void run_live_actions(struct controller *ctl, const struct order_step *st
 		if (step->act[i].kind == ACT_SIGN) {
 			struct ticket t = order_actions_ticket(&step->next);
 			order_actions_sign(ctl, &t, sizeof(t));
+		} else if (step->act[i].kind == ACT_ASK_PEERS) {
+			peers_look(ctl, &step->next.renewal_id, sizeof(step->next.renewal_id));
 		}
 }
 
@@ -226,6 +229,8 @@ static const char *const fault_points[EV_KIND_COUNT][2] = {
 	[EV_ISSUED] = {"controller.issued", "controller.issued_stored"},
 	[EV_TIMER] = {"controller.timer", "controller.timer_stored"},
 	[EV_CANCEL] = {"controller.cancel", "controller.cancel_stored"},
+	[EV_PEERS_PROVED] = {"controller.peers_proved", "controller.peers_proved_stored"},
+	[EV_PEERS_REFUSED] = {"controller.peers_refused", "controller.peers_refused_stored"},
 };
 
 static int store_step(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_step *step,
@@ -339,7 +344,8 @@ static struct order order_of(const struct certificate *cert, const struct order_
 		.renewal_id = controller_id(now),
 		.trigger = cause->trigger,
 		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0) | (cause->drill ? ORDER_DRILL : 0),
+		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0) |
+			 (cause->drill ? ORDER_DRILL : 0) | (cause->peer_proof ? ORDER_PEERS : 0),
 		.campaign_id = cause->campaign_id,
 		.old_serial = cause->drill ? (struct serial){{0}} : cert->serial, /* a drill replaces nothing */
 		.created_at = now,
@@ -558,6 +564,8 @@ void orders_tick(struct controller *ctl, int64_t now)
 			ev.kind = EV_DISPATCH;
 		} else if (e->o.next_at > now) {
 			continue;
+		} else if (e->o.phase == ORDER_SETTLED && e->o.deadline_at <= now) {
+			peers_missing(ctl, &e->o, ev.cause);
 		}
 		drive(ctl, &ev, &(struct order_input){0});
 	}

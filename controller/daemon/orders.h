@@ -25,6 +25,7 @@ struct order_cause {
 	bool          force, approval, approved;
 	bool          fresh_key; /* one that was made before is not good enough */
 	bool          drill;     /* it is none of the certificate's orders: open_order stays as it is */
+	bool          peer_proof; /* completed only when the relying parties have seen it */
 	struct id     campaign_id; /* none = of no campaign */
 };
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,

@@ -17,6 +17,7 @@
 #include "shared/model/inventory.h"
 #include "shared/model/notice.h"
 #include "shared/model/template.h"
+#include "shared/model/peer.h"
 #include "shared/model/rollover.h"
 
 struct store;
@@ -121,6 +122,8 @@ void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t 
 /* What it does from now on, and who does it in its place; `retired` is never taken back. E_NOT_FOUND. */
 void store_set_standing(struct store_change *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired);
 void store_put_rollover(struct store_change *c, const struct rollover *r);
+void store_put_peer(struct store_change *c, const struct peer *p);
+void store_remove_peer(struct store_change *c, const char *cert_id, const char *agent);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
@@ -286,6 +289,9 @@ _must_check_ int view_targets_of(struct store_view *v, const char *cert_id, stru
 _must_check_ int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n); /* by address */
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
+/* Who relies on a certificate, by agent; what a host relies on, by certificate. */
+_must_check_ int view_peers_of(struct store_view *v, const char *cert_id, struct peer *ret, size_t max, size_t *ret_n);
+_must_check_ int view_peers_by(struct store_view *v, const char *agent, struct peer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_rollover(struct store_view *v, const char *issuer_id, struct rollover *ret);
 _must_check_ int view_rollovers(struct store_view *v, const char *after, struct rollover *ret, size_t max, size_t *ret_n);
 _must_check_ int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n);

@@ -221,6 +221,9 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 			     "nothing of it is under way any more"},
 	[AUDIT_CA_ROLLED_BACK] = {OBJECT_ISSUER, "the CA signs as before, its successor stands by", "not given"},
 	[AUDIT_CA_RETIRED] = {OBJECT_ISSUER, "the signer closed the CA: it signs revocation lists and OCSP responders only", "two persons agreed"},
+	[AUDIT_PEERS_PROVED] = {OBJECT_CERTIFICATE, "every relying party saw the new certificate from its own host and trusts it", "demanded by the campaign"},
+	[AUDIT_PEERS_REFUSED] = {OBJECT_CERTIFICATE, "a relying party saw something else than the new certificate, or cannot trust it", "the cause it gave"},
+	[AUDIT_PEERS_DECLARED] = {OBJECT_AGENT, "a host told anew what its services rely on", "its owner's agent.conf"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

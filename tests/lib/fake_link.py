@@ -56,6 +56,7 @@ class FakeLink:
         self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
         self.fetches = []     # what the keeper asked for
         self.deliver = self.pieces
+        self.looks = []       # from outside, that the keeper wants
         self.acking = True
         self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
@@ -166,6 +167,8 @@ class FakeLink:
                     elif kind == "fetch":
                         self.fetches.append(dict(fields, arrived=time.time()))
                         self.deliver(fields)
+                    elif kind == "peer_look":
+                        self.looks.append(fields)
                     self.lock.notify_all()
         except (OSError, ValueError):
             pass
