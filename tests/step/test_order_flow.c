@@ -352,15 +352,14 @@ static void test_any_events(void **state)
 	bool                seen[ORDER_PHASE_COUNT] = {false};
 	for (int run = 0; run < 8000; run++) {
 		bool         drill = run % 5 == 0;
-		struct order o = {.renewal_id = step_id("7"), .old_serial = step_serial("9"), .next_at = TIME_NEVER,
-				  .agent = "host", .flags = drill ? ORDER_DRILL : 0};
+		struct order o = {.renewal_id = step_id("7"), .old_serial = step_serial("9"), .next_at = TIME_NEVER};
 		int64_t      now = START;
 		policy.post_validation = run % 2 == 0;
 		policy.verified_is_enough = run % 3 == 0;
 		policy.peers = run % 5 == 0 ? 0 : 2;
 		policy.may_go_back = run % 7 != 0;
-		o.flags = run % 4 < 2 ? ORDER_PEERS : 0;
-		if (run % 8 != 7) /* one that has an agent goes the long way */
+		o.flags = drill ? ORDER_DRILL : run % 4 < 2 ? ORDER_PEERS : 0;
+		if (drill || run % 8 != 7) /* one that has an agent goes the long way */
 			memcpy(o.agent, "host", sizeof("host"));
 		for (int i = 0; i < 60; i++) {
 			now += rnd(&seed) % 700000;
