@@ -167,7 +167,7 @@ static void reloaded(struct fleet *f, struct member *m)
 		e.code = E_HOOK_FAILED;
 		text_cut(e.cause, sizeof(e.cause), "the played service does not reload");
 	} else {
-		m->serves = m->current;
+		m->serves = f->served[m->index] = m->current;
 		m->probed_from = f->now;
 		step_done(f, m, STEP_RELOAD);
 	}
