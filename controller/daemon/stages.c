@@ -9,6 +9,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/orders.h"
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -63,6 +64,13 @@ static bool fits(struct controller *ctl, const struct certificate *cert, const s
 }
 
 /* ---- offers ------------------------------------------------------------------------------------------------------ */
+
+/* The host has not heard yet that its key is used, and offers it once more: it will when the certificate is there. */
+static bool order_has_it(struct controller *ctl, const struct certificate *cert, struct hash spki_hash)
+{
+	const struct order *open = orders_of(ctl, cert);
+	return open != NULL && hash_equal(open->spki_hash, spki_hash);
+}
 
 /* The key that the certificate has now is no next one. */
 static bool key_is_in_use(struct controller *ctl, const struct certificate *cert, struct hash spki_hash)
@@ -120,6 +128,8 @@ int stages_take(struct controller *ctl, const char *agent, uint64_t id, const st
 		agent_ack_when_stored(ctl, agent, id, 0);
 		return 0;
 	}
+	if (order_has_it(ctl, &cert, s.spki_hash))
+		return 0;
 	if (r == 0 && !id_is_none(known.renewal_id))
 		return 0; /* not now: the order that has reserved the other one is about to use it */
 	text_cut(s.cert_id, sizeof(s.cert_id), cert.cert_id);
@@ -178,19 +188,32 @@ void stages_used(struct controller *ctl, struct commit *c, const struct order *o
 		commit_remove_stage(c, o->cert_id);
 }
 
-static void drop(struct controller *ctl, struct commit *c, const struct certificate *cert)
+static void ask_another(struct controller *ctl, struct commit *c, const struct certificate *cert)
 {
 	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	struct restage_later   r = restage_of(cert, t);
-	commit_remove_stage(c, cert->cert_id);
 	commit_then(c, send_restage, &r, sizeof(r));
+}
+
+static void drop(struct controller *ctl, struct commit *c, const struct certificate *cert)
+{
+	commit_remove_stage(c, cert->cert_id);
+	ask_another(ctl, c, cert);
 }
 
 void stages_drop(struct controller *ctl, struct commit *c, const struct order *o)
 {
 	struct certificate cert;
 	struct staged_key  s;
-	if (rows_stage(ctl->rows, o->cert_id, &s) == 0 && may_use(o, &s) && rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
+	int                r = rows_stage(ctl->rows, o->cert_id, &s);
+	bool               spent = r == E_NOT_FOUND && (o->flags & ORDER_STAGED) != 0; /* its host may have it ready still */
+	if (!spent && (r < 0 || !may_use(o, &s)))
+		return;
+	if (rows_certificate(ctl->rows, o->cert_id, &cert) < 0)
+		return;
+	if (spent)
+		ask_another(ctl, c, &cert);
+	else
 		drop(ctl, c, &cert);
 }
 

@@ -348,6 +348,7 @@ struct msg_cancel {
 	struct id renewal_id;
 	uint32_t  attempt;
 	int       code;
+	char      cert_id[CERT_ID_SIZE]; /* a host that has not heard of the order yet has to answer all the same */
 };
 
 struct msg_bye {
