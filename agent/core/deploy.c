@@ -200,8 +200,8 @@ static const struct transition table[] = {
 	{P(DONE),                                       DEV_ROLLBACK,    same_attempt,                   before_receipt_again},
 
 	{BEFORE_FLIP,                                   DEV_CANCEL,      cancels_this,                   before_cancel},
-	{FROM_FLIP | P(HEAL) | P(DONE),                 DEV_CANCEL,      cancels_this,                   before_ack_only},
 	{P(NONE) | P(DONE),                             DEV_CANCEL,      is_other,                       before_unknown_cancel},
+	{FROM_FLIP | P(HEAL) | P(DONE),                 DEV_CANCEL,      cancels_this,                   before_ack_only},
 	{P(NONE) | UNDER_WAY | P(DONE),                 DEV_CANCEL,      NULL,                           before_ack_only},
 
 	{P(KEY),                                        DEV_KEY,         failed,                         before_failed},

@@ -319,7 +319,7 @@ void campaign_moved(struct sim *s, struct sim_change *c, const struct order *was
 	for (int i = 0; i < SIM_CAMPAIGNS; i++) {
 		struct sim_campaign *k = &s->controller.campaign[i];
 		struct sim_watch    *w = k->used ? watch_find(k, next->renewal_id) : NULL;
-		if (w != NULL)
+		if (w != NULL && k->c.completed_at == 0) /* it is closed: what it says of its members stays */
 			member_moved(s, c, k, w, next);
 	}
 }

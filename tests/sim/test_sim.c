@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/lib/sim.h"
+
+enum { SHARES = 2 };
 
 static const struct sim_config checks[] = {
 	{.name = "quiet"},
@@ -78,30 +82,77 @@ static bool met(const struct sim_config *c, const struct outcome *sum)
 	       (c->cancel == 0 || sum->cancelled > 0);
 }
 
-/* One TAP line per check. */
-static unsigned check(const struct sim_config *c, uint64_t seeds, unsigned number)
+static void add(struct outcome *sum, const struct outcome *a)
+{
+	sum->errors += a->errors;
+	sum->kills += a->kills;
+	sum->completed += a->completed;
+	sum->failures += a->failures;
+	sum->cancelled += a->cancelled;
+	sum->unverified += a->unverified;
+	sum->halts += a->halts;
+	sum->resumes += a->resumes;
+	sum->overtaken += a->overtaken;
+	sum->staged += a->staged;
+	sum->jumps += a->jumps;
+}
+
+/* Every `step`th seed, each twice. */
+static struct outcome share(const struct sim_config *c, uint64_t first, uint64_t last, uint64_t step)
 {
 	struct outcome sum = {0};
-	for (uint64_t seed = 1; seed <= seeds; seed++) {
+	uint64_t       before = 0;
+	for (uint64_t seed = first; seed <= last; seed += step) {
 		struct outcome a = run(c, seed, false);
 		if (a.errors == 0 && run(c, seed, false).trace != a.trace) {
 			fprintf(stderr, "%s seed %" PRIu64 ": two runs, two traces\n", c->name, seed);
 			a.errors++;
 		}
+		if (a.trace == before) {
+			fprintf(stderr, "%s seed %" PRIu64 ": two seeds, one trace\n", c->name, seed);
+			a.errors++;
+		}
+		before = a.trace;
 		if (a.errors > 0)
 			fprintf(stderr, "replay: build/tests/test_sim %" PRIu64 " %s\n", seed, c->name);
-		sum.errors += a.errors;
-		sum.kills += a.kills;
-		sum.completed += a.completed;
-		sum.failures += a.failures;
-		sum.cancelled += a.cancelled;
-		sum.unverified += a.unverified;
-		sum.halts += a.halts;
-		sum.resumes += a.resumes;
-		sum.overtaken += a.overtaken;
-		sum.staged += a.staged;
-		sum.jumps += a.jumps;
+		add(&sum, &a);
 	}
+	return sum;
+}
+
+/* On two cores. A share whose process ends without a word counts as an error. */
+static struct outcome all_seeds(const struct sim_config *c, uint64_t seeds)
+{
+	struct outcome sum = {0};
+	int            ends[SHARES];
+	pid_t          pids[SHARES];
+	for (unsigned i = 0; i < SHARES; i++) {
+		int pipes[2];
+		if (pipe(pipes) != 0 || (pids[i] = fork()) < 0)
+			abort();
+		if (pids[i] == 0) {
+			struct outcome mine = share(c, i + 1, seeds, SHARES);
+			_exit(write(pipes[1], &mine, sizeof(mine)) == (ssize_t)sizeof(mine) ? 0 : 1);
+		}
+		close(pipes[1]);
+		ends[i] = pipes[0];
+	}
+	for (unsigned i = 0; i < SHARES; i++) {
+		struct outcome part;
+		if (read(ends[i], &part, sizeof(part)) == (ssize_t)sizeof(part))
+			add(&sum, &part);
+		else
+			sum.errors++;
+		close(ends[i]);
+		(void)waitpid(pids[i], NULL, 0);
+	}
+	return sum;
+}
+
+/* One TAP line per check. */
+static unsigned check(const struct sim_config *c, uint64_t seeds, unsigned number)
+{
+	struct outcome sum = all_seeds(c, seeds);
 	if (sum.errors == 0 && !met(c, &sum)) {
 		fprintf(stderr, "%s: nothing of what it is about ever happened\n", c->name);
 		sum.errors++;
