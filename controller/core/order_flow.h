@@ -30,6 +30,7 @@ enum order_event_kind {
 	EV_ROLLBACK, /* by a person or a campaign, when the issuance before this one can still be used: the host is to put it in
 			use again. A new attempt of a completed order */
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
+	EV_PARK,    /* whoever handles it comes to harm: it rests until a person says otherwise; code, cause */
 	EV_KIND_COUNT,
 };
 const char *order_event_name(enum order_event_kind k);
