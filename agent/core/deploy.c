@@ -80,6 +80,11 @@ static bool stage_gone(const struct context *c)
 	return c->event->staged && !c->event->key_present && is_newer(c);
 }
 
+static bool stage_gone_other(const struct context *c)
+{
+	return c->event->staged && !c->event->key_present && is_other(c);
+}
+
 static bool failed(const struct context *c)
 {
 	return same_attempt(c) && c->event->code != 0;
@@ -204,7 +209,8 @@ static const struct transition table[] = {
 	{P(DONE),                                       DEV_CERTIFICATE, same_attempt,                   before_receipt_again},
 	{AT_REST,                                       DEV_CERTIFICATE, stage_other,                    before_staged},
 	{BEFORE_FLIP,                                   DEV_CERTIFICATE, stage_newer,                    before_staged},
-	{AT_REST | BEFORE_FLIP,                         DEV_CERTIFICATE, stage_gone,                     before_stage_gone},
+	{AT_REST,                                       DEV_CERTIFICATE, stage_gone_other,               before_stage_gone},
+	{BEFORE_FLIP,                                   DEV_CERTIFICATE, stage_gone,                     before_stage_gone},
 	{P(NONE) | P(DONE),                             DEV_CERTIFICATE, is_newer,                       before_unknown_certificate},
 
 	{AT_REST,                                       DEV_ROLLBACK,    is_other,                       before_rollback},
@@ -214,8 +220,8 @@ static const struct transition table[] = {
 	{P(DONE),                                       DEV_ROLLBACK,    same_attempt,                   before_receipt_again},
 
 	{BEFORE_FLIP,                                   DEV_CANCEL,      cancels_this,                   before_cancel},
+	{P(NONE) | P(DONE),                             DEV_CANCEL,      is_other,                       before_unknown_cancel},
 	{FROM_FLIP | P(HEAL) | P(DONE),                 DEV_CANCEL,      cancels_this,                   before_ack_only},
-	{P(NONE) | P(DONE),                             DEV_CANCEL,      is_newer,                       before_unknown_cancel},
 	{P(NONE) | UNDER_WAY | P(DONE),                 DEV_CANCEL,      NULL,                           before_ack_only},
 
 	{P(KEY),                                        DEV_KEY,         failed,                         before_failed},

@@ -264,18 +264,16 @@ static void on_restage(struct keeper *k, const struct wire_frame *f, struct span
 static void on_cancel(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_cancel *c = &f->u.cancel;
+	struct managed          *m = keeper_find(k, c->cert_id);
 	(void)bytes;
-	for (size_t i = 0; i < k->n_managed; i++) {
-		struct managed *m = k->managed[i];
-		if (!id_equal(m->deploy.renewal_id, c->renewal_id))
-			continue;
-		struct deploy_event e = keeper_event_of(m, DEV_CANCEL, c->code);
-		e.attempt = c->attempt;
-		keeper_post_message(k, m, &e, f->id, 0, (struct span){NULL, 0});
+	if (m == NULL) { /* nothing will come of it here */
+		uplink_ack(k->uplink, f->id, 0, "");
 		return;
 	}
-	/* never heard of: nothing will come of it */
-	uplink_ack(k->uplink, f->id, 0, "");
+	struct deploy_event e = keeper_event_of(m, DEV_CANCEL, c->code);
+	e.renewal_id = c->renewal_id;
+	e.attempt = c->attempt;
+	keeper_post_message(k, m, &e, f->id, 0, (struct span){NULL, 0});
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */

@@ -479,6 +479,23 @@ void effect_pause(const struct order_context *c, struct order_step *s)
 	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }
 
+/* As little as possible, and what the host has it keeps. The shell tries it no sooner than it should, whatever the time says here. */
+void effect_park(const struct order_context *c, struct order_step *s)
+{
+	s->next.code = c->event->code;
+	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
+	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
+}
+
+/* It may be signed by now, and nobody will ever have it. */
+void effect_park_intent(const struct order_context *c, struct order_step *s)
+{
+	add(s, ACT_REVOKE_NEW);
+	effect_park(c, s);
+}
+
 static void cancel(const struct order_context *c, struct order_step *s, int code)
 {
 	drop_stage(c, s);

@@ -259,6 +259,11 @@ static const struct transition table[] = {
 	{P(SIGNING),                            EV_RESTART,        NULL,                     effect_sign_again,          ORDER_SAME},
 	{P(CSR_RECEIVED),                       EV_RESTART,        NULL,                     nothing,                    ORDER_ORDERED},
 
+	{P(PLANNED) | BEFORE_CSR | P(RETRY_WAIT), EV_PARK,         NULL,                     effect_park,                ORDER_PAUSED},
+	{P(SIGNING),                            EV_PARK,           NULL,                     effect_park_intent,         ORDER_PAUSED},
+	{AT_AGENT | P(VERIFIED),                EV_PARK,           NULL,                     effect_park,                ORDER_PAUSED},
+	{P(ROLLING_BACK),                       EV_PARK,           NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
+
 	{P(ISSUED),                             EV_DELIVERED,      NULL,                     nothing,                    ORDER_DELIVERED},
 
 	{AT_AGENT,                              EV_TESTED,         drill_is_ours,            effect_drill_tested,        ORDER_COMPLETED},
@@ -434,6 +439,7 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_TESTED] = "tested",
 		[EV_PEERS_PROVED] = "peers_proved",
 		[EV_PEERS_REFUSED] = "peers_refused",
+		[EV_PARK] = "park",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

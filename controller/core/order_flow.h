@@ -33,6 +33,7 @@ enum order_event_kind {
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
 	EV_PEERS_PROVED,  /* every relying party has seen the new certificate and trusts it */
 	EV_PEERS_REFUSED, /* one of them has seen something else: code, cause */
+	EV_PARK,    /* whoever handles it comes to harm: it rests until a person says otherwise; code, cause */
 	EV_KIND_COUNT,
 };
 const char *order_event_name(enum order_event_kind k);

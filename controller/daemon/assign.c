@@ -12,6 +12,7 @@
 #include "controller/daemon/create_request.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/poison.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -256,6 +257,8 @@ static void try_now(const struct proposal *p)
 {
 	struct order_event ev = {.kind = EV_DISPATCH, .renewal_id = p->cert.open_order};
 	bool               stored;
+	if (poison_rests(p->ctl->poison, p->cert.cert_id))
+		return;
 	(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored); /* else it is tried at its time */
 }
 
@@ -270,7 +273,7 @@ static void take(struct proposal *p, bool approved)
 	set_content(p, approved || (p->known && p->cert.approved && !changed));
 	p->cert.retired_at = 0;
 
-	bool                order = order_wanted(p, changed || revived, &trigger, &approval);
+	bool                order = order_wanted(p, changed || revived, &trigger, &approval) && !poison_rests(p->ctl->poison, p->cert.cert_id);
 	if (order && lost_by_restore(p))
 		text_cut(p->who.reason, sizeof(p->who.reason), "the host serves what the restored database does not know");
 	const struct order *paused = order ? orders_of(p->ctl, &p->cert) : NULL;

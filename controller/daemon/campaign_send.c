@@ -9,6 +9,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/poison.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -304,6 +305,8 @@ static int send_member(struct sending *s)
 	int r = rows_certificate(s->ctl->rows, s->m->cert_id, &s->cert);
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_CAMPAIGN_UNKNOWN : r;
+	if (poison_rests(s->ctl->poison, s->cert.cert_id))
+		return E_ORDER_POISON;
 	s->t = catalog_policy(s->ctl->catalog, s->cert.template_id, s->cert.service);
 	if (s->t == NULL)
 		return E_POLICY_TEMPLATE;

@@ -509,7 +509,7 @@ void campaigns_order_moved(struct controller *ctl, struct commit *c, const struc
 		return;
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) { /* few are open */
 		struct watch *w = watch_find(ctl, e->c.campaign_id, next->renewal_id);
-		if (w != NULL)
+		if (w != NULL && e->c.completed_at == 0) /* it is closed: what it says of its members stays */
 			member_moved(ctl, c, e, w, next);
 	}
 }

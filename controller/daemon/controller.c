@@ -27,6 +27,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/poison.h"
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
@@ -72,6 +73,8 @@ static int open_parts(struct controller *ctl)
 		r = serials_open(ctl, &ctl->serials);
 	if (r == 0)
 		r = signer_open(ctl, &ctl->signer);
+	if (r == 0)
+		r = poison_open(ctl, &ctl->poison);
 	if (r == 0)
 		r = orders_open(ctl, &ctl->orders);
 	if (r == 0)
@@ -212,6 +215,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	if (r == 0)
 		r = campaigns_load(ctl);
 	if (r == 0)
+		orders_rest(ctl);
+	if (r == 0)
 		r = campaigns_recent_load(ctl);
 	if (r == 0)
 		r = policy_walks_load(ctl);
@@ -275,6 +280,7 @@ void controller_free(struct controller *ctl)
 	fleet_free(ctl->fleet);
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
+	poison_free(ctl->poison);
 	crls_free(ctl->crls);
 	crl_files_free(ctl->crl_files);
 	crl_news_free(ctl->crl_news);

@@ -13,6 +13,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/poison.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -118,6 +119,7 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		refused(a, r, cert_id, NULL);
 		return;
 	}
+	poison_once_more(ctl->poison, cert_id);
 	struct commit *c = commit_new(ctl);
 	orders_create(ctl, c, &cert, trigger, force, approval, who, &a->result.order);
 	commit_certificate(c, &cert);

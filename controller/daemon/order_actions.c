@@ -329,6 +329,7 @@ static int act_send_cancel(struct applying *a)
 {
 	const struct order *o = &a->step->next;
 	struct msg_cancel   m = {.renewal_id = o->renewal_id, .attempt = o->attempt, .code = o->code};
+	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	return put_message(a, MSG_CANCEL, &m);
 }
 

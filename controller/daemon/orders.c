@@ -16,12 +16,14 @@
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
 #include "controller/daemon/peers.h"
+#include "controller/daemon/poison.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
 enum { PAGE = 64, RELOAD_RESTART_MS = 3000 };
@@ -31,6 +33,7 @@ struct entry {
 	uint32_t       pending;    /* changes of it on their way to the store */
 	int64_t        restart_at; /* after a failed commit: EV_RESTART then; 0 = none */
 	bool           is_drill;   /* among `drills` */
+	uint32_t       broken;     /* events in a row that broke a rule of ours */
 	UT_hash_handle hh, by_cert;
 };
 
@@ -206,6 +209,8 @@ static void take_over(struct controller *ctl, struct entry *e, struct commit *co
 	e->o = *next;
 	drill_keep(ctl, e);
 	e->pending++;
+	if (next->phase == ORDER_COMPLETED)
+		poison_forget(ctl->poison, next->cert_id);
 	commit_then(commit, on_stored, &e->o.renewal_id, sizeof(e->o.renewal_id));
 	commit_else(commit, on_lost, &e->o.renewal_id, sizeof(e->o.renewal_id));
 	if (!id_is_none(sent->renewal_id))
@@ -270,6 +275,50 @@ static bool begins_attempt(const struct order *o, enum order_event_kind kind, in
 	return order_flow_may_begin(o->phase) && (kind == EV_DISPATCH || kind == EV_NOW || (kind == EV_TIMER && o->next_at <= now));
 }
 
+static int take_event(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_input *in, bool *ret_stored)
+{
+	struct order_policy policy;
+	struct order_step   step;
+	struct order_event  ev = *event;
+	random_bytes(&ev.random, sizeof(ev.random));
+	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
+	struct issuance    staged;
+	struct order_input with = *in;
+	int64_t            now = clock_now();
+	uint32_t           version = begins_attempt(&e->o, ev.kind, now) ? stages_begin(ctl, &e->o, NULL, &policy, &ev, &staged) : 0;
+	int r = ev.kind != EV_PARK && fault_point_of("controller.handle", e->o.cert_id) != 0 ? E_INTERNAL : order_flow_step(&e->o, &ev, now, &policy, &step);
+	if (version != 0)
+		with.intent = &staged, step.next.template_version = version;
+	if (r == 0 && step.durable) {
+		r = store_step(ctl, e, &ev, &step, &with);
+		*ret_stored = r == 0;
+	} else if (r == 0) {
+		e->o = step.next;
+		run_live_actions(ctl, &step);
+	}
+	return r;
+}
+
+/* While it is in hand nobody else is to blame. */
+static int hold_and_take(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_input *in, bool *ret_stored)
+{
+	struct poison_hold hold;
+	poison_enter(ctl->poison, e->o.cert_id, &hold);
+	int r = take_event(ctl, e, event, in, ret_stored);
+	poison_leave(ctl->poison, &hold);
+	return r;
+}
+
+static void park(struct controller *ctl, struct entry *e, const char *cause)
+{
+	struct order_event ev = {.kind = EV_PARK, .renewal_id = e->o.renewal_id, .code = E_ORDER_POISON};
+	bool               stored = false;
+	char               id[ID_TEXT_SIZE];
+	text_cut(ev.cause, sizeof(ev.cause), cause);
+	log_line(LOG_LEVEL_ERROR, NULL, "%s: order %s rests: %s", e->o.cert_id, id_text(e->o.renewal_id, id), cause);
+	(void)!hold_and_take(ctl, e, &ev, &(struct order_input){0}, &stored);
+}
+
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct entry *e = find(ctl, event->renewal_id);
@@ -281,26 +330,13 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 			return r;
 		e = add(ctl, &stored);
 	}
-	struct order_policy policy;
-	struct order_step   step;
-	struct order_event  ev = *event;
-	random_bytes(&ev.random, sizeof(ev.random));
-	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
-	struct issuance    staged;
-	struct order_input with = *in;
-	int64_t            now = clock_now();
-	uint32_t           version = begins_attempt(&e->o, ev.kind, now) ? stages_begin(ctl, &e->o, NULL, &policy, &ev, &staged) : 0;
-	int                r = order_flow_step(&e->o, &ev, now, &policy, &step);
-	if (version != 0)
-		with.intent = &staged, step.next.template_version = version;
-	if (r == 0 && step.durable) {
-		r = store_step(ctl, e, &ev, &step, &with);
-		*ret_stored = r == 0;
-	} else if (r == 0) {
-		e->o = step.next;
-		run_live_actions(ctl, &step);
-	}
-	if (!*ret_stored)
+	if (in->who == NULL && poison_rests(ctl->poison, e->o.cert_id))
+		return 0; /* whatever its host or the signer says of it: nothing is done about it; a receipt is kept all the same */
+	int r = hold_and_take(ctl, e, event, in, ret_stored);
+	e->broken = r < 0 && err_kind(r) == ERR_KIND_BUG ? e->broken + 1 : 0;
+	if (e->broken == POISON_TRIES && e->pending == 0)
+		park(ctl, e, err_what(r));
+	else if (!*ret_stored)
 		forget_if_over(ctl, e);
 	return r;
 }
@@ -369,7 +405,10 @@ static const char *const trigger_reasons[TRIGGER_COUNT] = {
 static void begin(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order *o,
 		  const struct order_event *first, const struct order_input *in, struct order *ret)
 {
+	struct poison_hold  hold;
 	struct order_step   step = {.next = *o};
+	poison_enter(ctl->poison, o->cert_id, &hold);
+	(void)fault_point_of("controller.begin", o->cert_id);
 	struct order_policy policy;
 	struct sent_message sent = {0};
 	order_actions_policy(ctl, o, first, cert, &policy);
@@ -389,6 +428,7 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	struct entry *e = add(ctl, &step.next);
 	take_over(ctl, e, commit, &step.next, &sent);
 	*ret = step.next;
+	poison_leave(ctl->poison, &hold);
 }
 
 static void audit_scheduled(struct commit *commit, const struct certificate *cert, const struct order *o, const struct caller *who)
@@ -511,7 +551,7 @@ void orders_try_paused(struct controller *ctl, const char *agent)
 {
 	struct entry *e, *tmp;
 	HASH_ITER (hh, ctl->orders->open, e, tmp)
-		if (e->o.phase == ORDER_PAUSED && e->pending == 0 && text_equal(e->o.agent, agent))
+		if (e->o.phase == ORDER_PAUSED && e->pending == 0 && text_equal(e->o.agent, agent) && !poison_rests(ctl->poison, e->o.cert_id))
 			drive(ctl, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = e->o.renewal_id}, &(struct order_input){0});
 }
 
@@ -555,7 +595,7 @@ void orders_tick(struct controller *ctl, int64_t now)
 	struct entry *e, *tmp;
 	HASH_ITER (hh, ctl->orders->open, e, tmp) {
 		struct order_event ev = {.kind = EV_TIMER, .renewal_id = e->o.renewal_id};
-		if (e->pending > 0)
+		if (e->pending > 0 || poison_rests(ctl->poison, e->o.cert_id))
 			continue;
 		if (e->restart_at != 0 && e->restart_at <= now) {
 			e->restart_at = 0;
@@ -637,4 +677,13 @@ int orders_load(struct controller *ctl)
 			drive(ctl, &(struct order_event){.kind = EV_RESTART, .renewal_id = e->o.renewal_id},
 			      &(struct order_input){0});
 	return r;
+}
+
+/* What then kills us by resting is left as it is. */
+void orders_rest(struct controller *ctl)
+{
+	struct entry *e, *tmp;
+	HASH_ITER (hh, ctl->orders->open, e, tmp)
+		if (e->o.phase != ORDER_PAUSED && poison_rests(ctl->poison, e->o.cert_id) && !poison_untouchable(ctl->poison, e->o.cert_id))
+			park(ctl, e, err_what(E_ORDER_POISON));
 }

@@ -14,6 +14,7 @@ _must_check_ int orders_open(struct controller *ctl, struct orders **ret);
 void             orders_free(struct orders *o);
 /* Start: loads every open order and steps it by EV_RESTART; voids intents that belong to no order. */
 _must_check_ int orders_load(struct controller *ctl);
+void orders_rest(struct controller *ctl); /* those that ended us too often do from now on; when their campaigns are there */
 
 /* Adds a new order of `cert` to the commit: order row, audit record, first message; sets cert->open_order (the caller puts the
  * certificate). `approval`: it waits for one. `ret` may be NULL. */

@@ -22,6 +22,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/poison.h"
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
 #include "controller/daemon/restored.h"
@@ -100,7 +101,7 @@ static void renew(struct controller *ctl, const char *cert_id, int64_t now)
 		return;
 	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	bool                   approval = false;
-	int                    usable = operate_agent_usable(ctl, cert.agent);
+	int                    usable = poison_rests(ctl->poison, cert_id) ? E_ORDER_POISON : operate_agent_usable(ctl, cert.agent);
 	int                    r = usable < 0 ? usable
 				   : t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), TRIGGER_SCHEDULED, false, now, &approval)
 					       : E_POLICY_TEMPLATE;

@@ -188,19 +188,32 @@ void stages_used(struct controller *ctl, struct commit *c, const struct order *o
 		commit_remove_stage(c, o->cert_id);
 }
 
-static void drop(struct controller *ctl, struct commit *c, const struct certificate *cert)
+static void ask_another(struct controller *ctl, struct commit *c, const struct certificate *cert)
 {
 	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	struct restage_later   r = restage_of(cert, t);
-	commit_remove_stage(c, cert->cert_id);
 	commit_then(c, send_restage, &r, sizeof(r));
+}
+
+static void drop(struct controller *ctl, struct commit *c, const struct certificate *cert)
+{
+	commit_remove_stage(c, cert->cert_id);
+	ask_another(ctl, c, cert);
 }
 
 void stages_drop(struct controller *ctl, struct commit *c, const struct order *o)
 {
 	struct certificate cert;
 	struct staged_key  s;
-	if (rows_stage(ctl->rows, o->cert_id, &s) == 0 && may_use(o, &s) && rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
+	int                r = rows_stage(ctl->rows, o->cert_id, &s);
+	bool               spent = r == E_NOT_FOUND && (o->flags & ORDER_STAGED) != 0; /* its host may have it ready still */
+	if (!spent && (r < 0 || !may_use(o, &s)))
+		return;
+	if (rows_certificate(ctl->rows, o->cert_id, &cert) < 0)
+		return;
+	if (spent)
+		ask_another(ctl, c, &cert);
+	else
 		drop(ctl, c, &cert);
 }
 

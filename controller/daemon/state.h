@@ -25,6 +25,7 @@ struct controller {
 	struct signer_client         *signer;
 	struct identities            *identities;
 	struct orders                *orders;
+	struct poison                *poison;
 	struct gateways              *gateways;
 	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;

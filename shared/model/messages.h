@@ -374,6 +374,7 @@ struct msg_cancel {
 	struct id renewal_id;
 	uint32_t  attempt;
 	int       code;
+	char      cert_id[CERT_ID_SIZE]; /* a host that has not heard of the order yet has to answer all the same */
 };
 
 /* Look at what this certificate is served by, as a relying party. Where that is stands in the host's own file and in no message: nobody who

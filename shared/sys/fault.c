@@ -126,6 +126,12 @@ int fault_point(const char *name)
 	return 0;
 }
 
+int fault_point_of(const char *name, const char *object)
+{
+	char both[sizeof(((struct fault *)0)->name)];
+	return (size_t)snprintf(both, sizeof(both), "%s:%s", name, object) < sizeof(both) ? fault_point(both) : 0;
+}
+
 int64_t fault_ms(const char *name, int64_t ms)
 {
 	const char *text = getenv(name);

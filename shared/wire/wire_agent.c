@@ -219,9 +219,10 @@ static const struct wire_field cancel_fields[] = {
 	WIRE_FIELD(1, struct msg_cancel, renewal_id),
 	WIRE_FIELD(2, struct msg_cancel, attempt),
 	WIRE_FIELD(3, struct msg_cancel, code),
+	WIRE_FIELD(4, struct msg_cancel, cert_id),
 };
 static const struct wire_message cancel = WIRE_MESSAGE(MSG_CANCEL, "cancel", "controller", struct msg_cancel, cancel_fields,
-	"Drop the order if it has not flipped yet.");
+	"Drop the order if it has not flipped yet. One that never came here is answered like one that was dropped.");
 
 static const struct wire_field bye_fields[] = {
 	WIRE_FIELD(1, struct msg_bye, code),

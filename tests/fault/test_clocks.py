@@ -14,6 +14,7 @@ import checks
 import pytest
 from conftest import new_folder
 from installation import ROOT, Installation, wait_for, write
+from rights_estate import Api
 
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 HOUR, DAY, YEAR = 3600000, 86400000, 365 * 86400000
@@ -270,3 +271,27 @@ def test_another_monotonic_clock_after_a_restart(world):
         time.sleep(0.3)
         keeper.start()
     wait_for("the keeper answers", lambda: answers(inst, host), 30)
+
+
+# ---- F70 ----
+
+def test_a_new_ca_where_the_clock_is_behind(world):
+    """A CA that was made a moment ago begins an hour before: where the clock is half an hour behind it is valid at once. The host is shown with its
+    clock."""
+    inst, host, clock = world
+    before, behind = checks.served_is_issued(inst, host), HOUR // 2
+    clock.set(-behind)
+    wait_for("the controller shows it", lambda: near(inst.vccctl("agent", "show", host.name)["clock_skew_ms"], -behind), 30)
+    assert [a["name"] for a in inst.get("agents")["items"] if near(a["clock_skew_ms"], -behind)] == [host.name]
+    admin, approver = (Api(inst, open(os.path.join(inst.state, f"{who}.token")).read().strip()) for who in ("admin", "approver"))
+    status_, asked = admin("POST", "/api/v1/ca/service-1/rollover", {"reason": "a test"})
+    assert status_ == 202, asked
+    approval = asked["approval"]
+    assert approver("POST", f"/api/v1/approvals/{approval['approval_id']}/approve", {"hash": approval["hash"]})[0] == 200
+    wait_for("the successor stands by", lambda: inst.get("ca/service-1/rollover")["phase"] == "trust")
+    assert admin("POST", "/api/v1/ca/service-1/rollover/advance", {"reason": "go"})[0] == 200
+    inst.wait_renewed(host, before)
+    current = os.path.join(host.target_dir, "current")
+    new, = checks.openssl("x509", "-in", f"{current}/chain.pem", "-noout", "-subject").decode().splitlines()
+    assert "Service CA 2" in new, new
+    checks.openssl("verify", "-attime", str(int(time.time() - behind / 1000)), "-CAfile", f"{current}/ca.pem", f"{current}/chain.pem")

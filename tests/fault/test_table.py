@@ -38,8 +38,8 @@ ERROR = KEEPER + " I8"
 ALONE, TOGETHER = False, True  # a host of its own, or the shared one
 
 # What has to be there: the faults of a host, of the controller's store, clock and signer, and the threats to them.
-WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(46, 53), *range(56, 59), *range(63, 69), *range(71, 76))] + [
-    f"T{n}" for n in (1, 2, 4, 5, *range(8, 15), *range(18, 21), *range(23, 26))]
+WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(45, 53), *range(56, 59), *range(60, 76), *range(77, 80))] + [
+    f"T{n}" for n in (1, 2, 4, 5, *range(8, 15), *range(18, 21), *range(22, 26))]
 
 Row = collections.namedtuple("Row", "id fault how holds shared", defaults=("", ALONE))
 TABLE = [
@@ -101,6 +101,7 @@ TABLE = [
     Row("F34", "receipts of two hosts with one sequence", "tests/fault/test_clones.py::test_receipts_of_two_hosts_with_one_sequence"),
     Row("F35", "evicted: back by an invite", "tests/fault/test_return.py::test_evicted_stays_out_until_it_is_invited"),
     Row("F35", "banned: told once, asks no more", "tests/fault/test_return.py::test_banned_is_final"),
+    Row("F45", "the whole fleet comes back at once", "tests/fault/test_fleet_faults.py::test_the_whole_fleet_comes_back_at_once"),
     Row("F46", "clock off by an hour, a day, ten years", "tests/fault/test_clocks.py::test_a_clock_that_jumps_to_a_wrong_time"),
     Row("F47", "the clock jumps during a wait", "tests/fault/test_clocks.py::test_a_jump_during_a_wait_makes_it_neither_longer_nor_shorter"),
     Row("F47", "the clock jumps in the middle of a swap", "tests/fault/test_clocks.py::test_a_jump_in_the_middle_of_a_swap"),
@@ -113,8 +114,14 @@ TABLE = [
     Row("F56", "the disk of the database is full", "tests/fault/test_controller_world.py::test_the_disk_of_the_database_is_full"),
     Row("F57", "the signer dies between request and answer", "tests/system/test_signer.py::test_killed_between_request_and_answer"),
     Row("F57", "the same under a controller that waits", "tests/fault/test_controller_kills.py::test_kill_signer"),
+    Row("F57", "the same in the middle of an emergency", "tests/fault/test_emergency_kills.py::test_killed_in_an_emergency"),
     Row("F58", "another passphrase", "tests/system/test_signer.py::test_wrong_passphrase_does_not_start"),
     Row("F58", "a key of another certificate", "tests/system/test_signer.py::test_key_of_another_certificate_does_not_start"),
+    Row("F60", "a fan-out stopped at 37 %", "tests/fault/test_emergency_kills.py::test_stopped_at_37_per_cent"),
+    Row("F60", "nothing twice, nothing unknown, nothing unaudited", "tests/fault/test_emergency_kills.py::test_nothing_is_unknown_or_unaudited"),
+    Row("F61", "a wave with broken hooks", "tests/system/test_waves.py::test_five_per_cent_broken_touch_the_canary_and_one_wave"),
+    Row("F61", "a canary that fails", "tests/system/test_waves.py::test_a_canary_that_fails_halts_it"),
+    Row("F62", "an order that always kills its agent", "tests/fault/test_fleet_faults.py::test_an_order_that_always_kills_its_agent"),
     Row("F63", "much became due while it was down", "tests/fault/test_controller_world.py::test_much_became_due_while_it_was_down"),
     Row("F64", "an older database: nothing taken away comes back", "tests/system/test_restore.py::test_nothing_that_was_taken_away_comes_back"),
     Row("F64", "a restore killed at each of its points", "tests/fault/test_restore_kills.py::test_the_old_or_the_new_one"),
@@ -124,11 +131,17 @@ TABLE = [
     Row("F67", "a list that is not renewed", "tests/system/test_crl.py::test_a_list_that_is_not_renewed_is_told"),
     Row("F67", "OCSP answers without the signer", "tests/system/test_ocsp.py::test_it_outlives_a_restart_without_the_signer"),
     Row("F68", "a leaf that would outlive its CA", "tests/system/test_code_signing.py::test_it_does_not_outlive_its_ca"),
+    Row("F69", "a successor issues nothing before it may", "tests/system/test_rollover.py::test_one_person_asks_and_another_agrees"),
+    Row("F69", "a host that has not told holds the end up", "tests/system/test_rollover.py::test_a_host_that_is_away_holds_the_end_up_and_nothing_else"),
+    Row("F70", "a new CA where the clock is behind", "tests/fault/test_clocks.py::test_a_new_ca_where_the_clock_is_behind"),
     Row("F71", "a CA is revoked while certificates live", "tests/system/test_ca.py::test_one_person_cannot_revoke_a_ca_and_force_is_asked_for"),
     Row("F72", "a serial that is taken", "tests/fault/test_controller_kills.py::test_store_refuses_once"),
     Row("F73", "a selector that matches everything", "tests/system/test_bulk.py::test_a_selection_of_everything_needs_a_second_person"),
     Row("F74", "an edit that would end all renewals", "tests/system/test_policy_edit.py::test_no_edit_ends_renewals_unless_forced"),
     Row("F75", "an agent is removed while its certificates live", "tests/system/test_rights.py::test_an_agent_is_removed_after_it_was_evicted"),
+    Row("F77", "everybody asks how it goes", "tests/fault/test_fleet_faults.py::test_everybody_asks_how_it_goes"),
+    Row("F78", "requests without end for one that fails", "tests/fault/test_fleet_faults.py::test_requests_without_end_for_one_that_fails"),
+    Row("F79", "the controller has no memory, or is killed for it", "tests/fault/test_fleet_faults.py::test_the_controller_has_no_memory"),
     Row("T1", "one token, 64 hosts at once", "tests/system/test_controller.py::test_one_winner_of_64"),
     Row("T1", "the token is nowhere else", "tests/fault/test_join.py::test_the_token_is_nowhere_but_where_it_was_given"),
     Row("T2", "names of others in a request", "tests/hostile/test_csr.py::test_only_the_key_of_a_liar_is_used"),
@@ -150,6 +163,9 @@ TABLE = [
     Row("T11", "no private key byte in any frame, log, database", "tests/system/test_secrets.py::test_no_private_key_leaves_its_folder"),
     Row("T24", "a backup that was changed", "tests/system/test_restore.py::test_a_file_copied_by_hand_or_rewritten_is_refused"),
     Row("T24", "an old database put back by hand", "tests/system/test_restore.py::test_an_old_database_put_back_by_hand_is_noticed"),
+    Row("T22", "all keys of the servers, another name", "tests/system/test_keeper_wrong.py::test_wrong_answer_is_refused_before_anything_is_written"),
+    Row("T22", "all keys of the servers, another root", "tests/system/test_keeper_wrong.py::test_foreign_bundle_is_refused"),
+    Row("T22", "fewer signatures than the bundle asks for", "tests/unit/test_trust.c::next_bundle"),
     Row("T23", "no deletion, no mass renewal by a wrong clock", "tests/fault/test_clocks.py::test_a_clock_that_jumps_to_a_wrong_time"),
 ]
 

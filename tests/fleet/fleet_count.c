@@ -173,3 +173,20 @@ int fleet_report_write(const struct fleet_report *r, const char *path, struct re
 	json_decref(o);
 	return failed != 0 ? sys_refuse(why, path, "write the report") : 0;
 }
+
+int fleet_served_write(const struct fleet_report *r, fleet_name_fn *name, const void *ctx, const char *path, struct refusal *why)
+{
+	char  temporary[4096];
+	char  text[HASH_TEXT_SIZE];
+	int   n = snprintf(temporary, sizeof(temporary), "%s.new", path);
+	FILE *file = n > 0 && (size_t)n < sizeof(temporary) ? fopen(temporary, "w") : NULL;
+	if (file == NULL)
+		return sys_refuse(why, path, "write what is served");
+	for (uint32_t i = 0; i < r->agents; i++) {
+		struct hash h = r->served[i]; /* 32 bytes that change under us: whoever reads this looks again */
+		fprintf(file, "%s %s\n", name(ctx, i), hash_is_none(h) ? "-" : hash_text(h, text));
+	}
+	bool failed = ferror(file) != 0;
+	failed = fclose(file) != 0 || failed || rename(temporary, path) != 0;
+	return failed ? sys_refuse(why, path, "write what is served") : 0;
+}

@@ -76,10 +76,15 @@ struct fleet_report {
 	const pid_t              *pids;
 	const struct fleet_count *counts; /* `processes` of them */
 	int64_t                   begun_at, marked_at, now_at;
+	const struct hash        *served; /* by member: written by its process, read at any moment */
 };
 int64_t fleet_report_gauge(const struct fleet_report *r, enum fleet_gauge g);
 
 /* Replaces PATH as one rename. */
 _must_check_ int fleet_report_write(const struct fleet_report *r, const char *path, struct refusal *why);
+
+/* Replaces PATH by a line for each member: "NAME FINGERPRINT", or "NAME -" when it serves nothing. */
+typedef const char *fleet_name_fn(const void *ctx, uint32_t index);
+_must_check_ int fleet_served_write(const struct fleet_report *r, fleet_name_fn *name, const void *ctx, const char *path, struct refusal *why);
 
 #endif

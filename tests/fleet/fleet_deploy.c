@@ -168,7 +168,7 @@ static void reloaded(struct fleet *f, struct member *m)
 		e.code = E_HOOK_FAILED;
 		text_cut(e.cause, sizeof(e.cause), "the played service does not reload");
 	} else {
-		m->serves = m->current;
+		m->serves = f->served[m->index] = m->current;
 		m->probed_from = f->now;
 		step_done(f, m, STEP_RELOAD);
 	}
@@ -407,11 +407,8 @@ void deploy_certificate(struct fleet *f, struct member *m, const struct msg_cert
 void deploy_cancel(struct fleet *f, struct member *m, const struct msg_cancel *c, uint64_t id)
 {
 	struct deploy_event e = deploy_event_of(f, m, DEV_CANCEL);
-	struct msg_ack      ack = {.id = id};
-	if (!id_equal(m->deploy.renewal_id, c->renewal_id)) {
-		(void)member_send(f, m, MSG_AGENT_ACK, &ack);
-		return;
-	}
+	text_cut(e.cert_id, sizeof(e.cert_id), c->cert_id);
+	e.renewal_id = c->renewal_id;
 	e.attempt = c->attempt;
 	e.code = c->code;
 	deploy_event(f, m, &e, id);

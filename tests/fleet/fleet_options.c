@@ -38,11 +38,12 @@ static const char usage[] =
 	"  --for T            end after T (default 1h, at most 1d)\n"
 	"  --memory MIB       limit of each process (default 2048)\n"
 	"  --json FILE        report, rewritten each half second\n"
+	"  --served FILE      NAME and fingerprint of what each agent serves, a line each, rewritten before the report\n"
 	"  --version, --help\n";
 
 enum fleet_option {
 	O_PIN = 256, O_TOKENS, O_SANDBOX, O_STATE, O_AGENTS, O_PROCESSES, O_SERVICES, O_JOINS, O_SPREAD, O_DEPLOY, O_SETTLE, O_STAGE,
-	O_PROBE, O_FAIL, O_OFFLINE, O_RETURN, O_SLOW, O_STORM, O_SKEW, O_FOR, O_MEMORY, O_JSON, O_VERSION, O_HELP,
+	O_PROBE, O_FAIL, O_OFFLINE, O_RETURN, O_SLOW, O_STORM, O_SKEW, O_FOR, O_MEMORY, O_JSON, O_SERVED, O_VERSION, O_HELP,
 };
 
 static const struct option options[] = {
@@ -53,7 +54,8 @@ static const struct option options[] = {
 	{"fail-share", 1, NULL, O_FAIL},  {"offline-share", 1, NULL, O_OFFLINE}, {"return-at", 1, NULL, O_RETURN},
 	{"slow-link", 1, NULL, O_SLOW},   {"reconnect-storm", 1, NULL, O_STORM}, {"clock-skew", 1, NULL, O_SKEW},
 	{"for", 1, NULL, O_FOR},          {"memory", 1, NULL, O_MEMORY},     {"json", 1, NULL, O_JSON},
-	{"stage-after", 1, NULL, O_STAGE}, {"version", 0, NULL, O_VERSION},  {"help", 0, NULL, O_HELP},         {0},
+	{"stage-after", 1, NULL, O_STAGE}, {"served", 1, NULL, O_SERVED},    {"version", 0, NULL, O_VERSION},
+	{"help", 0, NULL, O_HELP},        {0},
 };
 
 static _Noreturn void wrong(const char *option, const char *value, const char *what)
@@ -140,6 +142,9 @@ static void place(struct fleet_options *o, int option, const char *value)
 		break;
 	case O_JSON:
 		o->json = value;
+		break;
+	case O_SERVED:
+		o->served = value;
 		break;
 	case O_SERVICES:
 		services(o, value);

@@ -21,6 +21,7 @@ struct fleet_options {
 	const char *state_dir; /* absolute */
 	const char *sandbox;   /* folder of scripts/sandbox: address, pin, and invites by its vccctl */
 	const char *json;      /* report, rewritten while the fleet runs */
+	const char *served;    /* what each member serves, rewritten with the report */
 	const char *services[FLEET_SERVICES_MAX];
 	size_t      n_services;
 	uint32_t    agents, processes;

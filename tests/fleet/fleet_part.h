@@ -88,6 +88,7 @@ struct fleet {
 	const struct fleet_options *options;
 	struct fleet_count         *count; /* shared with the parent */
 	volatile int64_t           *storm; /* the parent counts storms up here */
+	struct hash                *served; /* shared with the parent: what each member of the whole fleet serves */
 	int64_t                     storms_seen;
 	struct fleet_tls           *tls;
 	struct fleet_place          join_place;

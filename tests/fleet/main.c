@@ -131,6 +131,7 @@ static int member_fill(struct fleet *f, struct member *m, const struct seat *sea
 	m->token = seat->token;
 	int r = seat->token != NULL ? 0 : keep_load(f->dir_fd, m, why);
 	f->count->gauge[GAUGE_STAGED] += m->stage_ready;
+	f->served[index] = m->serves;
 	return r;
 }
 
@@ -190,7 +191,8 @@ static void process_end(struct fleet *f)
 	fd_close(f->epoll);
 }
 
-static int process_run(const struct fleet_options *o, struct shared *shared, const struct seat *seats, int dir_fd, uint32_t p)
+static int process_run(const struct fleet_options *o, struct shared *shared, struct hash *served, const struct seat *seats, int dir_fd,
+                       uint32_t p)
 {
 	struct refusal why = {.code = 0};
 	char           text[640];
@@ -203,6 +205,7 @@ static int process_run(const struct fleet_options *o, struct shared *shared, con
 	f->options = o;
 	f->count = &shared->counts[p];
 	f->storm = &shared->storm;
+	f->served = served;
 	f->dir_fd = dir_fd;
 	int r = process_prepare(f, seats, p, &why);
 	if (r == 0)
@@ -228,12 +231,20 @@ static void mark(struct shared *shared, uint32_t processes)
 	}
 }
 
-static void report(struct fleet_report *r, const struct fleet_options *o, const char *phase)
+static const char *seat_name(const void *ctx, uint32_t index)
+{
+	return ((const struct seat *)ctx)[index].name;
+}
+
+/* What is served first: who sees a report finds it at least as new. */
+static void report(struct fleet_report *r, const struct fleet_options *o, const struct seat *seats, const char *phase)
 {
 	struct refusal why;
 	char           text[640];
 	r->phase = phase;
 	r->now_at = clock_now();
+	if (o->served != NULL && fleet_served_write(r, seat_name, seats, o->served, &why) != 0)
+		fprintf(stderr, "vcc-fleet: %s\n", refusal_text(&why, text, sizeof(text)));
 	if (o->json != NULL && fleet_report_write(r, o->json, &why) != 0)
 		fprintf(stderr, "vcc-fleet: %s\n", refusal_text(&why, text, sizeof(text)));
 }
@@ -254,7 +265,8 @@ static bool all_run(const pid_t *pids, uint32_t n, int *ret_status)
 	return all;
 }
 
-static void watch(const struct fleet_options *o, struct shared *shared, struct fleet_report *r, pid_t *pids, int *status)
+static void watch(const struct fleet_options *o, struct shared *shared, struct fleet_report *r, const struct seat *seats, pid_t *pids,
+                  int *status)
 {
 	int64_t begun = clock_monotonic();
 	int64_t next = 0;
@@ -273,7 +285,7 @@ static void watch(const struct fleet_options *o, struct shared *shared, struct f
 		}
 		if (clock_monotonic() >= next) {
 			next = clock_monotonic() + REPORT_MS;
-			report(r, o, ready < o->agents ? "joining" : "running");
+			report(r, o, seats, ready < o->agents ? "joining" : "running");
 		}
 		if (!told && ready == o->agents) {
 			told = true;
@@ -290,12 +302,13 @@ static int fleet_start(const struct fleet_options *o, const struct seat *seats, 
 	pid_t          running[FLEET_PROCESSES_MAX];
 	int            status = 0;
 	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
+	struct hash   *served = mmap(NULL, o->agents * sizeof(*served), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED || served == MAP_FAILED)
 		return 1;
 	for (uint32_t p = 0; p < o->processes; p++) {
 		pids[p] = fork();
 		if (pids[p] == 0)
-			_exit(process_run(o, shared, seats, dir_fd, p));
+			_exit(process_run(o, shared, served, seats, dir_fd, p));
 		if (pids[p] < 0) {
 			perror("vcc-fleet: a process cannot be started");
 			asked_end = status = 1;
@@ -304,9 +317,10 @@ static int fleet_start(const struct fleet_options *o, const struct seat *seats, 
 	memcpy(running, pids, sizeof(running));
 	struct fleet_report r = {
 		.agents = o->agents, .processes = o->processes, .pids = pids, .counts = shared->counts, .begun_at = clock_now(),
+		.served = served,
 	};
 	r.marked_at = r.begun_at;
-	watch(o, shared, &r, running, &status);
+	watch(o, shared, &r, seats, running, &status);
 	shared->stop = 1;
 	for (uint32_t p = 0; p < o->processes; p++) {
 		int     s = 0;
@@ -319,7 +333,8 @@ static int fleet_start(const struct fleet_options *o, const struct seat *seats, 
 		if (running[p] > 0 && (!WIFEXITED(s) || WEXITSTATUS(s) != 0))
 			status = 1;
 	}
-	report(&r, o, "ended");
+	report(&r, o, seats, "ended");
+	munmap(served, o->agents * sizeof(*served));
 	munmap(shared, sizeof(*shared));
 	return status;
 }

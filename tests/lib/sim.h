@@ -8,17 +8,19 @@
 #include <stdint.h>
 
 #include "agent/core/deploy.h"
+#include "controller/core/campaign_flow.h"
 #include "controller/core/order_flow.h"
 #include "controller/core/policy.h"
 #include "controller/core/session.h"
 #include "controller/store/store.h"
 
 enum {
-	SIM_AGENTS = 3,
-	SIM_CERTS = 2, /* per agent; the second one has nothing to probe */
+	SIM_AGENTS_MAX = 200,
+	SIM_CERTS_MAX = 2, /* per agent; the second one has nothing to probe */
 	SIM_GENERATIONS = 256,
 	SIM_RECEIPTS = 256,
-	SIM_SLOTS = 32,
+	SIM_SLOTS = 512,
+	SIM_CAMPAIGNS = 4,
 	SIM_SIGNATURES = 4096,
 	SIM_FLIPS = 2048,
 };
@@ -34,6 +36,10 @@ struct sim_config {
 	unsigned    power;             /* of an agent's deaths: a power cut, what was not synced is gone */
 	unsigned    target;            /* of the swaps: hook, service or disk misbehave */
 	unsigned    cancel;            /* of the open orders, each second: a person cancels */
+	unsigned    jump;              /* each second: the controller's clock jumps */
+	int         agents, certs;     /* 0: three, with two certificates each */
+	bool        campaigns;         /* renewals come from campaigns alone: a bulk renewal in waves, an emergency, one in batches */
+	bool        staged;            /* hosts keep their next key ready */
 };
 
 /* Every message of the fleet protocol, as values. */
@@ -44,7 +50,7 @@ struct sim_msg {
 	uint32_t      attempt;
 	int           cert; /* of the agent */
 	uint32_t      trigger;
-	bool          post_validation;
+	bool          post_validation, staged;
 	int64_t       deadline_at;
 	struct hash   stage, fingerprint;
 	struct serial serial;
@@ -111,6 +117,9 @@ struct sim_cert {
 	struct sim_generation generation[SIM_GENERATIONS];
 	uint64_t              current, highest;
 	bool                  key_there;
+	bool                  staged_there, staged_ready; /* the next key; the controller has said that it has it */
+	struct hash           staged;
+	int64_t               stage_at; /* not before */
 	struct id             key_renewal;
 	uint32_t              key_attempt;
 	struct hash           key;
@@ -137,7 +146,7 @@ struct sim_agent {
 	struct sim_msg  receipt[SIM_RECEIPTS]; /* durable, ascending */
 	size_t          n_receipts;
 	uint64_t        last_seq, acked_seq;
-	struct sim_cert cert[SIM_CERTS];
+	struct sim_cert cert[SIM_CERTS_MAX];
 };
 
 /* ---- the others ---- */
@@ -147,7 +156,7 @@ struct sim_gateway {
 	uint64_t run;
 	bool     linked;              /* to the controller */
 	uint64_t sessions;            /* counter */
-	uint64_t session[SIM_AGENTS]; /* 0 = not connected */
+	uint64_t session[SIM_AGENTS_MAX]; /* 0 = not connected */
 };
 
 struct sim_signature {
@@ -171,12 +180,25 @@ struct sim_slot {
 };
 
 /* A change on its way to the store, and what follows when it is there. */
+struct sim_part { /* one step of one order, and what is sent after it */
+	struct order_step step;
+	bool              has_send, restage;
+	struct sim_msg    send;
+};
+
 struct sim_change {
 	struct sim_change   *next;
 	struct store_change *change;
-	bool                 has_step, has_send;
-	struct order_step    step;
-	struct sim_msg       send;
+	struct sim_part     *part; /* owned */
+	size_t               n_parts;
+	struct certificate   cert; /* as it was written here last: the store does not have it yet */
+	uint64_t             cert_version;
+	char                 no_stage[CERT_ID_SIZE]; /* whose staged key goes */
+	struct id            campaign[SIM_CAMPAIGNS]; /* that take steps in it */
+	unsigned             steps[SIM_CAMPAIGNS], sending[SIM_CAMPAIGNS]; /* how many; in how many some of those that wait are taken */
+	size_t               n_campaigns;
+	struct sim_msg       offer; /* a staged key that is stored */
+	int                  offer_agent;
 	int                  agent; /* whose receipt; -1 = none */
 	uint64_t             ack_seq, ack_id;
 	bool                 reserves;
@@ -184,18 +206,39 @@ struct sim_change {
 	struct store_result  result;
 };
 
+/* One order that a member of a campaign waits for. */
+struct sim_watch {
+	struct id         renewal_id;
+	uint64_t          position;
+	bool              follows; /* it was not made for it */
+	enum member_state state;
+};
+
+struct sim_campaign {
+	bool             used;
+	struct campaign  c;
+	unsigned         pending, sending; /* changes on their way to the store */
+	uint32_t         away;
+	int64_t          halted_at; /* true time */
+	struct sim_watch watch[SIM_AGENTS_MAX * SIM_CERTS_MAX];
+	size_t           n_watches;
+};
+
 struct sim_controller {
 	bool               alive;
 	uint64_t           run, connection; /* to the gateway: numbers of ours */
 	struct sim_slot    slot[SIM_SLOTS];
-	struct session     session[SIM_AGENTS];
-	struct agent_run   keeper_run[SIM_AGENTS]; /* in memory: a controller that starts knows no run */
-	uint64_t           taken[SIM_AGENTS], durable[SIM_AGENTS]; /* receipts */
+	struct session     session[SIM_AGENTS_MAX];
+	struct agent_run   keeper_run[SIM_AGENTS_MAX]; /* in memory: a controller that starts knows no run */
+	uint64_t           taken[SIM_AGENTS_MAX], durable[SIM_AGENTS_MAX]; /* receipts */
 	struct sim_change *first, **last;
 	bool               commit_planned;
 	uint64_t           message_id;
 	uint64_t           serial_next, serial_end;
 	bool               signer_linked;
+	struct sim_campaign campaign[SIM_CAMPAIGNS]; /* those that are open */
+	bool               asked;                    /* for one that is not stored yet */
+	int64_t            seen_at[SIM_AGENTS_MAX], started_at; /* true time */
 };
 
 struct sim_flip {
@@ -208,6 +251,9 @@ struct sim {
 	const struct sim_config *config;
 	uint64_t                 seed, random;
 	int64_t                  now, calm_at; /* until then things go wrong */
+	int64_t                  ahead;        /* of the controller's clock before the true one */
+	int                      n_agents, n_certs;
+	int64_t                  begun_at, next_ask_at; /* for the next campaign */
 	bool                     verbose;
 	struct sim_event       **queue;
 	size_t                   n_queue, cap_queue;
@@ -219,10 +265,11 @@ struct sim {
 	struct sim_controller controller;
 	struct sim_gateway    gateway;
 	struct sim_signer     signer;
-	struct sim_agent      agent[SIM_AGENTS];
+	struct sim_agent      agent[SIM_AGENTS_MAX];
 	struct sim_flip       flip[SIM_FLIPS];
 	size_t                n_flips;
 	unsigned              errors, kills, completed, failures, cancelled, unverified;
+	unsigned              halts, resumes, overtaken, with_stage, jumps;
 };
 
 /* sim_world.c */
@@ -247,12 +294,13 @@ void                agent_connected(struct sim *s, int agent, uint64_t link);
 void                agent_disconnected(struct sim *s, int agent);
 void                agent_event(struct sim *s, int agent, int cert, const struct deploy_event *e);
 struct deploy_event agent_event_of(struct sim *s, int agent, int cert, enum deploy_event_kind kind);
-bool                agent_at_rest(const struct sim_agent *a);
+bool                agent_at_rest(const struct sim *s, int agent);
 void                agent_repair(struct sim *s, int agent); /* calm: services run again */
 
 /* sim_disk.c: what the actions of a deployment do to disk and service */
 void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a);
-void disk_check(struct sim *s); /* current always names one complete matching pair */
+void disk_take_stage(struct sim *s, int agent, int cert); /* a staged key becomes that of the attempt that is for it */
+void disk_check(struct sim *s, int agent); /* current always names one complete matching pair */
 
 /* sim_net.c: agent <-> gateway <-> controller */
 void net_from_agent(struct sim *s, int agent, const struct sim_msg *m);
@@ -282,8 +330,33 @@ void                control_message(struct sim *s, int agent, uint64_t session, 
 void                control_signer_up(struct sim *s);
 void                control_signer_gone(struct sim *s);
 void                control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint);
-bool                control_at_rest(const struct sim *s);
-struct order_policy control_policy(void);
+bool                control_at_rest(struct sim *s);
+struct order_policy control_policy(const struct sim *s);
+
+/* Time as the controller sees it. */
+int64_t control_now(const struct sim *s);
+/* One event of an order. `agent`, `receipt`: the message that brought it, stored with what follows; -1 and NULL = none. `into`: its change, NULL = one of its
+ * own. Nothing may be on its way for it. */
+void              control_order(struct sim *s, struct sim_slot *slot, struct order_event *e, int agent, const struct sim_msg *receipt,
+				struct sim_change *into);
+/* A new order; NULL and a code when it may not be. */
+struct sim_slot  *control_order_new(struct sim *s, const struct certificate *cert, enum trigger trigger, uint32_t flags, struct id campaign,
+				    struct sim_change *into);
+struct sim_slot  *control_slot(struct sim *s, struct id renewal_id); /* in memory, or read back; NULL = there is none */
+struct sim_change *change_new(void);
+void               change_submit(struct sim *s, struct sim_change *c);
+
+/* sim_campaign.c: the shell around the campaign core */
+void campaign_load(struct sim *s);
+void campaign_tick(struct sim *s);
+void campaign_moved(struct sim *s, struct sim_change *c, const struct order *was, const struct order *next);
+void campaign_stored(struct sim *s, const struct sim_change *c);
+void campaign_begin(struct sim *s, const struct campaign *row); /* over all certificates */
+bool campaign_word(struct sim *s, struct sim_campaign *k, enum campaign_event_kind word); /* of a person; false: not now */
+bool campaign_at_rest(struct sim *s);
+
+/* sim_people.c: what people ask for */
+void people_tick(struct sim *s);
 
 /* sim_change.c: actions of an order as one change of the store */
 void change_of_step(struct sim *s, const struct order_step *step, const struct order_event *e, struct sim_change *c);
@@ -292,5 +365,7 @@ bool cert_find(const char *cert_id, int *ret_agent, int *ret_cert);
 
 /* sim_verdict.c: what must hold at the end */
 void verdict(struct sim *s);
+/* sim_ballot.c: the same for campaigns */
+void verdict_campaigns(struct sim *s, const struct audit *rows, size_t n);
 
 #endif

@@ -84,11 +84,58 @@ static void receipt_keep(struct sim *s, int agent, int cert, const struct deploy
 	};
 }
 
+/* ---- the next key ---- */
+
+static void stage_offer(struct sim *s, int agent, int cert)
+{
+	const struct sim_cert *c = &s->agent[agent].cert[cert];
+	if (c->staged_there && !c->staged_ready && s->agent[agent].welcomed)
+		net_from_agent(s, agent, &(struct sim_msg){.type = MSG_STAGE, .cert = cert, .stage = c->staged});
+}
+
+/* What is missing is made in quiet time, what is not acknowledged is offered. */
+static void stage_beat(struct sim *s, int agent)
+{
+	for (int cert = 0; cert < s->n_certs && s->agent[agent].alive; cert++) {
+		struct sim_cert *c = &s->agent[agent].cert[cert];
+		if (!c->staged_there && c->d.phase == DEPLOY_DONE && c->current != 0 && s->now >= c->stage_at) {
+			sim_hash(s, &c->staged);
+			sim_trace(s, "agent %d.%d has its next key", agent, cert);
+			c->staged_there = true;
+			c->staged_ready = false;
+			if (sim_may_die(s, SIM_AGENT, agent)) /* kept, nobody told */
+				return;
+		}
+		stage_offer(s, agent, cert);
+	}
+}
+
+/* The controller has none of this certificate, or does not want that one any more. */
+static void stage_asked(struct sim *s, int agent, int cert)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	sim_trace(s, "agent %d.%d is asked for a key", agent, cert);
+	if (c->staged_ready)
+		c->staged_there = c->staged_ready = false;
+	if (!c->staged_there)
+		c->stage_at = s->now + sim_between(s, 0, MS_MINUTE);
+}
+
+static void stage_acked(struct sim_cert *c, struct hash stage)
+{
+	if (c->staged_there && hash_equal(c->staged, stage))
+		c->staged_ready = true;
+}
+
 static void on_receipts_again(struct sim *s, const struct sim_event *e)
 {
 	if (!same_run(s, e))
 		return;
 	send_receipts(s, e->agent, NULL);
+	if (s->config->staged)
+		stage_beat(s, e->agent);
+	if (!same_run(s, e))
+		return;
 	struct sim_event *next = sim_after(s, RECEIPTS_AGAIN_MS, on_receipts_again);
 	next->agent = e->agent;
 	next->run = e->run;
@@ -211,6 +258,10 @@ static void on_welcome(struct sim *s, int agent, const struct sim_msg *m)
 		.type = MSG_HELLO, .boot_id = a->boot_id, .generation = a->generation, .host_hash = a->host_hash};
 	net_from_agent(s, agent, &hello);
 	send_receipts(s, agent, NULL);
+	for (int cert = 0; cert < s->n_certs && s->config->staged; cert++) {
+		net_from_agent(s, agent, &(struct sim_msg){.type = MSG_TARGET, .cert = cert});
+		stage_offer(s, agent, cert);
+	}
 }
 
 static struct deploy_event event_of_message(struct sim *s, int agent, const struct sim_msg *m, enum deploy_event_kind kind)
@@ -246,7 +297,13 @@ void agent_message(struct sim *s, int agent, const struct sim_msg *m)
 		on_welcome(s, agent, m);
 		break;
 	case MSG_ACK:
-		receipts_acked(s, agent, m->seq);
+		if (!hash_is_none(m->stage))
+			stage_acked(&s->agent[agent].cert[m->cert], m->stage);
+		else
+			receipts_acked(s, agent, m->seq);
+		break;
+	case MSG_RESTAGE:
+		stage_asked(s, agent, m->cert);
 		break;
 	case MSG_ORDER:
 		e = event_of_message(s, agent, m, DEV_ORDER);
@@ -256,6 +313,8 @@ void agent_message(struct sim *s, int agent, const struct sim_msg *m)
 		check_stored(s, m);
 		e = event_of_message(s, agent, m, DEV_CERTIFICATE);
 		e.deadline_at = m->not_after_at;
+		e.staged = m->staged;
+		e.key_present = m->staged && s->agent[agent].cert[m->cert].staged_there && hash_equal(s->agent[agent].cert[m->cert].staged, m->stage);
 		agent_event(s, agent, m->cert, &e);
 		break;
 	case MSG_CANCEL:
@@ -296,11 +355,12 @@ void agent_start(struct sim *s, int agent)
 	sim_hash(s, &boot);
 	memcpy(a->boot_id.b, boot.b, sizeof(a->boot_id.b));
 	sim_trace(s, "agent %d starts", agent);
-	for (int cert = 0; cert < SIM_CERTS; cert++)
+	for (int cert = 0; cert < s->n_certs; cert++)
 		a->cert[cert].d = a->cert[cert].journal;
 	uint64_t run = a->run;
-	for (int cert = 0; cert < SIM_CERTS && a->alive && a->run == run; cert++) {
+	for (int cert = 0; cert < s->n_certs && a->alive && a->run == run; cert++) {
 		struct sim_cert    *c = &a->cert[cert];
+		disk_take_stage(s, agent, cert);
 		struct deploy_event e = agent_event_of(s, agent, cert, DEV_RESTART);
 		e.key_present = c->key_there && id_equal(c->key_renewal, c->d.renewal_id) && c->key_attempt == c->d.attempt &&
 				hash_equal(c->key, c->d.spki_hash);
@@ -321,7 +381,7 @@ void agent_die(struct sim *s, int agent)
 	net_agent_gone(s, agent);
 	a->alive = a->connected = a->welcomed = false;
 	a->run++;
-	for (int cert = 0; cert < SIM_CERTS; cert++) {
+	for (int cert = 0; cert < s->n_certs; cert++) {
 		struct sim_cert *c = &a->cert[cert];
 		c->probing = false;
 		if (power)
@@ -331,11 +391,12 @@ void agent_die(struct sim *s, int agent)
 	}
 }
 
-bool agent_at_rest(const struct sim_agent *a)
+bool agent_at_rest(const struct sim *s, int agent)
 {
+	const struct sim_agent *a = &s->agent[agent];
 	if (!a->alive || !a->connected || a->n_receipts > 0)
 		return false;
-	for (int cert = 0; cert < SIM_CERTS; cert++) {
+	for (int cert = 0; cert < s->n_certs; cert++) {
 		enum deploy_phase phase = a->cert[cert].d.phase;
 		if (phase != DEPLOY_NONE && phase != DEPLOY_DONE)
 			return false;
@@ -345,7 +406,7 @@ bool agent_at_rest(const struct sim_agent *a)
 
 void agent_repair(struct sim *s, int agent)
 {
-	for (int cert = 0; cert < SIM_CERTS; cert++) {
+	for (int cert = 0; cert < s->n_certs; cert++) {
 		struct sim_cert *c = &s->agent[agent].cert[cert];
 		c->mode = MODE_OK;
 		if (!c->up && c->current != 0) {

@@ -2,6 +2,7 @@
  * A row that several actions touch is read once and written once: a second read would not see the first write.
  * Never: acting; what follows a commit is in sim_control.c. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/err.h"
@@ -18,6 +19,7 @@ struct row {
 struct build {
 	struct sim               *s;
 	struct sim_change        *c;
+	struct sim_part          *part;
 	const struct order       *o;
 	const struct order_event *event;
 	struct certificate        cert;
@@ -74,14 +76,15 @@ static void send(struct build *b, uint16_t type)
 		struct issuance *i = row_of(b, &b->mine, b->o->serial);
 		b->mine.dirty = known && was_dirty;
 		m.stage = b->o->spki_hash;
+		m.staged = (b->o->flags & ORDER_STAGED) != 0;
 		m.fingerprint = b->o->fingerprint;
 		m.serial = b->o->serial;
 		m.not_after_at = i->not_after_at;
 	}
 	store_put_outbox(b->c->change, b->o->agent, b->o->renewal_id, m.id, type,
 			 (struct span){(const uint8_t *)&m, sizeof(m)});
-	b->c->send = m;
-	b->c->has_send = true;
+	b->part->send = m;
+	b->part->has_send = true;
 }
 
 /* ---- issuances ---- */
@@ -96,9 +99,9 @@ static void add_intent(struct build *b)
 	memcpy(r->i.issuer_id, "service-1", sizeof("service-1"));
 	r->i.tbs_hash = b->o->tbs_hash;
 	r->i.spki_hash = b->o->spki_hash;
-	r->i.created_at = b->s->now;
+	r->i.created_at = control_now(b->s);
 	r->i.supersede_at = TIME_NEVER;
-	if (policy_validity(&b->s->template, TIME_NEVER - 1, b->s->now, &r->i.not_before_at, &r->i.not_after_at, &cut) != 0)
+	if (policy_validity(&b->s->template, TIME_NEVER - 1, control_now(b->s), &r->i.not_before_at, &r->i.not_after_at, &cut) != 0)
 		sim_error(b->s, "no validity");
 	store_add_issuance(b->c->change, &r->i);
 	r->there = true;
@@ -130,7 +133,7 @@ static void prove(struct build *b)
 {
 	struct issuance *i = row_of(b, &b->mine, b->o->serial);
 	i->state = ISSUANCE_ACTIVE;
-	i->proved_at = b->s->now;
+	i->proved_at = control_now(b->s);
 	certificate_now(b, i, true);
 	if (serial_is_none(b->o->old_serial))
 		return;
@@ -139,11 +142,12 @@ static void prove(struct build *b)
 		old->state = ISSUANCE_RENEWED;
 }
 
-static void revoke_new(struct build *b)
+/* An attempt that gives way to the next one has no serial any more. */
+static void revoke_new(struct build *b, struct serial serial)
 {
-	struct issuance *i = row_of(b, &b->mine, b->o->serial);
+	struct issuance *i = row_of(b, &b->mine, serial);
 	i->state = ISSUANCE_REVOKED;
-	i->revoked_at = b->s->now;
+	i->revoked_at = control_now(b->s);
 	i->revoke_reason = REASON_SUPERSEDED;
 	if (!serial_equal(b->cert.serial, i->serial))
 		return;
@@ -153,7 +157,7 @@ static void revoke_new(struct build *b)
 		c->fingerprint = (struct hash){0};
 		c->not_before_at = c->not_after_at = 0;
 		c->proved = false;
-		c->renew_at = b->s->now;
+		c->renew_at = control_now(b->s);
 		return;
 	}
 	struct issuance *old = row_of(b, &b->old, b->o->old_serial);
@@ -181,7 +185,7 @@ static void add_audit(struct build *b, const struct order_action *a)
 		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
 		[ORDER_AUDIT_PEERS_PROVED] = AUDIT_PEERS_PROVED, [ORDER_AUDIT_PEERS_REFUSED] = AUDIT_PEERS_REFUSED,
 	};
-	struct audit row = {.at = b->s->now, .event = events[a->audit], .renewal_id = a->renewal_id, .actor = "controller"};
+	struct audit row = {.at = control_now(b->s), .event = events[a->audit], .renewal_id = a->renewal_id, .actor = "controller"};
 	char         serial[SERIAL_TEXT_SIZE];
 	memcpy(row.object, b->o->cert_id, sizeof(row.object));
 	snprintf(row.detail, sizeof(row.detail), "{\"serial\":\"%s\",\"code\":%d}", serial_text(a->serial, serial), a->code);
@@ -197,6 +201,26 @@ static void reserve_stage(struct build *b)
 	}
 	stage.renewal_id = b->o->renewal_id;
 	store_put_stage(b->c->change, &stage);
+}
+
+static void use_stage(struct build *b)
+{
+	struct staged_key stage;
+	if (view_stage(b->s->view, b->o->cert_id, &stage) == 0 && id_equal(stage.renewal_id, b->o->renewal_id))
+		store_remove_stage(b->c->change, b->o->cert_id);
+}
+
+/* Not one that another order has reserved. */
+static void drop_stage(struct build *b)
+{
+	struct staged_key stage;
+	bool there = view_stage(b->s->view, b->o->cert_id, &stage) == 0;
+	if (there && !(id_is_none(stage.renewal_id) || id_equal(stage.renewal_id, b->o->renewal_id)))
+		return;
+	if (there)
+		store_remove_stage(b->c->change, b->o->cert_id);
+	memcpy(b->c->no_stage, b->o->cert_id, sizeof(b->c->no_stage));
+	b->part->restage = true;
 }
 
 static void apply(struct build *b, const struct order_action *a)
@@ -242,7 +266,7 @@ static void apply(struct build *b, const struct order_action *a)
 		row_of(b, &b->old, a->serial)->supersede_at = a->at;
 		break;
 	case ACT_REVOKE_NEW:
-		revoke_new(b);
+		revoke_new(b, a->serial);
 		break;
 	case ACT_COUNT_RENEWAL:
 		count_renewal(b);
@@ -258,8 +282,10 @@ static void apply(struct build *b, const struct order_action *a)
 		reserve_stage(b);
 		break;
 	case ACT_USE_STAGE:
+		use_stage(b);
+		break;
 	case ACT_DROP_STAGE:
-		store_remove_stage(b->c->change, b->o->cert_id);
+		drop_stage(b);
 		break;
 	case ACT_SIGN:
 	case ACT_ASK_PEERS: /* nobody relies on anything here */
@@ -270,10 +296,18 @@ static void apply(struct build *b, const struct order_action *a)
 
 void change_of_step(struct sim *s, const struct order_step *step, const struct order_event *e, struct sim_change *c)
 {
-	struct build b = {.s = s, .c = c, .o = &step->next, .event = e};
-	if (view_certificate(s->view, step->next.cert_id, &b.cert) != 0)
+	c->part = reallocarray(c->part, c->n_parts + 1, sizeof(*c->part));
+	if (c->part == NULL)
+		abort();
+	struct sim_part *part = &c->part[c->n_parts++];
+	*part = (struct sim_part){.step = *step};
+	struct build b = {.s = s, .c = c, .part = part, .o = &part->step.next, .event = e};
+	bool         again = strcmp(c->cert.cert_id, step->next.cert_id) == 0;
+	if (again)
+		b.cert = c->cert;
+	else if (view_certificate(s->view, step->next.cert_id, &b.cert) != 0)
 		sim_error(s, "%s: no such certificate", step->next.cert_id);
-	uint64_t version = b.cert.version;
+	uint64_t version = again ? c->cert_version : b.cert.version;
 	store_put_order(c->change, &step->next);
 	for (size_t i = 0; i < step->n_act; i++) {
 		sim_trace(s, "order %s act %s", step->next.cert_id, order_action_name(step->act[i].kind));
@@ -281,12 +315,13 @@ void change_of_step(struct sim *s, const struct order_step *step, const struct o
 	}
 	if (e->kind == EV_DISPATCH && step->next.attempt == 1) /* a new order: the certificate names it */
 		cert_of(&b)->open_order = step->next.renewal_id;
-	if (b.cert_dirty)
+	if (b.cert_dirty) {
 		store_put_certificate(c->change, &b.cert, version);
+		c->cert = b.cert;
+		c->cert_version = version + 1;
+	}
 	if (b.mine.dirty)
 		store_put_issuance(c->change, &b.mine.i);
 	if (b.old.dirty)
 		store_put_issuance(c->change, &b.old.i);
-	c->step = *step;
-	c->has_step = true;
 }

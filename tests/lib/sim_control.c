@@ -12,11 +12,17 @@
 
 #define AGAIN_MS 5 /* an order whose change is on its way takes no event */
 
-struct order_policy control_policy(void)
+int64_t control_now(const struct sim *s)
+{
+	return s->now + s->ahead;
+}
+
+/* In campaigns an attempt that failed waits long enough to count as failed. */
+struct order_policy control_policy(const struct sim *s)
 {
 	return (struct order_policy){
 		.max_attempts = 3,
-		.retry_ms = MS_MINUTE,
+		.retry_ms = s->config->campaigns ? 4 * MS_MINUTE : MS_MINUTE,
 		.attempt_ms = 3 * MS_MINUTE,
 		.supersede_grace_ms = 2 * MS_MINUTE,
 		.post_validation = true,
@@ -25,7 +31,7 @@ struct order_policy control_policy(void)
 
 /* ---- changes ---- */
 
-static struct sim_change *change_new(void)
+struct sim_change *change_new(void)
 {
 	struct sim_change *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -88,11 +94,39 @@ static void act_live(struct sim *s, const struct order_step *step)
 	}
 }
 
-static void committed(struct sim *s, struct sim_change *c)
+static void restage(struct sim *s, const char *cert_id)
+{
+	struct sim_msg m = {.type = MSG_RESTAGE};
+	sim_trace(s, "%s: another key is asked for", cert_id);
+	int            agent = 0;
+	if (cert_find(cert_id, &agent, &m.cert))
+		send_now(s, agent, &m);
+}
+
+/* What a change has to say once it is durable. */
+static void say(struct sim *s, const struct sim_change *c)
 {
 	uint64_t run = s->controller.run;
+	if (c->agent >= 0)
+		send_now(s, c->agent, &(struct sim_msg){.type = MSG_ACK, .id = c->ack_id, .seq = c->ack_seq});
+	if (c->offer.type != 0)
+		send_now(s, c->offer_agent, &(struct sim_msg){.type = MSG_ACK, .cert = c->offer.cert, .stage = c->offer.stage});
+	for (size_t i = 0; i < c->n_parts && s->controller.alive && s->controller.run == run; i++) {
+		const struct sim_part *part = &c->part[i];
+		int                    agent, cert;
+		if (part->has_send && cert_find(part->step.next.cert_id, &agent, &cert))
+			send_now(s, agent, &part->send);
+		if (part->restage)
+			restage(s, part->step.next.cert_id);
+		if (s->controller.alive && s->controller.run == run)
+			act_live(s, &part->step);
+	}
+}
+
+static void committed(struct sim *s, struct sim_change *c)
+{
 	if (c->code != 0) {
-		sim_error(s, "a change of %s was refused: %d %s", c->has_step ? c->step.next.cert_id : "nothing", c->code,
+		sim_error(s, "a change of %s was refused: %d %s", c->n_parts > 0 ? c->part[0].step.next.cert_id : "nothing", c->code,
 			  err_what(c->code));
 		return;
 	}
@@ -100,22 +134,25 @@ static void committed(struct sim *s, struct sim_change *c)
 		s->controller.serial_next = c->result.serial_first;
 		s->controller.serial_end = c->result.serial_first + 1000;
 	}
-	if (c->has_step) {
-		struct sim_slot *slot = slot_find(s, c->step.next.renewal_id);
+	for (size_t i = 0; i < c->n_parts; i++) {
+		struct sim_slot *slot = slot_find(s, c->part[i].step.next.renewal_id);
 		slot->busy = false;
-		slot->used = !order_phase_final(c->step.next.phase);
+		slot->used = !order_phase_final(c->part[i].step.next.phase);
 	}
 	if (c->agent >= 0 && c->ack_seq > s->controller.durable[c->agent])
 		s->controller.durable[c->agent] = c->ack_seq;
 	if (sim_may_die(s, SIM_CONTROLLER, 0)) /* durable, and nobody told */
 		return;
-	int agent = c->agent, cert = 0;
-	if (c->agent >= 0)
-		send_now(s, agent, &(struct sim_msg){.type = MSG_ACK, .id = c->ack_id, .seq = c->ack_seq});
-	if (c->has_send && cert_find(c->step.next.cert_id, &agent, &cert))
-		send_now(s, agent, &c->send);
-	if (c->has_step && s->controller.alive && s->controller.run == run)
-		act_live(s, &c->step);
+	uint64_t run = s->controller.run;
+	say(s, c);
+	if (s->controller.alive && s->controller.run == run)
+		campaign_stored(s, c);
+}
+
+static void change_free(struct sim_change *c)
+{
+	free(c->part);
+	free(c);
 }
 
 static void on_commit(struct sim *s, const struct sim_event *e)
@@ -137,11 +174,11 @@ static void on_commit(struct sim *s, const struct sim_event *e)
 		all = c->next;
 		if (k->alive && k->run == e->run)
 			committed(s, c);
-		free(c);
+		change_free(c);
 	}
 }
 
-static void submit(struct sim *s, struct sim_change *c)
+void change_submit(struct sim *s, struct sim_change *c)
 {
 	struct sim_controller *k = &s->controller;
 	*k->last = c;
@@ -153,6 +190,17 @@ static void submit(struct sim *s, struct sim_change *c)
 }
 
 /* ---- orders ---- */
+
+/* Serial and content of a certificate for the key that the event names. */
+static void fill_intent(struct sim *s, struct order_event *e)
+{
+	uint8_t     random[SERIAL_RANDOM];
+	struct hash h;
+	sim_hash(s, &h);
+	memcpy(random, h.b, sizeof(random));
+	e->serial = serial_make(s->controller.serial_next++, random);
+	digest_sha256_two(e->serial.b, sizeof(e->serial.b), e->spki_hash.b, sizeof(e->spki_hash.b), &e->tbs_hash);
+}
 
 /* `receipt` is the message that brought the event; it is stored with whatever follows from it. */
 static void receipt_add(struct sim *s, struct sim_change *c, int agent, const struct sim_msg *m)
@@ -166,7 +214,7 @@ static void receipt_add(struct sim *s, struct sim_change *c, int agent, const st
 	r.host_hash = row.host_hash;
 	memcpy(r.agent, row.name, sizeof(r.agent));
 	memcpy(r.cert_id, s->agent[agent].cert[m->cert].cert_id, sizeof(r.cert_id));
-	r.made_at = r.stored_at = s->now;
+	r.made_at = r.stored_at = control_now(s);
 	r.body = (struct span){(const uint8_t *)m, sizeof(*m)};
 	store_add_receipt(c->change, &r);
 	c->agent = agent;
@@ -175,13 +223,31 @@ static void receipt_add(struct sim *s, struct sim_change *c, int agent, const st
 	s->controller.taken[agent] = m->seq;
 }
 
-static void order_event(struct sim *s, struct sim_slot *slot, const struct order_event *e, int agent,
-			const struct sim_msg *receipt)
+/* May this attempt begin with the key that the host has ready? */
+static void use_stage(struct sim *s, const struct order *o, struct order_event *e, const struct sim_change *into)
 {
-	struct order_policy policy = control_policy();
+	struct staged_key k;
+	bool              begins = e->kind == EV_DISPATCH || e->kind == EV_NOW || (e->kind == EV_TIMER && o->next_at <= control_now(s));
+	if (!begins || !order_flow_may_begin(o->phase) || (o->flags & ORDER_FRESH) != 0 ||
+	    s->controller.serial_next == s->controller.serial_end || view_stage(s->view, o->cert_id, &k) != 0)
+		return;
+	bool goes = into != NULL && strcmp(into->no_stage, o->cert_id) == 0;
+	if (goes || !(id_is_none(k.renewal_id) || id_equal(k.renewal_id, o->renewal_id)))
+		return;
+	e->staged = true;
+	e->spki_hash = k.spki_hash;
+	fill_intent(s, e);
+	s->with_stage++;
+}
+
+void control_order(struct sim *s, struct sim_slot *slot, struct order_event *e, int agent, const struct sim_msg *receipt,
+		   struct sim_change *into)
+{
+	struct order_policy policy = control_policy(s);
 	struct order_step   step;
 	policy.verified_is_enough = strstr(slot->o.cert_id, "-c1") != NULL;
-	if (order_flow_step(&slot->o, e, s->now, &policy, &step) != 0) {
+	use_stage(s, &slot->o, e, into);
+	if (order_flow_step(&slot->o, e, control_now(s), &policy, &step) != 0) {
 		sim_error(s, "the core refuses an event");
 		return;
 	}
@@ -195,13 +261,20 @@ static void order_event(struct sim *s, struct sim_slot *slot, const struct order
 			slot->used = false;
 		return;
 	}
-	struct sim_change *c = change_new();
+	struct sim_change *c = into != NULL ? into : change_new();
 	if (receipt != NULL)
 		receipt_add(s, c, agent, receipt);
 	change_of_step(s, &step, e, c);
+	campaign_moved(s, c, &slot->o, &step.next);
 	slot->o = step.next;
 	slot->busy = true;
-	submit(s, c);
+	if (into == NULL)
+		change_submit(s, c);
+}
+
+static void order_event(struct sim *s, struct sim_slot *slot, struct order_event *e, int agent, const struct sim_msg *receipt)
+{
+	control_order(s, slot, e, agent, receipt, NULL);
 }
 
 static struct order_event event_of(struct sim *s, const struct order *o, enum order_event_kind kind)
@@ -210,7 +283,7 @@ static struct order_event event_of(struct sim *s, const struct order *o, enum or
 }
 
 /* In memory, or read back: an ended order still answers. NULL when there is none. */
-static struct sim_slot *slot_get(struct sim *s, struct id renewal_id)
+struct sim_slot *control_slot(struct sim *s, struct id renewal_id)
 {
 	struct sim_slot *slot = slot_find(s, renewal_id);
 	struct order     o;
@@ -242,14 +315,9 @@ static void on_csr(struct sim *s, struct sim_slot *slot, const struct sim_msg *m
 	if (k->serial_next == k->serial_end)
 		return; /* none reserved yet: the agent asks again */
 	struct order_event e = event_of(s, &slot->o, EV_CSR);
-	uint8_t            random[SERIAL_RANDOM];
-	struct hash        h;
-	sim_hash(s, &h);
-	memcpy(random, h.b, sizeof(random));
 	e.attempt = m->attempt;
 	e.spki_hash = m->stage;
-	e.serial = serial_make(k->serial_next++, random);
-	digest_sha256_two(e.serial.b, sizeof(e.serial.b), e.spki_hash.b, sizeof(e.spki_hash.b), &e.tbs_hash);
+	fill_intent(s, &e);
 	order_event(s, slot, &e, -1, NULL);
 }
 
@@ -265,7 +333,7 @@ static void on_receipt(struct sim *s, int agent, uint64_t session, const struct 
 		send_now(s, agent, &(struct sim_msg){.type = MSG_ACK, .id = m->id, .seq = m->seq});
 	if (place != SESSION_RECEIPT_NEXT)
 		return;
-	struct sim_slot *slot = slot_get(s, m->renewal_id);
+	struct sim_slot *slot = control_slot(s, m->renewal_id);
 	if (slot == NULL) {
 		sim_error(s, "a receipt of an order that was never made");
 		return;
@@ -295,11 +363,66 @@ static void on_ack(struct sim *s, int agent, const struct sim_msg *m)
 	if (rows[0].type == MSG_CANCEL) {
 		struct sim_change *c = change_new();
 		store_remove_outbox(c->change, s->agent[agent].name, rows[0].renewal_id);
-		submit(s, c);
+		change_submit(s, c);
 	} else if (rows[0].type == MSG_CERTIFICATE && slot != NULL) {
 		struct order_event e = event_of(s, &slot->o, EV_DELIVERED);
 		order_event(s, slot, &e, -1, NULL);
 	}
+}
+
+/* ---- keys that hosts have ready ---- */
+
+/* The host's certificate, unless something is on its way for its order: the store does not say yet what will be. */
+static bool at_leisure(struct sim *s, int agent, int cert, struct certificate *ret)
+{
+	if (view_certificate(s->view, s->agent[agent].cert[cert].cert_id, ret) != 0)
+		return false;
+	struct sim_slot *slot = id_is_none(ret->open_order) ? NULL : slot_find(s, ret->open_order);
+	return slot == NULL || !slot->busy;
+}
+
+static bool key_is_in_use(struct sim *s, const struct certificate *cert, struct hash spki_hash)
+{
+	struct issuance i;
+	return !serial_is_none(cert->serial) && view_issuance(s->view, cert->serial, &i) == 0 && hash_equal(i.spki_hash, spki_hash);
+}
+
+static void on_stage(struct sim *s, int agent, const struct sim_msg *m)
+{
+	struct certificate cert;
+	struct staged_key  known, k = {.spki_hash = m->stage, .host_hash = s->agent[agent].host_hash, .ready_at = control_now(s)};
+	if (!at_leisure(s, agent, m->cert, &cert))
+		return;
+	if (key_is_in_use(s, &cert, m->stage)) {
+		restage(s, cert.cert_id);
+		return;
+	}
+	bool has = view_stage(s->view, cert.cert_id, &known) == 0;
+	if (has && hash_equal(known.spki_hash, m->stage)) {
+		send_now(s, agent, &(struct sim_msg){.type = MSG_ACK, .cert = m->cert, .stage = m->stage});
+		return;
+	}
+	struct sim_slot *open = id_is_none(cert.open_order) ? NULL : slot_find(s, cert.open_order);
+	if (open != NULL && hash_equal(open->o.spki_hash, m->stage))
+		return; /* the host will hear that it is used */
+	if (has && !id_is_none(known.renewal_id))
+		return; /* the order that has reserved the other one is about to use it */
+	memcpy(k.cert_id, cert.cert_id, sizeof(k.cert_id));
+	struct sim_change *c = change_new();
+	store_put_stage(c->change, &k);
+	sim_trace(s, "%s: a key is staged", k.cert_id);
+	c->offer = *m;
+	c->offer_agent = agent;
+	change_submit(s, c);
+}
+
+static void on_target(struct sim *s, int agent, const struct sim_msg *m)
+{
+	struct certificate cert;
+	struct staged_key  known;
+	if (at_leisure(s, agent, m->cert, &cert) && cert.proved && id_is_none(cert.open_order) &&
+	    view_stage(s->view, cert.cert_id, &known) != 0)
+		restage(s, cert.cert_id);
 }
 
 static void session_event(struct sim *s, int agent, struct session_event *e)
@@ -309,8 +432,10 @@ static void session_event(struct sim *s, int agent, struct session_event *e)
 	struct session     *x = &s->controller.session[agent];
 	bool                known = view_agent(s->view, s->agent[agent].name, &row) == 0;
 	row.run = s->controller.keeper_run[agent];
-	session_step(x, e, known ? &row : NULL, s->now, &step);
+	session_step(x, e, known ? &row : NULL, control_now(s), &step);
 	*x = step.next;
+	if (x->helloed)
+		s->controller.seen_at[agent] = s->now;
 	if (step.keep)
 		s->controller.keeper_run[agent] = step.run;
 	for (size_t i = 0; i < step.n_act && s->controller.alive; i++) {
@@ -351,8 +476,12 @@ void control_message(struct sim *s, int agent, uint64_t session, const struct si
 		on_receipt(s, agent, session, m);
 	} else if (m->type == MSG_AGENT_ACK) {
 		on_ack(s, agent, m);
+	} else if (m->type == MSG_STAGE) {
+		on_stage(s, agent, m);
+	} else if (m->type == MSG_TARGET) {
+		on_target(s, agent, m);
 	} else if (m->type == MSG_CSR) {
-		struct sim_slot *slot = slot_get(s, m->renewal_id);
+		struct sim_slot *slot = control_slot(s, m->renewal_id);
 		if (slot != NULL && slot->busy)
 			again(s, agent, session, m);
 		else if (slot != NULL)
@@ -376,7 +505,7 @@ void control_down(struct sim *s, uint64_t session, int agent)
 
 void control_gateway_lost(struct sim *s)
 {
-	for (int agent = 0; agent < SIM_AGENTS; agent++) {
+	for (int agent = 0; agent < s->n_agents; agent++) {
 		struct session_event e = {.kind = SES_GATEWAY_LOST, .gateway = s->controller.connection};
 		session_event(s, agent, &e);
 	}
@@ -419,7 +548,7 @@ static void on_signer(struct sim *s, const struct sim_event *e)
 	struct sim_change *c = change_new();
 	store_reserve_serials(c->change, 1000, s->signer.top + 1);
 	c->reserves = true;
-	submit(s, c);
+	change_submit(s, c);
 	restart_all(s);
 }
 
@@ -441,39 +570,40 @@ static void supersede_due(struct sim *s)
 {
 	static struct issuance rows[8];
 	size_t                 n = 0;
-	if (s->controller.first != NULL || view_supersede_due(s->view, s->now, rows, 8, &n) != 0 || n == 0)
+	if (s->controller.first != NULL || view_supersede_due(s->view, control_now(s), rows, 8, &n) != 0 || n == 0)
 		return;
 	struct sim_change *c = change_new();
 	for (size_t i = 0; i < n; i++) {
 		rows[i].state = ISSUANCE_REVOKED;
-		rows[i].revoked_at = s->now;
+		rows[i].revoked_at = control_now(s);
 		rows[i].revoke_reason = REASON_SUPERSEDED;
 		rows[i].supersede_at = TIME_NEVER;
 		store_put_issuance(c->change, &rows[i]);
 	}
-	submit(s, c);
+	change_submit(s, c);
 }
 
-static void order_new(struct sim *s, const struct certificate *cert, enum trigger trigger)
+struct sim_slot *control_order_new(struct sim *s, const struct certificate *cert, enum trigger trigger, uint32_t flags, struct id campaign,
+				   struct sim_change *into)
 {
 	struct order o = {.trigger = trigger,
 			  .phase = ORDER_PLANNED,
-			  .created_at = s->now,
+			  .flags = flags,
+			  .campaign_id = campaign,
+			  .created_at = control_now(s),
 			  .next_at = TIME_NEVER,
 			  .old_serial = cert->serial};
 	struct hash  h;
-	bool         approval = false;
-	if (policy_eligible(cert, &s->template, NULL, trigger, false, s->now, &approval) != 0 || approval)
-		return;
 	sim_hash(s, &h);
-	o.renewal_id = id_make(s->now, h.b);
+	o.renewal_id = id_make(control_now(s), h.b);
 	memcpy(o.cert_id, cert->cert_id, sizeof(o.cert_id));
 	memcpy(o.agent, cert->agent, sizeof(o.agent));
 	struct sim_slot *slot = slot_new(s, &o);
 	if (slot == NULL)
-		return;
+		return NULL;
 	struct order_event e = event_of(s, &o, EV_DISPATCH);
-	order_event(s, slot, &e, -1, NULL);
+	control_order(s, slot, &e, -1, NULL, into);
+	return slot;
 }
 
 static bool ordered_already(const struct sim *s, const char *cert_id)
@@ -487,13 +617,16 @@ static bool ordered_already(const struct sim *s, const char *cert_id)
 
 static void schedule(struct sim *s)
 {
-	static struct certificate due[SIM_AGENTS * SIM_CERTS];
+	static struct certificate due[SIM_AGENTS_MAX * SIM_CERTS_MAX];
 	size_t                    n = 0;
-	if (s->now >= s->calm_at || view_due(s->view, s->now, due, N_ELEMENTS(due), &n) != 0)
+	if (s->now >= s->calm_at || view_due(s->view, control_now(s), due, N_ELEMENTS(due), &n) != 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		if (!ordered_already(s, due[i].cert_id))
-			order_new(s, &due[i], serial_is_none(due[i].serial) ? TRIGGER_MANUAL : TRIGGER_SCHEDULED);
+		enum trigger trigger = serial_is_none(due[i].serial) ? TRIGGER_MANUAL : TRIGGER_SCHEDULED;
+		bool         approval = false;
+		if (!ordered_already(s, due[i].cert_id) &&
+		    policy_eligible(&due[i], &s->template, NULL, trigger, false, control_now(s), &approval) == 0 && !approval)
+			(void)control_order_new(s, &due[i], trigger, 0, (struct id){{0}}, NULL);
 	}
 }
 
@@ -510,6 +643,15 @@ static void people(struct sim *s)
 	}
 }
 
+/* Somebody sets the clock, or a time server does. */
+static void jump(struct sim *s)
+{
+	static const int64_t ahead[] = {0, -2 * MS_HOUR, -10 * MS_MINUTE, 10 * MS_MINUTE, 2 * MS_HOUR};
+	s->ahead = ahead[sim_random(s, N_ELEMENTS(ahead))];
+	s->jumps++;
+	sim_trace(s, "the controller's clock is %lld s ahead", (long long)(s->ahead / MS_SECOND));
+}
+
 static void on_tick(struct sim *s, const struct sim_event *e)
 {
 	struct sim_controller *k = &s->controller;
@@ -517,18 +659,22 @@ static void on_tick(struct sim *s, const struct sim_event *e)
 		return;
 	for (int i = 0; i < SIM_SLOTS && k->alive; i++) {
 		struct sim_slot *slot = &k->slot[i];
-		if (!slot->used || slot->busy || slot->o.next_at > s->now)
+		if (!slot->used || slot->busy || slot->o.next_at > control_now(s))
 			continue;
 		struct order_event timer = event_of(s, &slot->o, EV_TIMER);
 		order_event(s, slot, &timer, -1, NULL);
 	}
 	if (e->link % 5 == 0) {
-		for (int agent = 0; agent < SIM_AGENTS; agent++)
+		for (int agent = 0; agent < s->n_agents; agent++)
 			session_event(s, agent, &(struct session_event){.kind = SES_TIMER});
 		schedule(s);
 		supersede_due(s);
 	}
 	people(s);
+	if (sim_chance(s, s->config->jump))
+		jump(s);
+	if (k->alive && k->run == e->run)
+		campaign_tick(s);
 	struct sim_event *next = sim_after(s, MS_SECOND, on_tick);
 	next->run = e->run;
 	next->link = e->link + 1;
@@ -550,12 +696,14 @@ void control_start(struct sim *s)
 		sim_error(s, "the store cannot be read");
 	for (size_t i = 0; i < n; i++)
 		(void)slot_new(s, &open[i]);
-	for (int i = 0; i < SIM_AGENTS; i++) {
+	for (int i = 0; i < s->n_agents; i++) {
 		struct agent row;
 		if (view_agent(s->view, s->agent[i].name, &row) != 0)
 			sim_error(s, "no such agent");
 		k->taken[i] = k->durable[i] = row.receipt_seq;
 	}
+	k->started_at = s->now;
+	campaign_load(s);
 	restart_all(s);
 	net_controller_up(s);
 	if (s->signer.alive)
@@ -572,12 +720,12 @@ void control_die(struct sim *s)
 		struct sim_change *c = k->first;
 		k->first = c->next;
 		store_change_free(c->change);
-		free(c);
+		change_free(c);
 	}
 	net_controller_gone(s);
 }
 
-bool control_at_rest(const struct sim *s)
+bool control_at_rest(struct sim *s)
 {
 	static struct outbox_row row[1];
 	if (!s->controller.alive || s->controller.first != NULL)
@@ -587,12 +735,12 @@ bool control_at_rest(const struct sim *s)
 		if (slot->used && (slot->busy || order_phase_open(slot->o.phase)))
 			return false;
 	}
-	for (int i = 0; i < SIM_AGENTS; i++) {
+	for (int i = 0; i < s->n_agents; i++) {
 		size_t n = 0;
 		if (view_outbox(s->view, s->agent[i].name, 0, row, 1, &n) != 0 || n > 0)
 			return false;
 	}
-	return true;
+	return campaign_at_rest(s);
 }
 
 /* ---- installation ---- */
@@ -600,14 +748,14 @@ bool control_at_rest(const struct sim *s)
 static void install_agent(struct sim *s, struct store_change *c, int i)
 {
 	struct sim_agent *a = &s->agent[i];
-	struct agent      row = {.state = AGENT_ACTIVE, .joined_at = s->now, .service = "argus"};
+	struct agent      row = {.state = AGENT_ACTIVE, .joined_at = control_now(s), .service = "argus"};
 	snprintf(a->name, sizeof(a->name), "a%d", i);
 	sim_hash(s, &a->host_hash);
 	memcpy(row.name, a->name, sizeof(row.name));
 	row.host_hash = a->host_hash;
 	store_put_agent(c, &row);
-	for (int k = 0; k < SIM_CERTS; k++) {
-		struct certificate cert = {.service = "argus", .approved = true, .created_at = s->now, .renew_at = s->now};
+	for (int k = 0; k < s->n_certs; k++) {
+		struct certificate cert = {.service = "argus", .approved = true, .created_at = control_now(s), .renew_at = control_now(s)};
 		cert_name(i, k, cert.cert_id);
 		memcpy(a->cert[k].cert_id, cert.cert_id, sizeof(cert.cert_id));
 		memcpy(cert.agent, a->name, sizeof(cert.agent));
@@ -623,11 +771,15 @@ void control_install(struct sim *s)
 	s->limits = (struct policy_limits){.jitter_share = 100};
 	s->template =
 		(struct template){.template_id = "sim", .validity_ms = 30 * MS_MINUTE, .renewal_threshold_ms = 15 * MS_MINUTE};
+	if (s->config->campaigns) { /* nothing is due by itself */
+		s->template.validity_ms = 90 * MS_DAY;
+		s->template.renewal_threshold_ms = 30 * MS_DAY;
+	}
 	s->template.auto_renewal = s->template.post_validation = true;
 	if (store_mem_open(&options, &s->store) != 0 || store_view_open(s->store, &s->view) != 0)
 		abort();
 	c.change = store_change_new();
-	for (int i = 0; i < SIM_AGENTS; i++)
+	for (int i = 0; i < s->n_agents; i++)
 		install_agent(s, c.change, i);
 	if (store_submit(s->store, c.change, on_done, &c) != 0)
 		abort();

@@ -291,6 +291,7 @@ void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a)
 		begin(s, agent, cert, a, 900, on_key);
 		break;
 	case DACT_CHECK:
+		disk_take_stage(s, agent, cert);
 		c->mode = sim_chance(s, s->config->target) ? (enum sim_mode)(1 + sim_random(s, MODE_COUNT - 1)) : MODE_OK;
 		sim_trace(s, "agent %d.%d mode %d", agent, cert, (int)c->mode);
 		begin(s, agent, cert, a, 300, on_check);
@@ -326,14 +327,24 @@ void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a)
 	}
 }
 
-void disk_check(struct sim *s)
+void disk_take_stage(struct sim *s, int agent, int cert)
 {
-	for (int agent = 0; agent < SIM_AGENTS; agent++) {
-		for (int cert = 0; cert < SIM_CERTS; cert++) {
-			const struct sim_cert       *c = &s->agent[agent].cert[cert];
-			const struct sim_generation *g = &c->generation[c->current];
-			if (c->current != 0 && (!g->there || !g->complete || !hash_equal(g->key, g->certified)))
-				sim_error(s, "%s: current names no complete matching pair", c->cert_id);
-		}
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	if (!c->staged_there || !hash_equal(c->staged, c->d.spki_hash))
+		return;
+	c->staged_there = c->staged_ready = false;
+	c->key_there = true;
+	c->key = c->staged;
+	c->key_renewal = c->d.renewal_id;
+	c->key_attempt = c->d.attempt;
+}
+
+void disk_check(struct sim *s, int agent)
+{
+	for (int cert = 0; cert < s->n_certs; cert++) {
+		const struct sim_cert       *c = &s->agent[agent].cert[cert];
+		const struct sim_generation *g = &c->generation[c->current];
+		if (c->current != 0 && (!g->there || !g->complete || !hash_equal(g->key, g->certified)))
+			sim_error(s, "%s: current names no complete matching pair", c->cert_id);
 	}
 }

@@ -8,7 +8,7 @@ enum { LINK_MS = 1 }; /* gateway <-> controller: in order */
 
 static int agent_of_session(const struct sim *s, uint64_t session)
 {
-	for (int i = 0; i < SIM_AGENTS; i++) {
+	for (int i = 0; i < s->n_agents; i++) {
 		if (session != 0 && s->gateway.session[i] == session)
 			return i;
 	}
@@ -112,7 +112,7 @@ static void on_linked(struct sim *s, const struct sim_event *e)
 	s->gateway.linked = true;
 	s->controller.connection++;
 	sim_trace(s, "gateway linked");
-	for (int i = 0; i < SIM_AGENTS; i++) {
+	for (int i = 0; i < s->n_agents; i++) {
 		if (s->gateway.session[i] != 0)
 			announce(s, i);
 	}
@@ -136,7 +136,7 @@ void gateway_die(struct sim *s)
 {
 	s->gateway.alive = false;
 	s->gateway.run++;
-	for (int i = 0; i < SIM_AGENTS; i++) {
+	for (int i = 0; i < s->n_agents; i++) {
 		if (s->gateway.session[i] != 0)
 			agent_notices(s, i, sim_between(s, 0, 5 * MS_SECOND));
 		s->gateway.session[i] = 0;

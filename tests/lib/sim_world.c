@@ -10,8 +10,9 @@
 
 #define START_AT   INT64_C(1800000000000)
 #define BAD_TIME   (90 * MS_MINUTE)
+#define BAD_CAMPAIGNS (20 * MS_MINUTE)
 #define LONGEST    (8 * MS_HOUR)
-#define DEATHS_MAX 60
+#define DEATHS_MAX 60 /* and one for each host */
 
 uint32_t sim_random(struct sim *s, uint32_t below)
 {
@@ -148,7 +149,7 @@ static void start_later(struct sim *s, enum sim_role role, int agent, int64_t ms
 bool sim_may_die(struct sim *s, enum sim_role role, int agent)
 {
 	static const char *const names[SIM_ROLES] = {"controller", "gateway", "signer", "agent"};
-	if (s->kills >= DEATHS_MAX || !sim_chance(s, s->config->kill[role]))
+	if (s->kills >= DEATHS_MAX + (unsigned)s->n_agents || !sim_chance(s, s->config->kill[role]))
 		return false;
 	s->kills++;
 	sim_trace(s, "%s %d dies", names[role], agent);
@@ -178,7 +179,7 @@ bool sim_may_die(struct sim *s, enum sim_role role, int agent)
 static void on_reconnect(struct sim *s, const struct sim_event *e)
 {
 	(void)e;
-	for (int i = 0; i < SIM_AGENTS; i++)
+	for (int i = 0; i < s->n_agents; i++)
 		net_cut(s, i);
 }
 
@@ -186,7 +187,8 @@ static void on_calm(struct sim *s, const struct sim_event *e)
 {
 	(void)e;
 	sim_trace(s, "calm");
-	for (int i = 0; i < SIM_AGENTS; i++)
+	s->ahead = 0;
+	for (int i = 0; i < s->n_agents; i++)
 		agent_repair(s, i);
 }
 
@@ -200,16 +202,19 @@ struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose
 	s->random = seed * UINT64_C(0xd1342543de82ef95) + 1;
 	s->trace = UINT64_C(0xcbf29ce484222325);
 	s->verbose = verbose;
-	s->now = START_AT;
-	s->calm_at = START_AT + BAD_TIME;
+	s->now = s->begun_at = START_AT;
+	s->n_agents = config->agents > 0 ? config->agents : 3;
+	s->n_certs = config->certs > 0 ? config->certs : 2;
+	int64_t bad = config->campaigns ? BAD_CAMPAIGNS : BAD_TIME;
+	s->calm_at = START_AT + bad;
 	control_install(s);
 	start_later(s, SIM_SIGNER, 0, 0);
 	start_later(s, SIM_CONTROLLER, 0, 100);
 	start_later(s, SIM_GATEWAY, 0, 200);
-	for (int i = 0; i < SIM_AGENTS; i++)
+	for (int i = 0; i < s->n_agents; i++)
 		start_later(s, SIM_AGENT, i, 300);
-	sim_after(s, BAD_TIME, on_calm);
-	sim_after(s, BAD_TIME + 30 * MS_SECOND, on_reconnect);
+	sim_after(s, bad, on_calm);
+	sim_after(s, bad + 30 * MS_SECOND, on_reconnect);
 	return s;
 }
 
@@ -222,7 +227,7 @@ static void tell(struct sim *s)
 			sim_trace(s, "order %s.%u is %s, busy %d", slot->o.cert_id, slot->o.attempt,
 				  order_phase_name(slot->o.phase), slot->busy);
 	}
-	for (int i = 0; i < SIM_AGENTS; i++) {
+	for (int i = 0; i < s->n_agents; i++) {
 		const struct sim_agent *a = &s->agent[i];
 		sim_trace(s, "agent %d alive %d connected %d welcomed %d, session helloed %d, %zu receipts, phases %s %s", i,
 			  a->alive, a->connected, a->welcomed, s->controller.session[i].helloed, a->n_receipts,
@@ -230,10 +235,10 @@ static void tell(struct sim *s)
 	}
 }
 
-static bool at_rest(const struct sim *s)
+static bool at_rest(struct sim *s)
 {
-	for (int i = 0; i < SIM_AGENTS; i++) {
-		if (!agent_at_rest(&s->agent[i]))
+	for (int i = 0; i < s->n_agents; i++) {
+		if (!agent_at_rest(s, i))
 			return false;
 	}
 	return control_at_rest(s);
@@ -245,9 +250,10 @@ void sim_run(struct sim *s)
 	while (s->n_queue > 0 && s->errors == 0) {
 		struct sim_event *e = take_first(s);
 		s->now = e->at;
+		int agent = e->agent;
 		e->fn(s, e);
 		free(e);
-		disk_check(s);
+		disk_check(s, agent);
 		if (s->now >= look_at) {
 			if (at_rest(s))
 				return;

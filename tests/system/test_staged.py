@@ -188,6 +188,26 @@ def test_a_host_that_is_away_finds_its_certificate(fleet, host):
     assert "order" not in host.heard and key_hash(host.certificates[-1]["certificate"]) == staged
 
 
+def test_a_key_that_is_being_used_is_not_staged_again(fleet, host):
+    """Its offer was not acknowledged in time, and comes once more after an order has taken the key."""
+    host.stage_ready(host.cert_id)
+    key = host.staged[host.cert_id]
+    host.respond = False
+    fleet.vccctl("cert", "renew", host.cert_id, "--force")
+    host.wait("the certificate", lambda: host.certificates[-1]["staged"])
+    number = host.stage(host.cert_id, key)
+    other = host.stage(host.cert_id, ec.generate_private_key(ec.SECP256R1()))
+    assert host.acked(other)["code"] == 0 and not any(a["id"] == number for a in host.acks), "no word about the one that is used"
+    rows = fleet.rows("SELECT spki_hash FROM stages WHERE cert_id = ?", host.cert_id)
+    assert rows == [(hashlib.sha256(spki(host.staged[host.cert_id])).digest(),)]
+    host.staged[host.cert_id], host.respond = key, True
+    old = fleet.cert(host.cert_id)["fingerprint"]
+    host.certificates.clear()
+    host.gateway.down(host.session)
+    host.gateway.up(host)
+    fleet.wait_done(host.cert_id, old)
+
+
 def test_another_key_type_restages(fleet, host):
     host.stage_ready(host.cert_id)
     try:
@@ -295,6 +315,25 @@ def test_a_real_host_that_lost_its_key(real):
     order = renew_real(real)
     assert order["attempt"] == 2 and "staged" not in order["flags"] and served_key(real) != staged
     assert ready(real)[1] != staged
+
+
+def test_cancelled_before_the_host_has_heard_of_it(real):
+    """The certificate of a staged order is all that its host hears of it. Given up before that, as by a suspension, the order still needs the host's
+    word to end."""
+    host = real.real
+    ready(real)
+    old = real.certificate(host.cert_id)["fingerprint"]
+    host.processes["agent"].stop()
+    wait_for("the host is away", lambda: not real.get(f"agents/{host.name}")["connected"])
+    renewal_id = real.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
+    wait_for("the certificate waits for its host", lambda: real.renewal(renewal_id)["phase"] == "issued")
+    real.vccctl("cert", "suspend", host.cert_id)
+    host.processes["agent"].start()
+    wait_for("the order has ended", lambda: real.renewal(renewal_id)["status"] == "cancelled")
+    real.vccctl("cert", "resume", host.cert_id)
+    cert = real.certificate(host.cert_id)
+    assert cert["open_order"] is None and cert["fingerprint"] == old and cert["served"]
+    assert renew_real(real)["status"] == "completed"
 
 
 def test_the_status_shows_it(real):
