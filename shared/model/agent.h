@@ -223,7 +223,8 @@ struct policy_walk {
 	X(CA_SWITCHED, "ca_rollover_issuing")                                                                         \
 	X(CA_DRAINS, "ca_rollover_draining")                                                                          \
 	X(CA_ROLLED_BACK, "ca_rollover_rolled_back")                                                                  \
-	X(CA_RETIRED, "ca_retired")
+	X(CA_RETIRED, "ca_retired")                                                                                   \
+	X(CA_EMERGENCY, "ca_rollover_emergency")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -217,6 +217,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 			     "nothing of it is under way any more"},
 	[AUDIT_CA_ROLLED_BACK] = {OBJECT_ISSUER, "the CA signs as before, its successor stands by", "not given"},
 	[AUDIT_CA_RETIRED] = {OBJECT_ISSUER, "the signer closed the CA: it signs revocation lists and OCSP responders only", "two persons agreed"},
+	[AUDIT_CA_EMERGENCY] = {OBJECT_ISSUER, "the CA that gives way signs nothing more and is closed: its key is not to be trusted", "two persons agreed"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

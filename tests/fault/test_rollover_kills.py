@@ -13,7 +13,7 @@ from rights_estate import Api
 
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 LONG = os.environ.get("VCC_LONG") == "1"
-# process, point, at which passage, role of the CA, where it ends. A day has four successors of a role.
+# process, point, at which passage, role of the CA, where it ends. A day has four successors of a role, nine of all.
 CASES = [("controller", "controller.rollover", 1, "service", "retired"), ("signer", "signer.successor_key", 1, "code-signing", "retired"),
          ("controller", "controller.rollover_word", 2, "agent", "rolled_back"),
          ("controller", "controller.rollover_stored", 1, "service", "retired"), ("controller", "controller.rollover", 2, "service", "retired"),
@@ -133,6 +133,41 @@ def test_killed_in_between(site, process, point, nth, role, end):
 
 
 @pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
+@pytest.mark.parametrize("word", ["rollback", "emergency"])
+def test_the_campaign_of_what_is_over_ends_though_killed_in_between(folder, word):
+    """The word and the end of its campaign are two changes. The host is away, so nothing else ends it."""
+    site = Site(folder)
+    try:
+        site.gateway.close()
+        wait_for("it gives way", lambda: site.drive("service-1", "nowhere") == "trust")
+        site.ask("admin", "POST", "ca/service-1/rollover/advance", {})
+        shown = wait_for("a campaign waits for the host", lambda: (r := site.ask("admin", "GET", "ca/service-1/rollover")).get("campaign_open") and r)
+        point = "controller.rollover_word_stored" if word == "rollback" else "controller.decision_stored"
+        p = site.inst.processes["controller"]
+        p.stop()
+        p.env = {"VCC_FAILPOINT": f"{point}@1=kill"}
+        p.start()
+        site.inst.wait_up()
+        if word == "rollback":
+            site.ask("admin", "POST", "ca/service-1/rollover/rollback", {"reason": "so"})
+        else:
+            site.ask("admin", "POST", "ca/service-1/rollover", {"emergency": True, "reason": "stolen"})
+            site.agree()
+        wait_for("it was killed", lambda: not p.running())
+        p.stop()
+        p.env = None
+        p.start()
+        site.inst.wait_up()
+        wait_for("its campaign is cancelled", lambda: site.ask("admin", "GET", f"campaigns/{shown['campaign_id']}").get("status") == "cancelled")
+        after = wait_for("it is where the word says", lambda: (r := site.ask("admin", "GET", "ca/service-1/rollover"))
+                         and (r["phase"] == "rolled_back" if word == "rollback" else r["emergency"] and r["closed"] and r["campaign_id"] != shown["campaign_id"]) and r)
+        rows = checks.rows(site.inst.facts_db(), "SELECT count(*) FROM audit WHERE event = 'campaign_cancelled' AND object = ?", shown["campaign_id"])
+        assert rows == [(1,)] and after["campaign_open"] == (word == "emergency")
+    finally:
+        site.end()
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
 def test_who_grows_old_is_asked_about_by_itself_and_once(folder):
     """After 300 days a service CA of three years lives shorter than its longest template and 90 days, the agents' CA does not."""
     inst = PlayedFleet(folder, binaries=FAULTS)
@@ -157,5 +192,18 @@ def test_who_grows_old_is_asked_about_by_itself_and_once(folder):
         rows = checks.rows(inst.facts_db(), "SELECT object FROM approvals WHERE kind = 'ca_rollover' ORDER BY object")
         assert rows == [("code-signing-1",), ("service-1",)]
         assert checks.rows(inst.facts_db(), "SELECT count(*) FROM rollovers") == [(0,)]  # nothing is done before a person agrees
+
+        # a person's way back is a no, and is not asked about again at the next look
+        with open(os.path.join(inst.state, "approver.token")) as f:
+            approver = Api(inst, f.read().strip())
+        one = asked["service-1"]
+        assert approver("POST", f"/api/v1/approvals/{one['approval_id']}/approve", {"hash": one["hash"]})[0] == 200
+        wait_for("it gives way", lambda: inst.vccctl("ca", "rollover", "service-1")["phase"] == "trust")
+        inst.vccctl("ca", "rollover", "service-1", "--rollback", "--reason", "not this week")
+        inst.processes["controller"].stop()
+        inst.processes["controller"].start()
+        inst.wait_up()
+        time.sleep(2)  # it looks at its start
+        assert set(waiting()) == {"code-signing-1"}
     finally:
         inst.stop()
