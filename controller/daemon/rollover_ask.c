@@ -131,6 +131,13 @@ static void successor_of(struct controller *ctl, const struct issuer *old, char 
 	(void)snprintf(ret, ISSUER_ID_SIZE, "%s-%u", issuer_role_name(old->role), highest + 1);
 }
 
+/* The switch would lead to one that was revoked meanwhile. The old one signs yet: a person goes back and asks again. */
+static bool leads_to_nobody(struct controller *ctl, const struct rollover *r)
+{
+	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, r->successor_id);
+	return r->phase == ROLLOVER_TRUST && (successor == NULL || successor->row.revoked_at != 0 || successor->row.retired);
+}
+
 /* An emergency is possible although the CA gives way already: what is under way becomes one. Also where it is itself the
  * successor of one that gives way, as soon as it issues. */
 static int may_begin(struct controller *ctl, const char *issuer_id, bool emergency, struct catalog_issuer **ret)
@@ -140,8 +147,9 @@ static int may_begin(struct controller *ctl, const char *issuer_id, bool emergen
 		return E_NOT_FOUND;
 	if ((*ret)->row.role == ISSUER_ROOT)
 		return E_ROLLOVER_ROOT;
-	if (emergency && rollovers_turnable(ctl, issuer_id) != NULL)
-		return 0;
+	const struct rollover *turnable = emergency ? rollovers_turnable(ctl, issuer_id) : NULL;
+	if (turnable != NULL)
+		return leads_to_nobody(ctl, turnable) ? E_ROLLOVER_STATE : 0;
 	const struct rollover *own = rollovers_find(ctl, issuer_id);
 	bool                   under_way = own != NULL && !rollover_flow_is_over(own);
 	bool                   issues = (*ret)->row.standing == ISSUER_ISSUES && !(*ret)->row.retired;
@@ -153,6 +161,8 @@ static int may_begin(struct controller *ctl, const char *issuer_id, bool emergen
 static const char *cause_of(int r)
 {
 	return r == E_NOT_FOUND       ? "there is no such CA"
+	       : r == E_ROLLOVER_STATE ? "it signs nothing any more; or, where it waits at `trust`, its successor is revoked: roll back and ask "
+					 "again, then another is made"
 	       : r == E_ROLLOVER_ROOT ? "a root does not give way: who has its key makes whatever it signed worthless, and a new "
 					"installation with a root of its own has to take its place"
 				      : NULL;

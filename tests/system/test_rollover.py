@@ -387,6 +387,7 @@ def test_nobody_changes_to_a_ca_that_was_revoked(inst):
     phase(inst, "trust", "code-signing-1")
     revoke("code-signing-2")
     assert "revoked" in problem(admin("POST", f"{where}/advance", {}), 409, "VCC-3881")["detail"]
+    assert "roll back" in problem(admin("POST", where, {"emergency": True}), 409, "VCC-3881")["detail"]  # the old one signs yet
     assert ca(inst, "code-signing-1")["state"] == "active"
     assert admin("POST", f"{where}/rollback", {"reason": "another one"})[0] == 200
     asked = ask(inst, "code-signing-1")
