@@ -2,10 +2,12 @@
  * A decision names the hash of what was shown: by --hash of what was seen before, else of what is printed now. Never: deciding without naming a hash. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller/cli/ask.h"
 #include "controller/cli/token_file.h"
 #include "shared/base/id.h"
+#include "shared/base/text.h"
 
 #define APPROVALS "/api/v1/approvals"
 
@@ -70,16 +72,52 @@ static int show(const struct invocation *in)
 	return EXIT_DONE;
 }
 
-static int decide(const struct invocation *in, const char *verb)
+static bool can_ask(const struct invocation *in)
+{
+	return in->form == OUTPUT_TABLE && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
+}
+
+/* Nobody agrees to what he has not seen: it is named by its hash, or shown here and now. A no needs neither. */
+static int may_agree(const struct invocation *in, struct refusal *why)
+{
+	if (verb_given(in, "hash") || can_ask(in))
+		return EXIT_DONE;
+	refuse(why, E_CLI_USAGE, in->words[0], "say what you saw: --hash HEX, as `vccctl approval show %s` shows it", in->words[0]);
+	return EXIT_USAGE;
+}
+
+static int person_agrees(const struct invocation *in, const json_t *seen, struct refusal *why)
+{
+	char line[16] = "";
+	if (verb_given(in, "hash"))
+		return EXIT_DONE;
+	print_request(in, seen);
+	fflush(stdout);
+	fprintf(stderr, "\nType yes to agree: ");
+	bool said = fgets(line, sizeof(line), stdin) != NULL;
+	line[strcspn(line, "\n")] = '\0';
+	if (said && text_equal(line, "yes"))
+		return EXIT_DONE;
+	refuse(why, E_CLI_USAGE, in->words[0], "it was not agreed to, and waits on");
+	return EXIT_DENIED;
+}
+
+static int decide(const struct invocation *in, const char *verb, bool agrees)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *seen = NULL, *answer = NULL;
-	int            r = token_file_free(in, &why);
+	int            r = agrees ? may_agree(in, &why) : EXIT_DONE;
+	if (r == EXIT_DONE)
+		r = token_file_free(in, &why);
 	if (r == EXIT_DONE)
 		r = fetch(in, &seen, &why);
-	if (r != EXIT_DONE)
+	if (r == EXIT_DONE && agrees)
+		r = person_agrees(in, seen, &why);
+	if (r != EXIT_DONE) {
+		json_decref(seen);
 		return verb_fail(r, &why);
+	}
 	const char *hash = verb_given(in, "hash") ? verb_value(in, "hash") : json_string_value(json_object_get(seen, "hash"));
 	json_t     *body = json_pack("{s:s}", "hash", hash);
 	if (verb_given(in, "comment"))
@@ -101,12 +139,12 @@ static int decide(const struct invocation *in, const char *verb)
 
 static int approve(const struct invocation *in)
 {
-	return decide(in, "approve");
+	return decide(in, "approve", true);
 }
 
 static int reject(const struct invocation *in)
 {
-	return decide(in, "reject");
+	return decide(in, "reject", false);
 }
 
 #define DECISION                                                                                                               \
@@ -115,7 +153,7 @@ static int reject(const struct invocation *in)
 const struct verb cli_approval_verbs[] = {
 	{"approval", "list", "", 0, 0, "what waits for a second person", {{"all", NULL, "also what was decided"}}, list},
 	{"approval", "show", "ID", 1, 1, "one request, and everything that it asks for", {{0}}, show},
-	{"approval", "approve", "ID", 1, 1, "agrees; never to one's own request", {DECISION, TOKEN_FILE_OPTION}, approve},
+	{"approval", "approve", "ID", 1, 1, "agrees to what --hash names, or to what it shows and asks about; never to one's own request", {DECISION, TOKEN_FILE_OPTION}, approve},
 	{"approval", "reject", "ID", 1, 1, "ends the request", {DECISION}, reject},
 };
 const size_t cli_approval_verbs_n = N_ELEMENTS(cli_approval_verbs);

@@ -124,8 +124,10 @@ static void print_violations(const json_t *plan)
 }
 
 /* A mistyped name looks like success otherwise. */
-static void warn_of_none(FILE *to, const json_t *answer)
+static void warn_of_none(const struct invocation *in, FILE *to, const json_t *answer)
 {
+	if (text_equal(in->verb->noun, "emergency") && verb_given(in, "issuer"))
+		return; /* the name was looked up; a CA may have signed nothing that is in force */
 	if (json_integer_value(json_object_get(answer, "matching_certificates")) == 0)
 		verb_say(to, 2, "warning: ", "no certificate matches; is the name right? `vccctl cert list` shows them");
 }
@@ -143,7 +145,7 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 		json_object_set_new(plan, "batch", json_string("all"));
 	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
 	if (in->form == OUTPUT_TABLE) {
-		warn_of_none(stdout, answer);
+		warn_of_none(in, stdout, answer);
 		print_waves(plan);
 		print_services(plan);
 		print_violations(plan);
@@ -166,7 +168,7 @@ static bool person_confirms(const struct invocation *in, const json_t *answer)
 	char          line[64] = "", wanted[24];
 	fprintf(stderr, "%s: %lld of %lld certificates to be renewed\n", json_string_value(json_object_get(plan, "selector")), n,
 		(long long)json_integer_value(json_object_get(plan, "all_certificates")));
-	warn_of_none(stderr, answer);
+	warn_of_none(in, stderr, answer);
 	print_lines(stderr, json_object_get(plan, "warnings"), "warning: ");
 	if (verb_given(in, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return true;

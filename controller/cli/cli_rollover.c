@@ -30,6 +30,7 @@ static const struct output_column columns[] = {
 	{"draining since", "draining_at", COLUMN_TIME},
 	{"ended", "ended_at", COLUMN_TIME},
 	{"campaign", "campaign_id", COLUMN_TEXT},
+	{"waits for approval", "waiting", COLUMN_TEXT},
 	{"trust", "trust.why", COLUMN_TEXT},
 	{"to issue again", "left.reissuable", COLUMN_TEXT},
 	{"identities", "left.identities", COLUMN_TEXT},
@@ -50,8 +51,8 @@ static const struct output_column waits_columns[] = {
 	{"approval", "approval_id", COLUMN_TEXT},
 };
 
-/* One of these at most; none: it is shown, or asked for where there is none. */
-static const char *const orders[] = {"advance", "rollback", "retire", "emergency", "watch"};
+/* One of these at most; none: it is shown, and with a reason asked for. */
+static const char *const orders[] = {"begin", "advance", "rollback", "retire", "emergency", "watch"};
 
 static const char *order_of(const struct invocation *in, struct refusal *why)
 {
@@ -178,21 +179,67 @@ static int post(const struct invocation *in, const char *end, json_t *body)
 	return r;
 }
 
-/* There is none, or it is over: it is asked for. */
-static int show_or_begin(const struct invocation *in)
+/* Two persons decide by it, and it stands in the trail. */
+static int begin(const struct invocation *in, bool emergency)
+{
+	struct refusal why = {.code = 0};
+	if (verb_value(in, "reason") == NULL) {
+		refuse(&why, E_CLI_USAGE, emergency ? "ca rollover --emergency" : "ca rollover --begin",
+		       "the second person has to know why: add --reason TEXT");
+		return verb_fail(EXIT_USAGE, &why);
+	}
+	return post(in, "", json_pack("{s:b}", "emergency", (int)emergency));
+}
+
+/* The request that waits, where nothing was begun; NULL = there is none. The caller's. */
+static json_t *request_of(const struct invocation *in)
+{
+	struct refusal why;
+	json_t        *list = NULL, *one, *found = NULL;
+	size_t         i;
+	if (client_call(&in->client, "GET", "/api/v1/approvals?limit=500", NULL, NULL, &list, &why) != EXIT_DONE)
+		return NULL;
+	json_array_foreach(json_object_get(list, "items"), i, one)
+	{
+		const char *kind = json_string_value(json_object_get(one, "kind")), *object = json_string_value(json_object_get(one, "object"));
+		if (found == NULL && kind != NULL && object != NULL && text_equal(kind, "ca_rollover") && text_equal(object, in->words[0]))
+			found = json_incref(one);
+	}
+	json_decref(list);
+	return found;
+}
+
+static const struct output_column request_columns[] = {
+	{"ca", "object", COLUMN_TEXT},
+	{"phase", "status", COLUMN_TEXT},
+	{"approval", "approval_id", COLUMN_TEXT},
+	{"successor", "what.successor_id", COLUMN_TEXT},
+	{"emergency", "what.emergency", COLUMN_YES},
+	{"asked for by", "requester", COLUMN_TEXT},
+	{"reason", "what.reason", COLUMN_TEXT},
+	{"warnings", "what.warnings", COLUMN_LIST},
+	{"asked", "created_at", COLUMN_TIME},
+	{"ends", "expires_at", COLUMN_TIME},
+};
+
+/* Changes nothing. Where nothing was begun: what waits for a second person, or how to begin. */
+static int show_it(const struct invocation *in)
 {
 	struct refusal why = {.code = 0};
 	json_t        *rollover = NULL;
 	int            r = call(in, "GET", "", NULL, &rollover, &why);
-	if (r == EXIT_NOT_FOUND || (r == EXIT_DONE && text_equal(phase_of(rollover), "rolled_back"))) {
+	if (r == EXIT_DONE) {
+		show(in, rollover);
 		json_decref(rollover);
-		return post(in, "", json_object());
+		return EXIT_DONE;
 	}
-	if (r != EXIT_DONE)
-		return verb_fail(r, &why);
-	show(in, rollover);
-	json_decref(rollover);
-	return EXIT_DONE;
+	json_t *request = r == EXIT_NOT_FOUND ? request_of(in) : NULL;
+	if (request != NULL) {
+		output_object(in->form, request_columns, N_ELEMENTS(request_columns), request);
+		json_decref(request);
+		return EXIT_DENIED;
+	}
+	return verb_fail(r, &why);
 }
 
 /* ---- watching --------------------------------------------------------------------------------------------------- */
@@ -257,10 +304,10 @@ static int rollover(const struct invocation *in)
 		return post(in, "/advance", json_object());
 	if (text_equal(order, "rollback"))
 		return post(in, "/rollback", json_object());
-	if (text_equal(order, "emergency"))
-		return post(in, "", json_pack("{s:b}", "emergency", 1));
+	if (text_equal(order, "emergency") || text_equal(order, "begin"))
+		return begin(in, text_equal(order, "emergency"));
 	if (order[0] == '\0')
-		return show_or_begin(in);
+		return verb_given(in, "reason") ? begin(in, false) : show_it(in);
 	int r = retire_body(in, &body, &why);
 	return r == EXIT_DONE ? post(in, "/retire", body) : verb_fail(r, &why);
 }
@@ -271,16 +318,17 @@ const struct verb cli_rollover_verbs[] = {
 	 "ISSUER_ID",
 	 1,
 	 1,
-	 "a CA gives way to a new one: shows how far it is; where it was not begun, asks a second person",
-	 {{"watch", NULL, "until a person or a host has to do something"},
+	 "a CA gives way to a new one: shows how far it is; with --reason asks a second person to let it begin",
+	 {{"begin", NULL, "with --reason: asks a second person; the same as --reason alone"},
+	  {"watch", NULL, "until a person or a host has to do something"},
 	  {"advance", NULL, "certificates come from the successor from now on; later: once more for what is left"},
 	  {"rollback", NULL, "the CA signs as before; until it is retired"},
 	  {"retire", NULL, "asks a second person to close the old CA for good"},
 	  {"consumers-file", "FILE", "--retire: what trusts the CA outside of the agents, one a line"},
 	  {"no-consumers", NULL, "--retire: nothing outside of the agents trusts it"},
 	  {"emergency", NULL,
-	   "its key is not to be trusted: it stops at once; with --retire: although hosts still use what it signed"},
-	  {"reason", "TEXT", "for the audit trail"},
+	   "its key is not to be trusted: it stops at once, also where it gives way already; with --retire: although hosts still use what it signed"},
+	  {"reason", "TEXT", "for the second person and the audit trail"},
 	  {NULL, NULL, NULL}},
 	 rollover},
 };

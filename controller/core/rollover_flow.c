@@ -18,7 +18,7 @@ const char *rollover_event_name(enum rollover_event_kind k)
 	static const char *const names[ROLLOVER_EV_COUNT] = {
 		[ROLLOVER_EV_MADE] = "made",         [ROLLOVER_EV_REFUSED] = "refused",   [ROLLOVER_EV_CLOSED] = "closed",
 		[ROLLOVER_EV_COUNTED] = "counted",   [ROLLOVER_EV_CAMPAIGN] = "campaign", [ROLLOVER_EV_ADVANCE] = "advance",
-		[ROLLOVER_EV_ROLLBACK] = "rollback", [ROLLOVER_EV_RETIRE] = "retire",
+		[ROLLOVER_EV_ROLLBACK] = "rollback", [ROLLOVER_EV_RETIRE] = "retire",     [ROLLOVER_EV_EMERGENCY] = "emergency",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -27,6 +27,7 @@ const char *rollover_action_name(enum rollover_action_kind k)
 {
 	static const char *const names[ROLLOVER_ACT_KIND_COUNT] = {
 		[ROLLOVER_ACT_ADOPT] = "adopt",
+		[ROLLOVER_ACT_STOP] = "stop",
 		[ROLLOVER_ACT_SWITCH] = "switch",
 		[ROLLOVER_ACT_SWITCH_BACK] = "switch_back",
 		[ROLLOVER_ACT_CAMPAIGN] = "campaign",
@@ -53,6 +54,11 @@ static bool in_emergency(const struct context *x)
 static bool is_trusted(const struct context *x)
 {
 	return x->e->figures.distrustful == 0;
+}
+
+static bool is_ordinary(const struct context *x)
+{
+	return !x->r->emergency;
 }
 
 /* In an emergency the signer may have closed the old one before its answer is here: what looks open cannot be known to be. */
@@ -210,6 +216,33 @@ static void switched_back(const struct context *x, struct rollover_step *s)
 		act(s, ROLLOVER_ACT_END_CAMPAIGN);
 }
 
+/* Its campaign goes by batches and leaves the old certificates their grace: it ends, and the next count makes one that does not. */
+static void turned(const struct context *x, struct rollover_step *s)
+{
+	goes_on(s);
+	s->next.emergency = true;
+	s->next.campaigns = 0;
+	text_cut(s->next.actor, sizeof(s->next.actor), x->e->actor);
+	text_cut(s->next.reason, sizeof(s->next.reason), x->e->cause);
+	audit(s, AUDIT_CA_EMERGENCY);
+	if (x->r->campaigns > 0)
+		act(s, ROLLOVER_ACT_END_CAMPAIGN);
+}
+
+static void turned_and_stopped(const struct context *x, struct rollover_step *s)
+{
+	turned(x, s);
+	act(s, ROLLOVER_ACT_STOP);
+}
+
+static void turned_and_switched(const struct context *x, struct rollover_step *s)
+{
+	turned(x, s);
+	s->next.issuing_at = x->now;
+	act(s, ROLLOVER_ACT_SWITCH);
+	audit(s, AUDIT_CA_SWITCHED);
+}
+
 static void retires(const struct context *x, struct rollover_step *s)
 {
 	goes_on(s);
@@ -261,6 +294,10 @@ static const struct transition {
 
 	{P(PREPARING) | P(TRUST) | P(ISSUING) | P(DRAINING),
 	                            ROLLOVER_EV_ROLLBACK,  has_a_way_back,       NULL,           switched_back,        ROLLOVER_ROLLED_BACK},
+
+	{P(PREPARING),              ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned_and_stopped,   SAME},
+	{P(TRUST),                  ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned_and_switched,  ROLLOVER_ISSUING},
+	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned,               SAME},
 
 	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_RETIRE,    may_be_forced,        NULL,           retires,              ROLLOVER_RETIRING},
 	{P(DRAINING),               ROLLOVER_EV_RETIRE,    NULL,                 is_left_by_all, retires,              ROLLOVER_RETIRING},
@@ -315,6 +352,17 @@ enum rollover_wish rollover_flow_wish(const struct rollover *r, int64_t now)
 bool rollover_flow_is_over(const struct rollover *r)
 {
 	return r->phase == ROLLOVER_RETIRED || r->phase == ROLLOVER_ROLLED_BACK;
+}
+
+bool rollover_flow_may_turn(const struct rollover *r)
+{
+	return !r->emergency && !rollover_flow_is_over(r) && r->phase != ROLLOVER_RETIRING;
+}
+
+bool rollover_flow_ends_campaign(const struct rollover *r)
+{
+	bool turned = r->emergency && r->campaigns == 0 && !id_is_none(r->campaign_id);
+	return turned || (r->phase == ROLLOVER_ROLLED_BACK && r->campaigns > 0);
 }
 
 bool rollover_flow_counts(const struct rollover *r)

@@ -17,6 +17,7 @@ enum rollover_event_kind {
 	/* a person's */
 	ROLLOVER_EV_ADVANCE,  /* figures */
 	ROLLOVER_EV_ROLLBACK, /* cause */
+	ROLLOVER_EV_EMERGENCY, /* agreed to by two: actor, cause */
 	ROLLOVER_EV_RETIRE,   /* agreed to by two: figures, override, consumers, consumers_hash */
 	ROLLOVER_EV_COUNT,
 };
@@ -41,10 +42,12 @@ struct rollover_event {
 	bool                     override;
 	uint32_t                 consumers;
 	struct hash              consumers_hash;
+	char                     actor[ACTOR_SIZE];
 };
 
 enum rollover_action_kind {
 	ROLLOVER_ACT_ADOPT,       /* the successor becomes an issuer that stands by */
+	ROLLOVER_ACT_STOP,        /* the old one drains, though there is no other yet */
 	ROLLOVER_ACT_SWITCH,      /* the successor issues, the old one drains */
 	ROLLOVER_ACT_SWITCH_BACK, /* the old one issues, the successor stands by */
 	ROLLOVER_ACT_CAMPAIGN,    /* one that issues again what can be; its step changes nothing, the answer does */
@@ -81,6 +84,10 @@ enum rollover_wish { ROLLOVER_WANTS_NOTHING, ROLLOVER_WANTS_SUCCESSOR, ROLLOVER_
 enum rollover_wish rollover_flow_wish(const struct rollover *r, int64_t now);
 
 bool rollover_flow_is_over(const struct rollover *r);
+/* May it become an emergency? What was closed for good, or is one already, may not. */
+bool rollover_flow_may_turn(const struct rollover *r);
+/* Its last campaign is to be ended: nobody wants it any more, though it may still be open. */
+bool rollover_flow_ends_campaign(const struct rollover *r);
 bool rollover_flow_counts(const struct rollover *r); /* is it worth counting what is left? */
 
 /* An authority is to be rolled when its rest is shorter than the longest template that it signs and 90 days (LIFECYCLE 2). */

@@ -121,7 +121,10 @@ static void answer_plan(struct job *j)
 	json_object_set_new(o, "matching_certificates", json_integer((json_int_t)json_array_size(list)));
 	json_object_set_new(o, "certificate_list", list);
 	json_object_set_new(o, "plan_hash", json_hash(p->hash));
-	json_object_set_new(o, "plan", json_plan(call->ctl, p));
+	json_t *plan = json_plan(call->ctl, p), *warnings = j->issuer_id[0] != '\0' ? rollover_ask_warnings(call->ctl, j->issuer_id) : NULL;
+	json_array_extend(json_object_get(plan, "warnings"), warnings);
+	json_decref(warnings);
+	json_object_set_new(o, "plan", plan);
 	job_end(j);
 	api_finish(call, 200, o);
 }
@@ -271,16 +274,10 @@ static void ask_rollover(struct job *j)
 	rollover_ask_begin(j->call->ctl, j->issuer_id, true, &who, rollover_asked, j);
 }
 
-/* Whatever lives below it: the CA gives way also when that is nothing. */
-static bool nothing_below(const struct job *j)
-{
-	return j->issuer_id[0] != '\0' && !j->dry_run && !j->plan->request.as_planned && j->plan->n == 0 && j->plan->code != E_STORE_IO;
-}
-
 static void plan_done(void *job)
 {
 	struct job *j = job;
-	if (j->plan->code < 0 && !nothing_below(j))
+	if (j->plan->code < 0)
 		job_refuse(j, &j->plan->why);
 	else if (j->dry_run)
 		answer_plan(j);
@@ -419,6 +416,9 @@ static int read_issuer(struct job *j)
 			   permission_name(PERM_CA_MANAGE));
 	if (r == 0 && rights_limited(&call->principal))
 		r = refuse(&call->why, E_RIGHTS_LIMIT, "ca_compromise", "%s", err_what(E_RIGHTS_LIMIT));
+	if (r == 0)
+		r = rollover_ask_possible(call->ctl, j->issuer_id, true, &call->why);
+	text_cut(j->plan->request.gives_way, sizeof(j->plan->request.gives_way), j->issuer_id);
 	return r;
 }
 

@@ -1,5 +1,7 @@
 /* api_rollover.c - room controller/daemon: routes of authorities that give way.
  * Never: deciding; that is rollovers.h and rollover_ask.h. */
+#include <stdio.h>
+
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/rollover_ask.h"
@@ -15,22 +17,50 @@ static void answer_waiting(void *ctx, const struct api_result *result)
 		api_waits(call, &result->approval);
 }
 
+/* While a request waits, whoever asks how far it is or wants to go on hears of that. */
+static void refuse_order(struct api_call *call, const struct refusal *why)
+{
+	char      id[ID_TEXT_SIZE], cause[CAUSE_SIZE];
+	struct id waits;
+	bool      before = why->code == E_NOT_FOUND || why->code == E_ROLLOVER_STATE;
+	if (before && rollover_ask_waits(call->ctl, call->params[0], &waits)) {
+		(void)snprintf(cause, sizeof(cause), "a second person has to agree first: `vccctl approval show %s`", id_text(waits, id));
+		api_refuse(call, why->code, call->params[0], cause);
+	} else {
+		call->why = *why;
+		api_refuse_why(call, &call->why);
+	}
+}
+
+/* With the request that waits about it. */
+static json_t *shown(struct api_call *call)
+{
+	struct id waits;
+	json_t   *o = rollovers_json(call->ctl, call->params[0], call->now_at);
+	if (o != NULL)
+		json_object_set_new(o, "waiting", rollover_ask_waits(call->ctl, call->params[0], &waits) ? json_id(waits) : json_null());
+	return o;
+}
+
 static void answer_rollover(void *ctx, const struct api_result *result)
 {
 	struct api_call *call = ctx;
 	if (result->code < 0)
-		api_refuse_why(call, &result->why);
+		refuse_order(call, &result->why);
 	else
-		api_finish(call, 200, rollovers_json(call->ctl, call->params[0], call->now_at));
+		api_finish(call, 200, shown(call));
 }
 
 void api_rollover_show(struct api_call *call)
 {
-	json_t *o = rollovers_json(call->ctl, call->params[0], call->now_at);
-	if (o == NULL)
-		api_refuse(call, E_NOT_FOUND, call->params[0], "this CA was never asked to give way");
-	else
+	json_t        *o = shown(call);
+	struct refusal why;
+	if (o == NULL) {
+		refuse(&why, E_NOT_FOUND, call->params[0], "it was not begun; `vccctl ca rollover CA --reason TEXT` asks a second person");
+		refuse_order(call, &why);
+	} else {
 		api_finish(call, 200, o);
+	}
 }
 
 void api_rollover_begin(struct api_call *call)

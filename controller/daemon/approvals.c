@@ -198,6 +198,11 @@ void approvals_request(struct controller *ctl, struct commit *c, struct approval
 	request(ctl, c, a, what, who, NOTICE_APPROVAL_WAITING, NULL);
 }
 
+void approvals_request_urgent(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who)
+{
+	request(ctl, c, a, what, who, NOTICE_EMERGENCY_WAITING, NULL);
+}
+
 void approvals_request_order(struct controller *ctl, struct commit *c, const struct order *o, const struct certificate *cert,
 			     struct span spki, const struct caller *who)
 {

@@ -16,6 +16,8 @@ void             approvals_tick(struct controller *ctl, int64_t now); /* ends wh
 /* Adds a request to the commit that makes the thing wait. `a` comes with kind, object, service and perhaps an id; the rest is filled in.
  * Takes over `what`. */
 void approvals_request(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who);
+/* The same where nothing is done about an emergency before a second person agrees: told at once, to the security contact, too. */
+void approvals_request_urgent(struct controller *ctl, struct commit *c, struct approval *a, json_t *what, const struct caller *who);
 /* The request of an order that was just made to wait; `spki` is the key that came with it, empty when its host makes one. */
 void approvals_request_order(struct controller *ctl, struct commit *c, const struct order *o, const struct certificate *cert,
 			     struct span spki, const struct caller *who);

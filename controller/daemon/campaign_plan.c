@@ -379,6 +379,8 @@ static int make_hash(struct campaign_plan *p)
 	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n%s", campaign_kind_name(q->kind), trigger_name(q->trigger),
 		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
 		    (long long)q->revoke_after_ms, (long long)q->invalidity_at, q->peer_proof ? "peer proof\n" : "");
+	if (q->gives_way[0] != '\0')
+		buf_add_fmt(&text, "%s\n", q->gives_way);
 	campaign_waves_hash(q, &text);
 	for (size_t i = 0; i < p->n; i++)
 		buf_add_fmt(&text, "%s %s %u %u %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state),
@@ -407,7 +409,8 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 		p->code = view_counts(view, p->now, &p->certificates, &agents, &orders);
 	if (p->code == 0) {
 		make_unique(p);
-		p->code = p->n == 0 ? campaign_empty_why(p, view) : 0;
+		bool may_be = p->request.gives_way[0] != '\0'; /* a CA gives way whatever hangs on it */
+		p->code = p->n == 0 && !may_be ? campaign_empty_why(p, view) : 0;
 	}
 	if (p->code == 0) {
 		p->code = put_in_turn(p, view);

@@ -16,6 +16,8 @@ struct catalog_issuer {
 	struct span      chain;      /* this certificate and its parents without the root: what travels with a leaf */
 	struct span      chain_root; /* the same with the root */
 	struct buf       chain_bytes, chain_root_bytes;
+	unsigned         asked;   /* rollover_ask.c: requests about it that are on their way to the store */
+	bool             offline; /* the signer said so: its key is kept elsewhere */
 };
 
 /* E_STORE_*, E_NOT_FOUND when there is no root: no installation. */

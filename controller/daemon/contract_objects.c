@@ -280,7 +280,8 @@ OBJECT(rollover, "Rollover", NULL, F("issuer_id", API_TEXT, 0), F("successor_id"
        F("reason", API_TEXT, 0), F("created_at", API_TIME, 0), F("prepared_at", API_TIME, API_NULL), F("issuing_at", API_TIME, API_NULL),
        F("draining_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
        F("campaigns", API_INTEGER, 0), F("campaign_open", API_BOOL, 0), F("consumers", API_INTEGER, 0), F("consumers_hash", API_HASH, API_NULL),
-       OBJ("trust", 0, &object_rollover_trust), OBJ("left", API_NULL, &object_rollover_left), LIST("items", &object_rollover_item));
+       OBJ("trust", 0, &object_rollover_trust), OBJ("left", API_NULL, &object_rollover_left), LIST("items", &object_rollover_item),
+       F("waiting", API_ID, API_NULL));
 
 /* ---- audit trail ------------------------------------------------------------------------------------------------------- */
 

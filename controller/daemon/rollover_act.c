@@ -106,6 +106,19 @@ static int act_adopt(struct controller *ctl, struct commit *c, const struct roll
 	return 0;
 }
 
+/* Nothing more comes from it, though there is no other yet. */
+static void stop(struct commit *c, const struct rollover *next)
+{
+	set_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, false);
+}
+
+static int act_stop(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made)
+{
+	(void)ctl, (void)made;
+	stop(c, next);
+	return 0;
+}
+
 static int act_switch(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made)
 {
 	(void)ctl, (void)made;
@@ -124,20 +137,27 @@ static int act_switch_back(struct controller *ctl, struct commit *c, const struc
 	return 0;
 }
 
+void rollover_act_end_campaign(struct controller *ctl, const struct rollover *r)
+{
+	struct caller who = {.actor = "controller"};
+	text_cut(who.reason, sizeof(who.reason),
+		 r->emergency ? "an emergency: another one follows, without batches and grace" : "the CA signs as before");
+	campaigns_order(ctl, r->campaign_id, CAMPAIGN_EV_CANCEL, 0, &who, NULL, NULL);
+}
+
 static void end_campaign(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
-	struct id     campaign_id;
-	struct caller who = {.actor = "controller", .reason = "the CA signs as before"};
-	memcpy(&campaign_id, value, sizeof(campaign_id));
+	struct rollover r;
+	memcpy(&r, value, sizeof(r));
 	if (!ctl->stopping)
-		campaigns_order(ctl, campaign_id, CAMPAIGN_EV_CANCEL, 0, &who, NULL, NULL);
+		rollover_act_end_campaign(ctl, &r);
 }
 
 static int act_end_campaign(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made)
 {
 	(void)ctl, (void)made;
-	commit_then(c, end_campaign, &next->campaign_id, sizeof(next->campaign_id));
+	commit_then(c, end_campaign, next, sizeof(*next));
 	return 0;
 }
 
@@ -195,6 +215,7 @@ static void record(struct commit *c, const struct rollover *r, enum audit_event 
 typedef int             action_fn(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made);
 static action_fn *const acts[ROLLOVER_ACT_KIND_COUNT] = {
 	[ROLLOVER_ACT_ADOPT] = act_adopt,
+	[ROLLOVER_ACT_STOP] = act_stop,
 	[ROLLOVER_ACT_SWITCH] = act_switch,
 	[ROLLOVER_ACT_SWITCH_BACK] = act_switch_back,
 	[ROLLOVER_ACT_END_CAMPAIGN] = act_end_campaign,
@@ -217,6 +238,6 @@ int rollover_act(struct controller *ctl, struct commit *c, const struct rollover
 void rollover_act_begin(struct commit *c, const struct rollover *first, const struct caller *who)
 {
 	record(c, first, AUDIT_CA_ROLLOVER_STARTED, who);
-	if (first->emergency) /* nothing more comes from it, though there is no other yet */
-		set_standing(c, first->issuer_id, ISSUER_DRAINS, first->successor_id, false);
+	if (first->emergency)
+		stop(c, first);
 }

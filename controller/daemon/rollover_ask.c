@@ -11,6 +11,8 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/authorities.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/rollover_left.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -21,6 +23,83 @@
 
 enum { REQUESTS = 20, CONSUMER_SIZE = 200, LOOK_MS = 60 * 1000 };
 
+/* What a request says, for who makes it again. */
+struct said {
+	json_t     *what; /* owned */
+	bool        emergency, override;
+	const char *reason;
+	json_t     *consumers, *breaks, *warnings; /* of `what` */
+};
+
+static int said_read(const struct approval *a, struct said *ret)
+{
+	*ret = (struct said){.what = json_loads(a->what, JSON_REJECT_DUPLICATES, NULL)};
+	if (ret->what == NULL)
+		return E_APPROVAL_GONE;
+	ret->emergency = json_is_true(json_object_get(ret->what, "emergency"));
+	ret->override = json_is_true(json_object_get(ret->what, "override"));
+	ret->reason = json_string_value(json_object_get(ret->what, "reason"));
+	ret->consumers = json_object_get(ret->what, "consumers");
+	ret->breaks = json_object_get(ret->what, "breaks");
+	ret->warnings = json_object_get(ret->what, "warnings");
+	if (ret->reason == NULL)
+		ret->reason = "";
+	return 0;
+}
+
+/* ---- was it asked for already? ---------------------------------------------------------------------------------- */
+
+enum { STREAM_ROLLOVER = 1 << 0, STREAM_EMERGENCY = 1 << 1, STREAM_RETIREMENT = 1 << 2 };
+
+static unsigned stream_of(enum approval_kind kind, bool emergency)
+{
+	return kind == APPROVAL_CA_RETIREMENT ? STREAM_RETIREMENT : emergency ? STREAM_EMERGENCY : STREAM_ROLLOVER;
+}
+
+/* Of a request that waits, or was rejected after `answered`. */
+static unsigned stream_of_row(const struct approval *a, int64_t answered)
+{
+	struct said said;
+	bool        rejected = a->state == APPROVAL_REJECTED && a->decided_at > answered;
+	if ((a->kind != APPROVAL_CA_ROLLOVER && a->kind != APPROVAL_CA_RETIREMENT) || (a->state != APPROVAL_WAITING && !rejected))
+		return 0;
+	if (said_read(a, &said) < 0)
+		return stream_of(a->kind, false);
+	json_decref(said.what);
+	return stream_of(a->kind, said.emergency);
+}
+
+/* 0: no request of these streams waits, on its way to the store or in it, nor was one rejected after `answered` (TIME_NEVER:
+ * whatever was rejected). E_ROLLOVER_OPEN; E_API_UNAVAILABLE: nobody can tell. */
+static int not_asked(struct controller *ctl, const struct catalog_issuer *issuer, unsigned streams, int64_t answered)
+{
+	struct approval *rows = calloc(REQUESTS, sizeof(*rows));
+	size_t           n = 0;
+	int              r = (issuer->asked & streams) != 0 ? E_ROLLOVER_OPEN : rows == NULL ? E_NOMEM : 0;
+	if (r == 0 && view_approvals_of(ctl->view, issuer->row.issuer_id, (struct id){{0}}, rows, REQUESTS, &n) < 0)
+		r = E_API_UNAVAILABLE;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if ((stream_of_row(&rows[i], answered) & streams) != 0)
+			r = E_ROLLOVER_OPEN;
+	free(rows);
+	return r;
+}
+
+struct asking {
+	char     issuer_id[ISSUER_ID_SIZE];
+	unsigned stream;
+};
+
+/* It is in the store, or it is not: what stands there counts from now on. */
+static void asked(struct controller *ctl, const void *value, size_t n)
+{
+	(void)n;
+	const struct asking   *a = value;
+	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, a->issuer_id);
+	if (issuer != NULL)
+		issuer->asked &= ~a->stream;
+}
+
 /* ---- beginning -------------------------------------------------------------------------------------------------- */
 
 static unsigned number_of(const char *issuer_id)
@@ -29,10 +108,15 @@ static unsigned number_of(const char *issuer_id)
 	return dash != NULL ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
 }
 
-/* One of an earlier try that stands by, else the next number of the role. */
+/* The one of what is under way, or of an earlier try that stands by, else the next number of the role. */
 static void successor_of(struct controller *ctl, const struct issuer *old, char ret[ISSUER_ID_SIZE])
 {
-	unsigned highest = 0, mine = number_of(old->issuer_id);
+	unsigned               highest = 0, mine = number_of(old->issuer_id);
+	const struct rollover *under_way = rollovers_turnable(ctl, old->issuer_id);
+	if (under_way != NULL) {
+		text_cut(ret, ISSUER_ID_SIZE, under_way->successor_id);
+		return;
+	}
 	for (size_t i = 0; catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
 		const struct issuer *row = &catalog_issuer_at(ctl->catalog, i)->row;
 		unsigned             n = row->role == old->role ? number_of(row->issuer_id) : 0;
@@ -47,19 +131,71 @@ static void successor_of(struct controller *ctl, const struct issuer *old, char 
 	(void)snprintf(ret, ISSUER_ID_SIZE, "%s-%u", issuer_role_name(old->role), highest + 1);
 }
 
-static int may_begin(struct controller *ctl, const char *issuer_id, struct catalog_issuer **ret)
+/* The switch would lead to one that was revoked meanwhile. The old one signs yet: a person goes back and asks again. */
+static bool leads_to_nobody(struct controller *ctl, const struct rollover *r)
+{
+	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, r->successor_id);
+	return r->phase == ROLLOVER_TRUST && (successor == NULL || successor->row.revoked_at != 0 || successor->row.retired);
+}
+
+/* An emergency is possible although the CA gives way already: what is under way becomes one. Also where it is itself the
+ * successor of one that gives way, as soon as it issues. */
+static int may_begin(struct controller *ctl, const char *issuer_id, bool emergency, struct catalog_issuer **ret)
 {
 	*ret = catalog_issuer(ctl->catalog, issuer_id);
 	if (*ret == NULL)
 		return E_NOT_FOUND;
 	if ((*ret)->row.role == ISSUER_ROOT)
 		return E_ROLLOVER_ROOT;
-	if (rollovers_touches(ctl, issuer_id))
+	const struct rollover *turnable = emergency ? rollovers_turnable(ctl, issuer_id) : NULL;
+	if (turnable != NULL)
+		return leads_to_nobody(ctl, turnable) ? E_ROLLOVER_STATE : 0;
+	const struct rollover *own = rollovers_find(ctl, issuer_id);
+	bool                   under_way = own != NULL && !rollover_flow_is_over(own);
+	bool                   issues = (*ret)->row.standing == ISSUER_ISSUES && !(*ret)->row.retired;
+	if (under_way || (rollovers_touches(ctl, issuer_id) && !(emergency && issues)))
 		return E_ROLLOVER_OPEN;
-	return (*ret)->row.standing != ISSUER_ISSUES || (*ret)->row.retired ? E_ROLLOVER_STATE : 0;
+	return issues ? 0 : E_ROLLOVER_STATE;
 }
 
-static json_t *begin_what(struct controller *ctl, const struct issuer *old, bool emergency, const char *reason)
+static const char *cause_of(int r)
+{
+	return r == E_NOT_FOUND       ? "there is no such CA"
+	       : r == E_ROLLOVER_STATE ? "it signs nothing any more; or, where it waits at `trust`, its successor is revoked: roll back and ask "
+					 "again, then another is made"
+	       : r == E_ROLLOVER_ROOT ? "a root does not give way: who has its key makes whatever it signed worthless, and a new "
+					"installation with a root of its own has to take its place"
+				      : NULL;
+}
+
+int rollover_ask_possible(struct controller *ctl, const char *issuer_id, bool emergency, struct refusal *why)
+{
+	struct catalog_issuer *issuer;
+	int                    r = may_begin(ctl, issuer_id, emergency, &issuer);
+	const char            *cause = cause_of(r);
+	return r == 0 ? 0 : refuse(why, r, issuer_id, "%s", cause != NULL ? cause : err_what(r));
+}
+
+/* What a person has to know before saying yes to an emergency, as it is now. */
+json_t *rollover_ask_warnings(struct controller *ctl, const char *issuer_id)
+{
+	const struct catalog_issuer *old = catalog_issuer(ctl->catalog, issuer_id);
+	const struct catalog_issuer *root = old != NULL ? catalog_issuer(ctl->catalog, old->row.parent_id) : NULL;
+	json_t                      *list = json_array();
+	if (root != NULL && root->offline)
+		json_array_append_new(list, json_sprintf("the key of %s is not with the signer: the CA is closed all the same, and nothing is signed in "
+							 "its place before that key is there",
+							 root->row.issuer_id));
+	if (old != NULL && old->row.role == ISSUER_AGENT)
+		json_array_append_new(list, json_sprintf("the identities of hosts are not issued again by a campaign: each changes at half of its life. %u "
+							 "hosts are connected; retiring the CA before they changed cuts them off until they return by "
+							 "their host key",
+							 fleet_count(ctl)));
+	return list;
+}
+
+/* `warnings`: of a request that is made again: it stays what it was, whether a key came or went. NULL = as they are now. */
+static json_t *begin_what(struct controller *ctl, const struct issuer *old, bool emergency, const char *reason, json_t *warnings)
 {
 	char    successor_id[ISSUER_ID_SIZE];
 	json_t *shown = authority_json(old, clock_now());
@@ -75,32 +211,45 @@ static json_t *begin_what(struct controller *ctl, const struct issuer *old, bool
 	json_object_set(what, "fingerprint", json_object_get(shown, "fingerprint"));
 	json_object_set(what, "expires_at", json_object_get(shown, "expires_at"));
 	json_decref(shown);
+	if (emergency)
+		json_object_set_new(what, "warnings",
+				    warnings != NULL ? json_deep_copy(warnings) : rollover_ask_warnings(ctl, old->issuer_id));
 	return what;
 }
 
-/* Does a request of this kind wait for somebody, or was it rejected lately? A no counts as long as a request. */
-static bool was_asked(struct controller *ctl, const char *issuer_id, enum approval_kind kind, bool or_rejected)
+/* Takes over `what`. */
+static void request(struct controller *ctl, struct commit *c, struct approval *a, enum approval_kind kind,
+		    struct catalog_issuer *issuer, json_t *what, const struct caller *who)
 {
-	struct approval *rows = calloc(REQUESTS, sizeof(*rows));
-	int64_t          answered = clock_now() - ctl->conf->approval_life_ms;
-	size_t           n = 0;
-	bool             asked = false;
-	if (rows == NULL || view_approvals_of(ctl->view, issuer_id, (struct id){{0}}, rows, REQUESTS, &n) < 0)
-		n = 0;
-	for (size_t i = 0; i < n; i++)
-		asked |= rows[i].kind == kind &&
-			 (rows[i].state == APPROVAL_WAITING ||
-			  (or_rejected && rows[i].state == APPROVAL_REJECTED && rows[i].decided_at > answered));
-	free(rows);
-	return asked;
+	bool          urgent = kind == APPROVAL_CA_ROLLOVER && json_is_true(json_object_get(what, "emergency"));
+	struct asking now = {.stream = stream_of(kind, urgent)};
+	a->kind = kind;
+	text_cut(a->object, sizeof(a->object), issuer->row.issuer_id);
+	text_cut(now.issuer_id, sizeof(now.issuer_id), issuer->row.issuer_id);
+	issuer->asked |= now.stream;
+	commit_then(c, asked, &now, sizeof(now));
+	commit_else(c, asked, &now, sizeof(now));
+	if (urgent)
+		approvals_request_urgent(ctl, c, a, what, who);
+	else
+		approvals_request(ctl, c, a, what, who);
 }
 
-static void request(struct controller *ctl, struct commit *c, struct approval *a, enum approval_kind kind,
-		    const char *issuer_id, json_t *what, const struct caller *who)
+bool rollover_ask_waits(struct controller *ctl, const char *issuer_id, struct id *ret)
 {
-	a->kind = kind;
-	text_cut(a->object, sizeof(a->object), issuer_id);
-	approvals_request(ctl, c, a, what, who);
+	struct approval *rows = calloc(REQUESTS, sizeof(*rows));
+	size_t           n = 0;
+	bool             waits = false;
+	if (rows == NULL || view_approvals_of(ctl->view, issuer_id, (struct id){{0}}, rows, REQUESTS, &n) < 0)
+		n = 0;
+	for (size_t i = 0; i < n && !waits; i++) {
+		waits = rows[i].state == APPROVAL_WAITING &&
+			(rows[i].kind == APPROVAL_CA_ROLLOVER || rows[i].kind == APPROVAL_CA_RETIREMENT);
+		if (waits)
+			*ret = rows[i].approval_id;
+	}
+	free(rows);
+	return waits;
 }
 
 void rollover_ask_begin(struct controller *ctl, const char *issuer_id, bool emergency, const struct caller *who,
@@ -108,50 +257,31 @@ void rollover_ask_begin(struct controller *ctl, const char *issuer_id, bool emer
 {
 	struct answer         *a = answer_new(done, ctx);
 	struct catalog_issuer *issuer;
-	int                    r = may_begin(ctl, issuer_id, &issuer);
-	if (r == 0 && was_asked(ctl, issuer_id, APPROVAL_CA_ROLLOVER, false))
-		r = E_ROLLOVER_OPEN;
+	int                    r = may_begin(ctl, issuer_id, emergency, &issuer);
+	if (r == 0) /* an ordinary request that waits holds up no emergency */
+		r = not_asked(ctl, issuer, STREAM_EMERGENCY | (emergency ? 0 : STREAM_ROLLOVER), TIME_NEVER);
 	if (r < 0) {
-		answer_refuse(a, r, issuer_id, r == E_NOT_FOUND ? "there is no such CA" : NULL);
+		answer_refuse(a, r, issuer_id, cause_of(r));
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	request(ctl, c, &a->result.approval, APPROVAL_CA_ROLLOVER, issuer_id,
-		begin_what(ctl, &issuer->row, emergency, who->reason), who);
+	request(ctl, c, &a->result.approval, APPROVAL_CA_ROLLOVER, issuer,
+		begin_what(ctl, &issuer->row, emergency, who->reason, NULL), who);
 	a->result.waits = true;
 	commit_now(c, answer_stored, a);
-}
-
-/* What a request says, for who makes it again. */
-struct said {
-	json_t     *what; /* owned */
-	bool        emergency, override;
-	const char *reason;
-	json_t     *consumers, *breaks; /* of `what` */
-};
-
-static int said_read(const struct approval *a, struct said *ret)
-{
-	*ret = (struct said){.what = json_loads(a->what, JSON_REJECT_DUPLICATES, NULL)};
-	if (ret->what == NULL)
-		return E_APPROVAL_GONE;
-	ret->emergency = json_is_true(json_object_get(ret->what, "emergency"));
-	ret->override = json_is_true(json_object_get(ret->what, "override"));
-	ret->reason = json_string_value(json_object_get(ret->what, "reason"));
-	ret->consumers = json_object_get(ret->what, "consumers");
-	ret->breaks = json_object_get(ret->what, "breaks");
-	if (ret->reason == NULL)
-		ret->reason = "";
-	return 0;
 }
 
 int rollover_describe(struct controller *ctl, const struct approval *a, json_t **ret)
 {
 	struct catalog_issuer *issuer;
 	struct said            said;
-	if (may_begin(ctl, a->object, &issuer) < 0 || said_read(a, &said) < 0)
+	if (said_read(a, &said) < 0)
 		return E_APPROVAL_GONE;
-	*ret = begin_what(ctl, &issuer->row, said.emergency, said.reason);
+	if (may_begin(ctl, a->object, said.emergency, &issuer) < 0) {
+		json_decref(said.what);
+		return E_APPROVAL_GONE;
+	}
+	*ret = begin_what(ctl, &issuer->row, said.emergency, said.reason, said.warnings);
 	json_decref(said.what);
 	return 0;
 }
@@ -165,16 +295,19 @@ int rollover_carry_out(struct controller *ctl, struct commit *c, const struct ap
 	struct caller          by = *who;
 	char                   successor_id[ISSUER_ID_SIZE];
 	(void)ret;
-	int r = may_begin(ctl, a->object, &issuer);
-	if (r == 0)
-		r = said_read(a, &said);
+	int r = said_read(a, &said);
 	if (r < 0)
 		return r;
+	text_cut(by.reason, sizeof(by.reason), said.reason);
+	r = may_begin(ctl, a->object, said.emergency, &issuer);
+	if (r < 0 || rollovers_turnable(ctl, a->object) != NULL) {
+		json_decref(said.what);
+		return r < 0 ? r : rollovers_turn(ctl, c, a->object, a->requester, &by);
+	}
 	successor_of(ctl, &issuer->row, successor_id);
 	rollover_flow_begin(a->object, successor_id, said.emergency, clock_now(), &first);
 	text_cut(first.actor, sizeof(first.actor), a->requester);
 	text_cut(first.reason, sizeof(first.reason), said.reason);
-	text_cut(by.reason, sizeof(by.reason), said.reason);
 	json_decref(said.what);
 	return rollovers_begin(ctl, c, &first, &by);
 }
@@ -210,6 +343,13 @@ static json_t *retire_what(const struct rollover *r, bool override, const char *
 				       : "the signer closes the CA for good: it signs its lists and OCSP responders only");
 	json_object_set_new(what, "consumers", json_deep_copy(consumers));
 	json_object_set_new(what, "breaks", json_deep_copy(breaks));
+	json_t    *warnings = json_array();
+	json_int_t identities = json_integer_value(json_object_get(breaks, left_kind_name(LEFT_AGENT)));
+	if (identities > 0)
+		json_array_append_new(warnings, json_sprintf("%" JSON_INTEGER_FORMAT " hosts show an identity that this CA signed: they are cut off "
+							     "until they return by their host key",
+							     identities));
+	json_object_set_new(what, "warnings", warnings);
 	return what;
 }
 
@@ -228,15 +368,16 @@ void rollover_ask_retire(struct controller *ctl, const char *issuer_id, const js
 	struct answer         *a = answer_new(done, ctx);
 	const struct rollover *rollover = rollovers_find(ctl, issuer_id);
 	int                    r = rollover == NULL ? E_NOT_FOUND : rollovers_may_retire(ctl, issuer_id, override);
-	if (r == 0 && was_asked(ctl, issuer_id, APPROVAL_CA_RETIREMENT, false))
-		r = E_ROLLOVER_OPEN;
+	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issuer_id);
+	if (r == 0)
+		r = issuer == NULL ? E_NOT_FOUND : not_asked(ctl, issuer, STREAM_RETIREMENT, TIME_NEVER);
 	if (r < 0) {
 		answer_refuse(a, r, issuer_id, r == E_NOT_FOUND ? "this CA was never asked to give way" : NULL);
 		return;
 	}
 	struct commit *c = commit_new(ctl);
 	json_t        *breaks = breaks_of(ctl, rollover);
-	request(ctl, c, &a->result.approval, APPROVAL_CA_RETIREMENT, issuer_id,
+	request(ctl, c, &a->result.approval, APPROVAL_CA_RETIREMENT, issuer,
 		retire_what(rollover, override, who->reason, consumers, breaks), who);
 	json_decref(breaks);
 	a->result.waits = true;
@@ -292,20 +433,27 @@ static int64_t longest_of(struct controller *ctl, const struct catalog_issuer *i
 	return longest;
 }
 
-static void ask_for_old_one(struct controller *ctl, const struct catalog_issuer *issuer, int64_t now)
+/* A person's way back counts as a no, and a no as long as a request. */
+static bool was_declined(struct controller *ctl, const char *issuer_id, int64_t answered)
+{
+	const struct rollover *last = rollovers_find(ctl, issuer_id);
+	return last != NULL && last->phase == ROLLOVER_ROLLED_BACK && last->ended_at > answered;
+}
+
+static void ask_for_old_one(struct controller *ctl, struct catalog_issuer *issuer, int64_t now)
 {
 	struct caller   who = {.actor = "scheduler"};
 	struct approval a = {.kind = APPROVAL_CA_ROLLOVER};
-	int64_t         longest = longest_of(ctl, issuer);
+	int64_t         longest = longest_of(ctl, issuer), answered = now - ctl->conf->approval_life_ms;
 	if (!rollover_flow_is_due(issuer->row.not_after_at, longest, now) || rollovers_touches(ctl, issuer->row.issuer_id) ||
-	    was_asked(ctl, issuer->row.issuer_id, APPROVAL_CA_ROLLOVER, true))
+	    was_declined(ctl, issuer->row.issuer_id, answered) ||
+	    not_asked(ctl, issuer, STREAM_ROLLOVER | STREAM_EMERGENCY, answered) < 0)
 		return;
 	(void)snprintf(who.reason, sizeof(who.reason), "it ends in %lld d, and signs for up to %lld d",
 		       (long long)((issuer->row.not_after_at - now) / MS_DAY), (long long)(longest / MS_DAY));
 	log_line(LOG_LEVEL_WARNING, NULL, "CA %s is to give way: %s; a person has to agree", issuer->row.issuer_id, who.reason);
 	struct commit *c = commit_new(ctl);
-	request(ctl, c, &a, APPROVAL_CA_ROLLOVER, issuer->row.issuer_id, begin_what(ctl, &issuer->row, false, who.reason),
-		&who);
+	request(ctl, c, &a, APPROVAL_CA_ROLLOVER, issuer, begin_what(ctl, &issuer->row, false, who.reason, NULL), &who);
 	commit_now(c, NULL, NULL);
 }
 
@@ -315,7 +463,7 @@ void rollover_ask_tick(struct controller *ctl, int64_t now)
 		return;
 	ctl->rollover_look_at = now + LOOK_MS;
 	for (size_t i = 0; catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
-		const struct catalog_issuer *issuer = catalog_issuer_at(ctl->catalog, i);
+		struct catalog_issuer *issuer = catalog_issuer_at(ctl->catalog, i);
 		if (issuer->row.role != ISSUER_ROOT && catalog_signs(ctl->catalog, issuer, issuer->row.role) == 0)
 			ask_for_old_one(ctl, issuer, now);
 	}

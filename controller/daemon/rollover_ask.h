@@ -13,6 +13,13 @@ enum { ROLLOVER_CONSUMERS_MAX = 64, ROLLOVER_CONSUMERS_TEXT = 1536 };
 void rollover_ask_begin(struct controller *ctl, const char *issuer_id, bool emergency, const struct caller *who,
 			api_done_fn *done, void *ctx);
 
+/* Would asking be possible? The same codes; changes nothing. */
+_must_check_ int rollover_ask_possible(struct controller *ctl, const char *issuer_id, bool emergency, struct refusal *why);
+/* What has to be known before an emergency, as texts. */
+json_t *rollover_ask_warnings(struct controller *ctl, const char *issuer_id);
+/* The newest request about this CA that waits for somebody. */
+bool rollover_ask_waits(struct controller *ctl, const char *issuer_id, struct id *ret);
+
 /* `consumers`: list of texts, as rollover_consumers_check() took it: what trusts the CA outside of the agents. The caller
  * vouches for it, the approver agrees to it, and its hash stands in the trail. Codes of rollovers_may_retire(). */
 void             rollover_ask_retire(struct controller *ctl, const char *issuer_id, const json_t *consumers, bool override,

@@ -53,7 +53,7 @@ static void created(void *ctx, const struct api_result *result)
 static int campaign_make(struct campaign_job *j)
 {
 	const struct rollover *rollover;
-	int                    may = rollovers_planned(j->ctl, j->issuer_id, &rollover);
+	int                    may = rollovers_planned(j->ctl, j->issuer_id, j->plan->request.trigger == TRIGGER_EMERGENCY, &rollover);
 	int                    r = j->plan->code < 0 ? j->plan->code : may;
 	if (r < 0)
 		return r;

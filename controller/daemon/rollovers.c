@@ -30,6 +30,8 @@ struct entry {
 	bool                 asking;   /* the signer was asked */
 	bool                 counting; /* a worker counts what is left */
 	bool                 planning; /* a worker plans a campaign */
+	bool                 ended;    /* the campaign that nobody wants any more is not open */
+	int64_t              end_at;   /* when that is looked at next */
 	int64_t              count_at;
 	struct rollover_left left;
 	struct buf           made; /* the successor's certificate, from the signer's answer to the step that adopts it */
@@ -122,6 +124,8 @@ static void stored(struct controller *ctl, const void *value, size_t n)
 	e->r = key;
 	e->pending = false;
 	e->count_at = 0; /* what is left looks different now */
+	e->ended = false;
+	e->end_at = 0;
 	if (moved)
 		log_line(LOG_LEVEL_NOTICE, NULL, "CA %s gives way to %s: %s", key.issuer_id, key.successor_id,
 			 rollover_phase_name(key.phase));
@@ -156,12 +160,12 @@ static void begin_campaign(struct controller *ctl, struct entry *e, const struct
 }
 
 /* What came in between is looked at again; who asked is told. */
-int rollovers_planned(struct controller *ctl, const char *issuer_id, const struct rollover **ret)
+int rollovers_planned(struct controller *ctl, const char *issuer_id, bool emergency, const struct rollover **ret)
 {
 	struct entry *e = find(ctl, issuer_id);
 	if (e != NULL)
 		e->planning = false;
-	if (e == NULL || e->pending || ctl->stopping)
+	if (e == NULL || e->pending || ctl->stopping || e->r.emergency != emergency)
 		return E_API_BUSY;
 	*ret = &e->r;
 	return rollover_flow_counts(&e->r) ? 0 : E_ROLLOVER_STATE;
@@ -340,6 +344,19 @@ void rollovers_closed(struct controller *ctl, const struct ticket *t, const stru
 	answered(ctl, t->issuer_id, a, ROLLOVER_EV_CLOSED);
 }
 
+/* The word that ends a campaign is a change of its own: after a kill in between, or where it could not be stored, it is said again. */
+static void end_campaign(struct controller *ctl, struct entry *e, int64_t now)
+{
+	struct campaign c;
+	if (e->ended || e->pending || e->end_at > now)
+		return;
+	e->end_at = now + COUNT_EVERY_MS;
+	int r = rollover_flow_ends_campaign(&e->r) ? campaigns_find(ctl, e->r.campaign_id, &c) : E_NOT_FOUND;
+	e->ended = r == E_NOT_FOUND || (r == 0 && (c.completed_at != 0 || c.state == CAMPAIGN_CANCELLED));
+	if (r == 0 && !e->ended)
+		rollover_act_end_campaign(ctl, &e->r);
+}
+
 void rollovers_tick(struct controller *ctl, int64_t now)
 {
 	for (size_t i = 0; i < ctl->rollovers->n; i++) {
@@ -350,6 +367,7 @@ void rollovers_tick(struct controller *ctl, int64_t now)
 			e->asking = ask_successor(ctl, e) == 0; /* else at the next tick */
 		else if (wish == ROLLOVER_WANTS_CLOSED)
 			e->asking = ask_close(ctl, e) == 0;
+		end_campaign(ctl, e, now);
 		if (rollover_flow_counts(&e->r) && !e->counting && !e->pending && e->count_at <= now)
 			begin_count(ctl, e, now);
 	}
@@ -423,6 +441,12 @@ int rollovers_retire(struct controller *ctl, struct commit *c, const char *issue
 	return r == 0 ? take_step(ctl, c, e, &s, who) : r;
 }
 
+const struct rollover *rollovers_turnable(const struct controller *ctl, const char *issuer_id)
+{
+	const struct rollover *r = rollovers_find(ctl, issuer_id);
+	return r != NULL && rollover_flow_may_turn(r) ? r : NULL;
+}
+
 static bool is_gone(struct controller *ctl, const char *issuer_id)
 {
 	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, issuer_id);
@@ -445,6 +469,20 @@ static bool leads_nowhere(struct controller *ctl, const struct rollover_step *s)
 		return (successor != NULL && successor->row.standing == ISSUER_DRAINS) ||
 		       (is_gone(ctl, r->issuer_id) && signs(ctl, r->successor_id));
 	return r->phase == ROLLOVER_ISSUING && is_gone(ctl, r->successor_id) && signs(ctl, r->issuer_id);
+}
+
+int rollovers_turn(struct controller *ctl, struct commit *c, const char *issuer_id, const char *requester,
+		   const struct caller *who)
+{
+	struct rollover_event ev = {.kind = ROLLOVER_EV_EMERGENCY};
+	struct rollover_step  s;
+	struct entry         *e;
+	text_cut(ev.actor, sizeof(ev.actor), requester);
+	text_cut(ev.cause, sizeof(ev.cause), who->reason);
+	int r = step_of(ctl, issuer_id, &ev, &e, &s);
+	if (r == 0 && leads_nowhere(ctl, &s))
+		r = E_ROLLOVER_STATE;
+	return r == 0 ? take_step(ctl, c, e, &s, who) : r;
 }
 
 void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollover_event_kind kind, const struct caller *who,

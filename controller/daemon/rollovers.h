@@ -29,14 +29,21 @@ _must_check_ int rollovers_begin(struct controller *ctl, struct commit *c, const
 /* The same of the end. E_ROLLOVER_*; E_API_UNAVAILABLE: what is left was not counted lately; E_API_BUSY. */
 _must_check_ int rollovers_retire(struct controller *ctl, struct commit *c, const char *issuer_id, bool override,
 				  uint32_t consumers, struct hash consumers_hash, const struct caller *who);
+/* The same of an ordinary one that is under way and becomes an emergency: nothing more comes from the old one, and there is no way
+ * back. `who`: of the request, with its reason. E_NOT_FOUND, E_ROLLOVER_STATE, E_API_BUSY. */
+_must_check_ int rollovers_turn(struct controller *ctl, struct commit *c, const char *issuer_id, const char *requester,
+				const struct caller *who);
+/* The one that could be turned into an emergency now; NULL = there is none, or it may not. */
+const struct rollover *rollovers_turnable(const struct controller *ctl, const char *issuer_id);
 /* Would it be possible now? Changes nothing. */
 _must_check_ int rollovers_may_retire(struct controller *ctl, const char *issuer_id, bool override);
 /* A person's ADVANCE or ROLLBACK. E_NOT_FOUND, E_ROLLOVER_*, E_API_*. */
 void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollover_event_kind kind, const struct caller *who,
 		     api_done_fn *done, void *ctx);
 
-/* For rollover_campaign.c: the campaign that was asked for is planned. 0: it may be made now. E_API_BUSY, E_ROLLOVER_STATE. */
-_must_check_ int rollovers_planned(struct controller *ctl, const char *issuer_id, const struct rollover **ret);
+/* For rollover_campaign.c: the campaign that was asked for is planned. 0: it may be made now. E_API_BUSY (also: it became an
+ * emergency meanwhile, and another campaign is meant), E_ROLLOVER_STATE. */
+_must_check_ int rollovers_planned(struct controller *ctl, const char *issuer_id, bool emergency, const struct rollover **ret);
 /* For campaign_make.c: the campaign that was asked for is in this commit. */
 void rollovers_campaign_made(struct controller *ctl, struct commit *c, const char *issuer_id, struct id campaign_id);
 /* For signer_client.c. */

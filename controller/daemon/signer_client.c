@@ -11,6 +11,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/identities.h"
@@ -158,6 +159,14 @@ static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 	send_waiting(s);
 }
 
+static void on_issuer(struct signer_client *s, const struct sg_issuer *issuer)
+{
+	struct catalog_issuer *i = catalog_issuer(s->ctl->catalog, issuer->issuer_id);
+	s->issuers_seen++;
+	if (i != NULL)
+		i->offline = issuer->offline;
+}
+
 static void answer(struct signer_client *s, uint64_t id, const struct signed_answer *a)
 {
 	struct request *q = NULL;
@@ -201,7 +210,7 @@ static void on_frame(void *ctx, struct span bytes)
 		on_hello(s, &in->u.sg_hello);
 		break;
 	case SG_ISSUER:
-		s->issuers_seen++;
+		on_issuer(s, &in->u.sg_issuer);
 		break;
 	case SG_ISSUED:
 		answer(s, in->id,

@@ -49,15 +49,22 @@ static int judge_name(const struct ca_store *cas, const struct ca *old, const ch
 
 static int judge_count(const struct ca_store *cas, const struct ca *old, int64_t now, struct refusal *why)
 {
-	int today = 0;
-	for (size_t i = 0; i < cas->n; i++)
-		today += cas->ca[i].issuer.role == old->issuer.role && cas->ca[i].issuer.not_before_at > now - MS_DAY - MS_HOUR;
+	int              today = 0, successors = 0;
+	enum issuer_role role;
+	unsigned         number;
+	for (size_t i = 0; i < cas->n; i++) {
+		bool recent = cas->ca[i].issuer.not_before_at > now - MS_DAY - MS_HOUR;
+		today += recent && cas->ca[i].issuer.role == old->issuer.role;
+		successors += recent && ca_id_read(cas->ca[i].issuer.issuer_id, &role, &number) == 0 && number > 1;
+	}
 	if (cas->n == CA_MAX)
 		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "there are %d authorities, and there may be no more",
 			      CA_MAX);
 	if (today > SUCCESSORS_A_DAY) /* the first one may be of today, too */
 		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "%d authorities of this role were made within a day",
 			      today);
+	if (successors >= SUCCESSORS_A_DAY_OF_ALL)
+		return refuse(why, E_SIGNER_LIMIT, old->issuer.issuer_id, "%d successors were made within a day", successors);
 	return 0;
 }
 

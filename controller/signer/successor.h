@@ -8,8 +8,9 @@
 #include "controller/signer/ca_store.h"
 #include "shared/conf/signer_conf.h"
 
-/* What a captured controller could do with this is bounded: so many of one role in a day, and CA_MAX in all. */
-enum { SUCCESSORS_A_DAY = 4 };
+/* What a captured controller could do with this is bounded: so many of one role in a day, so many of all, and CA_MAX for ever. A
+ * whole day of it leaves room for one more of each role: what is needed to come out of it (docs/operations.md). */
+enum { SUCCESSORS_A_DAY = 4, SUCCESSORS_A_DAY_OF_ALL = 9 };
 
 struct successor {
 	const struct ca *root;

@@ -227,10 +227,11 @@ struct policy_walk {
 	X(DRILL_STARTED, "drill_started")                                                                             \
 	X(DRILL_ENDED, "drill_ended")                                                                                 \
 	X(DRILL_TESTED, "drill_certificate_tested")                                                                   \
-	X(DRILL_FAILED, "drill_certificate_failed") \
+	X(DRILL_FAILED, "drill_certificate_failed")                                                                   \
 	X(PEERS_PROVED, "relying_parties_proved")                                                                     \
 	X(PEERS_REFUSED, "relying_party_refused")                                                                     \
-	X(PEERS_DECLARED, "relying_party_declared")
+	X(PEERS_DECLARED, "relying_party_declared")                                                                \
+	X(CA_EMERGENCY, "ca_rollover_emergency")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -224,6 +224,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_PEERS_PROVED] = {OBJECT_CERTIFICATE, "every relying party saw the new certificate from its own host and trusts it", "demanded by the campaign"},
 	[AUDIT_PEERS_REFUSED] = {OBJECT_CERTIFICATE, "a relying party saw something else than the new certificate, or cannot trust it", "the cause it gave"},
 	[AUDIT_PEERS_DECLARED] = {OBJECT_AGENT, "a host told anew what its services rely on", "its owner's agent.conf"},
+	[AUDIT_CA_EMERGENCY] = {OBJECT_ISSUER, "the CA that gives way signs nothing more and is closed: its key is not to be trusted", "two persons agreed"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

@@ -664,6 +664,7 @@ struct sg_hello { /* signer -> controller, first */
 struct sg_issuer { /* signer -> controller, one per CA, after hello */
 	char        issuer_id[ISSUER_ID_SIZE];
 	struct span certificate;
+	bool        offline; /* its key is kept elsewhere: it signs nothing here */
 };
 /* The facts travel as their own fields; the signer builds the bytes itself and compares `tbs_hash`. */
 struct sg_issue {

@@ -33,6 +33,7 @@ const char *notice_event_name(enum notice_event e)
 		[NOTICE_CAMPAIGN_FAILED] = "campaign_failed",
 		[NOTICE_CAMPAIGN_HALTED] = "campaign_halted",
 		[NOTICE_EMERGENCY_HALTED] = "emergency_halted",
+		[NOTICE_EMERGENCY_WAITING] = "emergency_waiting",
 	};
 	return (size_t)e < N_ELEMENTS(names) ? names[e] : "unknown";
 }

@@ -26,6 +26,7 @@ enum notice_event {
 	NOTICE_CAMPAIGN_FAILED,
 	NOTICE_CAMPAIGN_HALTED,
 	NOTICE_EMERGENCY_HALTED,
+	NOTICE_EMERGENCY_WAITING, /* nothing is done about it before a second person agrees */
 	NOTICE_EVENT_COUNT,
 };
 const char *notice_event_name(enum notice_event e);

@@ -229,6 +229,7 @@ static const struct wire_message signer_hello = WIRE_MESSAGE(SG_HELLO, "hello", 
 static const struct wire_field issuer_fields[] = {
 	WIRE_FIELD(1, struct sg_issuer, issuer_id),
 	WIRE_SPAN(2, struct sg_issuer, certificate, CERT_DER_MAX),
+	WIRE_FIELD(3, struct sg_issuer, offline),
 };
 static const struct wire_message issuer = WIRE_MESSAGE(SG_ISSUER, "issuer", "signer", struct sg_issuer, issuer_fields,
 	"One per certification authority, after hello.");

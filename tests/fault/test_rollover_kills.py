@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import ssl
 import time
 
 import checks
@@ -13,7 +14,7 @@ from rights_estate import Api
 
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 LONG = os.environ.get("VCC_LONG") == "1"
-# process, point, at which passage, role of the CA, where it ends. A day has four successors of a role.
+# process, point, at which passage, role of the CA, where it ends. A day has four successors of a role, nine of all.
 CASES = [("controller", "controller.rollover", 1, "service", "retired"), ("signer", "signer.successor_key", 1, "code-signing", "retired"),
          ("controller", "controller.rollover_word", 2, "agent", "rolled_back"),
          ("controller", "controller.rollover_stored", 1, "service", "retired"), ("controller", "controller.rollover", 2, "service", "retired"),
@@ -133,9 +134,66 @@ def test_killed_in_between(site, process, point, nth, role, end):
 
 
 @pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
+@pytest.mark.parametrize("word", ["rollback", "emergency"])
+def test_the_campaign_of_what_is_over_ends_though_killed_in_between(folder, word):
+    """The word and the end of its campaign are two changes. The host is away, so nothing else ends it."""
+    site = Site(folder)
+    try:
+        site.gateway.close()
+        wait_for("it gives way", lambda: site.drive("service-1", "nowhere") == "trust")
+        site.ask("admin", "POST", "ca/service-1/rollover/advance", {})
+        shown = wait_for("a campaign waits for the host", lambda: (r := site.ask("admin", "GET", "ca/service-1/rollover")).get("campaign_open") and r)
+        point = "controller.rollover_word_stored" if word == "rollback" else "controller.decision_stored"
+        p = site.inst.processes["controller"]
+        p.stop()
+        p.env = {"VCC_FAILPOINT": f"{point}@1=kill"}
+        p.start()
+        site.inst.wait_up()
+        if word == "rollback":
+            site.ask("admin", "POST", "ca/service-1/rollover/rollback", {"reason": "so"})
+        else:
+            site.ask("admin", "POST", "ca/service-1/rollover", {"emergency": True, "reason": "stolen"})
+            site.agree()
+        wait_for("it was killed", lambda: not p.running())
+        p.stop()
+        p.env = None
+        p.start()
+        site.inst.wait_up()
+        wait_for("its campaign is cancelled", lambda: site.ask("admin", "GET", f"campaigns/{shown['campaign_id']}").get("status") == "cancelled")
+        after = wait_for("it is where the word says", lambda: (r := site.ask("admin", "GET", "ca/service-1/rollover"))
+                         and (r["phase"] == "rolled_back" if word == "rollback" else r["emergency"] and r["closed"] and r["campaign_id"] != shown["campaign_id"]) and r)
+        rows = checks.rows(site.inst.facts_db(), "SELECT count(*) FROM audit WHERE event = 'campaign_cancelled' AND object = ?", shown["campaign_id"])
+        assert rows == [(1,)] and (after["campaign_open"] or word == "rollback"), (rows, after)
+    finally:
+        site.end()
+
+
+class LaterFleet(PlayedFleet):
+    """Its processes live 300 days from now, vccctl does not: to it the admin port's next certificate is not valid yet, from the moment it is there.
+    The local socket has none."""
+
+    def start_later(self):
+        for name in ("signer", "controller"):
+            self.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(300 * 24 * 3600 * 1000)}
+            self.processes[name].start()
+        self.wait_up()
+
+    @property
+    def vccctl_argv(self):
+        return [self.bin("vccctl"), "--socket", os.path.join(self.state, "run", "admin.sock")]
+
+    def approver(self):
+        with open(os.path.join(self.state, "approver.token")) as f:
+            api = Api(self, f.read().strip())
+        api.context.check_hostname = False
+        api.context.verify_mode = ssl.CERT_NONE
+        return api
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
 def test_who_grows_old_is_asked_about_by_itself_and_once(folder):
     """After 300 days a service CA of three years lives shorter than its longest template and 90 days, the agents' CA does not."""
-    inst = PlayedFleet(folder, binaries=FAULTS)
+    inst = LaterFleet(folder, binaries=FAULTS)
 
     def waiting():
         return {a["object"]: a for a in inst.vccctl("approval", "list") if a["kind"] == "ca_rollover"}
@@ -147,15 +205,23 @@ def test_who_grows_old_is_asked_about_by_itself_and_once(folder):
         for run in range(2):
             for name in ("controller", "signer"):
                 inst.processes[name].stop()
-            for name in ("signer", "controller"):
-                inst.processes[name].env = {"VCC_CLOCK_OFFSET_MS": str(300 * 24 * 3600 * 1000)}
-                inst.processes[name].start()
-            inst.wait_up()
+            inst.start_later()
             asked = wait_for("both are asked about", lambda: len(w := waiting()) == 2 and w)
             assert set(asked) == {"service-1", "code-signing-1"}
             assert asked["service-1"]["requester"] == "scheduler" and "signs for up to 730 d" in asked["service-1"]["what"]["reason"]
         rows = checks.rows(inst.facts_db(), "SELECT object FROM approvals WHERE kind = 'ca_rollover' ORDER BY object")
         assert rows == [("code-signing-1",), ("service-1",)]
         assert checks.rows(inst.facts_db(), "SELECT count(*) FROM rollovers") == [(0,)]  # nothing is done before a person agrees
+
+        # a person's way back is a no, and is not asked about again at the next look
+        one = asked["service-1"]
+        assert inst.approver()("POST", f"/api/v1/approvals/{one['approval_id']}/approve", {"hash": one["hash"]})[0] == 200
+        wait_for("it gives way", lambda: inst.vccctl("ca", "rollover", "service-1")["phase"] == "trust")
+        inst.vccctl("ca", "rollover", "service-1", "--rollback", "--reason", "not this week")
+        inst.processes["controller"].stop()
+        inst.processes["controller"].start()
+        inst.wait_up()
+        time.sleep(2)  # it looks at its start
+        assert set(waiting()) == {"code-signing-1"}
     finally:
         inst.stop()

@@ -87,6 +87,8 @@ static void read_event(const struct step_line *l, struct rollover_event *e, int6
 			e->code = (int)-step_number(v);
 		else if (strcmp(k, "cause") == 0)
 			text_cut(e->cause, sizeof(e->cause), v);
+		else if (strcmp(k, "actor") == 0)
+			text_cut(e->actor, sizeof(e->actor), v);
 		else
 			abort();
 	}
@@ -124,6 +126,12 @@ static bool check_one(const char *k, const char *v, const struct rollover_step *
 		return r->ended_at == now && r->next_at == TIME_NEVER;
 	if (strcmp(k, "closed") == 0)
 		return r->closed;
+	if (strcmp(k, "emergency") == 0)
+		return r->emergency;
+	if (strcmp(k, "reason") == 0)
+		return strcmp(r->reason, v) == 0;
+	if (strcmp(k, "actor") == 0)
+		return strcmp(r->actor, v) == 0;
 	if (strcmp(k, "overridden") == 0)
 		return r->overridden == (v[0] != '0');
 	if (strcmp(k, "consumers") == 0)
@@ -185,9 +193,11 @@ static void the_table_holds(void **state)
 			run_event(&b, &l);
 		else if (strcmp(l.verb, "wish") == 0 && strcmp(l.phase, wishes[rollover_flow_wish(&b.r, b.now)]) != 0)
 			wrong(&b, &l, "wish", l.phase, wishes[rollover_flow_wish(&b.r, b.now)]);
+		else if (strcmp(l.verb, "ends") == 0 && rollover_flow_ends_campaign(&b.r) != (l.fields.n == 0))
+			wrong(&b, &l, "ends", l.fields.n == 0 ? "its campaign" : "nothing", "the other");
 	}
 	fclose(f);
-	assert_true(lines > 100);
+	assert_true(lines > 150);
 	assert_int_equal(b.errors, 0);
 }
 

@@ -1,6 +1,8 @@
 """Does every route keep to the table of rights, as every role, limited to a service or not? Are tokens and approvals what they promise?"""
 import json
 import os
+import pty
+import re
 import shutil
 import socket
 import sqlite3
@@ -509,6 +511,26 @@ def vccctl(estate, who, *words, code=0):
     return done.stdout or done.stderr
 
 
+def on_a_terminal(estate, who, *words, answer):
+    """(exit code, what was on the screen) of a person who types `answer`."""
+    ours, theirs = pty.openpty()
+    argv = [estate.inst.bin("vccctl"), "--url", estate.inst.admin_url, "--ca", os.path.join(estate.inst.state, "ca.pem"), "--token-file", who, *words]
+    p = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    screen = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # it has ended
+            break
+        if not part:
+            break
+        screen += part
+    os.close(ours)
+    return p.wait(60), re.sub(r"\s*\n\s*", " ", screen.decode())
+
+
 def test_the_command_line(estate, folder):
     admin, approver = (os.path.join(estate.inst.state, f"{who}.token") for who in ("admin", "approver"))
     vccctl(estate, admin, "principal", "create", "gina", "--roles", "viewer", "--services", f"{OWN},{FOREIGN}")
@@ -526,7 +548,11 @@ def test_the_command_line(estate, folder):
     shown = json.loads(vccctl(estate, approver, "approval", "show", ident, "-o", "json"))
     assert ident in vccctl(estate, approver, "approval", "list")
     assert "VCC-3711" in vccctl(estate, approver, "approval", "approve", ident, "--hash", "1" * 64, code=1)
-    assert "VCC-3101" in vccctl(estate, admin, "approval", "approve", ident, code=4)
+    assert "VCC-3101" in vccctl(estate, admin, "approval", "approve", ident, "--hash", shown["hash"], code=4)
+    assert "--hash" in vccctl(estate, approver, "approval", "approve", ident, code=2)  # nobody agrees to what was not seen
+    status, screen = on_a_terminal(estate, approver, "approval", "approve", ident, answer="\n")
+    assert status == 4 and shown["hash"] in screen and '"after"' in screen and "Type yes" in screen, screen
+    assert json.loads(vccctl(estate, approver, "approval", "show", ident, "-o", "json"))["status"] == "waiting"
     assert '"after"' in vccctl(estate, approver, "approval", "approve", ident, "--hash", shown["hash"], "--comment", "seen her")
     assert json.loads(vccctl(estate, admin, "principal", "show", "gina", "-o", "json"))["roles"] == ["approver"]
     vccctl(estate, admin, "principal", "disable", "gina")

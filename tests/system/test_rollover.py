@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import checks
 import pytest
@@ -117,12 +118,35 @@ def test_what_is_refused(inst):
     assert vccctl(inst, "ca", "rollover", "root-1", "--emergency")[0] != 0
 
 
+def test_one_request_however_many_ask_at_once(inst):
+    """Those that come before the first is in the store are refused, too."""
+    with ThreadPoolExecutor(8) as crowd:
+        apis = [api(inst, "admin") for _ in range(8)]
+        for each in apis:
+            each.get("whoami")
+        answers = list(crowd.map(lambda each: each("POST", "/api/v1/ca/code-signing-1/rollover", {"reason": "all at once"}), apis))
+    assert sorted(status for status, _ in answers) == [202] + 7 * [409], answers
+    (asked,) = [body for status, body in answers if status == 202]
+    answer = api(inst, "approver")("POST", f"/api/v1/approvals/{asked['approval_id']}/reject", {"hash": asked["approval"]["hash"]})
+    assert answer[0] == 200 and api(inst, "admin").get("approvals")["items"] == [], answer
+
+
 def test_one_person_asks_and_another_agrees(inst):
+    # looking asks for nothing, and beginning needs a reason
+    status, out, err = vccctl(inst, "ca", "rollover", "service-1")
+    assert status == 3 and "--reason" in err, out + err
+    for how in ("--begin", "--emergency"):
+        assert vccctl(inst, "ca", "rollover", "service-1", how)[0] == 2
+    assert api(inst, "admin").get("approvals")["items"] == []
     status, out, _ = vccctl(inst, "ca", "rollover", "service-1", "--reason", "it grows old", "-o", "json")
     asked = json.loads(out)
     assert status == 4 and asked["approval"]["what"]["successor_id"] == "service-2" and asked["approval"]["what"]["reason"] == "it grows old"
     problem(api(inst, "admin")("POST", ROLLOVER, {}), 409, "VCC-3880")  # one request at a time
     problem(api(inst, "admin")("GET", ROLLOVER), 404, "VCC-1006")  # nothing was begun
+    status, out, _ = vccctl(inst, "ca", "rollover", "service-1")
+    assert status == 4 and asked["approval_id"] in out and "it grows old" in out, out
+    status, _, err = vccctl(inst, "ca", "rollover", "service-1", "--advance")
+    assert status == 3 and asked["approval_id"] in err and "second person" in err, err
     approve(inst, asked)
     shown = phase(inst, "trust")
     assert shown["successor_id"] == "service-2" and shown["reason"] == "it grows old" and shown["code"] is None, shown
@@ -156,13 +180,15 @@ def test_the_way_back_before_and_after_the_switch(inst):
     admin = api(inst, "admin")
     assert vccctl(inst, "ca", "rollover", "service-1", "--rollback", "--reason", "not today")[0] == 0
     assert rollover(inst)["phase"] == "rolled_back" and rollover(inst)["cause"] == "not today"
+    status, out, err = vccctl(inst, "ca", "rollover", "service-1")
+    assert status == 0 and "not today" in out and api(inst, "admin").get("approvals")["items"] == [], out + err
     problem(admin("POST", f"{ROLLOVER}/advance", {}), 409, "VCC-3881")
 
     # once more: the successor that stands by is taken, and no other is made
     asked = ask(inst, reason="again")
-    assert asked["approval"]["what"]["successor_id"] == "service-2"
+    assert asked["approval"]["what"]["successor_id"] == "service-2" and rollover(inst)["waiting"] == asked["approval_id"]
     approve(inst, asked)
-    phase(inst, "trust")
+    assert phase(inst, "trust")["waiting"] is None
     problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": []}), 409, "VCC-3881")
     assert admin("POST", f"{ROLLOVER}/advance", {"reason": "go"})[0] == 200
     phase(inst, "draining")
@@ -361,6 +387,7 @@ def test_nobody_changes_to_a_ca_that_was_revoked(inst):
     phase(inst, "trust", "code-signing-1")
     revoke("code-signing-2")
     assert "revoked" in problem(admin("POST", f"{where}/advance", {}), 409, "VCC-3881")["detail"]
+    assert "roll back" in problem(admin("POST", where, {"emergency": True}), 409, "VCC-3881")["detail"]  # the old one signs yet
     assert ca(inst, "code-signing-1")["state"] == "active"
     assert admin("POST", f"{where}/rollback", {"reason": "another one"})[0] == 200
     asked = ask(inst, "code-signing-1")
@@ -371,3 +398,97 @@ def test_nobody_changes_to_a_ca_that_was_revoked(inst):
     revoke("code-signing-1")
     assert "revoked" in problem(admin("POST", f"{where}/rollback", {"reason": "back"}), 409, "VCC-3881")["detail"]
     assert ca(inst, "code-signing-3")["state"] == "active"
+
+
+def emergency_of(inst, issuer):
+    """The second person agrees to an emergency that was asked for."""
+    approve(inst, ask(inst, issuer, emergency=True, reason="stolen"))
+
+
+def end(inst, issuer):
+    """The one before is over: its successor may give way in its turn."""
+    override = rollover(inst, issuer)["emergency"]
+
+    def asked():
+        status, body = api(inst, "admin")("POST", f"/api/v1/ca/{issuer}/rollover/retire", {"consumers": [], "override": override})
+        return status == 202 and body
+    approve(inst, wait_for("its end may be asked for", asked))
+    phase(inst, "retired", issuer)
+
+
+def test_an_ordinary_rollover_becomes_an_emergency(inst):
+    """While it drains, with a host that is away: closed at once, no way back, and a campaign that revokes what it replaced."""
+    admin, where = api(inst, "admin"), "/api/v1/ca/service-4/rollover"
+    end(inst, "service-3")
+    ordinary, urgent = ask(inst, "service-4", reason="it grows old"), ask(inst, "service-4", emergency=True, reason="stolen")  # one holds up no other
+    problem(admin("POST", where, {}), 409, "VCC-3880")
+    problem(admin("POST", where, {"emergency": True}), 409, "VCC-3880")
+    approve(inst, ordinary)
+    assert not phase(inst, "trust", "service-4")["emergency"]
+    inst.away.processes["agent"].stop()
+    wait_for("it is seen to be away", lambda: not admin.get(f"agents/{inst.away.name}")["connected"])
+    assert admin("POST", f"{where}/advance", {})[0] == 200
+    before = phase(inst, "draining", "service-4")
+    assert before["campaign_open"] and not before["closed"]
+    approve(inst, urgent)
+    shown = wait_for("another campaign, and the signer's word", lambda: (r := rollover(inst, "service-4"))["closed"] and r["campaigns"] == 1 and r)
+    assert shown["emergency"] and shown["campaign_id"] != before["campaign_id"] and shown["reason"] == "stolen"
+    assert admin.get(f"campaigns/{before['campaign_id']}")["status"] == "cancelled"
+    assert admin.get(f"campaigns/{shown['campaign_id']}")["trigger"] == "emergency"
+    assert "service-4.closed" in [name for _, _, names in os.walk(inst.dir) for name in names]
+    problem(admin("POST", f"{where}/rollback", {}), 409, "VCC-3881")
+    problem(admin("POST", where, {"emergency": True}), 409, "VCC-3880")
+    assert [d["successor_id"] for o, d in events(inst, "ca_rollover_emergency") if o == "service-4"] == ["service-5"]
+    inst.wait_served(inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 5" and ca(inst, "service-4")["state"] == "draining"
+    inst.away.processes["agent"].start()
+    wait_for("who was away gets its own", lambda: issuer_of(inst, inst.away) == "VCC Service CA 5")
+
+
+def test_an_emergency_before_the_successor_is_there_and_of_the_successor_itself(inst):
+    admin = api(inst, "admin")
+    end(inst, "code-signing-1")
+    inst.processes["signer"].stop()
+    approve(inst, ask(inst, "code-signing-3"))
+    phase(inst, "preparing", "code-signing-3")
+    # the root's key is elsewhere: the request says so, the CA is closed all the same, and its successor follows when the key is there
+    key, = [os.path.join(d, "root-1.key") for d, _, names in os.walk(inst.dir) if "root-1.key" in names and os.path.basename(d) == "ca"]
+    os.rename(key, key + ".away")
+    inst.processes["signer"].start()
+    wait_for("the signer refuses", lambda: "offline" in rollover(inst, "code-signing-3")["cause"])
+    asked = ask(inst, "code-signing-3", emergency=True, reason="stolen")
+    assert any("root-1" in w and "closed all the same" in w for w in asked["approval"]["what"]["warnings"]), asked
+    approve(inst, asked)
+    shown = wait_for("it is closed", lambda: (r := rollover(inst, "code-signing-3"))["closed"] and r)
+    assert shown["emergency"] and shown["phase"] == "preparing" and ca(inst, "code-signing-3")["state"] == "draining"
+    problem(admin("POST", "/api/v1/ca/code-signing-3/rollover/rollback", {}), 409, "VCC-3881")
+    inst.processes["signer"].stop()
+    os.rename(key + ".away", key)
+    inst.processes["signer"].start()
+    assert phase(inst, "draining", "code-signing-3")["closed"] and ca(inst, "code-signing-4")["state"] == "active"
+    # the one that took its place is stolen, too, before the first is retired
+    problem(admin("POST", "/api/v1/ca/code-signing-4/rollover", {}), 409, "VCC-3880")
+    emergency_of(inst, "code-signing-4")
+    assert phase(inst, "draining", "code-signing-4")["closed"] and ca(inst, "code-signing-5")["state"] == "active"
+
+
+def test_an_emergency_of_one_that_only_waits_for_trust(inst):
+    """Also: a CA that signed nothing that a campaign could issue again is stopped by the words of an emergency."""
+    approve(inst, ask(inst, "agent-1"))
+    phase(inst, "trust", "agent-1")
+    words = ["--incident", "INC-8", "--reason", "stolen", "--type", "ca_compromise", "--issuer"]
+    for issuer, status, code in (("nobody", 3, "VCC-1006"), ("root-1", 1, "VCC-3883"), ("service-1", 1, "VCC-3881")):
+        for verb in ("plan", "apply"):
+            done, _, err = vccctl(inst, "emergency", verb, *words, issuer)
+            assert done in (status, 4) and code in err and "3611" not in err, (done, err)
+    status, out, err = vccctl(inst, "emergency", "plan", *words, "agent-1", "-o", "json")
+    plan = json.loads(out)
+    assert status == 0 and plan["certificate_list"] == [] and any("identities" in w for w in plan["plan"]["warnings"]), out + err
+    status, out, err = vccctl(inst, "emergency", "apply", *words, "agent-1", "-o", "json")
+    asked = json.loads(out)
+    assert status == 4 and any("cuts them off" in w for w in asked["approval"]["what"]["warnings"]), out + err
+    approve(inst, asked)
+    shown = wait_for("it is closed", lambda: (r := rollover(inst, "agent-1"))["phase"] == "draining" and r["closed"] and r)
+    assert shown["emergency"] and ca(inst, "agent-2")["state"] == "active"
+    (notice,) = [n for n in api(inst, "admin").get("notifications")["items"] if n["event"] == "emergency_waiting" and n["object"] == "agent-1"]
+    assert notice["level"] == "critical" and {"role:approver", "role:security"} <= set(r.strip() for r in notice["recipients"]), notice

@@ -370,7 +370,7 @@ def test_a_broken_service_configuration_stops_the_renewal(running):
     waits = json.loads(applied.stdout)
     assert applied.returncode == 4 and waits["status"] == "awaiting_approval", "a change of policy is the business of two persons"
     m.run("vccctl", "--url", "https://127.0.0.1:8444", "--ca", "/etc/vcc-controller/ca.pem", "--token-file", "/var/lib/vcc-controller/approver.token", "approval", "approve",
-          waits["approval_id"])
+          waits["approval_id"], "--hash", waits["approval"]["hash"])
     m.write("/usr/local/sbin/nginx-test", TEST_SCRIPT, 0o755)
     write_target(m, "/usr/local/sbin/nginx-test")
     m.write("/etc/nginx/conf.d/broken.conf", "this_is_no_directive on;\n")

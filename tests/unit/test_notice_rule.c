@@ -119,6 +119,9 @@ static void test_recipients(void **state)
 	assert_string_equal(to, "role:security");
 	notice_recipients_of(NOTICE_EMERGENCY_UNCONFIRMED, &t, to);
 	assert_string_equal(to, "role:approver");
+	notice_recipients_of(NOTICE_EMERGENCY_WAITING, &t, to);
+	assert_string_equal(to, "role:security, role:approver");
+	assert_int_equal(notice_level_of(NOTICE_EMERGENCY_WAITING), NOTICE_CRITICAL);
 }
 
 static void test_a_list_never_overflows(void **state)

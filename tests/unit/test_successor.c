@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "controller/signer/sign_serve.h"
+#include "controller/signer/successor.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/cert_parts.h"
@@ -327,6 +328,18 @@ static void not_many_in_a_day(void **state)
 	assert_int_equal(code, E_SIGNER_LIMIT);
 	assert_true(s.cas.n <= ISSUER_ROLE_COUNT + 5);
 	assert_int_equal(ask("agent-1", "agent-2"), 0); /* of another role: yes */
+	/* of all roles together: so many that one more of each has room for ever */
+	static const char *const roles[] = {"agent", "code-signing"};
+	for (size_t k = 0; k < N_ELEMENTS(roles); k++) {
+		char first[32];
+		snprintf(first, sizeof(first), "%s-1", roles[k]);
+		for (i = 2; i < 30; i++) {
+			snprintf(id, sizeof(id), "%s-%d", roles[k], i);
+			(void)ask(first, id);
+		}
+	}
+	assert_int_equal(s.cas.n, ISSUER_ROLE_COUNT + SUCCESSORS_A_DAY_OF_ALL);
+	assert_true(s.cas.n + ISSUER_ROLE_COUNT - 1 <= CA_MAX);
 }
 
 static void needs_the_root(void **state)
@@ -362,6 +375,33 @@ static void closed_is_for_good(void **state)
 	assert_int_equal(leaf("service-2", LEAF_SERVICE), 0);
 }
 
+static void drop(const char *name)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s/ca/%s", folder, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* What a captured controller did to the folder is undone by root, while the signer is stopped: docs/operations.md. */
+static void root_puts_the_folder_right(void **state)
+{
+	(void)state;
+	assert_int_equal(ask("service-1", "service-2"), 0);
+	assert_int_equal(close_ca("service-1"), 0);
+	assert_int_equal(close_ca("service-2"), 0);
+	assert_int_equal(leaf("service-1", LEAF_SERVICE), E_SIGNER_CLOSED);
+	end();
+	drop("service-1.closed");
+	drop("service-2.cer");
+	drop("service-2.key");
+	drop("service-2.closed");
+	begin();
+	assert_int_equal(s.cas.n, ISSUER_ROLE_COUNT);
+	assert_int_equal(leaf("service-1", LEAF_SERVICE), 0);
+	assert_int_equal(ask("service-1", "service-2"), 0); /* another key under the same name */
+	assert_int_equal(leaf("service-2", LEAF_SERVICE), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +413,7 @@ int main(void)
 		T(not_many_in_a_day),
 		T(needs_the_root),
 		T(closed_is_for_good),
+		T(root_puts_the_folder_right),
 #undef T
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
