@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/core/policy.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/archive_file.h"
@@ -38,7 +39,7 @@ static const struct template *template_of(struct beside *b, const struct certifi
 /* Its host was removed, and it lives on: nobody here can renew it or see it served. */
 static bool is_orphaned(struct beside *b, const struct certificate *c)
 {
-	if (c->revoked_at != 0 || c->retired_at != 0 || c->not_after_at <= b->now)
+	if (policy_revoked_at(c) != 0 || c->retired_at != 0 || c->not_after_at <= b->now)
 		return false;
 	if (!text_equal(b->agent.name, c->agent) && view_agent(b->view, c->agent, &b->agent) < 0)
 		b->agent.name[0] = '\0';
