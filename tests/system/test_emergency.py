@@ -215,6 +215,30 @@ def test_key_compromise(fleet):
     assert keys == [(3, 3)], "each with a key of its own"
 
 
+def test_a_host_that_offers_an_old_key(fleet):
+    """Fresh keys are the controller's word, not the host's; neither one that got out nor another certificate's comes by an order."""
+    host, other = fresh(fleet, "old1", "old2")
+    cert = fleet.cert("old1-web")
+    first, = [k for (renewal, _), k in host.keys.items()]
+    host.make_key = lambda order: first
+    e = fleet.emergency(certificate_ids=ids("old1"), fresh_keys=True)[1]
+    assert (e["successful_count"], e["failed_count"]) == (0, 1), e
+    failed, = fleet.members(e["campaign_id"])
+    assert failed["code"] == "VCC-3022", failed
+    assert fleet.cert("old1-web")["serial"] == cert["serial"] and len(issuances(fleet, "old1-web")) == 1
+    theirs, = other.keys.values()
+    host.make_key = lambda order: theirs
+    status, e = fleet.emergency(certificate_ids=ids("old1"))
+    assert fleet.members(e["campaign_id"])[0]["code"] == "VCC-3021" and e["failed_count"] == 1
+    host.make_key = lambda order: first
+    status, e = fleet.emergency(certificate_ids=ids("old1"), incident_type="key_compromise")
+    assert fleet.members(e["campaign_id"])[0]["code"] == "VCC-3020" and e["failed_count"] == 1
+    host.make_key = other.make_key
+    status, e = fleet.emergency(certificate_ids=ids("old1"), incident_type="key_compromise")
+    assert e["successful_count"] == 1 and e["status"] == "completed", e
+    wait_revoked(fleet, "old1-web", cert["serial"], 1)
+
+
 def looks_revoked(fleet, cert_id):
     """The certificate shows its current issuance, wherever one looks."""
     c = fleet.cert(cert_id)
