@@ -46,7 +46,9 @@ struct verifier {
 	char                     last_name[ACTOR_SIZE];
 	int64_t                  head_at;
 	struct evidence          named, given; /* receipt that the last record names, that was given last */
+	struct evidence          before;       /* that a record named last: it stands beside the first of those that name it in a row */
 	bool                     missing;      /* `named` was not given yet */
+	bool                     may_follow;   /* in the next line, and in no later one */
 	uint64_t                 sure; /* rows below are proved by the last head that fitted */
 	struct buf               text; /* a line as it must be, or a leaf */
 	struct verify_report     report;
@@ -320,6 +322,9 @@ static void expect_receipt(struct verifier *v, const char *detail)
 	v->report.receipts_missing += v->missing;
 	v->named = evidence_of(detail);
 	v->missing = v->named.seq > 0 && !evidence_equal(&v->named, &v->given);
+	v->may_follow = v->missing && !evidence_equal(&v->named, &v->before);
+	if (v->named.seq > 0)
+		v->before = v->named;
 }
 
 /* The heads that others keep of just this tree. */
@@ -384,7 +389,7 @@ static int take_receipt(struct verifier *v, const json_t *o, struct refusal *why
 	if (!get_blob(o, "receipt_of", spki, sizeof(spki), &n_spki) || !get_size(o, "receipt_seq", &seq) ||
 	    !get_blob(o, "body", body, AUDIT_LINE_MAX, &n_body) || !get_blob(o, "signature", signature, sizeof(signature), &n_signature))
 		wrong = "this is no receipt";
-	else if (v->part != PART_ROWS || !v->missing || seq != v->named.seq)
+	else if (v->part != PART_ROWS || !v->may_follow || seq != v->named.seq)
 		wrong = "a receipt that does not belong here";
 	digest_sha256((struct span){spki, n_spki}, &host);
 	digest_sha256((struct span){body, n_body}, &receipt);
@@ -398,7 +403,7 @@ static int take_receipt(struct verifier *v, const json_t *o, struct refusal *why
 		r = refuse(why, E_AUDIT_RECEIPT, "receipt", "line %llu: the signature does not fit", (unsigned long long)v->line);
 	if (r == 0) {
 		v->given = v->named;
-		v->missing = false;
+		v->missing = v->may_follow = false;
 		v->report.n.receipts++;
 		audit_line_receipt(&(struct audit_receipt){{spki, n_spki}, seq, {body, n_body}, {signature, n_signature}}, &v->text);
 	}
@@ -440,6 +445,7 @@ static int take_head(struct verifier *v, const json_t *o, struct refusal *why)
 	merkle_root(digest_sha256_two, &v->tree, &root);
 	if (!hash_equal(root, h.root))
 		return bad_rows(v, why, "");
+	v->may_follow = false;
 	v->sure = h.size;
 	v->head_at = h.at;
 	v->report.signed_size = h.size;

@@ -57,10 +57,25 @@ static bool is_past(const struct check *c, const json_t *o, const char *name)
 	return time_parse(text_of(o, name), &at) == 0 && at <= c->now;
 }
 
+static bool has_alert(const json_t *o, const char *name)
+{
+	const json_t *alert;
+	size_t        i;
+	json_array_foreach(json_object_get(o, "alerts"), i, alert) {
+		if (text_equal(json_string_value(alert), name))
+			return true;
+	}
+	return false;
+}
+
 static void look_at_certificate(struct check *c, const json_t *o)
 {
 	const char *id = text_of(o, "cert_id"), *status = text_of(o, "status");
 	c->certificates++;
+	if (has_alert(o, "issuance_revoked")) {
+		add(c, CRITICAL, "certificate", id, "it was revoked, and its host has no other yet");
+		return;
+	}
 	if (text_equal(status, "revoked") || text_equal(status, "suspended") || json_is_string(json_object_get(o, "retired_at")))
 		return; /* somebody wanted it so */
 	if (text_equal(status, "expired"))

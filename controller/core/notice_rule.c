@@ -28,6 +28,8 @@ static const struct {
 	[NOTICE_CAMPAIGN_HALTED] = {NOTICE_ERROR, ADMIN},
 	[NOTICE_EMERGENCY_HALTED] = {NOTICE_ERROR, SECURITY},
 	[NOTICE_EMERGENCY_WAITING] = {NOTICE_CRITICAL, APPROVER | SECURITY},
+	[NOTICE_CAMPAIGN_CANCELLED] = {NOTICE_INFO, ADMIN},
+	[NOTICE_EMERGENCY_CANCELLED] = {NOTICE_ERROR, SECURITY},
 };
 
 enum notice_level notice_level_of(enum notice_event e)
@@ -117,8 +119,10 @@ bool notice_of_campaign(const struct campaign *c, enum audit_event event, enum n
 		else
 			*ret = c->failed == 0 ? NOTICE_CAMPAIGN_ENDED : NOTICE_CAMPAIGN_FAILED;
 		return c->total > 0;
-	case AUDIT_EMERGENCY_FAILED:
 	case AUDIT_CAMPAIGN_CANCELLED:
+		*ret = emergency ? NOTICE_EMERGENCY_CANCELLED : NOTICE_CAMPAIGN_CANCELLED;
+		return true;
+	case AUDIT_EMERGENCY_FAILED:
 		*ret = emergency ? NOTICE_EMERGENCY_FAILED : NOTICE_CAMPAIGN_FAILED;
 		return c->kind != CAMPAIGN_DRILL;
 	case AUDIT_CAMPAIGN_HALTED:

@@ -411,6 +411,7 @@ const char *policy_alert_name(enum policy_alert a)
 		[POLICY_ALERT_EMERGENCY] = "emergency_threshold",
 		[POLICY_ALERT_RENEWALS_NEAR] = "max_renewals_near",
 		[POLICY_ALERT_RENEWALS_USED] = "max_renewals_reached",
+		[POLICY_ALERT_REVOKED] = "issuance_revoked",
 	};
 	return (size_t)a < N_ELEMENTS(names) ? names[a] : "unknown";
 }
@@ -426,6 +427,8 @@ bool policy_alerts(enum policy_alert a, const struct certificate *c, const struc
 		return t->max_renewals > 0 && c->unattended + 1 == t->max_renewals;
 	case POLICY_ALERT_RENEWALS_USED:
 		return t->max_renewals > 0 && c->unattended >= t->max_renewals;
+	case POLICY_ALERT_REVOKED:
+		return c->serial_revoked_at != 0;
 	case POLICY_ALERT_COUNT:
 		break;
 	}
@@ -456,9 +459,14 @@ int64_t policy_crossing_at(const struct certificate *c, const struct template *t
 	return next;
 }
 
+int64_t policy_revoked_at(const struct certificate *c)
+{
+	return c->revoked_at != 0 ? c->revoked_at : c->serial_revoked_at;
+}
+
 enum cert_status policy_status(const struct certificate *c, const struct template *t, int64_t now)
 {
-	if (c->revoked_at != 0)
+	if (policy_revoked_at(c) != 0)
 		return CERT_REVOKED;
 	if (c->suspended_at != 0)
 		return CERT_SUSPENDED;

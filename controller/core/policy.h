@@ -64,6 +64,7 @@ enum policy_alert {
 	POLICY_ALERT_EMERGENCY,     /* inside the emergency threshold, or expired */
 	POLICY_ALERT_RENEWALS_NEAR, /* one more unattended renewal, then a person has to agree */
 	POLICY_ALERT_RENEWALS_USED, /* the next one waits for a person */
+	POLICY_ALERT_REVOKED,       /* its current issuance was revoked, and it has no other */
 	POLICY_ALERT_COUNT,
 };
 const char *policy_alert_name(enum policy_alert a);
@@ -74,6 +75,9 @@ int64_t policy_crossing_at(const struct certificate *c, const struct template *t
 
 /* When somebody may have to know next, after `now` (INT64_MIN = nobody was told yet): emergency threshold, then end; TIME_NEVER = nothing of that is left to come. */
 int64_t policy_alert_at(const struct certificate *c, const struct template *t, int64_t now);
+
+/* When it was ended for good, or else its current issuance alone: what it shows is revoked. 0 = neither. */
+int64_t policy_revoked_at(const struct certificate *c);
 
 /* LIFECYCLE 3, strongest first; `t` NULL = its template is not known, so no threshold. A retired certificate is served nowhere any more:
  * what is left of it is `issued` until it ends. */

@@ -97,7 +97,8 @@ _must_check_ int api_arg_limit(struct api_call *call, size_t *ret);             
 _must_check_ int api_arg_cursor(struct api_call *call, char *ret, size_t size); /* cursor= -> last key of the page before, "" = start */
 _must_check_ int api_arg_i64(struct api_call *call, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret);
 const char      *api_arg(const struct api_call *call, const char *name); /* NULL = absent */
-/* {"items": [...], "next_cursor": ...}; takes over `items`; `last_key` NULL = the last page. */
-json_t *api_page(json_t *items, const char *last_key);
+/* {"items": [...], "next_cursor": ...}; takes over `items`; `last_key` NULL = the last page. The cursor is good for this list and
+ * selection alone. */
+json_t *api_page(const struct api_call *call, json_t *items, const char *last_key);
 
 #endif

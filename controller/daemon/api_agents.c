@@ -90,7 +90,7 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service) && (all || rows[i].state != AGENT_REMOVED))
 				json_array_append_new(items, json_agent(&rows[i], false));
-		call->answer = api_page(items, n == limit ? rows[n - 1].name : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].name : NULL);
 	}
 	free(rows);
 	return r;
@@ -229,7 +229,7 @@ int api_invite_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service))
 				json_array_append_new(items, json_invite(&rows[i], call->now_at));
-		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].invite_id, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].invite_id, last) : NULL);
 	}
 	free(rows);
 	return r;
@@ -396,7 +396,7 @@ static bool target_visible(const struct api_call *call, struct store_view *view,
 
 int api_target_list(struct api_call *call, struct store_view *view)
 {
-	char   after[API_PARAM_SIZE];
+	char   after[TARGET_ID_SIZE];
 	size_t limit;
 	size_t n;
 	int    r = api_arg_limit(call, &limit);
@@ -413,7 +413,7 @@ int api_target_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (target_visible(call, view, &rows[i]))
 				json_array_append_new(items, json_target(&rows[i]));
-		call->answer = api_page(items, n == limit ? rows[n - 1].target_id : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].target_id : NULL);
 	}
 	free(rows);
 	return r;

@@ -54,7 +54,7 @@ int api_approval_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (visible(call, &rows[i]))
 				json_array_append_new(items, shown(call, &rows[i]));
-		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].approval_id, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].approval_id, last) : NULL);
 	}
 	free(rows);
 	return r;

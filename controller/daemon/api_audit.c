@@ -134,7 +134,7 @@ int api_audit_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, record_json(view, &seen, &rows[i]));
 		snprintf(cursor, sizeof(cursor), "%llu", (unsigned long long)next);
-		call->answer = api_page(items, next > 0 ? cursor : NULL);
+		call->answer = api_page(call, items, next > 0 ? cursor : NULL);
 	}
 	free(rows);
 	return r;
@@ -176,7 +176,7 @@ int api_audit_heads(struct api_call *call, struct store_view *view)
 			json_array_append_new(items, head_json(&rows[i]));
 		if (n > 0)
 			snprintf(cursor, sizeof(cursor), "%llu", (unsigned long long)rows[n - 1].size);
-		call->answer = api_page(items, n == limit ? cursor : NULL);
+		call->answer = api_page(call, items, n == limit ? cursor : NULL);
 	}
 	free(rows);
 	return r;

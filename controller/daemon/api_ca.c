@@ -26,7 +26,7 @@ int api_ca_list(struct api_call *call, struct store_view *view)
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, authority_json(&rows[i], call->now_at));
-		call->answer = api_page(items, n == limit ? rows[n - 1].issuer_id : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].issuer_id : NULL);
 	}
 	free(rows);
 	return r;

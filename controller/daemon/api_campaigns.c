@@ -47,7 +47,7 @@ int api_campaign_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (api_campaign_visible(call, &rows[i]))
 				json_array_append_new(items, json_campaign(&rows[i], call->now_at));
-		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].campaign_id, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].campaign_id, last) : NULL);
 	}
 	free(rows);
 	return r;
@@ -173,7 +173,7 @@ int api_campaign_members(struct api_call *call, struct store_view *view)
 			json_array_append_new(items, json_member(&rows[i]));
 		if (n == limit)
 			snprintf(last, sizeof(last), "%llu", (unsigned long long)rows[n - 1].position);
-		call->answer = api_page(items, n == limit ? last : NULL);
+		call->answer = api_page(call, items, n == limit ? last : NULL);
 	}
 	free(rows);
 	return r;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/core/policy.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/archive_file.h"
@@ -38,7 +39,7 @@ static const struct template *template_of(struct beside *b, const struct certifi
 /* Its host was removed, and it lives on: nobody here can renew it or see it served. */
 static bool is_orphaned(struct beside *b, const struct certificate *c)
 {
-	if (c->revoked_at != 0 || c->retired_at != 0 || c->not_after_at <= b->now)
+	if (policy_revoked_at(c) != 0 || c->retired_at != 0 || c->not_after_at <= b->now)
 		return false;
 	if (!text_equal(b->agent.name, c->agent) && view_agent(b->view, c->agent, &b->agent) < 0)
 		b->agent.name[0] = '\0';
@@ -101,7 +102,7 @@ int api_cert_list(struct api_call *call, struct store_view *view)
 			if (rights_service(&call->principal, rows[i].service))
 				json_array_append_new(items, certificate_json(b, &rows[i]));
 		free(b);
-		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].cert_id : NULL);
 	}
 	free(rows);
 	return r;
@@ -237,7 +238,7 @@ int api_cert_issuances(struct api_call *call, struct store_view *view)
 		bool    known = service_policy_view(view, c.template_id, c.service, &t) == 0;
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, json_issuance(&rows[i], known ? &t : NULL, call->now_at));
-		call->answer = api_page(items, n == limit ? serial_text(rows[n - 1].serial, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? serial_text(rows[n - 1].serial, last) : NULL);
 		json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	}
 	free(rows);
@@ -271,7 +272,7 @@ int api_renewal_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].service))
 				json_array_append_new(items, json_order(&rows[i]));
-		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].renewal_id, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].renewal_id, last) : NULL);
 	}
 	free(rows);
 	return r;

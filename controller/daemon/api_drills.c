@@ -94,7 +94,7 @@ int api_drill_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (visible(call, &rows[i]))
 				json_array_append_new(items, json_drill(&rows[i], view, call->now_at));
-		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].campaign_id, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].campaign_id, last) : NULL);
 	}
 	free(rows);
 	return r;

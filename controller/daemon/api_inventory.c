@@ -49,7 +49,7 @@ static int page_answer(struct api_call *call, struct store_view *view, const str
 			json_object_set_new(row, "cert_id", cert_id != NULL ? json_string(cert_id) : json_null());
 			json_array_append_new(items, row);
 		}
-		call->answer = api_page(items, n == limit ? rows[n - 1].address : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].address : NULL);
 		json_object_set_new(call->answer, "agent", json_string(a->name));
 		json_object_set_new(call->answer, "observed_at", json_time(head.observed_at));
 		json_object_set_new(call->answer, "reported_at", json_time(head.reported_at));

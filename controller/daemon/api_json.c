@@ -127,7 +127,7 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	json_object_set_new(o, "open_order", json_id(c->open_order));
 	json_object_set_new(o, "unattended_renewals", json_integer(c->unattended));
 	json_object_set_new(o, "alerts", alerts(c, t, now));
-	json_object_set_new(o, "revoked_at", json_time(c->revoked_at));
+	json_object_set_new(o, "revoked_at", json_time(policy_revoked_at(c)));
 	json_object_set_new(o, "suspended_at", json_time(c->suspended_at));
 	json_object_set_new(o, "retired_at", json_time(c->retired_at));
 	json_object_set_new(o, "created_at", json_time(c->created_at));

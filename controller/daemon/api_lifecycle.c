@@ -219,7 +219,7 @@ struct expiring_list {
 static void add_expiring(void *ctx, const struct certificate *c, const struct template *t)
 {
 	struct expiring_list *list = ctx;
-	if (serial_is_none(c->serial) || c->revoked_at != 0 || c->retired_at != 0)
+	if (serial_is_none(c->serial) || policy_revoked_at(c) != 0 || c->retired_at != 0)
 		return;
 	int64_t rest = c->not_after_at - list->now;
 	int64_t critical = t != NULL && t->emergency_threshold_ms < CRITICAL_MS ? t->emergency_threshold_ms : CRITICAL_MS;

@@ -52,7 +52,7 @@ int api_principal_list(struct api_call *call, struct store_view *view)
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, json_principal(&rows[i]));
-		call->answer = api_page(items, n == limit ? rows[n - 1].name : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].name : NULL);
 	}
 	free(rows);
 	return r;
@@ -132,7 +132,7 @@ int api_token_list(struct api_call *call, struct store_view *view)
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(items, json_token(&rows[i]));
-		call->answer = api_page(items, n == limit ? id_text(rows[n - 1].token_id, last) : NULL);
+		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].token_id, last) : NULL);
 	}
 	free(rows);
 	return r;

@@ -240,7 +240,7 @@ int api_service_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (rights_service(&call->principal, rows[i].name))
 				json_array_append_new(items, service_shown(all, n_all, &rows[i]));
-		call->answer = api_page(items, n == limit ? rows[n - 1].name : NULL);
+		call->answer = api_page(call, items, n == limit ? rows[n - 1].name : NULL);
 	}
 	free(all);
 	free(rows);

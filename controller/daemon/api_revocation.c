@@ -218,7 +218,7 @@ void api_crl_list(struct api_call *call)
 		snprintf(key, sizeof(key), "%s/%u", s.issuer_id, (unsigned)s.shard);
 		json_array_append_new(items, list_json(call->ctl, &s, call->now_at));
 	}
-	json_t *o = api_page(items, crls_at(call->ctl, i, &s) ? key : NULL);
+	json_t *o = api_page(call, items, crls_at(call->ctl, i, &s) ? key : NULL);
 	json_object_set_new(o, "ocsp", ocsp_json(call->ctl));
 	api_finish(call, 200, o);
 }

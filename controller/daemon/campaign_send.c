@@ -98,7 +98,7 @@ static int old_issuances(struct sending *s)
 			      .reason = s->who.reason};
 	commit_audit(s->commit, &of, "{s:s,s:s}", "reason", revoke_reason_name((int)reason_of(s->campaign)), "when",
 		     revocation);
-	return 0;
+	return rows_certificate(s->ctl->rows, s->cert.cert_id, &s->cert); /* it says so, when the one that it shows was revoked */
 }
 
 /* ---- open orders ------------------------------------------------------------------------------------------------ */

@@ -176,7 +176,7 @@ json_t *json_plan_waves(const struct campaign_plan *p)
 static const char *wave_status(const struct campaign *c, uint32_t wave)
 {
 	if (wave > c->wave)
-		return "waiting";
+		return c->state == CAMPAIGN_CANCELLED ? "dropped" : "waiting";
 	return wave < c->wave || c->completed_at != 0 ? "over" : "released";
 }
 

@@ -9,6 +9,7 @@
 
 #include "controller/daemon/service_policy.h"
 #include "shared/base/text.h"
+#include "shared/pki/cert.h"
 #include "shared/sys/log.h"
 
 struct template_entry {
@@ -92,6 +93,11 @@ static int load_issuers(struct catalog *c, struct store_view *view)
 /* The certificate and its parents up to the root. */
 static int chain_of(struct catalog *c, struct catalog_issuer *one)
 {
+	struct cert_info info;
+	int              r = cert_read((struct span){one->row.der, one->row.der_len}, &info);
+	if (r < 0)
+		return r;
+	one->spki_hash = info.spki_hash;
 	one->chain_bytes = (struct buf)BUF_MAX(CHAIN_DER_MAX);
 	one->chain_root_bytes = (struct buf)BUF_MAX(CHAIN_DER_MAX);
 	const struct catalog_issuer *at = one;
@@ -333,4 +339,12 @@ void catalog_set_standing(struct catalog *c, const char *issuer_id, enum issuer_
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i)
 {
 	return i < c->n_issuers ? &c->issuers[i] : NULL;
+}
+
+bool catalog_has_key(const struct catalog *c, struct hash spki_hash)
+{
+	for (size_t i = 0; i < c->n_issuers; i++)
+		if (hash_equal(c->issuers[i].spki_hash, spki_hash))
+			return true;
+	return false;
 }

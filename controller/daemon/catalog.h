@@ -13,6 +13,7 @@ enum { CATALOG_ISSUERS_MAX = 32 };
 struct catalog_issuer {
 	struct issuer    row;        /* crl_number is the highest one given out */
 	struct issue_ca *ca;         /* without key */
+	struct hash      spki_hash;
 	struct span      chain;      /* this certificate and its parents without the root: what travels with a leaf */
 	struct span      chain_root; /* the same with the root */
 	struct buf       chain_bytes, chain_root_bytes;
@@ -42,6 +43,7 @@ _must_check_ int catalog_signs(const struct catalog *c, const struct catalog_iss
 /* One that was just stored. Known already: nothing. E_FULL, E_PKI_*. */
 _must_check_ int catalog_add_issuer(struct catalog *c, const struct issuer *row, const char *public_url);
 void             catalog_set_standing(struct catalog *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired);
+bool                   catalog_has_key(const struct catalog *c, struct hash spki_hash); /* of any authority, past ones too */
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i); /* NULL beyond the last */
 
 #endif

@@ -331,7 +331,7 @@ OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id
 
 PART(wave_planned, "WavePlanned", NULL, F("wave", API_INTEGER, 0), F("canary", API_BOOL, 0), F("total", API_INTEGER, 0));
 
-PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,over"), F("waiting", API_INTEGER, 0),
+PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,over,dropped"), F("waiting", API_INTEGER, 0),
      F("in_progress", API_INTEGER, 0), F("done", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("skipped", API_INTEGER, 0),
      F("rolled_back", API_INTEGER, 0), F("kept", API_INTEGER, 0));
 

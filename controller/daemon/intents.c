@@ -121,6 +121,19 @@ int intent_for_drill(struct controller *ctl, const struct certificate *cert, con
 	return make_for(ctl, cert, t, spki, renewal_id, true, ret);
 }
 
+int intent_key_fits(struct controller *ctl, const char *cert_id, struct hash spki_hash, struct id renewal_id, bool fresh)
+{
+	struct key_use use;
+	int            r = rows_key_use(ctl->rows, spki_hash, cert_id, renewal_id, &use);
+	if (r < 0)
+		return r;
+	if (use.compromised)
+		return E_KEY_COMPROMISED;
+	if (use.elsewhere || catalog_has_key(ctl->catalog, spki_hash))
+		return E_KEY_TAKEN;
+	return fresh && use.before ? E_KEY_OLD : 0;
+}
+
 int intent_possible(struct controller *ctl, const struct template *t)
 {
 	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);

@@ -17,6 +17,9 @@ _must_check_ int intent_for(struct controller *ctl, const struct certificate *ce
 /* The same for a drill: of short life, and marked. */
 _must_check_ int intent_for_drill(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
 				  struct id renewal_id, struct issuance *ret);
+/* May this certificate be for this key? Keys are never shared (LIFECYCLE 7), and one that somebody else may have is never certified again.
+ * `fresh`: the order asks for a new one. What its own order `renewal_id` certified stands against nothing: that is a repeat. E_KEY_*. */
+_must_check_ int intent_key_fits(struct controller *ctl, const char *cert_id, struct hash spki_hash, struct id renewal_id, bool fresh);
 /* Could a certificate of this template be signed now? What signs code must not outlive its CA; asked before a person is. E_CA_REVOKED,
  * E_ISSUE_OUTLIVES, E_SIGNER_LIMIT. */
 _must_check_ int intent_possible(struct controller *ctl, const struct template *t);

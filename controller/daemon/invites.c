@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/core/policy.h"
 #include "controller/daemon/answer.h"
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -19,6 +21,45 @@ static int default_patterns(struct controller *ctl, const struct invite_request 
 	return n > 0 && (size_t)n < sizeof(text) ? names_parse(text, true, ret, NULL) : E_FULL;
 }
 
+/* ---- what a host may be given at most --------------------------------------------------------------------------- */
+
+static bool service_known(struct controller *ctl, const char *service)
+{
+	const struct template *t = NULL;
+	bool                   known = catalog_service(ctl->catalog, service) != NULL;
+	while (!known && (t = catalog_template_after(ctl->catalog, t)) != NULL)
+		known = text_equal(t->service, service);
+	return known;
+}
+
+static bool a_template_permits(struct controller *ctl, const char *service, const struct san *san)
+{
+	const struct template *t = NULL;
+	struct names           one;
+	struct san             bad;
+	(void)snprintf(one.text, sizeof(one.text), "%s:%s", san->kind == SAN_IP ? "IP" : "DNS", san->text);
+	while ((t = catalog_template_after(ctl->catalog, t)) != NULL) {
+		const struct template *policy = policy_service_fits(t->service, service) ? catalog_policy(ctl->catalog, t->template_id, service) : NULL;
+		if (policy != NULL && names_within(&one, &policy->patterns, &bad))
+			return true;
+	}
+	return false;
+}
+
+/* An invite gives a right: never one beyond the service that the caller may act for. */
+static int check_service(struct controller *ctl, const struct invite_request *q, struct refusal *why)
+{
+	struct san san;
+	size_t     cursor = 0;
+	if (!service_known(ctl, q->service))
+		return refuse(why, E_INVITE_SERVICE, q->service, "%s", err_what(E_INVITE_SERVICE));
+	while (names_next(&q->patterns, &cursor, &san))
+		if (!a_template_permits(ctl, q->service, &san))
+			return refuse(why, E_POLICY_NAMES, q->name, "%s:%s is not within the patterns of any template for service %s",
+				      san.kind == SAN_IP ? "IP" : "DNS", san.text, q->service);
+	return 0;
+}
+
 static int check_invite(struct controller *ctl, const struct invite_request *q, struct refusal *why)
 {
 	struct agent a;
@@ -27,12 +68,15 @@ static int check_invite(struct controller *ctl, const struct invite_request *q, 
 			      q->name);
 	if (!name_service_ok(q->service))
 		return refuse(why, E_NAME, "service", "`%s` is not a service name", q->service);
+	int r = q->replaces ? 0 : check_service(ctl, q, why); /* one that is replaced keeps what it has */
+	if (r < 0)
+		return r;
 	if (q->ttl_ms < 0 || q->ttl_ms > MS_DAY)
 		return refuse(why, E_RANGE, "ttl", "an invite lives at most 24 h");
 	struct former_name former;
 	if (view_former_name(ctl->view, q->name, &former) == 0)
 		return refuse(why, E_AGENT_NAME_TAKEN, q->name, "this name leads to %s, which had it before", former.agent);
-	int r = rows_agent(ctl->rows, q->name, &a);
+	r = rows_agent(ctl->rows, q->name, &a);
 	if (q->replaces)
 		return r < 0 ? refuse(why, r, q->name, "there is no such agent") : 0;
 	if (r == 0 && a.state == AGENT_ACTIVE)

@@ -111,6 +111,14 @@ static int check_before_asking(struct issuing *g)
 	return 0;
 }
 
+static int check_key(struct issuing *g)
+{
+	struct hash hash;
+	digest_sha256(g->request->spki, &hash);
+	int r = intent_key_fits(g->ctl, g->cert.cert_id, hash, (struct id){{0}}, false);
+	return r < 0 ? refuse(&g->why, r, g->cert.cert_id, "%s", err_what(r)) : 0;
+}
+
 static int judge(struct issuing *g)
 {
 	int r = find_certificate(g);
@@ -123,7 +131,7 @@ static int judge(struct issuing *g)
 		r = policy_request(g->t, g->cert.service, &g->cert.names, &g->why);
 	if (r == 0 && needs_person(g->t))
 		r = check_before_asking(g);
-	return r;
+	return r == 0 ? check_key(g) : r;
 }
 
 /* ---- storing --------------------------------------------------------------------------------------------------- */
@@ -227,6 +235,8 @@ static int approved_intent(struct controller *ctl, const struct approval *a, con
 		r = spki_read(spki, &parts);
 	if (r == 0 && parts.type != t->key_type)
 		r = E_POLICY_CSR;
+	if (r == 0)
+		r = intent_key_fits(ctl, cert.cert_id, key->hash, o->renewal_id, false);
 	if (r == 0)
 		r = intent_for(ctl, &cert, t, spki, o->renewal_id, ret);
 	if (r == 0)

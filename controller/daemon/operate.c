@@ -192,10 +192,19 @@ void controller_order_cancel(struct controller *ctl, struct id renewal_id, const
 
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
+/* It shows the state of its current issuance until it has another (LIFECYCLE 3); whether it gets one is not decided by this. */
+static void note_on_certificate(struct controller *ctl, struct commit *c, const struct issuance *gone)
+{
+	struct certificate cert;
+	if (gone->owner != OWNER_CERTIFICATE || rows_certificate(ctl->rows, gone->owner_id, &cert) < 0 || !serial_equal(cert.serial, gone->serial))
+		return;
+	cert.serial_revoked_at = gone->revoked_at;
+	commit_certificate(c, &cert);
+}
+
 void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
 			     int64_t now, const struct caller *who)
 {
-	(void)ctl;
 	struct issuance gone = *i;
 	char            serial[SERIAL_TEXT_SIZE];
 	if (i->state == ISSUANCE_REVOKED)
@@ -206,6 +215,7 @@ void operate_revoke_issuance(struct controller *ctl, struct commit *c, const str
 	gone.revoke_reason = (int)reason;
 	gone.supersede_at = TIME_NEVER;
 	commit_issuance(c, &gone);
+	note_on_certificate(ctl, c, &gone);
 	commit_audit(c,
 		     &(struct audit_of){.event = AUDIT_CERTIFICATE_REVOKED,
 					.actor = who->actor,

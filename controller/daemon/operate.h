@@ -5,7 +5,8 @@
 
 #include "controller/daemon/commit.h"
 
-/* Adds one revocation to the commit: the row, its audit record, its CRL shard. Already revoked: nothing. */
+/* Adds one revocation to the commit: the row, its audit record, its CRL shard; and, of a certificate's current issuance, the row of the
+ * certificate, which its caller reads again before changing it. Already revoked: nothing. */
 void operate_revoke_issuance(struct controller *ctl, struct commit *c, const struct issuance *i, enum revoke_reason reason,
 			     int64_t now, const struct caller *who);
 

@@ -187,6 +187,7 @@ static void make_current(struct applying *a, const struct issuance *i, bool prov
 	a->cert->not_before_at = i->not_before_at;
 	a->cert->not_after_at = i->not_after_at;
 	a->cert->proved = proved;
+	a->cert->serial_revoked_at = i->revoked_at;
 	a->cert->renew_at = a->cert->suspended_at == 0 ? renew_at(a, i) : TIME_NEVER; /* until it is resumed */
 	a->cert->alert_at = alert_at(a);
 	a->cert->template_version = a->step->next.template_version;
@@ -497,6 +498,7 @@ static void back_to_old(struct applying *a)
 	a->cert->fingerprint = (struct hash){0};
 	a->cert->not_before_at = a->cert->not_after_at = 0;
 	a->cert->proved = false;
+	a->cert->serial_revoked_at = 0;
 	a->cert->renew_at = a->cert->alert_at = TIME_NEVER;
 	a->cert_changed = true;
 }

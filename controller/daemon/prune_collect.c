@@ -50,13 +50,15 @@ static bool has_room(const struct prune_piece *p)
 
 /* ---- issuances ------------------------------------------------------------------------------------------------- */
 
-/* The last one of a certificate or a host stays, however long ago it ended: it is what they are. */
+/* The last one of a certificate or a host stays, however long ago it ended: it is what they are. So does the memory of a key that
+ * somebody else may have: it is never certified again. */
 static int is_kept(struct store_view *view, const struct issuance *i, bool *ret)
 {
 	struct certificate c;
 	struct agent       a;
 	int                r = 0;
-	*ret = i->state == ISSUANCE_INTENT || (i->supersede_at != TIME_NEVER && i->state != ISSUANCE_REVOKED);
+	*ret = i->state == ISSUANCE_INTENT || (i->supersede_at != TIME_NEVER && i->state != ISSUANCE_REVOKED) ||
+	       (i->state == ISSUANCE_REVOKED && i->revoke_reason == REASON_KEY_COMPROMISE);
 	if (!*ret && i->owner == OWNER_CERTIFICATE && (r = view_certificate(view, i->owner_id, &c)) == 0)
 		*ret = serial_equal(c.serial, i->serial);
 	if (!*ret && i->owner == OWNER_AGENT && (r = view_agent(view, i->owner_id, &a)) == 0)

@@ -37,11 +37,11 @@ static struct issuance unknown(const struct restore_edit *e, const struct issuer
 	return i;
 }
 
-/* Whether the certificate itself was ended, too: not when it was only replaced. */
+/* Whether the certificate itself was ended, too: not when it was only replaced; then it shows what became of the issuance that it knows. */
 static int follow_certificate(struct restore_edit *e, const struct issuance *i, const struct revoked_row *entry)
 {
 	struct certificate c;
-	if (i->owner != OWNER_CERTIFICATE || entry->reason == REASON_SUPERSEDED)
+	if (i->owner != OWNER_CERTIFICATE)
 		return 0;
 	int r = view_certificate(e->view, i->owner_id, &c);
 	if (r < 0 || !serial_equal(c.serial, i->serial))
@@ -49,8 +49,11 @@ static int follow_certificate(struct restore_edit *e, const struct issuance *i, 
 	if (entry->reason == REASON_HOLD)
 		c.suspended_at = entry->revoked_at;
 	else
+		c.serial_revoked_at = entry->revoked_at;
+	if (entry->reason != REASON_HOLD && entry->reason != REASON_SUPERSEDED)
 		c.revoked_at = entry->revoked_at;
-	c.renew_at = TIME_NEVER;
+	if (entry->reason != REASON_SUPERSEDED)
+		c.renew_at = TIME_NEVER;
 	store_put_certificate(restore_change(e), &c, c.version);
 	return 0;
 }

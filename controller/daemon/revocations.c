@@ -126,6 +126,8 @@ void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_
 		s->commit = commit_new(ctl);
 		r = operate_each_issuance(ctl, OWNER_CERTIFICATE, cert_id, revoke_one, s);
 	}
+	if (r == 0)
+		r = rows_certificate(ctl->rows, cert_id, &s->cert); /* it says that what it shows was revoked */
 	if (r < 0) {
 		refused(s, r, cert_id);
 		return;
@@ -287,7 +289,7 @@ void controller_resume(struct controller *ctl, const char *cert_id, const struct
 
 static int is_served(struct store_view *view, const struct certificate *cert, int64_t now, bool *ret)
 {
-	bool in_force = cert->proved && cert->revoked_at == 0 && cert->suspended_at == 0 && cert->retired_at == 0 &&
+	bool in_force = cert->proved && policy_revoked_at(cert) == 0 && cert->suspended_at == 0 && cert->retired_at == 0 &&
 			cert->not_after_at > now;
 	*ret = false;
 	if (!in_force)

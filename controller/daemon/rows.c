@@ -25,7 +25,8 @@ struct row {
 	bool           gone;  /* its removal is in flight */
 	bool           stale; /* a commit failed: what is here never became true */
 	struct row    *prev, *next; /* in rows.idle */
-	UT_hash_handle hh;
+	bool           by_key; /* in rows.keys */
+	UT_hash_handle hh, hh_key;
 	union { /* last: a row takes the room of its kind */
 		struct certificate certificate;
 		struct issuance    issuance;
@@ -38,6 +39,7 @@ struct row {
 struct rows {
 	struct store_view *view;
 	struct row        *all;
+	struct row        *keys; /* issuances in flight, by their key: one for each */
 	struct row        *idle; /* the one that was asked for longest ago comes first */
 	size_t             n_idle;
 };
@@ -65,6 +67,7 @@ void rows_free(struct rows *r)
 	if (r == NULL)
 		return;
 	struct row *row, *tmp;
+	HASH_CLEAR(hh_key, r->keys);
 	HASH_ITER (hh, r->all, row, tmp) {
 		HASH_DEL(r->all, row);
 		free(row);
@@ -196,6 +199,20 @@ int rows_stage(struct rows *r, const char *cert_id, struct staged_key *ret)
 	return get(r, ROW_STAGE, cert_id, strlen(cert_id), ret);
 }
 
+int rows_key_use(struct rows *r, struct hash spki_hash, const char *cert_id, struct id renewal_id, struct key_use *ret)
+{
+	struct key_use use;
+	struct row    *row;
+	int            code = view_key_use(r->view, spki_hash, cert_id, renewal_id, &use);
+	if (code < 0)
+		return code;
+	HASH_FIND(hh_key, r->keys, &spki_hash, sizeof(spki_hash), row);
+	if (row != NULL)
+		key_use_add(&use, &row->value.issuance, cert_id, renewal_id);
+	*ret = use;
+	return 0;
+}
+
 static const struct row *find_target(struct rows *r, const char *target_id)
 {
 	struct row_key key = key_of(ROW_TARGET, target_id, strlen(target_id));
@@ -233,10 +250,30 @@ int rows_hold_agent(struct rows *r, const char *name, const struct agent **ret)
 	return 0;
 }
 
+static void key_remember(struct rows *r, struct row *row)
+{
+	const struct hash *key = &row->value.issuance.spki_hash;
+	struct row        *known;
+	if (row->by_key || hash_is_none(*key))
+		return;
+	HASH_FIND(hh_key, r->keys, key, sizeof(*key), known);
+	row->by_key = known == NULL;
+	if (row->by_key)
+		HASH_ADD(hh_key, r->keys, value.issuance.spki_hash, sizeof(*key), row);
+}
+
+static void key_forget(struct rows *r, struct row *row)
+{
+	if (row->by_key)
+		HASH_DELETE(hh_key, r->keys, row);
+	row->by_key = false;
+}
+
 static void forget_if_idle(struct rows *r, struct row *row)
 {
 	if (row->pending > 0)
 		return;
+	key_forget(r, row);
 	if (row->holders > 0)
 		row->stale = row->stale && load(r, row) < 0;
 	else if (row->stale || row->gone)
@@ -276,7 +313,9 @@ struct row *rows_set_certificate(struct rows *r, const struct certificate *c)
 struct row *rows_set_issuance(struct rows *r, const struct issuance *i)
 {
 	struct row_key key = key_of(ROW_ISSUANCE, i->serial.b, sizeof(i->serial.b));
-	return set(r, &key, i);
+	struct row    *row = set(r, &key, i); /* its key never changes */
+	key_remember(r, row);
+	return row;
 }
 
 struct row *rows_set_agent(struct rows *r, const struct agent *a)

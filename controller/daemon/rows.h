@@ -23,6 +23,9 @@ _must_check_ int rows_stage(struct rows *r, const char *cert_id, struct staged_k
 /* The stored places of a certificate, each with its newest value. */
 _must_check_ int rows_targets_of(struct rows *r, const char *cert_id, struct target *ret, size_t max, size_t *ret_n);
 
+/* What a key was certified for; what is in flight counts. */
+_must_check_ int rows_key_use(struct rows *r, struct hash spki_hash, const char *cert_id, struct id renewal_id, struct key_use *ret);
+
 /* Keeps an agent's row in memory (its address and newest value stay) until rows_release_agent(). */
 _must_check_ int rows_hold_agent(struct rows *r, const char *name, const struct agent **ret);
 void             rows_release_agent(struct rows *r, const char *name);

@@ -83,12 +83,14 @@ static int judge_offer(struct controller *ctl, const struct certificate *cert, c
 {
 	if (!is_wanted(cert, t))
 		return E_STAGE_UNWANTED;
-	if (s->key_type != t->key_type || key_is_in_use(ctl, cert, s->spki_hash)) {
+	int code = intent_key_fits(ctl, cert->cert_id, s->spki_hash, cert->open_order, false);
+	if (s->key_type != t->key_type || key_is_in_use(ctl, cert, s->spki_hash))
+		code = E_POLICY_CSR;
+	if (code < 0 && err_kind(code) == ERR_KIND_DENIED) {
 		struct restage_later r = restage_of(cert, t);
 		send_restage(ctl, &r, sizeof(r));
-		return E_POLICY_CSR;
 	}
-	return 0;
+	return code;
 }
 
 static void store_offer(struct controller *ctl, const char *agent, uint64_t id, const struct staged_key *s)
@@ -160,6 +162,8 @@ uint32_t stages_begin(struct controller *ctl, const struct order *o, const struc
 	cert = cert != NULL ? cert : &value;
 	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);
 	if (rows_stage(ctl->rows, cert->cert_id, &s) < 0 || !may_use(o, &s) || !fits(ctl, cert, t, &s) || policy_walk_holds(ctl, cert, t))
+		return 0;
+	if (intent_key_fits(ctl, cert->cert_id, s.spki_hash, o->renewal_id, false) < 0)
 		return 0;
 	if (intent_for(ctl, cert, t, (struct span){s.spki, s.spki_len}, o->renewal_id, ret) < 0)
 		return 0; /* the other way finds out why, and says it */

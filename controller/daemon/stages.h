@@ -8,7 +8,7 @@
 #include "shared/model/messages.h"
 
 /* A host's offer whose signature and proof of possession were checked by a worker; acked when it is stored. E_NOT_FOUND, E_POLICY_*,
- * E_STAGE_UNWANTED. */
+ * E_KEY_*, E_STAGE_UNWANTED. */
 _must_check_ int stages_take(struct controller *ctl, const char *agent, uint64_t id, const struct body_stage *body, struct span spki,
 			     enum key_type key_type);
 

@@ -307,6 +307,14 @@ _must_check_ int view_steps(struct store_view *v, struct id renewal_id, struct o
 _must_check_ int view_receipts(struct store_view *v, struct id renewal_id, struct receipt_row *ret, size_t max, size_t *ret_n); /* as they came */
 _must_check_ int view_receipt_body(struct store_view *v, struct hash host_hash, uint64_t seq, struct buf *body);
 _must_check_ int view_receipt(struct store_view *v, struct hash host_hash, uint64_t seq, struct receipt_row *ret); /* without its body */
+/* What a key was certified for, by whoever, at whatever time; an intent counts, one that came to nothing does not. */
+struct key_use {
+	bool compromised; /* revoked, or about to be, because the key may be in other hands */
+	bool elsewhere;   /* of another owner than this certificate */
+	bool before;      /* of this certificate, by another order */
+};
+void             key_use_add(struct key_use *use, const struct issuance *i, const char *cert_id, struct id renewal_id);
+_must_check_ int view_key_use(struct store_view *v, struct hash spki_hash, const char *cert_id, struct id renewal_id, struct key_use *ret);
 _must_check_ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *owner_id, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);
 /* Signed below this issuer, neither ended nor revoked; by serial. */
 _must_check_ int view_live_issuances(struct store_view *v, const char *issuer_id, int64_t now, struct serial after, struct issuance *ret, size_t max, size_t *ret_n);

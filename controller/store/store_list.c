@@ -348,6 +348,53 @@ int view_issuances(struct store_view *v, enum issuance_owner owner, const char *
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+void key_use_add(struct key_use *use, const struct issuance *i, const char *cert_id, struct id renewal_id)
+{
+	bool mine = i->owner == OWNER_CERTIFICATE && strcmp(i->owner_id, cert_id) == 0;
+	bool gone = i->state == ISSUANCE_REVOKED || i->revoke_asked_at != 0;
+	if (i->state == ISSUANCE_VOID)
+		return;
+	use->compromised |= gone && i->revoke_reason == REASON_KEY_COMPROMISE;
+	use->elsewhere |= !mine;
+	use->before |= mine && !id_equal(i->renewal_id, renewal_id);
+}
+
+struct key_search {
+	struct key_use *use;
+	const char     *cert_id;
+	struct id       renewal_id;
+	struct serial   last;
+	size_t          n;
+};
+
+static int add_use(void *ctx, const void *row)
+{
+	struct key_search     *s = ctx;
+	const struct issuance *i = row;
+	key_use_add(s->use, i, s->cert_id, s->renewal_id);
+	s->last = i->serial;
+	s->n++;
+	return 0;
+}
+
+int view_key_use(struct store_view *v, struct hash spki_hash, const char *cert_id, struct id renewal_id, struct key_use *ret)
+{
+	struct key_use    use = {.before = false};
+	struct key_search s = {.use = &use, .cert_id = cert_id, .renewal_id = renewal_id, .n = STORE_LIST_MAX};
+	while (s.n == STORE_LIST_MAX) { /* a key may be renewed by request as often as somebody likes */
+		struct serial after = s.last;
+		struct query  q = {.noun = &noun_issuance, .max = STORE_LIST_MAX};
+		query_where(&q, offsetof(struct issuance, spki_hash), IS, &spki_hash);
+		query_where(&q, offsetof(struct issuance, serial), ABOVE, &after);
+		s.n = 0;
+		int r = rows_find(v->rows, &q, add_use, &s);
+		if (r < 0)
+			return r;
+	}
+	*ret = use;
+	return 0;
+}
+
 int view_live_issuances(struct store_view *v, const char *issuer_id, int64_t now, struct serial after, struct issuance *ret, size_t max, size_t *ret_n)
 {
 	static const enum issuance_state gone[] = {ISSUANCE_INTENT, ISSUANCE_VOID, ISSUANCE_REVOKED};

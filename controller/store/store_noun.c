@@ -130,6 +130,7 @@ static const struct column certificate_columns[] = {
 	INT(certificate, created_at),
 	UINT(certificate, version),
 	DUE(certificate, alert_at),
+	WHEN(certificate, serial_revoked_at),
 };
 
 static const struct column issuance_columns[] = {

@@ -229,6 +229,7 @@ struct certificate {
 	int64_t       created_at;
 	uint64_t      version; /* grows with each change: ETag and conflict check */
 	int64_t       alert_at; /* when it is looked at whether somebody has to know; TIME_NEVER = not */
+	int64_t       serial_revoked_at; /* 0 = not; the current issuance was: the certificate goes on with its next one */
 };
 
 /* Where a certificate is served, as the agent reported it. */

@@ -34,6 +34,8 @@ const char *notice_event_name(enum notice_event e)
 		[NOTICE_CAMPAIGN_HALTED] = "campaign_halted",
 		[NOTICE_EMERGENCY_HALTED] = "emergency_halted",
 		[NOTICE_EMERGENCY_WAITING] = "emergency_waiting",
+		[NOTICE_CAMPAIGN_CANCELLED] = "campaign_cancelled",
+		[NOTICE_EMERGENCY_CANCELLED] = "emergency_cancelled",
 	};
 	return (size_t)e < N_ELEMENTS(names) ? names[e] : "unknown";
 }

@@ -27,6 +27,8 @@ enum notice_event {
 	NOTICE_CAMPAIGN_HALTED,
 	NOTICE_EMERGENCY_HALTED,
 	NOTICE_EMERGENCY_WAITING, /* nothing is done about it before a second person agrees */
+	NOTICE_CAMPAIGN_CANCELLED,  /* by a person: no failure */
+	NOTICE_EMERGENCY_CANCELLED, /* the same; what it was to answer is not answered */
 	NOTICE_EVENT_COUNT,
 };
 const char *notice_event_name(enum notice_event e);

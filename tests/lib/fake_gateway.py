@@ -208,6 +208,7 @@ class FakeHost:
         self.lists = []       # what was told of published revocation lists
         self.respond = True   # answer orders and certificates as a keeper does
         self.outcome = lambda host, message: "ok"
+        self.make_key = lambda order: ec.generate_private_key(ec.SECP256R1())
         self.message_id = 1000
         self.inbox = queue.Queue()
         self.changed = threading.Condition()
@@ -391,7 +392,7 @@ class FakeHost:
             if key in self.requests:
                 self.send_request(key)
             return
-        self.keys[key] = ec.generate_private_key(ec.SECP256R1())
+        self.keys[key] = self.make_key(order)
         self.requests[key] = body_encode("csr", renewal_id=order["renewal_id"], attempt=order["attempt"], cert_id=order["cert_id"], made_at=now_ms(),
                                          csr=request(self.keys[key]))
         self.send_request(key)

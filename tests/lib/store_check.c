@@ -204,6 +204,8 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_receipts_of_care(v, 2000, receipts, 2, &n), 0);
 	assert_int_equal(view_signed_above(v, 7, &counter), 0);
 	assert_int_equal(view_supersede_due(v, 5, issuances, 2, &n), 0);
+	struct key_use use;
+	assert_int_equal(view_key_use(v, kit_hash(1), "nobody", kit_id(1), &use), 0);
 	assert_int_equal(view_audit(v, 0, audits, 2, &n), 0);
 	assert_int_equal(view_audit(v, 1, audits, 2, &n), 0);
 	assert_int_equal(view_outbox(v, "clara01", 0, messages, 2, &n), 0);

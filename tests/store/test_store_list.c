@@ -270,6 +270,65 @@ static void test_steps_in_order(void **state)
 	free(got);
 }
 
+/* What a key was certified for: by whom, by which order, and whether it got out. */
+static void test_key_use(void **state)
+{
+	enum { SAME = STORE_LIST_MAX + 20 };
+	static const struct {
+		const char          *owner_id;
+		enum issuance_owner  owner;
+		enum issuance_state  state;
+		int                  reason;
+		uint32_t             order;
+		bool                 asked, compromised, elsewhere, before;
+	} rows[] = {
+		{"one", OWNER_CERTIFICATE, ISSUANCE_ACTIVE, 0, 7, false, false, false, false}, /* the order itself */
+		{"one", OWNER_CERTIFICATE, ISSUANCE_ACTIVE, 0, 8, false, false, false, true},
+		{"two", OWNER_CERTIFICATE, ISSUANCE_INTENT, 0, 8, false, false, true, false},
+		{"two", OWNER_CERTIFICATE, ISSUANCE_VOID, 0, 8, false, false, false, false},
+		{"one", OWNER_AGENT, ISSUANCE_ACTIVE, 0, 7, false, false, true, false}, /* a host of the same name */
+		{"one", OWNER_CERTIFICATE, ISSUANCE_REVOKED, REASON_SUPERSEDED, 8, false, false, false, true},
+		{"one", OWNER_CERTIFICATE, ISSUANCE_REVOKED, REASON_KEY_COMPROMISE, 8, false, true, false, true},
+		{"two", OWNER_CERTIFICATE, ISSUANCE_REVOKED, REASON_KEY_COMPROMISE, 8, false, true, true, false},
+		{"one", OWNER_CERTIFICATE, ISSUANCE_ACTIVE, REASON_KEY_COMPROMISE, 8, true, true, false, true}, /* to be revoked soon */
+	};
+	struct kit          *k = *state;
+	struct store_change *c = store_change_new();
+	struct issuance      i;
+	struct key_use       use = {.before = true};
+	uint32_t             serial = 1;
+	for (size_t x = 0; x < N_ELEMENTS(rows); x++) {
+		kit_issuance(serial++, &i);
+		i.spki_hash = kit_hash(900 + (uint32_t)x);
+		i.owner = rows[x].owner;
+		snprintf(i.owner_id, sizeof(i.owner_id), "%s", rows[x].owner_id);
+		i.state = rows[x].state;
+		i.revoke_reason = rows[x].reason;
+		i.revoke_asked_at = rows[x].asked ? 5 : 0;
+		i.renewal_id = kit_id(rows[x].order);
+		store_add_issuance(c, &i);
+	}
+	for (uint32_t x = 0; x < SAME; x++) { /* of another certificate only the last */
+		kit_issuance(serial++, &i);
+		i.spki_hash = kit_hash(800);
+		i.owner = OWNER_CERTIFICATE;
+		i.state = ISSUANCE_ACTIVE;
+		i.revoke_asked_at = 0;
+		snprintf(i.owner_id, sizeof(i.owner_id), "%s", x + 1 < SAME ? "one" : "two");
+		store_add_issuance(c, &i);
+	}
+	commit_ok(k, c);
+	for (size_t x = 0; x < N_ELEMENTS(rows); x++) {
+		assert_int_equal(view_key_use(k->view, kit_hash(900 + (uint32_t)x), "one", kit_id(7), &use), 0);
+		if (use.compromised != rows[x].compromised || use.elsewhere != rows[x].elsewhere || use.before != rows[x].before)
+			fail_msg("row %zu: %d %d %d", x, use.compromised, use.elsewhere, use.before);
+	}
+	assert_int_equal(view_key_use(k->view, kit_hash(800), "one", kit_id(7), &use), 0);
+	assert_true(use.elsewhere && use.before && !use.compromised);
+	assert_int_equal(view_key_use(k->view, kit_hash(801), "one", kit_id(7), &use), 0);
+	assert_false(use.elsewhere || use.before || use.compromised);
+}
+
 static void test_issuance_lists(void **state)
 {
 	struct kit          *k = *state;
@@ -456,6 +515,7 @@ int main(void)
 		ON_BOTH(test_order_lists),
 		ON_BOTH(test_steps_in_order),
 		ON_BOTH(test_issuance_lists),
+		ON_BOTH(test_key_use),
 		ON_BOTH(test_fleet_lists),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,6 +139,8 @@ def test_halt_and_cancel_by_a_person(fleet):
         fleet.again(fleet.hosts_by[n])
     c = wait_for("it is closed", lambda: (c := fleet.campaign(begun))["completed_at"] and c)
     assert (c["status"], c["successful_count"], c["dropped_count"], c["pending_count"]) == ("cancelled", 2, 3, 0)
+    assert [(n["event"], n["level"]) for n in fleet.admin.get("notifications?limit=500")["items"] if n["object"] == begun and n["event"] != "campaign_halted"] == \
+        [("campaign_cancelled", "info")]
     refused(fleet.post(f"/api/v1/campaigns/{begun}/resume", {}), 409, "VCC-3603")
     refused(fleet.post(f"/api/v1/campaigns/{begun}/cancel", {}), 409, "VCC-3603")
     refused(fleet.post("/api/v1/campaigns/01a21aa4-df01-768f-ae94-0a3b72219980/cancel", {}), 404, "VCC-1006")

@@ -109,3 +109,23 @@ def test_a_cursor_outlives_its_row_and_a_restart(site):
     wait_for("ready", site.inst.ready)
     after = caller(operation, f"/api/v1/principals?limit=5&cursor={page['next_cursor']}")[1]["items"]
     assert len(after) == 5 and all(row["name"] > last for row in after)
+
+
+def test_a_cursor_is_of_one_list_and_selection(site):
+    """A key means nothing elsewhere: neither in another list nor among other rows of this one."""
+    operations = {path: site.contract.find("GET", "/api/v1/" + path) for path in ("principals", "tokens", "agents", "targets", "services", "certificates", "audit")}
+    caller = site.caller()
+
+    def ask(path, query):
+        return caller(operations[path], f"/api/v1/{path}?limit=1{query}")
+
+    for path in operations:
+        of_principals = ask("principals", "")[1]["next_cursor"]
+        for cursor in ("abc", "YQ", "A" * 200, *([of_principals] if path != "principals" else [])):
+            status, body = ask(path, f"&cursor={cursor}")
+            assert (status, body.get("code")) == (422, "VCC-3104") and "cursor" in body["detail"], (path, cursor, body)
+    page = ask("audit", "&event=principal_created")[1]["next_cursor"]
+    assert page and ask("audit", f"&event=principal_created&cursor={page}")[0] == 200
+    for other in ("", "&event=token_created", "&event=principal_created&actor=admin"):
+        assert ask("audit", f"{other}&cursor={page}")[0] == 422, other
+    assert caller(operations["audit"], f"/api/v1/audit?cursor={page}&event=principal_created&limit=7")[0] == 200, "how many at once is no selection"

@@ -215,6 +215,47 @@ def test_key_compromise(fleet):
     assert keys == [(3, 3)], "each with a key of its own"
 
 
+def test_a_host_that_offers_an_old_key(fleet):
+    """Fresh keys are the controller's word, not the host's; neither one that got out nor another certificate's comes by an order."""
+    host, other = fresh(fleet, "old1", "old2")
+    cert = fleet.cert("old1-web")
+    first, = [k for (renewal, _), k in host.keys.items()]
+    host.make_key = lambda order: first
+    e = fleet.emergency(certificate_ids=ids("old1"), fresh_keys=True)[1]
+    assert (e["successful_count"], e["failed_count"]) == (0, 1), e
+    failed, = fleet.members(e["campaign_id"])
+    assert failed["code"] == "VCC-3022", failed
+    assert fleet.cert("old1-web")["serial"] == cert["serial"] and len(issuances(fleet, "old1-web")) == 1
+    theirs, = other.keys.values()
+    host.make_key = lambda order: theirs
+    status, e = fleet.emergency(certificate_ids=ids("old1"))
+    assert fleet.members(e["campaign_id"])[0]["code"] == "VCC-3021" and e["failed_count"] == 1
+    host.make_key = lambda order: first
+    status, e = fleet.emergency(certificate_ids=ids("old1"), incident_type="key_compromise")
+    assert fleet.members(e["campaign_id"])[0]["code"] == "VCC-3020" and e["failed_count"] == 1
+    host.make_key = other.make_key
+    status, e = fleet.emergency(certificate_ids=ids("old1"), incident_type="key_compromise")
+    assert e["successful_count"] == 1 and e["status"] == "completed", e
+    wait_revoked(fleet, "old1-web", cert["serial"], 1)
+
+
+def looks_revoked(fleet, cert_id):
+    """The certificate shows its current issuance, wherever one looks."""
+    c = fleet.cert(cert_id)
+    now, = [i for i in fleet.admin.get(f"certificates/{cert_id}/issuances")["items"] if i["serial"] == c["serial"]]
+    assert (c["status"], c["revoked_at"], c["alerts"]) == ("revoked", now["revoked_at"], ["issuance_revoked"]) and c["revoked_at"], c
+    listed = next(i for i in fleet.admin.get("certificates?limit=500")["items"] if i["cert_id"] == cert_id)
+    assert listed["status"] == "revoked"
+    service = fleet.admin.get(f"certificates/lifecycle/vcc-service/{c['service']}/certificates")
+    assert "revoked" in [i["status"] for i in service["certificates"] if cert_id in i.values()]
+    ending = fleet.admin.get("certificates/lifecycle/expiring?days_ahead=3650")["certificates"]
+    assert cert_id not in [i["cert_id"] for i in ending["critical"] + ending["warning"]]
+    check = fleet.cli("check")
+    assert check.returncode == 7 and any(line.split()[:3] == ["critical", "certificate", cert_id] and "revoked" in line
+                                         for line in check.stdout.splitlines()), check.stdout
+    assert fleet.cli("check", "--nagios").returncode == 2
+
+
 def test_revoked_now(fleet):
     """The plan says who loses service."""
     host, = fresh(fleet, "now1")
@@ -226,9 +267,18 @@ def test_revoked_now(fleet):
     status, e = fleet.emergency(certificate_ids=ids("now1"), revoke_old="now", wait=0)
     assert status == 202
     wait_revoked(fleet, "now1-web", old, 4)
+    looks_revoked(fleet, "now1-web")
+    fleet.processes["controller"].kill()
+    fleet.processes["controller"].start()
+    fleet.wait_up()
+    fleet.gateways[0].connect()
+    looks_revoked(fleet, "now1-web")
     host.respond = True
     fleet.again(host)
     fleet.wait_state(e["campaign_id"], "completed")
+    c = fleet.cert("now1-web")
+    assert (c["status"], c["revoked_at"], c["alerts"]) == ("active", None, []) and c["serial"] != old
+    assert "now1-web" not in fleet.cli("check").stdout
 
 
 def test_revoked_after_a_while_though_unproved(fleet):
@@ -347,6 +397,7 @@ def test_host_compromise(fleet):
     assert status == 200 and e["status"] == "processing" and (e["pending_count"], e["successful_count"], e["failed_count"]) == (2, 0, 0), e
     for c, serial in old.items():
         wait_revoked(fleet, c, serial, 1)
+        looks_revoked(fleet, c)
     agent = fleet.admin.get("agents/hos1")
     assert agent["state"] == "banned" and not agent["connected"] and len(host.orders) == orders
     assert fleet.admin.get("agents/hos2")["state"] == "active"

@@ -169,6 +169,27 @@ def invite(inst, *words):
     return done.returncode, done.stdout, done.stderr
 
 
+def test_no_invite_goes_beyond_its_service(inst, tmp_path):
+    """Who may act for one service alone could else let a host take any name at all."""
+    before = rows(inst, "SELECT count(*) FROM invites")[0][0]
+    for names, bad in (("*.argus.vcc.internal", "*.argus"), ("*.evil.org", "*.evil.org"), ("a.clara.vcc.internal,api.argus.vcc.internal", "api.argus"), ("*.*.vcc.internal", "*"),
+                       ("*.vcc.internal", "*.vcc.internal"), ("IP:192.0.2.1", "IP:192.0.2.1")):
+        code, out, err = invite(inst, "ee", "--service", "clara", "--names", names)
+        assert code != 0 and out == "" and bad in err, (names, code, out, err)
+    code, _, err = invite(inst, "ee", "--service", "clara", "--names", "*.argus.vcc.internal")
+    assert code == 1 and "VCC-3011" in err and "clara" in err
+    for words in (("ee", "--service", "clarra"), ("ee", "--service", "clarra", "--count", "3")):
+        code, _, err = invite(inst, *words)
+        assert code == 1 and "VCC-3237" in err and "service list" in err, err
+    wishes = tmp_path / "wishes"
+    wishes.write_text("fa clara fa.clara.vcc.internal\nfb clara fb.vpb.vcc.internal\n")
+    assert invite(inst, "--file", str(wishes))[0] == 1
+    assert rows(inst, "SELECT count(*) FROM invites")[0][0] == before
+    for n, names in enumerate(("*.clara.vcc.internal", "clara.vcc.internal", "x.clara.vcc.internal,clara.vcc.internal")):
+        assert invite(inst, f"within-{n}", "--service", "clara", "--names", names)[0] == 0, names
+    assert invite(inst, "within-4", "--service", "veritas")[0] == 0, "of a service whose certificates have no names"
+
+
 def test_many_invites_are_made_at_once_or_not_at_all(inst, tmp_path):
     before = rows(inst, "SELECT count(*) FROM invites")[0][0]
     code, out, _ = invite(inst, "row", "--service", "clara", "--count", "12", "-o", "json")

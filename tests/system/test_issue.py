@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -123,6 +124,44 @@ def test_the_next_one_leaves_the_old_one_good(inst):
     assert inst.admin("POST", "/api/v1/certificates/renewed/revoke", {"reason": "keyCompromise"})[0] == 200
     assert all(i["revoked_at"] for i in inst.admin.get("certificates/renewed/issuances")["items"])
     problem(ask(inst, csr_for(p256()), renew="renewed"), 409, "VCC-3003")
+
+
+def test_a_key_is_never_shared(inst):
+    """Neither with another certificate, whatever became of it, nor with a host or an authority."""
+    first, own = p256(), p256()
+    assert ended(inst, ask(inst, csr_for(first), template_id="external_service", names=["one.external.vcc.internal"], cert_id="share-1"))["status"] == "completed"
+    problem(ask(inst, csr_for(first), template_id="external_service", names=["two.external.vcc.internal"], cert_id="share-2"), 422, "VCC-3021")
+    assert ended(inst, ask(inst, csr_for(own), template_id="external_service", names=["two.external.vcc.internal"], cert_id="share-2"))["status"] == "completed"
+    problem(ask(inst, csr_for(first), renew="share-2"), 422, "VCC-3021")
+    assert ended(inst, ask(inst, csr_for(own), renew="share-2"))["status"] == "completed", "its own it may keep"
+    assert inst.admin("POST", "/api/v1/certificates/share-1/revoke", {"reason": "cessationOfOperation"})[0] == 200
+    problem(ask(inst, csr_for(first), renew="share-2"), 422, "VCC-3021")
+    # asked at the same time, one is first
+    both, answers, token = p256(), [], open(os.path.join(inst.state, "admin.token")).read().strip()
+    threads = [threading.Thread(target=lambda n=n: answers.append(ask(inst, csr_for(both), Api(inst, token), template_id="external_service",
+                                                                      names=[f"at-once-{n}.external.vcc.internal"], cert_id=f"at-once-{n}"))) for n in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(a[0] for a in answers) == [202, 422, 422, 422] and {a[1]["code"] for a in answers if a[0] == 422} == {"VCC-3021"}, answers
+
+
+def test_a_key_that_got_out_is_never_certified_again(inst):
+    key, other = p256(), p256()
+    assert ended(inst, ask(inst, csr_for(key), template_id="external_service", names=["out.external.vcc.internal"], cert_id="out-1"))["status"] == "completed"
+    assert ended(inst, ask(inst, csr_for(other), renew="out-1"))["status"] == "completed"
+    assert ended(inst, ask(inst, csr_for(key), renew="out-1"))["status"] == "completed", "as long as nothing is known against it"
+    assert inst.admin("POST", "/api/v1/certificates/out-1/revoke", {"reason": "keyCompromise"})[0] == 200
+    for k in (key, other):
+        problem(ask(inst, csr_for(k), template_id="external_service", names=["out.external.vcc.internal"], cert_id="out-2"), 422, "VCC-3020")
+    inst.processes["controller"].kill()
+    inst.processes["controller"].start()
+    wait_for("the controller answers", lambda: vccctl(inst, "status")[0] == 0)
+    write(os.path.join(inst.dir, "out.csr"), csr_for(key))
+    status, out, err = vccctl(inst, "cert", "issue", "--csr", os.path.join(inst.dir, "out.csr"), "--template", "external_service", "--names", "out.external.vcc.internal", "--cert-id", "out-2")
+    assert status == 1 and "VCC-3020" in err and "Make a new key" in err and out == "", (status, out, err)
+    assert ended(inst, ask(inst, csr_for(p256()), template_id="external_service", names=["out.external.vcc.internal"], cert_id="out-2"))["status"] == "completed"
 
 
 def test_a_suspended_one_waits(inst):
@@ -254,6 +293,7 @@ def test_the_command_line(inst):
         f.write(b"Antrag f\xfcr die Leitstelle\n" + good)
     assert vccctl(inst, "cert", "issue", "--csr", spoilt, "--renew", "line")[0] == 0
     assert inst.admin("POST", "/api/v1/principals", {"name": "lena", "roles": ["viewer"]})[0] == 201
+    write(csr, csr_for(p256()))  # a key of hers alone
     status, out, _ = vccctl(inst, "cert", "issue", "--csr", csr, "--template", "operator_admin", "--cert-id", "lena")
     assert status == 4 and "vccctl approval show" in out
 

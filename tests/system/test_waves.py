@@ -128,7 +128,11 @@ def test_a_canary_that_fails_halts_it(fleet):
     c = fleet.wait_state(begun["campaign_id"], "halted")
     assert "canary" in c["cause"] and c["failed_count"] == 1 and c["waiting_count"] == 18
     time.sleep(1)
-    assert fleet.campaign(begun["campaign_id"])["waiting_count"] == 18
+    c = fleet.campaign(begun["campaign_id"])
+    assert c["waiting_count"] == 18 and [w["status"] for w in c["waves"]] == ["released", "waiting", "waiting"]
+    fleet.post(f"/api/v1/campaigns/{begun['campaign_id']}/cancel", {})
+    c = wait_for("it is closed", lambda: (c := fleet.campaign(begun["campaign_id"]))["completed_at"] and c)
+    assert [(w["status"], w["waiting"]) for w in c["waves"]] == [("over", 0), ("dropped", 0), ("dropped", 0)], "nothing of it waits any more"
 
 
 def test_five_per_cent_broken_touch_the_canary_and_one_wave(fleet):

@@ -368,6 +368,27 @@ static void a_receipt_that_its_host_did_not_sign_is_refused(void **state)
 	key_free(other_key);
 }
 
+/* Each two neighbours, all that differ: every line has one place. */
+static void neighbours_that_changed_places_are_found(void **state)
+{
+	(void)state;
+	struct text t;
+	text_copy_of(&whole, &t);
+	for (size_t i = 0; i + 1 < t.n; i++) {
+		struct verify_report r;
+		struct refusal       why;
+		struct line          first = t.line[i], second = t.line[i + 1];
+		assert_false(first.n == second.n && memcmp(first.p, second.p, first.n) == 0);
+		t.line[i] = second;
+		t.line[i + 1] = first;
+		if (judge(&t, NULL, 0, &r, &why) == 0)
+			fail_msg("lines %zu and %zu: %.*s", i + 1, i + 2, (int)(first.n < 80 ? first.n : 80), (const char *)first.p);
+		t.line[i] = first;
+		t.line[i + 1] = second;
+	}
+	text_free(&t);
+}
+
 /* ---- 10,000 changes --------------------------------------------------------------------------------------------- */
 
 enum change { FLIP, DROP, SWAP, INSERT, TRUNCATE, RECHAIN, CHANGE_COUNT };
@@ -477,6 +498,7 @@ int main(void)
 		cmocka_unit_test(a_head_beyond_the_end_is_told),
 		cmocka_unit_test(a_foreign_root_or_signature_is_refused),
 		cmocka_unit_test(a_receipt_that_its_host_did_not_sign_is_refused),
+		cmocka_unit_test(neighbours_that_changed_places_are_found),
 		cmocka_unit_test(every_change_before_a_known_head_is_found),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -552,11 +552,12 @@ static void test_status(void **state)
 {
 	(void)state;
 	struct template t = sample();
-	for (unsigned facts = 0; facts < 128; facts++) {
-		bool revoked = facts & 1, suspended = facts & 2, expired = facts & 4, expiring = facts & 8, proved = facts & 16,
+	for (unsigned facts = 0; facts < 256; facts++) {
+		bool ended = facts & 1, current_revoked = facts & 128, revoked = ended || current_revoked, suspended = facts & 2, expired = facts & 4, expiring = facts & 8, proved = facts & 16,
 		     issued = facts & 32, retired = facts & 64;
 		struct certificate c = certificate_of();
-		c.revoked_at = revoked ? 1 : 0;
+		c.revoked_at = ended ? 1 : 0;
+		c.serial_revoked_at = current_revoked ? 2 : 0;
 		c.suspended_at = suspended ? 1 : 0;
 		c.retired_at = retired ? 1 : 0;
 		c.not_after_at = expired ? NOW : expiring ? NOW + 45 * MS_DAY : NOW + 45 * MS_DAY + 1;
@@ -571,6 +572,8 @@ static void test_status(void **state)
 					: expiring  ? CERT_EXPIRING
 					: proved    ? CERT_ACTIVE
 						    : CERT_ISSUED;
+		assert_int_equal(policy_revoked_at(&c), ended ? 1 : current_revoked ? 2 : 0);
+		assert_int_equal(policy_alerts(POLICY_ALERT_REVOKED, &c, &t, NOW), current_revoked && !ended && !retired);
 		if (policy_status(&c, &t, NOW) != want)
 			fail_msg("facts %u: %s, not %s", facts, cert_status_name(policy_status(&c, &t, NOW)), cert_status_name(want));
 		bool threshold_alone = want == CERT_EXPIRING; /* without its template nobody knows the threshold */
