@@ -1,5 +1,5 @@
-/* peer_judge.c - room agent/keeper: the table of a relying party's questions: is it the one, for this name, and does its chain hold?
- * Never: accepting by the issuer's name, or by what another host trusts. */
+/* peer_judge.c - room agent/keeper: the table of a relying party's questions: is it the one, for this name, and does its chain
+ * hold? Never: accepting by the issuer's name, or by what another host trusts. */
 #include "agent/keeper/peer_judge.h"
 
 #include <string.h>
@@ -48,22 +48,26 @@ static int not_the_one(const struct peer_wanted *wanted, const struct cert_info 
 {
 	if (!serial_is_none(wanted->old_serial) && serial_equal(info->serial, wanted->old_serial))
 		return refuse(why, E_PEER_STALE, wanted->name, "the certificate before it is served");
-	return refuse(why, E_PEER_OTHER, wanted->name, "a certificate of `%.100s` is served%s", info->subject[0] != '\0' ? info->subject : info->names.text,
+	return refuse(why, E_PEER_OTHER, wanted->name, "a certificate of `%.100s` is served%s",
+		      info->subject[0] != '\0' ? info->subject : info->names.text,
 		      is_for_name(info, wanted->name) ? "" : ", which is not for this name");
 }
 
-static int chain_holds(const struct peer_wanted *wanted, const struct peer_anchors *anchors, struct span leaf, struct span chain, struct refusal *why)
+static int chain_holds(const struct peer_wanted *wanted, const struct peer_anchors *anchors, struct span leaf,
+		       struct span chain, struct refusal *why)
 {
 	for (size_t i = 0; i < anchors->n; i++) {
 		struct refusal inner = {.code = 0};
 		const char    *who = anchors->set[i].who;
 		if (cert_verify(leaf, chain, buf_span(&anchors->set[i].roots), EKU_SERVER_AUTH, wanted->at, &inner) != 0)
-			return refuse(why, E_PEER_CHAIN, wanted->name, "by the roots of %.40s: %.100s", who[0] != '\0' ? who : "this host", inner.cause);
+			return refuse(why, E_PEER_CHAIN, wanted->name, "by the roots of %.40s: %.100s",
+				      who[0] != '\0' ? who : "this host", inner.cause);
 	}
 	return 0;
 }
 
-int peer_judge(const struct peer_wanted *wanted, const struct peer_anchors *anchors, struct span served, struct hash *ret_seen, struct refusal *why)
+int peer_judge(const struct peer_wanted *wanted, const struct peer_anchors *anchors, struct span served, struct hash *ret_seen,
+	       struct refusal *why)
 {
 	struct span      rest = served, leaf;
 	struct cert_info info;
@@ -71,8 +75,9 @@ int peer_judge(const struct peer_wanted *wanted, const struct peer_anchors *anch
 		return refuse(why, E_PEER_OTHER, wanted->name, "what is served is no certificate");
 	digest_sha256(leaf, ret_seen);
 	if (cert_read(leaf, &info) != 0)
-		return hash_equal(*ret_seen, wanted->fingerprint) ? refuse(why, E_PEER_CHAIN, wanted->name, "the certificate cannot be read")
-								    : refuse(why, E_PEER_OTHER, wanted->name, "the certificate that is served cannot be read");
+		return hash_equal(*ret_seen, wanted->fingerprint)
+			       ? refuse(why, E_PEER_CHAIN, wanted->name, "the certificate cannot be read")
+			       : refuse(why, E_PEER_OTHER, wanted->name, "the certificate that is served cannot be read");
 	if (!hash_equal(*ret_seen, wanted->fingerprint))
 		return not_the_one(wanted, &info, why);
 	if (!is_for_name(&info, wanted->name))

@@ -28,9 +28,9 @@ struct peer_wanted {
 	int64_t       at;         /* validity is judged by this time */
 };
 
-/* `served`: all that was served, DER one after the other. 0, or E_PEER_STALE, E_PEER_OTHER, E_PEER_CHAIN, E_PEER_NAME with the cause in
- * `why`. `ret_seen` is the served certificate's fingerprint, none when it cannot be read. */
-_must_check_ int peer_judge(const struct peer_wanted *wanted, const struct peer_anchors *anchors, struct span served, struct hash *ret_seen,
-                            struct refusal *why);
+/* `served`: all that was served, DER one after the other. 0, or E_PEER_STALE, E_PEER_OTHER, E_PEER_CHAIN, E_PEER_NAME with the
+ * cause in `why`. `ret_seen` is the served certificate's fingerprint, none when it cannot be read. */
+_must_check_ int peer_judge(const struct peer_wanted *wanted, const struct peer_anchors *anchors, struct span served,
+			    struct hash *ret_seen, struct refusal *why);
 
 #endif

@@ -1,6 +1,6 @@
-/* peer_look.c - room agent/keeper: asked -> the link makes some handshakes -> each is judged -> signed and sent. What is wrong is looked
- * at twice before it is said: a server that is just giving way to its successor is no fault.
- * Never: state that survives the process; an unanswered question is asked again. */
+/* peer_look.c - room agent/keeper: asked -> the link makes some handshakes -> each is judged -> signed and sent. What is wrong
+ * is looked at twice before it is said: a server that is just giving way to its successor is no fault. Never: state that
+ * survives the process; an unanswered question is asked again. */
 #include "agent/keeper/peer_look.h"
 
 #include <fcntl.h>
@@ -32,17 +32,17 @@ struct look {
 	bool                 wanted;
 	struct msg_peer_look ask;
 	/* this round */
-	uint32_t             handshakes, others;
-	int                  code; /* of the first that was not right */
-	char                 cause[CAUSE_SIZE];
-	struct hash          seen;
+	uint32_t    handshakes, others;
+	int         code; /* of the first that was not right */
+	char        cause[CAUSE_SIZE];
+	struct hash seen;
 };
 
 struct peer_look {
 	struct keeper      *keeper;
 	struct peers_conf   conf;
 	struct look         look[PEERS_MAX];
-	size_t              at;      /* under way: index + 1; 0 = none */
+	size_t              at; /* under way: index + 1; 0 = none */
 	uint32_t            round;
 	bool                pausing; /* before the next round */
 	uint64_t            request; /* of the link */
@@ -67,7 +67,8 @@ static int place_roots(const struct place *p, struct buf *ret_ders)
 		r = generation_current(dir, &number, NULL);
 	if (r == 0 && number == 0)
 		r = E_NOT_FOUND;
-	_cleanup_fd_ int folder = r == 0 ? openat(dir, generation_name(number, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	_cleanup_fd_ int folder =
+		r == 0 ? openat(dir, generation_name(number, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (r == 0)
 		r = folder < 0 ? E_NOT_FOUND : file_read(folder, "ca.pem", false, &pem, NULL);
 	if (r == 0)
@@ -76,8 +77,8 @@ static int place_roots(const struct place *p, struct buf *ret_ders)
 	return r;
 }
 
-/* What each service of this host reads in this moment, which is not always what the keeper holds already. A host without any judges by its
- * own bundle. */
+/* What each service of this host reads in this moment, which is not always what the keeper holds already. A host without any
+ * judges by its own bundle. */
 static int anchors_read(struct peer_look *p)
 {
 	struct keeper *k = p->keeper;
@@ -122,7 +123,7 @@ static void answer(struct peer_look *p, const struct look *l)
 	if (r != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "what was seen of %s cannot be signed: %s", body.cert_id, err_what(r));
 	log_line(l->code != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, NULL, "seen from here, %s: %s %s", body.cert_id,
-	         l->code != 0 ? err_code(l->code, code) : "is served as it should be", body.cause);
+		 l->code != 0 ? err_code(l->code, code) : "is served as it should be", body.cause);
 }
 
 static void refuse_look(struct peer_look *p, const struct msg_peer_look *m, int code, const char *cause)
@@ -202,7 +203,8 @@ static void on_timer(uv_timer_t *timer)
 		round_begin(p);
 		return;
 	}
-	log_line(LOG_LEVEL_WARNING, NULL, "vcc-agent does not answer: the look at %s is given up", p->look[p->at - 1].ask.cert_id);
+	log_line(LOG_LEVEL_WARNING, NULL, "vcc-agent does not answer: the look at %s is given up",
+		 p->look[p->at - 1].ask.cert_id);
 	over(p);
 }
 
@@ -249,14 +251,15 @@ void peer_look_asked(struct keeper *k, const struct msg_peer_look *m)
 	struct peer_look       *p = k->peer_look;
 	const struct peer_told *row = peers_conf_find(&p->conf, m->cert_id);
 	if (row == NULL) {
-		log_line(LOG_LEVEL_WARNING, NULL, "asked to look at %s, which agent.conf of this host does not name: refused", m->cert_id);
+		log_line(LOG_LEVEL_WARNING, NULL, "asked to look at %s, which agent.conf of this host does not name: refused",
+			 m->cert_id);
 		refuse_look(p, m, E_PEER_UNDECLARED, "agent.conf of this host does not name it");
 		return;
 	}
 	size_t       i = (size_t)(row - p->conf.row);
 	struct look *l = &p->look[i];
 	bool         same = l->wanted && id_equal(l->ask.renewal_id, m->renewal_id) && l->ask.attempt == m->attempt &&
-	            hash_equal(l->ask.fingerprint, m->fingerprint);
+		    hash_equal(l->ask.fingerprint, m->fingerprint);
 	if (same)
 		return; /* the answer is on its way */
 	if (p->at == i + 1)

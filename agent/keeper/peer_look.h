@@ -1,6 +1,6 @@
-/* peer_look.h - room agent/keeper: this host as a relying party: tells the controller what its services rely on, looks when asked, and
- * signs what was seen. The link makes the handshakes; where to stands in agent.conf alone.
- * Never: a look at what the host's owner has not named; two looks at once. */
+/* peer_look.h - room agent/keeper: this host as a relying party: tells the controller what its services rely on, looks when
+ * asked, and signs what was seen. The link makes the handshakes; where to stands in agent.conf alone. Never: a look at what the
+ * host's owner has not named; two looks at once. */
 #ifndef VCC_PEER_LOOK_H
 #define VCC_PEER_LOOK_H
 

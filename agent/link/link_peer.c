@@ -1,5 +1,5 @@
-/* link_peer.c - room agent/link: makes the handshakes of a look from outside, one after the other, and hands what was served to the
- * keeper, which judges it. Where to stands in agent.conf and nowhere else: the keeper names a certificate, never a place.
+/* link_peer.c - room agent/link: makes the handshakes of a look from outside, one after the other, and hands what was served to
+ * the keeper, which judges it. Where to stands in agent.conf and nowhere else: the keeper names a certificate, never a place.
  * Never: an address out of a message; more than one handshake at a time. */
 #include <errno.h>
 #include <sys/socket.h>
@@ -52,7 +52,8 @@ static void tell_served(struct link *l)
 	if (r == 0)
 		tell(l, 0, "", buf_span(&chain));
 	else
-		tell_failure(l, r == E_NOT_FOUND ? "no certificate was served" : "more certificates were served than are taken");
+		tell_failure(l,
+			     r == E_NOT_FOUND ? "no certificate was served" : "more certificates were served than are taken");
 	buf_free(&chain);
 }
 

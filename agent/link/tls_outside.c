@@ -20,9 +20,9 @@ struct tls_outside {
 };
 
 struct tls_handshake {
-	SSL *ssl;
-	int  fd;
-	bool connected;
+	SSL               *ssl;
+	int                fd;
+	bool               connected;
 	struct tls_prelude prelude;
 };
 
@@ -143,7 +143,8 @@ void tls_handshake_free(struct tls_handshake *h)
 
 /* ---- the handshake ----------------------------------------------------------------------------------------------- */
 
-/* A server that refuses our missing certificate has shown its own by then, and proved its key: the alert is read behind them. */
+/* A server that refuses our missing certificate has shown its own by then, and proved its key: the alert is read behind them.
+ */
 static bool refused_after_proof(SSL *ssl, int error)
 {
 	int           nid = 0;

@@ -43,7 +43,8 @@ static bool all_new(const json_t *before, const json_t *now, json_int_t asked)
 static bool all_proved(const json_t *rows)
 {
 	for (size_t i = 0; i < json_array_size(rows); i++)
-		if (json_is_true(json_object_get(json_array_get(rows, i), "counts")) && !json_is_true(json_object_get(json_array_get(rows, i), "proved")))
+		if (json_is_true(json_object_get(json_array_get(rows, i), "counts")) &&
+		    !json_is_true(json_object_get(json_array_get(rows, i), "proved")))
 			return false;
 	return true;
 }
@@ -59,7 +60,8 @@ static int follow(const struct invocation *in, const char *path, const json_t *a
 		json_decref(cert);
 		cert = NULL;
 		r = client_call(&in->client, "GET", path, NULL, NULL, &cert, why);
-		if (r == EXIT_DONE && all_new(before, json_object_get(cert, "relying_parties"), json_integer_value(json_object_get(asked, "asked"))))
+		if (r == EXIT_DONE && all_new(before, json_object_get(cert, "relying_parties"),
+					      json_integer_value(json_object_get(asked, "asked"))))
 			break;
 	}
 	*ret = cert;
@@ -95,6 +97,13 @@ static int proof(const struct invocation *in)
 }
 
 const struct verb cli_peer_verbs[] = {
-	{"cert", "proof", "CERT_ID", 1, 1, "asks the relying parties to look from their own hosts (exit code 6: not all have seen it)", {{0}}, proof},
+	{"cert",
+	 "proof",
+	 "CERT_ID",
+	 1,
+	 1,
+	 "asks the relying parties to look from their own hosts (exit code 6: not all have seen it)",
+	 {{0}},
+	 proof},
 };
 const size_t cli_peer_verbs_n = N_ELEMENTS(cli_peer_verbs);

@@ -18,7 +18,8 @@ static json_t *peer_json(const struct peer *p, bool counts)
 	json_object_set_new(o, "counts", json_boolean(counts));
 	json_object_set_new(o, "proved", judged ? json_boolean(p->code == 0) : json_null());
 	json_object_set_new(o, "code", json_code(p->code));
-	json_object_set_new(o, "error", p->code != 0 ? json_string(p->cause[0] != '\0' ? p->cause : err_what(p->code)) : json_null());
+	json_object_set_new(o, "error",
+			    p->code != 0 ? json_string(p->cause[0] != '\0' ? p->cause : err_what(p->code)) : json_null());
 	json_object_set_new(o, "wanted_fingerprint", json_hash(p->fingerprint));
 	json_object_set_new(o, "seen_fingerprint", json_hash(p->seen));
 	json_object_set_new(o, "handshakes", json_integer(p->handshakes));

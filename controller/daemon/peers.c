@@ -58,7 +58,8 @@ bool peers_count_one(struct store_view *view, const struct peer *p, const struct
 	if (text_equal(p->agent, cert->agent) || view_agent(view, p->agent, &a) < 0 || a.state != AGENT_ACTIVE ||
 	    !hash_equal(a.host_hash, p->host_hash))
 		return false;
-	return text_equal(a.service, cert->service) || (view_service(view, a.service, &s) == 0 && lists(s.depends_on, cert->service));
+	return text_equal(a.service, cert->service) ||
+	       (view_service(view, a.service, &s) == 0 && lists(s.depends_on, cert->service));
 }
 
 struct peer_list {
@@ -140,7 +141,8 @@ static void put_told(struct commit *c, const struct agent *a, const struct peer_
 }
 
 /* What changed; an empty commit when nothing did. */
-static uint32_t compare(struct commit *c, const struct agent *a, const struct body_relies *body, const struct peer *known, size_t n)
+static uint32_t compare(struct commit *c, const struct agent *a, const struct body_relies *body, const struct peer *known,
+			size_t n)
 {
 	uint32_t changes = 0;
 	for (uint32_t i = 0; i < body->n_rows; i++) {
@@ -199,8 +201,8 @@ bool peers_declared(struct controller *ctl, const char *agent, const struct body
 		return false;
 	}
 	(void)snprintf(actor, sizeof(actor), "agent:%s", a.name);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_PEERS_DECLARED, .actor = actor, .object = a.name}, "{s:i,s:i}", "relies_on",
-		     (int)body->n_rows, "changes", (int)changes);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_PEERS_DECLARED, .actor = actor, .object = a.name}, "{s:i,s:i}",
+		     "relies_on", (int)body->n_rows, "changes", (int)changes);
 	commit_then(c, look_for, a.name, sizeof(a.name));
 	commit_else(c, agent_rewelcome_else, a.name, sizeof(a.name)); /* welcomed again, it tells again */
 	commit_for(c, a.name);
@@ -211,7 +213,8 @@ bool peers_declared(struct controller *ctl, const char *agent, const struct body
 
 static bool is_verdict(int code)
 {
-	static const int codes[] = {0, E_PEER_CONNECT, E_PEER_STALE, E_PEER_OTHER, E_PEER_CHAIN, E_PEER_NAME, E_PEER_UNDECLARED};
+	static const int codes[] = {0,           E_PEER_CONNECT,   E_PEER_STALE, E_PEER_OTHER, E_PEER_CHAIN,
+				    E_PEER_NAME, E_PEER_UNDECLARED};
 	for (size_t i = 0; i < N_ELEMENTS(codes); i++)
 		if (codes[i] == code)
 			return true;
@@ -224,8 +227,8 @@ static bool was_asked(struct controller *ctl, const struct peer *p, const struct
 	struct order o;
 	if (id_is_none(body->renewal_id))
 		return time_between(clock_now(), p->judged_at) > BY_PERSON_MS;
-	return orders_find(ctl, body->renewal_id, &o) == 0 && text_equal(o.cert_id, body->cert_id) && o.phase == ORDER_SETTLED &&
-	       o.attempt == body->attempt && hash_equal(o.fingerprint, body->fingerprint);
+	return orders_find(ctl, body->renewal_id, &o) == 0 && text_equal(o.cert_id, body->cert_id) &&
+	       o.phase == ORDER_SETTLED && o.attempt == body->attempt && hash_equal(o.fingerprint, body->fingerprint);
 }
 
 static int peer_find(struct controller *ctl, const char *agent, const char *cert_id, struct peer *ret)
@@ -278,7 +281,8 @@ static bool ask_one(struct controller *ctl, const struct peer *p, const struct m
 
 static bool has_answered(const struct peer *p, const struct order *o)
 {
-	return p->judged_at != 0 && id_equal(p->renewal_id, o->renewal_id) && p->attempt == o->attempt && p->code != E_PEER_UNDECLARED;
+	return p->judged_at != 0 && id_equal(p->renewal_id, o->renewal_id) && p->attempt == o->attempt &&
+	       p->code != E_PEER_UNDECLARED;
 }
 
 static void order_hears(struct controller *ctl, const struct order *o, enum order_event_kind kind, const struct peer *p)
@@ -291,7 +295,8 @@ static void order_hears(struct controller *ctl, const struct order *o, enum orde
 	}
 	int r = orders_event(ctl, &ev, &(struct order_input){0}, &stored);
 	if (r < 0) /* it is looked at again */
-		log_line(LOG_LEVEL_WARNING, NULL, "what relying parties say of %s cannot be stored: %s", o->cert_id, err_what(r));
+		log_line(LOG_LEVEL_WARNING, NULL, "what relying parties say of %s cannot be stored: %s", o->cert_id,
+			 err_what(r));
 }
 
 void peers_look(struct controller *ctl, const void *renewal_id, size_t n)
@@ -305,7 +310,8 @@ void peers_look(struct controller *ctl, const void *renewal_id, size_t n)
 	if (ctl->stopping || orders_find(ctl, *(const struct id *)renewal_id, &o) < 0 || o.phase != ORDER_SETTLED ||
 	    rows_certificate(ctl->rows, o.cert_id, &cert) < 0)
 		return;
-	m = (struct msg_peer_look){.renewal_id = o.renewal_id, .attempt = o.attempt, .fingerprint = o.fingerprint, .old_serial = o.old_serial};
+	m = (struct msg_peer_look){
+		.renewal_id = o.renewal_id, .attempt = o.attempt, .fingerprint = o.fingerprint, .old_serial = o.old_serial};
 	text_cut(m.cert_id, sizeof(m.cert_id), o.cert_id);
 	struct peer_list *l = list_of(ctl->view, &cert);
 	for (size_t i = 0; i < l->n; i++) {
@@ -333,7 +339,8 @@ void peers_missing(struct controller *ctl, const struct order *o, char ret[CAUSE
 	struct peer_list *l = list_of(ctl->view, &cert);
 	for (size_t i = 0; i < l->n && used + AGENT_NAME_SIZE + 24 < CAUSE_SIZE; i++)
 		if (!has_answered(&l->row[i], o))
-			used += (size_t)snprintf(ret + used, CAUSE_SIZE - used, "%s%s", used == 0 ? "no answer from " : ", ", l->row[i].agent);
+			used += (size_t)snprintf(ret + used, CAUSE_SIZE - used, "%s%s", used == 0 ? "no answer from " : ", ",
+						 l->row[i].agent);
 	free(l);
 }
 

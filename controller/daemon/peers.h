@@ -1,13 +1,14 @@
 /* peers.h - room controller/daemon: relying parties: who they are, what they saw, and whether an order may end by that.
- * A host says in its own file what its services rely on and where they reach it; it counts where the controller knows that its service
- * is this one or depends on it. Never: an address in a message to a host. */
+ * A host says in its own file what its services rely on and where they reach it; it counts where the controller knows that its
+ * service is this one or depends on it. Never: an address in a message to a host. */
 #ifndef VCC_PEERS_H
 #define VCC_PEERS_H
 
 #include "controller/daemon/controller.h"
 #include "shared/model/messages.h"
 
-/* Both: true when something is on its way to the store; fleet_ready() follows then. Else *ret_code says why it is refused, or 0. */
+/* Both: true when something is on its way to the store; fleet_ready() follows then. Else *ret_code says why it is refused, or
+ * 0. */
 bool peers_declared(struct controller *ctl, const char *agent, const struct body_relies *body, int *ret_code);
 bool peers_saw(struct controller *ctl, const char *agent, const struct body_peer_saw *body, int *ret_code);
 

@@ -37,8 +37,9 @@ static int read_entry(const char *text, struct peer_told *ret, bool *ret_postgre
 	size_t           cursor = 0;
 	struct san       san;
 	const char      *at = text;
-	bool             whole = word(&at, row.cert_id, sizeof(row.cert_id)) && word(&at, row.address, sizeof(row.address)) && word(&at, asked, sizeof(asked));
-	bool             more = whole && word(&at, how, sizeof(how));
+	bool             whole = word(&at, row.cert_id, sizeof(row.cert_id)) && word(&at, row.address, sizeof(row.address)) &&
+		     word(&at, asked, sizeof(asked));
+	bool more = whole && word(&at, how, sizeof(how));
 	if (!whole || at[strspn(at, " \t")] != '\0' || (more && !text_equal(how, "postgresql")))
 		return refuse(why, E_CONF_VALUE, object, "`%.100s` is not CERT_ID HOST:PORT NAME [postgresql]", text);
 	if (!name_cert_id_ok(row.cert_id))

@@ -204,5 +204,5 @@ def test_points_cover_the_swap(host):
         seen |= set(passed(host, scene, "keeper"))
     # joining and coming back, care and rehearsals (test_keeper_care.py), lists (test_crl_kills.py), groups (test_keeper_groups.py), lost changes
     # (test_status.py); copies and the hook have theirs in test_crash_matrix.py
-    elsewhere = re.compile(r"hook\.|keeper\.(join|return|rename|care|rehearse|crl|flip\.place|watch|copies|stage)\b|.*\.(join|return)\.")
+    elsewhere = re.compile(r"hook\.|keeper\.(join|return|rename|care|rehearse|crl|flip\.place|watch|copies|stage|peer)\b|.*\.(join|return)\.")
     assert {n for n in named if not elsewhere.match(n)} - seen == set()

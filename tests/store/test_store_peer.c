@@ -80,7 +80,7 @@ static void test_both_ways(void **state)
 	struct peer got[4];
 	size_t      n = 0;
 	for (int i = 0; i < 3; i++) {
-		char        agent[16];
+		char agent[16];
 		snprintf(agent, sizeof(agent), "host-%d", i);
 		struct peer web = sample("web", agent), db = sample("db", agent);
 		put(k, &web);
@@ -127,7 +127,7 @@ static void test_another_name(void **state)
 	assert_string_equal(got[0].agent, "covina02");
 }
 
-#define ON_BOTH(f)                                                                                                                            \
+#define ON_BOTH(f)                                                                                                             \
 	cmocka_unit_test_setup_teardown(f, setup_mem, teardown), cmocka_unit_test_setup_teardown(f, setup_sqlite, teardown)
 
 int main(void)

@@ -15,14 +15,14 @@ static void test_refused(void **state)
 	static const char *const lists[] = {
 		"web",
 		"web 127.0.0.1:443",
-		"web 127.0.0.1:443 a.b c",          /* no such way to begin */
+		"web 127.0.0.1:443 a.b c", /* no such way to begin */
 		"web 127.0.0.1:443 a.b postgresql c",
-		"web 127.0.0.1 a.b",                /* no port */
+		"web 127.0.0.1 a.b", /* no port */
 		"web 127.0.0.1:0 a.b",
 		"web 127.0.0.1:65536 a.b",
 		"web :443 a.b",
-		"Web 127.0.0.1:443 a.b",            /* no certificate id */
-		"web 127.0.0.1:443 *.b",            /* clients ask for a name, not for a pattern */
+		"Web 127.0.0.1:443 a.b", /* no certificate id */
+		"web 127.0.0.1:443 *.b", /* clients ask for a name, not for a pattern */
 		"web 127.0.0.1:443 a..b",
 		"web 127.0.0.1:443 a.b, web 127.0.0.1:444 a.b", /* twice */
 	};
@@ -61,7 +61,9 @@ static void test_read(void **state)
 	assert_int_equal(peers_conf_read("", &conf, &why), 0);
 	assert_int_equal(conf.n, 0);
 	assert_null(peers_conf_find(&conf, "web"));
-	assert_int_equal(peers_conf_read("web [2001:db8::1]:443  Clara.VCC.internal , db db.example:5432 192.0.2.1 postgresql", &conf, &why), 0);
+	assert_int_equal(peers_conf_read("web [2001:db8::1]:443  Clara.VCC.internal , db db.example:5432 192.0.2.1 postgresql",
+					 &conf, &why),
+			 0);
 	assert_int_equal(conf.n, 2);
 	const struct peer_told *web = peers_conf_find(&conf, "web"), *db = peers_conf_find(&conf, "db");
 	assert_true(!conf.postgresql[0] && conf.postgresql[1]);

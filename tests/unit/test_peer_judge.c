@@ -1,5 +1,5 @@
-/* test_peer_judge.c - does a relying party see what its services would: another certificate, the one before, a wrong name, half a chain, roots of others?
- * Never: sockets. */
+/* test_peer_judge.c - does a relying party see what its services would: another certificate, the one before, a wrong name, half
+ * a chain, roots of others? Never: sockets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,10 +14,11 @@
 
 #define NOW INT64_C(1790000000000)
 
-static struct hierarchy    h, foreign;
-static struct key         *key;
-static struct cert_info    info, old_info;
-static struct buf          leaf = BUF_MAX(CERT_DER_MAX), old = BUF_MAX(CERT_DER_MAX), stranger = BUF_MAX(CERT_DER_MAX), agent = BUF_MAX(CERT_DER_MAX);
+static struct hierarchy h, foreign;
+static struct key      *key;
+static struct cert_info info, old_info;
+static struct buf       leaf = BUF_MAX(CERT_DER_MAX), old = BUF_MAX(CERT_DER_MAX), stranger = BUF_MAX(CERT_DER_MAX),
+		  agent = BUF_MAX(CERT_DER_MAX);
 static char                name[DNS_NAME_SIZE];
 static struct peer_anchors anchors;
 
@@ -67,7 +68,8 @@ static struct peer_wanted wanted(void)
 }
 
 /* The leaf and what is sent with it. */
-static int judge(const struct peer_wanted *w, const struct peer_anchors *a, struct span first, struct span second, struct hash *ret_seen)
+static int judge(const struct peer_wanted *w, const struct peer_anchors *a, struct span first, struct span second,
+		 struct hash *ret_seen)
 {
 	struct buf     served = BUF_MAX(4 * CERT_DER_MAX);
 	struct refusal why = {.code = 0};
@@ -114,8 +116,9 @@ static void test_chain(void **state)
 	struct peer_wanted  w = wanted();
 	struct peer_anchors others = {.n = 0};
 	(void)state;
-	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), nothing, NULL), E_PEER_CHAIN);                             /* the leaf alone */
-	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), hierarchy_der(&h, ISSUER_AGENT), NULL), E_PEER_CHAIN);     /* somebody else's issuer */
+	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), nothing, NULL), E_PEER_CHAIN); /* the leaf alone */
+	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), hierarchy_der(&h, ISSUER_AGENT), NULL),
+			 E_PEER_CHAIN); /* somebody else's issuer */
 	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), hierarchy_der(&foreign, ISSUER_SERVICE), NULL), E_PEER_CHAIN);
 	assert_int_equal(peer_anchors_add(&others, "", hierarchy_der(&foreign, ISSUER_ROOT)), 0);
 	assert_int_equal(judge(&w, &others, buf_span(&leaf), hierarchy_der(&h, ISSUER_SERVICE), NULL), E_PEER_CHAIN);
@@ -124,7 +127,8 @@ static void test_chain(void **state)
 	assert_int_equal(judge(&w, &others, buf_span(&leaf), hierarchy_der(&h, ISSUER_SERVICE), NULL), E_PEER_CHAIN);
 	peer_anchors_free(&others);
 	w.at = NOW + 2 * MS_DAY;
-	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), hierarchy_der(&h, ISSUER_SERVICE), NULL), E_PEER_CHAIN); /* it has ended */
+	assert_int_equal(judge(&w, &anchors, buf_span(&leaf), hierarchy_der(&h, ISSUER_SERVICE), NULL),
+			 E_PEER_CHAIN); /* it has ended */
 }
 
 static void test_name(void **state)
@@ -167,12 +171,8 @@ static void test_anchors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_right),
-		cmocka_unit_test(test_another_certificate),
-		cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_name),
-		cmocka_unit_test(test_no_certificate),
-		cmocka_unit_test(test_anchors),
+		cmocka_unit_test(test_right), cmocka_unit_test(test_another_certificate), cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_name),  cmocka_unit_test(test_no_certificate),      cmocka_unit_test(test_anchors),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
