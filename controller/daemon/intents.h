@@ -14,6 +14,9 @@ _must_check_ int intent_make(struct controller *ctl, struct catalog_issuer *issu
  * E_ISSUE_OUTLIVES. */
 _must_check_ int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
 			    struct id renewal_id, struct issuance *ret);
+/* The same for a drill: of short life, and marked. */
+_must_check_ int intent_for_drill(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+				  struct id renewal_id, struct issuance *ret);
 /* Could a certificate of this template be signed now? What signs code must not outlive its CA; asked before a person is. E_CA_REVOKED,
  * E_ISSUE_OUTLIVES, E_SIGNER_LIMIT. */
 _must_check_ int intent_possible(struct controller *ctl, const struct template *t);

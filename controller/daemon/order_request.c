@@ -44,7 +44,13 @@ int order_request_take(struct controller *ctl, const char *agent, uint64_t id, c
 	struct order_event ev = {.kind = EV_CSR, .renewal_id = o.renewal_id, .attempt = body->attempt};
 	digest_sha256(spki, &ev.spki_hash);
 	if (before_csr(o.phase) && body->attempt == o.attempt) {
-		r = policy_walk_holds(ctl, &cert, t) ? E_POLICY_APPROVAL : key_type == t->key_type ? intent_for(ctl, &cert, t, spki, o.renewal_id, &intent) : E_POLICY_CSR;
+		bool drill = (o.flags & ORDER_DRILL) != 0;
+		if (policy_walk_holds(ctl, &cert, t))
+			r = E_POLICY_APPROVAL;
+		else if (key_type != t->key_type)
+			r = E_POLICY_CSR;
+		else
+			r = (drill ? intent_for_drill : intent_for)(ctl, &cert, t, spki, o.renewal_id, &intent);
 		if (r == E_SYS_AGAIN)
 			return r;
 		if (r < 0) {

@@ -241,6 +241,14 @@ int view_crl(struct store_view *v, const char *issuer_id, uint32_t shard, struct
 	return find_bytes(v, &q, &found);
 }
 
+int view_drill_report(struct store_view *v, struct id campaign_id, struct buf *to)
+{
+	struct query       q = {.noun = &noun_drill_report, .max = 1};
+	struct bytes_found found = {.noun = &noun_drill_report, .to = to};
+	query_where(&q, offsetof(struct report_row, campaign_id), IS, &campaign_id);
+	return find_bytes(v, &q, &found);
+}
+
 int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_root)
 {
 	struct merkle_frontier tree;
@@ -248,7 +256,7 @@ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_r
 	int                    r = rows_audit_size(v->rows, &size);
 	if (r < 0)
 		return r;
-	r = merkle_frontier_load(rows_node, v->rows, size, &tree); /* nodes never change, so no snapshot is needed */
+	r = merkle_frontier_load(audit_node, &(struct audit_tree){v->rows, v->hash}, size, &tree); /* nodes never change, so no snapshot is needed */
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r;
 	merkle_root(v->hash, &tree, ret_root);
@@ -258,7 +266,7 @@ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_r
 
 int view_audit_node(struct store_view *v, uint32_t level, uint64_t index, struct hash *ret)
 {
-	return rows_node(v->rows, level, index, ret);
+	return audit_node(&(struct audit_tree){v->rows, v->hash}, level, index, ret);
 }
 
 int view_outbox_top(struct store_view *v, uint64_t *ret_message_id)

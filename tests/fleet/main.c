@@ -130,6 +130,7 @@ static int member_fill(struct fleet *f, struct member *m, const struct seat *sea
 	m->state = seat->token != NULL ? MEMBER_NEW : MEMBER_AWAY;
 	m->token = seat->token;
 	int r = seat->token != NULL ? 0 : keep_load(f->dir_fd, m, why);
+	f->count->gauge[GAUGE_STAGED] += m->stage_ready;
 	f->served[index] = m->serves;
 	return r;
 }
@@ -175,6 +176,7 @@ static void process_end(struct fleet *f)
 		receipts_free(&m->receipts);
 		buf_free(&m->request);
 		key_free(m->service_key);
+		key_free(m->stage_key);
 		key_free(m->host_key);
 		key_free(m->link_key);
 		fleet_identity_free(m->identity);

@@ -183,6 +183,7 @@ static void add_audit(struct build *b, const struct order_action *a)
 		[ORDER_AUDIT_STEP] = AUDIT_RENEWAL_STEP,           [ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
 		[ORDER_AUDIT_ROLLBACK_ASKED] = AUDIT_ROLLBACK_ASKED, [ORDER_AUDIT_ROLLED_BACK] = AUDIT_RENEWAL_ROLLED_BACK,
 		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
+		[ORDER_AUDIT_PEERS_PROVED] = AUDIT_PEERS_PROVED, [ORDER_AUDIT_PEERS_REFUSED] = AUDIT_PEERS_REFUSED,
 	};
 	struct audit row = {.at = control_now(b->s), .event = events[a->audit], .renewal_id = a->renewal_id, .actor = "controller"};
 	char         serial[SERIAL_TEXT_SIZE];
@@ -287,6 +288,7 @@ static void apply(struct build *b, const struct order_action *a)
 		drop_stage(b);
 		break;
 	case ACT_SIGN:
+	case ACT_ASK_PEERS: /* nobody relies on anything here */
 	case ACT_KIND_COUNT:
 		break;
 	}
