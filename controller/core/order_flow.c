@@ -259,6 +259,7 @@ static const struct transition table[] = {
 	{P(SIGNING),                            EV_RESTART,        NULL,                     effect_sign_again,          ORDER_SAME},
 	{P(CSR_RECEIVED),                       EV_RESTART,        NULL,                     nothing,                    ORDER_ORDERED},
 
+	{P(PLANNED) | P(RETRY_WAIT) | UNDER_WAY, EV_PARK,          is_drill,                 effect_drill_failed,        ORDER_FAILED}, /* it has one attempt */
 	{P(PLANNED) | BEFORE_CSR | P(RETRY_WAIT), EV_PARK,         NULL,                     effect_park,                ORDER_PAUSED},
 	{P(SIGNING),                            EV_PARK,           NULL,                     effect_park_intent,         ORDER_PAUSED},
 	{AT_AGENT | P(VERIFIED),                EV_PARK,           NULL,                     effect_park,                ORDER_PAUSED},

@@ -11,7 +11,7 @@
 
 #include "tests/lib/sim.h"
 
-enum { SHARES = 2 };
+enum { SHARES = 2, FLEET_SEEDS = 20 };
 
 static const struct sim_config checks[] = {
 	{.name = "quiet"},
@@ -153,7 +153,8 @@ static struct outcome all_seeds(const struct sim_config *c, uint64_t seeds)
 static unsigned check(const struct sim_config *c, uint64_t seeds, unsigned number)
 {
 	struct outcome sum = all_seeds(c, seeds);
-	if (sum.errors == 0 && !met(c, &sum)) {
+	bool enough = !c->campaigns || seeds >= FLEET_SEEDS; /* a person seldom halts one */
+	if (sum.errors == 0 && enough && !met(c, &sum)) {
 		fprintf(stderr, "%s: nothing of what it is about ever happened\n", c->name);
 		sum.errors++;
 	}
