@@ -20,6 +20,7 @@ static void begin(const struct context *c, struct deploy_step *s)
 		.key_type = c->event->key_type,
 		.post_validation = c->event->post_validation,
 		.pre_validation = c->event->pre_validation,
+		.drill = c->event->drill,
 		.deadline_at = c->event->deadline_at,
 	};
 	memcpy(n->cert_id, c->event->cert_id, sizeof(n->cert_id));
@@ -75,7 +76,7 @@ void before_certificate(const struct context *c, struct deploy_step *s)
 	n->serial = c->event->serial;
 	n->deadline_at = c->event->deadline_at;
 	n->post_validation = c->event->post_validation;
-	n->any_time = c->event->any_time;
+	n->any_time = c->event->any_time || n->drill; /* windows are for flips */
 	memcpy(n->window, c->event->window, sizeof(n->window));
 	part_add(s, DACT_ACK);
 	check_or_wait(c, s);
@@ -228,56 +229,66 @@ void before_checked(const struct context *c, struct deploy_step *s)
 	part_add(s, DACT_WRITE);
 }
 
-/* The journal now holds the intent: old, new, deadline. A first generation has nothing that a test could be mounted over. */
-void before_written(const struct context *c, struct deploy_step *s)
+/* What was not served before cannot be shown to be served still: there is nothing to wait for. */
+static void compare(const struct context *c, struct deploy_step *s)
 {
-	s->next.generation = c->event->generation;
-	if (s->next.had_old) {
-		part_enter_durably(s, DEPLOY_TEST);
-		s->next.next_at = c->now + c->policy->test_ms;
-		part_add(s, DACT_TEST);
-	} else {
-		part_enter_durably(s, DEPLOY_FLIP);
-		part_add(s, DACT_FLIP);
-	}
+	part_enter_durably(s, DEPLOY_COMPARE);
+	s->next.next_at = s->next.was_serving ? c->now + c->policy->probe_ms : c->now;
+	part_add(s, DACT_PROBE_RESET);
 }
 
-static void flip(struct deploy_step *s)
+/* The one way to a flip. A drill ends before it. */
+static void flip(const struct context *c, struct deploy_step *s)
 {
+	if (s->next.drill) {
+		compare(c, s);
+		return;
+	}
 	part_enter_durably(s, DEPLOY_FLIP);
 	part_add(s, DACT_FLIP);
 }
 
-void before_flip(const struct context *c, struct deploy_step *s)
+/* The journal now holds the intent: old, new, deadline. A first generation has nothing that a test could be mounted over. */
+void before_written(const struct context *c, struct deploy_step *s)
 {
-	(void)c;
-	flip(s);
+	s->next.generation = c->event->generation;
+	if (!s->next.had_old) {
+		flip(c, s);
+		return;
+	}
+	part_enter_durably(s, DEPLOY_TEST);
+	s->next.next_at = c->now + c->policy->test_ms;
+	part_add(s, DACT_TEST);
 }
 
-static void test_failed(struct deploy_step *s, int code, const char *cause)
+void before_flip(const struct context *c, struct deploy_step *s)
+{
+	flip(c, s);
+}
+
+static void test_failed(const struct context *c, struct deploy_step *s, int code, const char *cause)
 {
 	part_note(s, code, cause);
-	if (s->next.post_validation) {
+	if (s->next.post_validation || s->next.drill) {
 		part_give_up(s, RECEIPT_FAILED);
 		return;
 	}
 	s->next.flags |= ORDER_UNVERIFIED;
-	flip(s);
+	flip(c, s);
 }
 
 /* E_HOOK_NAMESPACE: no test was possible here; that is no failure of the service. */
 void before_tested(const struct context *c, struct deploy_step *s)
 {
 	if (c->event->code == 0 || c->event->code == E_HOOK_NAMESPACE)
-		flip(s);
+		flip(c, s);
 	else
-		test_failed(s, c->event->code, c->event->cause);
+		test_failed(c, s, c->event->code, c->event->cause);
 }
 
 void before_test_late(const struct context *c, struct deploy_step *s)
 {
-	(void)c;
-	test_failed(s, E_SWAP_DEADLINE, "the configuration test did not end in time");
+	test_failed(c, s, E_SWAP_DEADLINE, "the configuration test did not end in time");
 }
 
 void before_restarts(const struct context *c, struct deploy_step *s)
@@ -327,4 +338,36 @@ void before_restart_test(const struct context *c, struct deploy_step *s)
 	restarted(s);
 	s->next.next_at = c->now + c->policy->test_ms;
 	part_add(s, DACT_TEST);
+}
+
+/* ---- the end of a drill ------------------------------------------------------------------------------------------ */
+
+void before_same(const struct context *c, struct deploy_step *s)
+{
+	(void)c;
+	part_give_up(s, RECEIPT_TESTED);
+}
+
+/* Where no handshake can ask what is served, the drill says so and is content with the test. */
+void before_not_the_same(const struct context *c, struct deploy_step *s)
+{
+	if (!c->event->probe.applies) {
+		s->next.flags |= ORDER_UNVERIFIED;
+		part_give_up(s, RECEIPT_TESTED);
+		return;
+	}
+	if (s->next.was_down)
+		s->next.flags |= ORDER_SERVICE_WAS_DOWN;
+	part_note(s, E_DRILL_SERVED,
+		  s->next.was_serving ? "a listener did not go on to serve the certificate that it served before the drill"
+		  : s->next.was_down  ? "no listener answered, before the drill and after it"
+				      : "the certificate in use was not served before the drill");
+	part_give_up(s, RECEIPT_FAILED);
+}
+
+void before_restart_compare(const struct context *c, struct deploy_step *s)
+{
+	restarted(s);
+	s->next.next_at = s->next.was_serving ? c->now + c->policy->probe_ms : c->now;
+	part_add(s, DACT_PROBE_RESET);
 }

@@ -39,10 +39,18 @@ static bool is_newer(const struct context *c)
 	return memcmp(c->event->renewal_id.b, c->d->renewal_id.b, sizeof(c->d->renewal_id.b)) > 0;
 }
 
+/* A drill gives way to any order that is none, in whatever order their ids are, and takes the place of another drill alone. */
+static bool may_replace(const struct context *c)
+{
+	bool other = same_renewal(c) ? c->event->attempt > c->d->attempt : true;
+	return c->d->drill && !c->event->drill ? other : is_newer(c) && (c->d->drill || !c->event->drill);
+}
+
 /* When nothing is under way any other order is news, even with a lower id: the controller's clock may have been set back. */
 static bool is_other(const struct context *c)
 {
-	return same_renewal(c) ? c->event->attempt > c->d->attempt : true;
+	bool busy = c->d->phase == DEPLOY_HEAL && c->event->drill; /* what is being healed is not left for a drill */
+	return !busy && (same_renewal(c) ? c->event->attempt > c->d->attempt : true);
 }
 
 /* The end of a later attempt is the end of an earlier one that still waits here. */
@@ -64,7 +72,7 @@ static bool stage_other(const struct context *c)
 
 static bool stage_newer(const struct context *c)
 {
-	return c->event->staged && c->event->key_present && is_newer(c);
+	return c->event->staged && c->event->key_present && may_replace(c);
 }
 
 static bool stage_gone(const struct context *c)
@@ -155,6 +163,17 @@ static bool back_was_done(const struct context *c)
 	return c->event->current_generation == c->d->old_generation;
 }
 
+static bool same_is_served(const struct context *c)
+{
+	return c->d->was_serving && old_is_served(c);
+}
+
+/* A drill has changed nothing, and holds up nobody. */
+static bool drill_is_here(const struct context *c)
+{
+	return c->d->drill;
+}
+
 static bool key_is_there(const struct context *c)
 {
 	return c->event->key_present;
@@ -173,7 +192,7 @@ static void on_nothing(const struct context *c, struct deploy_step *s)
 static const struct transition table[] = {
 	/* phases                                      event            guard                           handler */
 	{AT_REST,                                       DEV_ORDER,       is_other,                       before_order},
-	{BEFORE_FLIP,                                   DEV_ORDER,       is_newer,                       before_order},
+	{BEFORE_FLIP,                                   DEV_ORDER,       may_replace,                    before_order},
 	{P(KEY) | AFTER_CSR,                            DEV_ORDER,       same_attempt,                   before_ack_only},
 	{P(CSR),                                        DEV_ORDER,       same_attempt,                   before_order_again},
 	{P(DONE),                                       DEV_ORDER,       same_attempt,                   before_receipt_again},
@@ -189,6 +208,7 @@ static const struct transition table[] = {
 	{P(NONE) | P(DONE),                             DEV_CERTIFICATE, is_newer,                       before_unknown_certificate},
 
 	{AT_REST,                                       DEV_ROLLBACK,    is_other,                       before_rollback},
+	{BEFORE_FLIP,                                   DEV_ROLLBACK,    drill_is_here,                  before_rollback},
 	{P(WINDOW),                                     DEV_ROLLBACK,    same_attempt,                   before_certificate_again},
 	{AFTER_CSR,                                     DEV_ROLLBACK,    same_attempt,                   before_ack_only},
 	{P(DONE),                                       DEV_ROLLBACK,    same_attempt,                   before_receipt_again},
@@ -206,6 +226,7 @@ static const struct transition table[] = {
 	{P(WRITE),                                      DEV_WRITTEN,     same_attempt,                   before_written},
 	{P(TEST),                                       DEV_TESTED,      test_is_good_and_closed,        before_window_closed},
 	{P(TEST),                                       DEV_TESTED,      same_attempt,                   before_tested},
+	{P(COMPARE),                                    DEV_PROBED,      same_is_served,                 before_same},
 	{P(FLIP),                                       DEV_FLIPPED,     failed_but_flipped,             after_flip_undone},
 	{P(FLIP),                                       DEV_FLIPPED,     failed,                         before_failed},
 	{P(FLIP),                                       DEV_FLIPPED,     same_attempt,                   after_flipped},
@@ -227,6 +248,7 @@ static const struct transition table[] = {
 	{P(CSR),                                        DEV_TIMER,       NULL,                           before_csr_again},
 	{P(WINDOW),                                     DEV_TIMER,       NULL,                           before_window_over},
 	{P(TEST),                                       DEV_TIMER,       NULL,                           before_test_late},
+	{P(COMPARE),                                    DEV_TIMER,       NULL,                           before_not_the_same},
 	{P(RELOAD),                                     DEV_TIMER,       NULL,                           after_reload_late},
 	{P(PROBE),                                      DEV_TIMER,       NULL,                           after_not_served},
 	{P(SETTLE),                                     DEV_TIMER,       NULL,                           after_not_settled},
@@ -242,6 +264,7 @@ static const struct transition table[] = {
 	{P(CHECK),                                      DEV_RESTART,     NULL,                           before_restart_check},
 	{P(WRITE),                                      DEV_RESTART,     NULL,                           before_restart_write},
 	{P(TEST),                                       DEV_RESTART,     NULL,                           before_restart_test},
+	{P(COMPARE),                                    DEV_RESTART,     NULL,                           before_restart_compare},
 	{P(FLIP) | P(RELOAD) | P(PROBE) | P(SETTLE),    DEV_RESTART,     flip_was_done,                  after_restart_flipped},
 	{P(HEAL),                                       DEV_RESTART,     flip_was_done,                  after_restart_heal},
 	{P(FLIP) | P(RELOAD) | P(PROBE) | P(SETTLE) | P(HEAL),
@@ -299,6 +322,7 @@ const char *deploy_phase_name(enum deploy_phase p)
 		[DEPLOY_BACK_PROBE] = "back_probe",
 		[DEPLOY_HEAL] = "heal",
 		[DEPLOY_DONE] = "done",
+		[DEPLOY_COMPARE] = "compare",
 	};
 	return (size_t)p < N_ELEMENTS(names) ? names[p] : "unknown";
 }

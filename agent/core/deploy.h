@@ -25,6 +25,7 @@ enum deploy_phase {
 	DEPLOY_BACK_PROBE,
 	DEPLOY_HEAL, /* new pair kept but not proved: reload again with back-off until a handshake proves it */
 	DEPLOY_DONE, /* final receipt is in the outbox; remembered until it is acked */
+	DEPLOY_COMPARE, /* a drill, after the test: is the same served as before? */
 	DEPLOY_PHASE_COUNT,
 };
 const char *deploy_phase_name(enum deploy_phase p);
@@ -39,6 +40,7 @@ struct deploy {
 	bool              post_validation;
 	bool              any_time;    /* the order passes maintenance windows */
 	bool              pre_validation; /* findings before the key end the attempt */
+	bool              drill;          /* everything up to the test, and never the flip */
 	char              window[SERVICE_WINDOWS_SIZE]; /* of the service; "" = any time */
 	bool              had_old;     /* current/ held a pair of ours before */
 	bool              old_valid;   /* and it was not expired */
@@ -63,7 +65,7 @@ struct deploy {
 };
 
 enum deploy_event_kind {
-	DEV_ORDER,       /* msg_order: new order or attempt (or a repeat) */
+	DEV_ORDER,       /* msg_order: new order or attempt (or a repeat); drill: message drill */
 	DEV_KEY,         /* key made: spki_hash; or code */
 	DEV_CERTIFICATE, /* msg_certificate: stage (SPKI hash it is for), fingerprint, serial; staged: no order came before it, key_present:
 			    the host has staged that key */
@@ -108,6 +110,7 @@ struct deploy_event {
 	bool                   post_validation;
 	bool                   any_time;
 	bool                   pre_validation;
+	bool                   drill;
 	char                   window[SERVICE_WINDOWS_SIZE];
 	int64_t                deadline_at;
 	struct hash            spki_hash, stage, fingerprint, old_fingerprint;

@@ -66,11 +66,14 @@ bool part_was_proved(const struct deploy *d)
 	return d->receipted && d->outcome == RECEIPT_VERIFIED;
 }
 
-/* The attempt is over: its key is worthless, and what it wrote is not in use. */
+/* The attempt is over: its key is worthless, and what it wrote is not in use. After a renewal another one follows, and prunes what a killed
+ * keeper has left under another number; after a drill nothing does. */
 void part_give_up(struct deploy_step *s, enum receipt_outcome outcome)
 {
 	part_enter_durably(s, DEPLOY_DONE);
 	part_receipt(s, outcome);
 	part_add(s, DACT_DISCARD);
 	part_add(s, DACT_PROBE_STOP);
+	if (s->next.drill)
+		part_add(s, DACT_PRUNE);
 }

@@ -14,9 +14,9 @@ struct context {
 
 /* Bits of phases. */
 #define P(phase)    (1u << DEPLOY_##phase)
-#define BEFORE_FLIP (P(KEY) | P(CSR) | P(WINDOW) | P(CHECK) | P(WRITE) | P(TEST))
+#define BEFORE_FLIP (P(KEY) | P(CSR) | P(WINDOW) | P(CHECK) | P(WRITE) | P(TEST) | P(COMPARE))
 #define FROM_FLIP   (P(FLIP) | P(RELOAD) | P(PROBE) | P(SETTLE) | P(BACK_FLIP) | P(BACK_RELOAD) | P(BACK_PROBE))
-#define AFTER_CSR   (P(WINDOW) | P(CHECK) | P(WRITE) | P(TEST) | FROM_FLIP | P(HEAL))
+#define AFTER_CSR   (P(WINDOW) | P(CHECK) | P(WRITE) | P(TEST) | P(COMPARE) | FROM_FLIP | P(HEAL))
 #define UNDER_WAY   (BEFORE_FLIP | FROM_FLIP | P(HEAL))
 #define AT_REST     (P(NONE) | P(DONE) | P(HEAL))
 
@@ -63,6 +63,9 @@ void before_restart_csr(const struct context *c, struct deploy_step *s);
 void before_restart_check(const struct context *c, struct deploy_step *s);
 void before_restart_write(const struct context *c, struct deploy_step *s);
 void before_restart_test(const struct context *c, struct deploy_step *s);
+void before_same(const struct context *c, struct deploy_step *s);
+void before_not_the_same(const struct context *c, struct deploy_step *s);
+void before_restart_compare(const struct context *c, struct deploy_step *s);
 
 /* ---- handlers from the flip on (after.c) ---- */
 void after_flipped(const struct context *c, struct deploy_step *s);

@@ -37,7 +37,8 @@ struct refresh_event care_event_of(enum refresh_event_kind kind, int code)
 /* From the check of the answer to the proof the place is the order's. While a kept pair is being healed only what lies there is ours. */
 static bool order_works(const struct managed *m)
 {
-	return m->deploy.phase >= DEPLOY_CHECK && m->deploy.phase < DEPLOY_HEAL; /* not while it waits for its window */
+	enum deploy_phase phase = m->deploy.phase; /* not while it waits for its window */
+	return (phase >= DEPLOY_CHECK && phase < DEPLOY_HEAL) || phase == DEPLOY_COMPARE;
 }
 
 static bool cared_for(const struct place *p)

@@ -12,6 +12,7 @@
 #include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/peer_look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/stage.h"
 #include "agent/keeper/swap.h"
@@ -138,6 +139,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 		uplink_send_receipt(k->uplink, r);
 	csrs_again(k);
 	stage_offer_all(k);
+	peer_look_welcomed(k);
 	keeper_health_send(k);
 	keeper_inventory_send(k);
 	identity_ask(k);
@@ -157,12 +159,24 @@ static struct managed *managed_or_refuse(struct keeper *k, const char *cert_id, 
 	return NULL;
 }
 
-static void on_order(struct keeper *k, const struct wire_frame *f, struct span bytes)
+/* Not beside an order, nor in the place of one that is being healed; and where nothing of ours is in use nothing can be compared. */
+static bool may_drill(const struct managed *m, struct id renewal_id)
+{
+	bool rests = m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE;
+	bool repeated = id_equal(m->deploy.renewal_id, renewal_id);
+	return repeated || (m->live.certificate.n > 0 && (rests || m->deploy.drill));
+}
+
+static void take_order(struct keeper *k, const struct wire_frame *f, struct span bytes, bool drill)
 {
 	const struct msg_order *o = &f->u.order;
 	struct managed         *m = managed_or_refuse(k, o->cert_id, f->id);
 	if (m == NULL)
 		return;
+	if (drill && !may_drill(m, o->renewal_id)) {
+		uplink_ack(k->uplink, f->id, E_DRILL_BUSY, "another order is under way on this host, or nothing is in use yet");
+		return;
+	}
 	if (o->trigger >= TRIGGER_COUNT || o->key_type >= KEY_TYPE_COUNT) {
 		uplink_ack(k->uplink, f->id, E_RANGE, "trigger or key type is not known here");
 		return;
@@ -175,9 +189,20 @@ static void on_order(struct keeper *k, const struct wire_frame *f, struct span b
 	e.post_validation = o->post_validation;
 	e.any_time = o->any_time;
 	e.pre_validation = o->pre_validation;
+	e.drill = drill;
 	text_cut(e.window, sizeof(e.window), o->window);
 	e.deadline_at = o->deadline_at;
 	keeper_post_message(k, m, &e, f->id, MSG_ORDER, bytes);
+}
+
+static void on_order(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	take_order(k, f, bytes, false);
+}
+
+static void on_drill(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	take_order(k, f, bytes, true);
 }
 
 static struct deploy_event certificate_event(struct managed *m, enum deploy_event_kind kind, const struct msg_certificate *c)
@@ -374,6 +399,12 @@ static void on_head(struct keeper *k, const struct wire_frame *f, struct span by
 	uplink_ack(k->uplink, f->id, r, why.cause);
 }
 
+static void on_peer_look(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	(void)bytes;
+	peer_look_asked(k, &f->u.peer_look);
+}
+
 static void on_bye(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	char text[ERR_CODE_SIZE];
@@ -391,6 +422,7 @@ static const struct {
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
 	{MSG_HEAD, false, on_head},          {MSG_ROLLBACK, false, on_rollback}, {MSG_RESTAGE, false, on_restage},
+	{MSG_DRILL, false, on_drill},        {MSG_PEER_LOOK, false, on_peer_look},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)

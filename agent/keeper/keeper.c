@@ -13,6 +13,7 @@
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/live.h"
+#include "agent/keeper/peer_look.h"
 #include "agent/keeper/place.h"
 #include "agent/keeper/receipt_build.h"
 #include "agent/keeper/stage.h"
@@ -457,6 +458,7 @@ static void keeper_end(struct keeper *k)
 {
 	uplink_close(k->uplink);
 	crl_fetch_close(k);
+	peer_look_close(k);
 	for (size_t i = 0; i < k->n_managed; i++)
 		care_drop(k->managed[i]);
 	watch_close(k->watch);

@@ -164,7 +164,7 @@ struct managed {
 	size_t         n_places;
 	uint64_t       generation; /* highest number that was ever used, in any place */
 	struct deploy  deploy;
-	struct buf     order;       /* MSG_ORDER frame of `deploy` */
+	struct buf     order;       /* MSG_ORDER or MSG_DRILL frame of `deploy` */
 	struct buf     certificate; /* MSG_CERTIFICATE frame */
 	struct live    live;
 	struct stage_kept stage;
@@ -203,6 +203,7 @@ struct keeper {
 	struct watch            *watch;
 	struct uplink           *uplink;
 	struct crl_fetch        *crl_fetch;
+	struct peer_look        *peer_look;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */

@@ -15,6 +15,7 @@
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/keeper_join.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/peer_look.h"
 #include "agent/keeper/uplink.h"
 #include "agent/keeper/watch.h"
 #include "shared/base/text.h"
@@ -54,6 +55,8 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 		r = refuse(why, E_NOMEM, "TLS", "the library cannot be set up");
 	if (r == 0 && crl_fetch_open(k) != 0)
 		r = refuse(why, E_NOMEM, "revocation lists", "no memory");
+	if (r == 0)
+		r = peer_look_open(k, why);
 	if (r == 0)
 		r = uplink_open(k, why);
 	if (r == 0)

@@ -72,9 +72,13 @@ enum served_state place_served(const struct place *p, int64_t *ret_since_at)
 
 /* ---- trouble ----------------------------------------------------------------------------------------------------- */
 
-/* An order's failure is history once its certificate was proved. */
+/* An order's failure is history once its certificate was proved. What a drill found stands in its report; nothing is changed here. */
 static int order_trouble(const struct deploy *d, const char **ret_text)
 {
+	if (d->drill) {
+		*ret_text = "";
+		return 0;
+	}
 	bool proved = was_proved(d);
 	if (proved && d->phase == DEPLOY_HEAL) {
 		*ret_text = "proved once, but an old worker goes on with the certificate before it";
@@ -132,7 +136,7 @@ static const char *next_of_order(const struct deploy *d, int64_t *ret_at)
 		[DEPLOY_KEY] = "key",         [DEPLOY_CSR] = "certificate",   [DEPLOY_WINDOW] = "window",    [DEPLOY_CHECK] = "check",
 		[DEPLOY_WRITE] = "write",     [DEPLOY_TEST] = "test",         [DEPLOY_FLIP] = "flip",        [DEPLOY_RELOAD] = "reload",
 		[DEPLOY_PROBE] = "proof",     [DEPLOY_SETTLE] = "settle",     [DEPLOY_BACK_FLIP] = "back",   [DEPLOY_BACK_RELOAD] = "back",
-		[DEPLOY_BACK_PROBE] = "back", [DEPLOY_HEAL] = "reload_again",
+		[DEPLOY_BACK_PROBE] = "back", [DEPLOY_HEAL] = "reload_again", [DEPLOY_COMPARE] = "compare",
 	};
 	*ret_at = d->next_at == TIME_NEVER ? 0 : clock_of_steady(d->next_at);
 	return words[d->phase];

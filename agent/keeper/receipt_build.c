@@ -26,6 +26,8 @@ static void steps_fill(const struct managed *m, enum receipt_outcome outcome, st
 		memcpy(b->steps, m->swap.steps, b->n_steps * sizeof(b->steps[0]));
 	if (outcome == RECEIPT_VERIFIED || outcome == RECEIPT_SETTLED)
 		step_add(b, STEP_VERIFY, b->flipped_at, b->made_at);
+	if (outcome == RECEIPT_TESTED && b->n_steps > 0) /* what was served was asked for since the test ended */
+		step_add(b, STEP_VERIFY, b->steps[b->n_steps - 1].at, b->made_at);
 	if (outcome == RECEIPT_SETTLED)
 		step_add(b, STEP_SETTLE, b->flipped_at, b->made_at);
 }

@@ -37,6 +37,7 @@ static const struct wire_field deploy_fields[] = {
 	WIRE_FIELD(29, struct deploy, any_time),
 	WIRE_FIELD(30, struct deploy, pre_validation),
 	WIRE_FIELD(31, struct deploy, window),
+	WIRE_FIELD(32, struct deploy, drill),
 };
 static const struct wire_field frame_fields[] = {
 	WIRE_FIELD(1, struct record_frame, cert_id),

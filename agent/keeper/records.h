@@ -13,7 +13,7 @@ enum record_kind { RECORD_DEPLOY = 1, RECORD_FRAME = 2, RECORD_RECEIPT = 3, RECO
 /* The order or certificate of a deployment, as received. */
 struct record_frame {
 	char        cert_id[CERT_ID_SIZE];
-	uint32_t    type; /* MSG_ORDER, MSG_CERTIFICATE */
+	uint32_t    type; /* MSG_ORDER (also for a drill), MSG_CERTIFICATE */
 	struct span frame;
 };
 

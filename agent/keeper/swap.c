@@ -129,7 +129,7 @@ static struct receipt_step *step_new(struct swap *s)
 }
 
 /* A row for the receipt, and a live event for whoever watches. In an emergency nobody watches one host: the receipt tells it all, and
- * a fleet's live events would be half of what the controller has to take then. */
+ * a fleet's live events would be half of what the controller has to take then; so it is in the drill of one. */
 void swap_step_end(struct managed *m, enum workflow_step step, int code, const char *detail)
 {
 	struct swap    *s = &m->swap;
@@ -141,7 +141,7 @@ void swap_step_end(struct managed *m, enum workflow_step step, int code, const c
 		text_cut(row->detail, sizeof(row->detail), detail);
 		text_plain(row->detail);
 	}
-	if (m->deploy.trigger != TRIGGER_EMERGENCY)
+	if (m->deploy.trigger != TRIGGER_EMERGENCY && !m->deploy.drill)
 		uplink_send(m->keeper->uplink, MSG_STEP, &live);
 }
 

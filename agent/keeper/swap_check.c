@@ -159,7 +159,7 @@ static int answer_judge(struct managed *m, const struct msg_certificate *c, stru
 	struct wire_frame *order = NULL;
 	struct key        *key = NULL;
 	struct cert_info   info;
-	int                r = c->staged ? 0 : stored(&m->order, MSG_ORDER, "order", &order, why);
+	int                r = c->staged ? 0 : stored(&m->order, m->deploy.drill ? MSG_DRILL : MSG_ORDER, "order", &order, why);
 	if (r == 0)
 		r = key_of(m, &key, why);
 	if (r == 0) {
@@ -215,26 +215,29 @@ static bool is_revoked(const struct keeper *k, struct serial serial)
 	return found;
 }
 
-/* What is in `current` now: a whole pair that could be gone back to, or nothing of use. */
+/* What is in `current` now: a whole pair that could be gone back to, or nothing of use. A drill goes nowhere: what could be gone back to from
+ * the pair in use stays that. */
 static int old_measure(struct place *p, struct deploy_event *ret, struct refusal *why)
 {
 	struct generation_facts facts;
 	_cleanup_fd_ int        fd = -1;
-	p->old_generation = 0;
-	int r = place_open(p, &fd, why);
+	uint64_t                current = 0;
+	int                     r = place_open(p, &fd, why);
 	if (r == 0)
-		r = generation_current(fd, &p->old_generation, why);
-	if (r == 0 && p->old_generation == 0)
+		r = generation_current(fd, &current, why);
+	if (r == 0 && current == 0)
 		before_measure(fd, ret);
-	if (r == 0 && (p->old_generation == 0 || generation_read(fd, p->old_generation, &facts, NULL) != 0)) {
-		p->old_generation = 0;
+	bool whole = r == 0 && current != 0 && generation_read(fd, current, &facts, NULL) == 0;
+	if (!p->managed->deploy.drill)
+		p->old_generation = whole ? current : 0;
+	if (r != 0)
+		return r;
+	if (!whole) {
 		ret->had_old = ret->old_valid = false;
 		return 0;
 	}
-	if (r != 0)
-		return r;
 	int64_t now = keeper_clock_judge(p->managed->keeper);
-	ret->old_generation = p->old_generation;
+	ret->old_generation = current;
 	ret->old_fingerprint = facts.info.fingerprint;
 	ret->old_valid &= facts.info.not_before_at <= now && now < facts.info.not_after_at &&
 			  !is_revoked(p->managed->keeper, facts.info.serial);

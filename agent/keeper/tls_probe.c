@@ -15,10 +15,10 @@
 #include <openssl/ssl.h>
 #include <utlist.h>
 
-#include "agent/keeper/tls_prelude.h"
-#include "shared/base/text.h"
 #include "agent/keeper/trust_proof.h"
+#include "shared/base/text.h"
 #include "shared/sys/file.h"
+#include "shared/sys/tls_prelude.h"
 
 enum { SERVED_MAX = 32768, LEAVE_MS = 1000 };
 
@@ -344,7 +344,7 @@ int tls_probe_start(struct tls_probes *t, uv_loop_t *loop, const char *address, 
 	if (p == NULL)
 		return E_NOMEM;
 	p->fd = -1;
-	p->prelude.kind = kind;
+	p->prelude.kind = kind == VERIFY_STARTTLS_POSTGRESQL ? TLS_PRELUDE_POSTGRESQL : TLS_PRELUDE_NONE;
 	p->done = done;
 	p->ctx = ctx;
 	p->timer.data = p;

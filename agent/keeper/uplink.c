@@ -13,6 +13,7 @@
 #include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_return.h"
 #include "agent/keeper/keeper_status.h"
+#include "agent/keeper/peer_look.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
@@ -107,6 +108,11 @@ int uplink_fetch(struct uplink *u, const struct lk_fetch *want)
 	return u == NULL || u->link == NULL ? E_SYS_CLOSED : client_send(u->link, LK_FETCH, want);
 }
 
+int uplink_peer_look(struct uplink *u, const struct lk_peer_look *want)
+{
+	return u == NULL || u->link == NULL ? E_SYS_CLOSED : client_send(u->link, LK_PEER_LOOK, want);
+}
+
 /* ---- in ---------------------------------------------------------------------------------------------------------- */
 
 static void link_lost(struct uplink *u)
@@ -115,6 +121,7 @@ static void link_lost(struct uplink *u)
 		log_line(LOG_LEVEL_NOTICE, NULL, "the controller is away; deployments under way go on");
 	u->keeper->welcomed = false;
 	crl_fetch_lost(u->keeper);
+	peer_look_lost(u->keeper);
 }
 
 static void link_reason(struct uplink *u, int code, const char *text)
@@ -258,6 +265,9 @@ static void on_frame(void *ctx, struct span bytes)
 		return;
 	case LK_PIECE:
 		crl_fetch_piece(u->keeper, &f->u.lk_piece);
+		return;
+	case LK_PEER_SAW:
+		peer_look_saw(u->keeper, &f->u.lk_peer_saw);
 		return;
 	case LK_FRAME:
 		inbox_frame(u->keeper, f->u.lk_frame.frame);

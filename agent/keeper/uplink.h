@@ -18,6 +18,7 @@ void uplink_send_receipt(struct uplink *u, const struct receipt_kept *receipt);
 void uplink_ack(struct uplink *u, uint64_t id, int code, const char *text);
 /* Asks the link to get something from the public listener; its pieces come to crl_fetch_piece(). E_SYS_CLOSED, E_SYS_AGAIN. */
 _must_check_ int uplink_fetch(struct uplink *u, const struct lk_fetch *want);
+_must_check_ int uplink_peer_look(struct uplink *u, const struct lk_peer_look *want);
 /* A new identity for the link. */
 void uplink_identity(struct uplink *u, const struct lk_identity *identity);
 

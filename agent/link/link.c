@@ -32,6 +32,7 @@ static const struct lws_protocols protocols[] = {
 	{.name = "vcc-keeper", .callback = link_keeper_event},
 	{.name = "vcc-join", .callback = link_return_event, .rx_buffer_size = 4096, .tx_packet_size = 32768},
 	{.name = "vcc-public", .callback = link_fetch_event},
+	{.name = "vcc-peer", .callback = link_peer_event},
 	{0},
 };
 
@@ -101,6 +102,8 @@ static int start(struct link *l, struct refusal *why)
 	if (r == 0)
 		r = link_state_load(&l->state, why);
 	if (r == 0)
+		r = link_peer_open(l, why);
+	if (r == 0)
 		r = context_make(l, why);
 	if (r == 0) {
 		notify_send("STATUS=locks itself in");
@@ -152,6 +155,7 @@ int link_run(const struct agent_conf *conf, struct refusal *why)
 		lws_context_destroy(l->context); /* closes the keeper's socket, too */
 	l->pipe.fd = -1;
 	keeper_pipe_close(&l->pipe);
+	link_peer_close(l);
 	link_state_close(&l->state);
 	buf_free(&l->in);
 	buf_free(&l->out);

@@ -53,6 +53,8 @@ static int take(struct link *l)
 			link_return_done(l, &l->frame.u.lk_return_done);
 		else if (l->frame.type == LK_FETCH)
 			link_fetch_begin(l, &l->frame.u.lk_fetch);
+		else if (l->frame.type == LK_PEER_LOOK)
+			link_peer_begin(l, &l->frame.u.lk_peer_look);
 		else
 			return E_WIRE_MESSAGE;
 	}
@@ -91,6 +93,7 @@ static void on_closed(struct link *l)
 	if (l->stopping)
 		return;
 	link_fetch_drop(l);
+	link_peer_drop(l);
 	log_line(LOG_LEVEL_WARNING, NULL, "the keeper is gone");
 	link_return_stop(l);
 	backoff_reset(&l->backoff);

@@ -1,6 +1,6 @@
 /* link_part.h - room agent/link: what the parts of the daemon share: link.c (set-up), link_gateway.c (websocket),
  * link_keeper.c (local socket), link_identity.c (renewal), link_return.c (the way back after the identity has ended),
- * link_fetch.c (public listener). Never: included by anybody else. */
+ * link_fetch.c (public listener), link_peer.c (looks from outside). Never: included by anybody else. */
 #ifndef VCC_LINK_PART_H
 #define VCC_LINK_PART_H
 
@@ -12,6 +12,7 @@
 #include "agent/link/link_state.h"
 #include "agent/link/resolver.h"
 #include "agent/link/tls_link.h"
+#include "agent/link/tls_outside.h"
 #include "shared/conf/agent_conf.h"
 #include "shared/model/messages.h"
 
@@ -42,6 +43,23 @@ struct link_fetch {
 	char                   text[MSG_TEXT_SIZE];
 	struct resolver        resolver;
 	char                   numeric[ADDRESS_SIZE];
+	lws_sorted_usec_list_t timer;
+};
+
+/* Handshakes with a service on another host. */
+struct link_peer {
+	struct peers_conf      conf;    /* what the host's owner has named: nothing else is ever spoken to */
+	struct tls_outside    *tls;     /* NULL: nothing is named */
+	struct lws            *wsi;     /* NULL = no connection */
+	struct tls_handshake  *handshake;
+	struct peer_told       to;
+	enum tls_prelude_kind  prelude;
+	uint64_t               request;
+	uint32_t               left;    /* handshakes that are not told yet */
+	bool                   told;    /* the one under way is */
+	bool                   leaving; /* it was seen; only the goodbye is awaited */
+	struct lk_peer_look    next;    /* begins when the present connection is gone; request 0 = none */
+	struct resolver        resolver;
 	lws_sorted_usec_list_t timer;
 };
 
@@ -89,6 +107,7 @@ struct link {
 	lws_sorted_usec_list_t identity_timer;
 
 	struct link_fetch fetch; /* link_fetch.c */
+	struct link_peer  peer;  /* link_peer.c */
 };
 
 uint32_t link_random(void);
@@ -130,5 +149,12 @@ void link_fetch_drop(struct link *l);                               /* nobody wa
 void link_fetch_drained(struct link *l);                            /* the keeper has read what was queued */
 void link_fetch_gone(struct link *l, const struct lws *wsi);        /* a connection of any kind is no more */
 int  link_fetch_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n);
+
+/* ---- link_peer.c ---- */
+_must_check_ int link_peer_open(struct link *l, struct refusal *why);
+void             link_peer_close(struct link *l);
+void             link_peer_begin(struct link *l, const struct lk_peer_look *want); /* instead of the one under way */
+void             link_peer_drop(struct link *l);                                   /* nobody waits for it any more */
+int              link_peer_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n);
 
 #endif

@@ -153,7 +153,7 @@ static void tell_still(const char *campaign_id, const json_t *campaign, struct s
 	verb_say(stderr, 2, "  ", line);
 }
 
-int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms)
+int campaign_follow(const struct invocation *in, const char *campaign_id, int64_t wait_ms)
 {
 	int64_t until = clock_monotonic() + wait_ms;
 	long    poll_ms = POLL_FIRST_MS;
@@ -178,7 +178,13 @@ int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t
 	}
 	if (can_redraw())
 		fprintf(stderr, "\n");
-	return end(in, campaign_id);
+	return EXIT_DONE;
+}
+
+int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms)
+{
+	int r = campaign_follow(in, campaign_id, wait_ms);
+	return r == EXIT_DONE ? end(in, campaign_id) : r;
 }
 
 int campaign_look(const struct invocation *in, const char *campaign_id)

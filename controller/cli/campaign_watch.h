@@ -11,6 +11,8 @@
 int campaign_watch(const struct invocation *in, const char *campaign_id, int64_t wait_ms);
 /* One screen of it, once, as it is now. The same exit codes, and EXIT_DONE while it is under way. */
 int campaign_look(const struct invocation *in, const char *campaign_id);
+/* The same without a word at the end: EXIT_DONE as soon as nothing more happens, or the time is over. */
+int campaign_follow(const struct invocation *in, const char *campaign_id, int64_t wait_ms);
 /* The exit code that fits a campaign as it is. */
 int campaign_exit(const json_t *campaign);
 /* --wait of a verb; EXIT_USAGE with `why`. */

@@ -28,6 +28,7 @@ static const struct output_column plan_columns[] = {
 	{"at a time", "plan.batch", COLUMN_TEXT},
 	{"incident type", "plan.incident_type", COLUMN_TEXT},
 	{"fresh keys", "plan.fresh_keys", COLUMN_TEXT},
+	{"peer proof", "plan.peer_proof", COLUMN_TEXT},
 	{"revoke old", "plan.revoke_old", COLUMN_TEXT},
 	{"will take (s)", "plan.prediction.duration_seconds", COLUMN_TEXT},
 	{"batches", "plan.prediction.batches", COLUMN_TEXT},
@@ -251,6 +252,8 @@ static void set_waves(const struct invocation *in, json_t *body)
 								: json_string(verb_value(in, "halt-count")));
 	if (verb_given(in, "rollback-on-halt"))
 		json_object_set_new(body, "rollback_on_halt", json_true());
+	if (verb_given(in, "peer-proof"))
+		json_object_set_new(body, "peer_proof", json_true());
 	if (!verb_given(in, "waves"))
 		return;
 	json_t *list = json_array();
@@ -399,7 +402,8 @@ static int emergency_apply(const struct invocation *in)
 		{"waves", "LIST", "then these, each when the one before has ended well: 10%,30%,rest"},                        \
 		{"halt-share", "SHARE", "halt when more of a wave fails, like 3% (without waves: of a batch)"},                \
 		{"halt-count", "N", "halt when so many of a wave fail"},                                                       \
-		{"rollback-on-halt", NULL, "when it halts by itself, what was renewed goes back"}
+		{"rollback-on-halt", NULL, "when it halts by itself, what was renewed goes back"},                             \
+		{"peer-proof", NULL, "done only when the relying parties have seen it from their own hosts"}
 #define SELECTION                                                                                                              \
 	{"all", NULL, "every certificate"}, {"service", "S", "of this service"}, {"template", "T", "of this template"},        \
 		{"agent", "NAME", "on this host"}, {"pattern", "P", "of these names: NAME, or *.NAME for everything below"},   \

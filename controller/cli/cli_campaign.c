@@ -30,6 +30,7 @@ static const struct output_column show_columns[] = {
 	{"held", "held_count", COLUMN_TEXT},        {"in progress", "in_progress_count", COLUMN_TEXT},
 	{"offline", "offline_count", COLUMN_TEXT},  {"dropped", "dropped_count", COLUMN_TEXT},
 	{"rolled back", "rolled_back_count", COLUMN_TEXT}, {"kept", "kept_count", COLUMN_TEXT},
+	{"peer proof", "peer_proof", COLUMN_TEXT},  {"peer unproved", "peer_unproved_count", COLUMN_TEXT},
 	{"wave", "wave", COLUMN_TEXT},              {"of waves", "wave_count", COLUMN_TEXT},
 	{"began", "started_at", COLUMN_TIME},       {"ended", "completed_at", COLUMN_TIME},
 	{"plan hash", "plan_hash", COLUMN_TEXT},

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/cli_peer.h"
 #include "controller/cli/policy_file.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
@@ -167,6 +168,10 @@ static int show(const struct invocation *in)
 	if (in->form == OUTPUT_TABLE && json_array_size(targets) > 1) {
 		printf("\n");
 		output_list(in->form, target_columns, N_ELEMENTS(target_columns), targets);
+	}
+	if (in->form == OUTPUT_TABLE && json_array_size(json_object_get(answer, "relying_parties")) > 0) {
+		printf("\n");
+		peer_print(in->form, json_object_get(answer, "relying_parties"));
 	}
 	if (in->form == OUTPUT_TABLE && json_array_size(renewals) > 0) {
 		printf("\n");

@@ -421,6 +421,38 @@ int client_events(const struct client *c, const char *path, const char *last_id,
 	return r;
 }
 
+static size_t on_enough(char *bytes, size_t size, size_t n, void *ctx)
+{
+	(void)bytes;
+	(void)size;
+	(void)n;
+	(void)ctx;
+	return 0; /* the first of it tells all that is asked */
+}
+
+int client_reach(const char *url, struct refusal *why)
+{
+	CURL *curl = curl_easy_init();
+	long  status = 0;
+	if (curl == NULL)
+		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 2L * CONNECT_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_enough);
+	CURLcode done = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(curl);
+	if (done != CURLE_OK && done != CURLE_WRITE_ERROR)
+		return refuse(why, E_CLI_UNREACHABLE, url, "%s", curl_easy_strerror(done)), EXIT_UNREACHABLE;
+	if (status != 200)
+		return refuse(why, E_CLI_UNREACHABLE, url, "it answers with status %ld", status), EXIT_UNREACHABLE;
+	return EXIT_DONE;
+}
+
 int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why)
 {
 	json_t *all = json_array();

@@ -61,8 +61,8 @@ void verb_say(FILE *to, int indent, const char *head, const char *text);
 int verb_fail(int code, const struct refusal *why);
 
 /* The verbs, one file per noun. */
-extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[], cli_audit_verbs[], cli_revocation_verbs[];
-extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n, cli_audit_verbs_n, cli_revocation_verbs_n;
+extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[], cli_audit_verbs[], cli_revocation_verbs[], cli_peer_verbs[];
+extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n, cli_audit_verbs_n, cli_revocation_verbs_n, cli_peer_verbs_n;
 
 extern const struct verb cli_principal_verbs[], cli_token_verbs[], cli_approval_verbs[], cli_backup_verbs[], cli_restore_verbs[];
 extern const size_t cli_principal_verbs_n, cli_token_verbs_n, cli_approval_verbs_n, cli_backup_verbs_n, cli_restore_verbs_n;
@@ -73,8 +73,8 @@ extern const size_t cli_issue_verbs_n;
 extern const struct verb cli_bulk_verbs[], cli_campaign_verbs[];
 extern const size_t cli_bulk_verbs_n, cli_campaign_verbs_n;
 
-extern const struct verb cli_event_verbs[], cli_check_verbs[], cli_notify_verbs[];
-extern const size_t cli_event_verbs_n, cli_check_verbs_n, cli_notify_verbs_n;
+extern const struct verb cli_event_verbs[], cli_check_verbs[], cli_doctor_verbs[], cli_notify_verbs[];
+extern const size_t cli_event_verbs_n, cli_check_verbs_n, cli_doctor_verbs_n, cli_notify_verbs_n;
 extern const struct verb cli_service_verbs[];
 extern const size_t cli_service_verbs_n;
 
@@ -82,6 +82,9 @@ extern const struct verb cli_ca_verbs[];
 extern const size_t cli_ca_verbs_n;
 extern const struct verb cli_rollover_verbs[];
 extern const size_t cli_rollover_verbs_n;
+
+extern const struct verb cli_drill_verbs[];
+extern const size_t cli_drill_verbs_n;
 
 extern const struct verb cli_config_verbs[];
 extern const size_t cli_config_verbs_n;

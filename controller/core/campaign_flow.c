@@ -94,6 +94,8 @@ static bool was_opened_again(const struct context *x)
 static bool was_touched(const struct context *x)
 {
 	const struct campaign *c = x->c;
+	if (c->kind == CAMPAIGN_DRILL)
+		return false; /* nothing was put in use: there is no way back */
 	return x->event->last != 0 && campaign_flow_open(c) + c->done + c->failed + c->kept > 0;
 }
 
@@ -333,6 +335,7 @@ static void count_moved(const struct context *x, struct campaign_step *s)
 	++*campaign_flow_counter(&s->next, x->event->to);
 	s->changed = true;
 	s->next.wave_done += x->event->to == MEMBER_DONE;
+	s->next.peer_unproved += x->event->to == MEMBER_DONE && x->event->peer_unproved;
 	if (x->event->to == MEMBER_DONE && s->next.back_last != 0)
 		s->next.back_at = s->next.back_first - 1; /* it came late, and may have to go back, too */
 	if (x->event->to == MEMBER_FAILED) {
@@ -360,7 +363,7 @@ static void begin(const struct context *x, struct campaign_step *s)
 	if (s->next.confirmation == CONFIRMATION_ASKED)
 		s->next.confirmation = CONFIRMATION_GIVEN;
 	s->next.remind_at = TIME_NEVER;
-	audit(s, x->c->kind == CAMPAIGN_EMERGENCY ? AUDIT_EMERGENCY_STARTED : AUDIT_CAMPAIGN_STARTED);
+	audit(s, campaign_flow_started(x->c));
 }
 
 static void confirmed(const struct context *x, struct campaign_step *s)
@@ -434,6 +437,8 @@ static void completed(const struct context *x, struct campaign_step *s)
 	bool renewed = x->c->failed + x->c->rolled_back + x->c->kept == 0;
 	ended(x, s);
 	s->next.state = renewed ? CAMPAIGN_COMPLETED : CAMPAIGN_COMPLETED_WITH_FAILURES;
+	if (x->c->kind == CAMPAIGN_DRILL)
+		return; /* its end is recorded with its report */
 	audit(s, emergency ? AUDIT_EMERGENCY_COMPLETED : AUDIT_CAMPAIGN_COMPLETED);
 	if (emergency && x->c->failed > 0)
 		audit(s, AUDIT_EMERGENCY_FAILED);
@@ -520,6 +525,11 @@ int campaign_flow_step(const struct campaign *c, const struct campaign_event *ev
 
 /* ---- members ---------------------------------------------------------------------------------------------------- */
 
+enum audit_event campaign_flow_started(const struct campaign *c)
+{
+	return c->kind == CAMPAIGN_EMERGENCY ? AUDIT_EMERGENCY_STARTED : c->kind == CAMPAIGN_DRILL ? AUDIT_DRILL_STARTED : AUDIT_CAMPAIGN_STARTED;
+}
+
 bool campaign_flow_follows(const struct order *open)
 {
 	return open->phase == ORDER_SIGNING || open->phase == ORDER_ISSUED || open->phase == ORDER_DELIVERED ||
@@ -534,10 +544,14 @@ static bool has_failed(const struct order *o, int64_t now)
 
 static enum member_state own_order(const struct campaign *c, const struct order *o, int64_t now)
 {
+	if ((o->flags & ORDER_PEER_REFUSED) != 0) /* whatever becomes of the way back */
+		return MEMBER_FAILED;
 	if (o->phase == ORDER_COMPLETED)
 		return (o->flags & ORDER_ROLLBACK_ASKED) != 0 ? MEMBER_KEPT : MEMBER_DONE;
 	if (o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_ROLLED_BACK)
 		return o->phase == ORDER_ROLLED_BACK ? MEMBER_ROLLED_BACK : MEMBER_GOING_BACK;
+	if (o->phase == ORDER_CANCELLED && o->code == E_DRILL_AWAY)
+		return MEMBER_FAILED; /* nobody ended it: its host was not reached */
 	if (o->phase == ORDER_CANCELLED)
 		return c->state == CAMPAIGN_CANCELLED ? MEMBER_DROPPED : MEMBER_SKIPPED;
 	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;

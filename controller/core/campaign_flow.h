@@ -32,6 +32,7 @@ struct campaign_event {
 	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */
 	bool                     wave_ends;                 /* SENT: what waits next belongs to a later wave */
 	uint64_t                 first, last;               /* ROLLBACK: positions */
+	bool                     peer_unproved;             /* MOVED, to DONE: not every relying party has seen it */
 	uint64_t                 reached;                   /* BACK: looked at up to this position */
 	uint32_t away; /* TIMER: open members that nothing is in flight for: their host is not connected, or a person is waited
 			  for */
@@ -74,6 +75,9 @@ enum member_state campaign_flow_member(const struct campaign *c, const struct or
 /* May an open order of a certificate stay, because an emergency finds it past the point where it can be replaced? Else it is
  * cancelled. */
 bool campaign_flow_follows(const struct order *open);
+
+/* What the trail says when one begins. */
+enum audit_event campaign_flow_started(const struct campaign *c);
 
 /* How many members are in this state. */
 uint32_t *campaign_flow_counter(struct campaign *c, enum member_state s);

@@ -64,7 +64,7 @@ static void say(struct notice_saying *ret, enum notice_word word, enum notice_ev
 /* A staged key that the host has not any more is asked for in the same order: the target did not fail, and nobody has to act. */
 static bool is_failure(const struct order_action *a)
 {
-	bool told = a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED;
+	bool told = a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED || a->audit == ORDER_AUDIT_PEERS_REFUSED;
 	return told && a->code != 0 && a->code != E_STAGE_GONE;
 }
 
@@ -75,7 +75,7 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 	bool                 unverified = (step->next.flags & ORDER_UNVERIFIED) != 0;
 	for (size_t i = 0; i < step->n_act; i++) {
 		const struct order_action *a = &step->act[i];
-		if (a->kind != ACT_AUDIT)
+		if (a->kind != ACT_AUDIT || (step->next.flags & ORDER_DRILL) != 0) /* a drill is told by its report */
 			continue;
 		if (is_failure(a))
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_FAILED, a->code);
@@ -123,7 +123,7 @@ bool notice_of_campaign(const struct campaign *c, enum audit_event event, enum n
 		return true;
 	case AUDIT_EMERGENCY_FAILED:
 		*ret = emergency ? NOTICE_EMERGENCY_FAILED : NOTICE_CAMPAIGN_FAILED;
-		return true;
+		return c->kind != CAMPAIGN_DRILL;
 	case AUDIT_CAMPAIGN_HALTED:
 		*ret = emergency ? NOTICE_EMERGENCY_HALTED : NOTICE_CAMPAIGN_HALTED;
 		return true;

@@ -12,6 +12,8 @@
 #define PAUSED_TRY_MS    MS_DAY
 #define PAUSED_JITTER_MS (10 * MS_MINUTE)
 #define HOST_RETRY_MS    (5 * MS_MINUTE)
+#define PEERS_BACK_MS    MS_MINUTE
+#define PEERS_AGAIN_MS   (10 * MS_SECOND) /* an answer takes five seconds at most; one that was lost is asked for again */
 
 /* What a receipt may say about a completed order; the other flags are the controller's own. */
 #define RECEIPT_FLAGS (ORDER_UNVERIFIED | ORDER_DRAINING | ORDER_SERVICE_WAS_DOWN | ORDER_HOOK_FAILED)
@@ -25,7 +27,7 @@ static struct order_action *add(struct order_step *s, enum order_action_kind kin
 		.attempt = s->next.attempt,
 		.serial = s->next.serial,
 	};
-	if (kind != ACT_SIGN)
+	if (kind != ACT_SIGN && kind != ACT_ASK_PEERS)
 		s->durable = true;
 	return a;
 }
@@ -58,7 +60,8 @@ static void end(const struct order_context *c, struct order_step *s)
 {
 	s->next.completed_at = c->now;
 	s->next.next_at = TIME_NEVER;
-	add(s, ACT_CLOSE);
+	if ((c->o->flags & ORDER_DRILL) == 0) /* it never was the certificate's open order */
+		add(s, ACT_CLOSE);
 }
 
 /* A reserved key goes with its order. */
@@ -325,6 +328,90 @@ void effect_settled_late(const struct order_context *c, struct order_step *s)
 	supersede(c, s);
 }
 
+/* ---- relying parties --------------------------------------------------------------------------------------------- */
+
+/* It was wanted that they look, and nobody says that he relies on it: that is no proof, and it is said. */
+void effect_settled_unasked(const struct order_context *c, struct order_step *s)
+{
+	effect_settled(c, s);
+	s->next.flags |= ORDER_PEER_UNPROVED;
+	s->next.code = E_PEER_NONE;
+}
+
+/* The gaps double, and halve towards the end: whoever is away is asked when he comes back. */
+static void look_again_at(const struct order_context *c, struct order_step *s)
+{
+	int64_t left = s->next.deadline_at - c->now, waited = c->policy->peers_ms - left;
+	int64_t gap = waited < left / 2 ? waited : left / 2;
+	s->next.next_at = c->now + (gap > PEERS_AGAIN_MS ? gap : PEERS_AGAIN_MS);
+	if (s->next.next_at > s->next.deadline_at)
+		s->next.next_at = s->next.deadline_at;
+}
+
+/* The host is through. What it replaced stays as it is until they have looked. */
+void effect_ask_peers(const struct order_context *c, struct order_step *s)
+{
+	if (c->o->phase != ORDER_VERIFIED)
+		prove(c, s);
+	s->next.flags |= c->event->flags & RECEIPT_FLAGS & ~(uint32_t)ORDER_UNVERIFIED;
+	s->next.deadline_at = c->now + c->policy->peers_ms;
+	look_again_at(c, s);
+	add(s, ACT_CLEAR_OUTBOX);
+	add(s, ACT_ASK_PEERS);
+}
+
+/* When everything is there again. A restart does not begin the wait anew, but hosts must be able to come back to answer. */
+void effect_ask_peers_soon(const struct order_context *c, struct order_step *s)
+{
+	s->next.next_at = c->now;
+	if (s->next.deadline_at < c->now + PEERS_BACK_MS)
+		s->next.deadline_at = c->now + PEERS_BACK_MS;
+}
+
+void effect_ask_peers_again(const struct order_context *c, struct order_step *s)
+{
+	look_again_at(c, s);
+	add(s, ACT_ASK_PEERS);
+}
+
+void effect_peers_proved(const struct order_context *c, struct order_step *s)
+{
+	supersede(c, s);
+	add_audit(s, ORDER_AUDIT_PEERS_PROVED, 0);
+	complete(c, s);
+}
+
+void effect_peers_away(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= ORDER_PEER_UNPROVED;
+	s->next.code = c->event->code != 0 ? c->event->code : E_PEER_AWAY;
+	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
+	supersede(c, s);
+	complete(c, s);
+}
+
+static void peers_refuse(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	s->next.flags |= ORDER_PEER_REFUSED;
+	add_audit(s, ORDER_AUDIT_PEERS_REFUSED, c->event->code);
+}
+
+void effect_peers_back(const struct order_context *c, struct order_step *s)
+{
+	effect_rollback(c, s);
+	peers_refuse(c, s);
+}
+
+/* The host serves it and there is nothing better to go back to: it stays in use, and what it replaced stays good. */
+void effect_peers_failed(const struct order_context *c, struct order_step *s)
+{
+	peers_refuse(c, s);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	end(c, s);
+}
+
 static void keep(const struct order_context *c, struct order_step *s)
 {
 	note_failure(c, s);
@@ -506,5 +593,47 @@ void effect_rollback_failed(const struct order_context *c, struct order_step *s)
 	supersede(c, s);
 	add(s, ACT_CLEAR_OUTBOX);
 	add_audit(s, ORDER_AUDIT_ROLLBACK_FAILED, c->event->code);
+	end(c, s);
+}
+
+/* ---- drills: one attempt, which leaves the certificate as it was -------------------------------------------------- */
+
+void effect_drill_not_yet(const struct order_context *c, struct order_step *s)
+{
+	s->next.code = E_ORDER_PREREQUISITE;
+	text_cut(s->next.cause, sizeof(s->next.cause), c->policy->prerequisite);
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_FAILED, E_ORDER_PREREQUISITE);
+	end(c, s);
+}
+
+/* The host has destroyed the key: what it was for ends by itself, within the hour. */
+void effect_drill_tested(const struct order_context *c, struct order_step *s)
+{
+	s->next.flags |= c->event->flags & RECEIPT_FLAGS;
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_COMPLETED, 0);
+	end(c, s);
+}
+
+void effect_drill_failed(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	s->next.failures++;
+	s->next.flags |= c->event->flags & RECEIPT_FLAGS;
+	add(s, ACT_CLEAR_OUTBOX);
+	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	end(c, s);
+}
+
+/* Nobody has told what became of the key. */
+void effect_drill_late(const struct order_context *c, struct order_step *s)
+{
+	s->next.code = E_DRILL_LATE;
+	text_cut(s->next.cause, sizeof(s->next.cause), err_what(E_DRILL_LATE));
+	if (!serial_is_none(c->o->serial))
+		add(s, ACT_REVOKE_NEW);
+	add(s, ACT_SEND_CANCEL);
+	add_audit(s, ORDER_AUDIT_FAILED, E_DRILL_LATE);
 	end(c, s);
 }

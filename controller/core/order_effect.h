@@ -40,6 +40,14 @@ void effect_verified(const struct order_context *c, struct order_step *s);
 void effect_verified_late(const struct order_context *c, struct order_step *s);
 void effect_settled(const struct order_context *c, struct order_step *s);
 void effect_settled_late(const struct order_context *c, struct order_step *s);
+void effect_settled_unasked(const struct order_context *c, struct order_step *s);
+void effect_ask_peers(const struct order_context *c, struct order_step *s);
+void effect_ask_peers_soon(const struct order_context *c, struct order_step *s);
+void effect_ask_peers_again(const struct order_context *c, struct order_step *s);
+void effect_peers_proved(const struct order_context *c, struct order_step *s);
+void effect_peers_away(const struct order_context *c, struct order_step *s);
+void effect_peers_back(const struct order_context *c, struct order_step *s);
+void effect_peers_failed(const struct order_context *c, struct order_step *s);
 void effect_kept(const struct order_context *c, struct order_step *s);
 void effect_complete_unverified(const struct order_context *c, struct order_step *s);
 void effect_kept_enough(const struct order_context *c, struct order_step *s);
@@ -58,6 +66,10 @@ void effect_rollback(const struct order_context *c, struct order_step *s);
 void effect_rollback_again(const struct order_context *c, struct order_step *s);
 void effect_rolled_back(const struct order_context *c, struct order_step *s);
 void effect_rollback_failed(const struct order_context *c, struct order_step *s);
+void effect_drill_not_yet(const struct order_context *c, struct order_step *s);
+void effect_drill_tested(const struct order_context *c, struct order_step *s);
+void effect_drill_failed(const struct order_context *c, struct order_step *s);
+void effect_drill_late(const struct order_context *c, struct order_step *s);
 void effect_stale_again(const struct order_context *c, struct order_step *s);
 
 #endif

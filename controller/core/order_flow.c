@@ -101,6 +101,42 @@ static bool unproved_is_ours(const struct order_context *c)
 	return fingerprint_is_ours(c) && (c->o->flags & ORDER_UNVERIFIED) != 0;
 }
 
+static bool peers_wanted(const struct order_context *c)
+{
+	return fingerprint_is_ours(c) && (c->o->flags & ORDER_PEERS) != 0;
+}
+
+static bool peers_answer(const struct order_context *c)
+{
+	return peers_wanted(c) && c->policy->peers > 0;
+}
+
+static bool verified_ends_for_peers(const struct order_context *c)
+{
+	return peers_answer(c) && c->policy->verified_is_enough;
+}
+
+static bool verified_ends_unasked(const struct order_context *c)
+{
+	return peers_wanted(c) && c->policy->verified_is_enough;
+}
+
+static bool peers_are_late(const struct order_context *c)
+{
+	return c->now >= c->o->deadline_at;
+}
+
+/* As after a failed proof of the host's own; and never back to a key that somebody wanted to be rid of. */
+static bool peers_send_back(const struct order_context *c)
+{
+	return c->policy->post_validation && c->policy->may_go_back && !serial_is_none(c->o->old_serial) && (c->o->flags & ORDER_FRESH) == 0;
+}
+
+static bool peers_refused(const struct order_context *c)
+{
+	return (c->o->flags & ORDER_PEER_REFUSED) != 0;
+}
+
 static bool proved_after_end(const struct order_context *c)
 {
 	return fingerprint_is_ours(c) && c->o->verified_at > c->o->completed_at;
@@ -138,16 +174,37 @@ static bool spent_without_agent(const struct order_context *c)
 	return no_agent(c) && intent_is_spent(c);
 }
 
-/* The host has made its key already, and it was checked: the order begins at the signer. */
+/* The host has made its key already, and it was checked: the order begins at the signer. A drill leaves that key to what is none. */
 static bool has_stage(const struct order_context *c)
 {
-	return c->event->staged && (c->o->flags & ORDER_FRESH) == 0;
+	return c->event->staged && (c->o->flags & (ORDER_FRESH | ORDER_DRILL)) == 0;
 }
 
 /* The host does not have (any more) what it had offered. That is no failure of the target: it is asked for a key now. */
 static bool stage_is_gone(const struct order_context *c)
 {
 	return c->event->code == E_STAGE_GONE && (c->o->flags & ORDER_STAGED) != 0;
+}
+
+static bool is_drill(const struct order_context *c)
+{
+	return (c->o->flags & ORDER_DRILL) != 0;
+}
+
+/* It has one attempt: what stands against that is what it was to find. */
+static bool drill_not_yet(const struct order_context *c)
+{
+	return is_drill(c) && c->policy->prerequisite[0] != '\0';
+}
+
+static bool drill_is_ours(const struct order_context *c)
+{
+	return is_drill(c) && fingerprint_is_ours(c);
+}
+
+static bool drill_late(const struct order_context *c)
+{
+	return is_drill(c) && c->now >= c->o->deadline_at;
 }
 
 static void nothing(const struct order_context *c, struct order_step *s)
@@ -172,6 +229,9 @@ static const struct transition table[] = {
 	{P(PLANNED),                            EV_CSR,            no_agent,                 effect_key,                 ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       no_agent,                 nothing,                    ORDER_SAME},
 	{P(AWAITING_APPROVAL),                  EV_APPROVED,       no_agent,                 effect_key_approved,        ORDER_SIGNING},
+	{P(PLANNED) | P(RETRY_WAIT),            EV_DISPATCH,       drill_not_yet,            effect_drill_not_yet,       ORDER_FAILED},
+	{P(RETRY_WAIT),                         EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{P(RETRY_WAIT),                         EV_TIMER,          drill_not_yet,            effect_drill_not_yet,       ORDER_FAILED},
 	{P(PLANNED),                            EV_DISPATCH,       not_yet,                  effect_not_yet,             ORDER_RETRY_WAIT},
 	{P(PLANNED),                            EV_DISPATCH,       has_stage,                effect_staged,              ORDER_SIGNING},
 	{P(PLANNED),                            EV_DISPATCH,       NULL,                     effect_attempt,             ORDER_ORDERED},
@@ -185,6 +245,7 @@ static const struct transition table[] = {
 	{AT_AGENT,                              EV_CSR,            key_is_known,             effect_send_certificate,    ORDER_SAME},
 	{P(SIGNING) | AT_AGENT,                 EV_CSR,            NULL,                     effect_mismatch,            ORDER_SAME},
 	{ENDED,                                 EV_CSR,            NULL,                     effect_csr_of_ended,        ORDER_SAME},
+	{BEFORE_CSR,                            EV_CSR_BAD,        is_drill,                 effect_drill_failed,        ORDER_FAILED},
 	{BEFORE_CSR,                            EV_CSR_BAD,        may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{BEFORE_CSR,                            EV_CSR_BAD,        NULL,                     effect_pause,               ORDER_PAUSED},
 
@@ -200,17 +261,35 @@ static const struct transition table[] = {
 
 	{P(ISSUED),                             EV_DELIVERED,      NULL,                     nothing,                    ORDER_DELIVERED},
 
+	{AT_AGENT,                              EV_TESTED,         drill_is_ours,            effect_drill_tested,        ORDER_COMPLETED},
+	{AT_AGENT,                              EV_TESTED,         NULL,                     effect_mismatch,            ORDER_SAME},
+	{AT_AGENT | ENDED,                      EV_VERIFIED,       is_drill,                 effect_mismatch,            ORDER_SAME}, /* it is never to be used */
+	{AT_AGENT | ENDED,                      EV_SETTLED,        is_drill,                 effect_mismatch,            ORDER_SAME},
+	{AT_AGENT | ENDED,                      EV_KEPT,           is_drill,                 effect_mismatch,            ORDER_SAME},
+
 	{AT_AGENT | P(VERIFIED),                EV_VERIFIED,       fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
+	{AT_AGENT,                              EV_VERIFIED,       verified_ends_for_peers,  effect_ask_peers,           ORDER_SETTLED},
+	{AT_AGENT,                              EV_VERIFIED,       verified_ends_unasked,    effect_settled_unasked,     ORDER_COMPLETED},
 	{AT_AGENT,                              EV_VERIFIED,       verified_ends,            effect_settled,             ORDER_COMPLETED},
 	{AT_AGENT,                              EV_VERIFIED,       fingerprint_is_ours,      effect_verified,            ORDER_VERIFIED},
 	{P(COMPLETED),                          EV_VERIFIED,       unproved_is_ours,         effect_verified_late,       ORDER_SAME},
 	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
+	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        peers_answer,             effect_ask_peers,           ORDER_SETTLED},
+	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        peers_wanted,             effect_settled_unasked,     ORDER_COMPLETED},
 	{AT_AGENT | P(VERIFIED),                EV_SETTLED,        fingerprint_is_ours,      effect_settled,             ORDER_COMPLETED},
+	{P(SETTLED),                            EV_PEERS_PROVED,   NULL,                     effect_peers_proved,        ORDER_COMPLETED},
+	{P(SETTLED),                            EV_PEERS_REFUSED,  peers_send_back,          effect_peers_back,          ORDER_ROLLING_BACK},
+	{P(SETTLED),                            EV_PEERS_REFUSED,  NULL,                     effect_peers_failed,        ORDER_FAILED},
+	{P(SETTLED),                            EV_RESTART,        NULL,                     effect_ask_peers_soon,      ORDER_SAME},
+	{P(SETTLED),                            EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{P(SETTLED),                            EV_TIMER,          peers_are_late,           effect_peers_away,          ORDER_COMPLETED},
+	{P(SETTLED),                            EV_TIMER,          NULL,                     effect_ask_peers_again,     ORDER_SAME},
 	{P(COMPLETED),                          EV_ROLLBACK,       has_old,                  effect_rollback,            ORDER_ROLLING_BACK},
 	{P(ROLLING_BACK),                       EV_SETTLED,        old_is_served,            effect_rolled_back,         ORDER_ROLLED_BACK},
 	{P(ROLLING_BACK),                       EV_SETTLED,        NULL,                     effect_mismatch,            ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_TARGET_FAILED,  NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
 	{P(ROLLING_BACK),                       EV_ANSWER_REFUSED, NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
+	{P(ROLLING_BACK),                       EV_CANCEL,         peers_refused,            nothing,                    ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
 	{P(ROLLING_BACK),                       EV_TIMER,          cancel_asked,             effect_cancel_again,        ORDER_SAME},
@@ -225,6 +304,8 @@ static const struct transition table[] = {
 	{AT_AGENT,                              EV_KEPT,           fingerprint_is_ours,      effect_kept,                ORDER_DELIVERED},
 
 	{UNDER_WAY,                             EV_TARGET_FAILED,  fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
+	{UNDER_WAY,                             EV_TARGET_FAILED,  is_drill,                 effect_drill_failed,        ORDER_FAILED},
+	{UNDER_WAY,                             EV_ANSWER_REFUSED, is_drill,                 effect_drill_failed,        ORDER_FAILED},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  was_cancelled,            effect_cancelled,           ORDER_CANCELLED},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  host_is_unfit,            effect_retry_soon,          ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  may_retry,                effect_retry,               ORDER_RETRY_WAIT},
@@ -239,6 +320,7 @@ static const struct transition table[] = {
 	                                        EV_CANCEL,         NULL,                     effect_cancel_quiet,        ORDER_CANCELLED},
 	{P(SIGNING),                            EV_CANCEL,         no_agent,                 effect_cancel_unsent,       ORDER_CANCELLED},
 	{BEFORE_CSR | P(SIGNING),               EV_CANCEL,         NULL,                     effect_cancel,              ORDER_CANCELLED},
+	{AT_AGENT,                              EV_CANCEL,         is_drill,                 effect_cancel,              ORDER_CANCELLED}, /* nobody waits for a host that changes nothing */
 	{AT_AGENT,                              EV_CANCEL,         NULL,                     effect_cancel_ask,          ORDER_SAME},
 
 	{P(PLANNED) | P(AWAITING_APPROVAL),     EV_NOW,            NULL,                     effect_now,                 ORDER_SAME},
@@ -249,6 +331,7 @@ static const struct transition table[] = {
 	{P(RETRY_WAIT) | P(PAUSED),             EV_NOW,            NULL,                     effect_now_attempt,         ORDER_ORDERED},
 
 	{UNDER_WAY | P(RETRY_WAIT) | P(PAUSED), EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
+	{BEFORE_CSR | P(SIGNING) | AT_AGENT,    EV_TIMER,          drill_late,               effect_drill_late,          ORDER_FAILED},
 	{BEFORE_CSR,                            EV_TIMER,          NULL,                     effect_order_again,         ORDER_ORDERED},
 	{P(SIGNING),                            EV_TIMER,          NULL,                     effect_sign_again,          ORDER_SAME},
 	{AT_AGENT,                              EV_TIMER,          is_kept,                  effect_complete_unverified, ORDER_COMPLETED},
@@ -348,6 +431,9 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_NOW] = "now",
 		[EV_ROLLBACK] = "rollback",
 		[EV_RESTART] = "restart",
+		[EV_TESTED] = "tested",
+		[EV_PEERS_PROVED] = "peers_proved",
+		[EV_PEERS_REFUSED] = "peers_refused",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -376,6 +462,7 @@ const char *order_action_name(enum order_action_kind k)
 		[ACT_DROP_STAGE] = "drop_stage",
 		[ACT_AUDIT] = "audit",
 		[ACT_SIGN] = "sign",
+		[ACT_ASK_PEERS] = "ask_peers",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -387,6 +474,7 @@ const char *order_audit_name(enum order_audit a)
 		[ORDER_AUDIT_PROVED] = "proved", [ORDER_AUDIT_COMPLETED] = "completed", [ORDER_AUDIT_FAILED] = "failed",
 		[ORDER_AUDIT_PAUSED] = "paused", [ORDER_AUDIT_CANCELLED] = "cancelled", [ORDER_AUDIT_VOIDED] = "voided",
 		[ORDER_AUDIT_STEP] = "step",     [ORDER_AUDIT_MISMATCH] = "mismatch",
+		[ORDER_AUDIT_PEERS_PROVED] = "peers_proved", [ORDER_AUDIT_PEERS_REFUSED] = "peers_refused",
 		[ORDER_AUDIT_ROLLBACK_ASKED] = "rollback_asked", [ORDER_AUDIT_ROLLED_BACK] = "rolled_back",
 		[ORDER_AUDIT_ROLLBACK_FAILED] = "rollback_failed",
 	};

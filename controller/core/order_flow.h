@@ -29,7 +29,10 @@ enum order_event_kind {
 	EV_NOW,     /* by a person: windows do not count, and a wait for the next attempt is over */
 	EV_ROLLBACK, /* by a person or a campaign, when the issuance before this one can still be used: the host is to put it in
 			use again. A new attempt of a completed order */
+	EV_TESTED,  /* receipt of a drill: fingerprint, flags */
 	EV_RESTART, /* controller start, or the signer came back: the restart map */
+	EV_PEERS_PROVED,  /* every relying party has seen the new certificate and trusts it */
+	EV_PEERS_REFUSED, /* one of them has seen something else: code, cause */
 	EV_KIND_COUNT,
 };
 const char *order_event_name(enum order_event_kind k);
@@ -59,12 +62,15 @@ struct order_policy {
 	bool     post_validation;
 	int64_t  crossing_at;        /* next threshold of the certificate, when a paused order is tried, too; 0 = none */
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
+	uint32_t peers;       /* relying parties that are declared; known for receipts */
+	int64_t  peers_ms;    /* how long they are waited for */
+	bool     may_go_back; /* the issuance before can still be used; known for EV_PEERS_REFUSED */
 	bool     held; /* the store was restored and nobody has accepted that: what was not sent stays here */
 };
 
 enum order_action_kind {
 	/* in the same change as the new state */
-	ACT_SEND_ORDER,       /* outbox: order message (replaces what was there); sent after commit */
+	ACT_SEND_ORDER,       /* outbox: order message (replaces what was there), for a drill the drill message; sent after commit */
 	ACT_SEND_CERTIFICATE, /* outbox: certificate message */
 	ACT_SEND_CANCEL,      /* outbox: cancel message */
 	ACT_SEND_ROLLBACK, /* outbox: rollback message with the certificate of the issuance before */
@@ -89,6 +95,7 @@ enum order_action_kind {
 	ACT_AUDIT, /* audit record: event, code */
 	/* after the change is durable */
 	ACT_SIGN, /* send the stored signing request to the signer (again) */
+	ACT_ASK_PEERS, /* look at what the relying parties have said, and ask those that have not */
 	ACT_KIND_COUNT,
 };
 const char *order_action_name(enum order_action_kind k);
@@ -107,6 +114,8 @@ enum order_audit {
 	ORDER_AUDIT_ROLLBACK_ASKED,
 	ORDER_AUDIT_ROLLED_BACK,
 	ORDER_AUDIT_ROLLBACK_FAILED,
+	ORDER_AUDIT_PEERS_PROVED,
+	ORDER_AUDIT_PEERS_REFUSED,
 	ORDER_AUDIT_MISMATCH, /* a message that does not fit the order: MESSAGE_REFUSED */
 	ORDER_AUDIT_COUNT,
 };

@@ -35,8 +35,8 @@ _must_check_ int policy_eligible(const struct certificate *c, const struct templ
 				 enum trigger trigger, bool force, int64_t now, bool *ret_approval);
 
 /* Who is served first where orders wait for the same thing (LIFECYCLE 4): 0 = emergency, a single manual order, policy_update,
- * service_update, bulk, scheduled = ORDER_RANKS - 1. */
-enum { ORDER_RANKS = 6 };
+ * service_update, bulk, scheduled; after all of them a drill. */
+enum { ORDER_RANK_DRILL = 6, ORDER_RANKS };
 unsigned order_rank(enum trigger trigger, bool in_campaign);
 
 /* The same for a certificate of a campaign: the threshold is passed, and an emergency passes max_renewals, too. */

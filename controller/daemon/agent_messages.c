@@ -13,6 +13,7 @@
 #include "controller/daemon/inventory_intake.h"
 #include "controller/daemon/order_request.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/peers.h"
 #include "controller/daemon/receipt_intake.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/stages.h"
@@ -90,6 +91,8 @@ static const struct signed_kind signed_kinds[] = {
 	{MSG_RECEIPT, LABEL_RECEIPT, "receipt", &wire_body_receipt},
 	{MSG_INVENTORY, LABEL_INVENTORY, "inventory", &wire_body_inventory},
 	{MSG_STAGE, LABEL_STAGE, "stage", &wire_body_stage},
+	{MSG_RELIES, LABEL_RELIES, "relies", &wire_body_relies},
+	{MSG_PEER_SAW, LABEL_PEER_SAW, "peer_saw", &wire_body_peer_saw},
 };
 
 /* Everything a worker needs and finds; the spans point into `bytes`. */
@@ -111,6 +114,8 @@ struct signed_job {
 		struct body_identity identity;
 		struct body_receipt  receipt;
 		struct body_stage    stage;
+		struct body_relies   relies;
+		struct body_peer_saw peer_saw;
 	} u;
 	uint8_t bytes[];
 };
@@ -162,6 +167,12 @@ static enum taken take_signed(struct signed_job *j)
 			return TAKEN_STORING;
 	} else if (r == 0 && j->kind->type == MSG_INVENTORY) {
 		if (inventory_intake(ctl, agent, j->id, j->inventory, j->digest))
+			return TAKEN_STORING;
+	} else if (r == 0 && j->kind->type == MSG_RELIES) {
+		if (peers_declared(ctl, agent, &j->u.relies, &r))
+			return TAKEN_STORING;
+	} else if (r == 0 && j->kind->type == MSG_PEER_SAW) {
+		if (peers_saw(ctl, agent, &j->u.peer_saw, &r))
 			return TAKEN_STORING;
 	} else if (r == 0 && j->kind->type == MSG_CSR) {
 		r = order_request_take(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
@@ -349,6 +360,8 @@ static const struct {
 	{MSG_RECEIPT, on_signed_message},
 	{MSG_INVENTORY, on_signed_message},
 	{MSG_STAGE, on_signed_message},
+	{MSG_RELIES, on_signed_message},
+	{MSG_PEER_SAW, on_signed_message},
 	{MSG_STEP, on_step},
 	{MSG_HEALTH, on_health},
 	{MSG_DRIFT, on_drift},

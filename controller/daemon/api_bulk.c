@@ -50,7 +50,7 @@ static struct job *job_new(struct api_call *call, enum campaign_kind kind)
 	j->plan->priority = call->ctl->conf->bulk_priority;
 	j->plan->share = call->ctl->conf->approval_share;
 	j->plan->now = call->now_at;
-	j->plan->outlook.batch = kind == CAMPAIGN_EMERGENCY ? 0 : (uint32_t)call->ctl->conf->bulk_batch;
+	j->plan->outlook.batch = kind == CAMPAIGN_EMERGENCY || kind == CAMPAIGN_DRILL ? 0 : (uint32_t)call->ctl->conf->bulk_batch;
 	j->plan->outlook.pause_ms = call->ctl->conf->bulk_pause_ms;
 	text_cut(j->plan->domain, sizeof(j->plan->domain), controller_domain(call->ctl));
 	return j;
@@ -84,6 +84,8 @@ static int read_common(struct job *j)
 	if (r == 0)
 		r = api_field_text(call, "cert_type_filter", "", j->plan->request.selector.type,
 				   sizeof(j->plan->request.selector.type));
+	if (r == 0)
+		r = api_field_bool(call, "peer_proof", false, &j->plan->request.peer_proof);
 	return r == 0 ? campaign_waves_read(call, &j->plan->request) : r;
 }
 
@@ -101,7 +103,7 @@ static int read_time(struct api_call *call, const char *name, int64_t *ret)
 static void set_location(struct api_call *call, const struct campaign *c)
 {
 	char location[API_PARAM_SIZE], id[ID_TEXT_SIZE];
-	snprintf(location, sizeof(location), "/api/v1/campaigns/%s", id_text(c->campaign_id, id));
+	snprintf(location, sizeof(location), "/api/v1/%s/%s", c->kind == CAMPAIGN_DRILL ? "drills" : "campaigns", id_text(c->campaign_id, id));
 	http_call_header(call->http, "location", location);
 }
 
@@ -139,6 +141,21 @@ static void answer_begun(struct job *j)
 		json_object_set_new(o, "service_pattern", json_string(j->pattern));
 	json_object_set_new(o, "status", json_string(campaign_state_name(c->state)));
 	json_object_set_new(o, "campaign_id", json_id(c->campaign_id));
+	json_object_set_new(o, "total_certificates", json_integer(c->total));
+	json_object_set_new(o, "plan_hash", json_hash(c->plan_hash));
+	set_location(call, c);
+	job_end(j);
+	api_finish(call, 202, o);
+}
+
+static void answer_drill(struct job *j)
+{
+	struct api_call       *call = j->call;
+	const struct campaign *c = &j->campaign;
+	json_t                *o = json_object();
+	json_object_set_new(o, "message", json_sprintf("a drill of %u certificates began; none of them will be used", c->total));
+	json_object_set_new(o, "status", json_string(campaign_state_name(c->state)));
+	json_object_set_new(o, "drill_id", json_id(c->campaign_id));
 	json_object_set_new(o, "total_certificates", json_integer(c->total));
 	json_object_set_new(o, "plan_hash", json_hash(c->plan_hash));
 	set_location(call, c);
@@ -201,6 +218,8 @@ static void created(void *ctx, const struct api_result *result)
 	j->campaign = result->campaign;
 	if (j->campaign.kind == CAMPAIGN_EMERGENCY)
 		campaigns_wait(j->call->ctl, j->campaign.campaign_id, clock_now() + j->wait_ms, waited, j);
+	else if (j->campaign.kind == CAMPAIGN_DRILL)
+		answer_drill(j);
 	else
 		answer_begun(j);
 }
@@ -471,5 +490,19 @@ void api_life_emergency(struct api_call *call)
 	if (r == 0)
 		r = read_common(j);
 	j->wait_ms = api_wait_asked(call, WAIT_DEFAULT, WAIT_MAX) * MS_SECOND;
+	plan(j, r);
+}
+
+/* ---- a drill: planned as an emergency, of which nothing is put in use --------------------------------------------- */
+
+void api_drill_begin(struct api_call *call)
+{
+	struct job              *j = job_new(call, CAMPAIGN_DRILL);
+	struct campaign_request *q = &j->plan->request;
+	int                      r = api_body(call);
+	if (r == 0)
+		r = read_selector(call, json_object_get(call->body, "selector"), q);
+	if (r == 0)
+		r = read_common(j);
 	plan(j, r);
 }

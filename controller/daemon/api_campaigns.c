@@ -213,7 +213,8 @@ static void word(struct api_call *call, enum campaign_event_kind kind)
 		r = api_body(call);
 	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
 		r = read_wave(call, &c, &wave);
-	if (r == 0 && c.kind == CAMPAIGN_EMERGENCY && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
+	bool emergency = r == 0 && (c.kind == CAMPAIGN_EMERGENCY || c.kind == CAMPAIGN_DRILL);
+	if (emergency && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
 		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0], "%s lacks the permission %s", call->principal.name,
 			   permission_name(PERM_CERT_EMERGENCY));
 	if (r < 0)

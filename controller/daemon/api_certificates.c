@@ -206,6 +206,7 @@ int api_cert_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
 	json_object_set_new(call->answer, "archived", archived_json(view, c.cert_id));
 	json_object_set_new(call->answer, "invalidity_date", invalidity_of(view, c.cert_id));
+	json_object_set_new(call->answer, "relying_parties", api_peers_json(view, &c, NULL));
 	json_object_set_new(call->answer, "next_key_since", next_key_json(view, c.cert_id));
 	return 0;
 }
@@ -396,7 +397,7 @@ int api_renewal_show(struct api_call *call, struct store_view *view)
 	struct id       renewal_id;
 	struct order    o;
 	struct template t;
-	struct certificate c;
+	struct certificate c = {.cert_id = ""};
 	if (id_parse(call->params[0], &renewal_id) < 0)
 		return refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such renewal");
 	int r = view_order(view, renewal_id, &o);
@@ -412,6 +413,7 @@ int api_renewal_show(struct api_call *call, struct store_view *view)
 	json_object_set_new(call->answer, "policy", policy ? template_json_write(&t, TEMPLATE_ANSWER) : json_null());
 	json_object_set_new(call->answer, "steps", steps_of(view, &o));
 	json_object_set_new(call->answer, "receipts", receipts_of(view, renewal_id));
+	json_object_set_new(call->answer, "relying_parties", api_peers_json(view, &c, &renewal_id));
 	json_object_set_new(call->answer, "estimated_completion",
 	                    order_phase_open(o.phase) ? json_time(o.deadline_at) : json_null());
 	return 0;

@@ -150,6 +150,7 @@ json_t *json_issuance(const struct issuance *i, const struct template *t, int64_
 	json_object_set_new(o, "expired", json_boolean(i->not_after_at <= now));
 	json_object_set_new(o, "crl_shard", json_integer(i->crl_shard));
 	json_object_set_new(o, "renewal_id", json_id(i->renewal_id));
+	json_object_set_new(o, "drill", json_boolean(i->drill));
 	json_object_set_new(o, "created_at", json_time(i->created_at));
 	json_object_set_new(o, "proved_at", json_time(i->proved_at));
 	json_object_set_new(o, "supersede_at", json_time(i->supersede_at));
@@ -272,6 +273,10 @@ static json_t *order_flags(uint32_t flags)
 		{ORDER_HOOK_FAILED, "hook_failed"},
 		{ORDER_FORCED, "forced"},
 		{ORDER_NOW, "now"},
+		{ORDER_DRILL, "drill"},
+		{ORDER_PEERS, "peer_proof"},
+		{ORDER_PEER_UNPROVED, "peer_unproved"},
+		{ORDER_PEER_REFUSED, "peer_refused"},
 	};
 	json_t *list = json_array();
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)

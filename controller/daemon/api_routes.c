@@ -51,6 +51,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", PERM_CERT_READ, SCOPE_OBJECT, "Every X.509 certificate signed for it.", api_cert_issuances, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", PERM_CERT_REVOKE, SCOPE_OBJECT, "Ends the certificate for good, or has it replaced first.", NULL, api_cert_revoke, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/rollback", PERM_CERT_RENEW, SCOPE_OBJECT, "Puts the issuance before the one in use in use again, while it is in its grace.", NULL, api_cert_rollback, NULL},
+	{"POST", "/api/v1/certificates/{cert_id}/peer-proof", PERM_CERT_RENEW, SCOPE_OBJECT, "Asks the relying parties to look from their own hosts at what is served.", NULL, api_cert_proof, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts the certificate on hold.", NULL, api_cert_suspend, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", PERM_CERT_REVOKE, SCOPE_OBJECT, "Puts a suspended certificate back in force.", NULL, api_cert_resume, NULL},
 	{"GET", "/api/v1/crls", PERM_CERT_READ, SCOPE_OPEN, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},
@@ -77,6 +78,12 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", PERM_CERT_BULK, SCOPE_OBJECT, "Puts the certificates before in use again, of one wave or of all that was touched; it is halted by that.", NULL, api_campaign_rollback, NULL},
+
+	{"GET", "/api/v1/drills", PERM_CERT_READ, SCOPE_FILTERED, "Drills, newest first.", api_drill_list, NULL, NULL},
+	{"POST", "/api/v1/drills", PERM_CERT_EMERGENCY, SCOPE_FILTERED, "Rehearses an emergency: certificates are made and tested on their hosts, and never used; dry_run shows the plan.", NULL, api_drill_begin, NULL},
+	{"GET", "/api/v1/drills/{drill_id}", PERM_CERT_READ, SCOPE_OBJECT, "One drill; its certificates are the members of the campaign with its id.", api_drill_show, NULL, NULL},
+	{"GET", "/api/v1/drills/{drill_id}/report", PERM_CERT_READ, SCOPE_OBJECT, "What a drill showed: a JSON text, and the SHA-256 of its bytes as the audit trail has it.", api_drill_report, NULL, NULL},
+	{"POST", "/api/v1/drills/{drill_id}/cancel", PERM_CERT_EMERGENCY, SCOPE_OBJECT, "Ends a drill; what was sent of it is called back.", NULL, api_drill_cancel, NULL},
 
 	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},

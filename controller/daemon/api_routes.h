@@ -35,6 +35,13 @@ int  api_approval_show(struct api_call *call, struct store_view *view);
 void api_approval_approve(struct api_call *call);
 void api_approval_reject(struct api_call *call);
 
+/* api_drills.c; begin: api_bulk.c */
+int  api_drill_list(struct api_call *call, struct store_view *view);
+int  api_drill_show(struct api_call *call, struct store_view *view);
+int  api_drill_report(struct api_call *call, struct store_view *view);
+void api_drill_begin(struct api_call *call);
+void api_drill_cancel(struct api_call *call);
+
 /* 202: nothing was done yet, `a` waits for a second person. */
 void api_waits(struct api_call *call, const struct approval *a);
 
@@ -78,6 +85,9 @@ void api_cert_pem(struct api_call *call);
 void api_cert_revoke(struct api_call *call);
 void api_cert_suspend(struct api_call *call);
 void api_cert_rollback(struct api_call *call);
+void api_cert_proof(struct api_call *call);
+/* Who relies on the certificate and what they saw; with `renewal_id` those that looked at what this order brought. */
+json_t *api_peers_json(struct store_view *view, const struct certificate *cert, const struct id *renewal_id);
 void api_cert_resume(struct api_call *call);
 void api_crl_list(struct api_call *call);
 

@@ -81,6 +81,8 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "halt_share_percent", json_real((double)c->halt_share / 10));
 	json_object_set_new(o, "halt_count", count(c->halt_count));
 	json_object_set_new(o, "rollback_on_halt", json_boolean(c->rollback_on_halt));
+	json_object_set_new(o, "peer_proof", json_boolean(c->peer_proof));
+	json_object_set_new(o, "peer_unproved_count", count(c->peer_unproved));
 	json_object_set_new(o, "confirmation", json_string(confirmation_name(c->confirmation)));
 	json_object_set_new(o, "cause", json_string(c->cause));
 	if (c->kind == CAMPAIGN_EMERGENCY)
@@ -124,7 +126,8 @@ enum { SHOWN_MAX = 1000 }; /* of the lists beside certificate_list */
 
 uint32_t campaign_recent_of(struct controller *ctl, const struct campaign_plan *p)
 {
-	bool alone = p->share >= 1000 || p->request.kind == CAMPAIGN_EMERGENCY; /* nobody is asked; or by a rule of its own */
+	bool own_rule = p->request.kind == CAMPAIGN_EMERGENCY || p->request.kind == CAMPAIGN_DRILL;
+	bool alone = p->share >= 1000 || own_rule; /* nobody is asked; or by a rule of its own */
 	return alone ? 0 : campaigns_recent_sum(ctl, p->request.by.name, p->now);
 }
 
@@ -132,6 +135,8 @@ enum campaign_consent campaign_consent_of(struct controller *ctl, const struct c
 {
 	if (p->request.kind == CAMPAIGN_CA)
 		return CONSENT_NONE; /* it is part of what they agreed to */
+	if (p->request.kind == CAMPAIGN_DRILL)
+		return CONSENT_NONE; /* nothing is put in use */
 	if (p->signs_code || p->request.incident == INCIDENT_CA_COMPROMISE)
 		return CONSENT_BEFORE;
 	if ((uint64_t)p->by_state[MEMBER_WAITING] + campaign_recent_of(ctl, p) <= p->limit || p->by_state[MEMBER_WAITING] == 0)
@@ -228,9 +233,10 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "recent", count(campaign_recent_of(ctl, p)));
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
-	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY ? 0 : ctl->conf->bulk_batch));
+	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL ? 0 : ctl->conf->bulk_batch));
 	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
+	json_object_set_new(o, "peer_proof", json_boolean(q->peer_proof));
 	if (q->kind == CAMPAIGN_EMERGENCY) {
 		json_object_set_new(o, "incident_type", json_string(incident_type_name(q->incident)));
 		json_object_set_new(o, "fresh_keys", json_boolean(q->fresh_keys));

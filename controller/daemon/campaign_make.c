@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/core/campaign_flow.h"
 #include "controller/daemon/answer.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/drills.h"
 #include "controller/daemon/notices.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/state.h"
@@ -26,7 +28,7 @@ void campaign_record(struct commit *c, const struct campaign *g, enum audit_even
 	char            id[ID_TEXT_SIZE], incident[INCIDENT_SIZE];
 	struct audit_of of = {
 		.event = event, .actor = who->actor, .object = id_text(g->campaign_id, id), .request_id = who->request_id};
-	bool begins = event == AUDIT_CAMPAIGN_STARTED || event == AUDIT_EMERGENCY_STARTED;
+	bool begins = event == campaign_flow_started(g);
 	bool by_hand = event == AUDIT_CAMPAIGN_HALTED || event == AUDIT_CAMPAIGN_CANCELLED || event == AUDIT_CAMPAIGN_RESUMED;
 	by_hand |= event == AUDIT_CAMPAIGN_ROLLBACK;
 	of.reason = begins ? g->reason : by_hand ? g->cause : NULL;
@@ -51,7 +53,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 	const struct campaign_request *q = &p->request;
 	enum campaign_consent          consent = campaign_consent_of(ctl, p);
 	int64_t                        now = clock_now();
-	bool                           emergency = q->kind == CAMPAIGN_EMERGENCY || q->trigger == TRIGGER_EMERGENCY;
+	bool all_at_once = q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL || q->trigger == TRIGGER_EMERGENCY;
 	*c = (struct campaign){
 		.campaign_id = controller_id(now),
 		.kind = q->kind,
@@ -60,6 +62,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.plan_hash = p->hash,
 		.incident = q->incident,
 		.fresh_keys = q->fresh_keys,
+		.peer_proof = q->peer_proof,
 		.revoke_old = q->revoke_old,
 		.revoke_by_at = q->revoke_old == REVOKE_OLD_AFTER ? now + q->revoke_after_ms : 0,
 		.invalidity_at = q->invalidity_at,
@@ -67,7 +70,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.waiting = p->by_state[MEMBER_WAITING],
 		.failed = p->by_state[MEMBER_FAILED],
 		.skipped = p->by_state[MEMBER_SKIPPED],
-		.batch = emergency ? 0 : (uint32_t)ctl->conf->bulk_batch,
+		.batch = all_at_once ? 0 : (uint32_t)ctl->conf->bulk_batch,
 		.pause_ms = ctl->conf->bulk_pause_ms,
 		.approved = q->kind == CAMPAIGN_CA,
 		.confirmation = consent == CONSENT_AFTER ? CONFIRMATION_ASKED : CONFIRMATION_NONE,
@@ -127,11 +130,14 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 	add_members(c, g, plan);
 	if (g->kind == CAMPAIGN_CA)
 		rollovers_campaign_made(ctl, c, plan->request.gives_way, g->campaign_id);
+	if (g->kind == CAMPAIGN_DRILL)
+		drills_begin(c, g);
+	if (g->kind == CAMPAIGN_EMERGENCY && g->state == CAMPAIGN_PROCESSING)
+		campaigns_end_drills(ctl, c, who);
 	if (g->state == CAMPAIGN_AWAITING_APPROVAL || g->confirmation == CONFIRMATION_ASKED)
 		approvals_request_campaign(ctl, c, g, who);
 	if (g->state == CAMPAIGN_PROCESSING)
-		campaign_record(c, g, g->kind == CAMPAIGN_EMERGENCY ? AUDIT_EMERGENCY_STARTED : AUDIT_CAMPAIGN_STARTED, who,
-				g->created_at);
+		campaign_record(c, g, campaign_flow_started(g), who, g->created_at);
 	commit_fault_points(c, "controller.campaign_new", "controller.campaign_new_stored");
 	commit_now(c, on_created, a);
 }

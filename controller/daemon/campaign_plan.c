@@ -182,10 +182,12 @@ static int take(struct walk *w, const struct certificate *c)
 	row->signs_code = signs_code(w, c);
 	row->fits = campaign_waves_fit(&w->p->request, c, w->p->domain);
 	row->code = obstacle(w, c);
+	if (row->code == 0 && row->signs_code && w->p->request.kind == CAMPAIGN_DRILL)
+		row->code = E_DRILL_CODE;
 	/* a key that was brought by a person is renewed by that person; only in an emergency somebody has to be told */
 	bool by_request = c->agent[0] == '\0' && w->p->request.kind != CAMPAIGN_EMERGENCY;
 	if (row->code != 0)
-		row->state = row->code == E_ORDER_SUSPENDED || by_request ? MEMBER_SKIPPED : MEMBER_FAILED;
+		row->state = row->code == E_ORDER_SUSPENDED || row->code == E_DRILL_CODE || by_request ? MEMBER_SKIPPED : MEMBER_FAILED;
 	return row->code == 0 ? plan_outlook_take(w->p, w->view, c, &row->targets) : 0;
 }
 
@@ -374,9 +376,9 @@ static int make_hash(struct campaign_plan *p)
 {
 	const struct campaign_request *q = &p->request;
 	struct buf                     text = BUF_MAX(TEXT_MAX);
-	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n", campaign_kind_name(q->kind), trigger_name(q->trigger),
+	buf_add_fmt(&text, "%s\n%s\n%s\n%d\n%s\n%lld\n%lld\n%s", campaign_kind_name(q->kind), trigger_name(q->trigger),
 		    incident_type_name(q->incident), q->fresh_keys, revoke_old_name(q->revoke_old),
-		    (long long)q->revoke_after_ms, (long long)q->invalidity_at);
+		    (long long)q->revoke_after_ms, (long long)q->invalidity_at, q->peer_proof ? "peer proof\n" : "");
 	campaign_waves_hash(q, &text);
 	for (size_t i = 0; i < p->n; i++)
 		buf_add_fmt(&text, "%s %s %u %u %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state),

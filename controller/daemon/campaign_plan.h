@@ -35,6 +35,7 @@ struct campaign_request {
 	int64_t          halt_share; /* per mille; -1 = as the settings say */
 	uint32_t         halt_count;
 	bool             rollback_on_halt;
+	bool             peer_proof; /* relying parties look, too */
 	char             gives_way[ISSUER_ID_SIZE]; /* CAMPAIGN_CA: the CA that signed what is selected; two persons agreed to that */
 };
 

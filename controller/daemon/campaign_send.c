@@ -6,6 +6,7 @@
 #include "controller/core/policy.h"
 #include "controller/core/policy_change.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
@@ -115,7 +116,8 @@ static int make_order(struct sending *s)
 {
 	struct order_cause cause = {
 		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id,
-		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE};
+		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE,
+		.peer_proof = s->campaign->peer_proof};
 	struct order made;
 	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
 	if (r < 0)
@@ -248,6 +250,31 @@ static int send_ca(struct sending *s)
 	return r == 0 ? make_order(s) : r;
 }
 
+/* ---- a drill ----------------------------------------------------------------------------------------------------- */
+
+/* Of its own: nothing of the certificate is touched, and whatever is under way for it goes on undisturbed. */
+static int send_drill(struct sending *s)
+{
+	struct order_cause cause = {.trigger = s->campaign->trigger, .campaign_id = s->campaign->campaign_id, .drill = true};
+	struct order       made;
+	if (s->t->purpose == PURPOSE_CODE_SIGNING)
+		return E_DRILL_CODE;
+	if (!id_is_none(s->cert.open_order))
+		return E_ORDER_OPEN;
+	if (orders_drill_of(s->ctl, s->cert.cert_id) != NULL)
+		return E_DRILL_OPEN;
+	int r = operate_agent_usable(s->ctl, s->cert.agent);
+	bool settling = s->now - s->ctl->started_at < CAMPAIGN_AWAY_MS; /* after a start of ours hosts are on their way back */
+	if (r == 0 && !settling && !fleet_connected(s->ctl, s->cert.agent))
+		r = E_DRILL_AWAY;
+	if (r < 0)
+		return r;
+	orders_create_for(s->ctl, s->commit, &s->cert, &cause, &s->who, &made);
+	s->m->renewal_id = made.renewal_id;
+	become(s, MEMBER_ORDERED, 0);
+	return 0;
+}
+
 static int send_other(struct sending *s)
 {
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
@@ -269,7 +296,7 @@ static bool has_moved(const struct sending *s)
 static bool is_skipped(const struct sending *s, int code)
 {
 	bool moved = code == E_CAMPAIGN_MOVED && s->campaign->kind != CAMPAIGN_EMERGENCY;
-	return code == E_ORDER_SUSPENDED || code == E_ORDER_OPEN || code == E_CAMPAIGN_NEEDLESS || moved;
+	return code == E_ORDER_SUSPENDED || code == E_ORDER_OPEN || code == E_DRILL_OPEN || code == E_DRILL_CODE || code == E_CAMPAIGN_NEEDLESS || moved;
 }
 
 static int send_member(struct sending *s)
@@ -295,6 +322,7 @@ static int send_member(struct sending *s)
 		[CAMPAIGN_SERVICE] = send_other,
 		[CAMPAIGN_POLICY] = send_policy,
 		[CAMPAIGN_CA] = send_ca,
+		[CAMPAIGN_DRILL] = send_drill,
 	};
 	return by_kind[s->campaign->kind](s);
 }

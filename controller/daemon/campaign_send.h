@@ -16,4 +16,7 @@ void campaign_send_member(struct controller *ctl, struct commit *c, const struct
 /* A held member whose host came back with a new key? */
 bool campaign_host_is_new(struct controller *ctl, const struct campaign_member *m);
 
+/* So long a host may be without connection before nobody waits for it: a restart of it, of its gateway, or of ours. */
+#define CAMPAIGN_AWAY_MS (15 * MS_SECOND)
+
 #endif

@@ -13,6 +13,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_send.h"
+#include "controller/daemon/drills.h"
 #include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
@@ -20,10 +21,11 @@
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
 enum { PAGE = 100, STEPS_AT_ONCE = 8, KIND_OPEN_MAX = 16 };
-#define AWAY_MS (15 * MS_SECOND)
+#define DRILL_AWAY_MS MS_MINUTE /* a host that was connected when it was sent to may start again meanwhile */
 
 /* One order that a member waits for. */
 struct watch_key {
@@ -230,6 +232,8 @@ static void settle(struct controller *ctl, struct entry *e)
 		return; /* the next tick tries again */
 	drive(ctl, e);
 	tell_waiters(e, clock_now());
+	if (e->c.kind == CAMPAIGN_DRILL && e->pending == 0 && !e->lost && is_over(&e->c))
+		drills_look(ctl);
 	forget_if_over(ctl, e);
 }
 
@@ -474,7 +478,8 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	struct campaign_step   step;
 	int64_t                now = clock_now();
 	struct campaign_event  ev = {
-		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now)};
+		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now),
+		 .peer_unproved = e->c.peer_proof && (next->flags & ORDER_PEER_UNPROVED) != 0};
 	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)
 		return;
@@ -482,10 +487,10 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	bool ended = ev.to == MEMBER_FAILED || ev.to == MEMBER_KEPT || left;
 	m.state = ev.to;
 	m.renewal_id = ev.to == MEMBER_WAITING ? (struct id){{0}} : next->renewal_id;
-	m.code = ended ? next->code : 0;
+	m.code = ended || ev.peer_unproved ? next->code : 0;
 	if (ended && m.code == 0)
 		m.code = E_SWAP_CANCELLED;
-	text_cut(m.cause, sizeof(m.cause), ended ? next->cause : "");
+	text_cut(m.cause, sizeof(m.cause), ended || ev.peer_unproved ? next->cause : "");
 	m.changed_at = now;
 	w->state = ev.to;
 	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */
@@ -566,6 +571,18 @@ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct ca
 	return 0;
 }
 
+void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct caller *who)
+{
+	struct entry         *e, *tmp;
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_CANCEL, .cause = "an emergency took its place"};
+	struct campaign_step  step;
+	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
+		bool runs = e->c.state == CAMPAIGN_PROCESSING || e->c.state == CAMPAIGN_HALTED;
+		if (e->c.kind == CAMPAIGN_DRILL && runs && !e->lost && step_of(e, &ev, &step) == 0)
+			take_step(c, e, &step, false, who);
+	}
+}
+
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
 
 /* Which positions a wave has, and how far the campaign came where none is named. */
@@ -626,6 +643,8 @@ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campai
 	if (e == NULL || step_of(e, &ev, &step) < 0)
 		return E_APPROVAL_GONE;
 	take_step(c, e, &step, false, who);
+	if (approve && e->c.kind == CAMPAIGN_EMERGENCY)
+		campaigns_end_drills(ctl, c, who);
 	return 0;
 }
 
@@ -715,10 +734,15 @@ void campaigns_renamed(struct controller *ctl, const char *from, const char *to)
 			text_cut(w->agent, sizeof(w->agent), to);
 }
 
-static bool is_away(struct controller *ctl, const char *agent, int64_t now)
+static bool is_away_for(struct controller *ctl, const char *agent, int64_t now, int64_t ms)
 {
 	int64_t seen_at = fleet_seen_at(ctl, agent);
-	return !fleet_connected(ctl, agent) && now - (seen_at > ctl->started_at ? seen_at : ctl->started_at) > AWAY_MS;
+	return !fleet_connected(ctl, agent) && now - (seen_at > ctl->started_at ? seen_at : ctl->started_at) > ms;
+}
+
+static bool is_away(struct controller *ctl, const char *agent, int64_t now)
+{
+	return is_away_for(ctl, agent, now, CAMPAIGN_AWAY_MS);
 }
 
 /* Open members that nothing is in flight for. */
@@ -740,12 +764,15 @@ static void count_away(struct controller *ctl, int64_t now)
 }
 
 /* A cancelled campaign's order that no host has begun, and that nobody may come to begin for days: it waits for a person, or its host is
- * away. In an emergency what was sent to such a host stays: its old certificate may be revoked already. */
+ * away. In an emergency what was sent to such a host stays: its old certificate may be revoked already. Of a drill nothing is waited for once it
+ * is cancelled, and no host that is away before that: an emergency would not reach it. */
 static bool is_unbegun(struct controller *ctl, const struct entry *e, const struct watch *w, int64_t now)
 {
 	struct order o;
 	if (w->state != MEMBER_ORDERED || !id_equal(w->key.campaign_id, e->c.campaign_id) || orders_find(ctl, w->key.renewal_id, &o) < 0)
 		return false;
+	if (e->c.kind == CAMPAIGN_DRILL)
+		return e->c.state == CAMPAIGN_CANCELLED || is_away_for(ctl, w->agent, now, fault_ms("VCC_DRILL_AWAY_MS", DRILL_AWAY_MS));
 	bool sent = o.phase == ORDER_PLANNED || o.phase == ORDER_ORDERED;
 	return o.phase == ORDER_AWAITING_APPROVAL || (sent && e->c.kind != CAMPAIGN_EMERGENCY && is_away(ctl, w->agent, now));
 }
@@ -761,7 +788,10 @@ static void end_unbegun(struct controller *ctl, struct entry *e, int64_t now)
 		if (n < PAGE && is_unbegun(ctl, e, w, now))
 			ids[n++] = w->key.renewal_id;
 	for (size_t i = 0; i < n; i++) {
-		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = ids[i], .code = E_CAMPAIGN_ENDED};
+		int drill = e->c.state == CAMPAIGN_CANCELLED ? E_DRILL_GAVE_WAY : E_DRILL_AWAY;
+		int code = e->c.kind == CAMPAIGN_DRILL ? drill : E_CAMPAIGN_ENDED;
+		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = ids[i], .code = code};
+		text_cut(ev.cause, sizeof(ev.cause), err_what(code));
 		bool               stored;
 		(void)!orders_event(ctl, &ev, &(struct order_input){.who = &who}, &stored); /* the next tick tries again */
 	}
@@ -774,7 +804,8 @@ void campaigns_tick(struct controller *ctl, int64_t now)
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
 		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && e->sending == 0 && !e->lost)
 			send_held(ctl, e);
-		if (e->c.state == CAMPAIGN_CANCELLED && campaign_flow_open(&e->c) > 0 && e->pending == 0 && !e->lost)
+		bool some = campaign_flow_open(&e->c) > 0 && e->pending == 0 && !e->lost;
+		if (some && (e->c.state == CAMPAIGN_CANCELLED || e->c.kind == CAMPAIGN_DRILL))
 			end_unbegun(ctl, e, now);
 		settle(ctl, e);
 	}

@@ -28,6 +28,9 @@ void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaig
  * nothing was added then. */
 _must_check_ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct campaign *next, const struct caller *who);
 
+/* An emergency begins: every drill that runs is ended with it. What was sent of it gives way to the orders that come. */
+void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct caller *who);
+
 /* A person's word: HALT, RESUME, CANCEL or ROLLBACK (of one wave, 0 = of all that was touched). E_NOT_FOUND, E_CAMPAIGN_STATE.
  * result->campaign. */
 void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,

@@ -52,10 +52,14 @@ TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: 
       {"waves", API_TEXTS, API_NULL, NULL, NULL, "like 10%, 30%, rest"}, \
       {"halt_share", API_TEXT, API_NULL, NULL, NULL, "more than this share of a wave, like 3%"}, \
       {"halt_count", API_INTEGER, API_NULL, NULL, NULL, "so many failures of a wave"}, \
-      {"rollback_on_halt", API_BOOL, API_NULL, NULL, NULL, "when it halts by itself, what was touched goes back"}
+      {"rollback_on_halt", API_BOOL, API_NULL, NULL, NULL, "when it halts by itself, what was touched goes back"}, \
+      {"peer_proof", API_BOOL, API_NULL, NULL, NULL, "completed only when the relying parties have seen the new certificate and trust it"}
 TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *.DOMAIN"}, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"}, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+TABLE(drill_body, {"selector", API_OBJECT, API_NEEDED, NULL, NULL, "exactly one of all, service, template, agent, pattern, ids"},
+      {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
+      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
 TABLE(rollback_body, {"wave", API_INTEGER, API_NULL, NULL, NULL, "default: all that was touched"});
 TABLE(renew_all_body, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
       WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
@@ -170,6 +174,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/certificates/{cert_id}/pem", API_200, SHAPE_ONE, &object_pem, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/certificates/{cert_id}/issuances", API_200, SHAPE_PAGE, &object_issuance, NULL, issuances_more, NULL, NULL},
 	{"POST", "/api/v1/certificates/{cert_id}/revoke", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, revoke_body},
+	{"POST", "/api/v1/certificates/{cert_id}/peer-proof", API_202, SHAPE_ONE, NULL, &object_peers_asked, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/rollback", API_202, SHAPE_ONE, NULL, &object_certificate_changed, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/suspend", API_200, SHAPE_ONE, &object_certificate_changed, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/certificates/{cert_id}/resume", API_200 | API_202, SHAPE_ONE, &object_certificate_changed, &object_certificate_changed, NULL, NULL, no_fields},
@@ -193,6 +198,12 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/rollback", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, rollback_body},
+
+	{"GET", "/api/v1/drills", API_200, SHAPE_PAGE, &object_drill, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/drills", API_200 | API_202 | API_IDS, SHAPE_ONE, &object_planned, &object_drill_begun, NULL, NULL, drill_body},
+	{"GET", "/api/v1/drills/{drill_id}", API_200, SHAPE_ONE, &object_drill, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/drills/{drill_id}/report", API_200, SHAPE_ONE, &object_drill_report, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/drills/{drill_id}/cancel", API_200, SHAPE_ONE, &object_drill, NULL, NULL, NULL, no_fields},
 
 	{"GET", "/api/v1/notifications", API_200, SHAPE_PAGE, &object_notification, NULL, NULL, notice_args, NULL},
 	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},

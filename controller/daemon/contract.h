@@ -103,11 +103,12 @@ json_t *openapi_json(void);
 extern const struct api_object object_health, object_state, object_whoami, object_principal, object_token, object_token_made,
 	object_approval, object_approval_seen, object_approval_decided, object_waiting, object_agent, object_agent_seen,
 	object_agent_shown, object_listener, object_invite, object_invite_made, object_invites_made, object_invite_wanted, object_target, object_certificate,
-	object_certificate_shown, object_certificate_changed, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
+	object_certificate_shown, object_certificate_changed, object_peers_asked, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,
 	object_renewed, object_renewing, object_service_certs, object_expiring, object_template, object_template_shown, object_templates, object_policy_edit,
 	object_policy_edit_or_waiting, object_service, object_service_shown, object_certificate_issued, object_pem, object_archived, object_backup, object_restore,
 	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
-	object_emergency, object_emergency_or_plan, object_emergency_or_waiting, object_rollover, object_notification;
+	object_emergency, object_emergency_or_plan, object_emergency_or_waiting, object_rollover, object_notification,
+	object_drill, object_drill_begun, object_drill_report;
 
 #endif

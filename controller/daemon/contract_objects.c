@@ -31,9 +31,11 @@ PART(checks, "Checks", NULL, ONE_OF("store", 0, "ok,failed"), ONE_OF("signer", 0
 PART(loop, "Loop", NULL, F("turns", API_INTEGER, 0), F("longest_us", API_INTEGER, 0), F("over_1ms", API_INTEGER, 0), F("over_5ms", API_INTEGER, 0),
      F("over_10ms", API_INTEGER, 0), F("over_20ms", API_INTEGER, 0), F("over_50ms", API_INTEGER, 0));
 
+PART(contacts, "Contacts", NULL, F("admin", API_BOOL, 0), F("security", API_BOOL, 0));
+
 OBJECT(state, "State", NULL, ONE_OF("status", 0, "ready,not ready"), OBJ("checks", 0, &object_checks), F("warnings", API_TEXTS, 0),
        F("gateways", API_INTEGER, 0), F("connected_agents", API_INTEGER, 0), F("open_orders", API_INTEGER, 0),
-       OBJ("loop", 0, &object_loop), F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
+       OBJ("contacts", 0, &object_contacts), OBJ("loop", 0, &object_loop), F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
 
 /* ---- people --------------------------------------------------------------------------------------------------------- */
 
@@ -146,7 +148,7 @@ OBJECT(templates, "Templates", NULL, LIST("templates", &object_template));
 OBJECT(issuance, "Issuance", NULL, F("serial", API_SERIAL, 0), F("issuer", API_TEXT, 0),
        ONE_OF("state", 0, "intent,issued,active,renewed,revoked,void"), F("subject", API_TEXT, 0), F("fingerprint", API_HASH, API_NULL),
        F("not_before", API_TIME, API_NULL), F("expires_at", API_TIME, API_NULL), F("expired", API_BOOL, 0), F("crl_shard", API_INTEGER, 0),
-       F("renewal_id", API_ID, API_NULL), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
+       F("renewal_id", API_ID, API_NULL), F("drill", API_BOOL, 0), F("created_at", API_TIME, API_NULL), F("proved_at", API_TIME, API_NULL),
        F("supersede_at", API_TIME, API_NULL), F("revoked_at", API_TIME, API_NULL), F("revoke_reason", API_TEXT, API_NULL),
        F("invalidity_date", API_TIME, API_NULL), F("held_at", API_TIME, API_NULL), F("revoke_asked_at", API_TIME, API_NULL), F("status", API_TEXT, 0));
 
@@ -155,7 +157,7 @@ PART(order_error, "OrderError", NULL, F("code", API_CODE, 0), F("message", API_T
 OBJECT(order, "Order", NULL, F("renewal_id", API_ID, 0), F("cert_id", API_TEXT, 0), F("agent", API_TEXT, API_NULL),
        F("service_name", API_TEXT, 0), ONE_OF("renewal_trigger", 0, API_TRIGGERS), F("status", API_TEXT, 0), F("phase", API_TEXT, 0),
        F("attempt", API_INTEGER, 0), F("retry_count", API_INTEGER, 0),
-       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now,staged,fresh_key"), OBJ("error", API_NULL, &object_order_error),
+       SOME_OF("flags", 0, "unverified,draining,service_was_down,hook_failed,forced,now,staged,fresh_key,drill,peer_proof,peer_unproved,peer_refused"), OBJ("error", API_NULL, &object_order_error),
        F("requested_by", API_TEXT, 0), F("created_at", API_TIME, 0), F("verified_at", API_TIME, API_NULL),
        F("completed_at", API_TIME, API_NULL), F("next_at", API_TIME, API_NULL), F("campaign_id", API_ID, API_NULL),
        F("waits_for", API_TEXT, API_MAYBE));
@@ -164,12 +166,20 @@ PART(step, "Step", NULL, F("step", API_TEXT, 0), F("attempt", API_INTEGER, 0), O
      F("code", API_CODE, API_NULL), F("at", API_TIME, 0), F("seconds", API_NUMBER, API_NULL), F("detail", API_TEXT, 0));
 
 PART(receipt, "Receipt", NULL, F("agent", API_TEXT, 0), F("seq", API_INTEGER, 0), F("attempt", API_INTEGER, 0),
-     ONE_OF("outcome", 0, "verified,settled,failed,refused,kept"), F("code", API_CODE, API_NULL), F("fingerprint", API_HASH, API_NULL),
+     ONE_OF("outcome", 0, "verified,settled,failed,refused,kept,tested"), F("code", API_CODE, API_NULL), F("fingerprint", API_HASH, API_NULL),
      F("listeners", API_INTEGER, 0), F("handshakes", API_INTEGER, 0), F("handshakes_failed", API_INTEGER, 0),
      F("old_workers", API_INTEGER, 0), F("oldest_worker_seconds", API_NUMBER, API_NULL), F("flipped_at", API_TIME, API_NULL),
      F("first_new_at", API_TIME, API_NULL), F("last_old_at", API_TIME, API_NULL), F("made_at", API_TIME, API_NULL));
 
-OBJECT(renewal, "Renewal", &object_order, OBJ("original_certificate", API_NULL, &object_issuance),
+PART(peer, "RelyingParty", NULL, F("agent", API_TEXT, 0), F("address", API_TEXT, 0), F("name", API_TEXT, 0), F("counts", API_BOOL, 0),
+     F("proved", API_BOOL, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("wanted_fingerprint", API_HASH, API_NULL),
+     F("seen_fingerprint", API_HASH, API_NULL), F("handshakes", API_INTEGER, 0), F("handshakes_failed", API_INTEGER, 0),
+     F("trust_epoch", API_INTEGER, 0), F("renewal_id", API_ID, API_NULL), F("judged_at", API_TIME, API_NULL), F("declared_at", API_TIME, 0));
+
+OBJECT(peers_asked, "PeersAsked", NULL, F("cert_id", API_TEXT, 0), F("asked", API_INTEGER, 0), F("away", API_INTEGER, 0),
+       LIST("relying_parties", &object_peer));
+
+OBJECT(renewal, "Renewal", &object_order, LIST("relying_parties", &object_peer), OBJ("original_certificate", API_NULL, &object_issuance),
        OBJ("new_certificate", API_NULL, &object_issuance), OBJ("policy", API_NULL, &object_template), LIST("steps", &object_step),
        LIST("receipts", &object_receipt), F("estimated_completion", API_TIME, API_NULL));
 
@@ -210,7 +220,7 @@ OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
        OBJ("policy_overrides", API_NULL, NULL), OBJ("archived", API_NULL, &object_archived), F("invalidity_date", API_TIME, API_NULL),
-       F("next_key_since", API_TIME, API_NULL));
+       F("next_key_since", API_TIME, API_NULL), LIST("relying_parties", &object_peer));
 
 OBJECT(certificate_changed, "CertificateChanged", &object_certificate, F("renewal_id", API_ID, API_MAYBE));
 
@@ -306,7 +316,8 @@ OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("tri
        F("collecting", API_BOOL, 0), F("waiting_count", API_INTEGER, 0), F("held_count", API_INTEGER, 0), F("in_progress_count", API_INTEGER, 0),
        F("dropped_count", API_INTEGER, 0), F("rolled_back_count", API_INTEGER, 0), F("kept_count", API_INTEGER, 0),
        F("wave", API_INTEGER, 0), F("wave_count", API_INTEGER, 0), F("halt_share_percent", API_NUMBER, 0),
-       F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("peer_proof", API_BOOL, 0),
+       F("peer_unproved_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
        F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
        F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
        F("invalidity_date", API_TIME, API_MAYBE | API_NULL), F("created_at", API_TIME, 0), F("started_at", API_TIME, API_NULL),
@@ -342,6 +353,7 @@ PART(plan_violation, "PlanViolation", NULL, F("template_id", API_TEXT, 0), F("pr
 PART(plan, "Plan", NULL, F("kind", API_TEXT, 0), F("selector", API_TEXT, 0), F("total", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
      F("all_certificates", API_INTEGER, 0), F("limit", API_INTEGER, 0), F("recent", API_INTEGER, 0), ONE_OF("approval", 0, "none,before,after"),
      F("stages", API_INTEGER, 0), F("batch", API_INTEGER, 0), LIST("waves", &object_wave_planned), ONE_OF("trigger", 0, API_TRIGGERS),
+     F("peer_proof", API_BOOL, 0),
      ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE), F("revoke_old", API_TEXT, API_MAYBE),
      OBJ("prediction", 0, &object_prediction), LIST("violations", &object_plan_violation), OBJ("blast_radius", 0, NULL),
      OBJ("services", 0, NULL), F("offline", API_TEXTS, 0), F("loses_service", API_TEXTS, 0), F("banned_agents", API_TEXTS, 0),
@@ -362,6 +374,21 @@ OBJECT(emergency, "Emergency", &object_counts, F("incident_id", API_TEXT, 0), LI
 const struct api_object object_emergency_or_waiting = {"EmergencyOrWaiting", NULL, NULL, {&object_emergency, &object_waiting}};
 
 const struct api_object object_emergency_or_plan = {"EmergencyOrPlan", NULL, NULL, {&object_emergency, &object_planned}};
+
+/* ---- drills ------------------------------------------------------------------------------------------------------------ */
+
+OBJECT(drill, "Drill", NULL, F("drill_id", API_ID, 0), ONE_OF("status", 0, "processing,halted,completed,completed_with_failures,cancelled"),
+       F("selector", API_TEXT, 0), F("services", API_TEXTS, 0), F("requester", API_TEXT, 0), F("reason", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("total_certificates", API_INTEGER, 0), F("tested_count", API_INTEGER, 0), F("failed_count", API_INTEGER, 0),
+       F("skipped_count", API_INTEGER, 0), F("not_reached_count", API_INTEGER, API_NULL), F("waiting_count", API_INTEGER, 0),
+       F("in_progress_count", API_INTEGER, 0), F("duration_seconds", API_NUMBER, 0), F("created_at", API_TIME, 0),
+       F("ended_at", API_TIME, API_NULL), F("reported_at", API_TIME, API_NULL), F("report_sha256", API_HASH, API_NULL),
+       F("report_bytes", API_INTEGER, API_NULL));
+
+OBJECT(drill_begun, "DrillBegun", NULL, F("message", API_TEXT, 0), F("status", API_TEXT, 0), F("drill_id", API_ID, 0),
+       F("total_certificates", API_INTEGER, 0), F("plan_hash", API_HASH, API_NULL));
+
+OBJECT(drill_report, "DrillReport", NULL, F("drill_id", API_ID, 0), F("report_sha256", API_HASH, 0), F("report", API_TEXT, 0));
 
 /* ---- what people have to be told -------------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "controller/daemon/backup.h"
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
@@ -99,6 +100,8 @@ static int open_parts(struct controller *ctl)
 		r = campaigns_open(&ctl->campaigns);
 	if (r == 0)
 		r = campaigns_recent_open(&ctl->campaigns_recent);
+	if (r == 0)
+		r = drills_open(&ctl->drills);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
 	if (r == 0)
@@ -283,6 +286,7 @@ void controller_free(struct controller *ctl)
 	approvals_free(ctl->approvals);
 	campaigns_free(ctl->campaigns);
 	campaigns_recent_free(ctl->campaigns_recent);
+	drills_free(ctl->drills);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);
@@ -374,6 +378,8 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 		.crl_late = crls_worst(ctl, now, &late) >= 500,
 		.ocsp = ocsp_keys_ready(ctl->ocsp_keys, now),
 		.admin_tls = identities_admin_ready(ctl, now),
+		.contact_admin = ctl->conf->contact_admin[0] != '\0',
+		.contact_security = ctl->conf->contact_security[0] != '\0',
 		.gateways = gateways_count(ctl),
 		.connected = fleet_count(ctl),
 		.open_orders = orders_count(ctl),

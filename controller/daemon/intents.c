@@ -14,6 +14,9 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
+/* A certificate that nobody will use does not live on: the key that it is for is destroyed when the test is over. */
+#define DRILL_VALIDITY_MS MS_HOUR
+
 static void subject_text(const struct cert_facts *f, char *ret, size_t size)
 {
 	char text[3 * SUBJECT_SIZE];
@@ -73,8 +76,8 @@ static enum issuer_role role_of(const struct template *t)
 	return t->purpose == PURPOSE_CODE_SIGNING ? ISSUER_CODE_SIGNING : ISSUER_SERVICE;
 }
 
-int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
-	       struct id renewal_id, struct issuance *ret)
+static int make_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+		    struct id renewal_id, bool drill, struct issuance *ret)
 {
 	struct cert_facts      facts = {0};
 	struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
@@ -83,11 +86,13 @@ int intent_for(struct controller *ctl, const struct certificate *cert, const str
 	int r = catalog_signs(ctl->catalog, issuer, role_of(t));
 	if (r == 0)
 		r = policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut);
+	if (drill && not_after > not_before + DRILL_VALIDITY_MS)
+		not_after = not_before + DRILL_VALIDITY_MS;
 	if (r == 0)
 		r = policy_facts(cert, t, ctl->conf->organisation, not_before, not_after, &facts);
 	if (r < 0)
 		return r;
-	if (cut)
+	if (cut && !drill)
 		log_line(LOG_LEVEL_WARNING, NULL, "certificate %s is cut to the end of issuer %s", cert->cert_id,
 			 issuer->row.issuer_id);
 	if (spki.n > sizeof(facts.spki))
@@ -100,7 +105,20 @@ int intent_for(struct controller *ctl, const struct certificate *cert, const str
 	ret->owner = OWNER_CERTIFICATE;
 	text_cut(ret->owner_id, sizeof(ret->owner_id), cert->cert_id);
 	ret->renewal_id = renewal_id;
+	ret->drill = drill;
 	return 0;
+}
+
+int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+	       struct id renewal_id, struct issuance *ret)
+{
+	return make_for(ctl, cert, t, spki, renewal_id, false, ret);
+}
+
+int intent_for_drill(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+		     struct id renewal_id, struct issuance *ret)
+{
+	return make_for(ctl, cert, t, spki, renewal_id, true, ret);
 }
 
 int intent_key_fits(struct controller *ctl, const char *cert_id, struct hash spki_hash, struct id renewal_id, bool fresh)

@@ -14,6 +14,9 @@ _must_check_ int intent_make(struct controller *ctl, struct catalog_issuer *issu
  * E_ISSUE_OUTLIVES. */
 _must_check_ int intent_for(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
 			    struct id renewal_id, struct issuance *ret);
+/* The same for a drill: of short life, and marked. */
+_must_check_ int intent_for_drill(struct controller *ctl, const struct certificate *cert, const struct template *t, struct span spki,
+				  struct id renewal_id, struct issuance *ret);
 /* May this certificate be for this key? Keys are never shared (LIFECYCLE 7), and one that somebody else may have is never certified again.
  * `fresh`: the order asks for a new one. What its own order `renewal_id` certified stands against nothing: that is a repeat. E_KEY_*. */
 _must_check_ int intent_key_fits(struct controller *ctl, const char *cert_id, struct hash spki_hash, struct id renewal_id, bool fresh);

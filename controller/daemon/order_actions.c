@@ -15,13 +15,15 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/notices.h"
+#include "controller/daemon/peers.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 
-enum { ATTEMPT_MS = 10 * 60 * 1000, RETRY_FLOOR_MS = 5000, MESSAGE_MAX = OUTBOX_FRAME_MAX, TARGETS_MAX = 16 };
+enum { ATTEMPT_MS = 10 * 60 * 1000, DRILL_MS = 5 * 60 * 1000, RETRY_FLOOR_MS = 5000, MESSAGE_MAX = OUTBOX_FRAME_MAX, TARGETS_MAX = 16 };
 
 /* One step being applied: rows are read once, changed by several actions and put once at the end. */
 struct applying {
@@ -63,6 +65,17 @@ static bool old_is_unwanted(struct controller *ctl, const struct order *o)
 	return !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
 }
 
+/* It can be put in use again: it is neither over nor taken back. */
+static bool old_is_good(struct controller *ctl, const struct order *o)
+{
+	struct issuance old;
+	if (serial_is_none(o->old_serial) || rows_issuance(ctl->rows, o->old_serial, &old) < 0)
+		return false;
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, old.issuer_id);
+	bool                         trusted = issuer == NULL || issuer->row.revoked_at == 0;
+	return trusted && old.state != ISSUANCE_REVOKED && old.held_at == 0 && old.not_after_at > clock_now();
+}
+
 /* What stands against an attempt, before a host is asked for anything; "" = nothing. */
 static void prerequisite(struct controller *ctl, const struct certificate *cert, const struct template *t, char ret[CAUSE_SIZE])
 {
@@ -85,11 +98,12 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false, unwanted = false;
 	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
-					  o->phase == ORDER_ROLLING_BACK;
+					  o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_SETTLED;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
 		cert = *new_cert;
-	if (new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
+	bool known = new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0;
+	if (known)
 		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
 	if (receipt) { /* what becomes of the old one is asked of nothing else */
 		places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
@@ -99,13 +113,16 @@ void order_actions_policy(struct controller *ctl, const struct order *o, const s
 		.pre_validation = t == NULL || t->pre_validation,
 		.max_attempts = t != NULL ? t->max_attempts : 1,
 		.retry_ms = t != NULL ? t->retry_ms : MS_HOUR,
-		.attempt_ms = ATTEMPT_MS,
+		.attempt_ms = (o->flags & ORDER_DRILL) != 0 ? fault_ms("VCC_DRILL_MS", DRILL_MS) : ATTEMPT_MS,
 		.supersede_grace_ms = unwanted ? 0 : any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
 		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING && !unwanted,
 		.post_validation = t == NULL || t->post_validation,
 		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
 		.held = restored_holds(ctl),
+		.peers = receipt && known && (o->flags & ORDER_PEERS) != 0 ? peers_count(ctl->view, &cert) : 0,
+		.peers_ms = ctl->conf->peer_wait_ms,
+		.may_go_back = event->kind == EV_PEERS_REFUSED && old_is_good(ctl, o),
 	};
 	if (order_flow_may_begin(o->phase))
 		prerequisite(ctl, &cert, t, ret->prerequisite);
@@ -231,7 +248,7 @@ static int put_message(struct applying *a, uint16_t type, const void *payload)
 static bool any_time(struct applying *a, const struct order *o, const struct template *t)
 {
 	bool late = t != NULL && need_cert(a) == 0 && a->cert->not_after_at != 0 && a->now >= a->cert->not_after_at - t->emergency_threshold_ms;
-	return o->trigger == TRIGGER_EMERGENCY || (o->flags & (ORDER_FORCED | ORDER_NOW)) != 0 || late;
+	return o->trigger == TRIGGER_EMERGENCY || (o->flags & (ORDER_FORCED | ORDER_NOW | ORDER_DRILL)) != 0 || late;
 }
 
 static void service_window(struct applying *a, char *ret, size_t size)
@@ -264,7 +281,7 @@ static int act_send_order(struct applying *a)
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	text_cut(m.names, sizeof(m.names), facts.names.text);
 	text_cut(m.common_name, sizeof(m.common_name), facts.common_name);
-	return put_message(a, MSG_ORDER, &m);
+	return put_message(a, (o->flags & ORDER_DRILL) != 0 ? MSG_DRILL : MSG_ORDER, &m);
 }
 
 /* What the host would have learnt from its order. */
@@ -385,7 +402,7 @@ static int act_store_issued(struct applying *a)
 	a->mine_read = a->mine_changed = true;
 	crls_new_later(a->ctl, a->commit, a->mine.issuer_id, a->mine.crl_shard);
 	hold_if_suspended(a);
-	if (serial_is_none(a->cert->serial)) {
+	if (serial_is_none(a->cert->serial) && !a->mine.drill) {
 		make_current(a, &a->mine, false);
 		a->cert->renew_at = TIME_NEVER; /* until it is proved, this order looks after it */
 	}
@@ -569,10 +586,29 @@ static int act_audit(struct applying *a)
 		[ORDER_AUDIT_ROLLBACK_ASKED] = AUDIT_ROLLBACK_ASKED,
 		[ORDER_AUDIT_ROLLED_BACK] = AUDIT_RENEWAL_ROLLED_BACK,
 		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
+		[ORDER_AUDIT_PEERS_PROVED] = AUDIT_PEERS_PROVED,
+		[ORDER_AUDIT_PEERS_REFUSED] = AUDIT_PEERS_REFUSED,
+	};
+	static const int drill_events[ORDER_AUDIT_COUNT] = { /* no renewal is told, also not of one that failed */
+		[ORDER_AUDIT_NONE] = -1,
+		[ORDER_AUDIT_INTENT] = AUDIT_CERTIFICATE_INTENT,
+		[ORDER_AUDIT_ISSUED] = AUDIT_CERTIFICATE_ISSUED,
+		[ORDER_AUDIT_PROVED] = -1,
+		[ORDER_AUDIT_COMPLETED] = AUDIT_DRILL_TESTED,
+		[ORDER_AUDIT_FAILED] = AUDIT_DRILL_FAILED,
+		[ORDER_AUDIT_PAUSED] = -1,
+		[ORDER_AUDIT_CANCELLED] = AUDIT_DRILL_FAILED,
+		[ORDER_AUDIT_VOIDED] = AUDIT_INTENT_VOIDED,
+		[ORDER_AUDIT_STEP] = -1,
+		[ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
+		[ORDER_AUDIT_ROLLBACK_ASKED] = -1,
+		[ORDER_AUDIT_ROLLED_BACK] = -1,
+		[ORDER_AUDIT_ROLLBACK_FAILED] = -1,
 	};
 	const struct order *o = &a->step->next;
 	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
-	int                 event = events[a->action->audit];
+	bool                drill = (o->flags & ORDER_DRILL) != 0;
+	int                 event = drill ? drill_events[a->action->audit] : events[a->action->audit];
 	const struct template *t = template_of(a);
 	if (event < 0 || !order_flow_audits(a->action->audit, t != NULL ? t->audit_level : AUDIT_STANDARD))
 		return 0;
@@ -585,11 +621,11 @@ static int act_audit(struct applying *a)
 	if (a->in->who != NULL)
 		of.request_id = a->in->who->request_id, of.reason = a->in->who->reason;
 	if (a->action->code != 0)
-		commit_audit(a->commit, &of, "{s:s,s:s,s:i,s:s,s:s}", "trigger", trigger_name(o->trigger), "serial",
+		commit_audit(a->commit, &of, "{s:s,s:s,s:i,s:s,s:s}", "trigger", drill ? "drill" : trigger_name(o->trigger), "serial",
 			     serial_text(o->serial, serial), "attempt", (int)o->attempt, "code",
 			     err_code(a->action->code, code), "cause", o->cause);
 	else
-		commit_audit(a->commit, &of, "{s:s,s:s,s:i}", "trigger", trigger_name(o->trigger), "serial",
+		commit_audit(a->commit, &of, "{s:s,s:s,s:i}", "trigger", drill ? "drill" : trigger_name(o->trigger), "serial",
 			     serial_text(o->serial, serial), "attempt", (int)o->attempt);
 	return 0;
 }
@@ -600,13 +636,19 @@ struct ticket order_actions_ticket(const struct order *o)
 			       .renewal_id = o->renewal_id,
 			       .attempt = o->attempt,
 			       .serial = o->serial,
-			       .rank = order_rank(o->trigger, !id_is_none(o->campaign_id))};
+			       .rank = (o->flags & ORDER_DRILL) != 0 ? ORDER_RANK_DRILL : order_rank(o->trigger, !id_is_none(o->campaign_id))};
 }
 
 static int act_sign(struct applying *a)
 {
 	struct ticket t = order_actions_ticket(&a->step->next);
 	commit_then(a->commit, order_actions_sign, &t, sizeof(t));
+	return 0;
+}
+
+static int act_ask_peers(struct applying *a)
+{
+	commit_then(a->commit, peers_look, &a->was->renewal_id, sizeof(a->was->renewal_id));
 	return 0;
 }
 
@@ -644,6 +686,7 @@ static act_fn *const acts[ACT_KIND_COUNT] = {
 	[ACT_DROP_STAGE] = act_drop_stage,
 	[ACT_AUDIT] = act_audit,
 	[ACT_SIGN] = act_sign,
+	[ACT_ASK_PEERS] = act_ask_peers,
 };
 
 static void put_rows(struct applying *a)

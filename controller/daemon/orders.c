@@ -15,6 +15,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/peers.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -29,11 +30,13 @@ struct entry {
 	struct order   o;
 	uint32_t       pending;    /* changes of it on their way to the store */
 	int64_t        restart_at; /* after a failed commit: EV_RESTART then; 0 = none */
-	UT_hash_handle hh;
+	bool           is_drill;   /* among `drills` */
+	UT_hash_handle hh, by_cert;
 };
 
 struct orders {
 	struct entry         *open;
+	struct entry         *drills; /* those that are not over, by certificate: one of each */
 	struct sent_messages *sent;
 };
 
@@ -57,6 +60,7 @@ void orders_free(struct orders *o)
 	if (o == NULL)
 		return;
 	struct entry *e, *tmp;
+	HASH_CLEAR(by_cert, o->drills);
 	HASH_ITER (hh, o->open, e, tmp) {
 		HASH_DEL(o->open, e);
 		free(e);
@@ -74,6 +78,34 @@ static struct entry *find(const struct controller *ctl, struct id renewal_id)
 	return e;
 }
 
+static struct entry *drill_find(const struct controller *ctl, const char *cert_id)
+{
+	struct entry *e = NULL;
+	HASH_FIND(by_cert, ctl->orders->drills, cert_id, strlen(cert_id), e);
+	return e;
+}
+
+/* After every change of its state. */
+static void drill_keep(struct controller *ctl, struct entry *e)
+{
+	bool open = (e->o.flags & ORDER_DRILL) != 0 && !order_phase_final(e->o.phase);
+	if (open && !e->is_drill && drill_find(ctl, e->o.cert_id) == NULL) {
+		HASH_ADD_KEYPTR(by_cert, ctl->orders->drills, e->o.cert_id, strlen(e->o.cert_id), e);
+		e->is_drill = true;
+	} else if (!open && e->is_drill) {
+		HASH_DELETE(by_cert, ctl->orders->drills, e);
+		e->is_drill = false;
+	}
+}
+
+static void entry_free(struct controller *ctl, struct entry *e)
+{
+	if (e->is_drill)
+		HASH_DELETE(by_cert, ctl->orders->drills, e);
+	HASH_DEL(ctl->orders->open, e);
+	free(e);
+}
+
 static struct entry *add(struct controller *ctl, const struct order *o)
 {
 	struct entry *e = calloc(1, sizeof(*e));
@@ -81,6 +113,7 @@ static struct entry *add(struct controller *ctl, const struct order *o)
 		abort();
 	e->o = *o;
 	HASH_ADD(hh, ctl->orders->open, o.renewal_id, sizeof(e->o.renewal_id), e);
+	drill_keep(ctl, e);
 	return e;
 }
 
@@ -88,8 +121,7 @@ static void forget_if_over(struct controller *ctl, struct entry *e)
 {
 	if (e->pending > 0 || !order_phase_final(e->o.phase))
 		return;
-	HASH_DEL(ctl->orders->open, e);
-	free(e);
+	entry_free(ctl, e);
 }
 
 struct sent_messages *orders_sent(struct controller *ctl)
@@ -158,10 +190,10 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 	if (e->pending > 0)
 		return;
 	if (view_order(ctl->view, id, &e->o) < 0) {
-		HASH_DEL(ctl->orders->open, e); /* it was never created; if it cannot be read, its next event brings it back */
-		free(e);
+		entry_free(ctl, e); /* it was never created; if it cannot be read, its next event brings it back */
 		return;
 	}
+	drill_keep(ctl, e);
 	e->restart_at = clock_now() + RELOAD_RESTART_MS;
 	forget_if_over(ctl, e);
 }
@@ -172,6 +204,7 @@ static void take_over(struct controller *ctl, struct entry *e, struct commit *co
 		      const struct sent_message *sent)
 {
 	e->o = *next;
+	drill_keep(ctl, e);
 	e->pending++;
 	commit_then(commit, on_stored, &e->o.renewal_id, sizeof(e->o.renewal_id));
 	commit_else(commit, on_lost, &e->o.renewal_id, sizeof(e->o.renewal_id));
@@ -185,6 +218,8 @@ static void run_live_actions(struct controller *ctl, const struct order_step *st
 		if (step->act[i].kind == ACT_SIGN) {
 			struct ticket t = order_actions_ticket(&step->next);
 			order_actions_sign(ctl, &t, sizeof(t));
+		} else if (step->act[i].kind == ACT_ASK_PEERS) {
+			peers_look(ctl, &step->next.renewal_id, sizeof(step->next.renewal_id));
 		}
 }
 
@@ -194,6 +229,8 @@ static const char *const fault_points[EV_KIND_COUNT][2] = {
 	[EV_ISSUED] = {"controller.issued", "controller.issued_stored"},
 	[EV_TIMER] = {"controller.timer", "controller.timer_stored"},
 	[EV_CANCEL] = {"controller.cancel", "controller.cancel_stored"},
+	[EV_PEERS_PROVED] = {"controller.peers_proved", "controller.peers_proved_stored"},
+	[EV_PEERS_REFUSED] = {"controller.peers_refused", "controller.peers_refused_stored"},
 };
 
 static int store_step(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_step *step,
@@ -280,6 +317,25 @@ static void drive(struct controller *ctl, const struct order_event *event, const
 	}
 }
 
+/* ---- drills ---------------------------------------------------------------------------------------------------- */
+
+const struct order *orders_drill_of(const struct controller *ctl, const char *cert_id)
+{
+	const struct entry *e = drill_find(ctl, cert_id);
+	return e != NULL ? &e->o : NULL;
+}
+
+int orders_end_drill(struct controller *ctl, struct commit *commit, const char *cert_id, const struct caller *who)
+{
+	const struct entry *e = drill_find(ctl, cert_id);
+	bool                stored;
+	if (e == NULL)
+		return 0;
+	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = e->o.renewal_id, .code = E_DRILL_GAVE_WAY};
+	text_cut(ev.cause, sizeof(ev.cause), err_what(E_DRILL_GAVE_WAY));
+	return orders_event(ctl, &ev, &(struct order_input){.commit = commit, .who = who}, &stored);
+}
+
 /* ---- new orders ------------------------------------------------------------------------------------------------ */
 
 static struct order order_of(const struct certificate *cert, const struct order_cause *cause, const struct caller *who, int64_t now)
@@ -288,9 +344,10 @@ static struct order order_of(const struct certificate *cert, const struct order_
 		.renewal_id = controller_id(now),
 		.trigger = cause->trigger,
 		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0),
+		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0) |
+			 (cause->drill ? ORDER_DRILL : 0) | (cause->peer_proof ? ORDER_PEERS : 0),
 		.campaign_id = cause->campaign_id,
-		.old_serial = cert->serial,
+		.old_serial = cause->drill ? (struct serial){{0}} : cert->serial, /* a drill replaces nothing */
 		.created_at = now,
 		.deadline_at = TIME_NEVER,
 		.next_at = TIME_NEVER,
@@ -358,8 +415,11 @@ void orders_create_for(struct controller *ctl, struct commit *commit, struct cer
 		       const struct caller *who, struct order *ret)
 {
 	struct order o = order_of(cert, cause, who, clock_now()), made;
-	cert->open_order = o.renewal_id;
-	audit_scheduled(commit, cert, &o, who);
+	if (!cause->drill) {
+		(void)!orders_end_drill(ctl, commit, cert->cert_id, who); /* else it ends by its time; its host heeds the newer order */
+		cert->open_order = o.renewal_id;
+		audit_scheduled(commit, cert, &o, who);
+	}
 	begin(ctl, commit, cert, &o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id},
 	      &(struct order_input){.who = who}, &made);
 	if (made.phase == ORDER_AWAITING_APPROVAL)
@@ -504,6 +564,8 @@ void orders_tick(struct controller *ctl, int64_t now)
 			ev.kind = EV_DISPATCH;
 		} else if (e->o.next_at > now) {
 			continue;
+		} else if (e->o.phase == ORDER_SETTLED && e->o.deadline_at <= now) {
+			peers_missing(ctl, &e->o, ev.cause);
 		}
 		drive(ctl, &ev, &(struct order_input){0});
 	}

@@ -24,10 +24,16 @@ struct order_cause {
 	enum trigger  trigger;
 	bool          force, approval, approved;
 	bool          fresh_key; /* one that was made before is not good enough */
+	bool          drill;     /* it is none of the certificate's orders: open_order stays as it is */
+	bool          peer_proof; /* completed only when the relying parties have seen it */
 	struct id     campaign_id; /* none = of no campaign */
 };
 void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
 		       const struct caller *who, struct order *ret);
+/* The drill of a certificate that is under way, NULL when there is none; and its end, for the sake of what is no drill (nothing happens
+ * where there is none). An order that is made ends it by itself. */
+const struct order *orders_drill_of(const struct controller *ctl, const char *cert_id);
+_must_check_ int    orders_end_drill(struct controller *ctl, struct commit *commit, const char *cert_id, const struct caller *who);
 /* The same for a certificate without agent: the person who orders brings the key. `intent` NULL: the order waits for an approval that
  * shows the key; else it is of `renewal_id`, and the order begins with it. */
 struct order_key {

@@ -60,9 +60,9 @@ static int judge(struct campaign_plan *p, struct store_view *view, const struct 
 	if (!policy_change_fits(&o->policy, c))
 		count_rule(o, c->template_id, "", "subject_alt_names", "names are outside the template's patterns");
 	r = policy_eligible_in_campaign(c, &o->policy, is_open ? &open : NULL, p->request.trigger, &approval);
-	if (r < 0 && p->request.kind != CAMPAIGN_EMERGENCY)
+	if (r < 0 && p->request.kind != CAMPAIGN_EMERGENCY && p->request.kind != CAMPAIGN_DRILL)
 		count_rule(o, c->template_id, "", "", err_what(r));
-	else if (approval)
+	else if (approval && p->request.kind != CAMPAIGN_DRILL)
 		count_rule(o, c->template_id, "", "max_renewals",
 			   "the next renewal waits for a person, unless the whole campaign is approved");
 	return 0;
@@ -135,14 +135,14 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* What the newest orders took that nobody had to agree to. */
+/* What the newest orders took that nobody had to agree to. A drill's say nothing of flips and reloads. */
 static int read_past(struct store_view *view, int64_t *took, int64_t *ended, size_t *ret_n)
 {
 	struct order *orders = calloc(SAMPLE, sizeof(*orders));
 	size_t        n = 0, used = 0;
 	int           r = orders != NULL ? view_orders(view, NULL, (struct id){{0}}, orders, SAMPLE, &n) : E_NOMEM;
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (orders[i].phase != ORDER_COMPLETED || orders[i].agent[0] == '\0' || (orders[i].flags & ORDER_APPROVED) != 0)
+		if (orders[i].phase != ORDER_COMPLETED || orders[i].agent[0] == '\0' || (orders[i].flags & (ORDER_APPROVED | ORDER_DRILL)) != 0)
 			continue;
 		took[used] = orders[i].completed_at - orders[i].created_at;
 		ended[used++] = orders[i].completed_at;

@@ -22,7 +22,7 @@
 
 static const enum order_event_kind outcome_events[RECEIPT_OUTCOME_COUNT] = {
 	[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
-	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,
+	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,       [RECEIPT_TESTED] = EV_TESTED,
 };
 
 static void add_evidence(struct commit *c, const struct agent *agent, const struct body_receipt *r, struct span body,
@@ -76,7 +76,10 @@ static void audit_step(struct commit *c, const char *agent, const char *cert_id,
 /* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
 static void add_steps(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r)
 {
+	struct order o;
 	bool each = level_of(ctl, r->cert_id) == AUDIT_ENHANCED; /* one record for each step of the workflow */
+	if (each && orders_find(ctl, r->renewal_id, &o) == 0 && (o.flags & ORDER_DRILL) != 0)
+		each = false; /* a drill's steps are in its report */
 	for (uint32_t i = 0; i < r->n_steps; i++) {
 		const struct receipt_step *s = &r->steps[i];
 		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE))
@@ -119,6 +122,8 @@ static void update_targets(struct controller *ctl, struct commit *c, const char 
 		n = 0;
 	bool back = n > 0 && order.phase == ORDER_ROLLED_BACK && serial_equal(r->serial, order.old_serial);
 	proof = proof && n > 0 && (back || (!hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint)));
+	if (n > 0 && (order.flags & ORDER_DRILL) != 0)
+		n = 0; /* it leaves targets as they were */
 	for (size_t i = 0; i < n; i++) {
 		if (!text_equal(rows[i].agent, agent))
 			continue;

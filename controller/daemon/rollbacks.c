@@ -60,6 +60,9 @@ int rollback_begin(struct controller *ctl, struct commit *c, struct id renewal_i
 		r = restored_allows(ctl);
 	if (r < 0)
 		return r;
+	r = orders_end_drill(ctl, c, o.cert_id, who);
+	if (r < 0)
+		return r;
 	struct order_event ev = {.kind = EV_ROLLBACK, .renewal_id = renewal_id};
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
 	r = orders_event(ctl, &ev, &(struct order_input){.commit = c, .who = who}, &stored);

@@ -9,6 +9,7 @@
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
@@ -206,6 +207,7 @@ static void on_tick(uv_timer_t *timer)
 	approvals_tick(ctl, now);
 	kept_answers_tick(ctl, now);
 	campaigns_tick(ctl, now);
+	drills_tick(ctl, now);
 	pruner_tick(ctl, now);
 	policy_walks_tick(ctl, now);
 	rollovers_tick(ctl, now);

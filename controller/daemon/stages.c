@@ -155,7 +155,7 @@ uint32_t stages_begin(struct controller *ctl, const struct order *o, const struc
 	struct certificate value;
 	struct staged_key  s;
 	bool               stopped = policy->held || (policy->pre_validation && policy->prerequisite[0] != '\0');
-	if ((o->flags & ORDER_FRESH) != 0 || o->agent[0] == '\0' || stopped)
+	if ((o->flags & (ORDER_FRESH | ORDER_DRILL)) != 0 || o->agent[0] == '\0' || stopped)
 		return 0;
 	if (cert == NULL && rows_certificate(ctl->rows, o->cert_id, &value) < 0)
 		return 0;

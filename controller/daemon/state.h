@@ -41,6 +41,7 @@ struct controller {
 	struct kept_answers          *kept_answers;
 	struct campaigns             *campaigns;
 	struct campaigns_recent      *campaigns_recent;
+	struct drills                *drills;
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;

@@ -13,9 +13,11 @@
 #include "shared/model/approval.h"
 #include "shared/model/audit.h"
 #include "shared/model/campaign.h"
+#include "shared/model/drill.h"
 #include "shared/model/inventory.h"
 #include "shared/model/notice.h"
 #include "shared/model/template.h"
+#include "shared/model/peer.h"
 #include "shared/model/rollover.h"
 
 struct store;
@@ -120,6 +122,8 @@ void store_revoke_issuer(struct store_change *c, const char *issuer_id, int64_t 
 /* What it does from now on, and who does it in its place; `retired` is never taken back. E_NOT_FOUND. */
 void store_set_standing(struct store_change *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired);
 void store_put_rollover(struct store_change *c, const struct rollover *r);
+void store_put_peer(struct store_change *c, const struct peer *p);
+void store_remove_peer(struct store_change *c, const char *cert_id, const char *agent);
 void store_put_principal(struct store_change *c, const struct principal *p);
 void store_add_token(struct store_change *c, const struct token *t);
 void store_put_token(struct store_change *c, const struct token *t); /* used_at, revoked_at */
@@ -166,6 +170,9 @@ void store_put_campaign(struct store_change *c, const struct campaign *campaign)
 /* New (by campaign and position; E_EXISTS), and the next state of one that is there (E_NOT_FOUND). */
 void store_add_member(struct store_change *c, const struct campaign_member *m);
 void store_put_member(struct store_change *c, const struct campaign_member *m);
+void store_put_drill(struct store_change *c, const struct drill *d);
+/* What stays of it, byte for byte; at most DRILL_REPORT_MAX. */
+void store_put_drill_report(struct store_change *c, struct id campaign_id, struct span report);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
 /* Replaces the invite of that id. */
@@ -282,6 +289,9 @@ _must_check_ int view_targets_of(struct store_view *v, const char *cert_id, stru
 _must_check_ int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n); /* by address */
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
+/* Who relies on a certificate, by agent; what a host relies on, by certificate. */
+_must_check_ int view_peers_of(struct store_view *v, const char *cert_id, struct peer *ret, size_t max, size_t *ret_n);
+_must_check_ int view_peers_by(struct store_view *v, const char *agent, struct peer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_rollover(struct store_view *v, const char *issuer_id, struct rollover *ret);
 _must_check_ int view_rollovers(struct store_view *v, const char *after, struct rollover *ret, size_t max, size_t *ret_n);
 _must_check_ int view_principals(struct store_view *v, const char *after, struct principal *ret, size_t max, size_t *ret_n);
@@ -351,6 +361,10 @@ _must_check_ int view_campaign(struct store_view *v, struct id campaign_id, stru
 _must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 _must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
 _must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+_must_check_ int view_drill(struct store_view *v, struct id campaign_id, struct drill *ret);
+_must_check_ int view_drills(struct store_view *v, struct id before, struct drill *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
+_must_check_ int view_drills_unreported(struct store_view *v, struct id after, struct drill *ret, size_t max, size_t *ret_n);
+_must_check_ int view_drill_report(struct store_view *v, struct id campaign_id, struct buf *to); /* adds it */
 _must_check_ int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret);
 /* The member that a certificate is of a campaign. E_NOT_FOUND. */
 _must_check_ int view_member_of(struct store_view *v, struct id campaign_id, const char *cert_id, struct campaign_member *ret);

@@ -68,6 +68,7 @@ static const struct name_place {
 	{&noun_approval, offsetof(struct approval, maker_of_token)},
 	{&noun_approval, offsetof(struct approval, decider)},
 	{&noun_campaign, offsetof(struct campaign, actor)},
+	{&noun_drill, offsetof(struct drill, actor)},
 };
 
 static bool order_is_open(const struct order *o)
@@ -82,6 +83,8 @@ static int still_needed(const struct noun *noun, const void *row)
 	if (noun == &noun_order && order_is_open(row))
 		return E_ORDER_OPEN;
 	if (noun == &noun_campaign && ((const struct campaign *)row)->completed_at == 0)
+		return E_ORDER_OPEN;
+	if (noun == &noun_drill && ((const struct drill *)row)->reported_at == 0)
 		return E_ORDER_OPEN;
 	if (noun == &noun_approval && ((const struct approval *)row)->state == APPROVAL_WAITING)
 		return E_AUDIT_PERSON_WAITS;

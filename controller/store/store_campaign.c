@@ -42,6 +42,32 @@ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct cam
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
+int view_drill(struct store_view *v, struct id campaign_id, struct drill *ret)
+{
+	struct drill row = {.campaign_id = campaign_id};
+	int          r = rows_get(v->rows, &noun_drill, &row);
+	if (r < 0)
+		return r;
+	*ret = row;
+	return 0;
+}
+
+int view_drills(struct store_view *v, struct id before, struct drill *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_drill, .max = page(max), .down = true};
+	if (!id_is_none(before))
+		query_where(&q, offsetof(struct drill, campaign_id), BELOW, &before);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_drills_unreported(struct store_view *v, struct id after, struct drill *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_drill, .max = page(max)};
+	query_where(&q, offsetof(struct drill, reported_at), NONE, NULL);
+	query_where(&q, offsetof(struct drill, campaign_id), ABOVE, &after);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
 int view_member(struct store_view *v, struct id campaign_id, uint64_t position, struct campaign_member *ret)
 {
 	struct campaign_member row = {.campaign_id = campaign_id, .position = position};

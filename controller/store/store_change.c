@@ -194,6 +194,20 @@ void store_put_rollover(struct store_change *c, const struct rollover *r)
 	verb_new(c, apply_put, &noun_rollover, r);
 }
 
+void store_put_peer(struct store_change *c, const struct peer *p)
+{
+	verb_new(c, apply_put, &noun_peer, p);
+}
+
+void store_remove_peer(struct store_change *c, const char *cert_id, const char *agent)
+{
+	struct peer        key = {.cert_id = ""};
+	struct store_verb *v = verb_new(c, apply_remove, &noun_peer, &key);
+	struct peer       *row = v->row;
+	text_into(row->cert_id, sizeof(row->cert_id), cert_id, v);
+	text_into(row->agent, sizeof(row->agent), agent, v);
+}
+
 void store_put_principal(struct store_change *c, const struct principal *p)
 {
 	verb_new(c, apply_put, &noun_principal, p);
@@ -334,6 +348,16 @@ void store_put_inventory(struct store_change *c, const struct inventory *head, c
 void store_put_campaign(struct store_change *c, const struct campaign *campaign)
 {
 	verb_new(c, apply_put, &noun_campaign, campaign);
+}
+
+void store_put_drill(struct store_change *c, const struct drill *d)
+{
+	verb_new(c, apply_put, &noun_drill, d);
+}
+
+void store_put_drill_report(struct store_change *c, struct id campaign_id, struct span report)
+{
+	verb_new(c, apply_put, &noun_drill_report, &(struct report_row){campaign_id, report});
 }
 
 void store_add_member(struct store_change *c, const struct campaign_member *m)

@@ -156,6 +156,7 @@ static const struct column issuance_columns[] = {
 	WHEN(issuance, held_at),
 	WHEN(issuance, revoke_asked_at),
 	WHEN(issuance, invalidity_at),
+	BOOL(issuance, drill),
 };
 
 static const struct column target_columns[] = {
@@ -503,6 +504,8 @@ static const struct column campaign_columns[] = {
 	WHEN(campaign, completed_at),
 	WHEN(campaign, rested_at),
 	BOOL(campaign, collecting),
+	BOOL(campaign, peer_proof),
+	UINT(campaign, peer_unproved),
 };
 
 static const struct column member_columns[] = {
@@ -602,6 +605,50 @@ static const struct column rollover_columns[] = {
 	FIXED(rollover, consumers_hash),
 };
 
+static const struct column drill_columns[] = {
+	FIXED(drill, campaign_id),
+	TEXT(drill, selector),
+	TEXT(drill, services),
+	TEXT(drill, actor),
+	TEXT(drill, reason),
+	NAME(drill, state, campaign_state),
+	TEXT(drill, cause),
+	UINT(drill, total),
+	UINT(drill, tested),
+	UINT(drill, failed),
+	UINT(drill, skipped),
+	UINT(drill, not_reached),
+	INT(drill, created_at),
+	WHEN(drill, ended_at),
+	WHEN(drill, reported_at),
+	FIXED(drill, report_hash),
+	UINT(drill, report_size),
+};
+
+static const struct column drill_report_columns[] = {
+	FIXED(report_row, campaign_id),
+	SPAN(report_row, report, DRILL_REPORT_MAX),
+};
+
+static const struct column peer_columns[] = {
+	TEXT(peer, cert_id),
+	TEXT(peer, agent),
+	TEXT(peer, address),
+	TEXT(peer, name),
+	FIXED(peer, host_hash),
+	INT(peer, declared_at),
+	WHEN(peer, judged_at),
+	FIXED(peer, renewal_id),
+	UINT(peer, attempt),
+	FIXED(peer, fingerprint),
+	FIXED(peer, seen),
+	INT(peer, code),
+	TEXT(peer, cause),
+	UINT(peer, handshakes),
+	UINT(peer, others),
+	UINT(peer, trust_epoch),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -654,6 +701,9 @@ NOUN(notice, "notices", notice, 1, .unique = NULL);
 NOUN(notice_member, "notice_members", notice_member, 2, .unique = NULL);
 NOUN(stage, "stages", staged_key, 1, .unique = NULL);
 NOUN(rollover, "rollovers", rollover, 1, .unique = NULL);
+NOUN(drill, "drills", drill, 1, .unique = NULL);
+NOUN(drill_report, "drill_reports", report_row, 1, .unique = NULL);
+NOUN(peer, "peers", peer, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -664,6 +714,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
 	&noun_former, &noun_notice, &noun_notice_member, &noun_stage, &noun_rollover,
+	&noun_drill,  &noun_drill_report, &noun_peer,
 };
 
 union any_row {
@@ -694,6 +745,9 @@ union any_row {
 	struct policy_walk walk;
 	struct notice      notice;
 	struct rollover    rollover;
+	struct drill       drill;
+	struct report_row  report;
+	struct peer        peer;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

@@ -70,6 +70,11 @@ static void name_listener(const struct renaming *r, void *row)
 	memcpy(((struct inventory_listener *)row)->agent, r->to->agent, sizeof(r->to->agent));
 }
 
+static void name_peer(const struct renaming *r, void *row)
+{
+	memcpy(((struct peer *)row)->agent, r->to->agent, sizeof(r->to->agent));
+}
+
 static void name_former(const struct renaming *r, void *row)
 {
 	memcpy(((struct former_name *)row)->agent, r->to->agent, sizeof(r->to->agent));
@@ -285,6 +290,8 @@ int apply_rename(struct apply *a, const struct store_verb *v, struct store_resul
 		r = move_all(&move, &noun_inventory, offsetof(struct inventory, agent), name_inventory, true);
 	if (r == 0)
 		r = move_all(&move, &noun_listener, offsetof(struct inventory_listener, agent), name_listener, true);
+	if (r == 0)
+		r = move_all(&move, &noun_peer, offsetof(struct peer, agent), name_peer, true);
 	if (r == 0)
 		r = move_all(&move, &noun_former, offsetof(struct former_name, agent), name_former, false);
 	if (r == 0)

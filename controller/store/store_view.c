@@ -241,6 +241,14 @@ int view_crl(struct store_view *v, const char *issuer_id, uint32_t shard, struct
 	return find_bytes(v, &q, &found);
 }
 
+int view_drill_report(struct store_view *v, struct id campaign_id, struct buf *to)
+{
+	struct query       q = {.noun = &noun_drill_report, .max = 1};
+	struct bytes_found found = {.noun = &noun_drill_report, .to = to};
+	query_where(&q, offsetof(struct report_row, campaign_id), IS, &campaign_id);
+	return find_bytes(v, &q, &found);
+}
+
 int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_root)
 {
 	struct merkle_frontier tree;

@@ -35,7 +35,15 @@ static const struct conf_key keys[] = {
          .fallback = "10m", .about = "how long after a renewal the next key is made: at least this, at most twice"},
 	{.section = "keeper", .key = "retain", .kind = CONF_INT, .offset = AT(retain), .min = 1, .max = 20, .fallback = "2",
          .about = "how many issuances' generations are kept"},
+	{.section = "peer", .key = "relies", .kind = CONF_LIST, .offset = AT(relies), .size = SIZE(relies), .fallback = "",
+         .about = "what services of this host rely on, as they reach it: CERT_ID HOST:PORT NAME, and `postgresql` where TLS begins as there; may be repeated, at most 16. Nothing else is ever probed outside this host"},
 };
+
+static int check(const void *conf, struct refusal *why)
+{
+	struct peers_conf peers;
+	return peers_conf_read(((const struct agent_conf *)conf)->relies, &peers, why);
+}
 
 const struct conf_schema agent_schema = {
 	.program = "vcc-agent",
@@ -43,6 +51,7 @@ const struct conf_schema agent_schema = {
 	.struct_size = sizeof(struct agent_conf),
 	.keys = keys,
 	.n_keys = N_ELEMENTS(keys),
+	.check = check,
 };
 
 int agent_target_dir(const struct agent_conf *conf, const struct target_conf *target, char ret[TARGET_PATH_SIZE])

@@ -4,6 +4,7 @@
 #define VCC_AGENT_CONF_H
 
 #include "shared/conf/conf.h"
+#include "shared/conf/peer_conf.h"
 #include "shared/conf/target_conf.h"
 
 enum { AGENT_PATH_SIZE = 256 };
@@ -25,6 +26,8 @@ struct agent_conf {
 	int64_t probes_per_second; /* per target */
 	int64_t stage_after_ms;    /* how long after a renewal the next key is made: at least this, at most twice */
 	int64_t retain;            /* generations of old issuances that are kept */
+	/* [peer]: link and keeper */
+	char    relies[PEER_TEXT_SIZE]; /* peer_conf.h */
 };
 
 extern const struct conf_schema agent_schema;

@@ -38,6 +38,7 @@ static const struct conf_key keys[] = {
 	{"bulk", "pause", CONF_DURATION, AT(bulk_pause_ms), 0, MS_DAY, "2s", NULL, "Between two batches."},
 	{"bulk", "halt_share", CONF_SHARE, AT(bulk_halt_share), 0, 1000, "20%", NULL, "A bulk campaign halts when more than this share of a batch fails."},
 	{"bulk", "wave_halt_share", CONF_SHARE, AT(wave_halt_share), 0, 1000, "2%", NULL, "A campaign in waves halts when more than this share of a wave fails; of a canary nothing may."},
+	{"bulk", "peer_wait", CONF_DURATION, AT(peer_wait_ms), MS_SECOND, MS_DAY, "5m", NULL, "How long relying parties are waited for, where a campaign demands that they look; then it goes on without, and says so."},
 	{"bulk", "priority", CONF_LIST, AT(bulk_priority), 0, 0, "covina, argus, clara, veritas, vpb, external", NULL, "Services in this order, then the others; dependencies go before it."},
 	{"emergency", "approval", CONF_ENUM, AT(emergency_approval), 0, 0, "after", emergency_words, "Whether an emergency above the limit runs before it is confirmed, or waits."},
 	{"limits", "keep_issuances", CONF_DURATION, AT(keep_issuances_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "A certificate that ended so long ago goes from the database to the archive, at the earliest after crl.validity. The last one of each certificate stays."},

@@ -45,6 +45,7 @@ struct controller_conf {
 	int64_t bulk_batch;
 	int64_t bulk_pause_ms;
 	int64_t bulk_halt_share; /* per mille of a batch that may fail */
+	int64_t peer_wait_ms;    /* how long relying parties are waited for */
 	int64_t wave_halt_share; /* per mille of a wave that may fail */
 	char    bulk_priority[CONF_DOMAINS_SIZE]; /* comma list of services */
 	/* [emergency] */

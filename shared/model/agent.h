@@ -223,7 +223,14 @@ struct policy_walk {
 	X(CA_SWITCHED, "ca_rollover_issuing")                                                                         \
 	X(CA_DRAINS, "ca_rollover_draining")                                                                          \
 	X(CA_ROLLED_BACK, "ca_rollover_rolled_back")                                                                  \
-	X(CA_RETIRED, "ca_retired")
+	X(CA_RETIRED, "ca_retired")                                                                                   \
+	X(DRILL_STARTED, "drill_started")                                                                             \
+	X(DRILL_ENDED, "drill_ended")                                                                                 \
+	X(DRILL_TESTED, "drill_certificate_tested")                                                                   \
+	X(DRILL_FAILED, "drill_certificate_failed") \
+	X(PEERS_PROVED, "relying_parties_proved")                                                                     \
+	X(PEERS_REFUSED, "relying_party_refused")                                                                     \
+	X(PEERS_DECLARED, "relying_party_declared")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -192,6 +192,10 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_AGENT_REPLACED] = {OBJECT_AGENT, "another host took the name: the identity of the one before ended", "by an invite that says so"},
 	[AUDIT_AGENT_RENAMED] = {OBJECT_AGENT, "the host has another name from now on; its certificates keep theirs", "not given"},
 	[AUDIT_AGENT_REMOVED] = {OBJECT_AGENT, "the evicted host was taken off the lists", "not given"},
+	[AUDIT_DRILL_STARTED] = {OBJECT_NONE, "a drill began: an emergency is rehearsed, nothing is put in use", "not given"},
+	[AUDIT_DRILL_ENDED] = {OBJECT_NONE, "a drill is over; report_sha256 is the hash of its report", "every host has told, or its time is over"},
+	[AUDIT_DRILL_TESTED] = {OBJECT_CERTIFICATE, "a certificate made for a drill passed every check and test on its host, and was destroyed", "drill"},
+	[AUDIT_DRILL_FAILED] = {OBJECT_CERTIFICATE, "a drill found that this certificate could not be replaced now, or was ended", "drill"},
 	[AUDIT_CAMPAIGN_STARTED] = {OBJECT_NONE, "a campaign of renewals began", "not given"},
 	[AUDIT_CAMPAIGN_COMPLETED] = {OBJECT_NONE, "a campaign of renewals is closed", "nothing is in flight or pending"},
 	[AUDIT_CAMPAIGN_HALTED] = {OBJECT_NONE, "a campaign sends nothing more until it is resumed", "too much of a batch failed"},
@@ -217,6 +221,9 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 			     "nothing of it is under way any more"},
 	[AUDIT_CA_ROLLED_BACK] = {OBJECT_ISSUER, "the CA signs as before, its successor stands by", "not given"},
 	[AUDIT_CA_RETIRED] = {OBJECT_ISSUER, "the signer closed the CA: it signs revocation lists and OCSP responders only", "two persons agreed"},
+	[AUDIT_PEERS_PROVED] = {OBJECT_CERTIFICATE, "every relying party saw the new certificate from its own host and trusts it", "demanded by the campaign"},
+	[AUDIT_PEERS_REFUSED] = {OBJECT_CERTIFICATE, "a relying party saw something else than the new certificate, or cannot trust it", "the cause it gave"},
+	[AUDIT_PEERS_DECLARED] = {OBJECT_AGENT, "a host told anew what its services rely on", "its owner's agent.conf"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

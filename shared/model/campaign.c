@@ -12,6 +12,7 @@ static const char *const kinds[CAMPAIGN_KIND_COUNT] = {
 	[CAMPAIGN_SERVICE] = "service",
 	[CAMPAIGN_POLICY] = "policy",
 	[CAMPAIGN_CA] = "ca",
+	[CAMPAIGN_DRILL] = "drill",
 };
 static const char *const states[CAMPAIGN_STATE_COUNT] = {
 	[CAMPAIGN_AWAITING_APPROVAL] = "awaiting_approval",

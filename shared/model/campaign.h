@@ -5,7 +5,7 @@
 
 #include "shared/model/agent.h"
 
-enum campaign_kind { CAMPAIGN_BULK, CAMPAIGN_EMERGENCY, CAMPAIGN_SERVICE, CAMPAIGN_POLICY, CAMPAIGN_CA, CAMPAIGN_KIND_COUNT };
+enum campaign_kind { CAMPAIGN_BULK, CAMPAIGN_EMERGENCY, CAMPAIGN_SERVICE, CAMPAIGN_POLICY, CAMPAIGN_CA, CAMPAIGN_DRILL, CAMPAIGN_KIND_COUNT };
 const char *campaign_kind_name(enum campaign_kind k);
 
 enum campaign_state {
@@ -109,6 +109,8 @@ struct campaign {
 	int64_t           completed_at; /* 0 = not yet: some members are open */
 	int64_t           rested_at;    /* since when nothing is in flight: the grace of what it replaced begins; 0 = not yet */
 	bool              collecting;   /* members are still being added to it */
+	bool                peer_proof;   /* its orders are completed only when the relying parties have seen what they brought */
+	uint32_t            peer_unproved; /* of those that are done: not everybody has, or nobody is declared */
 };
 _Static_assert(sizeof(struct campaign) <= 1536, "a campaign's state stays small");
 

@@ -181,6 +181,7 @@ struct issuance {
 	int64_t             held_at;         /* on the lists as certificateHold since then; 0 = not. Never together with REVOKED */
 	int64_t             revoke_asked_at; /* a person wants it revoked when its successor is proved; 0 = nobody does */
 	int64_t             invalidity_at; /* since when its key is not to be trusted, when revoked or asked to be; 0 = not said */
+	bool                drill;         /* made for a drill: never used, ends within the hour, counts nowhere */
 };
 
 /* How much of a certificate's history stands in the archive only. */

@@ -9,6 +9,7 @@
 #include "shared/model/audit.h"
 #include "shared/model/inventory.h"
 #include "shared/model/order.h"
+#include "shared/model/peer.h"
 
 enum {
 	FRAME_MAX = 65536,         /* agent frames */
@@ -86,6 +87,8 @@ struct msg_signed {
 #define LABEL_INVENTORY "vcc inventory v1"
 #define LABEL_RETURN   "vcc return v1"
 #define LABEL_STAGE    "vcc stage v1"
+#define LABEL_RELIES   "vcc relies v1"
+#define LABEL_PEER_SAW "vcc peer saw v1"
 
 struct body_csr {
 	struct id   renewal_id;
@@ -100,6 +103,27 @@ struct body_stage {
 	char        cert_id[CERT_ID_SIZE];
 	int64_t     made_at;
 	struct span csr; /* PKCS#10 DER; only key and proof of possession are used */
+};
+
+/* What the host's owner has declared that its services rely on: all of it, each time. */
+struct body_relies {
+	int64_t          made_at;
+	uint32_t         n_rows;
+	struct peer_told rows[PEERS_MAX];
+};
+
+/* What a relying party saw from its own host, and how it judges that by the roots that it holds. */
+struct body_peer_saw {
+	struct id   renewal_id; /* as asked */
+	uint32_t    attempt;
+	char        cert_id[CERT_ID_SIZE];
+	struct hash fingerprint; /* that it was to find */
+	struct hash seen;        /* that it found, or the first other one; none = no answer */
+	int         code;        /* 0, E_PEER_* */
+	char        cause[CAUSE_SIZE];
+	uint32_t    handshakes, others;
+	uint64_t    trust_epoch;
+	int64_t     made_at;
 };
 
 struct body_identity {
@@ -156,6 +180,7 @@ enum receipt_outcome {
 	RECEIPT_FAILED,      /* new one not served, old pair is back (or was never left): a new attempt may follow */
 	RECEIPT_REFUSED,     /* the answer was refused before anything was written */
 	RECEIPT_KEPT,        /* new pair kept though it is not proved (old one was invalid or not serving) */
+	RECEIPT_TESTED,      /* a drill came to its end: checked, written, tested, never in use; key and files are destroyed */
 	RECEIPT_OUTCOME_COUNT,
 };
 const char *receipt_outcome_name(enum receipt_outcome o);
@@ -253,6 +278,7 @@ struct msg_welcome {
 	uint64_t  bundle_epoch;
 };
 
+/* Also a drill: the certificate is checked, written and tested, and destroyed with its key before any flip. */
 struct msg_order {
 	struct id        renewal_id;
 	uint32_t         attempt;
@@ -348,6 +374,16 @@ struct msg_cancel {
 	struct id renewal_id;
 	uint32_t  attempt;
 	int       code;
+};
+
+/* Look at what this certificate is served by, as a relying party. Where that is stands in the host's own file and in no message: nobody who
+ * holds the controller can make a host speak to a place that its owner has not named. */
+struct msg_peer_look {
+	struct id     renewal_id; /* none: a person asks */
+	uint32_t      attempt;
+	char          cert_id[CERT_ID_SIZE];
+	struct hash   fingerprint; /* to be found */
+	struct serial old_serial;  /* of the certificate before it; none = there was none */
 };
 
 struct msg_bye {
@@ -516,6 +552,20 @@ struct lk_piece { /* link -> keeper: in order and without gaps, or the end with 
 	int         code; /* not 0: it failed, and why */
 	char        text[MSG_TEXT_SIZE];
 	struct span bytes;
+};
+/* A look from outside: the link makes the handshakes, the keeper judges what they showed. Both read the address from agent.conf. */
+struct lk_peer_look { /* keeper -> link; ends the look that is under way */
+	uint64_t request;
+	char     cert_id[CERT_ID_SIZE];
+	uint32_t handshakes;
+};
+enum { PEER_CHAIN_MAX = 32768 };
+struct lk_peer_saw { /* link -> keeper: one of each handshake */
+	uint64_t    request;
+	bool        last;
+	int         code; /* not 0: no certificate was seen, and why */
+	char        text[MSG_TEXT_SIZE];
+	struct span chain; /* all that was served, DER one after the other; the key's possession was proved */
 };
 /* `vcc-agent join` <-> `vcc-keeper join` over stdin and stdout. */
 struct lk_join_start {

@@ -52,6 +52,10 @@ enum { /* flags of a completed order */
 	ORDER_ROLLBACK_ASKED = 1 << 8, /* somebody wanted what it replaced back, however that ended */
 	ORDER_STAGED = 1 << 9, /* this attempt began with the certificate for the key that the host had staged */
 	ORDER_FRESH = 1 << 10, /* a key that was made before the order is not good enough */
+	ORDER_PEERS = 1 << 11, /* it is completed only when the relying parties have seen what it brought */
+	ORDER_PEER_UNPROVED = 1 << 12, /* not all of them did: one is away, or nobody is declared */
+	ORDER_PEER_REFUSED = 1 << 13, /* one of them saw something else, or cannot trust it */
+	ORDER_DRILL = 1 << 14, /* a drill: its certificate is tested on the host and never used. No renewal, in no figure of renewals */
 	ORDER_CANCEL_ASKED = 1 << 6, /* the agent holds the certificate and was asked to stop before the flip */
 };
 

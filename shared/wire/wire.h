@@ -67,17 +67,17 @@ const struct wire_message *wire_message_of(const struct wire_table *table, uint6
 enum {
 	/* agent -> controller */
 	MSG_HELLO = 1, MSG_INVENTORY, MSG_TARGET, MSG_STAGE, MSG_CSR, MSG_AGENT_IDENTITY, MSG_STEP, MSG_RECEIPT,
-	MSG_REHEARSAL, MSG_HEALTH, MSG_DRIFT, MSG_AGENT_ACK,
+	MSG_REHEARSAL, MSG_HEALTH, MSG_DRIFT, MSG_AGENT_ACK, MSG_RELIES, MSG_PEER_SAW,
 	/* controller -> agent */
 	MSG_WELCOME = 32, MSG_ORDER, MSG_CERTIFICATE, MSG_BUNDLE, MSG_CRL, MSG_IDENTITY, MSG_RESTAGE, MSG_ROLLBACK,
-	MSG_DRILL, MSG_HEAD, MSG_CANCEL, MSG_ACK, MSG_BYE,
+	MSG_DRILL, MSG_HEAD, MSG_CANCEL, MSG_ACK, MSG_BYE, MSG_PEER_LOOK,
 	/* gateway <-> controller */
 	GW_HELLO = 64, GW_UP, GW_DOWN, GW_ROSTER_BEGIN, GW_ROSTER_END, GW_FRAME, GW_SEND, GW_KICK, GW_CREDIT, GW_JOIN,
 	GW_JOIN_REPLY, GW_IDENTITY, GW_IDENTITY_REPLY,
 	/* link <-> keeper */
 	LK_STATE = 96, LK_FRAME, LK_CSR, LK_IDENTITY, LK_STATUS_REQUEST, LK_STATUS, LK_JOIN_START, LK_JOIN_SIGN,
 	LK_JOIN_ANSWER, LK_JOIN_DONE, LK_INVENTORY, LK_INVENTORY_DONE, LK_RETURN, LK_RETURN_SIGN, LK_RETURN_ANSWER, LK_RETURN_DONE,
-	LK_FETCH, LK_PIECE,
+	LK_FETCH, LK_PIECE, LK_PEER_LOOK, LK_PEER_SAW,
 	/* keeper <-> hook */
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
@@ -92,13 +92,13 @@ union wire_payload {
 	struct msg_hello         hello;
 	struct msg_head          head;
 	struct msg_target        target;
-	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY, MSG_STAGE */
+	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY, MSG_STAGE, MSG_RELIES, MSG_PEER_SAW */
 	struct msg_step          step;
 	struct msg_health        health;
 	struct msg_drift         drift;
 	struct msg_ack           ack; /* both directions */
 	struct msg_welcome       welcome;
-	struct msg_order         order;
+	struct msg_order         order; /* MSG_ORDER, MSG_DRILL */
 	struct msg_certificate   certificate; /* MSG_CERTIFICATE, MSG_ROLLBACK */
 	struct msg_bundle        bundle;
 	struct msg_identity      identity;
@@ -106,6 +106,7 @@ union wire_payload {
 	struct msg_cancel        cancel;
 	struct msg_restage       restage;
 	struct msg_bye           bye;
+	struct msg_peer_look     peer_look;
 	struct msg_join          join;
 	struct msg_join_reply    join_reply;
 	struct msg_return_ask    return_ask;
@@ -141,6 +142,8 @@ union wire_payload {
 	struct lk_return_done    lk_return_done;
 	struct lk_fetch          lk_fetch;
 	struct lk_piece          lk_piece;
+	struct lk_peer_look      lk_peer_look;
+	struct lk_peer_saw       lk_peer_saw;
 	struct hk_request        hk_request;
 	struct hk_reply          hk_reply;
 	struct sg_hello          sg_hello;
@@ -177,7 +180,7 @@ _must_check_ int wire_encode(const struct wire_table *table, uint16_t type, uint
 /* Signed bodies: the bare fields map, no envelope. INVENTORY_BODY_MAX holds a full body_inventory. */
 enum { INVENTORY_BODY_MAX = 64000 };
 extern const struct wire_message wire_body_csr, wire_body_identity, wire_body_receipt, wire_body_bundle, wire_body_join,
-	wire_body_inventory, wire_body_return, wire_body_stage;
+	wire_body_inventory, wire_body_return, wire_body_stage, wire_body_relies, wire_body_peer_saw;
 _must_check_ int wire_body_encode(const struct wire_message *body, const void *payload, struct buf *to);
 _must_check_ int wire_body_decode(const struct wire_message *body, struct span bytes, void *ret);
 

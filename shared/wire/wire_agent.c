@@ -61,6 +61,11 @@ static const struct wire_message inventory = WIRE_MESSAGE(MSG_INVENTORY, "invent
 static const struct wire_message receipt = WIRE_MESSAGE(MSG_RECEIPT, "receipt", "agent", struct msg_signed, signed_fields,
 	"Signed body \"receipt\". Repeated until it is acked.");
 
+static const struct wire_message relies = WIRE_MESSAGE(MSG_RELIES, "relies", "agent", struct msg_signed, signed_fields,
+	"Signed body \"relies\": what services of this host rely on. After every welcome; not acked.");
+static const struct wire_message peer_saw = WIRE_MESSAGE(MSG_PEER_SAW, "peer_saw", "agent", struct msg_signed, signed_fields,
+	"Signed body \"peer_saw\": the answer to peer_look. Not acked: who needs it asks again.");
+
 static const struct wire_field step_fields[] = {
 	WIRE_FIELD(1, struct msg_step, renewal_id),
 	WIRE_FIELD(2, struct msg_step, attempt),
@@ -135,6 +140,8 @@ static const struct wire_field order_fields[] = {
 };
 static const struct wire_message order = WIRE_MESSAGE(MSG_ORDER, "order", "controller", struct msg_order, order_fields,
 	"Make a key and send its request. Repeated after every welcome while the order is open.");
+static const struct wire_message drill = WIRE_MESSAGE(MSG_DRILL, "drill", "controller", struct msg_order, order_fields,
+	"An order that ends before the flip: its certificate is checked, written and tested, then destroyed with its key.");
 
 static const struct wire_field certificate_fields[] = {
 	WIRE_FIELD(1, struct msg_certificate, renewal_id),
@@ -223,10 +230,20 @@ static const struct wire_field bye_fields[] = {
 static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller", struct msg_bye, bye_fields,
 	"The connection ends now, and why.");
 
+static const struct wire_field peer_look_fields[] = {
+	WIRE_FIELD(1, struct msg_peer_look, renewal_id),
+	WIRE_FIELD(2, struct msg_peer_look, attempt),
+	WIRE_FIELD(3, struct msg_peer_look, cert_id),
+	WIRE_FIELD(4, struct msg_peer_look, fingerprint),
+	WIRE_FIELD(5, struct msg_peer_look, old_serial),
+};
+static const struct wire_message peer_look = WIRE_MESSAGE(MSG_PEER_LOOK, "peer_look", "controller", struct msg_peer_look,
+	peer_look_fields, "Look, as a relying party, at what serves this certificate. Where that is says the host's own file.");
+
 static const struct wire_message *const agent_messages[] = {
 	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
 	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl, &head,
-	&rollback, &stage, &restage,
+	&rollback, &stage, &restage, &drill, &relies, &peer_saw, &peer_look,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",

@@ -150,3 +150,34 @@ static const struct wire_field stage_fields[] = {
 };
 const struct wire_message wire_body_stage = WIRE_MESSAGE(0, "stage", LABEL_STAGE, struct body_stage, stage_fields,
 	"Host key signs: the next key of a certificate. Only key and proof of possession of the PKCS#10 are used.");
+
+static const struct wire_field relies_row_fields[] = {
+	WIRE_FIELD(1, struct peer_told, cert_id),
+	WIRE_FIELD(2, struct peer_told, address),
+	WIRE_FIELD(3, struct peer_told, name),
+};
+static const struct wire_message relies_row = WIRE_MESSAGE(0, "relies row", "", struct peer_told, relies_row_fields,
+	"One certificate, and how services of this host reach what it is served by.");
+
+static const struct wire_field relies_fields[] = {
+	WIRE_FIELD(1, struct body_relies, made_at),
+	WIRE_ROWS_OF(2, struct body_relies, rows, n_rows, &relies_row),
+};
+const struct wire_message wire_body_relies = WIRE_MESSAGE(0, "relies", LABEL_RELIES, struct body_relies, relies_fields,
+	"Host key signs: everything that services of this host rely on.");
+
+static const struct wire_field peer_saw_fields[] = {
+	WIRE_FIELD(1, struct body_peer_saw, renewal_id),
+	WIRE_FIELD(2, struct body_peer_saw, attempt),
+	WIRE_FIELD(3, struct body_peer_saw, cert_id),
+	WIRE_FIELD(4, struct body_peer_saw, fingerprint),
+	WIRE_FIELD(5, struct body_peer_saw, seen),
+	WIRE_FIELD(6, struct body_peer_saw, code),
+	WIRE_FIELD(7, struct body_peer_saw, cause),
+	WIRE_FIELD(8, struct body_peer_saw, handshakes),
+	WIRE_FIELD(9, struct body_peer_saw, others),
+	WIRE_FIELD(10, struct body_peer_saw, trust_epoch),
+	WIRE_FIELD(11, struct body_peer_saw, made_at),
+};
+const struct wire_message wire_body_peer_saw = WIRE_MESSAGE(0, "peer_saw", LABEL_PEER_SAW, struct body_peer_saw, peer_saw_fields,
+	"Host key signs: what a relying party saw from its own host, judged by the roots that it holds.");

@@ -9,6 +9,7 @@ static const struct wire_table *const tables[] = {&wire_agent, &wire_join, &wire
 static const struct wire_message *const bodies[] = {
 	&wire_body_csr,  &wire_body_identity,  &wire_body_receipt, &wire_body_bundle,
 	&wire_body_join, &wire_body_inventory, &wire_body_return, &wire_body_stage,
+	&wire_body_relies, &wire_body_peer_saw,
 };
 
 const struct wire_table *const *wire_tables(size_t *ret_n)

@@ -151,9 +151,28 @@ static const struct wire_field piece_fields[] = {
 static const struct wire_message piece = WIRE_MESSAGE(LK_PIECE, "piece", "link", struct lk_piece, piece_fields,
 	"The next bytes of what is being got, or why there are no more.");
 
+static const struct wire_field peer_look_fields[] = {
+	WIRE_FIELD(1, struct lk_peer_look, request),
+	WIRE_FIELD(2, struct lk_peer_look, cert_id),
+	WIRE_FIELD(3, struct lk_peer_look, handshakes),
+};
+static const struct wire_message peer_look = WIRE_MESSAGE(LK_PEER_LOOK, "peer_look", "keeper", struct lk_peer_look, peer_look_fields,
+	"Make so many handshakes with what agent.conf says about this certificate.");
+
+static const struct wire_field peer_saw_fields[] = {
+	WIRE_FIELD(1, struct lk_peer_saw, request),
+	WIRE_FIELD(2, struct lk_peer_saw, last),
+	WIRE_FIELD(3, struct lk_peer_saw, code),
+	WIRE_FIELD(4, struct lk_peer_saw, text),
+	WIRE_SPAN(5, struct lk_peer_saw, chain, PEER_CHAIN_MAX),
+};
+static const struct wire_message peer_saw = WIRE_MESSAGE(LK_PEER_SAW, "peer_saw", "link", struct lk_peer_saw, peer_saw_fields,
+	"What one of these handshakes showed, or why nothing.");
+
 static const struct wire_message *const link_messages[] = {
 	&state, &frame, &csr, &identity, &status_request, &status, &join_start, &join_sign, &join_answer, &join_done,
 	&lk_inventory, &lk_inventory_done, &lk_return, &return_sign, &return_answer, &return_done, &fetch, &piece,
+	&peer_look, &peer_saw,
 };
 const struct wire_table wire_link = {
 	.name = "ipc-link",

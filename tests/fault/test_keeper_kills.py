@@ -12,7 +12,7 @@ import pytest
 from installation import ROOT, wait_for, write
 from keeper_host import KeeperHost, temporary
 
-VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
+VERIFIED, SETTLED, FAILED, REFUSED, KEPT, TESTED = range(6)
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 ENV = {"VCC_PROBE_MS": "1500", "VCC_HEAL_MS": "300"}
 NO_EFFECT = "kind = exec\ncommand = /bin/true\n"
@@ -83,8 +83,22 @@ def refused(host):
     return host.renew(), REFUSED
 
 
-SCENES = {"swap": swap, "rollback": rollback, "refused": refused, "back": back}
-BEFORE = {"back": two_swaps}
+def in_use(host):
+    host.link.receipt(host.renew(), SETTLED)
+    host.generations = generations(host)
+
+
+def generations(host):
+    return sorted(n for n in os.listdir(host.tls) if re.fullmatch(r"g[0-9]+", n))
+
+
+def drill(host):
+    """Up to the test, and no further."""
+    return host.renew(kind="drill", any_time=True), TESTED
+
+
+SCENES = {"swap": swap, "rollback": rollback, "refused": refused, "back": back, "drill": drill}
+BEFORE = {"back": two_swaps, "drill": in_use}
 
 
 def settle(host):
@@ -143,6 +157,8 @@ def kill_and_heal(host, scene, process, point, nth, early_last=0):
     else:
         assert fingerprint == before, "the old pair"
     assert host.link.outcomes(key).count(outcome) == 1, "told once"
+    if scene == "drill":
+        wait_for("nothing is left of it", lambda: generations(host) == host.generations)
     settle(host)
     if process == "hook":
         restart(host, "hook", {})

@@ -30,6 +30,7 @@ static const char *const tally_names[TALLY_COUNT] = {
 	[TALLY_MADE_FAILED] = "failed",
 	[TALLY_MADE_REFUSED] = "refused",
 	[TALLY_MADE_KEPT] = "kept",
+	[TALLY_MADE_TESTED] = "tested",
 	[TALLY_RENUMBERED] = "receipts_renumbered",
 	[TALLY_TARGET_REFUSED] = "targets_refused",
 	[TALLY_FRAMES_IN] = "frames_in",

@@ -289,6 +289,8 @@ static void act(struct fleet *f, struct member *m, const struct deploy_action *a
 	case DACT_PROBE_RESET:
 		m->enough = false;
 		fleet_timer(f, m, TIMER_SETTLE, TIME_NEVER);
+		if (m->deploy.phase == DEPLOY_COMPARE)
+			say_probed(f, m);
 		break;
 	case DACT_PROBE_STOP:
 		fleet_timer(f, m, TIMER_SETTLE, TIME_NEVER);
@@ -331,7 +333,7 @@ static void order_begins(struct fleet *f, struct member *m)
 	memset(m->step_at, 0, sizeof(m->step_at));
 }
 
-void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, uint64_t id)
+void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, uint64_t id, bool drill)
 {
 	struct deploy_event e = deploy_event_of(f, m, DEV_ORDER);
 	if (o->trigger >= TRIGGER_COUNT || o->key_type >= KEY_TYPE_COUNT) {
@@ -346,6 +348,7 @@ void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, 
 	e.post_validation = o->post_validation;
 	e.any_time = o->any_time;
 	e.pre_validation = o->pre_validation;
+	e.drill = drill;
 	e.deadline_at = o->deadline_at;
 	text_cut(e.cert_id, sizeof(e.cert_id), o->cert_id);
 	text_cut(e.window, sizeof(e.window), o->window);

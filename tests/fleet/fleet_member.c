@@ -176,7 +176,12 @@ static void on_welcome(struct fleet *f, struct member *m, const struct wire_fram
 
 static void on_order(struct fleet *f, struct member *m, const struct wire_frame *frame)
 {
-	deploy_order(f, m, &frame->u.order, frame->id);
+	deploy_order(f, m, &frame->u.order, frame->id, false);
+}
+
+static void on_drill(struct fleet *f, struct member *m, const struct wire_frame *frame)
+{
+	deploy_order(f, m, &frame->u.order, frame->id, true);
 }
 
 static void on_certificate(struct fleet *f, struct member *m, const struct wire_frame *frame)
@@ -269,6 +274,7 @@ static const struct {
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},           {MSG_HEAD, false, on_bundle},   {MSG_CRL, false, on_nothing},
 	{MSG_IDENTITY, false, on_nothing},       {MSG_RESTAGE, false, on_restage},
+	{MSG_DRILL, false, on_drill},
 };
 
 void member_frame(struct fleet *f, struct member *m, struct span bytes)

@@ -132,7 +132,7 @@ void     member_ready(struct fleet *f, struct member *m);
 /* ---- fleet_deploy.c: the core, and a host that does what it says ---- */
 void deploy_event(struct fleet *f, struct member *m, struct deploy_event *e, uint64_t ack_id);
 struct deploy_event deploy_event_of(struct fleet *f, const struct member *m, enum deploy_event_kind kind);
-void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, uint64_t id);
+void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, uint64_t id, bool drill);
 void deploy_certificate(struct fleet *f, struct member *m, const struct msg_certificate *c, uint64_t id);
 void deploy_cancel(struct fleet *f, struct member *m, const struct msg_cancel *c, uint64_t id);
 void deploy_timer(struct fleet *f, struct member *m, enum member_timer t);

@@ -7,7 +7,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct wire_message *const bodies[] = {&wire_body_csr, &wire_body_identity, &wire_body_receipt,
-                                                    &wire_body_bundle, &wire_body_join, &wire_body_inventory, &wire_body_return, &wire_body_stage};
+                                                    &wire_body_bundle, &wire_body_join, &wire_body_inventory, &wire_body_return, &wire_body_stage,
+                                                    &wire_body_relies, &wire_body_peer_saw};
 
 static union {
 	struct body_csr      csr;
@@ -18,6 +19,8 @@ static union {
 	struct body_inventory inventory;
 	struct body_return   comeback;
 	struct body_stage    stage;
+	struct body_relies   relies;
+	struct body_peer_saw peer_saw;
 } body;
 
 static struct wire_frame frame;

@@ -201,7 +201,10 @@ class FakeHost:
         self.staged, self.restages = {}, []  # cert_id -> the next key
         self.said, self.heard = [], []       # names of all messages, in order
         self.orders, self.certificates = [], []  # every message that came, repeats too
+        self.drills = []      # the same of orders that are drills; no certificate of theirs is ever served
         self.cancels, self.acks, self.identities, self.welcomes, self.bundles = [], [], [], [], []
+        self.relies_on, self.looks = None, []
+        self.sees = lambda host, message: 0  # code of the answer to a peer_look; None: none
         self.lists = []       # what was told of published revocation lists
         self.respond = True   # answer orders and certificates as a keeper does
         self.outcome = lambda host, message: "ok"
@@ -374,6 +377,7 @@ class FakeHost:
             self.send_request(key)
         for _, body in self.receipts:
             self.send_signed("receipt", "vcc receipt v1", body)
+        self.tell_relies()
 
     def on_crl(self, number, m):
         self.lists.append(m)
@@ -393,6 +397,13 @@ class FakeHost:
                                          csr=request(self.keys[key]))
         self.send_request(key)
 
+    def on_drill(self, number, order):
+        self.drills.append(order)
+        self.on_order(number, order)
+
+    def is_drill(self, m):
+        return any(d["renewal_id"] == m["renewal_id"] for d in self.drills)
+
     def on_certificate(self, number, m):
         known = any(c["renewal_id"] == m["renewal_id"] and c["attempt"] == m["attempt"] for c in self.certificates)
         self.certificates.append(m)
@@ -409,6 +420,9 @@ class FakeHost:
         outcome = self.outcome(self, m)
         if outcome == "ok":
             assert hashlib.sha256(spki(self.keys[key])).digest() == m["stage"]
+        if outcome == "ok" and self.is_drill(m):
+            self.receipt(m, 5, m["certificate"])
+        elif outcome == "ok":
             self.served[m["cert_id"]] = x509.load_der_x509_certificate(m["certificate"])
             self.receipt(m, 0, m["certificate"])
             self.receipt(m, 1, m["certificate"])
@@ -442,6 +456,30 @@ class FakeHost:
     def on_ack(self, number, m):
         self.acks.append(m)
         self.receipts = [(seq, body) for seq, body in self.receipts if seq != m["seq"]]
+
+    # ---- as a relying party ----
+    def relies(self, *rows):
+        """Tells, now and after each welcome, what its services rely on: (cert_id, address, name)."""
+        self.relies_on = [dict(cert_id=c, address=a, name=n) for c, a, n in rows]
+        self.tell_relies()
+
+    def tell_relies(self):
+        if self.relies_on is not None:
+            self.send_signed("relies", "vcc relies v1", body_encode("relies", made_at=now_ms(), rows=self.relies_on))
+
+    def saw(self, m, code=0, key=None, **lies):
+        """The answer to a peer_look."""
+        fields = {k: m[k] for k in ("renewal_id", "attempt", "cert_id", "fingerprint")}
+        fields.update(seen=m["fingerprint"] if code == 0 else bytes(32), code=code, cause="" if code == 0 else "as the test wants it", handshakes=20,
+                      others=0 if code == 0 else 20, trust_epoch=1, made_at=now_ms())
+        fields.update(lies)
+        return self.send_signed("peer_saw", "vcc peer saw v1", body_encode("peer_saw", **fields), key)
+
+    def on_peer_look(self, number, m):
+        self.looks.append(m)
+        code = self.sees(self, m)
+        if code is not None:
+            self.saw(m, code)
 
     def on_identity(self, number, m):
         self.identities.append(m)

@@ -56,6 +56,7 @@ class FakeLink:
         self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
         self.fetches = []     # what the keeper asked for
         self.deliver = self.pieces
+        self.looks = []       # from outside, that the keeper wants
         self.acking = True
         self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
@@ -149,7 +150,7 @@ class FakeLink:
             if order["open"] and order.get("back"):
                 order["numbers"].append(self.send("rollback", **order["certificate"]))
             elif order["open"]:
-                order["numbers"].append(self.send("order", **order["message"]))
+                order["numbers"].append(self.send(order["kind"], **order["message"]))
                 if order["certificate"]:
                     self.send("certificate", **order["certificate"])
 
@@ -166,6 +167,8 @@ class FakeLink:
                     elif kind == "fetch":
                         self.fetches.append(dict(fields, arrived=time.time()))
                         self.deliver(fields)
+                    elif kind == "peer_look":
+                        self.looks.append(fields)
                     self.lock.notify_all()
         except (OSError, ValueError):
             pass
@@ -231,7 +234,7 @@ class FakeLink:
             self.receipt_seq = body["seq"]
             self.receipts.append(body)
             order = self.orders.get((body["renewal_id"], body["attempt"]))
-            if order and body["outcome"] in (1, 2, 3):
+            if order and body["outcome"] in (1, 2, 3, 5):
                 order["open"] = False
         if self.acking:
             self.send("ack", id=number, seq=body["seq"])
@@ -256,15 +259,15 @@ class FakeLink:
         except (OSError, ValueError, AttributeError):
             pass
 
-    def order(self, cert_id, names, attempt=1, renewal_id=None, key_type=0, post_validation=True, **changes):
-        """Returns (renewal_id, attempt)."""
+    def order(self, cert_id, names, attempt=1, renewal_id=None, key_type=0, post_validation=True, kind="order", **changes):
+        """Returns (renewal_id, attempt). kind: the message, also drill."""
         message = dict(renewal_id=renewal_id or uuid7(), attempt=attempt, cert_id=cert_id, trigger=4, key_type=key_type, names=canonical(names),
                        common_name=names[0], deadline_at=int(now() * 1000) + 600000, post_validation=post_validation, any_time=False)
         message.update(changes)
         key = (message["renewal_id"], message["attempt"])
         with self.lock:
-            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None, "numbers": []}
-        self.orders[key]["numbers"].append(self.send("order", **message))
+            self.orders[key] = {"kind": kind, "message": message, "open": True, "certificate": None, "fingerprint": None, "numbers": []}
+        self.orders[key]["numbers"].append(self.send(kind, **message))
         return key
 
     def back(self, key, before):
@@ -272,7 +275,7 @@ class FakeLink:
         new = (key[0], key[1] + 1)
         message = dict(self.orders[before]["certificate"], renewal_id=new[0], attempt=new[1], any_time=True)
         with self.lock:
-            self.orders[new] = {"message": message, "open": True, "certificate": message, "fingerprint": self.orders[before]["fingerprint"], "numbers": [],
+            self.orders[new] = {"kind": "rollback", "message": message, "open": True, "certificate": message, "fingerprint": self.orders[before]["fingerprint"], "numbers": [],
                                 "back": True}
         self.orders[new]["numbers"].append(self.send("rollback", **message))
         return new

@@ -179,6 +179,7 @@ static void add_audit(struct build *b, const struct order_action *a)
 		[ORDER_AUDIT_STEP] = AUDIT_RENEWAL_STEP,           [ORDER_AUDIT_MISMATCH] = AUDIT_MESSAGE_REFUSED,
 		[ORDER_AUDIT_ROLLBACK_ASKED] = AUDIT_ROLLBACK_ASKED, [ORDER_AUDIT_ROLLED_BACK] = AUDIT_RENEWAL_ROLLED_BACK,
 		[ORDER_AUDIT_ROLLBACK_FAILED] = AUDIT_ROLLBACK_FAILED,
+		[ORDER_AUDIT_PEERS_PROVED] = AUDIT_PEERS_PROVED, [ORDER_AUDIT_PEERS_REFUSED] = AUDIT_PEERS_REFUSED,
 	};
 	struct audit row = {.at = b->s->now, .event = events[a->audit], .renewal_id = a->renewal_id, .actor = "controller"};
 	char         serial[SERIAL_TEXT_SIZE];
@@ -261,6 +262,7 @@ static void apply(struct build *b, const struct order_action *a)
 		store_remove_stage(b->c->change, b->o->cert_id);
 		break;
 	case ACT_SIGN:
+	case ACT_ASK_PEERS: /* nobody relies on anything here */
 	case ACT_KIND_COUNT:
 		break;
 	}

@@ -257,7 +257,7 @@ static void on_receipt(struct sim *s, int agent, uint64_t session, const struct 
 {
 	static const enum order_event_kind kinds[RECEIPT_OUTCOME_COUNT] = {
 		[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
-		[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,
+		[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,        [RECEIPT_TESTED] = EV_TESTED,
 	};
 	struct sim_controller *k = &s->controller;
 	enum session_receipt   place = session_receipt(k->taken[agent], m->seq);

@@ -230,6 +230,7 @@ void kit_issuance(uint32_t n, struct issuance *ret)
 		.der_len = (uint16_t)(700 + n % 50),
 		.held_at = START_AT + 9 + n,
 		.revoke_asked_at = START_AT + 10 + n,
+		.drill = n % 3 == 0,
 	};
 	snprintf(ret->owner_id, sizeof(ret->owner_id), "clara%06u-web", n);
 	snprintf(ret->subject, sizeof(ret->subject), "O=Example,CN=a%u.clara.vcc.internal", n);

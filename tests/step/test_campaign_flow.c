@@ -94,6 +94,8 @@ static void read_campaign(const struct step_line *l, int64_t now, struct campaig
 			c->kind = CAMPAIGN_EMERGENCY, c->batch = 0;
 		else if (strcmp(k, "policy") == 0)
 			c->kind = CAMPAIGN_POLICY;
+		else if (strcmp(k, "drill") == 0)
+			c->kind = CAMPAIGN_DRILL, c->batch = 0;
 		else if (strcmp(k, "collecting") == 0)
 			c->collecting = true;
 		else if (strcmp(k, "fresh") == 0)
@@ -246,6 +248,8 @@ static struct order read_order(const struct step_line *l, int64_t now, bool *ret
 			*ret_follows = true;
 		else if (strcmp(l->fields.key[i], "back") == 0)
 			o.flags |= ORDER_ROLLBACK_ASKED;
+		else if (strcmp(l->fields.key[i], "away") == 0)
+			o.code = E_DRILL_AWAY;
 		else if (strcmp(l->fields.key[i], "next") == 0)
 			o.next_at = now + step_ms(l->fields.value[i]);
 		else

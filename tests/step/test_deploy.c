@@ -96,6 +96,8 @@ static void read_deploy(const struct step_line *l, int64_t now, struct deploy *d
 			d->blind = true;
 		else if (strcmp(k, "any_time") == 0)
 			d->any_time = true;
+		else if (strcmp(k, "drill") == 0)
+			d->drill = d->any_time = true;
 		else if (strcmp(k, "was_verified") == 0)
 			d->receipted = true, d->outcome = RECEIPT_VERIFIED;
 		else if (strcmp(k, "was_kept") == 0)
@@ -153,6 +155,8 @@ static bool read_facts(const char *k, const char *v, struct deploy_event *e)
 		e->blind = true;
 	else if (strcmp(k, "any_time") == 0)
 		e->any_time = true;
+	else if (strcmp(k, "drill") == 0)
+		e->drill = true;
 	else if (strcmp(k, "staged") == 0)
 		e->staged = true;
 	else if (strcmp(k, "closed") == 0)
@@ -325,7 +329,7 @@ static const enum deploy_event_kind onward[DEPLOY_PHASE_COUNT] = {
 	[DEPLOY_FLIP] = DEV_FLIPPED,     [DEPLOY_RELOAD] = DEV_RELOADED,   [DEPLOY_PROBE] = DEV_TIMER,
 	[DEPLOY_SETTLE] = DEV_TIMER,     [DEPLOY_BACK_FLIP] = DEV_FLIPPED, [DEPLOY_BACK_RELOAD] = DEV_RELOADED,
 	[DEPLOY_BACK_PROBE] = DEV_TIMER, [DEPLOY_HEAL] = DEV_PROBED,       [DEPLOY_DONE] = DEV_ORDER,
-	[DEPLOY_WINDOW] = DEV_TIMER,
+	[DEPLOY_WINDOW] = DEV_TIMER,     [DEPLOY_COMPARE] = DEV_PROBED,
 };
 
 static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
@@ -336,6 +340,7 @@ static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
 	if (rnd(seed) % 8 == 0 || d->phase == DEPLOY_NONE)
 		e.renewal_id = step_id(ids[rnd(seed) % 3]), e.attempt = 1 + rnd(seed) % 3;
 	e.post_validation = rnd(seed) % 2 == 0;
+	e.drill = rnd(seed) % 3 == 0;
 	e.spki_hash = step_hash("k");
 	e.stage = rnd(seed) % 4 == 0 ? step_hash("other") : d->spki_hash;
 	e.fingerprint = step_hash("F");
@@ -376,9 +381,16 @@ static void check_bounds(const struct deploy *d, const struct deploy_event *e, c
 		if (a->kind == DACT_RECEIPT && (a->outcome == RECEIPT_FAILED || a->outcome == RECEIPT_REFUSED))
 			assert_true(s->next.code != 0);
 		if (a->kind == DACT_DISCARD) /* never the generation in use */
-			assert_true(d->phase < DEPLOY_RELOAD ||
+			assert_true(d->phase < DEPLOY_RELOAD || d->phase == DEPLOY_COMPARE ||
 				    (d->phase >= DEPLOY_BACK_FLIP && d->phase <= DEPLOY_BACK_PROBE));
 	}
+	for (size_t i = 0; s->next.drill && i < s->n_act; i++) { /* whatever happens, a drill puts nothing in use */
+		enum deploy_action_kind k = s->act[i].kind;
+		assert_true(k != DACT_FLIP && k != DACT_FLIP_BACK && k != DACT_RELOAD);
+		assert_true(k != DACT_RECEIPT || s->act[i].outcome == RECEIPT_TESTED || s->act[i].outcome == RECEIPT_FAILED ||
+			    s->act[i].outcome == RECEIPT_REFUSED);
+	}
+	assert_true(!s->next.drill || s->next.phase < DEPLOY_FLIP || s->next.phase >= DEPLOY_DONE);
 	if (d->phase >= DEPLOY_FLIP && d->phase <= DEPLOY_BACK_PROBE)
 		assert_true(id_equal(s->next.renewal_id, d->renewal_id) && s->next.attempt == d->attempt);
 }

@@ -40,7 +40,8 @@ static uint32_t flags_of(const char *text)
 	} flags[] = {{"unverified", ORDER_UNVERIFIED}, {"draining", ORDER_DRAINING}, {"down", ORDER_SERVICE_WAS_DOWN},
 		     {"hook", ORDER_HOOK_FAILED},      {"forced", ORDER_FORCED},     {"approved", ORDER_APPROVED},
 		     {"now", ORDER_NOW},               {"staged", ORDER_STAGED},     {"fresh", ORDER_FRESH},
-		     {"cancel", ORDER_CANCEL_ASKED}};
+		     {"cancel", ORDER_CANCEL_ASKED},   {"peers", ORDER_PEERS},       {"peer_unproved", ORDER_PEER_UNPROVED},
+		     {"peer_refused", ORDER_PEER_REFUSED}, {"rollback", ORDER_ROLLBACK_ASKED}, {"drill", ORDER_DRILL}};
 	char     copy[STEP_WORD_SIZE];
 	uint32_t bits = 0;
 	char    *rest = NULL;
@@ -68,6 +69,8 @@ static struct order_policy policy_default(void)
 		.supersede_grace_ms = MS_HOUR,
 		.pre_validation = true,
 		.post_validation = true,
+		.peers_ms = 5 * MS_MINUTE,
+		.may_go_back = true,
 	};
 }
 
@@ -91,6 +94,10 @@ static void read_policy(const struct step_line *l, struct order_policy *p)
 			p->crossing_at = START + step_ms(v);
 		else if (strcmp(k, "code_signing") == 0)
 			p->code_signing = true;
+		else if (strcmp(k, "peers") == 0)
+			p->peers = (uint32_t)step_number(v);
+		else if (strcmp(k, "no_way_back") == 0)
+			p->may_go_back = false;
 		else if (strcmp(k, "held") == 0)
 			p->held = true;
 		else
@@ -315,10 +322,25 @@ static void check_bounds(const struct order *o, const struct order_step *s)
 	bool change = false;
 	for (size_t k = 0; k < s->n_act; k++) {
 		assert_true(id_equal(s->act[k].renewal_id, o->renewal_id));
-		change = change || s->act[k].kind != ACT_SIGN;
+		change = change || (s->act[k].kind != ACT_SIGN && s->act[k].kind != ACT_ASK_PEERS);
 	}
 	bool now = ((s->next.flags ^ o->flags) & ORDER_NOW) != 0; /* a flag of its own, perhaps without an action */
 	assert_true(change ? s->durable : !s->durable || now);
+}
+
+/* A drill leaves the certificate, what it has and what was staged for it as they were. */
+static void check_drill(const struct order_step *s)
+{
+	static const enum order_action_kind allowed[] = {ACT_SEND_ORDER,   ACT_SEND_CERTIFICATE, ACT_SEND_CANCEL, ACT_CLEAR_OUTBOX, ACT_ADD_INTENT,
+							 ACT_STORE_ISSUED, ACT_VOID_INTENT,      ACT_REVOKE_NEW,  ACT_AUDIT,        ACT_SIGN};
+	assert_true((s->next.flags & ORDER_DRILL) != 0 && (s->next.flags & ORDER_STAGED) == 0);
+	for (size_t k = 0; k < s->n_act; k++) {
+		bool found = false;
+		for (size_t i = 0; i < N_ELEMENTS(allowed); i++)
+			found = found || s->act[k].kind == allowed[i];
+		if (!found)
+			fail_msg("a drill asks for %s", order_action_name(s->act[k].kind));
+	}
 }
 
 /* Whatever comes in whatever order: bounds hold, an end is an end, and what changes durably has its action. */
@@ -328,23 +350,33 @@ static void test_any_events(void **state)
 	struct order_policy policy = policy_default();
 	uint64_t            seed = 1;
 	bool                seen[ORDER_PHASE_COUNT] = {false};
-	for (int run = 0; run < 2000; run++) {
-		struct order o = {.renewal_id = step_id("7"), .old_serial = step_serial("9"), .next_at = TIME_NEVER};
+	for (int run = 0; run < 8000; run++) {
+		bool         drill = run % 5 == 0;
+		struct order o = {.renewal_id = step_id("7"), .next_at = TIME_NEVER};
 		int64_t      now = START;
+		if (!drill) /* which replaces nothing */
+			o.old_serial = step_serial("9");
 		policy.post_validation = run % 2 == 0;
 		policy.verified_is_enough = run % 3 == 0;
+		policy.peers = run % 5 == 0 ? 0 : 2;
+		policy.may_go_back = run % 7 != 0;
+		o.flags = drill ? ORDER_DRILL : run % 4 < 2 ? ORDER_PEERS : 0;
+		if (drill || run % 8 != 7) /* one that has an agent goes the long way */
+			memcpy(o.agent, "host", sizeof("host"));
 		for (int i = 0; i < 60; i++) {
 			now += rnd(&seed) % 700000;
 			struct order_event e = random_event(&seed, &o);
 			struct order_step  s;
 			assert_int_equal(order_flow_step(&o, &e, now, &policy, &s), 0);
 			check_bounds(&o, &s);
+			if (drill)
+				check_drill(&s);
 			o = s.next;
 			seen[o.phase] = true;
 		}
 	}
 	assert_true(seen[ORDER_COMPLETED] && seen[ORDER_PAUSED] && seen[ORDER_CANCELLED] && seen[ORDER_FAILED]);
-	assert_true(seen[ORDER_ROLLING_BACK] && seen[ORDER_ROLLED_BACK]);
+	assert_true(seen[ORDER_ROLLING_BACK] && seen[ORDER_ROLLED_BACK] && seen[ORDER_SETTLED]);
 }
 
 static void test_attended(void **state)

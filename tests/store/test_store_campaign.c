@@ -284,11 +284,60 @@ static void test_actor_is_forgotten(void **state)
 #f " (sqlite)", f, setup_sqlite, teardown, NULL                                                                \
 	}
 
+static void test_drills(void **state)
+{
+	struct kit          *k = *state;
+	struct drill         rows[4], got, row;
+	struct buf           report = BUF_MAX(DRILL_REPORT_MAX);
+	static uint8_t       large[300000];
+	size_t               n = 9;
+	struct store_change *c = store_change_new();
+	memset(&row, 0, sizeof(row));
+	row = (struct drill){.selector = "service clara", .services = "clara,vpb", .actor = "alice", .reason = "yearly", .cause = "so",
+			     .state = CAMPAIGN_COMPLETED_WITH_FAILURES, .total = 9, .tested = 4, .failed = 3, .skipped = 2, .not_reached = 1,
+			     .created_at = 1, .ended_at = 2, .reported_at = 3, .report_hash = kit_hash(1), .report_size = sizeof(large)};
+	assert_int_equal(view_drill(k->view, kit_id(1), &got), E_NOT_FOUND);
+	for (uint32_t i = 1; i <= 3; i++) {
+		row.campaign_id = kit_id(i);
+		row.reported_at = i == 2 ? 0 : 3;
+		store_put_drill(c, &row);
+	}
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+	assert_int_equal(view_drill(k->view, kit_id(3), &got), 0);
+	assert_memory_equal(&got, &row, sizeof(got));
+	assert_int_equal(view_drills(k->view, (struct id){{0}}, rows, 2, &n), 0);
+	assert_int_equal(n, 2);
+	assert_true(id_equal(rows[0].campaign_id, kit_id(3)) && id_equal(rows[1].campaign_id, kit_id(2)));
+	assert_int_equal(view_drills(k->view, rows[1].campaign_id, rows, 4, &n), 0);
+	assert_true(n == 1 && id_equal(rows[0].campaign_id, kit_id(1)));
+	assert_int_equal(view_drills_unreported(k->view, (struct id){{0}}, rows, 4, &n), 0);
+	assert_true(n == 1 && id_equal(rows[0].campaign_id, kit_id(2)) && rows[0].reported_at == 0);
+	assert_int_equal(view_drills_unreported(k->view, kit_id(2), rows, 4, &n), 0);
+	assert_int_equal(n, 0);
+
+	for (size_t i = 0; i < sizeof(large); i++)
+		large[i] = (uint8_t)(i * 7);
+	assert_int_equal(view_drill_report(k->view, kit_id(1), &report), E_NOT_FOUND);
+	for (size_t size = sizeof(large); size > 0; size -= 150000) { /* the later one stays */
+		c = store_change_new();
+		store_put_drill_report(c, kit_id(1), (struct span){large, size});
+		assert_int_equal(kit_commit(k, c, NULL), 0);
+	}
+	assert_int_equal(view_drill_report(k->view, kit_id(1), &report), 0);
+	assert_int_equal(report.n, 150000);
+	assert_memory_equal(report.p, large, report.n);
+	buf_free(&report);
+	c = store_change_new();
+	store_put_drill_report(c, kit_id(1), (struct span){large, (size_t)DRILL_REPORT_MAX + 1}); /* refused by its size alone */
+	assert_true(kit_commit(k, c, NULL) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(test_campaign_round_trip), ON_BOTH(test_campaign_lists), ON_BOTH(test_member_round_trip),
 		ON_BOTH(test_snapshot_is_whole),   ON_BOTH(test_member_lists),   ON_BOTH(test_actor_is_forgotten),
+		ON_BOTH(test_drills),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -643,9 +643,10 @@ static void test_ranks(void **state)
 	const struct {
 		enum trigger trigger;
 		bool         in_campaign;
-	} order[ORDER_RANKS] = {{TRIGGER_EMERGENCY, true},       {TRIGGER_MANUAL, false}, {TRIGGER_POLICY_UPDATE, true},
+	} order[] = {{TRIGGER_EMERGENCY, true},       {TRIGGER_MANUAL, false}, {TRIGGER_POLICY_UPDATE, true},
 				{TRIGGER_SERVICE_UPDATE, true}, {TRIGGER_MANUAL, true},  {TRIGGER_SCHEDULED, false}};
-	for (unsigned i = 0; i < ORDER_RANKS; i++)
+	assert_true(N_ELEMENTS(order) == ORDER_RANK_DRILL && ORDER_RANK_DRILL == ORDER_RANKS - 1);
+	for (unsigned i = 0; i < N_ELEMENTS(order); i++)
 		assert_int_equal(order_rank(order[i].trigger, order[i].in_campaign), i);
 	assert_int_equal(order_rank(TRIGGER_EMERGENCY, false), 0);
 }

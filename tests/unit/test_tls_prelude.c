@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/keeper/tls_prelude.h"
+#include "shared/sys/tls_prelude.h"
 #include "shared/base/err.h"
 
 static const uint8_t request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
@@ -30,7 +30,7 @@ static int turn(struct tls_prelude *p, int fd, bool *readable, const char **caus
 static void nothing_is_said_where_tls_comes_first(void **state)
 {
 	(void)state;
-	struct tls_prelude p = {.kind = VERIFY_TLS};
+	struct tls_prelude p = {.kind = TLS_PRELUDE_NONE};
 	int                fds[2];
 	uint8_t            byte;
 	bool               readable;
@@ -45,7 +45,7 @@ static void nothing_is_said_where_tls_comes_first(void **state)
 static void asks_and_takes_one_byte(void **state)
 {
 	(void)state;
-	struct tls_prelude p = {.kind = VERIFY_STARTTLS_POSTGRESQL};
+	struct tls_prelude p = {.kind = TLS_PRELUDE_POSTGRESQL};
 	int                fds[2];
 	uint8_t            bytes[32];
 	bool               readable;
@@ -69,7 +69,7 @@ static void asks_and_takes_one_byte(void **state)
 static void waits_for_room_to_ask(void **state)
 {
 	(void)state;
-	struct tls_prelude p = {.kind = VERIFY_STARTTLS_POSTGRESQL};
+	struct tls_prelude p = {.kind = TLS_PRELUDE_POSTGRESQL};
 	int                fds[2];
 	uint8_t            bytes[4096] = {0};
 	bool               readable = true;
@@ -104,14 +104,14 @@ static void says_why_there_is_no_tls(void **state)
 		{"N", 1, "switched off"}, {"E\0\0\0", 4, "refused"}, {"HTTP/1.1 400", 12, "not the protocol"}, {"", 0, "closed"}, {"\0", 1, "not the protocol"},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
-		struct tls_prelude p = {.kind = VERIFY_STARTTLS_POSTGRESQL};
+		struct tls_prelude p = {.kind = TLS_PRELUDE_POSTGRESQL};
 		int                fds[2];
 		bool               readable;
 		const char        *cause;
 		pair(fds);
 		assert_int_equal(send(fds[1], rows[i].answer, rows[i].n, 0), rows[i].n);
 		assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
-		assert_int_equal(turn(&p, fds[0], &readable, &cause), E_SWAP_PROBE);
+		assert_int_equal(turn(&p, fds[0], &readable, &cause), E_SYS_CLOSED);
 		assert_non_null(strstr(cause, rows[i].says));
 		close(fds[0]);
 		close(fds[1]);
@@ -121,13 +121,13 @@ static void says_why_there_is_no_tls(void **state)
 static void a_closed_peer_is_no_signal(void **state)
 {
 	(void)state;
-	struct tls_prelude p = {.kind = VERIFY_STARTTLS_POSTGRESQL};
+	struct tls_prelude p = {.kind = TLS_PRELUDE_POSTGRESQL};
 	int                fds[2];
 	bool               readable;
 	const char        *cause;
 	pair(fds);
 	close(fds[1]);
-	assert_int_equal(turn(&p, fds[0], &readable, &cause), E_SWAP_PROBE);
+	assert_int_equal(turn(&p, fds[0], &readable, &cause), E_SYS_CLOSED);
 	assert_non_null(strstr(cause, "closed"));
 	close(fds[0]);
 }

@@ -1,9 +1,11 @@
-/* tls_prelude.c - room agent/keeper: what some protocols say in plain text before their TLS handshake.
+/* tls_prelude.c - room shared/sys: what some protocols say in plain text before their TLS handshake.
  * Never: reading a byte of the handshake itself; more than a fixed number of bytes. */
-#include "agent/keeper/tls_prelude.h"
+#include "shared/sys/tls_prelude.h"
 
 #include <errno.h>
 #include <sys/socket.h>
+
+#include "shared/base/buf.h"
 
 /* PostgreSQL's SSLRequest: length 8, request code 1234 and 5679 ("Frontend/Backend Protocol", SSL Session Encryption). */
 static const uint8_t ssl_request[] = {0, 0, 0, 8, 4, 210, 22, 47};
@@ -11,8 +13,8 @@ static const uint8_t ssl_request[] = {0, 0, 0, 8, 4, 210, 22, 47};
 static const struct {
 	struct span says;
 	uint8_t     wants; /* one byte */
-} preludes[VERIFY_KIND_COUNT] = {
-	[VERIFY_STARTTLS_POSTGRESQL] = {{ssl_request, sizeof(ssl_request)}, 'S'},
+} preludes[TLS_PRELUDE_KIND_COUNT] = {
+	[TLS_PRELUDE_POSTGRESQL] = {{ssl_request, sizeof(ssl_request)}, 'S'},
 };
 
 static const char *answer_words(ssize_t n, uint8_t answer)
@@ -21,7 +23,7 @@ static const char *answer_words(ssize_t n, uint8_t answer)
 		return "closed before TLS began";
 	if (answer == 'N')
 		return "the server has TLS switched off";
-	return answer == 'E' ? "the server refused before TLS began" : "not the protocol that verify.kind says";
+	return answer == 'E' ? "the server refused before TLS began" : "not the protocol that was expected";
 }
 
 int tls_prelude_turn(struct tls_prelude *p, int fd, bool *ret_read, const char **ret_cause)
@@ -36,7 +38,7 @@ int tls_prelude_turn(struct tls_prelude *p, int fd, bool *ret_read, const char *
 			return E_SYS_AGAIN;
 		} else if (errno != EINTR) {
 			*ret_cause = "closed before TLS began";
-			return E_SWAP_PROBE;
+			return E_SYS_CLOSED;
 		}
 	}
 	/* exactly one byte: whatever came in the clear behind it must not get into the TLS connection unseen */
@@ -52,7 +54,7 @@ int tls_prelude_turn(struct tls_prelude *p, int fd, bool *ret_read, const char *
 		p->done = n == 1 && answer == preludes[p->kind].wants;
 		if (!p->done) {
 			*ret_cause = answer_words(n < 0 ? 0 : n, answer);
-			return E_SWAP_PROBE;
+			return E_SYS_CLOSED;
 		}
 	}
 	return 0;

@@ -1,21 +1,24 @@
-/* tls_prelude.h - room agent/keeper: what some protocols say in plain text before their TLS handshake.
+/* tls_prelude.h - room shared/sys: what some protocols say in plain text before their TLS handshake.
  * Never: reading a byte of the handshake itself; more than a fixed number of bytes. */
 #ifndef VCC_TLS_PRELUDE_H
 #define VCC_TLS_PRELUDE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#include "shared/conf/target_conf.h"
+#include "shared/base/err.h"
+
+enum tls_prelude_kind { TLS_PRELUDE_NONE, TLS_PRELUDE_POSTGRESQL, TLS_PRELUDE_KIND_COUNT };
 
 /* One exchange on a connected, non-blocking socket. Zero with `kind` set is its beginning. */
 struct tls_prelude {
-	enum verify_kind kind;
-	size_t           sent;
-	bool             done;
+	enum tls_prelude_kind kind;
+	size_t                sent;
+	bool                  done;
 };
 
 /* Goes on as far as the socket allows. 0 = done (at once for protocols without a prelude). E_SYS_AGAIN: call again when the
- * socket is readable (`*ret_read`) or writable. E_SWAP_PROBE with a cause: the other side does not want TLS. */
+ * socket is readable (`*ret_read`) or writable. E_SYS_CLOSED with a cause: the other side does not want TLS. */
 _must_check_ int tls_prelude_turn(struct tls_prelude *p, int fd, bool *ret_read, const char **ret_cause);
 
 #endif

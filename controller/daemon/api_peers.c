@@ -1,0 +1,68 @@
+/* api_peers.c - room controller/daemon: relying parties and what they saw, as JSON; a person asks them to look.
+ * Never: judging what they say. */
+#include <stdlib.h>
+
+#include "controller/daemon/api_json.h"
+#include "controller/daemon/api_routes.h"
+#include "controller/daemon/peers.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+
+static json_t *peer_json(const struct peer *p, bool counts)
+{
+	bool    judged = p->judged_at != 0;
+	json_t *o = json_object();
+	json_object_set_new(o, "agent", json_string(p->agent));
+	json_object_set_new(o, "address", json_string(p->address));
+	json_object_set_new(o, "name", json_string(p->name));
+	json_object_set_new(o, "counts", json_boolean(counts));
+	json_object_set_new(o, "proved", judged ? json_boolean(p->code == 0) : json_null());
+	json_object_set_new(o, "code", json_code(p->code));
+	json_object_set_new(o, "error", p->code != 0 ? json_string(p->cause[0] != '\0' ? p->cause : err_what(p->code)) : json_null());
+	json_object_set_new(o, "wanted_fingerprint", json_hash(p->fingerprint));
+	json_object_set_new(o, "seen_fingerprint", json_hash(p->seen));
+	json_object_set_new(o, "handshakes", json_integer(p->handshakes));
+	json_object_set_new(o, "handshakes_failed", json_integer(p->others));
+	json_object_set_new(o, "trust_epoch", json_integer((json_int_t)p->trust_epoch));
+	json_object_set_new(o, "renewal_id", json_id(p->renewal_id));
+	json_object_set_new(o, "judged_at", json_time(p->judged_at));
+	json_object_set_new(o, "declared_at", json_time(p->declared_at));
+	return o;
+}
+
+/* Of an order: those that looked at what it brought. */
+json_t *api_peers_json(struct store_view *view, const struct certificate *cert, const struct id *renewal_id)
+{
+	size_t       n = 0;
+	json_t      *items = json_array();
+	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
+	if (rows != NULL && view_peers_of(view, cert->cert_id, rows, PEERS_ASKED_MAX, &n) == 0)
+		for (size_t i = 0; i < n; i++)
+			if (renewal_id == NULL || id_equal(rows[i].renewal_id, *renewal_id))
+				json_array_append_new(items, peer_json(&rows[i], peers_count_one(view, &rows[i], cert)));
+	free(rows);
+	return items;
+}
+
+void api_cert_proof(struct api_call *call)
+{
+	struct certificate c;
+	uint32_t           asked = 0, away = 0;
+	int                r = view_certificate(controller_view(call->ctl), call->params[0], &c);
+	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
+		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such certificate");
+	if (r == 0)
+		r = api_body(call);
+	if (r == 0 && (r = peers_ask(call->ctl, c.cert_id, &asked, &away)) < 0)
+		r = refuse(&call->why, r, c.cert_id, "%s", err_what(r));
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	json_t *o = json_object();
+	json_object_set_new(o, "cert_id", json_string(c.cert_id));
+	json_object_set_new(o, "asked", json_integer(asked));
+	json_object_set_new(o, "away", json_integer(away));
+	json_object_set_new(o, "relying_parties", api_peers_json(controller_view(call->ctl), &c, NULL));
+	api_finish(call, 202, o);
+}

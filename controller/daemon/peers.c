@@ -1,0 +1,356 @@
+/* peers.c - room controller/daemon: declared -> asked -> seen -> the order moves.
+ * Never: taking a verdict that was not asked for; one that is not signed by the host that declared it. */
+#include "controller/daemon/peers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "controller/daemon/agent_messages.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/orders.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/sys/clock.h"
+#include "shared/sys/log.h"
+
+enum { BY_PERSON_MS = 1000 };
+
+struct stored_wait {
+	char agent[AGENT_NAME_SIZE];
+};
+
+static void on_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct stored_wait *w = ctx;
+	(void)code;
+	(void)result;
+	if (!ctl->stopping)
+		fleet_ready(ctl, w->agent);
+	free(w);
+}
+
+static void commit_for(struct commit *c, const char *agent)
+{
+	struct stored_wait *w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		abort();
+	text_cut(w->agent, sizeof(w->agent), agent);
+	commit_now(c, on_stored, w);
+}
+
+/* ---- who counts -------------------------------------------------------------------------------------------------- */
+
+static bool lists(const char *list, const char *name)
+{
+	char item[SERVICE_SIZE];
+	while (text_item(&list, item, sizeof(item)))
+		if (text_equal(item, name))
+			return true;
+	return false;
+}
+
+/* What a host says of itself is not enough: else any host could hold up the campaigns of others. */
+bool peers_count_one(struct store_view *view, const struct peer *p, const struct certificate *cert)
+{
+	struct agent   a;
+	struct service s;
+	if (text_equal(p->agent, cert->agent) || view_agent(view, p->agent, &a) < 0 || a.state != AGENT_ACTIVE ||
+	    !hash_equal(a.host_hash, p->host_hash))
+		return false;
+	return text_equal(a.service, cert->service) || (view_service(view, a.service, &s) == 0 && lists(s.depends_on, cert->service));
+}
+
+struct peer_list {
+	size_t      n;
+	struct peer row[PEERS_ASKED_MAX];
+};
+
+static struct peer_list *list_of(struct store_view *view, const struct certificate *cert)
+{
+	struct peer_list *l = calloc(1, sizeof(*l));
+	size_t            found = 0;
+	if (l == NULL)
+		abort();
+	if (view_peers_of(view, cert->cert_id, l->row, PEERS_ASKED_MAX, &found) < 0)
+		found = 0;
+	for (size_t i = 0; i < found; i++)
+		if (peers_count_one(view, &l->row[i], cert))
+			l->row[l->n++] = l->row[i];
+	return l;
+}
+
+uint32_t peers_count(struct store_view *view, const struct certificate *cert)
+{
+	struct peer_list *l = list_of(view, cert);
+	uint32_t          n = (uint32_t)l->n;
+	free(l);
+	return n;
+}
+
+/* ---- what a host relies on --------------------------------------------------------------------------------------- */
+
+static bool same_place(const struct peer *p, const struct peer_told *t)
+{
+	return text_equal(p->address, t->address) && text_equal(p->name, t->name);
+}
+
+static const struct peer_told *told_of(const struct body_relies *body, const char *cert_id)
+{
+	for (uint32_t i = 0; i < body->n_rows; i++)
+		if (text_equal(body->rows[i].cert_id, cert_id))
+			return &body->rows[i];
+	return NULL;
+}
+
+static const struct peer *known_of(const struct peer *rows, size_t n, const char *cert_id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (text_equal(rows[i].cert_id, cert_id))
+			return &rows[i];
+	return NULL;
+}
+
+static int rows_ok(const struct body_relies *body)
+{
+	char canonical[NAMES_TEXT_SIZE];
+	for (uint32_t i = 0; i < body->n_rows; i++) {
+		const struct peer_told *t = &body->rows[i];
+		struct names            names;
+		if (!name_cert_id_ok(t->cert_id) || t->address[0] == '\0' || names_parse(t->name, false, &names, NULL) < 0 ||
+		    told_of(body, t->cert_id) != t)
+			return E_WIRE_LIMIT;
+		text_cut(canonical, sizeof(canonical), t->address);
+		text_plain(canonical);
+		if (!text_equal(canonical, t->address))
+			return E_WIRE_UTF8;
+	}
+	return 0;
+}
+
+/* Where it is reached otherwise, what was seen at the old place says nothing. */
+static void put_told(struct commit *c, const struct agent *a, const struct peer_told *t, int64_t now)
+{
+	struct peer p = {.host_hash = a->host_hash, .declared_at = now};
+	text_cut(p.cert_id, sizeof(p.cert_id), t->cert_id);
+	text_cut(p.agent, sizeof(p.agent), a->name);
+	text_cut(p.address, sizeof(p.address), t->address);
+	text_cut(p.name, sizeof(p.name), t->name);
+	store_put_peer(commit_change(c), &p);
+}
+
+/* What changed; an empty commit when nothing did. */
+static uint32_t compare(struct commit *c, const struct agent *a, const struct body_relies *body, const struct peer *known, size_t n)
+{
+	uint32_t changes = 0;
+	for (uint32_t i = 0; i < body->n_rows; i++) {
+		const struct peer *k = known_of(known, n, body->rows[i].cert_id);
+		if (k != NULL && same_place(k, &body->rows[i]) && hash_equal(k->host_hash, a->host_hash))
+			continue;
+		put_told(c, a, &body->rows[i], clock_now());
+		changes++;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (told_of(body, known[i].cert_id) == NULL) {
+			store_remove_peer(commit_change(c), known[i].cert_id, a->name);
+			changes++;
+		}
+	return changes;
+}
+
+/* The host is there again, or has told something new: what waits for its word is asked now. */
+static void look_for(struct controller *ctl, const void *agent, size_t n)
+{
+	size_t       found = 0;
+	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
+	(void)n;
+	if (rows == NULL)
+		abort();
+	if (view_peers_by(ctl->view, agent, rows, PEERS_ASKED_MAX, &found) < 0)
+		found = 0;
+	for (size_t i = 0; i < found; i++) {
+		struct certificate cert;
+		if (rows_certificate(ctl->rows, rows[i].cert_id, &cert) == 0 && !id_is_none(cert.open_order))
+			peers_look(ctl, &cert.open_order, sizeof(cert.open_order));
+	}
+	free(rows);
+}
+
+bool peers_declared(struct controller *ctl, const char *agent, const struct body_relies *body, int *ret_code)
+{
+	struct agent a;
+	char         actor[ACTOR_SIZE];
+	size_t       n = 0;
+	struct peer *known = calloc(PEERS_ASKED_MAX, sizeof(*known));
+	if (known == NULL)
+		abort();
+	*ret_code = rows_ok(body);
+	if (*ret_code == 0)
+		*ret_code = rows_agent(ctl->rows, agent, &a);
+	if (*ret_code == 0)
+		*ret_code = view_peers_by(ctl->view, agent, known, PEERS_ASKED_MAX, &n);
+	struct commit *c = commit_new(ctl);
+	uint32_t       changes = *ret_code == 0 ? compare(c, &a, body, known, n) : 0;
+	free(known);
+	if (changes == 0) {
+		commit_drop(c);
+		if (*ret_code == 0)
+			look_for(ctl, a.name, sizeof(a.name));
+		return false;
+	}
+	(void)snprintf(actor, sizeof(actor), "agent:%s", a.name);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_PEERS_DECLARED, .actor = actor, .object = a.name}, "{s:i,s:i}", "relies_on",
+		     (int)body->n_rows, "changes", (int)changes);
+	commit_then(c, look_for, a.name, sizeof(a.name));
+	commit_else(c, agent_rewelcome_else, a.name, sizeof(a.name)); /* welcomed again, it tells again */
+	commit_for(c, a.name);
+	return true;
+}
+
+/* ---- what it saw ------------------------------------------------------------------------------------------------- */
+
+static bool is_verdict(int code)
+{
+	static const int codes[] = {0, E_PEER_CONNECT, E_PEER_STALE, E_PEER_OTHER, E_PEER_CHAIN, E_PEER_NAME, E_PEER_UNDECLARED};
+	for (size_t i = 0; i < N_ELEMENTS(codes); i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+/* Of an order that still waits for it, or of a person's question. */
+static bool was_asked(struct controller *ctl, const struct peer *p, const struct body_peer_saw *body)
+{
+	struct order o;
+	if (id_is_none(body->renewal_id))
+		return time_between(clock_now(), p->judged_at) > BY_PERSON_MS;
+	return orders_find(ctl, body->renewal_id, &o) == 0 && text_equal(o.cert_id, body->cert_id) && o.phase == ORDER_SETTLED &&
+	       o.attempt == body->attempt && hash_equal(o.fingerprint, body->fingerprint);
+}
+
+static int peer_find(struct controller *ctl, const char *agent, const char *cert_id, struct peer *ret)
+{
+	size_t       n = 0;
+	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
+	if (rows == NULL)
+		abort();
+	int                r = view_peers_by(ctl->view, agent, rows, PEERS_ASKED_MAX, &n);
+	const struct peer *found = r == 0 ? known_of(rows, n, cert_id) : NULL;
+	if (r == 0 && found == NULL)
+		r = E_PEER_UNDECLARED;
+	if (r == 0)
+		*ret = *found;
+	free(rows);
+	return r;
+}
+
+bool peers_saw(struct controller *ctl, const char *agent, const struct body_peer_saw *body, int *ret_code)
+{
+	struct peer p;
+	*ret_code = is_verdict(body->code) ? peer_find(ctl, agent, body->cert_id, &p) : E_WIRE_LIMIT;
+	if (*ret_code < 0 || !was_asked(ctl, &p, body))
+		return false;
+	p.judged_at = clock_now();
+	p.renewal_id = body->renewal_id;
+	p.attempt = body->attempt;
+	p.fingerprint = body->fingerprint;
+	p.seen = body->seen;
+	p.code = body->code;
+	p.handshakes = body->handshakes;
+	p.others = body->others;
+	p.trust_epoch = body->trust_epoch;
+	text_cut(p.cause, sizeof(p.cause), body->cause);
+	struct commit *c = commit_new(ctl);
+	store_put_peer(commit_change(c), &p);
+	if (!id_is_none(p.renewal_id))
+		commit_then(c, peers_look, &p.renewal_id, sizeof(p.renewal_id));
+	commit_fault_points(c, "controller.peer", "controller.peer_stored"); /* not stored: the order asks again */
+	commit_for(c, agent);
+	return true;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static bool ask_one(struct controller *ctl, const struct peer *p, const struct msg_peer_look *m, bool urgent)
+{
+	return fleet_connected(ctl, p->agent) && fleet_send(ctl, p->agent, MSG_PEER_LOOK, 0, m, urgent);
+}
+
+static bool has_answered(const struct peer *p, const struct order *o)
+{
+	return p->judged_at != 0 && id_equal(p->renewal_id, o->renewal_id) && p->attempt == o->attempt && p->code != E_PEER_UNDECLARED;
+}
+
+static void order_hears(struct controller *ctl, const struct order *o, enum order_event_kind kind, const struct peer *p)
+{
+	struct order_event ev = {.kind = kind, .renewal_id = o->renewal_id, .attempt = o->attempt};
+	bool               stored;
+	if (p != NULL) {
+		ev.code = p->code;
+		(void)snprintf(ev.cause, sizeof(ev.cause), "%s: %.120s", p->agent, p->cause);
+	}
+	int r = orders_event(ctl, &ev, &(struct order_input){0}, &stored);
+	if (r < 0) /* it is looked at again */
+		log_line(LOG_LEVEL_WARNING, NULL, "what relying parties say of %s cannot be stored: %s", o->cert_id, err_what(r));
+}
+
+void peers_look(struct controller *ctl, const void *renewal_id, size_t n)
+{
+	struct order         o;
+	struct certificate   cert;
+	const struct peer   *refused = NULL;
+	size_t               good = 0;
+	struct msg_peer_look m = {.attempt = 0};
+	(void)n;
+	if (ctl->stopping || orders_find(ctl, *(const struct id *)renewal_id, &o) < 0 || o.phase != ORDER_SETTLED ||
+	    rows_certificate(ctl->rows, o.cert_id, &cert) < 0)
+		return;
+	m = (struct msg_peer_look){.renewal_id = o.renewal_id, .attempt = o.attempt, .fingerprint = o.fingerprint, .old_serial = o.old_serial};
+	text_cut(m.cert_id, sizeof(m.cert_id), o.cert_id);
+	struct peer_list *l = list_of(ctl->view, &cert);
+	for (size_t i = 0; i < l->n; i++) {
+		if (!has_answered(&l->row[i], &o))
+			(void)ask_one(ctl, &l->row[i], &m, o.trigger == TRIGGER_EMERGENCY);
+		else if (l->row[i].code == 0)
+			good++;
+		else if (refused == NULL)
+			refused = &l->row[i];
+	}
+	if (refused != NULL)
+		order_hears(ctl, &o, EV_PEERS_REFUSED, refused);
+	else if (l->n > 0 && good == l->n)
+		order_hears(ctl, &o, EV_PEERS_PROVED, NULL);
+	free(l);
+}
+
+void peers_missing(struct controller *ctl, const struct order *o, char ret[CAUSE_SIZE])
+{
+	struct certificate cert;
+	size_t             used = 0;
+	text_cut(ret, CAUSE_SIZE, "nobody is left who relies on it");
+	if (rows_certificate(ctl->rows, o->cert_id, &cert) < 0)
+		return;
+	struct peer_list *l = list_of(ctl->view, &cert);
+	for (size_t i = 0; i < l->n && used + AGENT_NAME_SIZE + 24 < CAUSE_SIZE; i++)
+		if (!has_answered(&l->row[i], o))
+			used += (size_t)snprintf(ret + used, CAUSE_SIZE - used, "%s%s", used == 0 ? "no answer from " : ", ", l->row[i].agent);
+	free(l);
+}
+
+int peers_ask(struct controller *ctl, const char *cert_id, uint32_t *ret_asked, uint32_t *ret_away)
+{
+	struct certificate   cert;
+	struct msg_peer_look m = {.attempt = 0};
+	int                  r = rows_certificate(ctl->rows, cert_id, &cert);
+	if (r < 0)
+		return r;
+	struct peer_list *l = list_of(ctl->view, &cert);
+	*ret_asked = *ret_away = 0;
+	m.fingerprint = cert.fingerprint;
+	text_cut(m.cert_id, sizeof(m.cert_id), cert.cert_id);
+	for (size_t i = 0; i < l->n; i++)
+		++*(ask_one(ctl, &l->row[i], &m, false) ? ret_asked : ret_away);
+	r = l->n > 0 ? 0 : E_PEER_NONE;
+	free(l);
+	return r;
+}
