@@ -45,8 +45,11 @@ int order_request_take(struct controller *ctl, const char *agent, uint64_t id, c
 	digest_sha256(spki, &ev.spki_hash);
 	if (before_csr(o.phase) && body->attempt == o.attempt) {
 		bool drill = (o.flags & ORDER_DRILL) != 0;
-		r = policy_walk_holds(ctl, &cert, t) ? E_POLICY_APPROVAL : key_type == t->key_type ? 0 : E_POLICY_CSR;
-		if (r == 0)
+		if (policy_walk_holds(ctl, &cert, t))
+			r = E_POLICY_APPROVAL;
+		else if (key_type != t->key_type)
+			r = E_POLICY_CSR;
+		else
 			r = intent_key_fits(ctl, cert.cert_id, ev.spki_hash, o.renewal_id, drill || (o.flags & ORDER_FRESH) != 0);
 		if (r == 0)
 			r = (drill ? intent_for_drill : intent_for)(ctl, &cert, t, spki, o.renewal_id, &intent);

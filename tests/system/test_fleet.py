@@ -180,7 +180,7 @@ def test_no_invite_goes_beyond_its_service(inst, tmp_path):
     assert code == 1 and "VCC-3011" in err and "clara" in err
     for words in (("ee", "--service", "clarra"), ("ee", "--service", "clarra", "--count", "3")):
         code, _, err = invite(inst, *words)
-        assert code == 1 and "VCC-3237" in err and "service list" in err, err
+        assert code == 1 and "VCC-3238" in err and "service list" in err, err
     wishes = tmp_path / "wishes"
     wishes.write_text("fa clara fa.clara.vcc.internal\nfb clara fb.vpb.vcc.internal\n")
     assert invite(inst, "--file", str(wishes))[0] == 1
