@@ -123,7 +123,7 @@ def test_nothing_is_put_in_use(fleet):
         shown = fleet.admin.get(f"certificates/{h.name}-web/issuances")["items"]
         assert [i["drill"] for i in shown if i["serial"] == serial] == [True] and sum(i["drill"] for i in shown) == 1
 
-    orders = fleet.rows("SELECT hex(renewal_id), phase, flags & 2048 FROM orders WHERE campaign_id = ?", bytes.fromhex(drill.replace("-", "")))
+    orders = fleet.rows("SELECT hex(renewal_id), phase, flags & 16384 FROM orders WHERE campaign_id = ?", bytes.fromhex(drill.replace("-", "")))
     assert [(p, bool(f)) for _, p, f in orders] == [("completed", True)] * 2
     marks = ", ".join(f"x'{o[0]}'" for o in orders)
     told = {e for e, in fleet.rows(f"SELECT event FROM audit WHERE renewal_id IN ({marks})")}
