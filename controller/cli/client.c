@@ -12,9 +12,10 @@
 
 #include "shared/base/text.h"
 #include "shared/conf/conf.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
-enum { ANSWER_MAX = 256 << 20, CALL_SECONDS = 150, CONNECT_SECONDS = 10, LIST_MAX = 100000 };
+enum { ANSWER_MAX = 256 << 20, CALL_SECONDS = 150, CONNECT_SECONDS = 10, SILENCE_SECONDS = 60, LIST_MAX = 100000 };
 
 #define DEFAULT_SOCKET "/run/vcc-controller/admin.sock"
 
@@ -330,8 +331,17 @@ struct events {
 	struct buf       line;
 	struct buf       problem;
 	char             id[CLIENT_EVENT_ID_SIZE];
+	int64_t          heard; /* monotonic: the last byte */
 	bool             ended; /* by fn */
 };
+
+/* Where nothing happens three bytes come each 15 s: too few for a limit by speed, enough to know that somebody is there. */
+static int on_silence(void *ctx, curl_off_t all, curl_off_t now, curl_off_t up_all, curl_off_t up_now)
+{
+	const struct events *e = ctx;
+	(void)all, (void)now, (void)up_all, (void)up_now;
+	return clock_monotonic() - e->heard > SILENCE_SECONDS * 1000;
+}
 
 /* One line without its end; the stream of ours has one data line per event. */
 static void take_line(struct events *e, const char *line)
@@ -346,6 +356,7 @@ static size_t on_events(char *bytes, size_t size, size_t n, void *ctx)
 {
 	struct events *e = ctx;
 	long           status = 0;
+	e->heard = clock_monotonic();
 	curl_easy_getinfo(e->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status < 200 || status > 299) {
 		buf_add(&e->problem, bytes, size * n);
@@ -370,7 +381,8 @@ static int events_run(const struct client *c, struct exchange *x, struct events 
 	if (e->ended)
 		return EXIT_DONE;
 	if (done != CURLE_OK) {
-		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
+		const char *cause = done == CURLE_ABORTED_BY_CALLBACK ? "nothing was heard of it for a while" : curl_easy_strerror(done);
+		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", cause);
 		return EXIT_UNREACHABLE;
 	}
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -395,8 +407,10 @@ int client_events(const struct client *c, const char *path, const char *last_id,
 		e.curl = x.curl;
 		curl_easy_setopt(x.curl, CURLOPT_HTTPHEADER, x.headers);
 		curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, 0L); /* it has no end, but a line now and then */
-		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-		curl_easy_setopt(x.curl, CURLOPT_LOW_SPEED_TIME, (long)CALL_SECONDS);
+		e.heard = clock_monotonic();
+		curl_easy_setopt(x.curl, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(x.curl, CURLOPT_XFERINFOFUNCTION, on_silence);
+		curl_easy_setopt(x.curl, CURLOPT_XFERINFODATA, &e);
 		curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, on_events);
 		curl_easy_setopt(x.curl, CURLOPT_WRITEDATA, &e);
 		r = events_run(c, &x, &e, why);
@@ -405,6 +419,38 @@ int client_events(const struct client *c, const char *path, const char *last_id,
 	buf_free(&e.problem);
 	exchange_free(&x);
 	return r;
+}
+
+static size_t on_enough(char *bytes, size_t size, size_t n, void *ctx)
+{
+	(void)bytes;
+	(void)size;
+	(void)n;
+	(void)ctx;
+	return 0; /* the first of it tells all that is asked */
+}
+
+int client_reach(const char *url, struct refusal *why)
+{
+	CURL *curl = curl_easy_init();
+	long  status = 0;
+	if (curl == NULL)
+		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 2L * CONNECT_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_enough);
+	CURLcode done = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(curl);
+	if (done != CURLE_OK && done != CURLE_WRITE_ERROR)
+		return refuse(why, E_CLI_UNREACHABLE, url, "%s", curl_easy_strerror(done)), EXIT_UNREACHABLE;
+	if (status != 200)
+		return refuse(why, E_CLI_UNREACHABLE, url, "it answers with status %ld", status), EXIT_UNREACHABLE;
+	return EXIT_DONE;
 }
 
 int client_list(const struct client *c, const char *path, const char *member, json_t **ret_items, struct refusal *why)

@@ -53,6 +53,8 @@ _must_check_ int client_call(const struct client *c, const char *method, const c
                              json_t **ret_answer, struct refusal *why);
 /* GET whose answer goes to `to` as it comes. */
 _must_check_ int client_download(const struct client *c, const char *path, FILE *to, struct refusal *why);
+/* Does a plain HTTP server answer at `url` with 200? Nothing of the answer is kept. EXIT_UNREACHABLE with the cause. */
+_must_check_ int client_reach(const char *url, struct refusal *why);
 /* Server-sent events from `path` on, after the event `last_id` ("" = none). `fn` gets the id and data of each; anything but 0 ends it.
  * EXIT_DONE: `fn` or the controller ended it. */
 enum { CLIENT_EVENT_ID_SIZE = 24 };

@@ -73,8 +73,8 @@ extern const size_t cli_issue_verbs_n;
 extern const struct verb cli_bulk_verbs[], cli_campaign_verbs[];
 extern const size_t cli_bulk_verbs_n, cli_campaign_verbs_n;
 
-extern const struct verb cli_event_verbs[], cli_check_verbs[], cli_notify_verbs[];
-extern const size_t cli_event_verbs_n, cli_check_verbs_n, cli_notify_verbs_n;
+extern const struct verb cli_event_verbs[], cli_check_verbs[], cli_doctor_verbs[], cli_notify_verbs[];
+extern const size_t cli_event_verbs_n, cli_check_verbs_n, cli_doctor_verbs_n, cli_notify_verbs_n;
 extern const struct verb cli_service_verbs[];
 extern const size_t cli_service_verbs_n;
 

@@ -59,6 +59,13 @@ static void say(struct notice_saying *ret, enum notice_word word, enum notice_ev
 	ret->code = code;
 }
 
+/* A staged key that the host has not any more is asked for in the same order: the target did not fail, and nobody has to act. */
+static bool is_failure(const struct order_action *a)
+{
+	bool told = a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED;
+	return told && a->code != 0 && a->code != E_STAGE_GONE;
+}
+
 /* The records of a step say what became of it; the last one that has something to say counts. */
 void notice_of_order(const struct order *was, const struct order_step *step, struct notice_saying *ret)
 {
@@ -68,7 +75,7 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 		const struct order_action *a = &step->act[i];
 		if (a->kind != ACT_AUDIT || (step->next.flags & ORDER_DRILL) != 0) /* a drill is told by its report */
 			continue;
-		if ((a->audit == ORDER_AUDIT_STEP || a->audit == ORDER_AUDIT_FAILED) && a->code != 0)
+		if (is_failure(a))
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_FAILED, a->code);
 		else if (a->audit == ORDER_AUDIT_PAUSED)
 			say(&s, NOTICE_WORD_TROUBLE, NOTICE_RENEWAL_PAUSED, a->code);
@@ -85,19 +92,29 @@ void notice_of_order(const struct order *was, const struct order_step *step, str
 
 /* ---- campaigns --------------------------------------------------------------------------------------------------- */
 
+/* A CA whose key is not to be trusted gives way by a campaign of its own kind. */
+static bool is_emergency(const struct campaign *c)
+{
+	return c->kind == CAMPAIGN_EMERGENCY || (c->kind == CAMPAIGN_CA && c->trigger == TRIGGER_EMERGENCY);
+}
+
 /* An emergency with failures ends by two records: the second one tells. A change of policy that touched nothing is no news. */
 bool notice_of_campaign(const struct campaign *c, enum audit_event event, enum notice_event *ret)
 {
-	bool emergency = c->kind == CAMPAIGN_EMERGENCY;
+	bool emergency = is_emergency(c);
 	switch (event) {
 	case AUDIT_EMERGENCY_STARTED:
+	case AUDIT_CAMPAIGN_STARTED:
 		*ret = NOTICE_EMERGENCY_STARTED;
-		return true;
+		return emergency;
 	case AUDIT_EMERGENCY_COMPLETED:
 		*ret = NOTICE_EMERGENCY_ENDED;
 		return c->failed == 0;
 	case AUDIT_CAMPAIGN_COMPLETED:
-		*ret = c->failed == 0 ? NOTICE_CAMPAIGN_ENDED : NOTICE_CAMPAIGN_FAILED;
+		if (emergency)
+			*ret = c->failed == 0 ? NOTICE_EMERGENCY_ENDED : NOTICE_EMERGENCY_FAILED;
+		else
+			*ret = c->failed == 0 ? NOTICE_CAMPAIGN_ENDED : NOTICE_CAMPAIGN_FAILED;
 		return c->total > 0;
 	case AUDIT_EMERGENCY_FAILED:
 	case AUDIT_CAMPAIGN_CANCELLED:

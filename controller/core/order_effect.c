@@ -237,8 +237,8 @@ void effect_sign_ended(const struct order_context *c, struct order_step *s)
 	end(c, s);
 }
 
-/* The signer's log is ahead of our counter (a restored backup), or it was away for so long that the times have grown old: the next
- * attempt draws a new number and new times. Not the target's fault. */
+/* The signer's log is ahead of our counter (a restored backup), it was away for so long that the times have grown old, or the CA gave
+ * way meanwhile and is closed: the next attempt draws a new number and new times, from whoever signs then. Not the target's fault. */
 void effect_other_intent(const struct order_context *c, struct order_step *s)
 {
 	note_failure(c, s);

@@ -46,7 +46,8 @@ static bool serial_is_ours(const struct order_context *c)
 /* The signer will never sign this, but another request for the same would do. */
 static bool intent_is_spent(const struct order_context *c)
 {
-	return serial_is_ours(c) && (c->event->code == E_SIGNER_SERIAL || c->event->code == E_SIGNER_STALE);
+	int code = c->event->code;
+	return serial_is_ours(c) && (code == E_SIGNER_SERIAL || code == E_SIGNER_STALE || code == E_CA_GIVES_WAY);
 }
 
 static bool signer_may_succeed_later(const struct order_context *c)

@@ -8,8 +8,9 @@
 #include "shared/base/times.h"
 
 static const int64_t try_again_ms = 10 * MS_SECOND; /* the signer refused */
-static const int64_t follow_up_ms = MS_HOUR;        /* between two campaigns for what is left */
+static const int64_t follow_up_ms = MS_HOUR;        /* after the first campaign, to the next for what is left */
 static const int64_t follow_up_soon_ms = MS_MINUTE; /* in an emergency */
+static const int64_t follow_up_max_ms = MS_DAY;
 static const int64_t margin_ms = 90 * MS_DAY;
 
 const char *rollover_event_name(enum rollover_event_kind k)
@@ -54,9 +55,10 @@ static bool is_trusted(const struct context *x)
 	return x->e->figures.distrustful == 0;
 }
 
+/* In an emergency the signer may have closed the old one before its answer is here: what looks open cannot be known to be. */
 static bool has_a_way_back(const struct context *x)
 {
-	return !x->r->closed;
+	return !x->r->emergency;
 }
 
 /* Before the first campaign; nothing to issue again needs none. */
@@ -158,12 +160,21 @@ static void asks_for_campaign(const struct context *x, struct rollover_step *s)
 	act(s, ROLLOVER_ACT_CAMPAIGN);
 }
 
+/* The gaps double up to a day, as those of a paused order are: each try may cost a certificate and a reload of the service. */
+static int64_t follow_up_after(const struct rollover *r)
+{
+	int64_t gap = r->emergency ? follow_up_soon_ms : follow_up_ms;
+	for (uint32_t i = 0; i < r->campaigns && gap < follow_up_max_ms; i++)
+		gap *= 2;
+	return gap < follow_up_max_ms ? gap : follow_up_max_ms;
+}
+
 static void campaign_noted(const struct context *x, struct rollover_step *s)
 {
 	s->changed = true;
 	s->next.campaign_id = x->e->campaign_id;
 	s->next.campaigns++;
-	s->next.next_at = x->now + (x->r->emergency ? follow_up_soon_ms : follow_up_ms);
+	s->next.next_at = x->now + follow_up_after(x->r);
 }
 
 static void drains(const struct context *x, struct rollover_step *s)

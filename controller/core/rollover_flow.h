@@ -1,7 +1,7 @@
 /* rollover_flow.h - room controller/core: decides the next step when an authority gives way to another.
  * Prepare, trust, issue, drain, retire: each is left only when what it stands for is proved, and until the last there is a way
- * back. Never: clocks, files, sockets, heap, single certificates. The caller stores the new state together with what the
- * actions change. */
+ * back, but for an emergency. Never: clocks, files, sockets, heap, single certificates. The caller stores the new state
+ * together with what the actions change. */
 #ifndef VCC_ROLLOVER_FLOW_H
 #define VCC_ROLLOVER_FLOW_H
 

@@ -52,6 +52,7 @@ static json_t *state_json(struct api_call *call, bool *ret_ready)
 	json_object_set_new(o, "status", json_string(ready ? "ready" : "not ready"));
 	json_object_set_new(o, "checks", checks);
 	json_object_set_new(o, "warnings", warnings_json(&s));
+	json_object_set_new(o, "contacts", json_pack("{s:b, s:b}", "admin", (int)s.contact_admin, "security", (int)s.contact_security));
 	json_object_set_new(o, "gateways", json_integer(s.gateways));
 	json_object_set_new(o, "connected_agents", json_integer(s.connected));
 	json_object_set_new(o, "open_orders", json_integer(s.open_orders));

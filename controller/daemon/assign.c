@@ -191,7 +191,7 @@ static void retire(struct proposal *p)
 	struct commit *c = commit_new(p->ctl);
 	if (ends) {
 		commit_certificate(c, &p->cert);
-		stages_retired(p->ctl, c, p->cert.cert_id);
+		stages_over(p->ctl, c, &p->cert);
 	}
 	commit_remove_target(c, gone.target_id);
 	audit(p, c, AUDIT_TARGET_RETIRED, 0, NULL);

@@ -31,9 +31,11 @@ PART(checks, "Checks", NULL, ONE_OF("store", 0, "ok,failed"), ONE_OF("signer", 0
 PART(loop, "Loop", NULL, F("turns", API_INTEGER, 0), F("longest_us", API_INTEGER, 0), F("over_1ms", API_INTEGER, 0), F("over_5ms", API_INTEGER, 0),
      F("over_10ms", API_INTEGER, 0), F("over_20ms", API_INTEGER, 0), F("over_50ms", API_INTEGER, 0));
 
+PART(contacts, "Contacts", NULL, F("admin", API_BOOL, 0), F("security", API_BOOL, 0));
+
 OBJECT(state, "State", NULL, ONE_OF("status", 0, "ready,not ready"), OBJ("checks", 0, &object_checks), F("warnings", API_TEXTS, 0),
        F("gateways", API_INTEGER, 0), F("connected_agents", API_INTEGER, 0), F("open_orders", API_INTEGER, 0),
-       OBJ("loop", 0, &object_loop), F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
+       OBJ("contacts", 0, &object_contacts), OBJ("loop", 0, &object_loop), F("started_at", API_TIME, 0), F("now", API_TIME, 0), F("version", API_TEXT, 0));
 
 /* ---- people --------------------------------------------------------------------------------------------------------- */
 

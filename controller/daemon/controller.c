@@ -378,6 +378,8 @@ void controller_state(struct controller *ctl, struct controller_state *ret)
 		.crl_late = crls_worst(ctl, now, &late) >= 500,
 		.ocsp = ocsp_keys_ready(ctl->ocsp_keys, now),
 		.admin_tls = identities_admin_ready(ctl, now),
+		.contact_admin = ctl->conf->contact_admin[0] != '\0',
+		.contact_security = ctl->conf->contact_security[0] != '\0',
 		.gateways = gateways_count(ctl),
 		.connected = fleet_count(ctl),
 		.open_orders = orders_count(ctl),

@@ -139,6 +139,7 @@ struct controller_state {
 	bool     crl_late;  /* one has used up half of its life and should be newer */
 	bool     ocsp;      /* every issuing CA has a responder in force */
 	bool     admin_tls; /* the admin certificate is valid */
+	bool     contact_admin, contact_security; /* somebody is named who is told */
 	uint32_t gateways;
 	uint32_t connected; /* welcomed agents */
 	uint32_t open_orders;

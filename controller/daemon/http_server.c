@@ -123,9 +123,23 @@ static struct http_call *call_new(struct listener *l, struct lws *wsi)
 	return c;
 }
 
+/* While a call is being worked on nothing is read: what its caller sends meanwhile, or his end, would wake the loop without end, since
+ * libwebsockets leaves it there. It does not write either then, so `write_next` reads again. */
+static void read_later(struct http_call *c)
+{
+	lws_rx_flow_control(c->wsi, 0);
+}
+
+static void write_next(struct http_call *c)
+{
+	lws_rx_flow_control(c->wsi, 1);
+	lws_callback_on_writable(c->wsi);
+}
+
 static void call_hand_over(struct http_call *c)
 {
 	c->handed = true;
+	read_later(c);
 	c->listener->bodies -= c->awaited;
 	c->awaited = 0;
 	lws_set_timer_usecs(c->wsi, LWS_SET_TIMER_USEC_CANCEL);
@@ -277,6 +291,7 @@ static void want_piece(struct http_call *c)
 	buf_reset(&c->out);
 	c->sent = 0;
 	c->waiting = true;
+	read_later(c);
 	c->more(c->more_ctx, false);
 }
 
@@ -410,6 +425,9 @@ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct 
 	return 0;
 }
 
+/* The library makes a client's context for each vhost, and would read what the system trusts into it. */
+#define NO_CLIENT LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS
+
 static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 {
 	static const lws_retry_bo_t      no_validity; /* all zero: no timer per connection */
@@ -422,10 +440,11 @@ static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 		.timeout_secs = 20,
 		.keepalive_timeout = 60,
 		.alpn = "http/1.1",
+		.options = NO_CLIENT,
 	};
 	if (l->which == HTTP_ADMIN) {
 		/* A name that does not exist makes a TLS vhost whose certificate we load ourselves, from memory. */
-		info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
+		info.options = NO_CLIENT | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
 		info.ssl_cert_filepath = "/nonexistent/vcc-admin-chain";
 		info.ssl_private_key_filepath = "/nonexistent/vcc-admin-key";
 	}
@@ -583,7 +602,7 @@ void http_call_answer(struct http_call *c, int status, const char *content_type,
 		buf_reset(&c->out);
 		c->status = 503;
 	}
-	lws_callback_on_writable(c->wsi);
+	write_next(c);
 }
 
 void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx)
@@ -611,5 +630,5 @@ void http_call_piece(struct http_call *c, struct span piece, enum http_piece kin
 		buf_add_text(&c->out, "0\r\n\r\n");
 	c->broken = kind == HTTP_PIECE_BROKEN || buf_error(&c->out) != 0;
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 30);
-	lws_callback_on_writable(c->wsi);
+	write_next(c);
 }

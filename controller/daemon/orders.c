@@ -11,6 +11,7 @@
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
@@ -510,6 +511,17 @@ void orders_try_paused(struct controller *ctl, const char *agent)
 
 /* ---- from the signer, the clock -------------------------------------------------------------------------------- */
 
+/* What was asked of a CA before it gave way, and reached the signer after it was closed, is for its successor. One that we believe to
+ * sign is another matter: somebody has to look. */
+static int refusal_of(struct controller *ctl, const struct ticket *t, int code)
+{
+	struct issuance              intent;
+	const struct catalog_issuer *issuer = NULL;
+	if (code == E_SIGNER_CLOSED && rows_issuance(ctl->rows, t->serial, &intent) == 0)
+		issuer = catalog_issuer(ctl->catalog, intent.issuer_id);
+	return issuer != NULL && issuer->row.standing == ISSUER_DRAINS ? E_CA_GIVES_WAY : code;
+}
+
 void orders_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
 {
 	struct issuance    intent, issued;
@@ -526,7 +538,7 @@ void orders_signed(struct controller *ctl, const struct ticket *t, const struct 
 		ev.fingerprint = issued.fingerprint;
 	} else {
 		ev.kind = EV_SIGN_FAILED;
-		ev.code = r;
+		ev.code = refusal_of(ctl, t, r);
 		text_cut(ev.cause, sizeof(ev.cause), a->code != 0 && a->text[0] != '\0' ? a->text : err_what(r));
 	}
 	drive(ctl, &ev, &in);

@@ -20,9 +20,8 @@
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
-#include "shared/sys/log.h"
 
-enum { PAGE = 100, BUSY_MS = 20 * 1000, WALKS_MAX = 200, COMMITS_MAX = 2000 };
+enum { PAGE = 100, BUSY_MS = 20 * 1000, WALKS_MAX = 400, TEMPLATE_WALKS = 200, COMMITS_MAX = 2000 };
 
 struct walk_entry {
 	struct policy_walk w;
@@ -33,6 +32,7 @@ struct policy_walks {
 	struct walk_entry list[WALKS_MAX];
 	size_t            n;
 	bool              scanning; /* a page is being read, or on its way to the store */
+	bool              more;     /* the store has some that found no room here */
 };
 
 int policy_walks_open(struct policy_walks **ret)
@@ -49,25 +49,35 @@ void policy_walks_free(struct policy_walks *w)
 	free(w);
 }
 
-int policy_walks_load(struct controller *ctl)
-{
-	struct policy_walk *rows = calloc(WALKS_MAX, sizeof(*rows));
-	size_t              n = 0;
-	int                 r = rows != NULL ? view_policy_walks(ctl->view, "", rows, WALKS_MAX, &n) : E_NOMEM;
-	for (size_t i = 0; r == 0 && i < n; i++)
-		ctl->policy_walks->list[i] = (struct walk_entry){.w = rows[i]};
-	if (r == 0)
-		ctl->policy_walks->n = n;
-	free(rows);
-	return r;
-}
-
 static struct walk_entry *find(struct policy_walks *all, const char *object)
 {
 	for (size_t i = 0; i < all->n; i++)
 		if (text_equal(all->list[i].w.object, object))
 			return &all->list[i];
 	return NULL;
+}
+
+/* Those of the store that come after `after`, as far as there is room for their kind. */
+static int load_after(struct controller *ctl, const char *after, size_t room)
+{
+	struct policy_walks *all = ctl->policy_walks;
+	struct policy_walk  *rows = calloc(WALKS_MAX, sizeof(*rows));
+	size_t               n = 0;
+	int                  r = rows != NULL ? view_policy_walks(ctl->view, after, rows, WALKS_MAX, &n) : E_NOMEM;
+	for (size_t i = 0; r == 0 && i < n && all->n < room; i++)
+		if (find(all, rows[i].object) == NULL)
+			all->list[all->n++] = (struct walk_entry){.w = rows[i]};
+	all->more |= r < 0 || n == WALKS_MAX || all->n == room;
+	free(rows);
+	return r;
+}
+
+/* Templates first: what they hold up has to be known (policy_walk_holds()). */
+int policy_walks_load(struct controller *ctl)
+{
+	ctl->policy_walks->more = false;
+	int r = load_after(ctl, "template:", WALKS_MAX);
+	return r == 0 ? load_after(ctl, "", WALKS_MAX - TEMPLATE_WALKS) : r;
 }
 
 /* ---- beginning ------------------------------------------------------------------------------------------------- */
@@ -82,11 +92,10 @@ static void begun(struct controller *ctl, const void *value, size_t n)
 	if (old != NULL) {
 		old->w = next;
 		old->changing -= old->changing > 0 ? 1 : 0;
-	} else if (all->n < WALKS_MAX) {
+	} else if (all->n < (text_starts(next.object, "template:") ? WALKS_MAX : WALKS_MAX - TEMPLATE_WALKS)) {
 		all->list[all->n++] = (struct walk_entry){.w = next};
-	} else { /* it is stored, and taken up at the next start */
-		log_line(LOG_LEVEL_ERROR, NULL, "%s: %d changes of policy are under way, this one waits for the next start",
-			 next.object, WALKS_MAX);
+	} else { /* it is stored, and taken up when others are over */
+		all->more = true;
 	}
 }
 
@@ -321,6 +330,13 @@ struct page_note {
 	bool               over;
 };
 
+static void end(struct policy_walks *all, struct walk_entry *e)
+{
+	size_t i = (size_t)(e - all->list);
+	memmove(&all->list[i], &all->list[i + 1], (all->n - i - 1) * sizeof(*e));
+	all->n--;
+}
+
 static void page_stored(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
@@ -329,14 +345,14 @@ static void page_stored(struct controller *ctl, const void *value, size_t n)
 	memcpy(&note, value, sizeof(note));
 	struct walk_entry *e = find(all, note.next.object);
 	all->scanning = false;
-	if (e == NULL || e->w.version != note.next.version)
-		return;
-	e->w = note.next;
-	if (!note.over || e->changing > 0) /* what comes takes the entry over */
-		return;
-	size_t i = (size_t)(e - all->list);
-	memmove(&all->list[i], &all->list[i + 1], (all->n - i - 1) * sizeof(*e));
-	all->n--;
+	if (e != NULL && e->w.version == note.next.version) {
+		e->w = note.next;
+		if (note.over && e->changing == 0) /* otherwise what comes takes the entry over */
+			end(all, e);
+	}
+	if (all->more && all->n < (WALKS_MAX - TEMPLATE_WALKS) / 2)
+		(void)!policy_walks_load(ctl); /* not readable: with the next one that is over */
+	policy_walks_tick(ctl, clock_now());
 }
 
 /* The same page again, with the next tick. */

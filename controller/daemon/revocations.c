@@ -12,6 +12,7 @@
 #include "controller/daemon/operate.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
+#include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -131,6 +132,7 @@ void controller_revoke(struct controller *ctl, const char *cert_id, enum revoke_
 	}
 	s->cert.revoked_at = s->now;
 	s->cert.renew_at = TIME_NEVER;
+	stages_over(ctl, s->commit, &s->cert);
 	store(s, "controller.revoke", "controller.revoke_stored");
 }
 
@@ -184,7 +186,10 @@ void controller_replace(struct controller *ctl, const char *cert_id, enum revoke
 		refused(s, r, cert_id);
 		return;
 	}
-	orders_create(ctl, s->commit, &s->cert, TRIGGER_MANUAL, true, approval, who, &s->result.order);
+	/* a key that lay beside one that somebody else may have is not good enough */
+	struct order_cause cause = {
+		.trigger = TRIGGER_MANUAL, .force = true, .approval = approval, .fresh_key = reason == REASON_KEY_COMPROMISE};
+	orders_create_for(ctl, s->commit, &s->cert, &cause, who, &s->result.order);
 	audit(s, AUDIT_REVOCATION_ASKED, s->result.order.renewal_id);
 	store(s, "controller.replace", "controller.replace_stored");
 }

@@ -4,6 +4,7 @@
 
 #include "controller/daemon/answer.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/order_actions.h"
 #include "controller/daemon/orders.h"
@@ -36,6 +37,9 @@ static int check_old(struct controller *ctl, const struct order *o, int64_t now)
 	int             r = serial_is_none(o->old_serial) ? E_ROLLBACK_FIRST : rows_issuance(ctl->rows, o->old_serial, &old);
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_ROLLBACK_GRACE : r;
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, old.issuer_id);
+	if (issuer != NULL && issuer->row.revoked_at != 0)
+		return E_CA_REVOKED; /* who checks lists would refuse it */
 	bool over = old.state == ISSUANCE_REVOKED || old.supersede_at <= now || old.not_after_at <= now || old.held_at != 0 ||
 		    old.revoke_asked_at != 0;
 	return over ? E_ROLLBACK_GRACE : 0;

@@ -10,10 +10,10 @@
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/answer.h"
 #include "controller/daemon/api_json.h"
-#include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/rollover_act.h"
+#include "controller/daemon/rollover_campaign.h"
 #include "controller/daemon/rollover_left.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/state.h"
@@ -28,7 +28,8 @@ struct entry {
 	struct rollover      r;
 	bool                 pending;  /* a step is on its way to the store */
 	bool                 asking;   /* the signer was asked */
-	bool                 counting; /* a worker counts what is left, or plans a campaign */
+	bool                 counting; /* a worker counts what is left */
+	bool                 planning; /* a worker plans a campaign */
 	int64_t              count_at;
 	struct rollover_left left;
 	struct buf           made; /* the successor's certificate, from the signer's answer to the step that adopts it */
@@ -147,84 +148,23 @@ static void put(struct commit *c, struct entry *e, const struct rollover *next)
 	commit_else(c, lost, next, sizeof(*next));
 }
 
-/* ---- campaigns -------------------------------------------------------------------------------------------------- */
-
-struct campaign_job {
-	struct controller    *ctl;
-	char                  issuer_id[ISSUER_ID_SIZE];
-	struct campaign_plan *plan;
-};
-
-static void plan_campaign(void *job, struct store_view *view)
+/* Not while another one is planned. `answer` is taken over; NULL = nobody waits. */
+static void begin_campaign(struct controller *ctl, struct entry *e, const struct caller *who, struct answer *answer)
 {
-	struct campaign_job *j = job;
-	struct rollover_left left = {.code = 0};
-	if (view == NULL) {
-		j->plan->code = E_STORE_IO;
-		return;
-	}
-	text_cut(left.issuer_id, sizeof(left.issuer_id), j->issuer_id);
-	rollover_left_count(&left, view, j->plan->now);
-	j->plan->request.ids = left.ids;
-	j->plan->request.n_ids = left.n_ids;
-	left.ids = NULL;
-	j->plan->code = left.code;
-	if (left.code == 0 && left.n_ids == 0)
-		j->plan->code = E_NOT_FOUND;
-	if (j->plan->code == 0)
-		campaign_plan_make(j->plan, view);
-	rollover_left_free(&left);
+	e->planning = true;
+	rollover_campaign_begin(ctl, &e->r, who, answer);
 }
 
-static void campaign_planned(void *job)
+/* What came in between is looked at again; who asked is told. */
+int rollovers_planned(struct controller *ctl, const char *issuer_id, const struct rollover **ret)
 {
-	struct campaign_job *j = job;
-	struct controller   *ctl = j->ctl;
-	struct entry        *e = find(ctl, j->issuer_id);
-	struct caller        who = {.actor = "controller"};
+	struct entry *e = find(ctl, issuer_id);
 	if (e != NULL)
-		e->counting = false;
-	if (e != NULL && !ctl->stopping && !e->pending && rollover_flow_counts(&e->r) && j->plan->code == 0) {
-		text_cut(who.actor, sizeof(who.actor), e->r.actor);
-		(void)snprintf(who.reason, sizeof(who.reason), "CA %s gives way to %s", e->r.issuer_id, e->r.successor_id);
-		campaigns_create(ctl, j->plan, &who, NULL, NULL);
-	} else if (j->plan->code < 0 && j->plan->code != E_NOT_FOUND) {
-		log_line(LOG_LEVEL_ERROR, NULL, "what CA %s signed cannot be issued again now: %s", j->issuer_id,
-			 err_what(j->plan->code));
-	}
-	campaign_plan_free(j->plan);
-	free(j);
-}
-
-static void begin_campaign(struct controller *ctl, struct entry *e)
-{
-	struct campaign_job *j = calloc(1, sizeof(*j));
-	if (e->counting) {
-		free(j); /* the next count asks for it again */
-		return;
-	}
-	if (j == NULL || (j->plan = calloc(1, sizeof(*j->plan))) == NULL)
-		abort();
-	struct campaign_request *q = &j->plan->request;
-	q->kind = CAMPAIGN_CA;
-	q->trigger = e->r.emergency ? TRIGGER_EMERGENCY : TRIGGER_MANUAL;
-	q->incident = e->r.emergency ? INCIDENT_CA_COMPROMISE : INCIDENT_OTHER;
-	q->revoke_old = e->r.emergency ? REVOKE_OLD_PROVED : REVOKE_OLD_GRACE;
-	q->selector.kind = SELECT_IDS;
-	q->halt_share = -1;
-	q->by.roles = 1u << ROLE_ADMIN;
-	text_cut(q->gives_way, sizeof(q->gives_way), e->r.issuer_id);
-	text_cut(q->reason, sizeof(q->reason), e->r.reason);
-	text_cut(j->issuer_id, sizeof(j->issuer_id), e->r.issuer_id);
-	j->ctl = ctl;
-	j->plan->priority = ctl->conf->bulk_priority;
-	j->plan->share = ctl->conf->approval_share;
-	j->plan->now = clock_now();
-	j->plan->outlook.batch = e->r.emergency ? 0 : (uint32_t)ctl->conf->bulk_batch;
-	j->plan->outlook.pause_ms = ctl->conf->bulk_pause_ms;
-	text_cut(j->plan->domain, sizeof(j->plan->domain), ctl->domain);
-	e->counting = true;
-	workers_read(ctl->workers, plan_campaign, campaign_planned, j);
+		e->planning = false;
+	if (e == NULL || e->pending || ctl->stopping)
+		return E_API_BUSY;
+	*ret = &e->r;
+	return rollover_flow_counts(&e->r) ? 0 : E_ROLLOVER_STATE;
 }
 
 /* ---- one step --------------------------------------------------------------------------------------------------- */
@@ -252,7 +192,9 @@ static void happens(struct controller *ctl, struct entry *e, const struct rollov
 	if (e->pending || ctl->stopping || rollover_flow_step(&e->r, event, clock_now(), &s) < 0)
 		return; /* what is pending is looked at again afterwards */
 	if (asks_for_campaign(&s)) {
-		begin_campaign(ctl, e);
+		text_cut(who.actor, sizeof(who.actor), e->r.actor);
+		if (!e->planning) /* else the next count asks for it again */
+			begin_campaign(ctl, e, &who, NULL);
 		return;
 	}
 	if (!s.changed) {
@@ -481,11 +423,28 @@ int rollovers_retire(struct controller *ctl, struct commit *c, const char *issue
 	return r == 0 ? take_step(ctl, c, e, &s, who) : r;
 }
 
-/* The way back leads through a successor that has not given way itself. */
-static bool goes_back_to_nowhere(struct controller *ctl, const struct rollover_step *s)
+static bool is_gone(struct controller *ctl, const char *issuer_id)
 {
-	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, s->next.successor_id);
-	return s->next.phase == ROLLOVER_ROLLED_BACK && successor != NULL && successor->row.standing == ISSUER_DRAINS;
+	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, issuer_id);
+	return i == NULL || i->row.revoked_at != 0 || i->row.retired;
+}
+
+static bool signs(struct controller *ctl, const char *issuer_id)
+{
+	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, issuer_id);
+	return i != NULL && catalog_signs(ctl->catalog, i, i->row.role) == 0;
+}
+
+/* The way back leads through a successor that has not given way itself; and neither way from one that signs to one that was
+ * revoked meanwhile: nobody would sign. */
+static bool leads_nowhere(struct controller *ctl, const struct rollover_step *s)
+{
+	const struct rollover       *r = &s->next;
+	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, r->successor_id);
+	if (r->phase == ROLLOVER_ROLLED_BACK)
+		return (successor != NULL && successor->row.standing == ISSUER_DRAINS) ||
+		       (is_gone(ctl, r->issuer_id) && signs(ctl, r->successor_id));
+	return r->phase == ROLLOVER_ISSUING && is_gone(ctl, r->successor_id) && signs(ctl, r->issuer_id);
 }
 
 void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollover_event_kind kind, const struct caller *who,
@@ -496,16 +455,20 @@ void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollove
 	struct rollover_step  s;
 	struct entry         *e = NULL;
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
-	int r = step_of(ctl, issuer_id, &ev, &e, &s);
-	if (r == 0 && goes_back_to_nowhere(ctl, &s))
+	int         r = step_of(ctl, issuer_id, &ev, &e, &s);
+	const char *cause = r == E_NOT_FOUND ? "this CA was never asked to give way" : NULL;
+	if (r == 0 && leads_nowhere(ctl, &s)) {
 		r = E_ROLLOVER_STATE;
+		cause = "the CA that would sign then is revoked, or gives way itself";
+	}
+	if (r == 0 && e->planning && asks_for_campaign(&s))
+		r = E_API_BUSY;
 	if (r < 0) {
-		answer_refuse(a, r, issuer_id, r == E_NOT_FOUND ? "this CA was never asked to give way" : NULL);
+		answer_refuse(a, r, issuer_id, cause);
 		return;
 	}
 	if (asks_for_campaign(&s)) {
-		begin_campaign(ctl, e);
-		answer_now(a);
+		begin_campaign(ctl, e, who, a);
 		return;
 	}
 	struct commit *c = commit_new(ctl);

@@ -35,6 +35,8 @@ _must_check_ int rollovers_may_retire(struct controller *ctl, const char *issuer
 void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollover_event_kind kind, const struct caller *who,
 		     api_done_fn *done, void *ctx);
 
+/* For rollover_campaign.c: the campaign that was asked for is planned. 0: it may be made now. E_API_BUSY, E_ROLLOVER_STATE. */
+_must_check_ int rollovers_planned(struct controller *ctl, const char *issuer_id, const struct rollover **ret);
 /* For campaign_make.c: the campaign that was asked for is in this commit. */
 void rollovers_campaign_made(struct controller *ctl, struct commit *c, const char *issuer_id, struct id campaign_id);
 /* For signer_client.c. */

@@ -9,6 +9,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/orders.h"
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -71,9 +72,16 @@ static bool key_is_in_use(struct controller *ctl, const struct certificate *cert
 	return !serial_is_none(cert->serial) && rows_issuance(ctl->rows, cert->serial, &i) == 0 && hash_equal(i.spki_hash, spki_hash);
 }
 
+/* A certificate for it is being made, or was made and is not proved yet: the host did not hear that we had the key, and offers it again. */
+static bool key_is_on_its_way(struct controller *ctl, const struct certificate *cert, struct hash spki_hash)
+{
+	const struct order *open = orders_of(ctl, cert);
+	return open != NULL && hash_equal(open->spki_hash, spki_hash);
+}
+
 static int judge_offer(struct controller *ctl, const struct certificate *cert, const struct template *t, const struct staged_key *s)
 {
-	if (!is_wanted(cert, t) || catalog_issuer_for(ctl->catalog, t) == NULL)
+	if (!is_wanted(cert, t))
 		return E_STAGE_UNWANTED;
 	if (s->key_type != t->key_type || key_is_in_use(ctl, cert, s->spki_hash)) {
 		struct restage_later r = restage_of(cert, t);
@@ -116,14 +124,16 @@ int stages_take(struct controller *ctl, const char *agent, uint64_t id, const st
 	r = rows_stage(ctl->rows, cert.cert_id, &known);
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
-	if (r == 0 && hash_equal(known.spki_hash, s.spki_hash) && hash_equal(known.host_hash, s.host_hash)) {
+	bool repeated = r == 0 && hash_equal(known.spki_hash, s.spki_hash) && hash_equal(known.host_hash, s.host_hash);
+	if (repeated || key_is_on_its_way(ctl, &cert, s.spki_hash)) {
 		agent_ack_when_stored(ctl, agent, id, 0);
 		return 0;
 	}
-	if (r == 0 && !id_is_none(known.renewal_id))
-		return 0; /* not now: the order that has reserved the other one is about to use it */
+	const struct catalog_issuer *issuer = catalog_issuer_for(ctl->catalog, t);
+	if (issuer == NULL || (r == 0 && !id_is_none(known.renewal_id)))
+		return 0; /* not now: nobody signs before a successor is there, or the order that has reserved the other one is about to use it */
 	text_cut(s.cert_id, sizeof(s.cert_id), cert.cert_id);
-	text_cut(s.issuer_id, sizeof(s.issuer_id), catalog_issuer_for(ctl->catalog, t)->row.issuer_id);
+	text_cut(s.issuer_id, sizeof(s.issuer_id), issuer->row.issuer_id);
 	memcpy(s.spki, spki.p, spki.n);
 	s.spki_len = (uint16_t)spki.n;
 	store_offer(ctl, agent, id, &s);
@@ -220,11 +230,11 @@ void stages_ask(struct controller *ctl, const struct certificate *cert, const st
 		send_restage(ctl, &r, sizeof(r));
 }
 
-void stages_retired(struct controller *ctl, struct commit *c, const char *cert_id)
+void stages_over(struct controller *ctl, struct commit *c, const struct certificate *cert)
 {
 	struct staged_key s;
-	if (rows_stage(ctl->rows, cert_id, &s) == 0)
-		commit_remove_stage(c, cert_id);
+	if (rows_stage(ctl->rows, cert->cert_id, &s) == 0)
+		drop(ctl, c, cert);
 }
 
 void stages_host_gone(struct controller *ctl, struct commit *c, struct hash host_hash)

@@ -28,7 +28,8 @@ void             stages_drop(struct controller *ctl, struct commit *c, const str
 void stages_judge(struct controller *ctl, const struct certificate *cert, const struct template *t);
 /* The host has told of its target, and could have a key ready that we do not know of, or none: it is asked for one. */
 void stages_ask(struct controller *ctl, const struct certificate *cert, const struct template *t);
-void stages_retired(struct controller *ctl, struct commit *c, const char *cert_id);
+/* The certificate, as `cert` says, is retired or revoked: its host is told to keep none. */
+void stages_over(struct controller *ctl, struct commit *c, const struct certificate *cert);
 void stages_host_gone(struct controller *ctl, struct commit *c, struct hash host_hash);
 
 #endif

@@ -44,7 +44,8 @@ static int vhost_make(struct lws_context *lws, const char *name, const struct lw
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.vhost_name = name,
 		.protocols = protocols,
-		.options = options | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+		.options = options | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+			   LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS, /* nothing is trusted but what tls_gateway sets */
 		.alpn = "http/1.1",
 		.retry_and_idle_policy = &no_validity,
 	};

@@ -335,17 +335,90 @@ static int sqlite_add(struct rows *r, const struct noun *noun, const void *row)
 	return write_row(r, noun, row, SQLITE_VERB_ADD);
 }
 
-static int sqlite_put(struct rows *r, const struct noun *noun, const void *row)
+/* Is column `at` of the found row what `row` says? */
+static bool column_same(sqlite3_stmt *stmt, int at, const struct column *c, const void *row)
 {
-	return write_row(r, noun, row, SQLITE_VERB_PUT);
+	struct span bytes;
+	switch (sqlite3_column_type(stmt, at)) {
+	case SQLITE_NULL:
+		return column_is_none(c, row);
+	case SQLITE_INTEGER:
+		return !column_is_none(c, row) && column_number(c, row) == sqlite3_column_int64(stmt, at);
+	case SQLITE_TEXT:
+	case SQLITE_BLOB:
+		bytes = column_bytes(c, row);
+		return !column_is_none(c, row) && bytes.n == (size_t)sqlite3_column_bytes(stmt, at) &&
+		       (bytes.n == 0 || memcmp(bytes.p, sqlite3_column_blob(stmt, at), bytes.n) == 0);
+	default:
+		return false;
+	}
 }
 
-static int sqlite_replace(struct rows *r, const struct noun *noun, const void *row)
+/* The columns in which the stored row differs; E_NOT_FOUND. */
+static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const void *row, uint64_t *ret)
 {
-	int code = write_row(r, noun, row, SQLITE_VERB_REPLACE);
+	sqlite3_stmt *stmt;
+	uint64_t      changed = 0;
+	int           code = verb_statement(r, noun, SQLITE_VERB_GET, &stmt);
 	if (code < 0)
 		return code;
-	return sqlite3_changes64(((struct sqlite_rows *)r)->db) == 1 ? 0 : E_NOT_FOUND;
+	code = bind_columns(r->db, stmt, noun, noun->n_keys, row);
+	if (code < 0)
+		return finish(stmt, code);
+	int rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		return finish(stmt, rc == SQLITE_DONE ? E_NOT_FOUND : sqlite_code(r->db, rc));
+	for (size_t i = noun->n_keys; i < noun->n_columns; i++)
+		if (!column_same(stmt, (int)i, &noun->column[i], row))
+			changed |= UINT64_C(1) << i;
+	*ret = changed;
+	return finish(stmt, 0);
+}
+
+static int update_statement(struct sqlite_rows *r, const struct noun *noun, uint64_t changed, sqlite3_stmt **ret)
+{
+	struct sqlite_update next = {.noun = noun, .changed = changed};
+	for (size_t i = 0; i < SQLITE_UPDATES && r->update[i].noun != NULL; i++)
+		if (r->update[i].noun == noun && r->update[i].changed == changed) {
+			*ret = r->update[i].stmt;
+			return 0;
+		}
+	buf_reset(&r->text);
+	sql_update(&r->text, noun, changed);
+	int code = prepare(r, &next.stmt);
+	if (code < 0)
+		return code;
+	sqlite3_finalize(r->update[r->update_next].stmt);
+	r->update[r->update_next] = next;
+	r->update_next = (r->update_next + 1) % SQLITE_UPDATES;
+	*ret = next.stmt;
+	return 0;
+}
+
+/* Only what changed is set: an index whose columns are not named is not touched, and most of a row stays as it is. */
+static int sqlite_replace(struct rows *base, const struct noun *noun, const void *row)
+{
+	struct sqlite_rows *r = (struct sqlite_rows *)base;
+	sqlite3_stmt       *stmt;
+	uint64_t            changed = 0;
+	if (!noun_row_ok(noun, row))
+		return E_INTERNAL;
+	int code = changed_columns(r, noun, row, &changed);
+	if (code < 0 || changed == 0)
+		return code;
+	code = update_statement(r, noun, changed, &stmt);
+	if (code < 0)
+		return code;
+	for (size_t i = 0; code == 0 && i < noun->n_columns; i++)
+		if (i < noun->n_keys || (changed >> i & 1) != 0)
+			code = sqlite_code(r->db, bind_column(stmt, (int)i + 1, &noun->column[i], row, i < noun->n_keys));
+	return finish(stmt, code == 0 ? sqlite_code(r->db, sqlite3_step(stmt)) : code);
+}
+
+static int sqlite_put(struct rows *r, const struct noun *noun, const void *row)
+{
+	int code = sqlite_replace(r, noun, row);
+	return code == E_NOT_FOUND ? write_row(r, noun, row, SQLITE_VERB_ADD) : code;
 }
 
 static int sqlite_remove(struct rows *r, const struct noun *noun, const void *row)
@@ -386,6 +459,8 @@ void sqlite_rows_close(struct sqlite_rows *r)
 		sqlite3_finalize(r->find[i].stmt);
 		free(r->find[i].text);
 	}
+	for (size_t i = 0; i < SQLITE_UPDATES; i++)
+		sqlite3_finalize(r->update[i].stmt);
 	buf_free(&r->text);
 	free(r->row);
 	sqlite3_close(r->db);

@@ -7,13 +7,20 @@
 
 #include "controller/store/store_rows.h"
 
-enum sqlite_verb { SQLITE_VERB_GET, SQLITE_VERB_ADD, SQLITE_VERB_PUT, SQLITE_VERB_REPLACE, SQLITE_VERB_REMOVE, SQLITE_VERB_COUNT };
-enum { SQLITE_FINDS = 96, SQLITE_TEXT_MAX = 16384 };
+enum sqlite_verb { SQLITE_VERB_GET, SQLITE_VERB_ADD, SQLITE_VERB_REMOVE, SQLITE_VERB_COUNT };
+enum { SQLITE_FINDS = 96, SQLITE_UPDATES = 128, SQLITE_TEXT_MAX = 16384 };
 
 struct sqlite_find {
 	uint64_t      mark; /* hash of the text */
 	char         *text;
 	sqlite3_stmt *stmt;
+};
+
+/* Sets the columns of `changed` (bit n is column n) of the row with a key. */
+struct sqlite_update {
+	const struct noun *noun;
+	uint64_t           changed;
+	sqlite3_stmt      *stmt;
 };
 
 /* One connection, used by one thread at a time. Statements are prepared once and kept. */
@@ -23,6 +30,8 @@ struct sqlite_rows {
 	sqlite3_stmt      *verb[NOUN_COUNT][SQLITE_VERB_COUNT];
 	struct sqlite_find find[SQLITE_FINDS];
 	size_t             find_next; /* the slot to be used (again) next */
+	struct sqlite_update update[SQLITE_UPDATES];
+	size_t               update_next;
 	struct buf         text;
 	void              *row; /* where found rows are read into */
 };
@@ -39,6 +48,7 @@ _must_check_ int sqlite_exec(sqlite3 *db, const char *sql);
 
 /* Texts, from the tables of store_noun.c alone. Parameter n of a verb is column n (from 1); those of a query come in order. */
 void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb);
+void sql_update(struct buf *to, const struct noun *noun, uint64_t changed);
 void sql_query(struct buf *to, const struct query *q, bool count);
 
 /* The one connection that may write and checkpoint: makes the file if asked, migrates, checks. */

@@ -22,7 +22,7 @@ extern const size_t               schema_files_n;
 
 enum {
 	APPLICATION_ID = 0x56434350, /* "VCCP" in the file's header */
-	CHECK_MAX_BYTES = 256 * 1024 * 1024, /* larger files are not read whole at start */
+	CHECK_MAX_BYTES = 64 * 1024 * 1024, /* a third of a second; in larger files damage shows when the page is read: an emergency waits for the start */
 	BUSY_MS = 5000,
 };
 

@@ -28,12 +28,6 @@ static void insert(struct buf *to, const struct noun *noun)
 	buf_add_text(to, ")");
 }
 
-static void assign(struct buf *to, const struct noun *noun)
-{
-	for (size_t i = noun->n_keys; i < noun->n_columns; i++)
-		buf_add_fmt(to, "%s\"%s\"=?%zu", i > noun->n_keys ? "," : "", noun->column[i].name, i + 1);
-}
-
 void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb)
 {
 	switch (verb) {
@@ -46,19 +40,6 @@ void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb)
 	case SQLITE_VERB_ADD:
 		insert(to, noun);
 		break;
-	case SQLITE_VERB_PUT:
-		insert(to, noun);
-		buf_add_text(to, " ON CONFLICT(");
-		for (size_t i = 0; i < noun->n_keys; i++)
-			buf_add_fmt(to, "%s\"%s\"", i > 0 ? "," : "", noun->column[i].name);
-		buf_add_text(to, ") DO UPDATE SET ");
-		assign(to, noun);
-		break;
-	case SQLITE_VERB_REPLACE:
-		buf_add_fmt(to, "UPDATE %s SET ", noun->table);
-		assign(to, noun);
-		keys_match(to, noun);
-		break;
 	case SQLITE_VERB_REMOVE:
 		buf_add_fmt(to, "DELETE FROM %s", noun->table);
 		keys_match(to, noun);
@@ -66,6 +47,18 @@ void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb)
 	case SQLITE_VERB_COUNT:
 		break;
 	}
+}
+
+void sql_update(struct buf *to, const struct noun *noun, uint64_t changed)
+{
+	const char *between = "";
+	buf_add_fmt(to, "UPDATE %s SET ", noun->table);
+	for (size_t i = 0; i < noun->n_columns; i++)
+		if ((changed >> i & 1) != 0) {
+			buf_add_fmt(to, "%s\"%s\"=?%zu", between, noun->column[i].name, i + 1);
+			between = ",";
+		}
+	keys_match(to, noun);
 }
 
 static void term(struct buf *to, const struct condition *c)

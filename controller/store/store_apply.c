@@ -10,8 +10,6 @@
 #define COUNTER_MESSAGE "message"
 #define COUNTER_SERIAL  "serial"
 
-enum { AUDIT_TEXT_MAX = 4096 };
-
 static int counter_get(struct rows *rows, const char *name, struct counter_row *ret)
 {
 	struct counter_row c = {.value = 0};
@@ -31,9 +29,9 @@ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 	int          r = rows_audit_size(rows, &size);
 	if (r < 0)
 		return r;
-	r = merkle_frontier_load(rows_node, rows, size, &next.tree);
+	r = merkle_frontier_load(audit_node, &(struct audit_tree){rows, hash}, size, &next.tree);
 	if (r < 0)
-		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r; /* a record without its nodes */
+		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r; /* a record or a node is missing */
 	r = rows_audit_at(rows, &next.audit_at);
 	if (r == 0)
 		r = counter_get(rows, COUNTER_MESSAGE, &top);

@@ -74,6 +74,15 @@ verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, ap
 /* Every row of `q`, by pages. */
 _must_check_ int apply_remove_found(struct apply *a, struct query *q);
 
+enum { AUDIT_TEXT_MAX = 4096 }; /* of a record, as it is hashed */
+
+/* A merkle_get_fn: complete nodes of the tree over the records. */
+struct audit_tree {
+	struct rows    *rows;
+	merkle_hash_fn *hash;
+};
+int audit_node(void *tree, uint32_t level, uint64_t index, struct hash *ret);
+
 /* Audit: gives seq, stores row and nodes. */
 _must_check_ int audit_append(struct apply *a, struct audit *row);
 

@@ -168,6 +168,54 @@ int apply_forget(struct apply *a, const struct store_verb *v, struct store_resul
 	return r == 0 ? a->rows->ops->remove(a->rows, &noun_person, &p) : r;
 }
 
+/* ---- the tree ---- */
+
+/* Every fourth level is kept, one node for sixteen records. A leaf is made of its record and what lies between of at most sixteen
+ * below it: a proof reads a few rows more, and a record is written with one row instead of three. */
+enum { LEVELS_APART = 4 };
+
+static bool is_kept(uint32_t level)
+{
+	return level > 0 && level % LEVELS_APART == 0;
+}
+
+static int leaf_of_record(const struct audit_tree *t, uint64_t seq, struct hash *ret)
+{
+	struct audit row = {.seq = seq};
+	struct buf   text = BUF_MAX(AUDIT_TEXT_MAX);
+	int          r = rows_get(t->rows, &noun_audit, &row);
+	if (r == 0) {
+		audit_canonical(&row, &text);
+		r = buf_error(&text);
+	}
+	if (r == 0)
+		merkle_leaf(t->hash, text.p, text.n, ret);
+	buf_free(&text);
+	return r;
+}
+
+int audit_node(void *tree, uint32_t level, uint64_t index, struct hash *ret)
+{
+	struct audit_tree *t = tree;
+	struct hash        left, right;
+	if (level >= MERKLE_LEVELS - 1 || index >> (MERKLE_LEVELS - 1 - level) != 0)
+		return E_NOT_FOUND;
+	if (level == 0)
+		return leaf_of_record(t, index, ret);
+	if (is_kept(level)) {
+		struct node_row node = {.position = merkle_position(level, index)};
+		int             r = rows_get(t->rows, &noun_node, &node);
+		*ret = node.hash;
+		return r;
+	}
+	int r = audit_node(t, level - 1, 2 * index, &left);
+	if (r == 0)
+		r = audit_node(t, level - 1, 2 * index + 1, &right);
+	if (r == 0)
+		merkle_node(t->hash, &left, &right, ret);
+	return r;
+}
+
 /* ---- records ---- */
 
 int audit_append(struct apply *a, struct audit *row)
@@ -192,6 +240,8 @@ int audit_append(struct apply *a, struct audit *row)
 
 	size_t n = merkle_append(a->hash, &a->tree, &leaf, made);
 	for (size_t i = 0; i < n; i++) {
+		if (!is_kept(made[i].level))
+			continue;
 		struct node_row node = {merkle_position(made[i].level, made[i].index), made[i].hash};
 		r = a->rows->ops->add(a->rows, &noun_node, &node);
 		if (r < 0)
@@ -217,7 +267,7 @@ int view_audit_root_at(struct store_view *v, uint64_t size, struct hash *ret)
 	if (r == 0 && size > now)
 		r = E_RANGE;
 	if (r == 0)
-		r = merkle_frontier_load(rows_node, v->rows, size, &tree);
+		r = merkle_frontier_load(audit_node, &(struct audit_tree){v->rows, v->hash}, size, &tree);
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r;
 	merkle_root(v->hash, &tree, ret);

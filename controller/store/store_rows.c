@@ -57,18 +57,6 @@ int rows_first(struct rows *r, const struct query *q, void *ret)
 	return n == 1 ? 0 : E_NOT_FOUND;
 }
 
-int rows_node(void *rows, uint32_t level, uint64_t index, struct hash *ret)
-{
-	if (level >= MERKLE_LEVELS - 1 || index >> (MERKLE_LEVELS - 1 - level) != 0)
-		return E_NOT_FOUND;
-	struct node_row node = {.position = merkle_position(level, index)};
-	int             code = rows_get(rows, &noun_node, &node);
-	if (code < 0)
-		return code;
-	*ret = node.hash;
-	return 0;
-}
-
 int rows_audit_size(struct rows *r, uint64_t *ret)
 {
 	struct query q = {.noun = &noun_audit, .down = true};

@@ -77,8 +77,6 @@ _must_check_ int rows_list(struct rows *r, const struct query *q, void *ret, siz
 /* The first row of the query; E_NOT_FOUND. */
 _must_check_ int rows_first(struct rows *r, const struct query *q, void *ret);
 
-/* A merkle_get_fn over struct rows. */
-int rows_node(void *rows, uint32_t level, uint64_t index, struct hash *ret);
 /* Number of audit records = size of the tree. */
 _must_check_ int rows_audit_size(struct rows *r, uint64_t *ret);
 /* Time of the last one; INT64_MIN = there is none. */

@@ -94,11 +94,35 @@ static int apply_one(struct sqlite_store *s, struct store_change *c)
 	return code < 0 ? code : pass(s, CHANGE_KEEP);
 }
 
-static int apply_batch(struct sqlite_store *s, struct change_list *batch)
+/* All of them without borders in between: a border costs a copy of each page that is touched behind it. *ret_refused: one of them
+ * failed by its own fault, and nothing is kept. */
+static int apply_plainly(struct sqlite_store *s, struct change_list *batch, bool *ret_refused)
+{
+	int code = begin(s);
+	*ret_refused = false;
+	for (struct store_change *c = batch->first; c != NULL && code == 0; c = c->next)
+		code = c->code = apply_change(&s->apply, c);
+	if (code == 0 || apply_code_is_fatal(code))
+		return code;
+	*ret_refused = true;
+	roll_back(s);
+	return 0;
+}
+
+static int apply_one_by_one(struct sqlite_store *s, struct change_list *batch)
 {
 	int code = begin(s);
 	for (struct store_change *c = batch->first; c != NULL && code == 0; c = c->next)
 		code = apply_one(s, c);
+	return code;
+}
+
+static int apply_batch(struct sqlite_store *s, struct change_list *batch)
+{
+	bool refused;
+	int  code = apply_plainly(s, batch, &refused);
+	if (code == 0 && refused)
+		code = apply_one_by_one(s, batch);
 	if (code == 0)
 		code = apply_finish(&s->apply);
 	if (code == 0 && fault_point("store_commit") != 0)
@@ -302,6 +326,7 @@ static int open_rows(struct sqlite_store *s, const struct store_options *options
 
 int store_sqlite_open(const struct store_options *options, struct store **ret, struct refusal *why)
 {
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counts take a lock at each allocation; refused once a database is open */
 	struct sqlite_store *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return refuse(why, E_NOMEM, options->path, "%s", err_what(E_NOMEM));

@@ -256,7 +256,7 @@ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_r
 	int                    r = rows_audit_size(v->rows, &size);
 	if (r < 0)
 		return r;
-	r = merkle_frontier_load(rows_node, v->rows, size, &tree); /* nodes never change, so no snapshot is needed */
+	r = merkle_frontier_load(audit_node, &(struct audit_tree){v->rows, v->hash}, size, &tree); /* nodes never change, so no snapshot is needed */
 	if (r < 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r;
 	merkle_root(v->hash, &tree, ret_root);
@@ -266,7 +266,7 @@ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_r
 
 int view_audit_node(struct store_view *v, uint32_t level, uint64_t index, struct hash *ret)
 {
-	return rows_node(v->rows, level, index, ret);
+	return audit_node(&(struct audit_tree){v->rows, v->hash}, level, index, ret);
 }
 
 int view_outbox_top(struct store_view *v, uint64_t *ret_message_id)

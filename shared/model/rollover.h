@@ -24,7 +24,7 @@ struct rollover {
 	char                successor_id[ISSUER_ID_SIZE];
 	enum rollover_phase phase;
 	bool        emergency;   /* the old one's key is not to be trusted: it signed nothing more from the beginning on */
-	bool        closed;      /* the signer has said so: there is no way back */
+	bool        closed;      /* the signer has said so */
 	struct id   campaign_id; /* the last one that issued again; none before */
 	uint32_t    campaigns;   /* how many there were */
 	int         code;        /* why it does not go on; 0 = it does */

@@ -20,6 +20,8 @@ static const char *const tally_names[TALLY_COUNT] = {
 	[TALLY_ORDERS] = "orders",
 	[TALLY_REQUESTS] = "requests",
 	[TALLY_CERTIFICATES] = "certificates",
+	[TALLY_STAGED] = "staged",
+	[TALLY_STAGED_USED] = "staged_used",
 	[TALLY_VERIFIED_ACKED] = "verified_acked",
 	[TALLY_SETTLED_ACKED] = "settled_acked",
 	[TALLY_OTHER_ACKED] = "others_acked",
@@ -38,6 +40,7 @@ static const char *const tally_names[TALLY_COUNT] = {
 };
 static const char *const gauge_names[GAUGE_COUNT] = {
 	[GAUGE_CONNECTED] = "connected", [GAUGE_READY] = "ready", [GAUGE_MEMBERS] = "members", [GAUGE_OFFLINE] = "offline",
+	[GAUGE_STAGED] = "keys_staged",
 };
 static const char *const time_names[TIME_COUNT] = {
 	[TIME_JOIN] = "join",

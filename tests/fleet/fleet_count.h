@@ -18,6 +18,8 @@ enum fleet_tally {
 	TALLY_ORDERS,        /* new ones; repeats are not counted */
 	TALLY_REQUESTS,      /* csr messages, repeats too */
 	TALLY_CERTIFICATES,
+	TALLY_STAGED,        /* offers that the controller took */
+	TALLY_STAGED_USED,   /* certificates that came for a staged key */
 	TALLY_VERIFIED_ACKED,
 	TALLY_SETTLED_ACKED,
 	TALLY_OTHER_ACKED,   /* receipts of failed, refused, kept */
@@ -36,7 +38,7 @@ enum fleet_tally {
 	TALLY_COUNT,
 };
 
-enum fleet_gauge { GAUGE_CONNECTED, GAUGE_READY, GAUGE_MEMBERS, GAUGE_OFFLINE, GAUGE_COUNT };
+enum fleet_gauge { GAUGE_CONNECTED, GAUGE_READY, GAUGE_MEMBERS, GAUGE_OFFLINE, GAUGE_STAGED, GAUGE_COUNT };
 
 enum fleet_time {
 	TIME_JOIN,
@@ -44,7 +46,7 @@ enum fleet_time {
 	TIME_ORDER_CSR,    /* from the order's arrival to its request sent */
 	TIME_CSR_CERT,     /* from the request to the certificate */
 	TIME_CERT_RECEIPT, /* from the certificate to the receipt "verified" sent */
-	TIME_ORDER_PROOF,  /* from the order's arrival to the acknowledgement of "verified": it is durable */
+	TIME_ORDER_PROOF,  /* from the arrival of the order, or of the certificate that came without one, to the acknowledgement of "verified": it is durable */
 	TIME_COUNT,
 };
 

@@ -110,9 +110,10 @@ static void send_request(struct fleet *f, struct member *m)
 		fleet_time_add(f->count, TIME_ORDER_CSR, m->request_us - m->order_us);
 }
 
-
 static void check(struct fleet *f, struct member *m)
 {
+	if (m->stage_key != NULL && hash_equal(m->stage_hash, m->deploy.spki_hash))
+		stage_take(f, m);
 	struct deploy_event e = deploy_event_of(f, m, DEV_CHECKED);
 	e.had_old = e.old_valid = m->generation != 0;
 	e.was_serving = !hash_is_none(m->serves);
@@ -316,10 +317,20 @@ void deploy_event(struct fleet *f, struct member *m, struct deploy_event *e, uin
 			n++;
 	m->deploy = step.next;
 	fleet_timer(f, m, TIMER_CORE, m->deploy.next_at);
+	if (m->deploy.phase == DEPLOY_DONE)
+		stage_plan(f, m);
 	for (size_t i = 0; i < n; i++)
 		receipt_out(f, m, made[i]);
 	for (size_t i = 0; i < step.n_act; i++)
 		act(f, m, &step.act[i], ack_id);
+}
+
+static void order_begins(struct fleet *f, struct member *m)
+{
+	m->order_us = clock_monotonic_us();
+	if (f->count->first_order_at == 0)
+		f->count->first_order_at = clock_now();
+	memset(m->step_at, 0, sizeof(m->step_at));
 }
 
 void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, uint64_t id, bool drill)
@@ -343,16 +354,13 @@ void deploy_order(struct fleet *f, struct member *m, const struct msg_order *o, 
 	text_cut(e.window, sizeof(e.window), o->window);
 	if (!id_equal(o->renewal_id, m->deploy.renewal_id) || o->attempt != m->deploy.attempt) {
 		f->count->tally[TALLY_ORDERS]++;
-		m->order_us = clock_monotonic_us();
-		if (f->count->first_order_at == 0)
-			f->count->first_order_at = clock_now();
-		memset(m->step_at, 0, sizeof(m->step_at));
+		order_begins(f, m);
 	}
 	deploy_event(f, m, &e, id);
 }
 
 /* The checks of a keeper that need no file: the key is ours, the form is right. */
-static int certificate_read(const struct member *m, const struct msg_certificate *c, struct serial *ret)
+static int certificate_read(const struct key *key, const struct msg_certificate *c, struct serial *ret)
 {
 	struct cert_parts parts;
 	struct buf        spki = BUF_MAX(SPKI_MAX);
@@ -360,7 +368,7 @@ static int certificate_read(const struct member *m, const struct msg_certificate
 	if (r == 0 && !cert_parts_serial(parts.t.serial, ret))
 		r = E_PKI_CERT;
 	if (r == 0)
-		r = m->service_key != NULL ? key_spki(m->service_key, &spki) : E_PKI_MISMATCH;
+		r = key != NULL ? key_spki(key, &spki) : E_PKI_MISMATCH;
 	if (r == 0 && !span_equal(buf_span(&spki), parts.t.spki))
 		r = E_PKI_MISMATCH;
 	buf_free(&spki);
@@ -377,11 +385,17 @@ void deploy_certificate(struct fleet *f, struct member *m, const struct msg_cert
 	e.any_time = c->any_time;
 	e.deadline_at = c->deadline_at;
 	e.stage = c->stage;
+	e.staged = c->staged;
+	e.key_type = c->key_type < KEY_TYPE_COUNT ? (enum key_type)c->key_type : KEY_EC_P256;
+	e.pre_validation = c->pre_validation;
+	e.key_present = c->staged && m->stage_key != NULL && hash_equal(c->stage, m->stage_hash);
 	text_cut(e.cert_id, sizeof(e.cert_id), c->cert_id);
 	text_cut(e.window, sizeof(e.window), c->window);
 	digest_sha256(c->certificate, &e.fingerprint);
-	if (m->deploy.phase == DEPLOY_CSR && certificate_read(m, c, &e.serial) != 0)
+	if ((e.key_present || m->deploy.phase == DEPLOY_CSR) && certificate_read(e.key_present ? m->stage_key : m->service_key, c, &e.serial) != 0)
 		e.stage = (struct hash){{0}}; /* the core refuses what is not for its key */
+	if (c->staged && (!id_equal(c->renewal_id, m->deploy.renewal_id) || c->attempt != m->deploy.attempt))
+		order_begins(f, m);
 	f->count->tally[TALLY_CERTIFICATES]++;
 	m->certificate_us = clock_monotonic_us();
 	if (m->request_us != 0)

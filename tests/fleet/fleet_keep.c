@@ -99,6 +99,8 @@ int keep_save(int dir_fd, const struct member *m, struct refusal *why)
 	int r = add_key(&text, "host", m->host_key);
 	if (r == 0)
 		r = add_key(&text, "link", m->link_key);
+	if (r == 0 && m->stage_key != NULL)
+		r = add_key(&text, m->stage_ready ? "staged" : "offered", m->stage_key);
 	add_bytes(&text, "identity", (struct span){m->leaf, m->n_leaf});
 	if (m->generation != 0)
 		buf_add_fmt(&text, "generation %llu\nserial %s\nserves %s\n", (unsigned long long)m->generation, serial_text(m->serial, serial),
@@ -157,6 +159,10 @@ static int take_line(struct member *m, const char *word, const char *value)
 		return take_key(value, &m->host_key);
 	if (text_equal(word, "link"))
 		return take_key(value, &m->link_key);
+	if (text_equal(word, "staged") || text_equal(word, "offered")) {
+		m->stage_ready = text_equal(word, "staged");
+		return take_key(value, &m->stage_key);
+	}
 	if (text_equal(word, "identity"))
 		return take_leaf(m, value);
 	if (text_equal(word, "generation"))
@@ -168,15 +174,23 @@ static int take_line(struct member *m, const char *word, const char *value)
 	return E_SYNTAX;
 }
 
-static int finish(struct member *m)
+static int hash_of(const struct key *key, struct hash *ret)
 {
 	struct buf spki = BUF_MAX(SPKI_MAX);
+	int        r = key_spki(key, &spki);
+	if (r == 0)
+		digest_sha256(buf_span(&spki), ret);
+	buf_free(&spki);
+	return r;
+}
+
+static int finish(struct member *m)
+{
 	if (m->host_key == NULL || m->link_key == NULL || m->leaf == NULL)
 		return E_SYNTAX;
-	int r = key_spki(m->host_key, &spki);
-	if (r == 0)
-		digest_sha256(buf_span(&spki), &m->host_hash);
-	buf_free(&spki);
+	int r = hash_of(m->host_key, &m->host_hash);
+	if (r == 0 && m->stage_key != NULL)
+		r = hash_of(m->stage_key, &m->stage_hash);
 	if (r == 0)
 		r = fleet_identity_new((struct span){m->leaf, m->n_leaf}, m->link_key, &m->identity);
 	if (r == 0)

@@ -167,6 +167,8 @@ static void on_welcome(struct fleet *f, struct member *m, const struct wire_fram
 	for (const struct receipt_kept *r = m->receipts.first; r != NULL; r = r->next)
 		member_send_receipt(f, m, r);
 	deploy_request_again(f, m);
+	stage_offer(f, m);
+	stage_plan(f, m);
 	health(f, m, w->now_at);
 	if (m->generation != 0)
 		member_ready(f, m);
@@ -225,6 +227,8 @@ static void on_ack(struct fleet *f, struct member *m, const struct wire_frame *f
 		f->count->tally[TALLY_RENUMBERED] += receipts_renumber(&m->receipts, a->seq, m->host_key) == 0;
 		return;
 	}
+	if (stage_acked(f, m, a->id, a->code))
+		return;
 	if (a->seq != 0) {
 		receipt_acked(f, m, a->seq);
 	} else if (a->id == m->target_id && a->code != 0) {
@@ -250,6 +254,11 @@ static void on_nothing(struct fleet *f, struct member *m, const struct wire_fram
 	(void)frame;
 }
 
+static void on_restage(struct fleet *f, struct member *m, const struct wire_frame *frame)
+{
+	stage_asked(f, m, &frame->u.restage);
+}
+
 static void on_bye(struct fleet *f, struct member *m, const struct wire_frame *frame)
 {
 	f->count->last_code = frame->u.bye.code;
@@ -264,7 +273,8 @@ static const struct {
 	{MSG_WELCOME, true, on_welcome},          {MSG_BYE, true, on_bye},        {MSG_ORDER, false, on_order},
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
 	{MSG_BUNDLE, false, on_bundle},           {MSG_HEAD, false, on_bundle},   {MSG_CRL, false, on_nothing},
-	{MSG_IDENTITY, false, on_nothing},        {MSG_DRILL, false, on_drill},
+	{MSG_IDENTITY, false, on_nothing},       {MSG_RESTAGE, false, on_restage},
+	{MSG_DRILL, false, on_drill},
 };
 
 void member_frame(struct fleet *f, struct member *m, struct span bytes)
@@ -282,6 +292,10 @@ void member_frame(struct fleet *f, struct member *m, struct span bytes)
 
 void member_timer(struct fleet *f, struct member *m, enum member_timer t)
 {
+	if (t == TIMER_STAGE) {
+		stage_timer(f, m);
+		return;
+	}
 	if (t != TIMER_RECEIPTS) {
 		deploy_timer(f, m, t);
 		return;

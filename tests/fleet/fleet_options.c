@@ -27,6 +27,7 @@ static const char usage[] =
 	"  --spread T         the first connection comes within T (default 10s; 0 = at once)\n"
 	"  --deploy-time T    reload takes T, or A-B: uniform between both (default 0)\n"
 	"  --settle-time T    from verified to settled (default 500ms)\n"
+	"  --stage-after T    hosts at rest make their next key within T (default: they make none)\n"
 	"  --probe-time T     until a certificate that is not served is given up (default 2s)\n"
 	"  --fail-share X%    so many hosts cannot reload once they serve something\n"
 	"  --offline-share X% so many leave when they are served first\n"
@@ -40,7 +41,7 @@ static const char usage[] =
 	"  --version, --help\n";
 
 enum fleet_option {
-	O_PIN = 256, O_TOKENS, O_SANDBOX, O_STATE, O_AGENTS, O_PROCESSES, O_SERVICES, O_JOINS, O_SPREAD, O_DEPLOY, O_SETTLE,
+	O_PIN = 256, O_TOKENS, O_SANDBOX, O_STATE, O_AGENTS, O_PROCESSES, O_SERVICES, O_JOINS, O_SPREAD, O_DEPLOY, O_SETTLE, O_STAGE,
 	O_PROBE, O_FAIL, O_OFFLINE, O_RETURN, O_SLOW, O_STORM, O_SKEW, O_FOR, O_MEMORY, O_JSON, O_VERSION, O_HELP,
 };
 
@@ -52,7 +53,7 @@ static const struct option options[] = {
 	{"fail-share", 1, NULL, O_FAIL},  {"offline-share", 1, NULL, O_OFFLINE}, {"return-at", 1, NULL, O_RETURN},
 	{"slow-link", 1, NULL, O_SLOW},   {"reconnect-storm", 1, NULL, O_STORM}, {"clock-skew", 1, NULL, O_SKEW},
 	{"for", 1, NULL, O_FOR},          {"memory", 1, NULL, O_MEMORY},     {"json", 1, NULL, O_JSON},
-	{"version", 0, NULL, O_VERSION},  {"help", 0, NULL, O_HELP},         {0},
+	{"stage-after", 1, NULL, O_STAGE}, {"version", 0, NULL, O_VERSION},  {"help", 0, NULL, O_HELP},         {0},
 };
 
 static _Noreturn void wrong(const char *option, const char *value, const char *what)
@@ -192,6 +193,9 @@ static void amount(struct fleet_options *o, int option, const char *value)
 	case O_SETTLE:
 		o->settle_ms = duration("--settle-time", value, MS_HOUR);
 		break;
+	case O_STAGE:
+		o->stage_ms = duration("--stage-after", value, MS_HOUR);
+		break;
 	case O_PROBE:
 		o->probe_ms = duration("--probe-time", value, MS_HOUR);
 		break;
@@ -231,7 +235,7 @@ static void check(const struct fleet_options *o)
 void fleet_options_parse(int argc, char **argv, struct fleet_options *ret)
 {
 	struct fleet_options o = {
-		.joins = 64, .spread_ms = 10 * MS_SECOND, .settle_ms = 500, .probe_ms = 2 * MS_SECOND, .for_ms = MS_HOUR, .memory_mib = 2048,
+		.joins = 64, .spread_ms = 10 * MS_SECOND, .settle_ms = 500, .stage_ms = -1, .probe_ms = 2 * MS_SECOND, .for_ms = MS_HOUR, .memory_mib = 2048,
 		.services = {"clara"}, .n_services = 1,
 	};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)

@@ -30,6 +30,7 @@ enum member_timer {
 	TIMER_SETTLE,   /* the probe stream has seen enough */
 	TIMER_RECEIPTS, /* what is not acknowledged is sent again */
 	TIMER_SLOW,     /* a slow link takes the next bytes */
+	TIMER_STAGE,    /* quiet for long enough: the next key is made */
 	TIMER_COUNT,
 };
 
@@ -61,6 +62,11 @@ struct member {
 	struct deploy    deploy;
 	struct key      *service_key; /* of the attempt under way */
 	struct buf       request;     /* its PKCS#10 */
+	struct key      *stage_key;   /* the next one, offered; NULL = none */
+	struct hash      stage_hash;  /* of its SPKI */
+	enum key_type    stage_type;
+	bool             stage_ready, stage_asked, stage_unwanted; /* the controller has it; has said which type; wants none */
+	uint64_t         stage_id;    /* of the offer that is not acknowledged */
 	struct receipts  receipts;
 	uint64_t         generation;          /* current/ names it */
 	struct hash      current, serves;     /* fingerprints: of current/, and what the service has loaded */
@@ -131,6 +137,14 @@ void deploy_certificate(struct fleet *f, struct member *m, const struct msg_cert
 void deploy_cancel(struct fleet *f, struct member *m, const struct msg_cancel *c, uint64_t id);
 void deploy_timer(struct fleet *f, struct member *m, enum member_timer t);
 void deploy_request_again(struct fleet *f, struct member *m);
+
+/* ---- fleet_stage.c: the next key ---- */
+void stage_plan(struct fleet *f, struct member *m); /* made some time after it came to rest */
+void stage_timer(struct fleet *f, struct member *m);
+void stage_offer(struct fleet *f, struct member *m);
+void stage_asked(struct fleet *f, struct member *m, const struct msg_restage *r);
+bool stage_acked(struct fleet *f, struct member *m, uint64_t id, int code); /* true = the message was an offer */
+void stage_take(struct fleet *f, struct member *m);
 
 /* ---- fleet_keep.c: what a second run needs ---- */
 int keep_open(const char *state_dir, int *ret_dir_fd, struct refusal *why);

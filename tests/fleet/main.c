@@ -129,7 +129,9 @@ static int member_fill(struct fleet *f, struct member *m, const struct seat *sea
 	f->count->gauge[GAUGE_MEMBERS]++;
 	m->state = seat->token != NULL ? MEMBER_NEW : MEMBER_AWAY;
 	m->token = seat->token;
-	return seat->token != NULL ? 0 : keep_load(f->dir_fd, m, why);
+	int r = seat->token != NULL ? 0 : keep_load(f->dir_fd, m, why);
+	f->count->gauge[GAUGE_STAGED] += m->stage_ready;
+	return r;
 }
 
 static int process_prepare(struct fleet *f, const struct seat *seats, uint32_t p, struct refusal *why)
@@ -173,6 +175,7 @@ static void process_end(struct fleet *f)
 		receipts_free(&m->receipts);
 		buf_free(&m->request);
 		key_free(m->service_key);
+		key_free(m->stage_key);
 		key_free(m->host_key);
 		key_free(m->link_key);
 		fleet_identity_free(m->identity);

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import ssl
+import time
 
 import pytest
 from conftest import new_folder
@@ -185,3 +186,31 @@ def test_names_of_a_path_are_compared_byte_by_byte(site):
         assert status in (400, 404), name
     assert site.admin("GET", "/api/v1/principals/%61dmin")[0] == 200, "one decoding, and only one"
     assert site.admin("GET", "/api/v1/principals/%2561dmin")[0] == 404
+
+
+# ---- a caller who waits ----
+
+def turns(site):
+    return site.admin("GET", "/api/v1/status")[1]["loop"]["turns"]
+
+
+@pytest.mark.parametrize("then", ["says more", "goes away"])
+def test_whoever_waits_for_an_answer_keeps_the_loop_asleep(site, then):
+    """A stream of events that is quiet: neither bytes that nobody asked for nor the caller's end may wake the loop again and again."""
+    host, port = site.inst.admin_url.split("//")[1].split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as plain, site.context.wrap_socket(plain, server_hostname=host) as s:
+        s.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\n\r\n".encode())
+        assert b" 200 " in s.recv(4096)
+        if then == "says more":
+            s.sendall(b"GET / HTTP/1.1\r\n")
+        else:
+            s.close()
+        time.sleep(0.5)
+        before = turns(site)
+        time.sleep(2)
+        assert turns(site) - before < 2000
+
+
+def test_requests_that_follow_each_other_unasked_are_all_answered(site):
+    one = f"GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\n\r\n".encode()
+    assert site.raw(one * 3).count(b"HTTP/1.1 200") == 3

@@ -297,7 +297,7 @@ def _id_text(value):
 
 
 def audit_tree_verifies(db):
-    """Every record again as the leaf that was hashed, every node again from its leaves (RFC 6962, 2.1), in the order of appends."""
+    """Every record again as the leaf that was hashed, every stored node again from its leaves (RFC 6962, 2.1), in the order of appends."""
     nodes = []
     frontier = []  # complete subtrees from the left: (leaves, hash)
     rows = checks.rows(db, "SELECT seq, at, behind_ms, event, actor, object, renewal_id, request_id, reason, detail FROM audit ORDER BY seq")
@@ -305,12 +305,12 @@ def audit_tree_verifies(db):
         assert seq == n, f"I5: record {n} is missing"
         text = f"1\n{seq}\n{at}\n{behind}\n{event}\n{actor}\n{thing}\n{_id_text(renewal)}\n{_id_text(request)}\n{reason}\n{detail}\n"
         node = hashlib.sha256(b"\0" + text.encode()).digest()
-        nodes.append(node)
-        size = 1
+        size, level = 1, 0
         while frontier and frontier[-1][0] == size:
             node = hashlib.sha256(b"\1" + frontier.pop()[1] + node).digest()
-            nodes.append(node)
-            size *= 2
+            size, level = 2 * size, level + 1
+            if level % 4 == 0:
+                nodes.append(node)  # every fourth level is stored; those between follow from them
         frontier.append((size, node))
     stored = [h for _, h in checks.rows(db, "SELECT position, hash FROM audit_nodes ORDER BY position")]
     assert rows and len(stored) == len(nodes), f"I5: {len(stored)} nodes are stored, {len(nodes)} follow from {len(rows)} records"

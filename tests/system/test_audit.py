@@ -356,24 +356,36 @@ def position(level, index):
     return 2 * last - bin(last).count("1") + level
 
 
+COLUMNS = "seq, at, behind_ms, event, actor, object, renewal_id, request_id, reason, detail"
+
+
+def leaf_in(db, seq):
+    row = dict(zip(COLUMNS.split(", "), db.execute(f"SELECT {COLUMNS} FROM audit WHERE seq = ?", (seq,)).fetchone()))
+    for name in ("renewal_id", "request_id"):
+        h = row[name].hex() if row[name] else ""
+        row[name] = "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:])) if h else ""
+    return leaf_of(row)
+
+
+def node_in(db, level, index):
+    """Every fourth level is stored."""
+    if level == 0:
+        return leaf_in(db, index)
+    if level % 4 == 0:
+        return db.execute("SELECT hash FROM audit_nodes WHERE position = ?", (position(level, index),)).fetchone()[0]
+    return node(node_in(db, level - 1, 2 * index), node_in(db, level - 1, 2 * index + 1))
+
+
 def rewrite(db_path, seq, reason):
     """Another reason in record `seq`, and every node of the tree above it made to fit."""
     with contextlib.closing(sqlite3.connect(db_path)) as db:
-        columns = "seq, at, behind_ms, event, actor, object, renewal_id, request_id, reason, detail"
         db.execute("UPDATE audit SET reason = ? WHERE seq = ?", (reason, seq))
-        row = dict(zip(columns.split(", "), db.execute(f"SELECT {columns} FROM audit WHERE seq = ?", (seq,)).fetchone()))
-        for name in ("renewal_id", "request_id"):
-            h = row[name].hex() if row[name] else ""
-            row[name] = "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:])) if h else ""
         size = db.execute("SELECT max(seq) + 1 FROM audit").fetchone()[0]
-        get = lambda level, index: db.execute("SELECT hash FROM audit_nodes WHERE position = ?", (position(level, index),)).fetchone()[0]
-        value, level, index = leaf_of(row), 0, seq
+        level, index = 4, seq >> 4
         while (index + 1) << level <= size:
-            db.execute("UPDATE audit_nodes SET hash = ? WHERE position = ?", (value, position(level, index)))
-            if ((index | 1) + 1) << level > size:
-                break
-            left, right = (get(level, index - 1), value) if index & 1 else (value, get(level, index + 1))
-            value, level, index = node(left, right), level + 1, index >> 1
+            value = node(node_in(db, level - 1, 2 * index), node_in(db, level - 1, 2 * index + 1))
+            assert db.execute("UPDATE audit_nodes SET hash = ? WHERE position = ?", (value, position(level, index))).rowcount == 1
+            level, index = level + 4, index >> 4
         db.commit()
 
 
@@ -458,18 +470,17 @@ def fill(db_path, n):
     """Appends n records with their nodes, as the store would have."""
     with contextlib.closing(sqlite3.connect(db_path)) as db:
         size, at = db.execute("SELECT max(seq) + 1, max(at) FROM audit").fetchone()
-        edge = [db.execute("SELECT hash FROM audit_nodes WHERE position = ?", (position(level, (size >> level) - 1),)).fetchone()[0] if size >> level & 1 else None
-                for level in range(40)]
+        edge = [node_in(db, level, (size >> level) - 1) if size >> level & 1 else None for level in range(40)]
         for seq in range(size, size + n):
             row = {"seq": seq, "at": at, "behind_ms": 0, "event": "target_rehearsed", "actor": "agent:filler", "object": f"filler{seq % 1000:03d}-web",
                    "renewal_id": "", "request_id": "", "reason": "daily rehearsal", "detail": '{"filler":"%0200d"}' % seq}
             db.execute("INSERT INTO audit (seq, at, behind_ms, event, actor, object, reason, detail) VALUES (?,?,?,?,?,?,?,?)",
                        [row[k] for k in ("seq", "at", "behind_ms", "event", "actor", "object", "reason", "detail")])
             value, level, index = leaf_of(row), 0, seq
-            db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(0, seq), value))
             while index & 1:
                 value, level, index = node(edge[level], value), level + 1, index >> 1
-                db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(level, index), value))
+                if level % 4 == 0:
+                    db.execute("INSERT INTO audit_nodes VALUES (?, ?)", (position(level, index), value))
             edge[level] = value
         db.commit()
     return size + n

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 from installation import ROOT
@@ -235,3 +236,28 @@ def test_80_columns(controller, words, rows):
     lines = (out + err).replace("\r", "\n").split("\n")
     one_word = [x for x in lines if len(x) > 80 and len(max(x.split(), key=len)) < 80]
     assert out + err and one_word == [], one_word
+
+
+class Quiet(Answers):
+    """A stream of events in which nothing happens: three bytes each fifteen seconds, then one event."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.server.asked += 1
+        for _ in range(13):
+            time.sleep(15)
+            self.wfile.write(b":\n\n")
+            self.wfile.flush()
+        self.wfile.write(b'id: 7\ndata: {"seq":7,"at":"2020-01-02T03:04:05.000Z","event":"crl_published","actor":"controller","object":"o","reason":"r"}\n\n')
+
+
+@pytest.mark.skipif(os.environ.get("VCC_LONG") != "1", reason="three minutes of silence")
+def test_event_tail_waits_as_long_as_nothing_happens(folder):
+    server = socketserver.ThreadingUnixStreamServer(os.path.join(folder, "admin.sock"), Quiet)
+    server.daemon_threads, server.asked = True, 0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    done = subprocess.run([VCCCTL, "--socket", server.server_address, "event", "tail", "--count", "1"], capture_output=True, text=True, timeout=600)
+    server.shutdown()
+    server.server_close()
+    assert done.returncode == 0 and "crl_published" in done.stdout and server.asked == 1, done

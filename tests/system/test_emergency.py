@@ -415,10 +415,11 @@ def test_code_signing_needs_a_date_and_a_second_person(fleet):
     fleet.wait_state(e["campaign_id"], "completed")
     wait_revoked(fleet, "sig1-models", old, 1)
     # the date is for those who judge old signatures: it stands in the list (RFC 5280, 5.3.2), as both read it
-    wait_for("it is listed", lambda: listed(fleet, old, "code-signing-1") == "keyCompromise", 30, 0.1)
-    entry = crl(fleet, "code-signing-1").get_revoked_certificate_by_serial_number(int(old, 16))
+    shard = fleet.rows("SELECT crl_shard FROM issuances WHERE hex(serial) = ?", old)[0][0]
+    wait_for("it is listed", lambda: listed(fleet, old, "code-signing-1", shard) == "keyCompromise", 60, 0.1)
+    entry = crl(fleet, "code-signing-1", shard).get_revoked_certificate_by_serial_number(int(old, 16))
     assert entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date == datetime.datetime(2026, 1, 1)
-    shown = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-text"], input=crl(fleet, "code-signing-1").public_bytes(Encoding.DER),
+    shown = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-text"], input=crl(fleet, "code-signing-1", shard).public_bytes(Encoding.DER),
                            capture_output=True, check=True).stdout.decode()
     assert "Invalidity Date:" in shown and "Jan  1 00:00:00 2026 GMT" in shown.split("Invalidity Date:")[1].split("Signature")[0]
     assert fleet.cert("sig1-models")["invalidity_date"] == "2026-01-01T00:00:00Z" and fleet.cert("use1-web")["invalidity_date"] is None

@@ -192,3 +192,28 @@ def test_many_invites_are_made_at_once_or_not_at_all(inst, tmp_path):
     assert invite(inst, "--file", str(wishes))[0] == 2
     assert invite(inst, "--service", "clara")[0] == 2
     assert invite(inst, "row", "--service", "clara", "--count", "0")[0] == 2
+
+
+def test_next_keys_are_ready(inst, fleet):
+    """An order over staged keys is one message down; fresh keys take the trip; a second run has the keys that the first one had."""
+    f = fleet("next", 20, "--stage-after", "1s")
+    f.ready(300)
+    staged = f.wait("every host has a next key", lambda r: r["keys_staged"] == f.agents, 120)
+    assert staged["counts"]["staged"] >= f.agents
+    f.mark()
+    counts(inst, renew(f), successful_count=f.agents)
+    c = f.wait("all have settled", lambda r: r["counts"]["settled_acked"] == f.agents, 120)["counts"]
+    assert (c["staged_used"], c["certificates"], c["orders"], c["requests"]) == (f.agents, f.agents, 0, 0), c
+    f.wait("every host has a next key again", lambda r: r["keys_staged"] == f.agents, 120)
+    f.mark()
+    status, answer = f.emergency(fresh=True, wait=0, selector={"ids": ids(f)})
+    counts(inst, answer["campaign_id"], successful_count=f.agents)
+    c = f.wait("all have settled", lambda r: r["counts"]["settled_acked"] == f.agents, 120)["counts"]
+    assert (c["staged_used"], c["orders"], c["requests"]) == (0, f.agents, f.agents), c
+    f.wait("and once more", lambda r: r["keys_staged"] == f.agents, 120)
+    assert f.stop() == 0
+    f.start("--spread", "1s")
+    r = f.wait("all are back", lambda r: r["connected"] == f.agents, 120)
+    assert r["keys_staged"] == f.agents and r["counts"]["staged"] == 0
+    counts(inst, renew(f), successful_count=f.agents)
+    assert f.report()["counts"]["staged_used"] == f.agents

@@ -7,6 +7,7 @@ import pytest
 from conftest import new_folder
 from handshakes import handshake
 from installation import Failed, Installation, wait_for
+from rights_estate import Api
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,21 @@ def test_no_key_is_kept(inst):
     assert back(inst, campaign_id)["kept_count"] == 1
     member = inst.get(f"campaigns/{campaign_id}/members")["items"][0]
     assert member["code"] == "VCC-3618" and served(inst.host) == {new}
+
+
+def test_not_to_one_whose_ca_was_revoked(inst):
+    """The last one: the CA ends here."""
+    admin, approver = (Api(inst, open(os.path.join(inst.state, f"{who}.token")).read().strip()) for who in ("admin", "approver"))
+
+    def agree(path, **body):
+        asked = admin("POST", f"/api/v1/ca/service-1/{path}", body)[1]["approval"]
+        assert approver("POST", f"/api/v1/approvals/{asked['approval_id']}/approve", {"hash": asked["hash"]})[0] == 200
+    agree("revoke", reason="keyCompromise", force=True)
+    agree("rollover")
+    wait_for("the successor is there", lambda: admin.get("ca/service-1/rollover")["phase"] == "trust")
+    old = inst.certificate(inst.host.cert_id)["fingerprint"]
+    assert admin("POST", "/api/v1/ca/service-1/rollover/advance", {})[0] == 200
+    new = inst.wait_renewed(inst.host, old)["fingerprint"]
+    with pytest.raises(Failed, match="VCC-3807"):
+        inst.vccctl("cert", "rollback", inst.host.cert_id)
+    assert served(inst.host) == {new}

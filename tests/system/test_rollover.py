@@ -92,6 +92,8 @@ def events(inst, event):
 
 
 def renew(inst, host):
+    wait_for("no order is open", lambda: not [r for r in api(inst, "admin").get(f"certificates/{host.cert_id}")["renewals"]
+                                              if r["status"] in ("pending", "in_progress")])
     before = inst.certificate(host.cert_id)["fingerprint"]
     inst.vccctl("cert", "renew", host.cert_id, "--force")
     return inst.wait_renewed(host, before)
@@ -178,6 +180,40 @@ def test_the_way_back_before_and_after_the_switch(inst):
         renew(inst, host)
         assert issuer_of(inst, host) == "VCC Service CA 1"
     assert len([c for c in admin.get("ca")["items"] if c["role"] == "service"]) == 2
+
+
+def test_who_asks_for_one_more_campaign_hears_of_it_when_it_is_stored(inst):
+    """Counting is always under way: no word of a person is lost for that, and what is answered is done."""
+    admin = api(inst, "admin")
+    approve(inst, ask(inst, reason="one more"))
+    phase(inst, "trust")
+    assert admin("POST", f"{ROLLOVER}/advance", {"reason": "go"})[0] == 200
+    before = phase(inst, "draining")["campaigns"]
+    # nothing is left: said, and no campaign is made of nothing
+    wait_for("nothing is left", lambda: (rollover(inst)["left"] or {}).get("reissuable") == 0)
+    status, shown = admin("POST", f"{ROLLOVER}/advance", {})
+    assert status == 200 and shown["campaigns"] == before
+    admin("POST", f"{ROLLOVER}/rollback", {"reason": "back"})
+    for host in (inst.here, inst.away):
+        renew(inst, host)
+    # a campaign that was cancelled is followed by another at a person's word alone
+    approve(inst, ask(inst, reason="and again"))
+    phase(inst, "trust")
+    for host in (inst.here, inst.away):
+        host.processes["agent"].stop()
+    assert admin("POST", f"{ROLLOVER}/advance", {"reason": "go"})[0] == 200
+    campaign = phase(inst, "draining")["campaign_id"]
+    for turn in range(1, 6):
+        assert admin("POST", f"/api/v1/campaigns/{campaign}/cancel", {})[0] == 200
+        wait_for("it is cancelled", lambda: not rollover(inst)["campaign_open"])
+        status, shown = admin("POST", f"{ROLLOVER}/advance", {})
+        assert status == 200 and shown["campaigns"] == turn + 1 and shown["campaign_id"] != campaign, shown
+        campaign = shown["campaign_id"]
+    assert [a for a, in checks.rows(inst.facts()["controller"]["db"], "SELECT actor FROM audit WHERE event = 'campaign_started' AND object = ?", campaign)] != ["controller"]
+    admin("POST", f"{ROLLOVER}/rollback", {"reason": "back"})
+    for host in (inst.here, inst.away):
+        host.processes["agent"].start()
+        renew(inst, host)
 
 
 def test_a_host_that_is_away_holds_the_end_up_and_nothing_else(inst):
@@ -294,3 +330,44 @@ def test_an_emergency_stops_the_old_one_at_once(inst):
     wait_for("the root's list names it", listed)
     inst.away.processes["agent"].start()
     wait_for("who was away gets its own", lambda: issuer_of(inst, inst.away) == "VCC Service CA 3")
+
+
+def test_an_order_that_met_a_closed_ca_goes_on_with_its_successor(inst):
+    """It was on its way to the signer when the CA was closed."""
+    admin = api(inst, "admin")
+    inst.processes["signer"].stop()
+    renewal_id = inst.vccctl("cert", "renew", inst.here.cert_id, "--force")["renewal_id"]
+    wait_for("it waits for the signer", lambda: admin.get(f"renewals/{renewal_id}")["phase"] == "signing")
+    approve(inst, ask(inst, "service-3", emergency=True))
+    folder, = [d for d, _, names in os.walk(inst.dir) if "service-3.key" in names]
+    with open(os.path.join(folder, "service-3.closed"), "w"):
+        pass
+    inst.processes["signer"].start()
+    done = wait_for("it ends", lambda: (r := admin.get(f"renewals/{renewal_id}"))["completed_at"] and r)
+    assert done["status"] in ("completed", "cancelled"), done  # cancelled: the campaign of the emergency came first with an order of its own
+    inst.wait_served(inst.here)
+    assert issuer_of(inst, inst.here) == "VCC Service CA 4"
+
+
+def test_nobody_changes_to_a_ca_that_was_revoked(inst):
+    """The successor that stands by, and the one that gave way: each may be revoked meanwhile (`ca revoke`)."""
+    admin, where = api(inst, "admin"), "/api/v1/ca/code-signing-1/rollover"
+
+    def revoke(issuer):
+        status, asked = admin("POST", f"/api/v1/ca/{issuer}/revoke", {"reason": "keyCompromise", "force": True})
+        assert status == 202, asked
+        approve(inst, asked)
+    approve(inst, ask(inst, "code-signing-1"))
+    phase(inst, "trust", "code-signing-1")
+    revoke("code-signing-2")
+    assert "revoked" in problem(admin("POST", f"{where}/advance", {}), 409, "VCC-3881")["detail"]
+    assert ca(inst, "code-signing-1")["state"] == "active"
+    assert admin("POST", f"{where}/rollback", {"reason": "another one"})[0] == 200
+    asked = ask(inst, "code-signing-1")
+    assert asked["approval"]["what"]["successor_id"] == "code-signing-3"
+    approve(inst, asked)
+    phase(inst, "trust", "code-signing-1")
+    assert admin("POST", f"{where}/advance", {})[0] == 200
+    revoke("code-signing-1")
+    assert "revoked" in problem(admin("POST", f"{where}/rollback", {"reason": "back"}), 409, "VCC-3881")["detail"]
+    assert ca(inst, "code-signing-3")["state"] == "active"

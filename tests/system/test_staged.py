@@ -76,6 +76,24 @@ def test_one_message_down_and_none_asked(fleet, host):
     assert "order" in host.heard
 
 
+def test_an_offer_that_is_repeated_while_its_order_runs_is_no_second_one(fleet, host):
+    """The ack of the offer was lost; the order has begun meanwhile, and the certificate for the key is under way."""
+    host.stage_ready(host.cert_id)
+    key, old = host.staged[host.cert_id], fleet.cert(host.cert_id)["fingerprint"]
+    host.outcome = lambda *_: "silent"
+    fleet.vccctl("cert", "renew", host.cert_id, "--force")
+    host.wait("the certificate is there", lambda: len(host.certificates) == 2)
+    assert host.acked(host.stage(host.cert_id, key))["code"] == 0, "the host keeps the key that the certificate is for"
+    assert fleet.rows("SELECT spki_hash FROM stages WHERE cert_id = ?", host.cert_id) == [], "a key serves once"
+    assert host.restages == []
+    m = host.certificates[-1]
+    host.served[m["cert_id"]] = x509.load_der_x509_certificate(m["certificate"])
+    host.receipt(m, 0, m["certificate"])
+    host.receipt(m, 1, m["certificate"])
+    fleet.wait_done(host.cert_id, old)
+    assert "order" not in host.heard
+
+
 def test_a_lost_key_is_asked_for_in_the_same_order(fleet, host):
     host.stage_ready(host.cert_id)
     lost = host.staged.pop(host.cert_id)
@@ -87,6 +105,7 @@ def test_a_lost_key_is_asked_for_in_the_same_order(fleet, host):
     assert key_hash(host.certificates[-1]["certificate"]) != hashlib.sha256(spki(lost)).digest()
     states = fleet.rows("SELECT state, count(*) FROM issuances WHERE owner_id = ? GROUP BY state ORDER BY state", host.cert_id)
     assert states == [("active", 1), ("renewed", 1), ("revoked", 1)], "what was made for the lost key is revoked"
+    assert fleet.rows("SELECT event FROM notices WHERE object = ?", host.cert_id) == [], "nobody has to act"
 
 
 def test_a_fresh_key_is_another_one(fleet, host):
@@ -99,6 +118,26 @@ def test_a_fresh_key_is_another_one(fleet, host):
     assert host.restages[-1]["cert_id"] == host.cert_id and host.restages[-1]["wanted"]
     assert fleet.cert(host.cert_id)["next_key_since"] is None
     assert kept not in host.keys.values()
+
+
+def test_a_replacement_after_a_compromise_has_a_fresh_key(fleet, host):
+    staged = host.stage_ready(host.cert_id)
+    old = fleet.cert(host.cert_id)["fingerprint"]
+    host.heard.clear()
+    order = fleet.vccctl("cert", "revoke", host.cert_id, "--reason", "keyCompromise", "--replace")
+    fleet.wait_done(host.cert_id, old)
+    assert "fresh_key" in fleet.get(f"renewals/{order['renewal_id']}")["flags"]
+    assert key_hash(host.certificates[-1]["certificate"]) != staged and "order" in host.heard
+    host.wait("the host is told to make another", lambda: host.restages)
+    assert host.restages[-1]["wanted"]
+
+
+def test_a_revoked_certificate_has_no_next_key(fleet, host):
+    host.stage_ready(host.cert_id)
+    fleet.vccctl("cert", "revoke", host.cert_id, "--reason", "keyCompromise", "--yes")
+    host.wait("the host is told to keep none", lambda: host.restages)
+    assert not host.restages[-1]["wanted"]
+    assert fleet.rows("SELECT spki_hash FROM stages WHERE cert_id = ?", host.cert_id) == []
 
 
 def test_another_emergency_uses_it(fleet, host):
@@ -160,6 +199,26 @@ def test_another_key_type_restages(fleet, host):
         assert host.acked(host.stage(host.cert_id, ec.generate_private_key(ec.SECP384R1())))["code"] == 0
     finally:
         fleet.edit_template("clara_service_auth", "--force", key_size=256)
+
+
+def test_while_no_ca_signs_an_offer_waits(fleet, host):
+    """The CA was revoked and its successor is not there yet. The last one with this fleet."""
+    def agree(path, **body):
+        asked = fleet.admin("POST", f"/api/v1/ca/service-1/{path}", body)[1]["approval"]
+        assert fleet.approver("POST", f"/api/v1/approvals/{asked['approval_id']}/approve", {"hash": asked["hash"]})[0] == 200
+
+    def phase():
+        return fleet.admin.get("ca/service-1/rollover")["phase"]
+    agree("revoke", reason="keyCompromise", force=True)
+    offer = host.stage(host.cert_id)
+    key = host.staged[host.cert_id]
+    for _ in range(5):  # by then the answer to the first would be here
+        assert host.acked(host.stage("nobody-web"))["code"] < 0
+    assert not [a for a in host.acks if a["id"] == offer], "neither taken nor refused: the host keeps it and offers it again"
+    agree("rollover")
+    wait_for("the successor is there", lambda: phase() == "trust")
+    assert fleet.admin("POST", "/api/v1/ca/service-1/rollover/advance", {})[0] == 200
+    assert host.acked(host.stage(host.cert_id, key))["code"] == 0
 
 
 # ---- real ----

@@ -282,7 +282,7 @@ CREATE TABLE audit (
 	detail     TEXT    NOT NULL
 ) STRICT;
 
--- complete nodes of the tree over the audit records, in the order in which they came to be
+-- complete nodes of every fourth level of the tree over the audit records, in the order in which they came to be
 CREATE TABLE audit_nodes (
 	position INTEGER NOT NULL PRIMARY KEY,
 	hash     BLOB    NOT NULL
