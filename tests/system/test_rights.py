@@ -31,6 +31,9 @@ def estate():
         e.campaigns = {s: e.admin("POST", f"{LIFE}/vcc-service/{s}/renew-all", {})[1]["campaign_id"] for s in (OWN, FOREIGN)}
         for campaign in e.campaigns.values():
             wait_for("the campaign is over", lambda: e.admin.get(f"campaigns/{campaign}")["completed_at"])
+        e.drills = {s: e.admin("POST", "/api/v1/drills", {"selector": {"service": s}})[1]["drill_id"] for s in (OWN, FOREIGN)}
+        for drill in e.drills.values():
+            wait_for("the drill is over", lambda: e.admin.get(f"drills/{drill}")["reported_at"])
         e.requests = wait_for("both targets wait for an approval", lambda: requests_of(e))
         e.by = {}
         for role in ROLES:
@@ -75,7 +78,8 @@ def fill(estate, path, service):
         path = path.replace("{renewal_id}", estate.admin.get(f"renewals?cert_id={host.cert_id}")["items"][0]["renewal_id"])
     template = "clara_service_auth"
     for name, value in {"cert_id": host.cert_id, "target_id": host.cert_id, "service_name": service, "template_id": template, "seq": "0", "issuer_id": "service-1",
-                        "approval_id": estate.requests[service]["approval_id"], "token_id": str(uuid.uuid4()), "campaign_id": estate.campaigns[service]}.items():
+                        "approval_id": estate.requests[service]["approval_id"], "token_id": str(uuid.uuid4()), "campaign_id": estate.campaigns[service],
+                        "drill_id": estate.drills[service]}.items():
         path = path.replace("{%s}" % name, value)
     return path.replace("{name}", host.name if "/agents/" in path else "admin")
 
