@@ -80,7 +80,7 @@ static void test_both_ways(void **state)
 	struct peer got[4];
 	size_t      n = 0;
 	for (int i = 0; i < 3; i++) {
-		char agent[16];
+		char agent[24];
 		snprintf(agent, sizeof(agent), "host-%d", i);
 		struct peer web = sample("web", agent), db = sample("db", agent);
 		put(k, &web);
