@@ -310,3 +310,9 @@ void output_object(enum output_form form, const struct output_column *columns, s
 	}
 	buf_free(&lines);
 }
+
+const char *output_text(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+	return text != NULL ? text : "";
+}

@@ -425,9 +425,6 @@ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct 
 	return 0;
 }
 
-/* The library makes a client's context for each vhost, and would read what the system trusts into it. */
-#define NO_CLIENT LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS
-
 static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 {
 	static const lws_retry_bo_t      no_validity; /* all zero: no timer per connection */
@@ -440,11 +437,11 @@ static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 		.timeout_secs = 20,
 		.keepalive_timeout = 60,
 		.alpn = "http/1.1",
-		.options = NO_CLIENT,
+		.options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS, /* of the client's context that the library makes for each vhost */
 	};
 	if (l->which == HTTP_ADMIN) {
 		/* A name that does not exist makes a TLS vhost whose certificate we load ourselves, from memory. */
-		info.options = NO_CLIENT | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
+		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
 		info.ssl_cert_filepath = "/nonexistent/vcc-admin-chain";
 		info.ssl_private_key_filepath = "/nonexistent/vcc-admin-key";
 	}
