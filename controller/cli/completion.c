@@ -9,9 +9,8 @@
 #include "shared/base/text.h"
 
 struct all {
-	const struct verb *const *tables;
-	const size_t             *sizes;
-	size_t                    n_tables;
+	const struct verb_table *tables;
+	size_t                   n_tables;
 };
 
 typedef void each_fn(const struct verb *v, const void *ctx);
@@ -19,17 +18,17 @@ typedef void each_fn(const struct verb *v, const void *ctx);
 static void each_verb(const struct all *all, each_fn *fn, const void *ctx)
 {
 	for (size_t t = 0; t < all->n_tables; t++)
-		for (size_t i = 0; i < all->sizes[t]; i++)
-			fn(&all->tables[t][i], ctx);
+		for (size_t i = 0; i < all->tables[t].n; i++)
+			fn(&all->tables[t].verbs[i], ctx);
 }
 
 /* The first verb of a noun stands for the noun. */
 static bool is_first(const struct all *all, const struct verb *v)
 {
 	for (size_t t = 0; t < all->n_tables; t++)
-		for (size_t i = 0; i < all->sizes[t]; i++)
-			if (text_equal(all->tables[t][i].noun, v->noun))
-				return &all->tables[t][i] == v;
+		for (size_t i = 0; i < all->tables[t].n; i++)
+			if (text_equal(all->tables[t].verbs[i].noun, v->noun))
+				return &all->tables[t].verbs[i] == v;
 	return false;
 }
 
@@ -235,13 +234,13 @@ static void print_fish(const struct all *all)
 	each_verb(all, fish_verb, all);
 }
 
-int completion_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv)
+int completion_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv)
 {
 	static const struct {
 		const char *shell;
 		void (*print)(const struct all *all);
 	} shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
-	const struct all all = {tables, sizes, n_tables};
+	const struct all all = {tables, n_tables};
 	for (size_t i = 0; argc == 2 && i < N_ELEMENTS(shells); i++)
 		if (text_equal(argv[1], shells[i].shell)) {
 			shells[i].print(&all);

@@ -1,6 +1,7 @@
 """The rules that scripts rely on, verb by verb against a controller whose answers the test chooses: exit codes 0 to 8, no colours, progress on
 stderr and only for somebody who sits there, 80 columns."""
 import fcntl
+import glob
 import http.server
 import json
 import os
@@ -163,6 +164,23 @@ def test_exit_code(controller, words, rows, code, said):
 
 def test_every_code_has_a_row():
     assert {row[2] for row in CODES} == set(range(9))
+
+
+# ---- the table of verbs ----
+
+def test_every_file_of_verbs_is_one_line_of_the_table():
+    """A file that the table forgets is left out of the program by the linker, and nothing says so."""
+    room = os.path.join(ROOT, "controller", "cli")
+    listed = re.findall(r"^\tFILE\((\w+)\)", open(os.path.join(room, "verb.h")).read(), re.M)
+    files = {stem: path for path in glob.glob(os.path.join(room, "*.c")) for stem in re.findall(r"^const struct verb cli_(\w+)_verbs\[\] =", open(path).read(), re.M)}
+    assert sorted(listed) == sorted(files) and len(files) > 20, set(listed) ^ set(files)
+    page = subprocess.run([VCCCTL, "--help"], capture_output=True, text=True, timeout=30).stdout
+    for stem, path in files.items():
+        table = open(path).read().split(f"cli_{stem}_verbs[] =")[1]
+        verbs = re.findall(r'(?:^\t| )\{"([\w-]+)",\s*(?:NULL|"([\w-]+)"),\s*"', table, re.M)
+        assert verbs, path
+        for words in verbs:
+            assert re.search(rf"^  {' '.join(filter(None, words))}( |$)", page, re.M), words
 
 
 # ---- progress ----
