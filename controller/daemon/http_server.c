@@ -334,6 +334,15 @@ static int on_writable(struct lws *wsi, struct connection *conn)
 	return 0;
 }
 
+static int on_bind(struct lws *wsi, struct connection *conn)
+{
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECT) <= 0)
+		return 0;
+	fprintf(stderr, "CONNECT conn=%p\n", (void *)conn);
+	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+	return -1;
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct connection *conn = user;
@@ -367,6 +376,12 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		tls_http_harden(user);
 		((struct http_server *)lws_context_user(lws_get_context(wsi)))->tls = user;
 		return 0;
+	case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
+		return on_bind(wsi, conn);
+	case LWS_CALLBACK_RAW_ADOPT:
+	case LWS_CALLBACK_RAW_RX:
+		fprintf(stderr, "RAW %d\n", reason);
+		return -1;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
 		return -1; /* nothing here speaks websocket */
