@@ -334,11 +334,14 @@ static int on_writable(struct lws *wsi, struct connection *conn)
 	return 0;
 }
 
+/* CONNECT: libwebsockets makes a connection of plain bytes of it and takes its timeout away before it says so here, the last place
+ * where the request is still one. */
 static int on_bind(struct lws *wsi, struct connection *conn)
 {
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECT) <= 0)
 		return 0;
-	fprintf(stderr, "CONNECT conn=%p\n", (void *)conn);
+	if (conn != NULL)
+		(void)refuse_early(wsi, conn, early_status(E_API_METHOD), E_API_METHOD);
 	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
 	return -1;
 }
@@ -378,13 +381,11 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		return 0;
 	case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
 		return on_bind(wsi, conn);
-	case LWS_CALLBACK_RAW_ADOPT:
-	case LWS_CALLBACK_RAW_RX:
-		fprintf(stderr, "RAW %d\n", reason);
-		return -1;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-		return -1; /* nothing here speaks websocket */
+	case LWS_CALLBACK_RAW_ADOPT:
+	case LWS_CALLBACK_RAW_RX:
+		return -1; /* nothing here speaks websocket, or anything but HTTP */
 	default:
 		return 0;
 	}
