@@ -56,10 +56,30 @@ static void print_name(const struct verb *v, const void *ctx)
 		printf("%s ", v->name);
 }
 
-static void print_options(const struct verb_option *options, size_t max)
+static bool is_of(const struct verb *v, const char *option)
 {
-	for (size_t i = 0; i < max && options[i].name != NULL; i++)
-		printf("--%s ", options[i].name);
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
+		if (text_equal(v->options[i].name, option))
+			return true;
+	return false;
+}
+
+static bool is_global(const char *option)
+{
+	size_t                    n;
+	const struct verb_option *globals = verb_globals(&n);
+	for (size_t i = 0; i < n; i++)
+		if (text_equal(globals[i].name, option))
+			return true;
+	return false;
+}
+
+/* Those that stand beside the global ones: a verb may have one of the same name. */
+static void print_options(const struct verb *v)
+{
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
+		if (!is_global(v->options[i].name))
+			printf("--%s ", v->options[i].name);
 }
 
 static void print_globals(bool with_value_only, const char *between)
@@ -91,7 +111,7 @@ static void case_options(const struct verb *v, const void *ctx)
 	if (v->options[0].name == NULL)
 		return;
 	printf("\t'%s %s') options='", v->noun, v->name != NULL ? v->name : "");
-	print_options(v->options, VERB_OPTIONS_MAX);
+	print_options(v);
 	printf("' ;;\n");
 }
 
@@ -184,6 +204,24 @@ static void fish_option(const char *condition, const struct verb_option *o)
 	printf("\n");
 }
 
+/* Where a verb has an option of the same name, that one and its text are shown. */
+static void fish_global(const struct all *all, const struct verb_option *o)
+{
+	bool shared = false;
+	printf("complete -c vccctl");
+	for (size_t t = 0; t < all->n_tables; t++)
+		for (size_t i = 0; i < all->tables[t].n; i++) {
+			const struct verb *v = &all->tables[t].verbs[i];
+			if (!is_of(v, o->name))
+				continue;
+			printf("%snot __vccctl_in %s%s%s", shared ? "; and " : " -n '", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "");
+			shared = true;
+		}
+	printf("%s -l %s %s -d ", shared ? "'" : "", o->name, o->value != NULL ? "-r" : "-f");
+	print_quoted(o->about);
+	printf("\n");
+}
+
 static void fish_verb(const struct verb *v, const void *ctx)
 {
 	const struct all *all = ctx;
@@ -230,7 +268,7 @@ static void print_fish(const struct all *all)
 	       "complete -c vccctl -f -n '__vccctl_at completion' -a 'bash zsh fish'\n"
 	       "complete -c vccctl -s o -x -a 'table json csv' -d output\n");
 	for (size_t i = 0; i < n; i++)
-		fish_option("", &globals[i]);
+		fish_global(all, &globals[i]);
 	each_verb(all, fish_verb, all);
 }
 

@@ -11,9 +11,10 @@ int main(int argc, char **argv)
 #define VERB_FILE_ROW(stem) {cli_##stem##_verbs, cli_##stem##_verbs_n},
 	const struct verb_table tables[] = {VERB_FILES(VERB_FILE_ROW)};
 
-	if (argc > 1 && strcmp(argv[1], "init") == 0)
-		return cli_init(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "completion") == 0)
-		return completion_main(tables, N_ELEMENTS(tables), argc - 1, argv + 1);
+	int at = verb_noun(argv);
+	if (argv[at] != NULL && strcmp(argv[at], "completion") == 0)
+		return completion_main(tables, N_ELEMENTS(tables), argc - at, argv + at);
+	if (argv[at] != NULL && strcmp(argv[at], "init") == 0)
+		return at == 1 ? cli_init(argc - 1, argv + 1) : cli_init(argc, argv); /* which takes none of the options before it, and says so */
 	return verb_main(tables, N_ELEMENTS(tables), argc, argv);
 }

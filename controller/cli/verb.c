@@ -209,6 +209,14 @@ static bool skip_option(char **argv, int *at)
 	return true;
 }
 
+int verb_noun(char **argv)
+{
+	int at = argv[0] != NULL;
+	while (argv[at] != NULL && skip_option(argv, &at))
+		at++;
+	return at;
+}
+
 /* Global options may stand anywhere, so noun and verb are found first. */
 static int find_words(struct parse *p, char **argv)
 {

@@ -58,6 +58,9 @@ bool        verb_given(const struct invocation *in, const char *option);
 /* Parses and runs; prints usage errors and help itself. Exit code. */
 int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv);
 
+/* Where the noun stands: global options may come before it. argv[argc] when there is none. */
+int verb_noun(char **argv);
+
 /* Options that every verb takes. */
 const struct verb_option *verb_globals(size_t *ret_n);
 
