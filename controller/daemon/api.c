@@ -317,14 +317,21 @@ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool 
 	return 0;
 }
 
-/* Why something is changed may be said with every change. */
-static void take_reason(struct api_call *call)
+/* Why something is changed may be said with every change. It goes into the trail and from there onto terminals, so it is one line of
+ * text, before any handler sees it. */
+static int take_reason(struct api_call *call)
 {
 	static const char *const fields[] = {"comment", "reason"}; /* `reason` may be a code of its own, so a comment goes before it */
-	for (size_t i = 0; i < N_ELEMENTS(fields) && call->caller.reason[0] == '\0'; i++) {
+	for (size_t i = 0; i < N_ELEMENTS(fields); i++) {
 		const char *text = json_string_value(json_object_get(call->body, fields[i]));
-		text_cut(call->caller.reason, sizeof(call->caller.reason), text != NULL ? text : "");
+		if (text == NULL)
+			continue;
+		if (!text_utf8_ok(text, strlen(text)) || strpbrk(text, "\n\t") != NULL)
+			return refuse(&call->why, E_API_BODY, fields[i], "must not hold control characters");
+		if (call->caller.reason[0] == '\0')
+			text_cut(call->caller.reason, sizeof(call->caller.reason), text);
 	}
+	return 0;
 }
 
 int api_body(struct api_call *call)
@@ -538,11 +545,12 @@ void api_handle(void *ctx, struct http_call *http)
 		r = contract_check_args(call->contract, q, &call->why);
 	if (r == 0)
 		r = body_parse(call, q);
+	if (r == 0)
+		r = take_reason(call);
 	if (r < 0) {
 		api_refuse_why(call, &call->why);
 		return;
 	}
-	take_reason(call);
 	if (call->route->act != NULL) {
 		act_run(call, q);
 		return;

@@ -182,6 +182,23 @@ def test_a_body_of_another_type_is_refused_by_its_type(api):
             assert ("415" in route["responses"]) == (method != "get"), (method, path)
 
 
+@pytest.mark.parametrize("field", ["reason", "comment"])
+def test_a_reason_is_one_line_of_text(api, field):
+    """On every route, before anything is done or written down: the trail is read on terminals."""
+    for path, routes in api("GET", "/api/v1/openapi.json")[1]["paths"].items():
+        for method, route in routes.items():
+            if method == "get":
+                continue
+            said = problem(api(method.upper(), path.replace("{", "").replace("}", ""), {field: "\x1b[2J"}, who="approver" if route["x-permission"] == "approval:decide" else "admin"), 422, "VCC-3104")
+            assert said["object"] == field and "control characters" in said["detail"], said
+    for bad in ("two\nlines", "a\ttab", "\x07", "\x7f", "\r"):
+        problem(api("POST", "/api/v1/agents/nobody/evict", {field: bad}), 422, "VCC-3104")
+    before = api("GET", "/api/v1/audit?limit=1", local=True)[1]["items"][0]["seq"]
+    problem(api("POST", "/api/v1/agents/nobody/evict", {field: "\x1b[2J"}, local=True), 422, "VCC-3104")
+    assert api("GET", "/api/v1/audit?limit=1")[1]["items"][0]["seq"] == before, "no break-glass record of what did not begin"
+    problem(api("POST", "/api/v1/agents/nobody/evict", {field: "sehr böse ☠"}), 404, "VCC-1006")
+
+
 def test_unknown_paths_and_methods(api):
     problem(api("GET", "/api/v1/nothing"), 404, "VCC-3102")
     problem(api("GET", "/"), 404, "VCC-3102")
