@@ -46,7 +46,8 @@ TABLE(retire_body, {"consumers", API_TEXTS, API_NEEDED, NULL, NULL, "what trusts
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
-      {"now", API_BOOL, API_NULL, NULL, NULL, "outside of maintenance windows, too"});
+      {"now", API_BOOL, API_NULL, NULL, NULL, "outside of maintenance windows, too"},
+      {"peer_proof", API_BOOL, API_NULL, NULL, NULL, "completed only when the relying parties have seen the new certificate and trust it"});
 #define WAVES \
       {"canary", API_TEXT, API_NULL, NULL, NULL, "how many go first, and may not fail: 5, 1%, service:NAME"}, \
       {"waves", API_TEXTS, API_NULL, NULL, NULL, "like 10%, 30%, rest"}, \
@@ -95,7 +96,7 @@ TABLE(service_body, {"name", API_TEXT, 0, NULL, NULL, "that of the path"}, {"dep
       {"policy", API_OBJECT, API_NULL, NULL, NULL, "fields of templates that hold here instead"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
       {"needed_by", API_ANY, 0, NULL, NULL, "not looked at"}, {"certificate_count", API_ANY, 0, NULL, NULL, "not looked at"},
       {"created_at", API_ANY, 0, NULL, NULL, "not looked at"}, {"update", API_ANY, 0, NULL, NULL, "not looked at"},
-      {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
+      {"peer_proof", API_ANY, 0, NULL, NULL, "not looked at"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also where renewals become impossible"});
 TABLE(issue_body, {"csr", API_TEXT, 0, NULL, NULL, "PEM; its key alone is taken; this or agent"},
       {"agent", API_TEXT, 0, NULL, NULL, "the host that makes the key when its target file is there"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
