@@ -1,5 +1,5 @@
-/* crls_shards.h - room controller/daemon: the lists in memory, as crls.c (which makes them) and crls_published.c (which hands them out) share
- * them. Never: included by anybody else. */
+/* crls_shards.h - room controller/daemon: the lists in memory, as crls.c (which makes them) and crls_published.c (which hands
+ * them out) share them. Never: included by anybody else. */
 #ifndef VCC_CRLS_SHARDS_H
 #define VCC_CRLS_SHARDS_H
 
@@ -33,6 +33,6 @@ struct crls {
 };
 
 struct shard *crls_shard(const struct controller *ctl, const char *issuer_id, uint32_t shard); /* NULL: there is none */
-bool          crls_shard_old(const struct controller *ctl, const struct shard *s, int64_t now); /* a newer one should be there by now */
+bool crls_shard_old(const struct controller *ctl, const struct shard *s, int64_t now); /* a newer one should be there by now */
 
 #endif

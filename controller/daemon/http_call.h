@@ -1,5 +1,5 @@
-/* http_call.h - room controller/daemon: one request on its way, as http_server.c (until it is whole) and http_answer.c (from then on) share it.
- * Never: included by anybody else; a handler has http_server.h. */
+/* http_call.h - room controller/daemon: one request on its way, as http_server.c (until it is whole) and http_answer.c (from
+ * then on) share it. Never: included by anybody else; a handler has http_server.h. */
 #ifndef VCC_HTTP_CALL_H
 #define VCC_HTTP_CALL_H
 
@@ -24,7 +24,7 @@ struct http_call {
 	struct listener    *listener;
 	struct lws         *wsi; /* NULL when the connection is gone */
 	struct http_request request;
-	int64_t             awaited; /* declared length of the body, while it is received */
+	int64_t             awaited;  /* declared length of the body, while it is received */
 	bool                unframed; /* a method with a body came without a length: the connection ends with the answer */
 	struct buf          in;
 	char                headers[HEADERS_MAX][2][HEADER_SIZE];
@@ -37,10 +37,10 @@ struct http_call {
 	struct buf          out;
 	size_t              sent;
 	/* an answer in pieces */
-	http_more_fn       *more; /* NULL = it comes whole */
-	void               *more_ctx;
-	bool                waiting; /* for a piece */
-	bool                complete, broken;
+	http_more_fn *more; /* NULL = it comes whole */
+	void         *more_ctx;
+	bool          waiting; /* for a piece */
+	bool          complete, broken;
 };
 
 /* per connection, owned by libwebsockets */
