@@ -122,6 +122,9 @@ void campaign_screen(FILE *to, const json_t *c, const json_t *failures, bool red
 		line(to, redraw, "  %s", output_text(c, "cause"));
 	draw_bar(to, redraw, c);
 	draw_figures(to, redraw, c);
+	if (json_is_true(json_object_get(c, "peer_proof")))
+		line(to, redraw, "relying parties have seen %lld of %lld done", count_of(c, "successful_count") - count_of(c, "peer_unproved_count"),
+		     count_of(c, "successful_count"));
 	draw_waves(to, redraw, c);
 	draw_failures(to, redraw, c, failures);
 	if (redraw)

@@ -101,6 +101,9 @@ static void print_end(const json_t *campaign)
 	       json_number_value(json_object_get(campaign, "duration_minutes")) * 60);
 	if (count_of(campaign, "rolled_back_count") + count_of(campaign, "kept_count") > 0)
 		printf("  %lld rolled back, %lld could not be\n", count_of(campaign, "rolled_back_count"), count_of(campaign, "kept_count"));
+	if (json_is_true(json_object_get(campaign, "peer_proof")))
+		printf("  relying parties have seen %lld of %lld; `vccctl cert show CERT_ID` tells who has not\n",
+		       count_of(campaign, "successful_count") - count_of(campaign, "peer_unproved_count"), count_of(campaign, "successful_count"));
 	if (output_text(campaign, "cause")[0] != '\0')
 		printf("  %s\n", output_text(campaign, "cause"));
 	if (text_equal(output_text(campaign, "status"), "awaiting_approval"))

@@ -252,6 +252,30 @@ static void print_draining(const json_t *receipt)
 	printf("\n");
 }
 
+static bool has_flag(const json_t *renewal, const char *flag)
+{
+	size_t  i;
+	json_t *f;
+	json_array_foreach(json_object_get(renewal, "flags"), i, f)
+		if (text_equal(json_string_value(f), flag))
+			return true;
+	return false;
+}
+
+/* Whoever demanded their word is told it, also when they kept it to themselves. */
+static void print_peers(const json_t *renewal)
+{
+	const json_t *error = json_object_get(renewal, "error");
+	char          text[512];
+	if (!has_flag(renewal, "peer_proof"))
+		return;
+	if (!has_flag(renewal, "peer_unproved"))
+		snprintf(text, sizeof(text), "seen by all %zu that rely on it", json_array_size(json_object_get(renewal, "relying_parties")));
+	else
+		snprintf(text, sizeof(text), "not proved to those that rely on it: %s %s", text_of(error, "code"), text_of(error, "message"));
+	verb_say(stdout, 2, "", text);
+}
+
 static int print_end(const json_t *renewal)
 {
 	const char   *status = output_text(renewal, "status");
@@ -264,6 +288,7 @@ static int print_end(const json_t *renewal)
 		       (long long)json_integer_value(json_object_get(last, "handshakes_failed")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes")));
 		print_draining(last);
+		print_peers(renewal);
 		return EXIT_DONE;
 	}
 	printf("%s", status);
@@ -379,6 +404,8 @@ static int renew(const struct invocation *in)
 	json_t        *answer = NULL;
 	json_t        *body = json_pack("{s:s, s:b, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0, "now",
 	                                       verb_given(in, "now") ? 1 : 0);
+	if (verb_given(in, "peer-proof"))
+		json_object_set_new(body, "peer_proof", json_true());
 	int            r = cert_path(in, "/api/v1/certificates/lifecycle/renew/%s", path, &why);
 	if (r == EXIT_DONE)
 		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
@@ -480,7 +507,8 @@ const struct verb cli_cert_verbs[] = {
 	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals",
 	 {{"pem", NULL, "the newest certificate and its chain instead, for other programs"}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
-	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"},
+	  {"peer-proof", NULL, "done only when the relying parties have seen it from their own hosts"}, {"watch", NULL, "follow it to the proof"}}, renew},
 	{"cert", "cancel", "CERT_ID|RENEWAL_ID", 1, 1, "ends a renewal that is not at the signer yet", {{NULL, NULL, NULL}}, cancel},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };
