@@ -98,6 +98,7 @@ static void call_free(struct api_call *call)
 {
 	json_decref(call->body);
 	json_decref(call->answer);
+	free(call->text);
 	free(call);
 }
 
@@ -113,9 +114,9 @@ static void send_json(struct api_call *call, int status, const char *type, const
 	char request_id[ID_TEXT_SIZE];
 	http_call_header(call->http, "x-request-id", id_text(call->caller.request_id, request_id));
 	http_call_header(call->http, "cache-control", "no-store");
-	char *text = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
-	http_call_answer(call->http, status, type, text != NULL ? span_text(text) : (struct span){NULL, 0});
-	free(text);
+	if (call->text == NULL && answer != NULL)
+		call->text = json_dumps(answer, JSON_COMPACT);
+	http_call_answer(call->http, status, type, call->text != NULL ? span_text(call->text) : (struct span){NULL, 0});
 	call_free(call);
 }
 
@@ -441,6 +442,11 @@ static void read_run(void *job, struct store_view *view)
 		call->code = refuse(&call->why, E_STORE_IO, "store", "it cannot be read now");
 	else
 		call->code = call->route->read(call, view);
+	if (call->code == 0 && call->route->enrich == NULL) { /* a page of rows: the loop has better things to do than to write it */
+		call->text = json_dumps(call->answer, JSON_COMPACT);
+		json_decref(call->answer);
+		call->answer = NULL;
+	}
 }
 
 static void read_done(void *job)

@@ -53,6 +53,7 @@ struct api_call {
 	unsigned                retry_after; /* seconds, with a refusal; 0 = the usual one */
 	/* the outcome */
 	json_t        *answer;
+	char          *text;   /* the answer as it is sent, when it is written already; then `answer` is NULL */
 	int            status; /* of the answer */
 	int            code;
 	struct refusal why;

@@ -14,26 +14,34 @@
 #include "shared/base/times.h"
 #include "shared/wire/wire.h"
 
-enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
+enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16, POLICIES = 8 };
 
-/* What is read beside certificates. Those of one page mostly share template and agent: the last ones are kept. */
+struct policy {
+	struct template template; /* with what its service says; template_id "" = none */
+	char            service[SERVICE_SIZE];
+};
+
+/* What is read beside certificates. Those of one page mostly share template, service and agent: the last ones are kept. */
 struct beside {
 	struct store_view *view;
 	int64_t            now;
-	struct template    template; /* with what its service says; template_id "" = none yet */
-	char               service[SERVICE_SIZE];
-	struct agent       agent;    /* name "" = none yet */
+	struct policy      policies[POLICIES];
+	size_t             next_policy;
+	struct agent       agent; /* name "" = none yet */
 	struct target      targets[TARGETS_MAX];
 };
 
 static const struct template *template_of(struct beside *b, const struct certificate *c)
 {
-	if (!text_equal(b->template.template_id, c->template_id) || !text_equal(b->service, c->service)) {
-		text_cut(b->service, sizeof(b->service), c->service);
-		if (service_policy_view(b->view, c->template_id, c->service, &b->template) < 0)
-			b->template.template_id[0] = '\0';
-	}
-	return b->template.template_id[0] != '\0' ? &b->template : NULL;
+	for (size_t i = 0; i < POLICIES; i++)
+		if (text_equal(b->policies[i].template.template_id, c->template_id) && text_equal(b->policies[i].service, c->service))
+			return &b->policies[i].template;
+	struct policy *p = &b->policies[b->next_policy++ % POLICIES];
+	text_cut(p->service, sizeof(p->service), c->service);
+	if (service_policy_view(b->view, c->template_id, c->service, &p->template) == 0)
+		return &p->template;
+	p->template.template_id[0] = '\0';
+	return NULL;
 }
 
 /* Its host was removed, and it lives on: nobody here can renew it or see it served. */

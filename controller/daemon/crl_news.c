@@ -11,8 +11,10 @@
 #include "shared/sys/log.h"
 
 enum {
-	QUIET_MS = 1000,   /* a revocation changes several lists */
-	BETWEEN_MS = 5000, /* however often they change */
+	QUIET_MS = 1000,        /* a revocation changes several lists */
+	BETWEEN_MS = 5000,      /* however often they change */
+	BETWEEN_MAX_MS = 20000, /* of many hosts: each fetches within the minute, and not more often than each 45 s */
+	MS_PER_AGENT = 2,       /* between them, for each host that is told */
 	TURN_MS = 20,
 	AGENTS_PER_TURN = 100,
 	AGENTS_PER_MS = 2, /* that many may fetch each millisecond */
@@ -130,6 +132,12 @@ static void on_quiet(uv_timer_t *timer)
 		edition_make(n, pem);
 }
 
+static int64_t between_ms(struct controller *ctl)
+{
+	int64_t ms = (int64_t)fleet_size(ctl) * MS_PER_AGENT;
+	return ms < BETWEEN_MS ? BETWEEN_MS : ms > BETWEEN_MAX_MS ? BETWEEN_MAX_MS : ms;
+}
+
 void crl_news_changed(struct controller *ctl)
 {
 	struct crl_news *n = ctl->crl_news;
@@ -137,8 +145,8 @@ void crl_news_changed(struct controller *ctl)
 	int64_t          at = now + QUIET_MS;
 	if (ctl->stopping || uv_is_active((uv_handle_t *)&n->quiet))
 		return;
-	if (n->told_at != 0 && at < n->told_at + BETWEEN_MS)
-		at = n->told_at + BETWEEN_MS;
+	if (n->told_at != 0 && at < n->told_at + between_ms(ctl))
+		at = n->told_at + between_ms(ctl);
 	(void)uv_timer_start(&n->quiet, on_quiet, (uint64_t)(at - now), 0);
 }
 

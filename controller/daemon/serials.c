@@ -10,7 +10,7 @@
 #include "controller/daemon/state.h"
 #include "shared/pki/key.h"
 
-enum { BLOCK = 5000, AHEAD = 1000, WAITERS_MAX = 20000 };
+enum { BLOCK = 1000, AHEAD = 500, WAITERS_MAX = 20000 }; /* what is left of a block is lost at each start */
 
 struct waiter {
 	serials_ready_fn *ready;

@@ -11,7 +11,9 @@
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
 
-enum { BACKLOG = 512, PER_TURN = 16, PAUSE_MS = 1000, LAG_CHECK_MS = 20 };
+/* A whole fleet that comes back at once waits in the backlog, which costs nothing: who finds it full tries again only after seconds that double, all
+ * in step, and the gateway would have nothing to do between. */
+enum { BACKLOG = 4096, PER_TURN = 16, PAUSE_MS = 1000, LAG_CHECK_MS = 20 };
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 

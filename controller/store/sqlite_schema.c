@@ -38,7 +38,7 @@ static const char writer_pragmas[] = "PRAGMA journal_mode=WAL;"
 				     "PRAGMA trusted_schema=OFF;";
 static const char reader_pragmas[] = "PRAGMA query_only=1;"
 				     "PRAGMA wal_autocheckpoint=0;"
-				     "PRAGMA cache_size=-8192;"
+				     "PRAGMA cache_size=-2048;"
 				     "PRAGMA temp_store=MEMORY;"
 				     "PRAGMA trusted_schema=OFF;";
 

@@ -7,16 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "controller/store/sqlite_rows.h"
 #include "controller/store/store_front.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
+#include "shared/sys/memory.h"
 
 enum {
-	BATCH_MAX = 500,        /* changes of one transaction: more only adds delay */
-	CHECKPOINT_PAGES = 2000 /* of the log, 8 MiB */
+	BATCH_MAX = 500,         /* changes of one transaction: more only adds delay */
+	CHECKPOINT_PAGES = 2000, /* of the log, 8 MiB */
+	QUIET_MS = 5000          /* without a change */
 };
 
 enum border { BATCH_BEGIN, BATCH_COMMIT, CHANGE_BEGIN, CHANGE_KEEP, CHANGE_UNDO, BORDER_COUNT };
@@ -170,13 +174,36 @@ static void append_done(struct store *s, struct change_list *batch)
 	}
 }
 
+/* A fleet's emergency fills the cache; in the quiet after it that memory is the host's again. */
+static void rest(struct sqlite_store *s)
+{
+	pthread_mutex_unlock(&s->base.lock);
+	(void)sqlite3_db_release_memory(s->rows.db);
+	memory_give_back();
+	pthread_mutex_lock(&s->base.lock);
+}
+
+static void wait_for_changes(struct sqlite_store *s)
+{
+	int64_t               at = clock_monotonic() + QUIET_MS;
+	const struct timespec quiet_at = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
+	bool                  resting = false;
+	while (s->base.waiting.n == 0 && !s->base.closing) {
+		if (resting)
+			pthread_cond_wait(&s->base.queued, &s->base.lock);
+		else if (pthread_cond_clockwait(&s->base.queued, &s->base.lock, CLOCK_MONOTONIC, &quiet_at) == ETIMEDOUT) {
+			rest(s);
+			resting = true;
+		}
+	}
+}
+
 static void *writer(void *arg)
 {
 	struct sqlite_store *s = arg;
 	pthread_mutex_lock(&s->base.lock);
 	for (;;) {
-		while (s->base.waiting.n == 0 && !s->base.closing)
-			pthread_cond_wait(&s->base.queued, &s->base.lock);
+		wait_for_changes(s);
 		if (s->base.waiting.n == 0)
 			break;
 		struct change_list batch = list_take(&s->base.waiting, BATCH_MAX);
