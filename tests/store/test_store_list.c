@@ -280,7 +280,7 @@ static void test_pieces_of_a_history(void **state)
 	for (uint32_t i = 0; i < STORE_STEPS_MAX + 2; i++)
 		kit_step(i, 1, &want[i]);
 	memset(want[3].detail, 'x', sizeof(want[3].detail) - 1);
-	want[4].detail[0] = '\0';
+	memset(want[4].detail, 0, sizeof(want[4].detail));
 	want[5].code = 0;
 	want[5].took_ms = -1;
 	text_cut(want[6].detail, sizeof(want[6].detail), "line\n1 flip 0 1 1 another");
