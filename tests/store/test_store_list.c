@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "tests/lib/store_kit.h"
 
