@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "controller/store/sqlite_rows.h"
@@ -17,8 +16,6 @@
 
 enum {
 	BATCH_MAX = 500,        /* changes of one transaction: more only adds delay */
-	BATCH_FEW = 1,          /* after so many at most the next ones do not wait: nobody shares a transaction with a lone order */
-	GATHER_MS = 4,
 	CHECKPOINT_PAGES = 2000 /* of the log, 8 MiB */
 };
 
@@ -173,29 +170,16 @@ static void append_done(struct store *s, struct change_list *batch)
 	}
 }
 
-/* On a fast disk a transaction is over before many changes have come, and most of its work is the same for one change and for fifty: while
- * there is much to do, the next one waits a moment for more. */
-static void gather(struct sqlite_store *s)
-{
-	pthread_mutex_unlock(&s->base.lock);
-	(void)nanosleep(&(struct timespec){.tv_nsec = GATHER_MS * 1000000}, NULL);
-	pthread_mutex_lock(&s->base.lock);
-}
-
 static void *writer(void *arg)
 {
 	struct sqlite_store *s = arg;
-	size_t               last = 0;
 	pthread_mutex_lock(&s->base.lock);
 	for (;;) {
 		while (s->base.waiting.n == 0 && !s->base.closing)
 			pthread_cond_wait(&s->base.queued, &s->base.lock);
 		if (s->base.waiting.n == 0)
 			break;
-		if (last > BATCH_FEW && s->base.waiting.n < BATCH_MAX && !s->base.closing)
-			gather(s);
 		struct change_list batch = list_take(&s->base.waiting, BATCH_MAX);
-		last = batch.n;
 		pthread_mutex_unlock(&s->base.lock);
 		commit_batch(s, &batch);
 		pthread_mutex_lock(&s->base.lock);
