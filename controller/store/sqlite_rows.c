@@ -88,40 +88,45 @@ int sqlite_rows_prepare_all(struct sqlite_rows *r)
 	return 0;
 }
 
-static uint64_t text_mark(const struct buf *b)
+/* All that a query's text depends on: without the values, but for those of names. */
+static void shape_of(const struct query *q, bool count, struct sqlite_shape *ret)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	for (size_t i = 0; i < b->n; i++)
-		h = (h ^ b->p[i]) * UINT64_C(0x100000001b3);
-	return h;
+	memset(ret, 0, sizeof(*ret)); /* padding, too: compared as bytes */
+	ret->noun = q->noun;
+	ret->by = q->by;
+	ret->down = q->down;
+	ret->count = count;
+	ret->n_terms = q->n_terms;
+	for (size_t i = 0; i < q->n_terms; i++) {
+		const struct condition *c = &q->term[i];
+		struct column           plain = *c->column;
+		plain.at = 0;
+		ret->term[i].column = c->column;
+		ret->term[i].op = c->op;
+		ret->term[i].or_next = c->or_next;
+		if (plain.kind == COLUMN_NAME && c->op != NONE && c->op != SOME)
+			ret->term[i].name = column_number(&plain, c->value);
+	}
 }
 
-/* The statement of a query's text; there are few different texts, the oldest gives way. */
+/* The statement of a query; there are few different ones, the oldest gives way. */
 static int find_statement(struct sqlite_rows *r, const struct query *q, bool count, sqlite3_stmt **ret)
 {
-	buf_reset(&r->text);
-	sql_query(&r->text, q, count);
-	uint64_t mark = text_mark(&r->text);
-	for (size_t i = 0; i < SQLITE_FINDS && r->find[i].stmt != NULL; i++) {
-		const struct sqlite_find *f = &r->find[i];
-		if (f->mark == mark && strlen(f->text) == r->text.n && memcmp(f->text, r->text.p, r->text.n) == 0) {
-			*ret = f->stmt;
+	struct sqlite_find next;
+	shape_of(q, count, &next.shape);
+	for (size_t i = 0; i < SQLITE_FINDS && r->find[i].stmt != NULL; i++)
+		if (memcmp(&r->find[i].shape, &next.shape, offsetof(struct sqlite_shape, term) + q->n_terms * sizeof(next.shape.term[0])) == 0) {
+			*ret = r->find[i].stmt;
 			return 0;
 		}
-	}
-	struct sqlite_find next = {.mark = mark};
-	int                code = prepare(r, &next.stmt);
+	buf_reset(&r->text);
+	sql_query(&r->text, q, count);
+	int code = prepare(r, &next.stmt);
 	if (code < 0)
 		return code;
-	next.text = strdup((const char *)r->text.p);
-	if (next.text == NULL) {
-		sqlite3_finalize(next.stmt);
-		return E_NOMEM;
-	}
 	struct sqlite_find *slot = &r->find[r->find_next];
 	sqlite3_finalize(slot->stmt);
-	free(slot->text);
-	*slot = next;
+	memcpy(slot, &next, sizeof(next));
 	r->find_next = (r->find_next + 1) % SQLITE_FINDS;
 	*ret = next.stmt;
 	return 0;
@@ -231,6 +236,34 @@ static int bind_columns(sqlite3 *db, sqlite3_stmt *stmt, const struct noun *noun
 	return 0;
 }
 
+/* ---- one moment for several reads ---- */
+
+static int border(sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+	sqlite3_reset(stmt);
+	return rc;
+}
+
+void sqlite_rows_hold(struct sqlite_rows *r)
+{
+	r->holds = sqlite3_prepare_v3(r->db, "BEGIN", -1, SQLITE_PREPARE_PERSISTENT, &r->hold_begin, NULL) == SQLITE_OK &&
+		   sqlite3_prepare_v3(r->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT, &r->hold_end, NULL) == SQLITE_OK;
+}
+
+void sqlite_rows_go_on(struct sqlite_rows *r)
+{
+	if (r->holds && sqlite3_get_autocommit(r->db) == 0)
+		(void)border(r->hold_end);
+}
+
+/* When it cannot begin, each read shows its own moment. */
+static void moment(struct sqlite_rows *r)
+{
+	if (r->holds && sqlite3_get_autocommit(r->db) != 0)
+		(void)border(r->hold_begin);
+}
+
 /* ---- rows_ops ---- */
 
 static int sqlite_get(struct rows *base, const struct noun *noun, void *row)
@@ -243,6 +276,7 @@ static int sqlite_get(struct rows *base, const struct noun *noun, void *row)
 	code = bind_columns(r->db, stmt, noun, noun->n_keys, row);
 	if (code < 0)
 		return finish(stmt, code);
+	moment(r);
 	int rc = sqlite3_step(stmt);
 	if (rc == SQLITE_DONE)
 		return finish(stmt, E_NOT_FOUND);
@@ -289,6 +323,7 @@ static int sqlite_find(struct rows *base, const struct query *q, row_fn *fn, voi
 	if (code < 0)
 		return finish(stmt, code);
 	int rc = SQLITE_ROW;
+	moment(r);
 	while (code >= 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		code = read_row(stmt, q->noun, r->row);
 		if (code >= 0)
@@ -307,6 +342,7 @@ static int sqlite_count(struct rows *base, const struct query *q, uint64_t *ret)
 	code = bind_query(r->db, stmt, q, true);
 	if (code < 0)
 		return finish(stmt, code);
+	moment(r);
 	int rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
 		return finish(stmt, rc == SQLITE_DONE ? E_STORE_DAMAGED : sqlite_code(r->db, rc));
@@ -354,8 +390,8 @@ static bool column_same(sqlite3_stmt *stmt, int at, const struct column *c, cons
 	}
 }
 
-/* The columns in which the stored row differs; E_NOT_FOUND. */
-static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const void *row, uint64_t *ret)
+/* The columns in which the stored row differs; E_NOT_FOUND. `version`: see advance; NULL = whatever it is. */
+static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const void *row, const struct column *version, uint64_t *ret)
 {
 	sqlite3_stmt *stmt;
 	uint64_t      changed = 0;
@@ -368,6 +404,8 @@ static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const
 	int rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
 		return finish(stmt, rc == SQLITE_DONE ? E_NOT_FOUND : sqlite_code(r->db, rc));
+	if (version != NULL && sqlite3_column_int64(stmt, (int)(version - noun->column)) + 1 != column_number(version, row))
+		return finish(stmt, E_STORE_CONFLICT);
 	for (size_t i = noun->n_keys; i < noun->n_columns; i++)
 		if (!column_same(stmt, (int)i, &noun->column[i], row))
 			changed |= UINT64_C(1) << i;
@@ -396,14 +434,14 @@ static int update_statement(struct sqlite_rows *r, const struct noun *noun, uint
 }
 
 /* Only what changed is set: an index whose columns are not named is not touched, and most of a row stays as it is. */
-static int sqlite_replace(struct rows *base, const struct noun *noun, const void *row)
+static int sqlite_advance(struct rows *base, const struct noun *noun, const void *row, const struct column *version)
 {
 	struct sqlite_rows *r = (struct sqlite_rows *)base;
 	sqlite3_stmt       *stmt;
 	uint64_t            changed = 0;
 	if (!noun_row_ok(noun, row))
 		return E_INTERNAL;
-	int code = changed_columns(r, noun, row, &changed);
+	int code = changed_columns(r, noun, row, version, &changed);
 	if (code < 0 || changed == 0)
 		return code;
 	code = update_statement(r, noun, changed, &stmt);
@@ -413,6 +451,11 @@ static int sqlite_replace(struct rows *base, const struct noun *noun, const void
 		if (i < noun->n_keys || (changed >> i & 1) != 0)
 			code = sqlite_code(r->db, bind_column(stmt, (int)i + 1, &noun->column[i], row, i < noun->n_keys));
 	return finish(stmt, code == 0 ? sqlite_code(r->db, sqlite3_step(stmt)) : code);
+}
+
+static int sqlite_replace(struct rows *r, const struct noun *noun, const void *row)
+{
+	return sqlite_advance(r, noun, row, NULL);
 }
 
 static int sqlite_put(struct rows *r, const struct noun *noun, const void *row)
@@ -433,6 +476,7 @@ static const struct rows_ops sqlite_ops = {
 	.add = sqlite_add,
 	.put = sqlite_put,
 	.replace = sqlite_replace,
+	.advance = sqlite_advance,
 	.remove = sqlite_remove,
 };
 
@@ -455,12 +499,12 @@ void sqlite_rows_close(struct sqlite_rows *r)
 	for (size_t i = 0; i < NOUN_COUNT; i++)
 		for (size_t k = 0; k < SQLITE_VERB_COUNT; k++)
 			sqlite3_finalize(r->verb[i][k]);
-	for (size_t i = 0; i < SQLITE_FINDS; i++) {
+	for (size_t i = 0; i < SQLITE_FINDS; i++)
 		sqlite3_finalize(r->find[i].stmt);
-		free(r->find[i].text);
-	}
 	for (size_t i = 0; i < SQLITE_UPDATES; i++)
 		sqlite3_finalize(r->update[i].stmt);
+	sqlite3_finalize(r->hold_begin);
+	sqlite3_finalize(r->hold_end);
 	buf_free(&r->text);
 	free(r->row);
 	sqlite3_close(r->db);

@@ -10,10 +10,21 @@
 enum sqlite_verb { SQLITE_VERB_GET, SQLITE_VERB_ADD, SQLITE_VERB_REMOVE, SQLITE_VERB_COUNT };
 enum { SQLITE_FINDS = 96, SQLITE_UPDATES = 128, SQLITE_TEXT_MAX = 16384 };
 
+struct sqlite_shape {
+	const struct noun   *noun;
+	const struct column *by;
+	size_t               n_terms;
+	bool                 down, count;
+	struct {
+		const struct column *column;
+		int64_t              name; /* the value, when it is spelled out */
+		enum condition_op    op;
+		bool                 or_next;
+	} term[QUERY_TERMS_MAX];
+};
 struct sqlite_find {
-	uint64_t      mark; /* hash of the text */
-	char         *text;
-	sqlite3_stmt *stmt;
+	struct sqlite_shape shape;
+	sqlite3_stmt       *stmt;
 };
 
 /* Sets the columns of `changed` (bit n is column n) of the row with a key. */
@@ -34,6 +45,8 @@ struct sqlite_rows {
 	size_t               update_next;
 	struct buf         text;
 	void              *row; /* where found rows are read into */
+	bool               holds; /* reads begin a transaction that sqlite_rows_go_on() ends */
+	sqlite3_stmt      *hold_begin, *hold_end;
 };
 
 /* Takes `db` over (also on failure). */
@@ -41,6 +54,10 @@ _must_check_ int sqlite_rows_init(struct sqlite_rows *r, sqlite3 *db);
 void             sqlite_rows_close(struct sqlite_rows *r);
 /* Prepares every verb of every noun: what the schema lacks shows here. The cause is sqlite3_errmsg(). */
 _must_check_ int sqlite_rows_prepare_all(struct sqlite_rows *r);
+
+/* See view_hold(). */
+void sqlite_rows_hold(struct sqlite_rows *r);
+void sqlite_rows_go_on(struct sqlite_rows *r);
 
 /* A result code of SQLite as ours; 0 for OK, ROW and DONE. */
 int sqlite_code(sqlite3 *db, int rc);

@@ -24,7 +24,8 @@ struct store;
 struct store_change;
 struct store_view;
 
-enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = AUDIT_RECEIPT_MAX };
+enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = AUDIT_RECEIPT_MAX,
+       STORE_STEPS_MAX = 24 /* of one piece of an order's history */ };
 
 /* ---- life ---- */
 struct store_options {
@@ -70,7 +71,8 @@ void store_poll(struct store *s);
 
 /* Verbs; each copies its value. A verb whose condition does not hold fails the whole change with its code. */
 void store_put_order(struct store_change *c, const struct order *o);
-void store_add_step(struct store_change *c, const struct order_step_row *row);
+/* What an order's history goes on with, in order; of one order, STORE_STEPS_MAX at most. */
+void store_add_steps(struct store_change *c, const struct order_step_row *rows, size_t n);
 /* `expect_version` 0 = must not exist yet (E_EXISTS); else must match (E_STORE_CONFLICT). The stored version becomes expect_version + 1. */
 void store_put_certificate(struct store_change *c, const struct certificate *cert, uint64_t expect_version);
 /* Intent: serial must be new (E_EXISTS: draw another). */
@@ -231,6 +233,10 @@ void store_remove_notice(struct store_change *c, struct id notice_id);      /* p
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
+/* From now on all reads between two calls of view_go_on() show one moment, that of the first of them: what was read once is not read from the
+ * file again. Go on before hearing what was stored, and often: until then the log cannot be shortened. */
+void             view_hold(struct store_view *v);
+void             view_go_on(struct store_view *v);
 /* Copies the store as it is now into the new file `path` (mode 0600, synced; its folder is not), with the setting "backup" = `note`. The
  * writer goes on meanwhile; the copy holds all that was committed before the call and nothing later. Slow: on a worker. Failed = no file.
  * Ends early with E_SYS_AGAIN when another thread sets `stop` (may be NULL). E_EXISTS, E_SYS_*, E_STORE_*. */

@@ -141,11 +141,14 @@ int apply_order_gone(struct apply *a, const struct store_verb *v, struct store_r
 	enum { PAGE = 64 };
 	(void)result;
 	const struct order *o = v->row;
-	struct query        steps = {.noun = &noun_step, .max = PAGE}, receipts = {.noun = &noun_receipt, .max = PAGE};
-	query_where(&steps, offsetof(struct history_row, step.renewal_id), IS, &o->renewal_id);
+	struct query        former = {.noun = &noun_step, .max = PAGE}, steps = {.noun = &noun_steps, .max = PAGE}, receipts = {.noun = &noun_receipt, .max = PAGE};
+	query_where(&former, offsetof(struct history_row, step.renewal_id), IS, &o->renewal_id);
+	query_where(&steps, offsetof(struct steps_row, renewal_id), IS, &o->renewal_id);
 	query_where(&receipts, offsetof(struct receipt_row, renewal_id), IS, &o->renewal_id);
 	receipts.by = noun_column(receipts.noun, offsetof(struct receipt_row, stored_at));
-	int r = apply_remove_found(a, &steps);
+	int r = apply_remove_found(a, &former);
+	if (r == 0)
+		r = apply_remove_found(a, &steps);
 	if (r == 0)
 		r = apply_remove_found(a, &receipts);
 	return r < 0 ? r : a->rows->ops->remove(a->rows, &noun_order, o);
@@ -195,13 +198,8 @@ int apply_certificate(struct apply *a, const struct store_verb *v, struct store_
 	next.version = v->number + 1;
 	if (v->number == 0)
 		return a->rows->ops->add(a->rows, &noun_certificate, &next);
-
-	struct certificate old;
-	memcpy(old.cert_id, next.cert_id, sizeof(old.cert_id));
-	int r = rows_get(a->rows, &noun_certificate, &old);
-	if (r == E_NOT_FOUND || (r == 0 && old.version != v->number))
-		return E_STORE_CONFLICT;
-	return r < 0 ? r : a->rows->ops->replace(a->rows, &noun_certificate, &next);
+	int r = a->rows->ops->advance(a->rows, &noun_certificate, &next, noun_column(&noun_certificate, offsetof(struct certificate, version)));
+	return r == E_NOT_FOUND ? E_STORE_CONFLICT : r;
 }
 
 int apply_template(struct apply *a, const struct store_verb *v, struct store_result *result)
