@@ -552,8 +552,10 @@ static enum member_state own_order(const struct campaign *c, const struct order 
 		return o->phase == ORDER_ROLLED_BACK ? MEMBER_ROLLED_BACK : MEMBER_GOING_BACK;
 	if (o->phase == ORDER_CANCELLED && o->code == E_DRILL_AWAY)
 		return MEMBER_FAILED; /* nobody ended it: its host was not reached */
+	if (o->phase == ORDER_CANCELLED && c->state == CAMPAIGN_CANCELLED)
+		return MEMBER_DROPPED;
 	if (o->phase == ORDER_CANCELLED)
-		return c->state == CAMPAIGN_CANCELLED ? MEMBER_DROPPED : MEMBER_SKIPPED;
+		return o->code == E_ORDER_NO_AGENT ? MEMBER_FAILED : MEMBER_SKIPPED; /* its host was removed: it was not renewed */
 	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;
 }
 

@@ -11,6 +11,7 @@
 #include "controller/daemon/create_request.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/host_certs.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/poison.h"
@@ -309,6 +310,17 @@ int operate_agent_end(struct controller *ctl, struct commit *c, struct agent *ro
 	return 0;
 }
 
+/* An evicted host may come back for its orders; nobody comes for those of one that is removed, and whoever counts on them would wait for
+ * ever. */
+static int end_orders_of(struct controller *ctl, const struct agent *row, enum agent_state to, const struct caller *who, struct refusal *why)
+{
+	int r = check_state(row, to, why);
+	if (r < 0 || to != AGENT_REMOVED)
+		return r;
+	r = host_certs_end_orders(ctl, row->name, E_ORDER_NO_AGENT, "its host was removed", who);
+	return r < 0 ? refuse(why, r, row->name, "%s", err_what(r)) : 0;
+}
+
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx)
 {
@@ -320,7 +332,9 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	r = operate_agent_end(ctl, c, row, to, who, &a->result.why);
+	r = end_orders_of(ctl, row, to, who, &a->result.why);
+	if (r == 0)
+		r = operate_agent_end(ctl, c, row, to, who, &a->result.why);
 	if (r < 0) {
 		commit_drop(c);
 		a->result.code = r;

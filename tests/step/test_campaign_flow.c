@@ -250,6 +250,8 @@ static struct order read_order(const struct step_line *l, int64_t now, bool *ret
 			o.flags |= ORDER_ROLLBACK_ASKED;
 		else if (strcmp(l->fields.key[i], "away") == 0)
 			o.code = E_DRILL_AWAY;
+		else if (strcmp(l->fields.key[i], "removed") == 0)
+			o.code = E_ORDER_NO_AGENT;
 		else if (strcmp(l->fields.key[i], "next") == 0)
 			o.next_at = now + step_ms(l->fields.value[i]);
 		else
