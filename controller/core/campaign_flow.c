@@ -358,6 +358,9 @@ static void count_back(const struct context *x, struct campaign_step *s)
 
 static void begin(const struct context *x, struct campaign_step *s)
 {
+	int64_t waited = x->now - x->c->created_at;
+	if (s->next.revoke_by_at != 0 && waited > 0) /* hosts get the whole time, however long the second person took */
+		s->next.revoke_by_at += waited;
 	s->next.approved = true;
 	s->next.started_at = x->now;
 	if (s->next.confirmation == CONFIRMATION_ASKED)
