@@ -370,10 +370,13 @@ static bool is_of_attempt(const struct order *o, const struct order_event *event
 	return event->kind == EV_CSR && event->attempt < o->attempt && (ENDED & (1u << o->phase)) != 0;
 }
 
-/* What was not sent, or is to be sent anew, would go out by this. */
+/* What was not sent, or is to be sent anew, would go out by this. Also a way back: what relying parties see now may be a later certificate,
+ * which this store has never heard of. */
 static bool waits_for_restore(const struct order *o, enum order_event_kind event)
 {
 	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER || event == EV_NOW;
+	if (o->phase == ORDER_SETTLED)
+		return event == EV_PEERS_REFUSED || event == EV_TIMER;
 	return sends && (o->phase == ORDER_PLANNED || o->phase == ORDER_RETRY_WAIT || o->phase == ORDER_PAUSED);
 }
 

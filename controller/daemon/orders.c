@@ -18,6 +18,7 @@
 #include "controller/daemon/order_terms.h"
 #include "controller/daemon/peers.h"
 #include "controller/daemon/poison.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -591,6 +592,16 @@ void orders_signed(struct controller *ctl, const struct ticket *t, const struct 
 	drive(ctl, &ev, &in);
 }
 
+/* What the relying parties said in time counts, though it could not be stored then, or the order was held: true = it moves by that, or
+ * stays held. */
+static bool peers_late(struct controller *ctl, struct entry *e)
+{
+	if (restored_holds(ctl))
+		return true;
+	peers_look(ctl, &e->o.renewal_id, sizeof(e->o.renewal_id));
+	return e->pending > 0 || e->o.phase != ORDER_SETTLED;
+}
+
 void orders_tick(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *tmp;
@@ -606,6 +617,8 @@ void orders_tick(struct controller *ctl, int64_t now)
 		} else if (e->o.next_at > now) {
 			continue;
 		} else if (e->o.phase == ORDER_SETTLED && e->o.deadline_at <= now) {
+			if (peers_late(ctl, e))
+				continue;
 			peers_missing(ctl, &e->o, ev.cause);
 		}
 		drive(ctl, &ev, &(struct order_input){0});
