@@ -161,7 +161,8 @@ static int cancel_refusal(const struct order *o, struct refusal *why)
 	id_text(o->renewal_id, id);
 	if (order_phase_final(o->phase))
 		return refuse(why, E_ORDER_OVER, id, "the renewal of %s is %s", o->cert_id, order_phase_name(o->phase));
-	if (o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED)
+	if (o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED ||
+	    o->phase == ORDER_SETTLED || (o->phase == ORDER_ROLLING_BACK && (o->flags & ORDER_PEER_REFUSED) != 0))
 		return refuse(why, E_ORDER_TOO_LATE, id, "the renewal of %s is %s: its certificate is signed or about to be", o->cert_id,
 			      order_phase_name(o->phase));
 	return 0;
