@@ -260,9 +260,10 @@ static const struct transition table[] = {
 	{P(CSR_RECEIVED),                       EV_RESTART,        NULL,                     nothing,                    ORDER_ORDERED},
 
 	{P(PLANNED) | P(RETRY_WAIT) | UNDER_WAY, EV_PARK,          is_drill,                 effect_drill_failed,        ORDER_FAILED}, /* it has one attempt */
-	{P(PLANNED) | BEFORE_CSR | P(RETRY_WAIT), EV_PARK,         NULL,                     effect_park,                ORDER_PAUSED},
+	{P(PLANNED) | BEFORE_CSR | P(RETRY_WAIT) | P(PAUSED), EV_PARK, NULL,                 effect_park,                ORDER_PAUSED},
 	{P(SIGNING),                            EV_PARK,           NULL,                     effect_park_intent,         ORDER_PAUSED},
 	{AT_AGENT | P(VERIFIED),                EV_PARK,           NULL,                     effect_park,                ORDER_PAUSED},
+	{P(SETTLED),                            EV_PARK,           NULL,                     effect_park_settled,        ORDER_COMPLETED},
 	{P(ROLLING_BACK),                       EV_PARK,           NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
 
 	{P(ISSUED),                             EV_DELIVERED,      NULL,                     nothing,                    ORDER_DELIVERED},

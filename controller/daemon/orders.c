@@ -336,10 +336,12 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 		return 0; /* whatever its host or the signer says of it: nothing is done about it; a receipt is kept all the same */
 	int r = hold_and_take(ctl, e, event, in, ret_stored);
 	e->broken = r < 0 && err_kind(r) == ERR_KIND_BUG ? e->broken + 1 : 0;
-	if (e->broken == POISON_TRIES && e->pending == 0)
+	if (e->broken >= POISON_TRIES && e->pending == 0) {
+		e->broken = 0; /* also when it cannot even be laid to rest: not at every tick */
 		park(ctl, e, err_what(r));
-	else if (!*ret_stored)
+	} else if (!*ret_stored) {
 		forget_if_over(ctl, e);
+	}
 	return r;
 }
 
