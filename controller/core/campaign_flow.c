@@ -308,6 +308,8 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 	if (c->batch > 0)
 		c->batch_full = c->batch_sent >= c->batch || x->event->stage_ends;
 	halt_if_too_many(s);
+	if (c->canary && c->wave == 1 && c->wave_full && c->wave_sent == 0 && c->state == CAMPAIGN_PROCESSING && c->waiting > 0)
+		halt(s, "nothing could be sent of the canary: it proves nothing");
 }
 
 static void count_joined(const struct context *x, struct campaign_step *s)

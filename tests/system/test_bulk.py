@@ -186,6 +186,7 @@ def test_a_certificate_that_moved_is_left_out(fleet):
     assert fleet.post(f"{LIFE}/templates/vpb_two", {**other, "template_id": "vpb_two", "name": "vpb two"})[0] == 202
     for n in ("k1", "c1"):
         fleet.hosts_by[n].respond = False
+    shown = fleet.bulk(dry_run=True, service_pattern="*.vpb.vcc.internal")[1]["plan_hash"]
     begun = fleet.bulk()[1]["campaign_id"]
     wait_for("the first batch is sent", lambda: fleet.campaign(begun)["in_progress_count"] == 2)
     assert fleet.members(begun, state="waiting")[-1]["cert_id"] == "v1-web"
@@ -197,6 +198,7 @@ def test_a_certificate_that_moved_is_left_out(fleet):
     c = fleet.wait_state(begun, "completed")
     assert (c["successful_count"], c["skipped_count"]) == (4, 1) and c["skipped_renewals"][0]["code"] == "VCC-3609", c
     assert fleet.cert("v1-web")["serial"] == cert["serial"]
+    refused(fleet.bulk(service_pattern="*.vpb.vcc.internal", plan_hash=shown), 409, "VCC-3601")  # nobody looked at what it is now
     fleet.hosts_by["v1"].target("v1-web", "vpb", "vpb_service", "DNS:v1.vpb.vcc.internal")
     wait_for("it is back", lambda: (c := fleet.cert("v1-web"))["template_id"] == "vpb_service" and not c["open_order"], 60)
 
