@@ -11,6 +11,8 @@ from conftest import new_folder
 from installation import wait_for
 from rights_estate import Api
 
+MSG_CANCEL, FAILED = 42, 2  # docs/wire.md
+
 
 @pytest.fixture(scope="module")
 def fleet():
@@ -177,6 +179,27 @@ def test_cancelled_while_a_host_is_away(fleet):
     away.wait("welcome", lambda: away.welcomes)
     time.sleep(1)
     assert fleet.cert("v1-web")["serial"] == serial, "the host has nothing to do when it is back"
+
+
+def test_cancelled_while_a_host_with_a_staged_key_is_away(fleet):
+    """Its certificate was made without asking it. It is called back before the host hears of it."""
+    away = fleet.hosts_by["v1"]
+    away.stage_ready("v1-web")
+    away.gateway.down(away.session)
+    begun = fleet.bulk(service_pattern="*.vpb.vcc.internal")[1]["campaign_id"]
+    wait_for("it is sent, and its host is missed", lambda: (c := fleet.campaign(begun))["offline_count"] == 1 and c["in_progress_count"] == 1, 60)
+    serial, certificates = fleet.cert("v1-web")["serial"], len(away.certificates)
+    (phase, renewal), = fleet.rows("SELECT phase, renewal_id FROM orders ORDER BY created_at DESC LIMIT 1")
+    assert phase == "issued"
+    fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})
+    wait_for("it is called back", lambda: fleet.rows("SELECT type FROM outbox WHERE agent = 'v1'") == [(MSG_CANCEL,)], 60)
+    away.gateway.up(away)
+    called = away.wait("it is told so", lambda: next((m for m in away.cancels if m["renewal_id"] == renewal), None))
+    away.receipt(called, FAILED, code=-2012, cause="cancelled before the order was known here")
+    c = wait_for("it is closed", lambda: (c := fleet.campaign(begun))["completed_at"] and c, 60)
+    assert (c["status"], c["dropped_count"], c["in_progress_count"]) == ("cancelled", 1, 0), c
+    assert fleet.cert("v1-web")["serial"] == serial and fleet.cert("v1-web")["open_order"] is None
+    assert len(away.certificates) == certificates, "it never saw what it is not to have"
 
 
 def test_a_certificate_that_moved_is_left_out(fleet):
