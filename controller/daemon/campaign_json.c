@@ -241,7 +241,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "recent", count(campaign_recent_of(ctl, p)));
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
-	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL ? 0 : ctl->conf->bulk_batch));
+	json_object_set_new(o, "batch", json_integer(campaign_plan_all_at_once(q) ? 0 : ctl->conf->bulk_batch));
 	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
 	json_object_set_new(o, "peer_proof", json_boolean(q->peer_proof));

@@ -431,6 +431,11 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 		refuse(&p->why, p->code, "plan", "%s", err_what(p->code));
 }
 
+bool campaign_plan_all_at_once(const struct campaign_request *q)
+{
+	return q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL || q->trigger == TRIGGER_EMERGENCY;
+}
+
 void campaign_plan_free(struct campaign_plan *p)
 {
 	plan_outlook_free(&p->outlook);

@@ -45,6 +45,7 @@ def test_dry_run_shows_and_changes_nothing(fleet):
     assert plan["plan"]["services"] == {"covina": 1, "clara": 3, "vpb": 1}
     assert fleet.bulk(dry_run=True)[1]["plan_hash"] == plan["plan_hash"], "the same selection has the same hash"
     assert fleet.bulk(dry_run=True, trigger="policy_update")[1]["plan_hash"] != plan["plan_hash"]
+    assert fleet.bulk(dry_run=True, trigger="emergency")[1]["plan"]["batch"] == 0, "it goes all at once, and the plan says so"
     some = fleet.bulk(dry_run=True, service_pattern="*.clara.vcc.internal")[1]
     assert some["certificate_list"] == ["c1-web", "c2-web", "c3-web"] and some["plan_hash"] != plan["plan_hash"]
     one = fleet.bulk(dry_run=True, service_pattern="c1.clara.vcc.internal")[1]
