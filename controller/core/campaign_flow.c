@@ -308,6 +308,8 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 	if (c->batch > 0)
 		c->batch_full = c->batch_sent >= c->batch || x->event->stage_ends;
 	halt_if_too_many(s);
+	if (c->canary && c->wave == 1 && c->wave_full && c->wave_sent == 0 && c->state == CAMPAIGN_PROCESSING && c->waiting > 0)
+		halt(s, "nothing could be sent of the canary: it proves nothing");
 }
 
 static void count_joined(const struct context *x, struct campaign_step *s)
@@ -358,6 +360,9 @@ static void count_back(const struct context *x, struct campaign_step *s)
 
 static void begin(const struct context *x, struct campaign_step *s)
 {
+	int64_t waited = x->now - x->c->created_at;
+	if (s->next.revoke_by_at != 0 && waited > 0) /* hosts get the whole time, however long the second person took */
+		s->next.revoke_by_at += waited;
 	s->next.approved = true;
 	s->next.started_at = x->now;
 	if (s->next.confirmation == CONFIRMATION_ASKED)
@@ -552,8 +557,10 @@ static enum member_state own_order(const struct campaign *c, const struct order 
 		return o->phase == ORDER_ROLLED_BACK ? MEMBER_ROLLED_BACK : MEMBER_GOING_BACK;
 	if (o->phase == ORDER_CANCELLED && o->code == E_DRILL_AWAY)
 		return MEMBER_FAILED; /* nobody ended it: its host was not reached */
+	if (o->phase == ORDER_CANCELLED && c->state == CAMPAIGN_CANCELLED)
+		return MEMBER_DROPPED;
 	if (o->phase == ORDER_CANCELLED)
-		return c->state == CAMPAIGN_CANCELLED ? MEMBER_DROPPED : MEMBER_SKIPPED;
+		return o->code == E_ORDER_NO_AGENT ? MEMBER_FAILED : MEMBER_SKIPPED; /* its host was removed: it was not renewed */
 	return has_failed(o, now) ? MEMBER_FAILED : MEMBER_ORDERED;
 }
 

@@ -496,6 +496,14 @@ void effect_park_intent(const struct order_context *c, struct order_step *s)
 	effect_park(c, s);
 }
 
+/* The host is through, and serves it: only the relying parties are not heard any more. What it replaced stays good. */
+void effect_park_settled(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	s->next.flags |= ORDER_PEER_UNPROVED;
+	complete(c, s);
+}
+
 static void cancel(const struct order_context *c, struct order_step *s, int code)
 {
 	drop_stage(c, s);

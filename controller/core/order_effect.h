@@ -56,6 +56,7 @@ void effect_retry_soon(const struct order_context *c, struct order_step *s);
 void effect_pause(const struct order_context *c, struct order_step *s);
 void effect_park(const struct order_context *c, struct order_step *s);
 void effect_park_intent(const struct order_context *c, struct order_step *s);
+void effect_park_settled(const struct order_context *c, struct order_step *s);
 void effect_cancel_quiet(const struct order_context *c, struct order_step *s);
 void effect_cancel(const struct order_context *c, struct order_step *s);
 void effect_cancel_unsent(const struct order_context *c, struct order_step *s);

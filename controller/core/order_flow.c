@@ -260,9 +260,10 @@ static const struct transition table[] = {
 	{P(CSR_RECEIVED),                       EV_RESTART,        NULL,                     nothing,                    ORDER_ORDERED},
 
 	{P(PLANNED) | P(RETRY_WAIT) | UNDER_WAY, EV_PARK,          is_drill,                 effect_drill_failed,        ORDER_FAILED}, /* it has one attempt */
-	{P(PLANNED) | BEFORE_CSR | P(RETRY_WAIT), EV_PARK,         NULL,                     effect_park,                ORDER_PAUSED},
+	{P(PLANNED) | BEFORE_CSR | P(RETRY_WAIT) | P(PAUSED), EV_PARK, NULL,                 effect_park,                ORDER_PAUSED},
 	{P(SIGNING),                            EV_PARK,           NULL,                     effect_park_intent,         ORDER_PAUSED},
 	{AT_AGENT | P(VERIFIED),                EV_PARK,           NULL,                     effect_park,                ORDER_PAUSED},
+	{P(SETTLED),                            EV_PARK,           NULL,                     effect_park_settled,        ORDER_COMPLETED},
 	{P(ROLLING_BACK),                       EV_PARK,           NULL,                     effect_rollback_failed,     ORDER_COMPLETED},
 
 	{P(ISSUED),                             EV_DELIVERED,      NULL,                     nothing,                    ORDER_DELIVERED},
@@ -370,10 +371,13 @@ static bool is_of_attempt(const struct order *o, const struct order_event *event
 	return event->kind == EV_CSR && event->attempt < o->attempt && (ENDED & (1u << o->phase)) != 0;
 }
 
-/* What was not sent, or is to be sent anew, would go out by this. */
+/* What was not sent, or is to be sent anew, would go out by this. Also a way back: what relying parties see now may be a later certificate,
+ * which this store has never heard of. */
 static bool waits_for_restore(const struct order *o, enum order_event_kind event)
 {
 	bool sends = event == EV_DISPATCH || event == EV_RESTART || event == EV_TIMER || event == EV_NOW;
+	if (o->phase == ORDER_SETTLED)
+		return event == EV_PEERS_REFUSED || event == EV_TIMER;
 	return sends && (o->phase == ORDER_PLANNED || o->phase == ORDER_RETRY_WAIT || o->phase == ORDER_PAUSED);
 }
 

@@ -50,7 +50,6 @@ static struct job *job_new(struct api_call *call, enum campaign_kind kind)
 	j->plan->priority = call->ctl->conf->bulk_priority;
 	j->plan->share = call->ctl->conf->approval_share;
 	j->plan->now = call->now_at;
-	j->plan->outlook.batch = kind == CAMPAIGN_EMERGENCY || kind == CAMPAIGN_DRILL ? 0 : (uint32_t)call->ctl->conf->bulk_batch;
 	j->plan->outlook.pause_ms = call->ctl->conf->bulk_pause_ms;
 	text_cut(j->plan->domain, sizeof(j->plan->domain), controller_domain(call->ctl));
 	return j;
@@ -306,6 +305,7 @@ static void plan(struct job *j, int r)
 		job_refuse(j, &call->why);
 		return;
 	}
+	j->plan->outlook.batch = campaign_plan_all_at_once(&j->plan->request) ? 0 : (uint32_t)call->ctl->conf->bulk_batch;
 	j->plan->code = E_STORE_IO; /* stands when no view can be opened */
 	refuse(&j->plan->why, E_STORE_IO, "store", "it cannot be read now");
 	workers_read(call->ctl->workers, plan_run, plan_done, j);

@@ -213,7 +213,7 @@ static void word(struct api_call *call, enum campaign_event_kind kind)
 		r = api_body(call);
 	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
 		r = read_wave(call, &c, &wave);
-	bool emergency = r == 0 && (c.kind == CAMPAIGN_EMERGENCY || c.kind == CAMPAIGN_DRILL);
+	bool emergency = r == 0 && (c.kind == CAMPAIGN_EMERGENCY || c.kind == CAMPAIGN_DRILL || c.trigger == TRIGGER_EMERGENCY);
 	if (emergency && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
 		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0], "%s lacks the permission %s", call->principal.name,
 			   permission_name(PERM_CERT_EMERGENCY));

@@ -11,6 +11,7 @@
 #include "controller/daemon/answer.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/authorities.h"
+#include "controller/daemon/campaign_json.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/create_request.h"
@@ -132,8 +133,8 @@ static json_t *campaign_what(const struct campaign *c)
 		json_object_set_new(what, "incident_id", json_string(c->incident_id));
 		json_object_set_new(what, "incident_type", json_string(incident_type_name(c->incident)));
 		json_object_set_new(what, "fresh_keys", json_boolean(c->fresh_keys));
-		json_object_set_new(what, "revoke_old", json_string(revoke_old_name(c->revoke_old)));
-		json_object_set_new(what, "revoke_by", json_time(c->revoke_by_at));
+		json_object_set_new(what, "revoke_old", json_revoke_old(c));
+		json_object_set_new(what, "revoke_by", json_time(c->started_at != 0 ? c->revoke_by_at : 0));
 		json_object_set_new(what, "invalidity_date", json_time(c->invalidity_at));
 	}
 	return what;

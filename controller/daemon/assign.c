@@ -166,7 +166,7 @@ static void put_service(const struct proposal *p, struct commit *c)
 static bool retire_certificate(struct proposal *p)
 {
 	const struct order *open = orders_of(p->ctl, &p->cert);
-	if (open != NULL) {
+	if (open != NULL && !poison_rests(p->ctl->poison, p->cert.cert_id)) { /* what rests is not touched by a host's word */
 		bool               stored;
 		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_RETIRED};
 		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored);

@@ -62,7 +62,7 @@ static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
 	free(rows);
 }
 
-/* Held members whose host came back. A page at a time: who stays away holds up nobody. */
+/* Held members whose host came back, or whose certificate has ended meanwhile. A page at a time: who stays away holds up nobody. */
 void campaign_drive_held(struct controller *ctl, struct entry *e)
 {
 	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
@@ -73,7 +73,7 @@ void campaign_drive_held(struct controller *ctl, struct entry *e)
 		n = 0;
 	e->held_after = n == PAGE ? rows[n - 1].position : 0;
 	for (size_t i = 0; i < n; i++)
-		if (campaign_host_is_new(ctl, &rows[i]))
+		if (campaign_held_goes_on(ctl, &rows[i]))
 			rows[back++] = rows[i];
 	if (back > 0)
 		send_members(ctl, e, MEMBER_HELD, rows, back, false, false);

@@ -45,13 +45,21 @@ json_t *json_emergency(const struct campaign *c, int64_t now)
 	return o;
 }
 
+/* Before it has begun there is a while, and no time yet. */
+json_t *json_revoke_old(const struct campaign *c)
+{
+	char duration[TIME_TEXT_SIZE];
+	bool after = c->revoke_old == REVOKE_OLD_AFTER && c->started_at == 0;
+	return after ? json_sprintf("after:%s", duration_text(c->revoke_by_at - c->created_at, duration)) : json_string(revoke_old_name(c->revoke_old));
+}
+
 static void set_incident(json_t *o, const struct campaign *c)
 {
 	json_object_set_new(o, "incident_id", json_string(c->incident_id));
 	json_object_set_new(o, "incident_type", json_string(incident_type_name(c->incident)));
 	json_object_set_new(o, "fresh_keys", json_boolean(c->fresh_keys));
-	json_object_set_new(o, "revoke_old", json_string(revoke_old_name(c->revoke_old)));
-	json_object_set_new(o, "revoke_by", json_time(c->revoke_by_at));
+	json_object_set_new(o, "revoke_old", json_revoke_old(c));
+	json_object_set_new(o, "revoke_by", json_time(c->started_at != 0 ? c->revoke_by_at : 0));
 	json_object_set_new(o, "invalidity_date", json_time(c->invalidity_at));
 }
 
@@ -233,7 +241,7 @@ json_t *json_plan(struct controller *ctl, const struct campaign_plan *p)
 	json_object_set_new(o, "recent", count(campaign_recent_of(ctl, p)));
 	json_object_set_new(o, "approval", json_string(consents[campaign_consent_of(ctl, p)]));
 	json_object_set_new(o, "stages", count(p->stages));
-	json_object_set_new(o, "batch", json_integer(q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL ? 0 : ctl->conf->bulk_batch));
+	json_object_set_new(o, "batch", json_integer(campaign_plan_all_at_once(q) ? 0 : ctl->conf->bulk_batch));
 	json_object_set_new(o, "waves", json_plan_waves(p));
 	json_object_set_new(o, "trigger", json_string(trigger_name(q->trigger)));
 	json_object_set_new(o, "peer_proof", json_boolean(q->peer_proof));

@@ -53,7 +53,6 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 	const struct campaign_request *q = &p->request;
 	enum campaign_consent          consent = campaign_consent_of(ctl, p);
 	int64_t                        now = clock_now();
-	bool all_at_once = q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL || q->trigger == TRIGGER_EMERGENCY;
 	*c = (struct campaign){
 		.campaign_id = controller_id(now),
 		.kind = q->kind,
@@ -70,7 +69,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.waiting = p->by_state[MEMBER_WAITING],
 		.failed = p->by_state[MEMBER_FAILED],
 		.skipped = p->by_state[MEMBER_SKIPPED],
-		.batch = all_at_once ? 0 : (uint32_t)ctl->conf->bulk_batch,
+		.batch = campaign_plan_all_at_once(q) ? 0 : (uint32_t)ctl->conf->bulk_batch,
 		.pause_ms = ctl->conf->bulk_pause_ms,
 		.approved = q->kind == CAMPAIGN_CA,
 		.confirmation = consent == CONSENT_AFTER ? CONFIRMATION_ASKED : CONFIRMATION_NONE,

@@ -383,8 +383,8 @@ static int make_hash(struct campaign_plan *p)
 		buf_add_fmt(&text, "%s\n", q->gives_way);
 	campaign_waves_hash(q, &text);
 	for (size_t i = 0; i < p->n; i++)
-		buf_add_fmt(&text, "%s %s %u %u %s %u\n", p->rows[i].cert_id, member_state_name(p->rows[i].state),
-			    p->rows[i].stage, p->rows[i].wave, p->rows[i].agent, p->rows[i].targets);
+		buf_add_fmt(&text, "%s %s %u %u %s %u %s %s\n", p->rows[i].cert_id, member_state_name(p->rows[i].state), p->rows[i].stage,
+			    p->rows[i].wave, p->rows[i].agent, p->rows[i].targets, p->rows[i].service, p->rows[i].template_id);
 	int r = buf_error(&text);
 	if (r == 0)
 		digest_sha256(buf_span(&text), &p->hash);
@@ -429,6 +429,11 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 		p->code = refuse(&p->why, E_CAMPAIGN_PLAN_STALE, "plan_hash", "it means %zu certificates now", p->n);
 	if (p->code != 0 && p->why.code != p->code)
 		refuse(&p->why, p->code, "plan", "%s", err_what(p->code));
+}
+
+bool campaign_plan_all_at_once(const struct campaign_request *q)
+{
+	return q->kind == CAMPAIGN_EMERGENCY || q->kind == CAMPAIGN_DRILL || q->trigger == TRIGGER_EMERGENCY;
 }
 
 void campaign_plan_free(struct campaign_plan *p)

@@ -78,6 +78,9 @@ struct campaign_plan {
 void campaign_plan_make(struct campaign_plan *p, struct store_view *view);
 void campaign_plan_free(struct campaign_plan *p);
 
+/* Without batches. */
+bool campaign_plan_all_at_once(const struct campaign_request *q);
+
 /* "service clara", "everything", "3 certificates": for people. */
 void campaign_plan_selector(const struct campaign_request *q, char ret[CAMPAIGN_TEXT_SIZE]);
 

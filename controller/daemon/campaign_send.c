@@ -133,6 +133,20 @@ static int make_order(struct sending *s)
 
 /* ---- a captured host -------------------------------------------------------------------------------------------- */
 
+/* Held, and active again: it can only be one with another key. */
+static bool host_is_new(struct controller *ctl, const struct campaign_member *m)
+{
+	struct agent row;
+	return rows_agent(ctl->rows, m->agent, &row) == 0 && row.state == AGENT_ACTIVE && m->state == MEMBER_HELD;
+}
+
+bool campaign_held_goes_on(struct controller *ctl, const struct campaign_member *m)
+{
+	struct certificate cert;
+	bool over = rows_certificate(ctl->rows, m->cert_id, &cert) == 0 && (cert.revoked_at != 0 || cert.retired_at != 0);
+	return over || host_is_new(ctl, m);
+}
+
 /* The host that the plan showed, as it was when the campaign began: who came back later under its name is another one, and so is
  * a host that the certificate moved to. */
 static int ban_host(struct sending *s)
@@ -172,7 +186,7 @@ static int pass_windows(struct sending *s)
 
 static int send_emergency(struct sending *s)
 {
-	if (s->campaign->incident == INCIDENT_HOST_COMPROMISE && !campaign_host_is_new(s->ctl, s->m))
+	if (s->campaign->incident == INCIDENT_HOST_COMPROMISE && !host_is_new(s->ctl, s->m))
 		return hold(s);
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
 	if (r == 0)
@@ -341,10 +355,4 @@ void campaign_send_member(struct controller *ctl, struct commit *c, const struct
 		return;
 	become(&s, is_skipped(&s, r) ? MEMBER_SKIPPED : MEMBER_FAILED, r);
 	text_cut(m->cause, sizeof(m->cause), err_what(r));
-}
-
-bool campaign_host_is_new(struct controller *ctl, const struct campaign_member *m)
-{
-	struct agent row;
-	return rows_agent(ctl->rows, m->agent, &row) == 0 && row.state == AGENT_ACTIVE && m->state == MEMBER_HELD;
 }

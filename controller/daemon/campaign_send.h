@@ -13,8 +13,8 @@ void campaign_caller(const struct campaign *campaign, struct caller *ret);
  * order, code. */
 void campaign_send_member(struct controller *ctl, struct commit *c, const struct campaign *campaign, struct campaign_member *m);
 
-/* A held member whose host came back with a new key? */
-bool campaign_host_is_new(struct controller *ctl, const struct campaign_member *m);
+/* A held member whose host came back with a new key, or whose certificate has ended: nothing is waited for any more. */
+bool campaign_held_goes_on(struct controller *ctl, const struct campaign_member *m);
 
 /* So long a host may be without connection before nobody waits for it: a restart of it, of its gateway, or of ours. */
 #define CAMPAIGN_AWAY_MS (15 * MS_SECOND)

@@ -114,6 +114,15 @@ static void take_waves(struct campaign_plan *p, const struct wave_member *member
 	}
 }
 
+/* Else the wave after it would be taken for the canary. */
+static bool canary_takes(const struct wave_spec *canary, const struct wave_member *members, size_t n)
+{
+	bool any = !canary->selects;
+	for (size_t i = 0; i < n; i++)
+		any |= (members[i].fits & 1) != 0;
+	return any;
+}
+
 int campaign_waves_cut(struct campaign_plan *p)
 {
 	const struct campaign_request *q = &p->request;
@@ -127,6 +136,11 @@ int campaign_waves_cut(struct campaign_plan *p)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->rows[i].state == MEMBER_WAITING)
 			members[n++].fits = p->rows[i].fits;
+	if (q->canary && n > 0 && !canary_takes(&q->waves[0], members, n)) {
+		free(members);
+		return refuse(&p->why, E_CAMPAIGN_WAVES, "canary", "nothing that is to be renewed is of `%s`: nothing would be tried first",
+			      q->waves[0].selector.value);
+	}
 	size_t waves = waves_divide(q->waves, q->n_waves, members, n);
 	take_waves(p, members, sizes);
 	free(members);

@@ -557,7 +557,8 @@ static bool is_unbegun(struct controller *ctl, const struct entry *e, const stru
 		return false;
 	if (e->c.kind == CAMPAIGN_DRILL)
 		return e->c.state == CAMPAIGN_CANCELLED || is_away_for(ctl, w->agent, now, fault_ms("VCC_DRILL_AWAY_MS", DRILL_AWAY_MS));
-	bool sent = o.phase == ORDER_PLANNED || o.phase == ORDER_ORDERED;
+	bool sent = o.phase == ORDER_PLANNED || o.phase == ORDER_ORDERED ||
+		    (o.phase == ORDER_ISSUED && (o.flags & ORDER_CANCEL_ASKED) == 0); /* by a staged key: called back in its first exchange */
 	return o.phase == ORDER_AWAITING_APPROVAL || (sent && e->c.kind != CAMPAIGN_EMERGENCY && is_away(ctl, w->agent, now));
 }
 

@@ -27,6 +27,7 @@
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/peers.h"
 #include "controller/daemon/poison.h"
 #include "controller/daemon/policy_walk.h"
 #include "controller/daemon/pruner.h"
@@ -82,6 +83,8 @@ static int open_parts(struct controller *ctl)
 		r = signer_open(ctl, &ctl->signer);
 	if (r == 0)
 		r = poison_open(ctl, &ctl->poison);
+	if (r == 0)
+		r = peers_open(&ctl->peers);
 	if (r == 0)
 		r = orders_open(ctl, &ctl->orders);
 	if (r == 0)
@@ -296,6 +299,7 @@ void controller_free(struct controller *ctl)
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
 	poison_free(ctl->poison);
+	peers_free(ctl->peers);
 	crls_free(ctl->crls);
 	crl_files_free(ctl->crl_files);
 	crl_news_free(ctl->crl_news);

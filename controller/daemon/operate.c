@@ -11,6 +11,7 @@
 #include "controller/daemon/create_request.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/host_certs.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/poison.h"
@@ -160,7 +161,8 @@ static int cancel_refusal(const struct order *o, struct refusal *why)
 	id_text(o->renewal_id, id);
 	if (order_phase_final(o->phase))
 		return refuse(why, E_ORDER_OVER, id, "the renewal of %s is %s", o->cert_id, order_phase_name(o->phase));
-	if (o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED)
+	if (o->phase == ORDER_SIGNING || o->phase == ORDER_ISSUED || o->phase == ORDER_DELIVERED || o->phase == ORDER_VERIFIED ||
+	    o->phase == ORDER_SETTLED || (o->phase == ORDER_ROLLING_BACK && (o->flags & ORDER_PEER_REFUSED) != 0))
 		return refuse(why, E_ORDER_TOO_LATE, id, "the renewal of %s is %s: its certificate is signed or about to be", o->cert_id,
 			      order_phase_name(o->phase));
 	return 0;
@@ -309,6 +311,17 @@ int operate_agent_end(struct controller *ctl, struct commit *c, struct agent *ro
 	return 0;
 }
 
+/* An evicted host may come back for its orders; nobody comes for those of one that is removed, and whoever counts on them would wait for
+ * ever. */
+static int end_orders_of(struct controller *ctl, const struct agent *row, enum agent_state to, const struct caller *who, struct refusal *why)
+{
+	int r = check_state(row, to, why);
+	if (r < 0 || to != AGENT_REMOVED)
+		return r;
+	r = host_certs_end_orders(ctl, row->name, E_ORDER_NO_AGENT, "its host was removed", who);
+	return r < 0 ? refuse(why, r, row->name, "%s", err_what(r)) : 0;
+}
+
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx)
 {
@@ -320,7 +333,9 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 		return;
 	}
 	struct commit *c = commit_new(ctl);
-	r = operate_agent_end(ctl, c, row, to, who, &a->result.why);
+	r = end_orders_of(ctl, row, to, who, &a->result.why);
+	if (r == 0)
+		r = operate_agent_end(ctl, c, row, to, who, &a->result.why);
 	if (r < 0) {
 		commit_drop(c);
 		a->result.code = r;

@@ -18,6 +18,7 @@
 #include "controller/daemon/order_terms.h"
 #include "controller/daemon/peers.h"
 #include "controller/daemon/poison.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
@@ -335,10 +336,12 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 		return 0; /* whatever its host or the signer says of it: nothing is done about it; a receipt is kept all the same */
 	int r = hold_and_take(ctl, e, event, in, ret_stored);
 	e->broken = r < 0 && err_kind(r) == ERR_KIND_BUG ? e->broken + 1 : 0;
-	if (e->broken == POISON_TRIES && e->pending == 0)
+	if (e->broken >= POISON_TRIES && e->pending == 0) {
+		e->broken = 0; /* also when it cannot even be laid to rest: not at every tick */
 		park(ctl, e, err_what(r));
-	else if (!*ret_stored)
+	} else if (!*ret_stored) {
 		forget_if_over(ctl, e);
+	}
 	return r;
 }
 
@@ -591,6 +594,16 @@ void orders_signed(struct controller *ctl, const struct ticket *t, const struct 
 	drive(ctl, &ev, &in);
 }
 
+/* What the relying parties said in time counts, though it could not be stored then, or the order was held: true = it moves by that, or
+ * stays held. */
+static bool peers_late(struct controller *ctl, struct entry *e)
+{
+	if (restored_holds(ctl))
+		return true;
+	peers_look(ctl, &e->o.renewal_id, sizeof(e->o.renewal_id));
+	return e->pending > 0 || e->o.phase != ORDER_SETTLED;
+}
+
 void orders_tick(struct controller *ctl, int64_t now)
 {
 	struct entry *e, *tmp;
@@ -606,6 +619,8 @@ void orders_tick(struct controller *ctl, int64_t now)
 		} else if (e->o.next_at > now) {
 			continue;
 		} else if (e->o.phase == ORDER_SETTLED && e->o.deadline_at <= now) {
+			if (peers_late(ctl, e))
+				continue;
 			peers_missing(ctl, &e->o, ev.cause);
 		}
 		drive(ctl, &ev, &(struct order_input){0});

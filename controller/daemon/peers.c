@@ -14,7 +14,51 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { BY_PERSON_MS = 1000 };
+enum { QUESTIONS = 32, QUESTION_MS = 10 * 60 * 1000 };
+
+/* What persons asked lately; whoever asks after a restart asks anew. An id of its own goes with each question, so that an answer which was kept
+ * by somebody on the way is none to the next one. */
+struct peers {
+	struct question {
+		struct id id;
+		char      cert_id[CERT_ID_SIZE];
+		int64_t   asked_at;
+		int64_t   until; /* monotonic */
+	} asked[QUESTIONS];
+	size_t next; /* the oldest one */
+};
+
+int peers_open(struct peers **ret)
+{
+	struct peers *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return E_NOMEM;
+	*ret = p;
+	return 0;
+}
+
+void peers_free(struct peers *p)
+{
+	free(p);
+}
+
+static struct id question_new(struct controller *ctl, const char *cert_id)
+{
+	struct peers    *p = ctl->peers;
+	struct question *q = &p->asked[p->next++ % QUESTIONS];
+	*q = (struct question){.id = controller_id(clock_now()), .asked_at = clock_now(), .until = clock_monotonic() + QUESTION_MS};
+	text_cut(q->cert_id, sizeof(q->cert_id), cert_id);
+	return q->id;
+}
+
+static const struct question *question_of(const struct controller *ctl, const struct body_peer_saw *body)
+{
+	const struct peers *p = ctl->peers;
+	for (size_t i = 0; i < QUESTIONS; i++)
+		if (!id_is_none(body->renewal_id) && id_equal(p->asked[i].id, body->renewal_id))
+			return text_equal(p->asked[i].cert_id, body->cert_id) && clock_monotonic() < p->asked[i].until ? &p->asked[i] : NULL;
+	return NULL;
+}
 
 struct stored_wait {
 	char agent[AGENT_NAME_SIZE];
@@ -221,12 +265,13 @@ static bool is_verdict(int code)
 	return false;
 }
 
-/* Of an order that still waits for it, or of a person's question. */
+/* Of an order that still waits for it, or of a person's question that this host has not answered yet. */
 static bool was_asked(struct controller *ctl, const struct peer *p, const struct body_peer_saw *body)
 {
-	struct order o;
-	if (id_is_none(body->renewal_id))
-		return time_between(clock_now(), p->judged_at) > BY_PERSON_MS;
+	const struct question *q = question_of(ctl, body);
+	struct order           o;
+	if (q != NULL)
+		return p->judged_at < q->asked_at || p->judged_at > clock_now(); /* later: the clock was set back */
 	return orders_find(ctl, body->renewal_id, &o) == 0 && text_equal(o.cert_id, body->cert_id) &&
 	       o.phase == ORDER_SETTLED && o.attempt == body->attempt && hash_equal(o.fingerprint, body->fingerprint);
 }
@@ -253,8 +298,9 @@ bool peers_saw(struct controller *ctl, const char *agent, const struct body_peer
 	*ret_code = is_verdict(body->code) ? peer_find(ctl, agent, body->cert_id, &p) : E_WIRE_LIMIT;
 	if (*ret_code < 0 || !was_asked(ctl, &p, body))
 		return false;
+	bool by_person = question_of(ctl, body) != NULL;
 	p.judged_at = clock_now();
-	p.renewal_id = body->renewal_id;
+	p.renewal_id = by_person ? (struct id){{0}} : body->renewal_id;
 	p.attempt = body->attempt;
 	p.fingerprint = body->fingerprint;
 	p.seen = body->seen;
@@ -277,6 +323,13 @@ bool peers_saw(struct controller *ctl, const char *agent, const struct body_peer
 static bool ask_one(struct controller *ctl, const struct peer *p, const struct msg_peer_look *m, bool urgent)
 {
 	return fleet_connected(ctl, p->agent) && fleet_send(ctl, p->agent, MSG_PEER_LOOK, 0, m, urgent);
+}
+
+static struct msg_peer_look look_of(const struct order *o)
+{
+	struct msg_peer_look m = {.renewal_id = o->renewal_id, .attempt = o->attempt, .fingerprint = o->fingerprint, .old_serial = o->old_serial};
+	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
+	return m;
 }
 
 static bool has_answered(const struct peer *p, const struct order *o)
@@ -305,14 +358,12 @@ void peers_look(struct controller *ctl, const void *renewal_id, size_t n)
 	struct certificate   cert;
 	const struct peer   *refused = NULL;
 	size_t               good = 0;
-	struct msg_peer_look m = {.attempt = 0};
+	struct msg_peer_look m;
 	(void)n;
 	if (ctl->stopping || orders_find(ctl, *(const struct id *)renewal_id, &o) < 0 || o.phase != ORDER_SETTLED ||
 	    rows_certificate(ctl->rows, o.cert_id, &cert) < 0)
 		return;
-	m = (struct msg_peer_look){
-		.renewal_id = o.renewal_id, .attempt = o.attempt, .fingerprint = o.fingerprint, .old_serial = o.old_serial};
-	text_cut(m.cert_id, sizeof(m.cert_id), o.cert_id);
+	m = look_of(&o);
 	struct peer_list *l = list_of(ctl->view, &cert);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!has_answered(&l->row[i], &o))
@@ -347,13 +398,16 @@ void peers_missing(struct controller *ctl, const struct order *o, char ret[CAUSE
 int peers_ask(struct controller *ctl, const char *cert_id, uint32_t *ret_asked, uint32_t *ret_away)
 {
 	struct certificate   cert;
-	struct msg_peer_look m = {.attempt = 0};
+	struct msg_peer_look m;
 	int                  r = rows_certificate(ctl->rows, cert_id, &cert);
 	if (r < 0)
 		return r;
-	struct peer_list *l = list_of(ctl->view, &cert);
+	struct peer_list   *l = list_of(ctl->view, &cert);
+	const struct order *open = orders_of(ctl, &cert);
 	*ret_asked = *ret_away = 0;
-	m.fingerprint = cert.fingerprint;
+	m = open != NULL && open->phase == ORDER_SETTLED /* the answer is the order's, too, and takes none away from it */
+		    ? look_of(open)
+		    : (struct msg_peer_look){.renewal_id = question_new(ctl, cert_id), .fingerprint = cert.fingerprint};
 	text_cut(m.cert_id, sizeof(m.cert_id), cert.cert_id);
 	for (size_t i = 0; i < l->n; i++)
 		++*(ask_one(ctl, &l->row[i], &m, false) ? ret_asked : ret_away);

@@ -7,6 +7,10 @@
 #include "controller/daemon/controller.h"
 #include "shared/model/messages.h"
 
+struct peers;
+_must_check_ int peers_open(struct peers **ret);
+void             peers_free(struct peers *p);
+
 /* Both: true when something is on its way to the store; fleet_ready() follows then. Else *ret_code says why it is refused, or
  * 0. */
 bool peers_declared(struct controller *ctl, const char *agent, const struct body_relies *body, int *ret_code);

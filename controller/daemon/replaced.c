@@ -3,72 +3,18 @@
  * the old issuance goes when that one is proved. Never: a key that travels. */
 #include "controller/daemon/replaced.h"
 
-#include <stdlib.h>
-
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/host_certs.h"
 #include "controller/daemon/operate.h"
-#include "controller/daemon/orders.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
-enum { PAGE = 64 };
-
-typedef int each_fn(void *ctx, struct certificate *cert);
-
-/* The newest row of each certificate of the host that is not over. */
-static int each_certificate(struct controller *ctl, const char *name, each_fn *each, void *ctx)
-{
-	struct cert_filter  filter = {.agent = name, .now = clock_now()};
-	struct certificate *page = calloc(PAGE, sizeof(*page));
-	char                after[CERT_ID_SIZE] = "";
-	size_t              n = PAGE;
-	int                 r = page != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == PAGE && (r = view_certificates(ctl->view, &filter, after, page, PAGE, &n)) == 0)
-		for (size_t i = 0; r == 0 && i < n; i++) {
-			text_cut(after, sizeof(after), page[i].cert_id);
-			r = rows_certificate(ctl->rows, after, &page[i]);
-			if (r == 0 && page[i].revoked_at == 0 && page[i].retired_at == 0)
-				r = each(ctx, &page[i]);
-		}
-	free(page);
-	return r;
-}
-
-/* ---- before the change ----------------------------------------------------------------------------------------- */
-
-struct preparing {
-	struct controller   *ctl;
-	const struct caller *who;
-};
-
-/* What the old host holds of an order is worth nothing: it counts as failed there. One that nothing was sent of is cancelled.
- */
-static int end_order(void *ctx, struct certificate *cert)
-{
-	static const enum order_event_kind kinds[] = {EV_TARGET_FAILED, EV_CANCEL};
-	const struct preparing            *p = ctx;
-	int                                r = 0;
-	for (size_t i = 0; r == 0 && i < N_ELEMENTS(kinds); i++) {
-		const struct order *open = orders_of(p->ctl, cert);
-		bool                stored;
-		if (open == NULL || order_phase_final(open->phase))
-			return 0;
-		struct order_event ev = {.kind = kinds[i], .renewal_id = open->renewal_id, .code = E_SWAP_CANCELLED};
-		text_cut(ev.cause, sizeof(ev.cause), "another host takes the place of this one");
-		r = orders_event(p->ctl, &ev, &(struct order_input){.who = p->who}, &stored);
-		if (r == 0)
-			r = rows_certificate(p->ctl->rows, cert->cert_id, cert);
-	}
-	return r;
-}
-
 int replaced_prepare(struct controller *ctl, const char *name, const struct caller *who)
 {
-	struct preparing p = {ctl, who};
-	return each_certificate(ctl, name, end_order, &p);
+	return host_certs_end_orders(ctl, name, E_SWAP_CANCELLED, "another host takes the place of this one", who);
 }
 
 /* ---- in the change --------------------------------------------------------------------------------------------- */
@@ -132,7 +78,7 @@ int replaced_take(struct controller *ctl, struct commit *c, const struct agent *
 	}
 	int r = operate_each_issuance(ctl, OWNER_AGENT, old->name, end_identity, &t);
 	if (r == 0)
-		r = each_certificate(ctl, old->name, take_certificate, &t);
+		r = host_certs_each(ctl, old->name, take_certificate, &t);
 	if (r < 0)
 		return r;
 	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_REPLACED, .actor = who->actor, .object = old->name},

@@ -27,6 +27,7 @@ struct controller {
 	struct identities            *identities;
 	struct orders                *orders;
 	struct poison                *poison;
+	struct peers                 *peers;
 	struct gateways              *gateways;
 	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;

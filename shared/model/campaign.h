@@ -77,7 +77,7 @@ struct campaign {
 	enum incident_type incident;
 	bool               fresh_keys; /* a key that was made before the campaign is not good enough */
 	enum revoke_old    revoke_old;
-	int64_t            revoke_by_at;  /* REVOKE_OLD_AFTER: at the latest then; 0 = no such time */
+	int64_t            revoke_by_at;  /* REVOKE_OLD_AFTER: at the latest then; it moves with the begin; 0 = no such time */
 	int64_t            invalidity_at; /* since when signatures by the key are worth nothing; 0 = not said */
 	/* how many members are in which state */
 	uint32_t total, waiting, held, following, ordered, done, failed, skipped, dropped, going_back, rolled_back, kept;

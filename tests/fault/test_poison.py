@@ -101,6 +101,14 @@ def test_what_kills_rests_and_the_rest_goes_on(fleet, point):
     assert fleet.vccctl("cert", "renew", "good1-web", "--force")["renewal_id"]
     until(fleet, "others are renewed", lambda: fleet.cert("good1-web")["open_order"] is None)
     assert controller.starts == 2 + TRIES
+    if point == "controller.handle":  # nor does the host wake it by taking its file away
+        bad = fleet.hosts_by["bad"]
+        bad.target("bad-web", "clara", "clara_service_auth", "DNS:bad.clara.vcc.internal", retired=True, last=True)
+        wait_for("the file is gone", lambda: fleet.cert("bad-web")["retired_at"])
+        assert controller.running() and controller.starts == 2 + TRIES
+        bad.target("bad-web", "clara", "clara_service_auth", "DNS:bad.clara.vcc.internal")
+        wait_for("it is there again", lambda: not fleet.cert("bad-web")["retired_at"])
+        assert controller.running() and controller.starts == 2 + TRIES
     # a person's word: once more
     try:
         fleet.vccctl("cert", "renew", "bad-web", "--force")

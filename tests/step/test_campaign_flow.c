@@ -110,6 +110,8 @@ static void read_campaign(const struct step_line *l, int64_t now, struct campaig
 			c->confirmation = CONFIRMATION_ASKED;
 		else if (strcmp(k, "remind") == 0)
 			c->remind_at = now + step_ms(v);
+		else if (strcmp(k, "revoke_by") == 0)
+			c->revoke_by_at = START + step_ms(v);
 		else if (strcmp(k, "closed") == 0)
 			c->completed_at = now;
 		else
@@ -204,6 +206,8 @@ static bool check_one(const char *k, const char *v, struct campaign_step *s, int
 		return check_time(v, c->next_at, now);
 	if (strcmp(k, "remind") == 0)
 		return check_time(v, c->remind_at, now);
+	if (strcmp(k, "revoke_by") == 0)
+		return check_time(v, c->revoke_by_at, now);
 	if (strcmp(k, "closed") == 0)
 		return v[0] == '0' ? c->completed_at == 0 : c->completed_at == now;
 	if (strcmp(k, "approved") == 0)
@@ -250,6 +254,8 @@ static struct order read_order(const struct step_line *l, int64_t now, bool *ret
 			o.flags |= ORDER_ROLLBACK_ASKED;
 		else if (strcmp(l->fields.key[i], "away") == 0)
 			o.code = E_DRILL_AWAY;
+		else if (strcmp(l->fields.key[i], "removed") == 0)
+			o.code = E_ORDER_NO_AGENT;
 		else if (strcmp(l->fields.key[i], "next") == 0)
 			o.next_at = now + step_ms(l->fields.value[i]);
 		else

@@ -11,6 +11,8 @@ from conftest import new_folder
 from installation import wait_for
 from rights_estate import Api
 
+MSG_CANCEL, FAILED = 42, 2  # docs/wire.md
+
 
 @pytest.fixture(scope="module")
 def fleet():
@@ -43,6 +45,7 @@ def test_dry_run_shows_and_changes_nothing(fleet):
     assert plan["plan"]["services"] == {"covina": 1, "clara": 3, "vpb": 1}
     assert fleet.bulk(dry_run=True)[1]["plan_hash"] == plan["plan_hash"], "the same selection has the same hash"
     assert fleet.bulk(dry_run=True, trigger="policy_update")[1]["plan_hash"] != plan["plan_hash"]
+    assert fleet.bulk(dry_run=True, trigger="emergency")[1]["plan"]["batch"] == 0, "it goes all at once, and the plan says so"
     some = fleet.bulk(dry_run=True, service_pattern="*.clara.vcc.internal")[1]
     assert some["certificate_list"] == ["c1-web", "c2-web", "c3-web"] and some["plan_hash"] != plan["plan_hash"]
     one = fleet.bulk(dry_run=True, service_pattern="c1.clara.vcc.internal")[1]
@@ -179,6 +182,27 @@ def test_cancelled_while_a_host_is_away(fleet):
     assert fleet.cert("v1-web")["serial"] == serial, "the host has nothing to do when it is back"
 
 
+def test_cancelled_while_a_host_with_a_staged_key_is_away(fleet):
+    """Its certificate was made without asking it. It is called back before the host hears of it."""
+    away = fleet.hosts_by["v1"]
+    away.stage_ready("v1-web")
+    away.gateway.down(away.session)
+    begun = fleet.bulk(service_pattern="*.vpb.vcc.internal")[1]["campaign_id"]
+    wait_for("it is sent, and its host is missed", lambda: (c := fleet.campaign(begun))["offline_count"] == 1 and c["in_progress_count"] == 1, 60)
+    serial, certificates = fleet.cert("v1-web")["serial"], len(away.certificates)
+    (phase, renewal), = fleet.rows("SELECT phase, renewal_id FROM orders ORDER BY created_at DESC LIMIT 1")
+    assert phase == "issued"
+    fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})
+    wait_for("it is called back", lambda: fleet.rows("SELECT type FROM outbox WHERE agent = 'v1'") == [(MSG_CANCEL,)], 60)
+    away.gateway.up(away)
+    called = away.wait("it is told so", lambda: next((m for m in away.cancels if m["renewal_id"] == renewal), None))
+    away.receipt(called, FAILED, code=-2012, cause="cancelled before the order was known here")
+    c = wait_for("it is closed", lambda: (c := fleet.campaign(begun))["completed_at"] and c, 60)
+    assert (c["status"], c["dropped_count"], c["in_progress_count"]) == ("cancelled", 1, 0), c
+    assert fleet.cert("v1-web")["serial"] == serial and fleet.cert("v1-web")["open_order"] is None
+    assert len(away.certificates) == certificates, "it never saw what it is not to have"
+
+
 def test_a_certificate_that_moved_is_left_out(fleet):
     """Who asked meant what it was then."""
     other = json.loads(fleet.cli("template", "export", "vpb_service").stdout)
@@ -186,6 +210,7 @@ def test_a_certificate_that_moved_is_left_out(fleet):
     assert fleet.post(f"{LIFE}/templates/vpb_two", {**other, "template_id": "vpb_two", "name": "vpb two"})[0] == 202
     for n in ("k1", "c1"):
         fleet.hosts_by[n].respond = False
+    shown = fleet.bulk(dry_run=True, service_pattern="*.vpb.vcc.internal")[1]["plan_hash"]
     begun = fleet.bulk()[1]["campaign_id"]
     wait_for("the first batch is sent", lambda: fleet.campaign(begun)["in_progress_count"] == 2)
     assert fleet.members(begun, state="waiting")[-1]["cert_id"] == "v1-web"
@@ -197,6 +222,7 @@ def test_a_certificate_that_moved_is_left_out(fleet):
     c = fleet.wait_state(begun, "completed")
     assert (c["successful_count"], c["skipped_count"]) == (4, 1) and c["skipped_renewals"][0]["code"] == "VCC-3609", c
     assert fleet.cert("v1-web")["serial"] == cert["serial"]
+    refused(fleet.bulk(service_pattern="*.vpb.vcc.internal", plan_hash=shown), 409, "VCC-3601")  # nobody looked at what it is now
     fleet.hosts_by["v1"].target("v1-web", "vpb", "vpb_service", "DNS:v1.vpb.vcc.internal")
     wait_for("it is back", lambda: (c := fleet.cert("v1-web"))["template_id"] == "vpb_service" and not c["open_order"], 60)
 

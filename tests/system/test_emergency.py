@@ -336,6 +336,34 @@ def test_a_host_that_is_away_is_pending(fleet):
     assert fleet.wait_state(e["campaign_id"], "completed")["successful_count"] == 2
 
 
+def test_a_host_that_is_removed_is_waited_for_no_more(fleet):
+    """Evicted it may still come back for its order; removed it is a failure, and what it held up comes to its end."""
+    here, away = fresh(fleet, "her2", "gone1")
+    away.gateway.down(away.session)
+    time.sleep(0.5)
+    status, e = fleet.emergency(certificate_ids=ids("her2", "gone1"))
+    assert status == 200 and e["status"] == "processing" and e["pending_count"] == 1, e
+    refused(fleet.post("/api/v1/agents/gone1/remove", {}), 409, "VCC-1007")
+    assert fleet.cert("gone1-web")["open_order"], "a refused word ends nothing"
+    assert fleet.post("/api/v1/agents/gone1/evict", {})[0] == 200
+    assert fleet.campaign(e["campaign_id"])["status"] == "processing" and fleet.cert("gone1-web")["open_order"]
+    assert fleet.post("/api/v1/agents/gone1/remove", {})[0] == 200
+    c = fleet.wait_state(e["campaign_id"], "completed_with_failures")
+    assert (c["successful_count"], c["failed_count"], c["pending_count"]) == (1, 1, 0) and c["completed_at"], c
+    assert [(f["cert_id"], f["code"]) for f in c["failed_renewals"]] == [("gone1-web", "VCC-3006")], c["failed_renewals"]
+    assert fleet.cert("gone1-web")["open_order"] is None
+
+
+def test_what_is_held_and_ends_is_waited_for_no_more(fleet):
+    """A captured host that nobody replaces: when its certificate is revoked for good nothing is left to be renewed."""
+    fresh(fleet, "capt9")
+    status, e = fleet.emergency(selector={"agent": "capt9"}, incident_type="host_compromise", wait=0)
+    wait_for("it is held", lambda: fleet.campaign(e["campaign_id"])["held_count"] == 1)
+    assert fleet.cli("cert", "revoke", "capt9-web", "--reason", "keyCompromise", "--yes").returncode == 0
+    c = fleet.wait_state(e["campaign_id"], "completed_with_failures")
+    assert (c["held_count"], c["failed_count"], c["failed_renewals"][0]["code"]) == (0, 1, "VCC-3003"), c
+
+
 def test_the_controller_ends_while_a_call_waits(fleet):
     """It ends at once and cleanly (below a leak checker that is an exit code), and the campaign goes on after the start."""
     host, = fresh(fleet, "wai0")

@@ -253,10 +253,14 @@ def test_only_declared_words_count(fleet):
     peer.saw(asked, STALE, attempt=asked["attempt"] + 1)
     peer.saw(asked, STALE, fingerprint=os.urandom(32))
     peer.saw(asked, STALE, renewal_id=os.urandom(16))
+    peer.saw(asked, STALE, renewal_id=bytes(16))                    # as if a person had asked
     peer.saw(asked, STALE, cert_id="vpb01-web")
     peer.send("peer_saw", 1, body=b"\x80", signature=b"x")
     time.sleep(1)
     assert fleet.admin.get(f"renewals/{order['renewal_id']}")["phase"] == "settled"
+    assert parties(fleet)["covina01"]["judged_at"] is None, "of all that nothing is kept"
+    refused = fleet.admin("POST", f"/api/v1/renewals/{order['renewal_id']}/cancel", {})
+    assert refused[0] == 409 and refused[1]["code"] == "VCC-3016", "what cannot be called off any more is refused, not passed over"
     peer.saw(asked)
     fleet.wait_state(campaign_id, "completed")
     order = fleet.admin.get(f"renewals/{order['renewal_id']}")
@@ -294,6 +298,61 @@ def test_both_must_have_seen_it(fleet):
     fleet.wait_state(campaign_id, "completed")
     second.relies()
     wait_for("it withdraws", lambda: "web02" not in parties(fleet), 30, 0.1)
+
+
+def ask(fleet, host):
+    """A person asks; the question as it comes to the host."""
+    seen = len(host.looks)
+    status, answer = fleet.post("/api/v1/certificates/web01-web/peer-proof", {})
+    assert status == 202, answer
+    return host.wait("it is asked", lambda: host.looks[-1] if len(host.looks) > seen else None)
+
+
+def test_an_answer_is_to_one_question(fleet):
+    """Who kept a good answer on the way has none for the next question of a person."""
+    peer = fleet.peer
+    peer.sees = lambda h, m: None
+    first = ask(fleet, peer)
+    peer.saw(first)
+    told = wait_for("it is told", lambda: (p := parties(fleet)["covina01"])["proved"] and p["renewal_id"] is None and p, 30, 0.1)
+    second = ask(fleet, peer)
+    assert second["renewal_id"] != first["renewal_id"] and second["fingerprint"] == first["fingerprint"]
+    peer.saw(first, OTHER)
+    peer.saw(second, renewal_id=os.urandom(16))
+    peer.saw(second, cert_id="vpb01-web")
+    time.sleep(0.5)
+    assert parties(fleet)["covina01"]["judged_at"] == told["judged_at"]
+    peer.saw(second, OTHER)
+    peer.saw(second)                                                # the first word to a question is the one
+    wait_for("the second answer is told", lambda: (p := parties(fleet)["covina01"])["proved"] is False and p["code"] == "VCC-2042", 30, 0.1)
+    seen = len(peer.looks)
+    fleet.processes["controller"].kill()
+    fleet.processes["controller"].start()
+    fleet.wait_up()
+    fleet.gateways[0].connect()
+    peer.saw(second)
+    time.sleep(0.5)
+    assert parties(fleet)["covina01"]["proved"] is False and len(peer.looks) == seen, "nobody asks any more"
+
+
+def test_a_person_takes_no_answer_from_an_order(fleet):
+    """Asked while an order waits for others, who has answered already answers for the order."""
+    second = fleet.host_of("web03")
+    second.sees = lambda h, m: None
+    second.relies(("web01-web", "127.0.0.1:443", "web01.clara.vcc.internal"))
+    wait_for("it is known", lambda: "web03" in parties(fleet), 30, 0.1)
+    fleet.peer.sees = lambda h, m: 0
+    campaign_id = begin(fleet)
+    order = waits(fleet, campaign_id)
+    wait_for("the first has seen it", lambda: parties(fleet)["covina01"]["renewal_id"] == order["renewal_id"], 30, 0.1)
+    asked = ask(fleet, fleet.peer)
+    assert asked["renewal_id"].hex() == order["renewal_id"].replace("-", "")
+    time.sleep(0.5)
+    assert parties(fleet)["covina01"]["renewal_id"] == order["renewal_id"]
+    second.saw(next(m for m in second.looks if m["renewal_id"] == asked["renewal_id"]))
+    fleet.wait_state(campaign_id, "completed")
+    second.relies()
+    wait_for("it withdraws", lambda: "web03" not in parties(fleet), 30, 0.1)
 
 
 def test_evicted_and_it_counts_no_more(fleet):

@@ -82,6 +82,8 @@ def test_what_is_no_wave(fleet):
                  {"rollback_on_halt": "yes"}, {"canary": 5}):
         refused(fleet.bulk(dry_run=True, **body), 422, "VCC-3104")
     refused(fleet.emergency(selector={"all": True}, rollback_on_halt=True, dry_run=True), 422, "VCC-3104")
+    answer = refused(fleet.bulk(canary="service:vpb", waves=["25%"], dry_run=True), 422, "VCC-3613")
+    assert answer["object"] == "canary" and "vpb" in answer["detail"], "else the next wave would be taken for it"
     done = fleet.cli("bulk", "plan", "--waves", "10%,nonsense")
     assert done.returncode != 0 and "VCC-3613" in done.stderr
 

@@ -1,0 +1,16 @@
+/* host_certs.h - room controller/daemon: what a host was given, walked over when the host goes: its certificates, and the orders that it was
+ * carrying out. Never: the host's own row. */
+#ifndef VCC_HOST_CERTS_H
+#define VCC_HOST_CERTS_H
+
+#include "controller/daemon/controller.h"
+
+/* The newest row of each certificate of the host that is not over. */
+typedef int      host_certs_fn(void *ctx, struct certificate *cert);
+_must_check_ int host_certs_each(struct controller *ctl, const char *agent, host_certs_fn *each, void *ctx);
+
+/* What the host holds of an order is worth nothing: each counts as failed there, and is cancelled by `code` and `cause`. Changes of their
+ * own: to be repeated after a failure. */
+_must_check_ int host_certs_end_orders(struct controller *ctl, const char *agent, int code, const char *cause, const struct caller *who);
+
+#endif
