@@ -17,12 +17,12 @@
 enum {
 	SIM_AGENTS_MAX = 200,
 	SIM_CERTS_MAX = 2, /* per agent; the second one has nothing to probe */
-	SIM_GENERATIONS = 256,
+	SIM_GENERATIONS = 1024,
 	SIM_RECEIPTS = 256,
 	SIM_SLOTS = 512,
 	SIM_CAMPAIGNS = 4,
-	SIM_SIGNATURES = 4096,
-	SIM_FLIPS = 2048,
+	SIM_SIGNATURES = 16384,
+	SIM_FLIPS = 8192,
 };
 
 enum sim_role { SIM_CONTROLLER, SIM_GATEWAY, SIM_SIGNER, SIM_AGENT, SIM_ROLES };
@@ -40,6 +40,8 @@ struct sim_config {
 	int         agents, certs;     /* 0: three, with two certificates each */
 	bool        campaigns;         /* renewals come from campaigns alone: a bulk renewal in waves, an emergency, one in batches */
 	bool        staged;            /* hosts keep their next key ready */
+	int         days;              /* years (sim_years.c): so long things go wrong; 0 = as long as a check takes */
+	unsigned    rate;              /* years: percent of the rates of its table of faults */
 };
 
 /* Every message of the fleet protocol, as values. */
@@ -95,6 +97,9 @@ enum sim_mode {
 	MODE_RELOAD_HANGS, /* says nothing */
 	MODE_KILLS_SERVICE,
 	MODE_STALE_WORKER, /* an old process goes on answering for a while */
+	MODE_PASSING, /* those before are met by chance, too */
+	MODE_SERVICE_DOWN = MODE_PASSING, /* and a reload does not start it */
+	MODE_CLOCK_WRONG,  /* by more than a day */
 	MODE_COUNT,
 };
 
@@ -125,6 +130,8 @@ struct sim_cert {
 	struct hash           key;
 	/* service */
 	enum sim_mode        mode;
+	bool                 lasting; /* the mode ends with the fault that brought it */
+	struct serial        judged;  /* years: whose emergency threshold is looked at when it comes */
 	bool                 up;
 	uint64_t             loaded;
 	int64_t              stale_until;
@@ -146,6 +153,8 @@ struct sim_agent {
 	struct sim_msg  receipt[SIM_RECEIPTS]; /* durable, ascending */
 	size_t          n_receipts;
 	uint64_t        last_seq, acked_seq;
+	uint32_t        ails;    /* years: bits of its faults */
+	enum sim_mode   wrong;   /* what a reload does while it is broken */
 	struct sim_cert cert[SIM_CERTS_MAX];
 };
 
@@ -235,16 +244,66 @@ struct sim_controller {
 	bool               commit_planned;
 	uint64_t           message_id;
 	uint64_t           serial_next, serial_end;
-	bool               signer_linked;
+	bool               signer_linked, reserving;
 	struct sim_campaign campaign[SIM_CAMPAIGNS]; /* those that are open */
 	bool               asked;                    /* for one that is not stored yet */
 	int64_t            seen_at[SIM_AGENTS_MAX], started_at; /* true time */
+	int64_t            look_at; /* for what is due */
 };
 
 struct sim_flip {
 	int         agent, cert;
 	uint64_t    generation;
 	struct hash fingerprint;
+};
+
+/* ---- years ---- */
+
+enum sim_fault {
+	FAULT_HOST_DOWN,
+	FAULT_HOST_GONE,
+	FAULT_LINK_CUT,
+	FAULT_DISK_FULL,
+	FAULT_READ_ONLY,
+	FAULT_HOST_CLOCK,
+	FAULT_CONFIG_TEST,
+	FAULT_RELOAD,
+	FAULT_SERVICE_DOWN,
+	FAULT_SITE_CUT,
+	FAULT_CONTROLLER_DOWN,
+	FAULT_GATEWAY_DOWN,
+	FAULT_SIGNER_DOWN,
+	FAULT_STORE_FULL,
+	FAULT_CLOCK,
+	FAULT_COUNT,
+};
+
+/* Why a renewal was not done in time: a fault that went on then, else how far its order had come. */
+enum {
+	CAUSE_UNPROVED = FAULT_COUNT, /* its successor is in use, and no handshake has shown it yet */
+	CAUSE_NO_ORDER,
+	CAUSE_PHASE,
+	CAUSE_COUNT = CAUSE_PHASE + ORDER_PHASE_COUNT,
+	SIM_MISSES = 64,
+};
+
+struct sim_miss {
+	char             cert_id[CERT_ID_SIZE];
+	int64_t          at;
+	unsigned         cause;
+	enum order_phase phase; /* ORDER_PHASE_COUNT: there is no order */
+	int              code;
+	bool             ended; /* it was not renewed before its end either */
+};
+
+struct sim_years {
+	uint32_t        ails; /* bits of the faults of the installation */
+	uint32_t        begun[FAULT_COUNT];
+	uint32_t        judged, in_time, ended, first; /* renewals; of them expired; first issues */
+	uint32_t        completed, attempts, retried, paused; /* orders, their attempts, those with more than one; rests of a day */
+	uint32_t        cause[CAUSE_COUNT];
+	struct sim_miss miss[SIM_MISSES];
+	size_t          n_misses;
 };
 
 struct sim {
@@ -267,6 +326,7 @@ struct sim {
 	struct sim_signer     signer;
 	struct sim_agent      agent[SIM_AGENTS_MAX];
 	struct sim_flip       flip[SIM_FLIPS];
+	struct sim_years      years;
 	size_t                n_flips;
 	unsigned              errors, kills, completed, failures, cancelled, unverified;
 	unsigned              halts, resumes, overtaken, with_stage, jumps;
@@ -345,6 +405,23 @@ struct sim_slot  *control_order_new(struct sim *s, const struct certificate *cer
 struct sim_slot  *control_slot(struct sim *s, struct id renewal_id); /* in memory, or read back; NULL = there is none */
 struct sim_change *change_new(void);
 void               change_submit(struct sim *s, struct sim_change *c);
+
+/* sim_years.c: faults at stated rates that pass by themselves, and which renewals were done before their emergency threshold */
+extern const struct sim_config sim_years_config;
+extern const struct sim_fault_kind {
+	const char *name, *rows; /* of the catalogue of faults */
+	enum { FAULT_OF_HOST, FAULT_OF_SITE, FAULT_OF_ALL } scope;
+	unsigned a_century;         /* how often, for each host or for the installation */
+	int64_t  least_ms, most_ms; /* how long: each doubling between the two is as likely */
+} sim_fault_kinds[FAULT_COUNT];
+const char *sim_cause_name(unsigned cause, char ret[64]);
+void        years_begin(struct sim *s);
+void        years_calm(struct sim *s); /* whatever is wrong ends */
+void        years_stored(struct sim *s, const struct sim_change *c);
+bool        years_down(const struct sim *s, enum sim_role role, int agent);
+bool        years_reachable(const struct sim *s, int agent);
+bool        years_mode(const struct sim *s, int agent, enum sim_mode *ret); /* false: nothing is wrong with service or disk */
+bool        years_store_full(const struct sim *s);
 
 /* sim_campaign.c: the shell around the campaign core */
 void campaign_load(struct sim *s);

@@ -11,6 +11,7 @@
 #include "tests/lib/sim.h"
 
 #define AGAIN_MS 5 /* an order whose change is on its way takes no event */
+#define LOOK_MS  (10 * MS_MINUTE) /* in years, for what is due */
 
 int64_t control_now(const struct sim *s)
 {
@@ -20,6 +21,9 @@ int64_t control_now(const struct sim *s)
 /* In campaigns an attempt that failed waits long enough to count as failed. */
 struct order_policy control_policy(const struct sim *s)
 {
+	if (s->config->days > 0) /* what a controller is delivered with */
+		return (struct order_policy){
+			.max_attempts = 3, .retry_ms = MS_HOUR, .attempt_ms = 10 * MS_MINUTE, .supersede_grace_ms = MS_HOUR, .post_validation = true};
 	return (struct order_policy){
 		.max_attempts = 3,
 		.retry_ms = s->config->campaigns ? 4 * MS_MINUTE : MS_MINUTE,
@@ -133,6 +137,7 @@ static void committed(struct sim *s, struct sim_change *c)
 	if (c->reserves) {
 		s->controller.serial_next = c->result.serial_first;
 		s->controller.serial_end = c->result.serial_first + 1000;
+		s->controller.reserving = false;
 	}
 	for (size_t i = 0; i < c->n_parts; i++) {
 		struct sim_slot *slot = slot_find(s, c->part[i].step.next.renewal_id);
@@ -149,10 +154,36 @@ static void committed(struct sim *s, struct sim_change *c)
 		campaign_stored(s, c);
 }
 
+/* The database is full: what was thought to come next never became true. */
+static void lost(struct sim *s, const struct sim_change *c)
+{
+	for (size_t i = 0; i < c->n_parts; i++) {
+		struct sim_slot *slot = slot_find(s, c->part[i].step.next.renewal_id);
+		if (slot == NULL)
+			continue;
+		slot->busy = false;
+		slot->used = view_order(s->view, slot->o.renewal_id, &slot->o) == 0 && !order_phase_final(slot->o.phase);
+	}
+	if (c->agent >= 0)
+		s->controller.taken[c->agent] = s->controller.durable[c->agent];
+	s->controller.reserving = s->controller.reserving && !c->reserves;
+}
+
 static void change_free(struct sim_change *c)
 {
 	free(c->part);
 	free(c);
+}
+
+static void refuse_all(struct sim *s, struct sim_change *all)
+{
+	while (all != NULL) {
+		struct sim_change *c = all;
+		all = c->next;
+		lost(s, c);
+		store_change_free(c->change);
+		change_free(c);
+	}
 }
 
 static void on_commit(struct sim *s, const struct sim_event *e)
@@ -164,6 +195,10 @@ static void on_commit(struct sim *s, const struct sim_event *e)
 	k->first = NULL;
 	k->last = &k->first;
 	k->commit_planned = false;
+	if (years_store_full(s)) {
+		refuse_all(s, all);
+		return;
+	}
 	for (struct sim_change *c = all; c != NULL; c = c->next) {
 		if (store_submit(s->store, c->change, on_done, c) != 0)
 			sim_error(s, "the store takes no change");
@@ -172,6 +207,7 @@ static void on_commit(struct sim *s, const struct sim_event *e)
 	while (all != NULL) {
 		struct sim_change *c = all;
 		all = c->next;
+		years_stored(s, c);
 		if (k->alive && k->run == e->run)
 			committed(s, c);
 		change_free(c);
@@ -246,6 +282,9 @@ void control_order(struct sim *s, struct sim_slot *slot, struct order_event *e, 
 	struct order_policy policy = control_policy(s);
 	struct order_step   step;
 	policy.verified_is_enough = strstr(slot->o.cert_id, "-c1") != NULL;
+	struct certificate cert;
+	if (s->config->days > 0 && view_certificate(s->view, slot->o.cert_id, &cert) == 0)
+		policy.crossing_at = policy_crossing_at(&cert, &s->template, control_now(s));
 	use_stage(s, &slot->o, e, into);
 	if (order_flow_step(&slot->o, e, control_now(s), &policy, &step) != 0) {
 		sim_error(s, "the core refuses an event");
@@ -539,16 +578,21 @@ static void restart_all(struct sim *s)
 	}
 }
 
+static void reserve(struct sim *s)
+{
+	struct sim_change *c = change_new();
+	store_reserve_serials(c->change, 1000, s->signer.top + 1);
+	c->reserves = s->controller.reserving = true;
+	change_submit(s, c);
+}
+
 static void on_signer(struct sim *s, const struct sim_event *e)
 {
 	struct sim_controller *k = &s->controller;
 	if (!k->alive || k->run != e->run || !s->signer.alive || s->signer.run != e->link)
 		return;
 	k->signer_linked = true;
-	struct sim_change *c = change_new();
-	store_reserve_serials(c->change, 1000, s->signer.top + 1);
-	c->reserves = true;
-	change_submit(s, c);
+	reserve(s);
 	restart_all(s);
 }
 
@@ -635,7 +679,7 @@ static void people(struct sim *s)
 {
 	for (int i = 0; i < SIM_SLOTS; i++) {
 		struct sim_slot *slot = &s->controller.slot[i];
-		bool             paused = slot->o.phase == ORDER_PAUSED && sim_chance(s, 5);
+		bool             paused = s->config->days == 0 && slot->o.phase == ORDER_PAUSED && sim_chance(s, 5);
 		if (!slot->used || slot->busy || !(paused || sim_chance(s, s->config->cancel)))
 			continue;
 		struct order_event e = event_of(s, &slot->o, EV_CANCEL);
@@ -652,6 +696,30 @@ static void jump(struct sim *s)
 	sim_trace(s, "the controller's clock is %lld s ahead", (long long)(s->ahead / MS_SECOND));
 }
 
+static bool is_unanswered(const struct session *x)
+{
+	return x->welcomed && !x->helloed;
+}
+
+/* A second; in years as long as nothing is waited for. */
+static int64_t tick_ms(const struct sim *s)
+{
+	int64_t at = s->now + LOOK_MS;
+	if (s->config->days == 0)
+		return MS_SECOND;
+	for (int i = 0; i < SIM_SLOTS; i++) {
+		const struct sim_slot *slot = &s->controller.slot[i];
+		if (slot->used && s->now + MS_MINUTE < at)
+			at = s->now + MS_MINUTE;
+		if (slot->used && slot->o.next_at != TIME_NEVER && slot->o.next_at - s->ahead < at)
+			at = slot->o.next_at - s->ahead;
+	}
+	for (int i = 0; i < s->n_agents; i++)
+		if (is_unanswered(&s->controller.session[i]))
+			at = s->now + 5 * MS_SECOND;
+	return at - s->now > MS_SECOND ? at - s->now : MS_SECOND;
+}
+
 static void on_tick(struct sim *s, const struct sim_event *e)
 {
 	struct sim_controller *k = &s->controller;
@@ -664,18 +732,23 @@ static void on_tick(struct sim *s, const struct sim_event *e)
 		struct order_event timer = event_of(s, &slot->o, EV_TIMER);
 		order_event(s, slot, &timer, -1, NULL);
 	}
-	if (e->link % 5 == 0) {
-		for (int agent = 0; agent < s->n_agents; agent++)
+	bool years = s->config->days > 0;
+	for (int agent = 0; agent < s->n_agents && (years || e->link % 5 == 0); agent++)
+		if (!years || is_unanswered(&k->session[agent])) /* nobody else's timer does anything */
 			session_event(s, agent, &(struct session_event){.kind = SES_TIMER});
+	if (years ? s->now >= k->look_at : e->link % 5 == 0) {
+		k->look_at = s->now + LOOK_MS;
 		schedule(s);
 		supersede_due(s);
 	}
+	if (k->signer_linked && !k->reserving && k->serial_end - k->serial_next < 100)
+		reserve(s);
 	people(s);
 	if (sim_chance(s, s->config->jump))
 		jump(s);
 	if (k->alive && k->run == e->run)
 		campaign_tick(s);
-	struct sim_event *next = sim_after(s, MS_SECOND, on_tick);
+	struct sim_event *next = sim_after(s, tick_ms(s), on_tick);
 	next->run = e->run;
 	next->link = e->link + 1;
 }
@@ -756,6 +829,8 @@ static void install_agent(struct sim *s, struct store_change *c, int i)
 	store_put_agent(c, &row);
 	for (int k = 0; k < s->n_certs; k++) {
 		struct certificate cert = {.service = "argus", .approved = true, .created_at = control_now(s), .renew_at = control_now(s)};
+		if (s->config->days > 0) /* not all on one day */
+			cert.renew_at += MS_MINUTE * sim_between(s, 0, (s->template.validity_ms - s->template.renewal_threshold_ms) / MS_MINUTE);
 		cert_name(i, k, cert.cert_id);
 		memcpy(a->cert[k].cert_id, cert.cert_id, sizeof(cert.cert_id));
 		memcpy(cert.agent, a->name, sizeof(cert.agent));
@@ -774,6 +849,11 @@ void control_install(struct sim *s)
 	if (s->config->campaigns) { /* nothing is due by itself */
 		s->template.validity_ms = 90 * MS_DAY;
 		s->template.renewal_threshold_ms = 30 * MS_DAY;
+	}
+	if (s->config->days > 0) { /* vpb_service, as it is shipped, but that nobody has to agree after five renewals */
+		s->template.validity_ms = 100 * MS_DAY;
+		s->template.renewal_threshold_ms = s->template.validity_ms / 3;
+		s->template.emergency_threshold_ms = 7 * MS_DAY;
 	}
 	s->template.auto_renewal = s->template.post_validation = true;
 	if (store_mem_open(&options, &s->store) != 0 || store_view_open(s->store, &s->view) != 0)
