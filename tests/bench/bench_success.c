@@ -1,6 +1,7 @@
-/* bench_success.c - how many renewals are done before their emergency threshold, without an operator, while everything that can go wrong does?
- * usage: bench_success [RENEWALS [PERCENT [SEED]]]: so many at least (100000), at this part of the stated rates of faults (100), from this
- * seed on (1). Two processes share the seeds. Prints one JSON object. Never: another result for the same words. */
+/* bench_success.c - how many renewals are done before their emergency threshold, without an operator, while everything that can
+ * go wrong does? usage: bench_success [RENEWALS [PERCENT [SEED]]]: so many at least (100000), at this part of the stated rates
+ * of faults (100), from this seed on (1). Two processes share the seeds. Prints one JSON object. Never: another result for the
+ * same words. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +23,10 @@ struct sum {
 
 static void add(struct sum *to, const struct sum *a)
 {
-	const uint32_t *from[] = {&a->y.judged, &a->y.in_time, &a->y.ended, &a->y.first, &a->y.completed, &a->y.attempts, &a->y.retried, &a->y.paused};
-	uint32_t       *into[] = {&to->y.judged, &to->y.in_time, &to->y.ended, &to->y.first, &to->y.completed, &to->y.attempts, &to->y.retried, &to->y.paused};
+	const uint32_t *from[] = {&a->y.judged,    &a->y.in_time,  &a->y.ended,   &a->y.first,
+				  &a->y.completed, &a->y.attempts, &a->y.retried, &a->y.paused};
+	uint32_t       *into[] = {&to->y.judged,    &to->y.in_time,  &to->y.ended,   &to->y.first,
+				  &to->y.completed, &to->y.attempts, &to->y.retried, &to->y.paused};
 	for (size_t i = 0; i < N_ELEMENTS(from); i++)
 		*into[i] += *from[i];
 	for (size_t i = 0; i < FAULT_COUNT; i++)
@@ -65,7 +68,8 @@ static struct sum all(const struct sim_config *config, uint32_t renewals, uint64
 			abort();
 		if (pids[i] == 0) {
 			struct sum mine = {.runs = 0};
-			for (uint64_t seed = first + i; mine.y.judged < (renewals + SHARES - 1) / SHARES && mine.errors == 0; seed += SHARES)
+			for (uint64_t seed = first + i; mine.y.judged < (renewals + SHARES - 1) / SHARES && mine.errors == 0;
+			     seed += SHARES)
 				run(config, seed, &mine);
 			_exit(write(pipes[1], &mine, sizeof(mine)) == (ssize_t)sizeof(mine) ? 0 : 1);
 		}
@@ -103,14 +107,16 @@ static void print_causes(const struct sum *sum)
 
 static void print_faults(const struct sim_config *config, const struct sum *sum)
 {
-	static const char *const scopes[] = {[FAULT_OF_HOST] = "host", [FAULT_OF_SITE] = "a tenth of the hosts", [FAULT_OF_ALL] = "installation"};
-	char                     from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
+	static const char *const scopes[] = {
+		[FAULT_OF_HOST] = "host", [FAULT_OF_SITE] = "a tenth of the hosts", [FAULT_OF_ALL] = "installation"};
+	char from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
 	printf(",\"faults\":{");
 	for (unsigned i = 0; i < FAULT_COUNT; i++) {
 		const struct sim_fault_kind *k = &sim_fault_kinds[i];
-		printf("%s\"%s\":{\"rows\":\"%s\",\"of\":\"%s\",\"a_year\":%g,\"from\":\"%s\",\"to\":\"%s\",\"happened\":%" PRIu32 "}", i > 0 ? "," : "",
-		       k->name, k->rows, scopes[k->scope], k->a_century * config->rate / 1e4, duration_text(k->least_ms, from),
-		       duration_text(k->most_ms, to), sum->y.begun[i]);
+		printf("%s\"%s\":{\"rows\":\"%s\",\"of\":\"%s\",\"a_year\":%g,\"from\":\"%s\",\"to\":\"%s\",\"happened\":"
+		       "%" PRIu32 "}",
+		       i > 0 ? "," : "", k->name, k->rows, scopes[k->scope], k->a_century * config->rate / 1e4,
+		       duration_text(k->least_ms, from), duration_text(k->most_ms, to), sum->y.begun[i]);
 	}
 	printf("}");
 }
@@ -121,27 +127,32 @@ static void print_misses(const struct sum *sum)
 	printf(",\"misses\":[");
 	for (size_t i = 0; i < sum->y.n_misses; i++) {
 		const struct sim_miss *m = &sum->y.miss[i];
-		printf("%s{\"seed\":%" PRIu64 ",\"cert_id\":\"%s\",\"day\":%lld,\"cause\":\"%s\",\"phase\":\"%s\",\"code\":\"%s\",\"expired\":%s}",
+		printf("%s{\"seed\":%" PRIu64
+		       ",\"cert_id\":\"%s\",\"day\":%lld,\"cause\":\"%s\",\"phase\":\"%s\",\"code\":\"%s\",\"expired\":%s}",
 		       i > 0 ? "," : "", sum->seed[i], m->cert_id, (long long)(m->at / MS_DAY), sim_cause_name(m->cause, name),
-		       m->phase == ORDER_PHASE_COUNT ? "" : order_phase_name(m->phase), m->code != 0 ? err_code(m->code, code) : "",
-		       m->ended ? "true" : "false");
+		       m->phase == ORDER_PHASE_COUNT ? "" : order_phase_name(m->phase),
+		       m->code != 0 ? err_code(m->code, code) : "", m->ended ? "true" : "false");
 	}
 	printf("]");
 }
 
 static void print(const struct sim_config *c, const struct sum *sum)
 {
-	printf("{\"id\":\"success-rate\",\"renewals\":%" PRIu32 ",\"in_time\":%" PRIu32 ",\"percent\":%.4f,\"expired\":%" PRIu32 ",\"runs\":%" PRIu32
-	       ",\"errors\":%" PRIu32,
-	       sum->y.judged, sum->y.in_time, sum->y.judged > 0 ? 100.0 * sum->y.in_time / sum->y.judged : 0, sum->y.ended, sum->runs, sum->errors);
-	printf(",\"hosts\":%d,\"days\":%d,\"host_years\":%.0f,\"first_issues\":%" PRIu32 ",\"orders\":%" PRIu32 ",\"attempts\":%" PRIu32
-	       ",\"more_than_one_attempt\":%" PRIu32 ",\"rests_of_a_day\":%" PRIu32 ",\"deaths\":%" PRIu32,
-	       c->agents, c->days, sum->runs * (double)c->agents * c->days / 365.25, sum->y.first, sum->y.completed, sum->y.attempts, sum->y.retried,
-	       sum->y.paused, sum->kills);
-	printf(",\"per_mille\":{\"message_lost\":%u,\"message_twice\":%u,\"message_late\":%u,\"link_cut_at_a_message\":%u,\"controller_dies_at_a_point\":%u,"
-	       "\"gateway_dies_at_a_point\":%u,\"signer_dies_at_a_point\":%u,\"agent_dies_at_a_point\":%u,\"of_those_power_cuts\":%u,\"swap_goes_wrong\":%u}",
-	       c->lose, c->twice, c->late, c->cut, c->kill[SIM_CONTROLLER], c->kill[SIM_GATEWAY], c->kill[SIM_SIGNER], c->kill[SIM_AGENT], c->power,
-	       c->target);
+	printf("{\"id\":\"success-rate\",\"renewals\":%" PRIu32 ",\"in_time\":%" PRIu32 ",\"percent\":%.4f,\"expired\":%" PRIu32
+	       ",\"runs\":%" PRIu32 ",\"errors\":%" PRIu32,
+	       sum->y.judged, sum->y.in_time, sum->y.judged > 0 ? 100.0 * sum->y.in_time / sum->y.judged : 0, sum->y.ended,
+	       sum->runs, sum->errors);
+	printf(",\"hosts\":%d,\"days\":%d,\"host_years\":%.0f,\"first_issues\":%" PRIu32 ",\"orders\":%" PRIu32
+	       ",\"attempts\":%" PRIu32 ",\"more_than_one_attempt\":%" PRIu32 ",\"rests_of_a_day\":%" PRIu32
+	       ",\"deaths\":%" PRIu32,
+	       c->agents, c->days, sum->runs * (double)c->agents * c->days / 365.25, sum->y.first, sum->y.completed,
+	       sum->y.attempts, sum->y.retried, sum->y.paused, sum->kills);
+	printf(",\"per_mille\":{\"message_lost\":%u,\"message_twice\":%u,\"message_late\":%u,\"link_cut_at_a_message\":%u,"
+	       "\"controller_dies_at_a_point\":%u,"
+	       "\"gateway_dies_at_a_point\":%u,\"signer_dies_at_a_point\":%u,\"agent_dies_at_a_point\":%u,\"of_those_power_"
+	       "cuts\":%u,\"swap_goes_wrong\":%u}",
+	       c->lose, c->twice, c->late, c->cut, c->kill[SIM_CONTROLLER], c->kill[SIM_GATEWAY], c->kill[SIM_SIGNER],
+	       c->kill[SIM_AGENT], c->power, c->target);
 	print_causes(sum);
 	print_faults(c, sum);
 	print_misses(sum);

@@ -71,7 +71,8 @@ int real_find(int dir_fd, struct seat *seats, size_t *n, size_t max, struct refu
 
 /* ---- files ------------------------------------------------------------------------------------------------------------- */
 
-static int put(const struct host *h, const char *below, const char *name, mode_t mode, const struct buf *text, struct refusal *why)
+static int put(const struct host *h, const char *below, const char *name, mode_t mode, const struct buf *text,
+	       struct refusal *why)
 {
 	char path[PATH_LONG];
 	snprintf(path, sizeof(path), "%s/%s", h->dir, below);
@@ -115,15 +116,17 @@ static int target_write(struct host *h, struct refusal *why)
 	struct buf             text = BUF_MAX(4096);
 	const struct passwd   *user = getpwuid(geteuid());
 	const struct group    *group = getgrgid(getegid());
-	int                    r = user != NULL && group != NULL ? identity_read(h, &who, why) : refuse(why, E_SYS_IO, "user", "it has no name");
+	int r = user != NULL && group != NULL ? identity_read(h, &who, why) : refuse(why, E_SYS_IO, "user", "it has no name");
 	if (r != 0)
 		return r;
 	const char *template_id = member_template(who.service, h->seat->name, who.domain, names, sizeof(names));
 	text_cut(h->sni, sizeof(h->sni), names);
-	buf_add_fmt(&text, "[target]\ncert_id = %s-web\nservice = %s\ntemplate = %s\n", h->seat->name, who.service, template_id);
+	buf_add_fmt(&text, "[target]\ncert_id = %s-web\nservice = %s\ntemplate = %s\n", h->seat->name, who.service,
+		    template_id);
 	if (names[0] != '\0')
 		buf_add_fmt(&text, "names = %s\n", names);
-	buf_add_fmt(&text, "dir = %s/service/tls\n[files]\nowner = %s\ngroup = %s\nmode = 0640\n", h->dir, user->pw_name, group->gr_name);
+	buf_add_fmt(&text, "dir = %s/service/tls\n[files]\nowner = %s\ngroup = %s\nmode = 0640\n", h->dir, user->pw_name,
+		    group->gr_name);
 	buf_add_fmt(&text, "[reload]\nkind = signal\npidfile = %s/service/pid\nsignal = HUP\ntimeout = 20s\n", h->dir);
 	buf_add_fmt(&text, "[verify]\nkind = tls\nconnect = 127.0.0.1:%u\n", h->port);
 	if (names[0] != '\0')
@@ -225,7 +228,9 @@ static int join(const struct host *h, const struct fleet_options *o, struct refu
 	snprintf(token, sizeof(token), "%s/token", h->dir);
 	hash_text(o->pin, pin + strlen("sha256:"));
 	static char words[][16] = {"join", "--pin", "--state-dir", "--token-file"};
-	char       *argv[] = {program, words[0], (char *)(uintptr_t)o->address, words[1], pin, words[2], (char *)(uintptr_t)h->dir, words[3], token, NULL};
+	char       *argv[] = {program, words[0], (char *)(uintptr_t)o->address, words[1],
+			      pin,     words[2], (char *)(uintptr_t)h->dir,     words[3],
+			      token,   NULL};
 	pid_t       pid = child_start(h, "join", argv);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
@@ -250,7 +255,8 @@ static int listener_open(struct host *h, struct refusal *why)
 static int host_start(struct host *h, const struct fleet_options *o, struct fleet_real *shared, struct refusal *why)
 {
 	snprintf(h->dir, sizeof(h->dir), "%s/%s/%s", o->state_dir, folder, h->seat->name);
-	int r = strlen(h->dir) + 1 < sizeof(h->dir) ? folders_make(h, why) : refuse(why, E_CONF_VALUE, o->state_dir, "the path is too long");
+	int r = strlen(h->dir) + 1 < sizeof(h->dir) ? folders_make(h, why)
+						    : refuse(why, E_CONF_VALUE, o->state_dir, "the path is too long");
 	if (r == 0)
 		r = settings_write(h, o, why);
 	if (r == 0)
@@ -268,7 +274,8 @@ static int host_start(struct host *h, const struct fleet_options *o, struct flee
 	return r;
 }
 
-/* ---- while they run --------------------------------------------------------------------------------------------------------- */
+/* ---- while they run ---------------------------------------------------------------------------------------------------------
+ */
 
 /* What ended is started again, as systemd would. */
 static int supervise(struct host *hosts, struct fleet_real *shared, struct refusal *why)
@@ -282,7 +289,9 @@ static int supervise(struct host *hosts, struct fleet_real *shared, struct refus
 					continue;
 				shared->restarts++;
 				if (++hosts[i].restarts > RESTARTS_MAX)
-					return refuse(why, E_SYS_IO, hosts[i].seat->name, "%s ends again and again; see %.300s/log", part_names[part], hosts[i].dir);
+					return refuse(why, E_SYS_IO, hosts[i].seat->name,
+						      "%s ends again and again; see %.300s/log", part_names[part],
+						      hosts[i].dir);
 				int r = part_start(&hosts[i], (enum part)part, why);
 				if (r != 0)
 					return r;
@@ -329,7 +338,8 @@ static void hosts_end(struct fleet_real *shared)
 	}
 }
 
-int real_run(const struct fleet_options *o, const struct seat *seats, struct fleet_real *shared, struct hash *served, const volatile int *stop)
+int real_run(const struct fleet_options *o, const struct seat *seats, struct fleet_real *shared, struct hash *served,
+	     const volatile int *stop)
 {
 	static struct host hosts[FLEET_REAL_MAX];
 	struct refusal     why = {.code = 0};

@@ -1,5 +1,5 @@
-/* fleet_real.h - the real hosts of a fleet: vcc-hook, vcc-keeper and vcc-agent as they are installed, and a TLS service that they reload.
- * What a host serves is what a handshake shows. Never: a host that outlives vcc-fleet. */
+/* fleet_real.h - the real hosts of a fleet: vcc-hook, vcc-keeper and vcc-agent as they are installed, and a TLS service that
+ * they reload. What a host serves is what a handshake shows. Never: a host that outlives vcc-fleet. */
 #ifndef VCC_FLEET_REAL_H
 #define VCC_FLEET_REAL_H
 
@@ -35,6 +35,7 @@ struct fleet_real {
 _must_check_ int real_find(int dir_fd, struct seat *seats, size_t *n, size_t max, struct refusal *why);
 
 /* In a process of its own: starts `n` hosts, looks what they serve until `stop`, ends them. 0 or 1, for _exit(). */
-int real_run(const struct fleet_options *o, const struct seat *seats, struct fleet_real *shared, struct hash *served, const volatile int *stop);
+int real_run(const struct fleet_options *o, const struct seat *seats, struct fleet_real *shared, struct hash *served,
+	     const volatile int *stop);
 
 #endif

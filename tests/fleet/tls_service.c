@@ -31,8 +31,8 @@ static SSL_CTX *pair_load(const char *dir)
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	snprintf(chain, sizeof(chain), "%s/current/fullchain.pem", dir);
 	snprintf(key, sizeof(key), "%s/current/key.pem", dir);
-	if (ctx != NULL && SSL_CTX_use_certificate_chain_file(ctx, chain) == 1 && SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1 &&
-	    SSL_CTX_check_private_key(ctx) == 1) {
+	if (ctx != NULL && SSL_CTX_use_certificate_chain_file(ctx, chain) == 1 &&
+	    SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(ctx, 0);
@@ -68,7 +68,7 @@ static void serve(SSL_CTX *ctx, int fd)
 /* As one rename: whoever is to signal us reads the file at any moment. */
 static void pid_write(const char *pidfile)
 {
-	char  temporary[PATH_LONG];
+	char temporary[PATH_LONG];
 	snprintf(temporary, sizeof(temporary), "%s.new", pidfile);
 	FILE *f = fopen(temporary, "w");
 	bool  written = f != NULL && fprintf(f, "%d\n", (int)getpid()) > 0;

@@ -8,8 +8,8 @@
 #include "shared/base/err.h"
 #include "shared/base/id.h"
 
-/* Answers handshakes on `listener` with DIR/current/fullchain.pem and key.pem; reads both again on SIGHUP and keeps the old pair when it
- * cannot. Without a pair it closes what connects. Ends with the process. */
+/* Answers handshakes on `listener` with DIR/current/fullchain.pem and key.pem; reads both again on SIGHUP and keeps the old
+ * pair when it cannot. Without a pair it closes what connects. Ends with the process. */
 _Noreturn void service_run(int listener, const char *dir, const char *pidfile);
 
 /* Fingerprint of the leaf that a handshake on 127.0.0.1:PORT shows; E_LINK_DOWN = none does. */

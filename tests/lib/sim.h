@@ -379,7 +379,7 @@ void signer_start(struct sim *s);
 void signer_die(struct sim *s);
 void signer_request(struct sim *s, struct serial serial, struct hash tbs);
 
-/* sim_control.c: the shell around the controller core */
+/* sim_control.c, sim_intake.c, sim_tick.c: the shell around the controller core */
 void                control_install(struct sim *s);
 void                control_start(struct sim *s);
 void                control_die(struct sim *s);
@@ -391,6 +391,8 @@ void                control_signer_up(struct sim *s);
 void                control_signer_gone(struct sim *s);
 void                control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint);
 bool                control_at_rest(struct sim *s);
+void                control_tick_begin(struct sim *s);
+void                control_session(struct sim *s, int agent, struct session_event *e);
 struct order_policy control_policy(const struct sim *s);
 
 /* Time as the controller sees it. */
@@ -403,6 +405,12 @@ void              control_order(struct sim *s, struct sim_slot *slot, struct ord
 struct sim_slot  *control_order_new(struct sim *s, const struct certificate *cert, enum trigger trigger, uint32_t flags, struct id campaign,
 				    struct sim_change *into);
 struct sim_slot  *control_slot(struct sim *s, struct id renewal_id); /* in memory, or read back; NULL = there is none */
+struct sim_slot  *control_find(struct sim *s, struct id renewal_id); /* in memory alone */
+struct order_event control_event(struct sim *s, const struct order *o, enum order_event_kind kind);
+void               control_fill_intent(struct sim *s, struct order_event *e); /* serial and content for the key that it names */
+void               control_send(struct sim *s, int agent, const struct sim_msg *m);
+void               control_restage(struct sim *s, const char *cert_id);
+void               control_reserve(struct sim *s); /* serials */
 struct sim_change *change_new(void);
 void               change_submit(struct sim *s, struct sim_change *c);
 

@@ -1,5 +1,5 @@
-/* sim_control.c - room tests/lib: a controller around its cores: sessions, orders in memory, one change at a time an order,
- * commit, then the rest. What was submitted and not committed dies with the process. Never: decisions of its own. */
+/* sim_control.c - room tests/lib: a controller around its cores: orders in memory, one change at a time an order, commit, then the rest;
+ * messages are taken in sim_intake.c, time passes in sim_tick.c. What was submitted and not committed dies with the process. Never: decisions of its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,6 @@
 #include "shared/pki/key.h"
 #include "shared/wire/wire.h"
 #include "tests/lib/sim.h"
-
-#define AGAIN_MS 5 /* an order whose change is on its way takes no event */
-#define LOOK_MS  (10 * MS_MINUTE) /* in years, for what is due */
 
 int64_t control_now(const struct sim *s)
 {
@@ -53,7 +50,7 @@ static void on_done(void *ctx, int code, const struct store_result *result)
 		c->result = *result;
 }
 
-static struct sim_slot *slot_find(struct sim *s, struct id renewal_id)
+struct sim_slot *control_find(struct sim *s, struct id renewal_id)
 {
 	for (int i = 0; i < SIM_SLOTS; i++) {
 		if (s->controller.slot[i].used && id_equal(s->controller.slot[i].o.renewal_id, renewal_id))
@@ -75,7 +72,7 @@ static struct sim_slot *slot_new(struct sim *s, const struct order *o)
 	return NULL;
 }
 
-static void send_now(struct sim *s, int agent, const struct sim_msg *m)
+void control_send(struct sim *s, int agent, const struct sim_msg *m)
 {
 	const struct session *x = &s->controller.session[agent];
 	if (x->helloed)
@@ -98,13 +95,13 @@ static void act_live(struct sim *s, const struct order_step *step)
 	}
 }
 
-static void restage(struct sim *s, const char *cert_id)
+void control_restage(struct sim *s, const char *cert_id)
 {
 	struct sim_msg m = {.type = MSG_RESTAGE};
 	sim_trace(s, "%s: another key is asked for", cert_id);
 	int            agent = 0;
 	if (cert_find(cert_id, &agent, &m.cert))
-		send_now(s, agent, &m);
+		control_send(s, agent, &m);
 }
 
 /* What a change has to say once it is durable. */
@@ -112,16 +109,16 @@ static void say(struct sim *s, const struct sim_change *c)
 {
 	uint64_t run = s->controller.run;
 	if (c->agent >= 0)
-		send_now(s, c->agent, &(struct sim_msg){.type = MSG_ACK, .id = c->ack_id, .seq = c->ack_seq});
+		control_send(s, c->agent, &(struct sim_msg){.type = MSG_ACK, .id = c->ack_id, .seq = c->ack_seq});
 	if (c->offer.type != 0)
-		send_now(s, c->offer_agent, &(struct sim_msg){.type = MSG_ACK, .cert = c->offer.cert, .stage = c->offer.stage});
+		control_send(s, c->offer_agent, &(struct sim_msg){.type = MSG_ACK, .cert = c->offer.cert, .stage = c->offer.stage});
 	for (size_t i = 0; i < c->n_parts && s->controller.alive && s->controller.run == run; i++) {
 		const struct sim_part *part = &c->part[i];
 		int                    agent, cert;
 		if (part->has_send && cert_find(part->step.next.cert_id, &agent, &cert))
-			send_now(s, agent, &part->send);
+			control_send(s, agent, &part->send);
 		if (part->restage)
-			restage(s, part->step.next.cert_id);
+			control_restage(s, part->step.next.cert_id);
 		if (s->controller.alive && s->controller.run == run)
 			act_live(s, &part->step);
 	}
@@ -140,7 +137,7 @@ static void committed(struct sim *s, struct sim_change *c)
 		s->controller.reserving = false;
 	}
 	for (size_t i = 0; i < c->n_parts; i++) {
-		struct sim_slot *slot = slot_find(s, c->part[i].step.next.renewal_id);
+		struct sim_slot *slot = control_find(s, c->part[i].step.next.renewal_id);
 		slot->busy = false;
 		slot->used = !order_phase_final(c->part[i].step.next.phase);
 	}
@@ -158,7 +155,7 @@ static void committed(struct sim *s, struct sim_change *c)
 static void lost(struct sim *s, const struct sim_change *c)
 {
 	for (size_t i = 0; i < c->n_parts; i++) {
-		struct sim_slot *slot = slot_find(s, c->part[i].step.next.renewal_id);
+		struct sim_slot *slot = control_find(s, c->part[i].step.next.renewal_id);
 		if (slot == NULL)
 			continue;
 		slot->busy = false;
@@ -228,7 +225,7 @@ void change_submit(struct sim *s, struct sim_change *c)
 /* ---- orders ---- */
 
 /* Serial and content of a certificate for the key that the event names. */
-static void fill_intent(struct sim *s, struct order_event *e)
+void control_fill_intent(struct sim *s, struct order_event *e)
 {
 	uint8_t     random[SERIAL_RANDOM];
 	struct hash h;
@@ -272,7 +269,7 @@ static void use_stage(struct sim *s, const struct order *o, struct order_event *
 		return;
 	e->staged = true;
 	e->spki_hash = k.spki_hash;
-	fill_intent(s, e);
+	control_fill_intent(s, e);
 	s->with_stage++;
 }
 
@@ -311,12 +308,7 @@ void control_order(struct sim *s, struct sim_slot *slot, struct order_event *e, 
 		change_submit(s, c);
 }
 
-static void order_event(struct sim *s, struct sim_slot *slot, struct order_event *e, int agent, const struct sim_msg *receipt)
-{
-	control_order(s, slot, e, agent, receipt, NULL);
-}
-
-static struct order_event event_of(struct sim *s, const struct order *o, enum order_event_kind kind)
+struct order_event control_event(struct sim *s, const struct order *o, enum order_event_kind kind)
 {
 	return (struct order_event){.kind = kind, .renewal_id = o->renewal_id, .random = sim_random(s, UINT32_MAX)};
 }
@@ -324,307 +316,11 @@ static struct order_event event_of(struct sim *s, const struct order *o, enum or
 /* In memory, or read back: an ended order still answers. NULL when there is none. */
 struct sim_slot *control_slot(struct sim *s, struct id renewal_id)
 {
-	struct sim_slot *slot = slot_find(s, renewal_id);
+	struct sim_slot *slot = control_find(s, renewal_id);
 	struct order     o;
 	if (slot == NULL && view_order(s->view, renewal_id, &o) == 0)
 		slot = slot_new(s, &o);
 	return slot;
-}
-
-/* ---- messages ---- */
-
-static void on_again(struct sim *s, const struct sim_event *e)
-{
-	if (s->controller.alive && s->controller.run == e->run)
-		control_message(s, e->agent, e->link, &e->msg);
-}
-
-static void again(struct sim *s, int agent, uint64_t session, const struct sim_msg *m)
-{
-	struct sim_event *e = sim_after(s, AGAIN_MS, on_again);
-	e->agent = agent;
-	e->link = session;
-	e->run = s->controller.run;
-	e->msg = *m;
-}
-
-static void on_csr(struct sim *s, struct sim_slot *slot, const struct sim_msg *m)
-{
-	struct sim_controller *k = &s->controller;
-	if (k->serial_next == k->serial_end)
-		return; /* none reserved yet: the agent asks again */
-	struct order_event e = event_of(s, &slot->o, EV_CSR);
-	e.attempt = m->attempt;
-	e.spki_hash = m->stage;
-	fill_intent(s, &e);
-	order_event(s, slot, &e, -1, NULL);
-}
-
-static void on_receipt(struct sim *s, int agent, uint64_t session, const struct sim_msg *m)
-{
-	static const enum order_event_kind kinds[RECEIPT_OUTCOME_COUNT] = {
-		[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
-		[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,        [RECEIPT_TESTED] = EV_TESTED,
-	};
-	struct sim_controller *k = &s->controller;
-	enum session_receipt   place = session_receipt(k->taken[agent], m->seq);
-	if (place == SESSION_RECEIPT_KNOWN && m->seq <= k->durable[agent])
-		send_now(s, agent, &(struct sim_msg){.type = MSG_ACK, .id = m->id, .seq = m->seq});
-	if (place != SESSION_RECEIPT_NEXT)
-		return;
-	struct sim_slot *slot = control_slot(s, m->renewal_id);
-	if (slot == NULL) {
-		sim_error(s, "a receipt of an order that was never made");
-		return;
-	}
-	if (slot->busy) {
-		again(s, agent, session, m);
-		return;
-	}
-	struct order_event e = event_of(s, &slot->o, kinds[m->outcome]);
-	e.attempt = m->attempt;
-	e.fingerprint = m->fingerprint;
-	e.code = m->code;
-	e.flags = m->flags;
-	order_event(s, slot, &e, agent, m);
-}
-
-/* Cancels are done with when they are in the journal; a certificate's ack is a live event. */
-static void on_ack(struct sim *s, int agent, const struct sim_msg *m)
-{
-	static struct outbox_row rows[SIM_SLOTS];
-	size_t                   n = 0;
-	if (view_outbox(s->view, s->agent[agent].name, m->id - 1, rows, 1, &n) != 0 || n == 0 || rows[0].message_id != m->id)
-		return;
-	struct sim_slot *slot = slot_find(s, rows[0].renewal_id); /* the ack names the message, nothing else */
-	if (slot != NULL && slot->busy)
-		return;
-	if (rows[0].type == MSG_CANCEL) {
-		struct sim_change *c = change_new();
-		store_remove_outbox(c->change, s->agent[agent].name, rows[0].renewal_id);
-		change_submit(s, c);
-	} else if (rows[0].type == MSG_CERTIFICATE && slot != NULL) {
-		struct order_event e = event_of(s, &slot->o, EV_DELIVERED);
-		order_event(s, slot, &e, -1, NULL);
-	}
-}
-
-/* ---- keys that hosts have ready ---- */
-
-/* The host's certificate, unless something is on its way for its order: the store does not say yet what will be. */
-static bool at_leisure(struct sim *s, int agent, int cert, struct certificate *ret)
-{
-	if (view_certificate(s->view, s->agent[agent].cert[cert].cert_id, ret) != 0)
-		return false;
-	struct sim_slot *slot = id_is_none(ret->open_order) ? NULL : slot_find(s, ret->open_order);
-	return slot == NULL || !slot->busy;
-}
-
-static bool key_is_in_use(struct sim *s, const struct certificate *cert, struct hash spki_hash)
-{
-	struct issuance i;
-	return !serial_is_none(cert->serial) && view_issuance(s->view, cert->serial, &i) == 0 && hash_equal(i.spki_hash, spki_hash);
-}
-
-static void on_stage(struct sim *s, int agent, const struct sim_msg *m)
-{
-	struct certificate cert;
-	struct staged_key  known, k = {.spki_hash = m->stage, .host_hash = s->agent[agent].host_hash, .ready_at = control_now(s)};
-	if (!at_leisure(s, agent, m->cert, &cert))
-		return;
-	if (key_is_in_use(s, &cert, m->stage)) {
-		restage(s, cert.cert_id);
-		return;
-	}
-	bool has = view_stage(s->view, cert.cert_id, &known) == 0;
-	if (has && hash_equal(known.spki_hash, m->stage)) {
-		send_now(s, agent, &(struct sim_msg){.type = MSG_ACK, .cert = m->cert, .stage = m->stage});
-		return;
-	}
-	struct sim_slot *open = id_is_none(cert.open_order) ? NULL : slot_find(s, cert.open_order);
-	if (open != NULL && hash_equal(open->o.spki_hash, m->stage))
-		return; /* the host will hear that it is used */
-	if (has && !id_is_none(known.renewal_id))
-		return; /* the order that has reserved the other one is about to use it */
-	memcpy(k.cert_id, cert.cert_id, sizeof(k.cert_id));
-	struct sim_change *c = change_new();
-	store_put_stage(c->change, &k);
-	sim_trace(s, "%s: a key is staged", k.cert_id);
-	c->offer = *m;
-	c->offer_agent = agent;
-	change_submit(s, c);
-}
-
-static void on_target(struct sim *s, int agent, const struct sim_msg *m)
-{
-	struct certificate cert;
-	struct staged_key  known;
-	if (at_leisure(s, agent, m->cert, &cert) && cert.proved && id_is_none(cert.open_order) &&
-	    view_stage(s->view, cert.cert_id, &known) != 0)
-		restage(s, cert.cert_id);
-}
-
-static void session_event(struct sim *s, int agent, struct session_event *e)
-{
-	struct agent        row;
-	struct session_step step;
-	struct session     *x = &s->controller.session[agent];
-	bool                known = view_agent(s->view, s->agent[agent].name, &row) == 0;
-	row.run = s->controller.keeper_run[agent];
-	session_step(x, e, known ? &row : NULL, control_now(s), &step);
-	*x = step.next;
-	if (x->helloed)
-		s->controller.seen_at[agent] = s->now;
-	if (step.keep)
-		s->controller.keeper_run[agent] = step.run;
-	for (size_t i = 0; i < step.n_act && s->controller.alive; i++) {
-		const struct session_action *a = &step.act[i];
-		static struct outbox_row     rows[SIM_SLOTS];
-		struct sim_msg               m = {.type = MSG_WELCOME, .seq = s->controller.durable[agent]};
-		size_t                       n = 0;
-		if (a->kind == SES_WELCOME)
-			net_to_agent(s, agent, a->gateway, a->session, &m);
-		else if (a->kind == SES_KICK)
-			net_kick(s, a->gateway, a->session);
-		else if (a->kind == SES_COPY_FOUND)
-			sim_error(s, "a copy is seen where there is none");
-		else if (a->kind == SES_RESEND && view_outbox(s->view, s->agent[agent].name, 0, rows, SIM_SLOTS, &n) == 0)
-			for (size_t r = 0; r < n; r++) {
-				memcpy(&m, rows[r].frame, sizeof(m));
-				send_now(s, agent, &m);
-			}
-	}
-}
-
-void control_message(struct sim *s, int agent, uint64_t session, const struct sim_msg *m)
-{
-	struct session *x = &s->controller.session[agent];
-	if (x->gateway != s->controller.connection || x->session != session)
-		return;
-	if (m->type == MSG_HELLO) {
-		struct session_event e = {
-			.kind = SES_HELLO, .gateway = x->gateway, .session = session, .host_hash = m->host_hash};
-		e.boot_id = m->boot_id;
-		e.generation = m->generation;
-		session_event(s, agent, &e);
-		return;
-	}
-	if (!x->helloed)
-		return;
-	if (m->type == MSG_RECEIPT) {
-		on_receipt(s, agent, session, m);
-	} else if (m->type == MSG_AGENT_ACK) {
-		on_ack(s, agent, m);
-	} else if (m->type == MSG_STAGE) {
-		on_stage(s, agent, m);
-	} else if (m->type == MSG_TARGET) {
-		on_target(s, agent, m);
-	} else if (m->type == MSG_CSR) {
-		struct sim_slot *slot = control_slot(s, m->renewal_id);
-		if (slot != NULL && slot->busy)
-			again(s, agent, session, m);
-		else if (slot != NULL)
-			on_csr(s, slot, m);
-	}
-}
-
-void control_up(struct sim *s, int agent, uint64_t session)
-{
-	struct session_event e = {
-		.kind = SES_UP, .gateway = s->controller.connection, .session = session, .not_after_at = TIME_NEVER};
-	e.host_hash = s->agent[agent].host_hash;
-	session_event(s, agent, &e);
-}
-
-void control_down(struct sim *s, uint64_t session, int agent)
-{
-	struct session_event e = {.kind = SES_DOWN, .gateway = s->controller.connection, .session = session};
-	session_event(s, agent, &e);
-}
-
-void control_gateway_lost(struct sim *s)
-{
-	for (int agent = 0; agent < s->n_agents; agent++) {
-		struct session_event e = {.kind = SES_GATEWAY_LOST, .gateway = s->controller.connection};
-		session_event(s, agent, &e);
-	}
-}
-
-/* ---- signer ---- */
-
-void control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint)
-{
-	for (int i = 0; i < SIM_SLOTS && s->controller.alive; i++) {
-		struct sim_slot *slot = &s->controller.slot[i];
-		if (!slot->used || slot->busy || !serial_equal(slot->o.serial, serial))
-			continue; /* a busy order is no longer signing */
-		struct order_event e = event_of(s, &slot->o, code == 0 ? EV_ISSUED : EV_SIGN_FAILED);
-		e.serial = serial;
-		e.code = code;
-		e.fingerprint = fingerprint;
-		order_event(s, slot, &e, -1, NULL);
-		return;
-	}
-}
-
-static void restart_all(struct sim *s)
-{
-	for (int i = 0; i < SIM_SLOTS && s->controller.alive; i++) {
-		struct sim_slot *slot = &s->controller.slot[i];
-		if (!slot->used || slot->busy)
-			continue;
-		struct order_event e = event_of(s, &slot->o, EV_RESTART);
-		order_event(s, slot, &e, -1, NULL);
-	}
-}
-
-static void reserve(struct sim *s)
-{
-	struct sim_change *c = change_new();
-	store_reserve_serials(c->change, 1000, s->signer.top + 1);
-	c->reserves = s->controller.reserving = true;
-	change_submit(s, c);
-}
-
-static void on_signer(struct sim *s, const struct sim_event *e)
-{
-	struct sim_controller *k = &s->controller;
-	if (!k->alive || k->run != e->run || !s->signer.alive || s->signer.run != e->link)
-		return;
-	k->signer_linked = true;
-	reserve(s);
-	restart_all(s);
-}
-
-void control_signer_up(struct sim *s)
-{
-	struct sim_event *e = sim_after(s, sim_between(s, 10, 1000), on_signer);
-	e->run = s->controller.run;
-	e->link = s->signer.run;
-}
-
-void control_signer_gone(struct sim *s)
-{
-	s->controller.signer_linked = false;
-}
-
-/* ---- time: due certificates, timers, supersession, people ---- */
-
-static void supersede_due(struct sim *s)
-{
-	static struct issuance rows[8];
-	size_t                 n = 0;
-	if (s->controller.first != NULL || view_supersede_due(s->view, control_now(s), rows, 8, &n) != 0 || n == 0)
-		return;
-	struct sim_change *c = change_new();
-	for (size_t i = 0; i < n; i++) {
-		rows[i].state = ISSUANCE_REVOKED;
-		rows[i].revoked_at = control_now(s);
-		rows[i].revoke_reason = REASON_SUPERSEDED;
-		rows[i].supersede_at = TIME_NEVER;
-		store_put_issuance(c->change, &rows[i]);
-	}
-	change_submit(s, c);
 }
 
 struct sim_slot *control_order_new(struct sim *s, const struct certificate *cert, enum trigger trigger, uint32_t flags, struct id campaign,
@@ -645,112 +341,67 @@ struct sim_slot *control_order_new(struct sim *s, const struct certificate *cert
 	struct sim_slot *slot = slot_new(s, &o);
 	if (slot == NULL)
 		return NULL;
-	struct order_event e = event_of(s, &o, EV_DISPATCH);
+	struct order_event e = control_event(s, &o, EV_DISPATCH);
 	control_order(s, slot, &e, -1, NULL, into);
 	return slot;
 }
 
-static bool ordered_already(const struct sim *s, const char *cert_id)
-{
-	for (int i = 0; i < SIM_SLOTS; i++) {
-		if (s->controller.slot[i].used && strcmp(s->controller.slot[i].o.cert_id, cert_id) == 0)
-			return true;
-	}
-	return false;
-}
+/* ---- signer ---- */
 
-static void schedule(struct sim *s)
+void control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint)
 {
-	static struct certificate due[SIM_AGENTS_MAX * SIM_CERTS_MAX];
-	size_t                    n = 0;
-	if (s->now >= s->calm_at || view_due(s->view, control_now(s), due, N_ELEMENTS(due), &n) != 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		enum trigger trigger = serial_is_none(due[i].serial) ? TRIGGER_MANUAL : TRIGGER_SCHEDULED;
-		bool         approval = false;
-		if (!ordered_already(s, due[i].cert_id) &&
-		    policy_eligible(&due[i], &s->template, NULL, trigger, false, control_now(s), &approval) == 0 && !approval)
-			(void)control_order_new(s, &due[i], trigger, 0, (struct id){{0}}, NULL);
-	}
-}
-
-/* A person cancels an open order now and then, and always a paused one, so that the next can begin. */
-static void people(struct sim *s)
-{
-	for (int i = 0; i < SIM_SLOTS; i++) {
+	for (int i = 0; i < SIM_SLOTS && s->controller.alive; i++) {
 		struct sim_slot *slot = &s->controller.slot[i];
-		bool             paused = s->config->days == 0 && slot->o.phase == ORDER_PAUSED && sim_chance(s, 5);
-		if (!slot->used || slot->busy || !(paused || sim_chance(s, s->config->cancel)))
+		if (!slot->used || slot->busy || !serial_equal(slot->o.serial, serial))
+			continue; /* a busy order is no longer signing */
+		struct order_event e = control_event(s, &slot->o, code == 0 ? EV_ISSUED : EV_SIGN_FAILED);
+		e.serial = serial;
+		e.code = code;
+		e.fingerprint = fingerprint;
+		control_order(s, slot, &e, -1, NULL, NULL);
+		return;
+	}
+}
+
+static void restart_all(struct sim *s)
+{
+	for (int i = 0; i < SIM_SLOTS && s->controller.alive; i++) {
+		struct sim_slot *slot = &s->controller.slot[i];
+		if (!slot->used || slot->busy)
 			continue;
-		struct order_event e = event_of(s, &slot->o, EV_CANCEL);
-		order_event(s, slot, &e, -1, NULL);
+		struct order_event e = control_event(s, &slot->o, EV_RESTART);
+		control_order(s, slot, &e, -1, NULL, NULL);
 	}
 }
 
-/* Somebody sets the clock, or a time server does. */
-static void jump(struct sim *s)
+void control_reserve(struct sim *s)
 {
-	static const int64_t ahead[] = {0, -2 * MS_HOUR, -10 * MS_MINUTE, 10 * MS_MINUTE, 2 * MS_HOUR};
-	s->ahead = ahead[sim_random(s, N_ELEMENTS(ahead))];
-	s->jumps++;
-	sim_trace(s, "the controller's clock is %lld s ahead", (long long)(s->ahead / MS_SECOND));
+	struct sim_change *c = change_new();
+	store_reserve_serials(c->change, 1000, s->signer.top + 1);
+	c->reserves = s->controller.reserving = true;
+	change_submit(s, c);
 }
 
-static bool is_unanswered(const struct session *x)
-{
-	return x->welcomed && !x->helloed;
-}
-
-/* A second; in years as long as nothing is waited for. */
-static int64_t tick_ms(const struct sim *s)
-{
-	int64_t at = s->now + LOOK_MS;
-	if (s->config->days == 0)
-		return MS_SECOND;
-	for (int i = 0; i < SIM_SLOTS; i++) {
-		const struct sim_slot *slot = &s->controller.slot[i];
-		if (slot->used && s->now + MS_MINUTE < at)
-			at = s->now + MS_MINUTE;
-		if (slot->used && slot->o.next_at != TIME_NEVER && slot->o.next_at - s->ahead < at)
-			at = slot->o.next_at - s->ahead;
-	}
-	for (int i = 0; i < s->n_agents; i++)
-		if (is_unanswered(&s->controller.session[i]))
-			at = s->now + 5 * MS_SECOND;
-	return at - s->now > MS_SECOND ? at - s->now : MS_SECOND;
-}
-
-static void on_tick(struct sim *s, const struct sim_event *e)
+static void on_signer(struct sim *s, const struct sim_event *e)
 {
 	struct sim_controller *k = &s->controller;
-	if (!k->alive || k->run != e->run)
+	if (!k->alive || k->run != e->run || !s->signer.alive || s->signer.run != e->link)
 		return;
-	for (int i = 0; i < SIM_SLOTS && k->alive; i++) {
-		struct sim_slot *slot = &k->slot[i];
-		if (!slot->used || slot->busy || slot->o.next_at > control_now(s))
-			continue;
-		struct order_event timer = event_of(s, &slot->o, EV_TIMER);
-		order_event(s, slot, &timer, -1, NULL);
-	}
-	bool years = s->config->days > 0;
-	for (int agent = 0; agent < s->n_agents && (years || e->link % 5 == 0); agent++)
-		if (!years || is_unanswered(&k->session[agent])) /* nobody else's timer does anything */
-			session_event(s, agent, &(struct session_event){.kind = SES_TIMER});
-	if (years ? s->now >= k->look_at : e->link % 5 == 0) {
-		k->look_at = s->now + LOOK_MS;
-		schedule(s);
-		supersede_due(s);
-	}
-	if (k->signer_linked && !k->reserving && k->serial_end - k->serial_next < 100)
-		reserve(s);
-	people(s);
-	if (sim_chance(s, s->config->jump))
-		jump(s);
-	if (k->alive && k->run == e->run)
-		campaign_tick(s);
-	struct sim_event *next = sim_after(s, tick_ms(s), on_tick);
-	next->run = e->run;
-	next->link = e->link + 1;
+	k->signer_linked = true;
+	control_reserve(s);
+	restart_all(s);
+}
+
+void control_signer_up(struct sim *s)
+{
+	struct sim_event *e = sim_after(s, sim_between(s, 10, 1000), on_signer);
+	e->run = s->controller.run;
+	e->link = s->signer.run;
+}
+
+void control_signer_gone(struct sim *s)
+{
+	s->controller.signer_linked = false;
 }
 
 /* ---- life and death ---- */
@@ -781,7 +432,7 @@ void control_start(struct sim *s)
 	net_controller_up(s);
 	if (s->signer.alive)
 		control_signer_up(s);
-	sim_after(s, MS_SECOND, on_tick)->run = k->run;
+	control_tick_begin(s);
 }
 
 void control_die(struct sim *s)

@@ -1,6 +1,7 @@
-/* test_years.c - room tests/sim: does the count of renewals done before their emergency threshold count? Without faults all of them are; with
- * those of the table hardly one is not; and with hosts that are away for weeks those are missed, each with its cause. One seed, one trace.
- * `test_years SEED [CHECK]` replays a seed and prints what happens, `test_years - CHECK` runs one check. Never: the simulation itself; that is tests/lib/sim_*.c. */
+/* test_years.c - room tests/sim: does the count of renewals done before their emergency threshold count? Without faults all of
+ * them are; with those of the table hardly one is not; and with hosts that are away for weeks those are missed, each with its
+ * cause. One seed, one trace. `test_years SEED [CHECK]` replays a seed and prints what happens, `test_years - CHECK` runs one
+ * check. Never: the simulation itself; that is tests/lib/sim_*.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@ enum { AGENTS = 8, DAYS = 280, NONE = 0, STATED = 500, TOO_MUCH = 10000, LEAST =
 
 static const struct {
 	const char *name;
-	unsigned    rate; /* percent of what is stated */
+	unsigned    rate;             /* percent of what is stated */
 	bool        all, some_missed; /* of the renewals: done in time */
 } checks[] = {
 	{"years-quiet", NONE, true, false},
@@ -100,8 +101,8 @@ static unsigned check(size_t i, uint64_t seeds)
 	}
 	if (checks[i].some_missed && (away == 0 || in_time == 0))
 		errors += wrong(c.name, 0, "hosts were away for weeks, and that was not counted");
-	printf("%s %zu - %s, %" PRIu64 " seeds: %" PRIu32 " of %" PRIu32 " renewals before their emergency threshold\n", errors == 0 ? "ok" : "not ok", i + 1,
-	       c.name, seeds, in_time, judged);
+	printf("%s %zu - %s, %" PRIu64 " seeds: %" PRIu32 " of %" PRIu32 " renewals before their emergency threshold\n",
+	       errors == 0 ? "ok" : "not ok", i + 1, c.name, seeds, in_time, judged);
 	fflush(stdout);
 	return errors;
 }
@@ -115,7 +116,8 @@ int main(int argc, char **argv)
 			continue;
 		struct sim_config c = config_of(i);
 		runs++;
-		errors += argc > 1 && strcmp(argv[1], "-") != 0 ? run(&c, strtoull(argv[1], NULL, 10), true).errors : check(i, all ? 20 : 3);
+		errors += argc > 1 && strcmp(argv[1], "-") != 0 ? run(&c, strtoull(argv[1], NULL, 10), true).errors
+								: check(i, all ? 20 : 3);
 	}
 	return errors == 0 && runs > 0 ? 0 : 1;
 }
