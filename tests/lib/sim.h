@@ -42,6 +42,7 @@ struct sim_config {
 	bool        staged;            /* hosts keep their next key ready */
 	int         days;              /* years (sim_years.c): so long things go wrong; 0 = as long as a check takes */
 	unsigned    rate;              /* years: percent of the rates of its table of faults */
+	int         lead_days;         /* years: from when a renewal is due to the emergency threshold; 0 = as the template is shipped */
 };
 
 /* Every message of the fleet protocol, as values. */
@@ -248,7 +249,7 @@ struct sim_controller {
 	struct sim_campaign campaign[SIM_CAMPAIGNS]; /* those that are open */
 	bool               asked;                    /* for one that is not stored yet */
 	int64_t            seen_at[SIM_AGENTS_MAX], started_at; /* true time */
-	int64_t            look_at; /* for what is due */
+	int64_t            look_at, supersede_at; /* in years: for what is due, for what is followed */
 };
 
 struct sim_flip {

@@ -505,6 +505,8 @@ void control_install(struct sim *s)
 		s->template.validity_ms = 100 * MS_DAY;
 		s->template.renewal_threshold_ms = s->template.validity_ms / 3;
 		s->template.emergency_threshold_ms = 7 * MS_DAY;
+		if (s->config->lead_days > 0)
+			s->template.renewal_threshold_ms = s->template.emergency_threshold_ms + s->config->lead_days * MS_DAY;
 	}
 	s->template.auto_renewal = s->template.post_validation = true;
 	if (store_mem_open(&options, &s->store) != 0 || store_view_open(s->store, &s->view) != 0)

@@ -114,6 +114,9 @@ static void on_tick(struct sim *s, const struct sim_event *e)
 	if (years ? s->now >= k->look_at : e->link % 5 == 0) {
 		k->look_at = s->now + LOOK_MS;
 		schedule(s);
+	}
+	if (years ? s->now >= k->supersede_at : e->link % 5 == 0) {
+		k->supersede_at = s->now + MS_HOUR;
 		supersede_due(s);
 	}
 	if (k->signer_linked && !k->reserving && k->serial_end - k->serial_next < 100)
