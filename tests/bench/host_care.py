@@ -9,6 +9,7 @@ import threading
 import time
 
 import many_targets
+import peers
 from checks import rows
 from installation import ROOT, wait_for, write
 from kernel import cpu_us, group_exact_kib, group_kib, rollup_kib
@@ -48,15 +49,17 @@ def size(host):
                                             "pss_kib": {n: rollup_kib(p) for n, p in who.items()}}
 
 
-def memory(table, one, host):
+def memory(table, one, host, folder):
     """`one`: what size() said of a host with one target, after its renewals."""
     value, details = size(host)
     with Empty() as empty:
         floor = group_kib(empty) / 1024
+    peer = peers.certmonger_mib(folder)
     table.add("agent-memory", value, "MiB", floor, "<= 12 MiB, 1 target <= 10", value <= 12 and one[0] <= 10, targets=TARGETS, **details,
               one_target_mib=round(one[0], 2), one_target=one[1],
+              certmonger_mib="not installable" if peer is None else round(peer, 2),
               value_is="vcc-agent and vcc-keeper with 50 targets that were issued and proved minutes ago; smaps over the pair alone",
-              floor_is="two processes with the same TLS libraries that do nothing; certmonger is published with 9.3 MB")
+              floor_is="two processes with the same TLS libraries that do nothing; certmonger_mib: certmonger with one certificate in this run, counted alike")
 
 
 def idle_cpu(table, host, seconds):

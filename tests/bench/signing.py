@@ -2,6 +2,7 @@
 import json
 import os
 
+import peers
 from installation import ROOT, run, wait_for
 from kernel import cpu_us
 
@@ -44,12 +45,15 @@ def sign(table, inst, rounds):
 
 
 def store(table, folder):
-    """The store alone for now: what one controller's writer makes durable."""
+    """What one controller's writer makes durable."""
+    peer = peers.cfssl_rate(folder)
     rows = tool("bench_store", folder)
     stored = next(r for r in rows if r["id"] == "issue-stored")
     published = 2200.0
-    table.add("issue-stored", stored["value"], "per s", published, ">= 6000/s", stored["value"] >= 6000, in_flight=stored["in_flight"],
-              cpu_us=stored["cpu_us_per_issue"], rows=rows,
+    rate = stored["value"]
+    table.add("issue-stored", rate, "per s", published, ">= 6000/s, 20 x cfssl", rate >= 6000 and (peer is None or rate >= 20 * peer),
+              in_flight=stored["in_flight"], cpu_us=stored["cpu_us_per_issue"], rows=rows,
+              cfssl_per_s="not installable" if peer is None else round(peer, 1), over_cfssl=None if peer is None else round(rate / peer, 1),
               value_is="store alone: issuance, certificate, order, two audit records and outbox message of each issue durable (SQLite file); "
                        "signatures apart, see sign-rate",
-              floor_is="OpenBao's published rate of stored certificates; cfssl with SQLite is not measured here")
+              floor_is="OpenBao's published rate of stored certificates; cfssl_per_s: cfssl with SQLite in this run, signed and stored, one client")

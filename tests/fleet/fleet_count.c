@@ -130,6 +130,27 @@ static void moments_set(const struct fleet_report *r, json_t *to)
 	json_object_set_new(to, "last_welcome_at_ms", json_integer(welcome));
 }
 
+/* Proved = a handshake has shown another certificate since the mark. */
+static json_t *real_json(const struct fleet_real *real)
+{
+	json_int_t ready = 0, proved = 0, certificates = 0;
+	int64_t    last = 0;
+	json_t    *pids = json_array();
+	for (uint32_t i = 0; i < real->n; i++) {
+		const struct real_seen *h = &real->host[i];
+		uint64_t                since = h->certificates - real->marked[i];
+		ready += h->certificates > 0;
+		proved += since > 0;
+		certificates += (json_int_t)since;
+		last = since > 0 && h->at > last ? h->at : last;
+		for (int part = 0; part < REAL_PROCESSES; part++)
+			if (h->pids[part] > 0)
+				json_array_append_new(pids, json_integer(h->pids[part]));
+	}
+	return json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "count", (int)real->n, "joined", (json_int_t)real->joined, "ready", ready, "proved", proved,
+	                 "certificates", certificates, "restarts", (json_int_t)real->restarts, "last_proved_at_ms", (json_int_t)last, "pids", pids);
+}
+
 static json_t *report_json(const struct fleet_report *r)
 {
 	json_t *o = json_pack("{s:s,s:s,s:i,s:I,s:I,s:I}", "version", VCC_VERSION, "phase", r->phase, "agents", (int)r->agents, "begun_at_ms",
@@ -160,6 +181,7 @@ static json_t *report_json(const struct fleet_report *r)
 	json_object_set_new(o, "refusals", codes);
 	json_object_set_new(o, "counts", counts);
 	json_object_set_new(o, "times", times);
+	json_object_set_new(o, "real", real_json(r->real));
 	return o;
 }
 

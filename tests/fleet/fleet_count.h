@@ -7,6 +7,7 @@
 
 #include "shared/base/err.h"
 #include "shared/model/messages.h"
+#include "tests/fleet/fleet_real.h"
 
 enum fleet_tally {
 	TALLY_JOINED,        /* joins that ended well, in this run */
@@ -75,6 +76,7 @@ struct fleet_report {
 	uint32_t                  agents, processes;
 	const pid_t              *pids;
 	const struct fleet_count *counts; /* `processes` of them */
+	const struct fleet_real  *real;   /* counts and times above are of the simulated hosts alone */
 	int64_t                   begun_at, marked_at, now_at;
 	const struct hash        *served; /* by member: written by its process, read at any moment */
 };

@@ -79,24 +79,30 @@ static void hello(struct fleet *f, struct member *m)
 	(void)member_send(f, m, MSG_HELLO, &h);
 }
 
+const char *member_template(const char *service, const char *agent, const char *domain, char *ret_names, size_t size)
+{
+	size_t k = 0;
+	while (k + 1 < N_ELEMENTS(kinds) && !text_equal(kinds[k].service, service))
+		k++;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(ret_names, size, kinds[k].names, agent, domain);
+#pragma GCC diagnostic pop
+	return kinds[k].template_id;
+}
+
 void member_target(struct fleet *f, struct member *m)
 {
 	struct msg_target t = {.served = m->serial};
 	struct names      names = {.text = ""};
 	char              list[NAMES_TEXT_SIZE];
-	size_t            k = 0;
-	while (k + 1 < N_ELEMENTS(kinds) && !text_equal(kinds[k].service, m->service))
-		k++;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(list, sizeof(list), kinds[k].names, m->name, m->domain);
-#pragma GCC diagnostic pop
+	const char       *template_id = member_template(m->service, m->name, m->domain, list, sizeof(list));
 	if (names_parse(list, false, &names, NULL) != 0)
 		return;
 	(void)snprintf(t.cert_id, sizeof(t.cert_id), "%s-web", m->name);
 	text_cut(t.stem, sizeof(t.stem), "web");
 	text_cut(t.service, sizeof(t.service), m->service);
-	text_cut(t.template_id, sizeof(t.template_id), kinds[k].template_id);
+	text_cut(t.template_id, sizeof(t.template_id), template_id);
 	text_cut(t.names, sizeof(t.names), names.text);
 	text_cut(t.reload_kind, sizeof(t.reload_kind), "none");
 	text_cut(t.verify_kind, sizeof(t.verify_kind), "tls");

@@ -33,6 +33,10 @@ static const char usage[] =
 	"  --offline-share X% so many leave when they are served first\n"
 	"  --return-at T      and come back after T\n"
 	"  --slow-link X%     so many read at most 1 KiB each 200 ms\n"
+	"  --real X%          so many are real: vcc-hook, vcc-keeper and vcc-agent from beside this program, and a\n"
+	"                     TLS service that they reload, each below D/real/NAME. What these serve is what a\n"
+	"                     handshake shows; the report tells of them under `real`, of the others elsewhere.\n"
+	"                     Options for simulated hosts do not touch them. At most 200\n"
 	"  --reconnect-storm T  all connections are cut after T, and come back\n"
 	"  --clock-skew T     clocks differ by up to T, before or after\n"
 	"  --for T            end after T (default 1h, at most 1d)\n"
@@ -43,7 +47,7 @@ static const char usage[] =
 
 enum fleet_option {
 	O_PIN = 256, O_TOKENS, O_SANDBOX, O_STATE, O_AGENTS, O_PROCESSES, O_SERVICES, O_JOINS, O_SPREAD, O_DEPLOY, O_SETTLE, O_STAGE,
-	O_PROBE, O_FAIL, O_OFFLINE, O_RETURN, O_SLOW, O_STORM, O_SKEW, O_FOR, O_MEMORY, O_JSON, O_SERVED, O_VERSION, O_HELP,
+	O_PROBE, O_FAIL, O_OFFLINE, O_RETURN, O_SLOW, O_STORM, O_SKEW, O_FOR, O_MEMORY, O_JSON, O_SERVED, O_REAL, O_VERSION, O_HELP,
 };
 
 static const struct option options[] = {
@@ -54,8 +58,8 @@ static const struct option options[] = {
 	{"fail-share", 1, NULL, O_FAIL},  {"offline-share", 1, NULL, O_OFFLINE}, {"return-at", 1, NULL, O_RETURN},
 	{"slow-link", 1, NULL, O_SLOW},   {"reconnect-storm", 1, NULL, O_STORM}, {"clock-skew", 1, NULL, O_SKEW},
 	{"for", 1, NULL, O_FOR},          {"memory", 1, NULL, O_MEMORY},     {"json", 1, NULL, O_JSON},
-	{"stage-after", 1, NULL, O_STAGE}, {"served", 1, NULL, O_SERVED},    {"version", 0, NULL, O_VERSION},
-	{"help", 0, NULL, O_HELP},        {0},
+	{"stage-after", 1, NULL, O_STAGE}, {"served", 1, NULL, O_SERVED},    {"real", 1, NULL, O_REAL},
+	{"version", 0, NULL, O_VERSION},  {"help", 0, NULL, O_HELP},        {0},
 };
 
 static _Noreturn void wrong(const char *option, const char *value, const char *what)
@@ -185,6 +189,9 @@ static void amount(struct fleet_options *o, int option, const char *value)
 		break;
 	case O_OFFLINE:
 		o->offline_share = share("--offline-share", value);
+		break;
+	case O_REAL:
+		o->real_share = share("--real", value);
 		break;
 	case O_SLOW:
 		o->slow_share = share("--slow-link", value);

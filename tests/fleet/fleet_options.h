@@ -31,6 +31,7 @@ struct fleet_options {
 	int64_t     settle_ms, probe_ms, skew_ms;
 	int64_t     stage_ms; /* the next key is made within it; -1 = none is */
 	double      fail_share, offline_share, slow_share; /* 0..1 */
+	double      real_share; /* of the hosts that have not joined: a real one each */
 	int64_t     return_ms; /* after which those who are offline come back; 0 = they do not */
 	int64_t     storm_ms;  /* after which all connections are cut at once; 0 = never */
 	int64_t     for_ms;    /* end of the run */

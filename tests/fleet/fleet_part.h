@@ -128,6 +128,8 @@ uint64_t member_send_signed(struct fleet *f, struct member *m, uint16_t type, co
 void     member_send_receipt(struct fleet *f, struct member *m, const struct receipt_kept *r);
 void     member_pong(struct fleet *f, struct member *m, struct span payload);
 void     member_target(struct fleet *f, struct member *m);
+/* The shipped template of a service, and the names ("" = none) that an agent serves under it. */
+const char *member_template(const char *service, const char *agent, const char *domain, char *ret_names, size_t size);
 void     member_ready(struct fleet *f, struct member *m);
 
 /* ---- fleet_deploy.c: the core, and a host that does what it says ---- */

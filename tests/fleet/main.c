@@ -20,6 +20,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "tests/fleet/fleet_part.h"
+#include "tests/fleet/fleet_real.h"
 #include "tests/fleet/fleet_sandbox.h"
 
 enum { REPORT_MS = 500, END_MS = 30000, TOKENS_BYTES = FLEET_AGENTS_MAX * TOKEN_JOIN_SIZE };
@@ -28,11 +29,7 @@ struct shared {
 	volatile int       stop;
 	volatile int64_t   storm;
 	struct fleet_count counts[FLEET_PROCESSES_MAX];
-};
-
-struct seat { /* one member before its process has it */
-	char  name[AGENT_NAME_SIZE];
-	char *token; /* NULL = it has joined */
+	struct fleet_real  real;
 };
 
 static volatile sig_atomic_t asked_end, asked_mark, asked_storm;
@@ -74,6 +71,7 @@ static int seats_from_tokens(const char *file, struct seat *seats, size_t *n, si
 		return refuse(why, E_NOMEM, file, "out of memory");
 	for (size_t i = 0; i < joined; i++)
 		memcpy(names[i], seats[i].name, sizeof(names[i]));
+	qsort(names, joined, sizeof(*names), (int (*)(const void *, const void *))strcmp);
 	int r = file_read(AT_FDCWD, file, true, &text, why);
 	buf_add_u8(&text, 0);
 	for (char *line = r == 0 ? strtok_r((char *)text.p, "\r\n", &rest) : NULL; line != NULL && *n < max && r == 0; line = strtok_r(NULL, "\r\n", &rest)) {
@@ -101,6 +99,8 @@ static int seats_find(struct fleet_options *o, int dir_fd, struct seat **ret, st
 	for (size_t i = 0; r == 0 && i < n; i++)
 		memcpy(seats[i].name, names[i], sizeof(names[i]));
 	free(names);
+	if (r == 0)
+		r = real_find(dir_fd, seats, &n, o->agents, why);
 	if (r == 0 && n < o->agents && o->sandbox != NULL)
 		r = fleet_sandbox_invite(o, (uint32_t)n, why);
 	if (r == 0 && n < o->agents && o->tokens != NULL)
@@ -109,6 +109,30 @@ static int seats_find(struct fleet_options *o, int dir_fd, struct seat **ret, st
 		r = refuse(why, E_RANGE, "--agents", "only %zu have joined or hold a token", n);
 	*ret = seats;
 	return r;
+}
+
+/* Simulated hosts first. Who has joined stays what it is. */
+static int seats_part(struct fleet_options *o, struct seat *seats, uint32_t *ret_simulated, struct refusal *why)
+{
+	struct seat *parted = calloc(o->agents, sizeof(*parted));
+	uint32_t     n = 0;
+	if (parted == NULL)
+		return refuse(why, E_NOMEM, "fleet", "out of memory");
+	for (uint32_t i = 0; i < o->agents; i++)
+		seats[i].real = seats[i].real || (seats[i].token != NULL && fleet_share_has(o->real_share, o->agents, i, 1));
+	for (int real = 0; real < 2; real++) {
+		for (uint32_t i = 0; i < o->agents; i++)
+			if (seats[i].real == (real != 0))
+				parted[n++] = seats[i];
+		*ret_simulated = real == 0 ? n : *ret_simulated;
+	}
+	memcpy(seats, parted, o->agents * sizeof(*seats));
+	free(parted);
+	if (*ret_simulated < o->processes)
+		return refuse(why, E_RANGE, "--real", "each process needs a simulated host");
+	if (o->agents - *ret_simulated > FLEET_REAL_MAX)
+		return refuse(why, E_RANGE, "--real", "%u hosts would be real; at most %d may be", o->agents - *ret_simulated, FLEET_REAL_MAX);
+	return 0;
 }
 
 /* ---- one process ------------------------------------------------------------------------------------------------------------------ */
@@ -219,10 +243,20 @@ static int process_run(const struct fleet_options *o, struct shared *shared, str
 	return r == 0 ? 0 : 1;
 }
 
+static int real_process(const struct fleet_options *o, struct shared *shared, struct hash *served, const struct seat *seats)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	return real_run(o, seats + o->agents, &shared->real, served + o->agents, &shared->stop);
+}
+
 /* ---- the parent --------------------------------------------------------------------------------------------------------------------- */
 
 static void mark(struct shared *shared, uint32_t processes)
 {
+	for (uint32_t i = 0; i < shared->real.n; i++)
+		shared->real.marked[i] = shared->real.host[i].certificates;
 	for (uint32_t p = 0; p < processes; p++) {
 		struct fleet_count *c = &shared->counts[p];
 		memset(c->tally, 0, sizeof(c->tally));
@@ -265,14 +299,23 @@ static bool all_run(const pid_t *pids, uint32_t n, int *ret_status)
 	return all;
 }
 
+/* A service that has shown nothing else yet serves what it had. */
+static int64_t real_ready(const struct fleet_real *real)
+{
+	int64_t ready = 0;
+	for (uint32_t i = 0; i < real->n; i++)
+		ready += real->host[i].certificates > 0;
+	return ready;
+}
+
 static void watch(const struct fleet_options *o, struct shared *shared, struct fleet_report *r, const struct seat *seats, pid_t *pids,
                   int *status)
 {
 	int64_t begun = clock_monotonic();
 	int64_t next = 0;
 	bool    told = false;
-	while (all_run(pids, o->processes, status) && asked_end == 0) {
-		int64_t ready = fleet_report_gauge(r, GAUGE_READY);
+	while (all_run(pids, o->processes + (shared->real.n > 0), status) && asked_end == 0) {
+		int64_t ready = fleet_report_gauge(r, GAUGE_READY) + real_ready(&shared->real);
 		if (asked_mark != 0) {
 			asked_mark = 0;
 			mark(shared, o->processes);
@@ -285,9 +328,9 @@ static void watch(const struct fleet_options *o, struct shared *shared, struct f
 		}
 		if (clock_monotonic() >= next) {
 			next = clock_monotonic() + REPORT_MS;
-			report(r, o, seats, ready < o->agents ? "joining" : "running");
+			report(r, o, seats, ready < r->agents ? "joining" : "running");
 		}
-		if (!told && ready == o->agents) {
+		if (!told && ready == r->agents) {
 			told = true;
 			printf("ready %lld\n", (long long)ready);
 			fflush(stdout);
@@ -296,19 +339,23 @@ static void watch(const struct fleet_options *o, struct shared *shared, struct f
 	}
 }
 
-static int fleet_start(const struct fleet_options *o, const struct seat *seats, int dir_fd)
+/* `o`: of the simulated hosts alone; the first seats are theirs, `real` more follow. */
+static int fleet_start(const struct fleet_options *o, const struct seat *seats, uint32_t real, int dir_fd)
 {
-	static pid_t   pids[FLEET_PROCESSES_MAX];
-	pid_t          running[FLEET_PROCESSES_MAX];
+	static pid_t   pids[FLEET_PROCESSES_MAX + 1]; /* the last is that of the real hosts, where there are any */
+	pid_t          running[FLEET_PROCESSES_MAX + 1];
+	uint32_t       processes = o->processes + (real > 0);
 	int            status = 0;
 	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct hash   *served = mmap(NULL, o->agents * sizeof(*served), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	size_t         served_size = (o->agents + real) * sizeof(struct hash);
+	struct hash   *served = mmap(NULL, served_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || served == MAP_FAILED)
 		return 1;
-	for (uint32_t p = 0; p < o->processes; p++) {
+	shared->real.n = real;
+	for (uint32_t p = 0; p < processes; p++) {
 		pids[p] = fork();
 		if (pids[p] == 0)
-			_exit(process_run(o, shared, served, seats, dir_fd, p));
+			_exit(p < o->processes ? process_run(o, shared, served, seats, dir_fd, p) : real_process(o, shared, served, seats));
 		if (pids[p] < 0) {
 			perror("vcc-fleet: a process cannot be started");
 			asked_end = status = 1;
@@ -316,13 +363,13 @@ static int fleet_start(const struct fleet_options *o, const struct seat *seats, 
 	}
 	memcpy(running, pids, sizeof(running));
 	struct fleet_report r = {
-		.agents = o->agents, .processes = o->processes, .pids = pids, .counts = shared->counts, .begun_at = clock_now(),
+		.agents = o->agents + real, .processes = o->processes, .pids = pids, .counts = shared->counts, .real = &shared->real, .begun_at = clock_now(),
 		.served = served,
 	};
 	r.marked_at = r.begun_at;
 	watch(o, shared, &r, seats, running, &status);
 	shared->stop = 1;
-	for (uint32_t p = 0; p < o->processes; p++) {
+	for (uint32_t p = 0; p < processes; p++) {
 		int     s = 0;
 		int64_t end = clock_monotonic() + END_MS;
 		while (running[p] > 0 && waitpid(running[p], &s, WNOHANG) == 0) {
@@ -334,7 +381,7 @@ static int fleet_start(const struct fleet_options *o, const struct seat *seats, 
 			status = 1;
 	}
 	report(&r, o, seats, "ended");
-	munmap(served, o->agents * sizeof(*served));
+	munmap(served, served_size);
 	munmap(shared, sizeof(*shared));
 	return status;
 }
@@ -346,6 +393,7 @@ int main(int argc, char **argv)
 	struct rlimit               files;
 	char                        text[640];
 	int                         dir_fd = -1, lock_fd = -1;
+	uint32_t                    simulated = 0;
 	struct seat                *seats = NULL;
 	fleet_options_parse(argc, argv, &o);
 	signals();
@@ -360,14 +408,18 @@ int main(int argc, char **argv)
 		r = fleet_sandbox_read(&o, &why);
 	if (r == 0)
 		r = seats_find(&o, dir_fd, &seats, &why);
+	if (r == 0)
+		r = seats_part(&o, seats, &simulated, &why);
 	if (r == 0 && o.agents / o.processes + 64 > files.rlim_cur)
 		r = refuse(&why, E_RANGE, "--processes", "a process may open only %llu files", (unsigned long long)files.rlim_cur);
 	if (r != 0) {
 		fprintf(stderr, "vcc-fleet: %s\n", refusal_text(&why, text, sizeof(text)));
 		return 1;
 	}
-	int status = fleet_start(&o, seats, dir_fd);
-	for (uint32_t i = 0; i < o.agents; i++)
+	uint32_t agents = o.agents;
+	o.agents = simulated;
+	int status = fleet_start(&o, seats, agents - simulated, dir_fd);
+	for (uint32_t i = 0; i < agents; i++)
 		free(seats[i].token);
 	free(seats);
 	fd_close(lock_fd);

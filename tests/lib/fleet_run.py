@@ -43,7 +43,9 @@ class FleetRun:
 
     def joined(self):
         folder = os.path.join(self.dir, "state")
-        return {n.removesuffix(".member") for n in os.listdir(folder) if n.endswith(".member")} if os.path.isdir(folder) else set()
+        simulated = {n.removesuffix(".member") for n in os.listdir(folder) if n.endswith(".member")} if os.path.isdir(folder) else set()
+        real = os.path.join(folder, "real")
+        return simulated | {n for n in os.listdir(real) if os.path.exists(os.path.join(real, n, "link", "identity.pem"))} if os.path.isdir(real) else simulated
 
     def invite(self):
         """Tokens for those who have not joined, services in turn."""
@@ -93,7 +95,7 @@ class FleetRun:
             raise Failed(f"{e}; {self.report()}") from e
 
     def ready(self, seconds=900):
-        return self.wait("every agent serves its certificate", lambda r: r["ready"] == self.agents, seconds)
+        return self.wait("every agent serves its certificate", lambda r: r["ready"] + r["real"]["ready"] == self.agents, seconds)
 
     def mark(self):
         """Counts and times begin anew; gauges go on."""

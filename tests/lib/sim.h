@@ -17,12 +17,12 @@
 enum {
 	SIM_AGENTS_MAX = 200,
 	SIM_CERTS_MAX = 2, /* per agent; the second one has nothing to probe */
-	SIM_GENERATIONS = 256,
+	SIM_GENERATIONS = 1024,
 	SIM_RECEIPTS = 256,
 	SIM_SLOTS = 512,
 	SIM_CAMPAIGNS = 4,
-	SIM_SIGNATURES = 4096,
-	SIM_FLIPS = 2048,
+	SIM_SIGNATURES = 16384,
+	SIM_FLIPS = 8192,
 };
 
 enum sim_role { SIM_CONTROLLER, SIM_GATEWAY, SIM_SIGNER, SIM_AGENT, SIM_ROLES };
@@ -40,6 +40,9 @@ struct sim_config {
 	int         agents, certs;     /* 0: three, with two certificates each */
 	bool        campaigns;         /* renewals come from campaigns alone: a bulk renewal in waves, an emergency, one in batches */
 	bool        staged;            /* hosts keep their next key ready */
+	int         days;              /* years (sim_years.c): so long things go wrong; 0 = as long as a check takes */
+	unsigned    rate;              /* years: percent of the rates of its table of faults */
+	int         lead_days;         /* years: from when a renewal is due to the emergency threshold; 0 = as the template is shipped */
 };
 
 /* Every message of the fleet protocol, as values. */
@@ -95,6 +98,9 @@ enum sim_mode {
 	MODE_RELOAD_HANGS, /* says nothing */
 	MODE_KILLS_SERVICE,
 	MODE_STALE_WORKER, /* an old process goes on answering for a while */
+	MODE_PASSING, /* those before are met by chance, too */
+	MODE_SERVICE_DOWN = MODE_PASSING, /* and a reload does not start it */
+	MODE_CLOCK_WRONG,  /* by more than a day */
 	MODE_COUNT,
 };
 
@@ -125,6 +131,8 @@ struct sim_cert {
 	struct hash           key;
 	/* service */
 	enum sim_mode        mode;
+	bool                 lasting; /* the mode ends with the fault that brought it */
+	struct serial        judged;  /* years: whose emergency threshold is looked at when it comes */
 	bool                 up;
 	uint64_t             loaded;
 	int64_t              stale_until;
@@ -146,6 +154,8 @@ struct sim_agent {
 	struct sim_msg  receipt[SIM_RECEIPTS]; /* durable, ascending */
 	size_t          n_receipts;
 	uint64_t        last_seq, acked_seq;
+	uint32_t        ails;    /* years: bits of its faults */
+	enum sim_mode   wrong;   /* what a reload does while it is broken */
 	struct sim_cert cert[SIM_CERTS_MAX];
 };
 
@@ -235,16 +245,66 @@ struct sim_controller {
 	bool               commit_planned;
 	uint64_t           message_id;
 	uint64_t           serial_next, serial_end;
-	bool               signer_linked;
+	bool               signer_linked, reserving;
 	struct sim_campaign campaign[SIM_CAMPAIGNS]; /* those that are open */
 	bool               asked;                    /* for one that is not stored yet */
 	int64_t            seen_at[SIM_AGENTS_MAX], started_at; /* true time */
+	int64_t            look_at, supersede_at; /* in years: for what is due, for what is followed */
 };
 
 struct sim_flip {
 	int         agent, cert;
 	uint64_t    generation;
 	struct hash fingerprint;
+};
+
+/* ---- years ---- */
+
+enum sim_fault {
+	FAULT_HOST_DOWN,
+	FAULT_HOST_GONE,
+	FAULT_LINK_CUT,
+	FAULT_DISK_FULL,
+	FAULT_READ_ONLY,
+	FAULT_HOST_CLOCK,
+	FAULT_CONFIG_TEST,
+	FAULT_RELOAD,
+	FAULT_SERVICE_DOWN,
+	FAULT_SITE_CUT,
+	FAULT_CONTROLLER_DOWN,
+	FAULT_GATEWAY_DOWN,
+	FAULT_SIGNER_DOWN,
+	FAULT_STORE_FULL,
+	FAULT_CLOCK,
+	FAULT_COUNT,
+};
+
+/* Why a renewal was not done in time: a fault that went on then, else how far its order had come. */
+enum {
+	CAUSE_UNPROVED = FAULT_COUNT, /* its successor is in use, and no handshake has shown it yet */
+	CAUSE_NO_ORDER,
+	CAUSE_PHASE,
+	CAUSE_COUNT = CAUSE_PHASE + ORDER_PHASE_COUNT,
+	SIM_MISSES = 64,
+};
+
+struct sim_miss {
+	char             cert_id[CERT_ID_SIZE];
+	int64_t          at;
+	unsigned         cause;
+	enum order_phase phase; /* ORDER_PHASE_COUNT: there is no order */
+	int              code;
+	bool             ended; /* it was not renewed before its end either */
+};
+
+struct sim_years {
+	uint32_t        ails; /* bits of the faults of the installation */
+	uint32_t        begun[FAULT_COUNT];
+	uint32_t        judged, in_time, ended, first; /* renewals; of them expired; first issues */
+	uint32_t        completed, attempts, retried, paused; /* orders, their attempts, those with more than one; rests of a day */
+	uint32_t        cause[CAUSE_COUNT];
+	struct sim_miss miss[SIM_MISSES];
+	size_t          n_misses;
 };
 
 struct sim {
@@ -267,6 +327,7 @@ struct sim {
 	struct sim_signer     signer;
 	struct sim_agent      agent[SIM_AGENTS_MAX];
 	struct sim_flip       flip[SIM_FLIPS];
+	struct sim_years      years;
 	size_t                n_flips;
 	unsigned              errors, kills, completed, failures, cancelled, unverified;
 	unsigned              halts, resumes, overtaken, with_stage, jumps;
@@ -319,7 +380,7 @@ void signer_start(struct sim *s);
 void signer_die(struct sim *s);
 void signer_request(struct sim *s, struct serial serial, struct hash tbs);
 
-/* sim_control.c: the shell around the controller core */
+/* sim_control.c, sim_intake.c, sim_tick.c: the shell around the controller core */
 void                control_install(struct sim *s);
 void                control_start(struct sim *s);
 void                control_die(struct sim *s);
@@ -331,6 +392,8 @@ void                control_signer_up(struct sim *s);
 void                control_signer_gone(struct sim *s);
 void                control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint);
 bool                control_at_rest(struct sim *s);
+void                control_tick_begin(struct sim *s);
+void                control_session(struct sim *s, int agent, struct session_event *e);
 struct order_policy control_policy(const struct sim *s);
 
 /* Time as the controller sees it. */
@@ -343,8 +406,31 @@ void              control_order(struct sim *s, struct sim_slot *slot, struct ord
 struct sim_slot  *control_order_new(struct sim *s, const struct certificate *cert, enum trigger trigger, uint32_t flags, struct id campaign,
 				    struct sim_change *into);
 struct sim_slot  *control_slot(struct sim *s, struct id renewal_id); /* in memory, or read back; NULL = there is none */
+struct sim_slot  *control_find(struct sim *s, struct id renewal_id); /* in memory alone */
+struct order_event control_event(struct sim *s, const struct order *o, enum order_event_kind kind);
+void               control_fill_intent(struct sim *s, struct order_event *e); /* serial and content for the key that it names */
+void               control_send(struct sim *s, int agent, const struct sim_msg *m);
+void               control_restage(struct sim *s, const char *cert_id);
+void               control_reserve(struct sim *s); /* serials */
 struct sim_change *change_new(void);
 void               change_submit(struct sim *s, struct sim_change *c);
+
+/* sim_years.c: faults at stated rates that pass by themselves, and which renewals were done before their emergency threshold */
+extern const struct sim_config sim_years_config;
+extern const struct sim_fault_kind {
+	const char *name, *rows; /* of the catalogue of faults */
+	enum { FAULT_OF_HOST, FAULT_OF_SITE, FAULT_OF_ALL } scope;
+	unsigned a_century;         /* how often, for each host or for the installation */
+	int64_t  least_ms, most_ms; /* how long: each doubling between the two is as likely */
+} sim_fault_kinds[FAULT_COUNT];
+const char *sim_cause_name(unsigned cause, char ret[64]);
+void        years_begin(struct sim *s);
+void        years_calm(struct sim *s); /* whatever is wrong ends */
+void        years_stored(struct sim *s, const struct sim_change *c);
+bool        years_down(const struct sim *s, enum sim_role role, int agent);
+bool        years_reachable(const struct sim *s, int agent);
+bool        years_mode(const struct sim *s, int agent, enum sim_mode *ret); /* false: nothing is wrong with service or disk */
+bool        years_store_full(const struct sim *s);
 
 /* sim_campaign.c: the shell around the campaign core */
 void campaign_load(struct sim *s);

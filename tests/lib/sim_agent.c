@@ -9,6 +9,7 @@
 #include "tests/lib/sim.h"
 
 #define RECEIPTS_AGAIN_MS (30 * MS_SECOND)
+#define NOTHING_WAITS_MS  MS_HOUR /* in years every look costs */
 
 static const struct deploy_policy policy = {
 	.window_open = true,
@@ -127,6 +128,15 @@ static void stage_acked(struct sim_cert *c, struct hash stage)
 		c->staged_ready = true;
 }
 
+static int64_t again_ms(const struct sim *s, int agent)
+{
+	const struct sim_agent *a = &s->agent[agent];
+	bool                    waits = a->n_receipts > 0;
+	for (int cert = 0; cert < s->n_certs; cert++)
+		waits = waits || (a->cert[cert].staged_there && !a->cert[cert].staged_ready);
+	return s->config->days > 0 && !waits ? NOTHING_WAITS_MS : RECEIPTS_AGAIN_MS;
+}
+
 static void on_receipts_again(struct sim *s, const struct sim_event *e)
 {
 	if (!same_run(s, e))
@@ -136,7 +146,7 @@ static void on_receipts_again(struct sim *s, const struct sim_event *e)
 		stage_beat(s, e->agent);
 	if (!same_run(s, e))
 		return;
-	struct sim_event *next = sim_after(s, RECEIPTS_AGAIN_MS, on_receipts_again);
+	struct sim_event *next = sim_after(s, again_ms(s, e->agent), on_receipts_again);
 	next->agent = e->agent;
 	next->run = e->run;
 }
@@ -409,6 +419,7 @@ void agent_repair(struct sim *s, int agent)
 	for (int cert = 0; cert < s->n_certs; cert++) {
 		struct sim_cert *c = &s->agent[agent].cert[cert];
 		c->mode = MODE_OK;
+		c->lasting = false;
 		if (!c->up && c->current != 0) {
 			c->up = true;
 			c->loaded = c->current;

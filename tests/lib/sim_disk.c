@@ -83,6 +83,8 @@ static void on_check(struct sim *s, const struct sim_event *e)
 		fail(&d, E_PKI_MISMATCH, "key and certificate");
 	else if (c->mode == MODE_CHECK_REFUSED)
 		fail(&d, E_PKI_CHAIN, "foreign");
+	else if (c->mode == MODE_CLOCK_WRONG || s->ahead > MS_DAY || s->ahead < -MS_DAY)
+		fail(&d, E_SWAP_CLOCK, "clock");
 	answer(s, e, &d);
 }
 
@@ -176,12 +178,12 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 	if (is_gone(s, e))
 		return;
 	enum sim_mode mode = c->mode;
-	if (mode >= MODE_RELOAD_FAILS && sim_random(s, 6) == 0)
+	if (mode >= MODE_RELOAD_FAILS && !c->lasting && sim_random(s, 6) == 0)
 		c->mode = MODE_OK; /* somebody repaired it: the next one works */
-	bool works = mode != MODE_RELOAD_FAILS && mode != MODE_RELOAD_NOOP && mode != MODE_KILLS_SERVICE;
+	bool works = mode != MODE_RELOAD_FAILS && mode != MODE_RELOAD_NOOP && mode != MODE_KILLS_SERVICE && mode != MODE_SERVICE_DOWN;
 	if (mode == MODE_KILLS_SERVICE) {
 		c->up = false;
-		c->mode = MODE_OK; /* the next reload starts it */
+		c->mode = c->lasting ? mode : MODE_OK; /* the next reload starts it */
 	} else if (works) {
 		c->up = true;
 		c->loaded = c->current;
@@ -190,7 +192,7 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 		c->stale_until = s->now + sim_between(s, 0, 20 * MS_SECOND);
 	if (mode == MODE_RELOAD_HANGS)
 		return;
-	if (mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES)
+	if (mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES || mode == MODE_SERVICE_DOWN)
 		fail(&d, E_HOOK_FAILED, "exit 1");
 	d.blind = d.code != 0 && !c->probed;
 	answer(s, e, &d);
@@ -292,7 +294,9 @@ void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a)
 		break;
 	case DACT_CHECK:
 		disk_take_stage(s, agent, cert);
-		c->mode = sim_chance(s, s->config->target) ? (enum sim_mode)(1 + sim_random(s, MODE_COUNT - 1)) : MODE_OK;
+		c->lasting = years_mode(s, agent, &c->mode);
+		if (!c->lasting)
+			c->mode = sim_chance(s, s->config->target) ? (enum sim_mode)(1 + sim_random(s, MODE_PASSING - 1)) : MODE_OK;
 		sim_trace(s, "agent %d.%d mode %d", agent, cert, (int)c->mode);
 		begin(s, agent, cert, a, 300, on_check);
 		break;

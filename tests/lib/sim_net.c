@@ -5,6 +5,7 @@
 #include "tests/lib/sim.h"
 
 enum { LINK_MS = 1 }; /* gateway <-> controller: in order */
+#define CONNECT_MS (10 * MS_SECOND)
 
 static int agent_of_session(const struct sim *s, uint64_t session)
 {
@@ -73,13 +74,15 @@ static void announce(struct sim *s, int agent)
 	e->msg.id = s->gateway.session[agent];
 }
 
+static void connect_within(struct sim *s, int agent, int64_t ms);
+
 static void on_connect(struct sim *s, const struct sim_event *e)
 {
 	struct sim_agent *a = &s->agent[e->agent];
 	if (!a->alive || a->run != e->run || a->connected)
 		return;
-	if (!s->gateway.alive) {
-		net_connect_later(s, e->agent);
+	if (!s->gateway.alive || !years_reachable(s, e->agent)) {
+		connect_within(s, e->agent, s->config->days > 0 ? MS_MINUTE : CONNECT_MS);
 		return;
 	}
 	if (s->gateway.session[e->agent] != 0)
@@ -90,11 +93,16 @@ static void on_connect(struct sim *s, const struct sim_event *e)
 		announce(s, e->agent);
 }
 
-void net_connect_later(struct sim *s, int agent)
+static void connect_within(struct sim *s, int agent, int64_t ms)
 {
-	struct sim_event *e = sim_after(s, sim_between(s, 0, 10 * MS_SECOND), on_connect);
+	struct sim_event *e = sim_after(s, sim_between(s, 0, ms), on_connect);
 	e->agent = agent;
 	e->run = s->agent[agent].run;
+}
+
+void net_connect_later(struct sim *s, int agent)
+{
+	connect_within(s, agent, CONNECT_MS);
 }
 
 void net_agent_gone(struct sim *s, int agent)

@@ -12,6 +12,7 @@
 #define BAD_TIME   (90 * MS_MINUTE)
 #define BAD_CAMPAIGNS (20 * MS_MINUTE)
 #define LONGEST    (8 * MS_HOUR)
+#define LONGEST_YEARS (5 * MS_DAY) /* what a wrong clock has planned is waited for */
 #define DEATHS_MAX 60 /* and one for each host */
 
 uint32_t sim_random(struct sim *s, uint32_t below)
@@ -121,6 +122,9 @@ void sim_error(struct sim *s, const char *fmt, ...)
 
 static void on_start(struct sim *s, const struct sim_event *e)
 {
+	const bool alive[SIM_ROLES] = {s->controller.alive, s->gateway.alive, s->signer.alive, s->agent[e->agent].alive};
+	if (alive[e->act] || years_down(s, (enum sim_role)e->act, e->agent))
+		return; /* it starts when that is over */
 	switch ((enum sim_role)e->act) {
 	case SIM_CONTROLLER:
 		control_start(s);
@@ -149,7 +153,8 @@ static void start_later(struct sim *s, enum sim_role role, int agent, int64_t ms
 bool sim_may_die(struct sim *s, enum sim_role role, int agent)
 {
 	static const char *const names[SIM_ROLES] = {"controller", "gateway", "signer", "agent"};
-	if (s->kills >= DEATHS_MAX + (unsigned)s->n_agents || !sim_chance(s, s->config->kill[role]))
+	bool enough = s->config->days == 0 && s->kills >= DEATHS_MAX + (unsigned)s->n_agents;
+	if (enough || !sim_chance(s, s->config->kill[role]))
 		return false;
 	s->kills++;
 	sim_trace(s, "%s %d dies", names[role], agent);
@@ -188,6 +193,7 @@ static void on_calm(struct sim *s, const struct sim_event *e)
 	(void)e;
 	sim_trace(s, "calm");
 	s->ahead = 0;
+	years_calm(s);
 	for (int i = 0; i < s->n_agents; i++)
 		agent_repair(s, i);
 }
@@ -205,7 +211,7 @@ struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose
 	s->now = s->begun_at = START_AT;
 	s->n_agents = config->agents > 0 ? config->agents : 3;
 	s->n_certs = config->certs > 0 ? config->certs : 2;
-	int64_t bad = config->campaigns ? BAD_CAMPAIGNS : BAD_TIME;
+	int64_t bad = config->days > 0 ? config->days * MS_DAY : config->campaigns ? BAD_CAMPAIGNS : BAD_TIME;
 	s->calm_at = START_AT + bad;
 	control_install(s);
 	start_later(s, SIM_SIGNER, 0, 0);
@@ -215,6 +221,8 @@ struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose
 		start_later(s, SIM_AGENT, i, 300);
 	sim_after(s, bad, on_calm);
 	sim_after(s, bad + 30 * MS_SECOND, on_reconnect);
+	if (config->days > 0)
+		years_begin(s);
 	return s;
 }
 
@@ -247,6 +255,7 @@ static bool at_rest(struct sim *s)
 void sim_run(struct sim *s)
 {
 	int64_t look_at = s->calm_at + MS_MINUTE; /* nobody is dead any more */
+	int64_t end = s->config->days > 0 ? s->calm_at + LONGEST_YEARS : START_AT + LONGEST;
 	while (s->n_queue > 0 && s->errors == 0) {
 		struct sim_event *e = take_first(s);
 		s->now = e->at;
@@ -259,7 +268,7 @@ void sim_run(struct sim *s)
 				return;
 			look_at = s->now + MS_SECOND;
 		}
-		if (s->now > START_AT + LONGEST) {
+		if (s->now > end) {
 			tell(s);
 			sim_error(s, "it never comes to rest");
 			return;
