@@ -8,7 +8,7 @@
 #include "shared/pki/issue.h"
 #include "shared/pki/key.h"
 
-enum { CA_MAX = 16, CA_KEYFILE_MAX = 16384 };
+enum { CA_MAX = 24, CA_KEYFILE_MAX = 16384 };
 #define CA_CLOSED ".closed"
 
 struct ca {
