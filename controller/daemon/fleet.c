@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/host_copies.h"
@@ -240,7 +241,7 @@ static void welcome_to(struct controller *ctl, struct member *m, uint64_t gatewa
 		.now_at = clock_now(),
 		.receipt_seq = m->row->receipt_seq,
 		.identity_not_after_at = not_after_at,
-		.bundle_epoch = ctl->bundle_epoch,
+		.bundle_epoch = bundles_epoch(ctl),
 	};
 	text_cut(w.agent, sizeof(w.agent), m->name);
 	struct fleet *f = ctl->fleet;
@@ -596,8 +597,7 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	note_seen(ctl, m, l->address, hello->version);
 	if (other_version)
 		orders_try_paused(ctl, m->name);
-	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
-		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+	bundles_hello(ctl, m, hello->bundle_epoch);
 	crl_news_tell(ctl, m->name);
 }
 

@@ -40,6 +40,8 @@ struct member {
 	uint32_t              refused_in_hour;
 	bool                  health_told; /* on the current connection */
 	struct msg_health     health;
+	uint64_t              trust_epoch; /* of the bundle that it said it has, or has taken since */
+	uint64_t              trust_told;  /* of the last one that was sent to it; its own, when it comes */
 };
 
 _must_check_ int fleet_open(struct controller *ctl, struct fleet **ret);

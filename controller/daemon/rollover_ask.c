@@ -111,7 +111,7 @@ static unsigned number_of(const char *issuer_id)
 /* The one of what is under way, or of an earlier try that stands by, else the next number of the role. */
 static void successor_of(struct controller *ctl, const struct issuer *old, char ret[ISSUER_ID_SIZE])
 {
-	unsigned               highest = 0, mine = number_of(old->issuer_id);
+	unsigned               highest = signer_highest(ctl, old->role), mine = number_of(old->issuer_id);
 	const struct rollover *under_way = rollovers_turnable(ctl, old->issuer_id);
 	if (under_way != NULL) {
 		text_cut(ret, ISSUER_ID_SIZE, under_way->successor_id);

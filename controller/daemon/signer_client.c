@@ -11,6 +11,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
@@ -43,6 +44,7 @@ struct signer_client {
 	size_t             asked; /* sent, not answered */
 	uint64_t           crl_ids;
 	uint32_t           issuers_expected, issuers_seen;
+	unsigned           highest[ISSUER_ROLE_COUNT]; /* number of an authority that the signer has told of */
 	bool               helloed;
 	bool               log_behind;
 	struct wire_frame  in; /* large: one for the connection */
@@ -159,10 +161,28 @@ static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 	send_waiting(s);
 }
 
+/* Also of those that are not ours yet: they wait below another root. */
+static void note_number(struct signer_client *s, const char *issuer_id)
+{
+	for (int role = 0; role < ISSUER_ROLE_COUNT; role++) {
+		const char *name = issuer_role_name((enum issuer_role)role);
+		size_t      n = strlen(name);
+		unsigned    number = strncmp(issuer_id, name, n) == 0 && issuer_id[n] == '-' ? (unsigned)strtoul(issuer_id + n + 1, NULL, 10) : 0;
+		if (number > s->highest[role])
+			s->highest[role] = number;
+	}
+}
+
+unsigned signer_highest(const struct controller *ctl, enum issuer_role role)
+{
+	return ctl->signer->highest[role];
+}
+
 static void on_issuer(struct signer_client *s, const struct sg_issuer *issuer)
 {
 	struct catalog_issuer *i = catalog_issuer(s->ctl->catalog, issuer->issuer_id);
 	s->issuers_seen++;
+	note_number(s, issuer->issuer_id);
 	if (i != NULL)
 		i->offline = issuer->offline;
 }
@@ -232,6 +252,9 @@ static void on_frame(void *ctx, struct span bytes)
 	}
 	case SG_CLOSE_DONE:
 		answer(s, in->id, &(struct signed_answer){in->u.sg_close_done.code, in->u.sg_close_done.text, {NULL, 0}});
+		break;
+	case SG_BUNDLE:
+		bundles_told(s->ctl, in->u.sg_bundle.frame);
 		break;
 	default:
 		break;

@@ -2,6 +2,7 @@
  * Never: changing one that exists. */
 #include "controller/signer/bundle_file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -72,7 +73,8 @@ int bundle_file_newest(int ca_fd, struct bundle_file *ret, struct refusal *why)
 	struct refusal     cause = {0};
 	int                r = 0;
 
-	while (r == 0 && newest.epoch < BUNDLE_EPOCHS_MAX && (r = bundle_file_read(ca_fd, newest.epoch + 1, &one, &cause)) == 0) {
+	while (r == 0 && newest.epoch < BUNDLE_EPOCHS_MAX &&
+	       (r = bundle_file_read(ca_fd, newest.epoch + 1, &one, &cause)) == 0) {
 		bundle_file_free(&newest);
 		newest = one;
 	}
@@ -87,6 +89,28 @@ int bundle_file_newest(int ca_fd, struct bundle_file *ret, struct refusal *why)
 	else
 		*ret = newest;
 	return r;
+}
+
+int bundle_file_all(const char *state_dir, struct bundle_file ret[BUNDLE_EPOCHS_MAX], size_t *ret_n, struct refusal *why)
+{
+	char           path[512];
+	struct refusal cause = {0};
+	size_t         n = 0;
+	int            r = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/ca", state_dir);
+	_cleanup_fd_ int fd = open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return sys_refuse(why, path, "open the folder");
+	while (n < BUNDLE_EPOCHS_MAX && (r = bundle_file_read(fd, n + 1, &ret[n], &cause)) == 0)
+		n++;
+	if (r < 0 && r != E_NOT_FOUND) {
+		for (size_t i = 0; i < n; i++)
+			bundle_file_free(&ret[i]);
+		return refuse(why, r, cause.object, "%s", cause.cause);
+	}
+	*ret_n = n;
+	return 0;
 }
 
 bool bundle_file_has(const struct bundle_file *b, struct span root_der)

@@ -1,6 +1,6 @@
-/* bundle_file.h - room controller/signer: the trust bundles in STATE_DIR/ca, one file `bundle-EPOCH` each, as hosts get them. All
- * are kept: a host that was away for two of them must be given both, one after the other.
- * Never: changing one that exists. */
+/* bundle_file.h - room controller/signer: the trust bundles in STATE_DIR/ca, one file `bundle-EPOCH` each, as hosts get them.
+ * All are kept: a host that was away for two of them must be given both, one after the other. Never: changing one that exists.
+ */
 #ifndef VCC_BUNDLE_FILE_H
 #define VCC_BUNDLE_FILE_H
 
@@ -27,6 +27,10 @@ _must_check_ int bundle_file_read(int ca_fd, uint64_t epoch, struct bundle_file 
 /* The one of the highest epoch. E_NOT_FOUND, and E_PKI_CERT beyond BUNDLE_EPOCHS_MAX. */
 _must_check_ int bundle_file_newest(int ca_fd, struct bundle_file *ret, struct refusal *why);
 _must_check_ int bundle_file_write(int ca_fd, uint64_t epoch, struct span frame, uid_t uid, gid_t gid, struct refusal *why);
+
+/* All of STATE_DIR/ca, lowest epoch first; none is fine. E_SYS_IO, E_PKI_CERT. */
+_must_check_ int bundle_file_all(const char *state_dir, struct bundle_file ret[BUNDLE_EPOCHS_MAX], size_t *ret_n,
+				 struct refusal *why);
 
 bool     bundle_file_has(const struct bundle_file *b, struct span root_der);
 uint32_t bundle_file_roots(const struct bundle_file *b); /* how many */

@@ -27,8 +27,10 @@ static int lost_check(int keys_fd, const char *path, struct refusal *why)
 	struct stat st;
 	if (faccessat(keys_fd, LOG_MARK, F_OK, 0) != 0 || (stat(path, &st) == 0 && st.st_size > 0))
 		return 0;
-	return refuse(why, E_SYS_JOURNAL, path, "the log of what was signed is missing or empty; if it is lost for good, remove %s in the "
-	              "state folder", LOG_MARK);
+	return refuse(why, E_SYS_JOURNAL, path,
+		      "the log of what was signed is missing or empty; if it is lost for good, remove %s in the "
+		      "state folder",
+		      LOG_MARK);
 }
 
 int log_place_open(const struct signer_conf *conf, const char *path, struct sign_log **ret, struct refusal *why)

@@ -76,6 +76,8 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	if (r == 0)
 		r = try_keys(s, why);
 	if (r == 0)
+		r = bundle_file_all(conf->state_dir, s->bundles, &s->n_bundles, why);
+	if (r == 0)
 		r = log_place_open(conf, path, &s->log, why);
 	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
 		r = ipc_listen(conf->socket, 0666, ret_listen, why);
@@ -111,6 +113,8 @@ static int run(const struct signer_conf *conf)
 		log_line(LOG_LEVEL_NOTICE, NULL, "ends; signed %llu, again %llu, refused %llu", (unsigned long long)s.signed_new,
 		         (unsigned long long)s.signed_again, (unsigned long long)s.refused);
 	ca_store_free(&s.cas);
+	for (size_t i = 0; i < s.n_bundles; i++)
+		bundle_file_free(&s.bundles[i]);
 	sign_log_close(s.log);
 	return r < 0 ? 1 : 0;
 }

@@ -41,7 +41,9 @@ static int open_all(struct work *w, const char *config, struct refusal *why)
 	if (r == 0)
 		r = log_place_open(&w->conf, path, &w->change.log, why);
 	if (r == E_SYS_LOCKED)
-		(void)refuse(why, r, path, "the signer runs: stop it for this (`systemctl stop vcc-signer`); what it is asked meanwhile waits");
+		(void)refuse(
+			why, r, path,
+			"the signer runs: stop it for this (`systemctl stop vcc-signer`); what it is asked meanwhile waits");
 	if (r == 0)
 		r = open_keys(w, why);
 	if (r < 0)
@@ -73,7 +75,8 @@ static void tell_authorities(const struct work *w, const char *root_id)
 		if (!text_equal(issuer->issuer_id, root_id) && !text_equal(issuer->parent_id, root_id))
 			continue;
 		digest_sha256((struct span){issuer->der, issuer->der_len}, &hash);
-		printf("%-16s until %s, SHA-256 %s\n", issuer->issuer_id, time_text(issuer->not_after_at, end), hash_text(hash, print));
+		printf("%-16s until %s, SHA-256 %s\n", issuer->issuer_id, time_text(issuer->not_after_at, end),
+		       hash_text(hash, print));
 	}
 }
 

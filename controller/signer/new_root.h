@@ -1,5 +1,5 @@
-/* new_root.h - room controller/signer: `vcc-signer new-root` and `vcc-signer drop-root ROOT`: a person's two steps of a change of the root.
- * Never: while a signer runs. */
+/* new_root.h - room controller/signer: `vcc-signer new-root` and `vcc-signer drop-root ROOT`: a person's two steps of a change
+ * of the root. Never: while a signer runs. */
 #ifndef VCC_NEW_ROOT_H
 #define VCC_NEW_ROOT_H
 

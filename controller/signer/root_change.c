@@ -1,6 +1,6 @@
-/* root_change.c - room controller/signer: makes the next root and what belongs to it, in an order that a kill cannot spoil: root,
- * its certificate by the root before, its list, the authorities below it; the bundle last, with which it begins to be one.
- * Never: a bundle that hosts would not take; taking a file away. */
+/* root_change.c - room controller/signer: makes the next root and what belongs to it, in an order that a kill cannot spoil:
+ * root, its certificate by the root before, its list, the authorities below it; the bundle last, with which it begins to be
+ * one. Never: a bundle that hosts would not take; taking a file away. */
 #include "controller/signer/root_change.h"
 
 #include <stdio.h>
@@ -64,7 +64,8 @@ static int log_it(struct root_change *c, struct serial serial, struct hash tbs_h
 	return r;
 }
 
-static int write_file(const struct root_change *c, const char *id, const char *end, struct span bytes, const char *point, struct refusal *why)
+static int write_file(const struct root_change *c, const char *id, const char *end, struct span bytes, const char *point,
+		      struct refusal *why)
 {
 	char name[NAME_SIZE];
 	(void)snprintf(name, sizeof(name), "%s%s", id, end);
@@ -100,8 +101,8 @@ static const struct keyfile_lock *lock_any(const struct ca_store *cas)
 	return NULL;
 }
 
-static int authority_add(struct root_change *c, enum issuer_role role, const char *organisation, const struct ca *root, struct ca **ret,
-			 struct refusal *why)
+static int authority_add(struct root_change *c, enum issuer_role role, const char *organisation, const struct ca *root,
+			 struct ca **ret, struct refusal *why)
 {
 	char             id[ISSUER_ID_SIZE];
 	struct successor s = {.root = NULL};
@@ -140,10 +141,11 @@ static int below_add(struct root_change *c, const struct ca *root, const char *o
 /* ---- what belongs to the root itself ---- */
 
 /* Who trusts only the root before finds a path through this one. */
-static int cross_facts(struct root_change *c, const struct ca *root, const struct ca *before, const char *organisation, struct ca_facts *ret)
+static int cross_facts(struct root_change *c, const struct ca *root, const struct ca *before, const char *organisation,
+		       struct ca_facts *ret)
 {
-	int r = ca_plan_facts(c->conf, ISSUER_ROOT, number_of(root), organisation, before->issuer.issuer_id, before->issuer.not_after_at, c->now,
-			      ret);
+	int r = ca_plan_facts(c->conf, ISSUER_ROOT, number_of(root), organisation, before->issuer.issuer_id,
+			      before->issuer.not_after_at, c->now, ret);
 	if (r < 0)
 		return r;
 	ret->cross = true;
@@ -155,7 +157,8 @@ static int cross_facts(struct root_change *c, const struct ca *root, const struc
 	return 0;
 }
 
-static int cross_add(struct root_change *c, const struct ca *root, const struct ca *before, const char *organisation, struct refusal *why)
+static int cross_add(struct root_change *c, const struct ca *root, const struct ca *before, const char *organisation,
+		     struct refusal *why)
 {
 	struct buf      tbs = BUF_MAX(TBS_MAX), der = BUF_MAX(CERT_DER_MAX);
 	struct ca_facts facts;
@@ -224,7 +227,8 @@ struct signers {
 	uint32_t          of_now, of_next; /* how many of them are roots of the bundle before and of this one */
 };
 
-/* Roots of either bundle whose key is here: hosts count those of the bundle that they have, joining ones those of the new one. */
+/* Roots of either bundle whose key is here: hosts count those of the bundle that they have, joining ones those of the new one.
+ */
 static void signers_of(struct ca_store *cas, const struct bundle_file *now, const struct body_bundle *next, struct signers *ret)
 {
 	struct signers s = {.n = 0};
@@ -254,7 +258,8 @@ static int bundle_add(struct root_change *c, const struct bundle_file *now, stru
 	signers_of(c->cas, now, next, &s);
 	if (s.of_now < now->threshold || s.of_next < next->threshold)
 		return refuse(why, E_SIGNER_ISSUER, "trust bundle",
-			      "%u keys of the roots of today and %u of the next ones are here, and %u must sign; the others are offline",
+			      "%u keys of the roots of today and %u of the next ones are here, and %u must sign; the others "
+			      "are offline",
 			      (unsigned)s.of_now, (unsigned)s.of_next, (unsigned)now->threshold);
 	if (next->epoch > BUNDLE_EPOCHS_MAX)
 		return refuse(why, E_SIGNER_LIMIT, "trust bundle", "there are %d, and there may be no more", BUNDLE_EPOCHS_MAX);
@@ -287,7 +292,8 @@ static const struct ca *root_before(struct ca_store *cas, const struct bundle_fi
 	const struct ca *found = NULL;
 	size_t           at = 0;
 	for (const struct ca *root; (root = root_next(cas, &at)) != NULL;)
-		if (root->key != NULL && bundle_file_has(now, ca_der(root)) && (found == NULL || number_of(root) < number_of(found)))
+		if (root->key != NULL && bundle_file_has(now, ca_der(root)) &&
+		    (found == NULL || number_of(root) < number_of(found)))
 			found = root;
 	return found;
 }
@@ -315,17 +321,20 @@ static int root_make(struct root_change *c, const struct bundle_file *now, struc
 	struct cert_info info;
 
 	if (before == NULL)
-		return refuse(why, E_SIGNER_ISSUER, "root", "the key of the root of today is offline: bring its file back for this");
+		return refuse(why, E_SIGNER_ISSUER, "root",
+			      "the key of the root of today is offline: bring its file back for this");
 	int r = cert_read(ca_der(before), &info);
 	if (r < 0)
 		return refuse(why, r, before->issuer.issuer_id, "%s", err_what(r));
 	r = root_begun(c, now->epoch, &root, why);
 	if (r == 0 && root == NULL && c->cas->n + ISSUER_ROLE_COUNT > CA_MAX)
-		r = refuse(why, E_SIGNER_LIMIT, "root", "there are %zu authorities, and with a root and three below it more than %d", c->cas->n, CA_MAX);
+		r = refuse(why, E_SIGNER_LIMIT, "root",
+			   "there are %zu authorities, and with a root and three below it more than %d", c->cas->n, CA_MAX);
 	if (r == 0 && root == NULL)
 		r = authority_add(c, ISSUER_ROOT, info.organisation, NULL, &root, why);
 	if (r == 0 && root->key == NULL)
-		r = refuse(why, E_SIGNER_ISSUER, root->issuer.issuer_id, "it was begun and its key is gone: bring its file back, or take its certificate away");
+		r = refuse(why, E_SIGNER_ISSUER, root->issuer.issuer_id,
+			   "it was begun and its key is gone: bring its file back, or take its certificate away");
 	if (r == 0)
 		r = cross_add(c, root, before, info.organisation, why);
 	if (r == 0)
@@ -369,7 +378,8 @@ int root_change_new(struct root_change *c, struct root_outcome *ret, struct refu
 
 /* ---- without one ---- */
 
-static int drop(struct root_change *c, const struct bundle_file *now, const struct ca *root, struct root_outcome *ret, struct refusal *why)
+static int drop(struct root_change *c, const struct bundle_file *now, const struct ca *root, struct root_outcome *ret,
+		struct refusal *why)
 {
 	struct body_bundle next = {.n_roots = 0};
 	struct span        rest = buf_span(&now->roots), one;
@@ -387,8 +397,8 @@ static int drop(struct root_change *c, const struct bundle_file *now, const stru
 		if (!span_equal(one, ca_der(root)) && next.n_roots < MSG_ROOTS_MAX)
 			next.roots[next.n_roots++].certificate = one;
 	if (next.n_roots == 0 || next.n_roots < now->threshold)
-		return refuse(why, E_SIGNER_LIMIT, root->issuer.issuer_id, "without it %u roots are left; hosts want %u", (unsigned)next.n_roots,
-			      (unsigned)now->threshold);
+		return refuse(why, E_SIGNER_LIMIT, root->issuer.issuer_id, "without it %u roots are left; hosts want %u",
+			      (unsigned)next.n_roots, (unsigned)now->threshold);
 	r = bundle_add(c, now, &next, why);
 	ret->epoch += r == 0;
 	ret->made = r == 0;
@@ -402,7 +412,8 @@ int root_change_drop(struct root_change *c, const char *root_id, struct root_out
 	struct bundle_file  now;
 
 	if (root == NULL || root->issuer.role != ISSUER_ROOT)
-		return refuse(why, E_SIGNER_ISSUER, root_id, root == NULL ? "%s" : "this is no root", err_what(E_SIGNER_ISSUER));
+		return refuse(why, E_SIGNER_ISSUER, root_id, root == NULL ? "%s" : "this is no root",
+			      err_what(E_SIGNER_ISSUER));
 	int r = bundle_file_newest(c->ca_fd, &now, why);
 	if (r < 0)
 		return r;

@@ -116,6 +116,10 @@ int serve_hello(struct serve *v, struct buf *out)
 		if (r == 0)
 			r = put_frame(out, SG_ISSUER, 0, &row);
 	}
+	for (size_t i = 1; i < s->n_bundles && r == 0; i++) { /* the first came with the installation */
+		struct sg_bundle row = {.frame = buf_span(&s->bundles[i].frame)};
+		r = put_frame(out, SG_BUNDLE, 0, &row);
+	}
 	return r;
 }
 

@@ -731,5 +731,8 @@ struct sg_close_done {
 	char text[MSG_TEXT_SIZE];
 	char issuer_id[ISSUER_ID_SIZE];
 };
+struct sg_bundle { /* signer -> controller, after the CAs: each trust bundle behind the first, lowest epoch first */
+	struct span frame; /* encoded msg_bundle */
+};
 
 #endif

@@ -82,7 +82,7 @@ enum {
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
 	SG_HELLO = 160, SG_ISSUER, SG_ISSUE, SG_ISSUED, SG_CRL, SG_CRL_DONE, SG_HEAD, SG_HEAD_DONE,
-	SG_SUCCESSOR, SG_SUCCESSOR_DONE, SG_CLOSE, SG_CLOSE_DONE,
+	SG_SUCCESSOR, SG_SUCCESSOR_DONE, SG_CLOSE, SG_CLOSE_DONE, SG_BUNDLE,
 	/* join port */
 	JOIN_REQUEST = 192, JOIN_REPLY, JOIN_RETURN_ASK, JOIN_CHALLENGE, JOIN_RETURN,
 };
@@ -158,6 +158,7 @@ union wire_payload {
 	struct sg_successor_done sg_successor_done;
 	struct sg_close          sg_close;
 	struct sg_close_done     sg_close_done;
+	struct sg_bundle         sg_bundle;
 };
 
 struct wire_frame {

@@ -338,9 +338,15 @@ static const struct wire_field close_done_fields[] = {
 static const struct wire_message close_done = WIRE_MESSAGE(SG_CLOSE_DONE, "close_done", "signer", struct sg_close_done,
 	close_done_fields, "It is closed and stays so, or why not.");
 
+static const struct wire_field trust_bundle_fields[] = {
+	WIRE_SPAN(1, struct sg_bundle, frame, FRAME_MAX),
+};
+static const struct wire_message trust_bundle = WIRE_MESSAGE(SG_BUNDLE, "trust_bundle", "signer", struct sg_bundle, trust_bundle_fields,
+	"A trust bundle that a person made on the signer's host, as hosts get it; after the authorities, lowest epoch first.");
+
 static const struct wire_message *const signer_messages[] = {
 	&signer_hello, &issuer, &issue, &issued, &crl, &crl_done, &tree_head, &head_done,
-	&successor, &successor_done, &close_ca, &close_done,
+	&successor, &successor_done, &close_ca, &close_done, &trust_bundle,
 };
 const struct wire_table wire_signer = {
 	.name = "ipc-signer",

@@ -1,10 +1,15 @@
-"""Does a person's `vcc-signer new-root` come whole through a kill or a full disk at every step, and only while no signer runs?"""
+"""Does a person's `vcc-signer new-root` come whole through a kill or a full disk at every step, and only while no signer runs; and is its bundle
+stored and handed on once, wherever the controller is killed?"""
 import os
 import shutil
 import subprocess
 import sys
 
+import checks
 import pytest
+from conftest import new_folder
+from installation import wait_for
+from played_fleet import PlayedFleet
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.append(os.path.join(ROOT, "tests", "system"))
@@ -113,3 +118,54 @@ def test_init_again_keeps_the_first_bundle_beside_the_keys(signer):
     signer.init()
     with open(told, "rb") as f:
         assert f.read() == bundle
+
+
+@pytest.fixture(scope="module")
+def site():
+    folder = new_folder("root-kills")
+    inst = PlayedFleet(folder, binaries=FAULTS)
+    try:
+        inst.init()
+        inst.start_both()
+        inst.gw = inst.gateway()
+        inst.played = inst.host(inst.gw, "root01")
+        yield inst
+    finally:
+        for g in inst.gateways:
+            g.close()
+        inst.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def restart(inst, process, env=None):
+    p = inst.processes[process]
+    p.stop()
+    p.env = env
+    p.start()
+
+
+@pytest.mark.parametrize("point,epoch", [("controller.bundle", 2), ("controller.bundle_stored", 3)])
+def test_a_bundle_is_stored_once_and_comes_one_after_the_other(site, point, epoch):
+    """One is killed before the bundle is stored, one after; the next one is the way back, so it is kept back."""
+    inst = site
+    restart(inst, "controller", {"VCC_FAILPOINT": f"{point}@1=kill"})
+    inst.wait_up()
+    inst.processes["signer"].stop()
+    words = ["new-root"] if epoch == 2 else ["drop-root", "root-2"]
+    subprocess.run([inst.bin("vcc-signer"), *words, "--config", inst.conf("signer")], check=True, capture_output=True, timeout=120)
+    inst.processes["signer"].start()
+    wait_for("the controller is killed", lambda: not inst.processes["controller"].running())
+    restart(inst, "controller")
+    inst.wait_up()
+    stored = "SELECT count(*) FROM audit WHERE event = 'trust_bundle_stored' AND object = ?"
+    wait_for("it is stored", lambda: checks.rows(inst.facts_db(), stored, f"bundle-{epoch}") == [(1,)])
+    inst.gw.connect()
+    inst.gw.up(inst.played)
+    wait_for("the host has what it is to have", lambda: inst.played.bundles and inst.gw.alive())
+    restart(inst, "signer")
+    inst.wait_up()
+    for e in range(2, epoch + 1):
+        assert checks.rows(inst.facts_db(), stored, f"bundle-{e}") == [(1,)]
+    names = {row[0] for row in checks.rows(inst.facts_db(), "SELECT name FROM settings WHERE name LIKE 'bundle%'")}
+    assert names == {"bundle"} | {f"bundle-{e}" for e in range(1, epoch + 1)}
+    assert {m["body"] for m in inst.played.bundles} == {inst.played.bundles[0]["body"]}  # of epoch 2 alone: the other is kept back

@@ -1,5 +1,5 @@
-/* test_root_change.c - does a person's new root come whole through a cut after each file, do hosts take its bundles and no others,
- * and does who knows only the root before find a path? Never: the usual cost of a passphrase. */
+/* test_root_change.c - does a person's new root come whole through a cut after each file, do hosts take its bundles and no
+ * others, and does who knows only the root before find a path? Never: the usual cost of a passphrase. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +37,9 @@ static char               folder[64];
 static int                ca_fd = -1;
 
 /* What a whole run leaves, in the order of its making. */
-static const char *const files[] = {"root-2.key",  "root-2.cer",  "root-2.cross",     "root-2.crl",       "service-2.key", "service-2.cer",
-				    "agent-2.key", "agent-2.cer", "code-signing-2.key", "code-signing-2.cer", "bundle-2"};
+static const char *const files[] = {"root-2.key",         "root-2.cer",         "root-2.cross", "root-2.crl",
+				    "service-2.key",      "service-2.cer",      "agent-2.key",  "agent-2.cer",
+				    "code-signing-2.key", "code-signing-2.cer", "bundle-2"};
 
 static void put(const char *name, const struct buf *bytes)
 {
@@ -77,7 +78,8 @@ static void begin(void)
 	struct refusal why = {0};
 	char           path[96];
 	snprintf(path, sizeof(path), "%s/log", folder);
-	if (ca_store_load(folder, PASSPHRASE, HIERARCHY_URL, &cas, &why) < 0 || sign_log_open(path, SIGN_LOG_ROTATE, &sign_log, &why) < 0)
+	if (ca_store_load(folder, PASSPHRASE, HIERARCHY_URL, &cas, &why) < 0 ||
+	    sign_log_open(path, SIGN_LOG_ROTATE, &sign_log, &why) < 0)
 		fail_msg("%s: %s", why.object, why.cause);
 	change = (struct root_change){.conf = &conf, .cas = &cas, .log = sign_log, .ca_fd = ca_fd, .now = now};
 }
@@ -100,7 +102,8 @@ static int setup(void **state)
 	struct refusal why;
 	(void)state;
 	hierarchy_make(&h, now - 30 * MS_DAY, KEY_EC_P256, "10.0.0.0/8");
-	conf = (struct signer_conf){.domains = "vcc.internal,example.org", .ip_ranges = "10.0.0.0/8", .public_url = HIERARCHY_URL};
+	conf = (struct signer_conf){
+		.domains = "vcc.internal,example.org", .ip_ranges = "10.0.0.0/8", .public_url = HIERARCHY_URL};
 	strcpy(folder, "/tmp/test_root_change_XXXXXX");
 	if (mkdtemp(folder) == NULL)
 		return -1;
@@ -339,7 +342,7 @@ static void cut_anywhere(void **state)
 		for (size_t i = 0; i < cut; i++) {
 			struct buf  is = BUF_MAX(FRAME_MAX);
 			const char *end = strrchr(files[i], '.');
-			bool        nobodys = end != NULL && text_equal(end, ".key") && i + 1 == cut; /* a key without certificate */
+			bool nobodys = end != NULL && text_equal(end, ".key") && i + 1 == cut; /* a key without certificate */
 			read_file(files[i], &is);
 			assert_true(nobodys || span_equal(buf_span(&is), buf_span(&kept[i])));
 			buf_free(&is);
@@ -368,7 +371,8 @@ static void taken_back(void **state)
 	assert_int_equal(o.epoch, 4);
 	assert_int_equal(takes(3, 4), 0);
 	struct bundle_file b = newest();
-	assert_false(bundle_file_has(&b, (struct span){ca_store_find(&cas, "root-2")->issuer.der, ca_store_find(&cas, "root-2")->issuer.der_len}));
+	assert_false(bundle_file_has(
+		&b, (struct span){ca_store_find(&cas, "root-2")->issuer.der, ca_store_find(&cas, "root-2")->issuer.der_len}));
 	bundle_file_free(&b);
 	assert_int_equal(new_root(&o), 0);
 	assert_false(o.made);
