@@ -84,7 +84,8 @@ OBJECT(agent, "Agent", NULL, F("name", API_TEXT, 0), F("service", API_TEXT, 0), 
        F("receipts", API_INTEGER, 0), ONE_OF("copy", API_NULL, "suspected,proved"), F("copy_since", API_TIME, API_NULL),
        F("copy_address", API_TEXT, API_NULL));
 
-OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL));
+OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL),
+       F("trust_epoch", API_INTEGER, API_NULL));
 
 OBJECT(agent_shown, "AgentShown", &object_agent_seen, F("former_names", API_TEXTS, 0), LIST("targets", &object_target));
 

@@ -335,6 +335,11 @@ bool controller_connected(const struct controller *ctl, const char *agent)
 	return fleet_connected(ctl, agent);
 }
 
+uint64_t controller_trust_epoch(const struct controller *ctl, const char *agent)
+{
+	return fleet_trust_epoch(ctl, agent);
+}
+
 const struct msg_health *controller_health(const struct controller *ctl, const char *agent)
 {
 	return fleet_health(ctl, agent);

@@ -199,6 +199,13 @@ int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 	return is_connected(&e->m.session) ? clock_now() : e->m.left_at;
 }
 
+uint64_t fleet_trust_epoch(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL && is_connected(&e->m.session) ? e->m.trust_epoch : 0;
+}
+
 const struct msg_health *fleet_health(const struct controller *ctl, const char *name)
 {
 	const struct entry *e = NULL;

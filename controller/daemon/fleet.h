@@ -63,6 +63,7 @@ void fleet_ready(struct controller *ctl, const char *name);
 
 /* ---- for everybody ---- */
 bool     fleet_connected(const struct controller *ctl, const char *name); /* welcomed and said hello */
+uint64_t fleet_trust_epoch(const struct controller *ctl, const char *name); /* of the trust bundle that it has; 0 = it is not here to ask */
 /* What it said last on its current connection; NULL = nothing, or there is none. */
 const struct msg_health *fleet_health(const struct controller *ctl, const char *name);
 /* Now, or when its last connection ended; 0 = it had none in this run, so only the store knows. */

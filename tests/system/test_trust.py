@@ -60,6 +60,11 @@ def counts(t):
     return {k: t[k] for k in ("proved", "reloaded", "unproved", "behind", "away", "idle") if t[k]}
 
 
+def has(inst):
+    """What each host says that it has; it need not have a service for that."""
+    return {a["name"]: a["trust_epoch"] for a in api(inst, "admin").get("agents")["items"]}
+
+
 def stored(inst):
     return [json.loads(row[0]) for row in checks.rows(inst.facts()["controller"]["db"], "SELECT detail FROM audit WHERE event = 'trust_bundle_stored' ORDER BY seq")]
 
@@ -89,6 +94,7 @@ def test_a_new_root_reaches_who_is_here(inst):
     assert re.search(t["roots"][1]["fingerprint"], said, re.I)  # what the person saw there is what is shown here
     assert counts(t) == {"reloaded": 1, "behind": 1}
     assert [(i["agent"], i["state"], i["trust_epoch"]) for i in t["items"]] == [(inst.away.name, "behind", 1)]
+    assert has(inst) == {inst.here.name: 2, inst.away.name: None}
     assert roots_on(inst.here) == {"VCC Root CA 1", "VCC Root CA 2"} and roots_on(inst.away) == {"VCC Root CA 1"}
     assert checks.served_is_issued(inst, inst.here) == before and checks.served_is_issued(inst, inst.away) == was_away
     assert stored(inst) == [{"epoch": 2, "roots": 2, "kept_back": False}]
@@ -101,6 +107,7 @@ def test_who_was_away_and_who_joins_have_it(inst):
     joined = inst.add_echo(2)  # by the pin of the old root
     inst.wait_served(joined)
     wait_for("and the one that joined", lambda: counts(trust(inst)) == {"reloaded": 3})
+    assert set(has(inst).values()) == {2}
     assert roots_on(joined) == {"VCC Root CA 1", "VCC Root CA 2"}
 
 
