@@ -164,5 +164,7 @@ int campaign_empty_why(struct campaign_plan *p, struct store_view *view)
 		return not_there(p, &s, selector_kind_name(sel->kind));
 	if (!s.there && s.near[0] != '\0')
 		return refuse(&p->why, E_CAMPAIGN_EMPTY, s.given, "no certificate has such a name; `%s` is near", s.near);
+	if (p->request.kind == CAMPAIGN_BULK && sel->kind == SELECT_PATTERN && sel->type[0] == '\0')
+		return 0; /* the plan's answer is that nothing is meant: no emergency hangs on it */
 	return refuse(&p->why, E_CAMPAIGN_EMPTY, s.given, "nothing that can be renewed is of this %s", selector_kind_name(sel->kind));
 }

@@ -27,10 +27,10 @@ def number(c):
     return c.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
-def listed(inst, serial, issuer="service-1", shard=0):
-    """None = not on its list, else the reason by its name."""
-    c = crl(inst, issuer, shard)
-    entry = c.get_revoked_certificate_by_serial_number(int(serial, 16)) if c is not None else None
+def listed(inst, serial, issuer="service-1", shard=None):
+    """None = not on its list (or on none of the first forty), else the reason by its name."""
+    lists = (crl(inst, issuer, n) for n in (range(40) if shard is None else [shard]))
+    entry = next((e for c in lists if c is not None and (e := c.get_revoked_certificate_by_serial_number(int(serial, 16)))), None)
     if entry is None:
         return None
     try:

@@ -233,13 +233,13 @@ def test_where_the_campaign_is(fleet):
 def test_a_mistyped_name_is_no_success(fleet):
     """The second F73: nothing is meant, and whoever reads "completed" goes home."""
     for dry_run in (True, False):
-        for pattern, word in (("*.clarra.vcc.internal", "`*.clara.vcc.internal` is near"), ("c11.clara.vcc.internal", "`c1.clara.vcc.internal` is near"),
-                              ("*.elsewhere.example", "of this pattern")):
+        for pattern, word in (("*.clarra.vcc.internal", "`*.clara.vcc.internal` is near"), ("c11.clara.vcc.internal", "`c1.clara.vcc.internal` is near")):
             problem = refused(fleet.bulk(service_pattern=pattern, dry_run=dry_run), 422, "VCC-3611")
             assert word in problem["detail"] and problem["object"] == pattern, problem
         problem = refused(fleet.bulk(cert_type_filter="vpb_servise", dry_run=dry_run), 404, "VCC-1006")
         assert "no such template; `vpb_service` is near" in problem["detail"], problem
         refused(fleet.bulk(cert_type_filter="argus_api", dry_run=dry_run), 422, "VCC-3611")
+        refused(fleet.emergency(selector={"pattern": "*.elsewhere.example"}, dry_run=dry_run), 422, "VCC-3611")
     done = fleet.cli("bulk", "apply", "--pattern", "*.clarra.vcc.internal")
     assert done.returncode == 1 and "VCC-3611" in done.stderr and "*.clara.vcc.internal" in done.stderr, done
     before = fleet.admin.get("campaigns?limit=1")["items"]
@@ -250,6 +250,17 @@ def test_a_mistyped_name_is_no_success(fleet):
         assert done.returncode == 3 and near in done.stderr, done
     assert "near" not in refused(fleet.emergency(selector={"service": "quite-another"}), 404, "VCC-1006")["detail"]
     assert fleet.admin.get("campaigns?limit=1")["items"] == before, "there is no campaign of it"
+
+
+def test_a_pattern_of_nothing_at_all_is_nothing_to_do(fleet):
+    """No name is near: the plan says that nothing is meant, and its campaign is over at once."""
+    status, plan = fleet.bulk(service_pattern="*.elsewhere.example", dry_run=True)
+    assert status == 200 and plan["matching_certificates"] == 0 and plan["certificate_list"] == []
+    status, answer = fleet.bulk(service_pattern="*.elsewhere.example")
+    assert status == 202 and answer["service_pattern"] == "*.elsewhere.example" and answer["message"], answer
+    assert fleet.wait_state(answer["campaign_id"], "completed")["total_certificates"] == 0
+    done = fleet.cli("bulk", "apply", "--pattern", "*.elsewhere.example")
+    assert done.returncode == 0, done
 
 
 # ---- command line ----
