@@ -115,10 +115,9 @@ def not_after(path):
 def test_scheduled_renewal_in_seconds(short_lived):
     """A template valid for seconds renews by itself."""
     inst, host = short_lived
-    inst.edit_template(host.template, validity_period="30s", renewal_threshold="10s", emergency_threshold="5s", max_renewals=0)
     before = checks.served_is_issued(inst, host)
-    inst.vccctl("cert", "renew", host.cert_id, "--force")
-    first = inst.wait_renewed(host, before)["fingerprint"]
+    inst.edit_template(host.template, validity_period="30s", renewal_threshold="10s", emergency_threshold="5s", max_renewals=0)
+    first = inst.wait_renewed(host, before)["fingerprint"]  # by the changed policy
     second = inst.wait_renewed(host, first, 60)
     newest = inst.vccctl("cert", "show", host.cert_id)["renewals"][0]
     assert newest["renewal_trigger"] == "scheduled" and newest["requested_by"] == "scheduler", newest
