@@ -1,6 +1,7 @@
 /* campaign_screen.c - room controller/cli: a campaign on one screen of 80 columns and 24 lines.
  * Never: asking the controller. */
 #include "controller/cli/campaign_screen.h"
+#include "controller/cli/output.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -8,12 +9,6 @@
 #include "shared/base/text.h"
 
 enum { BAR_COLUMNS = 46, SCREEN_WAVES = 7 };
-
-static const char *text_of(const json_t *o, const char *field)
-{
-	const char *text = json_string_value(json_object_get(o, field));
-	return text != NULL ? text : "";
-}
 
 static long long count_of(const json_t *o, const char *field)
 {
@@ -97,7 +92,7 @@ static void draw_waves(FILE *to, bool redraw, const json_t *c)
 		const char   *canary = json_is_true(json_object_get(w, "canary")) ? "canary" : "";
 		line(to, redraw, "%2lld %-7s %8lld %8lld %8lld %8lld %8lld %8lld  %s", count_of(w, "wave"), canary,
 		     count_of(w, "total"), count_of(w, "done"), count_of(w, "failed"), count_of(w, "in_progress"),
-		     count_of(w, "waiting"), count_of(w, "rolled_back"), text_of(w, "status"));
+		     count_of(w, "waiting"), count_of(w, "rolled_back"), output_text(w, "status"));
 	}
 }
 
@@ -113,7 +108,7 @@ static void draw_failures(FILE *to, bool redraw, const json_t *c, const json_t *
 	{
 		if (i == SCREEN_FAILURES)
 			break;
-		line(to, redraw, "%s %s: %s", text_of(m, "code"), text_of(m, "cert_id"), text_of(m, "error"));
+		line(to, redraw, "%s %s: %s", output_text(m, "code"), output_text(m, "cert_id"), output_text(m, "error"));
 	}
 }
 
@@ -121,12 +116,15 @@ void campaign_screen(FILE *to, const json_t *c, const json_t *failures, bool red
 {
 	if (redraw)
 		fprintf(to, "\033[H");
-	line(to, redraw, "campaign %s  %s  %s", text_of(c, "campaign_id"), text_of(c, "kind"), text_of(c, "status"));
-	line(to, redraw, "%s, asked for by %s", text_of(c, "selector"), text_of(c, "requester"));
-	if (text_of(c, "cause")[0] != '\0')
-		line(to, redraw, "  %s", text_of(c, "cause"));
+	line(to, redraw, "campaign %s  %s  %s", output_text(c, "campaign_id"), output_text(c, "kind"), output_text(c, "status"));
+	line(to, redraw, "%s, asked for by %s", output_text(c, "selector"), output_text(c, "requester"));
+	if (output_text(c, "cause")[0] != '\0')
+		line(to, redraw, "  %s", output_text(c, "cause"));
 	draw_bar(to, redraw, c);
 	draw_figures(to, redraw, c);
+	if (json_is_true(json_object_get(c, "peer_proof")))
+		line(to, redraw, "relying parties have seen %lld of %lld done", count_of(c, "successful_count") - count_of(c, "peer_unproved_count"),
+		     count_of(c, "successful_count"));
 	draw_waves(to, redraw, c);
 	draw_failures(to, redraw, c, failures);
 	if (redraw)

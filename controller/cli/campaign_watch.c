@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/output.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
@@ -23,12 +24,6 @@ struct still {
 	bool      told;
 };
 
-static const char *text_of(const json_t *object, const char *field)
-{
-	const char *text = json_string_value(json_object_get(object, field));
-	return text != NULL ? text : "";
-}
-
 static long long count_of(const json_t *campaign, const char *field)
 {
 	return (long long)json_integer_value(json_object_get(campaign, field));
@@ -36,7 +31,7 @@ static long long count_of(const json_t *campaign, const char *field)
 
 int campaign_exit(const json_t *campaign)
 {
-	const char *status = text_of(campaign, "status");
+	const char *status = output_text(campaign, "status");
 	if (ask_exit(campaign) != EXIT_DONE)
 		return EXIT_DENIED;
 	return text_equal(status, "completed") ? EXIT_DONE : EXIT_PARTLY;
@@ -46,14 +41,14 @@ static bool in_flight(const json_t *campaign)
 {
 	long long open = count_of(campaign, "in_progress_count");
 	bool      more = count_of(campaign, "waiting_count") > 0 || json_is_true(json_object_get(campaign, "collecting"));
-	bool      sends = text_equal(text_of(campaign, "status"), "processing") && more;
+	bool      sends = text_equal(output_text(campaign, "status"), "processing") && more;
 	return sends || open > count_of(campaign, "offline_count");
 }
 
 /* Halted, nothing is in flight any more, and a person has to look: that is an end, too. */
 static bool rests(const json_t *campaign)
 {
-	const char *status = text_of(campaign, "status");
+	const char *status = output_text(campaign, "status");
 	return json_is_string(json_object_get(campaign, "completed_at")) || text_equal(status, "awaiting_approval") ||
 	       !in_flight(campaign);
 }
@@ -78,7 +73,7 @@ static int fetch_failures(const struct invocation *in, const char *campaign_id, 
 static void draw(const struct invocation *in, FILE *to, const json_t *campaign, bool redraw)
 {
 	json_t *failures = NULL;
-	(void)fetch_failures(in, text_of(campaign, "campaign_id"), campaign, &failures); /* the counts are there without them */
+	(void)fetch_failures(in, output_text(campaign, "campaign_id"), campaign, &failures); /* the counts are there without them */
 	campaign_screen(to, campaign, json_object_get(failures, "items"), redraw);
 	json_decref(failures);
 }
@@ -100,22 +95,25 @@ static void print_end(const json_t *campaign)
 {
 	size_t        i;
 	const json_t *failure;
-	printf("%s: %lld of %lld renewed, %lld failed, %lld skipped, %lld pending after %.1f s\n", text_of(campaign, "status"),
+	printf("%s: %lld of %lld renewed, %lld failed, %lld skipped, %lld pending after %.1f s\n", output_text(campaign, "status"),
 	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
 	       count_of(campaign, "failed_count"), count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
 	       json_number_value(json_object_get(campaign, "duration_minutes")) * 60);
 	if (count_of(campaign, "rolled_back_count") + count_of(campaign, "kept_count") > 0)
 		printf("  %lld rolled back, %lld could not be\n", count_of(campaign, "rolled_back_count"), count_of(campaign, "kept_count"));
-	if (text_of(campaign, "cause")[0] != '\0')
-		printf("  %s\n", text_of(campaign, "cause"));
-	if (text_equal(text_of(campaign, "status"), "awaiting_approval"))
-		printf("  next: another person runs `vccctl approval approve %s`\n", text_of(campaign, "campaign_id"));
+	if (json_is_true(json_object_get(campaign, "peer_proof")))
+		printf("  relying parties have seen %lld of %lld; `vccctl cert show CERT_ID` tells who has not\n",
+		       count_of(campaign, "successful_count") - count_of(campaign, "peer_unproved_count"), count_of(campaign, "successful_count"));
+	if (output_text(campaign, "cause")[0] != '\0')
+		printf("  %s\n", output_text(campaign, "cause"));
+	if (text_equal(output_text(campaign, "status"), "awaiting_approval"))
+		printf("  next: another person runs `vccctl approval approve %s`\n", output_text(campaign, "campaign_id"));
 	if (count_of(campaign, "held_count") > 0)
 		printf("  %lld wait for a new host: `vccctl agent replace`\n", count_of(campaign, "held_count"));
 	json_t *failures = json_object_get(campaign, "failed_renewals");
 	char line[512];
 	json_array_foreach(failures, i, failure) {
-		snprintf(line, sizeof(line), "%s: %s %s", text_of(failure, "cert_id"), text_of(failure, "code"), text_of(failure, "error"));
+		snprintf(line, sizeof(line), "%s: %s %s", output_text(failure, "cert_id"), output_text(failure, "code"), output_text(failure, "error"));
 		verb_say(stdout, 4, "  ", line);
 	}
 }

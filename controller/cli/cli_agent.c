@@ -1,6 +1,7 @@
 /* cli_agent.c - room controller/cli: vccctl agent ...
  * Never: policy; the controller decides. */
 #include <stdio.h>
+#include <time.h>
 
 #include "controller/cli/ask.h"
 #include "controller/cli/cli_invite.h"
@@ -99,19 +100,51 @@ static int release(const struct invocation *in)
 	return one(in, "POST", "/release");
 }
 
-static int rename_agent(const struct invocation *in)
+/* The agent as it is now in place of `*agent`; as it was when nobody can say. */
+static void look_again(const struct invocation *in, const char *name, json_t **agent)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
+	json_t        *now = NULL;
+	snprintf(path, sizeof(path), "/api/v1/agents/%s", name);
+	if (client_call(&in->client, "GET", path, NULL, NULL, &now, &why) != EXIT_DONE)
+		return;
+	json_decref(*agent);
+	*agent = now;
+}
+
+static bool is_connected(const json_t *agent)
+{
+	return json_is_true(json_object_get(agent, "connected"));
+}
+
+/* The host is cut off for it and comes back by itself: who was there before is waited for, or he would look lost. */
+static int rename_agent(const struct invocation *in)
+{
+	enum { LOOKS = 40 };
+	static const struct timespec between = {.tv_nsec = 250000000};
+	char                         path[CLIENT_PATH_SIZE];
+	struct refusal               why;
+	json_t                      *before = NULL;
+	json_t                      *agent = NULL;
 	if (!name_agent_ok(in->words[0])) {
 		refuse(&why, E_NOT_FOUND, in->words[0], "this is no agent's name");
 		return verb_fail(EXIT_NOT_FOUND, &why);
 	}
+	look_again(in, in->words[0], &before);
 	snprintf(path, sizeof(path), "/api/v1/agents/%s/rename", in->words[0]);
 	json_t *body = json_pack("{s:s}", "new_name", in->words[1]);
-	int     r = ask_object(in, "POST", path, body, show_columns, N_ELEMENTS(show_columns));
+	int     r = client_call(&in->client, "POST", path, body, NULL, &agent, &why);
+	for (int i = 0; r == EXIT_DONE && is_connected(before) && !is_connected(agent) && i < LOOKS; i++) {
+		(void)nanosleep(&between, NULL);
+		look_again(in, in->words[1], &agent);
+	}
+	if (r == EXIT_DONE)
+		output_object(in->form, show_columns, N_ELEMENTS(show_columns), agent);
 	json_decref(body);
-	return r;
+	json_decref(before);
+	json_decref(agent);
+	return r == EXIT_DONE ? r : verb_fail(r, &why);
 }
 
 /* What it may do stays as it is; only the machine is another one. */

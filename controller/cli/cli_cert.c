@@ -7,6 +7,7 @@
 #include "controller/cli/ask.h"
 #include "controller/cli/cli_peer.h"
 #include "controller/cli/policy_file.h"
+#include "controller/cli/output.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -96,35 +97,29 @@ static int list(const struct invocation *in)
 	return ask_list(in, path, "items", list_columns, N_ELEMENTS(list_columns));
 }
 
-static const char *text_of(const json_t *object, const char *field)
-{
-	const char *text = json_string_value(json_object_get(object, field));
-	return text != NULL ? text : "";
-}
-
 /* Attempts failed and another one will follow. */
 static bool waits_for_try(const json_t *renewal)
 {
-	return text_equal(text_of(renewal, "phase"), "retry_wait") || text_equal(text_of(renewal, "status"), "paused");
+	return text_equal(output_text(renewal, "phase"), "retry_wait") || text_equal(output_text(renewal, "status"), "paused");
 }
 
 static void print_failure(const json_t *renewal)
 {
 	const json_t *error = json_object_get(renewal, "error");
 	printf("attempt %lld failed: %s %s\n  next: %s\n  tried again at %.16s UTC; after mending, --force tries at once\n",
-	       (long long)json_integer_value(json_object_get(renewal, "attempt")), text_of(error, "code"), text_of(error, "message"),
-	       text_of(error, "next"), text_of(renewal, "next_at"));
+	       (long long)json_integer_value(json_object_get(renewal, "attempt")), output_text(error, "code"), output_text(error, "message"),
+	       output_text(error, "next"), output_text(renewal, "next_at"));
 	fflush(stdout);
 }
 
 /* True: it waits for a window of its service, and that was told. */
 static bool print_window(const json_t *renewal)
 {
-	if (text_of(renewal, "waits_for")[0] == '\0')
+	if (output_text(renewal, "waits_for")[0] == '\0')
 		return false;
-	printf("waits for %s from %.16s UTC; `vccctl cert renew %s --now` passes it\n", text_of(renewal, "waits_for"),
-	       json_is_string(json_object_get(renewal, "next_at")) ? text_of(renewal, "next_at") : "(not within eight days)",
-	       text_of(renewal, "cert_id"));
+	printf("waits for %s from %.16s UTC; `vccctl cert renew %s --now` passes it\n", output_text(renewal, "waits_for"),
+	       json_is_string(json_object_get(renewal, "next_at")) ? output_text(renewal, "next_at") : "(not within eight days)",
+	       output_text(renewal, "cert_id"));
 	fflush(stdout);
 	return true;
 }
@@ -141,7 +136,7 @@ static int show_pem(const struct invocation *in)
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	if (in->form == OUTPUT_TABLE)
-		printf("%s%s", text_of(answer, "certificate"), text_of(answer, "chain"));
+		printf("%s%s", output_text(answer, "certificate"), output_text(answer, "chain"));
 	else
 		output_json(answer);
 	json_decref(answer);
@@ -200,8 +195,8 @@ struct watched {
 static bool is_new(struct watched *w, const json_t *s)
 {
 	char key[TOLD_SIZE];
-	snprintf(key, sizeof(key), "%lld/%.20s/%.10s", (long long)json_integer_value(json_object_get(s, "attempt")), text_of(s, "step"),
-		 text_of(s, "status"));
+	snprintf(key, sizeof(key), "%lld/%.20s/%.10s", (long long)json_integer_value(json_object_get(s, "attempt")), output_text(s, "step"),
+		 output_text(s, "status"));
 	for (size_t i = 0; i < w->n_told && i < TOLD_MAX; i++)
 		if (text_equal(w->told[i], key))
 			return false;
@@ -213,13 +208,13 @@ static void print_steps(const json_t *steps, struct watched *w)
 {
 	for (size_t i = 0; i < json_array_size(steps); i++) {
 		const json_t *s = json_array_get(steps, i), *seconds = json_object_get(s, "seconds");
-		const char   *code = text_of(s, "code");
+		const char   *code = output_text(s, "code");
 		char          took[24] = "         -";
 		if (!is_new(w, s))
 			continue;
 		if (json_is_number(seconds))
 			snprintf(took, sizeof(took), "%8.3f s", json_number_value(seconds));
-		printf("  %-15s %-7s %10s  %.*s%s%s\n", text_of(s, "step"), text_of(s, "status"), took, code[0] != '\0' ? 120 : 43, text_of(s, "detail"),
+		printf("  %-15s %-7s %10s  %.*s%s%s\n", output_text(s, "step"), output_text(s, "status"), took, code[0] != '\0' ? 120 : 43, output_text(s, "detail"),
 		       code[0] != '\0' ? " " : "", code);
 	}
 	fflush(stdout);
@@ -257,23 +252,48 @@ static void print_draining(const json_t *receipt)
 	printf("\n");
 }
 
+static bool has_flag(const json_t *renewal, const char *flag)
+{
+	size_t  i;
+	json_t *f;
+	json_array_foreach(json_object_get(renewal, "flags"), i, f)
+		if (text_equal(json_string_value(f), flag))
+			return true;
+	return false;
+}
+
+/* Whoever demanded their word is told it, also when they kept it to themselves. */
+static void print_peers(const json_t *renewal)
+{
+	const json_t *error = json_object_get(renewal, "error");
+	char          text[512];
+	if (!has_flag(renewal, "peer_proof"))
+		return;
+	if (!has_flag(renewal, "peer_unproved"))
+		snprintf(text, sizeof(text), "seen by all %zu that rely on it", json_array_size(json_object_get(renewal, "relying_parties")));
+	else
+		snprintf(text, sizeof(text), "not proved to those that rely on it: %s %s", text_of(error, "code"), text_of(error, "message"));
+	verb_say(stdout, 2, "", text);
+}
+
 static int print_end(const json_t *renewal)
 {
-	const char   *status = text_of(renewal, "status");
+	const char   *status = output_text(renewal, "status");
 	const json_t *receipts = json_object_get(renewal, "receipts");
 	const json_t *last = json_array_get(receipts, json_array_size(receipts) - (json_array_size(receipts) > 0 ? 1 : 0));
 	const json_t *error = json_object_get(renewal, "error");
-	if (text_equal(status, "completed") && text_of(renewal, "verified_at")[0] != '\0') {
+	if (text_equal(status, "completed") && output_text(renewal, "verified_at")[0] != '\0') {
 		printf("proved after %.1f s, %lld failed handshakes of %lld\n",
-		       seconds_between(text_of(renewal, "created_at"), text_of(renewal, "verified_at")),
+		       seconds_between(output_text(renewal, "created_at"), output_text(renewal, "verified_at")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes_failed")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes")));
 		print_draining(last);
+		print_peers(renewal);
 		return EXIT_DONE;
 	}
 	printf("%s", status);
 	if (json_is_object(error))
-		printf(": %s %s\n  next: %s", text_of(error, "code"), text_of(error, "message"), text_of(error, "next"));
+		printf(": %s %s\n  next: %s", output_text(error, "code"), output_text(error, "message"), output_text(error, "next"));
 	printf("\n");
 	return ask_exit(renewal) != EXIT_DONE ? EXIT_DENIED : text_equal(status, "completed") ? EXIT_DONE : EXIT_FAILED;
 }
@@ -290,8 +310,8 @@ static bool is_over(const char *status)
 /* Nothing has moved for a while: says what is waited for, once in each phase. */
 static void print_wait(const struct invocation *in, const json_t *renewal, struct watched *w)
 {
-	const char    *phase = text_of(renewal, "phase");
-	const char    *agent = text_of(renewal, "agent");
+	const char    *phase = output_text(renewal, "phase");
+	const char    *agent = output_text(renewal, "agent");
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
 	json_t        *answer = NULL;
@@ -321,7 +341,7 @@ static void print_wait(const struct invocation *in, const json_t *renewal, struc
 static void tell_failure(const json_t *renewal, struct watched *w)
 {
 	int64_t failures = json_integer_value(json_object_get(renewal, "retry_count"));
-	if (failures == w->failures || !text_equal(text_of(renewal, "phase"), "retry_wait"))
+	if (failures == w->failures || !text_equal(output_text(renewal, "phase"), "retry_wait"))
 		return;
 	w->failures = failures;
 	print_failure(renewal);
@@ -331,13 +351,13 @@ static void tell_failure(const json_t *renewal, struct watched *w)
 static bool waits_longer(const json_t *renewal, int64_t left_ms)
 {
 	int64_t at;
-	return text_equal(text_of(renewal, "phase"), "retry_wait") && time_parse(text_of(renewal, "next_at"), &at) == 0 &&
+	return text_equal(output_text(renewal, "phase"), "retry_wait") && time_parse(output_text(renewal, "next_at"), &at) == 0 &&
 	       at - clock_now() > left_ms;
 }
 
 static int watch_end(const struct invocation *in, const json_t *renewal, bool over)
 {
-	int r = text_equal(text_of(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
+	int r = text_equal(output_text(renewal, "status"), "completed") ? EXIT_DONE : EXIT_FAILED;
 	if (ask_exit(renewal) != EXIT_DONE)
 		r = EXIT_DENIED;
 	if (in->form != OUTPUT_TABLE)
@@ -359,7 +379,7 @@ static int watch(const struct invocation *in, const char *renewal_id)
 		int     r = client_call(&in->client, "GET", path, NULL, NULL, &renewal, &why);
 		if (r != EXIT_DONE)
 			return verb_fail(r, &why);
-		bool    over = is_over(text_of(renewal, "status"));
+		bool    over = is_over(output_text(renewal, "status"));
 		int64_t left = end - clock_monotonic();
 		if (in->form == OUTPUT_TABLE) {
 			print_steps(json_object_get(renewal, "steps"), &w);
@@ -384,6 +404,8 @@ static int renew(const struct invocation *in)
 	json_t        *answer = NULL;
 	json_t        *body = json_pack("{s:s, s:b, s:b}", "trigger", "manual", "force", verb_given(in, "force") ? 1 : 0, "now",
 	                                       verb_given(in, "now") ? 1 : 0);
+	if (verb_given(in, "peer-proof"))
+		json_object_set_new(body, "peer_proof", json_true());
 	int            r = cert_path(in, "/api/v1/certificates/lifecycle/renew/%s", path, &why);
 	if (r == EXIT_DONE)
 		r = client_call(&in->client, "POST", path, body, NULL, &answer, &why);
@@ -395,9 +417,9 @@ static int renew(const struct invocation *in)
 	if (in->form != OUTPUT_TABLE && !watched)
 		output_json(answer);
 	else if (in->form == OUTPUT_TABLE)
-		printf("renewal %s of %s: %s\n", text_of(answer, "renewal_id"), text_of(answer, "cert_id"), text_of(answer, "status"));
+		printf("renewal %s of %s: %s\n", output_text(answer, "renewal_id"), output_text(answer, "cert_id"), output_text(answer, "status"));
 	if (watched)
-		r = watch(in, text_of(answer, "renewal_id"));
+		r = watch(in, output_text(answer, "renewal_id"));
 	json_decref(answer);
 	return r;
 }
@@ -413,7 +435,7 @@ static int open_order_of(const struct invocation *in, char ret[ID_TEXT_SIZE], st
 	if (r == EXIT_DONE)
 		r = client_call(&in->client, "GET", path, NULL, NULL, &answer, why);
 	if (r == EXIT_DONE)
-		text_cut(ret, ID_TEXT_SIZE, text_of(answer, "open_order"));
+		text_cut(ret, ID_TEXT_SIZE, output_text(answer, "open_order"));
 	json_decref(answer);
 	return r;
 }
@@ -427,7 +449,7 @@ static int cancel_renewal(const struct invocation *in, const char *renewal_id, s
 	if (r == EXIT_DONE && in->form != OUTPUT_TABLE)
 		output_json(answer);
 	else if (r == EXIT_DONE)
-		printf("renewal %s of %s: %s\n", text_of(answer, "renewal_id"), text_of(answer, "cert_id"), text_of(answer, "status"));
+		printf("renewal %s of %s: %s\n", output_text(answer, "renewal_id"), output_text(answer, "cert_id"), output_text(answer, "status"));
 	json_decref(answer);
 	return r;
 }
@@ -485,7 +507,8 @@ const struct verb cli_cert_verbs[] = {
 	{"cert", "show", "CERT_ID", 1, 1, "wanted, issued and served, with the last renewals",
 	 {{"pem", NULL, "the newest certificate and its chain instead, for other programs"}}, show},
 	{"cert", "renew", "CERT_ID", 1, 1, "orders a renewal now",
-	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"}, {"watch", NULL, "follow it to the proof"}}, renew},
+	 {{"force", NULL, "also when it is not due yet"}, {"now", NULL, "wait for no window; an order that waits goes on"},
+	  {"peer-proof", NULL, "done only when the relying parties have seen it from their own hosts"}, {"watch", NULL, "follow it to the proof"}}, renew},
 	{"cert", "cancel", "CERT_ID|RENEWAL_ID", 1, 1, "ends a renewal that is not at the signer yet", {{NULL, NULL, NULL}}, cancel},
 	{"cert", "expiring", "", 0, 0, "what ends soon", {{"days", "N", "how far to look ahead (default 30)"}}, expiring},
 };

@@ -24,12 +24,6 @@ struct check {
 	int64_t       now;
 };
 
-static const char *text_of(const json_t *o, const char *name)
-{
-	const char *text = json_string_value(json_object_get(o, name));
-	return text != NULL ? text : "";
-}
-
 static void add(struct check *c, enum severity severity, const char *kind, const char *object, const char *what)
 {
 	if (severity > c->worst)
@@ -54,7 +48,7 @@ static void look_at_state(struct check *c, const json_t *state)
 static bool is_past(const struct check *c, const json_t *o, const char *name)
 {
 	int64_t at;
-	return time_parse(text_of(o, name), &at) == 0 && at <= c->now;
+	return time_parse(output_text(o, name), &at) == 0 && at <= c->now;
 }
 
 static bool has_alert(const json_t *o, const char *name)
@@ -70,7 +64,7 @@ static bool has_alert(const json_t *o, const char *name)
 
 static void look_at_certificate(struct check *c, const json_t *o)
 {
-	const char *id = text_of(o, "cert_id"), *status = text_of(o, "status");
+	const char *id = output_text(o, "cert_id"), *status = output_text(o, "status");
 	c->certificates++;
 	if (has_alert(o, "issuance_revoked")) {
 		add(c, CRITICAL, "certificate", id, "it was revoked, and its host has no other yet");
@@ -90,9 +84,9 @@ static void look_at_certificate(struct check *c, const json_t *o)
 
 static void look_at_agent(struct check *c, const json_t *o)
 {
-	const char *name = text_of(o, "name");
+	const char *name = output_text(o, "name");
 	c->agents++;
-	if (!text_equal(text_of(o, "state"), "active"))
+	if (!text_equal(output_text(o, "state"), "active"))
 		return;
 	if (json_is_string(json_object_get(o, "copy")))
 		add(c, CRITICAL, "agent", name, "a second host has this identity");
@@ -110,8 +104,8 @@ static void look_at_ends(struct check *c, const json_t *expiring)
 		char what[96];
 		if (json_number_value(json_object_get(row, "days_remaining")) <= 0)
 			continue; /* told by its state */
-		snprintf(what, sizeof(what), "it ends at %.40s", text_of(row, "expires_at"));
-		add(c, CRITICAL, "certificate", text_of(row, "cert_id"), what);
+		snprintf(what, sizeof(what), "it ends at %.40s", output_text(row, "expires_at"));
+		add(c, CRITICAL, "certificate", output_text(row, "cert_id"), what);
 	}
 }
 
@@ -149,10 +143,10 @@ static int nagios(const struct check *c)
 	json_t                  *row;
 	char                     first[200] = "everything is well";
 	json_array_foreach(c->found, i, row) {
-		bool critical = text_equal(text_of(row, "severity"), "critical");
+		bool critical = text_equal(output_text(row, "severity"), "critical");
 		counts[critical ? CRITICAL : WARNING]++;
 		if ((critical ? CRITICAL : WARNING) == c->worst && counts[c->worst] == 1)
-			snprintf(first, sizeof(first), "%.60s %.100s", text_of(row, "object"), text_of(row, "what"));
+			snprintf(first, sizeof(first), "%.60s %.100s", output_text(row, "object"), output_text(row, "what"));
 	}
 	text_hide_controls(first);
 	for (char *p = first; (p = strchr(p, '|')) != NULL;)

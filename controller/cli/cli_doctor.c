@@ -41,17 +41,11 @@ struct doctor {
 
 /* ---- what the checks share ---------------------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *o, const char *name)
-{
-	const char *text = json_string_value(json_object_get(o, name));
-	return text != NULL ? text : "";
-}
-
 /* Days until a time of an object; far away when it has none. */
 static double days_until(const struct doctor *d, const json_t *o, const char *name)
 {
 	int64_t at;
-	return time_parse(text_of(o, name), &at) == 0 ? (double)(at - d->now) / (double)MS_DAY : 1e9;
+	return time_parse(output_text(o, name), &at) == 0 ? (double)(at - d->now) / (double)MS_DAY : 1e9;
 }
 
 static _printf_(5, 6) void say(struct doctor *d, enum verdict verdict, const char *object, const char *next, const char *fmt, ...)
@@ -67,29 +61,34 @@ static _printf_(5, 6) void say(struct doctor *d, enum verdict verdict, const cha
 	                                          "what", what, "next", next));
 }
 
+static void say_unanswered(struct doctor *d, int r, const struct refusal *why)
+{
+	if (r == EXIT_DENIED)
+		say(d, VERDICT_SKIPPED, "", "ask as somebody who may read it", "this principal may not read it");
+	else
+		say(d, VERDICT_ERROR, "", err_next(why->code), "%s", why->cause);
+}
+
 /* An answer of the controller; NULL: it was said why there is none. */
 static json_t *ask(struct doctor *d, const char *path)
 {
-	struct refusal why;
+	struct refusal why = {.code = 0};
 	json_t        *answer = NULL;
 	int            r = client_call(&d->in->client, "GET", path, NULL, NULL, &answer, &why);
-	if (r == EXIT_DONE && answer != NULL)
-		return answer;
-	say(d, r == EXIT_DENIED ? VERDICT_SKIPPED : VERDICT_ERROR, "", r == EXIT_DENIED ? "ask as somebody who may read it" : err_next(why.code), "%s",
-	    r == EXIT_DENIED ? "this principal may not read it" : why.cause);
-	return NULL;
+	if (r != EXIT_DONE)
+		say_unanswered(d, r, &why);
+	return answer;
 }
 
+/* All items of a list; NULL as above. */
 static json_t *ask_list(struct doctor *d, const char *path)
 {
-	struct refusal why;
+	struct refusal why = {.code = 0};
 	json_t        *items = NULL;
 	int            r = client_list(&d->in->client, path, "items", &items, &why);
-	if (r == EXIT_DONE)
-		return items;
-	say(d, r == EXIT_DENIED ? VERDICT_SKIPPED : VERDICT_ERROR, "", r == EXIT_DENIED ? "ask as somebody who may read it" : err_next(why.code), "%s",
-	    r == EXIT_DENIED ? "this principal may not read it" : why.cause);
-	return NULL;
+	if (r != EXIT_DONE)
+		say_unanswered(d, r, &why);
+	return items;
 }
 
 /* ---- the checks ----------------------------------------------------------------------------------------------------- */
@@ -110,7 +109,7 @@ static void check_controller(struct doctor *d)
 static void check_clock(struct doctor *d)
 {
 	int64_t theirs, apart;
-	if (time_parse(text_of(d->state, "now"), &theirs) != 0)
+	if (time_parse(output_text(d->state, "now"), &theirs) != 0)
 		return;
 	apart = theirs > d->now ? theirs - d->now : d->now - theirs;
 	if (apart > CLOCKS_APART_MS)
@@ -132,7 +131,7 @@ static void check_people(struct doctor *d)
 	size_t  i, k, n = 0;
 	char    first[64] = "";
 	json_array_foreach(people, i, row) {
-		const char *person = json_is_string(json_object_get(row, "person")) ? text_of(row, "person") : text_of(row, "name");
+		const char *person = json_is_string(json_object_get(row, "person")) ? output_text(row, "person") : output_text(row, "name");
 		bool        may = false;
 		json_array_foreach(json_object_get(row, "roles"), k, role)
 			may |= text_equal(json_string_value(role), "admin") || text_equal(json_string_value(role), "approver");
@@ -154,7 +153,7 @@ static void check_tokens(struct doctor *d)
 	json_array_foreach(tokens, i, row) {
 		double days = days_until(d, row, "expires_at");
 		if (!json_is_string(json_object_get(row, "revoked_at")) && days > 0 && days < TOKEN_EARLY_D)
-			say(d, VERDICT_WARNING, text_of(row, "principal"), "`vccctl token create`, then revoke the old one", "a token ends in %.0f days", days);
+			say(d, VERDICT_WARNING, output_text(row, "principal"), "`vccctl token create`, then revoke the old one", "a token ends in %.0f days", days);
 	}
 	json_decref(tokens);
 }
@@ -165,9 +164,9 @@ static void check_authorities(struct doctor *d)
 	size_t  i;
 	json_array_foreach(all, i, row) {
 		double days = days_until(d, row, "expires_at");
-		if (!text_equal(text_of(row, "state"), "active") || days > CA_EARLY_D)
+		if (!text_equal(output_text(row, "state"), "active") || days > CA_EARLY_D)
 			continue;
-		say(d, days < CA_LATE_D ? VERDICT_ERROR : VERDICT_WARNING, text_of(row, "issuer_id"), "`vccctl ca rollover`", "it ends in %.0f days", days);
+		say(d, days < CA_LATE_D ? VERDICT_ERROR : VERDICT_WARNING, output_text(row, "issuer_id"), "`vccctl ca rollover`", "it ends in %.0f days", days);
 	}
 	json_decref(all);
 }
@@ -178,12 +177,12 @@ static void check_lists(struct doctor *d)
 	size_t  i;
 	json_array_foreach(all, i, row) {
 		double days = days_until(d, row, "next_update");
-		bool   root = text_starts(text_of(row, "issuer"), "root-");
+		bool   root = text_starts(output_text(row, "issuer"), "root-");
 		if (json_is_true(json_object_get(row, "expired")))
-			say(d, VERDICT_ERROR, text_of(row, "issuer"), "look at the journal of vcc-signer", "list %lld has ended: who checks it refuses every certificate",
+			say(d, VERDICT_ERROR, output_text(row, "issuer"), "look at the journal of vcc-signer", "list %lld has ended: who checks it refuses every certificate",
 			    (long long)json_integer_value(json_object_get(row, "shard")));
 		else if (root && days < ROOT_LIST_D)
-			say(d, VERDICT_WARNING, text_of(row, "issuer"), "start vcc-signer with the root's key", "its list ends in %.0f days", days);
+			say(d, VERDICT_WARNING, output_text(row, "issuer"), "start vcc-signer with the root's key", "its list ends in %.0f days", days);
 	}
 	json_decref(all);
 }
@@ -195,7 +194,7 @@ static void check_public(struct doctor *d)
 	json_t        *me = ask(d, "/api/v1/whoami");
 	if (me == NULL)
 		return;
-	(void)snprintf(url, sizeof(url), "%s/crl/all.pem", text_of(me, "public_url"));
+	(void)snprintf(url, sizeof(url), "%s/crl/all.pem", output_text(me, "public_url"));
 	if (client_reach(url, &why) != EXIT_DONE)
 		say(d, VERDICT_ERROR, url, "name it in DNS, and let hosts through", "%s: hosts fetch revocation lists there", why.cause);
 	json_decref(me);
@@ -205,15 +204,15 @@ static void check_agents(struct doctor *d)
 {
 	json_t     *all = ask_list(d, "/api/v1/agents"), *row;
 	size_t      i, n = 0, silent = 0, copies = 0, ill = 0, old = 0;
-	const char *version = text_of(d->state, "version");
+	const char *version = output_text(d->state, "version");
 	json_array_foreach(all, i, row) {
-		if (!text_equal(text_of(row, "state"), "active"))
+		if (!text_equal(output_text(row, "state"), "active"))
 			continue;
 		n++;
 		silent += !json_is_true(json_object_get(row, "connected"));
 		copies += json_is_string(json_object_get(row, "copy"));
 		ill += json_is_true(json_object_get(row, "connected")) && json_is_false(json_object_get(row, "healthy"));
-		old += json_is_string(json_object_get(row, "version")) && text_of(row, "version")[0] != '\0' && !text_equal(text_of(row, "version"), version);
+		old += json_is_string(json_object_get(row, "version")) && output_text(row, "version")[0] != '\0' && !text_equal(output_text(row, "version"), version);
 	}
 	if (silent > 0)
 		say(d, silent * 100 > n * SILENT_PERCENT ? VERDICT_ERROR : VERDICT_WARNING, "", "`vccctl agent list`",
@@ -235,7 +234,7 @@ static void check_certificates(struct doctor *d)
 		if (json_is_string(json_object_get(row, "retired_at")))
 			continue;
 		n++;
-		ended += text_equal(text_of(row, "status"), "expired");
+		ended += text_equal(output_text(row, "status"), "expired");
 		unserved += json_is_false(json_object_get(row, "served"));
 		orphans += json_is_true(json_object_get(row, "orphaned"));
 	}
@@ -315,9 +314,9 @@ static void say_found(const struct doctor *d, size_t from, const char *question)
 	for (size_t i = from; i < json_array_size(d->found); i++) {
 		const json_t *f = json_array_get(d->found, i);
 		char          line[512];
-		(void)snprintf(line, sizeof(line), "%s%s%s", text_of(f, "object"), text_of(f, "object")[0] != '\0' ? ": " : "", text_of(f, "what"));
+		(void)snprintf(line, sizeof(line), "%s%s%s", output_text(f, "object"), output_text(f, "object")[0] != '\0' ? ": " : "", output_text(f, "what"));
 		verb_say(stdout, 11, "         - ", line);
-		verb_say(stdout, 17, "           next: ", text_of(f, "next"));
+		verb_say(stdout, 17, "           next: ", output_text(f, "next"));
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/output.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
@@ -105,12 +106,6 @@ static json_t *body_of(const struct invocation *in, struct refusal *why)
 
 /* ---- the order ------------------------------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *field)
-{
-	const char *text = json_string_value(json_object_get(object, field));
-	return text != NULL ? text : "";
-}
-
 static bool under_way(const char *status)
 {
 	return text_equal(status, "processing") || text_equal(status, "pending") || text_equal(status, "in_progress");
@@ -121,8 +116,8 @@ static int wait_for_end(const struct invocation *in, json_t *answer, json_t **re
 {
 	char    path[CLIENT_PATH_SIZE];
 	int64_t end = clock_monotonic() + WAIT_MS;
-	snprintf(path, sizeof(path), "/api/v1/renewals/%s", text_of(answer, "renewal_id"));
-	while (under_way(text_of(answer, "status")) && clock_monotonic() < end) {
+	snprintf(path, sizeof(path), "/api/v1/renewals/%s", output_text(answer, "renewal_id"));
+	while (under_way(output_text(answer, "status")) && clock_monotonic() < end) {
 		json_t *renewal = NULL;
 		int     r = client_call(&in->client, "GET", path, NULL, NULL, &renewal, why);
 		if (r != EXIT_DONE)
@@ -137,23 +132,23 @@ static int wait_for_end(const struct invocation *in, json_t *answer, json_t **re
 
 static int print_end(const struct invocation *in, const json_t *answer, const json_t *renewal)
 {
-	const char   *status = text_of(answer, "status");
+	const char   *status = output_text(answer, "status");
 	const json_t *error = json_object_get(renewal, "error");
 	bool          table = in->form == OUTPUT_TABLE;
 	output_object(in->form, issue_columns, N_ELEMENTS(issue_columns), answer);
 	if (text_equal(status, "completed")) {
 		if (table)
-			printf("\nIt is issued: vccctl cert show %s --pem\n", text_of(answer, "cert_id"));
+			printf("\nIt is issued: vccctl cert show %s --pem\n", output_text(answer, "cert_id"));
 		return EXIT_DONE;
 	}
 	if (text_equal(status, "awaiting_approval")) {
 		if (table)
 			printf("\nA second person decides:\n  vccctl approval show %s\nThen: vccctl cert show %s --pem\n",
-			       text_of(answer, "approval_id"), text_of(answer, "cert_id"));
+			       output_text(answer, "approval_id"), output_text(answer, "cert_id"));
 		return EXIT_DENIED;
 	}
 	if (table && json_is_object(error))
-		printf("\n%s %s\n  next: %s\n", text_of(error, "code"), text_of(error, "message"), text_of(error, "next"));
+		printf("\n%s %s\n  next: %s\n", output_text(error, "code"), output_text(error, "message"), output_text(error, "next"));
 	else if (table)
 		printf("\nIt goes on without this command; the signer may be away: vccctl status\n");
 	return under_way(status) ? EXIT_PARTLY : EXIT_FAILED;
@@ -204,7 +199,7 @@ static int create(const struct invocation *in)
 	output_object(in->form, create_columns, N_ELEMENTS(create_columns), answer);
 	if (in->form == OUTPUT_TABLE)
 		printf("\n%sIt is issued when a target file on %s asks for just this.\n", approved ? "" : "A second person decides: vccctl approval list\n",
-		       text_of(answer, "agent"));
+		       output_text(answer, "agent"));
 	json_decref(answer);
 	return approved ? EXIT_DONE : EXIT_DENIED;
 }

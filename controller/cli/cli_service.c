@@ -22,6 +22,10 @@ static const struct output_column show_columns[] = {
 	{"known since", "created_at", COLUMN_TIME},
 	{"update since", "update.started_at", COLUMN_TIME},
 	{"update at", "update.after", COLUMN_TEXT},
+	{"relied on", "peer_proof.relied_on_count", COLUMN_TEXT},
+	{"seen by all", "peer_proof.proved_count", COLUMN_TEXT},
+	{"seen wrong", "peer_proof.refused_count", COLUMN_TEXT},
+	{"relying hosts", "peer_proof.relying_agents", COLUMN_LIST},
 };
 
 static int list(const struct invocation *in)

@@ -9,9 +9,8 @@
 #include "shared/base/text.h"
 
 struct all {
-	const struct verb *const *tables;
-	const size_t             *sizes;
-	size_t                    n_tables;
+	const struct verb_table *tables;
+	size_t                   n_tables;
 };
 
 typedef void each_fn(const struct verb *v, const void *ctx);
@@ -19,17 +18,17 @@ typedef void each_fn(const struct verb *v, const void *ctx);
 static void each_verb(const struct all *all, each_fn *fn, const void *ctx)
 {
 	for (size_t t = 0; t < all->n_tables; t++)
-		for (size_t i = 0; i < all->sizes[t]; i++)
-			fn(&all->tables[t][i], ctx);
+		for (size_t i = 0; i < all->tables[t].n; i++)
+			fn(&all->tables[t].verbs[i], ctx);
 }
 
 /* The first verb of a noun stands for the noun. */
 static bool is_first(const struct all *all, const struct verb *v)
 {
 	for (size_t t = 0; t < all->n_tables; t++)
-		for (size_t i = 0; i < all->sizes[t]; i++)
-			if (text_equal(all->tables[t][i].noun, v->noun))
-				return &all->tables[t][i] == v;
+		for (size_t i = 0; i < all->tables[t].n; i++)
+			if (text_equal(all->tables[t].verbs[i].noun, v->noun))
+				return &all->tables[t].verbs[i] == v;
 	return false;
 }
 
@@ -57,10 +56,30 @@ static void print_name(const struct verb *v, const void *ctx)
 		printf("%s ", v->name);
 }
 
-static void print_options(const struct verb_option *options, size_t max)
+static bool is_of(const struct verb *v, const char *option)
 {
-	for (size_t i = 0; i < max && options[i].name != NULL; i++)
-		printf("--%s ", options[i].name);
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
+		if (text_equal(v->options[i].name, option))
+			return true;
+	return false;
+}
+
+static bool is_global(const char *option)
+{
+	size_t                    n;
+	const struct verb_option *globals = verb_globals(&n);
+	for (size_t i = 0; i < n; i++)
+		if (text_equal(globals[i].name, option))
+			return true;
+	return false;
+}
+
+/* Those that stand beside the global ones: a verb may have one of the same name. */
+static void print_options(const struct verb *v)
+{
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
+		if (!is_global(v->options[i].name))
+			printf("--%s ", v->options[i].name);
 }
 
 static void print_globals(bool with_value_only, const char *between)
@@ -92,7 +111,7 @@ static void case_options(const struct verb *v, const void *ctx)
 	if (v->options[0].name == NULL)
 		return;
 	printf("\t'%s %s') options='", v->noun, v->name != NULL ? v->name : "");
-	print_options(v->options, VERB_OPTIONS_MAX);
+	print_options(v);
 	printf("' ;;\n");
 }
 
@@ -185,6 +204,24 @@ static void fish_option(const char *condition, const struct verb_option *o)
 	printf("\n");
 }
 
+/* Where a verb has an option of the same name, that one and its text are shown. */
+static void fish_global(const struct all *all, const struct verb_option *o)
+{
+	bool shared = false;
+	printf("complete -c vccctl");
+	for (size_t t = 0; t < all->n_tables; t++)
+		for (size_t i = 0; i < all->tables[t].n; i++) {
+			const struct verb *v = &all->tables[t].verbs[i];
+			if (!is_of(v, o->name))
+				continue;
+			printf("%snot __vccctl_in %s%s%s", shared ? "; and " : " -n '", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "");
+			shared = true;
+		}
+	printf("%s -l %s %s -d ", shared ? "'" : "", o->name, o->value != NULL ? "-r" : "-f");
+	print_quoted(o->about);
+	printf("\n");
+}
+
 static void fish_verb(const struct verb *v, const void *ctx)
 {
 	const struct all *all = ctx;
@@ -231,17 +268,17 @@ static void print_fish(const struct all *all)
 	       "complete -c vccctl -f -n '__vccctl_at completion' -a 'bash zsh fish'\n"
 	       "complete -c vccctl -s o -x -a 'table json csv' -d output\n");
 	for (size_t i = 0; i < n; i++)
-		fish_option("", &globals[i]);
+		fish_global(all, &globals[i]);
 	each_verb(all, fish_verb, all);
 }
 
-int completion_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv)
+int completion_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv)
 {
 	static const struct {
 		const char *shell;
 		void (*print)(const struct all *all);
 	} shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
-	const struct all all = {tables, sizes, n_tables};
+	const struct all all = {tables, n_tables};
 	for (size_t i = 0; argc == 2 && i < N_ELEMENTS(shells); i++)
 		if (text_equal(argv[1], shells[i].shell)) {
 			shells[i].print(&all);

@@ -6,6 +6,6 @@
 #include "controller/cli/verb.h"
 
 /* `vccctl completion bash|zsh|fish`: prints the script. Exit code. */
-int completion_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv);
+int completion_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv);
 
 #endif

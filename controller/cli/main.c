@@ -8,18 +8,13 @@
 
 int main(int argc, char **argv)
 {
-	const struct verb *const tables[] = {cli_system_verbs, cli_agent_verbs, cli_cert_verbs, cli_revocation_verbs, cli_peer_verbs, cli_target_verbs, cli_template_verbs,
-	                                     cli_audit_verbs, cli_principal_verbs, cli_token_verbs, cli_approval_verbs, cli_bulk_verbs, cli_campaign_verbs, cli_ca_verbs, cli_rollover_verbs,
-	                                     cli_backup_verbs, cli_restore_verbs, cli_service_verbs, cli_issue_verbs, cli_event_verbs, cli_check_verbs, cli_doctor_verbs, cli_config_verbs,
-	                                     cli_notify_verbs, cli_drill_verbs};
-	const size_t             sizes[] = {cli_system_verbs_n, cli_agent_verbs_n, cli_cert_verbs_n, cli_revocation_verbs_n, cli_peer_verbs_n, cli_target_verbs_n, cli_template_verbs_n,
-	                                    cli_audit_verbs_n, cli_principal_verbs_n, cli_token_verbs_n, cli_approval_verbs_n, cli_bulk_verbs_n, cli_campaign_verbs_n,
-	                                    cli_ca_verbs_n, cli_rollover_verbs_n, cli_backup_verbs_n, cli_restore_verbs_n, cli_service_verbs_n, cli_issue_verbs_n,
-	                                    cli_event_verbs_n, cli_check_verbs_n, cli_doctor_verbs_n, cli_config_verbs_n, cli_notify_verbs_n, cli_drill_verbs_n};
+#define VERB_FILE_ROW(stem) {cli_##stem##_verbs, cli_##stem##_verbs_n},
+	const struct verb_table tables[] = {VERB_FILES(VERB_FILE_ROW)};
 
-	if (argc > 1 && strcmp(argv[1], "init") == 0)
-		return cli_init(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "completion") == 0)
-		return completion_main(tables, sizes, N_ELEMENTS(tables), argc - 1, argv + 1);
-	return verb_main(tables, sizes, N_ELEMENTS(tables), argc, argv);
+	int at = verb_noun(argv);
+	if (argv[at] != NULL && strcmp(argv[at], "completion") == 0)
+		return completion_main(tables, N_ELEMENTS(tables), argc - at, argv + at);
+	if (argv[at] != NULL && strcmp(argv[at], "init") == 0)
+		return at == 1 ? cli_init(argc - 1, argv + 1) : cli_init(argc, argv); /* which takes none of the options before it, and says so */
+	return verb_main(tables, N_ELEMENTS(tables), argc, argv);
 }

@@ -259,23 +259,32 @@ void output_list(enum output_form form, const struct output_column *columns, siz
 		table(columns, n, rows);
 }
 
-/* What is left of a terminal's line; without one, of a line without end. */
-static size_t terminal_room(size_t taken)
+/* How wide a line may be; without a terminal it has no end, and on one that is too narrow the terminal breaks it. */
+static size_t terminal_width(size_t taken)
 {
 	struct libscols_table *t = isatty(STDOUT_FILENO) == 1 ? scols_new_table() : NULL;
 	if (t == NULL)
 		return SIZE_MAX;
 	size_t width = scols_table_get_termwidth(t);
 	scols_unref_table(t);
-	return width >= taken + LIST_WORD ? width - taken : SIZE_MAX; /* too narrow: the terminal breaks the lines */
+	return width >= taken + LIST_WORD ? width : SIZE_MAX;
 }
 
-static void print_field(const char *header, size_t label, char *lines)
+/* A word stays whole, so that it can be copied: one that has no room beside its header stands below it, as far right as it may. */
+static void print_field(const char *header, size_t label, size_t width, const char *text, struct buf *lines)
 {
-	char *rest = NULL;
-	printf("%-*s", (int)label, header);
-	for (const char *line = strtok_r(lines, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-		printf("%*s%s\n", line == lines ? 1 : (int)label + 1, "", line);
+	size_t room = width - label - 1;
+	size_t word = table_word(text);
+	bool   below = word > room && word <= width;
+	size_t indent = below ? width - word : label + 1;
+	char  *rest = NULL;
+	buf_reset(lines);
+	table_wrap(text, word > room ? word : room, lines);
+	printf("%-*s%s", below ? 0 : (int)label, header, below ? "\n" : "");
+	const char *first = buf_error(lines) == 0 ? strtok_r((char *)lines->p, "\n", &rest) : text;
+	printf("%*s%s\n", below ? (int)indent : 1, "", first != NULL ? first : "");
+	for (const char *line = first; first != text && (line = strtok_r(NULL, "\n", &rest)) != NULL;)
+		printf("%*s%s\n", (int)indent, "", line);
 }
 
 void output_object(enum output_form form, const struct output_column *columns, size_t n, const json_t *object)
@@ -296,17 +305,19 @@ void output_object(enum output_form form, const struct output_column *columns, s
 	for (size_t k = 0; k < n; k++)
 		if (strlen(columns[k].header) > label)
 			label = strlen(columns[k].header);
-	size_t room = terminal_room(label + 1);
+	size_t width = terminal_width(label + 1);
 	for (size_t k = 0; k < n; k++) {
-		buf_reset(&lines);
 		cell(&columns[k], object, text);
-		if (table_width(text) != strlen(text)) { /* other than ASCII: as it is */
+		if (table_width(text) != strlen(text)) /* other than ASCII: as it is */
 			printf("%-*s %s\n", (int)label, columns[k].header, text);
-			continue;
-		}
-		size_t word = table_word(text); /* stays whole, so that it can be copied */
-		table_wrap(text, word > room ? word : room, &lines);
-		print_field(columns[k].header, label, buf_error(&lines) == 0 ? (char *)lines.p : text);
+		else
+			print_field(columns[k].header, label, width, text, &lines);
 	}
 	buf_free(&lines);
+}
+
+const char *output_text(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+	return text != NULL ? text : "";
 }

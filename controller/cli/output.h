@@ -22,5 +22,7 @@ void output_list(enum output_form form, const struct output_column *columns, siz
 /* One object: in table form as "name  value" lines in the order of `columns`. */
 void output_object(enum output_form form, const struct output_column *columns, size_t n, const json_t *object);
 void output_json(const json_t *value);
+/* A text of an object; "" where there is none. */
+const char *output_text(const json_t *object, const char *field);
 
 #endif

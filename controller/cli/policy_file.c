@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/output.h"
 #include "shared/base/text.h"
 #include "shared/model/names.h"
 #include "shared/sys/file.h"
@@ -26,12 +27,6 @@ static int read_file(const char *path, json_t **ret, struct refusal *why)
 	}
 	buf_free(&text);
 	return r;
-}
-
-static const char *text_of(const json_t *o, const char *name)
-{
-	const char *text = json_string_value(json_object_get(o, name));
-	return text != NULL ? text : "";
 }
 
 static void print_value(const json_t *v)
@@ -64,7 +59,7 @@ static void print_report(const json_t *o)
 	const json_t *row;
 	json_array_foreach(json_object_get(o, "changes"), i, row)
 	{
-		printf("  %s: ", text_of(row, "field"));
+		printf("  %s: ", output_text(row, "field"));
 		print_value(json_object_get(row, "from"));
 		printf(" -> ");
 		print_value(json_object_get(row, "to"));
@@ -75,9 +70,9 @@ static void print_report(const json_t *o)
 	       (long long)json_integer_value(json_object_get(o, "renewals")),
 	       (long long)json_integer_value(json_object_get(o, "blocked")));
 	json_array_foreach(json_object_get(o, "violations"), i, row)
-		printf("  blocked: %s: %s\n", text_of(row, "cert_id"), text_of(row, "reason"));
+		printf("  blocked: %s: %s\n", output_text(row, "cert_id"), output_text(row, "reason"));
 	json_array_foreach(json_object_get(o, "compliance"), i, row)
-		printf("  %s: %s: %s\n", text_of(row, "profile"), text_of(row, "field"), text_of(row, "reason"));
+		printf("  %s: %s: %s\n", output_text(row, "profile"), output_text(row, "field"), output_text(row, "reason"));
 	if (json_is_true(json_object_get(o, "approval_required")))
 		printf("a second person has to agree before it is in force\n");
 }
@@ -88,13 +83,13 @@ static int print_answer(const struct invocation *in, const json_t *o)
 		verb_given(in, "dry-run") && !verb_given(in, "force") && json_integer_value(json_object_get(o, "blocked")) > 0;
 	if (in->form != OUTPUT_TABLE) {
 		output_json(o);
-	} else if (text_equal(text_of(o, "status"), "awaiting_approval")) {
-		printf("waits for a second person: vccctl approval show %s\n", text_of(o, "approval_id"));
+	} else if (text_equal(output_text(o, "status"), "awaiting_approval")) {
+		printf("waits for a second person: vccctl approval show %s\n", output_text(o, "approval_id"));
 	} else {
-		printf("%s\n", text_of(o, "message"));
+		printf("%s\n", output_text(o, "message"));
 		print_report(o);
-		if (text_of(o, "campaign_id")[0] != '\0')
-			printf("campaign: vccctl campaign watch %s\n", text_of(o, "campaign_id"));
+		if (output_text(o, "campaign_id")[0] != '\0')
+			printf("campaign: vccctl campaign watch %s\n", output_text(o, "campaign_id"));
 	}
 	return blocked ? EXIT_FAILED : ask_exit(o);
 }

@@ -25,11 +25,10 @@ enum { G_URL, G_CA, G_TOKEN_FILE, G_CERT, G_KEY, G_SOCKET, G_OUTPUT, G_REASON, G
 enum { HELP_WIDTH = 80 };
 
 struct parse {
-	const struct verb *const *tables;
-	const size_t             *sizes;
-	size_t                    n_tables;
-	const char               *global[G_COUNT];
-	struct invocation         in;
+	const struct verb_table *tables;
+	size_t                   n_tables;
+	const char              *global[G_COUNT];
+	struct invocation        in;
 };
 
 const struct verb_option *verb_globals(size_t *ret_n)
@@ -129,9 +128,9 @@ static int print_help(const struct parse *p, const char *noun)
 	print_row("init", 26, "sets up an installation (see init --help)");
 	print_row("completion SHELL", 26, "completes command lines in bash, zsh or fish");
 	for (size_t t = 0; t < p->n_tables; t++)
-		for (size_t i = 0; i < p->sizes[t]; i++)
-			if (noun == NULL || text_equal(noun, p->tables[t][i].noun))
-				print_line(&p->tables[t][i]);
+		for (size_t i = 0; i < p->tables[t].n; i++)
+			if (noun == NULL || text_equal(noun, p->tables[t].verbs[i].noun))
+				print_line(&p->tables[t].verbs[i]);
 	printf("\noptions everywhere\n");
 	for (size_t i = 0; i < G_COUNT; i++)
 		print_option(&globals[i]);
@@ -162,8 +161,8 @@ static int print_verb_help(const struct verb *v)
 static const struct verb *find_verb(const struct parse *p, const char *noun, const char *name, bool *ret_noun_known)
 {
 	for (size_t t = 0; t < p->n_tables; t++)
-		for (size_t i = 0; i < p->sizes[t]; i++) {
-			const struct verb *v = &p->tables[t][i];
+		for (size_t i = 0; i < p->tables[t].n; i++) {
+			const struct verb *v = &p->tables[t].verbs[i];
 			if (!text_equal(v->noun, noun))
 				continue;
 			*ret_noun_known = true;
@@ -208,6 +207,14 @@ static bool skip_option(char **argv, int *at)
 	else if (text_starts(argv[*at], "--"))
 		(void)take_option(globals, G_COUNT, ignored, argv, at);
 	return true;
+}
+
+int verb_noun(char **argv)
+{
+	int at = argv[0] != NULL;
+	while (argv[at] != NULL && skip_option(argv, &at))
+		at++;
+	return at;
 }
 
 /* Global options may stand anywhere, so noun and verb are found first. */
@@ -330,9 +337,9 @@ static int take_globals(struct parse *p, struct refusal *why)
 	return usage_error("-o takes table, json or csv, not", form);
 }
 
-int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv)
+int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv)
 {
-	struct parse   p = {.tables = tables, .sizes = sizes, .n_tables = n_tables};
+	struct parse   p = {.tables = tables, .n_tables = n_tables};
 	struct refusal why = {0};
 	if (argc < 2)
 		return print_help(&p, NULL), EXIT_USAGE;

@@ -28,6 +28,12 @@ struct verb {
 	int (*run)(const struct invocation *in);      /* returns the exit code */
 };
 
+/* The verbs of one file. */
+struct verb_table {
+	const struct verb *verbs;
+	size_t             n;
+};
+
 /* A parsed command line. */
 struct invocation {
 	const struct verb *verb;
@@ -50,7 +56,10 @@ const char *verb_nth_value(const struct invocation *in, const char *option, size
 bool        verb_given(const struct invocation *in, const char *option);
 
 /* Parses and runs; prints usage errors and help itself. Exit code. */
-int verb_main(const struct verb *const *tables, const size_t *sizes, size_t n_tables, int argc, char **argv);
+int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv);
+
+/* Where the noun stands: global options may come before it. argv[argc] when there is none. */
+int verb_noun(char **argv);
 
 /* Options that every verb takes. */
 const struct verb_option *verb_globals(size_t *ret_n);
@@ -60,33 +69,36 @@ void verb_say(FILE *to, int indent, const char *head, const char *text);
 /* Prints a refusal to stderr: what, why, next command. Returns `code`. */
 int verb_fail(int code, const struct refusal *why);
 
-/* The verbs, one file per noun. */
-extern const struct verb cli_agent_verbs[], cli_cert_verbs[], cli_target_verbs[], cli_template_verbs[], cli_system_verbs[], cli_audit_verbs[], cli_revocation_verbs[], cli_peer_verbs[];
-extern const size_t cli_agent_verbs_n, cli_cert_verbs_n, cli_target_verbs_n, cli_template_verbs_n, cli_system_verbs_n, cli_audit_verbs_n, cli_revocation_verbs_n, cli_peer_verbs_n;
-
-extern const struct verb cli_principal_verbs[], cli_token_verbs[], cli_approval_verbs[], cli_backup_verbs[], cli_restore_verbs[];
-extern const size_t cli_principal_verbs_n, cli_token_verbs_n, cli_approval_verbs_n, cli_backup_verbs_n, cli_restore_verbs_n;
-
-extern const struct verb cli_issue_verbs[];
-extern const size_t cli_issue_verbs_n;
-
-extern const struct verb cli_bulk_verbs[], cli_campaign_verbs[];
-extern const size_t cli_bulk_verbs_n, cli_campaign_verbs_n;
-
-extern const struct verb cli_event_verbs[], cli_check_verbs[], cli_doctor_verbs[], cli_notify_verbs[];
-extern const size_t cli_event_verbs_n, cli_check_verbs_n, cli_doctor_verbs_n, cli_notify_verbs_n;
-extern const struct verb cli_service_verbs[];
-extern const size_t cli_service_verbs_n;
-
-extern const struct verb cli_ca_verbs[];
-extern const size_t cli_ca_verbs_n;
-extern const struct verb cli_rollover_verbs[];
-extern const size_t cli_rollover_verbs_n;
-
-extern const struct verb cli_drill_verbs[];
-extern const size_t cli_drill_verbs_n;
-
-extern const struct verb cli_config_verbs[];
-extern const size_t cli_config_verbs_n;
+/* The files with verbs, in the order of the help page: cli_agent.c has cli_agent_verbs. A new file is a line here. */
+#define VERB_FILES(FILE) \
+	FILE(system) \
+	FILE(agent) \
+	FILE(cert) \
+	FILE(revocation) \
+	FILE(peer) \
+	FILE(target) \
+	FILE(template) \
+	FILE(audit) \
+	FILE(principal) \
+	FILE(token) \
+	FILE(approval) \
+	FILE(bulk) \
+	FILE(campaign) \
+	FILE(ca) \
+	FILE(rollover) \
+	FILE(backup) \
+	FILE(restore) \
+	FILE(service) \
+	FILE(issue) \
+	FILE(event) \
+	FILE(check) \
+	FILE(doctor) \
+	FILE(config) \
+	FILE(notify) \
+	FILE(drill)
+#define VERB_FILE_DECLARE(stem) \
+	extern const struct verb cli_##stem##_verbs[]; \
+	extern const size_t      cli_##stem##_verbs_n;
+VERB_FILES(VERB_FILE_DECLARE)
 
 #endif

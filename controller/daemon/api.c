@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/api_wait.h"
@@ -70,7 +71,7 @@ static const struct {
 	{E_CAMPAIGN_PLAN_STALE, 409}, {E_CAMPAIGN_STATE, 409},
 	{E_PEER_NONE, 409},
 	{E_ROLLBACK_LATER, 409},  {E_ROLLBACK_FIRST, 409}, {E_ROLLBACK_GRACE, 409}, {E_ROLLBACK_STATE, 409}, {E_ROLLBACK_KEY, 409},
-	{E_DRILL_REPORT_LATER, 409},
+	{E_DRILL_REPORT_LATER, 409}, {E_API_MEDIA, 415},
 	{E_BACKUP_RUNNING, 409},  {E_BACKUP_SPACE, 507},
 	{E_ORDER_NO_TARGET, 409}, {E_ORDER_TOO_LATE, 409},  {E_ORDER_OVER, 409},
 	{E_ROLLOVER_OPEN, 409},   {E_ROLLOVER_STATE, 409},  {E_ROLLOVER_GATE, 409},   {E_ROLLOVER_ROOT, 409},
@@ -261,12 +262,21 @@ static int body_limits(struct span body, size_t max, struct refusal *why)
 	return 0;
 }
 
+/* A body of which nothing is said is taken for what every body here is. Type and subtype know no case, and a parameter may follow them
+ * (RFC 9110, 8.3.1). */
+static bool media_is_json(const char *content_type)
+{
+	static const char json[] = "application/json";
+	const size_t      n = sizeof(json) - 1;
+	return content_type[0] == '\0' || (strncasecmp(content_type, json, n) == 0 && strchr(" \t;", content_type[n]) != NULL);
+}
+
 static int body_parse(struct api_call *call, const struct http_request *q)
 {
 	if (q->body.n == 0)
 		return 0;
-	if (q->content_type[0] != '\0' && !text_starts(q->content_type, "application/json"))
-		return refuse(&call->why, E_API_BODY, "Content-Type", "the body must be application/json");
+	if (!media_is_json(q->content_type))
+		return refuse(&call->why, E_API_MEDIA, "Content-Type", "%s", q->content_type);
 	bool ids = call->contract != NULL && (call->contract->statuses & API_IDS) != 0;
 	int  r = body_limits(q->body, ids ? API_IDS_VALUES_MAX : API_VALUES_MAX, &call->why);
 	if (r < 0)
@@ -307,14 +317,21 @@ int api_field_bool(struct api_call *call, const char *name, bool fallback, bool 
 	return 0;
 }
 
-/* Why something is changed may be said with every change. */
-static void take_reason(struct api_call *call)
+/* Why something is changed may be said with every change. It goes into the trail and from there onto terminals, so it is one line of
+ * text, before any handler sees it. */
+static int take_reason(struct api_call *call)
 {
 	static const char *const fields[] = {"comment", "reason"}; /* `reason` may be a code of its own, so a comment goes before it */
-	for (size_t i = 0; i < N_ELEMENTS(fields) && call->caller.reason[0] == '\0'; i++) {
+	for (size_t i = 0; i < N_ELEMENTS(fields); i++) {
 		const char *text = json_string_value(json_object_get(call->body, fields[i]));
-		text_cut(call->caller.reason, sizeof(call->caller.reason), text != NULL ? text : "");
+		if (text == NULL)
+			continue;
+		if (!text_utf8_ok(text, strlen(text)) || strpbrk(text, "\n\t") != NULL)
+			return refuse(&call->why, E_API_BODY, fields[i], "must not hold control characters");
+		if (call->caller.reason[0] == '\0')
+			text_cut(call->caller.reason, sizeof(call->caller.reason), text);
 	}
+	return 0;
 }
 
 int api_body(struct api_call *call)
@@ -528,11 +545,12 @@ void api_handle(void *ctx, struct http_call *http)
 		r = contract_check_args(call->contract, q, &call->why);
 	if (r == 0)
 		r = body_parse(call, q);
+	if (r == 0)
+		r = take_reason(call);
 	if (r < 0) {
 		api_refuse_why(call, &call->why);
 		return;
 	}
-	take_reason(call);
 	if (call->route->act != NULL) {
 		act_run(call, q);
 		return;

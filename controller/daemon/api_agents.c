@@ -123,6 +123,15 @@ static json_t *former_names_of(struct store_view *view, const char *name)
 	return names;
 }
 
+/* All but what the loop alone knows. */
+static json_t *agent_whole(const struct agent *a, struct store_view *view)
+{
+	json_t *o = json_agent(a, false);
+	json_object_set_new(o, "former_names", former_names_of(view, a->name));
+	json_object_set_new(o, "targets", targets_of(view, a->name));
+	return o;
+}
+
 int api_agent_show(struct api_call *call, struct store_view *view)
 {
 	struct agent a;
@@ -131,19 +140,20 @@ int api_agent_show(struct api_call *call, struct store_view *view)
 		r = E_NOT_FOUND;
 	if (r < 0)
 		return refuse(&call->why, r, call->params[0], "there is no such agent");
-	call->answer = json_agent(&a, false);
-	json_object_set_new(call->answer, "former_names", former_names_of(view, a.name));
-	json_object_set_new(call->answer, "targets", targets_of(view, a.name));
+	call->answer = agent_whole(&a, view);
 	return 0;
 }
 
 static void state_done(void *ctx, const struct api_result *result)
 {
 	struct api_call *call = ctx;
-	if (result->code < 0)
+	if (result->code < 0) {
 		api_refuse_why(call, &result->why);
-	else
-		api_finish(call, 200, json_agent(&result->agent, false));
+		return;
+	}
+	call->answer = agent_whole(&result->agent, controller_view(call->ctl));
+	api_agent_enrich(call);
+	api_finish(call, 200, call->answer);
 }
 
 /* False: it was refused. */

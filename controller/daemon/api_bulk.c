@@ -89,13 +89,23 @@ static int read_common(struct job *j)
 	return r == 0 ? campaign_waves_read(call, &j->plan->request) : r;
 }
 
+/* Since when something was so: a time of the past. */
 static int read_time(struct api_call *call, const char *name, int64_t *ret)
 {
-	char text[TIME_TEXT_SIZE + 16];
-	int  r = api_field_text(call, name, "", text, sizeof(text));
-	if (r == 0 && json_is_string(json_object_get(call->body, name)) && (time_parse(text, ret) < 0 || *ret > call->now_at))
-		r = refuse(&call->why, E_API_BODY, name, "must be a time of the past, as RFC 3339 writes it");
-	return r;
+	char    text[TIME_TEXT_SIZE + 16];
+	int64_t at = 0;
+	int     r = api_field_text(call, name, "", text, sizeof(text));
+	if (r < 0 || !json_is_string(json_object_get(call->body, name)))
+		return r;
+	r = time_parse(text, &at);
+	if (r == E_SYNTAX)
+		return refuse(&call->why, E_API_BODY, name, "must be a time as RFC 3339 writes it, as 2026-11-23T16:42:00Z");
+	if (r < 0 || at <= 0) /* 0 says that there is none */
+		return refuse(&call->why, E_API_BODY, name, "must be a time that there is, after 1970-01-01T00:00:00Z");
+	if (at > call->now_at)
+		return refuse(&call->why, E_API_BODY, name, "must not lie in the future: it is %s here", time_text(call->now_at, text));
+	*ret = at;
+	return 0;
 }
 
 /* ---- answers ---------------------------------------------------------------------------------------------------- */

@@ -86,8 +86,8 @@ void api_life_renew(struct api_call *call)
 {
 	struct certificate       c;
 	char                     name[32];
-	bool                     force = false, now = false;
-	enum trigger             trigger = TRIGGER_MANUAL;
+	bool                     now = false;
+	struct order_wish        wish = {.trigger = TRIGGER_MANUAL};
 	int                      r = view_certificate(controller_view(call->ctl), call->params[0], &c);
 	if (r == E_NOT_FOUND || (r == 0 && !rights_service(&call->principal, c.service)))
 		r = refuse(&call->why, E_NOT_FOUND, call->params[0], "there is no such certificate");
@@ -96,19 +96,21 @@ void api_life_renew(struct api_call *call)
 	if (r == 0)
 		r = api_field_text(call, "trigger", "manual", name, sizeof(name));
 	if (r == 0)
-		r = api_field_bool(call, "force", false, &force);
+		r = api_field_bool(call, "force", false, &wish.force);
 	if (r == 0)
 		r = api_field_bool(call, "now", false, &now);
-	if (r == 0 && trigger_parse(name, &trigger) < 0)
+	if (r == 0)
+		r = api_field_bool(call, "peer_proof", false, &wish.peer_proof);
+	if (r == 0 && trigger_parse(name, &wish.trigger) < 0)
 		r = refuse(&call->why, E_API_BODY, "trigger", "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
 	if (r == 0)
-		r = trigger_allowed(call, trigger);
+		r = trigger_allowed(call, wish.trigger);
 	if (r < 0)
 		api_refuse_why(call, &call->why);
-	else if (now && !id_is_none(c.open_order))
+	else if (now && !id_is_none(c.open_order) && !wish.peer_proof) /* an order that was made without would not hear of it: refused */
 		controller_order_now(call->ctl, c.cert_id, &call->caller, renew_done, call);
 	else
-		controller_order(call->ctl, c.cert_id, trigger, force, &call->caller, now ? renew_made : renew_done, call);
+		controller_order(call->ctl, c.cert_id, &wish, &call->caller, now ? renew_made : renew_done, call);
 }
 
 static void cancel_done(void *ctx, const struct api_result *result)

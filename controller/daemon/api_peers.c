@@ -45,6 +45,65 @@ json_t *api_peers_json(struct store_view *view, const struct certificate *cert, 
 	return items;
 }
 
+/* ---- of a service ---- */
+
+struct service_peers {
+	uint32_t relied_on, proved, refused; /* certificates that somebody counts for; that all of these have seen; that one has not */
+	json_t  *agents;
+};
+
+static void name_once(json_t *names, const char *name)
+{
+	enum { SHOWN = 64 };
+	size_t  i;
+	json_t *known;
+	json_array_foreach(names, i, known)
+		if (text_equal(json_string_value(known), name))
+			return;
+	if (json_array_size(names) < SHOWN)
+		json_array_append_new(names, json_string(name));
+}
+
+/* What was seen counts for the certificate that is in use now. */
+static void add_certificate(struct service_peers *all, struct store_view *view, const struct certificate *cert, struct peer *rows)
+{
+	size_t n = 0, counting = 0, seen = 0, wrong = 0;
+	if (view_peers_of(view, cert->cert_id, rows, PEERS_ASKED_MAX, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!peers_count_one(view, &rows[i], cert))
+			continue;
+		bool judged = rows[i].judged_at != 0 && hash_equal(rows[i].fingerprint, cert->fingerprint);
+		counting++;
+		seen += judged && rows[i].code == 0;
+		wrong += judged && rows[i].code != 0;
+		name_once(all->agents, rows[i].agent);
+	}
+	all->relied_on += counting > 0;
+	all->proved += counting > 0 && seen == counting;
+	all->refused += wrong > 0;
+}
+
+json_t *api_peers_of_service(struct store_view *view, const char *service, int64_t now)
+{
+	enum { PAGE = 200 };
+	const struct cert_filter filter = {.service = service, .now = now};
+	struct service_peers     all = {.agents = json_array()};
+	struct certificate      *certs = calloc(PAGE, sizeof(*certs));
+	struct peer             *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
+	char                     after[CERT_ID_SIZE] = "";
+	size_t                   n = PAGE;
+	while (certs != NULL && rows != NULL && n == PAGE && view_certificates(view, &filter, after, certs, PAGE, &n) == 0)
+		for (size_t i = 0; i < n; i++) {
+			text_cut(after, sizeof(after), certs[i].cert_id);
+			add_certificate(&all, view, &certs[i], rows);
+		}
+	free(rows);
+	free(certs);
+	return json_pack("{s:I, s:I, s:I, s:o}", "relied_on_count", (json_int_t)all.relied_on, "proved_count", (json_int_t)all.proved, "refused_count",
+			 (json_int_t)all.refused, "relying_agents", all.agents);
+}
+
 void api_cert_proof(struct api_call *call)
 {
 	struct certificate c;

@@ -260,6 +260,7 @@ int api_service_show(struct api_call *call, struct store_view *view)
 		return r == E_NOT_FOUND ? refuse(&call->why, r, call->params[0], "there is no such service") : r;
 	call->answer = service_shown(all, n, &s);
 	json_object_set_new(call->answer, "update", walk_json(view, "service", s.name));
+	json_object_set_new(call->answer, "peer_proof", api_peers_of_service(view, s.name, call->now_at));
 	free(all);
 	return 0;
 }

@@ -87,6 +87,7 @@ void api_cert_suspend(struct api_call *call);
 void api_cert_rollback(struct api_call *call);
 void api_cert_proof(struct api_call *call);
 /* Who relies on the certificate and what they saw; with `renewal_id` those that looked at what this order brought. */
+json_t *api_peers_of_service(struct store_view *view, const char *service, int64_t now); /* of its certificates: who relies on them, how many they have seen */
 json_t *api_peers_json(struct store_view *view, const struct certificate *cert, const struct id *renewal_id);
 void api_cert_resume(struct api_call *call);
 void api_crl_list(struct api_call *call);

@@ -6,62 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
 #include "controller/daemon/answer.h"
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/campaign_drive.h"
 #include "controller/daemon/campaign_make.h"
 #include "controller/daemon/campaign_send.h"
 #include "controller/daemon/drills.h"
 #include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
-#include "controller/daemon/rollbacks.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
-enum { PAGE = 100, STEPS_AT_ONCE = 8, KIND_OPEN_MAX = 16 };
+enum { PAGE = 100, KIND_OPEN_MAX = 16 };
 #define DRILL_AWAY_MS MS_MINUTE /* a host that was connected when it was sent to may start again meanwhile */
-
-/* One order that a member waits for. */
-struct watch_key {
-	struct id campaign_id, renewal_id;
-};
-struct watch {
-	struct watch_key  key;
-	uint64_t          position;
-	bool              follows; /* the order was not made for it */
-	enum member_state state;
-	char              agent[AGENT_NAME_SIZE];
-	UT_hash_handle    hh;
-};
-
-struct waiter {
-	int64_t           until_at;
-	campaign_wait_fn *done;
-	void             *ctx;
-	struct waiter    *next;
-};
-
-struct entry {
-	struct campaign c;
-	uint32_t        pending; /* changes of it on their way to the store */
-	uint32_t sending;    /* so many of them change who waits: until they are stored, nobody looks there */
-	bool     lost;       /* a change was not stored: to be read again once none is on its way */
-	uint32_t away;       /* as counted at the last tick */
-	uint64_t held_after; /* where the next look at held members begins */
-	struct waiter *waiters;
-	UT_hash_handle hh;
-};
-
-struct campaigns {
-	struct entry *open;
-	struct watch *watches;
-};
 
 int campaigns_open(struct campaigns **ret)
 {
@@ -95,7 +58,7 @@ static void watch_end(struct controller *ctl, struct watch *w)
 	free(w);
 }
 
-static void watch_begin(struct controller *ctl, const struct campaign_member *m)
+void campaigns_watch(struct controller *ctl, const struct campaign_member *m)
 {
 	struct watch *w = watch_find(ctl, m->campaign_id, m->renewal_id);
 	struct order  o;
@@ -214,7 +177,6 @@ void campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until
 
 /* ---- after the commit ------------------------------------------------------------------------------------------- */
 
-static void drive(struct controller *ctl, struct entry *e);
 static int  reload(struct controller *ctl, struct entry *e);
 
 static void forget_if_over(struct controller *ctl, struct entry *e)
@@ -230,7 +192,7 @@ static void settle(struct controller *ctl, struct entry *e)
 {
 	if (e->lost && e->pending == 0 && reload(ctl, e) < 0)
 		return; /* the next tick tries again */
-	drive(ctl, e);
+	campaign_drive(ctl, e);
 	tell_waiters(e, clock_now());
 	if (e->c.kind == CAMPAIGN_DRILL && e->pending == 0 && !e->lost && is_over(&e->c))
 		drills_look(ctl);
@@ -270,8 +232,8 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 /* ---- a step into a commit --------------------------------------------------------------------------------------- */
 
 /* The campaign's own part of a commit; `sending`: members that wait are taken or added in it. */
-static void take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
-		      const struct caller *who)
+void campaigns_take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
+			 const struct caller *who)
 {
 	static const struct caller controller = {.actor = "controller"};
 	int64_t                    now = clock_now();
@@ -287,187 +249,9 @@ static void take_step(struct commit *c, struct entry *e, const struct campaign_s
 	commit_else(c, on_lost, &note, sizeof(note));
 }
 
-static int step_of(const struct entry *e, const struct campaign_event *ev, struct campaign_step *ret)
+int campaigns_step(const struct entry *e, const struct campaign_event *ev, struct campaign_step *ret)
 {
 	return campaign_flow_step(&e->c, ev, clock_now(), ret);
-}
-
-/* ---- members that go ------------------------------------------------------------------------------------------- */
-
-static void send_members(struct controller *ctl, struct entry *e, enum member_state from, struct campaign_member *rows,
-			 size_t n, bool stage_ends, bool wave_ends)
-{
-	struct campaign_event ev = {.kind = CAMPAIGN_EV_SENT, .from = from, .stage_ends = stage_ends, .wave_ends = wave_ends};
-	struct campaign_step  step;
-	struct commit        *c = commit_new(ctl);
-	for (size_t i = 0; i < n; i++) {
-		campaign_send_member(ctl, c, &e->c, &rows[i]);
-		ev.moved[rows[i].state]++;
-		store_put_member(commit_change(c), &rows[i]);
-		if (!id_is_none(rows[i].renewal_id)) /* also of one that failed: a later attempt may still succeed */
-			watch_begin(ctl, &rows[i]);
-	}
-	if (step_of(e, &ev, &step) < 0)
-		step = (struct campaign_step){.next = e->c};
-	take_step(c, e, &step, true, NULL);
-	commit_fault_points(c, "controller.campaign_send", "controller.campaign_sent");
-	commit_now(c, NULL, NULL);
-}
-
-/* Whoever waits again in a wave from before goes with the one that is released now. */
-static bool is_released(const struct campaign *c, const struct campaign_member *m)
-{
-	return c->wave == 0 || waves_at(c->waves, m->position) <= c->wave;
-}
-
-/* A stage is not mixed with the next one, nor a wave. */
-static void send_next(struct controller *ctl, struct entry *e, uint32_t max)
-{
-	struct campaign_member *rows = calloc((size_t)max + 1, sizeof(*rows));
-	size_t                  n = 0, take = 0;
-	if (rows == NULL)
-		abort();
-	int r = view_members_in(ctl->view, e->c.campaign_id, MEMBER_WAITING, 0, rows, (size_t)max + 1, &n);
-	while (r == 0 && take < n && take < max && rows[take].stage == rows[0].stage && is_released(&e->c, &rows[take]))
-		take++;
-	bool wave_ends = take < n && !is_released(&e->c, &rows[take]);
-	if (take > 0 || wave_ends)
-		send_members(ctl, e, MEMBER_WAITING, rows, take, take < n && rows[take].stage != rows[0].stage, wave_ends);
-	else
-		e->lost = true; /* the counts say that some wait: they are counted again */
-	free(rows);
-}
-
-/* Held members whose host came back. A page at a time: who stays away holds up nobody. */
-static void send_held(struct controller *ctl, struct entry *e)
-{
-	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
-	size_t                  n = 0, back = 0;
-	if (rows == NULL)
-		abort();
-	if (view_members_in(ctl->view, e->c.campaign_id, MEMBER_HELD, e->held_after, rows, PAGE, &n) < 0)
-		n = 0;
-	e->held_after = n == PAGE ? rows[n - 1].position : 0;
-	for (size_t i = 0; i < n; i++)
-		if (campaign_host_is_new(ctl, &rows[i]))
-			rows[back++] = rows[i];
-	if (back > 0)
-		send_members(ctl, e, MEMBER_HELD, rows, back, false, false);
-	free(rows);
-}
-
-static void drop(struct controller *ctl, struct entry *e, uint32_t max)
-{
-	enum member_state       from = e->c.waiting > 0 ? MEMBER_WAITING : MEMBER_HELD;
-	struct campaign_member *rows = calloc(max, sizeof(*rows));
-	struct campaign_event   ev = {.kind = CAMPAIGN_EV_SENT, .from = from};
-	struct campaign_step    step;
-	size_t                  n = 0;
-	if (rows == NULL)
-		abort();
-	if (view_members_in(ctl->view, e->c.campaign_id, from, 0, rows, max, &n) < 0 || n == 0) {
-		e->lost = true;
-		free(rows);
-		return;
-	}
-	struct commit *c = commit_new(ctl);
-	for (size_t i = 0; i < n; i++) {
-		rows[i].state = MEMBER_DROPPED;
-		rows[i].changed_at = clock_now();
-		store_put_member(commit_change(c), &rows[i]);
-	}
-	free(rows);
-	ev.moved[MEMBER_DROPPED] = (uint32_t)n;
-	if (step_of(e, &ev, &step) < 0)
-		step = (struct campaign_step){.next = e->c};
-	take_step(c, e, &step, true, NULL);
-	commit_fault_points(c, "controller.campaign_drop", "controller.campaign_dropped");
-	commit_now(c, NULL, NULL);
-}
-
-/* ---- members that go back ---------------------------------------------------------------------------------------- */
-
-/* What did not come to its end is not tried again; where the host has the certificate already, it decides and tells. */
-static void end_order(struct controller *ctl, const struct campaign_member *m, const struct caller *who)
-{
-	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = m->renewal_id, .code = E_SWAP_CANCELLED};
-	bool               stored;
-	(void)!orders_event(ctl, &ev, &(struct order_input){.who = who}, &stored);
-}
-
-static void member_back(struct controller *ctl, struct commit *c, struct campaign_member *m, const struct caller *who,
-			struct campaign_event *ev)
-{
-	int r = rollback_begin(ctl, c, m->renewal_id, who);
-	m->state = r == 0 ? MEMBER_GOING_BACK : MEMBER_KEPT;
-	m->code = r;
-	m->changed_at = clock_now();
-	text_cut(m->cause, sizeof(m->cause), r < 0 ? err_what(r) : "");
-	ev->moved[m->state]++;
-	store_put_member(commit_change(c), m);
-	if (r == 0)
-		watch_begin(ctl, m);
-}
-
-/* The next ones by position, whatever became of them. */
-static void go_back(struct controller *ctl, struct entry *e, uint32_t max)
-{
-	struct campaign_member *rows = calloc(max, sizeof(*rows));
-	struct campaign_event   ev = {.kind = CAMPAIGN_EV_BACK, .from = MEMBER_DONE, .reached = e->c.back_last};
-	struct campaign_step    step;
-	struct caller           who;
-	size_t                  n = 0;
-	if (rows == NULL)
-		abort();
-	campaign_caller(&e->c, &who);
-	text_cut(who.reason, sizeof(who.reason), e->c.cause);
-	int r = view_members(ctl->view, e->c.campaign_id, e->c.back_at, rows, max, &n);
-	if (r < 0) {
-		e->lost = true;
-		free(rows);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) /* in changes of their own */
-		if (rows[i].position <= e->c.back_last && !id_is_none(rows[i].renewal_id) &&
-		    (rows[i].state == MEMBER_FAILED || rows[i].state == MEMBER_ORDERED || rows[i].state == MEMBER_FOLLOWING))
-			end_order(ctl, &rows[i], &who);
-	struct commit *c = commit_new(ctl);
-	for (size_t i = 0; i < n && rows[i].position <= e->c.back_last; i++)
-		if (rows[i].state == MEMBER_DONE)
-			member_back(ctl, c, &rows[i], &who, &ev);
-	if (n == max && rows[n - 1].position < e->c.back_last)
-		ev.reached = rows[n - 1].position;
-	free(rows);
-	if (step_of(e, &ev, &step) < 0)
-		step = (struct campaign_step){.next = e->c};
-	take_step(c, e, &step, true, NULL);
-	commit_fault_points(c, "controller.campaign_back", "controller.campaign_back_stored");
-	commit_now(c, NULL, NULL);
-}
-
-/* Goes on as far as the core says, until something is on its way to the store that must be there first. */
-static void drive(struct controller *ctl, struct entry *e)
-{
-	for (int i = 0; i < STEPS_AT_ONCE && !ctl->stopping && !e->lost && e->sending == 0; i++) {
-		struct campaign_event ev = {.kind = CAMPAIGN_EV_TIMER, .away = e->away};
-		struct campaign_step  step;
-		if (step_of(e, &ev, &step) < 0 || (!step.changed && step.n_act == 0))
-			return;
-		if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_SEND) {
-			send_next(ctl, e, step.act[0].n);
-		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_DROP) {
-			drop(ctl, e, step.act[0].n);
-		} else if (step.n_act == 1 && step.act[0].kind == CAMPAIGN_ACT_BACK) {
-			if (e->pending > 0)
-				return; /* who is done by then must be found so in the store */
-			go_back(ctl, e, step.act[0].n);
-		} else {
-			struct commit *c = commit_new(ctl);
-			take_step(c, e, &step, false, NULL);
-			commit_fault_points(c, "controller.campaign", "controller.campaign_stored");
-			commit_now(c, NULL, NULL);
-		}
-	}
 }
 
 /* ---- orders that go on ------------------------------------------------------------------------------------------ */
@@ -496,10 +280,10 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	e->away = 0; /* it may have been one of these: until they are counted again, all are taken to be there */
 	if (ev.to != MEMBER_FAILED && ev.to != MEMBER_ORDERED && ev.to != MEMBER_FOLLOWING && ev.to != MEMBER_GOING_BACK)
 		watch_end(ctl, w);
-	if (step_of(e, &ev, &step) < 0)
+	if (campaigns_step(e, &ev, &step) < 0)
 		return;
 	store_put_member(commit_change(c), &m);
-	take_step(c, e, &step, false, NULL);
+	campaigns_take_step(c, e, &step, false, NULL);
 }
 
 void campaigns_order_moved(struct controller *ctl, struct commit *c, const struct order *was, const struct order *next)
@@ -536,9 +320,9 @@ int campaigns_join(struct controller *ctl, struct commit *c, struct id campaign_
 		store_add_member(commit_change(c), &rows[i]);
 		ev.moved[rows[i].state]++;
 	}
-	int r = step_of(e, &ev, &step);
+	int r = campaigns_step(e, &ev, &step);
 	if (r == 0 && n > 0)
-		take_step(c, e, &step, true, NULL);
+		campaigns_take_step(c, e, &step, true, NULL);
 	return r;
 }
 
@@ -547,8 +331,8 @@ void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaig
 	struct entry         *e = find(ctl, campaign_id);
 	struct campaign_event ev = {.kind = CAMPAIGN_EV_WHOLE};
 	struct campaign_step  step;
-	if (e != NULL && e->c.collecting && step_of(e, &ev, &step) == 0)
-		take_step(c, e, &step, false, NULL);
+	if (e != NULL && e->c.collecting && campaigns_step(e, &ev, &step) == 0)
+		campaigns_take_step(c, e, &step, false, NULL);
 }
 
 int campaigns_give_way(struct controller *ctl, struct commit *c, const struct campaign *next, const struct caller *who)
@@ -566,8 +350,8 @@ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct ca
 			old[n++] = e;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (step_of(old[i], &ev, &step) == 0)
-			take_step(c, old[i], &step, false, who);
+		if (campaigns_step(old[i], &ev, &step) == 0)
+			campaigns_take_step(c, old[i], &step, false, who);
 	return 0;
 }
 
@@ -578,8 +362,8 @@ void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct
 	struct campaign_step  step;
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
 		bool runs = e->c.state == CAMPAIGN_PROCESSING || e->c.state == CAMPAIGN_HALTED;
-		if (e->c.kind == CAMPAIGN_DRILL && runs && !e->lost && step_of(e, &ev, &step) == 0)
-			take_step(c, e, &step, false, who);
+		if (e->c.kind == CAMPAIGN_DRILL && runs && !e->lost && campaigns_step(e, &ev, &step) == 0)
+			campaigns_take_step(c, e, &step, false, who);
 	}
 }
 
@@ -615,7 +399,7 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
 		r = span_of(&e->c, wave, &ev);
 	if (r == 0)
-		r = e != NULL && !e->lost ? step_of(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
+		r = e != NULL && !e->lost ? campaigns_step(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
 	if (r < 0) {
 		forget_if_over(ctl, e);
 		answer_refuse(a, r, id_text(campaign_id, id), NULL);
@@ -623,7 +407,7 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	}
 	struct commit *c = commit_new(ctl);
 	bool           waited = e->c.state == CAMPAIGN_AWAITING_APPROVAL;
-	take_step(c, e, &step, false, who);
+	campaigns_take_step(c, e, &step, false, who);
 	if (waited)
 		approvals_order_left(ctl, c, campaign_id, NULL, who, "the campaign was cancelled");
 	a->result.campaign = e->c;
@@ -640,9 +424,9 @@ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campai
 	text_cut(ev.cause, sizeof(ev.cause), cause);
 	if (e != NULL && e->lost)
 		return E_API_UNAVAILABLE; /* to be read again first */
-	if (e == NULL || step_of(e, &ev, &step) < 0)
+	if (e == NULL || campaigns_step(e, &ev, &step) < 0)
 		return E_APPROVAL_GONE;
-	take_step(c, e, &step, false, who);
+	campaigns_take_step(c, e, &step, false, who);
 	if (approve && e->c.kind == CAMPAIGN_EMERGENCY)
 		campaigns_end_drills(ctl, c, who);
 	return 0;
@@ -660,7 +444,7 @@ static int watch_members(struct controller *ctl, struct entry *e, enum member_st
 		for (size_t i = 0; i < n; i++) {
 			after = rows[i].position;
 			if (!id_is_none(rows[i].renewal_id))
-				watch_begin(ctl, &rows[i]);
+				campaigns_watch(ctl, &rows[i]);
 		}
 	free(rows);
 	return r;
@@ -803,7 +587,7 @@ void campaigns_tick(struct controller *ctl, int64_t now)
 	count_away(ctl, now);
 	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
 		if (e->c.held > 0 && e->c.state == CAMPAIGN_PROCESSING && e->sending == 0 && !e->lost)
-			send_held(ctl, e);
+			campaign_drive_held(ctl, e);
 		bool some = campaign_flow_open(&e->c) > 0 && e->pending == 0 && !e->lost;
 		if (some && (e->c.state == CAMPAIGN_CANCELLED || e->c.kind == CAMPAIGN_DRILL))
 			end_unbegun(ctl, e, now);

@@ -46,7 +46,8 @@ TABLE(retire_body, {"consumers", API_TEXTS, API_NEEDED, NULL, NULL, "what trusts
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
-      {"now", API_BOOL, API_NULL, NULL, NULL, "outside of maintenance windows, too"});
+      {"now", API_BOOL, API_NULL, NULL, NULL, "outside of maintenance windows, too"},
+      {"peer_proof", API_BOOL, API_NULL, NULL, NULL, "completed only when the relying parties have seen the new certificate and trust it"});
 #define WAVES \
       {"canary", API_TEXT, API_NULL, NULL, NULL, "how many go first, and may not fail: 5, 1%, service:NAME"}, \
       {"waves", API_TEXTS, API_NULL, NULL, NULL, "like 10%, 30%, rest"}, \
@@ -95,7 +96,7 @@ TABLE(service_body, {"name", API_TEXT, 0, NULL, NULL, "that of the path"}, {"dep
       {"policy", API_OBJECT, API_NULL, NULL, NULL, "fields of templates that hold here instead"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
       {"needed_by", API_ANY, 0, NULL, NULL, "not looked at"}, {"certificate_count", API_ANY, 0, NULL, NULL, "not looked at"},
       {"created_at", API_ANY, 0, NULL, NULL, "not looked at"}, {"update", API_ANY, 0, NULL, NULL, "not looked at"},
-      {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
+      {"peer_proof", API_ANY, 0, NULL, NULL, "not looked at"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show what it would do"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also where renewals become impossible"});
 TABLE(issue_body, {"csr", API_TEXT, 0, NULL, NULL, "PEM; its key alone is taken; this or agent"},
       {"agent", API_TEXT, 0, NULL, NULL, "the host that makes the key when its target file is there"}, {"template_id", API_TEXT, 0, NULL, NULL, "of a first one"},
@@ -156,11 +157,11 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/agents", API_200, SHAPE_PAGE, &object_agent_seen, NULL, NULL, agent_args, NULL},
 	{"GET", "/api/v1/agents/{name}", API_200, SHAPE_ONE, &object_agent_shown, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/agents/{name}/inventory", API_200, SHAPE_PAGE, &object_listener, NULL, inventory_more, NULL, NULL},
-	{"POST", "/api/v1/agents/{name}/evict", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
-	{"POST", "/api/v1/agents/{name}/ban", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
-	{"POST", "/api/v1/agents/{name}/remove", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
-	{"POST", "/api/v1/agents/{name}/release", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, no_fields},
-	{"POST", "/api/v1/agents/{name}/rename", API_200, SHAPE_ONE, &object_agent, NULL, NULL, NULL, rename_body},
+	{"POST", "/api/v1/agents/{name}/evict", API_200, SHAPE_ONE, &object_agent_shown, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/ban", API_200, SHAPE_ONE, &object_agent_shown, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/remove", API_200, SHAPE_ONE, &object_agent_shown, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/release", API_200, SHAPE_ONE, &object_agent_shown, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/agents/{name}/rename", API_200, SHAPE_ONE, &object_agent_shown, NULL, NULL, NULL, rename_body},
 	{"POST", "/api/v1/agents/{name}/replace", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, replace_body},
 	{"GET", "/api/v1/invites", API_200, SHAPE_PAGE, &object_invite, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/invites", API_201, SHAPE_ONE, &object_invite_made, NULL, NULL, NULL, invite_body},

@@ -140,7 +140,10 @@ const struct api_object object_policy_edit_or_waiting = {"PolicyEditOrWaiting", 
 OBJECT(service, "Service", NULL, F("name", API_TEXT, 0), F("depends_on", API_TEXTS, 0), F("windows", API_TEXTS, 0), OBJ("policy", 0, NULL),
        F("needed_by", API_TEXTS, 0), F("version", API_INTEGER, 0), F("created_at", API_TIME, 0));
 
-OBJECT(service_shown, "ServiceShown", &object_service, OBJ("update", API_NULL, &object_policy_walk));
+OBJECT(service_peers, "ServicePeers", NULL, F("relied_on_count", API_INTEGER, 0), F("proved_count", API_INTEGER, 0), F("refused_count", API_INTEGER, 0),
+       F("relying_agents", API_TEXTS, 0));
+
+OBJECT(service_shown, "ServiceShown", &object_service, OBJ("update", API_NULL, &object_policy_walk), OBJ("peer_proof", 0, &object_service_peers));
 
 OBJECT(templates, "Templates", NULL, LIST("templates", &object_template));
 

@@ -61,10 +61,16 @@ struct api_result {
 /* `result` lives until the callback returns. */
 typedef void api_done_fn(void *ctx, const struct api_result *result);
 
+/* What is asked of one renewal. */
+struct order_wish {
+	enum trigger trigger;
+	bool         force;
+	bool         peer_proof; /* completed only when the relying parties have seen it */
+};
 /* One renewal (or the first issue). Codes: E_NOT_FOUND, E_ORDER_* (policy_eligible). The order is sent when its agent is there.
  */
-void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
-		      api_done_fn *done, void *ctx);
+void controller_order(struct controller *ctl, const char *cert_id, const struct order_wish *wish, const struct caller *who, api_done_fn *done,
+		      void *ctx);
 /* The open order of the certificate waits no more: neither for a window nor for its next attempt. E_NOT_FOUND: it has none. */
 void controller_order_now(struct controller *ctl, const char *cert_id, const struct caller *who, api_done_fn *done, void *ctx);
 /* Ends one order that the signer was not asked for yet; its agent is told. E_ORDER_TOO_LATE, E_ORDER_OVER, E_NOT_FOUND. */

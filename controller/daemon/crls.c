@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include <jansson.h>
-#include <uthash.h>
 
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
+#include "controller/daemon/crls_shards.h"
 #include "controller/daemon/state.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
@@ -33,31 +33,6 @@ enum {
 #define ROOT_LIFE_MS  (397 * MS_DAY)
 #define ROOT_RENEW_MS (90 * MS_DAY)
 #define ROOT_RETRY_MS MS_HOUR
-
-struct shard_key {
-	char     issuer_id[ISSUER_ID_SIZE];
-	uint32_t shard;
-};
-
-struct shard {
-	struct shard_key key;
-	bool             dirty, busy;
-	int64_t          retry_at;
-	uint64_t         changes; /* how often its content has changed in this run */
-	uint64_t         number;
-	uint64_t         written; /* number in its file; 0 = not known */
-	size_t           entries;
-	int64_t          this_update_at, next_update_at; /* of the published one; 0 = none */
-	struct buf       der;
-	UT_hash_handle   hh;
-};
-
-struct crls {
-	struct shard *shards;
-	int           alarm; /* the step of life used that was told last */
-	struct buf    all;
-	bool          all_stale;
-};
 
 int crls_open(struct controller *ctl, struct crls **ret)
 {
@@ -84,7 +59,7 @@ void crls_free(struct crls *c)
 	free(c);
 }
 
-static struct shard *find(const struct controller *ctl, const char *issuer_id, uint32_t shard)
+struct shard *crls_shard(const struct controller *ctl, const char *issuer_id, uint32_t shard)
 {
 	struct shard    *s = NULL;
 	struct shard_key key;
@@ -97,7 +72,7 @@ static struct shard *find(const struct controller *ctl, const char *issuer_id, u
 
 static struct shard *find_or_add(struct controller *ctl, const char *issuer_id, uint32_t shard)
 {
-	struct shard *s = find(ctl, issuer_id, shard);
+	struct shard *s = crls_shard(ctl, issuer_id, shard);
 	if (s != NULL)
 		return s;
 	s = calloc(1, sizeof(*s));
@@ -123,7 +98,7 @@ static void on_dirty(struct controller *ctl, const void *value, size_t n)
 
 uint64_t crls_changes(const struct controller *ctl, const char *issuer_id, uint32_t shard)
 {
-	const struct shard *s = find(ctl, issuer_id, shard);
+	const struct shard *s = crls_shard(ctl, issuer_id, shard);
 	return s != NULL ? s->changes : 0;
 }
 
@@ -138,7 +113,7 @@ void crls_dirty_later(struct commit *c, const char *issuer_id, uint32_t shard)
 
 void crls_new_later(struct controller *ctl, struct commit *c, const char *issuer_id, uint32_t shard)
 {
-	if (find(ctl, issuer_id, shard) == NULL)
+	if (crls_shard(ctl, issuer_id, shard) == NULL)
 		crls_dirty_later(c, issuer_id, shard);
 }
 
@@ -149,7 +124,7 @@ static bool is_root(const struct catalog_issuer *i)
 
 /* The root's list lives for a year and is renewed when a quarter is left; its key may be away, then it is asked for again
  * every hour. */
-static bool is_old(const struct controller *ctl, const struct shard *s, int64_t now)
+bool crls_shard_old(const struct controller *ctl, const struct shard *s, int64_t now)
 {
 	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
 	if (i != NULL && is_root(i))
@@ -160,7 +135,7 @@ static bool is_old(const struct controller *ctl, const struct shard *s, int64_t 
 static bool is_due(const struct controller *ctl, const struct shard *s, int64_t now)
 {
 	return catalog_issuer(ctl->catalog, s->key.issuer_id) != NULL && !s->busy && s->retry_at <= now &&
-	       (s->dirty || is_old(ctl, s, now));
+	       (s->dirty || crls_shard_old(ctl, s, now));
 }
 
 /* ---- collecting ------------------------------------------------------------------------------------------------ */
@@ -335,7 +310,7 @@ static void on_collected(void *job)
 {
 	struct crl_job    *j = job;
 	struct controller *ctl = j->ctl;
-	struct shard      *s = find(ctl, j->key.issuer_id, j->key.shard);
+	struct shard      *s = crls_shard(ctl, j->key.issuer_id, j->key.shard);
 	if (!ctl->stopping && s != NULL) {
 		int  r = j->code;
 		if (j->ended && !s->dirty) {
@@ -343,7 +318,7 @@ static void on_collected(void *job)
 			job_free(j);
 			return;
 		}
-		bool same = r == 0 && s->der.n > 0 && !is_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries), dates_of(j));
+		bool same = r == 0 && s->der.n > 0 && !crls_shard_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries), dates_of(j));
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)
@@ -490,136 +465,6 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 	free(p);
 }
 
-/* The first list of an authority that signs nothing yet is missed by nobody. */
-static bool is_missed(const struct controller *ctl, const struct shard *s)
-{
-	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
-	return s->der.n > 0 || issuer == NULL || issuer->row.standing != ISSUER_STANDS_BY;
-}
-
-bool crls_fresh(const struct controller *ctl, int64_t now)
-{
-	const struct shard *s, *tmp;
-	HASH_ITER (hh, ctl->crls->shards, s, tmp)
-		if (is_missed(ctl, s) && (s->der.n == 0 || s->next_update_at <= now))
-			return false;
-	return true;
-}
-
-/* Whatever an authority that has ended signed has ended, too. Its list must not spoil the others when nobody makes it any more. */
-static bool is_published(const struct controller *ctl, const struct shard *s)
-{
-	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
-	return s->der.n > 0 && issuer != NULL && issuer->row.not_after_at > clock_now();
-}
-
-static struct crl_state state_of(const struct controller *ctl, const struct shard *s, int64_t now)
-{
-	return (struct crl_state){.issuer_id = s->key.issuer_id,
-				  .shard = s->key.shard,
-				  .number = s->number,
-				  .entries = s->entries,
-				  .bytes = s->der.n,
-				  .this_update_at = s->this_update_at,
-				  .next_update_at = s->next_update_at,
-				  .due = s->dirty || s->busy || s->der.n == 0 || is_old(ctl, s, now)};
-}
-
-bool crls_at(const struct controller *ctl, size_t i, struct crl_state *ret)
-{
-	const struct shard *s, *tmp;
-	HASH_ITER (hh, ctl->crls->shards, s, tmp)
-		if (i-- == 0) {
-			*ret = state_of(ctl, s, clock_now());
-			return true;
-		}
-	return false;
-}
-
-bool crls_unwritten(struct controller *ctl, struct crl_state *ret, struct span *ret_der)
-{
-	struct shard *s, *tmp;
-	HASH_ITER (hh, ctl->crls->shards, s, tmp)
-		if (s->der.n > 0 && s->written != s->number) {
-			s->written = s->number;
-			*ret = state_of(ctl, s, clock_now());
-			*ret_der = buf_span(&s->der);
-			return true;
-		}
-	return false;
-}
-
-void crls_not_written(struct controller *ctl, const char *issuer_id, uint32_t shard)
-{
-	struct shard *s = find(ctl, issuer_id, shard);
-	if (s != NULL)
-		s->written = 0;
-}
-
-int crls_worst(const struct controller *ctl, int64_t now, struct crl_state *ret)
-{
-	const struct shard *s, *tmp;
-	int                 worst = 0;
-	HASH_ITER (hh, ctl->crls->shards, s, tmp) {
-		int64_t life = s->next_update_at - s->this_update_at;
-		if (life <= 0 || !is_published(ctl, s) || !is_old(ctl, s, now))
-			continue;
-		int64_t used = (now - s->this_update_at) * 1000 / life;
-		int     share = used > 1000 ? 1000 : (int)used;
-		if (share > worst) {
-			worst = share;
-			*ret = state_of(ctl, s, now);
-		}
-	}
-	return worst;
-}
-
-bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret)
-{
-	const struct shard *s = find(ctl, issuer_id, shard);
-	if (s == NULL || s->der.n == 0)
-		return false;
-	*ret = (struct crl_file){buf_span(&s->der), s->this_update_at, s->next_update_at};
-	return true;
-}
-
-static int by_key(const struct shard *a, const struct shard *b)
-{
-	int order = strcmp(a->key.issuer_id, b->key.issuer_id);
-	return order != 0 ? order : (a->key.shard > b->key.shard) - (a->key.shard < b->key.shard);
-}
-
-/* The same lists are the same bytes, also after a restart: hosts know them by their hash. */
-struct span crls_all(struct controller *ctl)
-{
-	struct crls *c = ctl->crls;
-	if (c->all_stale) {
-		const struct shard *s, *tmp;
-		HASH_SRT(hh, c->shards, by_key);
-		buf_reset(&c->all);
-		HASH_ITER (hh, c->shards, s, tmp)
-			if (is_published(ctl, s) && crl_pem_add(buf_span(&s->der), &c->all) < 0)
-				log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u cannot be written as PEM", s->key.issuer_id,
-					 s->key.shard);
-		c->all_stale = false;
-	}
-	return buf_span(&c->all);
-}
-
-struct crl_file crls_all_file(struct controller *ctl)
-{
-	struct crl_file     file = {.bytes = crls_all(ctl)};
-	const struct shard *s, *tmp;
-	HASH_ITER (hh, ctl->crls->shards, s, tmp)
-		if (is_published(ctl, s)) {
-			if (s->this_update_at > file.this_update_at)
-				file.this_update_at = s->this_update_at;
-			if (file.next_update_at == 0 || s->next_update_at < file.next_update_at)
-				file.next_update_at = s->next_update_at;
-		}
-	return file;
-}
-
 /* ---- start ----------------------------------------------------------------------------------------------------- */
 
 static int load_shard(struct controller *ctl, const char *issuer_id, uint32_t shard)
@@ -655,7 +500,7 @@ int crls_load(struct controller *ctl)
 		r = view_shards(ctl->view, issuer->row.issuer_id, now - ctl->conf->crl_validity_ms, shards, SHARDS_MAX, &n);
 		for (size_t k = 0; r == 0 && k < n; k++)
 			r = load_shard(ctl, issuer->row.issuer_id, shards[k]);
-		if (r == 0 && find(ctl, issuer->row.issuer_id, 0) == NULL)
+		if (r == 0 && crls_shard(ctl, issuer->row.issuer_id, 0) == NULL)
 			r = load_shard(ctl, issuer->row.issuer_id,
 				       0); /* there is always one: verifiers that check CRLs refuse without */
 	}

@@ -1,10 +1,9 @@
-/* http_server.c - room controller/daemon: HTTP/1.1 on libwebsockets over a libuv loop and our own listening sockets.
- * Never: knowing routes or rights. */
+/* http_server.c - room controller/daemon: HTTP/1.1 on libwebsockets over a libuv loop and our own listening sockets: whom it lets in, and what
+ * it reads until a request is whole. Never: knowing routes or rights; the answer (http_answer.c). */
 #include "controller/daemon/http_server.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +13,14 @@
 
 #include <libwebsockets.h>
 
+#include "controller/daemon/http_call.h"
 #include "controller/daemon/http_read.h"
 #include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
-enum { HEADERS_MAX = 8, HEADER_SIZE = 320, ACCEPT_BATCH = 16, BODY_SECONDS = 15, REFUSED_SECONDS = 5, WAIT_SECONDS = 120, CHUNK = 16384, FILES = 4096 };
+enum { ACCEPT_BATCH = 16, BODY_SECONDS = 15, REFUSED_SECONDS = 5, WAIT_SECONDS = 120, FILES = 4096 };
 
 /* A crowd on one listener never takes the room of another: whoever holds the public one cannot lock out the operator, nor whoever
  * holds the admin one root on the local socket. */
@@ -36,17 +36,6 @@ static const struct {
 	[HTTP_PUBLIC] = {1024, 256, OCSP_BODY_MAX, 256 * OCSP_BODY_MAX, "/ocsp"},
 };
 
-struct listener {
-	struct http_server *server;
-	enum http_listener  which;
-	struct lws_vhost   *vhost;
-	uv_poll_t          *poll; /* on the heap: closing is asynchronous */
-	int                 fd;
-	size_t              connections;
-	size_t              calls;
-	int64_t             bodies; /* declared lengths of what is being received */
-};
-
 struct http_server {
 	uv_loop_t          *loop;
 	struct lws_context *context;
@@ -57,57 +46,7 @@ struct http_server {
 	void               *tls; /* SSL_CTX of the admin vhost */
 };
 
-struct http_call {
-	struct listener    *listener;
-	struct lws         *wsi; /* NULL when the connection is gone */
-	struct http_request request;
-	int64_t             awaited; /* declared length of the body, while it is received */
-	bool                unframed; /* a method with a body came without a length: the connection ends with the answer */
-	struct buf          in;
-	char                headers[HEADERS_MAX][2][HEADER_SIZE];
-	size_t              n_headers;
-	bool                handed; /* the handler has it */
-	bool                answered;
-	bool                head_sent;
-	int                 status;
-	char                content_type[64];
-	struct buf          out;
-	size_t              sent;
-	/* an answer in pieces */
-	http_more_fn       *more; /* NULL = it comes whole */
-	void               *more_ctx;
-	bool                waiting; /* for a piece */
-	bool                complete, broken;
-};
-
-/* per connection, owned by libwebsockets */
-struct connection {
-	struct http_call *call;
-	bool              refused; /* answered before its body came: what comes is dropped, and then the connection ends */
-};
-
 static const char *const vhost_names[HTTP_LISTENER_COUNT] = {"admin", "local", "public"};
-
-static void call_free(struct http_call *c)
-{
-	if (c == NULL)
-		return;
-	c->listener->calls--;
-	c->listener->bodies -= c->awaited;
-	buf_wipe(&c->in);
-	buf_free(&c->out);
-	free(c);
-}
-
-/* Ends a call; who gives its pieces is told. */
-static void call_end(struct http_call *c)
-{
-	http_more_fn *more = c->more;
-	void         *ctx = c->more_ctx;
-	call_free(c);
-	if (more != NULL)
-		more(ctx, true);
-}
 
 static struct http_call *call_new(struct listener *l, struct lws *wsi)
 {
@@ -123,23 +62,10 @@ static struct http_call *call_new(struct listener *l, struct lws *wsi)
 	return c;
 }
 
-/* While a call is being worked on nothing is read: what its caller sends meanwhile, or his end, would wake the loop without end, since
- * libwebsockets leaves it there. It does not write either then, so `write_next` reads again. */
-static void read_later(struct http_call *c)
-{
-	lws_rx_flow_control(c->wsi, 0);
-}
-
-static void write_next(struct http_call *c)
-{
-	lws_rx_flow_control(c->wsi, 1);
-	lws_callback_on_writable(c->wsi);
-}
-
 static void call_hand_over(struct http_call *c)
 {
 	c->handed = true;
-	read_later(c);
+	http_call_read_later(c);
 	c->listener->bodies -= c->awaited;
 	c->awaited = 0;
 	lws_set_timer_usecs(c->wsi, LWS_SET_TIMER_USEC_CANCEL);
@@ -208,7 +134,7 @@ static int call_open(struct lws *wsi, struct listener *l, struct http_call **ret
 	if (n > 0 && l->bodies + n > limits[l->which].bodies)
 		n = E_API_BUSY;
 	if (n < 0) {
-		call_free(c);
+		http_call_drop(c);
 		return (int)n;
 	}
 	c->awaited = n;
@@ -227,7 +153,7 @@ static void let_go(struct connection *conn)
 	conn->call = NULL;
 	c->wsi = NULL;
 	if ((!c->handed || c->answered) && !c->waiting)
-		call_end(c); /* otherwise the handler's answer frees it */
+		http_call_end(c); /* otherwise the handler's answer frees it */
 }
 
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
@@ -253,85 +179,16 @@ static int on_body(struct connection *conn, const void *bytes, size_t n)
 	return buf_error(&conn->call->in) == 0 ? 0 : -1;
 }
 
-static int send_head(struct http_call *c)
+/* CONNECT: libwebsockets makes a connection of plain bytes of it and takes its timeout away before it says so here, the last place
+ * where the request is still one. */
+static int on_bind(struct lws *wsi, struct connection *conn)
 {
-	unsigned char  buffer[LWS_PRE + 4096];
-	unsigned char *start = buffer + LWS_PRE;
-	unsigned char *p = start;
-	unsigned char *end = buffer + sizeof(buffer) - 1;
-	lws_filepos_t length = c->more == NULL ? c->out.n : LWS_ILLEGAL_HTTP_CONTENT_LEN;
-	if (lws_add_http_common_headers(c->wsi, (unsigned)c->status, c->content_type, length, &p, end) != 0)
-		return -1;
-	static const unsigned char chunked[] = "chunked";
-	if (c->more != NULL && lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, chunked, sizeof(chunked) - 1, &p, end) != 0)
-		return -1;
-	for (size_t i = 0; i < c->n_headers; i++)
-		if (lws_add_http_header_by_name(c->wsi, (const unsigned char *)c->headers[i][0],
-		                                (const unsigned char *)c->headers[i][1], (int)strlen(c->headers[i][1]), &p,
-		                                end) != 0)
-			return -1;
-	if (lws_finalize_write_http_header(c->wsi, start, &p, end) != 0)
-		return -1;
-	c->head_sent = true;
-	return 0;
-}
-
-static int finish(struct connection *conn, struct lws *wsi)
-{
-	bool unframed = conn->call->unframed;
-	call_end(conn->call);
-	conn->call = NULL;
-	if (unframed)
-		return -1;
-	return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
-}
-
-static void want_piece(struct http_call *c)
-{
-	buf_reset(&c->out);
-	c->sent = 0;
-	c->waiting = true;
-	read_later(c);
-	c->more(c->more_ctx, false);
-}
-
-/* One write per callback: the head first, then a piece of the body each time. */
-static int on_writable(struct lws *wsi, struct connection *conn)
-{
-	struct http_call *c = conn->call;
-	if (c == NULL || !c->answered)
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_CONNECT) <= 0)
 		return 0;
-	bool no_body = c->out.n == 0 || text_equal(c->request.method, "HEAD");
-	if (!c->head_sent) {
-		if (send_head(c) != 0)
-			return -1;
-		if (no_body && c->more == NULL)
-			return finish(conn, wsi);
-		lws_callback_on_writable(wsi);
-		return 0;
-	}
-	if (c->waiting)
-		return 0;
-	if (c->broken)
-		return -1;
-	unsigned char piece[LWS_PRE + CHUNK];
-	size_t        n = c->out.n - c->sent;
-	if (n == 0 && c->more != NULL && !c->complete) {
-		want_piece(c);
-		return 0;
-	}
-	if (n > CHUNK)
-		n = CHUNK;
-	bool last = c->sent + n == c->out.n && (c->more == NULL || c->complete);
-	memcpy(piece + LWS_PRE, c->out.p + c->sent, n);
-	if (lws_write(wsi, piece + LWS_PRE, n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) != (int)n)
-		return -1;
-	c->sent += n;
-	if (last)
-		return finish(conn, wsi);
-	lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, 30);
-	lws_callback_on_writable(wsi);
-	return 0;
+	if (conn != NULL)
+		(void)refuse_early(wsi, conn, early_status(E_API_METHOD), E_API_METHOD);
+	lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+	return -1;
 }
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -350,7 +207,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 			call_hand_over(conn->call);
 		return conn->refused ? -1 : 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return on_writable(wsi, conn);
+		return http_call_writable(wsi, conn);
 	case LWS_CALLBACK_TIMER:
 		return conn != NULL && (conn->refused || (conn->call != NULL && !conn->call->handed)) ? -1 : 0;
 	case LWS_CALLBACK_WSI_DESTROY: {
@@ -367,9 +224,13 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		tls_http_harden(user);
 		((struct http_server *)lws_context_user(lws_get_context(wsi)))->tls = user;
 		return 0;
+	case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
+		return on_bind(wsi, conn);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-		return -1; /* nothing here speaks websocket */
+	case LWS_CALLBACK_RAW_ADOPT:
+	case LWS_CALLBACK_RAW_RX:
+		return -1; /* nothing here speaks websocket, or anything but HTTP */
 	default:
 		return 0;
 	}
@@ -425,9 +286,6 @@ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct 
 	return 0;
 }
 
-/* The library makes a client's context for each vhost, and would read what the system trusts into it. */
-#define NO_CLIENT LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS
-
 static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 {
 	static const lws_retry_bo_t      no_validity; /* all zero: no timer per connection */
@@ -440,11 +298,11 @@ static struct lws_vhost *vhost_make(struct http_server *s, struct listener *l)
 		.timeout_secs = 20,
 		.keepalive_timeout = 60,
 		.alpn = "http/1.1",
-		.options = NO_CLIENT,
+		.options = LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS, /* of the client's context that the library makes for each vhost */
 	};
 	if (l->which == HTTP_ADMIN) {
 		/* A name that does not exist makes a TLS vhost whose certificate we load ourselves, from memory. */
-		info.options = NO_CLIENT | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
+		info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_IGNORE_MISSING_CERT;
 		info.ssl_cert_filepath = "/nonexistent/vcc-admin-chain";
 		info.ssl_private_key_filepath = "/nonexistent/vcc-admin-key";
 	}
@@ -541,94 +399,4 @@ void http_server_free(struct http_server *s)
 	if (s->context != NULL)
 		lws_context_destroy(s->context); /* second call: with a foreign loop the first one only starts it */
 	free(s);
-}
-
-const struct http_request *http_call_request(const struct http_call *c)
-{
-	return &c->request;
-}
-
-const char *http_call_arg(const struct http_call *c, const char *name)
-{
-	size_t n = strlen(name);
-	for (size_t i = 0; i < c->request.n_args; i++)
-		if (strncmp(c->request.args[i], name, n) == 0 && c->request.args[i][n] == '=')
-			return c->request.args[i] + n + 1;
-	return NULL;
-}
-
-void http_call_header(struct http_call *c, const char *name, const char *value)
-{
-	if (c->n_headers == HEADERS_MAX || strlen(name) + 2 > HEADER_SIZE || strlen(value) >= HEADER_SIZE)
-		return;
-	char *to = c->headers[c->n_headers][0];
-	memcpy(to, name, strlen(name));
-	memcpy(to + strlen(name), ":", 2); /* libwebsockets wants the colon in the name */
-	text_cut(c->headers[c->n_headers][1], HEADER_SIZE, value);
-	c->n_headers++;
-}
-
-const char *http_call_given(const struct http_call *c, const char *name)
-{
-	size_t n = strlen(name);
-	for (size_t i = 0; i < c->n_headers; i++)
-		if (strncmp(c->headers[i][0], name, n) == 0 && text_equal(c->headers[i][0] + n, ":"))
-			return c->headers[i][1];
-	return NULL;
-}
-
-bool http_call_gone(const struct http_call *c)
-{
-	return c->wsi == NULL;
-}
-
-bool http_call_left(const struct http_call *c)
-{
-	struct pollfd p = {.fd = c->wsi != NULL ? lws_get_socket_fd(c->wsi) : -1, .events = POLLRDHUP};
-	return c->wsi == NULL || (poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
-}
-
-void http_call_answer(struct http_call *c, int status, const char *content_type, struct span body)
-{
-	c->answered = true;
-	if (c->wsi == NULL) {
-		call_end(c);
-		return;
-	}
-	c->status = status;
-	text_cut(c->content_type, sizeof(c->content_type), content_type);
-	buf_add(&c->out, body.p, body.n);
-	if (buf_error(&c->out) != 0) {
-		buf_reset(&c->out);
-		c->status = 503;
-	}
-	write_next(c);
-}
-
-void http_call_stream(struct http_call *c, int status, const char *content_type, http_more_fn *more, void *ctx)
-{
-	c->more = more;
-	c->more_ctx = ctx;
-	http_call_answer(c, status, content_type, (struct span){NULL, 0});
-}
-
-/* RFC 9112, 7.1: length, bytes; a length of nothing ends it. */
-void http_call_piece(struct http_call *c, struct span piece, enum http_piece kind)
-{
-	c->waiting = false;
-	if (c->wsi == NULL) {
-		call_end(c);
-		return;
-	}
-	if (piece.n > 0) {
-		buf_add_fmt(&c->out, "%zx\r\n", piece.n);
-		buf_add(&c->out, piece.p, piece.n);
-		buf_add_text(&c->out, "\r\n");
-	}
-	c->complete = kind == HTTP_PIECE_LAST;
-	if (c->complete)
-		buf_add_text(&c->out, "0\r\n\r\n");
-	c->broken = kind == HTTP_PIECE_BROKEN || buf_error(&c->out) != 0;
-	lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, 30);
-	write_next(c);
 }

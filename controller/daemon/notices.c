@@ -39,14 +39,19 @@ static struct notice of_order(const struct order *o, enum notice_event event, in
 	n.code = code;
 	text_cut(n.service, sizeof(n.service), o->service);
 	text_cut(n.object, sizeof(n.object), o->cert_id);
-	set_detail(&n, json_pack("{s:s,s:s,s:s,s:s}", "agent", o->agent, "trigger", trigger_name(o->trigger), "cause", o->cause, "status",
-				 order_status_name(o->phase)));
 	return n;
+}
+
+static void describe(struct notice *n, const struct order *o)
+{
+	set_detail(n, json_pack("{s:s,s:s,s:s,s:s}", "agent", o->agent, "trigger", trigger_name(o->trigger), "cause", o->cause, "status",
+				order_status_name(o->phase)));
 }
 
 static void tell_near(struct commit *c, const struct order *o, const struct template *t, int64_t now)
 {
 	struct notice n = of_order(o, NOTICE_RENEWALS_NEAR, 0, t, now);
+	describe(&n, o);
 	store_tell(commit_change(c), &n, NOTICE_STEP_IF_TOLD);
 }
 
@@ -62,11 +67,14 @@ void notices_order(struct commit *c, const struct order *was, const struct order
 		return;
 	struct notice    n = of_order(o, s.event, s.code, t, now);
 	enum notice_step row = s.ends && !near ? NOTICE_STEP_YES : NOTICE_STEP_IF_TOLD;
+	if (s.word == NOTICE_WORD_WELL) { /* every renewal: what there is to say of a trouble that ends is the trouble's */
+		store_end_troubles(commit_change(c), &n, TOPICS, row);
+		return;
+	}
+	describe(&n, o);
 	if (s.word == NOTICE_WORD_TROUBLE) {
 		snprintf(n.key, sizeof(n.key), "%s %s", o->service, err_code(s.code, code));
 		store_add_trouble(commit_change(c), &n, NOTICE_TOPIC_RENEWAL, row);
-	} else if (s.word == NOTICE_WORD_WELL) {
-		store_end_troubles(commit_change(c), &n, TOPICS, row);
 	} else {
 		store_tell(commit_change(c), &n, row);
 	}

@@ -185,12 +185,13 @@ static void add_refusals(const struct api_route *r, json_t *responses)
 {
 	bool changes = !text_equal(r->method, "GET");
 	bool known = r->permission != PERM_NONE;
+	bool body = changes && contract_find(r->method, r->path) != NULL;
 	const struct {
 		const char *status;
 		bool        may;
 	} refusals[] = {
 		{"400", true},  {"401", known},   {"403", known},   {"404", changes || strchr(r->path, '{') != NULL},
-		{"409", changes}, {"412", changes}, {"413", true}, {"422", true},
+		{"409", changes}, {"412", changes}, {"413", true}, {"415", body}, {"422", true},
 		{"429", true},    {"500", true},    {"503", true},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(refusals); i++)

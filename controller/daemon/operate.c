@@ -91,8 +91,8 @@ int operate_agent_usable(struct controller *ctl, const char *agent)
 	return r < 0 ? r : codes[a.state];
 }
 
-void controller_order(struct controller *ctl, const char *cert_id, enum trigger trigger, bool force, const struct caller *who,
-		      api_done_fn *done, void *ctx)
+void controller_order(struct controller *ctl, const char *cert_id, const struct order_wish *wish, const struct caller *who, api_done_fn *done,
+		      void *ctx)
 {
 	struct answer     *a = answer_new(done, ctx);
 	struct certificate cert;
@@ -105,7 +105,7 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		return;
 	}
 	const struct template *t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
-	r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), trigger, force, clock_now(), &approval)
+	r = t != NULL ? policy_eligible(&cert, t, orders_of(ctl, &cert), wish->trigger, wish->force, clock_now(), &approval)
 		      : E_POLICY_TEMPLATE;
 	if (r == 0)
 		r = operate_agent_usable(ctl, cert.agent);
@@ -120,8 +120,9 @@ void controller_order(struct controller *ctl, const char *cert_id, enum trigger 
 		return;
 	}
 	poison_once_more(ctl->poison, cert_id);
-	struct commit *c = commit_new(ctl);
-	orders_create(ctl, c, &cert, trigger, force, approval, who, &a->result.order);
+	struct commit     *c = commit_new(ctl);
+	struct order_cause cause = {.trigger = wish->trigger, .force = wish->force, .approval = approval, .peer_proof = wish->peer_proof};
+	orders_create_for(ctl, c, &cert, &cause, who, &a->result.order);
 	commit_certificate(c, &cert);
 	commit_fault_points(c, "controller.order", "controller.order_stored");
 	commit_now(c, on_stored, a);

@@ -2,7 +2,6 @@
  * All of one step lands in one change. Never: clocks beyond the one reading of the step, decisions. */
 #include "controller/daemon/order_actions.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,125 +11,20 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
-#include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/notices.h"
+#include "controller/daemon/order_applying.h"
 #include "controller/daemon/peers.h"
-#include "controller/daemon/restored.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
-#include "shared/sys/fault.h"
 
-enum { ATTEMPT_MS = 10 * 60 * 1000, DRILL_MS = 5 * 60 * 1000, RETRY_FLOOR_MS = 5000, MESSAGE_MAX = OUTBOX_FRAME_MAX, TARGETS_MAX = 16 };
-
-/* One step being applied: rows are read once, changed by several actions and put once at the end. */
-struct applying {
-	struct controller         *ctl;
-	struct commit             *commit;
-	const struct order        *was;
-	const struct order_step   *step;
-	const struct order_input  *in;
-	struct sent_message       *message;
-	int64_t                    now;
-	struct certificate        *cert;
-	struct certificate         cert_value;
-	bool                       cert_read, cert_changed, cert_foreign;
-	bool                       near; /* one more unattended renewal, and a person has to agree */
-	struct issuance            mine, old; /* of this attempt, of the order's predecessor */
-	bool                       mine_read, mine_changed, mine_new, old_read, old_changed;
-	const struct order_action *action;
-};
-
-/* Places where no handshake can prove what is served. */
-static void places_unproved(struct controller *ctl, const char *cert_id, bool *ret_any, bool *ret_all)
-{
-	size_t         n = 0, blind = 0;
-	struct target *rows = calloc(TARGETS_MAX, sizeof(*rows));
-	if (rows == NULL)
-		abort();
-	if (rows_targets_of(ctl->rows, cert_id, rows, TARGETS_MAX, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			blind += text_equal(rows[i].verify_kind, "none") || text_equal(rows[i].verify_kind, "file");
-	free(rows);
-	*ret_any = blind > 0;
-	*ret_all = n > 0 && blind == n;
-}
-
-/* A person wants the old one gone: neither grace nor purpose stand against it. */
-static bool old_is_unwanted(struct controller *ctl, const struct order *o)
-{
-	struct issuance old;
-	return !serial_is_none(o->old_serial) && rows_issuance(ctl->rows, o->old_serial, &old) == 0 && old.revoke_asked_at != 0;
-}
-
-/* It can be put in use again: it is neither over nor taken back. */
-static bool old_is_good(struct controller *ctl, const struct order *o)
-{
-	struct issuance old;
-	if (serial_is_none(o->old_serial) || rows_issuance(ctl->rows, o->old_serial, &old) < 0)
-		return false;
-	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, old.issuer_id);
-	bool                         trusted = issuer == NULL || issuer->row.revoked_at == 0;
-	return trusted && old.state != ISSUANCE_REVOKED && old.held_at == 0 && old.not_after_at > clock_now();
-}
-
-/* What stands against an attempt, before a host is asked for anything; "" = nothing. */
-static void prerequisite(struct controller *ctl, const struct certificate *cert, const struct template *t, char ret[CAUSE_SIZE])
-{
-	const struct catalog_issuer *issuer = t != NULL ? catalog_issuer_for(ctl->catalog, t) : NULL;
-	int64_t                      now = clock_now(), not_before, not_after;
-	bool                         cut;
-	if (t == NULL)
-		text_cut(ret, CAUSE_SIZE, "its template is not there any more");
-	else if (issuer == NULL || issuer->row.revoked_at != 0 || issuer->row.standing != ISSUER_ISSUES || issuer->row.retired)
-		snprintf(ret, CAUSE_SIZE, "no CA signs for template %s: it is revoked, or gives way to one that is not there yet", t->template_id);
-	else if (policy_validity(t, issuer->row.not_after_at, now, &not_before, &not_after, &cut) < 0)
-		snprintf(ret, CAUSE_SIZE, "CA %s ends before the certificate would", issuer->row.issuer_id);
-	else if (!policy_service_fits(t->service, cert->service))
-		snprintf(ret, CAUSE_SIZE, "its template is for service %s, not for %s", t->service, cert->service);
-}
-
-void order_actions_policy(struct controller *ctl, const struct order *o, const struct order_event *event, const struct certificate *new_cert,
-			  struct order_policy *ret)
-{
-	struct certificate     cert;
-	bool                   any_unproved = false, all_unproved = false, unwanted = false;
-	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
-					  o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_SETTLED;
-	const struct template *t = NULL;
-	if (new_cert != NULL)
-		cert = *new_cert;
-	bool known = new_cert != NULL || rows_certificate(ctl->rows, o->cert_id, &cert) == 0;
-	if (known)
-		t = catalog_policy(ctl->catalog, cert.template_id, cert.service);
-	if (receipt) { /* what becomes of the old one is asked of nothing else */
-		places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
-		unwanted = old_is_unwanted(ctl, o);
-	}
-	*ret = (struct order_policy){
-		.pre_validation = t == NULL || t->pre_validation,
-		.max_attempts = t != NULL ? t->max_attempts : 1,
-		.retry_ms = t != NULL ? t->retry_ms : MS_HOUR,
-		.attempt_ms = (o->flags & ORDER_DRILL) != 0 ? fault_ms("VCC_DRILL_MS", DRILL_MS) : ATTEMPT_MS,
-		.supersede_grace_ms = unwanted ? 0 : any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
-		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING && !unwanted,
-		.post_validation = t == NULL || t->post_validation,
-		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
-		.verified_is_enough = all_unproved,
-		.held = restored_holds(ctl),
-		.peers = receipt && known && (o->flags & ORDER_PEERS) != 0 ? peers_count(ctl->view, &cert) : 0,
-		.peers_ms = ctl->conf->peer_wait_ms,
-		.may_go_back = event->kind == EV_PEERS_REFUSED && old_is_good(ctl, o),
-	};
-	if (order_flow_may_begin(o->phase))
-		prerequisite(ctl, &cert, t, ret->prerequisite);
-}
+enum { RETRY_FLOOR_MS = 5000 };
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-static int need_cert(struct applying *a)
+int applying_cert(struct applying *a)
 {
 	if (a->cert_read)
 		return 0;
@@ -140,7 +34,7 @@ static int need_cert(struct applying *a)
 	return r;
 }
 
-static int need_mine(struct applying *a)
+int applying_mine(struct applying *a)
 {
 	if (a->mine_read)
 		return 0;
@@ -149,7 +43,7 @@ static int need_mine(struct applying *a)
 	return r;
 }
 
-static int need_old(struct applying *a)
+int applying_old(struct applying *a)
 {
 	if (a->old_read || serial_is_none(a->was->old_serial))
 		return 0;
@@ -158,14 +52,14 @@ static int need_old(struct applying *a)
 	return r == E_NOT_FOUND ? 0 : r; /* archived: nothing to change */
 }
 
-static const struct template *template_of(struct applying *a)
+const struct template *applying_template(struct applying *a)
 {
-	return need_cert(a) == 0 ? catalog_policy(a->ctl->catalog, a->cert->template_id, a->cert->service) : NULL;
+	return applying_cert(a) == 0 ? catalog_policy(a->ctl->catalog, a->cert->template_id, a->cert->service) : NULL;
 }
 
 static int64_t renew_at(struct applying *a, const struct issuance *i)
 {
-	const struct template *t = template_of(a);
+	const struct template *t = applying_template(a);
 	struct policy_limits   limits = {a->ctl->conf->allow_short_validity, a->ctl->conf->jitter};
 	if (a->cert->agent[0] == '\0')
 		return TIME_NEVER; /* nobody could make the next key */
@@ -176,7 +70,7 @@ static int64_t renew_at(struct applying *a, const struct issuance *i)
 /* One that is inside its emergency threshold from the start is looked at at once. */
 static int64_t alert_at(struct applying *a)
 {
-	const struct template *t = template_of(a);
+	const struct template *t = applying_template(a);
 	return t != NULL ? policy_alert_at(a->cert, t, INT64_MIN) : TIME_NEVER;
 }
 
@@ -204,160 +98,7 @@ static void hold_if_suspended(struct applying *a)
 	crls_dirty_later(a->commit, a->mine.issuer_id, a->mine.crl_shard);
 }
 
-/* ---- messages -------------------------------------------------------------------------------------------------- */
-
-struct send_later {
-	char     agent[AGENT_NAME_SIZE];
-	uint64_t id;
-	bool     urgent;
-	size_t   n;
-	uint8_t  frame[];
-};
-
-static void send_stored(struct controller *ctl, const void *value, size_t n)
-{
-	(void)n;
-	const struct send_later *s = value;
-	(void)fleet_send_frame(ctl, s->agent, s->id, (struct span){s->frame, s->n}, s->urgent);
-}
-
-static int put_message(struct applying *a, uint16_t type, const void *payload)
-{
-	const struct order *o = &a->step->next;
-	struct buf          frame = BUF_MAX(MESSAGE_MAX);
-	uint64_t            id = ++a->ctl->message_id;
-	int                 r = wire_encode(&wire_agent, type, id, payload, &frame);
-	struct send_later  *later = r == 0 ? calloc(1, sizeof(*later) + frame.n) : NULL;
-	if (later != NULL) {
-		store_put_outbox(commit_change(a->commit), o->agent, o->renewal_id, id, type, buf_span(&frame));
-		text_cut(later->agent, sizeof(later->agent), o->agent);
-		later->id = id;
-		later->urgent = o->trigger == TRIGGER_EMERGENCY || type == MSG_ROLLBACK;
-		later->n = frame.n;
-		memcpy(later->frame, frame.p, frame.n);
-		commit_then(a->commit, send_stored, later, sizeof(*later) + frame.n);
-		free(later);
-		*a->message = (struct sent_message){.id = id, .type = type, .renewal_id = o->renewal_id};
-		text_cut(a->message->agent, sizeof(a->message->agent), o->agent);
-	}
-	buf_free(&frame);
-	return r;
-}
-
-/* Windows are for what can wait (LIFECYCLE 4). */
-static bool any_time(struct applying *a, const struct order *o, const struct template *t)
-{
-	bool late = t != NULL && need_cert(a) == 0 && a->cert->not_after_at != 0 && a->now >= a->cert->not_after_at - t->emergency_threshold_ms;
-	return o->trigger == TRIGGER_EMERGENCY || (o->flags & (ORDER_FORCED | ORDER_NOW | ORDER_DRILL)) != 0 || late;
-}
-
-static void service_window(struct applying *a, char *ret, size_t size)
-{
-	const struct service *s = need_cert(a) == 0 ? catalog_service(a->ctl->catalog, a->cert->service) : NULL;
-	text_cut(ret, size, s != NULL ? s->windows : "");
-}
-
-static int act_send_order(struct applying *a)
-{
-	const struct order    *o = &a->step->next;
-	const struct template *t = template_of(a);
-	if (t == NULL)
-		return E_POLICY_TEMPLATE;
-	struct cert_facts facts = {0};
-	int               r = policy_facts(a->cert, t, a->ctl->conf->organisation, a->now, a->now + t->validity_ms, &facts);
-	if (r < 0)
-		return r;
-	struct msg_order m = {
-		.renewal_id = o->renewal_id,
-		.attempt = o->attempt,
-		.trigger = (uint32_t)o->trigger,
-		.key_type = (uint32_t)facts.key_type,
-		.deadline_at = o->deadline_at,
-		.post_validation = t->post_validation,
-		.any_time = any_time(a, o, t),
-		.pre_validation = t->pre_validation,
-	};
-	service_window(a, m.window, sizeof(m.window));
-	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
-	text_cut(m.names, sizeof(m.names), facts.names.text);
-	text_cut(m.common_name, sizeof(m.common_name), facts.common_name);
-	return put_message(a, (o->flags & ORDER_DRILL) != 0 ? MSG_DRILL : MSG_ORDER, &m);
-}
-
-/* What the host would have learnt from its order. */
-static int say_order(struct applying *a, const struct template *t, struct msg_certificate *m)
-{
-	struct cert_facts facts = {0};
-	int               r = t == NULL ? E_POLICY_TEMPLATE : policy_facts(a->cert, t, a->ctl->conf->organisation, a->now, a->now + t->validity_ms, &facts);
-	if (r < 0)
-		return r;
-	m->staged = true;
-	m->key_type = (uint32_t)facts.key_type;
-	m->pre_validation = t->pre_validation;
-	text_cut(m->names, sizeof(m->names), facts.names.text);
-	text_cut(m->common_name, sizeof(m->common_name), facts.common_name);
-	return 0;
-}
-
-static int act_send_certificate(struct applying *a)
-{
-	const struct order *o = &a->step->next;
-	int                 r = need_mine(a);
-	if (r < 0)
-		return r;
-	const struct catalog_issuer *issuer = catalog_issuer(a->ctl->catalog, a->mine.issuer_id);
-	const struct template       *t = template_of(a);
-	if (issuer == NULL || a->mine.state == ISSUANCE_INTENT)
-		return E_INTERNAL;
-	struct msg_certificate m = {
-		.renewal_id = o->renewal_id,
-		.attempt = o->attempt,
-		.trigger = (uint32_t)o->trigger,
-		.deadline_at = o->deadline_at,
-		.post_validation = t == NULL || t->post_validation,
-		.any_time = any_time(a, o, t),
-		.stage = a->mine.spki_hash,
-		.certificate = {a->mine.der, a->mine.der_len},
-		.chain = issuer->chain,
-	};
-	service_window(a, m.window, sizeof(m.window));
-	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
-	r = (o->flags & ORDER_STAGED) != 0 ? say_order(a, t, &m) : 0;
-	return r == 0 ? put_message(a, MSG_CERTIFICATE, &m) : r;
-}
-
-static int act_send_cancel(struct applying *a)
-{
-	const struct order *o = &a->step->next;
-	struct msg_cancel   m = {.renewal_id = o->renewal_id, .attempt = o->attempt, .code = o->code};
-	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
-	return put_message(a, MSG_CANCEL, &m);
-}
-
-/* No window keeps a service in what somebody wants to be rid of. */
-static int act_send_rollback(struct applying *a)
-{
-	const struct order *o = &a->step->next;
-	int                 r = need_old(a);
-	if (r < 0)
-		return r;
-	const struct catalog_issuer *issuer = a->old_read ? catalog_issuer(a->ctl->catalog, a->old.issuer_id) : NULL;
-	if (issuer == NULL)
-		return E_INTERNAL;
-	struct msg_certificate m = {
-		.renewal_id = o->renewal_id,
-		.attempt = o->attempt,
-		.trigger = (uint32_t)o->trigger,
-		.deadline_at = o->deadline_at,
-		.post_validation = true,
-		.any_time = true,
-		.stage = a->old.spki_hash,
-		.certificate = {a->old.der, a->old.der_len},
-		.chain = issuer->chain,
-	};
-	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
-	return put_message(a, MSG_ROLLBACK, &m);
-}
+/* ---- staged keys ------------------------------------------------------------------------------------------------ */
 
 static int act_reserve_stage(struct applying *a)
 {
@@ -376,13 +117,6 @@ static int act_drop_stage(struct applying *a)
 	return 0;
 }
 
-static int act_clear_outbox(struct applying *a)
-{
-	store_remove_outbox(commit_change(a->commit), a->was->agent, a->was->renewal_id);
-	*a->message = (struct sent_message){.renewal_id = a->was->renewal_id};
-	return 0;
-}
-
 /* ---- issuances ------------------------------------------------------------------------------------------------- */
 
 static int act_add_intent(struct applying *a)
@@ -396,7 +130,7 @@ static int act_add_intent(struct applying *a)
 
 static int act_store_issued(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r < 0 || a->in->issued == NULL)
 		return r < 0 ? r : E_INTERNAL;
 	a->mine = *a->in->issued;
@@ -412,7 +146,7 @@ static int act_store_issued(struct applying *a)
 
 static int act_void_intent(struct applying *a)
 {
-	int r = need_mine(a);
+	int r = applying_mine(a);
 	if (r < 0)
 		return r;
 	a->mine.state = ISSUANCE_VOID;
@@ -422,11 +156,11 @@ static int act_void_intent(struct applying *a)
 
 static int act_prove(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r == 0)
-		r = need_mine(a);
+		r = applying_mine(a);
 	if (r == 0)
-		r = need_old(a);
+		r = applying_old(a);
 	if (r < 0)
 		return r;
 	if (a->mine.state != ISSUANCE_REVOKED)
@@ -444,9 +178,9 @@ static int act_prove(struct applying *a)
 
 static int act_adopt(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r == 0)
-		r = need_mine(a);
+		r = applying_mine(a);
 	if (r < 0)
 		return r;
 	hold_if_suspended(a);
@@ -456,7 +190,7 @@ static int act_adopt(struct applying *a)
 
 static int act_supersede(struct applying *a)
 {
-	int r = need_old(a);
+	int r = applying_old(a);
 	if (r < 0 || !a->old_read || a->old.state == ISSUANCE_REVOKED)
 		return r;
 	a->old.supersede_at = a->action->at;
@@ -466,7 +200,7 @@ static int act_supersede(struct applying *a)
 
 static int act_keep_old(struct applying *a)
 {
-	int r = need_old(a);
+	int r = applying_old(a);
 	if (r < 0 || !a->old_read || a->old.state == ISSUANCE_REVOKED)
 		return r;
 	a->old.supersede_at = TIME_NEVER;
@@ -476,7 +210,7 @@ static int act_keep_old(struct applying *a)
 
 static int act_reopen(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r < 0)
 		return r;
 	a->cert->open_order = a->was->renewal_id;
@@ -506,17 +240,17 @@ static void back_to_old(struct applying *a)
 /* `superseded` says that older signatures stay good, and none was made with a key that never came into use. */
 static bool signs_code(struct applying *a)
 {
-	const struct template *t = template_of(a);
+	const struct template *t = applying_template(a);
 	return t != NULL && t->purpose == PURPOSE_CODE_SIGNING;
 }
 
 static int act_revoke_new(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r == 0)
-		r = need_mine(a);
+		r = applying_mine(a);
 	if (r == 0)
-		r = need_old(a);
+		r = applying_old(a);
 	if (r < 0)
 		return r;
 	if (a->mine.state != ISSUANCE_REVOKED) {
@@ -536,10 +270,10 @@ static int act_revoke_new(struct applying *a)
 
 static int act_count_renewal(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r < 0)
 		return r;
-	const struct template *t = template_of(a);
+	const struct template *t = applying_template(a);
 	a->cert->unattended = order_flow_attended(&a->step->next) ? 0 : a->cert->unattended + 1;
 	a->cert_changed = true;
 	a->near = t != NULL && a->cert->unattended > 0 && policy_alerts(POLICY_ALERT_RENEWALS_NEAR, a->cert, t, a->now);
@@ -554,12 +288,12 @@ static int act_count_renewal(struct applying *a)
 /* One that ended without success is not taken up by the scheduler at once. */
 static int act_close(struct applying *a)
 {
-	int r = need_cert(a);
+	int r = applying_cert(a);
 	if (r < 0)
 		return r;
 	if (id_equal(a->cert->open_order, a->was->renewal_id))
 		a->cert->open_order = (struct id){0};
-	const struct template *t = template_of(a);
+	const struct template *t = applying_template(a);
 	int64_t                retry = t != NULL && t->retry_ms > RETRY_FLOOR_MS ? t->retry_ms : RETRY_FLOOR_MS;
 	if (a->was->phase == ORDER_AWAITING_APPROVAL && retry < MS_DAY)
 		retry = MS_DAY; /* a person who said no, or nothing, is not asked again within the hour */
@@ -610,7 +344,7 @@ static int act_audit(struct applying *a)
 	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
 	bool                drill = (o->flags & ORDER_DRILL) != 0;
 	int                 event = drill ? drill_events[a->action->audit] : events[a->action->audit];
-	const struct template *t = template_of(a);
+	const struct template *t = applying_template(a);
 	if (event < 0 || !order_flow_audits(a->action->audit, t != NULL ? t->audit_level : AUDIT_STANDARD))
 		return 0;
 	struct audit_of of = {
@@ -666,13 +400,13 @@ void order_actions_sign(struct controller *ctl, const void *value, size_t n)
 
 typedef int          act_fn(struct applying *a);
 static act_fn *const acts[ACT_KIND_COUNT] = {
-	[ACT_SEND_ORDER] = act_send_order,
-	[ACT_SEND_CERTIFICATE] = act_send_certificate,
-	[ACT_SEND_CANCEL] = act_send_cancel,
-	[ACT_SEND_ROLLBACK] = act_send_rollback,
+	[ACT_SEND_ORDER] = order_send_order,
+	[ACT_SEND_CERTIFICATE] = order_send_certificate,
+	[ACT_SEND_CANCEL] = order_send_cancel,
+	[ACT_SEND_ROLLBACK] = order_send_rollback,
 	[ACT_KEEP_OLD] = act_keep_old,
 	[ACT_REOPEN] = act_reopen,
-	[ACT_CLEAR_OUTBOX] = act_clear_outbox,
+	[ACT_CLEAR_OUTBOX] = order_send_nothing,
 	[ACT_ADD_INTENT] = act_add_intent,
 	[ACT_STORE_ISSUED] = act_store_issued,
 	[ACT_VOID_INTENT] = act_void_intent,
@@ -713,7 +447,7 @@ static int apply_all(struct applying *a)
 		return r;
 	if (a->was->phase == ORDER_AWAITING_APPROVAL && a->step->next.phase != ORDER_AWAITING_APPROVAL)
 		approvals_order_left(a->ctl, a->commit, a->was->renewal_id, a->in->decision, a->in->who, "the order ended");
-	notices_order(a->commit, a->was, a->step, template_of(a), a->near, a->now);
+	notices_order(a->commit, a->was, a->step, applying_template(a), a->near, a->now);
 	store_put_order(commit_change(a->commit), &a->step->next);
 	put_rows(a);
 	return 0;

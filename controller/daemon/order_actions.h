@@ -24,8 +24,4 @@ struct ticket order_actions_ticket(const struct order *o);
 /* Sends the signing request of an order's intent, once more. Value of commit_then(): struct ticket. */
 void order_actions_sign(struct controller *ctl, const void *value, size_t n);
 
-/* What policy says about this order now. `new_cert`: of a certificate that is not stored yet; else NULL. */
-void order_actions_policy(struct controller *ctl, const struct order *o, const struct order_event *event, const struct certificate *new_cert,
-			  struct order_policy *ret);
-
 #endif

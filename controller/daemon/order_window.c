@@ -11,7 +11,7 @@
 #include "shared/model/window.h"
 #include "shared/sys/zone_file.h"
 
-/* As the order was sent (order_actions.c): what is urgent waits for no window. */
+/* As the order was sent (order_send.c): what is urgent waits for no window. */
 static bool any_time(struct controller *ctl, const struct order *o, const struct certificate *cert, int64_t now)
 {
 	const struct template *t = catalog_policy(ctl->catalog, cert->template_id, cert->service);

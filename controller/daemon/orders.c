@@ -15,6 +15,7 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/order_terms.h"
 #include "controller/daemon/peers.h"
 #include "controller/daemon/poison.h"
 #include "controller/daemon/sent_messages.h"
@@ -281,7 +282,7 @@ static int take_event(struct controller *ctl, struct entry *e, const struct orde
 	struct order_step   step;
 	struct order_event  ev = *event;
 	random_bytes(&ev.random, sizeof(ev.random));
-	order_actions_policy(ctl, &e->o, &ev, NULL, &policy);
+	order_terms(ctl, &e->o, &ev, NULL, &policy);
 	struct issuance    staged;
 	struct order_input with = *in;
 	int64_t            now = clock_now();
@@ -411,7 +412,7 @@ static void begin(struct controller *ctl, struct commit *commit, struct certific
 	(void)fault_point_of("controller.begin", o->cert_id);
 	struct order_policy policy;
 	struct sent_message sent = {0};
-	order_actions_policy(ctl, o, first, cert, &policy);
+	order_terms(ctl, o, first, cert, &policy);
 	struct issuance    staged;
 	struct order_event ev = *first;
 	struct order_input with = *in;

@@ -21,7 +21,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
-enum { PAGE = 100, BUSY_MS = 20 * 1000, WALKS_MAX = 400, TEMPLATE_WALKS = 200, COMMITS_MAX = 2000 };
+enum { PAGE = 100, BUSY_MS = 20 * 1000, WALKS_MAX = 400, SERVICE_WALKS = 200, COMMITS_MAX = 2000 };
 
 struct walk_entry {
 	struct policy_walk w;
@@ -77,7 +77,7 @@ int policy_walks_load(struct controller *ctl)
 {
 	ctl->policy_walks->more = false;
 	int r = load_after(ctl, "template:", WALKS_MAX);
-	return r == 0 ? load_after(ctl, "", WALKS_MAX - TEMPLATE_WALKS) : r;
+	return r == 0 ? load_after(ctl, "", SERVICE_WALKS) : r;
 }
 
 /* ---- beginning ------------------------------------------------------------------------------------------------- */
@@ -92,7 +92,7 @@ static void begun(struct controller *ctl, const void *value, size_t n)
 	if (old != NULL) {
 		old->w = next;
 		old->changing -= old->changing > 0 ? 1 : 0;
-	} else if (all->n < (text_starts(next.object, "template:") ? WALKS_MAX : WALKS_MAX - TEMPLATE_WALKS)) {
+	} else if (all->n < (text_starts(next.object, "template:") ? WALKS_MAX : SERVICE_WALKS)) {
 		all->list[all->n++] = (struct walk_entry){.w = next};
 	} else { /* it is stored, and taken up when others are over */
 		all->more = true;
@@ -350,7 +350,7 @@ static void page_stored(struct controller *ctl, const void *value, size_t n)
 		if (note.over && e->changing == 0) /* otherwise what comes takes the entry over */
 			end(all, e);
 	}
-	if (all->more && all->n < (WALKS_MAX - TEMPLATE_WALKS) / 2)
+	if (all->more && all->n < SERVICE_WALKS / 2)
 		(void)!policy_walks_load(ctl); /* not readable: with the next one that is over */
 	policy_walks_tick(ctl, clock_now());
 }

@@ -7,6 +7,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/drill_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
@@ -310,6 +311,110 @@ static void remove_campaign(struct store_change *c, const struct prune_row *row)
 		store_remove_member(c, row->id, row->seq);
 }
 
+/* ---- drills ---------------------------------------------------------------------------------------------------- */
+
+/* It came to its end, so it tells how the hosts of its services would have fared. */
+static bool drill_proves(const struct drill *d)
+{
+	return d->reported_at != 0 && (d->state == CAMPAIGN_COMPLETED || d->state == CAMPAIGN_COMPLETED_WITH_FAILURES);
+}
+
+/* Nothing younger proves the same: it stays, however old, or nobody could tell that these services were ever rehearsed. */
+static int is_last_drill(struct store_view *view, const struct drill *d, bool *ret)
+{
+	struct drill *rows = calloc(PRUNE_ROWS, sizeof(*rows));
+	struct id     before = {{0}};
+	size_t        n = PRUNE_ROWS;
+	int           r = rows == NULL ? E_NOMEM : 0;
+	bool          last = drill_proves(d), reached = false;
+	while (r == 0 && last && !reached && n == PRUNE_ROWS) {
+		r = view_drills(view, before, rows, PRUNE_ROWS, &n);
+		for (size_t i = 0; i < n && r == 0 && last && !reached; i++) {
+			before = rows[i].campaign_id;
+			reached = id_equal(before, d->campaign_id);
+			last = reached || !drill_proves(&rows[i]) || !text_equal(rows[i].services, d->services);
+		}
+	}
+	free(rows);
+	*ret = last;
+	return r;
+}
+
+/* One that has no report is over when its campaign has gone: it cannot get one. */
+static int drill_goes(struct store_view *view, const struct drill *d, int64_t end, bool *ret)
+{
+	struct campaign c;
+	bool            last = true;
+	int             r = 0;
+	*ret = false;
+	if (d->reported_at == 0) {
+		*ret = d->created_at <= end && (r = view_campaign(view, d->campaign_id, &c)) == E_NOT_FOUND;
+		return r == E_NOT_FOUND ? 0 : r;
+	}
+	if (d->reported_at <= end)
+		r = is_last_drill(view, d, &last);
+	*ret = r == 0 && !last;
+	return r;
+}
+
+/* The report in base64, a piece after the other: it may be far larger than all other lines, and its hash is of its bytes. */
+static void report_add(struct buf *to, struct span report)
+{
+	enum { PIECE = 3 * 4096 };
+	char text[PIECE / 3 * 4 + 8];
+	buf_add_text(to, ",\"report\":\"");
+	for (size_t i = 0; i < report.n; i += PIECE)
+		if (b64_text(report.p + i, report.n - i < PIECE ? report.n - i : PIECE, text, sizeof(text)) == 0)
+			buf_add_text(to, text);
+	buf_add_text(to, "\"");
+}
+
+static int drill_line(struct store_view *view, struct prune_piece *p, const struct drill *d)
+{
+	struct buf report = BUF_MAX(DRILL_REPORT_MAX);
+	int        r = d->reported_at != 0 ? view_drill_report(view, d->campaign_id, &report) : 0;
+	json_t    *o = json_drill(d, view, p->end);
+	json_object_set_new(o, "kind", json_string("drill"));
+	char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (r == 0 && text == NULL)
+		r = E_NOMEM;
+	if (r == 0) {
+		buf_add(&p->lines, text, strlen(text) - 1); /* without "}" */
+		if (d->reported_at != 0)
+			report_add(&p->lines, buf_span(&report));
+		buf_add_text(&p->lines, "}\n");
+		r = buf_error(&p->lines);
+	}
+	free(text);
+	buf_free(&report);
+	return r;
+}
+
+static int collect_drills(struct store_view *view, struct prune_piece *p)
+{
+	struct drill *rows = calloc(PRUNE_ROWS, sizeof(*rows));
+	size_t        n = 0, i = 0;
+	int           r = rows == NULL ? E_NOMEM : view_drills(view, p->cursor.id, rows, PRUNE_ROWS, &n);
+	for (; i < n && r == 0 && has_room(p); i++) {
+		bool goes;
+		p->cursor.id = rows[i].campaign_id;
+		r = drill_goes(view, &rows[i], p->end, &goes);
+		if (r < 0 || !goes)
+			continue;
+		row_add(p, "")->id = rows[i].campaign_id;
+		r = drill_line(view, p, &rows[i]);
+	}
+	p->more = n == PRUNE_ROWS || i < n;
+	free(rows);
+	return r;
+}
+
+static void remove_drill(struct store_change *c, const struct prune_row *row)
+{
+	store_remove_drill(c, row->id);
+}
+
 /* ---- what people were told ---------------------------------------------------------------------------------------- */
 
 /* What is over and old, and of what is too much the oldest: the trail says what happened. Nothing of it is archived. */
@@ -354,6 +459,7 @@ static const struct {
 	[PRUNE_APPROVALS] = {"approvals", collect_approvals, remove_approval},
 	[PRUNE_CAMPAIGNS] = {"campaigns", collect_campaigns, remove_campaign},
 	[PRUNE_NOTICES] = {"notices", collect_notices, remove_notice},
+	[PRUNE_DRILLS] = {"drills", collect_drills, remove_drill},
 };
 
 const char *prune_kind_name(enum prune_kind k)

@@ -15,11 +15,12 @@ enum prune_kind {
 	PRUNE_APPROVALS,
 	PRUNE_CAMPAIGNS, /* with members */
 	PRUNE_NOTICES,
+	PRUNE_DRILLS, /* with their reports */
 	PRUNE_KIND_COUNT,
 };
 const char *prune_kind_name(enum prune_kind k);
 
-enum { PRUNE_ROWS = 100, PRUNE_LINES_MAX = 64 * 1024 * 1024 };
+enum { PRUNE_ROWS = 100, PRUNE_LINES_MAX = 160 * 1024 * 1024 /* the largest report of a drill in base64, and a piece beside it */ };
 
 /* A row that goes. */
 struct prune_row {

@@ -200,7 +200,12 @@ static void on_worked(void *arg)
 
 static int64_t end_of(const struct controller_conf *conf, enum prune_kind kind, int64_t now)
 {
-	int64_t keep = kind == PRUNE_ISSUANCES ? conf->keep_issuances_ms : kind == PRUNE_NOTICES ? conf->keep_notices_ms : conf->keep_orders_ms;
+	const int64_t keeps[PRUNE_KIND_COUNT] = {
+		[PRUNE_ISSUANCES] = conf->keep_issuances_ms,
+		[PRUNE_NOTICES] = conf->keep_notices_ms,
+		[PRUNE_DRILLS] = conf->keep_drills_ms,
+	};
+	int64_t keep = keeps[kind] != 0 ? keeps[kind] : conf->keep_orders_ms;
 	if (kind == PRUNE_ISSUANCES && keep < conf->crl_validity_ms)
 		keep = conf->crl_validity_ms; /* it has to stand on one list that was made after its end (RFC 5280, 3.3) */
 	return now - keep;

@@ -7,6 +7,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/operate.h"
 #include "controller/daemon/order_actions.h"
+#include "controller/daemon/order_terms.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
@@ -112,7 +113,7 @@ int64_t rollback_kept_until(struct controller *ctl, const struct issuance *old, 
 	struct order_policy policy;
 	if (old->revoke_asked_at != 0 || campaign_after(ctl, old, &c, &o) < 0)
 		return now;
-	order_actions_policy(ctl, &o, &(struct order_event){.kind = EV_SETTLED}, NULL, &policy);
+	order_terms(ctl, &o, &(struct order_event){.kind = EV_SETTLED}, NULL, &policy);
 	if (policy.supersede_grace_ms == 0)
 		return now; /* the installation wants none */
 	int64_t until = (c.rested_at != 0 ? c.rested_at : now) + policy.supersede_grace_ms;

@@ -98,7 +98,7 @@ static const struct {
 } fields[] = {
 	{"name", read_name}, {"depends_on", read_depends}, {"windows", read_windows},   {"policy", read_policy},
 	{"version", NULL},   {"needed_by", NULL},          {"certificate_count", NULL}, {"created_at", NULL},
-	{"update", NULL},
+	{"update", NULL},    {"peer_proof", NULL},
 };
 
 static int read_field(const char *name, const json_t *v, struct service *s, struct refusal *why)

@@ -17,27 +17,47 @@
 #include "shared/sys/log.h"
 #include "shared/wire/wire.h"
 
-enum { LOG_LINES = 4, TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX, LIST_ENTRY = 24, LIST_DATE = 8, DER_MAX = 1 << 20, DER_KEPT = 8192 };
+enum {
+	LOG_LINES = 4,
+	TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX,
+	LIST_ENTRY = 24,
+	LIST_DATE = 8,
+	DER_MAX = 1 << 20,
+	DER_KEPT = 8192
+};
+
+struct serve;
+struct job;
+
+/* What becomes of each kind of request; the table stands below, behind what it names. */
+struct kind {
+	uint16_t type;
+	int (*judge)(struct serve *v, struct job *j, int64_t now);
+	int (*sign)(struct serve *v, struct job *j, unsigned hand);
+	int (*answer)(const struct job *j, struct buf *out);
+};
+static const struct kind *kind_of(uint16_t type); /* NULL = nothing that a signer is asked for */
 
 /* One request on its way through the batch. */
 struct job {
-	uint64_t       id;
-	uint16_t       type;
-	struct refusal why; /* code 0 = will be signed */
-	struct ca     *ca;
-	bool           repeat;
+	uint64_t           id;
+	uint16_t           type;
+	const struct kind *kind;
+	struct refusal     why; /* code 0 = will be signed */
+	struct ca         *ca;
+	bool               repeat;
 	/* SG_ISSUE */
-	struct serial  serial;
-	enum hash_alg  hash_alg;
-	size_t         tbs_at, tbs_n; /* in serve.tbs */
+	struct serial serial;
+	enum hash_alg hash_alg;
+	size_t        tbs_at, tbs_n; /* in serve.tbs */
 	/* SG_CRL; its entries point into the input, which stays until the batch is done */
-	struct sg_crl  crl;
+	struct sg_crl crl;
 	/* SG_HEAD */
 	struct sg_head head;
 	/* SG_SUCCESSOR, SG_CLOSE: of whom it speaks */
 	char issuer_id[ISSUER_ID_SIZE];
 	/* what is signed: certificate, list or signature; its memory stays for the next batch */
-	struct buf     der;
+	struct buf der;
 };
 
 struct serve {
@@ -101,8 +121,8 @@ static int put_frame(struct buf *out, uint16_t type, uint64_t id, const void *pa
 
 int serve_hello(struct serve *v, struct buf *out)
 {
-	struct signer  *s = v->signer;
-	struct sg_hello hello = {.version = VCC_VERSION, .window_top = sign_log_top(s->log), .issuers = (uint32_t)s->cas.n};
+	struct signer    *s = v->signer;
+	struct sg_hello   hello = {.version = VCC_VERSION, .window_top = sign_log_top(s->log), .issuers = (uint32_t)s->cas.n};
 	struct audit_head head;
 
 	sign_log_head(s->log, &head);
@@ -170,8 +190,9 @@ static int check_open(struct job *j, const struct cert_facts *f)
 		       : 0;
 }
 
-static int judge_issue(struct serve *v, struct job *j, const struct sg_issue *q, int64_t now)
+static int judge_issue(struct serve *v, struct job *j, int64_t now)
 {
+	const struct sg_issue   *q = &v->frame.u.sg_issue;
 	const struct cert_facts *f = &q->facts;
 
 	j->serial = f->serial;
@@ -204,16 +225,18 @@ static void list_hash(const struct sg_crl *crl, struct hash *ret)
 	}
 }
 
-static int judge_list(struct serve *v, struct job *j, const struct sg_crl *q, int64_t now)
+static int judge_list(struct serve *v, struct job *j, int64_t now)
 {
-	struct hash content;
+	const struct sg_crl *q = &v->frame.u.sg_crl;
+	struct hash          content;
 
 	j->crl = *q;
 	int r = find_ca(v, j, q->issuer_id);
 	if (r == 0)
 		r = limits_crl(j->ca, q, now, &j->why);
 	if (r == 0 && (q->entries.n % LIST_ENTRY != 0 || q->entries.n / LIST_ENTRY > ISSUANCES_PER_SHARD))
-		r = refuse(&j->why, E_SIGNER_LIMIT, q->issuer_id, "the list's entries are not %d bytes each, or too many", LIST_ENTRY);
+		r = refuse(&j->why, E_SIGNER_LIMIT, q->issuer_id, "the list's entries are not %d bytes each, or too many",
+			   LIST_ENTRY);
 	if (r == 0 && q->dates.n != 0 && q->dates.n / LIST_DATE != q->entries.n / LIST_ENTRY)
 		r = refuse(&j->why, E_SIGNER_LIMIT, q->issuer_id, "the list's dates are not one for each entry");
 	if (r < 0)
@@ -222,7 +245,8 @@ static int judge_list(struct serve *v, struct job *j, const struct sg_crl *q, in
 	return sign_log_add_list(v->signer->log, q->issuer_id, q->shard, q->number, content, &j->repeat, &j->why);
 }
 
-/* The heads of the audit trail are signed by the authority that hosts already know: the agents', the first that was not closed. */
+/* The heads of the audit trail are signed by the authority that hosts already know: the agents', the first that was not closed.
+ */
 static struct ca *audit_ca(struct ca_store *cas)
 {
 	for (size_t i = 0; i < cas->n; i++)
@@ -231,8 +255,9 @@ static struct ca *audit_ca(struct ca_store *cas)
 	return NULL;
 }
 
-static int judge_head(struct serve *v, struct job *j, const struct sg_head *q, int64_t now)
+static int judge_head(struct serve *v, struct job *j, int64_t now)
 {
+	const struct sg_head *q = &v->frame.u.sg_head;
 	j->ca = audit_ca(&v->signer->cas);
 	if (j->ca == NULL)
 		return refuse(&j->why, E_SIGNER_ISSUER, "audit head", "no authority for agents has its key here");
@@ -240,43 +265,30 @@ static int judge_head(struct serve *v, struct job *j, const struct sg_head *q, i
 	return r == 0 ? sign_log_add_head(v->signer->log, q->size, q->root, q->at, q->proof, &j->repeat, &j->why) : r;
 }
 
-static int judge_successor(struct serve *v, struct job *j, const struct sg_successor *q, int64_t now)
+static int judge_successor(struct serve *v, struct job *j, int64_t now)
 {
+	const struct sg_successor *q = &v->frame.u.sg_successor;
 	/* of authorities there is no window of profiles: no leaf has this one */
 	static const enum leaf_profile authority = (enum leaf_profile)255;
 
 	text_cut(j->issuer_id, sizeof(j->issuer_id), q->successor_id);
 	if (v->making)
 		return refuse(&j->why, E_SIGNER_RATE, q->successor_id, "another authority is just being made");
-	int r = successor_begin(&v->signer->cas, v->signer->conf, q->issuer_id, q->successor_id, q->serial, now, &v->made, &j->ca, &j->why);
+	int r = successor_begin(&v->signer->cas, v->signer->conf, q->issuer_id, q->successor_id, q->serial, now, &v->made,
+				&j->ca, &j->why);
 	if (r < 0 || j->ca != NULL)
 		return r;
 	v->making = true;
 	return sign_log_add(v->signer->log, q->serial, v->made.tbs_hash, authority, &j->repeat, &j->why);
 }
 
-static int judge_close(struct serve *v, struct job *j, const struct sg_close *q)
+static int judge_close(struct serve *v, struct job *j, int64_t now)
 {
+	const struct sg_close *q = &v->frame.u.sg_close;
+	(void)now;
 	text_cut(j->issuer_id, sizeof(j->issuer_id), q->issuer_id);
 	j->ca = ca_store_find(&v->signer->cas, q->issuer_id);
 	return j->ca != NULL ? 0 : refuse(&j->why, E_SIGNER_ISSUER, q->issuer_id, "%s", err_what(E_SIGNER_ISSUER));
-}
-
-/* What each kind of request is judged by. */
-static int judge(struct serve *v, struct job *j, int64_t now)
-{
-	switch (j->type) {
-	case SG_ISSUE:
-		return judge_issue(v, j, &v->frame.u.sg_issue, now);
-	case SG_CRL:
-		return judge_list(v, j, &v->frame.u.sg_crl, now);
-	case SG_HEAD:
-		return judge_head(v, j, &v->frame.u.sg_head, now);
-	case SG_SUCCESSOR:
-		return judge_successor(v, j, &v->frame.u.sg_successor, now);
-	default:
-		return judge_close(v, j, &v->frame.u.sg_close);
-	}
 }
 
 /* One frame becomes one job; what is refused is a job, too, and is answered in its turn. */
@@ -285,12 +297,12 @@ static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t m
 	int r = wire_decode(&wire_signer, bytes, 0, &v->frame);
 	if (r < 0)
 		return r;
-	if (v->frame.type != SG_ISSUE && v->frame.type != SG_CRL && v->frame.type != SG_HEAD && v->frame.type != SG_SUCCESSOR &&
-	    v->frame.type != SG_CLOSE)
+	const struct kind *kind = kind_of(v->frame.type);
+	if (kind == NULL)
 		return E_WIRE_MESSAGE;
 
 	struct job *j = &v->jobs[v->n++];
-	*j = (struct job){.id = v->frame.id, .type = v->frame.type, .der = j->der};
+	*j = (struct job){.id = v->frame.id, .type = kind->type, .kind = kind, .der = j->der};
 	buf_reset(&j->der);
 	if (j->type == SG_ISSUE)
 		j->serial = v->frame.u.sg_issue.facts.serial;
@@ -299,9 +311,10 @@ static int take_frame(struct serve *v, struct span bytes, int64_t now, int64_t m
 	else if (j->type == SG_HEAD)
 		j->head = v->frame.u.sg_head;
 	if (!signer_limits_rate_take(&v->signer->rate, mono))
-		r = refuse(&j->why, E_SIGNER_RATE, "signer", "more than %lld signatures a second", (long long)v->signer->rate.rate);
+		r = refuse(&j->why, E_SIGNER_RATE, "signer", "more than %lld signatures a second",
+			   (long long)v->signer->rate.rate);
 	else
-		r = judge(v, j, now);
+		r = kind->judge(v, j, now);
 	if (r < 0 && j->why.code == 0)
 		refuse(&j->why, r, "request", "%s", err_what(r));
 	if (r < 0)
@@ -334,21 +347,25 @@ static void entry_read(const uint8_t *p, const uint8_t *date, struct crl_entry *
 	ret->invalidity_at = date != NULL ? date_read(be_get(date, LIST_DATE)) : 0;
 }
 
-static int sign_list(struct serve *v, struct job *j)
+static int sign_list(struct serve *v, struct job *j, unsigned hand)
 {
+	(void)hand;
 	size_t n = j->crl.entries.n / LIST_ENTRY;
 	char   url[URL_SIZE + ISSUER_ID_SIZE + 32];
 
 	for (size_t i = 0; i < n; i++)
-		entry_read(j->crl.entries.p + i * LIST_ENTRY, j->crl.dates.n > 0 ? j->crl.dates.p + i * LIST_DATE : NULL, &v->entries[i]);
+		entry_read(j->crl.entries.p + i * LIST_ENTRY, j->crl.dates.n > 0 ? j->crl.dates.p + i * LIST_DATE : NULL,
+			   &v->entries[i]);
 	snprintf(url, sizeof(url), "%s/crl/%s/%u.crl", v->signer->conf->public_url, j->crl.issuer_id, j->crl.shard);
-	int r = issue_crl(j->ca->prepared, j->crl.number, j->crl.this_update_at, j->crl.next_update_at, j->crl.root ? NULL : url,
-	                  v->entries, n, &j->der);
+	int r = issue_crl(j->ca->prepared, j->crl.number, j->crl.this_update_at, j->crl.next_update_at,
+			  j->crl.root ? NULL : url, v->entries, n, &j->der);
 	return r == 0 ? buf_error(&j->der) : r;
 }
 
-static int sign_head(struct job *j)
+static int sign_head(struct serve *v, struct job *j, unsigned hand)
 {
+	(void)v;
+	(void)hand;
 	uint8_t body[AUDIT_HEAD_BODY];
 	audit_head_body(j->head.size, j->head.root, j->head.at, body);
 	int r = key_sign(j->ca->key, LABEL_HEAD, SPAN_OF(body), &j->der);
@@ -356,8 +373,9 @@ static int sign_head(struct job *j)
 }
 
 /* One that was there before is only shown again. */
-static int make_successor(struct serve *v, struct job *j)
+static int make_successor(struct serve *v, struct job *j, unsigned hand)
 {
+	(void)hand;
 	int r = j->ca == NULL ? successor_finish(&v->signer->cas, v->signer->conf, &v->made, &j->ca, &j->why) : 0;
 	if (r < 0)
 		return r;
@@ -366,35 +384,20 @@ static int make_successor(struct serve *v, struct job *j)
 	return buf_error(&j->der);
 }
 
-static int close_old(struct serve *v, struct job *j)
+static int close_old(struct serve *v, struct job *j, unsigned hand)
 {
+	(void)hand;
 	int r = successor_close_old(&v->signer->cas, v->signer->conf, j->issuer_id, &j->why);
 	if (r == 0)
-		log_line(LOG_LEVEL_NOTICE, NULL, "authority %s signs nothing but lists and OCSP responders any more", j->issuer_id);
+		log_line(LOG_LEVEL_NOTICE, NULL, "authority %s signs nothing but lists and OCSP responders any more",
+			 j->issuer_id);
 	return r;
 }
 
 /* Certificates by any thread; the rest, of which there is little, by the first. */
 static void sign_job(struct serve *v, struct job *j, unsigned hand)
 {
-	int r;
-	switch (j->type) {
-	case SG_ISSUE:
-		r = sign_issue(v, j, hand);
-		break;
-	case SG_CRL:
-		r = sign_list(v, j);
-		break;
-	case SG_HEAD:
-		r = sign_head(j);
-		break;
-	case SG_SUCCESSOR:
-		r = make_successor(v, j);
-		break;
-	default:
-		r = close_old(v, j);
-		break;
-	}
+	int r = j->kind->sign(v, j, hand);
 	if (r < 0 && j->why.code == 0)
 		refuse(&j->why, r, j->ca != NULL ? j->ca->issuer.issuer_id : j->issuer_id, "%s", err_what(r));
 }
@@ -463,20 +466,19 @@ static int answer_close(const struct job *j, struct buf *out)
 	return put_frame(out, SG_CLOSE_DONE, j->id, &a);
 }
 
-static int put_answer(const struct job *j, struct buf *out)
+static const struct kind *kind_of(uint16_t type)
 {
-	switch (j->type) {
-	case SG_ISSUE:
-		return answer_issue(j, out);
-	case SG_CRL:
-		return answer_list(j, out);
-	case SG_HEAD:
-		return answer_head(j, out);
-	case SG_SUCCESSOR:
-		return answer_successor(j, out);
-	default:
-		return answer_close(j, out);
-	}
+	static const struct kind kinds[] = {
+		{SG_ISSUE, judge_issue, sign_issue, answer_issue},
+		{SG_CRL, judge_list, sign_list, answer_list},
+		{SG_HEAD, judge_head, sign_head, answer_head},
+		{SG_SUCCESSOR, judge_successor, make_successor, answer_successor},
+		{SG_CLOSE, judge_close, close_old, answer_close},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
+		if (kinds[i].type == type)
+			return &kinds[i];
+	return NULL;
 }
 
 static int answer_job(struct serve *v, struct job *j, bool signed_now, struct buf *out)
@@ -493,7 +495,7 @@ static int answer_job(struct serve *v, struct job *j, bool signed_now, struct bu
 	}
 	if (j->why.code != 0 && ++v->n_refused <= LOG_LINES) /* a flood of bad requests must not become a flood of lines */
 		log_refusal(err_kind(j->why.code) == ERR_KIND_BUG ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, &j->why);
-	int r = put_answer(j, out);
+	int r = j->kind->answer(j, out);
 	if (j->der.cap > DER_KEPT)
 		buf_free(&j->der);
 	return r;

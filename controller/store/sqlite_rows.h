@@ -46,7 +46,7 @@ _must_check_ int sqlite_rows_prepare_all(struct sqlite_rows *r);
 int sqlite_code(sqlite3 *db, int rc);
 _must_check_ int sqlite_exec(sqlite3 *db, const char *sql);
 
-/* Texts, from the tables of store_noun.c alone. Parameter n of a verb is column n (from 1); those of a query come in order. */
+/* Texts, from the tables of store_columns.c alone. Parameter n of a verb is column n (from 1); those of a query come in order. */
 void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb);
 void sql_update(struct buf *to, const struct noun *noun, uint64_t changed);
 void sql_query(struct buf *to, const struct query *q, bool count);

@@ -225,6 +225,7 @@ void store_add_trouble(struct store_change *c, const struct notice *n, enum noti
  * where `n` has an id, that is told by a notice with the trouble's service, code and recipients. */
 void store_end_troubles(struct store_change *c, const struct notice *n, unsigned topics, enum notice_step step);
 void store_end_notice(struct store_change *c, const char *key, int64_t at); /* what is open under the key is over; none is fine */
+void store_remove_drill(struct store_change *c, struct id campaign_id);     /* pruning; with its report */
 void store_remove_notice(struct store_change *c, struct id notice_id);      /* pruning; with what it stands for */
 
 /* ---- reading ---- */

@@ -23,7 +23,7 @@ static int counter_get(struct rows *rows, const char *name, struct counter_row *
 
 int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 {
-	struct apply next = {.rows = rows, .hash = hash, .text = BUF_MAX(AUDIT_TEXT_MAX)};
+	struct apply next = {.rows = rows, .hash = hash, .text = BUF_MAX(AUDIT_LEAF_MAX)};
 	struct counter_row top;
 	uint64_t     size;
 	int          r = rows_audit_size(rows, &size);

@@ -74,8 +74,6 @@ verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, ap
 /* Every row of `q`, by pages. */
 _must_check_ int apply_remove_found(struct apply *a, struct query *q);
 
-enum { AUDIT_TEXT_MAX = 4096 }; /* of a record, as it is hashed */
-
 /* A merkle_get_fn: complete nodes of the tree over the records. */
 struct audit_tree {
 	struct rows    *rows;

@@ -182,7 +182,7 @@ static bool is_kept(uint32_t level)
 static int leaf_of_record(const struct audit_tree *t, uint64_t seq, struct hash *ret)
 {
 	struct audit row = {.seq = seq};
-	struct buf   text = BUF_MAX(AUDIT_TEXT_MAX);
+	struct buf   text = BUF_MAX(AUDIT_LEAF_MAX);
 	int          r = rows_get(t->rows, &noun_audit, &row);
 	if (r == 0) {
 		audit_canonical(&row, &text);

@@ -484,6 +484,13 @@ void store_end_notice(struct store_change *c, const char *key, int64_t at)
 	text_into(((struct notice *)v->row)->key, sizeof(over.key), key, v);
 }
 
+void store_remove_drill(struct store_change *c, struct id campaign_id)
+{
+	struct drill key = {.campaign_id = campaign_id};
+	verb_new(c, apply_remove, &noun_drill_report, &(struct report_row){.campaign_id = campaign_id});
+	verb_new(c, apply_remove, &noun_drill, &key);
+}
+
 void store_remove_notice(struct store_change *c, struct id notice_id)
 {
 	struct notice key = {.notice_id = notice_id};

@@ -44,6 +44,7 @@ static const struct conf_key keys[] = {
 	{"limits", "keep_issuances", CONF_DURATION, AT(keep_issuances_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "A certificate that ended so long ago goes from the database to the archive, at the earliest after crl.validity. The last one of each certificate stays."},
 	{"limits", "keep_orders", CONF_DURATION, AT(keep_orders_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "An order that ended so long ago goes to the archive with its steps and receipts; invites, tokens and approvals that were over by then are removed. Reports look back a year."},
 	{"limits", "keep_notices", CONF_DURATION, AT(keep_notices_ms), MS_SECOND, 7300 * MS_DAY, "90d", NULL, "A notification whose matter is over is removed so long after it was raised last."},
+	{"limits", "keep_drills", CONF_DURATION, AT(keep_drills_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "A drill goes with its report to the archive so long after that was made. The last one that came to its end stays for the services that it was of."},
 	{"limits", "notices", CONF_INT, AT(notices_max), 100, 1000000, "10000", NULL, "So many notifications are kept; of more the oldest go first, also of what is not over."},
 	{"schedule", "prune", CONF_DURATION, AT(prune_ms), MS_SECOND, 30 * MS_DAY, "6h", NULL, "How often the database is looked through for what goes to the archive."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},

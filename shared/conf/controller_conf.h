@@ -51,7 +51,7 @@ struct controller_conf {
 	/* [emergency] */
 	int emergency_approval; /* enum emergency_approval */
 	/* [schedule] */
-	int64_t keep_issuances_ms, keep_orders_ms, keep_notices_ms, prune_ms;
+	int64_t keep_issuances_ms, keep_orders_ms, keep_notices_ms, keep_drills_ms, prune_ms;
 	int64_t notices_max;
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;

@@ -77,19 +77,15 @@ static void step_done(struct fleet *f, struct member *m, enum workflow_step step
 static void make_key(struct fleet *f, struct member *m)
 {
 	struct deploy_event e = deploy_event_of(f, m, DEV_KEY);
-	struct buf          spki = BUF_MAX(SPKI_MAX);
 	key_free(m->service_key);
 	m->service_key = NULL;
 	m->request.max = MSG_CSR_MAX;
 	buf_reset(&m->request);
 	e.code = key_make(m->deploy.key_type, &m->service_key);
 	if (e.code == 0)
-		e.code = key_spki(m->service_key, &spki);
+		e.code = keep_key_hash(m->service_key, &e.spki_hash);
 	if (e.code == 0)
 		e.code = csr_make(m->service_key, &m->request);
-	if (e.code == 0)
-		digest_sha256(buf_span(&spki), &e.spki_hash);
-	buf_free(&spki);
 	step_done(f, m, STEP_PRE_VALIDATION);
 	step_done(f, m, STEP_KEY);
 	deploy_event(f, m, &e, 0);

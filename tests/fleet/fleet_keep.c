@@ -174,7 +174,7 @@ static int take_line(struct member *m, const char *word, const char *value)
 	return E_SYNTAX;
 }
 
-static int hash_of(const struct key *key, struct hash *ret)
+int keep_key_hash(const struct key *key, struct hash *ret)
 {
 	struct buf spki = BUF_MAX(SPKI_MAX);
 	int        r = key_spki(key, &spki);
@@ -188,9 +188,9 @@ static int finish(struct member *m)
 {
 	if (m->host_key == NULL || m->link_key == NULL || m->leaf == NULL)
 		return E_SYNTAX;
-	int r = hash_of(m->host_key, &m->host_hash);
+	int r = keep_key_hash(m->host_key, &m->host_hash);
 	if (r == 0 && m->stage_key != NULL)
-		r = hash_of(m->stage_key, &m->stage_hash);
+		r = keep_key_hash(m->stage_key, &m->stage_hash);
 	if (r == 0)
 		r = fleet_identity_new((struct span){m->leaf, m->n_leaf}, m->link_key, &m->identity);
 	if (r == 0)

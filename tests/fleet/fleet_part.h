@@ -152,6 +152,7 @@ int keep_open(const char *state_dir, int *ret_dir_fd, struct refusal *why);
 int keep_names(int dir_fd, uint32_t max, char (**ret)[AGENT_NAME_SIZE], size_t *ret_n, struct refusal *why); /* sorted */
 int keep_load(int dir_fd, struct member *m, struct refusal *why);
 int keep_save(int dir_fd, const struct member *m, struct refusal *why);
+int keep_key_hash(const struct key *key, struct hash *ret); /* of its SPKI */
 int keep_root_load(int dir_fd, struct buf *to, struct refusal *why);
 int keep_root_save(int dir_fd, struct span root, struct refusal *why);
 

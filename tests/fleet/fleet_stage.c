@@ -29,14 +29,8 @@ static void forget(struct fleet *f, struct member *m)
 
 static int make(struct member *m)
 {
-	struct buf spki = BUF_MAX(SPKI_MAX);
-	int        r = key_make(m->stage_type, &m->stage_key);
-	if (r == 0)
-		r = key_spki(m->stage_key, &spki);
-	if (r == 0)
-		digest_sha256(buf_span(&spki), &m->stage_hash);
-	buf_free(&spki);
-	return r;
+	int r = key_make(m->stage_type, &m->stage_key);
+	return r == 0 ? keep_key_hash(m->stage_key, &m->stage_hash) : r;
 }
 
 void stage_offer(struct fleet *f, struct member *m)

@@ -166,6 +166,16 @@ def test_plain_http_gets_nothing(gateway):
 
 
 @pytest.mark.parametrize("port", ["address", "join_address"])
+def test_a_tunnel_is_no_place_to_stay(gateway, port):
+    """libwebsockets makes a connection of plain bytes of a CONNECT, which no timeout of its own ends."""
+    peer = FakeAgent(getattr(gateway, port), gateway.identity("tunnel"), timeout=LONG)
+    peer.write(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    with pytest.raises(Closed):
+        peer._until(b"200 OK")
+    is_served(gateway)
+
+
+@pytest.mark.parametrize("port", ["address", "join_address"])
 def test_silent_and_slow_connections_end(gateway, port):
     """Neither nothing at all nor one byte a second holds a place for long."""
     silent = [socket.create_connection(fake_agent.split(getattr(gateway, port))) for _ in range(80)]

@@ -188,6 +188,34 @@ def test_names_of_a_path_are_compared_byte_by_byte(site):
     assert site.admin("GET", "/api/v1/principals/%2561dmin")[0] == 404
 
 
+# ---- what the HTTP library decides by itself ----
+
+@pytest.mark.parametrize("line", ["TRACE /api/v1/agents", "BREW /api/v1/agents", "GET /api/v1/agents/%zz", "GET /api/v1/agents?limit=%zz", "GET /api/v1/agents/%4"])
+def test_what_the_parser_refuses_sends_nothing_back(site, line):
+    """A TRACE that echoes its headers would hand a token to whoever made a browser send it."""
+    got = site.raw(f"{line} HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\nX-Mark: tell-nobody\r\n\r\n".encode())
+    assert b" 403 " in got.split(b"\r\n")[0] and b"tell-nobody" not in got and b"vcc_pat_" not in got, got
+
+
+@pytest.mark.parametrize("header,status", [("X-Long: " + "a" * 7000, 200), ("X-Long: " + "a" * 9000, None), ("Authorization: Bearer " + "a" * 9000, None), ("If-Match: " + "a" * 600, 413)])
+def test_a_head_has_a_size(site, header, status):
+    got = site.raw(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
+    assert (got == b"") if status is None else f" {status} ".encode() in got.split(b"\r\n")[0], got
+    assert b" 200 " in site.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+def test_of_two_keys_the_first_counts(site):
+    def post(*keys):
+        body = b'{"name":"two-keys","roles":["viewer"]}'
+        head = "".join(f"{name}: {key}\r\n" for name, key in keys)
+        return site.raw(f"POST /api/v1/principals HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\n{head}Content-Type: application/json\r\n"
+                        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+    first, second = ("Idempotency-Key", "first"), ("idempotency-key", "second")
+    assert b" 201 " in post(first, second)
+    assert b"idempotency-replayed" in post(first) and b"idempotency-replayed" in post(("IDEMPOTENCY-KEY", "first"), second)
+    assert b" 409 " in post(second), "the second of two keys stands for nothing"
+
+
 # ---- a caller who waits ----
 
 def turns(site):

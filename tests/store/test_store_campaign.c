@@ -330,6 +330,15 @@ static void test_drills(void **state)
 	c = store_change_new();
 	store_put_drill_report(c, kit_id(1), (struct span){large, (size_t)DRILL_REPORT_MAX + 1}); /* refused by its size alone */
 	assert_true(kit_commit(k, c, NULL) < 0);
+
+	c = store_change_new();
+	store_remove_drill(c, kit_id(1)); /* with its report */
+	store_remove_drill(c, kit_id(2)); /* which has none */
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+	assert_int_equal(view_drills(k->view, (struct id){{0}}, rows, 4, &n), 0);
+	assert_true(n == 1 && id_equal(rows[0].campaign_id, kit_id(3)));
+	assert_int_equal(view_drill(k->view, kit_id(1), &got), E_NOT_FOUND);
+	assert_int_equal(view_drill_report(k->view, kit_id(1), &report), E_NOT_FOUND);
 }
 
 int main(void)

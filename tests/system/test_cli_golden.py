@@ -191,12 +191,19 @@ def complete_bash(*words):
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout.split()
 
 
+def complete_zsh(*words):
+    """Without a line editor, so what it offers is caught where it is handed over."""
+    script = ("compadd() { local w; for w in \"$@\"; do [[ $w == -- || $w != ${words[CURRENT]}* ]] || print -r -- $w; done }; _files() { : }; compdef() { : }; "
+              f"source <({VCCCTL} completion zsh); words=(vccctl {' '.join(repr(w) for w in words)}); CURRENT={len(words) + 1}; _vccctl")
+    return subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout.split()
+
+
 def complete_fish(*words):
     script = f"{VCCCTL} completion fish | source; complete -C 'vccctl {' '.join(words)}'"
     return [x.split("\t")[0] for x in subprocess.run(["fish", "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()]
 
 
-@pytest.mark.parametrize("complete", [complete_bash, complete_fish])
+@pytest.mark.parametrize("complete", [complete_bash, complete_zsh, complete_fish])
 def test_completion_knows_the_verb_table(complete):
     help_page = subprocess.run([VCCCTL, "--help"], capture_output=True, text=True, timeout=30).stdout
     nouns = complete("")
@@ -207,6 +214,8 @@ def test_completion_knows_the_verb_table(complete):
     assert "--force" in complete("cert", "renew", "--f") and "--force" not in complete("cert", "list", "--f")
     assert complete("--url", "https://x", "cert", "ren") == ["renew"], "a global option and its value are passed over"
     assert set(complete("-o", "")) >= {"table", "json", "csv"}
+    for words in (("ca", "rollover"), ("cert", "revoke"), ("cert", "list")):
+        assert complete(*words, "--reas") == ["--reason"], "once, whether the verb has one of its own or not"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -216,3 +225,16 @@ def test_completion_is_a_script_of_its_shell(shell, folder):
         subprocess.run([VCCCTL, "completion", shell], stdout=f, check=True, timeout=30)
     subprocess.run([shell, "-n", path], check=True, timeout=30)
     assert subprocess.run([VCCCTL, "completion", "tcsh"], capture_output=True, timeout=30).returncode == 2
+
+
+def test_completion_may_have_global_options_before_it():
+    def run(*words):
+        return subprocess.run([VCCCTL, *words], capture_output=True, text=True, timeout=30)
+    plain = run("completion", "bash")
+    assert plain.returncode == 0 and "_vccctl" in plain.stdout
+    for before in (("--url", "https://x:8444"), ("--url=https://x:8444", "--ca", "/tmp/ca.pem"), ("-o", "json")):
+        said = run(*before, "completion", "bash")
+        assert (said.returncode, said.stdout) == (0, plain.stdout), said.stderr
+    said = run("--url", "https://x:8444", "init")
+    assert said.returncode == 2 and "--url" in said.stderr, "it sets up this machine, and says what it does not take"
+    assert run("--url").returncode == 2 and "noun" in run("--url", "https://x:8444").stderr

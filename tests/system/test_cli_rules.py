@@ -1,6 +1,7 @@
 """The rules that scripts rely on, verb by verb against a controller whose answers the test chooses: exit codes 0 to 8, no colours, progress on
 stderr and only for somebody who sits there, 80 columns."""
 import fcntl
+import glob
 import http.server
 import json
 import os
@@ -165,6 +166,23 @@ def test_every_code_has_a_row():
     assert {row[2] for row in CODES} == set(range(9))
 
 
+# ---- the table of verbs ----
+
+def test_every_file_of_verbs_is_one_line_of_the_table():
+    """A file that the table forgets is left out of the program by the linker, and nothing says so."""
+    room = os.path.join(ROOT, "controller", "cli")
+    listed = re.findall(r"^\tFILE\((\w+)\)", open(os.path.join(room, "verb.h")).read(), re.M)
+    files = {stem: path for path in glob.glob(os.path.join(room, "*.c")) for stem in re.findall(r"^const struct verb cli_(\w+)_verbs\[\] =", open(path).read(), re.M)}
+    assert sorted(listed) == sorted(files) and len(files) > 20, set(listed) ^ set(files)
+    page = subprocess.run([VCCCTL, "--help"], capture_output=True, text=True, timeout=30).stdout
+    for stem, path in files.items():
+        table = open(path).read().split(f"cli_{stem}_verbs[] =")[1]
+        verbs = re.findall(r'^\t\{"([\w-]+)",\s*(?:NULL|"([\w-]+)"),\s*"', table, re.M)
+        assert verbs, path
+        for words in verbs:
+            assert re.search(rf"^  {' '.join(filter(None, words))}( |$)", page, re.M), words
+
+
 # ---- progress ----
 
 COLOUR, MOVE = re.compile(r"\x1b\[[0-9;]*m"), re.compile(r"\x1b\[[0-9;]*[A-HJK]")
@@ -219,6 +237,9 @@ WIDE = [
     (["cert", "list"], {"certificates": problem(403, "VCC-3101", LONG * 3)}),
     (["campaign", "list"], {"campaigns": {"items": [{**campaign("completed_with_failures"), "kind": "emergency", "selector": LONG, "created_at": TIME}], "next_cursor": None}}),
     (WATCH, {f"campaigns/{ID}": campaign("halted", 1, 1, cause="", failed_renewals=[{"cert_id": "c" * 63, "code": "VCC-2001", "error": "the service was not reloaded " * 5}])}),
+    (["cert", "show", "c1"], {"certificates/c1": {**CERT, "fingerprint": "0123456789abcdef" * 4, "serial": "01" * 16, "names": ["DNS:" + "n" * 60, "DNS:b"]}}),
+    (["emergency", "plan", "--incident", "I", "--reason", "r", "--type", "exercise", "--all"],
+     {"certificates/lifecycle/emergency-recertification": {"matching_certificates": 1, "certificate_list": ["c1"], "plan_hash": "0123456789abcdef" * 4, "plan": {"selector": LONG}}}),
     (["check"], {**WELL, "agents": {"items": [{"name": "a" * 32, "state": "active", "connected": False, "seen_at": TIME}], "next_cursor": None}}),
     (["status"], {"status": {**OK, "status": "not ready", "checks": {**OK["checks"], "store": "failed", "signer": "failed", "crl": "failed", "gateway": "failed"}}}),
     (["cert", "renew"], {}),
@@ -236,6 +257,15 @@ def test_80_columns(controller, words, rows):
     lines = (out + err).replace("\r", "\n").split("\n")
     one_word = [x for x in lines if len(x) > 80 and len(max(x.split(), key=len)) < 80]
     assert out + err and one_word == [], one_word
+
+
+def test_what_one_copies_stays_whole(controller):
+    """Below its name where there is no room beside it; to a file all stands in one line."""
+    mark = "0123456789abcdef" * 4
+    controller.rows = {"certificates/c1": {**CERT, "fingerprint": mark}}
+    for columns, line in ((80, rf"fingerprint\n {{16}}{mark}\n"), (100, rf"fingerprint +{mark}\n"), (64, rf"fingerprint\n{mark}\n"), (40, rf"fingerprint +{mark}\n")):
+        assert re.search(line, seated(controller, "cert", "show", "c1", columns=columns)[1].replace("\r", "")), columns
+    assert re.search(rf"^fingerprint +{mark}$", run(controller, "cert", "show", "c1").stdout, re.M)
 
 
 class Quiet(Answers):

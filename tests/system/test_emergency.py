@@ -65,6 +65,11 @@ def test_refused(fleet):
                          ("revoke_old", "after:1s"), ("revoke_old", "after:99w"), ("fresh_keys", "yes"), ("invalidity_date", "2999-01-01T00:00:00Z"),
                          ("plan_hash", "x"), ("surprise", 1)):
         refused(fleet.emergency(**{**one, field: value}), 422, "VCC-3104")
+    for when, why in (("1969-12-31T23:59:59Z", "1970"), ("1970-01-01T00:00:00Z", "1970"), ("1970-01-01T00:00:00+01:00", "1970"), ("2026-02-30T00:00:00Z", "that there is"),
+                      ("2999-01-01T00:00:00Z", "in the future"), ("yesterday", "RFC 3339"), ("2026-01-01", "RFC 3339"), ("", "RFC 3339")):
+        said = fleet.emergency(**one, invalidity_date=when, dry_run=True)
+        refused(said, 422, "VCC-3104")
+        assert said[1]["object"] == "invalidity_date" and why in said[1]["detail"], said
     refused(fleet.emergency(**one, plan_hash="0" * 64), 409, "VCC-3601")
     refused(fleet.emergency(**one, incident_type="ca_compromise"), 422, "VCC-3604")
     assert fleet.rows("SELECT count(*) FROM campaigns") == [(0,)]

@@ -94,3 +94,14 @@ def test_a_post_without_a_length_is_answered_and_closed(nginx_installation):
     inst, _ = nginx_installation
     text = answer(local(inst), b"POST /api/v1/agents/nobody/evict HTTP/1.1\r\nHost: x\r\n\r\n")
     assert status(text) == 404, text
+
+
+@pytest.mark.parametrize("connect", [admin, local, plain])
+@pytest.mark.parametrize("request_", [b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", get("/healthz").replace(b"Connection: close\r\n", b"") + b"CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_tunnel_is_refused_and_holds_no_connection(nginx_installation, connect, request_):
+    """libwebsockets makes a connection of plain bytes of it that no timeout ends: as many as a listener takes would lock everybody out."""
+    inst, _ = nginx_installation
+    c = connect(inst)
+    c.settimeout(200)
+    text = answer(c, request_)
+    assert text.count(b" 405 ") == 1 and b"VCC-3103" in text, text

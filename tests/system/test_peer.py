@@ -164,6 +164,58 @@ def test_right(site):
     assert "relying_parties_proved" in [r["event"] for r in site.inst.get(f"audit?renewal_id={renewal['renewal_id']}")["items"]]
 
 
+def said(site, *words):
+    done = subprocess.run([*site.inst.vccctl_argv, *words], capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_of_one_renewal(site):
+    """`cert renew --peer-proof` is what a campaign of one would be; an order that was made without the demand does not pass for it."""
+    code, text = said(site, "cert", "renew", site.host.cert_id, "--force", "--peer-proof", "--watch")
+    assert code == 0 and "seen by all 1 that rely on it" in text, text
+    cert, says = site.cert(), site.says(site.peer)
+    renewal = site.inst.get(f"certificates/{site.host.cert_id}")["renewals"][0]
+    assert "peer_proof" in renewal["flags"] and "peer_unproved" not in renewal["flags"] and renewal["campaign_id"] is None
+    assert says["proved"] and says["seen_fingerprint"] == cert["fingerprint"] and says["renewal_id"] == renewal["renewal_id"]
+
+    shown = json.loads(site.cli("service", "show", "clara").stdout)["peer_proof"]
+    assert shown == {"relied_on_count": 1, "proved_count": 1, "refused_count": 0, "relying_agents": [site.peer.name]}, shown
+    path = os.path.join(site.inst.dir, "clara.json")
+    write(path, site.cli("service", "show", "clara").stdout)
+    assert site.cli("service", "apply", path, "--dry-run").returncode == 0, "what is shown can be given back"
+
+    site.outside("other virtual host")
+    try:
+        before = site.cert()["fingerprint"]
+        code, text = said(site, "cert", "renew", site.host.cert_id, "--force", "--peer-proof", "--watch")
+        assert code == 1 and "VCC-2042" in text and site.peer.name in text, text
+        assert site.cert()["fingerprint"] == before
+        assert json.loads(site.cli("cert", "proof", site.host.cert_id).stdout)
+        shown = json.loads(site.cli("service", "show", "clara").stdout)["peer_proof"]
+        assert (shown["proved_count"], shown["refused_count"]) == (0, 1), shown
+    finally:
+        site.outside("right")
+
+
+def test_a_demand_is_not_lost_on_an_order_that_waits(site):
+    agent = site.host.processes["agent"]
+    agent.stop()
+    wait_for("it is away", lambda: not site.inst.get(f"agents/{site.host.name}")["connected"], 60, 0.2)
+    try:
+        assert site.cli("cert", "renew", site.host.cert_id, "--force").returncode == 0
+        code, text = said(site, "cert", "renew", site.host.cert_id, "--now", "--peer-proof")
+        assert code == 1 and "VCC-3001" in text, text
+        site.cli("cert", "cancel", site.host.cert_id)
+    finally:
+        agent.start()
+        wait_for("it is back", lambda: site.inst.get(f"agents/{site.host.name}")["connected"], 60, 0.2)
+
+
+def test_a_campaign_says_how_many_were_seen(site):
+    code, text = said(site, "service", "renew-all", "clara", "--peer-proof", "--yes", "--watch")
+    assert code == 0 and "relying parties have seen 1 of 1" in text, text
+
+
 def test_without_the_demand_nobody_is_asked(site):
     before = site.says(site.peer)["judged_at"]
     done = site.cli("service", "renew-all", "clara", "--yes", "--watch")

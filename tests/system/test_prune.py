@@ -19,9 +19,11 @@ from cryptography import x509
 from handshakes import Load
 from installation import ROOT, Failed, Installation, wait_for
 from one_service import addresses, renew
+from rights_estate import Api
 
 FAULTS = os.path.join(ROOT, "build-faults", "bin")
-SETTINGS = {"controller.schedule.prune": "1s", "controller.limits.keep_orders": "2s", "controller.limits.keep_issuances": "2s", "controller.crl.validity": "60s",
+SETTINGS = {"controller.schedule.prune": "1s", "controller.limits.keep_orders": "2s", "controller.limits.keep_issuances": "2s", "controller.limits.keep_drills": "2s",
+            "controller.crl.validity": "60s",
             "controller.crl.refresh": "20s", "controller.schedule.tick": "100ms"}
 
 
@@ -182,6 +184,49 @@ def test_campaigns_go_with_their_members(estate):
     gone = [m["cert_id"] for m in lines(inst, "campaign_member") if m["cert_id"].startswith("m")]
     assert len(gone) == len(set(gone)) == 250
     assert rows(inst, "SELECT count(*) FROM campaign_members WHERE state = 'dropped'")[0][0] in (0, 250), "open ones stay whole"
+    check_trail(inst)
+
+
+def test_drills_go_with_their_reports_and_the_last_one_stays(estate):
+    """The last that came to its end tells that its services were rehearsed; one that was called off does not."""
+    inst, _ = estate
+    with open(os.path.join(inst.state, "admin.token")) as token:
+        api = Api(inst, token.read().strip())
+
+    def drill(service="clara"):
+        begun = api("POST", "/api/v1/drills", {"selector": {"service": service}, "reason": "rehearsed"})
+        assert begun[0] == 202, begun
+        wait_for("its report", lambda: rows(inst, "SELECT count(*) FROM drills WHERE lower(hex(campaign_id)) = ? AND reported_at IS NOT NULL", begun[1]["drill_id"].replace("-", "")) == [(1,)], 90)
+        return begun[1]["drill_id"]
+
+    def there():
+        return [d["drill_id"] for d in inst.get("drills")["items"]]
+    first = drill()
+    report = inst.get(f"drills/{first}/report")
+    time.sleep(4)  # two walks
+    assert there() == [first]
+    second = drill()
+    wait_for("the first one goes", lambda: there() == [second], 60)
+    line, = lines(inst, "drill")
+    assert line["drill_id"] == first and line["status"] == "completed" and line["requester"] == "admin" and line["tested_count"] == 1
+    data = base64.b64decode(line["report"])
+    assert data == report["report"].encode() and hashlib.sha256(data).hexdigest() == line["report_sha256"] == report["report_sha256"]
+    assert rows(inst, "SELECT count(*) FROM drill_reports") == [(1,)]
+    inst.processes["controller"].stop()
+    with contextlib.closing(sqlite3.connect(live(inst))) as db:
+        names = [c[1] for c in db.execute("PRAGMA table_info(drills)")]
+        row = dict(zip(names, db.execute("SELECT * FROM drills").fetchone()))
+        for byte, change in ((0xf1, {"state": "cancelled"}), (0xf2, {"services": "vpb"}), (0xf3, {"reported_at": None, "ended_at": None, "created_at": 1500000000000})):
+            new = dict(row, campaign_id=bytes([byte]) * 16, **change)
+            db.execute(f"INSERT INTO drills VALUES ({','.join('?' * len(names))})", [new[n] for n in names])
+            if new["reported_at"]:
+                db.execute("INSERT INTO drill_reports VALUES (?, ?)", (new["campaign_id"], report["report"].encode()))
+        db.commit()
+    inst.processes["controller"].start()
+    wait_for("the controller", inst.ready)
+    wait_for("those that prove nothing go", lambda: rows(inst, "SELECT count(*) FROM drills WHERE state = 'cancelled' OR reported_at IS NULL") == [(0,)], 60)
+    time.sleep(2)
+    assert sorted(there()) == sorted([second, "f2" * 4 + "-" + "f2" * 2 + "-" + "f2" * 2 + "-" + "f2" * 2 + "-" + "f2" * 6]), "each the last of its services"
     check_trail(inst)
 
 

@@ -93,6 +93,9 @@ def test_certificates_stay_and_the_identity_follows(inst):
     old = host.name
     shown = inst.vccctl("agent", "rename", old, "brandenburg-7")
     assert shown["name"] == "brandenburg-7" and shown["host_key"] == inst.admin.get("agents/brandenburg-7")["host_key"]
+    assert shown["connected"] and shown["former_names"] == [old] and [t["cert_id"] for t in shown["targets"]] == [before["cert_id"]], "as `agent show` says it, once the host has come back"
+    answer = inst.admin("POST", "/api/v1/agents/brandenburg-7/rename", {"new_name": "brandenburg-7"})
+    assert answer[0] == 200 and set(answer[1]) == set(inst.admin.get("agents/brandenburg-7")) and answer[1]["connected"] and len(answer[1]["targets"]) == 1
     has_identity(inst, host, "brandenburg-7")
     agent = inst.admin.get("agents/brandenburg-7")
     assert agent["former_names"] == [old] and [t["cert_id"] for t in agent["targets"]] == [before["cert_id"]]

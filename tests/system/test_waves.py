@@ -133,6 +133,9 @@ def test_a_canary_that_fails_halts_it(fleet):
     fleet.post(f"/api/v1/campaigns/{begun['campaign_id']}/cancel", {})
     c = wait_for("it is closed", lambda: (c := fleet.campaign(begun["campaign_id"]))["completed_at"] and c)
     assert [(w["status"], w["waiting"]) for w in c["waves"]] == [("over", 0), ("dropped", 0), ("dropped", 0)], "nothing of it waits any more"
+    again = fleet.rows("SELECT hex(renewal_id) FROM orders WHERE campaign_id = ? AND agent = ? AND phase = 'retry_wait'", id_bytes(begun["campaign_id"]), waves[0][1])
+    assert len(again) == 1, "what was sent and failed is tried again by its policy, until a person ends that"
+    assert fleet.post(f"/api/v1/renewals/{uuid.UUID(again[0][0])}/cancel", {})[0] == 200
 
 
 def test_five_per_cent_broken_touch_the_canary_and_one_wave(fleet):

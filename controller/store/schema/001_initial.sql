@@ -1,5 +1,5 @@
 -- 001_initial.sql: every noun of the store. Times are milliseconds since 1970 (UTC), enums are kept by name,
--- NULL means none or never. Columns come in the order of controller/store/store_noun.c.
+-- NULL means none or never. Columns come in the order of controller/store/store_columns.c.
 
 CREATE TABLE counters (
 	name  TEXT    NOT NULL PRIMARY KEY,

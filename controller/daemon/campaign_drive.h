@@ -1,0 +1,57 @@
+/* campaign_drive.h - room controller/daemon: a campaign that is not closed, as campaigns.c (which keeps it) and
+ * campaign_drive.c (which moves its members) share it. Never: included by anybody else. */
+#ifndef VCC_CAMPAIGN_DRIVE_H
+#define VCC_CAMPAIGN_DRIVE_H
+
+#include <uthash.h>
+
+#include "controller/core/campaign_flow.h"
+#include "controller/daemon/campaigns.h"
+
+/* One order that a member waits for. */
+struct watch_key {
+	struct id campaign_id, renewal_id;
+};
+struct watch {
+	struct watch_key  key;
+	uint64_t          position;
+	bool              follows; /* the order was not made for it */
+	enum member_state state;
+	char              agent[AGENT_NAME_SIZE];
+	UT_hash_handle    hh;
+};
+
+struct waiter {
+	int64_t           until_at;
+	campaign_wait_fn *done;
+	void             *ctx;
+	struct waiter    *next;
+};
+
+struct entry {
+	struct campaign c;
+	uint32_t        pending;    /* changes of it on their way to the store */
+	uint32_t        sending;    /* so many of them change who waits: until they are stored, nobody looks there */
+	bool            lost;       /* a change was not stored: to be read again once none is on its way */
+	uint32_t        away;       /* as counted at the last tick */
+	uint64_t        held_after; /* where the next look at held members begins */
+	struct waiter  *waiters;
+	UT_hash_handle  hh;
+};
+
+struct campaigns {
+	struct entry *open;
+	struct watch *watches;
+};
+
+/* campaigns.c */
+void             campaigns_watch(struct controller *ctl, const struct campaign_member *m); /* its order tells from now on */
+_must_check_ int campaigns_step(const struct entry *e, const struct campaign_event *ev, struct campaign_step *ret);
+void             campaigns_take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
+				     const struct caller *who);
+
+/* campaign_drive.c */
+void campaign_drive(struct controller *ctl, struct entry *e);
+void campaign_drive_held(struct controller *ctl, struct entry *e);
+
+#endif
