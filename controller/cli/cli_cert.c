@@ -272,7 +272,7 @@ static void print_peers(const json_t *renewal)
 	if (!has_flag(renewal, "peer_unproved"))
 		snprintf(text, sizeof(text), "seen by all %zu that rely on it", json_array_size(json_object_get(renewal, "relying_parties")));
 	else
-		snprintf(text, sizeof(text), "not proved to those that rely on it: %s %s", text_of(error, "code"), text_of(error, "message"));
+		snprintf(text, sizeof(text), "not proved to those that rely on it: %s %s", output_text(error, "code"), output_text(error, "message"));
 	verb_say(stdout, 2, "", text);
 }
 
