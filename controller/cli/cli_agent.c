@@ -19,7 +19,8 @@ static const struct output_column show_columns[] = {
 	{"connected", "connected", COLUMN_YES}, {"seen", "seen_at", COLUMN_TIME},          {"address", "address", COLUMN_TEXT},
 	{"version", "version", COLUMN_TEXT},    {"names", "names", COLUMN_LIST},           {"host key", "host_key", COLUMN_TEXT},
 	{"identity", "identity_expires_at", COLUMN_TIME}, {"joined", "joined_at", COLUMN_TIME}, {"clock skew ms", "clock_skew_ms", COLUMN_TEXT},
-	{"targets", "targets", COLUMN_COUNT},   {"not in order", "degraded", COLUMN_LIST}, {"observed", "inventory.observed_at", COLUMN_TIME},
+	{"targets", "targets", COLUMN_COUNT},   {"not in order", "degraded", COLUMN_LIST}, {"trust epoch", "trust_epoch", COLUMN_TEXT},
+	{"observed", "inventory.observed_at", COLUMN_TIME},
 	{"TLS listeners", "inventory.listeners_found", COLUMN_TEXT}, {"copy", "copy", COLUMN_TEXT},
 	{"copy since", "copy_since", COLUMN_TIME}, {"copy's address", "copy_address", COLUMN_TEXT},
 };

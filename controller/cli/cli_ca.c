@@ -1,4 +1,4 @@
-/* cli_ca.c - room controller/cli: vccctl ca list, show, revoke.
+/* cli_ca.c - room controller/cli: vccctl ca list, show, trust, revoke.
  * Never: policy; the controller decides. */
 #include <stdio.h>
 #include <string.h>
@@ -93,9 +93,44 @@ static int revoke(const struct invocation *in)
 	return r;
 }
 
+static const struct output_column trust_columns[] = {
+	{"epoch", "epoch", COLUMN_TEXT},       {"made", "made_at", COLUMN_TIME},      {"proved", "proved", COLUMN_TEXT},
+	{"reloaded", "reloaded", COLUMN_TEXT}, {"unproved", "unproved", COLUMN_TEXT}, {"behind", "behind", COLUMN_TEXT},
+	{"away", "away", COLUMN_TEXT},         {"no service", "idle", COLUMN_TEXT},   {"kept back", "kept_back.epoch", COLUMN_TEXT},
+};
+static const struct output_column root_columns[] = {
+	{"ROOT", "issuer_id", COLUMN_TEXT}, {"SUBJECT", "subject", COLUMN_TEXT}, {"ENDS", "expires_at", COLUMN_AGE}, {"FINGERPRINT", "fingerprint", COLUMN_TEXT},
+};
+static const struct output_column host_columns[] = {
+	{"AGENT", "agent", COLUMN_TEXT},     {"STATE", "state", COLUMN_TEXT},  {"SERVICES", "targets", COLUMN_TEXT},
+	{"EPOCH", "trust_epoch", COLUMN_TEXT}, {"SEEN", "seen_at", COLUMN_AGE},
+};
+
+/* The roots that hosts get, how many hosts are how far, and which are not. */
+static int trust(const struct invocation *in)
+{
+	struct refusal why;
+	json_t        *answer = NULL;
+	int            r = client_call(&in->client, "GET", "/api/v1/trust", NULL, NULL, &answer, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, trust_columns, N_ELEMENTS(trust_columns), answer);
+	if (in->form == OUTPUT_TABLE) {
+		printf("\n");
+		output_list(in->form, root_columns, N_ELEMENTS(root_columns), json_object_get(answer, "roots"));
+		if (json_array_size(json_object_get(answer, "items")) > 0) {
+			printf("\n");
+			output_list(in->form, host_columns, N_ELEMENTS(host_columns), json_object_get(answer, "items"));
+		}
+	}
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
 const struct verb cli_ca_verbs[] = {
 	{"ca", "list", "", 0, 0, "CAs: role, state, end, names they may issue", {{NULL, NULL, NULL}}, list},
 	{"ca", "show", "ISSUER_ID", 1, 1, "one CA, and how much lives below it", {{NULL, NULL, NULL}}, show},
+	{"ca", "trust", "", 0, 0, "the roots that hosts are given, and how far hosts are", {{NULL, NULL, NULL}}, trust},
 	{"ca",
 	 "revoke",
 	 "ISSUER_ID",

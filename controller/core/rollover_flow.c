@@ -56,9 +56,10 @@ static bool is_trusted(const struct context *x)
 	return x->e->figures.distrustful == 0;
 }
 
-static bool is_ordinary(const struct context *x)
+/* Who has a root's key makes whatever it vouches for worthless: a new installation takes its place, no rollover. */
+static bool may_turn(const struct context *x)
 {
-	return !x->r->emergency;
+	return !x->r->emergency && !rollover_is_root(x->r);
 }
 
 /* In an emergency the signer may have closed the old one before its answer is here: what looks open cannot be known to be. */
@@ -107,6 +108,17 @@ static bool may_be_forced(const struct context *x)
 	return x->r->emergency && x->e->override;
 }
 
+static bool of_root(const struct context *x)
+{
+	return rollover_is_root(x->r);
+}
+
+/* The last thing that hangs on a root is that hosts trust it. */
+static bool is_forgotten(const struct context *x)
+{
+	return of_root(x) && x->r->closed && x->e->figures.released && x->e->figures.holders == 0;
+}
+
 /* ---- effects ---------------------------------------------------------------------------------------------------- */
 
 static void act(struct rollover_step *s, enum rollover_action_kind kind)
@@ -143,7 +155,8 @@ static void switched(const struct context *x, struct rollover_step *s)
 	audit(s, AUDIT_CA_SWITCHED);
 }
 
-/* The gate of trust is none here: whoever trusts the root trusts the successor, which comes with each certificate. */
+/* There is no gate of trust in an emergency, nor need of one: a root has none, and below it whoever trusts the root trusts the
+ * successor, which comes with each certificate. */
 static void adopted_and_switched(const struct context *x, struct rollover_step *s)
 {
 	adopted(x, s);
@@ -193,7 +206,7 @@ static void drains(const struct context *x, struct rollover_step *s)
 static void closed(const struct context *x, struct rollover_step *s)
 {
 	(void)x;
-	s->changed = !s->next.closed;
+	s->changed = !s->next.closed || s->next.code != 0;
 	s->next.closed = true;
 	s->next.code = 0;
 	s->next.cause[0] = '\0';
@@ -281,7 +294,9 @@ static const struct transition {
 	                            ROLLOVER_EV_REFUSED,   NULL,                 NULL,           refused,              SAME},
 	{P(PREPARING) | P(ISSUING) | P(DRAINING),
 	                            ROLLOVER_EV_CLOSED,    in_emergency,         NULL,           closed,               SAME},
+	{P(RETIRING),               ROLLOVER_EV_CLOSED,    of_root,              NULL,           closed,               SAME},
 	{P(RETIRING),               ROLLOVER_EV_CLOSED,    NULL,                 NULL,           retired,              ROLLOVER_RETIRED},
+	{P(RETIRING),               ROLLOVER_EV_COUNTED,   is_forgotten,         NULL,           retired,              ROLLOVER_RETIRED},
 
 	{P(TRUST),                  ROLLOVER_EV_ADVANCE,   NULL,                 is_trusted,     switched,             ROLLOVER_ISSUING},
 	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_ADVANCE,   no_campaign_runs,     NULL,           asks_for_campaign,    SAME},
@@ -295,9 +310,9 @@ static const struct transition {
 	{P(PREPARING) | P(TRUST) | P(ISSUING) | P(DRAINING),
 	                            ROLLOVER_EV_ROLLBACK,  has_a_way_back,       NULL,           switched_back,        ROLLOVER_ROLLED_BACK},
 
-	{P(PREPARING),              ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned_and_stopped,   SAME},
-	{P(TRUST),                  ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned_and_switched,  ROLLOVER_ISSUING},
-	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned,               SAME},
+	{P(PREPARING),              ROLLOVER_EV_EMERGENCY, may_turn,             NULL,           turned_and_stopped,   SAME},
+	{P(TRUST),                  ROLLOVER_EV_EMERGENCY, may_turn,             NULL,           turned_and_switched,  ROLLOVER_ISSUING},
+	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_EMERGENCY, may_turn,             NULL,           turned,               SAME},
 
 	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_RETIRE,    may_be_forced,        NULL,           retires,              ROLLOVER_RETIRING},
 	{P(DRAINING),               ROLLOVER_EV_RETIRE,    NULL,                 is_left_by_all, retires,              ROLLOVER_RETIRING},
@@ -344,6 +359,8 @@ enum rollover_wish rollover_flow_wish(const struct rollover *r, int64_t now)
 {
 	if (rollover_flow_is_over(r) || (r->code != 0 && r->next_at > now))
 		return ROLLOVER_WANTS_NOTHING;
+	if (r->phase == ROLLOVER_RETIRING && r->closed && rollover_is_root(r))
+		return ROLLOVER_WANTS_RELEASED;
 	if (r->phase == ROLLOVER_RETIRING || (r->emergency && !r->closed))
 		return ROLLOVER_WANTS_CLOSED;
 	return r->phase == ROLLOVER_PREPARING ? ROLLOVER_WANTS_SUCCESSOR : ROLLOVER_WANTS_NOTHING;
@@ -356,7 +373,7 @@ bool rollover_flow_is_over(const struct rollover *r)
 
 bool rollover_flow_may_turn(const struct rollover *r)
 {
-	return !r->emergency && !rollover_flow_is_over(r) && r->phase != ROLLOVER_RETIRING;
+	return !r->emergency && !rollover_is_root(r) && !rollover_flow_is_over(r) && r->phase != ROLLOVER_RETIRING;
 }
 
 bool rollover_flow_ends_campaign(const struct rollover *r)

@@ -8,6 +8,7 @@
 
 #include "controller/daemon/assign.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/inventory_intake.h"
@@ -344,6 +345,8 @@ static void on_drift(struct controller *ctl, struct member *m, const struct wire
 static void on_ack(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
 	if (audit_heads_acked(ctl, m->name, &in->u.ack))
+		return;
+	if (bundles_acked(ctl, m, &in->u.ack))
 		return;
 	orders_acked(ctl, m->name, in->u.ack.id, in->u.ack.code, in->u.ack.text);
 }

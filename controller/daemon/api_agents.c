@@ -27,6 +27,8 @@ static void set_connected(struct api_call *call, json_t *agent)
 	int64_t     seen_at = name != NULL ? controller_seen_at(call->ctl, name) : 0;
 	if (name != NULL)
 		json_object_set_new(agent, "connected", json_boolean(controller_connected(call->ctl, name)));
+	uint64_t epoch = name != NULL ? controller_trust_epoch(call->ctl, name) : 0;
+	json_object_set_new(agent, "trust_epoch", epoch != 0 ? json_integer((json_int_t)epoch) : json_null());
 	set_health(name != NULL ? controller_health(call->ctl, name) : NULL, agent);
 	if (seen_at != 0) /* the stored one is written seldom */
 		json_object_set_new(agent, "seen_at", json_time(seen_at));

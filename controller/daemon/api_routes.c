@@ -57,6 +57,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/crls", PERM_CERT_READ, SCOPE_OPEN, "Published revocation lists, and the OCSP responder.", NULL, api_crl_list, NULL},
 	{"GET", "/api/v1/ca", PERM_CERT_READ, SCOPE_OPEN, "CAs by issuer_id.", api_ca_list, NULL, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}", PERM_CERT_READ, SCOPE_WHOLE, "One CA, and what lives below it.", api_ca_show, NULL, NULL},
+	{"GET", "/api/v1/trust", PERM_CERT_READ, SCOPE_WHOLE, "Which roots hosts are given, and how far hosts are.", api_trust_show, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", PERM_CA_MANAGE, SCOPE_WHOLE, "Asks a second person to revoke a CA by its root.", NULL, api_ca_revoke, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}/rollover", PERM_CERT_READ, SCOPE_WHOLE, "How far a CA has given way to its successor, and what is left below it.", NULL, api_rollover_show, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/rollover", PERM_CA_MANAGE, SCOPE_WHOLE, "Asks a second person to let a CA give way to a new one.", NULL, api_rollover_begin, NULL},

@@ -100,6 +100,9 @@ int  api_ca_list(struct api_call *call, struct store_view *view);
 int  api_ca_show(struct api_call *call, struct store_view *view);
 void api_ca_revoke(struct api_call *call);
 
+/* api_trust.c */
+int api_trust_show(struct api_call *call, struct store_view *view);
+
 /* api_rollover.c */
 void api_rollover_show(struct api_call *call);
 void api_rollover_begin(struct api_call *call);

@@ -182,6 +182,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/crls", API_200, SHAPE_PAGE, &object_crl, NULL, crl_more, NULL, NULL},
 	{"GET", "/api/v1/ca", API_200, SHAPE_PAGE, &object_ca, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/ca/{issuer_id}", API_200, SHAPE_ONE, &object_ca_shown, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/trust", API_200, SHAPE_ONE, &object_trust, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/revoke", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, ca_revoke_body},
 	{"GET", "/api/v1/ca/{issuer_id}/rollover", API_200, SHAPE_ONE, &object_rollover, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/ca/{issuer_id}/rollover", API_202, SHAPE_ONE, NULL, &object_waiting, NULL, NULL, rollover_body},

@@ -84,7 +84,8 @@ OBJECT(agent, "Agent", NULL, F("name", API_TEXT, 0), F("service", API_TEXT, 0), 
        F("receipts", API_INTEGER, 0), ONE_OF("copy", API_NULL, "suspected,proved"), F("copy_since", API_TIME, API_NULL),
        F("copy_address", API_TEXT, API_NULL));
 
-OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL));
+OBJECT(agent_seen, "AgentSeen", &object_agent, F("healthy", API_BOOL, API_NULL), F("degraded", API_TEXTS, API_NULL),
+       F("trust_epoch", API_INTEGER, API_NULL));
 
 OBJECT(agent_shown, "AgentShown", &object_agent_seen, F("former_names", API_TEXTS, 0), LIST("targets", &object_target));
 
@@ -268,13 +269,28 @@ PART(ca_live, "CaLive", NULL, F("certificates", API_INTEGER, 0), F("identities",
 
 OBJECT(ca_shown, "CaShown", &object_ca, OBJ("live", 0, &object_ca_live));
 
-PART(rollover_trust, "RolloverTrust", NULL, F("kind", API_TEXT, 0), F("missing", API_INTEGER, 0), F("why", API_TEXT, 0));
+PART(trust_root, "TrustRoot", NULL, F("issuer_id", API_TEXT, API_NULL), F("subject", API_TEXT, 0), F("fingerprint", API_HASH, 0),
+     F("expires_at", API_TIME, 0));
+
+PART(trust_kept_back, "TrustKeptBack", NULL, F("epoch", API_INTEGER, 0), F("threshold", API_INTEGER, 0), F("made_at", API_TIME, 0),
+     LIST("roots", &object_trust_root));
+
+PART(trust_item, "TrustItem", NULL, F("agent", API_TEXT, 0), ONE_OF("state", 0, "unproved,behind,away"), F("targets", API_INTEGER, 0),
+     F("trust_epoch", API_INTEGER, 0), F("seen_at", API_TIME, API_NULL));
+
+OBJECT(trust, "Trust", NULL, F("epoch", API_INTEGER, 0), F("threshold", API_INTEGER, 0), F("made_at", API_TIME, 0),
+       LIST("roots", &object_trust_root), OBJ("kept_back", API_NULL, &object_trust_kept_back), F("idle", API_INTEGER, 0),
+       F("proved", API_INTEGER, 0), F("reloaded", API_INTEGER, 0), F("unproved", API_INTEGER, 0), F("behind", API_INTEGER, 0),
+       F("away", API_INTEGER, 0), F("complete", API_BOOL, 0), LIST("items", &object_trust_item));
+
+PART(rollover_trust, "RolloverTrust", NULL, F("kind", API_TEXT, 0), F("missing", API_INTEGER, API_NULL), F("unproved", API_INTEGER, API_NULL),
+     F("epoch", API_INTEGER, API_NULL), F("why", API_TEXT, 0));
 
 PART(rollover_left, "RolloverLeft", NULL, F("counted_at", API_TIME, API_NULL), F("reissuable", API_INTEGER, 0), F("suspended", API_INTEGER, 0),
      F("external", API_INTEGER, 0), F("signing", API_INTEGER, 0), F("ending", API_INTEGER, 0), F("identities", API_INTEGER, 0),
      F("gateways", API_INTEGER, 0), F("agents", API_INTEGER, 0), F("agents_away", API_INTEGER, 0), F("agents_unseen", API_INTEGER, 0));
 
-PART(rollover_item, "RolloverItem", NULL, ONE_OF("state", 0, "pending,away,suspended,external,signing,ending,identity,gateway"),
+PART(rollover_item, "RolloverItem", NULL, ONE_OF("state", 0, "pending,away,suspended,external,signing,ending,identity,gateway,trust,unproved"),
      F("id", API_TEXT, 0), F("agent", API_TEXT, API_NULL), F("service", API_TEXT, API_NULL), F("expires_at", API_TIME, API_NULL));
 
 OBJECT(rollover, "Rollover", NULL, F("issuer_id", API_TEXT, 0), F("successor_id", API_TEXT, 0),

@@ -17,6 +17,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
@@ -42,7 +43,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { WORKER_VIEWS = 3, BUNDLE_MAX = 32768, AUTHORITIES_MAX = CATALOG_ISSUERS_MAX * CERT_DER_MAX };
+enum { WORKER_VIEWS = 3, AUTHORITIES_MAX = CATALOG_ISSUERS_MAX * CERT_DER_MAX };
 
 struct id controller_id(int64_t now)
 {
@@ -96,6 +97,8 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = crl_news_open(ctl, &ctl->crl_news);
 	if (r == 0)
+		r = bundles_open(ctl, &ctl->bundles);
+	if (r == 0)
 		r = ocsp_serve_open(ctl, &ctl->ocsp);
 	if (r == 0)
 		r = fleet_open(ctl, &ctl->fleet);
@@ -138,7 +141,6 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 	ctl->started_at = clock_now();
 	ctl->epoch = controller_id(ctl->started_at);
 	random_bytes(ctl->challenge_secret, sizeof(ctl->challenge_secret));
-	ctl->bundle = (struct buf)BUF_MAX(BUNDLE_MAX);
 	const char *cursor = conf->domain;
 	(void)text_item(&cursor, ctl->domain, sizeof(ctl->domain));
 	if (uv_async_init(loop, &ctl->store_wake, on_store_wake) < 0) {
@@ -187,32 +189,13 @@ static int open_store(struct controller *ctl, struct refusal *why)
 	return r < 0 ? refuse(why, r, path, "the store cannot be read") : 0;
 }
 
-/* The bundle frame as `vccctl init` made it; it is handed on unchanged. */
-static int load_bundle(struct controller *ctl, struct refusal *why)
-{
-	struct body_bundle body;
-	int                r = view_setting(ctl->view, "bundle", &ctl->bundle);
-	if (r == 0)
-		r = wire_decode(&wire_agent, buf_span(&ctl->bundle), 0, &ctl->agent_frame);
-	if (r == 0 && ctl->agent_frame.type != MSG_BUNDLE)
-		r = E_WIRE_MESSAGE;
-	if (r == 0)
-		r = wire_body_decode(&wire_body_bundle, ctl->agent_frame.u.bundle.body, &body);
-	if (r < 0)
-		return refuse(why, r, "bundle", "the store holds no trust bundle; run `vccctl init` first");
-	ctl->bundle_epoch = body.epoch;
-	return 0;
-}
-
 static int load(struct controller *ctl, struct refusal *why)
 {
 	int r = catalog_open(ctl->view, ctl->conf->public_url, &ctl->catalog, why);
 	if (r == 0)
-		r = load_bundle(ctl, why);
+		r = bundles_load(ctl, why);
 	if (r < 0)
 		return r;
-	const struct catalog_issuer *root = catalog_issuer_of_role(ctl->catalog, ISSUER_ROOT);
-	digest_sha256((struct span){root->row.der, root->row.der_len}, &ctl->pin);
 	r = view_outbox_top(ctl->view, &ctl->message_id);
 	if (r == 0)
 		r = identities_open(ctl, &ctl->identities, why);
@@ -272,6 +255,7 @@ void controller_stop(struct controller *ctl)
 	signer_hang_up(ctl->signer);
 	fleet_close(ctl->fleet);
 	crl_news_close(ctl->crl_news);
+	bundles_close(ctl->bundles);
 	scheduler_close(ctl->scheduler);
 	serials_stop(ctl);
 	backups_stop(ctl);
@@ -321,7 +305,7 @@ void controller_free(struct controller *ctl)
 	commits_free(ctl->commits);
 	kept_answers_free(ctl->kept_answers);
 	rows_free(ctl->rows);
-	buf_free(&ctl->bundle);
+	bundles_free(ctl->bundles);
 	buf_free(&ctl->authorities);
 	free(ctl);
 }
@@ -366,6 +350,11 @@ const char *controller_public_url(const struct controller *ctl)
 bool controller_connected(const struct controller *ctl, const char *agent)
 {
 	return fleet_connected(ctl, agent);
+}
+
+uint64_t controller_trust_epoch(const struct controller *ctl, const char *agent)
+{
+	return fleet_trust_epoch(ctl, agent);
 }
 
 const struct msg_health *controller_health(const struct controller *ctl, const char *agent)
@@ -439,8 +428,11 @@ static int authorities_make(struct controller *ctl)
 {
 	ctl->authorities = (struct buf)BUF_MAX(AUTHORITIES_MAX);
 	for (size_t i = 0; catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
-		const struct issuer *row = &catalog_issuer_at(ctl->catalog, i)->row;
-		int                  r = row->role != ISSUER_ROOT ? cert_pem_add((struct span){row->der, row->der_len}, &ctl->authorities) : 0;
+		const struct catalog_issuer *one = catalog_issuer_at(ctl->catalog, i);
+		struct span                  der = {one->row.der, one->row.der_len};
+		if (one->row.role == ISSUER_ROOT) /* by it who knows only the root before finds the way to what is below this one */
+			der = buf_span(&one->cross);
+		int r = der.n > 0 ? cert_pem_add(der, &ctl->authorities) : 0;
 		if (r < 0)
 			return r;
 	}

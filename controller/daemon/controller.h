@@ -130,6 +130,8 @@ const char *controller_public_url(const struct controller *ctl);
 
 /* Is the agent welcomed at this moment? */
 bool controller_connected(const struct controller *ctl, const char *agent);
+/* Of the trust bundle that the host has, by its own word; 0 = it is not here to ask. */
+uint64_t controller_trust_epoch(const struct controller *ctl, const char *agent);
 /* What it said last; NULL while it is away. */
 const struct msg_health *controller_health(const struct controller *ctl, const char *agent);
 /* Now, or when its last connection in this run ended; 0 = it had none. */

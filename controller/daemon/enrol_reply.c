@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/state.h"
@@ -48,7 +49,7 @@ int enrol_reply_identity(struct controller *ctl, uint64_t gateway, uint64_t requ
 	r->now_at = clock_now();
 	r->certificate = (struct span){issued->der, issued->der_len};
 	r->chain = issuer->chain;
-	r->bundle = buf_span(&ctl->bundle);
+	r->bundle = bundles_frame(ctl);
 	reply(ctl, gateway, request, JOIN_REPLY, r);
 	free(r);
 	return 0;

@@ -10,10 +10,12 @@
 #include <utlist.h>
 
 #include "controller/daemon/agent_messages.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
+#include "controller/daemon/identities.h"
 #include "controller/daemon/rename.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
@@ -27,6 +29,7 @@ enum {
 	WELCOMES_PER_TURN = 100, /* paced after a roster, so that not everybody re-sends at once */
 	WELCOME_TURN_MS = 20,
 	REWELCOME_MS = 2000,
+	IDENTITY_EVERY_MS = 50, /* who is to ask for another identity: each costs a signature and a new connection */
 };
 
 struct entry {
@@ -198,6 +201,13 @@ int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 	return is_connected(&e->m.session) ? clock_now() : e->m.left_at;
 }
 
+uint64_t fleet_trust_epoch(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL && is_connected(&e->m.session) ? e->m.trust_epoch : 0;
+}
+
 const struct msg_health *fleet_health(const struct controller *ctl, const char *name)
 {
 	const struct entry *e = NULL;
@@ -240,7 +250,8 @@ static void welcome_to(struct controller *ctl, struct member *m, uint64_t gatewa
 		.now_at = clock_now(),
 		.receipt_seq = m->row->receipt_seq,
 		.identity_not_after_at = not_after_at,
-		.bundle_epoch = ctl->bundle_epoch,
+		.bundle_epoch = bundles_epoch(ctl),
+		.renew_identity = identities_due(ctl, m->row),
 	};
 	text_cut(w.agent, sizeof(w.agent), m->name);
 	struct fleet *f = ctl->fleet;
@@ -309,6 +320,17 @@ void fleet_rewelcome_all(struct controller *ctl)
 	int64_t at = clock_monotonic() + REWELCOME_MS;
 	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m))
 		welcome_later(ctl, m->name, at); /* in turns */
+}
+
+void fleet_identities_due(struct controller *ctl)
+{
+	int64_t at = clock_monotonic() + REWELCOME_MS;
+	if (!identities_move(ctl))
+		return;
+	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m)) {
+		welcome_later(ctl, m->name, at);
+		at += IDENTITY_EVERY_MS;
+	}
 }
 
 /* ---- connections by number -------------------------------------------------------------------------------------- */
@@ -596,8 +618,7 @@ void fleet_hello(struct controller *ctl, struct member *m, bool asking, const st
 	note_seen(ctl, m, l->address, hello->version);
 	if (other_version)
 		orders_try_paused(ctl, m->name);
-	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
-		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+	bundles_hello(ctl, m, hello->bundle_epoch);
 	crl_news_tell(ctl, m->name);
 }
 

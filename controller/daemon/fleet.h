@@ -40,6 +40,8 @@ struct member {
 	uint32_t              refused_in_hour;
 	bool                  health_told; /* on the current connection */
 	struct msg_health     health;
+	uint64_t              trust_epoch; /* of the bundle that it said it has, or has taken since */
+	uint64_t              trust_told;  /* of the last one that was sent to it; its own, when it comes */
 };
 
 _must_check_ int fleet_open(struct controller *ctl, struct fleet **ret);
@@ -60,7 +62,10 @@ struct member *fleet_member(struct controller *ctl, const char *name); /* NULL =
 void fleet_ready(struct controller *ctl, const char *name);
 
 /* ---- for everybody ---- */
+/* Another agents' authority signs: who shows a certificate of the one before is told to ask for a new one, twenty a second. */
+void     fleet_identities_due(struct controller *ctl);
 bool     fleet_connected(const struct controller *ctl, const char *name); /* welcomed and said hello */
+uint64_t fleet_trust_epoch(const struct controller *ctl, const char *name); /* of the trust bundle that it has; 0 = it is not here to ask */
 /* What it said last on its current connection; NULL = nothing, or there is none. */
 const struct msg_health *fleet_health(const struct controller *ctl, const char *name);
 /* Now, or when its last connection ended; 0 = it had none in this run, so only the store knows. */

@@ -8,6 +8,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
@@ -202,6 +203,7 @@ static void on_tick(uv_timer_t *timer)
 	ocsp_keys_tick(ctl, now);
 	orders_tick(ctl, now);
 	crls_tick(ctl, now);
+	bundles_tick(ctl);
 	audit_heads_tick(ctl, now);
 	crls_watch(ctl, now);
 	crl_files_tick(ctl, now);

@@ -11,6 +11,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/audit_heads.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
@@ -18,6 +19,7 @@
 #include "controller/daemon/orders.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/serials.h"
+#include "controller/daemon/signer_told.h"
 #include "controller/daemon/state.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/log.h"
@@ -43,7 +45,9 @@ struct signer_client {
 	size_t             asked; /* sent, not answered */
 	uint64_t           crl_ids;
 	uint32_t           issuers_expected, issuers_seen;
+	unsigned           highest[ISSUER_ROLE_COUNT]; /* number of an authority that the signer has told of */
 	bool               helloed;
+	struct signer_told  told;
 	bool               log_behind;
 	struct wire_frame  in; /* large: one for the connection */
 };
@@ -95,6 +99,7 @@ void signer_free(struct signer_client *s)
 	struct request *q, *tmp;
 	HASH_ITER (hh, s->requests, q, tmp)
 		request_free(s, q);
+	signer_told_clear(&s->told);
 	free(s);
 }
 
@@ -151,6 +156,7 @@ static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 {
 	s->issuers_expected = hello->issuers;
 	s->issuers_seen = 0;
+	signer_told_clear(&s->told);
 	s->helloed = true;
 	log_line(LOG_LEVEL_NOTICE, NULL, "signer %s is connected, %u issuers", hello->version, hello->issuers);
 	check_log(s, hello->window_top);
@@ -159,10 +165,34 @@ static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 	send_waiting(s);
 }
 
+/* Also of those that are not ours yet: they wait below another root. */
+static void note_number(struct signer_client *s, const char *issuer_id)
+{
+	for (int role = 0; role < ISSUER_ROLE_COUNT; role++) {
+		const char *name = issuer_role_name((enum issuer_role)role);
+		size_t      n = strlen(name);
+		unsigned    number = strncmp(issuer_id, name, n) == 0 && issuer_id[n] == '-' ? (unsigned)strtoul(issuer_id + n + 1, NULL, 10) : 0;
+		if (number > s->highest[role])
+			s->highest[role] = number;
+	}
+}
+
+unsigned signer_highest(const struct controller *ctl, enum issuer_role role)
+{
+	return ctl->signer->highest[role];
+}
+
+const struct signer_told *signer_authorities(const struct controller *ctl)
+{
+	return &ctl->signer->told;
+}
+
 static void on_issuer(struct signer_client *s, const struct sg_issuer *issuer)
 {
 	struct catalog_issuer *i = catalog_issuer(s->ctl->catalog, issuer->issuer_id);
 	s->issuers_seen++;
+	note_number(s, issuer->issuer_id);
+	signer_told_take(&s->told, issuer);
 	if (i != NULL)
 		i->offline = issuer->offline;
 }
@@ -232,6 +262,9 @@ static void on_frame(void *ctx, struct span bytes)
 	}
 	case SG_CLOSE_DONE:
 		answer(s, in->id, &(struct signed_answer){in->u.sg_close_done.code, in->u.sg_close_done.text, {NULL, 0}});
+		break;
+	case SG_BUNDLE:
+		bundles_told(s->ctl, in->u.sg_bundle.frame);
 		break;
 	default:
 		break;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "controller/signer/log_place.h"
+#include "controller/signer/new_root.h"
 #include "controller/signer/passphrase.h"
 #include "controller/signer/signer_init.h"
 #include "controller/signer/signer_loop.h"
@@ -18,9 +20,9 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
-#define LOG_MARK "signing.log.begun"
-
-static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]    # after a restore";
+static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]    # after a restore\n"
+                            "       vcc-signer new-root [--config FILE]         # the next root, while the signer is stopped\n"
+                            "       vcc-signer drop-root ROOT [--config FILE]   # a bundle without it";
 
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)
@@ -62,54 +64,21 @@ static int try_keys(struct signer *s, struct refusal *why)
 	return r;
 }
 
-static void log_path(const struct signer_conf *conf, char *ret, size_t size)
-{
-	if (conf->log[0] != '\0')
-		text_cut(ret, size, conf->log);
-	else
-		snprintf(ret, size, "%s/signing.log", conf->state_dir);
-}
-
-/* A log that was begun must be there: without it the signer would not know what it signed. The mark lies with the keys, so that
- * only who loses both loses the question. */
-static int serial_log_check(int keys_fd, const char *path, struct refusal *why)
-{
-	struct stat st;
-	if (faccessat(keys_fd, LOG_MARK, F_OK, 0) != 0 || (stat(path, &st) == 0 && st.st_size > 0))
-		return 0;
-	return refuse(why, E_SYS_JOURNAL, path, "the log of what was signed is missing or empty; if it is lost for good, remove %s in the "
-	              "state folder", LOG_MARK);
-}
-
-static int serial_log_open(const struct signer_conf *conf, const char *path, struct sign_log **ret, struct refusal *why)
-{
-	_cleanup_fd_ int keys_fd = open(conf->state_dir, O_DIRECTORY | O_CLOEXEC);
-	if (keys_fd < 0)
-		return sys_refuse(why, conf->state_dir, "open the folder");
-	int r = serial_log_check(keys_fd, path, why);
-	if (r == 0)
-		r = sign_log_open(path, SIGN_LOG_ROTATE, ret, why);
-	if (r == 0 && faccessat(keys_fd, LOG_MARK, F_OK, 0) != 0) {
-		r = file_create(keys_fd, LOG_MARK, (struct span){NULL, 0}, (uid_t)-1, (gid_t)-1, 0600, why);
-		if (r == 0)
-			r = dir_sync(keys_fd);
-	}
-	return r;
-}
-
 /* Everything that needs files, then the jail. */
 static int start(const struct signer_conf *conf, struct signer *s, int *ret_listen, struct refusal *why)
 {
 	char path[CONF_PATH_SIZE + 16], folder[CONF_PATH_SIZE + 16], cas[CONF_PATH_SIZE + 16];
 
-	log_path(conf, path, sizeof(path));
+	log_place(conf, path, sizeof(path));
 	text_cut(folder, sizeof(folder), path);
 	*strrchr(folder, '/') = '\0';
 	int r = open_keys(conf, s, why);
 	if (r == 0)
 		r = try_keys(s, why);
 	if (r == 0)
-		r = serial_log_open(conf, path, &s->log, why);
+		r = bundle_file_all(conf->state_dir, s->bundles, &s->n_bundles, why);
+	if (r == 0)
+		r = log_place_open(conf, path, &s->log, why);
 	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
 		r = ipc_listen(conf->socket, 0666, ret_listen, why);
 	if (r < 0)
@@ -144,6 +113,8 @@ static int run(const struct signer_conf *conf)
 		log_line(LOG_LEVEL_NOTICE, NULL, "ends; signed %llu, again %llu, refused %llu", (unsigned long long)s.signed_new,
 		         (unsigned long long)s.signed_again, (unsigned long long)s.refused);
 	ca_store_free(&s.cas);
+	for (size_t i = 0; i < s.n_bundles; i++)
+		bundle_file_free(&s.bundles[i]);
 	sign_log_close(s.log);
 	return r < 0 ? 1 : 0;
 }
@@ -162,9 +133,9 @@ static int audit_restart(int argc, char **argv)
 	int r = conf_load(&signer_schema, options.config, &conf, NULL, &why);
 	if (r == 0)
 		r = owner_become(conf.state_dir, &why);
-	log_path(&conf, path, sizeof(path));
+	log_place(&conf, path, sizeof(path));
 	if (r == 0)
-		r = serial_log_open(&conf, path, &log, &why);
+		r = log_place_open(&conf, path, &log, &why);
 	if (r == 0)
 		r = sign_log_restart_head(log, &why);
 	if (r == 0 && (r = sign_log_commit(log, clock_now())) < 0)
@@ -188,6 +159,10 @@ int main(int argc, char **argv)
 		return signer_init(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "audit-restart") == 0)
 		return audit_restart(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "new-root") == 0)
+		return new_root(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)
+		return drop_root(argc - 1, argv + 1);
 	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-signer: unknown argument `%s`; see --help\n", argv[options.rest]);

@@ -3,6 +3,7 @@
 #ifndef VCC_SIGN_SERVE_H
 #define VCC_SIGN_SERVE_H
 
+#include "controller/signer/bundle_file.h"
 #include "controller/signer/ca_store.h"
 #include "controller/signer/sign_log.h"
 #include "controller/signer/signer_limits.h"
@@ -16,6 +17,8 @@ enum {
 struct signer {
 	const struct signer_conf *conf;
 	struct ca_store           cas;
+	struct bundle_file        bundles[BUNDLE_EPOCHS_MAX]; /* what hosts are to trust, as it was made by a person (new_root.h) */
+	size_t                    n_bundles;
 	struct sign_log          *log;
 	struct rate_cap           rate;
 	uint64_t                  signed_new, signed_again, refused; /* since start, for the status line */
@@ -25,7 +28,7 @@ struct serve; /* working memory of the batches; one is enough for all connection
 _must_check_ int serve_new(struct signer *s, struct serve **ret);
 void             serve_free(struct serve *v); /* NULL allowed */
 
-/* What a new connection hears first: hello and one frame per CA. Appends length-prefixed frames to `out`. */
+/* What a new connection hears first: hello, one frame per CA, one per trust bundle behind the first. Appends length-prefixed frames to `out`. */
 _must_check_ int serve_hello(struct serve *v, struct buf *out);
 
 /* One batch: takes whole frames from the front of `in`, drops them, appends the answers to `out`. *ret_done = requests

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controller/signer/bundle_file.h"
 #include "controller/signer/ca_plan.h"
 #include "controller/signer/ca_store.h"
 #include "controller/signer/passphrase.h"
@@ -19,7 +20,6 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
-#include "shared/wire/wire.h"
 
 enum { ROOT_CRL_DAYS = 395 };
 
@@ -173,42 +173,36 @@ static int publish_root_pem(struct init *in, struct refusal *why)
 	return r;
 }
 
-/* The first trust bundle: this root alone, signed by it. Later ones need its signature. */
+/* The first trust bundle: this root alone, signed by it. Later ones need its signature (new_root.c). */
 static int bundle_make(struct init *in, struct buf *to)
 {
-	struct body_bundle body = {.epoch = 1, .threshold = 1, .made_at = in->now, .n_roots = 1};
-	struct msg_bundle  message = {.n_signatures = 1};
-	struct buf         bytes = BUF_MAX(8192);
-	struct buf         signature = BUF_MAX(MSG_SIGNATURE_MAX);
-	struct cert_info   root;
+	struct body_bundle      body = {.epoch = 1, .threshold = 1, .made_at = in->now, .n_roots = 1};
+	const struct key *const keys[] = {in->root_key};
 
 	body.roots[0].certificate = buf_span(&in->root_der);
-	int r = cert_read(buf_span(&in->root_der), &root);
-	if (r == 0)
-		r = wire_body_encode(&wire_body_bundle, &body, &bytes);
-	if (r == 0)
-		r = key_sign(in->root_key, LABEL_BUNDLE, buf_span(&bytes), &signature);
-	if (r == 0) {
-		message.body = buf_span(&bytes);
-		message.signatures[0] = (struct bundle_signature){.key = root.spki_hash, .signature = buf_span(&signature)};
-		r = wire_encode(&wire_agent, MSG_BUNDLE, 0, &message, to);
-	}
-	buf_free(&bytes);
-	buf_free(&signature);
-	return r;
+	return bundle_file_make(&body, keys, N_ELEMENTS(keys), to);
 }
 
+/* Epoch 1 has one content: what was published once is what the folder of the keys keeps, too. */
 static int publish_bundle(struct init *in, struct refusal *why)
 {
-	struct buf frame = BUF_MAX(FRAME_MAX);
+	struct buf         frame = BUF_MAX(FRAME_MAX);
+	struct bundle_file kept = {.epoch = 0};
+	bool               told = published(in, "bundle");
 
-	if (published(in, "bundle"))
-		return 0; /* epoch 1 has one content */
-	int r = bundle_make(in, &frame);
+	int r = bundle_file_read(in->ca_fd, 1, &kept, why);
+	if (r == 0) {
+		buf_take(&frame, &kept.frame);
+	} else if (r == E_NOT_FOUND) {
+		r = told ? file_read(in->public_fd, "bundle", false, &frame, why) : bundle_make(in, &frame);
+		if (r == 0)
+			r = bundle_file_write(in->ca_fd, 1, buf_span(&frame), in->owner.st_uid, in->owner.st_gid, why);
+	}
 	if (r < 0)
 		refuse(why, r, "bundle", "%s", err_what(r));
-	if (r == 0)
+	if (r == 0 && !told)
 		r = publish(in, "bundle", &frame, why);
+	bundle_file_free(&kept);
 	buf_free(&frame);
 	return r;
 }

@@ -91,36 +91,32 @@ static int judge(struct ca_store *cas, const char *issuer_id, const char *succes
 
 /* ---- made in memory ---- */
 
-static int facts_of(const struct signer_conf *conf, const struct ca *old, const struct ca *root, unsigned number,
-		    struct serial serial, int64_t now, struct ca_facts *ret)
+static int facts_of(const struct signer_conf *conf, const struct authority *a, struct ca_facts *ret)
 {
-	struct cert_info info;
-	int              r = cert_read(ca_der(old), &info);
-	if (r == 0)
-		r = ca_plan_facts(conf, old->issuer.role, number, info.organisation, root->issuer.issuer_id,
-				  root->issuer.not_after_at, now, ret);
+	const struct issuer *root = a->root != NULL ? &a->root->issuer : NULL;
+	int                  r = ca_plan_facts(conf, a->role, a->number, a->organisation, root != NULL ? root->issuer_id : "",
+					       root != NULL ? root->not_after_at : 0, a->now, ret);
 	if (r < 0)
 		return r;
-	ret->serial = serial;
-	if (ret->not_before_at < root->issuer.not_before_at)
-		ret->not_before_at = root->issuer.not_before_at;
+	ret->serial = a->serial;
+	if (root != NULL && ret->not_before_at < root->not_before_at)
+		ret->not_before_at = root->not_before_at;
 	return 0;
 }
 
-static int make(const struct signer_conf *conf, const struct ca *old, const char *id, unsigned number, struct serial serial,
-		int64_t now, struct successor *s)
+static int make(const struct signer_conf *conf, const struct authority *a, struct successor *s)
 {
 	struct ca_facts facts;
 	struct buf      spki = BUF_MAX(SPKI_MAX);
 	struct issuer  *issuer = &s->ca.issuer;
 
-	*issuer = (struct issuer){.role = old->issuer.role, .key_type = ca_plan_of(old->issuer.role)->key};
-	s->ca.lock = old->lock;
-	int r = text_copy(issuer->issuer_id, sizeof(issuer->issuer_id), id);
+	*issuer = (struct issuer){.role = a->role, .key_type = ca_plan_of(a->role)->key};
+	s->ca.lock = *a->lock;
+	int r = text_copy(issuer->issuer_id, sizeof(issuer->issuer_id), a->issuer_id);
+	if (r == 0 && a->root != NULL)
+		r = text_copy(issuer->parent_id, sizeof(issuer->parent_id), a->root->issuer.issuer_id);
 	if (r == 0)
-		r = text_copy(issuer->parent_id, sizeof(issuer->parent_id), s->root->issuer.issuer_id);
-	if (r == 0)
-		r = facts_of(conf, old, s->root, number, serial, now, &facts);
+		r = facts_of(conf, a, &facts);
 	if (r == 0)
 		r = key_make(issuer->key_type, &s->ca.key);
 	if (r == 0)
@@ -128,7 +124,8 @@ static int make(const struct signer_conf *conf, const struct ca *old, const char
 	if (r == 0)
 		r = keyfile_seal_under(s->ca.key, &s->ca.lock, &s->file);
 	if (r == 0)
-		r = issue_ca_tbs(&facts, s->ca.key, s->root->key, ca_der(s->root), &s->tbs);
+		r = issue_ca_tbs(&facts, s->ca.key, a->root != NULL ? a->root->key : NULL, a->root != NULL ? ca_der(a->root) : (struct span){0},
+				 &s->tbs);
 	if (r == 0) {
 		memcpy(s->ca.spki, spki.p, spki.n);
 		s->ca.spki_len = spki.n;
@@ -140,6 +137,30 @@ static int make(const struct signer_conf *conf, const struct ca *old, const char
 	return r;
 }
 
+int successor_make(const struct signer_conf *conf, const struct authority *a, struct successor *ret, struct refusal *why)
+{
+	struct successor s = {.root = a->root, .file = BUF_MAX(CA_KEYFILE_MAX), .tbs = BUF_MAX(TBS_MAX)};
+	int              r = make(conf, a, &s);
+	if (r < 0) {
+		successor_free(&s);
+		return refuse(why, r, a->issuer_id, "the authority cannot be made: %s", err_what(r));
+	}
+	*ret = s;
+	return 0;
+}
+
+static int make_next(const struct signer_conf *conf, const struct ca *old, struct authority *a, struct successor *ret, struct refusal *why)
+{
+	struct cert_info info;
+	int              r = cert_read(ca_der(old), &info);
+	if (r < 0)
+		return refuse(why, r, old->issuer.issuer_id, "%s", err_what(r));
+	a->role = old->issuer.role;
+	a->organisation = info.organisation;
+	a->lock = &old->lock;
+	return successor_make(conf, a, ret, why);
+}
+
 int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const char *issuer_id, const char *successor_id,
 		    struct serial serial, int64_t now, struct successor *ret, struct ca **ret_there, struct refusal *why)
 {
@@ -147,23 +168,20 @@ int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const 
 	struct ca       *there = ca_store_find(cas, successor_id);
 	unsigned         number = 0;
 
+	/* below the same root: one that waits below the next root is nobody's successor here, hosts may not know that root yet */
 	if (old != NULL && there != NULL && there != old && there->issuer.role == old->issuer.role &&
-	    there->issuer.role != ISSUER_ROOT) {
+	    there->issuer.role != ISSUER_ROOT && text_equal(there->issuer.parent_id, old->issuer.parent_id)) {
 		*ret_there = there;
 		return 0;
 	}
 	int r = judge(cas, issuer_id, successor_id, now, &old, &root, &number, why);
 	if (r < 0)
 		return r;
-	struct successor s = {.root = root, .file = BUF_MAX(CA_KEYFILE_MAX), .tbs = BUF_MAX(TBS_MAX)};
-	r = make(conf, old, successor_id, number, serial, now, &s);
-	if (r < 0) {
-		successor_free(&s);
-		return refuse(why, r, successor_id, "the authority cannot be made: %s", err_what(r));
-	}
-	*ret = s;
-	*ret_there = NULL;
-	return 0;
+	struct authority a = {.issuer_id = successor_id, .number = number, .root = root, .serial = serial, .now = now};
+	r = make_next(conf, old, &a, ret, why);
+	if (r == 0)
+		*ret_there = NULL;
+	return r;
 }
 
 /* ---- made durable ---- */
@@ -192,7 +210,7 @@ static int write_both(int fd, struct successor *s, struct refusal *why)
 	struct buf     der = BUF_MAX(sizeof(issuer->der));
 
 	int r = write_file(fd, issuer->issuer_id, ".key", &s->file, 0600, "signer.successor_key", why);
-	if (r == 0 && (r = issue_ca_tbs_sign(s->root->key, buf_span(&s->tbs), &der)) < 0)
+	if (r == 0 && (r = issue_ca_tbs_sign(s->root != NULL ? s->root->key : s->ca.key, buf_span(&s->tbs), &der)) < 0)
 		refuse(why, r, issuer->issuer_id, "%s", err_what(r));
 	if (r == 0)
 		r = write_file(fd, issuer->issuer_id, ".cer", &der, 0644, "signer.successor_certificate", why);

@@ -9,11 +9,23 @@
 #include "shared/conf/signer_conf.h"
 
 /* What a captured controller could do with this is bounded: so many of one role in a day, so many of all, and CA_MAX for ever. A
- * whole day of it leaves room for one more of each role: what is needed to come out of it (docs/operations.md). */
+ * whole day of it leaves room for a new root and one more of each role: what is needed to come out of it (docs/operations.md). */
 enum { SUCCESSORS_A_DAY = 4, SUCCESSORS_A_DAY_OF_ALL = 9 };
 
+/* What is to be made. */
+struct authority {
+	const char                *issuer_id;
+	enum issuer_role           role;
+	unsigned                   number;
+	const char                *organisation;
+	const struct ca           *root; /* NULL = it is a root itself */
+	const struct keyfile_lock *lock; /* seals its key's file */
+	struct serial              serial;
+	int64_t                    now;
+};
+
 struct successor {
-	const struct ca *root;
+	const struct ca *root; /* NULL = a root */
 	struct ca        ca;   /* without certificate, until it is finished */
 	struct buf       file; /* the sealed key */
 	struct buf       tbs;
@@ -21,6 +33,8 @@ struct successor {
 };
 void successor_free(struct successor *s); /* also what was never begun */
 
+/* Makes the key and builds the bytes of what was judged before; writes nothing. E_PKI_*. */
+_must_check_ int successor_make(const struct signer_conf *conf, const struct authority *a, struct successor *ret, struct refusal *why);
 /* Judges, makes the key, builds the bytes; writes nothing. *ret_there: it exists already, there is nothing to be made.
  * E_SIGNER_ISSUER, E_SIGNER_LIMIT, E_PKI_*. */
 _must_check_ int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const char *issuer_id,

@@ -196,10 +196,10 @@ static int extensions_put(struct buf *to, const struct ca_facts *f, const struct
 	tbs_put_key_usage(to, KU_KEY_CERT_SIGN | KU_CRL_SIGN);
 	ext_put_extended_usage(to, role->ext_key_usage);
 	tbs_put_subject_key_id(to, SPAN_OF(key_id));
-	if (role->root)
+	if (parent == NULL)
 		return 0;
 	r = parent_links_put(to, f, parent);
-	if (r < 0)
+	if (r < 0 || role->constraints == NULL)
 		return r;
 	struct ext_mark mark = ext_open(to, EXT_NAME_CONSTRAINTS, true);
 	size_t          seq = der_open(to, DER_SEQUENCE);
@@ -211,7 +211,9 @@ static int extensions_put(struct buf *to, const struct ca_facts *f, const struct
 
 static int facts_check(const struct ca_facts *f, const struct key *subject, bool has_parent)
 {
-	if (f->role >= ISSUER_ROLE_COUNT || roles[f->role].root == has_parent || subject->type == KEY_ED25519)
+	if (f->role >= ISSUER_ROLE_COUNT || (f->cross && !roles[f->role].root))
+		return E_PKI_LINT;
+	if ((roles[f->role].root && !f->cross) == has_parent || subject->type == KEY_ED25519)
 		return E_PKI_LINT;
 	if ((f->serial.b[0] & 0x80) != 0 || serial_is_none(f->serial))
 		return E_PKI_LINT;
@@ -274,7 +276,7 @@ int issue_ca_tbs(const struct ca_facts *facts, const struct key *subject, const 
 	der_put_span(to, (struct span){subject->spki, subject->spki_len});
 	size_t tag = der_open(to, DER_CONTEXT_CONS | 3);
 	size_t list = der_open(to, DER_SEQUENCE);
-	r = extensions_put(to, facts, subject, &parent);
+	r = extensions_put(to, facts, subject, parent_key != NULL ? &parent : NULL);
 	der_close(to, list);
 	der_close(to, tag);
 	der_close(to, mark);

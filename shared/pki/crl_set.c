@@ -8,6 +8,8 @@
 
 #include "shared/base/times.h"
 #include "shared/pki/cert_parts.h"
+#include "shared/pki/der.h"
+#include "shared/pki/ext.h"
 #include "shared/pki/pem_read.h"
 
 enum { LIST_DER_MAX = 1 << 22 };
@@ -20,6 +22,7 @@ struct row {
 
 struct authority {
 	struct span der, name;
+	bool        vouches; /* for authorities below it: a root, or the certificate of one by another */
 };
 
 struct judge {
@@ -34,14 +37,43 @@ struct judge {
 
 /* ---- authorities ------------------------------------------------------------------------------------------------- */
 
+/* An issuing authority's key is not enough: it has a path length, so that it may sign for none below it. */
+static bool has_no_path_length(const struct cert_parts *parts)
+{
+	static const uint8_t any_path[] = {DER_SEQUENCE, 3, DER_BOOLEAN, 1, 0xff};
+	struct span          constraints;
+	return tbs_parts_ext(&parts->t, EXT_BASIC_CONSTRAINTS, &constraints) && span_equal(constraints, SPAN_OF(any_path));
+}
+
+/* While the root changes there is another way: by the certificate of the other root by the one that is known here. */
+static bool leads_to_root(const struct judge *j, struct span der, struct span issuer_name)
+{
+	if (cert_verify(der, (struct span){NULL, 0}, j->set->roots, 0, 0, NULL) == 0)
+		return true;
+	for (size_t i = 0; i < j->n_authorities; i++)
+		if (j->authorities[i].vouches && span_equal(j->authorities[i].name, issuer_name) &&
+		    cert_verify(der, j->authorities[i].der, j->set->roots, 0, 0, NULL) == 0)
+			return true;
+	return false;
+}
+
 /* May it sign lists, and does a root say so? Its own times do not matter: a list has times of its own, and one of an authority
  * that has ended is about nothing but its own certificates. */
-static bool may_sign_lists(struct span der, struct span roots)
+static bool may_sign_lists(const struct judge *j, struct span der)
 {
-	struct cert_info info;
-	if (cert_read(der, &info) != 0 || !info.is_ca || (info.key_usage & KU_CRL_SIGN) == 0)
+	struct cert_parts parts;
+	struct cert_info  info;
+	if (cert_read(der, &info) != 0 || !info.is_ca || (info.key_usage & KU_CRL_SIGN) == 0 || cert_parts_read(der, &parts) != 0)
 		return false;
-	return cert_verify(der, (struct span){NULL, 0}, roots, 0, 0, NULL) == 0;
+	return leads_to_root(j, der, parts.t.issuer);
+}
+
+static bool is_known(const struct judge *j, struct span der)
+{
+	for (size_t i = 0; i < j->n_authorities; i++)
+		if (span_equal(j->authorities[i].der, der))
+			return true;
+	return false;
 }
 
 /* Spans into `j->authority_ders`, which does not move any more once all are in. */
@@ -50,14 +82,16 @@ static int authorities_index(struct judge *j)
 	struct span rest = buf_span(&j->authority_ders);
 	for (struct span one; der_next(&rest, &one);) {
 		struct cert_parts parts;
-		if (!may_sign_lists(one, j->set->roots))
+		if (is_known(j, one) || !may_sign_lists(j, one))
 			continue; /* of another root, or none at all: no list of it will pass */
 		if (j->n_authorities == CRL_SET_ISSUERS_MAX)
 			return E_FULL;
 		int r = cert_parts_read(one, &parts);
 		if (r != 0)
 			return r;
-		j->authorities[j->n_authorities++] = (struct authority){one, parts.t.subject};
+		j->authorities[j->n_authorities++] = (struct authority){
+			one, parts.t.subject,
+			has_no_path_length(&parts) && cert_verify(one, (struct span){NULL, 0}, j->set->roots, 0, 0, NULL) == 0};
 	}
 	return rest.n == 0 ? 0 : E_PKI_CERT;
 }
@@ -71,6 +105,8 @@ static int authorities_take(struct judge *j, struct refusal *why)
 		r = n < CRL_SET_ISSUERS_MAX ? pem_read(&rest, PEM_CERTIFICATE, &j->authority_ders) : E_FULL;
 	if (r == 0)
 		r = authorities_index(j);
+	if (r == 0)
+		r = authorities_index(j); /* those whose way leads by one that came after them */
 	return r == 0 ? 0
 		      : refuse(why, E_CRL_ISSUER, "issuing authorities", "their certificates cannot be read: %s", err_what(r));
 }

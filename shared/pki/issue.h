@@ -68,8 +68,9 @@ struct ca_facts {
 	char             ip_ranges[256]; /* comma list of CIDR */
 	char             public_url[URL_SIZE];
 	char             parent_id[ISSUER_ID_SIZE]; /* id in the parent's URLs, "root-1" */
+	bool             cross;                     /* a root, vouched for by another root: who knows only that one finds a path */
 };
-/* parent_key and parent_der NULL/empty for the root. */
+/* parent_key and parent_der NULL/empty for the root, unless `cross`. */
 _must_check_ int issue_ca_certificate(const struct ca_facts *facts, const struct key *subject, const struct key *parent_key,
 				      struct span parent_der, struct buf *to);
 /* The same in two steps, for who writes down what is signed before it is. The same facts and keys, the same bytes. */

@@ -19,7 +19,7 @@ VCCCTL = os.path.join(ROOT, "build", "bin", "vccctl")
 # Verbs that only read, with words that name something that is there.
 READING = ["status", "whoami", "check", "explain VCC-3002", "agent list", "agent show {agent}", "target list", "target show {cert}", "cert list", "cert show {cert}",
            "cert expiring --days 3650", "template list", "template show clara_service_auth", "principal list", "principal show admin", "token list",
-           "approval list", "approval show {approval}", "ca list", "ca show service-1", "crl", "audit list", "audit show 0", "audit heads", "campaign list", "campaign show {campaign}", "bulk plan", "service list", "service show clara"]
+           "approval list", "approval show {approval}", "ca list", "ca show service-1", "ca trust", "crl", "audit list", "audit show 0", "audit heads", "campaign list", "campaign show {campaign}", "bulk plan", "service list", "service show clara"]
 # Verbs that change something and answer with it, in this order.
 CHANGING = ["agent invite golden-1 --service clara", "principal create golden --roles viewer --machine", "principal set-role golden --roles auditor", "token create golden --ttl 1h", "cert renew {cert} --force",
             "cert suspend {cert}", "cert resume {cert}"]

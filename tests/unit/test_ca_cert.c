@@ -131,9 +131,16 @@ static void keys_must_fit(void **state)
 	assert_int_equal(issue_ca_certificate(&f, h.key[ISSUER_ROOT], h.key[ISSUER_ROOT], root, &der), E_PKI_LINT);
 	assert_int_equal(issue_ca_certificate(&f, k, NULL, (struct span){NULL, 0}, &der), E_PKI_LINT);
 	assert_int_equal(issue_ca_certificate(&f, ed, h.key[ISSUER_ROOT], root, &der), E_PKI_LINT);
+	f.cross = true; /* only a root vouches for a root */
+	assert_int_equal(issue_ca_certificate(&f, k, h.key[ISSUER_ROOT], root, &der), E_PKI_LINT);
 	facts_of(ISSUER_ROOT, &f);
 	assert_int_equal(issue_ca_certificate(&f, k, h.key[ISSUER_ROOT], root, &der), E_PKI_LINT);
+	f.cross = true;
+	assert_int_equal(issue_ca_certificate(&f, k, NULL, (struct span){NULL, 0}, &der), E_PKI_LINT);
+	assert_int_equal(issue_ca_certificate(&f, k, h.key[ISSUER_SERVICE], hierarchy_der(&h, ISSUER_SERVICE), &der), E_PKI_LINT);
 	assert_int_equal(der.n, 0);
+	f.not_after_at = h.issuer[ISSUER_ROOT].not_after_at;
+	assert_int_equal(issue_ca_certificate(&f, k, h.key[ISSUER_ROOT], root, &der), 0);
 }
 
 static void every_ca_key_type(void **state)
