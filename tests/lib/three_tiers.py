@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import python_service
-from installation import ROOT, Host, current_group, current_user, nginx, wait_for, write
+from installation import ROOT, Failed, Host, current_group, current_user, nginx, wait_for, write
 
 NGINX = """{user}worker_processes 2;
 pid {base}/nginx.pid;
@@ -202,16 +202,19 @@ class Back(Tier):
 
 
 class Caller(Tier):
-    """A program with a client certificate. It asks when it is told to."""
+    """A program with a client certificate. It runs from the start, and asks once it is told to."""
     service, template, program, env = "veritas", "veritas_pipeline", "caller", python_service.ENV
 
-    def start_service(self):
-        self.self_signed()
-
-    def begin(self, front, expected):
+    def argv(self):
         self.results = f"{self.base}/results.json"
-        self.process("caller", [python_service.PYTHON, f"{ROOT}/tests/lib/tier_caller.py", str(front.port), front.common_name, self.target_dir,
-                                f"{self.base}/caller.pid", self.results, *expected], self.env).start()
+        return [python_service.PYTHON, f"{ROOT}/tests/lib/tier_caller.py", str(self.front.port), self.front.common_name, self.target_dir,
+                f"{self.base}/caller.pid", self.results, *self.expected]
+
+    def listens(self):
+        return os.path.exists(f"{self.base}/caller.pid")
+
+    def begin(self):
+        write(self.results + ".go", "")
         wait_for("somebody asks", lambda: os.path.exists(self.results) and self.told()["ok"] > 0)
 
     def told(self):
@@ -245,10 +248,7 @@ class ThreeTiers:
         for tier, client, behind in ((self.front, self.caller, self.middle), (self.middle, self.front, self.back), (self.back, self.middle, self.back)):
             tier.client, tier.next = client.common_name, behind
         self.servers = [self.front, self.middle, self.back]
-
-    @property
-    def expected(self):
-        return [t.client for t in self.servers]
+        self.caller.front, self.caller.expected = self.front, [t.client for t in self.servers]
 
     def start(self):
         for host in self.all:
@@ -256,4 +256,19 @@ class ThreeTiers:
         for host in self.all:
             host.enrol()
         for host in self.all:
-            self.inst.wait_served(host)
+            self.wait(host)
+
+    def wait(self, host, before=None):
+        """Until another certificate than the one of this fingerprint is in use: proved where the host has a listener."""
+        def there():
+            try:
+                c = self.inst.certificate(host.cert_id)
+            except Failed:
+                return None
+            return c if c.get("serial") and c["fingerprint"] != before and not c.get("open_order") and (c["served"] or host is self.caller) else None
+        return wait_for(f"{host.cert_id} has its certificate", there, step=0.2)
+
+    def renew(self, host):
+        before = self.inst.certificate(host.cert_id)["fingerprint"]
+        self.inst.vccctl("cert", "renew", host.cert_id, "--force")
+        return self.wait(host, before)

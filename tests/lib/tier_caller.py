@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Who asks three tiers: steady requests end to end, each answer checked. Half of the workers keep their connection for a while, half make a new one each time.
+"""Who asks three tiers: steady requests end to end, each answer checked. Three workers keep their connection for a while, two make a new one each time.
 A failed request is one without the right answer. One exception, as every HTTP client makes it (RFC 9112, 9.3.1): a connection that was kept, and that the
 server has closed before it answered anything, is opened anew once; these are counted apart.
 
-usage: tier_caller.py PORT NAME TARGET_DIR PIDFILE RESULTS EXPECTED...   EXPECTED: common names that the tiers have to see, in their order"""
+usage: tier_caller.py PORT NAME TARGET_DIR PIDFILE RESULTS EXPECTED...   EXPECTED: common names that the tiers have to see, in their order
+It begins when RESULTS.go is there."""
 import http.client
 import json
 import os
@@ -16,8 +17,8 @@ import time
 import vcc_tls
 from tier_app import person
 
-KEEPERS, KEEPER_PAUSE, KEPT = 2, 0.03, 40  # workers, seconds, requests on one connection
-NEWCOMERS, NEWCOMER_PAUSE = 2, 0.08
+KEEPERS, KEEPER_PAUSE, KEPT = 3, 0.025, 40  # workers, seconds, requests on one connection
+NEWCOMERS, NEWCOMER_PAUSE = 2, 0.06
 CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
@@ -123,6 +124,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: caller.stopping.set())
     with open(pidfile, "w") as f:
         f.write(f"{os.getpid()}\n")
+    while not os.path.exists(results + ".go"):
+        time.sleep(0.1)
+    caller.begin = time.monotonic()
     caller.run(results)
 
 
