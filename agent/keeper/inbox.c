@@ -327,8 +327,10 @@ static void on_bundle(struct keeper *k, const struct wire_frame *f, struct span 
 		log_line(LOG_LEVEL_NOTICE, NULL, "trust bundle of epoch %llu", (unsigned long long)k->state.trust.epoch);
 	trust_free(&next);
 	uplink_ack(k->uplink, f->id, r, why.cause);
-	if (r == 0)
-		care_look_all(k);
+	if (r != 0)
+		return;
+	uplink_roots(k->uplink);
+	care_look_all(k);
 }
 
 /* A welcome alone, which anybody on the way could forge, gives no name; a certificate for this host key does. */

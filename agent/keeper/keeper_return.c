@@ -6,6 +6,7 @@
 
 #include "agent/keeper/identity_check.h"
 #include "agent/keeper/keeper_clock.h"
+#include "agent/keeper/uplink.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
@@ -54,12 +55,14 @@ int keeper_return_sign(struct keeper *k, const struct lk_return *ask, struct buf
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
-/* The bundle that came along: a newer one must be signed by the roots of ours, an older one is nothing to us. */
+/* The bundle that came along: the next one must be signed by the roots of ours, an older one is nothing to us. One further on does
+ * not lead back to ours: who comes with an identity that our own roots vouch for is believed without it, and the bundles between
+ * come one after the other over the link. */
 static int trust_judge(struct keeper *k, struct span bundle, struct trust *ret, bool *ret_newer, struct refusal *why)
 {
 	struct trust said = {.epoch = 0};
 	int          r = trust_read(bundle, &said, why);
-	bool         newer = r == 0 && said.epoch > k->state.trust.epoch;
+	bool         newer = r == 0 && said.epoch == k->state.trust.epoch + 1;
 	trust_free(&said);
 	if (newer)
 		r = trust_next(&k->state.trust, bundle, ret, why);
@@ -86,6 +89,8 @@ static int keep(struct keeper *k, const struct msg_join_reply *reply, struct tru
 {
 	struct identity identity = k->state.identity;
 	int             r = newer != NULL ? keeper_state_save_trust(&k->state, newer, why) : 0;
+	if (newer != NULL && r == 0)
+		uplink_roots(k->uplink);
 	if (r == 0 && fault_point("keeper.return.trust") != 0)
 		r = refuse(why, E_SYS_IO, object, "stopped after the trust was written");
 	if (r != 0 || text_equal(identity.address, reply->address))

@@ -103,6 +103,13 @@ void uplink_identity(struct uplink *u, const struct lk_identity *identity)
 		log_line(LOG_LEVEL_WARNING, NULL, "the new identity cannot be handed to the link; it will ask again");
 }
 
+void uplink_roots(struct uplink *u)
+{
+	struct lk_roots m = {.roots = buf_span(&u->keeper->state.trust.roots)};
+	if (u->link != NULL && client_send(u->link, LK_ROOTS, &m) != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the link cannot be told of the roots; it hears of them when it is here again");
+}
+
 int uplink_fetch(struct uplink *u, const struct lk_fetch *want)
 {
 	return u == NULL || u->link == NULL ? E_SYS_CLOSED : client_send(u->link, LK_FETCH, want);
@@ -145,9 +152,12 @@ static void client_end(struct client *c)
 static void take_state(struct client *c, const struct lk_state *state)
 {
 	struct uplink *u = c->uplink;
-	if (u->link != c && u->link != NULL)
+	bool new = u->link != c;
+	if (new && u->link != NULL)
 		client_end(u->link);
 	u->link = c;
+	if (new && u->keeper->state.trust.epoch > 1) /* the first is the one that it joined with */
+		uplink_roots(u);
 	link_lost(u); /* each connection begins with its own welcome */
 	link_reason(u, state->code, state->text);
 	if (!state->connected && state->code != 0)

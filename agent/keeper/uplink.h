@@ -20,6 +20,7 @@ void uplink_ack(struct uplink *u, uint64_t id, int code, const char *text);
 _must_check_ int uplink_fetch(struct uplink *u, const struct lk_fetch *want);
 _must_check_ int uplink_peer_look(struct uplink *u, const struct lk_peer_look *want);
 /* A new identity for the link. */
+void uplink_roots(struct uplink *u); /* the link follows those of the keeper's bundle */
 void uplink_identity(struct uplink *u, const struct lk_identity *identity);
 
 #endif

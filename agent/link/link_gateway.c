@@ -193,7 +193,7 @@ static void on_welcome(struct link *l, struct span bytes)
 	backoff_reset(&l->backoff);
 	l->welcomed = true;
 	l->returned = false;
-	link_identity_welcomed(l, l->frame.u.welcome.now_at, l->frame.u.welcome.agent);
+	link_identity_welcomed(l, &l->frame.u.welcome);
 	memory_give_back(); /* the handshake was the largest piece of work for hours */
 }
 

@@ -93,10 +93,10 @@ static void told(struct link *l, int64_t now_at)
 	l->welcome_since = clock_boot();
 }
 
-void link_identity_welcomed(struct link *l, int64_t now_at, const char *agent)
+void link_identity_welcomed(struct link *l, const struct msg_welcome *w)
 {
-	told(l, now_at);
-	l->renamed = !text_equal(agent, l->state.agent);
+	told(l, w->now_at);
+	l->renamed = w->renew_identity || !text_equal(w->agent, l->state.agent);
 	link_identity_look(l);
 }
 
@@ -124,4 +124,19 @@ void link_identity_take(struct link *l, const struct lk_identity *identity)
 	l->moving = true;
 	link_gateway_drop(l, E_GW_EXPIRED, "moving to the new identity");
 	link_identity_look(l);
+}
+
+/* The connection that stands was judged when it was made; it ends at the gateway's next certificate, or ours. */
+void link_identity_roots(struct link *l, struct span roots)
+{
+	struct refusal why = {.code = 0};
+	if (span_equal(roots, buf_span(&l->state.root)))
+		return;
+	int r = link_state_save_roots(&l->state, roots, &why);
+	if (r == 0)
+		r = tls_link_setup(l->tls, buf_span(&l->state.root), buf_span(&l->state.identity), &why);
+	if (r < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+	else
+		log_line(LOG_LEVEL_NOTICE, NULL, "the link follows the host's roots");
 }

@@ -55,6 +55,8 @@ static int take(struct link *l)
 			link_fetch_begin(l, &l->frame.u.lk_fetch);
 		else if (l->frame.type == LK_PEER_LOOK)
 			link_peer_begin(l, &l->frame.u.lk_peer_look);
+		else if (l->frame.type == LK_ROOTS)
+			link_identity_roots(l, l->frame.u.lk_roots.roots);
 		else
 			return E_WIRE_MESSAGE;
 	}

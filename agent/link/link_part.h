@@ -76,7 +76,7 @@ struct link {
 	bool                   established;
 	bool                   welcomed;
 	bool                   ping_wanted;
-	bool                   renamed;   /* the controller calls this host by another name than its identity does */
+	bool                   renamed;   /* the controller wants another identity now: another name, or by another authority */
 	bool                   moving;    /* this connection ends only for the next one, under the new identity */
 	bool                   final;     /* banned: nothing to ask for any more */
 	bool                   return_next; /* the next try is a return */
@@ -135,7 +135,9 @@ void link_return_stop(struct link *l); /* nothing of it is under way afterwards 
 int  link_return_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n);
 
 /* ---- link_identity.c ---- */
-void link_identity_welcomed(struct link *l, int64_t now_at, const char *agent);
+/* The host trusts other roots than before: so does the link, for its next connection. */
+void link_identity_roots(struct link *l, struct span roots);
+void link_identity_welcomed(struct link *l, const struct msg_welcome *w);
 void link_identity_look(struct link *l); /* asks for the next identity when half of this one's life is over */
 void link_identity_take(struct link *l, const struct lk_identity *identity);
 bool link_identity_ended(const struct link *l);       /* by the controller's time, as far as it is known */

@@ -6,6 +6,7 @@
 
 #include "agent/link/link_part.h"
 #include "shared/base/text.h"
+#include "shared/pki/cert.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
@@ -119,7 +120,9 @@ static void on_challenge(struct link *l)
 	struct buf        spki = BUF_MAX(SPKI_MAX);
 	struct lk_return  ask = {.challenge = l->frame.u.challenge.challenge};
 	int               code = fault_point("link.return.challenge") != 0 ? E_SYS_IO : key_spki(r->key, &spki);
-	digest_sha256(buf_span(&l->state.root), &ask.pin);
+	struct span roots = buf_span(&l->state.root), first = roots;
+	(void)der_next(&roots, &first);
+	digest_sha256(first, &ask.pin);
 	ask.link_spki = buf_span(&spki);
 	r->step = RETURN_SIGN;
 	if (code == 0)

@@ -9,12 +9,13 @@
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
 #include "shared/conf/conf.h"
+#include "shared/model/messages.h"
 #include "shared/pki/cert.h"
 #include "shared/pki/cert_url.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
-enum { PEM_MAX = 65536, OWN = -1 };
+enum { PEM_MAX = 65536, OWN = -1, ROOTS_DER_MAX = MSG_ROOTS_MAX * CERT_DER_MAX };
 
 static const char joined_file[] = "joined";
 static const char identity_file[] = "identity.pem";
@@ -34,7 +35,7 @@ static const struct conf_schema schema = {
 
 int link_state_open(const char *dir, struct link_state *ret, struct refusal *why)
 {
-	*ret = (struct link_state){.dir_fd = -1, .lock_fd = -1, .root = BUF_MAX(CERT_DER_MAX), .identity = BUF_MAX(PEM_MAX)};
+	*ret = (struct link_state){.dir_fd = -1, .lock_fd = -1, .root = BUF_MAX(ROOTS_DER_MAX), .identity = BUF_MAX(PEM_MAX)};
 	int r = dir_open_safe(dir, geteuid(), &ret->dir_fd, why);
 	if (r == 0)
 		r = dir_lock(ret->dir_fd, "lock", &ret->lock_fd, why);
@@ -217,4 +218,16 @@ int link_state_save_address(struct link_state *s, const char *address, struct re
 	if (r == 0)
 		memcpy(s->address, joined.address, sizeof(s->address));
 	return r;
+}
+
+int link_state_save_roots(struct link_state *s, struct span roots, struct refusal *why)
+{
+	if (roots.n == 0 || roots.n > ROOTS_DER_MAX)
+		return refuse(why, E_PKI_CERT, root_file, "%zu octets are no roots", roots.n);
+	int r = file_replace(s->dir_fd, root_file, roots, (uid_t)OWN, (gid_t)OWN, 0644, why);
+	if (r < 0)
+		return r;
+	buf_reset(&s->root);
+	buf_add(&s->root, roots.p, roots.n);
+	return buf_error(&s->root);
 }

@@ -16,7 +16,7 @@ struct link_state {
 	char       domain[DNS_NAME_SIZE];
 	char       address[ADDRESS_SIZE]; /* of the agents' port, as joining told */
 	char       join[ADDRESS_SIZE];    /* of the join port; "" in a folder that an older program wrote */
-	struct buf root;                  /* DER of the pinned root */
+	struct buf root;                  /* DER of the pinned root; later of those that the host trusts, one after the other */
 	struct buf identity;              /* PEM: key, certificate, chain; wiped when freed */
 	int64_t    not_before_at;         /* of the identity */
 	int64_t    not_after_at;
@@ -45,6 +45,8 @@ struct link_joined {
 };
 /* The end of joining: root, name, domain, addresses; after the identity. */
 _must_check_ int link_state_save_joined(struct link_state *s, const struct link_joined *joined, struct span root, struct refusal *why);
+/* Other roots than those that were known. */
+_must_check_ int link_state_save_roots(struct link_state *s, struct span roots, struct refusal *why);
 /* The agents' port has another address now. */
 _must_check_ int link_state_save_address(struct link_state *s, const char *address, struct refusal *why);
 

@@ -1,5 +1,5 @@
 /* tls_link.c - room agent/link: TLS towards the gateway.
- * Never: reconnecting, frames; trusting a name instead of the pinned root. */
+ * Never: reconnecting, frames; trusting a name instead of the roots. */
 #include "agent/link/tls_link.h"
 
 #include <errno.h>
@@ -33,15 +33,24 @@ static int tls_refuse(struct refusal *why, int code, const char *object)
 	return refuse(why, code, object, "%s", error != 0 ? text : "the connection was cut or the other side does not answer");
 }
 
-static bool trust_root(SSL_CTX *ctx, struct span root)
+static bool roots_add(X509_STORE *store, struct span roots)
 {
-	const unsigned char *p = root.p;
-	X509                *x = root.n <= LONG_MAX ? d2i_X509(NULL, &p, (long)root.n) : NULL;
-	X509_STORE          *store = X509_STORE_new();
-	bool                 ok = x != NULL && store != NULL && X509_STORE_add_cert(store, x) == 1 &&
-	          X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_X509_STRICT) == 1;
-	X509_free(x);
-	if (!ok) {
+	struct span one;
+	bool        ok = roots.n > 0;
+	while (ok && der_next(&roots, &one)) {
+		const unsigned char *p = one.p;
+		X509                *x = d2i_X509(NULL, &p, (long)one.n);
+		ok = x != NULL && X509_STORE_add_cert(store, x) == 1;
+		X509_free(x);
+	}
+	return ok && roots.n == 0;
+}
+
+static bool trust_roots(SSL_CTX *ctx, struct span roots)
+{
+	X509_STORE *store = X509_STORE_new();
+	if (store == NULL || !roots_add(store, roots) ||
+	    X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_X509_STRICT) != 1) {
 		X509_STORE_free(store);
 		return false;
 	}
@@ -64,15 +73,15 @@ static bool use_identity(SSL_CTX *ctx, struct span pem)
 	return ok;
 }
 
-int tls_link_setup(void *ssl_ctx, struct span root, struct span identity_pem, struct refusal *why)
+int tls_link_setup(void *ssl_ctx, struct span roots, struct span identity_pem, struct refusal *why)
 {
 	SSL_CTX *ctx = ssl_ctx;
 	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	if (!trust_root(ctx, root))
-		return tls_refuse(why, E_PKI_CERT, "pinned root");
+	if (!trust_roots(ctx, roots))
+		return tls_refuse(why, E_PKI_CERT, "trusted roots");
 	if (identity_pem.n > 0 && !use_identity(ctx, identity_pem))
 		return tls_refuse(why, E_PKI_MISMATCH, "link identity");
 	return 0;
@@ -126,16 +135,6 @@ static int peer_chain(SSL *ssl, struct buf *to)
 	return buf_error(to);
 }
 
-/* Offset of the last certificate in the chain. */
-static size_t last_certificate(struct span chain)
-{
-	struct span rest = chain;
-	struct span one = chain;
-	while (der_next(&rest, &one))
-		continue;
-	return (size_t)(one.p - chain.p);
-}
-
 /* spiffe://DOMAIN/gateway/...; any domain while joining (`domain` NULL). */
 static bool is_gateway(const char *uri, const char *domain)
 {
@@ -165,16 +164,13 @@ static int judge_chain(struct span chain, struct span root, const char *domain, 
 	return 0;
 }
 
-int tls_link_peer(void *ssl, struct span root, const char *domain, struct refusal *why)
+int tls_link_peer(void *ssl, struct span roots, const char *domain, struct refusal *why)
 {
 	struct buf  chain = BUF_MAX(CHAIN_DER_MAX);
 	int         r = peer_chain(ssl, &chain);
 	struct span sent = buf_span(&chain);
-	size_t      last = r == 0 ? last_certificate(sent) : 0;
-	if (r == 0 && last > 0 && span_equal((struct span){sent.p + last, sent.n - last}, root))
-		sent.n = last; /* the join port sends the root, too, for those who know only its pin */
 	if (r == 0)
-		r = judge_chain(sent, root, domain, why);
+		r = judge_chain(sent, roots, domain, why);
 	else
 		refuse(why, r, "server", "its chain is empty or too long");
 	buf_free(&chain);
@@ -187,8 +183,8 @@ struct tls_join {
 	int        fd;
 	SSL_CTX   *ctx;
 	SSL       *ssl;
-	struct buf chain; /* as sent; the root is its last certificate */
-	size_t     root_at;
+	struct buf  chain; /* as sent; the pinned root is in it */
+	struct span root;  /* in `chain` */
 	int64_t    until; /* the whole exchange; monotonic */
 };
 
@@ -268,6 +264,19 @@ static bool tls_connect(struct tls_join *j)
 	return n == 1;
 }
 
+/* The pinned one; the last that was sent where there is none. While the root changes two are sent. */
+static bool pinned_find(struct span chain, struct hash pin, struct span *ret_root, struct hash *ret_hash)
+{
+	struct span one;
+	while (der_next(&chain, &one)) {
+		digest_sha256(one, ret_hash);
+		*ret_root = one;
+		if (hash_equal(*ret_hash, pin))
+			return true;
+	}
+	return false;
+}
+
 /* The handshake accepts any chain: whether it is ours is judged from the pin, before a byte is sent. */
 static int handshake(struct tls_join *j, const char *address, struct hash pin, struct refusal *why)
 {
@@ -280,13 +289,11 @@ static int handshake(struct tls_join *j, const char *address, struct hash pin, s
 		return tls_refuse(why, E_LINK_DOWN, address);
 	if (peer_chain(j->ssl, &j->chain) < 0)
 		return refuse(why, E_PKI_CHAIN, address, "its chain is empty or too long");
-	j->root_at = last_certificate(buf_span(&j->chain));
-	digest_sha256(tls_join_root(j), &hash);
-	if (!hash_equal(hash, pin)) {
+	if (!pinned_find(buf_span(&j->chain), pin, &j->root, &hash)) {
 		char text[HASH_TEXT_SIZE];
 		return refuse(why, E_LINK_PIN, address, "its root certificate is sha256:%s", hash_text(hash, text));
 	}
-	return judge_chain((struct span){j->chain.p, j->root_at}, tls_join_root(j), NULL, why);
+	return judge_chain(buf_span(&j->chain), tls_join_root(j), NULL, why);
 }
 
 int tls_join_open(const char *address, struct hash pin, struct tls_join **ret, struct refusal *why)
@@ -310,7 +317,7 @@ int tls_join_open(const char *address, struct hash pin, struct tls_join **ret, s
 
 struct span tls_join_root(const struct tls_join *j)
 {
-	return (struct span){j->chain.p + j->root_at, j->chain.n - j->root_at};
+	return j->root;
 }
 
 static int write_all(struct tls_join *j, struct span bytes)

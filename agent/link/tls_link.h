@@ -9,10 +9,10 @@
 #include "shared/base/id.h"
 #include "shared/model/names.h"
 
-/* Settings of the library's client context: TLS 1.3, our root only, our identity (may be empty while joining). */
-_must_check_ int tls_link_setup(void *ssl_ctx, struct span root, struct span identity_pem, struct refusal *why);
-/* After the handshake, before anything is sent: the peer's chain leads to the root and its leaf is a gateway of `domain`. E_PKI_CHAIN, E_LINK_REFUSED. */
-_must_check_ int tls_link_peer(void *ssl, struct span root, const char *domain, struct refusal *why);
+/* Settings of the library's client context: TLS 1.3, our roots only, our identity (may be empty while joining). */
+_must_check_ int tls_link_setup(void *ssl_ctx, struct span roots, struct span identity_pem, struct refusal *why);
+/* After the handshake, before anything is sent: the peer's chain leads to one of the roots (DER one after the other) and its leaf is a gateway of `domain`. E_PKI_CHAIN, E_LINK_REFUSED. */
+_must_check_ int tls_link_peer(void *ssl, struct span roots, const char *domain, struct refusal *why);
 
 /* What the newest handshake told beyond the library's words. */
 struct tls_seen {
@@ -24,7 +24,7 @@ bool tls_seen_expired(const struct tls_seen *seen);        /* the server says th
 
 /* ---- joining: one blocking exchange ---- */
 struct tls_join;
-/* Connects, takes the server's root (the last certificate it sends) when its SHA-256 is `pin`, and checks the chain to it. E_LINK_PIN, E_LINK_DOWN, E_PKI_CHAIN. */
+/* Connects, takes the server's root: the certificate that it sends whose SHA-256 is `pin`, and checks the chain to it. E_LINK_PIN, E_LINK_DOWN, E_PKI_CHAIN. */
 _must_check_ int tls_join_open(const char *address, struct hash pin, struct tls_join **ret, struct refusal *why);
 struct span      tls_join_root(const struct tls_join *j); /* DER */
 /* POST /join with `body`; the answer's body, at most its buffer's cap. */

@@ -107,6 +107,17 @@ static bool may_be_forced(const struct context *x)
 	return x->r->emergency && x->e->override;
 }
 
+static bool of_root(const struct context *x)
+{
+	return rollover_is_root(x->r);
+}
+
+/* The last thing that hangs on a root is that hosts trust it. */
+static bool is_forgotten(const struct context *x)
+{
+	return of_root(x) && x->r->closed && x->e->figures.released && x->e->figures.holders == 0;
+}
+
 /* ---- effects ---------------------------------------------------------------------------------------------------- */
 
 static void act(struct rollover_step *s, enum rollover_action_kind kind)
@@ -143,7 +154,8 @@ static void switched(const struct context *x, struct rollover_step *s)
 	audit(s, AUDIT_CA_SWITCHED);
 }
 
-/* The gate of trust is none here: whoever trusts the root trusts the successor, which comes with each certificate. */
+/* There is no gate of trust in an emergency, nor need of one: a root has none, and below it whoever trusts the root trusts the
+ * successor, which comes with each certificate. */
 static void adopted_and_switched(const struct context *x, struct rollover_step *s)
 {
 	adopted(x, s);
@@ -281,7 +293,9 @@ static const struct transition {
 	                            ROLLOVER_EV_REFUSED,   NULL,                 NULL,           refused,              SAME},
 	{P(PREPARING) | P(ISSUING) | P(DRAINING),
 	                            ROLLOVER_EV_CLOSED,    in_emergency,         NULL,           closed,               SAME},
+	{P(RETIRING),               ROLLOVER_EV_CLOSED,    of_root,              NULL,           closed,               SAME},
 	{P(RETIRING),               ROLLOVER_EV_CLOSED,    NULL,                 NULL,           retired,              ROLLOVER_RETIRED},
+	{P(RETIRING),               ROLLOVER_EV_COUNTED,   is_forgotten,         NULL,           retired,              ROLLOVER_RETIRED},
 
 	{P(TRUST),                  ROLLOVER_EV_ADVANCE,   NULL,                 is_trusted,     switched,             ROLLOVER_ISSUING},
 	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_ADVANCE,   no_campaign_runs,     NULL,           asks_for_campaign,    SAME},
@@ -344,6 +358,8 @@ enum rollover_wish rollover_flow_wish(const struct rollover *r, int64_t now)
 {
 	if (rollover_flow_is_over(r) || (r->code != 0 && r->next_at > now))
 		return ROLLOVER_WANTS_NOTHING;
+	if (r->phase == ROLLOVER_RETIRING && r->closed && rollover_is_root(r))
+		return ROLLOVER_WANTS_RELEASED;
 	if (r->phase == ROLLOVER_RETIRING || (r->emergency && !r->closed))
 		return ROLLOVER_WANTS_CLOSED;
 	return r->phase == ROLLOVER_PREPARING ? ROLLOVER_WANTS_SUCCESSOR : ROLLOVER_WANTS_NOTHING;
@@ -356,7 +372,7 @@ bool rollover_flow_is_over(const struct rollover *r)
 
 bool rollover_flow_may_turn(const struct rollover *r)
 {
-	return !r->emergency && !rollover_flow_is_over(r) && r->phase != ROLLOVER_RETIRING;
+	return !r->emergency && !rollover_is_root(r) && !rollover_flow_is_over(r) && r->phase != ROLLOVER_RETIRING;
 }
 
 bool rollover_flow_ends_campaign(const struct rollover *r)

@@ -25,7 +25,9 @@ const char *rollover_event_name(enum rollover_event_kind k);
 
 /* What still hangs on the old one. */
 struct rollover_figures {
-	uint32_t distrustful;        /* agents that do not hold the successor's root yet; below the same root nobody */
+	uint32_t distrustful;        /* agents seen within 30 days that do not hold the successor's root yet; below the same root nobody */
+	uint32_t holders;            /* of a root: such agents that hold the old one yet */
+	bool     released;           /* of a root: hosts are given the trust bundle without the old one */
 	uint32_t reissuable;         /* certificates that their hosts would get anew, if they were asked to */
 	uint32_t agents;             /* hosts that were here within 30 days and hold something in use that it signed */
 	bool     campaign_open;      /* the last one is not closed */
@@ -80,7 +82,12 @@ _must_check_ int rollover_flow_step(const struct rollover *r, const struct rollo
 				    struct rollover_step *ret);
 
 /* What the signer is to be asked for now, again and again until it has answered. */
-enum rollover_wish { ROLLOVER_WANTS_NOTHING, ROLLOVER_WANTS_SUCCESSOR, ROLLOVER_WANTS_CLOSED };
+enum rollover_wish {
+	ROLLOVER_WANTS_NOTHING,
+	ROLLOVER_WANTS_SUCCESSOR,
+	ROLLOVER_WANTS_CLOSED,
+	ROLLOVER_WANTS_RELEASED, /* of a root: what stands below it is closed; the bundle without it may go to hosts */
+};
 enum rollover_wish rollover_flow_wish(const struct rollover *r, int64_t now);
 
 bool rollover_flow_is_over(const struct rollover *r);

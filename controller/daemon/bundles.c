@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -179,6 +180,38 @@ uint64_t bundles_epoch(const struct controller *ctl)
 	return ctl->bundles->list[ctl->bundles->handed].epoch;
 }
 
+bool bundles_trust(const struct controller *ctl, struct span root_der)
+{
+	return bundle_told_has(&ctl->bundles->list[ctl->bundles->handed], root_der);
+}
+
+bool bundles_keep(const struct controller *ctl, struct span root_der)
+{
+	const struct bundles *b = ctl->bundles;
+	for (size_t i = b->handed; i < b->n; i++)
+		if (!bundle_told_has(&b->list[i], root_der))
+			return false;
+	return true;
+}
+
+uint64_t bundles_since(const struct controller *ctl, struct span root_der)
+{
+	const struct bundles *b = ctl->bundles;
+	for (size_t i = 0; i < b->n; i++)
+		if (bundle_told_has(&b->list[i], root_der))
+			return b->list[i].epoch;
+	return 0;
+}
+
+struct span bundles_other(const struct controller *ctl, struct span root_der)
+{
+	const struct bundle_told *now = &ctl->bundles->list[ctl->bundles->handed];
+	for (uint32_t i = 0; now->n_roots == 2 && i < now->n_roots; i++)
+		if (!span_equal(now->roots[i].certificate, root_der))
+			return now->roots[i].certificate;
+	return (struct span){NULL, 0};
+}
+
 /* ---- to hosts --------------------------------------------------------------------------------------------------- */
 
 /* One after the other: a host takes only the one that follows its own. */
@@ -308,6 +341,55 @@ static void store_it(struct bundles *b, const struct bundle_told *newest, const 
 	commit_now(c, on_done, NULL);
 }
 
+/* The next one takes away this root, and no other. */
+static bool only_lacks(const struct bundle_told *before, const struct bundle_told *next, struct span root_der)
+{
+	for (uint32_t i = 0; i < before->n_roots; i++)
+		if (!bundle_told_has(next, before->roots[i].certificate) && !span_equal(before->roots[i].certificate, root_der))
+			return false;
+	return !bundle_told_has(next, root_der);
+}
+
+static void on_released(struct controller *ctl, const void *value, size_t n)
+{
+	(void)value, (void)n;
+	struct bundles *b = ctl->bundles;
+	b->handed++;
+	log_line(LOG_LEVEL_NOTICE, NULL, "trust bundle %" PRIu64 " goes to hosts", bundles_epoch(ctl));
+	crls_republish(ctl);
+	round_begin(b);
+}
+
+static void hand_next(struct bundles *b)
+{
+	const struct bundle_told *next = &b->list[b->handed + 1];
+	struct commit            *c = commit_new(b->ctl);
+	char                      name[NAME_SIZE];
+	put(c, 0, next);
+	commit_audit(c,
+		     &(struct audit_of){
+			     .event = AUDIT_TRUST_RELEASED, .actor = "controller", .object = name_of(next->epoch, name)},
+		     "{s:I,s:I}", "epoch", (json_int_t)next->epoch, "roots", (json_int_t)next->n_roots);
+	commit_then(c, on_released, "", 1);
+	commit_fault_points(c, "controller.release", "controller.release_stored");
+	b->storing = true;
+	commit_now(c, on_done, NULL);
+}
+
+int bundles_release(struct controller *ctl, struct span root_der)
+{
+	struct bundles           *b = ctl->bundles;
+	const struct bundle_told *now = &b->list[b->handed];
+	if (!bundle_told_has(now, root_der))
+		return 0;
+	if (b->handed + 1 >= b->n || !only_lacks(now, &b->list[b->handed + 1], root_der))
+		return E_NOT_FOUND;
+	if (b->storing)
+		return E_API_BUSY;
+	hand_next(b);
+	return 0;
+}
+
 static void store_next(struct bundles *b)
 {
 	const struct bundle_told *newest = &b->list[b->n - 1], *next = &b->waiting[0];
@@ -348,6 +430,11 @@ void bundles_told(struct controller *ctl, struct span frame)
 
 void bundles_tick(struct controller *ctl)
 {
-	if (!ctl->stopping)
-		store_next(ctl->bundles);
+	struct bundles *b = ctl->bundles;
+	if (ctl->stopping)
+		return;
+	store_next(b);
+	/* it was held up by one before it that has gone out meanwhile */
+	if (!b->storing && b->handed + 1 < b->n && !takes_away(&b->list[b->handed], &b->list[b->handed + 1]))
+		hand_next(b);
 }

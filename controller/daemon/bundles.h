@@ -30,6 +30,17 @@ bool bundles_acked(struct controller *ctl, struct member *m,
 struct span bundles_frame(const struct controller *ctl); /* what hosts get now, encoded */
 uint64_t    bundles_epoch(const struct controller *ctl);
 
+/* ---- the roots in them ---- */
+
+bool        bundles_trust(const struct controller *ctl, struct span root_der);    /* hosts are told to trust it */
+bool        bundles_keep(const struct controller *ctl, struct span root_der);     /* and no bundle that is kept back takes it away */
+uint64_t    bundles_since(const struct controller *ctl, struct span root_der);    /* epoch of the first that has it; 0 = none */
+struct span bundles_other(const struct controller *ctl, struct span root_der);    /* the root beside this one, where two are trusted */
+/* Two persons agreed that nobody needs this root: the next bundle, which was kept back because it takes that one away and no other,
+ * goes to hosts. Adds nothing to a commit: it is said again until it is so. E_NOT_FOUND: it is not there, a person has to make it
+ * (`vcc-signer drop-root`); E_API_BUSY. */
+_must_check_ int bundles_release(struct controller *ctl, struct span root_der);
+
 /* ---- read from the store, on any thread ---- */
 
 struct bundle_told {

@@ -2,6 +2,7 @@
  * Never: private keys. */
 #include "controller/daemon/catalog.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "controller/daemon/service_policy.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
 struct template_entry {
@@ -90,27 +92,101 @@ static int load_issuers(struct catalog *c, struct store_view *view)
 	return r;
 }
 
+/* ---- chains ----------------------------------------------------------------------------------------------------- */
+
+const char *catalog_cross_name(const char *root_id, char ret[CROSS_NAME_SIZE])
+{
+	(void)snprintf(ret, CROSS_NAME_SIZE, "cross-%s", root_id);
+	return ret;
+}
+
+static struct span der_of(const struct catalog_issuer *i)
+{
+	return (struct span){i->row.der, i->row.der_len};
+}
+
+static int load_cross(struct catalog_issuer *root, struct store_view *view)
+{
+	char name[CROSS_NAME_SIZE];
+	root->cross = (struct buf)BUF_MAX(CERT_DER_MAX);
+	int r = view_setting(view, catalog_cross_name(root->row.issuer_id, name), &root->cross);
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
+/* The root that this one follows; NULL = it is the first. */
+static const struct catalog_issuer *root_before(const struct catalog *c, const struct catalog_issuer *root)
+{
+	for (size_t i = 0; root->cross.n > 0 && i < c->n_issuers; i++)
+		if (c->issuers[i].row.role == ISSUER_ROOT && &c->issuers[i] != root &&
+		    cert_verify(buf_span(&root->cross), (struct span){NULL, 0}, der_of(&c->issuers[i]), 0, 0, NULL) == 0)
+			return &c->issuers[i];
+	return NULL;
+}
+
+static void chain_end(const struct catalog *c, const struct catalog_issuer *root, struct catalog_issuer *one)
+{
+	const struct catalog_issuer *before = root_before(c, root);
+	if (before != NULL && before->row.not_after_at > clock_now()) { /* it ends with the one before */
+		buf_add(&one->chain_bytes, root->cross.p, root->cross.n);
+		buf_add(&one->chain_root_bytes, root->cross.p, root->cross.n);
+	}
+	buf_add(&one->chain_root_bytes, root->row.der, root->row.der_len);
+	if (before != NULL && !before->row.retired)
+		buf_add(&one->chain_root_bytes, before->row.der, before->row.der_len);
+}
+
 /* The certificate and its parents up to the root. */
 static int chain_of(struct catalog *c, struct catalog_issuer *one)
 {
 	struct cert_info info;
-	int              r = cert_read((struct span){one->row.der, one->row.der_len}, &info);
+	int              r = cert_read(der_of(one), &info);
 	if (r < 0)
 		return r;
+	buf_free(&one->chain_bytes);
+	buf_free(&one->chain_root_bytes);
 	one->spki_hash = info.spki_hash;
 	one->chain_bytes = (struct buf)BUF_MAX(CHAIN_DER_MAX);
 	one->chain_root_bytes = (struct buf)BUF_MAX(CHAIN_DER_MAX);
 	const struct catalog_issuer *at = one;
 	for (size_t depth = 0; at != NULL && depth < CHAIN_MAX; depth++) {
-		bool root = at->row.parent_id[0] == '\0';
-		if (!root)
-			buf_add(&one->chain_bytes, at->row.der, at->row.der_len);
+		if (at->row.role == ISSUER_ROOT) {
+			chain_end(c, at, one);
+			break;
+		}
+		buf_add(&one->chain_bytes, at->row.der, at->row.der_len);
 		buf_add(&one->chain_root_bytes, at->row.der, at->row.der_len);
-		at = root ? NULL : catalog_issuer(c, at->row.parent_id);
+		at = catalog_issuer(c, at->row.parent_id);
 	}
 	one->chain = buf_span(&one->chain_bytes);
 	one->chain_root = buf_span(&one->chain_root_bytes);
 	return buf_error(&one->chain_root_bytes);
+}
+
+struct catalog_issuer *catalog_root_of(struct catalog *c, const struct catalog_issuer *i)
+{
+	return catalog_issuer(c, i->row.role == ISSUER_ROOT ? i->row.issuer_id : i->row.parent_id);
+}
+
+struct hash catalog_pin(struct catalog *c)
+{
+	const struct catalog_issuer *root = catalog_issuer_of_role(c, ISSUER_ROOT);
+	struct hash                  pin = {{0}};
+	if (root != NULL)
+		digest_sha256(der_of(root), &pin);
+	return pin;
+}
+
+bool catalog_has_pin(struct catalog *c, struct hash pin)
+{
+	for (size_t i = 0; i < c->n_issuers; i++) {
+		struct hash hash;
+		if (c->issuers[i].row.role != ISSUER_ROOT)
+			continue;
+		digest_sha256(der_of(&c->issuers[i]), &hash);
+		if (hash_equal(hash, pin))
+			return true;
+	}
+	return false;
 }
 
 int catalog_open(struct store_view *view, const char *public_url, struct catalog **ret, struct refusal *why)
@@ -125,9 +201,11 @@ int catalog_open(struct store_view *view, const char *public_url, struct catalog
 		r = load_issuers(c, view);
 	for (size_t i = 0; r == 0 && i < c->n_issuers; i++) {
 		r = issue_ca_make(&c->issuers[i].row, NULL, public_url, &c->issuers[i].ca);
-		if (r == 0)
-			r = chain_of(c, &c->issuers[i]);
+		if (r == 0 && c->issuers[i].row.role == ISSUER_ROOT)
+			r = load_cross(&c->issuers[i], view);
 	}
+	for (size_t i = 0; r == 0 && i < c->n_issuers; i++)
+		r = chain_of(c, &c->issuers[i]);
 	if (r == 0 && catalog_issuer_of_role(c, ISSUER_ROOT) == NULL)
 		r = E_NOT_FOUND;
 	if (r < 0) {
@@ -168,6 +246,7 @@ void catalog_free(struct catalog *c)
 		issue_ca_free(c->issuers[i].ca);
 		buf_free(&c->issuers[i].chain_bytes);
 		buf_free(&c->issuers[i].chain_root_bytes);
+		buf_free(&c->issuers[i].cross);
 	}
 	free(c);
 }
@@ -310,14 +389,15 @@ int catalog_signs(const struct catalog *c, const struct catalog_issuer *i, enum 
 	return E_CA_REVOKED;
 }
 
-int catalog_add_issuer(struct catalog *c, const struct issuer *row, const char *public_url)
+int catalog_add_issuer(struct catalog *c, const struct issuer *row, struct span cross, const char *public_url)
 {
 	struct catalog_issuer *one = &c->issuers[c->n_issuers];
 	if (catalog_issuer(c, row->issuer_id) != NULL)
 		return 0;
 	if (c->n_issuers == CATALOG_ISSUERS_MAX)
 		return E_FULL;
-	*one = (struct catalog_issuer){.row = *row};
+	*one = (struct catalog_issuer){.row = *row, .cross = BUF_MAX(CERT_DER_MAX)};
+	buf_add(&one->cross, cross.p, cross.n);
 	int r = issue_ca_make(&one->row, NULL, public_url, &one->ca);
 	if (r == 0) {
 		c->n_issuers++;
@@ -331,9 +411,13 @@ void catalog_set_standing(struct catalog *c, const char *issuer_id, enum issuer_
 	struct catalog_issuer *i = catalog_issuer(c, issuer_id);
 	if (i == NULL)
 		return;
+	bool chains = retired && !i->row.retired && i->row.role == ISSUER_ROOT;
 	i->row.standing = standing;
 	i->row.retired |= retired;
 	text_cut(i->row.successor_id, sizeof(i->row.successor_id), successor_id);
+	for (size_t k = 0; chains && k < c->n_issuers; k++)
+		if (chain_of(c, &c->issuers[k]) < 0)
+			log_line(LOG_LEVEL_ERROR, NULL, "the chain of CA %s cannot be made", c->issuers[k].row.issuer_id);
 }
 
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i)

@@ -14,9 +14,11 @@ struct catalog_issuer {
 	struct issuer    row;        /* crl_number is the highest one given out */
 	struct issue_ca *ca;         /* without key */
 	struct hash      spki_hash;
-	struct span      chain;      /* this certificate and its parents without the root: what travels with a leaf */
-	struct span      chain_root; /* the same with the root */
+	struct span      chain;      /* this certificate and its parents without the root: what travels with a leaf. Below a root that
+				       follows another also its certificate by that one, for who knows only that one */
+	struct span      chain_root; /* the same with the root, and after it the one that it follows, until that is retired */
 	struct buf       chain_bytes, chain_root_bytes;
+	struct buf       cross; /* of a root that follows another: its certificate by that one; else empty */
 	unsigned         asked;   /* rollover_ask.c: requests about it that are on their way to the store */
 	bool             offline; /* the signer said so: its key is kept elsewhere */
 };
@@ -40,8 +42,16 @@ struct catalog_issuer *catalog_issuer_of_role(struct catalog *c, enum issuer_rol
 struct catalog_issuer *catalog_issuer_for(struct catalog *c, const struct template *t);
 /* Why this one signs nothing: E_CA_REVOKED, E_CA_GIVES_WAY; 0 = it signs. NULL allowed, where nobody of `role` was found. */
 _must_check_ int catalog_signs(const struct catalog *c, const struct catalog_issuer *i, enum issuer_role role);
-/* One that was just stored. Known already: nothing. E_FULL, E_PKI_*. */
-_must_check_ int catalog_add_issuer(struct catalog *c, const struct issuer *row, const char *public_url);
+/* One that was just stored; a root with its certificate by the one before, which came first. Known already: nothing. E_FULL, E_PKI_*. */
+_must_check_ int catalog_add_issuer(struct catalog *c, const struct issuer *row, struct span cross, const char *public_url);
+/* "cross-ROOT": the store's setting with that certificate. */
+enum { CROSS_NAME_SIZE = ISSUER_ID_SIZE + 8 };
+const char *catalog_cross_name(const char *root_id, char ret[CROSS_NAME_SIZE]);
+struct catalog_issuer *catalog_root_of(struct catalog *c, const struct catalog_issuer *i); /* itself, where it is one */
+/* SHA-256 of the certificate of the root that issues: what invites pin. */
+struct hash catalog_pin(struct catalog *c);
+/* Is it the pin of a root that we have, or had? */
+bool catalog_has_pin(struct catalog *c, struct hash pin);
 void             catalog_set_standing(struct catalog *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id, bool retired);
 bool                   catalog_has_key(const struct catalog *c, struct hash spki_hash); /* of any authority, past ones too */
 struct catalog_issuer *catalog_issuer_at(struct catalog *c, size_t i); /* NULL beyond the last */

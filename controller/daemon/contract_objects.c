@@ -283,13 +283,14 @@ OBJECT(trust, "Trust", NULL, F("epoch", API_INTEGER, 0), F("threshold", API_INTE
        F("proved", API_INTEGER, 0), F("reloaded", API_INTEGER, 0), F("unproved", API_INTEGER, 0), F("behind", API_INTEGER, 0),
        F("away", API_INTEGER, 0), F("complete", API_BOOL, 0), LIST("items", &object_trust_item));
 
-PART(rollover_trust, "RolloverTrust", NULL, F("kind", API_TEXT, 0), F("missing", API_INTEGER, 0), F("why", API_TEXT, 0));
+PART(rollover_trust, "RolloverTrust", NULL, F("kind", API_TEXT, 0), F("missing", API_INTEGER, API_NULL), F("unproved", API_INTEGER, API_NULL),
+     F("epoch", API_INTEGER, API_NULL), F("why", API_TEXT, 0));
 
 PART(rollover_left, "RolloverLeft", NULL, F("counted_at", API_TIME, API_NULL), F("reissuable", API_INTEGER, 0), F("suspended", API_INTEGER, 0),
      F("external", API_INTEGER, 0), F("signing", API_INTEGER, 0), F("ending", API_INTEGER, 0), F("identities", API_INTEGER, 0),
      F("gateways", API_INTEGER, 0), F("agents", API_INTEGER, 0), F("agents_away", API_INTEGER, 0), F("agents_unseen", API_INTEGER, 0));
 
-PART(rollover_item, "RolloverItem", NULL, ONE_OF("state", 0, "pending,away,suspended,external,signing,ending,identity,gateway"),
+PART(rollover_item, "RolloverItem", NULL, ONE_OF("state", 0, "pending,away,suspended,external,signing,ending,identity,gateway,trust,unproved"),
      F("id", API_TEXT, 0), F("agent", API_TEXT, API_NULL), F("service", API_TEXT, API_NULL), F("expires_at", API_TIME, API_NULL));
 
 OBJECT(rollover, "Rollover", NULL, F("issuer_id", API_TEXT, 0), F("successor_id", API_TEXT, 0),

@@ -180,8 +180,6 @@ static int load(struct controller *ctl, struct refusal *why)
 		r = bundles_load(ctl, why);
 	if (r < 0)
 		return r;
-	const struct catalog_issuer *root = catalog_issuer_of_role(ctl->catalog, ISSUER_ROOT);
-	digest_sha256((struct span){root->row.der, root->row.der_len}, &ctl->pin);
 	r = view_outbox_top(ctl->view, &ctl->message_id);
 	if (r == 0)
 		r = identities_open(ctl, &ctl->identities, why);
@@ -411,8 +409,11 @@ static int authorities_make(struct controller *ctl)
 {
 	ctl->authorities = (struct buf)BUF_MAX(AUTHORITIES_MAX);
 	for (size_t i = 0; catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
-		const struct issuer *row = &catalog_issuer_at(ctl->catalog, i)->row;
-		int                  r = row->role != ISSUER_ROOT ? cert_pem_add((struct span){row->der, row->der_len}, &ctl->authorities) : 0;
+		const struct catalog_issuer *one = catalog_issuer_at(ctl->catalog, i);
+		struct span                  der = {one->row.der, one->row.der_len};
+		if (one->row.role == ISSUER_ROOT) /* by it who knows only the root before finds the way to what is below this one */
+			der = buf_span(&one->cross);
+		int r = der.n > 0 ? cert_pem_add(der, &ctl->authorities) : 0;
 		if (r < 0)
 			return r;
 	}

@@ -134,8 +134,10 @@ bool crls_shard_old(const struct controller *ctl, const struct shard *s, int64_t
 
 static bool is_due(const struct controller *ctl, const struct shard *s, int64_t now)
 {
-	return catalog_issuer(ctl->catalog, s->key.issuer_id) != NULL && !s->busy && s->retry_at <= now &&
-	       (s->dirty || crls_shard_old(ctl, s, now));
+	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	if (i == NULL || (is_root(i) && i->row.retired && i->offline)) /* nobody trusts that root any more: its key need not be fetched */
+		return false;
+	return !s->busy && s->retry_at <= now && (s->dirty || crls_shard_old(ctl, s, now));
 }
 
 /* ---- collecting ------------------------------------------------------------------------------------------------ */
@@ -510,4 +512,18 @@ int crls_load(struct controller *ctl)
 		crl_files_changed(ctl);
 	}
 	return r;
+}
+
+int crls_adopt(struct controller *ctl, const char *issuer_id)
+{
+	int r = load_shard(ctl, issuer_id, 0);
+	crls_republish(ctl);
+	return r;
+}
+
+void crls_republish(struct controller *ctl)
+{
+	ctl->crls->all_stale = true;
+	crl_news_changed(ctl);
+	crl_files_changed(ctl);
 }

@@ -12,6 +12,11 @@ void             crls_free(struct crls *c);
 /* Start: what is stored is published at once; what is missing or old becomes due. */
 _must_check_ int crls_load(struct controller *ctl);
 
+/* Of an authority that came with its first list, which is stored. */
+_must_check_ int crls_adopt(struct controller *ctl, const char *issuer_id);
+/* Which of them hosts are given has changed: other roots are in use. */
+void crls_republish(struct controller *ctl);
+
 /* Something of this shard was revoked or first issued: its list is due when the commit is stored. */
 void crls_dirty_later(struct commit *c, const char *issuer_id, uint32_t shard);
 /* The same for an issuance that is new: only when its shard has no list yet. */

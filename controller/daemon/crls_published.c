@@ -2,6 +2,7 @@
  * Never: making one. */
 #include <string.h>
 
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls_shards.h"
@@ -14,7 +15,8 @@
 static bool is_missed(const struct controller *ctl, const struct shard *s)
 {
 	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
-	return s->der.n > 0 || issuer == NULL || issuer->row.standing != ISSUER_STANDS_BY;
+	bool forgotten = issuer != NULL && issuer->row.role == ISSUER_ROOT && issuer->row.retired;
+	return !forgotten && (s->der.n > 0 || issuer == NULL || issuer->row.standing != ISSUER_STANDS_BY);
 }
 
 bool crls_fresh(const struct controller *ctl, int64_t now)
@@ -26,11 +28,20 @@ bool crls_fresh(const struct controller *ctl, int64_t now)
 	return true;
 }
 
+/* Hosts refuse a set with a list whose authority leads to no root of theirs: those below the next root are in it when that root
+ * issues, those below the one before until hosts are told to forget it. */
+static bool is_in_use(const struct controller *ctl, const struct catalog_issuer *issuer)
+{
+	const struct catalog_issuer *root = catalog_root_of(ctl->catalog, issuer);
+	return root != NULL && root->row.standing != ISSUER_STANDS_BY &&
+	       bundles_trust(ctl, (struct span){root->row.der, root->row.der_len});
+}
+
 /* Whatever an authority that has ended signed has ended, too. Its list must not spoil the others when nobody makes it any more. */
 static bool is_published(const struct controller *ctl, const struct shard *s)
 {
 	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
-	return s->der.n > 0 && issuer != NULL && issuer->row.not_after_at > clock_now();
+	return s->der.n > 0 && issuer != NULL && issuer->row.not_after_at > clock_now() && is_in_use(ctl, issuer);
 }
 
 static struct crl_state state_of(const struct controller *ctl, const struct shard *s, int64_t now)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/enrol_reply.h"
 #include "controller/daemon/enrol_return.h"
@@ -76,7 +77,7 @@ static int check_invite(const struct join_job *j, int64_t now)
 	const struct invite *i = &j->invite;
 	if (!text_equal(i->name, j->body.name))
 		return E_JOIN_SIGNATURE;
-	if (!hash_equal(j->body.pin, j->ctl->pin))
+	if (!catalog_has_pin(j->ctl->catalog, j->body.pin))
 		return E_LINK_PIN;
 	if (i->expires_at <= now || (i->used_at != 0 && !hash_equal(i->used_by, j->host_hash)))
 		return E_JOIN_TOKEN;

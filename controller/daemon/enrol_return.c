@@ -10,6 +10,7 @@
 
 #include <utlist.h>
 
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/challenge.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/enrol_reply.h"
@@ -129,7 +130,7 @@ static int check_facts(struct return_job *j)
 	r = check_state(&a);
 	if (r == 0 && !challenge_fresh(j->ctl->challenge_secret, j->asked, clock_monotonic(), j->body.challenge))
 		r = E_RETURN_STALE;
-	if (r == 0 && !hash_equal(j->body.pin, j->ctl->pin))
+	if (r == 0 && !catalog_has_pin(j->ctl->catalog, j->body.pin))
 		r = E_LINK_PIN;
 	return r;
 }

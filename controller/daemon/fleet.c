@@ -15,6 +15,7 @@
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
+#include "controller/daemon/identities.h"
 #include "controller/daemon/rename.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
@@ -28,6 +29,7 @@ enum {
 	WELCOMES_PER_TURN = 100, /* paced after a roster, so that not everybody re-sends at once */
 	WELCOME_TURN_MS = 20,
 	REWELCOME_MS = 2000,
+	IDENTITY_EVERY_MS = 50, /* who is to ask for another identity: each costs a signature and a new connection */
 };
 
 struct entry {
@@ -249,6 +251,7 @@ static void welcome_to(struct controller *ctl, struct member *m, uint64_t gatewa
 		.receipt_seq = m->row->receipt_seq,
 		.identity_not_after_at = not_after_at,
 		.bundle_epoch = bundles_epoch(ctl),
+		.renew_identity = identities_due(ctl, m->row),
 	};
 	text_cut(w.agent, sizeof(w.agent), m->name);
 	struct fleet *f = ctl->fleet;
@@ -317,6 +320,17 @@ void fleet_rewelcome_all(struct controller *ctl)
 	int64_t at = clock_monotonic() + REWELCOME_MS;
 	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m))
 		welcome_later(ctl, m->name, at); /* in turns */
+}
+
+void fleet_identities_due(struct controller *ctl)
+{
+	int64_t at = clock_monotonic() + REWELCOME_MS;
+	if (!identities_move(ctl))
+		return;
+	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m)) {
+		welcome_later(ctl, m->name, at);
+		at += IDENTITY_EVERY_MS;
+	}
 }
 
 /* ---- connections by number -------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "controller/daemon/enrol.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/gateway_certs.h"
+#include "controller/daemon/gateway_trust.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
@@ -60,6 +61,14 @@ static struct gateway *find(const struct controller *ctl, uint64_t number)
 uint32_t gateways_count(const struct controller *ctl)
 {
 	return HASH_COUNT(ctl->gateways->by_number);
+}
+
+void gateways_each(struct controller *ctl, gateway_fn *fn)
+{
+	struct gateway *g, *tmp;
+	HASH_ITER (hh, ctl->gateways->by_number, g, tmp)
+		if (g->helloed)
+			fn(ctl, g->number);
 }
 
 bool gateways_in_roster(const struct controller *ctl, uint64_t gateway)
@@ -131,6 +140,7 @@ static void on_hello(struct gateway *g, const struct gw_hello *hello)
 	log_line(LOG_LEVEL_NOTICE, NULL, "gateway %s %s is connected: agents %s, join %s", hello->name, hello->version,
 		 hello->listen, hello->join_listen);
 	(void)gateways_send(ctl, g->number, GW_CREDIT, 0, &(struct gw_credit){.frames = CREDIT});
+	gateway_trust_tell(ctl, g->number);
 }
 
 static void take(struct gateway *g, const struct wire_frame *in)

@@ -23,4 +23,8 @@ uint32_t gateways_count(const struct controller *ctl);
 /* Is the gateway still telling its roster (welcomes are paced then)? */
 bool gateways_in_roster(const struct controller *ctl, uint64_t gateway);
 
+/* Of those that said hello. */
+typedef void gateway_fn(struct controller *ctl, uint64_t gateway);
+void         gateways_each(struct controller *ctl, gateway_fn *fn);
+
 #endif

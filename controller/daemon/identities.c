@@ -361,6 +361,25 @@ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, con
 	return r;
 }
 
+bool identities_move(struct controller *ctl)
+{
+	const struct catalog_issuer *i;
+	bool                         drains = false;
+	for (size_t k = 0; (i = catalog_issuer_at(ctl->catalog, k)) != NULL; k++)
+		drains |= i->row.role == ISSUER_AGENT && i->row.standing == ISSUER_DRAINS && !i->row.retired;
+	return drains && catalog_issuer_of_role(ctl->catalog, ISSUER_AGENT) != NULL;
+}
+
+/* Half of its life would be early enough but for its authority, which is not retired before nobody shows it any more. */
+bool identities_due(struct controller *ctl, const struct agent *a)
+{
+	struct issuance now;
+	if (!identities_move(ctl) || rows_issuance(ctl->rows, a->identity, &now) < 0)
+		return false;
+	const struct catalog_issuer *by = catalog_issuer(ctl->catalog, now.issuer_id);
+	return by != NULL && by->row.standing == ISSUER_DRAINS;
+}
+
 /* ---- the admin listener ---------------------------------------------------------------------------------------- */
 
 void identities_tick(struct controller *ctl, int64_t now)

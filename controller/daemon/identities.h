@@ -44,4 +44,7 @@ void identities_tick(struct controller *ctl, int64_t now); /* the admin listener
 bool identities_admin(struct controller *ctl, struct span *ret_chain_pem, struct span *ret_key_pem);
 bool identities_admin_ready(const struct controller *ctl, int64_t now);
 
+bool identities_move(struct controller *ctl); /* agents change from one authority to another */
+bool identities_due(struct controller *ctl, const struct agent *a); /* this one has not yet */
+
 #endif

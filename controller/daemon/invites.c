@@ -133,7 +133,7 @@ static void where_to_join(const struct controller *ctl, char address[ADDRESS_SIZ
 {
 	char hash[HASH_TEXT_SIZE];
 	text_cut(address, ADDRESS_SIZE, ctl->conf->join_address);
-	(void)snprintf(pin, PIN_TEXT_SIZE, "sha256:%s", hash_text(ctl->pin, hash));
+	(void)snprintf(pin, PIN_TEXT_SIZE, "sha256:%s", hash_text(catalog_pin(ctl->catalog), hash));
 }
 
 void controller_invite(struct controller *ctl, const struct invite_request *request, const struct caller *who,

@@ -9,6 +9,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/ocsp_keys.h"
+#include "controller/daemon/rollover_root.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
@@ -28,10 +29,11 @@ static void standing_stored(struct controller *ctl, const void *value, size_t n)
 	(void)n;
 	const struct standing *s = value;
 	catalog_set_standing(ctl->catalog, s->issuer_id, s->standing, s->successor_id, s->retired);
+	ctl->issuers_moved = true;
 }
 
-static void set_standing(struct commit *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id,
-			 bool retired)
+void rollover_act_standing(struct commit *c, const char *issuer_id, enum issuer_standing standing, const char *successor_id,
+			   bool retired)
 {
 	struct standing s = {.standing = standing, .retired = retired};
 	text_cut(s.issuer_id, sizeof(s.issuer_id), issuer_id);
@@ -45,7 +47,7 @@ static void adopted(struct controller *ctl, const void *value, size_t n)
 	(void)n;
 	struct issuer row;
 	memcpy(&row, value, sizeof(row));
-	int r = catalog_add_issuer(ctl->catalog, &row, ctl->conf->public_url);
+	int r = catalog_add_issuer(ctl->catalog, &row, (struct span){NULL, 0}, ctl->conf->public_url);
 	if (r < 0) {
 		log_line(LOG_LEVEL_ERROR, NULL, "CA %s is stored and cannot be used before the next start: %s", row.issuer_id,
 			 err_what(r));
@@ -53,6 +55,7 @@ static void adopted(struct controller *ctl, const void *value, size_t n)
 	}
 	ocsp_keys_add(ctl, &row);
 	controller_issuers_changed(ctl);
+	ctl->issuers_moved = true;
 }
 
 /* Who asked for it gets what it asked for, or nothing: name, root and kind are those of the order. */
@@ -94,7 +97,9 @@ static void list_now(struct controller *ctl, const void *value, size_t n)
 static int act_adopt(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made)
 {
 	struct issuer row;
-	int           r = successor_row(ctl, next, made, &row);
+	if (rollover_is_root(next))
+		return rollover_root_adopt(ctl, c, next);
+	int r = successor_row(ctl, next, made, &row);
 	if (r < 0)
 		return r;
 	if (catalog_issuer(ctl->catalog, next->successor_id) != NULL)
@@ -109,7 +114,7 @@ static int act_adopt(struct controller *ctl, struct commit *c, const struct roll
 /* Nothing more comes from it, though there is no other yet. */
 static void stop(struct commit *c, const struct rollover *next)
 {
-	set_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, false);
+	rollover_act_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, false);
 }
 
 static int act_stop(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made)
@@ -121,9 +126,13 @@ static int act_stop(struct controller *ctl, struct commit *c, const struct rollo
 
 static int act_switch(struct controller *ctl, struct commit *c, const struct rollover *next, struct span made)
 {
-	(void)ctl, (void)made;
-	set_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, false);
-	set_standing(c, next->successor_id, ISSUER_ISSUES, "", false);
+	(void)made;
+	if (rollover_is_root(next)) {
+		rollover_root_switch(ctl, c, next);
+		return 0;
+	}
+	rollover_act_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, false);
+	rollover_act_standing(c, next->successor_id, ISSUER_ISSUES, "", false);
 	return 0;
 }
 
@@ -131,9 +140,13 @@ static int act_switch_back(struct controller *ctl, struct commit *c, const struc
 {
 	(void)made;
 	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, next->successor_id);
-	set_standing(c, next->issuer_id, ISSUER_ISSUES, "", false);
+	if (rollover_is_root(next)) {
+		rollover_root_switch_back(ctl, c, next);
+		return 0;
+	}
+	rollover_act_standing(c, next->issuer_id, ISSUER_ISSUES, "", false);
 	if (successor != NULL)
-		set_standing(c, next->successor_id, ISSUER_STANDS_BY, "", false);
+		rollover_act_standing(c, next->successor_id, ISSUER_STANDS_BY, "", false);
 	return 0;
 }
 
@@ -182,7 +195,11 @@ static int act_retire(struct controller *ctl, struct commit *c, const struct rol
 	(void)made;
 	const struct catalog_issuer *old = catalog_issuer(ctl->catalog, next->issuer_id);
 	struct revoked_ca            v = {.at = next->ended_at};
-	set_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, true);
+	if (rollover_is_root(next)) {
+		rollover_root_retire(ctl, c, next);
+		return 0;
+	}
+	rollover_act_standing(c, next->issuer_id, ISSUER_DRAINS, next->successor_id, true);
 	if (!next->emergency || old == NULL)
 		return 0;
 	text_cut(v.issuer_id, sizeof(v.issuer_id), next->issuer_id);

@@ -9,6 +9,9 @@
 /* `made`: the successor's certificate, where the step adopts one. E_PKI_*, E_INTERNAL: the commit is to be dropped. */
 _must_check_ int rollover_act(struct controller *ctl, struct commit *c, const struct rollover_step *s, struct span made,
 			      const struct caller *who);
+/* What an authority does from this commit on. */
+void             rollover_act_standing(struct commit *c, const char *issuer_id, enum issuer_standing standing,
+				       const char *successor_id, bool retired);
 /* Nobody wants its last campaign any more. Repeated: nothing. */
 void             rollover_act_end_campaign(struct controller *ctl, const struct rollover *r);
 void             rollover_act_begin(struct commit *c, const struct rollover *first, const struct caller *who);

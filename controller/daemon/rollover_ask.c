@@ -13,6 +13,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/rollover_left.h"
+#include "controller/daemon/rollover_root.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -108,11 +109,24 @@ static unsigned number_of(const char *issuer_id)
 	return dash != NULL ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
 }
 
+/* Of a root the one that a person made and hosts know; none there is none. */
+static void root_after(struct controller *ctl, const struct issuer *old, char ret[ISSUER_ID_SIZE])
+{
+	const struct rollover *own = rollovers_find(ctl, old->issuer_id);
+	ret[0] = '\0';
+	if (rollover_root_next(ctl, old, ret, NULL) < 0 && own != NULL)
+		text_cut(ret, ISSUER_ID_SIZE, own->successor_id);
+}
+
 /* The one of what is under way, or of an earlier try that stands by, else the next number of the role. */
 static void successor_of(struct controller *ctl, const struct issuer *old, char ret[ISSUER_ID_SIZE])
 {
 	unsigned               highest = signer_highest(ctl, old->role), mine = number_of(old->issuer_id);
 	const struct rollover *under_way = rollovers_turnable(ctl, old->issuer_id);
+	if (old->role == ISSUER_ROOT) {
+		root_after(ctl, old, ret);
+		return;
+	}
 	if (under_way != NULL) {
 		text_cut(ret, ISSUER_ID_SIZE, under_way->successor_id);
 		return;
@@ -138,6 +152,15 @@ static bool leads_to_nobody(struct controller *ctl, const struct rollover *r)
 	return r->phase == ROLLOVER_TRUST && (successor == NULL || successor->row.revoked_at != 0 || successor->row.retired);
 }
 
+/* With everything below it, so nothing else may be under way. */
+static int root_may_begin(struct controller *ctl, const struct catalog_issuer *root, struct refusal *why)
+{
+	char next[ISSUER_ID_SIZE];
+	if (root->row.standing != ISSUER_ISSUES || root->row.retired)
+		return E_ROLLOVER_STATE;
+	return rollovers_any(ctl) ? E_ROLLOVER_OPEN : rollover_root_next(ctl, &root->row, next, why);
+}
+
 /* An emergency is possible although the CA gives way already: what is under way becomes one. Also where it is itself the
  * successor of one that gives way, as soon as it issues. */
 static int may_begin(struct controller *ctl, const char *issuer_id, bool emergency, struct catalog_issuer **ret)
@@ -146,7 +169,7 @@ static int may_begin(struct controller *ctl, const char *issuer_id, bool emergen
 	if (*ret == NULL)
 		return E_NOT_FOUND;
 	if ((*ret)->row.role == ISSUER_ROOT)
-		return E_ROLLOVER_ROOT;
+		return emergency ? E_ROLLOVER_ROOT : root_may_begin(ctl, *ret, NULL);
 	const struct rollover *turnable = emergency ? rollovers_turnable(ctl, issuer_id) : NULL;
 	if (turnable != NULL)
 		return leads_to_nobody(ctl, turnable) ? E_ROLLOVER_STATE : 0;
@@ -163,17 +186,26 @@ static const char *cause_of(int r)
 	return r == E_NOT_FOUND       ? "there is no such CA"
 	       : r == E_ROLLOVER_STATE ? "it signs nothing any more; or, where it waits at `trust`, its successor is revoked: roll back and ask "
 					 "again, then another is made"
-	       : r == E_ROLLOVER_ROOT ? "a root does not give way: who has its key makes whatever it signed worthless, and a new "
+	       : r == E_ROLLOVER_ROOT ? "a root has no emergency: who has its key makes whatever it signed worthless, and a new "
 					"installation with a root of its own has to take its place"
 				      : NULL;
+}
+
+/* What is missing for a root to give way is told in words. */
+static int begin_refused(struct controller *ctl, int r, const char *issuer_id, bool emergency, struct refusal *why)
+{
+	const struct catalog_issuer *root = catalog_issuer(ctl->catalog, issuer_id);
+	if (r == E_ROLLOVER_ROOT && !emergency && root != NULL && root_may_begin(ctl, root, why) == E_ROLLOVER_ROOT)
+		return r;
+	const char *cause = cause_of(r);
+	return refuse(why, r, issuer_id, "%s", cause != NULL ? cause : err_what(r));
 }
 
 int rollover_ask_possible(struct controller *ctl, const char *issuer_id, bool emergency, struct refusal *why)
 {
 	struct catalog_issuer *issuer;
 	int                    r = may_begin(ctl, issuer_id, emergency, &issuer);
-	const char            *cause = cause_of(r);
-	return r == 0 ? 0 : refuse(why, r, issuer_id, "%s", cause != NULL ? cause : err_what(r));
+	return r == 0 ? 0 : begin_refused(ctl, r, issuer_id, emergency, why);
 }
 
 /* What a person has to know before saying yes to an emergency, as it is now. */
@@ -203,7 +235,10 @@ static json_t *begin_what(struct controller *ctl, const struct issuer *old, bool
 	json_t *what = json_pack(
 		"{s:s,s:s,s:s,s:b,s:s,s:s}", "issuer_id", old->issuer_id, "successor_id", successor_id, "role",
 		issuer_role_name(old->role), "emergency", (int)emergency, "reason", reason, "does",
-		emergency
+		old->role == ISSUER_ROOT
+			? "the next root and the authorities below it become ours; when every host trusts it and a person advances it, all "
+			  "that was signed below the old one is issued again; at the end hosts forget the old one"
+		: emergency
 			? "the CA signs nothing more at once and for good; a new one is made; all that the old one signed for "
 			  "hosts is issued again"
 			: "a new CA is made; when a person advances it, all that the old one signed for hosts is issued again");
@@ -211,6 +246,8 @@ static json_t *begin_what(struct controller *ctl, const struct issuer *old, bool
 	json_object_set(what, "fingerprint", json_object_get(shown, "fingerprint"));
 	json_object_set(what, "expires_at", json_object_get(shown, "expires_at"));
 	json_decref(shown);
+	if (old->role == ISSUER_ROOT) /* as `vcc-signer new-root` printed it */
+		json_object_set_new(what, "successor_fingerprint", json_hash(rollover_root_print(ctl, successor_id)));
 	if (emergency)
 		json_object_set_new(what, "warnings",
 				    warnings != NULL ? json_deep_copy(warnings) : rollover_ask_warnings(ctl, old->issuer_id));
@@ -261,7 +298,9 @@ void rollover_ask_begin(struct controller *ctl, const char *issuer_id, bool emer
 	if (r == 0) /* an ordinary request that waits holds up no emergency */
 		r = not_asked(ctl, issuer, STREAM_EMERGENCY | (emergency ? 0 : STREAM_ROLLOVER), TIME_NEVER);
 	if (r < 0) {
-		answer_refuse(a, r, issuer_id, cause_of(r));
+		struct refusal why = {.code = 0};
+		(void)begin_refused(ctl, r, issuer_id, emergency, &why);
+		answer_refuse(a, r, issuer_id, why.cause);
 		return;
 	}
 	struct commit *c = commit_new(ctl);
@@ -339,7 +378,10 @@ static json_t *retire_what(const struct rollover *r, bool override, const char *
 	json_t *what =
 		json_pack("{s:s,s:s,s:b,s:b,s:s,s:s}", "issuer_id", r->issuer_id, "successor_id", r->successor_id, "emergency",
 			  (int)r->emergency, "override", (int) override, "reason", reason, "does",
-			  r->emergency ? "the CA is closed and revoked by its root: all that is left below it ends"
+			  rollover_is_root(r)
+				  ? "what stands below the root is closed for good, and hosts are given the trust bundle without it: "
+				    "whoever shows them something of it is refused from then on; there is no way back"
+			  : r->emergency ? "the CA is closed and revoked by its root: all that is left below it ends"
 				       : "the signer closes the CA for good: it signs its lists and OCSP responders only");
 	json_object_set_new(what, "consumers", json_deep_copy(consumers));
 	json_object_set_new(what, "breaks", json_deep_copy(breaks));

@@ -32,6 +32,7 @@ void rollover_left_free(struct rollover_left *l)
 	l->agents = NULL;
 	l->ids = NULL;
 	l->n_agents = l->cap_agents = l->n_ids = l->cap_ids = 0;
+	rollover_trust_free(&l->trust);
 }
 
 /* ---- one walk --------------------------------------------------------------------------------------------------- */
@@ -169,23 +170,46 @@ static void make_unique(struct rollover_left *l)
 	l->n_agents = n + 1;
 }
 
+static int walk_issuer(struct walk *w, const char *issuer_id, int64_t now, struct issuance *page)
+{
+	struct serial after = {{0}};
+	size_t        n = PAGE;
+	int           r = 0;
+	while (r == 0 && n == PAGE) {
+		r = view_live_issuances(w->view, issuer_id, now, after, page, PAGE, &n);
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			after = page[i].serial;
+			r = take(w, &page[i]);
+		}
+	}
+	return r;
+}
+
+/* The authority itself; of a root, which signs no leaves, those below it. */
+static int walk_all(struct walk *w, int64_t now, struct issuance *page)
+{
+	struct issuer *rows = calloc(STORE_LIST_MAX, sizeof(*rows));
+	size_t         n = 0;
+	int            r = rows != NULL ? view_issuers(w->view, "", rows, STORE_LIST_MAX, &n) : E_NOMEM;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (text_equal(rows[i].issuer_id, w->l->issuer_id) || text_equal(rows[i].parent_id, w->l->issuer_id))
+			r = walk_issuer(w, rows[i].issuer_id, now, page);
+	free(rows);
+	return r;
+}
+
 void rollover_left_count(struct rollover_left *l, struct store_view *view, int64_t now)
 {
 	struct walk     *w = calloc(1, sizeof(*w)); /* large rows */
 	struct issuance *page = calloc(PAGE, sizeof(*page));
-	struct serial    after = {{0}};
-	size_t           n = PAGE;
 	int64_t          begun = clock_monotonic();
 	l->code = w != NULL && page != NULL ? 0 : E_NOMEM;
-	if (l->code == 0)
+	if (l->code == 0) {
 		*w = (struct walk){.l = l, .view = view};
-	while (l->code == 0 && n == PAGE) {
-		l->code = view_live_issuances(view, l->issuer_id, now, after, page, PAGE, &n);
-		for (size_t i = 0; l->code == 0 && i < n; i++) {
-			after = page[i].serial;
-			l->code = take(w, &page[i]);
-		}
+		l->code = walk_all(w, now, page);
 	}
+	if (l->code == 0 && l->trust.epoch != 0)
+		l->code = rollover_trust_count(&l->trust, view);
 	make_unique(l);
 	l->counted_at = now;
 	l->took_ms = clock_monotonic() - begun;

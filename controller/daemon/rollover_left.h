@@ -7,6 +7,7 @@
 
 #include "controller/core/rollover_flow.h"
 #include "controller/daemon/controller.h"
+#include "controller/daemon/rollover_trust.h"
 #include "shared/model/campaign.h"
 
 /* Why it is still there. */
@@ -48,9 +49,10 @@ struct rollover_left {
 	size_t             n_agents, cap_agents;
 	char (*ids)[CERT_ID_SIZE]; /* owned; LEFT_REISSUABLE */
 	size_t n_ids, cap_ids;
+	struct rollover_trust trust; /* of a root */
 };
 
-/* On a worker. issuer_id is set. */
+/* On a worker. issuer_id and trust.epoch are set; of a root all that stands below it is counted. */
 void rollover_left_count(struct rollover_left *l, struct store_view *view, int64_t now);
 void rollover_left_free(struct rollover_left *l); /* what it owns; it is empty then */
 

@@ -9,13 +9,18 @@
 
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/answer.h"
-#include "controller/daemon/api_json.h"
+#include "controller/daemon/bundles.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/crls.h"
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/gateway_trust.h"
 #include "controller/daemon/rollover_act.h"
 #include "controller/daemon/rollover_campaign.h"
+#include "controller/daemon/rollover_json.h"
 #include "controller/daemon/rollover_left.h"
-#include "controller/daemon/serials.h"
+#include "controller/daemon/rollover_root.h"
+#include "controller/daemon/rollover_signer.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -30,6 +35,7 @@ struct entry {
 	bool                 asking;   /* the signer was asked */
 	bool                 counting; /* a worker counts what is left */
 	bool                 planning; /* a worker plans a campaign */
+	size_t               n_closed; /* of a root: so many below it, in this run */
 	bool                 ended;    /* the campaign that nobody wants any more is not open */
 	int64_t              end_at;   /* when that is looked at next */
 	int64_t              count_at;
@@ -103,11 +109,19 @@ bool rollovers_touches(const struct controller *ctl, const char *issuer_id)
 {
 	for (size_t i = 0; i < ctl->rollovers->n; i++) {
 		const struct rollover *r = &ctl->rollovers->list[i]->r;
-		if (!rollover_flow_is_over(r) &&
-		    (text_equal(r->issuer_id, issuer_id) || text_equal(r->successor_id, issuer_id)))
+		if (!rollover_flow_is_over(r) && (rollover_is_root(r) || text_equal(r->issuer_id, issuer_id) ||
+						  text_equal(r->successor_id, issuer_id)))
 			return true;
 	}
 	return false;
+}
+
+bool rollovers_any(const struct controller *ctl)
+{
+	bool any = false;
+	for (size_t i = 0; i < ctl->rollovers->n; i++)
+		any |= !rollover_flow_is_over(&ctl->rollovers->list[i]->r);
+	return any;
 }
 
 /* ---- what is durable, in memory --------------------------------------------------------------------------------- */
@@ -225,6 +239,7 @@ static void figures_of(struct controller *ctl, const struct entry *e, int64_t no
 	uint32_t        here;
 	*ret = (struct rollover_figures){.reissuable = e->left.n_of[LEFT_REISSUABLE]};
 	rollover_left_agents(ctl, &e->left, now, &ret->agents, &here);
+	rollover_trust_figures(ctl, &e->r, &e->left.trust, now, ret);
 	if (e->r.campaigns == 0 || campaigns_find(ctl, e->r.campaign_id, &c) < 0)
 		return;
 	ret->campaign_open = c.completed_at == 0;
@@ -279,6 +294,7 @@ static void begin_count(struct controller *ctl, struct entry *e, int64_t now)
 		return; /* at the next tick */
 	j->ctl = ctl;
 	j->now = now;
+	j->left.trust.epoch = rollover_trust_epoch(ctl, &e->r);
 	text_cut(j->left.issuer_id, sizeof(j->left.issuer_id), e->r.issuer_id);
 	e->counting = true;
 	workers_read(ctl->workers, count, counted, j);
@@ -286,37 +302,13 @@ static void begin_count(struct controller *ctl, struct entry *e, int64_t now)
 
 /* ---- the signer ------------------------------------------------------------------------------------------------- */
 
-static int ask_successor(struct controller *ctl, const struct entry *e)
+/* Of a root: those below it, one after the other; to be closed twice is nothing to the signer. NULL = all are. */
+static const char *to_be_closed(struct controller *ctl, const struct entry *e)
 {
-	struct sg_successor q = {.issuer_id = ""};
-	struct ticket       t = {.kind = TICKET_SUCCESSOR, .rank = RANK_UPKEEP};
-	struct buf          frame = BUF_MAX(1024);
-	uint64_t            id = signer_crl_id(ctl);
-	int                 r = serials_take(ctl, &q.serial);
-	text_cut(q.issuer_id, sizeof(q.issuer_id), e->r.issuer_id);
-	text_cut(q.successor_id, sizeof(q.successor_id), e->r.successor_id);
-	text_cut(t.issuer_id, sizeof(t.issuer_id), e->r.issuer_id);
-	if (r == 0)
-		r = wire_encode(&wire_signer, SG_SUCCESSOR, id, &q, &frame);
-	if (r == 0)
-		signer_ask(ctl, id, buf_span(&frame), &t);
-	buf_free(&frame);
-	return r;
-}
-
-static int ask_close(struct controller *ctl, const struct entry *e)
-{
-	struct sg_close q = {.issuer_id = ""};
-	struct ticket   t = {.kind = TICKET_CLOSE, .rank = 0};
-	struct buf      frame = BUF_MAX(1024);
-	uint64_t        id = signer_crl_id(ctl);
-	text_cut(q.issuer_id, sizeof(q.issuer_id), e->r.issuer_id);
-	text_cut(t.issuer_id, sizeof(t.issuer_id), e->r.issuer_id);
-	int r = wire_encode(&wire_signer, SG_CLOSE, id, &q, &frame);
-	if (r == 0)
-		signer_ask(ctl, id, buf_span(&frame), &t);
-	buf_free(&frame);
-	return r;
+	if (!rollover_is_root(&e->r))
+		return e->r.issuer_id;
+	const struct catalog_issuer *below = rollover_root_below(ctl, e->r.issuer_id, e->n_closed);
+	return below != NULL ? below->row.issuer_id : NULL;
 }
 
 static void answered(struct controller *ctl, const char *issuer_id, const struct signed_answer *a,
@@ -341,6 +333,14 @@ void rollovers_made(struct controller *ctl, const struct ticket *t, const struct
 
 void rollovers_closed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
 {
+	struct entry *e = find(ctl, t->issuer_id);
+	if (e != NULL && rollover_is_root(&e->r) && a->code == 0) {
+		e->n_closed++;
+		if (to_be_closed(ctl, e) != NULL) {
+			e->asking = false; /* the next one with the next tick */
+			return;
+		}
+	}
 	answered(ctl, t->issuer_id, a, ROLLOVER_EV_CLOSED);
 }
 
@@ -357,16 +357,72 @@ static void end_campaign(struct controller *ctl, struct entry *e, int64_t now)
 		rollover_act_end_campaign(ctl, &e->r);
 }
 
+static void close_next(struct controller *ctl, struct entry *e)
+{
+	const char *issuer_id = to_be_closed(ctl, e);
+	if (issuer_id != NULL)
+		e->asking = rollover_signer_close(ctl, &e->r, issuer_id) == 0;
+	else /* all are, and it could not be stored */
+		happens(ctl, e, &(struct rollover_event){.kind = ROLLOVER_EV_CLOSED});
+}
+
+/* A person made it; the signer tells of it when it connects. */
+static void look_for_root(struct controller *ctl, struct entry *e)
+{
+	const struct catalog_issuer *old = catalog_issuer(ctl->catalog, e->r.issuer_id);
+	struct rollover_event        ev = {.kind = ROLLOVER_EV_MADE};
+	struct refusal               why = {.code = 0};
+	char                         root_id[ISSUER_ID_SIZE] = "";
+	int                          r = old != NULL ? rollover_root_next(ctl, &old->row, root_id, &why) : E_INTERNAL;
+	if (r == 0 && !text_equal(root_id, e->r.successor_id))
+		r = refuse(&why, E_ROLLOVER_ROOT, e->r.issuer_id, "the next root is %s now: roll back and ask again", root_id);
+	if (r < 0) {
+		ev.kind = ROLLOVER_EV_REFUSED;
+		ev.code = r;
+		text_cut(ev.cause, sizeof(ev.cause), why.cause);
+	}
+	happens(ctl, e, &ev);
+}
+
+static void release(struct controller *ctl, struct entry *e)
+{
+	const struct catalog_issuer *old = catalog_issuer(ctl->catalog, e->r.issuer_id);
+	struct rollover_event        ev = {.kind = ROLLOVER_EV_REFUSED, .code = E_ROLLOVER_ROOT};
+	int r = old != NULL ? bundles_release(ctl, (struct span){old->row.der, old->row.der_len}) : E_INTERNAL;
+	(void)snprintf(ev.cause, sizeof(ev.cause), "the trust bundle without it is not there: `vcc-signer drop-root %s` on the signer's host makes it",
+		       e->r.issuer_id);
+	if (r == E_NOT_FOUND)
+		happens(ctl, e, &ev);
+	else if (r == 0 && e->r.code != 0)
+		happens(ctl, e, &(struct rollover_event){.kind = ROLLOVER_EV_CLOSED}); /* what stopped it does not any more */
+}
+
+/* Somebody else signs than before: who holds something of the one before, or has to know whom to believe, is told. */
+static void tell_of_issuers(struct controller *ctl)
+{
+	if (!ctl->issuers_moved || ctl->stopping)
+		return;
+	ctl->issuers_moved = false;
+	crls_republish(ctl);
+	gateway_trust_changed(ctl);
+	fleet_identities_due(ctl);
+}
+
 void rollovers_tick(struct controller *ctl, int64_t now)
 {
+	tell_of_issuers(ctl);
 	for (size_t i = 0; i < ctl->rollovers->n; i++) {
 		struct entry      *e = ctl->rollovers->list[i];
 		enum rollover_wish wish =
 			e->pending || e->asking || !signer_ready(ctl) ? ROLLOVER_WANTS_NOTHING : rollover_flow_wish(&e->r, now);
-		if (wish == ROLLOVER_WANTS_SUCCESSOR)
-			e->asking = ask_successor(ctl, e) == 0; /* else at the next tick */
+		if (wish == ROLLOVER_WANTS_SUCCESSOR && rollover_is_root(&e->r))
+			look_for_root(ctl, e);
+		else if (wish == ROLLOVER_WANTS_SUCCESSOR)
+			e->asking = rollover_signer_successor(ctl, &e->r) == 0; /* else at the next tick */
 		else if (wish == ROLLOVER_WANTS_CLOSED)
-			e->asking = ask_close(ctl, e) == 0;
+			close_next(ctl, e);
+		else if (wish == ROLLOVER_WANTS_RELEASED)
+			release(ctl, e);
 		end_campaign(ctl, e, now);
 		if (rollover_flow_counts(&e->r) && !e->counting && !e->pending && e->count_at <= now)
 			begin_count(ctl, e, now);
@@ -464,6 +520,8 @@ static bool signs(struct controller *ctl, const char *issuer_id)
 static bool leads_nowhere(struct controller *ctl, const struct rollover_step *s)
 {
 	const struct rollover       *r = &s->next;
+	if (rollover_is_root(r))
+		return rollover_root_leads_nowhere(ctl, r);
 	const struct catalog_issuer *successor = catalog_issuer(ctl->catalog, r->successor_id);
 	if (r->phase == ROLLOVER_ROLLED_BACK)
 		return (successor != NULL && successor->row.standing == ISSUER_DRAINS) ||
@@ -520,58 +578,12 @@ void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollove
 	commit_now(c, answer_stored, a);
 }
 
-/* ---- shown ------------------------------------------------------------------------------------------------------ */
-
-static const char *next_of(const struct rollover *r, const struct rollover_figures *f)
-{
-	static const char *const texts[ROLLOVER_PHASE_COUNT] = {
-		[ROLLOVER_PREPARING] = "the signer makes the successor",
-		[ROLLOVER_TRUST] =
-			"a person advances it: certificates come from the successor then, and what is in use is issued again",
-		[ROLLOVER_ISSUING] = "what the old CA signed is issued again by the campaign; it goes on by itself when "
-				     "nothing more is under way",
-		[ROLLOVER_RETIRING] = "the signer closes the old CA",
-		[ROLLOVER_RETIRED] = "nothing: the old CA signs its lists until the last of its certificates has ended",
-		[ROLLOVER_ROLLED_BACK] = "nothing: the old CA signs as before, the successor stands by",
-	};
-	if (r->phase == ROLLOVER_DRAINING)
-		return f->agents == 0
-			       ? "a person asks to retire the old CA, with the list of what trusts it outside of the agents"
-			       : "hosts that are listed get theirs when they are back; then a person asks to retire the old CA";
-	return texts[r->phase];
-}
-
 json_t *rollovers_json(struct controller *ctl, const char *issuer_id, int64_t now)
 {
 	const struct entry     *e = find(ctl, issuer_id);
 	struct rollover_figures f;
 	if (e == NULL || e->r.created_at == 0)
 		return NULL;
-	const struct rollover *r = &e->r;
 	figures_of(ctl, e, now, &f);
-	json_t *o = json_pack("{s:s,s:s,s:s,s:b,s:b,s:b}", "issuer_id", r->issuer_id, "successor_id", r->successor_id, "phase",
-			      rollover_phase_name(r->phase), "emergency", (int)r->emergency, "closed", (int)r->closed,
-			      "overridden", (int)r->overridden);
-	json_object_set_new(o, "next", json_string(next_of(r, &f)));
-	json_object_set_new(o, "code", json_code(r->code));
-	json_object_set_new(o, "cause", json_string(r->cause));
-	json_object_set_new(o, "actor", json_string(r->actor));
-	json_object_set_new(o, "reason", json_string(r->reason));
-	json_object_set_new(o, "created_at", json_time(r->created_at));
-	json_object_set_new(o, "prepared_at", json_time(r->prepared_at));
-	json_object_set_new(o, "issuing_at", json_time(r->issuing_at));
-	json_object_set_new(o, "draining_at", json_time(r->draining_at));
-	json_object_set_new(o, "ended_at", json_time(r->ended_at));
-	json_object_set_new(o, "campaign_id", id_is_none(r->campaign_id) ? json_null() : json_id(r->campaign_id));
-	json_object_set_new(o, "campaigns", json_integer(r->campaigns));
-	json_object_set_new(o, "campaign_open", json_boolean(f.campaign_open));
-	json_object_set_new(o, "consumers", json_integer(r->consumers));
-	json_object_set_new(o, "consumers_hash", hash_is_none(r->consumers_hash) ? json_null() : json_hash(r->consumers_hash));
-	json_object_set_new(o, "trust",
-			    json_pack("{s:s,s:i,s:s}", "kind", "chain", "missing", 0, "why",
-				      "the successor is signed by the same root and travels with each certificate: whoever "
-				      "trusts the root trusts it"));
-	json_object_set_new(o, "left", e->left.counted_at != 0 ? rollover_left_json(ctl, &e->left, now) : json_null());
-	json_object_set_new(o, "items", rollover_left_rows(ctl, &e->left));
-	return o;
+	return rollover_json(ctl, &e->r, &f, &e->left, now);
 }

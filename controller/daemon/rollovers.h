@@ -18,8 +18,9 @@ void             rollovers_tick(struct controller *ctl, int64_t now);
 
 /* The newest one of this authority, over or not; NULL = there was none. */
 const struct rollover *rollovers_find(const struct controller *ctl, const char *issuer_id);
-/* One that is not over and has this authority in either place. */
+/* One that is not over and has this authority in either place; a root gives way with all of them. */
 bool rollovers_touches(const struct controller *ctl, const char *issuer_id);
+bool rollovers_any(const struct controller *ctl); /* that is not over */
 /* As the API shows it, with what is left. NULL = there was none. */
 json_t *rollovers_json(struct controller *ctl, const char *issuer_id, int64_t now);
 

@@ -19,6 +19,7 @@
 #include "controller/daemon/orders.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/serials.h"
+#include "controller/daemon/signer_told.h"
 #include "controller/daemon/state.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/log.h"
@@ -46,6 +47,7 @@ struct signer_client {
 	uint32_t           issuers_expected, issuers_seen;
 	unsigned           highest[ISSUER_ROLE_COUNT]; /* number of an authority that the signer has told of */
 	bool               helloed;
+	struct signer_told  told;
 	bool               log_behind;
 	struct wire_frame  in; /* large: one for the connection */
 };
@@ -97,6 +99,7 @@ void signer_free(struct signer_client *s)
 	struct request *q, *tmp;
 	HASH_ITER (hh, s->requests, q, tmp)
 		request_free(s, q);
+	signer_told_clear(&s->told);
 	free(s);
 }
 
@@ -153,6 +156,7 @@ static void on_hello(struct signer_client *s, const struct sg_hello *hello)
 {
 	s->issuers_expected = hello->issuers;
 	s->issuers_seen = 0;
+	signer_told_clear(&s->told);
 	s->helloed = true;
 	log_line(LOG_LEVEL_NOTICE, NULL, "signer %s is connected, %u issuers", hello->version, hello->issuers);
 	check_log(s, hello->window_top);
@@ -178,11 +182,17 @@ unsigned signer_highest(const struct controller *ctl, enum issuer_role role)
 	return ctl->signer->highest[role];
 }
 
+const struct signer_told *signer_authorities(const struct controller *ctl)
+{
+	return &ctl->signer->told;
+}
+
 static void on_issuer(struct signer_client *s, const struct sg_issuer *issuer)
 {
 	struct catalog_issuer *i = catalog_issuer(s->ctl->catalog, issuer->issuer_id);
 	s->issuers_seen++;
 	note_number(s, issuer->issuer_id);
+	signer_told_take(&s->told, issuer);
 	if (i != NULL)
 		i->offline = issuer->offline;
 }

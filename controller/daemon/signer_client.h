@@ -37,6 +37,9 @@ void signer_tick(struct controller *ctl); /* connects where there is no connecti
 bool signer_ready(const struct controller *ctl);
 /* The highest number of an authority of this role that the signer has told of, ours or not; 0 = it was not here yet. */
 unsigned signer_highest(const struct controller *ctl, enum issuer_role role);
+/* As it told of them when it connected last. */
+struct signer_told;
+const struct signer_told *signer_authorities(const struct controller *ctl);
 /* In this run the signer came with a log that ends before what is stored as issued: it was cut, or is an old copy. */
 bool signer_log_behind(const struct controller *ctl);
 

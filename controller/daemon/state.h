@@ -49,11 +49,11 @@ struct controller {
 	struct policy_walks          *policy_walks;
 	struct rollovers             *rollovers;
 	struct bundles               *bundles;
+	bool                          issuers_moved;    /* another authority signs than before: who has to know is told at the next tick */
 	int64_t                       rollover_look_at; /* when the authorities' rest is looked at next */
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */
-	struct hash                   pin;        /* SHA-256 of the root's certificate */
 	uint8_t                       challenge_secret[32]; /* of this run: what returning hosts sign */
 	uint64_t                      message_id; /* last one given to a message for an agent */
 	tls_changed_fn               *admin_tls_changed;

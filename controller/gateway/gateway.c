@@ -136,6 +136,13 @@ static void on_join_reply(struct gateway *g, const struct wire_frame *f)
 	join_port_answer(g, f->u.gw_join_reply.request, f->u.gw_join_reply.body);
 }
 
+static void on_trust(struct gateway *g, const struct wire_frame *f)
+{
+	struct refusal why = {0};
+	if (tls_gateway_trust(g->tls, f->u.gw_trust.agents, f->u.gw_trust.chain, &why) < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
+}
+
 static const struct {
 	uint16_t type;
 	void (*handle)(struct gateway *g, const struct wire_frame *f);
@@ -144,6 +151,7 @@ static const struct {
 	{GW_KICK, on_kick},
 	{GW_JOIN_REPLY, on_join_reply},
 	{GW_IDENTITY_REPLY, on_identity_reply},
+	{GW_TRUST, on_trust},
 };
 
 static void on_frame(void *ctx, const struct wire_frame *f)

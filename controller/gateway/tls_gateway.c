@@ -10,6 +10,7 @@
 
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
+#include "shared/pki/cert_parts.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -24,6 +25,8 @@ struct tls_gateway {
 	struct key *waiting; /* its certificate is asked for */
 	struct buf  leaf;    /* DER */
 	struct buf  chain;   /* DER: issuing CA, ..., root */
+	struct buf  agents;  /* DER of the agents' authorities, as the controller told; empty = our own issuing CA is the one */
+	struct hash wanted;  /* of the chain that the controller would give now; none = not known */
 	int64_t     not_before_at, not_after_at;
 	char        domain[URI_SIZE]; /* "spiffe://DOMAIN" of our own URI */
 	SSL_CTX    *served[TLS_PORT_COUNT];
@@ -31,21 +34,26 @@ struct tls_gateway {
 
 /* ---- pieces ----------------------------------------------------------------------------------------------------------- */
 
-/* The last element is the root; the rest are issuing CAs. */
-static int chain_split(struct span chain, struct span *ret_issuing, struct span *ret_root)
+static bool is_root(struct span der)
+{
+	struct cert_parts parts;
+	return cert_parts_read(der, &parts) == 0 && span_equal(parts.t.issuer, parts.t.subject);
+}
+
+/* Issuing CAs first; then the root, and another one while the root changes. */
+static int chain_split(struct span chain, struct span *ret_issuing, struct span *ret_roots)
 {
 	struct span rest = chain;
 	struct span one;
-	struct span last = {0};
-	size_t      n = 0;
-	while (der_next(&rest, &one)) {
-		last = one;
-		n++;
-	}
-	if (rest.n != 0 || n < 2)
+	size_t      roots_at = 0;
+	while (der_next(&rest, &one) && !is_root(one))
+		roots_at = (size_t)(rest.p - chain.p);
+	while (der_next(&rest, &one))
+		continue;
+	if (rest.n != 0 || roots_at == 0 || roots_at == chain.n)
 		return E_GW_TLS;
-	*ret_issuing = (struct span){chain.p, chain.n - last.n};
-	*ret_root = last;
+	*ret_issuing = (struct span){chain.p, roots_at};
+	*ret_roots = (struct span){chain.p + roots_at, chain.n - roots_at};
 	return 0;
 }
 
@@ -96,28 +104,34 @@ static int install_pair(SSL_CTX *ctx, const struct key *k, struct span leaf, str
 	return ok ? 0 : E_GW_TLS;
 }
 
-/* Only what the agents' CA itself issued is an agent: the CA is the anchor, not the root, below which other CAs stand, too. */
-static int install_client_ca(SSL_CTX *ctx, struct span issuing)
+static bool anchors_add(X509_STORE *store, struct span ders)
+{
+	struct span one;
+	bool        ok = true;
+	while (ok && der_next(&ders, &one)) {
+		X509 *x = x509_from(one);
+		ok = x != NULL && X509_STORE_add_cert(store, x) == 1;
+		X509_free(x);
+	}
+	return ok;
+}
+
+/* Only what the agents' CA itself issued is an agent: the CA is the anchor, not the root, below which other CAs stand, too. It is
+ * the first of our own chain; `agents` are all of them that the controller told of, while one gives way to another. */
+static int install_client_ca(SSL_CTX *ctx, struct span issuing, struct span agents)
 {
 	X509_STORE *store = X509_STORE_new();
-	struct span one;
-	if (store == NULL)
+	struct span own;
+	if (store == NULL || !der_next(&issuing, &own) || !anchors_add(store, own) || !anchors_add(store, agents)) {
+		X509_STORE_free(store);
 		return E_GW_TLS;
-	while (der_next(&issuing, &one)) {
-		X509 *x = x509_from(one);
-		int   ok = x != NULL && X509_STORE_add_cert(store, x) == 1;
-		X509_free(x);
-		if (!ok) {
-			X509_STORE_free(store);
-			return E_GW_TLS;
-		}
 	}
 	X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
 	SSL_CTX_set_cert_store(ctx, store); /* owns it */
 	return 0;
 }
 
-static int install(SSL_CTX *ctx, enum tls_port port, const struct key *k, struct span leaf, struct span chain)
+static int install(SSL_CTX *ctx, enum tls_port port, const struct key *k, struct span leaf, struct span chain, struct span agents)
 {
 	struct span issuing;
 	struct span root;
@@ -126,7 +140,7 @@ static int install(SSL_CTX *ctx, enum tls_port port, const struct key *k, struct
 	if (r == 0)
 		r = install_pair(ctx, k, leaf, port == TLS_JOIN ? chain : issuing);
 	if (r == 0 && port == TLS_AGENTS)
-		r = install_client_ca(ctx, issuing);
+		r = install_client_ca(ctx, issuing, agents);
 	return r;
 }
 
@@ -159,10 +173,11 @@ static int identity_check(const struct key *k, struct span leaf, struct span cha
 	if (r != 0 || domain_of(ret_info->uri, ret_domain) != 0)
 		return refuse(why, E_GW_TLS, "gateway certificate", "carries no name spiffe://DOMAIN/gateway/NAME");
 
-	SSL_CTX *trial = SSL_CTX_new(TLS_server_method());
-	r = trial == NULL ? E_GW_TLS : install(trial, TLS_JOIN, k, leaf, chain);
+	const struct span nobody = {NULL, 0};
+	SSL_CTX          *trial = SSL_CTX_new(TLS_server_method());
+	r = trial == NULL ? E_GW_TLS : install(trial, TLS_JOIN, k, leaf, chain, nobody);
 	if (r == 0)
-		r = install(trial, TLS_AGENTS, k, leaf, chain);
+		r = install(trial, TLS_AGENTS, k, leaf, chain, nobody);
 	SSL_CTX_free(trial);
 	return r == 0 ? 0 : refuse(why, E_GW_TLS, "gateway certificate", "the TLS library does not accept it");
 }
@@ -183,7 +198,7 @@ static int identity_use(struct tls_gateway *t, struct key *k, struct span leaf, 
 	int r = buf_error(&t->leaf) != 0 ? buf_error(&t->leaf) : buf_error(&t->chain);
 	for (int port = 0; r == 0 && port < TLS_PORT_COUNT; port++)
 		if (t->served[port] != NULL)
-			r = install(t->served[port], (enum tls_port)port, k, leaf, chain);
+			r = install(t->served[port], (enum tls_port)port, k, leaf, chain, buf_span(&t->agents));
 	return r;
 }
 
@@ -242,6 +257,7 @@ int tls_gateway_open(int dir_fd, struct tls_gateway **ret, struct refusal *why)
 	t->dir_fd = dir_fd;
 	t->leaf.max = CERT_DER_MAX;
 	t->chain.max = CHAIN_DER_MAX;
+	t->agents.max = CHAIN_DER_MAX;
 	int r = file_read(dir_fd, IDENTITY_FILE, true, &file, why);
 	if (r == 0)
 		r = identity_parse(t, buf_span(&file), why);
@@ -264,6 +280,7 @@ void tls_gateway_free(struct tls_gateway *t)
 	key_free(t->waiting);
 	buf_free(&t->leaf);
 	buf_free(&t->chain);
+	buf_free(&t->agents);
 	free(t);
 }
 
@@ -274,7 +291,25 @@ bool tls_gateway_ready(const struct tls_gateway *t)
 
 int64_t tls_gateway_renew_at(const struct tls_gateway *t)
 {
-	return t->key != NULL ? t->not_before_at + (t->not_after_at - t->not_before_at) / 2 : 0;
+	struct hash chain;
+	digest_sha256(buf_span(&t->chain), &chain);
+	if (t->key == NULL || (!hash_is_none(t->wanted) && !hash_equal(t->wanted, chain)))
+		return 0;
+	return t->not_before_at + (t->not_after_at - t->not_before_at) / 2;
+}
+
+int tls_gateway_trust(struct tls_gateway *t, struct span agents, struct hash chain, struct refusal *why)
+{
+	struct span issuing, roots;
+	buf_reset(&t->agents);
+	buf_add(&t->agents, agents.p, agents.n);
+	t->wanted = chain;
+	if (t->served[TLS_AGENTS] == NULL)
+		return buf_error(&t->agents);
+	int r = chain_split(buf_span(&t->chain), &issuing, &roots);
+	if (r == 0)
+		r = install_client_ca(t->served[TLS_AGENTS], issuing, agents);
+	return r == 0 ? 0 : refuse(why, r, "agents' authorities", "they cannot be used");
 }
 
 int tls_gateway_request(struct tls_gateway *t, struct buf *to_csr)
@@ -303,6 +338,7 @@ int tls_gateway_accept(struct tls_gateway *t, struct span certificate, struct sp
 	struct key *k = t->waiting;
 	t->waiting = NULL;
 	r = identity_use(t, k, certificate, chain, &info, domain);
+	t->wanted = (struct hash){{0}}; /* whatever came is what there is: asked again when the controller tells of another one */
 	return r == 0 ? 0 : refuse(why, r, "gateway certificate", "cannot be put into the running servers");
 }
 
@@ -323,7 +359,7 @@ int tls_gateway_serve(struct tls_gateway *t, enum tls_port port, SSL_CTX *ctx)
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	else
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-	int r = install(ctx, port, t->key, buf_span(&t->leaf), buf_span(&t->chain));
+	int r = install(ctx, port, t->key, buf_span(&t->leaf), buf_span(&t->chain), buf_span(&t->agents));
 	if (r == 0)
 		t->served[port] = ctx;
 	return r;

@@ -19,7 +19,10 @@ struct tls_gateway;
 _must_check_ int tls_gateway_open(int dir_fd, struct tls_gateway **ret, struct refusal *why);
 void    tls_gateway_free(struct tls_gateway *t);
 bool    tls_gateway_ready(const struct tls_gateway *t);     /* there is a certificate */
-int64_t tls_gateway_renew_at(const struct tls_gateway *t);  /* half of its life; 0 without one */
+int64_t tls_gateway_renew_at(const struct tls_gateway *t);  /* half of its life; 0 without one, and where another chain is wanted */
+/* The controller's word: `agents`: DER of the authorities whose certificates make a client an agent, beside the one that issued our
+ * own; `chain`: hash of the chain that a new certificate would come with. */
+_must_check_ int tls_gateway_trust(struct tls_gateway *t, struct span agents, struct hash chain, struct refusal *why);
 
 /* A request for a fresh key, which is kept in memory until the answer comes. */
 _must_check_ int tls_gateway_request(struct tls_gateway *t, struct buf *to_csr);

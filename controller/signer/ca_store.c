@@ -11,6 +11,7 @@
 
 #include "controller/signer/ca_plan.h"
 #include "shared/base/text.h"
+#include "shared/model/messages.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/pki/key.h"
 #include "shared/sys/file.h"
@@ -29,6 +30,8 @@ void ca_store_free(struct ca_store *s)
 		issue_ca_free(s->ca[i].prepared);
 		key_free(s->ca[i].key);
 		secret_wipe(&s->ca[i].lock, sizeof(s->ca[i].lock));
+		buf_free(&s->ca[i].cross);
+		buf_free(&s->ca[i].list);
 	}
 	s->n = 0;
 }
@@ -107,6 +110,16 @@ static int read_key(const struct ca_store *s, int dir_fd, const char *name, stru
 	return r;
 }
 
+/* Of the first root there is neither; of one that is just being made perhaps not yet. */
+static int read_beside(int dir_fd, const char *id, const char *end, size_t max, struct buf *ret, struct refusal *why)
+{
+	char name[ISSUER_ID_SIZE + 8];
+	*ret = (struct buf)BUF_MAX(max);
+	snprintf(name, sizeof(name), "%s%s", id, end);
+	int r = file_read(dir_fd, name, false, ret, why);
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
 static int load_one(const struct ca_store *s, int dir_fd, const char *id, struct span passphrase, const char *public_url, struct ca *ca,
                     struct refusal *why)
 {
@@ -123,6 +136,10 @@ static int load_one(const struct ca_store *s, int dir_fd, const char *id, struct
 	snprintf(name, sizeof(name), "%s.key", id);
 	if (r == 0)
 		r = read_key(s, dir_fd, name, passphrase, ca, why);
+	if (r == 0 && ca->issuer.role == ISSUER_ROOT)
+		r = read_beside(dir_fd, id, CA_CROSS, CERT_DER_MAX, &ca->cross, why);
+	if (r == 0 && ca->issuer.role == ISSUER_ROOT)
+		r = read_beside(dir_fd, id, CA_LIST, SG_ROOT_LIST_MAX, &ca->list, why);
 	snprintf(name, sizeof(name), "%s" CA_CLOSED, id);
 	ca->closed = faccessat(dir_fd, name, F_OK, 0) == 0;
 	if (r == 0) {
@@ -133,6 +150,8 @@ static int load_one(const struct ca_store *s, int dir_fd, const char *id, struct
 	if (r < 0) {
 		key_free(ca->key);
 		secret_wipe(&ca->lock, sizeof(ca->lock));
+		buf_free(&ca->cross);
+		buf_free(&ca->list);
 	}
 	return r;
 }

@@ -165,7 +165,7 @@ static int cross_add(struct root_change *c, const struct ca *root, const struct 
 	struct hash     hash;
 	const char     *id = root->issuer.issuer_id;
 
-	if (has_file(c, id, ROOT_CROSS))
+	if (has_file(c, id, CA_CROSS))
 		return 0;
 	int r = cross_facts(c, root, before, organisation, &facts);
 	if (r == 0)
@@ -179,7 +179,7 @@ static int cross_add(struct root_change *c, const struct ca *root, const struct 
 	if (r == 0 && (r = issue_ca_tbs_sign(before->key, buf_span(&tbs), &der)) < 0)
 		(void)refuse(why, r, before->issuer.issuer_id, "%s", err_what(r));
 	if (r == 0)
-		r = write_file(c, id, ROOT_CROSS, buf_span(&der), "signer.cross", why);
+		r = write_file(c, id, CA_CROSS, buf_span(&der), "signer.cross", why);
 	buf_free(&tbs);
 	buf_free(&der);
 	return r;
@@ -192,13 +192,13 @@ static int list_add(struct root_change *c, const struct ca *root, struct refusal
 	int64_t     begin = c->now / MS_SECOND * MS_SECOND;
 	const char *id = root->issuer.issuer_id;
 
-	if (has_file(c, id, ROOT_CRL))
+	if (has_file(c, id, CA_LIST))
 		return 0;
 	int r = issue_crl(root->prepared, 1, begin, begin + LIST_DAYS * MS_DAY, NULL, NULL, 0, &list);
 	if (r < 0)
 		(void)refuse(why, r, id, "its revocation list cannot be made: %s", err_what(r));
 	if (r == 0)
-		r = write_file(c, id, ROOT_CRL, buf_span(&list), "signer.root_list", why);
+		r = write_file(c, id, CA_LIST, buf_span(&list), "signer.root_list", why);
 	buf_free(&list);
 	return r;
 }

@@ -9,10 +9,6 @@
 #include "controller/signer/sign_log.h"
 #include "shared/conf/signer_conf.h"
 
-/* ID.cross: the certificate of root ID by the root before it; ID.crl: its first revocation list. */
-#define ROOT_CROSS ".cross"
-#define ROOT_CRL   ".crl"
-
 struct root_change {
 	const struct signer_conf *conf;
 	struct ca_store          *cas; /* grows */

@@ -131,7 +131,10 @@ int serve_hello(struct serve *v, struct buf *out)
 	int r = put_frame(out, SG_HELLO, 0, &hello);
 	for (size_t i = 0; i < s->cas.n && r == 0; i++) {
 		const struct issuer *issuer = &s->cas.ca[i].issuer;
-		struct sg_issuer     row = {.certificate = {issuer->der, issuer->der_len}, .offline = s->cas.ca[i].key == NULL};
+		struct sg_issuer     row = {.certificate = {issuer->der, issuer->der_len},
+					    .offline = s->cas.ca[i].key == NULL,
+					    .cross = buf_span(&s->cas.ca[i].cross),
+					    .list = buf_span(&s->cas.ca[i].list)};
 		r = text_copy(row.issuer_id, sizeof(row.issuer_id), issuer->issuer_id);
 		if (r == 0)
 			r = put_frame(out, SG_ISSUER, 0, &row);

@@ -232,7 +232,8 @@ struct policy_walk {
 	X(PEERS_REFUSED, "relying_party_refused")                                                                     \
 	X(PEERS_DECLARED, "relying_party_declared")                                                                \
 	X(CA_EMERGENCY, "ca_rollover_emergency")                                                                      \
-	X(TRUST_BUNDLE, "trust_bundle_stored")
+	X(TRUST_BUNDLE, "trust_bundle_stored")                                                                        \
+	X(TRUST_RELEASED, "trust_bundle_released")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -227,6 +227,8 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_CA_EMERGENCY] = {OBJECT_ISSUER, "the CA that gives way signs nothing more and is closed: its key is not to be trusted", "two persons agreed"},
 	[AUDIT_TRUST_BUNDLE] = {OBJECT_PART, "a trust bundle with other roots came from the signer; hosts get it, unless it is kept back",
 				"a person made it on the signer's host"},
+	[AUDIT_TRUST_RELEASED] = {OBJECT_PART, "a trust bundle that was kept back goes to hosts: they forget the root that it does not name any more",
+				  "nothing hangs on that root any more, and two persons agreed"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

@@ -276,6 +276,7 @@ struct msg_welcome {
 	uint64_t  receipt_seq;           /* highest durable receipt of this agent */
 	int64_t   identity_not_after_at; /* of the connection's certificate */
 	uint64_t  bundle_epoch;
+	bool      renew_identity; /* who signed it gives way: the link asks for another one now */
 };
 
 /* Also a drill: the certificate is checked, written and tested, and destroyed with its key before any flip. */
@@ -511,9 +512,17 @@ struct gw_identity_reply {
 	struct span certificate;
 	struct span chain; /* intermediate and root: the join port sends the root for the pin */
 };
+/* Told after hello and whenever it changes. */
+struct gw_trust {
+	struct span agents; /* the authorities whose certificates make a client an agent, DER one after the other */
+	struct hash chain;  /* SHA-256 of the chain that a new certificate would come with: another one than that is in use = ask now */
+};
 
 /* ---- link <-> keeper ----------------------------------------------------------------------------------------- */
 
+struct lk_roots {
+	struct span roots; /* keeper -> link: those of its trust bundle, DER one after the other */
+};
 struct lk_state { /* link -> keeper */
 	bool connected; /* the websocket stands; welcome comes as a frame */
 	int  code;      /* why not */
@@ -661,10 +670,13 @@ struct sg_hello { /* signer -> controller, first */
 	uint64_t    head_size; /* of the last audit head that was signed; 0 = none */
 	struct hash head_root;
 };
+enum { SG_ROOT_LIST_MAX = 8192 };
 struct sg_issuer { /* signer -> controller, one per CA, after hello */
 	char        issuer_id[ISSUER_ID_SIZE];
 	struct span certificate;
 	bool        offline; /* its key is kept elsewhere: it signs nothing here */
+	struct span cross;   /* of a root that follows another: its certificate by that one; else empty */
+	struct span list;    /* with it: its first revocation list */
 };
 /* The facts travel as their own fields; the signer builds the bytes itself and compares `tbs_hash`. */
 struct sg_issue {

@@ -42,4 +42,7 @@ struct rollover {
 	struct hash consumers_hash; /* of that list; none before */
 };
 
+/* A root gives way with all that stands below it; names of authorities begin with their role. */
+bool rollover_is_root(const struct rollover *r);
+
 #endif

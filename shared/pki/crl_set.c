@@ -34,14 +34,35 @@ struct judge {
 
 /* ---- authorities ------------------------------------------------------------------------------------------------- */
 
+/* While the root changes: a way by one that has a way itself, the certificate of the other root by the root that is known here. */
+static bool leads_to_root(const struct judge *j, struct span der, struct span issuer_name)
+{
+	if (cert_verify(der, (struct span){NULL, 0}, j->set->roots, 0, 0, NULL) == 0)
+		return true;
+	for (size_t i = 0; i < j->n_authorities; i++)
+		if (span_equal(j->authorities[i].name, issuer_name) &&
+		    cert_verify(der, j->authorities[i].der, j->set->roots, 0, 0, NULL) == 0)
+			return true;
+	return false;
+}
+
 /* May it sign lists, and does a root say so? Its own times do not matter: a list has times of its own, and one of an authority
  * that has ended is about nothing but its own certificates. */
-static bool may_sign_lists(struct span der, struct span roots)
+static bool may_sign_lists(const struct judge *j, struct span der)
 {
-	struct cert_info info;
-	if (cert_read(der, &info) != 0 || !info.is_ca || (info.key_usage & KU_CRL_SIGN) == 0)
+	struct cert_parts parts;
+	struct cert_info  info;
+	if (cert_read(der, &info) != 0 || !info.is_ca || (info.key_usage & KU_CRL_SIGN) == 0 || cert_parts_read(der, &parts) != 0)
 		return false;
-	return cert_verify(der, (struct span){NULL, 0}, roots, 0, 0, NULL) == 0;
+	return leads_to_root(j, der, parts.t.issuer);
+}
+
+static bool is_known(const struct judge *j, struct span der)
+{
+	for (size_t i = 0; i < j->n_authorities; i++)
+		if (span_equal(j->authorities[i].der, der))
+			return true;
+	return false;
 }
 
 /* Spans into `j->authority_ders`, which does not move any more once all are in. */
@@ -50,7 +71,7 @@ static int authorities_index(struct judge *j)
 	struct span rest = buf_span(&j->authority_ders);
 	for (struct span one; der_next(&rest, &one);) {
 		struct cert_parts parts;
-		if (!may_sign_lists(one, j->set->roots))
+		if (is_known(j, one) || !may_sign_lists(j, one))
 			continue; /* of another root, or none at all: no list of it will pass */
 		if (j->n_authorities == CRL_SET_ISSUERS_MAX)
 			return E_FULL;
@@ -71,6 +92,8 @@ static int authorities_take(struct judge *j, struct refusal *why)
 		r = n < CRL_SET_ISSUERS_MAX ? pem_read(&rest, PEM_CERTIFICATE, &j->authority_ders) : E_FULL;
 	if (r == 0)
 		r = authorities_index(j);
+	if (r == 0)
+		r = authorities_index(j); /* those whose way leads by one that came after them */
 	return r == 0 ? 0
 		      : refuse(why, E_CRL_ISSUER, "issuing authorities", "their certificates cannot be read: %s", err_what(r));
 }

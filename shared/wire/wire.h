@@ -73,11 +73,11 @@ enum {
 	MSG_DRILL, MSG_HEAD, MSG_CANCEL, MSG_ACK, MSG_BYE, MSG_PEER_LOOK,
 	/* gateway <-> controller */
 	GW_HELLO = 64, GW_UP, GW_DOWN, GW_ROSTER_BEGIN, GW_ROSTER_END, GW_FRAME, GW_SEND, GW_KICK, GW_CREDIT, GW_JOIN,
-	GW_JOIN_REPLY, GW_IDENTITY, GW_IDENTITY_REPLY,
+	GW_JOIN_REPLY, GW_IDENTITY, GW_IDENTITY_REPLY, GW_TRUST,
 	/* link <-> keeper */
 	LK_STATE = 96, LK_FRAME, LK_CSR, LK_IDENTITY, LK_STATUS_REQUEST, LK_STATUS, LK_JOIN_START, LK_JOIN_SIGN,
 	LK_JOIN_ANSWER, LK_JOIN_DONE, LK_INVENTORY, LK_INVENTORY_DONE, LK_RETURN, LK_RETURN_SIGN, LK_RETURN_ANSWER, LK_RETURN_DONE,
-	LK_FETCH, LK_PIECE, LK_PEER_LOOK, LK_PEER_SAW,
+	LK_FETCH, LK_PIECE, LK_PEER_LOOK, LK_PEER_SAW, LK_ROOTS,
 	/* keeper <-> hook */
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
@@ -124,6 +124,7 @@ union wire_payload {
 	struct gw_join_reply     gw_join_reply;
 	struct gw_identity       gw_identity;
 	struct gw_identity_reply gw_identity_reply;
+	struct gw_trust          gw_trust;
 	struct lk_state          lk_state;
 	struct lk_frame          lk_frame;
 	struct lk_csr            lk_csr;
@@ -144,6 +145,7 @@ union wire_payload {
 	struct lk_piece          lk_piece;
 	struct lk_peer_look      lk_peer_look;
 	struct lk_peer_saw       lk_peer_saw;
+	struct lk_roots          lk_roots;
 	struct hk_request        hk_request;
 	struct hk_reply          hk_reply;
 	struct sg_hello          sg_hello;

@@ -120,6 +120,7 @@ static const struct wire_field welcome_fields[] = {
 	WIRE_FIELD(4, struct msg_welcome, receipt_seq),
 	WIRE_FIELD(5, struct msg_welcome, identity_not_after_at),
 	WIRE_FIELD(6, struct msg_welcome, bundle_epoch),
+	WIRE_FIELD(7, struct msg_welcome, renew_identity),
 };
 static const struct wire_message welcome = WIRE_MESSAGE(MSG_WELCOME, "welcome", "controller", struct msg_welcome,
 	welcome_fields, "Repeatable. \"Connected\" begins here; the agent sends again what is unacked.");

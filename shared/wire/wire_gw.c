@@ -99,9 +99,16 @@ static const struct wire_field identity_reply_fields[] = {
 static const struct wire_message identity_reply = WIRE_MESSAGE(GW_IDENTITY_REPLY, "identity_reply", "controller",
 	struct gw_identity_reply, identity_reply_fields, "That certificate with its chain and root, or why not.");
 
+static const struct wire_field trust_fields[] = {
+	WIRE_SPAN(1, struct gw_trust, agents, CHAIN_DER_MAX),
+	WIRE_FIELD(2, struct gw_trust, chain),
+};
+static const struct wire_message trust = WIRE_MESSAGE(GW_TRUST, "trust", "controller", struct gw_trust, trust_fields,
+	"Whose certificates make a client an agent, and which chain the gateway should show. After hello, and when it changes.");
+
 static const struct wire_message *const messages[] = {
 	&hello, &up, &down, &roster_begin, &roster_end, &frame, &send, &kick, &credit, &join, &join_reply, &identity,
-	&identity_reply,
+	&identity_reply, &trust,
 };
 const struct wire_table wire_gw = {
 	.name = "gw",

@@ -169,10 +169,16 @@ static const struct wire_field peer_saw_fields[] = {
 static const struct wire_message peer_saw = WIRE_MESSAGE(LK_PEER_SAW, "peer_saw", "link", struct lk_peer_saw, peer_saw_fields,
 	"What one of these handshakes showed, or why nothing.");
 
+static const struct wire_field roots_fields[] = {
+	WIRE_SPAN(1, struct lk_roots, roots, MSG_ROOTS_MAX * CERT_DER_MAX),
+};
+static const struct wire_message lk_roots = WIRE_MESSAGE(LK_ROOTS, "roots", "keeper", struct lk_roots, roots_fields,
+	"The roots that the host trusts now: the link's own trust in the gateway follows them.");
+
 static const struct wire_message *const link_messages[] = {
 	&state, &frame, &csr, &identity, &status_request, &status, &join_start, &join_sign, &join_answer, &join_done,
 	&lk_inventory, &lk_inventory_done, &lk_return, &return_sign, &return_answer, &return_done, &fetch, &piece,
-	&peer_look, &peer_saw,
+	&peer_look, &peer_saw, &lk_roots,
 };
 const struct wire_table wire_link = {
 	.name = "ipc-link",
@@ -230,6 +236,8 @@ static const struct wire_field issuer_fields[] = {
 	WIRE_FIELD(1, struct sg_issuer, issuer_id),
 	WIRE_SPAN(2, struct sg_issuer, certificate, CERT_DER_MAX),
 	WIRE_FIELD(3, struct sg_issuer, offline),
+	WIRE_SPAN(4, struct sg_issuer, cross, CERT_DER_MAX),
+	WIRE_SPAN(5, struct sg_issuer, list, SG_ROOT_LIST_MAX),
 };
 static const struct wire_message issuer = WIRE_MESSAGE(SG_ISSUER, "issuer", "signer", struct sg_issuer, issuer_fields,
 	"One per certification authority, after hello.");
