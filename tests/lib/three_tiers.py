@@ -35,6 +35,7 @@ http {{
         ssl_verify_client      on;
         ssl_verify_depth       3;
         ssl_session_tickets    off;
+        ssl_protocols          TLSv1.2 TLSv1.3;
         if ($client_name != {client}) {{ return 403; }}
 
         proxy_ssl_certificate         {tls}/current/fullchain.pem;
@@ -45,6 +46,7 @@ http {{
         proxy_ssl_name                {next_name};
         proxy_ssl_server_name         on;
         proxy_ssl_session_reuse       off;
+        proxy_ssl_protocols           TLSv1.2 TLSv1.3;
         proxy_http_version            1.1;
         proxy_set_header              X-Nginx-Saw $client_name|$client_issuer;
         proxy_set_header              Connection $kept;
