@@ -145,12 +145,38 @@ static bool is_served(const struct refresh_context *c)
 	return p->listeners > 0 && p->answered == p->listeners && p->row_new >= c->policy->verify_row;
 }
 
+/* Key and certificate stay what they are, so no handshake shows that new files were read: here a reload that failed is believed. */
+static bool reload_counts(const struct refresh_context *c)
+{
+	return c->r->reason == REFRESH_CONTENT || c->r->reason == REFRESH_PROVE;
+}
+
+static bool is_unread(const struct refresh_context *c)
+{
+	return reload_counts(c) && c->r->code != 0;
+}
+
+static bool names_trust(const struct refresh_context *c)
+{
+	const struct probe_summary *p = &c->event->probe;
+	return p->asks && p->row_trust >= c->policy->verify_row;
+}
+
 /* A server that names the authorities of its clients tells by that whether it has read the new trust files. One that is meant to name
  * others never will: then the reload counts, once the time is over. */
 static bool is_proved(const struct refresh_context *c)
 {
-	const struct probe_summary *p = &c->event->probe;
-	return is_served(c) && (!p->asks || p->row_trust >= c->policy->verify_row);
+	return is_served(c) && (names_trust(c) || (!c->event->probe.asks && !is_unread(c)));
+}
+
+static bool is_served_unread(const struct refresh_context *c)
+{
+	return is_served(c) && !c->event->probe.asks && is_unread(c);
+}
+
+static bool is_served_in_time(const struct refresh_context *c)
+{
+	return is_served(c) && !is_unread(c);
 }
 
 static bool early(const struct refresh_context *c)
@@ -334,7 +360,21 @@ static void on_blind_failed(const struct refresh_context *c, struct refresh_step
 
 static void on_reloaded(const struct refresh_context *c, struct refresh_step *s)
 {
+	if (reload_counts(c) && c->event->code != 0)
+		note(s, c->event->code, c->event->cause);
 	probe(c, s);
+}
+
+static void on_reload_late(const struct refresh_context *c, struct refresh_step *s)
+{
+	if (reload_counts(c))
+		note(s, E_HOOK_TIMEOUT, "nobody said whether the service was reloaded");
+	probe(c, s);
+}
+
+static void on_unread(const struct refresh_context *c, struct refresh_step *s)
+{
+	not_served(c, s, c->r->code, c->r->cause);
 }
 
 static void on_not_served(const struct refresh_context *c, struct refresh_step *s)
@@ -427,14 +467,15 @@ static const struct {
 	{R(RELOAD),                    REV_RELOADED, blind,                       done},
 	{R(RELOAD),                    REV_RELOADED, NULL,                        on_reloaded},
 	{R(PROBE),                     REV_PROBED,   is_proved,                   done},
+	{R(PROBE),                     REV_PROBED,   is_served_unread,            on_unread},
 	{R(BACK_FLIP),                 REV_FLIPPED,  went_wrong,                  on_back_failed},
 	{R(BACK_FLIP),                 REV_FLIPPED,  NULL,                        on_back},
 	{R(BACK_RELOAD),               REV_RELOADED, NULL,                        on_back_done},
 
 	{UNDER_CARE | R(WAIT),         REV_TIMER,    early,                       on_nothing},
 	{R(TEST),                      REV_TIMER,    NULL,                        on_test_late},
-	{R(RELOAD),                    REV_TIMER,    NULL,                        on_reloaded},
-	{R(PROBE),                     REV_TIMER,    is_served,                   done},
+	{R(RELOAD),                    REV_TIMER,    NULL,                        on_reload_late},
+	{R(PROBE),                     REV_TIMER,    is_served_in_time,           done},
 	{R(PROBE),                     REV_TIMER,    repaired_unread,             on_unread_not_served},
 	{R(PROBE),                     REV_TIMER,    NULL,                        on_not_served},
 	{R(BACK_FLIP),                 REV_TIMER,    NULL,                        on_back_again},

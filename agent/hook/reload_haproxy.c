@@ -1,6 +1,6 @@
 /* reload_haproxy.c - room agent/hook: gives HAProxy the current key and chain over its admin socket: `set ssl cert`, `commit
- * ssl cert`, and `abort ssl cert` when anything fails. No reload, no new process. The files are in step: current/ was flipped
- * before. This is the one place where key bytes leave a file. Never: in an answer, in a log, to a certificate that is not this
+ * ssl cert`, and `abort ssl cert` when anything fails. No reload, no new process, unless it has loaded authorities or lists that
+ * are no longer those of the target (haproxy_trust.c). The files are in step: current/ was flipped before. This is the one place where key bytes leave a file. Never: in an answer, in a log, to a certificate that is not this
  * target's. */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/hook/haproxy_cli.h"
+#include "agent/hook/haproxy_trust.h"
 #include "agent/hook/reload.h"
 #include "shared/base/text.h"
 #include "shared/conf/target_copies.h"
@@ -312,10 +313,13 @@ int reload_haproxy(const struct reload_job *job, struct hk_reply *ret)
 		.answer = BUF_MAX(HAPROXY_ANSWER_MAX),
 		.reply = ret,
 	};
-	int r = change_do(&c);
+	bool reloaded = false;
+	int  r = change_do(&c);
 	if (r == 0)
-		snprintf(ret->output, sizeof(ret->output), "%zu certificate%s exchanged in HAProxy", c.n_names,
-			 c.n_names == 1 ? "" : "s");
+		r = haproxy_trust_follow(job, &c.cli, ret, &reloaded);
+	if (r == 0)
+		snprintf(ret->output, sizeof(ret->output), "%zu certificate%s exchanged in HAProxy%s", c.n_names,
+			 c.n_names == 1 ? "" : "s", reloaded ? ", authorities and lists by a new worker" : "");
 	buf_wipe(&c.pem);
 	buf_wipe(&c.command);
 	buf_wipe(&c.answer); /* whatever answered may have sent the key back */

@@ -134,6 +134,7 @@ static void on_tested(void *ctx, const struct hk_reply *reply)
 static void on_reloaded(void *ctx, const struct hk_reply *reply)
 {
 	struct place *p = ctx;
+	p->reload_code = reply->code;
 	if (p->care_probe != NULL)
 		probe_reloaded(p->care_probe);
 	hook_answer(p, REV_RELOADED, reply);

@@ -86,6 +86,7 @@ struct place {
 	struct drift       drift_told; /* the last one that the log and the controller were told of */
 	int64_t            drift_told_at;
 	uint32_t           trust_proof; /* enum trust_proof of what is in use */
+	int                reload_code; /* what the last reload came to; a handshake may prove the pair all the same, never the trust */
 	struct probe_summary care_summary; /* of the last refresh's probes */
 	struct hash        trust_seen;     /* authorities that the listeners named then */
 	struct rehearsal  *rehearsal;      /* its key is being made */

@@ -194,6 +194,7 @@ static void on_reloaded(void *ctx, const struct hk_reply *reply)
 	struct managed *m = p->managed;
 	char            words[CAUSE_SIZE];
 	p->hook = NULL;
+	p->reload_code = reply->code;
 	m->swap.asked--;
 	if (reply->status != 0)
 		m->swap.gathered.status = reply->status;

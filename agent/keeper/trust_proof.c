@@ -33,5 +33,5 @@ enum trust_proof trust_proof_of(const struct place *p)
 	struct hash expected = trust_names(buf_span(&p->managed->keeper->state.trust.roots));
 	if (target_probed(&p->conf) && !hash_is_none(expected) && hash_equal(expected, p->trust_seen))
 		return TRUST_PROVED;
-	return p->conf.reload != RELOAD_NONE ? TRUST_RELOADED : TRUST_UNPROVED;
+	return p->conf.reload != RELOAD_NONE && p->reload_code == 0 ? TRUST_RELOADED : TRUST_UNPROVED;
 }

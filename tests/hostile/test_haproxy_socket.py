@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+from fake_ca import Authority
 from fake_haproxy import FakeHAProxy
 from installation import write
 from lone_hook import DRAIN_END, LoneHook, make_pair
@@ -40,7 +41,8 @@ def test_what_is_sent_is_exactly_one_transaction(hook):
     with open(hook.name, "rb") as f:
         pem = f.read()
     name = hook.name.encode()
-    assert fake.seen == [b"show ssl cert\n", b"set ssl cert " + name + b" <<\n" + pem + b"\n", b"commit ssl cert " + name + b"\n"]
+    assert fake.seen == [b"show ssl cert\n", b"set ssl cert " + name + b" <<\n" + pem + b"\n", b"commit ssl cert " + name + b"\n",
+                         b"show ssl ca-file\n", b"show ssl crl-file\n"]
     assert fake.transaction is None
 
 
@@ -64,7 +66,7 @@ def test_every_name_of_the_file_is_exchanged(hook):
     names = [hook.name, f"{hook.tls}//current/combined.pem", f"{hook.dir}/site.pem", OTHER]
     with FakeHAProxy(hook.admin, names) as fake:
         assert hook.ask()["code"] == 0
-    assert fake.verbs() == ["show"] + ["set", "commit"] * 3
+    assert fake.verbs() == ["show"] + ["set", "commit"] * 3 + ["show"] * 2
 
 
 def test_the_current_generation_is_sent_also_on_the_way_back(hook):
@@ -82,6 +84,7 @@ def test_slow_but_right(hook):
         for byte in data:
             time.sleep(0.005)
             yield bytes([byte])
+    hook.target(f"kind = haproxy\nsocket = {hook.admin}\ntimeout = 20s\n")
     with FakeHAProxy(hook.admin, [hook.name], lambda c, f: pieces(f.own(c))):
         assert hook.ask()["code"] == 0
 
@@ -234,7 +237,7 @@ def test_what_a_killed_hook_left_open_is_ended_first(hook):
     with FakeHAProxy(hook.admin, [hook.name, OTHER]) as fake:
         fake.transaction = hook.name
         assert hook.ask()["code"] == 0
-    assert fake.verbs() == ["show", "abort", "set", "commit"] and fake.transaction is None
+    assert fake.verbs() == ["show", "abort", "set", "commit", "show", "show"] and fake.transaction is None
 
 
 def test_a_change_that_begins_at_the_same_time_gets_not_our_key(hook):
@@ -247,6 +250,86 @@ def test_a_change_that_begins_at_the_same_time_gets_not_our_key(hook):
         reply = hook.ask()
     assert reply["code"] == BUSY, reply
     assert fake.seen[-1] == f"abort ssl cert {OTHER}\n".encode() and fake.transaction is None
+
+
+# ---- authorities and lists ----
+@pytest.fixture
+def trusting(hook):
+    """With two authorities in ca.pem, and lists; hook.cas, hook.crls: as HAProxy has them loaded."""
+    two = [Authority("One"), Authority("Two")]
+    write(f"{hook.tls}/g000001/ca.pem", b"".join(a.pem for a in two).decode())
+    write(f"{hook.tls}/g000001/crl.pem", two[0].crl(1).decode())
+    hook.cas, hook.crls = {f"{hook.tls}/current/ca.pem": [serial(a) for a in two]}, [f"{hook.tls}/current/crl.pem"]
+    return hook
+
+
+def serial(authority):
+    return f"{authority.cert.serial_number:X}".zfill(32)
+
+
+def test_authorities_that_are_the_same_need_nothing(trusting):
+    """In any order; what others loaded is left alone, the system's authorities too, and so are lists of others."""
+    hook = trusting
+    cas = {"@system-ca": ["01"], "/etc/haproxy/ca.pem": ["02"], **{n: list(reversed(s)) for n, s in hook.cas.items()}}
+    with FakeHAProxy(hook.admin, [hook.name], None, cas, ["/etc/haproxy/crl.pem"]) as fake:
+        reply = hook.ask()
+    assert reply["code"] == 0 and "worker" not in reply["output"], reply
+    assert fake.verbs() == ["show", "set", "commit", "show", "show", "show"]
+    assert fake.seen[4] == f"show ssl ca-file {hook.tls}/current/ca.pem\n".encode()
+
+
+@pytest.mark.parametrize("change", [lambda s: s[:1], lambda s: s + ["0123"], lambda s: [s[0], "0" + s[1]], lambda s: [s[0], s[0]], lambda s: []])
+def test_other_authorities_need_a_new_worker(trusting, change):
+    """Of a process without master there can be none: it is told, and the certificate is exchanged all the same. No exchange of authorities is tried."""
+    hook = trusting
+    with FakeHAProxy(hook.admin, [hook.name], None, {n: change(s) for n, s in hook.cas.items()}) as fake:
+        reply = hook.ask()
+    assert reply["code"] == FILES and "no master process" in reply["output"], reply
+    assert f"commit ssl cert {hook.name}\n".encode() in fake.seen
+    assert not any(b" ssl ca-file" in c and not c.startswith(b"show") for c in fake.seen)
+
+
+def test_lists_need_a_new_worker(trusting):
+    with FakeHAProxy(trusting.admin, [trusting.name], None, trusting.cas, trusting.crls):
+        reply = trusting.ask()
+    assert reply["code"] == FILES and "no master process" in reply["output"], reply
+
+
+def test_a_copy_of_the_authorities_is_ours(trusting):
+    hook = trusting
+    os.mkdir(f"{hook.dir}/certs")
+    write(f"{hook.dir}/certs/ca.crt", "old\n")
+    hook.target(f"kind = haproxy\nsocket = {hook.admin}\ntimeout = 2s\n", f"combined = yes\ncopies = ca.pem:{hook.dir}/certs/ca.crt\n")
+    with FakeHAProxy(hook.admin, [hook.name], None, {f"{hook.dir}/certs/ca.crt": ["01"]}):
+        assert hook.ask()["code"] == FILES
+
+
+@pytest.mark.parametrize("text", ["", "x\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_a_file_without_authorities(trusting, text):
+    write(f"{trusting.tls}/g000001/ca.pem", text)
+    with FakeHAProxy(trusting.admin, [trusting.name], None, trusting.cas):
+        reply = trusting.ask()
+    assert reply["code"] == FILES and reply["output"], reply
+
+
+@pytest.mark.parametrize("answer,code", [(never, TIMEOUT), (drip, TIMEOUT), (flood, ANSWER), (lambda c, f: b"", ANSWER), (lambda c, f: os.urandom(4000), ANSWER),
+                                         (lambda c, f: b"\0" * 100, ANSWER), (lambda c, f: b"HTTP/1.1 400 Bad Request\r\n\r\n", ANSWER)])
+@pytest.mark.parametrize("noun", [b"show ssl ca-file\n", b"show ssl ca-file /", b"show ssl crl-file\n"])
+def test_what_it_says_of_authorities_is_wrong(trusting, noun, answer, code):
+    hook = trusting
+    with FakeHAProxy(hook.admin, [hook.name], lambda c, f: answer(c, f) if c.startswith(noun) else None, hook.cas) as fake:
+        reply = hook.ask()
+    assert reply["code"] == code and reply["output"], reply
+    assert f"commit ssl cert {hook.name}\n".encode() in fake.seen
+
+
+def test_before_it_could_tell_its_authorities(trusting):
+    """HAProxy 2.2 to 2.4."""
+    def old(command, fake):
+        return None if b"ssl cert" in command else b"Unknown command: 'ssl'. Please enter one of the following commands only:\n"
+    with FakeHAProxy(trusting.admin, [trusting.name], old, trusting.cas, trusting.crls) as fake:
+        assert trusting.ask()["code"] == 0
+    assert fake.verbs() == ["show", "set", "commit", "show", "show"]
 
 
 @pytest.mark.parametrize("name", ["/tmp/a;quit", "/tmp/a b.pem", "relative.pem", "/tmp/a\\ b.pem", "/tmp/a<<b"])

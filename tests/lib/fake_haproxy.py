@@ -5,10 +5,12 @@ import threading
 
 
 class FakeHAProxy:
-    """answer(command, fake) -> bytes, None (HAProxy's own answer), or a generator of pieces. A command is everything up to its newline, with payload."""
+    """answer(command, fake) -> bytes, None (HAProxy's own answer), or a generator of pieces. A command is everything up to its newline, with payload.
+    `cas`: {file of authorities that it has loaded: their serials}; `crls`: files of lists."""
 
-    def __init__(self, path, names, answer=None):
+    def __init__(self, path, names, answer=None, cas=None, crls=()):
         self.path, self.names, self.answer = path, list(names), answer
+        self.cas, self.crls = cas or {}, list(crls)
         self.seen, self.transaction, self.error = [], None, None
         self.stopping = threading.Event()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -67,6 +69,10 @@ class FakeHAProxy:
     def own(self, command):
         """HAProxy 2.6, word for word."""
         words = command.split(b"\n", 1)[0].split()
+        if words == [b"show", b"info"]:
+            return f"Name: HAProxy\nPid: {os.getpid()}\n\n".encode()
+        if words[2] in (b"ca-file", b"crl-file"):
+            return self.trust(words)
         verb, name = words[0], words[3].decode() if len(words) > 3 else ""
         if verb == b"show":
             head = f"# transaction\n*{self.transaction}\n" if self.transaction else ""
@@ -85,6 +91,14 @@ class FakeHAProxy:
         if verb == b"commit":
             return f"Committing {name}.\nSuccess!\n\n".encode()
         return f"Transaction aborted for certificate '{name}'!\n\n".encode()
+
+    def trust(self, words):
+        if len(words) > 3:
+            name = words[3].decode()
+            each = "".join(f" \nCertificate #{i}:\nSerial: {s}\nSubject: /CN=x\n" for i, s in enumerate(self.cas[name], 1))
+            return f"Filename: {name}\nStatus: Used\n{each}\n".encode()
+        lines = [f"{name} - {len(s)} certificate(s)" for name, s in self.cas.items()] if words[2] == b"ca-file" else self.crls
+        return ("# filename\n" + "".join(f"{line}\n" for line in lines) + "\n").encode()
 
     def verbs(self):
         return [c.split(b" ", 1)[0].decode() for c in self.seen]

@@ -222,7 +222,8 @@ class Host:
         self.start_agent()
 
     def join(self):
-        invite = self.inst.vccctl("agent", "invite", self.name, "--service", self.service, "--names", ",".join(self.names), "--ttl", "15m")
+        names = ["--names", ",".join(self.names)] if self.names else []
+        invite = self.inst.vccctl("agent", "invite", self.name, "--service", self.service, *names, "--ttl", "15m")
         token = os.path.join(self.dir, "token")
         write(token, invite["token"] + "\n", 0o600)
         run([self.inst.bin("vcc-agent"), "join", invite["join_address"], "--pin", invite["pin"], "--state-dir", self.dir, "--token-file", token])
