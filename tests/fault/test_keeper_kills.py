@@ -132,7 +132,7 @@ def passed(host, scene, process):
 
 
 def kill_and_heal(host, scene, process, point, nth, early_last=0):
-    """`early_last`: up to this pass the point must kill; later passes depend on timing (probes, acks), those of files also on what a start finds to clear away."""
+    """`early_last`: up to this pass the point must kill; later passes depend on timing (probes, acks), and so does what a start passes."""
     pid = host.processes["keeper"].pid
     BEFORE.get(scene, lambda _: None)(host)
     restart(host, process, {"VCC_FAILPOINT": f"{point}@{nth}=kill"})
@@ -172,7 +172,7 @@ def test_keeper_is_killed_at_every_point(host, scene):
     for point, (early, n) in sorted(counts.items()):
         for nth in range(early + 1, early + min(n, PASSES) + 1):
             try:
-                kill_and_heal(host, scene, "keeper", point, nth, early + 1 if point.startswith("keeper.") else 0)
+                kill_and_heal(host, scene, "keeper", point, nth, 1 if early == 0 and point.startswith("keeper.") else 0)
             except Exception as e:
                 raise AssertionError(f"{scene}: killed at {point}@{nth}: {e}\n{host.log('keeper')[-3000:]}") from e
 

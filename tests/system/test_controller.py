@@ -156,7 +156,7 @@ def failed_first_attempt(ctl, gw, name):
     """A host whose first order failed once; the template's next attempt is an hour away."""
     host = ctl.host(gw, name)
     host.outcome = lambda h, m: "failed"
-    host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name))
+    host.acked(host.target(f"{name}-web", "clara", "clara_service_auth", NAMES.format(name)))
     wait_for("the first attempt failed", lambda: (r := ctl.cert(f"{name}-web")["renewals"]) and r[0]["phase"] == "retry_wait", 30)
     host.outcome = lambda h, m: "ok"
     return host
