@@ -63,14 +63,18 @@ static void ask_revocation(struct sending *s, const struct issuance *i)
 	commit_issuance(s->commit, &asked);
 }
 
+/* What an order brings that is followed to its end is no old one, though it may be in use already; what it replaces is, though it may not be
+ * any more. Where the key is to be a fresh one, too, the next order finds it in use and says so. */
 static void old_issuance(void *ctx, const struct issuance *i)
 {
 	struct sending        *s = ctx;
 	const struct campaign *c = s->campaign;
-	bool                   current = serial_equal(i->serial, s->cert.serial);
 	bool                   at_once = c->revoke_old == REVOKE_OLD_NOW || c->incident == INCIDENT_HOST_COMPROMISE;
-	bool under_way = !id_is_none(s->open.renewal_id) && id_equal(i->renewal_id, s->open.renewal_id) && !current;
-	if (!operate_in_use(i, s->now) || under_way || i->state == ISSUANCE_INTENT)
+	bool                   in_use = serial_equal(i->serial, s->cert.serial), open = !id_is_none(s->open.renewal_id);
+	bool                   followed = open && campaign_flow_follows(&s->open) && c->incident != INCIDENT_HOST_COMPROMISE;
+	bool                   brought = open && id_equal(i->renewal_id, s->open.renewal_id) && (followed || !in_use);
+	bool                   current = in_use || (followed && serial_equal(i->serial, s->open.old_serial));
+	if (!operate_in_use(i, s->now) || brought || i->state == ISSUANCE_INTENT)
 		return;
 	if (at_once || (!current && reason_of(c) == REASON_KEY_COMPROMISE)) {
 		struct issuance gone = *i;
