@@ -117,11 +117,16 @@ static int end_open(struct sending *s)
 	return r < 0 ? r : rows_certificate(s->ctl->rows, s->cert.cert_id, &s->cert);
 }
 
+static bool wants_fresh_key(const struct sending *s)
+{
+	return s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE;
+}
+
 static int make_order(struct sending *s)
 {
 	struct order_cause cause = {
 		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id,
-		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE,
+		.fresh_key = wants_fresh_key(s),
 		.peer_proof = s->campaign->peer_proof};
 	struct order made;
 	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
@@ -188,6 +193,18 @@ static int pass_windows(struct sending *s)
 
 /* ---- one member ------------------------------------------------------------------------------------------------- */
 
+/* What its relying parties see may take long, and they cannot be asked about a key that is to go. */
+static int wait_no_longer(struct sending *s)
+{
+	struct order_event ev = {.kind = EV_PEERS_ENOUGH, .renewal_id = s->open.renewal_id, .cause = "an emergency did not wait for those that rely on it"};
+	bool               stored;
+	int                r = orders_event(s->ctl, &ev, &(struct order_input){.commit = s->commit, .who = &s->who}, &stored);
+	s->m->renewal_id = s->open.renewal_id;
+	become(s, MEMBER_DONE, 0);
+	s->open = (struct order){.code = 0};
+	return r < 0 ? r : rows_certificate(s->ctl->rows, s->cert.cert_id, &s->cert);
+}
+
 static int send_emergency(struct sending *s)
 {
 	if (s->campaign->incident == INCIDENT_HOST_COMPROMISE && !host_is_new(s->ctl, s->m))
@@ -197,6 +214,13 @@ static int send_emergency(struct sending *s)
 		r = old_issuances(s);
 	if (r < 0)
 		return r;
+	if (!id_is_none(s->open.renewal_id) && s->open.phase == ORDER_SETTLED) {
+		r = wait_no_longer(s);
+		if (r < 0 || !wants_fresh_key(s))
+			return r;
+		r = old_issuances(s); /* of which what that order brought is one now */
+		return r == 0 ? make_order(s) : r;
+	}
 	if (!id_is_none(s->open.renewal_id) && campaign_flow_follows(&s->open)) {
 		s->m->renewal_id = s->open.renewal_id;
 		become(s, MEMBER_FOLLOWING, 0);
