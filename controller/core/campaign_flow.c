@@ -302,13 +302,14 @@ static void count_sent(const struct context *x, struct campaign_step *s)
 	c->batch_failed += x->event->moved[MEMBER_FAILED];
 	if (c->wave > 0) {
 		c->wave_sent += sent;
+		c->wave_done += x->event->moved[MEMBER_DONE];
 		c->wave_failed += x->event->moved[MEMBER_FAILED];
 		c->wave_full = x->event->wave_ends;
 	}
 	if (c->batch > 0)
 		c->batch_full = c->batch_sent >= c->batch || x->event->stage_ends;
 	halt_if_too_many(s);
-	if (c->canary && c->wave == 1 && c->wave_full && c->wave_sent == 0 && c->state == CAMPAIGN_PROCESSING && c->waiting > 0)
+	if (c->canary && c->wave == 1 && c->wave_full && c->wave_sent + c->wave_done == 0 && c->state == CAMPAIGN_PROCESSING && c->waiting > 0)
 		halt(s, "nothing could be sent of the canary: it proves nothing");
 }
 
@@ -360,9 +361,8 @@ static void count_back(const struct context *x, struct campaign_step *s)
 
 static void begin(const struct context *x, struct campaign_step *s)
 {
-	int64_t waited = x->now - x->c->created_at;
-	if (s->next.revoke_by_at != 0 && waited > 0) /* hosts get the whole time, however long the second person took */
-		s->next.revoke_by_at += waited;
+	if (s->next.revoke_by_at != 0 && x->now > x->c->created_at) /* hosts get the whole time, however long the second person took */
+		s->next.revoke_by_at += x->now - x->c->created_at;
 	s->next.approved = true;
 	s->next.started_at = x->now;
 	if (s->next.confirmation == CONFIRMATION_ASKED)
@@ -586,9 +586,7 @@ const char *campaign_event_name(enum campaign_event_kind k)
 		[CAMPAIGN_EV_APPROVED] = "approved", [CAMPAIGN_EV_REJECTED] = "rejected", [CAMPAIGN_EV_HALT] = "halt",
 		[CAMPAIGN_EV_RESUME] = "resume",     [CAMPAIGN_EV_CANCEL] = "cancel",     [CAMPAIGN_EV_SENT] = "sent",
 		[CAMPAIGN_EV_MOVED] = "moved",       [CAMPAIGN_EV_TIMER] = "timer",       [CAMPAIGN_EV_ROLLBACK] = "rollback",
-		[CAMPAIGN_EV_BACK] = "back",
-		[CAMPAIGN_EV_JOINED] = "joined",
-		[CAMPAIGN_EV_WHOLE] = "whole",
+		[CAMPAIGN_EV_BACK] = "back",         [CAMPAIGN_EV_JOINED] = "joined",     [CAMPAIGN_EV_WHOLE] = "whole",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }
@@ -596,10 +594,7 @@ const char *campaign_event_name(enum campaign_event_kind k)
 const char *campaign_action_name(enum campaign_action_kind k)
 {
 	static const char *const names[CAMPAIGN_ACT_KIND_COUNT] = {
-		[CAMPAIGN_ACT_SEND] = "send",
-		[CAMPAIGN_ACT_DROP] = "drop",
-		[CAMPAIGN_ACT_BACK] = "back",
-		[CAMPAIGN_ACT_AUDIT] = "audit",
+		[CAMPAIGN_ACT_SEND] = "send", [CAMPAIGN_ACT_DROP] = "drop", [CAMPAIGN_ACT_BACK] = "back", [CAMPAIGN_ACT_AUDIT] = "audit",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

@@ -63,14 +63,18 @@ static void ask_revocation(struct sending *s, const struct issuance *i)
 	commit_issuance(s->commit, &asked);
 }
 
+/* What an order brings that is followed to its end is no old one, though it may be in use already; what it replaces is, though it may not be
+ * any more. Where the key is to be a fresh one, too, the next order finds it in use and says so. */
 static void old_issuance(void *ctx, const struct issuance *i)
 {
 	struct sending        *s = ctx;
 	const struct campaign *c = s->campaign;
-	bool                   current = serial_equal(i->serial, s->cert.serial);
 	bool                   at_once = c->revoke_old == REVOKE_OLD_NOW || c->incident == INCIDENT_HOST_COMPROMISE;
-	bool under_way = !id_is_none(s->open.renewal_id) && id_equal(i->renewal_id, s->open.renewal_id) && !current;
-	if (!operate_in_use(i, s->now) || under_way || i->state == ISSUANCE_INTENT)
+	bool                   in_use = serial_equal(i->serial, s->cert.serial), open = !id_is_none(s->open.renewal_id);
+	bool                   followed = open && campaign_flow_follows(&s->open) && c->incident != INCIDENT_HOST_COMPROMISE;
+	bool                   brought = open && id_equal(i->renewal_id, s->open.renewal_id) && (followed || !in_use);
+	bool                   current = in_use || (followed && serial_equal(i->serial, s->open.old_serial));
+	if (!operate_in_use(i, s->now) || brought || i->state == ISSUANCE_INTENT)
 		return;
 	if (at_once || (!current && reason_of(c) == REASON_KEY_COMPROMISE)) {
 		struct issuance gone = *i;
@@ -113,11 +117,16 @@ static int end_open(struct sending *s)
 	return r < 0 ? r : rows_certificate(s->ctl->rows, s->cert.cert_id, &s->cert);
 }
 
+static bool wants_fresh_key(const struct sending *s)
+{
+	return s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE;
+}
+
 static int make_order(struct sending *s)
 {
 	struct order_cause cause = {
 		.trigger = s->campaign->trigger, .approved = s->campaign->approved, .campaign_id = s->campaign->campaign_id,
-		.fresh_key = s->campaign->fresh_keys || reason_of(s->campaign) == REASON_KEY_COMPROMISE,
+		.fresh_key = wants_fresh_key(s),
 		.peer_proof = s->campaign->peer_proof};
 	struct order made;
 	int r = policy_eligible_in_campaign(&s->cert, s->t, orders_of(s->ctl, &s->cert), cause.trigger, &cause.approval);
@@ -184,6 +193,18 @@ static int pass_windows(struct sending *s)
 
 /* ---- one member ------------------------------------------------------------------------------------------------- */
 
+/* What its relying parties see may take long, and they cannot be asked about a key that is to go. */
+static int wait_no_longer(struct sending *s)
+{
+	struct order_event ev = {.kind = EV_PEERS_ENOUGH, .renewal_id = s->open.renewal_id, .cause = "an emergency did not wait for those that rely on it"};
+	bool               stored;
+	int                r = orders_event(s->ctl, &ev, &(struct order_input){.commit = s->commit, .who = &s->who}, &stored);
+	s->m->renewal_id = s->open.renewal_id;
+	become(s, MEMBER_DONE, 0);
+	s->open = (struct order){.code = 0};
+	return r < 0 ? r : rows_certificate(s->ctl->rows, s->cert.cert_id, &s->cert);
+}
+
 static int send_emergency(struct sending *s)
 {
 	if (s->campaign->incident == INCIDENT_HOST_COMPROMISE && !host_is_new(s->ctl, s->m))
@@ -193,6 +214,13 @@ static int send_emergency(struct sending *s)
 		r = old_issuances(s);
 	if (r < 0)
 		return r;
+	if (!id_is_none(s->open.renewal_id) && s->open.phase == ORDER_SETTLED) {
+		r = wait_no_longer(s);
+		if (r < 0 || !wants_fresh_key(s))
+			return r;
+		r = old_issuances(s); /* of which what that order brought is one now */
+		return r == 0 ? make_order(s) : r;
+	}
 	if (!id_is_none(s->open.renewal_id) && campaign_flow_follows(&s->open)) {
 		s->m->renewal_id = s->open.renewal_id;
 		become(s, MEMBER_FOLLOWING, 0);

@@ -10,6 +10,7 @@
 #include "controller/daemon/campaign_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/sys/fault.h"
 #include "shared/wire/wire.h"
 
 enum { PAGE = 500, RECEIPTS_MAX = 4, STEPS_SHOWN = STEP_COUNT };
@@ -24,7 +25,8 @@ struct report {
 	struct store_view     *view;
 	struct drill          *drill;
 	struct campaign        campaign;
-	struct buf             rows; /* the certificates, as JSON lines */
+	uint32_t               detailed; /* of so many certificates every step is told */
+	struct buf             rows;     /* the certificates, as JSON lines */
 	struct times           total, request, step[STEP_COUNT];
 	uint32_t               unchanged, not_shown, not_probed; /* what was served */
 	json_t                *findings;                         /* code -> how many */
@@ -193,7 +195,7 @@ static int add_row(struct report *r, const struct campaign_member *m)
 	json_object_set_new(o, "code", json_code(m->code));
 	json_object_set_new(o, "cause", json_string(m->cause[0] != '\0' || m->code == 0 ? m->cause : err_what(m->code)));
 	count(r, m);
-	if (code == 0 && !id_is_none(m->renewal_id) && m->position <= DRILL_DETAIL_MAX)
+	if (code == 0 && !id_is_none(m->renewal_id) && m->position <= r->detailed)
 		code = order_told(r, m, o);
 	char *text = code == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
 	if (code == 0 && text == NULL)
@@ -279,7 +281,7 @@ static json_t *head(struct report *r, const char *domain, int64_t now)
 	json_object_set(o, "findings", r->findings);
 	json_object_set_new(o, "milliseconds", phases(r));
 	json_object_set_new(o, "detailed_certificates",
-			    json_integer(d->total < DRILL_DETAIL_MAX ? d->total : DRILL_DETAIL_MAX));
+			    json_integer(d->total < r->detailed ? d->total : r->detailed));
 	return o;
 }
 
@@ -329,13 +331,14 @@ static void report_free(struct report *r)
 	free(r);
 }
 
-int drill_report_make(struct store_view *view, const char *domain, int64_t now, struct drill *d, struct buf *to)
+static int make(struct store_view *view, const char *domain, int64_t now, uint32_t detailed, struct drill *d, struct buf *to)
 {
 	struct report *r = calloc(1, sizeof(*r)); /* large */
 	if (r == NULL)
 		return E_NOMEM;
 	r->view = view;
 	r->drill = d;
+	r->detailed = detailed;
 	r->rows = (struct buf)BUF_MAX(DRILL_REPORT_MAX - (1 << 20));
 	r->findings = json_object();
 	r->not_reached = json_object();
@@ -346,4 +349,16 @@ int drill_report_make(struct store_view *view, const char *domain, int64_t now, 
 		code = put_together(r, domain, now, to);
 	report_free(r);
 	return code;
+}
+
+/* A report without the steps of its certificates is better than none. */
+int drill_report_make(struct store_view *view, const char *domain, int64_t now, struct drill *d, struct buf *to)
+{
+	if (fault_point_of("controller.drill_make", id_text(d->campaign_id, (char[ID_TEXT_SIZE]){0})) != 0)
+		return E_STORE_IO;
+	int code = make(view, domain, now, DRILL_DETAIL_MAX, d, to);
+	if (code != E_FULL)
+		return code;
+	buf_reset(to);
+	return make(view, domain, now, 0, d, to);
 }

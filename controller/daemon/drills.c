@@ -13,12 +13,14 @@
 #include "shared/sys/log.h"
 
 enum { PAGE = 32 };
-#define AGAIN_MS (5 * MS_SECOND)
+#define AGAIN_MS     (5 * MS_SECOND)
+#define AGAIN_MAX_MS MS_HOUR
 
 struct drills {
 	bool    busy;     /* a report is being made or stored */
 	bool    look;     /* another may be due since it began */
 	int64_t again_at; /* after a failure; TIME_NEVER = nothing waits */
+	int64_t again_ms; /* the pause that grows with each failure */
 };
 
 struct job {
@@ -27,7 +29,8 @@ struct job {
 	int64_t            now;
 	struct drill       drill;
 	struct buf         report;
-	int                code; /* E_NOT_FOUND: there is none to be made */
+	int                code;   /* E_NOT_FOUND: there is none to be made */
+	int                missed; /* why another one could not be made; 0 = every one could */
 };
 
 int drills_open(struct drills **ret)
@@ -36,6 +39,7 @@ int drills_open(struct drills **ret)
 	if (all == NULL)
 		return E_NOMEM;
 	all->again_at = 0; /* the first tick looks at what an earlier run left */
+	all->again_ms = AGAIN_MS / 2;
 	*ret = all;
 	return 0;
 }
@@ -63,36 +67,43 @@ static void job_free(struct job *j)
 	free(j);
 }
 
-/* The oldest that is over and has none. One whose campaign is not there any more cannot get one. */
+/* True when this one's is made. One that is under way gets none yet, and one whose campaign is not there any more cannot get one. */
+static bool make_one(struct job *j, struct store_view *view, const struct drill *row)
+{
+	j->drill = *row;
+	buf_reset(&j->report);
+	int r = drill_report_make(view, j->domain, j->now, &j->drill, &j->report);
+	if (r < 0 && r != E_CAMPAIGN_STATE && r != E_NOT_FOUND)
+		j->missed = r;
+	return r == 0;
+}
+
+/* The oldest that is over, has none and can be given one: another that cannot holds up nobody. */
 static void make(void *job, struct store_view *view)
 {
 	struct job   *j = job;
 	struct drill *rows = calloc(PAGE, sizeof(*rows));
 	struct id     after = {{0}};
 	size_t        n = PAGE;
-	int           r = view == NULL ? E_STORE_IO : rows == NULL ? E_NOMEM : E_NOT_FOUND;
-	while (n == PAGE && (r == E_NOT_FOUND || r == E_CAMPAIGN_STATE)) {
-		int read = view_drills_unreported(view, after, rows, PAGE, &n);
-		if (read < 0) {
-			r = read;
-			break;
-		}
-		for (size_t i = 0; i < n && (r == E_NOT_FOUND || r == E_CAMPAIGN_STATE); i++) {
+	int           r = view == NULL ? E_STORE_IO : rows == NULL ? E_NOMEM : 0;
+	bool          made_one = false;
+	while (r == 0 && n == PAGE && !made_one && (r = view_drills_unreported(view, after, rows, PAGE, &n)) == 0)
+		for (size_t i = 0; i < n && !made_one; i++) {
 			after = rows[i].campaign_id;
-			j->drill = rows[i];
-			buf_reset(&j->report);
-			r = drill_report_make(view, j->domain, j->now, &j->drill, &j->report);
+			made_one = make_one(j, view, &rows[i]);
 		}
-	}
 	free(rows);
-	j->code = r == E_CAMPAIGN_STATE ? E_NOT_FOUND : r;
+	j->code = r < 0 ? r : made_one ? 0 : j->missed < 0 ? j->missed : E_NOT_FOUND;
 }
 
-static void rest(struct controller *ctl, int64_t again_at)
+/* `failed`: of one that is made, stored or missed. */
+static void rest(struct controller *ctl, bool failed)
 {
-	ctl->drills->busy = false;
-	ctl->drills->again_at = again_at;
-	if (ctl->drills->look && !ctl->stopping)
+	struct drills *all = ctl->drills;
+	all->busy = false;
+	all->again_ms = !failed ? AGAIN_MS / 2 : all->again_ms < AGAIN_MAX_MS / 2 ? 2 * all->again_ms : AGAIN_MAX_MS;
+	all->again_at = failed ? clock_now() + all->again_ms : TIME_NEVER;
+	if (all->look && !ctl->stopping)
 		drills_look(ctl);
 }
 
@@ -105,7 +116,7 @@ static void on_stored(struct controller *ctl, void *ctx, int code, const struct 
 		log_line(LOG_LEVEL_ERROR, NULL, "%s the report of a drill was not stored: %s; it is made again",
 			 err_code(code, text), err_what(code));
 	ctl->drills->look |= code == 0; /* the next one, if there is any */
-	rest(ctl, code == 0 ? TIME_NEVER : clock_now() + AGAIN_MS);
+	rest(ctl, code < 0);
 }
 
 static void keep(struct controller *ctl, struct job *j)
@@ -134,11 +145,11 @@ static void made(void *job)
 	struct controller *ctl = j->ctl;
 	char               text[ERR_CODE_SIZE];
 	if (ctl->stopping || j->code == E_NOT_FOUND) {
-		rest(ctl, TIME_NEVER);
+		rest(ctl, false);
 	} else if (j->code < 0) {
 		log_line(LOG_LEVEL_ERROR, NULL, "%s the report of a drill cannot be made: %s", err_code(j->code, text),
 			 err_what(j->code));
-		rest(ctl, clock_now() + AGAIN_MS);
+		rest(ctl, true);
 	} else {
 		keep(ctl, j);
 	}

@@ -572,12 +572,28 @@ static int refusal_of(struct controller *ctl, const struct ticket *t, int code)
 	return issuer != NULL && issuer->row.standing == ISSUER_DRAINS ? E_CA_GIVES_WAY : code;
 }
 
+/* As what ends us: only a person's word lets it be tried again. */
+static void rests_for_signer(struct controller *ctl, const struct ticket *t, const char *cause)
+{
+	struct order o;
+	if (orders_find(ctl, t->renewal_id, &o) < 0 || o.phase != ORDER_SIGNING || o.attempt != t->attempt)
+		return;
+	struct order_event ev = {.kind = EV_PARK, .renewal_id = t->renewal_id, .attempt = t->attempt, .code = E_ORDER_POISON};
+	text_cut(ev.cause, sizeof(ev.cause), cause);
+	drive(ctl, &ev, &(struct order_input){0});
+	poison_lay(ctl->poison, o.cert_id);
+}
+
 void orders_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
 {
 	struct issuance    intent, issued;
 	struct order_event ev = {.kind = EV_ISSUED, .renewal_id = t->renewal_id, .attempt = t->attempt, .serial = t->serial};
 	struct order_input in = {.issued = &issued};
 	int                r = a->code;
+	if (r == E_ORDER_POISON) {
+		rests_for_signer(ctl, t, a->text);
+		return;
+	}
 	if (r == 0)
 		r = rows_issuance(ctl->rows, t->serial, &intent);
 	if (r == 0 && intent.state != ISSUANCE_INTENT)

@@ -24,6 +24,7 @@ void poison_leave(struct poison *p, const struct poison_hold *hold);
 bool poison_rests(const struct poison *p, const char *cert_id);
 /* It has killed more often than it takes to rest: also resting would be the end of us. */
 bool poison_untouchable(const struct poison *p, const char *cert_id);
+void poison_lay(struct poison *p, const char *cert_id);       /* it has brought somebody else to his end often enough: it rests */
 void poison_once_more(struct poison *p, const char *cert_id); /* a person's word: one more death and it rests again */
 void poison_forget(struct poison *p, const char *cert_id);    /* its order came to a good end */
 

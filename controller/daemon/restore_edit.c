@@ -128,13 +128,15 @@ static int end_member(struct restore_edit *e, struct campaign *c, struct campaig
 			 : m->state == MEMBER_HELD      ? &c->held
 			 : m->state == MEMBER_FOLLOWING ? &c->following
 			 : m->state == MEMBER_ORDERED   ? &c->ordered
+			 : m->state == MEMBER_GOING_BACK ? &c->going_back
 							: NULL;
 	bool      sent = m->state == MEMBER_FOLLOWING || m->state == MEMBER_ORDERED;
+	bool      kept = m->state == MEMBER_GOING_BACK; /* as its order says */
 	if (from == NULL)
 		return 0;
 	*from -= *from > 0;
-	*(sent ? &c->failed : &c->dropped) += 1;
-	m->state = sent ? MEMBER_FAILED : MEMBER_DROPPED;
+	*(kept ? &c->kept : sent ? &c->failed : &c->dropped) += 1;
+	m->state = kept ? MEMBER_KEPT : sent ? MEMBER_FAILED : MEMBER_DROPPED;
 	m->code = E_RESTORED;
 	m->changed_at = e->now;
 	text_cut(m->cause, sizeof(m->cause), err_what(E_RESTORED));

@@ -26,12 +26,18 @@
 
 #define CRL_IDS (UINT64_C(1) << 60)
 
-enum { SIGNER_OUT_MAX = 4 << 20, AT_ONCE = 256 }; /* AT_ONCE: what the signer makes durable together */
+enum {
+	SIGNER_OUT_MAX = 4 << 20,
+	AT_ONCE = 256,     /* what the signer makes durable together */
+	LOST_IN_CROWD = 3, /* so often in hand with others when the signer ended: from then on it goes alone */
+	LOST_ALONE = 3,    /* so often it alone: it is not asked again */
+};
 
 struct request {
 	uint64_t        id;
 	struct ticket   ticket;
 	bool            sent;
+	uint32_t        lost, lost_alone; /* how often the signer ended while it was in hand */
 	struct span     frame;       /* owned */
 	struct request *prev, *next; /* in the list of unsent ones */
 	UT_hash_handle  hh;
@@ -43,6 +49,7 @@ struct signer_client {
 	struct request    *requests; /* in the order of asking */
 	struct request    *unsent[ORDER_RANKS];
 	size_t             asked; /* sent, not answered */
+	struct request    *alone; /* the one of these that goes alone; NULL = none does */
 	uint64_t           crl_ids;
 	uint32_t           issuers_expected, issuers_seen;
 	unsigned           highest[ISSUER_ROLE_COUNT]; /* number of an authority that the signer has told of */
@@ -75,6 +82,8 @@ int signer_open(struct controller *ctl, struct signer_client **ret)
 
 static void request_free(struct signer_client *s, struct request *q)
 {
+	if (s->alone == q)
+		s->alone = NULL;
 	if (q->sent)
 		s->asked--;
 	else
@@ -122,15 +131,25 @@ static struct request *first_waiting(const struct signer_client *s)
 	return NULL;
 }
 
+static bool goes_alone(const struct request *q)
+{
+	return q->lost >= LOST_IN_CROWD;
+}
+
 static void send_waiting(struct signer_client *s)
 {
 	struct request *q;
 	if (s->ipc == NULL || !s->helloed)
 		return;
-	while (s->asked < AT_ONCE && (q = first_waiting(s)) != NULL && ipc_send(s->ipc, q->frame) == 0) { /* full: `drained` comes here */
+	while (s->alone == NULL && s->asked < AT_ONCE && (q = first_waiting(s)) != NULL) {
+		if (goes_alone(q) && s->asked > 0)
+			return; /* when those are answered */
+		if (ipc_send(s->ipc, q->frame) != 0)
+			return; /* full: `drained` comes here */
 		DL_DELETE(s->unsent[q->ticket.rank], q);
 		q->sent = true;
 		s->asked++;
+		s->alone = goes_alone(q) ? q : NULL;
 	}
 }
 
@@ -209,6 +228,17 @@ static void answer(struct signer_client *s, uint64_t id, const struct signed_ans
 	send_waiting(s);
 }
 
+/* A request that ends the signer whenever it comes would be the end of all others, too. Whoever asked hears that it will not be answered. */
+static void give_up(struct signer_client *s, struct request *q)
+{
+	struct ticket ticket = q->ticket;
+	char          text[ERR_CODE_SIZE];
+	log_line(LOG_LEVEL_ERROR, NULL, "%s the signer has ended %u times while it had nothing but request %llu in hand: that one is not sent again",
+		 err_code(E_ORDER_POISON, text), (unsigned)q->lost_alone, (unsigned long long)q->id);
+	request_free(s, q);
+	on_signed[ticket.kind](s->ctl, &ticket, &(struct signed_answer){E_ORDER_POISON, "the signer has ended several times while it had this request in hand", {NULL, 0}});
+}
+
 static void on_closed(void *ctx, int code)
 {
 	struct signer_client *s = ctx;
@@ -217,13 +247,17 @@ static void on_closed(void *ctx, int code)
 	ipc_free(s->ipc);
 	s->ipc = NULL;
 	s->helloed = false;
-	struct request *q, *tmp;
+	struct request *q, *tmp, *culprit = s->alone;
 	memset(s->unsent, 0, sizeof(s->unsent));
 	s->asked = 0;
+	s->alone = NULL;
 	HASH_ITER (hh, s->requests, q, tmp) {
+		q->lost += q->sent;
 		q->sent = false;
 		DL_APPEND(s->unsent[q->ticket.rank], q);
 	}
+	if (culprit != NULL && ++culprit->lost_alone >= LOST_ALONE)
+		give_up(s, culprit);
 }
 
 static void on_frame(void *ctx, struct span bytes)

@@ -200,6 +200,8 @@ static int judge_issue(struct serve *v, struct job *j, int64_t now)
 
 	j->serial = f->serial;
 	j->hash_alg = f->hash_alg;
+	if (fault_point_of("signer.judge", f->common_name) != 0)
+		return refuse(&j->why, E_SYS_IO, leaf_profile_name(f->profile), "refused by a test");
 	int r = find_ca(v, j, f->issuer_id);
 	if (r == 0)
 		r = check_open(j, f);

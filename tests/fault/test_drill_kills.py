@@ -60,6 +60,22 @@ def told_once(fleet, drill):
     return {c["cert_id"]: c for c in json.loads(report["report"])["certificates"]}
 
 
+def test_one_that_gets_no_report_holds_up_no_other(fleet):
+    slow = fleet.hosts_by["k3"]
+    slow.respond = False
+    drill = begin(fleet)["drill_id"]
+    slow.wait("the drill came", lambda: slow.drills)
+    restart(fleet, {"VCC_FAILPOINT": f"controller.drill_make:{drill}=err:EIO"})
+    slow.respond = True
+    fleet.again(slow)
+    wait_for("it is over", lambda: fleet.admin.get(f"drills/{drill}")["ended_at"], 60, 0.1)
+    later = begin(fleet)["drill_id"]
+    assert wait_over(fleet, later)["tested_count"] == len(NAMES) and told_once(fleet, later)
+    assert fleet.admin.get(f"drills/{drill}")["reported_at"] is None
+    restart(fleet, None)
+    assert wait_over(fleet, drill)["tested_count"] == len(NAMES) and told_once(fleet, drill), "it gets it when it can be made"
+
+
 @pytest.mark.parametrize("point, n", POINTS if LONG else POINTS[::2] + POINTS[-1:], ids=lambda v: str(v))
 def test_killed_in_a_drill(fleet, point, n):
     before = {h: fleet.cert(f"{h}-web")["serial"] for h in NAMES}

@@ -143,3 +143,35 @@ def test_what_always_breaks_rests_and_the_rest_goes_on(fleet):
     restart(fleet)
     fleet.vccctl("cert", "renew", "bad-web", "--force")
     fleet.wait_done("bad-web", old)
+
+
+def test_what_kills_the_signer_rests_and_the_rest_is_signed(fleet):
+    """The signer ends whenever it has one request in hand, of many that come together. In the end that one alone is not sent again."""
+    old = {n: fleet.cert(f"{n}-web")["fingerprint"] for n in NAMES}
+    signer = fleet.processes["signer"]
+    signer.stop()
+    signer.env = {"VCC_FAILPOINT": "signer.judge:bad.clara.vcc.internal=kill"}
+    campaign = begin(fleet)  # all of it is asked at once when the signer is there
+    signer.start()
+
+    def closed():
+        if not signer.running():
+            signer.start()
+        return (c := fleet.campaign(campaign))["completed_at"] and c
+    c = wait_for("the campaign is closed", closed, 400, 0.1)
+    assert (c["status"], c["successful_count"], c["failed_count"]) == ("completed_with_failures", 2, 1), c
+    member, = [m for m in fleet.members(campaign) if m["cert_id"] == "bad-web"]
+    assert member["code"] == "VCC-3031" and "signer" in member["error"], member
+    assert all(fleet.cert(f"{n}-web")["fingerprint"] != old[n] for n in ("good1", "good2")) and fleet.cert("bad-web")["fingerprint"] == old["bad"]
+    starts = signer.starts
+    restart(fleet)  # nor does anybody ask again by himself
+    fleet.again(fleet.hosts_by["bad"])
+    fleet.vccctl("cert", "renew", "good1-web", "--force")
+    wait_for("others are renewed", lambda: fleet.cert("good1-web")["open_order"] is None)
+    assert signer.running() and signer.starts == starts
+    signer.stop()
+    signer.env = None
+    signer.start()
+    wait_for("the signer is back", lambda: answers(fleet), 60)
+    fleet.vccctl("cert", "renew", "bad-web", "--force")
+    fleet.wait_done("bad-web", old["bad"])

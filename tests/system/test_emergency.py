@@ -142,11 +142,14 @@ def after_the_signature(fleet, name):
     """A host that holds a certificate and says nothing yet."""
     host, = fresh(fleet, name)
     old = fleet.cert(f"{name}-web")["serial"]
-    host.outcome = lambda h, m: "silent"
+
+    def silent_once(h, m):  # not set back from here: the host may not have come to it yet
+        h.outcome = lambda h, m: "ok"
+        return "silent"
+    host.outcome = silent_once
     n = len(host.certificates)
     fleet.vccctl("cert", "renew", f"{name}-web", "--force")
     m = host.wait("certificate", lambda: len(host.certificates) > n and host.certificates[-1])
-    host.outcome = lambda h, m: "ok"
     return host, m, old
 
 
@@ -305,6 +308,40 @@ def test_revoked_after_a_while_though_unproved(fleet):
     host.respond = True
     fleet.again(host)
     fleet.wait_state(e["campaign_id"], "completed")
+
+
+@pytest.mark.parametrize("incident", ["other", "key_compromise"])
+@pytest.mark.parametrize("when", ["now", "after:1m"])
+def test_what_is_just_being_brought_is_no_old_one(fleet, when, incident):
+    """An order that is proved and not yet at its end counts as done: what it replaced goes, and not what took its place. Unless its key is to go, too."""
+    name = f"bro{len(when)}{len(incident)}"
+    host, = fresh(fleet, name)
+    old = fleet.cert(f"{name}-web")["serial"]
+
+    def proved(h, m):
+        h.receipt(m, 0, m["certificate"])
+        return "nothing"
+    host.outcome = proved
+    fleet.vccctl("cert", "renew", f"{name}-web", "--force")
+    new = wait_for("it is proved", lambda: (c := fleet.cert(f"{name}-web"))["serial"] != old and c["serial"])
+    m = host.certificates[-1]
+    host.outcome = lambda h, m: "ok"
+    status, e = fleet.emergency(certificate_ids=ids(name), revoke_old=when, incident_type=incident, wait=0)
+    assert status == 202, e
+    wait_for("it is waited for", lambda: fleet.campaign(e["campaign_id"])["in_progress_count"] == 1)
+    if when == "now":
+        wait_revoked(fleet, f"{name}-web", old, 1 if incident == "key_compromise" else 4)
+    assert issuances(fleet, f"{name}-web")[new][0] == "active"
+    assert fleet.rows("SELECT revoke_asked_at FROM issuances WHERE hex(serial) = ?", new) in ([(None,)], [(0,)])
+    host.receipt(m, 1, m["certificate"])
+    fleet.wait_state(e["campaign_id"], "completed")
+    wait_revoked(fleet, f"{name}-web", old, 1 if incident == "key_compromise" else 4)
+    cert = fleet.cert(f"{name}-web")
+    if incident == "other":
+        assert cert["serial"] == new and cert["status"] == "active" and issuances(fleet, f"{name}-web")[new][0] == "active"
+    else:
+        assert cert["serial"] not in (old, new) and cert["status"] == "active"
+        wait_revoked(fleet, f"{name}-web", new, 1)
 
 
 # ---- failures, absence, waiting ----

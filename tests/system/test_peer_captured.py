@@ -355,6 +355,25 @@ def test_a_person_takes_no_answer_from_an_order(fleet):
     wait_for("it withdraws", lambda: "web03" not in parties(fleet), 30, 0.1)
 
 
+@pytest.mark.parametrize("incident", ["other", "key_compromise"])
+def test_an_emergency_does_not_wait_for_them(fleet, incident):
+    """What is proved on its host counts, and what is to have a fresh key gets it at once; of the two that were in use nothing bad is left."""
+    fleet.peer.sees = lambda h, m: None
+    before = fleet.cert("web01-web")["serial"]
+    campaign_id = begin(fleet)
+    order = waits(fleet, campaign_id)
+    brought = fleet.cert("web01-web")["serial"]
+    status, e = fleet.emergency(certificate_ids=["web01-web"], incident_type=incident, revoke_old="now")
+    assert status == 200 and e["status"] == "completed" and e["successful_count"] == 1, e
+    told = fleet.admin.get(f"renewals/{order['renewal_id']}")
+    assert told["status"] == "completed" and "peer_unproved" in told["flags"] and told["error"]["code"] == "VCC-2046", told
+    assert fleet.wait_state(campaign_id, "completed")["peer_unproved_count"] == 1
+    cert = fleet.cert("web01-web")
+    assert cert["status"] == "active" and (cert["serial"] == brought) == (incident == "other"), cert
+    states = dict(fleet.rows("SELECT hex(serial), state FROM issuances WHERE owner_id = 'web01-web'"))
+    assert states[before] == "revoked" and states[brought] == ("active" if incident == "other" else "revoked")
+
+
 def test_evicted_and_it_counts_no_more(fleet):
     fleet.peer.sees = lambda h, m: None
     campaign_id = begin(fleet)

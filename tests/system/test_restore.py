@@ -264,12 +264,16 @@ def change(path, *statements):
 
 @pytest.mark.parametrize("banned", (True, False))
 def test_a_host_whose_name_went_on_stays_out(estate, tmp_path, banned):
-    """Since the backup another host took its name; and a campaign of the backup that nobody confirmed asks nobody any more."""
+    """Since the backup another host took its name; and a campaign of the backup that nobody confirmed asks nobody any more, nor does one that was
+    going back go on with that."""
     inst, host = estate
     campaigns = rows(live(inst), "SELECT count(*) FROM campaigns")[0][0]
     assert campaigns > 0
     inst.vccctl("backup", str(tmp_path / "b"))
     change(tmp_path / "b", "UPDATE campaigns SET confirmation = 'asked', remind_at = 1")
+    first = "(SELECT campaign_id FROM campaigns LIMIT 1)"
+    change(tmp_path / "b", f"UPDATE campaigns SET state = 'halted', completed_at = NULL, failed = 0, kept = 0, going_back = 1 WHERE campaign_id = {first}",
+           f"UPDATE campaign_members SET state = 'going_back' WHERE campaign_id = {first}")
     controller(inst, False)
     ban = [f"INSERT INTO bans SELECT host_hash, name, 1 FROM agents WHERE name = '{host.name}'"] if banned else []
     change(live(inst), *ban, f"UPDATE agents SET host_hash = zeroblob(32) WHERE name = '{host.name}'")
@@ -277,6 +281,8 @@ def test_a_host_whose_name_went_on_stays_out(estate, tmp_path, banned):
     assert done.returncode == 0 and "1 hosts sent away" in done.stdout, done
     assert rows(live(inst), f"SELECT state FROM agents WHERE name = '{host.name}'") == [("banned" if banned else "evicted",)]
     assert rows(live(inst), "SELECT count(*) FROM campaigns WHERE confirmation = 'refused'") == [(campaigns,)]
+    assert rows(live(inst), f"SELECT state, going_back, kept FROM campaigns WHERE campaign_id = {first}") == [("cancelled", 0, 1)]
+    assert rows(live(inst), f"SELECT state FROM campaign_members WHERE campaign_id = {first}") == [("kept",)]
     change(live(inst), f"UPDATE agents SET state = 'active' WHERE name = '{host.name}'")
     controller(inst, True)
     accept(inst)
