@@ -128,9 +128,10 @@ static int target_write(struct host *h, struct refusal *why)
 	buf_add_fmt(&text, "dir = %s/service/tls\n[files]\nowner = %s\ngroup = %s\nmode = 0640\n", h->dir, user->pw_name,
 		    group->gr_name);
 	buf_add_fmt(&text, "[reload]\nkind = signal\npidfile = %s/service/pid\nsignal = HUP\ntimeout = 20s\n", h->dir);
-	buf_add_fmt(&text, "[verify]\nkind = tls\nconnect = 127.0.0.1:%u\n", h->port);
 	if (names[0] != '\0')
-		buf_add_fmt(&text, "sni = %s\n", names);
+		buf_add_fmt(&text, "[verify]\nkind = tls\nconnect = 127.0.0.1:%u\nsni = %s\n", h->port, names);
+	else /* a client's: no listener is to serve it, though ours shows it */
+		buf_add_fmt(&text, "[verify]\nkind = none\n");
 	r = put(h, "targets.d", "web.conf", 0644, &text, why);
 	buf_free(&text);
 	return r;

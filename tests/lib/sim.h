@@ -238,6 +238,7 @@ struct sim_controller {
 	bool               alive;
 	uint64_t           run, connection; /* to the gateway: numbers of ours */
 	struct sim_slot    slot[SIM_SLOTS];
+	int                slots; /* that were used since the start; none behind them is */
 	struct session     session[SIM_AGENTS_MAX];
 	struct agent_run   keeper_run[SIM_AGENTS_MAX]; /* in memory: a controller that starts knows no run */
 	uint64_t           taken[SIM_AGENTS_MAX], durable[SIM_AGENTS_MAX]; /* receipts */

@@ -52,7 +52,7 @@ static void on_done(void *ctx, int code, const struct store_result *result)
 
 struct sim_slot *control_find(struct sim *s, struct id renewal_id)
 {
-	for (int i = 0; i < SIM_SLOTS; i++) {
+	for (int i = 0; i < s->controller.slots; i++) {
 		if (s->controller.slot[i].used && id_equal(s->controller.slot[i].o.renewal_id, renewal_id))
 			return &s->controller.slot[i];
 	}
@@ -66,6 +66,8 @@ static struct sim_slot *slot_new(struct sim *s, const struct order *o)
 		if (slot->used)
 			continue;
 		*slot = (struct sim_slot){.used = true, .o = *o};
+		if (i >= s->controller.slots)
+			s->controller.slots = i + 1;
 		return slot;
 	}
 	sim_error(s, "too many open orders");
@@ -350,7 +352,7 @@ struct sim_slot *control_order_new(struct sim *s, const struct certificate *cert
 
 void control_signed(struct sim *s, struct serial serial, int code, struct hash fingerprint)
 {
-	for (int i = 0; i < SIM_SLOTS && s->controller.alive; i++) {
+	for (int i = 0; i < s->controller.slots && s->controller.alive; i++) {
 		struct sim_slot *slot = &s->controller.slot[i];
 		if (!slot->used || slot->busy || !serial_equal(slot->o.serial, serial))
 			continue; /* a busy order is no longer signing */
@@ -365,7 +367,7 @@ void control_signed(struct sim *s, struct serial serial, int code, struct hash f
 
 static void restart_all(struct sim *s)
 {
-	for (int i = 0; i < SIM_SLOTS && s->controller.alive; i++) {
+	for (int i = 0; i < s->controller.slots && s->controller.alive; i++) {
 		struct sim_slot *slot = &s->controller.slot[i];
 		if (!slot->used || slot->busy)
 			continue;
@@ -454,7 +456,7 @@ bool control_at_rest(struct sim *s)
 	static struct outbox_row row[1];
 	if (!s->controller.alive || s->controller.first != NULL)
 		return false;
-	for (int i = 0; i < SIM_SLOTS; i++) {
+	for (int i = 0; i < s->controller.slots; i++) {
 		const struct sim_slot *slot = &s->controller.slot[i];
 		if (slot->used && (slot->busy || order_phase_open(slot->o.phase)))
 			return false;

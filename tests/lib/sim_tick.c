@@ -27,7 +27,7 @@ static void supersede_due(struct sim *s)
 
 static bool ordered_already(const struct sim *s, const char *cert_id)
 {
-	for (int i = 0; i < SIM_SLOTS; i++) {
+	for (int i = 0; i < s->controller.slots; i++) {
 		if (s->controller.slot[i].used && strcmp(s->controller.slot[i].o.cert_id, cert_id) == 0)
 			return true;
 	}
@@ -52,7 +52,7 @@ static void schedule(struct sim *s)
 /* A person cancels an open order now and then, and always a paused one, so that the next can begin. */
 static void people(struct sim *s)
 {
-	for (int i = 0; i < SIM_SLOTS; i++) {
+	for (int i = 0; i < s->controller.slots; i++) {
 		struct sim_slot *slot = &s->controller.slot[i];
 		bool             paused = s->config->days == 0 && slot->o.phase == ORDER_PAUSED && sim_chance(s, 5);
 		if (!slot->used || slot->busy || !(paused || sim_chance(s, s->config->cancel)))
@@ -82,7 +82,7 @@ static int64_t tick_ms(const struct sim *s)
 	int64_t at = s->now + LOOK_MS;
 	if (s->config->days == 0)
 		return MS_SECOND;
-	for (int i = 0; i < SIM_SLOTS; i++) {
+	for (int i = 0; i < s->controller.slots; i++) {
 		const struct sim_slot *slot = &s->controller.slot[i];
 		if (slot->used && s->now + MS_MINUTE < at)
 			at = s->now + MS_MINUTE;
@@ -100,7 +100,7 @@ static void on_tick(struct sim *s, const struct sim_event *e)
 	struct sim_controller *k = &s->controller;
 	if (!k->alive || k->run != e->run)
 		return;
-	for (int i = 0; i < SIM_SLOTS && k->alive; i++) {
+	for (int i = 0; i < s->controller.slots && k->alive; i++) {
 		struct sim_slot *slot = &k->slot[i];
 		if (!slot->used || slot->busy || slot->o.next_at > control_now(s))
 			continue;

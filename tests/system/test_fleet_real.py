@@ -104,6 +104,21 @@ def test_real_hosts_among_simulated_ones(inst, fleet):
     wait_for("nothing outlives it", lambda: not alive(r["real"]["pids"] + r["pids"]), 30, 0.1)
 
 
+def test_a_real_host_without_names(inst):
+    """Its certificate is a client's: nobody proves it for the controller, and the fleet's own look still sees it."""
+    f = FleetRun(inst, 2, ("veritas",), "client")
+    try:
+        f.start("--spread", "1s", "--real", "50%", "--served", os.path.join(f.dir, "served"))
+        r = f.ready(120)
+        assert (r["real"]["count"], r["ready"]) == (1, 1)
+        (name,) = folders(f)
+        with open(os.path.join(f.dir, "served")) as s:
+            shown = dict(line.split() for line in s)
+        assert shown[name] == wait_for("it is issued", lambda: inst.certificate(f"{name}-web")["fingerprint"])
+    finally:
+        assert f.stop() == 0
+
+
 def test_refusals(inst, tmp_path):
     def refused(*words):
         done = subprocess.run([inst.bin("vcc-fleet"), *words], capture_output=True, text=True, timeout=60)
