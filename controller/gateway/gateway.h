@@ -48,6 +48,7 @@ struct gateway {
 	uint64_t        last_session;
 	struct session *held; /* utlist ring: with frames that wait for credit */
 	size_t          held_bytes;
+	uint8_t         tx[OUTBOX_HEADROOM + FRAME_MAX]; /* one frame on its way out */
 
 	struct join_port join;
 	int              notes; /* lines of this second */
