@@ -20,6 +20,8 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
+_Static_assert((int)MSG_STEPS_MAX <= (int)STORE_STEPS_MAX, "a receipt's steps are one piece of the history");
+
 static const enum order_event_kind outcome_events[RECEIPT_OUTCOME_COUNT] = {
 	[RECEIPT_VERIFIED] = EV_VERIFIED,      [RECEIPT_SETTLED] = EV_SETTLED, [RECEIPT_FAILED] = EV_TARGET_FAILED,
 	[RECEIPT_REFUSED] = EV_ANSWER_REFUSED, [RECEIPT_KEPT] = EV_KEPT,       [RECEIPT_TESTED] = EV_TESTED,
@@ -77,6 +79,8 @@ static void audit_step(struct commit *c, const char *agent, const char *cert_id,
 static void add_steps(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r)
 {
 	struct order o;
+	struct order_step_row rows[MSG_STEPS_MAX];
+	size_t                n = 0;
 	bool each = level_of(ctl, r->cert_id) == AUDIT_ENHANCED; /* one record for each step of the workflow */
 	if (each && orders_find(ctl, r->renewal_id, &o) == 0 && (o.flags & ORDER_DRILL) != 0)
 		each = false; /* a drill's steps are in its report */
@@ -84,7 +88,8 @@ static void add_steps(struct controller *ctl, struct commit *c, const char *agen
 		const struct receipt_step *s = &r->steps[i];
 		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE))
 			continue;
-		struct order_step_row row = {
+		struct order_step_row *row = &rows[n++];
+		*row = (struct order_step_row){
 			.renewal_id = r->renewal_id,
 			.attempt = r->attempt,
 			.step = (enum workflow_step)s->step,
@@ -92,11 +97,11 @@ static void add_steps(struct controller *ctl, struct commit *c, const char *agen
 			.at = s->at,
 			.took_ms = s->took_ms,
 		};
-		text_cut(row.detail, sizeof(row.detail), s->detail);
-		store_add_step(commit_change(c), &row);
+		text_cut(row->detail, sizeof(row->detail), s->detail);
 		if (each)
-			audit_step(c, agent, r->cert_id, &row);
+			audit_step(c, agent, r->cert_id, row);
 	}
+	store_add_steps(commit_change(c), rows, n);
 }
 
 static void trust_take(struct target *t, const struct body_receipt *r)

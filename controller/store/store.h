@@ -24,7 +24,8 @@ struct store;
 struct store_change;
 struct store_view;
 
-enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = AUDIT_RECEIPT_MAX };
+enum { STORE_LIST_MAX = 500, STORE_QUEUE_MAX = 20000, OUTBOX_FRAME_MAX = 16384, RECEIPT_SIGNATURE_MAX = 144, RECEIPT_BODY_MAX = AUDIT_RECEIPT_MAX,
+       STORE_STEPS_MAX = 24 /* of one piece of an order's history */ };
 
 /* ---- life ---- */
 struct store_options {
@@ -70,7 +71,8 @@ void store_poll(struct store *s);
 
 /* Verbs; each copies its value. A verb whose condition does not hold fails the whole change with its code. */
 void store_put_order(struct store_change *c, const struct order *o);
-void store_add_step(struct store_change *c, const struct order_step_row *row);
+/* What an order's history goes on with, in order; of one order, STORE_STEPS_MAX at most. */
+void store_add_steps(struct store_change *c, const struct order_step_row *rows, size_t n);
 /* `expect_version` 0 = must not exist yet (E_EXISTS); else must match (E_STORE_CONFLICT). The stored version becomes expect_version + 1. */
 void store_put_certificate(struct store_change *c, const struct certificate *cert, uint64_t expect_version);
 /* Intent: serial must be new (E_EXISTS: draw another). */

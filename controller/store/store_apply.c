@@ -141,11 +141,14 @@ int apply_order_gone(struct apply *a, const struct store_verb *v, struct store_r
 	enum { PAGE = 64 };
 	(void)result;
 	const struct order *o = v->row;
-	struct query        steps = {.noun = &noun_step, .max = PAGE}, receipts = {.noun = &noun_receipt, .max = PAGE};
-	query_where(&steps, offsetof(struct history_row, step.renewal_id), IS, &o->renewal_id);
+	struct query        former = {.noun = &noun_step, .max = PAGE}, steps = {.noun = &noun_steps, .max = PAGE}, receipts = {.noun = &noun_receipt, .max = PAGE};
+	query_where(&former, offsetof(struct history_row, step.renewal_id), IS, &o->renewal_id);
+	query_where(&steps, offsetof(struct steps_row, renewal_id), IS, &o->renewal_id);
 	query_where(&receipts, offsetof(struct receipt_row, renewal_id), IS, &o->renewal_id);
 	receipts.by = noun_column(receipts.noun, offsetof(struct receipt_row, stored_at));
-	int r = apply_remove_found(a, &steps);
+	int r = apply_remove_found(a, &former);
+	if (r == 0)
+		r = apply_remove_found(a, &steps);
 	if (r == 0)
 		r = apply_remove_found(a, &receipts);
 	return r < 0 ? r : a->rows->ops->remove(a->rows, &noun_order, o);

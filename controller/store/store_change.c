@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/store/store_apply.h"
+#include "controller/store/store_steps.h"
 #include "shared/base/text.h"
 
 static void *must_alloc(size_t n)
@@ -87,10 +88,14 @@ void store_put_order(struct store_change *c, const struct order *o)
 	verb_new(c, apply_put, &noun_order, o);
 }
 
-void store_add_step(struct store_change *c, const struct order_step_row *row)
+void store_add_steps(struct store_change *c, const struct order_step_row *rows, size_t n)
 {
-	struct history_row history = {.step = *row};
-	verb_new(c, apply_add, &noun_step, &history);
+	struct buf text = BUF_MAX(STEPS_TEXT_MAX);
+	if (n == 0)
+		return;
+	steps_text(rows, n, &text);
+	verb_new(c, n > STORE_STEPS_MAX ? apply_too_large : apply_add, &noun_steps, &(struct steps_row){.renewal_id = rows->renewal_id, .steps = buf_span(&text)});
+	buf_free(&text);
 }
 
 void store_put_certificate(struct store_change *c, const struct certificate *cert, uint64_t expect_version)

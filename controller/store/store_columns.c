@@ -1,6 +1,7 @@
 /* store_columns.c - room controller/store: the nouns as tables of columns; read this beside schema/001_initial.sql.
  * Never: a function with a job; what is done with a column is store_noun.c. */
 #include "controller/store/store_noun.h"
+#include "controller/store/store_steps.h"
 
 #define FIELD(s, f)     .name = #f, .at = offsetof(struct s, f), .size = sizeof(((struct s *)NULL)->f)
 #define TEXT(s, f)      {FIELD(s, f), .kind = COLUMN_TEXT}
@@ -101,6 +102,12 @@ static const struct column step_columns[] = {
 	{STEP_FIELD(at), .kind = COLUMN_INT},
 	{STEP_FIELD(took_ms), .kind = COLUMN_INT},
 	{STEP_FIELD(detail), .kind = COLUMN_TEXT},
+};
+
+static const struct column steps_columns[] = {
+	{FIELD(steps_row, seq), .kind = COLUMN_AUTO},
+	FIXED(steps_row, renewal_id),
+	SPAN(steps_row, steps, STEPS_TEXT_MAX),
 };
 
 static const struct column certificate_columns[] = {
@@ -699,6 +706,7 @@ NOUN(rollover, "rollovers", rollover, 1, .unique = NULL);
 NOUN(drill, "drills", drill, 1, .unique = NULL);
 NOUN(drill_report, "drill_reports", report_row, 1, .unique = NULL);
 NOUN(peer, "peers", peer, 2, .unique = NULL);
+NOUN(steps, "order_histories", steps_row, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -709,7 +717,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
 	&noun_former, &noun_notice, &noun_notice_member, &noun_stage, &noun_rollover,
-	&noun_drill,  &noun_drill_report, &noun_peer,
+	&noun_drill,  &noun_drill_report, &noun_peer, &noun_steps,
 };
 
 union any_row {
@@ -743,5 +751,6 @@ union any_row {
 	struct drill       drill;
 	struct report_row  report;
 	struct peer        peer;
+	struct steps_row   steps;
 };
 const size_t noun_row_max = sizeof(union any_row);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "controller/store/store_front.h"
+#include "controller/store/store_steps.h"
 
 static size_t page(size_t max)
 {
@@ -239,7 +240,7 @@ int view_policy_walks(struct store_view *v, const char *after, struct policy_wal
 
 struct steps {
 	struct order_step_row *to;
-	size_t                 n;
+	size_t                 n, max;
 };
 
 static int copy_step(void *ctx, const void *row)
@@ -249,12 +250,22 @@ static int copy_step(void *ctx, const void *row)
 	return 0;
 }
 
+static int copy_steps(void *ctx, const void *row)
+{
+	struct steps           *s = ctx;
+	const struct steps_row *one = row;
+	return steps_read(one->steps, one->renewal_id, s->to, s->max, &s->n);
+}
+
 int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n)
 {
-	struct steps steps = {.to = ret};
-	struct query q = {.noun = &noun_step, .max = page(max)};
-	query_where(&q, offsetof(struct history_row, step.renewal_id), IS, &renewal_id);
-	int r = rows_find(v->rows, &q, copy_step, &steps);
+	struct steps steps = {.to = ret, .max = page(max)};
+	struct query former = {.noun = &noun_step, .max = steps.max}, q = {.noun = &noun_steps, .max = steps.max};
+	query_where(&former, offsetof(struct history_row, step.renewal_id), IS, &renewal_id);
+	query_where(&q, offsetof(struct steps_row, renewal_id), IS, &renewal_id);
+	int r = rows_find(v->rows, &former, copy_step, &steps);
+	if (r == 0)
+		r = rows_find(v->rows, &q, copy_steps, &steps);
 	if (r < 0)
 		return r;
 	*ret_n = steps.n;

@@ -6,6 +6,7 @@
 
 #include "controller/store/store_apply.h"
 #include "controller/store/store_front.h"
+#include "controller/store/store_steps.h"
 #include "shared/base/times.h"
 
 /* ---- the row of an order's history ------------------------------------------------------------------------------- */
@@ -13,21 +14,26 @@
 /* `told` NULL: nothing was. */
 static int add_step(struct apply *a, const struct store_verb *v, const struct notice *told)
 {
-	const struct notice *n = v->row;
-	struct history_row   row = {
-		  .step = {.renewal_id = n->renewal_id, .attempt = n->attempt, .step = STEP_NOTIFY, .at = n->at, .took_ms = -1}};
-	char id[ID_TEXT_SIZE];
+	const struct notice  *n = v->row;
+	struct order_step_row step = {.renewal_id = n->renewal_id, .attempt = n->attempt, .step = STEP_NOTIFY, .at = n->at, .took_ms = -1};
+	struct buf            text = BUF_MAX(STEPS_TEXT_MAX);
+	char                  id[ID_TEXT_SIZE];
 	if (v->floor == NOTICE_STEP_NO || (told == NULL && v->floor == NOTICE_STEP_IF_TOLD))
 		return 0;
 	if (told == NULL)
-		snprintf(row.step.detail, sizeof(row.step.detail), "nothing to tell");
+		snprintf(step.detail, sizeof(step.detail), "nothing to tell");
 	else if (told->count == 1)
-		snprintf(row.step.detail, sizeof(row.step.detail), "queued %s, notice %s", notice_event_name(told->event),
+		snprintf(step.detail, sizeof(step.detail), "queued %s, notice %s", notice_event_name(told->event),
 			 id_text(told->notice_id, id));
 	else
-		snprintf(row.step.detail, sizeof(row.step.detail), "raised %s to %u, notice %s", notice_event_name(told->event),
+		snprintf(step.detail, sizeof(step.detail), "raised %s to %u, notice %s", notice_event_name(told->event),
 			 (unsigned)told->count, id_text(told->notice_id, id));
-	return a->rows->ops->add(a->rows, &noun_step, &row);
+	steps_text(&step, 1, &text);
+	int r = buf_error(&text);
+	if (r == 0)
+		r = a->rows->ops->add(a->rows, &noun_steps, &(struct steps_row){.renewal_id = n->renewal_id, .steps = buf_span(&text)});
+	buf_free(&text);
+	return r;
 }
 
 /* ---- telling ----------------------------------------------------------------------------------------------------- */

@@ -36,7 +36,9 @@ def restart(fleet, env):
 
 def told_right(fleet, renewal_id):
     """What stands in the queue is what the history says: as many failures as were counted, and one end."""
-    steps = [d.split(",")[0] for d, in fleet.rows("SELECT detail FROM order_steps WHERE hex(renewal_id) = ? AND step = 'notify' ORDER BY seq", renewal_id)]
+    history = b"".join(s for s, in fleet.rows("SELECT steps FROM order_histories WHERE hex(renewal_id) = ? ORDER BY seq", renewal_id)).decode()
+    words = [line.split(" ", 5) for line in history.splitlines()]  # attempt, step, code, at, took_ms, detail
+    steps = [w[5].split(",")[0] for w in words if w[1] == "notify"]
     failures = fleet.rows("SELECT count(*) FROM audit WHERE event = 'certificate_renewal_step' AND hex(renewal_id) = ? AND detail LIKE '%\"code\"%'", renewal_id)[0][0]
     assert steps[0] == "queued renewal_failed" and steps[-1] == "queued trouble_resolved" and len(steps) == failures + 1, (steps, failures)
     trouble = fleet.rows("SELECT count, state, closed_at IS NOT NULL FROM notices WHERE hex(renewal_id) = ? AND event = 'renewal_failed'", renewal_id)

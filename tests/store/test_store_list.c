@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "tests/lib/store_kit.h"
 
@@ -256,7 +257,7 @@ static void test_steps_in_order(void **state)
 	size_t                 n;
 	for (uint32_t i = 0; i < 30; i++) {
 		kit_step(i, i % 2, &want);
-		store_add_step(c, &want);
+		store_add_steps(c, &want, 1);
 	}
 	commit_ok(k, c);
 	assert_int_equal(view_steps(k->view, kit_id(1), got, 40, &n), 0);
@@ -267,6 +268,38 @@ static void test_steps_in_order(void **state)
 	}
 	assert_int_equal(view_steps(k->view, kit_id(2), got, 40, &n), 0);
 	assert_int_equal(n, 0);
+	free(got);
+}
+
+/* What came at once, behind what came before; its own words end no line and make no step. */
+static void test_pieces_of_a_history(void **state)
+{
+	struct kit            *k = *state;
+	struct store_change   *c = store_change_new();
+	struct order_step_row *want = calloc(STORE_STEPS_MAX + 2, sizeof(*want)), *got = calloc(STORE_STEPS_MAX + 2, sizeof(*got));
+	size_t                 n;
+	for (uint32_t i = 0; i < STORE_STEPS_MAX + 2; i++)
+		kit_step(i, 1, &want[i]);
+	memset(want[3].detail, 'x', sizeof(want[3].detail) - 1);
+	memset(want[4].detail, 0, sizeof(want[4].detail));
+	want[5].code = 0;
+	want[5].took_ms = -1;
+	text_cut(want[6].detail, sizeof(want[6].detail), "line\n1 flip 0 1 1 another");
+	store_add_steps(c, want, 1);
+	store_add_steps(c, want + 1, STORE_STEPS_MAX);
+	store_add_steps(c, want, 0);
+	commit_ok(k, c);
+	want[6].detail[4] = '?';
+	assert_int_equal(view_steps(k->view, kit_id(1), got, STORE_STEPS_MAX + 2, &n), 0);
+	assert_int_equal(n, STORE_STEPS_MAX + 1);
+	for (size_t i = 0; i < n; i++)
+		assert_memory_equal(&got[i], &want[i], sizeof(want[i]));
+	assert_int_equal(view_steps(k->view, kit_id(1), got, 7, &n), 0);
+	assert_int_equal(n, 7);
+	c = store_change_new();
+	store_add_steps(c, want, STORE_STEPS_MAX + 1);
+	assert_int_equal(kit_commit(k, c, NULL), E_FULL);
+	free(want);
 	free(got);
 }
 
@@ -514,6 +547,7 @@ int main(void)
 		ON_BOTH(test_certificate_lists),
 		ON_BOTH(test_order_lists),
 		ON_BOTH(test_steps_in_order),
+		ON_BOTH(test_pieces_of_a_history),
 		ON_BOTH(test_issuance_lists),
 		ON_BOTH(test_key_use),
 		ON_BOTH(test_fleet_lists),

@@ -658,7 +658,7 @@ static void add_order_of(struct store_change *c, uint32_t n, int64_t completed_a
 	store_put_order(c, &order);
 	for (uint32_t i = 0; i < 150; i++) { /* more than one page of what goes */
 		kit_step(i, n, &step);
-		store_add_step(c, &step);
+		store_add_steps(c, &step, 1);
 	}
 	store_add_receipt(c, &r);
 }

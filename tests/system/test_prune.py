@@ -121,7 +121,8 @@ def test_orders_go_with_their_evidence(estate):
         assert {s["step"] for s in line["steps"]} <= {s["step"] for s in renewal["steps"]}
         assert len(line["receipts"]) == len(renewal["receipts"]) > 0
         assert all(base64.b64decode(r["body"]) and base64.b64decode(r["signature"]) for r in line["receipts"])
-    assert rows(inst, "SELECT count(*) FROM order_steps WHERE renewal_id NOT IN (SELECT renewal_id FROM orders)") == [(0,)]
+    for table in ("order_steps", "order_histories"):
+        assert rows(inst, f"SELECT count(*) FROM {table} WHERE renewal_id NOT IN (SELECT renewal_id FROM orders)") == [(0,)]
     assert rows(inst, "SELECT count(*) FROM receipts WHERE renewal_id IS NOT NULL AND renewal_id NOT IN (SELECT renewal_id FROM orders)") == [(0,)]
     shown = inst.certificate(host.cert_id)["archived"]
     assert shown["orders"] == len(archived) and shown["first_file"] == "000001.jsonl" and shown["first_file"] in archive(inst)
