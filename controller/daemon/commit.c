@@ -328,6 +328,7 @@ static void answer_refused(struct commits *all)
 
 void commits_poll(struct commits *all)
 {
+	view_go_on(all->ctl->view); /* who hears that something is stored can read it */
 	answer_refused(all);
 	store_poll(all->ctl->store);
 }

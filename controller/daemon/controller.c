@@ -66,6 +66,13 @@ static void on_store_wake(uv_async_t *async)
 		commits_poll(ctl->commits);
 }
 
+static void on_turn_end(uv_prepare_t *prepare)
+{
+	struct controller *ctl = prepare->data;
+	if (ctl->view != NULL)
+		view_go_on(ctl->view);
+}
+
 static int open_parts(struct controller *ctl)
 {
 	int r = commits_open(ctl, &ctl->commits);
@@ -136,6 +143,10 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 		return refuse(why, E_SYS_IO, "controller", "the loop cannot be woken");
 	}
 	ctl->store_wake.data = ctl;
+	(void)uv_prepare_init(loop, &ctl->turn); /* neither can fail */
+	(void)uv_prepare_start(&ctl->turn, on_turn_end);
+	uv_unref((uv_handle_t *)&ctl->turn);
+	ctl->turn.data = ctl;
 	int r = open_parts(ctl);
 	if (r == 0)
 		r = loop_watch_start(&ctl->loop_watch, loop);
@@ -165,9 +176,11 @@ static int open_store(struct controller *ctl, struct refusal *why)
 		return r;
 	r = store_view_open(ctl->store, &ctl->view);
 	if (r == 0)
+		view_hold(ctl->view);
+	if (r == 0)
 		r = rows_open(ctl->view, &ctl->rows);
 	if (r == 0)
-		r = workers_open(ctl->loop, ctl->store, WORKER_VIEWS, &ctl->workers);
+		r = workers_open(ctl->loop, ctl->store, ctl->view, WORKER_VIEWS, &ctl->workers);
 	return r < 0 ? refuse(why, r, path, "the store cannot be read") : 0;
 }
 
@@ -268,9 +281,11 @@ void controller_free(struct controller *ctl)
 		return;
 	workers_free(ctl->workers);
 	store_view_close(ctl->view);
+	ctl->view = NULL;
 	store_close(ctl->store); /* delivers what is left */
 	ctl->store = NULL;
 	uv_close((uv_handle_t *)&ctl->store_wake, NULL);
+	uv_close((uv_handle_t *)&ctl->turn, NULL);
 	loop_watch_close(&ctl->loop_watch);
 	(void)uv_run(ctl->loop, UV_RUN_DEFAULT);
 	identities_free(ctl->identities);

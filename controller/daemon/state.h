@@ -16,7 +16,8 @@ struct controller {
 	uv_async_t                    store_wake;
 	struct loop_watch             loop_watch;
 	struct store                 *store;
-	struct store_view            *view; /* keyed reads on the loop */
+	struct store_view            *view; /* keyed reads on the loop; what one turn reads is of one moment, or of a later one */
+	uv_prepare_t                  turn; /* its end */
 	struct rows                  *rows;
 	struct workers               *workers;
 	struct commits               *commits;

@@ -23,19 +23,21 @@ struct task {
 struct workers {
 	uv_loop_t         *loop;
 	struct store      *store;
+	struct store_view *loops; /* not ours */
 	struct store_view *views[WORKERS_VIEWS_MAX];
 	bool               busy[WORKERS_VIEWS_MAX];
 	size_t             n_views;
 	struct task       *waiting; /* jobs that need a view */
 };
 
-int workers_open(uv_loop_t *loop, struct store *store, size_t n, struct workers **ret)
+int workers_open(uv_loop_t *loop, struct store *store, struct store_view *loops, size_t n, struct workers **ret)
 {
 	struct workers *w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return E_NOMEM;
 	w->loop = loop;
 	w->store = store;
+	w->loops = loops;
 	w->n_views = n < WORKERS_VIEWS_MAX ? n : WORKERS_VIEWS_MAX;
 	*ret = w;
 	return 0;
@@ -70,6 +72,7 @@ static void on_done(uv_work_t *work, int status)
 	struct task *t = work->data;
 	if (t->reads) {
 		t->workers->busy[t->slot] = false;
+		view_go_on(t->workers->loops);
 		start_waiting(t->workers);
 	}
 	t->done(t->job);

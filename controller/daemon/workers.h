@@ -12,8 +12,9 @@ struct workers;
 typedef void worker_run_fn(void *job, struct store_view *view);
 typedef void worker_done_fn(void *job);
 
-/* Opens its views at the first need (one per running job, at most `n`). */
-_must_check_ int workers_open(uv_loop_t *loop, struct store *store, size_t n, struct workers **ret);
+/* Opens its views at the first need (one per running job, at most `n`). `loops`: the loop's own view, which is never behind what a job has
+ * read when that is heard of. */
+_must_check_ int workers_open(uv_loop_t *loop, struct store *store, struct store_view *loops, size_t n, struct workers **ret);
 /* Waits for nothing: the loop must have run dry of jobs. */
 void workers_free(struct workers *w);
 

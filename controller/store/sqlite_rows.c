@@ -231,6 +231,34 @@ static int bind_columns(sqlite3 *db, sqlite3_stmt *stmt, const struct noun *noun
 	return 0;
 }
 
+/* ---- one moment for several reads ---- */
+
+static int border(sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+	sqlite3_reset(stmt);
+	return rc;
+}
+
+void sqlite_rows_hold(struct sqlite_rows *r)
+{
+	r->holds = sqlite3_prepare_v3(r->db, "BEGIN", -1, SQLITE_PREPARE_PERSISTENT, &r->hold_begin, NULL) == SQLITE_OK &&
+		   sqlite3_prepare_v3(r->db, "COMMIT", -1, SQLITE_PREPARE_PERSISTENT, &r->hold_end, NULL) == SQLITE_OK;
+}
+
+void sqlite_rows_go_on(struct sqlite_rows *r)
+{
+	if (r->holds && sqlite3_get_autocommit(r->db) == 0)
+		(void)border(r->hold_end);
+}
+
+/* When it cannot begin, each read shows its own moment. */
+static void moment(struct sqlite_rows *r)
+{
+	if (r->holds && sqlite3_get_autocommit(r->db) != 0)
+		(void)border(r->hold_begin);
+}
+
 /* ---- rows_ops ---- */
 
 static int sqlite_get(struct rows *base, const struct noun *noun, void *row)
@@ -243,6 +271,7 @@ static int sqlite_get(struct rows *base, const struct noun *noun, void *row)
 	code = bind_columns(r->db, stmt, noun, noun->n_keys, row);
 	if (code < 0)
 		return finish(stmt, code);
+	moment(r);
 	int rc = sqlite3_step(stmt);
 	if (rc == SQLITE_DONE)
 		return finish(stmt, E_NOT_FOUND);
@@ -289,6 +318,7 @@ static int sqlite_find(struct rows *base, const struct query *q, row_fn *fn, voi
 	if (code < 0)
 		return finish(stmt, code);
 	int rc = SQLITE_ROW;
+	moment(r);
 	while (code >= 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		code = read_row(stmt, q->noun, r->row);
 		if (code >= 0)
@@ -307,6 +337,7 @@ static int sqlite_count(struct rows *base, const struct query *q, uint64_t *ret)
 	code = bind_query(r->db, stmt, q, true);
 	if (code < 0)
 		return finish(stmt, code);
+	moment(r);
 	int rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
 		return finish(stmt, rc == SQLITE_DONE ? E_STORE_DAMAGED : sqlite_code(r->db, rc));
@@ -461,6 +492,8 @@ void sqlite_rows_close(struct sqlite_rows *r)
 	}
 	for (size_t i = 0; i < SQLITE_UPDATES; i++)
 		sqlite3_finalize(r->update[i].stmt);
+	sqlite3_finalize(r->hold_begin);
+	sqlite3_finalize(r->hold_end);
 	buf_free(&r->text);
 	free(r->row);
 	sqlite3_close(r->db);

@@ -34,6 +34,8 @@ struct sqlite_rows {
 	size_t               update_next;
 	struct buf         text;
 	void              *row; /* where found rows are read into */
+	bool               holds; /* reads begin a transaction that sqlite_rows_go_on() ends */
+	sqlite3_stmt      *hold_begin, *hold_end;
 };
 
 /* Takes `db` over (also on failure). */
@@ -41,6 +43,10 @@ _must_check_ int sqlite_rows_init(struct sqlite_rows *r, sqlite3 *db);
 void             sqlite_rows_close(struct sqlite_rows *r);
 /* Prepares every verb of every noun: what the schema lacks shows here. The cause is sqlite3_errmsg(). */
 _must_check_ int sqlite_rows_prepare_all(struct sqlite_rows *r);
+
+/* See view_hold(). */
+void sqlite_rows_hold(struct sqlite_rows *r);
+void sqlite_rows_go_on(struct sqlite_rows *r);
 
 /* A result code of SQLite as ours; 0 for OK, ROW and DONE. */
 int sqlite_code(sqlite3 *db, int rc);

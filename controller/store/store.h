@@ -233,6 +233,10 @@ void store_remove_notice(struct store_change *c, struct id notice_id);      /* p
 /* ---- reading ---- */
 _must_check_ int store_view_open(struct store *s, struct store_view **ret);
 void             store_view_close(struct store_view *v);
+/* From now on all reads between two calls of view_go_on() show one moment, that of the first of them: what was read once is not read from the
+ * file again. Go on before hearing what was stored, and often: until then the log cannot be shortened. */
+void             view_hold(struct store_view *v);
+void             view_go_on(struct store_view *v);
 /* Copies the store as it is now into the new file `path` (mode 0600, synced; its folder is not), with the setting "backup" = `note`. The
  * writer goes on meanwhile; the copy holds all that was committed before the call and nothing later. Slow: on a worker. Failed = no file.
  * Ends early with E_SYS_AGAIN when another thread sets `stop` (may be NULL). E_EXISTS, E_SYS_*, E_STORE_*. */

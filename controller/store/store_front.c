@@ -99,6 +99,18 @@ int view_copy(struct store_view *v, const char *path, struct span note, const at
 	return v->copy(v, path, note, stop, why);
 }
 
+void view_hold(struct store_view *v)
+{
+	if (v->hold != NULL)
+		v->hold(v);
+}
+
+void view_go_on(struct store_view *v)
+{
+	if (v->go_on != NULL)
+		v->go_on(v);
+}
+
 void store_view_close(struct store_view *v)
 {
 	if (v != NULL)

@@ -35,6 +35,8 @@ struct store_view {
 	struct rows    *rows;
 	merkle_hash_fn *hash;
 	void (*close)(struct store_view *v);
+	void (*hold)(struct store_view *v);  /* NULL: every read shows what is stored */
+	void (*go_on)(struct store_view *v); /* likewise */
 	int (*copy)(struct store_view *v, const char *path, struct span note, const atomic_bool *stop, struct refusal *why); /* NULL: not kept in a file */
 };
 

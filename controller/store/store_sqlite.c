@@ -236,6 +236,16 @@ static void sqlite_view_close(struct store_view *base)
 	free(v);
 }
 
+static void sqlite_view_hold(struct store_view *base)
+{
+	sqlite_rows_hold(&((struct sqlite_view *)base)->rows);
+}
+
+static void sqlite_view_go_on(struct store_view *base)
+{
+	sqlite_rows_go_on(&((struct sqlite_view *)base)->rows);
+}
+
 static int sqlite_view_copy(struct store_view *base, const char *path, struct span note, const atomic_bool *stop,
                             struct refusal *why)
 {
@@ -259,6 +269,8 @@ static int sqlite_view_open(struct store *base, struct store_view **ret)
 	v->base.rows = &v->rows.base;
 	v->base.hash = base->hash;
 	v->base.close = sqlite_view_close;
+	v->base.hold = sqlite_view_hold;
+	v->base.go_on = sqlite_view_go_on;
 	v->base.copy = sqlite_view_copy;
 	*ret = &v->base;
 	return 0;

@@ -294,6 +294,31 @@ static void test_views_cannot_write(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static uint64_t size_seen(struct kit *k)
+{
+	uint64_t size = 0;
+	assert_int_equal(view_audit_size(k->view, &size), 0);
+	return size;
+}
+
+/* One moment until it goes on, begun by the first read. */
+static void test_a_view_that_holds(void **state)
+{
+	struct kit *k = *state;
+	commit_ok(k, 1);
+	view_hold(k->view);
+	view_go_on(k->view); /* nothing was read: nothing ends */
+	commit_ok(k, 2);
+	uint64_t size = size_seen(k);
+	commit_ok(k, 3);
+	assert_int_equal(size_seen(k), size);
+	check_consistent(k->view);
+	view_go_on(k->view);
+	assert_true(size_seen(k) > size);
+	view_go_on(k->view);
+	check_consistent(k->view);
+}
+
 /* ---- indexes ---- */
 
 struct plan {
@@ -556,6 +581,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_foreign_schema_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_connection_writes_and_checkpoints, setup_counted, teardown),
 		cmocka_unit_test_setup_teardown(test_views_cannot_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_view_that_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lists_use_indexes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_failing_call_is_survived, setup, teardown),
 		cmocka_unit_test(test_failing_migration_is_repeated),
