@@ -385,8 +385,8 @@ static bool column_same(sqlite3_stmt *stmt, int at, const struct column *c, cons
 	}
 }
 
-/* The columns in which the stored row differs; E_NOT_FOUND. */
-static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const void *row, uint64_t *ret)
+/* The columns in which the stored row differs; E_NOT_FOUND. `version`: see advance; NULL = whatever it is. */
+static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const void *row, const struct column *version, uint64_t *ret)
 {
 	sqlite3_stmt *stmt;
 	uint64_t      changed = 0;
@@ -399,6 +399,8 @@ static int changed_columns(struct sqlite_rows *r, const struct noun *noun, const
 	int rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
 		return finish(stmt, rc == SQLITE_DONE ? E_NOT_FOUND : sqlite_code(r->db, rc));
+	if (version != NULL && sqlite3_column_int64(stmt, (int)(version - noun->column)) + 1 != column_number(version, row))
+		return finish(stmt, E_STORE_CONFLICT);
 	for (size_t i = noun->n_keys; i < noun->n_columns; i++)
 		if (!column_same(stmt, (int)i, &noun->column[i], row))
 			changed |= UINT64_C(1) << i;
@@ -427,14 +429,14 @@ static int update_statement(struct sqlite_rows *r, const struct noun *noun, uint
 }
 
 /* Only what changed is set: an index whose columns are not named is not touched, and most of a row stays as it is. */
-static int sqlite_replace(struct rows *base, const struct noun *noun, const void *row)
+static int sqlite_advance(struct rows *base, const struct noun *noun, const void *row, const struct column *version)
 {
 	struct sqlite_rows *r = (struct sqlite_rows *)base;
 	sqlite3_stmt       *stmt;
 	uint64_t            changed = 0;
 	if (!noun_row_ok(noun, row))
 		return E_INTERNAL;
-	int code = changed_columns(r, noun, row, &changed);
+	int code = changed_columns(r, noun, row, version, &changed);
 	if (code < 0 || changed == 0)
 		return code;
 	code = update_statement(r, noun, changed, &stmt);
@@ -444,6 +446,11 @@ static int sqlite_replace(struct rows *base, const struct noun *noun, const void
 		if (i < noun->n_keys || (changed >> i & 1) != 0)
 			code = sqlite_code(r->db, bind_column(stmt, (int)i + 1, &noun->column[i], row, i < noun->n_keys));
 	return finish(stmt, code == 0 ? sqlite_code(r->db, sqlite3_step(stmt)) : code);
+}
+
+static int sqlite_replace(struct rows *r, const struct noun *noun, const void *row)
+{
+	return sqlite_advance(r, noun, row, NULL);
 }
 
 static int sqlite_put(struct rows *r, const struct noun *noun, const void *row)
@@ -464,6 +471,7 @@ static const struct rows_ops sqlite_ops = {
 	.add = sqlite_add,
 	.put = sqlite_put,
 	.replace = sqlite_replace,
+	.advance = sqlite_advance,
 	.remove = sqlite_remove,
 };
 

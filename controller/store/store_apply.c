@@ -198,13 +198,8 @@ int apply_certificate(struct apply *a, const struct store_verb *v, struct store_
 	next.version = v->number + 1;
 	if (v->number == 0)
 		return a->rows->ops->add(a->rows, &noun_certificate, &next);
-
-	struct certificate old;
-	memcpy(old.cert_id, next.cert_id, sizeof(old.cert_id));
-	int r = rows_get(a->rows, &noun_certificate, &old);
-	if (r == E_NOT_FOUND || (r == 0 && old.version != v->number))
-		return E_STORE_CONFLICT;
-	return r < 0 ? r : a->rows->ops->replace(a->rows, &noun_certificate, &next);
+	int r = a->rows->ops->advance(a->rows, &noun_certificate, &next, noun_column(&noun_certificate, offsetof(struct certificate, version)));
+	return r == E_NOT_FOUND ? E_STORE_CONFLICT : r;
 }
 
 int apply_template(struct apply *a, const struct store_verb *v, struct store_result *result)

@@ -389,6 +389,17 @@ static int mem_replace(struct rows *r, const struct noun *noun, const void *row)
 	return 0;
 }
 
+static int mem_advance(struct rows *r, const struct noun *noun, const void *row, const struct column *version)
+{
+	struct mem_rows        *m = (struct mem_rows *)r;
+	const struct mem_table *t = &m->table[table_of(noun)];
+	bool                    found;
+	size_t                  at = table_search(t, noun, row, &found);
+	if (found && column_number(version, t->row[at]) + 1 != column_number(version, row))
+		return E_STORE_CONFLICT;
+	return mem_replace(r, noun, row);
+}
+
 static int mem_put(struct rows *r, const struct noun *noun, const void *row)
 {
 	int code = mem_replace(r, noun, row);
@@ -415,6 +426,7 @@ static const struct rows_ops mem_ops = {
 	.add = mem_add,
 	.put = mem_put,
 	.replace = mem_replace,
+	.advance = mem_advance,
 	.remove = mem_remove,
 };
 

@@ -55,6 +55,8 @@ struct rows_ops {
 	int (*put)(struct rows *r, const struct noun *noun, const void *row);
 	/* Replaced row; E_NOT_FOUND when the key is not there. */
 	int (*replace)(struct rows *r, const struct noun *noun, const void *row);
+	/* The same; E_STORE_CONFLICT unless the stored row has one less in column `version`. */
+	int (*advance)(struct rows *r, const struct noun *noun, const void *row, const struct column *version);
 	/* Removes by key; missing is fine. */
 	int (*remove)(struct rows *r, const struct noun *noun, const void *row);
 };
