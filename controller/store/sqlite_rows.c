@@ -88,40 +88,45 @@ int sqlite_rows_prepare_all(struct sqlite_rows *r)
 	return 0;
 }
 
-static uint64_t text_mark(const struct buf *b)
+/* All that a query's text depends on: without the values, but for those of names. */
+static void shape_of(const struct query *q, bool count, struct sqlite_shape *ret)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	for (size_t i = 0; i < b->n; i++)
-		h = (h ^ b->p[i]) * UINT64_C(0x100000001b3);
-	return h;
+	memset(ret, 0, sizeof(*ret)); /* padding, too: compared as bytes */
+	ret->noun = q->noun;
+	ret->by = q->by;
+	ret->down = q->down;
+	ret->count = count;
+	ret->n_terms = q->n_terms;
+	for (size_t i = 0; i < q->n_terms; i++) {
+		const struct condition *c = &q->term[i];
+		struct column           plain = *c->column;
+		plain.at = 0;
+		ret->term[i].column = c->column;
+		ret->term[i].op = c->op;
+		ret->term[i].or_next = c->or_next;
+		if (plain.kind == COLUMN_NAME && c->op != NONE && c->op != SOME)
+			ret->term[i].name = column_number(&plain, c->value);
+	}
 }
 
-/* The statement of a query's text; there are few different texts, the oldest gives way. */
+/* The statement of a query; there are few different ones, the oldest gives way. */
 static int find_statement(struct sqlite_rows *r, const struct query *q, bool count, sqlite3_stmt **ret)
 {
-	buf_reset(&r->text);
-	sql_query(&r->text, q, count);
-	uint64_t mark = text_mark(&r->text);
-	for (size_t i = 0; i < SQLITE_FINDS && r->find[i].stmt != NULL; i++) {
-		const struct sqlite_find *f = &r->find[i];
-		if (f->mark == mark && strlen(f->text) == r->text.n && memcmp(f->text, r->text.p, r->text.n) == 0) {
-			*ret = f->stmt;
+	struct sqlite_find next;
+	shape_of(q, count, &next.shape);
+	for (size_t i = 0; i < SQLITE_FINDS && r->find[i].stmt != NULL; i++)
+		if (memcmp(&r->find[i].shape, &next.shape, offsetof(struct sqlite_shape, term) + q->n_terms * sizeof(next.shape.term[0])) == 0) {
+			*ret = r->find[i].stmt;
 			return 0;
 		}
-	}
-	struct sqlite_find next = {.mark = mark};
-	int                code = prepare(r, &next.stmt);
+	buf_reset(&r->text);
+	sql_query(&r->text, q, count);
+	int code = prepare(r, &next.stmt);
 	if (code < 0)
 		return code;
-	next.text = strdup((const char *)r->text.p);
-	if (next.text == NULL) {
-		sqlite3_finalize(next.stmt);
-		return E_NOMEM;
-	}
 	struct sqlite_find *slot = &r->find[r->find_next];
 	sqlite3_finalize(slot->stmt);
-	free(slot->text);
-	*slot = next;
+	memcpy(slot, &next, sizeof(next));
 	r->find_next = (r->find_next + 1) % SQLITE_FINDS;
 	*ret = next.stmt;
 	return 0;
@@ -494,10 +499,8 @@ void sqlite_rows_close(struct sqlite_rows *r)
 	for (size_t i = 0; i < NOUN_COUNT; i++)
 		for (size_t k = 0; k < SQLITE_VERB_COUNT; k++)
 			sqlite3_finalize(r->verb[i][k]);
-	for (size_t i = 0; i < SQLITE_FINDS; i++) {
+	for (size_t i = 0; i < SQLITE_FINDS; i++)
 		sqlite3_finalize(r->find[i].stmt);
-		free(r->find[i].text);
-	}
 	for (size_t i = 0; i < SQLITE_UPDATES; i++)
 		sqlite3_finalize(r->update[i].stmt);
 	sqlite3_finalize(r->hold_begin);

@@ -10,10 +10,21 @@
 enum sqlite_verb { SQLITE_VERB_GET, SQLITE_VERB_ADD, SQLITE_VERB_REMOVE, SQLITE_VERB_COUNT };
 enum { SQLITE_FINDS = 96, SQLITE_UPDATES = 128, SQLITE_TEXT_MAX = 16384 };
 
+struct sqlite_shape {
+	const struct noun   *noun;
+	const struct column *by;
+	size_t               n_terms;
+	bool                 down, count;
+	struct {
+		const struct column *column;
+		int64_t              name; /* the value, when it is spelled out */
+		enum condition_op    op;
+		bool                 or_next;
+	} term[QUERY_TERMS_MAX];
+};
 struct sqlite_find {
-	uint64_t      mark; /* hash of the text */
-	char         *text;
-	sqlite3_stmt *stmt;
+	struct sqlite_shape shape;
+	sqlite3_stmt       *stmt;
 };
 
 /* Sets the columns of `changed` (bit n is column n) of the row with a key. */
