@@ -77,17 +77,22 @@ void rows_free(struct rows *r)
 
 static struct row_key key_of(enum row_kind kind, const void *text, size_t n)
 {
-	struct row_key key;
-	memset(&key, 0, sizeof(key)); /* padding, too: the whole struct is hashed */
-	key.kind = kind;
+	struct row_key key = {.kind = kind};
 	memcpy(key.text, text, n < sizeof(key.text) ? n : sizeof(key.text) - 1);
 	return key;
+}
+
+/* Only what there is of a key is hashed. */
+static unsigned key_size(const struct row_key *key)
+{
+	size_t n = key->kind == ROW_ISSUANCE ? sizeof(struct serial) : strlen(key->text);
+	return (unsigned)(offsetof(struct row_key, text) + n);
 }
 
 static struct row *find(struct rows *r, const struct row_key *key)
 {
 	struct row *row = NULL;
-	HASH_FIND(hh, r->all, key, sizeof(*key), row);
+	HASH_FIND(hh, r->all, key, key_size(key), row);
 	return row;
 }
 
@@ -118,7 +123,7 @@ static struct row *add(struct rows *r, const struct row_key *key)
 	if (row == NULL)
 		abort();
 	row->key = *key;
-	HASH_ADD(hh, r->all, key, sizeof(row->key), row);
+	HASH_ADD(hh, r->all, key, key_size(&row->key), row);
 	return row;
 }
 
