@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
 #include <utlist.h>
 
+#include "controller/daemon/audit_detail.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/notices.h"
 #include "controller/daemon/state.h"
@@ -204,14 +204,14 @@ void commit_evidence(struct commit *c, struct hash host_hash, uint64_t receipt_s
 	c->evidence_hash = body_hash;
 }
 
-static void add_evidence(const struct commit *c, json_t *detail)
+static void add_evidence(const struct commit *c, struct detail *d)
 {
-	char host[HASH_TEXT_SIZE], hash[HASH_TEXT_SIZE];
+	char hash[HASH_TEXT_SIZE];
 	if (hash_is_none(c->evidence_hash))
 		return;
-	json_object_set_new(detail, AUDIT_DETAIL_HOST, json_string(hash_text(c->evidence_host, host)));
-	json_object_set_new(detail, AUDIT_DETAIL_RECEIPT_SEQ, json_integer((json_int_t)c->evidence_seq));
-	json_object_set_new(detail, AUDIT_DETAIL_RECEIPT, json_string(hash_text(c->evidence_hash, hash)));
+	detail_text(d, AUDIT_DETAIL_HOST, hash_text(c->evidence_host, hash));
+	detail_number(d, AUDIT_DETAIL_RECEIPT_SEQ, (int64_t)c->evidence_seq);
+	detail_text(d, AUDIT_DETAIL_RECEIPT, hash_text(c->evidence_hash, hash));
 }
 
 void commit_audit(struct commit *c, const struct audit_of *of, const char *format, ...)
@@ -226,14 +226,14 @@ void commit_audit(struct commit *c, const struct audit_of *of, const char *forma
 	text_cut(a.object, sizeof(a.object), object);
 	text_cut(a.reason, sizeof(a.reason), of->reason != NULL && of->reason[0] != '\0' ? of->reason : audit_event_info(of->event)->why);
 	if (format != NULL) {
-		va_list ap;
+		struct detail d;
+		va_list       ap;
+		detail_begin(&d, a.detail, sizeof(a.detail));
 		va_start(ap, format);
-		json_t *json = json_vpack_ex(NULL, 0, format, ap);
+		detail_pack(&d, format, ap);
 		va_end(ap);
-		add_evidence(c, json);
-		size_t n = json != NULL ? json_dumpb(json, a.detail, sizeof(a.detail) - 1, JSON_COMPACT) : 0;
-		a.detail[n < sizeof(a.detail) ? n : 0] = '\0'; /* one that does not fit is left out whole */
-		json_decref(json);
+		add_evidence(c, &d);
+		detail_end(&d);
 	}
 	store_add_audit(c->change, &a);
 }
