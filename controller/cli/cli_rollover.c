@@ -32,6 +32,8 @@ static const struct output_column columns[] = {
 	{"campaign", "campaign_id", COLUMN_TEXT},
 	{"waits for approval", "waiting", COLUMN_TEXT},
 	{"trust", "trust.why", COLUMN_TEXT},
+	{"hosts without it", "trust.missing", COLUMN_TEXT},
+	{"unproved", "trust.unproved", COLUMN_TEXT},
 	{"to issue again", "left.reissuable", COLUMN_TEXT},
 	{"identities", "left.identities", COLUMN_TEXT},
 	{"hosts", "left.agents", COLUMN_TEXT},
@@ -251,7 +253,8 @@ static bool rests(const json_t *rollover)
 	for (size_t i = 0; i < N_ELEMENTS(phases); i++)
 		if (text_equal(phase_of(rollover), phases[i]))
 			return true;
-	return false;
+	/* a root: hosts are told to forget it only when a person has made the bundle without it */
+	return text_equal(phase_of(rollover), "retiring") && json_is_string(json_object_get(rollover, "code"));
 }
 
 static void line_of(const json_t *rollover, char *ret, size_t size)

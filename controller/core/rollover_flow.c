@@ -56,9 +56,10 @@ static bool is_trusted(const struct context *x)
 	return x->e->figures.distrustful == 0;
 }
 
-static bool is_ordinary(const struct context *x)
+/* Who has a root's key makes whatever it vouches for worthless: a new installation takes its place, no rollover. */
+static bool may_turn(const struct context *x)
 {
-	return !x->r->emergency;
+	return !x->r->emergency && !rollover_is_root(x->r);
 }
 
 /* In an emergency the signer may have closed the old one before its answer is here: what looks open cannot be known to be. */
@@ -205,7 +206,7 @@ static void drains(const struct context *x, struct rollover_step *s)
 static void closed(const struct context *x, struct rollover_step *s)
 {
 	(void)x;
-	s->changed = !s->next.closed;
+	s->changed = !s->next.closed || s->next.code != 0;
 	s->next.closed = true;
 	s->next.code = 0;
 	s->next.cause[0] = '\0';
@@ -309,9 +310,9 @@ static const struct transition {
 	{P(PREPARING) | P(TRUST) | P(ISSUING) | P(DRAINING),
 	                            ROLLOVER_EV_ROLLBACK,  has_a_way_back,       NULL,           switched_back,        ROLLOVER_ROLLED_BACK},
 
-	{P(PREPARING),              ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned_and_stopped,   SAME},
-	{P(TRUST),                  ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned_and_switched,  ROLLOVER_ISSUING},
-	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_EMERGENCY, is_ordinary,          NULL,           turned,               SAME},
+	{P(PREPARING),              ROLLOVER_EV_EMERGENCY, may_turn,             NULL,           turned_and_stopped,   SAME},
+	{P(TRUST),                  ROLLOVER_EV_EMERGENCY, may_turn,             NULL,           turned_and_switched,  ROLLOVER_ISSUING},
+	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_EMERGENCY, may_turn,             NULL,           turned,               SAME},
 
 	{P(ISSUING) | P(DRAINING),  ROLLOVER_EV_RETIRE,    may_be_forced,        NULL,           retires,              ROLLOVER_RETIRING},
 	{P(DRAINING),               ROLLOVER_EV_RETIRE,    NULL,                 is_left_by_all, retires,              ROLLOVER_RETIRING},

@@ -371,7 +371,7 @@ static void hand_next(struct bundles *b)
 			     .event = AUDIT_TRUST_RELEASED, .actor = "controller", .object = name_of(next->epoch, name)},
 		     "{s:I,s:I}", "epoch", (json_int_t)next->epoch, "roots", (json_int_t)next->n_roots);
 	commit_then(c, on_released, "", 1);
-	commit_fault_points(c, "controller.release", "controller.release_stored");
+	commit_fault_points(c, "controller.forget", "controller.forget_stored");
 	b->storing = true;
 	commit_now(c, on_done, NULL);
 }

@@ -391,6 +391,15 @@ static json_t *retire_what(const struct rollover *r, bool override, const char *
 		json_array_append_new(warnings, json_sprintf("%" JSON_INTEGER_FORMAT " hosts show an identity that this CA signed: they are cut off "
 							     "until they return by their host key",
 							     identities));
+	json_int_t signing = rollover_is_root(r) ? json_integer_value(json_object_get(breaks, left_kind_name(LEFT_SIGNING))) : 0;
+	if (signing > 0)
+		json_array_append_new(warnings, json_sprintf("%" JSON_INTEGER_FORMAT " certificates that sign code stand below this root: whoever checks what "
+							     "they signed has to keep it for that",
+							     signing));
+	json_int_t external = rollover_is_root(r) ? json_integer_value(json_object_get(breaks, left_kind_name(LEFT_EXTERNAL))) : 0;
+	if (external > 0)
+		json_array_append_new(warnings, json_sprintf("%" JSON_INTEGER_FORMAT " certificates by request stand below this root: hosts refuse them from then on",
+							     external));
 	json_object_set_new(what, "warnings", warnings);
 	return what;
 }
@@ -398,7 +407,7 @@ static json_t *retire_what(const struct rollover *r, bool override, const char *
 /* What ends with it, as it was counted last; where nothing is revoked nothing breaks. */
 static json_t *breaks_of(struct controller *ctl, const struct rollover *r)
 {
-	json_t *shown = r->emergency ? rollovers_json(ctl, r->issuer_id, clock_now()) : NULL;
+	json_t *shown = r->emergency || rollover_is_root(r) ? rollovers_json(ctl, r->issuer_id, clock_now()) : NULL;
 	json_t *left = json_incref(json_object_get(shown, "left"));
 	json_decref(shown);
 	return left != NULL ? left : json_null();

@@ -56,6 +56,13 @@ static int add_host(struct rollover_trust *t, const struct agent *a, struct trus
 	return 0;
 }
 
+/* One that waits for its first certificate has no files yet: it will get those of the day. */
+static bool has_files(struct store_view *view, const struct target *t)
+{
+	struct certificate c;
+	return t->trust_epoch != 0 || (view_certificate(view, t->cert_id, &c) == 0 && !serial_is_none(c.serial));
+}
+
 static int take_targets(const struct rollover_trust *t, struct trust_host *h, struct store_view *view, struct target *page)
 {
 	char   after[TARGET_ID_SIZE] = "";
@@ -65,9 +72,11 @@ static int take_targets(const struct rollover_trust *t, struct trust_host *h, st
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < n; i++) {
+			text_cut(after, sizeof(after), page[i].target_id);
+			if (!has_files(view, &page[i]))
+				continue;
 			h->behind |= page[i].trust_epoch < t->epoch;
 			h->unproved |= page[i].trust_proof != TRUST_PROVED && page[i].trust_proof != TRUST_RELOADED;
-			text_cut(after, sizeof(after), page[i].target_id);
 		}
 	}
 	return 0;

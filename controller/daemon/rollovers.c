@@ -552,7 +552,9 @@ void rollovers_order(struct controller *ctl, const char *issuer_id, enum rollove
 	struct entry         *e = NULL;
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
 	int         r = step_of(ctl, issuer_id, &ev, &e, &s);
-	const char *cause = r == E_NOT_FOUND ? "this CA was never asked to give way" : NULL;
+	const char *cause = r == E_NOT_FOUND       ? "this CA was never asked to give way"
+			    : r == E_ROLLOVER_GATE ? "hosts that were seen within 30 days have not loaded the next root yet: `vccctl ca rollover` lists them"
+						   : NULL;
 	if (r == 0 && leads_nowhere(ctl, &s)) {
 		r = E_ROLLOVER_STATE;
 		cause = "the CA that would sign then is revoked, or gives way itself";

@@ -8,6 +8,8 @@
 
 #include "shared/base/times.h"
 #include "shared/pki/cert_parts.h"
+#include "shared/pki/der.h"
+#include "shared/pki/ext.h"
 #include "shared/pki/pem_read.h"
 
 enum { LIST_DER_MAX = 1 << 22 };
@@ -20,6 +22,7 @@ struct row {
 
 struct authority {
 	struct span der, name;
+	bool        vouches; /* for authorities below it: a root, or the certificate of one by another */
 };
 
 struct judge {
@@ -34,13 +37,21 @@ struct judge {
 
 /* ---- authorities ------------------------------------------------------------------------------------------------- */
 
-/* While the root changes: a way by one that has a way itself, the certificate of the other root by the root that is known here. */
+/* An issuing authority's key is not enough: it has a path length, so that it may sign for none below it. */
+static bool has_no_path_length(const struct cert_parts *parts)
+{
+	static const uint8_t any_path[] = {DER_SEQUENCE, 3, DER_BOOLEAN, 1, 0xff};
+	struct span          constraints;
+	return tbs_parts_ext(&parts->t, EXT_BASIC_CONSTRAINTS, &constraints) && span_equal(constraints, SPAN_OF(any_path));
+}
+
+/* While the root changes there is another way: by the certificate of the other root by the one that is known here. */
 static bool leads_to_root(const struct judge *j, struct span der, struct span issuer_name)
 {
 	if (cert_verify(der, (struct span){NULL, 0}, j->set->roots, 0, 0, NULL) == 0)
 		return true;
 	for (size_t i = 0; i < j->n_authorities; i++)
-		if (span_equal(j->authorities[i].name, issuer_name) &&
+		if (j->authorities[i].vouches && span_equal(j->authorities[i].name, issuer_name) &&
 		    cert_verify(der, j->authorities[i].der, j->set->roots, 0, 0, NULL) == 0)
 			return true;
 	return false;
@@ -78,7 +89,9 @@ static int authorities_index(struct judge *j)
 		int r = cert_parts_read(one, &parts);
 		if (r != 0)
 			return r;
-		j->authorities[j->n_authorities++] = (struct authority){one, parts.t.subject};
+		j->authorities[j->n_authorities++] = (struct authority){
+			one, parts.t.subject,
+			has_no_path_length(&parts) && cert_verify(one, (struct span){NULL, 0}, j->set->roots, 0, 0, NULL) == 0};
 	}
 	return rest.n == 0 ? 0 : E_PKI_CERT;
 }

@@ -42,7 +42,9 @@ static void read_given(const struct step_line *l, struct rollover_bench *b)
 	b->r.phase = phase_named(l->fields.key[0]);
 	for (size_t i = 1; i < l->fields.n; i++) {
 		const char *k = l->fields.key[i];
-		if (strcmp(k, "emergency") == 0)
+		if (strcmp(k, "root") == 0)
+			rollover_flow_begin("root-1", "root-2", false, START, &b->r), b->r.phase = phase_named(l->fields.key[0]);
+		else if (strcmp(k, "emergency") == 0)
 			b->r.emergency = true;
 		else if (strcmp(k, "closed") == 0)
 			b->r.closed = true;
@@ -67,6 +69,10 @@ static void read_event(const struct step_line *l, struct rollover_event *e, int6
 			*now += step_ms(v);
 		else if (strcmp(k, "distrustful") == 0)
 			e->figures.distrustful = (uint32_t)step_number(v);
+		else if (strcmp(k, "holders") == 0)
+			e->figures.holders = (uint32_t)step_number(v);
+		else if (strcmp(k, "released") == 0)
+			e->figures.released = true;
 		else if (strcmp(k, "reissuable") == 0)
 			e->figures.reissuable = (uint32_t)step_number(v);
 		else if (strcmp(k, "agents") == 0)
@@ -181,7 +187,7 @@ static void run_event(struct rollover_bench *b, const struct step_line *l)
 static void the_table_holds(void **state)
 {
 	(void)state;
-	static const char *const wishes[] = {"nothing", "successor", "closed"};
+	static const char *const wishes[] = {"nothing", "successor", "closed", "released"};
 	struct rollover_bench    b = {.now = START};
 	struct step_line         l;
 	int                      number = 0, lines = 0;

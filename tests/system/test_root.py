@@ -29,7 +29,7 @@ def inst():
     try:
         i.init()
         i.start()
-        i.long = i.add_echo(2)  # away for all of it, until its identity has ended
+        i.long = join(i.prepare_echo(2))  # away for all of it, until its identity has ended
         i.wait_served(i.long)
         stop_agent(i.long)
         i.processes["controller"].stop()
@@ -40,13 +40,29 @@ def inst():
             db.execute("UPDATE agents SET seen_at = seen_at - ? WHERE name = ?", (31 * DAY, i.long.name))
         i.processes["controller"].start()
         wait_for("ready", i.ready)
-        i.here, i.away = i.add_echo(0), i.add_echo(1)
+        i.here, i.away = join(i.prepare_echo(0)), join(i.prepare_echo(1))
         for host in (i.here, i.away):
             i.wait_served(host)
         yield i
     finally:
         i.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def join(host, invite=None):
+    """As Host.enrol(), with lists; `invite`: one that was made before."""
+    inst = host.inst
+    if invite is None:
+        host.join()
+    else:
+        token = os.path.join(host.dir, "token")
+        write(token, invite["token"] + "\n", 0o600)
+        subprocess.run([inst.bin("vcc-agent"), "join", invite["join_address"], "--pin", invite["pin"], "--state-dir", host.dir, "--token-file", token],
+                       check=True, capture_output=True, timeout=60)
+    inst.drop_in("agent", host.config)
+    write(os.path.join(host.dir, "targets.d", f"{host.stem}.conf"), host.target_file() + "[trust]\ncrl = yes\n")
+    host.start_agent()
+    return host
 
 
 def stop_agent(host):
@@ -131,8 +147,14 @@ def published(inst, path):
         return answer.read()
 
 
-def list_signers(inst):
-    pems = re.findall(b"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", published(inst, "/crl/all.pem"), re.S)
+def list_signers(inst, host=None):
+    """Of the lists that are published, or of those that a host's service reads."""
+    if host is None:
+        text = published(inst, "/crl/all.pem")
+    else:
+        with open(f"{host.target_dir}/current/crl.pem", "rb") as f:
+            text = f.read()
+    pems = re.findall(b"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", text, re.S)
     return {name_of(x509.load_pem_x509_crl(p + b"\n").issuer) for p in pems}
 
 
@@ -173,6 +195,8 @@ def test_two_persons_and_every_host_before_anything_is_signed(inst):
     assert signer_of(inst.here) == "VCC Service CA 1"
     inst.away.start_agent()
     shown = ready_to_advance(inst)
+    inst.early = inst.prepare_echo(5)
+    inst.early_invite = inst.vccctl("agent", "invite", inst.early.name, "--service", inst.early.service, "--names", ",".join(inst.early.names), "--ttl", "1h")
     assert roots_on(inst.away) == roots_on(inst.here) == {OLD, NEW} and shown["trust"]["epoch"] == 2
 
 
@@ -198,7 +222,9 @@ def test_everything_new_comes_from_below_the_next_root(inst):
         write(anchor, pem.public_bytes(Encoding.PEM).decode())
         done = subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", anchor, "-untrusted", f"{folder}/fullchain.pem", f"{folder}/cert.pem"], capture_output=True, text=True)
         assert done.returncode == 0, (only, done.stdout + done.stderr)
-    wait_for("their lists are there, too", lambda: {"VCC Service CA 2", "VCC Service CA 1", OLD, NEW} <= list_signers(inst))
+    every = {f"VCC {role} CA {n}" for role in ("Root", "Service", "Agent", "Code Signing") for n in (1, 2)}
+    wait_for("their lists are there, too", lambda: every == list_signers(inst))
+    wait_for("and on the host", lambda: every == list_signers(inst, inst.here))
     wait_for("the host's identity changes without waiting for half of its life",
              lambda: not [i for i in rollover(inst)["items"] if i["state"] == "identity" and i["agent"] == inst.here.name])
     connected(inst, inst.here)
@@ -227,8 +253,11 @@ def test_the_way_back(inst):
     connected(inst, inst.here, inst.away)
 
 
-def test_a_host_joins_by_the_pin_of_the_next_root(inst):
-    joined = inst.joined = inst.add_echo(3)
+def test_hosts_join_by_the_pin_of_either_root(inst):
+    """Invited before the switch, and after it."""
+    inst.wait_served(join(inst.early, inst.early_invite))
+    assert signer_of(inst.early) == "VCC Service CA 2" and inst.early_invite["pin"] == inst.pin
+    joined = inst.joined = join(inst.prepare_echo(3))
     inst.wait_served(joined)
     assert signer_of(joined) == "VCC Service CA 2" and roots_on(joined) == {OLD, NEW}
 
@@ -256,11 +285,13 @@ def test_hosts_forget_the_old_root_when_nothing_hangs_on_it(inst):
     shown = phase(inst, "retired")
     t = trust(inst)
     assert t["epoch"] == 3 and [r["issuer_id"] for r in t["roots"]] == ["root-2"] and t["kept_back"] is None, t
-    for host in (inst.here, inst.away, inst.joined):
+    for host in (inst.here, inst.away, inst.joined, inst.early):
         assert roots_on(host) == {NEW}
     assert {state(inst, i) for i in ("root-1", "service-1", "agent-1", "code-signing-1")} == {"retired"}
     assert {f"{i}.closed" for i in ("service-1", "agent-1", "code-signing-1")} <= set(os.listdir(os.path.join(inst.state, "signer", "ca")))
-    wait_for("only lists below the next root are handed out", lambda: not {OLD, "VCC Service CA 1"} & list_signers(inst))
+    below = {f"VCC {role} CA 2" for role in ("Root", "Service", "Agent", "Code Signing")}
+    wait_for("only lists below the next root are handed out", lambda: list_signers(inst) == below)
+    wait_for("and used", lambda: list_signers(inst, inst.here) == list_signers(inst, inst.joined) == below)
     events = checks.rows(inst.facts()["controller"]["db"], "SELECT event, object FROM audit WHERE event IN ('ca_retired', 'trust_bundle_released') ORDER BY seq")
     assert [tuple(e) for e in events] == [("trust_bundle_released", "bundle-3"), ("ca_retired", "root-1")]
 
@@ -276,7 +307,7 @@ def test_without_the_old_root_everything_goes_on(inst):
     connected(inst, inst.here, inst.away, inst.joined)
     renew(inst, inst.here)
     assert signer_of(inst.here) == "VCC Service CA 2"
-    another = inst.add_echo(4)
+    another = join(inst.prepare_echo(4))
     inst.wait_served(another)
     assert roots_on(another) == {NEW} and rollover(inst)["phase"] == "retired"
     code, out, err = vccctl(inst, "ca", "trust")  # with the file of the old root
@@ -290,3 +321,17 @@ def test_who_was_away_for_all_of_it_finds_a_path(inst):
     wait_for("it has taken both bundles, one after the other", lambda: roots_on(inst.long) == {NEW})
     wait_for("and gets its certificate", lambda: signer_of(inst.long) == "VCC Service CA 2")
     assert api(inst, "admin").get(f"agents/{inst.long.name}")["trust_epoch"] == 3
+    assert checks.rows(inst.facts()["controller"]["db"], "SELECT object FROM audit WHERE event = 'agent_returned'") == [(inst.long.name,)]
+    wait_for("and lists", lambda: OLD not in list_signers(inst, inst.long) and NEW in list_signers(inst, inst.long))
+    for host in inst.hosts:  # at no moment a set of lists that a host could not judge
+        with open(host.processes["keeper"].log, errors="replace") as f:
+            assert "VCC-2022" not in f.read(), host.name
+
+
+def test_the_trail_is_whole_for_who_has_both_roots(inst):
+    path, both = os.path.join(inst.dir, "trail.jsonl"), os.path.join(inst.dir, "both.pem")
+    inst_out = subprocess.run([*inst.vccctl_argv, "audit", "export", path], capture_output=True, text=True, timeout=120)
+    assert inst_out.returncode == 0, inst_out.stderr
+    write(both, "".join(api(inst, "admin").get(f"ca/{root}")["pem"] for root in ("root-1", "root-2")))
+    done = subprocess.run([inst.bin("vccctl"), "audit", "verify", path, "--root", both], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -246,6 +246,54 @@ static void who_may_sign(void **state)
 	key_free(k);
 }
 
+static void cross_make(const struct hierarchy *by, struct buf *to)
+{
+	struct ca_facts f = {.role = ISSUER_ROOT,
+			     .serial = {{1, 3}},
+			     .organisation = "Vcc Test",
+			     .common_name = "Test Root",
+			     .not_before_at = NOW - MS_HOUR,
+			     .not_after_at = NOW + MS_DAY,
+			     .domains = HIERARCHY_DOMAIN,
+			     .public_url = HIERARCHY_URL,
+			     .parent_id = "root-1",
+			     .cross = true};
+	assert_int_equal(issue_ca_certificate(&f, foreign.key[ISSUER_ROOT], by->key[ISSUER_ROOT], hierarchy_der(by, ISSUER_ROOT), to), 0);
+}
+
+/* While the root changes: whoever knows one of the two roots takes the lists of both, by the certificate of the one by the other,
+ * wherever in what is sent that stands; without it, or with one that the known root did not sign, none. */
+static void the_lists_of_two_roots(void **state)
+{
+	(void)state;
+	static const struct list lists[] = {GOOD(ISSUER_SERVICE, 0, 1),
+					    GOOD(ISSUER_ROOT, 0, 1),
+					    {&foreign, ISSUER_SERVICE, 1, 1, -MS_MINUTE, MS_DAY}};
+	_cleanup_(buf_free) struct buf cross = BUF_MAX(CERT_DER_MAX), false_cross = BUF_MAX(CERT_DER_MAX), pem = BUF_MAX(1 << 16);
+	struct hierarchy               third; /* nobody knows it */
+	hierarchy_make(&third, NOW, KEY_EC_P256, "");
+	cross_make(&h, &cross);
+	cross_make(&third, &false_cross);
+	hierarchy_free(&third);
+	lists_make(lists, N_ELEMENTS(lists), &pem);
+	for (int row = 0; row < 4; row++) {
+		_cleanup_(buf_free) struct buf sent = BUF_MAX(1 << 16);
+		struct crl_set_facts           facts;
+		if (row == 1 || row == 3)
+			assert_int_equal(cert_pem_add(row == 1 ? buf_span(&cross) : buf_span(&false_cross), &sent), 0);
+		assert_int_equal(cert_pem_add(hierarchy_der(&foreign, ISSUER_SERVICE), &sent), 0);
+		assert_int_equal(cert_pem_add(hierarchy_der(&h, ISSUER_SERVICE), &sent), 0);
+		if (row == 2) /* after what it vouches for */
+			assert_int_equal(cert_pem_add(buf_span(&cross), &sent), 0);
+		struct crl_set set = {.pem = buf_span(&pem),
+				      .issuers = buf_span(&sent),
+				      .roots = hierarchy_der(&h, ISSUER_ROOT),
+				      .now_at = NOW,
+				      .tolerance_ms = TOLERANCE};
+		assert_int_equal(crl_set_check(&set, &facts, NULL), row == 1 || row == 2 ? 0 : E_CRL_ISSUER);
+	}
+}
+
 /* A certificate that leads straight to the root, but is no authority: its key signs a list in its name. */
 static void a_leaf_is_no_authority(void **state)
 {
@@ -358,6 +406,7 @@ int main(void)
 		cmocka_unit_test(nothing_but_lists),
 		cmocka_unit_test(any_altered_octet),
 		cmocka_unit_test(who_may_sign),
+		cmocka_unit_test(the_lists_of_two_roots),
 		cmocka_unit_test(a_leaf_is_no_authority),
 		cmocka_unit_test(authorities_that_cannot_be_read),
 		cmocka_unit_test(ended_authorities_still_count),
