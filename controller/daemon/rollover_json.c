@@ -18,10 +18,12 @@ static const char *next_of(const struct rollover *r, const struct rollover_figur
 	};
 	static const char *const of_root[ROLLOVER_PHASE_COUNT] = {
 		[ROLLOVER_PREPARING] = "the next root and what stands below it become ours",
-		[ROLLOVER_TRUST] = "hosts load the trust bundle with both roots; when none is missing a person advances it: certificates "
-				   "come from below the next root then, and what is in use is issued again",
-		[ROLLOVER_RETIRING] = "the signer closes what stands below the old root; then hosts are given the trust bundle without it, "
-				      "and it ends when all have it",
+		[ROLLOVER_TRUST] =
+			"hosts load the trust bundle with both roots; when none is missing a person advances it: certificates "
+			"come from below the next root then, and what is in use is issued again",
+		[ROLLOVER_RETIRING] =
+			"the signer closes what stands below the old root; then hosts are given the trust bundle without it, "
+			"and it ends when all have it",
 		[ROLLOVER_RETIRED] = "nothing: hosts have forgotten the old root",
 		[ROLLOVER_ROLLED_BACK] = "nothing: what stands below the old root signs as before, the next root stands by",
 	};

@@ -260,7 +260,8 @@ void rollover_root_switch(struct controller *ctl, struct commit *c, const struct
 {
 	struct catalog_issuer *one;
 	for (int role = 0; role < ISSUER_ROLE_COUNT; role++) {
-		const struct catalog_issuer *to = role != ISSUER_ROOT ? newest_below(ctl, next->successor_id, (enum issuer_role)role) : NULL;
+		const struct catalog_issuer *to =
+			role != ISSUER_ROOT ? newest_below(ctl, next->successor_id, (enum issuer_role)role) : NULL;
 		for (size_t i = 0; to != NULL && (one = rollover_root_below(ctl, next->issuer_id, i)) != NULL; i++)
 			if ((int)one->row.role == role && one->row.standing == ISSUER_ISSUES && !is_gone(&one->row))
 				rollover_act_standing(c, one->row.issuer_id, ISSUER_DRAINS, to->row.issuer_id, false);

@@ -10,7 +10,8 @@
 
 /* The root that hosts were told to trust beside this one, with an authority of each role below it: ours already, or as the
  * signer told of them. E_ROLLOVER_ROOT: there is none, or it is not complete; the cause says what is missing. */
-_must_check_ int rollover_root_next(struct controller *ctl, const struct issuer *old, char ret[ISSUER_ID_SIZE], struct refusal *why);
+_must_check_ int rollover_root_next(struct controller *ctl, const struct issuer *old, char ret[ISSUER_ID_SIZE],
+				    struct refusal *why);
 /* SHA-256 of its certificate; none = it is not there. */
 struct hash rollover_root_print(struct controller *ctl, const char *root_id);
 

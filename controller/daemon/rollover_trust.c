@@ -184,7 +184,8 @@ void rollover_trust_rows(struct controller *ctl, const struct rollover_trust *t,
 		const struct trust_host *h = &t->hosts[i];
 		if (!seen_lately(ctl, h, now) || (!is_behind(ctl, t, h) && !h->unproved))
 			continue;
-		json_array_append_new(to, json_pack("{s:s,s:s,s:s,s:n,s:n}", "state", is_behind(ctl, t, h) ? "trust" : "unproved", "id",
-						    h->name, "agent", h->name, "service", "expires_at"));
+		json_array_append_new(to,
+				      json_pack("{s:s,s:s,s:s,s:n,s:n}", "state", is_behind(ctl, t, h) ? "trust" : "unproved",
+						"id", h->name, "agent", h->name, "service", "expires_at"));
 	}
 }

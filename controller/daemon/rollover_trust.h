@@ -1,6 +1,6 @@
-/* rollover_trust.h - room controller/daemon: how far hosts are with the trust bundle that a change of the root waits for: counted
- * on a worker from what their receipts acknowledged after the reload, judged on the loop, which knows who is here. Never:
- * changing anything. */
+/* rollover_trust.h - room controller/daemon: how far hosts are with the trust bundle that a change of the root waits for:
+ * counted on a worker from what their receipts acknowledged after the reload, judged on the loop, which knows who is here.
+ * Never: changing anything. */
 #ifndef VCC_ROLLOVER_TRUST_H
 #define VCC_ROLLOVER_TRUST_H
 
@@ -22,7 +22,8 @@ struct rollover_trust {
 	size_t             n, cap;
 };
 
-/* What this rollover waits for in its phase: the first bundle with the next root; then the one without the old. 0 = nothing yet. */
+/* What this rollover waits for in its phase: the first bundle with the next root; then the one without the old. 0 = nothing
+ * yet. */
 uint64_t rollover_trust_epoch(struct controller *ctl, const struct rollover *r);
 
 /* On a worker. `epoch` is set. E_STORE_*, E_NOMEM. */
@@ -30,10 +31,10 @@ _must_check_ int rollover_trust_count(struct rollover_trust *t, struct store_vie
 void             rollover_trust_free(struct rollover_trust *t);
 
 /* Of those seen within 30 days: who does not have it, and of whom it is not proved. */
-void rollover_trust_judge(struct controller *ctl, const struct rollover_trust *t, int64_t now, uint32_t *ret_missing,
-			  uint32_t *ret_unproved);
-void rollover_trust_figures(struct controller *ctl, const struct rollover *r, const struct rollover_trust *t, int64_t now,
-			    struct rollover_figures *figures);
+void    rollover_trust_judge(struct controller *ctl, const struct rollover_trust *t, int64_t now, uint32_t *ret_missing,
+			     uint32_t *ret_unproved);
+void    rollover_trust_figures(struct controller *ctl, const struct rollover *r, const struct rollover_trust *t, int64_t now,
+			       struct rollover_figures *figures);
 json_t *rollover_trust_json(struct controller *ctl, const struct rollover *r, const struct rollover_trust *t, int64_t now);
 void    rollover_trust_rows(struct controller *ctl, const struct rollover_trust *t, int64_t now, json_t *to);
 
