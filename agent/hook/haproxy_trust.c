@@ -1,5 +1,5 @@
-/* haproxy_trust.c - room agent/hook: does HAProxy judge by the authorities and lists that lie in current/, and if not, a new worker.
- * Never: a signal to a process without a master, which it would end. */
+/* haproxy_trust.c - room agent/hook: does HAProxy judge by the authorities and lists that lie in current/, and if not, a new
+ * worker. Never: a signal to a process without a master, which it would end. */
 #include "agent/hook/haproxy_trust.h"
 
 #include <errno.h>
@@ -58,7 +58,8 @@ static bool is_ours(const struct reload_job *job, const char *file, const char *
 	return false;
 }
 
-/* The next loaded file of this target in the answer to `show ssl ca-file` ("NAME - 2 certificate(s)") or `crl-file` ("NAME"). */
+/* The next loaded file of this target in the answer to `show ssl ca-file` ("NAME - 2 certificate(s)") or `crl-file` ("NAME").
+ */
 static bool loaded_next(const struct reload_job *job, const char *file, char **rest, char ret_name[TRUST_NAME_SIZE])
 {
 	for (char *line; (line = strsep(rest, "\n")) != NULL;) {
@@ -134,7 +135,8 @@ static int authorities_compare(struct span pem, const char *shown, bool *ret_sam
 	return r;
 }
 
-static int authorities_same(const struct reload_job *job, struct haproxy_cli *cli, const char *name, bool *ret_same, struct hk_reply *ret)
+static int authorities_same(const struct reload_job *job, struct haproxy_cli *cli, const char *name, bool *ret_same,
+			    struct hk_reply *ret)
 {
 	char             path[TARGET_PATH_SIZE + 32];
 	struct refusal   why = {.code = 0};
@@ -184,7 +186,8 @@ static int master_signal(const struct main_process *main, const struct reload_jo
 {
 	struct main_process again;
 	if (main->pid == main->current)
-		return trust_refuse(ret, E_HOOK_FILES, "HAProxy has no master process (-W) that could load ca.pem or crl.pem anew: name its unit");
+		return trust_refuse(ret, E_HOOK_FILES,
+				    "HAProxy has no master process (-W) that could load ca.pem or crl.pem anew: name its unit");
 	_cleanup_fd_ int pidfd = (int)syscall(SYS_pidfd_open, main->pid, 0);
 	/* it is still the one: the descriptor pins it now */
 	if (pidfd < 0 || main_process_find(job, &again, ret) != 0 || again.pid != main->pid)
@@ -192,14 +195,21 @@ static int master_signal(const struct main_process *main, const struct reload_jo
 	return pidfd_signal(pidfd, main->pid, SIGUSR2, ret);
 }
 
-/* A configuration that cannot be loaded leaves the old worker where it is. */
-static int worker_wait(const struct main_process *old, const struct reload_job *job, int64_t until, struct hk_reply *ret)
+/* A configuration that cannot be loaded leaves the old worker where it is. A signal that comes while the master still begins
+ * anew because of the last one is lost: half way it is sent again, which costs one more worker at worst. */
+static int worker_wait(const struct main_process *old, const struct reload_job *job, int64_t until, bool signalled,
+		       struct hk_reply *ret)
 {
 	struct main_process now;
 	struct hk_reply     unheard = {.code = 0};
+	int64_t             again = clock_monotonic() + (until - clock_monotonic()) / 2;
 	while (clock_monotonic() < until) {
 		if (main_process_find(job, &now, &unheard) == 0 && now.current != old->current)
 			return 0;
+		if (signalled && clock_monotonic() >= again) {
+			(void)!master_signal(old, job, &unheard);
+			signalled = false;
+		}
 		nanosleep(&(struct timespec){.tv_nsec = RELOAD_LOOK_MS * 1000000L}, NULL);
 	}
 	return trust_refuse(ret, E_HOOK_TIMEOUT, "HAProxy did not load ca.pem or crl.pem anew: its log says why");
@@ -208,12 +218,14 @@ static int worker_wait(const struct main_process *old, const struct reload_job *
 static int reload_all(const struct reload_job *job, int64_t until, struct hk_reply *ret)
 {
 	struct main_process old;
-	if (job->target->unit[0] != '\0')
-		return reload_systemd(job, ret); /* waits for the job */
-	int r = main_process_find(job, &old, ret);
-	if (r == 0)
+	bool                by_unit = job->target->unit[0] != '\0';
+	int                 found = main_process_find(job, &old, ret);
+	int                 r = found;
+	if (by_unit)
+		r = reload_systemd(job, ret); /* the job ends when the master was told */
+	else if (r == 0)
 		r = master_signal(&old, job, ret);
-	return r == 0 ? worker_wait(&old, job, until, ret) : r;
+	return r == 0 && found == 0 ? worker_wait(&old, job, until, !by_unit, ret) : r;
 }
 
 int haproxy_trust_follow(const struct reload_job *job, struct haproxy_cli *cli, struct hk_reply *ret, bool *ret_reloaded)

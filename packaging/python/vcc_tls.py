@@ -70,7 +70,7 @@ class Context(ssl.SSLContext):
             return self._reload()
 
     def _reload(self) -> bool:
-        self._seen = self._stamp()  # before reading: what changes after it is seen the next time
+        seen = self._stamp()  # before reading: what changes after it is seen the next time
         try:
             context, what = self._build()
             if self._alpn is not None:
@@ -78,8 +78,9 @@ class Context(ssl.SSLContext):
         except (OSError, ValueError) as e:
             self._log.error("vcc_tls: the old certificate and trust stay in use, these files cannot be used: %s: %s; %s", ", ".join(self._files), e,
                             "they are read again when they change" if self._follow else "mend them and send the signal again")
+            self._seen = seen
             return False
-        self._newest = context
+        self._newest, self._seen = context, seen  # in this order: who finds the files unchanged takes the newest
         self._log.info("vcc_tls: new connections use %s", what)
         return True
 

@@ -184,6 +184,20 @@ def test_trust_that_the_service_does_not_stand_goes_back(host):
     assert receipt["trust_epoch"] == 4
 
 
+def test_trust_that_the_service_was_not_told_of_goes_back(host):
+    """The reload fails, and the same certificate is served as before: that says nothing about the roots."""
+    before, seq, settings = files(host), last(host), dict(host.settings)
+    host.write_target(reload=settings["reload"].replace("command = ", "command = /bin/false "))
+    wait_for("the file is read", lambda: host.link.targets)
+    time.sleep(0.5)
+    new_bundle(host, [host.link.cas.root, Authority("Root 5")], 5)
+    receipt = host.link.care(CONTENT, FAILED, after=seq)
+    assert receipt["code"] == -2201 and receipt["trust_epoch"] == 0 and files(host) == before
+    host.write_target(**settings)
+    receipt = host.link.care(CONTENT, after=seq)
+    assert receipt["trust_epoch"] == 5 and receipt["trust_proof"] == RELOADED
+
+
 def test_settings_of_the_files_take_effect_without_an_order(host):
     seq, settings = last(host), dict(host.settings)
     host.write_target(files="owner = root\ngroup = www-data\nmode = 0440\ncombined = yes\n")

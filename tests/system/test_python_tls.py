@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -298,6 +299,31 @@ def test_a_client_follows_ca_and_crl(folder, cas, target, peer):
         ask(peer.port, context)
     trust.next()
     assert ask(peer.port, context), "no list any more"
+
+
+def test_nobody_takes_the_old_trust_while_another_thread_reads_the_new(folder, cas):
+    """Several threads after a long rest, in which the files changed: the first reads them, the others wait for it."""
+    trust, building, go = Target(os.path.join(folder, "trust"), cas), threading.Event(), threading.Event()
+    context = vcc_tls.client_context(trust.current)
+    build = context._build
+
+    def slowly():
+        building.set()
+        assert go.wait(30)
+        return build()
+    context._build, old = slowly, context._newest
+    trust.next(trusted=Authorities())
+    taken = []
+    threads = [threading.Thread(target=lambda: taken.append(context._current())) for _ in range(4)]
+    threads[0].start()
+    assert building.wait(30)
+    for t in threads[1:]:
+        t.start()
+    time.sleep(0.3)
+    go.set()
+    for t in threads:
+        t.join(30)
+    assert len(taken) == 4 and old not in taken and len(set(map(id, taken))) == 1
 
 
 def test_a_client_keeps_its_trust_when_the_files_are_bad(folder, cas, target, peer, caplog):
