@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "controller/store/store_front.h"
-#include "controller/store/store_steps.h"
 
 static size_t page(size_t max)
 {
@@ -236,40 +235,6 @@ int view_policy_walks(struct store_view *v, const char *after, struct policy_wal
 	struct query q = {.noun = &noun_walk, .max = page(max)};
 	query_where(&q, offsetof(struct policy_walk, object), ABOVE, after);
 	return rows_list(v->rows, &q, ret, ret_n);
-}
-
-struct steps {
-	struct order_step_row *to;
-	size_t                 n, max;
-};
-
-static int copy_step(void *ctx, const void *row)
-{
-	struct steps *s = ctx;
-	s->to[s->n++] = ((const struct history_row *)row)->step;
-	return 0;
-}
-
-static int copy_steps(void *ctx, const void *row)
-{
-	struct steps           *s = ctx;
-	const struct steps_row *one = row;
-	return steps_read(one->steps, one->renewal_id, s->to, s->max, &s->n);
-}
-
-int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n)
-{
-	struct steps steps = {.to = ret, .max = page(max)};
-	struct query former = {.noun = &noun_step, .max = steps.max}, q = {.noun = &noun_steps, .max = steps.max};
-	query_where(&former, offsetof(struct history_row, step.renewal_id), IS, &renewal_id);
-	query_where(&q, offsetof(struct steps_row, renewal_id), IS, &renewal_id);
-	int r = rows_find(v->rows, &former, copy_step, &steps);
-	if (r == 0)
-		r = rows_find(v->rows, &q, copy_steps, &steps);
-	if (r < 0)
-		return r;
-	*ret_n = steps.n;
-	return 0;
 }
 
 struct receipts {

@@ -1,11 +1,12 @@
 /* store_steps.c - room controller/store: an order's history as text: what came at once is one row, each step a line of it.
- * Never: rows of a backend. */
+ * Never: writing rows; SQL. */
 #include "controller/store/store_steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/store/store_front.h"
 #include "shared/base/text.h"
 
 enum { STEP_LINE_MAX = CAUSE_SIZE + 128 };
@@ -62,5 +63,41 @@ int steps_read(struct span text, struct id renewal_id, struct order_step_row *re
 		text.p += length + 1;
 		text.n -= length + 1;
 	}
+	return 0;
+}
+
+/* ---- reading ---- */
+
+struct steps {
+	struct order_step_row *to;
+	size_t                 n, max;
+};
+
+static int copy_step(void *ctx, const void *row)
+{
+	struct steps *s = ctx;
+	s->to[s->n++] = ((const struct history_row *)row)->step;
+	return 0;
+}
+
+static int copy_steps(void *ctx, const void *row)
+{
+	struct steps           *s = ctx;
+	const struct steps_row *one = row;
+	return steps_read(one->steps, one->renewal_id, s->to, s->max, &s->n);
+}
+
+int view_steps(struct store_view *v, struct id renewal_id, struct order_step_row *ret, size_t max, size_t *ret_n)
+{
+	struct steps steps = {.to = ret, .max = max < STORE_LIST_MAX ? max : STORE_LIST_MAX};
+	struct query former = {.noun = &noun_step, .max = steps.max}, q = {.noun = &noun_steps, .max = steps.max};
+	query_where(&former, offsetof(struct history_row, step.renewal_id), IS, &renewal_id);
+	query_where(&q, offsetof(struct steps_row, renewal_id), IS, &renewal_id);
+	int r = rows_find(v->rows, &former, copy_step, &steps);
+	if (r == 0)
+		r = rows_find(v->rows, &q, copy_steps, &steps);
+	if (r < 0)
+		return r;
+	*ret_n = steps.n;
 	return 0;
 }
