@@ -67,7 +67,7 @@ void                 store_change_salt(struct store_change *c, struct hash rando
 /* Hands the change over (always, also on failure). `done` runs inside store_poll() on the caller's loop. E_STORE_BUSY when more than
  * STORE_QUEUE_MAX wait: `done` is not called then. */
 _must_check_ int store_submit(struct store *s, struct store_change *c, store_done_fn *done, void *ctx);
-void store_poll(struct store *s);
+void store_poll(struct store *s); /* completions, a few at a time: when there are more, `wake` comes again */
 
 /* Verbs; each copies its value. A verb whose condition does not hold fails the whole change with its code. */
 void store_put_order(struct store_change *c, const struct order *o);

@@ -20,6 +20,7 @@
 enum {
 	BATCH_MAX = 500,         /* changes of one transaction: more only adds delay */
 	CHECKPOINT_PAGES = 2000, /* of the log, 8 MiB */
+	DELIVER_MAX = 64,        /* completions of one poll: each makes its order go on, some 0.1 ms */
 	QUIET_MS = 5000          /* without a change */
 };
 
@@ -223,13 +224,16 @@ static void *writer(void *arg)
 
 /* ---- store_ops ---- */
 
+/* So many that the caller's loop comes to its other events in time; the rest in its next turn. */
 static void sqlite_poll(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);
-	struct change_list done = s->done;
-	s->done = (struct change_list){NULL, NULL, 0};
+	struct change_list done = list_take(&s->done, DELIVER_MAX);
+	bool               more = s->done.first != NULL;
 	pthread_mutex_unlock(&s->lock);
 	list_deliver(&done);
+	if (more && s->wake != NULL)
+		s->wake(s->wake_ctx);
 }
 
 static void store_free(struct sqlite_store *s)
@@ -251,7 +255,8 @@ static void sqlite_close(struct store *base)
 	pthread_cond_signal(&base->queued);
 	pthread_mutex_unlock(&base->lock);
 	pthread_join(s->thread, NULL);
-	sqlite_poll(base);
+	while (base->done.first != NULL)
+		sqlite_poll(base);
 	front_destroy(base);
 	store_free(s);
 }
