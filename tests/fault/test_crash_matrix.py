@@ -16,9 +16,9 @@ FAULTS = os.path.join(ROOT, "build-faults", "bin")
 SOURCES = {"controller": "controller/daemon controller/store", "signer": "controller/signer", "gateway": "controller/gateway", "agent": "agent/link", "keeper": "agent/keeper",
            "hook": "agent/hook"}
 # Passed by init, by joining, by coming back, by making room, by a backup, a restore or pruning, by renewing the process's own identity, by a failed swap, by what happens between renewals or by a group, not
-# by a renewal; each has its own test.
+# by a look of a relying party, by a change of the root, not by a renewal; each has its own test.
 ELSEWHERE = re.compile(r"^(init[._]|.*join|.*return|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire|"
-                       r"link\.fetch|keeper\.(care|rehearse|rename|flip\.place|watch|stage)|store_copy|store_restore|controller\.(backup|restore|archive|prune))")
+                       r"link\.fetch|.*\.peer|signer\.bundle|keeper\.(care|rehearse|rename|flip\.place|watch|stage)|store_copy|store_restore|controller\.(backup|restore|archive|prune))")
 # Passed only where the service is HAProxy and has copies at fixed paths.
 RICHER = re.compile(r"^(hook\.(haproxy|drain)|keeper\.copies)")
 
