@@ -190,7 +190,7 @@ static int set_hash(const struct invocation *in, const char *path, json_t *body,
 	}
 	int r = make_plan(in, path, body, &answer, why);
 	if (r == EXIT_DONE && !person_confirms(in, answer)) {
-		refuse(why, E_CLI_USAGE, "apply", "it was not confirmed");
+		refuse(why, E_CLI_USAGE, "apply", "the number was not typed: nothing was renewed; repeat, or add --yes");
 		r = EXIT_DENIED;
 	}
 	if (r == EXIT_DONE)
