@@ -245,6 +245,21 @@ def test_the_end_names_the_next_step(controller, shown, words):
     assert max(map(len, out.replace("\r", "").split("\n"))) <= 80, out
 
 
+@pytest.mark.parametrize("plan,words", [
+    ({"revoke_old": "after:4h", "approval": "after"}, ["when the new one is proved, in 4h at the latest", "confirm it afterwards"]),
+    ({"revoke_old": "now", "approval": "before", "loses_service": ["c1", "c2"]}, ["2 lose service", "before another person agrees"]),
+    ({"revoke_old": "proved", "approval": "none", "loses_service": []}, []),
+], ids=["after", "now", "proved"])
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_what_an_emergency_does_is_said_before(controller, verb, plan, words):
+    """In words, with the number that has to be typed, not in the plan alone."""
+    answer = {"matching_certificates": 2, "certificate_list": ["c1", "c2"], "plan_hash": "01" * 32, "plan": {"selector": "everything", "renewed": 2, "all_certificates": 2, **plan}}
+    controller.rows = {"certificates/lifecycle/emergency-recertification": answer}
+    _, out, err = seated(controller, "emergency", verb, "--incident", "I", "--reason", "r", "--type", "exercise", "--all")
+    said = " ".join((out if verb == "plan" else err).split())
+    assert all(w in said for w in words) and ("lose service:" in said) == any("lose service" in w for w in words), out + err
+
+
 # ---- 80 columns ----
 
 CERT = {"cert_id": f"c-{LONG}"[:63], "service": "s" * 32, "agent": "a" * 32, "status": "requested", "served": False, "expires_at": TIME, "renew_at": TIME}
