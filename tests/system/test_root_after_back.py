@@ -5,6 +5,7 @@ import shutil
 import pytest
 from conftest import new_folder
 from installation import Installation, wait_for
+from rights_estate import Api
 from test_root import agree, api, at_signer, join, phase, ready_to_advance, rollover, signer_of, state, trust, vccctl
 
 
@@ -61,3 +62,10 @@ def test_what_stands_by_gives_way_with_its_root(inst):
     wait_for("the gateway has another identity, and the one before it is not waited for", lambda: rollover(inst)["left"]["gateways"] == 0)
     campaign = api(inst, "admin").get(f"campaigns/{shown['campaign_id']}")
     assert (campaign["successful_count"], campaign["skipped_count"]) == (2, 0), campaign
+
+    # an operator may halt what follows from it, and not bring the certificates of the old root back
+    assert api(inst, "admin")("POST", "/api/v1/principals", {"name": "olga", "roles": ["operator"]})[0] == 201
+    token = api(inst, "admin")("POST", "/api/v1/tokens", {"principal": "olga"})[1]["token"]
+    answer = Api(inst, token)("POST", f"/api/v1/campaigns/{shown['campaign_id']}/rollback", {})
+    assert answer[0] == 403 and answer[1]["code"] == "VCC-3101" and "ca:manage" in answer[1]["detail"], answer
+    assert api(inst, "admin").get(f"campaigns/{shown['campaign_id']}")["successful_count"] == 2
