@@ -91,6 +91,20 @@ static void progress(const struct invocation *in, const json_t *campaign)
 		draw(in, stderr, campaign, true);
 }
 
+/* What a person does now, each with the line to type. */
+static void tell_next(const json_t *campaign)
+{
+	const char *status = output_text(campaign, "status"), *id = output_text(campaign, "campaign_id");
+	if (text_equal(status, "awaiting_approval"))
+		printf("  next: another person runs\n  `vccctl approval approve %s`\n", id);
+	if (text_equal(output_text(campaign, "confirmation"), "asked"))
+		printf("  it ran first; next: another person confirms it by\n  `vccctl approval approve %s`\n", id);
+	if (text_equal(status, "processing"))
+		printf("  next: it goes on; follow it by\n  `vccctl campaign watch %s`\n", id);
+	if (text_equal(status, "halted"))
+		printf("  next: mend the cause, then `vccctl campaign resume`, `cancel` or `rollback`\n  %s\n", id);
+}
+
 static void print_end(const json_t *campaign)
 {
 	size_t        i;
@@ -106,8 +120,10 @@ static void print_end(const json_t *campaign)
 		       count_of(campaign, "successful_count") - count_of(campaign, "peer_unproved_count"), count_of(campaign, "successful_count"));
 	if (output_text(campaign, "cause")[0] != '\0')
 		printf("  %s\n", output_text(campaign, "cause"));
-	if (text_equal(output_text(campaign, "status"), "awaiting_approval"))
-		printf("  next: another person runs `vccctl approval approve %s`\n", output_text(campaign, "campaign_id"));
+	if (text_equal(output_text(campaign, "status"), "cancelled")) /* what waits yet is dropped in a moment */
+		printf("  %lld were not sent, and are dropped\n",
+		       count_of(campaign, "dropped_count") + count_of(campaign, "waiting_count"));
+	tell_next(campaign);
 	if (count_of(campaign, "held_count") > 0)
 		printf("  %lld wait for a new host: `vccctl agent replace`\n", count_of(campaign, "held_count"));
 	json_t *failures = json_object_get(campaign, "failed_renewals");

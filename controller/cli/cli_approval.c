@@ -93,6 +93,10 @@ static int person_agrees(const struct invocation *in, const json_t *seen, struct
 		return EXIT_DONE;
 	print_request(in, seen);
 	fflush(stdout);
+	if (!json_is_true(json_object_get(seen, "you_may_decide"))) { /* asked for nothing */
+		refuse(why, E_APPROVAL_OWN, in->words[0], "the request is decided already, or was made by you or for you");
+		return EXIT_DENIED;
+	}
 	fprintf(stderr, "\nType yes to agree: ");
 	bool said = fgets(line, sizeof(line), stdin) != NULL;
 	line[strcspn(line, "\n")] = '\0';

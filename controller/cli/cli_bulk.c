@@ -132,6 +132,28 @@ static void warn_of_none(const struct invocation *in, FILE *to, const json_t *an
 		verb_say(to, 2, "warning: ", "no certificate matches; is the name right? `vccctl cert list` shows them");
 }
 
+/* What a person must know before he types the number, in words. */
+static void say_effects(FILE *to, const json_t *plan)
+{
+	const char *old = json_string_value(json_object_get(plan, "revoke_old"));
+	const char *second = json_string_value(json_object_get(plan, "approval"));
+	size_t      lose = json_array_size(json_object_get(plan, "loses_service"));
+	char        line[256];
+	if (old != NULL && text_starts(old, "after:")) {
+		snprintf(line, sizeof(line), "old certificates are revoked when the new one is proved, in %s at the latest",
+			 old + strlen("after:"));
+		verb_say(to, 2, "  ", line);
+	}
+	if (lose > 0) {
+		snprintf(line, sizeof(line), "%zu lose service: theirs is revoked before the new one is there", lose);
+		verb_say(to, 2, "  ", line);
+	}
+	if (second != NULL && text_equal(second, "before"))
+		verb_say(to, 2, "  ", "nothing happens before another person agrees");
+	if (second != NULL && text_equal(second, "after"))
+		verb_say(to, 2, "  ", "it runs at once, and another person has to confirm it afterwards");
+}
+
 static int plan_and_print(const struct invocation *in, const char *path, json_t *body)
 {
 	struct refusal why;
@@ -150,6 +172,7 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 		print_services(plan);
 		print_violations(plan);
 		print_failures(plan);
+		say_effects(stdout, plan);
 		print_lines(stdout, json_object_get(plan, "warnings"), "warning: ");
 		printf("\n");
 		print_lines(stdout, json_object_get(answer, "certificate_list"), "");
@@ -169,6 +192,7 @@ static bool person_confirms(const struct invocation *in, const json_t *answer)
 	fprintf(stderr, "%s: %lld of %lld certificates to be renewed\n", json_string_value(json_object_get(plan, "selector")), n,
 		(long long)json_integer_value(json_object_get(plan, "all_certificates")));
 	warn_of_none(in, stderr, answer);
+	say_effects(stderr, plan);
 	print_lines(stderr, json_object_get(plan, "warnings"), "warning: ");
 	if (verb_given(in, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return true;
@@ -190,7 +214,7 @@ static int set_hash(const struct invocation *in, const char *path, json_t *body,
 	}
 	int r = make_plan(in, path, body, &answer, why);
 	if (r == EXIT_DONE && !person_confirms(in, answer)) {
-		refuse(why, E_CLI_USAGE, "apply", "it was not confirmed");
+		refuse(why, E_CLI_USAGE, "apply", "the number was not typed: nothing was renewed; repeat, or add --yes");
 		r = EXIT_DENIED;
 	}
 	if (r == EXIT_DONE)
@@ -415,7 +439,7 @@ static int emergency_apply(const struct invocation *in)
 		{"type", "T", "key_compromise, host_compromise, ca_compromise, algorithm, misissuance, exercise, other"},      \
 		{"issuer", "ISSUER_ID", "--type ca_compromise: the CA, instead of a selection"},                           \
 		{"fresh-keys", NULL, "no key that was made before"},                                                           \
-		{"revoke-old", "WHEN", "proved, now or after:4h: when the old certificate is revoked"},                        \
+		{"revoke-old", "WHEN", "when the old certificate is revoked: proved, now, or after:4h (when proved, in 4 h at the latest)"},                        \
 		{"invalidity-date", "TIME", "since when signatures of the key are worth nothing"}
 
 const struct verb cli_bulk_verbs[] = {

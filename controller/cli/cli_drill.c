@@ -24,7 +24,7 @@ static const struct output_column list_columns[] = {
 	{"TOTAL", "total_certificates", COLUMN_TEXT},
 	{"TESTED", "tested_count", COLUMN_TEXT},
 	{"FAILED", "failed_count", COLUMN_TEXT},
-	{"NOT REACHED", "not_reached_count", COLUMN_TEXT},
+	{"MISSED", "not_reached_count", COLUMN_TEXT},
 	{"SKIPPED", "skipped_count", COLUMN_TEXT},
 	{"BEGAN", "created_at", COLUMN_AGE},
 };
@@ -120,7 +120,9 @@ static int export(const struct invocation *in, const char *id, struct refusal *w
 	if (file_create(AT_FDCWD, file, span_text(report), (uid_t)-1, (gid_t)-1, 0644, why) < 0)
 		r = EXIT_FAILED;
 	else if (in->form == OUTPUT_TABLE)
-		fprintf(stderr, "%s: %zu bytes, sha256 %s; `vccctl audit list` has the same hash in the record drill_ended\n",
+		fprintf(stderr,
+			"%s: %zu bytes, sha256\n%s\n"
+			"as in the trail: `vccctl audit list --event drill_ended`, `audit show SEQ`\n",
 			file, strlen(report), json_string_value(json_object_get(answer, "report_sha256")));
 	json_decref(answer);
 	return r;

@@ -287,6 +287,8 @@ static int watch(const struct invocation *in)
 		rollover = NULL;
 		(void)nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
 	}
+	if (r == EXIT_NOT_FOUND)
+		return show_it(in); /* perhaps a second person is waited for */
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
 	show(in, rollover);

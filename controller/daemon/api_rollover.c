@@ -17,15 +17,16 @@ static void answer_waiting(void *ctx, const struct api_result *result)
 		api_waits(call, &result->approval);
 }
 
-/* While a request waits, whoever asks how far it is or wants to go on hears of that. */
-static void refuse_order(struct api_call *call, const struct refusal *why)
+/* While a request waits, whoever asks how far it is or wants to go on hears of that; who wants to go on, that it is not missing
+ * but waits. */
+static void refuse_order(struct api_call *call, const struct refusal *why, int waiting_code)
 {
 	char      id[ID_TEXT_SIZE], cause[CAUSE_SIZE];
 	struct id waits;
 	bool      before = why->code == E_NOT_FOUND || why->code == E_ROLLOVER_STATE;
 	if (before && rollover_ask_waits(call->ctl, call->params[0], &waits)) {
 		(void)snprintf(cause, sizeof(cause), "a second person has to agree first: `vccctl approval show %s`", id_text(waits, id));
-		api_refuse(call, why->code, call->params[0], cause);
+		api_refuse(call, waiting_code, call->params[0], cause);
 	} else {
 		call->why = *why;
 		api_refuse_why(call, &call->why);
@@ -46,7 +47,7 @@ static void answer_rollover(void *ctx, const struct api_result *result)
 {
 	struct api_call *call = ctx;
 	if (result->code < 0)
-		refuse_order(call, &result->why);
+		refuse_order(call, &result->why, E_ROLLOVER_OPEN);
 	else
 		api_finish(call, 200, shown(call));
 }
@@ -57,7 +58,7 @@ void api_rollover_show(struct api_call *call)
 	struct refusal why;
 	if (o == NULL) {
 		refuse(&why, E_NOT_FOUND, call->params[0], "it was not begun; `vccctl ca rollover CA --reason TEXT` asks a second person");
-		refuse_order(call, &why);
+		refuse_order(call, &why, E_NOT_FOUND);
 	} else {
 		api_finish(call, 200, o);
 	}

@@ -426,7 +426,10 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 	if (p->code == 0 && p->signs_code && p->request.incident == INCIDENT_KEY_COMPROMISE && p->request.invalidity_at == 0)
 		p->code = refuse(&p->why, E_CAMPAIGN_INVALIDITY, "invalidity_date", "the selection holds a code-signing key");
 	if (p->code == 0 && p->request.as_planned && !hash_equal(p->request.plan_hash, p->hash))
-		p->code = refuse(&p->why, E_CAMPAIGN_PLAN_STALE, "plan_hash", "it means %zu certificates now", p->n);
+		p->code = refuse(&p->why, E_CAMPAIGN_PLAN_STALE, "plan_hash",
+				 "it means %zu certificates now, of which %u would be renewed; options have to be those of the "
+				 "plan, too",
+				 p->n, (unsigned)p->by_state[MEMBER_WAITING]);
 	if (p->code != 0 && p->why.code != p->code)
 		refuse(&p->why, p->code, "plan", "%s", err_what(p->code));
 }

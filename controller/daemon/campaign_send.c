@@ -266,20 +266,21 @@ static int send_policy(struct sending *s)
 
 /* ---- a CA that gives way ---------------------------------------------------------------------------------------- */
 
-/* Between the count and its turn it may have been renewed. */
-static bool is_below_one_that_drains(const struct sending *s)
+/* Between the count and its turn it may have been renewed. One that stands by after a way back signs nothing either: what it signed
+ * ends with its root. */
+static bool is_by_one_that_signs_no_more(const struct sending *s)
 {
 	struct issuance              now;
 	const struct catalog_issuer *issuer =
 		rows_issuance(s->ctl->rows, s->cert.serial, &now) == 0 ? catalog_issuer(s->ctl->catalog, now.issuer_id) : NULL;
-	return issuer != NULL && issuer->row.standing == ISSUER_DRAINS;
+	return issuer != NULL && issuer->row.standing != ISSUER_ISSUES;
 }
 
 /* An open order brings a certificate from the successor, unless the signer was asked before the switch: such a one is counted again. */
 static int send_ca(struct sending *s)
 {
 	bool open = !id_is_none(s->open.renewal_id), urgent = s->campaign->trigger == TRIGGER_EMERGENCY;
-	if (!is_below_one_that_drains(s))
+	if (!is_by_one_that_signs_no_more(s))
 		return E_CAMPAIGN_NEEDLESS;
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
 	if (r == 0 && open && s->open.phase != ORDER_PAUSED && (!urgent || campaign_flow_follows(&s->open))) {

@@ -384,6 +384,20 @@ static int span_of(const struct campaign *c, uint32_t wave, struct campaign_even
 	return 0;
 }
 
+/* Why it is not possible now. */
+static const char *not_now(const struct campaign *c, enum campaign_event_kind kind, char ret[CAUSE_SIZE])
+{
+	const char *why = "";
+	if (kind == CAMPAIGN_EV_HALT && c->state == CAMPAIGN_PROCESSING)
+		why = ": everything of it is sent already, and nothing is left to halt";
+	else if (kind == CAMPAIGN_EV_ROLLBACK && c->kind == CAMPAIGN_DRILL)
+		why = ": a drill, and nothing of it was put in use";
+	else if (kind == CAMPAIGN_EV_ROLLBACK)
+		why = ": nothing of what is named was sent, or all of it is back already";
+	(void)snprintf(ret, CAUSE_SIZE, "it is %s%s", campaign_state_name(c->state), why);
+	return ret;
+}
+
 void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
 		     const struct caller *who, api_done_fn *done, void *ctx)
 {
@@ -401,8 +415,11 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	if (r == 0)
 		r = e != NULL && !e->lost ? campaigns_step(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
 	if (r < 0) {
+		char        cause[CAUSE_SIZE];
+		bool        state = r == E_CAMPAIGN_STATE;
+		const char *said = state ? not_now(e != NULL ? &e->c : &a->result.campaign, kind, cause) : NULL;
 		forget_if_over(ctl, e);
-		answer_refuse(a, r, id_text(campaign_id, id), NULL);
+		answer_refuse(a, r, id_text(campaign_id, id), said);
 		return;
 	}
 	struct commit *c = commit_new(ctl);

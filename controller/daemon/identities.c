@@ -377,7 +377,7 @@ bool identities_due(struct controller *ctl, const struct agent *a)
 	if (!identities_move(ctl) || rows_issuance(ctl->rows, a->identity, &now) < 0)
 		return false;
 	const struct catalog_issuer *by = catalog_issuer(ctl->catalog, now.issuer_id);
-	return by != NULL && by->row.standing == ISSUER_DRAINS;
+	return by != NULL && by->row.standing != ISSUER_ISSUES; /* one that stands by after a way back signs no more, too */
 }
 
 /* ---- the admin listener ---------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
 
-enum { PAGE = 200 };
+enum { PAGE = 200, LATER = 8 };
 static const int64_t seen_lately_ms = 30 * MS_DAY; /* LIFECYCLE 7 */
 
 const char *left_kind_name(enum left_kind k)
@@ -43,6 +43,7 @@ struct walk {
 	struct certificate    cert;
 	struct agent          agent;
 	struct template template;
+	struct issuance later[LATER];
 };
 
 static int room(void **at, size_t n, size_t *cap, size_t size)
@@ -138,6 +139,19 @@ static int take_identity(struct walk *w, const struct issuance *i)
 	return add_agent(w->l, &w->agent);
 }
 
+/* So too of a gateway, which has no row: the one in use is what was made last. */
+static int take_gateway(struct walk *w, const struct issuance *i)
+{
+	size_t n = 0;
+	bool   replaced = false;
+	int    r = view_issuances(w->view, OWNER_GATEWAY, i->owner_id, i->serial, w->later, LATER, &n); /* serials only grow */
+	for (size_t k = 0; r == 0 && k < n; k++)
+		replaced |= w->later[k].state == ISSUANCE_ACTIVE;
+	if (r == 0 && !replaced)
+		add_row(w->l, LEFT_GATEWAY, i->owner_id, "", "", i->not_after_at);
+	return r;
+}
+
 static int take(struct walk *w, const struct issuance *i)
 {
 	switch (i->owner) {
@@ -146,8 +160,7 @@ static int take(struct walk *w, const struct issuance *i)
 	case OWNER_AGENT:
 		return take_identity(w, i);
 	case OWNER_GATEWAY:
-		add_row(w->l, LEFT_GATEWAY, i->owner_id, "", "", i->not_after_at);
-		return 0;
+		return take_gateway(w, i);
 	default: /* our own listener and the responders: made anew by ourselves */
 		return 0;
 	}

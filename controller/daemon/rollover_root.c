@@ -97,7 +97,7 @@ int rollover_root_next(struct controller *ctl, const struct issuer *old, char re
 			      "a trust bundle that is kept back takes the next root away again (`vccctl ca trust`)");
 	if (ours == NULL && told == NULL)
 		return refuse(why, E_ROLLOVER_ROOT, old->issuer_id,
-			      "the signer has not told of the next root yet: is it running, and its folder the newest?");
+			      "the signer has not told of the next root yet: is it running, and was it started again after `vcc-signer new-root`?");
 	int r = ours == NULL ? told_complete(ctl, old, told, why) : 0;
 	if (r == 0)
 		text_cut(ret, ISSUER_ID_SIZE, ours != NULL ? ours->row.issuer_id : told->issuer_id);

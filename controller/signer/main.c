@@ -72,13 +72,14 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	log_place(conf, path, sizeof(path));
 	text_cut(folder, sizeof(folder), path);
 	*strrchr(folder, '/') = '\0';
-	int r = open_keys(conf, s, why);
+	/* The log's lock comes first: while another process makes or closes CAs, what is read here would be only half of them. */
+	int r = log_place_open(conf, path, &s->log, why);
+	if (r == 0)
+		r = open_keys(conf, s, why);
 	if (r == 0)
 		r = try_keys(s, why);
 	if (r == 0)
 		r = bundle_file_all(conf->state_dir, s->bundles, &s->n_bundles, why);
-	if (r == 0)
-		r = log_place_open(conf, path, &s->log, why);
 	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
 		r = ipc_listen(conf->socket, 0666, ret_listen, why);
 	if (r < 0)

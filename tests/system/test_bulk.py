@@ -135,7 +135,7 @@ def test_halt_and_cancel_by_a_person(fleet):
     assert fleet.cli("campaign", "halt", begun, "--reason", "looks odd").returncode == 0
     c = fleet.campaign(begun)
     assert c["status"] == "halted" and c["cause"] == "looks odd" and c["waiting_count"] == 3
-    refused(fleet.post(f"/api/v1/campaigns/{begun}/halt", {}), 409, "VCC-3603")
+    assert refused(fleet.post(f"/api/v1/campaigns/{begun}/halt", {}), 409, "VCC-3603")["detail"] == "it is halted"
     assert fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})[1]["status"] == "cancelled"
     for n in ("c1", "k1"):  # what was sent finishes
         fleet.hosts_by[n].respond = True
@@ -144,7 +144,7 @@ def test_halt_and_cancel_by_a_person(fleet):
     assert (c["status"], c["successful_count"], c["dropped_count"], c["pending_count"]) == ("cancelled", 2, 3, 0)
     assert [(n["event"], n["level"]) for n in fleet.admin.get("notifications?limit=500")["items"] if n["object"] == begun and n["event"] != "campaign_halted"] == \
         [("campaign_cancelled", "info")]
-    refused(fleet.post(f"/api/v1/campaigns/{begun}/resume", {}), 409, "VCC-3603")
+    assert refused(fleet.post(f"/api/v1/campaigns/{begun}/resume", {}), 409, "VCC-3603")["detail"] == "it is cancelled"
     refused(fleet.post(f"/api/v1/campaigns/{begun}/cancel", {}), 409, "VCC-3603")
     refused(fleet.post("/api/v1/campaigns/01a21aa4-df01-768f-ae94-0a3b72219980/cancel", {}), 404, "VCC-1006")
 

@@ -147,6 +147,15 @@ def test_denied(cli, nginx_installation):
     assert done.returncode == 4 and "VCC-3101" in done.stderr
 
 
+def test_whoever_asked_is_not_asked_to_agree(cli, nginx_installation):
+    """A person at a terminal is told so at once."""
+    inst, _ = nginx_installation
+    asked = json.loads(cli("principal", "create", "other-approver", "--roles", "approver", "-o", "json").stdout)
+    status, lines = on_a_terminal(["timeout", "--foreground", "30", *inst.vccctl_argv, "approval", "approve", asked["approval_id"]])
+    assert status == 4 and "VCC-3710" in "".join(lines) and not [x for x in lines if "Type yes" in x], lines
+    assert cli("approval", "show", asked["approval_id"], "-o", "json").stdout.count('"waiting"') == 1
+
+
 def test_local_socket_and_configuration_file(cli, nginx_installation, folder):
     inst, _ = nginx_installation
     done = cli("whoami", "-o", "json", argv=[inst.bin("vccctl"), "--socket", os.path.join(inst.state, "run", "admin.sock")])

@@ -1,6 +1,7 @@
 """The rules that scripts rely on, verb by verb against a controller whose answers the test chooses: exit codes 0 to 8, no colours, progress on
 stderr and only for somebody who sits there, 80 columns."""
 import fcntl
+import hashlib
 import glob
 import http.server
 import json
@@ -229,6 +230,36 @@ def test_what_a_controller_sends_moves_no_cursor(controller):
         assert not set("\x1b\x07\x9b") & set(out + err), (out, err)
 
 
+@pytest.mark.parametrize("shown,words", [
+    (campaign("awaiting_approval", 0, 2), ["another person runs", f"`vccctl approval approve {ID}`"]),
+    (campaign("completed", 2, 0, confirmation="asked"), ["another person confirms", f"`vccctl approval approve {ID}`"]),
+    (campaign("halted", 1, 1), ["`vccctl campaign resume`, `cancel` or `rollback`"]),
+    (campaign("cancelled", 1, 1, waiting_count=1), ["1 were not sent"]),
+    (campaign("completed", 2, 0), []),
+], ids=["waits", "unconfirmed", "halted", "cancelled", "done"])
+def test_the_end_names_the_next_step(controller, shown, words):
+    """The one who asked at night is told what is left, also where everything is renewed and nobody has confirmed it."""
+    controller.rows = {f"campaigns/{ID}": shown}
+    _, out, err = seated(controller, *WATCH)
+    assert all(w in out for w in words) and ("next:" in out) == any("vccctl" in w for w in words), out + err
+    assert max(map(len, out.replace("\r", "").split("\n"))) <= 80, out
+
+
+@pytest.mark.parametrize("plan,words", [
+    ({"revoke_old": "after:4h", "approval": "after"}, ["when the new one is proved, in 4h at the latest", "confirm it afterwards"]),
+    ({"revoke_old": "now", "approval": "before", "loses_service": ["c1", "c2"]}, ["2 lose service", "before another person agrees"]),
+    ({"revoke_old": "proved", "approval": "none", "loses_service": []}, []),
+], ids=["after", "now", "proved"])
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_what_an_emergency_does_is_said_before(controller, verb, plan, words):
+    """In words, with the number that has to be typed, not in the plan alone."""
+    answer = {"matching_certificates": 2, "certificate_list": ["c1", "c2"], "plan_hash": "01" * 32, "plan": {"selector": "everything", "renewed": 2, "all_certificates": 2, **plan}}
+    controller.rows = {"certificates/lifecycle/emergency-recertification": answer}
+    _, out, err = seated(controller, "emergency", verb, "--incident", "I", "--reason", "r", "--type", "exercise", "--all")
+    said = " ".join((out if verb == "plan" else err).split())
+    assert all(w in said for w in words) and ("lose service:" in said) == any("lose service" in w for w in words), out + err
+
+
 # ---- 80 columns ----
 
 CERT = {"cert_id": f"c-{LONG}"[:63], "service": "s" * 32, "agent": "a" * 32, "status": "requested", "served": False, "expires_at": TIME, "renew_at": TIME}
@@ -236,6 +267,8 @@ WIDE = [
     (["cert", "list"], {"certificates": {"items": [CERT] * 3, "next_cursor": None}}),
     (["cert", "list"], {"certificates": problem(403, "VCC-3101", LONG * 3)}),
     (["campaign", "list"], {"campaigns": {"items": [{**campaign("completed_with_failures"), "kind": "emergency", "selector": LONG, "created_at": TIME}], "next_cursor": None}}),
+    (["drill", "list"], {"drills": {"items": [{"drill_id": ID, "status": "completed", "selector": LONG, "total_certificates": 10000, "tested_count": 10000, "failed_count": 100,
+                                               "not_reached_count": 100, "skipped_count": 100, "created_at": TIME}], "next_cursor": None}}),
     (WATCH, {f"campaigns/{ID}": campaign("halted", 1, 1, cause="", failed_renewals=[{"cert_id": "c" * 63, "code": "VCC-2001", "error": "the service was not reloaded " * 5}])}),
     (["cert", "show", "c1"], {"certificates/c1": {**CERT, "fingerprint": "0123456789abcdef" * 4, "serial": "01" * 16, "names": ["DNS:" + "n" * 60, "DNS:b"]}}),
     (["emergency", "plan", "--incident", "I", "--reason", "r", "--type", "exercise", "--all"],
@@ -257,6 +290,15 @@ def test_80_columns(controller, words, rows):
     lines = (out + err).replace("\r", "\n").split("\n")
     one_word = [x for x in lines if len(x) > 80 and len(max(x.split(), key=len)) < 80]
     assert out + err and one_word == [], one_word
+
+
+def test_where_a_report_went_fits(controller, folder):
+    digest = hashlib.sha256(b"{}").hexdigest()
+    row = {"drill_id": ID, "status": "completed", "reported_at": TIME, "report_sha256": digest}
+    controller.rows = {f"drills/{ID}": row, f"drills/{ID}/report": {**row, "report": "{}"}}
+    code, _, err = seated(controller, "drill", "show", ID, "--export", os.path.join(folder, "r"))
+    lines = err.replace("\r", "").split("\n")
+    assert code == 0 and digest in lines and max(map(len, lines[1:])) <= 80, lines
 
 
 def test_what_one_copies_stays_whole(controller):

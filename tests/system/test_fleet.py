@@ -154,7 +154,8 @@ def test_refusals(inst, tmp_path):
     assert refused("--agents", "5", "--for", "0", *state) == 2
     assert refused("--agents", "5", *state) == 1, "nobody has joined there"
     assert subprocess.run([fleet, "--version"], capture_output=True, text=True).stdout.startswith("vcc-fleet ")
-    assert "--offline-share" in subprocess.run([fleet, "--help"], capture_output=True, text=True).stdout
+    told = subprocess.run([fleet, "--help"], capture_output=True, text=True).stdout
+    assert "--offline-share" in told and max(map(len, told.splitlines())) <= 80, told
 
 
 def test_it_ends_by_itself(inst, fleet):

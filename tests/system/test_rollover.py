@@ -146,7 +146,9 @@ def test_one_person_asks_and_another_agrees(inst):
     status, out, _ = vccctl(inst, "ca", "rollover", "service-1")
     assert status == 4 and asked["approval_id"] in out and "it grows old" in out, out
     status, _, err = vccctl(inst, "ca", "rollover", "service-1", "--advance")
-    assert status == 3 and asked["approval_id"] in err and "second person" in err, err
+    assert status == 4 and asked["approval_id"] in err and "second person" in err, err
+    status, out, _ = vccctl(inst, "ca", "rollover", "service-1", "--watch")
+    assert status == 4 and asked["approval_id"] in out, out
     approve(inst, asked)
     shown = phase(inst, "trust")
     assert shown["successor_id"] == "service-2" and shown["reason"] == "it grows old" and shown["code"] is None, shown

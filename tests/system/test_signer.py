@@ -1,4 +1,5 @@
 """vcc-signer as a process: one certificate per serial through kills, no start with wrong keys, full disks, its own jail, and how fast."""
+import fcntl
 import json
 import os
 import shutil
@@ -216,6 +217,19 @@ def test_second_signer_does_not_start(signer):
     said = signer.start(wait=False)
     assert "VCC-1305" in said
     signer.popen = first
+    assert signer.issue(1)["code"] == ""
+
+
+def test_nothing_is_read_while_another_has_the_folder(signer):
+    """Whoever makes or closes CAs holds the lock: half of them must not be what this one starts with."""
+    ca = f"{signer.folder}/signer/ca"
+    os.rename(f"{ca}/agent-1.key", f"{ca}/x")  # as in the middle of it
+    with open(f"{signer.folder}/signer/.signing.log.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = signer.start(wait=False)
+    assert "VCC-1305" in said and "VCC-3403" not in said, said
+    os.rename(f"{ca}/x", f"{ca}/agent-1.key")
+    signer.start()
     assert signer.issue(1)["code"] == ""
 
 
