@@ -93,6 +93,9 @@ def test_all_at_once_with_what_cannot_be(fleet):
         assert fleet.cert(f"{n}-web")["serial"] != old[n]["serial"]
         wait_revoked(fleet, f"{n}-web", old[n]["serial"], 4)  # revoke_old = proved: no grace, though the grace is 1 h
     assert fleet.cert("use3-web")["serial"] == old["use3"]["serial"]
+    refused(fleet.post(f"/api/v1/campaigns/{e['campaign_id']}/rollback", {}), 409, "VCC-3616")
+    shown = fleet.campaign(e["campaign_id"])
+    assert (shown["successful_count"], shown["kept_count"]) == (2, 0), "a way back that there is not changes nothing of what it says"
     orders = fleet.rows('SELECT "trigger" FROM orders WHERE hex(campaign_id) = ?', e["campaign_id"].replace("-", "").upper())
     assert orders == [("emergency",)] * 2
     done = fleet.audited("emergency_recertification_completed", e["campaign_id"])
