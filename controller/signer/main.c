@@ -20,9 +20,9 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
-static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]    # after a restore\n"
-                            "       vcc-signer new-root [--config FILE]         # the next root, while the signer is stopped\n"
-                            "       vcc-signer drop-root ROOT [--config FILE]   # a bundle without it";
+static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]  # after a restore\n"
+                            "       vcc-signer new-root [--config FILE]       # the next; stop the signer\n"
+                            "       vcc-signer drop-root ROOT [--config FILE] # a bundle without it";
 
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)

@@ -376,7 +376,9 @@ def test_the_keeper_takes_no_foreign_way_back(world, link):
     good = {"agent": host.name, "service": host.service, "domain": inst.domain, "address": inst.agents_address, "now_at": int(now() * 1000),
             "certificate": cas.identity(mine.public_key(), host.name, host_hash), "chain": cas.agent.der, "bundle": kept["bundle"][32:]}
     lies = [(good, -1404), ({**good, "agent": "somebody"}, -1407), ({**good, "agent": "No Name"}, -3202), ({**good, "domain": "else.internal"}, -3202), ({**good, "bundle": b""}, None),
-            ({**good, "bundle": cas.bundle(wire.body_encode("bundle", epoch=9, threshold=1, made_at=1, roots=[{"certificate": cas.root.der}]))}, -2011),
+            ({**good, "bundle": cas.bundle(wire.body_encode("bundle", epoch=2, threshold=1, made_at=1, roots=[{"certificate": cas.root.der}]))}, -2011),
+            # too far on to follow ours: what comes with it is judged by our own roots
+            ({**good, "bundle": cas.bundle(wire.body_encode("bundle", epoch=9, threshold=1, made_at=1, roots=[{"certificate": cas.root.der}]))}, -1404),
             ({**good, "certificate": cas.identity(cas.agent.key.public_key(), host.name, host_hash)}, -1405), ({"code": -3207, "text": "no"}, -3207)]
     for n, (reply, code) in enumerate(lies, 1):
         link.to_keeper("return", pin=hashlib.sha256(root).digest(), link_spki=spki(mine), challenge=b"c" * 40)
