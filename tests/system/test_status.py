@@ -231,7 +231,7 @@ def test_a_cancelled_order_is_no_trouble(host):
         wait_for("it waits for its certificate", lambda: row(host)["phase"] == "csr")
         status, text = said(host)
         assert status == 0 and re.search(r" ask again \d+s$", text, re.M), text
-        host.link.send("cancel", renewal_id=key[0], attempt=key[1], code=0)
+        host.link.send("cancel", renewal_id=key[0], attempt=key[1], code=0, cert_id=host.cert_id)
         host.link.receipt(key, FAILED)
     finally:
         host.link.answering = True
