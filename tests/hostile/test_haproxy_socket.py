@@ -390,9 +390,8 @@ def test_whose_processes_are_ended(hook):
         text = f.read()
     write(path, text.replace("kind = none\n", "kind = tls\nconnect = 127.0.0.1:443\n"))
     os.chown(f"{hook.dir}/run", 65534, -1)
-    said = f"Name: HAProxy\nPid: {os.getpid()}\n".encode()
     now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
-    with FakeHAProxy(hook.admin, [hook.name], lambda command, fake: said):
+    with FakeHAProxy(hook.admin, [hook.name], lambda command, fake: f"Name: HAProxy\nPid: {fake.process.pid}\n".encode()):
         reply = hook.ask(DRAIN_END, reloaded_ms=now)
         assert reply["code"] == ANSWER and "not one of uid 65534" in reply["output"], reply
         os.chown(f"{hook.dir}/run", 0, -1)

@@ -1,6 +1,7 @@
 """An admin socket that behaves as a test wants: HAProxy's own answers by default, any lie on request. Keeps what it was sent."""
 import os
 import socket
+import subprocess
 import threading
 
 
@@ -22,12 +23,16 @@ class FakeHAProxy:
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
     def __enter__(self):
+        # what the socket names as its process is signalled; and as its master that one's parent, where it runs the same program
+        self.process = subprocess.Popen(["sleep", "3600"])
         self.thread.start()
         return self
 
     def __exit__(self, *_):
         self.stopping.set()
         self.thread.join(10)
+        self.process.kill()
+        self.process.wait()
         self.listener.close()
         if os.path.lexists(self.path):
             os.unlink(self.path)
@@ -70,7 +75,7 @@ class FakeHAProxy:
         """HAProxy 2.6, word for word."""
         words = command.split(b"\n", 1)[0].split()
         if words == [b"show", b"info"]:
-            return f"Name: HAProxy\nPid: {os.getpid()}\n\n".encode()
+            return f"Name: HAProxy\nPid: {self.process.pid}\n\n".encode()
         if words[2] in (b"ca-file", b"crl-file"):
             return self.trust(words)
         verb, name = words[0], words[3].decode() if len(words) > 3 else ""
