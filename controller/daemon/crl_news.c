@@ -18,6 +18,7 @@ enum {
 	TURN_MS = 20,
 	AGENTS_PER_TURN = 100,
 	AGENTS_PER_MS = 2, /* that many may fetch each millisecond */
+	HELD_MAX = 20,     /* moments of quiet that the first edition waits for lists that were never made: as long as a first order waits for it */
 	SPREAD_MAX_MS = 5000,
 };
 
@@ -34,6 +35,7 @@ struct crl_news {
 	uv_timer_t           turn;
 	struct edition       newest, before;
 	int64_t              told_at; /* monotonic; of the newest, 0 = never */
+	int                  held;    /* moments of quiet that the first edition has waited */
 	const struct member *last;    /* the one that was told last */
 	size_t               left;    /* to be told, one after the other from there on */
 };
@@ -124,10 +126,21 @@ static void edition_make(struct crl_news *n, struct span pem)
 	tell_everybody(n);
 }
 
+/* Verifiers refuse everybody while the list of one authority is missing, and a host that was given a part waits a while before it
+ * fetches again. */
+static bool is_held(struct crl_news *n)
+{
+	return n->told_at == 0 && !crls_complete(n->ctl) && n->held++ < HELD_MAX;
+}
+
 static void on_quiet(uv_timer_t *timer)
 {
 	struct crl_news *n = timer->data;
-	struct span      pem = crls_all(n->ctl);
+	if (is_held(n)) {
+		(void)uv_timer_start(timer, on_quiet, QUIET_MS, 0);
+		return;
+	}
+	struct span pem = crls_all(n->ctl);
 	if (pem.n > 0)
 		edition_make(n, pem);
 }

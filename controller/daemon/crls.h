@@ -41,6 +41,7 @@ void crls_not_written(struct controller *ctl, const char *issuer_id, uint32_t sh
 /* How much of its life the list has used that has used most, of those that should be newer by now; per mille, 0 = all are as new as
  * they should be. */
 int  crls_worst(const struct controller *ctl, int64_t now, struct crl_state *ret);
+bool        crls_complete(const struct controller *ctl); /* there is a list wherever one is missed */
 bool        crls_fresh(const struct controller *ctl, int64_t now); /* every published list is before its nextUpdate */
 bool            crls_find(const struct controller *ctl, const char *issuer_id, uint32_t shard, struct crl_file *ret);
 struct span     crls_all(struct controller *ctl); /* PEM of every list */

@@ -19,6 +19,15 @@ static bool is_missed(const struct controller *ctl, const struct shard *s)
 	return !forgotten && (s->der.n > 0 || issuer == NULL || issuer->row.standing != ISSUER_STANDS_BY);
 }
 
+bool crls_complete(const struct controller *ctl)
+{
+	const struct shard *s, *tmp;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
+		if (is_missed(ctl, s) && s->der.n == 0)
+			return false;
+	return true;
+}
+
 bool crls_fresh(const struct controller *ctl, int64_t now)
 {
 	const struct shard *s, *tmp;

@@ -1,5 +1,6 @@
 """Do hosts hear that other revocation lists are published, once for a burst and after each welcome, and can they get exactly the ones that they heard of?"""
 import hashlib
+import os
 import shutil
 import time
 import urllib.error
@@ -9,10 +10,11 @@ import pytest
 from conftest import new_folder
 from cryptography.hazmat.primitives.serialization import Encoding
 from fake_gateway import FakeHost
-from installation import wait_for
+from installation import ROOT, wait_for
 from played_fleet import PlayedFleet
 
 NAMES = "DNS:{0}.clara.vcc.internal"
+FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 MANY = 110  # more than are told in one turn
 
 
@@ -169,3 +171,23 @@ def test_told_again_after_a_restart(ctl, gw):
     assert quiet(ctl, host) == lists, "a restart reloads no service for nothing"
     assert {m["hash"] for m in host.lists[n:]} == {hash_of(lists)}
     assert get(ctl, f"/crl/all.pem?sha256={hash_of(lists).hex()}") == lists
+
+
+def test_the_first_set_is_whole():
+    """A host that is there at once hears of no set in which an authority's list is missing: its services would refuse every client."""
+    path = new_folder("crl-first")
+    inst = PlayedFleet(path, binaries=FAULTS)
+    try:
+        inst.init()
+        inst.start_both({"controller": {"VCC_FAILPOINT": "controller.crl@3=err:EIO"}})
+        gw = inst.gateway()
+        host = inst.host(gw, "first01")
+        wait_for("told", lambda: host.lists, 30)
+        lists = get(inst, "/crl/all.pem")
+        assert host.lists[0]["hash"] == hash_of(lists) and lists.count(b"BEGIN X509 CRL") == 4
+        assert "could not be made" in open(inst.processes["controller"].log).read(), "one of them came late"
+    finally:
+        for g in inst.gateways:
+            g.close()
+        inst.stop()
+        shutil.rmtree(path, ignore_errors=True)
