@@ -398,22 +398,13 @@ static const char *not_now(const struct campaign *c, enum campaign_event_kind ki
 	return ret;
 }
 
-/* It has ended, and so has the time in which hosts may go back: to open it again would only spoil what it says. */
-static bool is_past_grace(const struct controller *ctl, const struct campaign *c)
-{
-	int64_t now = clock_now();
-	int64_t grace = ctl->conf->grace_ms > ctl->conf->grace_unproved_ms ? ctl->conf->grace_ms : ctl->conf->grace_unproved_ms;
-	bool    at_proof = c->revoke_old == REVOKE_OLD_PROVED || c->revoke_old == REVOKE_OLD_NOW;
-	bool    revoked = at_proof || (c->revoke_old == REVOKE_OLD_AFTER && c->revoke_by_at <= now);
-	return c->completed_at != 0 && ((c->kind == CAMPAIGN_EMERGENCY && revoked) || c->completed_at + grace <= now);
-}
-
 void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
 		     const struct caller *who, api_done_fn *done, void *ctx)
 {
 	struct answer        *a = answer_new(done, ctx);
 	struct entry         *e = find(ctl, campaign_id);
-	struct campaign_event ev = {.kind = kind};
+	int64_t               grace_ms = ctl->conf->grace_ms, unproved_ms = ctl->conf->grace_unproved_ms;
+	struct campaign_event ev = {.kind = kind, .grace_ms = grace_ms > unproved_ms ? grace_ms : unproved_ms};
 	struct campaign_step  step;
 	char                  id[ID_TEXT_SIZE];
 	int                   r = e != NULL ? 0 : view_campaign(ctl->view, campaign_id, &a->result.campaign);
@@ -424,8 +415,6 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 		r = span_of(&e->c, wave, &ev);
 	if (r == 0)
 		r = e != NULL && !e->lost ? campaigns_step(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
-	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK && is_past_grace(ctl, &e->c))
-		r = E_ROLLBACK_GRACE;
 	if (r < 0) {
 		char        cause[CAUSE_SIZE];
 		bool        state = r == E_CAMPAIGN_STATE;
