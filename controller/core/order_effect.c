@@ -328,6 +328,16 @@ void effect_settled_late(const struct order_context *c, struct order_step *s)
 	supersede(c, s);
 }
 
+/* The host served it at every listener when it was last heard of: that was the proof. What it replaced goes as if it had settled. */
+void effect_left(const struct order_context *c, struct order_step *s)
+{
+	note_failure(c, s);
+	if ((c->o->flags & ORDER_PEERS) != 0)
+		s->next.flags |= ORDER_PEER_UNPROVED;
+	supersede(c, s);
+	complete(c, s);
+}
+
 /* ---- relying parties --------------------------------------------------------------------------------------------- */
 
 /* It was wanted that they look, and nobody says that he relies on it: that is no proof, and it is said. */

@@ -34,6 +34,7 @@ enum order_event_kind {
 	EV_PEERS_PROVED,  /* every relying party has seen the new certificate and trusts it */
 	EV_PEERS_REFUSED, /* one of them has seen something else: code, cause */
 	EV_PEERS_ENOUGH,  /* nobody waits for them any longer: cause */
+	EV_LEFT,    /* its host, or its last place there, was removed: nobody will tell more of it; code, cause. Moves only what is proved */
 	EV_PARK,    /* whoever handles it comes to harm: it rests until a person says otherwise; code, cause */
 	EV_KIND_COUNT,
 };

@@ -70,7 +70,7 @@ void order_terms(struct controller *ctl, const struct order *o, const struct ord
 {
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false, unwanted = false;
-	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
+	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT || event->kind == EV_LEFT ||
 					  o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_SETTLED;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
