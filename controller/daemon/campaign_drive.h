@@ -45,7 +45,8 @@ struct campaigns {
 };
 
 /* campaigns.c */
-void             campaigns_watch(struct controller *ctl, const struct campaign_member *m); /* its order tells from now on */
+void             campaigns_watch(struct controller *ctl, const struct campaign_member *m);   /* its order tells from now on */
+void             campaigns_unwatch(struct controller *ctl, const struct campaign_member *m); /* what becomes of its order is not the campaign's any more */
 _must_check_ int campaigns_step(const struct entry *e, const struct campaign_event *ev, struct campaign_step *ret);
 void             campaigns_take_step(struct commit *c, struct entry *e, const struct campaign_step *step, bool sending,
 				     const struct caller *who);

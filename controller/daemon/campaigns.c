@@ -76,6 +76,13 @@ void campaigns_watch(struct controller *ctl, const struct campaign_member *m)
 	text_cut(w->agent, sizeof(w->agent), orders_find(ctl, m->renewal_id, &o) == 0 ? o.agent : m->agent);
 }
 
+void campaigns_unwatch(struct controller *ctl, const struct campaign_member *m)
+{
+	struct watch *w = watch_find(ctl, m->campaign_id, m->renewal_id);
+	if (w != NULL)
+		watch_end(ctl, w);
+}
+
 static void watches_end(struct controller *ctl, struct id campaign_id)
 {
 	struct watch *w, *tmp;
