@@ -199,6 +199,7 @@ static void settle(struct controller *ctl, struct entry *e)
 {
 	if (e->lost && e->pending == 0 && reload(ctl, e) < 0)
 		return; /* the next tick tries again */
+	campaign_drill_gives_way(ctl, e);
 	campaign_drive(ctl, e);
 	tell_waiters(e, clock_now());
 	if (e->c.kind == CAMPAIGN_DRILL && e->pending == 0 && !e->lost && is_over(&e->c))
@@ -362,18 +363,6 @@ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct ca
 	return 0;
 }
 
-void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct caller *who)
-{
-	struct entry         *e, *tmp;
-	struct campaign_event ev = {.kind = CAMPAIGN_EV_CANCEL, .cause = "an emergency took its place"};
-	struct campaign_step  step;
-	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
-		bool runs = e->c.state == CAMPAIGN_PROCESSING || e->c.state == CAMPAIGN_HALTED;
-		if (e->c.kind == CAMPAIGN_DRILL && runs && !e->lost && campaigns_step(e, &ev, &step) == 0)
-			campaigns_take_step(c, e, &step, false, who);
-	}
-}
-
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
 
 /* Which positions a wave has, and how far the campaign came where none is named. */
@@ -491,7 +480,7 @@ static int recount(struct controller *ctl, struct campaign *c)
 static int reload(struct controller *ctl, struct entry *e)
 {
 	struct campaign c;
-	int             r = view_campaign(ctl->view, e->c.campaign_id, &c);
+	int             r = fault_point("controller.campaign_read") != 0 ? E_STORE_IO : view_campaign(ctl->view, e->c.campaign_id, &c);
 	if (r == 0)
 		r = recount(ctl, &c);
 	if (r < 0)
@@ -531,7 +520,11 @@ static int load_some(struct controller *ctl, bool unconfirmed)
 int campaigns_load(struct controller *ctl)
 {
 	int r = load_some(ctl, false);
-	return r == 0 ? load_some(ctl, true) : r;
+	if (r == 0)
+		r = load_some(ctl, true);
+	if (r == 0)
+		campaign_drills_loaded(ctl);
+	return r;
 }
 
 /* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
