@@ -108,7 +108,7 @@ static bool peers_wanted(const struct order_context *c)
 
 static bool peers_answer(const struct order_context *c)
 {
-	return peers_wanted(c) && c->policy->peers > 0;
+	return peers_wanted(c) && c->policy->peers;
 }
 
 static bool verified_ends_for_peers(const struct order_context *c)
