@@ -297,7 +297,7 @@ _must_check_ int view_listeners(struct store_view *v, const char *agent, const c
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
 /* Who relies on a certificate, by agent; what a host relies on, by certificate. */
-_must_check_ int view_peers_of(struct store_view *v, const char *cert_id, struct peer *ret, size_t max, size_t *ret_n);
+_must_check_ int view_peers_of(struct store_view *v, const char *cert_id, const char *after, struct peer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_peers_by(struct store_view *v, const char *agent, struct peer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_rollover(struct store_view *v, const char *issuer_id, struct rollover *ret);
 _must_check_ int view_rollovers(struct store_view *v, const char *after, struct rollover *ret, size_t max, size_t *ret_n);
