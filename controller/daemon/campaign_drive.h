@@ -1,5 +1,5 @@
-/* campaign_drive.h - room controller/daemon: a campaign that is not closed, as campaigns.c (which keeps it) and
- * campaign_drive.c (which moves its members) share it. Never: included by anybody else. */
+/* campaign_drive.h - room controller/daemon: a campaign that is not closed, as campaigns.c (which keeps it),
+ * campaign_drive.c (which moves its members) and campaign_once.c (what is on its way) share it. Never: included by anybody else. */
 #ifndef VCC_CAMPAIGN_DRIVE_H
 #define VCC_CAMPAIGN_DRIVE_H
 
@@ -42,6 +42,7 @@ struct entry {
 struct campaigns {
 	struct entry *open;
 	struct watch *watches;
+	struct making *making; /* campaign_once.c: those on their way to the store */
 };
 
 /* campaigns.c */

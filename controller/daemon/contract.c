@@ -150,7 +150,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/tokens", API_201 | API_202, SHAPE_ONE, &object_token_made, &object_waiting, NULL, NULL, token_body},
 	{"POST", "/api/v1/tokens/{token_id}/revoke", API_200, SHAPE_ONE, &object_token, NULL, NULL, NULL, no_fields},
 	{"GET", "/api/v1/approvals", API_200, SHAPE_PAGE, &object_approval_seen, NULL, NULL, approval_args, NULL},
-	{"GET", "/api/v1/approvals/{approval_id}", API_200, SHAPE_ONE, &object_approval_seen, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/approvals/{approval_id}", API_200, SHAPE_ONE, &object_approval_shown, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/approvals/{approval_id}/approve", API_200, SHAPE_ONE, &object_approval_decided, NULL, NULL, NULL, decision_body},
 	{"POST", "/api/v1/approvals/{approval_id}/reject", API_200, SHAPE_ONE, &object_approval_decided, NULL, NULL, NULL, decision_body},
 
