@@ -5,6 +5,8 @@
 #include "controller/daemon/order_window.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/model/campaign.h"
 
 /* NULL: nothing is waited for any more. What only the host can give is told with whether it is there. */
 static const struct {
@@ -24,6 +26,17 @@ static const struct {
 	[ORDER_ROLLING_BACK] = {"the host's proof that the one before is served", true},
 };
 
+/* A member, as it was read a moment ago: its order may be further. */
+static bool is_under_way(const json_t *o)
+{
+	static const enum member_state states[] = {MEMBER_ORDERED, MEMBER_FOLLOWING, MEMBER_GOING_BACK};
+	const char                    *state = json_string_value(json_object_get(o, "state"));
+	for (size_t i = 0; state != NULL && i < N_ELEMENTS(states); i++)
+		if (text_equal(state, member_state_name(states[i])))
+			return true;
+	return false;
+}
+
 void order_waits_show(struct controller *ctl, json_t *o, int64_t now)
 {
 	const char  *text = json_string_value(json_object_get(o, "renewal_id"));
@@ -33,6 +46,8 @@ void order_waits_show(struct controller *ctl, json_t *o, int64_t now)
 	if (json_object_get(o, "waits_for") != NULL || text == NULL || id_parse(text, &id) < 0 || orders_find(ctl, id, &order) < 0)
 		return;
 	const char *what = waits[order.phase].what;
+	if (what == NULL && is_under_way(o))
+		what = "nothing: it has just ended";
 	if (what == NULL)
 		return;
 	bool away = waits[order.phase].of_host && !controller_connected(ctl, order.agent);

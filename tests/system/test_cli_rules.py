@@ -120,7 +120,7 @@ RENEW = "certificates/lifecycle/renew/c1"
 WATCH = ["campaign", "watch", ID]
 # words, what the controller answers by path, exit code, what stderr says
 CODES = [
-    (["cert", "list"], WELL, 0, ""),
+    (["cert", "list"], {**WELL, "certificates": {"items": [{"cert_id": "c1"}], "next_cursor": None}}, 0, ""),
     (["status"], WELL, 0, ""),
     (["check"], WELL, 0, ""),
     (["cert", "cancel", "c1"], {"certificates/c1": {"cert_id": "c1", "open_order": None}}, 0, ""),
@@ -273,7 +273,7 @@ def test_how_long_ago_and_how_long_until(controller):
 
 
 def test_an_empty_list_says_so(controller):
-    controller.rows = {"campaigns": EMPTY, "ca": EMPTY, "renewals": EMPTY, "crls": EMPTY, "templates": {"templates": []}}
+    controller.rows = {"campaigns": EMPTY, "ca": EMPTY, "renewals": EMPTY, "crls": EMPTY, "certificates/lifecycle/templates": {"templates": []}}
     for words, what in ((["campaign", "list"], "campaigns"), (["ca", "list"], "CAs"), (["cert", "list", "--paused"], "renewals"), (["crl"], "CRLs"), (["template", "list"], "templates")):
         done = run(controller, *words)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", f"no {what}\n"), done
