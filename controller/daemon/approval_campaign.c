@@ -91,8 +91,9 @@ static json_t *count_services(struct places *all)
 			hosts += !again && all->list[end].agent[0] != '\0';
 			targets += (json_int_t)all->list[end].targets;
 		}
-		json_object_set_new(services, all->list[i].service,
-				    json_pack("{s:I,s:I,s:I}", "certificates", (json_int_t)(end - i), "hosts", hosts, "targets", targets));
+		json_object_set_new(
+			services, all->list[i].service,
+			json_pack("{s:I,s:I,s:I}", "certificates", (json_int_t)(end - i), "hosts", hosts, "targets", targets));
 	}
 	return services;
 }

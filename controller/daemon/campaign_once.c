@@ -23,7 +23,8 @@ static int refuse_applied(struct refusal *why, struct id campaign_id, enum campa
 	const char *noun = kind == CAMPAIGN_DRILL ? "drill" : "campaign";
 	char        id[ID_TEXT_SIZE];
 	id_text(campaign_id, id);
-	return refuse(why, E_CAMPAIGN_APPLIED, "plan_hash", "it became %s %s (%s): `vccctl %s show %s`", noun, id, how_far, noun, id);
+	return refuse(why, E_CAMPAIGN_APPLIED, "plan_hash", "it became %s %s (%s): `vccctl %s show %s`", noun, id, how_far,
+		      noun, id);
 }
 
 /* ---- on a worker ------------------------------------------------------------------------------------------------ */
@@ -34,7 +35,8 @@ int campaign_once_hash(struct campaign_plan *p, struct store_view *view)
 	int             r = view_campaign_like(view, p->content_hash, &before);
 	if (r < 0 && r != E_NOT_FOUND)
 		return r;
-	digest_sha256_two(p->content_hash.b, sizeof(p->content_hash.b), before.campaign_id.b, sizeof(before.campaign_id.b), &p->hash);
+	digest_sha256_two(p->content_hash.b, sizeof(p->content_hash.b), before.campaign_id.b, sizeof(before.campaign_id.b),
+			  &p->hash);
 	p->before = before.campaign_id;
 	p->before_runs = r == 0 && before.completed_at == 0;
 	return 0;

@@ -14,9 +14,9 @@ enum { READ = 200, SHOWN = 5 };
 static json_t *json_open(const struct campaign_member *m, int64_t now)
 {
 	int64_t waited = now > m->changed_at ? now - m->changed_at : 0;
-	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "cert_id", m->cert_id, "service", m->service, "agent", m->agent, "state",
-			 member_state_name(m->state), "renewal_id", json_id(m->renewal_id), "since", json_time(m->changed_at), "seconds",
-			 json_real((double)waited / MS_SECOND));
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "cert_id", m->cert_id, "service", m->service, "agent", m->agent,
+			 "state", member_state_name(m->state), "renewal_id", json_id(m->renewal_id), "since",
+			 json_time(m->changed_at), "seconds", json_real((double)waited / MS_SECOND));
 }
 
 static int by_time(const void *a, const void *b)
@@ -53,9 +53,8 @@ void campaign_slowest_cut(struct controller *ctl, json_t *list, int64_t now)
 	json_t *shown = json_array(), *o;
 	size_t  i;
 	for (int there = 1; there >= 0; there--)
-		json_array_foreach(list, i, o)
-			if (json_array_size(shown) < SHOWN && is_there(ctl, o) == (there == 1))
-				json_array_append(shown, o);
+		json_array_foreach(list, i, o) if (json_array_size(shown) < SHOWN && is_there(ctl, o) == (there == 1))
+			json_array_append(shown, o);
 	order_waits_show_all(ctl, shown, now);
 	json_array_clear(list);
 	json_array_extend(list, shown);

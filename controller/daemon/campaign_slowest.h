@@ -1,5 +1,5 @@
-/* campaign_slowest.h - room controller/daemon: of a campaign's orders that are under way those that take longest: a host that was told
- * and is not heard of has a name. Never: ending one. */
+/* campaign_slowest.h - room controller/daemon: of a campaign's orders that are under way those that take longest: a host that
+ * was told and is not heard of has a name. Never: ending one. */
 #ifndef VCC_CAMPAIGN_SLOWEST_H
 #define VCC_CAMPAIGN_SLOWEST_H
 

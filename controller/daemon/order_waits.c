@@ -43,7 +43,8 @@ void order_waits_show(struct controller *ctl, json_t *o, int64_t now)
 	struct id    id;
 	struct order order;
 	order_window_show(ctl, o, now);
-	if (json_object_get(o, "waits_for") != NULL || text == NULL || id_parse(text, &id) < 0 || orders_find(ctl, id, &order) < 0)
+	if (json_object_get(o, "waits_for") != NULL || text == NULL || id_parse(text, &id) < 0 ||
+	    orders_find(ctl, id, &order) < 0)
 		return;
 	const char *what = waits[order.phase].what;
 	if (what == NULL && is_under_way(o))
