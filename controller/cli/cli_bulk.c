@@ -402,7 +402,7 @@ static int emergency_apply(const struct invocation *in)
 	return r == EXIT_DONE ? apply(in, LIFE "/emergency-recertification", body, true) : verb_fail(r, &why);
 }
 
-#define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash (exit code 8 else)"}
+#define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash and was not applied yet (exit code 8 else)"}
 #define WATCHED {"watch", NULL, "follow it to its end"}, {"wait", "DURATION", "how long at most (default 1h)"}
 #define SURE    {"yes", NULL, "ask nothing"}
 #define WAVES                                                                                                                  \
