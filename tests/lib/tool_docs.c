@@ -2,6 +2,7 @@
  * Never: text of its own. */
 #include <stdio.h>
 
+#include "controller/daemon/metric_table.h"
 #include "controller/daemon/rights_document.h"
 #include "shared/base/text.h"
 #include "shared/model/audit.h"
@@ -10,7 +11,7 @@
 static const struct {
 	const char *name;
 	void (*print)(struct buf *to);
-} pages[] = {{"wire", wire_document}, {"audit", audit_document}, {"rights", rights_document}};
+} pages[] = {{"wire", wire_document}, {"audit", audit_document}, {"rights", rights_document}, {"metrics", metrics_document}};
 
 int main(int argc, char **argv)
 {
@@ -19,7 +20,7 @@ int main(int argc, char **argv)
 		if (text_equal(argv[1], pages[i].name))
 			pages[i].print(&text);
 	if (text.n == 0) {
-		fprintf(stderr, "usage: %s wire|audit|rights\n", argv[0]);
+		fprintf(stderr, "usage: %s wire|audit|rights|metrics\n", argv[0]);
 		return 2;
 	}
 	if (buf_error(&text) < 0 || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0)
