@@ -1,5 +1,5 @@
-/* siem_lines.c - room controller/cli: one record in, one line out; names are put in place of pseudonyms where the export has them.
- * Never: a line break inside a line. */
+/* siem_lines.c - room controller/cli: one record in, one line out; names are put in place of pseudonyms where the export has
+ * them. Never: a line break inside a line. */
 #include "controller/cli/siem_lines.h"
 
 #include <stdlib.h>
@@ -88,9 +88,14 @@ static const char *name_of(const struct siem *s, const char *text)
 /* What somebody should look at. */
 static bool is_warning(const char *event)
 {
-	static const char *const endings[] = {"_failed", "_refused", "_contradicted", "_behind", "_twice", "_halted", "_unconfirmed", "_by_somebody", "_banned"};
-	static const char *const whole[] = {"break_glass_access", "target_serves_another_certificate", "certificate_emergency_threshold_reached",
-	                                    "emergency_recertification_started", "certificate_renewal_paused", "store_restored"};
+	static const char *const endings[] = {"_failed", "_refused",     "_contradicted", "_behind", "_twice",
+					      "_halted", "_unconfirmed", "_by_somebody",  "_banned"};
+	static const char *const whole[] = {"break_glass_access",
+					    "target_serves_another_certificate",
+					    "certificate_emergency_threshold_reached",
+					    "emergency_recertification_started",
+					    "certificate_renewal_paused",
+					    "store_restored"};
 	for (size_t i = 0; i < N_ELEMENTS(endings); i++)
 		if (text_ends(event, endings[i]))
 			return true;
@@ -108,12 +113,14 @@ static void set_text(json_t *o, const char *name, const char *value)
 
 static int add_record(const struct siem *s, const json_t *row, struct buf *to)
 {
-	const char *event = json_string_value(json_object_get(row, "event")), *detail = json_string_value(json_object_get(row, "detail"));
-	char        at[TIME_TEXT_SIZE];
+	const char *event = json_string_value(json_object_get(row, "event")),
+		   *detail = json_string_value(json_object_get(row, "detail"));
+	char at[TIME_TEXT_SIZE];
 	if (event == NULL || !json_is_integer(json_object_get(row, "at")))
 		return E_AUDIT_LINE;
 	time_text(json_integer_value(json_object_get(row, "at")), at);
-	json_t *o = json_pack("{s:I, s:s, s:s}", "seq", json_integer_value(json_object_get(row, "seq")), "at", at, "event", event);
+	json_t *o =
+		json_pack("{s:I, s:s, s:s}", "seq", json_integer_value(json_object_get(row, "seq")), "at", at, "event", event);
 	set_text(o, "actor", name_of(s, json_string_value(json_object_get(row, "actor"))));
 	set_text(o, "object", name_of(s, json_string_value(json_object_get(row, "object"))));
 	set_text(o, "renewal_id", json_string_value(json_object_get(row, "renewal_id")));
@@ -127,7 +134,8 @@ static int add_record(const struct siem *s, const json_t *row, struct buf *to)
 	if (text == NULL)
 		return E_NOMEM;
 	if (s->format == SIEM_RFC5424)
-		buf_add_fmt(to, "<%d>1 %s %s vcc-controller - audit - @cee: ", FACILITY_AUDIT * 8 + (is_warning(event) ? SEVERITY_WARNING : SEVERITY_NOTICE), at, s->host);
+		buf_add_fmt(to, "<%d>1 %s %s vcc-controller - audit - @cee: ",
+			    FACILITY_AUDIT * 8 + (is_warning(event) ? SEVERITY_WARNING : SEVERITY_NOTICE), at, s->host);
 	buf_add_text(to, text);
 	buf_add_u8(to, '\n');
 	free(text);
@@ -144,7 +152,8 @@ static int take_line(struct siem *s, struct span line, struct buf *to)
 	else if (json_object_get(o, "seq") != NULL)
 		r = add_record(s, o, to);
 	else if (json_object_get(o, "person") != NULL)
-		r = add_person(s, json_string_value(json_object_get(o, "person")), json_string_value(json_object_get(o, "name")));
+		r = add_person(s, json_string_value(json_object_get(o, "person")),
+			       json_string_value(json_object_get(o, "name")));
 	else if (json_object_get(o, "end") != NULL)
 		s->ended = true;
 	json_decref(o);

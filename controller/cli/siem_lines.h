@@ -17,7 +17,8 @@ struct siem;
 _must_check_ int siem_new(enum siem_format format, const char *host, struct siem **ret);
 void             siem_free(struct siem *s); /* NULL allowed */
 
-/* The next piece of an export, cut anywhere. E_AUDIT_LINE: it holds a line that none has; E_NOMEM. Lines that are whole are added. */
+/* The next piece of an export, cut anywhere. E_AUDIT_LINE: it holds a line that none has; E_NOMEM. Lines that are whole are
+ * added. */
 _must_check_ int siem_take(struct siem *s, struct span piece, struct buf *to);
 /* After the last piece: E_AUDIT_LINE when the export has no end: it was cut. */
 _must_check_ int siem_end(const struct siem *s);

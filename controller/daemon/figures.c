@@ -93,7 +93,8 @@ static int read_services(struct figures *f, struct store_view *view)
 	f->n_services = 0;
 	for (size_t i = 0; i < N_ELEMENTS(always); i++)
 		service_add(f, always[i]);
-	while (r == 0 && n == STORE_LIST_MAX && f->n_services < METRIC_SERVICES_MAX && (r = view_services(view, after, page, STORE_LIST_MAX, &n)) == 0)
+	while (r == 0 && n == STORE_LIST_MAX && f->n_services < METRIC_SERVICES_MAX &&
+	       (r = view_services(view, after, page, STORE_LIST_MAX, &n)) == 0)
 		for (size_t i = 0; i < n; i++) {
 			text_cut(after, sizeof(after), page[i].name);
 			if (f->n_services < METRIC_SERVICES_MAX)
@@ -108,8 +109,8 @@ static int read_services(struct figures *f, struct store_view *view)
 /* ---- policies: few templates and services stand behind many certificates ------------------------------------------ */
 
 struct policy_known {
-	char            template_id[TEMPLATE_ID_SIZE], service[SERVICE_SIZE];
-	bool            known;
+	char template_id[TEMPLATE_ID_SIZE], service[SERVICE_SIZE];
+	bool known;
 	struct template t;
 };
 
@@ -130,7 +131,7 @@ struct gathering {
 	struct policy_known      *policy;
 	size_t                    n_policies, last_policy;
 	struct fact              *page;
-	struct certificate        one; /* of a fact, for policy: large, and only what figures need is in it */
+	struct certificate        one;        /* of a fact, for policy: large, and only what figures need is in it */
 	size_t                    n_page, at; /* which of the page the targets have come to */
 	int64_t                   until;      /* monotonic */
 	char                      after[CERT_ID_SIZE];
@@ -176,7 +177,8 @@ static void count_ends(const struct gathering *g, struct figure_service *s, cons
 	s->overdue += renew_at != TIME_NEVER && now > renew_at + (c->not_after_at - renew_at) / 4;
 }
 
-static void add_detail(struct gathering *g, const struct certificate *c, uint16_t service, enum cert_status status, int64_t renew_at)
+static void add_detail(struct gathering *g, const struct certificate *c, uint16_t service, enum cert_status status,
+		       int64_t renew_at)
 {
 	struct figure_certificate *d = list_add(g->f, &g->f->certificates, sizeof(*d), g->ask->limit);
 	if (d == NULL)
@@ -201,8 +203,14 @@ static int take_certificate(void *ctx, const struct certificate *c)
 {
 	struct gathering *g = ctx;
 	struct fact      *f = &g->page[g->n_page++];
-	*f = (struct fact){.serial = c->serial, .not_before_at = c->not_before_at, .not_after_at = c->not_after_at, .suspended_at = c->suspended_at,
-	                   .revoked_at = c->revoked_at, .retired_at = c->retired_at, .serial_revoked_at = c->serial_revoked_at, .proved = c->proved};
+	*f = (struct fact){.serial = c->serial,
+			   .not_before_at = c->not_before_at,
+			   .not_after_at = c->not_after_at,
+			   .suspended_at = c->suspended_at,
+			   .revoked_at = c->revoked_at,
+			   .retired_at = c->retired_at,
+			   .serial_revoked_at = c->serial_revoked_at,
+			   .proved = c->proved};
 	memcpy(f->cert_id, c->cert_id, sizeof(f->cert_id));
 	memcpy(f->template_id, c->template_id, sizeof(f->template_id));
 	memcpy(f->service_name, c->service, sizeof(f->service_name));
@@ -231,12 +239,12 @@ static const struct certificate *certificate_of(struct gathering *g, const struc
 static void count_certificate(struct gathering *g, struct fact *fact)
 {
 	const struct certificate *c = certificate_of(g, fact);
-	const struct template *t = policy_of(g, c);
-	size_t                 service = figures_service(g->f, c->service);
-	struct figure_service *s = &g->f->service[service];
-	enum cert_status       status = policy_status(c, t, g->ask->now);
-	enum cert_purpose      purpose = t != NULL ? t->purpose : PURPOSE_SERVICE_AUTH;
-	int64_t                renew_at = due_at(g, c, t);
+	const struct template    *t = policy_of(g, c);
+	size_t                    service = figures_service(g->f, c->service);
+	struct figure_service    *s = &g->f->service[service];
+	enum cert_status          status = policy_status(c, t, g->ask->now);
+	enum cert_purpose         purpose = t != NULL ? t->purpose : PURPOSE_SERVICE_AUTH;
+	int64_t                   renew_at = due_at(g, c, t);
 	fact->service = (uint16_t)service;
 	fact->in_use = c->retired_at == 0 && policy_revoked_at(c) == 0;
 	if (is_removed(c, g->ask->now))
@@ -244,7 +252,8 @@ static void count_certificate(struct gathering *g, struct fact *fact)
 	if (service + 2 >= g->f->n_services)
 		g->f->used[service + 2 - g->f->n_services] = true;
 	s->certificates[purpose][status]++;
-	g->f->clara_models += purpose == PURPOSE_CODE_SIGNING && (status == CERT_ACTIVE || status == CERT_EXPIRING) && text_equal(c->service, "clara");
+	g->f->clara_models += purpose == PURPOSE_CODE_SIGNING && (status == CERT_ACTIVE || status == CERT_EXPIRING) &&
+			      text_equal(c->service, "clara");
 	if (!fact->in_use)
 		return;
 	if (!serial_is_none(c->serial))
@@ -301,7 +310,8 @@ static int take_agent(void *ctx, const struct agent *a)
 {
 	struct gathering         *g = ctx;
 	const struct figures_ask *ask = g->ask;
-	const struct figure_seen *seen = ask->n_seen > 0 ? bsearch(a->name, ask->seen, ask->n_seen, sizeof(*ask->seen), seen_compare) : NULL;
+	const struct figure_seen *seen =
+		ask->n_seen > 0 ? bsearch(a->name, ask->seen, ask->n_seen, sizeof(*ask->seen), seen_compare) : NULL;
 	g->n_page++;
 	text_cut(g->after, sizeof(g->after), a->name);
 	g->f->agents_in[a->state]++;
@@ -377,7 +387,8 @@ static void begin(struct figures *f)
 int figures_gather(struct figures *f, struct store_view *view, const struct figures_ask *ask)
 {
 	int64_t          begun = clock_monotonic();
-	struct gathering g = {.f = f, .view = view, .ask = ask, .until = begun + GATHER_MAX_MS}; /* some KiB: a worker's stack has them */
+	struct gathering g = {
+		.f = f, .view = view, .ask = ask, .until = begun + GATHER_MAX_MS}; /* some KiB: a worker's stack has them */
 	g.policy = calloc(POLICIES, sizeof(*g.policy));
 	g.page = calloc(PAGE, sizeof(*g.page));
 	int r = g.policy != NULL && g.page != NULL ? 0 : E_NOMEM;

@@ -1,5 +1,5 @@
-/* figures.h - room controller/daemon: figures of the whole installation, read from the store on a worker: how many of what are in
- * which state, and, up to a limit, what is to be said of each. Never: the loop's memory, text. */
+/* figures.h - room controller/daemon: figures of the whole installation, read from the store on a worker: how many of what are
+ * in which state, and, up to a limit, what is to be said of each. Never: the loop's memory, text. */
 #ifndef VCC_FIGURES_H
 #define VCC_FIGURES_H
 
@@ -60,7 +60,7 @@ struct figure_seen {
 };
 
 struct figures {
-	int64_t               at;      /* when they were read; 0 = not yet */
+	int64_t               at; /* when they were read; 0 = not yet */
 	int64_t               took_ms;
 	struct figure_service service[FIGURES_SERVICES_MAX];
 	size_t                n_services; /* the last two are `none` and `_other` */

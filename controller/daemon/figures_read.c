@@ -1,5 +1,5 @@
-/* figures_read.c - room controller/daemon: campaigns, heads of the trail, files, and once the orders of the day before this run.
- * Never: more than a bounded part of what has no end. */
+/* figures_read.c - room controller/daemon: campaigns, heads of the trail, files, and once the orders of the day before this
+ * run. Never: more than a bounded part of what has no end. */
 #include "controller/daemon/figures_read.h"
 
 #include <stdio.h>
@@ -15,9 +15,9 @@ enum { HEADS = 64, CAMPAIGNS_MAX = 10 * STORE_LIST_MAX, ORDERS_MAX = 400 * STORE
 static void add_members(struct figures *f, const struct campaign *c)
 {
 	const uint32_t members[MEMBER_STATE_COUNT] = {
-		[MEMBER_WAITING] = c->waiting,       [MEMBER_HELD] = c->held,       [MEMBER_FOLLOWING] = c->following,
-		[MEMBER_ORDERED] = c->ordered,       [MEMBER_DONE] = c->done,       [MEMBER_FAILED] = c->failed,
-		[MEMBER_SKIPPED] = c->skipped,       [MEMBER_DROPPED] = c->dropped, [MEMBER_GOING_BACK] = c->going_back,
+		[MEMBER_WAITING] = c->waiting,         [MEMBER_HELD] = c->held,       [MEMBER_FOLLOWING] = c->following,
+		[MEMBER_ORDERED] = c->ordered,         [MEMBER_DONE] = c->done,       [MEMBER_FAILED] = c->failed,
+		[MEMBER_SKIPPED] = c->skipped,         [MEMBER_DROPPED] = c->dropped, [MEMBER_GOING_BACK] = c->going_back,
 		[MEMBER_ROLLED_BACK] = c->rolled_back, [MEMBER_KEPT] = c->kept,
 	};
 	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++)
@@ -59,7 +59,8 @@ static int read_heads(struct figures *f, struct store_view *view, int64_t now)
 		waits_since = head[i].at;
 	}
 	free(head);
-	f->unwitnessed_ms = r == 0 && waits_since != 0 && f->agents_in[AGENT_ACTIVE] > 0 && now > waits_since ? now - waits_since : 0;
+	f->unwitnessed_ms =
+		r == 0 && waits_since != 0 && f->agents_in[AGENT_ACTIVE] > 0 && now > waits_since ? now - waits_since : 0;
 	return r;
 }
 
@@ -85,7 +86,8 @@ static int read_day(struct figures *f, struct store_view *view, const struct fig
 	int           r = page != NULL ? 0 : E_NOMEM;
 	memset(&f->day, 0, sizeof(f->day));
 	for (size_t seen = 0; r == 0 && n == STORE_LIST_MAX && seen < ORDERS_MAX; seen += n) {
-		r = atomic_load(ask->stop) ? E_SYS_AGAIN : view_orders_ended(view, ask->started_at - 1, at, after, page, STORE_LIST_MAX, &n);
+		r = atomic_load(ask->stop) ? E_SYS_AGAIN
+					   : view_orders_ended(view, ask->started_at - 1, at, after, page, STORE_LIST_MAX, &n);
 		for (size_t i = 0; r == 0 && i < n; i++) {
 			at = page[i].completed_at;
 			after = page[i].renewal_id;

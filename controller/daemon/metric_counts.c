@@ -85,7 +85,8 @@ struct metric_service *metric_counts_service(struct metric_counts *c, const char
 	return s;
 }
 
-/* One that was completed and goes back counts a second time, as rolled back; one that was to go back and could not is what it was. */
+/* One that was completed and goes back counts a second time, as rolled back; one that was to go back and could not is what it
+ * was. */
 static bool ends(const struct order *was, const struct order *next)
 {
 	if (!order_phase_final(next->phase) || was->phase == next->phase)
@@ -99,7 +100,10 @@ static void ended_as(const struct order *next, bool renewal, struct metric_move 
 		enum order_phase   phase;
 		enum metric_status status;
 		int                day;
-	} as[] = {{ORDER_COMPLETED, METRIC_COMPLETED, 1}, {ORDER_FAILED, METRIC_FAILED, -1}, {ORDER_ROLLED_BACK, METRIC_ROLLED_BACK, -1}, {ORDER_CANCELLED, METRIC_CANCELLED, 0}};
+	} as[] = {{ORDER_COMPLETED, METRIC_COMPLETED, 1},
+		  {ORDER_FAILED, METRIC_FAILED, -1},
+		  {ORDER_ROLLED_BACK, METRIC_ROLLED_BACK, -1},
+		  {ORDER_CANCELLED, METRIC_CANCELLED, 0}};
 	for (size_t i = 0; i < N_ELEMENTS(as); i++) {
 		if (as[i].phase != next->phase)
 			continue;
@@ -115,7 +119,10 @@ static void ended_as(const struct order *next, bool renewal, struct metric_move 
 
 bool metric_move_of(const struct order *was, const struct order *next, int64_t now, struct metric_move *ret)
 {
-	struct metric_move m = {.trigger = next->trigger, .at = next->completed_at != 0 ? next->completed_at : now, .took_ms = -1, .verified_ms = -1};
+	struct metric_move m = {.trigger = next->trigger,
+				.at = next->completed_at != 0 ? next->completed_at : now,
+				.took_ms = -1,
+				.verified_ms = -1};
 	if ((next->flags & ORDER_DRILL) != 0)
 		return false;
 	text_cut(m.service, sizeof(m.service), next->service[0] != '\0' ? next->service : "none");

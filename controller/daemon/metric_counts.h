@@ -1,5 +1,5 @@
-/* metric_counts.h - room controller/daemon: what is counted in this run, as plain values: one is the loop's, a worker gets a copy.
- * Never: the store, text. */
+/* metric_counts.h - room controller/daemon: what is counted in this run, as plain values: one is the loop's, a worker gets a
+ * copy. Never: the store, text. */
 #ifndef VCC_METRIC_COUNTS_H
 #define VCC_METRIC_COUNTS_H
 
@@ -46,11 +46,11 @@ void metric_day_add(struct metric_day *d, int64_t at, bool good);
 void metric_day_sum(const struct metric_day *d, int64_t now, uint64_t *good, uint64_t *bad);
 
 struct metric_counts {
-	struct metric_service   service[METRIC_SERVICES_MAX + 1]; /* as they came; the last one: all that found no room */
-	size_t                  n_services;
-	uint64_t                emergencies[INCIDENT_TYPE_COUNT], drifts[DRIFT_KIND_COUNT], deployments[METRIC_RESULT_COUNT];
-	uint64_t                rollbacks[METRIC_BACK_COUNT], signed_ok, signed_refused;
-	uint64_t                http[METRIC_ROUTES_MAX + 1][METRIC_HTTP_COUNT]; /* by place in api_routes.c; the last one: none of them */
+	struct metric_service service[METRIC_SERVICES_MAX + 1]; /* as they came; the last one: all that found no room */
+	size_t                n_services;
+	uint64_t              emergencies[INCIDENT_TYPE_COUNT], drifts[DRIFT_KIND_COUNT], deployments[METRIC_RESULT_COUNT];
+	uint64_t              rollbacks[METRIC_BACK_COUNT], signed_ok, signed_refused;
+	uint64_t http[METRIC_ROUTES_MAX + 1][METRIC_HTTP_COUNT]; /* by place in api_routes.c; the last one: none of them */
 	struct metric_histogram renewal, to_verified, step[STEP_COUNT], sign, store_write, http_took;
 	struct metric_day       day;
 };
@@ -59,16 +59,16 @@ struct metric_service *metric_counts_service(struct metric_counts *c, const char
 
 /* What of an order's step counts; plain, so that it can wait until the step is stored. */
 struct metric_move {
-	char          service[SERVICE_SIZE];
-	enum trigger  trigger;
-	unsigned      ended;  /* 1 + enum metric_status, of a renewal; 0 = it did not end, or was none */
-	unsigned      result; /* 1 + enum metric_result; 0 = none */
-	uint32_t      failures;
-	bool          back, paused;
-	int           day;         /* 1 = good, -1 = bad, 0 = neither */
-	int64_t       at;          /* the end, where it ended */
-	int64_t       took_ms;     /* of a completed renewal, else -1 */
-	int64_t       verified_ms; /* when it was proved by this step, else -1 */
+	char         service[SERVICE_SIZE];
+	enum trigger trigger;
+	unsigned     ended;  /* 1 + enum metric_status, of a renewal; 0 = it did not end, or was none */
+	unsigned     result; /* 1 + enum metric_result; 0 = none */
+	uint32_t     failures;
+	bool         back, paused;
+	int          day;         /* 1 = good, -1 = bad, 0 = neither */
+	int64_t      at;          /* the end, where it ended */
+	int64_t      took_ms;     /* of a completed renewal, else -1 */
+	int64_t      verified_ms; /* when it was proved by this step, else -1 */
 };
 /* False: nothing of it counts. */
 bool metric_move_of(const struct order *was, const struct order *next, int64_t now, struct metric_move *ret);

@@ -34,7 +34,8 @@ static void place(struct metric_writing *w, const struct figure_place *p)
 			metric_sample(w->t, values, p->state == FIGURE_LIVE);
 		break;
 	case METRIC_NOT_LIVE:
-		metric_sample_ms(w->t, values, p->stale_since_at != 0 && w->f->at > p->stale_since_at ? w->f->at - p->stale_since_at : 0);
+		metric_sample_ms(w->t, values,
+				 p->stale_since_at != 0 && w->f->at > p->stale_since_at ? w->f->at - p->stale_since_at : 0);
 		break;
 	case METRIC_REHEARSAL:
 		metric_sample(w->t, values, !p->unrehearsed);
@@ -59,9 +60,9 @@ static void agent(struct metric_writing *w, const struct figure_agent *a)
 		metric_sample(w->t, V(a->name, a->service, a->version), 1);
 	else
 		metric_sample_ms(w->t, V(a->name),
-		                 w->t->m == METRIC_AGENT_SEEN       ? a->seen_at
-		                 : w->t->m == METRIC_AGENT_IDENTITY ? a->identity_not_after_at
-		                                                    : a->skew_ms);
+				 w->t->m == METRIC_AGENT_SEEN       ? a->seen_at
+				 : w->t->m == METRIC_AGENT_IDENTITY ? a->identity_not_after_at
+								    : a->skew_ms);
 }
 
 void metric_agents(struct metric_writing *w)

@@ -13,7 +13,8 @@ enum { BOUND_SIZE = 32 };
 
 const char *metric_content_type(enum metric_format f)
 {
-	return f == METRIC_OPEN ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8";
+	return f == METRIC_OPEN ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+				: "text/plain; version=0.0.4; charset=utf-8";
 }
 
 /* ---- what is accepted -------------------------------------------------------------------------------------------- */
@@ -128,7 +129,8 @@ static void decimal(struct buf *to, int64_t value, int digits)
 		buf_add_fmt(to, ".%0*llu", digits, (unsigned long long)(whole % unit));
 }
 
-static void line(struct metric_text *t, const char *ending, const char *const *values, const char *le, int64_t value, int digits)
+static void line(struct metric_text *t, const char *ending, const char *const *values, const char *le, int64_t value,
+		 int digits)
 {
 	series(t, ending, values, le);
 	decimal(t->to, value, digits);

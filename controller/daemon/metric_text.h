@@ -25,7 +25,7 @@ struct metric_text {
 void metric_begin(struct metric_text *t, enum metric m);
 /* `values` of the labels in the order of the table; NULL where it has none. */
 void metric_sample(struct metric_text *t, const char *const *values, int64_t value);
-void metric_sample_ms(struct metric_text *t, const char *const *values, int64_t ms); /* as seconds */
+void metric_sample_ms(struct metric_text *t, const char *const *values, int64_t ms);                     /* as seconds */
 void metric_sample_share(struct metric_text *t, const char *const *values, uint64_t part, uint64_t all); /* 1 of nothing */
 void metric_samples_of(struct metric_text *t, const char *const *values, const struct metric_histogram *h);
 void metric_end(struct metric_text *t);

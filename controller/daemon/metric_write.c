@@ -1,5 +1,5 @@
-/* metric_write.c - room controller/daemon: one function for each kind of metric; the table says which are there and in which order.
- * Never: a series that is there at one time and not at another, but for what is gone. */
+/* metric_write.c - room controller/daemon: one function for each kind of metric; the table says which are there and in which
+ * order. Never: a series that is there at one time and not at another, but for what is gone. */
 #include "controller/daemon/metric_write.h"
 
 #include <stdio.h>
@@ -39,7 +39,8 @@ static void renewals_of(struct metric_writing *w, const struct metric_service *s
 {
 	for (unsigned t = 0; t < TRIGGER_COUNT; t++)
 		for (unsigned e = 0; e < METRIC_STATUS_COUNT; e++)
-			metric_sample(w->t, V(name, trigger_name((enum trigger)t), metric_status_name((enum metric_status)e)), (int64_t)s->renewals[t][e]);
+			metric_sample(w->t, V(name, trigger_name((enum trigger)t), metric_status_name((enum metric_status)e)),
+				      (int64_t)s->renewals[t][e]);
 }
 
 static void add_service(struct metric_service *to, const struct metric_service *s)
@@ -53,7 +54,7 @@ static void add_service(struct metric_service *to, const struct metric_service *
 /* What was counted for the row `i` of the figures; for the last one also for services that have no row. */
 static struct metric_service counted(const struct metric_writing *w, size_t i)
 {
-	struct metric_service sum = {.paused = 0};
+	struct metric_service       sum = {.paused = 0};
 	const struct metric_counts *c = w->c;
 	for (size_t k = 0; k < c->n_services; k++)
 		if (figures_service(w->f, c->service[k].name) == i)
@@ -63,7 +64,8 @@ static struct metric_service counted(const struct metric_writing *w, size_t i)
 	return sum;
 }
 
-static void each_counted(struct metric_writing *w, void (*fn)(struct metric_writing *w, const struct metric_service *s, const char *name))
+static void each_counted(struct metric_writing *w,
+			 void (*fn)(struct metric_writing *w, const struct metric_service *s, const char *name))
 {
 	for (size_t i = 0; i < w->f->n_services; i++) {
 		struct metric_service s = counted(w, i), none = {.paused = 0};
@@ -115,7 +117,8 @@ static void expiring(struct metric_writing *w)
 static void health_of(struct metric_writing *w, const struct figure_service *s)
 {
 	uint64_t live = s->targets[FIGURE_LIVE];
-	metric_sample_share(w->t, V(s->name), live, live + s->targets[FIGURE_STALE] + s->targets[FIGURE_UNPROVED] - s->unissued);
+	metric_sample_share(w->t, V(s->name), live,
+			    live + s->targets[FIGURE_STALE] + s->targets[FIGURE_UNPROVED] - s->unissued);
 }
 
 static void health(struct metric_writing *w)
@@ -128,8 +131,10 @@ static void certificates_of(struct metric_writing *w, const struct figure_servic
 	for (unsigned p = 0; p < PURPOSE_COUNT; p++)
 		for (unsigned e = 0; e < CERT_STATUS_COUNT; e++)
 			if (e != CERT_RENEWED) /* a state of issuances alone */
-				metric_sample(w->t, V(s->name, cert_purpose_name((enum cert_purpose)p), cert_status_name((enum cert_status)e)),
-				              (int64_t)s->certificates[p][e]);
+				metric_sample(w->t,
+					      V(s->name, cert_purpose_name((enum cert_purpose)p),
+						cert_status_name((enum cert_status)e)),
+					      (int64_t)s->certificates[p][e]);
 }
 
 static void certificates(struct metric_writing *w)
@@ -171,8 +176,9 @@ static void emergencies(struct metric_writing *w)
 static void drifts(struct metric_writing *w)
 {
 	static const char *const kinds[DRIFT_KIND_COUNT] = {
-		[DRIFT_LINK] = "link",   [DRIFT_MISSING] = "missing", [DRIFT_BYTES] = "content", [DRIFT_TYPE] = "type",   [DRIFT_MODE] = "mode",
-		[DRIFT_OWNER] = "owner", [DRIFT_LINKS] = "links",     [DRIFT_COPY] = "copy",     [DRIFT_ADDED] = "added",
+		[DRIFT_LINK] = "link",   [DRIFT_MISSING] = "missing", [DRIFT_BYTES] = "content",
+		[DRIFT_TYPE] = "type",   [DRIFT_MODE] = "mode",       [DRIFT_OWNER] = "owner",
+		[DRIFT_LINKS] = "links", [DRIFT_COPY] = "copy",       [DRIFT_ADDED] = "added",
 	};
 	for (unsigned i = DRIFT_NONE + 1; i < DRIFT_KIND_COUNT; i++)
 		metric_sample(w->t, V(kinds[i]), (int64_t)w->c->drifts[i]);
@@ -202,10 +208,10 @@ static void histogram(struct metric_writing *w)
 {
 	const struct metric_counts    *c = w->c;
 	const struct metric_histogram *h = w->t->m == METRIC_RENEWAL_DURATION ? &c->renewal
-	                                   : w->t->m == METRIC_TO_VERIFIED    ? &c->to_verified
-	                                   : w->t->m == METRIC_SIGN_DURATION  ? &c->sign
-	                                   : w->t->m == METRIC_STORE_WRITE    ? &c->store_write
-	                                                                      : &c->http_took;
+					   : w->t->m == METRIC_TO_VERIFIED    ? &c->to_verified
+					   : w->t->m == METRIC_SIGN_DURATION  ? &c->sign
+					   : w->t->m == METRIC_STORE_WRITE    ? &c->store_write
+									      : &c->http_took;
 	metric_samples_of(w->t, NULL, h);
 }
 
@@ -242,9 +248,9 @@ static void http(struct metric_writing *w)
 static void agents(struct metric_writing *w)
 {
 	const struct figures *f = w->f;
-	uint64_t active = f->agents_in[AGENT_ACTIVE], known = w->l->connected + f->away + f->silent;
-	uint64_t never = active > known ? active - known : 0;
-	bool     silent = w->l->now - w->l->started_at > w->l->silent_ms;
+	uint64_t              active = f->agents_in[AGENT_ACTIVE], known = w->l->connected + f->away + f->silent;
+	uint64_t              never = active > known ? active - known : 0;
+	bool                  silent = w->l->now - w->l->started_at > w->l->silent_ms;
 	metric_sample(w->t, V("connected"), w->l->connected);
 	metric_sample(w->t, V("away"), (int64_t)(f->away + (silent ? 0 : never)));
 	metric_sample(w->t, V("silent"), (int64_t)(f->silent + (silent ? never : 0)));
@@ -270,7 +276,8 @@ static void ca_end(struct metric_writing *w)
 {
 	for (size_t i = 0; i < w->l->n_cas; i++)
 		if (w->l->ca[i].not_after_at != 0)
-			metric_sample_ms(w->t, V(w->l->ca[i].issuer_id, issuer_role_name(w->l->ca[i].role)), w->l->ca[i].not_after_at);
+			metric_sample_ms(w->t, V(w->l->ca[i].issuer_id, issuer_role_name(w->l->ca[i].role)),
+					 w->l->ca[i].not_after_at);
 }
 
 static void crl(struct metric_writing *w)
@@ -282,7 +289,8 @@ static void crl(struct metric_writing *w)
 		if (w->t->m == METRIC_CRL_ENTRIES)
 			metric_sample(w->t, V(ca->issuer_id), (int64_t)ca->entries);
 		else
-			metric_sample_ms(w->t, V(ca->issuer_id), w->t->m == METRIC_CRL_THIS ? ca->this_update_at : ca->next_update_at);
+			metric_sample_ms(w->t, V(ca->issuer_id),
+					 w->t->m == METRIC_CRL_THIS ? ca->this_update_at : ca->next_update_at);
 	}
 }
 
@@ -449,7 +457,8 @@ static void (*const writers[METRIC_COUNT])(struct metric_writing *w) = {
 	[METRIC_START] = plain_time,
 };
 
-void metrics_write(struct buf *to, enum metric_format format, const struct figures *f, const struct metric_counts *c, const struct metric_live *l)
+void metrics_write(struct buf *to, enum metric_format format, const struct figures *f, const struct metric_counts *c,
+		   const struct metric_live *l)
 {
 	struct metric_text    t = {.to = to, .format = format};
 	struct metric_writing w = {.t = &t, .f = f, .c = c, .l = l};

@@ -21,21 +21,22 @@ struct metric_ca {
 
 /* What the loop knows at this moment. */
 struct metric_live {
-	int64_t              now, started_at;
-	bool                 ready[METRIC_CHECKS]; /* store, signer, crl, gateway */
-	uint32_t             connected, gateways, open_orders;
-	uint64_t             signer_queue;
-	uint64_t             turns_over[METRIC_TURNS];
-	int                  turn_limit_ms[METRIC_TURNS];
-	int64_t              longest_turn_us;
-	struct ocsp_figures  ocsp;
-	struct metric_ca     ca[METRIC_CAS_MAX];
-	size_t               n_cas;
-	struct self_figures  self;
-	int64_t              silent_ms;
+	int64_t             now, started_at;
+	bool                ready[METRIC_CHECKS]; /* store, signer, crl, gateway */
+	uint32_t            connected, gateways, open_orders;
+	uint64_t            signer_queue;
+	uint64_t            turns_over[METRIC_TURNS];
+	int                 turn_limit_ms[METRIC_TURNS];
+	int64_t             longest_turn_us;
+	struct ocsp_figures ocsp;
+	struct metric_ca    ca[METRIC_CAS_MAX];
+	size_t              n_cas;
+	struct self_figures self;
+	int64_t             silent_ms;
 };
 
 /* Adds the text; buf_error() of `to` tells whether it is whole. */
-void metrics_write(struct buf *to, enum metric_format format, const struct figures *f, const struct metric_counts *c, const struct metric_live *l);
+void metrics_write(struct buf *to, enum metric_format format, const struct figures *f, const struct metric_counts *c,
+		   const struct metric_live *l);
 
 #endif

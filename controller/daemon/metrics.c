@@ -18,7 +18,8 @@
 
 enum { FRESH_MS = 2000, REST = 20 /* times as long as reading took */, TEXT_FRESH_MS = 1000, WAITING_MAX = 64 };
 
-_Static_assert((int)METRIC_CAS_MAX >= (int)CATALOG_ISSUERS_MAX && (int)METRIC_TURNS == (int)LOOP_LIMITS, "there is room for all of them");
+_Static_assert((int)METRIC_CAS_MAX >= (int)CATALOG_ISSUERS_MAX && (int)METRIC_TURNS == (int)LOOP_LIMITS,
+	       "there is room for all of them");
 
 struct waiter {
 	struct api_call   *call;
@@ -173,7 +174,9 @@ void metrics_signed(struct controller *ctl, bool well, int64_t took_us)
 void metrics_request(struct controller *ctl, size_t route, int status, int64_t took_us)
 {
 	struct metric_counts *c = &ctl->metrics->counts;
-	c->http[route < METRIC_ROUTES_MAX ? route : METRIC_ROUTES_MAX][status < 400 ? METRIC_HTTP_2XX : status < 500 ? METRIC_HTTP_4XX : METRIC_HTTP_5XX]++;
+	c->http[route < METRIC_ROUTES_MAX ? route : METRIC_ROUTES_MAX][status < 400   ? METRIC_HTTP_2XX
+								       : status < 500 ? METRIC_HTTP_4XX
+										      : METRIC_HTTP_5XX]++;
 	metric_observe(&c->http_took, METRIC_HTTP_DURATION, took_us);
 }
 
@@ -187,7 +190,8 @@ static void live_cas(struct controller *ctl, struct metric_live *l)
 		struct crl_state  list;
 		text_cut(ca->issuer_id, sizeof(ca->issuer_id), i->row.issuer_id);
 		ca->role = i->row.role;
-		ca->not_after_at = i->row.standing == ISSUER_ISSUES && !i->row.retired && i->row.revoked_at == 0 ? i->row.not_after_at : 0;
+		ca->not_after_at =
+			i->row.standing == ISSUER_ISSUES && !i->row.retired && i->row.revoked_at == 0 ? i->row.not_after_at : 0;
 		ca->listed = crls_soonest(ctl, ca->issuer_id, &list);
 		ca->this_update_at = list.this_update_at;
 		ca->next_update_at = list.next_update_at;
@@ -199,9 +203,15 @@ static void live_take(struct controller *ctl, struct metric_live *l)
 {
 	struct controller_state s;
 	controller_state(ctl, &s);
-	*l = (struct metric_live){.now = s.now_at, .started_at = s.started_at, .connected = s.connected, .gateways = s.gateways, .open_orders = s.open_orders,
-	                          .ready = {s.store, s.signer, s.crl_fresh, s.gateways > 0}, .signer_queue = signer_waiting(ctl),
-	                          .longest_turn_us = s.loop->longest_us, .silent_ms = ctl->conf->metrics_silent_ms};
+	*l = (struct metric_live){.now = s.now_at,
+				  .started_at = s.started_at,
+				  .connected = s.connected,
+				  .gateways = s.gateways,
+				  .open_orders = s.open_orders,
+				  .ready = {s.store, s.signer, s.crl_fresh, s.gateways > 0},
+				  .signer_queue = signer_waiting(ctl),
+				  .longest_turn_us = s.loop->longest_us,
+				  .silent_ms = ctl->conf->metrics_silent_ms};
 	for (int i = 0; i < LOOP_LIMITS; i++) {
 		l->turns_over[i] = s.loop->over[i];
 		l->turn_limit_ms[i] = loop_watch_limit_ms(i);
@@ -236,8 +246,13 @@ static void seen_take(struct metrics *m)
 static void ask_take(struct metrics *m)
 {
 	const struct controller_conf *conf = m->ctl->conf;
-	m->job.ask = (struct figures_ask){.state_dir = conf->state_dir, .jitter = conf->jitter, .limit = (size_t)conf->metrics_targets,
-	                                  .now = m->job.live.now, .started_at = m->ctl->started_at, .silent_ms = conf->metrics_silent_ms, .stop = &m->stop};
+	m->job.ask = (struct figures_ask){.state_dir = conf->state_dir,
+					  .jitter = conf->jitter,
+					  .limit = (size_t)conf->metrics_targets,
+					  .now = m->job.live.now,
+					  .started_at = m->ctl->started_at,
+					  .silent_ms = conf->metrics_silent_ms,
+					  .stop = &m->stop};
 	seen_take(m);
 }
 

@@ -1,5 +1,6 @@
-/* metrics.h - room controller/daemon: counts what happens, and answers GET /metrics. What has to be read or written for an answer
- * is done on a worker; the loop copies what it knows and sends the text. Never: a scan on the loop, two answers made at once. */
+/* metrics.h - room controller/daemon: counts what happens, and answers GET /metrics. What has to be read or written for an
+ * answer is done on a worker; the loop copies what it knows and sends the text. Never: a scan on the loop, two answers made at
+ * once. */
 #ifndef VCC_METRICS_H
 #define VCC_METRICS_H
 

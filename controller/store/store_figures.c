@@ -5,9 +5,9 @@
 #include "controller/store/store_front.h"
 
 #define ONLY(query, ...) only(query, (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
-#define C(field)               offsetof(struct certificate, field)
-#define T(field)               offsetof(struct target, field)
-#define A(field)               offsetof(struct agent, field)
+#define C(field)         offsetof(struct certificate, field)
+#define T(field)         offsetof(struct target, field)
+#define A(field)         offsetof(struct agent, field)
 
 static void only(struct query *q, const size_t *at, size_t n)
 {
@@ -48,8 +48,8 @@ int view_each_certificate(struct store_view *v, const char *after, size_t max, v
 	struct walk  w = {.each.certificate = each, .ctx = ctx};
 	struct query q = {.noun = &noun_certificate, .max = max};
 	query_where(&q, C(cert_id), ABOVE, after);
-	ONLY(&q, C(cert_id), C(template_id), C(service), C(agent), C(serial), C(not_before_at), C(not_after_at), C(proved), C(suspended_at),
-	     C(revoked_at), C(retired_at), C(serial_revoked_at));
+	ONLY(&q, C(cert_id), C(template_id), C(service), C(agent), C(serial), C(not_before_at), C(not_after_at), C(proved),
+	     C(suspended_at), C(revoked_at), C(retired_at), C(serial_revoked_at));
 	return rows_find(v->rows, &q, each_certificate, &w);
 }
 

@@ -30,11 +30,13 @@ void err_catalog(struct buf *to)
 	size_t                n;
 	const struct err_row *rows = err_rows(&n);
 	char                  id[ERR_MESSAGE_ID_SIZE], code[ERR_CODE_SIZE];
-	buf_add_text(to, "# Made from shared/base/err.def by `make docs`: what `journalctl -x` says beside the lines of vcc-pki.\n");
+	buf_add_text(
+		to, "# Made from shared/base/err.def by `make docs`: what `journalctl -x` says beside the lines of vcc-pki.\n");
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].number == 0)
 			continue;
-		buf_add_fmt(to, "\n-- %s\nSubject: %s: %s\nDefined-By: vcc-pki\n\n", err_message_id(rows[i].number, id), err_code(rows[i].number, code), rows[i].what);
+		buf_add_fmt(to, "\n-- %s\nSubject: %s: %s\nDefined-By: vcc-pki\n\n", err_message_id(rows[i].number, id),
+			    err_code(rows[i].number, code), rows[i].what);
 		buf_add_fmt(to, "What to do: %s\n`vccctl explain %s` says the same.\n", rows[i].next, code);
 	}
 }

@@ -1,5 +1,5 @@
-/* err_catalog.h - room shared/base: the registry of codes as the journal knows it: one MESSAGE_ID for each, and the catalog that explains
- * them (journalctl -x). Never: other words than those of err.def. */
+/* err_catalog.h - room shared/base: the registry of codes as the journal knows it: one MESSAGE_ID for each, and the catalog
+ * that explains them (journalctl -x). Never: other words than those of err.def. */
 #ifndef VCC_ERR_CATALOG_H
 #define VCC_ERR_CATALOG_H
 

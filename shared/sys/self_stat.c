@@ -68,7 +68,8 @@ void self_stat_read(struct self_stat *s, struct self_figures *ret)
 	struct rlimit limit;
 	*ret = (struct self_figures){0};
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		ret->cpu_ms = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+		ret->cpu_ms = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+			      (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		ret->max_fds = limit.rlim_cur > INT64_MAX ? INT64_MAX : (int64_t)limit.rlim_cur;
 	if (s == NULL)

@@ -167,7 +167,10 @@ static void test_counts(void **state)
 	struct store_change *c = store_change_new();
 	uint64_t             n;
 	for (uint32_t i = 0; i < 4; i++) {
-		struct campaign g = {.campaign_id = kit_id(100 + i), .state = i < 3 ? CAMPAIGN_HALTED : CAMPAIGN_COMPLETED, .remind_at = TIME_NEVER, .next_at = TIME_NEVER};
+		struct campaign g = {.campaign_id = kit_id(100 + i),
+				     .state = i < 3 ? CAMPAIGN_HALTED : CAMPAIGN_COMPLETED,
+				     .remind_at = TIME_NEVER,
+				     .next_at = TIME_NEVER};
 		struct order    o;
 		store_put_campaign(c, &g);
 		kit_order(i, &o);
@@ -185,6 +188,7 @@ static void test_counts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {KIT_ON_BOTH(test_walks), KIT_ON_BOTH(test_a_walk_can_be_ended), KIT_ON_BOTH(test_counts)};
+	const struct CMUnitTest tests[] = {KIT_ON_BOTH(test_walks), KIT_ON_BOTH(test_a_walk_can_be_ended),
+					   KIT_ON_BOTH(test_counts)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* test_metric_counts.c - does each step of an order count as what it is, once; do buckets and the last day hold what falls into them;
- * are the table's names what a scraper takes? Never: a controller. */
+/* test_metric_counts.c - does each step of an order count as what it is, once; do buckets and the last day hold what falls into
+ * them; are the table's names what a scraper takes? Never: a controller. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,11 @@
 
 static struct order order_in(enum order_phase phase)
 {
-	struct order o = {.service = "clara", .trigger = TRIGGER_SCHEDULED, .phase = phase, .old_serial = {{1}}, .created_at = NOW - 4000};
+	struct order o = {.service = "clara",
+			  .trigger = TRIGGER_SCHEDULED,
+			  .phase = phase,
+			  .old_serial = {{1}},
+			  .created_at = NOW - 4000};
 	return o;
 }
 
@@ -40,8 +44,10 @@ static const struct wanted moves[] = {
 	{"the same again", ORDER_COMPLETED, ORDER_COMPLETED, 0, false, false, 0, 0, false, false, 0},
 	{"it could not go back", ORDER_ROLLING_BACK, ORDER_COMPLETED, 0, false, false, 0, 0, false, false, 0},
 	{"paused before", ORDER_PAUSED, ORDER_PAUSED, 0, false, false, 0, 0, false, false, 0},
-	{"completed", ORDER_SETTLED, ORDER_COMPLETED, 0, false, true, 1 + METRIC_COMPLETED, 1 + METRIC_VERIFIED, false, false, 1},
-	{"unverified", ORDER_DELIVERED, ORDER_COMPLETED, ORDER_UNVERIFIED, false, true, 1 + METRIC_COMPLETED, 1 + METRIC_UNVERIFIED, false, false, 1},
+	{"completed", ORDER_SETTLED, ORDER_COMPLETED, 0, false, true, 1 + METRIC_COMPLETED, 1 + METRIC_VERIFIED, false, false,
+	 1},
+	{"unverified", ORDER_DELIVERED, ORDER_COMPLETED, ORDER_UNVERIFIED, false, true, 1 + METRIC_COMPLETED,
+	 1 + METRIC_UNVERIFIED, false, false, 1},
 	{"a first issue is no renewal", ORDER_SETTLED, ORDER_COMPLETED, 0, true, true, 0, 1 + METRIC_VERIFIED, false, false, 1},
 	{"failed", ORDER_SIGNING, ORDER_FAILED, 0, false, true, 1 + METRIC_FAILED, 0, false, false, -1},
 	{"cancelled", ORDER_ORDERED, ORDER_CANCELLED, 0, false, true, 1 + METRIC_CANCELLED, 0, false, false, 0},
@@ -63,16 +69,18 @@ static void test_moves(void **state)
 		bool counts = metric_move_of(&was, &next, NOW, &m);
 		if (counts != w->counts)
 			fail_msg("%s: counts %d", w->what, counts);
-		if (counts && (m.ended != w->ended || m.result != w->result || m.back != w->back || m.paused != w->paused || m.day != w->day))
-			fail_msg("%s: ended %u result %u back %d paused %d day %d", w->what, m.ended, m.result, m.back, m.paused, m.day);
+		if (counts && (m.ended != w->ended || m.result != w->result || m.back != w->back || m.paused != w->paused ||
+			       m.day != w->day))
+			fail_msg("%s: ended %u result %u back %d paused %d day %d", w->what, m.ended, m.result, m.back,
+				 m.paused, m.day);
 	}
 }
 
 static void test_times_and_failures(void **state)
 {
 	(void)state;
-	struct order       was = order_in(ORDER_DELIVERED), next = order_in(ORDER_VERIFIED);
-	struct metric_move m;
+	struct order                was = order_in(ORDER_DELIVERED), next = order_in(ORDER_VERIFIED);
+	struct metric_move          m;
 	static struct metric_counts c;
 	next.verified_at = NOW - 3000;
 	assert_true(metric_move_of(&was, &next, NOW, &m));
@@ -166,7 +174,9 @@ static void test_accept(void **state)
 		{"application/openmetrics-text;q=0.2,text/plain;q=0.3", METRIC_PLAIN},
 		{"application/openmetrics-text", METRIC_OPEN},
 		{"APPLICATION/OpenMetrics-Text; Version=1.0.0", METRIC_OPEN},
-		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", METRIC_OPEN},
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/"
+		 "plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		 METRIC_OPEN},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
 		if (metric_format_of(rows[i].accept) != rows[i].want)
@@ -191,14 +201,16 @@ static void test_lines(void **state)
 	metric_end(&t);
 	buf_add_u8(&to, '\0');
 	assert_int_equal(buf_error(&to), 0);
-	const char *text = (const char *)to.p;
+	const char              *text = (const char *)to.p;
 	static const char *const wanted[] = {
-		"# TYPE emergency_recertifications counter\nemergency_recertifications_total{incident_type=\"a\\\"b\\\\c\\nd\"} 7\n",
+		"# TYPE emergency_recertifications "
+		"counter\nemergency_recertifications_total{incident_type=\"a\\\"b\\\\c\\nd\"} 7\n",
 		"vcc_pki_agent_clock_skew_seconds{agent=\"clara01\"} -1.250\n",
 		"certificate_renewal_duration_seconds_bucket{le=\"0.1\"} 1\n",
 		"certificate_renewal_duration_seconds_bucket{le=\"0.25\"} 3\n",
 		"certificate_renewal_duration_seconds_bucket{le=\"1.0\"} 3\n",
-		"certificate_renewal_duration_seconds_bucket{le=\"+Inf\"} 3\ncertificate_renewal_duration_seconds_sum 1.500000\ncertificate_renewal_duration_seconds_count 3\n",
+		"certificate_renewal_duration_seconds_bucket{le=\"+Inf\"} 3\ncertificate_renewal_duration_seconds_sum "
+		"1.500000\ncertificate_renewal_duration_seconds_count 3\n",
 		"certificate_deployment_success_rate 1\ncertificate_deployment_success_rate 0.333333\n# EOF\n",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(wanted); i++)
@@ -210,7 +222,8 @@ static void test_lines(void **state)
 /* OpenMetrics names a counter without its ending: a gauge of that name would be the same metric. */
 static bool same_family(const char *a, const char *b)
 {
-	size_t n = strlen(a) - (text_ends(a, "_total") ? strlen("_total") : 0), k = strlen(b) - (text_ends(b, "_total") ? strlen("_total") : 0);
+	size_t n = strlen(a) - (text_ends(a, "_total") ? strlen("_total") : 0),
+	       k = strlen(b) - (text_ends(b, "_total") ? strlen("_total") : 0);
 	return n == k && memcmp(a, b, n) == 0;
 }
 
@@ -255,8 +268,10 @@ static void test_self(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_moves),   cmocka_unit_test(test_times_and_failures), cmocka_unit_test(test_services), cmocka_unit_test(test_buckets),
-		cmocka_unit_test(test_day),     cmocka_unit_test(test_accept),             cmocka_unit_test(test_lines),    cmocka_unit_test(test_table),
+		cmocka_unit_test(test_moves),    cmocka_unit_test(test_times_and_failures),
+		cmocka_unit_test(test_services), cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_day),      cmocka_unit_test(test_accept),
+		cmocka_unit_test(test_lines),    cmocka_unit_test(test_table),
 		cmocka_unit_test(test_self),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* test_siem_lines.c - is each record of an export one line of JSON or syslog, with names in place of pseudonyms, however the export is cut
- * into pieces; and is what is no export refused? Never: a controller. */
+/* test_siem_lines.c - is each record of an export one line of JSON or syslog, with names in place of pseudonyms, however the
+ * export is cut into pieces; and is what is no export refused? Never: a controller. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,27 +12,30 @@
 
 #define ALIAS "person:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-static const char export[] =
-	"{\"vcc_audit_export\":1,\"from\":0,\"frontier\":[]}\n"
-	"{\"issuer\":\"agent-1\",\"certificate\":\"AA\"}\n"
-	"{\"person\":\"" ALIAS "\",\"name\":\"erika\",\"salt\":\"00\"}\n"
-	"{\"seq\":0,\"at\":1800000000000,\"behind_ms\":0,\"event\":\"token_created\",\"actor\":\"" ALIAS "\",\"object\":\"a\\\"b\",\"renewal_id\":\"\",\"request_id\":\"\",\"reason\":\"\","
-	"\"detail\":\"{\\\"label\\\":\\\"x\\\"}\"}\n"
-	"{\"receipt_of\":\"AA\",\"receipt_seq\":1,\"body\":\"AA\",\"signature\":\"AA\"}\n"
-	"{\"seq\":1,\"at\":1800000000500,\"behind_ms\":0,\"event\":\"break_glass_access\",\"actor\":\"local:uid-0\",\"object\":\"\",\"renewal_id\":\"\",\"request_id\":\"\",\"reason\":\"why\","
-	"\"detail\":\"\"}\n"
-	"{\"size\":2,\"root\":\"00\",\"at\":1,\"issuer\":\"agent-1\",\"signature\":\"AA\"}\n"
-	"{\"end\":true,\"rows\":2,\"heads\":1,\"persons\":1,\"receipts\":1}\n";
+static const char export[] = "{\"vcc_audit_export\":1,\"from\":0,\"frontier\":[]}\n"
+			     "{\"issuer\":\"agent-1\",\"certificate\":\"AA\"}\n"
+			     "{\"person\":\"" ALIAS "\",\"name\":\"erika\",\"salt\":\"00\"}\n"
+			     "{\"seq\":0,\"at\":1800000000000,\"behind_ms\":0,\"event\":\"token_created\",\"actor\":\"" ALIAS
+			     "\",\"object\":\"a\\\"b\",\"renewal_id\":\"\",\"request_id\":\"\",\"reason\":\"\","
+			     "\"detail\":\"{\\\"label\\\":\\\"x\\\"}\"}\n"
+			     "{\"receipt_of\":\"AA\",\"receipt_seq\":1,\"body\":\"AA\",\"signature\":\"AA\"}\n"
+			     "{\"seq\":1,\"at\":1800000000500,\"behind_ms\":0,\"event\":\"break_glass_access\",\"actor\":"
+			     "\"local:uid-0\",\"object\":\"\",\"renewal_id\":\"\",\"request_id\":\"\",\"reason\":\"why\","
+			     "\"detail\":\"\"}\n"
+			     "{\"size\":2,\"root\":\"00\",\"at\":1,\"issuer\":\"agent-1\",\"signature\":\"AA\"}\n"
+			     "{\"end\":true,\"rows\":2,\"heads\":1,\"persons\":1,\"receipts\":1}\n";
 
-static const char as_json[] =
-	"{\"seq\":0,\"at\":\"2027-01-15T08:00:00Z\",\"event\":\"token_created\",\"actor\":\"erika\",\"object\":\"a\\\"b\",\"detail\":{\"label\":\"x\"}}\n"
-	"{\"seq\":1,\"at\":\"2027-01-15T08:00:00.500Z\",\"event\":\"break_glass_access\",\"actor\":\"local:uid-0\",\"reason\":\"why\"}\n";
+static const char as_json[] = "{\"seq\":0,\"at\":\"2027-01-15T08:00:00Z\",\"event\":\"token_created\",\"actor\":\"erika\","
+			      "\"object\":\"a\\\"b\",\"detail\":{\"label\":\"x\"}}\n"
+			      "{\"seq\":1,\"at\":\"2027-01-15T08:00:00.500Z\",\"event\":\"break_glass_access\",\"actor\":"
+			      "\"local:uid-0\",\"reason\":\"why\"}\n";
 
-static const char as_syslog[] =
-	"<109>1 2027-01-15T08:00:00Z pki vcc-controller - audit - @cee: {\"seq\":0,\"at\":\"2027-01-15T08:00:00Z\",\"event\":\"token_created\",\"actor\":\"erika\","
-	"\"object\":\"a\\\"b\",\"detail\":{\"label\":\"x\"}}\n"
-	"<108>1 2027-01-15T08:00:00.500Z pki vcc-controller - audit - @cee: {\"seq\":1,\"at\":\"2027-01-15T08:00:00.500Z\",\"event\":\"break_glass_access\","
-	"\"actor\":\"local:uid-0\",\"reason\":\"why\"}\n";
+static const char as_syslog[] = "<109>1 2027-01-15T08:00:00Z pki vcc-controller - audit - @cee: "
+				"{\"seq\":0,\"at\":\"2027-01-15T08:00:00Z\",\"event\":\"token_created\",\"actor\":\"erika\","
+				"\"object\":\"a\\\"b\",\"detail\":{\"label\":\"x\"}}\n"
+				"<108>1 2027-01-15T08:00:00.500Z pki vcc-controller - audit - @cee: "
+				"{\"seq\":1,\"at\":\"2027-01-15T08:00:00.500Z\",\"event\":\"break_glass_access\","
+				"\"actor\":\"local:uid-0\",\"reason\":\"why\"}\n";
 
 static void check(enum siem_format format, size_t piece, const char *want)
 {
@@ -74,9 +77,9 @@ static void refused(const char *text, int want_take, int want_end)
 static void test_what_is_no_export(void **state)
 {
 	(void)state;
-	static char          long_line[40000];
-	static const char    end[] = "{\"end\":true}\n";
-	enum siem_format     format;
+	static char       long_line[40000];
+	static const char end[] = "{\"end\":true}\n";
+	enum siem_format  format;
 	memset(long_line, ' ', sizeof(long_line) - 1);
 	refused("", 0, E_AUDIT_LINE);
 	refused("nonsense\n", E_AUDIT_LINE, 0);
