@@ -159,6 +159,9 @@ docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs wire > docs/wire.md
 	$(B)/tests/tool_docs audit > docs/audit.md
 	$(B)/tests/tool_docs rights > docs/rights.md
+	$(B)/tests/tool_docs metrics > docs/metrics.md
+	@mkdir -p packaging/catalog
+	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
 
 clean:
 	rm -rf build build-asan build-faults build-fuzz

@@ -12,13 +12,14 @@
 #include "controller/cli/ask.h"
 #include "controller/cli/audit_verify.h"
 #include "controller/cli/known_heads.h"
+#include "controller/cli/siem_lines.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
-enum { ROOT_FILE_MAX = 65536, LIST_DEFAULT = 50, LIST_MAX = 100000 };
+enum { SINK_MAX = 4 << 20, ROOT_FILE_MAX = 65536, LIST_DEFAULT = 50, LIST_MAX = 100000 };
 #define AUDIT "/api/v1/audit"
 
 static const struct output_column columns[] = {
@@ -184,6 +185,59 @@ static int forget(const struct invocation *in)
 
 /* ---- export ---------------------------------------------------------------------------------------------------- */
 
+/* What comes is written in the form of a SIEM. */
+struct sink {
+	struct siem *siem;
+	FILE        *to;
+	struct buf   text;
+	int          code;
+};
+
+static ssize_t sink_write(void *cookie, const char *bytes, size_t n)
+{
+	struct sink *s = cookie;
+	buf_reset(&s->text);
+	if (s->code == 0)
+		s->code = siem_take(s->siem, (struct span){(const uint8_t *)bytes, n}, &s->text);
+	if (s->code == 0 && fwrite(s->text.p, 1, s->text.n, s->to) != s->text.n)
+		s->code = E_SYS_IO;
+	return s->code == 0 ? (ssize_t)n : -1;
+}
+
+static int download_for_siem(const struct invocation *in, const char *path, enum siem_format format, FILE *to, struct refusal *why)
+{
+	static const cookie_io_functions_t io = {.write = sink_write};
+	struct sink s = {.to = to, .text = BUF_MAX(SINK_MAX)};
+	char        host[256] = "";
+	(void)gethostname(host, sizeof(host) - 1);
+	FILE *through = siem_new(format, host, &s.siem) == 0 ? fopencookie(&s, "w", io) : NULL;
+	int   r = EXIT_FAILED;
+	if (through == NULL) {
+		(void)refuse(why, E_NOMEM, "export", "%s", err_what(E_NOMEM));
+	} else {
+		r = client_download(&in->client, path, through, why);
+		(void)fclose(through); /* s.code tells what became of the rest */
+		if (s.code == 0 && r == EXIT_DONE)
+			s.code = siem_end(s.siem);
+		if (s.code != 0)
+			r = (refuse(why, s.code, "export", "%s", err_what(s.code)), EXIT_FAILED);
+	}
+	siem_free(s.siem);
+	buf_free(&s.text);
+	return r;
+}
+
+static int download(const struct invocation *in, const char *path, FILE *to, struct refusal *why)
+{
+	enum siem_format format;
+	const char      *name = verb_value(in, "format");
+	if (name == NULL)
+		return client_download(&in->client, path, to, why);
+	if (siem_format_parse(name, &format) < 0)
+		return (refuse(why, E_CLI_USAGE, "--format", "`%s` is none of jsonl, rfc5424", name), EXIT_USAGE);
+	return download_for_siem(in, path, format, to, why);
+}
+
 /* Beside the file first: a cut download never looks like an export. It holds names of persons: for its owner only. */
 static int export_to(const struct invocation *in, const char *path, const char *file, struct refusal *why)
 {
@@ -196,7 +250,7 @@ static int export_to(const struct invocation *in, const char *path, const char *
 		fd_close(fd);
 		return EXIT_FAILED;
 	}
-	int  r = client_download(&in->client, path, to, why);
+	int  r = download(in, path, to, why);
 	bool bad = fflush(to) != 0 || fsync(fileno(to)) != 0;
 	bad |= fclose(to) != 0;
 	if (r == EXIT_DONE && (bad || rename(part, file) != 0)) {
@@ -223,7 +277,7 @@ static int export(const struct invocation *in)
 	buf_add_u8(&path, '\0');
 	snprintf(whole, sizeof(whole), AUDIT "/export%s", (const char *)path.p);
 	if (r == EXIT_DONE)
-		r = in->n_words > 0 ? export_to(in, whole, in->words[0], &why) : client_download(&in->client, whole, stdout, &why);
+		r = in->n_words > 0 ? export_to(in, whole, in->words[0], &why) : download(in, whole, stdout, &why);
 	if (r == EXIT_DONE && fflush(stdout) != 0)
 		r = (sys_refuse(&why, "stdout", "write"), EXIT_FAILED);
 	buf_free(&path);
@@ -385,9 +439,10 @@ const struct verb cli_audit_verbs[] = {
 	 "[FILE]",
 	 0,
 	 1,
-	 "the trail as lines of JSON, for verify",
+	 "the trail as lines of JSON, for verify; or as a SIEM takes it",
 	 {{"since", "WHEN", "from there on: 90d, or a time (default: all)"},
-	  {"no-names", NULL, "leave out who stands behind pseudonyms"}},
+	  {"no-names", NULL, "leave out who stands behind pseudonyms"},
+	  {"format", "FORM", "jsonl or rfc5424: records alone, for a SIEM, not for verify"}},
 	 export},
 	{"audit",
 	 "verify",

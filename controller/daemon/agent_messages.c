@@ -12,6 +12,7 @@
 #include "controller/daemon/commit.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/inventory_intake.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/order_request.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/peers.h"
@@ -339,6 +340,7 @@ static void on_drift(struct controller *ctl, struct member *m, const struct wire
 		     "{s:s,s:s,s:I,s:I,s:I,s:b}", "file", d->file, "change", drift_kind_name((enum drift_kind)d->kind), "uid",
 		     (long long)d->uid, "mode", (long long)d->mode, "links", (long long)d->links, "second_writer",
 		     (int)d->rival);
+	metrics_drift_later(c, (enum drift_kind)d->kind);
 	commit_now(c, NULL, NULL);
 }
 

@@ -12,6 +12,7 @@
 #include "controller/daemon/contract.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/login_limit.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/workers.h"
 #include "shared/base/buckets.h"
 #include "shared/base/text.h"
@@ -102,22 +103,41 @@ static void call_free(struct api_call *call)
 	free(call);
 }
 
+static void count_request(const struct api_call *call, int status)
+{
+	size_t n;
+	size_t route = call->route != NULL ? (size_t)(call->route - api_routes(&n)) : SIZE_MAX;
+	metrics_request(call->ctl, route, status, clock_monotonic_us() - call->begun_us);
+}
+
 void api_let_go(struct api_call *call)
 {
 	if (call->kept != NULL)
 		kept_request_end(call->ctl, call->kept, 0, NULL, NULL, NULL, NULL);
+	count_request(call, 200);
 	call_free(call);
 }
 
-static void send_json(struct api_call *call, int status, const char *type, const json_t *answer)
+static void send_text(struct api_call *call, int status, const char *type, struct span text)
 {
 	char request_id[ID_TEXT_SIZE];
 	http_call_header(call->http, "x-request-id", id_text(call->caller.request_id, request_id));
 	http_call_header(call->http, "cache-control", "no-store");
+	http_call_answer(call->http, status, type, text);
+	count_request(call, status);
+	call_free(call);
+}
+
+void api_finish_text(struct api_call *call, const char *type, struct span text)
+{
+	send_text(call, 200, type, text);
+}
+
+static void send_json(struct api_call *call, int status, const char *type, const json_t *answer)
+{
 	if (call->text == NULL && answer != NULL)
 		call->text = json_dumps(answer, JSON_COMPACT);
-	http_call_answer(call->http, status, type, call->text != NULL ? span_text(call->text) : (struct span){NULL, 0});
-	call_free(call);
+	send_text(call, status, type, call->text != NULL ? span_text(call->text) : (struct span){NULL, 0});
 }
 
 static void send_answer(void *ctx)
@@ -542,6 +562,7 @@ void api_handle(void *ctx, struct http_call *http)
 	call->ctl = api->ctl;
 	call->http = http;
 	call->now_at = clock_now();
+	call->begun_us = clock_monotonic_us();
 	call->caller.request_id = id_make(call->now_at, random);
 
 	int r = route_find(call, q);

@@ -49,6 +49,7 @@ struct api_call {
 	struct kept_request    *kept; /* it came with an Idempotency-Key */
 	json_t                 *body; /* object, or NULL without a body */
 	int64_t                 now_at;
+	int64_t                 begun_us; /* monotonic */
 	struct id               renewal_id; /* that the answer waits for */
 	unsigned                retry_after; /* seconds, with a refusal; 0 = the usual one */
 	/* the outcome */
@@ -79,6 +80,8 @@ _must_check_ int api_identify(struct api_call *call, const struct http_request *
 /* ---- for the handlers ---- */
 /* Answers and frees the call; takes over `answer`. */
 void api_finish(struct api_call *call, int status, json_t *answer);
+/* Answers 200 with a text that is no JSON, copied, and frees the call; of a route that keeps no answers (GET). */
+void api_finish_text(struct api_call *call, const char *type, struct span text);
 /* Answers with a problem document (RFC 9457) and frees the call. */
 void api_refuse(struct api_call *call, int code, const char *object, const char *cause);
 void api_refuse_why(struct api_call *call, const struct refusal *why);

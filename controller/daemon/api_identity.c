@@ -4,12 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/daemon/api.h"
+#include "controller/daemon/api_routes.h"
 #include "controller/daemon/login_cert.h"
 #include "controller/daemon/login_limit.h"
 #include "controller/daemon/people.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/controller_conf.h"
 #include "shared/sys/log.h"
 
 static void caller_set(struct api_call *call, const struct principal *p)
@@ -104,6 +105,12 @@ static int may_use(struct api_call *call)
 	return 0;
 }
 
+/* By the configuration, for scrapers that have no token; whoever shows one is judged by it. */
+static bool is_opened(const struct api_call *call)
+{
+	return call->route->act == api_metrics && controller_conf_of(call->ctl)->metrics_open;
+}
+
 int api_identify(struct api_call *call, const struct http_request *q)
 {
 	int r;
@@ -111,7 +118,7 @@ int api_identify(struct api_call *call, const struct http_request *q)
 		r = by_socket(call, q->peer_uid);
 	else if (q->authorization[0] != '\0')
 		r = by_token(call, q);
-	else if (call->route->permission == PERM_NONE)
+	else if (call->route->permission == PERM_NONE || is_opened(call))
 		return 0;
 	else if (q->has_cert)
 		r = by_certificate(call, q);

@@ -8,6 +8,7 @@ static const struct api_route routes[] = {
 	/* method, path, permission, scope, about, read (worker), act (loop), enrich (loop) */
 	{"GET", "/healthz", PERM_NONE, SCOPE_OPEN, "The process answers.", NULL, api_healthz, NULL},
 	{"GET", "/readyz", PERM_NONE, SCOPE_OPEN, "Could a certificate be renewed now? Named checks.", NULL, api_readyz, NULL},
+	{"GET", "/metrics", PERM_CERT_READ, SCOPE_WHOLE, "Figures for Prometheus (docs/metrics.md); without a token where metrics.open says so.", NULL, api_metrics, NULL},
 	{"GET", "/api/v1/openapi.json", PERM_CERT_READ, SCOPE_OPEN, "This description of the API.", api_openapi, NULL, NULL},
 	{"GET", "/api/v1/status", PERM_CERT_READ, SCOPE_OPEN, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, SCOPE_OPEN, "Who the caller is and may do.", NULL, api_whoami, NULL},

@@ -143,6 +143,9 @@ void api_campaign_rollback(struct api_call *call);
 
 /* api_notices.c */
 int  api_notice_list(struct api_call *call, struct store_view *view);
+/* metrics.c */
+void api_metrics(struct api_call *call);
+
 /* api_events.c */
 void api_events(struct api_call *call);
 

@@ -15,6 +15,7 @@
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/drills.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/notices.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/state.h"
@@ -47,6 +48,8 @@ void campaign_record(struct commit *c, const struct campaign *g, enum audit_even
 			     "total_certificates", (long long)g->total, "successful_count", (long long)g->done, "failed_count",
 			     (long long)g->failed, "duration_minutes", campaign_minutes(g, now));
 	notices_campaign(c, g, event, now);
+	if (event == AUDIT_EMERGENCY_STARTED)
+		metrics_emergency_later(c, g->incident);
 }
 
 static void fill(struct controller *ctl, const struct campaign_plan *p, const struct caller *who, struct campaign *c)

@@ -10,6 +10,7 @@
 
 #include "controller/daemon/audit_detail.h"
 #include "controller/daemon/kept_answers.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/notices.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -35,6 +36,7 @@ struct commit {
 	commit_done_fn      *done;
 	void                *ctx;
 	int                  code; /* of one that never reached the store */
+	int64_t              begun_us; /* monotonic: when it was handed over */
 	struct id            request_id; /* of records that nobody's request led to */
 	struct id            asked;      /* of the request that led to it; none = nobody's */
 	struct hash          evidence_host, evidence_hash; /* none = no receipt */
@@ -271,6 +273,8 @@ static void finish(struct commit *c, int code, const struct store_result *result
 	struct controller *ctl = c->ctl;
 	ctl->commits->waiting--;
 	ctl->commits->failure = code;
+	if (code == 0)
+		metrics_stored(ctl, clock_monotonic_us() - c->begun_us);
 	ctl->commits->healthy = code == 0 || err_kind(code) == ERR_KIND_DENIED;
 	settle_rows(c, code == 0);
 	if (code == 0 && c->fault_after != NULL)
@@ -300,6 +304,7 @@ void commit_now(struct commit *c, commit_done_fn *done, void *ctx)
 	struct commits *all = c->ctl->commits;
 	c->done = done;
 	c->ctx = ctx;
+	c->begun_us = clock_monotonic_us();
 	all->waiting++;
 
 	struct store_change *change = c->change;

@@ -138,6 +138,7 @@ static const struct api_contract rows[] = {
 	/* method, path, statuses, shape, answer, answer of 202, beside a page, query, body */
 	{"GET", "/healthz", API_200, SHAPE_ONE, &object_health, NULL, NULL, NULL, NULL},
 	{"GET", "/readyz", API_200 | API_503, SHAPE_ONE, &object_state, NULL, NULL, NULL, NULL},
+	{"GET", "/metrics", API_200, SHAPE_TEXT, NULL, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/openapi.json", API_200, SHAPE_ONE, NULL, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/status", API_200, SHAPE_ONE, &object_state, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/whoami", API_200, SHAPE_ONE, &object_whoami, NULL, NULL, NULL, NULL},

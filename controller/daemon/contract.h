@@ -67,6 +67,7 @@ enum api_shape {
 	SHAPE_PAGE,   /* a page: items of the object, next_cursor */
 	SHAPE_LINES,  /* lines of JSON, without a length */
 	SHAPE_EVENTS, /* text/event-stream, without an end */
+	SHAPE_TEXT,   /* plain text */
 };
 
 /* Statuses of success; those of refusals follow from the route (openapi.c). */

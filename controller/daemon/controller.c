@@ -9,6 +9,7 @@
 
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/kept_answers.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/backup.h"
 #include "controller/daemon/campaign_recent.h"
@@ -77,7 +78,9 @@ static void on_turn_end(uv_prepare_t *prepare)
 
 static int open_parts(struct controller *ctl)
 {
-	int r = commits_open(ctl, &ctl->commits);
+	int r = metrics_open(ctl, &ctl->metrics);
+	if (r == 0)
+		r = commits_open(ctl, &ctl->commits);
 	if (r == 0)
 		r = serials_open(ctl, &ctl->serials);
 	if (r == 0)
@@ -259,6 +262,7 @@ void controller_stop(struct controller *ctl)
 	scheduler_close(ctl->scheduler);
 	serials_stop(ctl);
 	backups_stop(ctl);
+	metrics_stop(ctl);
 	uv_unref((uv_handle_t *)&ctl->store_wake);
 }
 
@@ -306,6 +310,7 @@ void controller_free(struct controller *ctl)
 	kept_answers_free(ctl->kept_answers);
 	rows_free(ctl->rows);
 	bundles_free(ctl->bundles);
+	metrics_free(ctl->metrics);
 	buf_free(&ctl->authorities);
 	free(ctl);
 }

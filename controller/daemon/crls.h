@@ -35,6 +35,8 @@ struct crl_state {
 	bool        due;
 };
 bool crls_at(const struct controller *ctl, size_t i, struct crl_state *ret); /* false beyond the last */
+/* Of an issuer's published lists the one that ends first, with the entries of all of them; false and zero when none is published. */
+bool crls_soonest(const struct controller *ctl, const char *issuer_id, struct crl_state *ret);
 /* The next list whose file is older than what is published, marked as written; false when there is none. Bytes until the next publication. */
 bool crls_unwritten(struct controller *ctl, struct crl_state *ret, struct span *ret_der);
 void crls_not_written(struct controller *ctl, const char *issuer_id, uint32_t shard); /* it failed */

@@ -7,6 +7,7 @@
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls_shards.h"
 #include "controller/daemon/state.h"
+#include "shared/base/text.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
@@ -74,6 +75,22 @@ bool crls_at(const struct controller *ctl, size_t i, struct crl_state *ret)
 			return true;
 		}
 	return false;
+}
+
+bool crls_soonest(const struct controller *ctl, const char *issuer_id, struct crl_state *ret)
+{
+	const struct shard *s, *tmp, *soonest = NULL;
+	size_t              entries = 0;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp) {
+		if (!text_equal(s->key.issuer_id, issuer_id) || !is_published(ctl, s))
+			continue;
+		entries += s->entries;
+		if (soonest == NULL || s->next_update_at < soonest->next_update_at)
+			soonest = s;
+	}
+	*ret = soonest != NULL ? state_of(ctl, soonest, clock_now()) : (struct crl_state){.issuer_id = NULL};
+	ret->entries = entries;
+	return soonest != NULL;
 }
 
 bool crls_unwritten(struct controller *ctl, struct crl_state *ret, struct span *ret_der)

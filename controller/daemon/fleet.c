@@ -146,6 +146,11 @@ static bool is_connected(const struct session *s)
 	return s->gateway != 0 && s->welcomed && s->helloed;
 }
 
+bool fleet_is_here(const struct member *m)
+{
+	return is_connected(&m->session);
+}
+
 bool fleet_connected(const struct controller *ctl, const char *name)
 {
 	const struct fleet_entry *e = NULL;

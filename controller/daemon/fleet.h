@@ -64,6 +64,7 @@ void fleet_ready(struct controller *ctl, const char *name);
 /* ---- for everybody ---- */
 /* Another agents' authority signs: who shows a certificate of the one before is told to ask for a new one, twenty a second. */
 void     fleet_identities_due(struct controller *ctl);
+bool     fleet_is_here(const struct member *m); /* welcomed and said hello */
 bool     fleet_connected(const struct controller *ctl, const char *name); /* welcomed and said hello */
 uint64_t fleet_trust_epoch(const struct controller *ctl, const char *name); /* of the trust bundle that it has; 0 = it is not here to ask */
 /* What it said last on its current connection; NULL = nothing, or there is none. */

@@ -87,6 +87,8 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 	int r = header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, q->authorization, sizeof(q->authorization));
 	if (r == 0)
 		r = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, q->content_type, sizeof(q->content_type));
+	if (r == 0 && header_copy(wsi, WSI_TOKEN_HTTP_ACCEPT, q->accept, sizeof(q->accept)) < 0)
+		q->accept[0] = '\0';
 	if (r == 0)
 		r = header_copy(wsi, WSI_TOKEN_HTTP_IF_MATCH, q->if_match, sizeof(q->if_match));
 	if (r == 0 && header_copy(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, q->if_none_match, sizeof(q->if_none_match)) < 0)

@@ -35,6 +35,7 @@ struct http_request {
 	size_t             n_args;
 	char               authorization[512];
 	char               content_type[96];
+	char               accept[512]; /* a longer one is as none */
 	char               idempotency_key[96];
 	char               if_match[96];
 	char               if_none_match[96];

@@ -37,6 +37,11 @@ void loop_watch_close(struct loop_watch *w)
 		uv_close((uv_handle_t *)&w->prepare, NULL);
 }
 
+int loop_watch_limit_ms(int i)
+{
+	return limits_ms[i];
+}
+
 json_t *loop_watch_json(const struct loop_watch *w)
 {
 	json_t *o = json_pack("{s:I,s:I}", "turns", (json_int_t)w->turns, "longest_us", (json_int_t)w->longest_us);

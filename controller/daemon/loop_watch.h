@@ -21,6 +21,7 @@ struct loop_watch {
 
 _must_check_ int loop_watch_start(struct loop_watch *w, uv_loop_t *loop); /* does not keep the loop alive */
 void             loop_watch_close(struct loop_watch *w);                  /* the loop has to run once more */
+int loop_watch_limit_ms(int i); /* turns that are counted in over[i] took longer */
 /* {"turns", "longest_us", "over_1ms", ...}: since the start. */
 json_t *loop_watch_json(const struct loop_watch *w);
 

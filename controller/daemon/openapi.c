@@ -7,6 +7,8 @@
 #include "controller/daemon/contract.h"
 #include "shared/base/text.h"
 
+#define JSON_MEDIA "application/json"
+
 enum { NAME_SIZE = 160 };
 
 /* ---- schemas ---- */
@@ -169,13 +171,19 @@ static void add_answers(const struct api_contract *c, json_t *responses)
 	} successes[] = {
 		{API_200, "200", "Done."}, {API_201, "201", "Made."}, {API_202, "202", "Taken on; Location tells how far it is."}, {API_503, "503", "Not all of it holds."},
 	};
+	static const char *const media_of[] = {
+		[SHAPE_ONE] = JSON_MEDIA,
+		[SHAPE_PAGE] = JSON_MEDIA,
+		[SHAPE_LINES] = "application/x-ndjson",
+		[SHAPE_EVENTS] = "text/event-stream",
+		[SHAPE_TEXT] = "text/plain",
+	};
 	for (size_t i = 0; i < N_ELEMENTS(successes); i++) {
 		if ((c->statuses & successes[i].bit) == 0)
 			continue;
-		const char *media = c->shape == SHAPE_LINES ? "application/x-ndjson" : c->shape == SHAPE_EVENTS ? "text/event-stream" : "application/json";
-		json_t     *schema = successes[i].bit == API_202                     ? object_ref(c->later)
-		                     : c->shape == SHAPE_LINES || c->shape == SHAPE_EVENTS ? json_pack("{s:s}", "type", "string")
-		                                                                       : answer_schema(c);
+		const char *media = media_of[c->shape];
+		bool        is_text = !text_equal(media, JSON_MEDIA);
+		json_t     *schema = successes[i].bit == API_202 ? object_ref(c->later) : is_text ? json_pack("{s:s}", "type", "string") : answer_schema(c);
 		json_object_set_new(responses, successes[i].status, answer_json(successes[i].about, media, schema, successes[i].bit == API_202, (c->statuses & API_MATCH) != 0));
 	}
 }

@@ -11,6 +11,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/order_actions.h"
 #include "controller/daemon/order_terms.h"
 #include "controller/daemon/orders_part.h"
@@ -234,6 +235,7 @@ static int store_step(struct controller *ctl, struct order_entry *e, const struc
 		return r;
 	}
 	campaigns_order_moved(ctl, commit, &e->o, &step->next);
+	metrics_order_later(commit, &e->o, &step->next, clock_now());
 	orders_take_over(ctl, e, commit, &step->next, &sent);
 	if (in->commit != NULL)
 		return 0;

@@ -13,6 +13,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/host_copies.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -102,6 +103,7 @@ static void add_steps(struct controller *ctl, struct commit *c, const char *agen
 			audit_step(c, agent, r->cert_id, row);
 	}
 	store_add_steps(commit_change(c), rows, n);
+	metrics_steps_later(c, rows, n);
 }
 
 static void trust_take(struct target *t, const struct body_receipt *r)

@@ -8,6 +8,7 @@
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/crls.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/rollover_root.h"
 #include "controller/daemon/state.h"
@@ -220,6 +221,8 @@ static void record(struct commit *c, const struct rollover *r, enum audit_event 
 	if (event != AUDIT_CA_RETIRED) {
 		commit_audit(c, &of, "{s:s,s:s,s:b}", "successor_id", r->successor_id, "phase", rollover_phase_name(r->phase),
 			     "emergency", (int)r->emergency);
+		if (event == AUDIT_CA_EMERGENCY)
+			metrics_emergency_later(c, INCIDENT_CA_COMPROMISE);
 		return;
 	}
 	commit_audit(c, &of, "{s:s,s:b,s:b,s:I,s:s}", "successor_id", r->successor_id, "emergency", (int)r->emergency,

@@ -15,12 +15,14 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crls.h"
+#include "controller/daemon/metrics.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/serials.h"
 #include "controller/daemon/signer_told.h"
 #include "controller/daemon/state.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/log.h"
 
@@ -37,6 +39,7 @@ struct request {
 	uint64_t        id;
 	struct ticket   ticket;
 	bool            sent;
+	int64_t         asked_us; /* monotonic */
 	uint32_t        lost, lost_alone; /* how often the signer ended while it was in hand */
 	struct span     frame;       /* owned */
 	struct request *prev, *next; /* in the list of unsent ones */
@@ -116,6 +119,11 @@ bool signer_ready(const struct controller *ctl)
 {
 	const struct signer_client *s = ctl->signer;
 	return s->helloed && s->issuers_seen >= s->issuers_expected;
+}
+
+uint64_t signer_waiting(const struct controller *ctl)
+{
+	return HASH_COUNT(ctl->signer->requests);
 }
 
 bool signer_log_behind(const struct controller *ctl)
@@ -223,6 +231,7 @@ static void answer(struct signer_client *s, uint64_t id, const struct signed_ans
 	if (q == NULL)
 		return; /* answered before the connection was lost */
 	struct ticket ticket = q->ticket;
+	metrics_signed(s->ctl, a->code == 0, clock_monotonic_us() - q->asked_us);
 	request_free(s, q);
 	on_signed[ticket.kind](s->ctl, &ticket, a);
 	send_waiting(s);
@@ -341,6 +350,7 @@ void signer_ask(struct controller *ctl, uint64_t id, struct span frame, const st
 		abort();
 	memcpy(copy, frame.p, frame.n);
 	q->id = id;
+	q->asked_us = clock_monotonic_us();
 	q->ticket = *ticket;
 	q->frame = (struct span){copy, frame.n};
 	HASH_ADD(hh, s->requests, id, sizeof(q->id), q);

@@ -34,6 +34,7 @@ void             signer_hang_up(struct signer_client *s); /* no more answers */
 void             signer_free(struct signer_client *s);
 
 void signer_tick(struct controller *ctl); /* connects where there is no connection */
+uint64_t signer_waiting(const struct controller *ctl); /* requests that are not answered yet */
 bool signer_ready(const struct controller *ctl);
 /* The highest number of an authority of this role that the signer has told of, ours or not; 0 = it was not here yet. */
 unsigned signer_highest(const struct controller *ctl, enum issuer_role role);

@@ -51,6 +51,7 @@ struct controller {
 	struct policy_walks          *policy_walks;
 	struct rollovers             *rollovers;
 	struct bundles               *bundles;
+	struct metrics               *metrics;
 	bool                          issuers_moved;    /* another authority signs than before: who has to know is told at the next tick */
 	int64_t                       rollover_look_at; /* when the authorities' rest is looked at next */
 	struct id                     epoch; /* of this run: welcome */

@@ -353,6 +353,18 @@ _must_check_ int view_audit_head(struct store_view *v, uint64_t *ret_size, struc
 _must_check_ int view_audit_node(struct store_view *v, uint32_t level, uint64_t index, struct hash *ret);
 _must_check_ int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, uint64_t *ret_agents, uint64_t *ret_open_orders);
 
+/* Walks for figures of the whole installation: rows by key, with a few fields alone, the others as if nothing was stored. `each` has a row
+ * during its call, and must not read from the store in it; below 0 it ends the walk, which returns that. A walk is one read: at most `max` rows, then go on after the last key. */
+typedef int      view_certificate_fn(void *ctx, const struct certificate *c);
+typedef int      view_target_fn(void *ctx, const struct target *t);
+typedef int      view_agent_fn(void *ctx, const struct agent *a);
+_must_check_ int view_each_certificate(struct store_view *v, const char *after, size_t max, view_certificate_fn *each, void *ctx);
+/* Of the certificates above `after` up to `last`, by cert_id. */
+_must_check_ int view_each_target(struct store_view *v, const char *after, const char *last, view_target_fn *each, void *ctx);
+_must_check_ int view_each_agent(struct store_view *v, const char *after, size_t max, view_agent_fn *each, void *ctx);
+_must_check_ int view_campaigns_count(struct store_view *v, enum campaign_state state, uint64_t *ret);
+_must_check_ int view_orders_paused_count(struct store_view *v, uint64_t *ret);
+
 struct outbox_row {
 	uint64_t  message_id;
 	struct id renewal_id;

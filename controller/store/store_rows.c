@@ -22,6 +22,11 @@ void query_either(struct query *q, size_t at, enum condition_op op, const void *
 	query_add(q, at, op, value, true);
 }
 
+void query_only(struct query *q, size_t at)
+{
+	q->only |= UINT64_C(1) << (noun_column(q->noun, at) - q->noun->column);
+}
+
 struct collect {
 	uint8_t *to;
 	size_t   size;

@@ -33,11 +33,13 @@ struct query {
 	const struct column *by;   /* order by this, then by the key; NULL = by the key */
 	bool                 down; /* descending, key and all */
 	size_t               max;
+	uint64_t             only; /* bit n = column n is read, the fields of the others are zero; 0 = all. What is found may hold more */
 };
 
 /* q.noun's column by its field, for readable queries: query_where(&q, offsetof(struct order, agent), IS, name). */
 void query_where(struct query *q, size_t at, enum condition_op op, const void *value);
 void query_either(struct query *q, size_t at, enum condition_op op, const void *value); /* alternative of the next term */
+void query_only(struct query *q, size_t at); /* this column, and others that were named so */
 
 /* Takes one row; valid during the call only. A negative code ends the walk and is returned. */
 typedef int row_fn(void *ctx, const void *row);

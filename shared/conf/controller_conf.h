@@ -48,6 +48,10 @@ struct controller_conf {
 	int64_t peer_wait_ms;    /* how long relying parties are waited for */
 	int64_t wave_halt_share; /* per mille of a wave that may fail */
 	char    bulk_priority[CONF_DOMAINS_SIZE]; /* comma list of services */
+	/* [metrics] */
+	bool    metrics_open;      /* without a token */
+	int64_t metrics_targets;   /* more of them have no series of their own */
+	int64_t metrics_silent_ms; /* hosts that are away for longer are silent */
 	/* [emergency] */
 	int emergency_approval; /* enum emergency_approval */
 	/* [schedule] */

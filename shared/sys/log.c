@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "shared/base/err_catalog.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
@@ -55,11 +56,22 @@ void log_open(const char *program, enum log_level max)
 		log_journal = journal_socket();
 }
 
+/* What names a code is found by it: MESSAGE_ID of the catalog, and the code as people say it. */
+static const char *code_fields(const char *text, char *ret, size_t size)
+{
+	char id[ERR_MESSAGE_ID_SIZE], name[ERR_CODE_SIZE];
+	int  code = err_in_text(text);
+	ret[0] = '\0';
+	if (code != 0)
+		(void)snprintf(ret, size, "MESSAGE_ID=%s\nVCC_CODE=%s\n", err_message_id(code, id), err_code(code, name));
+	return ret;
+}
+
 /* Native protocol: one NAME=value a line; values here never hold a newline. */
 static bool log_to_journal(enum log_level level, const char *fields, const char *text)
 {
-	char out[LOG_TEXT_SIZE + LOG_FIELDS_SIZE + 128];
-	int  n = snprintf(out, sizeof(out), "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", (int)level, log_program, text);
+	char out[LOG_TEXT_SIZE + LOG_FIELDS_SIZE + 256], code[96];
+	int  n = snprintf(out, sizeof(out), "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n%s", (int)level, log_program, text, code_fields(text, code, sizeof(code)));
 	if (n < 0 || (size_t)n >= sizeof(out))
 		return false;
 	size_t used = (size_t)n;

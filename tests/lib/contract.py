@@ -110,5 +110,5 @@ class Caller:
         """(status, body), held against the contract."""
         data = raw if raw is not None else None if body is None else json.dumps(body)
         status, got, text = self.raw(operation.method, path, data, headers)
-        lines = got.get_content_type() == "application/x-ndjson"
-        return self.contract.hold(operation, status, got, text if lines else json.loads(text) if text else None)
+        no_json = got.get_content_type() in ("application/x-ndjson", "text/plain")
+        return self.contract.hold(operation, status, got, text if no_json else json.loads(text) if text else None)

@@ -38,6 +38,8 @@ class Api:
                 text = answer.read()
                 if answer.headers.get_content_type() == "application/x-ndjson":
                     return answer.status, [json.loads(line) for line in text.splitlines()]
+                if answer.headers.get_content_type() == "text/plain":
+                    return answer.status, text.decode()
                 return answer.status, json.loads(text) if text else None
             except (http.client.HTTPException, OSError):
                 self.connection = None

@@ -1,8 +1,10 @@
-/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs NAME` prints docs/NAME.md.
+/* tool_docs.c - tests: prints documentation that is made from tables. `tool_docs NAME` prints docs/NAME.md, `tool_docs catalog` that of the journal.
  * Never: text of its own. */
 #include <stdio.h>
 
+#include "controller/daemon/metric_table.h"
 #include "controller/daemon/rights_document.h"
+#include "shared/base/err_catalog.h"
 #include "shared/base/text.h"
 #include "shared/model/audit.h"
 #include "shared/wire/wire.h"
@@ -10,7 +12,7 @@
 static const struct {
 	const char *name;
 	void (*print)(struct buf *to);
-} pages[] = {{"wire", wire_document}, {"audit", audit_document}, {"rights", rights_document}};
+} pages[] = {{"wire", wire_document}, {"audit", audit_document}, {"rights", rights_document}, {"metrics", metrics_document}, {"catalog", err_catalog}};
 
 int main(int argc, char **argv)
 {
@@ -19,7 +21,7 @@ int main(int argc, char **argv)
 		if (text_equal(argv[1], pages[i].name))
 			pages[i].print(&text);
 	if (text.n == 0) {
-		fprintf(stderr, "usage: %s wire|audit|rights\n", argv[0]);
+		fprintf(stderr, "usage: %s wire|audit|rights|metrics|catalog\n", argv[0]);
 		return 2;
 	}
 	if (buf_error(&text) < 0 || fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout) != 0)

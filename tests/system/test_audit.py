@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import ssl
@@ -289,6 +290,28 @@ def test_changes_are_found_and_named(place, exported):
 
 
 # ---- rights ----
+
+def test_for_a_siem(place, exported, tmp_path):
+    """Each record once, as a line of JSON or of syslog (RFC 5424), with the names that the trail knows by pseudonym alone."""
+    inst, _ = place
+    rows = [json.loads(line) for line in exported[1] if line.startswith('{"seq"')]
+    for form in ("jsonl", "rfc5424"):
+        path = str(tmp_path / form)
+        lines = [line.rstrip("\n") for line in export(inst, path, "--format", form)]
+        if form == "rfc5424":
+            heads = [re.fullmatch(r"<(10[89])>1 (\S+Z) \S+ vcc-controller - audit - @cee: (\{.*\})", line) for line in lines]
+            assert all(heads), lines[:3]
+            records = [json.loads(m[3]) for m in heads]
+            assert all(m[2] == r["at"] for m, r in zip(heads, records))
+        else:
+            records = [json.loads(line) for line in lines]
+        assert [r["seq"] for r in records] == list(range(len(records))) and len(records) >= len(rows)
+        for said, row in zip(records, rows):
+            assert said["event"] == row["event"] and said.get("detail", {}) == (json.loads(row["detail"]) if row["detail"] else {})
+        assert "admin" in {r.get("actor") for r in records} and not any(r.get("actor", "").startswith("person:") for r in records)
+    done = subprocess.run([*inst.vccctl_argv, "audit", "export", "--format", "cef"], capture_output=True, text=True)
+    assert done.returncode == 2 and "cef" in done.stderr
+
 
 def test_who_may_read_the_trail(place, exported):
     inst, _ = place

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "shared/base/err.h"
+#include "shared/base/err_catalog.h"
 #include "shared/base/text.h"
 
 static void registry_is_ordered_and_complete(void **state)
@@ -96,12 +96,23 @@ static void words_keep_the_end_of_a_long_object(void **state)
 	assert_string_equal(refusal_words(&r, text, sizeof(text)), "x: out of memory");
 }
 
+static void test_message_ids(void **state)
+{
+	(void)state;
+	char   id[ERR_MESSAGE_ID_SIZE];
+	assert_string_equal(err_message_id(E_SWAP_STALE, id), "5ad1f7c0e2b94c8e9b3f6a4d7e212004"); /* as it stands in old journals */
+	assert_int_equal(err_in_text("x: VCC-2004 the service still serves the old certificate"), E_SWAP_STALE);
+	assert_int_equal(err_in_text("VCC-9999, VCC-20041, VCC-, then VCC-1204."), E_CONF_FILE);
+	assert_int_equal(err_in_text("nothing"), 0);
+	assert_int_equal(err_in_text("VCC-"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registry_is_ordered_and_complete), cmocka_unit_test(codes_have_a_text),
 		cmocka_unit_test(unknown_codes_are_bugs), cmocka_unit_test(refusals_are_one_clean_line),
 		cmocka_unit_test(refusals_are_cut), cmocka_unit_test(words_keep_the_end_of_a_long_object),
-	};
+		cmocka_unit_test(test_message_ids),};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
