@@ -165,6 +165,15 @@ static int by_browser(struct api_call *call, const struct http_request *q)
 	return refuse(&call->why, E_API_UNAUTHENTICATED, "session", "nobody is logged in");
 }
 
+/* Whether somebody is logged in may be asked by whoever is not: a page asks before it knows. */
+static int if_any_session(struct api_call *call, const struct http_request *q)
+{
+	if (!text_equal(call->route->path, API_SESSION) || q->session[0] == '\0')
+		return 0;
+	int r = by_browser(call, q);
+	return r == E_SESSION_OVER || r == E_API_UNAUTHENTICATED ? 0 : r;
+}
+
 int api_identify(struct api_call *call, const struct http_request *q)
 {
 	int r;
@@ -173,7 +182,7 @@ int api_identify(struct api_call *call, const struct http_request *q)
 	else if (q->authorization[0] != '\0')
 		r = by_token(call, q);
 	else if (call->route->permission == PERM_NONE)
-		return 0;
+		return if_any_session(call, q);
 	else if (web_is_browser(q) || (q->session[0] != '\0' && !q->has_cert))
 		r = by_browser(call, q);
 	else if (q->has_cert)

@@ -65,11 +65,12 @@ const Keys = ({ close }) => html`<${Dialog} title=${t('keys')} onClose=${close}>
 
 function Search({ route }) {
   const [text, setText] = useState(route.path[0] === 'certificates' ? route.args.q || '' : '');
-  useEffect(() => { if (route.path[0] === 'certificates' && !route.path[1]) setText(route.args.q || ''); }, [route.args.q, route.path[0]]);
+  const list = route.path[0] === 'certificates' && !route.path[1];
+  useEffect(() => setText(list ? route.args.q || '' : ''), [route.args.q, list]);
   const submit = (e) => {
     e.preventDefault();
     const q = text.trim();
-    if (route.path[0] === 'certificates' && !route.path[1]) refine(['certificates'], { ...route.args, q });
+    if (list) refine(['certificates'], { ...route.args, q });
     else go(['certificates'], { q });
   };
   return html`<form class="search" role="search" onSubmit=${submit}>

@@ -49,7 +49,7 @@ export const Code = ({ code }) => (code ? html`<a href=${'#/explain/' + code}>${
 
 export function Dialog({ title, onClose, children }) {
   const ref = useRef();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     ref.current.showModal();
     return () => before && before.isConnected && before.focus();

@@ -31,7 +31,7 @@ export function Login({ note, done }) {
       ${note && html`<p role="status"><b>${note}</b></p>`}
       <${ProblemBox} problem=${problem} />
       <form onSubmit=${submit}>
-        <label>${t('token')}<input type="password" name="token" required autofocus autocomplete="off" spellcheck="false" aria-describedby="token-hint" /></label>
+        <label>${t('token')}<input type="password" name="token" required autofocus autocomplete="off" spellcheck=${false} aria-describedby="token-hint" /></label>
         <p id="token-hint" class="small muted">${t('token_hint')}</p>
         <div class="row"><button class="first" type="submit" disabled=${busy}>${t('log_in')}</button>
           <button type="button" disabled=${busy} onClick=${() => attempt(null)}>${t('with_certificate')}</button></div>
@@ -61,7 +61,7 @@ export function Confirm({ by, answer }) {
     <form onSubmit=${submit}>
       <p>${t('prove_why')}</p>
       <${ProblemBox} problem=${problem} />
-      ${by === 'token' ? html`<label>${t('prove_token')}<input type="password" name="token" required autofocus autocomplete="off" spellcheck="false" /></label>`
+      ${by === 'token' ? html`<label>${t('prove_token')}<input type="password" name="token" required autofocus autocomplete="off" spellcheck=${false} /></label>`
         : html`<p>${t('prove_certificate')}</p>`}
       <div class="row"><button class="first" type="submit" disabled=${busy}>${t('confirm')}</button>
         <button type="button" onClick=${() => answer(false)}>${t('cancel')}</button></div>

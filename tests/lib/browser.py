@@ -26,8 +26,10 @@ class Browser:
         to_read, self.to = os.pipe()
         self.source, from_write = os.pipe()
         argv = [PROGRAM, *QUIET, f"--user-data-dir={self.folder}", f"--ignore-certificate-errors-spki-list={','.join(keys)}", "about:blank"]
-        self.process = subprocess.Popen(["/bin/sh", "-c", f'exec "$@" 3<&{to_read} 4>&{from_write}', "sh", *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=open(os.path.join(self.folder, "said"), "wb"), pass_fds=(to_read, from_write), start_new_session=True, env=dict(os.environ, HOME=self.folder, TZ="UTC"))
+        place = f"import os, sys; os.dup2({to_read}, 103); os.dup2({from_write}, 104); os.dup2(103, 3); os.dup2(104, 4); os.execv(sys.argv[1], sys.argv[1:])"
+        with open(os.path.join(self.folder, "said"), "wb") as said:
+            self.process = subprocess.Popen(["/usr/bin/python3", "-c", place, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                                            pass_fds=(to_read, from_write), start_new_session=True, env=dict(os.environ, HOME=self.folder, TZ="UTC"))
         os.close(to_read)
         os.close(from_write)
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -152,8 +154,7 @@ class Page:
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def write(self, selector, text):
-        self.until(f"Boolean(document.querySelector({json.dumps(selector)}))", selector)
-        self.run(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.focus(); e.select && e.select(); }})()")
+        self.until(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e || !e.checkVisibility()) return false; e.focus(); e.select && e.select(); return document.activeElement === e; }})()", selector)
         self.ask("Input.insertText", text=text)
 
     def press(self, key):
