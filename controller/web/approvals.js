@@ -4,11 +4,11 @@ import { useData, usePages } from './data.js';
 import { html, useState } from './lib.js';
 import { Ask, CopyAs, LongList, ProblemBox, State, When } from './parts.js';
 import { refine, to } from './route.js';
-import { moment, t } from './text.js';
+import { moment, t, word } from './text.js';
 
 const KINDS = { waiting: 'due', approved: 'ok', rejected: 'bad', cancelled: 'off' };
 const Decision = ({ status }) => html`<${State} kind=${KINDS[status]}>${t('approval_' + status)}<//>`;
-const about = (a) => `${a.kind.replaceAll('_', ' ')} ${a.object}`;
+const about = (a) => `${word('ask_of_', a.kind)} ${a.object}`;
 
 const row = (a) => [
   [html`<a href=${to(['approvals', a.approval_id])}><b>${about(a)}</b></a>`], [html`<${Decision} status=${a.status} />`], [a.service || '–', true], [a.requester, true], [html`<${When} at=${a.created_at} />`],

@@ -22,7 +22,7 @@ function Detail({ r }) {
 function Record({ r, covered }) {
   const [open, setOpen] = useState(false);
   return html`<li class="card"><div class="row"><b>${r.event.replaceAll('_', ' ')}</b><span>${r.object}</span>
-      <${State} kind=${covered ? 'ok' : 'busy'}>${t(covered ? 'covered' : 'not_covered')}<//><span class="push muted small">#${r.seq} ${moment(r.at)}</span></div>
+      <${State} kind=${covered ? 'ok' : 'off'}>${t(covered ? 'covered' : 'not_covered')}<//><span class="push muted small">#${r.seq} ${moment(r.at)}</span></div>
     <p class="small">${r.actor || '–'}${r.reason ? ': ' + r.reason : ''}</p>
     <details onToggle=${(e) => setOpen(e.target.open)}><summary>${t('details')}</summary>${open && html`<${Detail} r=${r} />`}</details></li>`;
 }

@@ -1,14 +1,17 @@
 """A dashboard to look at: an installation with hosts, a browser, and what its pages must never do."""
 import base64
+import contextlib
 import hashlib
 import os
+import shutil
 import ssl
 import subprocess
 
 from browser import Browser
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from installation import ROOT
+from installation import ROOT, wait_for
+from rights_estate import Estate
 
 AXE = os.path.join(ROOT, "tests", "web")
 
@@ -75,3 +78,42 @@ def axe(page):
 def modules():
     """axe-core by its lock file."""
     subprocess.run([os.path.join(ROOT, "scripts", "web-modules"), AXE], check=True, timeout=300)
+
+
+LIFE = "/api/v1/certificates/lifecycle"
+
+
+def self_signed(path):
+    """A certificate for another server on this machine, and the hash of its key."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=127.0.0.1",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path + ".key", "-out", path], check=True, capture_output=True)
+    with open(path, "rb") as f:
+        return key_hash(x509.load_pem_x509_certificate(f.read()))
+
+
+@contextlib.contextmanager
+def estate(folder):
+    """(estate, dashboard): two hosts of two services, one needing the other; a campaign that is over, and a target that waits for an approval."""
+    modules()
+    e = Estate(folder, {"controller.limits.max_renewals_default": "0"})
+    d = None
+    try:
+        e.folder = folder
+        e.add_hosts()
+        e.waiting = e.second_target(e.own, "other.clara.vcc.internal")
+        e.admin("POST", "/api/v1/services", {"name": "argus", "depends_on": ["clara"]})
+        e.campaign = e.admin("POST", LIFE + "/bulk-renewal", {})[1]["campaign_id"]
+        wait_for("the campaign is over", lambda: e.admin.get(f"campaigns/{e.campaign}")["completed_at"])
+        e.asked = wait_for("a target waits for an approval", lambda: e.request(e.waiting))
+        d = Dashboard(e.inst, [self_signed(os.path.join(folder, "hostile.pem"))])
+        yield e, d
+    finally:
+        if d:
+            d.close()
+        e.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(page):
+    """What the view asked for is there."""
+    page.until("!document.querySelector('main .problem') && ![...document.querySelectorAll('main p.muted')].some((p) => /^(Wird geladen|Loading)/.test(p.textContent))")

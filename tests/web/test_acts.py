@@ -1,55 +1,24 @@
-"""The dashboard in a real browser, over an installation with hosts: does each view show what is, without a complaint, an outside request or a
-sideways scroll; do its actions act; and can a hostile page or a hostile name do anything? VCC_PICTURES=DIR keeps pictures of every view."""
+"""What people do with the dashboard, by clicks: renew, approve with a fresh proof, halt, log out; what it offers to whom; and whether a hostile page or a
+hostile name can do anything."""
 import http.server
 import json
 import os
-import shutil
 import ssl
 import threading
 
 import dashboard
 import pytest
 from conftest import new_folder
-from cryptography import x509
 from installation import free_port, wait_for
-from rights_estate import Estate
 
-PICTURES = os.environ.get("VCC_PICTURES")
-LIFE = "/api/v1/certificates/lifecycle"
+LIFE = dashboard.LIFE
 MARKUP = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
 @pytest.fixture(scope="module")
 def site():
-    folder = new_folder("dashboard")
-    dashboard.modules()
-    e = Estate(folder, {"controller.limits.max_renewals_default": "0"})
-    d = None
-    try:
-        e.add_hosts()
-        e.waiting = e.second_target(e.own, "other.clara.vcc.internal")
-        e.admin("POST", "/api/v1/services", {"name": "argus", "depends_on": ["clara"]})
-        e.campaign = e.admin("POST", LIFE + "/bulk-renewal", {})[1]["campaign_id"]
-        wait_for("the campaign is over", lambda: e.admin.get(f"campaigns/{e.campaign}")["completed_at"])
-        e.request = wait_for("a target waits for an approval", lambda: e.request(e.waiting))
-        hostile_key = self_signed(os.path.join(folder, "hostile.pem"))
-        d = dashboard.Dashboard(e.inst, [hostile_key])
-        e.folder = folder
-        yield e, d
-    finally:
-        if d:
-            d.close()
-        e.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def self_signed(path):
-    """A certificate for another server on this machine, and the hash of its key."""
-    import subprocess
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=127.0.0.1",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path + ".key", "-out", path], check=True, capture_output=True)
-    with open(path, "rb") as f:
-        return dashboard.key_hash(x509.load_pem_x509_certificate(f.read()))
+    with dashboard.estate(new_folder("acts")) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
@@ -58,90 +27,7 @@ def admin(site):
     return d.page(e.tokens["admin"])
 
 
-def views(e):
-    own = e.own.cert_id
-    order = e.admin.get(f"renewals?cert_id={own}")["items"][0]["renewal_id"]
-    return {"overview": "#/overview", "certificates": "#/certificates", "search": "#/certificates?q=clara", "certificate": f"#/certificates/{own}", "renewals": "#/renewals",
-            "renewal": f"#/renewals/{order}", "campaigns": "#/campaigns", "campaign": f"#/campaigns/{e.campaign}", "approvals": "#/approvals",
-            "approval": f"#/approvals/{e.request['approval_id']}", "agents": "#/agents", "agent": f"#/agents/{e.own.name}", "targets": "#/targets", "services": "#/services",
-            "service": "#/services/argus", "templates": "#/templates", "template": "#/templates/clara_service_auth?with=1", "crypto": "#/crypto", "audit": "#/audit",
-            "notices": "#/notices", "explain": "#/explain/VCC-2031"}
-
-
-def settle(page):
-    page.until("!document.querySelector('main .problem') && ![...document.querySelectorAll('main p.muted')].some((p) => /^(Wird geladen|Loading)/.test(p.textContent))")
-
-
-# ---- every view ----
-
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_every_view_in_light_and_dark_wide_and_narrow(site, language):
-    e, d = site
-    page = d.page(e.tokens["admin"], language)
-    for name, path in views(e).items():
-        if name == "explain" and page.run("fetch('/api/v1/errors/VCC-2031').then((r) => r.status)") != 200:
-            path = "#/explain/VCC-3100"
-        d.go(page, path)
-        settle(page)
-        for dark in (False, True):
-            page.dark(dark)
-            for width, height in ((1280, 900), (400, 800)):
-                page.size(width, height)
-                page.until(f"innerWidth === {width} && document.documentElement.dataset.theme === '{'dark' if dark else 'light'}'")
-                wide = page.run("document.documentElement.scrollWidth")
-                assert wide <= width, f"{name}: {wide} pixels at {width}"
-                if PICTURES:
-                    page.picture(os.path.join(PICTURES, f"{name}-{language}-{'dark' if dark else 'light'}-{width}.png"))
-            if language == "en" or name in ("overview", "certificate"):
-                found = dashboard.axe(page)
-                assert not found, (name, dark, found)
-    d.clean(page, also=("VCC-2031", "404"))
-
-
-def test_a_view_has_an_address(site, admin):
-    """Opened anew by its address, it is the same view."""
-    e, d = site
-    d.go(admin, f"#/certificates/{e.own.cert_id}")
-    admin.sees("Issued")
-    admin.ask("Page.reload")
-    admin.until("document.readyState === 'complete' && Boolean(document.querySelector('.four'))")
-    admin.sees(e.own.cert_id)
-    d.go(admin, "#/no/such")
-    admin.sees("There is no such view")
-    d.go(admin, "#/overview")
-
-
-def test_without_a_session_there_is_only_the_login(site):
-    _, d = site
-    page = d.page()
-    page.sees("Access token")
-    page.write("input[name=token]", "vcc_pat_wrong")
-    page.click("button.first")
-    page.sees("VCC-3100")
-    assert page.run("document.querySelector('input[name=token]').value") == ""
-    assert not dashboard.axe(page)
-
-
 # ---- what people do ----
-
-def test_keyboard_and_search(site, admin):
-    e, d = site
-    d.go(admin, "#/overview")
-    admin.run("document.activeElement.blur()")
-    admin.press("g")
-    admin.press("z")
-    admin.until("location.hash === '#/certificates'")
-    admin.press("/")
-    assert admin.run("document.activeElement.id") == "search"
-    admin.write("#search", e.own.cert_id)
-    admin.press("Enter")
-    admin.until(f"location.hash.includes('q={e.own.cert_id}') && document.querySelectorAll('.certs .scroll .line').length === 1", "one is found")
-    admin.run("document.activeElement.blur()")
-    admin.press("?")
-    admin.until("Boolean(document.querySelector('dialog[open]'))")
-    admin.press("Escape")
-    admin.until("!document.querySelector('dialog[open]')")
-
 
 def test_a_renewal_from_click_to_proof(site, admin):
     e, d = site
@@ -236,7 +122,7 @@ def test_a_viewer_is_offered_what_it_may(site):
     page.until("document.querySelectorAll('.certs .scroll .line').length >= 1")
     assert e.foreign.cert_id not in page.text()
     d.go(page, f"#/certificates/{e.own.cert_id}")
-    settle(page)
+    dashboard.settle(page)
     assert page.run("document.querySelectorAll('main .head button').length") == 0
     d.clean(page)
 
@@ -246,8 +132,9 @@ def test_a_viewer_is_offered_what_it_may(site):
 def test_markup_in_a_name_is_text(site, admin):
     """What people may write, they may write as markup: reasons, labels, the name of a principal's person, what is typed into the search. (T16, T17)"""
     e, d = site
-    assert e.admin("POST", f"/api/v1/certificates/{e.foreign.cert_id}/suspend", {"comment": MARKUP[:150]})[0] == 200
-    assert e.admin("POST", f"/api/v1/certificates/{e.foreign.cert_id}/resume", {"comment": MARKUP[:150]})[0] in (200, 202)
+    status, body = e.admin("POST", f"{LIFE}/renew/{e.foreign.cert_id}", {"force": True, "comment": MARKUP})
+    assert status == 202, body
+    wait_for("it is over", lambda: e.admin.get(f"renewals/{body['renewal_id']}")["status"] == "completed")
     d.go(admin, "#/audit")
     admin.sees("<img src=x onerror=")
     admin.run("location.hash = '#/certificates?q=' + encodeURIComponent(\"<img src=x onerror=document.title='owned'>\")")
