@@ -1,6 +1,7 @@
 /* campaigns.js - campaigns, and one while it runs: waves, one square for each certificate, and what may be done about it. */
 import { get, post } from './api.js';
 import { useData, usePages } from './data.js';
+import { Emergency } from './emergency.js';
 import { html, useEffect, useState } from './lib.js';
 import { Ask, CampaignState, Code, CopyAs, LongList, ProblemBox, State, When } from './parts.js';
 import { to } from './route.js';
@@ -13,9 +14,12 @@ const row = (c) => [
   [c.requester, true], [html`<${When} at=${c.created_at} />`],
 ];
 
-export function Campaigns() {
+export function Campaigns({ me }) {
+  const [emergency, setEmergency] = useState(false);
   const list = usePages('campaigns', ({ event }) => /campaign|emergency|drill/.test(event));
-  return html`<div class="head"><h1>${t('campaigns')}</h1></div><${ProblemBox} problem=${list.problem} />
+  return html`<div class="head"><h1>${t('campaigns')}</h1>
+      ${me.permissions.includes('certificate:emergency') && html`<button class="danger push" onClick=${() => setEmergency(true)}>${t('emergency_new')}</button>`}</div>
+    ${emergency && html`<${Emergency} close=${() => setEmergency(false)} />`}<${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="card">${t('no_campaigns')}</p>`
       : html`<${LongList} label=${t('campaigns')} kind="runs" top=${[t('campaign'), t('status'), t('served'), t('by'), t('begun')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />`}
     <${CopyAs} vccctl="campaign list" path="campaigns" />`;

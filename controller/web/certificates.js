@@ -29,7 +29,7 @@ const next = (c) => (c.open_order ? html`<a href=${to(['renewals', c.open_order]
 const row = (c) => [
   [html`<a href=${to(['certificates', c.cert_id])} title=${c.names.join(', ')}><b>${c.cert_id}</b></a>`],
   [c.service, true], [c.agent || '–', true], [html`<${CertState} status=${c.status} />`],
-  [html`<${Served} served=${c.served} />`], [html`<${When} at=${c.expires_at} /> <span class="muted small less">${next(c)}</span>`],
+  [html`<${Served} served=${c.served} />`], [html`<${When} at=${c.expires_at} /> <span class="muted small less sub">${next(c)}</span>`],
 ];
 
 export function Certificates({ args }) {

@@ -72,7 +72,7 @@ export function Ask({ title, about, type, yes, danger, act, done, onClose, child
       await act(Object.fromEntries(new FormData(form.current)));
       say(done, true);
       onClose(true);
-    } catch (p) {
+    } catch (p) { /* null: one step is done, and another one follows */
       setProblem(p);
       setBusy(false);
     }

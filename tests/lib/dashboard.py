@@ -54,11 +54,13 @@ class Dashboard:
         page.until(f"location.hash === {path!r} && Boolean(document.querySelector({seen!r})) && !document.querySelector('main .problem')", path)
 
     def clean(self, page, also=()):
-        """Nothing was complained about, and nobody else was asked."""
+        """Nothing was complained about since the last time, and nobody else was asked."""
         complaints = [c for c in page.complaints if not any(word in c for word in also)]
         assert not complaints, complaints
         others = [url for _, url in page.asked if not url.startswith((self.url + "/", "data:", "about:", "blob:"))]
         assert not others, others
+        page.complaints.clear()
+        page.asked.clear()
 
     def close(self):
         self.browser.close()

@@ -98,6 +98,40 @@ def test_a_campaign_is_halted_and_cancelled(site):
     d.clean(page)
 
 
+def test_an_emergency_from_its_plan_to_its_end(site):
+    """Incident, plan, a fresh proof, exactly this plan; the campaign is shown as it goes, the new certificates are served, and an approver confirms it."""
+    e, d = site
+    wait_for("no order is open", lambda: not any(c["open_order"] for c in e.admin.get("certificates")["items"]))
+    before = e.inst.certificate(e.own.cert_id)["serial"]
+    page = d.page(e.tokens["admin"])
+    d.go(page, "#/campaigns")
+    page.click("main .head button.danger")
+    page.write("dialog input[name=incident]", "INC-7")
+    page.write("dialog input[name=why]", "an exercise of the tests")
+    page.run("(() => { const s = document.querySelector('dialog select[name=type]'); s.value = 'exercise'; })()")
+    page.until("[...document.querySelectorAll('dialog select[name=which] option')].some((o) => o.value === 'clara')", "the services are offered")
+    page.run("document.querySelector('dialog select[name=which]').value = 'clara'")
+    page.click("dialog button.first", "Show the plan")
+    page.sees("Please prove who you are")
+    page.write("dialog input[name=token]", e.tokens["admin"])
+    page.click("dialog button.first", "Confirm")
+    page.until(f"document.querySelector('dialog .card') && document.querySelector('dialog .card').innerText.includes({json.dumps(e.own.cert_id)})", "the plan names the certificate")
+    assert e.foreign.cert_id not in page.run("document.querySelector('dialog .card').innerText")
+    assert e.inst.certificate(e.own.cert_id)["serial"] == before, "nothing was done yet"
+    page.click("dialog button.danger", "Begin now")
+    page.until("location.hash.startsWith('#/campaigns/')", "its campaign is shown")
+    campaign = page.run("location.hash").rsplit("/", 1)[1]
+    shown = e.admin.get(f"campaigns/{campaign}")
+    assert (shown["kind"], shown["incident_id"], shown["selector"]) == ("emergency", "INC-7", "service clara")
+    wait_for("it is over", lambda: e.admin.get(f"campaigns/{campaign}")["completed_at"])
+    page.until("document.querySelector('main .head .state').innerText.includes('completed')", "and the page says so")
+    assert e.inst.certificate(e.own.cert_id)["serial"] != before
+    page.until("document.querySelectorAll('.square.ok').length >= 1")
+    found = dashboard.axe(page)
+    assert not found, found
+    d.clean(page, also=("403",))
+
+
 def test_a_session_that_ends_shows_the_login(site):
     e, d = site
     made = e.admin("POST", "/api/v1/tokens", {"ttl": "1h", "label": "of a browser"})[1]
