@@ -5,7 +5,7 @@ import { useEffect, useRef } from './lib.js';
 
 const LOOK_MS = 10000, FIRST_PAUSE_MS = 1000, LONGEST_PAUSE_MS = 30000;
 const heard = new Set();
-let state = 'off', stop = null;
+let state = 'off', stop = null, me = null, place = { id: null };
 
 export const liveState = () => state;
 
@@ -53,11 +53,10 @@ async function follow(signal, at) {
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function stay(signal) {
-  const at = { id: null };
   let pause = FIRST_PAUSE_MS;
   while (!signal.aborted) {
     try {
-      await follow(signal, at);
+      await follow(signal, place);
       pause = FIRST_PAUSE_MS;
     } catch (e) {
       if (signal.aborted) return;
@@ -67,7 +66,7 @@ async function stay(signal) {
     }
     become('away');
     await wait(pause);
-    tell({ event: 'look' });
+    if (!signal.aborted) tell({ event: 'look' });
   }
 }
 
@@ -79,21 +78,33 @@ async function look(signal) {
   }
 }
 
-export function begin(me) {
-  end();
+/* A browser has six connections for one server, whatever the number of its windows: only one that is seen holds a stream. */
+function run() {
+  if (stop) stop();
+  stop = null;
+  if (!me || document.visibilityState !== 'visible') return;
   const abort = new AbortController();
   stop = () => abort.abort();
   const mayRead = me.permissions.includes('audit:read') && !me.limited_to_services;
   (mayRead ? stay : look)(abort.signal);
 }
 
+export function begin(who) {
+  me = who;
+  place = { id: null };
+  run();
+}
+
 export function end() {
-  if (stop) stop();
-  stop = null;
+  me = null;
+  run();
   state = 'off';
 }
 
-document.addEventListener('visibilitychange', () => tell({ event: 'look' }));
+document.addEventListener('visibilitychange', () => {
+  run();
+  tell({ event: 'look' });
+});
 
 /* Calls fn at most once a second while something happens that concerns it. */
 export function useLive(fn, concerns = () => true) {

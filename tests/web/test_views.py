@@ -56,6 +56,37 @@ def test_every_view_in_light_and_dark_wide_and_narrow(site, language):
     d.clean(page)
 
 
+TEN_THOUSAND = """(() => {
+  const real = window.fetch, row = (n) => ({cert_id: 'c' + String(n).padStart(6, '0'), service: 's', agent: 'a', names: [], status: 'active', served: true, expires_at: null, renew_at: null, open_order: null});
+  window.asked = 0;
+  window.fetch = (address, options) => {
+    if (!address.startsWith('/api/v1/certificates?q=many&')) return real(address, options);
+    window.asked++;
+    const from = Number(new URLSearchParams(address.split('?')[1]).get('cursor') || 0);
+    const body = {items: Array.from({length: 200}, (_, i) => row(from + i)), next_cursor: from + 200 < 10000 ? String(from + 200) : null};
+    return Promise.resolve(new Response(JSON.stringify(body), {headers: {'content-type': 'application/json'}}));
+  };
+})()"""
+
+
+def test_a_long_list_is_no_long_page(site):
+    """Ten thousand rows, page by page as somebody scrolls: what is in the document are those that are seen, and they are the right ones."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    page.run(TEN_THOUSAND)
+    d.go(page, "#/certificates?q=many")
+    rows, box = "[...document.querySelectorAll('.certs .scroll .line')]", "document.querySelector('.certs .scroll')"
+    page.until(f"{rows}.length > 5 && {rows}[0].textContent.includes('c000000')")
+    assert page.run("window.asked") <= 2, "nothing is asked for before somebody comes near"
+    page.until(f"(() => {{ {box}.scrollTop = {box}.scrollHeight; return document.querySelector('.certs .end').textContent.includes('that is all'); }})()", "the end is reached", 300)
+    page.until(f"{rows}.some((r) => r.textContent.includes('c009999'))", "the last one is seen")
+    assert page.run("window.asked") == 50 and page.run(f"{rows}.length") < 80
+    page.run(f"{box}.scrollTop = 5000 * 46")
+    page.until(f"{rows}.some((r) => r.textContent.includes('c005000'))", "the one in the middle")
+    assert page.run(f"{rows}.every((r, i, all) => i === 0 || Number(all[i].textContent.slice(1, 7)) === Number(all[i - 1].textContent.slice(1, 7)) + 1)")
+    d.clean(page)
+
+
 def test_what_a_view_gives_to_a_shell_works_there(site, admin):
     """The command that stands below each view, and the address behind it."""
     e, d = site
