@@ -101,7 +101,21 @@ $(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json
 $(B)/obj/gen/templates.o: $(B)/gen/templates.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-GEN.controller/daemon = $(B)/obj/gen/templates.o
+GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o
+
+# The dashboard: our modules and those that the lock file names, compressed, below one hash of them all.
+WEB         := $(sort $(wildcard controller/web/*.html controller/web/*.css controller/web/*.js controller/web/*.svg))
+WEB_MODULES := controller/web/node_modules
+WEB_TAKEN   := $(WEB_MODULES)/htm/preact/standalone.module.js
+$(WEB_MODULES)/.installed: scripts/web-modules controller/web/package-lock.json
+	$(Q)scripts/web-modules controller/web
+$(B)/gen/web.c: scripts/embed scripts/pack-web $(WEB) $(WEB_MODULES)/.installed
+	@mkdir -p $(@D)
+	$(Q)scripts/pack-web $(B)/gen/web $(WEB) $(WEB_TAKEN)
+	$(Q)scripts/embed web $(B)/gen/web/build.hash $(B)/gen/web/*.gz > $@
+$(B)/obj/gen/web.o: $(B)/gen/web.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 define room_rule
 $$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))

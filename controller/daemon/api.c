@@ -22,14 +22,20 @@
 #include "shared/sys/log.h"
 
 struct api {
-	struct controller *ctl;
-	struct login_limit limit;
-	struct buckets     requests; /* by principal, or by address where nobody is named */
+	struct controller  *ctl;
+	struct login_limit  limit;
+	struct web_sessions sessions;
+	struct buckets      requests; /* by principal, or by address where nobody is named */
 };
 
 struct login_limit *api_login_limit(struct api *api)
 {
 	return &api->limit;
+}
+
+struct web_sessions *api_sessions(struct api *api)
+{
+	return &api->sessions;
 }
 
 int api_make(struct controller *ctl, struct api **ret)
@@ -76,6 +82,8 @@ static const struct {
 	{E_BACKUP_RUNNING, 409},  {E_BACKUP_SPACE, 507},
 	{E_ORDER_NO_TARGET, 409}, {E_ORDER_TOO_LATE, 409},  {E_ORDER_OVER, 409},
 	{E_ROLLOVER_OPEN, 409},   {E_ROLLOVER_STATE, 409},  {E_ROLLOVER_GATE, 409},   {E_ROLLOVER_ROOT, 409},
+	{E_SESSION_OVER, 401},    {E_SESSION_ORIGIN, 403}, {E_SESSION_HEADER, 403}, {E_SESSION_CONFIRM, 403}, {E_SESSION_NONE, 409},
+	{E_SESSION_HOST, 403},    {E_SESSION_OTHER, 403},
 	{E_RESTORE_WAITS, 409},   {E_RESTORE_SIGNER, 409}, {E_RESTORE_NOTHING, 409},
 };
 

@@ -9,6 +9,9 @@
 #include "controller/core/rights.h"
 #include "controller/daemon/controller.h"
 #include "controller/daemon/http_server.h"
+#include "controller/daemon/web_session.h"
+
+#define API_SESSION "/api/v1/session"
 
 enum { API_PARAMS_MAX = 2, API_PARAM_SIZE = 80, API_PAGE = 100, API_PAGE_MAX = 500, API_DEPTH_MAX = 32, API_VALUES_MAX = 100000 };
 
@@ -45,6 +48,7 @@ struct api_call {
 	enum api_by             by;
 	struct token            token; /* API_BY_TOKEN */
 	bool                    token_well_formed;
+	struct web_session     *session; /* it came by one, which holds what `by` says; good on this turn of the loop */
 	struct caller           caller;
 	struct kept_request    *kept; /* it came with an Idempotency-Key */
 	json_t                 *body; /* object, or NULL without a body */
@@ -71,7 +75,8 @@ int64_t api_body_max(void *ctx, const struct http_request *q);
 const struct api_route *api_routes(size_t *ret_n);
 
 /* Of the whole installation. */
-struct login_limit *api_login_limit(struct api *api);
+struct login_limit  *api_login_limit(struct api *api);
+struct web_sessions *api_sessions(struct api *api);
 
 /* Who is it, and may it use the route? Fills principal and caller. E_API_UNAUTHENTICATED, E_API_FORBIDDEN, E_RIGHTS_LIMIT: `why` is filled.
  * (api_identity.c) */

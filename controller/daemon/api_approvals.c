@@ -9,8 +9,7 @@
 #include "controller/daemon/people_json.h"
 #include "shared/base/text.h"
 
-/* Requests about a service are seen by those whose service it is, the others by those who have no limit. */
-static bool visible(const struct api_call *call, const struct approval *a)
+bool api_approval_visible(const struct api_call *call, const struct approval *a)
 {
 	return a->service[0] != '\0' ? rights_service(&call->principal, a->service) : !rights_limited(&call->principal);
 }
@@ -53,7 +52,7 @@ int api_approval_list(struct api_call *call, struct store_view *view)
 		char    last[ID_TEXT_SIZE];
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
-			if (visible(call, &rows[i]))
+			if (api_approval_visible(call, &rows[i]))
 				json_array_append_new(items, shown(call, &rows[i]));
 		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].approval_id, last) : NULL);
 	}
@@ -65,7 +64,7 @@ static int approval_of(struct api_call *call, struct store_view *view, struct ap
 {
 	struct id id;
 	int       r = id_parse(call->params[0], &id) < 0 ? E_NOT_FOUND : view_approval(view, id, ret);
-	if (r == 0 && !visible(call, ret))
+	if (r == 0 && !api_approval_visible(call, ret))
 		r = E_NOT_FOUND;
 	return r < 0 ? refuse(&call->why, r, call->params[0], "there is no such request") : 0;
 }

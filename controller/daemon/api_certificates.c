@@ -7,6 +7,7 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/archive_file.h"
+#include "controller/daemon/cert_search.h"
 #include "controller/daemon/order_window.h"
 #include "controller/daemon/service_policy.h"
 #include "controller/daemon/template_json.h"
@@ -14,7 +15,7 @@
 #include "shared/base/times.h"
 #include "shared/wire/wire.h"
 
-enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16, POLICIES = 8 };
+enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16, POLICIES = 8, LOOKED_AT = 20000 };
 
 struct policy {
 	struct template template; /* with what its service says; template_id "" = none */
@@ -83,11 +84,72 @@ json_t *api_certificate_json(struct store_view *view, const struct certificate *
 	return json;
 }
 
+/* What a list is narrowed to beyond what the store does. */
+struct narrowing {
+	const char *text;   /* "" = any */
+	int         status; /* enum cert_status, or -1 */
+	bool        unserved;
+};
+
+static int narrowing_read(struct api_call *call, struct narrowing *ret)
+{
+	const char *text = api_arg(call, "q"), *status = api_arg(call, "status");
+	*ret = (struct narrowing){.text = text != NULL ? text : "", .status = -1, .unserved = api_arg(call, "served") != NULL};
+	if (strlen(ret->text) >= SEARCH_SIZE)
+		return refuse(&call->why, E_API_BODY, "q", "must have at most %d characters", SEARCH_SIZE - 1);
+	for (int i = 0; status != NULL && i < CERT_STATUS_COUNT; i++)
+		if (text_equal(status, cert_status_name((enum cert_status)i)))
+			ret->status = i;
+	return 0;
+}
+
+static void add_if_meant(struct beside *b, const struct narrowing *what, const struct certificate *c, json_t *items)
+{
+	if (!cert_search_fits(c, what->text) || (what->status >= 0 && (int)policy_status(c, template_of(b, c), b->now) != what->status))
+		return;
+	json_t *json = certificate_json(b, c);
+	if (what->unserved && !json_is_false(json_object_get(json, "served")))
+		json_decref(json);
+	else
+		json_array_append_new(items, json);
+}
+
+/* Pages of the store until the answer's is full; one call looks at a bounded part of the list, so it may give fewer rows than there are. */
+static int collect(struct api_call *call, struct store_view *view, const struct cert_filter *filter, const struct narrowing *what, char after[API_PARAM_SIZE],
+		   size_t limit, json_t *items, bool *ret_more)
+{
+	bool                narrow = what->text[0] != '\0' || what->status >= 0 || what->unserved;
+	struct certificate *rows = calloc(limit, sizeof(*rows));
+	struct beside      *b = beside_new(view, call->now_at);
+	size_t              n = limit;
+	int                 r = rows != NULL ? 0 : E_NOMEM;
+	for (size_t seen = 0; r == 0 && n == limit && json_array_size(items) < limit && seen < LOOKED_AT; seen += n) {
+		size_t room = limit - json_array_size(items);
+		r = view_certificates(view, filter, after, rows, limit, &n);
+		for (size_t i = 0; r == 0 && i < n && room > 0; i++) {
+			size_t before = json_array_size(items);
+			if (rights_service(&call->principal, rows[i].service))
+				add_if_meant(b, what, &rows[i], items);
+			text_cut(after, API_PARAM_SIZE, rows[i].cert_id);
+			room -= json_array_size(items) - before;
+			if (room == 0 && i + 1 < n)
+				n = limit; /* the rest of these is for the next page */
+		}
+		if (!narrow)
+			break;
+	}
+	*ret_more = n == limit;
+	free(b);
+	free(rows);
+	return r;
+}
+
 int api_cert_list(struct api_call *call, struct store_view *view)
 {
 	char               after[API_PARAM_SIZE];
 	size_t             limit;
-	size_t             n;
+	bool               more = false;
+	struct narrowing   what = {.text = ""};
 	struct cert_filter filter = {
 		.service = api_arg(call, "service"),
 		.agent = api_arg(call, "agent"),
@@ -97,22 +159,16 @@ int api_cert_list(struct api_call *call, struct store_view *view)
 	int r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
+	if (r == 0)
+		r = narrowing_read(call, &what);
 	if (r < 0)
 		return r;
-	struct certificate *rows = calloc(limit, sizeof(*rows));
-	if (rows == NULL)
-		return E_NOMEM;
-	r = view_certificates(view, &filter, after, rows, limit, &n);
-	if (r == 0) {
-		json_t        *items = json_array();
-		struct beside *b = beside_new(view, call->now_at);
-		for (size_t i = 0; i < n; i++)
-			if (rights_service(&call->principal, rows[i].service))
-				json_array_append_new(items, certificate_json(b, &rows[i]));
-		free(b);
-		call->answer = api_page(call, items, n == limit ? rows[n - 1].cert_id : NULL);
-	}
-	free(rows);
+	json_t *items = json_array();
+	r = collect(call, view, &filter, &what, after, limit, items, &more);
+	if (r == 0)
+		call->answer = api_page(call, items, more ? after : NULL);
+	else
+		json_decref(items);
 	return r;
 }
 

@@ -1,5 +1,5 @@
 /* api_identity.c - room controller/daemon: who an admin request comes from, and whether it may use its route.
- * The local socket's peer is judged by its uid, everybody else by a token or a client certificate. Never: what a route does. */
+ * The local socket's peer is judged by its uid, everybody else by a token, a client certificate, or a session that one of them opened. Never: what a route does. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +8,11 @@
 #include "controller/daemon/login_cert.h"
 #include "controller/daemon/login_limit.h"
 #include "controller/daemon/people.h"
+#include "controller/daemon/web_origin.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/conf/controller_conf.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
 static void caller_set(struct api_call *call, const struct principal *p)
@@ -32,18 +34,23 @@ static int by_socket(struct api_call *call, uid_t uid)
 	return 0;
 }
 
-static int token_find(struct api_call *call, const char *authorization, struct token *ret)
+static int token_known(struct api_call *call, struct hash hash, struct token *ret)
 {
-	struct hash hash;
-	if (!text_starts(authorization, "Bearer ") || token_pat_check(authorization + 7, &hash) < 0)
-		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "this is not a whole vcc_pat_ token");
-	call->token_well_formed = true;
 	int r = view_token_by_hash(controller_view(call->ctl), hash, ret);
 	if (r < 0 && r != E_NOT_FOUND)
 		return refuse(&call->why, r, "token", "the store cannot be read");
 	if (r < 0 || ret->revoked_at != 0 || ret->expires_at <= call->now_at)
 		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "the token is unknown, revoked or expired");
 	return 0;
+}
+
+static int token_find(struct api_call *call, const char *authorization, struct token *ret)
+{
+	struct hash hash;
+	if (!text_starts(authorization, "Bearer ") || token_pat_check(authorization + 7, &hash) < 0)
+		return refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "this is not a whole vcc_pat_ token");
+	call->token_well_formed = true;
+	return token_known(call, hash, ret);
 }
 
 /* A well-formed token that is none is a try. Beyond the limit nothing new is believed from there, good or not; a token that was in use within
@@ -63,12 +70,10 @@ static int limit_tries(struct api_call *call, const struct http_request *q, int 
 	return found;
 }
 
-static int by_token(struct api_call *call, const struct http_request *q)
+/* What the token in `call` stands for. */
+static int as_token(struct api_call *call)
 {
 	struct principal whole;
-	int              r = limit_tries(call, q, token_find(call, q->authorization, &call->token));
-	if (r < 0)
-		return r;
 	if (view_principal(controller_view(call->ctl), call->token.principal, &whole) < 0 || whole.disabled)
 		return refuse(&call->why, E_API_UNAUTHENTICATED, call->token.principal, "the principal is gone or disabled");
 	if (!rights_narrow(&whole, call->token.roles, call->token.services, &call->principal))
@@ -81,14 +86,56 @@ static int by_token(struct api_call *call, const struct http_request *q)
 	return 0;
 }
 
-static int by_certificate(struct api_call *call, const struct http_request *q)
+static int by_token(struct api_call *call, const struct http_request *q)
 {
-	int r = login_cert_find(controller_view(call->ctl), q->cert_serial, q->cert_fingerprint, call->now_at, &call->principal, &call->why);
+	int r = limit_tries(call, q, token_find(call, q->authorization, &call->token));
+	return r < 0 ? r : as_token(call);
+}
+
+static int as_certificate(struct api_call *call, struct serial serial, struct hash fingerprint)
+{
+	int r = login_cert_find(controller_view(call->ctl), serial, fingerprint, call->now_at, &call->principal, &call->why);
 	if (r < 0)
 		return r;
 	call->by = API_BY_CERTIFICATE;
 	caller_set(call, &call->principal);
-	call->caller.credential = q->cert_fingerprint;
+	call->caller.credential = fingerprint;
+	return 0;
+}
+
+/* What a session stands for is asked anew each time: a token or certificate that ended has ended its sessions. */
+static int by_session(struct api_call *call, const struct http_request *q)
+{
+	int64_t             now = clock_monotonic();
+	struct web_session *s = web_session_find(api_sessions(call->api), q->session, now);
+	if (s == NULL)
+		return refuse(&call->why, E_SESSION_OVER, "session", "it was ended, not used for 15 minutes, or is 8 hours old");
+	int r = s->by_certificate ? as_certificate(call, s->serial, s->fingerprint) : token_known(call, s->token, &call->token);
+	if (r == 0 && !s->by_certificate)
+		r = as_token(call);
+	if (r == E_API_UNAUTHENTICATED) {
+		web_session_end(s);
+		return refuse(&call->why, E_SESSION_OVER, "session", "the token or certificate it was opened with is good no more");
+	}
+	bool fits = r == 0 && web_session_header_fits(q->session, q->header_token);
+	if (fits)
+		s->used_at = now;
+	else if (r == 0 && !text_equal(q->method, "GET"))
+		return refuse(&call->why, E_SESSION_HEADER, "X-Vcc-Session", q->header_token[0] != '\0' ? "it is that of another session" : "it is missing");
+	call->session = s;
+	return r;
+}
+
+/* What a stolen hour of a session must not suffice for: ends of trust, other people's agreement, and ways in that outlive it. */
+static const enum permission confirmed[] = {PERM_CERT_EMERGENCY, PERM_CA_MANAGE, PERM_APPROVAL_DECIDE, PERM_PRINCIPAL_MANAGE, PERM_TOKEN_OWN};
+
+static int confirmation_check(struct api_call *call, const struct http_request *q)
+{
+	if (call->session == NULL || text_equal(q->method, "GET") || web_session_confirmed(call->session, clock_monotonic()))
+		return 0;
+	for (size_t i = 0; i < N_ELEMENTS(confirmed); i++)
+		if (call->route->permission == confirmed[i])
+			return refuse(&call->why, E_SESSION_CONFIRM, permission_name(confirmed[i]), "the session was not confirmed within the last five minutes");
 	return 0;
 }
 
@@ -111,6 +158,29 @@ static bool is_opened(const struct api_call *call)
 	return call->route->act == api_metrics && controller_conf_of(call->ctl)->metrics_open;
 }
 
+/* A browser shows a client certificate to whoever asks, unasked: it opens a session by it, and does nothing else. */
+static int by_browser(struct api_call *call, const struct http_request *q)
+{
+	bool opens = text_equal(call->route->path, API_SESSION) && text_equal(q->method, "POST");
+	int  r = web_origin_check(q, controller_conf_of(call->ctl), &call->why);
+	if (r < 0)
+		return r;
+	if (opens && q->has_cert)
+		return as_certificate(call, q->cert_serial, q->cert_fingerprint);
+	if (q->session[0] != '\0')
+		return by_session(call, q);
+	return refuse(&call->why, E_API_UNAUTHENTICATED, "session", "nobody is logged in");
+}
+
+/* Whether somebody is logged in may be asked by whoever is not: a page asks before it knows. */
+static int if_any_session(struct api_call *call, const struct http_request *q)
+{
+	if (!text_equal(call->route->path, API_SESSION) || q->session[0] == '\0')
+		return 0;
+	int r = by_browser(call, q);
+	return r == E_SESSION_OVER || r == E_API_UNAUTHENTICATED ? 0 : r;
+}
+
 int api_identify(struct api_call *call, const struct http_request *q)
 {
 	int r;
@@ -118,11 +188,17 @@ int api_identify(struct api_call *call, const struct http_request *q)
 		r = by_socket(call, q->peer_uid);
 	else if (q->authorization[0] != '\0')
 		r = by_token(call, q);
-	else if (call->route->permission == PERM_NONE || is_opened(call))
+	else if (call->route->permission == PERM_NONE)
+		return if_any_session(call, q);
+	else if (is_opened(call))
 		return 0;
+	else if (web_is_browser(q) || (q->session[0] != '\0' && !q->has_cert))
+		r = by_browser(call, q);
 	else if (q->has_cert)
-		r = by_certificate(call, q);
+		r = as_certificate(call, q->cert_serial, q->cert_fingerprint);
 	else
 		r = refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "neither a bearer token nor a client certificate of ours was given");
-	return r < 0 ? r : may_use(call);
+	if (r == 0)
+		r = may_use(call);
+	return r < 0 ? r : confirmation_check(call, q);
 }

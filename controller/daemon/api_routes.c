@@ -13,6 +13,13 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/status", PERM_CERT_READ, SCOPE_OPEN, "The checks of readyz, for people.", NULL, api_status_show, NULL},
 	{"GET", "/api/v1/whoami", PERM_CERT_READ, SCOPE_OPEN, "Who the caller is and may do.", NULL, api_whoami, NULL},
 
+	{"GET", "/api/v1/overview", PERM_CERT_READ, SCOPE_FILTERED, "What needs somebody, what ends when, and when it was proved last.", api_overview, NULL, api_overview_enrich},
+	{"GET", "/api/v1/errors/{code}", PERM_CERT_READ, SCOPE_OPEN, "What a code of ours means, and what to do.", NULL, api_error_show, NULL},
+	{"GET", API_SESSION, PERM_NONE, SCOPE_OPEN, "The browser's session, with the header token that changes need; all null without one.", NULL, api_session_show, NULL},
+	{"POST", API_SESSION, PERM_CERT_READ, SCOPE_OPEN, "Opens a session for a browser by a token or a client certificate: a cookie, good for 15 idle minutes and 8 hours.", NULL, api_session_open, NULL},
+	{"POST", API_SESSION "/confirm", PERM_CERT_READ, SCOPE_OPEN, "Proves once more who uses the session: for emergencies, CAs, approvals, principals and tokens, for five minutes.", NULL, api_session_confirm, NULL},
+	{"POST", API_SESSION "/logout", PERM_CERT_READ, SCOPE_OPEN, "Ends the session at once.", NULL, api_session_logout, NULL},
+
 	{"GET", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "The last backup of this run, or the one being made.", NULL, api_backup_show, NULL},
 	{"POST", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "Copies the database into the state folder while everything goes on.", NULL, api_backup_make, NULL},
 	{"GET", "/api/v1/restore", PERM_CA_MANAGE, SCOPE_WHOLE, "Was the database restored, and does that wait for somebody?", NULL, api_restore_show, NULL},

@@ -10,7 +10,18 @@ void api_healthz(struct api_call *call);
 void api_readyz(struct api_call *call);
 void api_status_show(struct api_call *call);
 void api_whoami(struct api_call *call);
+void api_error_show(struct api_call *call);
 int  api_openapi(struct api_call *call, struct store_view *view);
+
+/* api_overview.c */
+int  api_overview(struct api_call *call, struct store_view *view);
+void api_overview_enrich(struct api_call *call);
+
+/* api_session.c */
+void api_session_show(struct api_call *call);
+void api_session_open(struct api_call *call);
+void api_session_confirm(struct api_call *call);
+void api_session_logout(struct api_call *call);
 
 /* api_backup.c */
 void api_backup_show(struct api_call *call);
@@ -32,6 +43,8 @@ void api_token_revoke(struct api_call *call);
 /* api_approvals.c */
 int  api_approval_list(struct api_call *call, struct store_view *view);
 int  api_approval_show(struct api_call *call, struct store_view *view);
+/* Requests about a service are seen by those whose service it is, the others by those who have no limit. */
+bool api_approval_visible(const struct api_call *call, const struct approval *a);
 void api_approval_approve(struct api_call *call);
 void api_approval_reject(struct api_call *call);
 

@@ -5,6 +5,7 @@
 #include "controller/daemon/contract.h"
 #include "controller/daemon/loop_watch.h"
 #include "controller/daemon/people_json.h"
+#include "shared/base/text.h"
 
 enum { OCSP_PATIENCE_MS = 60 * 1000 }; /* the first responders are ordered after a start */
 
@@ -103,6 +104,19 @@ void api_whoami(struct api_call *call)
 	json_object_set_new(o, "public_url", json_string(controller_public_url(call->ctl)));
 	json_object_set_new(o, "version", json_string(VCC_VERSION));
 	api_finish(call, 200, o);
+}
+
+void api_error_show(struct api_call *call)
+{
+	char                  code[ERR_CODE_SIZE];
+	int64_t               number = 0;
+	const char           *text = call->params[0];
+	const struct err_row *row = text_starts(text, "VCC-") && text_i64(text + 4, 1, 9999, &number) == 0 ? err_find((int)number) : NULL;
+	if (row == NULL)
+		api_refuse(call, E_NOT_FOUND, text, "there is no such code");
+	else
+		api_finish(call, 200, json_pack("{s:s, s:s, s:s, s:s}", "code", err_code(row->number, code), "what", row->what, "next", row->next, "kind",
+						err_kind_name(row->kind)));
 }
 
 int api_openapi(struct api_call *call, struct store_view *view)

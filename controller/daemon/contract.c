@@ -111,7 +111,9 @@ TABLE(approval_args, {"state", API_TEXT, 0, NULL, "waiting,all", NULL});
 TABLE(agent_args, {"state", API_TEXT, 0, NULL, "all", "also removed ones"});
 TABLE(target_args, {"agent", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(cert_args, {"service", API_TEXT, 0, NULL, NULL, NULL}, {"agent", API_TEXT, 0, NULL, NULL, NULL},
-      {"template_id", API_TEXT, 0, NULL, NULL, NULL});
+      {"template_id", API_TEXT, 0, NULL, NULL, NULL}, {"q", API_TEXT, 0, NULL, NULL, "words of names, hosts, services, numbers"},
+      {"status", API_TEXT, 0, NULL, "requested,issued,active,expiring,expired,suspended,revoked", NULL},
+      {"served", API_TEXT, 0, NULL, "no", "those of which another certificate is served"});
 TABLE(renewal_args, {"cert_id", API_TEXT, 0, NULL, NULL, NULL}, {"status", API_TEXT, 0, NULL, "paused", "those that gave up for now"});
 TABLE(template_args, {"version", API_INTEGER, 0, NULL, NULL, "default: the one in force"});
 TABLE(campaign_args, {"members", API_TEXT, 0, NULL, "no", "leave the lists out"});
@@ -142,6 +144,13 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/openapi.json", API_200, SHAPE_ONE, NULL, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/status", API_200, SHAPE_ONE, &object_state, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/whoami", API_200, SHAPE_ONE, &object_whoami, NULL, NULL, NULL, NULL},
+
+	{"GET", "/api/v1/overview", API_200, SHAPE_ONE, &object_overview, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/errors/{code}", API_200, SHAPE_ONE, &object_error, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/session", API_200, SHAPE_ONE, &object_session, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/session", API_201, SHAPE_ONE, &object_session, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/session/confirm", API_200, SHAPE_ONE, &object_session, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/session/logout", API_200, SHAPE_ONE, &object_session, NULL, NULL, NULL, no_fields},
 
 	{"GET", "/api/v1/principals", API_200, SHAPE_PAGE, &object_principal, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/principals", API_201 | API_202, SHAPE_ONE, &object_principal, &object_waiting, NULL, NULL, principal_body},

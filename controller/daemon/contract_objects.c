@@ -54,6 +54,29 @@ OBJECT(whoami, "Whoami", NULL, F("principal", API_TEXT, 0), F("person", API_TEXT
        F("limited_to_services", API_BOOL, 0), SOME_OF("roles", 0, API_ROLES), F("permissions", API_TEXTS, 0), F("services", API_TEXTS, 0),
        F("domain", API_TEXT, 0), F("organisation", API_TEXT, 0), F("public_url", API_TEXT, 0), F("version", API_TEXT, 0));
 
+PART(attention, "Attention", NULL, F("overdue", API_INTEGER, 0), F("expired", API_INTEGER, 0), F("not_served", API_INTEGER, 0),
+     F("changed_files", API_INTEGER, 0), F("targets_failing", API_INTEGER, 0), F("approvals_waiting", API_INTEGER, API_NULL),
+     F("renewals_paused", API_INTEGER, 0), F("campaigns_open", API_INTEGER, 0), F("campaigns_halted", API_INTEGER, 0));
+
+PART(status_counts, "StatusCounts", NULL, F("requested", API_INTEGER, 0), F("issued", API_INTEGER, 0), F("active", API_INTEGER, 0),
+     F("expiring", API_INTEGER, 0), F("expired", API_INTEGER, 0), F("suspended", API_INTEGER, 0), F("revoked", API_INTEGER, 0));
+
+/* Weeks from now: this one, the next ones, the last number is of all that is later. */
+PART(service_sum, "ServiceSum", NULL, F("service", API_TEXT, 0), F("total", API_INTEGER, 0), F("active", API_INTEGER, 0),
+     F("expiring", API_INTEGER, 0), F("expired", API_INTEGER, 0), F("not_served", API_INTEGER, 0), F("ends", API_ANY, 0), F("renews", API_ANY, 0));
+
+OBJECT(overview, "Overview", NULL, F("generated_at", API_TIME, 0), F("certificates", API_INTEGER, 0), OBJ("attention", 0, &object_attention),
+       OBJ("by_status", 0, &object_status_counts), F("targets", API_INTEGER, 0), F("agents", API_INTEGER, 0),
+       F("agents_connected", API_INTEGER, API_NULL), F("proved_at", API_TIME, API_NULL), LIST("services", &object_service_sum),
+       F("certificates_of_other_services", API_INTEGER, 0));
+
+OBJECT(error, "Error", NULL, F("code", API_CODE, 0), F("what", API_TEXT, 0), F("next", API_TEXT, 0), ONE_OF("kind", 0, "retry,denied,peer,local,bug"));
+
+/* All null: the caller came by a token or a certificate itself. */
+OBJECT(session, "Session", NULL, F("principal", API_TEXT, API_NULL), ONE_OF("by", API_NULL, "token,client certificate"), F("opened_at", API_TIME, API_NULL),
+       F("ends_at", API_TIME, API_NULL), F("idle_seconds", API_INTEGER, API_NULL), F("confirmed_until", API_TIME, API_NULL),
+       F("header_token", API_TEXT, API_NULL));
+
 OBJECT(approval, "Approval", NULL, F("approval_id", API_ID, 0), F("kind", API_TEXT, 0), F("object", API_TEXT, 0),
        F("service", API_TEXT, API_NULL), OBJ("what", API_NULL, NULL), F("hash", API_HASH, 0), F("requester", API_TEXT, 0),
        F("person", API_TEXT, API_NULL), ONE_OF("status", 0, "waiting,approved,rejected,cancelled"), F("created_at", API_TIME, 0),

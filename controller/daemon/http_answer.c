@@ -44,8 +44,19 @@ void http_call_write_next(struct http_call *c)
 	lws_callback_on_writable(c->wsi);
 }
 
+/* Of every answer on the admin port: nothing of it is to be taken for a page, or into one of somebody else's. */
+static void add_guards(struct http_call *c)
+{
+	static const char *const guards[][2] = {
+		{"content-security-policy", "default-src 'none'; frame-ancestors 'none'"}, {"x-content-type-options", "nosniff"}, {"cross-origin-resource-policy", "same-origin"}};
+	for (size_t i = 0; c->listener->which == HTTP_ADMIN && i < N_ELEMENTS(guards); i++)
+		if (http_call_given(c, guards[i][0]) == NULL)
+			http_call_header(c, guards[i][0], guards[i][1]);
+}
+
 static int send_head(struct http_call *c)
 {
+	add_guards(c);
 	unsigned char  buffer[LWS_PRE + 4096];
 	unsigned char *start = buffer + LWS_PRE;
 	unsigned char *p = start;

@@ -7,7 +7,7 @@
 
 #include "controller/daemon/http_server.h"
 
-enum { HEADERS_MAX = 8, HEADER_SIZE = 320 };
+enum { HEADERS_MAX = 12, HEADER_SIZE = 320 };
 
 struct listener {
 	struct http_server *server;

@@ -8,6 +8,8 @@
 #include "controller/daemon/tls_http.h"
 #include "shared/base/text.h"
 
+enum { COOKIES_MAX = 4096 };
+
 static const struct {
 	enum lws_token_indexes token;
 	const char            *method;
@@ -63,6 +65,37 @@ static uid_t peer_uid(struct lws *wsi)
 	return cred.uid;
 }
 
+/* One cookie of the header; other servers of this host put theirs beside it, whatever their port. */
+static void cookie_copy(struct lws *wsi, const char *name, char *to, size_t size)
+{
+	char   all[COOKIES_MAX];
+	size_t n = strlen(name);
+	if (lws_hdr_copy(wsi, all, sizeof(all), WSI_TOKEN_HTTP_COOKIE) <= 0)
+		return;
+	for (char *at = all, *rest; at != NULL; at = rest) {
+		at += strspn(at, " ");
+		rest = strchr(at, ';');
+		if (rest != NULL)
+			*rest++ = '\0';
+		if (strncmp(at, name, n) == 0 && at[n] == '=' && text_copy(to, size, at + n + 1) == 0)
+			return;
+	}
+}
+
+/* What a browser says beside the request. */
+static int browser_copy(struct lws *wsi, struct http_request *q)
+{
+	int r = header_copy(wsi, WSI_TOKEN_HOST, q->host, sizeof(q->host));
+	if (r == 0)
+		r = header_copy(wsi, WSI_TOKEN_ORIGIN, q->origin, sizeof(q->origin));
+	if (r == 0)
+		r = custom_copy(wsi, "sec-fetch-site:", q->fetch_site, sizeof(q->fetch_site));
+	if (r == 0)
+		r = custom_copy(wsi, "x-vcc-session:", q->header_token, sizeof(q->header_token));
+	cookie_copy(wsi, HTTP_COOKIE, q->session, sizeof(q->session));
+	return r;
+}
+
 int http_read_request(struct lws *wsi, enum http_listener which, struct http_request *q)
 {
 	q->listener = which;
@@ -101,6 +134,8 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 		r = custom_copy(wsi, "prefer:", q->prefer, sizeof(q->prefer));
 	if (r == 0)
 		r = custom_copy(wsi, "last-event-id:", q->last_event_id, sizeof(q->last_event_id));
+	if (r == 0 && which == HTTP_ADMIN)
+		r = browser_copy(wsi, q);
 	return r == 0 ? args_copy(wsi, q) : r;
 }
 

@@ -25,7 +25,10 @@ enum {
 	HTTP_PATH_SIZE = 512,
 	HTTP_ARGS_MAX = 16,
 	HTTP_ARG_SIZE = 256,
+	HTTP_HOST_SIZE = 264,
 };
+
+#define HTTP_COOKIE "__Host-vcc"
 
 struct http_request {
 	enum http_listener listener;
@@ -42,6 +45,11 @@ struct http_request {
 	char               if_modified_since[40];
 	char               prefer[64];
 	char               last_event_id[24];
+	char               host[HTTP_HOST_SIZE];
+	char               origin[HTTP_HOST_SIZE + 8];
+	char               fetch_site[16];   /* Sec-Fetch-Site */
+	char               session[48];      /* of the cookie __Host-vcc; "" = none, or none of ours */
+	char               header_token[48]; /* X-Vcc-Session */
 	uid_t              peer_uid; /* HTTP_LOCAL only */
 	char               address[48]; /* HTTP_ADMIN: the peer, as inet_ntop() writes it */
 	bool               has_cert; /* HTTP_ADMIN: a client certificate was shown, and its key is there */
@@ -71,7 +79,7 @@ void http_server_free(struct http_server *s);
 
 const struct http_request *http_call_request(const struct http_call *c);
 const char                *http_call_arg(const struct http_call *c, const char *name); /* value, or NULL */
-/* Extra answer headers, at most 8; over-long ones are dropped. Before http_call_answer(). */
+/* Extra answer headers, at most 12; over-long ones are dropped. Before http_call_answer(). */
 void http_call_header(struct http_call *c, const char *name, const char *value);
 /* Value of such a header, or NULL. */
 const char *http_call_given(const struct http_call *c, const char *name);

@@ -6,6 +6,7 @@
 
 #include "controller/daemon/api.h"
 #include "controller/daemon/public_http.h"
+#include "controller/daemon/web_files.h"
 #include "shared/conf/controller_conf.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
@@ -30,8 +31,11 @@ static int64_t body_max(void *ctx, const struct http_request *q)
 static void handle(void *ctx, struct http_call *call)
 {
 	struct listeners *l = ctx;
-	if (http_call_request(call)->listener == HTTP_PUBLIC)
+	const struct http_request *q = http_call_request(call);
+	if (q->listener == HTTP_PUBLIC)
 		public_http_handle(l->ctl, call);
+	else if (q->listener == HTTP_ADMIN && web_files_own(q->path))
+		web_files_handle(controller_conf_of(l->ctl), call);
 	else
 		api_handle(l->api, call);
 }

@@ -329,8 +329,10 @@ static json_t *components_json(json_t *schemas)
 	                            "stands in the log and in the audit trail, too", "schema", "type", "string", "format", "uuid", "Location",
 	                            "description", "where the work can be watched", "schema", "type", "string");
 	json_object_set_new(headers, "ETag", json_pack("{s:s, s:{s:s}}", "description", "the version", "schema", "type", "string"));
-	json_t *security = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "token", "type", "http", "scheme", "bearer", "bearerFormat", "vcc_pat_",
-	                             "certificate", "type", "mutualTLS", "description", "a client certificate whose template has the purpose admin");
+	json_t *security = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}, s:{s:s, s:s, s:s, s:s}}", "token", "type", "http", "scheme", "bearer", "bearerFormat", "vcc_pat_",
+	                             "certificate", "type", "mutualTLS", "description", "a client certificate whose template has the purpose admin",
+	                             "session", "type", "apiKey", "in", "cookie", "name", HTTP_COOKIE, "description",
+	                             "of a browser; changes need the header X-Vcc-Session and come from our own pages");
 	return json_pack("{s:o, s:{s:o}, s:o, s:o, s:o}", "schemas", schemas, "responses", "Refused", refused, "parameters", parameters,
 	                 "headers", headers, "securitySchemes", security);
 }
@@ -353,10 +355,10 @@ json_t *openapi_json(void)
 			*p = (char)tolower((unsigned char)*p);
 		json_object_set_new(path, method, operation_json(&routes[i], schemas));
 	}
-	json_t *o = json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}, {s:[]}]}", "openapi", "3.1.0", "info", "title", "VCC PKI admin API", "version",
+	json_t *o = json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}, {s:[]}, {s:[]}]}", "openapi", "3.1.0", "info", "title", "VCC PKI admin API", "version",
 	                      VCC_VERSION, "description",
 	                      "Certificates, their renewal, hosts, people and the audit trail. Answers may gain fields; those here stay.",
-	                      "security", "token", "certificate");
+	                      "security", "token", "certificate", "session");
 	json_object_set_new(o, "servers", json_pack("[{s:s}]", "url", "/"));
 	json_object_set_new(o, "paths", paths);
 	json_object_set_new(o, "components", components_json(schemas));

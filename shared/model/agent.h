@@ -233,7 +233,10 @@ struct policy_walk {
 	X(PEERS_DECLARED, "relying_party_declared")                                                                \
 	X(CA_EMERGENCY, "ca_rollover_emergency")                                                                      \
 	X(TRUST_BUNDLE, "trust_bundle_stored")                                                                        \
-	X(TRUST_RELEASED, "trust_bundle_released")
+	X(TRUST_RELEASED, "trust_bundle_released")                                                                    \
+	X(SESSION_OPENED, "session_opened")                                                                           \
+	X(SESSION_CONFIRMED, "session_confirmed")                                                                     \
+	X(SESSION_ENDED, "session_ended")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -201,7 +201,7 @@ def test_a_reason_is_one_line_of_text(api, field):
 
 def test_unknown_paths_and_methods(api):
     problem(api("GET", "/api/v1/nothing"), 404, "VCC-3102")
-    problem(api("GET", "/"), 404, "VCC-3102")
+    problem(api("GET", "/nothing"), 404, "VCC-3102")
     problem(api("DELETE", "/api/v1/agents"), 405, "VCC-3103")
     problem(api("GET", "/api/v1/certificates/%2e%2e"), 404, api("GET", "/api/v1/certificates/%2e%2e")[1]["code"])
 

@@ -56,7 +56,7 @@ class Site:
         there = {"cert_id": self.host.cert_id, "target_id": self.host.cert_id, "service_name": self.host.service, "template_id": "clara_service_auth",
                  "seq": "0", "issuer_id": "code-signing-1", "approval_id": self.request["approval_id"], "token_id": str(uuid.UUID(int=7)),
                  "renewal_id": self.estate.admin.get(f"renewals?cert_id={self.host.cert_id}")["items"][0]["renewal_id"] if "{renewal_id}" in operation.path else "",
-                 "campaign_id": self.campaign, "drill_id": self.drill, "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
+                 "campaign_id": self.campaign, "drill_id": self.drill, "code": "VCC-3100", "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
         path = operation.path
         for p in operation.params:
             if p["in"] == "path":

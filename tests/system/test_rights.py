@@ -79,7 +79,7 @@ def fill(estate, path, service):
     template = "clara_service_auth"
     for name, value in {"cert_id": host.cert_id, "target_id": host.cert_id, "service_name": service, "template_id": template, "seq": "0", "issuer_id": "service-1",
                         "approval_id": estate.requests[service]["approval_id"], "token_id": str(uuid.uuid4()), "campaign_id": estate.campaigns[service],
-                        "drill_id": estate.drills[service]}.items():
+                        "drill_id": estate.drills[service], "code": "VCC-3100"}.items():
         path = path.replace("{%s}" % name, value)
     return path.replace("{name}", host.name if "/agents/" in path else "admin")
 

@@ -1,0 +1,99 @@
+/* api.js - asks the admin API, as every other client does: same routes, same rights, same refusals.
+ * The cookie goes by itself; the header token, which no other page can read, is kept in memory alone. */
+
+let headerToken = null;
+let onOver = () => {};
+let onConfirm = async () => false;
+
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || String(status));
+    this.status = status;
+    this.body = body;
+  }
+}
+
+/* `over`: the session is no more. `confirm`: asks a person to prove who it is; true = it was proved. */
+export function listen(over, confirm) {
+  onOver = over;
+  onConfirm = confirm;
+}
+
+/* By hand: a person asked for it, so the session was used. What a page asks by itself does not keep a session alive. */
+async function send(method, path, { body, byHand = true, bearer, signal, key, accept } = {}) {
+  const headers = {};
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (headerToken && (byHand || method !== 'GET')) headers['X-Vcc-Session'] = headerToken;
+  if (bearer) headers.Authorization = 'Bearer ' + bearer;
+  if (key) headers['Idempotency-Key'] = key;
+  Object.assign(headers, accept);
+  let answer;
+  try {
+    answer = await fetch('/api/v1/' + path, { method, headers, signal, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (e) {
+    if (e.name === 'AbortError') throw e;
+    throw new Problem(0, { code: '', title: 'unreachable', detail: '', unreachable: true });
+  }
+  return answer;
+}
+
+async function read(answer) {
+  const type = answer.headers.get('content-type') || '';
+  const body = type.includes('json') ? await answer.json() : {};
+  if (answer.ok) return body;
+  throw new Problem(answer.status, body.code ? body : { code: '', title: String(answer.status), detail: '' });
+}
+
+async function ask(method, path, options = {}) {
+  try {
+    return await read(await send(method, path, options));
+  } catch (e) {
+    if (!(e instanceof Problem)) throw e;
+    if (e.status === 401 && !options.bearer && headerToken) {
+      headerToken = null;
+      onOver();
+    }
+    if (e.body.code === 'VCC-3168' && await onConfirm(e)) return read(await send(method, path, options));
+    throw e;
+  }
+}
+
+export const get = (path, options) => ask('GET', path, options);
+
+/* Repeated by the browser or by somebody in doubt it is done once. */
+export const post = (path, body = {}, options = {}) => ask('POST', path, { ...options, body, key: crypto.randomUUID() });
+
+/* An endless answer, for live.js. */
+export async function open(path, options) {
+  const answer = await send('GET', path, { ...options, byHand: false });
+  if (!answer.ok) await read(answer);
+  return answer.body;
+}
+
+/* ---- session ---- */
+
+/* Whoever has a session is told its header token; null = nobody is logged in. */
+export async function resume() {
+  const session = await read(await send('GET', 'session', { byHand: false }));
+  headerToken = session.header_token;
+  return session.principal ? session : null;
+}
+
+/* Without a token: by the client certificate that the browser shows. */
+export async function login(token) {
+  headerToken = null;
+  await read(await send('POST', 'session', { body: {}, bearer: token }));
+  return resume();
+}
+
+export async function confirm(token) {
+  return read(await send('POST', 'session/confirm', { body: {}, bearer: token }));
+}
+
+export async function logout() {
+  try {
+    await read(await send('POST', 'session/logout', { body: {} }));
+  } finally {
+    headerToken = null;
+  }
+}

@@ -1,0 +1,61 @@
+/* audit.js - the audit trail as a time line with the state of its proof, and what people had to be told. */
+import { get } from './api.js';
+import { useData, usePages } from './data.js';
+import { html, useState } from './lib.js';
+import { Code, CopyAs, LongList, ProblemBox, State, When } from './parts.js';
+import { refine } from './route.js';
+import { moment, number, t, word } from './text.js';
+
+/* The newest head that the signer signed: everything below its size is proved to be unchanged since. */
+function Head({ head }) {
+  if (!head) return html`<p class="clear due">▲ ${t('head_none')}</p>`;
+  return html`<p class="clear">● ${t('head_signed', { n: number(head.size), at: moment(head.at) })}${head.witness ? ', ' + t('head_witnessed', { who: head.witness }) : ''}</p>`;
+}
+
+/* Record and proof, asked for when somebody opens it. */
+function Detail({ r }) {
+  const { data, problem } = useData((o) => get('audit/' + r.seq, o), r.seq, () => false);
+  return html`<${ProblemBox} problem=${problem} />${data && html`<dl class="facts"><dt>${t('approval_about')}</dt><dd>${data.about}</dd><dt>${t('leaf')}</dt><dd class="mono small">${data.leaf}</dd>
+    <dt>${t('details')}</dt><dd><pre>${JSON.stringify(data.detail, null, 2)}</pre></dd>${r.request_id && html`<dt>${t('request')}</dt><dd class="mono small">${r.request_id}</dd>`}</dl>`}`;
+}
+
+function Record({ r, covered }) {
+  const [open, setOpen] = useState(false);
+  return html`<li class="card"><div class="row"><b>${r.event.replaceAll('_', ' ')}</b><span>${r.object}</span>
+      <${State} kind=${covered ? 'ok' : 'off'}>${t(covered ? 'covered' : 'not_covered')}<//><span class="push muted small">#${r.seq} ${moment(r.at)}</span></div>
+    <p class="small">${r.actor || '–'}${r.reason ? ': ' + r.reason : ''}</p>
+    <details onToggle=${(e) => setOpen(e.target.open)}><summary>${t('details')}</summary>${open && html`<${Detail} r=${r} />`}</details></li>`;
+}
+
+export function Audit({ args }) {
+  const asked = new URLSearchParams(['event', 'object', 'actor'].filter((n) => args[n]).map((n) => [n, args[n]])).toString();
+  const path = 'audit' + (asked ? '?' + asked : '');
+  const list = usePages(path, () => true);
+  const { data: heads } = useData((o) => get('audit/heads?limit=1', o), 'heads', ({ event }) => event.startsWith('audit') || event === 'look');
+  const head = heads && heads.items[0];
+  const submit = (e) => { e.preventDefault(); refine('audit', Object.fromEntries(new FormData(e.target))); };
+  return html`<div class="head"><h1>${t('audit')}</h1></div>
+    <form class="filters" onSubmit=${submit}><label>${t('event')}<input type="text" name="event" maxlength="60" value=${args.event || ''} /></label>
+      <label>${t('object')}<input type="text" name="object" maxlength="60" value=${args.object || ''} /></label><label>${t('actor')}<input type="text" name="actor" maxlength="60" value=${args.actor || ''} /></label>
+      <button type="submit">${t('calendar_show')}</button></form>
+    <${ProblemBox} problem=${list.problem} />
+    <div class="gap">${heads && html`<${Head} head=${head} />`}
+      <ol class="gap trail" role="list">${list.rows.map((r) => html`<${Record} key=${r.seq} r=${r} covered=${Boolean(head) && r.seq < head.size} />`)}</ol>
+      ${list.more && html`<p><button onClick=${list.more} disabled=${list.busy}>${t('older')}</button></p>`}</div>
+    <${CopyAs} vccctl=${'audit list' + (args.object ? ' --object ' + args.object : '')} path=${path} />`;
+}
+
+const LEVELS = { success: 'ok', info: 'off', error: 'due', critical: 'bad' };
+
+const noticeRow = (n) => [
+  [html`<b>${n.event.replaceAll('_', ' ')}</b> ${n.object}`], [html`<${State} kind=${LEVELS[n.level]}>${word('level_', n.level)}<//>`], [html`${n.error || ''} <${Code} code=${n.code} />`, true],
+  [n.count > 1 ? t('times_n', { n: number(n.count) }) : '', true], [html`<${When} at=${n.last_at} />`],
+];
+
+export function Notices() {
+  const list = usePages('notifications');
+  return html`<div class="head"><h1>${t('notices')}</h1></div><${ProblemBox} problem=${list.problem} />
+    ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t('no_notices')}</p>`
+      : html`<${LongList} label=${t('notices')} kind="runs" top=${[t('event'), t('status'), t('error'), '', t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
+    <${CopyAs} vccctl="notify list" path="notifications" />`;
+}

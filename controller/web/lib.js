@@ -1,0 +1,2 @@
+/* lib.js - what is taken from others: htm with preact and its hooks, one file of the package htm. */
+export { html, render, useState, useEffect, useLayoutEffect, useRef, useMemo, useCallback } from './standalone.module.js';

@@ -1,0 +1,149 @@
+/* parts.js - what every view is made of: states, times, problems, dialogs, long lists, "copy as". Values from the API become text nodes, never
+ * markup. Never: asking the API. */
+import { html, useEffect, useLayoutEffect, useRef, useState } from './lib.js';
+import { say } from './say.js';
+import { moment, number, relative, t, word } from './text.js';
+
+const SHAPES = { ok: '●', due: '▲', bad: '✗', busy: '◐', off: '○', back: '↩' };
+
+export const shape = (kind) => SHAPES[kind] || SHAPES.off;
+
+/* Shape and word; colour only repeats them. */
+export const State = ({ kind, children }) =>
+  html`<span class=${'state ' + kind}><span class="shape" aria-hidden="true">${shape(kind)}</span>${children}</span>`;
+
+const CERT = { active: 'ok', issued: 'busy', requested: 'busy', expiring: 'due', expired: 'bad', suspended: 'off', revoked: 'off', renewed: 'off' };
+const ORDER = { completed: 'ok', pending: 'busy', in_progress: 'busy', awaiting_approval: 'due', failed: 'bad', paused: 'bad', cancelled: 'off', rolled_back: 'off' };
+const CAMPAIGN = { processing: 'busy', awaiting_approval: 'due', completed: 'ok', completed_with_failures: 'bad', halted: 'due', cancelled: 'off' };
+
+export const CertState = ({ status }) => html`<${State} kind=${CERT[status] || 'off'}>${word('status_', status)}<//>`;
+export const OrderState = ({ status }) => html`<${State} kind=${ORDER[status] || 'off'}>${word('order_', status)}<//>`;
+export const CampaignState = ({ status }) => html`<${State} kind=${CAMPAIGN[status] || 'off'}>${word('campaign_', status)}<//>`;
+export const Served = ({ served }) =>
+  served === true ? html`<${State} kind="ok">${t('served_yes')}<//>`
+    : served === false ? html`<${State} kind="bad">${t('served_no')}<//>` : html`<span class="muted">${t('served_unknown')}</span>`;
+
+/* "in 9 days", with the whole date for whoever points at it. */
+export const When = ({ at }) => (at ? html`<time datetime=${at} title=${moment(at)}>${relative(at)}</time>` : html`<span class="muted">–</span>`);
+
+export const Count = ({ n }) => html`<span>${number(n)}</span>`;
+
+/* A refusal as it came: code, object, cause, next step. */
+export function ProblemBox({ problem }) {
+  if (!problem) return null;
+  const b = problem.body || { title: problem.message };
+  if (b.unreachable)
+    return html`<div class="problem" role="alert"><strong>${t('unreachable')}</strong><p>${t('unreachable_next')}</p></div>`;
+  return html`<div class="problem" role="alert">
+    <strong>${b.code ? b.code + ' ' : ''}${b.title}</strong>
+    <p>${b.object ? html`<code>${b.object}</code>${': '}` : ''}${b.detail}</p>
+    ${b.next && html`<p><b>${t('next_step')}:</b> ${b.next}</p>`}
+    <p class="small">${b.code && html`<a href=${'#/explain/' + b.code}>${t('show_code', { code: b.code })}</a> `}
+      ${b.request_id && html`<span class="muted">${t('request')} <code>${b.request_id}</code></span>`}</p>
+  </div>`;
+}
+
+export const Code = ({ code }) => (code ? html`<a href=${'#/explain/' + code}>${code}</a>` : null);
+
+/* ---- dialogs ---- */
+
+export function Dialog({ title, onClose, children }) {
+  const ref = useRef();
+  useLayoutEffect(() => {
+    const before = document.activeElement;
+    ref.current.showModal();
+    return () => before && before.isConnected && before.focus();
+  }, []);
+  return html`<dialog ref=${ref} aria-labelledby="dialog-title" onCancel=${(e) => { e.preventDefault(); onClose(); }}>
+    <h2 id="dialog-title">${title}</h2>${children}</dialog>`;
+}
+
+/* Asks before something is done; `act` may be refused, and then the dialog says why. `type`: a text that has to be typed. */
+export function Ask({ title, about, type, yes, danger, act, done, onClose, children }) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const [typed, setTyped] = useState('');
+  const form = useRef();
+  const submit = async (e) => {
+    e.preventDefault();
+    setBusy(true);
+    setProblem(null);
+    try {
+      await act(Object.fromEntries(new FormData(form.current)));
+      say(done, true);
+      onClose(true);
+    } catch (p) { /* null: one step is done, and another one follows */
+      setProblem(p);
+      setBusy(false);
+    }
+  };
+  return html`<${Dialog} title=${title} onClose=${() => onClose(false)}>
+    <form ref=${form} onSubmit=${submit}>
+      ${about && html`<p>${about}</p>`}
+      ${children}
+      ${type && html`<label>${t('revoke_type', { id: type })}<input type="text" autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} /></label>`}
+      <${ProblemBox} problem=${problem} />
+      <div class="row">
+        <button type="submit" class=${danger ? 'danger' : 'first'} disabled=${busy || (type && typed !== type)}>${yes}</button>
+        <button type="button" onClick=${() => onClose(false)}>${t('cancel')}</button>
+      </div>
+    </form>
+  <//>`;
+}
+
+/* ---- copy as ---- */
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(t('copied'), true);
+  } catch {
+    prompt(t('copy_as'), text); /* a browser that forbids it still shows it */
+  }
+}
+
+/* What this view shows, for a shell. */
+export const CopyAs = ({ vccctl, path }) => html`<div class="foot"><span>${t('copy_as')}</span>
+  <button type="button" onClick=${() => copy('vccctl ' + vccctl)}>vccctl</button>
+  <button type="button" onClick=${() => copy(`curl --cacert ca.pem -H "Authorization: Bearer $VCC_TOKEN" '${location.origin}/api/v1/${path}'`)}>curl</button>
+  <code>vccctl ${vccctl}</code></div>`;
+
+/* ---- a list of any length ---- */
+
+const AHEAD = 8;
+
+/* Only the rows that are seen are in the page. `more`: called when the end comes near; null = there is none. */
+export function LongList({ label, kind, top, rows, row, more, busy }) {
+  const ref = useRef();
+  const [seen, setSeen] = useState({ from: 0, height: 600, line: 46 });
+  const look = () => {
+    const e = ref.current;
+    if (!e) return;
+    const line = matchMedia('(max-width: 44rem)').matches ? 84 : 46;
+    setSeen({ from: Math.max(0, Math.floor(e.scrollTop / line) - AHEAD), height: e.clientHeight, line });
+    if (more && !busy && e.scrollTop + e.clientHeight > e.scrollHeight - 20 * line) more();
+  };
+  useLayoutEffect(look, [rows.length, busy]);
+  useEffect(() => {
+    addEventListener('resize', look);
+    return () => removeEventListener('resize', look);
+  });
+  const { from, height, line } = seen;
+  const shown = rows.slice(from, from + Math.ceil(height / line) + 2 * AHEAD);
+  return html`<div class=${'list ' + kind} role="table" aria-label=${label} aria-rowcount=${more ? -1 : rows.length + 1}>
+    <div role="rowgroup"><div class="line top" role="row">${top.map((text) => html`<span role="columnheader">${text}</span>`)}</div></div>
+    <div class=${'scroll' + (rows.length < 12 && !more ? ' short' : '')} ref=${ref} onScroll=${look} tabindex="0" role="rowgroup" aria-label=${label}>
+      <div style=${{ height: rows.length * line + 'px', position: 'relative' }} role="presentation">
+        <div class="block" style=${{ top: from * line + 'px' }} role="presentation">
+          ${shown.map((r, i) => html`<div class="line" role="row" key=${from + i} aria-rowindex=${from + i + 2}>${row(r).map(([text, less]) =>
+            html`<span role="cell" class=${less ? 'less' : ''}>${text}</span>`)}</div>`)}
+        </div>
+      </div>
+    </div>
+    <div class="end small">${busy ? t('loading') : rows.length === 0 ? t('list_empty') : more ? t('list_some', { n: number(rows.length) }) : t('list_end', { n: number(rows.length) })}
+      ${more && !busy && html` <button type="button" onClick=${more}>${t('more')}</button>`}</div>
+  </div>`;
+}
+
+/* A region that may be wider than the window: it scrolls, the page does not. */
+export const Wide = ({ label, children }) => html`<div class="wide" tabindex="0" role="region" aria-label=${label}>${children}</div>`;

@@ -1,0 +1,251 @@
+"""What people do with the dashboard, by clicks: renew, approve with a fresh proof, halt, log out; what it offers to whom; and whether a hostile page or a
+hostile name can do anything."""
+import http.server
+import json
+import os
+import ssl
+import threading
+
+import dashboard
+import pytest
+from conftest import new_folder
+from installation import free_port, wait_for
+
+LIFE = dashboard.LIFE
+MARKUP = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+
+
+@pytest.fixture(scope="module")
+def site():
+    with dashboard.estate(new_folder("acts")) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def admin(site):
+    e, d = site
+    return d.page(e.tokens["admin"])
+
+
+# ---- what people do ----
+
+def test_a_renewal_from_click_to_proof(site, admin):
+    e, d = site
+    before = e.inst.certificate(e.own.cert_id)["serial"]
+    d.go(admin, f"#/certificates/{e.own.cert_id}")
+    admin.sees(before)
+    admin.click("main .head button.first", "Renew")
+    admin.click("dialog input[name=force]")
+    admin.write("dialog input[name=comment]", "by a click")
+    admin.click("dialog button.first", "Renew")
+    admin.until("!document.querySelector('dialog')", "it was ordered")
+    after = wait_for("it is renewed", lambda: (s := e.inst.certificate(e.own.cert_id)["serial"]) != before and s)
+    admin.sees(after)
+    admin.until("document.querySelector('.steps') && document.body.innerText.includes('Prove by handshakes')", "its steps are shown, without a reload")
+    assert any(r["reason"] == "by a click" for r in e.admin.get(f"audit?object={e.own.cert_id}&limit=50")["items"])
+    d.clean(admin)
+
+
+def test_a_refusal_is_shown_as_it_is(site, admin):
+    e, d = site
+    d.go(admin, f"#/certificates/{e.own.cert_id}")
+    wait_for("no order is open", lambda: not e.inst.certificate(e.own.cert_id)["open_order"])
+    admin.click("main .head button.first", "Renew")
+    admin.click("dialog button.first", "Renew")
+    admin.until("document.querySelector('dialog .problem') && /VCC-3\\d\\d\\d/.test(document.querySelector('dialog .problem').innerText)", "not due, with its code")
+    assert admin.run("document.querySelector('dialog .problem a').getAttribute('href')").startswith("#/explain/VCC-")
+    admin.click("dialog button", "Cancel")
+    d.clean(admin, also=("409",))
+
+
+def test_an_approval_with_its_proof(site):
+    """The approver decides, is asked who it is, and the decision goes through; the requester is offered nothing."""
+    e, d = site
+    page = d.page(e.tokens["approver"])
+    waiting = e.admin("POST", "/api/v1/principals", {"name": "second", "roles": ["approver"], "person": "eva"})[1]
+    d.go(page, f"#/approvals/{waiting['approval_id']}")
+    page.sees(waiting["approval"]["hash"])
+    page.click("main .head button.danger", "Reject")
+    page.write("dialog input[name=comment]", "nobody knows her")
+    page.click("dialog button.danger", "Reject")
+    page.sees("Please prove who you are")
+    page.write("dialog input[name=token]", e.tokens["approver"])
+    page.click("dialog button.first", "Confirm")
+    page.until("document.querySelector('main .head .state') && document.querySelector('main .head .state').innerText.includes('rejected')", "it is rejected")
+    assert e.approver.get(f"approvals/{waiting['approval_id']}")["comment"] == "nobody knows her"
+    d.clean(page, also=("403",))
+
+
+def test_a_campaign_is_halted_and_cancelled(site):
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    for host in (e.own, e.foreign):
+        host.processes["agent"].stop()  # nothing of it can end
+    try:
+        campaign = e.admin("POST", LIFE + "/bulk-renewal", {})[1]["campaign_id"]
+        d.go(page, f"#/campaigns/{campaign}")
+        page.until("document.querySelectorAll('.square[href]').length >= 2", "a square for each")
+        page.click("main .head button", "Halt")
+        page.click("dialog button.danger", "Halt")
+        page.until("document.querySelector('main .head .state').innerText.includes('halted')", "it is halted")
+        page.click("main .head button", "Cancel campaign")
+        page.click("dialog button.danger", "Cancel campaign")
+        wait_for("it is cancelled", lambda: e.admin.get(f"campaigns/{campaign}")["status"] == "cancelled")
+    finally:
+        for host in (e.own, e.foreign):
+            host.processes["agent"].start()
+    page.until("document.querySelector('main .head .state').innerText.includes('cancelled')", "it is cancelled, and the page says so")
+    d.clean(page)
+
+
+def test_an_emergency_from_its_plan_to_its_end(site):
+    """Incident, plan, a fresh proof, exactly this plan; the campaign is shown as it goes, the new certificates are served, and an approver confirms it."""
+    e, d = site
+    wait_for("no order is open", lambda: not any(c["open_order"] for c in e.admin.get("certificates")["items"]))
+    before = e.inst.certificate(e.own.cert_id)["serial"]
+    page = d.page(e.tokens["admin"])
+    d.go(page, "#/campaigns")
+    page.click("main .head button.danger")
+    page.write("dialog input[name=incident]", "INC-7")
+    page.write("dialog input[name=why]", "an exercise of the tests")
+    page.run("(() => { const s = document.querySelector('dialog select[name=type]'); s.value = 'exercise'; })()")
+    page.until("[...document.querySelectorAll('dialog select[name=which] option')].some((o) => o.value === 'clara')", "the services are offered")
+    page.run("document.querySelector('dialog select[name=which]').value = 'clara'")
+    page.click("dialog button.first", "Show the plan")
+    page.sees("Please prove who you are")
+    page.write("dialog input[name=token]", e.tokens["admin"])
+    page.click("dialog button.first", "Confirm")
+    page.until(f"document.querySelector('dialog .card') && document.querySelector('dialog .card').innerText.includes({json.dumps(e.own.cert_id)})", "the plan names the certificate")
+    assert e.foreign.cert_id not in page.run("document.querySelector('dialog .card').innerText")
+    assert e.inst.certificate(e.own.cert_id)["serial"] == before, "nothing was done yet"
+    page.click("dialog button.danger", "Begin now")
+    page.until("location.hash.startsWith('#/campaigns/')", "its campaign is shown")
+    campaign = page.run("location.hash").rsplit("/", 1)[1]
+    shown = e.admin.get(f"campaigns/{campaign}")
+    assert (shown["kind"], shown["incident_id"], shown["selector"]) == ("emergency", "INC-7", "service clara")
+    wait_for("it is over", lambda: e.admin.get(f"campaigns/{campaign}")["completed_at"])
+    page.until("document.querySelector('main .head .state').innerText.includes('completed')", "and the page says so")
+    assert e.inst.certificate(e.own.cert_id)["serial"] != before
+    page.until("document.querySelectorAll('.square.ok').length >= 1")
+    found = dashboard.axe(page)
+    assert not found, found
+    d.clean(page, also=("403",))
+
+
+def test_a_session_that_ends_shows_the_login(site):
+    e, d = site
+    made = e.admin("POST", "/api/v1/tokens", {"ttl": "1h", "label": "of a browser"})[1]
+    page = d.page(made["token"])
+    e.admin("POST", f"/api/v1/tokens/{made['token_id']}/revoke")
+    page.run("location.hash = '#/certificates'")
+    page.sees("The session is over")
+    d.clean(page, also=("401",))
+    page = d.page(e.tokens["admin"])
+    page.click("button", "Log out")
+    page.sees("You are logged out")
+    page.ask("Page.reload")
+    page.sees("Access token")
+
+
+def test_a_viewer_is_offered_what_it_may(site):
+    e, d = site
+    page = d.page(e.principal("looker", ["viewer"], ["clara"]))
+    areas = page.run("[...document.querySelectorAll('nav.side a')].map((a) => a.hash)")
+    assert "#/audit" not in areas and "#/approvals" not in areas and "#/certificates" in areas
+    d.go(page, "#/certificates")
+    page.until("document.querySelectorAll('.certs .scroll .line').length >= 1")
+    assert e.foreign.cert_id not in page.text()
+    d.go(page, f"#/certificates/{e.own.cert_id}")
+    dashboard.settle(page)
+    assert page.run("document.querySelectorAll('main .head button').length") == 0
+    d.clean(page)
+
+
+# ---- hostile ----
+
+def test_markup_in_a_name_is_text(site, admin):
+    """What people may write, they may write as markup: reasons, labels, the name of a principal's person, what is typed into the search. (T16, T17)"""
+    e, d = site
+    status, body = e.admin("POST", f"{LIFE}/renew/{e.foreign.cert_id}", {"force": True, "comment": MARKUP})
+    assert status == 202, body
+    wait_for("it is over", lambda: e.admin.get(f"renewals/{body['renewal_id']}")["status"] == "completed")
+    d.go(admin, "#/audit")
+    admin.sees("<img src=x onerror=")
+    admin.run("location.hash = '#/certificates?q=' + encodeURIComponent(\"<img src=x onerror=document.title='owned'>\")")
+    admin.until("document.getElementById('search').value.startsWith('<img')")
+    for path in ("#/certificates/%3Cimg%20src%3Dx%3E", "#/explain/%3Cscript%3E", "#/__proto__/x", "#/constructor", "#/%ff"):
+        admin.run(f"location.hash = {path!r}")
+        admin.until("Boolean(document.querySelector('main#main h1'))")
+    assert "owned" not in admin.run("document.title") and admin.run("document.querySelectorAll('main img, main script').length") == 0
+    d.clean(admin, also=("404", "422"))
+
+
+class Hostile(http.server.BaseHTTPRequestHandler):
+    page = b""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, *_):
+        pass
+
+
+# Everything that a page may try without being asked, on the server where somebody is logged in.
+ATTACK = """<!doctype html><title>waiting</title><body><iframe name=f></iframe><script>
+const to = TARGET, renew = to + RENEW, said = [];
+const add = (name, p) => p.then((r) => said.push(name + ' ' + r.type + ' ' + r.status), (e) => said.push(name + ' ' + e.name));
+const form = (type, body) => { const f = document.createElement('form'); f.method = 'POST'; f.action = renew; f.enctype = type; f.target = 'f';
+  const i = document.createElement('input'); i.name = body; i.value = ''; f.append(i); document.body.append(f); f.submit(); };
+const frame = document.createElement('iframe'); frame.src = to + '/'; document.body.append(frame);
+const image = new Image(); image.src = to + '/api/v1/certificates'; document.body.append(image);
+const script = document.createElement('script'); script.src = to + '/api/v1/session'; document.body.append(script);
+(async () => {
+  for (const mode of ['no-cors', 'cors']) for (const body of ['{"force":true}', new Blob(['{"force":true}'])])
+    await add(mode, fetch(renew, {method: 'POST', mode, credentials: 'include', body}));
+  await add('json', fetch(renew, {method: 'POST', credentials: 'include', headers: {'Content-Type': 'application/json', 'X-Vcc-Session': 'x'}, body: '{}'}));
+  await add('read', fetch(to + '/api/v1/session', {credentials: 'include'}));
+  await add('login', fetch(to + '/api/v1/session', {method: 'POST', mode: 'no-cors', credentials: 'include'}));
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) { form(type, '{"force":true,"x":"'); await new Promise((r) => setTimeout(r, 300)); }
+  navigator.sendBeacon(renew, '{"force":true}');
+  const events = new EventSource(to + '/api/v1/events', {withCredentials: true});
+  events.onopen = () => said.push('events open'); events.onerror = () => said.push('events error');
+  try { new WebSocket(to.replace('https', 'wss') + '/api/v1/events'); } catch {}
+  await new Promise((r) => setTimeout(r, 1000));
+  window.said = said; document.title = 'done';
+})();
+</script>"""
+
+
+def test_a_hostile_page_can_do_nothing(site):
+    """On another port of the same host, where even a strict cookie is sent along, while an administrator is logged in in the same browser. (T16)"""
+    e, d = site
+    wait_for("no order is open", lambda: not e.inst.certificate(e.own.cert_id)["open_order"])
+    port = free_port()
+    Hostile.page = ATTACK.replace("TARGET", json.dumps(d.url)).replace("RENEW", json.dumps(f"{LIFE}/renew/{e.own.cert_id}")).encode()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Hostile)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(e.folder, "hostile.pem"), os.path.join(e.folder, "hostile.pem.key"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        victim = d.page(e.tokens["admin"], stranger=False)
+        serial, seq = e.inst.certificate(e.own.cert_id)["serial"], e.admin.get("audit?limit=1")["items"][0]["seq"]
+        page = d.browser.page()
+        page.open(f"https://127.0.0.1:{port}/")
+        page.until("document.title === 'done'", "it has tried everything")
+        said = page.run("window.said")
+        assert not any(" basic " in s or " cors " in s or s == "events open" for s in said), said
+        assert any("POST" == m and "/renew/" in u for m, u in page.asked) and len(said) >= 7, "it did try"
+        trail = [r for r in e.admin.get("audit?limit=100")["items"] if r["seq"] > seq and r["object"] in (e.own.cert_id, "admin")]
+        assert not trail and e.inst.certificate(e.own.cert_id)["serial"] == serial
+        d.go(victim, "#/overview")
+        assert victim.run("fetch('/api/v1/whoami').then((r) => r.status)") == 200, "who is logged in is so still"
+        d.clean(victim)
+    finally:
+        server.shutdown()
+        thread.join(20)
+        server.server_close()

@@ -1,0 +1,77 @@
+"""Are the dashboard's texts complete in German and English, is none of them elsewhere, and do its files stay as small as promised?"""
+import glob
+import gzip
+import os
+import re
+
+import pytest
+from installation import ROOT
+
+WEB = os.path.join(ROOT, "controller", "web")
+FILES = sorted(glob.glob(os.path.join(WEB, "*.js")))
+
+
+def source(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def table():
+    rows = re.findall(r"^  (\w+): \['((?:[^'\\]|\\.)*)', '((?:[^'\\]|\\.)*)'\],$", source(os.path.join(WEB, "text.js")), re.M)
+    return {key: (german, english) for key, german, english in rows}
+
+
+def test_every_row_has_both_and_the_same_places():
+    texts = table()
+    lines = re.findall(r"^  \w+: \[", source(os.path.join(WEB, "text.js")), re.M)
+    assert len(texts) == len(lines) > 150, "each row is one line, and none is there twice"
+    for key, (german, english) in texts.items():
+        assert german.strip() and english.strip(), key
+        assert sorted(re.findall(r"\{(\w+)\}", german)) == sorted(re.findall(r"\{(\w+)\}", english)), key
+
+
+def used():
+    """Keys as they are written, and beginnings of those that are put together."""
+    keys, starts = set(), set()
+    for path in FILES:
+        text = source(path)
+        text = text[text.index("const REGIONS"):] if os.path.basename(path) == "text.js" else text
+        if text:
+            keys |= set(re.findall(r"'(\w+)'", text))
+            starts |= set(re.findall(r"(?:t|word)\('(\w+_)'", text)) | set(re.findall(r"t\('(\w+_)' \+", text))
+    return keys, starts
+
+
+def test_what_is_asked_for_is_there():
+    texts = table()
+    for path in FILES:
+        for key in re.findall(r"\bt\('(\w+)'[,)]", source(path)):
+            assert key in texts, (os.path.basename(path), key)
+    for start in used()[1]:
+        assert any(key.startswith(start) for key in texts), start
+
+
+def test_nothing_is_kept_that_nobody_says():
+    keys, starts = used()
+    ends = {"_ask", "_about", "_done"}
+    for key in table():
+        built = any(key.startswith(s) for s in starts) or any(key.endswith(e) for e in ends) or key.startswith("unit_") or key in ("overview", "agents", "targets", "crypto")
+        assert key in keys or built, f"{key} is used nowhere"
+
+
+@pytest.mark.parametrize("path", FILES, ids=os.path.basename)
+def test_a_module_says_what_it_is_and_makes_no_markup(path):
+    text = source(path)
+    assert text.startswith(f"/* {os.path.basename(path)} - "), "its first comment"
+    assert text.count("\n") < 600
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "dangerouslySetInnerHTML", "eval(", "new Function", "http://", "https://"):
+        assert word not in text, word
+
+
+def test_the_whole_is_small():
+    taken = os.path.join(WEB, "node_modules", "htm", "preact", "standalone.module.js")
+    size = 0
+    for path in [*FILES, *glob.glob(os.path.join(WEB, "*.css")), *glob.glob(os.path.join(WEB, "*.html")), *glob.glob(os.path.join(WEB, "*.svg")), taken]:
+        with open(path, "rb") as f:
+            size += len(gzip.compress(f.read(), 9))
+    assert size < 200 * 1024, f"{size} bytes, packed"
