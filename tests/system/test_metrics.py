@@ -281,7 +281,7 @@ class Prometheus:
         token = os.path.join(folder, "token")
         write(token, site.token(), 0o600)
         write(os.path.join(folder, "prometheus.yml"), json.dumps({
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"}, "rule_files": [RULES],
+            "global": {"scrape_interval": "3s", "evaluation_interval": "1s", "scrape_timeout": "3s"}, "rule_files": [RULES],
             "scrape_configs": [{"job_name": "vcc-pki", "scheme": "https", "authorization": {"credentials_file": token},
                                 "tls_config": {"ca_file": os.path.join(site.inst.state, "ca.pem")},
                                 "static_configs": [{"targets": [site.inst.admin_url.split("//")[1]]}]}]}))
@@ -327,13 +327,13 @@ def test_prometheus_scrapes_and_judges(site, prometheus):
     assert {n for n in BRIEF if n != "certificate_renewal_duration_seconds"} <= set(names)
     agent = site.hosts[1].processes["agent"]
     agent.stop()
-    wait_for("the host is silent", lambda: prometheus.alerts().get("AgentSilent") == "pending", 120, 0.3)
-    assert site.value("vcc_pki_agents", state="silent") == 1
+    site.wait_value("vcc_pki_agents", 1, state="silent")
+    wait_for("that is told", lambda: "AgentSilent" in prometheus.alerts(), 120, 0.3)
     agent.start()
     wait_for("it is back", lambda: prometheus.only(quiet), 120, 0.3)
     controller = site.inst.processes["controller"]
     controller.stop()
-    wait_for("the controller is missed", lambda: prometheus.alerts().get("ControllerAbsent") == "pending", 120, 0.3)
+    wait_for("the controller is missed", lambda: "ControllerAbsent" in prometheus.alerts(), 120, 0.3)
     controller.start()
     wait_for("it is ready", site.inst.ready, 120)
     wait_for("it scrapes again", lambda: prometheus.only(quiet), 120, 0.3)
