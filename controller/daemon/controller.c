@@ -13,6 +13,7 @@
 #include "controller/daemon/backup.h"
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/deliveries.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -158,6 +159,8 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 	if (r < 0)
 		r = refuse(why, r, "controller", "a part of it cannot be set up");
 	if (r == 0)
+		r = deliveries_open(ctl, &ctl->deliveries, why);
+	if (r == 0)
 		r = gateways_open(ctl, gateway_uid(conf), &ctl->gateways, why);
 	*ret = ctl; /* the caller frees it, also half built: controller_stop, loop, controller_free */
 	return r;
@@ -257,6 +260,7 @@ void controller_stop(struct controller *ctl)
 	crl_news_close(ctl->crl_news);
 	bundles_close(ctl->bundles);
 	scheduler_close(ctl->scheduler);
+	deliveries_close(ctl->deliveries);
 	serials_stop(ctl);
 	backups_stop(ctl);
 	uv_unref((uv_handle_t *)&ctl->store_wake);
@@ -296,6 +300,7 @@ void controller_free(struct controller *ctl)
 	campaigns_free(ctl->campaigns);
 	campaigns_recent_free(ctl->campaigns_recent);
 	drills_free(ctl->drills);
+	deliveries_free(ctl->deliveries);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);

@@ -55,6 +55,10 @@ struct controller_conf {
 	int64_t notices_max;
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;
+	/* [notify] */
+	char    notify_dir[CONF_PATH_SIZE]; /* one file for each channel */
+	int64_t notify_wait_ms, notify_interval_ms, notify_repeat_ms, notify_escalate_ms, notify_retry_ms, notify_timeout_ms;
+	int64_t notify_tries;
 	/* [supersede] */
 	int64_t grace_ms;
 	int64_t grace_unproved_ms;

@@ -233,7 +233,11 @@ struct policy_walk {
 	X(PEERS_DECLARED, "relying_party_declared")                                                                \
 	X(CA_EMERGENCY, "ca_rollover_emergency")                                                                      \
 	X(TRUST_BUNDLE, "trust_bundle_stored")                                                                        \
-	X(TRUST_RELEASED, "trust_bundle_released")
+	X(TRUST_RELEASED, "trust_bundle_released")                                                                    \
+	X(NOTIFICATION_DEAD, "notification_given_up")                                                                 \
+	X(NOTIFICATION_ACKED, "notification_acknowledged")                                                            \
+	X(NOTIFICATION_SNOOZED, "notification_snoozed")                                                               \
+	X(NOTIFICATION_TESTED, "notification_channel_tested")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

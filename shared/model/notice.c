@@ -52,6 +52,11 @@ const char *notice_topic_name(enum notice_topic t)
 	return (size_t)t < N_ELEMENTS(names) ? names[t] : "unknown";
 }
 
+const char *notice_group(const struct notice *n)
+{
+	return n->event <= NOTICE_RENEWALS_REACHED && n->service[0] != '\0' ? n->service : n->object;
+}
+
 static bool has(const char *list, const char *wanted)
 {
 	char item[NOTICE_RECIPIENTS_SIZE];

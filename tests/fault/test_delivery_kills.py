@@ -1,0 +1,106 @@
+"""Is every message to people delivered, and never under two ids, wherever the controller is killed: before and after a message is begun, and before and after its end is stored?"""
+import os
+import random
+import signal
+
+import pytest
+from campaign_fleet import LIFE, CampaignFleet
+from conftest import new_folder
+from installation import ROOT, wait_for
+from receivers import Channels, HttpReceiver
+
+FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
+LONG = os.environ.get("VCC_LONG") == "1"
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    folder = new_folder("delivery-kills")
+    settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "100ms",
+                "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
+    f = CampaignFleet(folder, settings={f"controller.{k}": v for k, v in settings.items()}, binaries=FAULTS)
+    f.hook = HttpReceiver(os.path.join(folder, "receiver"))
+    Channels(folder).add("hook", channel={"kind": "webhook", "url": f.hook.url, "ca_file": f.hook.cert, "allow": "127.0.0.0/8"})
+    try:
+        f.begin()
+        f.edit_template("clara_service_auth", "--force", retry_interval="1s", max_renewal_attempts=1, renewal_threshold="30d", emergency_threshold="7d")
+        f.host = f.host_of("n1")
+        yield f
+    finally:
+        f.hook.close()
+        f.end()
+
+
+def restart(fleet, env=None):
+    controller = fleet.processes["controller"]
+    controller.stop()
+    controller.env = env
+    controller.start()
+    fleet.wait_up()
+    fleet.gateways[0].connect()
+    fleet.gateways[0].up(fleet.host)
+
+
+def renew(fleet):
+    status, answer = fleet.post(f"{LIFE}/renew/n1-web", {"force": True})
+    assert status == 202, answer
+    return answer["renewal_id"]
+
+
+def ids_by_notice(fleet):
+    """{notification: the ids of all messages that it came in}"""
+    seen = {}
+    for body in fleet.hook.bodies():
+        for n in body["notifications"]:
+            seen.setdefault(n["notification_id"], []).append(body["message_id"])
+    return seen
+
+
+def all_sent(fleet):
+    states = fleet.rows("SELECT state, count(*) FROM deliveries GROUP BY state")
+    return states and [s for s, _ in states] == ["sent"]
+
+
+def wait_status(fleet, renewal_id, status):
+    wait_for(f"the order is {status}", lambda: fleet.admin.get(f"renewals/{renewal_id}")["status"] == status, 120, 0.2)
+
+
+# point, how often the receiver sees the message of that moment
+POINTS = [("controller.notify", 1), ("controller.notify_stored", 1), ("controller.notify_sent", 2), ("controller.notify_sent_stored", 1)]
+
+
+@pytest.mark.parametrize("point,times", POINTS, ids=str)
+def test_kill(fleet, point, times):
+    wait_for("it is quiet", lambda: not fleet.rows("SELECT 1 FROM deliveries WHERE state = 'waiting'"))
+    before = set(ids_by_notice(fleet))
+    restart(fleet, {"VCC_FAILPOINT": f"{point}=kill"})
+    fleet.host.outcome = lambda h, m: "failed"
+    order = renew(fleet)
+    wait_for("it dies there", lambda: not fleet.processes["controller"].running(), 60)
+    restart(fleet)
+    wait_status(fleet, order, "paused")
+    wait_for("everything is sent", lambda: all_sent(fleet), 60, 0.2)
+    new = {n: ids for n, ids in ids_by_notice(fleet).items() if n not in before}
+    assert len(new) == 1 and [len(ids) for ids in new.values()] == [times], new
+    assert all(len(set(ids)) == 1 for ids in new.values()), new
+    fleet.host.outcome = lambda h, m: "ok"
+    wait_status(fleet, renew(fleet), "completed")
+    wait_for("its end is sent", lambda: all_sent(fleet), 60, 0.2)
+
+
+def test_kills_at_random_moments(fleet):
+    """Troubles come and go while the controller is killed: each notification arrives, under one id."""
+    rng = random.Random(7)
+    for _ in range(20 if LONG else 3):
+        fleet.host.outcome = lambda h, m: "failed"
+        order = renew(fleet)
+        wait_for("a while", lambda: fleet.admin.get(f"renewals/{order}")["status"] == "paused", 120, 0.05)
+        wait_for("its moment", lambda: rng.random() < 0.3, 5, 0.02)
+        fleet.processes["controller"].kill(signal.SIGKILL)
+        restart(fleet)
+        fleet.host.outcome = lambda h, m: "ok"
+        wait_status(fleet, renew(fleet), "completed")
+    wait_for("everything is sent", lambda: all_sent(fleet), 60, 0.2)
+    seen = ids_by_notice(fleet)
+    told = {n for n, in fleet.rows("SELECT lower(hex(notice_id)) FROM notices")}
+    assert told == {n.replace("-", "") for n in seen} and all(len(set(ids)) == 1 for ids in seen.values()), seen
