@@ -82,8 +82,17 @@ static json_t *channel_json(const struct channel_state *s)
 void api_channel_list(struct api_call *call)
 {
 	struct channel_state state[CHANNELS_MAX];
-	size_t               n = deliveries_state(call->ctl->deliveries, state);
+	char                 after[API_PARAM_SIZE];
+	size_t               limit, n = deliveries_state(call->ctl->deliveries, state);
 	json_t              *items = json_array();
+	int                  r = api_arg_limit(call, &limit);
+	if (r == 0)
+		r = api_arg_cursor(call, after, sizeof(after)); /* there is one page: no cursor is ours */
+	if (r < 0) {
+		json_decref(items);
+		api_refuse_why(call, &call->why);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(items, channel_json(&state[i]));
 	api_finish(call, 200, api_page(call, items, NULL));
