@@ -13,6 +13,7 @@
 #include "controller/daemon/backup.h"
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/daily_digest.h"
 #include "controller/daemon/deliveries.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
@@ -119,6 +120,8 @@ static int open_parts(struct controller *ctl)
 		r = campaigns_recent_open(&ctl->campaigns_recent);
 	if (r == 0)
 		r = drills_open(&ctl->drills);
+	if (r == 0)
+		r = digests_open(&ctl->digests);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
 	if (r == 0)
@@ -301,6 +304,7 @@ void controller_free(struct controller *ctl)
 	campaigns_recent_free(ctl->campaigns_recent);
 	drills_free(ctl->drills);
 	deliveries_free(ctl->deliveries);
+	digests_free(ctl->digests);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);

@@ -35,6 +35,8 @@ static const struct {
 	[NOTICE_EMERGENCY_WAITING] = {"an emergency waits for a second person, nothing is done before", "vccctl approval list"},
 	[NOTICE_CAMPAIGN_CANCELLED] = {"a campaign was cancelled by a person", "vccctl campaign show %s"},
 	[NOTICE_EMERGENCY_CANCELLED] = {"an emergency was cancelled by a person", "vccctl campaign show %s"},
+	[NOTICE_RENEWAL_COMPLETED] = {"a certificate was renewed", "vccctl cert show %s"},
+	[NOTICE_DIGEST] = {"what went as it should, and what is open", "vccctl status"},
 };
 
 static const char *level_word(enum notice_level l)

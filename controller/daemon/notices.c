@@ -71,6 +71,17 @@ static void tell_near(struct commit *c, const struct order *o, const struct temp
 	tell(c, &n, NOTICE_STEP_IF_TOLD);
 }
 
+/* Of a renewal that went as it should, where somebody wants to hear of each. */
+static void tell_each(struct commit *c, const struct order *was, const struct order *o, const struct template *t, int64_t now)
+{
+	bool ended = o->phase == ORDER_COMPLETED && was->phase != ORDER_COMPLETED;
+	if (!ended || commit_controller(c)->conf->notify_success != NOTIFY_SUCCESS_EACH)
+		return;
+	struct notice n = of_order(o, NOTICE_RENEWAL_COMPLETED, 0, t, now);
+	describe(&n, o);
+	tell(c, &n, NOTICE_STEP_NO);
+}
+
 void notices_order(struct commit *c, const struct order *was, const struct order_step *step, const struct template *t, bool near, int64_t now)
 {
 	const struct order  *o = &step->next;
@@ -85,6 +96,7 @@ void notices_order(struct commit *c, const struct order *was, const struct order
 	enum notice_step row = s.ends && !near ? NOTICE_STEP_YES : NOTICE_STEP_IF_TOLD;
 	if (s.word == NOTICE_WORD_WELL) { /* every renewal: what there is to say of a trouble that ends is the trouble's */
 		store_end_troubles(commit_change(c), &n, TOPICS, row);
+		tell_each(c, was, o, t, now);
 		return;
 	}
 	describe(&n, o);
@@ -108,6 +120,17 @@ void notices_threshold(struct commit *c, const struct certificate *cert, const s
 	set_detail(&n, json_pack("{s:s,s:s,s:b}", "agent", cert->agent, "expires_at", time_text(cert->not_after_at, expiry), "expired",
 				 now >= cert->not_after_at));
 	add_trouble(c, &n, NOTICE_TOPIC_THRESHOLD, NOTICE_STEP_NO);
+}
+
+void notices_digest(struct commit *c, const struct digest_counts *counts)
+{
+	struct notice n = notice_of(NOTICE_DIGEST, NULL, counts->to);
+	char          from[TIME_TEXT_SIZE];
+	text_cut(n.object, sizeof(n.object), "installation");
+	set_detail(&n, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "since", time_text(counts->from, from), "renewed", (json_int_t)counts->renewed, "first_issued",
+				 (json_int_t)counts->issued, "failed", (json_int_t)counts->failed, "ending_within_7_days", (json_int_t)counts->ending,
+				 "open_troubles", (json_int_t)counts->troubles, "requests_waiting", (json_int_t)counts->waiting));
+	tell(c, &n, NOTICE_STEP_NO);
 }
 
 void notices_certificate_gone(struct store_change *change, const char *cert_id, int64_t now)

@@ -10,6 +10,7 @@
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/bundles.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/daily_digest.h"
 #include "controller/daemon/deliveries.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
@@ -213,6 +214,7 @@ static void on_tick(uv_timer_t *timer)
 	campaigns_tick(ctl, now);
 	drills_tick(ctl, now);
 	deliveries_tick(ctl, now);
+	digests_tick(ctl, now);
 	pruner_tick(ctl, now);
 	policy_walks_tick(ctl, now);
 	rollovers_tick(ctl, now);

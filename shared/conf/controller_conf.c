@@ -12,6 +12,8 @@
 
 static const char *const emergency_words[] = {"after", "before", NULL};
 
+static const char *const success_words[] = {"digest", "each", "none", NULL};
+
 static const struct conf_key keys[] = {
 	{"controller", "state_dir", CONF_PATH, AT(state_dir), 0, 0, "/var/lib/vcc-controller", NULL, "Folder of the database."},
 	{"controller", "domain", CONF_LIST, AT(domain), 0, 0, NULL, NULL, "Domains of the installation; the first names identities (spiffe://DOMAIN/...)."},
@@ -57,6 +59,8 @@ static const struct conf_key keys[] = {
 	{"notify", "retry", CONF_DURATION, AT(notify_retry_ms), 10, MS_HOUR, "30s", NULL, "Pause after a first failure of a channel; it doubles up to an hour."},
 	{"notify", "timeout", CONF_DURATION, AT(notify_timeout_ms), MS_SECOND, 5 * MS_MINUTE, "30s", NULL, "A receiver has so long to take a message."},
 	{"notify", "tries", CONF_INT, AT(notify_tries), 1, 1000, "30", NULL, "A message that failed so often is given up: about a day with the pauses above."},
+	{"notify", "success", CONF_ENUM, AT(notify_success), 0, 0, "digest", success_words, "What is told of renewals that go as they should: a digest, each of them, or nothing."},
+	{"notify", "digest", CONF_DURATION, AT(notify_digest_ms), MS_SECOND, 31 * MS_DAY, "24h", NULL, "How often the digest is told."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},
 	{"supersede", "grace_unproved", CONF_DURATION, AT(grace_unproved_ms), 0, 30 * MS_DAY, "24h", NULL, "The same where no handshake can prove the new one."},
 	{"crl", "validity", CONF_DURATION, AT(crl_validity_ms), MS_MINUTE, 10 * MS_DAY, "24h", NULL, "nextUpdate of the issuing CAs' CRLs."},

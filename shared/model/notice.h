@@ -29,6 +29,8 @@ enum notice_event {
 	NOTICE_EMERGENCY_WAITING, /* nothing is done about it before a second person agrees */
 	NOTICE_CAMPAIGN_CANCELLED,  /* by a person: no failure */
 	NOTICE_EMERGENCY_CANCELLED, /* the same; what it was to answer is not answered */
+	NOTICE_RENEWAL_COMPLETED, /* only where somebody wants to hear of each */
+	NOTICE_DIGEST,            /* what went as it should */
 	NOTICE_EVENT_COUNT,
 };
 const char *notice_event_name(enum notice_event e);

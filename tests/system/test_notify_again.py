@@ -23,13 +23,15 @@ class World(CampaignFleet):
             return {"kind": "webhook", "url": r.url, "ca_file": r.cert, "allow": "127.0.0.0/8"}
         c.add("team", channel=webhook(self.team), rule={"services": "clara"})
         c.add("boss", channel=webhook(self.boss), rule={"level": "never", "escalation": "yes"})
+        self.daily = HttpReceiver(certs)
+        c.add("daily", channel=webhook(self.daily), rule={"events": "digest"})
         c.add("night", channel=webhook(self.night), rule={"services": "vpb"}, quiet={"hours": "* 00:00-12:00 UTC, * 12:00-00:00 UTC"})
         self.am_port = free_port()
         c.add("alerts", channel={"kind": "alertmanager", "url": f"http://127.0.0.1:{self.am_port}", "plain": "yes", "allow": "127.0.0.0/8"})
         return self
 
     def end(self):
-        for r in (self.team, self.boss, self.night):
+        for r in (self.team, self.boss, self.night, self.daily):
             r.close()
         super().end()
 
@@ -38,7 +40,7 @@ class World(CampaignFleet):
 def world():
     folder = new_folder("notify-again")
     settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "200ms",
-                "notify.escalate": "2s", "notify.repeat": "3s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
+                "notify.escalate": "2s", "notify.digest": "5s", "notify.repeat": "3s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
     w = World(folder, settings={f"controller.{k}": v for k, v in settings.items()})
     try:
         w.prepare().begin()
@@ -67,6 +69,22 @@ def mend(world, host, name):
 
 def kinds(receiver, notice):
     return [b["kind"] for b in receiver.bodies() if notice in [n["notification_id"] for n in b["notifications"]]]
+
+
+def test_what_goes_well_is_told_in_the_digest_alone(world):
+    """Renewals are in exactly one of them; the team hears of none."""
+    def digests():
+        return [b["notifications"][0]["detail"] for b in world.daily.bodies()]
+    before, team = sum(d["renewed"] for d in digests()), len(world.team.got)
+    for _ in range(3):
+        status, answer = world.post(f"{LIFE}/renew/c1-web", {"force": True})
+        assert status == 202
+        wait_for("it is renewed", lambda: world.admin.get(f"renewals/{answer['renewal_id']}")["status"] == "completed", 60, 0.1)
+    wait_for("a digest has them", lambda: sum(d["renewed"] for d in digests()) == before + 3, 120, 0.2)
+    n = len(digests())
+    wait_for("the next one comes", lambda: len(digests()) > n, 120, 0.2)
+    assert sum(d["renewed"] for d in digests()) == before + 3 and len(world.team.got) == team
+    assert all(b["since"] > a["since"] for a, b in zip(digests(), digests()[1:]))
 
 
 def test_it_escalates_is_repeated_and_ends_with_an_acknowledgement(world):
