@@ -57,7 +57,7 @@ def ids_by_notice(fleet):
 
 
 def all_sent(fleet):
-    states = fleet.rows("SELECT state, count(*) FROM deliveries GROUP BY state")
+    states = fleet.rows("SELECT state, count(*) FROM deliveries WHERE channel <> 'gone' GROUP BY state")
     return states and [s for s, _ in states] == ["sent"]
 
 
@@ -111,6 +111,41 @@ def test_kill_at_an_escalation(fleet, point):
     wait_for("its end is sent", lambda: all_sent(fleet), 60, 0.2)
 
 
+def test_an_orderly_end_while_a_receiver_hangs(fleet):
+    """It ends at once, and what was on its way comes after the start, under the same id."""
+    before = len(fleet.hook.got)
+    fleet.hook.mode = "hang"
+    fleet.host.outcome = lambda h, m: "failed"
+    wait_status(fleet, renew(fleet), "paused")
+    wait_for("it is on its way", lambda: len(fleet.hook.got) > before)
+    controller = fleet.processes["controller"]
+    controller.kill(signal.SIGTERM)
+    assert controller.popen.returncode == 0
+    fleet.hook.mode = "ok"
+    restart(fleet)
+    wait_for("it is sent", lambda: all_sent(fleet), 60, 0.2)
+    assert len(fleet.hook.got) == before + 2 and len({b["message_id"] for b in fleet.hook.bodies()[before:]}) == 1
+    fleet.host.outcome = lambda h, m: "ok"
+    wait_status(fleet, renew(fleet), "completed")
+    wait_for("its end is sent", lambda: all_sent(fleet), 60, 0.2)
+
+
+def test_a_channel_that_is_no_more(fleet):
+    """What waits for it is not kept for ever: it is given up in sight."""
+    channel = Channels(fleet.dir).add("gone", channel={"kind": "webhook", "url": "https://127.0.0.1:1/", "allow": "127.0.0.0/8"})
+    restart(fleet)
+    fleet.host.outcome = lambda h, m: "failed"
+    wait_status(fleet, renew(fleet), "paused")
+    wait_for("it is tried", lambda: fleet.rows("SELECT 1 FROM deliveries WHERE channel = 'gone' AND attempts > 0"))
+    os.unlink(os.path.join(fleet.dir, "notify.d", f"{channel}.conf"))
+    restart(fleet)
+    wait_for("it is given up", lambda: [s for s, in fleet.rows("SELECT DISTINCT state FROM deliveries WHERE channel = 'gone'")] == ["dead"], 60, 0.2)
+    assert fleet.rows("SELECT DISTINCT code FROM deliveries WHERE channel = 'gone'") == [(-3950,)]
+    fleet.host.outcome = lambda h, m: "ok"
+    wait_status(fleet, renew(fleet), "completed")
+    wait_for("its end is sent", lambda: not fleet.rows("SELECT 1 FROM deliveries WHERE state = 'waiting' AND channel <> 'gone'"), 60, 0.2)
+
+
 def test_kills_at_random_moments(fleet):
     """Troubles come and go while the controller is killed: each notification arrives, under one id."""
     rng = random.Random(7)
@@ -125,6 +160,6 @@ def test_kills_at_random_moments(fleet):
         wait_status(fleet, renew(fleet), "completed")
     wait_for("everything is sent", lambda: all_sent(fleet), 60, 0.2)
     seen = ids_by_notice(fleet)
-    told = {n: m for n, m in fleet.rows("SELECT lower(hex(notice_id)), count(DISTINCT message_id) FROM deliveries GROUP BY notice_id")}
+    told = {n: m for n, m in fleet.rows("SELECT lower(hex(notice_id)), count(DISTINCT message_id) FROM deliveries WHERE channel <> 'gone' GROUP BY notice_id")}
     assert {n for n, in fleet.rows("SELECT lower(hex(notice_id)) FROM notices")} == set(told)
     assert {n.replace("-", ""): len(set(ids)) for n, ids in seen.items()} == told

@@ -116,7 +116,7 @@ class MailReceiver:
                 return "250 taken"
 
         def authenticate(server, session, envelope, mechanism, data):
-            return AuthResult(success=(data.login.decode(), data.password.decode()) == login)
+            return AuthResult(success=(data.login.decode(), data.password.decode()) == login, handled=False)
         self.port = free_port()
         options = {"authenticator": authenticate, "auth_required": True} if login else {}
         self.controller = Controller(Handler(), hostname="127.0.0.1", port=self.port, tls_context=context if starttls else None,

@@ -20,12 +20,17 @@ class World(CampaignFleet):
         certs = os.path.join(self.dir, "receivers")
         self.hook, self.bad, self.other, self.plain = HttpReceiver(certs), HttpReceiver(certs), HttpReceiver(certs), HttpReceiver()
         self.mail, self.silent = MailReceiver(certs, login=("pki", "geheim")), Listener()
+        self.naked = MailReceiver(os.path.join(certs, "naked"), starttls=False)
         c = self.channels = Channels(self.dir)
         tls = {"allow": LOOPBACK}
         never = {"rule": {"level": "never"}}
         c.add("hook", channel={"kind": "webhook", "url": self.hook.url, "ca_file": self.hook.cert, **tls}, webhook={"secret_file": c.secret("hmac", SECRET)})
         c.add("mail", channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{self.mail.port}", "ca_file": self.mail.cert, **tls},
               smtp={"from": "vcc-pki@vcc.internal", "user": "pki", "password_file": c.secret("password", "geheim")})
+        for name, password in (("naked", None), ("stranger", "wrong")):
+            r = self.mail if password else self.naked
+            login = {"user": "pki", "password_file": c.secret("wrong", password)} if password else {}
+            c.add(name, channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{r.port}", "ca_file": r.cert, **tls}, smtp={"from": "vcc-pki@vcc.internal", **login}, **never)
         c.add("bad", channel={"kind": "webhook", "url": self.bad.url, "ca_file": self.bad.cert, **tls}, rule={"services": "vpb"})
         c.add("plain", channel={"kind": "webhook", "url": self.plain.url, "plain": "yes", **tls}, webhook={"template": "ntfy", "topic": "pki"}, **never)
         wrong = {
@@ -43,7 +48,7 @@ class World(CampaignFleet):
         return self
 
     def end(self):
-        for r in (self.hook, self.bad, self.other, self.plain, self.mail, self.silent):
+        for r in (self.hook, self.bad, self.other, self.plain, self.mail, self.naked, self.silent):
             r.close()
         super().end()
 
@@ -52,7 +57,7 @@ class World(CampaignFleet):
 def world():
     folder = new_folder("notify")
     settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "100ms",
-                "notify.tries": "4", "notify.timeout": "1s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
+                "notify.tries": "4", "notify.timeout": "6s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
     w = World(folder, settings={f"controller.{k}": v for k, v in settings.items()})
     try:
         w.prepare().begin()
@@ -110,7 +115,7 @@ def test_a_channel_is_tried(world):
     refused(world.post("/api/v1/notifications/test", {"channel": "nobody"}), 404, "VCC-3950")
 
 
-@pytest.mark.parametrize("channel,code", [("other-ca", "VCC-3953"), ("name", "VCC-3951"), ("literal", "VCC-3951"), ("number", "VCC-3951"), ("mapped", "VCC-3951"),
+@pytest.mark.parametrize("channel,code", [("other-ca", "VCC-3953"), ("naked", "VCC-3953"), ("stranger", "VCC-3957"), ("name", "VCC-3951"), ("literal", "VCC-3951"), ("number", "VCC-3951"), ("mapped", "VCC-3951"),
                                           ("metadata", "VCC-3951"), ("tenant", "VCC-3951"), ("far-plain", "VCC-3951")])
 def test_no_way_into_the_house(world, channel, code):
     before = len(world.hook.got)
@@ -183,6 +188,26 @@ def test_a_failing_receiver_is_tried_again_with_the_same_id_and_holds_up_nothing
     assert len(failed) >= 2 and len(set(failed)) == 1, failed
 
 
+def test_a_mail_server_that_has_no_time_and_one_that_refuses(world):
+    def dead():
+        return deliveries(world, state="dead", channel="mail")
+    seen = len(world.mail.got)
+    world.mail.refuse = "451 come back later"
+    world.c1.outcome = lambda h, m: "failed"
+    wait_status(world, renew(world, "c1"), "paused")
+    waiting = wait_for("it waits", lambda: [d for d in deliveries(world, state="waiting", channel="mail") if d["code"]])
+    assert waiting[0]["code"] == "VCC-3954" and "451" in waiting[0]["error"] and len(world.mail.got) == seen
+    world.mail.refuse = None
+    wait_for("it is there", lambda: len(world.mail.got) > seen)
+    assert world.mail.got[seen][2]["Message-ID"] == f"<{waiting[0]['message_id']}@vcc.internal>" and not dead()
+    world.mail.refuse = "554 never"
+    world.c1.outcome = lambda h, m: "ok"
+    wait_status(world, renew(world, "c1"), "completed")
+    given_up, = wait_for("it is given up at once", dead)
+    assert given_up["attempts"] == 1 and "554" in given_up["error"]
+    world.mail.refuse = None
+
+
 def test_what_is_given_up_is_seen(world):
     world.bad.mode = "500"
     world.v1.outcome = lambda h, m: "failed"
@@ -190,10 +215,12 @@ def test_what_is_given_up_is_seen(world):
     dead = wait_for("it is given up", lambda: deliveries(world, state="dead", channel="bad"), 60, 0.2)
     assert dead[0]["attempts"] == 4 and dead[0]["code"] == "VCC-3954" and "500" in dead[0]["error"] and dead[0]["next_at"] is None
     shown = json.loads(world.cli("notify", "list", "--state", "dead", "-o", "json").stdout)
-    assert [d["delivery_id"] for d in shown] == [d["delivery_id"] for d in dead]
+    assert [d["delivery_id"] for d in shown if d["channel"] == "bad"] == [d["delivery_id"] for d in dead]
     assert len(world.rows("SELECT 1 FROM audit WHERE event = 'notification_given_up' AND object = 'bad'")) == 1
     state, = [c for c in world.admin.get("notifications/channels")["items"] if c["channel"] == "bad"]
     assert state["given_up"] == 1 and state["code"] == "VCC-3954"
+    findings = [f for f in json.loads(world.cli("doctor", "-o", "json").stdout) if f["check"] == "channels"]
+    assert {(f["verdict"], f["object"]) for f in findings if f["object"] in ("", "bad")} == {("error", "bad"), ("warning", "")}, findings
     world.bad.mode = "400"  # the message itself is refused: no second try
     before = len(world.bad.got)
     world.v1.outcome = lambda h, m: "ok"
