@@ -1,7 +1,9 @@
 """Is every message to people delivered, and never under two ids, wherever the controller is killed: before and after a message is begun, and before and after its end is stored?"""
+import datetime
 import os
 import random
 import signal
+import struct
 
 import pytest
 from campaign_fleet import LIFE, CampaignFleet
@@ -146,6 +148,40 @@ def test_a_channel_that_is_no_more(fleet):
     wait_for("its end is sent", lambda: not fleet.rows("SELECT 1 FROM deliveries WHERE state = 'waiting' AND channel <> 'gone'"), 60, 0.2)
 
 
+def test_what_was_held_in_a_quiet_time_comes_as_one(fleet):
+    """Held over a kill, too; the clock then goes to the end of the quiet time."""
+    night, clock = HttpReceiver(os.path.join(fleet.dir, "receiver")), os.path.join(fleet.dir, "clock")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    hours = "-".join((now + datetime.timedelta(hours=h)).strftime("%H:%M") for h in (-1, 1))
+    channel = Channels(fleet.dir).add("night", channel={"kind": "webhook", "url": night.url, "ca_file": night.cert, "allow": "127.0.0.0/8"},
+                                      quiet={"hours": f"* {hours} UTC"})
+    with open(clock, "wb") as f:
+        f.write(struct.pack("@q", 0))
+
+    def held():
+        return fleet.rows("SELECT count(*) FROM deliveries WHERE channel = 'night' AND held AND state = 'waiting'")[0][0]
+    restart(fleet, {"VCC_CLOCK_FILE": clock})
+    fleet.host.outcome = lambda h, m: "failed"
+    wait_status(fleet, renew(fleet), "paused")
+    wait_for("it is held", lambda: held() >= 1)
+    fleet.processes["controller"].kill(signal.SIGKILL)
+    restart(fleet, {"VCC_CLOCK_FILE": clock})
+    fleet.host.outcome = lambda h, m: "ok"
+    wait_status(fleet, renew(fleet), "completed")
+    wait_for("and so is its end", lambda: held() >= 2)
+    assert night.got == []
+    with open(clock, "r+b") as f:
+        f.write(struct.pack("@q", 2 * 3600 * 1000))
+    wait_for("it comes", lambda: night.got and held() == 0, 60, 0.2)
+    bodies = night.bodies()
+    assert len(bodies) == 1 and "from a quiet time" in bodies[0]["title"], bodies
+    assert {n["event"] for n in bodies[0]["notifications"]} >= {"trouble_resolved"} and len(bodies[0]["notifications"]) >= 2
+    night.close()
+    os.unlink(os.path.join(fleet.dir, "notify.d", f"{channel}.conf"))
+    restart(fleet)
+    wait_for("everything is sent", lambda: all_sent(fleet), 60, 0.2)
+
+
 def test_kills_at_random_moments(fleet):
     """Troubles come and go while the controller is killed: each notification arrives, under one id."""
     rng = random.Random(7)
@@ -160,6 +196,6 @@ def test_kills_at_random_moments(fleet):
         wait_status(fleet, renew(fleet), "completed")
     wait_for("everything is sent", lambda: all_sent(fleet), 60, 0.2)
     seen = ids_by_notice(fleet)
-    told = {n: m for n, m in fleet.rows("SELECT lower(hex(notice_id)), count(DISTINCT message_id) FROM deliveries WHERE channel <> 'gone' GROUP BY notice_id")}
+    told = {n: m for n, m in fleet.rows("SELECT lower(hex(notice_id)), count(DISTINCT message_id) FROM deliveries WHERE channel = 'hook' GROUP BY notice_id")}
     assert {n for n, in fleet.rows("SELECT lower(hex(notice_id)) FROM notices")} == set(told)
     assert {n.replace("-", ""): len(set(ids)) for n, ids in seen.items()} == told

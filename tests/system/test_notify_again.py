@@ -142,3 +142,37 @@ def test_alertmanager_shows_what_is_open(world):
         wait_for("it is resolved", lambda: not alerts(True), 60, 0.2)
     finally:
         am.stop()
+
+
+def restart(world, **notify):
+    """The controller with other settings."""
+    with open(f"{world.conf('controller')}.d/60-more.conf", "w") as f:
+        f.write("[notify]\n" + "".join(f"{k} = {v}\n" for k, v in notify.items()))
+    controller = world.processes["controller"]
+    controller.stop()
+    controller.start()
+    world.wait_up()
+    world.gateways[0].connect()
+    for host in (world.c1, world.v1):
+        world.gateways[0].up(host)
+
+
+def test_each_renewal_where_somebody_wants_to_hear_of_it(world):
+    restart(world, success="each", group_wait="3s")
+    seen, orders = len(world.team.got), []
+    for _ in range(2):
+        status, answer = world.post(f"{LIFE}/renew/c1-web", {"force": True})
+        assert status == 202
+        wait_for("it is renewed", lambda: world.admin.get(f"renewals/{answer['renewal_id']}")["status"] == "completed", 60, 0.1)
+        orders.append(answer["renewal_id"])
+
+    def told():
+        return [[n["renewal_id"] for n in b["notifications"] if n["event"] == "renewal_completed"] for b in world.team.bodies()[seen:]]
+    wait_for("both are told", lambda: sorted(r for ids in told() for r in ids) == sorted(orders))
+    assert world.team.bodies()[seen]["level"] == "success"
+    restart(world, success="none", group_wait="3s")
+    digests = len(world.daily.got)
+    status, answer = world.post(f"{LIFE}/renew/c1-web", {"force": True})
+    wait_for("it is renewed", lambda: world.admin.get(f"renewals/{answer['renewal_id']}")["status"] == "completed", 60, 0.1)
+    assert world.rows("SELECT count(*) FROM notices WHERE hex(renewal_id) = ?", answer["renewal_id"].replace("-", "").upper()) == [(0,)]
+    assert len(world.daily.got) == digests
