@@ -1,5 +1,5 @@
-/* delivery_flow.c - room controller/core: which channel gets a notice, what is sent together and when, when a failure is tried again, when
- * somebody is reminded. Never: clocks, heap, receivers. */
+/* delivery_flow.c - room controller/core: which channel gets a notice, what is sent together and when, when a failure is tried
+ * again, when somebody is reminded. Never: clocks, heap, receivers. */
 #include "controller/core/delivery_flow.h"
 
 #include <string.h>
@@ -22,7 +22,8 @@ static bool named(const char *list, const char *wanted)
 
 bool delivery_wanted(const struct delivery_rule *rule, const struct notice *n)
 {
-	return (int)n->level >= rule->at_least && named(rule->services, n->service) && named(rule->events, notice_event_name(n->event));
+	return (int)n->level >= rule->at_least && named(rule->services, n->service) &&
+	       named(rule->events, notice_event_name(n->event));
 }
 
 /* ---- what is sent now -------------------------------------------------------------------------------------------- */
@@ -91,7 +92,8 @@ static bool may_lead(const struct delivery *d, const struct delivery_pace *pace,
 }
 
 /* The group of the first row that is ready; what is critical waits for nobody and takes along what is there of its group. */
-static bool pick_group(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now, struct delivery_pick *p)
+static bool pick_group(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now,
+		       struct delivery_pick *p)
 {
 	size_t lead = n;
 	for (size_t i = 0; i < n; i++)
@@ -101,7 +103,8 @@ static bool pick_group(const struct delivery *rows, size_t n, const struct deliv
 		return false;
 	take(p, lead);
 	for (size_t i = 0; i < n; i++)
-		if (i != lead && is_new(&rows[i]) && text_equal(rows[i].group, rows[lead].group) && (!pace->quiet || is_critical(&rows[i])))
+		if (i != lead && is_new(&rows[i]) && text_equal(rows[i].group, rows[lead].group) &&
+		    (!pace->quiet || is_critical(&rows[i])))
 			take(p, i);
 	return true;
 }
@@ -122,7 +125,8 @@ static bool is_critical_waiting(const struct delivery *rows, size_t n)
 	return false;
 }
 
-void delivery_pick(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now, struct delivery_pick *ret)
+void delivery_pick(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now,
+		   struct delivery_pick *ret)
 {
 	struct delivery_pick p = {.choice = DELIVERY_SEND};
 	bool                 urgent = is_critical_waiting(rows, n);

@@ -1,5 +1,5 @@
-/* delivery_flow.h - room controller/core: which channel gets a notice, what is sent together and when, when a failure is tried again, when
- * somebody is reminded. Never: clocks, heap, receivers. */
+/* delivery_flow.h - room controller/core: which channel gets a notice, what is sent together and when, when a failure is tried
+ * again, when somebody is reminded. Never: clocks, heap, receivers. */
 #ifndef VCC_DELIVERY_FLOW_H
 #define VCC_DELIVERY_FLOW_H
 
@@ -47,15 +47,16 @@ struct delivery_pick {
 	size_t               index[DELIVERY_BATCH];
 };
 /* Of rows that are due on one channel, those that have waited longest first: what is done next. */
-void delivery_pick(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now, struct delivery_pick *ret);
+void delivery_pick(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now,
+		   struct delivery_pick *ret);
 
 /* The group was sent something: forgets the one that was longest ago. */
 void delivery_note_sent(struct delivery_pace *pace, const char *group, int64_t now);
 
 /* ---- what failed ------------------------------------------------------------------------------------------------- */
 
-/* After the attempt number `attempts` failed: when the next one is due; TIME_NEVER = it is given up. `first_ms` grows with each attempt to an
- * hour; `asked_ms`: the receiver said to wait so long (at most an hour counts); `random` spreads it. */
+/* After the attempt number `attempts` failed: when the next one is due; TIME_NEVER = it is given up. `first_ms` grows with each
+ * attempt to an hour; `asked_ms`: the receiver said to wait so long (at most an hour counts); `random` spreads it. */
 int64_t delivery_retry_at(uint32_t attempts, uint32_t tries, int64_t first_ms, int64_t asked_ms, uint32_t random, int64_t now);
 
 /* ---- what nobody does anything about ----------------------------------------------------------------------------- */

@@ -62,8 +62,11 @@ static json_t *channel_json(const struct channel_state *s)
 	int                        code = broken ? s->ch->problem.code : s->code;
 	json_t                    *o = json_object();
 	json_object_set_new(o, "channel", json_string(c->name));
-	json_object_set_new(o, "kind", c->url[0] != '\0' ? json_string(channel_kind_name((enum channel_kind)c->kind)) : json_null());
-	json_object_set_new(o, "level", c->at_least < NOTICE_LEVEL_COUNT ? json_string(notice_level_name((enum notice_level)c->at_least)) : json_null());
+	json_object_set_new(o, "kind",
+			    c->url[0] != '\0' ? json_string(channel_kind_name((enum channel_kind)c->kind)) : json_null());
+	json_object_set_new(o, "level",
+			    c->at_least < NOTICE_LEVEL_COUNT ? json_string(notice_level_name((enum notice_level)c->at_least))
+							     : json_null());
 	json_object_set_new(o, "services", json_comma_list(c->services));
 	json_object_set_new(o, "events", json_comma_list(c->events));
 	json_object_set_new(o, "escalation", json_boolean(c->escalation));
@@ -107,7 +110,8 @@ static void tested(void *ctx, const struct outbound_result *result)
 	json_object_set_new(o, "channel", json_string(json_string_value(json_object_get(call->body, "channel"))));
 	json_object_set_new(o, "delivered", json_boolean(result->code == 0));
 	json_object_set_new(o, "code", json_code(result->code));
-	json_object_set_new(o, "error", result->code != 0 ? json_sprintf("%s: %s", err_what(result->code), result->cause) : json_null());
+	json_object_set_new(o, "error",
+			    result->code != 0 ? json_sprintf("%s: %s", err_what(result->code), result->cause) : json_null());
 	json_object_set_new(o, "next", result->code != 0 ? json_string(err_next(result->code)) : json_null());
 	json_object_set_new(o, "took_ms", json_integer((json_int_t)result->took_ms));
 	api_finish(call, 200, o);

@@ -11,8 +11,9 @@
 const char *body_field_name(enum body_field f)
 {
 	static const char *const names[BODY_FIELD_COUNT] = {
-		[BODY_TITLE] = "title",     [BODY_TEXT] = "text",   [BODY_LEVEL] = "level", [BODY_EVENT] = "event",       [BODY_SERVICE] = "service",
-		[BODY_OBJECT] = "object",   [BODY_TOPIC] = "topic", [BODY_COLOR] = "color", [BODY_PRIORITY] = "priority",
+		[BODY_TITLE] = "title",          [BODY_TEXT] = "text",       [BODY_LEVEL] = "level",
+		[BODY_EVENT] = "event",          [BODY_SERVICE] = "service", [BODY_OBJECT] = "object",
+		[BODY_TOPIC] = "topic",          [BODY_COLOR] = "color",     [BODY_PRIORITY] = "priority",
 		[BODY_MESSAGE_ID] = "message_id"};
 	return (size_t)f < BODY_FIELD_COUNT ? names[f] : "unknown";
 }
@@ -81,7 +82,8 @@ static int check_fields(const char *name, struct span text, struct refusal *why)
 		if (memcmp(text.p + i, "{{", 2) != 0 || (text.n - i > 2 && text.p[i + 2] == '{'))
 			continue;
 		if (field_at(text, i, &n) < 0)
-			return refuse(why, E_NOTIFY_TEMPLATE, name, "`%.*s` is no field", (int)(text.n - i < 24 ? text.n - i : 24), (const char *)text.p + i);
+			return refuse(why, E_NOTIFY_TEMPLATE, name, "`%.*s` is no field",
+				      (int)(text.n - i < 24 ? text.n - i : 24), (const char *)text.p + i);
 		i += n - 1;
 	}
 	return 0;
@@ -92,14 +94,17 @@ int body_template_check(const char *name, struct span text, struct refusal *why)
 	const char *const values[BODY_FIELD_COUNT] = {"\"\\\n{}", "b", "c", "d", "e", "f", "g", "h", "#808080", "3"};
 	struct buf        filled = BUF_MAX(BODY_TEMPLATE_MAX + BODY_FIELD_COUNT * 1024);
 	json_error_t      error = {.line = 0};
-	int               r = text.n > BODY_TEMPLATE_MAX ? refuse(why, E_NOTIFY_TEMPLATE, name, "it is longer than %d bytes", BODY_TEMPLATE_MAX) : 0;
+	int               r = text.n > BODY_TEMPLATE_MAX
+				      ? refuse(why, E_NOTIFY_TEMPLATE, name, "it is longer than %d bytes", BODY_TEMPLATE_MAX)
+				      : 0;
 	if (r == 0)
 		r = check_fields(name, text, why);
 	if (r == 0) {
 		body_template_fill(text, values, &filled);
 		json_t *body = json_loadb((const char *)filled.p, filled.n, JSON_REJECT_DUPLICATES, &error);
 		if (body == NULL || buf_error(&filled) != 0)
-			r = refuse(why, E_NOTIFY_TEMPLATE, name, "with values in it, it is no JSON: %s (line %d)", error.text, error.line);
+			r = refuse(why, E_NOTIFY_TEMPLATE, name, "with values in it, it is no JSON: %s (line %d)", error.text,
+				   error.line);
 		json_decref(body);
 	}
 	buf_free(&filled);

@@ -1,5 +1,6 @@
-/* body_template.h - room controller/daemon: the body of a message as a JSON text with {{field}} in it, and nothing else: no loops, no conditions,
- * no code. Values are escaped, so that no text can end the string that it stands in. Never: reading files. */
+/* body_template.h - room controller/daemon: the body of a message as a JSON text with {{field}} in it, and nothing else: no
+ * loops, no conditions, no code. Values are escaped, so that no text can end the string that it stands in. Never: reading
+ * files. */
 #ifndef VCC_BODY_TEMPLATE_H
 #define VCC_BODY_TEMPLATE_H
 

@@ -1,5 +1,5 @@
-/* channels.c - room controller/daemon: reads the channels, their secrets and templates, and says which of them a notice goes to.
- * Never: sending. */
+/* channels.c - room controller/daemon: reads the channels, their secrets and templates, and says which of them a notice goes
+ * to. Never: sending. */
 #include "controller/daemon/channels.h"
 
 #include <fcntl.h>
@@ -32,10 +32,12 @@ static int read_secret(const char *path, struct buf *to, struct refusal *why)
 	int r = file_read(AT_FDCWD, path, true, to, why);
 	while (r == 0 && to->n > 0 && (to->p[to->n - 1] == '\n' || to->p[to->n - 1] == '\r'))
 		to->n--;
-	if (r == 0 && (to->n == 0 || memchr(to->p, '\n', to->n) != NULL || memchr(to->p, '\r', to->n) != NULL || memchr(to->p, 0, to->n) != NULL))
+	if (r == 0 && (to->n == 0 || memchr(to->p, '\n', to->n) != NULL || memchr(to->p, '\r', to->n) != NULL ||
+		       memchr(to->p, 0, to->n) != NULL))
 		r = refuse(why, E_CONF_VALUE, path, "it has to hold one line");
 	buf_add_u8(to, 0);
-	return r == 0 && buf_error(to) < 0 ? refuse(why, E_CONF_VALUE, path, "it is longer than %d bytes", CHANNEL_SECRET_MAX) : r;
+	return r == 0 && buf_error(to) < 0 ? refuse(why, E_CONF_VALUE, path, "it is longer than %d bytes", CHANNEL_SECRET_MAX)
+					   : r;
 }
 
 static int read_ca(struct channel *ch, struct refusal *why)
@@ -54,7 +56,8 @@ static int take_template(struct channel *ch, const char *name, struct refusal *w
 		if (!text_starts(f->name, name) || !text_equal(f->name + n, ".json"))
 			continue;
 		buf_add(&ch->body, f->bytes, f->n);
-		ch->put = text_equal(name, "matrix"); /* its API wants the message's id in the address, and by that takes it once */
+		ch->put = text_equal(name,
+				     "matrix"); /* its API wants the message's id in the address, and by that takes it once */
 		return 0;
 	}
 	return refuse(why, E_CONF_VALUE, "webhook.template", "`%s` is none of slack, mattermost, ntfy, matrix", file);
@@ -72,7 +75,8 @@ static int read_template(struct channel *ch, struct refusal *why)
 	if (r == 0 && ch->put && strstr(c->url, "{{message_id}}") == NULL)
 		r = refuse(why, E_CONF_VALUE, "channel.url", "for Matrix it has to end with /{{message_id}}");
 	if (r == 0 && ch->body.n > 0)
-		r = body_template_check(c->template_file[0] != '\0' ? c->template_file : c->template_name, buf_span(&ch->body), why);
+		r = body_template_check(c->template_file[0] != '\0' ? c->template_file : c->template_name, buf_span(&ch->body),
+					why);
 	return r;
 }
 

@@ -1,5 +1,5 @@
-/* channels.h - room controller/daemon: the channels by which people are told, with their secrets, as read at the start, and which of them a
- * notice goes to. Never: sending. */
+/* channels.h - room controller/daemon: the channels by which people are told, with their secrets, as read at the start, and
+ * which of them a notice goes to. Never: sending. */
 #ifndef VCC_CHANNELS_H
 #define VCC_CHANNELS_H
 
@@ -15,7 +15,7 @@ struct channel {
 	struct delivery_rule rule;
 	const struct tz     *zones[WINDOWS_MAX];
 	struct buf           ca, password, secret, token; /* texts end with NUL, which counts */
-	struct buf           body; /* the template; none = the whole notification */
+	struct buf           body;                        /* the template; none = the whole notification */
 	bool                 put;
 	struct refusal       problem; /* code 0 = it can be used; else what is for it waits */
 };
@@ -26,7 +26,8 @@ struct channels {
 	struct delivery_nag nag;
 };
 
-/* Before the process locks itself in. A channel that cannot be read is there with its problem: certificates do not wait for it. */
+/* Before the process locks itself in. A channel that cannot be read is there with its problem: certificates do not wait for it.
+ */
 _must_check_ int channels_load(const struct controller_conf *conf, struct channels **ret, struct refusal *why);
 void             channels_free(struct channels *all);
 /* For --check: the first problem. */

@@ -1,5 +1,6 @@
 /* courier.c - room controller/daemon: a thread that sends one message after another.
- * The lock guards the one place where a message lies; it is never held while something is sent. Never: deciding what is sent. */
+ * The lock guards the one place where a message lies; it is never held while something is sent. Never: deciding what is sent.
+ */
 #include "controller/daemon/courier.h"
 
 #include <stdlib.h>
@@ -8,13 +9,13 @@
 enum { STACK_SIZE = 512 * 1024 };
 
 struct courier {
-	uv_async_t     wake;
-	uv_thread_t    thread;
-	bool           started, closing, closed;
-	atomic_bool    stop;
-	uv_mutex_t     lock; /* of the three below */
-	uv_cond_t      changed;
-	bool           waits, ready, ended;
+	uv_async_t  wake;
+	uv_thread_t thread;
+	bool        started, closing, closed;
+	atomic_bool stop;
+	uv_mutex_t  lock; /* of the three below */
+	uv_cond_t   changed;
+	bool        waits, ready, ended;
 	/* of the loop, or of the thread between `waits` and `ready` */
 	bool                   busy;
 	struct outbound        message;

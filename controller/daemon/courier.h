@@ -1,5 +1,6 @@
-/* courier.h - room controller/daemon: a thread that sends one message after another, so that a receiver that hangs holds up nobody but its own
- * channel. Messages go to it and results come back as values. Never: deciding what is sent, or whether it is tried again. */
+/* courier.h - room controller/daemon: a thread that sends one message after another, so that a receiver that hangs holds up
+ * nobody but its own channel. Messages go to it and results come back as values. Never: deciding what is sent, or whether it is
+ * tried again. */
 #ifndef VCC_COURIER_H
 #define VCC_COURIER_H
 

@@ -59,7 +59,8 @@ static int count_orders(struct store_view *view, struct digest_counts *c)
 	size_t        n = PAGE, seen = 0;
 	int           r = rows == NULL ? E_NOMEM : 0;
 	memset(&after, 0xff, sizeof(after));
-	while (r == 0 && n == PAGE && seen < COUNT_MAX && (r = view_orders_ended(view, c->to, at, after, rows, PAGE, &n)) == 0) {
+	while (r == 0 && n == PAGE && seen < COUNT_MAX &&
+	       (r = view_orders_ended(view, c->to, at, after, rows, PAGE, &n)) == 0) {
 		for (size_t i = 0; i < n; i++)
 			count_order(&rows[i], c);
 		if (n > 0) {
@@ -79,7 +80,8 @@ static int count_ending(struct store_view *view, struct digest_counts *c)
 	char                     after[CERT_ID_SIZE] = "";
 	size_t                   n = PAGE;
 	int                      r = rows == NULL ? E_NOMEM : 0;
-	while (r == 0 && n == PAGE && c->ending < COUNT_MAX && (r = view_certificates(view, &soon, after, rows, PAGE, &n)) == 0) {
+	while (r == 0 && n == PAGE && c->ending < COUNT_MAX &&
+	       (r = view_certificates(view, &soon, after, rows, PAGE, &n)) == 0) {
 		for (size_t i = 0; i < n; i++)
 			c->ending += rows[i].not_after_at > c->to && rows[i].revoked_at == 0;
 		if (n > 0)

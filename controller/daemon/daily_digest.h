@@ -1,5 +1,5 @@
-/* daily_digest.h - room controller/daemon: what went as it should, once a day, so that silence is not the only sign of life (LIFECYCLE 8).
- * Never: telling of a single renewal; scanning on the loop. */
+/* daily_digest.h - room controller/daemon: what went as it should, once a day, so that silence is not the only sign of life
+ * (LIFECYCLE 8). Never: telling of a single renewal; scanning on the loop. */
 #ifndef VCC_DAILY_DIGEST_H
 #define VCC_DAILY_DIGEST_H
 

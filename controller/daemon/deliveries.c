@@ -1,5 +1,6 @@
-/* deliveries.c - room controller/daemon: brings notices to people. A tick asks a worker what is due; what it found is stored as begun, sent by
- * the channel's courier, and stored as ended. Never: waiting for a receiver on the loop; deciding what is told. */
+/* deliveries.c - room controller/daemon: brings notices to people. A tick asks a worker what is due; what it found is stored as
+ * begun, sent by the channel's courier, and stored as ended. Never: waiting for a receiver on the loop; deciding what is told.
+ */
 #include "controller/daemon/deliveries.h"
 
 #include <stdlib.h>
@@ -58,7 +59,8 @@ int deliveries_open(struct controller *ctl, struct deliveries **ret, struct refu
 	for (size_t i = 0; r == 0 && i < all->channels->n; i++) {
 		const struct channel *ch = &all->channels->row[i];
 		all->run[i] = (struct run){.ctl = ctl, .state = {.ch = ch}};
-		all->run[i].pace = (struct delivery_pace){.wait_ms = ctl->conf->notify_wait_ms, .interval_ms = ctl->conf->notify_interval_ms};
+		all->run[i].pace = (struct delivery_pace){.wait_ms = ctl->conf->notify_wait_ms,
+							  .interval_ms = ctl->conf->notify_interval_ms};
 		if (ch->problem.code != 0)
 			log_refusal(LOG_LEVEL_ERROR, NULL, &ch->problem);
 		r = courier_open(ctl->loop, &all->run[i].courier);
@@ -143,7 +145,8 @@ static void on_recorded(struct controller *ctl, void *ctx, int code, const struc
 	(void)ctl;
 	(void)result;
 	if (code < 0) /* it stands as waiting still: sent once more, with the same id */
-		log_line(LOG_LEVEL_ERROR, NULL, "channel %s: what became of a message was not stored: %s", b->run->state.ch->conf.name, err_what(code));
+		log_line(LOG_LEVEL_ERROR, NULL, "channel %s: what became of a message was not stored: %s",
+			 b->run->state.ch->conf.name, err_what(code));
 	struct run *run = b->run;
 	batch_free(b);
 	rest(run);
@@ -155,11 +158,13 @@ static void tell_failure(struct commit *c, const struct batch *b, bool dead)
 	const char     *channel = b->run->state.ch->conf.name;
 	struct audit_of of = {.event = AUDIT_NOTIFICATION_DEAD, .actor = "controller", .object = channel};
 	if (dead || b->rows[0].attempts == 1)
-		log_line(LOG_LEVEL_WARNING, NULL, "%s channel %s: message %s %s: %s", err_code(b->result.code, text), channel, id_text(b->rows[0].message_id, id),
-			 dead ? "was given up" : "was not delivered and is tried again", b->result.cause);
+		log_line(LOG_LEVEL_WARNING, NULL, "%s channel %s: message %s %s: %s", err_code(b->result.code, text), channel,
+			 id_text(b->rows[0].message_id, id), dead ? "was given up" : "was not delivered and is tried again",
+			 b->result.cause);
 	if (dead)
-		commit_audit(c, &of, "{s:s,s:s,s:i,s:i,s:s}", "message_id", id_text(b->rows[0].message_id, id), "code", err_code(b->result.code, text), "attempts",
-			     (int)b->rows[0].attempts, "notifications", (int)b->n, "cause", b->result.cause);
+		commit_audit(c, &of, "{s:s,s:s,s:i,s:i,s:s}", "message_id", id_text(b->rows[0].message_id, id), "code",
+			     err_code(b->result.code, text), "attempts", (int)b->rows[0].attempts, "notifications", (int)b->n,
+			     "cause", b->result.cause);
 }
 
 static void record(struct batch *b)
@@ -170,7 +175,8 @@ static void record(struct batch *b)
 	bool                          well = b->result.code == 0;
 	random_bytes(&random, sizeof(random));
 	if (!well && !b->result.final)
-		due = delivery_retry_at(b->rows[0].attempts, (uint32_t)conf->notify_tries, conf->notify_retry_ms, b->result.wait_ms, random, now);
+		due = delivery_retry_at(b->rows[0].attempts, (uint32_t)conf->notify_tries, conf->notify_retry_ms,
+					b->result.wait_ms, random, now);
 	bool           dead = !well && due == TIME_NEVER;
 	struct commit *c = commit_new(b->run->ctl);
 	for (size_t i = 0; i < b->n; i++) {
@@ -283,7 +289,8 @@ static void hold(struct run *run, const struct scan_found *f)
 	for (size_t i = 0; i < f->n; i++) {
 		struct delivery d = f->rows[i];
 		d.held = true;
-		d.due_at = run->pace.quiet_until < now + MS_DAY ? run->pace.quiet_until : now + MS_DAY; /* of one without end: looked at daily */
+		d.due_at = run->pace.quiet_until < now + MS_DAY ? run->pace.quiet_until
+								: now + MS_DAY; /* of one without end: looked at daily */
 		store_put_delivery(commit_change(c), &d);
 	}
 	commit_now(c, on_held, run);
@@ -357,7 +364,9 @@ static void bury(struct controller *ctl, const struct delivery_scan *s)
 		text_cut(d.cause, sizeof(d.cause), err_what(d.code));
 		store_put_delivery(commit_change(c), &d);
 	}
-	log_line(LOG_LEVEL_WARNING, NULL, "%zu notifications are sent to nobody: their channel is no more, or they are from before a restore", s->n_sweep);
+	log_line(LOG_LEVEL_WARNING, NULL,
+		 "%zu notifications are sent to nobody: their channel is no more, or they are from before a restore",
+		 s->n_sweep);
 	commit_now(c, NULL, NULL);
 }
 

@@ -1,5 +1,6 @@
-/* deliveries.h - room controller/daemon: brings notices to people: one message at a time on each channel, stored before it is sent and after,
- * so that nothing is lost by a kill and a repeat carries the same id. Never: waiting for a receiver on the loop; deciding what is told. */
+/* deliveries.h - room controller/daemon: brings notices to people: one message at a time on each channel, stored before it is
+ * sent and after, so that nothing is lost by a kill and a repeat carries the same id. Never: waiting for a receiver on the
+ * loop; deciding what is told. */
 #ifndef VCC_DELIVERIES_H
 #define VCC_DELIVERIES_H
 
@@ -28,9 +29,10 @@ struct channel_state {
 };
 size_t deliveries_state(const struct deliveries *all, struct channel_state ret[CHANNELS_MAX]);
 
-/* Sends a message that only shows that the channel works; `done` on the loop. E_NOTIFY_CHANNEL, E_NOTIFY_BUSY, the channel's own problem: `why`
- * is filled and `done` is not called. */
-typedef void deliveries_tested_fn(void *ctx, const struct outbound_result *result);
-_must_check_ int deliveries_test(struct controller *ctl, const char *channel, deliveries_tested_fn *done, void *ctx, struct refusal *why);
+/* Sends a message that only shows that the channel works; `done` on the loop. E_NOTIFY_CHANNEL, E_NOTIFY_BUSY, the channel's
+ * own problem: `why` is filled and `done` is not called. */
+typedef void     deliveries_tested_fn(void *ctx, const struct outbound_result *result);
+_must_check_ int deliveries_test(struct controller *ctl, const char *channel, deliveries_tested_fn *done, void *ctx,
+				 struct refusal *why);
 
 #endif

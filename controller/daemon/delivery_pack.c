@@ -1,5 +1,5 @@
-/* delivery_pack.c - room controller/daemon: a message in the form that its channel takes: a mail, a signed JSON text, a chat service's body, a
- * list of alerts. Never: words; sending. */
+/* delivery_pack.c - room controller/daemon: a message in the form that its channel takes: a mail, a signed JSON text, a chat
+ * service's body, a list of alerts. Never: words; sending. */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,9 +25,11 @@ static const char *event_of(const struct message *m)
 static void add_date(struct buf *to, int64_t at)
 {
 	static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"}; /* 1970 began on a Thursday */
-	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	struct civil             c = time_civil(at);
-	buf_add_fmt(to, "Date: %s, %d %s %d %02d:%02d:%02d +0000\r\n", days[at / MS_DAY % 7], c.day, months[c.month - 1], c.year, c.hour, c.minute, c.second);
+	buf_add_fmt(to, "Date: %s, %d %s %d %02d:%02d:%02d +0000\r\n", days[at / MS_DAY % 7], c.day, months[c.month - 1],
+		    c.year, c.hour, c.minute, c.second);
 }
 
 /* Base64 in lines of 76: any text, no line too long, none that begins with a dot. */
@@ -52,11 +54,12 @@ static void add_recipients(struct buf *to, const char *list)
 	buf_add_text(to, "\r\n");
 }
 
-static int pack_mail(const struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now, struct outbound *o,
-		     struct refusal *why)
+static int pack_mail(const struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now,
+		     struct outbound *o, struct refusal *why)
 {
 	char id[ID_TEXT_SIZE];
-	int  n = snprintf(o->to, sizeof(o->to), "%s%s%s", m->to, m->to[0] != '\0' && ch->conf.to[0] != '\0' ? "," : "", ch->conf.to);
+	int  n = snprintf(o->to, sizeof(o->to), "%s%s%s", m->to, m->to[0] != '\0' && ch->conf.to[0] != '\0' ? "," : "",
+			  ch->conf.to);
 	if (n <= 0)
 		return refuse(why, E_NOTIFY_NOBODY, ch->conf.name, "%s", err_what(E_NOTIFY_NOBODY));
 	o->mail = true;
@@ -69,7 +72,9 @@ static int pack_mail(const struct message *m, const struct channel *ch, const st
 	buf_add_fmt(&o->body, "Subject: %s\r\nMessage-ID: <%s@%s>\r\n", m->title, id_text(m->id, id), terms->installation);
 	buf_add_fmt(&o->body, "Auto-Submitted: auto-generated\r\nX-VCC-Level: %s\r\n%s", notice_level_name(m->level),
 		    m->level == NOTICE_CRITICAL ? "Importance: high\r\n" : "");
-	buf_add_text(&o->body, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+	buf_add_text(
+		&o->body,
+		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
 	add_base64(&o->body, buf_span(&m->text));
 	return 0;
 }
@@ -165,8 +170,10 @@ static void body_alerts(const struct message *m, const struct message_terms *ter
 	size_t  i;
 	json_array_foreach(m->notices, i, n) json_array_append_new(alerts, alert_of(n, m, terms, now));
 	if (json_array_size(alerts) == 0) { /* a test */
-		json_t *labels = json_pack("{s:s,s:s,s:s}", "alertname", "VccPkiTest", "installation", terms->installation, "severity", "info");
-		json_array_append_new(alerts, json_pack("{s:o,s:{s:s},s:o}", "labels", labels, "annotations", "summary", m->title, "endsAt", json_time(now + MS_MINUTE)));
+		json_t *labels = json_pack("{s:s,s:s,s:s}", "alertname", "VccPkiTest", "installation", terms->installation,
+					   "severity", "info");
+		json_array_append_new(alerts, json_pack("{s:o,s:{s:s},s:o}", "labels", labels, "annotations", "summary",
+							m->title, "endsAt", json_time(now + MS_MINUTE)));
 	}
 	set_body(to, alerts);
 }
@@ -179,9 +186,10 @@ static int pack_url(const struct message *m, const struct channel *ch, struct ou
 	static const char field[] = "{{message_id}}";
 	char              id[ID_TEXT_SIZE];
 	const char       *url = ch->conf.url, *at = strstr(url, field);
-	const char       *end = ch->conf.kind != CHANNEL_ALERTMANAGER ? "" : text_ends(url, "/") ? "api/v2/alerts" : "/api/v2/alerts";
-	int n = at == NULL ? snprintf(o->url, sizeof(o->url), "%s%s", url, end)
-			   : snprintf(o->url, sizeof(o->url), "%.*s%s%s", (int)(at - url), url, id_text(m->id, id), at + sizeof(field) - 1);
+	const char *end = ch->conf.kind != CHANNEL_ALERTMANAGER ? "" : text_ends(url, "/") ? "api/v2/alerts" : "/api/v2/alerts";
+	int         n = at == NULL ? snprintf(o->url, sizeof(o->url), "%s%s", url, end)
+				   : snprintf(o->url, sizeof(o->url), "%.*s%s%s", (int)(at - url), url, id_text(m->id, id),
+					      at + sizeof(field) - 1);
 	return n < 0 || (size_t)n >= sizeof(o->url) ? E_FULL : 0;
 }
 
@@ -198,7 +206,8 @@ static void sign(const struct channel *ch, int64_t now, struct outbound *o)
 	buf_free(&signed_text);
 }
 
-static int pack_http(const struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now, struct outbound *o)
+static int pack_http(const struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now,
+		     struct outbound *o)
 {
 	char id[ID_TEXT_SIZE];
 	o->put = ch->put;
@@ -208,8 +217,9 @@ static int pack_http(const struct message *m, const struct channel *ch, const st
 		body_filled(m, ch, &o->body);
 	else
 		body_whole(m, terms, &o->body);
-	buf_add_fmt(&o->headers, "Content-Type: application/json\nIdempotency-Key: %s\nX-VCC-Message-Id: %s\nX-VCC-Timestamp: %lld\n", id_text(m->id, id), id,
-		    (long long)(now / MS_SECOND));
+	buf_add_fmt(&o->headers,
+		    "Content-Type: application/json\nIdempotency-Key: %s\nX-VCC-Message-Id: %s\nX-VCC-Timestamp: %lld\n",
+		    id_text(m->id, id), id, (long long)(now / MS_SECOND));
 	if (ch->secret.n > 1)
 		sign(ch, now, o);
 	if (ch->token.n > 1)
@@ -217,10 +227,14 @@ static int pack_http(const struct message *m, const struct channel *ch, const st
 	return 0;
 }
 
-int message_pack(const struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now, struct outbound *ret,
-		 struct refusal *why)
+int message_pack(const struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now,
+		 struct outbound *ret, struct refusal *why)
 {
-	struct outbound o = {.plain = ch->conf.plain, .allow = ch->conf.allow, .ca_pem = buf_span(&ch->ca), .headers = BUF_MAX(OUTBOUND_HEADERS_MAX), .body = BUF_MAX(OUTBOUND_BODY_MAX)};
+	struct outbound o = {.plain = ch->conf.plain,
+			     .allow = ch->conf.allow,
+			     .ca_pem = buf_span(&ch->ca),
+			     .headers = BUF_MAX(OUTBOUND_HEADERS_MAX),
+			     .body = BUF_MAX(OUTBOUND_BODY_MAX)};
 	int             r = pack_url(m, ch, &o);
 	if (r == 0)
 		r = ch->conf.kind == CHANNEL_SMTP ? pack_mail(m, ch, terms, now, &o, why) : pack_http(m, ch, terms, now, &o);

@@ -12,8 +12,8 @@
 /* ---- one channel ------------------------------------------------------------------------------------------------- */
 
 /* A message that was tried before has the same rows in it as then. */
-static int take_rows(struct store_view *view, const struct delivery *due, const struct delivery_pick *p, const struct scan_ask *ask,
-		     struct scan_found *f)
+static int take_rows(struct store_view *view, const struct delivery *due, const struct delivery_pick *p,
+		     const struct scan_ask *ask, struct scan_found *f)
 {
 	f->choice = p->choice;
 	f->n = p->n;
@@ -35,12 +35,12 @@ static void pack(struct delivery_scan *s, const struct scan_ask *ask, const stru
 
 static int look_at(struct delivery_scan *s, struct store_view *view, size_t i, struct delivery *due)
 {
-	struct scan_found   *f = &s->found[i];
+	struct scan_found     *f = &s->found[i];
 	const struct scan_ask *ask = &s->ask[i];
-	struct delivery_pick p;
-	struct message       m;
-	size_t               n = 0;
-	int                  r = view_deliveries_due(view, ask->ch->conf.name, s->now, due, SCAN_DUE_MAX, &n);
+	struct delivery_pick   p;
+	struct message         m;
+	size_t                 n = 0;
+	int                    r = view_deliveries_due(view, ask->ch->conf.name, s->now, due, SCAN_DUE_MAX, &n);
 	if (r < 0)
 		return r;
 	delivery_pick(due, n, &ask->pace, s->now, &p);

@@ -1,5 +1,5 @@
-/* delivery_scan.h - room controller/daemon: on a worker: what is due on each channel, picked and made into a message; which notices are to be
- * looked at again. Never: sending, storing. */
+/* delivery_scan.h - room controller/daemon: on a worker: what is due on each channel, picked and made into a message; which
+ * notices are to be looked at again. Never: sending, storing. */
 #ifndef VCC_DELIVERY_SCAN_H
 #define VCC_DELIVERY_SCAN_H
 

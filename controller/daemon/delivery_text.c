@@ -17,14 +17,16 @@ static const struct {
 } events[NOTICE_EVENT_COUNT] = {
 	[NOTICE_RENEWAL_FAILED] = {"a renewal failed", "vccctl cert show %s"},
 	[NOTICE_RENEWAL_PAUSED] = {"a renewal gave up for now", "vccctl cert show %s"},
-	[NOTICE_RENEWAL_UNVERIFIED] = {"a renewal ended, but nobody has seen the new certificate served", "vccctl cert show %s"},
+	[NOTICE_RENEWAL_UNVERIFIED] = {"a renewal ended, but nobody has seen the new certificate served",
+				       "vccctl cert show %s"},
 	[NOTICE_ROLLBACK_FAILED] = {"a host could not go back to the certificate before", "vccctl cert show %s"},
 	[NOTICE_TROUBLE_RESOLVED] = {"a trouble is over", "vccctl cert show %s"},
 	[NOTICE_THRESHOLD_REACHED] = {"a certificate is inside its emergency threshold, or has ended", "vccctl cert show %s"},
 	[NOTICE_RENEWALS_NEAR] = {"after one more unattended renewal a person has to agree", "vccctl cert show %s"},
 	[NOTICE_RENEWALS_REACHED] = {"a renewal waits until a person agrees", "vccctl approval list"},
 	[NOTICE_APPROVAL_WAITING] = {"a request waits for a second person", "vccctl approval list"},
-	[NOTICE_EMERGENCY_UNCONFIRMED] = {"an emergency runs and is still to be confirmed by a second person", "vccctl approval list"},
+	[NOTICE_EMERGENCY_UNCONFIRMED] = {"an emergency runs and is still to be confirmed by a second person",
+					  "vccctl approval list"},
 	[NOTICE_EMERGENCY_STARTED] = {"an emergency began", "vccctl campaign show %s"},
 	[NOTICE_EMERGENCY_ENDED] = {"an emergency is over, every certificate is replaced", "vccctl campaign show %s"},
 	[NOTICE_EMERGENCY_FAILED] = {"an emergency ended with failures", "vccctl campaign show %s"},
@@ -67,10 +69,11 @@ static void add_detail(const struct notice *n, struct buf *to)
 static void add_notice(const struct notice *n, struct buf *to)
 {
 	char code[ERR_CODE_SIZE], since[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE], id[ID_TEXT_SIZE];
-	buf_add_fmt(to, "%s %s: %s\n  %s%s%s\n", level_word(n->level), notice_event_name(n->event), events[n->event].words, n->object,
-		    n->service[0] != '\0' ? ", service " : "", n->service);
+	buf_add_fmt(to, "%s %s: %s\n  %s%s%s\n", level_word(n->level), notice_event_name(n->event), events[n->event].words,
+		    n->object, n->service[0] != '\0' ? ", service " : "", n->service);
 	if (n->count > 1)
-		buf_add_fmt(to, "  %u times since %s, last %s\n", (unsigned)n->count, time_text(n->at, since), time_text(n->last_at, last));
+		buf_add_fmt(to, "  %u times since %s, last %s\n", (unsigned)n->count, time_text(n->at, since),
+			    time_text(n->last_at, last));
 	else
 		buf_add_fmt(to, "  at %s\n", time_text(n->at, since));
 	if (n->code != 0)
@@ -78,7 +81,8 @@ static void add_notice(const struct notice *n, struct buf *to)
 	add_detail(n, to);
 	buf_add_text(to, "  look: ");
 	const char *look = events[n->event].look, *object = strstr(look, "%s");
-	buf_add_fmt(to, "%.*s%s\n", (int)(object != NULL ? (size_t)(object - look) : strlen(look)), look, object != NULL ? n->object : "");
+	buf_add_fmt(to, "%.*s%s\n", (int)(object != NULL ? (size_t)(object - look) : strlen(look)), look,
+		    object != NULL ? n->object : "");
 	if (n->closed_at == 0 && n->key[0] != '\0' && n->level >= NOTICE_ERROR)
 		buf_add_fmt(to, "  take it over: vccctl notify ack %s\n", id_text(n->notice_id, id));
 	buf_add_text(to, "\n");
@@ -116,15 +120,17 @@ static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct m
 
 static void make_title(struct message *m, const struct delivery *rows, const struct message_terms *terms)
 {
-	static const char *const kinds[DELIVERY_KIND_COUNT] = {
-		[DELIVERY_FIRST] = "", [DELIVERY_REMINDER] = "still open: ", [DELIVERY_ESCALATION] = "nobody has acknowledged: "};
-	const char *kind = kinds[m->kind];
+	static const char *const kinds[DELIVERY_KIND_COUNT] = {[DELIVERY_FIRST] = "",
+							       [DELIVERY_REMINDER] = "still open: ",
+							       [DELIVERY_ESCALATION] = "nobody has acknowledged: "};
+	const char              *kind = kinds[m->kind];
 	if (m->n == 1)
-		snprintf(m->title, sizeof(m->title), "[%s] %s %s%s: %s", terms->installation, level_word(m->level), kind, m->first.object,
-			 events[m->first.event].words);
+		snprintf(m->title, sizeof(m->title), "[%s] %s %s%s: %s", terms->installation, level_word(m->level), kind,
+			 m->first.object, events[m->first.event].words);
 	else
-		snprintf(m->title, sizeof(m->title), "[%s] %s %s%zu notifications %s%s", terms->installation, level_word(m->level), kind, m->n,
-			 rows[0].held ? "from a quiet time" : "about ", rows[0].held ? "" : rows[0].group);
+		snprintf(m->title, sizeof(m->title), "[%s] %s %s%zu notifications %s%s", terms->installation,
+			 level_word(m->level), kind, m->n, rows[0].held ? "from a quiet time" : "about ",
+			 rows[0].held ? "" : rows[0].group);
 	text_plain(m->title);
 }
 
@@ -135,12 +141,14 @@ static json_t *with_trouble(struct store_view *view, const struct notice *n)
 	struct id     id;
 	struct notice trouble;
 	const char   *text = json_string_value(json_object_get(json_object_get(o, "detail"), "trouble"));
-	if (n->event == NOTICE_TROUBLE_RESOLVED && text != NULL && id_parse(text, &id) == 0 && view_notice(view, id, &trouble) == 0)
+	if (n->event == NOTICE_TROUBLE_RESOLVED && text != NULL && id_parse(text, &id) == 0 &&
+	    view_notice(view, id, &trouble) == 0)
 		json_object_set_new(o, "trouble", json_notice(&trouble));
 	return o;
 }
 
-static void take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row, const struct message_terms *terms)
+static void take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row,
+			const struct message_terms *terms)
 {
 	if (m->n == 0)
 		m->first = *n;
@@ -154,7 +162,8 @@ static void take_notice(struct message *m, struct store_view *view, const struct
 		add_list(m->to, n->escalation, terms);
 }
 
-int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms, struct message *ret)
+int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms,
+		 struct message *ret)
 {
 	struct message m = {.id = rows[0].message_id, .text = BUF_MAX(MESSAGE_TEXT_MAX), .notices = json_array()};
 	struct notice  notice;

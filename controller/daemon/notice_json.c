@@ -49,6 +49,7 @@ json_t *json_delivery(const struct delivery *d)
 	json_object_set_new(o, "next_at", json_time(d->due_at));
 	json_object_set_new(o, "ended_at", json_time(d->ended_at));
 	json_object_set_new(o, "code", json_code(d->code));
-	json_object_set_new(o, "error", d->code != 0 ? json_string(d->cause[0] != '\0' ? d->cause : err_what(d->code)) : json_null());
+	json_object_set_new(o, "error",
+			    d->code != 0 ? json_string(d->cause[0] != '\0' ? d->cause : err_what(d->code)) : json_null());
 	return o;
 }

@@ -1,5 +1,5 @@
-/* outbound.c - room controller/daemon: one message by SMTP or HTTP. The receiver's name is resolved once, every address is judged, and the
- * connection goes to one of these. Never: redirects, proxies, bytes of an answer in a cause. */
+/* outbound.c - room controller/daemon: one message by SMTP or HTTP. The receiver's name is resolved once, every address is
+ * judged, and the connection goes to one of these. Never: redirects, proxies, bytes of an answer in a cause. */
 #include "controller/daemon/outbound.h"
 
 #include <netdb.h>
@@ -91,9 +91,10 @@ static int host_and_port(const char *url, char ret_host[HOST_SIZE], char ret_por
 	CURLU *u = curl_url();
 	char  *host = NULL, *port = NULL;
 	int    r = E_SYNTAX;
-	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK && text_copy(ret_host, HOST_SIZE, host) == 0 &&
-	    text_copy(ret_port, 8, port) == 0)
+	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	    text_copy(ret_host, HOST_SIZE, host) == 0 && text_copy(ret_port, 8, port) == 0)
 		r = 0;
 	curl_free(host);
 	curl_free(port);
@@ -120,7 +121,9 @@ static int judge(const struct sending *s, const struct addrinfo *list, struct bu
 		if (!address_guard_allows(a->ai_addr, s->o->allow, s->o->plain, text)) {
 			struct refusal why;
 			refuse(&why, E_NOTIFY_ADDRESS, text,
-			       s->o->plain ? "%s is not this machine's own, or not in channel.allow" : "%s is not public, and not in channel.allow", text);
+			       s->o->plain ? "%s is not this machine's own, or not in channel.allow"
+					   : "%s is not public, and not in channel.allow",
+			       text);
 			text_cut(cause, sizeof(cause), why.cause);
 			fail(ret, E_NOTIFY_ADDRESS, text, cause);
 			return E_NOTIFY_ADDRESS;
@@ -244,8 +247,9 @@ static int code_of(CURLcode code)
 		CURLcode curl;
 		int      code;
 	} codes[] = {
-		{CURLE_OPERATION_TIMEDOUT, E_NOTIFY_TIMEOUT}, {CURLE_PEER_FAILED_VERIFICATION, E_NOTIFY_TLS}, {CURLE_SSL_CONNECT_ERROR, E_NOTIFY_TLS},
-		{CURLE_USE_SSL_FAILED, E_NOTIFY_TLS},         {CURLE_SSL_CACERT_BADFILE, E_NOTIFY_TLS},       {CURLE_LOGIN_DENIED, E_NOTIFY_LOGIN},
+		{CURLE_OPERATION_TIMEDOUT, E_NOTIFY_TIMEOUT}, {CURLE_PEER_FAILED_VERIFICATION, E_NOTIFY_TLS},
+		{CURLE_SSL_CONNECT_ERROR, E_NOTIFY_TLS},      {CURLE_USE_SSL_FAILED, E_NOTIFY_TLS},
+		{CURLE_SSL_CACERT_BADFILE, E_NOTIFY_TLS},     {CURLE_LOGIN_DENIED, E_NOTIFY_LOGIN},
 		{CURLE_ABORTED_BY_CALLBACK, E_SYS_AGAIN},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(codes); i++)
@@ -287,7 +291,8 @@ static void judge_end(struct sending *s, CURLcode code, struct outbound_result *
 		ret->code = 0;
 	else if (!s->o->mail && answered && code == CURLE_WRITE_ERROR) /* it has the message, and talks too much */
 		ret->code = 0;
-	else if (status >= 300 && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK && !(s->o->mail && status < 400))
+	else if (status >= 300 && code != CURLE_OPERATION_TIMEDOUT && code != CURLE_ABORTED_BY_CALLBACK &&
+		 !(s->o->mail && status < 400))
 		judge_status(s->o, status, ret);
 	else
 		fail(ret, code_of(code), "receiver", curl_easy_strerror(code));

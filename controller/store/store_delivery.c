@@ -1,5 +1,5 @@
-/* store_delivery.c - room controller/store: notices on their way to channels: queued by the writer with the notice itself, and what becomes of
- * them. Never: deciding where a notice goes, or when. */
+/* store_delivery.c - room controller/store: notices on their way to channels: queued by the writer with the notice itself, and
+ * what becomes of them. Never: deciding where a notice goes, or when. */
 #include <string.h>
 
 #include "controller/store/store_apply.h"
@@ -11,9 +11,10 @@
 
 int deliveries_queue(struct apply *a, const struct notice *n, enum delivery_kind kind, int64_t at)
 {
-	struct delivery d = {.notice_id = n->notice_id, .kind = kind, .level = n->level, .state = DELIVERY_WAITING, .at = at, .due_at = at};
-	const char     *cursor = n->channels;
-	int             r = 0;
+	struct delivery d = {
+		.notice_id = n->notice_id, .kind = kind, .level = n->level, .state = DELIVERY_WAITING, .at = at, .due_at = at};
+	const char *cursor = n->channels;
+	int         r = 0;
 	text_cut(d.group, sizeof(d.group), notice_group(n));
 	while (r == 0 && text_item(&cursor, d.channel, sizeof(d.channel)))
 		r = a->rows->ops->add(a->rows, &noun_delivery, &d);
@@ -139,7 +140,8 @@ static void narrow(struct query *q, const struct delivery_filter *f, const enum 
 		query_where(q, offsetof(struct delivery, channel), IS, f->channel);
 }
 
-int view_deliveries(struct store_view *v, const struct delivery_filter *f, uint64_t before, struct delivery *ret, size_t max, size_t *ret_n)
+int view_deliveries(struct store_view *v, const struct delivery_filter *f, uint64_t before, struct delivery *ret, size_t max,
+		    size_t *ret_n)
 {
 	struct query        q = {.noun = &noun_delivery, .max = page(max), .down = true};
 	enum delivery_state state = (enum delivery_state)f->state;

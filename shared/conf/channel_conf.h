@@ -10,7 +10,13 @@
 enum channel_kind { CHANNEL_SMTP, CHANNEL_WEBHOOK, CHANNEL_ALERTMANAGER, CHANNEL_KIND_COUNT };
 const char *channel_kind_name(enum channel_kind k);
 
-enum { CHANNEL_PATH_SIZE = 256, CHANNEL_URL_SIZE = 512, CHANNEL_TEXT_SIZE = 160, CHANNEL_LIST_SIZE = 512, CHANNEL_TOPIC_SIZE = 64 };
+enum {
+	CHANNEL_PATH_SIZE = 256,
+	CHANNEL_URL_SIZE = 512,
+	CHANNEL_TEXT_SIZE = 160,
+	CHANNEL_LIST_SIZE = 512,
+	CHANNEL_TOPIC_SIZE = 64
+};
 
 struct channel_conf {
 	char name[CHANNEL_NAME_SIZE]; /* file name without .conf */

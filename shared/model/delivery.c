@@ -6,7 +6,8 @@
 
 const char *delivery_state_name(enum delivery_state s)
 {
-	static const char *const names[DELIVERY_STATE_COUNT] = {[DELIVERY_WAITING] = "waiting", [DELIVERY_SENT] = "sent", [DELIVERY_DEAD] = "dead"};
+	static const char *const names[DELIVERY_STATE_COUNT] = {
+		[DELIVERY_WAITING] = "waiting", [DELIVERY_SENT] = "sent", [DELIVERY_DEAD] = "dead"};
 	return (size_t)s < N_ELEMENTS(names) ? names[s] : "unknown";
 }
 

@@ -22,14 +22,14 @@ struct delivery {
 	enum notice_level   level;
 	char                group[NOTICE_GROUP_SIZE]; /* what is sent together */
 	enum delivery_state state;
-	bool                held;       /* it came in a quiet time: it goes with all others of that */
-	struct id           message_id; /* of the message that it goes with, the same in every attempt; none = in no message yet */
-	uint32_t            attempts;
-	int64_t             at;       /* when it was queued */
-	int64_t             due_at;   /* TIME_NEVER = it is over */
-	int64_t             ended_at; /* 0 = not yet */
-	int                 code;     /* of the last attempt; 0 = none failed */
-	char                cause[DELIVERY_CAUSE_SIZE];
+	bool                held; /* it came in a quiet time: it goes with all others of that */
+	struct id message_id;     /* of the message that it goes with, the same in every attempt; none = in no message yet */
+	uint32_t  attempts;
+	int64_t   at;       /* when it was queued */
+	int64_t   due_at;   /* TIME_NEVER = it is over */
+	int64_t   ended_at; /* 0 = not yet */
+	int       code;     /* of the last attempt; 0 = none failed */
+	char      cause[DELIVERY_CAUSE_SIZE];
 };
 
 /* A channel's name: lower-case letters, digits, '-' and '_', at most 31. */

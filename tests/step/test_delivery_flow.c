@@ -46,7 +46,8 @@ static void read_pace(struct table *t, const struct step_line *l)
 {
 	const char *sent = field(l, "sent", NULL);
 	*t = (struct table){.events = t->events, .errors = t->errors};
-	t->pace = (struct delivery_pace){.wait_ms = step_ms(field(l, "wait", "30s")), .interval_ms = step_ms(field(l, "interval", "5m"))};
+	t->pace = (struct delivery_pace){.wait_ms = step_ms(field(l, "wait", "30s")),
+					 .interval_ms = step_ms(field(l, "interval", "5m"))};
 	t->pace.quiet = field(l, "quiet", NULL) != NULL;
 	t->pace.failing = field(l, "failing", NULL) != NULL;
 	if (sent != NULL) {
@@ -115,23 +116,26 @@ static void check_retry(struct table *t, const struct step_line *l)
 {
 	char text[64];
 	for (uint32_t random = 0; random < 1024; random += 31) {
-		int64_t at = delivery_retry_at((uint32_t)step_number(field(l, "attempts", "1")), (uint32_t)step_number(field(l, "tries", "1")), 30 * MS_SECOND,
+		int64_t at = delivery_retry_at((uint32_t)step_number(field(l, "attempts", "1")),
+					       (uint32_t)step_number(field(l, "tries", "1")), 30 * MS_SECOND,
 					       step_ms(field(l, "asked", "0")), random, START);
 		snprintf(text, sizeof(text), "%lld ms", (long long)(at - START));
 		if (text_equal(l->phase, "never") != (at == TIME_NEVER))
 			wrong(t, l, "time", text);
-		else if (at != TIME_NEVER && (at - START < step_ms(check_of(l, "least")) || at - START > step_ms(check_of(l, "most"))))
+		else if (at != TIME_NEVER &&
+			 (at - START < step_ms(check_of(l, "least")) || at - START > step_ms(check_of(l, "most"))))
 			wrong(t, l, "pause", text);
 	}
 }
 
 static void check_look(struct table *t, const struct step_line *l, bool first)
 {
-	struct delivery_nag nag = {.repeat_ms = step_ms(field(l, "repeat", "0")), .escalate_ms = step_ms(field(l, "escalate", "0"))};
+	struct delivery_nag nag = {.repeat_ms = step_ms(field(l, "repeat", "0")),
+				   .escalate_ms = step_ms(field(l, "escalate", "0"))};
 	enum delivery_kind  kind = DELIVERY_FIRST;
 	char                text[64];
-	int64_t             next = first ? delivery_first_look(&t->notice, &nag) : delivery_look(&t->notice, &nag, START, &kind);
-	const char         *want = check_of(l, "next");
+	int64_t     next = first ? delivery_first_look(&t->notice, &nag) : delivery_look(&t->notice, &nag, START, &kind);
+	const char *want = check_of(l, "next");
 	snprintf(text, sizeof(text), "%lld ms", (long long)(next - START));
 	if (!text_equal(delivery_kind_name(kind), l->phase))
 		wrong(t, l, "kind", delivery_kind_name(kind));
@@ -184,12 +188,24 @@ static void test_where_it_goes(void **state)
 	} rows[] = {
 		{{.at_least = NOTICE_ERROR}, NOTICE_INFO, "clara", NOTICE_RENEWAL_FAILED, false},
 		{{.at_least = NOTICE_LEVEL_COUNT}, NOTICE_CRITICAL, "clara", NOTICE_RENEWAL_FAILED, false},
-		{{.at_least = NOTICE_SUCCESS, .services = "vpb, argus"}, NOTICE_CRITICAL, "clara", NOTICE_RENEWAL_FAILED, false},
+		{{.at_least = NOTICE_SUCCESS, .services = "vpb, argus"},
+		 NOTICE_CRITICAL,
+		 "clara",
+		 NOTICE_RENEWAL_FAILED,
+		 false},
 		{{.at_least = NOTICE_SUCCESS, .services = "vpb, argus"}, NOTICE_CRITICAL, "", NOTICE_EMERGENCY_STARTED, false},
-		{{.at_least = NOTICE_SUCCESS, .events = "emergency_started"}, NOTICE_CRITICAL, "clara", NOTICE_RENEWAL_FAILED, false},
+		{{.at_least = NOTICE_SUCCESS, .events = "emergency_started"},
+		 NOTICE_CRITICAL,
+		 "clara",
+		 NOTICE_RENEWAL_FAILED,
+		 false},
 		{{.at_least = NOTICE_SUCCESS}, NOTICE_SUCCESS, "", NOTICE_CAMPAIGN_ENDED, true},
 		{{.at_least = NOTICE_ERROR}, NOTICE_ERROR, "clara", NOTICE_RENEWAL_FAILED, true},
-		{{.at_least = NOTICE_INFO, .services = "vpb, clara", .events = "renewal_failed"}, NOTICE_ERROR, "clara", NOTICE_RENEWAL_FAILED, true},
+		{{.at_least = NOTICE_INFO, .services = "vpb, clara", .events = "renewal_failed"},
+		 NOTICE_ERROR,
+		 "clara",
+		 NOTICE_RENEWAL_FAILED,
+		 true},
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {

@@ -1,5 +1,5 @@
-/* test_store_delivery.c - is a notice queued for each of its channels in the change that opens it, once, and does what becomes of it stay, in
- * both backends? Never: looking behind store.h. */
+/* test_store_delivery.c - is a notice queued for each of its channels in the change that opens it, once, and does what becomes
+ * of it stay, in both backends? Never: looking behind store.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@
 
 static struct notice trouble(uint32_t n, const char *cert_id, int64_t at, const char *channels)
 {
-	struct notice f = {.notice_id = kit_id(n), .at = at, .level = NOTICE_ERROR, .event = NOTICE_RENEWAL_FAILED, .remind_at = at + 100};
+	struct notice f = {
+		.notice_id = kit_id(n), .at = at, .level = NOTICE_ERROR, .event = NOTICE_RENEWAL_FAILED, .remind_at = at + 100};
 	text_cut(f.key, sizeof(f.key), "argus VCC-1");
 	text_cut(f.service, sizeof(f.service), "argus");
 	text_cut(f.object, sizeof(f.object), cert_id);
@@ -52,7 +53,8 @@ static void test_one_for_each_channel(void **state)
 	assert_string_equal(rows[1].channel, "mail");
 	assert_string_equal(rows[0].group, "argus");
 	assert_true(id_equal(rows[0].notice_id, kit_id(1)) && id_is_none(rows[0].message_id));
-	assert_true(rows[0].state == DELIVERY_WAITING && rows[0].due_at == 1000 && rows[0].kind == DELIVERY_FIRST && rows[0].seq > rows[1].seq);
+	assert_true(rows[0].state == DELIVERY_WAITING && rows[0].due_at == 1000 && rows[0].kind == DELIVERY_FIRST &&
+		    rows[0].seq > rows[1].seq);
 	tell(k, &b); /* the same matter: nobody is told again */
 	assert_int_equal(all(k, -1, NULL, rows, 16), 2);
 	b.level = NOTICE_CRITICAL; /* worse: told anew, where such things go */
@@ -108,7 +110,8 @@ static void test_what_becomes_of_it(void **state)
 	assert_int_equal(view_deliveries_of(k->view, kit_id(77), again, 8, &n), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(all(k, DELIVERY_DEAD, NULL, again, 8), 1);
-	assert_true(again[0].code == E_NOTIFY_TIMEOUT && again[0].attempts == 3 && again[0].ended_at == 4000 && text_equal(again[0].cause, "why"));
+	assert_true(again[0].code == E_NOTIFY_TIMEOUT && again[0].attempts == 3 && again[0].ended_at == 4000 &&
+		    text_equal(again[0].cause, "why"));
 	assert_int_equal(all(k, DELIVERY_WAITING, NULL, again, 8), 0);
 	assert_int_equal(view_deliveries_due(k->view, "mail", TIME_LAST, again, 8, &n), 0);
 	assert_int_equal(n, 0);

@@ -245,7 +245,7 @@ def test_a_broken_channel_is_named_and_holds_up_nothing(world):
     folder = os.path.join(world.dir, "check")
     channels = Channels(folder)
     conf = os.path.join(folder, "controller.conf")
-    text = open(world.conf("controller")).read() + f"\n[notify]\ndir = {channels.dir}\n"
+    text = open(world.conf("controller")).read().split("[notify]")[0] + f"[notify]\ndir = {channels.dir}\n"
     with open(os.open(conf, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
         f.write(text)
 

@@ -23,6 +23,7 @@ class World(CampaignFleet):
             return {"kind": "webhook", "url": r.url, "ca_file": r.cert, "allow": "127.0.0.0/8"}
         c.add("team", channel=webhook(self.team), rule={"services": "clara"})
         c.add("boss", channel=webhook(self.boss), rule={"level": "never", "escalation": "yes"})
+        c.add("broken", channel={"kind": "webhook", "url": "https://x.example/", "alow": "10.0.0.0/8"}, rule={"services": "vpb"})
         self.daily = HttpReceiver(certs)
         c.add("daily", channel=webhook(self.daily), rule={"events": "digest"})
         c.add("night", channel=webhook(self.night), rule={"services": "vpb"}, quiet={"hours": "* 00:00-12:00 UTC, * 12:00-00:00 UTC"})
@@ -112,6 +113,16 @@ def test_a_snoozed_one_rests(world):
     refused(world.post(f"/api/v1/notifications/{n}/snooze", {"for": "31d"}), 422, "VCC-3104")
     done = world.cli("notify", "ack", n)
     assert done.returncode == 0 and "acknowledged" in done.stdout
+    mend(world, world.c1, "c1")
+
+
+def test_a_channel_that_cannot_be_read_keeps_what_is_for_it(world):
+    state, = [c for c in world.admin.get("notifications/channels")["items"] if c["channel"] == "broken"]
+    assert state["code"] == "VCC-1201" and "alow" in state["error"] and state["kind"] is None
+    refused(world.post("/api/v1/notifications/test", {"channel": "broken"}), 500, "VCC-1201")
+    fail(world, world.c1, "c1")
+    waiting = wait_for("it waits", lambda: world.admin.get("notifications/deliveries?channel=broken&state=waiting")["items"])
+    assert all(d["attempts"] == 0 for d in waiting)
     mend(world, world.c1, "c1")
 
 

@@ -1,5 +1,5 @@
-/* test_body_template.c - can a value never leave the string that it stands in, and is a template with anything but known fields refused?
- * Never: files. */
+/* test_body_template.c - can a value never leave the string that it stands in, and is a template with anything but known fields
+ * refused? Never: files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,8 +24,16 @@ static const char *filled(const char *text, const char *title, const char *body,
 static void test_what_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "{\"a\": {{title}}}", "{\"a\": \"{{titel}}\"}", "{\"a\": \"{{ title }}\"}", "{\"a\": \"{{title\"}", "{\"a\": \"{{#each}}\"}",
-		"{\"a\": 1, \"a\": 2}", "{\"a\": \"{{title}}\"", "{{text}}", "{\"a\": \"{{}}\"}",
+		"",
+		"{\"a\": {{title}}}",
+		"{\"a\": \"{{titel}}\"}",
+		"{\"a\": \"{{ title }}\"}",
+		"{\"a\": \"{{title\"}",
+		"{\"a\": \"{{#each}}\"}",
+		"{\"a\": 1, \"a\": 2}",
+		"{\"a\": \"{{title}}\"",
+		"{{text}}",
+		"{\"a\": \"{{}}\"}",
 	};
 	struct refusal why;
 	(void)state;
@@ -43,13 +51,15 @@ static void test_what_is_refused(void **state)
 static void test_a_value_stays_inside_its_string(void **state)
 {
 	static const char *const values[] = {
-		"\"}, \"channel\": \"#all", "\\", "\\\"", "a\nb\tc\r\x01", "{{text}}", "</script>", "\xc3\xa4\xe2\x82\xac", "\xff\xfe broken \xc3",
+		"\"}, \"channel\": \"#all", "\\", "\\\"", "a\nb\tc\r\x01", "{{text}}", "</script>", "\xc3\xa4\xe2\x82\xac",
+		"\xff\xfe broken \xc3",
 	};
 	struct buf to = BUF_MAX(65536);
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(values); i++) {
 		json_error_t error;
-		json_t      *o = json_loads(filled("{\"a\": \"<{{title}}>\", \"b\": \"{{text}}\"}", values[i], "other", &to), JSON_REJECT_DUPLICATES, &error);
+		json_t      *o = json_loads(filled("{\"a\": \"<{{title}}>\", \"b\": \"{{text}}\"}", values[i], "other", &to),
+					    JSON_REJECT_DUPLICATES, &error);
 		if (o == NULL)
 			fail_msg("value %zu: %s", i, error.text);
 		assert_int_equal(json_object_size(o), 2);
