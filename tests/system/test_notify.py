@@ -57,7 +57,7 @@ class World(CampaignFleet):
 def world():
     folder = new_folder("notify")
     settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "100ms",
-                "notify.tries": "4", "notify.timeout": "6s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
+                "notify.tries": "4", "notify.timeout": "10s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
     w = World(folder, settings={f"controller.{k}": v for k, v in settings.items()})
     try:
         w.prepare().begin()
