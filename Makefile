@@ -54,7 +54,7 @@ also.vcc-controller := controller/core controller/store
 also.vcc-agent      := agent/survey
 also.vcc-keeper     := agent/core
 BASELIBS := -lmsgpackc -lcrypto -lsodium -linih -luv -lseccomp -lcap-ng -lpthread
-libs.vcc-controller := -lwebsockets -lssl -lsqlite3 -ljansson
+libs.vcc-controller := -lwebsockets -lssl -lsqlite3 -ljansson -lcurl
 libs.vcc-gateway    := -lwebsockets -lssl
 libs.vcc-signer     :=
 libs.vcc-agent      := -lwebsockets -lssl -ljansson
@@ -101,7 +101,7 @@ $(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json
 $(B)/obj/gen/templates.o: $(B)/gen/templates.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o
+GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o $(B)/obj/gen/notify.o
 
 # The dashboard: our modules and those that the lock file names, compressed, below one hash of them all.
 WEB         := $(sort $(wildcard controller/web/*.html controller/web/*.css controller/web/*.js controller/web/*.svg))
@@ -114,6 +114,13 @@ $(B)/gen/web.c: scripts/embed scripts/pack-web $(WEB) $(WEB_MODULES)/.installed
 	$(Q)scripts/pack-web $(B)/gen/web $(WEB) $(WEB_TAKEN)
 	$(Q)scripts/embed web $(B)/gen/web/build.hash $(B)/gen/web/*.gz > $@
 $(B)/obj/gen/web.o: $(B)/gen/web.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# Bodies of messages for chat services.
+$(B)/gen/notify.c: scripts/embed $(sort $(wildcard packaging/notify/*.json))
+	@mkdir -p $(@D)
+	$(Q)scripts/embed notify $(sort $(wildcard packaging/notify/*.json)) > $@
+$(B)/obj/gen/notify.o: $(B)/gen/notify.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 

@@ -125,6 +125,24 @@ static void check_contacts(struct doctor *d)
 			say(d, VERDICT_ERROR, names[i], "set it below [contacts] in controller.conf", "nobody is named who is told");
 }
 
+static void check_channels(struct doctor *d)
+{
+	json_t *all = ask_list(d, "/api/v1/notifications/channels"), *row, *dead;
+	size_t  i;
+	if (all != NULL && json_array_size(all) == 0)
+		say(d, VERDICT_WARNING, "", "docs/operations.md, \"By which ways\"", "there is no channel: people are told only who look at `vccctl notify list`");
+	json_array_foreach(all, i, row) {
+		if (json_is_string(json_object_get(row, "code")))
+			say(d, VERDICT_ERROR, output_text(row, "channel"), "mend it, then `vccctl notify test`", "it does not deliver: %s", output_text(row, "error"));
+	}
+	dead = all != NULL ? ask(d, "/api/v1/notifications/deliveries?state=dead&limit=1") : NULL;
+	if (json_array_size(json_object_get(dead, "items")) > 0)
+		say(d, VERDICT_WARNING, "", "`vccctl notify list --state dead`", "messages were given up, the last one on channel %s",
+		    output_text(json_array_get(json_object_get(dead, "items"), 0), "channel"));
+	json_decref(dead);
+	json_decref(all);
+}
+
 static void check_people(struct doctor *d)
 {
 	json_t *people = ask_list(d, "/api/v1/principals"), *row, *role;
@@ -292,6 +310,7 @@ static const struct {
 	{"controller", "do its parts work?", check_controller},
 	{"clock", "is it right?", check_clock},
 	{"contacts", "is somebody told?", check_contacts},
+	{"channels", "do messages reach people?", check_channels},
 	{"people", "could a second person agree?", check_people},
 	{"tokens", "does one end soon?", check_tokens},
 	{"authorities", "does one end soon?", check_authorities},

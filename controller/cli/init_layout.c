@@ -28,6 +28,7 @@ static const struct place {
 	PLACE(admin_socket, "run/admin.sock", "/run/vcc-controller/admin.sock"),
 	PLACE(gateway_socket, "run/gateway.sock", "/run/vcc-controller/gateway.sock"),
 	PLACE(signer_socket, "run/signer.sock", "/run/vcc-signer/signer.sock"),
+	PLACE(notify_dir, "etc/notify.d", "/etc/vcc-controller/notify.d"),
 	PLACE(installed, "etc/installation", "/etc/vcc-controller/installation"),
 #undef PLACE
 };
@@ -84,6 +85,8 @@ int init_controller_text(const struct init_layout *l, const struct init_choice *
 	buf_add_fmt(to, "[public]\nlisten = %s\nurl = %s\n", c->public_listen, c->public_url);
 	buf_add_fmt(to, "[gateway]\nsocket = %s\nuser = %s\nagent_address = %s\njoin_address = %s\n", l->gateway_socket,
 	            l->below ? "" : "vcc-gateway", agents, join);
+	if (l->below)
+		buf_add_fmt(to, "[notify]\ndir = %s\n", l->notify_dir);
 	buf_add_fmt(to, "[signer]\nsocket = %s\n", l->signer_socket);
 	buf_add_fmt(to, "[contacts]\nadmin = %s\nsecurity = %s\n", c->contact_admin, c->contact_security);
 	return buf_error(to);

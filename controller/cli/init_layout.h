@@ -36,6 +36,7 @@ struct init_layout {
 	char ca_dir[INIT_PATH]; /* what everybody may know: certificates, root CRL, bundle */
 	char ca_pem[INIT_PATH]; /* the root, for people and programs */
 	char tokens[INIT_PATH];
+	char notify_dir[INIT_PATH]; /* one below a folder tells nobody of the machine's own */
 	char passphrase[INIT_PATH];
 	char admin_socket[INIT_PATH], gateway_socket[INIT_PATH], signer_socket[INIT_PATH];
 	char installed[INIT_PATH]; /* written last: the installation is complete */

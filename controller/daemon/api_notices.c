@@ -1,32 +1,13 @@
-/* api_notices.c - room controller/daemon: the route of what people have to be told.
+/* api_notices.c - room controller/daemon: the routes of what people have to be told; one of them takes a matter over.
  * Never: telling, ending anything. */
 #include <stdlib.h>
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/commit.h"
+#include "controller/daemon/notice_json.h"
 #include "shared/base/text.h"
-
-static json_t *json_notice(const struct notice *n)
-{
-	json_t *o = json_object(), *detail = n->detail[0] != '\0' ? json_loads(n->detail, JSON_REJECT_DUPLICATES, NULL) : NULL;
-	json_object_set_new(o, "notification_id", json_id(n->notice_id));
-	json_object_set_new(o, "at", json_time(n->at));
-	json_object_set_new(o, "level", json_string(notice_level_name(n->level)));
-	json_object_set_new(o, "event", json_string(notice_event_name(n->event)));
-	json_object_set_new(o, "state", json_string(notice_state_name(n->state)));
-	json_object_set_new(o, "key", n->key[0] != '\0' ? json_string(n->key) : json_null());
-	json_object_set_new(o, "service", n->service[0] != '\0' ? json_string(n->service) : json_null());
-	json_object_set_new(o, "object", json_string(n->object));
-	json_object_set_new(o, "renewal_id", json_id(n->renewal_id));
-	json_object_set_new(o, "code", json_code(n->code));
-	json_object_set_new(o, "error", n->code != 0 ? json_string(err_what(n->code)) : json_null());
-	json_object_set_new(o, "recipients", json_comma_list(n->recipients));
-	json_object_set_new(o, "detail", detail != NULL ? detail : json_null());
-	json_object_set_new(o, "count", json_integer(n->count));
-	json_object_set_new(o, "last_at", json_time(n->last_at));
-	json_object_set_new(o, "closed_at", json_time(n->closed_at));
-	return o;
-}
+#include "shared/base/times.h"
 
 /* What is about no single service is for those who see all of them. */
 static bool is_visible(const struct api_call *call, const struct notice *n)
@@ -86,4 +67,86 @@ int api_notice_list(struct api_call *call, struct store_view *view)
 	}
 	free(rows);
 	return r;
+}
+
+/* ---- one of them ------------------------------------------------------------------------------------------------- */
+
+static int notice_of_call(struct api_call *call, struct store_view *view, struct notice *ret)
+{
+	struct id id;
+	int       r = id_parse(call->params[0], &id) < 0 ? E_NOT_FOUND : view_notice(view, id, ret);
+	if (r == 0 && !is_visible(call, ret))
+		r = E_NOT_FOUND;
+	return r < 0 ? refuse(&call->why, r, call->params[0], "there is no such notification") : 0;
+}
+
+int api_notice_show(struct api_call *call, struct store_view *view)
+{
+	struct notice n;
+	int           r = notice_of_call(call, view, &n);
+	if (r == 0)
+		call->answer = json_notice(&n);
+	return r;
+}
+
+static void changed(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct api_call *call = ctx;
+	struct notice    n;
+	(void)result;
+	if (code < 0)
+		api_refuse(call, code, call->params[0], err_what(code));
+	else if (notice_of_call(call, controller_view(ctl), &n) < 0)
+		api_refuse_why(call, &call->why);
+	else
+		api_finish(call, 200, json_notice(&n));
+}
+
+static struct audit_of record_of(const struct api_call *call, enum audit_event event)
+{
+	return (struct audit_of){.event = event,
+				 .actor = call->caller.actor,
+				 .object = call->params[0],
+				 .request_id = call->caller.request_id,
+				 .reason = call->caller.reason};
+}
+
+void api_notice_ack(struct api_call *call)
+{
+	struct notice n;
+	int           r = notice_of_call(call, controller_view(call->ctl), &n);
+	if (r == 0)
+		r = api_body(call);
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	struct commit  *c = commit_new(call->ctl);
+	struct audit_of of = record_of(call, AUDIT_NOTIFICATION_ACKED);
+	store_ack_notice(commit_change(c), n.notice_id, call->now_at);
+	commit_audit(c, &of, "{s:s,s:s}", "event", notice_event_name(n.event), "object", n.object);
+	commit_now(c, changed, call);
+}
+
+void api_notice_snooze(struct api_call *call)
+{
+	struct notice n;
+	char          text[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
+	int64_t       ms = 0;
+	int           r = notice_of_call(call, controller_view(call->ctl), &n);
+	if (r == 0)
+		r = api_body(call);
+	if (r == 0)
+		r = api_field_text(call, "for", NULL, text, sizeof(text));
+	if (r == 0 && (duration_parse(text, &ms) < 0 || ms > 30 * MS_DAY))
+		r = refuse(&call->why, E_API_BODY, "for", "it has to be a duration like 4h, at most 30d");
+	if (r < 0) {
+		api_refuse_why(call, &call->why);
+		return;
+	}
+	struct commit  *c = commit_new(call->ctl);
+	struct audit_of of = record_of(call, AUDIT_NOTIFICATION_SNOOZED);
+	store_snooze_notice(commit_change(c), n.notice_id, call->now_at + ms);
+	commit_audit(c, &of, "{s:s,s:s,s:s}", "event", notice_event_name(n.event), "object", n.object, "until", time_text(call->now_at + ms, until));
+	commit_now(c, changed, call);
 }

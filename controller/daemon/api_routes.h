@@ -159,6 +159,13 @@ int  api_notice_list(struct api_call *call, struct store_view *view);
 /* metrics.c */
 void api_metrics(struct api_call *call);
 
+int  api_notice_show(struct api_call *call, struct store_view *view);
+void api_notice_ack(struct api_call *call);
+void api_notice_snooze(struct api_call *call);
+/* api_deliveries.c */
+int  api_delivery_list(struct api_call *call, struct store_view *view);
+void api_channel_list(struct api_call *call);
+void api_channel_test(struct api_call *call);
 /* api_events.c */
 void api_events(struct api_call *call);
 

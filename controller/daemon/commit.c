@@ -120,6 +120,11 @@ void commit_drop(struct commit *c)
 	commit_free(c);
 }
 
+struct controller *commit_controller(const struct commit *c)
+{
+	return c->ctl;
+}
+
 struct store_change *commit_change(struct commit *c)
 {
 	return c->change;

@@ -10,6 +10,7 @@ struct commit;
 
 struct commit *commit_new(struct controller *ctl);
 void           commit_drop(struct commit *c); /* instead of commit_now(): nothing happens */
+struct controller   *commit_controller(const struct commit *c);
 /* For verbs without a row below. */
 struct store_change *commit_change(struct commit *c);
 

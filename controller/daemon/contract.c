@@ -43,6 +43,8 @@ TABLE(ca_revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
 TABLE(rollover_body, {"emergency", API_BOOL, API_NULL, NULL, NULL, "its key is not to be trusted: it signs nothing more at once"});
 TABLE(retire_body, {"consumers", API_TEXTS, API_NEEDED, NULL, NULL, "what trusts the CA outside of the agents; an empty list says that there is nothing"},
       {"override", API_BOOL, API_NULL, NULL, NULL, "in an emergency: although hosts still use what it signed"});
+TABLE(channel_test_body, {"channel", API_TEXT, API_NEEDED, NULL, NULL, NULL});
+TABLE(snooze_body, {"for", API_TEXT, API_NEEDED, NULL, NULL, "a duration like 4h, at most 30d"});
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
       {"force", API_BOOL, API_NULL, NULL, NULL, "also when it is not due"},
@@ -120,6 +122,7 @@ TABLE(campaign_args, {"members", API_TEXT, 0, NULL, "no", "leave the lists out"}
 TABLE(member_args, {"state", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(notice_args, {"level", API_TEXT, 0, NULL, API_NOTICE_LEVELS, NULL}, {"service", API_TEXT, 0, NULL, NULL, NULL},
       {"state", API_TEXT, 0, NULL, "queued,closed", NULL});
+TABLE(delivery_args, {"state", API_TEXT, 0, NULL, "waiting,sent,dead", NULL}, {"channel", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(audit_args, {"event", API_TEXT, 0, NULL, NULL, "a type of docs/audit.md"}, {"since", API_TIME, 0, NULL, NULL, NULL},
       {"renewal_id", API_ID, 0, NULL, NULL, NULL}, {"actor", API_TEXT, 0, NULL, NULL, NULL}, {"object", API_TEXT, 0, NULL, NULL, NULL});
 TABLE(event_args, {"since", API_TIME, 0, NULL, NULL, "default: from now on"});
@@ -218,6 +221,12 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/drills/{drill_id}/cancel", API_200, SHAPE_ONE, &object_drill, NULL, NULL, NULL, no_fields},
 
 	{"GET", "/api/v1/notifications", API_200, SHAPE_PAGE, &object_notification, NULL, NULL, notice_args, NULL},
+	{"GET", "/api/v1/notifications/channels", API_200, SHAPE_PAGE, &object_channel, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/notifications/deliveries", API_200, SHAPE_PAGE, &object_delivery, NULL, NULL, delivery_args, NULL},
+	{"POST", "/api/v1/notifications/test", API_200, SHAPE_ONE, &object_channel_tested, NULL, NULL, NULL, channel_test_body},
+	{"GET", "/api/v1/notifications/{notification_id}", API_200, SHAPE_ONE, &object_notification, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/notifications/{notification_id}/ack", API_200, SHAPE_ONE, &object_notification, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/notifications/{notification_id}/snooze", API_200, SHAPE_ONE, &object_notification, NULL, NULL, NULL, snooze_body},
 	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},
 	{"GET", "/api/v1/audit", API_200, SHAPE_PAGE, &object_record, NULL, NULL, audit_args, NULL},
 	{"GET", "/api/v1/audit/heads", API_200, SHAPE_PAGE, &object_head, NULL, NULL, NULL, NULL},

@@ -451,4 +451,20 @@ OBJECT(notification, "Notification", NULL, F("notification_id", API_ID, 0), F("a
        F("event", API_TEXT, 0), ONE_OF("state", 0, "queued,closed"), F("key", API_TEXT, API_NULL), F("service", API_TEXT, API_NULL),
        F("object", API_TEXT, 0), F("renewal_id", API_ID, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL),
        F("recipients", API_TEXTS, 0), OBJ("detail", API_NULL, NULL), F("count", API_INTEGER, 0), F("last_at", API_TIME, 0),
-       F("closed_at", API_TIME, API_NULL));
+       F("closed_at", API_TIME, API_NULL), F("channels", API_TEXTS, 0), F("acknowledged_at", API_TIME, API_NULL),
+       F("snoozed_until", API_TIME, API_NULL), F("next_reminder_at", API_TIME, API_NULL), F("reminders", API_INTEGER, 0),
+       F("escalations", API_INTEGER, 0));
+
+OBJECT(delivery, "Delivery", NULL, F("delivery_id", API_INTEGER, 0), F("channel", API_TEXT, 0), F("notification_id", API_ID, 0),
+       ONE_OF("kind", 0, "first,reminder,escalation"), ONE_OF("level", 0, API_NOTICE_LEVELS), F("group", API_TEXT, 0),
+       ONE_OF("state", 0, "waiting,sent,dead"), F("held", API_BOOL, 0), F("message_id", API_ID, API_NULL), F("attempts", API_INTEGER, 0),
+       F("at", API_TIME, 0), F("next_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("code", API_CODE, API_NULL),
+       F("error", API_TEXT, API_NULL));
+
+OBJECT(channel, "Channel", NULL, F("channel", API_TEXT, 0), ONE_OF("kind", API_NULL, "smtp,webhook,alertmanager"), F("level", API_TEXT, API_NULL),
+       F("services", API_TEXTS, 0), F("events", API_TEXTS, 0), F("escalation", API_BOOL, 0), F("quiet", API_TEXT, API_NULL), F("busy", API_BOOL, 0),
+       F("sent", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("given_up", API_INTEGER, 0), F("sent_at", API_TIME, API_NULL),
+       F("failed_at", API_TIME, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL));
+
+OBJECT(channel_tested, "ChannelTested", NULL, F("channel", API_TEXT, 0), F("delivered", API_BOOL, 0), F("code", API_CODE, API_NULL),
+       F("error", API_TEXT, API_NULL), F("next", API_TEXT, API_NULL), F("took_ms", API_INTEGER, 0));

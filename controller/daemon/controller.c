@@ -14,6 +14,8 @@
 #include "controller/daemon/backup.h"
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/daily_digest.h"
+#include "controller/daemon/deliveries.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -122,6 +124,8 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = drills_open(&ctl->drills);
 	if (r == 0)
+		r = digests_open(&ctl->digests);
+	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
 	if (r == 0)
 		r = restored_open(&ctl->restored);
@@ -160,6 +164,8 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 		r = loop_watch_start(&ctl->loop_watch, loop);
 	if (r < 0)
 		r = refuse(why, r, "controller", "a part of it cannot be set up");
+	if (r == 0)
+		r = deliveries_open(ctl, &ctl->deliveries, why);
 	if (r == 0)
 		r = gateways_open(ctl, gateway_uid(conf), &ctl->gateways, why);
 	*ret = ctl; /* the caller frees it, also half built: controller_stop, loop, controller_free */
@@ -260,6 +266,7 @@ void controller_stop(struct controller *ctl)
 	crl_news_close(ctl->crl_news);
 	bundles_close(ctl->bundles);
 	scheduler_close(ctl->scheduler);
+	deliveries_close(ctl->deliveries);
 	serials_stop(ctl);
 	backups_stop(ctl);
 	metrics_stop(ctl);
@@ -300,6 +307,8 @@ void controller_free(struct controller *ctl)
 	campaigns_free(ctl->campaigns);
 	campaigns_recent_free(ctl->campaigns_recent);
 	drills_free(ctl->drills);
+	deliveries_free(ctl->deliveries);
+	digests_free(ctl->digests);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "controller/daemon/channels.h"
 #include "controller/daemon/controller.h"
 #include "controller/daemon/init.h"
 #include "controller/daemon/listeners.h"
@@ -110,6 +111,21 @@ static int run(const struct controller_conf *conf)
 	return 0;
 }
 
+/* --check: the channels belong to the configuration. */
+static int check(const char *path)
+{
+	static struct controller_conf conf;
+	struct refusal                why = {0};
+	char                          text[640];
+	int                           status = conf_check(&controller_schema, path);
+	if (status != 0)
+		return status;
+	if (conf_load(&controller_schema, path, &conf, NULL, &why) == 0 && channels_check(&conf, &why) == 0)
+		return 0;
+	fprintf(stderr, "%s\n", refusal_text(&why, text, sizeof(text)));
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct conf_options           options;
@@ -127,7 +143,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (options.check)
-		return conf_check(&controller_schema, options.config);
+		return check(options.config);
 	log_open("vcc-controller", LOG_LEVEL_INFO);
 	if (conf_load(&controller_schema, options.config, &conf, NULL, &why) < 0) {
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);

@@ -8,6 +8,7 @@
 
 #include "controller/core/policy.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/deliveries.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -18,7 +19,22 @@ static struct notice notice_of(enum notice_event event, const struct template *t
 {
 	struct notice n = {.notice_id = controller_id(now), .at = now, .event = event, .level = notice_level_of(event)};
 	notice_recipients_of(event, t, n.recipients);
+	if (t != NULL)
+		notice_recipients_add(n.escalation, t->escalation);
 	return n;
+}
+
+/* Where it goes is stored with it, and its deliveries in the same change. */
+static void tell(struct commit *c, struct notice *n, enum notice_step step)
+{
+	channels_route(deliveries_channels(commit_controller(c)->deliveries), n);
+	store_tell(commit_change(c), n, step);
+}
+
+static void add_trouble(struct commit *c, struct notice *n, enum notice_topic topic, enum notice_step step)
+{
+	channels_route(deliveries_channels(commit_controller(c)->deliveries), n);
+	store_add_trouble(commit_change(c), n, topic, step);
 }
 
 /* Takes over `detail`. One that does not fit is left out whole. */
@@ -52,7 +68,18 @@ static void tell_near(struct commit *c, const struct order *o, const struct temp
 {
 	struct notice n = of_order(o, NOTICE_RENEWALS_NEAR, 0, t, now);
 	describe(&n, o);
-	store_tell(commit_change(c), &n, NOTICE_STEP_IF_TOLD);
+	tell(c, &n, NOTICE_STEP_IF_TOLD);
+}
+
+/* Of a renewal that went as it should, where somebody wants to hear of each. */
+static void tell_each(struct commit *c, const struct order *was, const struct order *o, const struct template *t, int64_t now)
+{
+	bool ended = o->phase == ORDER_COMPLETED && was->phase != ORDER_COMPLETED;
+	if (!ended || commit_controller(c)->conf->notify_success != NOTIFY_SUCCESS_EACH)
+		return;
+	struct notice n = of_order(o, NOTICE_RENEWAL_COMPLETED, 0, t, now);
+	describe(&n, o);
+	tell(c, &n, NOTICE_STEP_NO);
 }
 
 void notices_order(struct commit *c, const struct order *was, const struct order_step *step, const struct template *t, bool near, int64_t now)
@@ -69,14 +96,15 @@ void notices_order(struct commit *c, const struct order *was, const struct order
 	enum notice_step row = s.ends && !near ? NOTICE_STEP_YES : NOTICE_STEP_IF_TOLD;
 	if (s.word == NOTICE_WORD_WELL) { /* every renewal: what there is to say of a trouble that ends is the trouble's */
 		store_end_troubles(commit_change(c), &n, TOPICS, row);
+		tell_each(c, was, o, t, now);
 		return;
 	}
 	describe(&n, o);
 	if (s.word == NOTICE_WORD_TROUBLE) {
 		snprintf(n.key, sizeof(n.key), "%s %s", o->service, err_code(s.code, code));
-		store_add_trouble(commit_change(c), &n, NOTICE_TOPIC_RENEWAL, row);
+		add_trouble(c, &n, NOTICE_TOPIC_RENEWAL, row);
 	} else {
-		store_tell(commit_change(c), &n, row);
+		tell(c, &n, row);
 	}
 }
 
@@ -91,7 +119,18 @@ void notices_threshold(struct commit *c, const struct certificate *cert, const s
 	n.renewal_id = cert->open_order;
 	set_detail(&n, json_pack("{s:s,s:s,s:b}", "agent", cert->agent, "expires_at", time_text(cert->not_after_at, expiry), "expired",
 				 now >= cert->not_after_at));
-	store_add_trouble(commit_change(c), &n, NOTICE_TOPIC_THRESHOLD, NOTICE_STEP_NO);
+	add_trouble(c, &n, NOTICE_TOPIC_THRESHOLD, NOTICE_STEP_NO);
+}
+
+void notices_digest(struct commit *c, const struct digest_counts *counts)
+{
+	struct notice n = notice_of(NOTICE_DIGEST, NULL, counts->to);
+	char          from[TIME_TEXT_SIZE];
+	text_cut(n.object, sizeof(n.object), "installation");
+	set_detail(&n, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "since", time_text(counts->from, from), "renewed", (json_int_t)counts->renewed, "first_issued",
+				 (json_int_t)counts->issued, "failed", (json_int_t)counts->failed, "ending_within_7_days", (json_int_t)counts->ending,
+				 "open_troubles", (json_int_t)counts->troubles, "requests_waiting", (json_int_t)counts->waiting));
+	tell(c, &n, NOTICE_STEP_NO);
 }
 
 void notices_certificate_gone(struct store_change *change, const char *cert_id, int64_t now)
@@ -143,7 +182,7 @@ void notices_campaign(struct commit *c, const struct campaign *g, enum audit_eve
 				 campaign_state_name(g->state), "incident_id", g->incident_id, "reason", g->reason, "cause", g->cause,
 				 "total_certificates", (json_int_t)g->total, "successful_count", (json_int_t)g->done, "failed_count",
 				 (json_int_t)g->failed, "skipped_count", (json_int_t)g->skipped, "duration_minutes", campaign_minutes(g, now)));
-	store_tell(commit_change(c), &n, NOTICE_STEP_NO);
+	tell(c, &n, NOTICE_STEP_NO);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -163,7 +202,7 @@ void notices_approval(struct commit *c, const struct approval *a, enum notice_ev
 	text_cut(n.object, sizeof(n.object), of_person ? id_text(a->approval_id, id) : a->object);
 	text_cut(n.service, sizeof(n.service), a->service);
 	set_detail(&n, json_pack("{s:s,s:s}", "approval_id", id_text(a->approval_id, id), "kind", approval_kind_name(a->kind)));
-	store_tell(commit_change(c), &n, NOTICE_STEP_NO);
+	tell(c, &n, NOTICE_STEP_NO);
 }
 
 void notices_approval_over(struct commit *c, struct id approval_id, int64_t now)

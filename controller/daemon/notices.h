@@ -10,6 +10,14 @@
 void notices_order(struct commit *c, const struct order *was, const struct order_step *step, const struct template *t, bool near, int64_t now);
 /* The certificate is inside its emergency threshold, or has expired. */
 void notices_threshold(struct commit *c, const struct certificate *cert, const struct template *t, int64_t now);
+/* What went as it should between two times, and what is open now. */
+struct digest_counts {
+	int64_t  from, to;
+	uint64_t renewed, issued, failed; /* orders that ended */
+	uint64_t ending;                  /* certificates that end within a week */
+	uint64_t troubles, waiting;       /* open matters of level error and above; requests */
+};
+void notices_digest(struct commit *c, const struct digest_counts *counts);
 /* A record of a campaign, as it stands with it. */
 void notices_campaign(struct commit *c, const struct campaign *g, enum audit_event event, int64_t now);
 /* A request waits for a second person, or does no longer. */

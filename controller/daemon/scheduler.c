@@ -10,6 +10,8 @@
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/bundles.h"
 #include "controller/daemon/campaigns.h"
+#include "controller/daemon/daily_digest.h"
+#include "controller/daemon/deliveries.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
@@ -211,6 +213,8 @@ static void on_tick(uv_timer_t *timer)
 	kept_answers_tick(ctl, now);
 	campaigns_tick(ctl, now);
 	drills_tick(ctl, now);
+	deliveries_tick(ctl, now);
+	digests_tick(ctl, now);
 	pruner_tick(ctl, now);
 	policy_walks_tick(ctl, now);
 	rollovers_tick(ctl, now);

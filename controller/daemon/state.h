@@ -45,6 +45,8 @@ struct controller {
 	struct campaigns             *campaigns;
 	struct campaigns_recent      *campaigns_recent;
 	struct drills                *drills;
+	struct deliveries            *deliveries;
+	struct digests               *digests;
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;

@@ -13,6 +13,7 @@
 #include "shared/model/approval.h"
 #include "shared/model/audit.h"
 #include "shared/model/campaign.h"
+#include "shared/model/delivery.h"
 #include "shared/model/drill.h"
 #include "shared/model/inventory.h"
 #include "shared/model/notice.h"
@@ -227,6 +228,14 @@ void store_add_trouble(struct store_change *c, const struct notice *n, enum noti
  * where `n` has an id, that is told by a notice with the trouble's service, code and recipients. */
 void store_end_troubles(struct store_change *c, const struct notice *n, unsigned topics, enum notice_step step);
 void store_end_notice(struct store_change *c, const char *key, int64_t at); /* what is open under the key is over; none is fine */
+/* How the delivery stands now; one that was removed meanwhile stays so. */
+void store_put_delivery(struct store_change *c, const struct delivery *d);
+/* Of the notice while it is open: looked at again at `next`; with `kind` other than DELIVERY_FIRST it is queued for `channels` once more. */
+void store_remind(struct store_change *c, struct id notice_id, enum delivery_kind kind, const char *channels, int64_t at, int64_t next);
+/* Somebody has taken it over: nobody is reminded any more. E_NOTICE_OVER, E_NOT_FOUND. */
+void store_ack_notice(struct store_change *c, struct id notice_id, int64_t at);
+/* Nobody is reminded before `until`. E_NOTICE_OVER, E_NOT_FOUND. */
+void store_snooze_notice(struct store_change *c, struct id notice_id, int64_t until);
 void store_remove_drill(struct store_change *c, struct id campaign_id);     /* pruning; with its report */
 void store_remove_notice(struct store_change *c, struct id notice_id);      /* pruning; with what it stands for */
 
@@ -405,6 +414,19 @@ _must_check_ int view_notice(struct store_view *v, struct id notice_id, struct n
 _must_check_ int view_notices(struct store_view *v, const struct notice_filter *f, struct id before, struct notice *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 /* Raised last at or before `end`, by that time; goes on after (at, after) of the last row. For pruning. */
 _must_check_ int view_notices_by_last(struct store_view *v, int64_t end, int64_t at, struct id after, struct notice *ret, size_t max, size_t *ret_n);
+_must_check_ int view_notices_to_remind(struct store_view *v, int64_t now, struct notice *ret, size_t max, size_t *ret_n); /* remind_at <= now, soonest first */
+/* Matters that are open, by key, after `after`. */
+_must_check_ int view_notices_open(struct store_view *v, const char *after, struct notice *ret, size_t max, size_t *ret_n);
+struct delivery_filter {
+	int         state;   /* enum delivery_state; -1 = any */
+	const char *channel; /* NULL = any */
+};
+/* Due at `now` on a channel, those that have waited longest first. */
+_must_check_ int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, struct delivery *ret, size_t max, size_t *ret_n);
+_must_check_ int view_deliveries_of(struct store_view *v, struct id message_id, struct delivery *ret, size_t max, size_t *ret_n); /* of one message */
+/* Newest first, below `before` (UINT64_MAX = the newest). */
+_must_check_ int view_deliveries(struct store_view *v, const struct delivery_filter *f, uint64_t before, struct delivery *ret, size_t max, size_t *ret_n);
+_must_check_ int view_deliveries_count(struct store_view *v, const struct delivery_filter *f, uint64_t *ret);
 _must_check_ int view_notices_count(struct store_view *v, uint64_t *ret);
 
 /* What the list of one shard says: revoked issuances and those on hold (reason REASON_HOLD) that end after `since`, ascending by serial.

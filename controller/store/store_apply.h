@@ -69,7 +69,12 @@ bool apply_code_is_fatal(int code);
 verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, apply_template, apply_redeem, apply_message,
 	apply_audit, apply_serials, apply_crl, apply_receipt, apply_listeners_gone, apply_forget, apply_too_large, apply_token_use, apply_decision,
 	apply_revoke_issuer, apply_order_gone, apply_archived, apply_service, apply_keep_answer, apply_kept_known, apply_end_kept,
-	apply_rename, apply_agent, apply_tell, apply_trouble, apply_trouble_over, apply_notice_over, apply_notice_gone, apply_add_member, apply_replace_member, apply_standing;
+	apply_rename, apply_agent, apply_tell, apply_trouble, apply_trouble_over, apply_notice_over, apply_notice_gone, apply_add_member, apply_replace_member, apply_standing, apply_delivery, apply_remind,
+	apply_ack, apply_snooze;
+
+/* One for each channel of the notice. */
+_must_check_ int deliveries_queue(struct apply *a, const struct notice *n, enum delivery_kind kind, int64_t at);
+_must_check_ int deliveries_gone(struct apply *a, struct id notice_id);
 
 /* Every row of `q`, by pages. */
 _must_check_ int apply_remove_found(struct apply *a, struct query *q);

@@ -501,3 +501,29 @@ void store_remove_notice(struct store_change *c, struct id notice_id)
 	struct notice key = {.notice_id = notice_id};
 	verb_new(c, apply_notice_gone, &noun_notice, &key);
 }
+
+void store_put_delivery(struct store_change *c, const struct delivery *d)
+{
+	verb_new(c, apply_delivery, &noun_delivery, d);
+}
+
+/* The notice carries what the verb needs of it. */
+void store_remind(struct store_change *c, struct id notice_id, enum delivery_kind kind, const char *channels, int64_t at, int64_t next)
+{
+	struct notice      n = {.notice_id = notice_id, .at = at, .remind_at = next};
+	struct store_verb *v = verb_new(c, apply_remind, &noun_notice, &n);
+	v->number = (uint64_t)kind;
+	text_into(((struct notice *)v->row)->channels, sizeof(n.channels), channels, v);
+}
+
+void store_ack_notice(struct store_change *c, struct id notice_id, int64_t at)
+{
+	struct notice n = {.notice_id = notice_id, .acked_at = at};
+	verb_new(c, apply_ack, &noun_notice, &n);
+}
+
+void store_snooze_notice(struct store_change *c, struct id notice_id, int64_t until)
+{
+	struct notice n = {.notice_id = notice_id, .snoozed_until_at = until};
+	verb_new(c, apply_snooze, &noun_notice, &n);
+}

@@ -51,6 +51,8 @@ NAMES_OF(notice_level, notice_level_name, NOTICE_LEVEL_COUNT)
 NAMES_OF(notice_event, notice_event_name, NOTICE_EVENT_COUNT)
 NAMES_OF(notice_state, notice_state_name, NOTICE_STATE_COUNT)
 NAMES_OF(notice_topic, notice_topic_name, NOTICE_TOPIC_COUNT)
+NAMES_OF(delivery_kind, delivery_kind_name, DELIVERY_KIND_COUNT)
+NAMES_OF(delivery_state, delivery_state_name, DELIVERY_STATE_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -576,6 +578,31 @@ static const struct column notice_columns[] = {
 	UINT(notice, count),
 	INT(notice, last_at),
 	WHEN(notice, closed_at),
+	TEXT(notice, channels),
+	TEXT(notice, escalation),
+	WHEN(notice, acked_at),
+	WHEN(notice, snoozed_until_at),
+	DUE(notice, remind_at),
+	UINT(notice, reminders),
+	UINT(notice, escalations),
+};
+
+static const struct column delivery_columns[] = {
+	{FIELD(delivery, seq), .kind = COLUMN_AUTO},
+	TEXT(delivery, channel),
+	FIXED(delivery, notice_id),
+	NAME(delivery, kind, delivery_kind),
+	NAME(delivery, level, notice_level),
+	INNER(delivery, group, "topic", COLUMN_TEXT),
+	NAME(delivery, state, delivery_state),
+	BOOL(delivery, held),
+	FIXED(delivery, message_id),
+	UINT(delivery, attempts),
+	INT(delivery, at),
+	DUE(delivery, due_at),
+	WHEN(delivery, ended_at),
+	INT(delivery, code),
+	TEXT(delivery, cause),
 };
 
 static const struct column notice_member_columns[] = {
@@ -708,6 +735,7 @@ NOUN(drill, "drills", drill, 1, .unique = NULL);
 NOUN(drill_report, "drill_reports", report_row, 1, .unique = NULL);
 NOUN(peer, "peers", peer, 2, .unique = NULL);
 NOUN(steps, "order_histories", steps_row, 1, .unique = NULL);
+NOUN(delivery, "deliveries", delivery, 1, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -718,7 +746,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_receipt, &noun_inventory, &noun_listener, &noun_head, &noun_person, &noun_approval,
 	&noun_campaign, &noun_member, &noun_archived, &noun_walk, &noun_kept, &noun_ban,
 	&noun_former, &noun_notice, &noun_notice_member, &noun_stage, &noun_rollover,
-	&noun_drill,  &noun_drill_report, &noun_peer, &noun_steps,
+	&noun_drill,  &noun_drill_report, &noun_peer, &noun_steps, &noun_delivery,
 };
 
 union any_row {
@@ -753,5 +781,6 @@ union any_row {
 	struct report_row  report;
 	struct peer        peer;
 	struct steps_row   steps;
+	struct delivery    delivery;
 };
 const size_t noun_row_max = sizeof(union any_row);

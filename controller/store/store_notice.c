@@ -58,6 +58,7 @@ static void raise_it(struct notice *open, const struct notice *n)
 	memcpy(open->object, n->object, sizeof(open->object));
 	memcpy(open->detail, n->detail, sizeof(open->detail));
 	notice_recipients_add(open->recipients, n->recipients);
+	notice_recipients_add(open->escalation, n->escalation);
 }
 
 /* *ret: the notice as it stands now. */
@@ -65,8 +66,12 @@ static int tell(struct apply *a, const struct notice *n, struct notice *ret)
 {
 	int r = n->key[0] != '\0' ? find_open(a->rows, n->key, ret) : E_NOT_FOUND;
 	if (r == 0) {
+		bool worse = n->level > ret->level;
 		raise_it(ret, n);
-		return a->rows->ops->replace(a->rows, &noun_notice, ret);
+		if (worse)
+			memcpy(ret->channels, n->channels, sizeof(ret->channels));
+		r = a->rows->ops->replace(a->rows, &noun_notice, ret);
+		return r == 0 && worse ? deliveries_queue(a, ret, DELIVERY_FIRST, n->at) : r;
 	}
 	if (r != E_NOT_FOUND)
 		return r;
@@ -75,7 +80,10 @@ static int tell(struct apply *a, const struct notice *n, struct notice *ret)
 	ret->count = 1;
 	ret->last_at = n->at;
 	ret->closed_at = 0;
-	return a->rows->ops->add(a->rows, &noun_notice, ret);
+	if (ret->key[0] == '\0' || ret->remind_at == 0)
+		ret->remind_at = TIME_NEVER;
+	r = a->rows->ops->add(a->rows, &noun_notice, ret);
+	return r == 0 ? deliveries_queue(a, ret, DELIVERY_FIRST, ret->at) : r;
 }
 
 int apply_tell(struct apply *a, const struct store_verb *v, struct store_result *result)
@@ -98,6 +106,13 @@ static int stands_for_nobody(struct rows *rows, struct id notice_id, bool *ret)
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
+static void close_it(struct notice *n, int64_t at)
+{
+	n->state = NOTICE_CLOSED;
+	n->closed_at = at;
+	n->remind_at = TIME_NEVER;
+}
+
 /* Closes it when nothing is left that it stands for; *ret_closed, and how it stands. */
 static int close_if_empty(struct apply *a, struct id notice_id, int64_t at, struct notice *ret, bool *ret_closed)
 {
@@ -109,8 +124,7 @@ static int close_if_empty(struct apply *a, struct id notice_id, int64_t at, stru
 		r = rows_get(a->rows, &noun_notice, ret);
 	if (r < 0 || !empty)
 		return r == E_NOT_FOUND ? 0 : r; /* it was pruned */
-	ret->state = NOTICE_CLOSED;
-	ret->closed_at = at;
+	close_it(ret, at);
 	*ret_closed = true;
 	return a->rows->ops->replace(a->rows, &noun_notice, ret);
 }
@@ -151,6 +165,8 @@ static int tell_resolved(struct apply *a, const struct notice *n, unsigned topic
 	ret->code = trouble->code;
 	memcpy(ret->service, trouble->service, sizeof(ret->service));
 	memcpy(ret->recipients, trouble->recipients, sizeof(ret->recipients));
+	memcpy(ret->channels, trouble->channels, sizeof(ret->channels));
+	ret->remind_at = TIME_NEVER;
 	snprintf(ret->detail, sizeof(ret->detail), "{\"count\":%u,\"event\":\"%s\",\"since\":\"%s\",\"trouble\":\"%s\"}",
 		 (unsigned)trouble->count, notice_event_name(trouble->event), time_text(trouble->at, since), id_text(trouble->notice_id, id));
 	return tell(a, ret, ret);
@@ -197,8 +213,7 @@ int apply_notice_over(struct apply *a, const struct store_verb *v, struct store_
 	int r = find_open(a->rows, over->key, &row);
 	if (r < 0)
 		return r == E_NOT_FOUND ? 0 : r;
-	row.state = NOTICE_CLOSED;
-	row.closed_at = over->at;
+	close_it(&row, over->at);
 	return a->rows->ops->replace(a->rows, &noun_notice, &row);
 }
 
@@ -209,6 +224,8 @@ int apply_notice_gone(struct apply *a, const struct store_verb *v, struct store_
 	struct query         q = {.noun = &noun_notice_member, .max = PAGE};
 	query_where(&q, offsetof(struct notice_member, notice_id), IS, &gone->notice_id);
 	int r = apply_remove_found(a, &q);
+	if (r == 0)
+		r = deliveries_gone(a, gone->notice_id);
 	return r < 0 ? r : apply_remove(a, v, result);
 }
 

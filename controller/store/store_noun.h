@@ -80,9 +80,9 @@ extern const struct noun noun_order, noun_step, noun_certificate, noun_issuance,
 	noun_issuer, noun_principal, noun_token, noun_service, noun_message, noun_audit, noun_node, noun_crl, noun_setting,
 	noun_counter, noun_receipt, noun_inventory, noun_listener, noun_head, noun_person, noun_approval, noun_campaign, noun_member, noun_archived,
 	noun_walk, noun_kept, noun_ban, noun_former, noun_notice, noun_notice_member, noun_stage, noun_rollover, noun_drill, noun_drill_report,
-	noun_peer, noun_steps;
+	noun_peer, noun_steps, noun_delivery;
 
-enum { NOUN_COUNT = 39 };
+enum { NOUN_COUNT = 40 };
 extern const struct noun *const nouns[NOUN_COUNT];
 extern const size_t             noun_row_max; /* the largest row struct */
 

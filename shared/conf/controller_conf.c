@@ -12,6 +12,8 @@
 
 static const char *const emergency_words[] = {"after", "before", NULL};
 
+static const char *const success_words[] = {"digest", "each", "none", NULL};
+
 static const struct conf_key keys[] = {
 	{"controller", "state_dir", CONF_PATH, AT(state_dir), 0, 0, "/var/lib/vcc-controller", NULL, "Folder of the database."},
 	{"controller", "domain", CONF_LIST, AT(domain), 0, 0, NULL, NULL, "Domains of the installation; the first names identities (spiffe://DOMAIN/...)."},
@@ -52,6 +54,16 @@ static const struct conf_key keys[] = {
 	{"schedule", "prune", CONF_DURATION, AT(prune_ms), MS_SECOND, 30 * MS_DAY, "6h", NULL, "How often the database is looked through for what goes to the archive."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
+	{"notify", "dir", CONF_PATH, AT(notify_dir), 0, 0, "/etc/vcc-controller/notify.d", NULL, "Folder of the channels by which people are told, NAME.conf each; read at the start."},
+	{"notify", "group_wait", CONF_DURATION, AT(notify_wait_ms), 0, MS_HOUR, "30s", NULL, "The first notification about a service or campaign waits so long for others that go with it; what is critical does not wait."},
+	{"notify", "group_interval", CONF_DURATION, AT(notify_interval_ms), 0, MS_DAY, "5m", NULL, "At least so long between two messages about the same service or campaign."},
+	{"notify", "repeat", CONF_DURATION, AT(notify_repeat_ms), 0, 30 * MS_DAY, "4h", NULL, "What stays open and nobody has acknowledged is told again so often; 0 = never."},
+	{"notify", "escalate", CONF_DURATION, AT(notify_escalate_ms), 0, 30 * MS_DAY, "1h", NULL, "What nobody has acknowledged by then goes to escalation_recipients and to channels with rule.escalation; 0 = never."},
+	{"notify", "retry", CONF_DURATION, AT(notify_retry_ms), 10, MS_HOUR, "30s", NULL, "Pause after a first failure of a channel; it doubles up to an hour."},
+	{"notify", "timeout", CONF_DURATION, AT(notify_timeout_ms), MS_SECOND, 5 * MS_MINUTE, "30s", NULL, "A receiver has so long to take a message."},
+	{"notify", "tries", CONF_INT, AT(notify_tries), 1, 1000, "30", NULL, "A message that failed so often is given up: about a day with the pauses above."},
+	{"notify", "success", CONF_ENUM, AT(notify_success), 0, 0, "digest", success_words, "What is told of renewals that go as they should: a digest, each of them, or nothing."},
+	{"notify", "digest", CONF_DURATION, AT(notify_digest_ms), MS_SECOND, 31 * MS_DAY, "24h", NULL, "How often the digest is told."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},
 	{"supersede", "grace_unproved", CONF_DURATION, AT(grace_unproved_ms), 0, 30 * MS_DAY, "24h", NULL, "The same where no handshake can prove the new one."},
 	{"crl", "validity", CONF_DURATION, AT(crl_validity_ms), MS_MINUTE, 10 * MS_DAY, "24h", NULL, "nextUpdate of the issuing CAs' CRLs."},

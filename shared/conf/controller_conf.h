@@ -10,6 +10,7 @@ enum { CONF_PATH_SIZE = 256, CONF_SOCKET_SIZE = 108, CONF_DOMAINS_SIZE = 512, CO
 
 #define CONTROLLER_CONF_PATH "/etc/vcc-controller/controller.conf"
 
+enum notify_success { NOTIFY_SUCCESS_DIGEST, NOTIFY_SUCCESS_EACH, NOTIFY_SUCCESS_NONE };
 enum emergency_approval { EMERGENCY_APPROVAL_AFTER, EMERGENCY_APPROVAL_BEFORE };
 
 struct controller_conf {
@@ -59,6 +60,12 @@ struct controller_conf {
 	int64_t notices_max;
 	int64_t jitter; /* per mille of the renewal threshold */
 	int64_t tick_ms;
+	/* [notify] */
+	char    notify_dir[CONF_PATH_SIZE]; /* one file for each channel */
+	int64_t notify_wait_ms, notify_interval_ms, notify_repeat_ms, notify_escalate_ms, notify_retry_ms, notify_timeout_ms;
+	int64_t notify_tries;
+	int     notify_success; /* enum notify_success */
+	int64_t notify_digest_ms;
 	/* [supersede] */
 	int64_t grace_ms;
 	int64_t grace_unproved_ms;

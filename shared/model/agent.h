@@ -236,7 +236,11 @@ struct policy_walk {
 	X(TRUST_RELEASED, "trust_bundle_released")                                                                    \
 	X(SESSION_OPENED, "session_opened")                                                                           \
 	X(SESSION_CONFIRMED, "session_confirmed")                                                                     \
-	X(SESSION_ENDED, "session_ended")
+	X(SESSION_ENDED, "session_ended")                                                                             \
+	X(NOTIFICATION_DEAD, "notification_given_up")                                                                 \
+	X(NOTIFICATION_ACKED, "notification_acknowledged")                                                            \
+	X(NOTIFICATION_SNOOZED, "notification_snoozed")                                                               \
+	X(NOTIFICATION_TESTED, "notification_channel_tested")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -232,6 +232,10 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 				"a person made it on the signer's host"},
 	[AUDIT_TRUST_RELEASED] = {OBJECT_PART, "a trust bundle that was kept back goes to hosts: they forget the root that it does not name any more",
 				  "nothing hangs on that root any more, and two persons agreed"},
+	[AUDIT_NOTIFICATION_DEAD] = {OBJECT_PART, "a message to people was given up on this channel", "see detail"},
+	[AUDIT_NOTIFICATION_ACKED] = {OBJECT_PART, "somebody takes over what a notification is about: nobody is reminded any more", "not given"},
+	[AUDIT_NOTIFICATION_SNOOZED] = {OBJECT_PART, "somebody wants no reminders of a notification for a while", "not given"},
+	[AUDIT_NOTIFICATION_TESTED] = {OBJECT_PART, "somebody sent a test by this channel", "not given"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

@@ -36,6 +36,8 @@ const char *notice_event_name(enum notice_event e)
 		[NOTICE_EMERGENCY_WAITING] = "emergency_waiting",
 		[NOTICE_CAMPAIGN_CANCELLED] = "campaign_cancelled",
 		[NOTICE_EMERGENCY_CANCELLED] = "emergency_cancelled",
+		[NOTICE_RENEWAL_COMPLETED] = "renewal_completed",
+		[NOTICE_DIGEST] = "digest",
 	};
 	return (size_t)e < N_ELEMENTS(names) ? names[e] : "unknown";
 }
@@ -50,6 +52,12 @@ const char *notice_topic_name(enum notice_topic t)
 {
 	static const char *const names[NOTICE_TOPIC_COUNT] = {[NOTICE_TOPIC_RENEWAL] = "renewal", [NOTICE_TOPIC_THRESHOLD] = "threshold"};
 	return (size_t)t < N_ELEMENTS(names) ? names[t] : "unknown";
+}
+
+const char *notice_group(const struct notice *n)
+{
+	bool of_service = n->event <= NOTICE_RENEWALS_REACHED || n->event == NOTICE_RENEWAL_COMPLETED;
+	return of_service && n->service[0] != '\0' ? n->service : n->object;
 }
 
 static bool has(const char *list, const char *wanted)

@@ -29,6 +29,8 @@ enum notice_event {
 	NOTICE_EMERGENCY_WAITING, /* nothing is done about it before a second person agrees */
 	NOTICE_CAMPAIGN_CANCELLED,  /* by a person: no failure */
 	NOTICE_EMERGENCY_CANCELLED, /* the same; what it was to answer is not answered */
+	NOTICE_RENEWAL_COMPLETED, /* only where somebody wants to hear of each */
+	NOTICE_DIGEST,            /* what went as it should */
 	NOTICE_EVENT_COUNT,
 };
 const char *notice_event_name(enum notice_event e);
@@ -41,7 +43,7 @@ const char *notice_state_name(enum notice_state s);
 enum notice_topic { NOTICE_TOPIC_RENEWAL, NOTICE_TOPIC_THRESHOLD, NOTICE_TOPIC_COUNT };
 const char *notice_topic_name(enum notice_topic t);
 
-enum { NOTICE_KEY_SIZE = 96, NOTICE_RECIPIENTS_SIZE = 768, NOTICE_DETAIL_SIZE = 1024 };
+enum { NOTICE_KEY_SIZE = 96, NOTICE_RECIPIENTS_SIZE = 768, NOTICE_DETAIL_SIZE = 1024, NOTICE_CHANNELS_SIZE = 544, NOTICE_GROUP_SIZE = CERT_ID_SIZE };
 
 struct notice {
 	struct id         notice_id;
@@ -60,6 +62,13 @@ struct notice {
 	uint32_t          count;
 	int64_t           last_at;
 	int64_t           closed_at; /* 0 = open */
+	char              channels[NOTICE_CHANNELS_SIZE];       /* comma list: where it is sent */
+	char              escalation[NOTICE_RECIPIENTS_SIZE];   /* who is told when nobody acknowledges it */
+	int64_t           acked_at;        /* 0 = nobody has taken it over */
+	int64_t           snoozed_until_at; /* 0 = nobody wants quiet about it */
+	int64_t           remind_at;       /* when it is looked at next; TIME_NEVER = nobody is reminded of it */
+	uint32_t          reminders;       /* so many were sent */
+	uint32_t          escalations;
 };
 
 /* A certificate that an open trouble stands for. */
@@ -69,6 +78,9 @@ struct notice_member {
 	struct id         notice_id;
 	int64_t           since_at;
 };
+
+/* What is sent together: matters of one service, else of one campaign or request. */
+const char *notice_group(const struct notice *n);
 
 /* Adds to one comma list what of another is not there yet; what finds no room is left out. */
 void notice_recipients_add(char to[NOTICE_RECIPIENTS_SIZE], const char *list);

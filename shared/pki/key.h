@@ -41,6 +41,7 @@ void digest_sha256_two(const void *a, size_t n_a, const void *b, size_t n_b, str
 /* HMAC-SHA-256: what we alone can have said. */
 enum { HMAC_KEY_SIZE = 32 };
 void digest_hmac(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struct hash *ret);
+void digest_hmac_by(struct span key, struct span bytes, struct hash *ret); /* by a key of any length that others hold, too */
 bool digest_hmac_fits(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struct hash said); /* in constant time */
 
 /* Fills from the library's generator; ends the process when there is none. */

@@ -37,6 +37,7 @@ class Site:
             wait_for("it is over", lambda: self.estate.admin.get(f"campaigns/{self.campaign}")["completed_at"])
             self.drill = self.estate.admin("POST", "/api/v1/drills", {"selector": {"service": OWN}})[1]["drill_id"]
             wait_for("the drill is over", lambda: self.estate.admin.get(f"drills/{self.drill}")["reported_at"])
+            self.notice = self.estate.admin.get("notifications?state=queued")["items"][0]["notification_id"]
             self.let_a_ca_give_way("code-signing-1")
             self.tokens = {role: self.estate.principal(f"a-{role}", [role]) for role in ROLES}
             self.by = {role: Caller(self.inst, self.contract, token) for role, token in self.tokens.items()}
@@ -56,7 +57,8 @@ class Site:
         there = {"cert_id": self.host.cert_id, "target_id": self.host.cert_id, "service_name": self.host.service, "template_id": "clara_service_auth",
                  "seq": "0", "issuer_id": "code-signing-1", "approval_id": self.request["approval_id"], "token_id": str(uuid.UUID(int=7)),
                  "renewal_id": self.estate.admin.get(f"renewals?cert_id={self.host.cert_id}")["items"][0]["renewal_id"] if "{renewal_id}" in operation.path else "",
-                 "campaign_id": self.campaign, "drill_id": self.drill, "code": "VCC-3100", "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
+                 "notification_id": self.notice, "campaign_id": self.campaign, "drill_id": self.drill, "code": "VCC-3100",
+                 "name": self.host.name if "/agents/" in operation.path else "a-viewer"}
         path = operation.path
         for p in operation.params:
             if p["in"] == "path":

@@ -1,0 +1,132 @@
+/* delivery_scan.c - room controller/daemon: on a worker: what is due on each channel, picked and made into a message.
+ * Never: sending, storing. */
+#include "controller/daemon/delivery_scan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/daemon/notice_json.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+
+/* ---- one channel ------------------------------------------------------------------------------------------------- */
+
+/* A message that was tried before has the same rows in it as then. */
+static int take_rows(struct store_view *view, const struct delivery *due, const struct delivery_pick *p,
+		     const struct scan_ask *ask, struct scan_found *f)
+{
+	f->choice = p->choice;
+	f->n = p->n;
+	if (p->choice == DELIVERY_SEND && p->again)
+		return view_deliveries_of(view, due[p->index[0]].message_id, f->rows, DELIVERY_BATCH, &f->n);
+	for (size_t i = 0; i < p->n; i++) {
+		f->rows[i] = due[p->index[i]];
+		if (p->choice == DELIVERY_SEND)
+			f->rows[i].message_id = ask->id;
+	}
+	return 0;
+}
+
+static void pack(struct delivery_scan *s, const struct scan_ask *ask, const struct message *m, struct scan_found *f)
+{
+	if (message_pack(m, ask->ch, &s->terms, s->now, &f->out, &f->why) == 0)
+		f->why.code = 0;
+}
+
+static int look_at(struct delivery_scan *s, struct store_view *view, size_t i, struct delivery *due)
+{
+	struct scan_found     *f = &s->found[i];
+	const struct scan_ask *ask = &s->ask[i];
+	struct delivery_pick   p;
+	struct message         m;
+	size_t                 n = 0;
+	int                    r = view_deliveries_due(view, ask->ch->conf.name, s->now, due, SCAN_DUE_MAX, &n);
+	if (r < 0)
+		return r;
+	delivery_pick(due, n, &ask->pace, s->now, &p);
+	r = take_rows(view, due, &p, ask, f);
+	if (r < 0 || f->choice != DELIVERY_SEND || f->n == 0)
+		return r;
+	r = message_make(view, f->rows, f->n, &s->terms, &m);
+	if (r < 0) {
+		refuse(&f->why, r, ask->ch->conf.name, "%s", err_what(r));
+		return r == E_NOT_FOUND ? 0 : r;
+	}
+	pack(s, ask, &m, f);
+	message_free(&m);
+	return 0;
+}
+
+/* ---- Alertmanager forgets what nobody tells it again ------------------------------------------------------------- */
+
+static bool goes_to(const struct notice *n, const char *channel)
+{
+	char        name[CHANNEL_NAME_SIZE];
+	const char *cursor = n->channels;
+	while (text_item(&cursor, name, sizeof(name)))
+		if (text_equal(name, channel))
+			return true;
+	return false;
+}
+
+static int refresh(struct delivery_scan *s, struct store_view *view, size_t i)
+{
+	const struct scan_ask *ask = &s->ask[i];
+	struct message         m = {.id = ask->id, .level = NOTICE_INFO, .notices = json_array()};
+	struct notice         *open = calloc(SCAN_ALERTS_MAX, sizeof(*open));
+	size_t                 n = 0;
+	int                    r = open == NULL ? E_NOMEM : view_notices_open(view, "", open, SCAN_ALERTS_MAX, &n);
+	for (size_t k = 0; r == 0 && k < n; k++)
+		if (goes_to(&open[k], ask->ch->conf.name))
+			json_array_append_new(m.notices, json_notice(&open[k]));
+	text_cut(m.title, sizeof(m.title), "VCC PKI: see `vccctl notify list`");
+	if (r == 0 && json_array_size(m.notices) > 0) {
+		s->found[i].refresh = true;
+		pack(s, ask, &m, &s->found[i]);
+	}
+	free(open);
+	message_free(&m);
+	return r;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------- */
+
+/* What nobody will ever send. */
+static int sweep(struct delivery_scan *s, struct store_view *view)
+{
+	const struct delivery_filter waiting = {.state = DELIVERY_WAITING};
+	struct delivery              rows[SCAN_SWEEP_MAX];
+	size_t                       n = 0;
+	int                          r = view_deliveries(view, &waiting, s->sweep_before, rows, SCAN_SWEEP_MAX, &n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		bool known = channels_find(s->channels, rows[i].channel) != NULL;
+		bool old = s->restored_at != 0 && rows[i].at < s->restored_at - MS_HOUR;
+		s->sweep_before = rows[i].seq;
+		if (known && !old)
+			continue;
+		rows[i].code = !known ? E_NOTIFY_CHANNEL : E_NOTIFY_OLD;
+		s->swept[s->n_sweep++] = rows[i];
+	}
+	s->sweep = r < 0 || n == SCAN_SWEEP_MAX;
+	return r;
+}
+
+void delivery_scan_run(void *job, struct store_view *view)
+{
+	struct delivery_scan *s = job;
+	struct delivery      *due = calloc(SCAN_DUE_MAX, sizeof(*due));
+	int                   r = view == NULL ? E_STORE_IO : due == NULL ? E_NOMEM : 0;
+	if (r == 0 && s->sweep)
+		r = sweep(s, view);
+	for (size_t i = 0; r == 0 && i < s->channels->n; i++) {
+		if (s->ask[i].ch == NULL)
+			continue;
+		r = look_at(s, view, i, due);
+		if (r == 0 && s->found[i].choice == DELIVERY_NOTHING && s->ask[i].refresh)
+			r = refresh(s, view, i);
+	}
+	if (r == 0)
+		r = view_notices_to_remind(view, s->now, s->remind, SCAN_REMIND_MAX, &s->n_remind);
+	free(due);
+	s->code = r;
+}

@@ -1,0 +1,205 @@
+/* delivery_text.c - room controller/daemon: notices in words: what happened, since when, why, and what to type next.
+ * Never: sending; which notices go together. */
+#include "controller/daemon/delivery_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/daemon/api_json.h"
+#include "controller/daemon/notice_json.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+
+/* What is said, and what shows more of it. */
+static const struct {
+	const char *words;
+	const char *look; /* %s: the object */
+} events[NOTICE_EVENT_COUNT] = {
+	[NOTICE_RENEWAL_FAILED] = {"a renewal failed", "vccctl cert show %s"},
+	[NOTICE_RENEWAL_PAUSED] = {"a renewal gave up for now", "vccctl cert show %s"},
+	[NOTICE_RENEWAL_UNVERIFIED] = {"a renewal ended, but nobody has seen the new certificate served",
+				       "vccctl cert show %s"},
+	[NOTICE_ROLLBACK_FAILED] = {"a host could not go back to the certificate before", "vccctl cert show %s"},
+	[NOTICE_TROUBLE_RESOLVED] = {"a trouble is over", "vccctl cert show %s"},
+	[NOTICE_THRESHOLD_REACHED] = {"a certificate is inside its emergency threshold, or has ended", "vccctl cert show %s"},
+	[NOTICE_RENEWALS_NEAR] = {"after one more unattended renewal a person has to agree", "vccctl cert show %s"},
+	[NOTICE_RENEWALS_REACHED] = {"a renewal waits until a person agrees", "vccctl approval list"},
+	[NOTICE_APPROVAL_WAITING] = {"a request waits for a second person", "vccctl approval list"},
+	[NOTICE_EMERGENCY_UNCONFIRMED] = {"an emergency runs and is still to be confirmed by a second person",
+					  "vccctl approval list"},
+	[NOTICE_EMERGENCY_STARTED] = {"an emergency began", "vccctl campaign show %s"},
+	[NOTICE_EMERGENCY_ENDED] = {"an emergency is over, every certificate is replaced", "vccctl campaign show %s"},
+	[NOTICE_EMERGENCY_FAILED] = {"an emergency ended with failures", "vccctl campaign show %s"},
+	[NOTICE_CAMPAIGN_ENDED] = {"a campaign ended, everything is renewed", "vccctl campaign show %s"},
+	[NOTICE_CAMPAIGN_FAILED] = {"a campaign ended with failures", "vccctl campaign show %s"},
+	[NOTICE_CAMPAIGN_HALTED] = {"a campaign was halted", "vccctl campaign show %s"},
+	[NOTICE_EMERGENCY_HALTED] = {"an emergency was halted", "vccctl campaign show %s"},
+	[NOTICE_EMERGENCY_WAITING] = {"an emergency waits for a second person, nothing is done before", "vccctl approval list"},
+	[NOTICE_CAMPAIGN_CANCELLED] = {"a campaign was cancelled by a person", "vccctl campaign show %s"},
+	[NOTICE_EMERGENCY_CANCELLED] = {"an emergency was cancelled by a person", "vccctl campaign show %s"},
+	[NOTICE_RENEWAL_COMPLETED] = {"a certificate was renewed", "vccctl cert show %s"},
+	[NOTICE_DIGEST] = {"what went as it should, and what is open", "vccctl status"},
+};
+
+static const char *level_word(enum notice_level l)
+{
+	static const char *const words[NOTICE_LEVEL_COUNT] = {
+		[NOTICE_SUCCESS] = "OK", [NOTICE_INFO] = "INFO", [NOTICE_ERROR] = "ERROR", [NOTICE_CRITICAL] = "CRITICAL"};
+	return (size_t)l < N_ELEMENTS(words) ? words[l] : "?";
+}
+
+/* ---- one notice -------------------------------------------------------------------------------------------------- */
+
+static void add_detail(const struct notice *n, struct buf *to)
+{
+	json_t     *detail = n->detail[0] != '\0' ? json_loads(n->detail, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	const char *key;
+	json_t     *value;
+	json_object_foreach(detail, key, value)
+	{
+		char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+		bool  says = text != NULL && !json_is_null(value) && !text_equal(json_string_value(value), "");
+		if (says)
+			buf_add_fmt(to, "  %s: %s\n", key, json_is_string(value) ? json_string_value(value) : text);
+		free(text);
+	}
+	json_decref(detail);
+}
+
+static void add_notice(const struct notice *n, struct buf *to)
+{
+	char code[ERR_CODE_SIZE], since[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE], id[ID_TEXT_SIZE];
+	buf_add_fmt(to, "%s %s: %s\n  %s%s%s\n", level_word(n->level), notice_event_name(n->event), events[n->event].words,
+		    n->object, n->service[0] != '\0' ? ", service " : "", n->service);
+	if (n->count > 1)
+		buf_add_fmt(to, "  %u times since %s, last %s\n", (unsigned)n->count, time_text(n->at, since),
+			    time_text(n->last_at, last));
+	else
+		buf_add_fmt(to, "  at %s\n", time_text(n->at, since));
+	if (n->code != 0)
+		buf_add_fmt(to, "  %s: %s\n  next: %s\n", err_code(n->code, code), err_what(n->code), err_next(n->code));
+	add_detail(n, to);
+	buf_add_text(to, "  look: ");
+	const char *look = events[n->event].look, *object = strstr(look, "%s");
+	buf_add_fmt(to, "%.*s%s\n", (int)(object != NULL ? (size_t)(object - look) : strlen(look)), look,
+		    object != NULL ? n->object : "");
+	if (n->closed_at == 0 && n->key[0] != '\0' && n->level >= NOTICE_ERROR)
+		buf_add_fmt(to, "  take it over: vccctl notify ack %s\n", id_text(n->notice_id, id));
+	buf_add_text(to, "\n");
+}
+
+/* ---- who is told ------------------------------------------------------------------------------------------------- */
+
+static void add_address(char to[OUTBOUND_TO_SIZE], const char *address)
+{
+	char        item[CHANNEL_LIST_SIZE];
+	const char *cursor = to;
+	size_t      n = strlen(to);
+	if (!channel_mail_ok(address) || n + strlen(address) + 2 > OUTBOUND_TO_SIZE)
+		return;
+	while (text_item(&cursor, item, sizeof(item)))
+		if (text_equal(item, address))
+			return;
+	snprintf(to + n, OUTBOUND_TO_SIZE - n, "%s%s", n > 0 ? "," : "", address);
+}
+
+static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct message_terms *terms)
+{
+	char item[NOTICE_RECIPIENTS_SIZE];
+	while (text_item(&list, item, sizeof(item))) {
+		if (text_equal(item, "role:security"))
+			add_address(to, terms->contact_security);
+		else if (text_starts(item, "role:"))
+			add_address(to, terms->contact_admin);
+		else
+			add_address(to, item);
+	}
+}
+
+/* ---- the message ------------------------------------------------------------------------------------------------- */
+
+static void make_title(struct message *m, const struct delivery *rows, const struct message_terms *terms)
+{
+	static const char *const kinds[DELIVERY_KIND_COUNT] = {[DELIVERY_FIRST] = "",
+							       [DELIVERY_REMINDER] = "still open: ",
+							       [DELIVERY_ESCALATION] = "nobody has acknowledged: "};
+	const char              *kind = kinds[m->kind];
+	if (m->n == 1)
+		snprintf(m->title, sizeof(m->title), "[%s] %s %s%s: %s", terms->installation, level_word(m->level), kind,
+			 m->first.object, events[m->first.event].words);
+	else
+		snprintf(m->title, sizeof(m->title), "[%s] %s %s%zu notifications %s%s", terms->installation,
+			 level_word(m->level), kind, m->n, rows[0].held ? "from a quiet time" : "about ",
+			 rows[0].held ? "" : rows[0].group);
+	text_plain(m->title);
+}
+
+/* What a trouble was that is over, for machines. */
+static json_t *with_trouble(struct store_view *view, const struct notice *n)
+{
+	json_t       *o = json_notice(n);
+	struct id     id;
+	struct notice trouble;
+	const char   *text = json_string_value(json_object_get(json_object_get(o, "detail"), "trouble"));
+	if (n->event == NOTICE_TROUBLE_RESOLVED && text != NULL && id_parse(text, &id) == 0 &&
+	    view_notice(view, id, &trouble) == 0)
+		json_object_set_new(o, "trouble", json_notice(&trouble));
+	return o;
+}
+
+static void take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row,
+			const struct message_terms *terms)
+{
+	if (m->n == 0)
+		m->first = *n;
+	m->n++;
+	m->level = n->level > m->level ? n->level : m->level;
+	m->kind = row->kind > m->kind ? row->kind : m->kind;
+	add_notice(n, &m->text);
+	json_array_append_new(m->notices, with_trouble(view, n));
+	add_list(m->to, n->recipients, terms);
+	if (row->kind == DELIVERY_ESCALATION)
+		add_list(m->to, n->escalation, terms);
+}
+
+int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms,
+		 struct message *ret)
+{
+	struct message m = {.id = rows[0].message_id, .text = BUF_MAX(MESSAGE_TEXT_MAX), .notices = json_array()};
+	struct notice  notice;
+	int            r = 0;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = view_notice(view, rows[i].notice_id, &notice);
+		if (r == 0)
+			take_notice(&m, view, &notice, &rows[i], terms);
+		r = r == E_NOT_FOUND ? 0 : r;
+	}
+	if (r == 0 && m.n == 0)
+		r = E_NOT_FOUND;
+	if (r < 0) {
+		message_free(&m);
+		return r;
+	}
+	make_title(&m, rows, terms);
+	*ret = m;
+	return 0;
+}
+
+void message_test(const struct message_terms *terms, struct id id, int64_t now, struct message *ret)
+{
+	struct message m = {.id = id, .level = NOTICE_INFO, .n = 1, .text = BUF_MAX(MESSAGE_TEXT_MAX), .notices = json_array()};
+	char           text[TIME_TEXT_SIZE];
+	m.first = (struct notice){.notice_id = id, .level = NOTICE_INFO, .event = NOTICE_EVENT_COUNT, .at = now};
+	snprintf(m.title, sizeof(m.title), "[%s] test of a channel", terms->installation);
+	text_plain(m.title);
+	buf_add_fmt(&m.text, "Somebody ran `vccctl notify test` at %s. Nothing has happened.\n", time_text(now, text));
+	add_address(m.to, terms->contact_admin);
+	*ret = m;
+}
+
+void message_free(struct message *m)
+{
+	buf_free(&m->text);
+	json_decref(m->notices);
+	m->notices = NULL;
+}
