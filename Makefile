@@ -101,7 +101,15 @@ $(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json
 $(B)/obj/gen/templates.o: $(B)/gen/templates.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-GEN.controller/daemon = $(B)/obj/gen/templates.o
+
+# The rules of compliance profiles that reports judge by.
+$(B)/gen/compliance.c: scripts/embed $(sort $(wildcard packaging/compliance/*.json))
+	@mkdir -p $(@D)
+	$(Q)scripts/embed compliance $(sort $(wildcard packaging/compliance/*.json)) > $@
+$(B)/obj/gen/compliance.o: $(B)/gen/compliance.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/compliance.o
 
 define room_rule
 $$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))

@@ -15,6 +15,7 @@
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/compliance_rules.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/bundles.h"
@@ -159,6 +160,8 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 		r = refuse(why, r, "controller", "a part of it cannot be set up");
 	if (r == 0)
 		r = gateways_open(ctl, gateway_uid(conf), &ctl->gateways, why);
+	if (r == 0)
+		r = rule_book_load(conf->rules_dir, &ctl->rule_book, why);
 	*ret = ctl; /* the caller frees it, also half built: controller_stop, loop, controller_free */
 	return r;
 }
@@ -296,6 +299,7 @@ void controller_free(struct controller *ctl)
 	campaigns_free(ctl->campaigns);
 	campaigns_recent_free(ctl->campaigns_recent);
 	drills_free(ctl->drills);
+	free(ctl->rule_book);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);
@@ -320,6 +324,11 @@ struct store_view *controller_view(struct controller *ctl)
 const struct controller_conf *controller_conf_of(const struct controller *ctl)
 {
 	return ctl->conf;
+}
+
+const struct rule_book *controller_rule_book(const struct controller *ctl)
+{
+	return ctl->rule_book;
 }
 
 uv_loop_t *controller_loop(struct controller *ctl)

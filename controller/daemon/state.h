@@ -45,6 +45,7 @@ struct controller {
 	struct campaigns             *campaigns;
 	struct campaigns_recent      *campaigns_recent;
 	struct drills                *drills;
+	struct rule_book             *rule_book; /* what reports judge by; never changes */
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;
