@@ -86,6 +86,10 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/drills/{drill_id}/report", PERM_CERT_READ, SCOPE_OBJECT, "What a drill showed: a JSON text, and the SHA-256 of its bytes as the audit trail has it.", api_drill_report, NULL, NULL},
 	{"POST", "/api/v1/drills/{drill_id}/cancel", PERM_CERT_EMERGENCY, SCOPE_OBJECT, "Ends a drill; what was sent of it is called back.", NULL, api_drill_cancel, NULL},
 
+	{"GET", "/api/v1/reports/compliance", PERM_REPORT_READ, SCOPE_WHOLE, "The compliance report of a period; each figure says where its rows are listed.", api_report_compliance, NULL, NULL},
+	{"GET", "/api/v1/reports/rows", PERM_REPORT_READ, SCOPE_WHOLE, "What a figure of the compliance report counts.", api_report_rows, NULL, NULL},
+	{"GET", "/api/v1/reports/evidence", PERM_REPORT_READ, SCOPE_WHOLE, "What proves the history of a certificate or a campaign without this server, for vccctl audit verify.", api_report_evidence, NULL, NULL},
+
 	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},
 	{"GET", "/api/v1/audit", PERM_AUDIT_READ, SCOPE_WHOLE, "Audit records, newest first.", api_audit_list, NULL, NULL},
