@@ -130,11 +130,7 @@ static int rows(const struct invocation *in)
 	static const char *const options[] = {"figure", "service", "rule", "period", "from", "to", "lang", NULL};
 	char                     path[CLIENT_PATH_SIZE];
 	struct refusal           why = {0};
-	int                      r = EXIT_DONE;
-	if (!verb_given(in, "figure"))
-		r = (refuse(&why, E_CLI_USAGE, "--figure", "the name of a figure is needed, like renewals_failed"), EXIT_USAGE);
-	if (r == EXIT_DONE)
-		r = path_of(in, REPORTS "/rows", options, path, &why);
+	int                      r = path_of(in, REPORTS "/rows", options, path, &why);
 	return r == EXIT_DONE ? ask_list(in, path, "items", row_columns, N_ELEMENTS(row_columns)) : verb_fail(r, &why);
 }
 
@@ -190,7 +186,7 @@ const struct verb cli_report_verbs[] = {
 	 0,
 	 0,
 	 "what a figure of the report counts, row by row",
-	 {{"figure", "NAME", "as below `sources` of the report: total_certificates, renewals_failed ..."},
+	 {{"figure", "NAME", "as below `sources` of the report: renewals_failed ... (default total_certificates)"},
 	  {"service", "S", "of this service"},
 	  {"rule", "ID", "of compliance_violations: this rule alone"},
 	  PERIOD_OPTIONS},

@@ -38,10 +38,12 @@ static int named_period(struct api_call *call, const char *name, struct report_a
 
 static int given_period(struct api_call *call, const char *from, const char *to, struct report_ask *ask)
 {
-	if (from == NULL || time_parse(from, &ask->from) < 0)
+	if (from != NULL && time_parse(from, &ask->from) < 0)
 		return refuse(&call->why, E_REPORT_PERIOD, "from", "must be a time like 2026-01-02T03:04:05Z");
-	if (to == NULL || time_parse(to, &ask->to) < 0)
+	if (to != NULL && time_parse(to, &ask->to) < 0)
 		return refuse(&call->why, E_REPORT_PERIOD, "to", "must be a time like 2026-01-02T03:04:05Z");
+	if (from == NULL || to == NULL)
+		return refuse(&call->why, E_REPORT_PERIOD, from == NULL ? "from" : "to", "is needed beside the other one");
 	if (ask->from < 0 || ask->from >= ask->to)
 		return refuse(&call->why, E_REPORT_PERIOD, "from", "must lie before `to`, and not before 1970");
 	(void)snprintf(ask->period, sizeof(ask->period), "%s/%s", from, to);
@@ -204,12 +206,13 @@ static int arg_figure(struct api_call *call, const struct report_ask *ask, struc
 {
 	const char *name = api_arg(call, "figure");
 	enum figure f;
-	if (name == NULL || figure_parse(name, &f) < 0)
-		return refuse(&call->why, E_REPORT_ROWS, name != NULL ? name : "figure", "there is no such figure");
+	name = name != NULL ? name : figure_info(FIGURE_TOTAL)->name;
+	if (figure_parse(name, &f) < 0)
+		return refuse(&call->why, E_REPORT_ROWS, "figure", "`%s` is none", name);
 	*ret = (struct rows_page){.ask = ask, .bit = 1u << f, .service = api_arg(call, "service"), .rule = api_arg(call, "rule")};
 	const struct compliance_rule *r = ret->rule != NULL ? rule_book_find(ask->book, ret->rule) : NULL;
 	if (ret->rule != NULL && (f != FIGURE_VIOLATIONS || r == NULL || r->check->of_cert == NULL))
-		return refuse(&call->why, E_REPORT_ROWS, ret->rule, "no rule about certificates that `%s` counts", name);
+		return refuse(&call->why, E_REPORT_ROWS, "rule", "`%s` is no rule about certificates that `%s` counts", ret->rule, name);
 	*ret_noun = figure_info(f)->noun;
 	return 0;
 }
@@ -257,6 +260,6 @@ int api_report_evidence(struct api_call *call, struct store_view *view)
 	if (cert_id != NULL)
 		return evidence_of_certificate(view, cert_id, &call->answer, &call->why);
 	if (id_parse(campaign, &campaign_id) < 0)
-		return refuse(&call->why, E_EVIDENCE_NONE, campaign, "this is no id of a campaign");
+		return refuse(&call->why, E_API_BODY, "campaign", "must be a UUID");
 	return evidence_of_campaign(view, campaign_id, &call->answer, &call->why);
 }

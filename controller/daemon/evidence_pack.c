@@ -236,10 +236,22 @@ static int pack_begin(struct pack *p, const char *kind, const char *id)
 	return p->o != NULL && p->seen != NULL ? 0 : E_NOMEM;
 }
 
+/* It is younger than the newest head, or it never was. */
+static int nothing_found(struct pack *p, const char *id)
+{
+	const struct audit_filter f = {.object = id, .event = -1};
+	size_t                    n = 0;
+	uint64_t                  next = 0;
+	int                       r = view_audit_list(p->view, &f, UINT64_MAX, p->page, 1, &n, &next);
+	if (r == 0 && n > 0)
+		r = refuse(p->why, E_EVIDENCE_UNSIGNED, id, "its first record is younger than the newest signed head");
+	return r < 0 ? r : refuse(p->why, E_EVIDENCE_NONE, id, "no record is about it");
+}
+
 static int pack_end(struct pack *p, int r, const char *id, json_t **ret)
 {
 	if (r == 0 && p->n_records == 0)
-		r = refuse(p->why, E_EVIDENCE_NONE, id, "no record below the newest signed head is about it");
+		r = nothing_found(p, id);
 	if (r == 0)
 		*ret = json_incref(p->o);
 	json_decref(p->o);

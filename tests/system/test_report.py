@@ -179,7 +179,7 @@ def test_refused(fleet):
                   "?period=daily&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"):
         refused(fleet.admin("GET", REPORT + query), 422, "VCC-3981")
     refused(fleet.admin("GET", REPORT + "?period=hourly"), 422, "VCC-3104")
-    for query in ("", "?figure=nothing", "?figure=total_certificates&rule=B1", "?figure=compliance_violations&rule=Z9", "?figure=compliance_violations&rule=G9"):
+    for query in ("?figure=nothing", "?figure=total_certificates&rule=B1", "?figure=compliance_violations&rule=Z9", "?figure=compliance_violations&rule=G9"):
         refused(fleet.admin("GET", "/api/v1/reports/rows" + query), 422, "VCC-3982")
     refused(fleet.admin("GET", "/api/v1/reports/evidence"), 422, "VCC-3104")
     refused(fleet.admin("GET", "/api/v1/reports/evidence?certificate=d1-web&campaign=x"), 422, "VCC-3104")
@@ -255,7 +255,7 @@ def test_command_line(fleet):
         assert not page.open and not page.loads and title in page.text and "d2-web" in page.text and "B16" in page.text
     rows_ = json.loads(fleet.cli("report", "rows", "--figure", "renewals_failed", "-o", "json").stdout)
     assert len(rows_) == 1 and rows_[0]["status"] == "paused"
-    assert fleet.cli("cert", "list", "-o", "html").returncode == 2 and fleet.cli("report", "rows").returncode == 2
+    assert fleet.cli("cert", "list", "-o", "html").returncode == 2 and "d1-odd" in fleet.cli("report", "rows").stdout
     assert fleet.cli("report", "compliance", "--from", "x", "--to", "y").returncode == 1
 
 
