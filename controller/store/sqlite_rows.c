@@ -96,6 +96,7 @@ static void shape_of(const struct query *q, bool count, struct sqlite_shape *ret
 	ret->by = q->by;
 	ret->down = q->down;
 	ret->count = count;
+	ret->only = q->only;
 	ret->n_terms = q->n_terms;
 	for (size_t i = 0; i < q->n_terms; i++) {
 		const struct condition *c = &q->term[i];
@@ -208,10 +209,12 @@ static int read_column(sqlite3_stmt *stmt, int at, const struct column *c, void 
 	}
 }
 
-static int read_row(sqlite3_stmt *stmt, const struct noun *noun, void *row)
+static int read_row(sqlite3_stmt *stmt, const struct noun *noun, uint64_t only, void *row)
 {
 	memset(row, 0, noun->size);
 	for (size_t i = 0; i < noun->n_columns; i++) {
+		if (only != 0 && (only >> i & 1) == 0)
+			continue;
 		int code = read_column(stmt, (int)i, &noun->column[i], row);
 		if (code < 0)
 			return code;
@@ -282,7 +285,7 @@ static int sqlite_get(struct rows *base, const struct noun *noun, void *row)
 		return finish(stmt, E_NOT_FOUND);
 	if (rc != SQLITE_ROW)
 		return finish(stmt, sqlite_code(r->db, rc));
-	code = read_row(stmt, noun, r->row); /* not into `row`: the parameters still point there */
+	code = read_row(stmt, noun, 0, r->row); /* not into `row`: the parameters still point there */
 	if (code == 0)
 		memcpy(row, r->row, noun->size);
 	return finish(stmt, code);
@@ -325,7 +328,7 @@ static int sqlite_find(struct rows *base, const struct query *q, row_fn *fn, voi
 	int rc = SQLITE_ROW;
 	moment(r);
 	while (code >= 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		code = read_row(stmt, q->noun, r->row);
+		code = read_row(stmt, q->noun, q->only, r->row);
 		if (code >= 0)
 			code = fn(ctx, r->row);
 	}

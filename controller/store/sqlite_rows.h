@@ -15,6 +15,7 @@ struct sqlite_shape {
 	const struct column *by;
 	size_t               n_terms;
 	bool                 down, count;
+	uint64_t             only;
 	struct {
 		const struct column *column;
 		int64_t              name; /* the value, when it is spelled out */

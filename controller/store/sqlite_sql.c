@@ -2,9 +2,14 @@
  * Never: outside text in SQL; values are parameters, and enum names come from our own tables. */
 #include "controller/store/sqlite_rows.h"
 
-static void names_of_columns(struct buf *to, const struct noun *noun)
+/* Those that are left out keep their place. */
+static void names_of_columns(struct buf *to, const struct noun *noun, uint64_t only)
 {
 	for (size_t i = 0; i < noun->n_columns; i++) { /* for each query: no formatting */
+		if (only != 0 && (only >> i & 1) == 0) {
+			buf_add_text(to, i > 0 ? ",NULL" : "NULL");
+			continue;
+		}
 		buf_add_text(to, i > 0 ? ",\"" : "\"");
 		buf_add_text(to, noun->column[i].name);
 		buf_add_u8(to, '"');
@@ -21,7 +26,7 @@ static void keys_match(struct buf *to, const struct noun *noun)
 static void insert(struct buf *to, const struct noun *noun)
 {
 	buf_add_fmt(to, "INSERT INTO %s(", noun->table);
-	names_of_columns(to, noun);
+	names_of_columns(to, noun, 0);
 	buf_add_text(to, ") VALUES(");
 	for (size_t i = 0; i < noun->n_columns; i++)
 		buf_add_fmt(to, "%s?%zu", i > 0 ? "," : "", i + 1);
@@ -33,7 +38,7 @@ void sql_verb(struct buf *to, const struct noun *noun, enum sqlite_verb verb)
 	switch (verb) {
 	case SQLITE_VERB_GET:
 		buf_add_text(to, "SELECT ");
-		names_of_columns(to, noun);
+		names_of_columns(to, noun, 0);
 		buf_add_fmt(to, " FROM %s", noun->table);
 		keys_match(to, noun);
 		break;
@@ -95,7 +100,7 @@ void sql_query(struct buf *to, const struct query *q, bool count)
 	if (count)
 		buf_add_text(to, "count(*)");
 	else
-		names_of_columns(to, q->noun);
+		names_of_columns(to, q->noun, q->only);
 	buf_add_fmt(to, " FROM %s", q->noun->table);
 	bool inside = false; /* a group of alternatives */
 	for (size_t i = 0; i < q->n_terms; i++) {

@@ -85,27 +85,6 @@ int view_targets_of(struct store_view *v, const char *cert_id, struct target *re
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
-struct target_walk {
-	view_target_fn *fn;
-	void           *ctx;
-};
-
-static int give_target(void *ctx, const void *row)
-{
-	struct target_walk *w = ctx;
-	return w->fn(w->ctx, row);
-}
-
-int view_targets_between(struct store_view *v, const char *after, const char *last, view_target_fn *fn, void *ctx)
-{
-	struct target_walk walk = {fn, ctx};
-	struct query       q = {.noun = &noun_target, .max = INT32_MAX};
-	q.by = noun_column(q.noun, offsetof(struct target, cert_id));
-	query_where(&q, offsetof(struct target, cert_id), ABOVE, after);
-	query_where(&q, offsetof(struct target, cert_id), AT_MOST, last);
-	return rows_find(v->rows, &q, give_target, &walk);
-}
-
 int view_targets_count(struct store_view *v, const char *cert_id, uint64_t *ret)
 {
 	struct query q = {.noun = &noun_target};

@@ -22,6 +22,11 @@ void query_either(struct query *q, size_t at, enum condition_op op, const void *
 	query_add(q, at, op, value, true);
 }
 
+uint64_t query_column(const struct noun *noun, size_t at)
+{
+	return UINT64_C(1) << (noun_column(noun, at) - noun->column);
+}
+
 struct collect {
 	uint8_t *to;
 	size_t   size;

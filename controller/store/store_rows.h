@@ -33,8 +33,11 @@ struct query {
 	const struct column *by;   /* order by this, then by the key; NULL = by the key */
 	bool                 down; /* descending, key and all */
 	size_t               max;
+	uint64_t             only; /* column n of the noun is read where bit n is set, others may stay empty; 0 = all are read */
 };
 
+/* The bit of a field's column, for `only`. */
+uint64_t query_column(const struct noun *noun, size_t at);
 /* q.noun's column by its field, for readable queries: query_where(&q, offsetof(struct order, agent), IS, name). */
 void query_where(struct query *q, size_t at, enum condition_op op, const void *value);
 void query_either(struct query *q, size_t at, enum condition_op op, const void *value); /* alternative of the next term */
