@@ -54,7 +54,7 @@ struct campaign_action {
 	enum audit_event          event;
 };
 
-enum { CAMPAIGN_ACTIONS_MAX = 3, CAMPAIGN_CHUNK = 100 };
+enum { CAMPAIGN_ACTIONS_MAX = 3, CAMPAIGN_CHUNK = 50 }; /* orders of one turn of the loop: some 0.1 ms each */
 struct campaign_step {
 	struct campaign        next;
 	bool                   changed; /* `next` is to be stored */

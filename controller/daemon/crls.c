@@ -27,6 +27,7 @@ enum {
 	CRL_DER_BYTES = 1 << 20,
 	ALL_PEM_MAX = 256 << 20,
 	RETRY_MS = 2000,
+	PACE_MS = 1000, /* of one list: an emergency revokes thousands in a row, and a long list is a quarter of a megabyte each time */
 	BACKDATE_MS = 60 * 1000, /* thisUpdate lies this far back: clocks of relying parties differ */
 };
 
@@ -137,7 +138,7 @@ static bool is_due(const struct controller *ctl, const struct shard *s, int64_t 
 	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
 	if (i == NULL || (is_root(i) && i->row.retired && i->offline)) /* nobody trusts that root any more: its key need not be fetched */
 		return false;
-	return !s->busy && s->retry_at <= now && (s->dirty || crls_shard_old(ctl, s, now));
+	return !s->busy && s->next_at <= clock_monotonic() && (s->dirty || crls_shard_old(ctl, s, now));
 }
 
 /* ---- collecting ------------------------------------------------------------------------------------------------ */
@@ -236,7 +237,7 @@ static void collect(void *job, struct store_view *view)
 	free(page);
 }
 
-static void failed(const struct controller *ctl, struct shard *s, int64_t now, int code)
+static void failed(const struct controller *ctl, struct shard *s, int code)
 {
 	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
 	char                         text[ERR_CODE_SIZE];
@@ -244,7 +245,7 @@ static void failed(const struct controller *ctl, struct shard *s, int64_t now, i
 		 err_code(code, text));
 	s->busy = false;
 	s->dirty = true;
-	s->retry_at = now + (issuer != NULL && is_root(issuer) ? ROOT_RETRY_MS : RETRY_MS);
+	s->next_at = clock_monotonic() + (issuer != NULL && is_root(issuer) ? ROOT_RETRY_MS : RETRY_MS);
 }
 
 static int ask_signer(struct controller *ctl, const struct crl_job *j)
@@ -324,7 +325,7 @@ static void on_collected(void *job)
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)
-			failed(ctl, s, j->now, r);
+			failed(ctl, s, r);
 		if (same) {
 			s->busy = false;
 			crls_tick(ctl, j->now); /* the issuer's next one */
@@ -408,6 +409,7 @@ static void on_published(struct controller *ctl, const void *value, size_t n)
 	s->entries = p->entries;
 	s->this_update_at = p->this_update_at;
 	s->next_update_at = p->next_update_at;
+	s->next_at = clock_monotonic() + PACE_MS;
 	buf_reset(&s->der);
 	buf_add(&s->der, p->der, p->n);
 	ctl->crls->all_stale = true;
@@ -420,7 +422,7 @@ static void on_unpublished(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	const struct shard_key *key = value;
-	failed(ctl, find_or_add(ctl, key->issuer_id, key->shard), clock_now(), E_STORE_IO);
+	failed(ctl, find_or_add(ctl, key->issuer_id, key->shard), E_STORE_IO);
 }
 
 void crls_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
@@ -435,7 +437,7 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 	if (r == 0 && info.number != t->number)
 		r = E_SIGNER_HASH;
 	if (r < 0) {
-		failed(ctl, s, clock_now(), r);
+		failed(ctl, s, r);
 		return;
 	}
 	struct crl_row    row = {.shard = t->shard,

@@ -15,7 +15,7 @@ struct shard_key {
 struct shard {
 	struct shard_key key;
 	bool             dirty, busy;
-	int64_t          retry_at;
+	int64_t          next_at; /* monotonic; not made anew before, whatever changes */
 	uint64_t         changes; /* how often its content has changed in this run */
 	uint64_t         number;
 	uint64_t         written; /* number in its file; 0 = not known */

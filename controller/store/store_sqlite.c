@@ -20,7 +20,7 @@
 enum {
 	BATCH_MAX = 500,         /* changes of one transaction: more only adds delay */
 	CHECKPOINT_PAGES = 2000, /* of the log, 8 MiB */
-	DELIVER_MAX = 64,        /* completions of one poll: each makes its order go on, some 0.1 ms */
+	DELIVER_MAX = 32,        /* completions of one poll: each makes its order go on, some 0.1 ms */
 	QUIET_MS = 5000          /* without a change */
 };
 

@@ -19,7 +19,7 @@
 #include "shared/sys/file.h"
 #include "shared/sys/listen_fds.h"
 
-enum { IPC_BACKLOG = 512, IPC_READ_STEP = 65536 };
+enum { IPC_BACKLOG = 512, IPC_READ_STEP = 16384 };
 
 /* ---- sockets ------------------------------------------------------------------------------------------------------ */
 

@@ -129,10 +129,10 @@ def rounded(figures):
 
 
 def no_news(fleet):
-    """Lists that the last emergency has changed are made, and told to everybody, for a while; then nothing but pings."""
-    for _ in range(20):
+    """Lists that the last emergency has changed are made, and told to everybody each 20 s, for a while; then nothing but pings."""
+    for _ in range(8):
         fleet.mark()
-        time.sleep(15)
+        time.sleep(45)
         if fleet.report()["counts"]["frames_in"] < fleet.agents / 4:
             return
 
