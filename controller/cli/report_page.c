@@ -17,6 +17,11 @@ static const struct {
 	{"title", "Certificate compliance report", "Compliance-Bericht Zertifikate"},
 	{"report_period", "Period", "Zeitraum"},
 	{"generated_at", "Made at", "Erstellt"},
+	{"daily", "one day", "ein Tag"},
+	{"weekly", "7 days", "7 Tage"},
+	{"monthly", "30 days", "30 Tage"},
+	{"quarterly", "91 days", "91 Tage"},
+	{"yearly", "365 days", "365 Tage"},
 	{"summary", "Summary", "Zusammenfassung"},
 	{"total_certificates", "Certificates", "Zertifikate"},
 	{"active_certificates", "Active", "Aktiv"},
@@ -213,7 +218,7 @@ static const char style[] =
 	"body{font:11pt/1.4 sans-serif;color:#111;background:#fff;max-width:60em;margin:2em auto;padding:0 1em}"
 	"h1{font-size:1.5em}h2{font-size:1.15em;margin:1.6em 0 .4em}"
 	"table{border-collapse:collapse;width:100%}th,td{border:1px solid #999;padding:.25em .5em;text-align:left;vertical-align:top;"
-	"overflow-wrap:anywhere}thead th{background:#eee}tbody th{font-weight:normal}.n{text-align:right}"
+	"overflow-wrap:break-word}thead th{background:#eee}tbody th{font-weight:normal}.n{text-align:right}"
 	".statement{border:2px solid #111;padding:.5em 1em;font-weight:bold}"
 	"thead{display:table-header-group}tr{break-inside:avoid}h2{break-after:avoid}"
 	"@page{size:A4;margin:15mm}@media print{body{max-width:none;margin:0;padding:0;font-size:9pt}}";
@@ -231,7 +236,7 @@ static void begin(const struct page *p, const json_t *report)
 	(void)fputs("</p>\n<p>", p->to);
 	put(p, word(p, "report_period"));
 	(void)fputs(": ", p->to);
-	put(p, output_text(report, "report_period"));
+	put(p, word(p, output_text(report, "report_period")));
 	(void)fprintf(p->to, " (%s \xe2\x80\x93 %s). ", output_text(report, "from"), output_text(report, "to"));
 	put(p, word(p, "generated_at"));
 	(void)fprintf(p->to, ": %s</p>\n", output_text(report, "generated_at"));
