@@ -171,6 +171,37 @@ static int evidence(const struct invocation *in)
 	return r == EXIT_DONE ? r : verb_fail(r, &why);
 }
 
+/* ---- exceptions -------------------------------------------------------------------------------------------------- */
+
+static const struct output_column exception_columns[] = {
+	{"RULE", "rule", COLUMN_TEXT},   {"TEMPLATE", "template_id", COLUMN_TEXT}, {"OWNER", "owner", COLUMN_TEXT},
+	{"UNTIL", "until", COLUMN_TIME}, {"IN FORCE", "in_force", COLUMN_YES},     {"MADE BY", "source", COLUMN_TEXT},
+	{"REASON", "reason", COLUMN_TEXT},
+};
+
+static int exceptions(const struct invocation *in)
+{
+	return ask_whole_list(in, REPORTS "/exceptions", "exceptions", exception_columns, N_ELEMENTS(exception_columns));
+}
+
+static int except(const struct invocation *in)
+{
+	struct refusal why = {0};
+	json_t        *body = json_pack("{s:s,s:s,s:s}", "rule", in->words[0], "template_id", in->words[1], "reason", in->client.reason);
+	if (verb_given(in, "end") == (verb_given(in, "until") && verb_given(in, "owner")) || in->client.reason[0] == '\0') {
+		json_decref(body);
+		refuse(&why, E_CLI_USAGE, "--until", "--owner, --until and --reason are needed, or --end and --reason");
+		return verb_fail(EXIT_USAGE, &why);
+	}
+	if (!verb_given(in, "end")) {
+		json_object_set_new(body, "owner", json_string(verb_value(in, "owner")));
+		json_object_set_new(body, "until", json_string(verb_value(in, "until")));
+	}
+	int r = ask_object(in, "POST", REPORTS "/exceptions", body, exception_columns, N_ELEMENTS(exception_columns));
+	json_decref(body);
+	return r;
+}
+
 #define PERIOD_OPTIONS                                                                                                         \
 	{"period", "P", "daily, weekly, monthly (default), quarterly, yearly"}, {"from", "TIME", "with --to, instead of a period"},   \
 		{"to", "TIME", "the period ends before it"},                                                                   \
@@ -199,5 +230,14 @@ const struct verb cli_report_verbs[] = {
 	 "what proves the history of a certificate or a campaign, as one file for audit verify",
 	 {{"certificate", "CERT_ID", "of this certificate"}, {"campaign", "ID", "of this campaign"}, {"file", "FILE", "a new file (default: standard output)"}},
 	 evidence},
+	{"report", "exceptions", "", 0, 0, "exceptions to compliance rules: who answers for them, why, until when", {{0}}, exceptions},
+	{"report",
+	 "except",
+	 "RULE TEMPLATE",
+	 2,
+	 2,
+	 "makes, replaces or ends the exception of a rule for certificates of a template; --reason is needed",
+	 {{"owner", "ROLE", "who answers for it"}, {"until", "TIME", "at most two years ahead"}, {"end", NULL, "the exception ends now"}},
+	 except},
 };
 const size_t cli_report_verbs_n = N_ELEMENTS(cli_report_verbs);

@@ -50,7 +50,7 @@ static int given_period(struct api_call *call, const char *from, const char *to,
 	return 0;
 }
 
-static int arg_ask(struct api_call *call, struct report_ask *ret)
+static int arg_ask(struct api_call *call, struct store_view *view, struct report_ask *ret)
 {
 	const struct controller_conf *conf = controller_conf_of(call->ctl);
 	const char *period = api_arg(call, "period"), *from = api_arg(call, "from"), *to = api_arg(call, "to"), *lang = api_arg(call, "lang");
@@ -60,6 +60,9 @@ static int arg_ask(struct api_call *call, struct report_ask *ret)
 				   .lang = lang != NULL && text_equal(lang, "de") ? LANG_DE : LANG_EN,
 				   .book = controller_rule_book(call->ctl)};
 	(void)snprintf(ret->contacts, sizeof(ret->contacts), "%s,%s", conf->contact_admin, conf->contact_security);
+	int r = exceptions_read(view, &ret->own);
+	if (r < 0)
+		return r;
 	if (period != NULL && (from != NULL || to != NULL))
 		return refuse(&call->why, E_REPORT_PERIOD, "period", "stands beside from and to");
 	if (from == NULL && to == NULL)
@@ -83,7 +86,7 @@ int api_report_compliance(struct api_call *call, struct store_view *view)
 {
 	static atomic_int running;
 	struct report_ask ask;
-	int               r = arg_ask(call, &ask);
+	int               r = arg_ask(call, view, &ask);
 	if (r < 0)
 		return r;
 	if (atomic_fetch_add(&running, 1) < REPORTS_MAX)
@@ -225,7 +228,7 @@ int api_report_rows(struct api_call *call, struct store_view *view)
 	char              cursor[PLACE_SIZE];
 	bool              more = false;
 	size_t            limit;
-	int               r = arg_ask(call, &ask);
+	int               r = arg_ask(call, view, &ask);
 	if (r == 0)
 		r = arg_figure(call, &ask, &page, &noun);
 	if (r == 0)

@@ -89,6 +89,8 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/reports/compliance", PERM_REPORT_READ, SCOPE_WHOLE, "The compliance report of a period; each figure says where its rows are listed.", api_report_compliance, NULL, NULL},
 	{"GET", "/api/v1/reports/rows", PERM_REPORT_READ, SCOPE_WHOLE, "What a figure of the compliance report counts.", api_report_rows, NULL, NULL},
 	{"GET", "/api/v1/reports/evidence", PERM_REPORT_READ, SCOPE_WHOLE, "What proves the history of a certificate or a campaign without this server, for vccctl audit verify.", api_report_evidence, NULL, NULL},
+	{"GET", "/api/v1/reports/exceptions", PERM_REPORT_READ, SCOPE_WHOLE, "Exceptions to compliance rules: who answers for them, why, until when.", api_exception_list, NULL, NULL},
+	{"POST", "/api/v1/reports/exceptions", PERM_TEMPLATE_UPDATE, SCOPE_WHOLE, "Makes or replaces the exception of a rule and template; until null ends it.", NULL, api_exception_put, NULL},
 
 	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/events", PERM_AUDIT_READ, SCOPE_WHOLE, "The audit trail as it grows, as server-sent events.", NULL, api_events, NULL},

@@ -104,6 +104,10 @@ TABLE(issue_body, {"csr", API_TEXT, 0, NULL, NULL, "PEM; its key alone is taken;
       {"renew", API_TEXT, API_NULL, NULL, NULL, "a cert_id: its next one"});
 
 
+TABLE(exception_body, {"rule", API_TEXT, API_NEEDED, NULL, NULL, "like G6"}, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, NULL},
+      {"owner", API_TEXT, API_NULL, NULL, NULL, "a role"}, {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL},
+      {"until", API_TIME, API_NULL, NULL, NULL, "at most two years ahead; null: it ends now"});
+
 /* ---- queries ---- */
 
 TABLE(token_args, {"principal", API_TEXT, 0, NULL, NULL, "of others: needs principal:manage"});
@@ -218,6 +222,8 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/reports/compliance", API_200, SHAPE_ONE, &object_report, NULL, NULL, report_args, NULL},
 	{"GET", "/api/v1/reports/rows", API_200, SHAPE_PAGE, &object_report_row, NULL, NULL, report_row_args, NULL},
 	{"GET", "/api/v1/reports/evidence", API_200, SHAPE_ONE, &object_evidence, NULL, NULL, evidence_args, NULL},
+	{"GET", "/api/v1/reports/exceptions", API_200, SHAPE_ONE, &object_exceptions, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/reports/exceptions", API_200, SHAPE_ONE, &object_exception, NULL, NULL, NULL, exception_body},
 
 	{"GET", "/api/v1/notifications", API_200, SHAPE_PAGE, &object_notification, NULL, NULL, notice_args, NULL},
 	{"GET", "/api/v1/events", API_200, SHAPE_EVENTS, NULL, NULL, NULL, event_args, NULL},

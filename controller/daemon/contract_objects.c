@@ -482,3 +482,8 @@ OBJECT(evidence, "Evidence", NULL, F("vcc_evidence", API_INTEGER, 0), OBJ("about
        OBJ("head", 0, &object_evidence_head), LIST("records", &object_evidence_record), LIST("receipts", &object_evidence_receipt),
        LIST("certificates", &object_evidence_certificate), LIST("authorities", &object_evidence_authority),
        LIST("approvals", &object_evidence_approval), LIST("templates", &object_evidence_template));
+
+OBJECT(exception, "Exception", NULL, F("rule", API_TEXT, 0), F("template_id", API_TEXT, 0), F("owner", API_TEXT, 0), F("reason", API_TEXT, 0),
+       F("until", API_TIME, API_NULL), F("in_force", API_BOOL, 0), ONE_OF("source", 0, "own,rules"));
+
+OBJECT(exceptions, "Exceptions", NULL, LIST("exceptions", &object_exception));

@@ -154,8 +154,8 @@ static json_t *exceptions(const struct report_sum *s, const struct compliance_ru
 {
 	const struct rule_book *book = s->ask->book;
 	json_t                 *list = json_array();
-	for (size_t i = 0; i < book->n_exceptions; i++) {
-		const struct compliance_exception *e = &book->exception[i];
+	for (size_t i = 0; i < s->ask->own.n + book->n_exceptions; i++) {
+		const struct compliance_exception *e = i < s->ask->own.n ? &s->ask->own.row[i] : &book->exception[i - s->ask->own.n];
 		if (text_equal(e->rule, r->id))
 			json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:o,s:b}", "template_id", e->template_id, "owner", e->owner,
 							      "reason", e->reason, "until", json_time(e->until_at), "in_force",

@@ -153,16 +153,26 @@ static int is_paused(struct judge *j, const struct certificate *c, bool *ret)
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
-static void judge_rule(const struct rule_book *book, size_t i, const struct compliance_cert *facts, struct verdict *v)
+const struct compliance_exception *report_exception(const struct report_ask *ask, const struct compliance_rule *r, const char *template_id)
+{
+	for (size_t i = 0; i < ask->own.n; i++) {
+		const struct compliance_exception *e = &ask->own.row[i];
+		if (ask->now < e->until_at && text_equal(e->rule, r->id) && text_equal(e->template_id, template_id))
+			return e;
+	}
+	return rule_book_exception(ask->book, r, template_id, ask->now);
+}
+
+static void judge_rule(const struct report_ask *ask, size_t i, const struct compliance_cert *facts, struct verdict *v)
 {
 	static const struct compliance_text later = {{"the rule is not in force yet", "die Regel ist noch nicht in Kraft"}};
-	const struct compliance_rule       *r = &book->rule[i];
+	const struct compliance_rule       *r = &ask->book->rule[i];
 	enum compliance_result              result = COMPLIANCE_NOT_ASSESSABLE;
 	v->why[i] = &later;
 	if (facts->now >= r->valid_from_at)
 		result = r->check->of_cert(facts, &r->params, &v->why[i]);
 	if (result == COMPLIANCE_FAIL)
-		v->exception[i] = rule_book_exception(book, r, facts->cert->template_id, facts->now);
+		v->exception[i] = report_exception(ask, r, facts->cert->template_id);
 	if (v->exception[i] != NULL)
 		result = COMPLIANCE_EXCEPTION;
 	if (result == COMPLIANCE_FAIL && rule_severity(r, facts->now) == SEVERITY_ERROR) {
@@ -172,8 +182,9 @@ static void judge_rule(const struct rule_book *book, size_t i, const struct comp
 	v->result[i] = (uint8_t)result;
 }
 
-static void judge_rules(const struct rule_book *book, const struct compliance_cert *facts, struct verdict *v)
+static void judge_rules(const struct report_ask *ask, const struct compliance_cert *facts, struct verdict *v)
 {
+	const struct rule_book *book = ask->book;
 	for (size_t i = 0; i < book->n_profiles; i++)
 		if (facts->policy != NULL && (facts->policy->profiles & book->profile[i].bit) != 0)
 			v->profiles |= UINT64_C(1) << i;
@@ -181,7 +192,7 @@ static void judge_rules(const struct rule_book *book, const struct compliance_ce
 		v->result[i] = COMPLIANCE_RESULT_COUNT;
 		v->exception[i] = NULL;
 		if (book->rule[i].check->of_cert != NULL && (v->profiles >> book->rule[i].profile & 1) != 0)
-			judge_rule(book, i, facts, v);
+			judge_rule(ask, i, facts, v);
 	}
 }
 
@@ -215,7 +226,7 @@ static int judge_one(struct judge *j, size_t at)
 	memset(v->result, COMPLIANCE_RESULT_COUNT, sizeof(v->result));
 	if (!in_use(v))
 		return 0;
-	judge_rules(j->ask->book, &facts, v);
+	judge_rules(j->ask, &facts, v);
 	if (v->status == CERT_EXPIRED)
 		v->risks |= RISK_EXPIRED;
 	else if (facts.policy != NULL && policy_alerts(POLICY_ALERT_EMERGENCY, facts.cert, facts.policy, facts.now))

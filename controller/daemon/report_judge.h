@@ -4,7 +4,7 @@
 #define VCC_REPORT_JUDGE_H
 
 #include "controller/core/report_figure.h"
-#include "controller/daemon/compliance_rules.h"
+#include "controller/daemon/exceptions.h"
 #include "controller/store/store.h"
 
 /* What is asked, by value: the worker has nothing of the loop. */
@@ -15,7 +15,11 @@ struct report_ask {
 	int64_t kept_ms, kept_orders_ms;
 	unsigned lang; /* LANG_* */
 	const struct rule_book *book;
+	struct exception_list   own; /* beside those of the book */
 };
+
+/* The exception that covers certificates of this template now; NULL = none. */
+const struct compliance_exception *report_exception(const struct report_ask *ask, const struct compliance_rule *r, const char *template_id);
 
 /* Why a certificate is at high risk, as bits. */
 enum { RISK_EXPIRED = 1, RISK_EMERGENCY = 2, RISK_SERVED = 4, RISK_PAUSED = 8, RISK_RULE = 16 };

@@ -46,6 +46,7 @@ struct controller {
 	struct campaigns_recent      *campaigns_recent;
 	struct drills                *drills;
 	struct rule_book             *rule_book; /* what reports judge by; never changes */
+	bool                          exceptions_busy; /* a change of the list of exceptions is being stored */
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;

@@ -233,7 +233,9 @@ struct policy_walk {
 	X(PEERS_DECLARED, "relying_party_declared")                                                                \
 	X(CA_EMERGENCY, "ca_rollover_emergency")                                                                      \
 	X(TRUST_BUNDLE, "trust_bundle_stored")                                                                        \
-	X(TRUST_RELEASED, "trust_bundle_released")
+	X(TRUST_RELEASED, "trust_bundle_released")                                                                    \
+	X(EXCEPTION_MADE, "compliance_exception_made")                                                                \
+	X(EXCEPTION_ENDED, "compliance_exception_ended")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -229,6 +229,8 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 				"a person made it on the signer's host"},
 	[AUDIT_TRUST_RELEASED] = {OBJECT_PART, "a trust bundle that was kept back goes to hosts: they forget the root that it does not name any more",
 				  "nothing hangs on that root any more, and two persons agreed"},
+	[AUDIT_EXCEPTION_MADE] = {OBJECT_TEMPLATE, "somebody answers for it until a date that certificates of the template fail a compliance rule", "not given"},
+	[AUDIT_EXCEPTION_ENDED] = {OBJECT_TEMPLATE, "an exception to a compliance rule was ended", "not given"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

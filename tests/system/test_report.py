@@ -218,6 +218,33 @@ def test_rules(fleet):
     assert german["statement"].startswith("Technischer Nachweis") and german["summary"] == r["summary"]
 
 
+def test_exceptions(fleet):
+    """Somebody answers for a rule that fails, until a date; it is recorded, and over when it is ended."""
+    def g6():
+        return next(x for p in report(fleet)["compliance"] for x in p["rules"] if x["id"] == "G6-validity")
+    before, path = g6(), "/api/v1/reports/exceptions"
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 90 * DAY))
+    good = {"rule": "G6-validity", "template_id": "clara_service_auth", "owner": "clara-owner", "reason": "the model host cannot yet", "until": until}
+    for change, status, code in (({"rule": "Z1"}, 422, "VCC-3987"), ({"rule": "G9"}, 422, "VCC-3987"), ({"template_id": "none"}, 404, "VCC-1006"),
+                                 ({"owner": "anna@vcc.internal"}, 422, "VCC-3104"), ({"owner": ""}, 422, "VCC-3104"), ({"reason": ""}, 422, "VCC-3104"),
+                                 ({"until": "2020-01-01T00:00:00Z"}, 422, "VCC-3104"), ({"until": "2999-01-01T00:00:00Z"}, 422, "VCC-3104"),
+                                 ({"until": None}, 404, "VCC-1006")):
+        refused(fleet.post(path, {**good, **change}), status, code)
+    assert fleet.post(path, good, fleet.approver)[0] == 403 and g6() == before
+    done = fleet.cli("report", "except", "G6-validity", "clara_service_auth", "--owner", "clara-owner", "--until", until, "--reason", good["reason"], "-o", "json")
+    assert done.returncode == 0 and json.loads(done.stdout)["in_force"] is True, done.stderr
+    now = g6()
+    assert now["exception"] == before["fail"] + before["exception"] and now["fail"] == 0 and now["result"] in ("exception", "not_assessable")
+    assert any(e["owner"] == "clara-owner" and e["reason"] == good["reason"] and e["in_force"] for e in now["exceptions"])
+    assert fleet.audited("compliance_exception_made", "clara_service_auth") == [{"rule": "G6-validity", "owner": "clara-owner", "until": until}]
+    own = [e for e in json.loads(fleet.cli("report", "exceptions", "-o", "json").stdout) if e["source"] == "own"]
+    assert [(e["rule"], e["template_id"]) for e in own] == [("G6-validity", "clara_service_auth")]
+    assert fleet.cli("report", "except", "G6-validity", "clara_service_auth", "--reason", "x").returncode == 2
+    done = fleet.cli("report", "except", "G6-validity", "clara_service_auth", "--end", "--reason", "it can now")
+    assert done.returncode == 0, done.stderr
+    assert g6() == before and len(fleet.audited("compliance_exception_ended", "clara_service_auth")) == 1
+
+
 # ---- for people ----
 
 class Page(HTMLParser):
