@@ -101,7 +101,7 @@ $(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json
 $(B)/obj/gen/templates.o: $(B)/gen/templates.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o $(B)/obj/gen/notify.o
+GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o $(B)/obj/gen/notify.o $(B)/obj/gen/compliance.o
 
 # The dashboard: our modules and those that the lock file names, compressed, below one hash of them all.
 WEB         := $(sort $(wildcard controller/web/*.html controller/web/*.css controller/web/*.js controller/web/*.svg))
@@ -121,6 +121,13 @@ $(B)/gen/notify.c: scripts/embed $(sort $(wildcard packaging/notify/*.json))
 	@mkdir -p $(@D)
 	$(Q)scripts/embed notify $(sort $(wildcard packaging/notify/*.json)) > $@
 $(B)/obj/gen/notify.o: $(B)/gen/notify.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+# The rules of compliance profiles that reports judge by.
+$(B)/gen/compliance.c: scripts/embed $(sort $(wildcard packaging/compliance/*.json))
+	@mkdir -p $(@D)
+	$(Q)scripts/embed compliance $(sort $(wildcard packaging/compliance/*.json)) > $@
+$(B)/obj/gen/compliance.o: $(B)/gen/compliance.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 

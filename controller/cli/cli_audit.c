@@ -11,6 +11,7 @@
 
 #include "controller/cli/ask.h"
 #include "controller/cli/audit_verify.h"
+#include "controller/cli/evidence_file.h"
 #include "controller/cli/known_heads.h"
 #include "controller/cli/siem_lines.h"
 #include "shared/base/text.h"
@@ -404,6 +405,11 @@ static int verify(const struct invocation *in)
 	const char *path;
 	for (size_t i = 0; r == 0 && (path = verb_nth_value(in, "head", i)) != NULL; i++)
 		r = known_heads_read(&known, path, buf_span(&roots), &why);
+	if (r == 0 && evidence_file_is(in->words[0])) {
+		r = evidence_file_verify(in, in->words[0], buf_span(&roots), known.head, known.n);
+		buf_free(&roots);
+		return r;
+	}
 	if (r == 0)
 		r = verify_file(in, buf_span(&roots), &known, &report, &why);
 	buf_free(&roots);
@@ -449,7 +455,7 @@ const struct verb cli_audit_verbs[] = {
 	 "FILE",
 	 1,
 	 1,
-	 "checks an export without the controller",
+	 "checks an export, or an evidence pack, without the controller",
 	 {{"root", "CERT", "root certificate, PEM or DER (default: --ca)"},
 	  {"head", "FILE", "what a host keeps: output of `vcc-agent status -o json`; may be repeated"}},
 	 verify},

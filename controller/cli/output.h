@@ -8,7 +8,7 @@
 
 #include "shared/base/attr.h"
 
-enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
+enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV, OUTPUT_HTML /* of `report compliance` alone */ };
 
 /* A column of a list: header, and the field of each row it shows ("a.b" goes down). */
 struct output_column {

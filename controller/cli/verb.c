@@ -309,6 +309,12 @@ static int parse_all(struct parse *p, char **argv)
 	return EXIT_DONE;
 }
 
+/* A report may be printed on paper. */
+static bool is_page(const struct verb *v)
+{
+	return text_equal(v->noun, "report") && text_equal(v->name, "compliance");
+}
+
 static int take_globals(struct parse *p, struct refusal *why)
 {
 	struct {
@@ -324,17 +330,18 @@ static int take_globals(struct parse *p, struct refusal *why)
 		{p->global[G_SOCKET], p->in.client.socket, sizeof(p->in.client.socket)},
 		{p->global[G_REASON], p->in.client.reason, sizeof(p->in.client.reason)},
 	};
-	static const char *const forms[] = {"table", "json", "csv"};
+	static const char *const forms[] = {"table", "json", "csv", "html"};
+	const size_t             n_forms = N_ELEMENTS(forms) - !is_page(p->in.verb);
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
 		if (texts[i].from != NULL && text_copy(texts[i].to, texts[i].size, texts[i].from) < 0)
 			return usage_error("the value is too long:", texts[i].from);
 	const char *form = p->global[G_OUTPUT] != NULL ? p->global[G_OUTPUT] : "table";
-	for (size_t i = 0; i < N_ELEMENTS(forms); i++)
+	for (size_t i = 0; i < n_forms; i++)
 		if (text_equal(form, forms[i])) {
 			p->in.form = (enum output_form)i;
 			return client_configure(&p->in.client, why);
 		}
-	return usage_error("-o takes table, json or csv, not", form);
+	return usage_error(is_page(p->in.verb) ? "-o takes table, json, csv or html, not" : "-o takes table, json or csv, not", form);
 }
 
 int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv)

@@ -95,7 +95,8 @@ int verb_fail(int code, const struct refusal *why);
 	FILE(doctor) \
 	FILE(config) \
 	FILE(notify) \
-	FILE(drill)
+	FILE(drill) \
+	FILE(report)
 #define VERB_FILE_DECLARE(stem) \
 	extern const struct verb cli_##stem##_verbs[]; \
 	extern const size_t      cli_##stem##_verbs_n;

@@ -94,6 +94,12 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/drills/{drill_id}/report", PERM_CERT_READ, SCOPE_OBJECT, "What a drill showed: a JSON text, and the SHA-256 of its bytes as the audit trail has it.", api_drill_report, NULL, NULL},
 	{"POST", "/api/v1/drills/{drill_id}/cancel", PERM_CERT_EMERGENCY, SCOPE_OBJECT, "Ends a drill; what was sent of it is called back.", NULL, api_drill_cancel, NULL},
 
+	{"GET", "/api/v1/reports/compliance", PERM_REPORT_READ, SCOPE_WHOLE, "The compliance report of a period; each figure says where its rows are listed.", api_report_compliance, NULL, NULL},
+	{"GET", "/api/v1/reports/rows", PERM_REPORT_READ, SCOPE_WHOLE, "What a figure of the compliance report counts.", api_report_rows, NULL, NULL},
+	{"GET", "/api/v1/reports/evidence", PERM_REPORT_READ, SCOPE_WHOLE, "What proves the history of a certificate or a campaign without this server, for vccctl audit verify.", api_report_evidence, NULL, NULL},
+	{"GET", "/api/v1/reports/exceptions", PERM_REPORT_READ, SCOPE_WHOLE, "Exceptions to compliance rules: who answers for them, why, until when.", api_exception_list, NULL, NULL},
+	{"POST", "/api/v1/reports/exceptions", PERM_TEMPLATE_UPDATE, SCOPE_WHOLE, "Makes or replaces the exception of a rule and template; until null ends it.", NULL, api_exception_put, NULL},
+
 	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/notifications/channels", PERM_CERT_READ, SCOPE_WHOLE, "The channels by which people are told, and what became of the last message.", NULL, api_channel_list, NULL},
 	{"GET", "/api/v1/notifications/deliveries", PERM_CERT_READ, SCOPE_WHOLE, "Notifications on their way to channels, newest first; state= and channel= narrow it.", api_delivery_list, NULL, NULL},

@@ -52,6 +52,11 @@ void api_approval_reject(struct api_call *call);
 int  api_drill_list(struct api_call *call, struct store_view *view);
 int  api_drill_show(struct api_call *call, struct store_view *view);
 int  api_drill_report(struct api_call *call, struct store_view *view);
+int  api_report_compliance(struct api_call *call, struct store_view *view);
+int  api_report_rows(struct api_call *call, struct store_view *view);
+int  api_report_evidence(struct api_call *call, struct store_view *view);
+int  api_exception_list(struct api_call *call, struct store_view *view);
+void api_exception_put(struct api_call *call);
 void api_drill_begin(struct api_call *call);
 void api_drill_cancel(struct api_call *call);
 

@@ -106,6 +106,10 @@ TABLE(issue_body, {"csr", API_TEXT, 0, NULL, NULL, "PEM; its key alone is taken;
       {"renew", API_TEXT, API_NULL, NULL, NULL, "a cert_id: its next one"});
 
 
+TABLE(exception_body, {"rule", API_TEXT, API_NEEDED, NULL, NULL, "like G6"}, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, NULL},
+      {"owner", API_TEXT, API_NULL, NULL, NULL, "a role"}, {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL},
+      {"until", API_TIME, API_NULL, NULL, NULL, "at most two years ahead; null: it ends now"});
+
 /* ---- queries ---- */
 
 TABLE(token_args, {"principal", API_TEXT, 0, NULL, NULL, "of others: needs principal:manage"});
@@ -128,6 +132,14 @@ TABLE(audit_args, {"event", API_TEXT, 0, NULL, NULL, "a type of docs/audit.md"},
 TABLE(event_args, {"since", API_TIME, 0, NULL, NULL, "default: from now on"});
 TABLE(consistency_args, {"from", API_INTEGER, 0, NULL, NULL, NULL}, {"to", API_INTEGER, 0, NULL, NULL, NULL});
 TABLE(export_args, {"since", API_TIME, 0, NULL, NULL, NULL}, {"names", API_TEXT, 0, NULL, "yes,no", "no: pseudonyms alone"});
+#define PERIOD \
+      {"period", API_TEXT, 0, NULL, "daily,weekly,monthly,quarterly,yearly", "default: monthly"}, \
+      {"from", API_TIME, 0, NULL, NULL, "with to, instead of a period"}, {"to", API_TIME, 0, NULL, NULL, NULL}, \
+      {"lang", API_TEXT, 0, NULL, "en,de", "of what is said for people"}
+TABLE(report_args, PERIOD);
+TABLE(evidence_args, {"certificate", API_TEXT, 0, NULL, NULL, "a cert_id; this or campaign"}, {"campaign", API_ID, 0, NULL, NULL, NULL});
+TABLE(report_row_args, {"figure", API_TEXT, 0, NULL, NULL, "a name below `sources` of the report; default: total_certificates"}, {"service", API_TEXT, 0, NULL, NULL, NULL},
+      {"rule", API_TEXT, 0, NULL, NULL, "of compliance_violations: this rule alone, also where it only warns"}, PERIOD);
 TABLE(expiring_args, {"days_ahead", API_INTEGER, 0, NULL, NULL, "default: 30"}, {"service_filter", API_TEXT, 0, NULL, NULL, NULL});
 
 /* ---- pages with more than their items ---- */
@@ -219,6 +231,12 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/drills/{drill_id}", API_200, SHAPE_ONE, &object_drill, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/drills/{drill_id}/report", API_200, SHAPE_ONE, &object_drill_report, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/drills/{drill_id}/cancel", API_200, SHAPE_ONE, &object_drill, NULL, NULL, NULL, no_fields},
+
+	{"GET", "/api/v1/reports/compliance", API_200, SHAPE_ONE, &object_report, NULL, NULL, report_args, NULL},
+	{"GET", "/api/v1/reports/rows", API_200, SHAPE_PAGE, &object_report_row, NULL, NULL, report_row_args, NULL},
+	{"GET", "/api/v1/reports/evidence", API_200, SHAPE_ONE, &object_evidence, NULL, NULL, evidence_args, NULL},
+	{"GET", "/api/v1/reports/exceptions", API_200, SHAPE_ONE, &object_exceptions, NULL, NULL, NULL, NULL},
+	{"POST", "/api/v1/reports/exceptions", API_200, SHAPE_ONE, &object_exception, NULL, NULL, NULL, exception_body},
 
 	{"GET", "/api/v1/notifications", API_200, SHAPE_PAGE, &object_notification, NULL, NULL, notice_args, NULL},
 	{"GET", "/api/v1/notifications/channels", API_200, SHAPE_PAGE, &object_channel, NULL, NULL, NULL, NULL},

@@ -40,6 +40,7 @@ enum {
 #define API_KEY_USAGES     "digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyAgreement,keyCertSign,cRLSign"
 #define API_EXT_KEY_USAGES "serverAuth,clientAuth,codeSigning,OCSPSigning"
 #define API_PURPOSES       "service_auth,code_signing,admin"
+#define API_SEVERITIES     "error,warn,info"
 #define API_PROFILES       "GDPR,AI_ACT,BSI_TR"
 #define API_AUDIT_LEVELS   "minimal,standard,enhanced"
 
@@ -110,6 +111,7 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_policy_edit_or_waiting, object_service, object_service_shown, object_certificate_issued, object_pem, object_archived, object_backup, object_restore,
 	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
 	object_emergency, object_emergency_or_plan, object_emergency_or_waiting, object_rollover, object_notification, object_delivery, object_channel, object_channel_tested,
-	object_drill, object_drill_begun, object_drill_report, object_trust, object_session, object_overview, object_error;
+	object_drill, object_drill_begun, object_drill_report, object_trust, object_session, object_overview, object_error, object_report, object_report_row,
+	object_evidence, object_exception, object_exceptions;
 
 #endif

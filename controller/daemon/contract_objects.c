@@ -468,3 +468,73 @@ OBJECT(channel, "Channel", NULL, F("channel", API_TEXT, 0), ONE_OF("kind", API_N
 
 OBJECT(channel_tested, "ChannelTested", NULL, F("channel", API_TEXT, 0), F("delivered", API_BOOL, 0), F("code", API_CODE, API_NULL),
        F("error", API_TEXT, API_NULL), F("next", API_TEXT, API_NULL), F("took_ms", API_INTEGER, 0));
+
+/* ---- reports ---------------------------------------------------------------------------------------------------------- */
+
+PART(report_summary, "ReportSummary", NULL, F("total_certificates", API_INTEGER, 0), F("active_certificates", API_INTEGER, 0),
+     F("renewals_completed", API_INTEGER, 0), F("emergency_recertifications", API_INTEGER, 0), F("compliance_violations", API_INTEGER, 0));
+
+PART(report_performance, "ReportPerformance", NULL, F("success_rate", API_NUMBER, API_NULL), F("average_duration_minutes", API_NUMBER, API_NULL),
+     F("automated_renewals_percentage", API_NUMBER, API_NULL));
+
+PART(report_risk, "ReportRisk", NULL, F("cert_id", API_TEXT, 0), F("service_name", API_TEXT, 0), F("expires_at", API_TIME, API_NULL),
+     F("reasons", API_TEXTS, 0), F("rules", API_TEXTS, 0));
+
+PART(report_gap, "ReportGap", NULL, F("rule", API_TEXT, 0), ONE_OF("profile", 0, API_PROFILES), ONE_OF("severity", 0, API_SEVERITIES),
+     F("count", API_INTEGER, 0), F("text", API_TEXT, 0), F("reason", API_TEXT, 0), F("certificates", API_TEXTS, 0), F("rows", API_TEXT, API_NULL));
+
+PART(report_risks, "ReportRisks", NULL, F("expiring_soon", API_INTEGER, 0), LIST("high_risk_certificates", &object_report_risk),
+     F("high_risk_count", API_INTEGER, 0), LIST("compliance_gaps", &object_report_gap));
+
+PART(report_exception, "ReportException", NULL, F("template_id", API_TEXT, 0), F("owner", API_TEXT, 0), F("reason", API_TEXT, 0),
+     F("until", API_TIME, 0), F("in_force", API_BOOL, 0));
+
+PART(report_rule, "ReportRule", NULL, F("id", API_TEXT, 0), F("text", API_TEXT, 0), F("source", API_TEXT, 0), ONE_OF("severity", 0, API_SEVERITIES),
+     F("check", API_TEXT, 0), ONE_OF("about", 0, "certificates,installation"), F("version", API_INTEGER, 0), F("valid_from", API_TIME, 0),
+     ONE_OF("result", 0, "pass,fail,not_assessable,exception"), F("reason", API_TEXT, API_NULL), F("pass", API_INTEGER, 0),
+     F("fail", API_INTEGER, 0), F("not_assessable", API_INTEGER, 0), F("exception", API_INTEGER, 0), F("certificates", API_TEXTS, 0),
+     LIST("exceptions", &object_report_exception), F("rows", API_TEXT, API_NULL));
+
+PART(report_profile, "ReportProfile", NULL, ONE_OF("profile", 0, API_PROFILES), F("law", API_TEXT, 0), F("version", API_INTEGER, 0),
+     F("certificates", API_INTEGER, 0), LIST("rules", &object_report_rule));
+
+OBJECT(report, "Report", NULL, F("report_period", API_TEXT, 0), F("generated_at", API_TIME, 0), OBJ("summary", 0, &object_report_summary),
+       OBJ("vcc_service_breakdown", 0, NULL), OBJ("renewal_performance", 0, &object_report_performance),
+       OBJ("risk_assessment", 0, &object_report_risks), F("from", API_TIME, API_NULL), F("to", API_TIME, 0), F("statement", API_TEXT, 0),
+       LIST("compliance", &object_report_profile), OBJ("sources", 0, NULL), F("notes", API_TEXTS, 0));
+
+PART(report_failed, "ReportFailed", NULL, F("rule", API_TEXT, 0), ONE_OF("severity", 0, API_SEVERITIES), F("reason", API_TEXT, 0));
+
+OBJECT(report_row, "ReportRow", NULL, ONE_OF("kind", 0, "certificate,renewal,campaign,installation"), F("id", API_TEXT, 0),
+       F("service_name", API_TEXT, API_NULL), F("status", API_TEXT, 0), F("at", API_TIME, API_NULL), F("reasons", API_TEXTS, 0),
+       LIST("rules", &object_report_failed));
+
+PART(evidence_about, "EvidenceAbout", NULL, ONE_OF("kind", 0, "certificate,campaign"), F("id", API_TEXT, 0));
+
+PART(evidence_head, "EvidenceHead", NULL, F("size", API_INTEGER, 0), F("root", API_HASH, 0), F("at", API_INTEGER, 0),
+     F("signature", API_TEXT, 0), F("certificate", API_TEXT, 0));
+
+PART(evidence_record, "EvidenceRecord", NULL, F("seq", API_INTEGER, 0), F("at", API_INTEGER, 0), F("behind_ms", API_INTEGER, 0), F("event", API_TEXT, 0),
+     F("actor", API_TEXT, 0), F("object", API_TEXT, 0), F("renewal_id", API_TEXT, 0), F("request_id", API_TEXT, 0), F("reason", API_TEXT, 0),
+     F("detail", API_TEXT, 0), F("proof", API_TEXTS, 0));
+
+PART(evidence_receipt, "EvidenceReceipt", NULL, F("receipt_of", API_TEXT, 0), F("receipt_seq", API_INTEGER, 0), F("body", API_TEXT, 0),
+     F("signature", API_TEXT, 0));
+
+PART(evidence_certificate, "EvidenceCertificate", NULL, F("serial", API_SERIAL, 0), F("issuer_id", API_TEXT, 0), F("der", API_TEXT, 0));
+
+PART(evidence_authority, "EvidenceAuthority", NULL, F("issuer_id", API_TEXT, 0), F("parent_id", API_TEXT, 0), F("der", API_TEXT, 0));
+
+PART(evidence_approval, "EvidenceApproval", NULL, F("approval_id", API_ID, 0), F("what", API_TEXT, 0));
+
+PART(evidence_template, "EvidenceTemplate", NULL, F("template_id", API_TEXT, 0), F("version", API_INTEGER, 0), F("text", API_TEXT, 0));
+
+OBJECT(evidence, "Evidence", NULL, F("vcc_evidence", API_INTEGER, 0), OBJ("about", 0, &object_evidence_about), F("statement", API_TEXT, 0),
+       OBJ("head", 0, &object_evidence_head), LIST("records", &object_evidence_record), LIST("receipts", &object_evidence_receipt),
+       LIST("certificates", &object_evidence_certificate), LIST("authorities", &object_evidence_authority),
+       LIST("approvals", &object_evidence_approval), LIST("templates", &object_evidence_template));
+
+OBJECT(exception, "Exception", NULL, F("rule", API_TEXT, 0), F("template_id", API_TEXT, 0), F("owner", API_TEXT, 0), F("reason", API_TEXT, 0),
+       F("until", API_TIME, API_NULL), F("in_force", API_BOOL, 0), ONE_OF("source", 0, "own,rules"));
+
+OBJECT(exceptions, "Exceptions", NULL, LIST("exceptions", &object_exception));

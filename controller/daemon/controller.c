@@ -18,6 +18,7 @@
 #include "controller/daemon/deliveries.h"
 #include "controller/daemon/drills.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/compliance_rules.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/bundles.h"
@@ -168,6 +169,8 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 		r = deliveries_open(ctl, &ctl->deliveries, why);
 	if (r == 0)
 		r = gateways_open(ctl, gateway_uid(conf), &ctl->gateways, why);
+	if (r == 0)
+		r = rule_book_load(conf->rules_dir, &ctl->rule_book, why);
 	*ret = ctl; /* the caller frees it, also half built: controller_stop, loop, controller_free */
 	return r;
 }
@@ -309,6 +312,7 @@ void controller_free(struct controller *ctl)
 	drills_free(ctl->drills);
 	deliveries_free(ctl->deliveries);
 	digests_free(ctl->digests);
+	free(ctl->rule_book);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
 	pruner_free(ctl->pruner);
@@ -334,6 +338,11 @@ struct store_view *controller_view(struct controller *ctl)
 const struct controller_conf *controller_conf_of(const struct controller *ctl)
 {
 	return ctl->conf;
+}
+
+const struct rule_book *controller_rule_book(const struct controller *ctl)
+{
+	return ctl->rule_book;
 }
 
 uv_loop_t *controller_loop(struct controller *ctl)

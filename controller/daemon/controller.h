@@ -121,6 +121,8 @@ void controller_break_glass(struct controller *ctl, const char *method, const ch
 /* Keyed reads on the loop only; lists and scans go through workers_read() (workers.h). */
 struct store_view            *controller_view(struct controller *ctl);
 const struct controller_conf *controller_conf_of(const struct controller *ctl);
+struct rule_book;
+const struct rule_book *controller_rule_book(const struct controller *ctl);
 uv_loop_t                    *controller_loop(struct controller *ctl);
 
 /* Settings of the installation, loaded at start. */

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -67,6 +68,8 @@ struct init {
 	int                    woken; /* eventfd: the store has completions */
 	int                    result;
 	bool                   done;
+	char                   last_template[TEMPLATE_ID_SIZE]; /* that was added, and which version of it */
+	unsigned               version;
 };
 
 /* ---- token files ---- */
@@ -219,6 +222,20 @@ static int own_domain(const char *domain, struct template *t)
 	return names_parse(list, true, &t->patterns, NULL);
 }
 
+/* The trail knows a version by its text. Files come sorted: the versions of one template after each other. */
+static void audit_template(struct init *in, const struct template *t)
+{
+	struct hash hash;
+	char        hex[HASH_TEXT_SIZE], detail[HASH_TEXT_SIZE + 64] = "";
+	char       *text = template_json_text(t, &hash);
+	in->version = text_equal(in->last_template, t->template_id) ? in->version + 1 : 1;
+	text_cut(in->last_template, sizeof(in->last_template), t->template_id);
+	if (text != NULL)
+		(void)snprintf(detail, sizeof(detail), "{\"version\":%u,\"sha256\":\"%s\"}", in->version, hash_text(hash, hex));
+	free(text);
+	audit(in, AUDIT_TEMPLATE_APPLIED, t->template_id, detail);
+}
+
 static int add_template(struct init *in, const struct embedded_file *file, const char *domain, struct refusal *why)
 {
 	const struct policy_limits limits = {.jitter_share = in->conf.jitter};
@@ -235,7 +252,7 @@ static int add_template(struct init *in, const struct embedded_file *file, const
 		return r;
 	t.created_at = in->now;
 	store_add_template(in->change, &t, UINT32_MAX);
-	audit(in, AUDIT_TEMPLATE_APPLIED, t.template_id, "");
+	audit_template(in, &t);
 	return 0;
 }
 

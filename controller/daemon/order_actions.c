@@ -360,8 +360,9 @@ static int act_audit(struct applying *a)
 			     serial_text(o->serial, serial), "attempt", (int)o->attempt, "code",
 			     err_code(a->action->code, code), "cause", o->cause);
 	else
-		commit_audit(a->commit, &of, "{s:s,s:s,s:i}", "trigger", drill ? "drill" : trigger_name(o->trigger), "serial",
-			     serial_text(o->serial, serial), "attempt", (int)o->attempt);
+		commit_audit(a->commit, &of, a->action->audit == ORDER_AUDIT_ISSUED ? "{s:s,s:s,s:i,s:I}" : "{s:s,s:s,s:i}", "trigger",
+			     drill ? "drill" : trigger_name(o->trigger), "serial", serial_text(o->serial, serial), "attempt", (int)o->attempt,
+			     "template_version", (json_int_t)o->template_version);
 	return 0;
 }
 

@@ -145,6 +145,19 @@ static void put_service(struct controller *ctl, const void *value, size_t n)
 	catalog_put_service(ctl->catalog, &s);
 }
 
+/* The trail knows a version of a template by its text. */
+static void audit_edit(struct commit *c, const struct audit_of *of, const struct policy_edit *e, const struct template *t)
+{
+	struct hash hash;
+	char        hex[HASH_TEXT_SIZE];
+	char       *text = e->of_service ? NULL : template_json_text(t, &hash);
+	if (text != NULL)
+		commit_audit(c, of, "{s:I,s:b,s:s}", "version", (json_int_t)t->version, "forced", e->force ? 1 : 0, "sha256", hash_text(hash, hex));
+	else
+		commit_audit(c, of, "{s:I,s:b}", "version", (json_int_t)t->version, "forced", e->force ? 1 : 0);
+	free(text);
+}
+
 /* Adds the new version with its record, its campaign, and the beginning of its way to the certificates. E_API_UNAVAILABLE: nothing was
  * added. */
 static int store_edit(struct controller *ctl, struct commit *c, const struct policy_edit *e, const struct caller *who,
@@ -164,7 +177,7 @@ static int store_edit(struct controller *ctl, struct commit *c, const struct pol
 	int r = campaign_make_policy(ctl, c, object, t.version, who, ret_campaign);
 	if (r < 0)
 		return r;
-	commit_audit(c, &of, "{s:I,s:b}", "version", (json_int_t)t.version, "forced", e->force ? 1 : 0);
+	audit_edit(c, &of, e, &t);
 	if (e->of_service) {
 		store_change_service(commit_change(c), &s, e->base);
 		commit_then(c, put_service, &s, sizeof(s));

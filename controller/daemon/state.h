@@ -47,6 +47,8 @@ struct controller {
 	struct drills                *drills;
 	struct deliveries            *deliveries;
 	struct digests               *digests;
+	struct rule_book             *rule_book; /* what reports judge by; never changes */
+	bool                          exceptions_busy; /* a change of the list of exceptions is being stored */
 	struct backups               *backups;
 	struct restored              *restored;
 	struct pruner                *pruner;

@@ -2,11 +2,13 @@
  * Never: judging a template, touching the store. */
 #include "controller/daemon/template_json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "controller/daemon/template_field.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/pki/key.h"
 
 /* The validity may be given in three forms; they must agree. */
 static int finish_validity(struct template_reading *in)
@@ -175,4 +177,14 @@ json_t *template_json_write(const struct template *t, enum template_form form)
 		}
 	}
 	return object;
+}
+
+char *template_json_text(const struct template *t, struct hash *ret_hash)
+{
+	json_t *object = template_json_write(t, TEMPLATE_FILE);
+	char   *text = object != NULL ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	json_decref(object);
+	if (text != NULL)
+		digest_sha256(span_text(text), ret_hash);
+	return text;
 }

@@ -28,4 +28,8 @@ _must_check_ int template_json_override(const json_t *object, const struct templ
 /* A new object, owned by the caller; NULL without memory. */
 json_t *template_json_write(const struct template *t, enum template_form form);
 
+/* The one text that the audit trail means by a version's `sha256`: that of a file, compact, its fields sorted. The caller frees it; NULL
+ * without memory. */
+char *template_json_text(const struct template *t, struct hash *ret_hash);
+
 #endif

@@ -302,6 +302,10 @@ _must_check_ int view_agents(struct store_view *v, const char *after, struct age
 _must_check_ int view_invites(struct store_view *v, struct id after, struct invite *ret, size_t max, size_t *ret_n);
 _must_check_ int view_targets(struct store_view *v, const char *agent, const char *after, struct target *ret, size_t max, size_t *ret_n); /* agent NULL = all */
 _must_check_ int view_targets_of(struct store_view *v, const char *cert_id, struct target *ret, size_t max, size_t *ret_n); /* the places of one certificate */
+/* Every place of the certificates after `after` up to `last`, by certificate: what is served there and since when (cert_id, verify_kind, served,
+ * proved_at, state_code, stale_since_at, rehearsed_at; the rest may be empty). The row is good during the call. A negative code of `fn` ends it. */
+typedef int view_target_fn(void *ctx, const struct target *t);
+_must_check_ int view_targets_between(struct store_view *v, const char *after, const char *last, view_target_fn *fn, void *ctx);
 _must_check_ int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n); /* by address */
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);

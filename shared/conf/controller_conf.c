@@ -51,6 +51,7 @@ static const struct conf_key keys[] = {
 	{"limits", "keep_notices", CONF_DURATION, AT(keep_notices_ms), MS_SECOND, 7300 * MS_DAY, "90d", NULL, "A notification whose matter is over is removed so long after it was raised last."},
 	{"limits", "keep_drills", CONF_DURATION, AT(keep_drills_ms), MS_SECOND, 7300 * MS_DAY, "400d", NULL, "A drill goes with its report to the archive so long after that was made. The last one that came to its end stays for the services that it was of."},
 	{"limits", "notices", CONF_INT, AT(notices_max), 100, 1000000, "10000", NULL, "So many notifications are kept; of more the oldest go first, also of what is not over."},
+	{"reports", "rules_dir", CONF_TEXT, AT(rules_dir), 0, 0, "", NULL, "Folder with compliance rules of one's own: gdpr.json, ai_act.json or bsi_tr.json there stands in the place of the shipped one. Read at the start."},
 	{"schedule", "prune", CONF_DURATION, AT(prune_ms), MS_SECOND, 30 * MS_DAY, "6h", NULL, "How often the database is looked through for what goes to the archive."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
@@ -100,6 +101,8 @@ static int controller_check(const void *conf, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "controller.organisation", "the organisation is empty");
 	if (!text_starts(c->public_url, "http://") || text_ends(c->public_url, "/"))
 		return refuse(why, E_CONF_VALUE, "public.url", "`%s` is not http://NAME[:PORT] without final slash", c->public_url);
+	if (c->rules_dir[0] != '\0' && c->rules_dir[0] != '/')
+		return refuse(why, E_CONF_VALUE, "reports.rules_dir", "`%s` is no absolute path", c->rules_dir);
 	if (c->crl_refresh_ms >= c->crl_validity_ms)
 		return refuse(why, E_CONF_VALUE, "crl.refresh", "it must be shorter than crl.validity");
 	if (c->ocsp_validity_ms > c->ocsp_responder_ms / 2)

@@ -55,6 +55,8 @@ struct controller_conf {
 	int64_t metrics_silent_ms; /* hosts that are away for longer are silent */
 	/* [emergency] */
 	int emergency_approval; /* enum emergency_approval */
+	/* [reports] */
+	char rules_dir[CONF_PATH_SIZE]; /* "" = as shipped */
 	/* [schedule] */
 	int64_t keep_issuances_ms, keep_orders_ms, keep_notices_ms, keep_drills_ms, prune_ms;
 	int64_t notices_max;

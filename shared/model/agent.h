@@ -240,7 +240,9 @@ struct policy_walk {
 	X(NOTIFICATION_DEAD, "notification_given_up")                                                                 \
 	X(NOTIFICATION_ACKED, "notification_acknowledged")                                                            \
 	X(NOTIFICATION_SNOOZED, "notification_snoozed")                                                               \
-	X(NOTIFICATION_TESTED, "notification_channel_tested")
+	X(NOTIFICATION_TESTED, "notification_channel_tested")                                                         \
+	X(EXCEPTION_MADE, "compliance_exception_made")                                                                \
+	X(EXCEPTION_ENDED, "compliance_exception_ended")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

@@ -236,6 +236,8 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_NOTIFICATION_ACKED] = {OBJECT_PART, "somebody takes over what a notification is about: nobody is reminded any more", "not given"},
 	[AUDIT_NOTIFICATION_SNOOZED] = {OBJECT_PART, "somebody wants no reminders of a notification for a while", "not given"},
 	[AUDIT_NOTIFICATION_TESTED] = {OBJECT_PART, "somebody sent a test by this channel", "not given"},
+	[AUDIT_EXCEPTION_MADE] = {OBJECT_TEMPLATE, "somebody answers for it until a date that certificates of the template fail a compliance rule", "not given"},
+	[AUDIT_EXCEPTION_ENDED] = {OBJECT_TEMPLATE, "an exception to a compliance rule was ended", "not given"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

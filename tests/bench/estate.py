@@ -1,4 +1,4 @@
-"""Rows about an estate of a million certificates: start, one page of a list, a revocation and its list.
+"""Rows about an estate of a million certificates: start, one page of a list, the monthly report, a revocation and its list.
 
 The estate is one real certificate, copied row by row in the controller's store while no program runs: other identities, serials, due times and
 list shards, the same sizes. Its serials lie below those that the controller gives out."""
@@ -17,6 +17,8 @@ from kernel import cpu_us
 SHARD = 10000  # issuances of one revocation list
 ROOM = 10_000_000  # serial counters that are left free below the real ones
 PAGE = 100
+HOSTS = 1000
+ORDERS_SHARE = 12  # of a certificate that lasts a year and more, one in twelve is renewed in a month
 SUPERSEDED = 4  # RFC 5280, 5.3.1
 
 
@@ -56,8 +58,26 @@ def fill(inst, cert_id, count, revoked):
                                            ("issuances", "c.owner = 'certificate' AND c.owner_id = ?", same, f"g.i <= {count}"),
                                            ("issuances", "c.owner = 'certificate' AND c.owner_id = ?", gone, f"g.i > {count}")):
             db.execute(f"INSERT INTO {table} SELECT {columns(db, table, **changed)} FROM {table} AS c, given AS g WHERE {own} AND {which}", (cert_id,))
+        host = {"target_id": same["owner_id"], "cert_id": same["owner_id"], "agent": f"printf('estate-%04d', g.i % {HOSTS})", "served": "g.serial"}
+        db.execute(f"INSERT INTO targets SELECT {columns(db, 'targets', **host)} FROM targets AS c, given AS g WHERE c.cert_id = ? AND g.i <= {count}", (cert_id,))
+        ended = f"{now} - (g.i % 2500000) * 1000"
+        order = {"renewal_id": "randomblob(16)", "cert_id": same["owner_id"], "old_serial": "g.serial", "created_at": f"{ended} - 3000", "completed_at": ended}
+        db.execute(f"INSERT INTO orders SELECT {columns(db, 'orders', **order)} FROM orders AS c, given AS g WHERE c.renewal_id = (SELECT renewal_id FROM orders"
+                   f" WHERE cert_id = ? AND phase = 'completed' LIMIT 1) AND g.i <= {count // ORDERS_SHARE}", (cert_id,))
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
+
+
+def report(table, inst, count):
+    """The monthly report, over every certificate, the place where each is served, and the renewals of a month."""
+    ask, took = Session(inst), []
+    for _ in range(3):
+        ms, answer = ask("GET", "/api/v1/reports/compliance?period=monthly")
+        took.append(ms / 1000)
+    assert answer["summary"]["total_certificates"] >= count and answer["summary"]["renewals_completed"] >= count // ORDERS_SHARE
+    value = sorted(took)[1]
+    table.add("report-1m", value, "s", None, "<= 5 s", value <= 5, all_s=[round(x, 2) for x in took], renewals=answer["summary"]["renewals_completed"],
+              high_risk=answer["risk_assessment"]["high_risk_count"], value_is="GET reports/compliance?period=monthly over HTTPS, median of three")
 
 
 def restart(table, inst, rounds):
@@ -196,6 +216,7 @@ def rows(table, inst, host, quick):
     restart(table, inst, 3)
     at_rest(inst)
     list_page(table, inst, 200)
+    report(table, inst, count)
     revoke(table, inst, count, revoked, 40 if quick else 200)
-    for row in table.rows[-3:]:
+    for row in table.rows[-4:]:
         row["details"].update(certificates=count, issuances=count + revoked)

@@ -5,7 +5,7 @@ import os
 import re
 import ssl
 
-from installation import ROOT, Installation, current_group, current_user, write
+from installation import ROOT, Installation, current_group, current_user, wait_for, write
 
 OWN, FOREIGN = "clara", "argus"
 ROLES = ("viewer", "operator", "approver", "auditor", "admin")
@@ -66,7 +66,7 @@ def routes():
 
 class Estate:
     def __init__(self, folder, settings=None, binaries=None):
-        self.inst = Installation(folder, settings, binaries)
+        self.inst = Installation(folder, {"controller.limits.audit_head_interval": "300ms", **(settings or {})}, binaries)
         self.inst.init()
         self.inst.start()
         self.tokens = {who: open(os.path.join(self.inst.state, f"{who}.token")).read().strip() for who in ("admin", "approver")}
@@ -80,6 +80,8 @@ class Estate:
             host.enrol()
         for host in (self.own, self.foreign):
             self.inst.wait_served(host)
+        newest = self.admin.get("audit?limit=1")["items"][0]["seq"]
+        wait_for("a signed head covers them", lambda: (h := self.admin.get("audit/heads?limit=1")["items"]) and h[0]["size"] > newest)
 
     def second_target(self, host, name, stem="more"):
         """A target file, of files alone, that asks for a name outside the invite; gives its cert_id."""

@@ -88,7 +88,8 @@ def ask(estate, api, method, path, scope, service, may_go_on):
     """The request whose answer tells whether the rights let it pass."""
     where = fill(estate, path, service)
     if method == "GET":
-        return api(method, where + ("?days_ahead=3650" if path.endswith("/expiring") else ""))
+        host = estate.own if service == OWN else estate.foreign
+        return api(method, where + {"expiring": "?days_ahead=3650", "evidence": f"?certificate={host.cert_id}"}.get(path.rsplit("/", 1)[1], ""))
     if path.endswith(NO_BODY) and may_go_on:
         return api(method, where.replace(estate.own.name, "nobody").replace(estate.foreign.name, "nobody"))
     if scope == "named" and service == FOREIGN and path.endswith("/services"):

@@ -1,0 +1,77 @@
+/* evidence_file.c - room controller/cli: evidence packs as files.
+ * Never: judging; that is evidence_verify.c. */
+#include "controller/cli/evidence_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/file.h"
+
+enum { BEGIN = 64 };
+
+bool evidence_file_is(const char *path)
+{
+	char  begin[BEGIN + 1] = "";
+	FILE *from = text_equal(path, "-") ? NULL : fopen(path, "re");
+	if (from == NULL)
+		return false;
+	size_t n = fread(begin, 1, BEGIN, from);
+	begin[n] = '\0';
+	(void)fclose(from);
+	return strstr(begin, "\"vcc_evidence\"") != NULL;
+}
+
+static int load(const char *path, json_t **ret, struct refusal *why)
+{
+	struct buf   text = BUF_MAX(EVIDENCE_FILE_MAX);
+	json_error_t error;
+	int          r = file_read(AT_FDCWD, path, false, &text, why);
+	if (r == 0) {
+		*ret = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &error);
+		if (*ret == NULL)
+			r = refuse(why, E_EVIDENCE_BAD, path, "line %d: %s", error.line, error.text);
+	}
+	buf_free(&text);
+	return r;
+}
+
+static json_t *told(const struct evidence_report *e)
+{
+	char at[TIME_TEXT_SIZE];
+	return json_pack("{s:b,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "verified", 1, "kind", e->kind, "id", e->id, "head_size",
+			 (json_int_t)e->head_size, "head_at", time_text(e->head_at, at), "records", (json_int_t)e->records, "receipts",
+			 (json_int_t)e->receipts, "certificates", (json_int_t)e->certificates, "approvals", (json_int_t)e->approvals, "templates",
+			 (json_int_t)e->templates, "missing", (json_int_t)e->missing);
+}
+
+int evidence_file_verify(const struct invocation *in, const char *path, struct span roots, const struct known_head *known, size_t n_known)
+{
+	static const struct output_column columns[] = {
+		{"about", "kind", COLUMN_TEXT},           {"named", "id", COLUMN_TEXT},
+		{"trail", "head_size", COLUMN_TEXT},      {"signed at", "head_at", COLUMN_TEXT},
+		{"records", "records", COLUMN_TEXT},      {"receipts", "receipts", COLUMN_TEXT},
+		{"certificates", "certificates", COLUMN_TEXT}, {"approvals", "approvals", COLUMN_TEXT},
+		{"templates", "templates", COLUMN_TEXT},  {"missing", "missing", COLUMN_TEXT},
+	};
+	struct evidence_report report;
+	struct refusal         why = {0};
+	json_t                *pack = NULL;
+	int                    r = load(path, &pack, &why);
+	if (r == 0)
+		r = evidence_verify(pack, roots, known, n_known, &report, &why);
+	json_decref(pack);
+	if (r < 0)
+		return verb_fail(EXIT_FAILED, &why);
+	json_t *o = told(&report);
+	if (in->form == OUTPUT_TABLE) {
+		output_object(in->form, columns, N_ELEMENTS(columns), o);
+		printf("verified%s\n", report.missing > 0 ? ", but for what is missing" : "");
+	} else {
+		output_json(o);
+	}
+	json_decref(o);
+	return report.missing > 0 ? EXIT_PARTLY : EXIT_DONE;
+}

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+"""Verifies an evidence pack (`vccctl report evidence --file FILE`) with nothing but the installation's root certificate.
+
+usage: verify_evidence.py FILE ROOT
+
+Written apart from vccctl, so that nobody has to trust one program alone: the standard library and python3-cryptography. Exit code 0: all of it is
+proved; 6: what is there is proved, but records name something that is missing; 1: it was changed. ROOT is PEM, one or several certificates."""
+import base64
+import hashlib
+import json
+import re
+import sys
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+MEMBERS = {"pack": 10, "about": 2, "head": 5, "records": 11, "receipts": 4, "certificates": 3, "authorities": 3, "approvals": 2, "templates": 3}
+CAMPAIGN_EVENTS = {"campaign_started", "emergency_recertification_started", "drill_started"}
+
+
+class Bad(Exception):
+    """A part that was changed, or does not belong here."""
+
+
+def need(condition, where, what):
+    if not condition:
+        raise Bad(f"{where}: {what}")
+
+
+def only_once(pairs):
+    need(len({k for k, _ in pairs}) == len(pairs), "file", "a member stands twice")
+    return dict(pairs)
+
+
+def blob(text):
+    need(isinstance(text, str) and re.fullmatch("[A-Za-z0-9_-]+", text), "file", "this is no base64url")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    need(base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text, "file", "base64url that is not written in the one way")
+    return data
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def signed_by(key, signature, data, hash_algorithm):
+    """Raises InvalidSignature."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, data, ec.ECDSA(hash_algorithm))
+    elif isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, data, padding.PKCS1v15(), hash_algorithm)
+    elif isinstance(key, ed25519.Ed25519PublicKey):
+        key.verify(signature, data)
+    else:
+        raise InvalidSignature
+
+
+def signed_with_label(key, label, body, signature):
+    """Our own signatures: over label, NUL and body; the hash goes with the curve."""
+    from cryptography.hazmat.primitives import hashes
+    large = isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size > 256
+    signed_by(key, signature, label + b"\0" + body, hashes.SHA384() if large else hashes.SHA256())
+
+
+# ---- certificates ----
+
+def issued_by(cert, authority):
+    """Names, the CA bit and the signature; when it was valid is another question."""
+    try:
+        if cert.issuer != authority.subject or not authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        signed_by(authority.public_key(), cert.signature, cert.tbs_certificate_bytes, cert.signature_hash_algorithm)
+        return True
+    except (InvalidSignature, x509.ExtensionNotFound):
+        return False
+
+
+def leads_to_root(cert, between, roots):
+    for authority in between:
+        if not issued_by(cert, authority):
+            return False
+        cert = authority
+    return any(cert == root or issued_by(cert, root) for root in roots)
+
+
+def chain_of(pack, issuer_id):
+    by_id = {a["issuer_id"]: a for a in pack["authorities"]}
+    chain = []
+    while issuer_id in by_id and len(chain) < 4:
+        authority = by_id[issuer_id]
+        issuer_id = authority["parent_id"]
+        if not issuer_id:
+            return chain
+        chain.append(x509.load_der_x509_certificate(blob(authority["der"])))
+    raise Bad(f"authorities: {issuer_id} is not there")
+
+
+# ---- the trail (RFC 6962) ----
+
+def leaf_of(r):
+    lines = ["1", str(r["seq"]), str(r["at"]), str(r["behind_ms"]), r["event"], r["actor"], r["object"], r["renewal_id"], r["request_id"], r["reason"],
+             r["detail"]]
+    need(all(isinstance(x, str) and "\n" not in x for x in lines), "records", "a field is no line of text")
+    return sha256(b"\0", "".join(x + "\n" for x in lines).encode())
+
+
+def root_of(leaf, index, size, path):
+    """RFC 9162, 2.1.3.2."""
+    need(0 <= index < size, "records", "it lies outside of the trail")
+    at, last, node = index, size - 1, leaf
+    for other in path:
+        need(last > 0, "records", "its way is too long")
+        if at & 1 or at == last:
+            node = sha256(b"\1", other, node)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            node = sha256(b"\1", node, other)
+        at, last = at >> 1, last >> 1
+    need(last == 0, "records", "its way is too short")
+    return node
+
+
+def named_by(r):
+    """What the pack must hold because the record says so: {(kind, key): hash}."""
+    detail = json.loads(r["detail"], object_pairs_hook=only_once) if r["detail"] else {}
+    named = {}
+    if detail.get("receipt"):
+        named["receipt", f"{detail['host']} {detail['receipt_seq']}"] = detail["receipt"]
+    if detail.get("approval_id") and detail.get("hash"):
+        named["approval", detail["approval_id"]] = detail["hash"]
+    if r["event"] == "template_applied" and detail.get("sha256"):
+        named["template", f"{r['object']} {detail['version']}"] = detail["sha256"]
+    if r["event"] == "certificate_issued":
+        named["certificate", detail["serial"]] = ""
+    return named
+
+
+# ---- the pack ----
+
+def check(pack, roots):
+    """{part: how many}, and what is missing. Raises Bad."""
+    need(isinstance(pack, dict) and len(pack) == MEMBERS["pack"] and pack.get("vcc_evidence") == 1, "vcc_evidence", "this is no evidence pack")
+    need(pack["statement"] == "technical evidence, not legal conformity", "statement", "it says something else than what evidence is")
+    for part in ("about", "head"):
+        need(isinstance(pack[part], dict) and len(pack[part]) == MEMBERS[part], part, "members are missing, or too many")
+    for part in ("records", "receipts", "certificates", "authorities", "approvals", "templates"):
+        need(isinstance(pack[part], list), part, "it is missing")
+        need(all(isinstance(o, dict) and len(o) == MEMBERS[part] for o in pack[part]), part, "members are missing, or too many")
+
+    head, about = pack["head"], pack["about"]
+    signer = x509.load_der_x509_certificate(blob(head["certificate"]))
+    root = bytes.fromhex(head["root"])
+    need(len(root) == 32 and head["root"] == root.hex(), "head", "this is no root")
+    need(signer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca and leads_to_root(signer, [], roots), "head", "its signer is none of this root")
+    try:
+        signed_with_label(signer.public_key(), b"vcc audit head v1", head["size"].to_bytes(8, "big") + root + head["at"].to_bytes(8, "big"),
+                          blob(head["signature"]))
+    except InvalidSignature:
+        raise Bad("head: the signature does not fit") from None
+
+    named, kinds = {}, set()
+    for i, r in enumerate(pack["records"]):
+        way = [bytes.fromhex(x) for x in r["proof"]]
+        need(root_of(leaf_of(r), r["seq"], head["size"], way) == root, f"records[{i}]", "it does not lead to the head")
+        named.update(named_by(r))
+        if r["object"] == about["id"]:
+            kinds.add("campaign" if r["event"] in CAMPAIGN_EVENTS else "certificate")
+    need(kinds and about["kind"] == ("campaign" if "campaign" in kinds else "certificate"), "about", "no record is about it")
+
+    for i, r in enumerate(pack["receipts"]):
+        spki, body = blob(r["receipt_of"]), blob(r["body"])
+        said = named.pop(("receipt", f"{sha256(spki).hex()} {r['receipt_seq']}"), None)
+        need(said == sha256(body).hex(), f"receipts[{i}]", "no record names it")
+        try:
+            signed_with_label(serialization.load_der_public_key(spki), b"vcc receipt v1", body, blob(r["signature"]))
+        except InvalidSignature:
+            raise Bad(f"receipts[{i}]: its host did not sign it") from None
+    for i, a in enumerate(pack["authorities"]):
+        chain_of(pack, a["issuer_id"])
+        need(leads_to_root(x509.load_der_x509_certificate(blob(a["der"])), [], roots), f"authorities[{i}]", "it is none of this root")
+    for i, c in enumerate(pack["certificates"]):
+        cert = x509.load_der_x509_certificate(blob(c["der"]))
+        need(leads_to_root(cert, chain_of(pack, c["issuer_id"]), roots), f"certificates[{i}]", "it does not lead to the root")
+        need(f"{cert.serial_number:032X}" == c["serial"] and named.pop(("certificate", c["serial"]), None) == "", f"certificates[{i}]",
+             "no record says that it was issued")
+    for i, a in enumerate(pack["approvals"]):
+        need(named.pop(("approval", a["approval_id"]), None) == sha256(a["what"].encode()).hex(), f"approvals[{i}]", "no record has the hash of its text")
+    for i, t in enumerate(pack["templates"]):
+        said = named.pop(("template", f"{t['template_id']} {t['version']}"), None)
+        need(said == sha256(t["text"].encode()).hex(), f"templates[{i}]", "no record has the hash of its text")
+    return {part: len(pack[part]) for part in ("records", "receipts", "certificates", "approvals", "templates")}, sorted(named)
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(sys.argv[2], "rb") as f:
+        roots = [x509.load_pem_x509_certificate(p) for p in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)]
+    try:
+        with open(sys.argv[1], encoding="utf-8") as f:
+            counts, missing = check(json.load(f, object_pairs_hook=only_once), roots)
+    except Exception as e:  # whatever a changed file does to a parser: it is no evidence
+        print(f"not what the installation signed: {e}", file=sys.stderr)
+        return 1
+    print(", ".join(f"{n} {part}" for part, n in counts.items()))
+    for kind, key in missing:
+        print(f"missing: {kind} {key}")
+    print("verified, but for what is missing" if missing else "verified")
+    return 6 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
