@@ -43,6 +43,7 @@ struct entry {
 struct campaigns {
 	struct entry *open;
 	struct watch *watches;
+	struct making *making; /* campaign_once.c: those on their way to the store */
 };
 
 /* campaigns.c */

@@ -12,6 +12,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_drive.h"
 #include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaign_once.h"
 #include "controller/daemon/campaign_send.h"
 #include "controller/daemon/drills.h"
 #include "controller/core/waves.h"
@@ -126,6 +127,7 @@ void campaigns_free(struct campaigns *all)
 		HASH_DEL(all->watches, w);
 		free(w);
 	}
+	campaign_once_free(all);
 	free(all);
 }
 

@@ -368,6 +368,9 @@ _must_check_ int view_campaign(struct store_view *v, struct id campaign_id, stru
 _must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 _must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
 _must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+/* The newest one whose plan had this hash, or this content. E_NOT_FOUND. */
+_must_check_ int view_campaign_planned(struct store_view *v, struct hash plan_hash, struct campaign *ret);
+_must_check_ int view_campaign_like(struct store_view *v, struct hash content_hash, struct campaign *ret);
 _must_check_ int view_drill(struct store_view *v, struct id campaign_id, struct drill *ret);
 _must_check_ int view_drills(struct store_view *v, struct id before, struct drill *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 _must_check_ int view_drills_unreported(struct store_view *v, struct id after, struct drill *ret, size_t max, size_t *ret_n);
