@@ -169,15 +169,16 @@ def kill_and_heal(host, scene, process, point, nth, early_last=0):
 
 
 def kill_after_start(host, scene, point, early, n):
-    """Of a point that a start passes, too: how often it does depends on its moment, so several passes are tried, and counted anew, until so many killed."""
-    killed = 0
-    for _ in range(3):
-        for nth in range(early + 1, early + n + 1):
-            killed += kill_and_heal(host, scene, "keeper", point, nth)
-            if killed >= min(n, PASSES):
-                return
-        early, n = passed(host, scene, "keeper").get(point, (early, n))
-    assert killed > 0, "no pass of it killed the keeper"
+    """Of a point that a start passes, too: how often it does depends on its moment (what there is to clear away), so any one pass may be missed. From the last
+    one that there can be downwards the first that kills is one of the scene's own."""
+    tries = [early + 1 + i for i in range(min(n, PASSES))]
+    killed = [nth for nth in tries if kill_and_heal(host, scene, "keeper", point, nth)]
+    for nth in range(early + n, 0, -1):
+        if killed:
+            return
+        if nth not in tries and kill_and_heal(host, scene, "keeper", point, nth):
+            killed.append(nth)
+    assert killed, "no pass of it killed the keeper"
 
 
 @pytest.mark.parametrize("scene", list(SCENES))
