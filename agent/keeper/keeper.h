@@ -169,6 +169,7 @@ struct managed {
 	struct buf     certificate; /* MSG_CERTIFICATE frame */
 	struct live    live;
 	struct stage_kept stage;
+	int64_t        stage_again; /* monotonic: no next key is made before, whoever asks; lost with the process */
 	uv_timer_t     timer;
 	struct swap    swap;
 	bool           probed_waits; /* a DEV_PROBED is in the queue */

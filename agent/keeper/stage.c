@@ -174,6 +174,7 @@ static void make(struct managed *m)
 		s->unwanted = true;
 		return;
 	}
+	m->stage_again = clock_steady() + m->keeper->conf->stage_after_ms;
 	entropy(random, sizeof(random));
 	s->id = id_make(clock_now(), random);
 	s->key_type = s->asked ? s->asked_type : m->deploy.key_type;
@@ -209,7 +210,7 @@ static void look_at_empty(struct managed *m)
 		s->due = 0;
 	else if (s->due == 0)
 		s->due = later(m->keeper->conf->stage_after_ms, m->keeper->conf->stage_after_ms);
-	else if (clock_steady() >= s->due && !one_is_made(m->keeper))
+	else if (clock_steady() >= s->due && clock_steady() >= m->stage_again && !one_is_made(m->keeper))
 		make(m);
 }
 
@@ -247,7 +248,8 @@ bool stage_acked(struct keeper *k, uint64_t id, int code)
 	return false;
 }
 
-/* One that is on its way to the controller is what it asks for. */
+/* One that is on its way to the controller is what it asks for. The word is nobody's signature: a gateway may have made it up. However often it
+ * comes, stage_again keeps a host from making one key after the other. */
 void stage_asked(struct managed *m, const struct msg_restage *r)
 {
 	struct stage_kept *s = &m->stage;

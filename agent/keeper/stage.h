@@ -15,6 +15,7 @@ void stage_beat(struct keeper *k);
 void stage_offer_all(struct keeper *k);
 /* True: message `id` was an offer. */
 bool stage_acked(struct keeper *k, uint64_t id, int code);
+/* Another one is wanted, or none. Keys are made `keeper.stage_after` apart, whatever is asked. */
 void stage_asked(struct managed *m, const struct msg_restage *r);
 
 /* Is the key with this hash here, and may it still be used? */

@@ -2,8 +2,37 @@
  * Never: policy; the controller decides. */
 #include "controller/cli/ask.h"
 
+#include <string.h>
+
 #include "shared/base/text.h"
 #include "shared/model/names.h"
+
+enum { LIST_NAME_SIZE = 40 };
+
+/* What a list is of, as the API names it: the end of the path. */
+static void name_of_list(const char *path, char ret[LIST_NAME_SIZE])
+{
+	static const struct {
+		const char *end, *name;
+	} other[] = {{"ca", "CAs"}, {"crls", "CRLs"}, {"heads", "signed heads"}, {"members", "certificates"}};
+	size_t      n = strcspn(path, "?");
+	const char *end = path + n;
+	while (end > path && end[-1] != '/')
+		end--;
+	if (text_copy_n(ret, LIST_NAME_SIZE, end, (size_t)(path + n - end)) < 0)
+		text_cut(ret, LIST_NAME_SIZE, "entries");
+	for (size_t i = 0; i < N_ELEMENTS(other); i++)
+		if (text_equal(ret, other[i].end))
+			text_cut(ret, LIST_NAME_SIZE, other[i].name);
+}
+
+static void print_list(const struct invocation *in, const char *path, const struct output_column *columns, size_t n, const json_t *items)
+{
+	char name[LIST_NAME_SIZE];
+	name_of_list(path, name);
+	output_list(in->form, columns, n, items);
+	output_none(in->form, items, name);
+}
 
 int ask_list(const struct invocation *in, const char *path, const char *member, const struct output_column *columns, size_t n)
 {
@@ -12,7 +41,7 @@ int ask_list(const struct invocation *in, const char *path, const char *member, 
 	int            r = client_list(&in->client, path, member, &items, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_list(in->form, columns, n, items);
+	print_list(in, path, columns, n, items);
 	json_decref(items);
 	return EXIT_DONE;
 }
@@ -24,7 +53,7 @@ int ask_whole_list(const struct invocation *in, const char *path, const char *me
 	int            r = client_call(&in->client, "GET", path, NULL, NULL, &answer, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	output_list(in->form, columns, n, json_object_get(answer, member));
+	print_list(in, path, columns, n, json_object_get(answer, member));
 	json_decref(answer);
 	return EXIT_DONE;
 }

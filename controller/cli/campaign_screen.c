@@ -8,7 +8,7 @@
 
 #include "shared/base/text.h"
 
-enum { BAR_COLUMNS = 46, SCREEN_WAVES = 7 };
+enum { BAR_COLUMNS = 46, SCREEN_WAVES = 7, SLOW_SECONDS = 5, SLOW_LINES = 3 };
 
 static long long count_of(const json_t *o, const char *field)
 {
@@ -112,6 +112,41 @@ static void draw_failures(FILE *to, bool redraw, const json_t *c, const json_t *
 	}
 }
 
+void campaign_waiting_line(const json_t *row, char ret[WAITING_LINE_SIZE])
+{
+	char waited[32];
+	snprintf(ret, WAITING_LINE_SIZE, "%s: %s, %s, %s", output_text(row, "agent"), output_text(row, "cert_id"),
+		 span(json_object_get(row, "seconds"), waited), output_text(row, "waits_for"));
+}
+
+/* Those of which nothing was heard for a while, where the screen has room for them. */
+static void draw_slowest(FILE *to, bool redraw, const json_t *c, size_t room)
+{
+	const json_t *slowest = json_object_get(c, "slowest");
+	char          text[WAITING_LINE_SIZE];
+	size_t        shown = 0;
+	for (size_t i = 0; i < json_array_size(slowest) && shown < SLOW_LINES && shown + 2 < room; i++) {
+		const json_t *row = json_array_get(slowest, i);
+		if (json_number_value(json_object_get(row, "seconds")) < SLOW_SECONDS)
+			continue;
+		if (shown++ == 0) {
+			line(to, redraw, "%s", "");
+			line(to, redraw, "%s", "WAITED FOR LONGEST");
+		}
+		campaign_waiting_line(row, text);
+		line(to, redraw, "%s", text);
+	}
+}
+
+/* The lines that the rest of the screen takes at most: see campaign_screen(). */
+static size_t lines_taken(const json_t *c, const json_t *failures)
+{
+	size_t waves = json_array_size(json_object_get(c, "waves")), failed = json_array_size(failures);
+	size_t n = 9; /* head, cause, bar, figures, relying parties */
+	n += waves == 0 ? 0 : 2 + (waves < SCREEN_WAVES ? waves : SCREEN_WAVES);
+	return n + (failed == 0 ? 0 : 2 + (failed < SCREEN_FAILURES ? failed : SCREEN_FAILURES));
+}
+
 void campaign_screen(FILE *to, const json_t *c, const json_t *failures, bool redraw)
 {
 	if (redraw)
@@ -126,6 +161,8 @@ void campaign_screen(FILE *to, const json_t *c, const json_t *failures, bool red
 		line(to, redraw, "relying parties have seen %lld of %lld done", count_of(c, "successful_count") - count_of(c, "peer_unproved_count"),
 		     count_of(c, "successful_count"));
 	draw_waves(to, redraw, c);
+	size_t taken = lines_taken(c, failures);
+	draw_slowest(to, redraw, c, taken < SCREEN_LINES ? SCREEN_LINES - taken : 0);
 	draw_failures(to, redraw, c, failures);
 	if (redraw)
 		fprintf(to, "\033[J");

@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { SCREEN_COLUMNS = 80, SCREEN_LINES = 24, SCREEN_FAILURES = 4 };
+enum { SCREEN_COLUMNS = 80, SCREEN_LINES = 24, SCREEN_FAILURES = 4, WAITING_LINE_SIZE = 512 };
 
 /* `campaign` as the API shows it; `failures`: some of its members that failed, or NULL. `redraw`: over the last one, on a
  * terminal. */
 void campaign_screen(FILE *to, const json_t *campaign, const json_t *failures, bool redraw);
+
+/* "clara01: clara01-web, 12.50 s, the host's proof that it is served": of one row of `slowest`. */
+void campaign_waiting_line(const json_t *row, char ret[WAITING_LINE_SIZE]);
 
 #endif

@@ -109,6 +109,7 @@ static void print_end(const json_t *campaign)
 {
 	size_t        i;
 	const json_t *failure;
+	char          line[WAITING_LINE_SIZE];
 	printf("%s: %lld of %lld renewed, %lld failed, %lld skipped, %lld pending after %.1f s\n", output_text(campaign, "status"),
 	       count_of(campaign, "successful_count"), count_of(campaign, "total_certificates"),
 	       count_of(campaign, "failed_count"), count_of(campaign, "skipped_count"), count_of(campaign, "pending_count"),
@@ -123,11 +124,14 @@ static void print_end(const json_t *campaign)
 	if (text_equal(output_text(campaign, "status"), "cancelled")) /* what waits yet is dropped in a moment */
 		printf("  %lld were not sent, and are dropped\n",
 		       count_of(campaign, "dropped_count") + count_of(campaign, "waiting_count"));
+	json_array_foreach(json_object_get(campaign, "slowest"), i, failure) {
+		campaign_waiting_line(failure, line);
+		verb_say(stdout, 4, "  waits: ", line);
+	}
 	tell_next(campaign);
 	if (count_of(campaign, "held_count") > 0)
 		printf("  %lld wait for a new host: `vccctl agent replace`\n", count_of(campaign, "held_count"));
 	json_t *failures = json_object_get(campaign, "failed_renewals");
-	char line[512];
 	json_array_foreach(failures, i, failure) {
 		snprintf(line, sizeof(line), "%s: %s %s", output_text(failure, "cert_id"), output_text(failure, "code"), output_text(failure, "error"));
 		verb_say(stdout, 4, "  ", line);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/plan_lines.h"
 #include "controller/cli/token_file.h"
 #include "shared/base/id.h"
 #include "shared/base/text.h"
@@ -25,6 +26,16 @@ static const struct output_column show_columns[] = {
 	{"hash", "hash", COLUMN_TEXT},            {"you may decide", "you_may_decide", COLUMN_YES},
 };
 
+/* Of a campaign: what is agreed to. */
+static const struct output_column campaign_columns[] = {
+	{"certificates", "total_certificates", COLUMN_TEXT}, {"to be renewed", "renewed", COLUMN_TEXT},
+	{"hosts", "hosts", COLUMN_TEXT},                     {"at a time", "batch", COLUMN_TEXT},
+	{"fresh keys", "fresh_keys", COLUMN_TEXT},           {"revoke old", "revoke_old", COLUMN_TEXT},
+	{"revoked by", "revoke_by", COLUMN_TIME},            {"invalid since", "invalidity_date", COLUMN_TIME},
+	{"peer proof", "peer_proof", COLUMN_TEXT},           {"halts above (%)", "halt_share_percent", COLUMN_TEXT},
+	{"halts at", "halt_count", COLUMN_TEXT},             {"back on halt", "rollback_on_halt", COLUMN_TEXT},
+};
+
 static int list(const struct invocation *in)
 {
 	return ask_list(in, verb_given(in, "all") ? APPROVALS "?state=all" : APPROVALS, "items", list_columns, N_ELEMENTS(list_columns));
@@ -36,6 +47,16 @@ static void print_request(const struct invocation *in, const json_t *approval)
 	output_object(in->form, show_columns, N_ELEMENTS(show_columns), approval);
 	if (in->form != OUTPUT_TABLE)
 		return;
+	json_t *campaign = json_object_get(approval, "campaign");
+	if (campaign != NULL) {
+		if (json_integer_value(json_object_get(campaign, "batch")) == 0)
+			json_object_set_new(campaign, "batch", json_string("all"));
+		if (json_integer_value(json_object_get(campaign, "halt_count")) == 0)
+			json_object_set_new(campaign, "halt_count", json_null());
+		output_object(in->form, campaign_columns, N_ELEMENTS(campaign_columns), campaign);
+		plan_print_waves(campaign);
+		plan_print_services(campaign);
+	}
 	printf("\n");
 	output_json(json_object_get(approval, "what"));
 }

@@ -128,8 +128,10 @@ static int list(const struct invocation *in)
 		r = (refuse(&why, E_CLI_USAGE, "audit list", "the filters are too long"), EXIT_USAGE);
 	if (r == EXIT_DONE)
 		r = list_pages(in, &path, (size_t)limit, items, &why);
-	if (r == EXIT_DONE)
+	if (r == EXIT_DONE) {
 		output_list(in->form, columns, N_ELEMENTS(columns), items);
+		output_none(in->form, items, "records");
+	}
 	json_decref(items);
 	buf_free(&path);
 	return r == EXIT_DONE ? r : verb_fail(r, &why);

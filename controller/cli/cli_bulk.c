@@ -7,12 +7,13 @@
 
 #include "controller/cli/ask.h"
 #include "controller/cli/campaign_watch.h"
+#include "controller/cli/plan_lines.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/campaign.h"
 #include "shared/sys/file.h"
 
-enum { WAVE_TEXT_SIZE = DNS_NAME_SIZE + 32, IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
+enum { IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
 #define LIFE "/api/v1/certificates/lifecycle"
 
 static const struct output_column plan_columns[] = {
@@ -78,36 +79,6 @@ static void print_failures(const json_t *plan)
 	}
 }
 
-static long long number(const json_t *o, const char *field)
-{
-	return (long long)json_integer_value(json_object_get(o, field));
-}
-
-static void print_waves(const json_t *plan)
-{
-	size_t        i;
-	const json_t *w;
-	json_array_foreach(json_object_get(plan, "waves"), i, w)
-		printf("  %s %lld: %lld certificates\n", json_is_true(json_object_get(w, "canary")) ? "canary, wave" : "wave", number(w, "wave"),
-		       number(w, "total"));
-}
-
-static void print_services(const json_t *plan)
-{
-	const char *name;
-	json_t     *s;
-	json_object_foreach(json_object_get(plan, "blast_radius"), name, s)
-	{
-		printf("  service %s: %lld certificates on %lld hosts, %lld targets", name[0] != '\0' ? name : "-", number(s, "certificates"),
-		       number(s, "hosts"), number(s, "targets"));
-		if (number(s, "offline") > 0)
-			printf(", %lld offline", number(s, "offline"));
-		if (number(s, "loses_service") > 0)
-			printf(", %lld lose service", number(s, "loses_service"));
-		printf("\n");
-	}
-}
-
 static void print_violations(const json_t *plan)
 {
 	size_t        i;
@@ -118,7 +89,7 @@ static void print_violations(const json_t *plan)
 		const char *profile = json_string_value(json_object_get(v, "profile"));
 		snprintf(line, sizeof(line), "%s%s%s: %s (%lld certificates)", json_string_value(json_object_get(v, "template_id")),
 			 profile != NULL ? ", " : "", profile != NULL ? profile : "", json_string_value(json_object_get(v, "text")),
-			 number(v, "certificates"));
+			 (long long)json_integer_value(json_object_get(v, "certificates")));
 		verb_say(stdout, 4, "  policy: ", line);
 	}
 }
@@ -168,8 +139,8 @@ static int plan_and_print(const struct invocation *in, const char *path, json_t 
 	output_object(in->form, plan_columns, N_ELEMENTS(plan_columns), answer);
 	if (in->form == OUTPUT_TABLE) {
 		warn_of_none(in, stdout, answer);
-		print_waves(plan);
-		print_services(plan);
+		plan_print_waves(plan);
+		plan_print_services(plan);
 		print_violations(plan);
 		print_failures(plan);
 		say_effects(stdout, plan);
@@ -264,12 +235,29 @@ static void set_text(const struct invocation *in, const char *option, const char
 		json_object_set_new(body, field, json_string(verb_value(in, option)));
 }
 
+/* Every item, also one that is empty: who forgot a wave is told so. */
+static json_t *split_waves(const char *text)
+{
+	json_t *list = json_array();
+	for (const char *item = text; item != NULL;) {
+		const char *end = strchr(item, ',');
+		const char *next = end != NULL ? end + 1 : NULL;
+		if (end == NULL)
+			end = item + strlen(item);
+		while (item < end && (*item == ' ' || *item == '\t'))
+			item++;
+		while (end > item && (end[-1] == ' ' || end[-1] == '\t'))
+			end--;
+		json_array_append_new(list, json_stringn(item, (size_t)(end - item)));
+		item = next;
+	}
+	return list;
+}
+
 /* --canary 5 --waves 10%,30%,rest and the limits that halt it. */
 static void set_waves(const struct invocation *in, json_t *body)
 {
-	const char *cursor = verb_value(in, "waves");
-	char        wave[WAVE_TEXT_SIZE];
-	int64_t     count;
+	int64_t count;
 	set_text(in, "canary", "canary", body);
 	set_text(in, "halt-share", "halt_share", body);
 	if (verb_given(in, "halt-count")) /* what is no number is refused by the controller, as every other mistake */
@@ -280,14 +268,8 @@ static void set_waves(const struct invocation *in, json_t *body)
 		json_object_set_new(body, "rollback_on_halt", json_true());
 	if (verb_given(in, "peer-proof"))
 		json_object_set_new(body, "peer_proof", json_true());
-	if (!verb_given(in, "waves"))
-		return;
-	json_t *list = json_array();
-	while (text_item(&cursor, wave, sizeof(wave)))
-		json_array_append_new(list, json_string(wave));
-	if (cursor == NULL) /* one of them is longer than any can be */
-		json_array_append_new(list, json_string(verb_value(in, "waves")));
-	json_object_set_new(body, "waves", list);
+	if (verb_given(in, "waves"))
+		json_object_set_new(body, "waves", split_waves(verb_value(in, "waves")));
 }
 
 static json_t *bulk_body(const struct invocation *in)
@@ -420,7 +402,7 @@ static int emergency_apply(const struct invocation *in)
 	return r == EXIT_DONE ? apply(in, LIFE "/emergency-recertification", body, true) : verb_fail(r, &why);
 }
 
-#define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash (exit code 8 else)"}
+#define PLANNED {"plan-hash", "HEX", "only if the plan is still the one with this hash and was not applied yet (exit code 8 else)"}
 #define WATCHED {"watch", NULL, "follow it to its end"}, {"wait", "DURATION", "how long at most (default 1h)"}
 #define SURE    {"yes", NULL, "ask nothing"}
 #define WAVES                                                                                                                  \

@@ -103,7 +103,7 @@ static const struct output_column root_columns[] = {
 };
 static const struct output_column host_columns[] = {
 	{"AGENT", "agent", COLUMN_TEXT},     {"STATE", "state", COLUMN_TEXT},  {"SERVICES", "targets", COLUMN_TEXT},
-	{"EPOCH", "trust_epoch", COLUMN_TEXT}, {"SEEN", "seen_at", COLUMN_AGE},
+	{"EPOCH", "trust_epoch", COLUMN_TEXT}, {"SEEN", "seen_at", COLUMN_SINCE},
 };
 
 /* The roots that hosts get, how many hosts are how far, and which are not. */

@@ -14,7 +14,7 @@
 static const struct output_column list_columns[] = {
 	{"CAMPAIGN", "campaign_id", COLUMN_ID},      {"KIND", "kind", COLUMN_TEXT},           {"STATUS", "status", COLUMN_TEXT},
 	{"SELECTION", "selector", COLUMN_TEXT},        {"TOTAL", "total_certificates", COLUMN_TEXT}, {"DONE", "successful_count", COLUMN_TEXT},
-	{"FAILED", "failed_count", COLUMN_TEXT},       {"LEFT", "pending_count", COLUMN_TEXT}, {"BEGAN", "created_at", COLUMN_AGE},
+	{"FAILED", "failed_count", COLUMN_TEXT},       {"LEFT", "pending_count", COLUMN_TEXT}, {"BEGAN", "created_at", COLUMN_SINCE},
 };
 
 static const struct output_column show_columns[] = {
@@ -24,6 +24,7 @@ static const struct output_column show_columns[] = {
 	{"asked by", "requester", COLUMN_TEXT},     {"reason", "reason", COLUMN_TEXT},
 	{"incident", "incident_id", COLUMN_TEXT},   {"incident type", "incident_type", COLUMN_TEXT},
 	{"fresh keys", "fresh_keys", COLUMN_TEXT},  {"revoke old", "revoke_old", COLUMN_TEXT},
+	{"revoked by", "revoke_by", COLUMN_TIME},
 	{"confirmation", "confirmation", COLUMN_TEXT}, {"total", "total_certificates", COLUMN_TEXT},
 	{"done", "successful_count", COLUMN_TEXT},  {"failed", "failed_count", COLUMN_TEXT},
 	{"skipped", "skipped_count", COLUMN_TEXT},  {"waiting", "waiting_count", COLUMN_TEXT},
@@ -40,6 +41,11 @@ static const struct output_column member_columns[] = {
 	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"SERVICE", "service", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},
 	{"STATE", "state", COLUMN_TEXT},     {"CODE", "code", COLUMN_TEXT},       {"ERROR", "error", COLUMN_TEXT},
 	{"WAITS FOR", "waits_for", COLUMN_TEXT}, {"FROM", "next_at", COLUMN_TIME},
+};
+
+static const struct output_column slowest_columns[] = {
+	{"SLOWEST", "cert_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT}, {"STATE", "state", COLUMN_TEXT},
+	{"FOR (S)", "seconds", COLUMN_TEXT}, {"WAITS FOR", "waits_for", COLUMN_TEXT},
 };
 
 static int campaign_path(const struct invocation *in, const char *format, char ret[CLIENT_PATH_SIZE], struct refusal *why)
@@ -65,9 +71,19 @@ static int show(const struct invocation *in)
 	int            r = campaign_path(in, CAMPAIGNS "/%s", path, &why);
 	if (r != EXIT_DONE)
 		return verb_fail(r, &why);
-	r = ask_object(in, "GET", path, NULL, show_columns, N_ELEMENTS(show_columns));
-	if (r != EXIT_DONE || in->form != OUTPUT_TABLE)
-		return r;
+	json_t *campaign = NULL;
+	r = client_call(&in->client, "GET", path, NULL, NULL, &campaign, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_object(in->form, show_columns, N_ELEMENTS(show_columns), campaign);
+	json_t *slowest = json_object_get(campaign, "slowest");
+	if (in->form == OUTPUT_TABLE && json_array_size(slowest) > 0) {
+		printf("\n");
+		output_list(in->form, slowest_columns, N_ELEMENTS(slowest_columns), slowest);
+	}
+	json_decref(campaign);
+	if (in->form != OUTPUT_TABLE)
+		return EXIT_DONE;
 	printf("\n");
 	r = campaign_path(in, CAMPAIGNS "/%s/members", path, &why);
 	return r == EXIT_DONE ? ask_list(in, path, "items", member_columns, N_ELEMENTS(member_columns)) : verb_fail(r, &why);

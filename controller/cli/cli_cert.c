@@ -494,6 +494,7 @@ static int expiring(const struct invocation *in)
 		json_array_extend(rows, json_object_get(json_object_get(answer, "certificates"), "critical"));
 		json_array_extend(rows, json_object_get(json_object_get(answer, "certificates"), "warning"));
 		output_list(in->form, expiring_columns, N_ELEMENTS(expiring_columns), rows);
+		output_none(in->form, rows, "certificates that expire soon");
 		json_decref(rows);
 	}
 	json_decref(answer);

@@ -26,7 +26,7 @@ static const struct output_column list_columns[] = {
 	{"FAILED", "failed_count", COLUMN_TEXT},
 	{"MISSED", "not_reached_count", COLUMN_TEXT},
 	{"SKIPPED", "skipped_count", COLUMN_TEXT},
-	{"BEGAN", "created_at", COLUMN_AGE},
+	{"BEGAN", "created_at", COLUMN_SINCE},
 };
 
 static const struct output_column show_columns[] = {

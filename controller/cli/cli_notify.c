@@ -9,7 +9,7 @@
 #include "shared/model/notice.h"
 
 static const struct output_column list_columns[] = {
-	{"LAST", "last_at", COLUMN_AGE},   {"LEVEL", "level", COLUMN_TEXT},     {"EVENT", "event", COLUMN_TEXT},
+	{"LAST", "last_at", COLUMN_SINCE},   {"LEVEL", "level", COLUMN_TEXT},     {"EVENT", "event", COLUMN_TEXT},
 	{"SERVICE", "service", COLUMN_TEXT}, {"OBJECT", "object", COLUMN_TEXT}, {"CODE", "code", COLUMN_TEXT},
 	{"COUNT", "count", COLUMN_TEXT},   {"STATE", "state", COLUMN_TEXT},
 };

@@ -87,6 +87,7 @@ static int proof(const struct invocation *in)
 		const json_t *rows = json_object_get(cert, "relying_parties");
 		bool          good = json_integer_value(json_object_get(asked, "away")) == 0 && all_proved(rows);
 		peer_print(in->form, rows);
+		output_none(in->form, rows, "relying parties");
 		r = good ? EXIT_DONE : EXIT_PARTLY;
 	} else {
 		r = verb_fail(r, &why);

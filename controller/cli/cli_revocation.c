@@ -104,7 +104,7 @@ static int rollback(const struct invocation *in)
 
 static const struct output_column list_columns[] = {
 	{"ISSUER", "issuer", COLUMN_TEXT},   {"SHARD", "shard", COLUMN_TEXT},      {"NUMBER", "number", COLUMN_TEXT},
-	{"ENTRIES", "entries", COLUMN_TEXT}, {"MADE", "this_update", COLUMN_AGE}, {"NEXT", "next_update", COLUMN_AGE},
+	{"ENTRIES", "entries", COLUMN_TEXT}, {"MADE", "this_update", COLUMN_SINCE}, {"NEXT", "next_update", COLUMN_AGE},
 	{"URL", "url", COLUMN_TEXT},
 };
 

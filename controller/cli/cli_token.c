@@ -14,7 +14,7 @@
 static const struct output_column list_columns[] = {
 	{"TOKEN", "token_id", COLUMN_ID}, {"PRINCIPAL", "principal", COLUMN_TEXT}, {"LABEL", "label", COLUMN_TEXT},
 	{"ROLES", "roles", COLUMN_LIST},    {"SERVICES", "services", COLUMN_LIST},   {"ENDS", "expires_at", COLUMN_AGE},
-	{"USED", "used_at", COLUMN_AGE},    {"REVOKED", "revoked_at", COLUMN_AGE},
+	{"USED", "used_at", COLUMN_SINCE},    {"REVOKED", "revoked_at", COLUMN_SINCE},
 };
 
 static const struct output_column show_columns[] = {

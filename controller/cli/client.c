@@ -157,7 +157,7 @@ static int word_problem(long status, const json_t *problem, struct refusal *why)
 		refuse(why, E_CLI_ANSWER, "controller", "HTTP status %ld", status);
 	else
 		refuse(why, -(int)number, object, "%s", detail != NULL ? detail : "");
-	if (why->code == E_CAMPAIGN_PLAN_STALE)
+	if (why->code == E_CAMPAIGN_PLAN_STALE || why->code == E_CAMPAIGN_APPLIED)
 		return EXIT_STALE;
 	return exit_of_status(status);
 }

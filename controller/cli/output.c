@@ -25,6 +25,8 @@ enum {
 	LABEL = 13,   /* of one object's fields, at least */
 };
 
+#define MOMENT_MS (10 * MS_SECOND)
+
 void output_json(const json_t *value)
 {
 	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII);
@@ -53,14 +55,17 @@ static void cell_text(const char *text, char ret[CELL_SIZE])
 		memcpy(ret + CELL_SIZE - 4, "...", 4);
 }
 
-static void cell_age(const char *time, char ret[CELL_SIZE])
+/* `since`: how long ago; else how long until, with a sign when it is over. What is off by a moment is now: two clocks are never the same. */
+static void cell_age(const char *time, bool since, char ret[CELL_SIZE])
 {
 	int64_t at;
 	if (time_parse(time, &at) < 0) {
 		text_cut(ret, CELL_SIZE, "-");
 		return;
 	}
-	int64_t left = at - clock_now();
+	int64_t left = since ? clock_now() - at : at - clock_now();
+	if (left < 0 && (since || left > -MOMENT_MS))
+		left = 0;
 	int64_t size = left < 0 ? -left : left;
 	const char *sign = left < 0 ? "-" : "";
 	if (size >= 2 * MS_DAY)
@@ -117,8 +122,9 @@ static void cell(const struct output_column *column, const json_t *row, char ret
 			snprintf(ret, CELL_SIZE, "%.10s %.5s", text, text + 11);
 		break;
 	case COLUMN_AGE:
+	case COLUMN_SINCE:
 		if (text != NULL)
-			cell_age(text, ret);
+			cell_age(text, column->kind == COLUMN_SINCE, ret);
 		break;
 	case COLUMN_YES:
 		if (v != NULL && !json_is_null(v))
@@ -257,6 +263,12 @@ void output_list(enum output_form form, const struct output_column *columns, siz
 		csv(columns, n, rows);
 	else
 		table(columns, n, rows);
+}
+
+void output_none(enum output_form form, const json_t *rows, const char *what)
+{
+	if (form == OUTPUT_TABLE && json_array_size(rows) == 0)
+		fprintf(stderr, "no %s\n", what);
 }
 
 /* How wide a line may be; without a terminal it has no end, and on one that is too narrow the terminal breaks it. */

@@ -14,13 +14,16 @@ enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV, OUTPUT_HTML /* of `rep
 struct output_column {
 	const char *header;
 	const char *field;
-	enum { COLUMN_TEXT, COLUMN_TIME, COLUMN_AGE, COLUMN_YES, COLUMN_COUNT, COLUMN_LIST, COLUMN_SHORT, COLUMN_ID } kind;
+	enum { COLUMN_TEXT, COLUMN_TIME, COLUMN_AGE, COLUMN_SINCE, COLUMN_YES, COLUMN_COUNT, COLUMN_LIST, COLUMN_SHORT, COLUMN_ID } kind;
 };
 
-/* `rows`: a JSON array of objects. Times are shown in UTC to the minute; COLUMN_AGE as "41d" until or since. Prints to stdout. */
+/* `rows`: a JSON array of objects. Times are shown in UTC to the minute; COLUMN_AGE as "41d" until then, "-2d"
+ * when it is over; COLUMN_SINCE as "41d" since then. Prints to stdout. */
 void output_list(enum output_form form, const struct output_column *columns, size_t n, const json_t *rows);
 /* One object: in table form as "name  value" lines in the order of `columns`. */
 void output_object(enum output_form form, const struct output_column *columns, size_t n, const json_t *object);
+/* Says on stderr that a list has nothing, "no campaigns": a person sees a table of no lines otherwise. Nothing in the other forms. */
+void output_none(enum output_form form, const json_t *rows, const char *what);
 void output_json(const json_t *value);
 /* A text of an object; "" where there is none. */
 const char *output_text(const json_t *object, const char *field);

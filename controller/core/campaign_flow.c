@@ -99,6 +99,17 @@ static bool was_touched(const struct context *x)
 	return x->event->last != 0 && campaign_flow_open(c) + c->done + c->failed + c->kept > 0;
 }
 
+/* It has ended, and so has the time in which hosts may go back: to open it again would only spoil what it says. An emergency may have
+ * revoked what it replaced long before that. */
+static bool is_too_late(const struct context *x)
+{
+	const struct campaign *c = x->c;
+	bool                   at_proof = c->revoke_old == REVOKE_OLD_PROVED || c->revoke_old == REVOKE_OLD_NOW;
+	bool                   revoked = at_proof || (c->revoke_old == REVOKE_OLD_AFTER && c->revoke_by_at <= x->now);
+	bool                   over = (c->kind == CAMPAIGN_EMERGENCY && revoked) || c->completed_at + x->event->grace_ms <= x->now;
+	return was_touched(x) && c->completed_at != 0 && over;
+}
+
 static bool all_through(const struct context *x)
 {
 	return campaign_flow_pending(x->c) == 0 && !back_is_asked(x->c) && !collects(x);
@@ -414,6 +425,12 @@ static void back_asked(const struct context *x, struct campaign_step *s)
 	audit(s, AUDIT_CAMPAIGN_ROLLBACK);
 }
 
+static void refuse_late(const struct context *x, struct campaign_step *s)
+{
+	(void)x;
+	s->refusal = E_ROLLBACK_GRACE;
+}
+
 static void cancelled(const struct context *x, struct campaign_step *s)
 {
 	say_cause(x, s);
@@ -475,6 +492,7 @@ static const struct {
 	{P(HALTED),             CAMPAIGN_EV_RESUME,   NULL,                  resumed,     CAMPAIGN_PROCESSING},
 	{P(AWAITING_APPROVAL) | RUNS,
 	                        CAMPAIGN_EV_CANCEL,   NULL,                  cancelled,   CAMPAIGN_CANCELLED},
+	{OVER,                  CAMPAIGN_EV_ROLLBACK, is_too_late,           refuse_late, SAME},
 	{P(PROCESSING),         CAMPAIGN_EV_ROLLBACK, was_touched,           back_asked,  CAMPAIGN_HALTED},
 	{P(HALTED) | OVER,      CAMPAIGN_EV_ROLLBACK, was_touched,           back_asked,  SAME},
 
@@ -524,6 +542,8 @@ int campaign_flow_step(const struct campaign *c, const struct campaign_event *ev
 	}
 	if (!found && from_a_person(event->kind))
 		return E_CAMPAIGN_STATE;
+	if (step.refusal < 0)
+		return step.refusal;
 	*ret = step;
 	return 0;
 }

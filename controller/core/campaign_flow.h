@@ -32,6 +32,7 @@ struct campaign_event {
 	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */
 	bool                     wave_ends;                 /* SENT: what waits next belongs to a later wave */
 	uint64_t                 first, last;               /* ROLLBACK: positions */
+	int64_t                  grace_ms;                  /* ROLLBACK: the longest time in which a host may go back once it is closed */
 	bool                     peer_unproved;             /* MOVED, to DONE: not every relying party has seen it */
 	uint64_t                 reached;                   /* BACK: looked at up to this position */
 	uint32_t away; /* TIMER: open members that nothing is in flight for: their host is not connected, or a person is waited
@@ -60,9 +61,10 @@ struct campaign_step {
 	bool                   changed; /* `next` is to be stored */
 	struct campaign_action act[CAMPAIGN_ACTIONS_MAX];
 	size_t                 n_act;
+	int                    refusal; /* why a person is refused, where there is more to say than that its state does not allow it */
 };
 
-/* E_CAMPAIGN_STATE: a person asks for what is not possible now; `ret` is untouched then. SEND, DROP and BACK come alone, and
+/* E_CAMPAIGN_STATE: a person asks for what is not possible now; E_ROLLBACK_GRACE: nor ever again; `ret` is untouched then. SEND, DROP and BACK come alone, and
  * their step changes nothing: the answer to them (SENT, BACK) does. */
 _must_check_ int campaign_flow_step(const struct campaign *c, const struct campaign_event *event, int64_t now,
 				    struct campaign_step *ret);

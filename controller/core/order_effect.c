@@ -1,6 +1,6 @@
 /* order_effect.c - room controller/core: what each transition of an order changes and which actions it asks for.
  * Never: choosing the transition; that is the table in order_flow.c. */
-#include "controller/core/order_effect.h"
+#include "controller/core/order_effect_part.h"
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -12,13 +12,8 @@
 #define PAUSED_TRY_MS    MS_DAY
 #define PAUSED_JITTER_MS (10 * MS_MINUTE)
 #define HOST_RETRY_MS    (5 * MS_MINUTE)
-#define PEERS_BACK_MS    MS_MINUTE
-#define PEERS_AGAIN_MS   (10 * MS_SECOND) /* an answer takes five seconds at most; one that was lost is asked for again */
 
-/* What a receipt may say about a completed order; the other flags are the controller's own. */
-#define RECEIPT_FLAGS (ORDER_UNVERIFIED | ORDER_DRAINING | ORDER_SERVICE_WAS_DOWN | ORDER_HOOK_FAILED)
-
-static struct order_action *add(struct order_step *s, enum order_action_kind kind)
+struct order_action *effect_add(struct order_step *s, enum order_action_kind kind)
 {
 	struct order_action *a = &s->act[s->n_act++];
 	*a = (struct order_action){
@@ -32,9 +27,9 @@ static struct order_action *add(struct order_step *s, enum order_action_kind kin
 	return a;
 }
 
-static void add_audit(struct order_step *s, enum order_audit audit, int code)
+void effect_add_audit(struct order_step *s, enum order_audit audit, int code)
 {
-	struct order_action *a = add(s, ACT_AUDIT);
+	struct order_action *a = effect_add(s, ACT_AUDIT);
 	a->audit = audit;
 	a->code = code;
 }
@@ -44,7 +39,7 @@ static int64_t jitter(uint32_t random, int64_t range_ms)
 	return range_ms > 0 ? (int64_t)random % (range_ms + 1) : 0;
 }
 
-static void note_failure(const struct order_context *c, struct order_step *s)
+void effect_note_failure(const struct order_context *c, struct order_step *s)
 {
 	s->next.code = c->event->code;
 	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
@@ -56,19 +51,19 @@ static void set_deadline(const struct order_context *c, struct order_step *s)
 	s->next.next_at = s->next.deadline_at;
 }
 
-static void end(const struct order_context *c, struct order_step *s)
+void effect_end(const struct order_context *c, struct order_step *s)
 {
 	s->next.completed_at = c->now;
 	s->next.next_at = TIME_NEVER;
 	if ((c->o->flags & ORDER_DRILL) == 0) /* it never was the certificate's open order */
-		add(s, ACT_CLOSE);
+		effect_add(s, ACT_CLOSE);
 }
 
 /* A reserved key goes with its order. */
 static void drop_stage(const struct order_context *c, struct order_step *s)
 {
 	if ((c->o->flags & ORDER_STAGED) != 0)
-		add(s, ACT_DROP_STAGE);
+		effect_add(s, ACT_DROP_STAGE);
 }
 
 /* Nothing was sent and nobody failed: no attempt. It is recorded once, and tried again like one. */
@@ -82,7 +77,7 @@ void effect_not_yet(const struct order_context *c, struct order_step *s)
 	s->next.next_at = c->now + c->policy->retry_ms + jitter(c->event->random, c->policy->retry_ms / 10);
 	s->durable = true;
 	if (new)
-		add_audit(s, ORDER_AUDIT_STEP, E_ORDER_PREREQUISITE);
+		effect_add_audit(s, ORDER_AUDIT_STEP, E_ORDER_PREREQUISITE);
 }
 
 /* A new attempt: nothing of the one before it is valid any more. */
@@ -105,8 +100,8 @@ void effect_attempt(const struct order_context *c, struct order_step *s)
 {
 	new_attempt(c, s);
 	if ((c->o->flags & (ORDER_FRESH | ORDER_STAGED)) != 0)
-		add(s, ACT_DROP_STAGE);
-	add(s, ACT_SEND_ORDER);
+		effect_add(s, ACT_DROP_STAGE);
+	effect_add(s, ACT_SEND_ORDER);
 }
 
 void effect_approved(const struct order_context *c, struct order_step *s)
@@ -125,7 +120,7 @@ void effect_now(const struct order_context *c, struct order_step *s)
 void effect_now_certificate(const struct order_context *c, struct order_step *s)
 {
 	effect_now(c, s);
-	add(s, ACT_SEND_CERTIFICATE);
+	effect_add(s, ACT_SEND_CERTIFICATE);
 }
 
 void effect_now_attempt(const struct order_context *c, struct order_step *s)
@@ -140,9 +135,9 @@ void effect_csr(const struct order_context *c, struct order_step *s)
 	s->next.serial = c->event->serial;
 	s->next.tbs_hash = c->event->tbs_hash;
 	s->next.next_at = c->now + SIGN_ANSWER_MS;
-	add(s, ACT_ADD_INTENT);
-	add_audit(s, ORDER_AUDIT_INTENT, 0);
-	add(s, ACT_SIGN);
+	effect_add(s, ACT_ADD_INTENT);
+	effect_add_audit(s, ORDER_AUDIT_INTENT, 0);
+	effect_add(s, ACT_SIGN);
 }
 
 /* The host has the key and we have its request: nothing is asked. The certificate will be the first that the host hears of it. */
@@ -150,7 +145,7 @@ void effect_staged(const struct order_context *c, struct order_step *s)
 {
 	new_attempt(c, s);
 	s->next.flags |= ORDER_STAGED;
-	add(s, ACT_RESERVE_STAGE);
+	effect_add(s, ACT_RESERVE_STAGE);
 	effect_csr(c, s);
 }
 
@@ -169,10 +164,10 @@ void effect_staged_now(const struct order_context *c, struct order_step *s)
 /* What was made for it is of no use to anybody. */
 void effect_stage_gone(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_REVOKE_NEW);
-	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
+	effect_add(s, ACT_REVOKE_NEW);
+	effect_add_audit(s, ORDER_AUDIT_STEP, c->event->code);
 	new_attempt(c, s);
-	add(s, ACT_SEND_ORDER);
+	effect_add(s, ACT_SEND_ORDER);
 }
 
 /* The person who orders hands over the key at once: the only attempt begins with the request. */
@@ -191,12 +186,12 @@ void effect_key_approved(const struct order_context *c, struct order_step *s)
 void effect_sign_again(const struct order_context *c, struct order_step *s)
 {
 	s->next.next_at = c->now + SIGN_ANSWER_MS + jitter(c->event->random, SIGN_RETRY_MS);
-	add(s, ACT_SIGN);
+	effect_add(s, ACT_SIGN);
 }
 
 void effect_sign_later(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 	s->next.next_at = c->now + SIGN_RETRY_MS + jitter(c->event->random, SIGN_RETRY_MS);
 }
 
@@ -204,82 +199,82 @@ void effect_issued(const struct order_context *c, struct order_step *s)
 {
 	s->next.fingerprint = c->event->fingerprint;
 	set_deadline(c, s);
-	add(s, ACT_STORE_ISSUED);
+	effect_add(s, ACT_STORE_ISSUED);
 	if ((c->o->flags & ORDER_STAGED) != 0)
-		add(s, ACT_USE_STAGE);
-	add(s, ACT_SEND_CERTIFICATE);
-	add_audit(s, ORDER_AUDIT_ISSUED, 0);
+		effect_add(s, ACT_USE_STAGE);
+	effect_add(s, ACT_SEND_CERTIFICATE);
+	effect_add_audit(s, ORDER_AUDIT_ISSUED, 0);
 }
 
-static void complete(const struct order_context *c, struct order_step *s)
+void effect_complete(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_COUNT_RENEWAL);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_COMPLETED, s->next.code);
-	end(c, s);
+	effect_add(s, ACT_COUNT_RENEWAL);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_COMPLETED, s->next.code);
+	effect_end(c, s);
 }
 
 /* Nobody can prove where it is served: it is current, and what it follows stays good until it ends or a person revokes it. */
 void effect_issued_without_agent(const struct order_context *c, struct order_step *s)
 {
 	s->next.fingerprint = c->event->fingerprint;
-	add(s, ACT_STORE_ISSUED);
-	add_audit(s, ORDER_AUDIT_ISSUED, 0);
-	add(s, ACT_ADOPT);
-	complete(c, s);
+	effect_add(s, ACT_STORE_ISSUED);
+	effect_add_audit(s, ORDER_AUDIT_ISSUED, 0);
+	effect_add(s, ACT_ADOPT);
+	effect_complete(c, s);
 }
 
 /* The person repeats the request; nobody else could. */
 void effect_sign_ended(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
-	add(s, ACT_VOID_INTENT);
-	add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
-	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
-	end(c, s);
+	effect_note_failure(c, s);
+	effect_add(s, ACT_VOID_INTENT);
+	effect_add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	effect_end(c, s);
 }
 
 /* The signer's log is ahead of our counter (a restored backup), it was away for so long that the times have grown old, or the CA gave
  * way meanwhile and is closed: the next attempt draws a new number and new times, from whoever signs then. Not the target's fault. */
 void effect_other_intent(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 	s->next.next_at = c->now + SIGN_RETRY_MS + jitter(c->event->random, SIGN_RETRY_MS);
-	add(s, ACT_VOID_INTENT);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
+	effect_add(s, ACT_VOID_INTENT);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
 }
 
 void effect_sign_refused(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
-	add(s, ACT_VOID_INTENT);
-	add(s, ACT_SEND_CANCEL);
+	effect_note_failure(c, s);
+	effect_add(s, ACT_VOID_INTENT);
+	effect_add(s, ACT_SEND_CANCEL);
 	drop_stage(c, s);
-	add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
-	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
-	end(c, s);
+	effect_add_audit(s, ORDER_AUDIT_VOIDED, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	effect_end(c, s);
 }
 
 void effect_order_again(const struct order_context *c, struct order_step *s)
 {
 	set_deadline(c, s);
-	add(s, ACT_SEND_ORDER);
+	effect_add(s, ACT_SEND_ORDER);
 }
 
 void effect_certificate_again(const struct order_context *c, struct order_step *s)
 {
 	set_deadline(c, s);
-	add(s, ACT_SEND_CERTIFICATE);
+	effect_add(s, ACT_SEND_CERTIFICATE);
 }
 
 void effect_cancel_again(const struct order_context *c, struct order_step *s)
 {
 	set_deadline(c, s);
-	add(s, ACT_SEND_CANCEL);
+	effect_add(s, ACT_SEND_CANCEL);
 }
 
-static void prove(const struct order_context *c, struct order_step *s)
+void effect_prove(const struct order_context *c, struct order_step *s)
 {
 	s->next.verified_at = c->now;
 	s->next.flags &= ~(uint32_t)ORDER_UNVERIFIED;
@@ -287,15 +282,15 @@ static void prove(const struct order_context *c, struct order_step *s)
 	if (s->next.code != 0) /* of a failure; a warning stays to be read */
 		s->next.cause[0] = '\0';
 	s->next.code = 0;
-	add(s, ACT_PROVE);
-	add_audit(s, ORDER_AUDIT_PROVED, 0);
+	effect_add(s, ACT_PROVE);
+	effect_add_audit(s, ORDER_AUDIT_PROVED, 0);
 }
 
-static void supersede(const struct order_context *c, struct order_step *s)
+void effect_supersede(const struct order_context *c, struct order_step *s)
 {
 	if (c->policy->code_signing || serial_is_none(c->o->old_serial))
 		return;
-	struct order_action *a = add(s, ACT_SUPERSEDE);
+	struct order_action *a = effect_add(s, ACT_SUPERSEDE);
 	a->serial = c->o->old_serial;
 	a->at = c->now + c->policy->supersede_grace_ms;
 }
@@ -303,118 +298,34 @@ static void supersede(const struct order_context *c, struct order_step *s)
 void effect_verified(const struct order_context *c, struct order_step *s)
 {
 	set_deadline(c, s);
-	prove(c, s);
+	effect_prove(c, s);
 }
 
 void effect_verified_late(const struct order_context *c, struct order_step *s)
 {
-	prove(c, s);
+	effect_prove(c, s);
 }
 
 /* Also when the verified receipt never came or comes after this one. */
 void effect_settled(const struct order_context *c, struct order_step *s)
 {
 	if (c->o->phase != ORDER_VERIFIED)
-		prove(c, s);
+		effect_prove(c, s);
 	s->next.flags |= c->event->flags & RECEIPT_FLAGS & ~(uint32_t)ORDER_UNVERIFIED;
-	supersede(c, s);
-	complete(c, s);
+	effect_supersede(c, s);
+	effect_complete(c, s);
 }
 
 void effect_settled_late(const struct order_context *c, struct order_step *s)
 {
 	if ((c->o->flags & ORDER_UNVERIFIED) != 0)
-		prove(c, s);
-	supersede(c, s);
-}
-
-/* ---- relying parties --------------------------------------------------------------------------------------------- */
-
-/* It was wanted that they look, and nobody says that he relies on it: that is no proof, and it is said. */
-void effect_settled_unasked(const struct order_context *c, struct order_step *s)
-{
-	effect_settled(c, s);
-	s->next.flags |= ORDER_PEER_UNPROVED;
-	s->next.code = E_PEER_NONE;
-}
-
-/* The gaps double, and halve towards the end: whoever is away is asked when he comes back. */
-static void look_again_at(const struct order_context *c, struct order_step *s)
-{
-	int64_t left = s->next.deadline_at - c->now, waited = c->policy->peers_ms - left;
-	int64_t gap = waited < left / 2 ? waited : left / 2;
-	s->next.next_at = c->now + (gap > PEERS_AGAIN_MS ? gap : PEERS_AGAIN_MS);
-	if (s->next.next_at > s->next.deadline_at)
-		s->next.next_at = s->next.deadline_at;
-}
-
-/* The host is through. What it replaced stays as it is until they have looked. */
-void effect_ask_peers(const struct order_context *c, struct order_step *s)
-{
-	if (c->o->phase != ORDER_VERIFIED)
-		prove(c, s);
-	s->next.flags |= c->event->flags & RECEIPT_FLAGS & ~(uint32_t)ORDER_UNVERIFIED;
-	s->next.deadline_at = c->now + c->policy->peers_ms;
-	look_again_at(c, s);
-	add(s, ACT_CLEAR_OUTBOX);
-	add(s, ACT_ASK_PEERS);
-}
-
-/* When everything is there again. A restart does not begin the wait anew, but hosts must be able to come back to answer. */
-void effect_ask_peers_soon(const struct order_context *c, struct order_step *s)
-{
-	s->next.next_at = c->now;
-	if (s->next.deadline_at < c->now + PEERS_BACK_MS)
-		s->next.deadline_at = c->now + PEERS_BACK_MS;
-}
-
-void effect_ask_peers_again(const struct order_context *c, struct order_step *s)
-{
-	look_again_at(c, s);
-	add(s, ACT_ASK_PEERS);
-}
-
-void effect_peers_proved(const struct order_context *c, struct order_step *s)
-{
-	supersede(c, s);
-	add_audit(s, ORDER_AUDIT_PEERS_PROVED, 0);
-	complete(c, s);
-}
-
-void effect_peers_away(const struct order_context *c, struct order_step *s)
-{
-	s->next.flags |= ORDER_PEER_UNPROVED;
-	s->next.code = c->event->code != 0 ? c->event->code : E_PEER_AWAY;
-	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
-	supersede(c, s);
-	complete(c, s);
-}
-
-static void peers_refuse(const struct order_context *c, struct order_step *s)
-{
-	note_failure(c, s);
-	s->next.flags |= ORDER_PEER_REFUSED;
-	add_audit(s, ORDER_AUDIT_PEERS_REFUSED, c->event->code);
-}
-
-void effect_peers_back(const struct order_context *c, struct order_step *s)
-{
-	effect_rollback(c, s);
-	peers_refuse(c, s);
-}
-
-/* The host serves it and there is nothing better to go back to: it stays in use, and what it replaced stays good. */
-void effect_peers_failed(const struct order_context *c, struct order_step *s)
-{
-	peers_refuse(c, s);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
-	end(c, s);
+		effect_prove(c, s);
+	effect_supersede(c, s);
 }
 
 static void keep(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 	s->next.flags |= (c->event->flags & RECEIPT_FLAGS) | ORDER_UNVERIFIED;
 }
 
@@ -423,14 +334,14 @@ void effect_kept(const struct order_context *c, struct order_step *s)
 {
 	keep(c, s);
 	set_deadline(c, s);
-	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_STEP, c->event->code);
 }
 
 /* No proof, so no supersession: the old issuance stays good. */
 void effect_complete_unverified(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_ADOPT);
-	complete(c, s);
+	effect_add(s, ACT_ADOPT);
+	effect_complete(c, s);
 }
 
 void effect_kept_enough(const struct order_context *c, struct order_step *s)
@@ -441,10 +352,10 @@ void effect_kept_enough(const struct order_context *c, struct order_step *s)
 
 static void end_attempt(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 	if (!serial_is_none(c->o->serial))
-		add(s, ACT_REVOKE_NEW);
-	add(s, ACT_CLEAR_OUTBOX);
+		effect_add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_CLEAR_OUTBOX);
 }
 
 void effect_retry(const struct order_context *c, struct order_step *s)
@@ -452,7 +363,7 @@ void effect_retry(const struct order_context *c, struct order_step *s)
 	end_attempt(c, s);
 	s->next.failures++;
 	s->next.next_at = c->now + c->policy->retry_ms + jitter(c->event->random, c->policy->retry_ms / 10);
-	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_STEP, c->event->code);
 }
 
 /* The host has no space, or its clock is wrong: the target was not tried, so this is none of its attempts. Somebody mends it soon, or
@@ -466,7 +377,7 @@ void effect_retry_soon(const struct order_context *c, struct order_step *s)
 		gap = c->policy->retry_ms;
 	end_attempt(c, s);
 	s->next.next_at = c->now + gap + jitter(c->event->random, gap / 10);
-	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_STEP, c->event->code);
 }
 
 void effect_pause(const struct order_context *c, struct order_step *s)
@@ -476,7 +387,7 @@ void effect_pause(const struct order_context *c, struct order_step *s)
 	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
 	if (c->policy->crossing_at > c->now && c->policy->crossing_at < s->next.next_at)
 		s->next.next_at = c->policy->crossing_at;
-	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }
 
 /* As little as possible, and what the host has it keeps. The shell tries it no sooner than it should, whatever the time says here. */
@@ -485,23 +396,23 @@ void effect_park(const struct order_context *c, struct order_step *s)
 	s->next.code = c->event->code;
 	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
 	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }
 
 /* It may be signed by now, and nobody will ever have it. */
 void effect_park_intent(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_REVOKE_NEW);
 	effect_park(c, s);
 }
 
 /* The host is through, and serves it: only the relying parties are not heard any more. What it replaced stays good. */
 void effect_park_settled(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 	s->next.flags |= ORDER_PEER_UNPROVED;
-	complete(c, s);
+	effect_complete(c, s);
 }
 
 static void cancel(const struct order_context *c, struct order_step *s, int code)
@@ -509,8 +420,8 @@ static void cancel(const struct order_context *c, struct order_step *s, int code
 	drop_stage(c, s);
 	s->next.code = code;
 	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
-	add_audit(s, ORDER_AUDIT_CANCELLED, code);
-	end(c, s);
+	effect_add_audit(s, ORDER_AUDIT_CANCELLED, code);
+	effect_end(c, s);
 }
 
 static int cancel_code(const struct order_context *c)
@@ -521,7 +432,7 @@ static int cancel_code(const struct order_context *c)
 /* The agent knows nothing of this order (any more). */
 void effect_cancel_quiet(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_CLEAR_OUTBOX);
+	effect_add(s, ACT_CLEAR_OUTBOX);
 	cancel(c, s, cancel_code(c));
 }
 
@@ -529,14 +440,14 @@ void effect_cancel_quiet(const struct order_context *c, struct order_step *s)
 void effect_cancel(const struct order_context *c, struct order_step *s)
 {
 	if (!serial_is_none(c->o->serial))
-		add(s, ACT_REVOKE_NEW);
-	add(s, ACT_SEND_CANCEL);
+		effect_add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_SEND_CANCEL);
 	cancel(c, s, cancel_code(c));
 }
 
 void effect_cancel_unsent(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_REVOKE_NEW);
 	cancel(c, s, cancel_code(c));
 }
 
@@ -545,38 +456,38 @@ void effect_cancel_ask(const struct order_context *c, struct order_step *s)
 	s->next.flags |= ORDER_CANCEL_ASKED;
 	s->next.code = cancel_code(c);
 	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
-	add(s, ACT_SEND_CANCEL);
+	effect_add(s, ACT_SEND_CANCEL);
 }
 
 /* The agent's receipt: it stopped before the flip, or the attempt failed anyway. */
 void effect_cancelled(const struct order_context *c, struct order_step *s)
 {
 	if (!serial_is_none(c->o->serial))
-		add(s, ACT_REVOKE_NEW);
-	add(s, ACT_CLEAR_OUTBOX);
+		effect_add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_CLEAR_OUTBOX);
 	cancel(c, s, (c->o->flags & ORDER_CANCEL_ASKED) != 0 ? c->o->code : E_SWAP_CANCELLED);
 }
 
 void effect_csr_of_ended(const struct order_context *c, struct order_step *s)
 {
 	(void)c;
-	add(s, ACT_SEND_CANCEL);
+	effect_add(s, ACT_SEND_CANCEL);
 }
 
 void effect_send_certificate(const struct order_context *c, struct order_step *s)
 {
 	(void)c;
-	add(s, ACT_SEND_CERTIFICATE);
+	effect_add(s, ACT_SEND_CERTIFICATE);
 }
 
 void effect_mismatch(const struct order_context *c, struct order_step *s)
 {
-	add_audit(s, ORDER_AUDIT_MISMATCH, c->event->code);
+	effect_add_audit(s, ORDER_AUDIT_MISMATCH, c->event->code);
 }
 
 void effect_stale_again(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 }
 
 /* ---- the way back ------------------------------------------------------------------------------------------------ */
@@ -591,34 +502,34 @@ void effect_rollback(const struct order_context *c, struct order_step *s)
 	text_cut(s->next.cause, sizeof(s->next.cause), c->event->cause);
 	s->next.completed_at = 0;
 	set_deadline(c, s);
-	add(s, ACT_REOPEN);
-	add(s, ACT_KEEP_OLD);
-	add(s, ACT_SEND_ROLLBACK);
-	add_audit(s, ORDER_AUDIT_ROLLBACK_ASKED, 0);
+	effect_add(s, ACT_REOPEN);
+	effect_add(s, ACT_KEEP_OLD);
+	effect_add(s, ACT_SEND_ROLLBACK);
+	effect_add_audit(s, ORDER_AUDIT_ROLLBACK_ASKED, 0);
 }
 
 void effect_rollback_again(const struct order_context *c, struct order_step *s)
 {
 	set_deadline(c, s);
-	add(s, ACT_SEND_ROLLBACK);
+	effect_add(s, ACT_SEND_ROLLBACK);
 }
 
 void effect_rolled_back(const struct order_context *c, struct order_step *s)
 {
-	add(s, ACT_REVOKE_NEW);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_ROLLED_BACK, 0);
-	end(c, s);
+	effect_add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_ROLLED_BACK, 0);
+	effect_end(c, s);
 }
 
 /* The host serves what this order brought: the order is completed as before, and the grace of what it replaced begins anew. */
 void effect_rollback_failed(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
-	supersede(c, s);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_ROLLBACK_FAILED, c->event->code);
-	end(c, s);
+	effect_note_failure(c, s);
+	effect_supersede(c, s);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_ROLLBACK_FAILED, c->event->code);
+	effect_end(c, s);
 }
 
 /* ---- drills: one attempt, which leaves the certificate as it was -------------------------------------------------- */
@@ -627,28 +538,28 @@ void effect_drill_not_yet(const struct order_context *c, struct order_step *s)
 {
 	s->next.code = E_ORDER_PREREQUISITE;
 	text_cut(s->next.cause, sizeof(s->next.cause), c->policy->prerequisite);
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_FAILED, E_ORDER_PREREQUISITE);
-	end(c, s);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_FAILED, E_ORDER_PREREQUISITE);
+	effect_end(c, s);
 }
 
 /* The host has destroyed the key: what it was for ends by itself, within the hour. */
 void effect_drill_tested(const struct order_context *c, struct order_step *s)
 {
 	s->next.flags |= c->event->flags & RECEIPT_FLAGS;
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_COMPLETED, 0);
-	end(c, s);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_COMPLETED, 0);
+	effect_end(c, s);
 }
 
 void effect_drill_failed(const struct order_context *c, struct order_step *s)
 {
-	note_failure(c, s);
+	effect_note_failure(c, s);
 	s->next.failures++;
 	s->next.flags |= c->event->flags & RECEIPT_FLAGS;
-	add(s, ACT_CLEAR_OUTBOX);
-	add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
-	end(c, s);
+	effect_add(s, ACT_CLEAR_OUTBOX);
+	effect_add_audit(s, ORDER_AUDIT_FAILED, c->event->code);
+	effect_end(c, s);
 }
 
 /* Nobody has told what became of the key. */
@@ -657,8 +568,8 @@ void effect_drill_late(const struct order_context *c, struct order_step *s)
 	s->next.code = E_DRILL_LATE;
 	text_cut(s->next.cause, sizeof(s->next.cause), err_what(E_DRILL_LATE));
 	if (!serial_is_none(c->o->serial))
-		add(s, ACT_REVOKE_NEW);
-	add(s, ACT_SEND_CANCEL);
-	add_audit(s, ORDER_AUDIT_FAILED, E_DRILL_LATE);
-	end(c, s);
+		effect_add(s, ACT_REVOKE_NEW);
+	effect_add(s, ACT_SEND_CANCEL);
+	effect_add_audit(s, ORDER_AUDIT_FAILED, E_DRILL_LATE);
+	effect_end(c, s);
 }

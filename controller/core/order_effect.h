@@ -46,6 +46,7 @@ void effect_ask_peers_soon(const struct order_context *c, struct order_step *s);
 void effect_ask_peers_again(const struct order_context *c, struct order_step *s);
 void effect_peers_proved(const struct order_context *c, struct order_step *s);
 void effect_peers_away(const struct order_context *c, struct order_step *s);
+void effect_left(const struct order_context *c, struct order_step *s);
 void effect_peers_back(const struct order_context *c, struct order_step *s);
 void effect_peers_failed(const struct order_context *c, struct order_step *s);
 void effect_kept(const struct order_context *c, struct order_step *s);

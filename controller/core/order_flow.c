@@ -108,7 +108,7 @@ static bool peers_wanted(const struct order_context *c)
 
 static bool peers_answer(const struct order_context *c)
 {
-	return peers_wanted(c) && c->policy->peers > 0;
+	return peers_wanted(c) && c->policy->peers;
 }
 
 static bool verified_ends_for_peers(const struct order_context *c)
@@ -288,6 +288,7 @@ static const struct transition table[] = {
 	{P(SETTLED),                            EV_PEERS_REFUSED,  peers_send_back,          effect_peers_back,          ORDER_ROLLING_BACK},
 	{P(SETTLED),                            EV_PEERS_REFUSED,  NULL,                     effect_peers_failed,        ORDER_FAILED},
 	{P(SETTLED),                            EV_PEERS_ENOUGH,   NULL,                     effect_peers_away,          ORDER_COMPLETED},
+	{P(VERIFIED) | P(SETTLED),              EV_LEFT,           NULL,                     effect_left,                ORDER_COMPLETED},
 	{P(SETTLED),                            EV_RESTART,        NULL,                     effect_ask_peers_soon,      ORDER_SAME},
 	{P(SETTLED),                            EV_TIMER,          timer_early,              nothing,                    ORDER_SAME},
 	{P(SETTLED),                            EV_TIMER,          peers_are_late,           effect_peers_away,          ORDER_COMPLETED},
@@ -446,6 +447,7 @@ const char *order_event_name(enum order_event_kind k)
 		[EV_PEERS_PROVED] = "peers_proved",
 		[EV_PEERS_REFUSED] = "peers_refused",
 		[EV_PEERS_ENOUGH] = "peers_enough",
+		[EV_LEFT] = "left",
 		[EV_PARK] = "park",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";

@@ -34,6 +34,7 @@ enum order_event_kind {
 	EV_PEERS_PROVED,  /* every relying party has seen the new certificate and trusts it */
 	EV_PEERS_REFUSED, /* one of them has seen something else: code, cause */
 	EV_PEERS_ENOUGH,  /* nobody waits for them any longer: cause */
+	EV_LEFT,    /* its host, or its last place there, was removed: nobody will tell more of it; code, cause. Moves only what is proved */
 	EV_PARK,    /* whoever handles it comes to harm: it rests until a person says otherwise; code, cause */
 	EV_KIND_COUNT,
 };
@@ -64,7 +65,7 @@ struct order_policy {
 	bool     post_validation;
 	int64_t  crossing_at;        /* next threshold of the certificate, when a paused order is tried, too; 0 = none */
 	bool     verified_is_enough; /* verify = none or file: verified counts as settled */
-	uint32_t peers;       /* relying parties that are declared; known for receipts */
+	bool     peers;       /* somebody counts who says that he relies on it; known for receipts */
 	int64_t  peers_ms;    /* how long they are waited for */
 	bool     may_go_back; /* the issuance before can still be used; known for EV_PEERS_REFUSED */
 	bool     held; /* the store was restored and nobody has accepted that: what was not sent stays here */

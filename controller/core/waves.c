@@ -64,6 +64,11 @@ int wave_parse(const char *text, struct wave_spec *ret, struct refusal *why)
 	return r;
 }
 
+bool wave_takes_all(const struct wave_spec *w)
+{
+	return !w->selects && (w->amount == WAVE_REST || (w->amount == WAVE_SHARE && w->n == PER_CENT));
+}
+
 /* ---- dividing --------------------------------------------------------------------------------------------------- */
 
 static bool is_free(const struct wave_spec *w, size_t i, const struct wave_member *m)

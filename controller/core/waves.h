@@ -18,6 +18,8 @@ struct wave_spec {
 };
 /* E_CAMPAIGN_WAVES, E_CAMPAIGN_SELECTOR. */
 _must_check_ int wave_parse(const char *text, struct wave_spec *ret, struct refusal *why);
+/* Whatever stands behind it would have no members. */
+bool wave_takes_all(const struct wave_spec *w);
 
 /* One member on its way into a wave; in the order in which they would be sent. */
 struct wave_member {

@@ -4,6 +4,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/approval_campaign.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/people_json.h"
 #include "shared/base/text.h"
@@ -73,9 +74,15 @@ int api_approval_show(struct api_call *call, struct store_view *view)
 {
 	struct approval a;
 	int             r = approval_of(call, view, &a);
-	if (r == 0)
-		call->answer = shown(call, &a);
-	return r;
+	if (r < 0)
+		return r;
+	json_t *campaign = NULL;
+	if (a.kind == APPROVAL_CAMPAIGN && (r = approval_campaign_json(view, a.approval_id, &campaign)) < 0 && r != E_NOT_FOUND)
+		return refuse(&call->why, r, "store", "it cannot be read now");
+	call->answer = shown(call, &a);
+	if (campaign != NULL)
+		json_object_set_new(call->answer, "campaign", campaign);
+	return 0;
 }
 
 static void decided(void *ctx, const struct api_result *result)

@@ -7,9 +7,10 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/campaign_figures.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_slowest.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
-#include "controller/daemon/order_window.h"
+#include "controller/daemon/order_waits.h"
 #include "shared/base/text.h"
 
 enum { MEMBERS_SHOWN = 500 };
@@ -112,6 +113,7 @@ int api_campaign_show(struct api_call *call, struct store_view *view)
 	call->answer = json_campaign(&c, call->now_at);
 	json_object_set_new(call->answer, "waves", json_campaign_waves(&c, view));
 	json_object_set_new(call->answer, "figures", json_campaign_figures(&c, view, call->now_at));
+	json_object_set_new(call->answer, "slowest", json_campaign_open(&c, view, call->now_at));
 	for (size_t i = 0; members == NULL && i < N_ELEMENTS(lists); i++) {
 		if (json_object_get(call->answer, lists[i].name) == NULL)
 			json_object_set_new(call->answer, lists[i].name, json_array());
@@ -126,12 +128,13 @@ void api_campaign_enrich(struct api_call *call)
 	struct id id;
 	uint32_t  away = id_parse(call->params[0], &id) == 0 ? campaigns_away(call->ctl, id) : 0;
 	json_object_set_new(call->answer, "offline_count", json_integer(away));
-	order_window_show_all(call->ctl, json_object_get(call->answer, "renewal_processes"), call->now_at);
+	campaign_slowest_cut(call->ctl, json_object_get(call->answer, "slowest"), call->now_at);
+	order_waits_show_all(call->ctl, json_object_get(call->answer, "renewal_processes"), call->now_at);
 }
 
 void api_campaign_members_enrich(struct api_call *call)
 {
-	order_window_show_all(call->ctl, json_object_get(call->answer, "items"), call->now_at);
+	order_waits_show_all(call->ctl, json_object_get(call->answer, "items"), call->now_at);
 }
 
 static int state_arg(struct api_call *call, int *ret)

@@ -8,6 +8,8 @@
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 
+enum { LISTED_MAX = 500 };
+
 static json_t *peer_json(const struct peer *p, bool counts)
 {
 	bool    judged = p->judged_at != 0;
@@ -31,18 +33,25 @@ static json_t *peer_json(const struct peer *p, bool counts)
 	return o;
 }
 
+struct listing {
+	const struct id *renewal_id; /* NULL = any */
+	json_t          *items;
+};
+
+static bool list_one(void *ctx, const struct peer *p, bool counts)
+{
+	struct listing *l = ctx;
+	if (l->renewal_id == NULL || id_equal(p->renewal_id, *l->renewal_id))
+		json_array_append_new(l->items, peer_json(p, counts));
+	return json_array_size(l->items) < LISTED_MAX;
+}
+
 /* Of an order: those that looked at what it brought. */
 json_t *api_peers_json(struct store_view *view, const struct certificate *cert, const struct id *renewal_id)
 {
-	size_t       n = 0;
-	json_t      *items = json_array();
-	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
-	if (rows != NULL && view_peers_of(view, cert->cert_id, rows, PEERS_ASKED_MAX, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			if (renewal_id == NULL || id_equal(rows[i].renewal_id, *renewal_id))
-				json_array_append_new(items, peer_json(&rows[i], peers_count_one(view, &rows[i], cert)));
-	free(rows);
-	return items;
+	struct listing l = {.renewal_id = renewal_id, .items = json_array()};
+	(void)!peers_each(view, cert, list_one, &l); /* what could be read */
+	return l.items;
 }
 
 /* ---- of a service ---- */
@@ -64,24 +73,35 @@ static void name_once(json_t *names, const char *name)
 		json_array_append_new(names, json_string(name));
 }
 
+/* Of one certificate. */
+struct cert_peers {
+	struct service_peers     *all;
+	const struct certificate *cert;
+	size_t                    counting, seen, wrong;
+};
+
 /* What was seen counts for the certificate that is in use now. */
-static void add_certificate(struct service_peers *all, struct store_view *view, const struct certificate *cert, struct peer *rows)
+static bool add_peer(void *ctx, const struct peer *p, bool counts)
 {
-	size_t n = 0, counting = 0, seen = 0, wrong = 0;
-	if (view_peers_of(view, cert->cert_id, rows, PEERS_ASKED_MAX, &n) < 0)
+	struct cert_peers *c = ctx;
+	bool               judged = p->judged_at != 0 && hash_equal(p->fingerprint, c->cert->fingerprint);
+	if (!counts)
+		return true;
+	c->counting++;
+	c->seen += judged && p->code == 0;
+	c->wrong += judged && p->code != 0;
+	name_once(c->all->agents, p->agent);
+	return true;
+}
+
+static void add_certificate(struct service_peers *all, struct store_view *view, const struct certificate *cert)
+{
+	struct cert_peers c = {.all = all, .cert = cert};
+	if (peers_each(view, cert, add_peer, &c) < 0)
 		return;
-	for (size_t i = 0; i < n; i++) {
-		if (!peers_count_one(view, &rows[i], cert))
-			continue;
-		bool judged = rows[i].judged_at != 0 && hash_equal(rows[i].fingerprint, cert->fingerprint);
-		counting++;
-		seen += judged && rows[i].code == 0;
-		wrong += judged && rows[i].code != 0;
-		name_once(all->agents, rows[i].agent);
-	}
-	all->relied_on += counting > 0;
-	all->proved += counting > 0 && seen == counting;
-	all->refused += wrong > 0;
+	all->relied_on += c.counting > 0;
+	all->proved += c.counting > 0 && c.seen == c.counting;
+	all->refused += c.wrong > 0;
 }
 
 json_t *api_peers_of_service(struct store_view *view, const char *service, int64_t now)
@@ -90,15 +110,13 @@ json_t *api_peers_of_service(struct store_view *view, const char *service, int64
 	const struct cert_filter filter = {.service = service, .now = now};
 	struct service_peers     all = {.agents = json_array()};
 	struct certificate      *certs = calloc(PAGE, sizeof(*certs));
-	struct peer             *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
 	char                     after[CERT_ID_SIZE] = "";
 	size_t                   n = PAGE;
-	while (certs != NULL && rows != NULL && n == PAGE && view_certificates(view, &filter, after, certs, PAGE, &n) == 0)
+	while (certs != NULL && n == PAGE && view_certificates(view, &filter, after, certs, PAGE, &n) == 0)
 		for (size_t i = 0; i < n; i++) {
 			text_cut(after, sizeof(after), certs[i].cert_id);
-			add_certificate(&all, view, &certs[i], rows);
+			add_certificate(&all, view, &certs[i]);
 		}
-	free(rows);
 	free(certs);
 	return json_pack("{s:I, s:I, s:I, s:o}", "relied_on_count", (json_int_t)all.relied_on, "proved_count", (json_int_t)all.proved, "refused_count",
 			 (json_int_t)all.refused, "relying_agents", all.agents);

@@ -4,6 +4,7 @@
 
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
+#include "controller/daemon/catalog.h"
 #include "controller/daemon/rollover_ask.h"
 #include "controller/daemon/rollovers.h"
 #include "controller/daemon/state.h"
@@ -52,10 +53,21 @@ static void answer_rollover(void *ctx, const struct api_result *result)
 		api_finish(call, 200, shown(call));
 }
 
+/* A name that means nothing is told apart from a CA that was never asked. */
+static bool is_known(struct api_call *call)
+{
+	if (catalog_issuer(call->ctl->catalog, call->params[0]) != NULL)
+		return true;
+	api_refuse(call, E_NOT_FOUND, call->params[0], "there is no such CA; `vccctl ca list` shows them");
+	return false;
+}
+
 void api_rollover_show(struct api_call *call)
 {
-	json_t        *o = shown(call);
 	struct refusal why;
+	if (!is_known(call))
+		return;
+	json_t *o = shown(call);
 	if (o == NULL) {
 		refuse(&why, E_NOT_FOUND, call->params[0], "it was not begun; `vccctl ca rollover CA --reason TEXT` asks a second person");
 		refuse_order(call, &why, E_NOT_FOUND);
@@ -67,6 +79,8 @@ void api_rollover_show(struct api_call *call)
 void api_rollover_begin(struct api_call *call)
 {
 	bool emergency = false;
+	if (!is_known(call))
+		return;
 	int  r = api_body(call);
 	if (r == 0)
 		r = api_field_bool(call, "emergency", false, &emergency);
@@ -78,6 +92,8 @@ void api_rollover_begin(struct api_call *call)
 
 static void order(struct api_call *call, enum rollover_event_kind kind)
 {
+	if (!is_known(call))
+		return;
 	if (api_body(call) < 0)
 		api_refuse_why(call, &call->why);
 	else
@@ -97,6 +113,8 @@ void api_rollover_rollback(struct api_call *call)
 void api_rollover_retire(struct api_call *call)
 {
 	bool override = false;
+	if (!is_known(call))
+		return;
 	int  r = api_body(call);
 	if (r == 0)
 		r = api_field_bool(call, "override", false, &override);

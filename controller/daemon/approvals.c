@@ -133,7 +133,8 @@ static json_t *campaign_what(const struct campaign *c)
 		json_object_set_new(what, "incident_id", json_string(c->incident_id));
 		json_object_set_new(what, "incident_type", json_string(incident_type_name(c->incident)));
 		json_object_set_new(what, "fresh_keys", json_boolean(c->fresh_keys));
-		json_object_set_new(what, "revoke_old", json_revoke_old(c));
+		/* the words are hashed: of one that runs they stay as they were when it was asked about */
+		json_object_set_new(what, "revoke_old", c->started_at != 0 ? json_string(revoke_old_name(c->revoke_old)) : json_revoke_old(c));
 		json_object_set_new(what, "revoke_by", json_time(c->started_at != 0 ? c->revoke_by_at : 0));
 		json_object_set_new(what, "invalidity_date", json_time(c->invalidity_at));
 	}

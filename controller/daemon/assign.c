@@ -10,6 +10,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/create_request.h"
+#include "controller/daemon/host_certs.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/poison.h"
@@ -169,7 +170,9 @@ static bool retire_certificate(struct proposal *p)
 	if (open != NULL && !poison_rests(p->ctl->poison, p->cert.cert_id)) { /* what rests is not touched by a host's word */
 		bool               stored;
 		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_RETIRED};
-		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored);
+		if (host_certs_left(p->ctl, &p->cert, "its last place on the host was removed", &p->who) < 0)
+			return false;
+		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored); /* changes nothing where that has ended it */
 		if (rows_certificate(p->ctl->rows, p->msg->cert_id, &p->cert) < 0)
 			return false;
 	}

@@ -2,6 +2,7 @@
  * Never: deciding how many; a second change while one of who waits is on its way to the store. */
 #include "controller/daemon/campaign_drive.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "controller/core/waves.h"
@@ -111,6 +112,18 @@ static void drop(struct controller *ctl, struct entry *e, uint32_t max)
 
 /* ---- members that go back ---------------------------------------------------------------------------------------- */
 
+/* Another campaign's, a person's or the schedule's: what they wanted is not undone here. */
+static bool is_followed(struct controller *ctl, const struct campaign_member *m)
+{
+	struct order o;
+	return !id_is_none(m->renewal_id) && orders_find(ctl, m->renewal_id, &o) == 0 && !id_equal(o.campaign_id, m->campaign_id);
+}
+
+static bool may_come_to_its_end(const struct campaign_member *m)
+{
+	return m->state == MEMBER_FAILED || m->state == MEMBER_ORDERED || m->state == MEMBER_FOLLOWING;
+}
+
 /* What did not come to its end is not tried again; where the host has the certificate already, it decides and tells. */
 static void end_order(struct controller *ctl, const struct campaign_member *m, const struct caller *who)
 {
@@ -122,7 +135,7 @@ static void end_order(struct controller *ctl, const struct campaign_member *m, c
 static void member_back(struct controller *ctl, struct commit *c, struct campaign_member *m, const struct caller *who,
 			struct campaign_event *ev)
 {
-	int r = rollback_begin(ctl, c, m->renewal_id, who);
+	int r = is_followed(ctl, m) ? E_CAMPAIGN_FOLLOWED : rollback_begin(ctl, c, m->renewal_id, who);
 	m->state = r == 0 ? MEMBER_GOING_BACK : MEMBER_KEPT;
 	m->code = r;
 	m->changed_at = clock_now();
@@ -133,40 +146,67 @@ static void member_back(struct controller *ctl, struct commit *c, struct campaig
 		campaigns_watch(ctl, m);
 }
 
-/* The next ones by position, whatever became of them. */
-static void go_back(struct controller *ctl, struct entry *e, uint32_t max)
+/* Whoever only waited for an order that is not ours waits no more: it goes on without us. One that failed says so already; its later success
+ * would not be ours either. */
+static void member_let_go(struct controller *ctl, struct commit *c, struct entry *e, struct campaign_member *m)
 {
-	struct campaign_member *rows = calloc(max, sizeof(*rows));
-	struct campaign_event   ev = {.kind = CAMPAIGN_EV_BACK, .from = MEMBER_DONE, .reached = e->c.back_last};
-	struct campaign_step    step;
-	struct caller           who;
-	size_t                  n = 0;
-	if (rows == NULL)
-		abort();
+	struct campaign_event ev = {.kind = CAMPAIGN_EV_MOVED, .from = MEMBER_FOLLOWING, .to = MEMBER_KEPT};
+	struct campaign_step  step;
+	char                  cause[CAUSE_SIZE];
+	bool                  waits = m->state == MEMBER_FOLLOWING;
+	if (m->code == E_CAMPAIGN_FOLLOWED || (waits && campaigns_step(e, &ev, &step) < 0))
+		return;
+	campaigns_unwatch(ctl, m);
+	(void)snprintf(cause, sizeof(cause), "%s%s%.80s", err_what(E_CAMPAIGN_FOLLOWED), m->cause[0] != '\0' ? "; it failed: " : "", m->cause);
+	text_cut(m->cause, sizeof(m->cause), cause);
+	m->state = waits ? MEMBER_KEPT : m->state;
+	m->code = E_CAMPAIGN_FOLLOWED;
+	m->changed_at = clock_now();
+	store_put_member(commit_change(c), m);
+	if (waits)
+		campaigns_take_step(c, e, &step, true, NULL);
+}
+
+/* The next ones by position, whatever became of them. */
+static void take_back(struct controller *ctl, struct entry *e, struct campaign_member *rows, size_t n, struct campaign_event *ev)
+{
+	struct campaign_step step;
+	struct caller        who;
 	campaign_caller(&e->c, &who);
 	text_cut(who.reason, sizeof(who.reason), e->c.cause);
-	int r = view_members(ctl->view, e->c.campaign_id, e->c.back_at, rows, max, &n);
-	if (r < 0) {
-		e->lost = true;
-		free(rows);
-		return;
-	}
 	for (size_t i = 0; i < n; i++) /* in changes of their own */
-		if (rows[i].position <= e->c.back_last && !id_is_none(rows[i].renewal_id) &&
-		    (rows[i].state == MEMBER_FAILED || rows[i].state == MEMBER_ORDERED || rows[i].state == MEMBER_FOLLOWING))
+		if (may_come_to_its_end(&rows[i]) && !id_is_none(rows[i].renewal_id) && !is_followed(ctl, &rows[i]))
 			end_order(ctl, &rows[i], &who);
 	struct commit *c = commit_new(ctl);
-	for (size_t i = 0; i < n && rows[i].position <= e->c.back_last; i++)
+	for (size_t i = 0; i < n; i++)
 		if (rows[i].state == MEMBER_DONE)
-			member_back(ctl, c, &rows[i], &who, &ev);
-	if (n == max && rows[n - 1].position < e->c.back_last)
-		ev.reached = rows[n - 1].position;
-	free(rows);
-	if (campaigns_step(e, &ev, &step) < 0)
+			member_back(ctl, c, &rows[i], &who, ev);
+		else if (may_come_to_its_end(&rows[i]) && is_followed(ctl, &rows[i]))
+			member_let_go(ctl, c, e, &rows[i]);
+	if (campaigns_step(e, ev, &step) < 0)
 		step = (struct campaign_step){.next = e->c};
 	campaigns_take_step(c, e, &step, true, NULL);
 	commit_fault_points(c, "controller.campaign_back", "controller.campaign_back_stored");
 	commit_now(c, NULL, NULL);
+}
+
+static void go_back(struct controller *ctl, struct entry *e, uint32_t max)
+{
+	struct campaign_member *rows = calloc(max, sizeof(*rows));
+	struct campaign_event   ev = {.kind = CAMPAIGN_EV_BACK, .from = MEMBER_DONE, .reached = e->c.back_last};
+	size_t                  n = 0;
+	if (rows == NULL)
+		abort();
+	if (view_members(ctl->view, e->c.campaign_id, e->c.back_at, rows, max, &n) < 0) {
+		e->lost = true;
+	} else {
+		if (n == max && rows[n - 1].position < e->c.back_last)
+			ev.reached = rows[n - 1].position;
+		while (n > 0 && rows[n - 1].position > e->c.back_last)
+			n--;
+		take_back(ctl, e, rows, n, &ev);
+	}
+	free(rows);
 }
 
 /* Goes on as far as the core says, until something is on its way to the store that must be there first. */

@@ -45,15 +45,17 @@ json_t *json_emergency(const struct campaign *c, int64_t now)
 	return o;
 }
 
-/* Before it has begun there is a while, and no time yet. */
+/* The while that was asked for, also when it has begun: revoke_by says until when. */
 json_t *json_revoke_old(const struct campaign *c)
 {
-	char duration[TIME_TEXT_SIZE];
-	bool after = c->revoke_old == REVOKE_OLD_AFTER && c->started_at == 0;
-	return after ? json_sprintf("after:%s", duration_text(c->revoke_by_at - c->created_at, duration)) : json_string(revoke_old_name(c->revoke_old));
+	char    duration[TIME_TEXT_SIZE];
+	int64_t from = c->started_at != 0 ? c->started_at : c->created_at; /* revoke_by_at moves with the begin */
+	if (c->revoke_old != REVOKE_OLD_AFTER || c->revoke_by_at <= from)
+		return json_string(revoke_old_name(c->revoke_old));
+	return json_sprintf("after:%s", duration_text(c->revoke_by_at - from, duration));
 }
 
-static void set_incident(json_t *o, const struct campaign *c)
+void json_incident(json_t *o, const struct campaign *c)
 {
 	json_object_set_new(o, "incident_id", json_string(c->incident_id));
 	json_object_set_new(o, "incident_type", json_string(incident_type_name(c->incident)));
@@ -94,7 +96,7 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "confirmation", json_string(confirmation_name(c->confirmation)));
 	json_object_set_new(o, "cause", json_string(c->cause));
 	if (c->kind == CAMPAIGN_EMERGENCY)
-		set_incident(o, c);
+		json_incident(o, c);
 	json_object_set_new(o, "duration_minutes", json_real(campaign_minutes(c, now)));
 	json_object_set_new(o, "created_at", json_time(c->created_at));
 	json_object_set_new(o, "started_at", json_time(c->started_at));
@@ -212,6 +214,7 @@ static void set_rows(struct controller *ctl, json_t *o, const struct campaign_pl
 static void set_warnings(json_t *o, const struct campaign_plan *p)
 {
 	json_t *warnings = json_array();
+	char    before[ID_TEXT_SIZE];
 	if (p->signs_code && p->request.incident == INCIDENT_KEY_COMPROMISE)
 		json_array_append_new(
 			warnings,
@@ -222,6 +225,9 @@ static void set_warnings(json_t *o, const struct campaign_plan *p)
 			warnings,
 			json_string("the hosts are banned and their certificates revoked at once; a new key on a captured host "
 				    "would only give the intruder a valid certificate, so renewals wait for the new host"));
+	if (p->before_runs)
+		json_array_append_new(warnings, json_sprintf("campaign %s means the same and is not over: `vccctl campaign show %s`",
+							     id_text(p->before, before), before));
 	json_object_set_new(o, "warnings", warnings);
 }
 

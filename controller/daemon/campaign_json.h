@@ -11,6 +11,7 @@ double  campaign_minutes(const struct campaign *c, int64_t now); /* from its sta
 json_t *json_campaign(const struct campaign *c, int64_t now);
 json_t *json_member(const struct campaign_member *m);
 json_t *json_revoke_old(const struct campaign *c);
+void    json_incident(json_t *o, const struct campaign *c); /* adds what is of an emergency alone */
 json_t *json_failure(const char *cert_id, int code, const char *cause); /* {cert_id, error, code} */
 /* The figures of an emergency, as its call answers them; without failures[]. */
 json_t *json_emergency(const struct campaign *c, int64_t now);

@@ -10,6 +10,7 @@
 #include "controller/daemon/answer.h"
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_once.h"
 #include "controller/daemon/campaign_recent.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
@@ -59,6 +60,7 @@ static void fill(struct controller *ctl, const struct campaign_plan *p, const st
 		.state = consent == CONSENT_BEFORE ? CAMPAIGN_AWAITING_APPROVAL : CAMPAIGN_PROCESSING,
 		.trigger = q->trigger,
 		.plan_hash = p->hash,
+		.content_hash = p->content_hash,
 		.incident = q->incident,
 		.fresh_keys = q->fresh_keys,
 		.peer_proof = q->peer_proof,
@@ -110,6 +112,7 @@ static void add_members(struct commit *c, const struct campaign *g, const struct
 static void on_created(struct controller *ctl, void *ctx, int code, const struct store_result *result)
 {
 	struct answer *a = ctx;
+	campaign_once_end(ctl, a->result.campaign.campaign_id); /* the store has it, or nobody will */
 	if (code == 0 && !ctl->stopping)
 		campaigns_adopt(ctl, &a->result.campaign);
 	if (code < 0)
@@ -122,9 +125,14 @@ void campaigns_create(struct controller *ctl, const struct campaign_plan *plan, 
 {
 	struct answer   *a = answer_new(done, ctx);
 	struct campaign *g = &a->result.campaign;
-	struct commit   *c = commit_new(ctl);
+	if ((a->result.code = campaign_once_check(ctl, plan, &a->result.why)) < 0) {
+		answer_now(a);
+		return;
+	}
+	struct commit *c = commit_new(ctl);
 	fill(ctl, plan, who, g);
 	campaigns_recent_add(ctl, g);
+	campaign_once_begin(ctl, g);
 	store_put_campaign(commit_change(c), g);
 	add_members(c, g, plan);
 	if (g->kind == CAMPAIGN_CA)

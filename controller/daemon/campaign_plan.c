@@ -7,6 +7,7 @@
 
 #include "controller/core/campaign_flow.h"
 #include "controller/daemon/campaign_empty.h"
+#include "controller/daemon/campaign_once.h"
 #include "controller/daemon/campaign_waves.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -371,8 +372,8 @@ static void sum_up(struct campaign_plan *p)
 	p->limit = campaign_flow_limit(p->certificates, p->share);
 }
 
-/* Everything that says what will be done, and to what. */
-static int make_hash(struct campaign_plan *p)
+/* Of everything that says what will be done, and to what. */
+static int make_content_hash(struct campaign_plan *p)
 {
 	const struct campaign_request *q = &p->request;
 	struct buf                     text = BUF_MAX(TEXT_MAX);
@@ -387,7 +388,7 @@ static int make_hash(struct campaign_plan *p)
 			    p->rows[i].wave, p->rows[i].agent, p->rows[i].targets, p->rows[i].service, p->rows[i].template_id);
 	int r = buf_error(&text);
 	if (r == 0)
-		digest_sha256(buf_span(&text), &p->hash);
+		digest_sha256(buf_span(&text), &p->content_hash);
 	buf_free(&text);
 	return r;
 }
@@ -400,8 +401,10 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 	if (w != NULL) {
 		w->p = p;
 		w->view = view;
-		p->code = select_all(w);
+		p->code = campaign_once_applied(p, view);
 	}
+	if (p->code == 0)
+		p->code = select_all(w);
 	if (p->code == 0 && p->request.incident == INCIDENT_HOST_COMPROMISE)
 		p->code = add_whole_hosts(w);
 	free(w);
@@ -422,7 +425,9 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 	if (p->code == 0)
 		p->code = plan_outlook_make(p, view);
 	if (p->code == 0)
-		p->code = make_hash(p);
+		p->code = make_content_hash(p);
+	if (p->code == 0)
+		p->code = campaign_once_hash(p, view);
 	if (p->code == 0 && p->signs_code && p->request.incident == INCIDENT_KEY_COMPROMISE && p->request.invalidity_at == 0)
 		p->code = refuse(&p->why, E_CAMPAIGN_INVALIDITY, "invalidity_date", "the selection holds a code-signing key");
 	if (p->code == 0 && p->request.as_planned && !hash_equal(p->request.plan_hash, p->hash))

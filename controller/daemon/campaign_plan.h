@@ -66,7 +66,10 @@ struct campaign_plan {
 	bool            signs_code;
 	uint64_t        certificates; /* of the whole installation */
 	uint32_t        limit;        /* more than this needs a second person */
-	struct hash     hash;
+	struct hash     content_hash; /* of what it says */
+	struct hash     hash;         /* of that, and of the campaign that the same became before */
+	struct id       before;       /* that one; none = there was none */
+	bool            before_runs;  /* and it is not over */
 	char            services[CAMPAIGN_TEXT_SIZE]; /* as in struct campaign */
 	char            waves[WAVES_TEXT_SIZE];       /* likewise */
 	struct plan_outlook outlook;

@@ -19,9 +19,13 @@ static int add_wave(struct campaign_request *q, const char *text, struct refusal
 	if (q->n_waves == N_ELEMENTS(q->waves))
 		return refuse(why, E_CAMPAIGN_WAVES, "waves", "at most %zu with the canary", N_ELEMENTS(q->waves));
 	int r = wave_parse(text, &q->waves[q->n_waves], why);
-	if (r == 0)
-		q->n_waves++;
-	return r;
+	if (r < 0)
+		return r;
+	if (q->n_waves > 0 && wave_takes_all(&q->waves[q->n_waves - 1]))
+		return refuse(why, E_CAMPAIGN_WAVES, text, "it comes after `%s`, which leaves nothing for it",
+			      q->waves[q->n_waves - 1].amount == WAVE_REST ? "rest" : "100%");
+	q->n_waves++;
+	return 0;
 }
 
 static int read_waves(struct api_call *call, struct campaign_request *q)
@@ -39,8 +43,12 @@ static int read_waves(struct api_call *call, struct campaign_request *q)
 		return refuse(&call->why, E_API_BODY, "waves", "must be a list of texts like \"10%%\"");
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
-		r = text != NULL ? add_wave(q, text, &call->why)
-				 : refuse(&call->why, E_API_BODY, "waves", "entry %zu is no text", i + 1);
+		if (text == NULL)
+			r = refuse(&call->why, E_API_BODY, "waves", "entry %zu is no text", i + 1);
+		else if (text[0] == '\0')
+			r = refuse(&call->why, E_CAMPAIGN_WAVES, "waves", "entry %zu of %zu is empty", i + 1, json_array_size(list));
+		else
+			r = add_wave(q, text, &call->why);
 	}
 	return r;
 }
@@ -61,9 +69,9 @@ static int read_limits(struct api_call *call, struct campaign_request *q)
 	}
 	if (r == 0 && count != NULL && !json_is_null(count)) {
 		value = json_is_integer(count) ? (int64_t)json_integer_value(count) : -1;
-		if (value < 0 || value > CAMPAIGN_MEMBERS_MAX)
-			return refuse(&call->why, E_API_BODY, "halt_count", "must be a number from 0 to %d",
-				      CAMPAIGN_MEMBERS_MAX);
+		if (value < 1 || value > CAMPAIGN_MEMBERS_MAX) /* 0 failures would halt what has not begun */
+			return refuse(&call->why, E_API_BODY, "halt_count",
+				      "must be a number from 1 to %d; where any number may fail it is left out", CAMPAIGN_MEMBERS_MAX);
 		q->halt_count = (uint32_t)value;
 	}
 	return r == 0 ? api_field_bool(call, "rollback_on_halt", false, &q->rollback_on_halt) : r;
@@ -179,12 +187,17 @@ static json_t *json_wave(uint32_t wave, bool canary, uint32_t total)
 	return o;
 }
 
-json_t *json_plan_waves(const struct campaign_plan *p)
+json_t *json_waves(const char *waves, bool canary)
 {
 	json_t *list = json_array();
-	for (uint32_t w = 1; w <= waves_count(p->waves); w++)
-		json_array_append_new(list, json_wave(w, p->request.canary, waves_size(p->waves, w)));
+	for (uint32_t w = 1; w <= waves_count(waves); w++)
+		json_array_append_new(list, json_wave(w, canary, waves_size(waves, w)));
 	return list;
+}
+
+json_t *json_plan_waves(const struct campaign_plan *p)
+{
+	return json_waves(p->waves, p->request.canary);
 }
 
 static const char *wave_status(const struct campaign *c, uint32_t wave)

@@ -19,6 +19,7 @@ void campaign_waves_hash(const struct campaign_request *q, struct buf *to);
 void campaign_waves_fill(const struct campaign_plan *p, const struct controller *ctl, struct campaign *c);
 
 /* [{wave, canary, total}]. */
+json_t *json_waves(const char *waves, bool canary); /* as they were planned */
 json_t *json_plan_waves(const struct campaign_plan *p);
 /* With what became of each; on a worker. */
 json_t *json_campaign_waves(const struct campaign *c, struct store_view *view);

@@ -12,6 +12,7 @@
 #include "controller/daemon/approvals.h"
 #include "controller/daemon/campaign_drive.h"
 #include "controller/daemon/campaign_make.h"
+#include "controller/daemon/campaign_once.h"
 #include "controller/daemon/campaign_send.h"
 #include "controller/daemon/drills.h"
 #include "controller/core/waves.h"
@@ -37,7 +38,7 @@ int campaigns_open(struct campaigns **ret)
 
 /* ---- the tables ------------------------------------------------------------------------------------------------- */
 
-static struct entry *find(const struct controller *ctl, struct id campaign_id)
+struct entry *campaigns_entry(const struct controller *ctl, struct id campaign_id)
 {
 	struct entry *e = NULL;
 	HASH_FIND(hh, ctl->campaigns->open, &campaign_id, sizeof(campaign_id), e);
@@ -76,7 +77,14 @@ void campaigns_watch(struct controller *ctl, const struct campaign_member *m)
 	text_cut(w->agent, sizeof(w->agent), orders_find(ctl, m->renewal_id, &o) == 0 ? o.agent : m->agent);
 }
 
-static void watches_end(struct controller *ctl, struct id campaign_id)
+void campaigns_unwatch(struct controller *ctl, const struct campaign_member *m)
+{
+	struct watch *w = watch_find(ctl, m->campaign_id, m->renewal_id);
+	if (w != NULL)
+		watch_end(ctl, w);
+}
+
+void campaigns_watches_end(struct controller *ctl, struct id campaign_id)
 {
 	struct watch *w, *tmp;
 	HASH_ITER (hh, ctl->campaigns->watches, w, tmp)
@@ -84,7 +92,7 @@ static void watches_end(struct controller *ctl, struct id campaign_id)
 			watch_end(ctl, w);
 }
 
-static struct entry *entry_add(struct controller *ctl, const struct campaign *c)
+struct entry *campaigns_entry_add(struct controller *ctl, const struct campaign *c)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 	if (e == NULL)
@@ -119,6 +127,7 @@ void campaigns_free(struct campaigns *all)
 		HASH_DEL(all->watches, w);
 		free(w);
 	}
+	campaign_once_free(all);
 	free(all);
 }
 
@@ -129,7 +138,7 @@ static bool is_over(const struct campaign *c)
 
 int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaign *ret)
 {
-	const struct entry *e = find(ctl, campaign_id);
+	const struct entry *e = campaigns_entry(ctl, campaign_id);
 	if (e == NULL)
 		return view_campaign(ctl->view, campaign_id, ret);
 	*ret = e->c;
@@ -138,7 +147,7 @@ int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaig
 
 uint32_t campaigns_away(struct controller *ctl, struct id campaign_id)
 {
-	const struct entry *e = find(ctl, campaign_id);
+	const struct entry *e = campaigns_entry(ctl, campaign_id);
 	return e == NULL ? 0 : e->away < campaign_flow_open(&e->c) ? e->away : campaign_flow_open(&e->c);
 }
 
@@ -160,7 +169,7 @@ static void tell_waiters(struct entry *e, int64_t now)
 
 void campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until_at, campaign_wait_fn *done, void *ctx)
 {
-	struct entry   *e = find(ctl, campaign_id);
+	struct entry   *e = campaigns_entry(ctl, campaign_id);
 	struct campaign c = {.state = CAMPAIGN_CANCELLED};
 	if (e == NULL) {
 		(void)!view_campaign(ctl->view, campaign_id, &c);
@@ -177,21 +186,20 @@ void campaigns_wait(struct controller *ctl, struct id campaign_id, int64_t until
 
 /* ---- after the commit ------------------------------------------------------------------------------------------- */
 
-static int  reload(struct controller *ctl, struct entry *e);
-
 static void forget_if_over(struct controller *ctl, struct entry *e)
 {
 	if (e == NULL || e->pending > 0 || e->lost || !is_over(&e->c) || e->waiters != NULL)
 		return;
-	watches_end(ctl, e->c.campaign_id);
+	campaigns_watches_end(ctl, e->c.campaign_id);
 	HASH_DEL(ctl->campaigns->open, e);
 	free(e);
 }
 
 static void settle(struct controller *ctl, struct entry *e)
 {
-	if (e->lost && e->pending == 0 && reload(ctl, e) < 0)
+	if (e->lost && e->pending == 0 && campaigns_reload(ctl, e) < 0)
 		return; /* the next tick tries again */
+	campaign_drill_gives_way(ctl, e);
 	campaign_drive(ctl, e);
 	tell_waiters(e, clock_now());
 	if (e->c.kind == CAMPAIGN_DRILL && e->pending == 0 && !e->lost && is_over(&e->c))
@@ -208,7 +216,7 @@ static void on_change(struct controller *ctl, const void *value, bool stored)
 {
 	struct change_note n;
 	memcpy(&n, value, sizeof(n));
-	struct entry *e = find(ctl, n.campaign_id);
+	struct entry *e = campaigns_entry(ctl, n.campaign_id);
 	if (e == NULL)
 		return;
 	e->pending--;
@@ -300,14 +308,14 @@ void campaigns_order_moved(struct controller *ctl, struct commit *c, const struc
 
 void campaigns_adopt(struct controller *ctl, const struct campaign *c)
 {
-	settle(ctl, entry_add(ctl, c));
+	settle(ctl, campaigns_entry_add(ctl, c));
 }
 
 /* ---- members that come while it runs ---------------------------------------------------------------------------- */
 
 int campaigns_join(struct controller *ctl, struct commit *c, struct id campaign_id, struct campaign_member *rows, size_t n)
 {
-	struct entry         *e = find(ctl, campaign_id);
+	struct entry         *e = campaigns_entry(ctl, campaign_id);
 	struct campaign_event ev = {.kind = CAMPAIGN_EV_JOINED};
 	struct campaign_step  step;
 	if (e != NULL && e->lost)
@@ -328,7 +336,7 @@ int campaigns_join(struct controller *ctl, struct commit *c, struct id campaign_
 
 void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaign_id)
 {
-	struct entry         *e = find(ctl, campaign_id);
+	struct entry         *e = campaigns_entry(ctl, campaign_id);
 	struct campaign_event ev = {.kind = CAMPAIGN_EV_WHOLE};
 	struct campaign_step  step;
 	if (e != NULL && e->c.collecting && campaigns_step(e, &ev, &step) == 0)
@@ -353,18 +361,6 @@ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct ca
 		if (campaigns_step(old[i], &ev, &step) == 0)
 			campaigns_take_step(c, old[i], &step, false, who);
 	return 0;
-}
-
-void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct caller *who)
-{
-	struct entry         *e, *tmp;
-	struct campaign_event ev = {.kind = CAMPAIGN_EV_CANCEL, .cause = "an emergency took its place"};
-	struct campaign_step  step;
-	HASH_ITER (hh, ctl->campaigns->open, e, tmp) {
-		bool runs = e->c.state == CAMPAIGN_PROCESSING || e->c.state == CAMPAIGN_HALTED;
-		if (e->c.kind == CAMPAIGN_DRILL && runs && !e->lost && campaigns_step(e, &ev, &step) == 0)
-			campaigns_take_step(c, e, &step, false, who);
-	}
 }
 
 /* ---- persons ---------------------------------------------------------------------------------------------------- */
@@ -398,34 +394,23 @@ static const char *not_now(const struct campaign *c, enum campaign_event_kind ki
 	return ret;
 }
 
-/* It has ended, and so has the time in which hosts may go back: to open it again would only spoil what it says. */
-static bool is_past_grace(const struct controller *ctl, const struct campaign *c)
-{
-	int64_t now = clock_now();
-	int64_t grace = ctl->conf->grace_ms > ctl->conf->grace_unproved_ms ? ctl->conf->grace_ms : ctl->conf->grace_unproved_ms;
-	bool    at_proof = c->revoke_old == REVOKE_OLD_PROVED || c->revoke_old == REVOKE_OLD_NOW;
-	bool    revoked = at_proof || (c->revoke_old == REVOKE_OLD_AFTER && c->revoke_by_at <= now);
-	return c->completed_at != 0 && ((c->kind == CAMPAIGN_EMERGENCY && revoked) || c->completed_at + grace <= now);
-}
-
 void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
 		     const struct caller *who, api_done_fn *done, void *ctx)
 {
 	struct answer        *a = answer_new(done, ctx);
-	struct entry         *e = find(ctl, campaign_id);
-	struct campaign_event ev = {.kind = kind};
+	struct entry         *e = campaigns_entry(ctl, campaign_id);
+	int64_t               grace_ms = ctl->conf->grace_ms, unproved_ms = ctl->conf->grace_unproved_ms;
+	struct campaign_event ev = {.kind = kind, .grace_ms = grace_ms > unproved_ms ? grace_ms : unproved_ms};
 	struct campaign_step  step;
 	char                  id[ID_TEXT_SIZE];
 	int                   r = e != NULL ? 0 : view_campaign(ctl->view, campaign_id, &a->result.campaign);
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
 	if (r == 0 && e == NULL && kind == CAMPAIGN_EV_ROLLBACK) /* it is closed: what is asked for opens it again */
-		e = entry_add(ctl, &a->result.campaign);
+		e = campaigns_entry_add(ctl, &a->result.campaign);
 	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
 		r = span_of(&e->c, wave, &ev);
 	if (r == 0)
 		r = e != NULL && !e->lost ? campaigns_step(e, &ev, &step) : e != NULL ? E_API_UNAVAILABLE : E_CAMPAIGN_STATE;
-	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK && is_past_grace(ctl, &e->c))
-		r = E_ROLLBACK_GRACE;
 	if (r < 0) {
 		char        cause[CAUSE_SIZE];
 		bool        state = r == E_CAMPAIGN_STATE;
@@ -447,7 +432,7 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve, const char *cause,
 		      const struct caller *who)
 {
-	struct entry         *e = find(ctl, campaign_id);
+	struct entry         *e = campaigns_entry(ctl, campaign_id);
 	struct campaign_event ev = {.kind = approve ? CAMPAIGN_EV_APPROVED : CAMPAIGN_EV_REJECTED};
 	struct campaign_step  step;
 	text_cut(ev.cause, sizeof(ev.cause), cause);
@@ -461,84 +446,8 @@ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campai
 	return 0;
 }
 
-/* ---- start, time ------------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------------------------- */
 
-static int watch_members(struct controller *ctl, struct entry *e, enum member_state state)
-{
-	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
-	uint64_t                after = 0;
-	size_t                  n = PAGE;
-	int                     r = rows != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == PAGE && (r = view_members_in(ctl->view, e->c.campaign_id, state, after, rows, PAGE, &n)) == 0)
-		for (size_t i = 0; i < n; i++) {
-			after = rows[i].position;
-			if (!id_is_none(rows[i].renewal_id))
-				campaigns_watch(ctl, &rows[i]);
-		}
-	free(rows);
-	return r;
-}
-
-static int recount(struct controller *ctl, struct campaign *c)
-{
-	for (size_t i = 0; i < MEMBER_STATE_COUNT; i++) {
-		uint64_t n = 0;
-		int      r = view_members_count(ctl->view, c->campaign_id, (enum member_state)i, &n);
-		if (r < 0)
-			return r;
-		*campaign_flow_counter(c, (enum member_state)i) = (uint32_t)n;
-	}
-	return 0;
-}
-
-/* The stored state, with counts made of the members' states. */
-static int reload(struct controller *ctl, struct entry *e)
-{
-	struct campaign c;
-	int             r = view_campaign(ctl->view, e->c.campaign_id, &c);
-	if (r == 0)
-		r = recount(ctl, &c);
-	if (r < 0)
-		return r;
-	e->c = c;
-	watches_end(ctl, c.campaign_id);
-	r = watch_members(ctl, e, MEMBER_ORDERED);
-	if (r == 0)
-		r = watch_members(ctl, e, MEMBER_FOLLOWING);
-	if (r == 0)
-		r = watch_members(ctl, e, MEMBER_GOING_BACK);
-	if (r == 0)
-		r = watch_members(ctl, e, MEMBER_FAILED); /* a later attempt may still succeed */
-	e->lost = r < 0;
-	return r;
-}
-
-static int load_some(struct controller *ctl, bool unconfirmed)
-{
-	struct campaign *rows = calloc(PAGE, sizeof(*rows));
-	struct id        after = {{0}};
-	size_t           n = PAGE;
-	int              r = rows != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == PAGE) {
-		r = unconfirmed ? view_campaigns_unconfirmed(ctl->view, after, rows, PAGE, &n)
-				: view_campaigns_open(ctl->view, after, rows, PAGE, &n);
-		for (size_t i = 0; r == 0 && i < n; i++) {
-			after = rows[i].campaign_id;
-			if (find(ctl, after) == NULL)
-				r = reload(ctl, entry_add(ctl, &rows[i]));
-		}
-	}
-	free(rows);
-	return r;
-}
-
-int campaigns_load(struct controller *ctl)
-{
-	int r = load_some(ctl, false);
-	return r == 0 ? load_some(ctl, true) : r;
-}
-
-/* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
 void campaigns_renamed(struct controller *ctl, const char *from, const char *to)
 {
 	struct watch *w, *tmp;
@@ -553,6 +462,7 @@ static bool is_away_for(struct controller *ctl, const char *agent, int64_t now, 
 	return !fleet_connected(ctl, agent) && now - (seen_at > ctl->started_at ? seen_at : ctl->started_at) > ms;
 }
 
+/* Long enough for a host that only comes back from a restart of ours, or of its gateway. */
 static bool is_away(struct controller *ctl, const char *agent, int64_t now)
 {
 	return is_away_for(ctl, agent, now, CAMPAIGN_AWAY_MS);
@@ -571,7 +481,7 @@ static void count_away(struct controller *ctl, int64_t now)
 			continue;
 		bool away = is_away(ctl, w->agent, now) ||
 			    (orders_find(ctl, w->key.renewal_id, &o) == 0 && o.phase == ORDER_AWAITING_APPROVAL);
-		if (away && (e = find(ctl, w->key.campaign_id)) != NULL)
+		if (away && (e = campaigns_entry(ctl, w->key.campaign_id)) != NULL)
 			e->away++;
 	}
 }

@@ -28,7 +28,8 @@ void campaigns_whole(struct controller *ctl, struct commit *c, struct id campaig
  * nothing was added then. */
 _must_check_ int campaigns_give_way(struct controller *ctl, struct commit *c, const struct campaign *next, const struct caller *who);
 
-/* An emergency begins: every drill that runs is ended with it. What was sent of it gives way to the orders that come. */
+/* An emergency begins: every drill that runs is ended with it, one that cannot be read now as soon as it can. What was sent of it gives way to
+ * the orders that come. */
 void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct caller *who);
 
 /* A person's word: HALT, RESUME, CANCEL or ROLLBACK (of one wave, 0 = of all that was touched). E_NOT_FOUND, E_CAMPAIGN_STATE.

@@ -57,13 +57,13 @@ TABLE(renew_body, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: 
       {"peer_proof", API_BOOL, API_NULL, NULL, NULL, "completed only when the relying parties have seen the new certificate and trust it"}
 TABLE(bulk_body, {"service_pattern", API_TEXT, API_NULL, NULL, NULL, "default: *.DOMAIN"}, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"}, {"trigger", API_TEXT, API_NULL, NULL, API_TRIGGERS, "default: manual"},
-      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown, and once"});
 TABLE(drill_body, {"selector", API_OBJECT, API_NEEDED, NULL, NULL, "exactly one of all, service, template, agent, pattern, ids"},
       {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
-      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+      {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown, and once"});
 TABLE(rollback_body, {"wave", API_INTEGER, API_NULL, NULL, NULL, "default: all that was touched"});
 TABLE(renew_all_body, {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"},
-      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"});
+      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown, and once"});
 TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or selector"},
       {"selector", API_ANY, 0, NULL, NULL, "one of all, service, template, agent, pattern, ids"},
       {"cert_type_filter", API_TEXT, API_NULL, NULL, NULL, NULL}, {"incident_id", API_TEXT, API_NEEDED, NULL, NULL, NULL},
@@ -71,7 +71,7 @@ TABLE(emergency_body, {"certificate_ids", API_TEXTS, 0, NULL, NULL, "this or sel
       {"fresh_keys", API_BOOL, API_NULL, NULL, NULL, NULL}, {"revoke_old", API_TEXT, API_NULL, NULL, NULL, "proved, now, after:DURATION"},
       {"invalidity_date", API_TIME, API_NULL, NULL, NULL, "since when the keys are not to be trusted"},
       {"issuer_id", API_TEXT, API_NULL, NULL, NULL, "the CA of ca_compromise, instead of a selection: it gives way at once, when a second person agrees"},
-      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
+      WAVES, {"plan_hash", API_HASH, API_NULL, NULL, NULL, "only as it was shown, and once"}, {"dry_run", API_BOOL, API_NULL, NULL, NULL, "show the plan"});
 /* Those of the answer that are written by the store alone are taken and not looked at. */
 TABLE(template_body, {"template_id", API_TEXT, API_NEEDED, NULL, NULL, "that of the path"}, {"version", API_ANY, 0, NULL, NULL, "not looked at"},
       {"name", API_TEXT, 0, NULL, NULL, NULL}, {"description", API_TEXT, 0, NULL, NULL, NULL},
@@ -162,7 +162,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/tokens", API_201 | API_202, SHAPE_ONE, &object_token_made, &object_waiting, NULL, NULL, token_body},
 	{"POST", "/api/v1/tokens/{token_id}/revoke", API_200, SHAPE_ONE, &object_token, NULL, NULL, NULL, no_fields},
 	{"GET", "/api/v1/approvals", API_200, SHAPE_PAGE, &object_approval_seen, NULL, NULL, approval_args, NULL},
-	{"GET", "/api/v1/approvals/{approval_id}", API_200, SHAPE_ONE, &object_approval_seen, NULL, NULL, NULL, NULL},
+	{"GET", "/api/v1/approvals/{approval_id}", API_200, SHAPE_ONE, &object_approval_shown, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/approvals/{approval_id}/approve", API_200, SHAPE_ONE, &object_approval_decided, NULL, NULL, NULL, decision_body},
 	{"POST", "/api/v1/approvals/{approval_id}/reject", API_200, SHAPE_ONE, &object_approval_decided, NULL, NULL, NULL, decision_body},
 

@@ -102,7 +102,7 @@ json_t *openapi_json(void);
 
 /* contract_objects.c: the kinds of objects */
 extern const struct api_object object_health, object_state, object_whoami, object_principal, object_token, object_token_made,
-	object_approval, object_approval_seen, object_approval_decided, object_waiting, object_agent, object_agent_seen,
+	object_approval, object_approval_seen, object_approval_shown, object_approval_decided, object_waiting, object_agent, object_agent_seen,
 	object_agent_shown, object_listener, object_invite, object_invite_made, object_invites_made, object_invite_wanted, object_target, object_certificate,
 	object_certificate_shown, object_certificate_changed, object_peers_asked, object_issuance, object_crl, object_ocsp, object_ca, object_ca_shown,
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,

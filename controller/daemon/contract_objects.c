@@ -62,6 +62,16 @@ OBJECT(approval, "Approval", NULL, F("approval_id", API_ID, 0), F("kind", API_TE
 
 OBJECT(approval_seen, "ApprovalSeen", &object_approval, F("you_may_decide", API_BOOL, 0));
 
+PART(wave_planned, "WavePlanned", NULL, F("wave", API_INTEGER, 0), F("canary", API_BOOL, 0), F("total", API_INTEGER, 0));
+
+PART(approval_campaign, "ApprovalCampaign", NULL, F("status", API_TEXT, 0), F("total_certificates", API_INTEGER, 0), F("renewed", API_INTEGER, 0),
+     F("hosts", API_INTEGER, 0), OBJ("blast_radius", 0, NULL), F("batch", API_INTEGER, 0), LIST("waves", &object_wave_planned),
+     F("halt_share_percent", API_NUMBER, 0), F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("peer_proof", API_BOOL, 0),
+     F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
+     F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL), F("invalidity_date", API_TIME, API_MAYBE | API_NULL));
+
+OBJECT(approval_shown, "ApprovalShown", &object_approval_seen, OBJ("campaign", API_MAYBE, &object_approval_campaign));
+
 OBJECT(approval_decided, "ApprovalDecided", &object_approval_seen, F("token", API_TEXT, API_MAYBE), F("token_id", API_ID, API_MAYBE),
        F("campaign_id", API_ID, API_MAYBE));
 
@@ -348,8 +358,6 @@ OBJECT(member, "CampaignMember", NULL, F("position", API_INTEGER, 0), F("cert_id
        F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("changed_at", API_TIME, API_NULL),
        F("waits_for", API_TEXT, API_MAYBE), F("next_at", API_TIME, API_MAYBE | API_NULL));
 
-PART(wave_planned, "WavePlanned", NULL, F("wave", API_INTEGER, 0), F("canary", API_BOOL, 0), F("total", API_INTEGER, 0));
-
 PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,over,dropped"), F("waiting", API_INTEGER, 0),
      F("in_progress", API_INTEGER, 0), F("done", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("skipped", API_INTEGER, 0),
      F("rolled_back", API_INTEGER, 0), F("kept", API_INTEGER, 0));
@@ -357,8 +365,12 @@ PART(wave, "Wave", &object_wave_planned, ONE_OF("status", 0, "waiting,released,o
 PART(figures, "CampaignFigures", NULL, F("order_seconds_p50", API_NUMBER, API_NULL), F("order_seconds_p99", API_NUMBER, API_NULL),
      F("certificates_per_second", API_NUMBER, API_NULL), F("seconds_left", API_NUMBER, API_NULL));
 
+PART(open_member, "OpenMember", NULL, F("cert_id", API_TEXT, 0), F("service", API_TEXT, 0), F("agent", API_TEXT, 0), F("state", API_TEXT, 0),
+     F("renewal_id", API_ID, API_NULL), F("since", API_TIME, 0), F("seconds", API_NUMBER, 0), F("waits_for", API_TEXT, API_MAYBE), F("next_at", API_TIME, API_MAYBE | API_NULL));
+
 /* The lists are left out with members=no. */
-OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_wave), OBJ("figures", 0, &object_figures), F("affected_certificates", API_TEXTS, API_MAYBE),
+OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_wave), OBJ("figures", 0, &object_figures), LIST("slowest", &object_open_member),
+       F("affected_certificates", API_TEXTS, API_MAYBE),
        F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));

@@ -6,16 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/bundles.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/crl_news.h"
+#include "controller/daemon/fleet_table.h"
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
-#include "controller/daemon/identities.h"
 #include "controller/daemon/rename.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
@@ -26,44 +25,6 @@
 enum {
 	WAITING_MAX = 512 << 10, /* bytes of one agent that wait for a message being checked: a host's 64 targets in one mass order send 200 KiB */
 	WAITING_ALL = 64 << 20,  /* the same of all agents */
-	WELCOMES_PER_TURN = 100, /* paced after a roster, so that not everybody re-sends at once */
-	WELCOME_TURN_MS = 20,
-	REWELCOME_MS = 2000,
-	IDENTITY_EVERY_MS = 50, /* who is to ask for another identity: each costs a signature and a new connection */
-};
-
-struct entry {
-	struct member  m; /* first: fleet_next() */
-	UT_hash_handle hh;
-};
-
-struct link { /* (gateway, session) -> agent */
-	struct {
-		uint64_t gateway, session;
-	} key;
-	char           name[AGENT_NAME_SIZE];
-	char           address[ADDRESS_SIZE];
-	UT_hash_handle hh;
-};
-
-struct welcome {
-	char            name[AGENT_NAME_SIZE];
-	int64_t         at;
-	struct welcome *prev, *next;
-};
-
-struct fleet {
-	struct controller *ctl;
-	struct entry      *members;
-	struct link       *links;
-	struct welcome    *welcomes;
-	uv_timer_t         pace;
-	bool               pacing;
-	uint32_t           connected; /* welcomed and helloed */
-	size_t             waiting_bytes;
-	char               renaming[AGENT_NAME_SIZE]; /* "" = none */
-	char               renaming_to[AGENT_NAME_SIZE];
-	struct buf         out;
 };
 
 int fleet_open(struct controller *ctl, struct fleet **ret)
@@ -134,7 +95,7 @@ void fleet_free(struct fleet *f)
 {
 	if (f == NULL)
 		return;
-	struct entry *e, *tmp;
+	struct fleet_entry *e, *tmp;
 	HASH_ITER (hh, f->members, e, tmp) {
 		HASH_DEL(f->members, e);
 		member_offline(f->ctl, &e->m);
@@ -154,14 +115,14 @@ void fleet_free(struct fleet *f)
 
 struct member *fleet_member(struct controller *ctl, const char *name)
 {
-	struct entry *e = NULL;
+	struct fleet_entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL ? &e->m : NULL;
 }
 
 const struct member *fleet_next(const struct controller *ctl, const struct member *after)
 {
-	const struct entry *e = after != NULL ? ((const struct entry *)(const void *)after)->hh.next : ctl->fleet->members;
+	const struct fleet_entry *e = after != NULL ? ((const struct fleet_entry *)(const void *)after)->hh.next : ctl->fleet->members;
 	return e != NULL ? &e->m : NULL;
 }
 
@@ -172,7 +133,7 @@ size_t fleet_size(const struct controller *ctl)
 
 static struct member *member_new(struct controller *ctl, const char *name)
 {
-	struct entry *e = calloc(1, sizeof(*e));
+	struct fleet_entry *e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		abort();
 	text_cut(e->m.name, sizeof(e->m.name), name);
@@ -187,14 +148,14 @@ static bool is_connected(const struct session *s)
 
 bool fleet_connected(const struct controller *ctl, const char *name)
 {
-	const struct entry *e = NULL;
+	const struct fleet_entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL && is_connected(&e->m.session);
 }
 
 int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 {
-	const struct entry *e = NULL;
+	const struct fleet_entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	if (e == NULL)
 		return 0;
@@ -203,14 +164,14 @@ int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 
 uint64_t fleet_trust_epoch(const struct controller *ctl, const char *name)
 {
-	const struct entry *e = NULL;
+	const struct fleet_entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL && is_connected(&e->m.session) ? e->m.trust_epoch : 0;
 }
 
 const struct msg_health *fleet_health(const struct controller *ctl, const char *name)
 {
-	const struct entry *e = NULL;
+	const struct fleet_entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL && e->m.health_told ? &e->m.health : NULL;
 }
@@ -222,7 +183,7 @@ uint32_t fleet_count(const struct controller *ctl)
 
 /* ---- sending --------------------------------------------------------------------------------------------------- */
 
-static bool send_to(struct controller *ctl, const struct session *s, uint64_t id, struct span frame, bool urgent)
+bool fleet_send_to(struct controller *ctl, const struct session *s, uint64_t id, struct span frame, bool urgent)
 {
 	struct gw_send send = {.session = s->session, .id = id, .urgent = urgent, .frame = frame};
 	return gateways_send(ctl, s->gateway, GW_SEND, id, &send);
@@ -231,7 +192,7 @@ static bool send_to(struct controller *ctl, const struct session *s, uint64_t id
 bool fleet_send_frame(struct controller *ctl, const char *name, uint64_t id, struct span frame, bool urgent)
 {
 	const struct member *m = fleet_member(ctl, name);
-	return m != NULL && is_connected(&m->session) && send_to(ctl, &m->session, id, frame, urgent);
+	return m != NULL && is_connected(&m->session) && fleet_send_to(ctl, &m->session, id, frame, urgent);
 }
 
 bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_t id, const void *payload, bool urgent)
@@ -240,97 +201,6 @@ bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_
 	buf_reset(&f->out);
 	return wire_encode(&wire_agent, type, id, payload, &f->out) == 0 &&
 	       fleet_send_frame(ctl, name, id, buf_span(&f->out), urgent);
-}
-
-static void welcome_to(struct controller *ctl, struct member *m, uint64_t gateway, uint64_t session, int64_t not_after_at)
-{
-	struct session     to = {.gateway = gateway, .session = session};
-	struct msg_welcome w = {
-		.epoch = ctl->epoch,
-		.now_at = clock_now(),
-		.receipt_seq = m->row->receipt_seq,
-		.identity_not_after_at = not_after_at,
-		.bundle_epoch = bundles_epoch(ctl),
-		.renew_identity = identities_due(ctl, m->row),
-	};
-	text_cut(w.agent, sizeof(w.agent), m->name);
-	struct fleet *f = ctl->fleet;
-	buf_reset(&f->out);
-	if (wire_encode(&wire_agent, MSG_WELCOME, 0, &w, &f->out) == 0)
-		(void)send_to(ctl, &to, 0, buf_span(&f->out), false);
-}
-
-static void welcome_now(struct controller *ctl, struct member *m)
-{
-	welcome_to(ctl, m, m->session.gateway, m->session.session, m->session.not_after_at);
-}
-
-static void on_pace(uv_timer_t *timer);
-
-static void welcome_later(struct controller *ctl, const char *name, int64_t at)
-{
-	struct fleet   *f = ctl->fleet;
-	struct welcome *w = calloc(1, sizeof(*w));
-	if (w == NULL)
-		abort();
-	text_cut(w->name, sizeof(w->name), name);
-	w->at = at;
-	DL_APPEND(f->welcomes, w);
-	if (!f->pacing && !ctl->stopping) {
-		f->pacing = true;
-		(void)uv_timer_start(&f->pace, on_pace, WELCOME_TURN_MS, WELCOME_TURN_MS);
-	}
-}
-
-static void on_pace(uv_timer_t *timer)
-{
-	struct fleet   *f = timer->data;
-	int64_t         now = clock_monotonic();
-	struct welcome *w, *tmp;
-	size_t          sent = 0;
-	DL_FOREACH_SAFE (f->welcomes, w, tmp) {
-		if (sent == WELCOMES_PER_TURN)
-			return;
-		if (w->at > now)
-			continue;
-		struct member *m = fleet_member(f->ctl, w->name);
-		if (m != NULL && m->row != NULL && m->session.gateway != 0 && m->session.welcomed)
-			welcome_now(f->ctl, m);
-		DL_DELETE(f->welcomes, w);
-		free(w);
-		sent++;
-	}
-	if (f->welcomes == NULL) {
-		(void)uv_timer_stop(&f->pace);
-		f->pacing = false;
-	}
-}
-
-void fleet_rewelcome(struct controller *ctl, const char *name)
-{
-	const struct welcome *w;
-	DL_FOREACH (ctl->fleet->welcomes, w)
-		if (text_equal(w->name, name))
-			return;
-	welcome_later(ctl, name, clock_monotonic() + REWELCOME_MS);
-}
-
-void fleet_rewelcome_all(struct controller *ctl)
-{
-	int64_t at = clock_monotonic() + REWELCOME_MS;
-	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m))
-		welcome_later(ctl, m->name, at); /* in turns */
-}
-
-void fleet_identities_due(struct controller *ctl)
-{
-	int64_t at = clock_monotonic() + REWELCOME_MS;
-	if (!identities_move(ctl))
-		return;
-	for (const struct member *m = fleet_next(ctl, NULL); m != NULL; m = fleet_next(ctl, m)) {
-		welcome_later(ctl, m->name, at);
-		at += IDENTITY_EVERY_MS;
-	}
 }
 
 /* ---- connections by number -------------------------------------------------------------------------------------- */
@@ -405,11 +275,11 @@ static void act(struct controller *ctl, struct member *m, const struct session_a
 	switch (a->kind) {
 	case SES_WELCOME:
 		if (!is_session(m, a->gateway, a->session))
-			welcome_to(ctl, m, a->gateway, a->session, m->session.asking_not_after_at);
+			fleet_welcome_to(ctl, m, a->gateway, a->session, m->session.asking_not_after_at);
 		else if (gateways_in_roster(ctl, a->gateway))
-			welcome_later(ctl, m->name, 0);
+			fleet_welcome_later(ctl, m->name, 0);
 		else
-			welcome_now(ctl, m);
+			fleet_welcome_now(ctl, m);
 		break;
 	case SES_KICK:
 		kick(ctl, a, m->name);

@@ -70,7 +70,7 @@ void order_terms(struct controller *ctl, const struct order *o, const struct ord
 {
 	struct certificate     cert;
 	bool                   any_unproved = false, all_unproved = false, unwanted = false;
-	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT ||
+	bool                   receipt = event->kind == EV_VERIFIED || event->kind == EV_SETTLED || event->kind == EV_KEPT || event->kind == EV_LEFT ||
 					  o->phase == ORDER_ROLLING_BACK || o->phase == ORDER_SETTLED;
 	const struct template *t = NULL;
 	if (new_cert != NULL)
@@ -93,7 +93,7 @@ void order_terms(struct controller *ctl, const struct order *o, const struct ord
 		.crossing_at = t != NULL ? policy_crossing_at(&cert, t, clock_now()) : 0,
 		.verified_is_enough = all_unproved,
 		.held = restored_holds(ctl),
-		.peers = receipt && known && (o->flags & ORDER_PEERS) != 0 ? peers_count(ctl->view, &cert) : 0,
+		.peers = receipt && known && (o->flags & ORDER_PEERS) != 0 && peers_any(ctl->view, &cert),
 		.peers_ms = ctl->conf->peer_wait_ms,
 		.may_go_back = event->kind == EV_PEERS_REFUSED && old_is_good(ctl, o),
 	};

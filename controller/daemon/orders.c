@@ -6,44 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "controller/daemon/agent_messages.h"
-#include "controller/daemon/approvals.h"
 #include "controller/daemon/campaigns.h"
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/intents.h"
 #include "controller/daemon/order_actions.h"
 #include "controller/daemon/order_terms.h"
+#include "controller/daemon/orders_part.h"
 #include "controller/daemon/peers.h"
 #include "controller/daemon/poison.h"
 #include "controller/daemon/restored.h"
-#include "controller/daemon/sent_messages.h"
 #include "controller/daemon/stages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
-#include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
-
-enum { PAGE = 64, RELOAD_RESTART_MS = 3000 };
-
-struct entry {
-	struct order   o;
-	uint32_t       pending;    /* changes of it on their way to the store */
-	int64_t        restart_at; /* after a failed commit: EV_RESTART then; 0 = none */
-	bool           is_drill;   /* among `drills` */
-	uint32_t       broken;     /* events in a row that broke a rule of ours */
-	UT_hash_handle hh, by_cert;
-};
-
-struct orders {
-	struct entry         *open;
-	struct entry         *drills; /* those that are not over, by certificate: one of each */
-	struct sent_messages *sent;
-};
 
 int orders_open(struct controller *ctl, struct orders **ret)
 {
@@ -64,7 +43,7 @@ void orders_free(struct orders *o)
 {
 	if (o == NULL)
 		return;
-	struct entry *e, *tmp;
+	struct order_entry *e, *tmp;
 	HASH_CLEAR(by_cert, o->drills);
 	HASH_ITER (hh, o->open, e, tmp) {
 		HASH_DEL(o->open, e);
@@ -76,22 +55,22 @@ void orders_free(struct orders *o)
 
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
-static struct entry *find(const struct controller *ctl, struct id renewal_id)
+struct order_entry *orders_entry(const struct controller *ctl, struct id renewal_id)
 {
-	struct entry *e = NULL;
+	struct order_entry *e = NULL;
 	HASH_FIND(hh, ctl->orders->open, &renewal_id, sizeof(renewal_id), e);
 	return e;
 }
 
-static struct entry *drill_find(const struct controller *ctl, const char *cert_id)
+static struct order_entry *drill_find(const struct controller *ctl, const char *cert_id)
 {
-	struct entry *e = NULL;
+	struct order_entry *e = NULL;
 	HASH_FIND(by_cert, ctl->orders->drills, cert_id, strlen(cert_id), e);
 	return e;
 }
 
 /* After every change of its state. */
-static void drill_keep(struct controller *ctl, struct entry *e)
+static void drill_keep(struct controller *ctl, struct order_entry *e)
 {
 	bool open = (e->o.flags & ORDER_DRILL) != 0 && !order_phase_final(e->o.phase);
 	if (open && !e->is_drill && drill_find(ctl, e->o.cert_id) == NULL) {
@@ -103,7 +82,7 @@ static void drill_keep(struct controller *ctl, struct entry *e)
 	}
 }
 
-static void entry_free(struct controller *ctl, struct entry *e)
+static void entry_free(struct controller *ctl, struct order_entry *e)
 {
 	if (e->is_drill)
 		HASH_DELETE(by_cert, ctl->orders->drills, e);
@@ -111,9 +90,9 @@ static void entry_free(struct controller *ctl, struct entry *e)
 	free(e);
 }
 
-static struct entry *add(struct controller *ctl, const struct order *o)
+struct order_entry *orders_entry_add(struct controller *ctl, const struct order *o)
 {
-	struct entry *e = calloc(1, sizeof(*e));
+	struct order_entry *e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		abort();
 	e->o = *o;
@@ -122,7 +101,7 @@ static struct entry *add(struct controller *ctl, const struct order *o)
 	return e;
 }
 
-static void forget_if_over(struct controller *ctl, struct entry *e)
+static void forget_if_over(struct controller *ctl, struct order_entry *e)
 {
 	if (e->pending > 0 || !order_phase_final(e->o.phase))
 		return;
@@ -136,14 +115,14 @@ struct sent_messages *orders_sent(struct controller *ctl)
 
 void orders_note_template(struct controller *ctl, struct id renewal_id, uint32_t version)
 {
-	struct entry *e = find(ctl, renewal_id);
+	struct order_entry *e = orders_entry(ctl, renewal_id);
 	if (e != NULL)
 		e->o.template_version = version;
 }
 
 bool orders_urgent(const struct controller *ctl, struct id renewal_id)
 {
-	const struct entry *e = find(ctl, renewal_id);
+	const struct order_entry *e = orders_entry(ctl, renewal_id);
 	return e != NULL && e->o.trigger == TRIGGER_EMERGENCY;
 }
 
@@ -154,7 +133,7 @@ uint32_t orders_count(const struct controller *ctl)
 
 int orders_find(struct controller *ctl, struct id renewal_id, struct order *ret)
 {
-	const struct entry *e = find(ctl, renewal_id);
+	const struct order_entry *e = orders_entry(ctl, renewal_id);
 	if (e == NULL)
 		return view_order(ctl->view, renewal_id, ret);
 	*ret = e->o;
@@ -163,7 +142,7 @@ int orders_find(struct controller *ctl, struct id renewal_id, struct order *ret)
 
 const struct order *orders_of(struct controller *ctl, const struct certificate *cert)
 {
-	const struct entry *e = id_is_none(cert->open_order) ? NULL : find(ctl, cert->open_order);
+	const struct order_entry *e = id_is_none(cert->open_order) ? NULL : orders_entry(ctl, cert->open_order);
 	return e != NULL ? &e->o : NULL;
 }
 
@@ -173,9 +152,9 @@ static void on_stored(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	struct id     id;
-	struct entry *e;
+	struct order_entry *e;
 	memcpy(&id, value, sizeof(id));
-	if ((e = find(ctl, id)) == NULL)
+	if ((e = orders_entry(ctl, id)) == NULL)
 		return;
 	e->pending--;
 	forget_if_over(ctl, e);
@@ -186,9 +165,9 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	struct id     id;
-	struct entry *e;
+	struct order_entry *e;
 	memcpy(&id, value, sizeof(id));
-	if ((e = find(ctl, id)) == NULL)
+	if ((e = orders_entry(ctl, id)) == NULL)
 		return;
 	e->pending--;
 	fleet_rewelcome(ctl, e->o.agent);
@@ -199,13 +178,13 @@ static void on_lost(struct controller *ctl, const void *value, size_t n)
 		return;
 	}
 	drill_keep(ctl, e);
-	e->restart_at = clock_now() + RELOAD_RESTART_MS;
+	e->restart_at = clock_now() + ORDER_RELOAD_MS;
 	forget_if_over(ctl, e);
 }
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
-static void take_over(struct controller *ctl, struct entry *e, struct commit *commit, const struct order *next,
+void orders_take_over(struct controller *ctl, struct order_entry *e, struct commit *commit, const struct order *next,
 		      const struct sent_message *sent)
 {
 	e->o = *next;
@@ -240,7 +219,7 @@ static const char *const fault_points[EV_KIND_COUNT][2] = {
 	[EV_PEERS_REFUSED] = {"controller.peers_refused", "controller.peers_refused_stored"},
 };
 
-static int store_step(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_step *step,
+static int store_step(struct controller *ctl, struct order_entry *e, const struct order_event *event, const struct order_step *step,
 		      const struct order_input *in)
 {
 	struct commit      *commit = in->commit != NULL ? in->commit : commit_new(ctl);
@@ -255,7 +234,7 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 		return r;
 	}
 	campaigns_order_moved(ctl, commit, &e->o, &step->next);
-	take_over(ctl, e, commit, &step->next, &sent);
+	orders_take_over(ctl, e, commit, &step->next, &sent);
 	if (in->commit != NULL)
 		return 0;
 	if (in->ack_id != 0) {
@@ -270,14 +249,14 @@ static int store_step(struct controller *ctl, struct entry *e, const struct orde
 }
 
 /* Would this event begin an attempt, if nothing stands against it? */
-static bool begins_attempt(const struct order *o, enum order_event_kind kind, int64_t now)
+bool orders_begins_attempt(const struct order *o, enum order_event_kind kind, int64_t now)
 {
 	if (o->phase == ORDER_AWAITING_APPROVAL)
 		return kind == EV_APPROVED;
 	return order_flow_may_begin(o->phase) && (kind == EV_DISPATCH || kind == EV_NOW || (kind == EV_TIMER && o->next_at <= now));
 }
 
-static int take_event(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_input *in, bool *ret_stored)
+static int take_event(struct controller *ctl, struct order_entry *e, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct order_policy policy;
 	struct order_step   step;
@@ -287,7 +266,7 @@ static int take_event(struct controller *ctl, struct entry *e, const struct orde
 	struct issuance    staged;
 	struct order_input with = *in;
 	int64_t            now = clock_now();
-	uint32_t           version = begins_attempt(&e->o, ev.kind, now) ? stages_begin(ctl, &e->o, NULL, &policy, &ev, &staged) : 0;
+	uint32_t           version = orders_begins_attempt(&e->o, ev.kind, now) ? stages_begin(ctl, &e->o, NULL, &policy, &ev, &staged) : 0;
 	int r = ev.kind != EV_PARK && fault_point_of("controller.handle", e->o.cert_id) != 0 ? E_INTERNAL : order_flow_step(&e->o, &ev, now, &policy, &step);
 	if (version != 0)
 		with.intent = &staged, step.next.template_version = version;
@@ -302,7 +281,7 @@ static int take_event(struct controller *ctl, struct entry *e, const struct orde
 }
 
 /* While it is in hand nobody else is to blame. */
-static int hold_and_take(struct controller *ctl, struct entry *e, const struct order_event *event, const struct order_input *in, bool *ret_stored)
+static int hold_and_take(struct controller *ctl, struct order_entry *e, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
 	struct poison_hold hold;
 	poison_enter(ctl->poison, e->o.cert_id, &hold);
@@ -311,7 +290,7 @@ static int hold_and_take(struct controller *ctl, struct entry *e, const struct o
 	return r;
 }
 
-static void park(struct controller *ctl, struct entry *e, const char *cause)
+void orders_park(struct controller *ctl, struct order_entry *e, const char *cause)
 {
 	struct order_event ev = {.kind = EV_PARK, .renewal_id = e->o.renewal_id, .code = E_ORDER_POISON};
 	bool               stored = false;
@@ -323,14 +302,14 @@ static void park(struct controller *ctl, struct entry *e, const char *cause)
 
 int orders_event(struct controller *ctl, const struct order_event *event, const struct order_input *in, bool *ret_stored)
 {
-	struct entry *e = find(ctl, event->renewal_id);
+	struct order_entry *e = orders_entry(ctl, event->renewal_id);
 	*ret_stored = false;
 	if (e == NULL) {
 		struct order stored;
 		int          r = view_order(ctl->view, event->renewal_id, &stored);
 		if (r < 0)
 			return r;
-		e = add(ctl, &stored);
+		e = orders_entry_add(ctl, &stored);
 	}
 	if (in->who == NULL && poison_rests(ctl->poison, e->o.cert_id))
 		return 0; /* whatever its host or the signer says of it: nothing is done about it; a receipt is kept all the same */
@@ -338,7 +317,7 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 	e->broken = r < 0 && err_kind(r) == ERR_KIND_BUG ? e->broken + 1 : 0;
 	if (e->broken >= POISON_TRIES && e->pending == 0) {
 		e->broken = 0; /* also when it cannot even be laid to rest: not at every tick */
-		park(ctl, e, err_what(r));
+		orders_park(ctl, e, err_what(r));
 	} else if (!*ret_stored) {
 		forget_if_over(ctl, e);
 	}
@@ -346,7 +325,7 @@ int orders_event(struct controller *ctl, const struct order_event *event, const 
 }
 
 /* An event that nobody waits for. */
-static void drive(struct controller *ctl, const struct order_event *event, const struct order_input *in)
+void orders_drive(struct controller *ctl, const struct order_event *event, const struct order_input *in)
 {
 	bool stored;
 	int  r = orders_event(ctl, event, in, &stored);
@@ -361,135 +340,19 @@ static void drive(struct controller *ctl, const struct order_event *event, const
 
 const struct order *orders_drill_of(const struct controller *ctl, const char *cert_id)
 {
-	const struct entry *e = drill_find(ctl, cert_id);
+	const struct order_entry *e = drill_find(ctl, cert_id);
 	return e != NULL ? &e->o : NULL;
 }
 
 int orders_end_drill(struct controller *ctl, struct commit *commit, const char *cert_id, const struct caller *who)
 {
-	const struct entry *e = drill_find(ctl, cert_id);
+	const struct order_entry *e = drill_find(ctl, cert_id);
 	bool                stored;
 	if (e == NULL)
 		return 0;
 	struct order_event ev = {.kind = EV_CANCEL, .renewal_id = e->o.renewal_id, .code = E_DRILL_GAVE_WAY};
 	text_cut(ev.cause, sizeof(ev.cause), err_what(E_DRILL_GAVE_WAY));
 	return orders_event(ctl, &ev, &(struct order_input){.commit = commit, .who = who}, &stored);
-}
-
-/* ---- new orders ------------------------------------------------------------------------------------------------ */
-
-static struct order order_of(const struct certificate *cert, const struct order_cause *cause, const struct caller *who, int64_t now)
-{
-	struct order o = {
-		.renewal_id = controller_id(now),
-		.trigger = cause->trigger,
-		.phase = cause->approval ? ORDER_AWAITING_APPROVAL : ORDER_PLANNED,
-		.flags = (cause->force ? ORDER_FORCED : 0) | (cause->approved ? ORDER_APPROVED : 0) | (cause->fresh_key ? ORDER_FRESH : 0) |
-			 (cause->drill ? ORDER_DRILL : 0) | (cause->peer_proof ? ORDER_PEERS : 0),
-		.campaign_id = cause->campaign_id,
-		.old_serial = cause->drill ? (struct serial){{0}} : cert->serial, /* a drill replaces nothing */
-		.created_at = now,
-		.deadline_at = TIME_NEVER,
-		.next_at = TIME_NEVER,
-	};
-	text_cut(o.cert_id, sizeof(o.cert_id), cert->cert_id);
-	text_cut(o.agent, sizeof(o.agent), cert->agent);
-	text_cut(o.service, sizeof(o.service), cert->service);
-	text_cut(o.actor, sizeof(o.actor), who->actor);
-	return o;
-}
-
-static const char *const trigger_reasons[TRIGGER_COUNT] = {
-	[TRIGGER_SCHEDULED] = "threshold reached",    [TRIGGER_EMERGENCY] = "emergency",
-	[TRIGGER_POLICY_UPDATE] = "template changed", [TRIGGER_SERVICE_UPDATE] = "names or template of the target changed",
-	[TRIGGER_MANUAL] = "ordered by a person",
-};
-
-/* The step that an order begins with; none when it waits for approval: then only its row is put. */
-static void begin(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order *o,
-		  const struct order_event *first, const struct order_input *in, struct order *ret)
-{
-	struct poison_hold  hold;
-	struct order_step   step = {.next = *o};
-	poison_enter(ctl->poison, o->cert_id, &hold);
-	(void)fault_point_of("controller.begin", o->cert_id);
-	struct order_policy policy;
-	struct sent_message sent = {0};
-	order_terms(ctl, o, first, cert, &policy);
-	struct issuance    staged;
-	struct order_event ev = *first;
-	struct order_input with = *in;
-	uint32_t           version = begins_attempt(o, ev.kind, o->created_at) ? stages_begin(ctl, o, cert, &policy, &ev, &staged) : 0;
-	if (order_flow_step(o, &ev, o->created_at, &policy, &step) < 0 || step.ignored)
-		step = (struct order_step){.next = *o};
-	else if (version != 0)
-		with.intent = &staged, step.next.template_version = version;
-	if (order_actions_apply(ctl, commit, cert, o, &step, &with, &sent) < 0) {
-		step = (struct order_step){.next = *o}; /* its message cannot be made: it stays planned, the timer tries again */
-		step.next.next_at = o->created_at + RELOAD_RESTART_MS;
-		store_put_order(commit_change(commit), &step.next);
-	}
-	struct entry *e = add(ctl, &step.next);
-	take_over(ctl, e, commit, &step.next, &sent);
-	*ret = step.next;
-	poison_leave(ctl->poison, &hold);
-}
-
-static void audit_scheduled(struct commit *commit, const struct certificate *cert, const struct order *o, const struct caller *who)
-{
-	char            expiry[TIME_TEXT_SIZE];
-	struct audit_of of = {.event = AUDIT_RENEWAL_SCHEDULED,
-			      .actor = who->actor,
-			      .object = cert->cert_id,
-			      .renewal_id = o->renewal_id,
-			      .request_id = who->request_id, .reason = who->reason};
-	commit_audit(commit, &of, "{s:s,s:s,s:s}", "trigger", trigger_name(o->trigger), "original_expiry",
-		     time_text(cert->not_after_at, expiry), "renewal_reason",
-		     serial_is_none(cert->serial) ? "first issue" : trigger_reasons[o->trigger]);
-}
-
-void orders_create(struct controller *ctl, struct commit *commit, struct certificate *cert, enum trigger trigger, bool force,
-		   bool approval, const struct caller *who, struct order *ret)
-{
-	struct order_cause cause = {.trigger = trigger, .force = force, .approval = approval};
-	orders_create_for(ctl, commit, cert, &cause, who, ret);
-}
-
-void orders_create_for(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_cause *cause,
-		       const struct caller *who, struct order *ret)
-{
-	struct order o = order_of(cert, cause, who, clock_now()), made;
-	if (!cause->drill) {
-		(void)!orders_end_drill(ctl, commit, cert->cert_id, who); /* else it ends by its time; its host heeds the newer order */
-		cert->open_order = o.renewal_id;
-		audit_scheduled(commit, cert, &o, who);
-	}
-	begin(ctl, commit, cert, &o, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = o.renewal_id},
-	      &(struct order_input){.who = who}, &made);
-	if (made.phase == ORDER_AWAITING_APPROVAL)
-		approvals_request_order(ctl, commit, &made, cert, (struct span){0}, who);
-	if (ret != NULL)
-		*ret = made;
-}
-
-void orders_create_for_key(struct controller *ctl, struct commit *commit, struct certificate *cert, const struct order_key *key,
-			   const struct caller *who, struct order *ret)
-{
-	struct order_cause cause = {.trigger = TRIGGER_MANUAL, .approval = key->intent == NULL};
-	struct order       o = order_of(cert, &cause, who, clock_now());
-	struct order_event ev = {.kind = EV_CSR, .renewal_id = key->renewal_id};
-	o.renewal_id = key->renewal_id;
-	o.template_version = key->template_version;
-	cert->open_order = o.renewal_id;
-	digest_sha256(key->spki, &ev.spki_hash);
-	if (key->intent != NULL) {
-		ev.serial = key->intent->serial;
-		ev.tbs_hash = key->intent->tbs_hash;
-	}
-	audit_scheduled(commit, cert, &o, who);
-	begin(ctl, commit, cert, &o, &ev, &(struct order_input){.who = who, .intent = key->intent}, ret);
-	if (ret->phase == ORDER_AWAITING_APPROVAL)
-		approvals_request_order(ctl, commit, ret, cert, key->spki, who);
 }
 
 /* ---- from agents ----------------------------------------------------------------------------------------------- */
@@ -504,7 +367,7 @@ static void on_refused_message(struct controller *ctl, const struct sent_message
 				 .attempt = o.attempt,
 				 .code = code};
 	text_cut(ev.cause, sizeof(ev.cause), text);
-	drive(ctl, &ev, &(struct order_input){0});
+	orders_drive(ctl, &ev, &(struct order_input){0});
 }
 
 /* The outbox keeps what an order still wants; a cancel is the last word and goes when it has arrived. */
@@ -526,13 +389,13 @@ void orders_acked(struct controller *ctl, const char *agent, uint64_t message_id
 	else if (code < 0)
 		on_refused_message(ctl, &sent, code, text);
 	else if (sent.type == MSG_CERTIFICATE)
-		drive(ctl, &(struct order_event){.kind = EV_DELIVERED, .renewal_id = sent.renewal_id},
+		orders_drive(ctl, &(struct order_event){.kind = EV_DELIVERED, .renewal_id = sent.renewal_id},
 		      &(struct order_input){0});
 }
 
 void orders_live_step(struct controller *ctl, const char *agent, const struct msg_step *step)
 {
-	const struct entry *e = find(ctl, step->renewal_id);
+	const struct order_entry *e = orders_entry(ctl, step->renewal_id);
 	char                fields[160], id[ID_TEXT_SIZE], code[ERR_CODE_SIZE];
 	if (e == NULL || !text_equal(e->o.agent, agent) || step->attempt != e->o.attempt || step->step >= STEP_COUNT)
 		return;
@@ -544,7 +407,7 @@ void orders_live_step(struct controller *ctl, const char *agent, const struct ms
 
 void orders_renamed(struct controller *ctl, const char *from, const char *to)
 {
-	struct entry *e, *tmp;
+	struct order_entry *e, *tmp;
 	HASH_ITER (hh, ctl->orders->open, e, tmp)
 		if (text_equal(e->o.agent, from))
 			text_cut(e->o.agent, sizeof(e->o.agent), to);
@@ -553,10 +416,10 @@ void orders_renamed(struct controller *ctl, const char *from, const char *to)
 
 void orders_try_paused(struct controller *ctl, const char *agent)
 {
-	struct entry *e, *tmp;
+	struct order_entry *e, *tmp;
 	HASH_ITER (hh, ctl->orders->open, e, tmp)
 		if (e->o.phase == ORDER_PAUSED && e->pending == 0 && text_equal(e->o.agent, agent) && !poison_rests(ctl->poison, e->o.cert_id))
-			drive(ctl, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = e->o.renewal_id}, &(struct order_input){0});
+			orders_drive(ctl, &(struct order_event){.kind = EV_DISPATCH, .renewal_id = e->o.renewal_id}, &(struct order_input){0});
 }
 
 /* ---- from the signer, the clock -------------------------------------------------------------------------------- */
@@ -580,7 +443,7 @@ static void rests_for_signer(struct controller *ctl, const struct ticket *t, con
 		return;
 	struct order_event ev = {.kind = EV_PARK, .renewal_id = t->renewal_id, .attempt = t->attempt, .code = E_ORDER_POISON};
 	text_cut(ev.cause, sizeof(ev.cause), cause);
-	drive(ctl, &ev, &(struct order_input){0});
+	orders_drive(ctl, &ev, &(struct order_input){0});
 	poison_lay(ctl->poison, o.cert_id);
 }
 
@@ -607,12 +470,12 @@ void orders_signed(struct controller *ctl, const struct ticket *t, const struct 
 		ev.code = refusal_of(ctl, t, r);
 		text_cut(ev.cause, sizeof(ev.cause), a->code != 0 && a->text[0] != '\0' ? a->text : err_what(r));
 	}
-	drive(ctl, &ev, &in);
+	orders_drive(ctl, &ev, &in);
 }
 
 /* What the relying parties said in time counts, though it could not be stored then, or the order was held: true = it moves by that, or
  * stays held. */
-static bool peers_late(struct controller *ctl, struct entry *e)
+static bool peers_late(struct controller *ctl, struct order_entry *e)
 {
 	if (restored_holds(ctl))
 		return true;
@@ -622,7 +485,7 @@ static bool peers_late(struct controller *ctl, struct entry *e)
 
 void orders_tick(struct controller *ctl, int64_t now)
 {
-	struct entry *e, *tmp;
+	struct order_entry *e, *tmp;
 	HASH_ITER (hh, ctl->orders->open, e, tmp) {
 		struct order_event ev = {.kind = EV_TIMER, .renewal_id = e->o.renewal_id};
 		if (e->pending > 0 || poison_rests(ctl->poison, e->o.cert_id))
@@ -639,83 +502,6 @@ void orders_tick(struct controller *ctl, int64_t now)
 				continue;
 			peers_missing(ctl, &e->o, ev.cause);
 		}
-		drive(ctl, &ev, &(struct order_input){0});
+		orders_drive(ctl, &ev, &(struct order_input){0});
 	}
-}
-
-/* ---- start ----------------------------------------------------------------------------------------------------- */
-
-static int load_open(struct controller *ctl)
-{
-	struct order *page = calloc(PAGE, sizeof(*page));
-	struct id     after = {0};
-	size_t        n = PAGE;
-	int           r = page != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == PAGE && (r = view_orders_open(ctl->view, after, page, PAGE, &n)) == 0)
-		for (size_t i = 0; i < n; i++) {
-			(void)add(ctl, &page[i]);
-			after = page[i].renewal_id;
-		}
-	free(page);
-	return r;
-}
-
-static bool intent_is_wanted(const struct controller *ctl, const struct issuance *i)
-{
-	const struct entry *e = i->owner == OWNER_CERTIFICATE ? find(ctl, i->renewal_id) : NULL;
-	return e != NULL && e->o.phase == ORDER_SIGNING && serial_equal(e->o.serial, i->serial);
-}
-
-static void void_intent(struct controller *ctl, const struct issuance *i)
-{
-	struct issuance gone = *i;
-	char            serial[SERIAL_TEXT_SIZE];
-	struct commit  *c = commit_new(ctl);
-	gone.state = ISSUANCE_VOID;
-	commit_issuance(c, &gone);
-	commit_audit(c,
-		     &(struct audit_of){.event = AUDIT_INTENT_VOIDED,
-					.actor = "controller",
-					.object = i->owner_id,
-					.renewal_id = i->renewal_id},
-		     "{s:s,s:s}", "serial", serial_text(i->serial, serial), "reason", "restart");
-	commit_now(c, NULL, NULL);
-}
-
-static int void_orphans(struct controller *ctl)
-{
-	struct issuance *page = calloc(PAGE, sizeof(*page));
-	struct serial    after = {0};
-	size_t           n = PAGE;
-	int              r = page != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == PAGE && (r = view_intents(ctl->view, after, page, PAGE, &n)) == 0)
-		for (size_t i = 0; i < n; i++) {
-			after = page[i].serial;
-			if (!intent_is_wanted(ctl, &page[i]))
-				void_intent(ctl, &page[i]);
-		}
-	free(page);
-	return r;
-}
-
-int orders_load(struct controller *ctl)
-{
-	int r = load_open(ctl);
-	if (r == 0)
-		r = void_orphans(ctl);
-	struct entry *e, *tmp;
-	if (r == 0)
-		HASH_ITER (hh, ctl->orders->open, e, tmp)
-			drive(ctl, &(struct order_event){.kind = EV_RESTART, .renewal_id = e->o.renewal_id},
-			      &(struct order_input){0});
-	return r;
-}
-
-/* What then kills us by resting is left as it is. */
-void orders_rest(struct controller *ctl)
-{
-	struct entry *e, *tmp;
-	HASH_ITER (hh, ctl->orders->open, e, tmp)
-		if (e->o.phase != ORDER_PAUSED && poison_rests(ctl->poison, e->o.cert_id) && !poison_untouchable(ctl->poison, e->o.cert_id))
-			park(ctl, e, err_what(E_ORDER_POISON));
 }

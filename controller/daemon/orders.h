@@ -70,9 +70,9 @@ _must_check_ int orders_event(struct controller *ctl, const struct order_event *
 void orders_acked(struct controller *ctl, const char *agent, uint64_t message_id, int code, const char *text);
 void orders_live_step(struct controller *ctl, const char *agent, const struct msg_step *step);
 
-/* Its paused orders are tried: another version of the agent may do what the last one could not. */
 /* The host has another name: open orders and what was sent of them follow. */
 void orders_renamed(struct controller *ctl, const char *from, const char *to);
+/* Its paused orders are tried: another version of the agent may do what the last one could not. */
 void orders_try_paused(struct controller *ctl, const char *agent);
 
 /* ---- for the files beside this one ---- */

@@ -14,7 +14,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { QUESTIONS = 32, QUESTION_MS = 10 * 60 * 1000 };
+enum { QUESTIONS = 32, QUESTION_MS = 10 * 60 * 1000, PAGE = 64, TOLD_MAX = 4 * PEERS_MAX /* rows of one host */ };
 
 /* What persons asked lately; whoever asks after a restart asks anew. An id of its own goes with each question, so that an answer which was kept
  * by somebody on the way is none to the next one. */
@@ -106,31 +106,211 @@ bool peers_count_one(struct store_view *view, const struct peer *p, const struct
 	       (view_service(view, a.service, &s) == 0 && lists(s.depends_on, cert->service));
 }
 
-struct peer_list {
-	size_t      n;
-	struct peer row[PEERS_ASKED_MAX];
-};
-
-static struct peer_list *list_of(struct store_view *view, const struct certificate *cert)
+int peers_each(struct store_view *view, const struct certificate *cert, peer_fn *fn, void *ctx)
 {
-	struct peer_list *l = calloc(1, sizeof(*l));
-	size_t            found = 0;
-	if (l == NULL)
-		abort();
-	if (view_peers_of(view, cert->cert_id, l->row, PEERS_ASKED_MAX, &found) < 0)
-		found = 0;
-	for (size_t i = 0; i < found; i++)
-		if (peers_count_one(view, &l->row[i], cert))
-			l->row[l->n++] = l->row[i];
-	return l;
+	struct peer *page = calloc(PAGE, sizeof(*page));
+	char         after[AGENT_NAME_SIZE] = "";
+	size_t       n = PAGE;
+	bool         more = true;
+	int          r = page != NULL ? 0 : E_NOMEM;
+	while (r == 0 && more && n == PAGE && (r = view_peers_of(view, cert->cert_id, after, page, PAGE, &n)) == 0)
+		for (size_t i = 0; more && i < n; i++) {
+			text_cut(after, sizeof(after), page[i].agent);
+			more = fn(ctx, &page[i], peers_count_one(view, &page[i], cert));
+		}
+	free(page);
+	return r;
 }
 
-uint32_t peers_count(struct store_view *view, const struct certificate *cert)
+static bool first_one(void *ctx, const struct peer *p, bool counts)
 {
-	struct peer_list *l = list_of(view, cert);
-	uint32_t          n = (uint32_t)l->n;
-	free(l);
-	return n;
+	(void)p;
+	*(bool *)ctx |= counts;
+	return !counts;
+}
+
+bool peers_any(struct store_view *view, const struct certificate *cert)
+{
+	bool any = false;
+	return peers_each(view, cert, first_one, &any) < 0 || any;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static bool ask_one(struct controller *ctl, const struct peer *p, const struct msg_peer_look *m, bool urgent)
+{
+	return fleet_connected(ctl, p->agent) && fleet_send(ctl, p->agent, MSG_PEER_LOOK, 0, m, urgent);
+}
+
+static struct msg_peer_look look_of(const struct order *o)
+{
+	struct msg_peer_look m = {.renewal_id = o->renewal_id, .attempt = o->attempt, .fingerprint = o->fingerprint, .old_serial = o->old_serial};
+	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
+	return m;
+}
+
+/* What a host says of an order by its last verdict. */
+enum verdict { SILENT, SEEN, REFUSED };
+
+static enum verdict verdict_of(const struct peer *p, const struct order *o)
+{
+	bool answered = p->judged_at != 0 && id_equal(p->renewal_id, o->renewal_id) && p->attempt == o->attempt && p->code != E_PEER_UNDECLARED;
+	return !answered ? SILENT : p->code == 0 ? SEEN : REFUSED;
+}
+
+static void order_hears(struct controller *ctl, const struct order *o, enum order_event_kind kind, const struct peer *p)
+{
+	struct order_event ev = {.kind = kind, .renewal_id = o->renewal_id, .attempt = o->attempt};
+	bool               stored;
+	if (p != NULL) {
+		ev.code = p->code;
+		(void)snprintf(ev.cause, sizeof(ev.cause), "%s: %.120s", p->agent, p->cause);
+	}
+	int r = orders_event(ctl, &ev, &(struct order_input){0}, &stored);
+	if (r < 0) /* it is looked at again */
+		log_line(LOG_LEVEL_WARNING, NULL, "what relying parties say of %s cannot be stored: %s", o->cert_id,
+			 err_what(r));
+}
+
+struct looking {
+	struct controller   *ctl;
+	struct order         o;
+	struct msg_peer_look m;
+	bool                 asks;   /* who is silent is asked */
+	bool                 is_all; /* nobody is silent, so far */
+	size_t               n;      /* who count, so far */
+	struct peer          refused; /* one of them; judged_at 0 = none */
+};
+
+static bool look_at(void *ctx, const struct peer *p, bool counts)
+{
+	struct looking *l = ctx;
+	enum verdict    v = verdict_of(p, &l->o);
+	if (!counts)
+		return true;
+	l->n++;
+	l->is_all &= v == SEEN;
+	if (v == REFUSED)
+		l->refused = *p;
+	if (v == SILENT && l->asks)
+		(void)ask_one(l->ctl, p, &l->m, l->o.trigger == TRIGGER_EMERGENCY);
+	return v == SEEN || (v == SILENT && l->asks);
+}
+
+/* Asks who is silent, or only finds out whether anybody is. */
+static void look(struct controller *ctl, struct id renewal_id, bool asks)
+{
+	struct looking     l = {.ctl = ctl, .asks = asks, .is_all = true};
+	struct certificate cert;
+	if (ctl->stopping || orders_find(ctl, renewal_id, &l.o) < 0 || l.o.phase != ORDER_SETTLED || rows_certificate(ctl->rows, l.o.cert_id, &cert) < 0)
+		return;
+	l.m = look_of(&l.o);
+	int r = peers_each(ctl->view, &cert, look_at, &l);
+	if (r < 0) /* it is looked at again */
+		log_line(LOG_LEVEL_WARNING, NULL, "who relies on %s cannot be read: %s", cert.cert_id, err_what(r));
+	else if (l.refused.judged_at != 0)
+		order_hears(ctl, &l.o, EV_PEERS_REFUSED, &l.refused);
+	else if (l.n > 0 && l.is_all)
+		order_hears(ctl, &l.o, EV_PEERS_PROVED, NULL);
+}
+
+void peers_look(struct controller *ctl, const void *renewal_id, size_t n)
+{
+	(void)n;
+	look(ctl, *(const struct id *)renewal_id, true);
+}
+
+/* The verdict that was just stored says the last word when it is a bad one, or when nobody is silent any more. */
+static void heard(struct controller *ctl, const void *value, size_t n)
+{
+	const struct peer *p = value;
+	struct order       o;
+	(void)n;
+	if (ctl->stopping || orders_find(ctl, p->renewal_id, &o) < 0 || o.phase != ORDER_SETTLED)
+		return;
+	struct certificate cert;
+	enum verdict       v = verdict_of(p, &o);
+	if (v == SEEN)
+		look(ctl, p->renewal_id, false);
+	else if (v == REFUSED && rows_certificate(ctl->rows, o.cert_id, &cert) == 0 && peers_count_one(ctl->view, p, &cert))
+		order_hears(ctl, &o, EV_PEERS_REFUSED, p);
+}
+
+/* The host is there again, or has told something new: what waits for its word, and did not get it yet, is asked of it now. */
+static void look_for(struct controller *ctl, const void *agent, size_t n)
+{
+	size_t       found = 0;
+	struct peer *rows = calloc(TOLD_MAX, sizeof(*rows));
+	(void)n;
+	if (rows == NULL)
+		abort();
+	if (view_peers_by(ctl->view, agent, rows, TOLD_MAX, &found) < 0)
+		found = 0; /* the order asks again */
+	for (size_t i = 0; i < found; i++) {
+		struct certificate  cert;
+		const struct order *open = rows_certificate(ctl->rows, rows[i].cert_id, &cert) == 0 ? orders_of(ctl, &cert) : NULL;
+		if (open == NULL || open->phase != ORDER_SETTLED || verdict_of(&rows[i], open) != SILENT || !peers_count_one(ctl->view, &rows[i], &cert))
+			continue;
+		struct msg_peer_look m = look_of(open);
+		(void)ask_one(ctl, &rows[i], &m, open->trigger == TRIGGER_EMERGENCY);
+	}
+	free(rows);
+}
+
+struct missing {
+	const struct order *o;
+	char               *text;
+	size_t              used;
+};
+
+static bool name_missing(void *ctx, const struct peer *p, bool counts)
+{
+	struct missing *m = ctx;
+	if (counts && verdict_of(p, m->o) == SILENT)
+		m->used += (size_t)snprintf(m->text + m->used, CAUSE_SIZE - m->used, "%s%s", m->used == 0 ? "no answer from " : ", ", p->agent);
+	return m->used + AGENT_NAME_SIZE + 24 < CAUSE_SIZE;
+}
+
+void peers_missing(struct controller *ctl, const struct order *o, char ret[CAUSE_SIZE])
+{
+	struct certificate cert;
+	text_cut(ret, CAUSE_SIZE, "nobody is left who relies on it");
+	if (rows_certificate(ctl->rows, o->cert_id, &cert) < 0)
+		return;
+	if (peers_each(ctl->view, &cert, name_missing, &(struct missing){.o = o, .text = ret}) < 0)
+		text_cut(ret, CAUSE_SIZE, "who relies on it cannot be read");
+}
+
+struct asking {
+	struct controller   *ctl;
+	struct msg_peer_look m;
+	uint32_t             asked, away;
+};
+
+static bool ask_each(void *ctx, const struct peer *p, bool counts)
+{
+	struct asking *a = ctx;
+	if (counts)
+		++*(ask_one(a->ctl, p, &a->m, false) ? &a->asked : &a->away);
+	return true;
+}
+
+int peers_ask(struct controller *ctl, const char *cert_id, uint32_t *ret_asked, uint32_t *ret_away)
+{
+	struct certificate cert;
+	struct asking      a = {.ctl = ctl};
+	int                r = rows_certificate(ctl->rows, cert_id, &cert);
+	if (r < 0)
+		return r;
+	const struct order *open = orders_of(ctl, &cert);
+	a.m = open != NULL && open->phase == ORDER_SETTLED /* the answer is the order's, too, and takes none away from it */
+		      ? look_of(open)
+		      : (struct msg_peer_look){.renewal_id = question_new(ctl, cert_id), .fingerprint = cert.fingerprint};
+	text_cut(a.m.cert_id, sizeof(a.m.cert_id), cert.cert_id);
+	r = peers_each(ctl->view, &cert, ask_each, &a);
+	*ret_asked = a.asked;
+	*ret_away = a.away;
+	return r < 0 || a.asked + a.away > 0 ? r : E_PEER_NONE;
 }
 
 /* ---- what a host relies on --------------------------------------------------------------------------------------- */
@@ -204,37 +384,19 @@ static uint32_t compare(struct commit *c, const struct agent *a, const struct bo
 	return changes;
 }
 
-/* The host is there again, or has told something new: what waits for its word is asked now. */
-static void look_for(struct controller *ctl, const void *agent, size_t n)
-{
-	size_t       found = 0;
-	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
-	(void)n;
-	if (rows == NULL)
-		abort();
-	if (view_peers_by(ctl->view, agent, rows, PEERS_ASKED_MAX, &found) < 0)
-		found = 0;
-	for (size_t i = 0; i < found; i++) {
-		struct certificate cert;
-		if (rows_certificate(ctl->rows, rows[i].cert_id, &cert) == 0 && !id_is_none(cert.open_order))
-			peers_look(ctl, &cert.open_order, sizeof(cert.open_order));
-	}
-	free(rows);
-}
-
 bool peers_declared(struct controller *ctl, const char *agent, const struct body_relies *body, int *ret_code)
 {
 	struct agent a;
 	char         actor[ACTOR_SIZE];
 	size_t       n = 0;
-	struct peer *known = calloc(PEERS_ASKED_MAX, sizeof(*known));
+	struct peer *known = calloc(TOLD_MAX, sizeof(*known));
 	if (known == NULL)
 		abort();
 	*ret_code = rows_ok(body);
 	if (*ret_code == 0)
 		*ret_code = rows_agent(ctl->rows, agent, &a);
 	if (*ret_code == 0)
-		*ret_code = view_peers_by(ctl->view, agent, known, PEERS_ASKED_MAX, &n);
+		*ret_code = view_peers_by(ctl->view, agent, known, TOLD_MAX, &n);
 	struct commit *c = commit_new(ctl);
 	uint32_t       changes = *ret_code == 0 ? compare(c, &a, body, known, n) : 0;
 	free(known);
@@ -279,10 +441,10 @@ static bool was_asked(struct controller *ctl, const struct peer *p, const struct
 static int peer_find(struct controller *ctl, const char *agent, const char *cert_id, struct peer *ret)
 {
 	size_t       n = 0;
-	struct peer *rows = calloc(PEERS_ASKED_MAX, sizeof(*rows));
+	struct peer *rows = calloc(TOLD_MAX, sizeof(*rows));
 	if (rows == NULL)
 		abort();
-	int                r = view_peers_by(ctl->view, agent, rows, PEERS_ASKED_MAX, &n);
+	int                r = view_peers_by(ctl->view, agent, rows, TOLD_MAX, &n);
 	const struct peer *found = r == 0 ? known_of(rows, n, cert_id) : NULL;
 	if (r == 0 && found == NULL)
 		r = E_PEER_UNDECLARED;
@@ -312,106 +474,8 @@ bool peers_saw(struct controller *ctl, const char *agent, const struct body_peer
 	struct commit *c = commit_new(ctl);
 	store_put_peer(commit_change(c), &p);
 	if (!id_is_none(p.renewal_id))
-		commit_then(c, peers_look, &p.renewal_id, sizeof(p.renewal_id));
+		commit_then(c, heard, &p, sizeof(p));
 	commit_fault_points(c, "controller.peer", "controller.peer_stored"); /* not stored: the order asks again */
 	commit_for(c, agent);
 	return true;
-}
-
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
-
-static bool ask_one(struct controller *ctl, const struct peer *p, const struct msg_peer_look *m, bool urgent)
-{
-	return fleet_connected(ctl, p->agent) && fleet_send(ctl, p->agent, MSG_PEER_LOOK, 0, m, urgent);
-}
-
-static struct msg_peer_look look_of(const struct order *o)
-{
-	struct msg_peer_look m = {.renewal_id = o->renewal_id, .attempt = o->attempt, .fingerprint = o->fingerprint, .old_serial = o->old_serial};
-	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
-	return m;
-}
-
-static bool has_answered(const struct peer *p, const struct order *o)
-{
-	return p->judged_at != 0 && id_equal(p->renewal_id, o->renewal_id) && p->attempt == o->attempt &&
-	       p->code != E_PEER_UNDECLARED;
-}
-
-static void order_hears(struct controller *ctl, const struct order *o, enum order_event_kind kind, const struct peer *p)
-{
-	struct order_event ev = {.kind = kind, .renewal_id = o->renewal_id, .attempt = o->attempt};
-	bool               stored;
-	if (p != NULL) {
-		ev.code = p->code;
-		(void)snprintf(ev.cause, sizeof(ev.cause), "%s: %.120s", p->agent, p->cause);
-	}
-	int r = orders_event(ctl, &ev, &(struct order_input){0}, &stored);
-	if (r < 0) /* it is looked at again */
-		log_line(LOG_LEVEL_WARNING, NULL, "what relying parties say of %s cannot be stored: %s", o->cert_id,
-			 err_what(r));
-}
-
-void peers_look(struct controller *ctl, const void *renewal_id, size_t n)
-{
-	struct order         o;
-	struct certificate   cert;
-	const struct peer   *refused = NULL;
-	size_t               good = 0;
-	struct msg_peer_look m;
-	(void)n;
-	if (ctl->stopping || orders_find(ctl, *(const struct id *)renewal_id, &o) < 0 || o.phase != ORDER_SETTLED ||
-	    rows_certificate(ctl->rows, o.cert_id, &cert) < 0)
-		return;
-	m = look_of(&o);
-	struct peer_list *l = list_of(ctl->view, &cert);
-	for (size_t i = 0; i < l->n; i++) {
-		if (!has_answered(&l->row[i], &o))
-			(void)ask_one(ctl, &l->row[i], &m, o.trigger == TRIGGER_EMERGENCY);
-		else if (l->row[i].code == 0)
-			good++;
-		else if (refused == NULL)
-			refused = &l->row[i];
-	}
-	if (refused != NULL)
-		order_hears(ctl, &o, EV_PEERS_REFUSED, refused);
-	else if (l->n > 0 && good == l->n)
-		order_hears(ctl, &o, EV_PEERS_PROVED, NULL);
-	free(l);
-}
-
-void peers_missing(struct controller *ctl, const struct order *o, char ret[CAUSE_SIZE])
-{
-	struct certificate cert;
-	size_t             used = 0;
-	text_cut(ret, CAUSE_SIZE, "nobody is left who relies on it");
-	if (rows_certificate(ctl->rows, o->cert_id, &cert) < 0)
-		return;
-	struct peer_list *l = list_of(ctl->view, &cert);
-	for (size_t i = 0; i < l->n && used + AGENT_NAME_SIZE + 24 < CAUSE_SIZE; i++)
-		if (!has_answered(&l->row[i], o))
-			used += (size_t)snprintf(ret + used, CAUSE_SIZE - used, "%s%s", used == 0 ? "no answer from " : ", ",
-						 l->row[i].agent);
-	free(l);
-}
-
-int peers_ask(struct controller *ctl, const char *cert_id, uint32_t *ret_asked, uint32_t *ret_away)
-{
-	struct certificate   cert;
-	struct msg_peer_look m;
-	int                  r = rows_certificate(ctl->rows, cert_id, &cert);
-	if (r < 0)
-		return r;
-	struct peer_list   *l = list_of(ctl->view, &cert);
-	const struct order *open = orders_of(ctl, &cert);
-	*ret_asked = *ret_away = 0;
-	m = open != NULL && open->phase == ORDER_SETTLED /* the answer is the order's, too, and takes none away from it */
-		    ? look_of(open)
-		    : (struct msg_peer_look){.renewal_id = question_new(ctl, cert_id), .fingerprint = cert.fingerprint};
-	text_cut(m.cert_id, sizeof(m.cert_id), cert.cert_id);
-	for (size_t i = 0; i < l->n; i++)
-		++*(ask_one(ctl, &l->row[i], &m, false) ? ret_asked : ret_away);
-	r = l->n > 0 ? 0 : E_PEER_NONE;
-	free(l);
-	return r;
 }

@@ -18,10 +18,14 @@ bool peers_saw(struct controller *ctl, const char *agent, const struct body_peer
 
 /* Does it count? Also on a worker. */
 bool peers_count_one(struct store_view *view, const struct peer *p, const struct certificate *cert);
-/* How many do. */
-uint32_t peers_count(struct store_view *view, const struct certificate *cert);
+/* Each host that says it relies on the certificate, page by page: at most every host of the fleet. `fn` answers false when it has seen enough. */
+typedef bool     peer_fn(void *ctx, const struct peer *p, bool counts);
+_must_check_ int peers_each(struct store_view *view, const struct certificate *cert, peer_fn *fn, void *ctx);
+/* Is there anybody who counts? True also when that cannot be read: then they are waited for. */
+bool peers_any(struct store_view *view, const struct certificate *cert);
 
-/* ACT_ASK_PEERS: who has not answered is asked, and the order hears when all have, or one has seen something else. */
+/* ACT_ASK_PEERS: who has not answered is asked, and the order hears when all have, or one has seen something else. Between two of these an
+ * answer asks nobody, and a host that comes back is asked alone. */
 void peers_look(struct controller *ctl, const void *renewal_id, size_t n);
 /* Who has not answered, for people. */
 void peers_missing(struct controller *ctl, const struct order *o, char ret[CAUSE_SIZE]);

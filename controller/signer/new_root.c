@@ -75,8 +75,8 @@ static void tell_authorities(const struct work *w, const char *root_id)
 		if (!text_equal(issuer->issuer_id, root_id) && !text_equal(issuer->parent_id, root_id))
 			continue;
 		digest_sha256((struct span){issuer->der, issuer->der_len}, &hash);
-		printf("%-16s until %s, SHA-256 %s\n", issuer->issuer_id, time_text(issuer->not_after_at, end),
-		       hash_text(hash, print));
+		printf("%-16s until %s\n  SHA-256 %s\n", issuer->issuer_id, time_text(issuer->not_after_at, end),
+		       hash_text(hash, print)); /* each within 80 columns */
 	}
 }
 
@@ -94,7 +94,7 @@ static int tell(const struct work *w, int r, struct refusal *why, const struct r
 	printf("trust bundle %llu %s %s%s\n", (unsigned long long)o->epoch, dropped ? "is without" : "holds", o->root_id,
 	       o->made ? "" : " already; nothing was done");
 	if (o->made)
-		printf("next: start the signer again (`systemctl start vcc-signer`); it tells the controller\n");
+		printf("next: `systemctl start vcc-signer`; the signer tells the controller\n");
 	return 0;
 }
 

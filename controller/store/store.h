@@ -301,7 +301,7 @@ _must_check_ int view_listeners(struct store_view *v, const char *agent, const c
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
 /* Who relies on a certificate, by agent; what a host relies on, by certificate. */
-_must_check_ int view_peers_of(struct store_view *v, const char *cert_id, struct peer *ret, size_t max, size_t *ret_n);
+_must_check_ int view_peers_of(struct store_view *v, const char *cert_id, const char *after, struct peer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_peers_by(struct store_view *v, const char *agent, struct peer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_rollover(struct store_view *v, const char *issuer_id, struct rollover *ret);
 _must_check_ int view_rollovers(struct store_view *v, const char *after, struct rollover *ret, size_t max, size_t *ret_n);
@@ -372,6 +372,9 @@ _must_check_ int view_campaign(struct store_view *v, struct id campaign_id, stru
 _must_check_ int view_campaigns(struct store_view *v, struct id before, struct campaign *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 _must_check_ int view_campaigns_open(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n); /* not closed */
 _must_check_ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct campaign *ret, size_t max, size_t *ret_n);
+/* The newest one whose plan had this hash, or this content. E_NOT_FOUND. */
+_must_check_ int view_campaign_planned(struct store_view *v, struct hash plan_hash, struct campaign *ret);
+_must_check_ int view_campaign_like(struct store_view *v, struct hash content_hash, struct campaign *ret);
 _must_check_ int view_drill(struct store_view *v, struct id campaign_id, struct drill *ret);
 _must_check_ int view_drills(struct store_view *v, struct id before, struct drill *ret, size_t max, size_t *ret_n); /* newest first; before none = newest */
 _must_check_ int view_drills_unreported(struct store_view *v, struct id after, struct drill *ret, size_t max, size_t *ret_n);

@@ -1,5 +1,5 @@
 /* store_campaign.c - room controller/store: reading campaigns and their members.
- * Never: writing, SQL. Each query has its index in schema/008_campaigns.sql or 014_policy_campaigns.sql. */
+ * Never: writing, SQL. Each query has its index in schema/008_campaigns.sql, 014_policy_campaigns.sql or 026_plans.sql. */
 #include "controller/store/store_front.h"
 
 static size_t page(size_t max)
@@ -40,6 +40,23 @@ int view_campaigns_unconfirmed(struct store_view *v, struct id after, struct cam
 	query_where(&q, offsetof(struct campaign, confirmation), IS, &asked);
 	query_where(&q, offsetof(struct campaign, campaign_id), ABOVE, &after);
 	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+static int newest_with(struct store_view *v, size_t column, struct hash hash, struct campaign *ret)
+{
+	struct query q = {.noun = &noun_campaign, .max = 1, .down = true};
+	query_where(&q, column, IS, &hash);
+	return rows_first(v->rows, &q, ret);
+}
+
+int view_campaign_planned(struct store_view *v, struct hash plan_hash, struct campaign *ret)
+{
+	return newest_with(v, offsetof(struct campaign, plan_hash), plan_hash, ret);
+}
+
+int view_campaign_like(struct store_view *v, struct hash content_hash, struct campaign *ret)
+{
+	return newest_with(v, offsetof(struct campaign, content_hash), content_hash, ret);
 }
 
 int view_drill(struct store_view *v, struct id campaign_id, struct drill *ret)

@@ -508,6 +508,7 @@ static const struct column campaign_columns[] = {
 	BOOL(campaign, collecting),
 	BOOL(campaign, peer_proof),
 	UINT(campaign, peer_unproved),
+	FIXED(campaign, content_hash),
 };
 
 static const struct column member_columns[] = {

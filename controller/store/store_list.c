@@ -130,10 +130,11 @@ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, si
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
-int view_peers_of(struct store_view *v, const char *cert_id, struct peer *ret, size_t max, size_t *ret_n)
+int view_peers_of(struct store_view *v, const char *cert_id, const char *after, struct peer *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_peer, .max = page(max)};
 	query_where(&q, offsetof(struct peer, cert_id), IS, cert_id);
+	query_where(&q, offsetof(struct peer, agent), ABOVE, after);
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 

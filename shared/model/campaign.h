@@ -111,6 +111,7 @@ struct campaign {
 	bool              collecting;   /* members are still being added to it */
 	bool                peer_proof;   /* its orders are completed only when the relying parties have seen what they brought */
 	uint32_t            peer_unproved; /* of those that are done: not everybody has, or nobody is declared */
+	struct hash         content_hash; /* of the plan without what came before it: the same when the same is planned again; none = not planned */
 };
 _Static_assert(sizeof(struct campaign) <= 1536, "a campaign's state stays small");
 

@@ -5,7 +5,7 @@
 
 #include "shared/model/order.h"
 
-enum { PEERS_MAX = 16, PEERS_ASKED_MAX = 64 };
+enum { PEERS_MAX = 16 /* that one host tells */ };
 
 /* What the owner of a host says about one certificate that services of this host rely on. */
 struct peer_told {

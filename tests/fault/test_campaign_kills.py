@@ -136,3 +136,21 @@ def test_killed_in_a_campaign(fleet, point, n, story):
     else:
         assert c["status"] == "completed" and c["successful_count"] == len(NAMES)
     wait_for("no order is open", lambda: all(fleet.cert(f"{h}-web")["open_order"] is None for h in NAMES))
+
+
+@pytest.mark.parametrize("point", ["controller.campaign_new", "controller.campaign_new_stored"])
+def test_a_plan_that_died_with_the_controller_is_applied_once(fleet, point):
+    """Nothing was stored and it may be applied again; or the campaign was, and is named."""
+    plan = fleet.post(f"{LIFE}/bulk-renewal", {"dry_run": True})[1]["plan_hash"]
+    restart(fleet, {"VCC_FAILPOINT": f"{point}@1=kill"})
+    controller = fleet.processes["controller"]
+    ask(fleet, f"{LIFE}/bulk-renewal", {"plan_hash": plan})
+    wait_for(f"killed at {point}", lambda: not controller.running(), 60)
+    restart(fleet, None)
+    answers = [fleet.post(f"{LIFE}/bulk-renewal", {"plan_hash": plan}) for _ in range(2)]
+    campaign = fleet.admin.get("campaigns")["items"][0]
+    assert campaign["plan_hash"] == plan and fleet.rows("SELECT count(*) FROM campaigns WHERE plan_hash = ?", bytes.fromhex(plan)) == [(1,)], "one campaign of it"
+    assert [s for s, _ in answers] == ([202, 409] if point == "controller.campaign_new" else [409, 409]), answers
+    assert answers[1][1]["code"] == "VCC-3670" and campaign["campaign_id"] in answers[1][1]["detail"], answers
+    wait_for("the campaign is closed", lambda: fleet.campaign(campaign["campaign_id"])["completed_at"], 60)
+    wait_for("no order is open", lambda: all(fleet.cert(f"{h}-web")["open_order"] is None for h in NAMES))

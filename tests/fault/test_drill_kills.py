@@ -76,6 +76,28 @@ def test_one_that_gets_no_report_holds_up_no_other(fleet):
     assert wait_over(fleet, drill)["tested_count"] == len(NAMES) and told_once(fleet, drill), "it gets it when it can be made"
 
 
+@pytest.mark.parametrize("read", ["after a restart", "soon"])
+def test_an_emergency_ends_a_drill_that_cannot_be_read(fleet, read):
+    """The first change of the drill was lost, and it is to be read again, when the emergency begins."""
+    unread = "controller.campaign_read=err:EIO" if read == "after a restart" else ";".join(12 * ["controller.campaign_read@1=err:EIO"])  # so many times
+    slow = fleet.hosts_by["k3"]
+    restart(fleet, {"VCC_FAILPOINT": f"controller.campaign_send@1=err:EIO;{unread}"})
+    drill = begin(fleet)["drill_id"]
+    slow.respond = False   # the emergency goes on
+    status, emergency = fleet.emergency(selector={"service": "clara"}, wait=0)
+    assert status == 202, emergency
+    if read == "after a restart":
+        assert fleet.admin.get(f"drills/{drill}")["ended_at"] is None
+        restart(fleet, None)
+    d = wait_over(fleet, drill)
+    assert d["status"] == "cancelled" and "emergency" in d["cause"] and d["tested_count"] == 0, d
+    told_once(fleet, drill)
+    slow.respond = True
+    fleet.again(slow)
+    assert fleet.wait_state(emergency["campaign_id"], "completed")["successful_count"] == len(NAMES)
+    restart(fleet, None)
+
+
 @pytest.mark.parametrize("point, n", POINTS if LONG else POINTS[::2] + POINTS[-1:], ids=lambda v: str(v))
 def test_killed_in_a_drill(fleet, point, n):
     before = {h: fleet.cert(f"{h}-web")["serial"] for h in NAMES}

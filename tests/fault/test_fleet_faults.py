@@ -3,15 +3,14 @@ end, everybody asks how it goes, the controller has no memory left. And a host w
 import http.client
 import os
 import resource
-import shutil
 import sys
 import threading
 import time
 
 import checks
 import pytest
-from conftest import new_folder
 from fleet_run import FleetRun
+from fresh_installation import fresh_installation
 from installation import ROOT, Failed, Installation, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
@@ -28,15 +27,8 @@ BUSY = (409, 429)
 
 @pytest.fixture(scope="module")
 def inst():
-    folder = new_folder("fleet-faults")
-    i = Installation(folder)
-    try:
-        i.init()
-        i.start()
+    with fresh_installation("fleet-faults") as i:
         yield i
-    finally:
-        i.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import time
 
 import checks
 import pytest
+from asking import Asking
 from conftest import new_folder
 from installation import ROOT, wait_for
 from played_fleet import PlayedFleet
@@ -24,7 +25,7 @@ ONCE = {"retired": ["ca_rollover_started", "ca_successor_made", "ca_rollover_iss
         "rolled_back": ["ca_rollover_started", "ca_successor_made", "ca_rollover_issuing", "ca_rollover_rolled_back"]}
 
 
-class Site:
+class Site(Asking):
     def __init__(self, folder):
         self.inst = PlayedFleet(folder, binaries=FAULTS)
         try:
@@ -42,14 +43,6 @@ class Site:
         for g in self.inst.gateways:
             g.close()
         self.inst.stop()
-
-    def ask(self, who, method, path, body=None):
-        """The answer, or nothing when the controller is dead or died of it."""
-        try:
-            with open(os.path.join(self.inst.state, f"{who}.token")) as f:
-                return Api(self.inst, f.read().strip())(method, f"/api/v1/{path}", body)[1] or {}
-        except OSError:
-            return {}
 
     def newest(self, role):
         cas = [c for c in self.ask("admin", "GET", "ca").get("items", []) if c["role"] == role and c["state"] == "active"]

@@ -9,9 +9,9 @@ import time
 
 import checks
 import pytest
+from asking import Asking
 from conftest import new_folder
 from installation import ROOT, Installation, wait_for, write
-from rights_estate import Api
 
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
 LONG = os.environ.get("VCC_LONG") == "1"
@@ -21,7 +21,7 @@ CASES = [("controller", "controller.rollover", 1), ("controller", "controller.fo
 ONCE = ("ca_rollover_started", "ca_successor_made", "ca_rollover_issuing", "ca_rollover_draining", "ca_retired")
 
 
-class Site:
+class Site(Asking):
     def __init__(self, folder):
         self.inst = Installation(folder, binaries=FAULTS)
         self.dropped = set()
@@ -33,14 +33,6 @@ class Site:
         except BaseException:
             self.inst.stop()
             raise
-
-    def ask(self, who, method, path, body=None):
-        """The answer, or nothing when the controller is dead or died of it."""
-        try:
-            with open(os.path.join(self.inst.state, f"{who}.token")) as f:
-                return Api(self.inst, f.read().strip())(method, f"/api/v1/{path}", body)[1] or {}
-        except OSError:
-            return {}
 
     def root(self):
         return [c["issuer_id"] for c in self.ask("admin", "GET", "ca").get("items", []) if c["role"] == "root" and c["state"] == "active"]

@@ -293,7 +293,7 @@ static void begin(struct fleet *f)
 int fleet_run(struct fleet *f, volatile int *stop)
 {
 	struct epoll_event events[EVENTS];
-	bool               root_kept = fleet_tls_root(f->tls).n > 0;
+	size_t             kept = fleet_tls_root(f->tls).n;
 	int64_t            end = clock_steady() + f->options->for_ms;
 	int                code = 0;
 	f->now = clock_steady();
@@ -308,10 +308,10 @@ int fleet_run(struct fleet *f, volatile int *stop)
 		run_timers(f);
 		start_joins(f);
 		storm(f);
-		if (!root_kept && fleet_tls_root(f->tls).n > 0) {
-			struct refusal why;
-			root_kept = keep_root_save(f->dir_fd, fleet_tls_root(f->tls), &why) == 0;
-		}
+		struct span    roots = fleet_tls_root(f->tls);
+		struct refusal why;
+		if (roots.n > kept && keep_root_save(f->dir_fd, roots, &why) == 0)
+			kept = roots.n;
 		code = memory_check(f);
 	}
 	return code;

@@ -247,9 +247,14 @@ static void on_ack(struct fleet *f, struct member *m, const struct wire_frame *f
 		fleet_lost(f, m, 0);
 }
 
+/* Gateways are known by its roots from now on. A head is acknowledged alike. */
 static void on_bundle(struct fleet *f, struct member *m, const struct wire_frame *frame)
 {
-	struct msg_ack ack = {.id = frame->id};
+	struct msg_ack     ack = {.id = frame->id};
+	struct body_bundle body;
+	if (frame->type == MSG_BUNDLE && wire_body_decode(&wire_body_bundle, frame->u.bundle.body, &body) == 0)
+		for (uint32_t i = 0; i < body.n_roots; i++)
+			fleet_tls_trust(f->tls, body.roots[i].certificate);
 	(void)member_send(f, m, MSG_AGENT_ACK, &ack);
 }
 

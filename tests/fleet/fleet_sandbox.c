@@ -21,6 +21,11 @@ enum { WORDS_MAX = 16 };
 static json_t *facts; /* for the life of the process: options point into it */
 static char    tokens_path[4096];
 
+static int pin_read(const char *text, struct hash *ret)
+{
+	return text != NULL && text_starts(text, "sha256:") ? hash_parse(text + strlen("sha256:"), ret) : E_SYNTAX;
+}
+
 int fleet_sandbox_read(struct fleet_options *o, struct refusal *why)
 {
 	char path[4096];
@@ -28,7 +33,7 @@ int fleet_sandbox_read(struct fleet_options *o, struct refusal *why)
 	facts = json_load_file(path, 0, NULL);
 	const char *pin = json_string_value(json_object_get(facts, "agent_pin"));
 	o->address = json_string_value(json_object_get(facts, "agent_address"));
-	if (o->address == NULL || pin == NULL || !text_starts(pin, "sha256:") || hash_parse(pin + strlen("sha256:"), &o->pin) < 0)
+	if (o->address == NULL || pin_read(pin, &o->pin) < 0)
 		return refuse(why, E_CONF_VALUE, path, "this is not the file of a running sandbox");
 	o->has_pin = true;
 	return 0;
@@ -69,14 +74,16 @@ static int ask(const char *file, const char *answer, struct refusal *why)
 	return 0;
 }
 
-static int tokens_add(FILE *out, const char *answer, struct refusal *why)
+/* Each invite names the root of today; sandbox.json that of the day when the sandbox was made. */
+static int tokens_add(FILE *out, const char *answer, struct hash *ret_pin, struct refusal *why)
 {
 	json_t *o = json_load_file(answer, 0, NULL);
 	json_t *row;
 	size_t  i, n = 0;
 	json_array_foreach(json_object_get(o, "items"), i, row) {
 		const char *token = json_string_value(json_object_get(row, "token"));
-		n += token != NULL && fprintf(out, "%s\n", token) > 0;
+		bool        whole = token != NULL && pin_read(json_string_value(json_object_get(row, "pin")), ret_pin) == 0;
+		n += whole && fprintf(out, "%s\n", token) > 0;
 	}
 	json_decref(o);
 	return n > 0 ? 0 : refuse(why, E_JOIN_TOKEN, answer, "there is no token in the answer");
@@ -96,7 +103,7 @@ int fleet_sandbox_invite(struct fleet_options *o, uint32_t from, struct refusal 
 	if (r == 0)
 		r = ask(file, answer, why);
 	if (r == 0)
-		r = tokens_add(out, answer, why);
+		r = tokens_add(out, answer, &o->pin, why);
 	if (out != NULL && fclose(out) != 0 && r == 0)
 		r = sys_refuse(why, tokens_path, "write it");
 	(void)unlink(answer);

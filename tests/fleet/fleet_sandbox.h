@@ -7,7 +7,7 @@
 
 /* Address and pin from DIR/sandbox.json. */
 _must_check_ int fleet_sandbox_read(struct fleet_options *o, struct refusal *why);
-/* Invites for members `from` .. agents-1, services in turn; the tokens lie in the state folder. */
+/* Invites for members `from` .. agents-1, services in turn, and the pin that they name; the tokens lie in the state folder. */
 _must_check_ int fleet_sandbox_invite(struct fleet_options *o, uint32_t from, struct refusal *why);
 
 #endif

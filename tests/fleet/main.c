@@ -162,7 +162,7 @@ static int member_fill(struct fleet *f, struct member *m, const struct seat *sea
 static int process_prepare(struct fleet *f, const struct seat *seats, uint32_t p, struct refusal *why)
 {
 	const struct fleet_options *o = f->options;
-	struct buf                  root = BUF_MAX(CERT_DER_MAX);
+	struct buf                  root = BUF_MAX(ROOTS_DER_MAX);
 	f->n = (o->agents - p + o->processes - 1) / o->processes;
 	f->members = calloc(f->n, sizeof(*f->members));
 	f->heap = calloc(f->n, sizeof(struct member *));

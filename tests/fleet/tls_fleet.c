@@ -1,5 +1,5 @@
 /* tls_fleet.c - TLS 1.3 and websocket frames of a simulated host over a socket that never blocks.
- * Never: a session ticket; a chain that does not lead to the pinned root. */
+ * Never: a session ticket; a chain that leads neither to the pinned root nor to one of a bundle. */
 #include "tests/fleet/tls_fleet.h"
 
 #include <errno.h>
@@ -25,8 +25,9 @@ enum { OUT_MAX = 1 << 20, JUDGED_MAX = 8 };
 
 struct fleet_tls {
 	SSL_CTX    *ctx;
-	struct buf  root;
+	struct buf  root; /* those that count, one after the other */
 	struct hash pin;
+	bool        pinned; /* the pinned one is among them, or none is pinned */
 	struct hash judged[JUDGED_MAX]; /* leaves of servers whose chains were good */
 	size_t      n_judged;
 };
@@ -49,6 +50,27 @@ static int add_der(X509 *x, struct buf *to)
 	return buf_error(to);
 }
 
+static bool has_root(const struct fleet_tls *t, struct hash hash)
+{
+	struct span rest = buf_span(&t->root), one;
+	struct hash other;
+	while (der_next(&rest, &one)) {
+		digest_sha256(one, &other);
+		if (hash_equal(other, hash))
+			return true;
+	}
+	return false;
+}
+
+void fleet_tls_trust(struct fleet_tls *t, struct span root)
+{
+	struct hash hash;
+	digest_sha256(root, &hash);
+	if (!has_root(t, hash) && t->root.n + root.n <= ROOTS_DER_MAX)
+		buf_add(&t->root, root.p, root.n);
+	t->pinned |= hash_equal(hash, t->pin);
+}
+
 /* The join port sends its root last; it is taken when it is the pinned one. */
 static int take_root(struct fleet_tls *t, X509 *last)
 {
@@ -59,8 +81,8 @@ static int take_root(struct fleet_tls *t, X509 *last)
 		digest_sha256(buf_span(&der), &hash);
 		r = hash_equal(hash, t->pin) ? 0 : E_LINK_PIN;
 	}
-	if (r == 0 && t->root.n == 0)
-		buf_add(&t->root, der.p, der.n);
+	if (r == 0)
+		fleet_tls_trust(t, buf_span(&der));
 	buf_free(&der);
 	return r;
 }
@@ -72,8 +94,8 @@ static int judge(struct fleet_tls *t, X509 *leaf, STACK_OF(X509) * sent)
 	struct refusal why;
 	int            n = sk_X509_num(sent);
 	int            r = n > 0 && n <= 8 ? add_der(leaf, &own) : E_PKI_CHAIN;
-	if (r == 0 && t->root.n == 0)
-		r = take_root(t, sk_X509_value(sent, n - 1));
+	if (r == 0 && !t->pinned && (r = take_root(t, sk_X509_value(sent, n - 1))) < 0 && t->root.n > 0)
+		r = 0; /* the agents' port sends no root: one that is known may do */
 	for (int i = 1; i < n && r == 0; i++) {
 		if (X509_check_issued(sk_X509_value(sent, i), sk_X509_value(sent, i)) != X509_V_OK) /* the root itself comes from us */
 			r = add_der(sk_X509_value(sent, i), &chain);
@@ -105,14 +127,15 @@ static int on_chain(X509_STORE_CTX *store, void *arg)
 	return 1;
 }
 
-int fleet_tls_new(struct span root, struct hash pin, struct fleet_tls **ret, struct refusal *why)
+int fleet_tls_new(struct span roots, struct hash pin, struct fleet_tls **ret, struct refusal *why)
 {
 	struct fleet_tls *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return refuse(why, E_NOMEM, "TLS", "out of memory");
-	t->root = (struct buf)BUF_MAX(CERT_DER_MAX);
+	t->root = (struct buf)BUF_MAX(ROOTS_DER_MAX);
 	t->pin = pin;
-	buf_add(&t->root, root.p, root.n);
+	buf_add(&t->root, roots.p, roots.n);
+	t->pinned = has_root(t, pin) || (roots.n > 0 && hash_is_none(pin));
 	t->ctx = SSL_CTX_new(TLS_client_method());
 	if (t->ctx == NULL || buf_error(&t->root) != 0 || SSL_CTX_set_min_proto_version(t->ctx, TLS1_3_VERSION) != 1) {
 		fleet_tls_free(t);

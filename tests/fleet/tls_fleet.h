@@ -1,6 +1,6 @@
 /* tls_fleet.h - one TLS client connection of a simulated host, never waiting, and the two kinds of websocket frames it needs.
  * libwebsockets is not used here: one library connection costs the simulation more than the host that it plays (docs/decisions.md).
- * Never: decisions about the connection; trusting another root than the pinned one. */
+ * Never: decisions about the connection; trusting a root that is neither pinned nor of a bundle. */
 #ifndef VCC_TLS_FLEET_H
 #define VCC_TLS_FLEET_H
 
@@ -10,12 +10,16 @@
 #include "shared/base/err.h"
 #include "shared/pki/key.h"
 
-struct fleet_tls; /* of one process: trusts one root, remembers which server chains it has judged */
+enum { ROOTS_DER_MAX = 8 * CERT_DER_MAX };
 
-/* `root`: DER; empty = only the chain's digest `pin` counts (before the first join). */
-_must_check_ int fleet_tls_new(struct span root, struct hash pin, struct fleet_tls **ret, struct refusal *why);
+struct fleet_tls; /* of one process: trusts the roots that it knows, remembers which server chains it has judged */
+
+/* `roots`: DER, one after the other. The one whose digest is `pin` is taken from the join port where it is not among them; a pin of
+ * zeros names none. */
+_must_check_ int fleet_tls_new(struct span roots, struct hash pin, struct fleet_tls **ret, struct refusal *why);
 void             fleet_tls_free(struct fleet_tls *t);
-struct span      fleet_tls_root(const struct fleet_tls *t); /* as pinned; empty until it was seen */
+struct span      fleet_tls_root(const struct fleet_tls *t); /* those that count; empty until one was seen */
+void             fleet_tls_trust(struct fleet_tls *t, struct span root); /* one more, from a bundle that a welcomed member was given */
 
 struct fleet_place {
 	struct sockaddr_storage to;

@@ -58,6 +58,7 @@ class FleetRun:
                 status, answer = self.call("POST", "invites/batch", {"invites": rows[i:i + BATCH]})
                 if status != 201:
                     raise Failed(f"invites: {status} {answer}")
+                self.pin = answer["items"][0]["pin"]  # the root of today
                 f.writelines(row["token"] + "\n" for row in answer["items"])
         return path
 
@@ -65,7 +66,8 @@ class FleetRun:
         """Enrols who has not joined before; comes back at once."""
         words = [self.inst.bin("vcc-fleet")]
         if len(self.joined()) < self.agents:
-            words += [self.inst.join_address, "--pin", self.inst.pin, "--tokens", self.invite()]
+            tokens = self.invite()
+            words += [self.inst.join_address, "--pin", self.pin, "--tokens", tokens]
         if os.path.exists(self.json):
             os.unlink(self.json)  # an earlier run's
         log = open(os.path.join(self.dir, "fleet.log"), "ab")

@@ -477,9 +477,8 @@ class Installation:
                 self.processes[name].stop()
 
 
-NGINX = """{user}worker_processes auto;
-pid {base}/nginx.pid;
-error_log {base}/logs/error.log;
+# begins an nginx that writes nothing outside its folder: what a test adds stands before it (of the whole program) or follows (of its servers)
+NGINX_HEAD = """{user}pid {base}/nginx.pid;
 events {{ worker_connections 512; }}
 http {{
     access_log off;
@@ -488,7 +487,11 @@ http {{
     fastcgi_temp_path {base}/tmp-fastcgi;
     uwsgi_temp_path {base}/tmp-uwsgi;
     scgi_temp_path {base}/tmp-scgi;
-    server {{
+"""
+
+NGINX = """worker_processes auto;
+error_log {base}/logs/error.log;
+""" + NGINX_HEAD + """    server {{
         listen 127.0.0.1:{port} ssl;
         listen {second} ssl;
         server_name {name};

@@ -237,6 +237,8 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_campaigns(v, kit_id(9), campaigns, 2, &n), 0);
 	assert_int_equal(view_campaigns_open(v, none, campaigns, 2, &n), 0);
 	assert_int_equal(view_campaigns_unconfirmed(v, none, campaigns, 2, &n), 0);
+	assert_int_equal(view_campaign_planned(v, kit_hash(1), campaigns), E_NOT_FOUND);
+	assert_int_equal(view_campaign_like(v, kit_hash(1), campaigns), E_NOT_FOUND);
 	assert_int_equal(view_member(v, kit_id(1), 1, members), E_NOT_FOUND);
 	assert_int_equal(view_members(v, kit_id(1), 0, members, 2, &n), 0);
 	assert_int_equal(view_members_in(v, kit_id(1), MEMBER_WAITING, 0, members, 2, &n), 0);

@@ -8,21 +8,12 @@ import socket
 import ssl
 
 import python_service
-from installation import ROOT, Failed, Host, current_group, current_user, nginx, wait_for, write
+from installation import NGINX_HEAD, ROOT, Failed, Host, current_group, current_user, nginx, wait_for, write
 
-NGINX = """{user}worker_processes 2;
-pid {base}/nginx.pid;
+NGINX = """worker_processes 2;
 error_log {base}/error.log;
 worker_shutdown_timeout 60s;
-events {{ worker_connections 512; }}
-http {{
-    access_log off;
-    client_body_temp_path {base}/tmp-body;
-    proxy_temp_path {base}/tmp-proxy;
-    fastcgi_temp_path {base}/tmp-fastcgi;
-    uwsgi_temp_path {base}/tmp-uwsgi;
-    scgi_temp_path {base}/tmp-scgi;
-    upstream middle {{
+""" + NGINX_HEAD + """    upstream middle {{
         server 127.0.0.1:{next};
         keepalive 8;
     }}

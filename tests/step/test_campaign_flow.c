@@ -74,6 +74,14 @@ static struct campaign campaign_of_test(enum campaign_state state)
 				 .started_at = START};
 }
 
+static enum revoke_old revoke_old_of_test(const char *name)
+{
+	for (int r = 0; r < REVOKE_OLD_COUNT; r++)
+		if (strcmp(revoke_old_name((enum revoke_old)r), name) == 0)
+			return (enum revoke_old)r;
+	abort();
+}
+
 /* "5+10+85": the table's own words are parted by commas. */
 static void text_commas(char *text)
 {
@@ -112,6 +120,8 @@ static void read_campaign(const struct step_line *l, int64_t now, struct campaig
 			c->remind_at = now + step_ms(v);
 		else if (strcmp(k, "revoke_by") == 0)
 			c->revoke_by_at = START + step_ms(v);
+		else if (strcmp(k, "revoke") == 0)
+			c->revoke_old = revoke_old_of_test(v);
 		else if (strcmp(k, "closed") == 0)
 			c->completed_at = now;
 		else
@@ -121,7 +131,7 @@ static void read_campaign(const struct step_line *l, int64_t now, struct campaig
 
 static void read_happening(const struct step_line *l, struct campaign_event *e, int64_t *now)
 {
-	*e = (struct campaign_event){.kind = CAMPAIGN_EV_COUNT};
+	*e = (struct campaign_event){.kind = CAMPAIGN_EV_COUNT, .grace_ms = MS_HOUR};
 	for (int k = 0; k < CAMPAIGN_EV_COUNT; k++)
 		if (strcmp(campaign_event_name((enum campaign_event_kind)k), l->fields.key[0]) == 0)
 			e->kind = (enum campaign_event_kind)k;
@@ -141,6 +151,8 @@ static void read_happening(const struct step_line *l, struct campaign_event *e, 
 			e->first = (uint64_t)step_number(v);
 		else if (strcmp(k, "last") == 0)
 			e->last = (uint64_t)step_number(v);
+		else if (strcmp(k, "grace") == 0)
+			e->grace_ms = step_ms(v);
 		else if (strcmp(k, "reached") == 0)
 			e->reached = (uint64_t)step_number(v);
 		else if (strcmp(k, "from") == 0)
@@ -224,9 +236,10 @@ static void run_happening(struct campaign_bench *b, const struct step_line *l)
 	read_happening(l, &e, &b->now);
 	int         r = campaign_flow_step(&b->c, &e, b->now, &s);
 	const char *want = strcmp(l->phase, "same") == 0 ? campaign_state_name(b->c.state) : l->phase;
-	if (strcmp(l->phase, "refused") == 0 || r != 0) {
-		if (r != E_CAMPAIGN_STATE || strcmp(l->phase, "refused") != 0)
-			wrong(b, l, "result", l->phase, r != 0 ? "refused" : "a step");
+	const char *refused = r == 0 ? "a step" : r == E_CAMPAIGN_STATE ? "refused" : r == E_ROLLBACK_GRACE ? "too_late" : "another refusal";
+	if (strcmp(l->phase, "refused") == 0 || strcmp(l->phase, "too_late") == 0 || r != 0) {
+		if (strcmp(l->phase, refused) != 0)
+			wrong(b, l, "result", l->phase, refused);
 		return;
 	}
 	if (strcmp(campaign_state_name(s.next.state), want) != 0)

@@ -95,7 +95,7 @@ static void read_policy(const struct step_line *l, struct order_policy *p)
 		else if (strcmp(k, "code_signing") == 0)
 			p->code_signing = true;
 		else if (strcmp(k, "peers") == 0)
-			p->peers = (uint32_t)step_number(v);
+			p->peers = step_number(v) != 0;
 		else if (strcmp(k, "no_way_back") == 0)
 			p->may_go_back = false;
 		else if (strcmp(k, "held") == 0)
@@ -358,7 +358,7 @@ static void test_any_events(void **state)
 			o.old_serial = step_serial("9");
 		policy.post_validation = run % 2 == 0;
 		policy.verified_is_enough = run % 3 == 0;
-		policy.peers = run % 5 == 0 ? 0 : 2;
+		policy.peers = run % 5 != 0;
 		policy.may_go_back = run % 7 != 0;
 		o.flags = drill ? ORDER_DRILL : run % 4 < 2 ? ORDER_PEERS : 0;
 		if (drill || run % 8 != 7) /* one that has an agent goes the long way */

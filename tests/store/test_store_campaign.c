@@ -46,6 +46,7 @@ static void campaign_make(uint32_t n, struct campaign *ret)
 	snprintf(ret->actor, sizeof(ret->actor), "alice");
 	snprintf(ret->reason, sizeof(ret->reason), "because %u", n);
 	ret->plan_hash = kit_hash(n);
+	ret->content_hash = kit_hash(n % 3);
 	snprintf(ret->incident_id, sizeof(ret->incident_id), "INC-%u", n);
 	ret->incident = (enum incident_type)(n % INCIDENT_TYPE_COUNT);
 	ret->fresh_keys = n % 2 == 0;
@@ -157,6 +158,35 @@ static void test_campaign_lists(void **state)
 	assert_true(n == 3 && id_equal(rows[0].campaign_id, kit_id(1)) && id_equal(rows[2].campaign_id, kit_id(9)));
 	assert_int_equal(view_campaigns_unconfirmed(k->view, kit_id(5), rows, 20, &n), 0);
 	assert_true(n == 1 && id_equal(rows[0].campaign_id, kit_id(9)));
+}
+
+/* What became of a plan: the newest one that has its hash, whatever else it is. */
+static void test_plans_are_found(void **state)
+{
+	struct kit          *k = *state;
+	struct store_change *change = store_change_new();
+	struct campaign      c;
+	for (uint32_t i = 1; i <= 7; i++) {
+		campaign_make(i, &c); /* content of i modulo 3 */
+		c.plan_hash = kit_hash(i < 6 ? i : 5);
+		store_put_campaign(change, &c);
+	}
+	assert_int_equal(kit_commit(k, change, NULL), 0);
+	assert_int_equal(view_campaign_planned(k->view, kit_hash(2), &c), 0);
+	assert_true(id_equal(c.campaign_id, kit_id(2)));
+	assert_int_equal(view_campaign_planned(k->view, kit_hash(5), &c), 0);
+	assert_true(id_equal(c.campaign_id, kit_id(7)));
+	assert_int_equal(view_campaign_planned(k->view, kit_hash(6), &c), E_NOT_FOUND);
+	assert_int_equal(view_campaign_like(k->view, kit_hash(0), &c), 0);
+	assert_true(id_equal(c.campaign_id, kit_id(6)));
+	assert_int_equal(view_campaign_like(k->view, kit_hash(3), &c), E_NOT_FOUND);
+	change = store_change_new();
+	campaign_make(6, &c);
+	c.content_hash = (struct hash){{0}}; /* one that was never planned is like nothing */
+	store_put_campaign(change, &c);
+	assert_int_equal(kit_commit(k, change, NULL), 0);
+	assert_int_equal(view_campaign_like(k->view, kit_hash(0), &c), 0);
+	assert_true(id_equal(c.campaign_id, kit_id(3)));
 }
 
 static void test_member_round_trip(void **state)
@@ -344,7 +374,7 @@ static void test_drills(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(test_campaign_round_trip), ON_BOTH(test_campaign_lists), ON_BOTH(test_member_round_trip),
+		ON_BOTH(test_campaign_round_trip), ON_BOTH(test_campaign_lists), ON_BOTH(test_plans_are_found), ON_BOTH(test_member_round_trip),
 		ON_BOTH(test_snapshot_is_whole),   ON_BOTH(test_member_lists),   ON_BOTH(test_actor_is_forgotten),
 		ON_BOTH(test_drills),
 	};

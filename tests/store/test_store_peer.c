@@ -55,7 +55,7 @@ static void test_every_field_is_kept(void **state)
 	struct peer p = sample("web", "covina01"), got[2];
 	size_t      n = 0;
 	put(k, &p);
-	assert_int_equal(view_peers_of(k->view, "web", got, 2, &n), 0);
+	assert_int_equal(view_peers_of(k->view, "web", "", got, 2, &n), 0);
 	assert_int_equal(n, 1);
 	assert_memory_equal(&got[0], &p, sizeof(p));
 	p.judged_at = 6;
@@ -69,7 +69,7 @@ static void test_every_field_is_kept(void **state)
 	p.trust_epoch = 4;
 	snprintf(p.cause, sizeof(p.cause), "3 of 20 handshakes");
 	put(k, &p);
-	assert_int_equal(view_peers_of(k->view, "web", got, 2, &n), 0);
+	assert_int_equal(view_peers_of(k->view, "web", "", got, 2, &n), 0);
 	assert_int_equal(n, 1);
 	assert_memory_equal(&got[0], &p, sizeof(p));
 }
@@ -87,7 +87,7 @@ static void test_both_ways(void **state)
 		if (i < 2)
 			put(k, &db);
 	}
-	assert_int_equal(view_peers_of(k->view, "web", got, 4, &n), 0);
+	assert_int_equal(view_peers_of(k->view, "web", "", got, 4, &n), 0);
 	assert_int_equal(n, 3);
 	assert_string_equal(got[0].agent, "host-0");
 	assert_int_equal(view_peers_by(k->view, "host-1", got, 4, &n), 0);
@@ -99,10 +99,34 @@ static void test_both_ways(void **state)
 	store_remove_peer(c, "web", "host-1");
 	store_remove_peer(c, "web", "host-9"); /* was never there */
 	assert_int_equal(kit_commit(k, c, NULL), 0);
-	assert_int_equal(view_peers_of(k->view, "web", got, 4, &n), 0);
+	assert_int_equal(view_peers_of(k->view, "web", "", got, 4, &n), 0);
 	assert_int_equal(n, 2);
 	assert_int_equal(view_peers_by(k->view, "host-1", got, 4, &n), 0);
 	assert_int_equal(n, 1);
+}
+
+static void test_page_by_page(void **state)
+{
+	struct kit *k = *state;
+	struct peer got[4];
+	char        after[AGENT_NAME_SIZE] = "";
+	size_t      n = 4, all = 0;
+	for (int i = 0; i < 10; i++) {
+		char agent[24];
+		snprintf(agent, sizeof(agent), "host-%d", i);
+		struct peer web = sample("web", agent), wes = sample("wes", agent);
+		put(k, &web);
+		put(k, &wes);
+	}
+	while (n == 4) {
+		assert_int_equal(view_peers_of(k->view, "web", after, got, 4, &n), 0);
+		for (size_t i = 0; i < n; i++, all++) {
+			assert_string_equal(got[i].cert_id, "web");
+			assert_int_equal(got[i].agent[5], '0' + (int)all);
+			snprintf(after, sizeof(after), "%s", got[i].agent);
+		}
+	}
+	assert_int_equal(all, 10);
 }
 
 /* A host that gets another name still relies on what it relied on. */
@@ -122,7 +146,7 @@ static void test_another_name(void **state)
 	assert_int_equal(kit_commit(k, c, NULL), 0);
 	assert_int_equal(view_peers_by(k->view, "covina01", got, 2, &n), 0);
 	assert_int_equal(n, 0);
-	assert_int_equal(view_peers_of(k->view, "web", got, 2, &n), 0);
+	assert_int_equal(view_peers_of(k->view, "web", "", got, 2, &n), 0);
 	assert_int_equal(n, 1);
 	assert_string_equal(got[0].agent, "covina02");
 }
@@ -135,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(test_every_field_is_kept),
 		ON_BOTH(test_both_ways),
+		ON_BOTH(test_page_by_page),
 		ON_BOTH(test_another_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

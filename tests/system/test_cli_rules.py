@@ -120,7 +120,7 @@ RENEW = "certificates/lifecycle/renew/c1"
 WATCH = ["campaign", "watch", ID]
 # words, what the controller answers by path, exit code, what stderr says
 CODES = [
-    (["cert", "list"], WELL, 0, ""),
+    (["cert", "list"], {**WELL, "certificates": {"items": [{"cert_id": "c1"}], "next_cursor": None}}, 0, ""),
     (["status"], WELL, 0, ""),
     (["check"], WELL, 0, ""),
     (["cert", "cancel", "c1"], {"certificates/c1": {"cert_id": "c1", "open_order": None}}, 0, ""),
@@ -258,6 +258,40 @@ def test_what_an_emergency_does_is_said_before(controller, verb, plan, words):
     _, out, err = seated(controller, "emergency", verb, "--incident", "I", "--reason", "r", "--type", "exercise", "--all")
     said = " ".join((out if verb == "plan" else err).split())
     assert all(w in said for w in words) and ("lose service:" in said) == any("lose service" in w for w in words), out + err
+
+
+def test_how_long_ago_and_how_long_until(controller):
+    """What was is older than nothing, whatever the two clocks say; what is over keeps its sign."""
+    at = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s)) for s in (-90, 4000, -4, -3 * 86400, 3 * 86400 + 60)]
+    row = {**campaign("completed"), "kind": "bulk", "selector": "s"}
+    controller.rows = {"campaigns": {"items": [{**row, "created_at": t} for t in at], "next_cursor": None},
+                       "certificates": {"items": [{"cert_id": "c1", "renew_at": t, "expires_at": t} for t in at], "next_cursor": None}}
+    began = [line.split()[-1] for line in run(controller, "campaign", "list").stdout.splitlines()[1:]]
+    assert re.fullmatch(r"9\ds", began[0]) and re.fullmatch(r"[4-9]s|\d\ds", began[2]) and (began[1], began[3], began[4]) == ("0s", "3d", "0s"), began
+    ends = [line.split()[-1] for line in run(controller, "cert", "list").stdout.splitlines()[1:]]
+    assert re.fullmatch(r"-9\ds|-1\d\ds", ends[0]) and ends[1] == "66m" and ends[3:] == ["-3d", "3d"] and re.fullmatch(r"0s|-\d\ds", ends[2]), ends
+
+
+def test_an_empty_list_says_so(controller):
+    controller.rows = {"campaigns": EMPTY, "ca": EMPTY, "renewals": EMPTY, "crls": EMPTY, "certificates/lifecycle/templates": {"templates": []}}
+    for words, what in ((["campaign", "list"], "campaigns"), (["ca", "list"], "CAs"), (["cert", "list", "--paused"], "renewals"), (["crl"], "CRLs"), (["template", "list"], "templates")):
+        done = run(controller, *words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", f"no {what}\n"), done
+        for form in ("json", "csv"):
+            done = run(controller, *words, "-o", form)
+            assert done.returncode == 0 and done.stdout and done.stderr == "", done
+
+
+def test_whom_a_campaign_waits_for_has_a_name(controller):
+    """In a screen that has room for it, and at an end that is none; what just began is no news."""
+    slow = {"cert_id": "clara01-web", "agent": "clara01", "state": "ordered", "since": TIME, "seconds": 312.5, "waits_for": "the host's proof that it is served"}
+    shown = campaign("processing", 1, 0, 1, slowest=[slow, {**slow, "agent": "clara02", "seconds": 0.2}], requester="alice", selector="everything", kind="bulk")
+    controller.rows = {f"campaigns/{ID}": shown}
+    out = run(controller, "campaign", "watch", ID, "--once").stdout
+    assert "clara01: clara01-web, 00:05:12, the host's proof that it is served" in out and "clara02" not in out, out
+    waves = [{"wave": i + 1, "total": 1, "canary": False, "status": "over"} for i in range(9)]
+    controller.rows = {f"campaigns/{ID}": {**shown, "waves": waves, "failed_count": 9}, f"campaigns/{ID}/members": {"items": [{"cert_id": "c", "code": "VCC-2001", "error": "e"}] * 4}}
+    assert len(run(controller, "campaign", "watch", ID, "--once").stdout.splitlines()) <= 24
 
 
 # ---- 80 columns ----

@@ -2,14 +2,13 @@
 all, reloads that fail and hosts that are away in the numbers that were ordered; all connections cut at once; a second run that is the same hosts."""
 import json
 import os
-import shutil
 import subprocess
 
 import checks
 import pytest
-from conftest import new_folder
 from fleet_run import FleetRun
-from installation import Installation, wait_for
+from fresh_installation import fresh_installation
+from installation import wait_for
 
 LIFE = "certificates/lifecycle"
 AGENTS = 200 if os.environ.get("VCC_LONG") == "1" else 60
@@ -18,15 +17,8 @@ SERVICES = ("clara", "covina", "argus", "vpb")
 
 @pytest.fixture(scope="module")
 def inst():
-    folder = new_folder("fleet")
-    i = Installation(folder, {"controller.bulk.batch": "500", "controller.bulk.pause": "0s", "controller.bulk.halt_share": "100%"})
-    try:
-        i.init()
-        i.start()
+    with fresh_installation("fleet", {"controller.bulk.batch": "500", "controller.bulk.pause": "0s", "controller.bulk.halt_share": "100%"}) as i:
         yield i
-    finally:
-        i.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """A fleet whose hosts are partly real: vcc-hook, vcc-keeper, vcc-agent and a TLS service each. One emergency over all of them, counted apart; a second run
 is the same hosts; and whatever becomes of vcc-fleet, no process of theirs stays."""
 import os
-import shutil
 import signal
 import subprocess
 
 import checks
 import pytest
-from conftest import new_folder
 from fleet_run import FleetRun
+from fresh_installation import fresh_installation
 from handshakes import handshake
-from installation import Installation, wait_for
+from installation import wait_for
 
 SIMULATED, REAL = 20, 2
 PROGRAMS = {"vcc-agent", "vcc-fleet", "vcc-hook", "vcc-keeper"}
@@ -18,15 +17,8 @@ PROGRAMS = {"vcc-agent", "vcc-fleet", "vcc-hook", "vcc-keeper"}
 
 @pytest.fixture(scope="module")
 def inst():
-    folder = new_folder("fleet-real")
-    i = Installation(folder)
-    try:
-        i.init()
-        i.start()
+    with fresh_installation("fleet-real") as i:
         yield i
-    finally:
-        i.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

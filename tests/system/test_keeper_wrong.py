@@ -379,8 +379,9 @@ def test_current_leads_elsewhere(host):
     """Out of the folder it is never followed: the link is made ours again, and the next order finds it so."""
     link = f"{host.tls}/current"
     host.link.receipt(host.renew(), SETTLED)
-    os.unlink(link)
-    os.symlink("../../service", link)
+    aside = f"{host.dir}/current.evil"   # in one step: in between, the keeper would have put its own link there
+    os.symlink("../../service", aside)
+    os.rename(aside, link)
     wait_for("current leads to a generation", lambda: os.readlink(link).startswith("g"))
     assert host.check_set() == host.served()
     key = host.renew()

@@ -285,7 +285,7 @@ def test_an_order_says_which_window_it_waits_for(ctl):
     window = f"* {hour:02d}:00-{(hour + 1) % 24:02d}:00 Etc/UTC"
     apply(ctl, "service", {"name": "clara", "windows": window})
     begun = apply(ctl, "template", {**base, "validity_period": "70d"})["campaign_id"]
-    m = wait_for("its member waits", lambda: (ms := ctl.get(f"campaigns/{begun}/members")["items"]) and ms[0].get("waits_for") and ms[0], 60)
+    m = wait_for("its member waits", lambda: (ms := ctl.get(f"campaigns/{begun}/members")["items"]) and ms[0].get("next_at") and ms[0], 60)
     renewal = ctl.get(f"renewals/{m['renewal_id']}")
     for shown in (m, renewal, ctl.cert("wind01-web")["renewals"][0], ctl.get(f"campaigns/{begun}")["renewal_processes"][0]):
         assert shown["waits_for"] == "the window of service clara" and shown["next_at"][11:16] == f"{hour:02d}:00", shown

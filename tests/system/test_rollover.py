@@ -104,7 +104,12 @@ def test_what_is_refused(inst):
     admin = api(inst, "admin")
     problem(admin("POST", "/api/v1/ca/root-1/rollover", {}), 409, "VCC-3883")
     problem(admin("POST", "/api/v1/ca/nobody/rollover", {}), 404, "VCC-1006")
-    problem(admin("GET", ROLLOVER), 404, "VCC-1006")
+    assert "was not begun" in problem(admin("GET", ROLLOVER), 404, "VCC-1006")["detail"]
+    for call, verb in (("GET", ""), ("POST", "/advance"), ("POST", "/rollback"), ("POST", "/retire")):
+        why = problem(admin(call, f"/api/v1/ca/nobody/rollover{verb}", {"consumers": []} if verb == "/retire" else {} if call == "POST" else None), 404, "VCC-1006")
+        assert why["object"] == "nobody" and why["detail"].startswith("there is no such CA") and "ca list" in why["detail"], why
+    code, out, err = vccctl(inst, "ca", "rollover", "nobody")
+    assert code == 3 and "nobody" in err and "there is no such CA" in err and "vccctl ca list" in err, out + err
     for verb in ("advance", "rollback"):
         problem(admin("POST", f"{ROLLOVER}/{verb}", {}), 404, "VCC-1006")
     problem(admin("POST", f"{ROLLOVER}/retire", {"consumers": []}), 404, "VCC-1006")

@@ -313,6 +313,24 @@ def test_without_the_old_root_everything_goes_on(inst):
     assert code == 0, out + err
 
 
+def test_a_fleet_joins_by_the_root_of_today(inst):
+    """What the sandbox was made with is the old root."""
+    folder = os.path.join(inst.dir, "fleet")
+    os.makedirs(os.path.join(folder, "state"), mode=0o700)
+    with open(os.path.join(folder, "sandbox.json"), "w") as f:
+        json.dump({"agent_address": inst.join_address, "agent_pin": inst.pin, "vccctl": inst.vccctl_argv}, f)
+    report = os.path.join(folder, "report.json")
+    fleet = subprocess.Popen([inst.bin("vcc-fleet"), "--sandbox", folder, "--state-dir", os.path.join(folder, "state"), "--agents", "2", "--spread", "0", "--for", "10m", "--json", report])
+    try:
+        def ready():
+            with open(report) as f:
+                return json.load(f)["ready"] == 2
+        wait_for("both have their certificates", lambda: os.path.exists(report) and ready(), 120)
+    finally:
+        fleet.terminate()
+        assert fleet.wait(60) == 0
+
+
 def test_who_was_away_for_all_of_it_finds_a_path(inst):
     """Two bundles behind, its identity ended, by an authority that nobody takes any more: the host key, then one bundle after the other."""
     inst.long.start_agent()

@@ -6,6 +6,7 @@ import subprocess
 
 import private_net
 import pytest
+from installation import wait_for
 from private_net import PrivateNet
 from survey_machine import describe, difference
 from tls_peers import PEER, certificate, fingerprint
@@ -46,6 +47,7 @@ class Scene:
     def start(self):
         self.nginx = self.net.start(["/usr/sbin/nginx", "-p", self.base, "-c", self.path("nginx.conf"), "-g", "daemon off;"])
         self.net.wait_listening(443)
+        wait_for("it has written its pid", lambda: os.path.exists(self.path("nginx.pid")) and os.path.getsize(self.path("nginx.pid")))  # after it listens
         return self
 
     def agent(self, *words, user=None):

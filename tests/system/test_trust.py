@@ -88,7 +88,7 @@ def test_a_new_root_reaches_who_is_here(inst):
     was_away = checks.served_is_issued(inst, inst.away)
     stop_agent(inst.away)
     said = at_signer(inst, "new-root")
-    assert "root-2" in said and "service-2" in said
+    assert "root-2" in said and "service-2" in said and max(map(len, said.splitlines())) <= 80, said
     t = wait_for("the bundle goes to hosts", lambda: (lambda t: t if t["epoch"] == 2 and t["reloaded"] == 1 else None)(trust(inst)))
     assert [r["issuer_id"] for r in t["roots"]] == ["root-1", None] and "VCC Root CA 2" in t["roots"][1]["subject"]
     assert re.search(t["roots"][1]["fingerprint"], said, re.I)  # what the person saw there is what is shown here

@@ -71,6 +71,21 @@ static void test_read(void **state)
 	assert_true(w.amount == WAVE_SHARE && w.n == 50);
 }
 
+static void test_takes_all(void **state)
+{
+	static const char *const all[] = {"rest", "100%"};
+	static const char *const some[] = {"99%", "100", "service:clara", "service:clara=100%", "pattern:*.test.example"};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(all); i++) {
+		struct wave_spec w = spec(all[i]);
+		assert_true(wave_takes_all(&w));
+	}
+	for (size_t i = 0; i < N_ELEMENTS(some); i++) {
+		struct wave_spec w = spec(some[i]);
+		assert_false(wave_takes_all(&w));
+	}
+}
+
 static void sizes_of(const struct wave_member *m, size_t n, size_t waves, uint32_t *ret)
 {
 	memset(ret, 0, WAVES_MAX * sizeof(*ret));
@@ -152,7 +167,7 @@ static void test_remembered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),  cmocka_unit_test(test_read),       cmocka_unit_test(test_divided),
+		cmocka_unit_test(test_refused),  cmocka_unit_test(test_read), cmocka_unit_test(test_takes_all),       cmocka_unit_test(test_divided),
 		cmocka_unit_test(test_selected), cmocka_unit_test(test_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
