@@ -91,7 +91,8 @@ static void audit(struct standing *s, enum audit_event event, struct id renewal_
 			      .actor = s->who->actor,
 			      .object = s->cert.cert_id,
 			      .renewal_id = renewal_id,
-			      .request_id = s->who->request_id};
+			      .request_id = s->who->request_id,
+			      .reason = s->who->reason};
 	commit_audit(s->commit, &of, "{s:s,s:s,s:I}", "serial", serial_text(s->cert.serial, serial), "reason",
 		     revoke_reason_name((int)s->reason), "issuances", (json_int_t)s->n);
 }
