@@ -83,6 +83,11 @@ struct web_sessions *api_sessions(struct api *api);
 _must_check_ int api_identify(struct api_call *call, const struct http_request *q);
 
 /* ---- for the handlers ---- */
+
+/* May the caller do what needs more than its route: has it the permission, and was its session confirmed where that permission asks for it? `why`: what of
+ * the request needs it, or "". On the turn of the loop that began the call. E_API_FORBIDDEN, E_SESSION_CONFIRM. (api_identity.c) */
+_must_check_ int api_may(struct api_call *call, enum permission need, const char *object, const char *why);
+
 /* Answers and frees the call; takes over `answer`. */
 void api_finish(struct api_call *call, int status, json_t *answer);
 /* Answers 200 with a text that is no JSON, copied, and frees the call; of a route that keeps no answers (GET). */

@@ -322,9 +322,8 @@ static int read_trigger(struct job *j)
 	if (r == 0 && trigger_parse(name, trigger) < 0)
 		r = refuse(&call->why, E_API_BODY, "trigger",
 			   "`%s` is none of scheduled, emergency, policy_update, service_update, manual", name);
-	if (r == 0 && *trigger == TRIGGER_EMERGENCY && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
-		r = refuse(&call->why, E_API_FORBIDDEN, name, "%s lacks the permission %s", call->principal.name,
-			   permission_name(PERM_CERT_EMERGENCY));
+	if (r == 0 && *trigger == TRIGGER_EMERGENCY)
+		r = api_may(call, PERM_CERT_EMERGENCY, name, "");
 	return r;
 }
 
@@ -421,9 +420,8 @@ static int read_issuer(struct job *j)
 	int              r = api_field_text(call, "issuer_id", "", j->issuer_id, sizeof(j->issuer_id));
 	if (r == 0 && (j->issuer_id[0] == '\0' || selected))
 		r = refuse(&call->why, E_CAMPAIGN_CA, "issuer_id", "a compromised CA is named by issuer_id, without a selection: all that it signed is meant");
-	if (r == 0 && !rights_allow(&call->principal, PERM_CA_MANAGE))
-		r = refuse(&call->why, E_API_FORBIDDEN, "ca_compromise", "it closes a CA, and %s lacks the permission %s", call->principal.name,
-			   permission_name(PERM_CA_MANAGE));
+	if (r == 0)
+		r = api_may(call, PERM_CA_MANAGE, "ca_compromise", "it closes a CA");
 	if (r == 0 && rights_limited(&call->principal))
 		r = refuse(&call->why, E_RIGHTS_LIMIT, "ca_compromise", "%s", err_what(E_RIGHTS_LIMIT));
 	if (r == 0)
@@ -476,9 +474,8 @@ static int read_incident(struct api_call *call, struct campaign_request *q)
 			   "`%s` is none of key_compromise, host_compromise, ca_compromise, algorithm, misissuance, exercise, "
 			   "other",
 			   type);
-	if (r == 0 && q->incident == INCIDENT_HOST_COMPROMISE && !rights_allow(&call->principal, PERM_AGENT_BAN))
-		r = refuse(&call->why, E_API_FORBIDDEN, type, "it bans hosts, and %s lacks the permission %s",
-			   call->principal.name, permission_name(PERM_AGENT_BAN));
+	if (r == 0 && q->incident == INCIDENT_HOST_COMPROMISE)
+		r = api_may(call, PERM_AGENT_BAN, type, "it bans hosts");
 	if (r == 0)
 		r = api_field_bool(call, "fresh_keys", false, &q->fresh_keys);
 	q->fresh_keys |= q->incident == INCIDENT_KEY_COMPROMISE;

@@ -206,8 +206,7 @@ static int read_wave(struct api_call *call, const struct campaign *c, uint32_t *
 	return 0;
 }
 
-/* Who may not order an emergency may not stop one; who may not let a CA give way may halt what follows, and not turn it back.
- */
+/* Who may not order an emergency may not stop one; who may not let a CA give way may halt what follows, and not turn it back. */
 static void word(struct api_call *call, enum campaign_event_kind kind)
 {
 	struct campaign          c;
@@ -218,15 +217,12 @@ static void word(struct api_call *call, enum campaign_event_kind kind)
 	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
 		r = read_wave(call, &c, &wave);
 	bool emergency = r == 0 && (c.kind == CAMPAIGN_EMERGENCY || c.kind == CAMPAIGN_DRILL || c.trigger == TRIGGER_EMERGENCY);
-	if (emergency && !rights_allow(&call->principal, PERM_CERT_EMERGENCY))
-		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0], "%s lacks the permission %s", call->principal.name,
-			   permission_name(PERM_CERT_EMERGENCY));
+	if (emergency)
+		r = api_may(call, PERM_CERT_EMERGENCY, call->params[0], "");
 	bool to_old_ca =
 		r == 0 && c.kind == CAMPAIGN_CA && kind == CAMPAIGN_EV_ROLLBACK; /* two persons took hosts away from it */
-	if (to_old_ca && !rights_allow(&call->principal, PERM_CA_MANAGE))
-		r = refuse(&call->why, E_API_FORBIDDEN, call->params[0],
-			   "it brings certificates of a CA back that gives way, and %s lacks the permission %s",
-			   call->principal.name, permission_name(PERM_CA_MANAGE));
+	if (to_old_ca)
+		r = api_may(call, PERM_CA_MANAGE, call->params[0], "it brings certificates of a CA back that gives way");
 	if (r < 0)
 		api_refuse_why(call, &call->why);
 	else

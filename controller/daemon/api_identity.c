@@ -129,14 +129,22 @@ static int by_session(struct api_call *call, const struct http_request *q)
 /* What a stolen hour of a session must not suffice for: ends of trust, other people's agreement, and ways in that outlive it. */
 static const enum permission confirmed[] = {PERM_CERT_EMERGENCY, PERM_CA_MANAGE, PERM_APPROVAL_DECIDE, PERM_PRINCIPAL_MANAGE, PERM_TOKEN_OWN};
 
-static int confirmation_check(struct api_call *call, const struct http_request *q)
+static int confirmation_check(struct api_call *call, enum permission need)
 {
-	if (call->session == NULL || text_equal(q->method, "GET") || web_session_confirmed(call->session, clock_monotonic()))
+	if (call->session == NULL || text_equal(call->route->method, "GET") || web_session_confirmed(call->session, clock_monotonic()))
 		return 0;
 	for (size_t i = 0; i < N_ELEMENTS(confirmed); i++)
-		if (call->route->permission == confirmed[i])
-			return refuse(&call->why, E_SESSION_CONFIRM, permission_name(confirmed[i]), "the session was not confirmed within the last five minutes");
+		if (need == confirmed[i])
+			return refuse(&call->why, E_SESSION_CONFIRM, permission_name(need), "the session was not confirmed within the last five minutes");
 	return 0;
+}
+
+int api_may(struct api_call *call, enum permission need, const char *object, const char *why)
+{
+	if (!rights_allow(&call->principal, need))
+		return refuse(&call->why, E_API_FORBIDDEN, object, "%s%s%s lacks the permission %s", why, why[0] != '\0' ? ", and " : "",
+			      call->principal.name, permission_name(need));
+	return confirmation_check(call, need);
 }
 
 static int may_use(struct api_call *call)
@@ -200,5 +208,5 @@ int api_identify(struct api_call *call, const struct http_request *q)
 		r = refuse(&call->why, E_API_UNAUTHENTICATED, "Authorization", "neither a bearer token nor a client certificate of ours was given");
 	if (r == 0)
 		r = may_use(call);
-	return r < 0 ? r : confirmation_check(call, q);
+	return r < 0 ? r : confirmation_check(call, call->route->permission);
 }

@@ -76,10 +76,7 @@ static int trigger_allowed(struct api_call *call, enum trigger trigger)
 	enum permission need = trigger == TRIGGER_EMERGENCY      ? PERM_CERT_EMERGENCY
 	                       : trigger == TRIGGER_POLICY_UPDATE || trigger == TRIGGER_SERVICE_UPDATE ? PERM_CERT_BULK
 	                                                                                               : PERM_CERT_RENEW;
-	if (rights_allow(&call->principal, need))
-		return 0;
-	return refuse(&call->why, E_API_FORBIDDEN, trigger_name(trigger), "%s lacks the permission %s", call->principal.name,
-	              permission_name(need));
+	return api_may(call, need, trigger_name(trigger), "");
 }
 
 void api_life_renew(struct api_call *call)

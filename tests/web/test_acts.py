@@ -98,6 +98,30 @@ def test_a_campaign_is_halted_and_cancelled(site):
     d.clean(page)
 
 
+def test_a_word_to_an_emergency_is_asked_for_its_proof(site):
+    """A bulk renewal that is an emergency: the route asks for less, the page asks who it is all the same, and then shows what became of it."""
+    e, d = site
+    wait_for("no order is open", lambda: not any(c["open_order"] for c in e.admin.get("certificates")["items"]))
+    page = d.page(e.tokens["admin"])
+    e.own.processes["agent"].stop()  # nothing of it can end
+    try:
+        campaign = e.admin("POST", LIFE + "/bulk-renewal", {"service_pattern": f"{e.own.cert_id}.clara.vcc.internal", "trigger": "emergency"})[1]["campaign_id"]
+        order = wait_for("it is ordered", lambda: e.inst.certificate(e.own.cert_id)["open_order"])
+        d.go(page, f"#/campaigns/{campaign}")
+        page.click("main .head button", "Halt")
+        page.click("dialog button.danger", "Halt")
+        page.sees("Please prove who you are")
+        page.write("dialog input[name=token]", e.tokens["admin"])
+        page.click("dialog button.first", "Confirm")
+        page.until("document.querySelector('dialog .problem') && document.querySelector('dialog .problem').innerText.includes('VCC-3603')", "all of it was sent")
+        page.click("dialog button", "Cancel")
+        assert e.admin("POST", f"/api/v1/renewals/{order}/cancel", {})[0] == 200
+    finally:
+        e.own.processes["agent"].start()
+    wait_for("it is over", lambda: e.admin.get(f"campaigns/{campaign}")["completed_at"])
+    d.clean(page, also=("403", "409"))
+
+
 def test_an_emergency_from_its_plan_to_its_end(site):
     """Incident, plan, a fresh proof, exactly this plan; the campaign is shown as it goes, the new certificates are served, and an approver confirms it."""
     e, d = site

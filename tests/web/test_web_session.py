@@ -225,6 +225,35 @@ def test_an_approval_needs_it(estate):
     assert client("POST", path, body)[0] == 200
 
 
+def test_an_emergency_needs_it_whatever_its_route(estate):
+    """The routes of a renewal, of a bulk renewal and of a campaign ask for less than an emergency does: for one they ask for the proof, too."""
+    life, own = "certificates/lifecycle/", estate.own.cert_id
+    client = Client(estate).login(estate.tokens["admin"])
+    bulk = {"service_pattern": f"{own}.clara.vcc.internal", "trigger": "emergency"}
+    before = estate.admin.get("campaigns?limit=1")["items"]
+    for body in (bulk, {**bulk, "dry_run": True}):
+        code(client("POST", life + "bulk-renewal", body, Idempotency_Key="proof-1"), 403, 3168)
+    code(client("POST", life + "renew/" + own, {"trigger": "emergency", "force": True}), 403, 3168)
+    assert client("POST", life + "bulk-renewal", {"dry_run": True})[0] == 200, "what is none is planned as before"
+    assert estate.admin.get("campaigns?limit=1")["items"] == before
+    wait_for("no order is open", lambda: not estate.inst.certificate(own)["open_order"])
+    estate.own.processes["agent"].stop()  # nothing of it can end
+    try:
+        status, begun = estate.admin("POST", "/api/v1/" + life + "bulk-renewal", bulk)
+        assert status == 202, begun
+        campaign = f"campaigns/{begun['campaign_id']}/"
+        order = wait_for("it is ordered", lambda: estate.inst.certificate(own)["open_order"])
+        for path in (campaign + "halt", campaign + "resume", campaign + "rollback", campaign + "cancel", f"renewals/{order}/cancel"):
+            code(client("POST", path, {}), 403, 3168)
+        assert estate.admin.get(campaign[:-1])["status"] == "processing"
+        assert client("POST", "session/confirm", {}, Authorization=f"Bearer {estate.tokens['admin']}")[0] == 200
+        code(client("POST", campaign + "halt", {}), 409, 3603)  # all of it was sent: judged by what it is, not by who asks
+        assert client("POST", f"renewals/{order}/cancel", {})[1]["status"] == "cancelled"
+    finally:
+        estate.own.processes["agent"].start()
+    assert client("POST", life + "bulk-renewal", {**bulk, "dry_run": True}, Idempotency_Key="proof-1")[0] == 200, "the refusal was not kept for the key"
+
+
 # ---- its end ----
 
 def test_what_ends_it_ends_it_at_once(estate):
