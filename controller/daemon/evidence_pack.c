@@ -88,12 +88,14 @@ static int add_authority(struct pack *p, const char *issuer_id)
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
-static int add_certificate(struct pack *p, const json_t *detail)
+/* Only of the record that says it was issued: many others have a serial, and stand in packs where that one does not, because it is younger than the head or
+ * of another order. Without it nothing proves the certificate. */
+static int add_certificate(struct pack *p, const struct audit *a, const json_t *detail)
 {
 	const char     *text = json_string_value(json_object_get(detail, "serial"));
 	struct issuance i;
 	struct serial   serial;
-	if (text == NULL || serial_parse(text, &serial) < 0 || !is_new(p, "certificate", text))
+	if (a->event != AUDIT_CERTIFICATE_ISSUED || text == NULL || serial_parse(text, &serial) < 0 || !is_new(p, "certificate", text))
 		return 0;
 	int r = view_issuance(p->view, serial, &i);
 	if (r < 0 || hash_is_none(i.fingerprint)) /* archived; or it was never signed */
@@ -159,7 +161,7 @@ static int add_named(struct pack *p, const struct audit *a)
 	json_t *detail = a->detail[0] != '\0' ? json_loads(a->detail, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	int     r = detail != NULL ? add_receipt(p, detail) : 0;
 	if (r == 0 && detail != NULL)
-		r = add_certificate(p, detail);
+		r = add_certificate(p, a, detail);
 	if (r == 0 && detail != NULL)
 		r = add_approval(p, detail);
 	if (r == 0 && detail != NULL)

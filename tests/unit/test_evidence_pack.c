@@ -1,0 +1,102 @@
+/* test_evidence_pack.c - does a pack hold the certificates whose issuance a record of it proves, and no others: also where the newest head lies between
+ * the intent and the issuance, and where a record names the serial of another order? Never: a controller, verifying; test_report.py does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "controller/daemon/evidence_pack.h"
+#include "tests/lib/store_kit.h"
+
+enum { CERT = 1 };
+
+static void record_add(struct store_change *c, enum audit_event event)
+{
+	struct audit a;
+	char         serial[SERIAL_TEXT_SIZE];
+	kit_audit(CERT, event, &a);
+	snprintf(a.detail, sizeof(a.detail), "{\"serial\":\"%s\"}", serial_text(kit_serial(CERT), serial));
+	store_add_audit(c, &a);
+}
+
+static void issuance_put(struct kit *k)
+{
+	struct store_change *c = store_change_new();
+	struct issuance      i;
+	struct issuer        by;
+	kit_issuance(CERT, &i);
+	kit_issuer(CERT, &by);
+	snprintf(i.issuer_id, sizeof(i.issuer_id), "%s", by.issuer_id);
+	by.parent_id[0] = '\0';
+	store_put_issuer(c, &by);
+	store_add_issuance(c, &i);
+	record_add(c, AUDIT_CERTIFICATE_INTENT);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+}
+
+static void then(struct kit *k, enum audit_event event)
+{
+	struct store_change *c = store_change_new();
+	record_add(c, event);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+}
+
+/* Of all records until now. */
+static void head_put(struct kit *k)
+{
+	struct store_change *c = store_change_new();
+	struct issuer        by;
+	struct audit_head    h = {.at = 1, .signature_len = 1};
+	kit_issuer(CERT, &by);
+	snprintf(h.issuer_id, sizeof(h.issuer_id), "%s", by.issuer_id);
+	assert_int_equal(view_audit_head(k->view, &h.size, &h.root), 0);
+	store_put_audit_head(c, &h);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+}
+
+static void holds(struct kit *k, size_t records, size_t certificates)
+{
+	struct audit   a;
+	struct refusal why = {0};
+	json_t        *pack = NULL;
+	kit_audit(CERT, AUDIT_CERTIFICATE_INTENT, &a);
+	assert_int_equal(evidence_of_certificate(k->view, a.object, &pack, &why), 0);
+	assert_int_equal(json_array_size(json_object_get(pack, "records")), records);
+	assert_int_equal(json_array_size(json_object_get(pack, "certificates")), certificates);
+	json_decref(pack);
+}
+
+static void test_head_between(void **state)
+{
+	struct kit *k = *state;
+	issuance_put(k);
+	head_put(k);
+	holds(k, 1, 0);
+	then(k, AUDIT_CERTIFICATE_ISSUED);
+	holds(k, 1, 0); /* issued, as everybody here knows, and nobody elsewhere can */
+	head_put(k);
+	holds(k, 2, 1);
+}
+
+static void test_serial_of_another(void **state)
+{
+	struct kit *k = *state;
+	issuance_put(k);
+	then(k, AUDIT_CERTIFICATE_REVOKED);
+	then(k, AUDIT_RENEWAL_COMPLETED);
+	head_put(k);
+	holds(k, 3, 0);
+	then(k, AUDIT_CERTIFICATE_ISSUED);
+	head_put(k);
+	holds(k, 4, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {KIT_ON_BOTH(test_head_between), KIT_ON_BOTH(test_serial_of_another)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
