@@ -4,7 +4,8 @@
 usage: verify_evidence.py FILE ROOT
 
 Written apart from vccctl, so that nobody has to trust one program alone: the standard library and python3-cryptography. Exit code 0: all of it is
-proved; 6: what is there is proved, but records name something that is missing; 1: it was changed. ROOT is PEM, one or several certificates."""
+proved; 6: what is there is proved, but records name something that is missing, or bind a certificate by
+its serial number alone; 1: it was changed. ROOT is PEM, one or several certificates."""
 import base64
 import hashlib
 import json
@@ -134,14 +135,14 @@ def named_by(r):
     if r["event"] == "template_applied" and detail.get("sha256"):
         named["template", f"{r['object']} {detail['version']}"] = detail["sha256"]
     if r["event"] == "certificate_issued":
-        named["certificate", detail["serial"]] = ""
+        named["certificate", detail["serial"]] = detail.get("fingerprint", "")
     return named
 
 
 # ---- the pack ----
 
 def check(pack, roots):
-    """{part: how many}, and what is missing. Raises Bad."""
+    """{part: how many}, what is missing, and which certificates a serial number alone binds, which whoever has a CA's key can give twice. Raises Bad."""
     need(isinstance(pack, dict) and len(pack) == MEMBERS["pack"] and pack.get("vcc_evidence") == 1, "vcc_evidence", "this is no evidence pack")
     need(pack["statement"] == "technical evidence, not legal conformity", "statement", "it says something else than what evidence is")
     for part in ("about", "head"):
@@ -181,17 +182,21 @@ def check(pack, roots):
     for i, a in enumerate(pack["authorities"]):
         chain_of(pack, a["issuer_id"])
         need(leads_to_root(x509.load_der_x509_certificate(blob(a["der"])), [], roots), f"authorities[{i}]", "it is none of this root")
+    unbound = []
     for i, c in enumerate(pack["certificates"]):
         cert = x509.load_der_x509_certificate(blob(c["der"]))
         need(leads_to_root(cert, chain_of(pack, c["issuer_id"]), roots), f"certificates[{i}]", "it does not lead to the root")
-        need(f"{cert.serial_number:032X}" == c["serial"] and named.pop(("certificate", c["serial"]), None) == "", f"certificates[{i}]",
-             "no record says that it was issued")
+        need(f"{cert.serial_number:032X}" == c["serial"], f"certificates[{i}]", "it has another serial number")
+        said = named.pop(("certificate", c["serial"]), None)
+        need(said is not None, f"certificates[{i}]", "no record says that it was issued")
+        need(said in ("", sha256(blob(c["der"])).hex()), f"certificates[{i}]", "the record of its serial number has another fingerprint")
+        unbound += [c["serial"]] if said == "" else []
     for i, a in enumerate(pack["approvals"]):
         need(named.pop(("approval", a["approval_id"]), None) == sha256(a["what"].encode()).hex(), f"approvals[{i}]", "no record has the hash of its text")
     for i, t in enumerate(pack["templates"]):
         said = named.pop(("template", f"{t['template_id']} {t['version']}"), None)
         need(said == sha256(t["text"].encode()).hex(), f"templates[{i}]", "no record has the hash of its text")
-    return {part: len(pack[part]) for part in ("records", "receipts", "certificates", "approvals", "templates")}, sorted(named)
+    return {part: len(pack[part]) for part in ("records", "receipts", "certificates", "approvals", "templates")}, sorted(named), unbound
 
 
 def main():
@@ -202,15 +207,17 @@ def main():
         roots = [x509.load_pem_x509_certificate(p) for p in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)]
     try:
         with open(sys.argv[1], encoding="utf-8") as f:
-            counts, missing = check(json.load(f, object_pairs_hook=only_once), roots)
+            counts, missing, unbound = check(json.load(f, object_pairs_hook=only_once), roots)
     except Exception as e:  # whatever a changed file does to a parser: it is no evidence
         print(f"not what the installation signed: {e}", file=sys.stderr)
         return 1
     print(", ".join(f"{n} {part}" for part, n in counts.items()))
     for kind, key in missing:
         print(f"missing: {kind} {key}")
-    print("verified, but for what is missing" if missing else "verified")
-    return 6 if missing else 0
+    for serial in unbound:
+        print(f"not bound: certificate {serial}, its record has no fingerprint")
+    print("verified, but for what is missing or not bound" if missing or unbound else "verified")
+    return 6 if missing or unbound else 0
 
 
 if __name__ == "__main__":

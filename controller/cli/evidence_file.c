@@ -41,10 +41,11 @@ static int load(const char *path, json_t **ret, struct refusal *why)
 static json_t *told(const struct evidence_report *e)
 {
 	char at[TIME_TEXT_SIZE];
-	return json_pack("{s:b,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "verified", 1, "kind", e->kind, "id", e->id, "head_size",
+	return json_pack("{s:b,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "verified", 1, "kind", e->kind, "id", e->id, "head_size",
 			 (json_int_t)e->head_size, "head_at", time_text(e->head_at, at), "records", (json_int_t)e->records, "receipts",
 			 (json_int_t)e->receipts, "certificates", (json_int_t)e->certificates, "approvals", (json_int_t)e->approvals, "templates",
-			 (json_int_t)e->templates, "missing", (json_int_t)e->missing);
+			 (json_int_t)e->templates, "missing", (json_int_t)e->missing, "unbound",
+			 (json_int_t)e->unbound);
 }
 
 int evidence_file_verify(const struct invocation *in, const char *path, struct span roots, const struct known_head *known, size_t n_known)
@@ -55,6 +56,7 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 		{"records", "records", COLUMN_TEXT},      {"receipts", "receipts", COLUMN_TEXT},
 		{"certificates", "certificates", COLUMN_TEXT}, {"approvals", "approvals", COLUMN_TEXT},
 		{"templates", "templates", COLUMN_TEXT},  {"missing", "missing", COLUMN_TEXT},
+		{"not bound", "unbound", COLUMN_TEXT},
 	};
 	struct evidence_report report;
 	struct refusal         why = {0};
@@ -68,10 +70,11 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 	json_t *o = told(&report);
 	if (in->form == OUTPUT_TABLE) {
 		output_object(in->form, columns, N_ELEMENTS(columns), o);
-		printf("verified%s\n", report.missing > 0 ? ", but for what is missing" : "");
+		printf("verified%s%s\n", report.missing > 0 ? ", but for what is missing" : "",
+		       report.unbound > 0 ? ", but for certificates that are bound by their serial number alone" : "");
 	} else {
 		output_json(o);
 	}
 	json_decref(o);
-	return report.missing > 0 ? EXIT_PARTLY : EXIT_DONE;
+	return report.missing > 0 || report.unbound > 0 ? EXIT_PARTLY : EXIT_DONE;
 }

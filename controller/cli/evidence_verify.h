@@ -15,6 +15,7 @@ struct evidence_report {
 	int64_t  head_at;
 	uint64_t records, receipts, certificates, approvals, templates;
 	uint64_t missing; /* named by records, and not in the pack */
+	uint64_t unbound; /* certificates whose record has their serial number and not their fingerprint */
 };
 
 /* `roots`: DER one after the other. Any code but 0: `why` names the part that is bad. */

@@ -341,7 +341,7 @@ static int act_audit(struct applying *a)
 		[ORDER_AUDIT_ROLLBACK_FAILED] = -1,
 	};
 	const struct order *o = &a->step->next;
-	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE];
+	char                serial[SERIAL_TEXT_SIZE], code[ERR_CODE_SIZE], fingerprint[HASH_TEXT_SIZE];
 	bool                drill = (o->flags & ORDER_DRILL) != 0;
 	int                 event = drill ? drill_events[a->action->audit] : events[a->action->audit];
 	const struct template *t = applying_template(a);
@@ -360,9 +360,9 @@ static int act_audit(struct applying *a)
 			     serial_text(o->serial, serial), "attempt", (int)o->attempt, "code",
 			     err_code(a->action->code, code), "cause", o->cause);
 	else
-		commit_audit(a->commit, &of, a->action->audit == ORDER_AUDIT_ISSUED ? "{s:s,s:s,s:i,s:I}" : "{s:s,s:s,s:i}", "trigger",
+		commit_audit(a->commit, &of, a->action->audit == ORDER_AUDIT_ISSUED ? "{s:s,s:s,s:i,s:I,s:s}" : "{s:s,s:s,s:i}", "trigger",
 			     drill ? "drill" : trigger_name(o->trigger), "serial", serial_text(o->serial, serial), "attempt", (int)o->attempt,
-			     "template_version", (json_int_t)o->template_version);
+			     "template_version", (json_int_t)o->template_version, "fingerprint", hash_text(o->fingerprint, fingerprint));
 	return 0;
 }
 

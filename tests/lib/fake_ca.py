@@ -95,14 +95,14 @@ class Authorities:
         rows = [{"key": spki_hash(a.key), "signature": signed(a.key, "vcc bundle v1", body)} for a in signers or [self.root]]
         return encode("agent", "bundle", 0, body=body, signatures=rows)
 
-    def leaf(self, public, names, cn=None, issuer=None, not_before=None, not_after=None, server=True):
+    def leaf(self, public, names, cn=None, issuer=None, not_before=None, not_after=None, server=True, serial=None):
         """DER of a service certificate for the public key."""
         issuer = issuer or self.service
         sans = [x509.IPAddress(ipaddress.ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
         subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test"), x509.NameAttribute(NameOID.COMMON_NAME, cn or names[0])])
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
         ekus = [ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CODE_SIGNING]
-        builder = (issuer.builder(subject, public, not_before or now() - 60, not_after or now() + DAY)
+        builder = (issuer.builder(subject, public, not_before or now() - 60, not_after or now() + DAY, serial)
                    .add_extension(x509.BasicConstraints(False, None), True).add_extension(usage, True)
                    .add_extension(x509.ExtendedKeyUsage(ekus), False).add_extension(x509.SubjectAlternativeName(sans), False))
         return builder.sign(issuer.key, hashes.SHA256()).public_bytes(DER)

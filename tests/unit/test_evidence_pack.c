@@ -1,5 +1,6 @@
-/* test_evidence_pack.c - does a pack hold the certificates whose issuance a record of it proves, and no others: also where the newest head lies between
- * the intent and the issuance, and where a record names the serial of another order? Never: a controller, verifying; test_report.py does. */
+/* test_evidence_pack.c - does a pack hold the certificates whose issuance a record of it proves, and no others: also where the
+ * newest head lies between the intent and the issuance, and where a record names the serial of another order? Never: a
+ * controller, verifying; test_report.py does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
