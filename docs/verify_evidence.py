@@ -5,7 +5,8 @@ usage: verify_evidence.py FILE ROOT
 
 Written apart from vccctl, so that nobody has to trust one program alone: the standard library and python3-cryptography. Exit code 0: all of it is
 proved; 6: what is there is proved, but records name something that is missing, or bind a certificate by
-its serial number alone; 1: it was changed. ROOT is PEM, one or several certificates."""
+its serial number alone; 1: it was changed. ROOT is PEM, one or several certificates. Records that somebody left out are not seen: a pack
+proves what is in it. That nothing is left out is what the whole trail proves (`vccctl audit export` and `audit verify`)."""
 import base64
 import hashlib
 import json
@@ -217,6 +218,7 @@ def main():
     for serial in unbound:
         print(f"not bound: certificate {serial}, its record has no fingerprint")
     print("verified, but for what is missing or not bound" if missing or unbound else "verified")
+    print("It proves what is in it, not that nothing was left out: `vccctl audit export` does that.")
     return 6 if missing or unbound else 0
 
 

@@ -72,6 +72,7 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 		output_object(in->form, columns, N_ELEMENTS(columns), o);
 		printf("verified%s%s\n", report.missing > 0 ? ", but for what is missing" : "",
 		       report.unbound > 0 ? ", but for certificates that are bound by their serial number alone" : "");
+		puts("It proves what is in it, not that nothing was left out: `vccctl audit export` does that.");
 	} else {
 		output_json(o);
 	}

@@ -395,6 +395,20 @@ def test_whatever_is_changed_both_refuse(fleet, pack):
         assert codes == (1, 1), (place, codes, said)
 
 
+def test_what_was_left_out_nobody_claims_to_see(fleet, pack):
+    """A whole record can be taken out, with what it names: both programs say what a pack does not prove."""
+    path, p = pack[0] + ".out", copy.deepcopy(pack[1])
+    p["records"] = [r for r in p["records"] if r["event"] != "certificate_renewal_scheduled"]
+    assert 0 < len(p["records"]) < len(pack[1]["records"])
+    with open(path, "w") as f:
+        json.dump(p, f)
+    for file in (path, pack[0]):
+        codes, said = verifiers(fleet, file)
+        assert codes == (0, 0), said
+        assert "not that nothing was left out" in fleet.cli("audit", "verify", file, "--root", os.path.join(fleet.state, "ca.pem")).stdout
+        assert "not that nothing was left out" in said, "the other program says it, too"
+
+
 def test_what_is_missing_is_told(fleet, pack):
     path, p = pack[0] + ".less", pack[1]
     for part in ("receipts", "certificates", "templates"):
