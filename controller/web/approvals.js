@@ -22,7 +22,7 @@ function List({ args }) {
     <${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t('no_approvals')}</p>`
       : html`<${LongList} label=${t('approvals')} kind="runs" top=${[t('approval_about'), t('status'), t('service'), t('requester'), t('asked_at')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />`}
-    <${CopyAs} vccctl=${'approval list' + (args.state === 'all' ? ' --all' : '')} path=${path} />`;
+    <${CopyAs} vccctl=${['approval', 'list', ...(args.state === 'all' ? ['--all'] : [])]} path=${path} />`;
 }
 
 /* What is agreed to, as far down as it goes. */
@@ -54,7 +54,7 @@ function One({ id }) {
         <dt>Hash</dt><dd class="mono small">${a.hash}</dd></dl></section>
       <section class="card"><h2>${t('details')}</h2><${What} value=${a.what} />
         ${a.kind === 'campaign' && html`<p><a href=${to(['campaigns', a.object])}>${t('campaign')}</a></p>`}</section></div>`}
-    <${CopyAs} vccctl=${'approval show ' + id} path=${path} />`;
+    ${a && html`<${CopyAs} vccctl=${['approval', 'show', id]} path=${path} />`}`;
 }
 
 export const Approvals = (props) => (props.id === undefined ? html`<${List} ...${props} />` : html`<${One} ...${props} />`);

@@ -42,7 +42,7 @@ export function Audit({ args }) {
     <div class="gap">${heads && html`<${Head} head=${head} />`}
       <ol class="gap trail" role="list">${list.rows.map((r) => html`<${Record} key=${r.seq} r=${r} covered=${Boolean(head) && r.seq < head.size} />`)}</ol>
       ${list.more && html`<p><button onClick=${list.more} disabled=${list.busy}>${t('older')}</button></p>`}</div>
-    <${CopyAs} vccctl=${'audit list' + (args.object ? ' --object ' + args.object : '')} path=${path} />`;
+    <${CopyAs} vccctl=${['audit', 'list', ...(args.object ? ['--object', args.object] : [])]} path=${path} />`;
 }
 
 const LEVELS = { success: 'ok', info: 'off', error: 'due', critical: 'bad' };
@@ -57,5 +57,5 @@ export function Notices() {
   return html`<div class="head"><h1>${t('notices')}</h1></div><${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t('no_notices')}</p>`
       : html`<${LongList} label=${t('notices')} kind="runs" top=${[t('event'), t('status'), t('error'), '', t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
-    <${CopyAs} vccctl="notify list" path="notifications" />`;
+    <${CopyAs} vccctl=${['notify', 'list']} path="notifications" />`;
 }

@@ -22,7 +22,7 @@ export function Campaigns({ me }) {
     ${emergency && html`<${Emergency} close=${() => setEmergency(false)} />`}<${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="card">${t('no_campaigns')}</p>`
       : html`<${LongList} label=${t('campaigns')} kind="runs" top=${[t('campaign'), t('status'), t('served'), t('by'), t('begun')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />`}
-    <${CopyAs} vccctl="campaign list" path="campaigns" />`;
+    <${CopyAs} vccctl=${['campaign', 'list']} path="campaigns" />`;
 }
 
 /* ---- one ---- */
@@ -120,5 +120,5 @@ export function Campaign({ id, me }) {
         ${c.reason && html`<dt>${t('reason')}</dt><dd>${c.reason}</dd>`}${c.incident_id && html`<dt>${t('incident')}</dt><dd>${c.incident_id}</dd>`}
         <dt>${t('begun')}</dt><dd>${moment(c.created_at)}</dd>${c.completed_at && html`<dt>${t('took')}</dt><dd>${t('seconds', { n: number((new Date(c.completed_at) - new Date(c.started_at || c.created_at)) / 1000, 1) })}</dd>`}
         ${c.confirmation === 'asked' && html`<dt>${t('approvals')}</dt><dd><${State} kind="due">${t('approval_waiting')}<//></dd>`}</dl></section></div>`}
-    <${CopyAs} vccctl=${'campaign show ' + id} path=${'campaigns/' + id} />`;
+    ${c && html`<${CopyAs} vccctl=${['campaign', 'show', id]} path=${'campaigns/' + encodeURIComponent(id)} />`}`;
 }

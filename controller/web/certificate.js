@@ -99,5 +99,5 @@ export function Certificate({ id, me }) {
       ${c.renewals.length > 0 && html`<${LastSteps} key=${c.renewals[0].renewal_id} order=${c.renewals[0]} />`}
       <section class="card"><h2>${t('renewals')}</h2><${Orders} rows=${c.renewals} /></section>
       <${History} id=${id} /></div>`}
-    <${CopyAs} vccctl=${'cert show ' + id} path=${path} />`;
+    ${c && html`<${CopyAs} vccctl=${['cert', 'show', id]} path=${path} />`}`;
 }

@@ -41,5 +41,5 @@ export function Certificates({ args }) {
     <${ProblemBox} problem=${list.problem} />
     <${LongList} label=${t('certificates')} kind="certs" top=${[t('name'), t('service'), t('host'), t('status'), t('served'), t('expires')]}
       rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />
-    <${CopyAs} vccctl=${'cert list' + (args.service ? ' --service ' + args.service : '')} path=${'certificates' + (asked ? '?' + asked : '')} />`;
+    <${CopyAs} vccctl=${['cert', 'list', ...(args.service ? ['--service', args.service] : [])]} path=${'certificates' + (asked ? '?' + asked : '')} />`;
 }

@@ -29,5 +29,5 @@ export function Crypto() {
     ${data && html`<div class="gap"><section class="card"><h2>${t('authorities')}</h2><${Wide} label=${t('authorities')}><table><thead><tr><th>${t('authority')}</th><th>${t('status')}</th><th>${t('key')}</th><th>${t('expires')}</th></tr></thead>
       <tbody>${data.ca.map((c) => html`<tr><td><b>${c.issuer_id}</b><br /><span class="small muted">${c.subject || ''}</span></td><td><${State} kind=${CA[c.state] || 'off'}>${word('ca_', c.state)}<//></td><td>${c.key_type}</td><td><${When} at=${c.expires_at} /></td></tr>`)}</tbody></table><//></section>
       <${Algorithms} templates=${data.templates} /></div>`}
-    <${CopyAs} vccctl="ca list" path="ca" />`;
+    <${CopyAs} vccctl=${['ca', 'list']} path="ca" />`;
 }

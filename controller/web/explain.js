@@ -10,5 +10,5 @@ export function Explain({ id }) {
   return html`<div class="head"><h1>${t('explain_title', { code: id })}</h1></div><${ProblemBox} problem=${problem} />
     ${data && html`<div class="card"><dl class="facts"><dt>${t('error')}</dt><dd>${data.what}</dd><dt>${t('next_step')}</dt><dd>${data.next}</dd>
       <dt>${t('explain_kind')}</dt><dd>${t('kind_' + data.kind)}</dd></dl></div>`}
-    <${CopyAs} vccctl=${'explain ' + id} path=${'errors/' + encodeURIComponent(id)} />`;
+    ${data && html`<${CopyAs} vccctl=${['explain', id]} path=${'errors/' + encodeURIComponent(id)} />`}`;
 }

@@ -26,7 +26,7 @@ function AgentList({ args }) {
     <div class="filters"><label class="line"><input type="checkbox" checked=${args.show === 'away'} onChange=${(e) => refine('agents', { show: e.target.checked ? 'away' : '' })} />${t('away')}</label></div>
     <${ProblemBox} problem=${list.problem} />
     <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${rows} row=${agentRow} more=${list.more} busy=${list.busy} />
-    <${CopyAs} vccctl="agent list" path="agents" />`;
+    <${CopyAs} vccctl=${['agent', 'list']} path="agents" />`;
 }
 
 function Agent({ id }) {
@@ -40,7 +40,7 @@ function Agent({ id }) {
       <section class="card"><h2>${t('targets')}</h2>${a.targets.length === 0 ? html`<p class="muted">${t('none')}</p>` : html`<ul>${a.targets.map((x) =>
         html`<li><a href=${to(['certificates', x.cert_id])}>${x.cert_id}</a> ${x.listeners.join(', ')} <${Place} x=${x} /></li>`)}</ul>`}
         <p><a href=${to('certificates', { agent: id })}>${t('certificates')}</a></p></section></div>`}
-    <${CopyAs} vccctl=${'agent show ' + id} path=${path} />`;
+    ${a && html`<${CopyAs} vccctl=${['agent', 'show', id]} path=${path} />`}`;
 }
 
 export const Agents = (props) => (props.id === undefined ? html`<${AgentList} ...${props} />` : html`<${Agent} ...${props} />`);
@@ -67,5 +67,5 @@ export function Targets({ args }) {
       <option value="changed" selected=${show === 'changed'}>${t('need_changed_files')}</option><option value="trouble" selected=${show === 'trouble'}>${t('need_targets_failing')}</option></select></label></div>
     <${ProblemBox} problem=${list.problem} />
     <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows.filter(SHOWS[show])} row=${targetRow} more=${list.more} busy=${list.busy} />
-    <${CopyAs} vccctl="target list" path="targets" />`;
+    <${CopyAs} vccctl=${['target', 'list']} path="targets" />`;
 }

@@ -71,5 +71,5 @@ export function Overview() {
         <${Figure} name="agents">${o.agents_connected === null ? '–' : number(o.agents_connected)} / ${number(o.agents)}<//>
         <${Figure} name="campaigns">${number(o.attention.campaigns_open)}<//></dl></section>
       <${Calendar} services=${o.services} /></div>`}
-    <${CopyAs} vccctl="status" path="overview" />`;
+    <${CopyAs} vccctl=${['status']} path="overview" />`;
 }

@@ -102,11 +102,20 @@ async function copy(text) {
   }
 }
 
-/* What this view shows, for a shell. */
-export const CopyAs = ({ vccctl, path }) => html`<div class="foot"><span>${t('copy_as')}</span>
-  <button type="button" onClick=${() => copy('vccctl ' + vccctl)}>vccctl</button>
-  <button type="button" onClick=${() => copy(`curl --cacert ca.pem -H "Authorization: Bearer $VCC_TOKEN" '${location.origin}/api/v1/${path}'`)}>curl</button>
-  <code>vccctl ${vccctl}</code></div>`;
+/* One word of a command, whatever is in it: parts of it may be from an address that somebody else wrote. */
+const shellWord = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/* What this view shows, for a shell: `vccctl` is a list of words, `path` is encoded. A terminal acts on control characters before any shell sees a quote:
+ * there is no command then. */
+export function CopyAs({ vccctl, path }) {
+  const words = ['vccctl', ...vccctl];
+  if (words.some((text) => /\p{C}/u.test(text))) return null;
+  const line = words.map(shellWord).join(' ');
+  return html`<div class="foot"><span>${t('copy_as')}</span>
+    <button type="button" onClick=${() => copy(line)}>vccctl</button>
+    <button type="button" onClick=${() => copy(`curl --cacert ca.pem -H "Authorization: Bearer $VCC_TOKEN" '${location.origin}/api/v1/${path.replaceAll("'", '%27')}'`)}>curl</button>
+    <code>${line}</code></div>`;
+}
 
 /* ---- a list of any length ---- */
 

@@ -33,7 +33,7 @@ export function Renewal({ id }) {
       <section class="card"><h2>${t('steps')}</h2><${Steps} steps=${r.steps} /></section>
       ${r.receipts.length > 0 && html`<section class="card"><h2>${t('proof')}</h2><div class="wide" tabindex="0" role="region" aria-label=${t('proof')}><table><tbody>
         ${r.receipts.map((p) => html`<${Proof} r=${p} />`)}</tbody></table></div></section>`}</div>`}
-    <${CopyAs} vccctl=${'cert show ' + (r ? r.cert_id : '')} path=${path} />`;
+    ${r && html`<${CopyAs} vccctl=${['cert', 'show', r.cert_id]} path=${path} />`}`;
 }
 
 const row = (o) => [
@@ -46,5 +46,5 @@ export function Renewals({ args }) {
   const list = usePages(path, ({ event }) => event.startsWith('certificate_renewal'));
   return html`<div class="head"><h1>${t(args.status === 'paused' ? 'need_renewals_paused' : 'renewals')}</h1></div><${ProblemBox} problem=${list.problem} />
     <${LongList} label=${t('renewals')} kind="runs" top=${[t('certificate'), t('status'), t('trigger'), t('begun'), t('error')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />
-    <${CopyAs} vccctl="cert list" path=${path} />`;
+    <${CopyAs} vccctl=${['cert', 'list']} path=${path} />`;
 }

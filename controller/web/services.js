@@ -42,7 +42,7 @@ function List() {
     ${data && data.items.length === 0 && html`<p class="card">${t('no_services')}</p>`}
     ${data && data.items.length > 0 && html`<div class="gap"><${Picture} services=${data.items} /><section class="card"><${Wide} label=${t('services')}><table><thead><tr><th>${t('service')}</th><th>${t('depends_on')}</th><th>${t('needed_by')}</th><th>${t('windows')}</th></tr></thead>
       <tbody>${data.items.map((s) => html`<tr><td><a href=${to(['services', s.name])}><b>${s.name}</b></a></td><td><${Names} of=${s.depends_on} /></td><td><${Names} of=${s.needed_by} /></td><td>${s.windows.join('; ') || '–'}</td></tr>`)}</tbody></table><//></section></div>`}
-    <${CopyAs} vccctl="service list" path="services" />`;
+    <${CopyAs} vccctl=${['service', 'list']} path="services" />`;
 }
 
 function One({ id }) {
@@ -52,7 +52,7 @@ function One({ id }) {
     ${s && html`<section class="card"><dl class="facts"><dt>${t('depends_on')}</dt><dd><${Names} of=${s.depends_on} /></dd><dt>${t('needed_by')}</dt><dd><${Names} of=${s.needed_by} /></dd>
       <dt>${t('windows')}</dt><dd>${s.windows.join('; ') || '–'}</dd><dt>${t('overrides')}</dt><dd>${Object.entries(s.policy).map(([name, v]) => html`<code>${name} = ${JSON.stringify(v)}</code><br />`)}${Object.keys(s.policy).length === 0 ? '–' : ''}</dd></dl>
       <p><a href=${to('certificates', { service: id })}>${t('certificates')}</a></p></section>`}
-    <${CopyAs} vccctl=${'service show ' + id} path=${path} />`;
+    ${s && html`<${CopyAs} vccctl=${['service', 'show', id]} path=${path} />`}`;
 }
 
 export const Services = (props) => (props.id === undefined ? html`<${List} />` : html`<${One} ...${props} />`);

@@ -17,7 +17,7 @@ function List() {
     ${data && html`<section class="card"><${Wide} label=${t('templates')}><table><thead><tr><th>${t('template')}</th><th>${t('service')}</th><th>${t('key')}</th><th>${t('validity')}</th><th>${t('profiles')}</th><th class="right">${t('version')}</th></tr></thead>
       <tbody>${data.templates.map((x) => html`<tr><td><a href=${to(['templates', x.template_id])}><b>${x.template_id}</b></a><br /><span class="small muted">${x.name}</span></td><td>${x.vcc_service_type || '–'}</td><td>${key(x)}</td><td>${x.validity_period}</td>
         <td>${x.compliance_profiles.join(', ') || '–'}</td><td class="right">${x.version}</td></tr>`)}</tbody></table><//></section>`}
-    <${CopyAs} vccctl="template list" path=${LIFE} />`;
+    <${CopyAs} vccctl=${['template', 'list']} path=${LIFE} />`;
 }
 
 /* Both versions field by field; what differs is marked by a word, too. */
@@ -38,7 +38,7 @@ function One({ id, args }) {
     ${data && html`<section class="card">${older.length > 0 && html`<div class="filters"><label>${t('compare')}<select value=${with_} onChange=${(e) => refine(['templates', id], { with: e.target.value === '0' ? '' : e.target.value })}>
       <option value="0">${t('compare_none')}</option>${older.map((n) => html`<option value=${n} selected=${n === with_}>${t('version_n', { n })}</option>`)}</select></label></div>`}
       <${Fields} now=${data.now} before=${data.before} /><p><a href=${to('certificates', { template_id: id })}>${t('certificates')}</a></p></section>`}
-    <${CopyAs} vccctl=${'template show ' + id} path=${path} />`;
+    ${data && html`<${CopyAs} vccctl=${['template', 'show', id]} path=${path} />`}`;
 }
 
 export const Templates = (props) => (props.id === undefined ? html`<${List} />` : html`<${One} ...${props} />`);

