@@ -492,10 +492,24 @@ static void read_done(void *job)
 	api_finish(call, 200, call->answer);
 }
 
+/* Walks all certificates, or all records of one. */
+static bool reads_long(const struct api_route *route)
+{
+	static int (*const reads[])(struct api_call *call, struct store_view *view) = {api_overview, api_report_compliance, api_report_evidence};
+	for (size_t i = 0; i < N_ELEMENTS(reads); i++)
+		if (route->read == reads[i])
+			return true;
+	return false;
+}
+
 static void read_begin(struct api_call *call)
 {
+	struct workers *workers = controller_workers(call->ctl);
 	call->code = E_STORE_IO; /* stands when no view could be opened */
-	workers_read(controller_workers(call->ctl), read_run, read_done, call);
+	if (!reads_long(call->route))
+		workers_read(workers, read_run, read_done, call);
+	else if (!workers_read_long(workers, read_run, read_done, call))
+		api_refuse(call, E_API_BUSY, call->route->path, "too many reports and overviews wait for their turn");
 }
 
 static void read_waited(struct api_call *call)

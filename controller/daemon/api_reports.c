@@ -1,6 +1,5 @@
 /* api_reports.c - room controller/daemon: routes of the compliance report, of the rows behind each of its figures, and of evidence packs.
  * All run on a worker and take nothing of the loop but settings that never change. Never: counting. */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@
 #include "shared/base/times.h"
 #include "shared/conf/controller_conf.h"
 
-enum { REPORTS_MAX = 2 /* at a time: the other workers answer people */, ROW_PAGES = 40, PLACE_SIZE = 80 };
+enum { ROW_PAGES = 40, PLACE_SIZE = 80 };
 
 /* ---- what is asked ----------------------------------------------------------------------------------------------- */
 
@@ -84,17 +83,9 @@ static int make_report(struct api_call *call, struct store_view *view, const str
 
 int api_report_compliance(struct api_call *call, struct store_view *view)
 {
-	static atomic_int running;
 	struct report_ask ask;
 	int               r = arg_ask(call, view, &ask);
-	if (r < 0)
-		return r;
-	if (atomic_fetch_add(&running, 1) < REPORTS_MAX)
-		r = make_report(call, view, &ask);
-	else
-		r = refuse(&call->why, E_API_BUSY, "reports", "%d are being made already", (int)REPORTS_MAX);
-	atomic_fetch_sub(&running, 1);
-	return r;
+	return r == 0 ? make_report(call, view, &ask) : r;
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 
 #include <utlist.h>
 
-enum { WORKERS_VIEWS_MAX = 8 };
+enum { WORKERS_VIEWS_MAX = 8, LONG_WAITING_MAX = 16 };
 
 struct task {
 	uv_work_t       work;
@@ -15,7 +15,7 @@ struct task {
 	worker_run_fn  *run;
 	worker_done_fn *done;
 	void           *job;
-	bool            reads;
+	bool            reads, is_long;
 	size_t          slot; /* which view, when `reads` */
 	struct task    *prev, *next;
 };
@@ -28,6 +28,7 @@ struct workers {
 	bool               busy[WORKERS_VIEWS_MAX];
 	size_t             n_views;
 	struct task       *waiting; /* jobs that need a view */
+	size_t             n_long, n_long_waiting; /* of those that run, of those that wait */
 };
 
 int workers_open(uv_loop_t *loop, struct store *store, struct store_view *loops, size_t n, struct workers **ret)
@@ -72,6 +73,7 @@ static void on_done(uv_work_t *work, int status)
 	struct task *t = work->data;
 	if (t->reads) {
 		t->workers->busy[t->slot] = false;
+		t->workers->n_long -= t->is_long;
 		view_go_on(t->workers->loops);
 		start_waiting(t->workers);
 	}
@@ -86,15 +88,28 @@ static void start(struct task *t)
 		abort(); /* only for a NULL callback */
 }
 
+/* One view is never a long job's: the scheduler, the responder and whoever asks for one row do not wait for somebody's report. */
+static struct task *next_waiting(struct workers *w)
+{
+	size_t       most = w->n_views > 1 ? w->n_views - 1 : 1;
+	struct task *t;
+	DL_FOREACH (w->waiting, t)
+		if (!t->is_long || w->n_long < most)
+			return t;
+	return NULL;
+}
+
 static void start_waiting(struct workers *w)
 {
-	for (size_t i = 0; i < w->n_views && w->waiting != NULL; i++) {
-		if (w->busy[i])
+	for (size_t i = 0; i < w->n_views; i++) {
+		struct task *t = w->busy[i] ? NULL : next_waiting(w);
+		if (t == NULL)
 			continue;
 		if (w->views[i] == NULL && store_view_open(w->store, &w->views[i]) < 0)
 			w->views[i] = NULL; /* the job ends as it began: failed */
-		struct task *t = w->waiting;
 		DL_DELETE(w->waiting, t);
+		w->n_long_waiting -= t->is_long;
+		w->n_long += t->is_long;
 		w->busy[i] = true;
 		t->slot = i;
 		start(t);
@@ -124,4 +139,16 @@ void workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, v
 	struct task *t = task_new(w, run, done, job, true);
 	DL_APPEND(w->waiting, t);
 	start_waiting(w);
+}
+
+bool workers_read_long(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job)
+{
+	if (w->n_long_waiting >= LONG_WAITING_MAX)
+		return false;
+	struct task *t = task_new(w, run, done, job, true);
+	t->is_long = true;
+	w->n_long_waiting++;
+	DL_APPEND(w->waiting, t);
+	start_waiting(w);
+	return true;
 }

@@ -22,6 +22,8 @@ void workers_free(struct workers *w);
  * failed. */
 void workers_run(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
 void workers_read(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
+/* For what walks everything: such jobs leave one view to the others, whoever asks for how many. False: too many wait already, `done` is not called. */
+_must_check_ bool workers_read_long(struct workers *w, worker_run_fn *run, worker_done_fn *done, void *job);
 
 struct workers *controller_workers(struct controller *ctl);
 
