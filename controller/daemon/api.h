@@ -48,6 +48,7 @@ struct api_call {
 	enum api_by             by;
 	struct token            token; /* API_BY_TOKEN */
 	bool                    token_well_formed;
+	bool                    asked_again; /* it was let in before: no try, and nobody's act */
 	struct web_session     *session; /* it came by one, which holds what `by` says; good on this turn of the loop */
 	struct caller           caller;
 	struct kept_request    *kept; /* it came with an Idempotency-Key */
@@ -81,6 +82,8 @@ struct web_sessions *api_sessions(struct api *api);
 /* Who is it, and may it use the route? Fills principal and caller. E_API_UNAUTHENTICATED, E_API_FORBIDDEN, E_RIGHTS_LIMIT: `why` is filled.
  * (api_identity.c) */
 _must_check_ int api_identify(struct api_call *call, const struct http_request *q);
+/* Would whoever asked this still be let to it? For answers that go on: it is no try and no use of a session. On the loop. (api_identity.c) */
+bool api_still_may(struct api *api, struct controller *ctl, const struct api_route *route, const struct http_request *q, int64_t now_at);
 
 /* ---- for the handlers ---- */
 

@@ -1,5 +1,6 @@
 /* api_events.c - room controller/daemon: the audit trail as it grows, as server-sent events; Last-Event-ID goes on after a record.
- * What is sent is durable: it is read from the store, not from what is under way. Never: holding a stream longer than rights may change. */
+ * What is sent is durable: it is read from the store, not from what is under way. Whose session, token or right has ended
+ * is sent nothing more. Never: sending a record before that was asked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +17,14 @@ enum {
 	EVENTS_PIECE_MAX = 1 << 20,
 	LOOK_MS = 500,         /* how late an event may come */
 	BEAT_MS = 15 * 1000,   /* a line for whoever stands between, and to see that the reader is there */
-	LIFE_MS = 600 * 1000,  /* then the reader asks again, and is asked again who it is */
+	LIFE_MS = 600 * 1000,  /* then the reader asks again */
 };
 
 struct stream {
 	struct controller *ctl;
+	struct api        *api;
 	struct http_call  *http;
+	const struct api_route *route;
 	size_t            *running;
 	uv_timer_t         timer; /* runs while a piece is wanted and nothing is new */
 	uint64_t           seq;   /* the next record */
@@ -122,6 +125,10 @@ static void rows_read(void *job)
 		return;
 	}
 	bool end = s->ctl->stopping || now - s->begun > LIFE_MS;
+	if (!api_still_may(s->api, s->ctl, s->route, http_call_request(s->http), clock_now())) { /* logged out, revoked, narrowed: it hears nothing of what was read */
+		buf_reset(&s->piece);
+		end = true;
+	}
 	if (s->piece.n == 0 && !end && now - s->said > BEAT_MS)
 		buf_add_text(&s->piece, ":\n\n");
 	if (s->piece.n > 0 || end)
@@ -190,6 +197,8 @@ void api_events(struct api_call *call)
 	}
 	running++;
 	s->ctl = call->ctl;
+	s->api = call->api;
+	s->route = call->route;
 	s->http = call->http;
 	s->running = &running;
 	s->piece = (struct buf)BUF_MAX(EVENTS_PIECE_MAX);

@@ -60,7 +60,7 @@ static int limit_tries(struct api_call *call, const struct http_request *q, int 
 	struct login_limit *limit = api_login_limit(call->api);
 	bool                wrong = found == E_API_UNAUTHENTICATED && call->token_well_formed;
 	bool                in_use = found == 0 && call->now_at - call->token.used_at < MS_DAY;
-	if (in_use || (found != 0 && !wrong))
+	if (in_use || call->asked_again || (found != 0 && !wrong))
 		return found;
 	if (login_limit_reached(limit, q->address, call->now_at))
 		return refuse(&call->why, E_LOGIN_RATE, q->address, "%d within a minute", LOGIN_WRONG_MAX);
@@ -118,9 +118,9 @@ static int by_session(struct api_call *call, const struct http_request *q)
 		return refuse(&call->why, E_SESSION_OVER, "session", "the token or certificate it was opened with is good no more");
 	}
 	bool fits = r == 0 && web_session_header_fits(q->session, q->header_token);
-	if (fits)
+	if (fits && !call->asked_again)
 		s->used_at = now;
-	else if (r == 0 && !text_equal(q->method, "GET"))
+	else if (!fits && r == 0 && !text_equal(q->method, "GET"))
 		return refuse(&call->why, E_SESSION_HEADER, "X-Vcc-Session", q->header_token[0] != '\0' ? "it is that of another session" : "it is missing");
 	call->session = s;
 	return r;
@@ -209,4 +209,10 @@ int api_identify(struct api_call *call, const struct http_request *q)
 	if (r == 0)
 		r = may_use(call);
 	return r < 0 ? r : confirmation_check(call, call->route->permission);
+}
+
+bool api_still_may(struct api *api, struct controller *ctl, const struct api_route *route, const struct http_request *q, int64_t now_at)
+{
+	struct api_call again = {.api = api, .ctl = ctl, .route = route, .now_at = now_at, .asked_again = true};
+	return api_identify(&again, q) == 0;
 }

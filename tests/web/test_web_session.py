@@ -276,6 +276,55 @@ def test_a_disabled_principal_has_no_session(estate):
     code(client("GET", "whoami"), 401, 3165)
 
 
+class Stream:
+    """The events of somebody who listens, until it ends."""
+
+    def __init__(self, client, token=None):
+        self.connection = http.client.HTTPSConnection(client.host, context=client.context, timeout=60)
+        headers = {"Authorization": f"Bearer {token}"} if token else {"Cookie": f"__Host-vcc={client.cookie}", "Sec-Fetch-Site": "same-origin"}
+        self.connection.request("GET", "/api/v1/events", headers=headers)
+        self.answer, self.said = self.connection.getresponse(), b""
+        assert self.answer.status == 200
+
+    def over(self):
+        piece = self.answer.read1(65536)
+        self.said += piece
+        return not piece
+
+    def hears(self, word):
+        wait_for(f"the stream says {word}", lambda: word.encode() in self.said or (self.over() and False), 60, 0)
+
+    def ends(self):
+        wait_for("the stream ends", self.over, 60, 0)  # by itself it would in ten minutes
+        self.connection.close()
+        return self.said.decode()
+
+
+def test_a_stream_ends_with_what_it_was_opened_by(estate):
+    """Logged out, revoked, disabled, narrowed: nothing more is heard, also not the record of that."""
+    admin = Client(estate)
+    made = estate.admin("POST", "/api/v1/tokens", {"ttl": "1h", "label": "to listen"})[1]
+    left = estate.principal("leaving", ["auditor"])
+    narrow = estate.principal("narrowed", ["auditor"])
+    client = Client(estate).login(estate.tokens["admin"])
+    other = Client(estate).login(estate.tokens["admin"])
+    streams = {"session": Stream(client), "other": Stream(other), "token": Stream(admin, made["token"]), "left": Stream(admin, left), "narrow": Stream(admin, narrow)}
+    assert estate.admin("POST", "/api/v1/principals", {"name": "told-of", "roles": ["viewer"]})[0] == 201
+    for stream in streams.values():
+        stream.hears("told-of")
+    assert client("POST", "session/logout", {})[0] == 200
+    assert "session_ended" not in streams["session"].ends()
+    assert estate.admin("POST", f"/api/v1/tokens/{made['token_id']}/revoke")[0] == 200
+    assert "token_revoked" not in streams["token"].ends()
+    assert estate.admin("POST", "/api/v1/principals/leaving", {"disabled": True})[0] == 200
+    assert "principal_disabled" not in streams["left"].ends()
+    assert estate.admin("POST", "/api/v1/principals/narrowed", {"roles": ["viewer"]})[0] == 200
+    streams["narrow"].ends()
+    streams["other"].hears("principal_disabled")  # whose session is good hears all of it
+    assert other("POST", "session/logout", {})[0] == 200
+    streams["other"].ends()
+
+
 def test_the_trail_knows_who_came_and_went(estate):
     client = Client(estate).login(estate.tokens["admin"])
     client("POST", "session/confirm", {}, Authorization=f"Bearer {estate.tokens['admin']}")
