@@ -47,6 +47,8 @@ int apply_remind(struct apply *a, const struct store_verb *v, struct store_resul
 	int r = rows_get(a->rows, &noun_notice, &n);
 	if (r < 0 || n.closed_at != 0 || n.acked_at != 0)
 		return r == E_NOT_FOUND ? 0 : r;
+	if (n.remind_at > asked->at) /* looked at already, or snoozed, since it was found */
+		return 0;
 	n.remind_at = asked->remind_at;
 	n.reminders += kind == DELIVERY_REMINDER;
 	n.escalations += kind == DELIVERY_ESCALATION;

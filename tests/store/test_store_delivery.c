@@ -158,6 +158,10 @@ static void test_reminders(void **state)
 	assert_true(rows[0].kind == DELIVERY_ESCALATION && text_equal(rows[0].channel, "phone"));
 	assert_int_equal(view_notice(k->view, kit_id(1), &got), 0);
 	assert_true(got.escalations == 1 && got.reminders == 0 && got.remind_at == 1300 && text_equal(got.channels, "mail"));
+	remind(k, DELIVERY_ESCALATION, "mail,phone", 1250, 1350); /* it was found twice before the first was stored */
+	assert_int_equal(all(k, -1, NULL, rows, 8), 3);
+	assert_int_equal(view_notice(k->view, kit_id(1), &got), 0);
+	assert_true(got.escalations == 1 && got.remind_at == 1300);
 
 	assert_int_equal(change(k, store_snooze_notice, 1, 9000), 0);
 	assert_int_equal(view_notice(k->view, kit_id(1), &got), 0);
