@@ -31,6 +31,7 @@ struct run {
 struct deliveries {
 	struct channels *channels;
 	bool             scanning, sweep;
+	int              code; /* of the last scan */
 	uint64_t         sweep_before;
 	struct run       run[CHANNELS_MAX];
 };
@@ -383,6 +384,18 @@ static void act_on(struct run *run, struct scan_found *f)
 	outbound_free(&f->out);
 }
 
+/* Once: a store that cannot be read is looked at with every tick. */
+static void tell_scan(struct deliveries *all, int code)
+{
+	char text[ERR_CODE_SIZE];
+	if (code < 0 && code != all->code)
+		log_line(LOG_LEVEL_ERROR, NULL, "%s notifications that are due cannot all be read, and wait: %s",
+			 err_code(code, text), err_what(code));
+	else if (code == 0 && all->code < 0)
+		log_line(LOG_LEVEL_NOTICE, NULL, "notifications that are due can be read again");
+	all->code = code;
+}
+
 static void on_scanned(void *job)
 {
 	struct delivery_scan *s = job;
@@ -391,6 +404,7 @@ static void on_scanned(void *job)
 	all->scanning = false;
 	all->sweep = s->sweep;
 	all->sweep_before = s->sweep_before;
+	tell_scan(all, s->code);
 	for (size_t i = 0; i < all->channels->n; i++)
 		act_on(&all->run[i], &s->found[i]);
 	for (size_t i = 0; i < s->n_remind && !ctl->stopping; i++)

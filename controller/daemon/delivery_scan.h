@@ -32,7 +32,7 @@ struct delivery_scan {
 	struct scan_ask        ask[CHANNELS_MAX];
 	bool                   sweep; /* what lies there for channels that are no more, or from before a restore */
 	uint64_t               sweep_before;
-	int                    code;
+	int                    code; /* below 0: not everything could be read; what could is there */
 	struct scan_found      found[CHANNELS_MAX];
 	size_t                 n_remind, n_sweep;
 	struct notice          remind[SCAN_REMIND_MAX];

@@ -1,0 +1,166 @@
+/* test_delivery_scan.c - does a scan of what is due find what has to go first, and is nothing given up, sent or forgotten
+ * because it could not be read, or not all at once? Never: receivers, the loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controller/daemon/delivery_scan.h"
+#include "controller/store/store_front.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "tests/lib/store_kit.h"
+
+#define NOW INT64_C(1800000000000)
+
+/* ---- a store that fails when it is told to ------------------------------------------------------------------------ */
+
+static const struct rows_ops *sound;
+static bool                   fails_get;
+static size_t                 fails_terms; /* a query with so many terms fails; 0 = none */
+
+static int get(struct rows *r, const struct noun *noun, void *row)
+{
+	return fails_get ? E_STORE_IO : sound->get(r, noun, row);
+}
+
+static int find(struct rows *r, const struct query *q, row_fn *fn, void *ctx)
+{
+	return fails_terms != 0 && q->n_terms == fails_terms ? E_STORE_IO : sound->find(r, q, fn, ctx);
+}
+
+/* ---- one channel --------------------------------------------------------------------------------------------------- */
+
+struct world {
+	struct kit           *kit;
+	struct rows_ops       ops;
+	struct channels      *channels;
+	struct delivery_scan *scan;
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	assert_int_equal(kit_setup_mem((void **)&w->kit), 0);
+	w->channels = calloc(1, sizeof(*w->channels));
+	w->channels->n = 1;
+	text_cut(w->channels->row[0].conf.name, CHANNEL_NAME_SIZE, "team");
+	text_cut(w->channels->row[0].conf.url, CHANNEL_URL_SIZE, "https://receiver.example/in");
+	w->channels->row[0].conf.kind = CHANNEL_WEBHOOK;
+	w->scan = calloc(1, sizeof(*w->scan));
+	sound = w->kit->view->rows->ops;
+	w->ops = *sound;
+	w->ops.get = get;
+	w->ops.find = find;
+	w->kit->view->rows->ops = &w->ops;
+	fails_get = false;
+	fails_terms = 0;
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	outbound_free(&w->scan->found[0].out);
+	w->kit->view->rows->ops = sound;
+	kit_teardown((void **)&w->kit);
+	free(w->scan);
+	free(w->channels);
+	free(w);
+	return 0;
+}
+
+static struct scan_found *look(struct world *w, const struct delivery_pace *pace)
+{
+	struct delivery_scan *s = w->scan;
+	outbound_free(&s->found[0].out);
+	memset(s, 0, sizeof(*s));
+	s->now = NOW;
+	s->channels = w->channels;
+	s->terms = (struct message_terms){"vcc.internal", "pki@vcc.internal", "csirt@vcc.internal"};
+	s->ask[0] = (struct scan_ask){.ch = &w->channels->row[0], .pace = *pace, .id = kit_id(9999)};
+	delivery_scan_run(s, w->kit->view);
+	return &s->found[0];
+}
+
+static void tell(struct world *w, uint32_t n, enum notice_level level, int64_t at)
+{
+	struct store_change *c = store_change_new();
+	struct notice        a = {.notice_id = kit_id(n), .at = at, .level = level, .event = NOTICE_RENEWAL_FAILED};
+	snprintf(a.key, sizeof(a.key), "key %04u", n);
+	text_cut(a.object, sizeof(a.object), "argus-web");
+	text_cut(a.service, sizeof(a.service), "argus");
+	text_cut(a.channels, sizeof(a.channels), "team");
+	store_tell(c, &a, NOTICE_STEP_NO);
+	assert_int_equal(kit_commit(w->kit, c, NULL), 0);
+}
+
+/* The newest goes with this message, and is due then. */
+static void begin(struct world *w, uint32_t message, int64_t due_at)
+{
+	struct store_change *c = store_change_new();
+	struct delivery      d;
+	size_t               n = 0;
+	assert_int_equal(view_deliveries(w->kit->view, &(struct delivery_filter){.state = -1}, UINT64_MAX, &d, 1, &n), 0);
+	assert_int_equal(n, 1);
+	d.message_id = kit_id(message);
+	d.attempts = 7;
+	d.due_at = due_at;
+	store_put_delivery(c, &d);
+	assert_int_equal(kit_commit(w->kit, c, NULL), 0);
+}
+
+/* ---- tests --------------------------------------------------------------------------------------------------------- */
+
+/* 250 have waited longer: neither what failed before them, and holds them up, nor what is critical is hidden by them. */
+static void test_a_long_queue_hides_nothing(void **state)
+{
+	struct world              *w = *state;
+	const struct delivery_pace failing = {.failing = true},
+				   paced = {.interval_ms = 5 * MS_MINUTE, .recent[0] = {"argus", NOW - 1}};
+	for (uint32_t i = 1; i <= 250; i++)
+		tell(w, i, NOTICE_ERROR, NOW - MS_HOUR + i);
+	assert_int_equal(look(w, &failing)->choice, DELIVERY_NOTHING);
+	tell(w, 300, NOTICE_ERROR, NOW - MS_HOUR - 1);
+	begin(w, 77, NOW - 1);
+	struct scan_found *f = look(w, &failing);
+	assert_true(f->choice == DELIVERY_SEND && f->n == 1 && id_equal(f->rows[0].message_id, kit_id(77)));
+	begin(w, 77, NOW + 1);
+	assert_int_equal(look(w, &paced)->choice, DELIVERY_NOTHING);
+	tell(w, 301, NOTICE_CRITICAL, NOW);
+	f = look(w, &paced);
+	assert_true(f->choice == DELIVERY_SEND && f->why.code == 0 && id_equal(f->rows[0].notice_id, kit_id(301)));
+}
+
+static void test_what_cannot_be_read_is_not_given_up(void **state)
+{
+	struct world              *w = *state;
+	const struct delivery_pace pace = {.wait_ms = 0};
+	tell(w, 1, NOTICE_ERROR, NOW - 1);
+	fails_get = true; /* the notice */
+	struct scan_found *f = look(w, &pace);
+	assert_true(w->scan->code == E_STORE_IO && f->choice == DELIVERY_NOTHING && f->n == 0 && f->why.code == 0);
+	fails_get = false;
+	begin(w, 77, NOW - 1);
+	fails_terms = 1; /* what the message consists of */
+	f = look(w, &pace);
+	assert_true(w->scan->code == E_STORE_IO && f->choice == DELIVERY_NOTHING && f->n == 0 && f->out.url[0] == '\0');
+	fails_terms = 0;
+	f = look(w, &pace);
+	assert_true(w->scan->code == 0 && f->choice == DELIVERY_SEND && f->n == 1 && f->why.code == 0 && f->out.body.n > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_long_queue_hides_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_given_up, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
