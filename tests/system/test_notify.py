@@ -11,6 +11,7 @@ from receivers import Channels, HttpReceiver, Listener, MailReceiver, signed
 
 LOOPBACK = "127.0.0.0/8, ::1/128"
 SECRET = "a secret that both sides know"
+TOKEN = "token-" + 4000 * "0"  # JWTs may be as long
 
 
 class World(CampaignFleet):
@@ -32,7 +33,7 @@ class World(CampaignFleet):
             login = {"user": "pki", "password_file": c.secret("wrong", password)} if password else {}
             c.add(name, channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{r.port}", "ca_file": r.cert, **tls}, smtp={"from": "vcc-pki@vcc.internal", **login}, **never)
         c.add("bad", channel={"kind": "webhook", "url": self.bad.url, "ca_file": self.bad.cert, **tls}, rule={"services": "vpb"})
-        c.add("plain", channel={"kind": "webhook", "url": self.plain.url, "plain": "yes", **tls}, webhook={"template": "ntfy", "topic": "pki"}, **never)
+        c.add("plain", channel={"kind": "webhook", "url": self.plain.url, "plain": "yes", **tls}, webhook={"template": "ntfy", "topic": "pki", "token_file": c.secret("token", TOKEN)}, **never)
         wrong = {
             "other-ca": {"url": self.hook.url, "ca_file": self.other.cert, **tls},
             "name": {"url": f"https://localhost:{self.silent.port}/"},
@@ -111,6 +112,7 @@ def test_a_channel_is_tried(world):
     assert sender == "vcc-pki@vcc.internal" and to == ["pki@vcc.internal"] and "notify test" in MailReceiver.text(mail)
     code, answer = test(world, "plain")
     assert code == 0 and json.loads(world.plain.got[-1][3])["topic"] == "pki", answer
+    assert world.plain.got[-1][2].get("Authorization") == f"Bearer {TOKEN}"
     assert world.rows("SELECT count(*) FROM audit WHERE event = 'notification_channel_tested' AND object = 'mail'") == [(1,)]
     refused(world.post("/api/v1/notifications/test", {"channel": "nobody"}), 404, "VCC-3950")
 
