@@ -30,7 +30,7 @@ struct run {
 
 struct deliveries {
 	struct channels *channels;
-	bool             scanning, sweep;
+	bool             scanning, burying, sweep;
 	int              code; /* of the last scan */
 	uint64_t         sweep_before;
 	struct run       run[CHANNELS_MAX];
@@ -354,6 +354,18 @@ static void remind(struct controller *ctl, const struct notice *n, int64_t now)
 	commit_now(c, NULL, NULL);
 }
 
+static void on_buried(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct deliveries *all = ctl->deliveries;
+	(void)ctx;
+	(void)result;
+	all->burying = false;
+	if (code < 0) { /* from the beginning: it waits still */
+		all->sweep = true;
+		all->sweep_before = UINT64_MAX;
+	}
+}
+
 static void bury(struct controller *ctl, const struct delivery_scan *s)
 {
 	struct commit *c = commit_new(ctl);
@@ -368,7 +380,8 @@ static void bury(struct controller *ctl, const struct delivery_scan *s)
 	log_line(LOG_LEVEL_WARNING, NULL,
 		 "%zu notifications are sent to nobody: their channel is no more, or they are from before a restore",
 		 s->n_sweep);
-	commit_now(c, NULL, NULL);
+	ctl->deliveries->burying = true;
+	commit_now(c, on_buried, NULL);
 }
 
 static void act_on(struct run *run, struct scan_found *f)
@@ -430,7 +443,7 @@ static void ask(struct run *run, int64_t now, struct scan_ask *ret)
 void deliveries_tick(struct controller *ctl, int64_t now)
 {
 	struct deliveries *all = ctl->deliveries;
-	if (all->scanning || (all->channels->n == 0 && !all->sweep))
+	if (all->scanning || all->burying || (all->channels->n == 0 && !all->sweep))
 		return;
 	struct delivery_scan *s = calloc(1, sizeof(*s));
 	if (s == NULL)

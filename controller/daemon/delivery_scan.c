@@ -102,8 +102,7 @@ static int refresh(struct delivery_scan *s, struct store_view *view, size_t i)
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
-/* What nobody will ever send. */
-static int sweep(struct delivery_scan *s, struct store_view *view)
+static int sweep_page(struct delivery_scan *s, struct store_view *view)
 {
 	const struct delivery_filter waiting = {.state = DELIVERY_WAITING};
 	struct delivery              rows[SCAN_SWEEP_MAX];
@@ -119,6 +118,15 @@ static int sweep(struct delivery_scan *s, struct store_view *view)
 		s->swept[s->n_sweep++] = rows[i];
 	}
 	s->sweep = r < 0 || n == SCAN_SWEEP_MAX;
+	return r;
+}
+
+/* What nobody will ever send: on to the first page that has some. */
+static int sweep(struct delivery_scan *s, struct store_view *view)
+{
+	int r = 0;
+	while (r == 0 && s->sweep && s->n_sweep == 0)
+		r = sweep_page(s, view);
 	return r;
 }
 
@@ -138,6 +146,12 @@ static int look_at_all(struct delivery_scan *s, struct store_view *view, struct 
 	return first < 0 ? first : r;
 }
 
+/* What is from before a restore would go out; what is for a channel that is no more cannot. */
+static bool may_be_old(const struct delivery_scan *s)
+{
+	return s->restored_at != 0 && (s->sweep || s->n_sweep > 0);
+}
+
 void delivery_scan_run(void *job, struct store_view *view)
 {
 	struct delivery_scan *s = job;
@@ -145,7 +159,7 @@ void delivery_scan_run(void *job, struct store_view *view)
 	int                   r = view == NULL ? E_STORE_IO : due == NULL ? E_NOMEM : 0;
 	if (r == 0 && s->sweep)
 		r = sweep(s, view);
-	if (r == 0)
+	if (r == 0 && !may_be_old(s))
 		r = look_at_all(s, view, due);
 	free(due);
 	s->code = r;

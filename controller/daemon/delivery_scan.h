@@ -39,7 +39,8 @@ struct delivery_scan {
 	struct delivery        swept[SCAN_SWEEP_MAX];
 };
 
-/* The worker_run_fn of a struct delivery_scan. */
+/* The worker_run_fn of a struct delivery_scan. After a restore nothing is found to be sent before all that is to be swept was;
+ * the next scan begins when what this one swept is stored. */
 void delivery_scan_run(void *job, struct store_view *view);
 
 #endif

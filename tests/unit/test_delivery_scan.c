@@ -41,6 +41,7 @@ struct world {
 	struct rows_ops       ops;
 	struct channels      *channels;
 	struct delivery_scan *scan;
+	int64_t               restored_at;
 };
 
 static int setup(void **state)
@@ -79,8 +80,13 @@ static int teardown(void **state)
 static struct scan_found *look(struct world *w, const struct delivery_pace *pace)
 {
 	struct delivery_scan *s = w->scan;
+	bool                  sweep = s->sweep;
+	uint64_t              sweep_before = s->sweep_before;
 	outbound_free(&s->found[0].out);
 	memset(s, 0, sizeof(*s));
+	s->sweep = sweep;
+	s->sweep_before = sweep_before;
+	s->restored_at = w->restored_at;
 	s->now = NOW;
 	s->channels = w->channels;
 	s->terms = (struct message_terms){"vcc.internal", "pki@vcc.internal", "csirt@vcc.internal"};
@@ -156,11 +162,49 @@ static void test_what_cannot_be_read_is_not_given_up(void **state)
 	assert_true(w->scan->code == 0 && f->choice == DELIVERY_SEND && f->n == 1 && f->why.code == 0 && f->out.body.n > 0);
 }
 
+static void bury(struct world *w)
+{
+	for (size_t i = 0; i < w->scan->n_sweep; i++) {
+		struct store_change *c = store_change_new();
+		struct delivery      d = w->scan->swept[i];
+		d.state = DELIVERY_DEAD;
+		d.due_at = TIME_NEVER;
+		store_put_delivery(c, &d);
+		assert_int_equal(kit_commit(w->kit, c, NULL), 0);
+	}
+}
+
+/* What is from before a restore lies below what is newer, over more than one page: none of it goes out before it is found. */
+static void test_after_a_restore_nothing_old_goes_out(void **state)
+{
+	struct world              *w = *state;
+	const struct delivery_pace pace = {.wait_ms = 0};
+	size_t                     swept = 0;
+	for (uint32_t i = 1; i <= 150; i++)
+		tell(w, i, NOTICE_ERROR, NOW - 2 * MS_DAY + i);
+	for (uint32_t i = 151; i <= 400; i++)
+		tell(w, i, NOTICE_ERROR, NOW - MS_MINUTE + i);
+	w->restored_at = NOW - MS_DAY;
+	w->scan->sweep = true;
+	w->scan->sweep_before = UINT64_MAX;
+	for (int runs = 0; swept < 150; runs++) {
+		assert_true(runs < 4);
+		struct scan_found *f = look(w, &pace);
+		assert_true(w->scan->code == 0 && w->scan->n_sweep > 0 && f->choice == DELIVERY_NOTHING && f->n == 0);
+		swept += w->scan->n_sweep;
+		bury(w);
+	}
+	assert_int_equal(swept, 150);
+	struct scan_found *f = look(w, &pace);
+	assert_true(!w->scan->sweep && f->choice == DELIVERY_SEND && id_equal(f->rows[0].notice_id, kit_id(151)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_long_queue_hides_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_after_a_restore_nothing_old_goes_out, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
