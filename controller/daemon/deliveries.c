@@ -21,8 +21,9 @@ struct run {
 	struct controller    *ctl;
 	struct courier       *courier;
 	struct delivery_pace  pace;
-	bool                  busy; /* something is stored, sent, or both */
-	int64_t               refresh_at;
+	bool                  busy;                           /* something is stored, sent, or both */
+	int64_t               refresh_at;                     /* Alertmanager is told again of all that is open */
+	char                  refresh_after[NOTICE_KEY_SIZE]; /* it has been told up to here; "" = of all of it */
 	struct channel_state  state;
 	deliveries_tested_fn *tested; /* a test waits, or runs */
 	void                 *tested_ctx;
@@ -384,9 +385,21 @@ static void bury(struct controller *ctl, const struct delivery_scan *s)
 	commit_now(c, on_buried, NULL);
 }
 
+/* A round begins each minute, and takes a page with each tick. */
+static void note_refresh(struct run *run, const struct scan_found *f)
+{
+	if (run->refresh_after[0] == '\0')
+		run->refresh_at = clock_now() + REFRESH_MS;
+	text_cut(run->refresh_after, sizeof(run->refresh_after), f->refresh_next);
+	if (f->why.code < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &f->why);
+}
+
 static void act_on(struct run *run, struct scan_found *f)
 {
 	bool idle = !run->busy && !run->ctl->stopping;
+	if (idle && f->refreshed)
+		note_refresh(run, f);
 	if (idle && f->refresh && f->why.code == 0) {
 		send_it(batch_new(run, &f->out));
 	} else if (idle && f->choice == DELIVERY_SEND && f->n > 0) {
@@ -434,10 +447,8 @@ static void ask(struct run *run, int64_t now, struct scan_ask *ret)
 		return;
 	run->pace.quiet = channel_quiet(ch, now, &run->pace.quiet_until);
 	*ret = (struct scan_ask){.ch = ch, .pace = run->pace, .id = controller_id(now)};
-	if (ch->conf.kind != CHANNEL_ALERTMANAGER || now < run->refresh_at)
-		return;
-	ret->refresh = true;
-	run->refresh_at = now + REFRESH_MS;
+	ret->refresh = ch->conf.kind == CHANNEL_ALERTMANAGER && (now >= run->refresh_at || run->refresh_after[0] != '\0');
+	text_cut(ret->refresh_after, sizeof(ret->refresh_after), run->refresh_after);
 }
 
 void deliveries_tick(struct controller *ctl, int64_t now)

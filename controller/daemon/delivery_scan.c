@@ -80,22 +80,35 @@ static bool goes_to(const struct notice *n, const char *channel)
 	return false;
 }
 
+/* The next page that has anything for this channel. */
+static int list_open(struct store_view *view, const char *channel, char cursor[NOTICE_KEY_SIZE], json_t *to)
+{
+	struct notice *open = calloc(SCAN_ALERTS_MAX, sizeof(*open));
+	size_t         n = SCAN_ALERTS_MAX;
+	int            r = open == NULL ? E_NOMEM : 0;
+	while (r == 0 && n == SCAN_ALERTS_MAX && json_array_size(to) == 0 &&
+	       (r = view_notices_open(view, cursor, open, SCAN_ALERTS_MAX, &n)) == 0) {
+		for (size_t k = 0; k < n; k++)
+			if (goes_to(&open[k], channel))
+				json_array_append_new(to, json_notice(&open[k]));
+		text_cut(cursor, NOTICE_KEY_SIZE, n == SCAN_ALERTS_MAX ? open[n - 1].key : "");
+	}
+	free(open);
+	return r;
+}
+
 static int refresh(struct delivery_scan *s, struct store_view *view, size_t i)
 {
 	const struct scan_ask *ask = &s->ask[i];
+	struct scan_found     *f = &s->found[i];
 	struct message         m = {.id = ask->id, .level = NOTICE_INFO, .notices = json_array()};
-	struct notice         *open = calloc(SCAN_ALERTS_MAX, sizeof(*open));
-	size_t                 n = 0;
-	int                    r = open == NULL ? E_NOMEM : view_notices_open(view, "", open, SCAN_ALERTS_MAX, &n);
-	for (size_t k = 0; r == 0 && k < n; k++)
-		if (goes_to(&open[k], ask->ch->conf.name))
-			json_array_append_new(m.notices, json_notice(&open[k]));
+	text_cut(f->refresh_next, sizeof(f->refresh_next), ask->refresh_after);
+	int r = list_open(view, ask->ch->conf.name, f->refresh_next, m.notices);
 	text_cut(m.title, sizeof(m.title), "VCC PKI: see `vccctl notify list`");
-	if (r == 0 && json_array_size(m.notices) > 0) {
-		s->found[i].refresh = true;
-		pack(s, ask, &m, &s->found[i]);
-	}
-	free(open);
+	f->refreshed = r == 0;
+	f->refresh = r == 0 && json_array_size(m.notices) > 0;
+	if (f->refresh)
+		pack(s, ask, &m, f);
 	message_free(&m);
 	return r;
 }

@@ -42,6 +42,7 @@ struct world {
 	struct channels      *channels;
 	struct delivery_scan *scan;
 	int64_t               restored_at;
+	const char           *refresh; /* after this key; NULL = not */
 };
 
 static int setup(void **state)
@@ -91,6 +92,9 @@ static struct scan_found *look(struct world *w, const struct delivery_pace *pace
 	s->channels = w->channels;
 	s->terms = (struct message_terms){"vcc.internal", "pki@vcc.internal", "csirt@vcc.internal"};
 	s->ask[0] = (struct scan_ask){.ch = &w->channels->row[0], .pace = *pace, .id = kit_id(9999)};
+	s->ask[0].refresh = w->refresh != NULL;
+	if (w->refresh != NULL)
+		text_cut(s->ask[0].refresh_after, NOTICE_KEY_SIZE, w->refresh);
 	delivery_scan_run(s, w->kit->view);
 	return &s->found[0];
 }
@@ -199,12 +203,40 @@ static void test_after_a_restore_nothing_old_goes_out(void **state)
 	assert_true(!w->scan->sweep && f->choice == DELIVERY_SEND && id_equal(f->rows[0].notice_id, kit_id(151)));
 }
 
+/* One page with each scan, each open notice once in a round, none that goes elsewhere. */
+static void test_alertmanager_is_told_of_all_that_is_open(void **state)
+{
+	enum { OPEN = 2 * SCAN_ALERTS_MAX + 50 };
+	struct world              *w = *state;
+	const struct delivery_pace failing = {.failing = true}; /* nothing else is sent */
+	char                       after[NOTICE_KEY_SIZE] = "";
+	size_t                     told = 0, pages = 0;
+	w->channels->row[0].conf.kind = CHANNEL_ALERTMANAGER;
+	for (uint32_t i = 1; i <= OPEN; i++)
+		tell(w, i, NOTICE_ERROR, NOW - MS_MINUTE + i);
+	do {
+		w->refresh = after;
+		struct scan_found *f = look(w, &failing);
+		assert_true(f->choice == DELIVERY_NOTHING && f->refreshed && f->refresh && f->why.code == 0);
+		json_t *alerts = json_loadb((const char *)f->out.body.p, f->out.body.n, 0, NULL);
+		told += json_array_size(alerts);
+		json_decref(alerts);
+		text_cut(after, sizeof(after), f->refresh_next);
+		pages++;
+	} while (after[0] != '\0');
+	assert_true(told == OPEN && pages == 3);
+	text_cut(w->channels->row[0].conf.name, CHANNEL_NAME_SIZE, "other");
+	struct scan_found *f = look(w, &failing);
+	assert_true(f->refreshed && !f->refresh && f->refresh_next[0] == '\0' && f->out.body.n == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_long_queue_hides_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_after_a_restore_nothing_old_goes_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_alertmanager_is_told_of_all_that_is_open, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
