@@ -33,14 +33,14 @@ static void add_arg(char path[CLIENT_PATH_SIZE], const char *name, const char *v
 }
 
 static const struct output_column delivery_columns[] = {
-	{"AT", "at", COLUMN_AGE},          {"CHANNEL", "channel", COLUMN_TEXT},   {"LEVEL", "level", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},
+	{"AT", "at", COLUMN_SINCE},        {"CHANNEL", "channel", COLUMN_TEXT},   {"LEVEL", "level", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},
 	{"STATE", "state", COLUMN_TEXT},   {"TRIES", "attempts", COLUMN_TEXT},    {"CODE", "code", COLUMN_TEXT},   {"CAUSE", "error", COLUMN_TEXT},
 	{"NOTIFICATION", "notification_id", COLUMN_ID},
 };
 
 static const struct output_column channel_columns[] = {
 	{"CHANNEL", "channel", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},       {"LEVEL", "level", COLUMN_TEXT}, {"SENT", "sent", COLUMN_TEXT},
-	{"FAILED", "failed", COLUMN_TEXT},   {"GIVEN UP", "given_up", COLUMN_TEXT}, {"LAST", "sent_at", COLUMN_AGE}, {"CODE", "code", COLUMN_TEXT},
+	{"FAILED", "failed", COLUMN_TEXT},   {"GIVEN UP", "given_up", COLUMN_TEXT}, {"LAST", "sent_at", COLUMN_SINCE}, {"CODE", "code", COLUMN_TEXT},
 	{"CAUSE", "error", COLUMN_TEXT},
 };
 

@@ -322,7 +322,7 @@ static int check_authority(struct evidence_check *c, const json_t *o, size_t i)
 	uint8_t       *der = blob_of(o, "der", CERT_DER_MAX, &n);
 	int            r = der != NULL && has_members(o, 3) ? chain_of(c, text_of(o, "issuer_id"), &chain) : E_SYNTAX;
 	if (r == 0)
-		r = cert_verify((struct span){der, n}, (struct span){NULL, 0}, c->roots, 0, 0, &why);
+		r = cert_verify((struct span){der, n}, buf_span(&chain), c->roots, 0, 0, &why);
 	if (r < 0)
 		r = bad(c, "authorities", i, "it is none of this root");
 	buf_free(&chain);

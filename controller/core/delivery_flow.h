@@ -46,7 +46,8 @@ struct delivery_pick {
 	size_t               n;
 	size_t               index[DELIVERY_BATCH];
 };
-/* Of rows that are due on one channel, those that have waited longest first: what is done next. */
+/* Of rows that are due on one channel, of each kind those that have waited longest first: what is done next. All that are
+ * critical, and all of a message that was begun, have to be among them before any other is. */
 void delivery_pick(const struct delivery *rows, size_t n, const struct delivery_pace *pace, int64_t now,
 		   struct delivery_pick *ret);
 

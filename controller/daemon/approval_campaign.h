@@ -1,6 +1,6 @@
 /* approval_campaign.h - room controller/daemon: what a second person has to see of a campaign that is asked about: waves,
- * hosts, services, options. Nothing of it can change any more: the text that is hashed names the campaign and the hash of its
- * plan. Never: deciding. */
+ * hosts, services, options. The text that is hashed names the campaign and the hash of its plan; hosts and targets are
+ * counted as they are now. Never: deciding. */
 #ifndef VCC_APPROVAL_CAMPAIGN_H
 #define VCC_APPROVAL_CAMPAIGN_H
 

@@ -38,6 +38,13 @@ static int field_at(struct span text, size_t at, size_t *ret_n)
 	return -1;
 }
 
+/* Chat services end a block of plain text at three backticks, and take what follows for markup. */
+static void close_no_block(char *text)
+{
+	for (char *at = strstr(text, "```"); at != NULL; at = strstr(at, "```"))
+		memcpy(at, "'''", 3);
+}
+
 /* As the inside of a JSON string. A value that is no UTF-8 loses the bytes that make it so. */
 static void add_escaped(struct buf *to, const char *value)
 {
@@ -50,6 +57,7 @@ static void add_escaped(struct buf *to, const char *value)
 		for (char *c = text; *c != '\0'; c++)
 			if ((unsigned char)*c >= 0x7f || ((unsigned char)*c < ' ' && *c != '\n' && *c != '\t'))
 				*c = '?';
+	close_no_block(text);
 	for (const char *c = text; *c != '\0'; c++) {
 		if (*c == '"' || *c == '\\')
 			buf_add_fmt(to, "\\%c", *c);

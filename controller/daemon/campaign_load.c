@@ -8,6 +8,12 @@
 
 enum { PAGE = 100 };
 
+/* One that was let go on the way back is over: what becomes of its order is not ours. */
+static bool is_watched(const struct campaign_member *m)
+{
+	return !id_is_none(m->renewal_id) && !(m->state == MEMBER_FAILED && m->code == E_CAMPAIGN_FOLLOWED);
+}
+
 static int watch_members(struct controller *ctl, struct entry *e, enum member_state state)
 {
 	struct campaign_member *rows = calloc(PAGE, sizeof(*rows));
@@ -17,7 +23,7 @@ static int watch_members(struct controller *ctl, struct entry *e, enum member_st
 	while (r == 0 && n == PAGE && (r = view_members_in(ctl->view, e->c.campaign_id, state, after, rows, PAGE, &n)) == 0)
 		for (size_t i = 0; i < n; i++) {
 			after = rows[i].position;
-			if (!id_is_none(rows[i].renewal_id))
+			if (is_watched(&rows[i]))
 				campaigns_watch(ctl, &rows[i]);
 		}
 	free(rows);

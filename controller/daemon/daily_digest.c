@@ -128,12 +128,21 @@ static void put_last(struct commit *c, int64_t at)
 	store_put_setting(commit_change(c), SETTING, span_text(text));
 }
 
+/* Counting reads a whole day: not with every tick. */
+static void put_off(struct controller *ctl, const struct job *j, int code)
+{
+	log_line(LOG_LEVEL_ERROR, NULL, "the daily digest cannot be made: %s", err_what(code));
+	ctl->digests->again_at = j->counts.to + MS_MINUTE;
+}
+
 static void on_stored(struct controller *ctl, void *ctx, int code, const struct store_result *result)
 {
 	struct job *j = ctx;
 	(void)result;
 	if (code == 0)
 		ctl->digests->last_at = j->counts.to;
+	else
+		put_off(ctl, j, code);
 	ctl->digests->busy = false;
 	free(j);
 }
@@ -144,8 +153,7 @@ static void on_counted(void *job)
 	struct controller *ctl = j->ctl;
 	if (j->code < 0 || ctl->stopping) {
 		if (j->code < 0)
-			log_line(LOG_LEVEL_ERROR, NULL, "the daily digest cannot be made: %s", err_what(j->code));
-		ctl->digests->again_at = j->counts.to + MS_MINUTE;
+			put_off(ctl, j, j->code);
 		ctl->digests->busy = false;
 		free(j);
 		return;

@@ -21,8 +21,9 @@ struct run {
 	struct controller    *ctl;
 	struct courier       *courier;
 	struct delivery_pace  pace;
-	bool                  busy; /* something is stored, sent, or both */
-	int64_t               refresh_at;
+	bool                  busy;                           /* something is stored, sent, or both */
+	int64_t               refresh_at;                     /* Alertmanager is told again of all that is open */
+	char                  refresh_after[NOTICE_KEY_SIZE]; /* it has been told up to here; "" = of all of it */
 	struct channel_state  state;
 	deliveries_tested_fn *tested; /* a test waits, or runs */
 	void                 *tested_ctx;
@@ -30,7 +31,8 @@ struct run {
 
 struct deliveries {
 	struct channels *channels;
-	bool             scanning, sweep;
+	bool             scanning, burying, sweep;
+	int              code; /* of the last scan */
 	uint64_t         sweep_before;
 	struct run       run[CHANNELS_MAX];
 };
@@ -353,6 +355,18 @@ static void remind(struct controller *ctl, const struct notice *n, int64_t now)
 	commit_now(c, NULL, NULL);
 }
 
+static void on_buried(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct deliveries *all = ctl->deliveries;
+	(void)ctx;
+	(void)result;
+	all->burying = false;
+	if (code < 0) { /* from the beginning: it waits still */
+		all->sweep = true;
+		all->sweep_before = UINT64_MAX;
+	}
+}
+
 static void bury(struct controller *ctl, const struct delivery_scan *s)
 {
 	struct commit *c = commit_new(ctl);
@@ -367,12 +381,25 @@ static void bury(struct controller *ctl, const struct delivery_scan *s)
 	log_line(LOG_LEVEL_WARNING, NULL,
 		 "%zu notifications are sent to nobody: their channel is no more, or they are from before a restore",
 		 s->n_sweep);
-	commit_now(c, NULL, NULL);
+	ctl->deliveries->burying = true;
+	commit_now(c, on_buried, NULL);
+}
+
+/* A round begins each minute, and takes a page with each tick. */
+static void note_refresh(struct run *run, const struct scan_found *f)
+{
+	if (run->refresh_after[0] == '\0')
+		run->refresh_at = clock_now() + REFRESH_MS;
+	text_cut(run->refresh_after, sizeof(run->refresh_after), f->refresh_next);
+	if (f->why.code < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &f->why);
 }
 
 static void act_on(struct run *run, struct scan_found *f)
 {
 	bool idle = !run->busy && !run->ctl->stopping;
+	if (idle && f->refreshed)
+		note_refresh(run, f);
 	if (idle && f->refresh && f->why.code == 0) {
 		send_it(batch_new(run, &f->out));
 	} else if (idle && f->choice == DELIVERY_SEND && f->n > 0) {
@@ -383,6 +410,18 @@ static void act_on(struct run *run, struct scan_found *f)
 	outbound_free(&f->out);
 }
 
+/* Once: a store that cannot be read is looked at with every tick. */
+static void tell_scan(struct deliveries *all, int code)
+{
+	char text[ERR_CODE_SIZE];
+	if (code < 0 && code != all->code)
+		log_line(LOG_LEVEL_ERROR, NULL, "%s notifications that are due cannot all be read, and wait: %s",
+			 err_code(code, text), err_what(code));
+	else if (code == 0 && all->code < 0)
+		log_line(LOG_LEVEL_NOTICE, NULL, "notifications that are due can be read again");
+	all->code = code;
+}
+
 static void on_scanned(void *job)
 {
 	struct delivery_scan *s = job;
@@ -391,6 +430,7 @@ static void on_scanned(void *job)
 	all->scanning = false;
 	all->sweep = s->sweep;
 	all->sweep_before = s->sweep_before;
+	tell_scan(all, s->code);
 	for (size_t i = 0; i < all->channels->n; i++)
 		act_on(&all->run[i], &s->found[i]);
 	for (size_t i = 0; i < s->n_remind && !ctl->stopping; i++)
@@ -407,16 +447,14 @@ static void ask(struct run *run, int64_t now, struct scan_ask *ret)
 		return;
 	run->pace.quiet = channel_quiet(ch, now, &run->pace.quiet_until);
 	*ret = (struct scan_ask){.ch = ch, .pace = run->pace, .id = controller_id(now)};
-	if (ch->conf.kind != CHANNEL_ALERTMANAGER || now < run->refresh_at)
-		return;
-	ret->refresh = true;
-	run->refresh_at = now + REFRESH_MS;
+	ret->refresh = ch->conf.kind == CHANNEL_ALERTMANAGER && (now >= run->refresh_at || run->refresh_after[0] != '\0');
+	text_cut(ret->refresh_after, sizeof(ret->refresh_after), run->refresh_after);
 }
 
 void deliveries_tick(struct controller *ctl, int64_t now)
 {
 	struct deliveries *all = ctl->deliveries;
-	if (all->scanning || (all->channels->n == 0 && !all->sweep))
+	if (all->scanning || all->burying || (all->channels->n == 0 && !all->sweep))
 		return;
 	struct delivery_scan *s = calloc(1, sizeof(*s));
 	if (s == NULL)

@@ -33,28 +33,39 @@ static void pack(struct delivery_scan *s, const struct scan_ask *ask, const stru
 		f->why.code = 0;
 }
 
+static int make(struct delivery_scan *s, struct store_view *view, const struct scan_ask *ask, struct scan_found *f)
+{
+	struct message m;
+	int            r = message_make(view, f->rows, f->n, &s->terms, &m);
+	if (r == E_NOT_FOUND) { /* all that it was about is gone: there is nothing to tell */
+		refuse(&f->why, r, ask->ch->conf.name, "%s", err_what(r));
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	pack(s, ask, &m, f);
+	message_free(&m);
+	return 0;
+}
+
 static int look_at(struct delivery_scan *s, struct store_view *view, size_t i, struct delivery *due)
 {
 	struct scan_found     *f = &s->found[i];
 	const struct scan_ask *ask = &s->ask[i];
 	struct delivery_pick   p;
-	struct message         m;
 	size_t                 n = 0;
 	int                    r = view_deliveries_due(view, ask->ch->conf.name, s->now, due, SCAN_DUE_MAX, &n);
 	if (r < 0)
 		return r;
 	delivery_pick(due, n, &ask->pace, s->now, &p);
 	r = take_rows(view, due, &p, ask, f);
-	if (r < 0 || f->choice != DELIVERY_SEND || f->n == 0)
-		return r;
-	r = message_make(view, f->rows, f->n, &s->terms, &m);
-	if (r < 0) {
-		refuse(&f->why, r, ask->ch->conf.name, "%s", err_what(r));
-		return r == E_NOT_FOUND ? 0 : r;
+	if (r == 0 && f->choice == DELIVERY_SEND && f->n > 0)
+		r = make(s, view, ask, f);
+	if (r < 0) { /* it says nothing about the message: it waits, and is looked at again */
+		f->choice = DELIVERY_NOTHING;
+		f->n = 0;
 	}
-	pack(s, ask, &m, f);
-	message_free(&m);
-	return 0;
+	return r;
 }
 
 /* ---- Alertmanager forgets what nobody tells it again ------------------------------------------------------------- */
@@ -69,30 +80,42 @@ static bool goes_to(const struct notice *n, const char *channel)
 	return false;
 }
 
+/* The next page that has anything for this channel. */
+static int list_open(struct store_view *view, const char *channel, char cursor[NOTICE_KEY_SIZE], json_t *to)
+{
+	struct notice *open = calloc(SCAN_ALERTS_MAX, sizeof(*open));
+	size_t         n = SCAN_ALERTS_MAX;
+	int            r = open == NULL ? E_NOMEM : 0;
+	while (r == 0 && n == SCAN_ALERTS_MAX && json_array_size(to) == 0 &&
+	       (r = view_notices_open(view, cursor, open, SCAN_ALERTS_MAX, &n)) == 0) {
+		for (size_t k = 0; k < n; k++)
+			if (goes_to(&open[k], channel))
+				json_array_append_new(to, json_notice(&open[k]));
+		text_cut(cursor, NOTICE_KEY_SIZE, n == SCAN_ALERTS_MAX ? open[n - 1].key : "");
+	}
+	free(open);
+	return r;
+}
+
 static int refresh(struct delivery_scan *s, struct store_view *view, size_t i)
 {
 	const struct scan_ask *ask = &s->ask[i];
+	struct scan_found     *f = &s->found[i];
 	struct message         m = {.id = ask->id, .level = NOTICE_INFO, .notices = json_array()};
-	struct notice         *open = calloc(SCAN_ALERTS_MAX, sizeof(*open));
-	size_t                 n = 0;
-	int                    r = open == NULL ? E_NOMEM : view_notices_open(view, "", open, SCAN_ALERTS_MAX, &n);
-	for (size_t k = 0; r == 0 && k < n; k++)
-		if (goes_to(&open[k], ask->ch->conf.name))
-			json_array_append_new(m.notices, json_notice(&open[k]));
+	text_cut(f->refresh_next, sizeof(f->refresh_next), ask->refresh_after);
+	int r = list_open(view, ask->ch->conf.name, f->refresh_next, m.notices);
 	text_cut(m.title, sizeof(m.title), "VCC PKI: see `vccctl notify list`");
-	if (r == 0 && json_array_size(m.notices) > 0) {
-		s->found[i].refresh = true;
-		pack(s, ask, &m, &s->found[i]);
-	}
-	free(open);
+	f->refreshed = r == 0;
+	f->refresh = r == 0 && json_array_size(m.notices) > 0;
+	if (f->refresh)
+		pack(s, ask, &m, f);
 	message_free(&m);
 	return r;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
-/* What nobody will ever send. */
-static int sweep(struct delivery_scan *s, struct store_view *view)
+static int sweep_page(struct delivery_scan *s, struct store_view *view)
 {
 	const struct delivery_filter waiting = {.state = DELIVERY_WAITING};
 	struct delivery              rows[SCAN_SWEEP_MAX];
@@ -111,6 +134,37 @@ static int sweep(struct delivery_scan *s, struct store_view *view)
 	return r;
 }
 
+/* What nobody will ever send: on to the first page that has some. */
+static int sweep(struct delivery_scan *s, struct store_view *view)
+{
+	int r = 0;
+	while (r == 0 && s->sweep && s->n_sweep == 0)
+		r = sweep_page(s, view);
+	return r;
+}
+
+/* What cannot be read for one channel keeps no other from its own. The first code that was below 0. */
+static int look_at_all(struct delivery_scan *s, struct store_view *view, struct delivery *due)
+{
+	int first = 0;
+	for (size_t i = 0; i < s->channels->n; i++) {
+		if (s->ask[i].ch == NULL)
+			continue;
+		int r = look_at(s, view, i, due);
+		if (r == 0 && s->found[i].choice == DELIVERY_NOTHING && s->ask[i].refresh)
+			r = refresh(s, view, i);
+		first = first < 0 ? first : r;
+	}
+	int r = view_notices_to_remind(view, s->now, s->remind, SCAN_REMIND_MAX, &s->n_remind);
+	return first < 0 ? first : r;
+}
+
+/* What is from before a restore would go out; what is for a channel that is no more cannot. */
+static bool may_be_old(const struct delivery_scan *s)
+{
+	return s->restored_at != 0 && (s->sweep || s->n_sweep > 0);
+}
+
 void delivery_scan_run(void *job, struct store_view *view)
 {
 	struct delivery_scan *s = job;
@@ -118,15 +172,8 @@ void delivery_scan_run(void *job, struct store_view *view)
 	int                   r = view == NULL ? E_STORE_IO : due == NULL ? E_NOMEM : 0;
 	if (r == 0 && s->sweep)
 		r = sweep(s, view);
-	for (size_t i = 0; r == 0 && i < s->channels->n; i++) {
-		if (s->ask[i].ch == NULL)
-			continue;
-		r = look_at(s, view, i, due);
-		if (r == 0 && s->found[i].choice == DELIVERY_NOTHING && s->ask[i].refresh)
-			r = refresh(s, view, i);
-	}
-	if (r == 0)
-		r = view_notices_to_remind(view, s->now, s->remind, SCAN_REMIND_MAX, &s->n_remind);
+	if (r == 0 && !may_be_old(s))
+		r = look_at_all(s, view, due);
 	free(due);
 	s->code = r;
 }

@@ -183,28 +183,46 @@ static void set_mail(struct sending *s)
 	}
 }
 
-static void set_http(struct sending *s)
+static int add_header(struct sending *s, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(s->headers, line);
+	if (longer == NULL)
+		return E_NOMEM;
+	s->headers = longer;
+	return 0;
+}
+
+/* None is left out: without its token or its signature a message is another one. */
+static int add_headers(struct sending *s)
 {
 	const char *line = (const char *)s->o->headers.p, *end = line + s->o->headers.n;
-	char        one[1024];
-	while (line != NULL && line < end) {
+	char        one[OUTBOUND_HEADERS_MAX];
+	int         r = 0;
+	while (r == 0 && line != NULL && line < end) {
 		const char *stop = memchr(line, '\n', (size_t)(end - line));
 		size_t      n = stop != NULL ? (size_t)(stop - line) : (size_t)(end - line);
-		if (text_copy_n(one, sizeof(one), line, n) == 0)
-			s->headers = curl_slist_append(s->headers, one);
+		r = text_copy_n(one, sizeof(one), line, n);
+		if (r == 0)
+			r = add_header(s, one);
 		line += n + 1;
 	}
 	secret_wipe(one, sizeof(one));
-	s->headers = curl_slist_append(s->headers, "Expect:");
+	return r == 0 ? add_header(s, "Expect:") : r;
+}
+
+static int set_http(struct sending *s)
+{
+	int r = add_headers(s);
 	curl_easy_setopt(s->curl, CURLOPT_PROTOCOLS_STR, s->o->plain ? "http,https" : "https");
 	curl_easy_setopt(s->curl, CURLOPT_POSTFIELDSIZE, (long)s->o->body.n);
 	curl_easy_setopt(s->curl, CURLOPT_POSTFIELDS, s->o->body.p);
 	if (s->o->put)
 		curl_easy_setopt(s->curl, CURLOPT_CUSTOMREQUEST, "PUT");
 	curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, s->headers);
+	return r;
 }
 
-static void set_all(struct sending *s)
+static int set_all(struct sending *s)
 {
 	CURL *c = s->curl;
 	curl_easy_setopt(c, CURLOPT_URL, s->o->url);
@@ -233,10 +251,10 @@ static void set_all(struct sending *s)
 		curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &blob);
 		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
 	}
-	if (s->o->mail)
-		set_mail(s);
-	else
-		set_http(s);
+	if (!s->o->mail)
+		return set_http(s);
+	set_mail(s);
+	return 0;
 }
 
 /* ---- what became of it ------------------------------------------------------------------------------------------- */
@@ -308,8 +326,11 @@ void outbound_send(const struct outbound *o, struct outbound_result *ret)
 		if (s.curl == NULL) {
 			fail(ret, E_NOMEM, "receiver", "no memory");
 		} else {
-			set_all(&s);
-			judge_end(&s, curl_easy_perform(s.curl), ret);
+			int r = set_all(&s);
+			if (r < 0)
+				fail(ret, r, "headers", err_what(r));
+			else
+				judge_end(&s, curl_easy_perform(s.curl), ret);
 		}
 	}
 	curl_easy_cleanup(s.curl);

@@ -425,7 +425,7 @@ struct delivery_filter {
 	int         state;   /* enum delivery_state; -1 = any */
 	const char *channel; /* NULL = any */
 };
-/* Due at `now` on a channel, those that have waited longest first. */
+/* Due at `now` on a channel: what is critical and in no message yet, then what is in one, then the rest; of each, what has waited longest first. */
 _must_check_ int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, struct delivery *ret, size_t max, size_t *ret_n);
 _must_check_ int view_deliveries_of(struct store_view *v, struct id message_id, struct delivery *ret, size_t max, size_t *ret_n); /* of one message */
 /* Newest first, below `before` (UINT64_MAX = the newest). */

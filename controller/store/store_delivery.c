@@ -47,6 +47,8 @@ int apply_remind(struct apply *a, const struct store_verb *v, struct store_resul
 	int r = rows_get(a->rows, &noun_notice, &n);
 	if (r < 0 || n.closed_at != 0 || n.acked_at != 0)
 		return r == E_NOT_FOUND ? 0 : r;
+	if (n.remind_at > asked->at) /* looked at already, or snoozed, since it was found */
+		return 0;
 	n.remind_at = asked->remind_at;
 	n.reminders += kind == DELIVERY_REMINDER;
 	n.escalations += kind == DELIVERY_ESCALATION;
@@ -116,13 +118,35 @@ int view_notices_open(struct store_view *v, const char *after, struct notice *re
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
-int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, struct delivery *ret, size_t max, size_t *ret_n)
+/* However much waits in one of these, what is in those before it is seen. */
+enum due_list { DUE_URGENT, DUE_BEGUN, DUE_OTHER, DUE_LIST_COUNT };
+
+static int list_due(struct store_view *v, enum due_list list, const char *channel, int64_t now, struct delivery *ret,
+		    size_t max, size_t *ret_n)
 {
-	struct query q = {.noun = &noun_delivery, .max = page(max)};
+	static const enum notice_level critical = NOTICE_CRITICAL;
+	struct query                   q = {.noun = &noun_delivery, .max = max};
 	q.by = noun_column(q.noun, offsetof(struct delivery, due_at));
 	query_where(&q, offsetof(struct delivery, channel), IS, channel);
 	query_where(&q, offsetof(struct delivery, due_at), AT_MOST, &now);
+	query_where(&q, offsetof(struct delivery, message_id), list == DUE_BEGUN ? SOME : NONE, NULL);
+	if (list != DUE_BEGUN)
+		query_where(&q, offsetof(struct delivery, level), list == DUE_URGENT ? IS : IS_NOT, &critical);
 	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, struct delivery *ret, size_t max, size_t *ret_n)
+{
+	size_t n = 0, more;
+	int    r = 0;
+	max = page(max);
+	for (int list = 0; r == 0 && list < DUE_LIST_COUNT && n < max; list++) {
+		more = 0;
+		r = list_due(v, (enum due_list)list, channel, now, ret + n, max - n, &more);
+		n += more;
+	}
+	*ret_n = n;
+	return r;
 }
 
 int view_deliveries_of(struct store_view *v, struct id message_id, struct delivery *ret, size_t max, size_t *ret_n)

@@ -56,6 +56,7 @@ bool channel_mail_ok(const char *address)
 	return address[0] != '\0' && strlen(address) < CHANNEL_TEXT_SIZE && strspn(address, domain) == strlen(address);
 }
 
+/* The address of a chat service's webhook is a secret: it goes into no refusal, because these are logged and shown. */
 static int check_url(const struct channel_conf *c, struct refusal *why)
 {
 	static const char *const with_tls[CHANNEL_KIND_COUNT][2] = {
@@ -63,7 +64,7 @@ static int check_url(const struct channel_conf *c, struct refusal *why)
 	bool good = text_starts(c->url, with_tls[c->kind][0]) || text_starts(c->url, with_tls[c->kind][1]) ||
 		    (c->plain && c->kind != CHANNEL_SMTP && text_starts(c->url, "http://"));
 	if (!good)
-		return refuse(why, E_CONF_VALUE, "channel.url", "`%s` does not begin as a channel of kind %s must: %s", c->url,
+		return refuse(why, E_CONF_VALUE, "channel.url", "it does not begin as a channel of kind %s must: %s",
 			      channel_kind_name((enum channel_kind)c->kind),
 			      c->kind == CHANNEL_SMTP ? "smtp:// or smtps://" : "https:// (http:// with plain = yes)");
 	if (strpbrk(c->url, " \t\"<>\\^`|") != NULL || text_has_controls(c->url))

@@ -176,8 +176,9 @@ static int refuse_value(const struct conf_key *k, const char *value, int code, c
 		         k->kind == CONF_SHARE ? " per mille" : "");
 	else if (code == E_RANGE && k->kind == CONF_DURATION)
 		snprintf(extra, sizeof(extra), "from %lld ms to %lld ms", (long long)k->min, (long long)k->max);
-	else if (code == E_FULL)
-		snprintf(extra, sizeof(extra), "of at most %zu bytes", k->size - 1);
+	else if (code == E_FULL) /* nobody reads it in a log, and the address of a chat service is a secret */
+		return refuse(why, E_CONF_VALUE, object, "%s.%s has %zu bytes: wanted %s of at most %zu bytes", k->section, k->key,
+		              strlen(value), kinds[k->kind].wanted, k->size - 1);
 	return refuse(why, E_CONF_VALUE, object, "%s.%s = `%.80s`: wanted %s%s%s", k->section, k->key, value,
 	              kinds[k->kind].wanted, extra[0] != '\0' ? " " : "", extra);
 }

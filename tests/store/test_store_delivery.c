@@ -158,6 +158,10 @@ static void test_reminders(void **state)
 	assert_true(rows[0].kind == DELIVERY_ESCALATION && text_equal(rows[0].channel, "phone"));
 	assert_int_equal(view_notice(k->view, kit_id(1), &got), 0);
 	assert_true(got.escalations == 1 && got.reminders == 0 && got.remind_at == 1300 && text_equal(got.channels, "mail"));
+	remind(k, DELIVERY_ESCALATION, "mail,phone", 1250, 1350); /* it was found twice before the first was stored */
+	assert_int_equal(all(k, -1, NULL, rows, 8), 3);
+	assert_int_equal(view_notice(k->view, kit_id(1), &got), 0);
+	assert_true(got.escalations == 1 && got.remind_at == 1300);
 
 	assert_int_equal(change(k, store_snooze_notice, 1, 9000), 0);
 	assert_int_equal(view_notice(k->view, kit_id(1), &got), 0);
@@ -202,6 +206,50 @@ static void test_lists(void **state)
 	assert_true(rows[0].at == 1001 && rows[2].at == 1003);
 }
 
+static void put_due(struct kit *k, uint32_t n, enum notice_level level, struct id message_id, int64_t at)
+{
+	struct delivery      rows[1];
+	size_t               got = 0;
+	struct store_change *c = store_change_new();
+	struct notice        a = {.notice_id = kit_id(n), .at = at, .level = level, .event = NOTICE_RENEWAL_FAILED};
+	snprintf(a.key, sizeof(a.key), "key %03u", n);
+	text_cut(a.channels, sizeof(a.channels), "mail");
+	store_tell(c, &a, NOTICE_STEP_NO);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+	if (id_is_none(message_id))
+		return;
+	assert_int_equal(view_deliveries(k->view, &(struct delivery_filter){.state = -1}, UINT64_MAX, rows, 1, &got), 0);
+	assert_int_equal(got, 1);
+	rows[0].message_id = message_id;
+	c = store_change_new();
+	store_put_delivery(c, &rows[0]);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+}
+
+/* What is critical, and a message that is to be tried again, are seen however much has waited longer. */
+static void test_a_long_queue_hides_nothing(void **state)
+{
+	enum { QUEUE = 250, PAGE = 200 };
+	static struct delivery rows[PAGE];
+	struct kit            *k = *state;
+	size_t                 n = 0;
+	for (uint32_t i = 1; i <= QUEUE; i++)
+		put_due(k, i, NOTICE_ERROR, (struct id){{0}}, 1000 + i);
+	put_due(k, 300, NOTICE_ERROR, kit_id(77), 5000);
+	put_due(k, 301, NOTICE_CRITICAL, kit_id(78), 5001);
+	put_due(k, 302, NOTICE_CRITICAL, (struct id){{0}}, 6000);
+	put_due(k, 303, NOTICE_CRITICAL, (struct id){{0}}, 9000);
+	assert_int_equal(view_deliveries_due(k->view, "mail", 8000, rows, PAGE, &n), 0);
+	assert_int_equal(n, PAGE);
+	assert_true(id_equal(rows[0].notice_id, kit_id(302)));
+	assert_true(id_equal(rows[1].notice_id, kit_id(300)) && id_equal(rows[2].notice_id, kit_id(301)));
+	for (uint32_t i = 3; i < PAGE; i++) /* each once */
+		assert_true(id_equal(rows[i].notice_id, kit_id(i - 2)));
+	assert_int_equal(view_deliveries_due(k->view, "mail", 8000, rows, 2, &n), 0);
+	assert_int_equal(n, 2);
+	assert_true(id_equal(rows[1].notice_id, kit_id(300)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +258,7 @@ int main(void)
 		KIT_ON_BOTH(test_what_becomes_of_it),
 		KIT_ON_BOTH(test_reminders),
 		KIT_ON_BOTH(test_lists),
+		KIT_ON_BOTH(test_a_long_queue_hides_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,8 @@ from receivers import Channels, HttpReceiver, Listener, MailReceiver, signed
 
 LOOPBACK = "127.0.0.0/8, ::1/128"
 SECRET = "a secret that both sides know"
+TRIES = 7  # over six seconds: what waits is seen waiting
+TOKEN = "token-" + 4000 * "0"  # JWTs may be as long
 
 
 class World(CampaignFleet):
@@ -32,7 +34,7 @@ class World(CampaignFleet):
             login = {"user": "pki", "password_file": c.secret("wrong", password)} if password else {}
             c.add(name, channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{r.port}", "ca_file": r.cert, **tls}, smtp={"from": "vcc-pki@vcc.internal", **login}, **never)
         c.add("bad", channel={"kind": "webhook", "url": self.bad.url, "ca_file": self.bad.cert, **tls}, rule={"services": "vpb"})
-        c.add("plain", channel={"kind": "webhook", "url": self.plain.url, "plain": "yes", **tls}, webhook={"template": "ntfy", "topic": "pki"}, **never)
+        c.add("plain", channel={"kind": "webhook", "url": self.plain.url, "plain": "yes", **tls}, webhook={"template": "ntfy", "topic": "pki", "token_file": c.secret("token", TOKEN)}, **never)
         wrong = {
             "other-ca": {"url": self.hook.url, "ca_file": self.other.cert, **tls},
             "name": {"url": f"https://localhost:{self.silent.port}/"},
@@ -57,7 +59,7 @@ class World(CampaignFleet):
 def world():
     folder = new_folder("notify")
     settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "100ms",
-                "notify.tries": "4", "notify.timeout": "10s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
+                "notify.tries": str(TRIES), "notify.timeout": "10s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
     w = World(folder, settings={f"controller.{k}": v for k, v in settings.items()})
     try:
         w.prepare().begin()
@@ -80,6 +82,14 @@ test.__test__ = False
 
 def deliveries(world, **args):
     return world.admin.get("notifications/deliveries?limit=500" + "".join(f"&{k}={v}" for k, v in args.items()))["items"]
+
+
+def dead(world, channel):
+    return {d["delivery_id"] for d in deliveries(world, state="dead", channel=channel)}
+
+
+def newly_dead(world, channel, before):
+    return [d for d in deliveries(world, state="dead", channel=channel) if d["delivery_id"] not in before]
 
 
 def renew(world, name):
@@ -111,6 +121,7 @@ def test_a_channel_is_tried(world):
     assert sender == "vcc-pki@vcc.internal" and to == ["pki@vcc.internal"] and "notify test" in MailReceiver.text(mail)
     code, answer = test(world, "plain")
     assert code == 0 and json.loads(world.plain.got[-1][3])["topic"] == "pki", answer
+    assert world.plain.got[-1][2].get("Authorization") == f"Bearer {TOKEN}"
     assert world.rows("SELECT count(*) FROM audit WHERE event = 'notification_channel_tested' AND object = 'mail'") == [(1,)]
     refused(world.post("/api/v1/notifications/test", {"channel": "nobody"}), 404, "VCC-3950")
 
@@ -189,8 +200,7 @@ def test_a_failing_receiver_is_tried_again_with_the_same_id_and_holds_up_nothing
 
 
 def test_a_mail_server_that_has_no_time_and_one_that_refuses(world):
-    def dead():
-        return deliveries(world, state="dead", channel="mail")
+    before = dead(world, "mail")
     seen = len(world.mail.got)
     world.mail.refuse = "451 come back later"
     world.c1.outcome = lambda h, m: "failed"
@@ -199,34 +209,37 @@ def test_a_mail_server_that_has_no_time_and_one_that_refuses(world):
     assert waiting[0]["code"] == "VCC-3954" and "451" in waiting[0]["error"] and len(world.mail.got) == seen
     world.mail.refuse = None
     wait_for("it is there", lambda: len(world.mail.got) > seen)
-    assert world.mail.got[seen][2]["Message-ID"] == f"<{waiting[0]['message_id']}@vcc.internal>" and not dead()
+    assert world.mail.got[seen][2]["Message-ID"] == f"<{waiting[0]['message_id']}@vcc.internal>" and dead(world, "mail") == before
     world.mail.refuse = "554 never"
     world.c1.outcome = lambda h, m: "ok"
     wait_status(world, renew(world, "c1"), "completed")
-    given_up, = wait_for("it is given up at once", dead)
+    given_up, = wait_for("it is given up at once", lambda: newly_dead(world, "mail", before))
     assert given_up["attempts"] == 1 and "554" in given_up["error"]
     world.mail.refuse = None
 
 
 def test_what_is_given_up_is_seen(world):
+    def audited():
+        return len(world.rows("SELECT 1 FROM audit WHERE event = 'notification_given_up' AND object = 'bad'"))
+    before, records = dead(world, "bad"), audited()
     world.bad.mode = "500"
     world.v1.outcome = lambda h, m: "failed"
     wait_status(world, renew(world, "v1"), "paused")
-    dead = wait_for("it is given up", lambda: deliveries(world, state="dead", channel="bad"), 60, 0.2)
-    assert dead[0]["attempts"] == 4 and dead[0]["code"] == "VCC-3954" and "500" in dead[0]["error"] and dead[0]["next_at"] is None
+    given_up = wait_for("it is given up", lambda: newly_dead(world, "bad", before), 120, 0.2)
+    assert given_up[0]["attempts"] == TRIES and given_up[0]["code"] == "VCC-3954" and "500" in given_up[0]["error"] and given_up[0]["next_at"] is None
     shown = json.loads(world.cli("notify", "list", "--state", "dead", "-o", "json").stdout)
-    assert [d["delivery_id"] for d in shown if d["channel"] == "bad"] == [d["delivery_id"] for d in dead]
-    assert len(world.rows("SELECT 1 FROM audit WHERE event = 'notification_given_up' AND object = 'bad'")) == 1
+    assert {d["delivery_id"] for d in shown if d["channel"] == "bad"} == dead(world, "bad")
+    assert audited() == records + 1
     state, = [c for c in world.admin.get("notifications/channels")["items"] if c["channel"] == "bad"]
-    assert state["given_up"] == 1 and state["code"] == "VCC-3954"
+    assert state["given_up"] == audited() and state["code"] == "VCC-3954"
     findings = [f for f in json.loads(world.cli("doctor", "-o", "json").stdout) if f["check"] == "channels"]
     assert {(f["verdict"], f["object"]) for f in findings if f["object"] in ("", "bad")} == {("error", "bad"), ("warning", "")}, findings
     world.bad.mode = "400"  # the message itself is refused: no second try
-    before = len(world.bad.got)
+    before, seen = dead(world, "bad"), len(world.bad.got)
     world.v1.outcome = lambda h, m: "ok"
     wait_status(world, renew(world, "v1"), "completed")
-    wait_for("that is given up at once", lambda: len(deliveries(world, state="dead", channel="bad")) == 2)
-    assert len(world.bad.got) == before + 1
+    wait_for("that is given up at once", lambda: newly_dead(world, "bad", before))
+    assert len(world.bad.got) == seen + 1
     world.bad.mode = "ok"
 
 

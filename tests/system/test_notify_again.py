@@ -187,3 +187,18 @@ def test_each_renewal_where_somebody_wants_to_hear_of_it(world):
     wait_for("it is renewed", lambda: world.admin.get(f"renewals/{answer['renewal_id']}")["status"] == "completed", 60, 0.1)
     assert world.rows("SELECT count(*) FROM notices WHERE hex(renewal_id) = ?", answer["renewal_id"].replace("-", "").upper()) == [(0,)]
     assert len(world.daily.got) == digests
+
+
+def test_what_is_for_a_channel_that_is_no_more_is_given_up_and_others_go_on(world):
+    def of(state):
+        return world.admin.get(f"notifications/deliveries?channel=broken&state={state}")["items"]
+    waiting = of("waiting")
+    assert waiting
+    os.unlink(os.path.join(world.channels.dir, "broken.conf"))
+    restart(world, success="none", group_wait="0s")
+    wait_for("it is given up", lambda: not of("waiting"))
+    dead = of("dead")
+    assert {d["delivery_id"] for d in waiting} <= {d["delivery_id"] for d in dead} and {d["code"] for d in dead} == {"VCC-3950"}
+    n = fail(world, world.c1, "c1")
+    wait_for("the team is told", lambda: kinds(world.team, n))
+    mend(world, world.c1, "c1")

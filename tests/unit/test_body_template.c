@@ -91,12 +91,23 @@ static void test_a_long_text_is_cut(void **state)
 	buf_free(&to);
 }
 
+/* Mattermost shows a text between two of these as it is, and would take what comes after for its own markup. */
+static void test_a_value_ends_no_block(void **state)
+{
+	struct buf  to = BUF_MAX(65536);
+	const char *got = filled("{\"a\": \"```\\n{{text}}\\n```\"}", "", "a `b` ``\n```\n@all [x](http://y) `````", &to);
+	(void)state;
+	assert_string_equal(got, "{\"a\": \"```\\na `b` ``\\n'''\\n@all [x](http://y) '''``\\n```\"}");
+	buf_free(&to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_a_value_stays_inside_its_string),
 		cmocka_unit_test(test_a_long_text_is_cut),
+		cmocka_unit_test(test_a_value_ends_no_block),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
