@@ -181,8 +181,8 @@ def check(pack, roots):
         except InvalidSignature:
             raise Bad(f"receipts[{i}]: its host did not sign it") from None
     for i, a in enumerate(pack["authorities"]):
-        chain_of(pack, a["issuer_id"])
-        need(leads_to_root(x509.load_der_x509_certificate(blob(a["der"])), [], roots), f"authorities[{i}]", "it is none of this root")
+        above = chain_of(pack, a["issuer_id"])[1:]
+        need(leads_to_root(x509.load_der_x509_certificate(blob(a["der"])), above, roots), f"authorities[{i}]", "it is none of this root")
     unbound = []
     for i, c in enumerate(pack["certificates"]):
         cert = x509.load_der_x509_certificate(blob(c["der"]))

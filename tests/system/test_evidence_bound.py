@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from fake_ca import Authorities, now, signed
+from fake_ca import Authorities, Authority, now, signed
 from installation import ROOT
 
 BINARIES = os.path.abspath(os.environ.get("VCC_BIN", os.path.join(ROOT, "build", "bin")))
@@ -82,3 +82,16 @@ def test_a_record_that_is_no_fingerprint(trail):
     for wrong in ("x", "0" * 64, "0" * 65, hashlib.sha256(trail.certificate).hexdigest() + "0", hashlib.sha256(trail.certificate).hexdigest().upper()):
         codes, said = trail.judged(trail.pack(trail.certificate, fingerprint=wrong))
         assert codes == (1, 1), (wrong, said)
+
+
+def test_an_authority_below_another(trail):
+    """Three tiers: the service CA has one between itself and the root. Neither program takes the one below a stranger."""
+    middle = Authority("Middle", trail.ca.root, 1)
+    issuing, foreign = Authority("Issuing", middle, 0), Authority("Issuing", Authority("Middle"), 0)
+    for below, expected in ((issuing, 0), (foreign, 1)):
+        certificate = trail.ca.leaf(ec.generate_private_key(ec.SECP256R1()).public_key(), [NAME], issuer=issuing, serial=trail.serial)
+        pack = trail.pack(certificate, fingerprint=hashlib.sha256(certificate).hexdigest())
+        pack["authorities"] = [{"issuer_id": name, "parent_id": parent, "der": blob(authority.der)} for name, parent, authority in
+                               (("service-1", "middle-1", below), ("middle-1", "root-1", middle), ("root-1", "", trail.ca.root))]
+        codes, said = trail.judged(pack)
+        assert codes == (expected, expected), said
