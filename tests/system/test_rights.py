@@ -76,6 +76,8 @@ def fill(estate, path, service):
     host = estate.own if service == OWN else estate.foreign
     if "{renewal_id}" in path:
         path = path.replace("{renewal_id}", estate.admin.get(f"renewals?cert_id={host.cert_id}")["items"][0]["renewal_id"])
+    if "{notification_id}" in path:
+        path = path.replace("{notification_id}", estate.admin.get(f"notifications?service={service}")["items"][0]["notification_id"])
     template = "clara_service_auth"
     for name, value in {"cert_id": host.cert_id, "target_id": host.cert_id, "service_name": service, "template_id": template, "seq": "0", "issuer_id": "service-1",
                         "approval_id": estate.requests[service]["approval_id"], "token_id": str(uuid.uuid4()), "campaign_id": estate.campaigns[service],
