@@ -167,7 +167,7 @@ def test_campaigns_go_with_their_members(estate):
         names = [c[1] for c in db.execute("PRAGMA table_info(campaigns)")]
         kinds = {c[1]: c[2] for c in db.execute("PRAGMA table_info(campaigns)")}
         row = {c: "" if kinds[c] == "TEXT" else 0 for c in names}
-        row.update(kind="bulk", state="completed", trigger="manual", incident="other", revoke_old="proved", confirmation="none", plan_hash=None, revoke_by_at=None,
+        row.update(kind="bulk", state="completed", trigger="manual", incident="other", revoke_old="proved", confirmation="none", plan_hash=None, content_hash=None, revoke_by_at=None,
                    invalidity_at=None, remind_at=None, next_at=None, started_at=1000)
         for n, completed in ((1, 1500000000000), (2, None)):
             row.update(campaign_id=bytes([0, 0, n]) + os.urandom(13), completed_at=completed, total=250, state="completed" if completed else "halted")
