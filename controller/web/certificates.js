@@ -1,7 +1,7 @@
 /* certificates.js - the list of certificates: narrowed and paged by the controller, so that 100,000 are as quick as ten. */
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
-import { html, useEffect, useState } from './lib.js';
+import { html, useLayoutEffect, useState } from './lib.js';
 import { CertState, CopyAs, LongList, ProblemBox, Served, When } from './parts.js';
 import { refine, to } from './route.js';
 import { relative, t } from './text.js';
@@ -11,10 +11,10 @@ const ARGS = ['q', 'status', 'service', 'served', 'agent', 'template_id'];
 
 function Filters({ args, services }) {
   const [text, setText] = useState(args.q || '');
-  useEffect(() => setText(args.q || ''), [args.q]);
+  useLayoutEffect(() => setText(args.q || ''), [args.q]);
   const set = (name, value) => refine(['certificates'], { ...args, [name]: value });
-  return html`<form class="filters" onSubmit=${(e) => { e.preventDefault(); set('q', text.trim()); }}>
-    <label class="grow">${t('filter_text')}<input type="search" maxlength="120" value=${text} onInput=${(e) => setText(e.target.value)} onChange=${() => set('q', text.trim())} /></label>
+  return html`<form class="filters" onSubmit=${(e) => { e.preventDefault(); set('q', e.target.elements.q.value.trim()); }}>
+    <label class="grow">${t('filter_text')}<input type="search" name="q" maxlength="120" value=${text} onInput=${(e) => setText(e.target.value)} onChange=${(e) => set('q', e.target.value.trim())} /></label>
     <label>${t('filter_status')}<select value=${args.status || ''} onChange=${(e) => set('status', e.target.value)}>
       <option value="">${t('any')}</option>${STATES.map((s) => html`<option value=${s} selected=${args.status === s}>${t('status_' + s)}</option>`)}</select></label>
     <label>${t('filter_service')}<select value=${args.service || ''} onChange=${(e) => set('service', e.target.value)}>

@@ -1,7 +1,7 @@
 /* main.js - who is here, which view is open, and the frame around it. */
 import { get, listen, logout, resume } from './api.js';
 import { GOES, listenKeys } from './keys.js';
-import { html, render, useEffect, useState } from './lib.js';
+import { html, render, useEffect, useLayoutEffect, useState } from './lib.js';
 import { begin, end, liveState, useLive } from './live.js';
 import { Dialog, ProblemBox } from './parts.js';
 import { go, refine, useRoute } from './route.js';
@@ -66,10 +66,10 @@ const Keys = ({ close }) => html`<${Dialog} title=${t('keys')} onClose=${close}>
 function Search({ route }) {
   const [text, setText] = useState(route.path[0] === 'certificates' ? route.args.q || '' : '');
   const list = route.path[0] === 'certificates' && !route.path[1];
-  useEffect(() => setText(list ? route.args.q || '' : ''), [route.args.q, list]);
+  useLayoutEffect(() => setText(list ? route.args.q || '' : ''), [route.args.q, list]); /* at once: what is typed a moment later stays */
   const submit = (e) => {
     e.preventDefault();
-    const q = text.trim();
+    const q = e.target.elements.search.value.trim();
     if (list) refine(['certificates'], { ...route.args, q });
     else go(['certificates'], { q });
   };
