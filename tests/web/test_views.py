@@ -3,6 +3,7 @@ without a complaint, an outside request, a sideways scroll or a serious finding 
 import os
 import shlex
 import subprocess
+import time
 
 import dashboard
 import pytest
@@ -100,8 +101,7 @@ def test_what_a_view_gives_to_a_shell_works_there(site, admin):
         assert command[0] == "vccctl"
         done = subprocess.run([*e.inst.vccctl_argv, *command[1:]], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, (name, command, done.stderr)
-        admin.click(".foot button", "curl")
-        line = admin.until("window.copied")
+        line = dashboard.copied(admin, "curl")
         assert line.startswith("curl --cacert ca.pem ") and line.endswith("'"), line
         address = line.rsplit("'", 2)[1].removeprefix(d.url)
         assert e.admin("GET", address)[0] == 200, (name, address)
