@@ -23,7 +23,7 @@ def fill(inst, host):
         place = {"target_id": "printf('estate-%07d', g.i - 1)", "cert_id": "printf('estate-%07d', g.i - 1)", "agent": "printf('h%07d', g.i - 1)",
                  "served": "(SELECT serial FROM certificates WHERE cert_id = printf('estate-%07d', g.i - 1))"}
         db.execute("DELETE FROM targets WHERE cert_id != ?", (host.cert_id,))  # the estate's are all on one host
-    db.execute(f"INSERT INTO targets SELECT {estate.columns(db, 'targets', **place)} FROM targets AS c, given AS g WHERE c.cert_id = ?", (host.cert_id,))
+        db.execute(f"INSERT INTO targets SELECT {estate.columns(db, 'targets', **place)} FROM targets AS c, given AS g WHERE c.cert_id = ?", (host.cert_id,))
         db.execute(f"INSERT INTO agents SELECT {estate.columns(db, 'agents', name=place['agent'], host_hash='randomblob(32)')} FROM agents AS c, given AS g"
                    " WHERE c.name = ?", (host.name,))
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
