@@ -89,18 +89,19 @@ $(B)/obj/%.o: %.c
 $(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql))
 	@mkdir -p $(@D)
 	$(Q)scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
-$(B)/obj/gen/schema.o: $(B)/gen/schema.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 GEN.controller/store = $(B)/obj/gen/schema.o
 
-# The templates that `init` puts into the store.
-$(B)/gen/templates.c: scripts/embed $(sort $(wildcard packaging/templates/*.json))
-	@mkdir -p $(@D)
-	scripts/embed templates $(sort $(wildcard packaging/templates/*.json)) > $@
-$(B)/obj/gen/templates.o: $(B)/gen/templates.c
+$(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# The templates that `init` puts into the store, bodies of messages for chat services, the rules that reports judge by.
+define embed_rule
+$(B)/gen/$(1).c: scripts/embed $(2)
+	@mkdir -p $$(@D)
+	$$(Q)scripts/embed $(1) $(2) > $$@
+endef
+$(foreach n,templates notify compliance,$(eval $(call embed_rule,$(n),$(sort $(wildcard packaging/$(n)/*.json)))))
 GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o $(B)/obj/gen/notify.o $(B)/obj/gen/compliance.o
 
 # The dashboard: our modules and those that the lock file names, compressed, below one hash of them all.
@@ -113,23 +114,6 @@ $(B)/gen/web.c: scripts/embed scripts/pack-web $(WEB) $(WEB_MODULES)/.installed
 	@mkdir -p $(@D)
 	$(Q)scripts/pack-web $(B)/gen/web $(WEB) $(WEB_TAKEN)
 	$(Q)scripts/embed web $(B)/gen/web/build.hash $(B)/gen/web/*.gz > $@
-$(B)/obj/gen/web.o: $(B)/gen/web.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-# Bodies of messages for chat services.
-$(B)/gen/notify.c: scripts/embed $(sort $(wildcard packaging/notify/*.json))
-	@mkdir -p $(@D)
-	$(Q)scripts/embed notify $(sort $(wildcard packaging/notify/*.json)) > $@
-$(B)/obj/gen/notify.o: $(B)/gen/notify.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-# The rules of compliance profiles that reports judge by.
-$(B)/gen/compliance.c: scripts/embed $(sort $(wildcard packaging/compliance/*.json))
-	@mkdir -p $(@D)
-	$(Q)scripts/embed compliance $(sort $(wildcard packaging/compliance/*.json)) > $@
-$(B)/obj/gen/compliance.o: $(B)/gen/compliance.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 define room_rule
 $$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))

@@ -113,6 +113,9 @@ _must_check_ int api_body(struct api_call *call);
 _must_check_ int api_arg_limit(struct api_call *call, size_t *ret);             /* limit=, 1..500 */
 _must_check_ int api_arg_cursor(struct api_call *call, char *ret, size_t size); /* cursor= -> last key of the page before, "" = start */
 _must_check_ int api_arg_i64(struct api_call *call, const char *name, int64_t fallback, int64_t min, int64_t max, int64_t *ret);
+/* One of `count` words, as a number; -1 = absent. */
+typedef const char *api_word_fn(unsigned value);
+_must_check_ int api_arg_word(struct api_call *call, const char *name, api_word_fn *word, int count, int *ret);
 const char      *api_arg(const struct api_call *call, const char *name); /* NULL = absent */
 /* {"items": [...], "next_cursor": ...}; takes over `items`; `last_key` NULL = the last page. The cursor is good for this list and
  * selection alone. */

@@ -137,14 +137,9 @@ void api_campaign_members_enrich(struct api_call *call)
 	order_waits_show_all(call->ctl, json_object_get(call->answer, "items"), call->now_at);
 }
 
-static int state_arg(struct api_call *call, int *ret)
+static const char *state_word(unsigned v)
 {
-	const char *text = api_arg(call, "state");
-	*ret = -1;
-	for (int i = 0; text != NULL && i < MEMBER_STATE_COUNT; i++)
-		if (text_equal(text, member_state_name((enum member_state)i)))
-			*ret = i;
-	return text == NULL || *ret >= 0 ? 0 : refuse(&call->why, E_API_BODY, "state", "`%s` is no state of a member", text);
+	return member_state_name((enum member_state)v);
 }
 
 int api_campaign_members(struct api_call *call, struct store_view *view)
@@ -162,7 +157,7 @@ int api_campaign_members(struct api_call *call, struct store_view *view)
 	if (r == 0 && text[0] != '\0' && text_i64(text, 0, INT64_MAX, &after) < 0)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	if (r == 0)
-		r = state_arg(call, &state);
+		r = api_arg_word(call, "state", state_word, MEMBER_STATE_COUNT, &state);
 	if (r < 0)
 		return r;
 	struct campaign_member *rows = calloc(limit, sizeof(*rows));

@@ -12,14 +12,9 @@
 
 /* ---- deliveries -------------------------------------------------------------------------------------------------- */
 
-static int arg_state(struct api_call *call, int *ret)
+static const char *state_word(unsigned v)
 {
-	const char *text = api_arg(call, "state");
-	*ret = -1;
-	for (int i = 0; text != NULL && i < DELIVERY_STATE_COUNT; i++)
-		if (text_equal(text, delivery_state_name((enum delivery_state)i)))
-			*ret = i;
-	return text == NULL || *ret >= 0 ? 0 : refuse(&call->why, E_API_BODY, "state", "`%s` is none of its values", text);
+	return delivery_state_name((enum delivery_state)v);
 }
 
 int api_delivery_list(struct api_call *call, struct store_view *view)
@@ -34,7 +29,7 @@ int api_delivery_list(struct api_call *call, struct store_view *view)
 	if (r == 0 && text[0] != '\0' && text_i64(text, 1, INT64_MAX, &before) < 0)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	if (r == 0)
-		r = arg_state(call, &f.state);
+		r = api_arg_word(call, "state", state_word, DELIVERY_STATE_COUNT, &f.state);
 	if (r < 0)
 		return r;
 	struct delivery *rows = calloc(limit, sizeof(*rows));

@@ -15,8 +15,6 @@ static bool is_visible(const struct api_call *call, const struct notice *n)
 	return !rights_limited(&call->principal) || (n->service[0] != '\0' && rights_service(&call->principal, n->service));
 }
 
-typedef const char *name_fn(unsigned v);
-
 static const char *level_name(unsigned v)
 {
 	return notice_level_name((enum notice_level)v);
@@ -25,16 +23,6 @@ static const char *level_name(unsigned v)
 static const char *state_name(unsigned v)
 {
 	return notice_state_name((enum notice_state)v);
-}
-
-static int arg_name(struct api_call *call, const char *arg, name_fn *name, int values, int *ret)
-{
-	const char *text = api_arg(call, arg);
-	*ret = -1;
-	for (int i = 0; text != NULL && i < values; i++)
-		if (text_equal(text, name((unsigned)i)))
-			*ret = i;
-	return text == NULL || *ret >= 0 ? 0 : refuse(&call->why, E_API_BODY, arg, "`%s` is none of its values", text);
 }
 
 int api_notice_list(struct api_call *call, struct store_view *view)
@@ -49,9 +37,9 @@ int api_notice_list(struct api_call *call, struct store_view *view)
 	if (r == 0 && text[0] != '\0' && id_parse(text, &before) < 0)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	if (r == 0)
-		r = arg_name(call, "level", level_name, NOTICE_LEVEL_COUNT, &f.level);
+		r = api_arg_word(call, "level", level_name, NOTICE_LEVEL_COUNT, &f.level);
 	if (r == 0)
-		r = arg_name(call, "state", state_name, NOTICE_STATE_COUNT, &f.state);
+		r = api_arg_word(call, "state", state_name, NOTICE_STATE_COUNT, &f.state);
 	if (r < 0)
 		return r;
 	struct notice *rows = calloc(limit, sizeof(*rows));
