@@ -2,6 +2,7 @@
 that the host key did not sign for this host, and what it breaks mends itself when it is gone."""
 import os
 import queue
+import select
 import shutil
 import socket
 import threading
@@ -39,7 +40,7 @@ class Captured:
         self.keeper = socket.socket(socket.AF_UNIX)
         self.keeper.connect(os.path.join(host.dir, "run", "keeper.sock"))
         self.stream = self.keeper.makefile("rwb")
-        self.lock = threading.Lock()
+        self.lock, self.keeper_lock = threading.Lock(), threading.Lock()  # a TLS connection is nobody's while another thread is in it
         self.acks, self.seen_up, self.seen_down = queue.Queue(), [], []
         self.number = 1 << 40  # our own frames, apart from the keeper's
         self.to_keeper("state", connected=True)
@@ -47,16 +48,24 @@ class Captured:
             threading.Thread(target=target, daemon=True).start()
 
     def to_keeper(self, kind, **fields):
-        wire.frame_write(self.stream, wire.encode("ipc-link", kind, 0, **fields))
+        with self.keeper_lock:
+            wire.frame_write(self.stream, wire.encode("ipc-link", kind, 0, **fields))
 
     def to_gateway(self, frame):
         with self.lock:
             self.agent.send(frame)
 
+    def _next(self):
+        """The next frame; waits for it without holding the connection."""
+        while not self.agent.buffer and not self.agent.sock.pending() and not select.select([self.agent.sock], [], [], 1)[0]:
+            pass
+        with self.lock:
+            return self.agent.recv_any()
+
     def _from_gateway(self):
         try:
             while True:
-                opcode, frame = self.agent.recv_any()
+                opcode, frame = self._next()
                 if opcode == 9:
                     with self.lock:
                         self.agent.send(frame, opcode=10)
@@ -266,7 +275,7 @@ def test_the_keeper_takes_no_foreign_certificate(world, link):
 
     link.down = swap
     inst.vccctl("cert", "renew", host.cert_id, "--force")
-    wait_for("the certificate was swapped on its way", lambda: swapped, 30)
+    wait_for("the certificate was swapped on its way", lambda: swapped, 90)
     receipt = wait_for("the keeper's refusal", lambda: next((wire.body_decode("receipt", f["body"]) for k, f in list(link.seen_up) if k == "receipt"), None), 30)
     assert receipt["outcome"] == 3 and receipt["code"] < 0, receipt
     assert checks.matching_set(host.target_dir) == before
