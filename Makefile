@@ -30,7 +30,7 @@ LDFLAGS := $(OPT) $(LDHARD)
 
 # Rooms: a room is an archive; main.c of a program room stays out of it.
 SHARED_ROOMS  := shared/base shared/model shared/wire shared/pki shared/sys shared/conf
-LIB_ROOMS     := $(SHARED_ROOMS) agent/core controller/core controller/store
+LIB_ROOMS     := $(SHARED_ROOMS) agent/core agent/survey controller/core controller/store
 PROGRAM_ROOMS := agent/link agent/keeper agent/hook controller/daemon controller/gateway controller/signer controller/cli
 ROOMS         := $(LIB_ROOMS) $(PROGRAM_ROOMS)
 
@@ -51,6 +51,7 @@ room.vcc-keeper     := agent/keeper
 room.vcc-hook       := agent/hook
 room.vccctl         := controller/cli
 also.vcc-controller := controller/core controller/store
+also.vcc-agent      := agent/survey
 also.vcc-keeper     := agent/core
 BASELIBS := -lmsgpackc -lcrypto -lsodium -linih -luv -lseccomp -lcap-ng -lpthread
 libs.vcc-controller := -lwebsockets -lssl -lsqlite3 -ljansson

@@ -3,11 +3,33 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
-from installation import Installation  # noqa: E402
+from installation import Installation, Process  # noqa: E402
+
+
+def last_words(lines=12, seconds=120):
+    """The ends of the logs that were written lately."""
+    said = []
+    for path, name in Process.logs.items():
+        try:
+            if os.path.getmtime(path) > time.time() - seconds:
+                with open(path, errors="replace") as f:
+                    said += [f"{name} ({path})", *(f"  {line.rstrip()[:240]}" for line in f.readlines()[-lines:])]
+        except OSError:
+            pass
+    return "\n".join(said)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What fails shows what the programs said: on another machine their logs are gone afterwards."""
+    report = (yield).get_result()
+    if report.failed:
+        report.sections.append(("what the programs said last", last_words()))
 
 
 def new_folder(name):

@@ -9,6 +9,7 @@ enum { BACK_TRIES_MAX = 3 }; /* reloads after a flip-back until the failure is r
 static void reload(const struct context *c, struct deploy_step *s, enum deploy_phase phase)
 {
 	part_enter(s, phase);
+	s->next.blind = false;
 	s->next.next_at = c->now + c->policy->reload_ms;
 	part_add(s, DACT_PROBE_RESET);
 	part_add(s, DACT_RELOAD);
@@ -69,10 +70,9 @@ static void fail_after_flip(const struct context *c, struct deploy_step *s, int 
 {
 	const struct deploy *d = c->d;
 	part_note(s, code, cause);
-	bool unprobed = c->event->kind == DEV_RELOADED &&
-			!c->event->probe.applies; /* then nobody can say that the old one was not served */
+	bool unprobed = c->event->blind; /* nobody can say that the old one was not served */
 	bool worked = d->was_serving || unprobed;
-	if (!d->post_validation || part_was_proved(d) || !d->had_old || !d->old_valid || !worked) {
+	if (!d->post_validation || c->policy->forward || part_was_proved(d) || !d->had_old || !d->old_valid || !worked) {
 		heal(c, s);
 		return;
 	}
@@ -82,6 +82,7 @@ static void fail_after_flip(const struct context *c, struct deploy_step *s, int 
 void after_reload_failed_unprobed(const struct context *c, struct deploy_step *s)
 {
 	s->next.flags |= ORDER_HOOK_FAILED;
+	s->next.blind = true;
 	fail_after_flip(c, s, c->event->code, c->event->cause);
 }
 
@@ -148,6 +149,13 @@ void after_not_settled(const struct context *c, struct deploy_step *s)
 	heal(c, s);
 	s->next.tries = c->d->tries + 1;
 	part_add(s, DACT_RELOAD);
+}
+
+/* While such a place fails the others' handshakes prove nothing about it. */
+void after_heal_reloaded(const struct context *c, struct deploy_step *s)
+{
+	s->save = c->d->blind != c->event->blind;
+	s->next.blind = c->event->blind;
 }
 
 void after_heal_again(const struct context *c, struct deploy_step *s)

@@ -54,6 +54,18 @@ void before_receipt_again(const struct context *c, struct deploy_step *s)
 	part_add(s, DACT_REPEAT_RECEIPT);
 }
 
+/* No swap begins while the window is closed; the certificate waits here, so the order needs nobody when it opens. */
+static void check_or_wait(const struct context *c, struct deploy_step *s)
+{
+	if (c->policy->window_open || s->next.any_time) {
+		part_enter_durably(s, DEPLOY_CHECK);
+		part_add(s, DACT_CHECK);
+	} else {
+		part_enter_durably(s, DEPLOY_WINDOW);
+		s->next.next_at = c->policy->window_at;
+	}
+}
+
 void before_certificate(const struct context *c, struct deploy_step *s)
 {
 	struct deploy *n = &s->next;
@@ -61,9 +73,40 @@ void before_certificate(const struct context *c, struct deploy_step *s)
 	n->serial = c->event->serial;
 	n->deadline_at = c->event->deadline_at;
 	n->post_validation = c->event->post_validation;
-	part_enter_durably(s, DEPLOY_CHECK);
+	n->any_time = c->event->any_time;
 	part_add(s, DACT_ACK);
-	part_add(s, DACT_CHECK);
+	check_or_wait(c, s);
+}
+
+/* The controller repeats it: perhaps it may not wait any longer. The message that is saved then is this one. */
+void before_certificate_again(const struct context *c, struct deploy_step *s)
+{
+	part_add(s, DACT_ACK);
+	if (c->event->any_time) {
+		s->next.any_time = true;
+		s->next.fingerprint = c->event->fingerprint;
+		s->next.serial = c->event->serial;
+		check_or_wait(c, s);
+	}
+}
+
+void before_window_over(const struct context *c, struct deploy_step *s)
+{
+	check_or_wait(c, s);
+}
+
+/* The window ended while the new pair was being made ready: it is made anew when the next one opens. */
+void before_window_closed(const struct context *c, struct deploy_step *s)
+{
+	part_add(s, DACT_PROBE_STOP);
+	part_add(s, DACT_REMOVE);
+	part_enter_durably(s, DEPLOY_WINDOW);
+	s->next.next_at = c->policy->window_at;
+}
+
+void before_restart_window(const struct context *c, struct deploy_step *s)
+{
+	check_or_wait(c, s);
 }
 
 void before_foreign_key(const struct context *c, struct deploy_step *s)

@@ -74,7 +74,7 @@ static bool listeners_all(const struct probe_summary *p)
 static bool new_is_served(const struct context *c)
 {
 	const struct probe_summary *p = &c->event->probe;
-	return listeners_all(p) && p->row_new >= c->policy->verify_row;
+	return !c->d->blind && listeners_all(p) && p->row_new >= c->policy->verify_row;
 }
 
 static bool old_is_served(const struct context *c)
@@ -86,13 +86,25 @@ static bool old_is_served(const struct context *c)
 static bool new_is_settled(const struct context *c)
 {
 	const struct probe_summary *p = &c->event->probe;
-	return listeners_all(p) && p->row_new >= c->policy->settle_row && p->row_new >= c->policy->verify_row &&
+	return !c->d->blind && listeners_all(p) && p->row_new >= c->policy->settle_row && p->row_new >= c->policy->verify_row &&
 	       (p->last_old_at == 0 || c->now - p->last_old_at >= c->policy->settle_ms);
 }
 
-static bool nothing_to_probe_after_failure(const struct context *c)
+static bool test_is_good_and_closed(const struct context *c)
 {
-	return same_attempt(c) && !c->event->probe.applies && c->event->code != 0;
+	return same_attempt(c) && (c->event->code == 0 || c->event->code == E_HOOK_NAMESPACE) && !c->d->any_time &&
+	       !c->policy->window_open;
+}
+
+/* Earlier than was thought: the clock was set, or the target file names other windows now. */
+static bool window_is_open(const struct context *c)
+{
+	return c->policy->window_open;
+}
+
+static bool blind_reload_failed(const struct context *c)
+{
+	return same_attempt(c) && c->event->blind;
 }
 
 static bool reloaded_unprobed(const struct context *c)
@@ -105,10 +117,11 @@ static bool reloaded_well_unprobed(const struct context *c)
 	return reloaded_unprobed(c) && c->event->code == 0;
 }
 
-/* The link was renamed and something failed after it: what is on disk decides, not the error. */
+/* The link was renamed, at least somewhere, and something failed after it: what is on disk decides, not the error. */
 static bool failed_but_flipped(const struct context *c)
 {
-	return failed(c) && c->event->current_generation == c->d->generation;
+	uint64_t current = c->event->current_generation;
+	return failed(c) && (c->d->had_old ? current != c->d->old_generation : current == c->d->generation);
 }
 
 static bool restarted_too_often(const struct context *c)
@@ -151,6 +164,7 @@ static const struct transition table[] = {
 
 	{P(CSR),                                        DEV_CERTIFICATE, stage_is_ours,                  before_certificate},
 	{P(KEY) | P(CSR),                               DEV_CERTIFICATE, same_attempt,                   before_foreign_key},
+	{P(WINDOW),                                     DEV_CERTIFICATE, same_attempt,                   before_certificate_again},
 	{AFTER_CSR,                                     DEV_CERTIFICATE, same_attempt,                   before_ack_only},
 	{P(DONE),                                       DEV_CERTIFICATE, same_attempt,                   before_receipt_again},
 	{P(NONE) | P(DONE),                             DEV_CERTIFICATE, is_newer,                       before_unknown_certificate},
@@ -166,14 +180,15 @@ static const struct transition table[] = {
 	{P(CHECK),                                      DEV_CHECKED,     same_attempt,                   before_checked},
 	{P(WRITE),                                      DEV_WRITTEN,     failed,                         before_failed},
 	{P(WRITE),                                      DEV_WRITTEN,     same_attempt,                   before_written},
+	{P(TEST),                                       DEV_TESTED,      test_is_good_and_closed,        before_window_closed},
 	{P(TEST),                                       DEV_TESTED,      same_attempt,                   before_tested},
 	{P(FLIP),                                       DEV_FLIPPED,     failed_but_flipped,             after_flip_undone},
 	{P(FLIP),                                       DEV_FLIPPED,     failed,                         before_failed},
 	{P(FLIP),                                       DEV_FLIPPED,     same_attempt,                   after_flipped},
-	{P(RELOAD),                                     DEV_RELOADED,    nothing_to_probe_after_failure, after_reload_failed_unprobed},
+	{P(RELOAD),                                     DEV_RELOADED,    blind_reload_failed,            after_reload_failed_unprobed},
 	{P(RELOAD) | P(HEAL),                           DEV_RELOADED,    reloaded_well_unprobed,         after_settled},
 	{P(RELOAD),                                     DEV_RELOADED,    same_attempt,                   after_reloaded},
-	{P(HEAL),                                       DEV_RELOADED,    same_attempt,                   on_nothing},
+	{P(HEAL),                                       DEV_RELOADED,    same_attempt,                   after_heal_reloaded},
 	{P(PROBE) | P(SETTLE) | P(HEAL),                DEV_PROBED,      new_is_settled,                 after_settled},
 	{P(PROBE) | P(HEAL),                            DEV_PROBED,      new_is_served,                  after_verified},
 	{P(BACK_FLIP),                                  DEV_FLIPPED,     failed,                         after_back_failed},
@@ -182,9 +197,11 @@ static const struct transition table[] = {
 	{P(BACK_RELOAD),                                DEV_RELOADED,    same_attempt,                   after_back_reloaded},
 	{P(BACK_PROBE),                                 DEV_PROBED,      old_is_served,                  after_back_done},
 
+	{P(WINDOW),                                     DEV_TIMER,       window_is_open,                 before_window_over},
 	{UNDER_WAY,                                     DEV_TIMER,       timer_early,                    on_nothing},
 	{P(KEY),                                        DEV_TIMER,       NULL,                           before_key_late},
 	{P(CSR),                                        DEV_TIMER,       NULL,                           before_csr_again},
+	{P(WINDOW),                                     DEV_TIMER,       NULL,                           before_window_over},
 	{P(TEST),                                       DEV_TIMER,       NULL,                           before_test_late},
 	{P(RELOAD),                                     DEV_TIMER,       NULL,                           after_reload_late},
 	{P(PROBE),                                      DEV_TIMER,       NULL,                           after_not_served},
@@ -195,8 +212,9 @@ static const struct transition table[] = {
 	{P(BACK_PROBE),                                 DEV_TIMER,       NULL,                           after_back_not_served},
 
 	{P(CSR),                                        DEV_RESTART,     key_is_there,                   before_restart_csr},
-	{BEFORE_FLIP,                                   DEV_RESTART,     restarted_too_often,            before_restarts},
+	{BEFORE_FLIP & ~P(WINDOW),                      DEV_RESTART,     restarted_too_often,            before_restarts},
 	{P(KEY) | P(CSR),                               DEV_RESTART,     NULL,                           before_restart_key},
+	{P(WINDOW),                                     DEV_RESTART,     NULL,                           before_restart_window},
 	{P(CHECK),                                      DEV_RESTART,     NULL,                           before_restart_check},
 	{P(WRITE),                                      DEV_RESTART,     NULL,                           before_restart_write},
 	{P(TEST),                                       DEV_RESTART,     NULL,                           before_restart_test},
@@ -244,6 +262,7 @@ const char *deploy_phase_name(enum deploy_phase p)
 		[DEPLOY_NONE] = "none",
 		[DEPLOY_KEY] = "key",
 		[DEPLOY_CSR] = "csr",
+		[DEPLOY_WINDOW] = "window",
 		[DEPLOY_CHECK] = "check",
 		[DEPLOY_WRITE] = "write",
 		[DEPLOY_TEST] = "test",
@@ -278,7 +297,7 @@ const char *deploy_action_name(enum deploy_action_kind k)
 		[DACT_WRITE] = "write",           [DACT_TEST] = "test",         [DACT_FLIP] = "flip",
 		[DACT_FLIP_BACK] = "flip_back",   [DACT_RELOAD] = "reload",     [DACT_PROBE_RESET] = "probe_reset",
 		[DACT_PROBE_STOP] = "probe_stop", [DACT_RECEIPT] = "receipt",   [DACT_DISCARD] = "discard",
-		[DACT_PRUNE] = "prune",           [DACT_ACK] = "ack",           [DACT_REPEAT_RECEIPT] = "repeat_receipt",
+		[DACT_REMOVE] = "remove",         [DACT_PRUNE] = "prune",           [DACT_ACK] = "ack",           [DACT_REPEAT_RECEIPT] = "repeat_receipt",
 	};
 	return (size_t)k < N_ELEMENTS(names) ? names[k] : "unknown";
 }

@@ -1,4 +1,5 @@
-/* deploy.h - room agent/core: decides the next step of one deployment on the host (DESIGN 6, all ten steps).
+/* deploy.h - room agent/core: decides the next step of one deployment on the host (DESIGN 6, all ten steps). Several places of one
+ * certificate are one deployment: the keeper does each step in all of them and answers once, with the worst that it saw.
  * Never: clocks, files, sockets, heap, crypto. The keeper writes the new state to its journal when `save` says so
  * (fsync when `sync`), and only then performs the actions. Any action may be repeated after a kill. */
 #ifndef VCC_DEPLOY_H
@@ -11,6 +12,7 @@ enum deploy_phase {
 	DEPLOY_NONE,
 	DEPLOY_KEY,       /* key is being made */
 	DEPLOY_CSR,       /* csr sent, waiting for the certificate */
+	DEPLOY_WINDOW,    /* the certificate is here; the maintenance window is closed */
 	DEPLOY_CHECK,     /* step 1 */
 	DEPLOY_WRITE,     /* step 2 */
 	DEPLOY_TEST,      /* step 4 (intent of step 3 is in the journal) */
@@ -35,10 +37,12 @@ struct deploy {
 	enum trigger      trigger;
 	enum key_type     key_type;
 	bool              post_validation;
+	bool              any_time;    /* the order passes maintenance windows */
 	bool              had_old;     /* current/ held a pair of ours before */
 	bool              old_valid;   /* and it was not expired */
 	bool              was_serving; /* and it was being served (probe before the flip) */
 	bool              was_down;    /* no listener answered before the flip */
+	bool              blind;       /* the last reload failed at a place that no handshake can prove */
 	uint32_t          tries;       /* repeats inside the phase: reloads, flip-backs, csr re-sends */
 	uint32_t      restarts;   /* keeper starts in a row that found this phase: an order that kills its keeper is given up */
 	uint64_t      generation; /* the new one */
@@ -64,8 +68,9 @@ enum deploy_event_kind {
 			    old_fingerprint */
 	DEV_WRITTEN,     /* code; generation */
 	DEV_TESTED,      /* code; tested */
-	DEV_FLIPPED,     /* code; current_generation: what current/ names now, also after a failure */
-	DEV_RELOADED,    /* code (hint), status; probe.applies */
+	DEV_FLIPPED,     /* code; current_generation: what current/ names now in all places, also after a failure; another number
+			    when they differ */
+	DEV_RELOADED,    /* code (hint), status; blind; probe.applies */
 	DEV_PROBED,      /* a summary of the probe stream, after each round of handshakes */
 	DEV_TIMER,       /* now >= next_at; probe as in DEV_PROBED while probing */
 	DEV_CANCEL,      /* code */
@@ -82,6 +87,8 @@ struct probe_summary {
 	uint32_t answered; /* listeners that answered at all */
 	uint32_t listeners;
 	bool     wrong;       /* a listener serves neither old nor new */
+	bool     asks;        /* a listener asks for clients' certificates and names their authorities */
+	uint32_t row_trust;   /* as row_new, with exactly the authorities that it should name */
 	int64_t  last_old_at; /* 0 = never since the flip */
 	uint64_t total, failed;
 };
@@ -94,10 +101,12 @@ struct deploy_event {
 	enum trigger           trigger;
 	enum key_type          key_type;
 	bool                   post_validation;
+	bool                   any_time;
 	int64_t                deadline_at;
 	struct hash            spki_hash, stage, fingerprint, old_fingerprint;
 	struct serial          serial;
 	bool                   had_old, old_valid, was_serving, was_down, tested, key_present;
+	bool                   blind; /* DEV_RELOADED: it failed at a place that no handshake can prove */
 	uint64_t               generation, old_generation, current_generation;
 	int                    code;
 	int                    status;
@@ -120,6 +129,7 @@ enum deploy_action_kind {
 	DACT_PROBE_STOP,
 	DACT_RECEIPT,        /* make, sign, store and send a receipt with `outcome` */
 	DACT_DISCARD,        /* remove this attempt's key and, unless 0, `generation`; never the current one */
+	DACT_REMOVE,         /* remove `generation`, which was never in use; the attempt goes on */
 	DACT_PRUNE,          /* remove generations that are no longer needed */
 	DACT_ACK,            /* tell the controller that this message (order, certificate, cancel) is in the journal */
 	DACT_REPEAT_RECEIPT, /* a repeated order or certificate that was already dealt with: send its receipt again if that is
@@ -146,6 +156,9 @@ struct deploy_policy {
 	uint32_t settle_row; /* 20 */
 	int64_t  csr_repeat_ms;
 	int64_t  heal_min_ms, heal_max_ms; /* back-off of DEPLOY_HEAL */
+	bool     window_open;         /* swaps may begin now */
+	int64_t  window_at;           /* when that changes; TIME_NEVER = it does not */
+	bool     forward; /* the host wants no way back: a new pair that is not proved is kept and healed */
 };
 
 enum { DEPLOY_ACTIONS_MAX = 6 };

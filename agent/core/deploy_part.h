@@ -14,9 +14,9 @@ struct context {
 
 /* Bits of phases. */
 #define P(phase)    (1u << DEPLOY_##phase)
-#define BEFORE_FLIP (P(KEY) | P(CSR) | P(CHECK) | P(WRITE) | P(TEST))
+#define BEFORE_FLIP (P(KEY) | P(CSR) | P(WINDOW) | P(CHECK) | P(WRITE) | P(TEST))
 #define FROM_FLIP   (P(FLIP) | P(RELOAD) | P(PROBE) | P(SETTLE) | P(BACK_FLIP) | P(BACK_RELOAD) | P(BACK_PROBE))
-#define AFTER_CSR   (P(CHECK) | P(WRITE) | P(TEST) | FROM_FLIP | P(HEAL))
+#define AFTER_CSR   (P(WINDOW) | P(CHECK) | P(WRITE) | P(TEST) | FROM_FLIP | P(HEAL))
 #define UNDER_WAY   (BEFORE_FLIP | FROM_FLIP | P(HEAL))
 #define AT_REST     (P(NONE) | P(DONE) | P(HEAL))
 
@@ -36,6 +36,10 @@ void before_ack_only(const struct context *c, struct deploy_step *s);
 void before_order_again(const struct context *c, struct deploy_step *s);
 void before_receipt_again(const struct context *c, struct deploy_step *s);
 void before_certificate(const struct context *c, struct deploy_step *s);
+void before_certificate_again(const struct context *c, struct deploy_step *s);
+void before_window_over(const struct context *c, struct deploy_step *s);
+void before_window_closed(const struct context *c, struct deploy_step *s);
+void before_restart_window(const struct context *c, struct deploy_step *s);
 void before_foreign_key(const struct context *c, struct deploy_step *s);
 void before_unknown_certificate(const struct context *c, struct deploy_step *s);
 void before_cancel(const struct context *c, struct deploy_step *s);
@@ -67,6 +71,7 @@ void after_not_served(const struct context *c, struct deploy_step *s);
 void after_verified(const struct context *c, struct deploy_step *s);
 void after_settled(const struct context *c, struct deploy_step *s);
 void after_not_settled(const struct context *c, struct deploy_step *s);
+void after_heal_reloaded(const struct context *c, struct deploy_step *s);
 void after_heal_again(const struct context *c, struct deploy_step *s);
 void after_back_failed(const struct context *c, struct deploy_step *s);
 void after_back_again(const struct context *c, struct deploy_step *s);

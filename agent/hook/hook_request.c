@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/hook/config_test.h"
+#include "agent/hook/drain.h"
 #include "agent/hook/reload.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
@@ -23,18 +24,20 @@ struct hook_job {
 	uid_t              keeper; /* who asks: target folders are his or root's */
 };
 
-static int reload_none(const struct target_conf *target, struct hk_reply *ret)
+static int reload_none(const struct reload_job *job, struct hk_reply *ret)
 {
-	(void)target;
+	(void)job;
 	(void)ret;
 	return 0;
 }
 
-static int (*const reloads[RELOAD_KIND_COUNT])(const struct target_conf *, struct hk_reply *) = {
+static int (*const reloads[RELOAD_KIND_COUNT])(const struct reload_job *, struct hk_reply *) = {
 	[RELOAD_NONE] = reload_none,
 	[RELOAD_SYSTEMD] = reload_systemd,
 	[RELOAD_SIGNAL] = reload_signal,
 	[RELOAD_EXEC] = reload_exec,
+	[RELOAD_HAPROXY] = reload_haproxy,
+	[RELOAD_POSTGRESQL] = reload_postgresql,
 };
 
 static int do_test(const struct hook_job *job, struct hk_reply *ret)
@@ -42,9 +45,21 @@ static int do_test(const struct hook_job *job, struct hk_reply *ret)
 	return config_test(&job->target, job->dir, job->request.generation, job->keeper, ret);
 }
 
+static struct reload_job reload_of(const struct hook_job *job)
+{
+	return (struct reload_job){.target = &job->target, .dir = job->dir, .owner = job->keeper};
+}
+
 static int do_reload(const struct hook_job *job, struct hk_reply *ret)
 {
-	return reloads[job->target.reload](&job->target, ret);
+	const struct reload_job reload = reload_of(job);
+	return reloads[job->target.reload](&reload, ret);
+}
+
+static int do_drain(const struct hook_job *job, struct hk_reply *ret)
+{
+	const struct reload_job reload = reload_of(job);
+	return drain_workers(&reload, job->request.reloaded_ms, job->request.verb == HOOK_DRAIN_END, ret);
 }
 
 static const struct {
@@ -53,6 +68,8 @@ static const struct {
 } verbs[HOOK_VERB_COUNT] = {
 	[HOOK_TEST] = {"test", "hook.test", "hook.test.done", do_test},
 	[HOOK_RELOAD] = {"reload", "hook.reload", "hook.reload.done", do_reload},
+	[HOOK_DRAIN] = {"drain", "hook.drain", "hook.drain.done", do_drain},
+	[HOOK_DRAIN_END] = {"drain end", "hook.drain", "hook.drain.done", do_drain},
 };
 
 static int job_load(struct hook_job *job, const struct agent_conf *conf, struct refusal *why)
@@ -84,6 +101,8 @@ static void job_do(struct hook_job *job, const struct agent_conf *conf, struct h
 		ret->code = verbs[job->request.verb].act(job, ret);
 	(void)fault_point(verbs[job->request.verb].fault_done);
 	ret->took_ms = clock_monotonic() - from;
+	if (ret->code == 0 && job->request.verb == HOOK_DRAIN)
+		return; /* asked again and again; who asks says what it means */
 	char code[ERR_CODE_SIZE] = "done";
 	log_line(ret->code == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL, "target %s: %s: %s, status %d, %lld ms%s%s", job->request.stem,
 	         verbs[job->request.verb].name, ret->code != 0 ? err_code(ret->code, code) : code, ret->status, (long long)ret->took_ms,

@@ -18,7 +18,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
-enum { LINE_MAX_BYTES = CAUSE_SIZE };
+enum { LINE_MAX_BYTES = CAUSE_SIZE, READS_MAX = 64 /* in a row: who writes without end does not keep us from the clock */ };
 
 struct program {
 	pid_t  pid;
@@ -92,8 +92,8 @@ static void line_end(struct program *p)
 static bool output_read(struct program *p)
 {
 	char    bytes[4096];
-	ssize_t n;
-	while ((n = read(p->out, bytes, sizeof(bytes))) > 0 || (n < 0 && errno == EINTR)) {
+	ssize_t n = 1;
+	for (int turn = 0; turn < READS_MAX && ((n = read(p->out, bytes, sizeof(bytes))) > 0 || (n < 0 && errno == EINTR)); turn++) {
 		for (ssize_t i = 0; i < n; i++) {
 			char c = bytes[i];
 			if (c == '\n')

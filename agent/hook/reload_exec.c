@@ -3,7 +3,7 @@
 #include "agent/hook/program.h"
 #include "agent/hook/reload.h"
 
-int reload_exec(const struct target_conf *target, struct hk_reply *ret)
+int reload_exec(const struct reload_job *job, struct hk_reply *ret)
 {
-	return program_run(target->command, target->timeout_ms, ret);
+	return program_run(job->target->command, job->target->timeout_ms, ret);
 }

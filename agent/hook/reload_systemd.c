@@ -82,17 +82,17 @@ static int job_wait(sd_bus *bus, struct job *job, int64_t until, struct hk_reply
 	return bus_refuse(ret, text_equal(job->result, "invalid") ? "the unit is not active" : job->result);
 }
 
-int reload_systemd(const struct target_conf *target, struct hk_reply *ret)
+int reload_systemd(const struct reload_job *reload, struct hk_reply *ret)
 {
 	sd_bus    *bus = NULL;
 	struct job job = {.path = "", .removed = "", .result = "", .done = false};
-	int64_t    until = clock_monotonic() + target->timeout_ms;
+	int64_t    until = clock_monotonic() + reload->target->timeout_ms;
 	int        r = sd_bus_open_system(&bus);
 	if (r < 0)
 		return bus_refuse(ret, "cannot open the system bus");
-	sd_bus_set_method_call_timeout(bus, (uint64_t)target->timeout_ms * 1000);
+	sd_bus_set_method_call_timeout(bus, (uint64_t)reload->target->timeout_ms * 1000);
 	r = sd_bus_match_signal(bus, NULL, SYSTEMD, "JobRemoved", job_removed, &job);
-	r = r < 0 ? bus_refuse(ret, strerror(-r)) : job_start(bus, target->unit, &job, ret);
+	r = r < 0 ? bus_refuse(ret, strerror(-r)) : job_start(bus, reload->target->unit, &job, ret);
 	if (r == 0)
 		r = job_wait(bus, &job, until, ret);
 	sd_bus_flush_close_unref(bus);

@@ -13,12 +13,12 @@ static int64_t distance(int64_t a)
 	return a < 0 ? -a : a;
 }
 
-/* The controller's time rules when the clocks differ by more than the tolerance (a hint, so never beyond a day). A certificate is too
+/* The controller's time rules when the clocks differ by more than the tolerance (a hint, so not beyond a day without a person). A certificate is too
  * young only beyond the tolerance, and ended only when it has by both clocks. */
 static int time_check(const struct answer *a, const struct cert_info *info, int64_t *ret_at, struct refusal *why)
 {
 	int64_t theirs = a->now - a->skew_ms;
-	if (distance(a->skew_ms) > ANSWER_SKEW_MAX_MS)
+	if (distance(a->skew_ms) > ANSWER_SKEW_MAX_MS && !a->clock_allowed)
 		return refuse(why, E_SWAP_CLOCK, "clock", "it differs by %lld s from the controller's", (long long)(a->skew_ms / 1000));
 	int64_t at = distance(a->skew_ms) > ANSWER_TOLERANCE_MS ? theirs : a->now;
 	if (at < info->not_before_at - ANSWER_TOLERANCE_MS)

@@ -15,10 +15,12 @@ struct answer {
 	const char         *common_name;        /* of the order */
 	bool                serving;            /* the target serves TLS */
 	int64_t             now;
-	int64_t             skew_ms; /* own clock minus the controller's */
+	int64_t             skew_ms;       /* own clock minus the controller's */
+	bool                clock_allowed; /* a person on this host lets the controller's time count, however far it is */
 };
 
-enum { ANSWER_TOLERANCE_MS = 5 * 60 * 1000, ANSWER_SKEW_MAX_MS = 24 * 60 * 60 * 1000 };
+/* Above a day, of which the tolerance is no part: the controller's hint does not move a host that far. */
+enum { ANSWER_TOLERANCE_MS = 5 * 60 * 1000, ANSWER_SKEW_MAX_MS = 24 * 60 * 60 * 1000 + ANSWER_TOLERANCE_MS };
 
 /* E_PKI_* or E_SWAP_CLOCK. */
 _must_check_ int answer_check(const struct answer *a, struct cert_info *ret, struct refusal *why);

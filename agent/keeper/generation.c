@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/pki/pkcs12.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
 enum { FILE_PEM_MAX = 65536 };
-static const char staging_prefix[] = ".new-";
 
 const char *generation_name(uint64_t number, char ret[GENERATION_NAME_SIZE])
 {
@@ -69,7 +69,7 @@ static int generations_list(int dir_fd, uint64_t ret[GENERATIONS_MAX], size_t *r
 	int  fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
-		int r = sys_refuse(why, "target folder", "list the folder");
+		int r = sys_refuse_at(why, dir_fd, ".", "list the folder");
 		fd_close(fd);
 		return r;
 	}
@@ -96,112 +96,6 @@ int generation_highest(int dir_fd, uint64_t *ret, struct refusal *why)
 	int      r = generations_list(dir_fd, numbers, &n, why);
 	if (r == 0)
 		*ret = n > 0 ? numbers[n - 1] : 0;
-	return r;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------------------------- */
-
-struct generation_files {
-	struct buf key, certificate, chain, fullchain, ca, combined;
-};
-
-static void files_free(struct generation_files *f)
-{
-	buf_wipe(&f->key);
-	buf_wipe(&f->combined);
-	buf_free(&f->certificate);
-	buf_free(&f->chain);
-	buf_free(&f->fullchain);
-	buf_free(&f->ca);
-}
-
-static int files_make(const struct generation_content *c, struct generation_files *f)
-{
-	int r = key_to_pem(c->key, &f->key);
-	if (r == 0)
-		r = cert_pem_add(c->certificate, &f->certificate);
-	if (r == 0)
-		r = cert_pem_add(c->chain, &f->chain);
-	if (r == 0)
-		r = cert_pem_add(c->roots, &f->ca);
-	if (r != 0)
-		return r;
-	buf_add(&f->fullchain, f->certificate.p, f->certificate.n);
-	buf_add(&f->fullchain, f->chain.p, f->chain.n);
-	buf_add(&f->combined, f->key.p, f->key.n);
-	buf_add(&f->combined, f->fullchain.p, f->fullchain.n);
-	r = buf_error(&f->fullchain);
-	return r != 0 ? r : buf_error(&f->combined);
-}
-
-static int files_write(int fd, const struct generation_content *c, const struct generation_files *f, struct refusal *why)
-{
-	/* who may read the key may read the rest; certificates are no secret, but the folder's mode is the service's business */
-	mode_t public_mode = c->mode | 0444;
-	const struct {
-		const char       *name;
-		const struct buf *bytes;
-		mode_t            mode;
-		bool              wanted;
-	} table[] = {
-		{"key.pem", &f->key, c->mode, true},
-		{"cert.pem", &f->certificate, public_mode, true},
-		{"chain.pem", &f->chain, public_mode, true},
-		{"fullchain.pem", &f->fullchain, public_mode, true},
-		{"ca.pem", &f->ca, public_mode, true},
-		{"combined.pem", &f->combined, c->mode, c->combined},
-	};
-	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
-		if (!table[i].wanted)
-			continue;
-		int r = file_create(fd, table[i].name, buf_span(table[i].bytes), c->uid, c->gid, table[i].mode, why);
-		if (r != 0)
-			return r;
-	}
-	return dir_sync(fd) != 0 ? sys_refuse(why, "generation", "sync the folder") : 0;
-}
-
-static int staging_fill(int dir_fd, const char *staging, const struct generation_content *c, const struct generation_files *f,
-                        struct refusal *why)
-{
-	if (mkdirat(dir_fd, staging, 0700) != 0)
-		return sys_refuse(why, staging, "make the folder");
-	_cleanup_fd_ int fd = openat(dir_fd, staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return sys_refuse(why, staging, "open the folder");
-	int r = files_write(fd, c, f, why);
-	/* readable for the service only now that everything in it is as it must be */
-	if (r == 0 && fchmod(fd, 0755) != 0)
-		r = sys_refuse(why, staging, "set the folder's mode");
-	return r;
-}
-
-int generation_write(int dir_fd, uint64_t number, const struct generation_content *content, struct refusal *why)
-{
-	struct generation_files f = {
-		BUF_MAX(FILE_PEM_MAX), BUF_MAX(FILE_PEM_MAX),     BUF_MAX(FILE_PEM_MAX),
-		BUF_MAX(FILE_PEM_MAX), BUF_MAX(2 * FILE_PEM_MAX), BUF_MAX(2 * FILE_PEM_MAX),
-	};
-	char name[GENERATION_NAME_SIZE];
-	char staging[GENERATION_NAME_SIZE + sizeof(staging_prefix)];
-	generation_name(number, name);
-	snprintf(staging, sizeof(staging), "%s%s", staging_prefix, name);
-
-	int r = files_make(content, &f);
-	if (r != 0)
-		refuse(why, r, name, "the files cannot be made: %s", err_what(r));
-	if (r == 0)
-		r = generation_clean(dir_fd, why);
-	if (r == 0)
-		r = staging_fill(dir_fd, staging, content, &f, why);
-	files_free(&f);
-	if (r == 0 && (fault_point("keeper.write.rename") != 0 ||
-	               renameat2(dir_fd, staging, dir_fd, name, RENAME_NOREPLACE) != 0))
-		r = sys_refuse(why, name, "name the new generation");
-	if (r == 0 && dir_sync(dir_fd) != 0)
-		r = sys_refuse(why, name, "sync the target folder");
-	if (r != 0)
-		(void)!tree_remove(dir_fd, staging, NULL);
 	return r;
 }
 
@@ -243,7 +137,7 @@ int generation_read(int dir_fd, uint64_t number, struct generation_facts *ret, s
 	struct buf              leaf = BUF_MAX(CERT_DER_MAX);
 	_cleanup_fd_ int fd = openat(dir_fd, generation_name(number, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return sys_refuse(why, name, "open the generation");
+		return sys_refuse_at(why, dir_fd, name, "open the generation");
 
 	int r = pem_read(fd, "cert.pem", &leaf, why);
 	if (r == 0)
@@ -277,19 +171,34 @@ int generation_flip(int dir_fd, uint64_t number, struct refusal *why)
 	return link_flip(dir_fd, "current", name, why);
 }
 
+int generation_take(int dir_fd, uint64_t number, struct refusal *why)
+{
+	struct stat st;
+	char        name[GENERATION_NAME_SIZE];
+	char        aside[GENERATION_NAME_SIZE + 8];
+	if (fstatat(dir_fd, "current", &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode)) {
+		snprintf(aside, sizeof(aside), ".aside-%s", generation_name(number, name));
+		if (renameat2(dir_fd, "current", dir_fd, aside, RENAME_NOREPLACE) != 0)
+			return sys_refuse_at(why, dir_fd, "current", "move aside what stands in the place of the link");
+	}
+	return generation_flip(dir_fd, number, why);
+}
+
 /* First a name that no reader knows: a kill in the middle leaves no half generation under its own name. */
 static int generation_drop(int dir_fd, uint64_t number, struct refusal *why)
 {
 	char name[GENERATION_NAME_SIZE];
-	char staging[GENERATION_NAME_SIZE + sizeof(staging_prefix)];
+	char staging[GENERATION_NAME_SIZE + sizeof(GENERATION_STAGING)];
 	generation_name(number, name);
-	snprintf(staging, sizeof(staging), "%s%s", staging_prefix, name);
+	snprintf(staging, sizeof(staging), "%s%s", GENERATION_STAGING, name);
 	int r = tree_remove(dir_fd, staging, why);
 	if (r != 0)
 		return r;
-	if (renameat(dir_fd, name, dir_fd, staging) != 0)
-		return errno == ENOENT ? 0 : sys_refuse(why, name, "remove the generation");
-	return tree_remove(dir_fd, staging, why);
+	/* EXDEV: a folder of an overlay's lower layer (a container's image) cannot be renamed, only removed */
+	const bool renamed = renameat(dir_fd, name, dir_fd, staging) == 0;
+	if (!renamed && errno != EXDEV)
+		return errno == ENOENT ? 0 : sys_refuse_at(why, dir_fd, name, "remove the generation");
+	return tree_remove(dir_fd, renamed ? staging : name, why);
 }
 
 int generation_remove(int dir_fd, uint64_t number, struct refusal *why)
@@ -316,7 +225,8 @@ int generation_prune(int dir_fd, uint64_t keep, size_t retain, struct refusal *w
 	size_t kept = 0;
 	for (size_t i = n; r == 0 && i-- > 0;) {
 		bool needed = numbers[i] == current || numbers[i] == keep;
-		if (needed || kept < retain)
+		bool unused = current != 0 && numbers[i] > current;
+		if (needed || (kept < retain && !unused))
 			kept++;
 		else
 			r = generation_drop(dir_fd, numbers[i], why);
@@ -329,14 +239,14 @@ int generation_clean(int dir_fd, struct refusal *why)
 	int  fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
-		int r = sys_refuse(why, "target folder", "list the folder");
+		int r = sys_refuse_at(why, dir_fd, ".", "list the folder");
 		fd_close(fd);
 		return r;
 	}
 	int            r = 0;
 	struct dirent *e;
 	while (r == 0 && (e = readdir(dir)) != NULL)
-		if (text_starts(e->d_name, staging_prefix))
+		if (text_starts(e->d_name, GENERATION_STAGING))
 			r = tree_remove(dir_fd, e->d_name, why);
 	closedir(dir);
 	return r;

@@ -1,5 +1,5 @@
 /* hook_client.h - room agent/keeper: asks vcc-hook for a test or a reload; one connection per request.
- * Never: sending anything but a verb, a target's stem and a generation's number. */
+ * Never: sending anything but a verb, a target's stem, a generation's number and the time of a reload. */
 #ifndef VCC_HOOK_CLIENT_H
 #define VCC_HOOK_CLIENT_H
 

@@ -5,9 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/keeper/answer_check.h"
+#include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/identity_check.h"
+#include "agent/keeper/keeper_clock.h"
+#include "agent/keeper/keeper_health.h"
+#include "agent/keeper/keeper_inventory.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/place.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
@@ -29,6 +34,14 @@ static void acked_remember(struct keeper *k)
 		keeper_die(k, r, "write its journal");
 }
 
+static uint32_t present_of(const struct managed *m)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < m->n_places; i++)
+		n += m->places[i]->present;
+	return n;
+}
+
 static void hello(struct keeper *k)
 {
 	struct msg_hello h = {
@@ -41,20 +54,8 @@ static void hello(struct keeper *k)
 	};
 	text_cut(h.name, sizeof(h.name), k->state.identity.agent);
 	for (size_t i = 0; i < k->n_managed; i++)
-		h.targets += k->managed[i]->present;
+		h.targets += present_of(k->managed[i]);
 	(void)uplink_send(k->uplink, MSG_HELLO, &h);
-}
-
-static void health(struct keeper *k)
-{
-	struct msg_health h = {.now_at = clock_now(), .skew_ms = k->skew_ms};
-	for (size_t i = 0; i < k->n_managed; i++) {
-		h.targets += k->managed[i]->present;
-		h.stale += k->managed[i]->deploy.phase == DEPLOY_HEAL;
-	}
-	if (k->skew_ms > ANSWER_TOLERANCE_MS || k->skew_ms < -ANSWER_TOLERANCE_MS)
-		h.degraded |= HEALTH_CLOCK;
-	(void)uplink_send(k->uplink, MSG_HEALTH, &h);
 }
 
 /* Joining is over once the controller has welcomed us: from now on it cannot be repeated. */
@@ -90,6 +91,27 @@ static void csrs_again(struct keeper *k)
 	}
 }
 
+/* New numbers are sent before they are in the journal: what a kill brings back under its old number is told again that another
+ * one has it. */
+static void renumbered(struct keeper *k)
+{
+	int r = keeper_journal_renew(k);
+	if (r != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the journal cannot be written anew: %s", err_what(r));
+}
+
+static void receipts_align(struct keeper *k, uint64_t taken)
+{
+	bool changed = false;
+	int  r = receipts_follow(&k->receipts, taken, k->state.host_key, &changed);
+	if (r != 0)
+		log_line(LOG_LEVEL_ERROR, NULL, "receipts cannot be numbered above %llu: %s", (unsigned long long)taken, err_what(r));
+	if (!changed)
+		return;
+	log_line(LOG_LEVEL_NOTICE, NULL, "the controller knows receipts up to %llu: those that wait are numbered anew", (unsigned long long)taken);
+	renumbered(k);
+}
+
 static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_welcome *w = &f->u.welcome;
@@ -98,19 +120,19 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 		log_line(LOG_LEVEL_ERROR, NULL, "the controller welcomes `%s`, but this is %s", w->agent, k->state.identity.agent);
 		return;
 	}
-	k->skew_ms = clock_now() - w->now_at;
+	keeper_clock_told(k, w->now_at);
 	if (!k->welcomed)
-		log_line(LOG_LEVEL_NOTICE, NULL, "welcomed by the controller; clocks differ by %lld ms", (long long)k->skew_ms);
+		log_line(LOG_LEVEL_NOTICE, NULL, "welcomed by the controller; clocks differ by %lld ms", (long long)keeper_clock_skew(k));
 	k->welcomed = true;
 	identity_finish(k);
-	if (receipts_ack(&k->receipts, w->receipt_seq))
-		acked_remember(k);
+	receipts_align(k, w->receipt_seq);
 	hello(k);
 	targets_report(k);
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
 		uplink_send_receipt(k->uplink, r);
 	csrs_again(k);
-	health(k);
+	keeper_health_send(k);
+	keeper_inventory_send(k);
 	identity_ask(k);
 }
 
@@ -121,7 +143,7 @@ static void on_welcome(struct keeper *k, const struct wire_frame *f, struct span
 static struct managed *managed_or_refuse(struct keeper *k, const char *cert_id, uint64_t id)
 {
 	struct managed *m = keeper_find(k, cert_id);
-	if (m != NULL && !m->retired)
+	if (m != NULL && places_live(m))
 		return m;
 	log_line(LOG_LEVEL_WARNING, NULL, "a message for certificate %s, which no target of this host serves", cert_id);
 	uplink_ack(k->uplink, id, E_SWAP_TARGET, "no target file of this host serves this certificate");
@@ -144,6 +166,7 @@ static void on_order(struct keeper *k, const struct wire_frame *f, struct span b
 	e.trigger = (enum trigger)o->trigger;
 	e.key_type = (enum key_type)o->key_type;
 	e.post_validation = o->post_validation;
+	e.any_time = o->any_time;
 	e.deadline_at = o->deadline_at;
 	keeper_post_message(k, m, &e, f->id, MSG_ORDER, bytes);
 }
@@ -160,6 +183,7 @@ static void on_certificate(struct keeper *k, const struct wire_frame *f, struct 
 	e.attempt = c->attempt;
 	e.trigger = c->trigger < TRIGGER_COUNT ? (enum trigger)c->trigger : TRIGGER_SCHEDULED;
 	e.post_validation = c->post_validation;
+	e.any_time = c->any_time;
 	e.deadline_at = c->deadline_at;
 	e.stage = c->stage;
 	digest_sha256(c->certificate, &e.fingerprint);
@@ -187,15 +211,36 @@ static void on_cancel(struct keeper *k, const struct wire_frame *f, struct span 
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
+/* Somebody else with our host key used the number. */
+static void receipt_again(struct keeper *k, uint64_t seq)
+{
+	int r = receipts_renumber(&k->receipts, seq, k->state.host_key);
+	if (r != 0) {
+		log_line(LOG_LEVEL_WARNING, NULL, "receipt %llu cannot be numbered anew: %s", (unsigned long long)seq, err_what(r));
+		return;
+	}
+	log_line(LOG_LEVEL_NOTICE, NULL, "receipt %llu is number %llu now: another one of this host key has its number", (unsigned long long)seq,
+	         (unsigned long long)k->receipts.last_seq);
+	renumbered(k);
+	for (const struct receipt_kept *one = k->receipts.first; one != NULL; one = one->next)
+		if (one->seq == k->receipts.last_seq)
+			uplink_send_receipt(k->uplink, one);
+}
+
 static void on_ack(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	const struct msg_ack *a = &f->u.ack;
 	(void)bytes;
+	if (a->seq != 0 && a->code == E_RECEIPT_TAKEN) {
+		receipt_again(k, a->seq);
+		return;
+	}
 	if (a->seq != 0) {
 		if (receipts_ack_one(&k->receipts, a->seq))
 			acked_remember(k);
 		return;
 	}
+	keeper_inventory_acked(k, a->id);
 	if (!targets_answered(k, a->id, a->code, a->text) && a->code != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the controller refuses message %llu: %s", (unsigned long long)a->id, a->text);
 }
@@ -213,6 +258,8 @@ static void on_bundle(struct keeper *k, const struct wire_frame *f, struct span 
 		log_line(LOG_LEVEL_NOTICE, NULL, "trust bundle of epoch %llu", (unsigned long long)k->state.trust.epoch);
 	trust_free(&next);
 	uplink_ack(k->uplink, f->id, r, why.cause);
+	if (r == 0)
+		care_look_all(k);
 }
 
 static void on_identity(struct keeper *k, const struct wire_frame *f, struct span bytes)
@@ -240,6 +287,12 @@ static void on_identity(struct keeper *k, const struct wire_frame *f, struct spa
 	buf_reset(&k->link_csr);
 }
 
+static void on_crl(struct keeper *k, const struct wire_frame *f, struct span bytes)
+{
+	(void)bytes;
+	crl_fetch_announced(k, &f->u.crl);
+}
+
 static void on_bye(struct keeper *k, const struct wire_frame *f, struct span bytes)
 {
 	char text[ERR_CODE_SIZE];
@@ -255,7 +308,7 @@ static const struct {
 } table[] = {
 	{MSG_WELCOME, true, on_welcome},     {MSG_BYE, true, on_bye},       {MSG_ORDER, false, on_order},
 	{MSG_CERTIFICATE, false, on_certificate}, {MSG_CANCEL, false, on_cancel}, {MSG_ACK, false, on_ack},
-	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity},
+	{MSG_BUNDLE, false, on_bundle},      {MSG_IDENTITY, false, on_identity}, {MSG_CRL, false, on_crl},
 };
 
 void inbox_frame(struct keeper *k, struct span bytes)
@@ -282,12 +335,13 @@ void inbox_frame(struct keeper *k, struct span bytes)
 void inbox_tick(struct keeper *k)
 {
 	enum { HEALTH_TICKS = 10 };
+	keeper_clock_tick(k);
 	if (!k->welcomed)
 		return;
 	for (const struct receipt_kept *r = k->receipts.first; r != NULL; r = r->next)
 		uplink_send_receipt(k->uplink, r);
-	if (++k->ticks % HEALTH_TICKS == 0)
-		health(k);
+	if (++k->ticks % HEALTH_TICKS == 0 || keeper_clock_moved(k))
+		keeper_health_send(k);
 }
 
 void inbox_link_csr(struct keeper *k, struct span csr)

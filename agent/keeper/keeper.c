@@ -6,20 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/keeper/care.h"
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
+#include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
+#include "agent/keeper/live.h"
+#include "agent/keeper/place.h"
 #include "agent/keeper/receipt_build.h"
 #include "agent/keeper/swap.h"
 #include "agent/keeper/targets.h"
 #include "agent/keeper/uplink.h"
+#include "agent/keeper/watch.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
+#include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
-enum { AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000 };
+enum { MESSAGES_MAX = 256, AGAIN_MS = 5000, RESCAN_MS = 200, TICK_MS = 60 * 1000, BEAT_MS = 1000 };
 
 /* ---- managed certificates ---------------------------------------------------------------------------------------- */
 
@@ -35,14 +42,12 @@ static void on_deploy_timer(uv_timer_t *timer)
 {
 	struct managed     *m = timer->data;
 	struct deploy_event e = keeper_event_of(m, DEV_TIMER, 0);
-	if (m->swap.probe != NULL) {
-		probe_summary(m->swap.probe, &e.probe);
-		text_cut(e.cause, sizeof(e.cause), probe_trouble(m->swap.probe));
-	}
+	swap_summary(m, &e.probe);
+	text_cut(e.cause, sizeof(e.cause), swap_trouble(m));
 	keeper_post(m->keeper, m, &e);
 }
 
-int keeper_manage(struct keeper *k, const char *cert_id, const char *stem, struct managed **ret)
+int keeper_manage(struct keeper *k, const char *cert_id, struct managed **ret)
 {
 	if (k->n_managed == TARGETS_MAX)
 		return E_FULL;
@@ -52,8 +57,8 @@ int keeper_manage(struct keeper *k, const char *cert_id, const char *stem, struc
 	m->keeper = k;
 	m->order = (struct buf)BUF_MAX(FRAME_MAX);
 	m->certificate = (struct buf)BUF_MAX(FRAME_MAX);
+	m->live.certificate = (struct buf)BUF_MAX(FRAME_MAX);
 	text_cut(m->cert_id, sizeof(m->cert_id), cert_id);
-	text_cut(m->stem, sizeof(m->stem), stem);
 	m->timer.data = m;
 	uv_timer_init(&k->loop, &m->timer);
 	k->managed[k->n_managed++] = m;
@@ -66,6 +71,8 @@ static void on_managed_closed(uv_handle_t *handle)
 	struct managed *m = handle->data;
 	buf_free(&m->order);
 	buf_free(&m->certificate);
+	free(m->swap.steps);
+	live_free(m);
 	free(m);
 }
 
@@ -76,10 +83,19 @@ void keeper_forget(struct keeper *k, struct managed *m)
 		i++;
 	k->managed[i] = k->managed[--k->n_managed];
 	swap_reset(m);
+	while (m->n_places > 0)
+		place_forget(m->places[0]);
 	for (struct keeper_event *e = k->first; e != NULL; e = e->next)
 		if (e->managed == m)
 			e->managed = NULL;
 	uv_close((uv_handle_t *)&m->timer, on_managed_closed);
+}
+
+void keeper_forget_place(struct keeper *k, const struct place *p)
+{
+	for (struct keeper_event *e = k->first; e != NULL; e = e->next)
+		if (e->place == p)
+			e->managed = NULL;
 }
 
 /* ---- the queue --------------------------------------------------------------------------------------------------- */
@@ -98,31 +114,17 @@ struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_k
 	return e;
 }
 
-void keeper_words(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 static void on_idle(uv_idle_t *idle);
 
-void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
-                         struct span frame)
+static struct keeper_event *queue_add(struct keeper *k, struct managed *m)
 {
 	struct keeper_event *e = calloc(1, sizeof(*e));
 	if (e == NULL) {
 		keeper_die(k, E_NOMEM, "queue an event");
-		return;
+		return NULL;
 	}
 	e->managed = m;
-	e->event = *event;
-	keeper_words(e->event.cause);
-	e->message_id = message_id;
-	e->type = type;
 	e->frame = (struct buf)BUF_MAX(FRAME_MAX);
-	buf_add(&e->frame, frame.p, frame.n);
-	entropy(&e->event.random, sizeof(e->event.random));
 	if (k->last != NULL)
 		k->last->next = e;
 	else
@@ -130,11 +132,48 @@ void keeper_post_message(struct keeper *k, struct managed *m, const struct deplo
 	k->last = e;
 	if (!uv_is_active((uv_handle_t *)&k->again))
 		uv_idle_start(&k->idle, on_idle);
+	return e;
+}
+
+static struct keeper_event *post(struct keeper *k, struct managed *m, const struct deploy_event *event)
+{
+	struct keeper_event *e = queue_add(k, m);
+	if (e == NULL)
+		return NULL;
+	e->event = *event;
+	text_plain(e->event.cause);
+	entropy(&e->event.random, sizeof(e->event.random));
+	return e;
 }
 
 void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event)
 {
-	keeper_post_message(k, m, event, 0, 0, (struct span){NULL, 0});
+	(void)post(k, m, event);
+}
+
+/* The queue may wait for space on the disk, while a link goes on speaking. */
+void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
+                         struct span frame)
+{
+	struct keeper_event *e = k->n_messages < MESSAGES_MAX ? post(k, m, event) : NULL;
+	if (e == NULL)
+		return;
+	k->n_messages++;
+	e->message = true;
+	e->message_id = message_id;
+	e->type = type;
+	buf_add(&e->frame, frame.p, frame.n);
+}
+
+void keeper_post_care(struct place *p, const struct refresh_event *event)
+{
+	struct keeper_event *e = queue_add(p->managed->keeper, p->managed);
+	if (e == NULL)
+		return;
+	e->place = p;
+	e->care = *event;
+	text_plain(e->care.cause);
+	entropy(&e->care.random, sizeof(e->care.random));
 }
 
 void keeper_die(struct keeper *k, int code, const char *doing)
@@ -153,7 +192,7 @@ static void timer_set(struct managed *m)
 		uv_timer_stop(&m->timer);
 		return;
 	}
-	int64_t wait = m->deploy.next_at - clock_now();
+	int64_t wait = m->deploy.next_at - clock_steady();
 	uv_timer_start(&m->timer, on_deploy_timer, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
@@ -181,6 +220,8 @@ static int step_save(struct keeper *k, const struct keeper_event *e, const struc
 			break;
 		struct record_receipt record = receipt_record(ret_receipts[n++]);
 		r = keeper_journal_add(k, RECORD_RECEIPT, &record);
+		if (r == 0)
+			r = live_record(e->managed, &step->next, step->act[i].outcome);
 	}
 	if (r == 0)
 		r = keeper_journal_add(k, RECORD_DEPLOY, &step->next);
@@ -200,17 +241,24 @@ static void step_do(struct keeper *k, struct keeper_event *e, const struct deplo
 	if (other) { /* the old one's answer belongs to nothing any more */
 		if (e->type != MSG_CERTIFICATE)
 			buf_reset(&m->certificate);
+		care_drop(m);
 		swap_reset(m);
 	}
 	if (m->deploy.phase != step->next.phase)
 		log_line(LOG_LEVEL_INFO, NULL, "%s: %s -> %s%s%s", m->cert_id, deploy_phase_name(m->deploy.phase),
 		         deploy_phase_name(step->next.phase), step->next.cause[0] != '\0' ? ": " : "", step->next.cause);
+	bool ended = m->deploy.phase != step->next.phase && (step->next.phase == DEPLOY_DONE || step->next.phase == DEPLOY_HEAL);
 	m->deploy = step->next;
+	for (size_t i = 0; i < step->n_act; i++)
+		if (step->act[i].kind == DACT_RECEIPT)
+			live_adopt(m, &m->deploy, step->act[i].outcome);
 	timer_set(m);
 	k->acting_for = e->message_id;
 	for (size_t i = 0; i < step->n_act && k->exit_code == 0; i++)
 		swap_act(m, &step->act[i]);
 	k->acting_for = 0;
+	for (size_t i = 0; ended && i < m->n_places; i++)
+		care_look(m->places[i]);
 }
 
 /* 0, or a code after which the same event must come again. */
@@ -221,7 +269,7 @@ static int event_handle(struct keeper *k, struct keeper_event *e)
 	struct deploy_step   step;
 	struct receipt_kept *receipts[DEPLOY_ACTIONS_MAX] = {NULL};
 	size_t               n = 0;
-	int                  r = deploy_step(&m->deploy, &e->event, clock_now(), &policy, &step);
+	int                  r = deploy_step(&m->deploy, &e->event, clock_steady(), &policy, &step);
 	if (r == 0 && step.save)
 		r = step_save(k, e, &step, receipts, &n);
 	if (r != 0) {
@@ -249,6 +297,28 @@ static void on_again(uv_timer_t *timer)
 	uv_idle_start(&k->idle, on_idle);
 }
 
+/* Probe results are what is known now, not what was known when they were queued. */
+static int deploy_handle(struct keeper *k, struct keeper_event *e)
+{
+	if (e->event.kind == DEV_PROBED) {
+		e->managed->probed_waits = false;
+		swap_summary(e->managed, &e->event.probe);
+	}
+	return event_handle(k, e);
+}
+
+static int care_handle(struct keeper_event *e)
+{
+	if (e->care.kind == REV_WANT)
+		e->place->care_want_waits = false;
+	if (e->care.kind == REV_PROBED) {
+		e->place->care_probed_waits = false;
+		if (e->place->care_probe != NULL)
+			probe_summary(e->place->care_probe, &e->care.probe);
+	}
+	return care_event(e->place, &e->care);
+}
+
 /* One event per turn of the loop, so that I/O is never starved. */
 static void on_idle(uv_idle_t *idle)
 {
@@ -258,12 +328,7 @@ static void on_idle(uv_idle_t *idle)
 		uv_idle_stop(idle);
 		return;
 	}
-	if (e->managed != NULL && e->event.kind == DEV_PROBED) {
-		e->managed->probed_waits = false;
-		if (e->managed->swap.probe != NULL) /* what it knows now, not when it was queued */
-			probe_summary(e->managed->swap.probe, &e->event.probe);
-	}
-	int r = e->managed != NULL ? event_handle(k, e) : 0;
+	int r = e->managed == NULL ? 0 : e->place != NULL ? care_handle(e) : deploy_handle(k, e);
 	if (r == E_SYS_SPACE || r == E_FULL) {
 		/* nothing was decided: the event waits until there is space */
 		log_line(LOG_LEVEL_ERROR, NULL, "%s/journal: %s; tried again in %d s. %s", k->conf->keeper_dir, err_what(r),
@@ -277,6 +342,7 @@ static void on_idle(uv_idle_t *idle)
 	k->first = e->next;
 	if (k->first == NULL)
 		k->last = NULL;
+	k->n_messages -= e->message;
 	event_free(e);
 	if (r == 0)
 		keeper_journal_tend(k);
@@ -289,10 +355,13 @@ static void on_idle(uv_idle_t *idle)
 /* What the core must know of a deployment that an earlier run left. */
 static void restart_post(struct keeper *k, struct managed *m)
 {
+	if (m->deploy.phase == DEPLOY_DONE)
+		for (size_t i = 0; i < m->n_places; i++)
+			drain_resume(m->places[i]);
 	if (m->deploy.phase == DEPLOY_NONE || m->deploy.phase == DEPLOY_DONE)
 		return;
 	struct deploy_event e = keeper_event_of(m, DEV_RESTART, 0);
-	e.current_generation = m->on_disk.generation;
+	e.current_generation = swap_current(m);
 	e.key_present = keys_present(k->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt);
 	keeper_post(k, m, &e);
 }
@@ -328,11 +397,31 @@ static void on_targets_changed(uv_fs_event_t *handle, const char *name, int even
 static void on_tick(uv_timer_t *timer)
 {
 	inbox_tick(timer->data);
+	memory_give_back(); /* handshakes leave holes */
+}
+
+/* A window opens by the clock on the wall, which may be set; and a host that slept has missed its timer. While the queue waits for space
+ * what is in it already would only be asked again and again. */
+static void windows_look(struct keeper *k)
+{
+	for (size_t i = 0; i < k->n_managed && !uv_is_active((uv_handle_t *)&k->again); i++)
+		if (k->managed[i]->deploy.phase == DEPLOY_WINDOW && swap_policy(k->managed[i]).window_open)
+			uv_timer_start(&k->managed[i]->timer, on_deploy_timer, 0, 0);
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+	windows_look(timer->data);
+	care_beat(timer->data);
+	crl_fetch_look(timer->data);
+	swap_lists_look(timer->data);
+	keeper_health_beat(timer->data);
 }
 
 static int watch(struct keeper *k)
 {
-	k->tick.data = k;
+	const int64_t tick = fault_ms("VCC_TICK_MS", TICK_MS);
+	k->tick.data = k->beat.data = k;
 	k->on_hup.data = k->on_term.data = k->on_int.data = k->rescan.data = k->on_targets.data = k;
 	int r = uv_signal_init(&k->loop, &k->on_hup);
 	r = r != 0 ? r : uv_signal_start(&k->on_hup, on_hup, SIGHUP);
@@ -342,9 +431,12 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_signal_start(&k->on_int, on_stop_signal, SIGINT);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->rescan);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->tick);
-	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, TICK_MS, TICK_MS);
+	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, (uint64_t)tick, (uint64_t)tick);
+	r = r != 0 ? r : uv_timer_init(&k->loop, &k->beat);
+	r = r != 0 ? r : uv_timer_start(&k->beat, on_beat, BEAT_MS, BEAT_MS);
 	r = r != 0 ? r : uv_fs_event_init(&k->loop, &k->on_targets);
-	if (r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0)
+	k->targets_unwatched = r == 0 && uv_fs_event_start(&k->on_targets, on_targets_changed, k->conf->targets_dir, 0) != 0;
+	if (k->targets_unwatched)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s cannot be watched: changes are read at SIGHUP", k->conf->targets_dir);
 	return r;
 }
@@ -359,6 +451,10 @@ static void on_walk(uv_handle_t *handle, void *ctx)
 static void keeper_end(struct keeper *k)
 {
 	uplink_close(k->uplink);
+	crl_fetch_close(k);
+	for (size_t i = 0; i < k->n_managed; i++)
+		care_drop(k->managed[i]);
+	watch_close(k->watch);
 	while (k->n_managed > 0)
 		keeper_forget(k, k->managed[0]);
 	while (k->first != NULL) {
@@ -375,6 +471,9 @@ static void keeper_end(struct keeper *k)
 	buf_free(&k->batch);
 	buf_free(&k->link_csr);
 	free(k->unread);
+	buf_free(&k->inventory);
+	buf_free(&k->inventory_signature);
+	buf_free(&k->return_spki);
 	journal_close(k->journal);
 	uv_loop_close(&k->loop);
 }
@@ -386,10 +485,12 @@ int keeper_run(struct keeper *k)
 		keeper_die(k, E_SYS_IO, "start its loop");
 	} else {
 		targets_scan(k);
+		live_sweep(k);
 		for (size_t i = 0; i < k->n_managed; i++)
 			restart_post(k, k->managed[i]);
+		care_look_all(k);
 		notify_send("READY=1\nSTATUS=serving");
-		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu targets", k->state.identity.agent, k->n_managed);
+		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu certificates", k->state.identity.agent, k->n_managed);
 		memory_give_back();
 		uv_run(&k->loop, UV_RUN_DEFAULT);
 		notify_send("STOPPING=1");

@@ -5,37 +5,34 @@
 
 #include <uv.h>
 
-#include "agent/core/deploy.h"
+#include "agent/core/refresh.h"
+#include "agent/core/rival.h"
+#include "agent/keeper/drain_watch.h"
+#include "agent/keeper/generation.h"
 #include "agent/keeper/hook_client.h"
 #include "agent/keeper/keeper_state.h"
 #include "agent/keeper/probe.h"
 #include "agent/keeper/receipts.h"
 #include "agent/keeper/records.h"
+#include "agent/keeper/target_scan.h"
 #include "agent/keeper/tls_probe.h"
 #include "shared/conf/agent_conf.h"
-#include "shared/conf/target_conf.h"
 #include "shared/sys/journal.h"
 #include "shared/wire/wire.h"
 
-enum { TARGETS_MAX = 64 };
-
 struct keeper;
 struct uplink;
+struct watch;
+struct rehearsal;
+struct crl_fetch;
 
-/* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
-struct swap {
-	struct receipt_step     steps[MSG_STEPS_MAX];
-	uint32_t                n_steps;
-	int64_t                 step_from; /* monotonic */
-	int                     hook_status;
-	struct hook_call       *hook;
-	struct probe           *probe;
-	bool                    measuring; /* DACT_CHECK waits for the first round of probes */
-	struct deploy_event     measured;  /* its answer so far */
-	struct probe_summary    summary;   /* of the last round */
-	struct receipt_listener listeners[MSG_LISTENERS_MAX];
-	uint32_t                n_listeners;
-	int64_t                 first_new_at, last_old_at;
+enum { PLACE_MADE = 2, PLACE_WATCHES_CAPATH = 32, PLACE_WATCHES_MAX = GENERATION_FILES_MAX + 3 + PLACE_WATCHES_CAPATH };
+
+/* inotify's numbers for a place: its folder, the generation in use, its files. */
+struct place_watch {
+	int    wd[PLACE_WATCHES_MAX];
+	size_t n;
+	bool   missing; /* some could not be set: the place is looked at every second instead */
 };
 
 /* What `current` holds. */
@@ -52,10 +49,9 @@ struct target_unread {
 	struct refusal why;
 };
 
-/* One target and the deployment of its certificate. */
-struct managed {
-	struct keeper     *keeper;
-	char               cert_id[CERT_ID_SIZE];
+/* One target file: a place where the certificate is served, and what is under way there. */
+struct place {
+	struct managed    *managed;
 	char               stem[CERT_ID_SIZE];
 	bool               present; /* `conf` was read; false: only the journal knows it */
 	bool               retired; /* the target file is gone and the controller has not acknowledged it */
@@ -65,23 +61,110 @@ struct managed {
 	struct target_conf conf;
 	char               dir[TARGET_PATH_SIZE];
 	struct hash        digest;
-	uint64_t           generation; /* highest number that was ever used */
 	struct on_disk     on_disk;
-	struct deploy      deploy;
-	struct buf         order;       /* MSG_ORDER frame of `deploy` */
-	struct buf         certificate; /* MSG_CERTIFICATE frame */
-	uv_timer_t         timer;
-	struct swap        swap;
-	bool               probed_waits; /* a DEV_PROBED is in the queue */
+	uint64_t           old_generation; /* what `current` named before the swap: where to go back to; 0 = nothing of ours */
+	struct drain_watch *drain;         /* NULL = no old workers are looked for */
 	int64_t            old_answers_ms; /* how long the service gave them after its last reload; 0 = not known */
+	/* in the journal: what was written, and what of it was proved */
+	struct made        made[PLACE_MADE]; /* the last generations, newest first */
+	struct hash        proved;           /* content of the generation that was last proved in use */
+	int64_t            rehearsed_at;     /* last rehearsal that went well; 0 = none */
+	/* lost with the process, and found again */
+	struct hook_call  *hook;
+	struct probe      *probe;
+	struct refresh     care;
+	struct hook_call  *care_hook;
+	struct probe      *care_probe;
+	bool               care_probed_waits; /* a REV_PROBED is in the queue */
+	bool               care_want_waits;   /* a REV_WANT is: a queue that waits for space on the disk must not grow by them */
+	uv_timer_t        *timer;      /* care.next_at; owned by the loop */
+	int64_t            rescan_due; /* monotonic */
+	struct rival       rival;
+	struct drift       drift;     /* the last one that was found */
+	int64_t            drifted_at; /* 0 = none */
+	uint64_t           drifts;
+	struct drift       drift_told; /* the last one that the log and the controller were told of */
+	int64_t            drift_told_at;
+	uint32_t           trust_proof; /* enum trust_proof of what is in use */
+	struct probe_summary care_summary; /* of the last refresh's probes */
+	struct hash        trust_seen;     /* authorities that the listeners named then */
+	struct rehearsal  *rehearsal;      /* its key is being made */
+	struct drift       repaired;       /* what the last repair was for */
+	bool               touched;        /* the kernel told of a change */
+	struct {
+		uint64_t seq; /* of the last receipt about this place */
+		uint32_t reason;
+		int      code;
+	} reported;
+	struct place_watch watch;
+	bool               looking;   /* `care_probe` is a look at what is served, by nobody's order */
+	bool               suspect;   /* the last look saw something wrong: it is looked at once more before it is believed */
+	int                look_code; /* of the last look; 0 = the issued certificate is served */
+	int64_t            look_due;  /* monotonic */
+	int64_t            stale_since_at; /* a listener serves another certificate than the issued one; 0 = none does */
+	bool               down;           /* at the last look nobody answered */
+	int64_t            down_since_at;  /* and at the look after it; 0 = somebody did */
+	int                files_code;     /* why what lies here cannot even be compared; 0 = it can */
+	char               files_cause[CAUSE_SIZE];
+	int64_t            rehearse_due;   /* wall clock; 0 = to be planned */
+	int                rehearsal_code; /* why the last rehearsal failed; 0 = it went well, or a renewal did since */
+	struct receipt_listener *seen; /* at the last look, or by the last swap; n_seen, owned */
+	uint32_t           n_seen;
 };
 
-/* An event of one deployment, with the message it came from. */
+/* What a deployment has done in this run of the keeper: for receipts and for what is in flight. Lost with the process. */
+struct swap {
+	struct receipt_step    *steps; /* owned; at most MSG_STEPS_MAX */
+	uint32_t                n_steps;
+	int64_t                 step_from; /* monotonic */
+	int                     hook_status;
+	size_t                  asked;     /* places whose answer the step under way still waits for */
+	struct deploy_event     gathered;  /* the answer of those that have given it */
+	bool                    measuring; /* DACT_CHECK waits for the first round of probes */
+	struct deploy_event     measured;  /* its answer so far */
+	int64_t                 lists_until; /* monotonic: DACT_CHECK waits so long for the first revocation lists; 0 = it does not */
+	bool                    without_lists; /* none came in time */
+	struct probe_summary    summary;   /* of the last round */
+	struct receipt_listener listeners[MSG_LISTENERS_MAX];
+	uint32_t                n_listeners;
+	int64_t                 first_new_at;
+};
+
+/* The issuance in use: what repairs and new trust files are made from. Its key is the one of this attempt. */
+struct live {
+	struct id     renewal_id;
+	uint32_t      attempt;
+	struct hash   fingerprint;
+	struct serial serial;
+	int64_t       not_after_at; /* 0: nobody can read it */
+	struct buf    certificate; /* MSG_CERTIFICATE frame; empty = none yet */
+};
+
+/* One certificate of this host: its places (several are a group: one key, all verified or all back) and its deployment. */
+struct managed {
+	struct keeper *keeper;
+	char           cert_id[CERT_ID_SIZE];
+	struct place  *places[PLACES_MAX];
+	size_t         n_places;
+	uint64_t       generation; /* highest number that was ever used, in any place */
+	struct deploy  deploy;
+	struct buf     order;       /* MSG_ORDER frame of `deploy` */
+	struct buf     certificate; /* MSG_CERTIFICATE frame */
+	struct live    live;
+	uv_timer_t     timer;
+	struct swap    swap;
+	bool           probed_waits; /* a DEV_PROBED is in the queue */
+};
+
+/* An event of one deployment, with the message it came from; or of the care for one place. */
 struct keeper_event {
 	struct keeper_event *next;
-	struct managed      *managed;
+	struct managed      *managed; /* NULL: it is gone */
 	struct deploy_event  event;
-	uint64_t             message_id; /* 0 = no message */
+	struct place        *place; /* not NULL: `care` counts, not `event` */
+	struct refresh_event care;
+	bool                 message;    /* it came from the controller */
+	uint64_t             message_id;
 	uint32_t             type;       /* MSG_ORDER, MSG_CERTIFICATE: `frame` goes to the journal */
 	struct buf           frame;
 };
@@ -99,32 +182,43 @@ struct keeper {
 	size_t                   n_unread;
 	struct receipts          receipts;
 	struct tls_probes       *tls;
+	struct watch            *watch;
 	struct uplink           *uplink;
+	struct crl_fetch        *crl_fetch;
 	uv_idle_t                idle;
 	uv_timer_t               again; /* the journal had no space: the queue waits */
 	int                      journal_code; /* and why; 0 = it does not wait */
 	struct keeper_event     *first, *last;
+	size_t                   n_messages; /* of the controller, in that queue */
 	uint64_t                 acting_for; /* message id of the event being handled */
 	uint64_t                 ignored;    /* events that fitted nothing */
 	uint64_t                 next_id;    /* of our messages */
 	bool                     welcomed;
 	int                      link_code; /* why there is no welcome, as the link says it */
 	char                     link_text[MSG_TEXT_SIZE];
-	int64_t                  skew_ms; /* own clock minus the controller's, as of the last welcome */
-	struct buf               link_csr; /* PKCS#10 of the link, waiting for an identity */
+	int64_t                  controller_at;    /* the controller's time when it last told it; 0 = never */
+	int64_t                  controller_since; /* clock_boot() then */
+	int64_t                  skew_told_ms;     /* what the controller was last told of ours */
+	struct buf               link_csr;    /* PKCS#10 of the link, waiting for an identity */
+	struct buf               return_spki; /* the link key for which the host key asked the controller to be let in again */
+	struct buf               inventory; /* of the host, signed, until the controller has it; empty = none */
+	struct buf               inventory_signature;
+	uint64_t                 inventory_id; /* of the message; 0 = not sent */
 	uv_signal_t              on_hup, on_term, on_int;
 	uv_fs_event_t            on_targets;
-	uv_timer_t               rescan, tick;
+	uv_timer_t               rescan, tick, beat;
+	bool                     targets_unwatched; /* their folder is read at SIGHUP only */
+	struct msg_health        told;              /* what the controller was last told of our health */
 	unsigned                 ticks;
 	int                      exit_code;
 };
 
-/* Queues an event; handled at the next turn of the loop. `frame` may be empty. */
+/* Queues an event; handled at the next turn of the loop. */
+void keeper_post_care(struct place *p, const struct refresh_event *event);
 void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event *event);
+/* A message of the controller; `frame` may be empty. Of too many none are taken: the controller says again what is not acknowledged. */
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
                          struct span frame);
-/* Words for messages and receipts: what is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?'. */
-void keeper_words(char *text);
 /* An event of `m`'s present deployment: kind, ids and code are filled in. */
 struct deploy_event keeper_event_of(const struct managed *m, enum deploy_event_kind kind, int code);
 /* The process cannot go on (journal, memory): logs, ends the loop with a failure. systemd starts it again. */
@@ -132,8 +226,9 @@ void keeper_die(struct keeper *k, int code, const char *doing);
 
 struct managed *keeper_find(struct keeper *k, const char *cert_id); /* NULL */
 /* E_FULL, E_NOMEM. */
-_must_check_ int keeper_manage(struct keeper *k, const char *cert_id, const char *stem, struct managed **ret);
+_must_check_ int keeper_manage(struct keeper *k, const char *cert_id, struct managed **ret);
 void keeper_forget(struct keeper *k, struct managed *m);
+void keeper_forget_place(struct keeper *k, const struct place *p); /* its events in the queue are for nobody */
 
 /* Runs until SIGTERM. Returns the exit status. */
 int keeper_run(struct keeper *k);

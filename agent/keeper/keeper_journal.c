@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "agent/keeper/live.h"
+#include "agent/keeper/place.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
 
 #define JOURNAL "journal"
 
-enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = 4 * TARGETS_MAX + RECEIPTS_MAX + 1 };
+enum { JOURNAL_TEND_BYTES = 1 << 20, RECORD_BYTES_MAX = JOURNAL_RECORD_MAX, REWRITE_MAX = (4 + PLACES_MAX) * TARGETS_MAX + RECEIPTS_MAX + 1 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -23,7 +25,7 @@ static int managed_of(struct keeper *k, const char *cert_id, struct managed **re
 		*ret = m;
 		return 0;
 	}
-	return keeper_manage(k, cert_id, "", ret);
+	return keeper_manage(k, cert_id, ret);
 }
 
 static int take_deploy(struct keeper *k, const struct record *r)
@@ -49,20 +51,46 @@ static int take_frame(struct keeper *k, const struct record *r)
 	return buf_error(to);
 }
 
+static void take_gone(struct keeper *k, const struct record_target *t)
+{
+	struct managed *m = keeper_find(k, t->cert_id);
+	struct place   *p = m != NULL ? place_find(m, t->stem) : NULL;
+	if (p != NULL)
+		place_forget(p);
+	if (m != NULL && m->n_places == 0)
+		keeper_forget(k, m);
+}
+
 static int take_target(struct keeper *k, const struct record *r)
 {
-	struct managed *m = keeper_find(k, r->u.target.cert_id);
-	if (r->u.target.gone != 0) {
-		if (m != NULL)
-			keeper_forget(k, m);
+	const struct record_target *t = &r->u.target;
+	struct managed             *m;
+	if (t->gone != 0) {
+		take_gone(k, t);
 		return 0;
 	}
-	int code = managed_of(k, r->u.target.cert_id, &m);
-	if (code == 0)
-		code = text_copy(m->stem, sizeof(m->stem), r->u.target.stem);
-	if (code == 0)
-		m->generation = r->u.target.generation;
-	return code;
+	int           code = managed_of(k, t->cert_id, &m);
+	struct place *p = code == 0 ? place_find(m, t->stem) : NULL;
+	if (code == 0 && p == NULL)
+		code = place_add(m, t->stem, &p);
+	if (code != 0)
+		return code;
+	p->old_generation = t->old_generation;
+	p->proved = t->proved;
+	p->rehearsed_at = t->rehearsed_at;
+	code = place_made_load(p, t->made);
+	if (code != 0)
+		return code;
+	if (t->generation > m->generation)
+		m->generation = t->generation;
+	return 0;
+}
+
+static int take_live(struct keeper *k, const struct record *r)
+{
+	struct managed *m;
+	int             code = managed_of(k, r->u.live.cert_id, &m);
+	return code == 0 ? live_load(m, &r->u.live) : code;
 }
 
 static int take_one(struct keeper *k, const struct record *r)
@@ -79,6 +107,8 @@ static int take_one(struct keeper *k, const struct record *r)
 		return 0;
 	case RECORD_TARGET:
 		return take_target(k, r);
+	case RECORD_LIVE:
+		return take_live(k, r);
 	}
 	return E_SYS_JOURNAL;
 }
@@ -118,15 +148,18 @@ int keeper_journal_open(struct keeper *k, struct refusal *why)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload)
-{
-	k->batch.max = RECORD_BYTES_MAX;
-	return record_encode(kind, payload, &k->batch);
-}
-
 void keeper_journal_drop(struct keeper *k)
 {
 	buf_reset(&k->batch);
+}
+
+int keeper_journal_add(struct keeper *k, enum record_kind kind, const void *payload)
+{
+	k->batch.max = RECORD_BYTES_MAX;
+	int r = record_encode(kind, payload, &k->batch);
+	if (r != 0)
+		keeper_journal_drop(k); /* half a record in front of the next batch would make it unreadable */
+	return r;
 }
 
 int keeper_journal_commit(struct keeper *k, bool sync)
@@ -167,18 +200,27 @@ static void rewrite_frame(struct rewrite *w, const struct managed *m, uint32_t t
 		rewrite_add(w, RECORD_FRAME, &r);
 }
 
+static void rewrite_places(struct rewrite *w, const struct managed *m)
+{
+	for (size_t i = 0; i < m->n_places; i++) {
+		struct place_record t;
+		place_record(m->places[i], &t);
+		rewrite_add(w, RECORD_TARGET, &t.record);
+	}
+}
+
 static void rewrite_fill(struct rewrite *w, struct keeper *k)
 {
 	struct record_acked acked = receipts_acked(&k->receipts);
 	rewrite_add(w, RECORD_ACKED, &acked);
 	for (size_t i = 0; i < k->n_managed; i++) {
 		const struct managed *m = k->managed[i];
-		struct record_target  t = {.generation = m->generation};
-		text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
-		text_cut(t.stem, sizeof(t.stem), m->stem);
-		rewrite_add(w, RECORD_TARGET, &t);
+		rewrite_places(w, m);
 		rewrite_frame(w, m, MSG_ORDER, &m->order);
 		rewrite_frame(w, m, MSG_CERTIFICATE, &m->certificate);
+		struct record_live live = live_of(m);
+		if (live.certificate.n > 0)
+			rewrite_add(w, RECORD_LIVE, &live);
 		if (m->deploy.phase != DEPLOY_NONE)
 			rewrite_add(w, RECORD_DEPLOY, &m->deploy);
 	}
@@ -188,7 +230,7 @@ static void rewrite_fill(struct rewrite *w, struct keeper *k)
 	}
 }
 
-static int journal_shrink(struct keeper *k)
+int keeper_journal_renew(struct keeper *k)
 {
 	struct rewrite *w = calloc(1, sizeof(*w));
 	struct span    *spans = calloc(REWRITE_MAX, sizeof(*spans));
@@ -213,7 +255,7 @@ void keeper_journal_tend(struct keeper *k)
 {
 	if (journal_size(k->journal) < k->tend_from)
 		return;
-	int r = journal_shrink(k);
+	int r = keeper_journal_renew(k);
 	if (r != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the journal cannot be made smaller: %s; it goes on growing", err_what(r));
 	k->tend_from = r == 0 ? JOURNAL_TEND_BYTES : journal_size(k->journal) + JOURNAL_TEND_BYTES / 16;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shared/pki/crl_set.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
@@ -31,7 +32,7 @@ static const struct wire_message run_record = WIRE_MESSAGE(0, "run", "", struct 
 
 static int state_write(struct keeper_state *s, const char *name, struct span content, struct refusal *why)
 {
-	struct buf  b = BUF_MAX(STATE_FILE_MAX);
+	struct buf  b = BUF_MAX(sizeof(struct hash) + content.n);
 	struct hash hash;
 	digest_sha256(content, &hash);
 	buf_add(&b, hash.b, sizeof(hash.b));
@@ -44,7 +45,7 @@ static int state_write(struct keeper_state *s, const char *name, struct span con
 }
 
 /* `ret_content` points into `to`. E_NOT_FOUND without a file. */
-static int state_read(struct keeper_state *s, const char *name, struct buf *to, struct span *ret_content, struct refusal *why)
+static int state_read(const struct keeper_state *s, const char *name, struct buf *to, struct span *ret_content, struct refusal *why)
 {
 	struct hash hash;
 	int         r = file_read(s->dir_fd, name, true, to, why);
@@ -152,6 +153,50 @@ static int trust_load(struct keeper_state *s, struct refusal *why)
 	return r;
 }
 
+/* ---- revocation lists ---------------------------------------------------------------------------------------------- */
+
+static const char crl_name[] = "crl";
+
+int keeper_state_crl(const struct keeper_state *s, struct buf *to, struct refusal *why)
+{
+	struct span content;
+	to->max = CRL_FILE_MAX + sizeof(struct hash);
+	int r = state_read(s, crl_name, to, &content, why);
+	if (r != 0)
+		return r;
+	if (memcmp(to->p, s->crl_hash.b, sizeof(s->crl_hash.b)) != 0)
+		return refuse(why, E_SYS_JOURNAL, crl_name, "the file was exchanged");
+	buf_drop_front(to, sizeof(struct hash));
+	return 0;
+}
+
+int keeper_state_save_crl(struct keeper_state *s, struct span pem, struct refusal *why)
+{
+	int r = state_write(s, crl_name, pem, why);
+	if (r != 0)
+		return r;
+	digest_sha256(pem, &s->crl_hash);
+	s->crl_ends_at = crl_set_ends_at(pem);
+	return 0;
+}
+
+/* They are nobody's secret and can be had again: missing is fine, and damage is as good as missing. */
+static int crl_load(struct keeper_state *s)
+{
+	struct buf     b = BUF_MAX(CRL_FILE_MAX + sizeof(struct hash));
+	struct refusal why = {.code = 0};
+	struct span    content;
+	int            r = state_read(s, crl_name, &b, &content, &why);
+	if (r == 0) {
+		memcpy(s->crl_hash.b, b.p, sizeof(s->crl_hash.b));
+		s->crl_ends_at = crl_set_ends_at(content);
+	} else if (r != E_NOT_FOUND) {
+		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
+	}
+	buf_free(&b);
+	return r == E_NOMEM ? r : 0;
+}
+
 static int state_load(struct keeper_state *s, struct refusal *why)
 {
 	struct run run = {.counter = 0};
@@ -162,6 +207,8 @@ static int state_load(struct keeper_state *s, struct refusal *why)
 		r = record_load(s, "identity", &identity_record, &s->identity, why);
 	if (r == 0)
 		r = record_load(s, "run", &run_record, &run, why);
+	if (r == 0)
+		r = crl_load(s);
 	if (r != 0)
 		return r;
 	s->counter = run.counter;

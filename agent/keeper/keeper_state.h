@@ -24,6 +24,8 @@ struct keeper_state {
 	struct key     *host_key; /* NULL before join */
 	struct hash     host_hash;
 	struct trust    trust;
+	struct hash     crl_hash; /* of the revocation lists that are kept; none = there are none yet */
+	int64_t         crl_ends_at; /* when the first of them ends */
 	struct id       boot_id; /* of this run */
 	uint64_t        counter; /* grows with each start: tells clones apart */
 };
@@ -36,6 +38,10 @@ void keeper_state_close(struct keeper_state *s);
 _must_check_ int keeper_state_host_key(struct keeper_state *s, struct refusal *why);
 _must_check_ int keeper_state_save_identity(struct keeper_state *s, const struct identity *identity, struct refusal *why);
 _must_check_ int keeper_state_save_trust(struct keeper_state *s, struct trust *trust, struct refusal *why); /* takes `trust` */
+/* The revocation lists as PEM, checked before. They may be large: read when they are needed. `to` gets the cap that it needs. */
+enum { CRL_FILE_MAX = MSG_LISTS_MAX };
+_must_check_ int keeper_state_save_crl(struct keeper_state *s, struct span pem, struct refusal *why);
+_must_check_ int keeper_state_crl(const struct keeper_state *s, struct buf *to, struct refusal *why);
 /* A new run: boot id and counter + 1, durable where there is space. */
 _must_check_ int keeper_state_start(struct keeper_state *s, int64_t now, struct refusal *why);
 

@@ -2,9 +2,11 @@
  * Never: leaving the host; the loop waiting for a key to be made. */
 #include "agent/keeper/keys.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +59,44 @@ int keys_drop(int keys_fd, struct id renewal_id, uint32_t attempt, struct refusa
 	return tree_remove(keys_fd, key_name(renewal_id, attempt, name), why);
 }
 
+/* "0192....-3.pem"; false = not one of our names. */
+static bool name_read(const char *name, struct id *ret_id, uint32_t *ret_attempt)
+{
+	char        again[KEY_NAME_SIZE];
+	char        text[ID_TEXT_SIZE];
+	char        digits[16];
+	const char *end = strrchr(name, '.');
+	const char *dash = strrchr(name, '-');
+	int64_t     attempt;
+	if (dash == NULL || end == NULL || end < dash || text_copy_n(text, sizeof(text), name, (size_t)(dash - name)) != 0 ||
+	    text_copy_n(digits, sizeof(digits), dash + 1, (size_t)(end - dash - 1)) != 0 || id_parse(text, ret_id) != 0 ||
+	    text_i64(digits, 0, UINT32_MAX, &attempt) != 0)
+		return false;
+	*ret_attempt = (uint32_t)attempt;
+	return text_equal(key_name(*ret_id, *ret_attempt, again), name);
+}
+
+int keys_sweep(int keys_fd, keys_needed_fn *needed, void *ctx, struct refusal *why)
+{
+	int  fd = openat(keys_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		int r = sys_refuse(why, "keys", "list the folder");
+		fd_close(fd);
+		return r;
+	}
+	int            r = 0;
+	struct dirent *e;
+	while (r == 0 && (e = readdir(dir)) != NULL) {
+		struct id renewal_id;
+		uint32_t  attempt;
+		if (name_read(e->d_name, &renewal_id, &attempt) && !needed(ctx, renewal_id, attempt))
+			r = tree_remove(keys_fd, e->d_name, why);
+	}
+	closedir(dir);
+	return r;
+}
+
 static int key_store(struct keys_job *j, const struct key *key, struct refusal *why)
 {
 	char       name[KEY_NAME_SIZE];
@@ -92,7 +132,10 @@ static void work_make(uv_work_t *work)
 	if (fault_point("keeper.key.done") != 0 && r == 0)
 		r = sys_refuse(&why, "key", "finish the key");
 	j->made.code = r;
-	text_cut(j->made.cause, sizeof(j->made.cause), why.code != 0 ? why.cause : err_what(r));
+	if (why.code != 0)
+		refusal_words(&why, j->made.cause, sizeof(j->made.cause));
+	else
+		text_cut(j->made.cause, sizeof(j->made.cause), err_what(r));
 	buf_free(&spki);
 	key_free(key);
 }

@@ -25,6 +25,9 @@ _must_check_ int keys_make(uv_loop_t *loop, int keys_fd, struct id renewal_id, u
                            keys_made_fn *done, void *ctx);
 _must_check_ int keys_load(int keys_fd, struct id renewal_id, uint32_t attempt, struct key **ret, struct refusal *why);
 bool keys_present(int keys_fd, struct id renewal_id, uint32_t attempt);
+/* Removes every key of which `needed` says no. Files with other names than ours stay. */
+typedef bool keys_needed_fn(void *ctx, struct id renewal_id, uint32_t attempt);
+_must_check_ int keys_sweep(int keys_fd, keys_needed_fn *needed, void *ctx, struct refusal *why);
 /* Missing is fine. */
 _must_check_ int keys_drop(int keys_fd, struct id renewal_id, uint32_t attempt, struct refusal *why);
 

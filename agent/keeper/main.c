@@ -9,10 +9,14 @@
 #include <unistd.h>
 
 #include "agent/keeper/access_check.h"
+#include "agent/keeper/copies.h"
+#include "agent/keeper/crl_fetch.h"
+#include "agent/keeper/jail_paths.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/keeper_join.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/uplink.h"
+#include "agent/keeper/watch.h"
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -22,55 +26,16 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
-enum { JAIL_PATHS_MAX = TARGETS_MAX + 8 };
-
 /* ---- locking in -------------------------------------------------------------------------------------------------- */
 
-static size_t target_paths(const struct agent_conf *conf, char (*dirs)[TARGET_PATH_SIZE], size_t max)
-{
-	struct refusal      why = {.code = 0};
-	struct target_conf *c = calloc(1, sizeof(*c));
-	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
-	size_t n = 0;
-	size_t found = 0;
-	uid_t  uid;
-	gid_t  gid;
-	if (c != NULL && stems != NULL && target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) == 0)
-		for (size_t i = 0; i < n && found < max; i++)
-			if (target_conf_load(conf->targets_dir, stems[i], c, NULL) == 0 && c->dir[0] != '\0') {
-				memcpy(dirs[found++], c->dir, TARGET_PATH_SIZE);
-				(void)!access_owner(c->owner, c->group, &uid, &gid, NULL);
-			}
-	free(c);
-	free(stems);
-	return found;
-}
-
-/* The folders of today's target files. One that a later target file names needs a restart: what is locked stays locked. So does
- * an owner that only another name service than the local files knows: its modules are loaded here or never. */
 static int lock_in(const struct agent_conf *conf, struct refusal *why)
 {
-	char             targets[AGENT_PATH_SIZE + 16];
-	const char      *slash = strrchr(conf->keeper_dir, '/');
-	struct jail_path paths[JAIL_PATHS_MAX];
-	size_t           n = 0;
-	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
-	if (dirs == NULL)
-		return refuse(why, E_NOMEM, "jail", "no memory");
-	snprintf(targets, sizeof(targets), "%.*s/targets", (int)(slash - conf->keeper_dir), conf->keeper_dir);
-	int r = dir_make(targets, 0755, why);
-	size_t found = r == 0 ? target_paths(conf, dirs, TARGETS_MAX) : 0;
-
-	paths[n++] = (struct jail_path){.path = conf->keeper_dir, .write = true};
-	paths[n++] = (struct jail_path){.path = targets, .write = true};
-	paths[n++] = (struct jail_path){.path = conf->targets_dir};
-	for (size_t i = 0; i < found && r == 0; i++) {
-		r = dir_make(dirs[i], 0755, why);
-		paths[n++] = (struct jail_path){.path = dirs[i], .write = true};
-	}
-	if (r == 0)
-		r = jail_enter(JAIL_KEEPER, paths, n, why);
-	free(dirs);
+	struct jail_paths paths;
+	int               r = jail_paths_collect(conf, &paths, why);
+	if (r != 0)
+		return r;
+	r = jail_enter(JAIL_KEEPER, paths.paths, paths.n, why);
+	jail_paths_free(&paths);
 	return r;
 }
 
@@ -87,8 +52,12 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 		r = keeper_journal_open(k, why);
 	if (r == 0 && tls_probes_open(&k->tls) != 0)
 		r = refuse(why, E_NOMEM, "TLS", "the library cannot be set up");
+	if (r == 0 && crl_fetch_open(k) != 0)
+		r = refuse(why, E_NOMEM, "revocation lists", "no memory");
 	if (r == 0)
 		r = uplink_open(k, why);
+	if (r == 0)
+		r = watch_open(k, why);
 	if (r == 0)
 		notify_send("STATUS=locks itself in");
 	return r == 0 ? lock_in(k->conf, why) : r;
@@ -96,9 +65,10 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 
 static int keeper_main(const struct agent_conf *conf)
 {
-	struct refusal why = {.code = 0};
-	struct keeper *k = calloc(1, sizeof(*k));
-	if (k == NULL || uv_loop_init(&k->loop) != 0)
+	static struct keeper keeper; /* lives as long as the process, also where it does not come to run */
+	struct refusal       why = {.code = 0};
+	struct keeper       *k = &keeper;
+	if (uv_loop_init(&k->loop) != 0)
 		return 1;
 	k->conf = conf;
 	k->batch = (struct buf)BUF_MAX(JOURNAL_RECORD_MAX);
@@ -111,7 +81,6 @@ static int keeper_main(const struct agent_conf *conf)
 	}
 	int status = keeper_run(k);
 	keeper_state_close(&k->state);
-	free(k);
 	return status;
 }
 
@@ -130,49 +99,40 @@ static int state_dir_conf(const char *dir, struct agent_conf *ret, struct refusa
 	return r;
 }
 
-/* Remembers the target's folder as dirs[n]; false when an earlier one has it. */
-static bool dir_is_new(const struct agent_conf *conf, const struct target_conf *c, char (*dirs)[TARGET_PATH_SIZE], size_t n,
-                       struct refusal *why)
+/* Whoever owns the keeper's folder runs it; before joining there is none. */
+static uid_t keeper_uid(const struct agent_conf *conf)
 {
-	if (agent_target_dir(conf, c, dirs[n]) != 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (text_equal(dirs[i], dirs[n])) {
-			refuse(why, E_SWAP_TARGET, c->stem, "the folder %s belongs to another target already", dirs[n]);
-			return false;
-		}
-	return true;
+	struct stat st;
+	return stat(conf->keeper_dir, &st) == 0 ? st.st_uid : geteuid();
 }
 
 /* --check: the settings, then every target file. */
 static int check(const struct conf_schema *schema, const char *path, struct agent_conf *conf)
 {
-	char           text[600];
-	struct refusal why = {.code = 0};
-	size_t         n = 0;
-	int            status = conf_check(schema, path);
-	char(*stems)[CERT_ID_SIZE] = calloc(TARGETS_MAX, CERT_ID_SIZE);
-	char(*dirs)[TARGET_PATH_SIZE] = calloc(TARGETS_MAX, TARGET_PATH_SIZE);
-	struct target_conf *c = calloc(1, sizeof(*c));
-	if (status != 0 || stems == NULL || dirs == NULL || c == NULL || conf_load(schema, path, conf, NULL, &why) != 0) {
-		status = 1;
-	} else if (target_conf_list(conf->targets_dir, stems, TARGETS_MAX, &n, &why) != 0) {
+	char                text[600];
+	struct refusal      why = {.code = 0};
+	struct target_scan *s = calloc(1, sizeof(*s));
+	int                 status = s != NULL ? conf_check(schema, path) : 1;
+	if (status == 0)
+		status = conf_load(schema, path, conf, NULL, &why) != 0;
+	if (status == 0) {
+		s->agent = "host"; /* it may not have joined yet */
+		s->service = "";
+		status = target_scan(conf, s, &why) != 0;
+	}
+	if (why.code != 0)
 		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
-		status = 1;
-	}
-	for (size_t i = 0; i < n; i++) {
-		why = (struct refusal){.code = 0};
-		if (target_conf_load(conf->targets_dir, stems[i], c, &why) == 0 && dir_is_new(conf, c, dirs, i, &why)) {
-			printf("%s/%s.conf: ok\n", conf->targets_dir, stems[i]);
-		} else {
-			fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&why, text, sizeof(text)));
-			status = 1;
+	for (size_t i = 0; status != 1 && i < s->n; i++) {
+		struct target_candidate *c = &s->files[i];
+		if (c->why.code == 0 && copies_check(&c->conf, conf, keeper_uid(conf), &c->why) == 0) {
+			printf("%s/%s.conf: ok\n", conf->targets_dir, c->conf.stem);
+			continue;
 		}
+		fprintf(stderr, "vcc-keeper: %s\n", refusal_text(&c->why, text, sizeof(text)));
+		status = -1; /* the others are looked at, too */
 	}
-	free(stems);
-	free(dirs);
-	free(c);
-	return status;
+	free(s);
+	return status != 0;
 }
 
 static int usage(void)
@@ -193,6 +153,7 @@ int main(int argc, char **argv)
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	memory_be_thrifty();
+	(void)setenv("UV_THREADPOOL_SIZE", "2", 0); /* they make keys, now and then: the host's processors and memory are not ours */
 	log_open("vcc-keeper", LOG_LEVEL_INFO);
 	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
 		r = state_dir_conf(argv[3], &conf, &why);

@@ -36,8 +36,9 @@ struct listener {
 	uint64_t          tried; /* finished in this era */
 	bool              answered;
 	bool              wrong;
-	uint32_t          row_new, row_old;
+	uint32_t          row_new, row_old, row_trust;
 	struct hash       fingerprint; /* last seen; none = no answer */
+	struct hash       ca_names;    /* of that answer */
 };
 
 struct probe {
@@ -47,8 +48,10 @@ struct probe {
 	unsigned           running;
 	struct tls_probes *tls;
 	char               sni[DNS_NAME_SIZE];
+	enum verify_kind   kind;
 	int64_t            per_second;
-	struct hash        fingerprint, old_fingerprint;
+	struct hash        fingerprint, old_fingerprint, ca_names;
+	bool               asks; /* some listener named the authorities of its clients since the reset */
 	struct buf         chain;
 	probe_round_fn    *round;
 	void              *ctx;
@@ -76,15 +79,18 @@ struct probe {
 
 static void answer_count(struct probe *p, struct listener *l, const struct tls_probe_seen *seen)
 {
-	int64_t now = clock_now();
+	int64_t now = clock_steady();
 	bool    leaf_new = seen->code == 0 && hash_equal(seen->fingerprint, p->fingerprint);
 	bool    is_new = leaf_new && span_equal(seen->chain, buf_span(&p->chain));
 	bool    is_old = seen->code == 0 && !hash_is_none(p->old_fingerprint) && hash_equal(seen->fingerprint, p->old_fingerprint);
 	l->row_new = is_new ? l->row_new + 1 : 0;
 	l->row_old = is_old ? l->row_old + 1 : 0;
+	l->row_trust = is_new && hash_equal(seen->ca_names, p->ca_names) ? l->row_trust + 1 : 0;
+	p->asks |= !hash_is_none(seen->ca_names);
 	l->answered |= seen->code == 0;
 	l->wrong = seen->code == 0 && !leaf_new && !is_old;
 	l->fingerprint = seen->code == 0 ? seen->fingerprint : (struct hash){{0}};
+	l->ca_names = seen->ca_names;
 	if (is_new && p->first_new_at == 0)
 		p->first_new_at = now;
 	p->found |= is_new;
@@ -220,7 +226,7 @@ static void on_timer(uv_timer_t *timer)
 	if (hunting(p) && p->reloaded)
 		hunt_plan(p);
 	l->era = p->era;
-	if (tls_probe_start(p->tls, p->loop, l->address, p->sni, PROBE_TIMEOUT_MS, on_seen, l, &l->running) != 0) {
+	if (tls_probe_start(p->tls, p->loop, l->address, p->kind, p->sni, PROBE_TIMEOUT_MS, on_seen, l, &l->running) != 0) {
 		p->total++;
 		p->failed++;
 		l->tried++;
@@ -257,9 +263,11 @@ int probe_open(uv_loop_t *loop, struct tls_probes *tls, const struct probe_plan 
 	*p = (struct probe){
 		.loop = loop,
 		.tls = tls,
+		.kind = plan->kind,
 		.per_second = plan->per_second < 1 ? 1 : plan->per_second > PER_SECOND_MAX ? PER_SECOND_MAX : plan->per_second,
 		.fingerprint = plan->fingerprint,
 		.old_fingerprint = plan->old_fingerprint,
+		.ca_names = plan->ca_names,
 		.expect_ms = plan->expect_ms,
 		.chain = BUF_MAX(65536),
 		.round = round,
@@ -310,11 +318,12 @@ void probe_reset(struct probe *p)
 	p->last_old_at = 0;
 	p->first_new_at = 0;
 	p->trouble[0] = '\0';
+	p->asks = false;
 	for (size_t i = 0; i < p->n; i++) {
 		struct listener *l = &p->listeners[i];
 		l->tried = 0;
 		l->answered = l->wrong = false;
-		l->row_new = l->row_old = 0;
+		l->row_new = l->row_old = l->row_trust = 0;
 	}
 	uv_timer_stop(&p->timer);
 	probe_plan_next(p);
@@ -348,6 +357,8 @@ void probe_summary(const struct probe *p, struct probe_summary *ret)
 		.applies = true,
 		.row_new = row_shortest(p),
 		.row_old = UINT32_MAX,
+		.row_trust = UINT32_MAX,
+		.asks = p->asks,
 		.listeners = (uint32_t)p->n,
 		.last_old_at = p->last_old_at,
 		.total = p->total,
@@ -356,6 +367,7 @@ void probe_summary(const struct probe *p, struct probe_summary *ret)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct listener *l = &p->listeners[i];
 		s.row_old = l->row_old < s.row_old ? l->row_old : s.row_old;
+		s.row_trust = l->row_trust < s.row_trust ? l->row_trust : s.row_trust;
 		s.answered += l->answered;
 		s.wrong |= l->wrong;
 	}
@@ -383,6 +395,14 @@ uint32_t probe_listeners(const struct probe *p, uint32_t verify_row, struct rece
 		ret[i] = row;
 	}
 	return (uint32_t)p->n;
+}
+
+struct hash probe_ca_names(const struct probe *p)
+{
+	for (size_t i = 1; i < p->n; i++)
+		if (!hash_equal(p->listeners[i].ca_names, p->listeners[0].ca_names))
+			return (struct hash){{0}};
+	return p->listeners[0].ca_names;
 }
 
 const char *probe_trouble(const struct probe *p)

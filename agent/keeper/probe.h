@@ -8,12 +8,14 @@
 #include "agent/keeper/tls_probe.h"
 
 struct probe_plan {
-	const char *listeners; /* comma list */
-	const char *sni;
-	int64_t     per_second;
-	struct hash fingerprint, old_fingerprint;
-	int64_t     expect_ms; /* how long after a reload the service still gave old answers last time; 0 = not known */
-	struct span chain;     /* full chain of the new certificate, DER; copied */
+	const char      *listeners; /* comma list */
+	const char      *sni;
+	enum verify_kind kind; /* one that handshakes prove */
+	int64_t          per_second;
+	struct hash      fingerprint, old_fingerprint;
+	int64_t          expect_ms; /* how long after a reload the service still gave old answers last time; 0 = not known */
+	struct span      chain;     /* full chain of the new certificate, DER; copied */
+	struct hash      ca_names;  /* trust_names_add() over the authorities that a listener should name to its clients */
 };
 
 struct probe;
@@ -34,6 +36,8 @@ int64_t probe_first_new_at(const struct probe *p); /* 0 = not yet */
 int64_t probe_old_ms(const struct probe *p);       /* for the next plan's expect_ms */
 /* What each listener served last. */
 uint32_t probe_listeners(const struct probe *p, uint32_t verify_row, struct receipt_listener ret[MSG_LISTENERS_MAX]);
+/* Which authorities all listeners name when they ask for a client's certificate; none when they do not, or not the same. */
+struct hash probe_ca_names(const struct probe *p);
 /* The last failure or wrong answer in words, or "". */
 const char *probe_trouble(const struct probe *p);
 

@@ -105,6 +105,71 @@ bool receipts_ack_one(struct receipts *r, uint64_t seq)
 	return false;
 }
 
+/* The same account under another number, signed once more. */
+static int receipt_number(struct receipt_kept *one, uint64_t seq, const struct key *host_key)
+{
+	struct body_receipt *body = calloc(1, sizeof(*body));
+	struct receipt_kept *again = receipt_new();
+	int                  code = body != NULL && again != NULL ? 0 : E_NOMEM;
+	if (code == 0)
+		code = wire_body_decode(&wire_body_receipt, buf_span(&one->body), body);
+	if (code == 0) {
+		body->seq = seq;
+		code = wire_body_encode(&wire_body_receipt, body, &again->body);
+	}
+	if (code == 0)
+		code = key_sign(host_key, LABEL_RECEIPT, buf_span(&again->body), &again->signature);
+	if (code == 0) {
+		one->seq = seq;
+		buf_take(&one->body, &again->body);
+		buf_take(&one->signature, &again->signature);
+	}
+	receipt_free(again);
+	free(body);
+	return code;
+}
+
+int receipts_follow(struct receipts *r, uint64_t taken, const struct key *host_key, bool *ret_changed)
+{
+	uint64_t next = taken + 1;
+	if (taken > UINT64_MAX - RECEIPTS_MAX)
+		return E_RANGE;
+	*ret_changed = false;
+	for (struct receipt_kept *one = r->first; one != NULL; one = one->next) {
+		if (one->seq <= taken)
+			continue;
+		if (one->seq != next) {
+			int code = receipt_number(one, next, host_key);
+			if (code != 0)
+				return code;
+			*ret_changed = true;
+		}
+		next++;
+	}
+	r->last_seq = next - 1;
+	if (r->acked > taken) /* what is numbered down must not look acknowledged after a restart */
+		r->acked = taken;
+	return 0;
+}
+
+int receipts_renumber(struct receipts *r, uint64_t seq, const struct key *host_key)
+{
+	struct receipt_kept **at = &r->first;
+	while (*at != NULL && (*at)->seq != seq)
+		at = &(*at)->next;
+	struct receipt_kept *one = *at;
+	if (one == NULL)
+		return E_NOT_FOUND;
+	int code = receipt_number(one, r->last_seq + 1, host_key);
+	if (code != 0)
+		return code;
+	*at = one->next;
+	one->next = NULL;
+	r->n--;
+	receipts_add(r, one);
+	return 0;
+}
+
 struct record_acked receipts_acked(const struct receipts *r)
 {
 	return (struct record_acked){.seq = r->acked, .last_seq = r->last_seq};

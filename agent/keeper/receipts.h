@@ -35,11 +35,16 @@ struct record_receipt receipt_record(const struct receipt_kept *r);
 void receipts_add(struct receipts *r, struct receipt_kept *one);
 void receipt_free(struct receipt_kept *one); /* NULL allowed */
 
-/* Everything up to `seq` is committed by the controller. Its count may be ahead of ours (a lost state folder): then ours
- * goes on above it. True when something changed. */
+/* Everything up to `seq` was acknowledged. True when something changed. */
 bool receipts_ack(struct receipts *r, uint64_t seq);
 /* This one is committed (or refused for good). */
 bool receipts_ack_one(struct receipts *r, uint64_t seq);
+/* The controller's highest durable number is `taken`: ours go on above it without a gap, whatever was lost or restored on either
+ * side. What is at or below it stays until it is acknowledged one by one, because a copy of this host may have used the number
+ * for something else. `ret_changed`: something is numbered anew. E_NOMEM, E_PKI_*, E_WIRE_*: nothing more was changed. */
+_must_check_ int receipts_follow(struct receipts *r, uint64_t taken, const struct key *host_key, bool *ret_changed);
+/* The number `seq` belongs to another receipt of this host key: ours gets the next free one. E_NOT_FOUND. */
+_must_check_ int receipts_renumber(struct receipts *r, uint64_t seq, const struct key *host_key);
 struct record_acked receipts_acked(const struct receipts *r);
 
 _must_check_ int receipts_load(struct receipts *r, const struct record_receipt *record);

@@ -33,6 +33,8 @@ static const struct wire_field deploy_fields[] = {
 	WIRE_FIELD(25, struct deploy, deadline_at),
 	WIRE_FIELD(26, struct deploy, flipped_at),
 	WIRE_FIELD(27, struct deploy, next_at),
+	WIRE_FIELD(28, struct deploy, blind),
+	WIRE_FIELD(29, struct deploy, any_time),
 };
 static const struct wire_field frame_fields[] = {
 	WIRE_FIELD(1, struct record_frame, cert_id),
@@ -54,6 +56,15 @@ static const struct wire_field target_fields[] = {
 	WIRE_FIELD(2, struct record_target, stem),
 	WIRE_FIELD(3, struct record_target, generation),
 	WIRE_FIELD(4, struct record_target, gone),
+	WIRE_FIELD(5, struct record_target, old_generation),
+	WIRE_SPAN(6, struct record_target, made, 4096),
+	WIRE_FIELD(7, struct record_target, proved),
+	WIRE_FIELD(8, struct record_target, rehearsed_at),
+};
+static const struct wire_field live_fields[] = {
+	WIRE_FIELD(1, struct record_live, cert_id),     WIRE_FIELD(2, struct record_live, renewal_id),
+	WIRE_FIELD(3, struct record_live, attempt),     WIRE_FIELD(4, struct record_live, fingerprint),
+	WIRE_FIELD(5, struct record_live, serial),      WIRE_SPAN(6, struct record_live, certificate, FRAME_MAX),
 };
 
 static const struct wire_message tables[] = {
@@ -62,6 +73,7 @@ static const struct wire_message tables[] = {
 	[RECORD_RECEIPT] = WIRE_MESSAGE(0, "receipt", "", struct record_receipt, receipt_fields, "signed receipt"),
 	[RECORD_ACKED] = WIRE_MESSAGE(0, "acked", "", struct record_acked, acked_fields, "acknowledged receipts"),
 	[RECORD_TARGET] = WIRE_MESSAGE(0, "target", "", struct record_target, target_fields, "known target"),
+	[RECORD_LIVE] = WIRE_MESSAGE(0, "live", "", struct record_live, live_fields, "issuance in use"),
 };
 
 enum { HEAD = 5 }; /* length of the body, big-endian; kind */

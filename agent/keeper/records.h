@@ -8,7 +8,7 @@
 #include "shared/base/err.h"
 
 /* Numbers are in files: never reused. */
-enum record_kind { RECORD_DEPLOY = 1, RECORD_FRAME = 2, RECORD_RECEIPT = 3, RECORD_ACKED = 4, RECORD_TARGET = 5 };
+enum record_kind { RECORD_DEPLOY = 1, RECORD_FRAME = 2, RECORD_RECEIPT = 3, RECORD_ACKED = 4, RECORD_TARGET = 5, RECORD_LIVE = 6 };
 
 /* The order or certificate of a deployment, as received. */
 struct record_frame {
@@ -37,6 +37,20 @@ struct record_target {
 	char     stem[CERT_ID_SIZE];
 	uint64_t generation; /* highest number that was ever used */
 	uint32_t gone;       /* its end was acknowledged: forget it */
+	uint64_t old_generation; /* what `current` named before the last swap; 0 = nothing of ours */
+	struct span made;         /* what was written: see place.c */
+	struct hash proved;       /* content that was last proved in use */
+	int64_t     rehearsed_at;
+};
+
+/* The issuance in use, and which key belongs to it. */
+struct record_live {
+	char          cert_id[CERT_ID_SIZE];
+	struct id     renewal_id;
+	uint32_t      attempt;
+	struct hash   fingerprint;
+	struct serial serial;
+	struct span   certificate; /* MSG_CERTIFICATE frame */
 };
 
 struct record {
@@ -47,6 +61,7 @@ struct record {
 		struct record_receipt receipt;
 		struct record_acked   acked;
 		struct record_target  target;
+		struct record_live    live;
 	} u;
 };
 

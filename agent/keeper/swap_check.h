@@ -5,18 +5,17 @@
 
 #include "agent/keeper/keeper.h"
 
-/* Checks the stored answer of `m`, fills had_old, old_valid, old_generation, old_fingerprint of `ret`, and starts the probe stream
- * where the target is verified by TLS. */
+/* Checks the stored answer of `m`, fills had_old, old_valid, old_generation, old_fingerprint of `ret`, and starts the probe streams
+ * of the places that are verified by TLS. */
 _must_check_ int swap_check(struct managed *m, struct deploy_event *ret, struct refusal *why);
 
-/* After a restart: the probe stream of a swap that is under way, from what is on disk. Nothing where verify is not tls. */
+/* After a restart: the probe streams of a swap that is under way. None where verify is not tls. */
 _must_check_ int swap_probe_again(struct managed *m, struct refusal *why);
 
-/* The stored certificate message; its spans point into m->certificate. */
-_must_check_ int swap_certificate(struct managed *m, struct wire_frame **ret, struct refusal *why);
-void swap_certificate_free(struct wire_frame *frame); /* NULL allowed */
+/* A probe stream of `p` that looks for the issuance in use. `round`'s ctx is the place. */
+_must_check_ int swap_probe_live(struct place *p, probe_round_fn *round, struct probe **ret, struct refusal *why);
 
-/* Called by the probe stream after each handshake; ctx is the managed. In swap.c. */
+/* Called by the probe stream after each handshake; ctx is the place. In swap.c. */
 void swap_round(void *ctx);
 
 #endif

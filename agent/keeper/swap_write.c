@@ -1,12 +1,9 @@
 /* swap_write.c - room agent/keeper: the actions of a swap before the flip: key, request, new generation.
  * Never: touching what is in use. */
-#include <stdio.h>
-
-#include "agent/keeper/access_check.h"
+#include "agent/keeper/content.h"
 #include "agent/keeper/generation.h"
 #include "agent/keeper/keeper_journal.h"
 #include "agent/keeper/keys.h"
-#include "agent/keeper/swap_check.h"
 #include "agent/keeper/swap_parts.h"
 #include "agent/keeper/uplink.h"
 #include "shared/base/text.h"
@@ -76,54 +73,49 @@ void swap_send_csr(struct managed *m, const struct deploy_action *a)
 
 /* ---- generation -------------------------------------------------------------------------------------------------- */
 
-static int generation_make(struct managed *m, int fd, uint64_t number, struct refusal *why)
+/* A number that is new in all places. It is in the journal before the folders exist: it is never used twice. */
+int swap_number(struct managed *m, struct refusal *why)
 {
-	struct generation_content content = {.combined = m->conf.combined, .mode = (mode_t)m->conf.mode};
-	struct key               *key = NULL;
-	struct wire_frame        *frame = NULL;
-	int                       r = access_owner(m->conf.owner, m->conf.group, &content.uid, &content.gid, why);
-	if (r == 0)
-		r = keys_load(m->keeper->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt, &key, why);
-	if (r == 0)
-		r = swap_certificate(m, &frame, why);
-	if (r == 0) {
-		content.key = key;
-		content.certificate = frame->u.certificate.certificate;
-		content.chain = frame->u.certificate.chain;
-		content.roots = buf_span(&m->keeper->state.trust.roots);
-		r = generation_write(fd, number, &content, why);
+	uint64_t highest = m->generation;
+	int      r = 0;
+	FOR_PLACES(p, m) {
+		uint64_t         here = 0;
+		_cleanup_fd_ int fd = -1;
+		if (r == 0)
+			r = place_open(p, &fd, why);
+		if (r == 0)
+			r = generation_highest(fd, &here, why);
+		highest = here > highest ? here : highest;
 	}
-	if (r == 0) {
-		char path[TARGET_PATH_SIZE + 2 * GENERATION_NAME_SIZE];
-		char name[GENERATION_NAME_SIZE];
-		snprintf(path, sizeof(path), "%s/%s/key.pem", m->dir, generation_name(number, name));
-		r = access_check(path, content.uid, content.gid, why);
-		if (r != 0)
-			(void)!generation_remove(fd, number, NULL);
-	}
-	key_free(key);
-	swap_certificate_free(frame);
-	return r;
-}
-
-/* The number is in the journal before the folder exists: it is never used twice. */
-static int number_take(struct managed *m, int fd, uint64_t *ret, struct refusal *why)
-{
-	struct record_target record = {.generation = 0};
-	uint64_t             highest = 0;
-	int                  r = generation_highest(fd, &highest, why);
 	if (r != 0)
 		return r;
-	record.generation = (highest > m->generation ? highest : m->generation) + 1;
-	text_cut(record.cert_id, sizeof(record.cert_id), m->cert_id);
-	text_cut(record.stem, sizeof(record.stem), m->stem);
-	r = keeper_journal_add(m->keeper, RECORD_TARGET, &record);
+	m->generation = highest + 1;
+	FOR_PLACES(p, m) {
+		struct place_record record;
+		place_record(p, &record);
+		if (r == 0)
+			r = keeper_journal_add(m->keeper, RECORD_TARGET, &record.record);
+	}
 	if (r == 0)
 		r = keeper_journal_commit(m->keeper, false);
+	keeper_journal_drop(m->keeper);
+	return r != 0 ? refuse(why, r, "journal", "%s", err_what(r)) : 0;
+}
+
+static int generations_make(struct managed *m, struct refusal *why)
+{
+	struct content content;
+	int            r = content_pair(m->keeper, m->deploy.renewal_id, m->deploy.attempt, &m->certificate, &content, why);
 	if (r != 0)
-		return refuse(why, r, "journal", "%s", err_what(r));
-	m->generation = *ret = record.generation;
-	return 0;
+		return r;
+	FOR_PLACES(p, m)
+		if (r == 0)
+			r = content_write(p, m->generation, &content.what, m->deploy.fingerprint, why);
+	content_free(&content);
+	if (r == 0)
+		r = keeper_journal_commit(m->keeper, false); /* synced with the decision to go on */
+	keeper_journal_drop(m->keeper);
+	return r != 0 && why->code == 0 ? refuse(why, r, "journal", "%s", err_what(r)) : r;
 }
 
 void swap_write(struct managed *m, const struct deploy_action *a)
@@ -131,14 +123,16 @@ void swap_write(struct managed *m, const struct deploy_action *a)
 	(void)a;
 	struct refusal      why = {.code = 0};
 	struct deploy_event e = keeper_event_of(m, DEV_WRITTEN, 0);
-	_cleanup_fd_ int    fd = -1;
 	swap_step_begin(m);
-	int r = fault_point("keeper.write") != 0 ? sys_refuse(&why, "generation", "write") : swap_target_open(m, &fd, &why);
+	int r = fault_point("keeper.write") != 0 ? sys_refuse(&why, "generation", "write") : 0;
+	if (r == 0 && !places_present(m))
+		r = refuse(&why, E_SWAP_TARGET, m->cert_id, "a target file is missing or wrong");
 	if (r == 0)
-		r = number_take(m, fd, &e.generation, &why);
+		r = swap_number(m, &why);
 	if (r == 0)
-		r = generation_make(m, fd, e.generation, &why);
+		r = generations_make(m, &why);
 	(void)fault_point("keeper.write.done");
+	e.generation = m->generation;
 	e.code = r;
 	swap_step_end(m, STEP_WRITE, r, r != 0 ? why.cause : "");
 	swap_answer(m, &e, &why);

@@ -9,7 +9,7 @@
 void targets_scan(struct keeper *k);
 /* Tells the controller all targets: after each welcome. */
 void targets_report(struct keeper *k);
-void target_report(struct managed *m);
+void target_report(struct place *p);
 /* The controller's answer to message `id`: a refusal or a remark is kept for people, a retired target may be forgotten.
  * False: the message was about no target. */
 bool targets_answered(struct keeper *k, uint64_t id, int code, const char *text);

@@ -8,11 +8,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/keeper/crl_fetch.h"
 #include "agent/keeper/inbox.h"
+#include "agent/keeper/keeper_inventory.h"
+#include "agent/keeper/keeper_return.h"
 #include "agent/keeper/keeper_status.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/users.h"
 
 enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
@@ -20,6 +24,7 @@ enum { CLIENTS_MAX = 8, CLIENT_OUT_MAX = 1 << 20 };
 struct client {
 	struct uplink *uplink;
 	struct ipc    *ipc; /* NULL = free */
+	uid_t          uid;
 };
 
 struct uplink {
@@ -87,6 +92,7 @@ void uplink_ack(struct uplink *u, uint64_t id, int code, const char *text)
 {
 	struct msg_ack ack = {.id = id, .code = code};
 	text_cut(ack.text, sizeof(ack.text), text);
+	text_plain(ack.text);
 	(void)uplink_send(u, MSG_AGENT_ACK, &ack);
 }
 
@@ -96,6 +102,11 @@ void uplink_identity(struct uplink *u, const struct lk_identity *identity)
 		log_line(LOG_LEVEL_WARNING, NULL, "the new identity cannot be handed to the link; it will ask again");
 }
 
+int uplink_fetch(struct uplink *u, const struct lk_fetch *want)
+{
+	return u == NULL || u->link == NULL ? E_SYS_CLOSED : client_send(u->link, LK_FETCH, want);
+}
+
 /* ---- in ---------------------------------------------------------------------------------------------------------- */
 
 static void link_lost(struct uplink *u)
@@ -103,6 +114,7 @@ static void link_lost(struct uplink *u)
 	if (u->keeper->welcomed)
 		log_line(LOG_LEVEL_NOTICE, NULL, "the controller is away; deployments under way go on");
 	u->keeper->welcomed = false;
+	crl_fetch_lost(u->keeper);
 }
 
 static void link_reason(struct uplink *u, int code, const char *text)
@@ -144,6 +156,72 @@ static void take_status(struct client *c)
 	if (client_send(c, LK_STATUS, &status) != 0)
 		log_line(LOG_LEVEL_WARNING, NULL, "the status cannot be sent");
 	free(json);
+	memory_give_back();
+}
+
+/* The link may not speak for the host: what it says would get the host key's signature. */
+static bool inventory_allowed(const struct client *c)
+{
+	return c->uplink->link != c && (c->uid == 0 || c->uid == geteuid());
+}
+
+static void take_inventory(struct client *c, struct span body)
+{
+	struct lk_inventory_done done = {.code = E_SYS_PEER_UID};
+	if (inventory_allowed(c))
+		done.code = keeper_inventory_take(c->uplink->keeper, body, &done.sent);
+	text_cut(done.text, sizeof(done.text), done.code != 0 ? err_what(done.code) : "");
+	if (client_send(c, LK_INVENTORY_DONE, &done) != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the answer to an inventory cannot be sent");
+}
+
+/* What may be said by somebody who is not the link. */
+static bool early(uint16_t type)
+{
+	return type == LK_STATE || type == LK_STATUS_REQUEST || type == LK_INVENTORY;
+}
+
+/* ---- the way back of a link whose identity has ended ---- */
+
+static void return_done(struct client *c, const struct lk_return_done *done)
+{
+	if (client_send(c, LK_RETURN_DONE, done) != 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "the link does not take the answer to its return");
+}
+
+static void return_refused(struct client *c, int code, const struct refusal *why)
+{
+	struct lk_return_done done = {.code = code};
+	text_cut(done.text, sizeof(done.text), why->cause);
+	text_plain(done.text);
+	return_done(c, &done);
+}
+
+static void take_return(struct client *c, const struct lk_return *ask)
+{
+	struct refusal why = {.code = 0};
+	struct buf     body = BUF_MAX(FRAME_BEFORE_WELCOME);
+	struct buf     signature = BUF_MAX(MSG_SIGNATURE_MAX);
+	int            r = keeper_return_sign(c->uplink->keeper, ask, &body, &signature, &why);
+	if (r == 0) {
+		struct lk_return_sign sign = {.body = buf_span(&body), .host_signature = buf_span(&signature)};
+		r = client_send(c, LK_RETURN_SIGN, &sign);
+	}
+	if (r != 0)
+		return_refused(c, r, &why);
+	buf_free(&body);
+	buf_free(&signature);
+}
+
+static void take_return_answer(struct client *c, struct span reply)
+{
+	struct refusal        why = {.code = 0};
+	struct lk_return_done done;
+	int                   r = keeper_return_take(c->uplink->keeper, reply, &done, &why);
+	if (r == 0)
+		return_done(c, &done);
+	else
+		return_refused(c, r, &why);
 }
 
 static void on_frame(void *ctx, struct span bytes)
@@ -152,7 +230,7 @@ static void on_frame(void *ctx, struct span bytes)
 	struct uplink     *u = c->uplink;
 	struct wire_frame *f = &u->in;
 	int                r = wire_decode(&wire_link, bytes, 0, f);
-	if (r == 0 && u->link != c && f->type != LK_STATE && f->type != LK_STATUS_REQUEST)
+	if (r == 0 && u->link != c && !early(f->type))
 		r = E_WIRE_MESSAGE;
 	if (r != 0) {
 		log_line(LOG_LEVEL_WARNING, NULL, "a local client sent a wrong frame: %s", err_what(r));
@@ -168,6 +246,18 @@ static void on_frame(void *ctx, struct span bytes)
 		return;
 	case LK_CSR:
 		inbox_link_csr(u->keeper, f->u.lk_csr.csr);
+		return;
+	case LK_INVENTORY:
+		take_inventory(c, f->u.lk_inventory.body);
+		return;
+	case LK_RETURN:
+		take_return(c, &f->u.lk_return);
+		return;
+	case LK_RETURN_ANSWER:
+		take_return_answer(c, f->u.lk_return_answer.reply);
+		return;
+	case LK_PIECE:
+		crl_fetch_piece(u->keeper, &f->u.lk_piece);
 		return;
 	case LK_FRAME:
 		inbox_frame(u->keeper, f->u.lk_frame.frame);
@@ -198,6 +288,7 @@ static void client_accept(struct uplink *u, int fd)
 		if (c->ipc != NULL)
 			continue;
 		c->uplink = u;
+		c->uid = uid;
 		if (ipc_open(&u->keeper->loop, fd, CLIENT_OUT_MAX, &events, c, &c->ipc) != 0)
 			c->ipc = NULL;
 		return;

@@ -16,6 +16,8 @@ _must_check_ int uplink_send_signed(struct uplink *u, uint16_t type, const char 
                                     const void *body);
 void uplink_send_receipt(struct uplink *u, const struct receipt_kept *receipt);
 void uplink_ack(struct uplink *u, uint64_t id, int code, const char *text);
+/* Asks the link to get something from the public listener; its pieces come to crl_fetch_piece(). E_SYS_CLOSED, E_SYS_AGAIN. */
+_must_check_ int uplink_fetch(struct uplink *u, const struct lk_fetch *want);
 /* A new identity for the link. */
 void uplink_identity(struct uplink *u, const struct lk_identity *identity);
 

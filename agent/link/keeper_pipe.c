@@ -58,6 +58,8 @@ int keeper_pipe_flush(struct keeper_pipe *p)
 			return errno == EAGAIN || errno == EWOULDBLOCK ? 1 : E_SYS_CLOSED;
 		buf_drop_front(&p->out, (size_t)n);
 	}
+	if (p->out.cap > PIPE_OUT_KEPT) /* it grew for something rare */
+		buf_free(&p->out);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #include "shared/base/err.h"
 #include "shared/wire/wire.h"
 
-enum { PIPE_OUT_MAX = 1 << 20, PIPE_IN_MAX = 1 << 18 };
+enum { PIPE_OUT_MAX = 1 << 20, PIPE_OUT_KEPT = 1 << 14, PIPE_IN_MAX = 1 << 18 };
 
 struct keeper_pipe {
 	int        fd; /* -1 = not connected */

@@ -30,6 +30,8 @@ uint32_t link_random(void)
 static const struct lws_protocols protocols[] = {
 	{.name = "vcc-agent.v1", .callback = link_gateway_event, .rx_buffer_size = 4096, .tx_packet_size = 32768},
 	{.name = "vcc-keeper", .callback = link_keeper_event},
+	{.name = "vcc-join", .callback = link_return_event, .rx_buffer_size = 4096, .tx_packet_size = 32768},
+	{.name = "vcc-public", .callback = link_fetch_event},
 	{0},
 };
 
@@ -55,6 +57,7 @@ static int context_make(struct link *l, struct refusal *why)
 		l->vhost = lws_create_vhost(l->context, &info);
 	if (l->vhost == NULL || lws_init_vhost_client_ssl(&info, l->vhost) != 0 || l->tls == NULL)
 		return refuse(why, E_GW_TLS, "libwebsockets", "the client cannot be set up");
+	tls_link_watch(l->tls, &l->seen);
 	return tls_link_setup(l->tls, buf_span(&l->state.root), buf_span(&l->state.identity), why);
 }
 
@@ -137,11 +140,14 @@ int link_run(const struct agent_conf *conf, struct refusal *why)
 	l->backoff.spread_ms = conf->reconnect_spread_ms;
 	l->in = (struct buf)BUF_MAX(FRAME_MAX);
 	l->out = (struct buf)BUF_MAX(OUT_MAX);
+	l->ret.out = (struct buf)BUF_MAX(FRAME_BEFORE_WELCOME);
+	l->ret.in = (struct buf)BUF_MAX(wire_join.frame_max);
 	keeper_pipe_init(&l->pipe);
 	int r = start(l, why);
 	if (r == 0)
 		r = serve(l, why);
 	l->stopping = true;
+	link_return_stop(l);
 	if (l->context != NULL)
 		lws_context_destroy(l->context); /* closes the keeper's socket, too */
 	l->pipe.fd = -1;

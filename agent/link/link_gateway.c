@@ -2,27 +2,29 @@
  * Never: reading frames, but for a welcome's time and a bye; keeping a frame that could not be sent. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "agent/link/link_part.h"
-#include "agent/link/tls_link.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 
 enum {
-	EVICTED_WAIT_MS = 3600 * 1000,
+	HOUR_MS = 3600 * 1000,
 	SILENT_ASK_MS = 22 * 1000,  /* the gateway pings every 20 s; when it does not, we ask */
 	SILENT_DEAD_MS = 29 * 1000, /* and then it is gone, whatever TCP believes */
 };
 
-static void set_reason(struct link *l, int code, const char *text)
+void link_gateway_reason(struct link *l, int code, const char *text)
 {
 	l->last_code = code;
 	text_cut(l->last_text, sizeof(l->last_text), text);
+	text_plain(l->last_text); /* it is cut again on its way to people: half a UTF-8 sequence would be no text, and not sent */
 }
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
@@ -49,22 +51,27 @@ static void connect_now(struct link *l)
 	uint16_t       port;
 	if (resolver_find(&l->resolver, address, link_random(), l->trying, &port, &why) < 0) {
 		text_cut(l->trying, sizeof(l->trying), address);
-		set_reason(l, why.code, why.cause);
+		link_gateway_reason(l, why.code, why.cause);
 		on_lost(l);
 		return;
 	}
 	info.port = port;
-	set_reason(l, 0, "");
+	l->seen = (struct tls_seen){.alert = 0};
+	link_gateway_reason(l, 0, "");
 	/* failure comes as LWS_CALLBACK_CLIENT_CONNECTION_ERROR, also at once; without memory nothing comes */
 	(void)lws_client_connect_via_info(&info);
 	if (l->ws == NULL && lws_dll2_is_detached(&l->connect_timer.list))
-		link_gateway_connect_later(l, backoff_next(&l->backoff, link_random()));
+		link_gateway_connect_later(l, backoff_next(&l->backoff, BACKOFF_AWAY_MS, link_random()));
 }
 
 static void on_connect_timer(lws_sorted_usec_list_t *timer)
 {
 	struct link *l = lws_container_of(timer, struct link, connect_timer);
-	if (l->ws == NULL && l->pipe_wsi != NULL && !l->final && !l->stopping)
+	if (l->ws != NULL || l->ret.step != RETURN_NONE || l->pipe_wsi == NULL || l->final || l->stopping)
+		return;
+	if (l->return_next)
+		link_return_begin(l);
+	else
 		connect_now(l);
 }
 
@@ -76,43 +83,73 @@ void link_gateway_connect_later(struct link *l, int64_t ms)
 
 void link_gateway_drop(struct link *l, int code, const char *text)
 {
-	set_reason(l, code, text);
+	link_gateway_reason(l, code, text);
 	if (l->ws != NULL)
 		lws_set_timeout(l->ws, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
-static int64_t wait_after_loss(struct link *l)
+static int64_t pause_ms(struct link *l, enum comeback_pause pause)
 {
-	if (l->moving)
-		return 0; /* the identity was renewed: nothing is wrong with the gateway */
-	if (l->last_code == E_AGENT_EVICTED)
-		return EVICTED_WAIT_MS;
-	return backoff_next(&l->backoff, link_random());
+	switch (pause) {
+	case PAUSE_AWAY:
+		return backoff_next(&l->backoff, BACKOFF_AWAY_MS, link_random());
+	case PAUSE_REFUSED:
+		return backoff_next(&l->backoff, BACKOFF_REFUSED_MS, link_random());
+	case PAUSE_MINUTES:
+		return BACKOFF_REFUSED_MS / 2 + (int64_t)link_random() % (BACKOFF_REFUSED_MS / 2);
+	case PAUSE_HOUR:
+		return HOUR_MS;
+	case PAUSE_NONE:
+		break;
+	}
+	return 0;
+}
+
+void link_gateway_plan(struct link *l, struct loss *loss, const char *what)
+{
+	char text[MSG_TEXT_SIZE];
+	loss->code = l->last_code;
+	loss->ended = link_identity_ended(l);
+	loss->seems_ended = link_identity_seems_ended(l);
+	loss->returned = l->returned;
+	struct comeback then = comeback_after(loss);
+	int64_t         wait = pause_ms(l, then.pause);
+	l->final = then.how == COMEBACK_NEVER;
+	l->return_next = then.how == COMEBACK_RETURN;
+	if (l->final) {
+		text_cut(text, sizeof(text), l->last_text);
+		(void)snprintf(l->last_text, sizeof(l->last_text), "%.150s; this host does not ask again", text);
+		log_line(LOG_LEVEL_WARNING, NULL, "%s", l->last_text);
+	} else {
+		log_line(LOG_LEVEL_NOTICE, NULL, "%s: %s; next try%s in %lld ms", what, l->last_text,
+		         l->return_next ? " by the host key, for a new identity," : "", (long long)wait);
+	}
+	if (l->return_next) { /* the cause is worth less than what is done about it */
+		text_cut(text, sizeof(text), l->last_text);
+		(void)snprintf(l->last_text, sizeof(l->last_text), "its identity has ended, the host key asks for a new one; last: %.100s", text);
+		l->last_code = E_LINK_RETURN;
+	}
+	link_keeper_tell(l);
+	link_gateway_connect_later(l, wait);
 }
 
 static void on_lost(struct link *l)
 {
-	bool was = l->established;
+	char        what[ADDRESS_SIZE + 40];
+	struct loss loss = {.moving = l->moving, .expired = tls_seen_expired(&l->seen), .shaken = l->seen.shaken, .established = l->established};
 	l->ws = NULL;
-	l->established = l->welcomed = l->ping_wanted = false;
+	l->established = l->welcomed = l->ping_wanted = l->moving = false;
 	buf_free(&l->in);
 	buf_free(&l->out);
 	lws_sul_cancel(&l->life_timer);
 	if (l->stopping)
 		return;
 	if (l->last_code == 0)
-		set_reason(l, E_LINK_DOWN, "the gateway closed the connection");
-	if (!was)
+		link_gateway_reason(l, E_LINK_DOWN, "the gateway closed the connection");
+	if (!loss.established)
 		resolver_failed(&l->resolver);
-	int64_t wait = wait_after_loss(l);
-	l->moving = false;
-	if (l->final)
-		log_line(LOG_LEVEL_WARNING, NULL, "%s", l->last_text);
-	else
-		log_line(LOG_LEVEL_NOTICE, NULL, "%s %s: %s; next try in %lld ms", was ? "connection lost to" : "no connection to", l->trying, l->last_text,
-		         (long long)wait);
-	link_keeper_tell(l);
-	link_gateway_connect_later(l, wait);
+	(void)snprintf(what, sizeof(what), "%s %s", loss.established ? "connection lost to" : "no connection to", l->trying);
+	link_gateway_plan(l, &loss, what);
 }
 
 /* ---- liveness ---------------------------------------------------------------------------------------------------- */
@@ -155,19 +192,18 @@ static void on_welcome(struct link *l, struct span bytes)
 		return;
 	backoff_reset(&l->backoff);
 	l->welcomed = true;
+	l->returned = false;
 	link_identity_welcomed(l, l->frame.u.welcome.now_at);
+	memory_give_back(); /* the handshake was the largest piece of work for hours */
 }
 
-/* It tells whether to come back. */
+/* It tells whether to come back: the reason decides when the connection ends. */
 static void on_bye(struct link *l, struct span bytes)
 {
-	char text[MSG_TEXT_SIZE + 40];
 	if (wire_decode(&wire_agent, bytes, 0, &l->frame) < 0)
 		return;
 	const struct msg_bye *bye = &l->frame.u.bye;
-	l->final = bye->code == E_AGENT_BANNED || bye->code == E_JOIN_BANNED;
-	(void)snprintf(text, sizeof(text), "%.150s%s", bye->text, l->final ? "; this host does not ask again" : "");
-	set_reason(l, bye->code != 0 ? bye->code : E_LINK_DOWN, text);
+	link_gateway_reason(l, bye->code != 0 ? bye->code : E_LINK_DOWN, bye->text);
 }
 
 static int on_frame(struct link *l, struct span bytes)
@@ -176,14 +212,14 @@ static int on_frame(struct link *l, struct span bytes)
 	uint64_t        id;
 	struct lk_frame message = {.frame = bytes};
 	if (wire_check(&wire_agent, bytes, l->welcomed ? 0 : FRAME_BEFORE_WELCOME, &type, &id) < 0) {
-		set_reason(l, E_WIRE_MESSAGE, "the gateway sent a frame that cannot be read");
+		link_gateway_reason(l, E_WIRE_MESSAGE, "the gateway sent a frame that cannot be read");
 		return -1;
 	}
 	if (fault_point("link.frame.down") != 0)
 		return -1;
 	/* first to the keeper: what the welcome makes us ask for must come after it */
 	if (link_keeper_send(l, LK_FRAME, &message) < 0) {
-		set_reason(l, E_SYS_AGAIN, "the keeper is away or does not read");
+		link_gateway_reason(l, E_SYS_AGAIN, "the keeper is away or does not read");
 		return -1; /* what it missed comes again after the next welcome */
 	}
 	if (type == MSG_WELCOME)
@@ -196,7 +232,7 @@ static int on_frame(struct link *l, struct span bytes)
 static int on_receive(struct link *l, struct lws *wsi, const void *bytes, size_t n)
 {
 	if (!lws_frame_is_binary(wsi)) {
-		set_reason(l, E_WIRE_MESSAGE, "the gateway sent a text frame");
+		link_gateway_reason(l, E_WIRE_MESSAGE, "the gateway sent a text frame");
 		return -1;
 	}
 	bool whole = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
@@ -204,7 +240,7 @@ static int on_receive(struct link *l, struct lws *wsi, const void *bytes, size_t
 		return on_frame(l, (struct span){bytes, n});
 	buf_add(&l->in, bytes, n);
 	if (buf_error(&l->in) != 0) {
-		set_reason(l, E_WIRE_LIMIT, "the gateway sent an over-long frame");
+		link_gateway_reason(l, E_WIRE_LIMIT, "the gateway sent an over-long frame");
 		return -1;
 	}
 	if (!whole)
@@ -276,20 +312,19 @@ static int judge_peer(struct link *l, struct lws *wsi)
 	struct refusal why;
 	if (tls_link_peer(lws_get_ssl(wsi), buf_span(&l->state.root), l->state.domain, &why) == 0)
 		return 0;
-	set_reason(l, why.code, why.cause);
+	link_gateway_reason(l, why.code, why.cause);
 	return -1;
 }
 
 static void on_error(struct link *l, const char *text)
 {
-	char words[MSG_TEXT_SIZE];
-	if (l->last_code == 0) {
+	if (l->last_code == 0 && tls_seen_expired(&l->seen)) {
+		link_gateway_reason(l, E_GW_EXPIRED, "the gateway says that this host's identity has ended");
+	} else if (l->last_code == 0) {
 		/* an OpenSSL error without words means that the bytes ended, and so does this while the answer to the upgrade is awaited */
 		if (text == NULL || strstr(text, "lib(0)") != NULL || text_equal(text, "read failed"))
 			text = "the connection ended before it stood";
-		(void)snprintf(words, sizeof(words), "%s%.120s", link_identity_ended(l) ? "this host's identity has ended: invite and join it again; " : "",
-		               text);
-		set_reason(l, E_LINK_DOWN, words);
+		link_gateway_reason(l, E_LINK_DOWN, text);
 	}
 	on_lost(l);
 }
@@ -316,7 +351,8 @@ int link_gateway_event(struct lws *wsi, enum lws_callback_reasons reason, void *
 	case LWS_CALLBACK_CLIENT_CLOSED:
 		on_lost(l);
 		return 0;
-	case LWS_CALLBACK_WSI_DESTROY:
+	case LWS_CALLBACK_WSI_DESTROY: /* of every connection, whatever its protocol */
+		link_fetch_gone(l, wsi);
 		if (wsi == l->ws) /* when the request for the upgrade cannot be written, 4.1.6 tells neither of the two above */
 			on_error(l, NULL);
 		return 0;

@@ -32,12 +32,17 @@ int64_t link_identity_retry(int64_t life_ms, uint32_t asked)
 /* By the controller's clock where it is known: the certificate's times are the controller's. */
 static int64_t now_of(const struct link *l)
 {
-	return l->welcome_at == 0 ? clock_now() : l->welcome_at + clock_monotonic() - l->welcome_since;
+	return l->welcome_at == 0 ? clock_now() : l->welcome_at + clock_boot() - l->welcome_since;
 }
 
 bool link_identity_ended(const struct link *l)
 {
-	return now_of(l) >= l->state.not_after_at;
+	return l->welcome_at != 0 && now_of(l) >= l->state.not_after_at;
+}
+
+bool link_identity_seems_ended(const struct link *l)
+{
+	return clock_now() >= l->state.not_after_at;
 }
 
 /* The key is kept until its certificate is there, so a lost answer is asked for again with the same one. */
@@ -78,12 +83,25 @@ void link_identity_look(struct link *l)
 	lws_sul_schedule(l->context, 0, &l->identity_timer, on_timer, wait * LWS_US_PER_MS);
 }
 
+static void told(struct link *l, int64_t now_at)
+{
+	l->asked = 0;
+	if (now_at <= 0 || now_at > TIME_LAST)
+		return; /* no time of anybody's clock; and what is reckoned with it must not overflow */
+	l->welcome_at = now_at;
+	l->welcome_since = clock_boot();
+}
+
 void link_identity_welcomed(struct link *l, int64_t now_at)
 {
-	l->welcome_at = now_at;
-	l->welcome_since = clock_monotonic();
-	l->asked = 0;
+	told(l, now_at);
 	link_identity_look(l);
+}
+
+int link_identity_returned(struct link *l, int64_t now_at, struct refusal *why)
+{
+	told(l, now_at);
+	return tls_link_setup(l->tls, buf_span(&l->state.root), buf_span(&l->state.identity), why);
 }
 
 /* The connection moves to the new identity at once; what is in flight is sent again after the next welcome. */
@@ -98,6 +116,7 @@ void link_identity_take(struct link *l, const struct lk_identity *identity)
 		return;
 	}
 	log_line(LOG_LEVEL_INFO, NULL, "new link identity");
+	l->fetch.resolver = (struct resolver){.last = ""}; /* it may name another public address */
 	l->asked = 0;
 	l->moving = true;
 	link_gateway_drop(l, E_GW_EXPIRED, "moving to the new identity");

@@ -330,9 +330,16 @@ static int post_request(struct join *j, struct buf *reply, struct refusal *why)
 static int finish(struct join *j, struct refusal *why)
 {
 	const struct lk_join_done *done = &j->frame.u.lk_join_done;
-	int                        r = link_state_save_identity(&j->state, done->certificate, done->chain, why);
+	struct link_joined         joined;
+	text_cut(joined.agent, sizeof(joined.agent), done->agent);
+	text_cut(joined.domain, sizeof(joined.domain), done->domain);
+	text_cut(joined.address, sizeof(joined.address), done->address);
+	int r = text_copy(joined.join, sizeof(joined.join), j->address);
+	if (r < 0)
+		return refuse(why, r, j->address, "the address is too long");
+	r = link_state_save_identity(&j->state, done->certificate, done->chain, why);
 	if (r == 0)
-		r = link_state_save_joined(&j->state, done->agent, done->domain, done->address, tls_join_root(j->tls), why);
+		r = link_state_save_joined(&j->state, &joined, tls_join_root(j->tls), why);
 	if (r == 0)
 		printf("joined as %s; gateway %s\n", done->agent, done->address);
 	return r;
@@ -387,15 +394,23 @@ static int converse_as_owner(struct join *j, struct refusal *why)
 	return err_kind(r) == ERR_KIND_DENIED ? EXIT_REFUSED : 1;
 }
 
-/* Where systemd runs and the system's own configuration was used, the units take over now. */
+static bool systemctl(char *const argv[])
+{
+	pid_t pid;
+	int   status = 1;
+	int   error = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	return error == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Where systemd runs and the system's own configuration was used, the units take over now. The first inventory is made at once. */
 static int start_units(const struct agent_conf *conf)
 {
-	char *const argv[] = {"systemctl", "enable", "--now", "--quiet", "vcc-hook.socket", "vcc-keeper.service", "vcc-agent.service", NULL};
-	pid_t       pid;
-	int         status = 1;
-	int         error = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
-	if (error != 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		fprintf(stderr, "vcc-agent: the units could not be started; try: systemctl enable --now vcc-hook.socket vcc-keeper vcc-agent\n");
+	char *const enable[] = {"systemctl",         "enable", "--now", "--quiet", "vcc-hook.socket", "vcc-keeper.service",
+	                        "vcc-agent.service", "vcc-agent-observe.timer", NULL};
+	char *const look[] = {"systemctl", "start", "--no-block", "--quiet", "vcc-agent-observe.service", NULL};
+	if (!systemctl(enable) || !systemctl(look)) {
+		fprintf(stderr, "vcc-agent: the units could not be started; try: systemctl enable --now vcc-hook.socket vcc-keeper vcc-agent "
+		                "vcc-agent-observe.timer\n");
 		return 1;
 	}
 	printf("vcc-hook.socket, vcc-keeper and vcc-agent are running\n");

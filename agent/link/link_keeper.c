@@ -29,6 +29,8 @@ static int flush(struct link *l)
 	int r = keeper_pipe_flush(&l->pipe);
 	if (r > 0)
 		lws_callback_on_writable(l->pipe_wsi);
+	if (r >= 0)
+		link_fetch_drained(l);
 	return r < 0 ? -1 : 0;
 }
 
@@ -45,6 +47,12 @@ static int take(struct link *l)
 			link_gateway_send(l, l->frame.u.lk_frame.frame);
 		else if (l->frame.type == LK_IDENTITY)
 			link_identity_take(l, &l->frame.u.lk_identity);
+		else if (l->frame.type == LK_RETURN_SIGN)
+			link_return_signed(l, &l->frame.u.lk_return_sign);
+		else if (l->frame.type == LK_RETURN_DONE)
+			link_return_done(l, &l->frame.u.lk_return_done);
+		else if (l->frame.type == LK_FETCH)
+			link_fetch_begin(l, &l->frame.u.lk_fetch);
 		else
 			return E_WIRE_MESSAGE;
 	}
@@ -66,7 +74,7 @@ void link_keeper_open(struct link *l)
 		if (l->pipe_wsi != NULL) {
 			log_line(LOG_LEVEL_INFO, NULL, "the keeper is there");
 			link_keeper_tell(l);
-			link_gateway_connect_later(l, backoff_next(&l->backoff, link_random()));
+			link_gateway_connect_later(l, backoff_next(&l->backoff, BACKOFF_AWAY_MS, link_random()));
 			return;
 		}
 		l->pipe.fd = -1; /* closed by the library */
@@ -82,7 +90,9 @@ static void on_closed(struct link *l)
 	keeper_pipe_close(&l->pipe);
 	if (l->stopping)
 		return;
+	link_fetch_drop(l);
 	log_line(LOG_LEVEL_WARNING, NULL, "the keeper is gone");
+	link_return_stop(l);
 	backoff_reset(&l->backoff);
 	if (l->ws != NULL) /* otherwise the reason stays why there is none */
 		link_gateway_drop(l, E_SYS_CLOSED, "the keeper is away");

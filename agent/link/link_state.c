@@ -10,6 +10,7 @@
 #include "shared/conf/agent_conf.h"
 #include "shared/conf/conf.h"
 #include "shared/pki/cert.h"
+#include "shared/pki/cert_url.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -21,20 +22,15 @@ static const char next_key_file[] = "next.key";
 static const char root_file[] = "root.der";
 static const char begin[] = "-----BEGIN CERTIFICATE-----";
 
-struct joined {
-	char agent[AGENT_NAME_SIZE];
-	char domain[DNS_NAME_SIZE];
-	char address[ADDRESS_SIZE];
-};
-
-#define AT(member) offsetof(struct joined, member), sizeof(((struct joined *)0)->member)
+#define AT(member) offsetof(struct link_joined, member), sizeof(((struct link_joined *)0)->member)
 static const struct conf_key keys[] = {
 	{"joined", "agent", CONF_TEXT, AT(agent), 0, 0, NULL, NULL, "Name of this host."},
 	{"joined", "domain", CONF_TEXT, AT(domain), 0, 0, NULL, NULL, "Domain of the installation."},
 	{"joined", "address", CONF_TEXT, AT(address), 0, 0, NULL, NULL, "The agents' port."},
+	{"joined", "join", CONF_TEXT, AT(join), 0, 0, "", NULL, "The join port."},
 };
 static const struct conf_schema schema = {
-	.program = "vcc-agent", .file = "joined", .struct_size = sizeof(struct joined), .keys = keys, .n_keys = N_ELEMENTS(keys)};
+	.program = "vcc-agent", .file = "joined", .struct_size = sizeof(struct link_joined), .keys = keys, .n_keys = N_ELEMENTS(keys)};
 
 int link_state_open(const char *dir, struct link_state *ret, struct refusal *why)
 {
@@ -84,6 +80,8 @@ static int read_identity(struct link_state *s, struct refusal *why)
 	if (r == 0) {
 		s->not_before_at = info.not_before_at;
 		s->not_after_at = info.not_after_at;
+		if (cert_public_url(leaf, s->public_url) != 0)
+			s->public_url[0] = '\0'; /* it can do everything but fetch lists */
 	}
 	buf_free(&ders);
 	return r;
@@ -91,9 +89,9 @@ static int read_identity(struct link_state *s, struct refusal *why)
 
 int link_state_load(struct link_state *s, struct refusal *why)
 {
-	struct buf    text = BUF_MAX(4096);
-	struct joined joined;
-	int           r = file_read(s->dir_fd, joined_file, false, &text, why);
+	struct buf         text = BUF_MAX(4096);
+	struct link_joined joined;
+	int                r = file_read(s->dir_fd, joined_file, false, &text, why);
 	if (r == E_NOT_FOUND)
 		r = refuse(why, E_LINK_NOT_JOINED, "vcc-agent", "there is no identity in the state folder");
 	if (r == 0)
@@ -104,6 +102,7 @@ int link_state_load(struct link_state *s, struct refusal *why)
 	memcpy(s->agent, joined.agent, sizeof(s->agent));
 	memcpy(s->domain, joined.domain, sizeof(s->domain));
 	memcpy(s->address, joined.address, sizeof(s->address));
+	memcpy(s->join, joined.join, sizeof(s->join));
 	buf_reset(&s->root);
 	r = file_read(s->dir_fd, root_file, false, &s->root, why);
 	if (r == 0)
@@ -179,17 +178,34 @@ int link_state_save_identity(struct link_state *s, struct span leaf, struct span
 	return r;
 }
 
-int link_state_save_joined(struct link_state *s, const char *agent, const char *domain, const char *address, struct span root, struct refusal *why)
+static int write_joined(struct link_state *s, const struct link_joined *j, struct refusal *why)
 {
 	struct buf text = BUF_MAX(4096);
-	buf_add_fmt(&text, "[joined]\nagent = %s\ndomain = %s\naddress = %s\n", agent, domain, address);
+	buf_add_fmt(&text, "[joined]\nagent = %s\ndomain = %s\naddress = %s\njoin = %s\n", j->agent, j->domain, j->address, j->join);
 	int r = buf_error(&text);
-	if (r == 0)
-		r = file_replace(s->dir_fd, root_file, root, (uid_t)OWN, (gid_t)OWN, 0644, why);
-	if (r == 0 && fault_point("link.joined") != 0)
-		r = refuse(why, E_SYS_IO, joined_file, "stopped before it was written");
 	if (r == 0)
 		r = file_replace(s->dir_fd, joined_file, buf_span(&text), (uid_t)OWN, (gid_t)OWN, 0644, why);
 	buf_free(&text);
+	return r;
+}
+
+int link_state_save_joined(struct link_state *s, const struct link_joined *joined, struct span root, struct refusal *why)
+{
+	int r = file_replace(s->dir_fd, root_file, root, (uid_t)OWN, (gid_t)OWN, 0644, why);
+	if (r == 0 && fault_point("link.joined") != 0)
+		r = refuse(why, E_SYS_IO, joined_file, "stopped before it was written");
+	return r == 0 ? write_joined(s, joined, why) : r;
+}
+
+int link_state_save_address(struct link_state *s, const char *address, struct refusal *why)
+{
+	struct link_joined joined;
+	memcpy(joined.agent, s->agent, sizeof(joined.agent));
+	memcpy(joined.domain, s->domain, sizeof(joined.domain));
+	memcpy(joined.join, s->join, sizeof(joined.join));
+	text_cut(joined.address, sizeof(joined.address), address);
+	int r = write_joined(s, &joined, why);
+	if (r == 0)
+		memcpy(s->address, joined.address, sizeof(s->address));
 	return r;
 }

@@ -5,6 +5,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
+#include "shared/model/certificate.h"
 #include "shared/model/names.h"
 #include "shared/pki/key.h"
 
@@ -14,10 +15,12 @@ struct link_state {
 	char       agent[AGENT_NAME_SIZE];
 	char       domain[DNS_NAME_SIZE];
 	char       address[ADDRESS_SIZE]; /* of the agents' port, as joining told */
+	char       join[ADDRESS_SIZE];    /* of the join port; "" in a folder that an older program wrote */
 	struct buf root;                  /* DER of the pinned root */
 	struct buf identity;              /* PEM: key, certificate, chain; wiped when freed */
 	int64_t    not_before_at;         /* of the identity */
 	int64_t    not_after_at;
+	char       public_url[URL_SIZE]; /* of the installation, as the identity says; "" = it does not */
 };
 
 /* Opens the folder and takes its lock. E_SYS_LOCKED, E_SYS_UNSAFE_PATH. */
@@ -33,8 +36,16 @@ _must_check_ int link_state_next_key(struct link_state *s, struct key **ret, str
 /* Checks that `leaf` is for the next key (the keeper has judged the rest), then makes key, leaf and chain the identity in one
  * rename. */
 _must_check_ int link_state_save_identity(struct link_state *s, struct span leaf, struct span chain, struct refusal *why);
-/* The end of joining: root, name, domain, address; after the identity. */
-_must_check_ int link_state_save_joined(struct link_state *s, const char *agent, const char *domain, const char *address, struct span root,
-                                        struct refusal *why);
+/* What joining ends with. */
+struct link_joined {
+	char agent[AGENT_NAME_SIZE];
+	char domain[DNS_NAME_SIZE];
+	char address[ADDRESS_SIZE];
+	char join[ADDRESS_SIZE];
+};
+/* The end of joining: root, name, domain, addresses; after the identity. */
+_must_check_ int link_state_save_joined(struct link_state *s, const struct link_joined *joined, struct span root, struct refusal *why);
+/* The agents' port has another address now. */
+_must_check_ int link_state_save_address(struct link_state *s, const char *address, struct refusal *why);
 
 #endif

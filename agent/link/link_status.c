@@ -9,12 +9,13 @@
 #include <jansson.h>
 
 #include "agent/link/link_state.h"
-#include "shared/base/text.h"
+#include "agent/link/status_view.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 #include "shared/wire/wire.h"
 
-enum { ANSWER_MS = 10000, EXIT_STALE = 7, SKEW_TOLD_MS = 5 * 60 * 1000 };
+enum { ANSWER_MS = 10000, EXIT_STALE = 7, VIEW_MAX = 1 << 20 };
 
 /* Who asks at the wrong time or as the wrong user is told so; the socket's own words help nobody. */
 static int no_keeper(const struct agent_conf *conf, struct refusal *why)
@@ -54,66 +55,6 @@ static int ask(const struct agent_conf *conf, struct buf *answer, struct refusal
 	return 0;
 }
 
-static const char *text_of(const json_t *o, const char *name)
-{
-	const char *text = json_string_value(json_object_get(o, name));
-	return text != NULL ? text : "-";
-}
-
-/* The certificate that is issued is the one that is served; NULL fingerprints say nothing. */
-static const char *served_word(const json_t *t)
-{
-	const char *issued = json_string_value(json_object_get(t, "fingerprint"));
-	const char *served = json_string_value(json_object_get(t, "served"));
-	if (issued == NULL || served == NULL)
-		return "?";
-	return text_equal(issued, served) ? "yes" : "NO";
-}
-
-static void print_target(const json_t *t, int *status)
-{
-	const char *served = served_word(t);
-	if (text_equal(served, "NO"))
-		*status = EXIT_STALE;
-	printf("%-16.16s %-9.9s %-9.9s %-8.12s %-6s %-16.16s\n", text_of(t, "cert_id"), text_of(t, "wanted"), text_of(t, "phase"), text_of(t, "on_disk"), served,
-	       text_of(t, "not_after"));
-	if (json_is_string(json_object_get(t, "last_code")))
-		printf("  %s %.200s\n", text_of(t, "last_code"), text_of(t, "last_error"));
-}
-
-static void print_problem(const json_t *p, int *status)
-{
-	const char *code = json_string_value(json_object_get(p, "code"));
-	if (code != NULL)
-		*status = EXIT_STALE;
-	printf("file %s.conf: %s%s%s\n", text_of(p, "file"), code != NULL ? code : "", code != NULL ? " " : "", text_of(p, "text"));
-}
-
-static int print_people(const json_t *root)
-{
-	int     status = 0;
-	size_t  i;
-	json_t *t;
-	int64_t skew = json_integer_value(json_object_get(root, "skew_ms"));
-	const char *code = json_string_value(json_object_get(root, "link_code"));
-	printf("agent %s (%s), %s, %lld receipts waiting, clock %+.1f s\n", text_of(root, "agent"), text_of(root, "service"),
-	       json_is_true(json_object_get(root, "connected")) ? "connected" : "NOT connected",
-	       (long long)json_integer_value(json_object_get(root, "receipts_waiting")),
-	       (double)skew / 1000.0);
-	if (skew > SKEW_TOLD_MS || skew < -SKEW_TOLD_MS)
-		printf("  the clock differs from the controller's: with more than a day nothing is swapped\n");
-	if (code != NULL)
-		printf("  %s %.120s\n", code, text_of(root, "link_error"));
-	if (json_is_string(json_object_get(root, "journal_code")))
-		printf("  %s %s: nothing can be done until then\n", text_of(root, "journal_code"), text_of(root, "journal_error"));
-	printf("%-16s %-9s %-9s %-8s %-6s %-16s\n", "TARGET", "WANTED", "PHASE", "ON DISK", "SERVED", "VALID TO");
-	json_array_foreach(json_object_get(root, "targets"), i, t)
-		print_target(t, &status);
-	json_array_foreach(json_object_get(root, "problems"), i, t)
-		print_problem(t, &status);
-	return status;
-}
-
 bool link_status_connected(const struct agent_conf *conf)
 {
 	struct buf     answer = BUF_MAX(wire_link.frame_max);
@@ -123,6 +64,21 @@ bool link_status_connected(const struct agent_conf *conf)
 	json_decref(root);
 	buf_free(&answer);
 	return connected;
+}
+
+static int print_people(struct span json)
+{
+	json_t    *root = json_loadb((const char *)json.p, json.n, 0, NULL);
+	struct buf text = BUF_MAX(VIEW_MAX);
+	bool       good = root != NULL && status_view(root, clock_now(), &text);
+	bool       whole = root != NULL && buf_error(&text) == 0;
+	if (whole)
+		printf("%.*s", (int)text.n, (const char *)text.p);
+	else
+		fprintf(stderr, "vcc-agent: the keeper's status cannot be read: compare the versions of vcc-agent and vcc-keeper\n");
+	buf_free(&text);
+	json_decref(root);
+	return whole ? good ? 0 : EXIT_STALE : 1;
 }
 
 int link_status(const struct agent_conf *conf, bool json)
@@ -137,10 +93,7 @@ int link_status(const struct agent_conf *conf, bool json)
 		printf("%.*s\n", (int)answer.n, (const char *)answer.p);
 		status = 0;
 	} else {
-		json_t *root = json_loadb((const char *)answer.p, answer.n, 0, NULL);
-		if (root != NULL)
-			status = print_people(root);
-		json_decref(root);
+		status = print_people(buf_span(&answer));
 	}
 	buf_free(&answer);
 	return status;

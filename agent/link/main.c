@@ -8,12 +8,22 @@
 #include "agent/link/link.h"
 #include "agent/link/link_join.h"
 #include "agent/link/link_status.h"
+#include "agent/survey/survey.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-static const char usage[] = "[join HOST:PORT --pin sha256:HEX ... | status [-o json]]";
+static const char usage[] = "[COMMAND ...]\n\n"
+			    "  join HOST:PORT   becomes a host of the controller there\n"
+			    "  status           what is wanted, issued, on disk and served\n"
+			    "  doctor           what stands in the way of the next renewal;\n"
+			    "                   --fix mends what can be mended safely\n"
+			    "  observe          reports what TLS listeners of this host serve\n"
+			    "  discover         finds services that could be managed\n"
+			    "  manage NAME      takes a service over; --dry-run shows how\n"
+			    "  unmanage NAME    puts everything back\n\n"
+			    "Without a command it is the host's connection to the controller.";
 
 /* status [--config FILE] [-o json] */
 static int status(int argc, char **argv)
@@ -52,6 +62,9 @@ int main(int argc, char **argv)
 		return link_join(argc - 1, argv + 1);
 	if (argc > 1 && text_equal(argv[1], "status"))
 		return status(argc - 1, argv + 1);
+	int done;
+	if (argc > 1 && survey_verb(argc - 1, argv + 1, &done))
+		return done;
 
 	conf_options(argc, argv, &agent_schema, AGENT_CONF_PATH, usage, &options);
 	if (options.check)

@@ -49,6 +49,11 @@ int resolver_find(const struct resolver *r, const char *address, uint32_t random
 	return 0;
 }
 
+void resolver_spare(struct resolver *r)
+{
+	r->try_last = r->last[0] != '\0';
+}
+
 void resolver_worked(struct resolver *r, const char *host)
 {
 	text_cut(r->last, sizeof(r->last), host);

@@ -19,6 +19,8 @@ struct resolver {
  * the place of the last answer. */
 _must_check_ int resolver_find(const struct resolver *r, const char *address, uint32_t random, char ret_host[ADDRESS_SIZE], uint16_t *ret_port,
                                struct refusal *why);
+/* The next one is the last one that worked: name service may take its time, and something else may not wait. */
+void resolver_spare(struct resolver *r);
 void resolver_worked(struct resolver *r, const char *host);
 void resolver_failed(struct resolver *r); /* no connection to what was found */
 

@@ -78,6 +78,36 @@ int tls_link_setup(void *ssl_ctx, struct span root, struct span identity_pem, st
 	return 0;
 }
 
+static int seen_index(void)
+{
+	static int index = -1;
+	if (index < 0)
+		index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return index;
+}
+
+static void on_info(const SSL *ssl, int where, int what)
+{
+	struct tls_seen *seen = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), seen_index());
+	if (seen == NULL)
+		return;
+	if (where == SSL_CB_READ_ALERT)
+		seen->alert = what & 0xff;
+	if ((where & SSL_CB_HANDSHAKE_DONE) != 0)
+		seen->shaken = true;
+}
+
+void tls_link_watch(void *ssl_ctx, struct tls_seen *seen)
+{
+	if (SSL_CTX_set_ex_data(ssl_ctx, seen_index(), seen) == 1)
+		SSL_CTX_set_info_callback(ssl_ctx, on_info);
+}
+
+bool tls_seen_expired(const struct tls_seen *seen)
+{
+	return seen->alert == SSL_AD_CERTIFICATE_EXPIRED;
+}
+
 /* The certificates that the peer sent, leaf first, as one run of DER. */
 static int peer_chain(SSL *ssl, struct buf *to)
 {
@@ -94,6 +124,16 @@ static int peer_chain(SSL *ssl, struct buf *to)
 		OPENSSL_free(der);
 	}
 	return buf_error(to);
+}
+
+/* Offset of the last certificate in the chain. */
+static size_t last_certificate(struct span chain)
+{
+	struct span rest = chain;
+	struct span one = chain;
+	while (der_next(&rest, &one))
+		continue;
+	return (size_t)(one.p - chain.p);
 }
 
 /* spiffe://DOMAIN/gateway/...; any domain while joining (`domain` NULL). */
@@ -127,10 +167,14 @@ static int judge_chain(struct span chain, struct span root, const char *domain, 
 
 int tls_link_peer(void *ssl, struct span root, const char *domain, struct refusal *why)
 {
-	struct buf chain = BUF_MAX(CHAIN_DER_MAX);
-	int        r = peer_chain(ssl, &chain);
+	struct buf  chain = BUF_MAX(CHAIN_DER_MAX);
+	int         r = peer_chain(ssl, &chain);
+	struct span sent = buf_span(&chain);
+	size_t      last = r == 0 ? last_certificate(sent) : 0;
+	if (r == 0 && last > 0 && span_equal((struct span){sent.p + last, sent.n - last}, root))
+		sent.n = last; /* the join port sends the root, too, for those who know only its pin */
 	if (r == 0)
-		r = judge_chain(buf_span(&chain), root, domain, why);
+		r = judge_chain(sent, root, domain, why);
 	else
 		refuse(why, r, "server", "its chain is empty or too long");
 	buf_free(&chain);
@@ -194,16 +238,6 @@ static int connect_to(const char *address, int *ret_fd, struct refusal *why)
 		return refuse(why, E_LINK_DOWN, address, "%s", strerror(errno));
 	*ret_fd = fd;
 	return 0;
-}
-
-/* Offset of the last certificate in the chain. */
-static size_t last_certificate(struct span chain)
-{
-	struct span rest = chain;
-	struct span one = chain;
-	while (der_next(&rest, &one))
-		continue;
-	return (size_t)(one.p - chain.p);
 }
 
 /* The socket does not block: one deadline holds for the whole exchange, however slowly the bytes come. 1 = try again. */

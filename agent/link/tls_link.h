@@ -14,6 +14,14 @@ _must_check_ int tls_link_setup(void *ssl_ctx, struct span root, struct span ide
 /* After the handshake, before anything is sent: the peer's chain leads to the root and its leaf is a gateway of `domain`. E_PKI_CHAIN, E_LINK_REFUSED. */
 _must_check_ int tls_link_peer(void *ssl, struct span root, const char *domain, struct refusal *why);
 
+/* What the newest handshake told beyond the library's words. */
+struct tls_seen {
+	int  alert;  /* of the server; 0 = none */
+	bool shaken; /* our side of the handshake was done: the server was reached, and it judges us after that */
+};
+void tls_link_watch(void *ssl_ctx, struct tls_seen *seen); /* `seen` must live as long as the context */
+bool tls_seen_expired(const struct tls_seen *seen);        /* the server says that our certificate has ended */
+
 /* ---- joining: one blocking exchange ---- */
 struct tls_join;
 /* Connects, takes the server's root (the last certificate it sends) when its SHA-256 is `pin`, and checks the chain to it. E_LINK_PIN, E_LINK_DOWN, E_PKI_CHAIN. */

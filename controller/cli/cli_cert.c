@@ -30,6 +30,12 @@ static const struct output_column show_columns[] = {
 	{"open order", "open_order", COLUMN_TEXT}, {"revoked at", "revoked_at", COLUMN_TIME},
 };
 
+/* A group: one certificate, several places. */
+static const struct output_column target_columns[] = {
+	{"TARGET", "target_id", COLUMN_TEXT}, {"SERVED", "served_serial", COLUMN_TEXT}, {"PROVED", "proved_at", COLUMN_TIME},
+	{"ERROR", "error", COLUMN_TEXT},
+};
+
 static const struct output_column renewal_columns[] = {
 	{"RENEWAL", "renewal_id", COLUMN_TEXT}, {"TRIGGER", "renewal_trigger", COLUMN_TEXT},
 	{"STATUS", "status", COLUMN_TEXT},      {"CREATED", "created_at", COLUMN_TIME},
@@ -104,6 +110,11 @@ static int show(const struct invocation *in)
 		return verb_fail(r, &why);
 	output_object(in->form, show_columns, N_ELEMENTS(show_columns), answer);
 	const json_t *renewals = json_object_get(answer, "renewals");
+	const json_t *targets = json_object_get(answer, "targets");
+	if (in->form == OUTPUT_TABLE && json_array_size(targets) > 1) {
+		printf("\n");
+		output_list(in->form, target_columns, N_ELEMENTS(target_columns), targets);
+	}
 	if (in->form == OUTPUT_TABLE && json_array_size(renewals) > 0) {
 		printf("\n");
 		output_list(in->form, renewal_columns, N_ELEMENTS(renewal_columns), renewals);
@@ -139,6 +150,29 @@ static double seconds_between(const char *from, const char *to)
 	return (double)(b - a) / 1000.0;
 }
 
+/* "3 h": people want a size, not a figure. */
+static void age_print(double seconds)
+{
+	static const struct {
+		double      seconds;
+		const char *unit;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t i = 0;
+	while (i + 1 < N_ELEMENTS(units) && seconds < units[i].seconds)
+		i++;
+	printf("%.0f %s", seconds / units[i].seconds, units[i].unit);
+}
+
+static void print_draining(const json_t *receipt)
+{
+	long long n = json_integer_value(json_object_get(receipt, "old_workers"));
+	if (n == 0)
+		return;
+	printf("completed, draining: %lld old worker%s, oldest ", n, n == 1 ? "" : "s");
+	age_print(json_number_value(json_object_get(receipt, "oldest_worker_seconds")));
+	printf("\n");
+}
+
 static int print_end(const json_t *renewal)
 {
 	const char   *status = text_of(renewal, "status");
@@ -150,6 +184,7 @@ static int print_end(const json_t *renewal)
 		       seconds_between(text_of(renewal, "created_at"), text_of(renewal, "verified_at")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes_failed")),
 		       (long long)json_integer_value(json_object_get(last, "handshakes")));
+		print_draining(last);
 		return EXIT_DONE;
 	}
 	printf("%s", status);

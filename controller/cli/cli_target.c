@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "controller/cli/ask.h"
-#include "shared/model/names.h"
+#include "shared/model/certificate.h"
 
 static const struct output_column list_columns[] = {
-	{"CERT_ID", "cert_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},   {"FILE", "file", COLUMN_TEXT},
+	{"TARGET", "target_id", COLUMN_TEXT}, {"AGENT", "agent", COLUMN_TEXT},   {"FILE", "file", COLUMN_TEXT},
 	{"RELOAD", "reload", COLUMN_TEXT},   {"VERIFY", "verify", COLUMN_TEXT}, {"PROVED", "proved_at", COLUMN_AGE},
 	{"ERROR", "error", COLUMN_TEXT},     {"LISTENERS", "listeners", COLUMN_LIST},
 };
@@ -14,7 +14,7 @@ static const struct output_column list_columns[] = {
 static const struct output_column show_columns[] = {
 	{"certificate", "cert_id", COLUMN_TEXT}, {"agent", "agent", COLUMN_TEXT},   {"file", "file", COLUMN_TEXT},
 	{"reload", "reload", COLUMN_TEXT},       {"verify", "verify", COLUMN_TEXT}, {"proved at", "proved_at", COLUMN_TIME},
-	{"last error", "error", COLUMN_TEXT},    {"listeners", "listeners", COLUMN_LIST},
+	{"last error", "error", COLUMN_TEXT},    {"lists current", "crl_current", COLUMN_YES}, {"listeners", "listeners", COLUMN_LIST},
 };
 
 static int list(const struct invocation *in)
@@ -26,8 +26,8 @@ static int show(const struct invocation *in)
 {
 	char           path[CLIENT_PATH_SIZE];
 	struct refusal why;
-	if (!name_cert_id_ok(in->words[0])) {
-		refuse(&why, E_NOT_FOUND, in->words[0], "this is no cert_id");
+	if (!target_id_ok(in->words[0])) {
+		refuse(&why, E_NOT_FOUND, in->words[0], "this is no target; `vccctl target list` names them");
 		return verb_fail(EXIT_NOT_FOUND, &why);
 	}
 	snprintf(path, sizeof(path), "/api/v1/targets/%s", in->words[0]);
@@ -36,6 +36,6 @@ static int show(const struct invocation *in)
 
 const struct verb cli_target_verbs[] = {
 	{"target", "list", "", 0, 0, "where certificates are served", {{0}}, list},
-	{"target", "show", "CERT_ID", 1, 1, "one target", {{0}}, show},
+	{"target", "show", "TARGET", 1, 1, "one target", {{0}}, show},
 };
 const size_t cli_target_verbs_n = N_ELEMENTS(cli_target_verbs);

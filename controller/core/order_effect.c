@@ -11,6 +11,7 @@
 #define SIGN_RETRY_MS    (5 * MS_SECOND)
 #define PAUSED_TRY_MS    MS_DAY
 #define PAUSED_JITTER_MS (10 * MS_MINUTE)
+#define HOST_RETRY_MS    (5 * MS_MINUTE)
 
 /* What a receipt may say about a completed order; the other flags are the controller's own. */
 #define RECEIPT_FLAGS (ORDER_UNVERIFIED | ORDER_DRAINING | ORDER_SERVICE_WAS_DOWN | ORDER_HOOK_FAILED)
@@ -235,7 +236,6 @@ void effect_kept_enough(const struct order_context *c, struct order_step *s)
 static void end_attempt(const struct order_context *c, struct order_step *s)
 {
 	note_failure(c, s);
-	s->next.failures++;
 	if (!serial_is_none(c->o->serial))
 		add(s, ACT_REVOKE_NEW);
 	add(s, ACT_CLEAR_OUTBOX);
@@ -244,13 +244,29 @@ static void end_attempt(const struct order_context *c, struct order_step *s)
 void effect_retry(const struct order_context *c, struct order_step *s)
 {
 	end_attempt(c, s);
+	s->next.failures++;
 	s->next.next_at = c->now + c->policy->retry_ms + jitter(c->event->random, c->policy->retry_ms / 10);
+	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
+}
+
+/* The host has no space, or its clock is wrong: the target was not tried, so this is none of its attempts. Somebody mends it soon, or
+ * not for days: the gaps double up to the usual one, as each try may cost a certificate. */
+void effect_retry_soon(const struct order_context *c, struct order_step *s)
+{
+	int64_t gap = HOST_RETRY_MS;
+	for (uint32_t i = 1; i < c->o->attempt && gap < c->policy->retry_ms; i++)
+		gap *= 2;
+	if (gap > c->policy->retry_ms)
+		gap = c->policy->retry_ms;
+	end_attempt(c, s);
+	s->next.next_at = c->now + gap + jitter(c->event->random, gap / 10);
 	add_audit(s, ORDER_AUDIT_STEP, c->event->code);
 }
 
 void effect_pause(const struct order_context *c, struct order_step *s)
 {
 	end_attempt(c, s);
+	s->next.failures++;
 	s->next.next_at = c->now + PAUSED_TRY_MS + jitter(c->event->random, PAUSED_JITTER_MS);
 	add_audit(s, ORDER_AUDIT_PAUSED, c->event->code);
 }

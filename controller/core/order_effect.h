@@ -32,6 +32,7 @@ void effect_kept(const struct order_context *c, struct order_step *s);
 void effect_complete_unverified(const struct order_context *c, struct order_step *s);
 void effect_kept_enough(const struct order_context *c, struct order_step *s);
 void effect_retry(const struct order_context *c, struct order_step *s);
+void effect_retry_soon(const struct order_context *c, struct order_step *s);
 void effect_pause(const struct order_context *c, struct order_step *s);
 void effect_cancel_quiet(const struct order_context *c, struct order_step *s);
 void effect_cancel(const struct order_context *c, struct order_step *s);

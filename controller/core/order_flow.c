@@ -55,6 +55,11 @@ static bool signer_may_succeed_later(const struct order_context *c)
 	return serial_is_ours(c) && (kind == ERR_KIND_RETRY || kind == ERR_KIND_LOCAL);
 }
 
+static bool host_is_unfit(const struct order_context *c)
+{
+	return c->event->code == E_SYS_SPACE || c->event->code == E_SWAP_CLOCK;
+}
+
 static bool may_retry(const struct order_context *c)
 {
 	return c->o->failures + 1 < c->policy->max_attempts;
@@ -151,9 +156,11 @@ static const struct transition table[] = {
 
 	{UNDER_WAY,                             EV_TARGET_FAILED,  fingerprint_is_foreign,   effect_mismatch,            ORDER_SAME},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  was_cancelled,            effect_cancelled,           ORDER_CANCELLED},
+	{UNDER_WAY,                             EV_TARGET_FAILED,  host_is_unfit,            effect_retry_soon,          ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_TARGET_FAILED,  NULL,                     effect_pause,               ORDER_PAUSED},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, cancel_asked,             effect_cancelled,           ORDER_CANCELLED},
+	{UNDER_WAY,                             EV_ANSWER_REFUSED, host_is_unfit,            effect_retry_soon,          ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, may_retry,                effect_retry,               ORDER_RETRY_WAIT},
 	{UNDER_WAY,                             EV_ANSWER_REFUSED, NULL,                     effect_pause,               ORDER_PAUSED},
 

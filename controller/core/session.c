@@ -9,12 +9,22 @@ static void add(struct session_step *s, enum session_action_kind kind, uint64_t 
 	s->act[s->n_act++] = (struct session_action){.kind = kind, .gateway = gateway, .session = session, .code = code};
 }
 
+static bool is_asking(const struct session *s, const struct session_event *event)
+{
+	return s->asking_gateway != 0 && s->asking_gateway == event->gateway && s->asking_session == event->session;
+}
+
 static bool is_current(const struct session *s, const struct session_event *event)
 {
 	return s->gateway != 0 && s->gateway == event->gateway && s->session == event->session;
 }
 
-/* What tells the host's runs apart stays: a copy of the host is seen by it at the next hello. */
+static void asking_ends(struct session *s)
+{
+	s->asking_gateway = s->asking_session = 0;
+	s->asking_not_after_at = 0;
+}
+
 static void disconnect(struct session *s)
 {
 	s->gateway = s->session = 0;
@@ -36,62 +46,184 @@ static int refusal_of(const struct agent *agent)
 	return codes[agent->state];
 }
 
-static void on_up(const struct session_event *event, const struct agent *agent, int64_t now, struct session_step *s)
+/* ---- up ---------------------------------------------------------------------------------------------------------- */
+
+static int refusal_of_connection(const struct session_event *event, const struct agent *agent)
 {
 	int code = refusal_of(agent);
-	if (code == 0 && !hash_equal(agent->host_hash, event->host_hash))
-		code = E_GW_CLIENT;
+	return code == 0 && !hash_equal(agent->host_hash, event->host_hash) ? E_GW_CLIENT : code;
+}
+
+/* The one that stays is not thrown out for one that may be the copy. */
+static void ask_for_hello(const struct session_event *event, struct session_step *s)
+{
+	if (s->next.asking_gateway != 0 && !is_asking(&s->next, event))
+		add(s, SES_KICK, s->next.asking_gateway, s->next.asking_session, E_AGENT_CLONE);
+	s->next.asking_gateway = event->gateway;
+	s->next.asking_session = event->session;
+	s->next.asking_not_after_at = event->not_after_at;
+	add(s, SES_WELCOME, event->gateway, event->session, 0);
+}
+
+static void become_current(uint64_t gateway, uint64_t session, int64_t not_after_at, int64_t now, struct session_step *s)
+{
+	if (s->next.gateway != 0 && (s->next.gateway != gateway || s->next.session != session))
+		add(s, SES_KICK, s->next.gateway, s->next.session, E_AGENT_CLONE);
+	s->next.gateway = gateway;
+	s->next.session = session;
+	s->next.welcomed = true;
+	s->next.helloed = false;
+	s->next.up_at = now;
+	s->next.not_after_at = not_after_at;
+}
+
+static void on_up(const struct session_event *event, const struct agent *agent, int64_t now, struct session_step *s)
+{
+	int code = refusal_of_connection(event, agent);
 	if (code == 0 && event->not_after_at <= now)
 		code = E_GW_EXPIRED;
 	if (code != 0) {
 		if (is_current(&s->next, event))
 			disconnect(&s->next);
+		if (is_asking(&s->next, event))
+			asking_ends(&s->next);
 		add(s, SES_KICK, event->gateway, event->session, code);
 		return;
 	}
-
-	if (s->next.gateway != 0 && !is_current(&s->next, event))
-		add(s, SES_KICK, s->next.gateway, s->next.session, E_AGENT_CLONE);
-	s->next.gateway = event->gateway;
-	s->next.session = event->session;
-	s->next.welcomed = true;
-	s->next.helloed = false;
-	s->next.up_at = now;
-	s->next.not_after_at = event->not_after_at;
+	bool other = s->next.gateway != 0 && !is_current(&s->next, event);
+	if (other && agent->run.copy == COPY_PROVED) {
+		ask_for_hello(event, s);
+		return;
+	}
+	become_current(event->gateway, event->session, event->not_after_at, now, s);
 	add(s, SES_WELCOME, event->gateway, event->session, 0);
 }
 
-static void on_hello(const struct session_event *event, const struct agent *agent, struct session_step *s)
+/* ---- hello: whose run is it? --------------------------------------------------------------------------------------- */
+
+enum run_verdict { RUN_TAKEN, RUN_FOLLOWS, RUN_ODD, RUN_CAME_BACK, RUN_REFUSED };
+
+typedef bool run_guard_fn(const struct agent_run *run, const struct session_event *event);
+
+static bool run_is_same(const struct agent_run *run, const struct session_event *event)
 {
-	if (!is_current(&s->next, event))
+	return id_equal(run->run_id, event->boot_id);
+}
+
+static bool run_is_first(const struct agent_run *run, const struct session_event *event)
+{
+	(void)event;
+	return id_is_none(run->run_id);
+}
+
+static bool run_has_copy(const struct agent_run *run, const struct session_event *event)
+{
+	(void)event;
+	return run->copy == COPY_PROVED;
+}
+
+static bool run_was_followed(const struct agent_run *run, const struct session_event *event)
+{
+	return !id_is_none(run->before_id) && id_equal(run->before_id, event->boot_id);
+}
+
+static bool run_is_later(const struct agent_run *run, const struct session_event *event)
+{
+	return event->generation > run->generation;
+}
+
+/* The first row that fits decides. */
+static const struct {
+	run_guard_fn    *guard; /* NULL = always */
+	enum run_verdict verdict;
+} runs[] = {
+	{run_is_same, RUN_TAKEN},   {run_has_copy, RUN_REFUSED}, {run_is_first, RUN_FOLLOWS}, {run_was_followed, RUN_CAME_BACK},
+	{run_is_later, RUN_FOLLOWS}, {NULL, RUN_ODD},
+};
+
+static enum run_verdict run_judge(const struct agent_run *run, const struct session_event *event)
+{
+	size_t i = 0;
+	while (runs[i].guard != NULL && !runs[i].guard(run, event))
+		i++;
+	return runs[i].verdict;
+}
+
+/* What the agent's row will say. The run that came back was there first; what had followed it is the copy. */
+static void run_keep(enum run_verdict verdict, const struct agent_run *run, const struct session_event *event,
+		     struct session_step *s)
+{
+	if (verdict == RUN_TAKEN || verdict == RUN_REFUSED)
 		return;
-	int code = refusal_of(agent);
-	if (code == 0 && !hash_equal(agent->host_hash, event->host_hash))
-		code = E_GW_CLIENT;
-	if (code != 0) {
-		add(s, SES_KICK, event->gateway, event->session, code);
-		disconnect(&s->next);
+	s->keep = true;
+	s->run = (struct agent_run){.run_id = event->boot_id,
+				    .generation = event->generation,
+				    .before_id = verdict == RUN_CAME_BACK ? (struct id){{0}} : run->run_id,
+				    .copy = run->copy};
+	if (verdict == RUN_ODD)
+		s->run.copy = COPY_SUSPECTED;
+	if (verdict == RUN_CAME_BACK)
+		s->run.copy = COPY_PROVED;
+	if (s->run.copy != run->copy)
+		add(s, SES_COPY_FOUND, event->gateway, event->session, 0);
+}
+
+static void on_hello(const struct session_event *event, const struct agent *agent, int64_t now, struct session_step *s)
+{
+	bool asking = is_asking(&s->next, event);
+	if (!asking && !is_current(&s->next, event))
+		return;
+	int              code = refusal_of_connection(event, agent);
+	enum run_verdict verdict = code == 0 ? run_judge(&agent->run, event) : RUN_REFUSED;
+	if (verdict == RUN_REFUSED) {
+		if (code == 0)
+			add(s, SES_COPY_AGAIN, event->gateway, event->session, 0);
+		add(s, SES_KICK, event->gateway, event->session, code != 0 ? code : E_AGENT_COPY);
+		if (asking)
+			asking_ends(&s->next);
+		else
+			disconnect(&s->next);
 		return;
 	}
-
-	/* A restart of the host makes both new; a copy that runs beside it does not. */
-	bool other_run = !id_is_none(s->next.boot_id) && !id_equal(s->next.boot_id, event->boot_id);
-	if (other_run && event->generation <= s->next.generation)
-		add(s, SES_AUDIT_CLONE, event->gateway, event->session, E_AGENT_CLONE);
-	s->next.boot_id = event->boot_id;
-	s->next.generation = event->generation;
+	if (asking) {
+		become_current(event->gateway, event->session, s->next.asking_not_after_at, now, s);
+		asking_ends(&s->next);
+	}
+	run_keep(verdict, &agent->run, event, s);
 	s->next.helloed = true;
 	add(s, SES_RESEND, event->gateway, event->session, 0);
 }
+
+/* ---- the rest ------------------------------------------------------------------------------------------------------ */
 
 static void on_state_changed(const struct session_event *event, const struct agent *agent, struct session_step *s)
 {
 	(void)event;
 	int code = refusal_of(agent);
-	if (code == 0 || s->next.gateway == 0)
+	if (code == 0)
 		return;
-	add(s, SES_KICK, s->next.gateway, s->next.session, code);
+	if (s->next.asking_gateway != 0)
+		add(s, SES_KICK, s->next.asking_gateway, s->next.asking_session, code);
+	if (s->next.gateway != 0)
+		add(s, SES_KICK, s->next.gateway, s->next.session, code);
+	asking_ends(&s->next);
 	disconnect(&s->next);
+}
+
+static void on_down(const struct session_event *event, struct session_step *s)
+{
+	if (is_current(&s->next, event))
+		disconnect(&s->next);
+	if (is_asking(&s->next, event))
+		asking_ends(&s->next);
+}
+
+static void on_gateway_lost(const struct session_event *event, struct session_step *s)
+{
+	if (s->next.gateway == event->gateway)
+		disconnect(&s->next);
+	if (s->next.asking_gateway == event->gateway)
+		asking_ends(&s->next);
 }
 
 static void on_timer(int64_t now, struct session_step *s)
@@ -111,15 +243,13 @@ void session_step(const struct session *s, const struct session_event *event, co
 		on_up(event, agent, now, ret);
 		break;
 	case SES_HELLO:
-		on_hello(event, agent, ret);
+		on_hello(event, agent, now, ret);
 		break;
 	case SES_DOWN:
-		if (is_current(s, event))
-			disconnect(&ret->next);
+		on_down(event, ret);
 		break;
 	case SES_GATEWAY_LOST:
-		if (s->gateway == event->gateway)
-			disconnect(&ret->next);
+		on_gateway_lost(event, ret);
 		break;
 	case SES_STATE_CHANGED:
 		on_state_changed(event, agent, ret);

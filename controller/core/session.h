@@ -6,14 +6,16 @@
 #include "shared/model/agent.h"
 
 struct session {
-	uint64_t  gateway; /* which gateway connection; 0 = not connected */
-	uint64_t  session; /* the gateway's number */
-	bool      welcomed;
-	bool      helloed;
-	struct id boot_id; /* of the keeper, from hello */
-	uint64_t  generation;
-	int64_t   up_at;        /* or when the last welcome went out */
-	int64_t   not_after_at; /* of the connection's identity */
+	uint64_t gateway; /* which gateway connection; 0 = not connected */
+	uint64_t session; /* the gateway's number */
+	bool     welcomed;
+	bool     helloed;
+	int64_t  up_at;        /* or when the last welcome went out */
+	int64_t  not_after_at; /* of the connection's identity */
+	/* A second connection while two hosts are known to have this identity: it may say hello, and is judged by that. */
+	uint64_t asking_gateway; /* 0 = none */
+	uint64_t asking_session;
+	int64_t  asking_not_after_at;
 };
 
 enum session_event_kind {
@@ -40,7 +42,8 @@ enum session_action_kind {
 	SES_WELCOME,     /* send welcome on (gateway, session) */
 	SES_KICK,        /* close (gateway, session) with code */
 	SES_RESEND,      /* send the agent's outbox again, in order */
-	SES_AUDIT_CLONE, /* the same agent connected twice */
+	SES_COPY_FOUND,  /* `run` says now that there seem to be two hosts: to be told */
+	SES_COPY_AGAIN,  /* the other of the two was refused once more */
 	SES_ACTION_COUNT,
 };
 struct session_action {
@@ -53,13 +56,19 @@ struct session_step {
 	struct session        next;
 	struct session_action act[SESSION_ACTIONS_MAX];
 	size_t                n_act;
+	bool                  keep; /* `run` is news for the agent's row */
+	struct agent_run      run;
 };
 
 /* `agent` is the row that the certificate's name leads to (NULL = unknown). Rules: unknown, removed, evicted, banned or a
  * foreign host key = kick with code and no welcome; a newer up of the same agent wins, the older is kicked and counted; hello
- * must name the same host key; welcome after up, resend after hello; nothing but hello is taken before it. A hello whose boot
- * id changed without a higher generation comes from a copy of the host (clone alarm). boot_id and generation outlive the
- * connection. A message on any other (gateway, session) than the current one must be dropped by the caller. */
+ * must name the same host key; welcome after up, resend after hello; nothing but hello is taken before it. A message on any
+ * other (gateway, session) than the current one must be dropped by the caller, but for a hello of the asking one.
+ *
+ * A restarted keeper has another run with a higher generation. One without is suspected to come from a copy of the host, and
+ * is taken: it may be the only one there is, restored from a snapshot. The run that another had followed cannot come back, so
+ * when it does there are two hosts: the one that was seen first stays, and until a person decides every other run is refused,
+ * without disturbing the one that stays. */
 void session_step(const struct session *s, const struct session_event *event, const struct agent *agent, int64_t now,
 		  struct session_step *ret);
 

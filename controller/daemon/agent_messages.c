@@ -9,6 +9,7 @@
 #include "controller/daemon/assign.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/inventory_intake.h"
 #include "controller/daemon/order_request.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/receipt_intake.h"
@@ -19,7 +20,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { SKEW_STEP_MS = 60 * 1000, SEEN_STEP_MS = 6 * 3600 * 1000 };
+enum { SKEW_STEP_MS = 60 * 1000, SEEN_STEP_MS = 6 * 3600 * 1000, DRIFT_EACH_MS = 200 };
 
 /* ---- answers --------------------------------------------------------------------------------------------------- */
 
@@ -85,6 +86,7 @@ static const struct signed_kind signed_kinds[] = {
 	{MSG_CSR, LABEL_CSR, "csr", &wire_body_csr},
 	{MSG_AGENT_IDENTITY, LABEL_IDENTITY, "identity", &wire_body_identity},
 	{MSG_RECEIPT, LABEL_RECEIPT, "receipt", &wire_body_receipt},
+	{MSG_INVENTORY, LABEL_INVENTORY, "inventory", &wire_body_inventory},
 };
 
 /* Everything a worker needs and finds; the spans point into `bytes`. */
@@ -98,6 +100,8 @@ struct signed_job {
 	int                       code;
 	struct span               spki; /* csr, identity */
 	enum key_type             key_type;
+	struct body_inventory    *inventory; /* large: made only for such a message */
+	struct hash               digest;    /* of the inventory */
 	union {
 		struct body_csr      csr;
 		struct body_identity identity;
@@ -112,7 +116,9 @@ static void check_signed(void *job, struct store_view *view)
 	struct signed_job *j = job;
 	j->code = key_verify(j->key->key, j->kind->label, j->body, j->signature);
 	if (j->code == 0)
-		j->code = wire_body_decode(j->kind->body, j->body, &j->u);
+		j->code = wire_body_decode(j->kind->body, j->body, j->inventory != NULL ? (void *)j->inventory : (void *)&j->u);
+	if (j->code == 0 && j->inventory != NULL)
+		j->code = inventory_digest(j->inventory, &j->digest);
 	if (j->code == 0 && j->kind->type == MSG_CSR)
 		j->code = csr_check(j->u.csr.csr, &j->spki, &j->key_type);
 	if (j->code == 0 && j->kind->type == MSG_AGENT_IDENTITY)
@@ -122,6 +128,7 @@ static void check_signed(void *job, struct store_view *view)
 static void signed_free(struct signed_job *j)
 {
 	host_key_drop(j->key);
+	free(j->inventory);
 	free(j);
 }
 
@@ -140,6 +147,9 @@ static enum taken take_signed(struct signed_job *j)
 	const char        *agent = j->agent;
 	if (r == 0 && j->kind->type == MSG_RECEIPT) {
 		if (receipt_intake(ctl, agent, j->id, &j->u.receipt, j->body, j->signature))
+			return TAKEN_STORING;
+	} else if (r == 0 && j->kind->type == MSG_INVENTORY) {
+		if (inventory_intake(ctl, agent, j->id, j->inventory, j->digest))
 			return TAKEN_STORING;
 	} else if (r == 0 && j->kind->type == MSG_CSR) {
 		r = order_request_take(ctl, agent, j->id, &j->u.csr, j->spki, j->key_type);
@@ -208,6 +218,9 @@ static void on_signed_message(struct controller *ctl, struct member *m, const st
 	struct signed_job       *j = calloc(1, sizeof(*j) + s->body.n + s->signature.n);
 	if (j == NULL)
 		abort();
+	j->inventory = kind->type == MSG_INVENTORY ? malloc(sizeof(*j->inventory)) : NULL;
+	if (kind->type == MSG_INVENTORY && j->inventory == NULL)
+		abort();
 	j->ctl = ctl;
 	j->kind = kind;
 	j->id = in->id;
@@ -230,7 +243,7 @@ static void on_hello(struct controller *ctl, struct member *m, const struct wire
 		agent_refuse(ctl, m->name, in->id, E_GW_CLIENT, "hello");
 		return;
 	}
-	fleet_hello(ctl, m, hello);
+	fleet_hello(ctl, m, false, hello);
 }
 
 static void on_target(struct controller *ctl, struct member *m, const struct wire_frame *in)
@@ -243,10 +256,29 @@ static void on_step(struct controller *ctl, struct member *m, const struct wire_
 	orders_live_step(ctl, m->name, &in->u.step);
 }
 
+/* How a host is, is asked while it is connected and known from nobody else: it is not stored. */
+static void health_take(struct member *m, const struct msg_health *h)
+{
+	char fields[64];
+	if (m->health_told ? m->health.degraded != h->degraded : h->degraded != 0) {
+		char   words[160] = "";
+		size_t n = 0;
+		for (unsigned bit = 0; bit < HEALTH_BITS && n < sizeof(words); bit++)
+			if ((h->degraded & 1u << bit) != 0)
+				n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%s", n > 0 ? ", " : "", health_name(bit));
+		(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", m->name);
+		log_line(h->degraded != 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, fields, "%s: %s", m->name,
+			 h->degraded != 0 ? words : "healthy again");
+	}
+	m->health_told = true;
+	m->health = *h;
+}
+
 /* Health is not stored while it stays the same; a clock that is off is news. */
 static void on_health(struct controller *ctl, struct member *m, const struct wire_frame *in)
 {
-	int64_t now = clock_now(), skew = in->u.health.now_at - now, change = skew - m->row->skew_ms;
+	health_take(m, &in->u.health);
+	int64_t now = clock_now(), skew = time_between(in->u.health.now_at, now), change = time_between(skew, m->row->skew_ms);
 	if (change < SKEW_STEP_MS && change > -SKEW_STEP_MS && now - m->row->seen_at < SEEN_STEP_MS)
 		return;
 	struct agent   a = *m->row;
@@ -254,6 +286,31 @@ static void on_health(struct controller *ctl, struct member *m, const struct wir
 	a.skew_ms = skew;
 	a.seen_at = now;
 	commit_agent(c, &a);
+	commit_now(c, NULL, NULL);
+}
+
+/* A live event, believed only so far: the signed receipt of the repair is the account of it. */
+static void on_drift(struct controller *ctl, struct member *m, const struct wire_frame *in)
+{
+	const struct msg_drift *d = &in->u.drift;
+	char                    id[TARGET_ID_SIZE], actor[ACTOR_SIZE], fields[64];
+	struct target           t;
+	int64_t                 now = clock_monotonic();
+	if (now - m->drift_at < DRIFT_EACH_MS)
+		return; /* a host that tells it all the time says nothing new; its receipts count */
+	m->drift_at = now;
+	target_id_of(m->name, d->cert_id, d->stem, id);
+	if (view_target(ctl->view, id, &t) < 0 || !text_equal(t.agent, m->name))
+		return; /* it speaks of its own targets only */
+	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", m->name);
+	(void)snprintf(actor, sizeof(actor), "agent:%s", m->name);
+	log_line(LOG_LEVEL_WARNING, fields, "target %s: %s %s (owner %u, mode %04o, %u names)%s", id, d->file,
+		 drift_kind_name((enum drift_kind)d->kind), d->uid, d->mode & 07777, d->links, d->rival ? "; a second writer" : "");
+	struct commit *c = commit_new(ctl);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_TARGET_CHANGED, .actor = actor, .object = id},
+		     "{s:s,s:s,s:I,s:I,s:I,s:b}", "file", d->file, "change", drift_kind_name((enum drift_kind)d->kind), "uid",
+		     (long long)d->uid, "mode", (long long)d->mode, "links", (long long)d->links, "second_writer",
+		     (int)d->rival);
 	commit_now(c, NULL, NULL);
 }
 
@@ -272,8 +329,10 @@ static const struct {
 	{MSG_CSR, on_signed_message},
 	{MSG_AGENT_IDENTITY, on_signed_message},
 	{MSG_RECEIPT, on_signed_message},
+	{MSG_INVENTORY, on_signed_message},
 	{MSG_STEP, on_step},
 	{MSG_HEALTH, on_health},
+	{MSG_DRIFT, on_drift},
 	{MSG_AGENT_ACK, on_ack},
 };
 
@@ -295,4 +354,12 @@ void agent_messages_take(struct controller *ctl, struct member *m, struct span b
 			return;
 		}
 	agent_refuse(ctl, m->name, in->id, E_WIRE_MESSAGE, "frame");
+}
+
+void agent_messages_asking(struct controller *ctl, struct member *m, struct span bytes)
+{
+	struct wire_frame *in = &ctl->agent_frame;
+	if (wire_decode(&wire_agent, bytes, FRAME_BEFORE_WELCOME, in) == 0 && in->type == MSG_HELLO &&
+	    text_equal(in->u.hello.name, m->name))
+		fleet_hello(ctl, m, true, &in->u.hello);
 }

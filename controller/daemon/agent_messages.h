@@ -8,6 +8,8 @@
 
 /* One frame of the member's current connection, while it is not busy. */
 void agent_messages_take(struct controller *ctl, struct member *m, struct span bytes);
+/* One frame of the connection that is asked for a hello: nothing else counts. */
+void agent_messages_asking(struct controller *ctl, struct member *m, struct span bytes);
 
 /* Answers message `id` of this agent. `seq` for receipts, else 0; `text` may be NULL. */
 void agent_ack(struct controller *ctl, const char *agent, uint64_t id, uint64_t seq, int code, const char *text);

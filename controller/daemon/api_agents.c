@@ -6,6 +6,18 @@
 #include "controller/daemon/api_routes.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/model/messages.h"
+
+/* In words; an empty list is a host where nothing needs a person, null one that is not here to ask. */
+static void set_health(const struct msg_health *h, json_t *agent)
+{
+	json_t *degraded = h != NULL ? json_array() : json_null();
+	for (unsigned bit = 0; h != NULL && bit < 32; bit++)
+		if ((h->degraded & 1u << bit) != 0)
+			json_array_append_new(degraded, json_string(health_name(bit)));
+	json_object_set_new(agent, "healthy", h != NULL ? json_boolean(h->degraded == 0) : json_null());
+	json_object_set_new(agent, "degraded", degraded);
+}
 
 static void set_connected(struct api_call *call, json_t *agent)
 {
@@ -13,6 +25,7 @@ static void set_connected(struct api_call *call, json_t *agent)
 	int64_t     seen_at = name != NULL ? controller_seen_at(call->ctl, name) : 0;
 	if (name != NULL)
 		json_object_set_new(agent, "connected", json_boolean(controller_connected(call->ctl, name)));
+	set_health(name != NULL ? controller_health(call->ctl, name) : NULL, agent);
 	if (seen_at != 0) /* the stored one is written seldom */
 		json_object_set_new(agent, "seen_at", json_time(seen_at));
 }
@@ -27,6 +40,29 @@ void api_agent_enrich(struct api_call *call)
 		set_connected(call, call->answer);
 	json_array_foreach(items, i, item)
 		set_connected(call, item);
+	api_target_enrich(call);
+}
+
+static void set_crl_current(const struct api_call *call, json_t *target)
+{
+	const char *text = json_string_value(json_object_get(target, "crl_hash"));
+	struct hash hash;
+	if (text != NULL && hash_parse(text, &hash) == 0)
+		json_object_set_new(target, "crl_current", json_boolean(controller_crl_is_current(call->ctl, hash)));
+}
+
+/* What hosts were told last is known on the loop only. The answer is a target, a page of them, or holds a list of them. */
+void api_target_enrich(struct api_call *call)
+{
+	json_t *items = json_object_get(call->answer, "items");
+	json_t *targets = json_object_get(call->answer, "targets");
+	json_t *target;
+	size_t  i;
+	set_crl_current(call, call->answer);
+	json_array_foreach(items, i, target)
+		set_crl_current(call, target);
+	json_array_foreach(targets, i, target)
+		set_crl_current(call, target);
 }
 
 int api_agent_list(struct api_call *call, struct store_view *view)
@@ -89,15 +125,27 @@ static void state_done(void *ctx, const struct api_result *result)
 		api_finish(call, 200, json_agent(&result->agent, false));
 }
 
-static void change_state(struct api_call *call, enum agent_state to)
+/* False: it was refused. */
+static bool may_change(struct api_call *call)
 {
 	struct agent a;
 	int          r = view_agent(controller_view(call->ctl), call->params[0], &a);
-	if (r < 0 || !rights_service(&call->principal, a.service)) {
-		api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
-		return;
-	}
-	controller_agent_state(call->ctl, call->params[0], to, &call->caller, state_done, call);
+	if (r == 0 && rights_service(&call->principal, a.service))
+		return true;
+	api_refuse(call, r < 0 ? r : E_NOT_FOUND, call->params[0], "there is no such agent");
+	return false;
+}
+
+static void change_state(struct api_call *call, enum agent_state to)
+{
+	if (may_change(call))
+		controller_agent_state(call->ctl, call->params[0], to, &call->caller, state_done, call);
+}
+
+void api_agent_release(struct api_call *call)
+{
+	if (may_change(call))
+		controller_agent_release(call->ctl, call->params[0], &call->caller, state_done, call);
 }
 
 void api_agent_evict(struct api_call *call)
@@ -232,7 +280,7 @@ int api_target_list(struct api_call *call, struct store_view *view)
 		for (size_t i = 0; i < n; i++)
 			if (target_visible(call, view, &rows[i]))
 				json_array_append_new(items, json_target(&rows[i]));
-		call->answer = api_page(items, n == limit ? rows[n - 1].cert_id : NULL);
+		call->answer = api_page(items, n == limit ? rows[n - 1].target_id : NULL);
 	}
 	free(rows);
 	return r;

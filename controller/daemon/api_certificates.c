@@ -7,17 +7,22 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/template_json.h"
 #include "shared/base/text.h"
+#include "shared/wire/wire.h"
 
-enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20 };
+enum { STEPS_MAX = 200, ORDERS_SHOWN = 10, RECEIPTS_MAX = 20, TARGETS_MAX = 16 };
 
 /* One certificate as JSON, with its template and target read beside it. */
 static json_t *certificate_json(struct store_view *view, const struct certificate *c, int64_t now)
 {
 	struct template t;
-	struct target   target;
+	size_t          n = 0;
 	bool            has_template = view_template(view, c->template_id, 0, &t) == 0;
-	bool            has_target = view_target(view, c->cert_id, &target) == 0;
-	return json_certificate(c, has_template ? &t : NULL, has_target ? &target : NULL, now);
+	struct target  *targets = calloc(TARGETS_MAX, sizeof(*targets));
+	if (targets == NULL || view_targets_of(view, c->cert_id, targets, TARGETS_MAX, &n) < 0)
+		n = 0;
+	json_t *json = json_certificate(c, has_template ? &t : NULL, targets, n, now);
+	free(targets);
+	return json;
 }
 
 int api_cert_list(struct api_call *call, struct store_view *view)
@@ -71,17 +76,30 @@ static json_t *orders_of(struct store_view *view, const char *cert_id)
 	return items;
 }
 
+static json_t *targets_json(struct store_view *view, const char *cert_id)
+{
+	size_t         n = 0;
+	json_t        *items = json_array();
+	struct target *rows = calloc(TARGETS_MAX, sizeof(*rows));
+	if (rows != NULL && view_targets_of(view, cert_id, rows, TARGETS_MAX, &n) == 0)
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(items, json_target(&rows[i]));
+	free(rows);
+	return items;
+}
+
 int api_cert_show(struct api_call *call, struct store_view *view)
 {
 	struct certificate c;
 	struct template    t;
-	struct target      target;
 	int                r = certificate_of(call, view, &c);
 	if (r < 0)
 		return r;
 	call->answer = certificate_json(view, &c, call->now_at);
-	if (view_target(view, c.cert_id, &target) == 0)
-		json_object_set_new(call->answer, "target", json_target(&target));
+	json_t *targets = targets_json(view, c.cert_id);
+	if (json_array_size(targets) == 1)
+		json_object_set(call->answer, "target", json_array_get(targets, 0));
+	json_object_set_new(call->answer, "targets", targets);
 	if (view_template(view, c.template_id, 0, &t) == 0)
 		json_object_set_new(call->answer, "policy", template_json_write(&t, TEMPLATE_ANSWER));
 	json_object_set_new(call->answer, "renewals", orders_of(view, c.cert_id));
@@ -203,14 +221,32 @@ static json_t *steps_of(struct store_view *view, struct id renewal_id)
 	return items;
 }
 
+/* Old workers stand only in the signed body. */
+static void old_workers_add(struct store_view *view, const struct receipt_row *row, json_t *receipt)
+{
+	struct buf           bytes = BUF_MAX(FRAME_MAX);
+	struct body_receipt *body = calloc(1, sizeof(*body));
+	if (body != NULL && view_receipt_body(view, row->host_hash, row->seq, &bytes) == 0 &&
+	    wire_body_decode(&wire_body_receipt, buf_span(&bytes), body) == 0 && body->old_workers > 0) {
+		json_object_set_new(receipt, "old_workers", json_integer(body->old_workers));
+		json_object_set_new(receipt, "oldest_worker_seconds", json_real((double)body->oldest_ms / 1000.0));
+	}
+	buf_free(&bytes);
+	free(body);
+}
+
 static json_t *receipts_of(struct store_view *view, struct id renewal_id)
 {
 	size_t              n = 0;
 	json_t             *items = json_array();
 	struct receipt_row *rows = calloc(RECEIPTS_MAX, sizeof(*rows));
 	if (rows != NULL && view_receipts(view, renewal_id, rows, RECEIPTS_MAX, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(items, json_receipt(&rows[i]));
+		for (size_t i = 0; i < n; i++) {
+			json_t *receipt = json_receipt(&rows[i]);
+			if (rows[i].outcome == RECEIPT_SETTLED)
+				old_workers_add(view, &rows[i], receipt);
+			json_array_append_new(items, receipt);
+		}
 	free(rows);
 	return items;
 }

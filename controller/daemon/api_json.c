@@ -79,15 +79,21 @@ void json_subject(const struct certificate *c, char ret[JSON_SUBJECT_SIZE])
 	snprintf(ret, JSON_SUBJECT_SIZE, "CN=%s", found ? san.text : c->cert_id);
 }
 
-/* What the certificate's place says about the truth: is the issued one served? */
-static json_t *served(const struct certificate *c, const struct target *target)
+/* What the certificate's places say about the truth: is the issued one served, everywhere that it can be seen? What lies on disk is all
+ * that is known of a place without handshakes: enough for a no, not for a yes. */
+static json_t *served(const struct certificate *c, const struct target *targets, size_t n)
 {
-	if (target == NULL || serial_is_none(c->serial) || serial_is_none(target->served))
-		return json_null();
-	return json_boolean(serial_equal(c->serial, target->served));
+	bool all = true, seen = false, known = n > 0 && !serial_is_none(c->serial);
+	for (size_t i = 0; i < n; i++) {
+		const struct target *t = &targets[i];
+		known &= !serial_is_none(t->served);
+		seen |= !text_equal(t->verify_kind, "none") && !text_equal(t->verify_kind, "file");
+		all &= serial_equal(c->serial, t->served) && t->stale_since_at == 0 && t->state_code != E_SWAP_PROBE;
+	}
+	return known && (seen || !all) ? json_boolean(all) : json_null();
 }
 
-json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *target, int64_t now)
+json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now)
 {
 	char subject[JSON_SUBJECT_SIZE];
 	json_subject(c, subject);
@@ -107,7 +113,7 @@ json_t *json_certificate(const struct certificate *c, const struct template *t, 
 	json_object_set_new(o, "not_before", json_time(c->not_before_at));
 	json_object_set_new(o, "expires_at", json_time(c->not_after_at));
 	json_object_set_new(o, "days_until_expiry", issued ? json_real(json_days(c->not_after_at - now)) : json_null());
-	json_object_set_new(o, "served", served(c, target));
+	json_object_set_new(o, "served", served(c, targets, n));
 	json_object_set_new(o, "renew_at", json_time(c->renew_at));
 	json_object_set_new(o, "open_order", json_id(c->open_order));
 	json_object_set_new(o, "unattended_renewals", json_integer(c->unattended));
@@ -158,6 +164,9 @@ json_t *json_agent(const struct agent *a, bool connected)
 	json_object_set_new(o, "seen_at", json_time(a->seen_at));
 	json_object_set_new(o, "clock_skew_ms", json_integer(a->skew_ms));
 	json_object_set_new(o, "receipts", json_integer((json_int_t)a->receipt_seq));
+	json_object_set_new(o, "copy", a->run.copy == COPY_NONE ? json_null() : json_string(agent_copy_name(a->run.copy)));
+	json_object_set_new(o, "copy_since", json_time(a->copy_at));
+	json_object_set_new(o, "copy_address", text_or_null(a->copy_address));
 	return o;
 }
 
@@ -180,6 +189,7 @@ json_t *json_invite(const struct invite *i, int64_t now)
 json_t *json_target(const struct target *t)
 {
 	json_t *o = json_object();
+	json_object_set_new(o, "target_id", json_string(t->target_id));
 	json_object_set_new(o, "cert_id", json_string(t->cert_id));
 	json_object_set_new(o, "agent", json_string(t->agent));
 	json_object_set_new(o, "file", json_string(t->stem));
@@ -189,7 +199,36 @@ json_t *json_target(const struct target *t)
 	json_object_set_new(o, "served_serial", json_serial(t->served));
 	json_object_set_new(o, "proved_at", json_time(t->proved_at));
 	json_object_set_new(o, "reported_at", json_time(t->reported_at));
-	json_object_set_new(o, "error", json_code(t->last_code));
+	json_object_set_new(o, "error", json_code(t->state_code != 0 ? t->state_code : t->last_code));
+	json_object_set_new(o, "stale_since", json_time(t->stale_since_at));
+	json_object_set_new(o, "rehearsed_at", json_time(t->rehearsed_at));
+	json_object_set_new(o, "changed_at", json_time(t->drifted_at));
+	json_object_set_new(o, "changes", json_integer((json_int_t)t->drifts));
+	json_object_set_new(o, "trust_epoch", json_integer((json_int_t)t->trust_epoch));
+	json_object_set_new(o, "trust_proof", json_string(trust_proof_name((enum trust_proof)t->trust_proof)));
+	json_object_set_new(o, "crl_hash", json_hash(t->crl_hash));
+	json_object_set_new(o, "crl_current", json_null()); /* api_target_enrich() */
+	json_object_set_new(o, "cared_at", json_time(t->cared_at));
+	return o;
+}
+
+json_t *json_listener(const struct inventory_listener *l)
+{
+	json_t *o = json_object();
+	json_object_set_new(o, "address", json_string(l->address));
+	json_object_set_new(o, "program", json_string(l->program));
+	json_object_set_new(o, "user", json_string(l->user));
+	json_object_set_new(o, "unit", l->unit[0] != '\0' ? json_string(l->unit) : json_null());
+	json_object_set_new(o, "starttls", json_boolean(l->starttls));
+	json_object_set_new(o, "fingerprint", json_hash(l->fingerprint));
+	json_object_set_new(o, "subject", json_string(l->subject));
+	json_object_set_new(o, "issuer", json_string(l->issuer));
+	json_object_set_new(o, "names", json_comma_list(l->names));
+	json_object_set_new(o, "names_count", json_integer(l->n_names));
+	json_object_set_new(o, "not_before", json_time(l->not_before_at));
+	json_object_set_new(o, "expires_at", json_time(l->not_after_at));
+	json_object_set_new(o, "self_signed", json_boolean(l->self_signed));
+	json_object_set_new(o, "chain_length", json_integer(l->chain));
 	return o;
 }
 
@@ -270,6 +309,8 @@ json_t *json_receipt(const struct receipt_row *r)
 	json_object_set_new(o, "listeners", json_integer(r->listeners));
 	json_object_set_new(o, "handshakes", json_integer((json_int_t)r->probes));
 	json_object_set_new(o, "handshakes_failed", json_integer((json_int_t)r->probes_failed));
+	json_object_set_new(o, "old_workers", json_integer(0));
+	json_object_set_new(o, "oldest_worker_seconds", json_null());
 	json_object_set_new(o, "flipped_at", json_time(r->flipped_at));
 	json_object_set_new(o, "first_new_at", json_time(r->first_new_at));
 	json_object_set_new(o, "last_old_at", json_time(r->last_old_at));

@@ -19,11 +19,12 @@ json_t *json_code(int code); /* "VCC-2004", or null for 0 */
 /* Fractions of a day are kept to two digits. */
 double json_days(int64_t ms);
 
-json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *target, int64_t now);
+json_t *json_certificate(const struct certificate *c, const struct template *t, const struct target *targets, size_t n, int64_t now);
 json_t *json_issuance(const struct issuance *i, int64_t now);
 json_t *json_agent(const struct agent *a, bool connected);
 json_t *json_invite(const struct invite *i, int64_t now);
 json_t *json_target(const struct target *t);
+json_t *json_listener(const struct inventory_listener *l);
 json_t *json_order(const struct order *o);
 json_t *json_step(const struct order_step_row *s);
 json_t *json_receipt(const struct receipt_row *r);

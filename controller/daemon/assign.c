@@ -42,34 +42,62 @@ static struct target target_of(const struct proposal *p)
 {
 	const struct msg_target *m = p->msg;
 	struct target            t = {.digest = m->digest, .served = served_of(p), .reported_at = p->now};
+	target_id_of(p->agent->name, m->cert_id, m->stem, t.target_id);
 	text_cut(t.cert_id, sizeof(t.cert_id), m->cert_id);
 	text_cut(t.agent, sizeof(t.agent), p->agent->name);
 	text_cut(t.stem, sizeof(t.stem), m->stem);
 	text_cut(t.reload_kind, sizeof(t.reload_kind), m->reload_kind);
 	text_cut(t.verify_kind, sizeof(t.verify_kind), m->verify_kind);
 	text_cut(t.listeners, sizeof(t.listeners), m->listeners);
+	t.state_code = m->code;
+	t.stale_since_at = m->stale_since_at;
+	t.rehearsed_at = m->rehearsed_at;
+	t.drifted_at = m->drifted_at;
+	t.drifts = m->drifts;
 	return t;
+}
+
+static bool state_is_known(const struct target *a, const struct target *b)
+{
+	return a->state_code == b->state_code && a->stale_since_at == b->stale_since_at && a->rehearsed_at == b->rehearsed_at &&
+	       a->drifted_at == b->drifted_at && a->drifts == b->drifts;
 }
 
 /* Is everything about this file stored already? */
 static bool target_is_known(const struct proposal *p)
 {
 	struct target old, new = target_of(p);
-	if (view_target(p->ctl->view, p->msg->cert_id, &old) < 0)
+	if (rows_target(p->ctl->rows, new.target_id, &old) < 0)
 		return false;
-	return text_equal(old.agent, new.agent) && text_equal(old.stem, new.stem) && hash_equal(old.digest, new.digest) &&
+	return text_equal(old.agent, new.agent) && hash_equal(old.digest, new.digest) &&
 	       serial_equal(old.served, new.served) && text_equal(old.listeners, new.listeners) &&
-	       text_equal(old.verify_kind, new.verify_kind) && text_equal(old.reload_kind, new.reload_kind);
+	       text_equal(old.verify_kind, new.verify_kind) && text_equal(old.reload_kind, new.reload_kind) && state_is_known(&old, &new);
+}
+
+static void audit(const struct proposal *p, struct commit *c, enum audit_event event, int code, const char *cause)
+{
+	char            text[ERR_CODE_SIZE];
+	struct audit_of of = {.event = event, .actor = p->who.actor, .object = p->msg->cert_id};
+	if (code != 0)
+		commit_audit(c, &of, "{s:s,s:s}", "code", err_code(code, text), "cause", cause);
+	else
+		commit_audit(c, &of, "{s:s,s:s}", "template", p->msg->template_id, "stem", p->msg->stem);
 }
 
 static void put_target(const struct proposal *p, struct commit *c)
 {
 	struct target old, new = target_of(p);
-	if (view_target(p->ctl->view, p->msg->cert_id, &old) == 0 && text_equal(old.agent, new.agent)) {
+	if (rows_target(p->ctl->rows, new.target_id, &old) == 0 && text_equal(old.agent, new.agent)) {
 		new.proved_at = old.proved_at;
 		new.last_code = old.last_code;
+		new.trust_epoch = old.trust_epoch;
+		new.trust_proof = old.trust_proof;
+		new.crl_hash = old.crl_hash;
+		new.cared_at = old.cared_at;
+		if ((old.stale_since_at == 0) != (new.stale_since_at == 0))
+			audit(p, c, new.stale_since_at != 0 ? AUDIT_TARGET_STALE : AUDIT_TARGET_HEALED, new.state_code, err_what(new.state_code));
 	}
-	store_put_target(commit_change(c), &new);
+	commit_target(c, &new);
 }
 
 static void finish(const struct proposal *p, struct commit *c, const char *text)
@@ -81,16 +109,6 @@ static void finish(const struct proposal *p, struct commit *c, const char *text)
 	commit_else(c, agent_rewelcome_else, p->agent->name, sizeof(p->agent->name));
 	commit_fault_points(c, "controller.target", "controller.target_stored");
 	commit_now(c, NULL, NULL);
-}
-
-static void audit(const struct proposal *p, struct commit *c, enum audit_event event, int code, const char *cause)
-{
-	char            text[ERR_CODE_SIZE];
-	struct audit_of of = {.event = event, .actor = p->who.actor, .object = p->msg->cert_id};
-	if (code != 0)
-		commit_audit(c, &of, "{s:s,s:s}", "code", err_code(code, text), "cause", cause);
-	else
-		commit_audit(c, &of, "{s:s,s:s}", "template", p->msg->template_id, "stem", p->msg->stem);
 }
 
 /* A refused file comes again with each connection; the audit trail does not need each time. */
@@ -127,25 +145,37 @@ static void put_service(const struct proposal *p, struct commit *c)
 	commit_audit(c, &(struct audit_of){.event = AUDIT_SERVICE_CREATED, .actor = p->who.actor, .object = s.name}, NULL);
 }
 
-static void retire(struct proposal *p)
+/* The certificate ends with its last place. False: it has to be told again. */
+static bool retire_certificate(struct proposal *p)
 {
-	if (!p->known || p->cert.retired_at != 0 || !text_equal(p->cert.agent, p->agent->name)) {
-		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
-		return;
-	}
 	const struct order *open = orders_of(p->ctl, &p->cert);
 	if (open != NULL) {
 		bool               stored;
 		struct order_event ev = {.kind = EV_CANCEL, .renewal_id = open->renewal_id, .code = E_ORDER_RETIRED};
 		(void)!orders_event(p->ctl, &ev, &(struct order_input){.who = &p->who}, &stored);
 		if (rows_certificate(p->ctl->rows, p->msg->cert_id, &p->cert) < 0)
-			return; /* sent again after the next welcome */
+			return false;
 	}
-	struct commit *c = commit_new(p->ctl);
 	p->cert.retired_at = p->now;
 	p->cert.renew_at = TIME_NEVER;
-	commit_certificate(c, &p->cert);
-	store_remove_target(commit_change(c), p->msg->cert_id);
+	return true;
+}
+
+static void retire(struct proposal *p)
+{
+	struct target gone = target_of(p), known;
+	bool          ours = p->known && text_equal(p->cert.agent, p->agent->name);
+	bool          ends = ours && p->msg->last && p->cert.retired_at == 0;
+	if (!ours || (!ends && rows_target(p->ctl->rows, gone.target_id, &known) == E_NOT_FOUND)) {
+		agent_ack_when_stored(p->ctl, p->agent->name, p->id, 0);
+		return;
+	}
+	if (ends && !retire_certificate(p))
+		return; /* sent again after the next welcome */
+	struct commit *c = commit_new(p->ctl);
+	if (ends)
+		commit_certificate(c, &p->cert);
+	commit_remove_target(c, gone.target_id);
 	audit(p, c, AUDIT_TARGET_RETIRED, 0, NULL);
 	finish(p, c, "");
 }
@@ -186,10 +216,10 @@ static bool order_wanted(const struct proposal *p, bool changed, enum trigger *r
 static bool waits_for_file(const struct proposal *p)
 {
 	const struct order *open = orders_of(p->ctl, &p->cert);
-	struct target       old;
+	struct target       old, new = target_of(p);
 	if (open == NULL || (open->phase != ORDER_PAUSED && open->phase != ORDER_RETRY_WAIT))
 		return false;
-	return view_target(p->ctl->view, p->msg->cert_id, &old) == 0 && !hash_equal(old.digest, p->msg->digest);
+	return rows_target(p->ctl->rows, new.target_id, &old) == 0 && !hash_equal(old.digest, new.digest);
 }
 
 static void try_now(const struct proposal *p)

@@ -150,6 +150,18 @@ void commit_agent(struct commit *c, const struct agent *a)
 	keep_row(c, rows_set_agent(c->ctl->rows, a));
 }
 
+void commit_target(struct commit *c, const struct target *t)
+{
+	store_put_target(c->change, t);
+	keep_row(c, rows_set_target(c->ctl->rows, t));
+}
+
+void commit_remove_target(struct commit *c, const char *target_id)
+{
+	store_remove_target(c->change, target_id);
+	keep_row(c, rows_remove_target(c->ctl->rows, target_id));
+}
+
 void commit_audit(struct commit *c, const struct audit_of *of, const char *format, ...)
 {
 	struct audit a = {.at = clock_now(), .event = of->event, .renewal_id = of->renewal_id, .request_id = of->request_id};

@@ -17,6 +17,8 @@ void commit_certificate(struct commit *c, const struct certificate *cert); /* ve
 void commit_issuance_new(struct commit *c, const struct issuance *i);
 void commit_issuance(struct commit *c, const struct issuance *i);
 void commit_agent(struct commit *c, const struct agent *a);
+void commit_target(struct commit *c, const struct target *t);
+void commit_remove_target(struct commit *c, const char *target_id);
 
 /* Who and what of an audit record; the rest is a JSON object made as by json_pack() ("{s:s}"), or NULL. */
 struct audit_of {

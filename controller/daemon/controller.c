@@ -9,6 +9,7 @@
 
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/gateway_certs.h"
@@ -24,7 +25,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { WORKER_VIEWS = 3, BUNDLE_MAX = 32768 };
+enum { WORKER_VIEWS = 3, BUNDLE_MAX = 32768, AUTHORITIES_MAX = CATALOG_ISSUERS_MAX * CERT_DER_MAX };
 
 struct id controller_id(int64_t now)
 {
@@ -63,6 +64,8 @@ static int open_parts(struct controller *ctl)
 	if (r == 0)
 		r = crls_open(ctl, &ctl->crls);
 	if (r == 0)
+		r = crl_news_open(ctl, &ctl->crl_news);
+	if (r == 0)
 		r = fleet_open(ctl, &ctl->fleet);
 	if (r == 0)
 		r = scheduler_open(ctl, &ctl->scheduler);
@@ -78,6 +81,7 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 	ctl->loop = loop;
 	ctl->started_at = clock_now();
 	ctl->epoch = controller_id(ctl->started_at);
+	random_bytes(ctl->challenge_secret, sizeof(ctl->challenge_secret));
 	ctl->bundle = (struct buf)BUF_MAX(BUNDLE_MAX);
 	const char *cursor = conf->domain;
 	(void)text_item(&cursor, ctl->domain, sizeof(ctl->domain));
@@ -185,6 +189,7 @@ void controller_stop(struct controller *ctl)
 		gateways_close(ctl->gateways);
 	signer_hang_up(ctl->signer);
 	fleet_close(ctl->fleet);
+	crl_news_close(ctl->crl_news);
 	scheduler_close(ctl->scheduler);
 	serials_stop(ctl);
 	uv_unref((uv_handle_t *)&ctl->store_wake);
@@ -206,6 +211,7 @@ void controller_free(struct controller *ctl)
 	gateways_free(ctl->gateways);
 	orders_free(ctl->orders);
 	crls_free(ctl->crls);
+	crl_news_free(ctl->crl_news);
 	signer_free(ctl->signer);
 	serials_free(ctl->serials);
 	scheduler_free(ctl->scheduler);
@@ -213,6 +219,7 @@ void controller_free(struct controller *ctl)
 	commits_free(ctl->commits);
 	rows_free(ctl->rows);
 	buf_free(&ctl->bundle);
+	buf_free(&ctl->authorities);
 	free(ctl);
 }
 
@@ -258,6 +265,11 @@ bool controller_connected(const struct controller *ctl, const char *agent)
 	return fleet_connected(ctl, agent);
 }
 
+const struct msg_health *controller_health(const struct controller *ctl, const char *agent)
+{
+	return fleet_health(ctl, agent);
+}
+
 int64_t controller_seen_at(const struct controller *ctl, const char *agent)
 {
 	return fleet_seen_at(ctl, agent);
@@ -288,6 +300,36 @@ bool controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shar
 struct span controller_crl_all(struct controller *ctl)
 {
 	return crls_all(ctl);
+}
+
+bool controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem)
+{
+	return crl_news_find(ctl, hash, ret_pem);
+}
+
+bool controller_crl_is_current(const struct controller *ctl, struct hash hash)
+{
+	return crl_news_is_current(ctl, hash);
+}
+
+/* Issuers are read at start and stay. */
+static int authorities_make(struct controller *ctl)
+{
+	ctl->authorities = (struct buf)BUF_MAX(AUTHORITIES_MAX);
+	for (size_t i = 0; catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
+		const struct issuer *row = &catalog_issuer_at(ctl->catalog, i)->row;
+		int                  r = row->role != ISSUER_ROOT ? cert_pem_add((struct span){row->der, row->der_len}, &ctl->authorities) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+struct span controller_ca_all(struct controller *ctl)
+{
+	if (ctl->authorities.n == 0 && authorities_make(ctl) < 0)
+		buf_reset(&ctl->authorities);
+	return buf_span(&ctl->authorities);
 }
 
 bool controller_ca(struct controller *ctl, const char *issuer_id, struct span *ret_der)

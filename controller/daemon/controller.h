@@ -69,6 +69,8 @@ void controller_invite(struct controller *ctl, const struct invite_request *requ
 /* `to` is AGENT_EVICTED, AGENT_BANNED or AGENT_REMOVED (only after evict). The connection is cut when it is stored. */
 void controller_agent_state(struct controller *ctl, const char *name, enum agent_state to, const struct caller *who,
 			    api_done_fn *done, void *ctx);
+/* Takes back that there seem to be two hosts with this identity. E_EXISTS: nobody said so. */
+void controller_agent_release(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx);
 /* A new version; `expect_version` UINT32_MAX = do not check. Checked by policy_template_check. */
 void controller_template_apply(struct controller *ctl, const struct template *t, uint32_t expect_version,
 			       const struct caller *who, api_done_fn *done, void *ctx);
@@ -87,6 +89,8 @@ const char *controller_public_url(const struct controller *ctl);
 
 /* Is the agent welcomed at this moment? */
 bool controller_connected(const struct controller *ctl, const char *agent);
+/* What it said last; NULL while it is away. */
+const struct msg_health *controller_health(const struct controller *ctl, const char *agent);
 /* Now, or when its last connection in this run ended; 0 = it had none. */
 int64_t controller_seen_at(const struct controller *ctl, const char *agent);
 
@@ -107,6 +111,10 @@ void controller_state(struct controller *ctl, struct controller_state *ret);
 /* Published bytes for the public listener; valid until the next turn of the loop. False = no such file. */
 bool        controller_crl(struct controller *ctl, const char *issuer_id, uint32_t shard, struct span *ret_der);
 struct span controller_crl_all(struct controller *ctl); /* PEM: every shard and the root's */
+/* The lists of this content, as hosts were told of them; false when that is too long ago. */
+bool        controller_crl_edition(struct controller *ctl, struct hash hash, struct span *ret_pem);
+bool        controller_crl_is_current(const struct controller *ctl, struct hash hash); /* what hosts were told last */
+struct span controller_ca_all(struct controller *ctl);                                   /* PEM: every issuing CA, without the roots */
 bool        controller_ca(struct controller *ctl, const char *issuer_id, struct span *ret_der);
 
 /* The admin listener's own certificate: PEM of the chain (leaf first) and of the key; false until it was issued. `changed` is

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/crl_news.h"
 #include "controller/daemon/state.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
@@ -132,14 +133,18 @@ static bool is_root(const struct catalog_issuer *i)
 
 /* The root's list lives for a year and is renewed when a quarter is left; its key may be away, then it is asked for again
  * every hour. */
-static bool is_due(const struct controller *ctl, const struct shard *s, int64_t now)
+static bool is_old(const struct controller *ctl, const struct shard *s, int64_t now)
 {
 	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
-	if (i == NULL || s->busy || s->retry_at > now)
-		return false;
-	if (is_root(i))
-		return s->dirty || s->next_update_at - now < ROOT_RENEW_MS;
-	return s->dirty || now - s->this_update_at - BACKDATE_MS >= ctl->conf->crl_refresh_ms || s->next_update_at <= now;
+	if (i != NULL && is_root(i))
+		return s->next_update_at - now < ROOT_RENEW_MS;
+	return now - s->this_update_at - BACKDATE_MS >= ctl->conf->crl_refresh_ms || s->next_update_at <= now;
+}
+
+static bool is_due(const struct controller *ctl, const struct shard *s, int64_t now)
+{
+	return catalog_issuer(ctl->catalog, s->key.issuer_id) != NULL && !s->busy && s->retry_at <= now &&
+	       (s->dirty || is_old(ctl, s, now));
 }
 
 /* ---- collecting ------------------------------------------------------------------------------------------------ */
@@ -152,11 +157,11 @@ struct crl_job {
 	struct buf         entries;
 };
 
-static void pack(const struct revoked_row *row, uint8_t to[ENTRY_SIZE])
+static void pack(struct serial serial, int64_t revoked_at, int reason, uint8_t to[ENTRY_SIZE])
 {
-	memcpy(to, row->serial.b, sizeof(row->serial.b));
-	be_put(to + 16, (uint64_t)(row->revoked_at / MS_SECOND), 7);
-	to[23] = (uint8_t)row->reason;
+	memcpy(to, serial.b, sizeof(serial.b));
+	be_put(to + 16, (uint64_t)(revoked_at / MS_SECOND), 7);
+	to[23] = (uint8_t)reason;
 }
 
 static void collect(void *job, struct store_view *view)
@@ -170,7 +175,7 @@ static void collect(void *job, struct store_view *view)
 		j->code = view_revoked(view, j->key.issuer_id, j->key.shard, j->now, after, page, PAGE, &n);
 		for (size_t i = 0; j->code == 0 && i < n; i++) {
 			uint8_t entry[ENTRY_SIZE];
-			pack(&page[i], entry);
+			pack(page[i].serial, page[i].revoked_at, (int)page[i].reason, entry);
 			buf_add(&j->entries, entry, sizeof(entry));
 			after = page[i].serial;
 		}
@@ -219,17 +224,42 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 	return r;
 }
 
+/* After a start every list is looked at, because a revocation may have been stored after it. One that says what it has to is not made
+ * anew: services on hosts would be reloaded for nothing. */
+static bool says_the_same(const struct shard *s, struct span entries)
+{
+	size_t            n = 0;
+	size_t            max = entries.n / ENTRY_SIZE;
+	bool              same = false;
+	struct crl_entry *list = calloc(max + 1, sizeof(*list));
+	if (list != NULL && crl_entries(buf_span(&s->der), list, max, &n) == 0 && n == max) {
+		same = true;
+		for (size_t i = 0; same && i < n; i++) {
+			uint8_t entry[ENTRY_SIZE];
+			pack(list[i].serial, list[i].revoked_at, list[i].reason, entry);
+			same = memcmp(entry, entries.p + i * ENTRY_SIZE, ENTRY_SIZE) == 0;
+		}
+	}
+	free(list);
+	return same;
+}
+
 static void on_collected(void *job)
 {
 	struct crl_job    *j = job;
 	struct controller *ctl = j->ctl;
 	struct shard      *s = find(ctl, j->key.issuer_id, j->key.shard);
 	if (!ctl->stopping && s != NULL) {
-		int r = j->code;
-		if (r == 0)
+		int  r = j->code;
+		bool same = r == 0 && s->der.n > 0 && !is_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries));
+		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)
 			failed(ctl, s, j->now, r);
+		if (same) {
+			s->busy = false;
+			crls_tick(ctl, j->now); /* the issuer's next one */
+		}
 	}
 	buf_free(&j->entries);
 	free(j);
@@ -291,6 +321,7 @@ static void on_published(struct controller *ctl, const void *value, size_t n)
 	buf_reset(&s->der);
 	buf_add(&s->der, p->der, p->n);
 	ctl->crls->all_stale = true;
+	crl_news_changed(ctl);
 	crls_tick(ctl, clock_now()); /* the issuer's next one */
 }
 
@@ -362,14 +393,29 @@ bool crls_find(const struct controller *ctl, const char *issuer_id, uint32_t sha
 	return true;
 }
 
+/* Whatever an authority that has ended signed has ended, too. Its list must not spoil the others when nobody makes it any more. */
+static bool is_published(const struct controller *ctl, const struct shard *s)
+{
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	return s->der.n > 0 && issuer != NULL && issuer->row.not_after_at > clock_now();
+}
+
+static int by_key(const struct shard *a, const struct shard *b)
+{
+	int order = strcmp(a->key.issuer_id, b->key.issuer_id);
+	return order != 0 ? order : (a->key.shard > b->key.shard) - (a->key.shard < b->key.shard);
+}
+
+/* The same lists are the same bytes, also after a restart: hosts know them by their hash. */
 struct span crls_all(struct controller *ctl)
 {
 	struct crls *c = ctl->crls;
 	if (c->all_stale) {
 		const struct shard *s, *tmp;
+		HASH_SRT(hh, c->shards, by_key);
 		buf_reset(&c->all);
 		HASH_ITER (hh, c->shards, s, tmp)
-			if (s->der.n > 0 && crl_pem_add(buf_span(&s->der), &c->all) < 0)
+			if (is_published(ctl, s) && crl_pem_add(buf_span(&s->der), &c->all) < 0)
 				log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u cannot be written as PEM", s->key.issuer_id,
 					 s->key.shard);
 		c->all_stale = false;
@@ -415,5 +461,7 @@ int crls_load(struct controller *ctl)
 				       0); /* there is always one: verifiers that check CRLs refuse without */
 	}
 	free(shards);
+	if (r == 0)
+		crl_news_changed(ctl);
 	return r;
 }

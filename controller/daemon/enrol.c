@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/enrol_reply.h"
+#include "controller/daemon/enrol_return.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/serials.h"
@@ -18,7 +19,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
-enum { JOINS_MAX = 1024, REPLY_MAX = 16384 };
+enum { JOINS_MAX = 1024 };
 
 struct join_job {
 	struct controller *ctl;
@@ -36,25 +37,6 @@ struct join_job {
 
 static size_t joins; /* under way, on the loop */
 
-/* ---- answers --------------------------------------------------------------------------------------------------- */
-
-static void reply(struct controller *ctl, uint64_t gateway, uint64_t request, const struct msg_join_reply *r)
-{
-	struct buf frame = BUF_MAX(REPLY_MAX);
-	if (wire_encode(&wire_join, JOIN_REPLY, 0, r, &frame) == 0) {
-		struct gw_join_reply m = {.request = request, .body = buf_span(&frame)};
-		(void)gateways_send(ctl, gateway, GW_JOIN_REPLY, 0, &m);
-	}
-	buf_free(&frame);
-}
-
-static void reply_refused(struct controller *ctl, uint64_t gateway, uint64_t request, int code)
-{
-	struct msg_join_reply r = {.code = code, .now_at = clock_now()};
-	text_cut(r.text, sizeof(r.text), err_what(code));
-	reply(ctl, gateway, request, &r);
-}
-
 static void job_free(struct join_job *j)
 {
 	joins--;
@@ -66,7 +48,7 @@ static void refused(struct join_job *j, int code)
 	char fields[64], text[ERR_CODE_SIZE];
 	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", j->invite.name[0] != '\0' ? j->invite.name : "-");
 	log_line(LOG_LEVEL_WARNING, fields, "join from %s refused: %s %s", j->address, err_code(code, text), err_what(code));
-	reply_refused(j->ctl, j->gateway, j->request, code);
+	enrol_reply_refused(j->ctl, j->gateway, j->request, code);
 	gateways_done(j->ctl, j->gateway);
 	job_free(j);
 }
@@ -74,28 +56,12 @@ static void refused(struct join_job *j, int code)
 static void on_identity(struct controller *ctl, void *ctx, int code, const struct issuance *issued)
 {
 	struct join_job *j = ctx;
-	struct agent     a;
 	if (code == 0)
-		code = rows_agent(ctl->rows, j->invite.name, &a);
-	const struct catalog_issuer *issuer = code == 0 ? catalog_issuer(ctl->catalog, issued->issuer_id) : NULL;
-	if (issuer == NULL) {
-		refused(j, code < 0 ? code : E_SIGNER_ISSUER);
+		code = enrol_reply_identity(ctl, j->gateway, j->request, j->invite.name, issued);
+	if (code < 0) {
+		refused(j, code);
 		return;
 	}
-	struct msg_join_reply *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		abort();
-	text_cut(r->agent, sizeof(r->agent), a.name);
-	text_cut(r->service, sizeof(r->service), a.service);
-	text_cut(r->domain, sizeof(r->domain), ctl->domain);
-	text_cut(r->address, sizeof(r->address), ctl->conf->agent_address);
-	text_cut(r->names, sizeof(r->names), a.patterns.text);
-	r->now_at = clock_now();
-	r->certificate = (struct span){issued->der, issued->der_len};
-	r->chain = issuer->chain;
-	r->bundle = buf_span(&ctl->bundle);
-	reply(ctl, j->gateway, j->request, r);
-	free(r);
 	gateways_done(ctl, j->gateway);
 	job_free(j);
 }
@@ -137,6 +103,9 @@ static int agent_of(const struct join_job *j, int64_t now, struct agent *ret)
 		memcpy(a.host_spki, j->body.host_spki.p, j->body.host_spki.n);
 	}
 	a.state = AGENT_ACTIVE;
+	a.run = (struct agent_run){.generation = 0}; /* whoever invited has decided which host it is */
+	a.copy_at = 0;
+	a.copy_address[0] = '\0';
 	a.patterns = j->invite.patterns;
 	a.seen_at = now;
 	text_cut(a.name, sizeof(a.name), j->invite.name);
@@ -246,7 +215,7 @@ static void on_checked(void *job)
 	decide(j->ctl, j);
 }
 
-void enrol_request(struct controller *ctl, uint64_t gateway, const struct gw_join *join)
+static void join_request(struct controller *ctl, uint64_t gateway, const struct gw_join *join)
 {
 	struct join_job *j = calloc(1, sizeof(*j) + join->body.n);
 	if (j == NULL)
@@ -260,8 +229,6 @@ void enrol_request(struct controller *ctl, uint64_t gateway, const struct gw_joi
 	memcpy(j->bytes, join->body.p, join->body.n);
 
 	int r = joins > JOINS_MAX ? E_JOIN_RATE : wire_decode(&wire_join, (struct span){j->bytes, j->n}, 0, &ctl->agent_frame);
-	if (r == 0 && ctl->agent_frame.type != JOIN_REQUEST)
-		r = E_WIRE_MESSAGE;
 	if (r == 0) {
 		j->join = ctl->agent_frame.u.join;
 		r = j->join.token_key.n == 32 ? view_invite_by_key(ctl->view, j->join.token_key.p, &j->invite) : E_WIRE_LIMIT;
@@ -272,4 +239,21 @@ void enrol_request(struct controller *ctl, uint64_t gateway, const struct gw_joi
 		refused(j, r);
 	else
 		workers_run(ctl->workers, check, on_checked, j);
+}
+
+void enrol_request(struct controller *ctl, uint64_t gateway, const struct gw_join *join)
+{
+	uint16_t type = 0;
+	uint64_t id;
+	int      r = wire_check(&wire_join, join->body, 0, &type, &id);
+	if (r == 0 && type == JOIN_REQUEST)
+		join_request(ctl, gateway, join);
+	else if (r == 0 && type == JOIN_RETURN_ASK)
+		enrol_return_ask(ctl, gateway, join);
+	else if (r == 0 && type == JOIN_RETURN)
+		enrol_return(ctl, gateway, join);
+	else {
+		enrol_reply_refused(ctl, gateway, join->request, r < 0 ? r : E_WIRE_MESSAGE);
+		gateways_done(ctl, gateway);
+	}
 }

@@ -1,4 +1,4 @@
-/* enrol.h - room controller/daemon: POST /join: one invite, one winner (DESIGN 5).
+/* enrol.h - room controller/daemon: POST /join: one invite, one winner (DESIGN 5); and the way back of who joined before.
  * Never: secrets of the invite; the store knows only its public key. */
 #ifndef VCC_ENROL_H
 #define VCC_ENROL_H

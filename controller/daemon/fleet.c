@@ -11,6 +11,8 @@
 
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/crl_news.h"
+#include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
@@ -26,7 +28,7 @@ enum {
 };
 
 struct entry {
-	struct member  m;
+	struct member  m; /* first: fleet_next() */
 	UT_hash_handle hh;
 };
 
@@ -35,6 +37,7 @@ struct link { /* (gateway, session) -> agent */
 		uint64_t gateway, session;
 	} key;
 	char           name[AGENT_NAME_SIZE];
+	char           address[ADDRESS_SIZE];
 	UT_hash_handle hh;
 };
 
@@ -108,6 +111,7 @@ static void member_offline(struct controller *ctl, struct member *m)
 		m->left_at = clock_now();
 	}
 	m->row = NULL;
+	m->health_told = false;
 }
 
 void fleet_free(struct fleet *f)
@@ -137,6 +141,17 @@ struct member *fleet_member(struct controller *ctl, const char *name)
 	struct entry *e = NULL;
 	HASH_FIND_STR(ctl->fleet->members, name, e);
 	return e != NULL ? &e->m : NULL;
+}
+
+const struct member *fleet_next(const struct controller *ctl, const struct member *after)
+{
+	const struct entry *e = after != NULL ? ((const struct entry *)(const void *)after)->hh.next : ctl->fleet->members;
+	return e != NULL ? &e->m : NULL;
+}
+
+size_t fleet_size(const struct controller *ctl)
+{
+	return HASH_COUNT(ctl->fleet->members);
 }
 
 static struct member *member_new(struct controller *ctl, const char *name)
@@ -170,6 +185,13 @@ int64_t fleet_seen_at(const struct controller *ctl, const char *name)
 	return is_connected(&e->m.session) ? clock_now() : e->m.left_at;
 }
 
+const struct msg_health *fleet_health(const struct controller *ctl, const char *name)
+{
+	const struct entry *e = NULL;
+	HASH_FIND_STR(ctl->fleet->members, name, e);
+	return e != NULL && e->m.health_told ? &e->m.health : NULL;
+}
+
 uint32_t fleet_count(const struct controller *ctl)
 {
 	return ctl->fleet->connected;
@@ -197,20 +219,26 @@ bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_
 	       fleet_send_frame(ctl, name, id, buf_span(&f->out), urgent);
 }
 
-static void welcome_now(struct controller *ctl, struct member *m)
+static void welcome_to(struct controller *ctl, struct member *m, uint64_t gateway, uint64_t session, int64_t not_after_at)
 {
+	struct session     to = {.gateway = gateway, .session = session};
 	struct msg_welcome w = {
 		.epoch = ctl->epoch,
 		.now_at = clock_now(),
 		.receipt_seq = m->row->receipt_seq,
-		.identity_not_after_at = m->session.not_after_at,
+		.identity_not_after_at = not_after_at,
 		.bundle_epoch = ctl->bundle_epoch,
 	};
 	text_cut(w.agent, sizeof(w.agent), m->name);
 	struct fleet *f = ctl->fleet;
 	buf_reset(&f->out);
 	if (wire_encode(&wire_agent, MSG_WELCOME, 0, &w, &f->out) == 0)
-		(void)send_to(ctl, &m->session, 0, buf_span(&f->out), false);
+		(void)send_to(ctl, &to, 0, buf_span(&f->out), false);
+}
+
+static void welcome_now(struct controller *ctl, struct member *m)
+{
+	welcome_to(ctl, m, m->session.gateway, m->session.session, m->session.not_after_at);
 }
 
 static void on_pace(uv_timer_t *timer);
@@ -263,70 +291,9 @@ void fleet_rewelcome(struct controller *ctl, const char *name)
 	welcome_later(ctl, name, clock_monotonic() + REWELCOME_MS);
 }
 
-/* ---- the session's decisions ----------------------------------------------------------------------------------- */
+/* ---- connections by number -------------------------------------------------------------------------------------- */
 
-static void kick(struct controller *ctl, const struct session_action *a, const char *name)
-{
-	char           fields[64];
-	char           code[ERR_CODE_SIZE];
-	struct gw_kick k = {.session = a->session, .code = a->code};
-	text_cut(k.text, sizeof(k.text), err_what(a->code));
-	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", name);
-	log_line(LOG_LEVEL_NOTICE, fields, "agent is disconnected: %s %s", err_code(a->code, code), err_what(a->code));
-	(void)gateways_send(ctl, a->gateway, GW_KICK, 0, &k);
-}
-
-static void audit_clone(struct controller *ctl, const char *name)
-{
-	struct commit *c = commit_new(ctl);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_AGENT_CLONE, .actor = "controller", .object = name}, NULL);
-	commit_now(c, NULL, NULL);
-}
-
-static void act(struct controller *ctl, struct member *m, const struct session_action *a)
-{
-	switch (a->kind) {
-	case SES_WELCOME:
-		if (gateways_in_roster(ctl, a->gateway))
-			welcome_later(ctl, m->name, 0);
-		else
-			welcome_now(ctl, m);
-		break;
-	case SES_KICK:
-		kick(ctl, a, m->name);
-		break;
-	case SES_RESEND:
-		sent_messages_resend(ctl, m->name);
-		break;
-	case SES_AUDIT_CLONE:
-		audit_clone(ctl, m->name);
-		break;
-	case SES_ACTION_COUNT:
-		break;
-	}
-}
-
-static void step(struct controller *ctl, struct member *m, const struct session_event *event)
-{
-	struct session_step s;
-	struct session      was = m->session;
-	session_step(&m->session, event, m->row, clock_now(), &s);
-	m->session = s.next;
-	if (is_connected(&was) && !is_connected(&m->session))
-		ctl->fleet->connected--;
-	if (!is_connected(&was) && is_connected(&m->session))
-		ctl->fleet->connected++;
-	if (was.gateway != m->session.gateway || was.session != m->session.session)
-		forget_waiting(m);
-	for (size_t i = 0; i < s.n_act; i++)
-		act(ctl, m, &s.act[i]);
-	if (m->session.gateway == 0)
-		member_offline(ctl, m);
-}
-
-/* ---- from gateways --------------------------------------------------------------------------------------------- */
-
-static void link_set(struct fleet *f, uint64_t gateway, uint64_t session, const char *name)
+static void link_set(struct fleet *f, uint64_t gateway, uint64_t session, const char *name, const char *address)
 {
 	struct link key = {.key = {gateway, session}}, *l = NULL;
 	HASH_FIND(hh, f->links, &key.key, sizeof(key.key), l);
@@ -338,6 +305,7 @@ static void link_set(struct fleet *f, uint64_t gateway, uint64_t session, const 
 		HASH_ADD(hh, f->links, key, sizeof(l->key), l);
 	}
 	text_cut(l->name, sizeof(l->name), name);
+	text_cut(l->address, sizeof(l->address), address);
 }
 
 static struct link *link_find(struct fleet *f, uint64_t gateway, uint64_t session)
@@ -359,6 +327,84 @@ static bool same_host(const char *a, const char *b)
 	const char *end_a = strrchr(a, ':'), *end_b = strrchr(b, ':');
 	return end_a != NULL && end_b != NULL && end_a - a == end_b - b && strncmp(a, b, (size_t)(end_a - a)) == 0;
 }
+
+/* ---- the session's decisions ----------------------------------------------------------------------------------- */
+
+static void kick(struct controller *ctl, const struct session_action *a, const char *name)
+{
+	char           fields[64];
+	char           code[ERR_CODE_SIZE];
+	struct gw_kick k = {.session = a->session, .code = a->code};
+	text_cut(k.text, sizeof(k.text), err_what(a->code));
+	(void)snprintf(fields, sizeof(fields), "VCC_AGENT=%s", name);
+	log_line(LOG_LEVEL_NOTICE, fields, "agent is disconnected: %s %s", err_code(a->code, code), err_what(a->code));
+	(void)gateways_send(ctl, a->gateway, GW_KICK, 0, &k);
+}
+
+static void note_copy(struct controller *ctl, const struct member *m, const struct session_action *a)
+{
+	const struct link *l = link_find(ctl->fleet, a->gateway, a->session);
+	if (l != NULL && !same_host(m->row->copy_address, l->address))
+		host_copies_note(ctl, m->row, l->address);
+}
+
+static bool is_session(const struct member *m, uint64_t gateway, uint64_t session)
+{
+	return m->session.gateway == gateway && m->session.session == session;
+}
+
+static bool is_asking(const struct member *m, uint64_t gateway, uint64_t session)
+{
+	return m->session.asking_gateway == gateway && m->session.asking_session == session;
+}
+
+static void act(struct controller *ctl, struct member *m, const struct session_action *a)
+{
+	switch (a->kind) {
+	case SES_WELCOME:
+		if (!is_session(m, a->gateway, a->session))
+			welcome_to(ctl, m, a->gateway, a->session, m->session.asking_not_after_at);
+		else if (gateways_in_roster(ctl, a->gateway))
+			welcome_later(ctl, m->name, 0);
+		else
+			welcome_now(ctl, m);
+		break;
+	case SES_KICK:
+		kick(ctl, a, m->name);
+		break;
+	case SES_RESEND:
+		sent_messages_resend(ctl, m->name);
+		break;
+	case SES_COPY_AGAIN:
+		note_copy(ctl, m, a);
+		break;
+	case SES_COPY_FOUND: /* kept and told by step() */
+	case SES_ACTION_COUNT:
+		break;
+	}
+}
+
+static void step(struct controller *ctl, struct member *m, const struct session_event *event)
+{
+	struct session_step s;
+	struct session      was = m->session;
+	session_step(&m->session, event, m->row, clock_now(), &s);
+	m->session = s.next;
+	if (is_connected(&was) && !is_connected(&m->session))
+		ctl->fleet->connected--;
+	if (!is_connected(&was) && is_connected(&m->session))
+		ctl->fleet->connected++;
+	if (was.gateway != m->session.gateway || was.session != m->session.session)
+		forget_waiting(m);
+	if (s.keep)
+		host_copies_keep(ctl, m->row, &s.run);
+	for (size_t i = 0; i < s.n_act; i++)
+		act(ctl, m, &s.act[i]);
+	if (m->session.gateway == 0 && m->session.asking_gateway == 0)
+		member_offline(ctl, m);
+}
+
+/* ---- from gateways --------------------------------------------------------------------------------------------- */
 
 /* Brings what the hello of the last connection left behind up to date; written only when it changed. */
 static void note_seen(struct controller *ctl, const struct member *m, const char *address, const char *version)
@@ -392,9 +438,7 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 			m = member_new(ctl, up->agent);
 		m->row = row;
 	}
-	link_set(ctl->fleet, gateway, up->session, up->agent);
-	char address[ADDRESS_SIZE];
-	text_cut(address, sizeof(address), up->address);
+	link_set(ctl->fleet, gateway, up->session, up->agent, up->address);
 	step(ctl, m,
 	     &(struct session_event){.kind = SES_UP,
 				     .gateway = gateway,
@@ -402,8 +446,8 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 				     .host_hash = up->host_hash,
 				     .identity = up->identity,
 				     .not_after_at = up->not_after_at});
-	if (m->session.gateway == gateway && m->session.session == up->session)
-		note_seen(ctl, m, address, m->row->version);
+	if (is_session(m, gateway, up->session))
+		note_seen(ctl, m, up->address, m->row->version);
 }
 
 static void leave(struct controller *ctl, struct link *l, enum session_event_kind kind)
@@ -411,7 +455,7 @@ static void leave(struct controller *ctl, struct link *l, enum session_event_kin
 	struct member *m = fleet_member(ctl, l->name);
 	uint64_t       gateway = l->key.gateway, session = l->key.session;
 	link_drop(ctl->fleet, l);
-	if (m != NULL && m->session.gateway == gateway && m->session.session == session)
+	if (m != NULL && (is_session(m, gateway, session) || is_asking(m, gateway, session)))
 		step(ctl, m, &(struct session_event){.kind = kind, .gateway = gateway, .session = session});
 }
 
@@ -452,11 +496,13 @@ void fleet_frame(struct controller *ctl, uint64_t gateway, uint64_t session, str
 {
 	const struct link *l = link_find(ctl->fleet, gateway, session);
 	struct member     *m = l != NULL ? fleet_member(ctl, l->name) : NULL;
-	if (m != NULL && m->row != NULL && m->session.gateway == gateway && m->session.session == session) {
+	if (m != NULL && m->row != NULL && is_session(m, gateway, session)) {
 		if (m->busy || m->waiting != NULL)
 			wait_in_line(ctl, m, bytes);
 		else
 			agent_messages_take(ctl, m, bytes);
+	} else if (m != NULL && m->row != NULL && is_asking(m, gateway, session)) {
+		agent_messages_asking(ctl, m, bytes);
 	}
 	gateways_done(ctl, gateway);
 }
@@ -476,20 +522,24 @@ void fleet_ready(struct controller *ctl, const char *name)
 	}
 }
 
-void fleet_hello(struct controller *ctl, struct member *m, const struct msg_hello *hello)
+void fleet_hello(struct controller *ctl, struct member *m, bool asking, const struct msg_hello *hello)
 {
+	uint64_t gateway = asking ? m->session.asking_gateway : m->session.gateway;
+	uint64_t session = asking ? m->session.asking_session : m->session.session;
 	step(ctl, m,
 	     &(struct session_event){.kind = SES_HELLO,
-				     .gateway = m->session.gateway,
-				     .session = m->session.session,
+				     .gateway = gateway,
+				     .session = session,
 				     .host_hash = hello->host_hash,
 				     .boot_id = hello->boot_id,
 				     .generation = hello->generation});
-	if (m->row == NULL || !m->session.helloed)
+	const struct link *l = link_find(ctl->fleet, gateway, session);
+	if (m->row == NULL || l == NULL || !is_session(m, gateway, session) || !m->session.helloed)
 		return;
-	note_seen(ctl, m, m->row->address, hello->version);
+	note_seen(ctl, m, l->address, hello->version);
 	if (hello->bundle_epoch < ctl->bundle_epoch && ctl->bundle.n > 0)
 		(void)fleet_send_frame(ctl, m->name, 0, buf_span(&ctl->bundle), false);
+	crl_news_tell(ctl, m->name);
 }
 
 void fleet_state_changed(struct controller *ctl, const char *name)

@@ -296,8 +296,7 @@ static void on_agent_identity(struct controller *ctl, void *ctx, int code, const
 	free(w);
 }
 
-/* The same key again, because the answer was lost: the same certificate again, while more than half of its life is left. */
-static bool repeated(struct controller *ctl, const struct agent *a, struct hash spki_hash, struct issuance *ret)
+bool identities_agent_repeated(struct controller *ctl, const struct agent *a, struct hash spki_hash, struct issuance *ret)
 {
 	int64_t now = clock_now();
 	if (serial_is_none(a->identity) || rows_issuance(ctl->rows, a->identity, ret) < 0)
@@ -321,7 +320,7 @@ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, con
 	if (r < 0)
 		return r;
 	digest_sha256(spki, &spki_hash);
-	if (repeated(ctl, &a, spki_hash, &old)) {
+	if (identities_agent_repeated(ctl, &a, spki_hash, &old)) {
 		send_identity(ctl, agent, id, &old);
 		return 0;
 	}

@@ -36,6 +36,8 @@ void identities_signed(struct controller *ctl, const struct ticket *t, const str
 /* A checked request of an agent for its link key. E_SYS_AGAIN as above. */
 _must_check_ int identities_agent(struct controller *ctl, const char *agent, uint64_t id, const struct body_identity *body,
 				  struct span spki, enum key_type key_type);
+/* The same key again, because the answer was lost: the same certificate again, while more than half of its life is left. */
+bool identities_agent_repeated(struct controller *ctl, const struct agent *a, struct hash spki_hash, struct issuance *ret);
 
 void identities_tick(struct controller *ctl, int64_t now); /* the admin listener's certificate */
 bool identities_admin(struct controller *ctl, struct span *ret_chain_pem, struct span *ret_key_pem);

@@ -383,6 +383,31 @@ void controller_agent_state(struct controller *ctl, const char *name, enum agent
 	commit_now(c, on_stored, a);
 }
 
+/* A person says that the other host is gone. The one that stayed stays; a later run of it, or of whoever else, is judged anew. */
+void controller_agent_release(struct controller *ctl, const char *name, const struct caller *who, api_done_fn *done, void *ctx)
+{
+	struct answer *a = answer_new(done, ctx);
+	struct agent  *row = &a->result.agent;
+	int            r = rows_agent(ctl->rows, name, row);
+	if (r < 0 || row->run.copy == COPY_NONE) {
+		refused(a, r < 0 ? r : E_EXISTS, name, r < 0 ? NULL : "no second host with this identity is known");
+		return;
+	}
+	struct commit *c = commit_new(ctl);
+	commit_audit(
+		c,
+		&(struct audit_of){
+			.event = AUDIT_AGENT_RELEASED, .actor = who->actor, .object = name, .request_id = who->request_id},
+		"{s:s,s:s}", "copy", agent_copy_name(row->run.copy), "copy_address", row->copy_address);
+	row->run.copy = COPY_NONE;
+	row->run.before_id = (struct id){{0}};
+	row->copy_at = 0;
+	row->copy_address[0] = '\0';
+	commit_agent(c, row);
+	commit_fault_points(c, "controller.release", "controller.release_stored");
+	commit_now(c, on_stored, a);
+}
+
 /* ---- templates ------------------------------------------------------------------------------------------------- */
 
 static void on_template(struct controller *ctl, void *ctx, int code, const struct store_result *result)

@@ -14,7 +14,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/clock.h"
 
-enum { ATTEMPT_MS = 10 * 60 * 1000, RETRY_FLOOR_MS = 5000, MESSAGE_MAX = OUTBOX_FRAME_MAX };
+enum { ATTEMPT_MS = 10 * 60 * 1000, RETRY_FLOOR_MS = 5000, MESSAGE_MAX = OUTBOX_FRAME_MAX, TARGETS_MAX = 16 };
 
 /* One step being applied: rows are read once, changed by several actions and put once at the end. */
 struct applying {
@@ -33,24 +33,37 @@ struct applying {
 	const struct order_action *action;
 };
 
+/* Places where no handshake can prove what is served. */
+static void places_unproved(struct controller *ctl, const char *cert_id, bool *ret_any, bool *ret_all)
+{
+	size_t         n = 0, blind = 0;
+	struct target *rows = calloc(TARGETS_MAX, sizeof(*rows));
+	if (rows == NULL)
+		abort();
+	if (rows_targets_of(ctl->rows, cert_id, rows, TARGETS_MAX, &n) == 0)
+		for (size_t i = 0; i < n; i++)
+			blind += text_equal(rows[i].verify_kind, "none") || text_equal(rows[i].verify_kind, "file");
+	free(rows);
+	*ret_any = blind > 0;
+	*ret_all = n > 0 && blind == n;
+}
+
 void order_actions_policy(struct controller *ctl, const struct order *o, struct order_policy *ret)
 {
 	struct certificate     cert;
-	struct target          target;
-	bool                   unproved = false;
+	bool                   any_unproved = false, all_unproved = false;
 	const struct template *t = NULL;
 	if (rows_certificate(ctl->rows, o->cert_id, &cert) == 0)
 		t = catalog_template(ctl->catalog, cert.template_id);
-	if (view_target(ctl->view, o->cert_id, &target) == 0)
-		unproved = text_equal(target.verify_kind, "none") || text_equal(target.verify_kind, "file");
+	places_unproved(ctl, o->cert_id, &any_unproved, &all_unproved);
 	*ret = (struct order_policy){
 		.max_attempts = t != NULL ? t->max_attempts : 1,
 		.retry_ms = t != NULL ? t->retry_ms : MS_HOUR,
 		.attempt_ms = ATTEMPT_MS,
-		.supersede_grace_ms = unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
+		.supersede_grace_ms = any_unproved ? ctl->conf->grace_unproved_ms : ctl->conf->grace_ms,
 		.code_signing = t != NULL && t->purpose == PURPOSE_CODE_SIGNING,
 		.post_validation = t == NULL || t->post_validation,
-		.verified_is_enough = unproved,
+		.verified_is_enough = all_unproved,
 	};
 }
 
@@ -149,6 +162,13 @@ static int put_message(struct applying *a, uint16_t type, const void *payload)
 	return r;
 }
 
+/* Windows are for what can wait (LIFECYCLE 4). */
+static bool any_time(struct applying *a, const struct order *o, const struct template *t)
+{
+	bool late = t != NULL && need_cert(a) == 0 && a->cert->not_after_at != 0 && a->now >= a->cert->not_after_at - t->emergency_threshold_ms;
+	return o->trigger == TRIGGER_EMERGENCY || (o->flags & ORDER_FORCED) != 0 || late;
+}
+
 static int act_send_order(struct applying *a)
 {
 	const struct order    *o = &a->step->next;
@@ -166,6 +186,7 @@ static int act_send_order(struct applying *a)
 		.key_type = (uint32_t)facts.key_type,
 		.deadline_at = o->deadline_at,
 		.post_validation = t->post_validation,
+		.any_time = any_time(a, o, t),
 	};
 	text_cut(m.cert_id, sizeof(m.cert_id), o->cert_id);
 	text_cut(m.names, sizeof(m.names), facts.names.text);
@@ -189,6 +210,7 @@ static int act_send_certificate(struct applying *a)
 		.trigger = (uint32_t)o->trigger,
 		.deadline_at = o->deadline_at,
 		.post_validation = t == NULL || t->post_validation,
+		.any_time = any_time(a, o, t),
 		.stage = a->mine.spki_hash,
 		.certificate = {a->mine.der, a->mine.der_len},
 		.chain = issuer->chain,

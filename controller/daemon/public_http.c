@@ -34,6 +34,23 @@ static bool find_ca(struct controller *ctl, const char *path, struct span *ret)
 	return text_ends(path, ".cer") && end > path + strlen("/ca/") && take_id(path, "/ca/", end, id) && controller_ca(ctl, id, ret);
 }
 
+/* With ?sha256=HEX: exactly these, or nothing. */
+static bool find_lists(struct controller *ctl, const struct http_call *call, struct span *ret)
+{
+	const char *wanted = http_call_arg(call, "sha256");
+	struct hash hash;
+	if (wanted != NULL)
+		return hash_parse(wanted, &hash) == 0 && controller_crl_edition(ctl, hash, ret);
+	*ret = controller_crl_all(ctl);
+	return ret->n > 0;
+}
+
+static bool find_authorities(struct controller *ctl, struct span *ret)
+{
+	*ret = controller_ca_all(ctl);
+	return ret->n > 0;
+}
+
 void public_http_handle(struct controller *ctl, struct http_call *call)
 {
 	const struct http_request *q = http_call_request(call);
@@ -45,8 +62,9 @@ void public_http_handle(struct controller *ctl, struct http_call *call)
 		return;
 	}
 	if (text_equal(q->path, "/crl/all.pem")) {
-		body = controller_crl_all(ctl);
-		type = body.n > 0 ? "application/x-pem-file" : NULL;
+		type = find_lists(ctl, call, &body) ? "application/x-pem-file" : NULL;
+	} else if (text_equal(q->path, "/ca/all.pem")) {
+		type = find_authorities(ctl, &body) ? "application/x-pem-file" : NULL;
 	} else if (text_starts(q->path, "/crl/") && find_crl(ctl, q->path, &body)) {
 		type = "application/pkix-crl";
 	} else if (text_starts(q->path, "/ca/") && find_ca(ctl, q->path, &body)) {

@@ -6,7 +6,7 @@
 #include "controller/daemon/controller.h"
 #include "controller/daemon/http_server.h"
 
-/* GET and HEAD of /crl/ISSUER/SHARD.crl, /crl/all.pem, /ca/ISSUER.cer. */
+/* GET and HEAD of /crl/ISSUER/SHARD.crl, /crl/all.pem[?sha256=HEX], /ca/ISSUER.cer, /ca/all.pem. */
 void public_http_handle(struct controller *ctl, struct http_call *call);
 
 #endif

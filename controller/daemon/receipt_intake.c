@@ -9,6 +9,7 @@
 #include "controller/core/session.h"
 #include "controller/daemon/agent_messages.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/host_copies.h"
 #include "controller/daemon/orders.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -70,22 +71,68 @@ static void add_steps(struct commit *c, const struct body_receipt *r)
 	}
 }
 
-/* Only the order's own certificate can have been proved. */
-static void update_target(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r,
-			  int64_t now)
+static void trust_take(struct target *t, const struct body_receipt *r)
+{
+	if (r->trust_epoch == 0)
+		return;
+	t->trust_epoch = r->trust_epoch;
+	t->trust_proof = r->trust_proof;
+	t->crl_hash = r->crl_hash;
+}
+
+/* Only the order's own certificate can have been proved; a receipt speaks for all places of the certificate. */
+static void update_targets(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
+{
+	enum { MAX = 16 };
+	struct order   order;
+	size_t         n = 0;
+	bool           proof = r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED;
+	struct target *rows = calloc(MAX, sizeof(*rows));
+	if (rows == NULL)
+		abort();
+	if (orders_find(ctl, r->renewal_id, &order) == 0 && rows_targets_of(ctl->rows, r->cert_id, rows, MAX, &n) < 0)
+		n = 0;
+	proof = proof && n > 0 && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint);
+	for (size_t i = 0; i < n; i++) {
+		if (!text_equal(rows[i].agent, agent))
+			continue;
+		rows[i].last_code = proof && r->outcome == RECEIPT_SETTLED ? 0 : r->code; /* its code then tells what it had to be healed of */
+		if (proof) {
+			rows[i].served = order.serial;
+			rows[i].proved_at = now;
+			trust_take(&rows[i], r);
+		}
+		commit_target(c, &rows[i]);
+	}
+	free(rows);
+}
+
+/* The care of a host for one of its targets, between orders. */
+static enum audit_event care_event_of(const struct body_receipt *r)
+{
+	static const enum audit_event well[REFRESH_REASON_COUNT] = {
+		[REFRESH_ORDER] = AUDIT_TARGET_REFRESHED,  [REFRESH_REPAIR] = AUDIT_TARGET_REPAIRED,
+		[REFRESH_CONTENT] = AUDIT_TARGET_REFRESHED, [REFRESH_PROVE] = AUDIT_TARGET_REFRESHED,
+		[REFRESH_HEAL] = AUDIT_TARGET_HEALED,      [REFRESH_REHEARSE] = AUDIT_TARGET_REHEARSED,
+	};
+	return r->outcome == RECEIPT_SETTLED ? well[r->reason] : AUDIT_TARGET_CARE_FAILED;
+}
+
+static void care_take(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, int64_t now)
 {
 	struct target t;
-	struct order  order;
-	if (view_target(ctl->view, r->cert_id, &t) < 0 || !text_equal(t.agent, agent) ||
-	    orders_find(ctl, r->renewal_id, &order) < 0)
-		return;
-	t.last_code = r->code;
-	bool proof = r->outcome == RECEIPT_VERIFIED || r->outcome == RECEIPT_SETTLED;
-	if (proof && !hash_is_none(order.fingerprint) && hash_equal(r->fingerprint, order.fingerprint)) {
-		t.served = order.serial;
-		t.proved_at = now;
-	}
-	store_put_target(commit_change(c), &t);
+	char          id[TARGET_ID_SIZE], actor[ACTOR_SIZE], text[ERR_CODE_SIZE];
+	target_id_of(agent, r->cert_id, r->stem, id);
+	if (rows_target(ctl->rows, id, &t) < 0 || !text_equal(t.agent, agent))
+		return; /* kept as evidence */
+	t.cared_at = now;
+	if (r->outcome == RECEIPT_SETTLED)
+		trust_take(&t, r);
+	commit_target(c, &t);
+	text_cut(actor, sizeof(actor), "agent:");
+	text_cut(actor + strlen(actor), sizeof(actor) - strlen(actor), agent);
+	commit_audit(c, &(struct audit_of){.event = care_event_of(r), .actor = actor, .object = id}, "{s:s,s:s,s:s}", "reason",
+		     refresh_reason_name((enum refresh_reason)r->reason), "code", err_code(r->code, text), "cause", r->cause);
 }
 
 /* 0, E_NOT_FOUND or E_ORDER_EVENT: the receipt is kept as evidence, but moves nothing. */
@@ -130,16 +177,19 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 {
 	int64_t        now = clock_now();
 	struct commit *c = commit_new(ctl);
-	int            code = order_event_of(ctl, c, row->name, r);
+	bool           care = id_is_none(r->renewal_id);
+	int            code = care ? E_NOT_FOUND : order_event_of(ctl, c, row->name, r);
 	if (code < 0 && code != E_NOT_FOUND && code != E_ORDER_EVENT) {
 		commit_drop(c); /* the store cannot be read: the agent re-sends */
 		fleet_rewelcome(ctl, row->name);
 		return false;
 	}
 	add_evidence(c, row, r, body, signature, now);
+	if (care)
+		care_take(ctl, c, row->name, r, now);
 	if (code == 0) {
 		add_steps(c, r);
-		update_target(ctl, c, row->name, r, now);
+		update_targets(ctl, c, row->name, r, now);
 	}
 	struct agent next = *row;
 	next.receipt_seq = r->seq;
@@ -158,6 +208,26 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	return true;
 }
 
+/* A number that was used already, by this receipt or by another one of the same host key. One that is not stored is on its way
+ * there, or was pruned. */
+static bool is_another(struct controller *ctl, const struct agent *row, uint64_t seq, struct span body)
+{
+	struct buf stored = BUF_MAX(RECEIPT_BODY_MAX);
+	bool       other = view_receipt_body(ctl->view, row->host_hash, seq, &stored) == 0 && !span_equal(buf_span(&stored), body);
+	buf_free(&stored);
+	return other;
+}
+
+static void take_known(struct controller *ctl, const struct agent *row, uint64_t id, uint64_t seq, struct span body)
+{
+	if (!is_another(ctl, row, seq, body)) {
+		agent_ack_when_stored(ctl, row->name, id, seq);
+		return;
+	}
+	host_copies_suspect(ctl, row->name, seq);
+	agent_ack(ctl, row->name, id, seq, E_RECEIPT_TAKEN, NULL);
+}
+
 bool receipt_intake(struct controller *ctl, const char *agent, uint64_t id, const struct body_receipt *receipt,
 		    struct span body, struct span signature)
 {
@@ -172,7 +242,7 @@ bool receipt_intake(struct controller *ctl, const char *agent, uint64_t id, cons
 	case SESSION_RECEIPT_NEXT:
 		return take_next(ctl, &row, id, receipt, body, signature);
 	case SESSION_RECEIPT_KNOWN:
-		agent_ack_when_stored(ctl, agent, id, receipt->seq);
+		take_known(ctl, &row, id, receipt->seq, body);
 		break;
 	case SESSION_RECEIPT_GAP:
 		break;

@@ -9,23 +9,25 @@
 
 #include "shared/base/text.h"
 
-enum row_kind { ROW_CERTIFICATE, ROW_ISSUANCE, ROW_AGENT, ROW_KIND_COUNT };
+enum row_kind { ROW_CERTIFICATE, ROW_ISSUANCE, ROW_AGENT, ROW_TARGET, ROW_KIND_COUNT };
 
 struct row_key {
 	enum row_kind kind;
-	char          text[CERT_ID_SIZE]; /* or the 16 bytes of a serial */
+	char          text[TARGET_ID_SIZE]; /* or the 16 bytes of a serial */
 };
 
 struct row {
 	struct row_key key;
 	uint32_t       pending; /* commits in flight */
 	uint32_t       holders;
+	bool           gone;  /* its removal is in flight */
 	bool           stale; /* a commit failed: what is here never became true */
 	UT_hash_handle hh;
 	union {
 		struct certificate certificate;
 		struct issuance    issuance;
 		struct agent       agent;
+		struct target      target;
 	} value;
 };
 
@@ -38,6 +40,7 @@ static const size_t value_size[ROW_KIND_COUNT] = {
 	[ROW_CERTIFICATE] = sizeof(struct certificate),
 	[ROW_ISSUANCE] = sizeof(struct issuance),
 	[ROW_AGENT] = sizeof(struct agent),
+	[ROW_TARGET] = sizeof(struct target),
 };
 
 int rows_open(struct store_view *view, struct rows **ret)
@@ -89,6 +92,8 @@ static int load(struct rows *r, struct row *row)
 	case ROW_ISSUANCE:
 		memcpy(serial.b, row->key.text, sizeof(serial.b));
 		return view_issuance(r->view, serial, &row->value.issuance);
+	case ROW_TARGET:
+		return view_target(r->view, row->key.text, &row->value.target);
 	case ROW_KIND_COUNT:
 		break;
 	}
@@ -133,6 +138,36 @@ int rows_agent(struct rows *r, const char *name, struct agent *ret)
 		return view_agent(r->view, name, ret);
 	*ret = row->value.agent;
 	return 0;
+}
+
+static const struct row *find_target(struct rows *r, const char *target_id)
+{
+	struct row_key key = key_of(ROW_TARGET, target_id, strlen(target_id));
+	return find(r, &key);
+}
+
+int rows_target(struct rows *r, const char *target_id, struct target *ret)
+{
+	const struct row *row = find_target(r, target_id);
+	if (row == NULL)
+		return view_target(r->view, target_id, ret);
+	if (row->gone)
+		return E_NOT_FOUND;
+	*ret = row->value.target;
+	return 0;
+}
+
+int rows_targets_of(struct rows *r, const char *cert_id, struct target *ret, size_t max, size_t *ret_n)
+{
+	size_t n = 0, kept = 0;
+	int    code = view_targets_of(r->view, cert_id, ret, max, &n);
+	for (size_t i = 0; code == 0 && i < n; i++) {
+		const struct row *row = find_target(r, ret[i].target_id);
+		if (row == NULL || !row->gone)
+			ret[kept++] = row != NULL ? row->value.target : ret[i];
+	}
+	*ret_n = kept;
+	return code;
 }
 
 int rows_hold_agent(struct rows *r, const char *name, const struct agent **ret)
@@ -181,6 +216,7 @@ static struct row *set(struct rows *r, const struct row_key *key, const void *va
 	if (row == NULL)
 		row = add(r, key);
 	memcpy(&row->value, value, value_size[key->kind]);
+	row->gone = false;
 	row->pending++;
 	return row;
 }
@@ -201,6 +237,21 @@ struct row *rows_set_agent(struct rows *r, const struct agent *a)
 {
 	struct row_key key = key_of(ROW_AGENT, a->name, strlen(a->name));
 	return set(r, &key, a);
+}
+
+struct row *rows_set_target(struct rows *r, const struct target *t)
+{
+	struct row_key key = key_of(ROW_TARGET, t->target_id, strlen(t->target_id));
+	return set(r, &key, t);
+}
+
+struct row *rows_remove_target(struct rows *r, const char *target_id)
+{
+	struct target none = {.proved_at = 0};
+	text_cut(none.target_id, sizeof(none.target_id), target_id);
+	struct row *row = rows_set_target(r, &none);
+	row->gone = true;
+	return row;
 }
 
 void rows_settle(struct rows *r, struct row *row, bool stored)

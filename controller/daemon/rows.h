@@ -16,6 +16,9 @@ void             rows_free(struct rows *r);
 _must_check_ int rows_certificate(struct rows *r, const char *cert_id, struct certificate *ret);
 _must_check_ int rows_issuance(struct rows *r, struct serial serial, struct issuance *ret);
 _must_check_ int rows_agent(struct rows *r, const char *name, struct agent *ret);
+_must_check_ int rows_target(struct rows *r, const char *target_id, struct target *ret);
+/* The stored places of a certificate, each with its newest value. */
+_must_check_ int rows_targets_of(struct rows *r, const char *cert_id, struct target *ret, size_t max, size_t *ret_n);
 
 /* Keeps an agent's row in memory (its address and newest value stay) until rows_release_agent(). */
 _must_check_ int rows_hold_agent(struct rows *r, const char *name, const struct agent **ret);
@@ -25,6 +28,8 @@ void             rows_release_agent(struct rows *r, const char *name);
 struct row *rows_set_certificate(struct rows *r, const struct certificate *c);
 struct row *rows_set_issuance(struct rows *r, const struct issuance *i);
 struct row *rows_set_agent(struct rows *r, const struct agent *a);
+struct row *rows_set_target(struct rows *r, const struct target *t);
+struct row *rows_remove_target(struct rows *r, const char *target_id);
 void        rows_settle(struct rows *r, struct row *row, bool stored);
 
 #endif

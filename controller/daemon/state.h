@@ -27,6 +27,8 @@ struct controller {
 	struct gateway_certs         *gateway_certs;
 	struct fleet                 *fleet;
 	struct crls                  *crls;
+	struct crl_news              *crl_news;
+	struct buf                    authorities; /* PEM of every issuer below a root */
 	struct scheduler             *scheduler;
 	struct id                     epoch; /* of this run: welcome */
 	int64_t                       started_at;
@@ -34,6 +36,7 @@ struct controller {
 	struct buf                    bundle;                /* encoded bundle frame, as init made it */
 	uint64_t                      bundle_epoch;
 	struct hash                   pin;        /* SHA-256 of the root's certificate */
+	uint8_t                       challenge_secret[32]; /* of this run: what returning hosts sign */
 	uint64_t                      message_id; /* last one given to a message for an agent */
 	tls_changed_fn               *admin_tls_changed;
 	void                         *admin_tls_ctx;

@@ -128,7 +128,7 @@ static void on_body_end(struct joiner *j)
 	uint16_t        type;
 	uint64_t        id;
 	int             r = wire_check(&wire_join, buf_span(&j->body), JOIN_BODY_MAX, &type, &id);
-	if (r == 0 && type != JOIN_REQUEST)
+	if (r == 0 && type != JOIN_REQUEST && type != JOIN_RETURN_ASK && type != JOIN_RETURN)
 		r = E_WIRE_MESSAGE;
 	if (r != 0) {
 		gateway_note(g, r, j->address);

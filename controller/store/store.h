@@ -8,6 +8,7 @@
 #include "shared/base/err.h"
 #include "shared/base/merkle.h"
 #include "shared/model/agent.h"
+#include "shared/model/inventory.h"
 #include "shared/model/template.h"
 
 struct store;
@@ -78,7 +79,7 @@ struct receipt_row {
 };
 void store_add_receipt(struct store_change *c, const struct receipt_row *r);
 void store_put_target(struct store_change *c, const struct target *t);
-void store_remove_target(struct store_change *c, const char *cert_id);
+void store_remove_target(struct store_change *c, const char *target_id);
 void store_put_agent(struct store_change *c, const struct agent *a);
 void store_add_invite(struct store_change *c, const struct invite *i);
 /* Exactly one winner: sets used_at and used_by where unused and not expired at `at`; the same host_hash may repeat within the invite's life.
@@ -108,6 +109,8 @@ struct crl_row {
 	struct span der; /* copied */
 };
 void store_put_crl(struct store_change *c, const struct crl_row *row);
+/* What an agent found on its host. `rows` NULL: its listeners are the same as before; else they replace all earlier ones. */
+void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n);
 /* Small settings of the installation: "domain", "organisation", "public_url", "bundle" ... */
 void store_put_setting(struct store_change *c, const char *name, struct span value);
 
@@ -119,7 +122,7 @@ void             store_view_close(struct store_view *v);
 _must_check_ int view_order(struct store_view *v, struct id renewal_id, struct order *ret);
 _must_check_ int view_certificate(struct store_view *v, const char *cert_id, struct certificate *ret);
 _must_check_ int view_issuance(struct store_view *v, struct serial serial, struct issuance *ret);
-_must_check_ int view_target(struct store_view *v, const char *cert_id, struct target *ret);
+_must_check_ int view_target(struct store_view *v, const char *target_id, struct target *ret);
 _must_check_ int view_agent(struct store_view *v, const char *name, struct agent *ret);
 _must_check_ int view_agent_by_host(struct store_view *v, struct hash host_hash, struct agent *ret);
 _must_check_ int view_host_banned(struct store_view *v, struct hash host_hash, bool *ret); /* any agent row with this key that was banned */
@@ -129,6 +132,7 @@ _must_check_ int view_issuer(struct store_view *v, const char *issuer_id, struct
 _must_check_ int view_principal(struct store_view *v, const char *name, struct principal *ret);
 _must_check_ int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret);
 _must_check_ int view_service(struct store_view *v, const char *name, struct service *ret);
+_must_check_ int view_inventory(struct store_view *v, const char *agent, struct inventory *ret);
 _must_check_ int view_setting(struct store_view *v, const char *name, struct buf *to);
 _must_check_ int view_crl(struct store_view *v, const char *issuer_id, uint32_t shard, struct crl_row *ret, struct buf *der);
 
@@ -147,6 +151,8 @@ _must_check_ int view_due(struct store_view *v, int64_t now, struct certificate 
 _must_check_ int view_agents(struct store_view *v, const char *after, struct agent *ret, size_t max, size_t *ret_n);
 _must_check_ int view_invites(struct store_view *v, struct id after, struct invite *ret, size_t max, size_t *ret_n);
 _must_check_ int view_targets(struct store_view *v, const char *agent, const char *after, struct target *ret, size_t max, size_t *ret_n); /* agent NULL = all */
+_must_check_ int view_targets_of(struct store_view *v, const char *cert_id, struct target *ret, size_t max, size_t *ret_n); /* the places of one certificate */
+_must_check_ int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n); /* by address */
 _must_check_ int view_templates(struct store_view *v, const char *after, struct template *ret, size_t max, size_t *ret_n); /* current versions */
 _must_check_ int view_issuers(struct store_view *v, const char *after, struct issuer *ret, size_t max, size_t *ret_n);
 _must_check_ int view_services(struct store_view *v, const char *after, struct service *ret, size_t max, size_t *ret_n);

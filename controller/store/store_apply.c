@@ -63,6 +63,26 @@ int apply_receipt(struct apply *a, const struct store_verb *v, struct store_resu
 	return r == E_EXISTS ? 0 : r;
 }
 
+/* All rows of one agent; they are few, and found first because a walk does not stand a removal. */
+int apply_listeners_gone(struct apply *a, const struct store_verb *v, struct store_result *result)
+{
+	(void)result;
+	const struct inventory_listener *of = v->row;
+	struct query                     q = {.noun = &noun_listener, .max = INVENTORY_MAX};
+	struct inventory_listener       *rows = calloc(q.max, sizeof(*rows));
+	size_t                           n = 0;
+	int                              r = rows != NULL ? 0 : E_NOMEM;
+	query_where(&q, offsetof(struct inventory_listener, agent), IS, of->agent);
+	do {
+		if (r == 0)
+			r = rows_list(a->rows, &q, rows, &n);
+		for (size_t i = 0; r == 0 && i < n; i++)
+			r = a->rows->ops->remove(a->rows, &noun_listener, &rows[i]);
+	} while (r == 0 && n == q.max);
+	free(rows);
+	return r;
+}
+
 int apply_replace(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	(void)result;

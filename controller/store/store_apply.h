@@ -48,7 +48,7 @@ bool apply_code_is_fatal(int code);
 
 /* The verbs. */
 verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, apply_template, apply_redeem, apply_message,
-	apply_audit, apply_serials, apply_crl, apply_receipt, apply_too_large;
+	apply_audit, apply_serials, apply_crl, apply_receipt, apply_listeners_gone, apply_too_large;
 
 /* Audit: gives seq, stores row and nodes. */
 _must_check_ int audit_append(struct apply *a, struct audit *row);

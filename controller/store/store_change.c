@@ -113,11 +113,11 @@ void store_put_target(struct store_change *c, const struct target *t)
 	verb_new(c, apply_put, &noun_target, t);
 }
 
-void store_remove_target(struct store_change *c, const char *cert_id)
+void store_remove_target(struct store_change *c, const char *target_id)
 {
-	struct target      key = {.cert_id = ""};
+	struct target      key = {.target_id = ""};
 	struct store_verb *v = verb_new(c, apply_remove, &noun_target, &key);
-	text_into(((struct target *)v->row)->cert_id, sizeof(key.cert_id), cert_id, v);
+	text_into(((struct target *)v->row)->target_id, sizeof(key.target_id), target_id, v);
 }
 
 void store_put_agent(struct store_change *c, const struct agent *a)
@@ -204,6 +204,21 @@ void store_reserve_serials(struct store_change *c, uint64_t n, uint64_t floor)
 void store_put_crl(struct store_change *c, const struct crl_row *row)
 {
 	verb_new(c, apply_crl, &noun_crl, row);
+}
+
+void store_put_inventory(struct store_change *c, const struct inventory *head, const struct inventory_listener *rows, size_t n)
+{
+	struct inventory_listener key = {.address = ""};
+	verb_new(c, apply_put, &noun_inventory, head);
+	if (rows == NULL)
+		return;
+	text_cut(key.agent, sizeof(key.agent), head->agent);
+	verb_new(c, apply_listeners_gone, &noun_listener, &key);
+	for (size_t i = 0; i < n; i++) {
+		struct inventory_listener row = rows[i];
+		text_cut(row.agent, sizeof(row.agent), head->agent);
+		verb_new(c, apply_put, &noun_listener, &row); /* an address that was told twice has one row */
+	}
 }
 
 void store_put_setting(struct store_change *c, const char *name, struct span value)

@@ -63,9 +63,24 @@ int view_invites(struct store_view *v, struct id after, struct invite *ret, size
 int view_targets(struct store_view *v, const char *agent, const char *after, struct target *ret, size_t max, size_t *ret_n)
 {
 	struct query q = {.noun = &noun_target, .max = page(max)};
-	query_where(&q, offsetof(struct target, cert_id), ABOVE, after);
+	query_where(&q, offsetof(struct target, target_id), ABOVE, after);
 	if (agent != NULL)
 		query_where(&q, offsetof(struct target, agent), IS, agent);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_targets_of(struct store_view *v, const char *cert_id, struct target *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_target, .max = page(max)};
+	query_where(&q, offsetof(struct target, cert_id), IS, cert_id);
+	return rows_list(v->rows, &q, ret, ret_n);
+}
+
+int view_listeners(struct store_view *v, const char *agent, const char *after, struct inventory_listener *ret, size_t max, size_t *ret_n)
+{
+	struct query q = {.noun = &noun_listener, .max = page(max)};
+	query_where(&q, offsetof(struct inventory_listener, agent), IS, agent);
+	query_where(&q, offsetof(struct inventory_listener, address), ABOVE, after);
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 

@@ -17,6 +17,8 @@
 #define FIXED(s, f)     {FIELD(s, f), .kind = COLUMN_FIXED}
 #define NAME(s, f, e)   {FIELD(s, f), .kind = COLUMN_NAME, .value_name = e##_text, .n_values = e##_n}
 #define BYTES(s, f, l)  {FIELD(s, f), .kind = COLUMN_BYTES, .length_at = offsetof(struct s, l)}
+/* A member of an embedded struct under a name of its own. */
+#define INNER(s, f, n, k) {.name = (n), .at = offsetof(struct s, f), .size = sizeof(((struct s *)NULL)->f), .kind = (k)}
 #define SPAN(s, f, m)   {FIELD(s, f), .kind = COLUMN_SPAN, .max = (m)}
 
 /* An enum's names as a function of its number. */
@@ -38,6 +40,7 @@ NAMES_OF(cert_purpose, cert_purpose_name, PURPOSE_COUNT)
 NAMES_OF(audit_level, audit_level_name, AUDIT_LEVEL_COUNT)
 NAMES_OF(issuer_role, issuer_role_name, ISSUER_ROLE_COUNT)
 NAMES_OF(audit_event, audit_event_name, AUDIT_EVENT_COUNT)
+NAMES_OF(agent_copy, agent_copy_name, COPY_COUNT)
 
 enum { issuance_owner_n = OWNER_CONTROLLER + 1 };
 static const char *issuance_owner_text(unsigned v)
@@ -137,6 +140,7 @@ static const struct column issuance_columns[] = {
 };
 
 static const struct column target_columns[] = {
+	TEXT(target, target_id),
 	TEXT(target, cert_id),
 	TEXT(target, agent),
 	TEXT(target, stem),
@@ -148,6 +152,15 @@ static const struct column target_columns[] = {
 	WHEN(target, proved_at),
 	INT(target, reported_at),
 	INT(target, last_code),
+	INT(target, state_code),
+	WHEN(target, stale_since_at),
+	WHEN(target, rehearsed_at),
+	WHEN(target, drifted_at),
+	UINT(target, drifts),
+	UINT(target, trust_epoch),
+	UINT(target, trust_proof),
+	FIXED(target, crl_hash),
+	WHEN(target, cared_at),
 };
 
 static const struct column agent_columns[] = {
@@ -165,6 +178,13 @@ static const struct column agent_columns[] = {
 	INT(agent, joined_at),
 	INT(agent, seen_at),
 	INT(agent, skew_ms),
+	INNER(agent, run.run_id, "run_id", COLUMN_FIXED),
+	INNER(agent, run.generation, "run_generation", COLUMN_UINT),
+	INNER(agent, run.before_id, "run_before_id", COLUMN_FIXED),
+	{.name = "copy", .at = offsetof(struct agent, run.copy), .size = sizeof(((struct agent *)NULL)->run.copy),
+         .kind = COLUMN_NAME, .value_name = agent_copy_text, .n_values = agent_copy_n},
+	WHEN(agent, copy_at),
+	TEXT(agent, copy_address),
 };
 
 static const struct column invite_columns[] = {
@@ -302,6 +322,33 @@ static const struct column receipt_columns[] = {
 	SPAN(receipt_row, body, RECEIPT_BODY_MAX),
 };
 
+static const struct column inventory_columns[] = {
+	TEXT(inventory, agent),
+	FIXED(inventory, host_hash),
+	FIXED(inventory, digest),
+	INT(inventory, observed_at),
+	INT(inventory, reported_at),
+	UINT(inventory, found),
+};
+
+static const struct column listener_columns[] = {
+	TEXT(inventory_listener, agent),
+	TEXT(inventory_listener, address),
+	TEXT(inventory_listener, program),
+	TEXT(inventory_listener, user),
+	TEXT(inventory_listener, unit),
+	BOOL(inventory_listener, starttls),
+	FIXED(inventory_listener, fingerprint),
+	TEXT(inventory_listener, subject),
+	TEXT(inventory_listener, issuer),
+	TEXT(inventory_listener, names),
+	UINT(inventory_listener, n_names),
+	INT(inventory_listener, not_before_at),
+	INT(inventory_listener, not_after_at),
+	BOOL(inventory_listener, self_signed),
+	UINT(inventory_listener, chain),
+};
+
 static const struct column setting_columns[] = {
 	TEXT(setting_row, name),
 	SPAN(setting_row, value, SETTING_MAX),
@@ -338,6 +385,8 @@ NOUN(audit, "audit", audit, 1, .unique = NULL);
 NOUN(node, "audit_nodes", node_row, 1, .unique = NULL);
 NOUN(crl, "crls", crl_row, 2, .unique = NULL);
 NOUN(receipt, "receipts", receipt_row, 2, .unique = NULL);
+NOUN(inventory, "inventories", inventory, 1, .unique = NULL);
+NOUN(listener, "listeners", inventory_listener, 2, .unique = NULL);
 NOUN(setting, "settings", setting_row, 1, .unique = NULL);
 NOUN(counter, "counters", counter_row, 1, .unique = NULL);
 
@@ -345,7 +394,7 @@ const struct noun *const nouns[NOUN_COUNT] = {
 	&noun_order,  &noun_step,      &noun_certificate, &noun_issuance, &noun_target,  &noun_agent,
 	&noun_invite, &noun_template,  &noun_issuer,      &noun_principal, &noun_token,  &noun_service,
 	&noun_message, &noun_audit,    &noun_node,        &noun_crl,      &noun_setting, &noun_counter,
-	&noun_receipt,
+	&noun_receipt, &noun_inventory, &noun_listener,
 };
 
 union any_row {
@@ -364,6 +413,8 @@ union any_row {
 	struct service     service;
 	struct crl_row     crl;
 	struct message_row message;
+	struct inventory   inventory;
+	struct inventory_listener listener;
 };
 const size_t noun_row_max = sizeof(union any_row);
 

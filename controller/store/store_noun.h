@@ -69,9 +69,9 @@ struct history_row { /* order_steps */
 
 extern const struct noun noun_order, noun_step, noun_certificate, noun_issuance, noun_target, noun_agent, noun_invite, noun_template,
 	noun_issuer, noun_principal, noun_token, noun_service, noun_message, noun_audit, noun_node, noun_crl, noun_setting,
-	noun_counter, noun_receipt;
+	noun_counter, noun_receipt, noun_inventory, noun_listener;
 
-enum { NOUN_COUNT = 19 };
+enum { NOUN_COUNT = 21 };
 extern const struct noun *const nouns[NOUN_COUNT];
 extern const size_t             noun_row_max; /* the largest row struct */
 

@@ -33,6 +33,7 @@ VIEW_BY_TEXT(view_agent, noun_agent, struct agent)
 VIEW_BY_TEXT(view_issuer, noun_issuer, struct issuer)
 VIEW_BY_TEXT(view_principal, noun_principal, struct principal)
 VIEW_BY_TEXT(view_service, noun_service, struct service)
+VIEW_BY_TEXT(view_inventory, noun_inventory, struct inventory)
 
 int view_order(struct store_view *v, struct id renewal_id, struct order *ret)
 {

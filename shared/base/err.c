@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/base/text.h"
 
@@ -81,5 +82,15 @@ const char *refusal_text(const struct refusal *r, char *ret, size_t size)
 	const char *cause = r->cause[0] != '\0' ? r->cause : err_what(r->code);
 	snprintf(ret, size, "%s %s%s%s. Next: %s", err_code(r->code, code), r->object,
 	         r->object[0] != '\0' ? ": " : "", cause, err_next(r->code));
+	return ret;
+}
+
+const char *refusal_words(const struct refusal *r, char *ret, size_t size)
+{
+	const char  *cause = r->cause[0] != '\0' ? r->cause : err_what(r->code);
+	const size_t room = size / 2;
+	const size_t n = strlen(r->object);
+	const bool   cut = n > room;
+	snprintf(ret, size, "%s%s%s%s", cut ? "..." : "", r->object + (cut ? n - room + strlen("...") : 0), n > 0 ? ": " : "", cause);
 	return ret;
 }

@@ -59,5 +59,7 @@ int refuse(struct refusal *ret, int code, const char *object, const char *fmt, .
 
 /* "VCC-1303 /etc/x.conf:4: unknown key `foo`. Next: ..." in one line, cut to size. Returns `ret`. */
 const char *refusal_text(const struct refusal *r, char *ret, size_t size);
+/* "/etc/x.conf:4: unknown key `foo`" for messages with little room: of a long object the end is kept, it tells more. Returns `ret`. */
+const char *refusal_words(const struct refusal *r, char *ret, size_t size);
 
 #endif

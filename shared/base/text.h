@@ -18,7 +18,10 @@ void text_cut(char *to, size_t size, const char *from);
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
+bool text_has_controls(const char *text);
 void text_hide_controls(char *text); /* control characters become '?': for lines that people read */
+/* What is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?': for messages, receipts and terminals. */
+void text_plain(char *text);
 bool text_utf8_ok(const void *bytes, size_t n); /* strict UTF-8 (RFC 3629), no control characters below 0x20 except \n and \t, no DEL */
 
 /* Whole text is one decimal number in [min, max], no sign prefix '+', no spaces: E_SYNTAX or E_RANGE. */

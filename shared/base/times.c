@@ -185,3 +185,24 @@ const char *duration_text(int64_t ms, char ret[TIME_TEXT_SIZE])
 	snprintf(ret, TIME_TEXT_SIZE, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
 	return ret;
 }
+
+const char *duration_brief(int64_t ms, char ret[TIME_TEXT_SIZE])
+{
+	if (ms >= 2 * MS_DAY)
+		snprintf(ret, TIME_TEXT_SIZE, "%lldd", (long long)(ms / MS_DAY));
+	else if (ms >= 2 * MS_HOUR)
+		snprintf(ret, TIME_TEXT_SIZE, "%lldh%02lldm", (long long)(ms / MS_HOUR), (long long)(ms % MS_HOUR / MS_MINUTE));
+	else if (ms >= 2 * MS_MINUTE)
+		snprintf(ret, TIME_TEXT_SIZE, "%lldm", (long long)(ms / MS_MINUTE));
+	else
+		snprintf(ret, TIME_TEXT_SIZE, "%llds", (long long)(ms > 0 ? ms / MS_SECOND : 0));
+	return ret;
+}
+
+int64_t time_between(int64_t later, int64_t earlier)
+{
+	int64_t ms;
+	if (!__builtin_sub_overflow(later, earlier, &ms))
+		return ms;
+	return later < 0 ? INT64_MIN : INT64_MAX;
+}

@@ -13,6 +13,7 @@
 #define MS_HOUR   (60 * MS_MINUTE)
 #define MS_DAY    (24 * MS_HOUR)
 #define TIME_NEVER INT64_MAX /* a due time that never comes */
+#define TIME_LAST  (INT64_C(253402300799) * MS_SECOND) /* 9999-12-31T23:59:59Z: what somebody else tells may be no later */
 
 enum { TIME_TEXT_SIZE = 32 };
 
@@ -28,8 +29,13 @@ struct civil time_civil(int64_t at);
 int64_t      time_from_civil(struct civil c);
 
 /* "730d", "8h", "15m", "90s", "250ms", "2w" or a bare number of seconds; > 0 and <= 100 years. */
+/* later - earlier, of times that somebody else told: what does not fit is the largest or smallest that does. */
+int64_t time_between(int64_t later, int64_t earlier);
+
 _must_check_ int duration_parse(const char *text, int64_t *ret_ms);
 /* The shortest exact form: "730d", "90s", "250ms". */
 const char *duration_text(int64_t ms, char ret[TIME_TEXT_SIZE]);
+/* For people, in at most 7 characters up to 100 years: "41d", "3h12m", "17m", "40s". Less than nothing is "0s". */
+const char *duration_brief(int64_t ms, char ret[TIME_TEXT_SIZE]);
 
 #endif

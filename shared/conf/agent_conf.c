@@ -15,6 +15,8 @@
 static const struct conf_key keys[] = {
 	{.section = "agent", .key = "controller", .kind = CONF_TEXT, .offset = AT(controller), .size = SIZE(controller), .fallback = "",
          .about = "host:port of the agents' port; empty = the address that joining gave"},
+	{.section = "agent", .key = "join", .kind = CONF_TEXT, .offset = AT(join), .size = SIZE(join), .fallback = "",
+         .about = "host:port of the join port, where a host whose identity has ended comes back; empty = the one it joined at"},
 	{.section = "agent", .key = "state_dir", .kind = CONF_PATH, .offset = AT(link_dir), .size = SIZE(link_dir),
          .fallback = "/var/lib/vcc-agent/link", .about = "the link's own folder: its TLS key, identity, pinned root"},
 	{.section = "agent", .key = "keeper_socket", .kind = CONF_PATH, .offset = AT(keeper_socket), .size = SIZE(keeper_socket),

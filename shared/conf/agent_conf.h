@@ -14,6 +14,7 @@ enum { AGENT_SOCKET_SIZE = 108 };
 struct agent_conf {
 	/* [agent]: the link */
 	char    controller[ADDRESS_SIZE]; /* agents' port of the gateway; "" = the address that joining gave */
+	char    join[ADDRESS_SIZE];       /* join port of the gateway; "" = the one that was used for joining */
 	char    link_dir[AGENT_PATH_SIZE];
 	char    keeper_socket[AGENT_SOCKET_SIZE];
 	int64_t reconnect_spread_ms; /* first reconnect is uniform in this */

@@ -14,9 +14,13 @@
 
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/target_copies.h"
 
-static const char *const reload_words[] = {"none", "systemd", "signal", "exec", NULL};
-static const char *const verify_words[] = {"tls", "file", "none", NULL};
+static const char *const reload_words[] = {"none", "systemd", "signal", "exec", "haproxy", "postgresql", NULL};
+static const char *const drain_words[] = {"report", "terminate", NULL};
+static const char *const verify_words[] = {"tls", "file", "none", "starttls-postgresql", NULL};
+static const char *const failure_words[] = {"back", "forward", NULL};
+static const char *const trust_words[TRUST_FORMAT_COUNT] = {"pem", "p12", "capath"};
 
 const char *reload_kind_name(enum reload_kind k)
 {
@@ -26,6 +30,30 @@ const char *reload_kind_name(enum reload_kind k)
 const char *verify_kind_name(enum verify_kind k)
 {
 	return (size_t)k < VERIFY_KIND_COUNT ? verify_words[k] : "unknown";
+}
+
+bool target_trust_as(const struct target_conf *t, enum trust_format format)
+{
+	char item[sizeof(t->formats)];
+	for (const char *cursor = t->formats; text_item(&cursor, item, sizeof(item));)
+		if (text_equal(item, trust_words[format]))
+			return true;
+	return false;
+}
+
+bool target_has_truststore(const struct target_conf *t)
+{
+	return t->pkcs12 || target_trust_as(t, TRUST_P12);
+}
+
+bool target_probed(const struct target_conf *t)
+{
+	return t->verify == VERIFY_TLS || t->verify == VERIFY_STARTTLS_POSTGRESQL;
+}
+
+bool target_drains(const struct target_conf *t)
+{
+	return t->connect[0] != '\0' && (t->unit[0] != '\0' || t->pidfile[0] != '\0' || t->reload == RELOAD_HAPROXY);
 }
 
 #define AT(member) offsetof(struct target_conf, member)
@@ -47,23 +75,33 @@ static const struct conf_key keys[] = {
 	TEXT("target", "cert_id", cert_id, "", "name of the certificate; empty = AGENTNAME-FILESTEM"),
 	TEXT("target", "service", service, "", "VCC service; empty = the agent's"),
 	TEXT("target", "template", template_id, NULL, "template of the certificate"),
-	LIST("target", "names", names_list, NULL, "DNS names and IP addresses of the certificate"),
+	LIST("target", "names", names.text, NULL, "DNS names and IP addresses of the certificate"),
 	PATH("target", "dir", dir, "", "folder that holds current/; empty = STATE_DIR/targets/FILESTEM"),
+	WORD("target", "on_failure", on_failure, failure_words, "back", "when the new pair is not proved: the old one again, or on with the new one"),
 	TEXT("files", "owner", owner, "root", "owner of the files"),
 	TEXT("files", "group", group, "root", "group of the files: the service's"),
 	{.section = "files", .key = "mode", .kind = CONF_MODE, .offset = AT(mode), .min = 0400, .max = 0777, .fallback = "0640",
          .about = "mode of key.pem"},
 	FLAG("files", "combined", combined, "no", "also combined.pem (key and full chain)"),
+	FLAG("files", "pkcs12", pkcs12, "no", "also keystore.p12 (key and full chain) and truststore.p12 (ca.pem), for Java"),
+	PATH("files", "pkcs12_password_file", pkcs12_password_file, "", "PKCS#12 stores: file of root, mode 0600, their password in its first line"),
+	LIST("files", "copies", copies, "", "copies at fixed paths, FILE:PATH, for programs that cannot follow current/"),
 	WORD("reload", "kind", reload, reload_words, "none", "how the service takes the new files"),
-	TEXT("reload", "unit", unit, "", "systemd: the unit"),
-	PATH("reload", "pidfile", pidfile, "", "signal: file with the process id"),
+	TEXT("reload", "unit", unit, "", "systemd, postgresql: the unit; other kinds: its old workers are looked for"),
+	PATH("reload", "pidfile", pidfile, "", "signal, postgresql: file with the process id; other kinds: its old workers are looked for"),
 	TEXT("reload", "signal", signal, "HUP", "signal: which one"),
-	TEXT("reload", "command", command, "", "exec: program and arguments, no shell"),
+	PATH("reload", "socket", socket, "", "haproxy: its admin socket"),
+	TEXT("reload", "command", command, "", "exec: program and arguments, no shell; signal, postgresql: the program that may be signalled"),
 	TEXT("reload", "test", test, "", "configuration test before the swap"),
 	TIME("reload", "timeout", timeout_ms, MS_SECOND, 10 * MS_MINUTE, "30s", "limit of test and reload"),
+	TIME("reload", "max_drain", max_drain_ms, 0, 30 * MS_DAY, "0s", "how long old workers may hold connections after a swap; 0s = no limit"),
+	WORD("reload", "on_drain_timeout", on_drain, drain_words, "report", "what happens then: report, or terminate (SIGTERM to the old workers)"),
 	WORD("verify", "kind", verify, verify_words, "tls", "how serving is proved"),
 	LIST("verify", "connect", connect, "", "every listener, host:port"),
 	TEXT("verify", "sni", sni, "", "server name to ask for; empty = the first DNS name"),
+	FLAG("trust", "crl", crl, "no", "also crl.pem: the revocation lists of all issuers"),
+	LIST("trust", "formats", formats, "pem", "pem (always: ca.pem, crl.pem), p12 (truststore.p12), capath (capath/, by OpenSSL's hashes)"),
+	LIST("window", "allow", window, "", "when swaps may begin, like Mon-Fri 22:00-04:00 Europe/Berlin; empty = always"),
 };
 
 /* ---- checks ------------------------------------------------------------------------------------------------------- */
@@ -97,20 +135,60 @@ static int command_check(const char *key, const char *command, struct refusal *w
 	return argv[0][0] == '/' ? 0 : wrong(why, key, "the program needs an absolute path");
 }
 
+static int check_systemd(const struct target_conf *t, struct refusal *why)
+{
+	return unit_ok(t->unit) ? 0 : wrong(why, "reload.unit", "kind = systemd needs the name of a service unit, like nginx.service");
+}
+
+static int check_signal(const struct target_conf *t, struct refusal *why)
+{
+	if (t->pidfile[0] == '\0')
+		return wrong(why, "reload.pidfile", "kind = signal needs a pid file");
+	return signal_ok(t->signal) ? 0 : wrong(why, "reload.signal", "wanted HUP, USR1, USR2 or WINCH");
+}
+
+static int check_exec(const struct target_conf *t, struct refusal *why)
+{
+	return command_check("reload.command", t->command, why);
+}
+
+static int check_haproxy(const struct target_conf *t, struct refusal *why)
+{
+	if (t->socket[0] == '\0')
+		return wrong(why, "reload.socket", "kind = haproxy needs the path of its admin socket (`stats socket ... level admin`)");
+	return t->combined || strstr(t->copies, "fullchain.pem:") != NULL
+		       ? 0
+		       : wrong(why, "files.combined", "kind = haproxy needs combined = yes, or copies of fullchain.pem and key.pem that it loads");
+}
+
+static int check_postgresql(const struct target_conf *t, struct refusal *why)
+{
+	if ((t->unit[0] == '\0') == (t->pidfile[0] == '\0'))
+		return wrong(why, "reload.pidfile", "kind = postgresql needs either pidfile (DATA_DIRECTORY/postmaster.pid) or unit");
+	if (t->unit[0] != '\0' && !unit_ok(t->unit))
+		return wrong(why, "reload.unit", "wanted the name of a service unit, like postgresql@15-main.service");
+	return t->command[0] == '\0' ? 0 : command_check("reload.command", t->command, why);
+}
+
+static int check_drain(const struct target_conf *t, struct refusal *why)
+{
+	if (t->on_drain == DRAIN_TERMINATE && t->max_drain_ms == 0)
+		return wrong(why, "reload.max_drain", "on_drain_timeout = terminate needs a max_drain");
+	if (t->max_drain_ms > 0 && !target_drains(t))
+		return wrong(why, "reload.max_drain", "old workers are found by the service's unit or pidfile and by its listeners (verify.connect)");
+	return 0;
+}
+
 static int check_reload(const struct target_conf *t, struct refusal *why)
 {
-	int r = 0;
-	if (t->reload == RELOAD_SYSTEMD && !unit_ok(t->unit))
-		r = wrong(why, "reload.unit", "kind = systemd needs the name of a service unit, like nginx.service");
-	else if (t->reload == RELOAD_SIGNAL && t->pidfile[0] == '\0')
-		r = wrong(why, "reload.pidfile", "kind = signal needs a pid file");
-	else if (t->reload == RELOAD_SIGNAL && !signal_ok(t->signal))
-		r = wrong(why, "reload.signal", "wanted HUP, USR1, USR2 or WINCH");
-	else if (t->reload == RELOAD_EXEC)
-		r = command_check("reload.command", t->command, why);
+	static int (*const kinds[RELOAD_KIND_COUNT])(const struct target_conf *, struct refusal *) = {
+		[RELOAD_SYSTEMD] = check_systemd, [RELOAD_SIGNAL] = check_signal,         [RELOAD_EXEC] = check_exec,
+		[RELOAD_HAPROXY] = check_haproxy, [RELOAD_POSTGRESQL] = check_postgresql,
+	};
+	int r = kinds[t->reload] != NULL ? kinds[t->reload](t, why) : 0;
 	if (r == 0 && t->test[0] != '\0')
 		r = command_check("reload.test", t->test, why);
-	return r;
+	return r == 0 ? check_drain(t, why) : r;
 }
 
 /* "127.0.0.1:443", "[::1]:443": probes go to addresses, a name would trust DNS. */
@@ -139,23 +217,12 @@ static int check_verify(const struct target_conf *t, struct refusal *why)
 	}
 	if (cursor == NULL || n > TARGET_LISTENERS_MAX)
 		return wrong(why, "verify.connect", "an item is too long, or there are more than 16");
-	if (t->verify == VERIFY_TLS && n == 0)
-		return wrong(why, "verify.connect", "kind = tls needs at least one listener");
+	if (target_probed(t) && n == 0)
+		return refuse(why, E_CONF_VALUE, "verify.connect", "kind = %s needs at least one listener",
+		              verify_kind_name((enum verify_kind)t->verify));
 	if (t->sni[0] != '\0' && name_dns(t->sni, false, canonical) != 0)
 		return wrong(why, "verify.sni", "not a DNS name");
 	return 0;
-}
-
-/* One folder has one spelling, so that two targets with the same folder are seen. */
-static bool dir_ok(const char *dir)
-{
-	size_t n = strlen(dir);
-	for (const char *p = dir; p != NULL; p = strchr(p + 1, '/')) {
-		size_t part = strcspn(p + 1, "/");
-		if (part == 0 || (part <= 2 && strspn(p + 1, ".") >= part))
-			return false;
-	}
-	return n > 1;
 }
 
 static int check_target(const struct target_conf *t, struct refusal *why)
@@ -168,11 +235,11 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 		return wrong(why, "target.service", "wanted: a-z, 0-9, '-', at most 32");
 	if (!name_template_ok(t->template_id))
 		return wrong(why, "target.template", "wanted: a-z, 0-9, '-', '_', at most 63");
-	if (names_parse(t->names_list, true, &names, bad) != 0)
+	if (names_parse(t->names.text, true, &names, bad) != 0)
 		return refuse(why, E_CONF_VALUE, "target.names", "`%s` is not a DNS name or IP address", bad);
 	if (names_count(&names) == 0)
 		return wrong(why, "target.names", "at least one name is needed");
-	if (t->dir[0] != '\0' && !dir_ok(t->dir))
+	if (t->dir[0] != '\0' && !target_path_ok(t->dir))
 		return wrong(why, "target.dir", "wanted a folder's path without `.`, `..`, doubled slashes or one at the end");
 	if (t->owner[0] == '\0' || t->group[0] == '\0')
 		return wrong(why, "files.owner", "owner and group may not be empty");
@@ -181,13 +248,49 @@ static int check_target(const struct target_conf *t, struct refusal *why)
 	return 0;
 }
 
+static int check_files(const struct target_conf *t, struct refusal *why)
+{
+	if (target_has_truststore(t) && t->pkcs12_password_file[0] == '\0')
+		return wrong(why, "files.pkcs12_password_file", "pkcs12 = yes and trust.formats with p12 need a file with the stores' password");
+	return target_copies_check(t, why);
+}
+
+static int check_trust(const struct target_conf *t, struct refusal *why)
+{
+	char        item[sizeof(t->formats)];
+	const char *cursor = t->formats;
+	while (text_item(&cursor, item, sizeof(item))) {
+		bool known = false;
+		for (size_t i = 0; i < TRUST_FORMAT_COUNT; i++)
+			known |= text_equal(item, trust_words[i]);
+		if (!known)
+			return refuse(why, E_CONF_VALUE, "trust.formats", "`%s` is none of pem, p12, capath", item);
+	}
+	return 0;
+}
+
+static int check_window(const struct target_conf *t, struct refusal *why)
+{
+	struct windows w;
+	char           bad[WINDOW_TEXT_SIZE];
+	if (windows_parse(t->window, &w, bad) == 0)
+		return 0;
+	return refuse(why, E_CONF_VALUE, "window.allow", "`%.100s` is not like Mon-Fri 22:00-04:00 Europe/Berlin; at most 8", bad);
+}
+
 static int check_all(const void *conf, struct refusal *why)
 {
 	const struct target_conf *t = conf;
 	int                       r = check_target(t, why);
 	if (r == 0)
+		r = check_files(t, why);
+	if (r == 0)
+		r = check_trust(t, why);
+	if (r == 0)
 		r = check_reload(t, why);
-	return r != 0 ? r : check_verify(t, why);
+	if (r == 0)
+		r = check_verify(t, why);
+	return r != 0 ? r : check_window(t, why);
 }
 
 const struct conf_schema target_schema = {
@@ -237,7 +340,13 @@ int target_conf_load(const char *targets_dir, const char *stem, struct target_co
 		return refuse(why, E_NOMEM, path, "no memory for the settings");
 	r = conf_load(&target_schema, path, t, NULL, why);
 	if (r == 0) {
-		r = names_parse(t->names_list, true, &t->names, NULL); /* passed the check above */
+		char bad[WINDOW_TEXT_SIZE]; /* both passed the check above */
+		struct names names;
+		r = names_parse(t->names.text, true, &names, NULL);
+		if (r == 0)
+			t->names = names;
+		if (r == 0)
+			r = windows_parse(t->window, &t->windows, bad);
 		memcpy(t->stem, stem, strlen(stem) + 1);
 	}
 	if (r == 0)

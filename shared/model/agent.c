@@ -13,6 +13,16 @@ const char *agent_state_name(enum agent_state s)
 	return (size_t)s < N_ELEMENTS(names) ? names[s] : "unknown";
 }
 
+const char *agent_copy_name(enum agent_copy c)
+{
+	static const char *const names[COPY_COUNT] = {
+		[COPY_NONE] = "none",
+		[COPY_SUSPECTED] = "suspected",
+		[COPY_PROVED] = "proved",
+	};
+	return (size_t)c < N_ELEMENTS(names) ? names[c] : "unknown";
+}
+
 const char *role_name(enum role r)
 {
 	static const char *const names[ROLE_COUNT] = {

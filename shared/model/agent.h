@@ -8,6 +8,19 @@
 enum agent_state { AGENT_ACTIVE, AGENT_EVICTED, AGENT_BANNED, AGENT_REMOVED, AGENT_STATE_COUNT };
 const char *agent_state_name(enum agent_state s);
 
+/* Are there two hosts with this identity? Suspected: a run that does not follow the last one, as after a restored snapshot.
+ * Proved: a run that another had followed is alive; from then on only the one that was seen first is let in. */
+enum agent_copy { COPY_NONE, COPY_SUSPECTED, COPY_PROVED, COPY_COUNT };
+const char *agent_copy_name(enum agent_copy c);
+
+/* Runs of the keeper, as its hello names them. */
+struct agent_run {
+	struct id       run_id; /* none = not known */
+	uint64_t        generation;
+	struct id       before_id; /* the run that this one followed */
+	enum agent_copy copy;
+};
+
 struct agent {
 	char             name[AGENT_NAME_SIZE];
 	char             service[SERVICE_SIZE];
@@ -24,6 +37,9 @@ struct agent {
 	int64_t          joined_at;
 	int64_t          seen_at;
 	int64_t          skew_ms; /* agent clock minus controller clock, last report */
+	struct agent_run run;
+	int64_t          copy_at;                    /* since when there seem to be two; 0 = no */
+	char             copy_address[ADDRESS_SIZE]; /* of the one that was refused last */
 };
 
 struct invite {
@@ -88,6 +104,13 @@ struct service {
 	X(TARGET_REQUESTED, "target_requested")                                                                       \
 	X(TARGET_REFUSED, "target_refused")                                                                           \
 	X(TARGET_RETIRED, "target_retired")                                                                           \
+	X(TARGET_CHANGED, "target_changed_by_somebody")                                                               \
+	X(TARGET_REPAIRED, "target_repaired")                                                                         \
+	X(TARGET_STALE, "target_serves_another_certificate")                                                          \
+	X(TARGET_HEALED, "target_serves_what_is_issued")                                                              \
+	X(TARGET_REFRESHED, "target_refreshed")                                                                       \
+	X(TARGET_CARE_FAILED, "target_care_failed")                                                                   \
+	X(TARGET_REHEARSED, "target_rehearsed")                                                                       \
 	X(RENEWAL_SCHEDULED, "certificate_renewal_scheduled")                                                         \
 	X(RENEWAL_STEP, "certificate_renewal_step")                                                                   \
 	X(RENEWAL_COMPLETED, "certificate_renewal_completed")                                                         \
@@ -101,7 +124,10 @@ struct service {
 	X(INTENT_VOIDED, "certificate_intent_voided")                                                                 \
 	X(CRL_PUBLISHED, "crl_published")                                                                             \
 	X(SIGNER_LOG_BEHIND, "signer_log_behind")                                                                     \
-	X(MESSAGE_REFUSED, "agent_message_refused")
+	X(MESSAGE_REFUSED, "agent_message_refused")                                                                   \
+	X(INVENTORY_CHANGED, "host_inventory_changed")                                                                \
+	X(AGENT_RETURNED, "agent_returned")                                                                           \
+	X(AGENT_RELEASED, "agent_released")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

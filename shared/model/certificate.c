@@ -2,6 +2,8 @@
  * Never: decisions about certificates. */
 #include "shared/model/certificate.h"
 
+#include <string.h>
+
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -161,4 +163,31 @@ const char *cert_status_name(enum cert_status s)
 uint32_t serial_shard(struct serial s)
 {
 	return (uint32_t)(serial_counter(s) / ISSUANCES_PER_SHARD);
+}
+
+static void joined(const char *a, const char *between, const char *b, char ret[TARGET_ID_SIZE])
+{
+	const char *parts[] = {a, between, b};
+	size_t      n = 0;
+	for (size_t i = 0; i < N_ELEMENTS(parts); i++) {
+		text_cut(ret + n, TARGET_ID_SIZE - n, parts[i]);
+		n += strlen(ret + n);
+	}
+}
+
+void target_id_of(const char *agent, const char *cert_id, const char *stem, char ret[TARGET_ID_SIZE])
+{
+	joined(agent, "-", stem, ret);
+	if (!text_equal(ret, cert_id))
+		joined(cert_id, ":", stem, ret);
+}
+
+bool target_id_ok(const char *text)
+{
+	char        cert_id[TARGET_ID_SIZE];
+	const char *colon = strchr(text, ':');
+	if (colon == NULL)
+		return name_cert_id_ok(text);
+	return text_copy_n(cert_id, sizeof(cert_id), text, (size_t)(colon - text)) == 0 && name_cert_id_ok(cert_id) && colon[1] != '\0' &&
+	       strspn(colon + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(colon + 1);
 }

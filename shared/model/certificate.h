@@ -196,7 +196,9 @@ struct certificate {
 };
 
 /* Where a certificate is served, as the agent reported it. */
+enum { TARGET_ID_SIZE = 2 * CERT_ID_SIZE };
 struct target {
+	char          target_id[TARGET_ID_SIZE];
 	char          cert_id[CERT_ID_SIZE];
 	char          agent[AGENT_NAME_SIZE];
 	char          stem[CERT_ID_SIZE]; /* file stem of targets.d/STEM.conf */
@@ -207,7 +209,22 @@ struct target {
 	struct serial served;         /* last proved */
 	int64_t       proved_at;      /* 0 = never */
 	int64_t       reported_at;
-	int           last_code; /* last failure, 0 = none */
+	int           last_code; /* last failure of an order, 0 = none */
+	/* What the host tells of the care between orders. */
+	int           state_code;     /* what is the matter now; 0 = all is well */
+	int64_t       stale_since_at; /* another certificate than the issued one is served since; 0 = not */
+	int64_t       rehearsed_at;   /* last rehearsal that went well; 0 = never */
+	int64_t       drifted_at;     /* somebody changed the files last; 0 = never */
+	uint64_t      drifts;
+	/* From signed receipts. */
+	uint64_t      trust_epoch;    /* of the trust bundle in its files; 0 = not known */
+	uint32_t      trust_proof;    /* enum trust_proof */
+	struct hash   crl_hash;       /* of the revocation lists in its files; none = none */
+	int64_t       cared_at;       /* last receipt about it without an order; 0 = none */
 };
+
+/* The cert_id where the file is named as that says (AGENT-STEM), else CERT_ID:STEM: several files may serve one certificate. */
+bool target_id_ok(const char *text);
+void target_id_of(const char *agent, const char *cert_id, const char *stem, char ret[TARGET_ID_SIZE]);
 
 #endif

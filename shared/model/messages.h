@@ -6,6 +6,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/model/agent.h"
+#include "shared/model/inventory.h"
 #include "shared/model/order.h"
 
 enum {
@@ -17,6 +18,8 @@ enum {
 	MSG_SIGNATURE_MAX = 144,   /* ECDSA P-256 DER fits in 72 */
 	MSG_CSR_MAX = 2048,
 	MSG_ROOTS_MAX = 4,
+	CHALLENGE_MAX = 64,
+	MSG_LISTS_MAX = 16 << 20,  /* all revocation lists as PEM: hosts take no more */
 };
 
 /* ---- agent -> controller ------------------------------------------------------------------------------------- */
@@ -45,6 +48,26 @@ struct msg_target {
 	struct hash   digest;
 	struct serial served; /* serial of the generation in current/, none = nothing of ours */
 	bool          retired;
+	bool          last; /* and with it the certificate's last target on this host */
+	int           code;           /* what the last look at the listeners found, or the care for the files; 0 = all is well */
+	int64_t       stale_since_at; /* another certificate than the issued one is served since; 0 = not */
+	int64_t       rehearsed_at;   /* last time that a rehearsal went well; 0 = never */
+	int64_t       drifted_at;     /* last time that somebody changed the files; 0 = never */
+	uint64_t      drifts;
+	char          window[512];    /* maintenance windows; "" = always */
+};
+
+/* A live event: somebody changed a file of ours; may be lost. The receipt of the repair is the account of it. */
+struct msg_drift {
+	char     cert_id[CERT_ID_SIZE];
+	char     stem[CERT_ID_SIZE];
+	char     file[24];
+	uint32_t kind;  /* of the first file */
+	uint32_t files; /* how many differ */
+	uint32_t uid, mode, links; /* as found */
+	int64_t  changed_at; /* by the file system's clock */
+	int64_t  seen_at;
+	bool     rival; /* a second writer undoes the repairs */
 };
 
 /* Signed requests: `body` is an encoded body_* message (below), `signature` is by the host key over
@@ -57,6 +80,8 @@ struct msg_signed {
 #define LABEL_IDENTITY "vcc identity v1"
 #define LABEL_RECEIPT  "vcc receipt v1"
 #define LABEL_JOIN     "vcc join v1"
+#define LABEL_INVENTORY "vcc inventory v1"
+#define LABEL_RETURN   "vcc return v1"
 
 struct body_csr {
 	struct id   renewal_id;
@@ -72,6 +97,14 @@ struct body_identity {
 	struct span csr; /* PKCS#10 DER of the link key */
 };
 
+/* Every TLS listener of the host, whoever manages it. Large: on the heap. */
+struct body_inventory {
+	int64_t                   observed_at;
+	uint32_t                  found; /* also those that did not fit */
+	uint32_t                  n_rows;
+	struct inventory_listener rows[INVENTORY_MAX];
+};
+
 /* A live event between the durable steps; may be lost. */
 struct msg_step {
 	struct id renewal_id;
@@ -80,6 +113,31 @@ struct msg_step {
 	int       code;
 	int64_t   at;
 };
+
+/* Why the keeper cares for a target between orders. In receipts: numbers are fixed for ever. The order is the priority: the first that applies is done. */
+enum refresh_reason {
+	REFRESH_ORDER = 0, /* none of these: a receipt of an order */
+	REFRESH_REPAIR,    /* a file, its mode, owner or links, or `current` itself was changed by somebody */
+	REFRESH_CONTENT,   /* other trust files, revocation lists or [files] settings; or a place that is new in its group */
+	REFRESH_PROVE,     /* what is in place was not yet proved */
+	REFRESH_HEAL,      /* a listener serves another certificate than the issued one */
+	REFRESH_REHEARSE,  /* would a renewal work now? Nothing is changed */
+	REFRESH_REASON_COUNT,
+};
+const char *refresh_reason_name(enum refresh_reason r);
+
+/* What somebody changed. */
+enum drift_kind { DRIFT_NONE, DRIFT_LINK, DRIFT_MISSING, DRIFT_BYTES, DRIFT_TYPE, DRIFT_MODE, DRIFT_OWNER, DRIFT_LINKS, DRIFT_COPY, DRIFT_ADDED, DRIFT_KIND_COUNT };
+const char *drift_kind_name(enum drift_kind k);
+
+/* How sure is it that a service uses the trust files that lie there? */
+enum trust_proof {
+	TRUST_UNPROVED, /* nobody was told, or nobody can tell */
+	TRUST_RELOADED, /* the service was told to read them, and did not refuse */
+	TRUST_PROVED,   /* every listener asks clients for certificates of exactly these roots */
+	TRUST_PROOF_COUNT,
+};
+const char *trust_proof_name(enum trust_proof p);
 
 enum receipt_outcome {
 	RECEIPT_VERIFIED,    /* new certificate served on every listener, 3 in a row */
@@ -126,19 +184,41 @@ struct body_receipt {
 	int64_t                 last_old_at;
 	int64_t                 made_at;
 	int                     hook_status;    /* exit status or -signal; a hint, never a proof */
+	/* Without an order (renewal_id none): the care for one target between orders. */
+	char                    stem[CERT_ID_SIZE];
+	uint32_t                reason;      /* enum refresh_reason; 0 = an order */
+	uint64_t                trust_epoch; /* of the trust bundle in the files that this is about; 0 = not the newest that the host knows */
+	uint32_t                trust_proof; /* enum trust_proof */
+	struct hash             crl_hash;    /* of the revocation lists in those files; none = none */
 	uint32_t                n_steps;
 	struct receipt_step     steps[MSG_STEPS_MAX];
 	uint32_t                n_listeners;
 	struct receipt_listener listeners[MSG_LISTENERS_MAX];
+	uint32_t                old_workers; /* processes from before the reload that still hold connections */
+	int64_t                 oldest_ms;   /* age of the oldest of them */
 };
 
-enum { HEALTH_CLOCK = 1 << 0 }; /* the host's clock differs by more than 5 min: it judges by the controller's */
+/* Why a host is not green. Bits are in messages: numbers are fixed for ever, new ones come at the end. */
+enum {
+	HEALTH_CLOCK = 1 << 0,     /* the host's clock differs by more than 5 min: it judges by the controller's */
+	HEALTH_STALE = 1 << 1,     /* issued but not served */
+	HEALTH_DOWN = 1 << 2,      /* a listener does not answer */
+	HEALTH_REHEARSAL = 1 << 3, /* a rehearsal failed, or none went well for too long */
+	HEALTH_WATCH = 1 << 4,     /* changes of files are found by the clock alone */
+	HEALTH_FILES = 1 << 5,     /* a target's files cannot be cared for, or a second writer undoes the repairs */
+	HEALTH_TARGETS = 1 << 6,   /* a target file cannot be used, or the controller refuses it */
+	HEALTH_JOURNAL = 1 << 7,   /* the journal cannot be written: nothing can be decided */
+	HEALTH_LISTS = 1 << 8,     /* a target wants revocation lists, and there are no good ones */
+	HEALTH_BITS = 9,
+};
+/* Of one bit, by its number: "rehearsal". Numbers of newer hosts are "unknown". */
+const char *health_name(unsigned bit);
 struct msg_health {
 	int64_t  now_at;
 	int64_t  skew_ms;
 	uint32_t targets;
 	uint32_t stale;    /* issued but not served */
-	uint32_t degraded; /* HEALTH_* */
+	uint32_t degraded; /* HEALTH_*; 0 = green */
 };
 
 /* Both ways. Agent: the order or certificate `id` is in the journal. Controller: message `id` (and, for receipts, `seq`)
@@ -172,6 +252,7 @@ struct msg_order {
 	char             common_name[SUBJECT_SIZE];
 	int64_t          deadline_at;
 	bool             post_validation; /* a failed test or probe rolls back */
+	bool             any_time;        /* maintenance windows do not count: emergency, forced, or hardly any time left */
 };
 
 struct msg_certificate {
@@ -181,6 +262,7 @@ struct msg_certificate {
 	uint32_t    trigger;
 	int64_t     deadline_at;
 	bool        post_validation;
+	bool        any_time;
 	struct hash stage; /* SPKI hash of the key that this certificate is for */
 	struct span certificate; /* DER */
 	struct span chain;       /* intermediates, DER one after the other, without the root */
@@ -207,6 +289,15 @@ struct body_bundle {
 	int64_t            made_at;
 	uint32_t           n_roots;
 	struct bundle_root roots[MSG_ROOTS_MAX];
+};
+
+/* Other revocation lists are published: all of them in one file, which hosts that need them fetch from the public listener. After
+ * each welcome and on change; not stored, not acked. */
+struct msg_crl {
+	struct hash hash;      /* SHA-256 of the file; the address is for this content alone */
+	uint64_t    size;
+	int64_t     made_at;
+	uint32_t    spread_ms; /* hosts fetch at a random time within it, so that many do not come at once */
 };
 
 struct msg_identity {
@@ -256,6 +347,32 @@ struct msg_join_reply {
 	struct span certificate; /* link identity, DER */
 	struct span chain;
 	struct span bundle; /* encoded msg_bundle frame */
+};
+
+/* Coming back after the identity has ended: first a challenge, so that no old request can be played again. */
+struct msg_return_ask {
+	char agent[AGENT_NAME_SIZE];
+};
+struct msg_challenge {
+	int64_t     now_at;
+	struct span challenge; /* opaque; good for a minute */
+};
+/* `body` is an encoded body_return; two signatures over LABEL_RETURN || 0x00 || body: by the host key and the link key. The
+ * answer is a msg_join_reply. */
+struct msg_return {
+	char        agent[AGENT_NAME_SIZE]; /* whose host key the signature is checked with */
+	struct span body;
+	struct span host_signature;
+	struct span link_signature;
+};
+struct body_return {
+	struct hash pin; /* SHA-256 of the root certificate that the host trusts */
+	char        name[AGENT_NAME_SIZE];
+	struct hash host_hash;
+	struct span link_spki; /* of the new link key */
+	struct span challenge;
+	int64_t     made_at; /* by the host's clock: shown, never judged */
+	char        version[24];
 };
 
 /* ---- gateway <-> controller ---------------------------------------------------------------------------------- */
@@ -337,11 +454,29 @@ struct lk_identity { /* keeper -> link: the answer */
 	struct span certificate;
 	struct span chain;
 };
+enum { STATUS_MAX = 512 * 1024 }; /* 64 targets with 16 listeners each, and words about all of them */
 struct lk_status { /* keeper -> status client (vcc-agent status): one JSON document */
 	struct span json;
 };
 struct lk_status_request {
 	uint32_t detail;
+};
+/* What the link fetches from the public listener, whose address stands in its own certificate. */
+enum fetch_kind { FETCH_ISSUERS, FETCH_LISTS, FETCH_KIND_COUNT };
+enum { PIECE_MAX = 32768 };
+struct lk_fetch { /* keeper -> link; ends the fetch that is under way */
+	uint64_t    request; /* which the pieces belong to */
+	uint32_t    kind;    /* enum fetch_kind */
+	struct hash hash;    /* FETCH_LISTS: as announced */
+	uint64_t    limit;   /* a longer answer is not taken */
+};
+struct lk_piece { /* link -> keeper: in order and without gaps, or the end with a code */
+	uint64_t    request;
+	uint64_t    offset, total;
+	bool        last;
+	int         code; /* not 0: it failed, and why */
+	char        text[MSG_TEXT_SIZE];
+	struct span bytes;
 };
 /* `vcc-agent join` <-> `vcc-keeper join` over stdin and stdout. */
 struct lk_join_start {
@@ -371,13 +506,51 @@ struct lk_join_done { /* keeper -> link */
 	struct span root;
 };
 
+struct lk_inventory { /* vcc-agent observe -> keeper: to be signed and sent */
+	struct span body; /* encoded body_inventory */
+};
+struct lk_inventory_done { /* keeper -> vcc-agent observe */
+	int  code;
+	bool sent; /* false: kept until the controller is there */
+	char text[MSG_TEXT_SIZE];
+};
+
+/* Return: the identity has ended, the host key is to speak for the link once more. */
+struct lk_return { /* link -> keeper: sign for this key */
+	struct hash pin; /* the root that the link trusts */
+	struct span link_spki;
+	struct span challenge; /* of the controller */
+};
+struct lk_return_sign { /* keeper -> link: sign this body with the link key and post it */
+	struct span body;
+	struct span host_signature;
+};
+struct lk_return_answer { /* link -> keeper: the server's reply, encoded msg_join_reply */
+	struct span reply;
+};
+struct lk_return_done { /* keeper -> link: the new identity, or why not */
+	int         code;
+	char        text[MSG_TEXT_SIZE];
+	int64_t     now_at; /* the controller's time */
+	char        address[ADDRESS_SIZE];
+	struct span certificate;
+	struct span chain;
+};
+
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */
 
-enum hook_verb { HOOK_TEST, HOOK_RELOAD, HOOK_VERB_COUNT };
+enum hook_verb {
+	HOOK_TEST,
+	HOOK_RELOAD,
+	HOOK_DRAIN,     /* count the processes from before a reload that still hold connections */
+	HOOK_DRAIN_END, /* the same, and ask them to end */
+	HOOK_VERB_COUNT
+};
 struct hk_request {
 	char     stem[CERT_ID_SIZE]; /* targets.d/STEM.conf; the hook reads it itself */
 	uint32_t verb;               /* enum hook_verb */
 	uint64_t generation;         /* for HOOK_TEST: gNNNNNN to be bind-mounted over the current one */
+	int64_t  reloaded_ms;        /* for HOOK_DRAIN*: when, by the clock that counts from the boot */
 };
 struct hk_reply {
 	int     code;   /* 0, VCC-22xx */
@@ -385,6 +558,8 @@ struct hk_reply {
 	int64_t took_ms;
 	bool    tested; /* HOOK_TEST: a test was really run */
 	char    output[CAUSE_SIZE]; /* of the program: its last line, or the first that names a mistake; for people */
+	uint32_t old_workers;       /* HOOK_DRAIN* */
+	int64_t  oldest_ms;         /* age of the oldest of them */
 };
 
 /* ---- controller <-> signer ----------------------------------------------------------------------------------- */

@@ -7,75 +7,15 @@
 
 #include "shared/base/times.h"
 #include "shared/pki/cert.h"
-#include "shared/pki/cert_parts.h"
-#include "shared/pki/spki.h"
+#include "shared/pki/cert_stack.h"
 
 #include <openssl/x509v3.h> /* last: its KU_ macros would break the enum of our model */
 
 enum { ROOTS_MAX = 16, SECURITY_LEVEL = 2 /* 112 bit: RSA 2048, SHA-256 */ };
 
-static inline void x509_freep(X509 **p)
-{
-	X509_free(*p);
-}
-
-static inline void x509_stack_freep(STACK_OF(X509) **p)
-{
-	sk_X509_pop_free(*p, X509_free);
-}
-
 static inline void x509_store_ctx_freep(X509_STORE_CTX **p)
 {
 	X509_STORE_CTX_free(*p);
-}
-
-/* Sizes and key are judged on the DER before the library does any arithmetic. */
-static int x509_take(struct span der, X509 **ret)
-{
-	struct cert_parts parts;
-	struct spki_parts key;
-	int               r = cert_parts_read(der, &parts);
-	if (r == 0)
-		r = spki_read(parts.t.spki, &key);
-	if (r < 0)
-		return r;
-	const uint8_t *p = der.p;
-	*ret = d2i_X509(NULL, &p, (long)der.n);
-	if (*ret == NULL || p != der.p + der.n) {
-		ERR_clear_error();
-		return E_PKI_CERT;
-	}
-	return 0;
-}
-
-static int stack_take(struct span ders, size_t max, STACK_OF(X509) **ret)
-{
-	_cleanup_(x509_stack_freep) STACK_OF(X509) *stack = sk_X509_new_null();
-	if (stack == NULL)
-		return E_NOMEM;
-	size_t      n = 0;
-	struct span one;
-	for (struct span rest = ders; der_next(&rest, &one);)
-		n++;
-	if (n > max)
-		return E_FULL;
-	while (der_next(&ders, &one)) {
-		X509 *x = NULL;
-		int   r = x509_take(one, &x);
-		if (r < 0) {
-			X509_free(x);
-			return r;
-		}
-		if (sk_X509_push(stack, x) <= 0) {
-			X509_free(x);
-			return E_NOMEM;
-		}
-	}
-	if (ders.n != 0)
-		return E_PKI_CERT;
-	*ret = stack;
-	stack = NULL;
-	return 0;
 }
 
 static int purpose_of(unsigned purpose)
@@ -128,18 +68,18 @@ int cert_verify(struct span leaf, struct span chain, struct span roots, unsigned
 	_cleanup_(x509_stack_freep) STACK_OF(X509) *anchors = NULL;
 	_cleanup_(x509_store_ctx_freep) X509_STORE_CTX *ctx = NULL;
 
-	int r = x509_take(leaf, &x);
+	int r = cert_x509(leaf, &x);
 	if (r < 0)
 		return refuse(why, E_PKI_CHAIN, "certificate", "it cannot be read or its key is not allowed");
 	struct cert_info info;
 	const char      *object = "certificate";
 	if (cert_read(leaf, &info) == 0 && info.subject[0] != '\0')
 		object = info.subject;
-	r = stack_take(chain, CHAIN_MAX, &others);
+	r = cert_stack(chain, CHAIN_MAX, &others);
 	if (r < 0)
 		return refuse(why, E_PKI_CHAIN, object, "its chain cannot be read, or has more than %d certificates",
 			      CHAIN_MAX);
-	r = stack_take(roots, ROOTS_MAX, &anchors);
+	r = cert_stack(roots, ROOTS_MAX, &anchors);
 	if (r < 0)
 		return refuse(why, E_PKI_CHAIN, object, "the trusted roots cannot be read, or are more than %d", ROOTS_MAX);
 	r = context_make(x, others, anchors, purpose, at, &ctx);

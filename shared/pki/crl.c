@@ -5,6 +5,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/issue_ca.h"
+#include "shared/pki/point.h"
 #include "shared/pki/sig_alg.h"
 #include "shared/pki/tbs_part.h"
 
@@ -112,27 +113,44 @@ int issue_crl(const struct issue_ca *ca, uint64_t number, int64_t this_update_at
 	return r < 0 ? r : issue_ca_seal(ca, buf_span(&tbs), alg, to);
 }
 
+static int reason_read(struct span value)
+{
+	struct der  d = der_of(value);
+	struct span v = der_get(&d, DER_ENUMERATED);
+	return der_done(&d) && v.n == 1 ? v.p[0] : -1;
+}
+
+static void entry_read(struct der *list, struct crl_entry *ret)
+{
+	struct der  e = der_in(list, DER_SEQUENCE);
+	struct span serial = der_unsigned(&e);
+	*ret = (struct crl_entry){.reason = REASON_UNSPECIFIED};
+	if (serial.n > 0 && serial.n <= sizeof(ret->serial.b)) /* another authority's may be longer; it is never one of ours */
+		memcpy(ret->serial.b + sizeof(ret->serial.b) - serial.n, serial.p, serial.n);
+	ret->revoked_at = der_time(&e);
+	if (der_tag(&e) == DER_SEQUENCE) {
+		struct der exts = der_in(&e, DER_SEQUENCE);
+		struct ext ext;
+		while (ext_next(&exts, &ext)) {
+			if (ext.id == EXT_CRL_REASON)
+				ret->reason = reason_read(ext.value);
+			else if (ext.critical)
+				exts.bad = true;
+		}
+		if (!der_done(&exts))
+			e.bad = true;
+	}
+	if (!der_done(&e))
+		list->bad = true;
+}
+
 static size_t entries_read(struct der *d)
 {
-	size_t     n = 0;
-	struct der list = der_in(d, DER_SEQUENCE);
-	while (der_more(&list)) {
-		struct der e = der_in(&list, DER_SEQUENCE);
-		(void)der_unsigned(&e);
-		(void)der_time(&e);
-		if (der_tag(&e) == DER_SEQUENCE) {
-			struct der exts = der_in(&e, DER_SEQUENCE);
-			struct ext ext;
-			while (ext_next(&exts, &ext))
-				if (ext.critical && ext.id != EXT_CRL_REASON)
-					exts.bad = true;
-			if (!der_done(&exts))
-				e.bad = true;
-		}
-		if (!der_done(&e))
-			list.bad = true;
-		n++;
-	}
+	size_t           n = 0;
+	struct crl_entry entry;
+	struct der       list = der_in(d, DER_SEQUENCE);
+	for (; der_more(&list); n++)
+		entry_read(&list, &entry);
 	if (!der_done(&list))
 		d->bad = true;
 	return n;
@@ -149,21 +167,24 @@ static bool extensions_read(struct der *d, struct crl_info *info)
 			struct der value = der_of(ext.value);
 			info->number = der_u64(&value);
 			numbered = der_done(&value);
-		} else if (ext.critical && ext.id != EXT_ISSUING_POINT) {
+		} else if (ext.id == EXT_ISSUING_POINT && info->point.n == 0) {
+			if (!point_of_list(ext.value, &info->point))
+				return false;
+		} else if (ext.critical) {
 			return false; /* RFC 5280, 5.2: a list that we do not understand must not be used */
 		}
 	}
 	return numbered && der_done(&list) && der_done(&tag);
 }
 
-static int body_read(struct span tbs, struct span *ret_alg, struct span *ret_issuer, struct crl_info *ret)
+static int body_read(struct span tbs, struct span *ret_alg, struct crl_info *ret)
 {
 	struct crl_info info = {.number = 0};
 	struct der      outer = der_of(tbs);
 	struct der      d = der_in(&outer, DER_SEQUENCE);
 	uint64_t        version = der_u64(&d);
 	struct span     alg = der_whole(&d, DER_SEQUENCE);
-	struct span     issuer = der_whole(&d, DER_SEQUENCE);
+	info.issuer = der_whole(&d, DER_SEQUENCE);
 	info.this_update_at = der_time(&d);
 	info.next_update_at = der_time(&d);
 	if (der_tag(&d) == DER_SEQUENCE)
@@ -171,42 +192,82 @@ static int body_read(struct span tbs, struct span *ret_alg, struct span *ret_iss
 	if (version != 1 || !extensions_read(&d, &info) || !der_done(&d) || !der_done(&outer))
 		return E_PKI_CRL;
 	*ret_alg = alg;
-	*ret_issuer = issuer;
 	*ret = info;
+	return 0;
+}
+
+struct crl_parts {
+	struct span tbs, alg, signature;
+};
+
+static int parts_read(struct span crl, struct crl_parts *ret)
+{
+	if (crl.n > CRL_READ_MAX)
+		return E_PKI_CRL;
+	struct der outer = der_of(crl);
+	struct der d = der_in(&outer, DER_SEQUENCE);
+	ret->tbs = der_whole(&d, DER_SEQUENCE);
+	ret->alg = der_whole(&d, DER_SEQUENCE);
+	ret->signature = der_bits(&d);
+	return der_done(&d) && der_done(&outer) ? 0 : E_PKI_CRL;
+}
+
+int crl_peek(struct span crl, struct crl_info *ret)
+{
+	struct crl_parts parts;
+	struct span      alg;
+	int              r = parts_read(crl, &parts);
+	return r == 0 ? body_read(parts.tbs, &alg, ret) : r;
+}
+
+int crl_entries(struct span crl, struct crl_entry *ret, size_t max, size_t *ret_n)
+{
+	struct crl_parts parts;
+	size_t           n = 0;
+	int              r = parts_read(crl, &parts);
+	if (r != 0)
+		return r;
+	struct der outer = der_of(parts.tbs);
+	struct der d = der_in(&outer, DER_SEQUENCE);
+	(void)der_u64(&d);
+	(void)der_whole(&d, DER_SEQUENCE);
+	(void)der_whole(&d, DER_SEQUENCE);
+	(void)der_time(&d);
+	(void)der_time(&d);
+	struct der list = der_tag(&d) == DER_SEQUENCE ? der_in(&d, DER_SEQUENCE) : der_of((struct span){NULL, 0});
+	while (der_more(&list) && n < max)
+		entry_read(&list, &ret[n++]);
+	if (d.bad || list.bad)
+		return E_PKI_CRL;
+	if (list.n > 0)
+		return E_FULL;
+	*ret_n = n;
 	return 0;
 }
 
 int crl_read(struct span crl, struct span issuer_der, struct crl_info *ret)
 {
-	if (crl.n > CRL_READ_MAX)
-		return E_PKI_CRL;
-	struct der  outer = der_of(crl);
-	struct der  d = der_in(&outer, DER_SEQUENCE);
-	struct span tbs = der_whole(&d, DER_SEQUENCE);
-	struct span alg = der_whole(&d, DER_SEQUENCE);
-	struct span signature = der_bits(&d);
-	if (!der_done(&d) || !der_done(&outer))
-		return E_PKI_CRL;
-
+	struct crl_parts  parts;
 	struct span       inner_alg;
-	struct span       issuer;
 	struct crl_info   info;
 	struct cert_parts ca;
 	enum hash_alg     hash;
 
 	_cleanup_(key_freep) struct key *k = NULL;
-	int                              r = cert_parts_read(issuer_der, &ca);
+	int                              r = parts_read(crl, &parts);
+	if (r == 0)
+		r = cert_parts_read(issuer_der, &ca);
 	if (r == 0)
 		r = key_from_spki(ca.t.spki, &k);
 	if (r == 0)
-		r = sig_alg_read(alg, key_type(k), &hash);
+		r = sig_alg_read(parts.alg, key_type(k), &hash);
 	if (r == 0)
-		r = key_evp_verify(k, hash, tbs, signature); /* before anything else of the list is looked at */
+		r = key_evp_verify(k, hash, parts.tbs, parts.signature); /* before anything else of the list is looked at */
 	if (r == 0)
-		r = body_read(tbs, &inner_alg, &issuer, &info);
+		r = body_read(parts.tbs, &inner_alg, &info);
 	if (r < 0)
 		return r;
-	if (!span_equal(alg, inner_alg) || !span_equal(issuer, ca.t.subject))
+	if (!span_equal(parts.alg, inner_alg) || !span_equal(info.issuer, ca.t.subject))
 		return E_PKI_CRL;
 	*ret = info;
 	return 0;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include "shared/pki/key_evp.h"
@@ -41,6 +42,21 @@ void digest_sha256_two(const void *a, size_t n_a, const void *b, size_t n_b, str
 	    EVP_DigestUpdate(ctx, a, n_a) <= 0 || EVP_DigestUpdate(ctx, b, n_b) <= 0 ||
 	    EVP_DigestFinal_ex(ctx, ret->b, NULL) <= 0)
 		abort();
+}
+
+void digest_hmac(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struct hash *ret)
+{
+	size_t n = 0;
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA2-256", NULL, key, HMAC_KEY_SIZE, bytes.p, bytes.n, ret->b, sizeof(ret->b), &n) == NULL ||
+	    n != sizeof(ret->b))
+		abort();
+}
+
+bool digest_hmac_fits(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struct hash said)
+{
+	struct hash hash;
+	digest_hmac(key, bytes, &hash);
+	return CRYPTO_memcmp(hash.b, said.b, sizeof(hash.b)) == 0;
 }
 
 void random_bytes(void *to, size_t n)

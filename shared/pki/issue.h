@@ -39,9 +39,15 @@ struct crl_info {
 	uint64_t number;
 	int64_t  this_update_at, next_update_at;
 	size_t   entries;
+	struct span issuer; /* whole Name; points into the list */
+	struct span point;  /* URI of its distribution point; points into the list, empty = none */
 };
 /* Checks the signature by the issuer's certificate and reads the numbers. E_PKI_CRL, E_PKI_SIGNATURE, E_PKI_CERT (issuer). */
 _must_check_ int crl_read(struct span crl, struct span issuer_der, struct crl_info *ret);
+/* The same of a list that nobody has vouched for: to find its issuer, or where it was checked before. */
+_must_check_ int crl_peek(struct span crl, struct crl_info *ret);
+/* What a list that was checked before says; E_FULL beyond `max`. */
+_must_check_ int crl_entries(struct span crl, struct crl_entry *ret, size_t max, size_t *ret_n);
 _must_check_ int crl_pem_add(struct span crl, struct buf *to);
 
 /* CA certificates for `init`. Root: self-signed, CA, no pathLen, keyCertSign+cRLSign. Issuing CAs: pathLen 0, name constraints

@@ -38,6 +38,10 @@ _must_check_ int key_verify(const struct key *k, const char *label, struct span 
 
 void digest_sha256(struct span bytes, struct hash *ret);
 void digest_sha256_two(const void *a, size_t n_a, const void *b, size_t n_b, struct hash *ret); /* fits merkle_hash_fn */
+/* HMAC-SHA-256: what we alone can have said. */
+enum { HMAC_KEY_SIZE = 32 };
+void digest_hmac(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struct hash *ret);
+bool digest_hmac_fits(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struct hash said); /* in constant time */
 
 /* Fills from the library's generator; ends the process when there is none. */
 void random_bytes(void *to, size_t n);

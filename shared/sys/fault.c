@@ -125,6 +125,12 @@ int fault_point(const char *name)
 	errno = saved;
 	return 0;
 }
+
+int64_t fault_ms(const char *name, int64_t ms)
+{
+	const char *text = getenv(name);
+	return text != NULL ? strtoll(text, NULL, 10) : ms;
+}
 #else
 typedef int fault_nothing; /* ISO C wants a declaration in every file */
 #endif

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "shared/base/text.h"
@@ -31,17 +33,49 @@ void fd_closep(int *fd)
 	*fd = -1;
 }
 
+static int errno_code(int e)
+{
+	if (e == ENOSPC || e == EDQUOT)
+		return E_SYS_SPACE;
+	if (e == ENOENT)
+		return E_NOT_FOUND;
+	return e == EEXIST ? E_EXISTS : E_SYS_IO;
+}
+
 int sys_refuse(struct refusal *why, const char *object, const char *doing)
 {
 	int e = errno;
-	int code = E_SYS_IO;
-	if (e == ENOSPC || e == EDQUOT)
-		code = E_SYS_SPACE;
-	else if (e == ENOENT)
-		code = E_NOT_FOUND;
-	else if (e == EEXIST)
-		code = E_EXISTS;
-	return refuse(why, code, object, "cannot %s: %s", doing, strerror(e));
+	return refuse(why, errno_code(e), object, "cannot %s: %s", doing, strerror(e));
+}
+
+/* The kernel says ENOSPC for both; who has to free something needs to know what. */
+static const char *space_words(int dir_fd, int e)
+{
+	struct statfs fs;
+	if (e == ENOSPC && fstatfs(dir_fd, &fs) == 0 && fs.f_files != 0 && fs.f_ffree == 0)
+		return "no inodes left on its file system";
+	return e == ENOSPC ? "no space left on its file system" : strerror(e);
+}
+
+/* "/the/open/folder/NAME" */
+static const char *path_at(int dir_fd, const char *name, char object[PATH_MAX + NAME_MAX])
+{
+	const bool self = text_equal(name, ".");
+	char       link[32];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
+	ssize_t n = readlink(link, object, PATH_MAX - 1);
+	if (n < 0)
+		n = 0;
+	snprintf(object + n, PATH_MAX + NAME_MAX - (size_t)n, "%s%s", n > 0 && !self ? "/" : "", self ? "" : name);
+	return object;
+}
+
+int sys_refuse_at(struct refusal *why, int dir_fd, const char *name, const char *doing)
+{
+	const int   e = errno;
+	const char *words = space_words(dir_fd, e);
+	char        object[PATH_MAX + NAME_MAX];
+	return refuse(why, errno_code(e), path_at(dir_fd, name, object), "cannot %s: %s", doing, words);
 }
 
 /* ---- folders --------------------------------------------------------------------------------------------------- */
@@ -150,13 +184,14 @@ int dir_sync(int dir_fd)
 
 int dir_lock(int dir_fd, const char *name, int *ret_fd, struct refusal *why)
 {
+	char             object[PATH_MAX + NAME_MAX];
 	_cleanup_fd_ int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return sys_refuse(why, name, "open the lock file");
+		return sys_refuse_at(why, dir_fd, name, "open the lock file");
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno == EWOULDBLOCK)
-			return refuse(why, E_SYS_LOCKED, name, "another process holds the lock");
-		return sys_refuse(why, name, "lock");
+			return refuse(why, E_SYS_LOCKED, path_at(dir_fd, name, object), "another process holds the lock");
+		return sys_refuse_at(why, dir_fd, name, "lock");
 	}
 	*ret_fd = fd;
 	fd = -1;
@@ -229,11 +264,27 @@ static int write_all(int fd, struct span bytes)
 	return 0;
 }
 
+/* A default ACL of the folder gives every new file entries for other users; the mode only masks them. */
+int acl_drop(int fd)
+{
+	static const char *const names[] = {"system.posix_acl_default", "system.posix_acl_access"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fremovexattr(fd, names[i]) != 0 && errno != ENODATA && errno != EOPNOTSUPP)
+			return -1;
+	return 0;
+}
+
+bool file_has_acl(int dir_fd, const char *name)
+{
+	_cleanup_fd_ int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 && fgetxattr(fd, "system.posix_acl_access", NULL, 0) > 0;
+}
+
 static int file_fill(int fd, struct span bytes, uid_t uid, gid_t gid, mode_t mode)
 {
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && fchown(fd, uid, gid) != 0)
 		return -1;
-	if (fchmod(fd, mode) != 0)
+	if (acl_drop(fd) != 0 || fchmod(fd, mode) != 0)
 		return -1;
 	if (fault_point("file_write") != 0 || write_all(fd, bytes) != 0)
 		return -1;
@@ -247,9 +298,9 @@ int file_create(int dir_fd, const char *name, struct span bytes, uid_t uid, gid_
 	/* closed to others until owner and mode are as wanted */
 	_cleanup_fd_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return sys_refuse(why, name, "create the file");
+		return sys_refuse_at(why, dir_fd, name, "create the file");
 	if (file_fill(fd, bytes, uid, gid, mode) != 0) {
-		int r = sys_refuse(why, name, "write the file");
+		int r = sys_refuse_at(why, dir_fd, name, "write the file");
 		unlinkat(dir_fd, name, 0);
 		return r;
 	}
@@ -272,17 +323,17 @@ int file_replace(int dir_fd, const char *name, struct span bytes, uid_t uid, gid
 	if (r != 0)
 		return r;
 	if (unlinkat(dir_fd, temporary, 0) != 0 && errno != ENOENT)
-		return sys_refuse(why, name, "remove a leftover");
+		return sys_refuse_at(why, dir_fd, name, "remove a leftover");
 	r = file_create(dir_fd, temporary, bytes, uid, gid, mode, why);
 	if (r != 0)
 		return r;
 	if (fault_point("file_rename") != 0 || renameat(dir_fd, temporary, dir_fd, name) != 0) {
-		r = sys_refuse(why, name, "rename the file");
+		r = sys_refuse_at(why, dir_fd, name, "rename the file");
 		unlinkat(dir_fd, temporary, 0);
 		return r;
 	}
 	if (dir_sync(dir_fd) != 0)
-		return sys_refuse(why, name, "sync the folder");
+		return sys_refuse_at(why, dir_fd, name, "sync the folder");
 	return 0;
 }
 
@@ -293,16 +344,16 @@ int link_flip(int dir_fd, const char *name, const char *to, struct refusal *why)
 	if (r != 0)
 		return r;
 	if (unlinkat(dir_fd, temporary, 0) != 0 && errno != ENOENT)
-		return sys_refuse(why, name, "remove a leftover");
+		return sys_refuse_at(why, dir_fd, name, "remove a leftover");
 	if (symlinkat(to, dir_fd, temporary) != 0)
-		return sys_refuse(why, name, "make the link");
+		return sys_refuse_at(why, dir_fd, name, "make the link");
 	if (fault_point("link_rename") != 0 || renameat(dir_fd, temporary, dir_fd, name) != 0) {
-		r = sys_refuse(why, name, "flip the link");
+		r = sys_refuse_at(why, dir_fd, name, "flip the link");
 		unlinkat(dir_fd, temporary, 0);
 		return r;
 	}
 	if (dir_sync(dir_fd) != 0)
-		return sys_refuse(why, name, "sync the folder");
+		return sys_refuse_at(why, dir_fd, name, "sync the folder");
 	return 0;
 }
 
@@ -351,6 +402,6 @@ static int tree_remove_at(int dir_fd, const char *name, unsigned depth)
 int tree_remove(int dir_fd, const char *name, struct refusal *why)
 {
 	if (tree_remove_at(dir_fd, name, 0) != 0)
-		return sys_refuse(why, name, "remove");
+		return sys_refuse_at(why, dir_fd, name, "remove");
 	return 0;
 }

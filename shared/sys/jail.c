@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 /* ---- what each role may do: the tables are the policy ---------------------------------------------------------------- */
@@ -89,7 +90,7 @@ static const struct {
 	{MAY_CHANGE, "symlinkat"}, {MAY_CHANGE, "link"}, {MAY_CHANGE, "linkat"}, {MAY_CHANGE, "truncate"},
 	{MAY_CHANGE, "ftruncate"}, {MAY_CHANGE, "fallocate"}, {MAY_CHANGE, "copy_file_range"}, {MAY_CHANGE, "utimensat"},
 	{MAY_OWN, "chmod"}, {MAY_OWN, "fchmod"}, {MAY_OWN, "fchmodat"}, {MAY_OWN, "chown"}, {MAY_OWN, "fchown"},
-	{MAY_OWN, "fchownat"}, {MAY_OWN, "lchown"},
+	{MAY_OWN, "fchownat"}, {MAY_OWN, "lchown"}, {MAY_CHANGE, "fremovexattr"},
 };
 
 static const struct {
@@ -271,6 +272,7 @@ int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, str
 	const struct rlimit none = {0, 0};
 	if ((size_t)role >= JAIL_ROLE_COUNT)
 		return E_INTERNAL;
+	(void)clock_steady(); /* what the clocks need is opened now */
 	if (jail_is_off())
 		return 0;
 

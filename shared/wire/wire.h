@@ -76,32 +76,38 @@ enum {
 	GW_JOIN_REPLY, GW_IDENTITY, GW_IDENTITY_REPLY,
 	/* link <-> keeper */
 	LK_STATE = 96, LK_FRAME, LK_CSR, LK_IDENTITY, LK_STATUS_REQUEST, LK_STATUS, LK_JOIN_START, LK_JOIN_SIGN,
-	LK_JOIN_ANSWER, LK_JOIN_DONE,
+	LK_JOIN_ANSWER, LK_JOIN_DONE, LK_INVENTORY, LK_INVENTORY_DONE, LK_RETURN, LK_RETURN_SIGN, LK_RETURN_ANSWER, LK_RETURN_DONE,
+	LK_FETCH, LK_PIECE,
 	/* keeper <-> hook */
 	HK_REQUEST = 128, HK_REPLY,
 	/* controller <-> signer */
 	SG_HELLO = 160, SG_ISSUER, SG_ISSUE, SG_ISSUED, SG_CRL, SG_CRL_DONE, SG_HEAD, SG_HEAD_DONE,
 	/* join port */
-	JOIN_REQUEST = 192, JOIN_REPLY,
+	JOIN_REQUEST = 192, JOIN_REPLY, JOIN_RETURN_ASK, JOIN_CHALLENGE, JOIN_RETURN,
 };
 
 /* Any payload; the member follows from the type. Large (tens of KiB): keep one per loop, not on small stacks. */
 union wire_payload {
 	struct msg_hello         hello;
 	struct msg_target        target;
-	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT */
+	struct msg_signed        signed_body; /* MSG_CSR, MSG_AGENT_IDENTITY, MSG_RECEIPT, MSG_INVENTORY */
 	struct msg_step          step;
 	struct msg_health        health;
+	struct msg_drift         drift;
 	struct msg_ack           ack; /* both directions */
 	struct msg_welcome       welcome;
 	struct msg_order         order;
 	struct msg_certificate   certificate;
 	struct msg_bundle        bundle;
 	struct msg_identity      identity;
+	struct msg_crl           crl;
 	struct msg_cancel        cancel;
 	struct msg_bye           bye;
 	struct msg_join          join;
 	struct msg_join_reply    join_reply;
+	struct msg_return_ask    return_ask;
+	struct msg_challenge     challenge;
+	struct msg_return        comeback;
 	struct gw_hello          gw_hello;
 	struct gw_up             gw_up;
 	struct gw_down           gw_down;
@@ -124,6 +130,14 @@ union wire_payload {
 	struct lk_join_sign      lk_join_sign;
 	struct lk_join_answer    lk_join_answer;
 	struct lk_join_done      lk_join_done;
+	struct lk_inventory      lk_inventory;
+	struct lk_inventory_done lk_inventory_done;
+	struct lk_return         lk_return;
+	struct lk_return_sign    lk_return_sign;
+	struct lk_return_answer  lk_return_answer;
+	struct lk_return_done    lk_return_done;
+	struct lk_fetch          lk_fetch;
+	struct lk_piece          lk_piece;
 	struct hk_request        hk_request;
 	struct hk_reply          hk_reply;
 	struct sg_hello          sg_hello;
@@ -153,8 +167,10 @@ _must_check_ int wire_check(const struct wire_table *table, struct span bytes, s
  * when a text or span is over its limit. */
 _must_check_ int wire_encode(const struct wire_table *table, uint16_t type, uint64_t id, const void *payload, struct buf *to);
 
-/* Signed bodies: the bare fields map, no envelope. */
-extern const struct wire_message wire_body_csr, wire_body_identity, wire_body_receipt, wire_body_bundle, wire_body_join;
+/* Signed bodies: the bare fields map, no envelope. INVENTORY_BODY_MAX holds a full body_inventory. */
+enum { INVENTORY_BODY_MAX = 64000 };
+extern const struct wire_message wire_body_csr, wire_body_identity, wire_body_receipt, wire_body_bundle, wire_body_join,
+	wire_body_inventory, wire_body_return;
 _must_check_ int wire_body_encode(const struct wire_message *body, const void *payload, struct buf *to);
 _must_check_ int wire_body_decode(const struct wire_message *body, struct span bytes, void *ret);
 

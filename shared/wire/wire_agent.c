@@ -29,6 +29,13 @@ static const struct wire_field target_fields[] = {
 	WIRE_FIELD(9, struct msg_target, digest),
 	WIRE_FIELD(10, struct msg_target, served),
 	WIRE_FIELD(11, struct msg_target, retired),
+	WIRE_FIELD(12, struct msg_target, last),
+	WIRE_FIELD(13, struct msg_target, code),
+	WIRE_FIELD(14, struct msg_target, stale_since_at),
+	WIRE_FIELD(15, struct msg_target, rehearsed_at),
+	WIRE_FIELD(16, struct msg_target, drifted_at),
+	WIRE_FIELD(17, struct msg_target, drifts),
+	WIRE_FIELD(18, struct msg_target, window),
 };
 static const struct wire_message target = WIRE_MESSAGE(MSG_TARGET, "target", "agent", struct msg_target, target_fields,
 	"A target file's proposal, or its end. Repeated after every welcome.");
@@ -41,6 +48,12 @@ static const struct wire_message csr = WIRE_MESSAGE(MSG_CSR, "csr", "agent", str
 	"Signed body \"csr\": the certificate request of an order.");
 static const struct wire_message agent_identity = WIRE_MESSAGE(MSG_AGENT_IDENTITY, "agent_identity", "agent",
 	struct msg_signed, signed_fields, "Signed body \"identity\": the link key wants a new certificate.");
+static const struct wire_field inventory_fields[] = {
+	WIRE_SPAN(1, struct msg_signed, body, INVENTORY_BODY_MAX),
+	WIRE_SPAN(2, struct msg_signed, signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message inventory = WIRE_MESSAGE(MSG_INVENTORY, "inventory", "agent", struct msg_signed, inventory_fields,
+	"Signed body \"inventory\": what the host's listeners serve. Repeated until it is acked or a newer one comes.");
 static const struct wire_message receipt = WIRE_MESSAGE(MSG_RECEIPT, "receipt", "agent", struct msg_signed, signed_fields,
 	"Signed body \"receipt\". Repeated until it is acked.");
 
@@ -63,6 +76,22 @@ static const struct wire_field health_fields[] = {
 };
 static const struct wire_message health = WIRE_MESSAGE(MSG_HEALTH, "health", "agent", struct msg_health, health_fields,
 	"On change and every 10 minutes; not acked.");
+
+static const struct wire_field drift_fields[] = {
+	WIRE_FIELD(1, struct msg_drift, cert_id),
+	WIRE_FIELD(2, struct msg_drift, stem),
+	WIRE_FIELD(3, struct msg_drift, file),
+	WIRE_FIELD(4, struct msg_drift, kind),
+	WIRE_FIELD(5, struct msg_drift, files),
+	WIRE_FIELD(6, struct msg_drift, uid),
+	WIRE_FIELD(7, struct msg_drift, mode),
+	WIRE_FIELD(8, struct msg_drift, links),
+	WIRE_FIELD(9, struct msg_drift, changed_at),
+	WIRE_FIELD(10, struct msg_drift, seen_at),
+	WIRE_FIELD(11, struct msg_drift, rival),
+};
+static const struct wire_message drift = WIRE_MESSAGE(MSG_DRIFT, "drift", "agent", struct msg_drift, drift_fields,
+	"Somebody changed a file of a target; live, may be lost. The receipt of the repair follows.");
 
 static const struct wire_field ack_fields[] = {
 	WIRE_FIELD(1, struct msg_ack, id),
@@ -96,6 +125,7 @@ static const struct wire_field order_fields[] = {
 	WIRE_FIELD(7, struct msg_order, common_name),
 	WIRE_FIELD(8, struct msg_order, deadline_at),
 	WIRE_FIELD(9, struct msg_order, post_validation),
+	WIRE_FIELD(10, struct msg_order, any_time),
 };
 static const struct wire_message order = WIRE_MESSAGE(MSG_ORDER, "order", "controller", struct msg_order, order_fields,
 	"Make a key and send its request. Repeated after every welcome while the order is open.");
@@ -110,6 +140,7 @@ static const struct wire_field certificate_fields[] = {
 	WIRE_FIELD(7, struct msg_certificate, stage),
 	WIRE_SPAN(8, struct msg_certificate, certificate, CERT_DER_MAX),
 	WIRE_SPAN(9, struct msg_certificate, chain, CHAIN_DER_MAX),
+	WIRE_FIELD(10, struct msg_certificate, any_time),
 };
 static const struct wire_message certificate = WIRE_MESSAGE(MSG_CERTIFICATE, "certificate", "controller",
 	struct msg_certificate, certificate_fields, "The issued certificate; deploy and prove it before the deadline.");
@@ -134,6 +165,15 @@ static const struct wire_field identity_fields[] = {
 static const struct wire_message identity = WIRE_MESSAGE(MSG_IDENTITY, "identity", "controller", struct msg_identity,
 	identity_fields, "The answer to agent_identity: a new certificate for the link key.");
 
+static const struct wire_field crl_fields[] = {
+	WIRE_FIELD(1, struct msg_crl, hash),
+	WIRE_FIELD(2, struct msg_crl, size),
+	WIRE_FIELD(3, struct msg_crl, made_at),
+	WIRE_FIELD(4, struct msg_crl, spread_ms),
+};
+static const struct wire_message crl = WIRE_MESSAGE(MSG_CRL, "crl", "controller", struct msg_crl, crl_fields,
+	"Other revocation lists are published; hosts that need them fetch /crl/all.pem. After each welcome and on change; not acked.");
+
 static const struct wire_field cancel_fields[] = {
 	WIRE_FIELD(1, struct msg_cancel, renewal_id),
 	WIRE_FIELD(2, struct msg_cancel, attempt),
@@ -150,8 +190,8 @@ static const struct wire_message bye = WIRE_MESSAGE(MSG_BYE, "bye", "controller"
 	"The connection ends now, and why.");
 
 static const struct wire_message *const agent_messages[] = {
-	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &agent_ack,
-	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye,
+	&hello, &target, &csr, &agent_identity, &step, &receipt, &health, &drift, &agent_ack,
+	&welcome, &order, &certificate, &bundle, &identity, &cancel, &ack, &bye, &inventory, &crl,
 };
 const struct wire_table wire_agent = {
 	.name = "agent",
@@ -187,7 +227,31 @@ static const struct wire_field join_reply_fields[] = {
 static const struct wire_message join_reply = WIRE_MESSAGE(JOIN_REPLY, "join_reply", "controller", struct msg_join_reply,
 	join_reply_fields, "Identity, address and bundle of the new agent, or why not.");
 
-static const struct wire_message *const join_messages[] = {&join_request, &join_reply};
+static const struct wire_field return_ask_fields[] = {
+	WIRE_FIELD(1, struct msg_return_ask, agent),
+};
+static const struct wire_message return_ask = WIRE_MESSAGE(JOIN_RETURN_ASK, "return_ask", "host", struct msg_return_ask,
+	return_ask_fields, "This agent's identity has ended: what is it to sign?");
+
+static const struct wire_field challenge_fields[] = {
+	WIRE_FIELD(1, struct msg_challenge, now_at),
+	WIRE_SPAN(2, struct msg_challenge, challenge, CHALLENGE_MAX),
+};
+static const struct wire_message challenge = WIRE_MESSAGE(JOIN_CHALLENGE, "challenge", "controller", struct msg_challenge,
+	challenge_fields, "To be named in the signed body within a minute.");
+
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct msg_return, agent),
+	WIRE_SPAN(2, struct msg_return, body, JOIN_BODY_MAX),
+	WIRE_SPAN(3, struct msg_return, host_signature, MSG_SIGNATURE_MAX),
+	WIRE_SPAN(4, struct msg_return, link_signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message join_return = WIRE_MESSAGE(JOIN_RETURN, "return", "host", struct msg_return, return_fields,
+	"Signed body \"return\" with two signatures; answered by a join_reply.");
+
+static const struct wire_message *const join_messages[] = {
+	&join_request, &join_reply, &return_ask, &challenge, &join_return,
+};
 const struct wire_table wire_join = {
 	.name = "ipc-join",
 	.about = "Join port: the body of one POST /join and of its answer.",

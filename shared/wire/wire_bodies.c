@@ -61,6 +61,13 @@ static const struct wire_field receipt_fields[] = {
 	WIRE_FIELD(19, struct body_receipt, hook_status),
 	WIRE_ROWS_OF(20, struct body_receipt, steps, n_steps, &receipt_step),
 	WIRE_ROWS_OF(21, struct body_receipt, listeners, n_listeners, &receipt_listener),
+	WIRE_FIELD(22, struct body_receipt, stem),
+	WIRE_ENUM(23, struct body_receipt, reason, "reason", REFRESH_REASON_COUNT),
+	WIRE_FIELD(24, struct body_receipt, trust_epoch),
+	WIRE_ENUM(25, struct body_receipt, trust_proof, "trust_proof", TRUST_PROOF_COUNT),
+	WIRE_FIELD(26, struct body_receipt, crl_hash),
+	WIRE_FIELD(27, struct body_receipt, old_workers),
+	WIRE_FIELD(28, struct body_receipt, oldest_ms),
 };
 const struct wire_message wire_body_receipt = WIRE_MESSAGE(0, "receipt", LABEL_RECEIPT, struct body_receipt, receipt_fields,
 	"Host key signs: the account of one deployment.");
@@ -91,3 +98,47 @@ static const struct wire_field join_fields[] = {
 };
 const struct wire_message wire_body_join = WIRE_MESSAGE(0, "join", LABEL_JOIN, struct body_join, join_fields,
 	"Token key, host key and link key sign: who wants to join with which keys.");
+
+static const struct wire_field inventory_row_fields[] = {
+	WIRE_FIELD(1, struct inventory_listener, address),
+	WIRE_FIELD(2, struct inventory_listener, program),
+	WIRE_FIELD(3, struct inventory_listener, user),
+	WIRE_FIELD(4, struct inventory_listener, unit),
+	WIRE_FIELD(5, struct inventory_listener, starttls),
+	WIRE_FIELD(6, struct inventory_listener, fingerprint),
+	WIRE_FIELD(7, struct inventory_listener, subject),
+	WIRE_FIELD(8, struct inventory_listener, issuer),
+	WIRE_FIELD(9, struct inventory_listener, names),
+	WIRE_FIELD(10, struct inventory_listener, n_names),
+	WIRE_FIELD(11, struct inventory_listener, not_before_at),
+	WIRE_FIELD(12, struct inventory_listener, not_after_at),
+	WIRE_FIELD(13, struct inventory_listener, self_signed),
+	WIRE_FIELD(14, struct inventory_listener, chain),
+};
+static const struct wire_message inventory_row = WIRE_MESSAGE(0, "inventory listener", "", struct inventory_listener,
+	inventory_row_fields, "One listener and what it serves to a client that asks for no name.");
+
+static const struct wire_field inventory_fields[] = {
+	WIRE_FIELD(1, struct body_inventory, observed_at),
+	WIRE_FIELD(2, struct body_inventory, found),
+	WIRE_ROWS_OF(3, struct body_inventory, rows, n_rows, &inventory_row),
+};
+const struct wire_message wire_body_inventory = WIRE_MESSAGE(0, "inventory", LABEL_INVENTORY, struct body_inventory,
+	inventory_fields, "Host key signs: every TLS listener of the host, as one handshake each showed it.");
+
+/* A field takes at most three bytes more than its value, the row's map one: a full report is one frame. */
+_Static_assert(INVENTORY_MAX * (sizeof(struct inventory_listener) - AGENT_NAME_SIZE + 4 * N_ELEMENTS(inventory_row_fields) + 1) + 64 <=
+                       INVENTORY_BODY_MAX,
+               "a full inventory must fit into one frame");
+
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct body_return, pin),
+	WIRE_FIELD(2, struct body_return, name),
+	WIRE_FIELD(3, struct body_return, host_hash),
+	WIRE_SPAN(4, struct body_return, link_spki, SPKI_MAX),
+	WIRE_SPAN(5, struct body_return, challenge, CHALLENGE_MAX),
+	WIRE_FIELD(6, struct body_return, made_at),
+	WIRE_FIELD(7, struct body_return, version),
+};
+const struct wire_message wire_body_return = WIRE_MESSAGE(0, "return", LABEL_RETURN, struct body_return, return_fields,
+	"Host key and link key sign: an agent whose identity has ended wants one for this link key.");

@@ -7,7 +7,8 @@
 static const struct wire_table *const tables[] = {&wire_agent, &wire_join, &wire_gw, &wire_link, &wire_hook, &wire_signer};
 
 static const struct wire_message *const bodies[] = {
-	&wire_body_csr, &wire_body_identity, &wire_body_receipt, &wire_body_bundle, &wire_body_join,
+	&wire_body_csr,  &wire_body_identity,  &wire_body_receipt, &wire_body_bundle,
+	&wire_body_join, &wire_body_inventory, &wire_body_return,
 };
 
 const struct wire_table *const *wire_tables(size_t *ret_n)

@@ -41,7 +41,7 @@ static const struct wire_message status_request = WIRE_MESSAGE(LK_STATUS_REQUEST
 	struct lk_status_request, status_request_fields, "What does the keeper know?");
 
 static const struct wire_field status_fields[] = {
-	WIRE_SPAN(1, struct lk_status, json, FRAME_MAX),
+	WIRE_SPAN(1, struct lk_status, json, STATUS_MAX),
 };
 static const struct wire_message status = WIRE_MESSAGE(LK_STATUS, "status", "keeper", struct lk_status, status_fields,
 	"One JSON document.");
@@ -84,15 +84,83 @@ static const struct wire_field join_done_fields[] = {
 static const struct wire_message join_done = WIRE_MESSAGE(LK_JOIN_DONE, "join_done", "keeper", struct lk_join_done,
 	join_done_fields, "The keeper has stored its part; this is the link's.");
 
+static const struct wire_field lk_inventory_fields[] = {
+	WIRE_SPAN(1, struct lk_inventory, body, INVENTORY_BODY_MAX),
+};
+static const struct wire_message lk_inventory = WIRE_MESSAGE(LK_INVENTORY, "inventory", "vcc-agent observe", struct lk_inventory,
+	lk_inventory_fields, "Body \"inventory\": sign it with the host key and send it on.");
+
+static const struct wire_field lk_inventory_done_fields[] = {
+	WIRE_FIELD(1, struct lk_inventory_done, code),
+	WIRE_FIELD(2, struct lk_inventory_done, sent),
+	WIRE_FIELD(3, struct lk_inventory_done, text),
+};
+static const struct wire_message lk_inventory_done = WIRE_MESSAGE(LK_INVENTORY_DONE, "inventory_done", "keeper",
+	struct lk_inventory_done, lk_inventory_done_fields, "It was sent, or is kept until the controller is there, or is refused.");
+
+static const struct wire_field return_fields[] = {
+	WIRE_FIELD(1, struct lk_return, pin),
+	WIRE_SPAN(2, struct lk_return, link_spki, SPKI_MAX),
+	WIRE_SPAN(3, struct lk_return, challenge, CHALLENGE_MAX),
+};
+static const struct wire_message lk_return = WIRE_MESSAGE(LK_RETURN, "return", "link", struct lk_return, return_fields,
+	"The link's identity has ended: the host key is to ask for a new one.");
+
+static const struct wire_field return_sign_fields[] = {
+	WIRE_SPAN(1, struct lk_return_sign, body, 2048),
+	WIRE_SPAN(2, struct lk_return_sign, host_signature, MSG_SIGNATURE_MAX),
+};
+static const struct wire_message return_sign = WIRE_MESSAGE(LK_RETURN_SIGN, "return_sign", "keeper", struct lk_return_sign,
+	return_sign_fields, "Sign this body with the link key and post it.");
+
+static const struct wire_field return_answer_fields[] = {
+	WIRE_SPAN(1, struct lk_return_answer, reply, REPLY_MAX),
+};
+static const struct wire_message return_answer = WIRE_MESSAGE(LK_RETURN_ANSWER, "return_answer", "link",
+	struct lk_return_answer, return_answer_fields, "The server's reply, unchanged.");
+
+static const struct wire_field return_done_fields[] = {
+	WIRE_FIELD(1, struct lk_return_done, code),
+	WIRE_FIELD(2, struct lk_return_done, text),
+	WIRE_FIELD(3, struct lk_return_done, now_at),
+	WIRE_FIELD(4, struct lk_return_done, address),
+	WIRE_SPAN(5, struct lk_return_done, certificate, CERT_DER_MAX),
+	WIRE_SPAN(6, struct lk_return_done, chain, CHAIN_DER_MAX),
+};
+static const struct wire_message return_done = WIRE_MESSAGE(LK_RETURN_DONE, "return_done", "keeper", struct lk_return_done,
+	return_done_fields, "The keeper has judged the reply: the link's new certificate, or why there is none.");
+
+static const struct wire_field fetch_fields[] = {
+	WIRE_FIELD(1, struct lk_fetch, request),
+	WIRE_ENUM(2, struct lk_fetch, kind, "kind", FETCH_KIND_COUNT),
+	WIRE_FIELD(3, struct lk_fetch, hash),
+	WIRE_FIELD(4, struct lk_fetch, limit),
+};
+static const struct wire_message fetch = WIRE_MESSAGE(LK_FETCH, "fetch", "keeper", struct lk_fetch, fetch_fields,
+	"Get this from the public listener, instead of what is being got.");
+
+static const struct wire_field piece_fields[] = {
+	WIRE_FIELD(1, struct lk_piece, request),
+	WIRE_FIELD(2, struct lk_piece, offset),
+	WIRE_FIELD(3, struct lk_piece, total),
+	WIRE_FIELD(4, struct lk_piece, last),
+	WIRE_FIELD(5, struct lk_piece, code),
+	WIRE_FIELD(6, struct lk_piece, text),
+	WIRE_SPAN(7, struct lk_piece, bytes, PIECE_MAX),
+};
+static const struct wire_message piece = WIRE_MESSAGE(LK_PIECE, "piece", "link", struct lk_piece, piece_fields,
+	"The next bytes of what is being got, or why there are no more.");
+
 static const struct wire_message *const link_messages[] = {
 	&state, &frame, &csr, &identity, &status_request, &status, &join_start, &join_sign, &join_answer, &join_done,
+	&lk_inventory, &lk_inventory_done, &lk_return, &return_sign, &return_answer, &return_done, &fetch, &piece,
 };
 const struct wire_table wire_link = {
 	.name = "ipc-link",
-	.about = "Link and keeper over a local socket; `vcc-agent status` and `vcc-agent join` speak it, too.",
+	.about = "Link and keeper over a local socket; `vcc-agent status`, `join` and `observe` speak it, too.",
 	.messages = link_messages,
 	.n_messages = N_ELEMENTS(link_messages),
-	.frame_max = FRAME_MAX + 1024,
+	.frame_max = STATUS_MAX + 1024,
 };
 
 /* ---- keeper <-> hook ----------------------------------------------------------------------------------------- */
@@ -101,6 +169,7 @@ static const struct wire_field hook_request_fields[] = {
 	WIRE_FIELD(1, struct hk_request, stem),
 	WIRE_ENUM(2, struct hk_request, verb, "verb", HOOK_VERB_COUNT),
 	WIRE_FIELD(3, struct hk_request, generation),
+	WIRE_FIELD(4, struct hk_request, reloaded_ms),
 };
 static const struct wire_message hook_request = WIRE_MESSAGE(HK_REQUEST, "request", "keeper", struct hk_request,
 	hook_request_fields, "Do this verb for this target; what that means stands in the root-owned target file.");
@@ -111,6 +180,8 @@ static const struct wire_field hook_reply_fields[] = {
 	WIRE_FIELD(3, struct hk_reply, took_ms),
 	WIRE_FIELD(4, struct hk_reply, tested),
 	WIRE_FIELD(5, struct hk_reply, output),
+	WIRE_FIELD(6, struct hk_reply, old_workers),
+	WIRE_FIELD(7, struct hk_reply, oldest_ms),
 };
 static const struct wire_message hook_reply = WIRE_MESSAGE(HK_REPLY, "reply", "hook", struct hk_reply, hook_reply_fields,
 	"What happened: a hint, never a proof.");

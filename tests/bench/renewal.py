@@ -1,4 +1,4 @@
-"""Rows about one renewal on a real nginx: time from order to proof, memory of the agent that does it."""
+"""Row about one renewal on a real nginx: time from order to proof."""
 import os
 import statistics
 import subprocess
@@ -7,8 +7,7 @@ from datetime import datetime
 
 from checks import fingerprint_of
 from handshakes import handshake
-from installation import ROOT, wait_for
-from kernel import group_exact_kib, group_kib, rollup_kib
+from installation import wait_for
 
 PROOF = 3  # new answers in a row on each listener: what "verified" means
 
@@ -77,31 +76,3 @@ def order_proof(table, inst, host, n):
               over_ms=round(p50 - floor, 1), p99_over_ms=round(p99 - floor, 1), all_ms=[round(x) for x in times], floor_all_ms=[round(x) for x in floors],
               failed_handshakes=failed, value_is="p50 from order accepted to verified on nginx with two listeners, P-256",
               floor_is="the same flip, reload and three handshakes in a row on each listener by hand; median")
-
-
-class Empty:
-    """Processes with an agent's libraries that do nothing."""
-
-    def __enter__(self):
-        tool = os.path.join(ROOT, "build", "tests", "bench_empty")
-        self.all = [subprocess.Popen([tool, role], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for role in ("link", "keeper")]
-        if any(p.stdout.readline() != "ready\n" for p in self.all):
-            raise RuntimeError("bench_empty does not start")
-        return [p.pid for p in self.all]
-
-    def __exit__(self, *_):
-        for p in self.all:
-            p.stdin.close()
-            p.wait(20)
-            p.stdout.close()
-
-
-def memory(table, host):
-    pids = {name: host.processes[name].pid for name in ("agent", "keeper")}
-    value, exact = group_kib(pids.values()) / 1024, group_exact_kib(pids.values())
-    with Empty() as empty:
-        floor = group_kib(empty) / 1024
-    table.add("agent-memory", value, "MiB", floor, "<= 10 MiB", value <= 10, targets=1, by_frames_mib=exact and round(exact / 1024, 2),
-              rss_kib={n: rollup_kib(p, "Rss") for n, p in pids.items()}, pss_kib={n: rollup_kib(p) for n, p in pids.items()},
-              value_is="vcc-agent and vcc-keeper after their renewals, smaps over the pair alone",
-              floor_is="two processes with the same TLS libraries that do nothing; certmonger is published with 9.3 MB")

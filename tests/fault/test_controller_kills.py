@@ -284,7 +284,8 @@ def act_retry(inst, gateway, process, name, point):
 def test_every_point_is_tried():
     tried = {p.split("@")[0] for _, p in CONTROLLER + SIGNER}
     known = {n for n in spelled("controller/daemon", "controller") | spelled("controller/signer", "signer")}
-    assert known - tried - {"controller.domain", "signer.rotate"} == set()
+    elsewhere = re.compile(r"controller\.(return|run|release)(_stored)?$")  # test_return.py, test_clones.py
+    assert {n for n in known - tried if not elsewhere.match(n)} - {"controller.domain", "signer.rotate"} == set()
 
 
 # ---- the store refuses once: nothing is acked, the agent is asked again, the order ends ----

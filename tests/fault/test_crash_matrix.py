@@ -10,13 +10,17 @@ import time
 import checks
 import pytest
 from conftest import new_folder
-from installation import ROOT, Failed, Installation, wait_for
+from installation import ROOT, Failed, Installation, wait_for, write
 
 FAULTS = os.path.join(ROOT, "build-faults", "bin")
 SOURCES = {"controller": "controller/daemon controller/store", "signer": "controller/signer", "gateway": "controller/gateway", "agent": "agent/link", "keeper": "agent/keeper",
            "hook": "agent/hook"}
-# Passed by init, by joining, by making room, by renewing the process's own identity or by a failed swap, not by a renewal; each has its own test.
-ELSEWHERE = re.compile(r"^(init[._]|.*join|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire)")
+# Passed by init, by joining, by coming back, by making room, by renewing the process's own identity, by a failed swap, by what happens between renewals or by a group, not
+# by a renewal; each has its own test.
+ELSEWHERE = re.compile(r"^(init[._]|.*join|.*return|.*identity|.*rollback|.*back[._]|signer\.rotate|store_migrate|.*discard|keeper\.bundle|.*admin_tls|.*crl|.*invite|.*revoke|.*void|keeper\.retire|"
+                       r"link\.fetch|keeper\.(care|rehearse|flip\.place|watch))")
+# Passed only where the service is HAProxy and has copies at fixed paths.
+RICHER = re.compile(r"^(hook\.(haproxy|drain)|keeper\.copies)")
 
 COMMITS = {"store_commit", "store_committed"}
 
@@ -52,9 +56,15 @@ def installation():
         inst.init()
         inst.start()
         inst.edit_template("clara_service_auth", retry_interval="2s", max_renewal_attempts=20, renewal_threshold="60d", emergency_threshold="7d")
-        host = inst.add_nginx()
-        inst.wait_served(host)
-        yield inst, host
+        plain, rich = inst.add_nginx(), inst.prepare_service("haproxy")
+        rich.join()
+        fixed = os.path.join(rich.dir, "fixed")
+        os.mkdir(fixed)
+        write(os.path.join(rich.dir, "targets.d", f"{rich.stem}.conf"), rich.target_file().replace("[files]\n", f"[files]\ncopies = key.pem:{fixed}/tls.key\n"))
+        rich.start_agent()
+        for host in plain, rich:
+            inst.wait_served(host)
+        yield inst, plain, rich
     finally:
         inst.stop()
         shutil.rmtree(path, ignore_errors=True)
@@ -83,7 +93,8 @@ def no_certificate_without_intent_and_audit(inst):
 
 @pytest.mark.parametrize("process,point", MATRIX, ids=[f"{p}-{n}" for p, n in MATRIX])
 def test_kill(installation, process, point):
-    inst, host = installation
+    inst, plain, rich = installation
+    host = rich if RICHER.match(point) else plain
     before = checks.served_is_issued(inst, host)
     p = process_of(inst, host, process)
     p.stop()
@@ -111,6 +122,8 @@ def test_kill(installation, process, point):
     inst.wait_renewed(host, before, 90)
     wait_for("served is issued", lambda: quietly(lambda: checks.served_is_issued(inst, host)), 20)
     no_certificate_without_intent_and_audit(inst)
+    with open(f"{rich.dir}/fixed/tls.key") as copy, open(f"{rich.target_dir}/current/key.pem") as key:
+        assert copy.read() == key.read()
     assert died, f"a renewal does not pass {point}"
 
 

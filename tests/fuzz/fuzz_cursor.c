@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct wire_message *const bodies[] = {&wire_body_csr, &wire_body_identity, &wire_body_receipt,
-                                                    &wire_body_bundle, &wire_body_join};
+                                                    &wire_body_bundle, &wire_body_join, &wire_body_inventory, &wire_body_return};
 
 static union {
 	struct body_csr      csr;
@@ -15,6 +15,8 @@ static union {
 	struct body_receipt  receipt;
 	struct body_bundle   bundle;
 	struct body_join     join;
+	struct body_inventory inventory;
+	struct body_return   comeback;
 } body;
 
 static struct wire_frame frame;

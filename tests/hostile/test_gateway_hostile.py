@@ -517,10 +517,26 @@ def test_other_requests_are_refused(gateway):
     assert post(gateway, b"", headers="Transfer-Encoding: chunked\r\n")[0] in (411, 0)
     status, body = post(gateway, b"hello")
     assert status == 400 and wire_tables.decode(JOIN, body)[2]["code"] == -1101
-    assert post(gateway, wire_tables.encode(JOIN, "join_reply", 5))[0] == 400
+    for name in ("join_reply", "challenge"):
+        assert post(gateway, wire_tables.encode(JOIN, name, 5))[0] == 400
     with pytest.raises(Closed):
         FakeAgent(gateway.join_address).upgrade()
     is_served(gateway)
+
+
+def test_a_return_is_passed_on_like_a_join(gateway):
+    """Unread and unchanged, within the same limits."""
+    seen = []
+    for name, fields, reply in (("return_ask", {"agent": "a"}, wire_tables.encode(JOIN, "challenge", 5, challenge=b"c" * 40)),
+                                ("return", {"agent": "a", "body": b"b"}, wire_tables.encode(JOIN, "join_reply", 5, code=-3206))):
+        gateway.controller.joins = lambda body, reply=reply: seen.append(body) or reply
+        request = wire_tables.encode(JOIN, name, 5, **fields)
+        status, body = post(gateway, request)[:2]
+        assert status == 200 and body == reply and seen.pop() == request
+    gateway.controller.joins = lambda body: pytest.fail("must not reach the controller")
+    good = wire_tables.encode(JOIN, "return", 5, agent="a", body=b"b")
+    for wrong in (good[:-1], good + b"x", wire_tables.encode(JOIN, "return", 5, agent="a" * 33), good + b"0" * 5000):
+        assert post(gateway, wrong)[0] in (400, 413)
 
 
 def test_join_without_an_answer_ends(gateway):

@@ -61,6 +61,21 @@ class Authority:
                 .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False))
 
 
+    @property
+    def pem(self):
+        return self.cert.public_bytes(serialization.Encoding.PEM)
+
+    def crl(self, number, revoked=(), point="", begin=None, end=None, key=None):
+        """PEM of a revocation list; `point`: URI of its distribution point, "" = none. Times are Unix seconds."""
+        builder = (x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(when(begin or now() - 60)).next_update(when(end or now() + DAY))
+                   .add_extension(x509.CRLNumber(number), False))
+        if point:
+            builder = builder.add_extension(x509.IssuingDistributionPoint([x509.UniformResourceIdentifier(point)], None, False, False, None, False, False), True)
+        for serial in revoked:
+            builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when(now() - 60)).build())
+        return builder.sign(key or self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 class Authorities:
     """One trust: root, service CA, agent CA, bundle of epoch 1."""
 
@@ -92,7 +107,7 @@ class Authorities:
                    .add_extension(x509.ExtendedKeyUsage(ekus), False).add_extension(x509.SubjectAlternativeName(sans), False))
         return builder.sign(issuer.key, hashes.SHA256()).public_bytes(DER)
 
-    def identity(self, link_public, name, host_hash, issuer=None):
+    def identity(self, link_public, name, host_hash, issuer=None, point=""):
         issuer = issuer or self.agent
         subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test"), x509.NameAttribute(NameOID.SERIAL_NUMBER, host_hash.hex())])
         uri = x509.UniformResourceIdentifier(f"spiffe://{self.domain}/agent/{name}")
@@ -101,6 +116,8 @@ class Authorities:
                    .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), True)
                    .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
                    .add_extension(x509.SubjectAlternativeName([uri]), False))
+        if point:
+            builder = builder.add_extension(x509.CRLDistributionPoints([x509.DistributionPoint([x509.UniformResourceIdentifier(point)], None, None, None)]), False)
         return builder.sign(issuer.key, hashes.SHA256()).public_bytes(DER)
 
 

@@ -199,6 +199,7 @@ class FakeHost:
         self.receipt_seq = 0
         self.orders, self.certificates = [], []  # every message that came, repeats too
         self.cancels, self.acks, self.identities, self.welcomes, self.bundles = [], [], [], [], []
+        self.lists = []       # what was told of published revocation lists
         self.respond = True   # answer orders and certificates as a keeper does
         self.outcome = lambda host, message: "ok"
         self.message_id = 1000
@@ -228,6 +229,27 @@ class FakeHost:
 
     def joined(self, reply):
         self.identity = x509.load_der_x509_certificate(reply["certificate"])
+
+    # ---- returning ----
+    def challenge(self, gateway, name=None):
+        return gateway.join_reply(gateway.post_join(encode("ipc-join", "return_ask", 0, agent=name or self.name)))["challenge"]
+
+    def return_body(self, pin, challenge, agent=None, host_key=None, link_key=None, **lies):
+        """`agent`, `host_key`, `link_key`: who is named outside and who really signs; `lies`: fields of the signed body."""
+        fields = {"pin": bytes.fromhex(pin.removeprefix("sha256:")), "name": self.name, "host_hash": self.host_hash, "link_spki": spki(self.link_key),
+                  "challenge": challenge, "made_at": now_ms(), "version": "test"}
+        fields.update(lies)
+        body = body_encode("return", **fields)
+        return encode("ipc-join", "return", 0, agent=agent or self.name, body=body, host_signature=signed(host_key or self.host_key, "vcc return v1", body),
+                      link_signature=signed(link_key or self.link_key, "vcc return v1", body))
+
+    def come_back(self, gateway, pin, **lies):
+        """The reply; a good one is kept."""
+        body = self.return_body(pin, lies.pop("challenge", None) or self.challenge(gateway), **lies)
+        reply = gateway.join_reply(gateway.post_join(body))
+        if reply["code"] == 0:
+            self.joined(reply)
+        return reply
 
     def identity_serial(self):
         return self.identity.serial_number.to_bytes(16, "big")
@@ -321,6 +343,9 @@ class FakeHost:
             self.send_request(key)
         for _, body in self.receipts:
             self.send_signed("receipt", "vcc receipt v1", body)
+
+    def on_crl(self, number, m):
+        self.lists.append(m)
 
     def on_order(self, number, order):
         self.orders.append(order)

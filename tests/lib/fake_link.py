@@ -48,15 +48,21 @@ class FakeLink:
         self.receipts = []    # decoded bodies, in order of arrival, without repeats
         self.receipt_seq = 0
         self.seen = queue.Queue()
+        self.drifts = []      # messages as they came, with the time of arrival
         self.acks, self.steps, self.targets, self.identities, self.csrs = {}, [], [], [], []
-        self.hello = None
+        self.hello = self.health = None
         self.next_id = 1000
         self.skew_ms = 0
+        self.files = {}       # kind of fetch (0 authorities, 1 lists) -> bytes
+        self.fetches = []     # what the keeper asked for
+        self.deliver = self.pieces
         self.acking = True
         self.refuse_targets = None  # (code, text): the answer to every target file
         self.answering = True
         self.answer = self.issue
         self.lock = threading.Condition()
+        self.raw = bytearray()  # every frame, both ways
+        self.given_up = set()   # orders that a newer one took over, or that a test left unanswered: they end without a receipt
 
     # ---- joining ----
     def join(self, keeper, *arguments, tamper=None, env=None):
@@ -130,6 +136,7 @@ class FakeLink:
         return number
 
     def send_raw(self, frame):
+        self.raw += frame
         try:
             frame_write(self.stream, encode("ipc-link", "frame", 0, frame=frame))
         except (OSError, ValueError, AttributeError):
@@ -140,7 +147,7 @@ class FakeLink:
                   identity_not_after_at=int(now() * 1000) + 86400000, bundle_epoch=1)
         for order in list(self.orders.values()):
             if order["open"]:
-                self.send("order", **order["message"])
+                order["numbers"].append(self.send("order", **order["message"]))
                 if order["certificate"]:
                     self.send("certificate", **order["certificate"])
 
@@ -148,11 +155,15 @@ class FakeLink:
         try:
             while (frame := frame_read(stream)) is not None:
                 kind, _, fields = decode("ipc-link", frame)
+                self.raw += frame
                 with self.lock:
                     if kind == "frame":
                         self.take(*decode("agent", fields["frame"]))
                     elif kind == "identity":
                         self.identities.append(fields)
+                    elif kind == "fetch":
+                        self.fetches.append(dict(fields, arrived=time.time()))
+                        self.deliver(fields)
                     self.lock.notify_all()
         except (OSError, ValueError):
             pass
@@ -164,10 +175,16 @@ class FakeLink:
     def take_hello(self, _, fields):
         self.hello = fields
 
+    def take_health(self, _, fields):
+        self.health = fields
+
     def take_target(self, number, fields):
         self.targets.append(fields)
         code, text = self.refuse_targets or (0, "")
         self.send("ack", id=number, code=code, text=text)
+
+    def take_drift(self, _, fields):
+        self.drifts.append(dict(fields, arrived=time.time()))
 
     def take_step(self, _, fields):
         self.steps.append(fields)
@@ -197,7 +214,7 @@ class FakeLink:
         order["fingerprint"] = hashlib.sha256(certificate).digest()
         message = order["message"]
         order["certificate"] = dict(renewal_id=message["renewal_id"], attempt=message["attempt"], cert_id=message["cert_id"],
-                                    trigger=message["trigger"], deadline_at=message["deadline_at"], post_validation=message["post_validation"],
+                                    trigger=message["trigger"], deadline_at=message["deadline_at"], post_validation=message["post_validation"], any_time=message["any_time"],
                                     stage=stage, certificate=certificate, chain=chain)
         self.send("certificate", **order["certificate"])
 
@@ -217,15 +234,35 @@ class FakeLink:
         if self.acking:
             self.send("ack", id=number, seq=body["seq"])
 
+    # ---- revocation lists ----
+    def announce(self, lists, issuers=None, **changes):
+        """The controller tells of them, and the public listener has them."""
+        self.files = {0: b"".join(a.pem for a in issuers or [self.cas.service, self.cas.agent]), 1: lists}
+        message = dict(hash=hashlib.sha256(lists).digest(), size=len(lists), made_at=int(now() * 1000))
+        message.update(changes)
+        self.send("crl", **message)
+
+    def pieces(self, want, size=30000):
+        data = self.files[want["kind"]]
+        for at in range(0, len(data), size):
+            part = data[at:at + size]
+            self.piece(want, offset=at, total=len(data), last=at + len(part) == len(data), bytes=part)
+
+    def piece(self, want, **fields):
+        try:
+            frame_write(self.stream, encode("ipc-link", "piece", 0, request=want["request"], **fields))
+        except (OSError, ValueError, AttributeError):
+            pass
+
     def order(self, cert_id, names, attempt=1, renewal_id=None, key_type=0, post_validation=True, **changes):
         """Returns (renewal_id, attempt)."""
         message = dict(renewal_id=renewal_id or uuid7(), attempt=attempt, cert_id=cert_id, trigger=4, key_type=key_type, names=canonical(names),
-                       common_name=names[0], deadline_at=int(now() * 1000) + 600000, post_validation=post_validation)
+                       common_name=names[0], deadline_at=int(now() * 1000) + 600000, post_validation=post_validation, any_time=False)
         message.update(changes)
         key = (message["renewal_id"], message["attempt"])
         with self.lock:
-            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None}
-        self.send("order", **message)
+            self.orders[key] = {"message": message, "open": True, "certificate": None, "fingerprint": None, "numbers": []}
+        self.orders[key]["numbers"].append(self.send("order", **message))
         return key
 
     # ---- waiting ----
@@ -242,6 +279,11 @@ class FakeLink:
 
     def outcomes(self, key):
         return [r["outcome"] for r in self.receipts if (r["renewal_id"], r["attempt"]) == key]
+
+    def care(self, reason, outcome=1, after=0, seconds=60.0):
+        """The first account of the care for a target with a higher number than `after`. reason: number of enum refresh_reason."""
+        return self.wait(f"receipt of care {reason}", lambda: next((r for r in self.receipts if r["seq"] > after and r["reason"] == reason and
+                                                                   r["outcome"] == outcome), None), seconds)
 
     def receipt(self, key, outcome, seconds=60.0):
         """outcome: 0 verified, 1 settled, 2 failed, 3 refused, 4 kept"""

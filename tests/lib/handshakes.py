@@ -2,29 +2,58 @@
 import hashlib
 import socket
 import ssl
+import struct
 import threading
 import time
 
 
-def handshake(host, port, sni, seconds=5.0):
-    """Fingerprint (SHA-256, hex) of the served certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((host, port), seconds) as raw:
-        with context.wrap_socket(raw, server_hostname=sni) as tls:
-            der = tls.getpeercert(True)
-            tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            if not tls.recv(64):
-                raise OSError("closed without an answer")
-            return hashlib.sha256(der).hexdigest()
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+STARTUP = struct.pack("!ii", 41, 196608) + b"user\0postgres\0database\0postgres\0\0"
+
+
+class Handshake:
+    """How a client of this protocol comes to TLS, and how it sees that it was served behind it. With `ca` it trusts nobody else and checks the
+    name, as a real client; without, it only looks."""
+
+    def __init__(self, starttls=None, ca=None):
+        self.starttls = starttls
+        self.context = ssl.create_default_context(cafile=ca) if ca else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if ca is None:
+            self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
+
+    def trusting(self, ca):
+        return Handshake(self.starttls, ca)
+
+    def before(self, raw):
+        if self.starttls == "postgresql":
+            raw.sendall(SSL_REQUEST)
+            if raw.recv(1) != b"S":
+                raise OSError("no TLS")
+
+    def after(self, tls):
+        tls.sendall(STARTUP if self.starttls == "postgresql" else b"GET / HTTP/1.0\r\n\r\n")
+        if not tls.recv(64):
+            raise OSError("closed without an answer")
+
+    def __call__(self, host, port, sni, seconds=5.0):
+        """Fingerprint (SHA-256, hex) of the served certificate."""
+        with socket.create_connection((host, port), seconds) as raw:
+            self.before(raw)
+            with self.context.wrap_socket(raw, server_hostname=sni) as tls:
+                der = tls.getpeercert(True)
+                self.after(tls)
+                return hashlib.sha256(der).hexdigest()
+
+
+handshake = Handshake()
 
 
 class Load:
     """`with Load([(host, port)], sni) as load:` ... load.ok, load.failed, load.seen (fingerprint -> count)."""
 
-    def __init__(self, addresses, sni, clients=3, pause=0.0):
+    def __init__(self, addresses, sni, clients=3, pause=0.0, how=handshake):
         self.addresses, self.sni, self.clients, self.pause = addresses, sni, clients, pause
+        self.how = how
         self.ok = self.failed = 0
         self.errors, self.seen = [], {}
         self.lock, self.stopping, self.threads = threading.Lock(), threading.Event(), []
@@ -33,11 +62,11 @@ class Load:
         host, port = self.addresses[n % len(self.addresses)]
         while not self.stopping.is_set():
             try:
-                fingerprint = handshake(host, port, self.sni)
-            except OSError as e:
+                fingerprint = self.how(host, port, self.sni)
+            except Exception as e:  # whatever it is: a client that ends without a word would make the load look good
                 with self.lock:
                     self.failed += 1
-                    self.errors.append(f"{host}:{port}: {e}")
+                    self.errors.append(f"{host}:{port}: {e!r}")
             else:
                 with self.lock:
                     self.ok += 1
@@ -55,3 +84,7 @@ class Load:
         self.stopping.set()
         for t in self.threads:
             t.join(10)
+        hanging = sum(t.is_alive() for t in self.threads)
+        if hanging:
+            self.failed += hanging
+            self.errors.append(f"{hanging} clients hang")

@@ -11,7 +11,10 @@ import socket
 import subprocess
 import time
 
+import python_service
 from admin_api import AdminApi
+from handshakes import handshake
+from service_kinds import KINDS
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEMPLATES = (("clara", "clara_service_auth"), ("covina", "covina_orchestrator"), ("argus", "argus_api"), ("vpb", "vpb_service"))
@@ -62,14 +65,18 @@ def wait_for(what, condition, seconds=DEADLINE, step=0.05):
 class Process:
     """One process of ours with its log; started again when asked."""
 
+    logs = {}  # of everything that this run has started: {path: name}
+
     def __init__(self, name, argv, log, env=None):
         self.name, self.argv, self.log, self.env, self.popen = name, argv, log, env, None
         self.wanted = False
         self.starts = 0
+        self.end = signal.SIGTERM
 
     def start(self):
         self.wanted = True
         self.starts += 1
+        Process.logs[self.log] = self.name
         environment = dict(os.environ, **(self.env or {}))
         environment.pop("NOTIFY_SOCKET", None)
         with open(self.log, "ab") as out:
@@ -92,7 +99,7 @@ class Process:
     def stop(self):
         self.wanted = False
         if self.running():
-            self.popen.send_signal(signal.SIGTERM)
+            self.popen.send_signal(self.end)
             try:
                 self.popen.wait(10)
             except subprocess.TimeoutExpired:
@@ -130,6 +137,8 @@ class Host:
         self.port, self.ip, self.inside = free_port(), ip, list(inside)
         self.address = f"{ip}:{self.port}"
         self.second = None
+        self.handshake = KINDS[kind].handshake if kind in KINDS else handshake
+        self.server = "uvicorn"  # of kind python: how it is run (python_service.py)
         self.processes = {}
 
     def process(self, name, argv, env=None):
@@ -148,6 +157,10 @@ class Host:
              "-keyout", key, "-out", cert])
         os.chmod(key, 0o640)
         shutil.copy(cert, os.path.join(first, "cert.pem"))
+        with open(key) as k, open(cert) as c:
+            write(os.path.join(first, "combined.pem"), k.read() + c.read(), 0o640)
+        if self.kind == "postgresql" and os.geteuid() == 0:
+            shutil.chown(key, group="postgres")
         link = os.path.join(self.target_dir, "current")
         if not os.path.islink(link):
             os.symlink("before", link)
@@ -155,22 +168,44 @@ class Host:
     def start_service(self):
         self.self_signed()
         base = os.path.join(self.dir, "service")
-        if self.kind == "nginx":
+        if self.kind not in ("echo", "python"):
             self.second = f"[::1]:{self.port}" if have_ipv6() else f"127.0.0.2:{self.port}"
+        if self.kind in KINDS:
+            p = self.process(self.kind, KINDS[self.kind].start(self, self.second))
+            p.end = KINDS[self.kind].signal
+            p.start()
+        elif self.kind == "nginx":
             write(os.path.join(base, "nginx.conf"), NGINX.format(base=base, port=self.port, second=self.second, name=self.names[0],
                                                                 tls=self.target_dir, user="" if os.geteuid() else "user www-data;\n"))
             os.makedirs(os.path.join(base, "logs"), exist_ok=True)
             self.process("nginx", [nginx(), "-p", base, "-c", os.path.join(base, "nginx.conf"), "-g", "daemon off;"]).start()
+        elif self.kind == "python":
+            self.process("python", python_service.argv(self.server, self.port, self.target_dir, os.path.join(base, "python.pid")), python_service.ENV).start()
         else:
             self.process("echo", ["/usr/bin/python3", os.path.join(ROOT, "tests", "lib", "echo_service.py"), self.address, self.target_dir,
                                   os.path.join(base, "echo.pid")]).start()
         wait_for(f"{self.name}: the service listens", lambda: connects(self.ip, self.port))
 
+    def write(self, path, text, mode=0o644):
+        write(path, text, mode)
+
     def target_file(self):
         base = os.path.join(self.dir, "service")
+        if self.kind in KINDS:
+            sections = KINDS[self.kind].target(self)
+            files = {"owner": current_user(), "mode": "0640", **sections["files"]}
+            files["group"] = files["group"] or current_group()
+            verify = {**sections["verify"], "connect": f"{self.address}, {self.second}", "sni": self.names[0]}
+            head = {"cert_id": self.cert_id, "service": self.service, "template": self.template, "names": ", ".join(self.names), "dir": self.target_dir}
+            return "".join(f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in section.items())
+                           for name, section in (("target", head), ("files", files), ("reload", {**sections["reload"], "timeout": "20s"}), ("verify", verify)))
         if self.kind == "nginx":
             reload = f"kind = exec\ncommand = {nginx()} -p {base} -c {base}/nginx.conf -s reload\ntest = {nginx()} -p {base} -c {base}/nginx.conf -t\n"
             group, connect = ("www-data" if os.geteuid() == 0 else current_group()), f"{self.address}, {self.second}"
+        elif self.kind == "python":
+            signum = python_service.reload_signal(self.server).name.removeprefix("SIG")
+            reload = f"kind = signal\npidfile = {base}/python.pid\ncommand = {python_service.PYTHON}\nsignal = {signum}\n"
+            group, connect = current_group(), self.address
         else:
             reload = f"kind = signal\npidfile = {base}/echo.pid\nsignal = HUP\n"
             group, connect = current_group(), self.address
@@ -206,7 +241,7 @@ class Host:
 
     def facts(self):
         target = {"cert_id": self.cert_id, "kind": self.kind, "address": self.address, "sni": self.names[0], "dir": self.target_dir,
-                  "service_pid": self.processes["nginx" if self.kind == "nginx" else "echo"].pid}
+                  "service_pid": self.processes[self.kind].pid}
         return {"name": self.name, "service": self.service, "agent_pid": self.processes["agent"].pid, "keeper_pid": self.processes["keeper"].pid,
                 "config": self.config, "state_dir": self.dir, "targets": [target]}
 
@@ -221,6 +256,7 @@ class Installation:
                          "controller.limits.max_renewals_default": "0", "agent.agent.reconnect_spread": "1s"}
         self.settings.update(settings or {})
         self.processes, self.hosts = {}, []
+        self.ordered = []  # renewals that the controller has accepted
         self.api = None
         self.state = os.path.join(self.dir, "ctl")
 
@@ -286,7 +322,10 @@ class Installation:
                 os.path.join(self.state, "admin.token")]
 
     def vccctl(self, *words):
-        return json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+        answer = json.loads(run([*self.vccctl_argv, *words, "-o", "json"]))
+        if words[:2] == ("cert", "renew") and "renewal_id" in answer:
+            self.ordered.append(answer["renewal_id"])
+        return answer
 
     def get(self, path):
         """The answer to GET /api/v1/`path`, asked as the admin."""
@@ -318,9 +357,10 @@ class Installation:
         write(path, json.dumps(template))
         return self.vccctl("template", "apply", path)
 
-    def prepare_host(self, name, service, template, kind, names, **place):
+    def prepare_host(self, name, service, template, kind, names, server=None, **place):
         """A host whose service runs with a self-signed pair, not yet managed. `place`: ip and inside of Host."""
         host = Host(self, name, service, template, kind, names, **place)
+        host.server = server or host.server
         self.hosts.append(host)
         os.makedirs(host.dir, exist_ok=True)
         host.start_service()
@@ -332,6 +372,30 @@ class Installation:
 
     def add_nginx(self, n=1):
         host = self.prepare_nginx(n)
+        host.enrol()
+        return host
+
+    def prepare_service(self, kind, n=1):
+        """A host with this real service, unmanaged."""
+        if kind == "nginx":
+            return self.prepare_nginx(n)
+        if kind == "python":
+            return self.prepare_python(n)
+        service = KINDS[kind].service
+        names = [f"{service}{n:02d}.{service}.{self.domain}", f"{service}.{self.domain}"]
+        return self.prepare_host(f"{service}{n:02d}", service, KINDS[kind].template, kind, names)
+
+    def add_service(self, kind, n=1):
+        host = self.prepare_service(kind, n)
+        host.enrol()
+        return host
+
+    def prepare_python(self, n=1, server="uvicorn"):
+        names = [f"vpb{n:02d}.vpb.{self.domain}", f"vpb.{self.domain}"]
+        return self.prepare_host(f"vpb{n:02d}", "vpb", "vpb_service", "python", names, server)
+
+    def add_python(self, n=1, server="uvicorn"):
+        host = self.prepare_python(n, server)
         host.enrol()
         return host
 
@@ -397,7 +461,7 @@ class Installation:
 
     def stop(self):
         for h in self.hosts:
-            for name in ("agent", "keeper", "hook", "nginx", "echo"):
+            for name in ("agent", "keeper", "hook", h.kind):
                 if name in h.processes:
                     h.processes[name].stop()
         for name in ("gateway", "controller", "signer"):

@@ -41,6 +41,7 @@ class KeeperHost:
         self.base = os.path.join(folder, "service")
         self.port = free_port()
         self.processes = {}
+        self.errors = []  # what it said of a failure, (code, text, words that must stand in it): judged by invariants.py
         self.settings = {"reload": f"kind = exec\ncommand = {nginx()} -p {self.base} -c {self.base}/nginx.conf -s reload\n"
                                    f"test = {nginx()} -p {self.base} -c {self.base}/nginx.conf -t\ntimeout = 10s\n",
                          "verify": f"kind = tls\nconnect = 127.0.0.1:{self.port}, 127.0.0.2:{self.port}\n",
@@ -57,6 +58,10 @@ class KeeperHost:
     def log(self, name):
         with open(os.path.join(self.dir, "log", f"{name}.log"), errors="replace") as f:
             return f.read()
+
+    def reloads(self):
+        """How often the service was told to reload."""
+        return self.log("hook").count(": reload: ")
 
     # ---- service ----
     def first_pair(self):
@@ -124,7 +129,7 @@ class KeeperHost:
 
     def stop(self):
         self.link.close()
-        for name in ("keeper", "hook", "nginx"):
+        for name in ("keeper", "hook", *self.processes):
             if name in self.processes:
                 self.processes[name].stop()
         for name in self.processes:

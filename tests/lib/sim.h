@@ -189,6 +189,7 @@ struct sim_controller {
 	uint64_t           run, connection; /* to the gateway: numbers of ours */
 	struct sim_slot    slot[SIM_SLOTS];
 	struct session     session[SIM_AGENTS];
+	struct agent_run   keeper_run[SIM_AGENTS]; /* in memory: a controller that starts knows no run */
 	uint64_t           taken[SIM_AGENTS], durable[SIM_AGENTS]; /* receipts */
 	struct sim_change *first, **last;
 	bool               commit_planned;

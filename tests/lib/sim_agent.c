@@ -11,6 +11,8 @@
 #define RECEIPTS_AGAIN_MS (30 * MS_SECOND)
 
 static const struct deploy_policy policy = {
+	.window_open = true,
+	.window_at = TIME_NEVER,
 	.key_ms = MS_MINUTE,
 	.test_ms = 30 * MS_SECOND,
 	.reload_ms = 30 * MS_SECOND,

@@ -308,8 +308,11 @@ static void session_event(struct sim *s, int agent, struct session_event *e)
 	struct session_step step;
 	struct session     *x = &s->controller.session[agent];
 	bool                known = view_agent(s->view, s->agent[agent].name, &row) == 0;
+	row.run = s->controller.keeper_run[agent];
 	session_step(x, e, known ? &row : NULL, s->now, &step);
 	*x = step.next;
+	if (step.keep)
+		s->controller.keeper_run[agent] = step.run;
 	for (size_t i = 0; i < step.n_act && s->controller.alive; i++) {
 		const struct session_action *a = &step.act[i];
 		static struct outbox_row     rows[SIM_SLOTS];
@@ -319,8 +322,8 @@ static void session_event(struct sim *s, int agent, struct session_event *e)
 			net_to_agent(s, agent, a->gateway, a->session, &m);
 		else if (a->kind == SES_KICK)
 			net_kick(s, a->gateway, a->session);
-		else if (a->kind == SES_AUDIT_CLONE && s->config->late == 0)
-			sim_error(s, "a clone is seen where there is none");
+		else if (a->kind == SES_COPY_FOUND)
+			sim_error(s, "a copy is seen where there is none");
 		else if (a->kind == SES_RESEND && view_outbox(s->view, s->agent[agent].name, 0, rows, SIM_SLOTS, &n) == 0)
 			for (size_t r = 0; r < n; r++) {
 				memcpy(&m, rows[r].frame, sizeof(m));

@@ -192,6 +192,7 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 		return;
 	if (mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES)
 		fail(&d, E_HOOK_FAILED, "exit 1");
+	d.blind = d.code != 0 && !c->probed;
 	answer(s, e, &d);
 }
 

@@ -140,6 +140,8 @@ void check_every_list(struct store_view *v)
 	static struct invite         invites[2];
 	static struct target         targets[2];
 	static struct template       templates[2];
+	static struct inventory_listener listeners[2];
+	struct inventory             inventory;
 	static struct issuer         issuers[2];
 	static struct service        services[2];
 	static struct order_step_row steps[2];
@@ -169,6 +171,8 @@ void check_every_list(struct store_view *v)
 	assert_int_equal(view_invites(v, none, invites, 2, &n), 0);
 	assert_int_equal(view_targets(v, NULL, "a", targets, 2, &n), 0);
 	assert_int_equal(view_targets(v, "clara01", "a", targets, 2, &n), 0);
+	assert_int_equal(view_listeners(v, "clara01", "a", listeners, 2, &n), 0);
+	assert_int_equal(view_inventory(v, "clara01", &inventory), E_NOT_FOUND);
 	assert_int_equal(view_templates(v, "a", templates, 2, &n), 0);
 	assert_int_equal(view_template(v, "t", 0, templates), E_NOT_FOUND);
 	assert_int_equal(view_template(v, "t", 1, templates), E_NOT_FOUND);

@@ -250,10 +250,52 @@ void kit_target(uint32_t n, struct target *ret)
 		.proved_at = START_AT + n,
 		.reported_at = START_AT + 1 + n,
 		.last_code = E_SWAP_STALE,
+		.state_code = E_SWAP_WRONG,
+		.stale_since_at = START_AT + 2 + n,
+		.rehearsed_at = START_AT + 3 + n,
+		.drifted_at = START_AT + 4 + n,
+		.drifts = 5 + n,
+		.trust_epoch = 6 + n,
+		.trust_proof = 1,
+		.crl_hash = kit_hash(n + 7),
+		.cared_at = START_AT + 8 + n,
 	};
 	snprintf(ret->cert_id, sizeof(ret->cert_id), "clara%06u-web", n);
 	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
-	snprintf(ret->stem, sizeof(ret->stem), "web%u", n);
+	snprintf(ret->stem, sizeof(ret->stem), "web");
+	target_id_of(ret->agent, ret->cert_id, ret->stem, ret->target_id);
+}
+
+void kit_inventory(uint32_t n, struct inventory *ret)
+{
+	*ret = (struct inventory){
+		.host_hash = kit_hash(n),
+		.digest = kit_hash(n + 1000),
+		.observed_at = START_AT + n,
+		.reported_at = START_AT + 5 + n,
+		.found = n + 2,
+	};
+	snprintf(ret->agent, sizeof(ret->agent), "clara%06u", n);
+}
+
+void kit_listener(uint32_t n, struct inventory_listener *ret)
+{
+	*ret = (struct inventory_listener){
+		.program = "nginx",
+		.user = "root",
+		.unit = "nginx.service",
+		.starttls = n % 2 == 1,
+		.fingerprint = kit_hash(n),
+		.subject = "CN=clara.vcc.internal",
+		.issuer = "CN=somebody",
+		.names = "DNS:clara.vcc.internal,IP:192.0.2.1",
+		.n_names = 2 + n,
+		.not_before_at = START_AT - n,
+		.not_after_at = START_AT + MS_DAY + n,
+		.self_signed = n % 2 == 0,
+		.chain = 1 + n,
+	};
+	snprintf(ret->address, sizeof(ret->address), "192.0.2.%03u:443", n % 250);
 }
 
 void kit_agent(uint32_t n, struct agent *ret)
@@ -270,9 +312,12 @@ void kit_agent(uint32_t n, struct agent *ret)
 		.joined_at = START_AT + n,
 		.seen_at = START_AT + 1 + n,
 		.skew_ms = -250 - (int64_t)n,
+		.run = {.run_id = kit_id(n), .generation = 3 + n, .before_id = kit_id(n + 1), .copy = (enum agent_copy)(n % COPY_COUNT)},
+		.copy_at = START_AT + 2 + n,
 	};
 	snprintf(ret->name, sizeof(ret->name), "clara%06u", n);
 	snprintf(ret->address, sizeof(ret->address), "192.0.2.%u:51820", n % 250 + 1);
+	snprintf(ret->copy_address, sizeof(ret->copy_address), "192.0.2.%u:51821", n % 250 + 1);
 	names_of(n, &ret->patterns);
 	for (uint16_t i = 0; i < ret->host_spki_len; i++)
 		ret->host_spki[i] = (uint8_t)(i + n);

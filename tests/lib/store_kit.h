@@ -43,6 +43,8 @@ void kit_certificate(uint32_t n, struct certificate *ret);
 void kit_issuance(uint32_t n, struct issuance *ret);
 void kit_order(uint32_t n, struct order *ret);
 void kit_target(uint32_t n, struct target *ret);
+void kit_inventory(uint32_t n, struct inventory *ret);
+void kit_listener(uint32_t n, struct inventory_listener *ret);
 void kit_agent(uint32_t n, struct agent *ret);
 void kit_invite(uint32_t n, struct invite *ret);
 void kit_template(uint32_t n, struct template *ret);

@@ -9,7 +9,7 @@
 static uint8_t choice(const struct sample_subject *s)
 {
 	static const struct wire_message *const bodies[] = {&wire_body_csr, &wire_body_identity, &wire_body_receipt,
-	                                                    &wire_body_bundle, &wire_body_join};
+	                                                    &wire_body_bundle, &wire_body_join, &wire_body_inventory, &wire_body_return};
 	size_t                                  n;
 	const struct wire_table *const         *tables = wire_tables(&n);
 	for (size_t i = 0; i < n; i++)

@@ -202,7 +202,7 @@ bool sample_equal(const struct wire_message *message, const void *a, const void 
 size_t sample_subjects(const struct sample_subject **ret)
 {
 	static const struct wire_message *const bodies[] = {&wire_body_csr, &wire_body_identity, &wire_body_receipt,
-	                                                    &wire_body_bundle, &wire_body_join};
+	                                                    &wire_body_bundle, &wire_body_join, &wire_body_inventory, &wire_body_return};
 	static struct sample_subject            list[128];
 	size_t                                  n = 0;
 	size_t                                  n_tables;

@@ -11,7 +11,7 @@ struct rng {
 uint64_t rng_next(struct rng *r);
 size_t   rng_below(struct rng *r, size_t n); /* 0 .. n-1, n > 0 */
 
-enum { SAMPLE_PAYLOAD_MAX = 32768 /* holds the struct of every message and body */ };
+enum { SAMPLE_PAYLOAD_MAX = 65536 /* holds the struct of every message and body */ };
 
 /* Fills the struct of `message` with legal values, often the extreme ones. Spans point into a fixed pool and hold at
  * most `span_max` bytes. */

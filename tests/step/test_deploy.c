@@ -92,6 +92,10 @@ static void read_deploy(const struct step_line *l, int64_t now, struct deploy *d
 			d->was_serving = false;
 		else if (strcmp(k, "was_down") == 0)
 			d->was_serving = false, d->was_down = true;
+		else if (strcmp(k, "blind") == 0)
+			d->blind = true;
+		else if (strcmp(k, "any_time") == 0)
+			d->any_time = true;
 		else if (strcmp(k, "was_verified") == 0)
 			d->receipted = true, d->outcome = RECEIPT_VERIFIED;
 		else if (strcmp(k, "was_kept") == 0)
@@ -145,6 +149,12 @@ static bool read_facts(const char *k, const char *v, struct deploy_event *e)
 		e->key_present = true;
 	else if (strcmp(k, "tested") == 0)
 		e->tested = true;
+	else if (strcmp(k, "blind") == 0)
+		e->blind = true;
+	else if (strcmp(k, "any_time") == 0)
+		e->any_time = true;
+	else if (strcmp(k, "closed") == 0)
+		return true; /* of the policy, see run_event() */
 	else
 		return false;
 	return true;
@@ -234,6 +244,8 @@ static bool field_ok(const char *k, const char *v, const struct deploy_step *s, 
 		return d->code == -(int)step_number(v);
 	if (strcmp(k, "flags") == 0)
 		return d->flags == flags_of(v);
+	if (strcmp(k, "fp") == 0)
+		return hash_equal(s->next.fingerprint, step_hash(v));
 	if (strcmp(k, "attempt") == 0)
 		return d->attempt == (uint32_t)step_number(v);
 	if (strcmp(k, "renewal") == 0)
@@ -252,6 +264,13 @@ static void run_event(struct bench *b, const struct step_line *l)
 	struct deploy_event e;
 	struct deploy_step  s;
 	read_event(l, &b->d, &e, &b->now);
+	b->policy.window_open = true;
+	b->policy.window_at = TIME_NEVER;
+	for (size_t i = 0; i < l->fields.n; i++)
+		if (strcmp(l->fields.key[i], "closed") == 0) {
+			b->policy.window_open = false;
+			b->policy.window_at = b->now + MS_HOUR;
+		}
 	assert_int_equal(deploy_step(&b->d, &e, b->now, &b->policy, &s), 0);
 	const char *want = strcmp(l->phase, "same") == 0 ? deploy_phase_name(b->d.phase) : l->phase;
 	if (strcmp(deploy_phase_name(s.next.phase), want) != 0)
@@ -304,6 +323,7 @@ static const enum deploy_event_kind onward[DEPLOY_PHASE_COUNT] = {
 	[DEPLOY_FLIP] = DEV_FLIPPED,     [DEPLOY_RELOAD] = DEV_RELOADED,   [DEPLOY_PROBE] = DEV_TIMER,
 	[DEPLOY_SETTLE] = DEV_TIMER,     [DEPLOY_BACK_FLIP] = DEV_FLIPPED, [DEPLOY_BACK_RELOAD] = DEV_RELOADED,
 	[DEPLOY_BACK_PROBE] = DEV_TIMER, [DEPLOY_HEAL] = DEV_PROBED,       [DEPLOY_DONE] = DEV_ORDER,
+	[DEPLOY_WINDOW] = DEV_TIMER,
 };
 
 static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
@@ -326,6 +346,7 @@ static struct deploy_event random_event(uint64_t *seed, const struct deploy *d)
 	e.current_generation = rnd(seed) % 2 == 0 ? d->generation : d->old_generation;
 	e.key_present = rnd(seed) % 2 == 0;
 	e.probe = (struct probe_summary){.applies = rnd(seed) % 4 != 0, .listeners = 2, .answered = rnd(seed) % 3};
+	e.blind = e.kind == DEV_RELOADED && e.code != 0 && (!e.probe.applies || rnd(seed) % 4 == 0);
 	e.probe.row_new = rnd(seed) % 30;
 	e.probe.row_old = rnd(seed) % 5;
 	e.random = rnd(seed);
@@ -373,6 +394,8 @@ static void test_any_events(void **state)
 			now += rnd(&seed) % 40000;
 			struct deploy_event e = random_event(&seed, &d);
 			struct deploy_step  s;
+			policy.window_open = rnd(&seed) % 3 != 0;
+			policy.window_at = policy.window_open ? TIME_NEVER : now + rnd(&seed) % 100000;
 			assert_int_equal(deploy_step(&d, &e, now, &policy, &s), 0);
 			check_bounds(&d, &e, &s);
 			d = s.next;

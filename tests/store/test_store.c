@@ -177,6 +177,66 @@ static void test_round_trip_people(void **state)
 	assert_memory_equal(&token_got, &token, sizeof(token));
 }
 
+/* The newest report of an agent is all that is kept of it; other agents' rows are not touched. */
+static void test_inventory(void **state)
+{
+	struct kit               *k = *state;
+	struct inventory          put, got;
+	struct inventory_listener rows[3], found[4];
+	size_t                    n;
+	struct store_change      *c = store_change_new();
+	kit_inventory(1, &put);
+	for (uint32_t i = 0; i < 3; i++)
+		kit_listener(i, &rows[i]);
+	store_put_inventory(c, &put, rows, 3);
+	commit_ok(k, c);
+	assert_int_equal(view_inventory(k->view, "clara000001", &got), 0);
+	assert_memory_equal(&got, &put, sizeof(put));
+	assert_int_equal(view_listeners(k->view, "clara000001", "", found, 4, &n), 0);
+	assert_int_equal(n, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		strcpy(rows[i].agent, "clara000001");
+		assert_memory_equal(&found[i], &rows[i], sizeof(rows[i]));
+	}
+	assert_int_equal(view_listeners(k->view, "clara000001", rows[0].address, found, 1, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(found[0].address, rows[1].address);
+
+	/* another host; then the first one again, with other listeners, one of them told twice */
+	struct inventory other;
+	kit_inventory(2, &other);
+	c = store_change_new();
+	store_put_inventory(c, &other, rows, 2);
+	commit_ok(k, c);
+	kit_listener(9, &rows[0]);
+	kit_listener(9, &rows[1]);
+	c = store_change_new();
+	store_put_inventory(c, &put, rows, 2);
+	commit_ok(k, c);
+	assert_int_equal(view_listeners(k->view, "clara000001", "", found, 4, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(found[0].address, "192.0.2.009:443");
+	assert_int_equal(view_listeners(k->view, "clara000002", "", found, 4, &n), 0);
+	assert_int_equal(n, 2);
+
+	/* the same again: only the time moves */
+	put.observed_at++;
+	c = store_change_new();
+	store_put_inventory(c, &put, NULL, 0);
+	commit_ok(k, c);
+	assert_int_equal(view_inventory(k->view, "clara000001", &got), 0);
+	assert_true(got.observed_at == put.observed_at);
+	assert_int_equal(view_listeners(k->view, "clara000001", "", found, 4, &n), 0);
+	assert_int_equal(n, 1);
+
+	/* nothing is served there any more */
+	c = store_change_new();
+	store_put_inventory(c, &put, rows, 0);
+	commit_ok(k, c);
+	assert_int_equal(view_listeners(k->view, "clara000001", "", found, 4, &n), 0);
+	assert_int_equal(n, 0);
+}
+
 static void test_round_trip_targets_and_issuers(void **state)
 {
 	struct kit          *k = *state;
@@ -356,6 +416,7 @@ int main(void)
 		ON_BOTH(test_round_trip_issuance),
 		ON_BOTH(test_round_trip_order),
 		ON_BOTH(test_round_trip_people),
+		ON_BOTH(test_inventory),
 		ON_BOTH(test_round_trip_targets_and_issuers),
 		ON_BOTH(test_not_found_leaves_outputs),
 		ON_BOTH(test_a_failed_change_leaves_no_trace),

@@ -98,14 +98,61 @@ static void expect_refusal(const char *path, int code, const char *word)
 		fail_msg("\"%s\" lacks \"%s\"", text, word);
 }
 
+static int version_of(const char *path)
+{
+	sqlite3      *db;
+	sqlite3_stmt *stmt;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int version = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return version;
+}
+
+struct embedded_file {
+	const char          *name;
+	const unsigned char *bytes;
+	size_t               n;
+};
+extern const struct embedded_file schema_files[];
+
+/* A database of the first release: it gets what is missing and keeps what it has. */
+static void test_older_schema_is_brought_up(void **state)
+{
+	struct kit                    *k = *state;
+	struct kit                     old;
+	struct refusal                 why = {.code = 0};
+	_cleanup_(buf_free) struct buf value = BUF_MAX(100);
+	char                           path[256], lock[280];
+	snprintf(path, sizeof(path), "%s/old", k->folder);
+	sql(path, "PRAGMA application_id=1447248720");
+	sql(path, (const char *)schema_files[0].bytes);
+	sql(path, "INSERT INTO settings VALUES ('domain', x'766363'); PRAGMA user_version=1");
+	assert_int_equal(kit_try_open(&old, path, false, &why), 0);
+	assert_int_equal(store_view_open(old.store, &old.view), 0);
+	assert_int_equal(view_setting(old.view, "domain", &value), 0);
+	assert_memory_equal(value.p, "vcc", 3);
+	assert_int_equal(kit_commit(&old, check_change(1), NULL), 0);
+	assert_int_equal(check_consistent(old.view), 1);
+	kit_shut(&old);
+	assert_int_equal(version_of(path), version_of(k->path));
+	unlink(path);
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	unlink(lock);
+}
+
 static void test_newer_schema_is_refused(void **state)
 {
 	struct kit *k = *state;
+	char        back[64];
 	commit_ok(k, 1);
 	kit_stop(k);
+	snprintf(back, sizeof(back), "PRAGMA user_version=%d", version_of(k->path));
 	sql(k->path, "PRAGMA user_version=4711");
 	expect_refusal(k->path, E_STORE_SCHEMA, "4711");
-	sql(k->path, "PRAGMA user_version=1");
+	sql(k->path, back);
 	kit_start(k);
 	assert_int_equal(check_consistent(k->view), 1);
 }
@@ -137,7 +184,7 @@ static void test_foreign_schema_is_refused(void **state)
 	struct kit *k = *state;
 	char        path[256], lock[280];
 	snprintf(path, sizeof(path), "%s/lost", k->folder);
-	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=1; CREATE TABLE orders(renewal_id BLOB)");
+	sql(path, "PRAGMA application_id=1447248720; PRAGMA user_version=2; CREATE TABLE orders(renewal_id BLOB)");
 	expect_refusal(path, E_STORE_DAMAGED, "orders");
 	unlink(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);
@@ -382,6 +429,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_second_process_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_is_private, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_older_schema_is_brought_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newer_schema_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_files_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_schema_is_refused, setup, teardown),

@@ -335,7 +335,7 @@ static void test_values_that_cannot_be_kept(void **state)
 	store_put_order(c, &order);
 	assert_int_equal(kit_commit(k, c, NULL), E_INTERNAL);
 	c = store_change_new();
-	store_remove_target(c, "a-cert-id-that-is-much-longer-than-any-cert-id-may-ever-be-in-this-store");
+	store_remove_target(c, "a-target-id-that-is-much-longer-than-any-cert-id-with-a-colon-and-the-stem-of-its-file-behind-it-may-ever-be-in-this-store-of-the-controller");
 	assert_int_equal(kit_commit(k, c, NULL), E_FULL);
 	assert_int_equal(view_order(k->view, order.renewal_id, &order), E_NOT_FOUND);
 }

@@ -13,7 +13,7 @@ import threading
 import urllib.parse
 
 import pytest
-from installation import ROOT
+from installation import ROOT, wait_for
 
 VCCCTL = os.path.join(ROOT, "build", "bin", "vccctl")
 
@@ -167,9 +167,48 @@ def test_watch_says_that_the_agent_is_away(cli, nginx_installation):
     assert "proved after" in waits.communicate(timeout=90)[0]
 
 
-def test_explain_knows_every_code(cli):
-    done = cli("explain", "VCC-2004")
-    assert done.returncode == 0 and "old certificate" in done.stdout and "next" in done.stdout
+def test_agent_show_says_what_is_not_in_order(cli, nginx_installation):
+    _, host = nginx_installation
+
+    def shown():
+        return json.loads(cli("agent", "show", host.name, "-o", "json").stdout)
+    wait_for("healthy", lambda: shown()["healthy"], 60)
+    assert shown()["degraded"] == [] and re.search(r"^not in order +-$", cli("agent", "show", host.name).stdout, re.M)
+    path = os.path.join(host.dir, "targets.d", "odd.conf")
+    with open(path, "w") as f:
+        f.write("[target]\nnames = odd.clara.vcc.internal\n[files]\nmdoe = 0640\n")
+    try:
+        wait_for("it is told", lambda: shown()["degraded"] == ["targets"])
+        assert shown()["healthy"] is False and re.search(r"^not in order +targets$", cli("agent", "show", host.name).stdout, re.M)
+    finally:
+        os.unlink(path)
+    wait_for("it is over", lambda: shown()["healthy"])
+    host.processes["agent"].stop()
+    try:
+        wait_for("away", lambda: not shown()["connected"])
+        assert shown()["healthy"] is None and shown()["degraded"] is None, "nobody knows how it is now"
+    finally:
+        host.processes["agent"].start()
+    wait_for("back", lambda: shown()["healthy"], 60)
+
+
+def every_code():
+    """(number, what, next) of each row of the registry."""
+    with open(os.path.join(ROOT, "shared", "base", "err.def")) as f:
+        rows = re.findall(r'^ERR\((\d+), \w+, \w+, ("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\)$', f.read(), re.M)
+    return [(int(n), json.loads(what), json.loads(step)) for n, what, step in rows]
+
+
+def test_explain_knows_every_code():
+    with open(os.path.join(ROOT, "shared", "base", "err.def")) as f:
+        written = sum(line.startswith("ERR(") for line in f)
+    codes = every_code()
+    assert len(codes) == written > 150
+    for number, what, step in codes:
+        done = plain("explain", f"VCC-{number}")
+        assert done.returncode == 0 and what in done.stdout and f"next     {step}\n" in done.stdout, done
+    done = json.loads(plain("explain", "2004", "-o", "json").stdout)
+    assert done["code"] == "VCC-2004" and done["kind"] == "local" and "old certificate" in done["what"] and done["next"]
 
 
 # ---- help and version, without a controller ----
@@ -209,8 +248,8 @@ def test_version_may_stand_anywhere(words):
 LISTENERS = ["127.0.0.1:44443", "[::1]:44443", "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535"]
 
 
-def target(cert_id, agent="clara01", file="web", verify="tls", listeners=1, error=None):
-    return {"cert_id": cert_id, "agent": agent, "file": file, "reload": "postgresql", "verify": verify, "proved_at": "2020-01-02T03:04:05Z",
+def target(target_id, agent="clara01", file="web", verify="tls", listeners=1, error=None):
+    return {"target_id": target_id, "agent": agent, "file": file, "reload": "postgresql", "verify": verify, "proved_at": "2020-01-02T03:04:05Z",
             "error": error, "listeners": LISTENERS[:listeners]}
 
 
@@ -262,12 +301,12 @@ def test_no_table_is_cut(answers, name, columns):
     status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
     assert status == 0 and max(map(len, lines)) <= columns, lines
     shown = columns_of(lines)
-    for at, field in enumerate(["cert_id", "agent", "file", "reload", "verify"]):
+    for at, field in enumerate(["target_id", "agent", "file", "reload", "verify"]):
         assert shown[at] == "".join(t[field] for t in TARGETS[name]), "\n".join(lines)
     assert shown[6] == "".join(t["error"] or "-" for t in TARGETS[name])
     assert shown[7] == "".join(",".join(t["listeners"]) or "-" for t in TARGETS[name]), "\n".join(lines)
     if name == "usual" or columns == 400:
-        assert all(t["cert_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
+        assert all(t["target_id"] in "\n".join(lines) for t in TARGETS[name]), "names are whole where there is room"
     for port in ("127.0.0.1:44443", "[::1]:44443"):
         assert name != "usual" or any(x.endswith((port, port + ",")) for x in lines), "\n".join(lines)
 
@@ -278,7 +317,7 @@ def test_a_terminal_too_narrow_for_any_table_shows_all(answers, columns):
     status, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"], columns)
     assert status == 0
     shown = columns_of(lines)
-    assert shown[0] == "".join(t["cert_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) or "-" for t in answers.items)
+    assert shown[0] == "".join(t["target_id"] for t in answers.items) and shown[7] == "".join(",".join(t["listeners"]) or "-" for t in answers.items)
 
 
 def test_without_a_terminal_a_row_is_a_line(answers):

@@ -127,6 +127,21 @@ def test_same_target_again_changes_nothing(ctl, gw):
     assert ctl.cert("same01-web")["fingerprint"] == before["fingerprint"] and len(host.orders) == orders
 
 
+def test_served_is_what_was_seen(ctl, gw):
+    """On disk is not served: a host whose service is down says so, and where nothing is asked nobody knows."""
+    host = ctl.host(gw, "seen01")
+    words = ("seen01-web", "clara", "clara_service_auth", NAMES.format("seen01"))
+    host.target(*words)
+    assert ctl.wait_done("seen01-web")["served"] is True
+    assert host.acked(host.target(*words, code=-2005))["code"] == 0
+    assert ctl.cert("seen01-web")["served"] is False
+    assert host.acked(host.target(*words, code=0))["code"] == 0
+    assert ctl.cert("seen01-web")["served"] is True
+    for kind in ("none", "file"):
+        assert host.acked(host.target(*words, verify_kind=kind, digest=kind.ljust(32).encode()))["code"] == 0
+        assert ctl.cert("seen01-web")["served"] is None
+
+
 def test_changed_names_make_one_order(ctl, gw):
     host = ctl.host(gw, "names01")
     host.target("names01-web", "clara", "clara_service_auth", NAMES.format("names01"))

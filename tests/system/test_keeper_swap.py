@@ -37,7 +37,7 @@ def test_first_swap(host):
     assert host.check_set() == issued == host.served() == host.served("127.0.0.2")
     assert sorted(os.listdir(f"{host.tls}/current/")) == ["ca.pem", "cert.pem", "chain.pem", "fullchain.pem", "key.pem"]
     assert os.stat(f"{host.tls}/current/key.pem").st_mode & 0o777 == 0o640
-    assert os.listdir(f"{host.dir}/keeper/keys") == []
+    assert len(os.listdir(f"{host.dir}/keeper/keys")) == 1, "the key in use, for repairs"
     steps = [(s["step"], s["code"]) for s in settled["steps"]]
     assert [s for s, _ in steps] == [1, 3, 4, 5, 6, 7, 8, 9] and not any(c for _, c in steps)
     assert next(s for s in settled["steps"] if s["step"] == 5)["detail"] == "tested"
@@ -57,6 +57,7 @@ def test_five_renewals_without_a_dropped_handshake(host):
     assert load.failed == 0 and load.ok > 20, load.errors[:5]
     generations = [n for n in os.listdir(host.tls) if n.startswith("g")]
     assert len(generations) == 2, "the last two issuances are kept"
+    assert len(os.listdir(f"{host.dir}/keeper/keys")) == 1, "one key: the one in use"
 
 
 def test_repeated_messages_change_nothing(host):
@@ -114,15 +115,18 @@ def test_target_file_taken_away_and_back(host):
     assert host.check_set() == host.link.orders[key]["fingerprint"]
 
 
-def test_one_folder_belongs_to_one_target(host):
-    """A second file with the folder of the first would take `current` from it: the controller would believe what is not served."""
+@pytest.mark.parametrize("stem,cert_id", [("xsecond", "clara01-second"), ("asecond", "clara01-second"), ("acopy", None)])
+def test_one_folder_belongs_to_one_target(host, stem, cert_id):
+    """A second file with the folder of the first would take `current` from it: the controller would believe what is not served. Whatever it
+    is called, the one in use stays; also against a plain copy of its own file."""
     before = host.current()
-    text = open(f"{host.dir}/targets.d/web.conf").read().replace(f"cert_id = {host.cert_id}\n", f"cert_id = clara01-second\ndir = {host.tls}\n")
-    write(f"{host.dir}/targets.d/xsecond.conf", text)
+    text = open(f"{host.dir}/targets.d/web.conf").read().replace(f"cert_id = {host.cert_id}\n", f"cert_id = {cert_id or host.cert_id}\ndir = {host.tls}\n")
+    write(f"{host.dir}/targets.d/{stem}.conf", text)
     wait_for("the refusal is logged", lambda: "belongs to target web already" in host.log("keeper"))
     check = subprocess.run([os.path.join(host.binaries, "vcc-keeper"), "--check", "--config", host.config], capture_output=True, text=True)
     assert check.returncode != 0 and "VCC-2010" in check.stderr, check
-    os.unlink(f"{host.dir}/targets.d/xsecond.conf")
+    os.unlink(f"{host.dir}/targets.d/{stem}.conf")
+    assert "leads elsewhere" not in host.log("keeper")
     assert all(t["cert_id"] == host.cert_id for t in host.link.targets)
     assert host.current() == before
 

@@ -4,39 +4,15 @@ import subprocess
 import time
 
 import checks
-from handshakes import Load
+from one_service import renew, renew_under_load
 
 RENEWALS = 20
 
 
-def addresses(host):
-    return [("127.0.0.1", host.port), (host.second.rsplit(":", 1)[0].strip("[]"), host.port)]
-
-
-def renew(inst, host):
-    done = subprocess.run([*inst.vccctl_argv, "cert", "renew", host.cert_id, "--force", "--watch", "-o", "json"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    import json
-    return json.loads(done.stdout)
-
-
 def test_twenty_renewals_without_a_failed_handshake(nginx_installation):
     inst, host = nginx_installation
-    keys, proofs = {key_of(host)}, []
-    with Load(addresses(host), host.names[0], clients=4) as load:
-        for _ in range(RENEWALS):
-            renewal = renew(inst, host)
-            fingerprint = checks.served_is_issued(inst, host)
-            assert renewal["new_certificate"]["fingerprint"] == fingerprint
-            assert renewal["status"] == "completed" and renewal["error"] is None
-            last = renewal["receipts"][-1]
-            assert last["outcome"] == "settled" and last["fingerprint"] == fingerprint and last["listeners"] == 2
-            proofs.append(last)
-            keys.add(key_of(host))
-    assert load.failed == 0, load.errors[:5]
-    assert load.ok > RENEWALS * 5
-    assert sum(p["handshakes_failed"] for p in proofs) == 0
-    assert all(p["handshakes"] >= 40 for p in proofs), "20 in a row on each of two listeners"
+    keys = {key_of(host)}
+    renew_under_load(inst, host, RENEWALS, each=lambda _: keys.add(key_of(host)))
     assert len(keys) == RENEWALS + 1, "each renewal has a fresh key"
 
 

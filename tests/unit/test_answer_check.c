@@ -121,8 +121,11 @@ static void times(void **state)
 		{from - MS_HOUR, -MS_HOUR, 0},               /* an hour slow: the controller's time decides */
 		{to + MS_HOUR, MS_HOUR + MS_MINUTE, 0},      /* an hour fast */
 		{to + MS_HOUR, MS_HOUR - MS_MINUTE, E_PKI_VALIDITY},
-		{NOW, MS_DAY + MS_SECOND, E_SWAP_CLOCK},     /* nobody's hint moves us a day */
-		{NOW, -MS_DAY - MS_SECOND, E_SWAP_CLOCK},
+		{NOW + MS_DAY, MS_DAY, 0},
+		{NOW - MS_DAY, -MS_DAY, 0},
+		{NOW, MS_DAY + 6 * MS_MINUTE, E_SWAP_CLOCK}, /* nobody's hint moves us more than a day */
+		{NOW, -MS_DAY - 6 * MS_MINUTE, E_SWAP_CLOCK},
+		{NOW + 2 * MS_DAY, 2 * MS_DAY, E_SWAP_CLOCK},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
 		struct answer a = good();
@@ -132,6 +135,30 @@ static void times(void **state)
 		if (r != rows[i].code)
 			print_message("row %zu\n", i);
 		assert_int_equal(r, rows[i].code);
+	}
+}
+
+/* A person on the host lets the controller's time count, which makes nothing valid that is not. */
+static void times_by_a_persons_flag(void **state)
+{
+	(void)state;
+	const int64_t to = facts.not_after_at;
+	const struct {
+		int64_t now, skew;
+		int     code;
+	} rows[] = {
+		{to - 2 * MS_DAY + MS_MINUTE, -2 * MS_DAY, E_PKI_VALIDITY},
+		{NOW + 2 * MS_DAY, 2 * MS_DAY, 0},
+		{NOW - 1095 * MS_DAY, -1095 * MS_DAY, 0},
+		{NOW + 1095 * MS_DAY, 1095 * MS_DAY, 0},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		struct answer a = good();
+		a.now = rows[i].now;
+		a.skew_ms = rows[i].skew;
+		assert_int_equal(judge(&a), E_SWAP_CLOCK);
+		a.clock_allowed = true;
+		assert_int_equal(judge(&a), rows[i].code);
 	}
 }
 
@@ -154,6 +181,7 @@ static void other_profiles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(good_one), cmocka_unit_test(wrong_ones), cmocka_unit_test(times),
+	                                   cmocka_unit_test(times_by_a_persons_flag),
 	                                   cmocka_unit_test(other_profiles)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -145,6 +145,38 @@ static void test_next_decision_sees_rows_in_flight(void **state)
 	assert_int_equal(seen.unattended, 7);
 }
 
+/* A receipt and a target file's news come in one breath: the second must not write back what it read before the first was stored. */
+static void test_targets_in_flight(void **state)
+{
+	struct world *w = *state;
+	struct target t = {.target_id = "web", .cert_id = "web", .agent = "a1", .stem = "web", .last_code = -1}, seen, all[4];
+	size_t        n;
+	struct commit *c = commit_new(&w->ctl);
+	commit_target(c, &t);
+	commit_now(c, NULL, NULL);
+	assert_int_equal(rows_target(w->ctl.rows, "web", &seen), 0);
+	assert_int_equal(seen.last_code, -1);
+	run_dry(w);
+
+	t.last_code = -2;
+	c = commit_new(&w->ctl);
+	commit_target(c, &t);
+	commit_now(c, NULL, NULL);
+	assert_int_equal(rows_targets_of(w->ctl.rows, "web", all, N_ELEMENTS(all), &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(all[0].last_code, -2);
+	run_dry(w);
+
+	c = commit_new(&w->ctl);
+	commit_remove_target(c, "web");
+	commit_now(c, NULL, NULL);
+	assert_int_equal(rows_target(w->ctl.rows, "web", &seen), E_NOT_FOUND);
+	assert_int_equal(rows_targets_of(w->ctl.rows, "web", all, N_ELEMENTS(all), &n), 0);
+	assert_int_equal(n, 0);
+	run_dry(w);
+	assert_int_equal(rows_target(w->ctl.rows, "web", &seen), E_NOT_FOUND);
+}
+
 static void test_failure_takes_the_row_back(void **state)
 {
 	struct world      *w = *state;
@@ -221,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_effects_wait_for_durability, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_next_decision_sees_rows_in_flight, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_targets_in_flight, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failure_takes_the_row_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_row_is_read_again_after_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_audit_detail_is_json_or_nothing, setup, teardown),

@@ -54,6 +54,20 @@ static void read_back(void **state)
 		assert_int_equal(info.entries, counts[i]);
 		assert_int_equal(crl_read(buf_span(&crl), hierarchy_der(&h, ISSUER_AGENT), &info), E_PKI_SIGNATURE);
 
+		size_t            n = 0;
+		struct crl_entry *again = calloc(counts[i] + 1, sizeof(*again));
+		assert_int_equal(crl_entries(buf_span(&crl), again, counts[i], &n), 0);
+		assert_int_equal(n, counts[i]);
+		for (size_t k = 0; k < n; k++)
+			assert_true(serial_equal(again[k].serial, entries[k].serial) && again[k].revoked_at == entries[k].revoked_at &&
+				    again[k].reason == entries[k].reason);
+		if (counts[i] > 0)
+			assert_int_equal(crl_entries(buf_span(&crl), again, counts[i] - 1, &n), E_FULL);
+		free(again);
+		struct crl_info peeked;
+		assert_int_equal(crl_peek(buf_span(&crl), &peeked), 0);
+		assert_true(span_equal(peeked.point, span_text(IDP)) && peeked.number == info.number && span_equal(peeked.issuer, info.issuer));
+
 		const uint8_t *p = crl.p;
 		X509_CRL      *x = d2i_X509_CRL(NULL, &p, (long)crl.n);
 		assert_non_null(x);

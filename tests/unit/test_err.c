@@ -81,12 +81,27 @@ static void refusals_are_cut(void **state)
 	assert_int_equal(strlen(refusal_text(&r, text, sizeof(text))), sizeof(text) - 1);
 }
 
+static void words_keep_the_end_of_a_long_object(void **state)
+{
+	(void)state;
+	struct refusal r;
+	char           text[33];
+	assert_int_equal(refuse(&r, E_SYS_IO, "/a/b", "cannot be read"), E_SYS_IO);
+	assert_string_equal(refusal_words(&r, text, sizeof(text)), "/a/b: cannot be read");
+	assert_int_equal(refuse(&r, E_SYS_IO, "/a/very/long/path/to/the/file.pem", "cannot be read"), E_SYS_IO);
+	assert_string_equal(refusal_words(&r, text, sizeof(text)), ".../the/file.pem: cannot be read");
+	assert_int_equal(refuse(&r, E_SYS_IO, "", "cannot be read"), E_SYS_IO);
+	assert_string_equal(refusal_words(&r, text, sizeof(text)), "cannot be read");
+	assert_int_equal(refuse(&r, E_NOMEM, "x", "%s", ""), E_NOMEM);
+	assert_string_equal(refusal_words(&r, text, sizeof(text)), "x: out of memory");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registry_is_ordered_and_complete), cmocka_unit_test(codes_have_a_text),
 		cmocka_unit_test(unknown_codes_are_bugs), cmocka_unit_test(refusals_are_one_clean_line),
-		cmocka_unit_test(refusals_are_cut),
+		cmocka_unit_test(refusals_are_cut), cmocka_unit_test(words_keep_the_end_of_a_long_object),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

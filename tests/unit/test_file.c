@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "shared/base/text.h"
@@ -139,6 +140,44 @@ static void writes_with_exact_mode(void **state)
 	buf_free(&got);
 }
 
+/* u::rwx, user 65534 rwx, g::r-x, mask rwx, o::r-x */
+static const uint8_t acl_for_nobody[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 254, 255, 0, 0, 4, 0,
+	                                 5, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255, 32, 0, 5, 0, 255, 255, 255, 255};
+
+static void gives_nobody_rights_by_an_acl(void **state)
+{
+	struct place  *p = *state;
+	struct refusal why = {0};
+	if (fsetxattr(p->fd, "system.posix_acl_default", acl_for_nobody, sizeof(acl_for_nobody), 0) != 0)
+		skip(); /* a file system without ACLs */
+	int fd = openat(p->fd, "plain", O_WRONLY | O_CREAT | O_EXCL, 0640);
+	assert_true(fd >= 0);
+	assert_true(file_has_acl(p->fd, "plain")); /* so it is there to be inherited */
+	assert_int_equal(acl_drop(fd), 0);
+	close(fd);
+	assert_false(file_has_acl(p->fd, "plain"));
+	assert_int_equal(file_create(p->fd, "ours", span_text("x"), (uid_t)-1, (gid_t)-1, 0640, &why), 0);
+	assert_false(file_has_acl(p->fd, "ours"));
+	assert_int_equal(mode_of(p->fd, "ours"), 0640);
+	assert_int_equal(acl_drop(p->fd), 0);
+}
+
+static void a_refusal_names_the_whole_path(void **state)
+{
+	struct place  *p = *state;
+	struct refusal why = {0};
+	char           path[80];
+	errno = EACCES;
+	assert_int_equal(sys_refuse_at(&why, p->fd, "key.pem", "write the file"), E_SYS_IO);
+	snprintf(path, sizeof(path), "%s/key.pem", p->path);
+	assert_string_equal(why.object, path);
+	assert_string_equal(why.cause, "cannot write the file: Permission denied");
+	errno = ENOSPC;
+	assert_int_equal(sys_refuse_at(&why, p->fd, ".", "sync the folder"), E_SYS_SPACE);
+	assert_string_equal(why.object, p->path);
+	assert_string_equal(why.cause, "cannot sync the folder: no space left on its file system");
+}
+
 static void flips_links(void **state)
 {
 	struct place  *p = *state;
@@ -227,6 +266,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_unsafe_paths, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_bad_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(writes_with_exact_mode, setup, teardown),
+		cmocka_unit_test_setup_teardown(gives_nobody_rights_by_an_acl, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_refusal_names_the_whole_path, setup, teardown),
 		cmocka_unit_test_setup_teardown(flips_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(removes_trees_but_not_through_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(makes_folders_and_locks, setup, teardown),

@@ -3,7 +3,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@ static struct hierarchy          h;
 static struct key               *key;
 static struct buf                leaf = BUF_MAX(CERT_DER_MAX);
 static struct generation_content content;
+static struct made               made;
 static char                      folder[64];
 static int                       fd = -1;
 
@@ -77,7 +80,7 @@ static int each_end(void **state)
 static void write_one(uint64_t number)
 {
 	struct refusal why = {.code = 0};
-	assert_int_equal(generation_write(fd, number, &content, &why), 0);
+	assert_int_equal(generation_write(fd, number, &content, &made, &why), 0);
 }
 
 static uint64_t current(void)
@@ -130,12 +133,211 @@ static void combined(void **state)
 	assert_int_equal(st.st_mode & 07777, 0640);
 }
 
+/* ---- the folder of authorities and lists ------------------------------------------------------------------------- */
+
+static void capath_one(struct buf *lists)
+{
+	struct buf der = BUF_MAX(1 << 20);
+	assert_int_equal(issue_crl(h.ca[ISSUER_ROOT], 1, NOW, NOW + MS_DAY, NULL, NULL, 0, &der), 0);
+	assert_int_equal(crl_pem_add(buf_span(&der), lists), 0);
+	buf_free(&der);
+	content.crl = buf_span(lists);
+	content.capath = true;
+	content.uid = geteuid();
+	content.gid = getegid();
+	write_one(1);
+	content.crl = (struct span){NULL, 0};
+	content.capath = false;
+	content.uid = (uid_t)-1;
+	content.gid = (gid_t)-1;
+}
+
+static struct drift drift_of(void)
+{
+	struct drift   d;
+	struct refusal why;
+	assert_int_equal(generation_compare(fd, &made, &d, &why), 0);
+	return d;
+}
+
+/* The name in capath/ that ends so. */
+static const char *capath_name(const char *end)
+{
+	static char name[sizeof("g000001/capath/") + NAME_MAX];
+	char        dir[128];
+	snprintf(dir, sizeof(dir), "%s/g000001/capath", folder);
+	DIR           *d = opendir(dir);
+	struct dirent *e;
+	assert_non_null(d);
+	name[0] = '\0';
+	while ((e = readdir(d)) != NULL)
+		if (strlen(e->d_name) > 9 && strcmp(e->d_name + 8, end) == 0)
+			snprintf(name, sizeof(name), "g000001/capath/%s", e->d_name);
+	closedir(d);
+	assert_true(name[0] != '\0');
+	return name;
+}
+
+static void capath_holds(void **state)
+{
+	(void)state;
+	struct stat st;
+	struct buf  lists = BUF_MAX(1 << 20);
+	struct buf  is = BUF_MAX(1 << 20);
+	struct buf  should = BUF_MAX(1 << 20);
+	umask(0077);
+	capath_one(&lists);
+	umask(0022);
+	assert_int_equal(drift_of().kind, DRIFT_NONE);
+	assert_int_equal(fstatat(fd, "g000001/capath", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0755);
+	assert_int_equal(fstatat(fd, capath_name(".0"), &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISREG(st.st_mode) && (st.st_mode & 07777) == 0644);
+	assert_int_equal(file_read(fd, capath_name(".0"), false, &is, NULL), 0);
+	assert_int_equal(file_read(fd, "g000001/ca.pem", false, &should, NULL), 0);
+	assert_true(span_equal(buf_span(&is), buf_span(&should)));
+	buf_reset(&is);
+	assert_int_equal(file_read(fd, capath_name(".r0"), false, &is, NULL), 0);
+	assert_true(span_equal(buf_span(&is), buf_span(&lists)));
+	assert_int_equal(generation_remove(fd, 1, NULL), 0);
+	assert_false(exists("g000001"));
+	buf_free(&lists);
+	buf_free(&is);
+	buf_free(&should);
+}
+
+static void capath_must_be_possible(void **state)
+{
+	(void)state;
+	struct refusal why = {.code = 0};
+	content.crl = span_text("-----BEGIN X509 CRL-----\nnothing\n");
+	content.capath = true;
+	assert_int_equal(generation_write(fd, 1, &content, &made, &why), E_PKI_CRL);
+	assert_string_equal(why.object, "capath");
+	content.crl = (struct span){NULL, 0};
+	content.capath = false;
+	assert_false(exists("g000001"));
+	assert_false(exists(".new-g000001"));
+}
+
+static void overwrite(const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int tamper_bytes(const char *name)
+{
+	overwrite(name, "x");
+	return 0;
+}
+
+static int tamper_delete(const char *name)
+{
+	return unlinkat(fd, name, 0);
+}
+
+static int tamper_mode(const char *name)
+{
+	return fchmodat(fd, name, 0666, 0);
+}
+
+static int tamper_over(const char *name)
+{
+	overwrite("elsewhere", "x");
+	return renameat(fd, "elsewhere", fd, name) != 0 ? -1 : fchmodat(fd, name, 0600, 0); /* also other settings: one file differs */
+}
+
+static int tamper_links(const char *name)
+{
+	return linkat(fd, name, fd, "elsewhere", 0);
+}
+
+static int tamper_type(const char *name)
+{
+	return unlinkat(fd, name, 0) != 0 ? -1 : symlinkat("/etc/hostname", fd, name);
+}
+
+static int tamper_add(const char *name)
+{
+	(void)name;
+	overwrite("g000001/capath/12345678.0", "x"); /* an authority that nobody gave out */
+	return 0;
+}
+
+static int tamper_add_long(const char *name)
+{
+	(void)name;
+	overwrite("g000001/capath/a n\x80me\nthat none of ours can have", "x");
+	return 0;
+}
+
+static int tamper_folder(const char *name)
+{
+	(void)name;
+	return renameat(fd, "g000001/capath", fd, "g000001/elsewhere");
+}
+
+static int tamper_folder_mode(const char *name)
+{
+	(void)name;
+	return fchmodat(fd, "g000001/capath", 0700, 0);
+}
+
+static int tamper_both(const char *name)
+{
+	overwrite("g000001/ca.pem", "x"); /* what the folder follows from */
+	return unlinkat(fd, name, 0);
+}
+
+static void capath_changes_are_found(void **state)
+{
+	(void)state;
+	static const struct {
+		int (*tamper)(const char *name);
+		enum drift_kind kind;
+		const char     *file;
+		uint32_t        files;
+		bool            bytes;
+	} want[] = {
+		{tamper_bytes, DRIFT_BYTES, NULL, 1, true},
+		{tamper_delete, DRIFT_MISSING, NULL, 1, true},
+		{tamper_mode, DRIFT_MODE, NULL, 1, false},
+		{tamper_over, DRIFT_BYTES, NULL, 1, true},
+		{tamper_links, DRIFT_LINKS, NULL, 1, false},
+		{tamper_type, DRIFT_TYPE, NULL, 1, true},
+		{tamper_add, DRIFT_ADDED, "capath/12345678.0", 1, true},
+		{tamper_add_long, DRIFT_ADDED, "capath/a n?me?that none", 1, true},
+		{tamper_folder, DRIFT_MISSING, "capath", 1, true},
+		{tamper_folder_mode, DRIFT_MODE, "capath", 1, false},
+		{tamper_both, DRIFT_BYTES, "ca.pem", 2, true},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(want); i++) {
+		struct buf lists = BUF_MAX(1 << 20);
+		capath_one(&lists);
+		char name[64];
+		snprintf(name, sizeof(name), "%s", capath_name(i % 2 == 0 ? ".0" : ".r0"));
+		assert_int_equal(want[i].tamper(name), 0);
+		struct drift d = drift_of();
+		if (d.kind != want[i].kind || d.files != want[i].files || d.bytes != want[i].bytes ||
+		    strncmp(d.file, want[i].file != NULL ? want[i].file : name + strlen("g000001/"), GENERATION_FILE_SIZE - 1) != 0)
+			fail_msg("case %zu: %d `%s` of %u", i, d.kind, d.file, d.files);
+		assert_int_equal(generation_remove(fd, 1, NULL), 0);
+		(void)unlinkat(fd, "elsewhere", 0);
+		buf_free(&lists);
+	}
+}
+
 static void number_is_taken(void **state)
 {
 	(void)state;
 	struct refusal why;
 	write_one(1);
-	assert_int_equal(generation_write(fd, 1, &content, &why), E_EXISTS);
+	assert_int_equal(generation_write(fd, 1, &content, &made, &why), E_EXISTS);
 	assert_false(exists(".new-g000001"));
 }
 
@@ -227,6 +429,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(whole_set, each, each_end),
 		cmocka_unit_test_setup_teardown(combined, each, each_end),
+		cmocka_unit_test_setup_teardown(capath_holds, each, each_end),
+		cmocka_unit_test_setup_teardown(capath_must_be_possible, each, each_end),
+		cmocka_unit_test_setup_teardown(capath_changes_are_found, each, each_end),
 		cmocka_unit_test_setup_teardown(number_is_taken, each, each_end),
 		cmocka_unit_test_setup_teardown(leftovers_are_removed, each, each_end),
 		cmocka_unit_test_setup_teardown(mismatched_set_is_seen, each, each_end),

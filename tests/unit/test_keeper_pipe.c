@@ -117,6 +117,7 @@ static void a_stalled_keeper_fills_the_queue(void **state)
 	}
 	buf_free(&in);
 	assert_int_equal(keeper_pipe_flush(&p), 0);
+	assert_int_equal(p.out.cap, 0); /* an idle link is small */
 	assert_int_equal(send_state(-7), 0);
 	assert_int_equal(keeper_pipe_flush(&p), 0);
 	assert_int_equal(read_code(), -7);

@@ -79,7 +79,8 @@ static void join(void)
 	assert_int_equal(link_state_next_key(&s, &k, &why), 0);
 	issue(k, 1, &leaf);
 	assert_int_equal(link_state_save_identity(&s, buf_span(&leaf), hierarchy_der(&h, ISSUER_AGENT), &why), 0);
-	assert_int_equal(link_state_save_joined(&s, "clara01", "vcc.internal", "pki.vcc.internal:8443", hierarchy_der(&h, ISSUER_ROOT), &why), 0);
+	static const struct link_joined joined = {"clara01", "vcc.internal", "pki.vcc.internal:8443", "pki.vcc.internal:8442"};
+	assert_int_equal(link_state_save_joined(&s, &joined, hierarchy_der(&h, ISSUER_ROOT), &why), 0);
 	key_free(k);
 	buf_free(&leaf);
 }
@@ -99,8 +100,16 @@ static void what_joining_wrote_is_read_again(void **state)
 	assert_string_equal(s.agent, "clara01");
 	assert_string_equal(s.domain, "vcc.internal");
 	assert_string_equal(s.address, "pki.vcc.internal:8443");
+	assert_string_equal(s.join, "pki.vcc.internal:8442");
+	assert_int_equal(link_state_save_address(&s, "10.0.0.1:443", &why), 0);
+	reopen();
+	assert_int_equal(link_state_load(&s, &why), 0);
+	assert_string_equal(s.address, "10.0.0.1:443");
+	assert_string_equal(s.join, "pki.vcc.internal:8442");
+	assert_string_equal(s.agent, "clara01");
 	assert_true(span_equal(buf_span(&s.root), hierarchy_der(&h, ISSUER_ROOT)));
 	assert_true(s.not_after_at - s.not_before_at == 2 * MS_DAY);
+	assert_string_equal(s.public_url, HIERARCHY_URL); /* as the CA has signed it */
 	assert_int_equal(mode_of("identity.pem"), 0600);
 	assert_int_equal(mode_of("next.key"), 0); /* used up */
 	assert_int_equal(memcmp(s.identity.p, "-----BEGIN PRIVATE KEY-----", 27), 0);
@@ -129,6 +138,19 @@ static void joining_ends_with_its_last_file(void **state)
 	assert_int_equal(link_state_load(&s, &why), 0);
 	key_free(k);
 	buf_free(&leaf);
+}
+
+/* What a program wrote that knew nothing of coming back. */
+static void an_older_folder_is_read(void **state)
+{
+	(void)state;
+	join();
+	assert_int_equal(file_replace(s.dir_fd, "joined", span_text("[joined]\nagent = clara01\ndomain = vcc.internal\naddress = pki:8443\n"), (uid_t)-1,
+	                              (gid_t)-1, 0644, &why), 0);
+	reopen();
+	assert_int_equal(link_state_load(&s, &why), 0);
+	assert_string_equal(s.address, "pki:8443");
+	assert_string_equal(s.join, "");
 }
 
 static void damaged_files_are_named(void **state)
@@ -229,6 +251,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_joining_wrote_is_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_joined, setup, teardown),
 		cmocka_unit_test_setup_teardown(joining_ends_with_its_last_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_older_folder_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_files_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_next_key_is_kept_until_it_is_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unreadable_next_key_is_made_again, setup, teardown),

@@ -75,7 +75,9 @@ static void acknowledged(void **state)
 	assert_int_equal(next->seq, 6);
 	receipt_free(next);
 	/* the controller counts higher than we: our state was lost, numbers go on above its */
-	assert_true(receipts_ack(&r, 40));
+	bool changed = true;
+	assert_int_equal(receipts_follow(&r, 40, host, &changed), 0);
+	assert_false(changed);
 	next = make(&r, 0);
 	assert_int_equal(next->seq, 41);
 	receipt_free(next);
@@ -105,6 +107,87 @@ static void after_a_restart(void **state)
 	receipts_free(&again);
 }
 
+static uint64_t number_in(const struct receipt_kept *one)
+{
+	static struct body_receipt body;
+	assert_int_equal(wire_body_decode(&wire_body_receipt, buf_span(&one->body), &body), 0);
+	assert_int_equal(key_verify(host, LABEL_RECEIPT, buf_span(&one->body), buf_span(&one->signature)), 0);
+	assert_string_equal(body.cert_id, "clara01-web");
+	assert_int_equal(body.seq, one->seq);
+	return body.seq;
+}
+
+/* Numbers that wait, what the controller has, and the numbers afterwards; 0 ends a row. */
+static void follows_the_controller(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t first, n, taken; /* first..first+n-1 wait */
+		uint64_t want[4];
+		uint64_t last;
+		bool     changed;
+	} rows[] = {
+		{4, 3, 3, {4, 5, 6}, 6, false},  /* as it should be */
+		{4, 3, 4, {4, 5, 6}, 6, false},  /* 4 is durable, its ack was lost: sent again */
+		{4, 3, 6, {4, 5, 6}, 6, false},  /* all are, or a copy used the numbers: asked one by one */
+		{4, 3, 40, {4, 5, 6}, 40, false},
+		{4, 3, 1, {2, 3, 4}, 4, true},   /* the controller was restored from a backup */
+		{4, 3, 0, {1, 2, 3}, 3, true},
+		{4, 0, 1, {0}, 1, false},        /* nothing waits: the next one fits */
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		struct receipts r = {.last_seq = rows[i].first - 1, .acked = rows[i].first - 1};
+		bool            changed = !rows[i].changed;
+		for (uint64_t n = 0; n < rows[i].n; n++)
+			receipts_add(&r, make(&r, 0));
+		assert_int_equal(receipts_follow(&r, rows[i].taken, host, &changed), 0);
+		assert_int_equal(changed, rows[i].changed);
+		assert_int_equal(r.last_seq, rows[i].last);
+		size_t at = 0;
+		for (const struct receipt_kept *one = r.first; one != NULL; one = one->next)
+			assert_int_equal(number_in(one), rows[i].want[at++]);
+		assert_int_equal(at, rows[i].n);
+		/* and a restart loses none of them */
+		struct receipts     again = {.first = NULL};
+		struct record_acked acked = receipts_acked(&r);
+		receipts_loaded_acked(&again, &acked);
+		for (const struct receipt_kept *one = r.first; one != NULL; one = one->next) {
+			struct record_receipt record = receipt_record(one);
+			assert_int_equal(receipts_load(&again, &record), 0);
+		}
+		assert_int_equal(again.n, rows[i].n);
+		assert_int_equal(again.last_seq, rows[i].last);
+		receipts_free(&again);
+		receipts_free(&r);
+	}
+	struct receipts r = {.last_seq = 4};
+	bool            changed = false;
+	receipts_add(&r, make(&r, 0));
+	assert_int_equal(receipts_follow(&r, UINT64_MAX, host, &changed), E_RANGE);
+	assert_int_equal(r.last_seq, 5);
+	receipts_free(&r);
+}
+
+static void a_number_of_somebody_else(void **state)
+{
+	(void)state;
+	struct receipts r = {.last_seq = 10, .acked = 10};
+	bool            changed = false;
+	receipts_add(&r, make(&r, 0));
+	receipts_add(&r, make(&r, 0));
+	assert_int_equal(receipts_follow(&r, 12, host, &changed), 0); /* a copy of this host used 11 and 12 */
+	assert_int_equal(receipts_renumber(&r, 11, host), 0);
+	assert_int_equal(receipts_renumber(&r, 12, host), 0);
+	assert_int_equal(receipts_renumber(&r, 12, host), E_NOT_FOUND);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(number_in(r.first), 13);
+	assert_int_equal(number_in(r.first->next), 14);
+	assert_true(receipts_ack_one(&r, 13));
+	assert_true(receipts_ack_one(&r, 14));
+	assert_int_equal(r.acked, 14);
+	receipts_free(&r);
+}
+
 static void full(void **state)
 {
 	(void)state;
@@ -118,6 +201,7 @@ static void full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(signed_and_numbered), cmocka_unit_test(acknowledged),
+	                                   cmocka_unit_test(follows_the_controller), cmocka_unit_test(a_number_of_somebody_else),
 	                                   cmocka_unit_test(after_a_restart), cmocka_unit_test(full)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

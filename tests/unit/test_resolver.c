@@ -96,6 +96,23 @@ static void a_wrong_answer_does_not_win(void **state)
 	assert_string_equal(host, "127.0.0.1");
 }
 
+/* Where something else may not wait for the name service, it is asked only when the last good address fails. */
+static void the_name_service_is_spared(void **state)
+{
+	(void)state;
+	struct resolver r = {.last = ""};
+	resolver_spare(&r);
+	assert_int_equal(find(&r, "127.0.0.1:443"), 0);
+	assert_string_equal(host, "127.0.0.1"); /* nothing is remembered */
+	resolver_worked(&r, "192.0.2.7");
+	resolver_spare(&r);
+	assert_int_equal(find(&r, "127.0.0.1:443"), 0);
+	assert_string_equal(host, "192.0.2.7");
+	resolver_failed(&r);
+	assert_int_equal(find(&r, "127.0.0.1:443"), 0);
+	assert_string_equal(host, "127.0.0.1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +122,7 @@ int main(void)
 		cmocka_unit_test(no_name_and_nothing_remembered),
 		cmocka_unit_test(the_last_good_one_is_tried),
 		cmocka_unit_test(a_wrong_answer_does_not_win),
+		cmocka_unit_test(the_name_service_is_spared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

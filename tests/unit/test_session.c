@@ -134,7 +134,7 @@ static void test_newer_wins(void **state)
 {
 	(void)state;
 	struct agent   a = active();
-	struct session s = {.gateway = 1, .session = 7, .welcomed = true, .helloed = true, .boot_id = {{9}}, .generation = 3};
+	struct session s = {.gateway = 1, .session = 7, .welcomed = true, .helloed = true};
 	struct session_step  step;
 	struct session_event e = up(2, 1);
 	session_step(&s, &e, &a, 100, &step);
@@ -151,26 +151,134 @@ static void test_newer_wins(void **state)
 	assert_int_equal(step.next.gateway, 2);
 }
 
-static void test_clone(void **state)
+/* ---- runs of the keeper: who is the copy? ---- */
+
+static struct agent_run run_of(uint8_t boot, uint64_t generation, uint8_t before, enum agent_copy copy)
+{
+	return (struct agent_run){.run_id = {{boot}}, .generation = generation, .before_id = {{before}}, .copy = copy};
+}
+
+static void assert_run(const struct session_step *s, struct agent_run want)
+{
+	assert_true(s->keep);
+	assert_true(id_equal(s->run.run_id, want.run_id) && id_equal(s->run.before_id, want.before_id));
+	assert_int_equal(s->run.generation, want.generation);
+	assert_int_equal(s->run.copy, want.copy);
+}
+
+/* Known run, hello, and what follows: refused rows first. */
+static const struct run_row {
+	struct agent_run known;
+	uint8_t          boot;
+	uint64_t         generation;
+	int              kicked; /* 0 = let in */
+	bool             keep, found;
+	struct agent_run then;
+} run_rows[] = {
+	/* two hosts are known: nobody but the one that stays, not even with a higher generation */
+	{{{{5}}, 5, {{0}}, COPY_PROVED}, 6, 6, E_AGENT_COPY, false, false, {{{0}}, 0, {{0}}, COPY_NONE}},
+	{{{{5}}, 5, {{6}}, COPY_PROVED}, 6, 9, E_AGENT_COPY, false, false, {{{0}}, 0, {{0}}, COPY_NONE}},
+	{{{{5}}, 5, {{0}}, COPY_PROVED}, 5, 5, 0, false, false, {{{0}}, 0, {{0}}, COPY_NONE}},
+	/* the first hello ever, the same run again, restarts */
+	{{{{0}}, 0, {{0}}, COPY_NONE}, 5, 5, 0, true, false, {{{5}}, 5, {{0}}, COPY_NONE}},
+	{{{{5}}, 5, {{4}}, COPY_NONE}, 5, 5, 0, false, false, {{{0}}, 0, {{0}}, COPY_NONE}},
+	{{{{5}}, 5, {{4}}, COPY_NONE}, 6, 6, 0, true, false, {{{6}}, 6, {{5}}, COPY_NONE}},
+	{{{{5}}, 5, {{4}}, COPY_NONE}, 9, 19, 0, true, false, {{{9}}, 19, {{5}}, COPY_NONE}},
+	/* a run that does not follow: suspected, let in */
+	{{{{5}}, 5, {{4}}, COPY_NONE}, 9, 5, 0, true, true, {{{9}}, 5, {{5}}, COPY_SUSPECTED}},
+	{{{{5}}, 5, {{4}}, COPY_NONE}, 9, 2, 0, true, true, {{{9}}, 2, {{5}}, COPY_SUSPECTED}},
+	{{{{5}}, 5, {{4}}, COPY_SUSPECTED}, 9, 2, 0, true, false, {{{9}}, 2, {{5}}, COPY_SUSPECTED}},
+	{{{{5}}, 5, {{4}}, COPY_SUSPECTED}, 9, 6, 0, true, false, {{{9}}, 6, {{5}}, COPY_SUSPECTED}},
+	/* the run that another had followed is alive: it was there first */
+	{{{{6}}, 6, {{5}}, COPY_NONE}, 5, 5, 0, true, true, {{{5}}, 5, {{0}}, COPY_PROVED}},
+	{{{{9}}, 2, {{5}}, COPY_SUSPECTED}, 5, 5, 0, true, true, {{{5}}, 5, {{0}}, COPY_PROVED}},
+};
+
+static void test_runs(void **state)
 {
 	(void)state;
-	struct agent         a = active();
-	struct session       s = {.gateway = 1, .session = 7, .welcomed = true, .boot_id = {{9}}, .generation = 3};
-	struct session_step  step;
-	struct session_event e = hello(1, 7, 10, 4); /* a restart */
+	for (size_t i = 0; i < N_ELEMENTS(run_rows); i++) {
+		const struct run_row *row = &run_rows[i];
+		struct agent          a = active();
+		struct session        s = {.gateway = 1, .session = 7, .welcomed = true};
+		struct session_event  e = hello(1, 7, row->boot, row->generation);
+		struct session_step   step;
+		a.run = row->known;
+		session_step(&s, &e, &a, 100, &step);
+		assert_int_equal(step.keep, row->keep);
+		if (row->keep)
+			assert_run(&step, row->then);
+		if (row->kicked != 0) {
+			assert_int_equal(step.n_act, 2);
+			assert_int_equal(step.act[0].kind, SES_COPY_AGAIN);
+			assert_int_equal(step.act[1].kind, SES_KICK);
+			assert_int_equal(step.act[1].code, row->kicked);
+			assert_int_equal(step.next.gateway, 0);
+			continue;
+		}
+		assert_true(step.next.helloed);
+		assert_int_equal(step.n_act, row->found ? 2 : 1);
+		assert_int_equal(step.act[0].kind, row->found ? SES_COPY_FOUND : SES_RESEND);
+		assert_int_equal(step.act[step.n_act - 1].kind, SES_RESEND);
+	}
+}
+
+/* The one that stays is not thrown out while another asks; the same host with a new connection is let in by its hello. */
+static void test_the_copy_disturbs_nobody(void **state)
+{
+	(void)state;
+	struct agent        a = active();
+	struct session      s = {.gateway = 1, .session = 7, .welcomed = true, .helloed = true};
+	struct session_step step;
+	a.run = run_of(5, 5, 0, COPY_PROVED);
+	struct session_event e = up(2, 1);
 	session_step(&s, &e, &a, 100, &step);
 	assert_int_equal(step.n_act, 1);
+	assert_int_equal(step.act[0].kind, SES_WELCOME);
+	assert_int_equal(step.act[0].gateway, 2);
+	assert_int_equal(step.next.gateway, 1);
+	assert_true(step.next.helloed);
+	s = step.next;
 
-	e = hello(1, 7, 10, 3); /* another run that is not younger */
+	e = up(3, 1); /* and another one: the last that asks is heard */
 	session_step(&s, &e, &a, 100, &step);
 	assert_int_equal(step.n_act, 2);
-	assert_int_equal(step.act[0].kind, SES_AUDIT_CLONE);
-	assert_int_equal(step.act[1].kind, SES_RESEND);
+	assert_int_equal(step.act[0].kind, SES_KICK);
+	assert_int_equal(step.act[0].gateway, 2);
+	s = step.next;
 
-	e = (struct session_event){.kind = SES_DOWN, .gateway = 1, .session = 7};
+	e = hello(3, 1, 6, 6);
 	session_step(&s, &e, &a, 100, &step);
+	assert_int_equal(step.n_act, 2);
+	assert_int_equal(step.act[1].kind, SES_KICK);
+	assert_int_equal(step.act[1].gateway, 3);
+	assert_int_equal(step.act[1].code, E_AGENT_COPY);
+	assert_int_equal(step.next.gateway, 1);
+	assert_int_equal(step.next.asking_gateway, 0);
+	assert_true(step.next.helloed);
+
+	e = hello(3, 1, 5, 5); /* the same host: it has a new connection, the old one is dead */
+	session_step(&s, &e, &a, 100, &step);
+	assert_int_equal(step.n_act, 2);
+	assert_int_equal(step.act[0].kind, SES_KICK);
+	assert_int_equal(step.act[0].gateway, 1);
+	assert_int_equal(step.act[0].code, E_AGENT_CLONE);
+	assert_int_equal(step.act[1].kind, SES_RESEND);
+	assert_int_equal(step.next.gateway, 3);
+	assert_true(step.next.helloed);
+	assert_int_equal(step.next.asking_gateway, 0);
+
+	e = (struct session_event){.kind = SES_DOWN, .gateway = 3, .session = 1};
+	session_step(&s, &e, &a, 100, &step);
+	assert_int_equal(step.next.gateway, 1);
+	assert_int_equal(step.next.asking_gateway, 0);
+
+	a.state = AGENT_BANNED;
+	e = (struct session_event){.kind = SES_STATE_CHANGED};
+	session_step(&s, &e, &a, 100, &step);
+	assert_int_equal(step.n_act, 2);
 	assert_int_equal(step.next.gateway, 0);
-	assert_int_equal(step.next.generation, 3); /* known beyond the connection */
+	assert_int_equal(step.next.asking_gateway, 0);
 }
 
 static void test_lost_and_changed(void **state)
@@ -240,7 +348,8 @@ int main(void)
 		cmocka_unit_test(test_welcome_then_resend),
 		cmocka_unit_test(test_hello_of_somebody_else),
 		cmocka_unit_test(test_newer_wins),
-		cmocka_unit_test(test_clone),
+		cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_the_copy_disturbs_nobody),
 		cmocka_unit_test(test_lost_and_changed),
 		cmocka_unit_test(test_welcome_repeated),
 		cmocka_unit_test(test_receipts_in_sequence),

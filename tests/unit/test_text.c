@@ -45,6 +45,8 @@ static void comparisons(void **state)
 	char line[] = "a\tb\nc\x1b[2J\x7f\xc3\xa4";
 	text_hide_controls(line);
 	assert_string_equal(line, "a?b?c?[2J?\xc3\xa4");
+	text_plain(line);
+	assert_string_equal(line, "a?b?c?[2J???");
 }
 
 struct utf8_row {

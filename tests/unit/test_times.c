@@ -135,6 +135,41 @@ static void durations_have_units(void **state)
 	assert_string_equal(duration_text(0, text), "0ms");
 }
 
+static void people_get_durations_at_a_glance(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t     ms;
+		const char *text;
+	} rows[] = {
+		{-5 * MS_DAY, "0s"},
+		{0, "0s"},
+		{999, "0s"},
+		{MS_SECOND, "1s"},
+		{119 * MS_SECOND, "119s"},
+		{2 * MS_MINUTE, "2m"},
+		{2 * MS_HOUR - 1, "119m"},
+		{3 * MS_HOUR + 12 * MS_MINUTE, "3h12m"},
+		{2 * MS_DAY - 1, "47h59m"},
+		{2 * MS_DAY, "2d"},
+		{36525 * MS_DAY, "36525d"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		char text[TIME_TEXT_SIZE];
+		assert_string_equal(duration_brief(rows[i].ms, text), rows[i].text);
+		assert_true(strlen(text) <= 7);
+	}
+}
+
+static void times_of_others_do_not_overflow(void **state)
+{
+	(void)state;
+	assert_true(time_between(7, 3) == 4 && time_between(3, 7) == -4);
+	assert_true(time_between(INT64_MIN, 1) == INT64_MIN && time_between(INT64_MAX, -1) == INT64_MAX);
+	assert_true(time_between(0, INT64_MIN) == INT64_MAX && time_between(-1, INT64_MIN) == INT64_MAX);
+	assert_true(time_between(INT64_MIN, INT64_MAX) == INT64_MIN && time_between(INT64_MIN, INT64_MIN) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +177,8 @@ int main(void)
 		cmocka_unit_test(times_that_are_none_have_no_text),
 		cmocka_unit_test(every_day_there_and_back),
 		cmocka_unit_test(durations_have_units),
+		cmocka_unit_test(people_get_durations_at_a_glance),
+		cmocka_unit_test(times_of_others_do_not_overflow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

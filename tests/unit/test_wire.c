@@ -177,12 +177,46 @@ static void two_frames_that_are_legal_alone_are_too_long_together(void **state)
 	assert_int_equal(wire_encode(&wire_join, JOIN_REPLY, 1, &reply, &b), 0);
 }
 
+/* A host with as many listeners as may be, every text at its longest: still one frame, with its signature. */
+static void full_inventory_is_one_frame(void **state)
+{
+	(void)state;
+	struct body_inventory         *in = calloc(2, sizeof(*in));
+	static const uint8_t           signature[MSG_SIGNATURE_MAX];
+	_cleanup_(buf_free) struct buf body = BUF_MAX(1 << 20);
+	_cleanup_(buf_free) struct buf frame = BUF_MAX(1 << 20);
+	_cleanup_(buf_free) struct buf local = BUF_MAX(1 << 20);
+	assert_non_null(in);
+	in->observed_at = INT64_MAX;
+	in->found = UINT32_MAX;
+	in->n_rows = INVENTORY_MAX;
+	for (size_t i = 0; i < INVENTORY_MAX; i++) {
+		struct inventory_listener *l = &in->rows[i];
+		*l = (struct inventory_listener){.n_names = UINT32_MAX, .not_before_at = INT64_MIN, .not_after_at = INT64_MAX, .chain = UINT32_MAX};
+		memset(l->address, 'a', sizeof(l->address) - 1);
+		memset(l->program, 'p', sizeof(l->program) - 1);
+		memset(l->user, 'u', sizeof(l->user) - 1);
+		memset(l->unit, 'n', sizeof(l->unit) - 1);
+		memset(l->subject, 's', sizeof(l->subject) - 1);
+		memset(l->issuer, 'i', sizeof(l->issuer) - 1);
+		memset(l->names, 'd', sizeof(l->names) - 1);
+	}
+	assert_int_equal(wire_body_encode(&wire_body_inventory, in, &body), 0);
+	struct msg_signed   message = {.body = buf_span(&body), .signature = SPAN_OF(signature)};
+	struct lk_inventory lk = {.body = buf_span(&body)};
+	assert_int_equal(wire_encode(&wire_agent, MSG_INVENTORY, UINT64_MAX, &message, &frame), 0);
+	assert_true(frame.n <= FRAME_MAX);
+	assert_int_equal(wire_encode(&wire_link, LK_INVENTORY, UINT64_MAX, &lk, &local), 0);
+	assert_int_equal(wire_body_decode(&wire_body_inventory, buf_span(&body), &in[1]), 0);
+	assert_memory_equal(&in[1], &in[0], sizeof(*in));
+	free(in);
+}
+
 /* Types that have a number but no work yet. */
 static void types_without_a_row_are_refused(void **state)
 {
 	(void)state;
-	static const uint16_t none[] = {MSG_INVENTORY, MSG_STAGE,    MSG_REHEARSAL, MSG_DRIFT, MSG_CRL,
-	                                MSG_RESTAGE,   MSG_ROLLBACK, MSG_DRILL,     MSG_HEAD,  0};
+	static const uint16_t none[] = {MSG_STAGE, MSG_REHEARSAL, MSG_RESTAGE, MSG_ROLLBACK, MSG_DRILL, MSG_HEAD, 0};
 	for (size_t i = 0; i < N_ELEMENTS(none); i++) {
 		uint8_t  bytes[] = {0x94, 0x01, (uint8_t)none[i], 0x00, 0x80};
 		uint16_t type;
@@ -222,7 +256,7 @@ static const struct body_bundle golden_bundle = {
 
 static const struct golden goldens[] = {
 	{&wire_agent, NULL, MSG_ACK, &golden_ack, "94012b0584" "01cd012c" "0207" "03d1f447" "04a26e6f"},
-	{&wire_hook, NULL, HK_REQUEST, &golden_hook, "9401cc800583" "01a56e67696e78" "0201" "03ce00011170"},
+	{&wire_hook, NULL, HK_REQUEST, &golden_hook, "9401cc800584" "01a56e67696e78" "0201" "03ce00011170" "0400"},
 	{&wire_gw, NULL, GW_DOWN, &golden_down, "9401420582" "01cf0000000100000001" "0200"},
 	{&wire_agent, NULL, MSG_STEP, &golden_step,
 	 "9401070585" "01c41001000000000000000000000000000000" "0201" "0306" "04d0df" "05d1ff7f"},
@@ -279,6 +313,7 @@ int main(void)
 		cmocka_unit_test(limit_is_the_smaller_one),
 		cmocka_unit_test(encoder_refuses),
 		cmocka_unit_test(two_frames_that_are_legal_alone_are_too_long_together),
+		cmocka_unit_test(full_inventory_is_one_frame),
 		cmocka_unit_test(types_without_a_row_are_refused),
 		cmocka_unit_test(decoding_clears_the_struct),
 		cmocka_unit_test(golden_bytes),

@@ -1,0 +1,305 @@
+"""The table of faults that a host must survive: what happens, how it is shown, what must hold behind it.
+
+Each row is a scenario with real processes (rows_*.py), or names the test that shows it, or says why it cannot be shown here. Scenarios run beside each
+other in a few processes, each with its own mounts; the rows that need nothing special share one host. Python 3, run as root.
+
+    python3 tests/fault/test_table.py --list           the table, for people
+    python3 tests/fault/test_table.py --run F07 F12    these rows, with their logs"""
+import ast
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(ROOT, "tests", "lib"), HERE, os.path.join(ROOT, "tests", "system")]
+
+import mounts  # noqa: E402
+import pytest  # noqa: E402
+import rows_disk as disk  # noqa: E402
+import rows_paths as paths  # noqa: E402
+import rows_process as process  # noqa: E402
+import rows_service as service  # noqa: E402
+import rows_whole as whole  # noqa: E402
+from scene import FAULTS, Scene, Shared, calm, shared_host  # noqa: E402
+
+WORKERS = 3
+ROW_SECONDS = 700 if os.environ.get("VCC_LONG") != "1" else 3000
+KEEPER = "I1 I2 I3 I6 I7"
+ERROR = KEEPER + " I8"
+ALONE, TOGETHER = False, True  # a host of its own, or the shared one
+
+# What has to be there: FAULTS.md rows of the agent, and the threats to a host.
+WANTED = [f"F{n:02d}" for n in (*range(1, 36), *range(46, 49))] + ["T9", "T10", "T11", "T23"]
+
+Row = collections.namedtuple("Row", "id fault how holds shared", defaults=("", ALONE))
+TABLE = [
+    Row("F01", "killed between key and certificate", process.killed_before_the_certificate, KEEPER, TOGETHER),
+    Row("F01", "killed at every point of a swap", "tests/fault/test_keeper_kills.py::test_keeper_is_killed_at_every_point"),
+    Row("F02", "killed behind the flip, before the reload", process.killed_behind_the_flip, KEEPER, TOGETHER),
+    Row("F03", "killed on the way back", process.killed_on_the_way_back, ERROR, TOGETHER),
+    Row("F04", "disk full while a generation is written", disk.full_while_staging_files, ERROR),
+    Row("F04", "disk full while the key is made", disk.full_while_making_the_key, ERROR),
+    Row("F04", "disk full below the journal", disk.full_journal, ERROR),
+    Row("F04", "disk full during a repair", disk.full_during_a_repair, ERROR),
+    Row("F04", "disk full, seen from the controller", whole.no_attempt_is_lost, "I1 I2 I3 I4 I5 I6 I7 I8"),
+    Row("F04", "no space at every point of a swap", "tests/fault/test_keeper_errors.py::test_error_at_every_point"),
+    Row("F05", "no inodes left, bytes free", disk.no_inodes, ERROR),
+    Row("F06", "targets read-only", disk.read_only_targets, ERROR),
+    Row("F06", "the keeper's own folder read-only", disk.read_only_keeper, ERROR),
+    Row("F06", "a folder that not even root may change", disk.immutable_target_folder, ERROR),
+    Row("F06", "a copy in a folder that is out of reach", disk.unwritable_copy, ERROR),
+    Row("F07", "fsync fails with EIO, each in turn", disk.fsync_fails, ERROR),
+    Row("F08", "short writes, EINTR storms", disk.short_writes_and_interrupts, KEEPER),
+    Row("F09", "power cut at points of a swap", disk.power_cut, KEEPER),
+    Row("F09", "the cut itself: without syncs all is lost", disk.power_cut_without_syncs, "I2"),
+    Row("F10", "keeper, targets and copies on three file systems", disk.on_three_file_systems, KEEPER),
+    Row("F10", "target folder on an overlay", disk.on_an_overlay, KEEPER),
+    Row("F10", "a copy is a mount point", disk.refused_when_read, ERROR),
+    Row("F11", "umask, setgid folder, default ACL", disk.folders_that_give_rights, KEEPER),
+    Row("F11", "somebody is given the key by an ACL", disk.an_acl_is_a_change, KEEPER),
+    Row("F12", "links, pipes, devices in the place of what is made", paths.planted_before, KEEPER, TOGETHER),
+    Row("F12", "the parent is a link, or writable by others", paths.parent_is_a_link, ERROR),
+    Row("F12", "a folder or link in the place of current", "tests/system/test_keeper_care.py::test_the_link_itself_is_put_back"),
+    Row("F13", "more events than the kernel keeps", paths.more_events_than_the_kernel_keeps, KEEPER),
+    Row("F13", "no watches left", "tests/system/test_keeper_care.py::test_no_watches_left_is_degraded_not_blind"),
+    Row("F14", "a second writer every 100 ms", "tests/system/test_tamper.py::test_a_second_writer_does_not_make_a_loop"),
+    Row("F14", "a change behind a second writer", "tests/system/test_tamper.py::test_nobody_hides_behind_a_second_writer"),
+    Row("F15", "a second keeper; the lock of a killed one", process.second_keeper, ERROR, TOGETHER),
+    Row("F16", "a hook that hangs and ignores TERM", service.hook_hangs, ERROR, TOGETHER),
+    Row("F17", "a hook's child holds the output", service.hook_leaves_a_child, KEEPER, TOGETHER),
+    Row("F18", "exit 0, the old one still served", service.hook_says_yes_and_does_nothing, ERROR, TOGETHER),
+    Row("F19", "exit 1, the new one served", service.hook_says_no_and_did_it, KEEPER, TOGETHER),
+    Row("F20", "the reload kills the service", service.reload_kills_the_service, ERROR, TOGETHER),
+    Row("F21", "the service was down before", service.service_was_down, ERROR, TOGETHER),
+    Row("F22", "another virtual host answers", service.another_virtual_host, ERROR, TOGETHER),
+    Row("F23", "one worker keeps the old certificate", "tests/system/test_python.py::test_a_worker_that_stays_on_the_old_certificate_is_seen"),
+    Row("F24", "the service's user cannot read the key", service.key_that_the_service_cannot_read, ERROR, TOGETHER),
+    Row("F25", "third of five places fails", service.group_of_five, ERROR),
+    Row("F25", "all forward, by setting", "tests/system/test_keeper_groups.py::test_forward_by_setting_keeps_the_new_one_everywhere"),
+    Row("F26", "the old pair has expired", service.the_old_pair_has_expired, ERROR, TOGETHER),
+    Row("F26", "the old pair was revoked", "tests/system/test_keeper_crl.py::test_nobody_goes_back_to_a_revoked_pair"),
+    Row("F27", "process file of somebody else", service.pidfile_of_somebody_else, ERROR, TOGETHER),
+    Row("F28", "state cut, emptied, one bit flipped", process.damaged_state, ERROR, TOGETHER),
+    Row("F28", "the journal is lost", "tests/system/test_keeper_wrong.py::test_lost_journal_is_told"),
+    Row("F29", "allocation N fails", process.no_memory, KEEPER),
+    Row("F30", "no descriptors left", process.no_descriptors, ERROR, TOGETHER),
+    Row("F31", "the kernel's generator is not seeded", process.no_entropy, KEEPER),
+    Row("F32", "another build takes over in the middle", process.replaced_in_the_middle, KEEPER, TOGETHER),
+    Row("F33", "identity expired in a long outage", "tests/fault/test_return.py::test_back_by_itself_with_its_work"),
+    Row("F33", "the same with a clock that is years off", "tests/fault/test_return.py::test_with_a_clock_that_is_years_off"),
+    Row("F34", "two hosts with one identity", "tests/fault/test_clones.py::test_a_copied_host_is_seen_and_stays_out"),
+    Row("F34", "receipts of two hosts with one sequence", "tests/fault/test_clones.py::test_receipts_of_two_hosts_with_one_sequence"),
+    Row("F35", "evicted: back by an invite", "tests/fault/test_return.py::test_evicted_stays_out_until_it_is_invited"),
+    Row("F35", "banned: told once, asks no more", "tests/fault/test_return.py::test_banned_is_final"),
+    Row("F46", "clock off by an hour, a day, ten years", "tests/fault/test_clocks.py::test_a_clock_that_jumps_to_a_wrong_time"),
+    Row("F47", "the clock jumps during a wait", "tests/fault/test_clocks.py::test_a_jump_during_a_wait_makes_it_neither_longer_nor_shorter"),
+    Row("F47", "the clock jumps in the middle of a swap", "tests/fault/test_clocks.py::test_a_jump_in_the_middle_of_a_swap"),
+    Row("F48", "suspended for three days", "tests/fault/test_clocks.py::test_a_host_that_slept"),
+    Row("T9", "what the controller says reaches no command", service.nothing_reaches_a_command, ERROR, TOGETHER),
+    Row("T10", "parts of the path change while it swaps", paths.parts_of_the_path_change, "I2 I3 I6 I7"),
+    Row("T11", "no core, no reader, no key outside", process.no_core_of_a_key, KEEPER, TOGETHER),
+    Row("T11", "no private key byte in any frame, log, database", "tests/system/test_secrets.py::test_no_private_key_leaves_its_folder"),
+    Row("T23", "no deletion, no mass renewal by a wrong clock", "tests/fault/test_clocks.py::test_a_clock_that_jumps_to_a_wrong_time"),
+]
+
+
+def key(row):
+    """The row's name, as pytest and a shell take it: "F04-disk-full-below-the-journal"."""
+    return "-".join([row.id, *re.findall(r"[A-Za-z0-9]+", row.fault)])
+
+
+def is_scenario(row):
+    return callable(row.how)
+
+
+SCENARIOS = {key(row): row for row in TABLE if is_scenario(row)}
+
+
+# ---- running rows ----
+
+def run_row(row, shared):
+    """None, or what went wrong."""
+    scene = Scene(row.holds, shared)
+    wrong = None
+    try:
+        wrong = run_scene(row, scene, shared)
+    finally:
+        wrong = closed(scene.close, wrong)
+    return wrong
+
+
+def closed(close, wrong):
+    """What ends also says what a sanitizer saw."""
+    try:
+        close()
+    except AssertionError:
+        return f"{wrong or ''}\n{traceback.format_exc()}"
+    return wrong
+
+
+def run_scene(row, scene, shared):
+    try:
+        row.how(scene)
+        if row.shared:
+            calm(shared.host)
+        scene.end()
+        return None
+    except BaseException as e:
+        if isinstance(e, (KeyboardInterrupt, SystemExit)):
+            raise
+        host = scene.made[0] if scene.made else shared.host
+        log = host.log("keeper")[-3000:] if host and "keeper" in host.processes else ""
+        return closed(shared.drop, f"{traceback.format_exc()}\n{log}")
+
+
+def work(keys):
+    """The child's part: one line of JSON for each row."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what programs say does not get between
+    shared = Shared(shared_host)
+    try:
+        for k in keys:
+            begun = time.monotonic()
+            wrong = run_row(SCENARIOS[k], shared)
+            if k == keys[-1]:
+                wrong = closed(shared.drop, wrong)
+            print(json.dumps({"key": k, "wrong": wrong, "seconds": time.monotonic() - begun}), file=out, flush=True)
+    finally:
+        shared.drop()
+
+
+def lists(keys):
+    """The rows of the shared host one after the other, the others in turn."""
+    together = [k for k in keys if SCENARIOS[k].shared]
+    alone = [k for k in keys if not SCENARIOS[k].shared]
+    parts = [together, *(alone[i::WORKERS - 1] for i in range(WORKERS - 1))]
+    return [p for p in parts if p]
+
+
+def ports(n, of):
+    first, last = map(int, os.environ.get("VCC_PORTS", "20000-31999").split("-"))
+    step = (last - first + 1) // of
+    return f"{first + n * step}-{first + (n + 1) * step - 1}"
+
+
+class Workers:
+    """Processes that run the rows; `result(key)` waits for one."""
+
+    def __init__(self, keys):
+        self.results, self.ended, self.lock, self.children = {}, set(), threading.Condition(), []
+        for n, part in enumerate(lists(keys)):
+            said = tempfile.TemporaryFile("w+")
+            child = subprocess.Popen(["/usr/bin/python3", os.path.abspath(__file__), "--work", *part], stdout=subprocess.PIPE, stderr=said, text=True,
+                                     env=dict(os.environ, VCC_PORTS=ports(n, WORKERS)))
+            self.children.append((child, said))
+            threading.Thread(target=self.read, args=(child, said, part), daemon=True).start()
+
+    def read(self, child, said, part):
+        for line in child.stdout:
+            result = json.loads(line)
+            with self.lock:
+                self.results[result["key"]] = result
+                self.lock.notify_all()
+        child.wait()
+        said.seek(0)
+        tail = said.read()[-3000:]
+        with self.lock:
+            for k in part:
+                self.results.setdefault(k, {"key": k, "wrong": f"its process ended ({child.returncode})\n{tail}", "seconds": 0})
+            self.lock.notify_all()
+
+    def result(self, k):
+        with self.lock:
+            assert self.lock.wait_for(lambda: k in self.results, ROW_SECONDS), f"{k}: not within {ROW_SECONDS} s"
+            return self.results[k]
+
+    def end(self):
+        for child, said in self.children:
+            if child.poll() is None:
+                child.terminate()
+                child.wait(60)
+            child.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def workers(request):
+    if not os.path.exists(os.path.join(FAULTS, "vcc-keeper")):
+        pytest.skip("make faults has not been run")
+    if mounts.cannot():
+        pytest.skip(mounts.cannot())
+    chosen = [i.callspec.params["row"] for i in request.session.items if getattr(i, "callspec", None) and "row" in i.callspec.params]
+    w = Workers([k for k in chosen if k in SCENARIOS])
+    yield w
+    w.end()
+
+
+@pytest.mark.parametrize("row", list(SCENARIOS))
+def test_row(workers, row):
+    result = workers.result(row)
+    assert result["wrong"] is None, f"{row}: after {result['seconds']:.0f} s\n{result['wrong']}"
+
+
+# ---- the table itself ----
+
+def test_every_row_is_there():
+    assert sorted({row.id for row in TABLE}) == sorted(WANTED)
+    assert len({key(row) for row in TABLE}) == len(TABLE), "each row once"
+
+
+def names_of(path):
+    with open(os.path.join(ROOT, path)) as f:
+        return {n.name for n in ast.walk(ast.parse(f.read())) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")}
+
+
+@pytest.mark.parametrize("row", [r for r in TABLE if not is_scenario(r)], ids=key)
+def test_named_tests_exist(row):
+    if row.how.startswith(("cannot: ", "not automated yet: ")):
+        assert len(row.how) > 40, "a reason is a sentence"
+        return
+    path, _, name = row.how.partition("::")
+    assert name in names_of(path), f"{row.how} is not there"
+
+
+def test_scenarios_name_what_must_hold():
+    for row in SCENARIOS.values():
+        assert row.holds.split() and set(row.holds.split()) <= {f"I{n}" for n in range(1, 9)}, row
+
+
+def show():
+    for row in TABLE:
+        how = f"{row.how.__module__}.{row.how.__name__}" if is_scenario(row) else row.how
+        print(f"{row.id:<4} {row.fault:<52} {row.holds or '-':<18} {how}")
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        show()
+    elif sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2:])
+    elif sys.argv[1:2] == ["--run"]:
+        shared, bad = Shared(shared_host), 0
+        try:
+            for k, row in SCENARIOS.items():
+                if row.id in sys.argv[2:]:
+                    wrong = run_row(row, shared)
+                    bad += wrong is not None
+                    print(f"{k}: {wrong or 'as it must be'}")
+        finally:
+            shared.drop()
+        sys.exit(bad != 0)
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
