@@ -450,7 +450,7 @@ static int process_read(struct server *s, struct refusal *why)
 			      s->process.user);
 	/* root is going to run it for the configuration test: what only calls itself so is another program */
 	if (!program_named(s->process.exe, s->process.program))
-		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it calls itself so but is %.150s", s->process.exe);
+		return refuse(why, E_SURVEY_CANNOT, s->process.program, "it calls itself so but runs another program, %.150s", s->process.exe);
 	return source_program(s->process.exe, why);
 }
 
