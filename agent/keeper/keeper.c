@@ -366,6 +366,8 @@ static void restart_post(struct keeper *k, struct managed *m)
 	struct deploy_event e = keeper_event_of(m, DEV_RESTART, 0);
 	if (stage_take(m, &why) != 0) /* the check tries it again, and says why */
 		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
+	for (size_t i = 0; i < m->n_places; i++)
+		place_sync(m->places[i]);
 	e.current_generation = swap_current(m);
 	e.key_present = keys_present(k->state.keys_fd, m->deploy.renewal_id, m->deploy.attempt);
 	keeper_post(k, m, &e);

@@ -15,6 +15,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/file.h"
+#include "shared/sys/log.h"
 
 enum { MADE_HEAD = 20 };
 
@@ -122,6 +123,17 @@ void place_look(struct place *p)
 		buf_free(&facts.chain);
 	}
 	p->on_disk = found;
+}
+
+void place_sync(const struct place *p)
+{
+	struct refusal   why;
+	_cleanup_fd_ int fd = -1;
+	int              r = place_open(p, &fd, &why);
+	if (r == 0 && dir_sync(fd) != 0)
+		r = sys_refuse_at(&why, fd, ".", "sync the folder");
+	if (r < 0)
+		log_refusal(LOG_LEVEL_WARNING, NULL, &why);
 }
 
 void place_saw(struct place *p, const struct probe *probe, uint32_t verify_row)

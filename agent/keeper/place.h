@@ -27,6 +27,8 @@ _must_check_ int place_open(const struct place *p, int *ret_fd, struct refusal *
 _must_check_ int place_prune(const struct place *p, struct refusal *why);
 /* Reads again what `current` holds. */
 void place_look(struct place *p);
+/* An earlier run may have died between the rename of `current` and its sync: what is seen now stays so when the power goes. */
+void place_sync(const struct place *p);
 /* Remembers what each listener served last; `verify_row`: answers in a row that prove it. */
 void place_saw(struct place *p, const struct probe *probe, uint32_t verify_row);
 

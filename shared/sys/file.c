@@ -352,7 +352,7 @@ int link_flip(int dir_fd, const char *name, const char *to, struct refusal *why)
 		unlinkat(dir_fd, temporary, 0);
 		return r;
 	}
-	if (dir_sync(dir_fd) != 0)
+	if (fault_point("link_sync") != 0 || dir_sync(dir_fd) != 0)
 		return sys_refuse_at(why, dir_fd, name, "sync the folder");
 	return 0;
 }

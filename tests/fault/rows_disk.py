@@ -275,6 +275,29 @@ def power_cut(scene):
         powered.drop()
 
 
+def power_cut_after_a_restart(scene):
+    """Killed between the rename of `current` and its sync, started again, and only when the order is done the power goes: what was proved is still there."""
+    powered = PoweredHost(scene)
+    host = powered.host
+    try:
+        renewed(host)
+        subprocess.run(["sync", "-f", f"{host.dir}/disk"], check=True)
+        restart(host, {"VCC_FAILPOINT": "link_sync@1=kill"})
+        key = host.renew()
+        wait_for("it is killed", lambda: not host.processes["keeper"].running(), 60)
+        restart(host)
+        host.link.receipt(key, SETTLED)
+        host.link.close()
+        host.processes["keeper"].kill()
+        with scene.unseen():
+            powered.cut()
+            assert host.check_set() == host.link.orders[key]["fingerprint"], "the rename was lost"
+        restart(host)
+        renewed(host)
+    finally:
+        powered.drop()
+
+
 def power_cut_without_syncs(scene):
     """The same with every sync left out: here the set must be found broken or old, or this row could not fail."""
     powered = PoweredHost(scene, shim=True)
