@@ -15,11 +15,11 @@
 #include "controller/store/store.h"
 
 enum {
-	SIM_AGENTS_MAX = 200,
+	SIM_AGENTS_MAX = 1000,
 	SIM_CERTS_MAX = 2, /* per agent; the second one has nothing to probe */
 	SIM_GENERATIONS = 1024,
 	SIM_RECEIPTS = 256,
-	SIM_SLOTS = 512,
+	SIM_SLOTS = 2048,
 	SIM_CAMPAIGNS = 4,
 	SIM_SIGNATURES = 16384,
 	SIM_FLIPS = 8192,
@@ -27,22 +27,55 @@ enum {
 
 enum sim_role { SIM_CONTROLLER, SIM_GATEWAY, SIM_SIGNER, SIM_AGENT, SIM_ROLES };
 
+/* The invariants of the catalogue of faults, by their numbers. */
+enum sim_invariant {
+	SIM_WHOLE_PAIR = 1,
+	SIM_SERVED,
+	SIM_ACKNOWLEDGED,
+	SIM_INTENT,
+	SIM_AUDIT,
+	SIM_KEY_STAYS,
+	SIM_ONE_END,
+	SIM_CLEAR_ERROR,
+};
+
+/* Mistakes that a program could make, one against each invariant: a simulation that does not see them proves nothing. */
+enum sim_mutant {
+	MUTANT_NONE,
+	MUTANT_NO_SYNC,        /* a generation is flipped to before its files are synced */
+	MUTANT_NO_SYNC_START,  /* a keeper that starts relies on a rename that nobody synced */
+	MUTANT_IN_PLACE,       /* files are written where `current` points to already */
+	MUTANT_PROBE_LIES,     /* the probe reports what is in the files, not what is served */
+	MUTANT_ACK_EARLY,      /* a receipt is acknowledged before it is committed */
+	MUTANT_SIGN_EARLY,     /* the signer is asked before the intent is committed */
+	MUTANT_AUDIT_EDIT,     /* somebody changes a record of the trail */
+	MUTANT_KEY_SENT,       /* a request carries the private key */
+	MUTANT_NO_TIMER,       /* nobody looks again at an order that waits */
+	MUTANT_NO_CAUSE,       /* a failure is told without its cause */
+	MUTANT_COUNT,
+};
+
 /* What goes wrong, in chances per mille while the bad time lasts. */
 struct sim_config {
 	const char *name;
 	unsigned    lose, twice, late; /* each message between agent and gateway */
 	unsigned    cut;               /* the connection, at a message */
 	unsigned    kill[SIM_ROLES];   /* at each point where that role may die */
+	unsigned    fall;              /* each minute: controller, gateway or signer dies, whatever it does */
 	unsigned    power;             /* of an agent's deaths: a power cut, what was not synced is gone */
 	unsigned    target;            /* of the swaps: hook, service or disk misbehave */
 	unsigned    cancel;            /* of the open orders, each second: a person cancels */
 	unsigned    jump;              /* each second: the controller's clock jumps */
+	unsigned    host_jump;         /* each second: that of one host does */
+	unsigned    part;              /* each second: some hosts are parted from the gateway, in one direction or both, for a while */
 	int         agents, certs;     /* 0: three, with two certificates each */
 	bool        campaigns;         /* renewals come from campaigns alone: a bulk renewal in waves, an emergency, one in batches */
 	bool        staged;            /* hosts keep their next key ready */
 	int         days;              /* years (sim_years.c): so long things go wrong; 0 = as long as a check takes */
 	unsigned    rate;              /* years: percent of the rates of its table of faults */
 	int         lead_days;         /* years: from when a renewal is due to the emergency threshold; 0 = as the template is shipped */
+	int         life_hours;        /* years: of a certificate; due at two thirds of it; 0 = as the template is shipped */
+	enum sim_mutant mutant;        /* what is done wrong on purpose */
 };
 
 /* Every message of the fleet protocol, as values. */
@@ -105,7 +138,7 @@ enum sim_mode {
 };
 
 struct sim_generation {
-	bool        there, complete;
+	bool        there, complete, synced;
 	struct hash key;         /* of key.pem */
 	struct hash certified;   /* key named in cert.pem */
 	struct hash fingerprint; /* of cert.pem */
@@ -122,6 +155,7 @@ struct sim_cert {
 	struct hash           certified;
 	struct sim_generation generation[SIM_GENERATIONS];
 	uint64_t              current, highest;
+	uint64_t              current_synced;  /* as `current` is after a power cut, perhaps */
 	bool                  key_there;
 	bool                  staged_there, staged_ready; /* the next key; the controller has said that it has it */
 	struct hash           staged;
@@ -154,6 +188,8 @@ struct sim_agent {
 	struct sim_msg  receipt[SIM_RECEIPTS]; /* durable, ascending */
 	size_t          n_receipts;
 	uint64_t        last_seq, acked_seq;
+	int64_t         ahead;   /* of its clock before the true one */
+	int64_t         deaf_until, mute_until; /* nothing gets to it, nothing of it gets out */
 	uint32_t        ails;    /* years: bits of its faults */
 	enum sim_mode   wrong;   /* what a reload does while it is broken */
 	struct sim_cert cert[SIM_CERTS_MAX];
@@ -315,7 +351,7 @@ struct sim {
 	int64_t                  ahead;        /* of the controller's clock before the true one */
 	int                      n_agents, n_certs;
 	int64_t                  begun_at, next_ask_at; /* for the next campaign */
-	bool                     verbose;
+	bool                     verbose, mute; /* mute: what is wrong is counted, not told */
 	struct sim_event       **queue;
 	size_t                   n_queue, cap_queue;
 	uint64_t                 events, trace;
@@ -326,12 +362,13 @@ struct sim {
 	struct sim_controller controller;
 	struct sim_gateway    gateway;
 	struct sim_signer     signer;
-	struct sim_agent      agent[SIM_AGENTS_MAX];
+	struct sim_agent     *agent; /* owned */
 	struct sim_flip       flip[SIM_FLIPS];
 	struct sim_years      years;
 	size_t                n_flips;
 	unsigned              errors, kills, completed, failures, cancelled, unverified;
-	unsigned              halts, resumes, overtaken, with_stage, jumps;
+	unsigned              halts, resumes, overtaken, with_stage, jumps, parted, reverted;
+	unsigned              broken; /* bits of the invariants that did not hold */
 };
 
 /* sim_world.c */
@@ -344,7 +381,8 @@ bool              sim_chance(struct sim *s, unsigned per_mille); /* only in the 
 void              sim_hash(struct sim *s, struct hash *ret);
 struct sim_event *sim_after(struct sim *s, int64_t ms, sim_fn *fn); /* fill in the rest */
 void              sim_trace(struct sim *s, const char *fmt, ...) _printf_(2, 3);
-void              sim_error(struct sim *s, const char *fmt, ...) _printf_(2, 3);
+void              sim_error(struct sim *s, const char *fmt, ...) _printf_(2, 3); /* the run is not as it should be */
+void              sim_broken(struct sim *s, enum sim_invariant i, const char *fmt, ...) _printf_(3, 4);
 /* True when the role died here. */
 bool sim_may_die(struct sim *s, enum sim_role role, int agent);
 
@@ -363,6 +401,9 @@ void                agent_repair(struct sim *s, int agent); /* calm: services ru
 void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a);
 void disk_take_stage(struct sim *s, int agent, int cert); /* a staged key becomes that of the attempt that is for it */
 void disk_check(struct sim *s, int agent); /* current always names one complete matching pair */
+void disk_power_cut(struct sim *s, int agent); /* what was not synced is gone, or not */
+void disk_sync(struct sim *s, int agent, int cert); /* the link, when a keeper starts */
+void disk_private_key(const struct hash *public_key, struct hash *ret); /* the secret bytes that belong to a key */
 
 /* sim_net.c: agent <-> gateway <-> controller */
 void net_from_agent(struct sim *s, int agent, const struct sim_msg *m);
@@ -371,6 +412,7 @@ void net_kick(struct sim *s, uint64_t connection, uint64_t session);
 void net_connect_later(struct sim *s, int agent);
 void net_cut(struct sim *s, int agent);
 void net_agent_gone(struct sim *s, int agent);
+void net_weather(struct sim *s); /* now and then some hosts are parted from the gateway */
 void gateway_start(struct sim *s);
 void gateway_die(struct sim *s);
 void net_controller_up(struct sim *s);

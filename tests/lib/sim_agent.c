@@ -48,11 +48,11 @@ static void receipts_acked(struct sim *s, int agent, uint64_t seq)
 	struct agent      row;
 	size_t            n = 0;
 	if (view_agent(s->view, a->name, &row) != 0 || row.receipt_seq < seq)
-		sim_error(s, "%s: receipt %llu was acknowledged and is not stored", a->name, (unsigned long long)seq);
+		sim_broken(s, SIM_ACKNOWLEDGED, "%s: receipt %llu was acknowledged and is not stored", a->name, (unsigned long long)seq);
 	for (; n < a->n_receipts && a->receipt[n].seq <= seq; n++) {
 		struct buf body = BUF_MAX(1024);
 		if (view_receipt_body(s->view, a->host_hash, a->receipt[n].seq, &body) != 0 || body.n != sizeof(a->receipt[n]))
-			sim_error(s, "%s: receipt %llu was acknowledged and is not kept", a->name,
+			sim_broken(s, SIM_ACKNOWLEDGED, "%s: receipt %llu was acknowledged and is not kept", a->name,
 				  (unsigned long long)a->receipt[n].seq);
 		buf_free(&body);
 	}
@@ -70,6 +70,9 @@ static void receipt_keep(struct sim *s, int agent, int cert, const struct deploy
 		sim_error(s, "%s: too many receipts wait", a->name);
 		return;
 	}
+	bool bad = act->outcome == RECEIPT_FAILED || act->outcome == RECEIPT_REFUSED;
+	if (bad && (act->code >= 0 || d->cause[0] == 0 || err_next(act->code)[0] == 0))
+		sim_broken(s, SIM_CLEAR_ERROR, "%s: a failure with code %d and cause `%s`", a->cert[cert].cert_id, act->code, d->cause);
 	bool known = act->outcome != RECEIPT_REFUSED;
 	a->receipt[a->n_receipts++] = (struct sim_msg){
 		.type = MSG_RECEIPT,
@@ -161,6 +164,8 @@ static void send_of(struct sim *s, int agent, int cert, const struct deploy_acti
 			    .cert = cert,
 			    .id = s->agent[agent].acking};
 	m.stage = s->agent[agent].cert[cert].d.spki_hash;
+	if (s->config->mutant == MUTANT_KEY_SENT)
+		disk_private_key(&m.stage, &m.fingerprint);
 	if (s->agent[agent].welcomed)
 		net_from_agent(s, agent, &m);
 }
@@ -242,8 +247,11 @@ void agent_event(struct sim *s, int agent, int cert, const struct deploy_event *
 			c->not_after_at = e->deadline_at;
 		}
 		for (size_t i = 0; i < step.n_act; i++) {
-			if (step.act[i].kind == DACT_RECEIPT)
-				receipt_keep(s, agent, cert, &step.next, &step.act[i]);
+			if (step.act[i].kind != DACT_RECEIPT)
+				continue;
+			if (!step.sync)
+				sim_broken(s, SIM_ACKNOWLEDGED, "%s: a receipt that a power cut would take", c->cert_id);
+			receipt_keep(s, agent, cert, &step.next, &step.act[i]);
 		}
 	}
 	bool other_time = step.next.next_at != c->d.next_at;
@@ -295,7 +303,7 @@ static void check_stored(struct sim *s, const struct sim_msg *m)
 {
 	struct issuance i;
 	if (view_issuance(s->view, m->serial, &i) != 0 || !hash_equal(i.fingerprint, m->fingerprint) || i.der_len == 0)
-		sim_error(s, "a certificate was sent that is not stored");
+		sim_broken(s, SIM_INTENT, "a certificate was sent that is not stored");
 }
 
 void agent_message(struct sim *s, int agent, const struct sim_msg *m)
@@ -371,6 +379,7 @@ void agent_start(struct sim *s, int agent)
 	for (int cert = 0; cert < s->n_certs && a->alive && a->run == run; cert++) {
 		struct sim_cert    *c = &a->cert[cert];
 		disk_take_stage(s, agent, cert);
+		disk_sync(s, agent, cert);
 		struct deploy_event e = agent_event_of(s, agent, cert, DEV_RESTART);
 		e.key_present = c->key_there && id_equal(c->key_renewal, c->d.renewal_id) && c->key_attempt == c->d.attempt &&
 				hash_equal(c->key, c->d.spki_hash);
@@ -391,10 +400,12 @@ void agent_die(struct sim *s, int agent)
 	net_agent_gone(s, agent);
 	a->alive = a->connected = a->welcomed = false;
 	a->run++;
+	if (power)
+		disk_power_cut(s, agent);
 	for (int cert = 0; cert < s->n_certs; cert++) {
 		struct sim_cert *c = &a->cert[cert];
 		c->probing = false;
-		if (power)
+		if (power && sim_random(s, 2) == 0) /* or its last pages had been written back by chance */
 			c->journal = c->synced;
 		if (power && c->up) /* the service starts with the host */
 			c->loaded = c->current;

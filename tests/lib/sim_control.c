@@ -256,6 +256,8 @@ static void receipt_add(struct sim *s, struct sim_change *c, int agent, const st
 	c->ack_seq = m->seq;
 	c->ack_id = m->id;
 	s->controller.taken[agent] = m->seq;
+	if (s->config->mutant == MUTANT_ACK_EARLY)
+		control_send(s, agent, &(struct sim_msg){.type = MSG_ACK, .id = m->id, .seq = m->seq});
 }
 
 /* May this attempt begin with the key that the host has ready? */
@@ -302,6 +304,8 @@ void control_order(struct sim *s, struct sim_slot *slot, struct order_event *e, 
 	struct sim_change *c = into != NULL ? into : change_new();
 	if (receipt != NULL)
 		receipt_add(s, c, agent, receipt);
+	if (s->config->mutant == MUTANT_SIGN_EARLY && step.next.phase == ORDER_SIGNING)
+		signer_request(s, step.next.serial, step.next.tbs_hash);
 	change_of_step(s, &step, e, c);
 	campaign_moved(s, c, &slot->o, &step.next);
 	slot->o = step.next;
@@ -482,7 +486,7 @@ static void install_agent(struct sim *s, struct store_change *c, int i)
 	store_put_agent(c, &row);
 	for (int k = 0; k < s->n_certs; k++) {
 		struct certificate cert = {.service = "argus", .approved = true, .created_at = control_now(s), .renew_at = control_now(s)};
-		if (s->config->days > 0) /* not all on one day */
+		if (s->config->days > 0) /* not all at one time */
 			cert.renew_at += MS_MINUTE * sim_between(s, 0, (s->template.validity_ms - s->template.renewal_threshold_ms) / MS_MINUTE);
 		cert_name(i, k, cert.cert_id);
 		memcpy(a->cert[k].cert_id, cert.cert_id, sizeof(cert.cert_id));
@@ -507,6 +511,11 @@ void control_install(struct sim *s)
 		s->template.validity_ms = 100 * MS_DAY;
 		s->template.renewal_threshold_ms = s->template.validity_ms / 3;
 		s->template.emergency_threshold_ms = 7 * MS_DAY;
+		if (s->config->life_hours > 0) {
+			s->template.validity_ms = s->config->life_hours * MS_HOUR;
+			s->template.renewal_threshold_ms = s->template.validity_ms / 3;
+			s->template.emergency_threshold_ms = s->template.validity_ms / 12;
+		}
 		if (s->config->lead_days > 0)
 			s->template.renewal_threshold_ms = s->template.emergency_threshold_ms + s->config->lead_days * MS_DAY;
 	}

@@ -38,10 +38,11 @@ static void answer(struct sim *s, const struct sim_event *e, struct deploy_event
 	agent_event(s, e->agent, e->cert, d);
 }
 
-static void fail(struct deploy_event *e, int code, const char *cause)
+static void fail(const struct sim *s, struct deploy_event *e, int code, const char *cause)
 {
 	e->code = code;
-	memcpy(e->cause, cause, strlen(cause) + 1);
+	if (s->config->mutant != MUTANT_NO_CAUSE)
+		memcpy(e->cause, cause, strlen(cause) + 1);
 }
 
 /* ---- key, check, write, test ---- */
@@ -62,6 +63,14 @@ static void on_key(struct sim *s, const struct sim_event *e)
 	answer(s, e, &d);
 }
 
+/* By whose clock the keeper judges what is valid; 0 and false: by nobody's. */
+static bool judges(const struct sim *s, int agent, int64_t *ret_at)
+{
+	int64_t own = s->agent[agent].ahead, skew = own > s->ahead ? own - s->ahead : s->ahead - own;
+	*ret_at = s->now + (skew > 5 * MS_MINUTE ? s->ahead : own);
+	return skew <= MS_DAY;
+}
+
 static bool serves_current(const struct sim_cert *c)
 {
 	return c->up && c->loaded != 0 && c->loaded == c->current;
@@ -74,18 +83,26 @@ static void on_check(struct sim *s, const struct sim_event *e)
 		return;
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_CHECKED);
 	d.had_old = c->current != 0;
-	d.old_valid = d.had_old && c->generation[c->current].not_after_at > s->now;
+	int64_t at;
+	bool    right = judges(s, e->agent, &at);
+	d.old_valid = d.had_old && c->generation[c->current].not_after_at > at;
 	d.was_serving = c->probed && serves_current(c);
 	d.was_down = c->probed && !c->up;
 	d.old_generation = c->current;
 	d.old_fingerprint = c->generation[c->current].fingerprint;
 	if (!c->key_there || !hash_equal(c->key, c->certified))
-		fail(&d, E_PKI_MISMATCH, "key and certificate");
+		fail(s, &d, E_PKI_MISMATCH, "key and certificate");
 	else if (c->mode == MODE_CHECK_REFUSED)
-		fail(&d, E_PKI_CHAIN, "foreign");
-	else if (c->mode == MODE_CLOCK_WRONG || s->ahead > MS_DAY || s->ahead < -MS_DAY)
-		fail(&d, E_SWAP_CLOCK, "clock");
+		fail(s, &d, E_PKI_CHAIN, "foreign");
+	else if (c->mode == MODE_CLOCK_WRONG || !right)
+		fail(s, &d, E_SWAP_CLOCK, "clock");
 	answer(s, e, &d);
+}
+
+static void wrote(const struct sim *s, struct sim_generation *g)
+{
+	g->complete = true;
+	g->synced = s->config->mutant != MUTANT_NO_SYNC;
 }
 
 static void on_write(struct sim *s, const struct sim_event *e)
@@ -96,9 +113,9 @@ static void on_write(struct sim *s, const struct sim_event *e)
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_WRITTEN);
 	d.generation = e->dev.generation;
 	if (c->mode == MODE_WRITE_FAILS)
-		fail(&d, E_SYS_SPACE, "no space");
+		fail(s, &d, E_SYS_SPACE, "no space");
 	else
-		c->generation[d.generation].complete = true;
+		wrote(s, &c->generation[d.generation]);
 	if (!sim_may_die(s, SIM_AGENT, e->agent))
 		answer(s, e, &d);
 }
@@ -121,6 +138,8 @@ static void begin_write(struct sim *s, int agent, int cert, const struct deploy_
 		.fingerprint = c->d.fingerprint,
 		.not_after_at = c->not_after_at,
 	};
+	if (s->config->mutant == MUTANT_IN_PLACE)
+		c->current = c->highest;
 	struct sim_event *e = later(s, agent, cert, 5, 60, on_write);
 	e->dev.renewal_id = a->renewal_id;
 	e->dev.attempt = a->attempt;
@@ -134,7 +153,7 @@ static void on_test(struct sim *s, const struct sim_event *e)
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_TESTED);
 	d.tested = true;
 	if (cert_of(s, e)->mode == MODE_TEST_FAILS)
-		fail(&d, E_SWAP_TEST, "emerg");
+		fail(s, &d, E_SWAP_TEST, "emerg");
 	answer(s, e, &d);
 }
 
@@ -157,13 +176,17 @@ static void on_flip(struct sim *s, const struct sim_event *e)
 		return;
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_FLIPPED);
 	if (c->mode == MODE_FLIP_FAILS && !back) {
-		fail(&d, E_SYS_IO, "read-only");
+		fail(s, &d, E_SYS_IO, "read-only");
 	} else {
 		c->current = e->dev.generation;
 		note_flip(s, e, c);
+		if (sim_may_die(s, SIM_AGENT, e->agent)) /* renamed, its folder not synced */
+			return;
 	}
 	if (c->mode == MODE_FLIP_FAILS_LATE && !back)
-		fail(&d, E_SYS_IO, "fsync");
+		fail(s, &d, E_SYS_IO, "fsync");
+	else
+		c->current_synced = c->current;
 	d.current_generation = c->current;
 	if (!sim_may_die(s, SIM_AGENT, e->agent)) /* renamed, nobody told */
 		answer(s, e, &d);
@@ -180,20 +203,20 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 	enum sim_mode mode = c->mode;
 	if (mode >= MODE_RELOAD_FAILS && !c->lasting && sim_random(s, 6) == 0)
 		c->mode = MODE_OK; /* somebody repaired it: the next one works */
-	bool works = mode != MODE_RELOAD_FAILS && mode != MODE_RELOAD_NOOP && mode != MODE_KILLS_SERVICE && mode != MODE_SERVICE_DOWN;
+	bool works = s->config->mutant != MUTANT_PROBE_LIES && mode != MODE_RELOAD_FAILS && mode != MODE_RELOAD_NOOP && mode != MODE_KILLS_SERVICE && mode != MODE_SERVICE_DOWN;
 	if (mode == MODE_KILLS_SERVICE) {
 		c->up = false;
 		c->mode = c->lasting ? mode : MODE_OK; /* the next reload starts it */
-	} else if (works) {
+	} else if (works || s->config->mutant == MUTANT_PROBE_LIES) {
 		c->up = true;
-		c->loaded = c->current;
+		c->loaded = works ? c->current : c->loaded;
 	}
 	if (mode == MODE_STALE_WORKER)
 		c->stale_until = s->now + sim_between(s, 0, 20 * MS_SECOND);
 	if (mode == MODE_RELOAD_HANGS)
 		return;
 	if (mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES || mode == MODE_SERVICE_DOWN)
-		fail(&d, E_HOOK_FAILED, "exit 1");
+		fail(s, &d, E_HOOK_FAILED, "exit 1");
 	d.blind = d.code != 0 && !c->probed;
 	answer(s, e, &d);
 }
@@ -212,13 +235,14 @@ static void probe_round(struct sim *s, struct sim_cert *c)
 		p->failed += PROBE_EACH;
 		return;
 	}
-	struct hash served = c->generation[c->loaded].fingerprint;
+	bool        lies = s->config->mutant == MUTANT_PROBE_LIES;
+	struct hash served = c->generation[lies ? c->current : c->loaded].fingerprint;
 	bool        stale = s->now < c->stale_until && sim_random(s, 2) == 0;
-	if (stale || (c->loaded != 0 && hash_equal(served, c->d.old_fingerprint) && !hash_equal(served, c->d.fingerprint))) {
+	if (stale || ((c->loaded != 0 || lies) && hash_equal(served, c->d.old_fingerprint) && !hash_equal(served, c->d.fingerprint))) {
 		p->row_old += PROBE_EACH;
 		p->row_new = 0;
 		p->last_old_at = s->now;
-	} else if (c->loaded != 0 && hash_equal(served, c->d.fingerprint)) {
+	} else if ((c->loaded != 0 || lies) && hash_equal(served, c->d.fingerprint)) {
 		p->row_new += PROBE_EACH;
 		p->row_old = 0;
 	} else {
@@ -349,6 +373,36 @@ void disk_check(struct sim *s, int agent)
 		const struct sim_cert       *c = &s->agent[agent].cert[cert];
 		const struct sim_generation *g = &c->generation[c->current];
 		if (c->current != 0 && (!g->there || !g->complete || !hash_equal(g->key, g->certified)))
-			sim_error(s, "%s: current names no complete matching pair", c->cert_id);
+			sim_broken(s, SIM_WHOLE_PAIR, "%s: current names no complete matching pair", c->cert_id);
 	}
+}
+
+/* Each of them by chance: the link, whose folder was not synced, and every file that was not. */
+void disk_power_cut(struct sim *s, int agent)
+{
+	for (int cert = 0; cert < s->n_certs; cert++) {
+		struct sim_cert *c = &s->agent[agent].cert[cert];
+		if (c->current != c->current_synced && sim_random(s, 2) == 0) {
+			c->current = c->current_synced;
+			s->reverted++;
+		}
+		for (uint64_t g = 1; g <= c->highest; g++)
+			if (c->generation[g].complete && !c->generation[g].synced)
+				c->generation[g].complete = sim_random(s, 2) == 0;
+		c->current_synced = c->current;
+	}
+}
+
+/* What a start sees must stay so: the run before may have died between the rename and its sync. */
+void disk_sync(struct sim *s, int agent, int cert)
+{
+	struct sim_cert *c = &s->agent[agent].cert[cert];
+	if (s->config->mutant != MUTANT_NO_SYNC_START)
+		c->current_synced = c->current;
+}
+
+void disk_private_key(const struct hash *public_key, struct hash *ret)
+{
+	for (size_t i = 0; i < sizeof(ret->b); i++)
+		ret->b[i] = (uint8_t)~public_key->b[i];
 }

@@ -1,11 +1,14 @@
 /* sim_net.c - room tests/lib: the network: connections of agents to the gateway, which loses, doubles, delays and cuts, and
  * the gateway's reliable link to the controller. Never: looking into a message beyond its type. */
+#include <string.h>
+
 #include "shared/base/err.h"
 #include "shared/base/times.h"
 #include "tests/lib/sim.h"
 
 enum { LINK_MS = 1 }; /* gateway <-> controller: in order */
 #define CONNECT_MS (10 * MS_SECOND)
+#define SILENCE_MS (28 * MS_SECOND) /* a ping each 20 s, 8 s for its answer */
 
 static int agent_of_session(const struct sim *s, uint64_t session)
 {
@@ -56,7 +59,46 @@ static void cut(struct sim *s, int agent)
 {
 	sim_trace(s, "cut %d", agent);
 	session_end(s, agent);
-	agent_notices(s, agent, sim_between(s, 0, 28 * MS_SECOND));
+	agent_notices(s, agent, sim_between(s, 0, SILENCE_MS));
+}
+
+/* ---- parted: nobody is told, each side finds out by what does not come ---- */
+
+static bool is_parted(const struct sim *s, int agent)
+{
+	return s->now < s->agent[agent].deaf_until || s->now < s->agent[agent].mute_until;
+}
+
+/* The pings are not answered; or it was over before they were missed. */
+static void on_silence(struct sim *s, const struct sim_event *e)
+{
+	if (is_parted(s, e->agent) && s->agent[e->agent].link == e->link && s->gateway.session[e->agent] == e->link)
+		cut(s, e->agent);
+}
+
+static void part(struct sim *s, int agent, unsigned ways, int64_t until)
+{
+	struct sim_agent *a = &s->agent[agent];
+	sim_trace(s, "%d is parted, ways %u", agent, ways);
+	s->parted++;
+	if ((ways & 1) != 0)
+		a->deaf_until = until;
+	if ((ways & 2) != 0)
+		a->mute_until = until;
+	struct sim_event *e = sim_after(s, sim_between(s, 20 * MS_SECOND, SILENCE_MS), on_silence);
+	e->agent = agent;
+	e->link = a->link;
+}
+
+void net_weather(struct sim *s)
+{
+	if (!sim_chance(s, s->config->part))
+		return;
+	unsigned ways = 1 + sim_random(s, 3); /* to them, from them, both */
+	int64_t  until = s->now + sim_between(s, MS_SECOND, 3 * MS_MINUTE);
+	uint32_t each = 1 + sim_random(s, (uint32_t)s->n_agents), first = sim_random(s, each);
+	for (uint32_t i = first; i < (uint32_t)s->n_agents; i += each)
+		part(s, (int)i, ways, until);
 }
 
 static void on_up(struct sim *s, const struct sim_event *e)
@@ -81,7 +123,7 @@ static void on_connect(struct sim *s, const struct sim_event *e)
 	struct sim_agent *a = &s->agent[e->agent];
 	if (!a->alive || a->run != e->run || a->connected)
 		return;
-	if (!s->gateway.alive || !years_reachable(s, e->agent)) {
+	if (!s->gateway.alive || !years_reachable(s, e->agent) || is_parted(s, e->agent)) {
 		connect_within(s, e->agent, s->config->days > 0 ? MS_MINUTE : CONNECT_MS);
 		return;
 	}
@@ -204,9 +246,25 @@ static void on_at_agent(struct sim *s, const struct sim_event *e)
 		agent_message(s, e->agent, &e->msg);
 }
 
+/* No frame holds a private key of its host. */
+static void look_for_keys(struct sim *s, int agent, const struct sim_msg *m)
+{
+	for (int cert = 0; cert < s->n_certs; cert++) {
+		const struct sim_cert *c = &s->agent[agent].cert[cert];
+		const struct hash     *keys[] = {&c->key, &c->staged, &c->generation[c->current].key};
+		struct hash            secret;
+		for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+			disk_private_key(keys[i], &secret);
+			if (!hash_is_none(*keys[i]) && memmem(m, sizeof(*m), secret.b, sizeof(secret.b)) != NULL)
+				sim_broken(s, SIM_KEY_STAYS, "%s: a message of type %u holds its private key", c->cert_id, m->type);
+		}
+	}
+}
+
 /* 0, 1 or 2 copies, in order unless one is late. */
 static void carry(struct sim *s, int agent, uint64_t session, const struct sim_msg *m, sim_fn *fn)
 {
+	look_for_keys(s, agent, m);
 	if (sim_chance(s, s->config->cut)) {
 		cut(s, agent);
 		return;
@@ -225,7 +283,7 @@ static void carry(struct sim *s, int agent, uint64_t session, const struct sim_m
 
 void net_from_agent(struct sim *s, int agent, const struct sim_msg *m)
 {
-	if (s->agent[agent].connected)
+	if (s->agent[agent].connected && s->now >= s->agent[agent].mute_until)
 		carry(s, agent, s->agent[agent].link, m, on_at_gateway);
 }
 
@@ -233,6 +291,6 @@ void net_to_agent(struct sim *s, int agent, uint64_t connection, uint64_t sessio
 {
 	if (!s->gateway.alive || !s->gateway.linked || connection != s->controller.connection || sim_may_die(s, SIM_GATEWAY, 0))
 		return;
-	if (s->gateway.session[agent] == session)
+	if (s->gateway.session[agent] == session && s->now >= s->agent[agent].deaf_until)
 		carry(s, agent, session, m, on_at_agent);
 }

@@ -72,7 +72,7 @@ void signer_request(struct sim *s, struct serial serial, struct hash tbs)
 	/* Nothing is asked for that is not durable as an intent. */
 	struct issuance i;
 	if (view_issuance(s->view, serial, &i) != 0 || !hash_equal(i.tbs_hash, tbs))
-		sim_error(s, "the signer is asked for a serial without its intent");
+		sim_broken(s, SIM_INTENT, "the signer is asked for a serial without its intent");
 	if (!s->signer.alive) {
 		control_signed(s, serial, E_SIGNER_RATE, (struct hash){0});
 		return;

@@ -102,7 +102,7 @@ static void on_tick(struct sim *s, const struct sim_event *e)
 		return;
 	for (int i = 0; i < s->controller.slots && k->alive; i++) {
 		struct sim_slot *slot = &k->slot[i];
-		if (!slot->used || slot->busy || slot->o.next_at > control_now(s))
+		if (!slot->used || slot->busy || slot->o.next_at > control_now(s) || s->config->mutant == MUTANT_NO_TIMER)
 			continue;
 		struct order_event timer = control_event(s, &slot->o, EV_TIMER);
 		control_order(s, slot, &timer, -1, NULL, NULL);

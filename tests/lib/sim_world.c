@@ -106,16 +106,35 @@ void sim_trace(struct sim *s, const char *fmt, ...)
 		printf("%10.3f %s\n", (double)(s->now - START_AT) / 1000, text);
 }
 
+static void tell_wrong(struct sim *s, int invariant, const char *fmt, va_list args) _printf_(3, 0);
+
+static void tell_wrong(struct sim *s, int invariant, const char *fmt, va_list args)
+{
+	s->errors++;
+	if (s->mute)
+		return;
+	fprintf(stderr, "%s seed %llu at %.3f s: ", s->config->name, (unsigned long long)s->seed, (double)(s->now - START_AT) / 1000);
+	if (invariant > 0)
+		fprintf(stderr, "I%d: ", invariant);
+	vfprintf(stderr, fmt, args);
+	fprintf(stderr, "\n");
+}
+
 void sim_error(struct sim *s, const char *fmt, ...)
 {
 	va_list args;
-	fprintf(stderr, "%s seed %llu at %.3f s: ", s->config->name, (unsigned long long)s->seed,
-		(double)(s->now - START_AT) / 1000);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	tell_wrong(s, 0, fmt, args);
 	va_end(args);
-	fprintf(stderr, "\n");
-	s->errors++;
+}
+
+void sim_broken(struct sim *s, enum sim_invariant i, const char *fmt, ...)
+{
+	va_list args;
+	s->broken |= 1u << i;
+	va_start(args, fmt);
+	tell_wrong(s, (int)i, fmt, args);
+	va_end(args);
 }
 
 /* ---- deaths ---- */
@@ -150,12 +169,9 @@ static void start_later(struct sim *s, enum sim_role role, int agent, int64_t ms
 	e->agent = agent;
 }
 
-bool sim_may_die(struct sim *s, enum sim_role role, int agent)
+static void dies(struct sim *s, enum sim_role role, int agent)
 {
 	static const char *const names[SIM_ROLES] = {"controller", "gateway", "signer", "agent"};
-	bool enough = s->config->days == 0 && s->kills >= DEATHS_MAX + (unsigned)s->n_agents;
-	if (enough || !sim_chance(s, s->config->kill[role]))
-		return false;
 	s->kills++;
 	sim_trace(s, "%s %d dies", names[role], agent);
 	switch (role) {
@@ -175,7 +191,26 @@ bool sim_may_die(struct sim *s, enum sim_role role, int agent)
 		break;
 	}
 	start_later(s, role, agent, sim_between(s, 100, 20 * MS_SECOND));
+}
+
+bool sim_may_die(struct sim *s, enum sim_role role, int agent)
+{
+	bool enough = s->config->days == 0 && s->kills >= DEATHS_MAX + (unsigned)s->n_agents;
+	if (enough || !sim_chance(s, s->config->kill[role]))
+		return false;
+	dies(s, role, agent);
 	return true;
+}
+
+/* A minute of the processes that everybody shares. */
+static void may_fall(struct sim *s)
+{
+	if (!sim_chance(s, s->config->fall))
+		return;
+	enum sim_role role = (enum sim_role)sim_random(s, SIM_AGENT);
+	const bool    alive[SIM_AGENT] = {s->controller.alive, s->gateway.alive, s->signer.alive};
+	if (alive[role])
+		dies(s, role, 0);
 }
 
 /* ---- life ---- */
@@ -194,8 +229,29 @@ static void on_calm(struct sim *s, const struct sim_event *e)
 	sim_trace(s, "calm");
 	s->ahead = 0;
 	years_calm(s);
-	for (int i = 0; i < s->n_agents; i++)
+	for (int i = 0; i < s->n_agents; i++) {
+		s->agent[i].ahead = 0;
 		agent_repair(s, i);
+	}
+}
+
+/* A second of what happens by itself. */
+static void on_second(struct sim *s, const struct sim_event *e)
+{
+	(void)e;
+	static const int64_t ahead[] = {0, -2 * MS_DAY, -2 * MS_HOUR, -10 * MS_MINUTE, 10 * MS_MINUTE, 2 * MS_HOUR, 3650 * MS_DAY};
+	if (s->now >= s->calm_at)
+		return;
+	net_weather(s);
+	if ((s->now - s->begun_at) % MS_MINUTE == 0)
+		may_fall(s);
+	if (sim_chance(s, s->config->host_jump)) {
+		int agent = (int)sim_random(s, (uint32_t)s->n_agents);
+		s->agent[agent].ahead = ahead[sim_random(s, N_ELEMENTS(ahead))];
+		s->jumps++;
+		sim_trace(s, "the clock of %d is %lld s ahead", agent, (long long)(s->agent[agent].ahead / MS_SECOND));
+	}
+	sim_after(s, MS_SECOND, on_second);
 }
 
 struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose)
@@ -211,6 +267,9 @@ struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose
 	s->now = s->begun_at = START_AT;
 	s->n_agents = config->agents > 0 ? config->agents : 3;
 	s->n_certs = config->certs > 0 ? config->certs : 2;
+	s->agent = calloc((size_t)s->n_agents, sizeof(*s->agent));
+	if (s->agent == NULL)
+		abort();
 	int64_t bad = config->days > 0 ? config->days * MS_DAY : config->campaigns ? BAD_CAMPAIGNS : BAD_TIME;
 	s->calm_at = START_AT + bad;
 	control_install(s);
@@ -221,6 +280,8 @@ struct sim *sim_new(const struct sim_config *config, uint64_t seed, bool verbose
 		start_later(s, SIM_AGENT, i, 300);
 	sim_after(s, bad, on_calm);
 	sim_after(s, bad + 30 * MS_SECOND, on_reconnect);
+	if (config->part > 0 || config->host_jump > 0 || config->fall > 0)
+		sim_after(s, MS_SECOND, on_second);
 	if (config->days > 0)
 		years_begin(s);
 	return s;
@@ -270,7 +331,7 @@ void sim_run(struct sim *s)
 		}
 		if (s->now > end) {
 			tell(s);
-			sim_error(s, "it never comes to rest");
+			sim_broken(s, SIM_ONE_END, "it never comes to rest");
 			return;
 		}
 	}
@@ -285,5 +346,6 @@ void sim_free(struct sim *s)
 		control_die(s);
 	store_view_close(s->view);
 	store_close(s->store);
+	free(s->agent);
 	free(s);
 }

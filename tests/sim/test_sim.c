@@ -1,7 +1,7 @@
-/* test_sim.c - room tests/sim: does everything end well, whatever is lost, doubled, cut or killed?
- * Each check of a few hosts runs VCC_SIM_SEEDS seeds (50), each of the whole fleet half as many (VCC_LONG=1: four times as many), each seed
- * twice: one seed always gives one trace, another gives another. `test_sim SEED [CHECK]` replays a seed and prints what happens,
- * `test_sim - CHECK` runs one check. Never: the simulation itself; that is tests/lib/sim_*.c. */
+/* test_sim.c - room tests/sim: does everything end well, whatever is lost, doubled, cut, parted or killed, and whatever the clocks say?
+ * Each check of a few hosts runs VCC_SIM_SEEDS seeds (200), each of the whole fleet a fifth of them, three days of a hundred hosts a twentieth;
+ * with VCC_LONG=1 all as many, three days of a thousand hosts, too. Every tenth runs twice: one seed always gives one trace, another gives another. `test_sim SEED CHECK` replays a
+ * seed and prints what happens, `test_sim - CHECK` runs one check. Never: the simulation itself; that is tests/lib/sim_*.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,54 +9,77 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shared/base/times.h"
 #include "tests/lib/sim.h"
 
-enum { SHARES = 2, FLEET_SEEDS = 20 };
+enum { SHARES = 2, FLEET_SEEDS = 20, TWICE_EACH = 10 };
 
-static const struct sim_config checks[] = {
-	{.name = "quiet"},
-	{.name = "network", .lose = 60, .twice = 60, .late = 60, .cut = 20},
-	{.name = "controller", .kill = {[SIM_CONTROLLER] = 25}},
-	{.name = "gateway", .kill = {[SIM_GATEWAY] = 25}},
-	{.name = "signer", .kill = {[SIM_SIGNER] = 150}},
-	{.name = "agent", .kill = {[SIM_AGENT] = 30}, .power = 500},
-	{.name = "target", .target = 400},
-	{.name = "cancel", .cancel = 30, .lose = 20},
-	{.name = "everything",
-	 .lose = 30,
-	 .twice = 30,
-	 .late = 30,
-	 .cut = 10,
-	 .kill = {8, 8, 30, 8},
-	 .power = 300,
-	 .target = 150,
-	 .cancel = 5},
-};
+/* Of how many seeds each of a kind takes one, unless all are asked for (0: none then); and the least that meet everything. */
+enum kind { FEW, FLEET, DAYS, LONG, KINDS };
+static const uint64_t share_of[KINDS] = {1, 5, 20, 0}, least_of[KINDS] = {5, FLEET_SEEDS, 1, 1};
 
-/* The whole fleet, renewed by campaigns. Fewer seeds: each is two hundred hosts. */
-static const struct sim_config fleets[] = {
-	{.name = "fleet-quiet", .agents = 200, .certs = 1, .campaigns = true, .staged = true},
-	{.name = "fleet-kills", .agents = 200, .certs = 1, .campaigns = true, .staged = true, .kill = {2, 1, 15, 1}, .power = 300},
-	{.name = "fleet-network", .agents = 200, .certs = 1, .campaigns = true, .lose = 20, .twice = 20, .late = 20, .cut = 2, .jump = 5},
-	{.name = "fleet-everything",
-	 .agents = 200,
-	 .certs = 1,
-	 .campaigns = true,
-	 .staged = true,
-	 .lose = 10,
-	 .twice = 10,
-	 .late = 10,
-	 .cut = 2,
-	 .kill = {2, 1, 10, 1},
-	 .power = 300,
-	 .target = 60,
-	 .cancel = 1,
-	 .jump = 3},
+#define DAYS_OF(name_)                                                                                                         \
+	.name = name_, .certs = 1, .staged = true, .days = 3, .life_hours = 24, .rate = 1000, .lose = 1, .twice = 1, .late = 5, \
+	.cut = 1, .kill = {[SIM_AGENT] = 2}, .fall = 20, .power = 300, .target = 20
+
+static const struct check {
+	enum kind         kind;
+	struct sim_config c;
+} checks[] = {
+	{FEW, {.name = "quiet"}},
+	{FEW, {.name = "network", .lose = 60, .twice = 60, .late = 60, .cut = 20}},
+	{FEW, {.name = "parted", .part = 20}},
+	{FEW, {.name = "controller", .kill = {[SIM_CONTROLLER] = 25}}},
+	{FEW, {.name = "gateway", .kill = {[SIM_GATEWAY] = 25}}},
+	{FEW, {.name = "signer", .kill = {[SIM_SIGNER] = 150}}},
+	{FEW, {.name = "agent", .kill = {[SIM_AGENT] = 30}, .power = 500}},
+	{FEW, {.name = "power", .kill = {[SIM_AGENT] = 40}, .power = 1000}},
+	{FEW, {.name = "host-clocks", .host_jump = 5}},
+	{FEW, {.name = "target", .target = 400}},
+	{FEW, {.name = "cancel", .cancel = 30, .lose = 20}},
+	{FEW,
+	 {.name = "everything",
+	  .lose = 30,
+	  .twice = 30,
+	  .late = 30,
+	  .cut = 10,
+	  .part = 5,
+	  .kill = {8, 8, 30, 8},
+	  .power = 300,
+	  .target = 150,
+	  .cancel = 5,
+	  .host_jump = 2}},
+
+	/* the whole fleet, renewed by campaigns */
+	{FLEET, {.name = "fleet-quiet", .agents = 200, .certs = 1, .campaigns = true, .staged = true}},
+	{FLEET, {.name = "fleet-kills", .agents = 200, .certs = 1, .campaigns = true, .staged = true, .kill = {2, 1, 15, 1}, .power = 300}},
+	{FLEET, {.name = "fleet-network", .agents = 200, .certs = 1, .campaigns = true, .lose = 20, .twice = 20, .late = 20, .cut = 2, .part = 5, .jump = 5}},
+	{FLEET,
+	 {.name = "fleet-everything",
+	  .agents = 200,
+	  .certs = 1,
+	  .campaigns = true,
+	  .staged = true,
+	  .lose = 10,
+	  .twice = 10,
+	  .late = 10,
+	  .cut = 2,
+	  .part = 2,
+	  .kill = {2, 1, 10, 1},
+	  .power = 300,
+	  .target = 60,
+	  .cancel = 1,
+	  .jump = 3}},
+
+	/* three days with certificates of one, and ten times the faults that are stated for years: a hundred hosts, and a thousand */
+	{DAYS, {DAYS_OF("days"), .agents = 100}},
+	{LONG, {DAYS_OF("days-fleet"), .agents = 1000}},
 };
 
 struct outcome {
-	unsigned errors, kills, completed, failures, cancelled, unverified, halts, resumes, overtaken, staged, jumps;
-	uint64_t trace;
+	unsigned errors, kills, completed, failures, cancelled, unverified, halts, resumes, overtaken, staged, jumps, parted, reverted, faults;
+	uint64_t trace, events;
+	int64_t  ms; /* that passed in it */
 };
 
 static struct outcome run(const struct sim_config *config, uint64_t seed, bool verbose)
@@ -65,8 +88,24 @@ static struct outcome run(const struct sim_config *config, uint64_t seed, bool v
 	sim_run(s);
 	if (s->errors == 0)
 		verdict(s);
-	struct outcome o = {s->errors, s->kills,   s->completed, s->failures,   s->cancelled, s->unverified,
-			    s->halts,  s->resumes, s->overtaken, s->with_stage, s->jumps,     s->trace};
+	struct outcome o = {.errors = s->errors,
+			    .kills = s->kills,
+			    .completed = s->completed,
+			    .failures = s->failures,
+			    .cancelled = s->cancelled,
+			    .unverified = s->unverified,
+			    .halts = s->halts,
+			    .resumes = s->resumes,
+			    .overtaken = s->overtaken,
+			    .staged = s->with_stage,
+			    .jumps = s->jumps,
+			    .parted = s->parted,
+			    .reverted = s->reverted,
+			    .trace = s->trace,
+			    .events = s->events,
+			    .ms = s->now - s->begun_at};
+	for (size_t i = 0; i < FAULT_COUNT; i++)
+		o.faults += s->years.begun[i];
 	sim_free(s);
 	return o;
 }
@@ -77,34 +116,45 @@ static bool met(const struct sim_config *c, const struct outcome *sum)
 	bool kills = false;
 	for (int role = 0; role < SIM_ROLES; role++)
 		kills = kills || c->kill[role] > 0;
-	bool fleet = !c->campaigns || (sum->halts > 0 && sum->resumes > 0 && sum->overtaken > 0);
-	return fleet && (!c->staged || sum->staged > 0) && (c->jump == 0 || sum->jumps > 0) && sum->completed > 0 && (!kills || sum->kills > 0) && (c->target == 0 || sum->failures > 0) &&
-	       (c->cancel == 0 || sum->cancelled > 0);
+	const struct {
+		bool     wanted;
+		unsigned seen;
+	} rows[] = {
+		{true, sum->completed},           {kills, sum->kills},
+		{c->campaigns, sum->halts},       {c->campaigns, sum->resumes},
+		{c->campaigns, sum->overtaken},   {c->staged, sum->staged},
+		{c->jump > 0, sum->jumps},        {c->host_jump > 0, sum->jumps},
+		{c->part > 0, sum->parted},       {c->power == 1000, sum->reverted},
+		{c->target > 0, sum->failures},   {c->cancel > 0, sum->cancelled},
+		{c->days > 0, sum->faults},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+		if (rows[i].wanted && rows[i].seen == 0)
+			return false;
+	return true;
 }
 
 static void add(struct outcome *sum, const struct outcome *a)
 {
-	sum->errors += a->errors;
-	sum->kills += a->kills;
-	sum->completed += a->completed;
-	sum->failures += a->failures;
-	sum->cancelled += a->cancelled;
-	sum->unverified += a->unverified;
-	sum->halts += a->halts;
-	sum->resumes += a->resumes;
-	sum->overtaken += a->overtaken;
-	sum->staged += a->staged;
-	sum->jumps += a->jumps;
+	unsigned *const       to[] = {&sum->errors, &sum->kills, &sum->completed, &sum->failures, &sum->cancelled, &sum->unverified, &sum->halts,
+				      &sum->resumes, &sum->overtaken, &sum->staged, &sum->jumps, &sum->parted, &sum->reverted, &sum->faults};
+	const unsigned *const from[] = {&a->errors, &a->kills, &a->completed, &a->failures, &a->cancelled, &a->unverified, &a->halts,
+					&a->resumes, &a->overtaken, &a->staged, &a->jumps, &a->parted, &a->reverted, &a->faults};
+	for (size_t i = 0; i < N_ELEMENTS(to); i++)
+		*to[i] += *from[i];
+	sum->trace ^= a->trace; /* in whatever order the seeds were run */
+	sum->events += a->events;
+	sum->ms += a->ms;
 }
 
-/* Every `step`th seed, each twice. */
+/* Every `step`th seed. */
 static struct outcome share(const struct sim_config *c, uint64_t first, uint64_t last, uint64_t step)
 {
 	struct outcome sum = {0};
 	uint64_t       before = 0;
 	for (uint64_t seed = first; seed <= last; seed += step) {
 		struct outcome a = run(c, seed, false);
-		if (a.errors == 0 && run(c, seed, false).trace != a.trace) {
+		if (a.errors == 0 && (seed - 1) / step % TWICE_EACH == 0 && run(c, seed, false).trace != a.trace) {
 			fprintf(stderr, "%s seed %" PRIu64 ": two runs, two traces\n", c->name, seed);
 			a.errors++;
 		}
@@ -150,39 +200,48 @@ static struct outcome all_seeds(const struct sim_config *c, uint64_t seeds)
 }
 
 /* One TAP line per check. */
-static unsigned check(const struct sim_config *c, uint64_t seeds, unsigned number)
+static unsigned check(const struct check *k, uint64_t seeds, unsigned number)
 {
-	struct outcome sum = all_seeds(c, seeds);
-	bool enough = !c->campaigns || seeds >= FLEET_SEEDS; /* a person seldom halts one */
-	if (sum.errors == 0 && enough && !met(c, &sum)) {
-		fprintf(stderr, "%s: nothing of what it is about ever happened\n", c->name);
+	const struct sim_config *c = &k->c;
+	struct outcome           sum = all_seeds(c, seeds);
+	if (sum.errors == 0 && seeds >= least_of[k->kind] && !met(c, &sum)) {
+		fprintf(stderr, "%s: something of what it is about never happened\n", c->name);
 		sum.errors++;
 	}
-	printf("%s %u - %s, %" PRIu64 " seeds: %u orders completed (%u unproved), %u cancelled, %u failed attempts, %u deaths",
-	       sum.errors == 0 ? "ok" : "not ok", number, c->name, seeds, sum.completed, sum.unverified, sum.cancelled,
-	       sum.failures, sum.kills);
+	printf("%s %u - %s, %" PRIu64 " seeds, trace %016" PRIx64 ": %" PRId64 " h, %" PRIu64 " events, %u orders completed (%u unproved), %u cancelled, "
+	       "%u failed attempts, %u deaths, %u parted, %u jumps",
+	       sum.errors == 0 ? "ok" : "not ok", number, c->name, seeds, sum.trace, sum.ms / MS_HOUR, sum.events, sum.completed, sum.unverified,
+	       sum.cancelled, sum.failures, sum.kills, sum.parted, sum.jumps);
 	if (c->campaigns)
-		printf(", %u halts, %u resumed, %u orders overtaken, %u with a staged key, %u jumps", sum.halts, sum.resumes, sum.overtaken,
-		       sum.staged, sum.jumps);
+		printf(", %u halts, %u resumed, %u orders overtaken", sum.halts, sum.resumes, sum.overtaken);
+	if (c->staged)
+		printf(", %u with a staged key", sum.staged);
+	if (c->days > 0)
+		printf(", %u faults of the catalogue", sum.faults);
 	printf("\n");
 	fflush(stdout);
 	return sum.errors;
 }
 
-int main(int argc, char **argv)
+static uint64_t seeds_of(enum kind kind)
 {
 	const char *text = getenv("VCC_SIM_SEEDS");
-	uint64_t    seeds = text != NULL ? strtoull(text, NULL, 10) : 50;
+	uint64_t    seeds = text != NULL ? strtoull(text, NULL, 10) : 200;
 	bool        all = getenv("VCC_LONG") != NULL && strcmp(getenv("VCC_LONG"), "1") == 0;
-	uint64_t    fleet_seeds = all ? 4 * seeds : (seeds + 1) / 2;
-	unsigned    errors = 0, runs = 0;
-	for (size_t i = 0; i < N_ELEMENTS(checks) + N_ELEMENTS(fleets); i++) {
-		bool                     small = i < N_ELEMENTS(checks);
-		const struct sim_config *c = small ? &checks[i] : &fleets[i - N_ELEMENTS(checks)];
-		if (argc > 2 && strcmp(argv[2], c->name) != 0)
+	return all ? seeds : share_of[kind] == 0 ? 0 : (seeds + share_of[kind] - 1) / share_of[kind];
+}
+
+int main(int argc, char **argv)
+{
+	unsigned errors = 0, runs = 0;
+	for (size_t i = 0; i < N_ELEMENTS(checks); i++) {
+		if (argc > 2 && strcmp(argv[2], checks[i].c.name) != 0)
+			continue;
+		bool replay = argc > 1 && strcmp(argv[1], "-") != 0;
+		if (!replay && seeds_of(checks[i].kind) == 0)
 			continue;
 		runs++;
-		errors += argc > 1 && strcmp(argv[1], "-") != 0 ? run(c, strtoull(argv[1], NULL, 10), true).errors : check(c, small ? seeds : fleet_seeds, runs);
+		errors += replay ? run(&checks[i].c, strtoull(argv[1], NULL, 10), true).errors : check(&checks[i], seeds_of(checks[i].kind), runs);
 	}
-	return errors == 0 && runs > 0 && seeds > 0 ? 0 : 1;
+	return errors == 0 && runs > 0 && seeds_of(FEW) > 0 ? 0 : 1;
 }
