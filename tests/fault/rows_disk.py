@@ -1,6 +1,9 @@
 """F04-F11: disks that are full, read-only, failing, or without power; folders that give files other owners and rights than wanted."""
+import copy
 import os
+import random as randoms
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -218,37 +221,49 @@ def short_writes_and_interrupts(scene):
 # ---- F09 ----
 
 class PoweredHost:
-    """Targets and the keeper's folder on one ext4; `cut()` is what a disk holds when the power goes at this moment."""
+    """Targets and the keeper's folder on one ext4, or each on one of its own; `cut()` is what the disks hold when the power goes at this moment."""
 
-    def __init__(self, scene, **more):
+    def __init__(self, scene, apart=False, **more):
         self.scene = scene
+        self.disks = [["targets"], ["keeper"]] if apart else [["targets", "keeper"]]
         self.host = scene.make(self.before, **more)
-        self.disk = f"{self.host.dir}/disk"
+
+    def paths(self, host):
+        """Image, where it is mounted, the folders on it."""
+        return [(f"{host.dir}.image{i}", f"{host.dir}/disk{i}", names) for i, names in enumerate(self.disks)]
 
     def before(self, host):
         # nothing is written back by itself; names may reach the disk before the bytes of their files
-        mounts.ext4(f"{host.dir}.image", f"{host.dir}/disk", 24, "data=writeback,noauto_da_alloc,commit=300")
-        for name in ("targets", "keeper"):
-            os.mkdir(f"{host.dir}/disk/{name}", 0o755)
-            os.makedirs(f"{host.dir}/{name}", exist_ok=True)
-            mounts.bind(f"{host.dir}/disk/{name}", f"{host.dir}/{name}")
+        for image, disk, names in self.paths(host):
+            mounts.ext4(image, disk, 24, OPTIONS)
+            for name in names:
+                os.mkdir(f"{disk}/{name}", 0o755)
+                os.makedirs(f"{host.dir}/{name}", exist_ok=True)
+                mounts.bind(f"{disk}/{name}", f"{host.dir}/{name}")
+
+    def sync(self):
+        for _, disk, _ in self.paths(self.host):
+            subprocess.run(["sync", "-f", disk], check=True)
 
     def cut(self):
-        """The keeper was killed: everything that was not synced is lost. Its folders are then what the disk had."""
-        host = self.host
-        image = f"{host.dir}.image"
-        shutil.copyfile(image, f"{image}.cut")
-        for folder in (f"{host.dir}/targets", f"{host.dir}/keeper", f"{host.dir}/disk"):
-            mounts.unmount(folder)
-        os.rename(f"{image}.cut", image)
-        mounts.ext4(image, f"{host.dir}/disk", options="data=writeback,noauto_da_alloc,commit=300", make=False)
-        for name in ("targets", "keeper"):
-            mounts.bind(f"{host.dir}/disk/{name}", f"{host.dir}/{name}")
+        """The keeper was killed: everything that was not synced is lost. Its folders are then what the disks had."""
+        paths = self.paths(self.host)
+        for image, _, _ in paths:
+            shutil.copyfile(image, f"{image}.cut")
+        for image, disk, names in paths:
+            for folder in [f"{self.host.dir}/{name}" for name in names] + [disk]:
+                mounts.unmount(folder)
+            os.rename(f"{image}.cut", image)
+            mounts.ext4(image, disk, options=OPTIONS, make=False)
+            for name in names:
+                mounts.bind(f"{disk}/{name}", f"{self.host.dir}/{name}")
 
     def drop(self):
-        os.unlink(f"{self.host.dir}.image")
+        for image, _, _ in self.paths(self.host):
+            os.unlink(image)
 
 
+OPTIONS = "data=writeback,noauto_da_alloc,commit=300"
 CUTS = ("keeper.write.rename", "keeper.write.done", "keeper.flip", "link_rename", "keeper.flip.done", "keeper.reload.done", "keeper.receipt.sent", "keeper.prune.done")
 
 
@@ -261,7 +276,7 @@ def power_cut(scene):
         for point in CUTS if LONG else CUTS[1::3]:
             before = host.check_set()
             restart(host, {"VCC_FAILPOINT": f"{point}@1=kill"})
-            subprocess.run(["sync", "-f", f"{host.dir}/disk"], check=True)
+            powered.sync()
             key = host.renew()
             wait_for(f"{point} kills it", lambda: not host.processes["keeper"].running(), 60)
             with scene.unseen():
@@ -275,13 +290,72 @@ def power_cut(scene):
         powered.drop()
 
 
-def power_cut_after_a_restart(scene):
-    """Killed between the rename of `current` and its sync, started again, and only when the order is done the power goes: what was proved is still there."""
+MOMENTS, EACH = (500, 10) if LONG else (50, 10)
+
+
+def taken(powered, key, random, folder):
+    """The disks at some moment of the order, and whether it was told as settled by then. The keeper sees nothing of it."""
+    host, seen = powered.host, []
+    for n in range(EACH):
+        time.sleep(random.uniform(0, 0.06))
+        os.kill(host.processes["keeper"].pid, signal.SIGSTOP)
+        try:
+            time.sleep(0.01)  # what it has asked of the disk is done
+            seen.append((f"{folder}/{n}", SETTLED in host.link.outcomes(key)))
+            shutil.copyfile(powered.paths(host)[0][0], f"{folder}/{n}")
+        finally:
+            os.kill(host.processes["keeper"].pid, signal.SIGCONT)
+    return seen
+
+
+def left_after(host, image):
+    """What `current` names on this disk: one whole set, or this fails."""
+    mounts.ext4(image, f"{image}.d", options=OPTIONS, make=False)
+    try:
+        left = copy.copy(host)
+        left.tls = f"{image}.d/targets/{os.path.basename(host.tls)}"
+        return left.check_set()
+    finally:
+        mounts.unmount(f"{image}.d")
+        os.rmdir(f"{image}.d")
+        os.unlink(image)
+
+
+def power_cut_at_any_moment(scene):
+    """500 cuts at moments of swaps that nobody chose: on the disk is the old or the new set, whole; and the new one as soon as that was told as settled."""
     powered = PoweredHost(scene)
+    host, random = powered.host, randoms.Random(1)
+    folder = f"{host.dir}.moments"
+    os.mkdir(folder)
+    try:
+        renewed(host)
+        powered.sync()
+        found = {"old": 0, "new": 0}
+        while sum(found.values()) < MOMENTS:
+            before = host.check_set()
+            key = host.renew()
+            moments = taken(powered, key, random, folder)
+            host.link.receipt(key, SETTLED)
+            new = host.link.orders[key]["fingerprint"]
+            for image, settled in moments:
+                there = left_after(host, image)
+                assert there == new or (there == before and not settled), f"{image}: {'told as settled' if settled else 'neither the old nor the new set'}"
+                found["new" if there == new else "old"] += 1
+        assert all(found.values()), f"cuts on one side of the flip only: {found}"
+    finally:
+        shutil.rmtree(folder)
+        powered.drop()
+
+
+def power_cut_after_a_restart(scene):
+    """Killed between the rename of `current` and its sync, started again, and only when the order is done the power goes: what was proved is still there.
+
+    Two disks: on one, each sync of the journal would take the rename with it."""
+    powered = PoweredHost(scene, apart=True)
     host = powered.host
     try:
         renewed(host)
-        subprocess.run(["sync", "-f", f"{host.dir}/disk"], check=True)
+        powered.sync()
         restart(host, {"VCC_FAILPOINT": "link_sync@1=kill"})
         key = host.renew()
         wait_for("it is killed", lambda: not host.processes["keeper"].running(), 60)
@@ -304,7 +378,7 @@ def power_cut_without_syncs(scene):
     host = powered.host
     try:
         renewed(host)
-        subprocess.run(["sync", "-f", f"{host.dir}/disk"], check=True)
+        powered.sync()
         before = host.check_set()
         host.shim.set(fsync_skips=1)
         renewed(host)

@@ -61,6 +61,7 @@ TABLE = [
     Row("F07", "fsync fails with EIO, each in turn", disk.fsync_fails, ERROR),
     Row("F08", "short writes, EINTR storms", disk.short_writes_and_interrupts, KEEPER),
     Row("F09", "power cut at points of a swap", disk.power_cut, KEEPER),
+    Row("F09", "power cut at any moment of a swap", disk.power_cut_at_any_moment, KEEPER),
     Row("F09", "power cut after a restart that found the rename done", disk.power_cut_after_a_restart, KEEPER),
     Row("F09", "the cut itself: without syncs all is lost", disk.power_cut_without_syncs, "I2"),
     Row("F10", "keeper, targets and copies on three file systems", disk.on_three_file_systems, KEEPER),

@@ -412,6 +412,21 @@ void control_signer_gone(struct sim *s)
 
 /* ---- life and death ---- */
 
+static void load_open(struct sim *s)
+{
+	static struct order open[STORE_LIST_MAX];
+	struct id           after = {0};
+	size_t              n = 0;
+	do {
+		if (view_orders_open(s->view, after, open, STORE_LIST_MAX, &n) != 0)
+			sim_error(s, "the open orders cannot be read");
+		for (size_t i = 0; i < n; i++)
+			(void)slot_new(s, &open[i]);
+		if (n > 0)
+			after = open[n - 1].renewal_id;
+	} while (n == STORE_LIST_MAX);
+}
+
 void control_start(struct sim *s)
 {
 	struct sim_controller *k = &s->controller;
@@ -419,13 +434,9 @@ void control_start(struct sim *s)
 	*k = (struct sim_controller){.alive = true, .run = run + 1, .connection = connection};
 	k->last = &k->first;
 	sim_trace(s, "controller starts");
-	static struct order open[SIM_SLOTS];
-	size_t              n = 0;
-	if (view_orders_open(s->view, (struct id){0}, open, SIM_SLOTS, &n) != 0 ||
-	    view_outbox_top(s->view, &k->message_id) != 0)
+	load_open(s);
+	if (view_outbox_top(s->view, &k->message_id) != 0)
 		sim_error(s, "the store cannot be read");
-	for (size_t i = 0; i < n; i++)
-		(void)slot_new(s, &open[i]);
 	for (int i = 0; i < s->n_agents; i++) {
 		struct agent row;
 		if (view_agent(s->view, s->agent[i].name, &row) != 0)

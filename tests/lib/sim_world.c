@@ -13,6 +13,7 @@
 #define BAD_CAMPAIGNS (20 * MS_MINUTE)
 #define LONGEST    (8 * MS_HOUR)
 #define LONGEST_YEARS (5 * MS_DAY) /* what a wrong clock has planned is waited for */
+#define TOLD_MAX 20 /* of what is wrong in one run */
 #define DEATHS_MAX 60 /* and one for each host */
 
 uint32_t sim_random(struct sim *s, uint32_t below)
@@ -111,7 +112,7 @@ static void tell_wrong(struct sim *s, int invariant, const char *fmt, va_list ar
 static void tell_wrong(struct sim *s, int invariant, const char *fmt, va_list args)
 {
 	s->errors++;
-	if (s->mute)
+	if (s->mute || s->errors > TOLD_MAX)
 		return;
 	fprintf(stderr, "%s seed %llu at %.3f s: ", s->config->name, (unsigned long long)s->seed, (double)(s->now - START_AT) / 1000);
 	if (invariant > 0)
