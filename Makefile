@@ -179,10 +179,10 @@ docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
 
 # Packages: a build of its own from a copy of the tree. The dashboard's modules are there before it starts, because it has no network.
-PACKAGED := $(shell find packaging docs README.md LICENSE scripts/make-* scripts/install-units -type f)
+PACKAGED := $(shell find Makefile LICENSE README.md agent controller docs packaging scripts shared -type f -not -path '*/node_modules/*')
 deb: $(B)/packages/.deb
 rpm: $(B)/packages/.rpm
-$(B)/packages/.deb: $(PROGRAMS:%=$(B)/bin/%) $(PACKAGED) $(WEB_MODULES)/.installed
+$(B)/packages/.deb: $(PACKAGED) $(WEB_MODULES)/.installed
 	$(Q)VERSION=$(VERSION) scripts/make-packages deb $(B)/packages
 	@touch $@
 $(B)/packages/.rpm: $(B)/packages/.deb
