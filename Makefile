@@ -2,6 +2,8 @@
 # make tests      test programs in build/tests (and the programs)
 # make asan       both under ASan and UBSan, in build-asan
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
+# make deb        Debian packages, their debug symbols and a list of what is in them, in build/packages
+# make rpm        the same programs as RPM packages
 # make CC=clang   the same with clang; B=DIR builds elsewhere
 
 ifeq ($(origin CC),default)
@@ -69,11 +71,12 @@ TESTLIBS  := -lcmocka -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -l
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all tests tools asan faults fuzz clean docs
+.PHONY: all programs tests tools asan faults fuzz clean docs deb rpm
 .SECONDEXPANSION:
 .SECONDARY:
 
-all: $(PROGRAMS:%=$(B)/bin/%) $(B)/bin/vcc-fleet
+all: programs $(B)/bin/vcc-fleet
+programs: $(PROGRAMS:%=$(B)/bin/%)
 tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 tests
@@ -174,6 +177,17 @@ docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs metrics > docs/metrics.md
 	@mkdir -p packaging/catalog
 	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
+
+# Packages: a build of its own from a copy of the tree. The dashboard's modules are there before it starts, because it has no network.
+PACKAGED := $(shell find Makefile LICENSE README.md agent controller docs packaging scripts shared -type f -not -path '*/node_modules/*')
+deb: $(B)/packages/.deb
+rpm: $(B)/packages/.rpm
+$(B)/packages/.deb: $(PACKAGED) $(WEB_MODULES)/.installed
+	$(Q)VERSION=$(VERSION) scripts/make-packages deb $(B)/packages
+	@touch $@
+$(B)/packages/.rpm: $(B)/packages/.deb
+	$(Q)VERSION=$(VERSION) scripts/make-packages rpm $(B)/packages
+	@touch $@
 
 clean:
 	rm -rf build build-asan build-faults build-fuzz

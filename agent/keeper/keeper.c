@@ -11,6 +11,7 @@
 #include "agent/keeper/inbox.h"
 #include "agent/keeper/keeper_health.h"
 #include "agent/keeper/keeper_journal.h"
+#include "agent/keeper/keeper_unit.h"
 #include "agent/keeper/keys.h"
 #include "agent/keeper/live.h"
 #include "agent/keeper/peer_look.h"
@@ -423,6 +424,7 @@ static void on_beat(uv_timer_t *timer)
 	crl_fetch_look(timer->data);
 	swap_lists_look(timer->data);
 	keeper_health_beat(timer->data);
+	keeper_unit_beat(timer->data);
 	stage_beat(timer->data);
 }
 
@@ -498,7 +500,7 @@ int keeper_run(struct keeper *k)
 		for (size_t i = 0; i < k->n_managed; i++)
 			restart_post(k, k->managed[i]);
 		care_look_all(k);
-		notify_send("READY=1\nSTATUS=serving");
+		keeper_unit_ready(k);
 		log_line(LOG_LEVEL_NOTICE, NULL, "%s: keeper runs, %zu certificates", k->state.identity.agent, k->n_managed);
 		memory_give_back();
 		uv_run(&k->loop, UV_RUN_DEFAULT);

@@ -188,6 +188,13 @@ struct keeper_event {
 	struct buf           frame;
 };
 
+/* What systemd was told: see keeper_unit.h. */
+struct unit_told {
+	char     words[400]; /* the last ones */
+	unsigned beats;
+	int64_t  watchdog_ms, watchdog_at; /* how often; when next, monotonic */
+};
+
 struct keeper {
 	const struct agent_conf *conf;
 	uv_loop_t                loop;
@@ -232,6 +239,7 @@ struct keeper {
 	bool                     targets_unwatched; /* their folder is read at SIGHUP only */
 	struct msg_health        told;              /* what the controller was last told of our health */
 	unsigned                 ticks;
+	struct unit_told         unit;
 	int                      exit_code;
 };
 

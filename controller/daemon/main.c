@@ -7,6 +7,7 @@
 
 #include "controller/daemon/channels.h"
 #include "controller/daemon/controller.h"
+#include "controller/daemon/fleet.h"
 #include "controller/daemon/init.h"
 #include "controller/daemon/listeners.h"
 #include "controller/daemon/restore.h"
@@ -18,10 +19,14 @@
 
 static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief]\n       vcc-controller restore [--config FILE] [--keep-tokens] BACKUP";
 
+enum { BEAT_MS = 5000 };
+
 struct process {
 	struct controller *ctl;
 	struct listeners  *listeners;
 	uv_signal_t        term, interrupt;
+	uv_timer_t         beat;
+	uint32_t           told; /* connected agents, as systemd was told last */
 	bool               ending;
 };
 
@@ -35,6 +40,7 @@ static void on_signal(uv_signal_t *handle, int number)
 	notify_send("STOPPING=1");
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->beat, NULL);
 	listeners_close(p->listeners);
 	controller_stop(p->ctl);
 }
@@ -44,9 +50,30 @@ static void watch_signals(struct process *p, uv_loop_t *loop)
 	signal(SIGPIPE, SIG_IGN);
 	uv_signal_init(loop, &p->term);
 	uv_signal_init(loop, &p->interrupt);
+	uv_timer_init(loop, &p->beat);
+	p->beat.data = p;
 	p->term.data = p->interrupt.data = p;
 	(void)uv_signal_start(&p->term, on_signal, SIGTERM);
 	(void)uv_signal_start(&p->interrupt, on_signal, SIGINT);
+}
+
+/* Told by the loop that serves, so that systemd hears of one that stands still. */
+static void tell_unit(struct process *p)
+{
+	char     text[64];
+	uint32_t connected = fleet_count(p->ctl);
+	if (notify_watchdog_ms() > 0)
+		notify_send("WATCHDOG=1");
+	if (connected == p->told)
+		return;
+	p->told = connected;
+	(void)snprintf(text, sizeof(text), "STATUS=serving, %u agent%s connected", connected, connected == 1 ? "" : "s");
+	notify_send(text);
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+	tell_unit(timer->data);
 }
 
 /* The crypto library loads what it needs while files are still in reach. */
@@ -102,7 +129,10 @@ static int run(const struct controller_conf *conf)
 		p.ending = true;
 		return 1; /* nothing was served: the kernel takes everything back */
 	}
-	notify_send("READY=1\nSTATUS=serving");
+	p.told = UINT32_MAX;
+	(void)uv_timer_start(&p.beat, on_beat, BEAT_MS, BEAT_MS);
+	notify_send("READY=1");
+	tell_unit(&p);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	controller_free(p.ctl);
 	listeners_free(p.listeners);

@@ -53,8 +53,8 @@ class SurveyMachine(Machine):
     def install(self):
         env = dict(os.environ, **({"B": self.binaries} if self.binaries else {}))
         subprocess.run([os.path.join(ROOT, "scripts", "install-units"), self.path("")], check=True, env=env)
-        self.run("systemd-sysusers", "vcc.conf")
-        self.run("systemd-tmpfiles", "--create", "vcc.conf")
+        self.run("systemd-sysusers")
+        self.run("systemd-tmpfiles", "--create", "vcc-controller.conf", "vcc-gateway.conf", "vcc-agent.conf")
         self.run("systemctl", "daemon-reload")
         self.write("/etc/hosts", "127.0.0.1 localhost pki.vcc.internal\n::1 localhost\n")
         self.run("make-ssl-cert", "generate-default-snakeoil", "--force-overwrite")

@@ -143,8 +143,8 @@ def installed(tmp_path_factory):
     """A machine with programs, units, users and folders, and nothing else of ours."""
     with Machine(str(tmp_path_factory.mktemp("machine")), keep=("nginx.service",)) as m:
         subprocess.run([os.path.join(ROOT, "scripts", "install-units"), m.path("")], check=True)
-        m.run("systemd-sysusers", "vcc.conf")
-        m.run("systemd-tmpfiles", "--create", "vcc.conf")
+        m.run("systemd-sysusers")
+        m.run("systemd-tmpfiles", "--create", "vcc-controller.conf", "vcc-gateway.conf", "vcc-agent.conf")
         m.run("systemctl", "daemon-reload")
         m.write("/etc/hosts", "127.0.0.1 localhost pki.vcc.internal\n::1 localhost\n")
         with open(os.path.join(ROOT, "tests", "lib", "handshakes.py")) as f:
