@@ -1,6 +1,7 @@
 # make            programs in build/bin (V=1 shows the commands)
 # make tests      test programs in build/tests (and the programs)
 # make asan       both under ASan and UBSan, in build-asan
+# make man        manual pages in build/man
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
 # make CC=clang   the same with clang; B=DIR builds elsewhere
 
@@ -69,7 +70,7 @@ TESTLIBS  := -lcmocka -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -l
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all tests tools asan faults fuzz clean docs
+.PHONY: all tests tools asan faults fuzz clean docs man
 .SECONDEXPANSION:
 .SECONDARY:
 
@@ -174,6 +175,20 @@ docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs metrics > docs/metrics.md
 	@mkdir -p packaging/catalog
 	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
+
+# Manual pages and completions: what the tables say, and prose around it.
+MAN := $(patsubst packaging/man/%.scd.in,%,$(wildcard packaging/man/*.scd.in))
+AGENT_SHELLS := $(foreach s,bash zsh fish,$(B)/man/vcc-agent.$(s))
+man: $(MAN:%=$(B)/man/%) $(AGENT_SHELLS)
+$(MAN:%=$(B)/man/%): $(B)/man/%: packaging/man/%.scd.in $(B)/tests/tool_docs
+	@mkdir -p $(@D)
+	$(Q)$(B)/tests/tool_docs man < $< > $@.scd
+	$(Q)SOURCE_DATE_EPOCH=$(MAN_DATE) scdoc < $@.scd > $@.new && mv $@.new $@ && rm $@.scd
+# The same text gives the same bytes, whenever it is made.
+MAN_DATE := 1767225600
+$(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
+	@mkdir -p $(@D)
+	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
 clean:
 	rm -rf build build-asan build-faults build-fuzz
