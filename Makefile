@@ -2,6 +2,7 @@
 # make tests      test programs in build/tests (and the programs)
 # make asan       both under ASan and UBSan, in build-asan
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
+# make man        manual pages in build/man
 # make deb        Debian packages, their debug symbols and a list of what is in them, in build/packages
 # make rpm        the same programs as RPM packages
 # make CC=clang   the same with clang; B=DIR builds elsewhere
@@ -71,7 +72,7 @@ TESTLIBS  := -lcmocka -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -l
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all programs tests tools asan faults fuzz clean docs deb rpm
+.PHONY: all programs tests tools asan faults fuzz clean docs man deb rpm
 .SECONDEXPANSION:
 .SECONDARY:
 
@@ -188,6 +189,19 @@ $(B)/packages/.deb: $(PACKAGED) $(WEB_MODULES)/.installed
 $(B)/packages/.rpm: $(B)/packages/.deb
 	$(Q)VERSION=$(VERSION) scripts/make-packages rpm $(B)/packages
 	@touch $@
+# Manual pages and completions: what the tables say, and prose around it.
+MAN := $(patsubst packaging/man/%.scd.in,%,$(wildcard packaging/man/*.scd.in))
+AGENT_SHELLS := $(foreach s,bash zsh fish,$(B)/man/vcc-agent.$(s))
+man: $(MAN:%=$(B)/man/%) $(AGENT_SHELLS)
+$(MAN:%=$(B)/man/%): $(B)/man/%: packaging/man/%.scd.in $(B)/tests/tool_docs
+	@mkdir -p $(@D)
+	$(Q)$(B)/tests/tool_docs man < $< > $@.scd
+	$(Q)SOURCE_DATE_EPOCH=$(MAN_DATE) scdoc < $@.scd > $@.new && mv $@.new $@ && rm $@.scd
+# The same text gives the same bytes, whenever it is made.
+MAN_DATE := 1767225600
+$(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
+	@mkdir -p $(@D)
+	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
 clean:
 	rm -rf build build-asan build-faults build-fuzz

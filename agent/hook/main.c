@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 	struct conf_options      options;
 	struct refusal           why = {.code = 0};
 	schema.program = "vcc-hook";
-	conf_options(argc, argv, &schema, AGENT_CONF_PATH, "[--listen SOCKET]", &options);
+	conf_options(argc, argv, &schema, &options);
 	log_open("vcc-hook", LOG_LEVEL_INFO);
 	if (options.check)
 		return conf_check(&schema, options.config);

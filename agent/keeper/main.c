@@ -19,6 +19,7 @@
 #include "agent/keeper/uplink.h"
 #include "agent/keeper/watch.h"
 #include "shared/base/text.h"
+#include "shared/conf/program_table.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/jail.h"
@@ -140,7 +141,7 @@ static int check(const struct conf_schema *schema, const char *path, struct agen
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: vcc-keeper [--config FILE] [--check]\n       vcc-keeper join [--config FILE | --state-dir D]\n");
+	program_help("vcc-keeper", NULL, stderr);
 	return 2;
 }
 
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
 	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
 		r = state_dir_conf(argv[3], &conf, &why);
 	} else {
-		conf_options(argc - join, argv + join, &schema, AGENT_CONF_PATH, "[join [--state-dir D]]", &options);
+		conf_options(argc - join, argv + join, &schema, &options);
 		if (options.check)
 			return check(&schema, options.config, &conf);
 		if (options.rest < argc - join)

@@ -24,6 +24,7 @@
 #include "agent/link/tls_link.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
+#include "shared/conf/program_table.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
@@ -52,16 +53,10 @@ struct join {
 	struct wire_frame frame;
 };
 
-static const char usage[] =
-	"usage: vcc-agent join HOST:PORT --pin sha256:HEX [OPTIONS]\n\n"
-	"  --pin sha256:HEX    fingerprint of the root, as the invite printed it\n"
-	"  --token-file FILE   file with the token (default: asked for, or stdin)\n"
-	"  --config FILE       settings of this host's agent\n"
-	"  --state-dir D       everything below D, as the own user\n";
-
 static int usage_error(const char *what)
 {
-	fprintf(stderr, "vcc-agent: %s\n%s", what, usage);
+	fprintf(stderr, "vcc-agent: %s\n", what);
+	program_help("vcc-agent", "join", stderr);
 	return 2;
 }
 
@@ -90,7 +85,7 @@ static int parse(struct join *j, int argc, char **argv)
 			j->state_dir = optarg;
 			break;
 		case 'h':
-			printf("%s", usage);
+			program_help("vcc-agent", "join", stdout);
 			exit(0);
 		default:
 			return usage_error("see the options below");

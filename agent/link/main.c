@@ -11,21 +11,10 @@
 #include "agent/survey/survey.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
+#include "shared/conf/program_table.h"
 #include "shared/sys/log.h"
 #include "shared/sys/memory.h"
 
-static const char usage[] = "[COMMAND ...]\n\n"
-			    "  join HOST:PORT   becomes a host of the controller there\n"
-			    "  status           what is wanted, issued, on disk and served\n"
-			    "  doctor           what stands in the way of the next renewal;\n"
-			    "                   --fix mends what can be mended safely\n"
-			    "  observe          reports what TLS listeners of this host serve\n"
-			    "  discover         finds services that could be managed\n"
-			    "  manage NAME      takes a service over; --dry-run shows how\n"
-			    "  unmanage NAME    puts everything back\n\n"
-			    "Without a command it is the host's connection to the controller.";
-
-/* status [--config FILE] [-o json] */
 static int status(int argc, char **argv)
 {
 	static struct agent_conf conf;
@@ -39,8 +28,9 @@ static int status(int argc, char **argv)
 		} else if (text_equal(argv[i], "-o") && i + 1 < argc && (text_equal(argv[i + 1], "json") || text_equal(argv[i + 1], "table"))) {
 			json = text_equal(argv[++i], "json");
 		} else {
-			fprintf(stderr, "usage: vcc-agent status [--config FILE] [-o table|json]\n");
-			return text_equal(argv[i], "--help") ? 0 : 2;
+			bool help = text_equal(argv[i], "--help");
+			program_help("vcc-agent", "status", help ? stdout : stderr);
+			return help ? 0 : 2;
 		}
 	}
 	if (conf_load(&agent_schema, path, &conf, NULL, &why) < 0) {
@@ -66,11 +56,11 @@ int main(int argc, char **argv)
 	if (argc > 1 && survey_verb(argc - 1, argv + 1, &done))
 		return done;
 
-	conf_options(argc, argv, &agent_schema, AGENT_CONF_PATH, usage, &options);
+	conf_options(argc, argv, &agent_schema, &options);
 	if (options.check)
 		return conf_check(&agent_schema, options.config);
 	if (options.rest < argc) {
-		fprintf(stderr, "usage: vcc-agent %s\n", usage);
+		program_help("vcc-agent", NULL, stderr);
 		return 2;
 	}
 	log_open("vcc-agent", LOG_LEVEL_INFO);

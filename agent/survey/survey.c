@@ -14,6 +14,7 @@
 #include "agent/survey/observe_show.h"
 #include "shared/base/text.h"
 #include "shared/conf/agent_conf.h"
+#include "shared/conf/program_table.h"
 
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -39,7 +40,6 @@ struct verb {
 	const char *options; /* letters of the options below that it takes */
 	int         least_names, most_names;
 	run_fn     *run;
-	const char *usage;
 };
 
 static int fail(const struct refusal *why)
@@ -115,25 +115,8 @@ static int run_doctor(struct request *q)
 }
 
 static const struct verb verbs[] = {
-	{"observe", "coar", 0, 0, run_observe,
-	 "usage: vcc-agent observe [--all] [--no-report] [-o table|json] [--config FILE]\n\n"
-	 "Shows which listeners of this host serve which certificate, and tells the controller. Changes nothing.\n"},
-	{"discover", "cot", 0, 1, run_discover,
-	 "usage: vcc-agent discover [NAME] [--template ID] [-o table|json] [--config FILE]\n\n"
-	 "Shows the TLS services of this host, who renews their certificates, and the target file that each would get.\n"},
-	{"manage", "ctfd", 1, 1, run_manage,
-	 "usage: vcc-agent manage NAME [--dry-run] [--from certbot|certmonger|acme.sh] [--template ID] [--config FILE]\n\n"
-	 "Takes over the certificate of a service that `vcc-agent discover` shows. --dry-run shows every change and does "
-	 "none.\n"},
-	{"unmanage", "c", 1, 1, run_unmanage,
-	 "usage: vcc-agent unmanage NAME [--config FILE]\n\n"
-	 "Puts everything back that `vcc-agent manage NAME` changed.\n"},
-	{"doctor", "cox", 0, 0, run_doctor,
-	 "usage: vcc-agent doctor [--fix] [-o table|json] [--config FILE]\n\n"
-	 "Would the next renewal work? Shows what stands in its way and what to do.\n"
-	 "--fix mends what cannot harm: the kernel's limits of file watches, and the modes\n"
-	 "of the agent's own folders. Exit status: 0 nothing is wrong (warnings at most),\n"
-	 "1 it could not look, 7 something is wrong.\n"},
+	{"observe", "coar", 0, 0, run_observe}, {"discover", "cot", 0, 1, run_discover}, {"manage", "ctfd", 1, 1, run_manage},
+	{"unmanage", "c", 1, 1, run_unmanage},  {"doctor", "cox", 0, 0, run_doctor},
 };
 
 static const struct option options[] = {
@@ -151,7 +134,7 @@ static const struct option options[] = {
 
 static int usage(const struct verb *v, FILE *to)
 {
-	fputs(v->usage, to);
+	program_help("vcc-agent", v->name, to);
 	return to == stdout ? STATUS_DONE : STATUS_USAGE;
 }
 

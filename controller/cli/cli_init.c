@@ -17,32 +17,13 @@
 #include "controller/cli/client.h"
 #include "controller/cli/init_layout.h"
 #include "shared/base/text.h"
+#include "shared/conf/program_table.h"
 #include "shared/conf/signer_conf.h"
 #include "shared/model/cidr.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
-
-static const char usage[] =
-	"usage: vccctl init --org O --domain NAME... [OPTIONS]\n"
-	"       --admin-contact C --security-contact C\n\n"
-	"  --org O               organisation, in the subject of every certificate\n"
-	"  --domain NAME         names in certificates end in it (repeatable)\n"
-	"  --permit-ip CIDR      addresses in certificates lie in it (repeatable;\n"
-	"                        without it no certificate holds an address)\n"
-	"  --public-name N       name of this machine for hosts (pki.DOMAIN)\n"
-	"  --crypto modern       templates: ECDSA P-256 (default), or\n"
-	"           brief        RSA as first written down\n"
-	"  --admin-contact C     who runs this; mail address\n"
-	"  --security-contact C  who is told about incidents\n"
-	"  --state-dir D         everything below D, as the own user\n"
-	"  --public-url URL      CRLs and CA certificates (http://N)\n"
-	"  --public-listen A     HOST:PORT ([::]:80)\n"
-	"  --admin-listen A      HOST:PORT ([::]:8444)\n"
-	"  --agent-listen A      HOST:PORT ([::]:8443)\n"
-	"  --join-listen A       HOST:PORT ([::]:8442)\n"
-	"  --bin-dir D           where vcc-signer and vcc-controller are\n";
 
 enum { READY_MS = 60 * 1000 };
 
@@ -158,8 +139,10 @@ static int options_read(int argc, char **argv, struct init *in, struct refusal *
 	optind = 1;
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		int r = 0;
-		if (c == OPTION_HELP || c == OPTION_VERSION)
-			return fputs(c == OPTION_HELP ? usage : "vccctl " VCC_VERSION "\n", stdout), 1;
+		if (c == OPTION_HELP)
+			return program_help("vccctl", "init", stdout), 1;
+		if (c == OPTION_VERSION)
+			return puts("vccctl " VCC_VERSION), 1;
 		if (c == OPTION_STATE_DIR)
 			r = take_folder(in, optarg, why);
 		else if (c == OPTION_BIN_DIR)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shared/base/text.h"
+#include "shared/conf/program_table.h"
 
 struct all {
 	const struct verb_table *tables;
@@ -40,7 +41,9 @@ static void print_noun(const struct verb *v, const void *ctx)
 
 static void print_nouns(const struct all *all)
 {
-	printf("init completion ");
+	const struct program *own = program_find("vccctl");
+	for (size_t i = 0; i < own->n_commands; i++)
+		printf("%s ", own->commands[i].name);
 	each_verb(all, print_noun, all);
 }
 

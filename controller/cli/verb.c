@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "shared/base/text.h"
+#include "shared/conf/help_lines.h"
+#include "shared/conf/program_table.h"
 
 static const struct verb_option globals[] = {
 	{"url", "URL", "admin API, https://NAME:8444 (default: local socket)"},
@@ -22,8 +24,6 @@ static const struct verb_option globals[] = {
 };
 enum { G_URL, G_CA, G_TOKEN_FILE, G_CERT, G_KEY, G_SOCKET, G_OUTPUT, G_REASON, G_HELP, G_VERSION, G_COUNT };
 
-enum { HELP_WIDTH = 80 };
-
 struct parse {
 	const struct verb_table *tables;
 	size_t                   n_tables;
@@ -37,28 +37,11 @@ const struct verb_option *verb_globals(size_t *ret_n)
 	return globals;
 }
 
-/* The cursor stands at column `at`; lines that follow begin at `indent`. */
-static void print_wrapped(FILE *to, int at, int indent, const char *text)
-{
-	int used = at;
-	while (*text != '\0') {
-		int n = (int)strcspn(text, " ");
-		if (used > at && used + 1 + n > HELP_WIDTH) {
-			fprintf(to, "\n%*s", indent, "");
-			used = at = indent;
-		}
-		used += fprintf(to, "%s%.*s", used > at ? " " : "", n, text);
-		text += n;
-		text += strspn(text, " ");
-	}
-	fputc('\n', to);
-}
-
 void verb_say(FILE *to, int indent, const char *head, const char *text)
 {
 	int at = fprintf(to, "%s", head);
 	if (isatty(fileno(to)) == 1)
-		print_wrapped(to, at, indent, text);
+		help_wrapped(to, at, indent, text);
 	else
 		fprintf(to, "%s\n", text);
 }
@@ -101,39 +84,33 @@ bool verb_given(const struct invocation *in, const char *option)
 	return verb_value(in, option) != NULL;
 }
 
-static void print_row(const char *left, int width, const char *about)
-{
-	int at = printf("  %-*s ", width, left);
-	print_wrapped(stdout, at, at, about);
-}
-
-static void print_option(const struct verb_option *o)
-{
-	char left[40];
-	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value != NULL ? " " : "", o->value != NULL ? o->value : "");
-	print_row(left, 22, o->about);
-}
-
 static void print_line(const struct verb *v)
 {
 	char left[64];
 	snprintf(left, sizeof(left), "%s%s%s%s%s", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "",
 	         v->words[0] != '\0' ? " " : "", v->words);
-	print_row(left, 26, v->about);
+	help_row(stdout, left, 26, v->about);
+}
+
+/* What vccctl does without asking a controller. */
+static void print_own(void)
+{
+	const struct program *own = program_find("vccctl");
+	for (size_t i = 0; i < own->n_commands; i++)
+		print_line(&(struct verb){.noun = own->commands[i].name, .words = own->commands[i].words, .about = own->commands[i].about});
 }
 
 static int print_help(const struct parse *p, const char *noun)
 {
 	printf("usage: vccctl NOUN VERB [WORDS] [OPTIONS]\n\n");
-	print_row("init", 26, "sets up an installation (see init --help)");
-	print_row("completion SHELL", 26, "completes command lines in bash, zsh or fish");
+	print_own();
 	for (size_t t = 0; t < p->n_tables; t++)
 		for (size_t i = 0; i < p->tables[t].n; i++)
 			if (noun == NULL || text_equal(noun, p->tables[t].verbs[i].noun))
 				print_line(&p->tables[t].verbs[i]);
 	printf("\noptions everywhere\n");
 	for (size_t i = 0; i < G_COUNT; i++)
-		print_option(&globals[i]);
+		help_option(stdout, globals[i].name, globals[i].value, globals[i].about);
 	printf("\nexit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unreachable,\n"
 	       "            6 partly done or halted, 7 check found something,\n"
 	       "            8 the plan is out of date\n");
@@ -150,11 +127,11 @@ static int print_verb_help(const struct verb *v)
 {
 	printf("usage: vccctl %s%s%s%s%s [OPTIONS]\n", v->noun, v->name != NULL ? " " : "", v->name != NULL ? v->name : "",
 	       v->words[0] != '\0' ? " " : "", v->words);
-	print_wrapped(stdout, 0, 0, v->about);
+	help_wrapped(stdout, 0, 0, v->about);
 	if (v->options[0].name != NULL)
 		printf("\n");
 	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
-		print_option(&v->options[i]);
+		help_option(stdout, v->options[i].name, v->options[i].value, v->options[i].about);
 	return EXIT_DONE;
 }
 

@@ -19,6 +19,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/conf/controller_conf.h"
+#include "shared/conf/program_table.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/pki/issue.h"
 #include "shared/pki/key.h"
@@ -458,7 +459,7 @@ int daemon_init(int argc, char **argv)
 	uint8_t            random[ID_RANDOM];
 
 	if (options_read(argc, argv, &in, &config) < 0) {
-		fprintf(stderr, "usage: vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief] [--config FILE]\n");
+		program_help("vcc-controller", "init", stderr);
 		return 2;
 	}
 	umask(077);

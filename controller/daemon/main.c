@@ -17,8 +17,6 @@
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
 
-static const char usage[] = "[OPTIONS]\n       vcc-controller init --ca DIR --tokens DIR [--crypto modern|brief]\n       vcc-controller restore [--config FILE] [--keep-tokens] BACKUP";
-
 enum { BEAT_MS = 5000 };
 
 struct process {
@@ -167,7 +165,7 @@ int main(int argc, char **argv)
 		return daemon_init(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "restore") == 0)
 		return daemon_restore(argc - 1, argv + 1);
-	conf_options(argc, argv, &controller_schema, CONTROLLER_CONF_PATH, usage, &options);
+	conf_options(argc, argv, &controller_schema, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-controller: unknown argument `%s`; see --help\n", argv[options.rest]);
 		return 2;

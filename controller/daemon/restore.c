@@ -18,6 +18,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/conf/controller_conf.h"
+#include "shared/conf/program_table.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -222,7 +223,7 @@ int daemon_restore(int argc, char **argv)
 	const char           *config = CONTROLLER_CONF_PATH;
 
 	if (options_read(argc, argv, &in, &config) < 0) {
-		fprintf(stderr, "usage: vcc-controller restore [--config FILE] [--keep-tokens] BACKUP\n");
+		program_help("vcc-controller", "restore", stderr);
 		return 2;
 	}
 	umask(077);

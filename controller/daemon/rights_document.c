@@ -81,3 +81,12 @@ void rights_document(struct buf *to)
 		roles_row(to, routes[i].permission);
 	}
 }
+
+void routes_table(struct buf *to)
+{
+	size_t                  n;
+	const struct api_route *routes = api_routes(&n);
+	buf_add_text(to, "| route | what it does |\n|---|---|\n");
+	for (size_t i = 0; i < n; i++)
+		buf_add_fmt(to, "| `%s %s` | %s |\n", routes[i].method, routes[i].path, routes[i].about);
+}

@@ -6,5 +6,7 @@
 #include "shared/base/buf.h"
 
 void rights_document(struct buf *to);
+/* The routes of docs/api.md: what each does. */
+void routes_table(struct buf *to);
 
 #endif

@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 	struct conf_options options;
 	struct gateway_conf conf;
 	struct refusal      why = {0};
-	conf_options(argc, argv, &gateway_schema, GATEWAY_CONF_PATH, "[--config FILE] [--check]", &options);
+	conf_options(argc, argv, &gateway_schema, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-gateway: `%s` is not an option; see --help\n", argv[options.rest]);
 		return 2;

@@ -20,10 +20,6 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
-static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]  # after a restore\n"
-                            "       vcc-signer new-root [--config FILE]       # the next; stop the signer\n"
-                            "       vcc-signer drop-root ROOT [--config FILE] # a bundle without it";
-
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)
 {
@@ -130,7 +126,7 @@ static int audit_restart(int argc, char **argv)
 	struct sign_log          *log = NULL;
 	char                      path[CONF_PATH_SIZE + 16], text[600];
 
-	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
+	conf_options(argc, argv, &signer_schema, &options);
 	int r = conf_load(&signer_schema, options.config, &conf, NULL, &why);
 	if (r == 0)
 		r = owner_become(conf.state_dir, &why);
@@ -164,7 +160,7 @@ int main(int argc, char **argv)
 		return new_root(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)
 		return drop_root(argc - 1, argv + 1);
-	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
+	conf_options(argc, argv, &signer_schema, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-signer: unknown argument `%s`; see --help\n", argv[options.rest]);
 		return 2;

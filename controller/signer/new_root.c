@@ -10,6 +10,7 @@
 #include "controller/signer/passphrase.h"
 #include "controller/signer/root_change.h"
 #include "shared/base/text.h"
+#include "shared/conf/program_table.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/owner.h"
@@ -119,7 +120,7 @@ int new_root(int argc, char **argv)
 	int                 rest = 0;
 
 	if (options_read(argc, argv, &config, &rest) < 0 || rest != argc) {
-		fprintf(stderr, "usage: vcc-signer new-root [--config FILE]\n");
+		program_help("vcc-signer", "new-root", stderr);
 		return 2;
 	}
 	int r = open_all(&w, config, &why);
@@ -139,7 +140,7 @@ int drop_root(int argc, char **argv)
 	int                 rest = 0;
 
 	if (options_read(argc, argv, &config, &rest) < 0 || rest != argc - 1) {
-		fprintf(stderr, "usage: vcc-signer drop-root ROOT [--config FILE]\n");
+		program_help("vcc-signer", "drop-root", stderr);
 		return 2;
 	}
 	int r = open_all(&w, config, &why);

@@ -16,6 +16,7 @@
 #include "controller/signer/passphrase.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/program_table.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
@@ -275,7 +276,7 @@ int signer_init(int argc, char **argv)
 	const char        *config = SIGNER_CONF_PATH;
 
 	if (options_read(argc, argv, &in, &config) < 0) {
-		fprintf(stderr, "usage: vcc-signer init --organisation O --public DIR [--config FILE]\n");
+		program_help("vcc-signer", "init", stderr);
 		return 2;
 	}
 	in.now = clock_now();

@@ -51,8 +51,10 @@ _must_check_ int conf_load(const struct conf_schema *schema, const char *path, v
 _must_check_ int conf_parse(const struct conf_schema *schema, const char *name, struct span text, void *ret, struct refusal *why);
 /* A value as a file would spell it. */
 void conf_value_text(const struct conf_key *k, const void *conf, struct buf *to);
-/* Markdown table of all keys. */
-void conf_document(const struct conf_schema *schema, struct buf *to);
+/* All keys by section, as a manual page has them (scdoc). */
+void conf_manual(const struct conf_schema *schema, struct buf *to);
+/* A text inside such a page: `code` becomes bold, signs that mean something there are escaped. */
+void manual_text(const char *text, struct buf *to);
 
 /* Standard options of every program: --config FILE, --check, --version, --help. */
 struct conf_options {
@@ -60,9 +62,8 @@ struct conf_options {
 	bool        check;
 	int         rest; /* index of the first argument that is not ours */
 };
-/* Handles --version and --help itself (prints, exits 0); usage errors exit 2. `usage` is the text after the name. */
-void conf_options(int argc, char **argv, const struct conf_schema *schema, const char *default_path, const char *usage,
-                  struct conf_options *ret);
+/* Handles --version and --help itself (prints, exits 0); usage errors exit 2. The schema's program is a row of program_table.h. */
+void conf_options(int argc, char **argv, const struct conf_schema *schema, struct conf_options *ret);
 /* For --check: loads, prints "FILE: ok" or the refusal; returns the exit status. */
 int conf_check(const struct conf_schema *schema, const char *path);
 

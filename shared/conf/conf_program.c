@@ -1,4 +1,4 @@
-/* conf_program.c - room shared/conf: the standard options of every program, --check, and the table for the documentation.
+/* conf_program.c - room shared/conf: the standard options of every program, --check, and the keys as a manual page has them.
  * Never: knowing a program's keys. */
 #include "shared/conf/conf.h"
 
@@ -8,6 +8,7 @@
 
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/program_table.h"
 
 static void usage_wrong(const struct conf_schema *schema, const char *argument, const char *what)
 {
@@ -17,28 +18,16 @@ static void usage_wrong(const struct conf_schema *schema, const char *argument, 
 	exit(2);
 }
 
-static void usage_print(const struct conf_schema *schema, const char *default_path, const char *usage)
+void conf_options(int argc, char **argv, const struct conf_schema *schema, struct conf_options *ret)
 {
-	printf("usage: %s %s\n\n"
-	       "  --config FILE  settings, with drop-ins in FILE.d/*.conf; default\n"
-	       "                 %s\n"
-	       "  --check        check the settings and end\n"
-	       "  --version      print the version and end\n"
-	       "  --help         print this and end\n",
-	       schema->program, usage, default_path);
-}
-
-void conf_options(int argc, char **argv, const struct conf_schema *schema, const char *default_path, const char *usage,
-                  struct conf_options *ret)
-{
-	struct conf_options o = {.config = default_path};
+	struct conf_options o = {.config = program_find(schema->program)->conf};
 	int                 i = 1;
 	for (; i < argc; i++) {
 		if (text_equal(argv[i], "--version")) {
 			printf("%s %s\n", schema->program, VCC_VERSION);
 			exit(0);
 		} else if (text_equal(argv[i], "--help") || text_equal(argv[i], "-h")) {
-			usage_print(schema, default_path, usage);
+			program_help(schema->program, NULL, stdout);
 			exit(0);
 		} else if (text_equal(argv[i], "--check")) {
 			o.check = true;
@@ -110,20 +99,88 @@ void conf_value_text(const struct conf_key *k, const void *conf, struct buf *to)
 		buf_add_fmt(to, k->kind == CONF_SHARE ? "%lld%%" : "%lld", (long long)(k->kind == CONF_SHARE ? n / 10 : n));
 }
 
-void conf_document(const struct conf_schema *schema, struct buf *to)
+/* ---- the manual page --------------------------------------------------------------------------------------------- */
+
+void manual_text(const char *text, struct buf *to)
+{
+	if (*text == '-') /* at the begin of a line it would begin a list */
+		buf_add_u8(to, '\\');
+	for (; *text != '\0'; text++) {
+		if (*text == '`') {
+			buf_add_u8(to, '*');
+			continue;
+		}
+		if (strchr("\\*_#~[]|<>", *text) != NULL)
+			buf_add_u8(to, '\\');
+		buf_add_u8(to, (uint8_t)*text);
+	}
+}
+
+/* What may stand behind the `=`. */
+static void manual_value(const struct conf_key *k, struct buf *to)
 {
 	static const char *const names[] = {
-		[CONF_TEXT] = "text", [CONF_PATH] = "path", [CONF_INT] = "number", [CONF_DURATION] = "duration", [CONF_BOOL] = "yes/no",
-		[CONF_ENUM] = "word", [CONF_LIST] = "list", [CONF_MODE] = "mode",  [CONF_SHARE] = "share",
+		[CONF_TEXT] = "TEXT", [CONF_PATH] = "PATH", [CONF_INT] = "NUMBER", [CONF_DURATION] = "DURATION", [CONF_BOOL] = "yes | no",
+		[CONF_ENUM] = "",     [CONF_LIST] = "LIST", [CONF_MODE] = "MODE",  [CONF_SHARE] = "SHARE",
 	};
-	buf_add_fmt(to, "## %s (%s)\n\n| key | kind | default | meaning |\n|---|---|---|---|\n", schema->file, schema->program);
-	for (size_t i = 0; i < schema->n_keys; i++) {
-		const struct conf_key *k = &schema->keys[i];
-		const char            *fallback = k->fallback == NULL ? "required" : k->fallback[0] == '\0' ? "-" : k->fallback;
-		buf_add_fmt(to, "| `%s.%s` | %s", k->section, k->key, names[k->kind]);
-		for (int w = 0; k->kind == CONF_ENUM && k->words[w] != NULL; w++)
-			buf_add_fmt(to, "%s%s", w == 0 ? ": " : ", ", k->words[w]);
-		buf_add_fmt(to, " | %s | %s |\n", fallback, k->about);
+	manual_text(names[k->kind], to);
+	for (int w = 0; k->kind == CONF_ENUM && k->words[w] != NULL; w++) {
+		manual_text(w == 0 ? "" : " | ", to);
+		manual_text(k->words[w], to);
 	}
-	buf_add_text(to, "\n");
+}
+
+/* "from 1s to 1h"; without limits of its own a key has the whole range of its kind. */
+static void manual_range(const struct conf_key *k, struct buf *to)
+{
+	struct conf_key at = *k;
+	const int64_t   limit[] = {k->min, k->max};
+	at.offset = 0;
+	if (k->min == k->max || (k->kind != CONF_INT && k->kind != CONF_DURATION && k->kind != CONF_SHARE))
+		return;
+	buf_add_text(to, " From ");
+	conf_value_text(&at, &limit[0], to);
+	buf_add_text(to, " to ");
+	conf_value_text(&at, &limit[1], to);
+	buf_add_text(to, ".");
+}
+
+static void manual_key(const struct conf_key *k, struct buf *to)
+{
+	buf_add_text(to, "*");
+	manual_text(k->key, to);
+	buf_add_text(to, "* = ");
+	manual_value(k, to);
+	buf_add_text(to, "\n\t");
+	manual_text(k->about, to);
+	buf_add_text(to, text_ends(k->about, ".") ? "" : ".");
+	manual_range(k, to);
+	if (k->fallback == NULL) {
+		buf_add_text(to, " Required.\n\n");
+		return;
+	}
+	buf_add_text(to, k->fallback[0] == '\0' ? " Default: empty" : " Default: *");
+	manual_text(k->fallback, to);
+	buf_add_text(to, k->fallback[0] == '\0' ? ".\n\n" : "*.\n\n");
+}
+
+/* Is it the first key of its section? */
+static bool is_first(const struct conf_schema *schema, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (text_equal(schema->keys[k].section, schema->keys[i].section))
+			return false;
+	return true;
+}
+
+void conf_manual(const struct conf_schema *schema, struct buf *to)
+{
+	for (size_t i = 0; i < schema->n_keys; i++) {
+		if (!is_first(schema, i))
+			continue;
+		buf_add_fmt(to, "## [%s]\n\n", schema->keys[i].section);
+		for (size_t k = i; k < schema->n_keys; k++)
+			if (text_equal(schema->keys[k].section, schema->keys[i].section))
+				manual_key(&schema->keys[k], to);
+	}
 }

@@ -206,10 +206,15 @@ static void documents_itself(void **state)
 {
 	(void)state;
 	struct buf text = BUF_MAX(8192);
-	conf_document(&schema, &text);
+	conf_manual(&schema, &text);
 	buf_add_u8(&text, 0);
-	assert_non_null(strstr((char *)text.p, "| `a.text` | text | required | a text |"));
-	assert_non_null(strstr((char *)text.p, "| `b.word` | word: red, green | green | colour |"));
+	assert_non_null(strstr((char *)text.p, "## [a]\n"));
+	assert_non_null(strstr((char *)text.p, "*text* = TEXT\n\ta text. Required.\n"));
+	assert_non_null(strstr((char *)text.p, "*word* = red \\| green\n\tcolour. Default: *green*.\n"));
+	buf_reset(&text);
+	manual_text("a_b *c* `d e`, [f]", &text);
+	buf_add_u8(&text, 0);
+	assert_string_equal((char *)text.p, "a\\_b \\*c\\* *d e*, \\[f\\]");
 	buf_free(&text);
 }
 
