@@ -51,6 +51,7 @@ static const struct {
 	[JAIL_CONTROLLER] = {"controller", MAY_THREAD | MAY_UNIX | MAY_CONNECT | MAY_RESOLVE | MAY_LISTEN | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, true},
 	[JAIL_GATEWAY] = {"gateway", MAY_UNIX | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false},
 	[JAIL_SIGNER] = {"signer", MAY_THREAD | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false},
+	[JAIL_SIGNER_LOCAL] = {"signer", MAY_THREAD | MAY_UNIX | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false}, /* its token is behind a daemon */
 	[JAIL_LINK] = {"link", MAY_UNIX | MAY_CONNECT | MAY_RESOLVE | MAY_CHANGE | MAY_OWN, {-1}, true},
 	[JAIL_KEEPER] = {"keeper",
                          MAY_THREAD | MAY_UNIX | MAY_CONNECT | MAY_ACCEPT | MAY_CHANGE | MAY_OWN,
