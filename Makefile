@@ -59,7 +59,7 @@ also.vcc-keeper     := agent/core
 BASELIBS := -lmsgpackc -lcrypto -lsodium -linih -luv -lseccomp -lcap-ng -lpthread
 libs.vcc-controller := -lwebsockets -lssl -lsqlite3 -ljansson -lcurl
 libs.vcc-gateway    := -lwebsockets -lssl
-libs.vcc-signer     :=
+libs.vcc-signer     := -lp11-kit
 libs.vcc-agent      := -lwebsockets -lssl -ljansson
 libs.vcc-keeper     := -lssl -ljansson
 libs.vcc-hook       := -lsystemd
@@ -68,7 +68,7 @@ libs.vccctl         := -lcurl -ljansson -lsmartcols
 TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c)) $(patsubst tests/step/%.c,%,$(wildcard tests/step/test_*.c)) \
              $(patsubst tests/store/%.c,%,$(wildcard tests/store/test_*.c)) $(patsubst tests/sim/%.c,%,$(wildcard tests/sim/test_*.c)) \
              $(patsubst tests/hostile/%.c,%,$(wildcard tests/hostile/test_*.c))
-TESTLIBS  := -lcmocka -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -lsmartcols
+TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -lsmartcols
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -84,6 +84,7 @@ asan: ; $(MAKE) B=build-asan SAN=1 tests
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
 fuzz: ; $(MAKE) B=build-fuzz CC=clang SAN=1 $(FUZZERS:%=build-fuzz/tests/%)
 
+$(B)/obj/controller/signer/hsm%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

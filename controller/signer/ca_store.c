@@ -89,16 +89,40 @@ static void lock_known(const struct ca_store *s, struct span file, struct keyfil
 			*ret = s->ca[i].lock;
 }
 
-static int read_key(const struct ca_store *s, int dir_fd, const char *name, struct span passphrase, struct ca *ca, struct refusal *why)
+static int read_token_key(const struct ca_store *s, int dir_fd, const char *id, struct ca *ca, struct refusal *why)
 {
+	char       name[ISSUER_ID_SIZE + 8];
+	struct buf file = BUF_MAX(HSM_NAME_MAX);
+
+	snprintf(name, sizeof(name), "%s" CA_TOKEN, id);
+	int r = file_read(dir_fd, name, false, &file, why);
+	if (r == 0 && s->hsm == NULL)
+		r = refuse(why, E_SIGNER_MODULE, name, "the key is in a token, and signer.conf names no pkcs11.module");
+	bool told = r == 0;
+	if (r == 0)
+		r = hsm_key_find(s->hsm, buf_span(&file), &ca->key, why);
+	buf_free(&file);
+	return told && r == E_NOT_FOUND ? refuse(why, E_SIGNER_TOKEN_KEY, name, "the token does not have this key") : r;
+}
+
+/* In a file or in the token. One that is in both is in the wrong hands: nothing falls back from the one to the other. */
+static int read_key(const struct ca_store *s, int dir_fd, const char *id, struct span passphrase, struct ca *ca, struct refusal *why)
+{
+	char       name[ISSUER_ID_SIZE + 8];
 	struct buf file = BUF_MAX(CA_KEYFILE_MAX);
 
-	int r = file_read(dir_fd, name, true, &file, why);
+	snprintf(name, sizeof(name), "%s" CA_KEY, id);
+	int r = read_token_key(s, dir_fd, id, ca, why);
+	if (r == 0 && faccessat(dir_fd, name, F_OK, 0) == 0)
+		return refuse(why, E_SIGNER_KEY, name, "the key is in the token, and here is a file beside it");
+	bool in_token = r == 0;
+	if (r == E_NOT_FOUND)
+		r = file_read(dir_fd, name, true, &file, why);
 	if (r == E_NOT_FOUND && ca->issuer.role == ISSUER_ROOT)
 		return 0; /* offline: others still chain to it */
 	if (r == E_NOT_FOUND)
 		return refuse(why, E_SIGNER_KEY, name, "the key is missing");
-	if (r == 0) {
+	if (r == 0 && !in_token) {
 		lock_known(s, buf_span(&file), &ca->lock);
 		r = keyfile_open_keep(buf_span(&file), passphrase, &ca->lock, &ca->key);
 		if (r < 0)
@@ -133,9 +157,8 @@ static int load_one(const struct ca_store *s, int dir_fd, const char *id, struct
 	int r = read_certificate(dir_fd, name, ca, why);
 	if (r == 0)
 		r = read_public_key(name, ca, why);
-	snprintf(name, sizeof(name), "%s.key", id);
 	if (r == 0)
-		r = read_key(s, dir_fd, name, passphrase, ca, why);
+		r = read_key(s, dir_fd, id, passphrase, ca, why);
 	if (r == 0 && ca->issuer.role == ISSUER_ROOT)
 		r = read_beside(dir_fd, id, CA_CROSS, CERT_DER_MAX, &ca->cross, why);
 	if (r == 0 && ca->issuer.role == ISSUER_ROOT)

@@ -1,14 +1,17 @@
 /* ca_store.h - room controller/signer: the CA certificates and keys below STATE_DIR/ca, opened once at start.
- * ID.cer (DER) and ID.key (encrypted) for each ID = ROLE-NUMBER. A root may lack its key: it is offline then. ID.closed: it signs lists and
+ * ID.cer (DER) and ID.key (encrypted) or ID.p11 (the name of a key in a token) for each ID = ROLE-NUMBER. A root may lack its key: it is offline then. ID.closed: it signs lists and
  * OCSP responders, and nothing else any more. ID.cross, ID.crl: of a root that follows another (root_change.h).
  * Never: giving a key away. */
 #ifndef VCC_CA_STORE_H
 #define VCC_CA_STORE_H
 
+#include "controller/signer/hsm.h"
 #include "shared/pki/issue.h"
 #include "shared/pki/key.h"
 
 enum { CA_MAX = 24, CA_KEYFILE_MAX = 16384 };
+#define CA_KEY    ".key"
+#define CA_TOKEN  ".p11"
 #define CA_CLOSED ".closed"
 #define CA_CROSS  ".cross" /* the certificate of a root by the root before it */
 #define CA_LIST   ".crl"   /* its first revocation list */
@@ -29,6 +32,7 @@ struct ca {
 struct ca_store {
 	struct ca ca[CA_MAX];
 	size_t    n;
+	struct hsm *hsm; /* the caller's, set before loading; NULL = no token */
 };
 
 /* Opens everything. A key that does not open: E_PKI_PASSPHRASE; one that does not fit its certificate, or a CA that does not lead to

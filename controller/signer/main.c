@@ -31,7 +31,10 @@ static int open_keys(const struct signer_conf *conf, struct signer *s, struct re
 {
 	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
 
-	int r = passphrase_read(conf, &passphrase, why);
+	int r = hsm_open(conf, &s->hsm, why);
+	s->cas.hsm = s->hsm;
+	if (r == 0)
+		r = passphrase_read(conf, &passphrase, why);
 	if (r == 0)
 		r = ca_store_load(conf->state_dir, buf_span(&passphrase), conf->public_url, &s->cas, why);
 	buf_wipe(&passphrase);
@@ -53,11 +56,25 @@ static int try_keys(struct signer *s, struct refusal *why)
 		r = key_sign(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), &signature);
 		if (r == 0)
 			r = key_verify(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), buf_span(&signature));
-		if (r < 0)
+		if (r < 0 && !hsm_is_lost(s->hsm, why))
 			refuse(why, E_SIGNER_KEY, ca->issuer.issuer_id, "the key cannot sign");
 	}
 	buf_free(&signature);
 	return r;
+}
+
+/* A token brings its needs with it: folders, and perhaps a daemon of this host. Never a network. */
+static int lock_in(const struct signer_conf *conf, const char *log_folder, const char *ca_folder, struct refusal *why)
+{
+	enum { FOLDERS_MAX = 16 };
+	char             folders[FOLDERS_MAX][CONF_PATH_SIZE];
+	struct jail_path paths[FOLDERS_MAX + 2] = {{.path = log_folder, .write = true}, {.path = ca_folder, .write = true}};
+	size_t           n = 2;
+	const char      *cursor = conf->folders;
+
+	for (size_t i = 0; i < FOLDERS_MAX && text_item(&cursor, folders[i], sizeof(folders[i])); i++)
+		paths[n++] = (struct jail_path){.path = folders[i], .write = true};
+	return jail_enter(conf->local_sockets ? JAIL_SIGNER_LOCAL : JAIL_SIGNER, paths, n, why);
 }
 
 /* Everything that needs files, then the jail. */
@@ -84,8 +101,7 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	signer_signals();
 	notify_send("STATUS=locking in");
 	(void)snprintf(cas, sizeof(cas), "%s/ca", conf->state_dir); /* successors are made there */
-	const struct jail_path paths[] = {{.path = folder, .write = true}, {.path = cas, .write = true}};
-	return jail_enter(JAIL_SIGNER, paths, N_ELEMENTS(paths), why);
+	return lock_in(conf, folder, cas, why);
 }
 
 static int run(const struct signer_conf *conf)
@@ -101,7 +117,7 @@ static int run(const struct signer_conf *conf)
 		         (unsigned long long)sign_log_top(s.log));
 		notify_send("READY=1\nSTATUS=serving");
 		r = signer_loop(&s, listen_fd, also);
-		if (r < 0)
+		if (r < 0 && !hsm_is_lost(s.hsm, &why))
 			refuse(&why, r, "signing log", "%s", err_what(r));
 	}
 	if (r < 0)
@@ -110,6 +126,7 @@ static int run(const struct signer_conf *conf)
 		log_line(LOG_LEVEL_NOTICE, NULL, "ends; signed %llu, again %llu, refused %llu", (unsigned long long)s.signed_new,
 		         (unsigned long long)s.signed_again, (unsigned long long)s.refused);
 	ca_store_free(&s.cas);
+	hsm_close(s.hsm);
 	for (size_t i = 0; i < s.n_bundles; i++)
 		bundle_file_free(&s.bundles[i]);
 	sign_log_close(s.log);

@@ -25,7 +25,9 @@ struct work {
 static int open_keys(struct work *w, struct refusal *why)
 {
 	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
-	int        r = passphrase_read(&w->conf, &passphrase, why);
+	int        r = hsm_open(&w->conf, &w->cas.hsm, why);
+	if (r == 0)
+		r = passphrase_read(&w->conf, &passphrase, why);
 	if (r == 0)
 		r = ca_store_load(w->conf.state_dir, buf_span(&passphrase), w->conf.public_url, &w->cas, why);
 	buf_wipe(&passphrase);
@@ -63,6 +65,7 @@ static int open_all(struct work *w, const char *config, struct refusal *why)
 static void close_all(struct work *w)
 {
 	ca_store_free(&w->cas);
+	hsm_close(w->cas.hsm);
 	sign_log_close(w->change.log);
 	fd_close(w->ca_fd);
 }

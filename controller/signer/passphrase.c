@@ -13,7 +13,13 @@
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
-static const char credential[] = "ca-passphrase";
+/* A secret that is a systemd credential, or a file that a key of signer.conf names. */
+struct source {
+	const char *credential, *key;
+	int         code; /* when there is none */
+};
+static const struct source passphrase = {"ca-passphrase", "signer.passphrase_file", E_PKI_PASSPHRASE};
+static const struct source pin = {"ca-pin", "pkcs11.pin_file", E_SIGNER_PIN};
 
 enum { MADE_BYTES = 32 };
 
@@ -45,34 +51,54 @@ static int read_file(const char *path, bool secret, struct buf *to, struct refus
 }
 
 /* The credential's folder is made by systemd for this unit alone. */
-static bool credential_path(char *ret, size_t size)
+static bool credential_path(const struct source *of, char *ret, size_t size)
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
 	if (folder == NULL || folder[0] != '/')
 		return false;
-	int n = snprintf(ret, size, "%s/%s", folder, credential);
+	int n = snprintf(ret, size, "%s/%s", folder, of->credential);
 	return n > 0 && (size_t)n < size && access(ret, F_OK) == 0;
 }
 
-int passphrase_read(const struct signer_conf *conf, struct buf *to, struct refusal *why)
+static int none_given(const struct source *of, struct refusal *why)
+{
+	return refuse(why, of->code, of->credential, "there is neither a systemd credential `%s` nor %s", of->credential, of->key);
+}
+
+static int source_read(const struct source *of, const char *file, struct buf *to, struct refusal *why)
 {
 	char path[512];
 
 	/* a credential may be ours by an access list, which shows as mode 0440; its folder is closed to others */
-	bool given = credential_path(path, sizeof(path));
-	if (!given && text_copy(path, sizeof(path), conf->passphrase_file) < 0)
+	bool given = credential_path(of, path, sizeof(path));
+	if (!given && text_copy(path, sizeof(path), file) < 0)
 		return E_FULL;
 	if (path[0] == '\0')
-		return refuse(why, E_PKI_PASSPHRASE, "passphrase",
-		              "there is neither a systemd credential `%s` nor signer.passphrase_file", credential);
+		return none_given(of, why);
 	int r = read_file(path, !given, to, why);
 	if (r < 0)
 		return r;
 	while (to->n > 0 && (to->p[to->n - 1] == '\n' || to->p[to->n - 1] == '\r'))
 		to->n--;
 	if (to->n == 0 || to->n > PASSPHRASE_MAX)
-		return refuse(why, E_PKI_PASSPHRASE, path, "the file is empty or longer than %d bytes", PASSPHRASE_MAX);
+		return refuse(why, of->code, path, "the file is empty or longer than %d bytes", PASSPHRASE_MAX);
 	return 0;
+}
+
+int passphrase_read(const struct signer_conf *conf, struct buf *to, struct refusal *why)
+{
+	return passphrase_is_needed(conf) ? source_read(&passphrase, conf->passphrase_file, to, why) : 0;
+}
+
+int pin_read(const struct signer_conf *conf, struct buf *to, struct refusal *why)
+{
+	return source_read(&pin, conf->pin_file, to, why);
+}
+
+bool passphrase_is_needed(const struct signer_conf *conf)
+{
+	char path[512];
+	return conf->module[0] == '\0' || conf->passphrase_file[0] != '\0' || credential_path(&passphrase, path, sizeof(path));
 }
 
 int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why)
@@ -83,11 +109,10 @@ int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct
 	uint8_t          bytes[MADE_BYTES];
 	char             text[2 * MADE_BYTES];
 
-	if (credential_path(path, sizeof(path)))
+	if (!passphrase_is_needed(conf) || credential_path(&passphrase, path, sizeof(path)))
 		return 0;
 	if (conf->passphrase_file[0] == '\0')
-		return refuse(why, E_PKI_PASSPHRASE, "passphrase",
-		              "there is neither a systemd credential `%s` nor signer.passphrase_file", credential);
+		return none_given(&passphrase, why);
 	if (access(conf->passphrase_file, F_OK) == 0)
 		return 0;
 	int r = folder_open(conf->passphrase_file, &fd, &name, why);

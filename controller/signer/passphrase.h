@@ -16,4 +16,10 @@ _must_check_ int passphrase_read(const struct signer_conf *conf, struct buf *to,
 /* For init: makes the file with 256 random bits when there is neither credential nor file; it belongs to uid:gid. */
 _must_check_ int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why);
 
+/* The token's PIN in the same way: credential "ca-pin", else pkcs11.pin_file. E_SIGNER_PIN, E_CONF_UNSAFE. */
+_must_check_ int pin_read(const struct signer_conf *conf, struct buf *to, struct refusal *why);
+
+/* With a token there need be none, as long as no key is a file. */
+bool passphrase_is_needed(const struct signer_conf *conf);
+
 #endif

@@ -111,7 +111,8 @@ static int authority_add(struct root_change *c, enum issuer_role role, const cha
 	a.number = number_next(c->cas, role);
 	a.lock = lock_any(c->cas);
 	(void)snprintf(id, sizeof(id), "%s-%u", issuer_role_name(role), a.number);
-	if (a.lock == NULL)
+	a.hsm = c->cas->hsm;
+	if (a.lock == NULL && a.hsm == NULL)
 		return refuse(why, E_SIGNER_ISSUER, id, "no key is here whose lock could seal it");
 	a.serial = serial_take(c);
 	int r = successor_make(c->conf, &a, &s, why);

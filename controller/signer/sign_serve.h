@@ -17,6 +17,7 @@ enum {
 struct signer {
 	const struct signer_conf *conf;
 	struct ca_store           cas;
+	struct hsm               *hsm; /* NULL = CA keys are files */
 	struct bundle_file        bundles[BUNDLE_EPOCHS_MAX]; /* what hosts are to trust, as it was made by a person (new_root.h) */
 	size_t                    n_bundles;
 	struct sign_log          *log;

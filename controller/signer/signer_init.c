@@ -41,6 +41,7 @@ struct init {
 	const char        *public_dir;
 	struct stat        owner; /* of STATE_DIR: new files belong to its owner */
 	struct buf         passphrase;
+	struct hsm        *hsm;
 	int                ca_fd, public_fd;
 	int64_t            now;
 	struct key        *root_key;
@@ -49,13 +50,46 @@ struct init {
 
 /* ---- authorities ---- */
 
+/* The name is written first: whatever is cut short, there is one key of that id or none, and none that nobody knows. */
+static int token_key_load_or_make(struct init *in, const struct plan *p, struct key **ret, struct refusal *why)
+{
+	struct buf file = BUF_MAX(HSM_NAME_MAX);
+	char       name[ISSUER_ID_SIZE + 8];
+
+	snprintf(name, sizeof(name), "%s" CA_TOKEN, p->id);
+	int r = file_read(in->ca_fd, name, false, &file, why);
+	if (r == E_NOT_FOUND) {
+		r = hsm_key_name(in->hsm, p->id, &file);
+		if (r == 0)
+			r = file_replace(in->ca_fd, name, buf_span(&file), in->owner.st_uid, in->owner.st_gid, 0600, why);
+	}
+	if (r == 0 && (r = hsm_key_find(in->hsm, buf_span(&file), ret, why)) == E_NOT_FOUND)
+		r = hsm_key_make(in->hsm, buf_span(&file), ca_plan_of(p->role)->key, ret, why);
+	if (r < 0 && (why == NULL || why->code == 0))
+		refuse(why, r, name, "%s", err_what(r));
+	buf_free(&file);
+	return r;
+}
+
+static bool has_file(const struct init *in, const char *id, const char *end)
+{
+	char name[ISSUER_ID_SIZE + 8];
+	snprintf(name, sizeof(name), "%s%s", id, end);
+	return faccessat(in->ca_fd, name, F_OK, 0) == 0;
+}
+
 static int key_load_or_make(struct init *in, const struct plan *p, struct key **ret, struct refusal *why)
 {
 	struct buf  file = BUF_MAX(CA_KEYFILE_MAX);
 	struct key *key = NULL;
 	char        name[ISSUER_ID_SIZE + 8];
 
-	snprintf(name, sizeof(name), "%s.key", p->id);
+	/* once made in one place it stays there, whatever signer.conf says later */
+	if (in->hsm != NULL && !has_file(in, p->id, CA_KEY))
+		return token_key_load_or_make(in, p, ret, why);
+	if (has_file(in, p->id, CA_TOKEN))
+		return refuse(why, E_SIGNER_MODULE, p->id, "its key is in a token, and signer.conf names no pkcs11.module");
+	snprintf(name, sizeof(name), "%s" CA_KEY, p->id);
 	int r = file_read(in->ca_fd, name, true, &file, why);
 	if (r == 0) {
 		r = keyfile_open(buf_span(&file), buf_span(&in->passphrase), &key);
@@ -235,6 +269,8 @@ static int init_all(struct init *in, struct refusal *why)
 {
 	int r = folders_open(in, why);
 	if (r == 0)
+		r = hsm_open(&in->conf, &in->hsm, why);
+	if (r == 0)
 		r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
 	if (r == 0)
 		r = passphrase_read(&in->conf, &in->passphrase, why);
@@ -289,6 +325,7 @@ int signer_init(int argc, char **argv)
 		fprintf(stderr, "vcc-signer: %s\n", refusal_text(&why, text, sizeof(text)));
 	}
 	key_free(in.root_key);
+	hsm_close(in.hsm);
 	buf_wipe(&in.passphrase);
 	buf_free(&in.root_der);
 	fd_close(in.ca_fd);

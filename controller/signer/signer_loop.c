@@ -131,6 +131,8 @@ static int serve_all(struct loop *l, struct connection *c)
 			return r;
 		if (done > 0 && fault_point("signer.answered") != 0)
 			return E_SYS_IO;
+		if (hsm_is_lost(l->signer->hsm, NULL))
+			return E_SIGNER_TOKEN; /* everybody was told to ask again: of the next process */
 		if (done == 0 && filled == 0)
 			done = 1; /* half a frame came: look for its rest */
 	}
@@ -145,7 +147,7 @@ static int serve_connection(struct loop *l, struct connection *c, short events)
 		r = flush(c);
 	if (r == 0) /* also after POLLOUT: whole frames may have been waiting here for the peer to read */
 		r = serve_all(l, c);
-	if (r == E_SYS_IO)
+	if (r == E_SYS_IO || r == E_SIGNER_TOKEN)
 		return r;
 	if (r < 0)
 		connection_drop(c, r);

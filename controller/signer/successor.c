@@ -104,25 +104,38 @@ static int facts_of(const struct signer_conf *conf, const struct authority *a, s
 	return 0;
 }
 
-static int make(const struct signer_conf *conf, const struct authority *a, struct successor *s)
+/* Where there is a token, new keys are made in it, also those that follow a key in a file. */
+static int key_new(const struct authority *a, struct successor *s, struct refusal *why)
+{
+	enum key_type type = s->ca.issuer.key_type;
+	int           r;
+
+	s->in_token = a->hsm != NULL;
+	if (s->in_token) {
+		r = hsm_key_name(a->hsm, a->issuer_id, &s->file);
+		return r == 0 ? hsm_key_make(a->hsm, buf_span(&s->file), type, &s->ca.key, why) : r;
+	}
+	s->ca.lock = *a->lock;
+	r = key_make(type, &s->ca.key);
+	return r == 0 ? keyfile_seal_under(s->ca.key, &s->ca.lock, &s->file) : r;
+}
+
+static int make(const struct signer_conf *conf, const struct authority *a, struct successor *s, struct refusal *why)
 {
 	struct ca_facts facts;
 	struct buf      spki = BUF_MAX(SPKI_MAX);
 	struct issuer  *issuer = &s->ca.issuer;
 
 	*issuer = (struct issuer){.role = a->role, .key_type = ca_plan_of(a->role)->key};
-	s->ca.lock = *a->lock;
 	int r = text_copy(issuer->issuer_id, sizeof(issuer->issuer_id), a->issuer_id);
 	if (r == 0 && a->root != NULL)
 		r = text_copy(issuer->parent_id, sizeof(issuer->parent_id), a->root->issuer.issuer_id);
 	if (r == 0)
 		r = facts_of(conf, a, &facts);
 	if (r == 0)
-		r = key_make(issuer->key_type, &s->ca.key);
+		r = key_new(a, s, why);
 	if (r == 0)
 		r = key_spki(s->ca.key, &spki);
-	if (r == 0)
-		r = keyfile_seal_under(s->ca.key, &s->ca.lock, &s->file);
 	if (r == 0)
 		r = issue_ca_tbs(&facts, s->ca.key, a->root != NULL ? a->root->key : NULL, a->root != NULL ? ca_der(a->root) : (struct span){0},
 				 &s->tbs);
@@ -140,16 +153,18 @@ static int make(const struct signer_conf *conf, const struct authority *a, struc
 int successor_make(const struct signer_conf *conf, const struct authority *a, struct successor *ret, struct refusal *why)
 {
 	struct successor s = {.root = a->root, .file = BUF_MAX(CA_KEYFILE_MAX), .tbs = BUF_MAX(TBS_MAX)};
-	int              r = make(conf, a, &s);
+	int              r = make(conf, a, &s, why);
 	if (r < 0) {
 		successor_free(&s);
+		if (why->code == r)
+			return r;
 		return refuse(why, r, a->issuer_id, "the authority cannot be made: %s", err_what(r));
 	}
 	*ret = s;
 	return 0;
 }
 
-static int make_next(const struct signer_conf *conf, const struct ca *old, struct authority *a, struct successor *ret, struct refusal *why)
+static int make_next(const struct signer_conf *conf, struct hsm *hsm, const struct ca *old, struct authority *a, struct successor *ret, struct refusal *why)
 {
 	struct cert_info info;
 	int              r = cert_read(ca_der(old), &info);
@@ -158,6 +173,7 @@ static int make_next(const struct signer_conf *conf, const struct ca *old, struc
 	a->role = old->issuer.role;
 	a->organisation = info.organisation;
 	a->lock = &old->lock;
+	a->hsm = hsm;
 	return successor_make(conf, a, ret, why);
 }
 
@@ -178,7 +194,7 @@ int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const 
 	if (r < 0)
 		return r;
 	struct authority a = {.issuer_id = successor_id, .number = number, .root = root, .serial = serial, .now = now};
-	r = make_next(conf, old, &a, ret, why);
+	r = make_next(conf, cas->hsm, old, &a, ret, why);
 	if (r == 0)
 		*ret_there = NULL;
 	return r;
@@ -209,7 +225,7 @@ static int write_both(int fd, struct successor *s, struct refusal *why)
 	struct issuer *issuer = &s->ca.issuer;
 	struct buf     der = BUF_MAX(sizeof(issuer->der));
 
-	int r = write_file(fd, issuer->issuer_id, ".key", &s->file, 0600, "signer.successor_key", why);
+	int r = write_file(fd, issuer->issuer_id, s->in_token ? CA_TOKEN : CA_KEY, &s->file, 0600, "signer.successor_key", why);
 	if (r == 0 && (r = issue_ca_tbs_sign(s->root != NULL ? s->root->key : s->ca.key, buf_span(&s->tbs), &der)) < 0)
 		refuse(why, r, issuer->issuer_id, "%s", err_what(r));
 	if (r == 0)

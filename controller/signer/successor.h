@@ -20,6 +20,7 @@ struct authority {
 	const char                *organisation;
 	const struct ca           *root; /* NULL = it is a root itself */
 	const struct keyfile_lock *lock; /* seals its key's file */
+	struct hsm                *hsm;  /* where the key is made instead; NULL = no token */
 	struct serial              serial;
 	int64_t                    now;
 };
@@ -27,7 +28,8 @@ struct authority {
 struct successor {
 	const struct ca *root; /* NULL = a root */
 	struct ca        ca;   /* without certificate, until it is finished */
-	struct buf       file; /* the sealed key */
+	struct buf       file; /* the sealed key, or the name of the one in the token */
+	bool             in_token;
 	struct buf       tbs;
 	struct hash      tbs_hash;
 };

@@ -18,6 +18,11 @@ static const struct conf_key keys[] = {
 	{"signer", "log", CONF_TEXT, AT(log), 0, 0, "", NULL, "The append-only log of everything signed; empty = STATE_DIR/signing.log."},
 	{"signer", "controller_user", CONF_TEXT, AT(controller_user), 0, 0, "vcc-controller", NULL, "User whose processes may connect, beside root and the signer's own; empty = no other."},
 	{"signer", "public_url", CONF_TEXT, AT(public_url), 0, 0, NULL, NULL, "URL of the public listener as written into certificates, without final slash."},
+	{"pkcs11", "module", CONF_TEXT, AT(module), 0, 0, "", NULL, "PKCS#11 module of the token where CA keys are made and stay; empty = they are files."},
+	{"pkcs11", "token", CONF_TEXT, AT(token), 0, 0, "", NULL, "Label of the token."},
+	{"pkcs11", "pin_file", CONF_TEXT, AT(pin_file), 0, 0, "", NULL, "File (mode 0600) with the token's user PIN; empty = systemd credential `ca-pin`."},
+	{"pkcs11", "folders", CONF_LIST, AT(folders), 0, 0, "", NULL, "Folders that the module reads and writes while the signer runs, beside libraries."},
+	{"pkcs11", "local_sockets", CONF_BOOL, AT(local_sockets), 0, 0, "no", NULL, "The module speaks to a daemon of this host over a local socket (pcscd, a vendor's client)."},
 	{"limits", "domains", CONF_LIST, AT(domains), 0, 0, NULL, NULL, "DNS names of service certificates are these domains or below."},
 	{"limits", "ip_ranges", CONF_LIST, AT(ip_ranges), 0, 0, "", NULL, "IP addresses of service certificates lie in these ranges; empty = none."},
 	{"limits", "rate", CONF_INT, AT(rate), 1, 1000000, "20000", NULL, "Signatures a second; more is refused with VCC-3404."},
@@ -38,6 +43,10 @@ static int signer_check(const void *conf, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "signer.passphrase_file", "`%s` is not an absolute path", c->passphrase_file);
 	if (c->log[0] != '\0' && c->log[0] != '/')
 		return refuse(why, E_CONF_VALUE, "signer.log", "`%s` is not an absolute path", c->log);
+	if (c->module[0] != '\0' && (c->module[0] != '/' || c->token[0] == '\0'))
+		return refuse(why, E_CONF_VALUE, "pkcs11.module", "it needs an absolute path, and pkcs11.token beside it");
+	if (c->pin_file[0] != '\0' && c->pin_file[0] != '/')
+		return refuse(why, E_CONF_VALUE, "pkcs11.pin_file", "`%s` is not an absolute path", c->pin_file);
 	if (!text_starts(c->public_url, "http://") || text_ends(c->public_url, "/"))
 		return refuse(why, E_CONF_VALUE, "signer.public_url", "`%s` is not http://NAME[:PORT] without final slash", c->public_url);
 	return 0;

@@ -15,6 +15,12 @@ struct signer_conf {
 	char log[CONF_PATH_SIZE];             /* "" = STATE_DIR/signing.log */
 	char controller_user[CONF_USER_SIZE]; /* who may connect beside root and ourselves; "" = nobody else */
 	char public_url[URL_SIZE];            /* as in controller.conf: part of every certificate */
+	/* [pkcs11] */
+	char module[CONF_PATH_SIZE];          /* "" = CA keys are files */
+	char token[128];                      /* its label */
+	char pin_file[CONF_PATH_SIZE];        /* "" = the systemd credential "ca-pin" */
+	char folders[1024];                   /* what the module needs after the lock-in, comma list */
+	bool local_sockets;                   /* it speaks to a daemon of this host */
 	/* [limits] */
 	char    domains[CONF_DOMAINS_SIZE]; /* of DNS names in service certificates */
 	char    ip_ranges[256];             /* CIDR list; "" = no IP address at all */

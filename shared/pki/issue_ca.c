@@ -57,11 +57,12 @@ static int signers_make(struct issue_ca *ca, const struct key *k)
 	if (EVP_PKEY_up_ref(k->evp) != 1)
 		return E_PKI_CRYPTO;
 	ca->evp = k->evp;
+	ca->device = k->device;
 	for (size_t i = 0; i < ISSUE_HANDS; i++) {
 		ca->hand[i].hasher = EVP_MD_CTX_new();
 		if (ca->hand[i].hasher == NULL)
 			return E_NOMEM;
-		for (int alg = 0; alg < HASH_ALG_COUNT; alg++) {
+		for (int alg = 0; alg < HASH_ALG_COUNT && k->device.sign == NULL; alg++) {
 			int r = key_evp_signer(k, (enum hash_alg)alg, &ca->hand[i].signer[alg]);
 			if (r < 0)
 				return r;
@@ -115,6 +116,13 @@ void issue_ca_free(struct issue_ca *ca)
 	free(ca);
 }
 
+static int digest_seal(const struct issue_ca *ca, unsigned hand, enum hash_alg alg, struct span digest, uint8_t *signature, size_t *n)
+{
+	if (ca->device.sign != NULL)
+		return key_device_sign(&ca->device, ca->key_type, digest, signature, n);
+	return EVP_PKEY_sign(ca->hand[hand].signer[alg], signature, n, digest.p, digest.n) > 0 ? 0 : E_PKI_CRYPTO;
+}
+
 int issue_ca_seal(const struct issue_ca *ca, unsigned hand, struct span tbs, enum hash_alg alg, struct buf *to)
 {
 	uint8_t  digest[EVP_MAX_MD_SIZE];
@@ -126,10 +134,14 @@ int issue_ca_seal(const struct issue_ca *ca, unsigned hand, struct span tbs, enu
 	/* the contexts are made once: creating them costs as much as a third of a signature */
 	EVP_MD_CTX *hasher = ca->hand[hand].hasher;
 	if (EVP_DigestInit_ex2(hasher, key_evp_hash(alg), NULL) <= 0 || EVP_DigestUpdate(hasher, tbs.p, tbs.n) <= 0 ||
-	    EVP_DigestFinal_ex(hasher, digest, &n_digest) <= 0 ||
-	    EVP_PKEY_sign(ca->hand[hand].signer[alg], signature, &n, digest, n_digest) <= 0) {
+	    EVP_DigestFinal_ex(hasher, digest, &n_digest) <= 0) {
 		ERR_clear_error();
 		return E_PKI_CRYPTO;
+	}
+	int r = digest_seal(ca, hand, alg, (struct span){digest, n_digest}, signature, &n);
+	if (r < 0) {
+		ERR_clear_error();
+		return r;
 	}
 	size_t start = to->n;
 	size_t mark = der_open(to, DER_SEQUENCE);

@@ -23,6 +23,7 @@ struct issue_ca {
 	char              crl_prefix[CA_URL_SIZE]; /* PUBLIC_URL/crl/ISSUER/ */
 	struct buf        fixed;                   /* authorityKeyIdentifier and authorityInfoAccess, as in every leaf */
 	EVP_PKEY         *evp;                     /* NULL: cannot sign */
+	struct key_device device;                  /* signs where the key is in one; the hands have no signers then */
 	struct {
 		EVP_PKEY_CTX *signer[HASH_ALG_COUNT];
 		EVP_MD_CTX   *hasher;

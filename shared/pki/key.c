@@ -145,6 +145,20 @@ int key_make(enum key_type type, struct key **ret)
 	return key_evp_adopt(evp, ret);
 }
 
+int key_from_device(enum key_type type, struct span point, struct key_device device, struct key **ret)
+{
+	EVP_PKEY   *evp = NULL;
+	struct key *k = NULL;
+	int         r = sig_alg_is_ec(type) ? key_evp_point(type, point, &evp) : E_PKI_KEY;
+	if (r == 0)
+		r = key_evp_adopt(evp, &k);
+	if (r < 0)
+		return r;
+	k->device = device;
+	*ret = k;
+	return 0;
+}
+
 static int bio_take(BIO *bio, struct buf *to)
 {
 	char *bytes;

@@ -32,6 +32,15 @@ bool key_same(const struct key *a, const struct key *b); /* equal public halves 
 _must_check_ int key_from_seed(const uint8_t seed[32], struct key **ret, uint8_t ret_public[32]);
 _must_check_ int key_from_ed25519(const uint8_t public_key[32], struct key **ret);
 
+/* A key whose private half is in a device and never comes out of it: `sign` signs a digest, which is no longer than the curve's order, and
+ * gives r and s, each half of `n` bytes. What it returns below 0 is what signing returns. `ctx` outlives the key. EC only. */
+struct key_device {
+	int (*sign)(void *ctx, struct span digest, uint8_t *ret, size_t n); /* NULL = no device */
+	void *ctx;
+};
+/* `point`: the uncompressed public one. E_PKI_KEY. */
+_must_check_ int key_from_device(enum key_type type, struct span point, struct key_device device, struct key **ret);
+
 /* Signature over label || 0x00 || body with SHA-256 (ECDSA, RSA PKCS#1 v1.5) or Ed25519. */
 _must_check_ int key_sign(const struct key *k, const char *label, struct span body, struct buf *to);
 _must_check_ int key_verify(const struct key *k, const char *label, struct span body, struct span signature); /* E_PKI_SIGNATURE */

@@ -8,10 +8,11 @@
 #include "shared/pki/key.h"
 
 struct key {
-	EVP_PKEY     *evp;
-	enum key_type type;
-	uint16_t      spki_len;
-	uint8_t       spki[SPKI_MAX];
+	EVP_PKEY         *evp;
+	enum key_type     type;
+	uint16_t          spki_len;
+	uint8_t           spki[SPKI_MAX];
+	struct key_device device; /* signs in the place of `evp`, which is the public half then */
 };
 
 /* Fetched once per process: implicit fetches of OpenSSL 3.0 cost microseconds each time. Never NULL. */
@@ -25,6 +26,9 @@ _must_check_ int key_evp_point(enum key_type type, struct span point, EVP_PKEY *
 
 /* A context that signs digests (EC, RSA PKCS#1 v1.5) made by `alg`; usable many times by one thread. */
 _must_check_ int key_evp_signer(const struct key *k, enum hash_alg alg, EVP_PKEY_CTX **ret);
+
+/* The device's signature over a digest, as it stands in a certificate (Ecdsa-Sig-Value, RFC 3279, 2.2.3); *n is the room before. */
+_must_check_ int key_device_sign(const struct key_device *d, enum key_type type, struct span digest, uint8_t *signature, size_t *n);
 
 /* Signature over `bytes` with `alg` (Ed25519: its own). */
 _must_check_ int key_evp_sign(const struct key *k, enum hash_alg alg, struct span bytes, struct buf *to);

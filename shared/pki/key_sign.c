@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
@@ -50,12 +51,45 @@ static int ed25519_sign(const struct key *k, struct span bytes, uint8_t *signatu
 	return 0;
 }
 
+static int value_encode(const uint8_t *rs, size_t half, uint8_t *signature, size_t *n)
+{
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM    *r = BN_bin2bn(rs, (int)half, NULL), *s = BN_bin2bn(rs + half, (int)half, NULL);
+	uint8_t   *to = signature;
+	if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) {
+		BN_free(r);
+		BN_free(s);
+		ECDSA_SIG_free(sig);
+		return E_NOMEM;
+	}
+	int length = i2d_ECDSA_SIG(sig, NULL);
+	if (length > 0 && (size_t)length <= *n)
+		*n = (size_t)i2d_ECDSA_SIG(sig, &to);
+	else
+		length = E_PKI_CRYPTO;
+	ECDSA_SIG_free(sig);
+	return length < 0 ? length : 0;
+}
+
+int key_device_sign(const struct key_device *d, enum key_type type, struct span digest, uint8_t *signature, size_t *n)
+{
+	enum { P256 = 32, P384 = 48 };
+	uint8_t rs[2 * P384];
+	size_t  half = type == KEY_EC_P384 ? P384 : P256;
+	if (digest.n > half) /* FIPS 186-5, 6.4.1: the leftmost bits */
+		digest.n = half;
+	int r = d->sign(d->ctx, digest, rs, 2 * half);
+	return r < 0 ? r : value_encode(rs, half, signature, n);
+}
+
 static int digest_sign(const struct key *k, enum hash_alg alg, struct span bytes, uint8_t *signature, size_t *n)
 {
 	uint8_t  digest[EVP_MAX_MD_SIZE];
 	unsigned n_digest = 0;
 	if (EVP_Digest(bytes.p, bytes.n, digest, &n_digest, key_evp_hash(alg), NULL) <= 0)
 		return E_PKI_CRYPTO;
+	if (k->device.sign != NULL)
+		return key_device_sign(&k->device, k->type, (struct span){digest, n_digest}, signature, n);
 	_cleanup_(evp_pkey_ctx_freep) EVP_PKEY_CTX *ctx = NULL;
 	int                                         r = key_evp_signer(k, alg, &ctx);
 	if (r < 0)

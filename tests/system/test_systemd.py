@@ -296,6 +296,15 @@ def test_what_one_role_keeps_no_other_can_read(running):
         assert done.returncode != 0, f"{role} without its unit's capabilities reads a service key"
 
 
+def test_the_keeper_does_not_see_the_passwords(running):
+    """Its capability would read them."""
+    m = running
+    pid = m.unit("vcc-keeper.service", "MainPID")["MainPID"]
+    for path in ("/etc/shadow", "/etc/gshadow"):
+        assert m.run("cat", path).stdout != ""
+        assert m.run("nsenter", "--target", pid, "--mount", "cat", path, check=False).stdout == ""
+
+
 def connects(m, user, socket_path):
     code = f"import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect('{socket_path}'); s.send(b'x'); print(len(s.recv(1)))"
     done = m.run("runuser", "-u", user, "--", "/usr/bin/python3", "-c", code, check=False)

@@ -101,7 +101,7 @@ static void check_threads(enum jail_role role)
 {
 	pthread_t t;
 	lock_in(role);
-	bool may = role == JAIL_CONTROLLER || role == JAIL_KEEPER || role == JAIL_SIGNER;
+	bool may = role == JAIL_CONTROLLER || role == JAIL_KEEPER || role == JAIL_SIGNER || role == JAIL_SIGNER_LOCAL;
 	int  r = pthread_create(&t, NULL, thread_body, NULL);
 	WANT((r == 0) == may);
 	if (r == 0)
