@@ -235,14 +235,20 @@ static json_t *sources(const struct report_ask *ask)
 /* What the figures cannot show. */
 static json_t *notes(const struct report_sum *s)
 {
-	json_t *list = json_array();
+	static const struct compliance_text archived = {{"the period begins before limits.keep_orders: what was archived since is not in it",
+							 "Der Zeitraum beginnt vor limits.keep_orders: was seither archiviert wurde, ist nicht darin"}};
+	static const struct compliance_text listed = {{"high_risk_certificates lists the first", "high_risk_certificates nennt die ersten"}};
+	static const struct compliance_text all = {{"all of them", "alle"}};
+	static const struct compliance_text services = {{"services beyond this number are in the totals alone",
+							 "Dienste über diese Zahl hinaus stehen nur in den Summen"}};
+	unsigned lang = s->ask->lang;
+	json_t  *list = json_array();
 	if (s->ask->from < s->ask->now - s->ask->kept_orders_ms)
-		json_array_append_new(list, json_string("the period begins before limits.keep_orders: what was archived since is not in it"));
+		json_array_append_new(list, json_string(archived.in[lang]));
 	if (s->n[FIGURE_HIGH_RISK] > s->n_risks)
-		json_array_append_new(list, json_sprintf("high_risk_certificates lists the first %zu; all of them: %s?figure=high_risk_certificates",
-							 s->n_risks, ROWS));
+		json_array_append_new(list, json_sprintf("%s %zu; %s: %s?figure=high_risk_certificates", listed.in[lang], s->n_risks, all.in[lang], ROWS));
 	if (s->uncounted_services > 0)
-		json_array_append_new(list, json_sprintf("services beyond the first %d are in the totals alone", (int)SERVICES_COUNTED_MAX));
+		json_array_append_new(list, json_sprintf("%s: %d", services.in[lang], (int)SERVICES_COUNTED_MAX));
 	return list;
 }
 

@@ -60,6 +60,13 @@ async function ask(method, path, options = {}) {
 
 export const get = (path, options) => ask('GET', path, options);
 
+/* The bytes of an answer as they came, for a file of somebody's. */
+export async function text(path) {
+  const answer = await send('GET', path);
+  if (!answer.ok) await read(answer);
+  return answer.text();
+}
+
 /* Repeated by the browser or by somebody in doubt it is done once. */
 export const post = (path, body = {}, options = {}) => ask('POST', path, { ...options, body, key: crypto.randomUUID() });
 

@@ -4,6 +4,7 @@ import { useData } from './data.js';
 import { html, useState } from './lib.js';
 import { Ask, CertState, Code, CopyAs, OrderState, ProblemBox, Served, State, When, Wide } from './parts.js';
 import { Steps } from './renewal.js';
+import { EvidenceButton, readsReports } from './reports.js';
 import { to } from './route.js';
 import { day, moment, number, t, word } from './text.js';
 
@@ -98,6 +99,6 @@ export function Certificate({ id, me }) {
         <dt>${t('fingerprint')}</dt><dd class="mono small">${c.fingerprint || '–'}</dd></dl></section>
       ${c.renewals.length > 0 && html`<${LastSteps} key=${c.renewals[0].renewal_id} order=${c.renewals[0]} />`}
       <section class="card"><h2>${t('renewals')}</h2><${Orders} rows=${c.renewals} /></section>
-      <${History} id=${id} /></div>`}
+      <${History} id=${id} />${readsReports(me) && html`<section class="card"><${EvidenceButton} kind="certificate" id=${id} /></section>`}</div>`}
     ${c && html`<${CopyAs} vccctl=${['cert', 'show', id]} path=${path} />`}`;
 }

@@ -18,10 +18,12 @@ import { Crypto } from './crypto.js';
 import { Explain } from './explain.js';
 import { Overview } from './overview.js';
 import { Renewal, Renewals } from './renewal.js';
+import { ReportRows } from './report_rows.js';
+import { Report } from './reports.js';
 import { Services } from './services.js';
 import { Templates } from './templates.js';
 
-/* path, view of the list, view of one, permission */
+/* path, view of the list, view of one, permission, of the whole: not for who is limited to services */
 const AREAS = {
   overview: [Overview, null, 'certificate:read'],
   certificates: [Certificates, Certificate, 'certificate:read'],
@@ -32,7 +34,8 @@ const AREAS = {
   services: [Services, Services, 'certificate:read'],
   templates: [Templates, Templates, 'certificate:read'],
   crypto: [Crypto, null, 'certificate:read'],
-  audit: [Audit, null, 'audit:read'],
+  reports: [Report, ReportRows, 'report:read', true],
+  audit: [Audit, null, 'audit:read', true],
   notices: [Notices, null, 'certificate:read'],
   renewals: [Renewals, Renewal, null],
   explain: [null, Explain, null],
@@ -87,7 +90,7 @@ function Live() {
 
 function Side({ me, area, open }) {
   return html`<nav id="side" class=${'side' + (open ? ' open' : '')} aria-label=${t('navigation')}><ul>
-    ${Object.entries(AREAS).filter(([, [list, , permission]]) => list && permission && me.permissions.includes(permission)).map(([name]) =>
+    ${Object.entries(AREAS).filter(([, [list, , permission, whole]]) => list && permission && me.permissions.includes(permission) && !(whole && me.limited_to_services)).map(([name]) =>
       html`<li><a href=${'#/' + name} aria-current=${area === name ? 'page' : null}>${t(name)}</a></li>`)}</ul></nav>`;
 }
 

@@ -47,23 +47,27 @@ export const Code = ({ code }) => (code ? html`<a href=${'#/explain/' + code}>${
 
 /* ---- dialogs ---- */
 
-export function Dialog({ title, onClose, children }) {
+export function Dialog({ title, wide, onClose, children }) {
   const ref = useRef();
   useLayoutEffect(() => {
     const before = document.activeElement;
     ref.current.showModal();
     return () => before && before.isConnected && before.focus();
   }, []);
-  return html`<dialog ref=${ref} aria-labelledby="dialog-title" onCancel=${(e) => { e.preventDefault(); onClose(); }}>
+  return html`<dialog ref=${ref} class=${wide ? 'broad' : ''} aria-labelledby="dialog-title" onCancel=${(e) => { e.preventDefault(); onClose(); }}>
     <h2 id="dialog-title">${title}</h2>${children}</dialog>`;
 }
 
-/* Asks before something is done; `act` may be refused, and then the dialog says why. `type`: a text that has to be typed. */
-export function Ask({ title, about, type, yes, danger, act, done, onClose, children }) {
+/* Asks before something is done; `act` may be refused, and then the dialog says why. `type`: a text that has to be typed. `shell`: the same act
+ * for a shell, of the fields as they are now: {vccctl, path, body}. */
+export function Ask({ title, about, type, yes, danger, act, done, onClose, shell, wide, children }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
   const [typed, setTyped] = useState('');
+  const [fields, setFields] = useState(null);
   const form = useRef();
+  const look = () => shell && setFields(Object.fromEntries(new FormData(form.current)));
+  useEffect(look, []);
   const submit = async (e) => {
     e.preventDefault();
     setBusy(true);
@@ -77,8 +81,8 @@ export function Ask({ title, about, type, yes, danger, act, done, onClose, child
       setBusy(false);
     }
   };
-  return html`<${Dialog} title=${title} onClose=${() => onClose(false)}>
-    <form ref=${form} onSubmit=${submit}>
+  return html`<${Dialog} title=${title} wide=${wide} onClose=${() => onClose(false)}>
+    <form ref=${form} onSubmit=${submit} onInput=${look}>
       ${about && html`<p>${about}</p>`}
       ${children}
       ${type && html`<label>${t('revoke_type', { id: type })}<input type="text" autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} /></label>`}
@@ -87,6 +91,7 @@ export function Ask({ title, about, type, yes, danger, act, done, onClose, child
         <button type="submit" class=${danger ? 'danger' : 'first'} disabled=${busy || (type && typed !== type)}>${yes}</button>
         <button type="button" onClick=${() => onClose(false)}>${t('cancel')}</button>
       </div>
+      ${fields && html`<${CopyAs} ...${shell(fields)} />`}
     </form>
   <//>`;
 }
@@ -105,15 +110,16 @@ async function copy(text) {
 /* One word of a command, whatever is in it: parts of it may be from an address that somebody else wrote. */
 const shellWord = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-/* What this view shows, for a shell: `vccctl` is a list of words, `path` is encoded. A terminal acts on control characters before any shell sees a quote:
- * there is no command then. */
-export function CopyAs({ vccctl, path }) {
+/* What this view shows, or with `body` what a dialog does, for a shell: `vccctl` is a list of words, `path` is encoded. A terminal acts on control
+ * characters before any shell sees a quote: there is no command then. */
+export function CopyAs({ vccctl, path, body }) {
   const words = ['vccctl', ...vccctl];
   if (words.some((text) => /\p{C}/u.test(text))) return null;
   const line = words.map(shellWord).join(' ');
+  const sent = body === undefined ? '' : `-H 'Content-Type: application/json' -d ${shellWord(JSON.stringify(body))} `;
   return html`<div class="foot"><span>${t('copy_as')}</span>
     <button type="button" onClick=${() => copy(line)}>vccctl</button>
-    <button type="button" onClick=${() => copy(`curl --cacert ca.pem -H "Authorization: Bearer $VCC_TOKEN" '${location.origin}/api/v1/${path.replaceAll("'", '%27')}'`)}>curl</button>
+    <button type="button" onClick=${() => copy(`curl --cacert ca.pem -H "Authorization: Bearer $VCC_TOKEN" ${sent}'${location.origin}/api/v1/${path.replaceAll("'", '%27')}'`)}>curl</button>
     <code>${line}</code></div>`;
 }
 

@@ -1,5 +1,7 @@
-/* text.js - every text that a person sees, in German and English, and how times and numbers are written. One row a text: key: [German, English];
- * {name} stands for a value. Never: a text in another file. */
+/* text.js - the texts that a person sees, in German and English, and how times and numbers are written. One row a text: key: [German, English];
+ * {name} stands for a value. Those of reports and of dialogs stand in text_reports.js and text_acts.js. Never: a text in any other file. */
+import { REPORT_TEXTS } from './text_reports.js';
+
 const TEXTS = {
   /* frame */
   title: ['VCC PKI', 'VCC PKI'],
@@ -68,6 +70,7 @@ const TEXTS = {
   services: ['Dienste', 'Services'],
   templates: ['Vorlagen', 'Templates'],
   crypto: ['Kryptographie', 'Cryptography'],
+  reports: ['Bericht', 'Report'],
   audit: ['Protokoll', 'Audit trail'],
   notices: ['Meldungen', 'Notices'],
   /* overview */
@@ -407,6 +410,7 @@ const TEXTS = {
   level_error: ['Fehler', 'error'],
   level_critical: ['kritisch', 'critical'],
   times_n: ['{n} mal', '{n} times'],
+  ...REPORT_TEXTS,
 };
 
 const REGIONS = { de: 'de-DE', en: 'en-GB' };
@@ -437,6 +441,7 @@ export const word = (prefix, value) => (has(prefix + value) ? t(prefix + value) 
 
 export const number = (n, digits = 0) => n.toLocaleString(REGIONS[language], { maximumFractionDigits: digits });
 
+export const percent = (share) => share.toLocaleString(REGIONS[language], { style: 'percent', maximumFractionDigits: 1 });
 export const moment = (text) => new Date(text).toLocaleString(REGIONS[language], { dateStyle: 'medium', timeStyle: 'medium' });
 export const day = (text) => new Date(text).toLocaleDateString(REGIONS[language], { dateStyle: 'medium' });
 

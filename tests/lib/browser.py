@@ -87,6 +87,11 @@ class Browser:
         """A page without the cookies of the others."""
         return self.page(self.ask("Target.createBrowserContext")["browserContextId"])
 
+    def keep_downloads(self, page, folder):
+        """What the page gives to its user becomes files of this folder."""
+        info = page.ask("Target.getTargetInfo")["targetInfo"]
+        self.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder, browserContextId=info["browserContextId"])
+
     def close(self):
         try:
             os.write(self.to, json.dumps({"id": 0, "method": "Browser.close"}).encode() + b"\0")

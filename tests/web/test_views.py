@@ -30,7 +30,8 @@ def views(e):
     return {"overview": "#/overview", "certificates": "#/certificates", "search": "#/certificates?q=clara", "certificate": f"#/certificates/{own}", "renewals": "#/renewals",
             "renewal": f"#/renewals/{order}", "campaigns": "#/campaigns", "campaign": f"#/campaigns/{e.campaign}", "approvals": "#/approvals",
             "approval": f"#/approvals/{e.asked['approval_id']}", "agents": "#/agents", "agent": f"#/agents/{e.own.name}", "targets": "#/targets", "services": "#/services",
-            "service": "#/services/argus", "templates": "#/templates", "template": "#/templates/clara_service_auth?with=1", "crypto": "#/crypto", "audit": "#/audit",
+            "service": "#/services/argus", "templates": "#/templates", "template": "#/templates/clara_service_auth?with=1", "crypto": "#/crypto", "report": "#/reports?period=weekly",
+            "report rows": "#/reports/rows?figure=total_certificates&period=weekly", "audit": "#/audit",
             "notices": "#/notices", "explain": "#/explain/VCC-3168"}
 
 
@@ -52,7 +53,7 @@ def test_every_view_in_light_and_dark_wide_and_narrow(site, language):
                 assert wide <= width, f"{name}: {wide} pixels at {width}"
                 if PICTURES:
                     page.picture(os.path.join(PICTURES, f"{name}-{language}-{'dark' if dark else 'light'}-{width}.png"))
-            if language == "en" or name in ("overview", "certificate"):
+            if language == "en" or name in ("overview", "certificate", "report"):
                 found = dashboard.axe(page)
                 assert not found, (name, dark, found)
     d.clean(page)
