@@ -110,6 +110,9 @@ TABLE(exception_body, {"rule", API_TEXT, API_NEEDED, NULL, NULL, "like G6"}, {"t
       {"owner", API_TEXT, API_NULL, NULL, NULL, "a role"}, {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"until", API_TIME, API_NULL, NULL, NULL, "at most two years ahead; null: it ends now"});
 
+TABLE(restore_drill_body, {"backup_of", API_TIME, API_NEEDED, NULL, NULL, NULL}, {"audit_size", API_INTEGER, API_NEEDED, NULL, NULL, "records in it"},
+      {"audit_root", API_HASH, API_NEEDED, NULL, NULL, "of their tree"}, {"keys", API_INTEGER, API_NEEDED, NULL, NULL, "of CAs, that signed"});
+
 /* ---- queries ---- */
 
 TABLE(token_args, {"principal", API_TEXT, 0, NULL, NULL, "of others: needs principal:manage"});
@@ -272,6 +275,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/backup", API_202, SHAPE_ONE, NULL, &object_backup, NULL, NULL, no_fields},
 	{"GET", "/api/v1/restore", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/restore/accept", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/restore/drill", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, restore_drill_body},
 };
 
 const struct api_contract *contract_find(const char *method, const char *path)

@@ -249,10 +249,14 @@ OBJECT(backup, "Backup", NULL, ONE_OF("status", 0, "none,running,done,failed"), 
        F("audit_size", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("error", API_CODE, API_NULL),
        F("cause", API_TEXT, API_NULL));
 
+OBJECT(restore_difference, "RestoreDifference", NULL, ONE_OF("kind", 0, "certificate,host,receipt,head"), F("object", API_TEXT, 0), F("host", API_TEXT, 0),
+       F("what", API_TEXT, 0), F("next", API_TEXT, 0));
+
 OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), F("epoch", API_INTEGER, 0), F("restored_at", API_TIME, API_NULL),
        F("backup_of", API_TIME, API_NULL), F("audit_size", API_INTEGER, 0), F("accepted_at", API_TIME, API_NULL),
        F("accepted_by", API_TEXT, API_NULL), F("signer_contradicts", API_BOOL, 0), F("hosts_contradict", API_INTEGER, 0),
-       F("longest_trail_claimed", API_INTEGER, 0));
+       F("longest_trail_claimed", API_INTEGER, 0), LIST("differences", &object_restore_difference), F("differences_more", API_INTEGER, 0),
+       F("drilled_at", API_TIME, API_NULL), F("drilled_backup_of", API_TIME, API_NULL));
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "controller/signer/key_drill.h"
 #include "controller/signer/log_place.h"
 #include "controller/signer/new_root.h"
 #include "controller/signer/passphrase.h"
@@ -21,6 +22,7 @@
 #include "shared/sys/owner.h"
 
 static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]  # after a restore\n"
+                            "       vcc-signer drill [--config FILE] [FOLDER] # do the keys of this copy of the folder open?\n"
                             "       vcc-signer new-root [--config FILE]       # the next; stop the signer\n"
                             "       vcc-signer drop-root ROOT [--config FILE] # a bundle without it";
 
@@ -42,28 +44,6 @@ static int open_keys(const struct signer_conf *conf, struct signer *s, struct re
 	return r;
 }
 
-/* Every key signs once before the doors close: the crypto library loads what it needs, and a key that cannot sign shows now.
- * The label keeps this signature from ever meaning anything else. */
-static int try_keys(struct signer *s, struct refusal *why)
-{
-	struct buf signature = BUF_MAX(1024);
-	int        r = 0;
-
-	for (size_t i = 0; i < s->cas.n && r == 0; i++) {
-		const struct ca *ca = &s->cas.ca[i];
-		if (ca->key == NULL)
-			continue;
-		buf_reset(&signature);
-		r = key_sign(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), &signature);
-		if (r == 0)
-			r = key_verify(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), buf_span(&signature));
-		if (r < 0)
-			refuse(why, E_SIGNER_KEY, ca->issuer.issuer_id, "the key cannot sign");
-	}
-	buf_free(&signature);
-	return r;
-}
-
 /* Everything that needs files, then the jail. */
 static int start(const struct signer_conf *conf, struct signer *s, int *ret_listen, struct refusal *why)
 {
@@ -77,7 +57,7 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	if (r == 0)
 		r = open_keys(conf, s, why);
 	if (r == 0)
-		r = try_keys(s, why);
+		r = ca_store_try(&s->cas, why);
 	if (r == 0)
 		r = bundle_file_all(conf->state_dir, s->bundles, &s->n_bundles, why);
 	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
@@ -160,6 +140,8 @@ int main(int argc, char **argv)
 		return signer_init(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "audit-restart") == 0)
 		return audit_restart(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "drill") == 0)
+		return key_drill(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "new-root") == 0)
 		return new_root(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)
