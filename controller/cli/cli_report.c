@@ -25,6 +25,8 @@ static const struct output_column summary_columns[] = {
 	{"percent without a person", "renewal_performance.automated_renewals_percentage", COLUMN_TEXT},
 	{"emergencies", "summary.emergency_recertifications", COLUMN_TEXT},
 	{"violations", "summary.compliance_violations", COLUMN_TEXT},
+	{"revoked, superseded", "revocations.superseded", COLUMN_TEXT},
+	{"revoked, otherwise", "revocations.other", COLUMN_TEXT},
 	{"notes", "notes", COLUMN_LIST},
 };
 static const struct output_column service_columns[] = {

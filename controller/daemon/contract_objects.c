@@ -502,14 +502,16 @@ PART(report_rule, "ReportRule", NULL, F("id", API_TEXT, 0), F("text", API_TEXT, 
 PART(report_profile, "ReportProfile", NULL, ONE_OF("profile", 0, API_PROFILES), F("law", API_TEXT, 0), F("version", API_INTEGER, 0),
      F("certificates", API_INTEGER, 0), LIST("rules", &object_report_rule));
 
+PART(report_revocations, "ReportRevocations", NULL, F("total", API_INTEGER, 0), F("superseded", API_INTEGER, 0), F("other", API_INTEGER, 0));
+
 OBJECT(report, "Report", NULL, F("report_period", API_TEXT, 0), F("generated_at", API_TIME, 0), OBJ("summary", 0, &object_report_summary),
        OBJ("vcc_service_breakdown", 0, NULL), OBJ("renewal_performance", 0, &object_report_performance),
-       OBJ("risk_assessment", 0, &object_report_risks), F("from", API_TIME, API_NULL), F("to", API_TIME, 0), F("statement", API_TEXT, 0),
+       OBJ("risk_assessment", 0, &object_report_risks), OBJ("revocations", 0, &object_report_revocations), F("from", API_TIME, API_NULL), F("to", API_TIME, 0), F("statement", API_TEXT, 0),
        LIST("compliance", &object_report_profile), OBJ("sources", 0, NULL), F("notes", API_TEXTS, 0));
 
 PART(report_failed, "ReportFailed", NULL, F("rule", API_TEXT, 0), ONE_OF("severity", 0, API_SEVERITIES), F("reason", API_TEXT, 0));
 
-OBJECT(report_row, "ReportRow", NULL, ONE_OF("kind", 0, "certificate,renewal,campaign,installation"), F("id", API_TEXT, 0),
+OBJECT(report_row, "ReportRow", NULL, ONE_OF("kind", 0, "certificate,renewal,campaign,revocation,installation"), F("id", API_TEXT, 0),
        F("service_name", API_TEXT, API_NULL), F("status", API_TEXT, 0), F("at", API_TIME, API_NULL), F("reasons", API_TEXTS, 0),
        LIST("rules", &object_report_failed));
 

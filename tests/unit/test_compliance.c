@@ -256,6 +256,11 @@ static void test_figures(void **state)
 	assert_int_equal(figure_of_campaign(&c, NOW - MS_DAY, NOW), 0);
 	c = (struct campaign){.kind = CAMPAIGN_DRILL, .started_at = NOW - 1};
 	assert_int_equal(figure_of_campaign(&c, NOW - MS_DAY, NOW), 0);
+	assert_int_equal(figure_of_revocation(REASON_SUPERSEDED, NOW - 1, NOW - MS_DAY, NOW), FIGURE_BIT(REVOKED) | FIGURE_BIT(SUPERSEDED));
+	assert_int_equal(figure_of_revocation(REASON_KEY_COMPROMISE, NOW - MS_DAY, NOW - MS_DAY, NOW), FIGURE_BIT(REVOKED) | FIGURE_BIT(REVOKED_OTHER));
+	assert_int_equal(figure_of_revocation(REASON_SUPERSEDED, NOW, NOW - MS_DAY, NOW), 0); /* the next period's */
+	assert_int_equal(figure_of_revocation(REASON_SUPERSEDED, NOW - MS_DAY - 1, NOW - MS_DAY, NOW), 0);
+	assert_int_equal(figure_of_revocation(REASON_HOLD, NOW - 1, NOW - MS_DAY, NOW), 0);
 }
 
 int main(void)
