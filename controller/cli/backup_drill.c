@@ -3,6 +3,7 @@
 #include "controller/cli/backup_drill.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static int ask_program(const char *const *argv, struct buf *ret, struct refusal 
 {
 	int           out[2], status = 0;
 	unsigned char piece[4096];
-	if (pipe(out) != 0)
+	if (pipe2(out, O_CLOEXEC) != 0)
 		return sys_refuse(why, argv[0], "make a pipe for");
 	pid_t pid = fork();
 	if (pid == 0) {

@@ -287,13 +287,16 @@ int api_report_rows(struct api_call *call, struct store_view *view)
 
 int api_report_evidence(struct api_call *call, struct store_view *view)
 {
-	const char *cert_id = api_arg(call, "certificate"), *campaign = api_arg(call, "campaign");
+	const char *cert_id = api_arg(call, "certificate"), *campaign = api_arg(call, "campaign"), *part = api_arg(call, "part");
 	struct id   campaign_id;
+	int64_t     number = 0;
 	if ((cert_id != NULL) == (campaign != NULL))
 		return refuse(&call->why, E_API_BODY, "certificate", "one of certificate= and campaign= is needed");
+	if (part != NULL && (cert_id != NULL || text_i64(part, 1, EVIDENCE_PARTS_MAX, &number) < 0))
+		return refuse(&call->why, E_API_BODY, "part", "goes with campaign=, and is a number from 1");
 	if (cert_id != NULL)
 		return evidence_of_certificate(view, cert_id, &call->answer, &call->why);
 	if (id_parse(campaign, &campaign_id) < 0)
 		return refuse(&call->why, E_API_BODY, "campaign", "must be a UUID");
-	return evidence_of_campaign(view, campaign_id, &call->answer, &call->why);
+	return evidence_of_campaign(view, campaign_id, (uint32_t)number, &call->answer, &call->why);
 }

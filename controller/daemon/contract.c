@@ -140,7 +140,8 @@ TABLE(export_args, {"since", API_TIME, 0, NULL, NULL, NULL}, {"names", API_TEXT,
       {"from", API_TIME, 0, NULL, NULL, "with to, instead of a period"}, {"to", API_TIME, 0, NULL, NULL, NULL}, \
       {"lang", API_TEXT, 0, NULL, "en,de", "of what is said for people"}
 TABLE(report_args, PERIOD);
-TABLE(evidence_args, {"certificate", API_TEXT, 0, NULL, NULL, "a cert_id; this or campaign"}, {"campaign", API_ID, 0, NULL, NULL, NULL});
+TABLE(evidence_args, {"certificate", API_TEXT, 0, NULL, NULL, "a cert_id; this or campaign"}, {"campaign", API_ID, 0, NULL, NULL, NULL},
+      {"part", API_INTEGER, 0, NULL, NULL, "of a campaign: from 1, each with at most 500 of its certificates; 404 behind the last"});
 TABLE(report_row_args, {"figure", API_TEXT, 0, NULL, NULL, "a name below `sources` of the report; default: total_certificates"}, {"service", API_TEXT, 0, NULL, NULL, NULL},
       {"rule", API_TEXT, 0, NULL, NULL, "of compliance_violations: this rule alone, also where it only warns"}, PERIOD);
 TABLE(expiring_args, {"days_ahead", API_INTEGER, 0, NULL, NULL, "default: 30"}, {"service_filter", API_TEXT, 0, NULL, NULL, NULL});
