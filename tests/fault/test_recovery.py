@@ -230,6 +230,10 @@ def test_a_lost_disk(estate, tmp_path):
     signer = os.path.join(inst.state, "signer")
     kept = shutil.copytree(signer, tmp_path / "signer", ignore=lambda d, names: [n for n in names if n.endswith(".sock")])
     inst.processes["signer"].start()
+    later = inst.prepare_echo(1)
+    later.join()
+    later.start_agent()
+    wait_for("a host that joined after the backup", lambda: inst.vccctl("agent", "show", later.name)["connected"])
     renew(inst, host)
     renew(inst, host)
     served = checks.served_is_issued(inst, host)
@@ -250,12 +254,13 @@ def test_a_lost_disk(estate, tmp_path):
 
     bring_back(inst, player, first[1:])
     wait_for("the host is back", lambda: local(inst, "agent", "show", host.name)["connected"], 120)
-    wait_for("what it holds is listed", lambda: {d["kind"] for d in answers(inst)["differences"]} >= {"certificate", "head"}, 60)
+    wait_for("what it holds is listed", lambda: {d["kind"] for d in answers(inst)["differences"]} >= {"certificate", "host", "head"}, 60)
     state = answers(inst)
     assert state["status"] == "waiting"
     served_now = next(d for d in state["differences"] if d["kind"] == "certificate")
     assert served_now["object"] == host.cert_id and served_now["host"] == host.name and served_now["next"]
     assert served_now["what"].removeprefix("serves ") in {r.hex().upper() for r in lost}
+    assert [d["object"] for d in state["differences"] if d["kind"] == "host"] == [later.name]
     table = player.play("vccctl restore").stdout
     assert "Not in this database" in table and host.cert_id in table
     done = player.play(f"vccctl cert renew {host.cert_id} --force")
