@@ -25,6 +25,7 @@ enum {
 	ROOT_LIST_D = 90, /* its key may lie in a safe */
 	TOKEN_EARLY_D = 14,
 	BACKUP_D = 7,
+	RESTORE_DRILL_D = 90,
 	HEAD_MS = 10 * 60 * 1000,
 	APPROVAL_D = 1,
 	SILENT_PERCENT = 20,
@@ -287,6 +288,17 @@ static void check_backup(struct doctor *d)
 	json_decref(page);
 }
 
+static void check_restore(struct doctor *d)
+{
+	json_t *last = ask(d, "/api/v1/restore");
+	if (last != NULL && !json_is_string(json_object_get(last, "drilled_at")))
+		say(d, VERDICT_WARNING, "", "`vccctl restore FILE --drill`, with the backup and the copy of the signer's folder", "no backup was ever restored for practice");
+	else if (last != NULL && days_until(d, last, "drilled_at") < -RESTORE_DRILL_D)
+		say(d, VERDICT_WARNING, "", "`vccctl restore FILE --drill`, with the backup and the copy of the signer's folder",
+		    "a backup was last restored for practice %.0f days ago", -days_until(d, last, "drilled_at"));
+	json_decref(last);
+}
+
 static void check_trail(struct doctor *d)
 {
 	json_t *page = ask(d, "/api/v1/audit/heads?limit=1");
@@ -320,6 +332,7 @@ static const struct {
 	{"certificates", "is what was issued served?", check_certificates},
 	{"requests", "does somebody wait for an answer?", check_requests},
 	{"backup", "is there one?", check_backup},
+	{"restore", "would a backup bring it back?", check_restore},
 	{"trail", "is it signed?", check_trail},
 };
 

@@ -25,6 +25,8 @@ static const struct output_column summary_columns[] = {
 	{"percent without a person", "renewal_performance.automated_renewals_percentage", COLUMN_TEXT},
 	{"emergencies", "summary.emergency_recertifications", COLUMN_TEXT},
 	{"violations", "summary.compliance_violations", COLUMN_TEXT},
+	{"revoked, superseded", "revocations.superseded", COLUMN_TEXT},
+	{"revoked, otherwise", "revocations.other", COLUMN_TEXT},
 	{"notes", "notes", COLUMN_LIST},
 };
 static const struct output_column service_columns[] = {
@@ -153,6 +155,30 @@ static int fetch_to(const struct invocation *in, const char *path, const char *f
 	return r;
 }
 
+/* FILE.1, FILE.2 ... until the controller has no more. Parts that are there stay, whatever becomes of a later one. */
+static int fetch_parts(const struct invocation *in, const char *path, const char *file, struct refusal *why)
+{
+	int r = EXIT_DONE;
+	for (unsigned part = 1; r == EXIT_DONE; part++) {
+		char one[CLIENT_PATH_SIZE], to[CLIENT_PATH_SIZE];
+		if (snprintf(one, sizeof(one), "%s&part=%u", path, part) >= (int)sizeof(one) || snprintf(to, sizeof(to), "%s.%u", file, part) >= (int)sizeof(to))
+			return refuse(why, E_CLI_USAGE, "--file", "the path is too long"), EXIT_USAGE;
+		r = fetch_to(in, one, to, why);
+		if (part > 1 && why->code == E_EVIDENCE_NONE) {
+			fprintf(stderr, "%s: %u parts\n", file, part - 1);
+			return EXIT_DONE;
+		}
+	}
+	return r;
+}
+
+/* One file, or several where it is too much for one. */
+static int fetch(const struct invocation *in, const char *path, const char *file, struct refusal *why)
+{
+	int r = fetch_to(in, path, file, why);
+	return r != EXIT_DONE && why->code == E_EVIDENCE_LARGE && verb_given(in, "campaign") ? fetch_parts(in, path, file, why) : r;
+}
+
 static int evidence(const struct invocation *in)
 {
 	static const char *const options[] = {"certificate", "campaign", NULL};
@@ -165,7 +191,7 @@ static int evidence(const struct invocation *in)
 	if (r == EXIT_DONE)
 		r = path_of(in, REPORTS "/evidence", options, path, &why);
 	if (r == EXIT_DONE)
-		r = file != NULL ? fetch_to(in, path, file, &why) : client_download(&in->client, path, stdout, &why);
+		r = file != NULL ? fetch(in, path, file, &why) : client_download(&in->client, path, stdout, &why);
 	if (r == EXIT_DONE && fflush(stdout) != 0)
 		r = (sys_refuse(&why, "stdout", "write"), EXIT_FAILED);
 	return r == EXIT_DONE ? r : verb_fail(r, &why);
@@ -228,7 +254,7 @@ const struct verb cli_report_verbs[] = {
 	 0,
 	 0,
 	 "what proves the history of a certificate or a campaign, as one file for audit verify",
-	 {{"certificate", "CERT_ID", "of this certificate"}, {"campaign", "ID", "of this campaign"}, {"file", "FILE", "a new file (default: standard output)"}},
+	 {{"certificate", "CERT_ID", "of this certificate"}, {"campaign", "ID", "of this campaign"}, {"file", "FILE", "a new file (default: standard output); of a large campaign FILE.1, FILE.2 ..."}},
 	 evidence},
 	{"report", "exceptions", "", 0, 0, "exceptions to compliance rules: who answers for them, why, until when", {{0}}, exceptions},
 	{"report",

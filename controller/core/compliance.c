@@ -254,6 +254,15 @@ SYSTEM_CHECK(drill_within)
 	return COMPLIANCE_PASS;
 }
 
+SYSTEM_CHECK(restore_drill_within)
+{
+	if (s->restore_drilled_at == 0)
+		FAIL("no backup was ever restored for practice", "noch nie wurde eine Sicherung zur Übung wiederhergestellt");
+	if (s->restore_drilled_at < s->now - p->days * MS_DAY)
+		FAIL("a backup was last restored for practice too long ago", "zuletzt wurde vor zu langer Zeit eine Sicherung zur Übung wiederhergestellt");
+	return COMPLIANCE_PASS;
+}
+
 SYSTEM_CHECK(names_kept_at_most)
 {
 	if (s->oldest_name_at != 0 && s->oldest_name_at < s->now - p->days * MS_DAY)
@@ -370,6 +379,7 @@ static const struct compliance_check checks[] = {
 	{"algorithm_judged", 0, algorithm_judged, NULL},
 	{"fresh_key", 0, fresh_key, NULL},
 	{"drill_within", PARAM_DAYS, NULL, drill_within},
+	{"restore_drill_within", PARAM_DAYS, NULL, restore_drill_within},
 	{"names_kept_at_most", PARAM_DAYS, NULL, names_kept_at_most},
 	{"pseudonyms_fit", 0, NULL, pseudonyms_fit},
 	{"kept_at_least", PARAM_DAYS, NULL, kept_at_least},

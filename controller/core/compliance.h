@@ -49,6 +49,7 @@ struct compliance_cert {
 struct compliance_system {
 	int64_t  now;
 	int64_t  drilled_at;     /* the newest drill with a report; 0 = none is known */
+	int64_t  restore_drilled_at; /* when a backup was last restored for practice; 0 = never */
 	int64_t  oldest_name_at; /* since when the longest kept name stands beside the trail; 0 = none does */
 	uint64_t persons, persons_wrong; /* names beside the trail; those whose pseudonym is not made from them */
 	int64_t  kept_ms;        /* the shorter of how long issuances and orders stay in the database */

@@ -72,3 +72,10 @@ unsigned figure_of_campaign(const struct campaign *c, int64_t from, int64_t to)
 {
 	return c->kind == CAMPAIGN_EMERGENCY && c->started_at != 0 && c->started_at >= from && c->started_at < to ? FIGURE_BIT(EMERGENCIES) : 0;
 }
+
+unsigned figure_of_revocation(int reason, int64_t revoked_at, int64_t from, int64_t to)
+{
+	if (reason == REASON_HOLD || revoked_at < from || revoked_at >= to)
+		return 0;
+	return FIGURE_BIT(REVOKED) | (reason == REASON_SUPERSEDED ? FIGURE_BIT(SUPERSEDED) : FIGURE_BIT(REVOKED_OTHER));
+}

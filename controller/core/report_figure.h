@@ -6,7 +6,7 @@
 #include "shared/model/campaign.h"
 #include "shared/model/order.h"
 
-enum figure_noun { FIGURE_OF_CERTIFICATE, FIGURE_OF_ORDER, FIGURE_OF_CAMPAIGN };
+enum figure_noun { FIGURE_OF_CERTIFICATE, FIGURE_OF_ORDER, FIGURE_OF_CAMPAIGN, FIGURE_OF_REVOCATION };
 
 /* symbol, name, of what, what it means */
 #define FIGURES(X)                                                                                                             \
@@ -22,7 +22,10 @@ enum figure_noun { FIGURE_OF_CERTIFICATE, FIGURE_OF_ORDER, FIGURE_OF_CAMPAIGN };
 	X(COMPLETED, "renewals_completed", ORDER, "of these: completed")                                                       \
 	X(FAILED, "renewals_failed", ORDER, "of these: failed or paused")                                                      \
 	X(AUTOMATED, "renewals_automated", ORDER, "of those completed: no person in the order's trail")                        \
-	X(EMERGENCIES, "emergency_recertifications", CAMPAIGN, "emergency campaigns that began in the period")
+	X(EMERGENCIES, "emergency_recertifications", CAMPAIGN, "emergency campaigns that began in the period")                 \
+	X(REVOKED, "revocations", REVOCATION, "certificates of services that were revoked in the period; none on hold")        \
+	X(SUPERSEDED, "revocations_superseded", REVOCATION, "of these: because another one had taken their place")             \
+	X(REVOKED_OTHER, "revocations_other", REVOCATION, "of these: for any other reason")
 
 enum figure {
 #define X(symbol, name, noun, means) FIGURE_##symbol,
@@ -45,6 +48,8 @@ _must_check_ int          figure_parse(const char *name, enum figure *ret);
 unsigned figure_of_certificate(const struct certificate *c, enum cert_status status, int64_t now);
 /* The period is [from, to). A paused order is not over: it counts in every period since it was made, until somebody ends it. */
 unsigned figure_of_order(const struct order *o, int64_t from, int64_t to);
+/* `reason`: enum revoke_reason, or REASON_HOLD. */
+unsigned figure_of_revocation(int reason, int64_t revoked_at, int64_t from, int64_t to);
 unsigned figure_of_campaign(const struct campaign *c, int64_t from, int64_t to);
 
 #endif

@@ -8,6 +8,7 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/evidence_pack.h"
 #include "controller/daemon/report_json.h"
+#include "controller/daemon/report_revoked.h"
 #include "controller/daemon/report_system.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -177,6 +178,43 @@ static int order_rows(struct api_call *call, struct store_view *view, const char
 	return r;
 }
 
+static int take_revocation(void *ctx, const struct revoked_row *r, unsigned figures)
+{
+	struct rows_page *p = ctx;
+	if ((figures & p->bit) == 0)
+		return 0;
+	json_array_append_new(p->items, json_report_revocation(r));
+	return json_array_size(p->items) >= p->limit;
+}
+
+static int revoked_place_parse(const char *cursor, struct report_revoked_place *ret)
+{
+	char         serial[SERIAL_TEXT_SIZE];
+	unsigned int shard;
+	*ret = (struct report_revoked_place){.within = false};
+	if (cursor[0] == '\0')
+		return 0;
+	if (sscanf(cursor, "%31[^:]:%10u:%32[0-9A-F]", ret->issuer_id, &shard, serial) != 3 || serial_parse(serial, &ret->after) < 0)
+		return E_SYNTAX;
+	ret->within = true;
+	ret->shard = shard;
+	return 0;
+}
+
+/* Of all services: an issuance says which certificate it was of, and that one may be gone. */
+static int revocation_rows(struct api_call *call, struct store_view *view, const char *cursor, struct rows_page *p, bool *ret_more)
+{
+	struct report_revoked_place place;
+	char                        serial[SERIAL_TEXT_SIZE];
+	if (p->service != NULL)
+		return refuse(&call->why, E_REPORT_ROWS, "service", "revocations are not listed by service");
+	if (revoked_place_parse(cursor, &place) < 0)
+		return refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
+	int r = report_revoked(view, p->ask, &place, ROW_PAGES, take_revocation, p, ret_more);
+	(void)snprintf(p->last, sizeof(p->last), "%s:%u:%s", place.issuer_id, (unsigned)place.shard, serial_text(place.after, serial));
+	return r;
+}
+
 static int take_campaign(void *ctx, const struct campaign *c)
 {
 	struct rows_page *p = ctx;
@@ -234,6 +272,8 @@ int api_report_rows(struct api_call *call, struct store_view *view)
 		r = certificate_rows(view, cursor, &page, &more);
 	else if (noun == FIGURE_OF_ORDER)
 		r = order_rows(call, view, cursor, &page, &more);
+	else if (noun == FIGURE_OF_REVOCATION)
+		r = revocation_rows(call, view, cursor, &page, &more);
 	else
 		r = campaign_rows(call, view, cursor, &page, &more);
 	if (r < 0)
@@ -247,13 +287,16 @@ int api_report_rows(struct api_call *call, struct store_view *view)
 
 int api_report_evidence(struct api_call *call, struct store_view *view)
 {
-	const char *cert_id = api_arg(call, "certificate"), *campaign = api_arg(call, "campaign");
+	const char *cert_id = api_arg(call, "certificate"), *campaign = api_arg(call, "campaign"), *part = api_arg(call, "part");
 	struct id   campaign_id;
+	int64_t     number = 0;
 	if ((cert_id != NULL) == (campaign != NULL))
 		return refuse(&call->why, E_API_BODY, "certificate", "one of certificate= and campaign= is needed");
+	if (part != NULL && (cert_id != NULL || text_i64(part, 1, EVIDENCE_PARTS_MAX, &number) < 0))
+		return refuse(&call->why, E_API_BODY, "part", "goes with campaign=, and is a number from 1");
 	if (cert_id != NULL)
 		return evidence_of_certificate(view, cert_id, &call->answer, &call->why);
 	if (id_parse(campaign, &campaign_id) < 0)
 		return refuse(&call->why, E_API_BODY, "campaign", "must be a UUID");
-	return evidence_of_campaign(view, campaign_id, &call->answer, &call->why);
+	return evidence_of_campaign(view, campaign_id, (uint32_t)number, &call->answer, &call->why);
 }

@@ -24,6 +24,7 @@ static const struct api_route routes[] = {
 	{"POST", "/api/v1/backup", PERM_CA_MANAGE, SCOPE_WHOLE, "Copies the database into the state folder while everything goes on.", NULL, api_backup_make, NULL},
 	{"GET", "/api/v1/restore", PERM_CA_MANAGE, SCOPE_WHOLE, "Was the database restored, and does that wait for somebody?", NULL, api_restore_show, NULL},
 	{"POST", "/api/v1/restore/accept", PERM_CA_MANAGE, SCOPE_WHOLE, "Orders go out again after a restore.", NULL, api_restore_accept, NULL},
+	{"POST", "/api/v1/restore/drill", PERM_CA_MANAGE, SCOPE_WHOLE, "What `vccctl restore --drill` proved on this machine is recorded.", NULL, api_restore_drill, NULL},
 
 	{"GET", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Persons and machines that act by this API.", api_principal_list, NULL, NULL},
 	{"POST", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "A new principal; one that may approve waits for an approval.", NULL, api_principal_create, NULL},

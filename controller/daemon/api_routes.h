@@ -30,6 +30,7 @@ void api_backup_make(struct api_call *call);
 /* api_restore.c */
 void api_restore_show(struct api_call *call);
 void api_restore_accept(struct api_call *call);
+void api_restore_drill(struct api_call *call);
 
 /* api_people.c */
 int  api_principal_list(struct api_call *call, struct store_view *view);

@@ -223,13 +223,17 @@ static void new_certificate(struct proposal *p)
 	text_cut(p->cert.agent, sizeof(p->cert.agent), p->agent->name);
 }
 
+static bool serves_unknown(const struct proposal *p)
+{
+	struct issuance i;
+	return !serial_is_none(p->msg->served) && rows_issuance(p->ctl->rows, p->msg->served, &i) == E_NOT_FOUND;
+}
+
 /* The store went back in time, and the host serves what was issued after the backup: nobody here can revoke or renew that. Once for each
  * certificate: what is issued after the restore is known. */
 static bool lost_by_restore(const struct proposal *p)
 {
-	struct issuance i;
-	return p->known && p->cert.not_before_at < restored_at(p->ctl) && !serial_is_none(p->msg->served) &&
-	       rows_issuance(p->ctl->rows, p->msg->served, &i) == E_NOT_FOUND;
+	return p->known && p->cert.not_before_at < restored_at(p->ctl) && serves_unknown(p);
 }
 
 /* Which order follows: the first issue, a change of an accepted file, what a restore has lost, or none. */
@@ -276,6 +280,8 @@ static void take(struct proposal *p, bool approved)
 	set_content(p, approved || (p->known && p->cert.approved && !changed));
 	p->cert.retired_at = 0;
 
+	if (lost_by_restore(p) || (!p->known && serves_unknown(p)))
+		restored_saw_certificate(p->ctl, p->msg->cert_id, p->agent->name, p->msg->served);
 	bool                order = order_wanted(p, changed || revived, &trigger, &approval) && !poison_rests(p->ctl->poison, p->cert.cert_id);
 	if (order && lost_by_restore(p))
 		text_cut(p->who.reason, sizeof(p->who.reason), "the host serves what the restored database does not know");

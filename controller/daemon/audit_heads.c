@@ -12,6 +12,7 @@
 #include "controller/daemon/catalog.h"
 #include "controller/daemon/commit.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -117,6 +118,7 @@ static void accuse(struct controller *ctl, const char *agent, uint64_t size)
 	struct audit_heads *a = ctl->audit_heads;
 	if (size <= a->forgiven)
 		return;
+	restored_saw_head(ctl, agent, size);
 	if (a->accusers == 0)
 		text_cut(a->accuser, sizeof(a->accuser), agent);
 	bool      first = text_equal(a->accuser, agent);
@@ -223,6 +225,8 @@ void audit_heads_signer(struct controller *ctl, uint64_t size, struct hash root)
 			false; /* a person has looked at it; a host that still knows better says so with the next head */
 	else
 		raise_alarm(ctl, AUDIT_SIGNER_HEAD_AHEAD, "signer", size, root);
+	if (a->signer_contradicts)
+		restored_saw_head(ctl, "signer", size);
 }
 
 /* ---- witnesses ------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,8 @@
  * Never: judging by them. */
 #include "controller/daemon/compliance_rules.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,10 +289,38 @@ static int read_own(struct rule_book *book, const char *folder, const char *name
 	return r;
 }
 
+static bool is_shipped(const char *name)
+{
+	for (size_t i = 0; i < compliance_files_n; i++)
+		if (text_equal(compliance_files[i].name, name))
+			return true;
+	return false;
+}
+
+/* A folder that is not there, or a file by another name, would be passed over, and the shipped rules judge: nobody would see it. */
+static int check_folder(const char *folder, struct refusal *why)
+{
+	DIR *dir = opendir(folder);
+	if (dir == NULL)
+		return refuse(why, E_REPORT_RULES, folder, "the folder that reports.rules_dir names cannot be read: %s", strerror(errno));
+	int r = 0;
+	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
+		char path[512];
+		if (!text_ends(e->d_name, ".json") || is_shipped(e->d_name))
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%.200s", folder, e->d_name);
+		r = refuse(why, E_REPORT_RULES, path, "it is read by no name but gdpr.json, ai_act.json or bsi_tr.json");
+	}
+	(void)closedir(dir);
+	return r;
+}
+
 int rule_book_load(const char *folder, struct rule_book **ret, struct refusal *why)
 {
 	struct rule_book *book = calloc(1, sizeof(*book));
 	int               r = book != NULL ? 0 : refuse(why, E_NOMEM, "compliance rules", "no memory");
+	if (r == 0 && folder[0] != '\0')
+		r = check_folder(folder, why);
 	for (size_t i = 0; r == 0 && i < compliance_files_n; i++) {
 		const struct embedded_file *f = &compliance_files[i];
 		r = read_own(book, folder, f->name, why);

@@ -110,6 +110,9 @@ TABLE(exception_body, {"rule", API_TEXT, API_NEEDED, NULL, NULL, "like G6"}, {"t
       {"owner", API_TEXT, API_NULL, NULL, NULL, "a role"}, {"reason", API_TEXT, API_NEEDED, NULL, NULL, NULL},
       {"until", API_TIME, API_NULL, NULL, NULL, "at most two years ahead; null: it ends now"});
 
+TABLE(restore_drill_body, {"backup_of", API_TIME, API_NEEDED, NULL, NULL, NULL}, {"audit_size", API_INTEGER, API_NEEDED, NULL, NULL, "records in it"},
+      {"audit_root", API_HASH, API_NEEDED, NULL, NULL, "of their tree"}, {"keys", API_INTEGER, API_NEEDED, NULL, NULL, "of CAs, that signed"});
+
 /* ---- queries ---- */
 
 TABLE(token_args, {"principal", API_TEXT, 0, NULL, NULL, "of others: needs principal:manage"});
@@ -137,7 +140,8 @@ TABLE(export_args, {"since", API_TIME, 0, NULL, NULL, NULL}, {"names", API_TEXT,
       {"from", API_TIME, 0, NULL, NULL, "with to, instead of a period"}, {"to", API_TIME, 0, NULL, NULL, NULL}, \
       {"lang", API_TEXT, 0, NULL, "en,de", "of what is said for people"}
 TABLE(report_args, PERIOD);
-TABLE(evidence_args, {"certificate", API_TEXT, 0, NULL, NULL, "a cert_id; this or campaign"}, {"campaign", API_ID, 0, NULL, NULL, NULL});
+TABLE(evidence_args, {"certificate", API_TEXT, 0, NULL, NULL, "a cert_id; this or campaign"}, {"campaign", API_ID, 0, NULL, NULL, NULL},
+      {"part", API_INTEGER, 0, NULL, NULL, "of a campaign: from 1, each with at most 500 of its certificates; 404 behind the last"});
 TABLE(report_row_args, {"figure", API_TEXT, 0, NULL, NULL, "a name below `sources` of the report; default: total_certificates"}, {"service", API_TEXT, 0, NULL, NULL, NULL},
       {"rule", API_TEXT, 0, NULL, NULL, "of compliance_violations: this rule alone, also where it only warns"}, PERIOD);
 TABLE(expiring_args, {"days_ahead", API_INTEGER, 0, NULL, NULL, "default: 30"}, {"service_filter", API_TEXT, 0, NULL, NULL, NULL});
@@ -273,6 +277,7 @@ static const struct api_contract rows[] = {
 	{"POST", "/api/v1/backup", API_202, SHAPE_ONE, NULL, &object_backup, NULL, NULL, no_fields},
 	{"GET", "/api/v1/restore", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/restore/accept", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, no_fields},
+	{"POST", "/api/v1/restore/drill", API_200, SHAPE_ONE, &object_restore, NULL, NULL, NULL, restore_drill_body},
 };
 
 const struct api_contract *contract_find(const char *method, const char *path)

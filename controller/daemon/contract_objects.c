@@ -252,10 +252,14 @@ OBJECT(backup, "Backup", NULL, ONE_OF("status", 0, "none,running,done,failed"), 
        F("audit_size", API_INTEGER, 0), F("started_at", API_TIME, API_NULL), F("ended_at", API_TIME, API_NULL), F("error", API_CODE, API_NULL),
        F("cause", API_TEXT, API_NULL));
 
+OBJECT(restore_difference, "RestoreDifference", NULL, ONE_OF("kind", 0, "certificate,host,receipt,head"), F("object", API_TEXT, 0), F("host", API_TEXT, 0),
+       F("what", API_TEXT, 0), F("next", API_TEXT, 0));
+
 OBJECT(restore, "Restore", NULL, ONE_OF("status", 0, "never,waiting,accepted"), F("epoch", API_INTEGER, 0), F("restored_at", API_TIME, API_NULL),
        F("backup_of", API_TIME, API_NULL), F("audit_size", API_INTEGER, 0), F("accepted_at", API_TIME, API_NULL),
        F("accepted_by", API_TEXT, API_NULL), F("signer_contradicts", API_BOOL, 0), F("hosts_contradict", API_INTEGER, 0),
-       F("longest_trail_claimed", API_INTEGER, 0));
+       F("longest_trail_claimed", API_INTEGER, 0), LIST("differences", &object_restore_difference), F("differences_more", API_INTEGER, 0),
+       F("drilled_at", API_TIME, API_NULL), F("drilled_backup_of", API_TIME, API_NULL));
 
 OBJECT(certificate_shown, "CertificateShown", &object_certificate, OBJ("target", API_MAYBE, &object_target),
        LIST("targets", &object_target), OBJ("policy", API_MAYBE, &object_template), LIST("renewals", &object_order),
@@ -506,14 +510,16 @@ PART(report_rule, "ReportRule", NULL, F("id", API_TEXT, 0), F("text", API_TEXT, 
 PART(report_profile, "ReportProfile", NULL, ONE_OF("profile", 0, API_PROFILES), F("law", API_TEXT, 0), F("version", API_INTEGER, 0),
      F("certificates", API_INTEGER, 0), LIST("rules", &object_report_rule));
 
+PART(report_revocations, "ReportRevocations", NULL, F("total", API_INTEGER, 0), F("superseded", API_INTEGER, 0), F("other", API_INTEGER, 0));
+
 OBJECT(report, "Report", NULL, F("report_period", API_TEXT, 0), F("generated_at", API_TIME, 0), OBJ("summary", 0, &object_report_summary),
        OBJ("vcc_service_breakdown", 0, NULL), OBJ("renewal_performance", 0, &object_report_performance),
-       OBJ("risk_assessment", 0, &object_report_risks), F("from", API_TIME, API_NULL), F("to", API_TIME, 0), F("statement", API_TEXT, 0),
+       OBJ("risk_assessment", 0, &object_report_risks), OBJ("revocations", 0, &object_report_revocations), F("from", API_TIME, API_NULL), F("to", API_TIME, 0), F("statement", API_TEXT, 0),
        LIST("compliance", &object_report_profile), OBJ("sources", 0, NULL), F("notes", API_TEXTS, 0));
 
 PART(report_failed, "ReportFailed", NULL, F("rule", API_TEXT, 0), ONE_OF("severity", 0, API_SEVERITIES), F("reason", API_TEXT, 0));
 
-OBJECT(report_row, "ReportRow", NULL, ONE_OF("kind", 0, "certificate,renewal,campaign,installation"), F("id", API_TEXT, 0),
+OBJECT(report_row, "ReportRow", NULL, ONE_OF("kind", 0, "certificate,renewal,campaign,revocation,installation"), F("id", API_TEXT, 0),
        F("service_name", API_TEXT, API_NULL), F("status", API_TEXT, 0), F("at", API_TIME, API_NULL), F("reasons", API_TEXTS, 0),
        LIST("rules", &object_report_failed));
 

@@ -1,5 +1,5 @@
 /* evidence_pack.c - room controller/daemon: collects records, and whatever a record names by its hash or serial.
- * What is not there any more is left out: whoever verifies the pack sees that it is missing. Never: more than EVIDENCE_RECORDS_MAX records. */
+ * What is not there any more is left out: whoever verifies the pack sees that it is missing. Never: more than EVIDENCE_RECORDS_MAX records; fewer than asked for without a word. */
 #include "controller/daemon/evidence_pack.h"
 
 #include <stdlib.h>
@@ -285,29 +285,55 @@ int evidence_of_certificate(struct store_view *view, const char *cert_id, json_t
 	return pack_end(p, r, cert_id, ret);
 }
 
-static int add_members(struct pack *p, struct id campaign_id, const char *id)
+static int add_member(struct pack *p, const struct campaign_member *m)
+{
+	int r = !id_is_none(m->renewal_id) ? add_records(p, m->cert_id, m->renewal_id, -1) : 0;
+	return r == 0 ? add_templates(p, m->cert_id) : r;
+}
+
+/* Members after `skip`, at most `max`; *ret_more: there are others behind them. Members have positions, which need not be without holes. */
+static int add_members(struct pack *p, struct id campaign_id, uint64_t skip, uint64_t max, uint64_t *ret_n, bool *ret_more)
 {
 	struct campaign_member *page = calloc(PAGE, sizeof(*page));
-	uint64_t                after = 0, all = 0;
+	uint64_t                after = 0, seen = 0;
 	size_t                  n = PAGE;
 	int                     r = page != NULL ? 0 : E_NOMEM;
-	while (r == 0 && n == PAGE) {
+	while (r == 0 && n == PAGE && seen <= skip + max) {
 		r = view_members(p->view, campaign_id, after, page, PAGE, &n);
-		for (size_t i = 0; r == 0 && i < n; i++) {
+		for (size_t i = 0; r == 0 && i < n && seen <= skip + max; i++, seen++) {
 			after = page[i].position;
-			if (++all > EVIDENCE_MEMBERS_MAX)
-				r = refuse(p->why, E_EVIDENCE_LARGE, id, "more than %d certificates", (int)EVIDENCE_MEMBERS_MAX);
-			if (r == 0 && !id_is_none(page[i].renewal_id))
-				r = add_records(p, page[i].cert_id, page[i].renewal_id, -1);
-			if (r == 0)
-				r = add_templates(p, page[i].cert_id);
+			if (seen >= skip && seen < skip + max)
+				r = add_member(p, &page[i]);
 		}
 	}
 	free(page);
+	*ret_more = seen > skip + max;
+	*ret_n = seen < skip ? 0 : seen - skip;
 	return r;
 }
 
-int evidence_of_campaign(struct store_view *view, struct id campaign_id, json_t **ret, struct refusal *why)
+static int add_all(struct pack *p, struct id campaign_id, const char *id)
+{
+	uint64_t n = 0;
+	bool     more = false;
+	int      r = add_members(p, campaign_id, 0, EVIDENCE_MEMBERS_MAX, &n, &more);
+	if (r == 0 && more)
+		r = refuse(p->why, E_EVIDENCE_LARGE, id, "more than %d certificates: with --file it is written in parts (part=1, part=2 ...)",
+			   (int)EVIDENCE_MEMBERS_MAX);
+	return r;
+}
+
+static int add_part(struct pack *p, struct id campaign_id, uint32_t number, const char *id)
+{
+	uint64_t n = 0;
+	bool     more = false;
+	int      r = add_members(p, campaign_id, (uint64_t)(number - 1) * EVIDENCE_PART_MEMBERS, EVIDENCE_PART_MEMBERS, &n, &more);
+	if (r == 0 && n == 0)
+		r = refuse(p->why, E_EVIDENCE_NONE, id, "there is no part %u of it", (unsigned)number);
+	return r;
+}
+
+int evidence_of_campaign(struct store_view *view, struct id campaign_id, uint32_t part, json_t **ret, struct refusal *why)
 {
 	char         id[ID_TEXT_SIZE];
 	struct pack *p = pack_new(view, why);
@@ -317,6 +343,6 @@ int evidence_of_campaign(struct store_view *view, struct id campaign_id, json_t 
 	if (r == 0)
 		r = add_records(p, id, (struct id){{0}}, -1);
 	if (r == 0 && p->n_records > 0)
-		r = add_members(p, campaign_id, id);
+		r = part == 0 ? add_all(p, campaign_id, id) : add_part(p, campaign_id, part, id);
 	return pack_end(p, r, id, ret);
 }

@@ -11,6 +11,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/audit_export.h"
+#include "shared/sys/clock.h"
 
 enum { PIECE_ROWS = 250, PIECE_ENOUGH = 1 << 19, PIECE_MAX = 1 << 20, EXPORTS_MAX = 4 };
 
@@ -18,6 +19,8 @@ enum phase { PHASE_BEGIN, PHASE_PERSONS, PHASE_ROWS };
 
 struct trail {
 	struct controller *ctl;
+	struct api        *api;
+	const struct api_route *route;
 	struct http_call  *http;
 	size_t            *running;
 	bool               names;
@@ -181,9 +184,14 @@ static void make_piece(void *job, struct store_view *view)
 
 /* ---- on the loop ------------------------------------------------------------------------------------------------ */
 
+/* Whoever was cut off meanwhile sees that the answer is not whole: a reader must not take the beginning of the trail for all of it. */
 static void on_piece(void *job)
 {
 	struct trail *t = job;
+	if (t->code == 0 && !api_still_may(t->api, t->ctl, t->route, http_call_request(t->http), clock_now())) {
+		buf_reset(&t->piece);
+		t->code = E_API_FORBIDDEN;
+	}
 	http_call_piece(t->http, buf_span(&t->piece), t->code < 0 ? HTTP_PIECE_BROKEN : t->last ? HTTP_PIECE_LAST : HTTP_PIECE);
 }
 
@@ -217,6 +225,8 @@ void api_audit_export(struct api_call *call)
 	}
 	running++;
 	t->ctl = call->ctl;
+	t->api = call->api;
+	t->route = call->route;
 	t->http = call->http;
 	t->running = &running;
 	t->names = names == NULL || !text_equal(names, "no");

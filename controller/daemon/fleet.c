@@ -16,6 +16,7 @@
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/rename.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/sent_messages.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
@@ -385,6 +386,8 @@ void fleet_up(struct controller *ctl, uint64_t gateway, const struct gw_up *up)
 	if (r == 0 && is_revoked(ctl, up, m->row)) /* its host key gets it a new one */
 		r = E_GW_EXPIRED;
 	if (r < 0) {
+		if (r == E_NOT_FOUND)
+			restored_saw_host(ctl, up->agent);
 		unknown.code = r == E_NOT_FOUND ? E_GW_CLIENT : r == E_AGENT_RENAMED || r == E_GW_EXPIRED ? r : E_API_UNAVAILABLE;
 		kick(ctl, &unknown, up->agent);
 		return;

@@ -2,10 +2,12 @@
  * Never: a CA key; a command on a host. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "controller/daemon/channels.h"
+#include "controller/daemon/compliance_rules.h"
 #include "controller/daemon/controller.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/init.h"
@@ -139,17 +141,21 @@ static int run(const struct controller_conf *conf)
 	return 0;
 }
 
-/* --check: the channels belong to the configuration. */
+/* --check: the channels and the compliance rules belong to the configuration. */
 static int check(const char *path)
 {
 	static struct controller_conf conf;
+	struct rule_book             *book = NULL;
 	struct refusal                why = {0};
 	char                          text[640];
 	int                           status = conf_check(&controller_schema, path);
 	if (status != 0)
 		return status;
-	if (conf_load(&controller_schema, path, &conf, NULL, &why) == 0 && channels_check(&conf, &why) == 0)
+	if (conf_load(&controller_schema, path, &conf, NULL, &why) == 0 && channels_check(&conf, &why) == 0 &&
+	    rule_book_load(conf.rules_dir, &book, &why) == 0) {
+		free(book);
 		return 0;
+	}
 	fprintf(stderr, "%s\n", refusal_text(&why, text, sizeof(text)));
 	return 1;
 }

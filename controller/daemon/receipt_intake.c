@@ -15,6 +15,7 @@
 #include "controller/daemon/host_copies.h"
 #include "controller/daemon/metrics.h"
 #include "controller/daemon/orders.h"
+#include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
@@ -236,6 +237,8 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	}
 	if (care)
 		care_take(ctl, c, row->name, r, now);
+	else if (code < 0)
+		restored_saw_receipt(ctl, row->name, r->cert_id, r->made_at);
 	if (code == 0) {
 		add_steps(ctl, c, row->name, r);
 		update_targets(ctl, c, row->name, r, now);

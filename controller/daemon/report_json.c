@@ -70,6 +70,13 @@ static json_t *performance(const struct report_sum *s)
 	return o;
 }
 
+/* Beside the brief's keys: a certificate that gave way to its successor is no incident. */
+static json_t *revocations(const struct report_sum *s)
+{
+	return json_pack("{s:I,s:I,s:I}", "total", (json_int_t)s->n[FIGURE_REVOKED], "superseded", (json_int_t)s->n[FIGURE_SUPERSEDED], "other",
+			 (json_int_t)s->n[FIGURE_REVOKED_OTHER]);
+}
+
 static json_t *risk_reasons(unsigned risks)
 {
 	json_t *list = json_array();
@@ -261,6 +268,7 @@ json_t *json_report(const struct report_sum *s)
 	json_object_set_new(o, "vcc_service_breakdown", breakdown(s));
 	json_object_set_new(o, "renewal_performance", performance(s));
 	json_object_set_new(o, "risk_assessment", risks(s));
+	json_object_set_new(o, "revocations", revocations(s));
 	json_object_set_new(o, "from", json_time(s->ask->from));
 	json_object_set_new(o, "to", json_time(s->ask->to));
 	json_object_set_new(o, "statement", json_string(statement[s->ask->lang]));
@@ -313,6 +321,13 @@ json_t *json_report_campaign(const struct campaign *c)
 {
 	char id[ID_TEXT_SIZE];
 	return row("campaign", id_text(c->campaign_id, id), "", campaign_state_name(c->state), json_time(c->started_at));
+}
+
+json_t *json_report_revocation(const struct revoked_row *r)
+{
+	char        serial[SERIAL_TEXT_SIZE];
+	const char *reason = revoke_reason_name(r->reason);
+	return row("revocation", serial_text(r->serial, serial), "", reason != NULL ? reason : "unspecified", json_time(r->revoked_at));
 }
 
 json_t *json_report_installation(const struct report_ask *ask, const struct compliance_system *s)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/daemon/report_revoked.h"
 #include "controller/daemon/report_system.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -185,6 +186,24 @@ static int add_campaigns(struct store_view *view, struct report_sum *s)
 	return report_campaigns(view, s->ask, (struct id){{0}}, add_campaign, s);
 }
 
+/* ---- revocations ------------------------------------------------------------------------------------------------ */
+
+static int add_revocation(void *ctx, const struct revoked_row *row, unsigned figures)
+{
+	struct report_sum *s = ctx;
+	(void)row;
+	for (unsigned f = 0; f < FIGURE_COUNT; f++)
+		s->n[f] += figures >> f & 1;
+	return 0;
+}
+
+static int add_revocations(struct store_view *view, struct report_sum *s)
+{
+	struct report_revoked_place place = {.within = false};
+	bool                        more;
+	return report_revoked(view, s->ask, &place, SIZE_MAX, add_revocation, s, &more);
+}
+
 /* ---- the installation ------------------------------------------------------------------------------------------- */
 
 enum compliance_result report_system_judge(const struct report_ask *ask, size_t rule, const struct compliance_system *s,
@@ -218,7 +237,8 @@ static int add_system(struct store_view *view, struct report_sum *s)
 
 int report_sum_make(struct store_view *view, const struct report_ask *ask, struct report_sum **ret)
 {
-	static int (*const parts[])(struct store_view *, struct report_sum *) = {add_certificates, add_orders, add_campaigns, add_system};
+	static int (*const parts[])(struct store_view *, struct report_sum *) = {add_certificates, add_orders, add_campaigns, add_revocations,
+										   add_system};
 	static const char *const named[] = {"clara", "covina", "argus", "veritas", "vpb"}; /* they have their row in any case */
 	struct report_sum       *s = calloc(1, sizeof(*s));
 	int                      r = s != NULL ? 0 : E_NOMEM;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller/core/rights.h"
+#include "controller/daemon/restore_mark.h"
 #include "shared/base/text.h"
 #include "shared/pki/key.h"
 
@@ -31,6 +32,14 @@ static int read_drills(struct store_view *view, struct compliance_system *s)
 		}
 	}
 	free(page);
+	return r;
+}
+
+static int read_restore_drill(struct store_view *view, struct compliance_system *s)
+{
+	struct drill_mark m = {.at = 0};
+	int               r = drill_mark_read(view, &m);
+	s->restore_drilled_at = m.at;
 	return r;
 }
 
@@ -162,7 +171,7 @@ static int read_issuers(struct store_view *view, struct compliance_system *s)
 
 int report_system_read(struct store_view *view, int64_t now, int64_t kept_ms, struct compliance_system *ret)
 {
-	static int (*const parts[])(struct store_view *, struct compliance_system *) = {read_drills, read_persons, read_heads, read_principals,
+	static int (*const parts[])(struct store_view *, struct compliance_system *) = {read_drills, read_restore_drill, read_persons, read_heads, read_principals,
 										       read_issuers};
 	struct compliance_system s = {.now = now, .kept_ms = kept_ms};
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++) {

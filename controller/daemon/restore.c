@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <jansson.h>
-
+#include "controller/daemon/restore_check.h"
+#include "controller/daemon/restore_drill.h"
 #include "controller/daemon/restore_edit.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -24,17 +24,18 @@
 #include "shared/sys/file.h"
 #include "shared/sys/owner.h"
 
-enum { AUDIT_PAGE = 200, LEAF_MAX = 4096, NOTE_MAX = 4096 };
-
 struct restore {
 	struct controller_conf conf;
 	const char            *file;
 	bool                   keep_tokens;
+	bool                   drill; /* in a folder of its own; the store in force is not looked at */
+	bool                   begun; /* that folder is there */
 	int                    fd;
 	char                   path[CONF_PATH_SIZE + 16], candidate[CONF_PATH_SIZE + 32], crl_folder[CONF_PATH_SIZE + 16],
 		before[CONF_PATH_SIZE + 32];
 	struct store          *old;
 	struct restore_edit    edit;
+	struct restore_found   found;
 };
 
 static void on_wake(void *ctx)
@@ -43,57 +44,6 @@ static void on_wake(void *ctx)
 	struct restore *in = ctx;
 	if (write(in->edit.woken, &one, sizeof(one)) < 0)
 		return; /* it is readable already */
-}
-
-/* ---- is it whole, and ours? ------------------------------------------------------------------------------------ */
-
-/* The records hash to the tree that is stored beside them: what heads prove elsewhere they prove here. */
-static int check_trail(struct store_view *view, const char *file, uint64_t *ret_size, struct refusal *why)
-{
-	_cleanup_(buf_free) struct buf leaf = BUF_MAX(LEAF_MAX);
-	struct merkle_frontier         tree = {0};
-	struct merkle_made             made[MERKLE_LEVELS];
-	struct hash                    root, stored, hash;
-	struct audit                  *rows = calloc(AUDIT_PAGE, sizeof(*rows));
-	size_t                         n = AUDIT_PAGE;
-	int                            r = rows != NULL ? view_audit_head(view, ret_size, &stored) : E_NOMEM;
-	while (r == 0 && n == AUDIT_PAGE && (r = view_audit(view, tree.size, rows, AUDIT_PAGE, &n)) == 0)
-		for (size_t i = 0; i < n; i++) {
-			buf_reset(&leaf);
-			audit_canonical(&rows[i], &leaf);
-			merkle_leaf(digest_sha256_two, leaf.p, leaf.n, &hash);
-			(void)merkle_append(digest_sha256_two, &tree, &hash, made);
-		}
-	free(rows);
-	if (r < 0)
-		return refuse(why, r, file, "%s", err_what(r));
-	merkle_root(digest_sha256_two, &tree, &root);
-	if (tree.size != *ret_size || !hash_equal(root, stored))
-		return refuse(why, E_RESTORE_BACKUP, file, "its audit records do not lead to its own tree");
-	return 0;
-}
-
-static int check_issuers(struct restore *in, struct refusal *why)
-{
-	struct issuer ours, theirs;
-	int           r = view_issuer(in->edit.view, "root-1", &theirs);
-	if (r < 0)
-		return refuse(why, E_RESTORE_BACKUP, in->file, "it holds no installation");
-	if (in->edit.old == NULL || view_issuer(in->edit.old, "root-1", &ours) < 0)
-		return 0;
-	if (ours.der_len != theirs.der_len || memcmp(ours.der, theirs.der, ours.der_len) != 0)
-		return refuse(why, E_RESTORE_OTHER, in->file, "its root is not the one of this installation");
-	return 0;
-}
-
-static int read_note(struct restore *in, struct refusal *why)
-{
-	_cleanup_(buf_free) struct buf text = BUF_MAX(NOTE_MAX);
-	int                            r = view_setting(in->edit.view, "backup", &text);
-	json_t                        *o = r == 0 ? json_loadb((const char *)text.p, text.n, 0, NULL) : NULL;
-	in->edit.mark.made_at = json_integer_value(json_object_get(o, "made_at"));
-	json_decref(o);
-	return in->edit.mark.made_at > 0 ? 0 : refuse(why, E_RESTORE_BACKUP, in->file, "its note cannot be read");
 }
 
 /* ---- the two stores -------------------------------------------------------------------------------------------- */
@@ -134,15 +84,26 @@ static int prepare(struct restore *in, struct refusal *why)
 	if (r < 0)
 		r = refuse(why, r, in->file, "%s", err_what(r));
 	if (r == 0)
-		r = read_note(in, why);
-	if (r == 0)
-		r = check_issuers(in, why);
-	if (r == 0)
-		r = check_trail(in->edit.view, in->file, &in->edit.mark.audit_size, why);
+		r = restore_check(in->edit.view, in->edit.old, in->file, &in->found, why);
+	if (r == 0 && in->drill)
+		r = restore_check_heads(in->edit.view, in->file, &in->found, why);
+	in->edit.mark.made_at = in->found.made_at;
+	in->edit.mark.audit_size = in->found.audit_size;
 	if (r == 0)
 		r = restore_edit(&in->edit, why);
 	store_view_close(in->edit.view);
 	store_close(in->edit.store);
+	return r;
+}
+
+static int names_make(struct restore *in, struct refusal *why)
+{
+	int r = 0;
+	snprintf(in->path, sizeof(in->path), "%s/vcc.db", in->conf.state_dir);
+	if (in->drill)
+		r = restore_drill_begin(in->conf.state_dir, in->fd, in->path, sizeof(in->path), why);
+	snprintf(in->candidate, sizeof(in->candidate), "%s.restore", in->path);
+	snprintf(in->crl_folder, sizeof(in->crl_folder), "%s/public/crl", in->conf.state_dir);
 	return r;
 }
 
@@ -156,9 +117,9 @@ static int restore_all(struct restore *in, const char *config, struct refusal *w
 		return sys_refuse(why, in->file, "open");
 	if ((r = owner_become(in->conf.state_dir, why)) < 0)
 		return r;
-	snprintf(in->path, sizeof(in->path), "%s/vcc.db", in->conf.state_dir);
-	snprintf(in->candidate, sizeof(in->candidate), "%s.restore", in->path);
-	snprintf(in->crl_folder, sizeof(in->crl_folder), "%s/public/crl", in->conf.state_dir);
+	if ((r = names_make(in, why)) < 0)
+		return r;
+	in->begun = in->drill;
 	in->edit.crl_folder = in->crl_folder;
 	in->edit.jitter_share = in->conf.jitter;
 	in->edit.keep_tokens = in->keep_tokens;
@@ -167,14 +128,16 @@ static int restore_all(struct restore *in, const char *config, struct refusal *w
 		return sys_refuse(why, "eventfd", "make");
 	if ((r = store_restore_take(in->path, in->fd, in->file, why)) < 0)
 		return r;
-	r = open_old(in, why);
+	r = in->drill ? 0 : open_old(in, why);
 	in->keep_tokens |= in->edit.old != NULL; /* for the summary: they were compared */
 	if (r == 0)
 		r = prepare(in, why);
 	close_old(in);
 	if (r < 0)
 		store_restore_drop(in->path);
-	return r < 0 ? r : store_restore_place(in->path, in->before, sizeof(in->before), why);
+	if (r == 0)
+		r = store_restore_place(in->path, in->before, sizeof(in->before), why);
+	return r == 0 && in->drill ? restore_drill_look(in->path, &in->found, why) : r;
 }
 
 /* ---- what people see ------------------------------------------------------------------------------------------- */
@@ -200,12 +163,14 @@ static void print_summary(const struct restore *in)
 static int options_read(int argc, char **argv, struct restore *in, const char **ret_config)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"keep-tokens", no_argument, NULL, 'k'}, {0}};
+		{"config", required_argument, NULL, 'c'}, {"keep-tokens", no_argument, NULL, 'k'}, {"drill", no_argument, NULL, 'd'}, {0}};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (c == 'c')
 			*ret_config = optarg;
 		else if (c == 'k')
 			in->keep_tokens = true;
+		else if (c == 'd')
+			in->drill = true;
 		else
 			return E_CLI_USAGE;
 	}
@@ -230,12 +195,15 @@ int daemon_restore(int argc, char **argv)
 	in.edit.now = clock_now();
 	snprintf(in.edit.actor, sizeof(in.edit.actor), "local:uid-%u", (unsigned)getuid());
 	int r = restore_all(&in, config, &why);
+	if (in.begun)
+		restore_drill_end(in.path);
 	if (r < 0) {
 		if (why.code == 0)
 			refuse(&why, r, "vcc-controller restore", "%s", err_what(r));
 		fprintf(stderr, "vcc-controller: %s\n", refusal_text(&why, text, sizeof(text)));
 		return 1;
 	}
-	print_summary(&in);
+	if (!in.drill)
+		print_summary(&in);
 	return 0;
 }

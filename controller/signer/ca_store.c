@@ -251,3 +251,25 @@ int ca_store_load(const char *state_dir, struct span passphrase, const char *pub
 		ca_store_free(s);
 	return r;
 }
+
+/* Before the doors close: the crypto library loads what it needs, and a key that cannot sign shows now. The label keeps this signature from ever
+ * meaning anything else. */
+int ca_store_try(const struct ca_store *s, struct refusal *why)
+{
+	struct buf signature = BUF_MAX(1024);
+	int        r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++) {
+		const struct ca *ca = &s->ca[i];
+		if (ca->key == NULL)
+			continue;
+		buf_reset(&signature);
+		r = key_sign(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), &signature);
+		if (r == 0)
+			r = key_verify(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), buf_span(&signature));
+		if (r < 0 && !hsm_is_lost(s->hsm, why))
+			refuse(why, E_SIGNER_KEY, ca->issuer.issuer_id, "the key cannot sign");
+	}
+	buf_free(&signature);
+	return r;
+}

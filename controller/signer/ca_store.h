@@ -39,6 +39,8 @@ struct ca_store {
  * a root of the folder: E_SIGNER_KEY; nothing there: E_SIGNER_KEY. */
 _must_check_ int ca_store_load(const char *state_dir, struct span passphrase, const char *public_url, struct ca_store *ret,
                                struct refusal *why);
+/* Every key signs once. E_SIGNER_KEY. */
+_must_check_ int ca_store_try(const struct ca_store *s, struct refusal *why);
 void ca_store_free(struct ca_store *s);
 
 struct ca *ca_store_find(struct ca_store *s, const char *issuer_id); /* NULL = unknown */

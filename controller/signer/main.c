@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "controller/signer/key_drill.h"
 #include "controller/signer/log_place.h"
 #include "controller/signer/new_root.h"
 #include "controller/signer/passphrase.h"
@@ -41,28 +42,6 @@ static int open_keys(const struct signer_conf *conf, struct signer *s, struct re
 	return r;
 }
 
-/* Every key signs once before the doors close: the crypto library loads what it needs, and a key that cannot sign shows now.
- * The label keeps this signature from ever meaning anything else. */
-static int try_keys(struct signer *s, struct refusal *why)
-{
-	struct buf signature = BUF_MAX(1024);
-	int        r = 0;
-
-	for (size_t i = 0; i < s->cas.n && r == 0; i++) {
-		const struct ca *ca = &s->cas.ca[i];
-		if (ca->key == NULL)
-			continue;
-		buf_reset(&signature);
-		r = key_sign(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), &signature);
-		if (r == 0)
-			r = key_verify(ca->key, "vcc signer start v1", span_text(ca->issuer.issuer_id), buf_span(&signature));
-		if (r < 0 && !hsm_is_lost(s->hsm, why))
-			refuse(why, E_SIGNER_KEY, ca->issuer.issuer_id, "the key cannot sign");
-	}
-	buf_free(&signature);
-	return r;
-}
-
 /* A token brings its needs with it: folders, and perhaps a daemon of this host. Never a network. */
 static int lock_in(const struct signer_conf *conf, const char *log_folder, const char *ca_folder, struct refusal *why)
 {
@@ -90,7 +69,7 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	if (r == 0)
 		r = open_keys(conf, s, why);
 	if (r == 0)
-		r = try_keys(s, why);
+		r = ca_store_try(&s->cas, why);
 	if (r == 0)
 		r = bundle_file_all(conf->state_dir, s->bundles, &s->n_bundles, why);
 	if (r == 0) /* who may speak is decided by the peer's uid, not by the file's mode */
@@ -173,6 +152,8 @@ int main(int argc, char **argv)
 		return signer_init(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "audit-restart") == 0)
 		return audit_restart(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "drill") == 0)
+		return key_drill(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "new-root") == 0)
 		return new_root(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)

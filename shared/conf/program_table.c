@@ -22,6 +22,7 @@ static const struct program_command controller_commands[] = {
 		CONFIG}},
 	{"restore", "BACKUP", "Puts a backup in the place of the database. The controller must not run. Nothing is ordered before `vccctl restore --accept`.", {
 		{"keep-tokens", NULL, "tokens made before the backup stay good"},
+		{"drill", NULL, "only tries it, in a folder of its own beside what runs"},
 		CONFIG}},
 };
 
@@ -36,6 +37,7 @@ static const struct program_command signer_commands[] = {
 		{"public", "DIR", "folder for certificates and lists that everybody may read"},
 		CONFIG}},
 	{"audit-restart", "", "After a restore: the next head of the audit trail may begin anew. Hosts that keep an old head go on saying so.", {CONFIG}},
+	{"drill", "[FOLDER]", "Do the CA keys of the folder, or of a copy of it, open and sign? Beside a running signer; changes nothing.", {CONFIG}},
 	{"new-root", "", "Makes the next root, the CAs below it and a trust bundle with both roots. The signer must not run.", {CONFIG}},
 	{"drop-root", "ROOT", "Makes the trust bundle without one of the roots. The signer must not run.", {CONFIG}},
 };

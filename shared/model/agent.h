@@ -242,7 +242,8 @@ struct policy_walk {
 	X(NOTIFICATION_SNOOZED, "notification_snoozed")                                                               \
 	X(NOTIFICATION_TESTED, "notification_channel_tested")                                                         \
 	X(EXCEPTION_MADE, "compliance_exception_made")                                                                \
-	X(EXCEPTION_ENDED, "compliance_exception_ended")
+	X(EXCEPTION_ENDED, "compliance_exception_ended")                                                              \
+	X(RESTORE_DRILLED, "store_restore_drilled")
 
 enum audit_event {
 #define X(symbol, name) AUDIT_##symbol,

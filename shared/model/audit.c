@@ -238,6 +238,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_NOTIFICATION_TESTED] = {OBJECT_PART, "somebody sent a test by this channel", "not given"},
 	[AUDIT_EXCEPTION_MADE] = {OBJECT_TEMPLATE, "somebody answers for it until a date that certificates of the template fail a compliance rule", "not given"},
 	[AUDIT_EXCEPTION_ENDED] = {OBJECT_TEMPLATE, "an exception to a compliance rule was ended", "not given"},
+	[AUDIT_RESTORE_DRILLED] = {OBJECT_PART, "a backup was restored for practice, beside what runs, and the keys of the CAs signed", "not given"},
 	[AUDIT_RESTORE_ACCEPTED] = {OBJECT_PART, "orders go out again after a restore", "not given"},
 };
 

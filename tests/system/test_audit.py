@@ -555,9 +555,27 @@ def test_a_long_trail_is_streamed_in_bounded_memory():
         found = inst.get("audit?object=filler007-web&limit=500")
         assert len(found["items"]) == size // 1000 and found["next_cursor"] is None
         slow.close()
+        cut_off(inst, context, address)
     finally:
         inst.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def cut_off(inst, context, address):
+    """Whoever loses the right in the middle gets no more of it, and sees that it is not the whole."""
+    inst.vccctl("principal", "create", "reader", "--roles", "auditor")
+    token = inst.vccctl("token", "create", "reader")
+    c = http.client.HTTPSConnection(address, context=context, timeout=60)
+    c.request("GET", "/api/v1/audit/export", headers={"Authorization": "Bearer " + token["token"]})
+    answer = c.getresponse()
+    assert answer.status == 200
+    text = answer.read(1000)
+    inst.vccctl("token", "revoke", token["token_id"])
+    with pytest.raises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
+        while piece := answer.read(65536):
+            text += piece
+    assert b'"end":true' not in text[-200:]
+    c.close()
 
 
 def exports_go(begin):

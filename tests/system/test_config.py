@@ -91,6 +91,33 @@ def test_drop_ins_are_named_too(folder):
     refused(start("vcc-gateway", path, "--check"), bad, ("VCC-1202", "max_agents"))
 
 
+RULES = os.path.join(ROOT, "packaging", "compliance")
+# name of the file in rules_dir, what is changed in the shipped gdpr.json, what the message must hold
+BAD_RULES = (("gdpr.json", ('"severity": "error"', '"severity": "loud"'), ("severity",)), ("gdpr.json", ('"check": "drill_within"', '"check": "guess"'), ("check",)),
+             ("gdpr.json", ('"rules": [', '"rules": [,'), ("line",)), ("gdrp.json", ("", ""), ("no name",)))
+
+
+@pytest.mark.parametrize("name,change,words", BAD_RULES, ids=["severity", "check", "syntax", "name"])
+def test_wrong_compliance_rules(folder, name, change, words):
+    """What keeps the controller from starting is named by --check, before somebody restarts it."""
+    rules = os.path.join(folder, "rules")
+    os.mkdir(rules)
+    with open(os.path.join(RULES, "gdpr.json")) as f:
+        text = f.read()
+    bad = os.path.join(rules, name)
+    with open(bad, "w") as f:
+        f.write(text.replace(*change, 1) if change[0] else text)
+    path = write(folder, "controller", GOOD["controller"].format(d=folder) + f"[reports]\nrules_dir = {rules}\n")
+    refused(start("vcc-controller", path, "--check"), bad, ("VCC-3980", *words))
+    with open(bad, "w") as f:
+        f.write(text)
+    os.rename(bad, os.path.join(rules, "gdpr.json"))
+    done = start("vcc-controller", path, "--check")
+    assert done.returncode == 0, done.stderr
+    os.rename(rules, rules + ".away")
+    refused(start("vcc-controller", path, "--check"), rules, ("VCC-3980", "rules_dir"))
+
+
 @pytest.mark.parametrize("program", [*PROGRAMS, "vccctl"])
 def test_version_and_help(program):
     for option in ("--version", "--help"):

@@ -10,7 +10,7 @@ import pytest
 from conftest import new_folder
 from installation import Installation, wait_for
 
-CHECKS = ["controller", "clock", "contacts", "channels", "people", "tokens", "authorities", "lists", "public", "agents", "certificates", "requests", "backup", "trail"]
+CHECKS = ["controller", "clock", "contacts", "channels", "people", "tokens", "authorities", "lists", "public", "agents", "certificates", "requests", "backup", "restore", "trail"]
 
 
 @pytest.fixture(scope="module")

@@ -426,3 +426,24 @@ def test_what_is_missing_is_told(fleet, pack):
             json.dump(changed, f)
         codes, said = verifiers(fleet, path)
         assert codes == (1, 1), (codes, said)
+
+
+# ---- revocations; the last test: it ends a certificate ----
+
+def test_what_gave_way_is_told_apart_from_other_revocations(fleet):
+    """As the database has it, and each figure with its rows."""
+    fleet.vccctl("cert", "revoke", "d1-odd", "--reason", "keyCompromise", "--yes")
+    begun = int((time.time() - 30 * DAY) * 1000)
+
+    def stored():
+        found = fleet.rows("SELECT upper(hex(serial)), revoke_reason FROM issuances WHERE state = 'revoked' AND issuer_id LIKE 'service-%' AND revoked_at >= ?", begun)
+        return {serial: reason for serial, reason in found}
+    wait_for("it is revoked", lambda: 1 in stored().values())
+    r, reasons = report(fleet), stored()
+    superseded = {s for s, reason in reasons.items() if reason == 4}
+    assert superseded and r["revocations"] == {"total": len(reasons), "superseded": len(superseded), "other": len(reasons) - len(superseded)}
+    for figure, serials in (("revocations", set(reasons)), ("revocations_superseded", superseded), ("revocations_other", set(reasons) - superseded)):
+        listed = rows(fleet, r["sources"][figure]["rows"])
+        assert sorted(row["id"] for row in listed) == sorted(serials) and {row["kind"] for row in listed} == {"revocation"}, figure
+    assert all((row["status"] == "superseded") == (row["id"] in superseded) for row in rows(fleet, r["sources"]["revocations"]["rows"]))
+    refused(fleet.admin("GET", "/api/v1/reports/rows?figure=revocations&service=clara"), 422, "VCC-3982")

@@ -35,7 +35,7 @@ static int begin(void **state)
 	made = policy;
 	facts = (struct compliance_cert){.cert = &cert, .made_from = &made, .policy = &policy, .contacts = "csirt@example.org", .targets = 1,
 					 .shown_at = NOW - MS_HOUR, .now = NOW};
-	installation = (struct compliance_system){.now = NOW, .drilled_at = NOW - MS_DAY, .oldest_name_at = NOW - 50 * MS_DAY, .persons = 1,
+	installation = (struct compliance_system){.now = NOW, .drilled_at = NOW - MS_DAY, .restore_drilled_at = NOW - MS_DAY, .oldest_name_at = NOW - 50 * MS_DAY, .persons = 1,
 						  .kept_ms = 200 * MS_DAY, .head_fits = true, .witnessed_at = NOW - MS_HOUR, .approvers = 3000,
 						  .issuers = 4, .issuers_end_at = NOW + 300 * MS_DAY, .root_life_ms = 100 * MS_DAY,
 						  .sub_life_ms = 90 * MS_DAY, .lists = 2};
@@ -120,6 +120,8 @@ static void test_installation(void **state)
 	(void)state;
 	ROW(installation.drilled_at = 0, "drill_within", FAIL);
 	ROW(installation.drilled_at = NOW - 101 * MS_DAY, "drill_within", FAIL);
+	ROW(installation.restore_drilled_at = 0, "restore_drill_within", FAIL);
+	ROW(installation.restore_drilled_at = NOW - 101 * MS_DAY, "restore_drill_within", FAIL);
 	ROW(installation.oldest_name_at = NOW - 101 * MS_DAY, "names_kept_at_most", FAIL);
 	ROW(installation.oldest_name_at = 0, "names_kept_at_most", PASS);
 	ROW(installation.persons_wrong = 1, "pseudonyms_fit", FAIL);
@@ -254,6 +256,11 @@ static void test_figures(void **state)
 	assert_int_equal(figure_of_campaign(&c, NOW - MS_DAY, NOW), 0);
 	c = (struct campaign){.kind = CAMPAIGN_DRILL, .started_at = NOW - 1};
 	assert_int_equal(figure_of_campaign(&c, NOW - MS_DAY, NOW), 0);
+	assert_int_equal(figure_of_revocation(REASON_SUPERSEDED, NOW - 1, NOW - MS_DAY, NOW), FIGURE_BIT(REVOKED) | FIGURE_BIT(SUPERSEDED));
+	assert_int_equal(figure_of_revocation(REASON_KEY_COMPROMISE, NOW - MS_DAY, NOW - MS_DAY, NOW), FIGURE_BIT(REVOKED) | FIGURE_BIT(REVOKED_OTHER));
+	assert_int_equal(figure_of_revocation(REASON_SUPERSEDED, NOW, NOW - MS_DAY, NOW), 0); /* the next period's */
+	assert_int_equal(figure_of_revocation(REASON_SUPERSEDED, NOW - MS_DAY - 1, NOW - MS_DAY, NOW), 0);
+	assert_int_equal(figure_of_revocation(REASON_HOLD, NOW - 1, NOW - MS_DAY, NOW), 0);
 }
 
 int main(void)

@@ -1,0 +1,66 @@
+/* key_drill.c - room controller/signer: opens every CA key with the passphrase as it is kept, lets each sign once, and says which they are.
+ * Never: changing anything; the log of what was signed is not opened. */
+#include "controller/signer/key_drill.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/signer/ca_store.h"
+#include "controller/signer/hsm.h"
+#include "controller/signer/passphrase.h"
+#include "shared/conf/program_table.h"
+#include "shared/sys/owner.h"
+
+static int open_keys(const struct signer_conf *conf, const char *folder, struct ca_store *ret, struct refusal *why)
+{
+	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
+	int        r = hsm_open(conf, &ret->hsm, why);
+	if (r == 0)
+		r = passphrase_read(conf, &passphrase, why);
+	if (r == 0)
+		r = ca_store_load(folder, buf_span(&passphrase), conf->public_url, ret, why);
+	buf_wipe(&passphrase);
+	return r;
+}
+
+/* One line each: CA, SHA-256 of its certificate, and whether its key is here. */
+static void print(const struct ca_store *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct ca *ca = &s->ca[i];
+		struct hash      hash;
+		char             hex[HASH_TEXT_SIZE];
+		digest_sha256((struct span){ca->issuer.der, ca->issuer.der_len}, &hash);
+		printf("%s %s %s\n", ca->issuer.issuer_id, hash_text(hash, hex), ca->key != NULL ? "signed" : "offline");
+	}
+}
+
+int key_drill(int argc, char **argv)
+{
+	static struct signer_conf conf;
+	static struct ca_store    cas;
+	struct conf_options       options;
+	struct refusal            why = {0};
+	char                      text[600];
+
+	conf_options(argc, argv, &signer_schema, &options);
+	if (argc - options.rest > 1) {
+		program_help("vcc-signer", "drill", stderr);
+		return 2;
+	}
+	int         r = conf_load(&signer_schema, options.config, &conf, NULL, &why);
+	const char *folder = options.rest < argc ? argv[options.rest] : conf.state_dir;
+	if (r == 0 && options.rest == argc) /* a copy belongs to whoever made it */
+		r = owner_become(conf.state_dir, &why);
+	if (r == 0)
+		r = open_keys(&conf, folder, &cas, &why);
+	if (r == 0)
+		r = ca_store_try(&cas, &why);
+	if (r < 0)
+		fprintf(stderr, "vcc-signer: %s\n", refusal_text(&why, text, sizeof(text)));
+	else
+		print(&cas);
+	ca_store_free(&cas);
+	hsm_close(cas.hsm);
+	return r < 0 ? 1 : 0;
+}
