@@ -20,7 +20,7 @@ def read(path):
 def blocks(text):
     """(heading, commands) of the marked blocks."""
     heading, found = "", []
-    for part in re.finditer(r"^## (.+)$|^```sh\n(.*?)^```$", text, re.M | re.S):
+    for part in re.finditer(r"^## ([^\n]+)$|^```sh\n(.*?)^```$", text, re.M | re.S):
         if part[1]:
             heading = part[1]
         else:
