@@ -177,6 +177,9 @@ docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs audit > docs/audit.md
 	$(B)/tests/tool_docs rights > docs/rights.md
 	$(B)/tests/tool_docs metrics > docs/metrics.md
+	$(B)/tests/tool_docs routes > $(B)/routes.md
+	sed -i -e '/^<!-- routes -->/,/^<!-- end -->/{//!d}' -e '/^<!-- routes -->/r $(B)/routes.md' docs/api.md
+	scripts/security-table
 	@mkdir -p packaging/catalog
 	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
 

@@ -222,7 +222,7 @@ const struct verb cli_issue_verbs[] = {
 	 0,
 	 0,
 	 "a certificate for a key made elsewhere: a host without agent, or a person",
-	 {{"csr", "F", "the request (PKCS#10, PEM, - = stdin): its key counts, nothing else of it"},
+	 {{"csr", "FILE", "the request (PKCS#10, PEM, - = stdin): its key counts, nothing else of it"},
 	  {"template", "T", "what it is made from"},
 	  {"service", "S", "whose it is (default: the template's)"},
 	  {"names", "NAME,...", "names, inside the template's patterns"},

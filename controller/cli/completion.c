@@ -94,6 +94,32 @@ static void print_globals(bool with_value_only, const char *between)
 			printf("--%s%s", globals[i].name, between);
 }
 
+/* Does a value of this kind name a file? */
+static bool is_file(const struct verb_option *o)
+{
+	return text_equal(o->value, "FILE") || text_equal(o->value, "PATH");
+}
+
+static void print_file_option(const struct verb *v, const void *ctx)
+{
+	(void)ctx;
+	for (size_t i = 0; i < VERB_OPTIONS_MAX && v->options[i].name != NULL; i++)
+		if (is_file(&v->options[i]))
+			printf("|--%s", v->options[i].name);
+}
+
+/* A pattern of a shell's case: every option whose value is a file. */
+static void print_file_options(const struct all *all)
+{
+	size_t                    n;
+	const struct verb_option *globals = verb_globals(&n);
+	printf("--state-dir");
+	for (size_t i = 0; i < n; i++)
+		if (is_file(&globals[i]))
+			printf("|--%s", globals[i].name);
+	each_verb(all, print_file_option, NULL);
+}
+
 /* ---- bash, zsh ---- */
 
 /* A case of a shell: noun -> its verbs. */
@@ -118,12 +144,25 @@ static void case_options(const struct verb *v, const void *ctx)
 	printf("' ;;\n");
 }
 
+/* What needs no controller. */
+static void case_own(void)
+{
+	const struct program *own = program_find("vccctl");
+	for (size_t i = 0; i < own->n_commands; i++) {
+		printf("\t'%s ') options='", own->commands[i].name);
+		for (size_t k = 0; k < PROGRAM_OPTIONS_MAX && own->commands[i].options[k].name != NULL; k++)
+			printf("--%s ", own->commands[i].options[k].name);
+		printf("' ;;\n");
+	}
+}
+
 static void print_choice(const struct all *all)
 {
 	printf("\tcase $noun in\n");
 	each_verb(all, case_verbs, all);
 	printf("\tcompletion) verbs='bash zsh fish' ;;\n\tesac\n\tcase \"$noun $verb\" in\n");
 	each_verb(all, case_options, all);
+	case_own();
 	printf("\tesac\n");
 }
 
@@ -144,7 +183,9 @@ static void print_bash(const struct all *all)
 	       "\tdone\n"
 	       "\tcase ${COMP_WORDS[COMP_CWORD-1]} in\n"
 	       "\t-o|--output) COMPREPLY=($(compgen -W 'table json csv' -- \"$cur\")); return ;;\n"
-	       "\t--ca|--token-file|--cert|--key|--socket|--csr|--ids-file|--write) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	       "\t");
+	print_file_options(all);
+	printf(") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\tesac\n");
 	print_choice(all);
 	printf("\tif [[ $cur == -* ]]; then COMPREPLY=($(compgen -W \"$options ");
@@ -176,7 +217,9 @@ static void print_zsh(const struct all *all)
 	       "\tdone\n"
 	       "\tcase ${words[CURRENT-1]} in\n"
 	       "\t-o|--output) compadd -- table json csv; return ;;\n"
-	       "\t--ca|--token-file|--cert|--key|--socket|--csr|--ids-file|--write) _files; return ;;\n"
+	       "\t");
+	print_file_options(all);
+	printf(") _files; return ;;\n"
 	       "\tesac\n");
 	print_choice(all);
 	printf("\tif [[ ${words[CURRENT]} == -* ]]; then compadd -- ${=options} ");
@@ -241,6 +284,18 @@ static void fish_verb(const struct verb *v, const void *ctx)
 		fish_option(condition, &v->options[i]);
 }
 
+static void fish_own(void)
+{
+	const struct program *own = program_find("vccctl");
+	for (size_t i = 0; i < own->n_commands; i++)
+		for (size_t k = 0; k < PROGRAM_OPTIONS_MAX && own->commands[i].options[k].name != NULL; k++) {
+			const struct program_option *o = &own->commands[i].options[k];
+			char                         condition[64];
+			snprintf(condition, sizeof(condition), "-n '__vccctl_in %s'", own->commands[i].name);
+			fish_option(condition, &(struct verb_option){o->name, o->value, o->about});
+		}
+}
+
 static void print_fish(const struct all *all)
 {
 	size_t                    n;
@@ -273,6 +328,7 @@ static void print_fish(const struct all *all)
 	for (size_t i = 0; i < n; i++)
 		fish_global(all, &globals[i]);
 	each_verb(all, fish_verb, all);
+	fish_own();
 }
 
 int completion_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv)

@@ -29,6 +29,13 @@ static void bold(const char *text, struct buf *to)
 	buf_add_text(to, "*");
 }
 
+/* Rows of tables end as they like; what people read ends with a stop. */
+static void sentence(const char *text, struct buf *to)
+{
+	manual_text(text, to);
+	buf_add_text(to, text_ends(text, ".") || text_ends(text, "?") ? "\n\n" : ".\n\n");
+}
+
 /* "*--NAME* VALUE" and the text below it, `deep` tabs to the right. */
 static void option(const char *name, const char *value, const char *about, const char *deep, struct buf *to)
 {
@@ -38,8 +45,7 @@ static void option(const char *name, const char *value, const char *about, const
 		manual_text(value, to);
 	}
 	buf_add_fmt(to, "\n%s\t", deep);
-	manual_text(about, to);
-	buf_add_text(to, text_ends(about, ".") ? "\n\n" : ".\n\n");
+	sentence(about, to);
 }
 
 static void program_options(const struct program_option *o, size_t n, const char *deep, struct buf *to)
@@ -108,8 +114,7 @@ static void put_verb(const struct verb *v, struct buf *to)
 	buf_add_text(to, v->words[0] != '\0' ? " " : "");
 	manual_text(v->words, to);
 	buf_add_text(to, "\n\t");
-	manual_text(v->about, to);
-	buf_add_text(to, text_ends(v->about, ".") ? "\n\n" : ".\n\n");
+	sentence(v->about, to);
 	verb_options(v->options, VERB_OPTIONS_MAX, "\t", to);
 }
 

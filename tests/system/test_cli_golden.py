@@ -213,6 +213,7 @@ def test_completion_knows_the_verb_table(complete):
     assert complete("cert", "ren") == ["renew"]
     assert "--force" in complete("cert", "renew", "--f") and "--force" not in complete("cert", "list", "--f")
     assert complete("--url", "https://x", "cert", "ren") == ["renew"], "a global option and its value are passed over"
+    assert complete("init", "--security") == ["--security-contact"]
     assert set(complete("-o", "")) >= {"table", "json", "csv"}
     for words in (("ca", "rollover"), ("cert", "revoke"), ("cert", "list")):
         assert complete(*words, "--reas") == ["--reason"], "once, whether the verb has one of its own or not"

@@ -88,6 +88,22 @@ def test_every_command_and_option_of_a_program(program):
         assert {"join", "status", "doctor", "observe", "discover", "manage", "unmanage"} == set(commands)
 
 
+# What reads a command line, and whose it is: an option that is read is in the table, and the other way round.
+PARSERS = {"agent/link/link_join.c": [("vcc-agent", "join")], "controller/daemon/init.c": [("vcc-controller", "init")],
+           "controller/daemon/restore.c": [("vcc-controller", "restore")], "controller/signer/signer_init.c": [("vcc-signer", "init")],
+           "controller/signer/new_root.c": [("vcc-signer", "new-root"), ("vcc-signer", "drop-root")],
+           "agent/survey/survey.c": [("vcc-agent", v) for v in ("observe", "discover", "manage", "unmanage", "doctor")], "controller/cli/cli_init.c": [("vccctl", "init")]}
+
+
+@pytest.mark.parametrize("source", PARSERS)
+def test_what_is_read_is_in_the_table(source):
+    with open(os.path.join(ROOT, source)) as f:
+        text = f.read()
+    read = set(re.findall(r'\{"([a-z-]+)", (?:required_argument|no_argument|take_\w+|COPY\()', text)) - {"help", "version", "output"}
+    told = {o.lstrip("-") for words in PARSERS[source] for o in options_of(help_of(*words))} - {"o"}
+    assert read == told and read
+
+
 def test_every_verb_of_vccctl():
     text = shown("vccctl.1")
     rows = help_of("vccctl").split("\n\n")[1].splitlines()
