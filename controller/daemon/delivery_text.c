@@ -38,6 +38,8 @@ static const struct {
 	[NOTICE_CAMPAIGN_CANCELLED] = {"a campaign was cancelled by a person", "vccctl campaign show %s"},
 	[NOTICE_EMERGENCY_CANCELLED] = {"an emergency was cancelled by a person", "vccctl campaign show %s"},
 	[NOTICE_RENEWAL_COMPLETED] = {"a certificate was renewed", "vccctl cert show %s"},
+	[NOTICE_FLEET_SILENT] = {"many hosts at once are not connected any more", "vccctl agent list"},
+	[NOTICE_FLEET_BACK] = {"the hosts are connected again", "vccctl agent list"},
 	[NOTICE_DIGEST] = {"what went as it should, and what is open", "vccctl status"},
 };
 
@@ -109,6 +111,8 @@ static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct m
 	while (text_item(&list, item, sizeof(item))) {
 		if (text_equal(item, "role:security"))
 			add_address(to, terms->contact_security);
+		else if (text_equal(item, "role:approver") && terms->contact_approver[0] != '\0')
+			add_list(to, terms->contact_approver, terms);
 		else if (text_starts(item, "role:"))
 			add_address(to, terms->contact_admin);
 		else
