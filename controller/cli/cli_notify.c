@@ -41,7 +41,7 @@ static const struct output_column delivery_columns[] = {
 static const struct output_column channel_columns[] = {
 	{"CHANNEL", "channel", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},       {"LEVEL", "level", COLUMN_TEXT}, {"SENT", "sent", COLUMN_TEXT},
 	{"FAILED", "failed", COLUMN_TEXT},   {"GIVEN UP", "given_up", COLUMN_TEXT}, {"LAST", "sent_at", COLUMN_SINCE}, {"CODE", "code", COLUMN_TEXT},
-	{"CAUSE", "error", COLUMN_TEXT},
+	{"CAUSE", "error", COLUMN_TEXT},     {"READ", "read_at", COLUMN_SINCE},     {"RELOAD REFUSED", "reload_error", COLUMN_TEXT},
 };
 
 static const struct output_column notice_columns[] = {
@@ -141,6 +141,55 @@ static int snooze(const struct invocation *in)
 	return r;
 }
 
+/* ---- once more --------------------------------------------------------------------------------------------------- */
+
+static const struct output_column retried_columns[] = {
+	{"queued", "queued", COLUMN_TEXT}, {"without a channel now", "skipped", COLUMN_TEXT},
+};
+
+/* All that was given up comes in parts. */
+static int retry_all(const struct invocation *in, json_t *body, json_t *total)
+{
+	bool       more;
+	json_int_t queued = 0, skipped = 0;
+	do {
+		struct refusal why;
+		json_t        *answer = NULL;
+		int            r = client_call(&in->client, "POST", "/api/v1/notifications/retry", body, NULL, &answer, &why);
+		if (r != EXIT_DONE)
+			return verb_fail(r, &why);
+		queued += json_integer_value(json_object_get(answer, "queued"));
+		skipped += json_integer_value(json_object_get(answer, "skipped"));
+		const char *next = json_string_value(json_object_get(answer, "next_cursor"));
+		more = next != NULL;
+		if (more)
+			json_object_set_new(body, "cursor", json_string(next));
+		json_decref(answer);
+	} while (more);
+	json_object_set_new(total, "queued", json_integer(queued));
+	json_object_set_new(total, "skipped", json_integer(skipped));
+	output_object(in->form, retried_columns, N_ELEMENTS(retried_columns), total);
+	return EXIT_DONE;
+}
+
+static int retry(const struct invocation *in)
+{
+	struct refusal why;
+	bool           all = verb_given(in, "dead");
+	if (all == (in->n_words == 1)) {
+		refuse(&why, E_CLI_USAGE, "notify retry", "takes the ID of one notification, or --dead");
+		return verb_fail(EXIT_USAGE, &why);
+	}
+	json_t *body = all ? json_pack("{s:b}", "dead", 1) : json_pack("{s:s}", "notification_id", in->words[0]);
+	json_t *total = json_object();
+	if (verb_given(in, "reason"))
+		json_object_set_new(body, "reason", json_string(verb_value(in, "reason")));
+	int r = retry_all(in, body, total);
+	json_decref(body);
+	json_decref(total);
+	return r;
+}
+
 /* ---- channels ---------------------------------------------------------------------------------------------------- */
 
 static int channels(const struct invocation *in)
@@ -178,6 +227,14 @@ const struct verb cli_notify_verbs[] = {
 	{"notify", "show", "ID", 1, 1, "one notification", {{NULL, NULL, NULL}}, show},
 	{"notify", "ack", "ID", 1, 1, "you take it over: nobody is reminded any more", {{"reason", "TEXT", "for the trail"}}, ack},
 	{"notify", "snooze", "ID", 1, 1, "no reminders for a while", {{"for", "DURATION", "so long, at most 30d"}}, snooze},
+	{"notify",
+	 "retry",
+	 "[ID]",
+	 0,
+	 1,
+	 "sends once more what was given up",
+	 {{"dead", NULL, "all of it, instead of one notification's"}, {"reason", "TEXT", "for the trail"}},
+	 retry},
 	{"notify", "channels", "", 0, 0, "by what people are told, and whether that works", {{NULL, NULL, NULL}}, channels},
 	{"notify", "test", "CHANNEL", 1, 1, "sends a test by one channel", {{NULL, NULL, NULL}}, test},
 };

@@ -5,6 +5,7 @@
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/commit.h"
+#include "controller/daemon/conf_reload.h"
 #include "controller/daemon/deliveries.h"
 #include "controller/daemon/notice_json.h"
 #include "controller/daemon/state.h"
@@ -48,14 +49,124 @@ int api_delivery_list(struct api_call *call, struct store_view *view)
 	return r;
 }
 
+/* ---- once more --------------------------------------------------------------------------------------------------- */
+
+enum { RETRY_PAGE = 100 };
+
+struct retried {
+	struct api_call *call;
+	size_t           queued, skipped;
+	char             next[24]; /* "" = that was all */
+};
+
+static void on_retried(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct retried *t = ctx;
+	(void)ctl;
+	(void)result;
+	if (code < 0)
+		api_refuse(t->call, code, "notifications", err_what(code));
+	else
+		api_finish(t->call, 200,
+			   json_pack("{s:I,s:I,s:s?}", "queued", (json_int_t)t->queued, "skipped", (json_int_t)t->skipped, "next_cursor",
+				     t->next[0] != '\0' ? t->next : NULL));
+	free(t);
+}
+
+/* A message of its own: what was in the one that was given up may have had a part in that. */
+static void queue_again(struct commit *c, const struct delivery *dead, int64_t now)
+{
+	struct delivery d = *dead;
+	d.state = DELIVERY_WAITING;
+	d.held = false;
+	d.message_id = (struct id){{0}};
+	d.attempts = 0;
+	d.due_at = now;
+	d.ended_at = 0;
+	store_put_delivery(commit_change(c), &d);
+}
+
+static void retry(struct api_call *call, const char *object, const struct delivery *rows, size_t n)
+{
+	const struct channels *channels = deliveries_channels(call->ctl->deliveries);
+	struct retried        *t = calloc(1, sizeof(*t));
+	struct commit         *c = commit_new(call->ctl);
+	if (t == NULL)
+		abort();
+	t->call = call;
+	for (size_t i = 0; i < n; i++) {
+		bool known = channels_find(channels, rows[i].channel) != NULL;
+		t->queued += known;
+		t->skipped += !known;
+		if (known)
+			queue_again(c, &rows[i], call->now_at);
+	}
+	if (n == RETRY_PAGE)
+		snprintf(t->next, sizeof(t->next), "%llu", (unsigned long long)rows[n - 1].seq);
+	struct audit_of of = {.event = AUDIT_NOTIFICATION_RETRIED,
+			      .actor = call->caller.actor,
+			      .object = object,
+			      .request_id = call->caller.request_id,
+			      .reason = call->caller.reason};
+	commit_audit(c, &of, "{s:I}", "deliveries", (json_int_t)t->queued);
+	commit_now(c, on_retried, t);
+}
+
+/* Of one notification, or "" = all. */
+static int retry_body(struct api_call *call, char text[ID_TEXT_SIZE], struct id *ret_id, uint64_t *ret_before)
+{
+	char    cursor[24];
+	bool    dead = false;
+	int64_t before = INT64_MAX;
+	int     r = api_body(call);
+	if (r == 0)
+		r = api_field_text(call, "notification_id", "", text, ID_TEXT_SIZE);
+	if (r == 0)
+		r = api_field_bool(call, "dead", false, &dead);
+	if (r == 0)
+		r = api_field_text(call, "cursor", "", cursor, sizeof(cursor));
+	if (r == 0 && (text[0] != '\0') == dead)
+		r = refuse(&call->why, E_API_BODY, "notification_id", "give it, or `dead`");
+	if (r == 0 && !dead && id_parse(text, ret_id) < 0)
+		r = refuse(&call->why, E_NOT_FOUND, text, "there is no such notification");
+	if (r == 0 && cursor[0] != '\0' && text_i64(cursor, 1, INT64_MAX, &before) < 0)
+		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
+	*ret_before = before == INT64_MAX ? UINT64_MAX : (uint64_t)before;
+	return r;
+}
+
+void api_delivery_retry(struct api_call *call)
+{
+	char                   text[ID_TEXT_SIZE];
+	struct id              id = {{0}};
+	struct delivery_filter f = {.state = DELIVERY_DEAD};
+	struct delivery       *rows = calloc(RETRY_PAGE, sizeof(*rows));
+	uint64_t               before = 0;
+	size_t                 n = 0;
+	if (rows == NULL)
+		abort();
+	int r = retry_body(call, text, &id, &before);
+	f.notice_id = text[0] != '\0' ? &id : NULL;
+	if (r == 0 && (r = view_deliveries(controller_view(call->ctl), &f, before, rows, RETRY_PAGE, &n)) < 0)
+		r = refuse(&call->why, r, "notifications", "%s", err_what(r));
+	if (r == 0 && n == 0 && before == UINT64_MAX)
+		r = refuse(&call->why, E_NOTIFY_NOT_DEAD, text[0] != '\0' ? text : "notifications", "%s", err_what(E_NOTIFY_NOT_DEAD));
+	if (r < 0)
+		api_refuse_why(call, &call->why);
+	else
+		retry(call, text[0] != '\0' ? text : "all", rows, n);
+	free(rows);
+}
+
 /* ---- channels ---------------------------------------------------------------------------------------------------- */
 
-static json_t *channel_json(const struct channel_state *s)
+static json_t *channel_json(const struct channel_state *s, const struct conf_reading *reading)
 {
 	const struct channel_conf *c = &s->ch->conf;
 	bool                       broken = s->ch->problem.code != 0;
 	int                        code = broken ? s->ch->problem.code : s->code;
 	json_t                    *o = json_object();
+	char                       refused[640];
 	json_object_set_new(o, "channel", json_string(c->name));
 	json_object_set_new(o, "kind",
 			    c->url[0] != '\0' ? json_string(channel_kind_name((enum channel_kind)c->kind)) : json_null());
@@ -74,6 +185,8 @@ static json_t *channel_json(const struct channel_state *s)
 	json_object_set_new(o, "failed_at", json_time(s->failed_at));
 	json_object_set_new(o, "code", json_code(code));
 	json_object_set_new(o, "error", code != 0 ? json_string(broken ? s->ch->problem.cause : s->cause) : json_null());
+	json_object_set_new(o, "read_at", json_time(reading->well_at));
+	json_object_set_new(o, "reload_error", reading->well ? json_null() : json_string(refusal_text(&reading->why, refused, sizeof(refused))));
 	return o;
 }
 
@@ -92,7 +205,7 @@ void api_channel_list(struct api_call *call)
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(items, channel_json(&state[i]));
+		json_array_append_new(items, channel_json(&state[i], conf_reading(call->ctl)));
 	api_finish(call, 200, api_page(call, items, NULL));
 }
 

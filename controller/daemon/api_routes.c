@@ -105,6 +105,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/notifications", PERM_CERT_READ, SCOPE_FILTERED, "What people have to be told, newest first; level=, service= and state= narrow it.", api_notice_list, NULL, NULL},
 	{"GET", "/api/v1/notifications/channels", PERM_CERT_READ, SCOPE_WHOLE, "The channels by which people are told, and what became of the last message.", NULL, api_channel_list, NULL},
 	{"GET", "/api/v1/notifications/deliveries", PERM_CERT_READ, SCOPE_WHOLE, "Notifications on their way to channels, newest first; state= and channel= narrow it.", api_delivery_list, NULL, NULL},
+	{"POST", "/api/v1/notifications/retry", PERM_CERT_BULK, SCOPE_WHOLE, "Sends once more what was given up: of one notification, or all of it.", NULL, api_delivery_retry, NULL},
 	{"POST", "/api/v1/notifications/test", PERM_CERT_BULK, SCOPE_WHOLE, "Sends a test by one channel, and tells what the receiver said.", NULL, api_channel_test, NULL},
 	{"GET", "/api/v1/notifications/{notification_id}", PERM_CERT_READ, SCOPE_OBJECT, "One notification.", api_notice_show, NULL, NULL},
 	{"POST", "/api/v1/notifications/{notification_id}/ack", PERM_CERT_RENEW, SCOPE_OBJECT, "The caller takes the matter over: nobody is reminded of it any more.", NULL, api_notice_ack, NULL},

@@ -173,6 +173,7 @@ void api_notice_snooze(struct api_call *call);
 int  api_delivery_list(struct api_call *call, struct store_view *view);
 void api_channel_list(struct api_call *call);
 void api_channel_test(struct api_call *call);
+void api_delivery_retry(struct api_call *call);
 /* api_events.c */
 void api_events(struct api_call *call);
 

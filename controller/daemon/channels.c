@@ -117,6 +117,9 @@ int channels_load(const struct controller_conf *conf, struct channels **ret, str
 	if (all == NULL)
 		return refuse(why, E_NOMEM, "channels", "no memory");
 	all->nag = (struct delivery_nag){.repeat_ms = conf->notify_repeat_ms, .escalate_ms = conf->notify_escalate_ms};
+	text_cut(all->contact_admin, sizeof(all->contact_admin), conf->contact_admin);
+	text_cut(all->contact_security, sizeof(all->contact_security), conf->contact_security);
+	text_cut(all->contact_approver, sizeof(all->contact_approver), conf->contact_approver);
 	int r = channel_conf_list(conf->notify_dir, names, &all->n, why);
 	if (r < 0) {
 		free(all);
@@ -132,9 +135,15 @@ int channels_load(const struct controller_conf *conf, struct channels **ret, str
 	return 0;
 }
 
+struct channels *channels_keep(struct channels *all)
+{
+	all->users++;
+	return all;
+}
+
 void channels_free(struct channels *all)
 {
-	if (all == NULL)
+	if (all == NULL || all->users-- > 0)
 		return;
 	for (size_t i = 0; i < all->n; i++) {
 		buf_wipe(&all->row[i].password);
@@ -146,15 +155,22 @@ void channels_free(struct channels *all)
 	free(all);
 }
 
+int channels_problem(const struct channels *all, struct refusal *why)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->row[i].problem.code != 0) {
+			*why = all->row[i].problem;
+			return why->code;
+		}
+	return 0;
+}
+
 int channels_check(const struct controller_conf *conf, struct refusal *why)
 {
 	struct channels *all = NULL;
 	int              r = channels_load(conf, &all, why);
-	for (size_t i = 0; r == 0 && i < all->n; i++) {
-		r = all->row[i].problem.code;
-		if (r < 0 && why != NULL)
-			*why = all->row[i].problem;
-	}
+	if (r == 0)
+		r = channels_problem(all, why);
 	channels_free(all);
 	return r;
 }

@@ -1,5 +1,5 @@
-/* channels.h - room controller/daemon: the channels by which people are told, with their secrets, as read at the start, and
- * which of them a notice goes to. Never: sending. */
+/* channels.h - room controller/daemon: the channels by which people are told, with their secrets, as read at one moment, and
+ * which of them a notice goes to. Never: sending; changing what was read. */
 #ifndef VCC_CHANNELS_H
 #define VCC_CHANNELS_H
 
@@ -24,13 +24,18 @@ struct channels {
 	size_t              n;
 	struct channel      row[CHANNELS_MAX];
 	struct delivery_nag nag;
+	char                contact_admin[CONF_CONTACT_SIZE], contact_security[CONF_CONTACT_SIZE], contact_approver[CONF_DOMAINS_SIZE];
+	size_t              users; /* beside the first; on the loop */
 };
 
-/* Before the process locks itself in. A channel that cannot be read is there with its problem: certificates do not wait for it.
- */
+/* A channel that cannot be read is there with its problem: certificates do not wait for it. */
 _must_check_ int channels_load(const struct controller_conf *conf, struct channels **ret, struct refusal *why);
+/* One more uses them; each ends with channels_free(). */
+struct channels *channels_keep(struct channels *all);
 void             channels_free(struct channels *all);
-/* For --check: the first problem. */
+/* The first problem that one of them has. */
+_must_check_ int channels_problem(const struct channels *all, struct refusal *why);
+/* For --check: the same of what is in the files. */
 _must_check_ int channels_check(const struct controller_conf *conf, struct refusal *why);
 
 const struct channel *channels_find(const struct channels *all, const char *name);

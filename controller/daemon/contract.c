@@ -43,6 +43,8 @@ TABLE(ca_revoke_body, {"reason", API_TEXT, API_NEEDED, NULL, REASONS, NULL},
 TABLE(rollover_body, {"emergency", API_BOOL, API_NULL, NULL, NULL, "its key is not to be trusted: it signs nothing more at once"});
 TABLE(retire_body, {"consumers", API_TEXTS, API_NEEDED, NULL, NULL, "what trusts the CA outside of the agents; an empty list says that there is nothing"},
       {"override", API_BOOL, API_NULL, NULL, NULL, "in an emergency: although hosts still use what it signed"});
+TABLE(retry_body, {"notification_id", API_TEXT, API_NULL, NULL, NULL, "of this one"}, {"dead", API_BOOL, API_NULL, NULL, NULL, "or all that was given up, a part of it with each request"},
+      {"cursor", API_TEXT, API_NULL, NULL, NULL, "next_cursor of the answer before"});
 TABLE(channel_test_body, {"channel", API_TEXT, API_NEEDED, NULL, NULL, NULL});
 TABLE(snooze_body, {"for", API_TEXT, API_NEEDED, NULL, NULL, "a duration like 4h, at most 30d"});
 TABLE(forget_body, {"principal", API_TEXT, API_NEEDED, NULL, NULL, NULL});
@@ -246,6 +248,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/notifications", API_200, SHAPE_PAGE, &object_notification, NULL, NULL, notice_args, NULL},
 	{"GET", "/api/v1/notifications/channels", API_200, SHAPE_PAGE, &object_channel, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/notifications/deliveries", API_200, SHAPE_PAGE, &object_delivery, NULL, NULL, delivery_args, NULL},
+	{"POST", "/api/v1/notifications/retry", API_200, SHAPE_ONE, &object_retried, NULL, NULL, NULL, retry_body},
 	{"POST", "/api/v1/notifications/test", API_200, SHAPE_ONE, &object_channel_tested, NULL, NULL, NULL, channel_test_body},
 	{"GET", "/api/v1/notifications/{notification_id}", API_200, SHAPE_ONE, &object_notification, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/notifications/{notification_id}/ack", API_200, SHAPE_ONE, &object_notification, NULL, NULL, NULL, no_fields},

@@ -476,7 +476,10 @@ OBJECT(delivery, "Delivery", NULL, F("delivery_id", API_INTEGER, 0), F("channel"
 OBJECT(channel, "Channel", NULL, F("channel", API_TEXT, 0), ONE_OF("kind", API_NULL, "smtp,webhook,alertmanager"), F("level", API_TEXT, API_NULL),
        F("services", API_TEXTS, 0), F("events", API_TEXTS, 0), F("escalation", API_BOOL, 0), F("quiet", API_TEXT, API_NULL), F("busy", API_BOOL, 0),
        F("sent", API_INTEGER, 0), F("failed", API_INTEGER, 0), F("given_up", API_INTEGER, 0), F("sent_at", API_TIME, API_NULL),
-       F("failed_at", API_TIME, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL));
+       F("failed_at", API_TIME, API_NULL), F("code", API_CODE, API_NULL), F("error", API_TEXT, API_NULL), F("read_at", API_TIME, 0),
+       F("reload_error", API_TEXT, API_NULL));
+
+OBJECT(retried, "NotificationsRetried", NULL, F("queued", API_INTEGER, 0), F("skipped", API_INTEGER, 0), F("next_cursor", API_TEXT, API_NULL));
 
 OBJECT(channel_tested, "ChannelTested", NULL, F("channel", API_TEXT, 0), F("delivered", API_BOOL, 0), F("code", API_CODE, API_NULL),
        F("error", API_TEXT, API_NULL), F("next", API_TEXT, API_NULL), F("took_ms", API_INTEGER, 0));

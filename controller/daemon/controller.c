@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "controller/daemon/approvals.h"
+#include "controller/daemon/conf_reload.h"
 #include "controller/daemon/kept_answers.h"
 #include "controller/daemon/metrics.h"
 #include "controller/daemon/audit_heads.h"
@@ -25,6 +26,7 @@
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/fleet_silence.h"
 #include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
@@ -81,7 +83,9 @@ static void on_turn_end(uv_prepare_t *prepare)
 
 static int open_parts(struct controller *ctl)
 {
-	int r = metrics_open(ctl, &ctl->metrics);
+	int r = conf_reload_open(ctl, &ctl->conf_reload);
+	if (r == 0)
+		r = metrics_open(ctl, &ctl->metrics);
 	if (r == 0)
 		r = commits_open(ctl, &ctl->commits);
 	if (r == 0)
@@ -126,6 +130,8 @@ static int open_parts(struct controller *ctl)
 		r = drills_open(&ctl->drills);
 	if (r == 0)
 		r = digests_open(&ctl->digests);
+	if (r == 0)
+		r = fleet_silence_open(&ctl->fleet_silence);
 	if (r == 0)
 		r = backups_open(ctl, &ctl->backups);
 	if (r == 0)
@@ -312,6 +318,7 @@ void controller_free(struct controller *ctl)
 	drills_free(ctl->drills);
 	deliveries_free(ctl->deliveries);
 	digests_free(ctl->digests);
+	fleet_silence_free(ctl->fleet_silence);
 	free(ctl->rule_book);
 	backups_free(ctl->backups);
 	restored_free(ctl->restored);
@@ -324,6 +331,7 @@ void controller_free(struct controller *ctl)
 	rows_free(ctl->rows);
 	bundles_free(ctl->bundles);
 	metrics_free(ctl->metrics);
+	conf_reload_free(ctl->conf_reload);
 	buf_free(&ctl->authorities);
 	free(ctl);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/daemon/courier.h"
+#include "controller/daemon/delivery_runs.h"
 #include "controller/daemon/delivery_scan.h"
 #include "controller/daemon/restored.h"
 #include "controller/daemon/state.h"
@@ -17,29 +18,10 @@
 
 #define REFRESH_MS MS_MINUTE
 
-struct run {
-	struct controller    *ctl;
-	struct courier       *courier;
-	struct delivery_pace  pace;
-	bool                  busy;                           /* something is stored, sent, or both */
-	int64_t               refresh_at;                     /* Alertmanager is told again of all that is open */
-	char                  refresh_after[NOTICE_KEY_SIZE]; /* it has been told up to here; "" = of all of it */
-	struct channel_state  state;
-	deliveries_tested_fn *tested; /* a test waits, or runs */
-	void                 *tested_ctx;
-};
-
-struct deliveries {
-	struct channels *channels;
-	bool             scanning, burying, sweep;
-	int              code; /* of the last scan */
-	uint64_t         sweep_before;
-	struct run       run[CHANNELS_MAX];
-};
-
 /* A message on its way. */
 struct batch {
 	struct run            *run;
+	struct channels       *from; /* those it was made from: the courier reads their secrets */
 	bool                   kept; /* the store knows of it; else it is a test or a refresh */
 	bool                   test;
 	size_t                 n;
@@ -48,82 +30,29 @@ struct batch {
 	struct outbound_result result;
 };
 
-/* ---- life -------------------------------------------------------------------------------------------------------- */
-
-int deliveries_open(struct controller *ctl, struct deliveries **ret, struct refusal *why)
-{
-	struct deliveries *all = calloc(1, sizeof(*all));
-	if (all == NULL || outbound_prepare() < 0) {
-		free(all);
-		return refuse(why, E_NOMEM, "deliveries", "no memory");
-	}
-	int r = channels_load(ctl->conf, &all->channels, why);
-	for (size_t i = 0; r == 0 && i < all->channels->n; i++) {
-		const struct channel *ch = &all->channels->row[i];
-		all->run[i] = (struct run){.ctl = ctl, .state = {.ch = ch}};
-		all->run[i].pace = (struct delivery_pace){.wait_ms = ctl->conf->notify_wait_ms,
-							  .interval_ms = ctl->conf->notify_interval_ms};
-		if (ch->problem.code != 0)
-			log_refusal(LOG_LEVEL_ERROR, NULL, &ch->problem);
-		r = courier_open(ctl->loop, &all->run[i].courier);
-	}
-	all->sweep = true;
-	all->sweep_before = UINT64_MAX;
-	*ret = all; /* the caller frees it, also half built */
-	return r;
-}
-
-void deliveries_close(struct deliveries *all)
-{
-	static const struct outbound_result ended = {.code = E_SYS_AGAIN, .cause = "the controller ends"};
-	for (size_t i = 0; all != NULL && all->channels != NULL && i < all->channels->n; i++) {
-		struct run *run = &all->run[i];
-		if (run->tested != NULL && !courier_busy(run->courier)) { /* one that waits */
-			run->tested(run->tested_ctx, &ended);
-			run->tested = NULL;
-		}
-		courier_close(run->courier);
-	}
-}
-
-void deliveries_free(struct deliveries *all)
-{
-	if (all == NULL)
-		return;
-	for (size_t i = 0; all->channels != NULL && i < all->channels->n; i++)
-		courier_free(all->run[i].courier);
-	channels_free(all->channels);
-	free(all);
-}
-
-const struct channels *deliveries_channels(const struct deliveries *all)
-{
-	return all->channels;
-}
-
-size_t deliveries_state(const struct deliveries *all, struct channel_state ret[CHANNELS_MAX])
-{
-	for (size_t i = 0; i < all->channels->n; i++) {
-		ret[i] = all->run[i].state;
-		ret[i].busy = courier_busy(all->run[i].courier);
-	}
-	return all->channels->n;
-}
-
 /* ---- what became of it ------------------------------------------------------------------------------------------- */
 
 static void begin_test(struct run *run);
 
 static void rest(struct run *run)
 {
+	static const struct outbound_result gone = {.code = E_NOTIFY_CHANNEL, .cause = "it was taken away meanwhile"};
+	deliveries_tested_fn               *tested = run->tested;
 	run->busy = false;
-	if (run->tested != NULL && !run->ctl->stopping)
+	if (run->gone && tested != NULL) {
+		run->tested = NULL;
+		tested(run->tested_ctx, &gone);
+	} else if (tested != NULL && !run->ctl->stopping) {
 		begin_test(run);
+	}
+	if (run->gone) /* what it could not send waits for a channel that is no more */
+		deliveries_sweep(run->ctl->deliveries);
 }
 
 static void batch_free(struct batch *b)
 {
 	outbound_free(&b->out);
+	channels_free(b->from);
 	free(b);
 }
 
@@ -132,7 +61,7 @@ static void count(struct run *run, const struct outbound_result *result, bool de
 	struct channel_state *s = &run->state;
 	bool                  well = result->code == 0;
 	if (well && s->code != 0)
-		log_line(LOG_LEVEL_NOTICE, NULL, "channel %s delivers again", s->ch->conf.name);
+		log_line(LOG_LEVEL_NOTICE, NULL, "channel %s delivers again", s->name);
 	s->sent += well;
 	s->failed += !well;
 	s->dead += dead;
@@ -148,7 +77,7 @@ static void on_recorded(struct controller *ctl, void *ctx, int code, const struc
 	(void)result;
 	if (code < 0) /* it stands as waiting still: sent once more, with the same id */
 		log_line(LOG_LEVEL_ERROR, NULL, "channel %s: what became of a message was not stored: %s",
-			 b->run->state.ch->conf.name, err_what(code));
+			 b->run->state.name, err_what(code));
 	struct run *run = b->run;
 	batch_free(b);
 	rest(run);
@@ -157,7 +86,7 @@ static void on_recorded(struct controller *ctl, void *ctx, int code, const struc
 static void tell_failure(struct commit *c, const struct batch *b, bool dead)
 {
 	char            text[ERR_CODE_SIZE], id[ID_TEXT_SIZE];
-	const char     *channel = b->run->state.ch->conf.name;
+	const char     *channel = b->run->state.name;
 	struct audit_of of = {.event = AUDIT_NOTIFICATION_DEAD, .actor = "controller", .object = channel};
 	if (dead || b->rows[0].attempts == 1)
 		log_line(LOG_LEVEL_WARNING, NULL, "%s channel %s: message %s %s: %s", err_code(b->result.code, text), channel,
@@ -230,6 +159,7 @@ static struct batch *batch_new(struct run *run, struct outbound *o)
 	if (b == NULL)
 		abort();
 	b->run = run;
+	b->from = channels_keep(run->ctl->deliveries->channels);
 	b->out = *o;
 	b->out.timeout_ms = run->ctl->conf->notify_timeout_ms;
 	memset(o, 0, sizeof(*o));
@@ -298,9 +228,16 @@ static void hold(struct run *run, const struct scan_found *f)
 	commit_now(c, on_held, run);
 }
 
+/* They hold as long as the channels are kept. */
+static struct message_terms terms_of(const struct controller *ctl)
+{
+	const struct channels *c = ctl->deliveries->channels;
+	return (struct message_terms){ctl->domain, c->contact_admin, c->contact_security, c->contact_approver};
+}
+
 static void begin_test(struct run *run)
 {
-	struct message_terms terms = {run->ctl->domain, run->ctl->conf->contact_admin, run->ctl->conf->contact_security};
+	struct message_terms terms = terms_of(run->ctl);
 	struct message       m;
 	struct outbound      o = {.mail = false};
 	struct refusal       why = {.code = 0};
@@ -324,7 +261,7 @@ int deliveries_test(struct controller *ctl, const char *channel, deliveries_test
 	const struct channel *ch = channels_find(ctl->deliveries->channels, channel);
 	if (ch == NULL)
 		return refuse(why, E_NOTIFY_CHANNEL, channel, "%s", err_what(E_NOTIFY_CHANNEL));
-	struct run *run = &ctl->deliveries->run[ch - ctl->deliveries->channels->row];
+	struct run *run = ctl->deliveries->of[ch - ctl->deliveries->channels->row];
 	if (ch->problem.code != 0) {
 		*why = ch->problem;
 		return ch->problem.code;
@@ -361,10 +298,8 @@ static void on_buried(struct controller *ctl, void *ctx, int code, const struct 
 	(void)ctx;
 	(void)result;
 	all->burying = false;
-	if (code < 0) { /* from the beginning: it waits still */
-		all->sweep = true;
-		all->sweep_before = UINT64_MAX;
-	}
+	if (code < 0) /* from the beginning: it waits still */
+		deliveries_sweep(all);
 }
 
 static void bury(struct controller *ctl, const struct delivery_scan *s)
@@ -422,21 +357,35 @@ static void tell_scan(struct deliveries *all, int code)
 	all->code = code;
 }
 
+/* Other channels were read meanwhile: what was found may be for one that is no more, or go another way. It waits in the store. */
+static void leave(struct delivery_scan *s)
+{
+	for (size_t i = 0; i < s->channels->n; i++)
+		outbound_free(&s->found[i].out);
+	channels_free(s->channels);
+	free(s);
+}
+
 static void on_scanned(void *job)
 {
 	struct delivery_scan *s = job;
 	struct controller    *ctl = s->ctl;
 	struct deliveries    *all = ctl->deliveries;
 	all->scanning = false;
+	tell_scan(all, s->code);
+	if (s->channels != all->channels) {
+		leave(s);
+		return;
+	}
 	all->sweep = s->sweep;
 	all->sweep_before = s->sweep_before;
-	tell_scan(all, s->code);
 	for (size_t i = 0; i < all->channels->n; i++)
-		act_on(&all->run[i], &s->found[i]);
+		act_on(all->of[i], &s->found[i]);
 	for (size_t i = 0; i < s->n_remind && !ctl->stopping; i++)
 		remind(ctl, &s->remind[i], s->now);
 	if (s->n_sweep > 0 && !ctl->stopping)
 		bury(ctl, s);
+	channels_free(s->channels);
 	free(s);
 }
 
@@ -462,12 +411,12 @@ void deliveries_tick(struct controller *ctl, int64_t now)
 	s->ctl = ctl;
 	s->now = now;
 	s->restored_at = restored_at(ctl);
-	s->channels = all->channels;
-	s->terms = (struct message_terms){ctl->domain, ctl->conf->contact_admin, ctl->conf->contact_security};
+	s->channels = channels_keep(all->channels);
+	s->terms = terms_of(ctl);
 	s->sweep = all->sweep;
 	s->sweep_before = all->sweep_before;
 	for (size_t i = 0; i < all->channels->n; i++)
-		ask(&all->run[i], now, &s->ask[i]);
+		ask(all->of[i], now, &s->ask[i]);
 	all->scanning = true;
 	workers_read(ctl->workers, delivery_scan_run, on_scanned, s);
 }

@@ -12,6 +12,10 @@ struct deliveries;
 
 /* Before the jail: reads channels and their secrets. */
 _must_check_ int deliveries_open(struct controller *ctl, struct deliveries **ret, struct refusal *why);
+/* Channels as they were read anew. What is being sent goes its way, what waits goes by the new ones. E_NOTIFY_RELOAD: too much
+ * is still being sent by channels that are no more; then `fresh` is freed and everything stays. */
+_must_check_ int deliveries_reload(struct controller *ctl, struct channels *fresh, const struct controller_conf *conf,
+				   struct refusal *why);
 void             deliveries_tick(struct controller *ctl, int64_t now);
 void             deliveries_close(struct deliveries *all); /* the loop runs until what is being sent is ended */
 void             deliveries_free(struct deliveries *all);
@@ -21,6 +25,7 @@ const struct channels *deliveries_channels(const struct deliveries *all);
 /* What a channel did in this run. */
 struct channel_state {
 	const struct channel *ch;
+	char                  name[CHANNEL_NAME_SIZE];
 	bool                  busy;
 	uint64_t              sent, failed, dead; /* messages, attempts, messages */
 	int64_t               sent_at, failed_at; /* 0 = never */

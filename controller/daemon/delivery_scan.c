@@ -48,16 +48,47 @@ static int make(struct delivery_scan *s, struct store_view *view, const struct s
 	return 0;
 }
 
+/* The group that most of the rows are of which cannot go out yet; false: there is none, or enough were passed over. */
+static bool pass_more(const struct delivery *due, size_t n, struct due_pass *pass)
+{
+	size_t most = 0, at = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t same = 0;
+		bool   waits = due[i].level != NOTICE_CRITICAL && id_is_none(due[i].message_id);
+		for (size_t k = i; waits && k < n; k++)
+			same += text_equal(due[i].group, due[k].group);
+		at = same > most ? i : at;
+		most = same > most ? same : most;
+	}
+	if (most == 0 || pass->n == DUE_PASS_MAX)
+		return false;
+	text_cut(pass->group[pass->n++], NOTICE_GROUP_SIZE, due[at].group);
+	return true;
+}
+
+/* However much waits of one group that has to rest, the next one is seen. */
+static int pick(struct delivery_scan *s, struct store_view *view, const struct scan_ask *ask, struct delivery *due, struct delivery_pick *ret)
+{
+	struct due_pass pass = {.n = 0};
+	size_t          n;
+	int             r;
+	do {
+		n = 0;
+		r = view_deliveries_due(view, ask->ch->conf.name, s->now, &pass, due, SCAN_DUE_MAX, &n);
+		if (r == 0)
+			delivery_pick(due, n, &ask->pace, s->now, ret);
+	} while (r == 0 && n == SCAN_DUE_MAX && ret->choice == DELIVERY_NOTHING && !ask->pace.failing && pass_more(due, n, &pass));
+	return r;
+}
+
 static int look_at(struct delivery_scan *s, struct store_view *view, size_t i, struct delivery *due)
 {
 	struct scan_found     *f = &s->found[i];
 	const struct scan_ask *ask = &s->ask[i];
 	struct delivery_pick   p;
-	size_t                 n = 0;
-	int                    r = view_deliveries_due(view, ask->ch->conf.name, s->now, due, SCAN_DUE_MAX, &n);
+	int                    r = pick(s, view, ask, due, &p);
 	if (r < 0)
 		return r;
-	delivery_pick(due, n, &ask->pace, s->now, &p);
 	r = take_rows(view, due, &p, ask, f);
 	if (r == 0 && f->choice == DELIVERY_SEND && f->n > 0)
 		r = make(s, view, ask, f);

@@ -30,7 +30,7 @@ struct scan_found {
 struct delivery_scan {
 	struct controller     *ctl;
 	int64_t                now, restored_at;
-	const struct channels *channels;
+	struct channels       *channels; /* kept */
 	struct message_terms   terms;
 	struct scan_ask        ask[CHANNELS_MAX];
 	bool                   sweep; /* what lies there for channels that are no more, or from before a restore */

@@ -38,6 +38,8 @@ static const struct {
 	[NOTICE_CAMPAIGN_CANCELLED] = {"a campaign was cancelled by a person", "vccctl campaign show %s"},
 	[NOTICE_EMERGENCY_CANCELLED] = {"an emergency was cancelled by a person", "vccctl campaign show %s"},
 	[NOTICE_RENEWAL_COMPLETED] = {"a certificate was renewed", "vccctl cert show %s"},
+	[NOTICE_FLEET_SILENT] = {"many hosts at once are not connected any more", "vccctl agent list"},
+	[NOTICE_FLEET_BACK] = {"the hosts are connected again", "vccctl agent list"},
 	[NOTICE_DIGEST] = {"what went as it should, and what is open", "vccctl status"},
 };
 
@@ -109,6 +111,8 @@ static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct m
 	while (text_item(&list, item, sizeof(item))) {
 		if (text_equal(item, "role:security"))
 			add_address(to, terms->contact_security);
+		else if (text_equal(item, "role:approver") && terms->contact_approver[0] != '\0')
+			add_list(to, terms->contact_approver, terms);
 		else if (text_starts(item, "role:"))
 			add_address(to, terms->contact_admin);
 		else
@@ -135,19 +139,20 @@ static void make_title(struct message *m, const struct delivery *rows, const str
 }
 
 /* What a trouble was that is over, for machines. */
-static json_t *with_trouble(struct store_view *view, const struct notice *n)
+static int with_trouble(struct store_view *view, const struct notice *n, json_t *o)
 {
-	json_t       *o = json_notice(n);
 	struct id     id;
 	struct notice trouble;
 	const char   *text = json_string_value(json_object_get(json_object_get(o, "detail"), "trouble"));
-	if (n->event == NOTICE_TROUBLE_RESOLVED && text != NULL && id_parse(text, &id) == 0 &&
-	    view_notice(view, id, &trouble) == 0)
+	if (n->event != NOTICE_TROUBLE_RESOLVED || text == NULL || id_parse(text, &id) < 0)
+		return 0;
+	int r = view_notice(view, id, &trouble);
+	if (r == 0)
 		json_object_set_new(o, "trouble", json_notice(&trouble));
-	return o;
+	return r == E_NOT_FOUND ? 0 : r; /* it was pruned */
 }
 
-static void take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row,
+static int take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row,
 			const struct message_terms *terms)
 {
 	if (m->n == 0)
@@ -156,10 +161,12 @@ static void take_notice(struct message *m, struct store_view *view, const struct
 	m->level = n->level > m->level ? n->level : m->level;
 	m->kind = row->kind > m->kind ? row->kind : m->kind;
 	add_notice(n, &m->text);
-	json_array_append_new(m->notices, with_trouble(view, n));
 	add_list(m->to, n->recipients, terms);
 	if (row->kind == DELIVERY_ESCALATION)
 		add_list(m->to, n->escalation, terms);
+	json_t *o = json_notice(n);
+	json_array_append_new(m->notices, o);
+	return with_trouble(view, n, o);
 }
 
 int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms,
@@ -171,7 +178,7 @@ int message_make(struct store_view *view, const struct delivery *rows, size_t n,
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = view_notice(view, rows[i].notice_id, &notice);
 		if (r == 0)
-			take_notice(&m, view, &notice, &rows[i], terms);
+			r = take_notice(&m, view, &notice, &rows[i], terms);
 		r = r == E_NOT_FOUND ? 0 : r;
 	}
 	if (r == 0 && m.n == 0)

@@ -15,6 +15,7 @@ enum { MESSAGE_TITLE_SIZE = 200, MESSAGE_TEXT_MAX = 131072, MESSAGE_SHOWN = 50 }
 struct message_terms {
 	const char *installation; /* its main domain */
 	const char *contact_admin, *contact_security;
+	const char *contact_approver; /* comma list of addresses; "" = the admin contact */
 };
 
 struct message {

@@ -10,6 +10,8 @@
 #include "controller/daemon/service_policy.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/pki/cert_parts.h"
+#include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 
 enum { PAGE = 1000, POLICIES = 64, GATHER_MAX_MS = 20 * 1000, URGENT_H = 48, LONG_LIVED_D = 4, REHEARSED_H = 49 };
@@ -60,6 +62,7 @@ void figures_free(struct figures *f)
 	free(f->certificates.row);
 	free(f->places.row);
 	free(f->agents.row);
+	free(f->issued);
 	memset(f, 0, sizeof(*f));
 }
 
@@ -191,6 +194,7 @@ static void add_detail(struct gathering *g, const struct certificate *c, uint16_
 	d->not_before_at = serial_is_none(c->serial) ? 0 : c->not_before_at;
 	d->not_after_at = serial_is_none(c->serial) ? 0 : c->not_after_at;
 	d->renew_at = renew_at;
+	d->serial = c->serial;
 }
 
 static bool is_removed(const struct certificate *c, int64_t now)
@@ -296,6 +300,8 @@ static int take_target(void *ctx, const struct target *t)
 	d->stale_since_at = t->stale_since_at;
 	d->rehearsed_at = t->rehearsed_at;
 	d->unrehearsed = unrehearsed;
+	d->served = t->served;
+	d->served_not_after_at = serial_equal(t->served, fact->serial) ? fact->not_after_at : 0;
 	return 0;
 }
 
@@ -333,7 +339,7 @@ static int take_agent(void *ctx, const struct agent *a)
 	return 0;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------- */
+/* ---- what issuances say ------------------------------------------------------------------------------------------ */
 
 static int go_on(const struct gathering *g)
 {
@@ -341,6 +347,58 @@ static int go_on(const struct gathering *g)
 		return E_SYS_AGAIN;
 	return clock_monotonic() > g->until ? E_METRICS_SLOW : 0;
 }
+
+/* What went to the archive is not known any more. */
+static int read_issuance(struct gathering *g, struct serial serial, struct issuance *i)
+{
+	int r = serial_is_none(serial) ? E_NOT_FOUND : view_issuance(g->view, serial, i);
+	if (r == E_NOT_FOUND)
+		memset(i, 0, sizeof(*i));
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
+static int read_issued(struct gathering *g, struct figure_issued *d, struct serial serial, struct issuance *i)
+{
+	struct cert_parts parts;
+	int               r = read_issuance(g, serial, i);
+	*d = (struct figure_issued){.serial = serial};
+	if (r == 0 && i->state != ISSUANCE_INTENT && cert_parts_read((struct span){i->der, i->der_len}, &parts) == 0 &&
+	    key_spki_type(parts.t.spki, &d->key) == 0)
+		text_cut(d->issuer_id, sizeof(d->issuer_id), i->issuer_id);
+	return r;
+}
+
+static int issued_grow(struct figures *f)
+{
+	if (f->certificates.n <= f->issued_cap)
+		return 0;
+	struct figure_issued *more = reallocarray(f->issued, f->certificates.cap, sizeof(*more));
+	if (more == NULL)
+		return E_NOMEM;
+	memset(more + f->issued_cap, 0, (f->certificates.cap - f->issued_cap) * sizeof(*more));
+	f->issued = more;
+	f->issued_cap = f->certificates.cap;
+	return 0;
+}
+
+static int read_issuances(struct gathering *g)
+{
+	struct figures                  *f = g->f;
+	const struct figure_certificate *certificate = f->certificates.row;
+	struct figure_place             *place = f->places.row;
+	struct issuance                 *i = calloc(1, sizeof(*i));
+	int                              r = i == NULL ? E_NOMEM : issued_grow(f);
+	for (size_t k = 0; r == 0 && f->detail && k < f->certificates.n; k++)
+		if (!serial_equal(f->issued[k].serial, certificate[k].serial) && (r = go_on(g)) == 0)
+			r = read_issued(g, &f->issued[k], certificate[k].serial, i);
+	for (size_t k = 0; r == 0 && f->detail && k < f->places.n; k++)
+		if (place[k].served_not_after_at == 0 && (r = read_issuance(g, place[k].served, i)) == 0)
+			place[k].served_not_after_at = i->not_after_at;
+	free(i);
+	return r;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static int walk_certificates(struct gathering *g)
 {
@@ -399,6 +457,8 @@ int figures_gather(struct figures *f, struct store_view *view, const struct figu
 		r = walk_certificates(&g);
 	if (r == 0)
 		r = walk_agents(&g);
+	if (r == 0)
+		r = read_issuances(&g);
 	if (r == 0)
 		r = figures_read_rest(f, view, ask);
 	free(g.policy);

@@ -30,6 +30,14 @@ struct figure_certificate {
 	enum cert_status status;
 	int64_t          not_before_at, not_after_at; /* 0 = nothing was issued yet */
 	int64_t          renew_at;                    /* TIME_NEVER = nobody renews it by itself */
+	struct serial    serial;
+};
+
+/* What its issuance says of a certificate; read again only where another certificate stands in its place than before. */
+struct figure_issued {
+	struct serial serial;
+	char          issuer_id[ISSUER_ID_SIZE]; /* "" = not known */
+	enum key_type key;
 };
 
 struct figure_place {
@@ -37,6 +45,8 @@ struct figure_place {
 	uint16_t           service;
 	enum figure_target state;
 	int64_t            stale_since_at, rehearsed_at;
+	struct serial      served;
+	int64_t            served_not_after_at; /* of what was proved served last; 0 = not known */
 	bool               unrehearsed;
 };
 
@@ -67,6 +77,8 @@ struct figures {
 	bool                  used[2];    /* is anything of these two? */
 	bool                  detail;
 	struct figure_list    certificates, places, agents;
+	struct figure_issued *issued; /* of each of `certificates` */
+	size_t                issued_cap;
 	uint64_t              agents_in[AGENT_STATE_COUNT];
 	uint64_t              away, silent; /* of the active ones that were here in this run */
 	uint64_t              clara_models;

@@ -8,13 +8,16 @@
 
 #include "controller/daemon/channels.h"
 #include "controller/daemon/compliance_rules.h"
+#include "controller/daemon/conf_reload.h"
 #include "controller/daemon/controller.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/init.h"
 #include "controller/daemon/listeners.h"
 #include "controller/daemon/restore.h"
+#include "shared/base/text.h"
 #include "shared/conf/controller_conf.h"
 #include "shared/pki/key.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
 #include "shared/sys/notify.h"
@@ -24,10 +27,11 @@ enum { BEAT_MS = 5000 };
 struct process {
 	struct controller *ctl;
 	struct listeners  *listeners;
-	uv_signal_t        term, interrupt;
+	const char        *conf_path;
+	uv_signal_t        term, interrupt, hangup;
 	uv_timer_t         beat;
 	uint32_t           told; /* connected agents, as systemd was told last */
-	bool               ending;
+	bool               serving, ending;
 };
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -41,8 +45,23 @@ static void on_signal(uv_signal_t *handle, int number)
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->beat, NULL);
+	uv_close((uv_handle_t *)&p->hangup, NULL);
 	listeners_close(p->listeners);
 	controller_stop(p->ctl);
+}
+
+/* systemd waits for READY=1 after RELOADING=1 (sd_notify(3)). */
+static void on_hangup(uv_signal_t *handle, int number)
+{
+	struct process *p = handle->data;
+	char            state[64];
+	(void)number;
+	if (!p->serving || p->ending)
+		return;
+	(void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_us());
+	notify_send(state);
+	conf_reload(p->ctl, p->conf_path);
+	notify_send("READY=1");
 }
 
 static void watch_signals(struct process *p, uv_loop_t *loop)
@@ -50,11 +69,12 @@ static void watch_signals(struct process *p, uv_loop_t *loop)
 	signal(SIGPIPE, SIG_IGN);
 	uv_signal_init(loop, &p->term);
 	uv_signal_init(loop, &p->interrupt);
+	uv_signal_init(loop, &p->hangup);
 	uv_timer_init(loop, &p->beat);
-	p->beat.data = p;
-	p->term.data = p->interrupt.data = p;
+	p->term.data = p->interrupt.data = p->hangup.data = p->beat.data = p;
 	(void)uv_signal_start(&p->term, on_signal, SIGTERM);
 	(void)uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	(void)uv_signal_start(&p->hangup, on_hangup, SIGHUP);
 }
 
 /* Told by the loop that serves, so that systemd hears of one that stands still. */
@@ -91,11 +111,18 @@ static int warm_up(struct refusal *why)
 	return r < 0 ? refuse(why, r, "crypto library", "%s", err_what(r)) : 0;
 }
 
-static int lock_in(const struct controller_conf *conf, struct refusal *why)
+/* The configuration stays in reach: it is read again when somebody asks for it. */
+static int lock_in(const struct controller_conf *conf, const char *conf_path, struct refusal *why)
 {
+	char folder[CONF_PATH_SIZE];
+	text_cut(folder, sizeof(folder), conf_path);
+	char *slash = strrchr(folder, '/');
+	*(slash != NULL ? slash : folder) = '\0';
 	const struct jail_path paths[] = {
 		{conf->state_dir, true},
 		{conf->signer_socket, true},
+		{conf->notify_dir, false},
+		{folder, false},
 	};
 	notify_send("STATUS=locking in");
 	return jail_enter(JAIL_CONTROLLER, paths, N_ELEMENTS(paths), why);
@@ -109,16 +136,16 @@ static int start(struct process *p, const struct controller_conf *conf, uv_loop_
 	if (r == 0)
 		r = listeners_open(p->ctl, &p->listeners, why);
 	if (r == 0)
-		r = lock_in(conf, why);
+		r = lock_in(conf, p->conf_path, why);
 	if (r == 0)
 		r = controller_start(p->ctl, why);
 	return r;
 }
 
-static int run(const struct controller_conf *conf)
+static int run(const struct controller_conf *conf, const char *conf_path)
 {
 	static uv_loop_t loop;
-	struct process   p = {0};
+	struct process   p = {.conf_path = conf_path};
 	struct refusal   why = {0};
 	if (uv_loop_init(&loop) < 0)
 		return 1;
@@ -129,6 +156,7 @@ static int run(const struct controller_conf *conf)
 		p.ending = true;
 		return 1; /* nothing was served: the kernel takes everything back */
 	}
+	p.serving = true;
 	p.told = UINT32_MAX;
 	(void)uv_timer_start(&p.beat, on_beat, BEAT_MS, BEAT_MS);
 	notify_send("READY=1");
@@ -183,5 +211,5 @@ int main(int argc, char **argv)
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 		return 1;
 	}
-	return run(&conf);
+	return run(&conf, options.config);
 }

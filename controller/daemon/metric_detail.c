@@ -6,12 +6,13 @@
 
 #define V(...) ((const char *const[]){__VA_ARGS__})
 
-static void certificate(struct metric_writing *w, const struct figure_certificate *c)
+static void certificate(struct metric_writing *w, const struct figure_certificate *c, const struct figure_issued *i)
 {
 	const char  *service = w->f->service[c->service].name;
 	const char **values = (const char *[]){service, c->agent, c->cert_id};
 	if (w->t->m == METRIC_CERTIFICATE_INFO)
-		metric_sample(w->t, V(service, c->agent, c->cert_id, c->template_id, cert_status_name(c->status)), 1);
+		metric_sample(w->t, V(service, c->agent, c->cert_id, c->template_id, i->issuer_id,
+			       i->issuer_id[0] != '\0' ? key_type_name(i->key) : "", cert_status_name(c->status)), 1);
 	else if (w->t->m == METRIC_RENEW_AFTER && c->renew_at != TIME_NEVER)
 		metric_sample_ms(w->t, values, c->renew_at);
 	else if (w->t->m != METRIC_RENEW_AFTER && c->not_after_at != 0)
@@ -22,7 +23,7 @@ void metric_certificates(struct metric_writing *w)
 {
 	const struct figure_certificate *rows = w->f->certificates.row;
 	for (size_t i = 0; w->f->detail && i < w->f->certificates.n; i++)
-		certificate(w, &rows[i]);
+		certificate(w, &rows[i], &w->f->issued[i]);
 }
 
 static void place(struct metric_writing *w, const struct figure_place *p)
@@ -36,6 +37,10 @@ static void place(struct metric_writing *w, const struct figure_place *p)
 	case METRIC_NOT_LIVE:
 		metric_sample_ms(w->t, values,
 				 p->stale_since_at != 0 && w->f->at > p->stale_since_at ? w->f->at - p->stale_since_at : 0);
+		break;
+	case METRIC_SERVED_NOT_AFTER:
+		if (p->served_not_after_at != 0)
+			metric_sample_ms(w->t, values, p->served_not_after_at);
 		break;
 	case METRIC_REHEARSAL:
 		metric_sample(w->t, values, !p->unrehearsed);

@@ -10,7 +10,7 @@ const char *metric_content_type(enum metric_format f);
 /* What the header Accept asks for; what it does not know, or "", is plain text. */
 enum metric_format metric_format_of(const char *accept);
 
-enum { METRIC_LABELS_MAX = 6 };
+enum { METRIC_LABELS_MAX = 8 };
 
 struct metric_text {
 	struct buf        *to;

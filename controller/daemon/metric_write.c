@@ -304,6 +304,16 @@ static void ocsp(struct metric_writing *w)
 	metric_sample(w->t, V("try_later"), (int64_t)o->put_off);
 }
 
+static void notifications(struct metric_writing *w)
+{
+	for (size_t i = 0; i < w->l->n_channels; i++) {
+		const struct metric_channel *c = &w->l->channel[i];
+		metric_sample(w->t, V(c->name, "delivered"), (int64_t)c->sent);
+		metric_sample(w->t, V(c->name, "failed"), (int64_t)c->failed);
+		metric_sample(w->t, V(c->name, "given_up"), (int64_t)c->dead);
+	}
+}
+
 static void ready(struct metric_writing *w)
 {
 	static const char *const checks[METRIC_CHECKS] = {"store", "signer", "crl", "gateway"};
@@ -329,6 +339,8 @@ static int64_t plain_number(const struct metric_writing *w)
 		return (int64_t)f->clara_models;
 	case METRIC_DETAIL:
 		return f->detail;
+	case METRIC_CONF_WELL:
+		return l->conf_well;
 	case METRIC_GATEWAYS:
 		return l->gateways;
 	case METRIC_ORDERS_OPEN:
@@ -364,6 +376,8 @@ static int64_t time_number(const struct metric_writing *w)
 		return w->f->unwitnessed_ms;
 	case METRIC_BACKUP:
 		return w->f->backup_at;
+	case METRIC_CONF_AT:
+		return w->l->conf_at;
 	case METRIC_FIGURES_AT:
 		return w->f->at;
 	case METRIC_FIGURES_TOOK:
@@ -412,6 +426,7 @@ static void (*const writers[METRIC_COUNT])(struct metric_writing *w) = {
 	[METRIC_CERTIFICATE_INFO] = metric_certificates,
 	[METRIC_LIVE] = metric_places,
 	[METRIC_NOT_LIVE] = metric_places,
+	[METRIC_SERVED_NOT_AFTER] = metric_places,
 	[METRIC_REHEARSAL_LAST] = metric_places,
 	[METRIC_REHEARSAL] = metric_places,
 	[METRIC_AGENT_SEEN] = metric_agents,
@@ -444,6 +459,9 @@ static void (*const writers[METRIC_COUNT])(struct metric_writing *w) = {
 	[METRIC_BACKUP] = plain_time,
 	[METRIC_HTTP] = http,
 	[METRIC_HTTP_DURATION] = histogram,
+	[METRIC_NOTIFICATIONS] = notifications,
+	[METRIC_CONF_WELL] = plain,
+	[METRIC_CONF_AT] = plain_time,
 	[METRIC_READY] = ready,
 	[METRIC_LOOP_TURNS] = turns,
 	[METRIC_LOOP_LONGEST] = plain_time,

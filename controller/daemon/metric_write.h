@@ -6,6 +6,7 @@
 #include "controller/daemon/figures.h"
 #include "controller/daemon/metric_text.h"
 #include "controller/daemon/ocsp_serve.h"
+#include "shared/model/delivery.h"
 #include "shared/sys/self_stat.h"
 
 enum { METRIC_CAS_MAX = 32, METRIC_CHECKS = 4, METRIC_TURNS = 5, METRICS_TEXT_MAX = 32 << 20 };
@@ -33,6 +34,13 @@ struct metric_live {
 	size_t              n_cas;
 	struct self_figures self;
 	int64_t             silent_ms;
+	size_t              n_channels;
+	struct metric_channel {
+		char     name[CHANNEL_NAME_SIZE];
+		uint64_t sent, failed, dead;
+	} channel[CHANNELS_MAX];
+	bool    conf_well;
+	int64_t conf_at;
 };
 
 /* Adds the text; buf_error() of `to` tells whether it is whole. */

@@ -9,7 +9,9 @@
 
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/conf_reload.h"
 #include "controller/daemon/crls.h"
+#include "controller/daemon/deliveries.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/metric_write.h"
 #include "controller/daemon/state.h"
@@ -199,6 +201,17 @@ static void live_cas(struct controller *ctl, struct metric_live *l)
 	}
 }
 
+static void live_channels(struct controller *ctl, struct metric_live *l)
+{
+	struct channel_state state[CHANNELS_MAX];
+	l->n_channels = deliveries_state(ctl->deliveries, state);
+	for (size_t i = 0; i < l->n_channels; i++) {
+		struct metric_channel *c = &l->channel[i];
+		*c = (struct metric_channel){.sent = state[i].sent, .failed = state[i].failed, .dead = state[i].dead};
+		text_cut(c->name, sizeof(c->name), state[i].name);
+	}
+}
+
 static void live_take(struct controller *ctl, struct metric_live *l)
 {
 	struct controller_state s;
@@ -211,13 +224,16 @@ static void live_take(struct controller *ctl, struct metric_live *l)
 				  .ready = {s.store, s.signer, s.crl_fresh, s.gateways > 0},
 				  .signer_queue = signer_waiting(ctl),
 				  .longest_turn_us = s.loop->longest_us,
-				  .silent_ms = ctl->conf->metrics_silent_ms};
+				  .silent_ms = ctl->conf->metrics_silent_ms,
+				  .conf_well = conf_reading(ctl)->well,
+				  .conf_at = conf_reading(ctl)->well_at};
 	for (int i = 0; i < LOOP_LIMITS; i++) {
 		l->turns_over[i] = s.loop->over[i];
 		l->turn_limit_ms[i] = loop_watch_limit_ms(i);
 	}
 	ocsp_serve_figures(ctl, &l->ocsp);
 	live_cas(ctl, l);
+	live_channels(ctl, l);
 }
 
 /* Those that are here are named only while there are few: else their number is enough. */

@@ -211,3 +211,23 @@ void notices_approval_over(struct commit *c, struct id approval_id, int64_t now)
 	approval_key(approval_id, key);
 	store_end_notice(commit_change(c), key, now);
 }
+
+/* ---- the fleet --------------------------------------------------------------------------------------------------- */
+
+void notices_fleet(struct commit *c, uint32_t silent, uint32_t known, int64_t now)
+{
+	struct notice n = notice_of(NOTICE_FLEET_SILENT, NULL, now);
+	text_cut(n.key, sizeof(n.key), NOTICE_FLEET_KEY);
+	text_cut(n.object, sizeof(n.object), "fleet");
+	set_detail(&n, json_pack("{s:I,s:I}", "silent", (json_int_t)silent, "known", (json_int_t)known));
+	tell(c, &n, NOTICE_STEP_NO);
+}
+
+void notices_fleet_back(struct commit *c, uint32_t connected, int64_t now)
+{
+	struct notice n = notice_of(NOTICE_FLEET_BACK, NULL, now);
+	text_cut(n.object, sizeof(n.object), "fleet");
+	set_detail(&n, json_pack("{s:I}", "connected", (json_int_t)connected));
+	store_end_notice(commit_change(c), NOTICE_FLEET_KEY, now);
+	tell(c, &n, NOTICE_STEP_NO);
+}

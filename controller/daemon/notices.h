@@ -26,4 +26,9 @@ void notices_approval_over(struct commit *c, struct id approval_id, int64_t now)
 /* Nobody looks after the certificate any more: it is in no trouble. */
 void notices_certificate_gone(struct store_change *change, const char *cert_id, int64_t now);
 
+/* Many hosts are silent at once, and that this is over. */
+void notices_fleet(struct commit *c, uint32_t silent, uint32_t known, int64_t now);
+void notices_fleet_back(struct commit *c, uint32_t connected, int64_t now);
+#define NOTICE_FLEET_KEY "fleet silent"
+
 #endif

@@ -18,6 +18,7 @@
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crls.h"
 #include "controller/daemon/fleet.h"
+#include "controller/daemon/fleet_silence.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
 #include "controller/daemon/intents.h"
@@ -215,6 +216,7 @@ static void on_tick(uv_timer_t *timer)
 	drills_tick(ctl, now);
 	deliveries_tick(ctl, now);
 	digests_tick(ctl, now);
+	fleet_silence_tick(ctl, now);
 	pruner_tick(ctl, now);
 	policy_walks_tick(ctl, now);
 	rollovers_tick(ctl, now);

@@ -11,7 +11,8 @@
 #include "shared/wire/wire.h"
 
 struct controller {
-	const struct controller_conf *conf;
+	const struct controller_conf *_Atomic conf; /* never changed: another one stands here when the file was read again */
+	struct conf_reload           *conf_reload;
 	uv_loop_t                    *loop;
 	uv_async_t                    store_wake;
 	struct loop_watch             loop_watch;
@@ -47,6 +48,7 @@ struct controller {
 	struct drills                *drills;
 	struct deliveries            *deliveries;
 	struct digests               *digests;
+	struct fleet_silence         *fleet_silence;
 	struct rule_book             *rule_book; /* what reports judge by; never changes */
 	bool                          exceptions_busy; /* a change of the list of exceptions is being stored */
 	struct backups               *backups;

@@ -228,7 +228,8 @@ void store_add_trouble(struct store_change *c, const struct notice *n, enum noti
  * where `n` has an id, that is told by a notice with the trouble's service, code and recipients. */
 void store_end_troubles(struct store_change *c, const struct notice *n, unsigned topics, enum notice_step step);
 void store_end_notice(struct store_change *c, const char *key, int64_t at); /* what is open under the key is over; none is fine */
-/* How the delivery stands now; one that was removed meanwhile stays so. */
+/* How the delivery stands now; one that was removed meanwhile stays so. A notice that nothing has to end is closed with the last of its
+ * deliveries. */
 void store_put_delivery(struct store_change *c, const struct delivery *d);
 /* Of the notice while it is open: looked at again at `next`; with `kind` other than DELIVERY_FIRST it is queued for `channels` once more. */
 void store_remind(struct store_change *c, struct id notice_id, enum delivery_kind kind, const char *channels, int64_t at, int64_t next);
@@ -424,9 +425,16 @@ _must_check_ int view_notices_open(struct store_view *v, const char *after, stru
 struct delivery_filter {
 	int         state;   /* enum delivery_state; -1 = any */
 	const char *channel; /* NULL = any */
+	const struct id *notice_id; /* NULL = any */
 };
-/* Due at `now` on a channel: what is critical and in no message yet, then what is in one, then the rest; of each, what has waited longest first. */
-_must_check_ int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, struct delivery *ret, size_t max, size_t *ret_n);
+enum { DUE_PASS_MAX = 4 };
+/* Groups that are not looked for among what has no urgency and is in no message: they have to rest, and others wait behind them. */
+struct due_pass {
+	size_t n;
+	char   group[DUE_PASS_MAX][NOTICE_GROUP_SIZE];
+};
+/* Due at `now` on a channel: what is critical and in no message yet, then what is in one, then the rest; of each, what has waited longest first. `pass` NULL = all. */
+_must_check_ int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, const struct due_pass *pass, struct delivery *ret, size_t max, size_t *ret_n);
 _must_check_ int view_deliveries_of(struct store_view *v, struct id message_id, struct delivery *ret, size_t max, size_t *ret_n); /* of one message */
 /* Newest first, below `before` (UINT64_MAX = the newest). */
 _must_check_ int view_deliveries(struct store_view *v, const struct delivery_filter *f, uint64_t before, struct delivery *ret, size_t max, size_t *ret_n);

@@ -31,11 +31,39 @@ int deliveries_gone(struct apply *a, struct id notice_id)
 
 /* ---- what becomes of them ---------------------------------------------------------------------------------------- */
 
+static int still_waits(struct apply *a, struct id notice_id, uint64_t *ret)
+{
+	static const enum delivery_state waiting = DELIVERY_WAITING;
+	struct query                     q = {.noun = &noun_delivery};
+	query_where(&q, offsetof(struct delivery, notice_id), IS, &notice_id);
+	query_where(&q, offsetof(struct delivery, state), IS, &waiting);
+	return a->rows->ops->count(a->rows, &q, ret);
+}
+
+/* What was told once is over when everybody was told: nobody ends it. */
+static int close_told(struct apply *a, const struct delivery *d)
+{
+	struct notice n = {.notice_id = d->notice_id};
+	uint64_t      waits = 0;
+	int           r = rows_get(a->rows, &noun_notice, &n);
+	if (r < 0 || n.key[0] != '\0' || n.closed_at != 0)
+		return r == E_NOT_FOUND ? 0 : r;
+	r = still_waits(a, d->notice_id, &waits);
+	if (r < 0 || waits > 0)
+		return r;
+	n.state = NOTICE_CLOSED;
+	n.closed_at = d->ended_at;
+	return a->rows->ops->replace(a->rows, &noun_notice, &n);
+}
+
 int apply_delivery(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
+	const struct delivery *d = v->row;
 	(void)result;
-	int r = a->rows->ops->replace(a->rows, &noun_delivery, v->row);
-	return r == E_NOT_FOUND ? 0 : r; /* its notice was pruned */
+	int r = a->rows->ops->replace(a->rows, &noun_delivery, d);
+	if (r == E_NOT_FOUND) /* its notice was pruned */
+		return 0;
+	return r == 0 && d->state != DELIVERY_WAITING ? close_told(a, d) : r;
 }
 
 int apply_remind(struct apply *a, const struct store_verb *v, struct store_result *result)
@@ -121,8 +149,8 @@ int view_notices_open(struct store_view *v, const char *after, struct notice *re
 /* However much waits in one of these, what is in those before it is seen. */
 enum due_list { DUE_URGENT, DUE_BEGUN, DUE_OTHER, DUE_LIST_COUNT };
 
-static int list_due(struct store_view *v, enum due_list list, const char *channel, int64_t now, struct delivery *ret,
-		    size_t max, size_t *ret_n)
+static int list_due(struct store_view *v, enum due_list list, const char *channel, int64_t now, const struct due_pass *pass,
+		    struct delivery *ret, size_t max, size_t *ret_n)
 {
 	static const enum notice_level critical = NOTICE_CRITICAL;
 	struct query                   q = {.noun = &noun_delivery, .max = max};
@@ -132,17 +160,20 @@ static int list_due(struct store_view *v, enum due_list list, const char *channe
 	query_where(&q, offsetof(struct delivery, message_id), list == DUE_BEGUN ? SOME : NONE, NULL);
 	if (list != DUE_BEGUN)
 		query_where(&q, offsetof(struct delivery, level), list == DUE_URGENT ? IS : IS_NOT, &critical);
+	for (size_t i = 0; list == DUE_OTHER && pass != NULL && i < pass->n; i++)
+		query_where(&q, offsetof(struct delivery, group), IS_NOT, pass->group[i]);
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
-int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, struct delivery *ret, size_t max, size_t *ret_n)
+int view_deliveries_due(struct store_view *v, const char *channel, int64_t now, const struct due_pass *pass, struct delivery *ret,
+			size_t max, size_t *ret_n)
 {
 	size_t n = 0, more;
 	int    r = 0;
 	max = page(max);
 	for (int list = 0; r == 0 && list < DUE_LIST_COUNT && n < max; list++) {
 		more = 0;
-		r = list_due(v, (enum due_list)list, channel, now, ret + n, max - n, &more);
+		r = list_due(v, (enum due_list)list, channel, now, pass, ret + n, max - n, &more);
 		n += more;
 	}
 	*ret_n = n;
@@ -162,6 +193,8 @@ static void narrow(struct query *q, const struct delivery_filter *f, const enum 
 		query_where(q, offsetof(struct delivery, state), IS, state);
 	if (f->channel != NULL)
 		query_where(q, offsetof(struct delivery, channel), IS, f->channel);
+	if (f->notice_id != NULL)
+		query_where(q, offsetof(struct delivery, notice_id), IS, f->notice_id);
 }
 
 int view_deliveries(struct store_view *v, const struct delivery_filter *f, uint64_t before, struct delivery *ret, size_t max,

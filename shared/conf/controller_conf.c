@@ -30,6 +30,7 @@ static const struct conf_key keys[] = {
 	{"signer", "socket", CONF_PATH, AT(signer_socket), 0, 0, "/run/vcc-signer/signer.sock", NULL, "Local socket of vcc-signer."},
 	{"contacts", "admin", CONF_TEXT, AT(contact_admin), 0, 0, "", NULL, "Who runs this installation."},
 	{"contacts", "security", CONF_TEXT, AT(contact_security), 0, 0, "", NULL, "Who is told about incidents."},
+	{"contacts", "approver", CONF_LIST, AT(contact_approver), 0, 0, "", NULL, "Mail addresses of those who are told when a request waits for a second person; empty = contacts.admin."},
 	{"limits", "allow_short_validity", CONF_BOOL, AT(allow_short_validity), 0, 0, "no", NULL, "Templates may be valid for 5 s and more instead of 60 s: for tests."},
 	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
@@ -55,7 +56,7 @@ static const struct conf_key keys[] = {
 	{"schedule", "prune", CONF_DURATION, AT(prune_ms), MS_SECOND, 30 * MS_DAY, "6h", NULL, "How often the database is looked through for what goes to the archive."},
 	{"schedule", "jitter", CONF_SHARE, AT(jitter), 0, 500, "10%", NULL, "Due times are spread over this share of the renewal threshold."},
 	{"schedule", "tick", CONF_DURATION, AT(tick_ms), 50, MS_HOUR, "1s", NULL, "How often due work is looked for."},
-	{"notify", "dir", CONF_PATH, AT(notify_dir), 0, 0, "/etc/vcc-controller/notify.d", NULL, "Folder of the channels by which people are told, NAME.conf each; read at the start."},
+	{"notify", "dir", CONF_PATH, AT(notify_dir), 0, 0, "/etc/vcc-controller/notify.d", NULL, "Folder of the channels by which people are told, NAME.conf each."},
 	{"notify", "group_wait", CONF_DURATION, AT(notify_wait_ms), 0, MS_HOUR, "30s", NULL, "The first notification about a service or campaign waits so long for others that go with it; what is critical does not wait."},
 	{"notify", "group_interval", CONF_DURATION, AT(notify_interval_ms), 0, MS_DAY, "5m", NULL, "At least so long between two messages about the same service or campaign."},
 	{"notify", "repeat", CONF_DURATION, AT(notify_repeat_ms), 0, 30 * MS_DAY, "4h", NULL, "What stays open and nobody has acknowledged is told again so often; 0 = never."},
@@ -65,6 +66,8 @@ static const struct conf_key keys[] = {
 	{"notify", "tries", CONF_INT, AT(notify_tries), 1, 1000, "30", NULL, "A message that failed so often is given up: about a day with the pauses above."},
 	{"notify", "success", CONF_ENUM, AT(notify_success), 0, 0, "digest", success_words, "What is told of renewals that go as they should: a digest, each of them, or nothing."},
 	{"notify", "digest", CONF_DURATION, AT(notify_digest_ms), MS_SECOND, 31 * MS_DAY, "24h", NULL, "How often the digest is told."},
+	{"notify", "fleet_share", CONF_SHARE, AT(fleet_share), 0, 1000, "20%", NULL, "When more than this share of the hosts that were connected since the start are silent at once, and at least three, that is told as one critical matter; 100% = never."},
+	{"notify", "fleet_silent", CONF_DURATION, AT(fleet_silent_ms), MS_SECOND, MS_DAY, "2m", NULL, "A host that was connected and is not for so long counts as silent for that."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},
 	{"supersede", "grace_unproved", CONF_DURATION, AT(grace_unproved_ms), 0, 30 * MS_DAY, "24h", NULL, "The same where no handshake can prove the new one."},
 	{"crl", "validity", CONF_DURATION, AT(crl_validity_ms), MS_MINUTE, 10 * MS_DAY, "24h", NULL, "nextUpdate of the issuing CAs' CRLs."},
@@ -75,6 +78,36 @@ static const struct conf_key keys[] = {
 	{"identity", "agent", CONF_DURATION, AT(identity_agent_ms), 10 * MS_SECOND, LEAF_DAYS_AGENT * MS_DAY, "14d", NULL, "Life of an agent's link certificate; renewed at half."},
 	{"identity", "server", CONF_DURATION, AT(identity_server_ms), MS_MINUTE, LEAF_DAYS_GATEWAY * MS_DAY, "90d", NULL, "Life of the TLS certificates of gateway and admin API; renewed at half."},
 };
+
+/* A whole section, or single keys of one. What is bound, opened or signed at the start is not among them. */
+static const struct {
+	const char *section, *key; /* "" = each */
+} live[] = {
+	{"contacts", ""},
+	{"notify", ""},
+	{"metrics", ""},
+	{"supersede", ""},
+	{"bulk", ""},
+	{"emergency", ""},
+	{"limits", "approval_share"},
+	{"limits", "approval_life"},
+	{"limits", "keep_issuances"},
+	{"limits", "keep_orders"},
+	{"limits", "keep_notices"},
+	{"limits", "keep_drills"},
+	{"limits", "notices"},
+	{"schedule", "prune"},
+};
+
+bool controller_conf_live(const struct conf_key *k)
+{
+	if (text_equal(k->section, "notify") && text_equal(k->key, "dir")) /* what the process may read was settled at the start */
+		return false;
+	for (size_t i = 0; i < N_ELEMENTS(live); i++)
+		if (text_equal(k->section, live[i].section) && (live[i].key[0] == '\0' || text_equal(k->key, live[i].key)))
+			return true;
+	return false;
+}
 
 static int check_domains(const struct controller_conf *c, struct refusal *why)
 {

@@ -35,6 +35,7 @@ struct controller_conf {
 	/* [contacts] */
 	char contact_admin[CONF_CONTACT_SIZE];
 	char contact_security[CONF_CONTACT_SIZE];
+	char contact_approver[CONF_DOMAINS_SIZE];
 	/* [limits] */
 	bool    allow_short_validity; /* templates from 5 s on instead of 60 s: for tests */
 	int64_t max_renewals_default; /* of templates that do not say */
@@ -68,6 +69,8 @@ struct controller_conf {
 	int64_t notify_tries;
 	int     notify_success; /* enum notify_success */
 	int64_t notify_digest_ms;
+	int64_t fleet_share;     /* per mille of the hosts */
+	int64_t fleet_silent_ms; /* so long not connected = silent */
 	/* [supersede] */
 	int64_t grace_ms;
 	int64_t grace_unproved_ms;
@@ -84,5 +87,8 @@ struct controller_conf {
 };
 
 extern const struct conf_schema controller_schema;
+
+/* Whether a running controller takes a new value of this key when it reads its file again. */
+bool controller_conf_live(const struct conf_key *k);
 
 #endif

@@ -137,6 +137,7 @@ struct policy_walk {
 #define AUDIT_EVENTS(X)                                                                                               \
 	X(INSTALLATION_CREATED, "installation_created")                                                               \
 	X(CONTROLLER_STARTED, "controller_started")                                                                   \
+	X(CONFIG_RELOADED, "configuration_reloaded")                                                                  \
 	X(PRINCIPAL_CREATED, "principal_created")                                                                     \
 	X(TOKEN_CREATED, "token_created")                                                                             \
 	X(TOKEN_REVOKED, "token_revoked")                                                                             \
@@ -240,6 +241,7 @@ struct policy_walk {
 	X(NOTIFICATION_DEAD, "notification_given_up")                                                                 \
 	X(NOTIFICATION_ACKED, "notification_acknowledged")                                                            \
 	X(NOTIFICATION_SNOOZED, "notification_snoozed")                                                               \
+	X(NOTIFICATION_RETRIED, "notification_retried")                                                               \
 	X(NOTIFICATION_TESTED, "notification_channel_tested")                                                         \
 	X(EXCEPTION_MADE, "compliance_exception_made")                                                                \
 	X(EXCEPTION_ENDED, "compliance_exception_ended")                                                              \

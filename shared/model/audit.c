@@ -115,6 +115,7 @@ const char *audit_object_name(enum audit_object o)
 static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_INSTALLATION_CREATED] = {OBJECT_INSTALLATION, "the installation was set up", "vccctl init"},
 	[AUDIT_CONTROLLER_STARTED] = {OBJECT_NONE, "the controller started", "start of the process"},
+	[AUDIT_CONFIG_RELOADED] = {OBJECT_NONE, "controller.conf and the channels were read again, and hold from now on", "see detail"},
 	[AUDIT_PRINCIPAL_CREATED] = {OBJECT_PRINCIPAL, "a person or machine may act from now on", "vccctl init"},
 	[AUDIT_TOKEN_CREATED] = {OBJECT_PRINCIPAL, "a token was made for the principal", "vccctl init"},
 	[AUDIT_TOKEN_REVOKED] = {OBJECT_PRINCIPAL, "a token of the principal was revoked", "not given"},
@@ -235,6 +236,7 @@ static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_NOTIFICATION_DEAD] = {OBJECT_PART, "a message to people was given up on this channel", "see detail"},
 	[AUDIT_NOTIFICATION_ACKED] = {OBJECT_PART, "somebody takes over what a notification is about: nobody is reminded any more", "not given"},
 	[AUDIT_NOTIFICATION_SNOOZED] = {OBJECT_PART, "somebody wants no reminders of a notification for a while", "not given"},
+	[AUDIT_NOTIFICATION_RETRIED] = {OBJECT_PART, "somebody has messages sent that were given up", "not given"},
 	[AUDIT_NOTIFICATION_TESTED] = {OBJECT_PART, "somebody sent a test by this channel", "not given"},
 	[AUDIT_EXCEPTION_MADE] = {OBJECT_TEMPLATE, "somebody answers for it until a date that certificates of the template fail a compliance rule", "not given"},
 	[AUDIT_EXCEPTION_ENDED] = {OBJECT_TEMPLATE, "an exception to a compliance rule was ended", "not given"},

@@ -37,6 +37,8 @@ const char *notice_event_name(enum notice_event e)
 		[NOTICE_CAMPAIGN_CANCELLED] = "campaign_cancelled",
 		[NOTICE_EMERGENCY_CANCELLED] = "emergency_cancelled",
 		[NOTICE_RENEWAL_COMPLETED] = "renewal_completed",
+		[NOTICE_FLEET_SILENT] = "fleet_silent",
+		[NOTICE_FLEET_BACK] = "fleet_back",
 		[NOTICE_DIGEST] = "digest",
 	};
 	return (size_t)e < N_ELEMENTS(names) ? names[e] : "unknown";

@@ -31,6 +31,8 @@ enum notice_event {
 	NOTICE_EMERGENCY_CANCELLED, /* the same; what it was to answer is not answered */
 	NOTICE_RENEWAL_COMPLETED, /* only where somebody wants to hear of each */
 	NOTICE_DIGEST,            /* what went as it should */
+	NOTICE_FLEET_SILENT,      /* many hosts at once are not connected any more */
+	NOTICE_FLEET_BACK,
 	NOTICE_EVENT_COUNT,
 };
 const char *notice_event_name(enum notice_event e);

@@ -63,9 +63,9 @@ static void test_one_for_each_channel(void **state)
 	tell(k, &b);
 	assert_int_equal(all(k, -1, NULL, rows, 16), 3);
 	assert_true(text_equal(rows[0].channel, "phone") && rows[0].level == NOTICE_CRITICAL && rows[0].due_at == 3000);
-	assert_int_equal(view_deliveries_due(k->view, "mail", 999, rows, 16, &n), 0);
+	assert_int_equal(view_deliveries_due(k->view, "mail", 999, NULL, rows, 16, &n), 0);
 	assert_int_equal(n, 0);
-	assert_int_equal(view_deliveries_due(k->view, "mail", 1000, rows, 16, &n), 0);
+	assert_int_equal(view_deliveries_due(k->view, "mail", 1000, NULL, rows, 16, &n), 0);
 	assert_int_equal(n, 1);
 }
 
@@ -113,7 +113,7 @@ static void test_what_becomes_of_it(void **state)
 	assert_true(again[0].code == E_NOTIFY_TIMEOUT && again[0].attempts == 3 && again[0].ended_at == 4000 &&
 		    text_equal(again[0].cause, "why"));
 	assert_int_equal(all(k, DELIVERY_WAITING, NULL, again, 8), 0);
-	assert_int_equal(view_deliveries_due(k->view, "mail", TIME_LAST, again, 8, &n), 0);
+	assert_int_equal(view_deliveries_due(k->view, "mail", TIME_LAST, NULL, again, 8, &n), 0);
 	assert_int_equal(n, 0);
 
 	struct store_change *c = store_change_new(); /* pruned: with its deliveries, and what comes later for them is nothing */
@@ -201,7 +201,7 @@ static void test_lists(void **state)
 	assert_int_equal(view_notices_open(k->view, "key 07", open, 8, &n), 0);
 	assert_int_equal(n, 3);
 	assert_string_equal(open[0].key, "key 08");
-	assert_int_equal(view_deliveries_due(k->view, "pager", 1003, rows, 8, &n), 0);
+	assert_int_equal(view_deliveries_due(k->view, "pager", 1003, NULL, rows, 8, &n), 0);
 	assert_int_equal(n, 3);
 	assert_true(rows[0].at == 1001 && rows[2].at == 1003);
 }
@@ -239,15 +239,55 @@ static void test_a_long_queue_hides_nothing(void **state)
 	put_due(k, 301, NOTICE_CRITICAL, kit_id(78), 5001);
 	put_due(k, 302, NOTICE_CRITICAL, (struct id){{0}}, 6000);
 	put_due(k, 303, NOTICE_CRITICAL, (struct id){{0}}, 9000);
-	assert_int_equal(view_deliveries_due(k->view, "mail", 8000, rows, PAGE, &n), 0);
+	assert_int_equal(view_deliveries_due(k->view, "mail", 8000, NULL, rows, PAGE, &n), 0);
 	assert_int_equal(n, PAGE);
 	assert_true(id_equal(rows[0].notice_id, kit_id(302)));
 	assert_true(id_equal(rows[1].notice_id, kit_id(300)) && id_equal(rows[2].notice_id, kit_id(301)));
 	for (uint32_t i = 3; i < PAGE; i++) /* each once */
 		assert_true(id_equal(rows[i].notice_id, kit_id(i - 2)));
-	assert_int_equal(view_deliveries_due(k->view, "mail", 8000, rows, 2, &n), 0);
+	assert_int_equal(view_deliveries_due(k->view, "mail", 8000, NULL, rows, 2, &n), 0);
 	assert_int_equal(n, 2);
 	assert_true(id_equal(rows[1].notice_id, kit_id(300)));
+}
+
+static enum notice_state state_of(struct kit *k, uint32_t id)
+{
+	struct notice n;
+	assert_int_equal(view_notice(k->view, kit_id(id), &n), 0);
+	assert_true((n.closed_at != 0) == (n.state == NOTICE_CLOSED));
+	return n.state;
+}
+
+static void end_delivery(struct kit *k, const struct delivery *row, enum delivery_state state)
+{
+	struct store_change *c = store_change_new();
+	struct delivery      d = *row;
+	d.state = state;
+	d.due_at = state == DELIVERY_WAITING ? 9000 : TIME_NEVER;
+	d.ended_at = state == DELIVERY_WAITING ? 0 : 4000;
+	store_put_delivery(c, &d);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+}
+
+/* What nothing has to end is over when everybody was told, or nobody will be; a matter is not. */
+static void test_what_is_told_once_is_over_then(void **state)
+{
+	struct kit          *k = *state;
+	struct store_change *c = store_change_new();
+	struct notice        once = trouble(1, "a", 1000, "mail,pager"), matter = trouble(2, "b", 2000, "mail");
+	struct delivery      rows[8];
+	once.key[0] = '\0';
+	store_tell(c, &once, NOTICE_STEP_NO);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+	tell(k, &matter);
+	assert_int_equal(all(k, -1, NULL, rows, 8), 3);
+	end_delivery(k, &rows[2], DELIVERY_SENT);
+	end_delivery(k, &rows[1], DELIVERY_WAITING);
+	assert_int_equal(state_of(k, 1), NOTICE_QUEUED);
+	end_delivery(k, &rows[1], DELIVERY_DEAD);
+	assert_int_equal(state_of(k, 1), NOTICE_CLOSED);
+	end_delivery(k, &rows[0], DELIVERY_SENT);
+	assert_int_equal(state_of(k, 2), NOTICE_QUEUED);
 }
 
 int main(void)
@@ -259,6 +299,7 @@ int main(void)
 		KIT_ON_BOTH(test_reminders),
 		KIT_ON_BOTH(test_lists),
 		KIT_ON_BOTH(test_a_long_queue_hides_nothing),
+		KIT_ON_BOTH(test_what_is_told_once_is_over_then),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

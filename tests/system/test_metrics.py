@@ -2,13 +2,16 @@
 alert rules and dashboards rest on metrics that exist, silent in a healthy installation and loud where they should be?"""
 import concurrent.futures
 import glob
+import http.client
 import json
 import os
 import re
 import shutil
 import ssl
 import subprocess
+import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -22,7 +25,7 @@ BOARDS = sorted(glob.glob(os.path.join(ROOT, "packaging", "grafana", "*.json")))
 OPEN = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 BRIEF = {"certificate_renewals_total", "certificate_renewal_duration_seconds", "certificates_expiring_count", "emergency_recertifications_total",
          "certificate_deployment_success_rate", "clara_model_certificates_active", "vcc_service_certificate_health"}
-OF_EACH = ("vcc_pki_certificate_", "vcc_pki_deployment_", "vcc_pki_rehearsal_", "vcc_pki_agent_")
+OF_EACH = ("vcc_pki_certificate_", "vcc_pki_served_", "vcc_pki_deployment_", "vcc_pki_rehearsal_", "vcc_pki_agent_")
 
 
 class Site:
@@ -131,6 +134,23 @@ def test_rules_and_dashboards_name_what_there_is():
             assert all(known(n, metrics) for n in used), (where, e, [n for n in used if not known(n, metrics)])
 
 
+def rule_file(folder, expressions):
+    """Each as a recording rule, with what Grafana fills in: promtool parses them as Prometheus does."""
+    filled = [re.sub(r"\$\{?\w+\}?", ".*", re.sub(r"\$__(rate_)?interval", "5m", e)) for e in expressions]
+    path = os.path.join(folder, "boards.rules.yml")
+    write(path, json.dumps({"groups": [{"name": "boards", "rules": [{"record": f"board:{i}", "expr": e} for i, e in enumerate(filled)]}]}))
+    return subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True)
+
+
+def test_prometheus_can_read_every_expression_of_the_dashboards(tmp_path):
+    for path in BOARDS:
+        with open(path) as f:
+            expressions = [t["expr"] for p in json.load(f)["panels"] for t in p["targets"]]
+        done = rule_file(tmp_path, expressions)
+        assert done.returncode == 0 and f"{len(expressions)} rules found" in done.stdout, (path, done.stdout, done.stderr)
+    assert rule_file(tmp_path, ["sum by (job (vcc_pki_gateways)"]).returncode != 0
+
+
 def test_every_alert_names_a_code_that_explain_knows():
     with open(RULES) as f:
         text = f.read()
@@ -227,6 +247,9 @@ def test_a_renewal_counts(site):
     assert site.value("vcc_service_certificate_health", service_name="clara") == 1
     assert site.value("vcc_pki_deployment_live", cert_id=host.cert_id) == 1
     ends = site.value("vcc_pki_certificate_not_after_timestamp_seconds", cert_id=host.cert_id)
+    assert site.value("vcc_pki_served_not_after_timestamp_seconds", cert_id=host.cert_id) == ends
+    info, = [s.labels for s in samples(site.text()) if s.name == "vcc_pki_certificate_info" and s.labels["cert_id"] == host.cert_id]
+    assert (info["issuer"], info["key"]) == ("service-1", "ec-p256") and info["template"], info
     site.inst.vccctl("cert", "renew", host.cert_id, "--force", "--watch")
     site.wait_value("certificate_renewals_total", before["certificate_renewals_total"] + 1, service_name="clara", status="completed", renewal_trigger="manual")
     assert site.value("certificate_renewal_duration_seconds_count") == before["certificate_renewal_duration_seconds_count"] + 1
@@ -235,6 +258,7 @@ def test_a_renewal_counts(site):
     assert site.value("vcc_pki_step_duration_seconds_count", step="verify") >= 1
     assert site.value("certificate_deployment_success_rate") == 1
     wait_for("its new end is told", lambda: site.value("vcc_pki_certificate_not_after_timestamp_seconds", cert_id=host.cert_id) > ends, 60, 0.3)
+    wait_for("also as what is served", lambda: site.value("vcc_pki_served_not_after_timestamp_seconds", cert_id=host.cert_id) > ends, 60, 0.3)
 
 
 def test_an_emergency_counts(site):
@@ -261,6 +285,39 @@ def test_many_scrapers_cost_one_reading(site):
     assert {a[0] for a in answers} == {200}
     read_at = [next(s.value for s in samples(a[2]) if s.name == "vcc_pki_figures_timestamp_seconds") for a in answers]
     assert len(set(read_at)) <= 1 + (max(read_at) - min(read_at)) / 2.0, sorted(set(read_at))
+
+
+def test_a_hundred_scrapes_a_second_hold_no_renewal_up(site):
+    """Every scrape is answered, every order ends with its certificate served, and each of them stands in the trail once."""
+    path, token, statuses, over = "/metrics", site.token(), [], threading.Event()
+    host, port = urllib.parse.urlsplit(site.inst.admin_url).netloc.split(":")
+
+    def scrape(_):
+        connection = http.client.HTTPSConnection(host, int(port), context=site.context, timeout=60)
+        while not over.is_set():
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+            over.wait(0.04)
+        connection.close()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        scrapers = [pool.submit(scrape, i) for i in range(4)]
+        orders = []
+        try:
+            for _ in range(3):
+                for h in site.hosts:
+                    old = site.inst.certificate(h.cert_id)["serial"]
+                    orders.append(site.inst.vccctl("cert", "renew", h.cert_id, "--force", "--watch")["renewal_id"])
+                    wait_for("another is served", lambda: site.inst.certificate(h.cert_id)["serial"] != old, 60, 0.2)
+        finally:
+            over.set()
+        for s in scrapers:
+            s.result()
+    assert len(statuses) > 40 and set(statuses) == {200}
+    assert len(set(orders)) == 6 and {site.inst.renewal(o)["status"] for o in orders} == {"completed"}
+    trail = json.loads(site.ask("/api/v1/audit?event=certificate_renewal_completed&limit=500")[2])["items"]
+    assert sorted(r["renewal_id"] for r in trail if r["renewal_id"] in orders) == sorted(orders)
 
 
 def test_what_is_gone_has_no_series(site):

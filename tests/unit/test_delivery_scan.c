@@ -90,7 +90,7 @@ static struct scan_found *look(struct world *w, const struct delivery_pace *pace
 	s->restored_at = w->restored_at;
 	s->now = NOW;
 	s->channels = w->channels;
-	s->terms = (struct message_terms){"vcc.internal", "pki@vcc.internal", "csirt@vcc.internal"};
+	s->terms = (struct message_terms){"vcc.internal", "pki@vcc.internal", "csirt@vcc.internal", ""};
 	s->ask[0] = (struct scan_ask){.ch = &w->channels->row[0], .pace = *pace, .id = kit_id(9999)};
 	s->ask[0].refresh = w->refresh != NULL;
 	if (w->refresh != NULL)
@@ -99,16 +99,21 @@ static struct scan_found *look(struct world *w, const struct delivery_pace *pace
 	return &s->found[0];
 }
 
-static void tell(struct world *w, uint32_t n, enum notice_level level, int64_t at)
+static void tell_of(struct world *w, const char *service, uint32_t n, enum notice_level level, int64_t at)
 {
 	struct store_change *c = store_change_new();
 	struct notice        a = {.notice_id = kit_id(n), .at = at, .level = level, .event = NOTICE_RENEWAL_FAILED};
 	snprintf(a.key, sizeof(a.key), "key %04u", n);
 	text_cut(a.object, sizeof(a.object), "argus-web");
-	text_cut(a.service, sizeof(a.service), "argus");
+	text_cut(a.service, sizeof(a.service), service);
 	text_cut(a.channels, sizeof(a.channels), "team");
 	store_tell(c, &a, NOTICE_STEP_NO);
 	assert_int_equal(kit_commit(w->kit, c, NULL), 0);
+}
+
+static void tell(struct world *w, uint32_t n, enum notice_level level, int64_t at)
+{
+	tell_of(w, "argus", n, level, at);
 }
 
 /* The newest goes with this message, and is due then. */
@@ -230,6 +235,24 @@ static void test_alertmanager_is_told_of_all_that_is_open(void **state)
 	assert_true(f->refreshed && !f->refresh && f->refresh_next[0] == '\0' && f->out.body.n == 0);
 }
 
+/* Some groups fill the page and have to rest: what comes behind them goes out. */
+static void test_a_group_that_rests_hides_no_other(void **state)
+{
+	struct world        *w = *state;
+	struct delivery_pace pace = {.interval_ms = MS_HOUR};
+	uint32_t             n = 0;
+	for (uint32_t i = 0; i < SCAN_DUE_MAX + 50; i++)
+		tell(w, n + 1, NOTICE_ERROR, NOW - MS_MINUTE + n), n++;
+	for (uint32_t i = 0; i < SCAN_DUE_MAX; i++)
+		tell_of(w, "clara", n + 1, NOTICE_ERROR, NOW - MS_MINUTE + n), n++;
+	delivery_note_sent(&pace, "argus", NOW - 1);
+	delivery_note_sent(&pace, "clara", NOW - 1);
+	assert_int_equal(look(w, &pace)->choice, DELIVERY_NOTHING);
+	tell_of(w, "covina", n + 1, NOTICE_ERROR, NOW - MS_MINUTE + n);
+	struct scan_found *f = look(w, &pace);
+	assert_true(f->choice == DELIVERY_SEND && f->n == 1 && text_equal(f->rows[0].group, "covina"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_after_a_restore_nothing_old_goes_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alertmanager_is_told_of_all_that_is_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_group_that_rests_hides_no_other, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,137 @@
+/* fleet_silence.c - room controller/daemon: many hosts that go silent at once are one matter: told once, and ended by itself.
+ * Counted is who was connected in this run: who could not be while the controller was away is no news of the hosts. What an earlier
+ * run has told ends when as many are here again as it knew. Never: what a single host does. */
+#include "controller/daemon/fleet_silence.h"
+
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "controller/daemon/fleet.h"
+#include "controller/daemon/notices.h"
+#include "controller/daemon/state.h"
+#include "shared/base/text.h"
+#include "shared/base/times.h"
+#include "shared/sys/clock.h"
+
+enum { LOOK_MS = 2000, SILENT_MIN = 3 };
+
+struct fleet_silence {
+	int64_t  next_at; /* monotonic */
+	bool     loaded, open, busy, wanted;
+	uint32_t known; /* by the notice that is open */
+};
+
+struct silence {
+	uint32_t here, away, silent;
+};
+
+int fleet_silence_open(struct fleet_silence **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret != NULL ? 0 : E_NOMEM;
+}
+
+void fleet_silence_free(struct fleet_silence *s)
+{
+	free(s);
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------------------- */
+
+static bool is_silent(const struct member *m, int64_t silent_ms, int64_t now)
+{
+	return !fleet_is_here(m) && m->left_at != 0 && now - m->left_at > silent_ms;
+}
+
+/* Who was evicted, removed or renamed is not missed. */
+static bool is_missed(struct controller *ctl, const struct member *m)
+{
+	struct agent a;
+	return rows_agent(ctl->rows, m->name, &a) == 0 && a.state == AGENT_ACTIVE;
+}
+
+static bool is_much(const struct silence *s, int64_t share)
+{
+	return s->silent >= SILENT_MIN && (int64_t)s->silent * 1000 > share * ((int64_t)s->here + s->away + s->silent);
+}
+
+/* Rows are read only where it looks like much. */
+static struct silence count(struct controller *ctl, int64_t now)
+{
+	const struct controller_conf *conf = ctl->conf;
+	struct silence                s = {.here = 0};
+	const struct member          *m = NULL;
+	while ((m = fleet_next(ctl, m)) != NULL) {
+		bool silent = is_silent(m, conf->fleet_silent_ms, now), here = fleet_is_here(m);
+		s.here += here;
+		s.silent += silent;
+		s.away += !here && !silent && m->left_at != 0;
+	}
+	if (!is_much(&s, conf->fleet_share))
+		return s;
+	s.silent = 0;
+	while ((m = fleet_next(ctl, m)) != NULL)
+		s.silent += is_silent(m, conf->fleet_silent_ms, now) && is_missed(ctl, m);
+	return s;
+}
+
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
+
+/* What an earlier run has told. */
+static void load(struct controller *ctl, struct fleet_silence *f)
+{
+	static const char before[] = "fleet silens"; /* the key that sorts next below */
+	struct notice     n;
+	size_t            found = 0;
+	f->loaded = view_notices_open(ctl->view, before, &n, 1, &found) == 0;
+	if (found == 0 || !text_equal(n.key, NOTICE_FLEET_KEY))
+		return;
+	json_t *detail = json_loads(n.detail, JSON_REJECT_DUPLICATES, NULL);
+	f->open = true;
+	f->known = (uint32_t)json_integer_value(json_object_get(detail, "known"));
+	json_decref(detail);
+}
+
+static void on_told(struct controller *ctl, void *ctx, int code, const struct store_result *result)
+{
+	struct fleet_silence *f = ctx;
+	(void)ctl;
+	(void)result;
+	f->busy = false;
+	if (code == 0)
+		f->open = f->wanted;
+}
+
+static void tell(struct controller *ctl, const struct silence *s, bool much, int64_t now)
+{
+	struct fleet_silence *f = ctl->fleet_silence;
+	struct commit        *c = commit_new(ctl);
+	f->busy = true;
+	f->wanted = much;
+	f->known = s->here + s->away + s->silent;
+	if (much)
+		notices_fleet(c, s->silent, f->known, now);
+	else
+		notices_fleet_back(c, s->here, now);
+	commit_now(c, on_told, f);
+}
+
+void fleet_silence_tick(struct controller *ctl, int64_t now)
+{
+	struct fleet_silence *f = ctl->fleet_silence;
+	if (f->busy || ctl->stopping || clock_monotonic() < f->next_at)
+		return;
+	f->next_at = clock_monotonic() + LOOK_MS;
+	if (!f->loaded)
+		load(ctl, f);
+	struct silence s = count(ctl, now);
+	bool           much = is_much(&s, ctl->conf->fleet_share);
+	if (f->open && !much) { /* who was not here in this run may be missing still */
+		uint32_t known = s.here + s.away + s.silent;
+		s.silent += f->known > known ? f->known - known : 0;
+		much = is_much(&s, ctl->conf->fleet_share);
+	}
+	if (f->loaded && much != f->open)
+		tell(ctl, &s, much, now);
+}
