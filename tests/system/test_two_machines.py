@@ -56,7 +56,7 @@ class Pair:
     def type(self, m, line, text_in=None, expect=0):
         """A line as a person types it as root, with the clock beside it."""
         from_ = time.monotonic()
-        done = m.run("sh", "-c", f"cd /root; {line}", text_in=text_in, check=False, timeout=300)
+        done = m.run("sh", "-c", f"cd /root; {line}", text_in=text_in, check=False, timeout=600)
         print(f"[{int(from_ - self.begun) // 60:2d}:{int(from_ - self.begun) % 60:02d} +{time.monotonic() - from_:5.1f} s] {m.name}# {line}")
         assert done.returncode == expect, f"{line}: {done.returncode}\n{done.stdout}{done.stderr}\n{m.journal('vcc-*', lines=40)}"
         return done.stdout
