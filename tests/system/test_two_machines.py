@@ -128,6 +128,8 @@ def test_the_story_as_typed(told):
     assert CERT in p.type(control, "timeout 5 vccctl event tail --since 5m", expect=124)
     p.type(control, "vccctl drill --service clara")
     p.type(control, 'vccctl emergency plan --service clara --incident INC-42 --reason "key compromise" --type key_compromise')
+    # what was just done is evidence as soon as a signed head of the trail covers it
+    control.wait("a signed head covers the renewal", lambda: control.run("vccctl", "report", "evidence", "--certificate", CERT, check=False).returncode == 0)
     p.type(control, f"vccctl report evidence --certificate {CERT} --file q3.zip && vccctl audit verify q3.zip --root /etc/vcc-controller/ca.pem")
     p.type(host, "vcc-agent status")
 
