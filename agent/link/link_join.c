@@ -400,7 +400,7 @@ static bool systemctl(char *const argv[])
 /* Where systemd runs and the system's own configuration was used, the units take over now. The first inventory is made at once. */
 static int start_units(const struct agent_conf *conf)
 {
-	char *const enable[] = {"systemctl",         "enable", "--now", "--quiet", "vcc-hook.socket", "vcc-keeper.service",
+	char *const enable[] = {"systemctl", "enable", "--now", "--quiet", "vcc-hook.socket", "vcc-keeper.socket", "vcc-keeper.service",
 	                        "vcc-agent.service", "vcc-agent-observe.timer", NULL};
 	char *const look[] = {"systemctl", "start", "--no-block", "--quiet", "vcc-agent-observe.service", NULL};
 	if (!systemctl(enable) || !systemctl(look)) {

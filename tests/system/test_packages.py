@@ -106,10 +106,9 @@ def test_debug_symbols_belong_to_the_programs(debs, name, tmp_path):
         assert ".debug_info" not in notes, f"{program} is stripped"
 
 
-@pytest.mark.parametrize("name", packages.NAMES)
-def test_lintian_finds_nothing(debs, name):
-    done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", debs[name]], capture_output=True, text=True)
-    assert done.returncode == 0 and "W:" not in done.stdout and "E:" not in done.stdout, done.stdout + done.stderr
+def test_lintian_finds_nothing(debs):
+    done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", *debs.values()], capture_output=True, text=True)
+    assert done.returncode == 0 and not re.search(r"(?m)^[WE]:", done.stdout), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", packages.NAMES)
@@ -199,12 +198,13 @@ def test_rpm_does_the_same_when_installed(debs, name):
 class PackageMachine(SurveyMachine):
     def install(self):
         self.write("/etc/hosts", "127.0.0.1 localhost pki.vcc.internal\n::1 localhost\n")
-        self.run("rm", "-f", "/usr/sbin/policy-rc.d")
+        # Nothing but the machine's own policy may keep units down; an index of all manual pages is no question here.
+        self.run("rm", "-f", "/usr/sbin/policy-rc.d", "/var/lib/man-db/auto-update")
         with open(os.path.join(ROOT, "tests", "lib", "handshakes.py")) as f:
             self.write("/root/handshakes.py", f.read())
 
     def dpkg(self, *words, check=True):
-        return self.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confdef", "--force-confold", *words, check=check)
+        return self.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confdef", "--force-confold", *words, check=check, timeout=600)
 
     def serves(self):
         return self.served(443, sni=NAME)
