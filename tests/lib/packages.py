@@ -15,7 +15,7 @@ ADDED_BEFORE = "# A line that the version before shipped and this one does not.\
 
 def cannot():
     """Why no package can be built or installed here; "" = it can."""
-    for program, package in (("dh", "debhelper"), ("help2man", "help2man"), ("rpmbuild", "rpm"), ("lintian", "lintian")):
+    for program, package in (("dh", "debhelper"), ("scdoc", "scdoc"), ("rpmbuild", "rpm"), ("lintian", "lintian")):
         if shutil.which(program) is None:
             return f"{program} is missing (package {package})"
     return ""

@@ -127,6 +127,8 @@ def test_two_builds_in_different_folders_are_equal(debs, tmp_path):
     tree.mkdir()
     for name in copied:
         packages.run("cp", "-a", os.path.join(ROOT, name), str(tree))
+    (tree / "build").mkdir()
+    packages.run("cp", "-a", os.path.join(ROOT, "build", "man"), str(tree / "build"))
     made = subprocess.run(["dpkg-deb", "--ctrl-tarfile", debs["vccctl"]], capture_output=True, check=True).stdout
     when = subprocess.run(["tar", "-tv", "--utc", "--full-time", "./control"], input=made, capture_output=True, check=True).stdout.split()
     epoch = packages.run("date", "-u", "-d", f"{when[3].decode()} {when[4].decode()}", "+%s").strip()
