@@ -105,6 +105,13 @@ static void add_address(char to[OUTBOUND_TO_SIZE], const char *address)
 	snprintf(to + n, OUTBOUND_TO_SIZE - n, "%s%s", n > 0 ? "," : "", address);
 }
 
+static void add_addresses(char to[OUTBOUND_TO_SIZE], const char *list)
+{
+	char item[CHANNEL_LIST_SIZE];
+	while (text_item(&list, item, sizeof(item)))
+		add_address(to, item);
+}
+
 static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct message_terms *terms)
 {
 	char item[NOTICE_RECIPIENTS_SIZE];
@@ -112,7 +119,7 @@ static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct m
 		if (text_equal(item, "role:security"))
 			add_address(to, terms->contact_security);
 		else if (text_equal(item, "role:approver") && terms->contact_approver[0] != '\0')
-			add_list(to, terms->contact_approver, terms);
+			add_addresses(to, terms->contact_approver);
 		else if (text_starts(item, "role:"))
 			add_address(to, terms->contact_admin);
 		else

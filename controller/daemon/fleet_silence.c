@@ -14,7 +14,7 @@
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
 
-enum { LOOK_MS = 2000, SILENT_MIN = 3 };
+enum { LOOK_MS = 5000, SILENT_MIN = 3 };
 
 struct fleet_silence {
 	int64_t  next_at; /* monotonic */
@@ -56,6 +56,23 @@ static bool is_much(const struct silence *s, int64_t share)
 	return s->silent >= SILENT_MIN && (int64_t)s->silent * 1000 > share * ((int64_t)s->here + s->away + s->silent);
 }
 
+/* As many rows are read as it takes to be sure. */
+static void drop_unmissed(struct controller *ctl, struct silence *s, int64_t now)
+{
+	const struct controller_conf *conf = ctl->conf;
+	const struct member          *m = NULL;
+	uint32_t                      missed = 0;
+	while ((m = fleet_next(ctl, m)) != NULL) {
+		if (!is_silent(m, conf->fleet_silent_ms, now))
+			continue;
+		bool gone = !is_missed(ctl, m);
+		missed += !gone;
+		s->silent -= gone;
+		if (missed >= SILENT_MIN && (int64_t)missed * 1000 > conf->fleet_share * ((int64_t)s->here + s->away + s->silent))
+			return;
+	}
+}
+
 /* Rows are read only where it looks like much. */
 static struct silence count(struct controller *ctl, int64_t now)
 {
@@ -68,11 +85,8 @@ static struct silence count(struct controller *ctl, int64_t now)
 		s.silent += silent;
 		s.away += !here && !silent && m->left_at != 0;
 	}
-	if (!is_much(&s, conf->fleet_share))
-		return s;
-	s.silent = 0;
-	while ((m = fleet_next(ctl, m)) != NULL)
-		s.silent += is_silent(m, conf->fleet_silent_ms, now) && is_missed(ctl, m);
+	if (is_much(&s, conf->fleet_share))
+		drop_unmissed(ctl, &s, now);
 	return s;
 }
 

@@ -31,25 +31,31 @@ int deliveries_gone(struct apply *a, struct id notice_id)
 
 /* ---- what becomes of them ---------------------------------------------------------------------------------------- */
 
-static int still_waits(struct apply *a, struct id notice_id, uint64_t *ret)
+static int take_waiting(void *ctx, const void *row)
 {
-	static const enum delivery_state waiting = DELIVERY_WAITING;
-	struct query                     q = {.noun = &noun_delivery};
+	*(bool *)ctx |= ((const struct delivery *)row)->state == DELIVERY_WAITING;
+	return 0;
+}
+
+/* By its notice alone: there are few of these, and there may be many that wait. */
+static int still_waits(struct apply *a, struct id notice_id, bool *ret)
+{
+	struct query q = {.noun = &noun_delivery, .max = STORE_LIST_MAX};
 	query_where(&q, offsetof(struct delivery, notice_id), IS, &notice_id);
-	query_where(&q, offsetof(struct delivery, state), IS, &waiting);
-	return a->rows->ops->count(a->rows, &q, ret);
+	query_only(&q, offsetof(struct delivery, state));
+	return a->rows->ops->find(a->rows, &q, take_waiting, ret);
 }
 
 /* What was told once is over when everybody was told: nobody ends it. */
 static int close_told(struct apply *a, const struct delivery *d)
 {
 	struct notice n = {.notice_id = d->notice_id};
-	uint64_t      waits = 0;
+	bool          waits = false;
 	int           r = rows_get(a->rows, &noun_notice, &n);
 	if (r < 0 || n.key[0] != '\0' || n.closed_at != 0)
 		return r == E_NOT_FOUND ? 0 : r;
 	r = still_waits(a, d->notice_id, &waits);
-	if (r < 0 || waits > 0)
+	if (r < 0 || waits)
 		return r;
 	n.state = NOTICE_CLOSED;
 	n.closed_at = d->ended_at;

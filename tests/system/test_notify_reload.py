@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import ssl
+import time
 import urllib.request
 
 import pytest
@@ -220,3 +221,13 @@ def test_a_fleet_that_goes_silent_is_one_matter(world):
     wait_for("it ends by itself", lambda: of("fleet_silent", "closed") and not of("fleet_silent", "queued"))
     wait_for("that is told, too", lambda: any(m["event"] == "fleet_back" for b in world.team.bodies() for m in b["notifications"]))
     assert len(of("fleet_silent", "closed")) == 1
+
+
+def test_who_was_evicted_is_not_missed(world):
+    before = world.rows("SELECT count(*) FROM notices WHERE event = 'fleet_silent'")
+    for h in world.played[:2]:
+        world.vccctl("agent", "evict", h.name)
+    world.played[2].gateway.down(world.played[2].session)
+    wait_for("one of four is here", lambda: world.metric("vcc_pki_agents", state="connected") == 1)
+    time.sleep(8)  # it is looked at every five seconds
+    assert world.rows("SELECT count(*) FROM notices WHERE event = 'fleet_silent'") == before
