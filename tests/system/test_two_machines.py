@@ -44,6 +44,8 @@ class Pair:
 
     def connect(self):
         pids = [str(m.pid) for m in (self.control, self.host)]
+        for m in (self.control, self.host):  # what is left of the one before: the kernel takes it away when it comes to it
+            m.run("ip", "link", "delete", "cable", check=False)
         subprocess.run(["nsenter", f"--net=/proc/{pids[0]}/ns/net", "ip", "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", pids[1]], check=True)
         for m, address in zip((self.control, self.host), ADDRESSES):
             m.run("ip", "address", "add", f"{address}/24", "dev", "cable")
@@ -84,6 +86,7 @@ def pair(tmp_path_factory):
         host.run("make-ssl-cert", "generate-default-snakeoil", "--force-overwrite")
         host.run("rm", "-f", "/etc/nginx/sites-enabled/default")
         host.write("/etc/nginx/conf.d/clara.conf", SITE)
+        host.run("systemctl", "enable", "nginx.service")  # it has to come back from a reboot, too
         host.run("systemctl", "restart", "nginx.service")
         p = Pair(control, host)
         p.connect()
