@@ -164,10 +164,13 @@ $(B)/tests/bench_empty: $(B)/obj/tests/bench/bench_empty.o
 
 # libFuzzer targets instrument the project's own objects, too.
 FUZZ_ROOMS := $(LIB_ROOMS) controller/cli
-$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(FUZZ_ROOMS))
+# Of rooms whose other files would only be built for it, those that a target reads.
+FUZZ_OBJ := $(call obj,$(addprefix controller/daemon/,template_json.c template_field.c body_template.c metric_table.c metric_text.c cert_search.c) \
+              agent/keeper/records.c)
+$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ) $$(call LIBS_OF,$$(FUZZ_ROOMS))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(FUZZ_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJ) $(call GROUP,$(call LIBS_OF,$(FUZZ_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
 ifneq (,$(findstring fuzz,$(B)))
 CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
 endif

@@ -372,7 +372,9 @@ static int read_conf_file(const char *path, struct buf *to, struct refusal *why)
 	if (fd < 0)
 		return refuse(why, E_CONF_FILE, path, "cannot open the file: %s", strerror(errno));
 	int r = 0;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) != 0)
+		r = refuse(why, E_CONF_FILE, path, "cannot tell what it is: %s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
 		r = refuse(why, E_CONF_FILE, path, "is not a plain file");
 	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		r = refuse(why, E_CONF_UNSAFE, path, "mode %04o lets others change it; wanted: not writable by group and others",
@@ -382,7 +384,9 @@ static int read_conf_file(const char *path, struct buf *to, struct refusal *why)
 	while (r == 0) {
 		uint8_t *room = buf_room(to, 8192);
 		ssize_t  n = room != NULL ? read(fd, room, 8192) : -1;
-		if (room == NULL)
+		if (room == NULL && buf_error(to) == E_NOMEM)
+			r = refuse(why, E_NOMEM, path, "no memory to read the file");
+		else if (room == NULL)
 			r = refuse(why, E_CONF_FILE, path, "the file is longer than %d bytes", CONF_FILE_MAX);
 		else if (n < 0 && errno != EINTR)
 			r = refuse(why, E_CONF_FILE, path, "cannot read the file: %s", strerror(errno));

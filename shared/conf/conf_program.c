@@ -50,9 +50,8 @@ int conf_check(const struct conf_schema *schema, const char *path)
 	struct refusal why = {0};
 	char           text[600];
 	void          *conf = malloc(schema->struct_size);
-	if (conf == NULL)
-		return 1;
-	int r = conf_load(schema, path, conf, NULL, &why);
+	int            r = conf != NULL ? conf_load(schema, path, conf, NULL, &why)
+					: refuse(&why, E_NOMEM, path, "no memory for the settings");
 	free(conf);
 	if (r == 0)
 		printf("%s: ok\n", path);

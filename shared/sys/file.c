@@ -244,6 +244,8 @@ int file_read(int dir_fd, const char *name, bool secret, struct buf *to, struct 
 	int r = read_all(fd, to);
 	if (r == E_SYS_IO)
 		return sys_refuse(why, name, "read the file");
+	if (r == E_NOMEM)
+		return refuse(why, r, name, "no memory to read it");
 	if (r != 0)
 		return refuse(why, r, name, "is longer than %zu bytes", to->max);
 	return 0;

@@ -323,7 +323,7 @@ def left_after(host, image):
 
 def power_cut_at_any_moment(scene):
     """500 cuts at moments of swaps that nobody chose: on the disk is the old or the new set, whole; and the new one as soon as that was told as settled."""
-    powered = PoweredHost(scene)
+    powered = PoweredHost(scene, env={"VCC_PROBE_MS": "60000"})  # a machine that has no time for it is no failed swap
     host, random = powered.host, randoms.Random(1)
     folder = f"{host.dir}.moments"
     os.mkdir(folder)
@@ -351,7 +351,7 @@ def power_cut_after_a_restart(scene):
     """Killed between the rename of `current` and its sync, started again, and only when the order is done the power goes: what was proved is still there.
 
     Two disks: on one, each sync of the journal would take the rename with it."""
-    powered = PoweredHost(scene, apart=True)
+    powered = PoweredHost(scene, apart=True, env={"VCC_PROBE_MS": "60000"})
     host = powered.host
     try:
         renewed(host)

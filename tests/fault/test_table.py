@@ -93,6 +93,8 @@ TABLE = [
     Row("F28", "state cut, emptied, one bit flipped", process.damaged_state, ERROR, TOGETHER),
     Row("F28", "the journal is lost", "tests/system/test_keeper_wrong.py::test_lost_journal_is_told"),
     Row("F29", "allocation N fails", process.no_memory, KEEPER),
+    Row("F29", "each allocation and call of commands and of --check fails", "tests/fault/test_calls_fail.py::test_commands"),
+    Row("F29", "each of them while an installation is made", "tests/fault/test_calls_fail.py::test_init_is_done_again"),
     Row("F30", "no descriptors left", process.no_descriptors, ERROR, TOGETHER),
     Row("F31", "the kernel's generator is not seeded", process.no_entropy, KEEPER),
     Row("F32", "another build takes over in the middle", process.replaced_in_the_middle, KEEPER, TOGETHER),

@@ -278,7 +278,8 @@ class Installation:
             text = "".join(f"[{s}]\n" + "\n".join(lines) + "\n" for s, lines in sections.items())
             write(f"{path}.d/50-settings.conf", text)
 
-    def init(self, agents_ip="127.0.0.1"):
+    def init_argv(self, agents_ip="127.0.0.1"):
+        """Chooses the ports and writes what `vccctl init` finds there; the command that makes the rest."""
         ports = {n: free_port() for n in ("admin", "agents", "join", "public")}
         self.admin_url = f"https://127.0.0.1:{ports['admin']}"
         self.public_url = f"http://127.0.0.1:{ports['public']}"
@@ -287,10 +288,13 @@ class Installation:
         os.makedirs(os.path.join(self.state, "etc"), exist_ok=True)
         for name in ("controller", "gateway", "signer"):
             self.drop_in(name, self.conf(name))
-        run([self.bin("vccctl"), "init", "--state-dir", self.state, "--org", "VCC Sandbox", "--domain", self.domain, "--permit-ip", "127.0.0.0/8",
+        return [self.bin("vccctl"), "init", "--state-dir", self.state, "--org", "VCC Sandbox", "--domain", self.domain, "--permit-ip", "127.0.0.0/8",
              "--public-name", f"pki.{self.domain}", "--admin-contact", f"pki@{self.domain}", "--security-contact", f"csirt@{self.domain}",
              "--public-url", self.public_url, "--public-listen", f"127.0.0.1:{ports['public']}", "--admin-listen", f"127.0.0.1:{ports['admin']}",
-             "--agent-listen", self.agents_address, "--join-listen", f"127.0.0.1:{ports['join']}"])
+             "--agent-listen", self.agents_address, "--join-listen", f"127.0.0.1:{ports['join']}"]
+
+    def init(self, agents_ip="127.0.0.1"):
+        run(self.init_argv(agents_ip))
 
     @property
     def pin(self):

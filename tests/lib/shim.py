@@ -6,7 +6,8 @@ import subprocess
 
 from installation import ROOT
 
-FIELDS = ("fsync_fails", "fsync_skips", "fsyncs", "short_io", "interrupts", "malloc_fails", "mallocs", "no_entropy", "entropy_asked", "failed")
+FIELDS = ("fsync_fails", "fsync_skips", "fsyncs", "short_io", "interrupts", "malloc_fails", "mallocs", "no_entropy", "entropy_asked", "failed",
+          "call_fails", "calls")
 
 
 class Shim:

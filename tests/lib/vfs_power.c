@@ -282,12 +282,14 @@ static void image_write(struct image *i, uint64_t at, const uint8_t *bytes, size
 
 static void apply(struct image *i, const struct op *o)
 {
-	if (o->kind == WRITE)
+	if (o->kind == WRITE) {
 		image_write(i, o->at, o->bytes, o->n);
-	else if (o->kind == TRUNCATE)
+	} else if (o->kind == TRUNCATE) {
 		image_size(i, o->at);
-	else if (o->kind == REMOVE)
-		i->n = 0, i->there = false;
+	} else if (o->kind == REMOVE) {
+		i->n = 0;
+		i->there = false;
+	}
 }
 
 /* Of a write each sector by itself, all or nothing of the rest. False: the file was to go and is still there, so that nothing behind it
