@@ -406,10 +406,10 @@ static void read_done(void *job)
 	api_finish(call, 200, call->answer);
 }
 
-/* Walks all certificates, or all records of one. */
+/* Walks all certificates, all records of one, or all members of a campaign. */
 static bool reads_long(const struct api_route *route)
 {
-	static int (*const reads[])(struct api_call *call, struct store_view *view) = {api_overview, api_report_compliance, api_report_evidence};
+	static int (*const reads[])(struct api_call *call, struct store_view *view) = {api_overview, api_report_compliance, api_report_evidence, api_campaign_progress};
 	for (size_t i = 0; i < N_ELEMENTS(reads); i++)
 		if (route->read == reads[i])
 			return true;

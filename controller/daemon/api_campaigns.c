@@ -7,6 +7,7 @@
 #include "controller/daemon/api_routes.h"
 #include "controller/daemon/campaign_figures.h"
 #include "controller/daemon/campaign_json.h"
+#include "controller/daemon/campaign_progress.h"
 #include "controller/daemon/campaign_slowest.h"
 #include "controller/daemon/campaign_waves.h"
 #include "controller/daemon/campaigns.h"
@@ -175,6 +176,13 @@ int api_campaign_members(struct api_call *call, struct store_view *view)
 	}
 	free(rows);
 	return r;
+}
+
+int api_campaign_progress(struct api_call *call, struct store_view *view)
+{
+	struct campaign c;
+	int             r = campaign_of(call, view, &c);
+	return r == 0 ? campaign_progress(&c, view, call->now_at, &call->answer) : r;
 }
 
 /* ---- halt, resume, cancel --------------------------------------------------------------------------------------- */

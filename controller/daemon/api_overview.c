@@ -10,7 +10,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
-enum { PAGE = 200, WEEKS = 13 /* the last one is all that is later */, SERVICES = 128, POLICIES = 32, REQUESTS_MAX = 500 };
+enum { PAGE = 200, WEEKS = 13 /* the last one is all that is later */, DAYS = 90, SERVICES = 128, POLICIES = 32, REQUESTS_MAX = 500 };
 
 struct service_sum {
 	char     name[SERVICE_SIZE];
@@ -23,6 +23,7 @@ struct overview {
 	struct store_view *view;
 	uint64_t           status[CERT_STATUS_COUNT], total, overdue;
 	uint64_t           targets, not_served, changed, failing, agents, other_services;
+	uint64_t           day_ends[DAYS], day_renews[DAYS];
 	int64_t            proved_at;
 	size_t             n_services, n_policies, next_policy;
 	struct service_sum services[SERVICES];
@@ -70,6 +71,18 @@ static size_t week_of(int64_t at, int64_t now)
 	return week < WEEKS - 1 ? (size_t)week : WEEKS - 1;
 }
 
+static int64_t first_day(int64_t now)
+{
+	return now - now % MS_DAY;
+}
+
+static void add_day(uint64_t days[DAYS], int64_t at, int64_t now)
+{
+	int64_t day = (at - first_day(now)) / MS_DAY;
+	if (at >= first_day(now) && day < DAYS)
+		days[day]++;
+}
+
 /* A quarter of the time between the day it was due and its end has passed. */
 static bool is_overdue(const struct certificate *c, int64_t now)
 {
@@ -85,6 +98,11 @@ static void add_certificate(struct overview *o, const struct certificate *c)
 	o->status[status]++;
 	if ((lives || status == CERT_EXPIRED) && c->retired_at == 0 && is_overdue(c, now))
 		o->overdue++;
+	if (lives && !serial_is_none(c->serial)) {
+		add_day(o->day_ends, c->not_after_at, now);
+		if (c->renew_at != TIME_NEVER)
+			add_day(o->day_renews, c->renew_at, now);
+	}
 	struct service_sum *s = sum_of(o, c->service);
 	if (s == NULL) {
 		o->other_services++;
@@ -211,12 +229,18 @@ static int count_campaigns(struct overview *o, json_t *attention)
 
 /* ---- the answer ---- */
 
-static json_t *weeks_json(const uint64_t weeks[WEEKS])
+static json_t *counts_json(const uint64_t *counts, size_t n)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < WEEKS; i++)
-		json_array_append_new(list, json_integer((json_int_t)weeks[i]));
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_integer((json_int_t)counts[i]));
 	return list;
+}
+
+static json_t *days_json(const struct overview *o)
+{
+	return json_pack("{s:o, s:o, s:o}", "first", json_time(first_day(o->call->now_at)), "ends", counts_json(o->day_ends, DAYS), "renews",
+			 counts_json(o->day_renews, DAYS));
 }
 
 static int by_name(const void *a, const void *b)
@@ -232,7 +256,7 @@ static json_t *services_json(struct overview *o)
 		const struct service_sum *s = &o->services[i];
 		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "service", s->name, "total", (json_int_t)s->total, "active",
 						      (json_int_t)s->active, "expiring", (json_int_t)s->expiring, "expired", (json_int_t)s->expired,
-						      "not_served", (json_int_t)s->not_served, "ends", weeks_json(s->ends), "renews", weeks_json(s->renews)));
+						      "not_served", (json_int_t)s->not_served, "ends", counts_json(s->ends, WEEKS), "renews", counts_json(s->renews, WEEKS)));
 	}
 	return list;
 }
@@ -288,10 +312,10 @@ int api_overview(struct api_call *call, struct store_view *view)
 	if (r == 0)
 		r = attention_json(o, attention);
 	if (r == 0)
-		call->answer = json_pack("{s:o, s:I, s:O, s:o, s:I, s:I, s:o, s:n, s:o, s:I}", "generated_at", json_time(call->now_at), "certificates",
+		call->answer = json_pack("{s:o, s:I, s:O, s:o, s:I, s:I, s:o, s:n, s:o, s:o, s:I}", "generated_at", json_time(call->now_at), "certificates",
 					 (json_int_t)o->total, "attention", attention, "by_status", status_json(o), "targets", (json_int_t)o->targets,
 					 "agents", (json_int_t)o->agents, "proved_at", json_time(o->proved_at), "agents_connected", "services",
-					 services_json(o), "certificates_of_other_services", (json_int_t)o->other_services);
+					 services_json(o), "days", days_json(o), "certificates_of_other_services", (json_int_t)o->other_services);
 	json_decref(attention);
 	free(o);
 	return r;

@@ -83,6 +83,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/campaigns", PERM_CERT_READ, SCOPE_FILTERED, "Campaigns, newest first.", api_campaign_list, NULL, NULL},
 	{"GET", "/api/v1/campaigns/{campaign_id}", PERM_CERT_READ, SCOPE_OBJECT, "One campaign with what became of its certificates, the first 500 of each kind; Prefer: wait=N waits for its end, at most 60 s.", api_campaign_show, NULL, api_campaign_enrich},
 	{"GET", "/api/v1/campaigns/{campaign_id}/members", PERM_CERT_READ, SCOPE_OBJECT, "The certificates of a campaign in their order; state= narrows it.", api_campaign_members, NULL, api_campaign_members_enrich},
+	{"GET", "/api/v1/campaigns/{campaign_id}/progress", PERM_CERT_READ, SCOPE_OBJECT, "How many certificates of a campaign were proved, and how many failed, as time went by.", api_campaign_progress, NULL, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", PERM_CERT_BULK, SCOPE_OBJECT, "Sends nothing more; what was sent finishes.", NULL, api_campaign_halt, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", PERM_CERT_BULK, SCOPE_OBJECT, "Goes on with a halted campaign.", NULL, api_campaign_resume, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", PERM_CERT_BULK, SCOPE_OBJECT, "Drops for good what was not sent.", NULL, api_campaign_cancel, NULL},

@@ -154,6 +154,7 @@ int  api_campaign_show(struct api_call *call, struct store_view *view);
 void api_campaign_enrich(struct api_call *call);
 void api_campaign_members_enrich(struct api_call *call);
 int  api_campaign_members(struct api_call *call, struct store_view *view);
+int  api_campaign_progress(struct api_call *call, struct store_view *view);
 void api_campaign_halt(struct api_call *call);
 void api_campaign_resume(struct api_call *call);
 void api_campaign_cancel(struct api_call *call);

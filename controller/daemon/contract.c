@@ -221,6 +221,7 @@ static const struct api_contract rows[] = {
 	{"GET", "/api/v1/campaigns", API_200, SHAPE_PAGE, &object_campaign, NULL, NULL, NULL, NULL},
 	{"GET", "/api/v1/campaigns/{campaign_id}", API_200, SHAPE_ONE, &object_campaign_shown, NULL, NULL, campaign_args, NULL},
 	{"GET", "/api/v1/campaigns/{campaign_id}/members", API_200, SHAPE_PAGE, &object_member, NULL, NULL, member_args, NULL},
+	{"GET", "/api/v1/campaigns/{campaign_id}/progress", API_200, SHAPE_ONE, &object_campaign_progress, NULL, NULL, NULL, NULL},
 	{"POST", "/api/v1/campaigns/{campaign_id}/halt", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/resume", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},
 	{"POST", "/api/v1/campaigns/{campaign_id}/cancel", API_200, SHAPE_ONE, &object_campaign, NULL, NULL, NULL, no_fields},

@@ -109,7 +109,7 @@ extern const struct api_object object_health, object_state, object_whoami, objec
 	object_order, object_renewal, object_record, object_record_shown, object_head, object_consistency, object_forgotten,
 	object_renewed, object_renewing, object_service_certs, object_expiring, object_template, object_template_shown, object_templates, object_policy_edit,
 	object_policy_edit_or_waiting, object_service, object_service_shown, object_certificate_issued, object_pem, object_archived, object_backup, object_restore,
-	object_problem, object_campaign, object_campaign_shown, object_member, object_planned, object_bulk_begun, object_service_begun,
+	object_problem, object_campaign, object_campaign_shown, object_member, object_campaign_progress, object_planned, object_bulk_begun, object_service_begun,
 	object_emergency, object_emergency_or_plan, object_emergency_or_waiting, object_rollover, object_notification, object_delivery, object_channel, object_channel_tested,
 	object_drill, object_drill_begun, object_drill_report, object_trust, object_session, object_overview, object_error, object_report, object_report_row,
 	object_evidence, object_exception, object_exceptions;

@@ -65,9 +65,12 @@ PART(status_counts, "StatusCounts", NULL, F("requested", API_INTEGER, 0), F("iss
 PART(service_sum, "ServiceSum", NULL, F("service", API_TEXT, 0), F("total", API_INTEGER, 0), F("active", API_INTEGER, 0),
      F("expiring", API_INTEGER, 0), F("expired", API_INTEGER, 0), F("not_served", API_INTEGER, 0), F("ends", API_ANY, 0), F("renews", API_ANY, 0));
 
+/* Days of UTC from the first one on; what ends or is renewed before or after them is in none. */
+PART(day_counts, "DayCounts", NULL, F("first", API_TIME, 0), F("ends", API_ANY, 0), F("renews", API_ANY, 0));
+
 OBJECT(overview, "Overview", NULL, F("generated_at", API_TIME, 0), F("certificates", API_INTEGER, 0), OBJ("attention", 0, &object_attention),
        OBJ("by_status", 0, &object_status_counts), F("targets", API_INTEGER, 0), F("agents", API_INTEGER, 0),
-       F("agents_connected", API_INTEGER, API_NULL), F("proved_at", API_TIME, API_NULL), LIST("services", &object_service_sum),
+       F("agents_connected", API_INTEGER, API_NULL), F("proved_at", API_TIME, API_NULL), LIST("services", &object_service_sum), OBJ("days", 0, &object_day_counts),
        F("certificates_of_other_services", API_INTEGER, 0));
 
 OBJECT(error, "Error", NULL, F("code", API_CODE, 0), F("what", API_TEXT, 0), F("next", API_TEXT, 0), ONE_OF("kind", 0, "retry,denied,peer,local,bug"));
@@ -397,6 +400,11 @@ OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_
        F("successful_renewals", API_TEXTS, API_MAYBE), {"failed_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
+
+PART(progress_point, "CampaignProgressPoint", NULL, F("seconds", API_NUMBER, 0), F("proved", API_INTEGER, 0), F("failed", API_INTEGER, 0));
+
+OBJECT(campaign_progress, "CampaignProgress", NULL, F("campaign_id", API_ID, 0), F("total_certificates", API_INTEGER, 0), F("from", API_TIME, 0),
+       F("to", API_TIME, 0), LIST("points", &object_progress_point));
 
 PART(prediction, "Prediction", NULL, F("duration_seconds", API_NUMBER, API_NULL), F("batches", API_INTEGER, 0),
      F("pauses_seconds", API_NUMBER, 0), F("orders_in_flight", API_INTEGER, 0), F("orders_per_second", API_INTEGER, API_NULL),
