@@ -107,7 +107,7 @@ GEN.controller/daemon = $(B)/obj/gen/templates.o $(B)/obj/gen/web.o $(B)/obj/gen
 # The dashboard: our modules and those that the lock file names, compressed, below one hash of them all.
 WEB         := $(sort $(wildcard controller/web/*.html controller/web/*.css controller/web/*.js controller/web/*.svg))
 WEB_MODULES := controller/web/node_modules
-WEB_TAKEN   := $(WEB_MODULES)/htm/preact/standalone.module.js
+WEB_TAKEN   := $(WEB_MODULES)/htm/preact/standalone.module.js $(WEB_MODULES)/uplot/dist/uPlot.esm.js $(WEB_MODULES)/uplot/dist/uPlot.min.css
 $(WEB_MODULES)/.installed: scripts/web-modules controller/web/package-lock.json
 	$(Q)scripts/web-modules controller/web
 $(B)/gen/web.c: scripts/embed scripts/pack-web $(WEB) $(WEB_MODULES)/.installed

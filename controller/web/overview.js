@@ -1,10 +1,11 @@
 /* overview.js - does anything need somebody, and what ends when? */
 import { get } from './api.js';
+import { Chart } from './chart.js';
 import { useData } from './data.js';
 import { html, useState } from './lib.js';
 import { CopyAs, ProblemBox, Wide } from './parts.js';
 import { to } from './route.js';
-import { moment, number, t } from './text.js';
+import { moment, number, t, utcDay } from './text.js';
 
 /* of the answer's `attention`, worst first: how bad, and where it is listed */
 const NEEDS = [
@@ -56,6 +57,15 @@ function Calendar({ services }) {
     <//></section>`;
 }
 
+/* What ends and what is renewed on which day, of UTC. */
+function Days({ days }) {
+  const first = new Date(days.first).getTime(), x = days.ends.map((_, i) => i), at = (i) => new Date(first + i * 86400000);
+  const series = [{ name: t('day_ends'), values: days.ends, kind: 'bars', colour: '--due' }, { name: t('day_renews'), values: days.renews, kind: 'steps', colour: '--accent' }];
+  if (days.ends.every((n) => n === 0) && days.renews.every((n) => n === 0)) return html`<section class="card"><h2>${t('day_chart')}</h2><p class="muted">${t('day_chart_none')}</p></section>`;
+  return html`<section class="card"><h2>${t('day_chart')}</h2><${Chart} label=${t('day_chart_about')} x=${x} series=${series} rows=${x.filter((i) => days.ends[i] + days.renews[i] > 0)} top=${t('day')}
+    xText=${(i) => (Number.isInteger(i) ? utcDay(at(i), true) : '')} nameOf=${(i) => utcDay(at(i), false)} /></section>`;
+}
+
 export function Overview() {
   const { data, problem } = useData(async (o) => {
     const [overview, status] = await Promise.all([get('overview', o), get('status', o)]);
@@ -70,6 +80,6 @@ export function Overview() {
         <${Figure} name="expiring">${number(o.by_status.expiring)}<//><${Figure} name="targets">${number(o.targets)}<//>
         <${Figure} name="agents">${o.agents_connected === null ? '–' : number(o.agents_connected)} / ${number(o.agents)}<//>
         <${Figure} name="campaigns">${number(o.attention.campaigns_open)}<//></dl></section>
-      <${Calendar} services=${o.services} /></div>`}
+      ${o.certificates > 0 && html`<${Days} days=${o.days} />`}<${Calendar} services=${o.services} /></div>`}
     <${CopyAs} vccctl=${['status']} path="overview" />`;
 }

@@ -1,5 +1,6 @@
 /* text.js - the texts that a person sees, in German and English, and how times and numbers are written. One row a text: key: [German, English];
  * {name} stands for a value. Those of reports and of dialogs stand in text_reports.js and text_acts.js. Never: a text in any other file. */
+import { ACT_TEXTS } from './text_acts.js';
 import { REPORT_TEXTS } from './text_reports.js';
 
 const TEXTS = {
@@ -278,7 +279,6 @@ const TEXTS = {
   emergency: ['Notfall', 'Emergency'],
   emergency_new: ['Notfall …', 'Emergency …'],
   emergency_about: ['Erneuert alles Ausgewählte sofort. Zuerst wird der Plan gezeigt; ausgeführt wird genau dieser.', 'Renews all that is selected at once. The plan is shown first; exactly this one is carried out.'],
-  emergency_plan: ['Plan zeigen', 'Show the plan'],
   emergency_begin: ['Jetzt beginnen', 'Begin now'],
   emergency_begun: ['Der Notfall hat begonnen', 'The emergency has begun'],
   incident_type: ['Art des Vorfalls', 'Kind of incident'],
@@ -410,6 +410,7 @@ const TEXTS = {
   level_error: ['Fehler', 'error'],
   level_critical: ['kritisch', 'critical'],
   times_n: ['{n} mal', '{n} times'],
+  ...ACT_TEXTS,
   ...REPORT_TEXTS,
 };
 
@@ -441,8 +442,12 @@ export const word = (prefix, value) => (has(prefix + value) ? t(prefix + value) 
 
 export const number = (n, digits = 0) => n.toLocaleString(REGIONS[language], { maximumFractionDigits: digits });
 
+/* A duration in minutes, as people say it. */
+export const duration = (minutes) => (minutes < 2 ? t('seconds', { n: number(60 * minutes, 1) }) : t('minutes', { n: number(minutes, 1) }));
 export const percent = (share) => share.toLocaleString(REGIONS[language], { style: 'percent', maximumFractionDigits: 1 });
 export const moment = (text) => new Date(text).toLocaleString(REGIONS[language], { dateStyle: 'medium', timeStyle: 'medium' });
+/* A day of UTC, short or whole. */
+export const utcDay = (date, short) => date.toLocaleDateString(REGIONS[language], { timeZone: 'UTC', ...(short ? { day: 'numeric', month: 'short' } : { dateStyle: 'medium' }) });
 export const day = (text) => new Date(text).toLocaleDateString(REGIONS[language], { dateStyle: 'medium' });
 
 const UNITS = [['unit_d', 86400, 2 * 86400], ['unit_h', 3600, 2 * 3600], ['unit_min', 60, 120], ['unit_s', 1, 0]];
