@@ -1,13 +1,13 @@
 /* crypto.js - authorities and algorithms, held against BSI TR-02102 as far as a key's length can be. */
 import { get } from './api.js';
+import { AuthorityTable } from './authorities.js';
 import { useData } from './data.js';
 import { html } from './lib.js';
-import { CopyAs, ProblemBox, State, When, Wide } from './parts.js';
+import { CopyAs, ProblemBox, State, Wide } from './parts.js';
 import { readsReports } from './reports.js';
 import { to } from './route.js';
-import { moment, t, word } from './text.js';
+import { moment, t } from './text.js';
 
-const CA = { active: 'ok', standing_by: 'off', draining: 'due', retired: 'off', expired: 'bad', revoked: 'bad' };
 const RSA_LEAST = 3000;
 
 function Algorithms({ templates }) {
@@ -35,8 +35,7 @@ export function Crypto({ me }) {
     return { ca: ca.items, templates: x.templates, exceptions: own && own.exceptions };
   }, 'crypto', ({ event }) => /^ca_|template|exception/.test(event));
   return html`<div class="head"><h1>${t('crypto')}</h1></div><${ProblemBox} problem=${problem} />
-    ${data && html`<div class="gap"><section class="card"><h2>${t('authorities')}</h2><${Wide} label=${t('authorities')}><table><thead><tr><th>${t('authority')}</th><th>${t('status')}</th><th>${t('key')}</th><th>${t('expires')}</th></tr></thead>
-      <tbody>${data.ca.map((c) => html`<tr><td><b>${c.issuer_id}</b><br /><span class="small muted">${c.subject || ''}</span></td><td><${State} kind=${CA[c.state] || 'off'}>${word('ca_', c.state)}<//></td><td>${c.key_type}</td><td><${When} at=${c.expires_at} /></td></tr>`)}</tbody></table><//></section>
+    ${data && html`<div class="gap"><section class="card"><h2>${t('authorities')}</h2><${AuthorityTable} links=${!me.limited_to_services} rows=${data.ca} /></section>
       <${Algorithms} templates=${data.templates} />${data.exceptions && html`<${Exceptions} rows=${data.exceptions} />`}</div>`}
     <${CopyAs} vccctl=${['ca', 'list']} path="ca" />`;
 }

@@ -1,7 +1,8 @@
 /* hosts.js - hosts and their targets: who is here, what is served where, and what is the matter. */
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
-import { html } from './lib.js';
+import { Invite } from './invite.js';
+import { html, useState } from './lib.js';
 import { Code, CopyAs, LongList, ProblemBox, State } from './parts.js';
 import { refine, to } from './route.js';
 import { moment, relative, t } from './text.js';
@@ -19,10 +20,12 @@ const agentRow = (a) => [
   [a.seen_at ? t('seen', { at: relative(a.seen_at) }) : '–'],
 ];
 
-function AgentList({ args }) {
+function AgentList({ args, me }) {
+  const [inviting, setInviting] = useState(false);
   const list = usePages('agents', ({ event }) => event.startsWith('agent'));
   const rows = args.show === 'away' ? list.rows.filter((a) => a.state === 'active' && !a.connected) : list.rows;
-  return html`<div class="head"><h1>${t('agents')}</h1></div>
+  return html`<div class="head"><h1>${t('agents')}</h1>${me.permissions.includes('agent:invite') && html`<button class="push" onClick=${() => setInviting(true)}>${t('invite_new')}</button>`}</div>
+    ${inviting && html`<${Invite} close=${() => setInviting(false)} />`}
     <div class="filters"><label class="line"><input type="checkbox" checked=${args.show === 'away'} onChange=${(e) => refine('agents', { show: e.target.checked ? 'away' : '' })} />${t('away')}</label></div>
     <${ProblemBox} problem=${list.problem} />
     <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${rows} row=${agentRow} more=${list.more} busy=${list.busy} />

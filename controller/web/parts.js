@@ -145,7 +145,7 @@ export function LongList({ label, kind, top, rows, row, more, busy }) {
   });
   const { from, height, line } = seen;
   const shown = rows.slice(from, from + Math.ceil(height / line) + 2 * AHEAD);
-  return html`<div class=${'list ' + kind} role="table" aria-label=${label} aria-rowcount=${more ? -1 : rows.length + 1}>
+  return html`<div class=${'list ' + kind}><div role="table" aria-label=${label} aria-rowcount=${more ? -1 : rows.length + 1}>
     <div role="rowgroup"><div class="line top" role="row">${top.map((text) => html`<span role="columnheader">${text}</span>`)}</div></div>
     <div class=${'scroll' + (rows.length < 12 && !more ? ' short' : '')} ref=${ref} onScroll=${look} tabindex="0" role="rowgroup" aria-label=${label}>
       <div style=${{ height: rows.length * line + 'px', position: 'relative' }} role="presentation">
@@ -154,7 +154,7 @@ export function LongList({ label, kind, top, rows, row, more, busy }) {
             html`<span role="cell" class=${less ? 'less' : ''}>${text}</span>`)}</div>`)}
         </div>
       </div>
-    </div>
+    </div></div>
     <div class="end small">${busy ? t('loading') : rows.length === 0 ? t('list_empty') : more ? t('list_some', { n: number(rows.length) }) : t('list_end', { n: number(rows.length) })}
       ${more && !busy && html` <button type="button" onClick=${more}>${t('more')}</button>`}</div>
   </div>`;
