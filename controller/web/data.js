@@ -3,7 +3,7 @@ import { get } from './api.js';
 import { useCallback, useEffect, useRef, useState } from './lib.js';
 import { useLive } from './live.js';
 
-/* {data, problem, reload}. `load({byHand, signal})` is asked again when `key` changes; `concerns` says of which events. What is there stays while the
+/* {data, problem, reload(byHand)}. `load({byHand, signal})` is asked again when `key` changes; `concerns` says of which events. What is there stays while the
  * next is on its way. */
 export function useData(load, key, concerns) {
   const [state, set] = useState({ key: null, data: null, problem: null });
@@ -24,7 +24,7 @@ export function useData(load, key, concerns) {
   }, [run]);
   useLive(() => run(false), concerns);
   const fits = state.key === key;
-  return { data: fits ? state.data : null, problem: fits ? state.problem : null, reload: () => run(true) };
+  return { data: fits ? state.data : null, problem: fits ? state.problem : null, reload: (byHand = true) => run(byHand) };
 }
 
 const PAGE = 200;

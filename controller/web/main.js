@@ -11,7 +11,9 @@ import { lang, setLang, t } from './text.js';
 import { Agents, Targets } from './hosts.js';
 import { Approvals } from './approvals.js';
 import { Audit, Notices } from './audit.js';
-import { Campaign, Campaigns } from './campaigns.js';
+import { Authorities } from './authorities.js';
+import { Campaign } from './campaign.js';
+import { Campaigns } from './campaigns.js';
 import { Certificate } from './certificate.js';
 import { Certificates } from './certificates.js';
 import { Crypto } from './crypto.js';
@@ -34,6 +36,7 @@ const AREAS = {
   services: [Services, Services, 'certificate:read'],
   templates: [Templates, Templates, 'certificate:read'],
   crypto: [Crypto, null, 'certificate:read'],
+  ca: [Authorities, Authorities, 'certificate:read', true],
   reports: [Report, ReportRows, 'report:read', true],
   audit: [Audit, null, 'audit:read', true],
   notices: [Notices, null, 'certificate:read'],
