@@ -19,8 +19,10 @@ QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "-
 class Browser:
     """`keys`: base64 of the SHA-256 of public keys whose certificates are taken as they are (the installation's own authority is unknown to it)."""
 
-    def __init__(self, keys=()):
+    def __init__(self, keys=(), identity=None):
         self.folder = tempfile.mkdtemp(prefix="vcc-browser-")
+        if identity:
+            self.give_identity(identity)
         self.answers, self.pages, self.number = {}, {}, 0
         self.changed = threading.Condition()
         to_read, self.to = os.pipe()
@@ -34,6 +36,13 @@ class Browser:
         os.close(from_write)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
+
+    def give_identity(self, pkcs12):
+        """A client certificate with its key, in the store where this browser looks for its user's."""
+        store = os.path.join(self.folder, ".pki", "nssdb")
+        os.makedirs(store)
+        subprocess.run(["certutil", "-d", "sql:" + store, "-N", "--empty-password"], check=True, capture_output=True, timeout=60)
+        subprocess.run(["pk12util", "-d", "sql:" + store, "-i", pkcs12, "-W", "", "-K", ""], check=True, capture_output=True, timeout=60)
 
     def read(self):
         text = b""

@@ -15,6 +15,7 @@ from installation import ROOT, wait_for
 from rights_estate import Estate
 
 AXE = os.path.join(ROOT, "tests", "web")
+PICTURES = os.environ.get("VCC_PICTURES")  # a folder for them
 
 
 def key_hash(certificate):
@@ -29,10 +30,10 @@ def served_key(address):
 
 
 class Dashboard:
-    def __init__(self, inst, keys=()):
+    def __init__(self, inst, keys=(), browser=Browser):
         self.inst, self.url = inst, inst.admin_url
         self.address = self.url.split("//")[1]
-        self.browser = Browser([served_key(self.address), *keys])
+        self.browser = browser([served_key(self.address), *keys])
 
     def page(self, token=None, language="en", stranger=True):
         """A page in which somebody is logged in."""
@@ -95,10 +96,10 @@ def self_signed(path):
 
 
 @contextlib.contextmanager
-def estate(folder):
+def estate(folder, settings=None):
     """(estate, dashboard): two hosts of two services, one needing the other; a campaign that is over, and a target that waits for an approval."""
     modules()
-    e = Estate(folder, {"controller.limits.max_renewals_default": "0"})
+    e = Estate(folder, {"controller.limits.max_renewals_default": "0", **(settings or {})})
     d = None
     try:
         e.folder = folder

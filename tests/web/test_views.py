@@ -9,7 +9,7 @@ import dashboard
 import pytest
 from conftest import new_folder
 
-PICTURES = os.environ.get("VCC_PICTURES")
+PICTURES = dashboard.PICTURES
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def views(e):
     return {"overview": "#/overview", "certificates": "#/certificates", "search": "#/certificates?q=clara", "certificate": f"#/certificates/{own}", "renewals": "#/renewals",
             "renewal": f"#/renewals/{order}", "campaigns": "#/campaigns", "campaign": f"#/campaigns/{e.campaign}", "approvals": "#/approvals",
             "approval": f"#/approvals/{e.asked['approval_id']}", "agents": "#/agents", "agent": f"#/agents/{e.own.name}", "targets": "#/targets", "services": "#/services",
-            "service": "#/services/argus", "templates": "#/templates", "template": "#/templates/clara_service_auth?with=1", "crypto": "#/crypto", "report": "#/reports?period=weekly",
+            "service": "#/services/argus", "templates": "#/templates", "template": "#/templates/clara_service_auth?with=1", "crypto": "#/crypto", "ca": "#/ca", "one ca": "#/ca/service-1", "report": "#/reports?period=weekly",
             "report rows": "#/reports/rows?figure=total_certificates&period=weekly", "audit": "#/audit",
             "notices": "#/notices", "explain": "#/explain/VCC-3168"}
 
