@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "controller/daemon/api_json.h"
+#include "shared/base/times.h"
 
 enum { PAGE = 500, STEPS = 60 };
 
@@ -44,10 +45,10 @@ static json_t *points_json(const struct progress *p)
 	json_t  *list = json_array();
 	uint64_t proved = 0, failed = 0;
 	for (size_t i = 0; i < STEPS; i++) {
-		int64_t at = p->from + (p->to - p->from) * (int64_t)(i + 1) / STEPS;
+		double seconds = (double)(p->to - p->from) * (double)(i + 1) / STEPS / MS_SECOND;
 		proved += p->proved[i];
 		failed += p->failed[i];
-		json_array_append_new(list, json_pack("{s:o,s:I,s:I}", "at", json_time(at), "proved", (json_int_t)proved, "failed", (json_int_t)failed));
+		json_array_append_new(list, json_pack("{s:f,s:I,s:I}", "seconds", seconds, "proved", (json_int_t)proved, "failed", (json_int_t)failed));
 	}
 	return list;
 }

@@ -7,8 +7,8 @@
 
 #include "controller/store/store.h"
 
-/* {campaign_id, total_certificates, from, to, points: [{at, proved, failed}]}: from its begin to its end, or to `now`, in even steps; each
- * point counts all that ended up to it. Nothing is in `ret` on failure; the caller frees it. */
+/* {campaign_id, total_certificates, from, to, points: [{seconds, proved, failed}]}: from its begin to its end, or to `now`, in even steps; each
+ * point counts all that ended within so many seconds of the begin. Nothing is in `ret` on failure; the caller frees it. */
 _must_check_ int campaign_progress(const struct campaign *c, struct store_view *view, int64_t now, json_t **ret);
 
 #endif

@@ -405,7 +405,7 @@ OBJECT(campaign_shown, "CampaignShown", &object_campaign, LIST("waves", &object_
        {"skipped_renewals", API_OBJECTS, API_MAYBE, &object_failure, NULL, NULL},
        {"renewal_processes", API_OBJECTS, API_MAYBE, &object_member, NULL, NULL}, F("offline_count", API_INTEGER, 0));
 
-PART(progress_point, "CampaignProgressPoint", NULL, F("at", API_TIME, 0), F("proved", API_INTEGER, 0), F("failed", API_INTEGER, 0));
+PART(progress_point, "CampaignProgressPoint", NULL, F("seconds", API_NUMBER, 0), F("proved", API_INTEGER, 0), F("failed", API_INTEGER, 0));
 
 OBJECT(campaign_progress, "CampaignProgress", NULL, F("campaign_id", API_ID, 0), F("total_certificates", API_INTEGER, 0), F("from", API_TIME, 0),
        F("to", API_TIME, 0), LIST("points", &object_progress_point));

@@ -37,7 +37,8 @@ async function send(method, path, { body, byHand = true, bearer, signal, key, ac
   return answer;
 }
 
-async function read(answer) {
+async function read(answer, raw) {
+  if (raw && answer.ok) return answer.text();
   const type = answer.headers.get('content-type') || '';
   const body = type.includes('json') ? await answer.json() : {};
   if (answer.ok) return body;
@@ -46,26 +47,22 @@ async function read(answer) {
 
 async function ask(method, path, options = {}) {
   try {
-    return await read(await send(method, path, options));
+    return await read(await send(method, path, options), options.raw);
   } catch (e) {
     if (!(e instanceof Problem)) throw e;
     if (e.status === 401 && !options.bearer && headerToken) {
       headerToken = null;
       onOver();
     }
-    if (e.body.code === 'VCC-3168' && await onConfirm(e)) return read(await send(method, path, options));
+    if (e.body.code === 'VCC-3168' && await onConfirm(e)) return read(await send(method, path, options), options.raw);
     throw e;
   }
 }
 
 export const get = (path, options) => ask('GET', path, options);
 
-/* The bytes of an answer as they came, for a file of somebody's. */
-export async function text(path) {
-  const answer = await send('GET', path);
-  if (!answer.ok) await read(answer);
-  return answer.text();
-}
+/* An answer as the text that came, for a file of somebody's. */
+export const text = (path) => ask('GET', path, { raw: true });
 
 /* Repeated by the browser or by somebody in doubt it is done once. */
 export const post = (path, body = {}, options = {}) => ask('POST', path, { ...options, body, key: crypto.randomUUID() });

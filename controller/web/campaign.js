@@ -57,6 +57,8 @@ function Figures({ c }) {
 
 const over = (c) => c.completed_at !== null;
 
+const sinceBegin = (n) => (n < 120 ? t('seconds', { n: number(n, 1) }) : span(n));
+
 /* Asked for seldom, as it reads every member; a refusal because many ask at once leaves out the picture alone. */
 function Progress({ c }) {
   const path = `campaigns/${c.campaign_id}/progress`;
@@ -67,10 +69,10 @@ function Progress({ c }) {
     return () => clearInterval(timer);
   }, [over(c)]);
   if (!p) return null;
-  const begin = new Date(p.from), x = p.points.map((o) => (new Date(o.at) - begin) / 1000);
+  const begin = new Date(p.from).getTime(), x = p.points.map((o) => o.seconds);
   const series = [{ name: t('member_done'), values: p.points.map((o) => o.proved), kind: 'steps', colour: '--ok' }, { name: t('member_failed'), values: p.points.map((o) => o.failed), kind: 'steps', colour: '--bad', dash: [5, 4] }];
   const moved = p.points.map((o, i) => i).filter((i) => i === 0 || i === x.length - 1 || series.some((s) => s.values[i] !== s.values[i - 1]));
-  return html`<section class="card"><h2>${t('progress_chart')}</h2><${Chart} label=${t('progress_about')} x=${x} series=${series} rows=${moved} top=${t('when')} xText=${(n) => span(n)} nameOf=${(i) => moment(p.points[i].at)} /></section>`;
+  return html`<section class="card"><h2>${t('progress_chart')}</h2><${Chart} label=${t('progress_about')} x=${x} series=${series} rows=${moved} top=${t('when')} xText=${sinceBegin} nameOf=${(i) => moment(begin + 1000 * x[i])} /></section>`;
 }
 
 /* ---- the view ---- */

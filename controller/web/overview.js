@@ -61,6 +61,7 @@ function Calendar({ services }) {
 function Days({ days }) {
   const first = new Date(days.first).getTime(), x = days.ends.map((_, i) => i), at = (i) => new Date(first + i * 86400000);
   const series = [{ name: t('day_ends'), values: days.ends, kind: 'bars', colour: '--due' }, { name: t('day_renews'), values: days.renews, kind: 'steps', colour: '--accent' }];
+  if (days.ends.every((n) => n === 0) && days.renews.every((n) => n === 0)) return html`<section class="card"><h2>${t('day_chart')}</h2><p class="muted">${t('day_chart_none')}</p></section>`;
   return html`<section class="card"><h2>${t('day_chart')}</h2><${Chart} label=${t('day_chart_about')} x=${x} series=${series} rows=${x.filter((i) => days.ends[i] + days.renews[i] > 0)} top=${t('day')}
     xText=${(i) => (Number.isInteger(i) ? utcDay(at(i), true) : '')} nameOf=${(i) => utcDay(at(i), false)} /></section>`;
 }

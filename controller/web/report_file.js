@@ -1,7 +1,7 @@
 /* report_file.js - a report as a file: for sheets (CSV, a line for each value, as `vccctl report compliance -o csv` writes it) and for paper (one HTML
  * page that needs nothing else). Never: asking the API. */
 import { html, render } from './lib.js';
-import { lang, moment, number, percent, t, word } from './text.js';
+import { duration, lang, moment, number, percent, t, word } from './text.js';
 
 /* Gives the browser's user a file. */
 export function save(name, type, text) {
@@ -42,7 +42,7 @@ const shown = (value, write) => (value === null ? '–' : write(value));
 function figures(r) {
   const p = r.renewal_performance, counts = { ...r.summary, expiring_soon: r.risk_assessment.expiring_soon, high_risk_certificates: r.risk_assessment.high_risk_count };
   return [...Object.entries(counts).map(([name, n]) => [t('report_count_' + name), number(n)]), [t('report_success'), shown(p.success_rate, percent)],
-    [t('report_duration'), shown(p.average_duration_minutes, (n) => t('minutes', { n: number(n, 2) }))], [t('report_automated'), shown(p.automated_renewals_percentage, (n) => percent(n / 100))]];
+    [t('report_duration'), shown(p.average_duration_minutes, duration)], [t('report_automated'), shown(p.automated_renewals_percentage, (n) => percent(n / 100))]];
 }
 
 const exceptionText = (e) => t('exception_of', { template: e.template_id, reason: e.reason.replace(/[^.!?]$/, '$&.'), owner: e.owner, until: moment(e.until) });

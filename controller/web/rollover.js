@@ -54,7 +54,7 @@ function Phases({ r }) {
     <span>${t('phase_' + name)}</span><span></span><span class="small muted">${i < at && times[name] ? moment(times[name]) : ''}</span></li>`)}</ol>`;
 }
 
-const nextOf = (c, r) => t(`rollover_next_${r.phase}${r.phase === 'draining' && r.left && r.left.agents > 0 ? '_hosts' : ''}`);
+const nextOf = (r) => t(`rollover_next_${r.phase}${r.phase === 'draining' && r.left && r.left.agents > 0 ? '_hosts' : ''}`);
 
 function Items({ rows }) {
   if (rows.length === 0) return null;
@@ -63,10 +63,10 @@ function Items({ rows }) {
     ${rows.length > ITEMS && html`<p class="muted small">${t('squares_some', { n: number(ITEMS), total: number(rows.length) })}</p>`}</details>`;
 }
 
-function Under({ c, r }) {
+function Under({ r }) {
   return html`<p>${t('rollover_of', { by: r.actor, at: moment(r.created_at) })}${r.reason ? ': ' + r.reason : ''} ${r.successor_id && html`→ <a href=${to(['ca', r.successor_id])}>${r.successor_id}</a>`} ${r.emergency && html`<${State} kind="bad">${t('emergency')}<//>`}</p>
     ${r.phase === 'rolled_back' ? html`<p class="clear due">↩ ${t('phase_rolled_back')}</p>` : html`<${Phases} r=${r} />`}
-    <p><b>${t('next')}:</b> ${nextOf(c, r)}</p>${r.code && html`<p class="clear bad">✗ <${Code} code=${r.code} /> ${r.cause}</p>`}
+    <p><b>${t('next')}:</b> ${nextOf(r)}</p>${r.code && html`<p class="clear bad">✗ <${Code} code=${r.code} /> ${r.cause}</p>`}
     ${r.waiting && html`<p class="clear due">▲ <a href=${to(['approvals', r.waiting])}>${t('plan_approval_before')}</a></p>`}
     ${r.campaign_id && html`<p><a href=${to(['campaigns', r.campaign_id])}>${t('campaign')}</a></p>`}
     ${r.trust.missing > 0 && html`<p class="clear due">▲ ${t('rollover_distrust', { n: number(r.trust.missing), unproved: number(r.trust.unproved || 0) })}</p>`}
@@ -81,7 +81,7 @@ export function Rollover({ c, r, may, reload }) {
   const offered = may && signs ? Object.keys(STEPS).filter((name) => STEPS[name][0](r)) : [];
   const close = (did) => { setVerb(null); if (did) reload(); };
   return html`<section class="card"><div class="row"><h2>${t('rollover')}</h2><div class="row push">${offered.map((name) => html`<button class=${name === 'advance' ? 'first' : 'danger'} onClick=${() => setVerb(name)}>${t('rollover_' + name)}</button>`)}</div></div>
-    ${r ? html`<${Under} c=${c} r=${r} />` : html`<p class="muted">${t('rollover_none')}</p>`}
+    ${r ? html`<${Under} r=${r} />` : html`<p class="muted">${t('rollover_none')}</p>`}
     ${r && html`<${CopyAs} vccctl=${['ca', 'rollover', c.issuer_id]} path=${`ca/${encodeURIComponent(c.issuer_id)}/rollover`} />`}
     ${verb && html`<${Step} c=${c} r=${r} verb=${verb} close=${close} />`}</section>`;
 }

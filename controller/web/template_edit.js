@@ -16,7 +16,7 @@ const WORDS = {
 };
 
 /* What is sent when nothing is changed. */
-export function wholeOf(template) {
+function wholeOf(template) {
   const whole = Object.fromEntries(Object.entries(template).filter(([name]) => !DERIVED.includes(name)));
   for (const [exact, days] of TWICE) if (whole[exact] !== undefined && whole[exact] !== null) delete whole[days];
   return whole;

@@ -442,6 +442,8 @@ export const word = (prefix, value) => (has(prefix + value) ? t(prefix + value) 
 
 export const number = (n, digits = 0) => n.toLocaleString(REGIONS[language], { maximumFractionDigits: digits });
 
+/* A duration in minutes, as people say it. */
+export const duration = (minutes) => (minutes < 2 ? t('seconds', { n: number(60 * minutes, 1) }) : t('minutes', { n: number(minutes, 1) }));
 export const percent = (share) => share.toLocaleString(REGIONS[language], { style: 'percent', maximumFractionDigits: 1 });
 export const moment = (text) => new Date(text).toLocaleString(REGIONS[language], { dateStyle: 'medium', timeStyle: 'medium' });
 /* A day of UTC, short or whole. */

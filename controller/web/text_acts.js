@@ -10,6 +10,7 @@ export const ACT_TEXTS = {
   chart_point: ['Zeigen Sie auf das Bild, um die Zahlen zu sehen.', 'Point at the picture to see the numbers.'],
   day_chart: ['Die nächsten 90 Tage', 'The next 90 days'],
   day_chart_about: ['Zertifikate je Tag: Ablauf und geplante Erneuerung; Tage ohne beides fehlen in der Tabelle', 'Certificates by day: end and planned renewal; days without either are not in the table'],
+  day_chart_none: ['In diesen Tagen läuft nichts ab, und keine Erneuerung ist geplant.', 'Nothing ends in these days, and no renewal is planned.'],
   day_ends: ['laufen ab', 'end'],
   day_renews: ['Erneuerung geplant', 'renewal planned'],
   day: ['Tag', 'Day'],

@@ -120,7 +120,8 @@ def estate(folder, settings=None):
 
 def settle(page):
     """What the view asked for is there."""
-    page.until("!document.querySelector('main .problem') && ![...document.querySelectorAll('main p.muted')].some((p) => /^(Wird geladen|Loading)/.test(p.textContent))")
+    page.until("!document.querySelector('main .problem') && [...document.querySelectorAll('main > *')].some((e) => !e.matches('.head, .foot, .filters, p.muted'))"
+               " && ![...document.querySelectorAll('main p.muted, main .end')].some((p) => /^(Wird geladen|Loading)/.test(p.textContent))")
 
 
 def copied(page, button):

@@ -151,7 +151,7 @@ def test_an_emergency_from_its_plan_to_its_end(site):
     shown = e.admin.get(f"campaigns/{campaign}")
     assert (shown["kind"], shown["incident_id"], shown["selector"]) == ("emergency", "INC-7", "service clara")
     wait_for("it is over", lambda: e.admin.get(f"campaigns/{campaign}")["completed_at"])
-    page.until("document.querySelector('main .head .state').innerText.includes('completed')", "and the page says so")
+    page.until("document.querySelector('main .head .state') && document.querySelector('main .head .state').innerText.includes('completed')", "and the page says so")
     assert e.inst.certificate(e.own.cert_id)["serial"] != before
     page.until("document.querySelectorAll('.square.ok').length >= 1")
     found = dashboard.axe(page)
