@@ -8,6 +8,7 @@
 
 #include "controller/signer/log_place.h"
 #include "controller/signer/new_root.h"
+#include "controller/signer/offline_root.h"
 #include "controller/signer/passphrase.h"
 #include "controller/signer/signer_init.h"
 #include "controller/signer/signer_loop.h"
@@ -22,7 +23,10 @@
 
 static const char usage[] = "[OPTIONS]\n       vcc-signer init --organisation O --public DIR\n       vcc-signer audit-restart [--config FILE]  # after a restore\n"
                             "       vcc-signer new-root [--config FILE]       # the next; stop the signer\n"
-                            "       vcc-signer drop-root ROOT [--config FILE] # a bundle without it";
+                            "       vcc-signer drop-root ROOT [--config FILE] # a bundle without it\n"
+                            "       vcc-signer root-request ROLE [--config FILE] > REQUEST  # asks a root whose key is elsewhere\n"
+                            "       vcc-signer root-sign REQUEST --hash DIGITS [--config FILE] > ANSWER\n"
+                            "       vcc-signer root-import ANSWER [--config FILE]";
 
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)
@@ -181,6 +185,11 @@ int main(int argc, char **argv)
 		return new_root(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)
 		return drop_root(argc - 1, argv + 1);
+	if (argc > 1 && text_starts(argv[1], "root-")) {
+		int status = offline_root(argc - 1, argv + 1);
+		if (status >= 0)
+			return status;
+	}
 	conf_options(argc, argv, &signer_schema, SIGNER_CONF_PATH, usage, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-signer: unknown argument `%s`; see --help\n", argv[options.rest]);
