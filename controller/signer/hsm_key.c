@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <p11-kit/uri.h>
-
 #include "controller/signer/hsm_part.h"
 #include "shared/base/text.h"
+
+#include <p11-kit/uri.h>
 
 enum { POINT_MAX = 128 };
 

@@ -3,15 +3,16 @@
 #ifndef VCC_HSM_PART_H
 #define VCC_HSM_PART_H
 
+#include "controller/signer/ca_store.h"
+#include "controller/signer/hsm.h"
+
+/* behind ours: the second leaves macros like `hash_alg` */
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
 
-#include "controller/signer/ca_store.h"
-#include "controller/signer/hsm.h"
-
-/* A token's session does one thing at a time: one for each thread that signs. */
-enum { HSM_SESSIONS = ISSUE_HANDS, HSM_KEYS_MAX = 2 * CA_MAX, HSM_ID_SIZE = 16 };
+/* One: SoftHSM 2.6 answers signatures of two sessions at once with an internal error, and that would end us. */
+enum { HSM_SESSIONS = 1, HSM_KEYS_MAX = 2 * CA_MAX, HSM_ID_SIZE = 16 };
 
 struct hsm_key {
 	struct hsm      *hsm;

@@ -9,6 +9,7 @@
 #include "controller/signer/key_drill.h"
 #include "controller/signer/log_place.h"
 #include "controller/signer/new_root.h"
+#include "controller/signer/offline_root.h"
 #include "controller/signer/passphrase.h"
 #include "controller/signer/signer_init.h"
 #include "controller/signer/signer_loop.h"
@@ -158,6 +159,11 @@ int main(int argc, char **argv)
 		return new_root(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)
 		return drop_root(argc - 1, argv + 1);
+	if (argc > 1 && text_starts(argv[1], "root-")) {
+		int status = offline_root(argc - 1, argv + 1);
+		if (status >= 0)
+			return status;
+	}
 	conf_options(argc, argv, &signer_schema, &options);
 	if (options.rest < argc) {
 		fprintf(stderr, "vcc-signer: unknown argument `%s`; see --help\n", argv[options.rest]);

@@ -2,75 +2,16 @@
  * Never: while a signer runs: the log's lock tells. */
 #include "controller/signer/new_root.h"
 
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 
-#include "controller/signer/log_place.h"
-#include "controller/signer/passphrase.h"
-#include "controller/signer/root_change.h"
+#include "controller/signer/root_work.h"
 #include "shared/base/text.h"
+#include "shared/base/times.h"
 #include "shared/conf/program_table.h"
-#include "shared/sys/clock.h"
-#include "shared/sys/file.h"
-#include "shared/sys/owner.h"
+#include "shared/pki/key.h"
 
-struct work {
-	struct signer_conf conf;
-	struct ca_store    cas;
-	struct root_change change;
-	int                ca_fd;
-};
-
-static int open_keys(struct work *w, struct refusal *why)
-{
-	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
-	int        r = hsm_open(&w->conf, &w->cas.hsm, why);
-	if (r == 0)
-		r = passphrase_read(&w->conf, &passphrase, why);
-	if (r == 0)
-		r = ca_store_load(w->conf.state_dir, buf_span(&passphrase), w->conf.public_url, &w->cas, why);
-	buf_wipe(&passphrase);
-	return r;
-}
-
-static int open_all(struct work *w, const char *config, struct refusal *why)
-{
-	char path[CONF_PATH_SIZE + 16];
-	int  r = conf_load(&signer_schema, config, &w->conf, NULL, why);
-	if (r == 0)
-		r = owner_become(w->conf.state_dir, why);
-	log_place(&w->conf, path, sizeof(path));
-	if (r == 0)
-		r = log_place_open(&w->conf, path, &w->change.log, why);
-	if (r == E_SYS_LOCKED)
-		(void)refuse(
-			why, r, path,
-			"the signer runs: stop it for this (`systemctl stop vcc-signer`); what it is asked meanwhile waits");
-	if (r == 0)
-		r = open_keys(w, why);
-	if (r < 0)
-		return r;
-	(void)snprintf(path, sizeof(path), "%s/ca", w->conf.state_dir);
-	w->ca_fd = open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (w->ca_fd < 0)
-		return sys_refuse(why, path, "open the folder");
-	w->change.conf = &w->conf;
-	w->change.cas = &w->cas;
-	w->change.ca_fd = w->ca_fd;
-	w->change.now = clock_now();
-	return 0;
-}
-
-static void close_all(struct work *w)
-{
-	ca_store_free(&w->cas);
-	hsm_close(w->cas.hsm);
-	sign_log_close(w->change.log);
-	fd_close(w->ca_fd);
-}
-
-static void tell_authorities(const struct work *w, const char *root_id)
+static void tell_authorities(const struct root_work *w, const char *root_id)
 {
 	for (size_t i = 0; i < w->cas.n; i++) {
 		const struct issuer *issuer = &w->cas.ca[i].issuer;
@@ -84,7 +25,7 @@ static void tell_authorities(const struct work *w, const char *root_id)
 	}
 }
 
-static int tell(const struct work *w, int r, struct refusal *why, const struct root_outcome *o, bool dropped)
+static int tell(const struct root_work *w, int r, struct refusal *why, const struct root_outcome *o, bool dropped)
 {
 	char text[600];
 	if (r < 0) {
@@ -116,7 +57,7 @@ static int options_read(int argc, char **argv, const char **ret_config, int *ret
 
 int new_root(int argc, char **argv)
 {
-	static struct work  w = {.ca_fd = -1};
+	static struct root_work w = {.ca_fd = -1};
 	struct root_outcome outcome = {.epoch = 0};
 	struct refusal      why = {0};
 	const char         *config = SIGNER_CONF_PATH;
@@ -126,17 +67,17 @@ int new_root(int argc, char **argv)
 		program_help("vcc-signer", "new-root", stderr);
 		return 2;
 	}
-	int r = open_all(&w, config, &why);
+	int r = root_work_open(&w, config, &why);
 	if (r == 0)
 		r = root_change_new(&w.change, &outcome, &why);
 	r = tell(&w, r, &why, &outcome, false);
-	close_all(&w);
+	root_work_close(&w);
 	return r;
 }
 
 int drop_root(int argc, char **argv)
 {
-	static struct work  w = {.ca_fd = -1};
+	static struct root_work w = {.ca_fd = -1};
 	struct root_outcome outcome = {.epoch = 0};
 	struct refusal      why = {0};
 	const char         *config = SIGNER_CONF_PATH;
@@ -146,10 +87,10 @@ int drop_root(int argc, char **argv)
 		program_help("vcc-signer", "drop-root", stderr);
 		return 2;
 	}
-	int r = open_all(&w, config, &why);
+	int r = root_work_open(&w, config, &why);
 	if (r == 0)
 		r = root_change_drop(&w.change, argv[rest], &outcome, &why);
 	r = tell(&w, r, &why, &outcome, true);
-	close_all(&w);
+	root_work_close(&w);
 	return r;
 }

@@ -47,7 +47,7 @@ static unsigned number_of(const struct ca *ca)
 
 /* ---- signed only after the log has it ---- */
 
-static struct serial serial_take(struct root_change *c)
+struct serial root_change_serial(struct root_change *c)
 {
 	uint8_t random[SERIAL_RANDOM];
 	c->counter = c->counter == 0 ? sign_log_top(c->log) + SERIALS_APART : c->counter + 1;
@@ -55,7 +55,7 @@ static struct serial serial_take(struct root_change *c)
 	return serial_make(c->counter, random);
 }
 
-static int log_it(struct root_change *c, struct serial serial, struct hash tbs_hash, struct refusal *why)
+int root_change_log(struct root_change *c, struct serial serial, struct hash tbs_hash, struct refusal *why)
 {
 	bool repeat;
 	int  r = sign_log_add(c->log, serial, tbs_hash, authority_profile, &repeat, why);
@@ -114,10 +114,10 @@ static int authority_add(struct root_change *c, enum issuer_role role, const cha
 	a.hsm = c->cas->hsm;
 	if (a.lock == NULL && a.hsm == NULL)
 		return refuse(why, E_SIGNER_ISSUER, id, "no key is here whose lock could seal it");
-	a.serial = serial_take(c);
+	a.serial = root_change_serial(c);
 	int r = successor_make(c->conf, &a, &s, why);
 	if (r == 0)
-		r = log_it(c, a.serial, s.tbs_hash, why);
+		r = root_change_log(c, a.serial, s.tbs_hash, why);
 	if (r == 0)
 		r = successor_finish(c->cas, c->conf, &s, ret, why);
 	successor_free(&s);
@@ -150,7 +150,7 @@ static int cross_facts(struct root_change *c, const struct ca *root, const struc
 	if (r < 0)
 		return r;
 	ret->cross = true;
-	ret->serial = serial_take(c);
+	ret->serial = root_change_serial(c);
 	if (ret->not_before_at < before->issuer.not_before_at)
 		ret->not_before_at = before->issuer.not_before_at;
 	if (ret->not_after_at > root->issuer.not_after_at)
@@ -175,7 +175,7 @@ static int cross_add(struct root_change *c, const struct ca *root, const struct 
 		(void)refuse(why, r, id, "its certificate by %s cannot be made: %s", before->issuer.issuer_id, err_what(r));
 	if (r == 0) {
 		digest_sha256(buf_span(&tbs), &hash);
-		r = log_it(c, facts.serial, hash, why);
+		r = root_change_log(c, facts.serial, hash, why);
 	}
 	if (r == 0 && (r = issue_ca_tbs_sign(before->key, buf_span(&tbs), &der)) < 0)
 		(void)refuse(why, r, before->issuer.issuer_id, "%s", err_what(r));

@@ -33,4 +33,8 @@ _must_check_ int root_change_new(struct root_change *c, struct root_outcome *ret
  * E_SIGNER_LIMIT: it is the last one. */
 _must_check_ int root_change_drop(struct root_change *c, const char *root_id, struct root_outcome *ret, struct refusal *why);
 
+/* A number for what such a command signs, and its line in the log before it is signed. E_SIGNER_SERIAL, E_SYS_*. */
+struct serial    root_change_serial(struct root_change *c);
+_must_check_ int root_change_log(struct root_change *c, struct serial serial, struct hash tbs_hash, struct refusal *why);
+
 #endif

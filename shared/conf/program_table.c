@@ -40,6 +40,11 @@ static const struct program_command signer_commands[] = {
 	{"drill", "[FOLDER]", "Do the CA keys of the folder, or of a copy of it, open and sign? Beside a running signer; changes nothing.", {CONFIG}},
 	{"new-root", "", "Makes the next root, the CAs below it and a trust bundle with both roots. The signer must not run.", {CONFIG}},
 	{"drop-root", "ROOT", "Makes the trust bundle without one of the roots. The signer must not run.", {CONFIG}},
+	{"root-request", "ROLE", "Asks a root whose key is elsewhere for an authority: the request goes to stdout. The signer must not run.", {CONFIG}},
+	{"root-sign", "REQUEST", "On the machine with the root's key: signs the request; the answer goes to stdout.", {
+		{"hash", "DIGITS", "first digits of the request's hash, as the other machine showed them; needed"},
+		CONFIG}},
+	{"root-import", "ANSWER", "Takes the authority that the root signed, where it was asked for. The signer must not run.", {CONFIG}},
 };
 
 static const struct program_command agent_commands[] = {

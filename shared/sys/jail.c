@@ -294,9 +294,9 @@ static int add_sockets(scmp_filter_ctx ctx, unsigned may)
 	for (size_t i = 0; i < N_ELEMENTS(sockets); i++)
 		if ((sockets[i].needs & may) != 0 &&
 		    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family),
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family, 0),
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_BITS, (scmp_datum_t)sockets[i].type),
-				     SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol)) != 0)
+				     SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol, 0)) != 0)
 			return -1;
 	return 0;
 }

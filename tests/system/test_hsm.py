@@ -57,7 +57,7 @@ def test_keys_are_made_in_the_token_and_stay(signer, token):
     signer.start()
     first = signer.issue(7)
     assert first["code"] == "" and signer.issue(7)["tbs"] == first["tbs"] and signer.issue(7, "other")["code"] == "VCC-3401"
-    assert signer.tool("bench", 400, 64), "by several threads at once"
+    assert signer.tool("bench", 400, 64), "more at once than there are sessions"
     assert (signer.status("Seccomp"), signer.status("NoNewPrivs")) == ("2", "1")
 
 
