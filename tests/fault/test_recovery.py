@@ -230,6 +230,7 @@ def test_a_lost_disk(estate, tmp_path):
     signer = os.path.join(inst.state, "signer")
     kept = shutil.copytree(signer, tmp_path / "signer", ignore=lambda d, names: [n for n in names if n.endswith(".sock")])
     inst.processes["signer"].start()
+    wait_for("the signer is back", lambda: inst.status()["checks"]["signer"] == "ok")
     later = inst.prepare_echo(1)
     later.join()
     later.start_agent()

@@ -340,6 +340,21 @@ def test_evidence_of_a_campaign(fleet):
     assert len(p["certificates"]) == 1 and p["receipts"]
 
 
+def test_a_part_of_a_campaign_is_proved_by_itself(fleet):
+    where = f"/api/v1/reports/evidence?campaign={fleet.campaign_id}"
+    signed(fleet)
+    (status, whole), (second, part) = fleet.admin("GET", where), fleet.admin("GET", where + "&part=1")
+    assert status == second == 200 and {r["seq"] for r in part["records"]} == {r["seq"] for r in whole["records"]}, "it has one part"
+    path = os.path.join(fleet.dir, "part.json")
+    with open(path, "w") as f:
+        json.dump(part, f)
+    codes, said = verifiers(fleet, path)
+    assert codes == (0, 0), said
+    refused(fleet.admin("GET", where + "&part=2"), 404, "VCC-3983")
+    for wrong in (where + "&part=0", where + "&part=x", "/api/v1/reports/evidence?certificate=d1-web&part=1"):
+        refused(fleet.admin("GET", wrong), 422, "VCC-3104")
+
+
 def test_evidence_of_what_was_approved(fleet):
     path, p = pack_of(fleet, "approved.json", "--certificate", "d1-odd")
     assert verifiers(fleet, path)[0] == (0, 0) and len(p["approvals"]) == 1 and "odd.clara.vcc.internal" in p["approvals"][0]["what"]
