@@ -290,10 +290,10 @@ int api_report_evidence(struct api_call *call, struct store_view *view)
 	const char *cert_id = api_arg(call, "certificate"), *campaign = api_arg(call, "campaign"), *part = api_arg(call, "part");
 	struct id   campaign_id;
 	int64_t     number = 0;
+	if (part != NULL && (campaign == NULL || text_i64(part, 1, EVIDENCE_PARTS_MAX, &number) < 0))
+		return refuse(&call->why, E_API_BODY, "part", "goes with campaign=, and is a number from 1");
 	if ((cert_id != NULL) == (campaign != NULL))
 		return refuse(&call->why, E_API_BODY, "certificate", "one of certificate= and campaign= is needed");
-	if (part != NULL && (cert_id != NULL || text_i64(part, 1, EVIDENCE_PARTS_MAX, &number) < 0))
-		return refuse(&call->why, E_API_BODY, "part", "goes with campaign=, and is a number from 1");
 	if (cert_id != NULL)
 		return evidence_of_certificate(view, cert_id, &call->answer, &call->why);
 	if (id_parse(campaign, &campaign_id) < 0)

@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 		struct sim_config c = config_of(i);
 		runs++;
 		errors += argc > 1 && strcmp(argv[1], "-") != 0 ? run(&c, strtoull(argv[1], NULL, 10), true).errors
-								: check(i, all ? 20 : 6);
+								: check(i, all ? 100 : 20);
 	}
 	return errors == 0 && runs > 0 ? 0 : 1;
 }
