@@ -208,7 +208,7 @@ def test_a_first_one_that_was_refused_is_not_asked_for_again(estate):
     assert [a["status"] for a in requests(estate, cert_id)] == ["rejected"]
 
 
-def test_it_does_not_outlive_its_ca(estate):
+def test_it_does_not_outlive_its_ca(estate, signer):
     """Refused when it is asked for, by whoever asks; nobody is asked to agree to it (F68)."""
     estate.inst.edit_template("clara_model_signing", validity_period="1825d", renewal_threshold="90d")
     controller = estate.inst.processes["controller"]
