@@ -168,9 +168,10 @@ static void print_program(const struct program *p, FILE *to)
 	fputc('\n', to);
 	for (size_t i = 0; i < p->n_commands; i++) {
 		char left[64];
+		if (p->commands[i].name == NULL)
+			continue;
 		snprintf(left, sizeof(left), "%s%s%s", p->commands[i].name, p->commands[i].words[0] != '\0' ? " " : "", p->commands[i].words);
-		if (p->commands[i].name != NULL)
-			help_row(to, left, 22, p->commands[i].about);
+		help_row(to, left, 22, p->commands[i].about);
 	}
 	if (p->n_commands > 1)
 		fputc('\n', to);
