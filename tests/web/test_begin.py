@@ -8,6 +8,7 @@ import subprocess
 import dashboard
 import pytest
 from conftest import new_folder
+from dashboard import choose, shell
 from installation import run, wait_for, write
 
 LIFE = dashboard.LIFE
@@ -47,16 +48,6 @@ def proves(d, e, page, who="admin"):
     page.sees("Please prove who you are")
     page.write("dialog input[name=token]", e.tokens[who])
     page.click("dialog button.first", "Confirm")
-
-
-def shell(page):
-    """What the open dialog gives to a shell: the words of vccctl, and the body that curl sends."""
-    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
-    page.run("window.copied = null")
-    page.click("dialog .foot button", "curl")
-    page.until("Boolean(window.copied)")
-    words = shlex.split(page.run("window.copied"))
-    return shlex.split(page.run("document.querySelector('dialog .foot code').textContent")), json.loads(words[words.index("-d") + 1])
 
 
 # ---- campaigns ----
@@ -211,7 +202,7 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     page.click("main .head button.danger")
     page.write("dialog input[name=incident]", "INC-9")
     page.write("dialog input[name=why]", "its key was copied")
-    page.run("(() => { const s = document.querySelector('dialog select[name=type]'); s.value = 'ca_compromise'; s.dispatchEvent(new Event('change', {bubbles: true})); s.dispatchEvent(new Event('input', {bubbles: true})); })()")
+    choose(page, "type", "ca_compromise")
     page.until("[...document.querySelectorAll('dialog select[name=issuer] option')].some((o) => o.value === 'service-1') && !document.querySelector('dialog select[name=kind]')", "the CAs are offered")
     page.run("(() => { const s = document.querySelector('dialog select[name=issuer]'); s.value = 'service-1'; s.dispatchEvent(new Event('input', {bubbles: true})); })()")
     page.click("dialog button.first", "Show the plan")
