@@ -51,6 +51,7 @@ function Effect({ e }) {
     ${e.approval_required && html`<p>▲ ${t('plan_approval_before')}</p>`}</div>`;
 }
 
+/* `template`: one version, the same as long as the dialog is open. */
 export function TemplateEdit({ template, close, done }) {
   const [step, setStep] = useState(null); /* {body, effect} */
   const id = template.template_id, whole = wholeOf(template), path = `${LIFE}/${encodeURIComponent(id)}`, base = { accept: { 'If-Match': `"${template.version}"` } };

@@ -273,6 +273,9 @@ def test_a_template_is_changed_by_what_was_shown(site, admin):
     after = e.admin("GET", path)[1]
     changed = {name for name in after if after[name] != before[name]} - {"version", "created_at", "update"}
     assert changed == {"max_renewal_attempts"} and after["version"] == before["version"] + 1
+    other.until(f"document.querySelector('main .head').innerText.includes('Version {after['version']}')", "the page below the dialog shows the new version")
+    words, body = shell(other)
+    assert words[-2:] == ["--if-version", str(before["version"])] and body["max_renewal_attempts"] == 5
     other.click("dialog button.first", "Apply")
     other.until("document.querySelector('dialog .problem') && /VCC-\\d{4}/.test(document.querySelector('dialog .problem').innerText)", "refused")
     assert e.admin("GET", path)[1]["version"] == after["version"]
