@@ -44,7 +44,7 @@ function Choose({ args }) {
   const chosen = range ? 'range' : periodOf(args).period;
   return html`<form class="filters" onSubmit=${submit}>
     <label>${t('report_period')}<select name="period" value=${chosen} onChange=${choose}>${[...PERIODS, 'range'].map((name) => html`<option value=${name} selected=${name === chosen}>${t('period_' + name)}</option>`)}</select></label>
-    ${range && html`<label>${t('from')}<input type="date" name="from" required value=${dayOf(args.from)} /></label><label>${t('to')}<input type="date" name="to" required value=${dayOf(args.to)} /></label>
+    ${range && html`<label>${t('from')}<input type="date" name="from" required defaultValue=${dayOf(args.from)} /></label><label>${t('to')}<input type="date" name="to" required defaultValue=${dayOf(args.to)} /></label>
       <button type="submit">${t('calendar_show')}</button>`}</form>`;
 }
 

@@ -35,7 +35,7 @@ function Field({ name, value }) {
   const kind = kindOf(name, value), shown = value === null ? '' : kind === 'list' ? value.join(', ') : String(value);
   if (kind === 'word') return html`<label><code>${name}</code><select name=${name}>${WORDS[name].map((x) => html`<option value=${x} selected=${x === value}>${x}</option>`)}</select></label>`;
   if (kind === 'bool') return html`<label><code>${name}</code><select name=${name}><option value="yes" selected=${value}>${t('yes')}</option><option value="no" selected=${!value}>${t('no')}</option></select></label>`;
-  return html`<label><code>${name}</code><input type=${kind === 'number' ? 'number' : 'text'} name=${name} value=${shown} step="any" maxlength="500" spellcheck=${false} /></label>`;
+  return html`<label><code>${name}</code><input type=${kind === 'number' ? 'number' : 'text'} name=${name} defaultValue=${shown} step="any" maxlength="500" spellcheck=${false} /></label>`;
 }
 
 const shown = (v) => (v === null || v === undefined ? '–' : typeof v === 'object' ? JSON.stringify(v) : String(v));

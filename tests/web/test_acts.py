@@ -79,6 +79,23 @@ def test_an_approval_with_its_proof(site):
     d.clean(page, also=("403",))
 
 
+def test_what_is_typed_into_a_filter_stays(site, admin):
+    """While records come below it; another address empties it."""
+    e, d = site
+    d.go(admin, "#/audit")
+    admin.until("document.querySelectorAll('.trail li').length > 3")
+    admin.write("main input[name=object]", "of-a-browser")
+    top = admin.run("document.querySelector('.trail li').innerText")
+    assert e.admin("POST", "/api/v1/tokens", {"ttl": "1h", "label": "typed"})[0] in (200, 201)
+    admin.until(f"document.querySelector('.trail li').innerText !== {json.dumps(top)}", "a record has come")
+    assert admin.run("document.querySelector('main input[name=object]').value") == "of-a-browser"
+    admin.click("main .filters button", "Show")
+    admin.until("location.hash.includes('object=of-a-browser')")
+    d.go(admin, "#/audit")
+    admin.until("document.querySelector('main input[name=object]').value === ''")
+    d.clean(admin)
+
+
 def test_a_campaign_is_halted_and_cancelled(site):
     e, d = site
     page = d.page(e.tokens["admin"])

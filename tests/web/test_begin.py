@@ -250,6 +250,25 @@ def test_an_invite_is_shown_once_and_a_host_joins_by_it(site, admin):
     d.clean(admin)
 
 
+def test_what_is_typed_stays_when_its_effect_is_shown(site, admin):
+    e, d = site
+    d.go(admin, "#/templates/external_service")
+    admin.click("main .head button", "New version …")
+    admin.write("dialog input[name=description]", "of partners")
+    admin.write("dialog input[name=retry_interval]", "20m")
+    admin.click("dialog button.first", "Show what it does")
+    admin.until("Boolean(document.querySelector('dialog .plan'))", "its effect")
+    admin.write("dialog input[name=max_renewal_attempts]", "7")
+    admin.until("!document.querySelector('dialog .plan')", "a change makes it void")
+    body = shell(admin)[1]
+    assert (body["description"], body["retry_interval"], body["max_renewal_attempts"], body["dry_run"]) == ("of partners", "20m", 7, True)
+    admin.click("dialog button.first", "Show what it does")
+    admin.until("document.querySelectorAll('dialog .diff tbody tr').length === 3", "all of it is sent")
+    admin.press("Escape")
+    admin.until("!document.querySelector('dialog')")
+    d.clean(admin)
+
+
 def test_a_template_is_changed_by_what_was_shown(site, admin):
     """First what the change does, then exactly this, on the version that was shown; who comes second on the same version is refused."""
     e, d = site
