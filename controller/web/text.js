@@ -174,6 +174,8 @@ const TEXTS = {
   reason_keyCompromise: ['Schlüssel in fremden Händen', 'key compromised'],
   reason_superseded: ['ersetzt', 'superseded'],
   reason_cessationOfOperation: ['wird nicht mehr betrieben', 'cessation of operation'],
+  reason_cACompromise: ['Zertifizierungsstelle in fremden Händen', 'CA compromised'],
+  reason_certificateHold: ['ausgesetzt', 'on hold'],
   reason_affiliationChanged: ['Zugehörigkeit geändert', 'affiliation changed'],
   reason_privilegeWithdrawn: ['Recht entzogen', 'privilege withdrawn'],
   suspend: ['Aussetzen', 'Suspend'],
