@@ -60,6 +60,20 @@ def test_nothing_is_kept_that_nobody_says():
         assert key in keys or built, f"{key} is used nowhere"
 
 
+def test_each_name_of_the_controller_has_its_words():
+    """Figures of a report, with what they mean; reasons of a revocation; what is the matter with a host."""
+    texts = table()
+    figures = re.findall(r'X\(\w+, "(\w+)", \w+,[\s\\]*"([^"]+)"\)', source(os.path.join(ROOT, "controller", "core", "report_figure.h")))
+    assert len(figures) >= 15
+    for name, means in figures:
+        assert f"report_count_{name}" in texts and texts[f"means_{name}"][1].replace("’", "'") == means, name
+    reasons = re.findall(r'\[REASON_\w+\] = "(\w+)"', source(os.path.join(ROOT, "shared", "model", "certificate.c")))
+    health = re.findall(r'"(\w+)"', re.search(r"names\[HEALTH_BITS\] = \{(.*?)\}", source(os.path.join(ROOT, "shared", "model", "messages.c")), re.S)[1])
+    assert len(reasons) >= 8 and len(health) >= 9
+    for key in [f"reason_{name}" for name in reasons] + [f"health_{name}" for name in health]:
+        assert key in texts, key
+
+
 @pytest.mark.parametrize("path", FILES, ids=os.path.basename)
 def test_a_module_says_what_it_is_and_makes_no_markup(path):
     text = source(path)
