@@ -67,7 +67,12 @@ export function Ask({ title, about, type, yes, danger, act, done, onClose, shell
   const [fields, setFields] = useState(null);
   const form = useRef();
   const look = () => shell && setFields(Object.fromEntries(new FormData(form.current)));
-  useEffect(look, []);
+  useEffect(() => {
+    look();
+    const lists = new MutationObserver(look); /* a choice may bring other fields, and what is chosen from may come later */
+    lists.observe(form.current, { childList: true, subtree: true });
+    return () => lists.disconnect();
+  }, []);
   const submit = async (e) => {
     e.preventDefault();
     setBusy(true);

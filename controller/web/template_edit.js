@@ -1,7 +1,7 @@
 /* template_edit.js - a new version of a template: its fields, what that would do as the controller tells it, and then exactly this on exactly the
  * version that was shown. */
 import { post } from './api.js';
-import { html, useState } from './lib.js';
+import { html, useRef, useState } from './lib.js';
 import { Ask, Wide } from './parts.js';
 import { go } from './route.js';
 import { number, t } from './text.js';
@@ -54,12 +54,13 @@ function Effect({ e }) {
 /* `template`: one version, the same as long as the dialog is open. */
 export function TemplateEdit({ template, close, done }) {
   const [step, setStep] = useState(null); /* {body, effect} */
+  const turn = useRef(0); /* of the fields: what changes while an effect is on its way makes it void as well */
   const id = template.template_id, whole = wholeOf(template), path = `${LIFE}/${encodeURIComponent(id)}`, base = { accept: { 'If-Match': `"${template.version}"` } };
   const wanted = (f) => (step ? step.body : { ...bodyOf(whole, f), dry_run: true });
   const act = async (f) => {
     if (!step) {
-      const body = bodyOf(whole, f);
-      setStep({ body, effect: await post(path, { ...body, dry_run: true }, base) });
+      const body = bodyOf(whole, f), mine = turn.current, effect = await post(path, { ...body, dry_run: true }, base);
+      if (mine === turn.current) setStep({ body, effect });
       throw null; /* the dialog stays, with the effect in it */
     }
     const made = await post(path, step.body, base);
@@ -68,7 +69,7 @@ export function TemplateEdit({ template, close, done }) {
   };
   const shell = (f) => ({ vccctl: ['template', 'apply', `${id}.json`, '--if-version', String(template.version), ...(step ? [] : ['--dry-run'])], path, body: wanted(f) });
   return html`<${Ask} wide title=${t('template_edit_ask', { id })} about=${t('template_edit_about')} yes=${t(step ? 'template_apply' : 'template_dry_run')} done=${t('action_done')} act=${act} onClose=${close} shell=${shell}>
-    <div class="fields" onInput=${() => setStep(null)}>${Object.entries(whole).filter(([name]) => name !== 'template_id').map(([name, value]) => html`<${Field} key=${name} name=${name} value=${value} />`)}
+    <div class="fields" onInput=${() => { turn.current++; setStep(null); }}>${Object.entries(whole).filter(([name]) => name !== 'template_id').map(([name, value]) => html`<${Field} key=${name} name=${name} value=${value} />`)}
       <label class="line"><input type="checkbox" name="force" />${t('template_force')}</label><label>${t('comment')}<input type="text" name="comment" maxlength="150" /></label></div>
     ${step && html`<${Effect} e=${step.effect} />`}<//>`;
 }

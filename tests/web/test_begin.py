@@ -204,7 +204,9 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     page.write("dialog input[name=why]", "its key was copied")
     choose(page, "type", "ca_compromise")
     page.until("[...document.querySelectorAll('dialog select[name=issuer] option')].some((o) => o.value === 'service-1') && !document.querySelector('dialog select[name=kind]')", "the CAs are offered")
-    page.run("(() => { const s = document.querySelector('dialog select[name=issuer]'); s.value = 'service-1'; s.dispatchEvent(new Event('input', {bubbles: true})); })()")
+    first = page.run("document.querySelector('dialog select[name=issuer]').value")
+    assert first and shell(page)[1]["issuer_id"] == first, "the first of the list, when it has come"
+    choose(page, "issuer", "service-1")
     page.click("dialog button.first", "Show the plan")
     proves(d, e, page)
     page.until("document.querySelector('dialog .plan') && document.querySelector('dialog .plan').innerText.includes('second person')", "the plan says who has to agree")
@@ -221,6 +223,56 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     operator.until("Boolean(document.querySelector('dialog select[name=type]'))")
     assert "ca_compromise" not in operator.run("[...document.querySelectorAll('dialog select[name=type] option')].map((o) => o.value)")
     d.clean(page, also=("403",))
+
+
+HELD = """(() => {
+  const real = window.fetch, gate = new Promise((open) => { window.letGo = open; });
+  window.fetch = async (address, options) => {
+    const answer = await real(address, options);
+    if (options.method === 'POST' && options.body.includes('dry_run')) await gate;
+    return answer;
+  };
+})()"""
+
+
+@pytest.mark.parametrize("view, button, field, first, next_, show", [
+    ("#/campaigns", "Bulk renewal …", "canary", "1", "2", "Show the plan"),
+    ("#/templates/external_service", "New version …", "max_renewal_attempts", "8", "9", "Show what it does")])
+def test_what_changes_while_a_plan_is_made_has_no_plan(site, view, button, field, first, next_, show):
+    """What is shown is of the fields as they are, and never of those of a moment before."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    d.go(page, view)
+    page.click("main .head button", button)
+    page.write(f"dialog input[name={field}]", first)
+    page.run(HELD)
+    page.click("dialog button.first", show)
+    page.until("document.querySelector('dialog form button[type=submit]').disabled", "it is asked for")
+    page.write(f"dialog input[name={field}]", next_)
+    page.run("window.letGo()")
+    page.until("!document.querySelector('dialog form button[type=submit]').disabled", "it has come")
+    assert page.run("[document.querySelector('dialog form button[type=submit]').innerText, Boolean(document.querySelector('dialog .plan'))]") == [show, False]
+    page.click("dialog button.first", show)
+    page.until("Boolean(document.querySelector('dialog .plan'))", "that of the fields as they are")
+    assert str(shell(page)[1][field]) == next_
+    d.clean(page)
+
+
+def test_a_dialog_gives_to_a_shell_what_it_holds(site, admin):
+    """Also what came later than the dialog, and of fields that a choice takes away nothing."""
+    e, d = site
+    d.go(admin, "#/campaigns")
+    admin.click("main .head button", "Drill …")
+    admin.until("document.querySelectorAll('dialog select[name=which] option').length >= 2", "the services are offered")
+    first = admin.run("document.querySelector('dialog select[name=which]').value")
+    assert first and shell(admin)[1]["selector"] == {"service": first}
+    for kind, selector in (("agent", {"agent": ""}), ("all", {"all": True}), ("service", {"service": first})):
+        choose(admin, "kind", kind)
+        words, body = shell(admin)
+        assert body["selector"] == selector and words[2] == "--" + kind
+    admin.press("Escape")
+    admin.until("!document.querySelector('dialog')")
+    d.clean(admin)
 
 
 # ---- hosts, templates, CAs ----
