@@ -36,7 +36,9 @@ function Step({ c, r, verb, close }) {
   const fields = STEPS[verb][1], path = `ca/${encodeURIComponent(c.issuer_id)}/rollover${PATHS[verb]}`;
   const act = async (f) => {
     const answer = await post(path, bodyOf(verb, f));
-    if (answer.approval_id) go(['approvals', answer.approval_id]);
+    if (!answer.approval_id) return null;
+    go(['approvals', answer.approval_id]);
+    return t('waits_for_second');
   };
   return html`<${Ask} title=${t(`rollover_${verb}_ask`, { id: c.issuer_id })} about=${t(`rollover_${verb}_about`)} yes=${t(`rollover_${verb}`)} danger=${verb !== 'advance'} type=${verb === 'advance' ? undefined : c.issuer_id} done=${t('action_done')}
     act=${act} onClose=${close} shell=${(f) => ({ vccctl: wordsOf(verb, c.issuer_id, f), path, body: bodyOf(verb, f) })}>

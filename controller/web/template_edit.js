@@ -64,8 +64,9 @@ export function TemplateEdit({ template, close, done }) {
       throw null; /* the dialog stays, with the effect in it */
     }
     const made = await post(path, step.body, base);
-    if (made.approval_id) go(['approvals', made.approval_id]);
-    else done();
+    if (!made.approval_id) return done();
+    go(['approvals', made.approval_id]);
+    return t('waits_for_second');
   };
   const shell = (f) => ({ vccctl: ['template', 'apply', `${id}.json`, '--if-version', String(template.version), ...(step ? [] : ['--dry-run'])], path, body: wanted(f) });
   return html`<${Ask} wide title=${t('template_edit_ask', { id })} about=${t('template_edit_about')} yes=${t(step ? 'template_apply' : 'template_dry_run')} done=${t('action_done')} act=${act} onClose=${close} shell=${shell}>

@@ -164,6 +164,7 @@ def test_an_emergency_from_its_plan_to_its_end(site):
     assert e.inst.certificate(e.own.cert_id)["serial"] == before, "nothing was done yet"
     page.click("dialog button.danger", "Begin now")
     page.until("location.hash.startsWith('#/campaigns/')", "its campaign is shown")
+    page.until("document.getElementById('said').textContent === 'The emergency has begun'")
     campaign = page.run("location.hash").rsplit("/", 1)[1]
     shown = e.admin.get(f"campaigns/{campaign}")
     assert (shown["kind"], shown["incident_id"], shown["selector"]) == ("emergency", "INC-7", "service clara")

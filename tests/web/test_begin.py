@@ -206,6 +206,7 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     page.until("[...document.querySelectorAll('dialog select[name=issuer] option')].some((o) => o.value === 'service-1') && !document.querySelector('dialog select[name=kind]')", "the CAs are offered")
     first = page.run("document.querySelector('dialog select[name=issuer]').value")
     assert first and shell(page)[1]["issuer_id"] == first, "the first of the list, when it has come"
+    page.sees("Only when a second person agrees")
     choose(page, "issuer", "service-1")
     page.click("dialog button.first", "Show the plan")
     proves(d, e, page)
@@ -214,6 +215,7 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     assert body["issuer_id"] == "service-1" and "selector" not in body and words[words.index("--issuer") + 1] == "service-1"
     page.click("dialog button.danger", "Begin now")
     page.until("location.hash.startsWith('#/approvals/')", "what waits is shown")
+    page.until("document.getElementById('said').textContent === 'Waits for a second person'", "and nobody is told that it has begun")
     asked = e.admin.get("approvals/" + page.run("location.hash").rsplit("/", 1)[1])
     assert (asked["kind"], asked["object"]) == ("ca_rollover", "service-1")
     assert e.decide(asked, "reject")[0] == 200 and e.admin.get("ca/service-1")["state"] == "active"
