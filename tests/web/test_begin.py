@@ -393,6 +393,43 @@ def test_a_ca_gives_way_by_clicks(site):
     d.clean(page, also=("403", "404"))
 
 
+OF_ROOT = """(() => {
+  const real = window.fetch;
+  window.fetch = (address, options) => (address !== '/api/v1/ca/root-1/rollover' || !window.phase ? real(address, options) : Promise.resolve(new Response(JSON.stringify({
+    issuer_id: 'root-1', successor_id: 'root-2', phase: window.phase, emergency: false, code: null, cause: '', actor: 'admin', reason: 'its time', created_at: '2026-01-02T03:04:05Z',
+    prepared_at: null, issuing_at: null, draining_at: null, ended_at: null, campaign_id: null, campaign_open: false, trust: {missing: 0, unproved: 0}, left: null, items: []}),
+    {headers: {'content-type': 'application/json'}})));
+})()"""
+
+
+def test_a_root_gives_way_by_words_of_its_own(site):
+    """What the same steps do to a root is something else, and an emergency is not among them."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    d.go(page, "#/ca/root-1")
+    page.sees("This CA has no successor yet.")
+    page.click("main button.danger", "Ask for a rollover")
+    page.sees("Somebody made the next root on the signer’s host")
+    assert not page.run("document.querySelectorAll('dialog input[type=checkbox]').length")
+    page.press("Escape")
+    page.run(OF_ROOT)
+    for phase, next_, buttons in (
+            ("trust", "hosts load the trust bundle with both roots", ["Go on", "Roll back"]), ("draining", "a person asks to retire the old CA", ["Go on", "Roll back", "Ask to retire it"]),
+            ("retiring", "then hosts are given the trust bundle without it", []), ("retired", "hosts have forgotten the old root", [])):
+        page.run(f"window.phase = {phase!r}")
+        d.go(page, "#/ca")
+        d.go(page, "#/ca/root-1")
+        page.sees(next_)
+        assert page.run("[...document.querySelectorAll('main section .row.push button')].map((b) => b.innerText)") == buttons, phase
+        if phase == "draining":
+            page.click("main button.danger", "Ask to retire it")
+            page.sees("Close all that stands below root-1 for good?")
+            page.sees("hosts are given the trust bundle without it: whoever shows them something of it is refused from then on. There is no way back.")
+            page.press("Escape")
+            page.until("!document.querySelector('dialog')")
+    d.clean(page, also=("404",))
+
+
 def test_dialogs_in_german_and_dark_and_narrow(site):
     """Each dialog that begins something: no English in the German one, nothing wider than its window, nothing serious from axe-core."""
     e, d = site
@@ -400,7 +437,7 @@ def test_dialogs_in_german_and_dark_and_narrow(site):
     page.dark(True)
     page.size(400, 800)
     for view, button in (("#/campaigns", "Sammelerneuerung …"), ("#/campaigns", "Übung …"), ("#/campaigns", "Notfall …"), ("#/agents", "Host einladen …"),
-                         ("#/templates/external_service", "Neue Version …"), ("#/ca/service-1", "Wechsel verlangen")):
+                         ("#/templates/external_service", "Neue Version …"), ("#/ca/service-1", "Wechsel verlangen"), ("#/ca/root-1", "Wechsel verlangen")):
         d.go(page, view)
         page.click("main button", button)
         page.until("Boolean(document.querySelector('dialog[open] .foot'))", button)
