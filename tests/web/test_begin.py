@@ -437,7 +437,8 @@ def test_dialogs_in_german_and_dark_and_narrow(site):
     page.dark(True)
     page.size(400, 800)
     for view, button in (("#/campaigns", "Sammelerneuerung …"), ("#/campaigns", "Übung …"), ("#/campaigns", "Notfall …"), ("#/agents", "Host einladen …"),
-                         ("#/templates/external_service", "Neue Version …"), ("#/ca/service-1", "Wechsel verlangen"), ("#/ca/root-1", "Wechsel verlangen")):
+                         ("#/templates/external_service", "Neue Version …"), ("#/ca/service-1", "Wechsel verlangen"), ("#/ca/root-1", "Wechsel verlangen"),
+                         (f"#/certificates/{e.own.cert_id}", "Erneuern"), (f"#/certificates/{e.own.cert_id}", "Widerrufen")):
         d.go(page, view)
         page.click("main button", button)
         page.until("Boolean(document.querySelector('dialog[open] .foot'))", button)
