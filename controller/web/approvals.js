@@ -33,8 +33,10 @@ function What({ value }) {
 }
 
 function Decide({ a, verb, close }) {
+  const path = `approvals/${a.approval_id}/${verb}`, body = (f) => ({ hash: a.hash, comment: f.comment });
+  const words = (f) => ['approval', verb, a.approval_id, '--hash', a.hash, ...(f.comment ? ['--comment', f.comment] : [])];
   return html`<${Ask} title=${t(verb + '_ask', { what: about(a) })} about=${t('approve_about')} yes=${t(verb)} danger=${verb === 'reject'} done=${t(verb + '_done')} onClose=${close}
-    act=${(f) => post(`approvals/${a.approval_id}/${verb}`, { hash: a.hash, comment: f.comment })}>
+    act=${(f) => post(path, body(f))} shell=${(f) => ({ vccctl: words(f), path, body: body(f) })}>
     <p class="mono small">${a.hash}</p><label>${t('reason_needed')}<input type="text" name="comment" required maxlength="150" autofocus /></label><//>`;
 }
 

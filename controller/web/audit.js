@@ -1,7 +1,7 @@
 /* audit.js - the audit trail as a time line with the state of its proof, and what people had to be told. */
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
-import { html, useState } from './lib.js';
+import { html, useLayoutEffect, useRef, useState } from './lib.js';
 import { Code, CopyAs, LongList, ProblemBox, State, When } from './parts.js';
 import { refine } from './route.js';
 import { moment, number, t, word } from './text.js';
@@ -27,16 +27,20 @@ function Record({ r, covered }) {
     <details onToggle=${(e) => setOpen(e.target.open)}><summary>${t('details')}</summary>${open && html`<${Detail} r=${r} />`}</details></li>`;
 }
 
+const FILTERS = ['event', 'object', 'actor'];
+
 export function Audit({ args }) {
-  const asked = new URLSearchParams(['event', 'object', 'actor'].filter((n) => args[n]).map((n) => [n, args[n]])).toString();
+  const form = useRef();
+  const asked = new URLSearchParams(FILTERS.filter((n) => args[n]).map((n) => [n, args[n]])).toString();
   const path = 'audit' + (asked ? '?' + asked : '');
   const list = usePages(path, () => true);
   const { data: heads } = useData((o) => get('audit/heads?limit=1', o), 'heads', ({ event }) => event.startsWith('audit') || event === 'look');
   const head = heads && heads.items[0];
+  useLayoutEffect(() => { for (const name of FILTERS) form.current.elements[name].value = args[name] || ''; }, [asked]); /* what is typed stays while records come */
   const submit = (e) => { e.preventDefault(); refine('audit', Object.fromEntries(new FormData(e.target))); };
   return html`<div class="head"><h1>${t('audit')}</h1></div>
-    <form class="filters" onSubmit=${submit}><label>${t('event')}<input type="text" name="event" maxlength="60" value=${args.event || ''} /></label>
-      <label>${t('object')}<input type="text" name="object" maxlength="60" value=${args.object || ''} /></label><label>${t('actor')}<input type="text" name="actor" maxlength="60" value=${args.actor || ''} /></label>
+    <form ref=${form} class="filters" onSubmit=${submit}><label>${t('event')}<input type="text" name="event" maxlength="60" /></label>
+      <label>${t('object')}<input type="text" name="object" maxlength="60" /></label><label>${t('actor')}<input type="text" name="actor" maxlength="60" /></label>
       <button type="submit">${t('calendar_show')}</button></form>
     <${ProblemBox} problem=${list.problem} />
     <div class="gap">${heads && html`<${Head} head=${head} />`}

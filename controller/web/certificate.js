@@ -29,24 +29,34 @@ function Truths({ c }) {
 }
 
 function Renew({ c, close }) {
+  const path = 'certificates/lifecycle/renew/' + encodeURIComponent(c.cert_id);
+  const body = (f) => ({ force: f.force === 'on', now: f.now === 'on', ...(f.comment ? { comment: f.comment } : {}) });
+  const words = (f) => ['cert', 'renew', c.cert_id, ...(f.force === 'on' ? ['--force'] : []), ...(f.now === 'on' ? ['--now'] : []), ...(f.comment ? ['--reason', f.comment] : [])];
   return html`<${Ask} title=${t('renew_ask', { id: c.cert_id })} about=${t('renew_about')} yes=${t('renew')} done=${t('renew_done', { id: c.cert_id })} onClose=${close}
-    act=${(f) => post('certificates/lifecycle/renew/' + encodeURIComponent(c.cert_id), { force: f.force === 'on', now: f.now === 'on', ...(f.comment ? { comment: f.comment } : {}) })}>
+    act=${(f) => post(path, body(f))} shell=${(f) => ({ vccctl: words(f), path, body: body(f) })}>
     <label class="line"><input type="checkbox" name="force" />${t('renew_force')}</label>
     <label class="line"><input type="checkbox" name="now" />${t('renew_now')}</label>
     <label>${t('comment')}<input type="text" name="comment" maxlength="150" /></label><//>`;
 }
 
+/* vccctl has one --reason, and here it is the list's: a comment goes with curl alone. */
 function Revoke({ c, close }) {
+  const path = `certificates/${encodeURIComponent(c.cert_id)}/revoke`;
+  const body = (f) => ({ reason: f.reason, replace: f.replace === 'on', confirm: f.confirm === 'on', ...(f.comment ? { comment: f.comment } : {}) });
+  const words = (f) => ['cert', 'revoke', c.cert_id, '--reason', f.reason, ...(f.replace === 'on' ? ['--replace'] : []), ...(f.confirm === 'on' ? ['--yes'] : [])];
   return html`<${Ask} title=${t('revoke_ask', { id: c.cert_id })} about=${t('revoke_about')} yes=${t('revoke')} danger type=${c.cert_id} done=${t('revoke_done', { id: c.cert_id })} onClose=${close}
-    act=${(f) => post(`certificates/${encodeURIComponent(c.cert_id)}/revoke`, { reason: f.reason, replace: f.replace === 'on', confirm: f.confirm === 'on', ...(f.comment ? { comment: f.comment } : {}) })}>
+    act=${(f) => post(path, body(f))} shell=${(f) => ({ vccctl: words(f), path, body: body(f) })}>
     <label>${t('reason')}<select name="reason">${REASONS.map((r) => html`<option value=${r}>${t('reason_' + r)}</option>`)}</select></label>
     <label class="line"><input type="checkbox" name="replace" />${t('revoke_replace')}</label>
     <label class="line"><input type="checkbox" name="confirm" />${t('revoke_confirm')}</label>
     <label>${t('comment')}<input type="text" name="comment" maxlength="150" /></label><//>`;
 }
 
-const Simple = ({ c, verb, close }) => html`<${Ask} title=${t(verb) + ': ' + c.cert_id} yes=${t(verb)} done=${t(verb + '_done', { id: c.cert_id })} onClose=${close}
-  act=${() => post(`certificates/${encodeURIComponent(c.cert_id)}/${verb}`)} />`;
+function Simple({ c, verb, close }) {
+  const path = `certificates/${encodeURIComponent(c.cert_id)}/${verb}`;
+  return html`<${Ask} title=${t(verb) + ': ' + c.cert_id} yes=${t(verb)} done=${t(verb + '_done', { id: c.cert_id })} onClose=${close} act=${() => post(path)}
+    shell=${() => ({ vccctl: ['cert', verb, c.cert_id], path, body: {} })} />`;
+}
 
 function Actions({ c, me, reload }) {
   const [open, setOpen] = useState(null);

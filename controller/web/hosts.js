@@ -5,7 +5,7 @@ import { Invite } from './invite.js';
 import { html, useState } from './lib.js';
 import { Code, CopyAs, LongList, ProblemBox, State } from './parts.js';
 import { refine, to } from './route.js';
-import { moment, relative, t } from './text.js';
+import { moment, relative, t, word } from './text.js';
 
 const DAY_MS = 86400000;
 
@@ -13,7 +13,7 @@ const Connected = ({ a }) => (a.state !== 'active' ? html`<${State} kind="off">$
   : a.connected ? html`<${State} kind="ok">${t('connected')}<//>` : html`<${State} kind="bad">${t('away')}<//>`);
 
 const Health = ({ a }) => (a.copy ? html`<${State} kind="bad">${t('agent_copy')}<//>` : a.healthy === null ? html`<span class="muted">–</span>`
-  : a.healthy ? html`<${State} kind="ok">${t('healthy')}<//>` : html`<${State} kind="due">${a.degraded.map((d) => d.replaceAll('_', ' ')).join(', ')}<//>`);
+  : a.healthy ? html`<${State} kind="ok">${t('healthy')}<//>` : html`<${State} kind="due">${a.degraded.map((d) => word('health_', d)).join(', ')}<//>`);
 
 const agentRow = (a) => [
   [html`<a href=${to(['agents', a.name])}><b>${a.name}</b></a>`], [a.service, true], [html`<${Connected} a=${a} />`], [html`<${Health} a=${a} />`],

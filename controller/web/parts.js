@@ -58,7 +58,7 @@ export function Dialog({ title, wide, onClose, children }) {
     <h2 id="dialog-title">${title}</h2>${children}</dialog>`;
 }
 
-/* Asks before something is done; `act` may be refused, and then the dialog says why. `type`: a text that has to be typed. `shell`: the same act
+/* Asks before something is done; `act` may be refused, and then the dialog says why; a text that it gives is said instead of `done`. `type`: a text that has to be typed. `shell`: the same act
  * for a shell, of the fields as they are now: {vccctl, path, body}. */
 export function Ask({ title, about, type, yes, danger, act, done, onClose, shell, wide, children }) {
   const [busy, setBusy] = useState(false);
@@ -67,14 +67,19 @@ export function Ask({ title, about, type, yes, danger, act, done, onClose, shell
   const [fields, setFields] = useState(null);
   const form = useRef();
   const look = () => shell && setFields(Object.fromEntries(new FormData(form.current)));
-  useEffect(look, []);
+  useEffect(() => {
+    look();
+    const lists = new MutationObserver(look); /* a choice may bring other fields, and what is chosen from may come later */
+    lists.observe(form.current, { childList: true, subtree: true });
+    return () => lists.disconnect();
+  }, []);
   const submit = async (e) => {
     e.preventDefault();
     setBusy(true);
     setProblem(null);
     try {
-      await act(Object.fromEntries(new FormData(form.current)));
-      say(done, true);
+      const told = await act(Object.fromEntries(new FormData(form.current)));
+      say(typeof told === 'string' ? told : done, true);
       onClose(true);
     } catch (p) { /* null: one step is done, and another one follows */
       setProblem(p);

@@ -2,7 +2,7 @@
  * exactly this plan by its hash. */
 import { get, post } from './api.js';
 import { useData } from './data.js';
-import { html, useState } from './lib.js';
+import { html, useRef, useState } from './lib.js';
 import { Ask, Wide } from './parts.js';
 import { go } from './route.js';
 import { number, t } from './text.js';
@@ -45,19 +45,26 @@ function Plan({ p }) {
 
 const shownAt = (begun) => (begun.campaign_id || begun.drill_id ? ['campaigns', begun.campaign_id || begun.drill_id] : ['approvals', begun.approval_id]);
 
+const waits = (begun) => begun.status === 'awaiting_approval' || !(begun.campaign_id || begun.drill_id);
+
 /* Two steps in one dialog. `bodyOf(fields)`: what is wished for; `wordsOf(fields, planned)`: the same for vccctl, before and after there is a plan. What is
  * changed makes the plan void. */
 export function Planned({ name, path, bodyOf, wordsOf, close, children }) {
   const [step, setStep] = useState(null); /* {wish, plan} */
+  const turn = useRef(0); /* of the fields: what changes while a plan is on its way makes it void as well */
   const wanted = (f) => (step ? { ...step.wish, plan_hash: step.plan.plan_hash } : { ...bodyOf(f), dry_run: true });
   const act = async (f) => {
-    if (step) return go(shownAt(await post(path, wanted(f), { accept: { Prefer: 'wait=0' } })));
-    const wish = bodyOf(f);
-    setStep({ wish, plan: await post(path, { ...wish, dry_run: true }) });
+    if (step) {
+      const begun = await post(path, wanted(f), { accept: { Prefer: 'wait=0' } });
+      go(shownAt(begun));
+      return t(waits(begun) ? 'waits_for_second' : name + '_begun');
+    }
+    const wish = bodyOf(f), mine = turn.current, plan = await post(path, { ...wish, dry_run: true });
+    if (mine === turn.current) setStep({ wish, plan });
     throw null; /* the dialog stays, with the plan in it */
   };
-  return html`<${Ask} wide title=${t(name)} about=${t(name + '_about')} yes=${t(step ? name + '_begin' : 'plan_show')} danger=${Boolean(step) && name === 'emergency'} done=${t(name + '_begun')} act=${act} onClose=${close}
+  return html`<${Ask} wide title=${t(name)} about=${t(name + '_about')} yes=${t(step ? name + '_begin' : 'plan_show')} danger=${Boolean(step) && name === 'emergency'} act=${act} onClose=${close}
     shell=${(f) => ({ vccctl: wordsOf(f, step && step.plan), path, body: wanted(f) })}>
-    <div class="gap" onInput=${() => setStep(null)}>${children}</div>
+    <div class="gap" onInput=${() => { turn.current++; setStep(null); }}>${children}</div>
     ${step && html`<${Plan} p=${step.plan} />`}<//>`;
 }

@@ -40,7 +40,8 @@ const Table = ({ top, rows }) => html`<table><thead><tr>${top.map((text) => html
 const shown = (value, write) => (value === null ? '–' : write(value));
 
 function figures(r) {
-  const p = r.renewal_performance, counts = { ...r.summary, expiring_soon: r.risk_assessment.expiring_soon, high_risk_certificates: r.risk_assessment.high_risk_count };
+  const p = r.renewal_performance, counts = { ...r.summary, expiring_soon: r.risk_assessment.expiring_soon, high_risk_certificates: r.risk_assessment.high_risk_count,
+    ...Object.fromEntries(REVOCATION_FIGURES.map(([key, figure]) => [figure, r.revocations[key]])) };
   return [...Object.entries(counts).map(([name, n]) => [t('report_count_' + name), number(n)]), [t('report_success'), shown(p.success_rate, percent)],
     [t('report_duration'), shown(p.average_duration_minutes, duration)], [t('report_automated'), shown(p.automated_renewals_percentage, (n) => percent(n / 100))]];
 }
@@ -69,6 +70,9 @@ export function paper(report) {
   render(null, body);
   return `<!doctype html><html lang="${lang()}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${t('report_title')}</title><style>${STYLE}</style></head><body>${text}</body></html>`;
 }
+
+/* of revocations: key, and the figure that lists it */
+export const REVOCATION_FIGURES = [['total', 'revocations'], ['superseded', 'revocations_superseded'], ['other', 'revocations_other']];
 
 /* of a service: key, and the figure that lists it */
 export const SERVICE_FIGURES = [['total', 'total_certificates'], ['active', 'active_certificates'], ['expiring', 'expiring'], ['expired', 'expired'],

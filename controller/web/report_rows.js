@@ -1,4 +1,5 @@
-/* report_rows.js - what one figure of the report counts: certificates, renewals or campaigns, each with its own view. */
+/* report_rows.js - what one figure of the report counts: certificates, renewals or campaigns, each with its own view, or
+ * revocations by their serial numbers. */
 import { usePages } from './data.js';
 import { html } from './lib.js';
 import { CampaignState, CertState, CopyAs, LongList, OrderState, ProblemBox, When } from './parts.js';
@@ -14,7 +15,8 @@ const why = (r) => [...r.reasons.map((x) => word('risk_', x)), ...r.rules.map((x
 function row(r) {
   const Shown = STATES[r.kind];
   return [
-    [AREAS[r.kind] ? html`<a href=${to([AREAS[r.kind], r.id])}><b>${r.id}</b></a>` : html`<b>${t('kind_installation')}</b>`], [Shown && html`<${Shown} status=${r.status} />`],
+    [AREAS[r.kind] ? html`<a href=${to([AREAS[r.kind], r.id])}><b>${r.id}</b></a>` : html`<b>${r.kind === 'installation' ? t('kind_installation') : r.id}</b>`],
+    [r.kind === 'revocation' ? word('reason_', r.status) : Shown && html`<${Shown} status=${r.status} />`],
     [r.service_name || '–', true], [html`<span title=${why(r)}>${why(r) || '–'}</span>`, true], [html`<${When} at=${r.at} />`],
   ];
 }

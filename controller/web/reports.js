@@ -3,7 +3,7 @@ import { get, text } from './api.js';
 import { useData } from './data.js';
 import { html, useState } from './lib.js';
 import { CopyAs, ProblemBox, State, When, Wide } from './parts.js';
-import { SERVICE_FIGURES, csv, paper, save } from './report_file.js';
+import { REVOCATION_FIGURES, SERVICE_FIGURES, csv, paper, save } from './report_file.js';
 import { refine, to } from './route.js';
 import { say } from './say.js';
 import { duration, lang, moment, number, percent, t, word } from './text.js';
@@ -44,7 +44,7 @@ function Choose({ args }) {
   const chosen = range ? 'range' : periodOf(args).period;
   return html`<form class="filters" onSubmit=${submit}>
     <label>${t('report_period')}<select name="period" value=${chosen} onChange=${choose}>${[...PERIODS, 'range'].map((name) => html`<option value=${name} selected=${name === chosen}>${t('period_' + name)}</option>`)}</select></label>
-    ${range && html`<label>${t('from')}<input type="date" name="from" required value=${dayOf(args.from)} /></label><label>${t('to')}<input type="date" name="to" required value=${dayOf(args.to)} /></label>
+    ${range && html`<label>${t('from')}<input type="date" name="from" required defaultValue=${dayOf(args.from)} /></label><label>${t('to')}<input type="date" name="to" required defaultValue=${dayOf(args.to)} /></label>
       <button type="submit">${t('calendar_show')}</button>`}</form>`;
 }
 
@@ -70,7 +70,8 @@ function Figures({ r }) {
     <${Figure} r=${r} figure="expiring_soon">${number(risks.expiring_soon)}<//><${Figure} r=${r} figure="high_risk_certificates">${number(risks.high_risk_count)}<//>
     <${Figure} r=${r} figure="renewals_ended" name=${t('report_success')}>${p.success_rate === null ? '–' : percent(p.success_rate)}<//>
     <${Figure} r=${r} figure="renewals_completed" name=${t('report_duration')}>${p.average_duration_minutes === null ? '–' : duration(p.average_duration_minutes)}<//>
-    <${Figure} r=${r} figure="renewals_automated" name=${t('report_automated')}>${p.automated_renewals_percentage === null ? '–' : percent(p.automated_renewals_percentage / 100)}<//></dl>
+    <${Figure} r=${r} figure="renewals_automated" name=${t('report_automated')}>${p.automated_renewals_percentage === null ? '–' : percent(p.automated_renewals_percentage / 100)}<//>
+    ${REVOCATION_FIGURES.map(([key, figure]) => html`<${Figure} r=${r} figure=${figure}>${number(r.revocations[key])}<//>`)}</dl>
     <details><summary>${t('report_sources')}</summary><dl class="facts">${Object.keys(r.sources).map((name) => html`<dt><a href=${rowsOf(r, name)}>${word('report_count_', name)}</a></dt><dd>${word('means_', name)}</dd>`)}</dl></details></section>`;
 }
 

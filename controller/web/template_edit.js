@@ -1,7 +1,7 @@
 /* template_edit.js - a new version of a template: its fields, what that would do as the controller tells it, and then exactly this on exactly the
  * version that was shown. */
 import { post } from './api.js';
-import { html, useState } from './lib.js';
+import { html, useRef, useState } from './lib.js';
 import { Ask, Wide } from './parts.js';
 import { go } from './route.js';
 import { number, t } from './text.js';
@@ -35,7 +35,7 @@ function Field({ name, value }) {
   const kind = kindOf(name, value), shown = value === null ? '' : kind === 'list' ? value.join(', ') : String(value);
   if (kind === 'word') return html`<label><code>${name}</code><select name=${name}>${WORDS[name].map((x) => html`<option value=${x} selected=${x === value}>${x}</option>`)}</select></label>`;
   if (kind === 'bool') return html`<label><code>${name}</code><select name=${name}><option value="yes" selected=${value}>${t('yes')}</option><option value="no" selected=${!value}>${t('no')}</option></select></label>`;
-  return html`<label><code>${name}</code><input type=${kind === 'number' ? 'number' : 'text'} name=${name} value=${shown} step="any" maxlength="500" spellcheck=${false} /></label>`;
+  return html`<label><code>${name}</code><input type=${kind === 'number' ? 'number' : 'text'} name=${name} defaultValue=${shown} step="any" maxlength="500" spellcheck=${false} /></label>`;
 }
 
 const shown = (v) => (v === null || v === undefined ? '–' : typeof v === 'object' ? JSON.stringify(v) : String(v));
@@ -51,23 +51,26 @@ function Effect({ e }) {
     ${e.approval_required && html`<p>▲ ${t('plan_approval_before')}</p>`}</div>`;
 }
 
+/* `template`: one version, the same as long as the dialog is open. */
 export function TemplateEdit({ template, close, done }) {
   const [step, setStep] = useState(null); /* {body, effect} */
+  const turn = useRef(0); /* of the fields: what changes while an effect is on its way makes it void as well */
   const id = template.template_id, whole = wholeOf(template), path = `${LIFE}/${encodeURIComponent(id)}`, base = { accept: { 'If-Match': `"${template.version}"` } };
   const wanted = (f) => (step ? step.body : { ...bodyOf(whole, f), dry_run: true });
   const act = async (f) => {
     if (!step) {
-      const body = bodyOf(whole, f);
-      setStep({ body, effect: await post(path, { ...body, dry_run: true }, base) });
+      const body = bodyOf(whole, f), mine = turn.current, effect = await post(path, { ...body, dry_run: true }, base);
+      if (mine === turn.current) setStep({ body, effect });
       throw null; /* the dialog stays, with the effect in it */
     }
     const made = await post(path, step.body, base);
-    if (made.approval_id) go(['approvals', made.approval_id]);
-    else done();
+    if (!made.approval_id) return done();
+    go(['approvals', made.approval_id]);
+    return t('waits_for_second');
   };
   const shell = (f) => ({ vccctl: ['template', 'apply', `${id}.json`, '--if-version', String(template.version), ...(step ? [] : ['--dry-run'])], path, body: wanted(f) });
   return html`<${Ask} wide title=${t('template_edit_ask', { id })} about=${t('template_edit_about')} yes=${t(step ? 'template_apply' : 'template_dry_run')} done=${t('action_done')} act=${act} onClose=${close} shell=${shell}>
-    <div class="fields" onInput=${() => setStep(null)}>${Object.entries(whole).filter(([name]) => name !== 'template_id').map(([name, value]) => html`<${Field} key=${name} name=${name} value=${value} />`)}
+    <div class="fields" onInput=${() => { turn.current++; setStep(null); }}>${Object.entries(whole).filter(([name]) => name !== 'template_id').map(([name, value]) => html`<${Field} key=${name} name=${name} value=${value} />`)}
       <label class="line"><input type="checkbox" name="force" />${t('template_force')}</label><label>${t('comment')}<input type="text" name="comment" maxlength="150" /></label></div>
     ${step && html`<${Effect} e=${step.effect} />`}<//>`;
 }

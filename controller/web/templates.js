@@ -31,14 +31,14 @@ function Fields({ now, before }) {
 }
 
 function One({ id, args, me }) {
-  const [editing, setEditing] = useState(false);
+  const [editing, setEditing] = useState(null); /* the version that somebody looks at stays that one, whatever others do meanwhile */
   const path = `${LIFE}/${encodeURIComponent(id)}`;
   const with_ = Number(args.with) || 0;
   const { data, problem, reload } = useData(async (o) => ({ now: await get(path, o), before: with_ > 0 ? await get(`${path}?version=${with_}`, o) : null }), id + with_, (e) => !e.record || e.record.object === id);
   const older = data ? Array.from({ length: data.now.version - 1 }, (_, i) => data.now.version - 1 - i) : [];
   return html`<div class="head"><h1>${id}</h1>${data && html`<span class="muted">${t('version_n', { n: data.now.version })}</span>`}
-      ${data && me.permissions.includes('certificate:template:update') && !me.limited_to_services && html`<button class="push" onClick=${() => setEditing(true)}>${t('template_edit')}</button>`}</div>
-    ${editing && html`<${TemplateEdit} template=${data.now} done=${() => reload()} close=${() => setEditing(false)} />`}<${ProblemBox} problem=${problem} />
+      ${data && me.permissions.includes('certificate:template:update') && !me.limited_to_services && html`<button class="push" onClick=${() => setEditing(data.now)}>${t('template_edit')}</button>`}</div>
+    ${editing && html`<${TemplateEdit} template=${editing} done=${() => reload()} close=${() => setEditing(null)} />`}<${ProblemBox} problem=${problem} />
     ${data && html`<section class="card">${older.length > 0 && html`<div class="filters"><label>${t('compare')}<select value=${with_} onChange=${(e) => refine(['templates', id], { with: e.target.value === '0' ? '' : e.target.value })}>
       <option value="0">${t('compare_none')}</option>${older.map((n) => html`<option value=${n} selected=${n === with_}>${t('version_n', { n })}</option>`)}</select></label></div>`}
       <${Fields} now=${data.now} before=${data.before} /><p><a href=${to('certificates', { template_id: id })}>${t('certificates')}</a></p></section>`}

@@ -2,7 +2,9 @@
 import base64
 import contextlib
 import hashlib
+import json
 import os
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -122,6 +124,21 @@ def settle(page):
     """What the view asked for is there."""
     page.until("!document.querySelector('main .problem') && [...document.querySelectorAll('main > *')].some((e) => !e.matches('.head, .foot, .filters, p.muted'))"
                " && ![...document.querySelectorAll('main p.muted, main .end')].some((p) => /^(Wird geladen|Loading)/.test(p.textContent))")
+
+
+def shell(page):
+    """What the open dialog gives to a shell: the words of vccctl, and the body that curl sends."""
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.run("window.copied = null")
+    page.click("dialog .foot button", "curl")
+    page.until("Boolean(window.copied)")
+    words = shlex.split(page.run("window.copied"))
+    return shlex.split(page.run("document.querySelector('dialog .foot code').textContent")), json.loads(words[words.index("-d") + 1])
+
+
+def choose(page, name, value):
+    """As a person does in the open dialog: the browser tells of both at once."""
+    page.run(f"(() => {{ const s = document.querySelector('dialog select[name={name}]'); s.value = {json.dumps(value)}; for (const kind of ['input', 'change']) s.dispatchEvent(new Event(kind, {{bubbles: true}})); }})()")
 
 
 def copied(page, button):

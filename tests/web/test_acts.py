@@ -40,6 +40,7 @@ def test_a_renewal_from_click_to_proof(site, admin):
     admin.click("main .head button.first", "Renew")
     admin.click("dialog input[name=force]")
     admin.write("dialog input[name=comment]", "by a click")
+    assert dashboard.shell(admin) == (["vccctl", "cert", "renew", e.own.cert_id, "--force", "--reason", "by a click"], {"force": True, "now": False, "comment": "by a click"})
     admin.click("dialog button.first", "Renew")
     admin.until("!document.querySelector('dialog')", "it was ordered")
     after = wait_for("it is renewed", lambda: (s := e.inst.certificate(e.own.cert_id)["serial"]) != before and s)
@@ -70,6 +71,11 @@ def test_an_approval_with_its_proof(site):
     page.sees(waiting["approval"]["hash"])
     page.click("main .head button.danger", "Reject")
     page.write("dialog input[name=comment]", "nobody knows her")
+    request, shown = waiting["approval_id"], waiting["approval"]["hash"]
+    assert dashboard.shell(page) == (["vccctl", "approval", "reject", request, "--hash", shown, "--comment", "nobody knows her"], {"hash": shown, "comment": "nobody knows her"})
+    page.size(400, 800)
+    page.until("innerWidth === 400 && document.documentElement.scrollWidth <= 400 && document.querySelector('dialog').scrollWidth <= 400", "also in a narrow window")
+    page.size(1280, 900)
     page.click("dialog button.danger", "Reject")
     page.sees("Please prove who you are")
     page.write("dialog input[name=token]", e.tokens["approver"])
@@ -77,6 +83,43 @@ def test_an_approval_with_its_proof(site):
     page.until("document.querySelector('main .head .state') && document.querySelector('main .head .state').innerText.includes('rejected')", "it is rejected")
     assert e.approver.get(f"approvals/{waiting['approval_id']}")["comment"] == "nobody knows her"
     d.clean(page, also=("403",))
+
+
+def test_what_is_typed_into_a_filter_stays(site, admin):
+    """While records come below it; another address empties it."""
+    e, d = site
+    d.go(admin, "#/audit")
+    admin.until("document.querySelectorAll('.trail li').length > 3")
+    admin.write("main input[name=object]", "of-a-browser")
+    top = admin.run("document.querySelector('.trail li').innerText")
+    assert e.admin("POST", "/api/v1/tokens", {"ttl": "1h", "label": "typed"})[0] in (200, 201)
+    admin.until(f"document.querySelector('.trail li').innerText !== {json.dumps(top)}", "a record has come")
+    assert admin.run("document.querySelector('main input[name=object]').value") == "of-a-browser"
+    admin.click("main .filters button", "Show")
+    admin.until("location.hash.includes('object=of-a-browser')")
+    d.go(admin, "#/audit")
+    admin.until("document.querySelector('main input[name=object]').value === ''")
+    d.clean(admin)
+
+
+def test_what_ends_a_certificate_is_given_to_a_shell(site, admin):
+    """By the words of vccctl, and as what curl sends; nothing is done by looking at it, and what was suspended there is so here."""
+    e, d = site
+    cert_id = e.foreign.cert_id
+    d.go(admin, f"#/certificates/{cert_id}")
+    admin.click("main .head button.danger", "Revoke")
+    admin.click("dialog input[name=replace]")
+    dashboard.choose(admin, "reason", "superseded")
+    assert dashboard.shell(admin) == (["vccctl", "cert", "revoke", cert_id, "--reason", "superseded", "--replace"], {"reason": "superseded", "replace": True, "confirm": False})
+    admin.press("Escape")
+    for button, verb in (("Suspend", "suspend"), ("Resume", "resume")):
+        admin.click("main .head button", button)
+        words, body = dashboard.shell(admin)
+        assert (words, body) == (["vccctl", "cert", verb, cert_id], {})
+        admin.press("Escape")
+        e.inst.vccctl(*words[1:])
+    admin.until("[...document.querySelectorAll('main .head button')].some((b) => b.innerText === 'Suspend')", "it is in force again")
+    d.clean(admin)
 
 
 def test_a_campaign_is_halted_and_cancelled(site):
@@ -147,6 +190,7 @@ def test_an_emergency_from_its_plan_to_its_end(site):
     assert e.inst.certificate(e.own.cert_id)["serial"] == before, "nothing was done yet"
     page.click("dialog button.danger", "Begin now")
     page.until("location.hash.startsWith('#/campaigns/')", "its campaign is shown")
+    page.until("document.getElementById('said').textContent === 'The emergency has begun'")
     campaign = page.run("location.hash").rsplit("/", 1)[1]
     shown = e.admin.get(f"campaigns/{campaign}")
     assert (shown["kind"], shown["incident_id"], shown["selector"]) == ("emergency", "INC-7", "service clara")

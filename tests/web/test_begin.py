@@ -8,6 +8,7 @@ import subprocess
 import dashboard
 import pytest
 from conftest import new_folder
+from dashboard import choose, shell
 from installation import run, wait_for, write
 
 LIFE = dashboard.LIFE
@@ -47,16 +48,6 @@ def proves(d, e, page, who="admin"):
     page.sees("Please prove who you are")
     page.write("dialog input[name=token]", e.tokens[who])
     page.click("dialog button.first", "Confirm")
-
-
-def shell(page):
-    """What the open dialog gives to a shell: the words of vccctl, and the body that curl sends."""
-    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
-    page.run("window.copied = null")
-    page.click("dialog .foot button", "curl")
-    page.until("Boolean(window.copied)")
-    words = shlex.split(page.run("window.copied"))
-    return shlex.split(page.run("document.querySelector('dialog .foot code').textContent")), json.loads(words[words.index("-d") + 1])
 
 
 # ---- campaigns ----
@@ -211,9 +202,12 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     page.click("main .head button.danger")
     page.write("dialog input[name=incident]", "INC-9")
     page.write("dialog input[name=why]", "its key was copied")
-    page.run("(() => { const s = document.querySelector('dialog select[name=type]'); s.value = 'ca_compromise'; s.dispatchEvent(new Event('change', {bubbles: true})); s.dispatchEvent(new Event('input', {bubbles: true})); })()")
+    choose(page, "type", "ca_compromise")
     page.until("[...document.querySelectorAll('dialog select[name=issuer] option')].some((o) => o.value === 'service-1') && !document.querySelector('dialog select[name=kind]')", "the CAs are offered")
-    page.run("(() => { const s = document.querySelector('dialog select[name=issuer]'); s.value = 'service-1'; s.dispatchEvent(new Event('input', {bubbles: true})); })()")
+    first = page.run("document.querySelector('dialog select[name=issuer]').value")
+    assert first and shell(page)[1]["issuer_id"] == first, "the first of the list, when it has come"
+    page.sees("Only when a second person agrees")
+    choose(page, "issuer", "service-1")
     page.click("dialog button.first", "Show the plan")
     proves(d, e, page)
     page.until("document.querySelector('dialog .plan') && document.querySelector('dialog .plan').innerText.includes('second person')", "the plan says who has to agree")
@@ -221,6 +215,7 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     assert body["issuer_id"] == "service-1" and "selector" not in body and words[words.index("--issuer") + 1] == "service-1"
     page.click("dialog button.danger", "Begin now")
     page.until("location.hash.startsWith('#/approvals/')", "what waits is shown")
+    page.until("document.getElementById('said').textContent === 'Waits for a second person'", "and nobody is told that it has begun")
     asked = e.admin.get("approvals/" + page.run("location.hash").rsplit("/", 1)[1])
     assert (asked["kind"], asked["object"]) == ("ca_rollover", "service-1")
     assert e.decide(asked, "reject")[0] == 200 and e.admin.get("ca/service-1")["state"] == "active"
@@ -230,6 +225,56 @@ def test_an_emergency_of_a_ca_waits_for_a_second_person(site):
     operator.until("Boolean(document.querySelector('dialog select[name=type]'))")
     assert "ca_compromise" not in operator.run("[...document.querySelectorAll('dialog select[name=type] option')].map((o) => o.value)")
     d.clean(page, also=("403",))
+
+
+HELD = """(() => {
+  const real = window.fetch, gate = new Promise((open) => { window.letGo = open; });
+  window.fetch = async (address, options) => {
+    const answer = await real(address, options);
+    if (options.method === 'POST' && options.body.includes('dry_run')) await gate;
+    return answer;
+  };
+})()"""
+
+
+@pytest.mark.parametrize("view, button, field, first, next_, show", [
+    ("#/campaigns", "Bulk renewal …", "canary", "1", "2", "Show the plan"),
+    ("#/templates/external_service", "New version …", "max_renewal_attempts", "8", "9", "Show what it does")])
+def test_what_changes_while_a_plan_is_made_has_no_plan(site, view, button, field, first, next_, show):
+    """What is shown is of the fields as they are, and never of those of a moment before."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    d.go(page, view)
+    page.click("main .head button", button)
+    page.write(f"dialog input[name={field}]", first)
+    page.run(HELD)
+    page.click("dialog button.first", show)
+    page.until("document.querySelector('dialog form button[type=submit]').disabled", "it is asked for")
+    page.write(f"dialog input[name={field}]", next_)
+    page.run("window.letGo()")
+    page.until("!document.querySelector('dialog form button[type=submit]').disabled", "it has come")
+    assert page.run("[document.querySelector('dialog form button[type=submit]').innerText, Boolean(document.querySelector('dialog .plan'))]") == [show, False]
+    page.click("dialog button.first", show)
+    page.until("Boolean(document.querySelector('dialog .plan'))", "that of the fields as they are")
+    assert str(shell(page)[1][field]) == next_
+    d.clean(page)
+
+
+def test_a_dialog_gives_to_a_shell_what_it_holds(site, admin):
+    """Also what came later than the dialog, and of fields that a choice takes away nothing."""
+    e, d = site
+    d.go(admin, "#/campaigns")
+    admin.click("main .head button", "Drill …")
+    admin.until("document.querySelectorAll('dialog select[name=which] option').length >= 2", "the services are offered")
+    first = admin.run("document.querySelector('dialog select[name=which]').value")
+    assert first and shell(admin)[1]["selector"] == {"service": first}
+    for kind, selector in (("agent", {"agent": ""}), ("all", {"all": True}), ("service", {"service": first})):
+        choose(admin, "kind", kind)
+        words, body = shell(admin)
+        assert body["selector"] == selector and words[2] == "--" + kind
+    admin.press("Escape")
+    admin.until("!document.querySelector('dialog')")
+    d.clean(admin)
 
 
 # ---- hosts, templates, CAs ----
@@ -259,6 +304,25 @@ def test_an_invite_is_shown_once_and_a_host_joins_by_it(site, admin):
     d.clean(admin)
 
 
+def test_what_is_typed_stays_when_its_effect_is_shown(site, admin):
+    e, d = site
+    d.go(admin, "#/templates/external_service")
+    admin.click("main .head button", "New version …")
+    admin.write("dialog input[name=description]", "of partners")
+    admin.write("dialog input[name=retry_interval]", "20m")
+    admin.click("dialog button.first", "Show what it does")
+    admin.until("Boolean(document.querySelector('dialog .plan'))", "its effect")
+    admin.write("dialog input[name=max_renewal_attempts]", "7")
+    admin.until("!document.querySelector('dialog .plan')", "a change makes it void")
+    body = shell(admin)[1]
+    assert (body["description"], body["retry_interval"], body["max_renewal_attempts"], body["dry_run"]) == ("of partners", "20m", 7, True)
+    admin.click("dialog button.first", "Show what it does")
+    admin.until("document.querySelectorAll('dialog .diff tbody tr').length === 3", "all of it is sent")
+    admin.press("Escape")
+    admin.until("!document.querySelector('dialog')")
+    d.clean(admin)
+
+
 def test_a_template_is_changed_by_what_was_shown(site, admin):
     """First what the change does, then exactly this, on the version that was shown; who comes second on the same version is refused."""
     e, d = site
@@ -282,6 +346,9 @@ def test_a_template_is_changed_by_what_was_shown(site, admin):
     after = e.admin("GET", path)[1]
     changed = {name for name in after if after[name] != before[name]} - {"version", "created_at", "update"}
     assert changed == {"max_renewal_attempts"} and after["version"] == before["version"] + 1
+    other.until(f"document.querySelector('main .head').innerText.includes('Version {after['version']}')", "the page below the dialog shows the new version")
+    words, body = shell(other)
+    assert words[-2:] == ["--if-version", str(before["version"])] and body["max_renewal_attempts"] == 5
     other.click("dialog button.first", "Apply")
     other.until("document.querySelector('dialog .problem') && /VCC-\\d{4}/.test(document.querySelector('dialog .problem').innerText)", "refused")
     assert e.admin("GET", path)[1]["version"] == after["version"]
@@ -326,6 +393,43 @@ def test_a_ca_gives_way_by_clicks(site):
     d.clean(page, also=("403", "404"))
 
 
+OF_ROOT = """(() => {
+  const real = window.fetch;
+  window.fetch = (address, options) => (address !== '/api/v1/ca/root-1/rollover' || !window.phase ? real(address, options) : Promise.resolve(new Response(JSON.stringify({
+    issuer_id: 'root-1', successor_id: 'root-2', phase: window.phase, emergency: false, code: null, cause: '', actor: 'admin', reason: 'its time', created_at: '2026-01-02T03:04:05Z',
+    prepared_at: null, issuing_at: null, draining_at: null, ended_at: null, campaign_id: null, campaign_open: false, trust: {missing: 0, unproved: 0}, left: null, items: []}),
+    {headers: {'content-type': 'application/json'}})));
+})()"""
+
+
+def test_a_root_gives_way_by_words_of_its_own(site):
+    """What the same steps do to a root is something else, and an emergency is not among them."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    d.go(page, "#/ca/root-1")
+    page.sees("This CA has no successor yet.")
+    page.click("main button.danger", "Ask for a rollover")
+    page.sees("Somebody made the next root on the signer’s host")
+    assert not page.run("document.querySelectorAll('dialog input[type=checkbox]').length")
+    page.press("Escape")
+    page.run(OF_ROOT)
+    for phase, next_, buttons in (
+            ("trust", "hosts load the trust bundle with both roots", ["Go on", "Roll back"]), ("draining", "a person asks to retire the old CA", ["Go on", "Roll back", "Ask to retire it"]),
+            ("retiring", "then hosts are given the trust bundle without it", []), ("retired", "hosts have forgotten the old root", [])):
+        page.run(f"window.phase = {phase!r}")
+        d.go(page, "#/ca")
+        d.go(page, "#/ca/root-1")
+        page.sees(next_)
+        assert page.run("[...document.querySelectorAll('main section .row.push button')].map((b) => b.innerText)") == buttons, phase
+        if phase == "draining":
+            page.click("main button.danger", "Ask to retire it")
+            page.sees("Close all that stands below root-1 for good?")
+            page.sees("hosts are given the trust bundle without it: whoever shows them something of it is refused from then on. There is no way back.")
+            page.press("Escape")
+            page.until("!document.querySelector('dialog')")
+    d.clean(page, also=("404",))
+
+
 def test_dialogs_in_german_and_dark_and_narrow(site):
     """Each dialog that begins something: no English in the German one, nothing wider than its window, nothing serious from axe-core."""
     e, d = site
@@ -333,7 +437,8 @@ def test_dialogs_in_german_and_dark_and_narrow(site):
     page.dark(True)
     page.size(400, 800)
     for view, button in (("#/campaigns", "Sammelerneuerung …"), ("#/campaigns", "Übung …"), ("#/campaigns", "Notfall …"), ("#/agents", "Host einladen …"),
-                         ("#/templates/external_service", "Neue Version …"), ("#/ca/service-1", "Wechsel verlangen")):
+                         ("#/templates/external_service", "Neue Version …"), ("#/ca/service-1", "Wechsel verlangen"), ("#/ca/root-1", "Wechsel verlangen"),
+                         (f"#/certificates/{e.own.cert_id}", "Erneuern"), (f"#/certificates/{e.own.cert_id}", "Widerrufen")):
         d.go(page, view)
         page.click("main button", button)
         page.until("Boolean(document.querySelector('dialog[open] .foot'))", button)

@@ -144,6 +144,7 @@ def test_evidence_is_what_vccctl_checks(site, auditor):
     """Of a certificate from its own view, of a campaign from the report; a name that is none is refused as it is elsewhere."""
     e, d = site
     d.go(auditor, f"#/certificates/{e.own.cert_id}")
+    auditor.until("Boolean(document.querySelector('.steps'))", "all is there, and nothing moves below the mouse")
     auditor.click("main button", "Evidence pack")
     d.go(auditor, "#/reports")
     auditor.write("form.evidence input", e.campaign)
@@ -183,3 +184,24 @@ def test_who_may_not_read_it_is_not_offered_it(site):
     assert not limited.run("Boolean(document.querySelector('nav.side a[href=\"#/reports\"]'))")
     d.clean(page)
     d.clean(limited)
+
+
+def test_revocations_by_their_serials(site, auditor):
+    """Each row says which certificate and why, the report says how many, and on paper it is the same."""
+    e, d = site
+    serial = e.inst.certificate(e.foreign.cert_id)["serial"]
+    status, body = e.admin("POST", f"/api/v1/certificates/{e.foreign.cert_id}/revoke", {"reason": "keyCompromise", "confirm": True})
+    assert status in (200, 202), body
+    said = wait_for("it counts", lambda: (r := e.admin.get("reports/compliance?period=weekly"))["revocations"]["other"] and r)
+    d.go(auditor, "#/reports?period=weekly")
+    auditor.until("Boolean(document.querySelector('dl.figures'))")
+    figures = shown_figures(auditor)
+    assert [figures[name] for name in ("revocations", "revocations_superseded", "revocations_other")] == [str(said["revocations"][key]) for key in ("total", "superseded", "other")]
+    auditor.click("main .head button", "Print version")
+    row = f"<td>revocations for another reason</td><td>{said['revocations']['other']}</td>"
+    wait_for("it is on paper", lambda: any(row in open(os.path.join(auditor.folder, n), encoding="utf-8").read() for n in os.listdir(auditor.folder) if n.endswith(".html")))
+    auditor.click("dl.figures a[href*='figure=revocations_other']")
+    auditor.until(f"document.querySelectorAll('.figures-rows .scroll .line').length === {said['revocations']['other']}")
+    rows = auditor.run("[...document.querySelectorAll('.figures-rows .scroll .line')].map((r) => r.innerText)")
+    assert any(serial in row and "key compromised" in row for row in rows) and not any("Installation" in row for row in rows), rows
+    d.clean(auditor)

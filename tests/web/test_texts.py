@@ -39,7 +39,7 @@ def used():
         text = text if path not in TEXTS else text[text.index("const REGIONS"):] if os.path.basename(path) == "text.js" else ""
         if text:
             keys |= set(re.findall(r"'(\w+)'", text))
-            starts |= set(re.findall(r"(?:t|word)\('(\w+_)'", text)) | set(re.findall(r"t\('(\w+_)' \+", text))
+            starts |= set(re.findall(r"(?:t\(|word\(|said\(root, )'(\w+_)'", text)) | set(re.findall(r"t\('(\w+_)' \+", text))
     return keys, starts
 
 
@@ -58,6 +58,20 @@ def test_nothing_is_kept_that_nobody_says():
     for key in table():
         built = any(key.startswith(s) for s in starts) or any(key.endswith(e) for e in ends) or key.startswith("unit_") or key in ("overview", "agents", "targets", "crypto")
         assert key in keys or built, f"{key} is used nowhere"
+
+
+def test_each_name_of_the_controller_has_its_words():
+    """Figures of a report, with what they mean; reasons of a revocation; what is the matter with a host."""
+    texts = table()
+    figures = re.findall(r'X\(\w+, "(\w+)", \w+,[\s\\]*"([^"]+)"\)', source(os.path.join(ROOT, "controller", "core", "report_figure.h")))
+    assert len(figures) >= 15
+    for name, means in figures:
+        assert f"report_count_{name}" in texts and texts[f"means_{name}"][1].replace("’", "'") == means, name
+    reasons = re.findall(r'\[REASON_\w+\] = "(\w+)"', source(os.path.join(ROOT, "shared", "model", "certificate.c")))
+    health = re.findall(r'"(\w+)"', re.search(r"names\[HEALTH_BITS\] = \{(.*?)\}", source(os.path.join(ROOT, "shared", "model", "messages.c")), re.S)[1])
+    assert len(reasons) >= 8 and len(health) >= 9
+    for key in [f"reason_{name}" for name in reasons] + [f"health_{name}" for name in health]:
+        assert key in texts, key
 
 
 @pytest.mark.parametrize("path", FILES, ids=os.path.basename)
