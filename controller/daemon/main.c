@@ -3,8 +3,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <jansson.h>
 
 #include "controller/daemon/channels.h"
 #include "controller/daemon/compliance_rules.h"
@@ -20,6 +23,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/jail.h"
 #include "shared/sys/log.h"
+#include "shared/sys/memory.h"
 #include "shared/sys/notify.h"
 
 enum { BEAT_MS = 5000 };
@@ -195,6 +199,7 @@ int main(int argc, char **argv)
 	static struct controller_conf conf;
 
 	umask(077);
+	json_set_alloc_funcs(memory_or_end, free); /* its parser goes on with what it could not allocate */
 	if (argc > 1 && strcmp(argv[1], "init") == 0)
 		return daemon_init(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "restore") == 0)

@@ -1,8 +1,10 @@
 /* memory.c - room shared/sys: an allocator that keeps little.
- * Never: speed at the price of memory. */
+ * Never: an allocator of our own. */
 #include "shared/sys/memory.h"
 
 #include <malloc.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { RESERVE_BYTES = 16 * 1024, LARGE_BYTES = 64 * 1024 };
 
@@ -17,4 +19,15 @@ void memory_be_thrifty(void)
 void memory_give_back(void)
 {
 	(void)malloc_trim(0);
+}
+
+void *memory_or_end(size_t n)
+{
+	static const char words[] = "VCC-1000 process: out of memory. Next: free memory or raise the unit's MemoryMax, then start it again\n";
+	void             *p = malloc(n > 0 ? n : 1);
+	if (p == NULL) {
+		(void)!write(STDERR_FILENO, words, sizeof(words) - 1);
+		_exit(EXIT_FAILURE);
+	}
+	return p;
 }
