@@ -84,7 +84,7 @@ asan: ; $(MAKE) B=build-asan SAN=1 tests
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
 fuzz: ; $(MAKE) B=build-fuzz CC=clang SAN=1 $(FUZZERS:%=build-fuzz/tests/%)
 
-$(B)/obj/controller/signer/hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
+$(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

@@ -397,6 +397,12 @@ static int finish(const struct init *in, char ret_pin[HASH_TEXT_SIZE], struct re
 
 /* ---- what people see ---- */
 
+static bool in_token(const struct init_layout *l)
+{
+	char path[PATH_MAX + 24];
+	return snprintf(path, sizeof(path), "%s/ca/root-1.p11", l->signer_state) < (int)sizeof(path) && access(path, F_OK) == 0;
+}
+
 static void print_summary(const struct init *in, const char *pin)
 {
 	const struct init_choice *c = &in->choice;
@@ -411,8 +417,10 @@ static void print_summary(const struct init *in, const char *pin)
 	printf("              no certificate can hold anything else\n");
 	printf("  pin  sha256:%s\n", pin);
 	printf("  root        %s\n", l->ca_pem);
-	printf("  CA keys     %s/ca (encrypted)\n", l->signer_state);
-	printf("  passphrase  %s (keep a copy elsewhere)\n", l->passphrase);
+	if (in_token(l))
+		printf("  CA keys     in the token; %s/ca names them (make the token's own backup)\n", l->signer_state);
+	else
+		printf("  CA keys     %s/ca (encrypted)\n  passphrase  %s (keep a copy elsewhere)\n", l->signer_state, l->passphrase);
 	printf("  tokens      %s/admin.token, approver.token\n\n", l->tokens);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "controller/signer/ca_plan.h"
+#include "controller/signer/passphrase.h"
 #include "shared/base/text.h"
 #include "shared/model/messages.h"
 #include "shared/pki/cert_parts.h"
@@ -39,6 +40,15 @@ void ca_store_free(struct ca_store *s)
 static struct span ca_der(const struct ca *ca)
 {
 	return (struct span){ca->issuer.der, ca->issuer.der_len};
+}
+
+int ca_file_read(int dir_fd, const char *name, bool secret, struct buf *to, struct refusal *why)
+{
+	struct refusal own = {.code = 0};
+	int            r = file_read(dir_fd, name, secret, to, &own);
+	if (r < 0 && r != E_NOT_FOUND && why != NULL)
+		*why = own;
+	return r;
 }
 
 /* ---- one CA ---- */
@@ -95,7 +105,7 @@ static int read_token_key(const struct ca_store *s, int dir_fd, const char *id, 
 	struct buf file = BUF_MAX(HSM_NAME_MAX);
 
 	snprintf(name, sizeof(name), "%s" CA_TOKEN, id);
-	int r = file_read(dir_fd, name, false, &file, why);
+	int r = ca_file_read(dir_fd, name, false, &file, why);
 	if (r == 0 && s->hsm == NULL)
 		r = refuse(why, E_SIGNER_MODULE, name, "the key is in a token, and signer.conf names no pkcs11.module");
 	bool told = r == 0;
@@ -117,7 +127,7 @@ static int read_key(const struct ca_store *s, int dir_fd, const char *id, struct
 		return refuse(why, E_SIGNER_KEY, name, "the key is in the token, and here is a file beside it");
 	bool in_token = r == 0;
 	if (r == E_NOT_FOUND)
-		r = file_read(dir_fd, name, true, &file, why);
+		r = ca_file_read(dir_fd, name, true, &file, why);
 	if (r == E_NOT_FOUND && ca->issuer.role == ISSUER_ROOT)
 		return 0; /* offline: others still chain to it */
 	if (r == E_NOT_FOUND)
@@ -140,7 +150,7 @@ static int read_beside(int dir_fd, const char *id, const char *end, size_t max, 
 	char name[ISSUER_ID_SIZE + 8];
 	*ret = (struct buf)BUF_MAX(max);
 	snprintf(name, sizeof(name), "%s%s", id, end);
-	int r = file_read(dir_fd, name, false, ret, why);
+	int r = ca_file_read(dir_fd, name, false, ret, why);
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
@@ -249,6 +259,18 @@ int ca_store_load(const char *state_dir, struct span passphrase, const char *pub
 		r = find_parent(s, &s->ca[i], why);
 	if (r < 0)
 		ca_store_free(s);
+	return r;
+}
+
+int ca_store_open(const struct signer_conf *conf, const char *folder, struct ca_store *ret, struct refusal *why)
+{
+	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
+	int        r = hsm_open(conf, &ret->hsm, why);
+	if (r == 0)
+		r = passphrase_read(conf, &passphrase, why);
+	if (r == 0)
+		r = ca_store_load(folder, buf_span(&passphrase), conf->public_url, ret, why);
+	buf_wipe(&passphrase);
 	return r;
 }
 

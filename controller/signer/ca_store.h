@@ -13,6 +13,7 @@ enum { CA_MAX = 24, CA_KEYFILE_MAX = 16384 };
 #define CA_KEY    ".key"
 #define CA_TOKEN  ".p11"
 #define CA_CLOSED ".closed"
+#define CA_REQUEST ".request" /* waits for an offline root (offline_root.h): its name is taken */
 #define CA_CROSS  ".cross" /* the certificate of a root by the root before it */
 #define CA_LIST   ".crl"   /* its first revocation list */
 
@@ -39,9 +40,14 @@ struct ca_store {
  * a root of the folder: E_SIGNER_KEY; nothing there: E_SIGNER_KEY. */
 _must_check_ int ca_store_load(const char *state_dir, struct span passphrase, const char *public_url, struct ca_store *ret,
                                struct refusal *why);
+/* Token, passphrase, then ca_store_load() of `folder`: as signer.conf says. `ret->hsm` is the caller's to close, also after an error. */
+_must_check_ int ca_store_open(const struct signer_conf *conf, const char *folder, struct ca_store *ret, struct refusal *why);
 /* Every key signs once. E_SIGNER_KEY. */
 _must_check_ int ca_store_try(const struct ca_store *s, struct refusal *why);
 void ca_store_free(struct ca_store *s);
+
+/* file_read() of a file that may be missing: E_NOT_FOUND is no failure and leaves `why` as it is. */
+_must_check_ int ca_file_read(int dir_fd, const char *name, bool secret, struct buf *to, struct refusal *why);
 
 struct ca *ca_store_find(struct ca_store *s, const char *issuer_id); /* NULL = unknown */
 

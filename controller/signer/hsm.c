@@ -67,6 +67,8 @@ int hsm_sign(void *ctx, struct span digest, uint8_t *ret, size_t n)
 	CK_BYTE               bytes[64]; /* the interface wants what may be written */
 	unsigned long         length = n;
 
+	if (hsm_is_lost(h, NULL)) /* the rest of its batch does not wait for it, too */
+		return E_SIGNER_TOKEN;
 	if (digest.n > sizeof(bytes))
 		return E_FULL;
 	memcpy(bytes, digest.p, digest.n);

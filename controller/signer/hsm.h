@@ -23,6 +23,10 @@ _must_check_ int hsm_key_name(const struct hsm *h, const char *issuer_id, struct
 /* The key that `name` says. The hsm keeps what it needs for it. E_NOT_FOUND; E_SIGNER_TOKEN_KEY: another token's, twice there, or one
  * that could be taken out; E_SIGNER_TOKEN. */
 _must_check_ int hsm_key_find(struct hsm *h, struct span name, struct key **ret, struct refusal *why);
+/* What a kill left of a pair of this id is taken away first. A token that makes none, being full or against it: E_SIGNER_TOKEN_KEY; the
+ * others stay usable. */
 _must_check_ int hsm_key_make(struct hsm *h, struct span name, enum key_type type, struct key **ret, struct refusal *why);
+/* Takes out of the token what hsm_key_make() made last under this name; its `struct key` was freed. As far as the token lets us. */
+void hsm_key_drop(struct hsm *h, struct span name);
 
 #endif

@@ -141,6 +141,11 @@ static int point_read(const CK_ATTRIBUTE *oid, const CK_ATTRIBUTE *value, enum k
 	return E_SIGNER_TOKEN_KEY;
 }
 
+static int room_judge(const struct hsm *h, struct refusal *why)
+{
+	return h->n_keys < HSM_KEYS_MAX ? 0 : refuse(why, E_FULL, "token", "more than %d keys were opened", HSM_KEYS_MAX);
+}
+
 static int key_adopt(struct hsm *h, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE private, CK_OBJECT_HANDLE public, struct key **ret,
 		     struct refusal *why)
 {
@@ -151,8 +156,9 @@ static int key_adopt(struct hsm *h, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE 
 	int           r = private_judge(h, session, private, why);
 	if (r < 0)
 		return r;
-	if (h->n_keys == HSM_KEYS_MAX)
-		return refuse(why, E_FULL, "token", "more than %d keys were opened", HSM_KEYS_MAX);
+	r = room_judge(h, why);
+	if (r < 0)
+		return r;
 	CK_RV rv = h->module->C_GetAttributeValue(session, public, asked, N_ELEMENTS(asked));
 	if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && point_read(&asked[0], &asked[1], &type, &point) < 0))
 		return key_refuse("the key is not one of the curves P-256 and P-384", why);
@@ -185,11 +191,68 @@ int hsm_key_find(struct hsm *h, struct span file, struct key **ret, struct refus
 	return r;
 }
 
+/* Destroys all of the class with this id; returns the last one that it found. */
+static CK_OBJECT_HANDLE objects_drop(struct hsm *h, CK_SESSION_HANDLE session, struct name *name, CK_OBJECT_CLASS class)
+{
+	CK_ATTRIBUTE     wanted[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_ID, name->id, name->n_id}};
+	CK_OBJECT_HANDLE found[8];
+	unsigned long    n = 0;
+	if (h->module->C_FindObjectsInit(session, wanted, N_ELEMENTS(wanted)) != CKR_OK)
+		return CK_INVALID_HANDLE;
+	if (h->module->C_FindObjects(session, found, N_ELEMENTS(found), &n) != CKR_OK)
+		n = 0;
+	(void)h->module->C_FindObjectsFinal(session);
+	for (unsigned long i = 0; i < n; i++)
+		(void)h->module->C_DestroyObject(session, found[i]);
+	return n > 0 ? found[n - 1] : CK_INVALID_HANDLE;
+}
+
+/* A token writes two objects, and a kill between them leaves the public one. */
+static int remains_drop(struct hsm *h, CK_SESSION_HANDLE session, struct name *name, struct refusal *why)
+{
+	CK_OBJECT_HANDLE object;
+	int              r = object_find(h, session, name, CKO_PRIVATE_KEY, &object, why);
+	if (r == 0)
+		return key_refuse("a key of this id is there", why);
+	if (r == E_NOT_FOUND)
+		(void)objects_drop(h, session, name, CKO_PUBLIC_KEY);
+	return r == E_NOT_FOUND ? 0 : r;
+}
+
+/* Whether the token is gone, or is there and does not want to. */
+static bool is_gone(CK_RV rv)
+{
+	static const CK_RV gone[] = {CKR_DEVICE_REMOVED, CKR_DEVICE_ERROR, CKR_TOKEN_NOT_PRESENT, CKR_SESSION_CLOSED, CKR_SESSION_HANDLE_INVALID,
+				     CKR_SESSION_READ_ONLY, CKR_SESSION_COUNT, CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_USER_NOT_LOGGED_IN};
+	for (size_t i = 0; i < N_ELEMENTS(gone); i++)
+		if (gone[i] == rv)
+			return true;
+	return false;
+}
+
+static int pair_make(struct hsm *h, CK_SESSION_HANDLE session, struct name *name, const struct curve *curve, CK_OBJECT_HANDLE *ret_private,
+		     CK_OBJECT_HANDLE *ret_public, struct refusal *why)
+{
+	CK_BBOOL     yes = CK_TRUE, no = CK_FALSE;
+	CK_MECHANISM generate = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
+	CK_BYTE      oid[sizeof(curve->oid)];
+	memcpy(oid, curve->oid, sizeof(oid));
+	CK_ATTRIBUTE of_public[] = {{CKA_TOKEN, &yes, 1},           {CKA_VERIFY, &yes, 1},           {CKA_EC_PARAMS, oid, curve->n_oid},
+				    {CKA_ID, name->id, name->n_id}, {CKA_LABEL, name->label, name->n_label}};
+	CK_ATTRIBUTE of_private[] = {{CKA_TOKEN, &yes, 1},           {CKA_PRIVATE, &yes, 1},          {CKA_SENSITIVE, &yes, 1},
+				     {CKA_EXTRACTABLE, &no, 1},      {CKA_SIGN, &yes, 1},             {CKA_DECRYPT, &no, 1},
+				     {CKA_UNWRAP, &no, 1},           {CKA_ID, name->id, name->n_id},  {CKA_LABEL, name->label, name->n_label}};
+	CK_RV        rv = h->module->C_GenerateKeyPair(session, &generate, of_public, N_ELEMENTS(of_public), of_private, N_ELEMENTS(of_private),
+						       ret_public, ret_private);
+	if (rv == CKR_OK)
+		return 0;
+	return is_gone(rv) ? lost(h, rv, why)
+			   : refuse(why, E_SIGNER_TOKEN_KEY, "token", "it makes no key: %s (PKCS#11 0x%lx)", p11_kit_strerror(rv), rv);
+}
+
 int hsm_key_make(struct hsm *h, struct span file, enum key_type type, struct key **ret, struct refusal *why)
 {
 	struct name         name;
-	CK_BBOOL            yes = CK_TRUE, no = CK_FALSE;
-	CK_MECHANISM        generate = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
 	CK_OBJECT_HANDLE    private, public;
 	const struct curve *curve = NULL;
 	int                 r = name_read(h, file, &name, why);
@@ -198,19 +261,32 @@ int hsm_key_make(struct hsm *h, struct span file, enum key_type type, struct key
 			curve = &curves[i];
 	if (r == 0 && curve == NULL)
 		r = E_PKI_KEY;
+	if (r == 0)
+		r = room_judge(h, why);
 	if (r < 0)
 		return r;
-	CK_BYTE oid[sizeof(curve->oid)];
-	memcpy(oid, curve->oid, sizeof(oid));
-	CK_ATTRIBUTE of_public[] = {{CKA_TOKEN, &yes, 1},          {CKA_VERIFY, &yes, 1},          {CKA_EC_PARAMS, oid, curve->n_oid},
-				    {CKA_ID, name.id, name.n_id}, {CKA_LABEL, name.label, name.n_label}};
-	CK_ATTRIBUTE of_private[] = {{CKA_TOKEN, &yes, 1},          {CKA_PRIVATE, &yes, 1},        {CKA_SENSITIVE, &yes, 1},
-				     {CKA_EXTRACTABLE, &no, 1},     {CKA_SIGN, &yes, 1},           {CKA_DECRYPT, &no, 1},
-				     {CKA_UNWRAP, &no, 1},          {CKA_ID, name.id, name.n_id},  {CKA_LABEL, name.label, name.n_label}};
-	size_t       i = hsm_session_take(h);
-	CK_RV        rv = h->module->C_GenerateKeyPair(h->sessions[i], &generate, of_public, N_ELEMENTS(of_public), of_private,
-						       N_ELEMENTS(of_private), &public, &private);
-	r = rv != CKR_OK ? lost(h, rv, why) : key_adopt(h, h->sessions[i], private, public, ret, why);
+	size_t            i = hsm_session_take(h);
+	CK_SESSION_HANDLE session = h->sessions[i];
+	r = remains_drop(h, session, &name, why);
+	if (r == 0)
+		r = pair_make(h, session, &name, curve, &private, &public, why);
+	if (r == 0 && (r = key_adopt(h, session, private, public, ret, why)) < 0) {
+		(void)objects_drop(h, session, &name, CKO_PUBLIC_KEY);
+		(void)objects_drop(h, session, &name, CKO_PRIVATE_KEY);
+	}
 	hsm_session_give(h, i);
 	return r;
+}
+
+void hsm_key_drop(struct hsm *h, struct span file)
+{
+	struct name      name;
+	if (hsm_is_lost(h, NULL) || name_read(h, file, &name, NULL) < 0)
+		return;
+	size_t i = hsm_session_take(h);
+	(void)objects_drop(h, h->sessions[i], &name, CKO_PUBLIC_KEY);
+	CK_OBJECT_HANDLE private = objects_drop(h, h->sessions[i], &name, CKO_PRIVATE_KEY);
+	if (private != CK_INVALID_HANDLE && h->n_keys > 0 && h->keys[h->n_keys - 1].handle == private)
+		h->n_keys--;
+	hsm_session_give(h, i);
 }

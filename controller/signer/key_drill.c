@@ -7,21 +7,8 @@
 
 #include "controller/signer/ca_store.h"
 #include "controller/signer/hsm.h"
-#include "controller/signer/passphrase.h"
 #include "shared/conf/program_table.h"
 #include "shared/sys/owner.h"
-
-static int open_keys(const struct signer_conf *conf, const char *folder, struct ca_store *ret, struct refusal *why)
-{
-	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
-	int        r = hsm_open(conf, &ret->hsm, why);
-	if (r == 0)
-		r = passphrase_read(conf, &passphrase, why);
-	if (r == 0)
-		r = ca_store_load(folder, buf_span(&passphrase), conf->public_url, ret, why);
-	buf_wipe(&passphrase);
-	return r;
-}
 
 /* One line each: CA, SHA-256 of its certificate, and whether its key is here. */
 static void print(const struct ca_store *s)
@@ -53,7 +40,7 @@ int key_drill(int argc, char **argv)
 	if (r == 0 && options.rest == argc) /* a copy belongs to whoever made it */
 		r = owner_become(conf.state_dir, &why);
 	if (r == 0)
-		r = open_keys(&conf, folder, &cas, &why);
+		r = ca_store_open(&conf, folder, &cas, &why);
 	if (r == 0)
 		r = ca_store_try(&cas, &why);
 	if (r < 0)

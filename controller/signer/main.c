@@ -10,7 +10,6 @@
 #include "controller/signer/log_place.h"
 #include "controller/signer/new_root.h"
 #include "controller/signer/offline_root.h"
-#include "controller/signer/passphrase.h"
 #include "controller/signer/signer_init.h"
 #include "controller/signer/signer_loop.h"
 #include "shared/base/text.h"
@@ -22,6 +21,9 @@
 #include "shared/sys/notify.h"
 #include "shared/sys/owner.h"
 
+/* vcc-signer.service does not start again after this: a token locks itself after some wrong PINs, and not each tells that one was. */
+enum { STATUS_PIN = 3 };
+
 /* The controller's user; it may be missing where everything runs as one user. */
 static uid_t controller_uid(const struct signer_conf *conf)
 {
@@ -29,30 +31,15 @@ static uid_t controller_uid(const struct signer_conf *conf)
 	return user != NULL ? user->pw_uid : (uid_t)-1;
 }
 
-static int open_keys(const struct signer_conf *conf, struct signer *s, struct refusal *why)
-{
-	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
-
-	int r = hsm_open(conf, &s->hsm, why);
-	s->cas.hsm = s->hsm;
-	if (r == 0)
-		r = passphrase_read(conf, &passphrase, why);
-	if (r == 0)
-		r = ca_store_load(conf->state_dir, buf_span(&passphrase), conf->public_url, &s->cas, why);
-	buf_wipe(&passphrase);
-	return r;
-}
-
 /* A token brings its needs with it: folders, and perhaps a daemon of this host. Never a network. */
 static int lock_in(const struct signer_conf *conf, const char *log_folder, const char *ca_folder, struct refusal *why)
 {
-	enum { FOLDERS_MAX = 16 };
-	char             folders[FOLDERS_MAX][CONF_PATH_SIZE];
-	struct jail_path paths[FOLDERS_MAX + 2] = {{.path = log_folder, .write = true}, {.path = ca_folder, .write = true}};
+	char             folders[SIGNER_FOLDERS_MAX][CONF_PATH_SIZE];
+	struct jail_path paths[SIGNER_FOLDERS_MAX + 2] = {{.path = log_folder, .write = true}, {.path = ca_folder, .write = true}};
 	size_t           n = 2;
 	const char      *cursor = conf->folders;
 
-	for (size_t i = 0; i < FOLDERS_MAX && text_item(&cursor, folders[i], sizeof(folders[i])); i++)
+	for (size_t i = 0; i < SIGNER_FOLDERS_MAX && text_item(&cursor, folders[i], sizeof(folders[i])); i++)
 		paths[n++] = (struct jail_path){.path = folders[i], .write = true};
 	return jail_enter(conf->local_sockets ? JAIL_SIGNER_LOCAL : JAIL_SIGNER, paths, n, why);
 }
@@ -68,7 +55,8 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 	/* The log's lock comes first: while another process makes or closes CAs, what is read here would be only half of them. */
 	int r = log_place_open(conf, path, &s->log, why);
 	if (r == 0)
-		r = open_keys(conf, s, why);
+		r = ca_store_open(conf, conf->state_dir, &s->cas, why);
+	s->hsm = s->cas.hsm;
 	if (r == 0)
 		r = ca_store_try(&s->cas, why);
 	if (r == 0)
@@ -110,6 +98,8 @@ static int run(const struct signer_conf *conf)
 	for (size_t i = 0; i < s.n_bundles; i++)
 		bundle_file_free(&s.bundles[i]);
 	sign_log_close(s.log);
+	if (r == E_SIGNER_PIN)
+		return STATUS_PIN;
 	return r < 0 ? 1 : 0;
 }
 

@@ -20,9 +20,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
-#define CA_REQUEST ".request"
-
-enum { NAME_SIZE = ISSUER_ID_SIZE + 12, PEM_MAX = 2 * CERT_DER_MAX };
+enum { NAME_SIZE = ISSUER_ID_SIZE + 12, PEM_MAX = 2 * CERT_DER_MAX, GROUPS_SIZE = HASH_TEXT_SIZE + HASH_TEXT_SIZE / 4 };
 
 struct words {
 	const char *config, *hash, *subject; /* subject: a role or a file */
@@ -45,6 +43,19 @@ static int put_out(struct span bytes, struct refusal *why)
 	if (fwrite(bytes.p, 1, bytes.n, stdout) != bytes.n || fflush(stdout) != 0)
 		return sys_refuse(why, "standard output", "write");
 	return 0;
+}
+
+/* In groups of four, as people read it to each other; the first `n` digits. */
+static const char *print_groups(const char *print, size_t n, char ret[GROUPS_SIZE])
+{
+	size_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && i % 4 == 0)
+			ret[at++] = ' ';
+		ret[at++] = print[i];
+	}
+	ret[at] = '\0';
+	return ret;
 }
 
 /* ---- root-request, where the authority will work ---- */
@@ -119,27 +130,26 @@ static int request_make(struct root_work *w, const struct ca *old, const struct 
 		r = request_fill(root, &s, &a, &q);
 	if (r == 0)
 		r = root_request_write(&q, to);
-	name_of(name, id, s.in_token ? CA_TOKEN : CA_KEY);
 	if (r == 0)
-		r = file_replace(w->ca_fd, name, buf_span(&s.file), (uid_t)-1, (gid_t)-1, 0600, why);
+		r = successor_key_write(w->ca_fd, &s, why);
 	name_of(name, id, CA_REQUEST);
-	if (r == 0)
+	if (r == 0) {
+		s.kept = true;
 		r = file_replace(w->ca_fd, name, buf_span(to), (uid_t)-1, (gid_t)-1, 0644, why);
+	}
 	successor_free(&s);
 	key_free(seen.key);
 	return r;
 }
 
-/* One that waits and is still good is the one: what was carried away yesterday is answered tomorrow. */
+/* One that waits and is still good is the one: what was carried away yesterday is answered tomorrow. One that nobody can read is none. */
 static int request_again(struct root_work *w, const char *id, struct buf *to, struct refusal *why)
 {
 	struct root_request q;
 	char                name[NAME_SIZE];
 	name_of(name, id, CA_REQUEST);
-	int r = file_read(w->ca_fd, name, false, to, why);
-	if (r == 0)
-		r = root_request_read(buf_span(to), &q, why);
-	if (r == 0 && root_request_age(&q, w->change.now, NULL) < 0) {
+	int r = ca_file_read(w->ca_fd, name, false, to, why);
+	if (r == 0 && (root_request_read(buf_span(to), &q, NULL) < 0 || root_request_age(&q, w->change.now, NULL) < 0)) {
 		buf_reset(to);
 		r = E_NOT_FOUND;
 	}
@@ -151,7 +161,7 @@ static int do_request(struct root_work *w, const struct words *words, struct ref
 	struct buf       text = BUF_MAX(ROOT_REQUEST_MAX);
 	struct hash      hash;
 	struct ca       *old = NULL;
-	char             id[ISSUER_ID_SIZE], print[HASH_TEXT_SIZE];
+	char             id[ISSUER_ID_SIZE], print[HASH_TEXT_SIZE], groups[GROUPS_SIZE];
 	enum issuer_role role;
 	unsigned         number = 0;
 
@@ -159,8 +169,13 @@ static int do_request(struct root_work *w, const struct words *words, struct ref
 	if (r < 0)
 		return r;
 	const struct ca *root = ca_store_find(&w->cas, old->issuer.parent_id);
-	if (w->cas.n == CA_MAX || root == NULL || ca_id_read(old->issuer.issuer_id, &role, &number) < 0)
-		return refuse(why, E_SIGNER_LIMIT, words->subject, "there are %zu authorities, and there may be no more", w->cas.n);
+	if (root == NULL)
+		return refuse(why, E_SIGNER_ISSUER, old->issuer.issuer_id, "its root is not here");
+	r = ca_id_read(old->issuer.issuer_id, &role, &number);
+	if (r < 0)
+		return refuse(why, r, old->issuer.issuer_id, "the name is not ROLE-NUMBER");
+	if (w->cas.n == CA_MAX)
+		return refuse(why, E_SIGNER_LIMIT, words->subject, "there are %d authorities, and there may be no more", CA_MAX);
 	(void)snprintf(id, sizeof(id), "%s-%u", words->subject, number + 1);
 	r = request_again(w, id, &text, why);
 	if (r == E_NOT_FOUND)
@@ -169,9 +184,10 @@ static int do_request(struct root_work *w, const struct words *words, struct ref
 		r = put_out(buf_span(&text), why);
 	if (r == 0) {
 		digest_sha256(buf_span(&text), &hash);
-		fprintf(stderr, "%s asks %s for its certificate\n  SHA-256 %s\n", id, root->issuer.issuer_id, hash_text(hash, print));
-		fprintf(stderr, "next: carry it to the root's machine, and there\n  vcc-signer root-sign FILE --hash %.*s > ANSWER\n",
-			ROOT_REQUEST_HASH_MIN, print);
+		fprintf(stderr, "%s asks %s for its certificate\n  SHA-256 %s\n", id, root->issuer.issuer_id,
+			print_groups(hash_text(hash, print), HASH_TEXT_SIZE - 1, groups));
+		fprintf(stderr, "next: carry it to the root's machine, and there\n  vcc-signer root-sign FILE --hash '%s' > ANSWER\n",
+			print_groups(print, ROOT_REQUEST_HASH_MIN, groups));
 	}
 	buf_free(&text);
 	return r;
@@ -222,12 +238,39 @@ static int do_sign(struct root_work *w, const struct words *words, struct refusa
 
 /* ---- root-import, where it was asked ---- */
 
+static bool has_file(const struct root_work *w, const char *id, const char *end)
+{
+	char name[NAME_SIZE];
+	name_of(name, id, end);
+	return faccessat(w->ca_fd, name, F_OK, 0) == 0;
+}
+
+/* Is there a place for it? The very certificate that is here was taken before a kill: only its request is left to be removed. */
+static int place_judge(struct root_work *w, const char *id, struct span der, bool *ret_taken, struct refusal *why)
+{
+	const struct ca *there = ca_store_find(&w->cas, id);
+	*ret_taken = there != NULL && span_equal(ca_der(there), der);
+	if (*ret_taken)
+		return 0;
+	if (there != NULL)
+		return refuse(why, E_ROOT_ANSWER, id, "an authority of this name is here, with another certificate");
+	if (w->cas.n == CA_MAX)
+		return refuse(why, E_SIGNER_LIMIT, id, "there are %d authorities, and there may be no more", CA_MAX);
+	if (!has_file(w, id, CA_KEY) && !has_file(w, id, CA_TOKEN))
+		return refuse(why, E_ROOT_ANSWER, id, "its key, made with the request, is not here any more");
+	return 0;
+}
+
 static int answer_judge(struct root_work *w, const struct root_request *q, struct span der, struct refusal *why)
 {
 	struct buf        tbs = BUF_MAX(CERT_DER_MAX / 3);
 	struct cert_parts parts;
 	const struct ca  *root = ca_store_find(&w->cas, q->root_id);
-	int               r = root != NULL ? root_request_age(q, w->change.now, why) : refuse(why, E_SIGNER_ISSUER, q->root_id, "it is not here any more");
+	bool              taken;
+	int               r = place_judge(w, q->authority_id, der, &taken, why);
+	if (r < 0 || taken)
+		return r;
+	r = root != NULL ? root_request_age(q, w->change.now, why) : refuse(why, E_SIGNER_ISSUER, q->root_id, "it is not here any more");
 	if (r == 0)
 		r = root_request_tbs(&w->conf, q, root, &tbs, why);
 	if (r == 0 && (cert_parts_read(der, &parts) < 0 || !span_equal(parts.tbs, buf_span(&tbs))))

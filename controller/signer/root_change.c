@@ -83,13 +83,17 @@ static bool has_file(const struct root_change *c, const char *id, const char *en
 
 /* ---- an authority ---- */
 
-static unsigned number_next(const struct ca_store *cas, enum issuer_role role)
+/* A name whose request waits for an offline root is taken: its key lies there. */
+static void name_next(const struct root_change *c, enum issuer_role role, unsigned *ret_number, char ret[ISSUER_ID_SIZE])
 {
 	unsigned most = 0;
-	for (size_t i = 0; i < cas->n; i++)
-		if (cas->ca[i].issuer.role == role && number_of(&cas->ca[i]) > most)
-			most = number_of(&cas->ca[i]);
-	return most + 1;
+	for (size_t i = 0; i < c->cas->n; i++)
+		if (c->cas->ca[i].issuer.role == role && number_of(&c->cas->ca[i]) > most)
+			most = number_of(&c->cas->ca[i]);
+	do
+		(void)snprintf(ret, ISSUER_ID_SIZE, "%s-%u", issuer_role_name(role), ++most);
+	while (has_file(c, ret, CA_REQUEST));
+	*ret_number = most;
 }
 
 /* All keys are sealed under one lock, so that the signer's start is not longer for the new ones. */
@@ -108,9 +112,8 @@ static int authority_add(struct root_change *c, enum issuer_role role, const cha
 	struct successor s = {.root = NULL};
 	struct authority a = {.issuer_id = id, .role = role, .organisation = organisation, .root = root, .now = c->now};
 
-	a.number = number_next(c->cas, role);
+	name_next(c, role, &a.number, id);
 	a.lock = lock_any(c->cas);
-	(void)snprintf(id, sizeof(id), "%s-%u", issuer_role_name(role), a.number);
 	a.hsm = c->cas->hsm;
 	if (a.lock == NULL && a.hsm == NULL)
 		return refuse(why, E_SIGNER_ISSUER, id, "no key is here whose lock could seal it");

@@ -68,16 +68,27 @@ int root_request_age(const struct root_request *q, int64_t now, struct refusal *
 		      ROOT_REQUEST_DAYS);
 }
 
+/* People write the digits in groups. What is too long stays so. */
+static size_t digits_of(const char *hash, char ret[HASH_TEXT_SIZE + 1])
+{
+	size_t n = 0;
+	for (; *hash != '\0' && n < HASH_TEXT_SIZE; hash++)
+		if (*hash != ' ')
+			ret[n++] = *hash;
+	ret[n] = '\0';
+	return n;
+}
+
 int root_request_judge(const struct root_request *q, struct span text, const char *hash, const struct ca *root, int64_t now,
 		       struct refusal *why)
 {
 	struct hash all, of_root;
-	char        print[HASH_TEXT_SIZE];
-	size_t      n = strlen(hash);
+	char        print[HASH_TEXT_SIZE], given[HASH_TEXT_SIZE + 1];
+	size_t      n = digits_of(hash, given);
 	digest_sha256(text, &all);
 	digest_sha256((struct span){root->issuer.der, root->issuer.der_len}, &of_root);
-	if (n < ROOT_REQUEST_HASH_MIN || n >= sizeof(print) || strncasecmp(hash_text(all, print), hash, n) != 0)
-		return request_refuse(q, "its SHA-256 is not the one that you gave; at least 16 digits of it are wanted", why);
+	if (n < ROOT_REQUEST_HASH_MIN || n >= sizeof(print) || strncasecmp(hash_text(all, print), given, n) != 0)
+		return request_refuse(q, "its SHA-256 is not the one that you gave; at least 32 digits of it are wanted", why);
 	if (!hash_equal(of_root, q->root_hash))
 		return request_refuse(q, "it is for another certificate of this root's name", why);
 	return root_request_age(q, now, why);

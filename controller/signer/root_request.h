@@ -7,7 +7,7 @@
 #include "controller/signer/ca_store.h"
 #include "shared/conf/signer_conf.h"
 
-enum { ROOT_REQUEST_MAX = 2048, ROOT_REQUEST_DAYS = 30, ROOT_REQUEST_HASH_MIN = 16 };
+enum { ROOT_REQUEST_MAX = 2048, ROOT_REQUEST_DAYS = 30, ROOT_REQUEST_HASH_MIN = 32 };
 
 struct root_request {
 	char          authority_id[ISSUER_ID_SIZE]; /* "service-2" */
@@ -24,7 +24,7 @@ _must_check_ int root_request_write(const struct root_request *q, struct buf *to
 _must_check_ int root_request_read(struct span text, struct root_request *ret, struct refusal *why);
 
 /* May it be answered at `now`, by this root? `hash`: the beginning of the text's SHA-256 as the other machine showed it, at least
- * ROOT_REQUEST_HASH_MIN digits. E_ROOT_REQUEST, E_ROOT_STALE. */
+ * ROOT_REQUEST_HASH_MIN digits, with blanks or without. E_ROOT_REQUEST, E_ROOT_STALE. */
 _must_check_ int root_request_judge(const struct root_request *q, struct span text, const char *hash, const struct ca *root, int64_t now,
 				    struct refusal *why);
 _must_check_ int root_request_age(const struct root_request *q, int64_t now, struct refusal *why); /* E_ROOT_STALE */

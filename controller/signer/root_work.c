@@ -6,22 +6,9 @@
 #include <stdio.h>
 
 #include "controller/signer/log_place.h"
-#include "controller/signer/passphrase.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/owner.h"
-
-static int open_keys(struct root_work *w, struct refusal *why)
-{
-	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
-	int        r = hsm_open(&w->conf, &w->cas.hsm, why);
-	if (r == 0)
-		r = passphrase_read(&w->conf, &passphrase, why);
-	if (r == 0)
-		r = ca_store_load(w->conf.state_dir, buf_span(&passphrase), w->conf.public_url, &w->cas, why);
-	buf_wipe(&passphrase);
-	return r;
-}
 
 int root_work_open(struct root_work *w, const char *config, struct refusal *why)
 {
@@ -37,7 +24,7 @@ int root_work_open(struct root_work *w, const char *config, struct refusal *why)
 			why, r, path,
 			"the signer runs: stop it for this (`systemctl stop vcc-signer`); what it is asked meanwhile waits");
 	if (r == 0)
-		r = open_keys(w, why);
+		r = ca_store_open(&w->conf, w->conf.state_dir, &w->cas, why);
 	if (r < 0)
 		return r;
 	(void)snprintf(path, sizeof(path), "%s/ca", w->conf.state_dir);

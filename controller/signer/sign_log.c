@@ -260,14 +260,9 @@ static int serial_refuse(struct refusal *why, struct serial serial, const char *
 	return refuse(why, E_SIGNER_SERIAL, serial_text(serial, text), "%s", what);
 }
 
-int sign_log_add(struct sign_log *l, struct serial serial, struct hash tbs_hash, enum leaf_profile profile, bool *ret_repeat,
-                 struct refusal *why)
+static int judge_counter(const struct sign_log *l, struct serial serial, struct refusal *why)
 {
-	uint64_t     counter = serial_counter(serial);
-	size_t       at = (size_t)(counter % SIGN_WINDOW);
-	struct seen *known = &l->window[at];
-	struct seen  now = {.serial = serial, .hash = tbs_hash, .profile = (uint8_t)profile};
-
+	uint64_t counter = serial_counter(serial);
 	if (l->n_undo == SIGN_BATCH_MAX)
 		return E_FULL;
 	if (counter == 0 || counter >= COUNTER_END)
@@ -276,7 +271,33 @@ int sign_log_add(struct sign_log *l, struct serial serial, struct hash tbs_hash,
 		return serial_refuse(why, serial, "the number lies below the window of the log");
 	if (counter > l->top && counter - l->top > SIGN_JUMP_MAX)
 		return serial_refuse(why, serial, "the number is too far above the highest one so far");
-	bool repeat = !serial_is_none(known->serial) && serial_counter(known->serial) == counter;
+	return 0;
+}
+
+static bool is_used(const struct sign_log *l, uint64_t counter)
+{
+	const struct seen *known = &l->window[counter % SIGN_WINDOW];
+	return !serial_is_none(known->serial) && serial_counter(known->serial) == counter;
+}
+
+int sign_log_may(const struct sign_log *l, struct serial serial, struct refusal *why)
+{
+	int r = judge_counter(l, serial, why);
+	return r == 0 && is_used(l, serial_counter(serial)) ? serial_refuse(why, serial, "the number was used for other content") : r;
+}
+
+int sign_log_add(struct sign_log *l, struct serial serial, struct hash tbs_hash, enum leaf_profile profile, bool *ret_repeat,
+                 struct refusal *why)
+{
+	uint64_t     counter = serial_counter(serial);
+	size_t       at = (size_t)(counter % SIGN_WINDOW);
+	struct seen *known = &l->window[at];
+	struct seen  now = {.serial = serial, .hash = tbs_hash, .profile = (uint8_t)profile};
+
+	int r = judge_counter(l, serial, why);
+	if (r < 0)
+		return r;
+	bool repeat = is_used(l, counter);
 	if (repeat && (!serial_equal(known->serial, serial) || !hash_equal(known->hash, tbs_hash)))
 		return serial_refuse(why, serial, "the number was used for other content");
 

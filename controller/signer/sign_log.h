@@ -28,6 +28,8 @@ uint64_t sign_log_top(const struct sign_log *l); /* highest serial counter ever 
 /* This serial was signed, or is reserved, for this very content. */
 bool sign_log_has(const struct sign_log *l, struct serial serial, struct hash tbs_hash);
 
+/* Could something new be signed under this serial? E_SIGNER_SERIAL: used, below the window, or a jump too far. E_FULL: commit first. */
+_must_check_ int sign_log_may(const struct sign_log *l, struct serial serial, struct refusal *why);
 /* Reserves the serial for this content. *ret_repeat: it was signed before. E_SIGNER_SERIAL: other content, below the window, or a
  * jump too far. E_FULL: commit first. */
 _must_check_ int sign_log_add(struct sign_log *l, struct serial serial, struct hash tbs_hash, enum leaf_profile profile,

@@ -279,8 +279,11 @@ static int judge_successor(struct serve *v, struct job *j, int64_t now)
 	text_cut(j->issuer_id, sizeof(j->issuer_id), q->successor_id);
 	if (v->making)
 		return refuse(&j->why, E_SIGNER_RATE, q->successor_id, "another authority is just being made");
-	int r = successor_begin(&v->signer->cas, v->signer->conf, q->issuer_id, q->successor_id, q->serial, now, &v->made,
-				&j->ca, &j->why);
+	/* before its key is made: in a token each one takes a place */
+	int r = ca_store_find(&v->signer->cas, q->successor_id) == NULL ? sign_log_may(v->signer->log, q->serial, &j->why) : 0;
+	if (r == 0)
+		r = successor_begin(&v->signer->cas, v->signer->conf, q->issuer_id, q->successor_id, q->serial, now, &v->made, &j->ca,
+				    &j->why);
 	if (r < 0 || j->ca != NULL)
 		return r;
 	v->making = true;
@@ -517,7 +520,8 @@ static int take_all(struct serve *v, struct buf *in, int64_t now, int64_t mono, 
 	v->making = false;
 	successor_free(&v->made);
 	buf_reset(&v->tbs);
-	while (v->n < SIGN_BATCH_MAX && v->n_lists < SERVE_LISTS_MAX) {
+	size_t most = v->signer->hsm != NULL ? SERVE_TOKEN_MAX : SIGN_BATCH_MAX;
+	while (v->n < most && v->n_lists < SERVE_LISTS_MAX) {
 		int r = ipc_take(in, &at, wire_signer.frame_max, &bytes);
 		if (r > 0)
 			r = take_frame(v, bytes, now, mono);

@@ -12,6 +12,7 @@ enum {
 	SERVE_IN_MAX = 2 << 20,   /* unread requests */
 	SERVE_OUT_MAX = 16 << 20, /* answers of one batch */
 	SERVE_LISTS_MAX = 16,     /* revocation lists in one batch: each may be large */
+	SERVE_TOKEN_MAX = 16,     /* requests in one batch with a token: a slow one signs one a second, and the watchdog is told between batches */
 };
 
 struct signer {

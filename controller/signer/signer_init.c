@@ -48,6 +48,34 @@ struct init {
 	struct buf         root_der;
 };
 
+/* ---- in the token ---- */
+
+/* What a token in software keeps in files has to belong to who runs the signer. */
+static int owner_enter(const struct init *in, struct refusal *why)
+{
+	if (getuid() != 0 || in->owner.st_uid == 0)
+		return 0;
+	if (setegid(in->owner.st_gid) != 0 || seteuid(in->owner.st_uid) != 0)
+		return sys_refuse(why, in->conf.state_dir, "become the folder's owner");
+	return 0;
+}
+
+static int owner_leave(struct refusal *why)
+{
+	if (getuid() != 0)
+		return 0;
+	return seteuid(0) == 0 && setegid(0) == 0 ? 0 : sys_refuse(why, "token", "be root again");
+}
+
+static int token_open(struct init *in, struct refusal *why)
+{
+	struct refusal back = {.code = 0};
+	int            r = owner_enter(in, why);
+	if (r == 0)
+		r = hsm_open(&in->conf, &in->hsm, why);
+	return owner_leave(&back) == 0 ? r : refuse(why, back.code, back.object, "%s", back.cause);
+}
+
 /* ---- authorities ---- */
 
 /* The name is written first: whatever is cut short, there is one key of that id or none, and none that nobody knows. */
@@ -57,7 +85,7 @@ static int token_key_load_or_make(struct init *in, const struct plan *p, struct 
 	char       name[ISSUER_ID_SIZE + 8];
 
 	snprintf(name, sizeof(name), "%s" CA_TOKEN, p->id);
-	int r = file_read(in->ca_fd, name, false, &file, why);
+	int r = ca_file_read(in->ca_fd, name, false, &file, why);
 	if (r == E_NOT_FOUND) {
 		r = hsm_key_name(in->hsm, p->id, &file);
 		if (r == 0)
@@ -69,6 +97,15 @@ static int token_key_load_or_make(struct init *in, const struct plan *p, struct 
 		refuse(why, r, name, "%s", err_what(r));
 	buf_free(&file);
 	return r;
+}
+
+static int token_key(struct init *in, const struct plan *p, struct key **ret, struct refusal *why)
+{
+	struct refusal back = {.code = 0};
+	int            r = owner_enter(in, why);
+	if (r == 0)
+		r = token_key_load_or_make(in, p, ret, why);
+	return owner_leave(&back) == 0 ? r : refuse(why, back.code, back.object, "%s", back.cause);
 }
 
 static bool has_file(const struct init *in, const char *id, const char *end)
@@ -86,11 +123,11 @@ static int key_load_or_make(struct init *in, const struct plan *p, struct key **
 
 	/* once made in one place it stays there, whatever signer.conf says later */
 	if (in->hsm != NULL && !has_file(in, p->id, CA_KEY))
-		return token_key_load_or_make(in, p, ret, why);
+		return token_key(in, p, ret, why);
 	if (has_file(in, p->id, CA_TOKEN))
 		return refuse(why, E_SIGNER_MODULE, p->id, "its key is in a token, and signer.conf names no pkcs11.module");
 	snprintf(name, sizeof(name), "%s" CA_KEY, p->id);
-	int r = file_read(in->ca_fd, name, true, &file, why);
+	int r = ca_file_read(in->ca_fd, name, true, &file, why);
 	if (r == 0) {
 		r = keyfile_open(buf_span(&file), buf_span(&in->passphrase), &key);
 	} else if (r == E_NOT_FOUND) {
@@ -137,7 +174,7 @@ static int authority_make(struct init *in, const struct plan *p, struct refusal 
 	snprintf(name, sizeof(name), "%s.cer", p->id);
 	int r = key_load_or_make(in, p, &key, why);
 	if (r == 0)
-		r = file_read(in->ca_fd, name, false, &der, why);
+		r = ca_file_read(in->ca_fd, name, false, &der, why);
 	if (r == E_NOT_FOUND && key != NULL) {
 		r = certificate_make(in, p, key, &der, why);
 		if (r == 0 && fault_point("init.certificate") != 0)
@@ -269,7 +306,7 @@ static int init_all(struct init *in, struct refusal *why)
 {
 	int r = folders_open(in, why);
 	if (r == 0)
-		r = hsm_open(&in->conf, &in->hsm, why);
+		r = token_open(in, why);
 	if (r == 0)
 		r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
 	if (r == 0)

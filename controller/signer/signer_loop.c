@@ -113,6 +113,15 @@ static int flush(struct connection *c)
 	return 0;
 }
 
+static void watchdog(struct loop *l)
+{
+	int64_t now = clock_monotonic();
+	if (l->watchdog_ms > 0 && now >= l->watchdog_at) {
+		notify_send("WATCHDOG=1");
+		l->watchdog_at = now + l->watchdog_ms;
+	}
+}
+
 /* Batches until nothing is waiting or the peer reads too slowly; more input is fetched between batches, so that a batch
  * grows with the load. E_SYS_IO means the end of the process. */
 static int serve_all(struct loop *l, struct connection *c)
@@ -120,6 +129,7 @@ static int serve_all(struct loop *l, struct connection *c)
 	size_t done = 1;
 
 	while (done > 0 && c->out.n == 0) {
+		watchdog(l); /* with a slow token this lasts */
 		int filled = ipc_fill(c->fd, &c->in);
 		if (filled < 0 && filled != E_SYS_AGAIN && filled != E_FULL)
 			return filled == E_SYS_IO ? E_SYS_CLOSED : filled;
@@ -152,15 +162,6 @@ static int serve_connection(struct loop *l, struct connection *c, short events)
 	if (r < 0)
 		connection_drop(c, r);
 	return 0;
-}
-
-static void watchdog(struct loop *l)
-{
-	int64_t now = clock_monotonic();
-	if (l->watchdog_ms > 0 && now >= l->watchdog_at) {
-		notify_send("WATCHDOG=1");
-		l->watchdog_at = now + l->watchdog_ms;
-	}
 }
 
 static int turn(struct loop *l, int listen_fd, uid_t also, const sigset_t *waiting)

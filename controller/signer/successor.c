@@ -3,9 +3,11 @@
  * Never: opening again what was closed. */
 #include "controller/signer/successor.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller/signer/ca_plan.h"
 #include "shared/base/text.h"
@@ -18,7 +20,10 @@ enum { TBS_MAX = CERT_DER_MAX / 3 };
 
 void successor_free(struct successor *s)
 {
+	bool made = s->ca.key != NULL;
 	key_free(s->ca.key);
+	if (made && s->hsm != NULL && !s->kept)
+		hsm_key_drop(s->hsm, buf_span(&s->file));
 	secret_wipe(&s->ca.lock, sizeof(s->ca.lock));
 	buf_wipe(&s->file);
 	buf_free(&s->tbs);
@@ -110,8 +115,8 @@ static int key_new(const struct authority *a, struct successor *s, struct refusa
 	enum key_type type = s->ca.issuer.key_type;
 	int           r;
 
-	s->in_token = a->hsm != NULL;
-	if (s->in_token) {
+	s->hsm = a->hsm;
+	if (s->hsm != NULL) {
 		r = hsm_key_name(a->hsm, a->issuer_id, &s->file);
 		return r == 0 ? hsm_key_make(a->hsm, buf_span(&s->file), type, &s->ca.key, why) : r;
 	}
@@ -220,16 +225,28 @@ static int write_file(int fd, const char *id, const char *end, const struct buf 
 	return file_replace(fd, name, buf_span(bytes), (uid_t)-1, (gid_t)-1, mode, why);
 }
 
+int successor_key_write(int ca_fd, const struct successor *s, struct refusal *why)
+{
+	const char *id = s->ca.issuer.issuer_id;
+	char        other[ISSUER_ID_SIZE + 8];
+	(void)snprintf(other, sizeof(other), "%s%s", id, s->hsm != NULL ? CA_KEY : CA_TOKEN);
+	if (unlinkat(ca_fd, other, 0) == 0 ? dir_sync(ca_fd) < 0 : errno != ENOENT)
+		return sys_refuse_at(why, ca_fd, other, "remove");
+	return write_file(ca_fd, id, s->hsm != NULL ? CA_TOKEN : CA_KEY, &s->file, 0600, "signer.successor_key", why);
+}
+
 static int write_both(int fd, struct successor *s, struct refusal *why)
 {
 	struct issuer *issuer = &s->ca.issuer;
 	struct buf     der = BUF_MAX(sizeof(issuer->der));
 
-	int r = write_file(fd, issuer->issuer_id, s->in_token ? CA_TOKEN : CA_KEY, &s->file, 0600, "signer.successor_key", why);
+	int r = successor_key_write(fd, s, why);
 	if (r == 0 && (r = issue_ca_tbs_sign(s->root != NULL ? s->root->key : s->ca.key, buf_span(&s->tbs), &der)) < 0)
 		refuse(why, r, issuer->issuer_id, "%s", err_what(r));
-	if (r == 0)
+	if (r == 0) {
+		s->kept = true;
 		r = write_file(fd, issuer->issuer_id, ".cer", &der, 0644, "signer.successor_certificate", why);
+	}
 	if (r == 0) {
 		memcpy(issuer->der, der.p, der.n);
 		issuer->der_len = (uint16_t)der.n;

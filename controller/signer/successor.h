@@ -29,11 +29,13 @@ struct successor {
 	const struct ca *root; /* NULL = a root */
 	struct ca        ca;   /* without certificate, until it is finished */
 	struct buf       file; /* the sealed key, or the name of the one in the token */
-	bool             in_token;
+	struct hsm      *hsm;  /* whose token the key is in; NULL = in a file */
+	bool             kept; /* a certificate or a request may tell of the key by now */
 	struct buf       tbs;
 	struct hash      tbs_hash;
 };
-void successor_free(struct successor *s); /* also what was never begun */
+/* Also what was never begun. A key in a token that is not `kept` is taken out of it: nobody knows it. */
+void successor_free(struct successor *s);
 
 /* Makes the key and builds the bytes of what was judged before; writes nothing. E_PKI_*. */
 _must_check_ int successor_make(const struct signer_conf *conf, const struct authority *a, struct successor *ret, struct refusal *why);
@@ -42,6 +44,8 @@ _must_check_ int successor_make(const struct signer_conf *conf, const struct aut
 _must_check_ int successor_begin(struct ca_store *cas, const struct signer_conf *conf, const char *issuer_id,
 				 const char *successor_id, struct serial serial, int64_t now, struct successor *ret,
 				 struct ca **ret_there, struct refusal *why);
+/* ID.key or ID.p11 into the folder of the CAs; one of the other kind that lies there, of a key without certificate, goes first. */
+_must_check_ int successor_key_write(int ca_fd, const struct successor *s, struct refusal *why);
 /* After the log has it: key file, signature, certificate file; then it is one of `cas`. Cut short, it is begun again with
  * another serial: a certificate that is in no file was never given out. */
 _must_check_ int successor_finish(struct ca_store *cas, const struct signer_conf *conf, struct successor *s, struct ca **ret,

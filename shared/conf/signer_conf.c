@@ -35,6 +35,20 @@ static const struct conf_key keys[] = {
 	{"limits", "operator", CONF_DURATION, AT(validity_ms[LEAF_OPERATOR]), DAYS(LEAF_DAYS_OPERATOR), NULL, "Longest validity of operators' client certificates."},
 };
 
+static int folders_check(const struct signer_conf *c, struct refusal *why)
+{
+	const char *cursor = c->folders;
+	char        folder[CONF_PATH_SIZE];
+	size_t      n = 0;
+
+	for (; text_item(&cursor, folder, sizeof(folder)); n++)
+		if (folder[0] != '/')
+			return refuse(why, E_CONF_VALUE, "pkcs11.folders", "`%s` is not an absolute path", folder);
+	if (cursor == NULL)
+		return refuse(why, E_CONF_VALUE, "pkcs11.folders", "one of them is longer than %d bytes", CONF_PATH_SIZE - 1);
+	return n <= SIGNER_FOLDERS_MAX ? 0 : refuse(why, E_CONF_VALUE, "pkcs11.folders", "%zu folders; it takes %d", n, SIGNER_FOLDERS_MAX);
+}
+
 static int signer_check(const void *conf, struct refusal *why)
 {
 	const struct signer_conf *c = conf;
@@ -49,7 +63,7 @@ static int signer_check(const void *conf, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "pkcs11.pin_file", "`%s` is not an absolute path", c->pin_file);
 	if (!text_starts(c->public_url, "http://") || text_ends(c->public_url, "/"))
 		return refuse(why, E_CONF_VALUE, "signer.public_url", "`%s` is not http://NAME[:PORT] without final slash", c->public_url);
-	return 0;
+	return folders_check(c, why);
 }
 
 const struct conf_schema signer_schema = {

@@ -7,6 +7,8 @@
 
 #define SIGNER_CONF_PATH "/etc/vcc-signer/signer.conf"
 
+enum { SIGNER_FOLDERS_MAX = 16 }; /* in pkcs11.folders */
+
 struct signer_conf {
 	/* [signer] */
 	char state_dir[CONF_PATH_SIZE];       /* CA keys and certificates */

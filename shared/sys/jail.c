@@ -107,7 +107,7 @@ static const struct {
 	unsigned    argument;
 	int         mask, value;
 } judged[] = {
-	/* what was written is not run, what runs is not written */
+	/* memory that was written is not run, what runs is not written; a file that was written and is mapped to run afterwards no filter sees */
 	{0, "mmap", 2, PROT_EXEC, 0}, {0, "mmap", 2, PROT_WRITE, 0}, {0, "mmap2", 2, PROT_EXEC, 0}, {0, "mmap2", 2, PROT_WRITE, 0},
 	{0, "mprotect", 2, PROT_EXEC, 0},
 	/* no file that runs with its owner's rights; the C library passes mode 0 where none is made */

@@ -2,6 +2,7 @@
 was asked meanwhile is signed when it is back (F59)."""
 import glob
 import os
+import pwd
 import shutil
 import subprocess
 
@@ -14,6 +15,9 @@ from test_signer import Signer
 IDS = ("agent-1", "code-signing-1", "root-1", "service-1")
 
 pytestmark = pytest.mark.skipif(not os.path.exists(MODULE), reason="softhsm2 is not installed")
+
+
+PIN_REFUSED = 3  # after which the unit does not start it again
 
 
 def section(settings):
@@ -61,13 +65,26 @@ def test_keys_are_made_in_the_token_and_stay(signer, token):
     assert (signer.status("Seccomp"), signer.status("NoNewPrivs")) == ("2", "1")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can work for another user")
+def test_what_root_makes_belongs_to_who_runs_the_signer(folder, token):
+    """A token in software keeps its objects in files: `init` is root's, the signer is not."""
+    nobody = pwd.getpwnam("nobody")
+    s = Signer(f"{folder}/s")
+    s.drop_in("[signer]\npassphrase_file =\n" + section(token.settings()))
+    for top in (f"{s.folder}/signer", token.dir):
+        run(["chown", "-R", f"{nobody.pw_uid}:{nobody.pw_gid}", top])
+    s.init()
+    made = [os.path.join(at, name) for top in (f"{s.folder}/signer", token.dir) for at, _, names in os.walk(top) for name in names]
+    assert len([x for x in made if x.endswith(".object")]) > 8 and {os.stat(x).st_uid for x in made} == {nobody.pw_uid}
+
+
 def test_a_token_that_goes_and_comes_back(signer, token):
     signer.start()
     assert signer.issue(5)["code"] == ""
     token.take_away()
     assert signer.issue(6)["code"] == "VCC-3411"
     assert "VCC-3411 token" in end_of(signer)
-    signer.start(wait=False)
+    assert "VCC-3413" in signer.start(wait=False), "SoftHSM does not begin without its folder"
     assert ca_files(signer, "*.key") == [], "no key in a file takes its place"
     token.bring_back()
     signer.start()
@@ -78,9 +95,9 @@ def test_a_token_that_goes_and_comes_back(signer, token):
 def test_a_wrong_pin_is_tried_once(signer, token):
     """A token locks itself after some wrong ones, and systemd starts a signer again and again."""
     token.give_pin("000000")
-    assert "VCC-3412 vcc-ca" in signer.start(wait=False)
+    assert "VCC-3412 vcc-ca" in signer.start(wait=False, status=PIN_REFUSED)
     token.give_pin("493817")
-    assert "was wrong; it is not tried again" in signer.start(wait=False), "the right one neither: nobody knows that it is"
+    assert "was wrong; it is not tried again" in signer.start(wait=False, status=PIN_REFUSED), "the right one neither: nobody knows that it is"
     token.tool("--list-objects")  # somebody logs in
     signer.start()
     assert signer.issue(5)["code"] == ""
@@ -88,7 +105,7 @@ def test_a_wrong_pin_is_tried_once(signer, token):
 
 def test_no_pin_and_no_token(signer, token):
     os.remove(token.pin_file)
-    signer.start(wait=False)
+    assert "VCC-1006 pin" in signer.start(wait=False)
     os.chmod(os.path.dirname(token.pin_file), 0o755)
     token.give_pin("493817")
     os.chmod(token.pin_file, 0o644)

@@ -52,12 +52,13 @@ def machines(made, folder):
 
 def ask(here, role="service"):
     done = command(here, "root-request", role)
-    digits = re.search(r"SHA-256 ([0-9a-f]{64})", done.stderr).group(1)
-    return keep(f"{here.folder}/request", done.stdout), digits
+    groups = re.search(r"SHA-256 ((?:[0-9a-f]{4} ){15}[0-9a-f]{4})\n", done.stderr).group(1)
+    assert f"--hash '{groups[:39]}'" in done.stderr
+    return keep(f"{here.folder}/request", done.stdout), groups.replace(" ", "")
 
 
 def answer(there, request, digits):
-    return keep(f"{there.folder}/answer", command(there, "root-sign", request, "--hash", digits[:16]).stdout)
+    return keep(f"{there.folder}/answer", command(there, "root-sign", request, "--hash", digits[:4] + " " + digits[4:32]).stdout)
 
 
 def ca(s):
@@ -127,7 +128,7 @@ def test_an_altered_request_is_not_signed(machines, what, to):
 def test_a_wrong_or_short_hash(machines):
     here, there = machines
     request, digits = ask(here)
-    for given in (digits[:15], "0" * 64, digits + "0"):
+    for given in (digits[:31], "0" * 64, digits + "0"):
         assert "VCC-3415" in command(there, "root-sign", request, "--hash", given, ok=False).stderr
     assert subprocess.run([f"{there.binaries}/vcc-signer", "root-sign", request, "--config", there.config], capture_output=True).returncode == 2
 
@@ -157,6 +158,39 @@ def test_an_answer_is_taken_once(machines):
     request, digits = ask(here)
     assert "service-3" in open(request).read()
     assert "VCC-3416" in command(here, "root-import", got, ok=False).stderr, "nor for the next request"
+
+
+def test_what_is_here_is_not_written_over(machines):
+    """Killed before the request goes, it goes when the answer comes again; a CA with another certificate stays as it is, and none comes without its key."""
+    here, there = machines
+    folder = f"{here.folder}/signer/ca"
+    request, digits = ask(here)
+    got = answer(there, request, digits)
+    os.rename(f"{folder}/service-2.key", f"{folder}/away")
+    assert "its key" in command(here, "root-import", got, ok=False).stderr and "service-2.cer" not in ca(here)
+    os.rename(f"{folder}/away", f"{folder}/service-2.key")
+    command(here, "root-import", got)
+    shutil.copy(request, f"{folder}/service-2.request")
+    command(here, "root-import", got)
+    assert "service-2.request" not in ca(here)
+    shutil.copy(request, f"{folder}/service-2.request")
+    with open(f"{folder}/service-2.cer", "rb") as f:
+        before = f.read()
+    again = answer(there, request, digits)  # ECDSA: the same content with another signature
+    done = command(here, "root-import", again, ok=False)
+    assert "VCC-3416 service-2" in done.stderr and "is here" in done.stderr
+    with open(f"{folder}/service-2.cer", "rb") as f:
+        assert f.read() == before
+
+
+def test_an_unreadable_request_is_made_anew(machines):
+    here, there = machines
+    request, digits = ask(here)
+    for bad in ("", "rubbish\n", open(request).read() + "more\n"):
+        keep(f"{here.folder}/signer/ca/service-2.request", bad)
+        request, now = ask(here)
+        assert now != digits
+    command(here, "root-import", answer(there, request, now))
 
 
 def test_answers_of_others(machines, made):

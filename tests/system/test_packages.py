@@ -106,6 +106,17 @@ def test_debug_symbols_belong_to_the_programs(debs, name, tmp_path):
         assert ".debug_info" not in notes, f"{program} is stripped"
 
 
+def test_what_a_build_needs_is_said_once():
+    """Beside the list for this tree: the compiler is everywhere; clang is the fuzzers', the plug-in is needed when it runs, and the dashboard's modules and
+    the manual pages are made before."""
+    with open(os.path.join(ROOT, "scripts", "packages")) as f:
+        listed = set(f.read().split("# build\n")[1].split("\n#")[0].split())
+    with open(os.path.join(ROOT, "packaging", "debian", "control")) as f:
+        needed = set(re.findall(r"[a-z][a-z0-9.+-]+(?= \(|,|$)", re.search(r"^Build-Depends: (.*(?:\n .*)*)", f.read(), re.M)[1], re.M))
+    assert needed - {"debhelper-compat", "dh-sequence-installsysusers", "python3"} == \
+        listed - {"build-essential", "clang", "libclang-rt-14-dev", "libwebsockets-evlib-uv", "npm", "scdoc"}
+
+
 def test_lintian_finds_nothing(debs):
     done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", *debs.values()], capture_output=True, text=True)
     assert done.returncode == 0 and not re.search(r"(?m)^[WE]:", done.stdout), done.stdout + done.stderr

@@ -36,7 +36,7 @@ class Signer:
         with open(f"{self.config}.d/50-test.conf", "w") as f:
             f.write(text)
 
-    def start(self, binaries=None, wait=True, **env):
+    def start(self, binaries=None, wait=True, status=1, **env):
         said = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as out:
             self.popen = subprocess.Popen([f"{os.path.join(ROOT, binaries, 'bin') if binaries else self.binaries}/vcc-signer", "--config", self.config],
@@ -47,7 +47,7 @@ class Signer:
             assert time.monotonic() < end, "the signer does not get ready"
             time.sleep(0.02)
         if not wait:
-            assert self.popen.wait(60) == 1
+            assert self.popen.wait(60) == status
         return self.said(said)
 
     def said(self, since=0):

@@ -16,6 +16,7 @@
 #include "shared/base/times.h"
 #include "shared/conf/agent_conf.h"
 #include "shared/conf/conf.h"
+#include "shared/conf/signer_conf.h"
 #include "shared/sys/file.h"
 
 struct sample {
@@ -233,11 +234,43 @@ static void joined_state_dir_reads_back(void **state)
 	buf_free(&text);
 }
 
+static int folders(const char *text, struct refusal *why)
+{
+	struct signer_conf conf = {.public_url = "http://pki.vcc.internal"};
+	*why = (struct refusal){.code = 0};
+	assert_int_equal(text_copy(conf.folders, sizeof(conf.folders), text), 0);
+	return signer_schema.check(&conf, why);
+}
+
+/* The signer locks itself in by them: none may be left out in silence. */
+static void folders_of_a_token(void **state)
+{
+	(void)state;
+	struct refusal why;
+	char           text[1024] = "";
+	assert_int_equal(folders("", &why), 0);
+	assert_int_equal(folders("/var/lib/softhsm, /run/pcscd", &why), 0);
+	assert_int_equal(folders("/var/lib/softhsm, run/pcscd", &why), E_CONF_VALUE);
+	assert_string_equal(why.object, "pkcs11.folders");
+	memset(text, 'a', CONF_PATH_SIZE);
+	text[0] = '/';
+	assert_int_equal(folders(text, &why), E_CONF_VALUE);
+	text[CONF_PATH_SIZE - 1] = '\0';
+	assert_int_equal(folders(text, &why), 0);
+	text[0] = '\0';
+	for (int i = 0; i < SIGNER_FOLDERS_MAX; i++)
+		strcat(text, "/x,");
+	assert_int_equal(folders(text, &why), 0);
+	strcat(text, "/y");
+	assert_int_equal(folders(text, &why), E_CONF_VALUE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_bad_files), cmocka_unit_test(reads_every_kind),           cmocka_unit_test(drop_ins_override),
-		cmocka_unit_test(documents_itself),  cmocka_unit_test(joined_state_dir_reads_back),
+		cmocka_unit_test(documents_itself),  cmocka_unit_test(folders_of_a_token),
+		cmocka_unit_test(joined_state_dir_reads_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

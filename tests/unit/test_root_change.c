@@ -398,6 +398,25 @@ static void refused(void **state)
 	assert_false(is_there("root-2.key"));
 }
 
+/* The name of an authority that is asked of an offline root is taken: its key lies there already. */
+static void names_that_wait_are_taken(void **state)
+{
+	(void)state;
+	struct root_outcome o;
+	struct buf          text = BUF_MAX(16), now_there = BUF_MAX(16);
+	buf_add(&text, "waits", 5);
+	put("service-2.request", &text);
+	put("service-2.key", &text);
+	put("service-3.request", &text);
+	assert_int_equal(new_root(&o), 0);
+	assert_true(is_there("service-4.cer") && is_there("agent-2.cer"));
+	assert_false(is_there("service-2.cer") || is_there("service-3.cer"));
+	read_file("service-2.key", &now_there);
+	assert_true(span_equal(buf_span(&now_there), buf_span(&text)));
+	buf_free(&now_there);
+	buf_free(&text);
+}
+
 /* What waits below the next root is no successor below today's: hosts may not know that root yet. */
 static void no_successor_below_another(void **state)
 {
@@ -425,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cut_anywhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(taken_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_that_wait_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_successor_below_another, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,30 @@ static void one_serial_one_content(void **state)
 	sign_log_close(l);
 }
 
+static int may(const struct sign_log *l, uint64_t counter)
+{
+	struct refusal why = {0};
+	return sign_log_may(l, serial_of(counter, 1), &why);
+}
+
+/* Asked before anything is made for it: the same rules, and nothing is reserved. */
+static void asked_before(void **state)
+{
+	struct sign_log *l = reopen(*state, NULL, SIGN_LOG_ROTATE);
+	must_add(l, 10, 'a', false);
+	must_add(l, 10 + SIGN_WINDOW, 'b', false);
+	for (int run = 0; run < 2; run++) {
+		assert_int_equal(may(l, 0), E_SIGNER_SERIAL);
+		assert_int_equal(may(l, 10), E_SIGNER_SERIAL);		    /* below the window */
+		assert_int_equal(may(l, 10 + SIGN_WINDOW), E_SIGNER_SERIAL); /* used, for whatever */
+		assert_int_equal(may(l, 11 + SIGN_WINDOW + SIGN_JUMP_MAX), E_SIGNER_SERIAL);
+		assert_int_equal(may(l, 11), 0);
+		assert_int_equal(may(l, 11 + SIGN_WINDOW), 0);
+		assert_int_equal(sign_log_top(l), 10 + SIGN_WINDOW);
+	}
+	sign_log_close(l);
+}
+
 static void within_one_batch(void **state)
 {
 	struct sign_log *l = reopen(*state, NULL, SIGN_LOG_ROTATE);
@@ -347,7 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(one_serial_one_content), T(within_one_batch), T(window_and_jumps), T(lists_never_fall),
+		T(one_serial_one_content), T(asked_before), T(within_one_batch), T(window_and_jumps), T(lists_never_fall),
 		T(rotating_keeps_the_window), T(a_failed_rotation_changes_nothing), T(one_process_only), T(audit_heads_only_grow), T(damage_is_noticed),
 #undef T
 	};

@@ -269,6 +269,24 @@ static void is_made_once_and_is_there_after_a_restart(void **state)
 	assert_int_equal(leaf("service-1", LEAF_SERVICE), 0); /* the old one is as it was */
 }
 
+/* Cut short while signer.conf named a token, begun again without one: what names the key in the token goes. */
+static void a_stale_name_of_a_token_goes(void **state)
+{
+	(void)state;
+	static const char text[] = "pkcs11:token=t;id=%01;object=service-2\n";
+	char              path[128];
+	struct buf        name = BUF_MAX(100);
+	buf_add(&name, text, strlen(text));
+	put("service-2", ".p11", &name);
+	buf_free(&name);
+	again();
+	assert_int_equal(ask("service-1", "service-2"), 0);
+	snprintf(path, sizeof(path), "%s/ca/service-2.p11", folder);
+	assert_int_equal(access(path, F_OK), -1);
+	again();
+	assert_int_equal(leaf("service-2", LEAF_SERVICE), 0);
+}
+
 /* A kill after the key's file: it belongs to nobody, and the next try has a new one. */
 static void a_key_without_certificate_is_nobody(void **state)
 {
@@ -409,6 +427,7 @@ int main(void)
 		T(has_the_rights_of_the_old_one),
 		T(is_made_once_and_is_there_after_a_restart),
 		T(a_key_without_certificate_is_nobody),
+		T(a_stale_name_of_a_token_goes),
 		T(what_is_refused),
 		T(not_many_in_a_day),
 		T(needs_the_root),
