@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +17,15 @@
 
 #include <jansson.h>
 
+#include "shared/base/attr.h"
 #include "shared/base/times.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 #define FOLDER "drill"
+
+enum { ROUNDS = 10 };
 
 static const uint64_t SPARE_BYTES = UINT64_C(128) * 1024 * 1024; /* left to the database that is in force */
 
@@ -37,6 +42,19 @@ static void empty(int dir_fd)
 	for (const struct dirent *e; (e = readdir(dir)) != NULL;)
 		(void)unlinkat(dir_fd, e->d_name, 0); /* "." and "..": refused */
 	(void)closedir(dir);
+}
+
+static void folder_of(const char *path, char *ret, size_t size)
+{
+	snprintf(ret, size, "%.*s", (int)(strrchr(path, '/') - path), path);
+}
+
+static void signals_that_end(sigset_t *ret)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	sigemptyset(ret);
+	for (size_t i = 0; i < N_ELEMENTS(numbers); i++)
+		sigaddset(ret, numbers[i]);
 }
 
 /* Twice its size: the copy, and the log of what is changed in it. */
@@ -70,13 +88,57 @@ int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t si
 		return refuse(why, E_SYS_LOCKED, folder, "another drill is under way");
 	}
 	empty(dir); /* of a drill that was killed */
-	return room_check(folder, fd, why);
+	r = room_check(folder, fd, why);
+	if (r < 0) {
+		(void)rmdir(folder);
+		fd_close(dir);
+	}
+	return r;
+}
+
+void restore_drill_clear(const char *state_dir)
+{
+	char             folder[4096];
+	_cleanup_fd_ int dir = -1;
+	if (snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir) >= (int)sizeof(folder))
+		return;
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0)
+		return;
+	empty(dir);
+	(void)rmdir(folder);
+}
+
+/* The rest of the process goes on until the end of it: what it makes meanwhile goes with the next round. */
+static void *watch(void *path)
+{
+	sigset_t ends;
+	int      number = SIGTERM;
+	struct   stat st;
+	char     folder[4096];
+	signals_that_end(&ends);
+	(void)sigwait(&ends, &number);
+	folder_of(path, folder, sizeof(folder));
+	for (int round = 0; round < ROUNDS && stat(folder, &st) == 0; round++)
+		restore_drill_end(path);
+	fprintf(stderr, "vcc-controller: the drill was ended by signal %d\n", number);
+	_exit(128 + number);
+}
+
+int restore_drill_watch(const char *path, struct refusal *why)
+{
+	pthread_t watcher;
+	sigset_t  ends;
+	signals_that_end(&ends);
+	if (pthread_sigmask(SIG_BLOCK, &ends, NULL) != 0 || pthread_create(&watcher, NULL, watch, (void *)path) != 0)
+		return refuse(why, E_SYS_IO, "drill", "no thread can be made that watches for its end");
+	return 0;
 }
 
 void restore_drill_end(const char *path)
 {
 	char folder[4096];
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	folder_of(path, folder, sizeof(folder));
 	_cleanup_fd_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir < 0)
 		return;

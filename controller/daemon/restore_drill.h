@@ -7,6 +7,10 @@
 
 /* An empty folder with room for the backup `fd`; `ret_path` is the database that it is restored to. E_BACKUP_SPACE, E_SYS_*. */
 _must_check_ int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t size, struct refusal *why);
+/* From now on what would end this process (SIGINT, SIGTERM, SIGHUP) removes the folder first. Before any other thread is made; `path` has to stay. */
+_must_check_ int restore_drill_watch(const char *path, struct refusal *why);
+/* What a drill that was killed left goes, unless one is under way. For the start of the controller. */
+void restore_drill_clear(const char *state_dir);
 /* Opens what was restored, as the controller would, and prints as JSON what it is: `found`, how much it holds, its authorities. E_RESTORE_BACKUP,
  * E_STORE_*. */
 _must_check_ int restore_drill_look(const char *path, const struct restore_found *found, struct refusal *why);
