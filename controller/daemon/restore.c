@@ -120,8 +120,6 @@ static int restore_all(struct restore *in, const char *config, struct refusal *w
 	if ((r = names_make(in, why)) < 0)
 		return r;
 	in->begun = in->drill;
-	if (in->drill && (r = restore_drill_watch(in->path, why)) < 0)
-		return r;
 	in->edit.crl_folder = in->crl_folder;
 	in->edit.jitter_share = in->conf.jitter;
 	in->edit.keep_tokens = in->keep_tokens;

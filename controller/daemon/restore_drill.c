@@ -71,39 +71,12 @@ static int room_check(const char *folder, int fd, struct refusal *why)
 	return 0;
 }
 
-int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t size, struct refusal *why)
+void restore_drill_end(const char *path)
 {
 	char folder[4096];
-	int  dir = -1; /* kept open: its lock ends with this process */
-	int  n = snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir);
-	if (n < 0 || (size_t)n >= sizeof(folder) || snprintf(ret_path, size, "%s/vcc.db", folder) >= (int)size)
-		return refuse(why, E_SYS_IO, state_dir, "the path is too long");
-	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-		return sys_refuse(why, folder, "mkdir");
-	int r = dir_open_safe(folder, geteuid(), &dir, why);
-	if (r < 0)
-		return r;
-	if (flock(dir, LOCK_EX | LOCK_NB) != 0) {
-		fd_close(dir);
-		return refuse(why, E_SYS_LOCKED, folder, "another drill is under way");
-	}
-	empty(dir); /* of a drill that was killed */
-	r = room_check(folder, fd, why);
-	if (r < 0) {
-		(void)rmdir(folder);
-		fd_close(dir);
-	}
-	return r;
-}
-
-void restore_drill_clear(const char *state_dir)
-{
-	char             folder[4096];
-	_cleanup_fd_ int dir = -1;
-	if (snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir) >= (int)sizeof(folder))
-		return;
-	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0)
+	folder_of(path, folder, sizeof(folder));
+	_cleanup_fd_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
 		return;
 	empty(dir);
 	(void)rmdir(folder);
@@ -125,22 +98,51 @@ static void *watch(void *path)
 	_exit(128 + number);
 }
 
-int restore_drill_watch(const char *path, struct refusal *why)
+/* Before any other thread is made. `path` has to stay. */
+static int watch_start(char *path, struct refusal *why)
 {
 	pthread_t watcher;
-	sigset_t  ends;
-	signals_that_end(&ends);
-	if (pthread_sigmask(SIG_BLOCK, &ends, NULL) != 0 || pthread_create(&watcher, NULL, watch, (void *)path) != 0)
-		return refuse(why, E_SYS_IO, "drill", "no thread can be made that watches for its end");
-	return 0;
+	return pthread_create(&watcher, NULL, watch, path) == 0 ? 0 : refuse(why, E_SYS_IO, path, "no thread can be made that removes it at the end");
 }
 
-void restore_drill_end(const char *path)
+int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t size, struct refusal *why)
 {
 	char folder[4096];
-	folder_of(path, folder, sizeof(folder));
-	_cleanup_fd_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0)
+	int  dir = -1; /* kept open: its lock ends with this process */
+	int  n = snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir);
+	if (n < 0 || (size_t)n >= sizeof(folder) || snprintf(ret_path, size, "%s/vcc.db", folder) >= (int)size)
+		return refuse(why, E_SYS_IO, state_dir, "the path is too long");
+	sigset_t ends;
+	signals_that_end(&ends);
+	(void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
+	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+		return sys_refuse(why, folder, "mkdir");
+	int r = dir_open_safe(folder, geteuid(), &dir, why);
+	if (r < 0)
+		return r;
+	if (flock(dir, LOCK_EX | LOCK_NB) != 0) {
+		fd_close(dir);
+		return refuse(why, E_SYS_LOCKED, folder, "another drill is under way");
+	}
+	empty(dir); /* of a drill that was killed */
+	r = room_check(folder, fd, why);
+	if (r == 0)
+		r = watch_start(ret_path, why);
+	if (r < 0) {
+		(void)rmdir(folder);
+		fd_close(dir);
+	}
+	return r;
+}
+
+void restore_drill_clear(const char *state_dir)
+{
+	char             folder[4096];
+	_cleanup_fd_ int dir = -1;
+	if (snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir) >= (int)sizeof(folder))
+		return;
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0)
 		return;
 	empty(dir);
 	(void)rmdir(folder);
