@@ -146,8 +146,12 @@ def check(pack, roots):
     """{part: how many}, what is missing, and which certificates a serial number alone binds, which whoever has a CA's key can give twice. Raises Bad."""
     need(isinstance(pack, dict) and len(pack) == MEMBERS["pack"] and pack.get("vcc_evidence") == 1, "vcc_evidence", "this is no evidence pack")
     need(pack["statement"] == "technical evidence, not legal conformity", "statement", "it says something else than what evidence is")
-    for part in ("about", "head"):
-        need(isinstance(pack[part], dict) and len(pack[part]) == MEMBERS[part], part, "members are missing, or too many")
+    about = pack["about"]
+    if isinstance(about, dict) and ("part" in about or "more" in about):  # it is not the whole
+        need(type(about.get("part")) is int and about["part"] > 0 and type(about.get("more")) is bool, "about", "it does not say which part it is")
+        about = {k: v for k, v in about.items() if k not in ("part", "more")}
+    for part, members in (("about", about), ("head", pack["head"])):
+        need(isinstance(members, dict) and len(members) == MEMBERS[part], part, "members are missing, or too many")
     for part in ("records", "receipts", "certificates", "authorities", "approvals", "templates"):
         need(isinstance(pack[part], list), part, "it is missing")
         need(all(isinstance(o, dict) and len(o) == MEMBERS[part] for o in pack[part]), part, "members are missing, or too many")
@@ -208,7 +212,8 @@ def main():
         roots = [x509.load_pem_x509_certificate(p) for p in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)]
     try:
         with open(sys.argv[1], encoding="utf-8") as f:
-            counts, missing, unbound = check(json.load(f, object_pairs_hook=only_once), roots)
+            pack = json.load(f, object_pairs_hook=only_once)
+        counts, missing, unbound = check(pack, roots)
     except Exception as e:  # whatever a changed file does to a parser: it is no evidence
         print(f"not what the installation signed: {e}", file=sys.stderr)
         return 1
@@ -218,6 +223,8 @@ def main():
     for serial in unbound:
         print(f"not bound: certificate {serial}, its record has no fingerprint")
     print("verified, but for what is missing or not bound" if missing or unbound else "verified")
+    if "part" in pack["about"]:
+        print(f"part {pack['about']['part']}; {'more follow' if pack['about']['more'] else 'it is the last one'}")
     print("It proves what is in it, not that nothing was left out: `vccctl audit export` does that.")
     return 6 if missing or unbound else 0
 

@@ -41,11 +41,16 @@ static int load(const char *path, json_t **ret, struct refusal *why)
 static json_t *told(const struct evidence_report *e)
 {
 	char at[TIME_TEXT_SIZE];
-	return json_pack("{s:b,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "verified", 1, "kind", e->kind, "id", e->id, "head_size",
+	json_t *o = json_pack("{s:b,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "verified", 1, "kind", e->kind, "id", e->id, "head_size",
 			 (json_int_t)e->head_size, "head_at", time_text(e->head_at, at), "records", (json_int_t)e->records, "receipts",
 			 (json_int_t)e->receipts, "certificates", (json_int_t)e->certificates, "approvals", (json_int_t)e->approvals, "templates",
 			 (json_int_t)e->templates, "missing", (json_int_t)e->missing, "unbound",
 			 (json_int_t)e->unbound);
+	if (e->part > 0) {
+		json_object_set_new(o, "part", json_integer((json_int_t)e->part));
+		json_object_set_new(o, "more", json_boolean(e->more));
+	}
+	return o;
 }
 
 int evidence_file_verify(const struct invocation *in, const char *path, struct span roots, const struct known_head *known, size_t n_known)
@@ -72,6 +77,8 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 		output_object(in->form, columns, N_ELEMENTS(columns), o);
 		printf("verified%s%s\n", report.missing > 0 ? ", but for what is missing" : "",
 		       report.unbound > 0 ? ", but for certificates that are bound by their serial number alone" : "");
+		if (report.part > 0)
+			printf("part %lld; %s\n", (long long)report.part, report.more ? "more follow" : "it is the last one");
 		puts("It proves what is in it, not that nothing was left out: `vccctl audit export` does that.");
 	} else {
 		output_json(o);

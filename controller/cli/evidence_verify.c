@@ -363,6 +363,16 @@ static int check_template(struct evidence_check *c, const json_t *o, size_t i)
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
+/* "part" and "more" are in a pack that is not the whole. */
+static bool take_part(struct evidence_check *c, const json_t *about)
+{
+	const json_t *more = json_object_get(about, "more");
+	if (has_members(about, 2))
+		return true;
+	c->report->more = json_is_true(more);
+	return has_members(about, 4) && json_is_boolean(more) && number_of(about, "part", &c->report->part) && c->report->part > 0;
+}
+
 static int check_about(struct evidence_check *c)
 {
 	const json_t *about = json_object_get(c->pack, "about");
@@ -371,7 +381,7 @@ static int check_about(struct evidence_check *c)
 		return refuse(c->why, E_EVIDENCE_BAD, "vcc_evidence", "a form that this program does not know");
 	if (!text_equal(text_of(c->pack, "statement"), "technical evidence, not legal conformity"))
 		return refuse(c->why, E_EVIDENCE_BAD, "statement", "it says something else than what evidence is");
-	if (!has_members(about, 2) || text_copy(c->report->kind, sizeof(c->report->kind), text_of(about, "kind")) < 0 ||
+	if (!take_part(c, about) || text_copy(c->report->kind, sizeof(c->report->kind), text_of(about, "kind")) < 0 ||
 	    text_copy(c->report->id, sizeof(c->report->id), text_of(about, "id")) < 0)
 		return refuse(c->why, E_EVIDENCE_BAD, "about", "it does not say what it is about");
 	return 0;

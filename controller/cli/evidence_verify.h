@@ -11,6 +11,8 @@ enum { EVIDENCE_FILE_MAX = 128 << 20 };
 
 struct evidence_report {
 	char     kind[16], id[CERT_ID_SIZE];
+	int64_t  part; /* of a campaign that is too large for one pack; 0 = it is whole */
+	bool     more; /* other parts follow */
 	uint64_t head_size;
 	int64_t  head_at;
 	uint64_t records, receipts, certificates, approvals, templates;

@@ -137,7 +137,7 @@ static int retry_body(struct api_call *call, char text[ID_TEXT_SIZE], struct id 
 
 void api_delivery_retry(struct api_call *call)
 {
-	char                   text[ID_TEXT_SIZE];
+	char                   text[ID_TEXT_SIZE] = "";
 	struct id              id = {{0}};
 	struct delivery_filter f = {.state = DELIVERY_DEAD};
 	struct delivery       *rows = calloc(RETRY_PAGE, sizeof(*rows));

@@ -189,15 +189,18 @@ static int take_revocation(void *ctx, const struct revoked_row *r, unsigned figu
 
 static int revoked_place_parse(const char *cursor, struct report_revoked_place *ret)
 {
-	char         serial[SERIAL_TEXT_SIZE];
-	unsigned int shard;
+	const char *shard = strchr(cursor, ':'), *serial = shard != NULL ? strchr(shard + 1, ':') : NULL;
+	char        number[24];
+	int64_t     n = 0;
 	*ret = (struct report_revoked_place){.within = false};
 	if (cursor[0] == '\0')
 		return 0;
-	if (sscanf(cursor, "%31[^:]:%10u:%32[0-9A-F]", ret->issuer_id, &shard, serial) != 3 || serial_parse(serial, &ret->after) < 0)
+	if (serial == NULL || text_copy_n(ret->issuer_id, sizeof(ret->issuer_id), cursor, (size_t)(shard - cursor)) < 0 ||
+	    text_copy_n(number, sizeof(number), shard + 1, (size_t)(serial - shard - 1)) < 0 || text_i64(number, 0, UINT32_MAX, &n) < 0 ||
+	    serial_parse(serial + 1, &ret->after) < 0)
 		return E_SYNTAX;
 	ret->within = true;
-	ret->shard = shard;
+	ret->shard = (uint32_t)n;
 	return 0;
 }
 

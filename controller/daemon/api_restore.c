@@ -5,6 +5,7 @@
 #include "controller/daemon/audit_heads.h"
 #include "controller/daemon/restored.h"
 #include "shared/base/times.h"
+#include "shared/sys/clock.h"
 
 static json_t *restore_json(struct controller *ctl)
 {
@@ -62,8 +63,12 @@ static int take_drill(struct api_call *call, struct drill_result *ret)
 	if (r == 0)
 		r = api_field_text(call, "audit_root", NULL, root, sizeof(root));
 	json_int_t size = json_integer_value(json_object_get(call->body, "audit_size")), keys = json_integer_value(json_object_get(call->body, "keys"));
-	if (r == 0 && (time_parse(text, &ret->made_at) < 0 || hash_parse(root, &ret->audit_root) < 0))
-		r = refuse(&call->why, E_API_BODY, "backup_of", "this is no result of a drill");
+	if (r == 0 && time_parse(text, &ret->made_at) < 0)
+		r = refuse(&call->why, E_API_BODY, "backup_of", "this is no time: give it as the drill printed it");
+	if (r == 0 && ret->made_at > clock_now())
+		r = refuse(&call->why, E_API_BODY, "backup_of", "no backup was made in the future");
+	if (r == 0 && hash_parse(root, &ret->audit_root) < 0)
+		r = refuse(&call->why, E_API_BODY, "audit_root", "this is no SHA-256 in hex: give it as the drill printed it");
 	if (r == 0 && (size <= 0 || keys <= 0))
 		r = refuse(&call->why, E_API_BODY, size <= 0 ? "audit_size" : "keys", "must be above 0");
 	ret->audit_size = (uint64_t)size;

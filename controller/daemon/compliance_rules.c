@@ -298,8 +298,10 @@ static bool is_shipped(const char *name)
 }
 
 /* A folder that is not there, or a file by another name, would be passed over, and the shipped rules judge: nobody would see it. */
-static int check_folder(const char *folder, struct refusal *why)
+int rule_book_folder_check(const char *folder, struct refusal *why)
 {
+	if (folder[0] == '\0')
+		return 0;
 	DIR *dir = opendir(folder);
 	if (dir == NULL)
 		return refuse(why, E_REPORT_RULES, folder, "the folder that reports.rules_dir names cannot be read: %s", strerror(errno));
@@ -319,8 +321,6 @@ int rule_book_load(const char *folder, struct rule_book **ret, struct refusal *w
 {
 	struct rule_book *book = calloc(1, sizeof(*book));
 	int               r = book != NULL ? 0 : refuse(why, E_NOMEM, "compliance rules", "no memory");
-	if (r == 0 && folder[0] != '\0')
-		r = check_folder(folder, why);
 	for (size_t i = 0; r == 0 && i < compliance_files_n; i++) {
 		const struct embedded_file *f = &compliance_files[i];
 		r = read_own(book, folder, f->name, why);

@@ -49,6 +49,8 @@ struct rule_book {
 
 /* Adds one file. E_REPORT_RULES: `why` names file and rule. */
 _must_check_ int rule_book_add(struct rule_book *book, const char *file, struct span text, struct refusal *why);
+/* Whether all that is in the folder would be read ("" = there is none). E_REPORT_RULES: it is not there, or has a file that no name here reads. */
+_must_check_ int rule_book_folder_check(const char *folder, struct refusal *why);
 /* The files that are part of this program; one of the same name in the folder stands in its place ("" = no folder). Before the jail; the
  * caller frees it. */
 _must_check_ int rule_book_load(const char *folder, struct rule_book **ret, struct refusal *why);

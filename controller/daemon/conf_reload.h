@@ -16,7 +16,10 @@ struct conf_reading {
 };
 
 _must_check_ int           conf_reload_open(struct controller *ctl, struct conf_reload **ret);
-void                       conf_reload(struct controller *ctl, const char *path);
+/* What was read holds when its records are stored, one for each setting that is new; `done` then, or when it was refused: conf_reading() says.
+ * Asked for once more meanwhile: it is read once more, and told once. */
+typedef void               conf_reloaded_fn(void *ctx);
+void                       conf_reload(struct controller *ctl, const char *path, conf_reloaded_fn *done, void *ctx);
 const struct conf_reading *conf_reading(const struct controller *ctl);
 void                       conf_reload_free(struct conf_reload *all);
 

@@ -526,7 +526,8 @@ OBJECT(report_row, "ReportRow", NULL, ONE_OF("kind", 0, "certificate,renewal,cam
        F("service_name", API_TEXT, API_NULL), F("status", API_TEXT, 0), F("at", API_TIME, API_NULL), F("reasons", API_TEXTS, 0),
        LIST("rules", &object_report_failed));
 
-PART(evidence_about, "EvidenceAbout", NULL, ONE_OF("kind", 0, "certificate,campaign"), F("id", API_TEXT, 0));
+PART(evidence_about, "EvidenceAbout", NULL, ONE_OF("kind", 0, "certificate,campaign"), F("id", API_TEXT, 0), F("part", API_INTEGER, API_MAYBE),
+     F("more", API_BOOL, API_MAYBE));
 
 PART(evidence_head, "EvidenceHead", NULL, F("size", API_INTEGER, 0), F("root", API_HASH, 0), F("at", API_INTEGER, 0),
      F("signature", API_TEXT, 0), F("certificate", API_TEXT, 0));

@@ -145,6 +145,15 @@ static int open_parts(struct controller *ctl)
 	return r;
 }
 
+/* A folder that is away is no reason to renew nothing: the shipped rules judge meanwhile. A file that is there and wrong is one to look first. */
+static int open_rules(struct controller *ctl, struct refusal *why)
+{
+	struct refusal folder = {0};
+	if (rule_book_folder_check(ctl->conf->rules_dir, &folder) < 0)
+		log_refusal(LOG_LEVEL_ERROR, NULL, &folder);
+	return rule_book_load(ctl->conf->rules_dir, &ctl->rule_book, why);
+}
+
 int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct controller **ret, struct refusal *why)
 {
 	struct controller *ctl = calloc(1, sizeof(*ctl));
@@ -176,7 +185,7 @@ int controller_make(const struct controller_conf *conf, uv_loop_t *loop, struct 
 	if (r == 0)
 		r = gateways_open(ctl, gateway_uid(conf), &ctl->gateways, why);
 	if (r == 0)
-		r = rule_book_load(conf->rules_dir, &ctl->rule_book, why);
+		r = open_rules(ctl, why);
 	*ret = ctl; /* the caller frees it, also half built: controller_stop, loop, controller_free */
 	return r;
 }

@@ -377,8 +377,10 @@ static void on_scanned(void *job)
 		leave(s);
 		return;
 	}
-	all->sweep = s->sweep;
-	all->sweep_before = s->sweep_before;
+	if (!all->again) {
+		all->sweep = s->sweep;
+		all->sweep_before = s->sweep_before;
+	}
 	for (size_t i = 0; i < all->channels->n; i++)
 		act_on(all->of[i], &s->found[i]);
 	for (size_t i = 0; i < s->n_remind && !ctl->stopping; i++)
@@ -418,5 +420,6 @@ void deliveries_tick(struct controller *ctl, int64_t now)
 	for (size_t i = 0; i < all->channels->n; i++)
 		ask(all->of[i], now, &s->ask[i]);
 	all->scanning = true;
+	all->again = false;
 	workers_read(ctl->workers, delivery_scan_run, on_scanned, s);
 }

@@ -12,10 +12,10 @@ struct deliveries;
 
 /* Before the jail: reads channels and their secrets. */
 _must_check_ int deliveries_open(struct controller *ctl, struct deliveries **ret, struct refusal *why);
-/* Channels as they were read anew. What is being sent goes its way, what waits goes by the new ones. E_NOTIFY_RELOAD: too much
- * is still being sent by channels that are no more; then `fresh` is freed and everything stays. */
-_must_check_ int deliveries_reload(struct controller *ctl, struct channels *fresh, const struct controller_conf *conf,
-				   struct refusal *why);
+/* E_NOTIFY_RELOAD: too much is still being sent by channels that are no more. Room that there is stays until deliveries_reload(). */
+_must_check_ int deliveries_room(struct controller *ctl, const struct channels *fresh, struct refusal *why);
+/* Channels as they were read anew, for which there is room; takes them. What is being sent goes its way, what waits goes by the new ones. */
+void             deliveries_reload(struct controller *ctl, struct channels *fresh, const struct controller_conf *conf);
 void             deliveries_tick(struct controller *ctl, int64_t now);
 void             deliveries_close(struct deliveries *all); /* the loop runs until what is being sent is ended */
 void             deliveries_free(struct deliveries *all);

@@ -20,7 +20,8 @@ static struct run *run_named(struct deliveries *all, const char *name)
 	return NULL;
 }
 
-static bool has_room(struct deliveries *all, const struct channels *fresh)
+/* Those of channels that are in force count as busy: each may be so in a moment. */
+static bool has_room(const struct deliveries *all, const struct channels *fresh)
 {
 	size_t kept = 0, free_ones = 0;
 	for (size_t i = 0; i < RUNS_MAX; i++) {
@@ -28,7 +29,7 @@ static bool has_room(struct deliveries *all, const struct channels *fresh)
 		if (run->courier != NULL && channels_find(fresh, run->state.name) != NULL)
 			kept++;
 		else
-			free_ones += !run->busy;
+			free_ones += run->courier == NULL || (run->gone && !run->busy);
 	}
 	return fresh->n - kept <= free_ones;
 }
@@ -50,6 +51,7 @@ static void run_take(struct run *run, const struct channel *ch, const struct con
 {
 	run->gone = false;
 	run->state.ch = ch;
+	run->pace.failing = false; /* what was wrong may be mended: that is what it was read anew for */
 	run->pace.wait_ms = conf->notify_wait_ms;
 	run->pace.interval_ms = conf->notify_interval_ms;
 	if (ch->problem.code != 0)
@@ -78,6 +80,7 @@ static void runs_take(struct controller *ctl, struct deliveries *all, const stru
 void deliveries_sweep(struct deliveries *all)
 {
 	all->sweep = true;
+	all->again = true;
 	all->sweep_before = UINT64_MAX;
 }
 
@@ -98,18 +101,18 @@ int deliveries_open(struct controller *ctl, struct deliveries **ret, struct refu
 	return r;
 }
 
-int deliveries_reload(struct controller *ctl, struct channels *fresh, const struct controller_conf *conf, struct refusal *why)
+int deliveries_room(struct controller *ctl, const struct channels *fresh, struct refusal *why)
+{
+	return has_room(ctl->deliveries, fresh) ? 0 : refuse(why, E_NOTIFY_RELOAD, "notify.dir", "%s", err_what(E_NOTIFY_RELOAD));
+}
+
+void deliveries_reload(struct controller *ctl, struct channels *fresh, const struct controller_conf *conf)
 {
 	struct deliveries *all = ctl->deliveries;
-	if (!has_room(all, fresh)) {
-		channels_free(fresh);
-		return refuse(why, E_NOTIFY_RELOAD, "notify.dir", "%s", err_what(E_NOTIFY_RELOAD));
-	}
 	channels_free(all->channels); /* what is under way keeps them */
 	all->channels = fresh;
 	runs_take(ctl, all, conf);
 	deliveries_sweep(all);
-	return 0;
 }
 
 void deliveries_close(struct deliveries *all)

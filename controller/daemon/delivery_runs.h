@@ -25,6 +25,7 @@ enum { RUNS_MAX = 2 * CHANNELS_MAX };
 struct deliveries {
 	struct channels *channels;
 	bool             scanning, burying, sweep;
+	bool             again; /* asked for while a scan is under way, which may have passed it already */
 	int              code; /* of the last scan */
 	uint64_t         sweep_before;
 	struct run       run[RUNS_MAX];    /* without a courier: never used */

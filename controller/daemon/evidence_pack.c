@@ -330,6 +330,8 @@ static int add_part(struct pack *p, struct id campaign_id, uint32_t number, cons
 	int      r = add_members(p, campaign_id, (uint64_t)(number - 1) * EVIDENCE_PART_MEMBERS, EVIDENCE_PART_MEMBERS, &n, &more);
 	if (r == 0 && n == 0)
 		r = refuse(p->why, E_EVIDENCE_NONE, id, "there is no part %u of it", (unsigned)number);
+	json_object_set_new(part(p, "about"), "part", json_integer((json_int_t)number));
+	json_object_set_new(part(p, "about"), "more", json_boolean(more));
 	return r;
 }
 

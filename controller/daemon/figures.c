@@ -361,11 +361,13 @@ static int read_issued(struct gathering *g, struct figure_issued *d, struct seri
 {
 	struct cert_parts parts;
 	int               r = read_issuance(g, serial, i);
+	if (r < 0) /* asked for again with the next gathering */
+		return r;
 	*d = (struct figure_issued){.serial = serial};
-	if (r == 0 && i->state != ISSUANCE_INTENT && cert_parts_read((struct span){i->der, i->der_len}, &parts) == 0 &&
+	if (i->state != ISSUANCE_INTENT && cert_parts_read((struct span){i->der, i->der_len}, &parts) == 0 &&
 	    key_spki_type(parts.t.spki, &d->key) == 0)
 		text_cut(d->issuer_id, sizeof(d->issuer_id), i->issuer_id);
-	return r;
+	return 0;
 }
 
 static int issued_grow(struct figures *f)
@@ -392,7 +394,7 @@ static int read_issuances(struct gathering *g)
 		if (!serial_equal(f->issued[k].serial, certificate[k].serial) && (r = go_on(g)) == 0)
 			r = read_issued(g, &f->issued[k], certificate[k].serial, i);
 	for (size_t k = 0; r == 0 && f->detail && k < f->places.n; k++)
-		if (place[k].served_not_after_at == 0 && (r = read_issuance(g, place[k].served, i)) == 0)
+		if (place[k].served_not_after_at == 0 && (r = go_on(g)) == 0 && (r = read_issuance(g, place[k].served, i)) == 0)
 			place[k].served_not_after_at = i->not_after_at;
 	free(i);
 	return r;

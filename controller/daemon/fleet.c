@@ -365,6 +365,7 @@ static int member_of(struct controller *ctl, const char *name, struct hash host_
 		return r;
 	if (m == NULL)
 		m = member_new(ctl, name);
+	m->gone = m->gone && row->state != AGENT_ACTIVE;
 	m->row = row;
 	*ret = m;
 	return 0;
@@ -529,6 +530,13 @@ bool fleet_renaming(struct controller *ctl, const char *from, const char *to)
 	return true;
 }
 
+void fleet_gone(struct controller *ctl, const char *name)
+{
+	struct member *m = fleet_member(ctl, name);
+	if (m != NULL)
+		m->gone = true;
+}
+
 /* It was here a moment ago: it is not away under its new name. */
 void fleet_renamed(struct controller *ctl, bool stored)
 {
@@ -539,6 +547,7 @@ void fleet_renamed(struct controller *ctl, bool stored)
 		if (m == NULL)
 			m = member_new(ctl, f->renaming_to);
 		m->left_at = was->left_at;
+		m->gone = false;
 	}
 	f->renaming[0] = f->renaming_to[0] = '\0';
 }

@@ -33,6 +33,7 @@ struct member {
 	bool                  busy; /* a message of this agent is being checked; later ones wait in `waiting` */
 	struct waiting_frame *waiting;
 	size_t                waiting_bytes;
+	bool                  gone; /* its row says that it is no active host, or is no more; until it comes again */
 	int64_t               left_at;         /* end of the last connection; 0 = none ended in this run */
 	int64_t               refused_at;      /* last audit record about a refused message */
 	int64_t               drift_at;        /* monotonic; last change of a file that was told */
@@ -74,6 +75,7 @@ int64_t  fleet_seen_at(const struct controller *ctl, const char *name);
 /* Everybody who was connected in this run, in the order of their coming; NULL after the last. Nobody leaves, so a walk may pause. */
 const struct member *fleet_next(const struct controller *ctl, const struct member *after); /* NULL = the first */
 size_t               fleet_size(const struct controller *ctl);                               /* how many that are */
+void                 fleet_gone(struct controller *ctl, const char *name); /* nobody waits for it any more, until it comes again */
 uint32_t fleet_count(const struct controller *ctl);
 /* Sends to the agent's current connection, if there is one that said hello; else false and nothing is kept: the outbox is. */
 bool fleet_send(struct controller *ctl, const char *name, uint16_t type, uint64_t id, const void *payload, bool urgent);

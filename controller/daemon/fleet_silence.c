@@ -1,6 +1,6 @@
 /* fleet_silence.c - room controller/daemon: many hosts that go silent at once are one matter: told once, and ended by itself.
  * Counted is who was connected in this run: who could not be while the controller was away is no news of the hosts. What an earlier
- * run has told ends when as many are here again as it knew. Never: what a single host does. */
+ * run has told ends when as many are here again as it knew, of those that are still to come. Never: what a single host does. */
 #include "controller/daemon/fleet_silence.h"
 
 #include <stdlib.h>
@@ -10,7 +10,6 @@
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/notices.h"
 #include "controller/daemon/state.h"
-#include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/sys/clock.h"
 
@@ -19,7 +18,7 @@ enum { LOOK_MS = 5000, SILENT_MIN = 3 };
 struct fleet_silence {
 	int64_t  next_at; /* monotonic */
 	bool     loaded, open, busy, wanted;
-	uint32_t known; /* by the notice that is open */
+	uint32_t known; /* by the notice that is open, when an earlier run told it; else 0 */
 };
 
 struct silence {
@@ -44,11 +43,12 @@ static bool is_silent(const struct member *m, int64_t silent_ms, int64_t now)
 	return !fleet_is_here(m) && m->left_at != 0 && now - m->left_at > silent_ms;
 }
 
-/* Who was evicted, removed or renamed is not missed. */
-static bool is_missed(struct controller *ctl, const struct member *m)
+/* Who was evicted, removed or renamed is not missed, until it comes again. */
+static bool is_gone(struct controller *ctl, const struct member *m)
 {
 	struct agent a;
-	return rows_agent(ctl->rows, m->name, &a) == 0 && a.state == AGENT_ACTIVE;
+	int          r = rows_agent(ctl->rows, m->name, &a);
+	return r == E_NOT_FOUND || (r == 0 && a.state != AGENT_ACTIVE);
 }
 
 static bool is_much(const struct silence *s, int64_t share)
@@ -63,9 +63,11 @@ static void drop_unmissed(struct controller *ctl, struct silence *s, int64_t now
 	const struct member          *m = NULL;
 	uint32_t                      missed = 0;
 	while ((m = fleet_next(ctl, m)) != NULL) {
-		if (!is_silent(m, conf->fleet_silent_ms, now))
+		if (m->gone || !is_silent(m, conf->fleet_silent_ms, now))
 			continue;
-		bool gone = !is_missed(ctl, m);
+		bool gone = is_gone(ctl, m);
+		if (gone) /* nobody's row is read for that twice */
+			fleet_gone(ctl, m->name);
 		missed += !gone;
 		s->silent -= gone;
 		if (missed >= SILENT_MIN && (int64_t)missed * 1000 > conf->fleet_share * ((int64_t)s->here + s->away + s->silent))
@@ -80,6 +82,8 @@ static struct silence count(struct controller *ctl, int64_t now)
 	struct silence                s = {.here = 0};
 	const struct member          *m = NULL;
 	while ((m = fleet_next(ctl, m)) != NULL) {
+		if (m->gone)
+			continue;
 		bool silent = is_silent(m, conf->fleet_silent_ms, now), here = fleet_is_here(m);
 		s.here += here;
 		s.silent += silent;
@@ -95,11 +99,10 @@ static struct silence count(struct controller *ctl, int64_t now)
 /* What an earlier run has told. */
 static void load(struct controller *ctl, struct fleet_silence *f)
 {
-	static const char before[] = "fleet silens"; /* the key that sorts next below */
-	struct notice     n;
-	size_t            found = 0;
-	f->loaded = view_notices_open(ctl->view, before, &n, 1, &found) == 0;
-	if (found == 0 || !text_equal(n.key, NOTICE_FLEET_KEY))
+	struct notice n;
+	int           r = view_notice_by_key(ctl->view, NOTICE_FLEET_KEY, &n);
+	f->loaded = r == 0 || r == E_NOT_FOUND;
+	if (r < 0)
 		return;
 	json_t *detail = json_loads(n.detail, JSON_REJECT_DUPLICATES, NULL);
 	f->open = true;
@@ -113,8 +116,10 @@ static void on_told(struct controller *ctl, void *ctx, int code, const struct st
 	(void)ctl;
 	(void)result;
 	f->busy = false;
-	if (code == 0)
-		f->open = f->wanted;
+	if (code < 0)
+		return;
+	f->open = f->wanted;
+	f->known = 0;
 }
 
 static void tell(struct controller *ctl, const struct silence *s, bool much, int64_t now)
@@ -123,12 +128,23 @@ static void tell(struct controller *ctl, const struct silence *s, bool much, int
 	struct commit        *c = commit_new(ctl);
 	f->busy = true;
 	f->wanted = much;
-	f->known = s->here + s->away + s->silent;
 	if (much)
-		notices_fleet(c, s->silent, f->known, now);
+		notices_fleet(c, s->silent, s->here + s->away + s->silent, now);
 	else
 		notices_fleet_back(c, s->here, now);
 	commit_now(c, on_told, f);
+}
+
+/* Who was not here in this run may be missing still; who is no active host any more is not waited for. */
+static void add_unseen(struct controller *ctl, const struct fleet_silence *f, struct silence *s)
+{
+	uint32_t seen = s->here + s->away + s->silent;
+	uint64_t active = 0, known = f->known;
+	if (known <= seen)
+		return;
+	if (view_agents_active(ctl->view, &active) == 0 && known > active)
+		known = active;
+	s->silent += known > seen ? (uint32_t)known - seen : 0;
 }
 
 void fleet_silence_tick(struct controller *ctl, int64_t now)
@@ -141,9 +157,8 @@ void fleet_silence_tick(struct controller *ctl, int64_t now)
 		load(ctl, f);
 	struct silence s = count(ctl, now);
 	bool           much = is_much(&s, ctl->conf->fleet_share);
-	if (f->open && !much) { /* who was not here in this run may be missing still */
-		uint32_t known = s.here + s.away + s.silent;
-		s.silent += f->known > known ? f->known - known : 0;
+	if (f->open && !much) {
+		add_unseen(ctl, f, &s);
 		much = is_much(&s, ctl->conf->fleet_share);
 	}
 	if (f->loaded && much != f->open)

@@ -17,6 +17,7 @@
 #include "controller/daemon/init.h"
 #include "controller/daemon/listeners.h"
 #include "controller/daemon/restore.h"
+#include "controller/daemon/restore_drill.h"
 #include "shared/base/text.h"
 #include "shared/conf/controller_conf.h"
 #include "shared/pki/key.h"
@@ -54,6 +55,38 @@ static void on_signal(uv_signal_t *handle, int number)
 	controller_stop(p->ctl);
 }
 
+/* Told by the loop that serves, so that systemd hears of one that stands still. */
+static void tell_unit(struct process *p)
+{
+	char     text[64];
+	uint32_t connected = fleet_count(p->ctl);
+	if (notify_watchdog_ms() > 0)
+		notify_send("WATCHDOG=1");
+	if (connected == p->told)
+		return;
+	p->told = connected;
+	(void)snprintf(text, sizeof(text), "STATUS=serving, %u agent%s connected", connected, connected == 1 ? "" : "s");
+	notify_send(text);
+}
+
+/* What STATUS says of a reading that was refused stands until the next one, or until another agent comes. */
+static void on_reloaded(void *ctx)
+{
+	struct process            *p = ctx;
+	const struct conf_reading *reading = conf_reading(p->ctl);
+	char                       why[640], status[700];
+	if (p->ending)
+		return;
+	notify_send("READY=1");
+	if (reading->well) {
+		p->told = UINT32_MAX;
+		tell_unit(p);
+		return;
+	}
+	(void)snprintf(status, sizeof(status), "STATUS=not read again: %s", refusal_text(&reading->why, why, sizeof(why)));
+	notify_send(status);
+}
+
 /* systemd waits for READY=1 after RELOADING=1 (sd_notify(3)). */
 static void on_hangup(uv_signal_t *handle, int number)
 {
@@ -64,8 +97,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 		return;
 	(void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_us());
 	notify_send(state);
-	conf_reload(p->ctl, p->conf_path);
-	notify_send("READY=1");
+	conf_reload(p->ctl, p->conf_path, on_reloaded, p);
 }
 
 static void watch_signals(struct process *p, uv_loop_t *loop)
@@ -81,23 +113,16 @@ static void watch_signals(struct process *p, uv_loop_t *loop)
 	(void)uv_signal_start(&p->hangup, on_hangup, SIGHUP);
 }
 
-/* Told by the loop that serves, so that systemd hears of one that stands still. */
-static void tell_unit(struct process *p)
-{
-	char     text[64];
-	uint32_t connected = fleet_count(p->ctl);
-	if (notify_watchdog_ms() > 0)
-		notify_send("WATCHDOG=1");
-	if (connected == p->told)
-		return;
-	p->told = connected;
-	(void)snprintf(text, sizeof(text), "STATUS=serving, %u agent%s connected", connected, connected == 1 ? "" : "s");
-	notify_send(text);
-}
-
 static void on_beat(uv_timer_t *timer)
 {
 	tell_unit(timer->data);
+}
+
+/* However short the unit's watchdog is. */
+static uint64_t beat_ms(void)
+{
+	int64_t watchdog = notify_watchdog_ms();
+	return watchdog > 0 && watchdog < BEAT_MS ? (uint64_t)watchdog : BEAT_MS;
 }
 
 /* The crypto library loads what it needs while files are still in reach. */
@@ -135,6 +160,7 @@ static int lock_in(const struct controller_conf *conf, const char *conf_path, st
 static int start(struct process *p, const struct controller_conf *conf, uv_loop_t *loop, struct refusal *why)
 {
 	int r = warm_up(why);
+	restore_drill_clear(conf->state_dir);
 	if (r == 0)
 		r = controller_make(conf, loop, &p->ctl, why);
 	if (r == 0)
@@ -162,7 +188,7 @@ static int run(const struct controller_conf *conf, const char *conf_path)
 	}
 	p.serving = true;
 	p.told = UINT32_MAX;
-	(void)uv_timer_start(&p.beat, on_beat, BEAT_MS, BEAT_MS);
+	(void)uv_timer_start(&p.beat, on_beat, beat_ms(), beat_ms());
 	notify_send("READY=1");
 	tell_unit(&p);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
@@ -184,7 +210,7 @@ static int check(const char *path)
 	if (status != 0)
 		return status;
 	if (conf_load(&controller_schema, path, &conf, NULL, &why) == 0 && channels_check(&conf, &why) == 0 &&
-	    rule_book_load(conf.rules_dir, &book, &why) == 0) {
+	    rule_book_folder_check(conf.rules_dir, &why) == 0 && rule_book_load(conf.rules_dir, &book, &why) == 0) {
 		free(book);
 		return 0;
 	}

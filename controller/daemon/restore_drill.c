@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +17,15 @@
 
 #include <jansson.h>
 
+#include "shared/base/attr.h"
 #include "shared/base/times.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 #define FOLDER "drill"
+
+enum { ROUNDS = 10 };
 
 static const uint64_t SPARE_BYTES = UINT64_C(128) * 1024 * 1024; /* left to the database that is in force */
 
@@ -39,6 +44,19 @@ static void empty(int dir_fd)
 	(void)closedir(dir);
 }
 
+static void folder_of(const char *path, char *ret, size_t size)
+{
+	snprintf(ret, size, "%.*s", (int)(strrchr(path, '/') - path), path);
+}
+
+static void signals_that_end(sigset_t *ret)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	sigemptyset(ret);
+	for (size_t i = 0; i < N_ELEMENTS(numbers); i++)
+		sigaddset(ret, numbers[i]);
+}
+
 /* Twice its size: the copy, and the log of what is changed in it. */
 static int room_check(const char *folder, int fd, struct refusal *why)
 {
@@ -53,6 +71,40 @@ static int room_check(const char *folder, int fd, struct refusal *why)
 	return 0;
 }
 
+void restore_drill_end(const char *path)
+{
+	char folder[4096];
+	folder_of(path, folder, sizeof(folder));
+	_cleanup_fd_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return;
+	empty(dir);
+	(void)rmdir(folder);
+}
+
+/* The rest of the process goes on until the end of it: what it makes meanwhile goes with the next round. */
+static void *watch(void *path)
+{
+	sigset_t ends;
+	int      number = SIGTERM;
+	struct   stat st;
+	char     folder[4096];
+	signals_that_end(&ends);
+	(void)sigwait(&ends, &number);
+	folder_of(path, folder, sizeof(folder));
+	for (int round = 0; round < ROUNDS && stat(folder, &st) == 0; round++)
+		restore_drill_end(path);
+	fprintf(stderr, "vcc-controller: the drill was ended by signal %d\n", number);
+	_exit(128 + number);
+}
+
+/* Before any other thread is made. `path` has to stay. */
+static int watch_start(char *path, struct refusal *why)
+{
+	pthread_t watcher;
+	return pthread_create(&watcher, NULL, watch, path) == 0 ? 0 : refuse(why, E_SYS_IO, path, "no thread can be made that removes it at the end");
+}
+
 int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t size, struct refusal *why)
 {
 	char folder[4096];
@@ -60,6 +112,9 @@ int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t si
 	int  n = snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir);
 	if (n < 0 || (size_t)n >= sizeof(folder) || snprintf(ret_path, size, "%s/vcc.db", folder) >= (int)size)
 		return refuse(why, E_SYS_IO, state_dir, "the path is too long");
+	sigset_t ends;
+	signals_that_end(&ends);
+	(void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
 		return sys_refuse(why, folder, "mkdir");
 	int r = dir_open_safe(folder, geteuid(), &dir, why);
@@ -70,15 +125,24 @@ int restore_drill_begin(const char *state_dir, int fd, char *ret_path, size_t si
 		return refuse(why, E_SYS_LOCKED, folder, "another drill is under way");
 	}
 	empty(dir); /* of a drill that was killed */
-	return room_check(folder, fd, why);
+	r = room_check(folder, fd, why);
+	if (r == 0)
+		r = watch_start(ret_path, why);
+	if (r < 0) {
+		(void)rmdir(folder);
+		fd_close(dir);
+	}
+	return r;
 }
 
-void restore_drill_end(const char *path)
+void restore_drill_clear(const char *state_dir)
 {
-	char folder[4096];
-	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
-	_cleanup_fd_ int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0)
+	char             folder[4096];
+	_cleanup_fd_ int dir = -1;
+	if (snprintf(folder, sizeof(folder), "%s/" FOLDER, state_dir) >= (int)sizeof(folder))
+		return;
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0)
 		return;
 	empty(dir);
 	(void)rmdir(folder);

@@ -7,13 +7,16 @@
 
 #include "shared/base/text.h"
 
+/* Each kind has places of its own: there may be a head of every host, and what has to be looked at first must not wait behind those. */
 static const struct {
-	const char *name, *next;
+	const char *name;
+	size_t      places;
+	const char *next;
 } kinds[NEWS_KIND_COUNT] = {
-	[NEWS_CERTIFICATE] = {"certificate", "nothing: a new one is ordered for it, and sent once the restore is accepted; this one ends by itself"},
-	[NEWS_HOST] = {"host", "if it is yours: `vccctl agent invite`, and join it again"},
-	[NEWS_RECEIPT] = {"receipt", "nothing: it is kept, and proves what the host did"},
-	[NEWS_HEAD] = {"head", "keep the host's heads: `vccctl audit verify FILE --head` shows how far the lost trail went"},
+	[NEWS_CERTIFICATE] = {"certificate", NEWS_KIND_LISTED, "nothing: a new one is ordered for it, and sent once the restore is accepted; this one ends by itself"},
+	[NEWS_HOST] = {"host", NEWS_KIND_LISTED, "if it is yours: `vccctl agent invite`, and join it again"},
+	[NEWS_RECEIPT] = {"receipt", NEWS_KIND_LISTED, "nothing: it is kept, and proves what the host did"},
+	[NEWS_HEAD] = {"head", NEWS_HEADS_LISTED, "keep the host's heads: `vccctl audit verify FILE --head` shows how far the lost trail went"},
 };
 
 const char *restore_news_kind_name(enum restore_news_kind k)
@@ -23,10 +26,13 @@ const char *restore_news_kind_name(enum restore_news_kind k)
 
 static struct restore_new *place_of(struct restore_news *n, enum restore_news_kind kind, const char *object, const char *host)
 {
-	for (size_t i = 0; i < n->n; i++)
+	size_t taken = 0;
+	for (size_t i = 0; i < n->n; i++) {
 		if (n->row[i].kind == kind && text_equal(n->row[i].object, object) && text_equal(n->row[i].host, host))
 			return &n->row[i];
-	return n->n < NEWS_LISTED ? &n->row[n->n++] : NULL;
+		taken += n->row[i].kind == kind;
+	}
+	return taken < kinds[kind].places ? &n->row[n->n++] : NULL;
 }
 
 void restore_news_add(struct restore_news *n, enum restore_news_kind kind, const char *object, const char *host, const char *fmt, ...)

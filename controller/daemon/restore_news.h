@@ -17,7 +17,8 @@ enum restore_news_kind {
 };
 const char *restore_news_kind_name(enum restore_news_kind k);
 
-enum { NEWS_LISTED = 200, NEWS_WHAT_SIZE = 96 };
+/* Of each kind so many are listed; of heads fewer, since one says as much as all of them. */
+enum { NEWS_KIND_LISTED = 60, NEWS_HEADS_LISTED = 20, NEWS_LISTED = (NEWS_KIND_COUNT - 1) * NEWS_KIND_LISTED + NEWS_HEADS_LISTED, NEWS_WHAT_SIZE = 96 };
 
 struct restore_new {
 	enum restore_news_kind kind;

@@ -11,6 +11,7 @@
 #include "controller/daemon/state.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/model/names.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
@@ -89,7 +90,7 @@ void restored_saw_certificate(struct controller *ctl, const char *cert_id, const
 
 void restored_saw_host(struct controller *ctl, const char *agent)
 {
-	if (ctl->restored->mark.epoch != 0)
+	if (ctl->restored->mark.epoch != 0 && name_agent_ok(agent))
 		restore_news_add(&ctl->restored->news, NEWS_HOST, agent, agent, "has an identity of ours");
 }
 

@@ -365,6 +365,7 @@ _must_check_ int view_audit_person_by_alias(struct store_view *v, const char *al
 _must_check_ int view_audit_persons(struct store_view *v, const char *after, struct audit_person *ret, size_t max, size_t *ret_n); /* by name */
 _must_check_ int view_audit_head(struct store_view *v, uint64_t *ret_size, struct hash *ret_root);
 _must_check_ int view_audit_node(struct store_view *v, uint32_t level, uint64_t index, struct hash *ret);
+_must_check_ int view_agents_active(struct store_view *v, uint64_t *ret);
 _must_check_ int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, uint64_t *ret_agents, uint64_t *ret_open_orders);
 
 /* Walks for figures of the whole installation: rows by key, with a few fields alone, the others as if nothing was stored. `each` has a row
@@ -420,6 +421,7 @@ _must_check_ int view_notices(struct store_view *v, const struct notice_filter *
 /* Raised last at or before `end`, by that time; goes on after (at, after) of the last row. For pruning. */
 _must_check_ int view_notices_by_last(struct store_view *v, int64_t end, int64_t at, struct id after, struct notice *ret, size_t max, size_t *ret_n);
 _must_check_ int view_notices_to_remind(struct store_view *v, int64_t now, struct notice *ret, size_t max, size_t *ret_n); /* remind_at <= now, soonest first */
+_must_check_ int view_notice_by_key(struct store_view *v, const char *key, struct notice *ret); /* the one that is open; E_NOT_FOUND */
 /* Matters that are open, by key, after `after`. */
 _must_check_ int view_notices_open(struct store_view *v, const char *after, struct notice *ret, size_t max, size_t *ret_n);
 struct delivery_filter {

@@ -73,6 +73,7 @@ verb_fn apply_put, apply_add, apply_replace, apply_remove, apply_certificate, ap
 	apply_ack, apply_snooze;
 
 /* One for each channel of the notice. */
+void             notice_close(struct notice *n, int64_t at); /* nobody is reminded of it any more */
 _must_check_ int deliveries_queue(struct apply *a, const struct notice *n, enum delivery_kind kind, int64_t at);
 _must_check_ int deliveries_gone(struct apply *a, struct id notice_id);
 

@@ -57,8 +57,7 @@ static int close_told(struct apply *a, const struct delivery *d)
 	r = still_waits(a, d->notice_id, &waits);
 	if (r < 0 || waits)
 		return r;
-	n.state = NOTICE_CLOSED;
-	n.closed_at = d->ended_at;
+	notice_close(&n, d->ended_at);
 	return a->rows->ops->replace(a->rows, &noun_notice, &n);
 }
 

@@ -427,9 +427,22 @@ int view_audit(struct store_view *v, uint64_t from, struct audit *ret, size_t ma
 	return rows_list(v->rows, &q, ret, ret_n);
 }
 
-int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, uint64_t *ret_agents, uint64_t *ret_open_orders)
+static void where_active(struct query *q)
 {
 	static const enum agent_state active = AGENT_ACTIVE;
+	*q = (struct query){.noun = &noun_agent};
+	query_where(q, offsetof(struct agent, state), IS, &active);
+}
+
+int view_agents_active(struct store_view *v, uint64_t *ret)
+{
+	struct query q;
+	where_active(&q);
+	return v->rows->ops->count(v->rows, &q, ret);
+}
+
+int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, uint64_t *ret_agents, uint64_t *ret_open_orders)
+{
 	static const enum order_phase paused = ORDER_PAUSED;
 	uint64_t                      all, removed, agents, open;
 	struct query                  every = {.noun = &noun_certificate};
@@ -437,8 +450,8 @@ int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, u
 	query_where(&gone, offsetof(struct certificate, retired_at), SOME, NULL);
 	query_either(&gone, offsetof(struct certificate, not_after_at), AT_MOST, &now);
 	query_where(&gone, offsetof(struct certificate, revoked_at), SOME, NULL);
-	struct query agent = {.noun = &noun_agent};
-	query_where(&agent, offsetof(struct agent, state), IS, &active);
+	struct query agent;
+	where_active(&agent);
 	struct query order = {.noun = &noun_order};
 	where_not_final(&order);
 	query_where(&order, offsetof(struct order, phase), IS_NOT, &paused);

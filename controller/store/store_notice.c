@@ -106,7 +106,7 @@ static int stands_for_nobody(struct rows *rows, struct id notice_id, bool *ret)
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
-static void close_it(struct notice *n, int64_t at)
+void notice_close(struct notice *n, int64_t at)
 {
 	n->state = NOTICE_CLOSED;
 	n->closed_at = at;
@@ -124,7 +124,7 @@ static int close_if_empty(struct apply *a, struct id notice_id, int64_t at, stru
 		r = rows_get(a->rows, &noun_notice, ret);
 	if (r < 0 || !empty)
 		return r == E_NOT_FOUND ? 0 : r; /* it was pruned */
-	close_it(ret, at);
+	notice_close(ret, at);
 	*ret_closed = true;
 	return a->rows->ops->replace(a->rows, &noun_notice, ret);
 }
@@ -213,7 +213,7 @@ int apply_notice_over(struct apply *a, const struct store_verb *v, struct store_
 	int r = find_open(a->rows, over->key, &row);
 	if (r < 0)
 		return r == E_NOT_FOUND ? 0 : r;
-	close_it(&row, over->at);
+	notice_close(&row, over->at);
 	return a->rows->ops->replace(a->rows, &noun_notice, &row);
 }
 
@@ -238,6 +238,11 @@ int view_notice(struct store_view *v, struct id notice_id, struct notice *ret)
 	if (r == 0)
 		*ret = row;
 	return r;
+}
+
+int view_notice_by_key(struct store_view *v, const char *key, struct notice *ret)
+{
+	return find_open(v->rows, key, ret);
 }
 
 int view_notices(struct store_view *v, const struct notice_filter *f, struct id before, struct notice *ret, size_t max, size_t *ret_n)

@@ -115,7 +115,8 @@ const char *audit_object_name(enum audit_object o)
 static const struct audit_event_info infos[AUDIT_EVENT_COUNT] = {
 	[AUDIT_INSTALLATION_CREATED] = {OBJECT_INSTALLATION, "the installation was set up", "vccctl init"},
 	[AUDIT_CONTROLLER_STARTED] = {OBJECT_NONE, "the controller started", "start of the process"},
-	[AUDIT_CONFIG_RELOADED] = {OBJECT_NONE, "controller.conf and the channels were read again, and hold from now on", "see detail"},
+	[AUDIT_CONFIG_RELOADED] = {OBJECT_NONE, "controller.conf and the channels were read again, and hold from now on; one more for each setting that is new, `section.key`, with its value",
+				    "see detail"},
 	[AUDIT_PRINCIPAL_CREATED] = {OBJECT_PRINCIPAL, "a person or machine may act from now on", "vccctl init"},
 	[AUDIT_TOKEN_CREATED] = {OBJECT_PRINCIPAL, "a token was made for the principal", "vccctl init"},
 	[AUDIT_TOKEN_REVOKED] = {OBJECT_PRINCIPAL, "a token of the principal was revoked", "not given"},

@@ -529,6 +529,8 @@ static void test_fleet_lists(void **state)
 	uint64_t certs, active, open;
 	assert_int_equal(view_counts(k->view, 0, &certs, &active, &open), 0);
 	assert_int_equal(active, 3);
+	assert_int_equal(view_agents_active(k->view, &active), 0);
+	assert_int_equal(active, 3);
 	free(agents);
 	free(targets);
 	free(invites);

@@ -248,6 +248,22 @@ static void test_lists_and_pruning(void **state)
 	assert_int_equal(count, 29);
 }
 
+static void test_the_open_one_of_a_matter(void **state)
+{
+	struct kit          *k = *state;
+	struct notice        got, a = failure(1, "a", "fleet silent", 100), after = failure(2, "b", "fleet silent again", 100);
+	struct store_change *c = store_change_new();
+	assert_int_equal(view_notice_by_key(k->view, "fleet silent", &got), E_NOT_FOUND);
+	fail_with(k, &after);
+	assert_int_equal(view_notice_by_key(k->view, "fleet silent", &got), E_NOT_FOUND);
+	fail_with(k, &a);
+	assert_int_equal(view_notice_by_key(k->view, "fleet silent", &got), 0);
+	assert_true(id_equal(got.notice_id, kit_id(1)));
+	store_end_notice(c, "fleet silent", 200);
+	assert_int_equal(kit_commit(k, c, NULL), 0);
+	assert_int_equal(view_notice_by_key(k->view, "fleet silent", &got), E_NOT_FOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +273,7 @@ int main(void)
 		KIT_ON_BOTH(test_what_is_told_once),
 		KIT_ON_BOTH(test_nothing_is_told_of_what_did_not_happen),
 		KIT_ON_BOTH(test_lists_and_pruning),
+		KIT_ON_BOTH(test_the_open_one_of_a_matter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,17 @@ def test_the_certificate_that_the_record_means(trail):
     assert codes == (0, 0), said
 
 
+def test_a_part_says_that_it_is_one(trail):
+    pack = trail.pack(trail.certificate, fingerprint=hashlib.sha256(trail.certificate).hexdigest())
+    for number, more, said_by_both in ((1, True, "part 1; more follow"), (3, False, "part 3; it is the last one")):
+        codes, said = trail.judged({**pack, "about": {**pack["about"], "part": number, "more": more}})
+        assert codes == (0, 0) and all(said_by_both in s for s in said), said
+    for wrong in ({"part": 1}, {"more": True}, {"part": 0, "more": True}, {"part": "1", "more": True}, {"part": 1, "more": 1}, {"part": True, "more": True},
+                  {"part": 1, "more": True, "of": 2}, {"parts": 1, "more": True}):
+        codes, said = trail.judged({**pack, "about": {**pack["about"], **wrong}})
+        assert codes == (1, 1) and all("about" in s for s in said), (wrong, said)
+
+
 def test_a_second_one_with_its_serial_number(trail):
     assert x509.load_der_x509_certificate(trail.second).serial_number == trail.serial and trail.second != trail.certificate
     codes, said = trail.judged(trail.pack(trail.second, fingerprint=hashlib.sha256(trail.certificate).hexdigest()))

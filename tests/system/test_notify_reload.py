@@ -62,6 +62,10 @@ class World(CampaignFleet):
             return new if "was read again" in new or "was not taken" in new else None
         return wait_for("it says what became of it", said)
 
+    def recorded(self, n):
+        """The last records of a reading."""
+        return [(o, json.loads(d)) for o, d in self.rows("SELECT object, detail FROM audit WHERE event = 'configuration_reloaded' ORDER BY seq DESC LIMIT ?", n)][::-1]
+
     def settings_now(self, text):
         write(f"{self.conf('controller')}.d/60-more.conf", text)
 
@@ -152,15 +156,34 @@ def test_what_needs_a_restart_is_said(world):
     world.settings_now("[schedule]\ntick = 3s\n[contacts]\napprover = second@vcc.internal, third@vcc.internal\n")
     said = world.read_again()
     assert "schedule.tick is another in the file" in said and "1 settings are new" in said, said
-    detail, = world.rows("SELECT detail FROM audit WHERE event = 'configuration_reloaded' ORDER BY seq DESC LIMIT 1")[0]
-    assert json.loads(detail)["changed"] == ["contacts.approver"]
+    assert world.recorded(2) == [("contacts.approver", {"another": True}), ("", {"changed": 1, "channels": 1})], "addresses of persons are not in the trail"
+
+
+def test_each_setting_has_a_record_that_says_what_it_is_now(world):
+    world.settings_now("[limits]\napproval_share = 25%\napproval_life = 3d\n[notify]\ndigest = 12h\n[bulk]\npriority = vpb, clara\n[metrics]\nopen = yes\n[emergency]\n"
+                       "approval = before\n[contacts]\napprover = second@vcc.internal, third@vcc.internal\n")
+    assert "6 settings are new" in world.read_again()
+    said = world.recorded(7)
+    assert dict(said) == {"limits.approval_share": {"to": "25%"}, "limits.approval_life": {"to": "3d"}, "notify.digest": {"to": "12h"}, "bulk.priority": {"to": "vpb, clara"},
+                          "metrics.open": {"to": "yes"}, "emergency.approval": {"to": "before"}, "": {"changed": 6, "channels": 1}}, said
+    assert len(world.rows("SELECT DISTINCT request_id FROM audit WHERE event = 'configuration_reloaded' AND seq > (SELECT max(seq) - 7 FROM audit "
+                          "WHERE event = 'configuration_reloaded')")) == 1
+
+
+def test_asked_for_twice_at_once(world):
+    before = len(world.log())
+    for _ in range(5):
+        os.kill(world.controller.pid, signal.SIGHUP)
+    wait_for("it is read", lambda: "was read again" in world.log()[before:])
+    assert "0 settings are new, 1 channels" in world.read_again() and world.channel("team")["reload_error"] is None
 
 
 def test_approvers_are_told_that_a_request_waits(world):
     world.channels.add("mail", channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{world.mail.port}", "ca_file": world.mail.cert, "allow": "127.0.0.0/8"},
                        smtp={"from": "vcc-pki@vcc.internal"}, rule={"events": "approval_waiting"})
     world.settings_now("[limits]\napproval_share = 25%\n[contacts]\napprover = second@vcc.internal, third@vcc.internal\n")
-    assert "limits" not in world.read_again().replace("limits.approval_share", "")
+    said = world.read_again()
+    assert "was read again" in said and "holds after a restart" not in said, said
     path = os.path.join(world.dir, "clara.json")
     template = {k: v for k, v in json.loads(world.cli("template", "export", "clara_service_auth").stdout).items() if k not in (
         "validity_period_days", "validity_seconds", "renewal_threshold_days", "emergency_threshold_days", "version", "created_at", "update")}
@@ -185,10 +208,26 @@ def test_what_was_given_up_is_sent_once_more(world):
     assert n in [m["notification_id"] for m in body["notifications"]] and body["message_id"] != dead["message_id"]
     assert world.rows("SELECT reason FROM audit WHERE event = 'notification_retried' AND object = ?", n) == [("it answers again",)]
     refused(world.post("/api/v1/notifications/retry", {"notification_id": n}), 409, "VCC-3964")
+    dead = [world.channel(d["channel"]) is not None for d in world.admin.get("notifications/deliveries?state=dead&limit=500")["items"]]
+    assert False in dead, "what hung when its channel went"
     done = world.cli("notify", "retry", "--dead", "-o", "json")
-    assert done.returncode == 0 or "VCC-3964" in done.stderr, done.stderr
+    assert done.returncode == 0 and json.loads(done.stdout) == {"queued": dead.count(True), "skipped": dead.count(False)}, (done, dead)
     assert world.cli("notify", "retry").returncode == 2
     mend(world, world.played[1], "c2")
+
+
+def test_after_a_reading_nothing_waits_for_a_pause_of_before(world):
+    world.settings_now("[notify]\nretry = 1h\ntries = 30\n")
+    world.read_again()
+    world.team.mode = "500"
+    failed = world.channel("team")["failed"]
+    fail(world, world.played[1], "c2")
+    wait_for("it pauses for an hour", lambda: world.channel("team")["failed"] > failed and not world.channel("team")["busy"])
+    world.team.mode = "ok"
+    world.settings_now("")
+    world.read_again()
+    mend(world, world.played[1], "c2")
+    wait_for("what is new is told", lambda: any(m["event"] == "trouble_resolved" for b in world.team.bodies()[-1:] for m in b["notifications"]))
 
 
 def test_what_is_told_once_is_over_when_it_is_told(world):
@@ -231,3 +270,27 @@ def test_who_was_evicted_is_not_missed(world):
     wait_for("one of four is here", lambda: world.metric("vcc_pki_agents", state="connected") == 1)
     time.sleep(8)  # it is looked at every five seconds
     assert world.rows("SELECT count(*) FROM notices WHERE event = 'fleet_silent'") == before
+
+
+@pytest.mark.parametrize("restart", (False, True), ids=["at once", "after a restart"])
+def test_who_is_evicted_meanwhile_is_not_waited_for(world, restart):
+    """What was told ends, and what comes later is told again."""
+    def told(state):
+        return [n["notification_id"] for n in world.admin.get(f"notifications?state={state}&limit=500")["items"] if n["event"] == "fleet_silent"]
+    assert not told("queued")
+    lost = [world.host_of(f"m{n}{'ab'[restart]}") for n in range(3)]
+    for h in lost:
+        h.gateway.down(h.session)
+    n, = wait_for("it is told", lambda: told("queued"))
+    if restart:
+        world.controller.stop()
+        world.controller.start()
+        world.wait_up()
+        world.gateways[0].connect()
+        world.gateways[0].up(world.played[3])
+        wait_for("one is here", lambda: world.metric("vcc_pki_agents", state="connected") == 1)
+        time.sleep(6)  # it is looked at every five seconds
+        assert told("queued") == [n]
+    for h in lost:
+        world.vccctl("agent", "evict", h.name)
+    wait_for("it ends", lambda: n in told("closed") and not told("queued"))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 
@@ -141,12 +142,14 @@ def test_a_passphrase_that_opens_nothing(inst, backup, keys, tmp_path):
 def test_what_somebody_only_says_is_not_recorded(inst):
     """The controller compares the tree with its own."""
     n = len(records(inst))
-    for size, root in ((3, "0" * 64), (10**9, "1" * 64)):
-        body = {"backup_of": "2026-01-02T03:04:05Z", "audit_size": size, "audit_root": root, "keys": 4}
+    past, future = "2026-01-02T03:04:05Z", "2999-01-02T03:04:05Z"
+    for size, root, at, code, where in ((3, "0" * 64, past, "VCC-3988", None), (10**9, "1" * 64, past, "VCC-3988", None), (3, "0" * 63, past, "VCC-3104", "audit_root"),
+                                        (3, "0" * 64, "yesterday", "VCC-3104", "backup_of"), (3, "0" * 64, future, "VCC-3104", "backup_of")):
+        body = {"backup_of": at, "audit_size": size, "audit_root": root, "keys": 4}
         done = subprocess.run(["curl", "-sS", "--cacert", os.path.join(inst.state, "ca.pem"), "-H", "Content-Type: application/json", "-H",
                                "Authorization: Bearer " + open(os.path.join(inst.state, "admin.token")).read().strip(), "-d", json.dumps(body),
                                f"{inst.admin_url}/api/v1/restore/drill"], capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout)["code"] == "VCC-3988", done.stdout
+        assert json.loads(done.stdout)["code"] == code and (where is None or json.loads(done.stdout)["object"] == where), done.stdout
     assert len(records(inst)) == n
 
 
@@ -155,6 +158,21 @@ def test_without_a_controller_it_is_proved_and_not_recorded(inst, backup):
     try:
         done = drill(inst, backup)
         assert done.returncode == 6 and json.loads(done.stdout)["recorded"] is False and "VCC-" in done.stderr, done
+        left = os.path.join(inst.state, "controller", "drill")
+        os.mkdir(left, 0o700)  # as of one that was killed
+        shutil.copy(backup, os.path.join(left, "vcc.db"))
     finally:
         inst.processes["controller"].start()
         wait_for("the controller", inst.ready)
+    assert no_trace(inst), "the controller clears it away at its start"
+
+
+@pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
+def test_one_that_is_interrupted_leaves_no_copy(inst, backup, number):
+    done = subprocess.Popen([inst.bin("vcc-controller"), "restore", "--drill", backup, "--config", inst.conf("controller")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+    while no_trace(inst) and done.poll() is None:
+        pass
+    done.send_signal(number)
+    said = done.communicate(timeout=60)
+    assert done.returncode in (0, 128 + number, -number) and no_trace(inst), (done.returncode, said)

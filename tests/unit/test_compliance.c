@@ -263,11 +263,26 @@ static void test_figures(void **state)
 	assert_int_equal(figure_of_revocation(REASON_HOLD, NOW - 1, NOW - MS_DAY, NOW), 0);
 }
 
+/* The shipped rules judge; that nobody reads what somebody wrote is said apart. */
+static void test_a_folder_that_is_away(void **state)
+{
+	struct refusal    why = {0};
+	struct rule_book *book = NULL;
+	(void)state;
+	assert_int_equal(rule_book_folder_check("", &why), 0);
+	assert_int_equal(rule_book_folder_check("/nonexistent/rules", &why), E_REPORT_RULES);
+	assert_string_equal(why.object, "/nonexistent/rules");
+	assert_int_equal(rule_book_load("/nonexistent/rules", &book, &why), 0);
+	assert_non_null(rule_book_find(book, "G1"));
+	free(book);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_content), cmocka_unit_test(test_certificates), cmocka_unit_test(test_installation),
 		cmocka_unit_test(test_shipped), cmocka_unit_test(test_strict),       cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_a_folder_that_is_away),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,10 @@ static void test_parts(void **state)
 			assert_int_equal(r, E_EVIDENCE_NONE);
 			break;
 		}
+		const json_t *about = json_object_get(pack, "about");
+		bool          last = part == (MEMBERS + EVIDENCE_PART_MEMBERS - 1) / EVIDENCE_PART_MEMBERS;
+		assert_int_equal(json_integer_value(json_object_get(about, "part")), part);
+		assert_true(json_is_boolean(json_object_get(about, "more")) && json_is_true(json_object_get(about, "more")) == !last);
 		size_t own = 0;
 		json_array_foreach(json_object_get(pack, "records"), i, row) {
 			const char *object = json_string_value(json_object_get(row, "object"));

@@ -44,15 +44,38 @@ static void test_bound(void **state)
 {
 	char name[32];
 	(void)state;
-	for (int i = 0; i < NEWS_LISTED + 5; i++) {
+	for (int i = 0; i < NEWS_KIND_LISTED + 5; i++) {
 		snprintf(name, sizeof(name), "h%d", i);
 		restore_news_add(&news, NEWS_HOST, name, name, "has an identity of ours");
 	}
-	assert_int_equal(news.n, NEWS_LISTED);
+	assert_int_equal(news.n, NEWS_KIND_LISTED);
 	assert_int_equal(news.n_more, 5);
 	restore_news_add(&news, NEWS_HOST, "h0", "h0", "again"); /* one that is listed takes no further place */
 	assert_int_equal(news.n_more, 5);
 	assert_string_equal(news.row[0].what, "again");
+}
+
+/* Every host may have a head, and says so first. */
+static void test_many_of_one_kind_hide_no_other(void **state)
+{
+	char name[32];
+	(void)state;
+	for (int i = 0; i < 2 * NEWS_LISTED; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		restore_news_add(&news, NEWS_HEAD, "audit trail", name, "of %d records", i);
+	}
+	assert_int_equal(news.n, NEWS_HEADS_LISTED);
+	for (int i = 0; i < 2 * NEWS_LISTED; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		for (unsigned kind = 0; kind < NEWS_HEAD; kind++)
+			restore_news_add(&news, (enum restore_news_kind)kind, name, name, "x");
+	}
+	assert_int_equal(news.n, NEWS_LISTED);
+	json_t *list = restore_news_json(&news);
+	assert_int_equal(json_array_size(list), NEWS_LISTED);
+	for (size_t kind = 0; kind < NEWS_KIND_COUNT; kind++)
+		assert_string_equal(text_at(list, kind * NEWS_KIND_LISTED, "kind"), restore_news_kind_name((enum restore_news_kind)kind));
+	json_decref(list);
 }
 
 static void test_every_kind_says_what_to_do(void **state)
@@ -73,6 +96,7 @@ static void test_every_kind_says_what_to_do(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_the_last_word_counts, begin), cmocka_unit_test_setup(test_bound, begin),
+					   cmocka_unit_test_setup(test_many_of_one_kind_hide_no_other, begin),
 					   cmocka_unit_test_setup(test_every_kind_says_what_to_do, begin)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
