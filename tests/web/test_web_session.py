@@ -89,7 +89,7 @@ def test_the_page_and_what_it_names(estate):
     page = gzip.decompress(text).decode()
     assert status == 200 and headers["Content-Type"] == "text/html; charset=utf-8" and headers["Cache-Control"] == "no-cache"
     named = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(named) == 3 and all(re.fullmatch(r"/w/[0-9a-f]{16}/\w+\.(js|css|svg)", n) for n in named), named
+    assert len(named) == 4 and all(re.fullmatch(r"/w/[0-9a-f]{16}/[\w.]+\.(js|css|svg)", n) for n in named), named
     assert "<style" not in page and not re.search(r"<script(?![^>]* src=)|\son\w+=|style=", page), "nothing inline"
     for path in ["/", *named]:
         status, headers, text = client.raw("GET", path)
