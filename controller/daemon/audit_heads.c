@@ -275,15 +275,12 @@ static void on_not_stored(struct controller *ctl, const void *value, size_t n)
 	ctl->audit_heads->retry_at = clock_monotonic() + RETRY_MS;
 }
 
-static int check_signature(struct controller *ctl, const struct audit_head *h)
+int audit_head_verify(struct span authority, const struct audit_head *h)
 {
-	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, h->issuer_id);
-	struct cert_parts            parts;
-	struct key                  *key = NULL;
-	uint8_t                      body[AUDIT_HEAD_BODY];
-	if (issuer == NULL)
-		return E_SIGNER_ISSUER;
-	int r = cert_parts_read((struct span){issuer->row.der, issuer->row.der_len}, &parts);
+	struct cert_parts parts;
+	struct key       *key = NULL;
+	uint8_t           body[AUDIT_HEAD_BODY];
+	int               r = cert_parts_read(authority, &parts);
 	if (r == 0)
 		r = key_from_spki(parts.t.spki, &key);
 	audit_head_body(h->size, h->root, h->at, body);
@@ -291,6 +288,12 @@ static int check_signature(struct controller *ctl, const struct audit_head *h)
 		r = key_verify(key, LABEL_HEAD, SPAN_OF(body), (struct span){h->signature, h->signature_len});
 	key_free(key);
 	return r;
+}
+
+static int check_signature(struct controller *ctl, const struct audit_head *h)
+{
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, h->issuer_id);
+	return issuer != NULL ? audit_head_verify((struct span){issuer->row.der, issuer->row.der_len}, h) : E_SIGNER_ISSUER;
 }
 
 void audit_heads_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *answer)

@@ -6,6 +6,9 @@
 #include "controller/daemon/signer_client.h"
 #include "shared/model/messages.h"
 
+/* Is the head signed by the authority with this certificate? Codes of cert_parts_read() and key_verify(). */
+_must_check_ int audit_head_verify(struct span authority, const struct audit_head *h);
+
 struct audit_heads;
 _must_check_ int audit_heads_open(struct controller *ctl, struct audit_heads **ret);
 _must_check_ int audit_heads_load(struct controller *ctl);

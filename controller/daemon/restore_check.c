@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 
+#include "controller/daemon/audit_heads.h"
 #include "shared/model/audit.h"
-#include "shared/pki/cert_parts.h"
 #include "shared/pki/key.h"
 
 enum { AUDIT_PAGE = 200, HEADS_PAGE = 100, LEAF_MAX = 4096, NOTE_MAX = 4096 };
@@ -77,20 +77,9 @@ int restore_check(struct store_view *view, struct store_view *old, const char *f
 
 static int check_signature(struct store_view *view, const struct audit_head *h)
 {
-	struct issuer     signer;
-	struct cert_parts parts;
-	struct key       *key = NULL;
-	uint8_t           body[AUDIT_HEAD_BODY];
-	int               r = view_issuer(view, h->issuer_id, &signer);
-	if (r == 0)
-		r = cert_parts_read((struct span){signer.der, signer.der_len}, &parts);
-	if (r == 0)
-		r = key_from_spki(parts.t.spki, &key);
-	audit_head_body(h->size, h->root, h->at, body);
-	if (r == 0)
-		r = key_verify(key, LABEL_HEAD, SPAN_OF(body), (struct span){h->signature, h->signature_len});
-	key_free(key);
-	return r;
+	struct issuer signer;
+	int           r = view_issuer(view, h->issuer_id, &signer);
+	return r == 0 ? audit_head_verify((struct span){signer.der, signer.der_len}, h) : r;
 }
 
 int restore_check_heads(struct store_view *view, const char *file, struct restore_found *found, struct refusal *why)
