@@ -1,6 +1,7 @@
 # make            programs in build/bin (V=1 shows the commands)
 # make tests      test programs in build/tests (and the programs)
-# make asan       both under ASan and UBSan, in build-asan
+# make asan       both under ASan and UBSan by clang, in build-asan
+# make fuzz       fuzz targets, there too
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
 # make man        manual pages in build/man
 # make deb        Debian packages, their debug symbols and a list of what is in them, in build/packages
@@ -8,7 +9,7 @@
 # make CC=clang   the same with clang; B=DIR builds elsewhere
 
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(SAN),clang,gcc)
 endif
 B       ?= build
 VERSION := 0.1.0
@@ -16,12 +17,17 @@ VERSION := 0.1.0
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-sections -fdata-sections
 OPT  ?= -O2 -g
+# Binaries do not say where they were built: two builds are equal, wherever they lie.
+HARD += -ffile-prefix-map=$(CURDIR)=.
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
 ifdef SAN
 OPT  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
 LDHARD := -pie
+ifneq (,$(findstring clang,$(CC)))
+CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
+endif
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
@@ -82,7 +88,7 @@ tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 tests
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
-fuzz: ; $(MAKE) B=build-fuzz CC=clang SAN=1 $(FUZZERS:%=build-fuzz/tests/%)
+fuzz: ; $(MAKE) B=build-asan SAN=1 $(FUZZERS:%=build-asan/tests/%)
 
 $(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
 $(B)/obj/%.o: %.c
@@ -171,9 +177,6 @@ $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ) $$(call LIBS_OF,$$(FUZZ_ROOMS
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJ) $(call GROUP,$(call LIBS_OF,$(FUZZ_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
-ifneq (,$(findstring fuzz,$(B)))
-CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
-endif
 
 docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs wire > docs/wire.md
@@ -211,6 +214,6 @@ $(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
 	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
 clean:
-	rm -rf build build-asan build-faults build-fuzz
+	rm -rf build build-asan build-faults
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -36,11 +36,12 @@ static const struct plan {
 };
 
 struct init {
-	struct signer_conf conf;
+	struct signer_conf  conf;
 	const char        *organisation;
 	const char        *public_dir;
 	struct stat        owner; /* of STATE_DIR: new files belong to its owner */
 	struct buf         passphrase;
+	struct keyfile_lock lock; /* one for all keys: the signer's start then costs what one costs */
 	struct hsm        *hsm;
 	int                ca_fd, public_fd;
 	int64_t            now;
@@ -129,11 +130,13 @@ static int key_load_or_make(struct init *in, const struct plan *p, struct key **
 	snprintf(name, sizeof(name), "%s" CA_KEY, p->id);
 	int r = ca_file_read(in->ca_fd, name, true, &file, why);
 	if (r == 0) {
-		r = keyfile_open(buf_span(&file), buf_span(&in->passphrase), &key);
+		r = keyfile_open_keep(buf_span(&file), buf_span(&in->passphrase), &in->lock, &key);
 	} else if (r == E_NOT_FOUND) {
 		r = key_make(ca_plan_of(p->role)->key, &key);
+		if (r == 0 && in->lock.cost.operations == 0)
+			r = keyfile_lock_make(buf_span(&in->passphrase), keyfile_cost_usual, &in->lock);
 		if (r == 0)
-			r = keyfile_seal(key, buf_span(&in->passphrase), &file);
+			r = keyfile_seal_under(key, &in->lock, &file);
 		if (r == 0 && fault_point("init.key") != 0)
 			r = E_SYS_IO;
 		if (r == 0)
@@ -364,6 +367,7 @@ int signer_init(int argc, char **argv)
 	key_free(in.root_key);
 	hsm_close(in.hsm);
 	buf_wipe(&in.passphrase);
+	secret_wipe(&in.lock, sizeof(in.lock));
 	buf_free(&in.root_der);
 	fd_close(in.ca_fd);
 	fd_close(in.public_fd);

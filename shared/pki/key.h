@@ -56,26 +56,25 @@ bool digest_hmac_fits(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struc
 /* Fills from the library's generator; ends the process when there is none. */
 void random_bytes(void *to, size_t n);
 
-/* Encrypted private key file: magic and version, Argon2id parameters, salt, AES-256-GCM of the PKCS#8 DER. */
-_must_check_ int keyfile_seal(const struct key *k, struct span passphrase, struct buf *to);
-/* Argon2id; at most 16 operations and 1 GiB, checked before anything is allocated. keyfile_seal() takes libsodium's moderate cost:
- * 3 operations, 256 MiB, about 0.7 s. E_RANGE. */
+/* Encrypted private key file: magic and version, Argon2id parameters, salt, AES-256-GCM of the PKCS#8 DER. At most 16 operations and 1 GiB,
+ * checked before anything is allocated. The usual cost is libsodium's moderate one: 3 operations, 256 MiB, about 0.7 s. */
 struct keyfile_cost {
 	uint32_t operations, memory_kib;
 };
-_must_check_ int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to);
-_must_check_ int keyfile_open(struct span file, struct span passphrase, struct key **ret); /* E_PKI_PASSPHRASE, E_PKI_KEY */
-/* What the passphrase came to for one file: opens and seals files of the same salt without it, and without the cost. For who may not keep
- * the passphrase. To be wiped by its owner. */
+extern const struct keyfile_cost keyfile_cost_usual;
+/* What a passphrase comes to with one salt, at that cost: opens and seals files of this salt without either. The nonce is new with each file, so many
+ * may share it. For who may not keep the passphrase. To be wiped by its owner. */
 enum { KEYFILE_SALT_SIZE = 16, KEYFILE_SECRET_SIZE = 32 };
 struct keyfile_lock {
 	struct keyfile_cost cost; /* operations 0 = nothing is kept */
 	uint8_t             salt[KEYFILE_SALT_SIZE];
 	uint8_t             secret[KEYFILE_SECRET_SIZE];
 };
+_must_check_ int keyfile_lock_make(struct span passphrase, struct keyfile_cost cost, struct keyfile_lock *ret);          /* E_RANGE, E_NOMEM */
+_must_check_ int keyfile_seal_under(const struct key *k, const struct keyfile_lock *lock, struct buf *to);               /* E_PKI_PASSPHRASE: it is empty */
+_must_check_ int keyfile_open(struct span file, struct span passphrase, struct key **ret);                               /* E_PKI_PASSPHRASE, E_PKI_KEY */
 /* As keyfile_open(); `lock` may hold the one of another file: where it is the same, the cost is saved. It holds this file's afterwards. */
 _must_check_ int keyfile_open_keep(struct span file, struct span passphrase, struct keyfile_lock *lock, struct key **ret);
 bool             keyfile_lock_fits(const struct keyfile_lock *lock, struct span file);
-_must_check_ int keyfile_seal_under(const struct key *k, const struct keyfile_lock *lock, struct buf *to); /* E_PKI_PASSPHRASE: it is empty */
 
 #endif

@@ -77,14 +77,16 @@ static void sodium_start(void)
 	sodium_state = sodium_init();
 }
 
-static int secret_derive(struct span passphrase, const struct header *h, uint8_t ret[SECRET_SIZE])
+const struct keyfile_cost keyfile_cost_usual = {crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE / 1024};
+
+static int secret_derive(struct span passphrase, struct keyfile_cost cost, const uint8_t salt[SALT_SIZE], uint8_t ret[SECRET_SIZE])
 {
 	pthread_once(&sodium_once, sodium_start);
 	if (sodium_state < 0)
 		return E_PKI_CRYPTO;
 	/* fails only for want of memory */
-	if (crypto_pwhash(ret, SECRET_SIZE, (const char *)passphrase.p, passphrase.n, h->salt, h->cost.operations,
-			  (size_t)h->cost.memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0)
+	if (crypto_pwhash(ret, SECRET_SIZE, (const char *)passphrase.p, passphrase.n, salt, cost.operations,
+			  (size_t)cost.memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13) != 0)
 		return E_NOMEM;
 	return 0;
 }
@@ -153,17 +155,16 @@ static int seal(const struct key *k, struct header *h, const uint8_t secret[SECR
 	return buf_error(to);
 }
 
-int keyfile_seal_with(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to)
+int keyfile_lock_make(struct span passphrase, struct keyfile_cost cost, struct keyfile_lock *ret)
 {
 	if (passphrase.n == 0 || passphrase.n > PASSPHRASE_MAX || !cost_ok(cost))
 		return E_RANGE;
-	struct header h = {.cost = cost};
-	uint8_t       secret[SECRET_SIZE];
-	random_bytes(h.salt, sizeof(h.salt));
-	int r = secret_derive(passphrase, &h, secret);
+	struct keyfile_lock lock = {.cost = cost};
+	random_bytes(lock.salt, sizeof(lock.salt));
+	int r = secret_derive(passphrase, cost, lock.salt, lock.secret);
 	if (r == 0)
-		r = seal(k, &h, secret, to);
-	secret_wipe(secret, sizeof(secret));
+		*ret = lock;
+	secret_wipe(&lock, sizeof(lock));
 	return r;
 }
 
@@ -174,12 +175,6 @@ int keyfile_seal_under(const struct key *k, const struct keyfile_lock *lock, str
 		return E_PKI_PASSPHRASE;
 	memcpy(h.salt, lock->salt, sizeof(h.salt));
 	return seal(k, &h, lock->secret, to);
-}
-
-int keyfile_seal(const struct key *k, struct span passphrase, struct buf *to)
-{
-	static const struct keyfile_cost moderate = {crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE / 1024};
-	return keyfile_seal_with(k, passphrase, moderate, to);
 }
 
 static bool same_lock(const struct keyfile_lock *lock, const struct header *h)
@@ -205,7 +200,7 @@ int keyfile_open_keep(struct span file, struct span passphrase, struct keyfile_l
 	} else if (r == 0) {
 		its.cost = h.cost;
 		memcpy(its.salt, h.salt, sizeof(its.salt));
-		r = secret_derive(passphrase, &h, its.secret);
+		r = secret_derive(passphrase, h.cost, h.salt, its.secret);
 	}
 	if (r == 0)
 		r = decrypt(its.secret, &h, file, plain);

@@ -147,3 +147,10 @@ int hierarchy_issue(const struct hierarchy *h, const struct cert_facts *facts, s
 		r = issue_lint(ca, facts, buf_span(&tbs), why);
 	return r < 0 ? r : issue_sign(ca, 0, buf_span(&tbs), facts->hash_alg, to);
 }
+
+void hierarchy_seal(const struct key *k, struct span passphrase, struct buf *to)
+{
+	struct keyfile_lock lock;
+	if (keyfile_lock_make(passphrase, (struct keyfile_cost){1, 8}, &lock) != 0 || keyfile_seal_under(k, &lock, to) != 0)
+		abort();
+}

@@ -4,6 +4,7 @@
 #define VCC_TEST_HIERARCHY_H
 
 #include "shared/pki/issue.h"
+#include "shared/pki/key.h"
 
 #define HIERARCHY_URL    "http://pki.vcc.internal"
 #define HIERARCHY_DOMAIN "vcc.internal"
@@ -27,6 +28,8 @@ void hierarchy_facts(const struct hierarchy *h, enum leaf_profile profile, const
 /* tbs + lint + sign by the profile's CA. */
 _must_check_ int hierarchy_issue(const struct hierarchy *h, const struct cert_facts *facts, struct buf *to,
 				 struct refusal *why);
+/* The key's file, at a cost that no test waits for. Aborts on failure. */
+void             hierarchy_seal(const struct key *k, struct span passphrase, struct buf *to);
 enum issuer_role hierarchy_role(enum leaf_profile profile);
 
 #endif

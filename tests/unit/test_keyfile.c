@@ -11,6 +11,13 @@
 
 static const struct keyfile_cost cheap = {1, 8};
 
+static int seal(const struct key *k, struct span passphrase, struct keyfile_cost cost, struct buf *to)
+{
+	struct keyfile_lock lock;
+	int                 r = keyfile_lock_make(passphrase, cost, &lock);
+	return r == 0 ? keyfile_seal_under(k, &lock, to) : r;
+}
+
 static void opens_with_its_passphrase_only(void **state)
 {
 	(void)state;
@@ -19,7 +26,7 @@ static void opens_with_its_passphrase_only(void **state)
 		_cleanup_(key_freep) struct key *k = NULL, *back = NULL, *none = NULL;
 		_cleanup_(buf_free) struct buf   file = BUF_MAX(8192);
 		assert_int_equal(key_make(types[i], &k), 0);
-		assert_int_equal(keyfile_seal_with(k, span_text("correct horse"), cheap, &file), 0);
+		assert_int_equal(seal(k, span_text("correct horse"), cheap, &file), 0);
 		assert_int_equal(keyfile_open(buf_span(&file), span_text("correct horse"), &back), 0);
 		assert_true(key_same(k, back));
 		assert_int_equal(keyfile_open(buf_span(&file), span_text("correct horsE"), &none), E_PKI_PASSPHRASE);
@@ -36,11 +43,11 @@ static void plain_key_is_not_inside(void **state)
 	_cleanup_(buf_wipe) struct buf   der = BUF_MAX(8192);
 	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
 	assert_int_equal(key_to_der(k, &der), 0);
-	assert_int_equal(keyfile_seal_with(k, span_text("p"), cheap, &file), 0);
+	assert_int_equal(seal(k, span_text("p"), cheap, &file), 0);
 	for (size_t at = 0; at + 16 <= der.n; at++)
 		assert_null(memmem(file.p, file.n, der.p + at, 16));
 	/* salt and nonce are fresh each time */
-	assert_int_equal(keyfile_seal_with(k, span_text("p"), cheap, &again), 0);
+	assert_int_equal(seal(k, span_text("p"), cheap, &again), 0);
 	assert_memory_not_equal(file.p + 16, again.p + 16, 16);
 	assert_memory_not_equal(file.p + 32, again.p + 32, 12);
 }
@@ -51,7 +58,7 @@ static void every_changed_octet_is_refused(void **state)
 	_cleanup_(key_freep) struct key *k = NULL, *none = NULL;
 	_cleanup_(buf_free) struct buf   file = BUF_MAX(8192);
 	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
-	assert_int_equal(keyfile_seal_with(k, span_text("p"), cheap, &file), 0);
+	assert_int_equal(seal(k, span_text("p"), cheap, &file), 0);
 	for (size_t i = 0; i < file.n; i++) {
 		file.p[i] ^= 1;
 		int r = keyfile_open(buf_span(&file), span_text("p"), &none);
@@ -71,15 +78,15 @@ static void claimed_cost_is_limited(void **state)
 	_cleanup_(key_freep) struct key *k = NULL, *none = NULL;
 	_cleanup_(buf_free) struct buf   file = BUF_MAX(8192), nothing = BUF_MAX(8192);
 	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
-	assert_int_equal(keyfile_seal_with(k, span_text("p"), cheap, &file), 0);
+	assert_int_equal(seal(k, span_text("p"), cheap, &file), 0);
 	file.p[12] = 0xff; /* 4 TiB */
 	assert_int_equal(keyfile_open(buf_span(&file), span_text("p"), &none), E_PKI_KEY);
 	file.p[12] = 0;
 	file.p[11] = 17; /* operations */
 	assert_int_equal(keyfile_open(buf_span(&file), span_text("p"), &none), E_PKI_KEY);
-	assert_int_equal(keyfile_seal_with(k, span_text("p"), (struct keyfile_cost){17, 8}, &nothing), E_RANGE);
-	assert_int_equal(keyfile_seal_with(k, span_text("p"), (struct keyfile_cost){1, 1 << 21}, &nothing), E_RANGE);
-	assert_int_equal(keyfile_seal_with(k, span_text(""), cheap, &nothing), E_RANGE);
+	assert_int_equal(seal(k, span_text("p"), (struct keyfile_cost){17, 8}, &nothing), E_RANGE);
+	assert_int_equal(seal(k, span_text("p"), (struct keyfile_cost){1, 1 << 21}, &nothing), E_RANGE);
+	assert_int_equal(seal(k, span_text(""), cheap, &nothing), E_RANGE);
 	assert_int_equal(nothing.n, 0);
 }
 
@@ -89,7 +96,7 @@ static void usual_cost_is_accepted(void **state)
 	_cleanup_(key_freep) struct key *k = NULL, *back = NULL;
 	_cleanup_(buf_free) struct buf   file = BUF_MAX(8192);
 	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
-	assert_int_equal(keyfile_seal(k, span_text("p"), &file), 0);
+	assert_int_equal(seal(k, span_text("p"), keyfile_cost_usual, &file), 0);
 	assert_int_equal(keyfile_open(buf_span(&file), span_text("p"), &back), 0);
 	assert_true(key_same(k, back));
 }

@@ -26,7 +26,6 @@
 
 #define PASSPHRASE span_text("an open secret")
 static const int64_t             now = INT64_C(1800000000000);
-static const struct keyfile_cost cheap = {1, 8};
 
 static struct hierarchy   h;
 static struct signer_conf conf;
@@ -57,7 +56,7 @@ static void put_ca(enum issuer_role role, bool offline)
 	struct buf der = BUF_MAX(CERT_DER_MAX), file = BUF_MAX(CA_KEYFILE_MAX);
 	buf_add(&der, h.issuer[role].der, h.issuer[role].der_len);
 	put(h.issuer[role].issuer_id, ".cer", &der);
-	assert_int_equal(keyfile_seal_with(h.key[role], PASSPHRASE, cheap, &file), 0);
+	hierarchy_seal(h.key[role], PASSPHRASE, &file);
 	if (!offline)
 		put(h.issuer[role].issuer_id, ".key", &file);
 	buf_free(&der);
@@ -292,7 +291,7 @@ static void a_key_without_certificate_is_nobody(void **state)
 {
 	(void)state;
 	struct buf other = BUF_MAX(CA_KEYFILE_MAX);
-	assert_int_equal(keyfile_seal_with(subject, PASSPHRASE, cheap, &other), 0);
+	hierarchy_seal(subject, PASSPHRASE, &other);
 	put("service-2", ".key", &other);
 	buf_free(&other);
 	again();
