@@ -189,11 +189,11 @@ docs: $(B)/tests/tool_docs
 	@mkdir -p packaging/catalog
 	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
 
-# Packages: a build of its own from a copy of the tree. The dashboard's modules are there before it starts, because it has no network, and the manual pages are made.
+# Packages, from a copy of the tree with what is built. The dashboard's modules are there before it starts, because it has no network, and the manual pages are made.
 PACKAGED := $(shell find Makefile LICENSE README.md agent controller docs packaging scripts shared -type f -not -path '*/node_modules/*')
 deb: $(B)/packages/.deb
 rpm: $(B)/packages/.rpm
-$(B)/packages/.deb: $(PACKAGED) $(WEB_MODULES)/.installed | man
+$(B)/packages/.deb: $(PACKAGED) $(WEB_MODULES)/.installed | man programs
 	$(Q)B=$(B) VERSION=$(VERSION) scripts/make-packages deb $(B)/packages
 	@touch $@
 $(B)/packages/.rpm: $(B)/packages/.deb
