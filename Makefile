@@ -1,7 +1,7 @@
 # make            programs in build/bin (V=1 shows the commands)
 # make tests      test programs in build/tests (and the programs)
-# make asan       both under ASan and UBSan by clang, in build-asan
-# make fuzz       fuzz targets, there too
+# make asan       both under ASan and UBSan by clang, and the fuzz targets, in build-asan
+# make fuzz       the fuzz targets alone
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
 # make man        manual pages in build/man
 # make deb        Debian packages, their debug symbols and a list of what is in them, in build/packages
@@ -78,7 +78,7 @@ TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all programs tests tools asan faults fuzz clean docs man deb rpm
+.PHONY: all programs tests tools fuzzers asan faults fuzz clean docs man deb rpm
 .SECONDEXPANSION:
 .SECONDARY:
 
@@ -86,9 +86,10 @@ all: programs $(B)/bin/vcc-fleet
 programs: $(PROGRAMS:%=$(B)/bin/%)
 tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
-asan: ; $(MAKE) B=build-asan SAN=1 tests
+fuzzers: $(FUZZERS:%=$(B)/tests/%)
+asan: ; $(MAKE) B=build-asan SAN=1 tests fuzzers
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
-fuzz: ; $(MAKE) B=build-asan SAN=1 $(FUZZERS:%=build-asan/tests/%)
+fuzz: ; $(MAKE) B=build-asan SAN=1 fuzzers
 
 $(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
 $(B)/obj/%.o: %.c
@@ -169,14 +170,10 @@ $(B)/tests/bench_empty: $(B)/obj/tests/bench/bench_empty.o
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -lwebsockets -lssl -lcrypto
 
 # libFuzzer targets instrument the project's own objects, too.
-FUZZ_ROOMS := $(LIB_ROOMS) controller/cli
-# Of rooms whose other files would only be built for it, those that a target reads.
-FUZZ_OBJ := $(call obj,$(addprefix controller/daemon/,template_json.c template_field.c body_template.c metric_table.c metric_text.c cert_search.c) \
-              agent/keeper/records.c)
-$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ) $$(call LIBS_OF,$$(FUZZ_ROOMS))
+$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(ROOMS))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJ) $(call GROUP,$(call LIBS_OF,$(FUZZ_ROOMS))) -lssl -lsqlite3 -ljansson $(BASELIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(ROOMS))) $(filter-out -lcmocka,$(TESTLIBS)) $(BASELIBS)
 
 docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs wire > docs/wire.md

@@ -186,7 +186,7 @@ def test_a_damaged_database(inst, tmp_path):
     assert os.path.exists(os.path.join(inst.state, "controller.damaged", "vcc.db"))
     bring_back(inst, player, [c for c in STORIES["F64"].commands if "audit-restart" in c or "--accept" in c or "token create" in c])
     assert not set(names) & invited(inst), "they came after the backup"
-    assert answers(inst)["status"] == "accepted" and inst.ready()
+    assert answers(inst)["status"] == "accepted" and wait_for("it is ready", inst.ready)
     assert rows(live(inst), "PRAGMA integrity_check") == [("ok",)]
     shutil.rmtree(os.path.join(inst.state, "controller.damaged"))
 

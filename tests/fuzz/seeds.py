@@ -9,6 +9,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import zlib
 
@@ -121,10 +122,45 @@ def facts():
         put("fuzz_tbs", f"facts-{n}", bytes((n * 37 + i * 11) % 256 for i in range(120)) + b"clara01.example.net,192.0.2.1\0argus")
 
 
+def requests():
+    head = b"Host: 127.0.0.1\r\nUser-Agent: curl/7.88.1\r\nAccept: application/json\r\n"
+    for listener in (0, 1):
+        start = bytes((listener,))
+        put("fuzz_http", f"get-{listener}", start + b"GET /api/v1/certificates?limit=5&q=a%20b HTTP/1.1\r\n" + head + b"If-None-Match: \"x\"\r\n\r\n")
+        put("fuzz_http", f"post-{listener}", start + b"POST /api/v1/campaigns HTTP/1.1\r\n" + head + b"Authorization: Bearer vcc_pat_x\r\nIdempotency-Key: 1\r\n"
+            b"Prefer: wait=5\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"host\":\"a\"}\n")
+        put("fuzz_http", f"two-{listener}", start + 2 * (b"HEAD /healthz HTTP/1.1\r\n" + head + b"\r\n"))
+        put("fuzz_http", f"chunked-{listener}", start + b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        put("fuzz_http", f"expect-{listener}", start + b"PATCH /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
+        put("fuzz_http", f"old-{listener}", start + b"GET /crl/a.crl HTTP/1.0\r\nIf-Modified-Since: Sat, 28 Nov 2026 00:00:00 GMT\r\n\r\n")
+
+
+def packs():
+    """A pack of one certificate, made by a controller with one played host."""
+    sys.path[:0] = [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tests")]
+    from conftest import new_folder
+    from installation import wait_for
+    from played_fleet import PlayedFleet
+    folder = new_folder("seeds")
+    fleet = PlayedFleet(folder, settings={"controller.limits.audit_head_interval": "300ms"})
+    try:
+        fleet.init()
+        fleet.start_both()
+        fleet.host(fleet.gateway(), "a").target("a-web", "clara", "clara_service_auth", "DNS:a.clara.vcc.internal")
+        fleet.wait_done("a-web")
+        wait_for("a head covers it", lambda: fleet.get("audit/heads?limit=1")["items"][0]["size"] > fleet.get("audit?limit=1")["items"][0]["seq"])
+        root = subprocess.run(["openssl", "x509", "-in", os.path.join(fleet.state, "ca.pem"), "-outform", "DER"], check=True, capture_output=True).stdout
+        pack = json.dumps(fleet.get("reports/evidence?certificate=a-web"), separators=(",", ":")).encode()
+        put("fuzz_evidence", "certificate", struct.pack(">H", len(root)) + root + pack)
+    finally:
+        fleet.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main():
-    for name in ("token", "selector", "template", "notice", "conf", "siem", "metric", "pem", "csr", "tbs"):
+    for name in ("token", "selector", "template", "notice", "conf", "siem", "metric", "pem", "csr", "tbs", "http", "evidence"):
         shutil.rmtree(os.path.join(CORPUS, f"fuzz_{name}"), ignore_errors=True)
-    for make in (tokens, selectors, templates, notices, settings, exports, metrics, certificates, facts):
+    for make in (tokens, selectors, templates, notices, settings, exports, metrics, certificates, facts, requests, packs):
         make()
 
 
