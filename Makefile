@@ -22,7 +22,7 @@ HARD += -ffile-prefix-map=$(CURDIR)=.
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
 ifdef SAN
-OPT  := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT  := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
 LDHARD := -pie
 ifneq (,$(findstring clang,$(CC)))
@@ -78,7 +78,7 @@ TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all programs tests tools fuzzers asan faults fuzz clean docs man deb rpm
+.PHONY: all programs tests tools sanitized fuzzers asan faults fuzz clean docs man deb rpm
 .SECONDEXPANSION:
 .SECONDARY:
 
@@ -86,8 +86,9 @@ all: programs $(B)/bin/vcc-fleet
 programs: $(PROGRAMS:%=$(B)/bin/%)
 tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
+sanitized: programs $(TESTS:%=$(B)/tests/%) fuzzers
 fuzzers: $(FUZZERS:%=$(B)/tests/%)
-asan: ; $(MAKE) B=build-asan SAN=1 tests fuzzers
+asan: ; $(MAKE) B=build-asan SAN=1 sanitized
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
 fuzz: ; $(MAKE) B=build-asan SAN=1 fuzzers
 
