@@ -65,6 +65,7 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 		r = ipc_listen(conf->socket, 0666, ret_listen, why);
 	if (r < 0)
 		return r;
+	notify_keep_socket(*ret_listen);
 	signer_limits_rate_init(&s->rate, conf->rate, clock_monotonic());
 	signer_signals();
 	notify_send("STATUS=locking in");

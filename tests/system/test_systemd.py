@@ -344,6 +344,56 @@ def test_restarted_units_heal(running):
     assert m.failed_units() == []
 
 
+KNOCK = """import socket, sys, time
+refused = tried = 0
+end = time.monotonic() + 120
+print("running", flush=True)
+import threading
+done = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()
+while not done.is_set() and time.monotonic() < end:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        try:
+            s.connect("/run/vcc-signer/signer.sock")
+        except (ConnectionRefusedError, FileNotFoundError):
+            refused += 1
+        except BlockingIOError:
+            pass  # this client alone has filled the queue
+    tried += 1
+    time.sleep(0.1)
+print(tried, refused)
+"""
+
+
+def knocked(m, meanwhile):
+    m.write("/root/knock.py", KNOCK)
+    with subprocess.Popen(m.argv("/usr/bin/python3", "/root/knock.py"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        assert p.stdout.readline() == "running\n"
+        meanwhile()
+        out, _ = p.communicate(timeout=180)
+    return map(int, out.split())
+
+
+def test_the_signers_socket_outlives_it_but_not_its_stop(running):
+    """Killed or started again, it refuses nobody, because systemd holds the socket; stopped by a person, it stays stopped whoever knocks."""
+    m = running
+
+    def killed_and_restarted():
+        old = m.unit("vcc-signer.service", "MainPID")["MainPID"]
+        m.run("kill", "-9", old)
+        wait(m, "the signer is started again", lambda: m.active("vcc-signer.service") and m.unit("vcc-signer.service", "MainPID")["MainPID"] not in ("0", old))
+        m.run("systemctl", "restart", "vcc-signer.service")
+
+    tried, refused = knocked(m, killed_and_restarted)
+    assert refused == 0 and tried > 10, (tried, refused)
+    tried, refused = knocked(m, lambda: (m.run("systemctl", "stop", "vcc-signer.service"), m.run("sleep", "3")))
+    assert refused > 10 and not m.active("vcc-signer.service"), (tried, refused)
+    m.run("systemctl", "start", "vcc-signer.service")
+    wait(m, "the controller is ready again", lambda: ready(m))
+    assert renew(m)["status"] == "completed"
+
+
 def test_the_passphrase_may_be_a_credential(running):
     """As the unit's comment promises: systemd hands it over, no file of it is readable for the signer's user."""
     m = running
