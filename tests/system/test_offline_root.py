@@ -1,5 +1,7 @@
 """A root whose key is on another machine signs the next authority: request, answer, import on two folders; and nothing that was altered, is old, is
-another's or was taken already gets in."""
+another's or was taken already gets in.
+
+With cheap keys: each command opens them, and what that costs is asked by test_keyfile.c."""
 import glob
 import os
 import re
@@ -7,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from cheap_keys import cheapen
 from installation import run
 from test_signer import Signer
 
@@ -30,6 +33,7 @@ def keep(path, text):
 def made(tmp_path_factory):
     s = Signer(str(tmp_path_factory.mktemp("offline") / "s"))
     s.init()
+    cheapen(s.folder)
     return s.folder
 
 
