@@ -406,6 +406,34 @@ def test_the_passphrase_may_be_a_credential(running):
     wait(m, "the controller is ready again", lambda: ready(m))
 
 
+def test_the_passphrase_may_be_in_shares(running):
+    """Whoever starts the unit does not wait with it; the keys open when the second custodian was there, and its status says how many were."""
+    m = running
+    m.run("systemctl", "restart", "vcc-signer.service")
+    wait(m, "the controller is ready", lambda: ready(m))
+    drop_in = "/etc/systemd/system/vcc-signer.service.d/credential.conf"
+    m.run("mv", drop_in, "/root/credential.conf")
+    m.run("install", "-o", "vcc-signer", "-m", "0600", "/root/ca-passphrase", "/etc/vcc-signer/ca-passphrase")
+    m.write("/etc/vcc-signer/signer.conf.d/50-credential.conf", "[signer]\npassphrase_file = /etc/vcc-signer/ca-passphrase\n")
+    shares = m.out("vcc-signer", "split", "2", "3").splitlines()
+    assert len(shares) == 3
+    m.run("rm", "/etc/vcc-signer/ca-passphrase")
+    m.run("systemctl", "daemon-reload")
+    m.run("systemctl", "restart", "vcc-signer.service")
+    assert "shares of the passphrase: 0 of 2" in m.unit("vcc-signer.service", "StatusText")["StatusText"] and not ready(m)
+    assert m.run("runuser", "-u", "vcc-controller", "--", "vcc-signer", "unlock", text_in=shares[0] + "\n", check=False).returncode != 0
+    m.run("vcc-signer", "unlock", text_in=shares[2] + "\n")
+    assert "shares of the passphrase: 1 of 2" in m.unit("vcc-signer.service", "StatusText")["StatusText"] and not ready(m)
+    m.run("vcc-signer", "unlock", text_in=shares[0] + "\n")
+    wait(m, "the controller is ready again", lambda: ready(m))
+    m.run("rm", "/var/lib/vcc-signer/ca/shares")
+    m.run("mv", "/root/credential.conf", drop_in)
+    m.write("/etc/vcc-signer/signer.conf.d/50-credential.conf", "[signer]\npassphrase_file =\n")
+    m.run("systemctl", "daemon-reload")
+    m.run("systemctl", "restart", "vcc-signer.service")
+    wait(m, "the controller is ready again", lambda: ready(m))
+
+
 def test_everything_comes_back_after_a_reboot(running):
     m = running
     old = served(m)
