@@ -42,11 +42,11 @@ static const struct program_command signer_commands[] = {
 	{"unlock", "", "Gives one share to the signer, or command, that waits for it. The share is asked for, echo off, or read from stdin.", {CONFIG}},
 	{"new-root", "", "Makes the next root, the CAs below it and a trust bundle with both roots. The signer must not run.", {CONFIG}},
 	{"drop-root", "ROOT", "Makes the trust bundle without one of the roots. The signer must not run.", {CONFIG}},
-	{"root-request", "ROLE", "Asks a root whose key is elsewhere for an authority: the request goes to stdout. The signer must not run.", {CONFIG}},
+	{"root-request", "ROLE|list", "Asks a root whose key is elsewhere for an authority, or for its revocation list: the request goes to stdout. The signer must not run.", {CONFIG}},
 	{"root-sign", "REQUEST", "On the machine with the root's key: signs the request; the answer goes to stdout.", {
 		{"hash", "DIGITS", "first digits of the request's hash, as the other machine showed them; needed"},
 		CONFIG}},
-	{"root-import", "ANSWER", "Takes the authority that the root signed, where it was asked for. The signer must not run.", {CONFIG}},
+	{"root-import", "ANSWER", "Takes the authority or the list that the root signed, where it was asked for. The signer must not run.", {CONFIG}},
 };
 
 static const struct program_command agent_commands[] = {
