@@ -237,12 +237,14 @@ static void collect(void *job, struct store_view *view)
 	free(page);
 }
 
-static void failed(const struct controller *ctl, struct shard *s, int code)
+/* `said`: in the signer's words, or "". */
+static void failed(const struct controller *ctl, struct shard *s, int code, const char *said)
 {
 	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
 	char                         text[ERR_CODE_SIZE];
-	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s", s->key.issuer_id, s->key.shard,
-		 err_code(code, text));
+	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s%s%s", s->key.issuer_id, s->key.shard, err_code(code, text),
+		 said[0] != '\0' ? ": " : "", said);
+	s->told = 0;
 	s->busy = false;
 	s->dirty = true;
 	s->next_at = clock_monotonic() + (issuer != NULL && is_root(issuer) ? ROOT_RETRY_MS : RETRY_MS);
@@ -325,7 +327,7 @@ static void on_collected(void *job)
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)
-			failed(ctl, s, r);
+			failed(ctl, s, r, "");
 		if (same) {
 			s->busy = false;
 			crls_tick(ctl, j->now); /* the issuer's next one */
@@ -422,7 +424,39 @@ static void on_unpublished(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	const struct shard_key *key = value;
-	failed(ctl, find_or_add(ctl, key->issuer_id, key->shard), E_STORE_IO);
+	failed(ctl, find_or_add(ctl, key->issuer_id, key->shard), E_STORE_IO, "");
+}
+
+/* Store, trail and news of a list that was checked. */
+static void publish(struct controller *ctl, const struct shard *s, const struct crl_info *info, struct span der)
+{
+	struct crl_row    row = {.shard = s->key.shard,
+				 .number = info->number,
+				 .this_update_at = info->this_update_at,
+				 .next_update_at = info->next_update_at,
+				 .der = der};
+	struct published *p = calloc(1, sizeof(*p) + der.n);
+	if (p == NULL)
+		abort();
+	text_cut(row.issuer_id, sizeof(row.issuer_id), s->key.issuer_id);
+	p->key = s->key;
+	p->number = info->number;
+	p->entries = info->entries;
+	p->this_update_at = info->this_update_at;
+	p->next_update_at = info->next_update_at;
+	p->n = der.n;
+	memcpy(p->der, der.p, der.n);
+
+	struct commit *c = commit_new(ctl);
+	store_put_crl(commit_change(c), &row);
+	commit_audit(c, &(struct audit_of){.event = AUDIT_CRL_PUBLISHED, .actor = "controller", .object = row.issuer_id},
+		     "{s:i,s:I,s:I}", "shard", (int)row.shard, "number", (json_int_t)info->number, "entries",
+		     (json_int_t)info->entries);
+	commit_then(c, on_published, p, sizeof(*p) + p->n);
+	commit_else(c, on_unpublished, &s->key, sizeof(s->key));
+	commit_fault_points(c, "controller.crl", "controller.crl_stored");
+	commit_now(c, NULL, NULL);
+	free(p);
 }
 
 void crls_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a)
@@ -436,37 +470,27 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 				   : E_SIGNER_ISSUER;
 	if (r == 0 && info.number != t->number)
 		r = E_SIGNER_HASH;
-	if (r < 0) {
-		failed(ctl, s, r);
-		return;
-	}
-	struct crl_row    row = {.shard = t->shard,
-				 .number = info.number,
-				 .this_update_at = info.this_update_at,
-				 .next_update_at = info.next_update_at,
-				 .der = a->der};
-	struct published *p = calloc(1, sizeof(*p) + a->der.n);
-	if (p == NULL)
-		abort();
-	text_cut(row.issuer_id, sizeof(row.issuer_id), t->issuer_id);
-	p->key = s->key;
-	p->number = info.number;
-	p->entries = info.entries;
-	p->this_update_at = info.this_update_at;
-	p->next_update_at = info.next_update_at;
-	p->n = a->der.n;
-	memcpy(p->der, a->der.p, a->der.n);
+	if (r < 0)
+		failed(ctl, s, r, a->text);
+	else
+		publish(ctl, s, &info, a->der);
+}
 
-	struct commit *c = commit_new(ctl);
-	store_put_crl(commit_change(c), &row);
-	commit_audit(c, &(struct audit_of){.event = AUDIT_CRL_PUBLISHED, .actor = "controller", .object = t->issuer_id},
-		     "{s:i,s:I,s:I}", "shard", (int)t->shard, "number", (json_int_t)info.number, "entries",
-		     (json_int_t)info.entries);
-	commit_then(c, on_published, p, sizeof(*p) + p->n);
-	commit_else(c, on_unpublished, &s->key, sizeof(s->key));
-	commit_fault_points(c, "controller.crl", "controller.crl_stored");
-	commit_now(c, NULL, NULL);
-	free(p);
+/* The list of a root whose key is on another machine was signed there and carried to the signer. */
+void crls_told(struct controller *ctl, const char *issuer_id, struct span der)
+{
+	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issuer_id);
+	struct crl_info        info;
+	if (der.n == 0 || issuer == NULL || !is_root(issuer) || issuer->row.retired ||
+	    crl_read(der, (struct span){issuer->row.der, issuer->row.der_len}, &info) < 0)
+		return;
+	struct shard *s = find_or_add(ctl, issuer_id, 0);
+	if (info.number <= s->number || info.number <= s->told)
+		return;
+	s->told = info.number;
+	if (issuer->row.crl_number < info.number)
+		issuer->row.crl_number = info.number;
+	publish(ctl, s, &info, der);
 }
 
 /* ---- start ----------------------------------------------------------------------------------------------------- */

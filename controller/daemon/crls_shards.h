@@ -18,6 +18,7 @@ struct shard {
 	int64_t          next_at; /* monotonic; not made anew before, whatever changes */
 	uint64_t         changes; /* how often its content has changed in this run */
 	uint64_t         number;
+	uint64_t         told;    /* number of the one that the signer told of and that is being stored; 0 = none */
 	uint64_t         written; /* number in its file; 0 = not known */
 	size_t           entries;
 	int64_t          this_update_at, next_update_at; /* of the published one; 0 = none */

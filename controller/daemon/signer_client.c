@@ -222,6 +222,7 @@ static void on_issuer(struct signer_client *s, const struct sg_issuer *issuer)
 	signer_told_take(&s->told, issuer);
 	if (i != NULL)
 		i->offline = issuer->offline;
+	crls_told(s->ctl, issuer->issuer_id, issuer->list);
 }
 
 static void answer(struct signer_client *s, uint64_t id, const struct signed_answer *a)

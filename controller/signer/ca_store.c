@@ -11,6 +11,7 @@
 
 #include "controller/signer/ca_plan.h"
 #include "controller/signer/passphrase.h"
+#include "controller/signer/share_wait.h"
 #include "shared/base/text.h"
 #include "shared/model/messages.h"
 #include "shared/pki/cert_parts.h"
@@ -267,7 +268,7 @@ int ca_store_open(const struct signer_conf *conf, const char *folder, struct ca_
 	struct buf passphrase = BUF_MAX(PASSPHRASE_MAX + 2);
 	int        r = hsm_open(conf, &ret->hsm, why);
 	if (r == 0)
-		r = passphrase_read(conf, &passphrase, why);
+		r = shares_passphrase(conf, folder, &passphrase, why);
 	if (r == 0)
 		r = ca_store_load(folder, buf_span(&passphrase), conf->public_url, ret, why);
 	buf_wipe(&passphrase);

@@ -40,7 +40,7 @@ struct ca_store {
  * a root of the folder: E_SIGNER_KEY; nothing there: E_SIGNER_KEY. */
 _must_check_ int ca_store_load(const char *state_dir, struct span passphrase, const char *public_url, struct ca_store *ret,
                                struct refusal *why);
-/* Token, passphrase, then ca_store_load() of `folder`: as signer.conf says. `ret->hsm` is the caller's to close, also after an error. */
+/* Token, passphrase (it may wait for its shares: share_wait.h), then ca_store_load() of `folder`: as signer.conf says. `ret->hsm` is the caller's to close, also after an error. */
 _must_check_ int ca_store_open(const struct signer_conf *conf, const char *folder, struct ca_store *ret, struct refusal *why);
 /* Every key signs once. E_SIGNER_KEY. */
 _must_check_ int ca_store_try(const struct ca_store *s, struct refusal *why);

@@ -10,6 +10,7 @@
 #include "controller/signer/log_place.h"
 #include "controller/signer/new_root.h"
 #include "controller/signer/offline_root.h"
+#include "controller/signer/share_command.h"
 #include "controller/signer/signer_init.h"
 #include "controller/signer/signer_loop.h"
 #include "shared/base/text.h"
@@ -65,6 +66,7 @@ static int start(const struct signer_conf *conf, struct signer *s, int *ret_list
 		r = ipc_listen(conf->socket, 0666, ret_listen, why);
 	if (r < 0)
 		return r;
+	notify_keep_socket(*ret_listen);
 	signer_limits_rate_init(&s->rate, conf->rate, clock_monotonic());
 	signer_signals();
 	notify_send("STATUS=locking in");
@@ -149,6 +151,10 @@ int main(int argc, char **argv)
 		return new_root(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "drop-root") == 0)
 		return drop_root(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "split") == 0)
+		return share_split_command(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "unlock") == 0)
+		return share_unlock_command(argc - 1, argv + 1);
 	if (argc > 1 && text_starts(argv[1], "root-")) {
 		int status = offline_root(argc - 1, argv + 1);
 		if (status >= 0)

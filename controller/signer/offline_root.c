@@ -1,4 +1,5 @@
-/* offline_root.c - room controller/signer: asks an offline root for the next authority, answers as that root, takes the answer.
+/* offline_root.c - room controller/signer: asks an offline root for the next authority, answers as that root, takes the answer; for its revocation
+ * list offline_list.c does.
  * Order of the files: key, request; after the answer the certificate, then the request goes. A request that is there is shown again.
  * Never: a certificate that is not, byte for byte, what was asked for. */
 #include "controller/signer/offline_root.h"
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "controller/signer/ca_plan.h"
+#include "controller/signer/offline_list.h"
 #include "controller/signer/root_request.h"
 #include "controller/signer/root_work.h"
 #include "controller/signer/successor.h"
@@ -37,8 +39,7 @@ static void name_of(char *ret, const char *id, const char *end)
 	(void)snprintf(ret, NAME_SIZE, "%s%s", id, end);
 }
 
-/* What is carried away goes to standard output, what a person reads to standard error. */
-static int put_out(struct span bytes, struct refusal *why)
+int offline_put_out(struct span bytes, struct refusal *why)
 {
 	if (fwrite(bytes.p, 1, bytes.n, stdout) != bytes.n || fflush(stdout) != 0)
 		return sys_refuse(why, "standard output", "write");
@@ -56,6 +57,16 @@ static const char *print_groups(const char *print, size_t n, char ret[GROUPS_SIZ
 	}
 	ret[at] = '\0';
 	return ret;
+}
+
+void offline_tell(const char *what, const char *root_id, struct span request)
+{
+	struct hash hash;
+	char        print[HASH_TEXT_SIZE], groups[GROUPS_SIZE];
+	digest_sha256(request, &hash);
+	fprintf(stderr, "%s asks %s for its signature\n  SHA-256 %s\n", what, root_id, print_groups(hash_text(hash, print), HASH_TEXT_SIZE - 1, groups));
+	fprintf(stderr, "next: carry it to the root's machine, and there\n  vcc-signer root-sign FILE --hash '%s' > ANSWER\n",
+		print_groups(print, ROOT_REQUEST_HASH_MIN, groups));
 }
 
 /* ---- root-request, where the authority will work ---- */
@@ -159,12 +170,13 @@ static int request_again(struct root_work *w, const char *id, struct buf *to, st
 static int do_request(struct root_work *w, const struct words *words, struct refusal *why)
 {
 	struct buf       text = BUF_MAX(ROOT_REQUEST_MAX);
-	struct hash      hash;
 	struct ca       *old = NULL;
-	char             id[ISSUER_ID_SIZE], print[HASH_TEXT_SIZE], groups[GROUPS_SIZE];
+	char             id[ISSUER_ID_SIZE];
 	enum issuer_role role;
 	unsigned         number = 0;
 
+	if (text_equal(words->subject, "list"))
+		return offline_list_request(w, why);
 	int r = newest_of(w, words->subject, &old, why);
 	if (r < 0)
 		return r;
@@ -181,14 +193,9 @@ static int do_request(struct root_work *w, const struct words *words, struct ref
 	if (r == E_NOT_FOUND)
 		r = request_make(w, old, root, id, &text, why);
 	if (r == 0)
-		r = put_out(buf_span(&text), why);
-	if (r == 0) {
-		digest_sha256(buf_span(&text), &hash);
-		fprintf(stderr, "%s asks %s for its certificate\n  SHA-256 %s\n", id, root->issuer.issuer_id,
-			print_groups(hash_text(hash, print), HASH_TEXT_SIZE - 1, groups));
-		fprintf(stderr, "next: carry it to the root's machine, and there\n  vcc-signer root-sign FILE --hash '%s' > ANSWER\n",
-			print_groups(print, ROOT_REQUEST_HASH_MIN, groups));
-	}
+		r = offline_put_out(buf_span(&text), why);
+	if (r == 0)
+		offline_tell(id, root->issuer.issuer_id, buf_span(&text));
 	buf_free(&text);
 	return r;
 }
@@ -219,6 +226,8 @@ static int do_sign(struct root_work *w, const struct words *words, struct refusa
 	struct root_request q;
 	const struct ca    *root = NULL;
 
+	if (offline_list_asks(buf_span(&words->file)))
+		return offline_list_sign(w, buf_span(&words->file), words->hash, why);
 	int r = root_request_read(buf_span(&words->file), &q, why);
 	if (r == 0)
 		root = ca_store_find(&w->cas, q.root_id);
@@ -229,7 +238,7 @@ static int do_sign(struct root_work *w, const struct words *words, struct refusa
 	if (r == 0)
 		r = answer_make(w, &q, root, &pem, why);
 	if (r == 0)
-		r = put_out(buf_span(&pem), why);
+		r = offline_put_out(buf_span(&pem), why);
 	if (r == 0)
 		fprintf(stderr, "%s is signed by %s\nnext: carry it back, and there\n  vcc-signer root-import FILE\n", q.authority_id, q.root_id);
 	buf_free(&pem);
@@ -317,6 +326,8 @@ static int do_import(struct root_work *w, const struct words *words, struct refu
 	char                name[NAME_SIZE];
 	int                 r = 0;
 
+	if (offline_list_answers(buf_span(&words->file)))
+		return offline_list_import(w, buf_span(&words->file), why);
 	if (cert_from_pem(buf_span(&words->file), &ders) < 0)
 		r = refuse(why, E_ROOT_ANSWER, words->subject, "this is no certificate in PEM");
 	if (r == 0)

@@ -101,6 +101,12 @@ bool passphrase_is_needed(const struct signer_conf *conf)
 	return conf->module[0] == '\0' || conf->passphrase_file[0] != '\0' || credential_path(&passphrase, path, sizeof(path));
 }
 
+bool passphrase_is_here(const struct signer_conf *conf)
+{
+	char path[512];
+	return credential_path(&passphrase, path, sizeof(path)) || (conf->passphrase_file[0] != '\0' && access(conf->passphrase_file, F_OK) == 0);
+}
+
 int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why)
 {
 	char             path[512];

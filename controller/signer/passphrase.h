@@ -13,6 +13,9 @@ enum { PASSPHRASE_MAX = 1024 };
  * its end do not count. `to` (cap at least PASSPHRASE_MAX + 2) must be wiped by the caller. E_PKI_PASSPHRASE, E_CONF_UNSAFE. */
 _must_check_ int passphrase_read(const struct signer_conf *conf, struct buf *to, struct refusal *why);
 
+/* Is there such a credential or file? What it holds is read later. */
+bool passphrase_is_here(const struct signer_conf *conf);
+
 /* For init: makes the file with 256 random bits when there is neither credential nor file; it belongs to uid:gid. */
 _must_check_ int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why);
 

@@ -79,19 +79,26 @@ static size_t digits_of(const char *hash, char ret[HASH_TEXT_SIZE + 1])
 	return n;
 }
 
-int root_request_judge(const struct root_request *q, struct span text, const char *hash, const struct ca *root, int64_t now,
-		       struct refusal *why)
+int root_request_hash(const char *object, struct span text, const char *hash, struct refusal *why)
 {
-	struct hash all, of_root;
+	struct hash all;
 	char        print[HASH_TEXT_SIZE], given[HASH_TEXT_SIZE + 1];
 	size_t      n = digits_of(hash, given);
 	digest_sha256(text, &all);
+	if (n >= ROOT_REQUEST_HASH_MIN && n < sizeof(print) && strncasecmp(hash_text(all, print), given, n) == 0)
+		return 0;
+	return refuse(why, E_ROOT_REQUEST, object, "its SHA-256 is not the one that you gave; at least 32 digits of it are wanted");
+}
+
+int root_request_judge(const struct root_request *q, struct span text, const char *hash, const struct ca *root, int64_t now,
+		       struct refusal *why)
+{
+	struct hash of_root;
+	int         r = root_request_hash(q->authority_id, text, hash, why);
 	digest_sha256((struct span){root->issuer.der, root->issuer.der_len}, &of_root);
-	if (n < ROOT_REQUEST_HASH_MIN || n >= sizeof(print) || strncasecmp(hash_text(all, print), given, n) != 0)
-		return request_refuse(q, "its SHA-256 is not the one that you gave; at least 32 digits of it are wanted", why);
-	if (!hash_equal(of_root, q->root_hash))
-		return request_refuse(q, "it is for another certificate of this root's name", why);
-	return root_request_age(q, now, why);
+	if (r == 0 && !hash_equal(of_root, q->root_hash))
+		r = request_refuse(q, "it is for another certificate of this root's name", why);
+	return r == 0 ? root_request_age(q, now, why) : r;
 }
 
 static int facts_of(const struct signer_conf *conf, const struct root_request *q, const struct issuer *root, struct ca_facts *ret,

@@ -23,8 +23,10 @@ _must_check_ int root_request_write(const struct root_request *q, struct buf *to
 /* Exactly what root_request_write() writes. E_ROOT_REQUEST. */
 _must_check_ int root_request_read(struct span text, struct root_request *ret, struct refusal *why);
 
-/* May it be answered at `now`, by this root? `hash`: the beginning of the text's SHA-256 as the other machine showed it, at least
- * ROOT_REQUEST_HASH_MIN digits, with blanks or without. E_ROOT_REQUEST, E_ROOT_STALE. */
+/* Is `hash` the beginning of the text's SHA-256 as the other machine showed it, at least ROOT_REQUEST_HASH_MIN digits, with blanks or without?
+ * E_ROOT_REQUEST. */
+_must_check_ int root_request_hash(const char *object, struct span text, const char *hash, struct refusal *why);
+/* May it be answered at `now`, by this root? `hash` as of root_request_hash(). E_ROOT_REQUEST, E_ROOT_STALE. */
 _must_check_ int root_request_judge(const struct root_request *q, struct span text, const char *hash, const struct ca *root, int64_t now,
 				    struct refusal *why);
 _must_check_ int root_request_age(const struct root_request *q, int64_t now, struct refusal *why); /* E_ROOT_STALE */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/signer/root_list.h"
 #include "controller/signer/sign_pool.h"
 #include "controller/signer/successor.h"
 #include "shared/base/be.h"
@@ -20,8 +21,6 @@
 enum {
 	LOG_LINES = 4,
 	TBS_MAX = SIGN_BATCH_MAX * CERT_DER_MAX,
-	LIST_ENTRY = 24,
-	LIST_DATE = 8,
 	DER_MAX = 1 << 20,
 	DER_KEPT = 8192
 };
@@ -218,18 +217,6 @@ static int judge_issue(struct serve *v, struct job *j, int64_t now)
 	return r;
 }
 
-static void list_hash(const struct sg_crl *crl, struct hash *ret)
-{
-	uint8_t head[16];
-	be_put(head, (uint64_t)crl->this_update_at, 8);
-	be_put(head + 8, (uint64_t)crl->next_update_at, 8);
-	digest_sha256_two(head, sizeof(head), crl->entries.p, crl->entries.n, ret);
-	if (crl->dates.n > 0) {
-		struct hash entries = *ret;
-		digest_sha256_two(entries.b, sizeof(entries.b), crl->dates.p, crl->dates.n, ret);
-	}
-}
-
 static int judge_list(struct serve *v, struct job *j, int64_t now)
 {
 	const struct sg_crl *q = &v->frame.u.sg_crl;
@@ -237,13 +224,15 @@ static int judge_list(struct serve *v, struct job *j, int64_t now)
 
 	j->crl = *q;
 	int r = find_ca(v, j, q->issuer_id);
+	if (r < 0 && (j->ca == NULL || j->ca->issuer.role != ISSUER_ROOT))
+		return r;
+	bool away = r < 0;
+	j->why = (struct refusal){.code = 0};
+	r = limits_crl(j->ca, q, now, &j->why);
 	if (r == 0)
-		r = limits_crl(j->ca, q, now, &j->why);
-	if (r == 0 && (q->entries.n % LIST_ENTRY != 0 || q->entries.n / LIST_ENTRY > ISSUANCES_PER_SHARD))
-		r = refuse(&j->why, E_SIGNER_LIMIT, q->issuer_id, "the list's entries are not %d bytes each, or too many",
-			   LIST_ENTRY);
-	if (r == 0 && q->dates.n != 0 && q->dates.n / LIST_DATE != q->entries.n / LIST_ENTRY)
-		r = refuse(&j->why, E_SIGNER_LIMIT, q->issuer_id, "the list's dates are not one for each entry");
+		r = list_shape(q, &j->why);
+	if (r == 0 && away) /* a person carries it to the key */
+		r = root_list_ask(v->signer->conf, j->ca, q, now, &j->why);
 	if (r < 0)
 		return r;
 	list_hash(q, &content);
@@ -339,31 +328,12 @@ static int sign_issue(struct serve *v, struct job *j, unsigned hand)
 	return r == 0 ? buf_error(&j->der) : r;
 }
 
-/* Beyond the year 9999 there is none: what is no whole second no list may say. */
-static int64_t date_read(uint64_t seconds)
-{
-	return seconds < UINT64_C(253402300800) ? (int64_t)seconds * MS_SECOND : 1;
-}
-
-/* `date` NULL: none of the list has one. */
-static void entry_read(const uint8_t *p, const uint8_t *date, struct crl_entry *ret)
-{
-	uint64_t seconds = be_get(p + 16, 7);
-	memcpy(ret->serial.b, p, sizeof(ret->serial.b));
-	ret->revoked_at = (int64_t)(seconds < UINT64_C(253402300800) ? seconds : 0) * MS_SECOND;
-	ret->reason = p[23];
-	ret->invalidity_at = date != NULL ? date_read(be_get(date, LIST_DATE)) : 0;
-}
-
 static int sign_list(struct serve *v, struct job *j, unsigned hand)
 {
 	(void)hand;
-	size_t n = j->crl.entries.n / LIST_ENTRY;
+	size_t n = list_entries(&j->crl, v->entries);
 	char   url[URL_SIZE + ISSUER_ID_SIZE + 32];
 
-	for (size_t i = 0; i < n; i++)
-		entry_read(j->crl.entries.p + i * LIST_ENTRY, j->crl.dates.n > 0 ? j->crl.dates.p + i * LIST_DATE : NULL,
-			   &v->entries[i]);
 	snprintf(url, sizeof(url), "%s/crl/%s/%u.crl", v->signer->conf->public_url, j->crl.issuer_id, j->crl.shard);
 	int r = issue_crl(j->ca->prepared, j->crl.number, j->crl.this_update_at, j->crl.next_update_at,
 			  j->crl.root ? NULL : url, v->entries, n, &j->der);

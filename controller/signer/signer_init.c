@@ -14,6 +14,7 @@
 #include "controller/signer/ca_plan.h"
 #include "controller/signer/ca_store.h"
 #include "controller/signer/passphrase.h"
+#include "controller/signer/share_wait.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/conf/program_table.h"
@@ -310,6 +311,8 @@ static int init_all(struct init *in, struct refusal *why)
 	int r = folders_open(in, why);
 	if (r == 0)
 		r = token_open(in, why);
+	if (r == 0 && !passphrase_is_here(&in->conf) && faccessat(in->ca_fd, SHARES_FILE, F_OK, 0) == 0)
+		r = refuse(why, E_SIGNER_SHARES, SHARES_FILE, "the passphrase of these keys is in shares; a new one would open none of them");
 	if (r == 0)
 		r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
 	if (r == 0)

@@ -38,13 +38,15 @@ static const struct program_command signer_commands[] = {
 		CONFIG}},
 	{"audit-restart", "", "After a restore: the next head of the audit trail may begin anew. Hosts that keep an old head go on saying so.", {CONFIG}},
 	{"drill", "[FOLDER]", "Do the CA keys of the folder, or of a copy of it, open and sign? Beside a running signer; changes nothing.", {CONFIG}},
+	{"split", "NEEDED OF", "Makes shares of the passphrase for so many custodians; NEEDED of them open the keys. Beside a running signer; keys stay as they are.", {CONFIG}},
+	{"unlock", "", "Gives one share to the signer, or command, that waits for it. The share is asked for, echo off, or read from stdin.", {CONFIG}},
 	{"new-root", "", "Makes the next root, the CAs below it and a trust bundle with both roots. The signer must not run.", {CONFIG}},
 	{"drop-root", "ROOT", "Makes the trust bundle without one of the roots. The signer must not run.", {CONFIG}},
-	{"root-request", "ROLE", "Asks a root whose key is elsewhere for an authority: the request goes to stdout. The signer must not run.", {CONFIG}},
+	{"root-request", "ROLE|list", "Asks a root whose key is elsewhere for an authority, or for its revocation list: the request goes to stdout. The signer must not run.", {CONFIG}},
 	{"root-sign", "REQUEST", "On the machine with the root's key: signs the request; the answer goes to stdout.", {
 		{"hash", "DIGITS", "first digits of the request's hash, as the other machine showed them; needed"},
 		CONFIG}},
-	{"root-import", "ANSWER", "Takes the authority that the root signed, where it was asked for. The signer must not run.", {CONFIG}},
+	{"root-import", "ANSWER", "Takes the authority or the list that the root signed, where it was asked for. The signer must not run.", {CONFIG}},
 };
 
 static const struct program_command agent_commands[] = {

@@ -2,6 +2,7 @@
  * Never: waiting. */
 #include "shared/sys/notify.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,17 +33,40 @@ static int notify_connect(const char *where)
 	return fd;
 }
 
+static bool notify_is_open(void)
+{
+	const char *where = notify_socket < 0 ? getenv("NOTIFY_SOCKET") : NULL;
+	if (where != NULL)
+		notify_socket = notify_connect(where);
+	return notify_socket >= 0;
+}
+
 void notify_send(const char *state)
 {
-	if (notify_socket < 0) {
-		const char *where = getenv("NOTIFY_SOCKET");
-		if (where != NULL)
-			notify_socket = notify_connect(where);
-	}
-	if (notify_socket >= 0) {
+	if (notify_is_open()) {
 		ssize_t ignored = send(notify_socket, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT);
 		(void)ignored;
 	}
+}
+
+void notify_keep_socket(int fd)
+{
+	static char text[] = "FDSTORE=1\nFDNAME=listener";
+	union {
+		struct cmsghdr align;
+		char           bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
+	struct iovec  part = {.iov_base = text, .iov_len = sizeof(text) - 1};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	if (!notify_is_open())
+		return;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	ssize_t ignored = sendmsg(notify_socket, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)ignored;
 }
 
 int64_t notify_watchdog_ms(void)

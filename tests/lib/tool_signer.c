@@ -1,6 +1,7 @@
 /* tool_signer.c - speaks to a running vcc-signer as a controller would, for system tests and the bench.
  *   tool_signer SOCKET URL hello                       one JSON object: window_top, issuers
  *   tool_signer SOCKET URL issue COUNTER [HOW [AT]]    HOW: same | other (content) | hash (a wrong one) | name (outside); one object
+ *   tool_signer SOCKET URL list NUMBER [SERIAL]...      the list of root-1 that names these; one object
  *   tool_signer SOCKET URL bench COUNT WINDOW          that many certificates, WINDOW unanswered at a time; one object with times
  * Never: in a program. */
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/base/be.h"
 #include "shared/base/times.h"
 #include "shared/pki/issue.h"
 #include "shared/sys/clock.h"
@@ -119,6 +121,33 @@ static int issue(uint64_t counter, const char *how, int64_t at)
 	return 0;
 }
 
+static int list(uint64_t number, char **serials, size_t n)
+{
+	enum { ENTRY = 24 };
+	char          code[ERR_CODE_SIZE];
+	int64_t       at = clock_now() / MS_SECOND * MS_SECOND;
+	struct sg_crl q = {.issuer_id = "root-1", .number = number, .this_update_at = at, .next_update_at = at + 300 * MS_DAY, .root = true};
+	struct buf    entries = BUF_MAX(ENTRY * 1000);
+
+	for (size_t i = 0; i < n; i++) {
+		struct serial serial;
+		uint8_t       entry[ENTRY] = {0};
+		must(serial_parse(serials[i], &serial), "serial");
+		memcpy(entry, serial.b, sizeof(serial.b));
+		be_put(entry + 16, (uint64_t)(1700000000 + i), 7);
+		entry[23] = 5; /* cessationOfOperation */
+		buf_add(&entries, entry, sizeof(entry));
+	}
+	q.entries = buf_span(&entries);
+	must(wire_encode(&wire_signer, SG_CRL, 1, &q, &t.out), "encode");
+	must(ipc_write(t.fd, buf_span(&t.out), WAIT_MS), "write");
+	receive();
+	struct sg_crl_done *a = &t.frame.u.sg_crl_done;
+	printf("{\"code\": \"%s\", \"text\": \"%s\", \"size\": %zu}\n", a->code == 0 ? "" : err_code(a->code, code), a->text, a->crl.n);
+	buf_free(&entries);
+	return 0;
+}
+
 /* CPU of one bare P-256 signature in this process, best of some rounds. */
 static double sign_us(void)
 {
@@ -193,6 +222,8 @@ int main(int argc, char **argv)
 	if (strcmp(argv[3], "issue") == 0 && argc >= 5)
 		return issue(strtoull(argv[4], NULL, 10), argc > 5 ? argv[5] : "same",
 		             argc > 6 ? strtoll(argv[6], NULL, 10) * MS_SECOND : clock_now() / MS_HOUR * MS_HOUR);
+	if (strcmp(argv[3], "list") == 0 && argc >= 5)
+		return list(strtoull(argv[4], NULL, 10), argv + 5, (size_t)argc - 5);
 	if (strcmp(argv[3], "bench") == 0 && argc == 6)
 		return bench(strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10));
 	return 2;

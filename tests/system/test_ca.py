@@ -110,3 +110,61 @@ def test_two_persons_and_force_end_it_all(inst):
     wait_for("ready", inst.ready)
     assert admin.get("ca/service-1")["state"] == "revoked"
     problem(admin("POST", "/api/v1/ca/service-1/revoke", {"reason": "keyCompromise", "force": True}), 409, "VCC-3807")
+
+
+def test_a_ca_is_revoked_while_the_roots_key_is_elsewhere(inst, folder):
+    """The controller's wish is carried to the root's machine and the signed list back; published and recorded it is like any other."""
+    admin, approver = api(inst, "admin"), api(inst, "approver")
+    key, = [os.path.join(d, "root-1.key") for d, _, names in os.walk(inst.dir) if "root-1.key" in names and os.path.basename(d) == "ca"]
+    here = os.path.dirname(os.path.dirname(key))
+    there = f"{folder}/there"
+    shutil.copytree(here, there)
+    for name in os.listdir(f"{there}/ca"):
+        if not name.startswith("root-1.") and not name.endswith(".cer"):
+            os.remove(f"{there}/ca/{name}")
+    for name in ("agent-1.cer", "service-1.cer", "code-signing-1.cer"):
+        os.remove(f"{there}/ca/{name}")
+    config, = [os.path.join(d, "signer.conf") for d, _, names in os.walk(inst.dir) if "signer.conf" in names]
+    with open(config) as f, open(f"{folder}/signer.conf", "w") as to:
+        text = f.read()
+        assert here in text
+        to.write(text.replace(f"state_dir = {here}", f"state_dir = {there}"))
+
+    def at(conf, *words):
+        done = subprocess.run([os.path.join(os.path.dirname(inst.vccctl_argv[0]), "vcc-signer"), *words, "--config", conf], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    inst.processes["signer"].stop()
+    os.rename(key, f"{folder}/root-1.key")
+    inst.processes["signer"].start()
+    wait_for("ready", inst.ready)
+    before = root_list(inst)
+    _, asked = admin("POST", "/api/v1/ca/code-signing-1/revoke", {"reason": "superseded", "force": True})
+    assert approver("POST", f"/api/v1/approvals/{asked['approval_id']}/approve", {"hash": asked["approval"]["hash"]})[0] == 200
+    serial = admin.get("ca/code-signing-1")["serial"]
+    wait_for("the wish is there", lambda: os.path.exists(f"{here}/ca/root-1.list-request"))
+    inst.processes["signer"].stop()
+    done = at(config, "root-request", "list")
+    with open(f"{folder}/request", "w") as f:
+        f.write(done.stdout)
+    digits = done.stderr.split("SHA-256 ")[1].splitlines()[0]
+    done = at(f"{folder}/signer.conf", "root-sign", f"{folder}/request", "--hash", digits)
+    assert serial.upper().zfill(32) in done.stderr
+    with open(f"{folder}/answer", "w") as f:
+        f.write(done.stdout)
+    at(config, "root-import", f"{folder}/answer")
+    assert root_list(inst).get_revoked_certificate_by_serial_number(int(serial, 16)) is None
+    inst.processes["signer"].start()
+    wait_for("the root's list names the CA", lambda: root_list(inst).get_revoked_certificate_by_serial_number(int(serial, 16)))
+    number = x509.CRLNumber
+    now = root_list(inst).extensions.get_extension_for_class(number).value.crl_number
+    assert now > before.extensions.get_extension_for_class(number).value.crl_number
+    records = [r for r in admin.get("audit?event=crl_published&limit=500")["items"] if r["object"] == "root-1"]
+    assert any(r["detail"]["number"] == now for r in records), records
+    # told again with each connection it is the same list, and nothing new is asked for
+    inst.processes["signer"].stop()
+    inst.processes["signer"].start()
+    wait_for("ready", inst.ready)
+    assert root_list(inst).extensions.get_extension_for_class(number).value.crl_number == now
+    assert not os.path.exists(f"{here}/ca/root-1.list-request")

@@ -92,6 +92,7 @@ def test_every_command_and_option_of_a_program(program):
 PARSERS = {"agent/link/link_join.c": [("vcc-agent", "join")], "controller/daemon/init.c": [("vcc-controller", "init")],
            "controller/daemon/restore.c": [("vcc-controller", "restore")], "controller/signer/signer_init.c": [("vcc-signer", "init")],
            "controller/signer/new_root.c": [("vcc-signer", "new-root"), ("vcc-signer", "drop-root")],
+           "controller/signer/share_command.c": [("vcc-signer", "split"), ("vcc-signer", "unlock")],
            "agent/survey/survey.c": [("vcc-agent", v) for v in ("observe", "discover", "manage", "unmanage", "doctor")], "controller/cli/cli_init.c": [("vccctl", "init")]}
 
 

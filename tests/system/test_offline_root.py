@@ -1,5 +1,7 @@
 """A root whose key is on another machine signs the next authority: request, answer, import on two folders; and nothing that was altered, is old, is
-another's or was taken already gets in."""
+another's or was taken already gets in. The same way goes its revocation list.
+
+With cheap keys: each command opens them, and what that costs is asked by test_keyfile.c."""
 import glob
 import os
 import re
@@ -7,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+from cheap_keys import cheapen
 from installation import run
 from test_signer import Signer
 
@@ -30,6 +33,7 @@ def keep(path, text):
 def made(tmp_path_factory):
     s = Signer(str(tmp_path_factory.mktemp("offline") / "s"))
     s.init()
+    cheapen(s.folder)
     return s.folder
 
 
@@ -237,3 +241,133 @@ def test_machines_that_disagree(machines):
     request, digits = ask(here)
     there.drop_in("[limits]\ndomains = vcc.internal, example.org\n")
     assert "byte for byte" in command(here, "root-import", answer(there, request, digits), ok=False).stderr
+
+
+# ---- the revocation list of the root ----------------------------------------------------------------------------------------------
+
+def serial_of(s, ca_id):
+    return run(["openssl", "x509", "-inform", "DER", "-in", f"{s.folder}/signer/ca/{ca_id}.cer", "-noout", "-serial"]).strip().split("=")[1].zfill(32)
+
+
+def wish(here, number, *serials):
+    """The controller asks for the list; it is told that a person has to go."""
+    here.start()
+    asked = here.tool("list", number, *serials)
+    here.stop()
+    assert asked["code"] == "VCC-3405" and asked["size"] == 0 and "root-request list" in asked["text"], asked
+    with open(f"{here.folder}/signer/ca/root-1.list-request") as f:
+        return f.read()
+
+
+def ask_list(here):
+    done = command(here, "root-request", "list")
+    groups = re.search(r"SHA-256 ((?:[0-9a-f]{4} ){15}[0-9a-f]{4})\n", done.stderr).group(1)
+    return keep(f"{here.folder}/request", done.stdout), groups.replace(" ", "")
+
+
+def shown(here):
+    path = f"{here.folder}/signer/ca/root-1.crl"
+    return run(["openssl", "crl", "-inform", "DER", "-in", path, "-noout", "-text"]) if os.path.exists(path) else ""
+
+
+def test_a_list_all_the_way(machines):
+    here, there = machines
+    serial = serial_of(here, "service-1")
+    text = wish(here, 7, serial)
+    assert "number 7\n" in text and f"revoked {serial} at 1700000000 reason 5 " in text
+    assert wish(here, 8, serial) == text, "asked again within the hour: what is under way stays good"
+    request, digits = ask_list(here)
+    assert open(request).read() == text
+    done = command(there, "root-sign", request, "--hash", digits[:32])
+    assert "list 7 of root-1" in done.stderr and f"revoked {serial}" in done.stderr and "cessationOfOperation" in done.stderr
+    got = keep(f"{there.folder}/answer", done.stdout)
+    command(here, "root-import", got)
+    assert ca(here) & {"root-1.crl", "root-1.list-request"} == {"root-1.crl"}
+    said = shown(here)
+    assert re.search(r"CRL Number: ?\n\s+7\n", said) and serial.lstrip("0") in said and "Cessation Of Operation" in said
+    run(["openssl", "x509", "-inform", "DER", "-in", f"{here.folder}/signer/ca/root-1.cer", "-out", f"{here.folder}/root.pem"])
+    assert "verify OK" in subprocess.run(["openssl", "crl", "-in", got, "-noout", "-CAfile", f"{here.folder}/root.pem"], capture_output=True, text=True).stderr
+    assert "VCC-3416" in command(here, "root-import", got, ok=False).stderr, "once"
+    assert "VCC-3405" in command(here, "root-request", "list", ok=False).stderr, "nothing waits any more"
+    assert "number 8\n" in wish(here, 3, serial), "its number is above the one of the list that is here"
+
+
+def test_another_wish_takes_the_place_of_the_first(machines):
+    """The answer to the first is not taken any more: it does not say what was revoked since. Each number is used once."""
+    here, there = machines
+    one, two = sorted((serial_of(here, "service-1"), "0F" * 16))
+    wish(here, 7, one)
+    request, digits = ask_list(here)
+    got = keep(f"{there.folder}/first", command(there, "root-sign", request, "--hash", digits).stdout)
+    assert "number 8\n" in wish(here, 7, one, two)
+    done = command(here, "root-import", got, ok=False)
+    assert "VCC-3416" in done.stderr and "number 8" in done.stderr and shown(here) == ""
+    request, digits = ask_list(here)
+    command(here, "root-import", answer(there, request, digits))
+    assert shown(here).count("Serial Number: ") == 2
+    old = keep(f"{there.folder}/old", open(request).read().replace("number 8", "number 7"))
+    done = command(there, "root-sign", old, "--hash", run(["sha256sum", old]).split()[0], ok=False)
+    assert "VCC-3401" in done.stderr, "the root's machine has its own log"
+
+
+def test_a_list_with_nothing_in_it(machines):
+    here, there = machines
+    wish(here, 5)
+    request, digits = ask_list(here)
+    done = command(there, "root-sign", request, "--hash", digits)
+    assert "nothing is revoked" in done.stderr
+    command(here, "root-import", keep(f"{there.folder}/answer", done.stdout))
+    assert "No Revoked Certificates" in shown(here)
+
+
+@pytest.mark.parametrize("what,to,code", [("number 7", "number 07", 3415), ("root root-1", "root root-2", 3405), ("root root-1", "root service-1", 3405),
+                                          ("number 7", "number 0", 3415), ("reason 5", "reason 7", 3415), ("reason 5", "reason 300", 3415),
+                                          (" invalid 0\n", " invalid 0\n\n", 3415)])
+def test_an_altered_wish_is_not_signed(machines, what, to, code):
+    here, there = machines
+    wish(here, 7, "0F" * 16)
+    request, digits = ask_list(here)
+    text = open(request).read()
+    assert what in text
+    bad = keep(f"{there.folder}/bad", text.replace(what, to, 1))
+    assert "VCC-34" in command(there, "root-sign", bad, "--hash", digits, ok=False).stderr
+    own = run(["sha256sum", bad]).split()[0]
+    done = command(there, "root-sign", bad, "--hash", own, ok=False)
+    assert f"VCC-{code}" in done.stderr and done.stdout == "", done.stderr
+
+
+def test_a_list_for_too_long_or_too_late(machines):
+    here, there = machines
+    wish(here, 7)
+    text = open(ask_list(here)[0]).read()
+    longer = keep(f"{there.folder}/longer", re.sub(r"to (\d+)", lambda m: f"to {int(m.group(1)) + 200 * DAY * 1000}", text))
+    assert "VCC-3400" in command(there, "root-sign", longer, "--hash", run(["sha256sum", longer]).split()[0], ok=False).stderr
+    late = keep(f"{there.folder}/late", re.sub(r"(from|to) (\d+)", lambda m: f"{m.group(1)} {int(m.group(2)) - 31 * DAY * 1000}", text))
+    assert "VCC-3417" in command(there, "root-sign", late, "--hash", run(["sha256sum", late]).split()[0], ok=False).stderr
+    keep(f"{here.folder}/signer/ca/root-1.list-request", open(late).read())
+    assert "VCC-3417" in command(here, "root-request", "list", ok=False).stderr
+    assert wish(here, 7) != open(late).read(), "the next wish takes the place of one that is too old"
+
+
+def test_other_lists_are_no_answer(machines, made):
+    here, there = machines
+    wish(here, 7, "0F" * 16)
+    request, digits = ask_list(here)
+    got = answer(there, request, digits)
+    pem = open(got).read()
+    for bad in (pem + pem, pem.replace("A", "B", 1), pem.replace("X509 CRL", "CERTIFICATE")):
+        assert "VCC-3416" in command(here, "root-import", keep(f"{there.folder}/bad", bad), ok=False).stderr
+    there.drop_in("[limits]\ndomains = vcc.internal\n")
+    empty = keep(f"{there.folder}/empty", re.sub("revoked .*\n", "", open(request).read()).replace("number 7", "number 9"))
+    done = command(there, "root-sign", empty, "--hash", run(["sha256sum", empty]).split()[0])
+    assert "not the list that waits here" in command(here, "root-import", keep(f"{there.folder}/other", done.stdout), ok=False).stderr
+    assert "root-1.crl" not in ca(here)
+    command(here, "root-import", got)
+
+
+def test_too_much_for_a_root(machines):
+    here, _ = machines
+    here.start()
+    asked = here.tool("list", 7, *(f"{n:032X}" for n in range(1, 66)))
+    assert asked["code"] == "VCC-3400" and "64 authorities" in asked["text"], asked
+    assert "root-1.list-request" not in ca(here)

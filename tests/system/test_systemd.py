@@ -344,6 +344,56 @@ def test_restarted_units_heal(running):
     assert m.failed_units() == []
 
 
+KNOCK = """import socket, sys, time
+refused = tried = 0
+end = time.monotonic() + 120
+print("running", flush=True)
+import threading
+done = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()
+while not done.is_set() and time.monotonic() < end:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        try:
+            s.connect("/run/vcc-signer/signer.sock")
+        except (ConnectionRefusedError, FileNotFoundError):
+            refused += 1
+        except BlockingIOError:
+            pass  # this client alone has filled the queue
+    tried += 1
+    time.sleep(0.1)
+print(tried, refused)
+"""
+
+
+def knocked(m, meanwhile):
+    m.write("/root/knock.py", KNOCK)
+    with subprocess.Popen(m.argv("/usr/bin/python3", "/root/knock.py"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+        assert p.stdout.readline() == "running\n"
+        meanwhile()
+        out, _ = p.communicate(timeout=180)
+    return map(int, out.split())
+
+
+def test_the_signers_socket_outlives_it_but_not_its_stop(running):
+    """Killed or started again, it refuses nobody, because systemd holds the socket; stopped by a person, it stays stopped whoever knocks."""
+    m = running
+
+    def killed_and_restarted():
+        old = m.unit("vcc-signer.service", "MainPID")["MainPID"]
+        m.run("kill", "-9", old)
+        wait(m, "the signer is started again", lambda: m.active("vcc-signer.service") and m.unit("vcc-signer.service", "MainPID")["MainPID"] not in ("0", old))
+        m.run("systemctl", "restart", "vcc-signer.service")
+
+    tried, refused = knocked(m, killed_and_restarted)
+    assert refused == 0 and tried > 10, (tried, refused)
+    tried, refused = knocked(m, lambda: (m.run("systemctl", "stop", "vcc-signer.service"), m.run("sleep", "3")))
+    assert refused > 10 and not m.active("vcc-signer.service"), (tried, refused)
+    m.run("systemctl", "start", "vcc-signer.service")
+    wait(m, "the controller is ready again", lambda: ready(m))
+    assert renew(m)["status"] == "completed"
+
+
 def test_the_passphrase_may_be_a_credential(running):
     """As the unit's comment promises: systemd hands it over, no file of it is readable for the signer's user."""
     m = running
@@ -351,6 +401,34 @@ def test_the_passphrase_may_be_a_credential(running):
     m.run("chown", "root:root", "/root/ca-passphrase")
     m.write("/etc/vcc-signer/signer.conf.d/50-credential.conf", "[signer]\npassphrase_file =\n")
     m.write("/etc/systemd/system/vcc-signer.service.d/credential.conf", "[Service]\nLoadCredential=ca-passphrase:/root/ca-passphrase\n")
+    m.run("systemctl", "daemon-reload")
+    m.run("systemctl", "restart", "vcc-signer.service")
+    wait(m, "the controller is ready again", lambda: ready(m))
+
+
+def test_the_passphrase_may_be_in_shares(running):
+    """Whoever starts the unit does not wait with it; the keys open when the second custodian was there, and its status says how many were."""
+    m = running
+    m.run("systemctl", "restart", "vcc-signer.service")
+    wait(m, "the controller is ready", lambda: ready(m))
+    drop_in = "/etc/systemd/system/vcc-signer.service.d/credential.conf"
+    m.run("mv", drop_in, "/root/credential.conf")
+    m.run("install", "-o", "vcc-signer", "-m", "0600", "/root/ca-passphrase", "/etc/vcc-signer/ca-passphrase")
+    m.write("/etc/vcc-signer/signer.conf.d/50-credential.conf", "[signer]\npassphrase_file = /etc/vcc-signer/ca-passphrase\n")
+    shares = m.out("vcc-signer", "split", "2", "3").splitlines()
+    assert len(shares) == 3
+    m.run("rm", "/etc/vcc-signer/ca-passphrase")
+    m.run("systemctl", "daemon-reload")
+    m.run("systemctl", "restart", "vcc-signer.service")
+    assert "shares of the passphrase: 0 of 2" in m.unit("vcc-signer.service", "StatusText")["StatusText"] and not ready(m)
+    assert m.run("runuser", "-u", "vcc-controller", "--", "vcc-signer", "unlock", text_in=shares[0] + "\n", check=False).returncode != 0
+    m.run("vcc-signer", "unlock", text_in=shares[2] + "\n")
+    assert "shares of the passphrase: 1 of 2" in m.unit("vcc-signer.service", "StatusText")["StatusText"] and not ready(m)
+    m.run("vcc-signer", "unlock", text_in=shares[0] + "\n")
+    wait(m, "the controller is ready again", lambda: ready(m))
+    m.run("rm", "/var/lib/vcc-signer/ca/shares")
+    m.run("mv", "/root/credential.conf", drop_in)
+    m.write("/etc/vcc-signer/signer.conf.d/50-credential.conf", "[signer]\npassphrase_file =\n")
     m.run("systemctl", "daemon-reload")
     m.run("systemctl", "restart", "vcc-signer.service")
     wait(m, "the controller is ready again", lambda: ready(m))

@@ -18,6 +18,7 @@
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
+#include "shared/sys/notify.h"
 #include "shared/sys/tcp.h"
 
 enum { LONG_MS = 20000 };
@@ -390,6 +391,44 @@ static void takes_sockets_from_systemd(void **state)
 	assert_int_equal(tree_remove(AT_FDCWD, dir, NULL), 0);
 }
 
+/* systemd gets a copy of the listening socket, which goes on taking connections when ours is closed. */
+static void gives_systemd_its_socket_to_keep(void **state)
+{
+	(void)state;
+	char           dir[] = "/tmp/vcc-test-ipc-XXXXXX";
+	char           where[64], path[64], text[64] = "";
+	struct refusal why = {0};
+	int            fd = -1, client = -1;
+	assert_non_null(mkdtemp(dir));
+	snprintf(where, sizeof(where), "%s/notify", dir);
+	snprintf(path, sizeof(path), "%s/s", dir);
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	text_cut(at.sun_path, sizeof(at.sun_path), where);
+	int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(manager, (struct sockaddr *)&at, sizeof(at)), 0);
+	setenv("NOTIFY_SOCKET", where, 1);
+	assert_int_equal(ipc_listen(path, 0600, &fd, &why), 0);
+	notify_keep_socket(fd);
+	fd_close(fd);
+	char            control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec    part = {.iov_base = text, .iov_len = sizeof(text) - 1};
+	struct msghdr   m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	assert_true(recvmsg(manager, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) > 0);
+	assert_string_equal(text, "FDSTORE=1\nFDNAME=listener");
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	assert_non_null(c);
+	assert_int_equal(c->cmsg_type, SCM_RIGHTS);
+	int kept = -1;
+	memcpy(&kept, CMSG_DATA(c), sizeof(int));
+	assert_int_equal(ipc_connect(path, &client, &why), 0);
+	fd_close(client);
+	fd_close(kept);
+	assert_int_equal(ipc_connect(path, &client, &why), E_SYS_CLOSED);
+	unsetenv("NOTIFY_SOCKET");
+	fd_close(manager);
+	assert_int_equal(tree_remove(AT_FDCWD, dir, NULL), 0);
+}
+
 static void tcp_addresses(void **state)
 {
 	(void)state;
@@ -430,7 +469,7 @@ int main(void)
 		cmocka_unit_test(takes_frames_from_any_split),  cmocka_unit_test(loop_carries_frames_both_ways),
 		cmocka_unit_test(output_is_bounded),            cmocka_unit_test(a_frame_that_is_too_long_ends_the_connection),
 		cmocka_unit_test(may_be_freed_inside_an_event), cmocka_unit_test(sockets_are_made_with_care),
-		cmocka_unit_test(takes_sockets_from_systemd),   cmocka_unit_test(tcp_addresses),
+		cmocka_unit_test(takes_sockets_from_systemd), cmocka_unit_test(gives_systemd_its_socket_to_keep),   cmocka_unit_test(tcp_addresses),
 		cmocka_unit_test(a_full_backlog_does_not_hold_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
