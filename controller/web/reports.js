@@ -3,7 +3,7 @@ import { get, text } from './api.js';
 import { useData } from './data.js';
 import { ExceptionAsk, Exceptions, makesExceptions } from './exceptions.js';
 import { html, useState } from './lib.js';
-import { CopyAs, ProblemBox, State, When, Wide } from './parts.js';
+import { CopyAs, ProblemBox, State, When, Wide, Words } from './parts.js';
 import { REVOCATION_FIGURES, SERVICE_FIGURES, csv, paper, save } from './report_file.js';
 import { refine, to } from './route.js';
 import { say } from './say.js';
@@ -11,7 +11,6 @@ import { duration, lang, moment, number, percent, t, word } from './text.js';
 
 const PERIODS = ['daily', 'weekly', 'monthly', 'quarterly', 'yearly'];
 const RESULTS = { pass: 'ok', fail: 'bad', not_assessable: 'off', exception: 'due' };
-const LEVELS = { error: 'bad', warn: 'due', info: 'off' };
 
 /* The arguments of the API for what the address says: days are days of UTC. */
 export function periodOf(args) {
@@ -103,8 +102,8 @@ function Rule({ x, except }) {
   const counts = t('rule_kinds', { pass: number(x.pass), fail: number(x.fail), exception: number(x.exception), not_assessable: number(x.not_assessable) });
   return html`<tr><th scope="row">${x.id}</th><td>${x.text}<br /><span class="small muted">${x.source}</span>${x.exceptions.map((e) => html`<${Exception} e=${e} />`)}
       ${except && x.about === 'certificates' && html`<br /><button class="small" aria-label=${t('exception_new_of', { rule: x.id })} onClick=${() => except(x)}>${t('exception_new')}</button>`}</td>
-    <td><${State} kind=${LEVELS[x.severity]}>${t('severity_' + x.severity)}<//></td><td><${State} kind=${RESULTS[x.result]}>${t('result_' + x.result)}<//></td>
-    <td>${x.reason || ''}<br /><span class="small">${x.about === 'installation' ? html`<span class="muted">${t('of_installation')}</span>` : fails ? html`<a href=${fails}>${counts}</a>` : html`<span class="muted">${counts}</span>`}</span></td></tr>`;
+    <td>${t('severity_' + x.severity)}</td><td><${State} kind=${RESULTS[x.result]}>${t('result_' + x.result)}<//></td>
+    <td>${x.reason && html`<${Words} text=${x.reason} /><br />`}<span class="small">${x.about === 'installation' ? html`<span class="muted">${t('of_installation')}</span>` : fails ? html`<a href=${fails}>${counts}</a>` : html`<span class="muted">${counts}</span>`}</span></td></tr>`;
 }
 
 function Profile({ p, except }) {
@@ -170,7 +169,7 @@ export function Report({ args, me }) {
       <${Figures} r=${r} /><${Risks} r=${r} /><${Services} r=${r} />
       ${r.compliance.map((p) => html`<${Profile} key=${p.profile} p=${p} except=${except} />`)}
       <${Exceptions} rows=${data.exceptions} me=${me} rules=${rules} changed=${reload} />
-      ${r.notes.length > 0 && html`<section class="card"><h2>${t('notes')}</h2><ul>${r.notes.map((note) => html`<li>${note}</li>`)}</ul></section>`}
+      ${r.notes.length > 0 && html`<section class="card"><h2>${t('notes')}</h2><ul>${r.notes.map((note) => html`<li><${Words} text=${note} /></li>`)}</ul></section>`}
       <${Evidence} /></div>`}
     <${ExceptionAsk} asked=${dialog} close=${(did) => { open(null); if (did) reload(); }} />
     <${CopyAs} vccctl=${['report', 'compliance', ...periodWords(args), '--lang', lang()]} path=${path} />`;
