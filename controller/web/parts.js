@@ -191,8 +191,8 @@ export function LongList({ label, kind, top, rows, row, more, busy }) {
     <div class=${'scroll' + (rows.length < 12 && !more ? ' short' : '')} ref=${ref} onScroll=${look} tabindex="0" role="rowgroup" aria-label=${label}>
       <div style=${{ height: rows.length * line + 'px', position: 'relative' }} role="presentation">
         <div class="block" style=${{ top: from * line + 'px' }} role="presentation">
-          ${shown.map((r, i) => html`<div class="line" role="row" key=${from + i} aria-rowindex=${from + i + 2}>${row(r).map(([text, less, long]) =>
-            html`<span role="cell" class=${(less ? 'less' : '') + (long ? ' long' : '')}>${text}</span>`)}</div>`)}
+          ${shown.map((r, i) => html`<div class="line" role="row" key=${from + i} aria-rowindex=${from + i + 2}>${row(r).map(([text, less, long], n) =>
+            html`<span role="cell" data-top=${top[n]} class=${(less ? 'less' : '') + (long ? ' long' : '')}>${text}</span>`)}</div>`)}
         </div>
       </div>
     </div></div>
