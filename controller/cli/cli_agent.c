@@ -33,7 +33,7 @@ static const struct output_column inventory_columns[] = {
 
 static int list(const struct invocation *in)
 {
-	return ask_list(in, "/api/v1/agents", "items", list_columns, N_ELEMENTS(list_columns));
+	return ask_list(in, verb_given(in, "away") ? "/api/v1/agents?connected=no" : "/api/v1/agents", "items", list_columns, N_ELEMENTS(list_columns));
 }
 
 static int one(const struct invocation *in, const char *method, const char *format)
@@ -185,7 +185,7 @@ const struct verb cli_agent_verbs[] = {
 	 {{"ttl", "DURATION", "how long the token works (default 15m, at most 24h)"}},
 	 replace},
 	{"agent", "rename", "NAME NEW_NAME", 2, 2, "another name for the host; its certificates keep theirs", {{0}}, rename_agent},
-	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{0}}, list},
+	{"agent", "list", "", 0, 0, "agents and whether they are connected", {{"away", NULL, "only active ones that are not connected"}}, list},
 	{"agent", "show", "NAME", 1, 1, "one agent, and what its host serves by TLS", {{0}}, show},
 	{"agent", "evict", "NAME", 1, 1, "ends its identity; it may be invited again", {{0}}, evict},
 	{"agent", "remove", "NAME", 1, 1, "takes an evicted agent off the lists", {{0}}, remove_agent},

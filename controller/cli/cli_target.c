@@ -19,7 +19,8 @@ static const struct output_column show_columns[] = {
 
 static int list(const struct invocation *in)
 {
-	return ask_list(in, "/api/v1/targets", "items", list_columns, N_ELEMENTS(list_columns));
+	const char *path = verb_given(in, "changed") ? "/api/v1/targets?show=changed" : verb_given(in, "trouble") ? "/api/v1/targets?show=trouble" : "/api/v1/targets";
+	return ask_list(in, path, "items", list_columns, N_ELEMENTS(list_columns));
 }
 
 static int show(const struct invocation *in)
@@ -35,7 +36,8 @@ static int show(const struct invocation *in)
 }
 
 const struct verb cli_target_verbs[] = {
-	{"target", "list", "", 0, 0, "where certificates are served", {{0}}, list},
+	{"target", "list", "", 0, 0, "where certificates are served",
+	 {{"changed", NULL, "only those whose files somebody changed within a day"}, {"trouble", NULL, "only those with an error or an old certificate served"}}, list},
 	{"target", "show", "TARGET", 1, 1, "one target", {{0}}, show},
 };
 const size_t cli_target_verbs_n = N_ELEMENTS(cli_target_verbs);

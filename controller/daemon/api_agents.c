@@ -34,9 +34,41 @@ static void set_connected(struct api_call *call, json_t *agent)
 		json_object_set_new(agent, "seen_at", json_time(seen_at));
 }
 
+/* Of so many agents a worker tells at once where only those are asked for that are not connected. */
+enum { AWAY_LOOKED_AT = 2000 };
+
+/* Those that are not connected, of what a worker found: as many as a page holds, and where the next one goes on. */
+static void keep_away(struct api_call *call)
+{
+	json_t     *items = json_object_get(call->answer, "items"), *kept = json_array(), *item;
+	const char *last = NULL;
+	size_t      limit = 0, i;
+	if (api_arg_limit(call, &limit) < 0)
+		limit = API_PAGE;
+	json_array_foreach(items, i, item) {
+		const char *name = json_string_value(json_object_get(item, "name"));
+		if (controller_connected(call->ctl, name))
+			continue;
+		json_array_append(kept, item);
+		if (json_array_size(kept) == limit && i + 1 < json_array_size(items)) {
+			last = name;
+			break;
+		}
+	}
+	if (last == NULL) { /* all of them were looked at: the worker's cursor stands */
+		json_object_set_new(call->answer, "items", kept);
+		return;
+	}
+	json_t *page = api_page(call, kept, last);
+	json_decref(call->answer);
+	call->answer = page;
+}
+
 /* Who is connected is known on the loop only. */
 void api_agent_enrich(struct api_call *call)
 {
+	if (api_arg(call, "connected") != NULL && json_is_array(json_object_get(call->answer, "items")))
+		keep_away(call);
 	json_t *items = json_object_get(call->answer, "items");
 	json_t *item;
 	size_t  i;
@@ -79,20 +111,22 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 		r = api_arg_cursor(call, after, sizeof(after));
 	const char *state = api_arg(call, "state");
 	bool        all = text_equal(state, "all"); /* also removed ones */
+	bool        away = api_arg(call, "connected") != NULL;
 	if (r == 0 && state != NULL && !all)
 		r = refuse(&call->why, E_API_BODY, "state", "must be all, or not be given");
 	if (r < 0)
 		return r;
-	struct agent *rows = calloc(limit, sizeof(*rows));
+	size_t        room = away ? AWAY_LOOKED_AT : limit;
+	struct agent *rows = calloc(room, sizeof(*rows));
 	if (rows == NULL)
 		return E_NOMEM;
-	r = view_agents(view, after, rows, limit, &n);
+	r = view_agents(view, after, rows, room, &n);
 	if (r == 0) {
 		json_t *items = json_array();
 		for (size_t i = 0; i < n; i++)
-			if (rights_service(&call->principal, rows[i].service) && (all || rows[i].state != AGENT_REMOVED))
+			if (rights_service(&call->principal, rows[i].service) && (away ? rows[i].state == AGENT_ACTIVE : all || rows[i].state != AGENT_REMOVED))
 				json_array_append_new(items, json_agent(&rows[i], false));
-		call->answer = api_page(call, items, n == limit ? rows[n - 1].name : NULL);
+		call->answer = api_page(call, items, n == room ? rows[n - 1].name : NULL);
 	}
 	free(rows);
 	return r;
@@ -406,11 +440,23 @@ static bool target_visible(const struct api_call *call, struct store_view *view,
 	return view_certificate(view, t->cert_id, &c) == 0 && rights_service(&call->principal, c.service);
 }
 
+/* As the overview counts them. */
+static bool target_meant(const struct api_call *call, const struct target *t)
+{
+	const char *show = api_arg(call, "show");
+	if (show == NULL)
+		return true;
+	return text_equal(show, "changed") ? t->drifted_at > call->now_at - MS_DAY : t->state_code != 0 || t->last_code != 0 || t->stale_since_at != 0;
+}
+
+/* One call looks at a bounded part of the list, so a page of a narrowed one may hold fewer rows than there are. */
+enum { TARGETS_LOOKED_AT = 20000 };
+
 int api_target_list(struct api_call *call, struct store_view *view)
 {
 	char   after[TARGET_ID_SIZE];
 	size_t limit;
-	size_t n;
+	size_t n = 0;
 	int    r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
@@ -419,14 +465,25 @@ int api_target_list(struct api_call *call, struct store_view *view)
 	struct target *rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)
 		return E_NOMEM;
-	r = view_targets(view, api_arg(call, "agent"), after, rows, limit, &n);
-	if (r == 0) {
-		json_t *items = json_array();
-		for (size_t i = 0; i < n; i++)
-			if (target_visible(call, view, &rows[i]))
+	json_t *items = json_array();
+	bool    narrow = api_arg(call, "show") != NULL, more = true;
+	for (size_t seen = 0; r == 0 && more && json_array_size(items) < limit && (seen == 0 || (narrow && seen < TARGETS_LOOKED_AT)); seen += n) {
+		r = view_targets(view, api_arg(call, "agent"), after, rows, limit, &n);
+		more = r == 0 && n == limit;
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			if (target_meant(call, &rows[i]) && target_visible(call, view, &rows[i]))
 				json_array_append_new(items, json_target(&rows[i]));
-		call->answer = api_page(call, items, n == limit ? rows[n - 1].target_id : NULL);
+			text_cut(after, sizeof(after), rows[i].target_id);
+			if (json_array_size(items) == limit && i + 1 < n) {
+				more = true; /* the rest of these is for the next page */
+				break;
+			}
+		}
 	}
+	if (r == 0)
+		call->answer = api_page(call, items, more ? after : NULL);
+	else
+		json_decref(items);
 	free(rows);
 	return r;
 }

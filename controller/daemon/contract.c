@@ -119,8 +119,10 @@ TABLE(restore_drill_body, {"backup_of", API_TIME, API_NEEDED, NULL, NULL, NULL},
 
 TABLE(token_args, {"principal", API_TEXT, 0, NULL, NULL, "of others: needs principal:manage"});
 TABLE(approval_args, {"state", API_TEXT, 0, NULL, "waiting,all", NULL});
-TABLE(agent_args, {"state", API_TEXT, 0, NULL, "all", "also removed ones"});
-TABLE(target_args, {"agent", API_TEXT, 0, NULL, NULL, NULL});
+TABLE(agent_args, {"state", API_TEXT, 0, NULL, "all", "also removed ones"},
+      {"connected", API_TEXT, 0, NULL, "no", "active ones that are not connected; a page may hold fewer than asked for"});
+TABLE(target_args, {"agent", API_TEXT, 0, NULL, NULL, NULL},
+      {"show", API_TEXT, 0, NULL, "changed,trouble", "files changed within a day; or an error, or an old certificate served; a page may hold fewer than asked for"});
 TABLE(cert_args, {"service", API_TEXT, 0, NULL, NULL, NULL}, {"agent", API_TEXT, 0, NULL, NULL, NULL},
       {"template_id", API_TEXT, 0, NULL, NULL, NULL}, {"q", API_TEXT, 0, NULL, NULL, "words of names, hosts, services, numbers"},
       {"status", API_TEXT, 0, NULL, "requested,issued,active,expiring,expired,suspended,revoked", NULL},

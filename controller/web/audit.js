@@ -1,9 +1,10 @@
 /* audit.js - the audit trail as a time line with the state of its proof, and what people had to be told. */
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
+import { eventWord, givenReason } from './german.js';
 import { html, useLayoutEffect, useRef, useState } from './lib.js';
-import { Code, CopyAs, LongList, ProblemBox, State, When } from './parts.js';
-import { refine } from './route.js';
+import { Code, CopyAs, LongList, ProblemBox, State, Told, When } from './parts.js';
+import { refine, to } from './route.js';
 import { moment, number, t, word } from './text.js';
 
 /* The newest head that the signer signed: everything below its size is proved to be unchanged since. */
@@ -15,15 +16,26 @@ function Head({ head }) {
 /* Record and proof, asked for when somebody opens it. */
 function Detail({ r }) {
   const { data, problem } = useData((o) => get('audit/' + r.seq, o), r.seq, () => false);
-  return html`<${ProblemBox} problem=${problem} />${data && html`<dl class="facts"><dt>${t('approval_about')}</dt><dd>${data.about}</dd><dt>${t('leaf')}</dt><dd class="mono small">${data.leaf}</dd>
+  return html`<${ProblemBox} problem=${problem} />${data && html`<dl class="facts"><dt>${t('event')}</dt><dd><code>${r.event}</code></dd><dt>${t('approval_about')}</dt><dd><span lang="en">${data.about}</span></dd><dt>${t('leaf')}</dt><dd class="mono small">${data.leaf}</dd>
     <dt>${t('details')}</dt><dd><pre>${JSON.stringify(data.detail, null, 2)}</pre></dd>${r.request_id && html`<dt>${t('request')}</dt><dd class="mono small">${r.request_id}</dd>`}</dl>`}`;
 }
 
+/* Where the object of a record is seen: by the beginning of its event. */
+const PLACES = [[/^certificate_/, 'certificates'], [/^agent_/, 'agents'], [/^ca_/, 'ca'], [/^(template_|compliance_exception)/, 'templates'], [/^service_/, 'services'], [/^(campaign|emergency)_/, 'campaigns']];
+
+function Of({ r }) {
+  const [, area] = PLACES.find(([start]) => start.test(r.event)) || [];
+  return area && r.object ? html`<a href=${to([area, r.object])}>${r.object}</a>` : html`<span>${r.object}</span>`;
+}
+
+/* What a person wrote stays as it is. */
+const why = (r) => (givenReason(r.reason) ? html`<span title=${r.reason}>${givenReason(r.reason)}</span>` : /^(controller|agent:|$)/.test(r.actor || '') ? html`<${Told} text=${r.reason} />` : r.reason);
+
 function Record({ r, covered }) {
   const [open, setOpen] = useState(false);
-  return html`<li class="card"><div class="row"><b>${r.event.replaceAll('_', ' ')}</b><span>${r.object}</span>
+  return html`<li class="card"><div class="row"><b title=${r.event}>${eventWord(r.event)}</b><${Of} r=${r} />
       <${State} kind=${covered ? 'ok' : 'off'}>${t(covered ? 'covered' : 'not_covered')}<//><span class="push muted small">#${r.seq} ${moment(r.at)}</span></div>
-    <p class="small">${r.actor || '–'}${r.reason ? ': ' + r.reason : ''}</p>
+    <p class="small">${r.actor || '–'}${r.reason ? html`: ${why(r)}` : ''}</p>
     <details onToggle=${(e) => setOpen(e.target.open)}><summary>${t('details')}</summary>${open && html`<${Detail} r=${r} />`}</details></li>`;
 }
 
@@ -51,8 +63,23 @@ export function Audit({ args }) {
 
 const LEVELS = { success: 'ok', info: 'off', error: 'due', critical: 'bad' };
 
+/* Where what it is about is seen. */
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function placeOf(n) {
+  if (n.renewal_id) return to(['renewals', n.renewal_id]);
+  if (n.detail && n.detail.approval_id) return to(['approvals', n.detail.approval_id]);
+  if (/^(campaign|emergency)_/.test(n.event) && ID.test(n.object)) return to(['campaigns', n.object]);
+  return /^(emergency_threshold|max_renewals|renewal|rollback|trouble)_/.test(n.event) && n.object ? to(['certificates', n.object]) : null;
+}
+
+function About({ n }) {
+  const place = placeOf(n), named = html`<b title=${n.event}>${eventWord(n.event)}</b>`;
+  return html`${place ? html`<a href=${place}>${named}</a>` : named} ${n.object}`;
+}
+
 const noticeRow = (n) => [
-  [html`<b>${n.event.replaceAll('_', ' ')}</b> ${n.object}`], [html`<${State} kind=${LEVELS[n.level]}>${word('level_', n.level)}<//>`], [html`${n.error || ''} <${Code} code=${n.code} />`, true],
+  [html`<${About} n=${n} />`, false, true], [html`<${State} kind=${LEVELS[n.level]}>${word('level_', n.level)}<//>`], [html`<${Code} code=${n.code} /> <${Told} code=${n.code} text=${n.error || ''} />`, true, true],
   [n.count > 1 ? t('times_n', { n: number(n.count) }) : '', true], [html`<${When} at=${n.last_at} />`],
 ];
 
@@ -60,6 +87,6 @@ export function Notices() {
   const list = usePages('notifications');
   return html`<div class="head"><h1>${t('notices')}</h1></div><${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t('no_notices')}</p>`
-      : html`<${LongList} label=${t('notices')} kind="runs" top=${[t('event'), t('status'), t('error'), '', t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
+      : html`<${LongList} label=${t('notices')} kind="notes" top=${[t('event'), t('status'), t('error'), '', t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
     <${CopyAs} vccctl=${['notify', 'list']} path="notifications" />`;
 }

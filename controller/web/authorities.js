@@ -1,13 +1,15 @@
 /* authorities.js - CAs: what lives below each, how far one has given way to its successor, and the next step that a person may take. */
-import { get } from './api.js';
+import { get, post } from './api.js';
 import { useData } from './data.js';
-import { html } from './lib.js';
-import { CopyAs, ProblemBox, State, When, Wide } from './parts.js';
+import { html, useState } from './lib.js';
+import { Ask, CopyAs, ProblemBox, State, When, Wide } from './parts.js';
 import { Rollover } from './rollover.js';
-import { to } from './route.js';
+import { go, to } from './route.js';
 import { moment, number, t, word } from './text.js';
 
 export const CA_STATES = { active: 'ok', standing_by: 'off', draining: 'due', retired: 'off', expired: 'bad', revoked: 'bad' };
+
+const REASONS = ['keyCompromise', 'superseded', 'cessationOfOperation', 'affiliationChanged', 'privilegeWithdrawn', 'unspecified'];
 
 export const AuthorityTable = ({ rows, links }) => html`<${Wide} label=${t('authorities')}><table><thead><tr><th>${t('authority')}</th><th>${t('status')}</th><th>${t('key')}</th><th>${t('expires')}</th><th>${t('ca_parent')}</th><th>${t('ca_successor')}</th></tr></thead>
   <tbody>${rows.map((c) => html`<tr><td>${links ? html`<a href=${to(['ca', c.issuer_id])}><b>${c.issuer_id}</b></a>` : html`<b>${c.issuer_id}</b>`}<br /><span class="small muted">${c.subject || ''}</span></td><td><${State} kind=${CA_STATES[c.state] || 'off'}>${word('ca_', c.state)}<//></td>
@@ -26,6 +28,32 @@ function Live({ live }) {
     ${live.services.length > 0 && html`<p>${live.services.map((s, i) => html`${i > 0 ? ', ' : ''}<a href=${to('certificates', { service: s.service })}>${s.service}: ${number(s.certificates)}</a>`)}</p>`}</section>`;
 }
 
+/* ---- revoke ---- */
+
+/* A root is not revoked by a list, and what was asked for already waits for its second person. */
+const revocable = (c, asked) => c.parent_id !== null && !c.revoked_at && !asked.some((a) => a.kind === 'ca_revocation');
+
+/* What ends with it stands in the dialog; where something does, that has to be said as well. vccctl has one --reason, and here it is the list's: a comment
+ * goes with curl alone. */
+function Revoke({ c, close }) {
+  const path = `ca/${encodeURIComponent(c.issuer_id)}/revoke`, ends = c.live.certificates + c.live.identities > 0;
+  const body = (f) => ({ reason: f.reason, force: f.force === 'on', ...(f.comment ? { comment: f.comment } : {}) });
+  const words = (f) => ['ca', 'revoke', c.issuer_id, '--reason', f.reason || REASONS[0], ...(f.force === 'on' ? ['--force'] : [])];
+  const act = async (f) => {
+    go(['approvals', (await post(path, body(f))).approval_id]);
+    return t('waits_for_second');
+  };
+  return html`<${Ask} title=${t('ca_revoke_ask', { id: c.issuer_id })} about=${t('ca_revoke_about')} yes=${t('ca_revoke')} danger type=${c.issuer_id} done=${t('action_done')} onClose=${close} act=${act}
+    shell=${(f) => ({ vccctl: words(f), path, body: body(f) })}>
+    ${ends ? html`<div class="clear bad"><p>✗ ${t(c.live.complete ? 'ca_revoke_ends' : 'ca_revoke_ends_least', { certificates: number(c.live.certificates), identities: number(c.live.identities) })}</p>
+        ${c.live.services.length > 0 && html`<ul>${c.live.services.map((s) => html`<li>${s.service}: ${number(s.certificates)}</li>`)}</ul>`}</div>
+      <label class="line"><input type="checkbox" name="force" required />${t('ca_revoke_force')}</label>` : html`<p class="clear">● ${t('ca_revoke_nothing')}</p>`}
+    <label>${t('reason')}<select name="reason">${REASONS.map((r) => html`<option value=${r}>${t('reason_' + r)}</option>`)}</select></label>
+    <label>${t('comment')}<input type="text" name="comment" maxlength="150" /></label><//>`;
+}
+
+/* ---- one ---- */
+
 /* A CA that never gave way has no rollover: that is no problem. */
 async function load(id, me, o) {
   const path = 'ca/' + encodeURIComponent(id);
@@ -37,14 +65,17 @@ async function load(id, me, o) {
 
 function One({ id, me }) {
   const { data, problem, reload } = useData((o) => load(id, me, o), id, ({ event }) => /^ca_|approval|campaign|rollover/.test(event));
-  const c = data && data.c;
-  return html`<div class="head"><h1>${id}</h1>${c && html`<${State} kind=${CA_STATES[c.state] || 'off'}>${word('ca_', c.state)}<//>`}</div><${ProblemBox} problem=${problem} />
+  const [revoking, setRevoking] = useState(null); /* the CA as it was shown */
+  const c = data && data.c, may = me.permissions.includes('ca:manage') && !me.limited_to_services;
+  return html`<div class="head"><h1>${id}</h1>${c && html`<${State} kind=${CA_STATES[c.state] || 'off'}>${word('ca_', c.state)}<//>`}
+      ${c && may && revocable(c, data.asked) && html`<button class="danger push" onClick=${() => setRevoking(c)}>${t('ca_revoke')}</button>`}</div><${ProblemBox} problem=${problem} />
+    ${revoking && html`<${Revoke} c=${revoking} close=${(did) => { setRevoking(null); if (did) reload(); }} />`}
     ${c && html`<div class="gap">${data.asked.map((a) => html`<p class="clear due">▲ <a href=${to(['approvals', a.approval_id])}>${t('ca_asked', { what: word('ask_of_', a.kind) })}</a></p>`)}
       <section class="card"><dl class="facts"><dt>${t('ca_subject')}</dt><dd>${c.subject || '–'}</dd><dt>${t('key')}</dt><dd>${c.key_type}</dd><dt>${t('serial')}</dt><dd class="mono small">${c.serial || '–'}</dd>
         <dt>${t('fingerprint')}</dt><dd class="mono small">${c.fingerprint || '–'}</dd><dt>${t('validity')}</dt><dd>${moment(c.not_before)} – ${c.expires_at ? moment(c.expires_at) : '–'}</dd>
         <dt>${t('ca_parent')}</dt><dd>${c.parent_id ? html`<a href=${to(['ca', c.parent_id])}>${c.parent_id}</a>` : '–'}</dd><dt>${t('ca_successor')}</dt><dd>${c.successor_id ? html`<a href=${to(['ca', c.successor_id])}>${c.successor_id}</a>` : '–'}</dd>
         <dt>${t('ca_permitted')}</dt><dd>${(c.permitted || []).join(', ') || '–'}</dd>${c.revoked_at && html`<dt>${t('ca_revoked')}</dt><dd>${moment(c.revoked_at)} ${word('reason_', c.revocation_reason)}</dd>`}</dl></section>
-      <${Live} live=${c.live} /><${Rollover} c=${c} r=${data.rollover} may=${me.permissions.includes('ca:manage') && !me.limited_to_services} reload=${reload} /></div>`}
+      <${Live} live=${c.live} /><${Rollover} c=${c} r=${data.rollover} may=${may} reload=${reload} /></div>`}
     ${c && html`<${CopyAs} vccctl=${['ca', 'show', id]} path=${'ca/' + encodeURIComponent(id)} />`}`;
 }
 

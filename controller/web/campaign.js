@@ -4,8 +4,9 @@ import { EACH, Key, Members, Wave, wavesOf } from './campaign_squares.js';
 import { Chart } from './chart.js';
 import { useData } from './data.js';
 import { DrillFacts } from './drill.js';
+import { selectorWords } from './german.js';
 import { html, useEffect, useState } from './lib.js';
-import { Ask, CampaignState, Code, CopyAs, ProblemBox, State } from './parts.js';
+import { Ask, CampaignState, Code, CopyAs, ProblemBox, State, Told } from './parts.js';
 import { EvidenceButton, readsReports } from './reports.js';
 import { refine, to } from './route.js';
 import { say } from './say.js';
@@ -85,7 +86,7 @@ async function load(id, o) {
 }
 
 function Facts({ c }) {
-  return html`<section class="card"><dl class="facts"><dt>${t('selection')}</dt><dd>${c.selector}</dd><dt>${t('trigger')}</dt><dd>${word('trigger_', c.trigger)}, ${t('by')} ${c.requester}</dd>
+  return html`<section class="card"><dl class="facts"><dt>${t('selection')}</dt><dd>${selectorWords(c.selector)}</dd><dt>${t('trigger')}</dt><dd>${word('trigger_', c.trigger)}, ${t('by')} ${c.requester}</dd>
     ${c.reason && html`<dt>${t('reason')}</dt><dd>${c.reason}</dd>`}${c.incident_id && html`<dt>${t('incident')}</dt><dd>${c.incident_id}</dd>`}
     <dt>${t('begun')}</dt><dd>${moment(c.created_at)}</dd>${c.completed_at && html`<dt>${t('took')}</dt><dd>${t('seconds', { n: number((new Date(c.completed_at) - new Date(c.started_at || c.created_at)) / 1000, 1) })}</dd>`}
     ${c.confirmation === 'asked' && html`<dt>${t('approvals')}</dt><dd><${State} kind="due">${t('approval_waiting')}<//></dd>`}</dl></section>`;
@@ -93,7 +94,7 @@ function Facts({ c }) {
 
 function Failed({ c, rows }) {
   if (rows.length === 0) return null;
-  return html`<section class="card"><h2>${t('failures')}</h2><ul>${rows.map((m) => html`<li><a href=${to(['certificates', m.cert_id])}>${m.cert_id}</a> <${Code} code=${m.code} /> ${m.error}</li>`)}</ul>
+  return html`<section class="card"><h2>${t('failures')}</h2><ul>${rows.map((m) => html`<li><a href=${to(['certificates', m.cert_id])}>${m.cert_id}</a> <${Code} code=${m.code} /> <${Told} code=${m.code} text=${m.error} /></li>`)}</ul>
     ${rows.length < c.failed_count && html`<p><a href=${to(['campaigns', c.campaign_id], { state: 'failed' })}>${t('failures_all', { n: number(rows.length), total: number(c.failed_count) })}</a></p>`}</section>`;
 }
 
@@ -111,7 +112,7 @@ export function Campaign({ id, args, me }) {
       ${c && html`<${CampaignState} status=${c.status} />`}${c && may && html`<${Verbs} c=${c} reload=${reload} />`}</div>
     <${ProblemBox} problem=${problem} />
     ${c && html`<div class="gap">
-      ${c.cause && html`<p class="clear due">▲ ${c.cause}</p>`}
+      ${c.cause && html`<p class="clear due">▲ <${Told} text=${c.cause} /></p>`}
       <section class="card"><h2 id="how-far">${told}</h2><progress max=${Math.max(1, c.total_certificates)} value=${c.successful_count} aria-labelledby="how-far"></progress><${Figures} c=${c} /></section>
       ${c.kind === 'drill' && html`<${DrillFacts} id=${id} me=${me} running=${!over(c)} />`}
       <${Progress} c=${c} /><${Waves} c=${c} members=${data.members} may=${may} reload=${reload} />

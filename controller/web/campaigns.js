@@ -3,13 +3,14 @@ import { Bulk } from './bulk.js';
 import { usePages } from './data.js';
 import { Drill } from './drill.js';
 import { Emergency } from './emergency.js';
+import { selectorWords } from './german.js';
 import { html, useState } from './lib.js';
 import { CampaignState, CopyAs, LongList, ProblemBox, When } from './parts.js';
 import { to } from './route.js';
 import { number, t, word } from './text.js';
 
 const row = (c) => [
-  [html`<a href=${to(['campaigns', c.campaign_id])}><b>${word('kind_of_', c.kind)}</b></a> <span class="muted small">${c.selector}</span>`],
+  [html`<a href=${to(['campaigns', c.campaign_id])}><b>${word('kind_of_', c.kind)}</b></a> <span class="muted small">${selectorWords(c.selector)}</span>`],
   [html`<${CampaignState} status=${c.status} />`], [t('progress_of', { done: number(c.successful_count), total: number(c.total_certificates) })],
   [c.requester, true], [html`<${When} at=${c.created_at} />`],
 ];

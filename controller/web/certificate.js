@@ -2,7 +2,7 @@
 import { get, post } from './api.js';
 import { useData } from './data.js';
 import { html, useState } from './lib.js';
-import { Ask, CertState, Code, CopyAs, OrderState, ProblemBox, Served, State, When, Wide } from './parts.js';
+import { Ask, CertState, Code, CopyAs, OrderState, ProblemBox, Served, State, Told, When, Wide } from './parts.js';
 import { Steps } from './renewal.js';
 import { EvidenceButton, readsReports } from './reports.js';
 import { to } from './route.js';
@@ -76,7 +76,7 @@ function Orders({ rows }) {
   return html`<${Wide} label=${t('renewals')}><table><thead><tr><th>${t('when')}</th><th>${t('trigger')}</th><th>${t('by')}</th><th>${t('status')}</th><th class="right">${t('took')}</th><th>${t('error')}</th></tr></thead>
     <tbody>${rows.map((o) => html`<tr><td><a href=${to(['renewals', o.renewal_id])}>${moment(o.created_at)}</a></td><td>${word('trigger_', o.renewal_trigger)}</td><td>${o.requested_by}</td>
       <td><${OrderState} status=${o.status} /></td><td class="right">${o.completed_at ? t('seconds', { n: number((new Date(o.completed_at) - new Date(o.created_at)) / 1000, 1) }) : ''}</td>
-      <td>${o.error && html`<${Code} code=${o.error.code} /> ${o.error.message}`}</td></tr>`)}</tbody></table><//>`;
+      <td>${o.error && html`<${Code} code=${o.error.code} /> <${Told} code=${o.error.code} text=${o.error.message} />`}</td></tr>`)}</tbody></table><//>`;
 }
 
 function History({ id }) {

@@ -2,11 +2,12 @@
 import { get } from './api.js';
 import { AuthorityTable } from './authorities.js';
 import { useData } from './data.js';
+import { Exceptions } from './exceptions.js';
 import { html } from './lib.js';
 import { CopyAs, ProblemBox, State, Wide } from './parts.js';
 import { readsReports } from './reports.js';
 import { to } from './route.js';
-import { moment, t } from './text.js';
+import { t } from './text.js';
 
 const RSA_LEAST = 3000;
 
@@ -21,21 +22,13 @@ function Algorithms({ templates }) {
       <td>${a.templates.map((id, i) => html`${i > 0 ? ', ' : ''}<a href=${to(['templates', id])}>${id}</a>`)}</td></tr>`)}</tbody></table><//></section>`;
 }
 
-/* Where a rule is not kept, and somebody answers for it. */
-function Exceptions({ rows }) {
-  return html`<section class="card"><h2>${t('exceptions')}</h2>${rows.length === 0 ? html`<p class="muted">${t('no_exceptions')}</p>` : html`<${Wide} label=${t('exceptions')}>
-    <table><thead><tr><th>${t('rule')}</th><th>${t('template')}</th><th>${t('status')}</th><th>${t('why')}</th><th>${t('owner')}</th><th>${t('exception_until')}</th></tr></thead>
-      <tbody>${rows.map((e) => html`<tr><th scope="row">${e.rule}</th><td><a href=${to(['templates', e.template_id])}>${e.template_id}</a></td>
-        <td><${State} kind=${e.in_force ? 'due' : 'off'}>${t(e.in_force ? 'exception_in_force' : 'exception_over')}<//></td><td>${e.reason}</td><td>${e.owner}</td><td>${e.until ? moment(e.until) : '–'}</td></tr>`)}</tbody></table><//>`}</section>`;
-}
-
 export function Crypto({ me }) {
-  const { data, problem } = useData(async (o) => {
+  const { data, problem, reload } = useData(async (o) => {
     const [ca, x, own] = await Promise.all([get('ca?limit=100', o), get('certificates/lifecycle/templates', o), readsReports(me) ? get('reports/exceptions', o) : null]);
     return { ca: ca.items, templates: x.templates, exceptions: own && own.exceptions };
   }, 'crypto', ({ event }) => /^ca_|template|exception/.test(event));
   return html`<div class="head"><h1>${t('crypto')}</h1></div><${ProblemBox} problem=${problem} />
     ${data && html`<div class="gap"><section class="card"><h2>${t('authorities')}</h2><${AuthorityTable} links=${!me.limited_to_services} rows=${data.ca} /></section>
-      <${Algorithms} templates=${data.templates} />${data.exceptions && html`<${Exceptions} rows=${data.exceptions} />`}</div>`}
+      <${Algorithms} templates=${data.templates} />${data.exceptions && html`<${Exceptions} rows=${data.exceptions} me=${me} changed=${reload} />`}</div>`}
     <${CopyAs} vccctl=${['ca', 'list']} path="ca" />`;
 }

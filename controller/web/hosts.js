@@ -22,14 +22,14 @@ const agentRow = (a) => [
 
 function AgentList({ args, me }) {
   const [inviting, setInviting] = useState(false);
-  const list = usePages('agents', ({ event }) => event.startsWith('agent'));
-  const rows = args.show === 'away' ? list.rows.filter((a) => a.state === 'active' && !a.connected) : list.rows;
+  const away = args.show === 'away', path = 'agents' + (away ? '?connected=no' : '');
+  const list = usePages(path, ({ event }) => event.startsWith('agent'));
   return html`<div class="head"><h1>${t('agents')}</h1>${me.permissions.includes('agent:invite') && html`<button class="push" onClick=${() => setInviting(true)}>${t('invite_new')}</button>`}</div>
     ${inviting && html`<${Invite} close=${() => setInviting(false)} />`}
-    <div class="filters"><label class="line"><input type="checkbox" checked=${args.show === 'away'} onChange=${(e) => refine('agents', { show: e.target.checked ? 'away' : '' })} />${t('away')}</label></div>
+    <div class="filters"><label class="line"><input type="checkbox" checked=${away} onChange=${(e) => refine('agents', { show: e.target.checked ? 'away' : '' })} />${t('away')}</label></div>
     <${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${rows} row=${agentRow} more=${list.more} busy=${list.busy} />
-    <${CopyAs} vccctl=${['agent', 'list']} path="agents" />`;
+    <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${list.rows} row=${agentRow} more=${list.more} busy=${list.busy} />
+    <${CopyAs} vccctl=${['agent', 'list', ...(away ? ['--away'] : [])]} path=${path} />`;
 }
 
 function Agent({ id }) {
@@ -54,21 +54,21 @@ const Place = ({ x }) => (x.stale_since ? html`<${State} kind="bad">${t('target_
   : html`<${State} kind="ok">${t('target_ok')}<//>`);
 
 const changedLately = (x) => Boolean(x.changed_at) && Date.now() - new Date(x.changed_at) < DAY_MS;
-const SHOWS = { '': () => true, changed: changedLately, trouble: (x) => Boolean(x.error || x.stale_since) };
+const SHOWS = ['changed', 'trouble'];
 
 const targetRow = (x) => [
-  [html`<a href=${to(['certificates', x.cert_id])}><b>${x.cert_id}</b></a> <${Code} code=${x.error} />`], [x.agent, true], [html`<${Place} x=${x} />`],
+  [html`<a href=${to(['certificates', x.cert_id])}><b>${x.cert_id}</b></a>`], [x.agent, true], [html`<${Place} x=${x} /> <${Code} code=${x.error} />`, false, true],
   [html`<span title=${x.listeners.join(', ')}>${x.listeners.join(', ') || '–'}</span>`, true],
   [html`${changedLately(x) ? t('changed_files_at', { at: relative(x.changed_at) }) : x.proved_at ? t('proved', { at: relative(x.proved_at) }) : t('not_proved')}`],
 ];
 
 export function Targets({ args }) {
-  const list = usePages('targets', ({ event }) => /target|certificate_proved/.test(event));
-  const show = Object.hasOwn(SHOWS, args.show || '') ? args.show || '' : '';
+  const show = SHOWS.includes(args.show) ? args.show : '', path = 'targets' + (show ? '?show=' + show : '');
+  const list = usePages(path, ({ event }) => /target|certificate_proved/.test(event));
   return html`<div class="head"><h1>${t('targets')}</h1></div>
     <div class="filters"><label>${t('status')}<select value=${show} onChange=${(e) => refine('targets', { show: e.target.value })}><option value="">${t('any')}</option>
       <option value="changed" selected=${show === 'changed'}>${t('need_changed_files')}</option><option value="trouble" selected=${show === 'trouble'}>${t('need_targets_failing')}</option></select></label></div>
     <${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows.filter(SHOWS[show])} row=${targetRow} more=${list.more} busy=${list.busy} />
-    <${CopyAs} vccctl=${['target', 'list']} path="targets" />`;
+    <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows} row=${targetRow} more=${list.more} busy=${list.busy} />
+    <${CopyAs} vccctl=${['target', 'list', ...(show ? ['--' + show] : [])]} path=${path} />`;
 }

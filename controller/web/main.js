@@ -123,7 +123,7 @@ function Frame({ me, leave, again }) {
       <div class="tools push"><${Live} /><${Theme} changed=${again} />
         <button class="plain" title=${t('language_hint')} lang=${lang() === 'de' ? 'en' : 'de'} onClick=${() => { setLang(lang() === 'de' ? 'en' : 'de'); again(); }}>${t('language')}</button>
         <button class="plain" title=${t('keys')} aria-label=${t('keys')} onClick=${() => setHelp(true)}>?</button>
-        <span class="small">${me.person || me.principal}</span>
+        <span class="small who" title=${me.person || me.principal}>${me.person || me.principal}</span>
         <button class="plain" onClick=${leave}>${t('log_out')}</button></div>
     </header>
     <div class="body"><${Side} me=${me} area=${area} open=${open} />

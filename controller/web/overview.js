@@ -3,9 +3,9 @@ import { get } from './api.js';
 import { Chart } from './chart.js';
 import { useData } from './data.js';
 import { html, useState } from './lib.js';
-import { CopyAs, ProblemBox, Wide } from './parts.js';
+import { CopyAs, ProblemBox, ToldWithCode, Wide } from './parts.js';
 import { to } from './route.js';
-import { moment, number, t, utcDay } from './text.js';
+import { moment, number, t, utcDay, word } from './text.js';
 
 /* of the answer's `attention`, worst first: how bad, and where it is listed */
 const NEEDS = [
@@ -28,8 +28,8 @@ function Needs({ o }) {
 function Ready({ status }) {
   if (!status) return null;
   const failed = Object.entries(status.checks).filter(([, v]) => v !== 'ok').map(([name]) => name);
-  return html`${failed.length > 0 && html`<p class="clear bad" role="alert">✗ ${t('not_ready', { what: failed.join(', ') })}</p>`}
-    ${status.warnings.map((text) => html`<p class="clear due">▲ ${text}</p>`)}`;
+  return html`${failed.length > 0 && html`<p class="clear bad" role="alert">✗ ${t('not_ready', { what: failed.map((name) => word('check_', name)).join(', ') })}</p>`}
+    ${status.warnings.map((text) => html`<p class="clear due">▲ <${ToldWithCode} text=${text} /></p>`)}`;
 }
 
 const Figure = ({ name, children }) => html`<div><dt>${t('figure_' + name)}</dt><dd>${children}</dd></div>`;

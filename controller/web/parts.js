@@ -1,5 +1,6 @@
 /* parts.js - what every view is made of: states, times, problems, dialogs, long lists, "copy as". Values from the API become text nodes, never
  * markup. Never: asking the API. */
+import { codeWords, sentence } from './german.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from './lib.js';
 import { say } from './say.js';
 import { moment, number, relative, t, word } from './text.js';
@@ -28,16 +29,48 @@ export const When = ({ at }) => (at ? html`<time datetime=${at} title=${moment(a
 
 export const Count = ({ n }) => html`<span>${number(n)}</span>`;
 
-/* A refusal as it came: code, object, cause, next step. */
+/* ---- what the controller says ---- */
+
+/* Commands stand between backquotes. */
+export const Words = ({ text }) => String(text).split('`').map((part, i, all) => (i % 2 === 1 && i < all.length - 1 ? html`<code>${part}</code>` : i % 2 === 1 ? '`' + part : part));
+
+/* The English stays: it is told to whoever points at it. */
+const InGerman = ({ text, same }) => html`<span title=${same}><${Words} text=${text} /></span>`;
+const InEnglish = ({ text }) => html`<span lang="en"><${Words} text=${text} /></span>`;
+
+/* A sentence of the controller in the language of the page. With `code`: where the sentence is no more than the code's own words, and before one that has no
+ * German, stand the words of the code. */
+export function Told({ code, text }) {
+  const de = sentence(text), of = codeWords(code);
+  if (de) return html`<${InGerman} text=${de} same=${text} />`;
+  if (!text || (of && of.same === text)) return of ? html`<${InGerman} text=${of.what} same=${of.same} />` : null;
+  return of ? html`<${InGerman} text=${of.what} same=${of.same} />: <${InEnglish} text=${text} />` : html`<${InEnglish} text=${text} />`;
+}
+
+/* What to do about a code. */
+export function NextStep({ code, text }) {
+  const of = codeWords(code);
+  return of ? html`<${InGerman} text=${of.next} same=${text} />` : html`<${InEnglish} text=${text} />`;
+}
+
+/* "VCC-3804 a revocation list is not renewed" */
+export function ToldWithCode({ text }) {
+  const [, code, rest] = /^(VCC-\d{4}) (.*)$/s.exec(text) || [null, '', text];
+  return html`${code && html`<${Code} code=${code} /> `}<${Told} code=${code} text=${rest} />`;
+}
+
+/* A refusal: code, object, cause, next step. In German it is also there as it came. */
 export function ProblemBox({ problem }) {
   if (!problem) return null;
   const b = problem.body || { title: problem.message };
   if (b.unreachable)
     return html`<div class="problem" role="alert"><strong>${t('unreachable')}</strong><p>${t('unreachable_next')}</p></div>`;
+  const of = codeWords(b.code), says = b.detail && b.detail !== b.title;
   return html`<div class="problem" role="alert">
-    <strong>${b.code ? b.code + ' ' : ''}${b.title}</strong>
-    <p>${b.object ? html`<code>${b.object}</code>${': '}` : ''}${b.detail}</p>
-    ${b.next && html`<p><b>${t('next_step')}:</b> ${b.next}</p>`}
+    <strong>${b.code ? b.code + ' ' : ''}${of ? of.what : b.title}</strong>
+    <p>${b.object ? html`<code>${b.object}</code>${says ? ': ' : ''}` : ''}${says ? html`<${Told} text=${b.detail} />` : ''}</p>
+    ${b.next && html`<p><b>${t('next_step')}:</b> <${NextStep} code=${b.code} text=${b.next} /></p>`}
+    ${of && html`<details class="small"><summary>${t('as_it_came')}</summary><p lang="en"><b>${b.title}</b><br />${b.detail}<br />${b.next}</p></details>`}
     <p class="small">${b.code && html`<a href=${'#/explain/' + b.code}>${t('show_code', { code: b.code })}</a> `}
       ${b.request_id && html`<span class="muted">${t('request')} <code>${b.request_id}</code></span>`}</p>
   </div>`;
@@ -50,9 +83,12 @@ export const Code = ({ code }) => (code ? html`<a href=${'#/explain/' + code}>${
 export function Dialog({ title, wide, onClose, children }) {
   const ref = useRef();
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    ref.current.showModal();
-    return () => before && before.isConnected && before.focus();
+    const before = document.activeElement, dialog = ref.current;
+    dialog.showModal();
+    return () => { /* while it is open nothing else can have the focus */
+      dialog.close();
+      if (before && before.isConnected) before.focus();
+    };
   }, []);
   return html`<dialog ref=${ref} class=${wide ? 'broad' : ''} aria-labelledby="dialog-title" onCancel=${(e) => { e.preventDefault(); onClose(); }}>
     <h2 id="dialog-title">${title}</h2>${children}</dialog>`;
@@ -155,8 +191,8 @@ export function LongList({ label, kind, top, rows, row, more, busy }) {
     <div class=${'scroll' + (rows.length < 12 && !more ? ' short' : '')} ref=${ref} onScroll=${look} tabindex="0" role="rowgroup" aria-label=${label}>
       <div style=${{ height: rows.length * line + 'px', position: 'relative' }} role="presentation">
         <div class="block" style=${{ top: from * line + 'px' }} role="presentation">
-          ${shown.map((r, i) => html`<div class="line" role="row" key=${from + i} aria-rowindex=${from + i + 2}>${row(r).map(([text, less]) =>
-            html`<span role="cell" class=${less ? 'less' : ''}>${text}</span>`)}</div>`)}
+          ${shown.map((r, i) => html`<div class="line" role="row" key=${from + i} aria-rowindex=${from + i + 2}>${row(r).map(([text, less, long], n) =>
+            html`<span role="cell" data-top=${top[n]} class=${(less ? 'less' : '') + (long ? ' long' : '')}>${text}</span>`)}</div>`)}
         </div>
       </div>
     </div></div>

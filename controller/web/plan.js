@@ -3,7 +3,7 @@
 import { get, post } from './api.js';
 import { useData } from './data.js';
 import { html, useRef, useState } from './lib.js';
-import { Ask, Wide } from './parts.js';
+import { Ask, Told, Wide } from './parts.js';
 import { go } from './route.js';
 import { number, t } from './text.js';
 
@@ -38,8 +38,8 @@ function Plan({ p }) {
     ${plan.loses_service.length > 0 && html`<p class="clear bad">✗ ${t('plan_loses', { what: some(plan.loses_service) })}</p>`}
     ${plan.offline.length > 0 && html`<p class="clear due">▲ ${t('plan_offline', { what: some(plan.offline) })}</p>`}
     ${plan.skipped.length > 0 && html`<p>${t('plan_skipped', { what: some(plan.skipped) })}</p>`}
-    ${plan.violations.map((v) => html`<p class="clear due">▲ ${v.template_id}: ${v.text}</p>`)}
-    ${plan.warnings.map((text) => html`<p class="clear due">▲ ${text}</p>`)}
+    ${plan.violations.map((v) => html`<p class="clear due">▲ ${v.template_id}: <${Told} text=${v.text} /></p>`)}
+    ${plan.warnings.map((text) => html`<p class="clear due">▲ <${Told} text=${text} /></p>`)}
     ${plan.approval !== 'none' && html`<p>▲ ${t('plan_approval_' + plan.approval)}</p>`}<p class="small">${t('plan_hash')} <span class="mono">${p.plan_hash}</span></p></div>`;
 }
 

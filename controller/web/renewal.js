@@ -2,7 +2,7 @@
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
 import { html } from './lib.js';
-import { Code, CopyAs, LongList, OrderState, ProblemBox, When, shape } from './parts.js';
+import { Code, CopyAs, LongList, NextStep, OrderState, ProblemBox, Told, When, shape } from './parts.js';
 import { to } from './route.js';
 import { moment, number, t, word } from './text.js';
 
@@ -12,9 +12,9 @@ export const Steps = ({ steps }) => html`<ol class="steps">${steps.map((s) => ht
   <span class=${'shape ' + KINDS[s.status]} role="img" aria-label=${t('step_' + s.status)}>${shape(KINDS[s.status])}</span>
   <span>${word('step_', s.step)}${s.attempt > 1 ? html` <span class="muted small">${t('attempt_n', { n: s.attempt })}</span>` : ''}</span>
   <span class="right">${s.seconds === null ? '' : t('seconds', { n: number(s.seconds, 3) })}</span>
-  <span class="small muted">${moment(s.at)} ${s.code && html`<${Code} code=${s.code} /> `}${s.detail}</span></li>`)}</ol>`;
+  <span class="small muted">${moment(s.at)} ${s.code && html`<${Code} code=${s.code} /> `}${s.step === 'revoke_old' && s.detail ? word('reason_', s.detail) : html`<${Told} code=${s.code} text=${s.detail} />`}</span></li>`)}</ol>`;
 
-const Proof = ({ r }) => html`<tr><td>${r.outcome}</td><td>${r.agent}</td><td>${t('handshakes_of', { n: number(r.handshakes), failed: number(r.handshakes_failed) })}</td>
+const Proof = ({ r }) => html`<tr><td>${word('outcome_', r.outcome)}</td><td>${r.agent}</td><td>${t('handshakes_of', { n: number(r.handshakes), failed: number(r.handshakes_failed) })}</td>
   <td><${When} at=${r.made_at} /> <${Code} code=${r.code} /></td></tr>`;
 
 export function Renewal({ id }) {
@@ -28,7 +28,7 @@ export function Renewal({ id }) {
         <dt>${t('trigger')}</dt><dd>${word('trigger_', r.renewal_trigger)}, ${t('by')} ${r.requested_by}</dd>
         <dt>${t('begun')}</dt><dd>${moment(r.created_at)}</dd>
         ${r.completed_at && html`<dt>${t('took')}</dt><dd>${t('seconds', { n: number((new Date(r.completed_at) - new Date(r.created_at)) / 1000, 1) })}</dd>`}
-        ${r.error && html`<dt>${t('error')}</dt><dd><${Code} code=${r.error.code} /> ${r.error.message} ${r.error.next}</dd>`}
+        ${r.error && html`<dt>${t('error')}</dt><dd><${Code} code=${r.error.code} /> <${Told} code=${r.error.code} text=${r.error.message} /><br /><b>${t('next_step')}:</b> <${NextStep} code=${r.error.code} text=${r.error.next} /></dd>`}
         ${r.campaign_id && html`<dt>${t('campaign')}</dt><dd><a href=${to(['campaigns', r.campaign_id])}>${r.campaign_id}</a></dd>`}</dl></section>
       <section class="card"><h2>${t('steps')}</h2><${Steps} steps=${r.steps} /></section>
       ${r.receipts.length > 0 && html`<section class="card"><h2>${t('proof')}</h2><div class="wide" tabindex="0" role="region" aria-label=${t('proof')}><table><tbody>
@@ -38,7 +38,7 @@ export function Renewal({ id }) {
 
 const row = (o) => [
   [html`<a href=${to(['renewals', o.renewal_id])}><b>${o.cert_id}</b></a>`], [html`<${OrderState} status=${o.status} />`], [word('trigger_', o.renewal_trigger), true],
-  [html`<${When} at=${o.created_at} />`, true], [o.error ? html`<${Code} code=${o.error.code} /> ${o.error.message}` : ''],
+  [html`<${When} at=${o.created_at} />`], [o.error ? html`<${Code} code=${o.error.code} /> <${Told} code=${o.error.code} text=${o.error.message} />` : '', false, true],
 ];
 
 export function Renewals({ args }) {

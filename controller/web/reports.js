@@ -1,8 +1,9 @@
 /* reports.js - the compliance report of a period: its figures, risks and rules with their exceptions. Each figure leads to the rows that it counts. */
 import { get, text } from './api.js';
 import { useData } from './data.js';
+import { ExceptionAsk, Exceptions, makesExceptions } from './exceptions.js';
 import { html, useState } from './lib.js';
-import { CopyAs, ProblemBox, State, When, Wide } from './parts.js';
+import { CopyAs, ProblemBox, State, When, Wide, Words } from './parts.js';
 import { REVOCATION_FIGURES, SERVICE_FIGURES, csv, paper, save } from './report_file.js';
 import { refine, to } from './route.js';
 import { say } from './say.js';
@@ -10,7 +11,6 @@ import { duration, lang, moment, number, percent, t, word } from './text.js';
 
 const PERIODS = ['daily', 'weekly', 'monthly', 'quarterly', 'yearly'];
 const RESULTS = { pass: 'ok', fail: 'bad', not_assessable: 'off', exception: 'due' };
-const LEVELS = { error: 'bad', warn: 'due', info: 'off' };
 
 /* The arguments of the API for what the address says: days are days of UTC. */
 export function periodOf(args) {
@@ -96,20 +96,22 @@ function Risks({ r }) {
 const Exception = ({ e }) => html`<p class="small tip"><${State} kind=${e.in_force ? 'due' : 'off'}>${t(e.in_force ? 'result_exception' : 'exception_over')}<//> <a href=${to(['templates', e.template_id])}>${e.template_id}</a>: ${e.reason}
   <br /><span class="muted">${t('owner')}: ${e.owner}, ${t('exception_until')} ${moment(e.until)}</span></p>`;
 
-function Rule({ x }) {
+/* `except`: asks for an exception of the rule; null = this person makes none. */
+function Rule({ x, except }) {
   const fails = x.rows && x.fail > 0 ? to(['reports', 'rows'], Object.fromEntries(new URLSearchParams(x.rows.split('?')[1]))) : null;
   const counts = t('rule_kinds', { pass: number(x.pass), fail: number(x.fail), exception: number(x.exception), not_assessable: number(x.not_assessable) });
-  return html`<tr><th scope="row">${x.id}</th><td>${x.text}<br /><span class="small muted">${x.source}</span>${x.exceptions.map((e) => html`<${Exception} e=${e} />`)}</td>
-    <td><${State} kind=${LEVELS[x.severity]}>${t('severity_' + x.severity)}<//></td><td><${State} kind=${RESULTS[x.result]}>${t('result_' + x.result)}<//></td>
-    <td>${x.reason || ''}<br /><span class="small">${x.about === 'installation' ? html`<span class="muted">${t('of_installation')}</span>` : fails ? html`<a href=${fails}>${counts}</a>` : html`<span class="muted">${counts}</span>`}</span></td></tr>`;
+  return html`<tr><th scope="row">${x.id}</th><td>${x.text}<br /><span class="small muted">${x.source}</span>${x.exceptions.map((e) => html`<${Exception} e=${e} />`)}
+      ${except && x.about === 'certificates' && html`<br /><button class="small" aria-label=${t('exception_new_of', { rule: x.id })} onClick=${() => except(x)}>${t('exception_new')}</button>`}</td>
+    <td>${t('severity_' + x.severity)}</td><td><${State} kind=${RESULTS[x.result]}>${t('result_' + x.result)}<//></td>
+    <td>${x.reason && html`<${Words} text=${x.reason} /><br />`}<span class="small">${x.about === 'installation' ? html`<span class="muted">${t('of_installation')}</span>` : fails ? html`<a href=${fails}>${counts}</a>` : html`<span class="muted">${counts}</span>`}</span></td></tr>`;
 }
 
-function Profile({ p }) {
+function Profile({ p, except }) {
   const n = Object.fromEntries(Object.keys(RESULTS).map((name) => [name, p.rules.filter((x) => x.result === name).length]));
   return html`<details class="card" open=${n.fail + n.exception > 0}><summary><b>${t('rules_of', { profile: p.profile, law: p.law })}</b> <${State} kind=${n.fail > 0 ? 'bad' : 'ok'}>${t('rule_kinds', n)}<//></summary>
     <p class="muted small">${t('rules_about', { n: number(p.certificates) })}</p>
     <${Wide} label=${p.profile}><table class="rules"><thead><tr><th>${t('rule')}</th><th>${t('demand')}</th><th>${t('level')}</th><th>${t('result')}</th><th>${t('why')}</th></tr></thead>
-      <tbody>${p.rules.map((x) => html`<${Rule} x=${x} />`)}</tbody></table><//></details>`;
+      <tbody>${p.rules.map((x) => html`<${Rule} x=${x} except=${except} />`)}</tbody></table><//></details>`;
 }
 
 /* ---- evidence ---- */
@@ -148,16 +150,27 @@ export function EvidenceButton({ kind, id }) {
 
 /* ---- the view ---- */
 
-export function Report({ args }) {
+/* Every rule about certificates, once. */
+const rulesOf = (r) => [...new Map(r.compliance.flatMap((p) => p.rules).filter((x) => x.about === 'certificates').map((x) => [x.id, x])).values()];
+
+export function Report({ args, me }) {
+  const [dialog, open] = useState(null);
   const period = periodOf(args), asked = new URLSearchParams({ ...period, lang: lang() }).toString(), path = 'reports/compliance?' + asked;
-  const { data: r, problem } = useData((o) => get(path, o), path, () => false);
+  const { data, problem, reload } = useData(async (o) => {
+    const [report, own] = await Promise.all([get(path, o), get('reports/exceptions', o)]);
+    return { report, exceptions: own.exceptions };
+  }, path, () => false);
+  const r = data && data.report, rules = r ? rulesOf(r) : [];
+  const except = makesExceptions(me) ? (x) => open({ verb: 'make', rules, of: { rule: x.id } }) : null;
   return html`<div class="head"><h1>${t('report_title')}</h1>${r && html`<${Files} r=${r} />`}</div>
     <${Choose} key=${args.from ? 'range' : 'period'} args=${args} /><${ProblemBox} problem=${problem} />
     ${!r && !problem && html`<p class="muted">${t('loading')}</p>`}
     ${r && html`<div class="gap"><p>${t('report_span', { from: moment(r.from), to: moment(r.to), at: moment(r.generated_at) })}<br /><b>${r.statement}</b></p>
       <${Figures} r=${r} /><${Risks} r=${r} /><${Services} r=${r} />
-      ${r.compliance.map((p) => html`<${Profile} key=${p.profile} p=${p} />`)}
-      ${r.notes.length > 0 && html`<section class="card"><h2>${t('notes')}</h2><ul>${r.notes.map((note) => html`<li>${note}</li>`)}</ul></section>`}
+      ${r.compliance.map((p) => html`<${Profile} key=${p.profile} p=${p} except=${except} />`)}
+      <${Exceptions} rows=${data.exceptions} me=${me} rules=${rules} changed=${reload} />
+      ${r.notes.length > 0 && html`<section class="card"><h2>${t('notes')}</h2><ul>${r.notes.map((note) => html`<li><${Words} text=${note} /></li>`)}</ul></section>`}
       <${Evidence} /></div>`}
+    <${ExceptionAsk} asked=${dialog} close=${(did) => { open(null); if (did) reload(); }} />
     <${CopyAs} vccctl=${['report', 'compliance', ...periodWords(args), '--lang', lang()]} path=${path} />`;
 }

@@ -1,7 +1,7 @@
 /* rollover.js - a CA that gives way: its phases, what is left below it, and the step that a person may take now. Every one asks who it is once more. */
 import { post } from './api.js';
 import { html, useState } from './lib.js';
-import { Ask, Code, CopyAs, State, When, Wide, shape } from './parts.js';
+import { Ask, Code, CopyAs, State, Told, When, Wide, shape } from './parts.js';
 import { go, to } from './route.js';
 import { has, moment, number, t } from './text.js';
 
@@ -76,7 +76,7 @@ function Items({ rows }) {
 function Under({ r, root }) {
   return html`<p>${t('rollover_of', { by: r.actor, at: moment(r.created_at) })}${r.reason ? ': ' + r.reason : ''} ${r.successor_id && html`→ <a href=${to(['ca', r.successor_id])}>${r.successor_id}</a>`} ${r.emergency && html`<${State} kind="bad">${t('emergency')}<//>`}</p>
     ${r.phase === 'rolled_back' ? html`<p class="clear due">↩ ${t('phase_rolled_back')}</p>` : html`<${Phases} r=${r} root=${root} />`}
-    <p><b>${t('next')}:</b> ${nextOf(r, root)}</p>${r.code && html`<p class="clear bad">✗ <${Code} code=${r.code} /> ${r.cause}</p>`}
+    <p><b>${t('next')}:</b> ${nextOf(r, root)}</p>${r.code && html`<p class="clear bad">✗ <${Code} code=${r.code} /> <${Told} code=${r.code} text=${r.cause} /></p>`}
     ${r.waiting && html`<p class="clear due">▲ <a href=${to(['approvals', r.waiting])}>${t('plan_approval_before')}</a></p>`}
     ${r.campaign_id && html`<p><a href=${to(['campaigns', r.campaign_id])}>${t('campaign')}</a></p>`}
     ${r.trust.missing > 0 && html`<p class="clear due">▲ ${t('rollover_distrust', { n: number(r.trust.missing), unproved: number(r.trust.unproved || 0) })}</p>`}

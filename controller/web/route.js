@@ -1,5 +1,5 @@
 /* route.js - the address of a view: "#/certificates/web-1?status=expiring" and back. The part behind # never leaves the browser. */
-import { useEffect, useState } from './lib.js';
+import { useLayoutEffect, useState } from './lib.js';
 
 /* {path: ["certificates", "web-1"], args: {status: "expiring"}} */
 export function parse(hash) {
@@ -31,7 +31,7 @@ export function refine(parts, args) {
 
 export function useRoute() {
   const [route, set] = useState(parse(location.hash));
-  useEffect(() => {
+  useLayoutEffect(() => { /* before anybody can change the address */
     const changed = () => set(parse(location.hash));
     addEventListener('hashchange', changed);
     return () => removeEventListener('hashchange', changed);

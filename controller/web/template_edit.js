@@ -2,7 +2,7 @@
  * version that was shown. */
 import { post } from './api.js';
 import { html, useRef, useState } from './lib.js';
-import { Ask, Wide } from './parts.js';
+import { Ask, Told, Wide } from './parts.js';
 import { go } from './route.js';
 import { number, t } from './text.js';
 
@@ -46,8 +46,8 @@ function Effect({ e }) {
       <tbody>${e.changes.map((c) => html`<tr><th scope="row">${c.field}</th><td><del>− ${shown(c.from)}</del></td><td><ins>+ ${shown(c.to)}</ins></td></tr>`)}
         ${e.changes.length === 0 && html`<tr><td colspan="3">${t('template_same')}</td></tr>`}</tbody></table><//>
     <p><b>${t('template_effect', { n: number(e.certificates_affected), renewals: number(e.renewals), blocked: number(e.blocked) })}</b></p>
-    ${e.violations.map((v) => html`<p class="clear bad">✗ ${v.cert_id}: ${v.reason}</p>`)}
-    ${e.compliance.map((v) => html`<p class="clear due">▲ ${v.profile}: ${v.field}: ${v.reason}</p>`)}
+    ${e.violations.map((v) => html`<p class="clear bad">✗ ${v.cert_id}: <${Told} text=${v.reason} /></p>`)}
+    ${e.compliance.map((v) => html`<p class="clear due">▲ ${v.profile}: ${v.field}: <${Told} text=${v.reason} /></p>`)}
     ${e.approval_required && html`<p>▲ ${t('plan_approval_before')}</p>`}</div>`;
 }
 

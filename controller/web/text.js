@@ -1,5 +1,6 @@
 /* text.js - the texts that a person sees, in German and English, and how times and numbers are written. One row a text: key: [German, English];
- * {name} stands for a value. Those of reports and of dialogs stand in text_reports.js and text_acts.js. Never: a text in any other file. */
+ * {name} stands for a value. Those of reports and of dialogs stand in text_reports.js and text_acts.js. Never: what the controller says; that has its German
+ * in german.js and the tables beside it. */
 import { ACT_TEXTS } from './text_acts.js';
 import { REPORT_TEXTS } from './text_reports.js';
 
@@ -39,6 +40,7 @@ const TEXTS = {
   /* problems */
   unreachable: ['Der Controller antwortet nicht.', 'The controller does not answer.'],
   unreachable_next: ['Läuft vcc-controller? Ist die Netzverbindung da? Die Seite versucht es weiter.', 'Is vcc-controller running? Is the network there? This page goes on trying.'],
+  as_it_came: ['Auf Englisch, wie es kam', 'As it came'],
   next_step: ['Nächster Schritt', 'Next step'],
   request: ['Anfrage', 'Request'],
   explain_title: ['Was bedeutet {code}?', 'What does {code} mean?'],
@@ -79,6 +81,10 @@ const TEXTS = {
   needs_nobody: ['Alles in Ordnung. Zuletzt durch Handshakes bewiesen: {at}.', 'All clear. Last proved by handshakes: {at}.'],
   needs_nobody_yet: ['Nichts ist offen. Bewiesen wurde noch nichts.', 'Nothing is open. Nothing was proved yet.'],
   last_proof: ['Zuletzt durch Handshakes bewiesen: {at}.', 'Last proved by handshakes: {at}.'],
+  check_store: ['Datenbank', 'database'],
+  check_signer: ['Signer', 'signer'],
+  check_crl: ['Sperrlisten', 'revocation lists'],
+  check_gateway: ['Gateway', 'gateway'],
   not_ready: ['Es kann jetzt kein Zertifikat erneuert werden: {what}', 'No certificate can be renewed now: {what}'],
   need_not_served: ['anderes Zertifikat ausgeliefert', 'other certificate served'],
   need_expired: ['abgelaufen', 'expired'],
@@ -197,6 +203,12 @@ const TEXTS = {
   seconds: ['{n} s', '{n} s'],
   attempt_n: ['Versuch {n}', 'attempt {n}'],
   error: ['Fehler', 'Error'],
+  outcome_verified: ['bewiesen', 'verified'],
+  outcome_settled: ['Altes verstummt', 'settled'],
+  outcome_failed: ['fehlgeschlagen', 'failed'],
+  outcome_refused: ['abgelehnt', 'refused'],
+  outcome_kept: ['bleibt beim Neuen', 'kept'],
+  outcome_tested: ['getestet', 'tested'],
   trigger: ['Anlass', 'Trigger'],
   trigger_scheduled: ['nach Plan', 'scheduled'],
   trigger_emergency: ['Notfall', 'emergency'],
@@ -342,7 +354,11 @@ const TEXTS = {
   reason_needed: ['Begründung', 'Reason'],
   approve_done: ['Freigegeben', 'Approved'],
   reject_done: ['Abgelehnt', 'Rejected'],
-  may_not_decide: ['Sie dürfen hierüber nicht entscheiden: eigene Anträge entscheidet eine zweite Person.', 'You may not decide this: a second person decides your own requests.'],
+  may_not_decide: ['Sie dürfen hierüber nicht entscheiden: Das tut jemand mit dem Recht, freizugeben.', 'You may not decide this: somebody with the right to approve does.'],
+  may_not_decide_own: ['Sie dürfen hierüber nicht entscheiden: eigene Anträge entscheidet eine zweite Person.', 'You may not decide this: a second person decides your own requests.'],
+  purpose_service_auth: ['Zertifikat eines Dienstes', 'certificate of a service'],
+  purpose_code_signing: ['Signieren von Code', 'signing of code'],
+  purpose_admin: ['Anmelden an der Verwaltung', 'login of the admin API'],
   approval_waiting: ['wartet', 'waiting'],
   approval_approved: ['freigegeben', 'approved'],
   approval_rejected: ['abgelehnt', 'rejected'],

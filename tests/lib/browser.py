@@ -172,7 +172,7 @@ class Page:
         self.ask("Input.insertText", text=text)
 
     def press(self, key):
-        code = {"Enter": 13, "Escape": 27}.get(key, 0)
+        code = {"Enter": 13, "Escape": 27, "Tab": 9, "End": 35, " ": 32}.get(key, 0)
         text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
         self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
         self.ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)

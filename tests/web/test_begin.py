@@ -393,6 +393,55 @@ def test_a_ca_gives_way_by_clicks(site):
     d.clean(page, also=("403", "404"))
 
 
+def test_a_ca_is_revoked_by_clicks(site):
+    """What ends with it stands in the dialog and has to be said; asked for with a proof; a second person agrees, and it is revoked. A root is not offered."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    d.go(page, "#/ca/root-1")
+    page.sees("has no successor yet")
+    assert "Ask for revocation" not in page.text()
+    d.go(page, "#/ca/service-1")
+    live = e.admin.get("ca/service-1")["live"]
+    assert live["certificates"] > 0
+    page.click("main .head button.danger", "Ask for revocation")
+    told = page.run("document.querySelector('dialog .clear.bad').innerText")
+    assert f"{live['certificates']} certificates and {live['identities']} identities of hosts that are in force end with it" in told
+    assert all(f"{s['service']}: {s['certificates']}" in told for s in live["services"])
+    page.run("document.querySelector('dialog input:not([name])').focus()")
+    page.ask("Input.insertText", text="service-1")
+    assert dashboard.shell(page) == (["vccctl", "ca", "revoke", "service-1", "--reason", "keyCompromise"], {"reason": "keyCompromise", "force": False})
+    page.click("dialog button.danger", "Ask for revocation")
+    assert page.run("Boolean(document.querySelector('dialog[open]')) && !document.querySelector('dialog form').checkValidity()"), "it is not sent without the word"
+    assert not dashboard.axe(page)
+    page.press("Escape")
+    assert not e.admin("GET", "/api/v1/approvals")[1]["items"] or all(a["object"] != "service-1" for a in e.admin.get("approvals")["items"])
+    d.go(page, "#/ca/code-signing-1")
+    page.click("main .head button.danger", "Ask for revocation")
+    page.sees("Nothing is in force below this CA.")
+    dashboard.choose(page, "reason", "cessationOfOperation")
+    page.write("dialog input[name=comment]", "nobody signs any more")
+    page.run("document.querySelector('dialog input:not([name])').focus()")
+    page.ask("Input.insertText", text="code-signing-1")
+    assert dashboard.shell(page)[0] == ["vccctl", "ca", "revoke", "code-signing-1", "--reason", "cessationOfOperation"]
+    page.click("dialog button.danger", "Ask for revocation")
+    proves(d, e, page)
+    page.until("location.hash.startsWith('#/approvals/')", "what waits is shown")
+    asked = e.admin.get("approvals/" + page.run("location.hash").rsplit("/", 1)[1])
+    assert (asked["kind"], asked["object"], asked["what"]["reason"]) == ("ca_revocation", "code-signing-1", "cessationOfOperation")
+    d.go(page, "#/ca/code-signing-1")
+    page.sees("Waits for a second person")
+    page.until("![...document.querySelectorAll('main .head button')].some((b) => b.innerText === 'Ask for revocation')", "it is not asked for twice")
+    assert e.decide(asked, "approve")[0] == 200
+    page.until("document.querySelector('main .head .state').innerText.includes('revoked')", "and the page says so")
+    assert e.admin.get("ca/code-signing-1")["revocation_reason"] == "cessationOfOperation"
+    viewer = d.page(e.principal("observer", ["viewer"]))
+    d.go(viewer, "#/ca/service-1")
+    viewer.sees("In force below this CA")
+    assert viewer.run("document.querySelectorAll('main .head button').length") == 0
+    d.clean(page, also=("403", "404"))
+    d.clean(viewer, also=("404",))
+
+
 OF_ROOT = """(() => {
   const real = window.fetch;
   window.fetch = (address, options) => (address !== '/api/v1/ca/root-1/rollover' || !window.phase ? real(address, options) : Promise.resolve(new Response(JSON.stringify({

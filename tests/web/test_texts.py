@@ -39,7 +39,7 @@ def used():
         text = text if path not in TEXTS else text[text.index("const REGIONS"):] if os.path.basename(path) == "text.js" else ""
         if text:
             keys |= set(re.findall(r"'(\w+)'", text))
-            starts |= set(re.findall(r"(?:t\(|word\(|said\(root, )'(\w+_)'", text)) | set(re.findall(r"t\('(\w+_)' \+", text))
+            starts |= set(re.findall(r"(?:t\(|word\(|said\(root, )'(\w+_)'", text)) | set(re.findall(r"(?:t\(|\b\w+: )'(\w+_)'(?: \+|[,\s])", text))
     return keys, starts
 
 

@@ -1,5 +1,6 @@
 """The dashboard in a real browser, over an installation with hosts: does each view show what is, in both languages, light and dark, wide and narrow,
 without a complaint, an outside request, a sideways scroll or a serious finding of axe-core? VCC_PICTURES=DIR keeps a picture of each."""
+import json
 import os
 import shlex
 import subprocess
@@ -8,6 +9,7 @@ import time
 import dashboard
 import pytest
 from conftest import new_folder
+from installation import wait_for
 
 PICTURES = dashboard.PICTURES
 
@@ -59,33 +61,33 @@ def test_every_view_in_light_and_dark_wide_and_narrow(site, language):
     d.clean(page, also=("/rollover",))  # a CA that never gave way has none
 
 
-TEN_THOUSAND = """(() => {
+HUNDRED_THOUSAND = """(() => {
   const real = window.fetch, row = (n) => ({cert_id: 'c' + String(n).padStart(6, '0'), service: 's', agent: 'a', names: [], status: 'active', served: true, expires_at: null, renew_at: null, open_order: null});
   window.asked = 0;
   window.fetch = (address, options) => {
     if (!address.startsWith('/api/v1/certificates?q=many&')) return real(address, options);
     window.asked++;
     const from = Number(new URLSearchParams(address.split('?')[1]).get('cursor') || 0);
-    const body = {items: Array.from({length: 200}, (_, i) => row(from + i)), next_cursor: from + 200 < 10000 ? String(from + 200) : null};
+    const body = {items: Array.from({length: 200}, (_, i) => row(from + i)), next_cursor: from + 200 < 100000 ? String(from + 200) : null};
     return Promise.resolve(new Response(JSON.stringify(body), {headers: {'content-type': 'application/json'}}));
   };
 })()"""
 
 
 def test_a_long_list_is_no_long_page(site):
-    """Ten thousand rows, page by page as somebody scrolls: what is in the document are those that are seen, and they are the right ones."""
+    """A hundred thousand rows, page by page as somebody scrolls: what is in the document are those that are seen, and they are the right ones."""
     e, d = site
     page = d.page(e.tokens["admin"])
-    page.run(TEN_THOUSAND)
+    page.run(HUNDRED_THOUSAND)
     d.go(page, "#/certificates?q=many")
     rows, box = "[...document.querySelectorAll('.certs .scroll .line')]", "document.querySelector('.certs .scroll')"
     page.until(f"{rows}.length > 5 && {rows}[0].textContent.includes('c000000')")
     assert page.run("window.asked") <= 2, "nothing is asked for before somebody comes near"
-    page.until(f"(() => {{ {box}.scrollTop = {box}.scrollHeight; return document.querySelector('.certs .end').textContent.includes('that is all'); }})()", "the end is reached", 300)
-    page.until(f"{rows}.some((r) => r.textContent.includes('c009999'))", "the last one is seen")
-    assert page.run("window.asked") == 50 and page.run(f"{rows}.length") < 80
-    page.run(f"{box}.scrollTop = 5000 * 46")
-    page.until(f"{rows}.some((r) => r.textContent.includes('c005000'))", "the one in the middle")
+    page.until(f"(() => {{ {box}.scrollTop = {box}.scrollHeight; return document.querySelector('.certs .end').textContent.includes('that is all'); }})()", "the end is reached", 600)
+    page.until(f"{rows}.some((r) => r.textContent.includes('c099999'))", "the last one is seen")
+    assert page.run("window.asked") == 500 and page.run(f"{rows}.length") < 80
+    page.run(f"{box}.scrollTop = 50000 * 46")
+    page.until(f"{rows}.some((r) => r.textContent.includes('c050000'))", "the one in the middle")
     assert page.run(f"{rows}.every((r, i, all) => i === 0 || Number(all[i].textContent.slice(1, 7)) === Number(all[i - 1].textContent.slice(1, 7)) + 1)")
     d.clean(page)
 
@@ -131,6 +133,81 @@ def test_without_a_session_there_is_only_the_login(site):
     page.sees("VCC-3100")
     assert page.run("document.querySelector('input[name=token]').value") == ""
     assert not dashboard.axe(page)
+
+
+def tab_to(page, selector, most=60):
+    """The Tab key alone, until what has the focus is this; and whoever looks sees where it is."""
+    for _ in range(most):
+        if page.run(f"document.activeElement.matches({selector!r})"):
+            assert page.run("getComputedStyle(document.activeElement).outlineStyle !== 'none'"), selector
+            return
+        page.press("Tab")
+    raise AssertionError(f"{selector}: not within {most} steps; the focus is on {page.run('document.activeElement.outerHTML.slice(0, 200)')}")
+
+
+def test_a_renewal_by_the_keyboard_alone(site):
+    """From the overview to the certificate, through its dialog and out again: no mouse."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    page.press("g")
+    page.press("z")
+    page.until(f"[...document.querySelectorAll('.certs .scroll a')].some((a) => a.hash === '#/certificates/{e.own.cert_id}')")
+    tab_to(page, f".certs a[href='#/certificates/{e.own.cert_id}']")
+    page.press("Enter")
+    page.until("Boolean(document.querySelector('.four')) && Boolean(document.querySelector('main .head button.first'))")
+    tab_to(page, "main .head button.first")
+    page.press("Enter")
+    page.until("Boolean(document.querySelector('dialog[open]'))")
+    for _ in range(20):  # the focus stays in the dialog, or is the browser's
+        page.press("Tab")
+        assert page.run("document.activeElement === document.body || Boolean(document.activeElement.closest('dialog'))")
+    page.press("Escape")
+    page.until("!document.querySelector('dialog') && document.activeElement.matches('main .head button.first')", "the focus is where it was")
+    page.press("Enter")
+    page.until("Boolean(document.querySelector('dialog[open]'))")
+    tab_to(page, "dialog input[name=force]")
+    page.press(" ")
+    assert page.run("document.querySelector('dialog input[name=force]').checked")
+    tab_to(page, "dialog button.first")
+    page.press("Enter")
+    page.until("!document.querySelector('dialog')", "it was ordered")
+    wait_for("it is renewed", lambda: not e.inst.certificate(e.own.cert_id)["open_order"])
+    d.clean(page)
+
+
+def test_what_needs_somebody_is_found_by_its_number(site):
+    """A host that went away and files that somebody changed: the overview counts them, its link lists exactly these, page by page, and vccctl the same."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    tls = os.path.join(e.own.dir, "service", "tls", "current", "chain.pem")
+    with open(tls, "a", encoding="ascii") as f:
+        f.write("\n")
+    wait_for("it was noticed", lambda: e.admin.get("overview")["attention"]["changed_files"])
+    for host in (e.own, e.foreign):
+        host.processes["agent"].stop()
+    try:
+        wait_for("both are away", lambda: e.admin.get("overview")["agents_connected"] == 0)
+        for path, link, shown, rows in (("#/agents?show=away", "agents?connected=no", ["agent", "list", "--away"], [e.foreign.name, e.own.name]),
+                                        ("#/targets?show=changed", "targets?show=changed", ["target", "list", "--changed"], [e.own.cert_id])):
+            d.go(page, "#/overview")
+            page.click(f".needs a[href={json.dumps(path)}]")
+            page.until(f"JSON.stringify([...document.querySelectorAll('.list .scroll .line a:first-child b')].map((b) => b.innerText)) === {json.dumps(json.dumps(rows, separators=(',', ':')))}", path)
+            assert shlex.split(page.run("document.querySelector('.foot code').textContent")) == ["vccctl", *shown]
+            listed = e.inst.vccctl(*shown)
+            assert [row.get("name", row.get("cert_id")) for row in (listed if isinstance(listed, list) else listed["items"])] == rows
+            found, cursor = [], ""
+            for _ in rows:
+                answer = e.admin.get(f"{link}&limit=1{cursor}")
+                found += [row.get("name", row.get("cert_id")) for row in answer["items"]]
+                cursor = f"&cursor={answer['next_cursor']}" if answer["next_cursor"] else ""
+            assert found == rows, (link, found)
+        assert e.admin.get("targets?show=trouble")["items"] == []
+    finally:
+        for host in (e.own, e.foreign):
+            host.processes["agent"].start()
+    wait_for("both are back", lambda: e.admin.get("overview")["agents_connected"] == 2)
+    assert e.admin.get("agents?connected=no")["items"] == []
+    d.clean(page)
 
 
 def test_keyboard_and_search(site, admin):
