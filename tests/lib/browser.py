@@ -85,9 +85,12 @@ class Browser:
         return answer["result"]
 
     def page(self, context=None):
+        """The first and the last few stay; others are shut, because a dashboard that nobody looks at goes on drawing."""
+        for session in list(self.pages)[1:-3]:
+            self.ask("Target.closeTarget", targetId=self.pages.pop(session).target)
         target = self.ask("Target.createTarget", url="about:blank", **({"browserContextId": context} if context else {}))["targetId"]
         session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = self.pages[session] = Page(self, session)
+        page = self.pages[session] = Page(self, session, target)
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.ask(f"{domain}.enable")
         return page
@@ -117,8 +120,8 @@ class Browser:
 class Page:
     """`complaints`: what the console, the content policy or an uncaught error said; `asked`: every address that was asked for."""
 
-    def __init__(self, browser, session):
-        self.browser, self.session = browser, session
+    def __init__(self, browser, session, target):
+        self.browser, self.session, self.target = browser, session, target
         self.complaints, self.asked, self.refused = [], [], []
 
     def ask(self, method, **params):

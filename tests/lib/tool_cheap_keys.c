@@ -26,24 +26,20 @@ int main(int argc, char **argv)
 
 	while (passphrase.n > 0 && passphrase.p[passphrase.n - 1] == '\n')
 		passphrase.n--;
+	if (r == 0)
+		r = keyfile_lock_make(buf_span(&passphrase), (struct keyfile_cost){1, 8}, &cheap);
 	for (int i = 2; r == 0 && i < argc; i++) {
-		struct key *k = NULL, *again = NULL;
+		struct key *k = NULL;
 		buf_reset(&file);
 		r = file_read(AT_FDCWD, argv[i], true, &file, &why);
 		if (r == 0)
 			r = keyfile_open_keep(buf_span(&file), buf_span(&passphrase), &opened, &k);
 		buf_reset(&file);
-		if (r == 0 && cheap.cost.operations == 0) {
-			r = keyfile_seal_with(k, buf_span(&passphrase), (struct keyfile_cost){1, 8}, &file);
-			if (r == 0)
-				r = keyfile_open_keep(buf_span(&file), buf_span(&passphrase), &cheap, &again);
-		} else if (r == 0) {
+		if (r == 0)
 			r = keyfile_seal_under(k, &cheap, &file);
-		}
 		if (r == 0)
 			r = write_over(argv[i], buf_span(&file));
 		key_free(k);
-		key_free(again);
 	}
 	buf_wipe(&passphrase);
 	buf_free(&file);
