@@ -429,10 +429,10 @@ def test_a_ca_is_revoked_by_clicks(site):
     asked = e.admin.get("approvals/" + page.run("location.hash").rsplit("/", 1)[1])
     assert (asked["kind"], asked["object"], asked["what"]["reason"]) == ("ca_revocation", "code-signing-1", "cessationOfOperation")
     d.go(page, "#/ca/code-signing-1")
-    page.sees("Waits for a second person")
-    page.until("![...document.querySelectorAll('main .head button')].some((b) => b.innerText === 'Ask for revocation')", "it is not asked for twice")
+    page.until("document.querySelector('main .head .state') && [...document.querySelectorAll('main .clear.due')].some((p) => p.innerText.includes('Waits for a second person: Revocation of CA'))")
+    assert not page.run("[...document.querySelectorAll('main .head button')].some((b) => b.innerText === 'Ask for revocation')"), "it is not asked for twice"
     assert e.decide(asked, "approve")[0] == 200
-    page.until("document.querySelector('main .head .state').innerText.includes('revoked')", "and the page says so")
+    page.until("document.querySelector('main .head .state') && document.querySelector('main .head .state').innerText.includes('revoked')", "and the page says so")
     assert e.admin.get("ca/code-signing-1")["revocation_reason"] == "cessationOfOperation"
     viewer = d.page(e.principal("observer", ["viewer"]))
     d.go(viewer, "#/ca/service-1")
