@@ -36,7 +36,7 @@ static void pack(struct delivery_scan *s, const struct scan_ask *ask, const stru
 static int make(struct delivery_scan *s, struct store_view *view, const struct scan_ask *ask, struct scan_found *f)
 {
 	struct message m;
-	int            r = message_make(view, f->rows, f->n, &s->terms, &m);
+	int            r = message_make(view, f->rows, f->n, &s->terms, s->now, &m);
 	if (r == E_NOT_FOUND) { /* all that it was about is gone: there is nothing to tell */
 		refuse(&f->why, r, ask->ch->conf.name, "%s", err_what(r));
 		return 0;

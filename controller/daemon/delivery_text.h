@@ -32,7 +32,7 @@ struct message {
 
 /* `rows` are of one message. Those whose notice is gone are left out; E_NOT_FOUND: all are. */
 _must_check_ int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms,
-			      struct message *ret);
+			      int64_t now, struct message *ret);
 /* One that only shows that the channel works. */
 void message_test(const struct message_terms *terms, struct id id, int64_t now, struct message *ret);
 void message_free(struct message *m);

@@ -30,7 +30,7 @@ static const struct conf_key keys[] = {
 	{"signer", "socket", CONF_PATH, AT(signer_socket), 0, 0, "/run/vcc-signer/signer.sock", NULL, "Local socket of vcc-signer."},
 	{"contacts", "admin", CONF_TEXT, AT(contact_admin), 0, 0, "", NULL, "Who runs this installation."},
 	{"contacts", "security", CONF_TEXT, AT(contact_security), 0, 0, "", NULL, "Who is told about incidents."},
-	{"contacts", "approver", CONF_LIST, AT(contact_approver), 0, 0, "", NULL, "Mail addresses of those who are told when a request waits for a second person; empty = contacts.admin."},
+	{"contacts", "approver", CONF_LIST, AT(contact_approver), 0, 0, "", NULL, "Mail addresses of those who are told when a request waits for a second person, beside principals that have an address of their own; where there is neither, contacts.admin is told."},
 	{"limits", "allow_short_validity", CONF_BOOL, AT(allow_short_validity), 0, 0, "no", NULL, "Templates may be valid for 5 s and more instead of 60 s: for tests."},
 	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
