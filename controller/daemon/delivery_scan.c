@@ -27,8 +27,9 @@ static int take_rows(struct store_view *view, const struct delivery *due, const 
 	return 0;
 }
 
-static void pack(struct delivery_scan *s, const struct scan_ask *ask, const struct message *m, struct scan_found *f)
+static void pack(struct delivery_scan *s, const struct scan_ask *ask, struct message *m, struct scan_found *f)
 {
+	message_add_links(m, ask->ch, &s->terms, s->now);
 	if (message_pack(m, ask->ch, &s->terms, s->now, &f->out, &f->why) == 0)
 		f->why.code = 0;
 }
