@@ -69,12 +69,12 @@ libs.vcc-signer     := -lp11-kit
 libs.vcc-agent      := -lwebsockets -lssl -ljansson
 libs.vcc-keeper     := -lssl -ljansson
 libs.vcc-hook       := -lsystemd
-libs.vccctl         := -lcurl -ljansson -lsmartcols
+libs.vccctl         := -lcurl -ljansson -lsmartcols -lzip
 
 TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c)) $(patsubst tests/step/%.c,%,$(wildcard tests/step/test_*.c)) \
              $(patsubst tests/store/%.c,%,$(wildcard tests/store/test_*.c)) $(patsubst tests/sim/%.c,%,$(wildcard tests/sim/test_*.c)) \
              $(patsubst tests/hostile/%.c,%,$(wildcard tests/hostile/test_*.c))
-TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -lsmartcols
+TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -lsmartcols -lzip
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 

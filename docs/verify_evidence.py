@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Verifies an evidence pack (`vccctl report evidence --file FILE`) with nothing but the installation's root certificate.
+"""Verifies an evidence pack (`vccctl report evidence --file FILE`), or an archive of them (`-o FILE.zip`), with nothing but the installation's root
+certificate.
 
 usage: verify_evidence.py FILE ROOT
 
@@ -12,6 +13,7 @@ import hashlib
 import json
 import re
 import sys
+import zipfile
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 MEMBERS = {"pack": 10, "about": 2, "head": 5, "records": 11, "receipts": 4, "certificates": 3, "authorities": 3, "approvals": 2, "templates": 3}
+PACK_MAX, INDEX_MAX = 128 << 20, 16 << 20
 CAMPAIGN_EVENTS = {"campaign_started", "emergency_recertification_started", "drill_started"}
 
 
@@ -204,16 +207,52 @@ def check(pack, roots):
     return {part: len(pack[part]) for part in ("records", "receipts", "certificates", "approvals", "templates")}, sorted(named), unbound
 
 
+def check_archive(path, roots):
+    """What its list names is there, is what the list says, and each pack is proved by itself; nothing lies beside it."""
+    sums, missing, unbound, seen = {}, [], [], {"index.json", "README.txt"}
+    with zipfile.ZipFile(path) as z:
+        def read(name, most):
+            with z.open(name) as f:
+                data = f.read(most + 1)
+            need(len(data) <= most, name, "it is too large")
+            return data
+        index = json.loads(read("index.json", INDEX_MAX), object_pairs_hook=only_once)
+        need(index["vcc_evidence_archive"] == 1, "index.json", "another version")
+        for row in index["files"]:
+            name = row["path"]
+            need(name not in seen, "index.json", f"{name} stands twice")
+            seen.add(name)
+            data = read(name, PACK_MAX)
+            need(len(data) == row["bytes"] and sha256(data).hex() == row["sha256"], name, "it is not the file that the list names")
+            if row["kind"] == "report":
+                continue
+            pack = json.loads(data.decode(), object_pairs_hook=only_once)
+            try:
+                counts, m, u = check(pack, roots)
+            except Exception as e:
+                raise Bad(f"{name}: {e}") from None
+            about = pack["about"]
+            need((about["kind"], about["id"], about.get("part", 0)) == (row["kind"], row["id"], row.get("part", 0)), name, "it is of something else than the list says")
+            sums = {part: sums.get(part, 0) + n for part, n in {"packs": 1, **counts}.items()}
+            missing, unbound = missing + m, unbound + u
+        need(sorted(z.namelist()) == sorted(seen), "archive", "something lies beside what the list names")
+    return sums, missing, unbound, index["left_out"]
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     with open(sys.argv[2], "rb") as f:
         roots = [x509.load_pem_x509_certificate(p) for p in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)]
+    pack, left_out = {"about": {}}, []
     try:
-        with open(sys.argv[1], encoding="utf-8") as f:
-            pack = json.load(f, object_pairs_hook=only_once)
-        counts, missing, unbound = check(pack, roots)
+        if zipfile.is_zipfile(sys.argv[1]):
+            counts, missing, unbound, left_out = check_archive(sys.argv[1], roots)
+        else:
+            with open(sys.argv[1], encoding="utf-8") as f:
+                pack = json.load(f, object_pairs_hook=only_once)
+            counts, missing, unbound = check(pack, roots)
     except Exception as e:  # whatever a changed file does to a parser: it is no evidence
         print(f"not what the installation signed: {e}", file=sys.stderr)
         return 1
@@ -222,11 +261,13 @@ def main():
         print(f"missing: {kind} {key}")
     for serial in unbound:
         print(f"not bound: certificate {serial}, its record has no fingerprint")
-    print("verified, but for what is missing or not bound" if missing or unbound else "verified")
+    for row in left_out:
+        print(f"left out: {row['kind']} {row['id']}: {row['reason']}")
+    print("verified, but for what is missing, not bound or left out" if missing or unbound or left_out else "verified")
     if "part" in pack["about"]:
         print(f"part {pack['about']['part']}; {'more follow' if pack['about']['more'] else 'it is the last one'}")
     print("It proves what is in it, not that nothing was left out: `vccctl audit export` does that.")
-    return 6 if missing or unbound else 0
+    return 6 if missing or unbound or left_out else 0
 
 
 if __name__ == "__main__":

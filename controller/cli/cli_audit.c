@@ -12,8 +12,10 @@
 #include "controller/cli/ask.h"
 #include "controller/cli/audit_verify.h"
 #include "controller/cli/evidence_file.h"
+#include "controller/cli/evidence_zip.h"
 #include "controller/cli/known_heads.h"
 #include "controller/cli/siem_lines.h"
+#include "controller/cli/since.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/cert.h"
@@ -64,19 +66,13 @@ static void add_argument(struct buf *path, const char *name, const char *value)
 	}
 }
 
-/* "5m" ago, or a time. */
 static int since_text(const char *given, char ret[TIME_TEXT_SIZE], struct refusal *why)
 {
-	int64_t ms, at;
-	if (duration_parse(given, &ms) == 0)
-		time_text(clock_now() - ms, ret);
-	else if (time_parse(given, &at) == 0)
-		time_text(at, ret);
-	else
-		return refuse(why, E_CLI_USAGE, "--since",
-			      "`%s` is neither a duration like 5m nor a time like 2026-01-02T03:04:05Z", given),
-		       EXIT_USAGE;
-	return EXIT_DONE;
+	int64_t at;
+	int     r = since_read("--since", given, clock_now(), &at, why);
+	if (r == EXIT_DONE)
+		(void)time_text(at, ret);
+	return r;
 }
 
 /* The filters, each with its "&". */
@@ -405,8 +401,9 @@ static int verify(const struct invocation *in)
 	const char *path;
 	for (size_t i = 0; r == 0 && (path = verb_nth_value(in, "head", i)) != NULL; i++)
 		r = known_heads_read(&known, path, buf_span(&roots), &why);
-	if (r == 0 && evidence_file_is(in->words[0])) {
-		r = evidence_file_verify(in, in->words[0], buf_span(&roots), known.head, known.n);
+	bool zip = r == 0 && evidence_zip_is(in->words[0]);
+	if (r == 0 && (zip || evidence_file_is(in->words[0]))) {
+		r = (zip ? evidence_zip_verify : evidence_file_verify)(in, in->words[0], buf_span(&roots), known.head, known.n);
 		buf_free(&roots);
 		return r;
 	}
@@ -455,7 +452,7 @@ const struct verb cli_audit_verbs[] = {
 	 "FILE",
 	 1,
 	 1,
-	 "checks an export, or an evidence pack, without the controller",
+	 "checks an export, an evidence pack or an archive of them, without the controller",
 	 {{"root", "CERT", "root certificate, PEM or DER (default: --ca)"},
 	  {"head", "FILE", "what a host keeps: output of `vcc-agent status -o json`; may be repeated"}},
 	 verify},

@@ -15,7 +15,8 @@ static const struct output_column list_columns[] = {
 
 static const struct output_column show_columns[] = {
 	{"principal", "name", COLUMN_TEXT},    {"person", "person", COLUMN_TEXT},      {"roles", "roles", COLUMN_LIST},
-	{"services", "services", COLUMN_LIST}, {"disabled", "disabled", COLUMN_YES},   {"created", "created_at", COLUMN_TIME},
+	{"services", "services", COLUMN_LIST}, {"mail", "mail", COLUMN_TEXT},
+	{"disabled", "disabled", COLUMN_YES},   {"created", "created_at", COLUMN_TIME},
 	{"changed by", "changed_by", COLUMN_TEXT},
 	{"waits for", "approval_id", COLUMN_TEXT}, /* when a second person is needed first */
 };
@@ -52,6 +53,8 @@ static void add_options(const struct invocation *in, json_t *body)
 		json_object_set_new(body, "services", text_equal(services, "all") ? json_null() : ask_text_list(services));
 	if (verb_given(in, "person"))
 		json_object_set_new(body, "person", json_string(verb_value(in, "person")));
+	if (verb_given(in, "mail"))
+		json_object_set_new(body, "mail", text_equal(verb_value(in, "mail"), "none") ? json_null() : json_string(verb_value(in, "mail")));
 	if (verb_given(in, "machine"))
 		json_object_set_new(body, "person", json_null());
 }
@@ -77,7 +80,7 @@ static int set_role(const struct invocation *in)
 	add_options(in, body);
 	int r = EXIT_USAGE;
 	if (json_object_size(body) == 0) {
-		refuse(&why, E_CLI_USAGE, "principal set-role", "nothing was named that changes: --roles, --services, --person, --machine");
+		refuse(&why, E_CLI_USAGE, "principal set-role", "nothing was named that changes: --roles, --services, --person, --machine, --mail");
 		verb_fail(r, &why);
 	} else {
 		r = one(in, "POST", body);
@@ -107,13 +110,13 @@ static int enable(const struct invocation *in)
 #define RIGHTS                                                                                                                 \
 	{"roles", "ROLE,...", "viewer, operator, approver, auditor, admin"}, {"services", "S,...", "only these services; `all` = no limit"}, \
 	{"person", "NAME", "the person who acts by it (default: its name)"},                                                   \
-	{"machine", NULL, "no person acts by it"}
+	{"machine", NULL, "no person acts by it"}, {"mail", "ADDRESS", "where it is told of requests that it may decide; `none` takes it away"}
 
 const struct verb cli_principal_verbs[] = {
 	{"principal", "list", "", 0, 0, "persons and machines that act here, and their roles", {{0}}, list},
 	{"principal", "show", "NAME", 1, 1, "one principal", {{0}}, show},
 	{"principal", "create", "NAME", 1, 1, "a new principal; one that may approve waits for an approval", {RIGHTS}, create},
-	{"principal", "set-role", "NAME", 1, 1, "changes its roles, services or person; never one's own", {RIGHTS}, set_role},
+	{"principal", "set-role", "NAME", 1, 1, "changes its roles, services, person or address; never one's own", {RIGHTS}, set_role},
 	{"principal", "disable", "NAME", 1, 1, "its tokens and certificates work no longer", {{0}}, disable},
 	{"principal", "enable", "NAME", 1, 1, "takes back a disable", {{0}}, enable},
 };

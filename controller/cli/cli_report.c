@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/evidence_zip.h"
 #include "controller/cli/report_page.h"
+#include "controller/cli/since.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
+#include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 
 #define REPORTS "/api/v1/reports"
@@ -179,15 +182,40 @@ static int fetch(const struct invocation *in, const char *path, const char *file
 	return r != EXIT_DONE && why->code == E_EVIDENCE_LARGE && verb_given(in, "campaign") ? fetch_parts(in, path, file, why) : r;
 }
 
+/* Of a period, or of one certificate or campaign, as one archive. */
+static int evidence_archive(const struct invocation *in, const char *file)
+{
+	int64_t                now = clock_now();
+	bool                   period = verb_given(in, "since");
+	struct evidence_period what = {.until = now, .certificate = verb_value(in, "certificate"), .campaign = verb_value(in, "campaign")};
+	struct refusal         why = {0};
+	int                    r = EXIT_DONE;
+	if (period + verb_given(in, "certificate") + verb_given(in, "campaign") != 1 || (verb_given(in, "until") && !period))
+		r = (refuse(&why, E_CLI_USAGE, "--since", "one of --since, --certificate and --campaign is needed; --until goes with --since"), EXIT_USAGE);
+	if (r == EXIT_DONE && period)
+		r = since_read("--since", verb_value(in, "since"), now, &what.since, &why);
+	if (r == EXIT_DONE && verb_given(in, "until"))
+		r = since_read("--until", verb_value(in, "until"), now, &what.until, &why);
+	if (r == EXIT_DONE && what.since >= what.until)
+		r = (refuse(&why, E_CLI_USAGE, "--since", "it has to lie before --until, and before now"), EXIT_USAGE);
+	if (r == EXIT_DONE)
+		r = evidence_zip_make(in, &what, file, &why);
+	return r == EXIT_DONE || r == EXIT_PARTLY ? r : verb_fail(r, &why);
+}
+
 static int evidence(const struct invocation *in)
 {
 	static const char *const options[] = {"certificate", "campaign", NULL};
 	char                     path[CLIENT_PATH_SIZE];
 	struct refusal           why = {0};
-	const char              *file = verb_value(in, "file");
+	const char              *file = in->archive != NULL ? in->archive : verb_value(in, "file");
 	int                      r = EXIT_DONE;
-	if (verb_given(in, "certificate") == verb_given(in, "campaign"))
-		r = (refuse(&why, E_CLI_USAGE, "--certificate", "one of --certificate and --campaign is needed"), EXIT_USAGE);
+	if (file != NULL && text_ends(file, ".zip"))
+		return evidence_archive(in, file);
+	if (verb_given(in, "since") || verb_given(in, "until"))
+		r = (refuse(&why, E_CLI_USAGE, "--since", "evidence of a period is an archive: -o FILE.zip is needed"), EXIT_USAGE);
+	if (r == EXIT_DONE && verb_given(in, "certificate") == verb_given(in, "campaign"))
+		r = (refuse(&why, E_CLI_USAGE, "--certificate", "one of --certificate and --campaign is needed, or --since and -o FILE.zip"), EXIT_USAGE);
 	if (r == EXIT_DONE)
 		r = path_of(in, REPORTS "/evidence", options, path, &why);
 	if (r == EXIT_DONE)
@@ -253,8 +281,12 @@ const struct verb cli_report_verbs[] = {
 	 "",
 	 0,
 	 0,
-	 "what proves the history of a certificate or a campaign, as one file for audit verify",
-	 {{"certificate", "CERT_ID", "of this certificate"}, {"campaign", "ID", "of this campaign"}, {"file", "FILE", "a new file (default: standard output); of a large campaign FILE.1, FILE.2 ..."}},
+	 "what proves the history of a certificate or a campaign, as one file for audit verify; of a period as an archive: -o FILE.zip",
+	 {{"certificate", "CERT_ID", "of this certificate"},
+	  {"campaign", "ID", "of this campaign"},
+	  {"since", "WHEN", "of all that something happened to since then: -90d, 90d, 2026-07-01, or a time; with -o FILE.zip"},
+	  {"until", "WHEN", "and before then (default: now)"},
+	  {"file", "FILE", "a new file (default: standard output); of a large campaign FILE.1, FILE.2 ...; FILE.zip: an archive"}},
 	 evidence},
 	{"report", "exceptions", "", 0, 0, "exceptions to compliance rules: who answers for them, why, until when", {{0}}, exceptions},
 	{"report",

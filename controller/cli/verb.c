@@ -292,6 +292,12 @@ static bool is_page(const struct verb *v)
 	return text_equal(v->noun, "report") && text_equal(v->name, "compliance");
 }
 
+/* Evidence of a period is no table. */
+static bool is_archive(const struct verb *v, const char *form)
+{
+	return text_equal(v->noun, "report") && text_equal(v->name, "evidence") && text_ends(form, ".zip");
+}
+
 static int take_globals(struct parse *p, struct refusal *why)
 {
 	struct {
@@ -313,6 +319,10 @@ static int take_globals(struct parse *p, struct refusal *why)
 		if (texts[i].from != NULL && text_copy(texts[i].to, texts[i].size, texts[i].from) < 0)
 			return usage_error("the value is too long:", texts[i].from);
 	const char *form = p->global[G_OUTPUT] != NULL ? p->global[G_OUTPUT] : "table";
+	if (is_archive(p->in.verb, form)) {
+		p->in.archive = form;
+		form = "table";
+	}
 	for (size_t i = 0; i < n_forms; i++)
 		if (text_equal(form, forms[i])) {
 			p->in.form = (enum output_form)i;

@@ -39,6 +39,7 @@ struct invocation {
 	const struct verb *verb;
 	struct client      client;
 	enum output_form   form;
+	const char        *archive; /* -o FILE.zip of `report evidence` alone; NULL = not given */
 	const char        *words[VERB_WORDS_MAX];
 	size_t             n_words;
 	const char        *values[VERB_OPTIONS_MAX]; /* by position in verb->options; "" for a switch that was given; NULL absent */

@@ -84,7 +84,7 @@ static const struct {
 	{E_ROLLOVER_OPEN, 409},   {E_ROLLOVER_STATE, 409},  {E_ROLLOVER_GATE, 409},   {E_ROLLOVER_ROOT, 409},
 	{E_SESSION_OVER, 401},    {E_SESSION_ORIGIN, 403}, {E_SESSION_HEADER, 403}, {E_SESSION_CONFIRM, 403}, {E_SESSION_NONE, 409},
 	{E_SESSION_HOST, 403},    {E_SESSION_OTHER, 403},
-	{E_NOTIFY_CHANNEL, 404},  {E_NOTIFY_BUSY, 409},     {E_NOTICE_OVER, 409},     {E_NOTIFY_NOT_DEAD, 409},
+	{E_NOTIFY_CHANNEL, 404},  {E_NOTIFY_BUSY, 409},     {E_NOTICE_OVER, 409},     {E_NOTIFY_NOT_DEAD, 409}, {E_LINK_BAD, 403}, {E_LINK_OVER, 410},
 	{E_RESTORE_WAITS, 409},   {E_RESTORE_SIGNER, 409}, {E_RESTORE_NOTHING, 409},
 };
 
@@ -470,18 +470,24 @@ static void act_run(struct api_call *call, const struct http_request *q)
 }
 
 /* Who asks too often is told when to come back: a principal, whatever the number of its tokens, or an address where nobody is named. */
+int api_quota(struct api *api, const char *who, int64_t now, unsigned *ret_wait, struct refusal *why)
+{
+	const int64_t            most = controller_conf_of(api->ctl)->requests_per_second;
+	const struct bucket_pace pace = {most, 2 * most};
+	struct bucket           *b = buckets_find(&api->requests, buckets_key(&api->requests, who, strlen(who)), &pace, now);
+	*ret_wait = bucket_wait(b, &pace);
+	if (*ret_wait == 0)
+		bucket_take(b);
+	return *ret_wait > 0 ? refuse(why, E_API_RATE, who, "more than %lld a second", (long long)most) : 0;
+}
+
 static int quota_check(struct api_call *call, const struct http_request *q, int identified)
 {
 	const char *who = call->principal.name[0] != '\0' ? call->principal.name : q->address;
 	if (q->listener == HTTP_LOCAL)
 		return identified;
-	const int64_t            most = controller_conf_of(call->ctl)->requests_per_second;
-	const struct bucket_pace pace = {most, 2 * most};
-	struct bucket           *b = buckets_find(&call->api->requests, buckets_key(&call->api->requests, who, strlen(who)), &pace, call->now_at);
-	call->retry_after = bucket_wait(b, &pace);
-	if (call->retry_after == 0)
-		bucket_take(b);
-	return call->retry_after > 0 ? refuse(&call->why, E_API_RATE, who, "more than %lld a second", (long long)most) : identified;
+	int r = api_quota(call->api, who, call->now_at, &call->retry_after, &call->why);
+	return r < 0 ? r : identified;
 }
 
 void api_handle(void *ctx, struct http_call *http)

@@ -72,6 +72,9 @@ void api_handle(void *ctx, struct http_call *http);
 /* The http_body_max_fn of these listeners. */
 int64_t api_body_max(void *ctx, const struct http_request *q);
 
+/* One request more of `who`: a principal, or an address where nobody is named. E_API_RATE: *ret_wait seconds later. */
+_must_check_ int api_quota(struct api *api, const char *who, int64_t now, unsigned *ret_wait, struct refusal *why);
+
 /* All rows, for documentation and tests. */
 const struct api_route *api_routes(size_t *ret_n);
 

@@ -29,7 +29,7 @@ static const struct api_route routes[] = {
 	{"GET", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Persons and machines that act by this API.", api_principal_list, NULL, NULL},
 	{"POST", "/api/v1/principals", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "A new principal; one that may approve waits for an approval.", NULL, api_principal_create, NULL},
 	{"GET", "/api/v1/principals/{name}", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "One principal.", api_principal_show, NULL, NULL},
-	{"POST", "/api/v1/principals/{name}", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Changes roles, services, person, or whether it is disabled; never one's own.", NULL, api_principal_change, NULL},
+	{"POST", "/api/v1/principals/{name}", PERM_PRINCIPAL_MANAGE, SCOPE_WHOLE, "Changes roles, services, person, address, or whether it is disabled; never one's own.", NULL, api_principal_change, NULL},
 	{"GET", "/api/v1/tokens", PERM_TOKEN_OWN, SCOPE_OWN, "Tokens, without their secret.", api_token_list, NULL, NULL},
 	{"POST", "/api/v1/tokens", PERM_TOKEN_OWN, SCOPE_OWN, "A new token, shown once; for somebody else who may approve it waits for an approval.", NULL, api_token_create, NULL},
 	{"POST", "/api/v1/tokens/{token_id}/revoke", PERM_TOKEN_OWN, SCOPE_OWN, "Ends a token at once.", NULL, api_token_revoke, NULL},

@@ -14,7 +14,7 @@ const char *body_field_name(enum body_field f)
 		[BODY_TITLE] = "title",          [BODY_TEXT] = "text",       [BODY_LEVEL] = "level",
 		[BODY_EVENT] = "event",          [BODY_SERVICE] = "service", [BODY_OBJECT] = "object",
 		[BODY_TOPIC] = "topic",          [BODY_COLOR] = "color",     [BODY_PRIORITY] = "priority",
-		[BODY_MESSAGE_ID] = "message_id"};
+		[BODY_MESSAGE_ID] = "message_id", [BODY_ACK_URL] = "ack_url"};
 	return (size_t)f < BODY_FIELD_COUNT ? names[f] : "unknown";
 }
 
@@ -99,7 +99,7 @@ static int check_fields(const char *name, struct span text, struct refusal *why)
 
 int body_template_check(const char *name, struct span text, struct refusal *why)
 {
-	const char *const values[BODY_FIELD_COUNT] = {"\"\\\n{}", "b", "c", "d", "e", "f", "g", "h", "#808080", "3"};
+	const char *const values[BODY_FIELD_COUNT] = {"\"\\\n{}", "b", "c", "d", "e", "f", "g", "h", "#808080", "3", "https://i.example/j"};
 	struct buf        filled = BUF_MAX(BODY_TEMPLATE_MAX + BODY_FIELD_COUNT * 1024);
 	json_error_t      error = {.line = 0};
 	int               r = text.n > BODY_TEMPLATE_MAX

@@ -20,6 +20,7 @@ enum body_field {
 	BODY_TOPIC,
 	BODY_COLOR,
 	BODY_PRIORITY, /* 1 to 5 */
+	BODY_ACK_URL,  /* "" = none */
 	BODY_FIELD_COUNT,
 };
 const char *body_field_name(enum body_field f);

@@ -21,9 +21,11 @@ static const struct api_field no_fields[] = {END};
 
 TABLE(principal_body, {"name", API_TEXT, API_NEEDED, NULL, NULL, "lower-case letters, digits, '-' and '_'"},
       {"roles", API_TEXTS, API_NEEDED, NULL, API_ROLES, NULL}, {"services", API_TEXTS, API_NULL, NULL, NULL, "null: all of them"},
-      {"person", API_TEXT, API_NULL, NULL, NULL, "null: a machine"});
+      {"person", API_TEXT, API_NULL, NULL, NULL, "null: a machine"},
+      {"mail", API_TEXT, API_NULL, NULL, NULL, "where it is told of requests that it may decide"});
 TABLE(principal_change_body, {"roles", API_TEXTS, 0, NULL, API_ROLES, NULL},
       {"services", API_TEXTS, API_NULL, NULL, NULL, "null: all of them"}, {"person", API_TEXT, API_NULL, NULL, NULL, "null: a machine"},
+      {"mail", API_TEXT, API_NULL, NULL, NULL, "where it is told of requests that it may decide; null: nowhere of its own"},
       {"disabled", API_BOOL, 0, NULL, NULL, NULL});
 TABLE(token_body, {"principal", API_TEXT, API_NULL, NULL, NULL, "default: the caller"}, {"label", API_TEXT, API_NULL, NULL, NULL, NULL},
       {"ttl", API_TEXT, API_NULL, NULL, NULL, "a duration like 90d, at most 366d"}, {"roles", API_TEXTS, API_NULL, NULL, API_ROLES, NULL},

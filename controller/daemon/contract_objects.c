@@ -40,7 +40,7 @@ OBJECT(state, "State", NULL, ONE_OF("status", 0, "ready,not ready"), OBJ("checks
 /* ---- people --------------------------------------------------------------------------------------------------------- */
 
 OBJECT(principal, "Principal", NULL, F("name", API_TEXT, 0), F("person", API_TEXT, API_NULL), SOME_OF("roles", 0, API_ROLES),
-       F("services", API_TEXTS, API_NULL), F("disabled", API_BOOL, 0), F("created_at", API_TIME, 0), F("changed_by", API_TEXT, 0));
+       F("services", API_TEXTS, API_NULL), F("mail", API_TEXT, API_NULL), F("disabled", API_BOOL, 0), F("created_at", API_TIME, 0), F("changed_by", API_TEXT, 0));
 
 OBJECT(token, "Token", NULL, F("token_id", API_ID, 0), F("principal", API_TEXT, 0), F("label", API_TEXT, 0),
        SOME_OF("roles", API_NULL, API_ROLES), F("services", API_TEXTS, API_NULL), F("created_at", API_TIME, 0),

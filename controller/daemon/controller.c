@@ -30,6 +30,7 @@
 #include "controller/daemon/gateway_certs.h"
 #include "controller/daemon/gateways.h"
 #include "controller/daemon/identities.h"
+#include "controller/daemon/notice_key.h"
 #include "controller/daemon/ocsp_serve.h"
 #include "controller/daemon/ocsp_keys.h"
 #include "controller/daemon/orders.h"
@@ -226,6 +227,8 @@ static int load(struct controller *ctl, struct refusal *why)
 	r = view_outbox_top(ctl->view, &ctl->message_id);
 	if (r == 0)
 		r = identities_open(ctl, &ctl->identities, why);
+	if (r == 0)
+		r = notice_key_open(ctl->conf->state_dir, ctl->notice_key, why);
 	if (r == 0)
 		r = ocsp_keys_open(ctl, &ctl->ocsp_keys, why);
 	if (r == 0)

@@ -232,7 +232,9 @@ static void hold(struct run *run, const struct scan_found *f)
 static struct message_terms terms_of(const struct controller *ctl)
 {
 	const struct channels *c = ctl->deliveries->channels;
-	return (struct message_terms){ctl->domain, c->contact_admin, c->contact_security, c->contact_approver};
+	const struct controller_conf *conf = ctl->conf; /* readings stay until the end */
+	return (struct message_terms){ctl->domain, c->contact_admin, c->contact_security, c->contact_approver, conf->notify_link_url,
+				      ctl->notice_key, conf->notify_link_ms};
 }
 
 static void begin_test(struct run *run)

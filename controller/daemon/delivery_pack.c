@@ -125,6 +125,7 @@ static void body_filled(const struct message *m, const struct channel *ch, struc
 		[BODY_TOPIC] = ch->conf.topic,
 		[BODY_COLOR] = colors[m->level],
 		[BODY_PRIORITY] = priorities[m->level],
+		[BODY_ACK_URL] = m->ack_url,
 	};
 	body_template_fill(buf_span(&ch->body), values, to);
 	buf_free(&text);

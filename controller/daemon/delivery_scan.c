@@ -27,8 +27,9 @@ static int take_rows(struct store_view *view, const struct delivery *due, const 
 	return 0;
 }
 
-static void pack(struct delivery_scan *s, const struct scan_ask *ask, const struct message *m, struct scan_found *f)
+static void pack(struct delivery_scan *s, const struct scan_ask *ask, struct message *m, struct scan_found *f)
 {
+	message_add_links(m, ask->ch, &s->terms, s->now);
 	if (message_pack(m, ask->ch, &s->terms, s->now, &f->out, &f->why) == 0)
 		f->why.code = 0;
 }
@@ -36,7 +37,7 @@ static void pack(struct delivery_scan *s, const struct scan_ask *ask, const stru
 static int make(struct delivery_scan *s, struct store_view *view, const struct scan_ask *ask, struct scan_found *f)
 {
 	struct message m;
-	int            r = message_make(view, f->rows, f->n, &s->terms, &m);
+	int            r = message_make(view, f->rows, f->n, &s->terms, s->now, &m);
 	if (r == E_NOT_FOUND) { /* all that it was about is gone: there is nothing to tell */
 		refuse(&f->why, r, ask->ch->conf.name, "%s", err_what(r));
 		return 0;

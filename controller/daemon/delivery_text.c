@@ -3,8 +3,10 @@
 #include "controller/daemon/delivery_text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "controller/core/rights.h"
 #include "controller/daemon/api_json.h"
 #include "controller/daemon/notice_json.h"
 #include "shared/base/text.h"
@@ -112,12 +114,15 @@ static void add_addresses(char to[OUTBOUND_TO_SIZE], const char *list)
 		add_address(to, item);
 }
 
-static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct message_terms *terms)
+/* `own`: those who may approve have addresses of their own, and they are in `to` already. */
+static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct message_terms *terms, bool own)
 {
 	char item[NOTICE_RECIPIENTS_SIZE];
 	while (text_item(&list, item, sizeof(item))) {
 		if (text_equal(item, "role:security"))
 			add_address(to, terms->contact_security);
+		else if (text_equal(item, "role:approver") && own)
+			add_addresses(to, terms->contact_approver);
 		else if (text_equal(item, "role:approver") && terms->contact_approver[0] != '\0')
 			add_addresses(to, terms->contact_approver);
 		else if (text_starts(item, "role:"))
@@ -125,6 +130,61 @@ static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct m
 		else
 			add_address(to, item);
 	}
+}
+
+static bool names_approvers(const char *list)
+{
+	char item[NOTICE_RECIPIENTS_SIZE];
+	while (text_item(&list, item, sizeof(item)))
+		if (text_equal(item, "role:approver"))
+			return true;
+	return false;
+}
+
+/* The request that the notice is about; false: it names none that is there. */
+static bool request_of(struct store_view *view, const struct notice *n, struct approval *ret)
+{
+	struct id   id;
+	json_t     *detail = n->detail[0] != '\0' ? json_loads(n->detail, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	const char *text = json_string_value(json_object_get(detail, "approval_id"));
+	bool        there = text != NULL && id_parse(text, &id) == 0 && view_approval(view, id, ret) == 0;
+	json_decref(detail);
+	return there;
+}
+
+/* Whoever asked is not told that somebody else is to decide. */
+static bool waits_for(const struct principal *p, const struct notice *n, const struct approval *a, int64_t now)
+{
+	if (p->mail[0] == '\0' || p->disabled || !rights_allow(p, PERM_APPROVAL_DECIDE))
+		return false;
+	if (a != NULL)
+		return rights_decide(a, p, now) == 0;
+	return !rights_limited(p) || (n->service[0] != '\0' && rights_service(p, n->service));
+}
+
+/* Those who may decide by addresses of their own. Of principals beyond the first APPROVERS_LOOK nobody is looked for. */
+static int add_approvers(char to[OUTBOUND_TO_SIZE], struct store_view *view, const struct notice *n, int64_t now, bool *ret_any)
+{
+	enum { PAGE = 50, APPROVERS_LOOK = 2000 };
+	struct approval   a;
+	bool              known = request_of(view, n, &a);
+	char              after[ACTOR_SIZE] = "";
+	struct principal *page = calloc(PAGE, sizeof(*page));
+	size_t            got = PAGE;
+	int               r = page != NULL ? 0 : E_NOMEM;
+	*ret_any = false;
+	for (size_t seen = 0; r == 0 && got == PAGE && seen < APPROVERS_LOOK; seen += got) {
+		r = view_principals(view, after, page, PAGE, &got);
+		for (size_t i = 0; r == 0 && i < got; i++) {
+			text_cut(after, sizeof(after), page[i].name);
+			if (!waits_for(&page[i], n, known ? &a : NULL, now))
+				continue;
+			add_address(to, page[i].mail);
+			*ret_any = true;
+		}
+	}
+	free(page);
+	return r;
 }
 
 /* ---- the message ------------------------------------------------------------------------------------------------- */
@@ -160,23 +220,27 @@ static int with_trouble(struct store_view *view, const struct notice *n, json_t 
 }
 
 static int take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row,
-			const struct message_terms *terms)
+			const struct message_terms *terms, int64_t now)
 {
+	bool own = false;
+	int  r = names_approvers(n->recipients) ? add_approvers(m->to, view, n, now, &own) : 0;
+	if (r < 0)
+		return r;
 	if (m->n == 0)
 		m->first = *n;
 	m->n++;
 	m->level = n->level > m->level ? n->level : m->level;
 	m->kind = row->kind > m->kind ? row->kind : m->kind;
 	add_notice(n, &m->text);
-	add_list(m->to, n->recipients, terms);
+	add_list(m->to, n->recipients, terms, own);
 	if (row->kind == DELIVERY_ESCALATION)
-		add_list(m->to, n->escalation, terms);
+		add_list(m->to, n->escalation, terms, own);
 	json_t *o = json_notice(n);
 	json_array_append_new(m->notices, o);
 	return with_trouble(view, n, o);
 }
 
-int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms,
+int message_make(struct store_view *view, const struct delivery *rows, size_t n, const struct message_terms *terms, int64_t now,
 		 struct message *ret)
 {
 	struct message m = {.id = rows[0].message_id, .text = BUF_MAX(MESSAGE_TEXT_MAX), .notices = json_array()};
@@ -185,7 +249,7 @@ int message_make(struct store_view *view, const struct delivery *rows, size_t n,
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = view_notice(view, rows[i].notice_id, &notice);
 		if (r == 0)
-			r = take_notice(&m, view, &notice, &rows[i], terms);
+			r = take_notice(&m, view, &notice, &rows[i], terms, now);
 		r = r == E_NOT_FOUND ? 0 : r;
 	}
 	if (r == 0 && m.n == 0)

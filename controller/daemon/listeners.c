@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "controller/daemon/api.h"
+#include "controller/daemon/notice_page.h"
 #include "controller/daemon/public_http.h"
 #include "controller/daemon/web_files.h"
 #include "shared/conf/controller_conf.h"
@@ -25,7 +26,7 @@ struct listeners {
 static int64_t body_max(void *ctx, const struct http_request *q)
 {
 	struct listeners *l = ctx;
-	return api_body_max(l->api, q);
+	return notice_page_owns(q) ? NOTICE_PAGE_BODY_MAX : api_body_max(l->api, q);
 }
 
 static void handle(void *ctx, struct http_call *call)
@@ -36,6 +37,8 @@ static void handle(void *ctx, struct http_call *call)
 		public_http_handle(l->ctl, call);
 	else if (q->listener == HTTP_ADMIN && web_files_own(q->path))
 		web_files_handle(controller_conf_of(l->ctl), call);
+	else if (notice_page_owns(q))
+		notice_page_handle(l->ctl, l->api, call);
 	else
 		api_handle(l->api, call);
 }

@@ -63,24 +63,26 @@ static void commit_principal(struct commit *c, const struct principal *old, cons
 	else
 		store_put_principal(commit_change(c), next);
 	json_t *json = json_principal(next);
-	commit_audit(c, &of, "{s:O,s:O,s:b,s:O}", "roles", json_object_get(json, "roles"), "services", json_object_get(json, "services"),
-		     "person", next->person[0] != '\0', "disabled", json_object_get(json, "disabled")); /* whether, never who */
+	commit_audit(c, &of, "{s:O,s:O,s:b,s:b,s:O}", "roles", json_object_get(json, "roles"), "services", json_object_get(json, "services"),
+		     "person", next->person[0] != '\0', "mail", next->mail[0] != '\0', "disabled", json_object_get(json, "disabled")); /* whether, never who */
 	json_decref(json);
 	commit_fault_points(c, "controller.principal", "controller.principal_stored");
 }
 
 /* What a request shows: the principal as it is, and as it is to be. */
+static json_t *principal_shown(const struct principal *p)
+{
+	json_t *o = json_principal(p);
+	json_object_del(o, "changed_by"); /* the decision does not hang on it */
+	json_object_del(o, "created_at");
+	if (p->mail[0] == '\0') /* as it was before there were addresses: what waits since then keeps its hash */
+		json_object_del(o, "mail");
+	return o;
+}
+
 static json_t *principal_what(const struct principal *old, const struct principal *next)
 {
-	json_t *before = old != NULL ? json_principal(old) : json_null();
-	json_t *after = json_principal(next);
-	json_object_del(after, "changed_by"); /* the decision does not hang on it */
-	json_object_del(after, "created_at");
-	if (old != NULL) {
-		json_object_del(before, "changed_by");
-		json_object_del(before, "created_at");
-	}
-	return json_pack("{s:o,s:o}", "before", before, "after", after);
+	return json_pack("{s:o,s:o}", "before", old != NULL ? principal_shown(old) : json_null(), "after", principal_shown(next));
 }
 
 static bool is_own(const struct caller *who, const struct principal *p)
@@ -176,12 +178,10 @@ static int add_token(struct controller *ctl, struct commit *c, struct token *t, 
 static json_t *token_what(const struct token *t, const struct principal *p)
 {
 	json_t     *json = json_token(t);
-	json_t     *owner = json_principal(p);
+	json_t     *owner = principal_shown(p);
 	const char *gone[] = {"token_id", "created_at", "used_at", "revoked_at", "made_by"};
 	for (size_t i = 0; i < N_ELEMENTS(gone); i++)
 		json_object_del(json, gone[i]);
-	json_object_del(owner, "changed_by");
-	json_object_del(owner, "created_at");
 	return json_pack("{s:o,s:o}", "token", json, "principal", owner);
 }
 

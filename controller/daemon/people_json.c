@@ -7,6 +7,7 @@
 #include "controller/daemon/api_json.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/channel_conf.h"
 
 #define TOKEN_LIFE_MS     (90 * MS_DAY)
 #define TOKEN_LIFE_MAX_MS (366 * MS_DAY)
@@ -40,6 +41,7 @@ json_t *json_principal(const struct principal *p)
 	json_object_set_new(o, "person", text_or_null(p->person));
 	json_object_set_new(o, "roles", roles_json(p->roles));
 	json_object_set_new(o, "services", services_json(p->services));
+	json_object_set_new(o, "mail", text_or_null(p->mail));
 	json_object_set_new(o, "disabled", json_boolean(p->disabled));
 	json_object_set_new(o, "created_at", json_time(p->created_at));
 	json_object_set_new(o, "changed_by", json_string(p->maker));
@@ -139,6 +141,16 @@ static int person_read(const json_t *value, char ret[ACTOR_SIZE], struct refusal
 	return 0;
 }
 
+static int mail_read(const json_t *value, char ret[MAIL_SIZE], struct refusal *why)
+{
+	const char *address = json_is_null(value) ? "" : json_string_value(value);
+	bool        fits = address != NULL && strlen(address) < MAIL_SIZE && strlen(address) == json_string_length(value);
+	if (!json_is_null(value) && (!fits || !channel_mail_ok(address)))
+		return refuse(why, E_API_BODY, "mail", "must be one mail address of at most %d characters, or null for none", MAIL_SIZE - 1);
+	text_cut(ret, MAIL_SIZE, address);
+	return 0;
+}
+
 int principal_read(const json_t *fields, struct principal *p, struct refusal *why)
 {
 	struct principal next = *p;
@@ -150,6 +162,8 @@ int principal_read(const json_t *fields, struct principal *p, struct refusal *wh
 		r = services_read(v, next.services, why);
 	if (r == 0 && (v = json_object_get(fields, "person")) != NULL)
 		r = person_read(v, next.person, why);
+	if (r == 0 && (v = json_object_get(fields, "mail")) != NULL)
+		r = mail_read(v, next.mail, why);
 	if (r == 0 && (v = json_object_get(fields, "disabled")) != NULL) {
 		if (!json_is_boolean(v))
 			return refuse(why, E_API_BODY, "disabled", "must be true or false");

@@ -64,6 +64,7 @@ struct controller {
 	int64_t                       started_at;
 	char                          domain[DNS_NAME_SIZE]; /* the main one: identities */
 	uint8_t                       challenge_secret[32]; /* of this run: what returning hosts sign */
+	uint8_t                       notice_key[32]; /* of this machine: what links in notifications are signed by */
 	uint64_t                      message_id; /* last one given to a message for an agent */
 	tls_changed_fn               *admin_tls_changed;
 	void                         *admin_tls_ctx;

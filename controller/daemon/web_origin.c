@@ -9,6 +9,8 @@
 #include "shared/conf/controller_conf.h"
 #include "shared/sys/tcp.h"
 
+#define SCHEME "https://"
+
 bool web_is_browser(const struct http_request *q)
 {
 	return q->origin[0] != '\0' || q->fetch_site[0] != '\0';
@@ -23,12 +25,13 @@ static void host_name(const char *host, char ret[HTTP_HOST_SIZE])
 
 int web_host_check(const struct http_request *q, const struct controller_conf *conf, struct refusal *why)
 {
-	char     name[HTTP_HOST_SIZE], bound[TCP_HOST_SIZE] = "";
+	char     name[HTTP_HOST_SIZE], linked[HTTP_HOST_SIZE], bound[TCP_HOST_SIZE] = "";
 	uint16_t port;
 	host_name(q->host, name);
 	if (tcp_split(conf->admin_listen, bound, &port) < 0)
 		bound[0] = '\0';
-	const char *const known[] = {conf->public_name, bound, "localhost", "127.0.0.1", "::1"};
+	host_name(text_starts(conf->notify_link_url, SCHEME) ? conf->notify_link_url + sizeof(SCHEME) - 1 : "", linked);
+	const char *const known[] = {conf->public_name, linked, bound, "localhost", "127.0.0.1", "::1"};
 	for (size_t i = 0; i < N_ELEMENTS(known); i++)
 		if (known[i][0] != '\0' && strcasecmp(known[i], name) == 0)
 			return 0;
@@ -38,8 +41,7 @@ int web_host_check(const struct http_request *q, const struct controller_conf *c
 /* "https://" and what the request calls this server. */
 static bool is_own(const char *origin, const char *host)
 {
-	static const char scheme[] = "https://";
-	return text_starts(origin, scheme) && strcasecmp(origin + sizeof(scheme) - 1, host) == 0;
+	return text_starts(origin, SCHEME) && strcasecmp(origin + sizeof(SCHEME) - 1, host) == 0;
 }
 
 int web_origin_check(const struct http_request *q, const struct controller_conf *conf, struct refusal *why)

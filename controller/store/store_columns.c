@@ -278,6 +278,7 @@ static const struct column principal_columns[] = {
 	BOOL(principal, disabled),
 	INT(principal, created_at),
 	TEXT(principal, maker),
+	TEXT(principal, mail),
 };
 
 static const struct column token_columns[] = {

@@ -30,7 +30,7 @@ static const struct conf_key keys[] = {
 	{"signer", "socket", CONF_PATH, AT(signer_socket), 0, 0, "/run/vcc-signer/signer.sock", NULL, "Local socket of vcc-signer."},
 	{"contacts", "admin", CONF_TEXT, AT(contact_admin), 0, 0, "", NULL, "Who runs this installation."},
 	{"contacts", "security", CONF_TEXT, AT(contact_security), 0, 0, "", NULL, "Who is told about incidents."},
-	{"contacts", "approver", CONF_LIST, AT(contact_approver), 0, 0, "", NULL, "Mail addresses of those who are told when a request waits for a second person; empty = contacts.admin."},
+	{"contacts", "approver", CONF_LIST, AT(contact_approver), 0, 0, "", NULL, "Mail addresses of those who are told when a request waits for a second person, beside principals that have an address of their own; where there is neither, contacts.admin is told."},
 	{"limits", "allow_short_validity", CONF_BOOL, AT(allow_short_validity), 0, 0, "no", NULL, "Templates may be valid for 5 s and more instead of 60 s: for tests."},
 	{"limits", "max_renewals_default", CONF_INT, AT(max_renewals_default), 0, 1000, "5", NULL, "max_renewals of templates that do not say; 0 = unlimited."},
 	{"limits", "audit_head_interval", CONF_DURATION, AT(audit_head_ms), 100, MS_MINUTE, "55s", NULL, "A head of the audit trail is signed this long after the last one where there are new rows; after 1,000 rows at once."},
@@ -66,6 +66,8 @@ static const struct conf_key keys[] = {
 	{"notify", "tries", CONF_INT, AT(notify_tries), 1, 1000, "30", NULL, "A message that failed so often is given up: about a day with the pauses above."},
 	{"notify", "success", CONF_ENUM, AT(notify_success), 0, 0, "digest", success_words, "What is told of renewals that go as they should: a digest, each of them, or nothing."},
 	{"notify", "digest", CONF_DURATION, AT(notify_digest_ms), MS_SECOND, 31 * MS_DAY, "24h", NULL, "How often the digest is told."},
+	{"notify", "link_url", CONF_TEXT, AT(notify_link_url), 0, 0, "", NULL, "https://NAME[:PORT] by which people reach the dashboard: what is told carries links there by which whoever was told takes a matter over; empty = no links."},
+	{"notify", "link_life", CONF_DURATION, AT(notify_link_ms), MS_SECOND, 30 * MS_DAY, "3d", NULL, "Such a link is good for so long."},
 	{"notify", "fleet_share", CONF_SHARE, AT(fleet_share), 0, 1000, "20%", NULL, "When more than this share of the hosts that were connected since the start are silent at once, and at least three, that is told as one critical matter; 100% = never."},
 	{"notify", "fleet_silent", CONF_DURATION, AT(fleet_silent_ms), MS_SECOND, MS_DAY, "2m", NULL, "A host that was connected and is not for so long counts as silent for that."},
 	{"supersede", "grace", CONF_DURATION, AT(grace_ms), 0, 30 * MS_DAY, "1h", NULL, "The old issuance is revoked this long after the new one settled; 0 = at once."},
@@ -123,6 +125,14 @@ static int check_domains(const struct controller_conf *c, struct refusal *why)
 	return 0;
 }
 
+/* "https://" NAME [":" PORT], nothing behind it: it is written into mails and compared with what browsers say. */
+static bool is_origin(const char *url)
+{
+	static const char scheme[] = "https://";
+	const char       *host = text_starts(url, scheme) ? url + sizeof(scheme) - 1 : "";
+	return host[0] != '\0' && host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]")] == '\0';
+}
+
 static int controller_check(const void *conf, struct refusal *why)
 {
 	const struct controller_conf *c = conf;
@@ -134,6 +144,8 @@ static int controller_check(const void *conf, struct refusal *why)
 		return refuse(why, E_CONF_VALUE, "controller.organisation", "the organisation is empty");
 	if (!text_starts(c->public_url, "http://") || text_ends(c->public_url, "/"))
 		return refuse(why, E_CONF_VALUE, "public.url", "`%s` is not http://NAME[:PORT] without final slash", c->public_url);
+	if (c->notify_link_url[0] != '\0' && !is_origin(c->notify_link_url))
+		return refuse(why, E_CONF_VALUE, "notify.link_url", "`%s` is not https://NAME[:PORT] without final slash", c->notify_link_url);
 	if (c->rules_dir[0] != '\0' && c->rules_dir[0] != '/')
 		return refuse(why, E_CONF_VALUE, "reports.rules_dir", "`%s` is no absolute path", c->rules_dir);
 	if (c->crl_refresh_ms >= c->crl_validity_ms)

@@ -69,6 +69,8 @@ struct controller_conf {
 	int64_t notify_tries;
 	int     notify_success; /* enum notify_success */
 	int64_t notify_digest_ms;
+	char    notify_link_url[URL_SIZE]; /* "" = no links */
+	int64_t notify_link_ms;
 	int64_t fleet_share;     /* per mille of the hosts */
 	int64_t fleet_silent_ms; /* so long not connected = silent */
 	/* [supersede] */

@@ -73,7 +73,7 @@ struct ban {
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_APPROVER, ROLE_AUDITOR, ROLE_ADMIN, ROLE_COUNT };
 const char *role_name(enum role r);
 
-enum { SERVICES_SIZE = 256 };
+enum { SERVICES_SIZE = 256, MAIL_SIZE = 128 };
 
 /* Lower-case letters, digits, '-', '_', not one of the names that we act under ourselves. One spelling: nothing is folded, what is
  * spelled otherwise is refused. */
@@ -89,6 +89,7 @@ struct principal {
 	bool     disabled;
 	int64_t  created_at;
 	char     maker[ACTOR_SIZE]; /* who made it or changed it last: a person, else a principal */
+	char     mail[MAIL_SIZE];   /* where it is told that a request waits for it; "" = nowhere of its own */
 };
 
 struct token {

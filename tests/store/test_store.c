@@ -157,7 +157,7 @@ static void test_round_trip_people(void **state)
 	struct kit          *k = *state;
 	struct agent         agent, agent_got;
 	struct invite        invite, invite_got;
-	struct principal     alice = {"alice", 1 << ROLE_ADMIN, "clara,argus", "alice-a", true, 99, "bob"}, alice_got;
+	struct principal     alice = {"alice", 1 << ROLE_ADMIN, "clara,argus", "alice-a", true, 99, "bob", "alice@vcc.internal"}, alice_got;
 	struct service       clara = {"clara", "argus,veritas", 12, "* 22:00-04:00 UTC", "{}", 1}, clara_got;
 	struct token         token = {kit_id(1), kit_hash(2), "alice", "laptop", 1, TIME_NEVER, 3, 4, 1 << ROLE_VIEWER, "clara", "bob"}, token_got;
 	struct store_change *c = store_change_new();
@@ -178,6 +178,7 @@ static void test_round_trip_people(void **state)
 	assert_string_equal(alice_got.services, alice.services);
 	assert_string_equal(alice_got.person, alice.person);
 	assert_string_equal(alice_got.maker, alice.maker);
+	assert_string_equal(alice_got.mail, alice.mail);
 	assert_true(alice_got.roles == alice.roles && alice_got.disabled == alice.disabled && alice_got.created_at == alice.created_at);
 	assert_int_equal(view_service(k->view, "clara", &clara_got), 0);
 	assert_memory_equal(&clara_got, &clara, sizeof(clara));

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import time
+import zipfile
 from html.parser import HTMLParser
 
 import pytest
@@ -353,6 +354,23 @@ def test_a_part_of_a_campaign_is_proved_by_itself(fleet):
     refused(fleet.admin("GET", where + "&part=2"), 404, "VCC-3983")
     for wrong in (where + "&part=0", where + "&part=x", "/api/v1/reports/evidence?certificate=d1-web&part=1"):
         refused(fleet.admin("GET", wrong), 422, "VCC-3104")
+
+
+def test_evidence_of_a_period(fleet):
+    """As it is typed: everything that happened, in one archive that both programs prove."""
+    path = os.path.join(fleet.dir, "q3.zip")
+    signed(fleet)
+    done = fleet.cli("report", "evidence", "--since", "-90d", "-o", path)
+    assert done.returncode == 0, done.stderr
+    codes, said = verifiers(fleet, path)
+    assert codes == (0, 0), said
+    with zipfile.ZipFile(path) as z:
+        names = set(z.namelist())
+        report = json.loads(z.read("report.json"))
+    issued = {o for o, in fleet.rows("SELECT DISTINCT object FROM audit WHERE event = 'certificate_issued' AND object IN (SELECT cert_id FROM certificates)")}
+    assert issued and names == {f"certificates/{o}.json" for o in issued} | {n for n in names if n.startswith("campaigns/")} | {"report.json", "README.txt", "index.json"}
+    assert f"campaigns/{fleet.campaign_id}.json" in names and report["statement"] == "Technical evidence, not legal conformity."
+    assert fleet.cli("report", "evidence", "--since", "2020-01-01", "--until", "2020-02-01", "-o", path).returncode == 1, "a file that is there stays"
 
 
 def test_evidence_of_what_was_approved(fleet):

@@ -90,7 +90,8 @@ static struct scan_found *look(struct world *w, const struct delivery_pace *pace
 	s->restored_at = w->restored_at;
 	s->now = NOW;
 	s->channels = w->channels;
-	s->terms = (struct message_terms){"vcc.internal", "pki@vcc.internal", "csirt@vcc.internal", ""};
+	s->terms = (struct message_terms){
+		.installation = "vcc.internal", .contact_admin = "pki@vcc.internal", .contact_security = "csirt@vcc.internal", .contact_approver = ""};
 	s->ask[0] = (struct scan_ask){.ch = &w->channels->row[0], .pace = *pace, .id = kit_id(9999)};
 	s->ask[0].refresh = w->refresh != NULL;
 	if (w->refresh != NULL)
