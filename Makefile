@@ -2,6 +2,7 @@
 # make tests      test programs in build/tests (and the programs)
 # make asan       both under ASan and UBSan, in build-asan
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
+# make coverage   both by clang with counters of what ran, in build-cov (scripts/coverage)
 # make man        manual pages in build/man
 # make deb        Debian packages, their debug symbols and a list of what is in them, in build/packages
 # make rpm        the same programs as RPM packages
@@ -24,6 +25,12 @@ CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
 LDHARD := -pie
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ifdef COV
+# Counters are a shared mapping of a file opened before main(): a program keeps them when it is killed, ends by _exit or may open nothing any more.
+OPT  := -O1 -fcoverage-mapping -fprofile-instr-generate=$(abspath $(B))/counters/%m%c.profraw
+CPPFLAGS += -DVCC_FAULTS -mllvm -runtime-counter-relocation
+LDHARD := -pie -fuse-ld=gold
 endif
 ifdef FAULTS
 CPPFLAGS += -DVCC_FAULTS
@@ -72,7 +79,7 @@ TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all programs tests tools asan faults fuzz clean docs man deb rpm
+.PHONY: all programs tests tools asan faults coverage fuzz clean docs man deb rpm
 .SECONDEXPANSION:
 .SECONDARY:
 
@@ -82,6 +89,7 @@ tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 tests
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
+coverage: ; $(MAKE) B=build-cov CC=clang COV=1 tests
 fuzz: ; $(MAKE) B=build-fuzz CC=clang SAN=1 $(FUZZERS:%=build-fuzz/tests/%)
 
 $(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
@@ -211,6 +219,6 @@ $(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
 	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
 clean:
-	rm -rf build build-asan build-faults build-fuzz
+	rm -rf build build-asan build-faults build-fuzz build-cov
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
