@@ -3,6 +3,7 @@
 # make asan       both under ASan and UBSan by clang, and the fuzz targets, in build-asan
 # make fuzz       the fuzz targets alone
 # make faults     both with fault points compiled in (VCC_FAULTS), in build-faults
+# make coverage   both by clang with counters of what ran, in build-cov (scripts/coverage)
 # make man        manual pages in build/man
 # make deb        Debian packages, their debug symbols and a list of what is in them, in build/packages
 # make rpm        the same programs as RPM packages
@@ -30,6 +31,12 @@ CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
 endif
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+ifdef COV
+# Counters are a shared mapping of a file opened before main(): a program keeps them when it is killed, ends by _exit or may open nothing any more.
+OPT  := -O1 -fcoverage-mapping -fprofile-instr-generate=$(abspath $(B))/counters/%m%c.profraw
+CPPFLAGS += -DVCC_FAULTS -mllvm -runtime-counter-relocation
+LDHARD := -pie -fuse-ld=gold
 endif
 ifdef FAULTS
 CPPFLAGS += -DVCC_FAULTS
@@ -78,7 +85,7 @@ TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all programs tests tools sanitized fuzzers asan faults fuzz clean docs man deb rpm
+.PHONY: all programs tests tools sanitized fuzzers asan faults coverage fuzz clean docs man deb rpm
 .SECONDEXPANSION:
 .SECONDARY:
 
@@ -90,6 +97,7 @@ sanitized: programs $(TESTS:%=$(B)/tests/%) fuzzers
 fuzzers: $(FUZZERS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 sanitized
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
+coverage: ; $(MAKE) B=build-cov CC=clang COV=1 tests
 fuzz: ; $(MAKE) B=build-asan SAN=1 fuzzers
 
 $(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
@@ -212,6 +220,6 @@ $(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
 	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
 clean:
-	rm -rf build build-asan build-faults
+	rm -rf build build-asan build-faults build-cov
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

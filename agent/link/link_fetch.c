@@ -163,7 +163,7 @@ static void on_begin(lws_sorted_usec_list_t *timer)
 	struct link_fetch *f = &l->fetch;
 	struct url_parts   url;
 	struct refusal     why = {.code = 0};
-	uint16_t           port;
+	uint16_t           port = 0;
 	f->want = f->next;
 	f->next.request = 0;
 	f->got = f->total = 0;

@@ -19,8 +19,8 @@ static int numeric(const char *host, uint16_t port, uint32_t random, char ret[AD
 	size_t           n = 0;
 	snprintf(service, sizeof(service), "%u", port);
 	int error = getaddrinfo(host, service, &hints, &found);
-	if (error != 0)
-		return error;
+	if (error != 0 || found == NULL)
+		return error != 0 ? error : EAI_NONAME;
 	for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
 		n++;
 	const struct addrinfo *chosen = found;

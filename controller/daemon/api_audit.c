@@ -103,7 +103,7 @@ static int arg_filter(struct api_call *call, struct store_view *view, struct ask
 	int r = api_arg_cursor(call, cursor, sizeof(cursor));
 	if (r == 0 && cursor[0] != '\0' && text_i64(cursor, 1, INT64_MAX, &before) < 0)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (cursor[0] != '\0')
 		ret->before = (uint64_t)before;
@@ -122,7 +122,7 @@ int api_audit_list(struct api_call *call, struct store_view *view)
 	int               r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = arg_filter(call, view, &asked);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	struct audit *rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)
@@ -258,7 +258,7 @@ int api_audit_consistency(struct api_call *call, struct store_view *view)
 		r = view_audit_root_at(view, to, &root);
 	if (r == 0)
 		r = merkle_consistency(digest_sha256_two, node_of, view, from, to, path, &n);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	call->answer = json_pack("{s:I, s:o, s:I, s:o, s:o}", "from", (json_int_t)from, "from_root", json_hash(old_root), "to",
 				 (json_int_t)to, "root", json_hash(root), "path", path_json(path, n));

@@ -105,7 +105,7 @@ int approval_campaign_json(struct store_view *view, struct id campaign_id, json_
 	int             r = view_campaign(view, campaign_id, &c);
 	if (r == 0)
 		r = read_places(view, &c, &all);
-	if (r < 0) {
+	if (r != 0) {
 		free(all.list);
 		return r;
 	}

@@ -158,7 +158,7 @@ static int add_issuer(struct init *in, size_t i, struct buf *der, struct refusal
 		r = text_copy(row.issuer_id, sizeof(row.issuer_id), authorities[i].id);
 	if (r == 0)
 		r = text_copy(row.parent_id, sizeof(row.parent_id), authorities[i].parent);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	row.not_before_at = info.not_before_at;
 	row.not_after_at = info.not_after_at;

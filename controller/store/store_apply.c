@@ -27,15 +27,15 @@ int apply_start(struct apply *a, struct rows *rows, merkle_hash_fn *hash)
 	struct counter_row top;
 	uint64_t     size;
 	int          r = rows_audit_size(rows, &size);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	r = merkle_frontier_load(audit_node, &(struct audit_tree){rows, hash}, size, &next.tree);
-	if (r < 0)
+	if (r != 0)
 		return r == E_NOT_FOUND ? E_STORE_DAMAGED : r; /* a record or a node is missing */
 	r = rows_audit_at(rows, &next.audit_at);
 	if (r == 0)
 		r = counter_get(rows, COUNTER_MESSAGE, &top);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	next.message_top = top.value;
 	next.message_top_stored = true;

@@ -60,7 +60,7 @@ const char *err_next(int code)
 	return row != NULL ? row->next : "Report this with the log lines around it.";
 }
 
-int refuse(struct refusal *ret, int code, const char *object, const char *fmt, ...)
+int (refuse)(struct refusal *ret, int code, const char *object, const char *fmt, ...)
 {
 	if (ret == NULL)
 		return code;

@@ -56,6 +56,9 @@ struct refusal {
 /* Fills `ret` (which may be NULL) and returns `code`, so that `return refuse(...)` reads well. Control
  * characters of the text are replaced, over-long text is cut. */
 int refuse(struct refusal *ret, int code, const char *object, const char *fmt, ...) _printf_(4, 5);
+#ifdef VCC_ANALYSER /* one that cannot look into err.c is told what comes back */
+#define refuse(ret, code, ...) ((void)refuse(ret, code, __VA_ARGS__), (code))
+#endif
 
 /* "VCC-1303 /etc/x.conf:4: unknown key `foo`. Next: ..." in one line, cut to size. Returns `ret`. */
 const char *refusal_text(const struct refusal *r, char *ret, size_t size);

@@ -32,13 +32,13 @@ static bool head(struct cursor *c, uint8_t *ret)
 	return true;
 }
 
-/* `n` big-endian bytes, n <= 8. */
+/* `n` big-endian bytes, n <= 8, behind a header byte that was read without error. */
 static uint64_t number(struct cursor *c, size_t n)
 {
-	if (c->error == 0 && left(c) < n)
+	if (left(c) < n) {
 		fail(c, E_WIRE_SHORT);
-	if (c->error != 0)
 		return 0;
+	}
 	uint64_t v = 0;
 	for (size_t i = 0; i < n; i++)
 		v = v << 8 | c->p[c->at++];
@@ -219,40 +219,40 @@ static void field(struct cursor *c, const struct wire_field *f, unsigned depth)
 	case WIRE_U32:
 	case WIRE_U16:
 		(void)cursor_uint(c, f->max);
-		break;
+		return;
 	case WIRE_I64:
 		(void)cursor_int(c, INT64_MIN, INT64_MAX);
-		break;
+		return;
 	case WIRE_INT:
 		(void)cursor_int(c, INT32_MIN, INT32_MAX);
-		break;
+		return;
 	case WIRE_BOOL:
 		(void)cursor_bool(c);
-		break;
+		return;
 	case WIRE_TEXT:
 		(void)cursor_text(c, f->size - 1);
-		break;
+		return;
 	case WIRE_FIXED:
 		(void)cursor_bytes(c, f->size, f->size);
-		break;
+		return;
 	case WIRE_BYTES:
 		(void)cursor_bytes(c, 0, f->max);
-		break;
+		return;
 	case WIRE_BLOB:
 		(void)cursor_bytes(c, 0, f->size);
-		break;
+		return;
 	case WIRE_ROWS: {
 		if (depth > WIRE_DEPTH_MAX)
 			fail(c, E_WIRE_DEPTH);
 		size_t rows = cursor_array(c, f->max);
 		for (size_t i = 0; i < rows && c->error == 0; i++)
 			cursor_fields(c, f->rows, depth + 1);
-		break;
+		return;
 	}
 	case WIRE_KIND_COUNT:
-		fail(c, E_INTERNAL);
 		break;
 	}
+	fail(c, E_INTERNAL); /* a table of ours names no kind */
 }
 
 void cursor_fields(struct cursor *c, const struct wire_message *message, unsigned depth)

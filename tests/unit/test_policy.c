@@ -109,6 +109,9 @@ static void test_template_refused(void **state)
 	t = sample();
 	t.renewal_threshold_ms = 0;
 	assert_refused(&t, &limits, "renewal_threshold");
+	t.renewal_threshold_ms = -1;
+	t.auto_renewal = false;
+	assert_refused(&t, &limits, "renewal_threshold");
 	t = sample();
 	t.emergency_threshold_ms = -1;
 	assert_refused(&t, &limits, "emergency_threshold");
@@ -124,6 +127,9 @@ static void test_template_refused(void **state)
 	t = sample();
 	t.key_usage |= KU_NON_REPUDIATION;
 	assert_refused(&t, &limits, "key_usage for service_auth");
+	t = sample();
+	t.ext_key_usage |= 1U << 15; /* a use that nobody has named yet */
+	assert_refused(&t, &limits, "extended_key_usage for service_auth");
 	t = signing();
 	t.key_type = KEY_RSA_2048;
 	assert_refused(&t, &limits, "key_size");
@@ -145,8 +151,12 @@ static void test_template_refused(void **state)
 	t = sample();
 	t.max_attempts = 0;
 	assert_refused(&t, &limits, "max_renewal_attempts");
+	t.max_attempts = 101;
+	assert_refused(&t, &limits, "max_renewal_attempts");
 	t = sample();
 	t.retry_ms = 999;
+	assert_refused(&t, &limits, "retry_interval");
+	t.retry_ms = 30 * MS_DAY + 1;
 	assert_refused(&t, &limits, "retry_interval");
 	t = sample();
 	t.key_type = KEY_TYPE_COUNT;
@@ -190,6 +200,15 @@ static void test_template_accepted(void **state)
 	t.ext_key_usage = 0; /* a list may be empty */
 	t.key_usage = 0;
 	assert_int_equal(policy_template_check(&t, &limits, NULL), 0);
+	t = sample();
+	t.service[0] = '\0'; /* for any service */
+	assert_int_equal(policy_template_check(&t, &limits, NULL), 0);
+	t = sample();
+	t.purpose = PURPOSE_ADMIN;
+	t.ext_key_usage = EKU_CLIENT_AUTH;
+	t.validity_ms = LEAF_DAYS_OPERATOR * MS_DAY;
+	t.renewal_threshold_ms = MS_DAY;
+	assert_int_equal(policy_template_check(&t, &limits, NULL), 0);
 }
 
 /* ---- assignment ---- */
@@ -226,6 +245,13 @@ static void test_assign(void **state)
 	client.ext_key_usage = EKU_CLIENT_AUTH;
 	assert_int_equal(policy_assign(&a, &client, "argus", &none, NULL), 0);
 	assert_int_equal(policy_assign(&a, &client, "argus", &in, NULL), E_POLICY_NAMES);
+
+	client = sample();
+	client.ext_key_usage = EKU_CLIENT_AUTH; /* a client may go without the names that it could have */
+	assert_int_equal(policy_assign(&a, &client, "argus", &none, NULL), 0);
+	a.service[0] = '\0'; /* invited for no service in particular */
+	assert_int_equal(policy_assign(&a, &t, "argus", &in, NULL), 0);
+	assert_int_equal(policy_assign(&a, &t, "covina", &in, NULL), E_POLICY_SERVICE); /* the template still is for one */
 }
 
 static void test_assign_external(void **state)
@@ -448,6 +474,9 @@ static void test_renew_at(void **state)
 	assert_int_not_equal(policy_renew_at(&t, "a1-api", s, from, to, &limits),
 			     policy_renew_at(&t, "a2-api", s, from, to, &limits));
 
+	static const struct policy_limits without = {.jitter_share = 0};
+	assert_int_equal(policy_renew_at(&t, "a1-api", s, from, to, &without), to - threshold);
+
 	/* cut to its issuer's end: not due at birth */
 	assert_true(policy_renew_at(&t, "a1-api", s, NOW, NOW + 10 * MS_DAY, &limits) > NOW + MS_DAY);
 	t.auto_renewal = false;
@@ -482,6 +511,10 @@ static void test_facts(void **state)
 	too_long[SUBJECT_SIZE] = '\0';
 	assert_int_not_equal(policy_facts(&c, &t, too_long, NOW, NOW + 1000, &f), 0);
 	assert_string_equal(f.organisation, "");
+	t.purpose = PURPOSE_COUNT;
+	assert_int_equal(policy_facts(&c, &t, "VCC", NOW, NOW + 1000, &f), E_POLICY_TEMPLATE);
+	assert_string_equal(f.organisation, "");
+	t = sample();
 
 	c.names = names_of("argus.vcc.internal,192.0.2.1");
 	assert_int_equal(policy_facts(&c, &t, "VCC", NOW, NOW + 1000, &f), 0);
@@ -540,11 +573,40 @@ static void test_alerts(void **state)
 	assert_int_equal(policy_crossing_at(&c, &t, NOW), NOW + 55 * MS_DAY);
 	c.retired_at = 1;
 	assert_false(policy_alerts(POLICY_ALERT_RENEWALS_USED, &c, &t, NOW));
+	assert_true(policy_alert_at(&c, &t, INT64_MIN) == TIME_NEVER);
 	c.serial = (struct serial){0};
 	assert_true(policy_crossing_at(&c, &t, NOW) == TIME_NEVER);
 	c = certificate_of();
 	c.revoked_at = 1;
 	assert_true(policy_alert_at(&c, &t, INT64_MIN) == TIME_NEVER);
+
+	/* what was never issued has no end to come near to */
+	c = certificate_of();
+	c.serial = (struct serial){0};
+	c.not_after_at = 0;
+	assert_false(policy_alerts(POLICY_ALERT_EMERGENCY, &c, &t, NOW));
+	assert_true(policy_alert_at(&c, &t, INT64_MIN) == TIME_NEVER);
+}
+
+/* Names stand in messages and in the metrics: each its own, and none for a number that is no alert. */
+static void test_alert_names(void **state)
+{
+	(void)state;
+	struct template    t = sample();
+	struct certificate c = certificate_of();
+	c.unattended = t.max_renewals;
+	c.serial_revoked_at = 1;
+	c.not_after_at = NOW;
+	for (int a = 0; a < POLICY_ALERT_COUNT; a++) {
+		assert_string_not_equal(policy_alert_name((enum policy_alert)a), "unknown");
+		for (int b = 0; b < a; b++)
+			assert_string_not_equal(policy_alert_name((enum policy_alert)a), policy_alert_name((enum policy_alert)b));
+	}
+	static const int none[] = {POLICY_ALERT_COUNT, POLICY_ALERT_COUNT + 1};
+	for (size_t i = 0; i < N_ELEMENTS(none); i++) {
+		assert_string_equal(policy_alert_name((enum policy_alert)none[i]), "unknown");
+		assert_false(policy_alerts((enum policy_alert)none[i], &c, &t, NOW));
+	}
 }
 
 /* Every combination of facts: the strongest that holds is the state (LIFECYCLE 3). */
@@ -599,6 +661,8 @@ static void test_issuance_status(void **state)
 						: st == ISSUANCE_ACTIVE                         ? CERT_ACTIVE
 												: CERT_ISSUED;
 			assert_int_equal(policy_issuance_status(&i, &t, NOW), want);
+			enum cert_status without_template = want != CERT_EXPIRING ? want : st == ISSUANCE_ACTIVE ? CERT_ACTIVE : CERT_ISSUED;
+			assert_int_equal(policy_issuance_status(&i, NULL, NOW), without_template);
 		}
 	}
 }
@@ -669,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_issuance_status),
 		cmocka_unit_test(test_alerts),
+		cmocka_unit_test(test_alert_names),
 		cmocka_unit_test(test_ranks),
 		cmocka_unit_test(test_jitter_spreads),
 	};

@@ -147,6 +147,19 @@ static void test_blocks(void **state)
 	next.patterns = names_of("argus.vcc.internal");
 	assert_false(policy_change_fits(&next, &c));
 	assert_blocks(&next, &c, CA_END, NULL);
+
+	c = certificate_of(); /* likewise of a service that the template was never for */
+	strcpy(c.service, "covina");
+	next = sample();
+	strcpy(next.service, "clara");
+	assert_blocks(&next, &c, CA_END, NULL);
+
+	c = certificate_of(); /* without names: only a server cannot be */
+	c.names.text[0] = '\0';
+	next = sample();
+	assert_false(policy_change_fits(&next, &c));
+	next.ext_key_usage = EKU_CLIENT_AUTH;
+	assert_true(policy_change_fits(&next, &c));
 }
 
 static void test_violations(void **state)

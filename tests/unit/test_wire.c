@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "shared/base/err.h"
+#include "shared/wire/cursor.h"
 #include "tests/lib/wire_sample.h"
 
 static void check_message(const struct wire_message *m)
@@ -157,6 +158,13 @@ static void encoder_refuses(void **state)
 	struct sg_issue issue = {.facts = {.spki_len = SPKI_MAX + 1}};
 	assert_int_equal(wire_encode(&wire_signer, SG_ISSUE, 1, &issue, &b), E_WIRE_LIMIT);
 	assert_int_equal(wire_encode(&wire_signer, MSG_BYE, 1, &control, &b), E_WIRE_MESSAGE);
+	struct msg_hello two = {.version = "\033[31m"}; /* the first fault is the one that is told */
+	memset(two.name, 'x', sizeof(two.name));
+	assert_int_equal(wire_encode(&wire_agent, MSG_HELLO, 1, &two, &b), E_WIRE_UTF8);
+	memset(two.version, 'x', sizeof(two.version));
+	two.name[1] = '\0';
+	two.name[0] = '\033';
+	assert_int_equal(wire_encode(&wire_agent, MSG_HELLO, 1, &two, &b), E_WIRE_LIMIT);
 	assert_int_equal(b.n, 4);
 	assert_int_equal(buf_error(&b), 0);
 
@@ -223,6 +231,50 @@ static void types_without_a_row_are_refused(void **state)
 		uint64_t id;
 		assert_int_equal(wire_check(&wire_agent, SPAN_OF(bytes), 0, &type, &id), E_WIRE_MESSAGE);
 		assert_null(none[i] != 0 ? wire_message_of(&wire_agent, none[i]) : NULL);
+	}
+}
+
+/* Tables of ours that are wrong let nothing through, in neither direction, and the first error is kept. */
+static void a_field_of_no_kind_is_refused(void **state)
+{
+	(void)state;
+	static const int      kinds[] = {WIRE_KIND_COUNT, WIRE_KIND_COUNT + 1};
+	static const uint8_t  right[] = {0x81, 0x01, 0x00}, other_key[] = {0x81, 0x02, 0x00};
+	struct { uint64_t v; } out = {7};
+	for (size_t i = 0; i < N_ELEMENTS(kinds); i++) {
+		struct wire_field              f = {.number = 1, .kind = (enum wire_kind)kinds[i], .name = "v", .size = sizeof(out), .max = 9};
+		struct wire_message            m = {.name = "odd", .struct_size = sizeof(out), .fields = &f, .n_fields = 1};
+		_cleanup_(buf_free) struct buf b = BUF_MAX(64);
+		assert_int_equal(wire_body_encode(&m, &out, &b), E_INTERNAL);
+		assert_int_equal(b.n, 0);
+		assert_int_equal(wire_body_decode(&m, SPAN_OF(right), &out), E_INTERNAL);
+		assert_int_equal(wire_body_decode(&m, SPAN_OF(other_key), &out), E_WIRE_FIELD);
+		assert_int_equal(out.v, 7);
+	}
+}
+
+/* Rows within rows for ever: the walk ends at the limit of depth, whichever container is the one too many. */
+static const struct wire_message endless;
+static const struct wire_field   endless_fields[] = {{.number = 1, .kind = WIRE_ROWS, .name = "rows", .max = 1, .rows = &endless}};
+static const struct wire_message endless = {.name = "endless", .fields = endless_fields, .n_fields = 1};
+
+static void depth_has_a_limit(void **state)
+{
+	(void)state;
+	for (unsigned start = 1; start <= 2; start++) {
+		for (size_t levels = 1; levels < 9; levels++) {
+			uint8_t bytes[3 * 9];
+			for (size_t i = 0; i < levels; i++) {
+				bytes[3 * i] = 0x81;
+				bytes[3 * i + 1] = 0x01;
+				bytes[3 * i + 2] = i + 1 < levels ? 0x91 : 0x90;
+			}
+			struct cursor c = cursor_of((struct span){bytes, 3 * levels});
+			cursor_fields(&c, &endless, start);
+			unsigned deepest = start + 2 * (unsigned)levels - 1; /* a map and an array a level */
+			if (cursor_end(&c) != (deepest <= WIRE_DEPTH_MAX ? 0 : E_WIRE_DEPTH))
+				fail_msg("from %u, %zu levels: %d", start, levels, cursor_end(&c));
+		}
 	}
 }
 
@@ -315,6 +367,8 @@ int main(void)
 		cmocka_unit_test(two_frames_that_are_legal_alone_are_too_long_together),
 		cmocka_unit_test(full_inventory_is_one_frame),
 		cmocka_unit_test(types_without_a_row_are_refused),
+		cmocka_unit_test(a_field_of_no_kind_is_refused),
+		cmocka_unit_test(depth_has_a_limit),
 		cmocka_unit_test(decoding_clears_the_struct),
 		cmocka_unit_test(golden_bytes),
 		cmocka_unit_test(document_names_everything),
