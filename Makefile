@@ -18,8 +18,6 @@ VERSION := 0.1.0
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-sections -fdata-sections
 OPT  ?= -O2 -g
-# Binaries do not say where they were built: two builds are equal, wherever they lie.
-HARD += -ffile-prefix-map=$(CURDIR)=.
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
 ifdef SAN
@@ -43,6 +41,9 @@ CPPFLAGS += -DVCC_FAULTS
 endif
 CFLAGS  := -std=c17 $(OPT) $(WARN) $(HARD)
 LDFLAGS := $(OPT) $(LDHARD)
+MADE_BY := $(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA)
+# Binaries do not say where they were built: two builds are equal, wherever they lie.
+CFLAGS  += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(B)/gen=gen
 
 # Rooms: a room is an archive; main.c of a program room stays out of it.
 SHARED_ROOMS  := shared/base shared/model shared/wire shared/pki shared/sys shared/conf
@@ -93,7 +94,7 @@ all: programs $(B)/bin/vcc-fleet
 programs: $(PROGRAMS:%=$(B)/bin/%)
 tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
-sanitized: programs $(TESTS:%=$(B)/tests/%) fuzzers
+sanitized: tests $(if $(findstring clang,$(CC)),fuzzers)
 fuzzers: $(FUZZERS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 sanitized
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
@@ -101,7 +102,9 @@ coverage: ; $(MAKE) B=build-cov CC=clang COV=1 tests
 fuzz: ; $(MAKE) B=build-asan SAN=1 fuzzers
 
 $(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
-$(B)/obj/%.o: %.c
+# Another compiler, version or flag makes all objects anew.
+$(shell mkdir -p $(B); echo '$(MADE_BY)' | cmp -s - $(B)/.made-by || echo '$(MADE_BY)' > $(B)/.made-by)
+$(B)/obj/%.o: %.c $(B)/.made-by
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
@@ -112,7 +115,7 @@ $(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql
 	$(Q)scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
 GEN.controller/store = $(B)/obj/gen/schema.o
 
-$(B)/obj/gen/%.o: $(B)/gen/%.c
+$(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/.made-by
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
@@ -203,7 +206,7 @@ $(B)/packages/.deb: $(PACKAGED) $(WEB_MODULES)/.installed | man programs
 	$(Q)B=$(B) VERSION=$(VERSION) scripts/make-packages deb $(B)/packages
 	@touch $@
 $(B)/packages/.rpm: $(B)/packages/.deb
-	$(Q)VERSION=$(VERSION) scripts/make-packages rpm $(B)/packages
+	$(Q)B=$(B) VERSION=$(VERSION) scripts/make-packages rpm $(B)/packages
 	@touch $@
 # Manual pages and completions: what the tables say, and prose around it.
 MAN := $(patsubst packaging/man/%.scd.in,%,$(wildcard packaging/man/*.scd.in))
@@ -220,6 +223,6 @@ $(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
 	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
 clean:
-	rm -rf build build-asan build-faults build-cov
+	rm -rf build build-asan build-clang build-cov build-faults build-fuzz
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

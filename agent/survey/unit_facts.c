@@ -26,14 +26,12 @@ bool unit_systemd_runs(void)
 /* "A=1\nB=/a b /c": the value of one name, or NULL. */
 static bool property(struct span text, const char *name, char *ret, size_t size)
 {
-	const size_t   n = strlen(name);
-	const uint8_t *end = text.p + text.n;
-	for (const uint8_t *line = text.p; line < end;) {
-		const uint8_t *stop = memchr(line, '\n', (size_t)(end - line));
-		size_t         length = (size_t)((stop != NULL ? stop : end) - line);
+	const size_t n = strlen(name);
+	for (size_t at = 0, length; at < text.n; at += length + 1) {
+		const uint8_t *line = text.p + at, *stop = memchr(line, '\n', text.n - at);
+		length = stop != NULL ? (size_t)(stop - line) : text.n - at;
 		if (length > n && memcmp(line, name, n) == 0 && line[n] == '=')
 			return text_copy_n(ret, size, (const char *)line + n + 1, length - n - 1) == 0;
-		line = stop != NULL ? stop + 1 : end;
 	}
 	return false;
 }

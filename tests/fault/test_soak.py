@@ -73,9 +73,9 @@ def renewals(inst, host, until, taken):
             time.sleep(0.2)
 
 
-def both(inst, until, taken):
+def both(inst, seconds, taken):
     """Renewals of all hosts at the same time."""
-    wrong = []
+    until, wrong = time.monotonic() + seconds, []
 
     def one(host):
         try:
@@ -104,12 +104,12 @@ def sizes(inst):
 
 
 def test_a_long_time_with_kills(inst):
-    begun, taken = time.monotonic(), []
+    taken = []
     killer = Killer(inst)
     with invariants.Watched(*(h.target_dir for h in inst.hosts)) as watch:
         killer.start()
         try:
-            both(inst, begun + KILLED, taken)
+            both(inst, KILLED, taken)
         finally:
             killer.over.set()
             killer.join(30)
@@ -117,13 +117,14 @@ def test_a_long_time_with_kills(inst):
         wait_for("it is ready", inst.ready)
         wait_for("what was ordered has ended", lambda: all(ended(inst, i) for i in taken), 240, 1)
         peace = len(taken)
-        both(inst, begun + KILLED + (SECONDS - KILLED) / 2, taken)
-        before = sizes(inst)
-        both(inst, begun + SECONDS, taken)
+        both(inst, (SECONDS - KILLED) / 2, taken)
+        before, halfway = sizes(inst), len(taken)
+        both(inst, (SECONDS - KILLED) / 2, taken)
         after = sizes(inst)
         wait_for("and so have the last ones", lambda: all(ended(inst, i) for i in taken), 120, 1)
     print(f"{len(killer.kills)} kills, {len(taken)} renewals, {watch.looks} looks", {n: (after[n][1], after[n][2] >> 10) for n in after})
 
+    assert peace + HOSTS <= halfway and halfway + HOSTS <= len(taken), "both halves of the peace saw renewals"
     for name, (pid, files, heap) in after.items():
         was = before[name]
         assert pid == was[0], f"{name} ended by itself"

@@ -1,4 +1,4 @@
-/* fuzz_http.c - can the head or body of a request make the server read beyond it, hand over values that are not whole, or answer twice? Input: bytes as
+/* fuzz_http.c - can the head or body of a request make the server read beyond it, or hand over values that are not whole? Input: bytes as
  * they come from a connection; the first chooses the listener. Never: TLS, and what only a browser sends. */
 #include <errno.h>
 #include <fcntl.h>

@@ -435,7 +435,7 @@ static void test_both_backends_agree(void **state)
 		int                 b = kit_commit(&sqlite, random_change(&twin), &rb);
 		assert_int_equal(a, b);
 		if (a == 0)
-			assert_memory_equal(&ra, &rb, sizeof(ra));
+			assert_true(ra.audit_seq == rb.audit_seq && ra.serial_first == rb.serial_first && ra.template_version == rb.template_version);
 		failed += a != 0;
 		if (round % 50 == 49)
 			compare_lists(&mem, &sqlite);
