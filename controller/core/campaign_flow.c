@@ -210,6 +210,7 @@ static void halt(struct campaign_step *s, const char *cause)
 	uint64_t         first, last = c->total;
 	c->state = CAMPAIGN_HALTED;
 	text_cut(c->cause, sizeof(c->cause), cause);
+	c->cause_by_person = false;
 	audit(s, AUDIT_CAMPAIGN_HALTED);
 	if (!c->rollback_on_halt)
 		return;
@@ -398,6 +399,7 @@ static void remind(const struct context *x, struct campaign_step *s)
 static void say_cause(const struct context *x, struct campaign_step *s)
 {
 	text_cut(s->next.cause, sizeof(s->next.cause), x->event->cause);
+	s->next.cause_by_person = x->event->by_person;
 }
 
 static void halted(const struct context *x, struct campaign_step *s)
@@ -410,6 +412,7 @@ static void resumed(const struct context *x, struct campaign_step *s)
 {
 	(void)x;
 	s->next.cause[0] = '\0';
+	s->next.cause_by_person = false;
 	s->next.back_last = 0;
 	s->next.rested_at = 0;
 	new_wave(&s->next);

@@ -27,6 +27,7 @@ const char *campaign_event_name(enum campaign_event_kind k);
 struct campaign_event {
 	enum campaign_event_kind kind;
 	char                     cause[CAUSE_SIZE];
+	bool                     by_person;                 /* `cause` is in somebody's own words */
 	uint32_t                 moved[MEMBER_STATE_COUNT]; /* SENT, JOINED: so many went to that state */
 	enum member_state        from, to;                  /* SENT: `from` WAITING or HELD; MOVED */
 	bool                     stage_ends;                /* SENT: what waits next belongs to a later stage */

@@ -34,7 +34,7 @@ static void set_connected(struct api_call *call, json_t *agent)
 		json_object_set_new(agent, "seen_at", json_time(seen_at));
 }
 
-/* Of so many agents a worker tells at once where only those are asked for that are not connected. */
+/* Of so many agents a worker tells at once, in pages of the store, where only those are asked for that are not connected. */
 enum { AWAY_LOOKED_AT = 2000 };
 
 /* Those that are not connected, of what a worker found: as many as a page holds, and where the next one goes on. */
@@ -105,7 +105,7 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 {
 	char   after[API_PARAM_SIZE];
 	size_t limit;
-	size_t n;
+	size_t n = 0;
 	int    r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
@@ -116,18 +116,25 @@ int api_agent_list(struct api_call *call, struct store_view *view)
 		r = refuse(&call->why, E_API_BODY, "state", "must be all, or not be given");
 	if (r < 0)
 		return r;
-	size_t        room = away ? AWAY_LOOKED_AT : limit;
+	size_t        room = away ? STORE_LIST_MAX : limit; /* of those that are away nobody knows yet how many of these are */
 	struct agent *rows = calloc(room, sizeof(*rows));
 	if (rows == NULL)
 		return E_NOMEM;
-	r = view_agents(view, after, rows, room, &n);
-	if (r == 0) {
-		json_t *items = json_array();
-		for (size_t i = 0; i < n; i++)
+	json_t *items = json_array();
+	bool    more = true;
+	for (size_t seen = 0; r == 0 && more && (seen == 0 || (away && seen < AWAY_LOOKED_AT)); seen += n) {
+		r = view_agents(view, after, rows, room, &n);
+		more = r == 0 && n == room;
+		for (size_t i = 0; r == 0 && i < n; i++) {
 			if (rights_service(&call->principal, rows[i].service) && (away ? rows[i].state == AGENT_ACTIVE : all || rows[i].state != AGENT_REMOVED))
 				json_array_append_new(items, json_agent(&rows[i], false));
-		call->answer = api_page(call, items, n == room ? rows[n - 1].name : NULL);
+			text_cut(after, sizeof(after), rows[i].name);
+		}
 	}
+	if (r == 0)
+		call->answer = api_page(call, items, more ? after : NULL);
+	else
+		json_decref(items);
 	free(rows);
 	return r;
 }

@@ -332,7 +332,8 @@ static void decide_campaign(struct controller *ctl, struct answer *a, bool appro
 {
 	struct approval *decision = &a->result.approval;
 	struct commit   *c = commit_new(ctl);
-	int r = campaigns_decided(ctl, c, decision->approval_id, approve, decision->comment[0] != '\0' ? decision->comment : "a second person refused", who);
+	bool             says = decision->comment[0] != '\0';
+	int r = campaigns_decided(ctl, c, decision->approval_id, approve, says ? decision->comment : "a second person refused", says, who);
 	if (r < 0) {
 		commit_drop(c);
 		answer_refuse(a, r, decision->object, NULL);
@@ -464,7 +465,7 @@ static void end_request(struct controller *ctl, struct approval *a, const char *
 	}
 	struct commit *c = commit_new(ctl);
 	/* one that waits is cancelled; one that runs was never confirmed, and goes on */
-	if (a->kind == APPROVAL_CAMPAIGN && campaigns_decided(ctl, c, a->approval_id, false, cause, &by_controller) == E_API_UNAVAILABLE) {
+	if (a->kind == APPROVAL_CAMPAIGN && campaigns_decided(ctl, c, a->approval_id, false, cause, false, &by_controller) == E_API_UNAVAILABLE) {
 		commit_drop(c); /* at the next tick */
 		return;
 	}

@@ -95,6 +95,7 @@ json_t *json_campaign(const struct campaign *c, int64_t now)
 	json_object_set_new(o, "peer_unproved_count", count(c->peer_unproved));
 	json_object_set_new(o, "confirmation", json_string(confirmation_name(c->confirmation)));
 	json_object_set_new(o, "cause", json_string(c->cause));
+	json_object_set_new(o, "cause_by_person", json_boolean(c->cause_by_person));
 	if (c->kind == CAMPAIGN_EMERGENCY)
 		json_incident(o, c);
 	json_object_set_new(o, "duration_minutes", json_real(campaign_minutes(c, now)));

@@ -405,6 +405,7 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 	char                  id[ID_TEXT_SIZE];
 	int                   r = e != NULL ? 0 : view_campaign(ctl->view, campaign_id, &a->result.campaign);
 	text_cut(ev.cause, sizeof(ev.cause), who->reason);
+	ev.by_person = ev.cause[0] != '\0' && !text_equal(who->actor, "controller");
 	if (r == 0 && e == NULL && kind == CAMPAIGN_EV_ROLLBACK) /* it is closed: what is asked for opens it again */
 		e = campaigns_entry_add(ctl, &a->result.campaign);
 	if (r == 0 && kind == CAMPAIGN_EV_ROLLBACK)
@@ -430,10 +431,10 @@ void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaig
 }
 
 int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve, const char *cause,
-		      const struct caller *who)
+		      bool by_person, const struct caller *who)
 {
 	struct entry         *e = campaigns_entry(ctl, campaign_id);
-	struct campaign_event ev = {.kind = approve ? CAMPAIGN_EV_APPROVED : CAMPAIGN_EV_REJECTED};
+	struct campaign_event ev = {.kind = approve ? CAMPAIGN_EV_APPROVED : CAMPAIGN_EV_REJECTED, .by_person = by_person};
 	struct campaign_step  step;
 	text_cut(ev.cause, sizeof(ev.cause), cause);
 	if (e != NULL && e->lost)

@@ -36,9 +36,10 @@ void campaigns_end_drills(struct controller *ctl, struct commit *c, const struct
  * result->campaign. */
 void campaigns_order(struct controller *ctl, struct id campaign_id, enum campaign_event_kind kind, uint32_t wave,
 		     const struct caller *who, api_done_fn *done, void *ctx);
-/* A second person's: adds to the commit. E_APPROVAL_GONE; E_API_UNAVAILABLE: it is being read again, later. */
-_must_check_ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve,
-				   const char *cause, const struct caller *who);
+/* A second person's: adds to the commit. `by_person`: the cause is in the person's own words. E_APPROVAL_GONE; E_API_UNAVAILABLE: it is being read
+ * again, later. */
+_must_check_ int campaigns_decided(struct controller *ctl, struct commit *c, struct id campaign_id, bool approve, const char *cause,
+				   bool by_person, const struct caller *who);
 
 /* Newest state: in memory, else stored. E_NOT_FOUND. */
 _must_check_ int campaigns_find(struct controller *ctl, struct id campaign_id, struct campaign *ret);

@@ -377,7 +377,7 @@ OBJECT(campaign, "Campaign", &object_counts, F("kind", API_TEXT, 0), ONE_OF("tri
        F("dropped_count", API_INTEGER, 0), F("rolled_back_count", API_INTEGER, 0), F("kept_count", API_INTEGER, 0),
        F("wave", API_INTEGER, 0), F("wave_count", API_INTEGER, 0), F("halt_share_percent", API_NUMBER, 0),
        F("halt_count", API_INTEGER, 0), F("rollback_on_halt", API_BOOL, 0), F("peer_proof", API_BOOL, 0),
-       F("peer_unproved_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0),
+       F("peer_unproved_count", API_INTEGER, 0), F("batch", API_INTEGER, 0), F("confirmation", API_TEXT, 0), F("cause", API_TEXT, 0), F("cause_by_person", API_BOOL, 0),
        F("incident_id", API_TEXT, API_MAYBE), ONE_OF("incident_type", API_MAYBE, API_INCIDENTS), F("fresh_keys", API_BOOL, API_MAYBE),
        F("revoke_old", API_TEXT, API_MAYBE), F("revoke_by", API_TIME, API_MAYBE | API_NULL),
        F("invalidity_date", API_TIME, API_MAYBE | API_NULL), F("created_at", API_TIME, 0), F("started_at", API_TIME, API_NULL),

@@ -92,6 +92,8 @@ static int browser_copy(struct lws *wsi, struct http_request *q)
 		r = custom_copy(wsi, "sec-fetch-site:", q->fetch_site, sizeof(q->fetch_site));
 	if (r == 0)
 		r = custom_copy(wsi, "x-vcc-session:", q->header_token, sizeof(q->header_token));
+	if (header_copy(wsi, WSI_TOKEN_HTTP_ACCEPT_LANGUAGE, q->accept_language, sizeof(q->accept_language)) < 0)
+		q->accept_language[0] = '\0';
 	cookie_copy(wsi, HTTP_COOKIE, q->session, sizeof(q->session));
 	return r;
 }

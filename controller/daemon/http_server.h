@@ -39,6 +39,7 @@ struct http_request {
 	char               authorization[512];
 	char               content_type[96];
 	char               accept[512]; /* a longer one is as none */
+	char               accept_language[128]; /* HTTP_ADMIN; a longer one is as none */
 	char               idempotency_key[96];
 	char               if_match[96];
 	char               if_none_match[96];

@@ -9,6 +9,7 @@
 
 #include "controller/daemon/commit.h"
 #include "controller/daemon/notice_link.h"
+#include "controller/daemon/notice_words.h"
 #include "controller/daemon/state.h"
 #include "controller/daemon/web_origin.h"
 #include "shared/base/text.h"
@@ -19,9 +20,16 @@ enum { PAGE_MAX = 16384 };
 
 /* How long nobody is reminded; the form offers these and no others. */
 static const struct {
-	const char *value, *words;
-	int64_t     ms;
-} pauses[] = {{"4h", "4 hours", 4 * MS_HOUR}, {"1d", "1 day", MS_DAY}, {"7d", "7 days", 7 * MS_DAY}};
+	const char      *value;
+	enum notice_word words;
+	int64_t          ms;
+} pauses[] = {{"4h", WORD_4_HOURS, 4 * MS_HOUR}, {"1d", WORD_1_DAY, MS_DAY}, {"7d", WORD_7_DAYS, 7 * MS_DAY}};
+
+/* A page while it is written. */
+struct page {
+	struct buf text;
+	bool       german;
+};
 
 /* One request from its form to its answer. */
 struct page_act {
@@ -54,28 +62,58 @@ static void add_text(struct buf *to, const char *text)
 	}
 }
 
-static void add_line(struct buf *to, const char *name, const char *value)
+static void add_word(struct page *p, enum notice_word w)
+{
+	add_text(&p->text, notice_word(w, p->german));
+}
+
+/* What has no German stands in English, and says so to whoever reads it aloud. */
+static void add_english(struct page *p, const char *text)
+{
+	buf_add_text(&p->text, p->german ? "<span lang=\"en\">" : "<span>");
+	add_text(&p->text, text);
+	buf_add_text(&p->text, "</span>");
+}
+
+static void add_name(struct page *p, enum notice_word name)
+{
+	buf_add_text(&p->text, "<dt>");
+	add_word(p, name);
+	buf_add_text(&p->text, "</dt><dd>");
+}
+
+static void add_line(struct page *p, enum notice_word name, const char *value)
 {
 	if (value[0] == '\0')
 		return;
-	buf_add_fmt(to, "<dt>%s</dt><dd>", name);
-	add_text(to, value);
-	buf_add_text(to, "</dd>\n");
+	add_name(p, name);
+	add_text(&p->text, value);
+	buf_add_text(&p->text, "</dd>\n");
 }
 
-static void add_time(struct buf *to, const char *name, int64_t at)
+static void add_said(struct page *p, enum notice_word name, const char *text)
+{
+	add_name(p, name);
+	add_english(p, text);
+	buf_add_text(&p->text, "</dd>\n");
+}
+
+static void add_time(struct page *p, enum notice_word name, int64_t at)
 {
 	char text[TIME_TEXT_SIZE];
 	if (at != 0)
-		add_line(to, name, time_text(at, text));
+		add_line(p, name, time_text(at, text));
 }
 
-static void begin_page(struct buf *to, const char *title)
+/* Up to its heading. */
+static struct page begin_page(const struct http_call *call)
 {
-	buf_add_text(to, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-			 "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"robots\" content=\"noindex\"><title>VCC PKI</title></head>\n<body><h1>");
-	add_text(to, title);
-	buf_add_text(to, "</h1>\n");
+	struct page p = {BUF_MAX(PAGE_MAX), notice_words_german(http_call_request(call)->accept_language)};
+	buf_add_fmt(&p.text,
+		    "<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+		    "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"robots\" content=\"noindex\"><title>VCC PKI</title></head>\n<body><h1>",
+		    p.german ? "de" : "en");
+	return p;
 }
 
 /* Takes over `page`. */
@@ -97,55 +135,71 @@ static void send_page(struct http_call *call, int status, struct buf *page)
 	buf_free(page);
 }
 
+/* In German where that is what it says, else in English. */
+static void add_german_or(struct page *p, const char *german, const char *english)
+{
+	if (p->german && german != NULL)
+		add_text(&p->text, german);
+	else
+		add_english(p, english);
+}
+
 static void send_refusal(struct http_call *call, const struct refusal *why)
 {
-	struct buf page = BUF_MAX(PAGE_MAX);
-	char       code[ERR_CODE_SIZE];
-	begin_page(&page, err_what(why->code));
-	buf_add_text(&page, "<p>");
-	add_text(&page, why->object);
-	buf_add_text(&page, ": ");
-	add_text(&page, why->cause);
-	buf_add_text(&page, "</p>\n<p>");
-	add_text(&page, err_next(why->code));
-	buf_add_fmt(&page, "</p>\n<p><code>%s</code></p>\n", err_code(why->code, code));
-	send_page(call, api_status(why->code), &page);
+	struct page page = begin_page(call);
+	char        code[ERR_CODE_SIZE];
+	add_german_or(&page, notice_refused_german(why->code), err_what(why->code));
+	buf_add_text(&page.text, "</h1>\n<p>");
+	add_text(&page.text, why->object);
+	buf_add_text(&page.text, ": ");
+	add_english(&page, why->cause);
+	buf_add_text(&page.text, "</p>\n<p>");
+	add_german_or(&page, notice_next_german(why->code), err_next(why->code));
+	buf_add_fmt(&page.text, "</p>\n<p><code>%s</code></p>\n", err_code(why->code, code));
+	send_page(call, api_status(why->code), &page.text);
 }
 
 /* The form goes to the address that it stands at. */
-static void add_forms(struct buf *to)
+static void add_forms(struct page *p)
 {
-	buf_add_text(to, "<form method=\"post\"><p><button name=\"do\" value=\"ack\">Take it over</button> nobody is reminded of it any more</p></form>\n");
-	buf_add_text(to, "<form method=\"post\"><p>No reminders for ");
-	for (size_t i = 0; i < N_ELEMENTS(pauses); i++)
-		buf_add_fmt(to, "<button name=\"snooze\" value=\"%s\">%s</button> ", pauses[i].value, pauses[i].words);
-	buf_add_text(to, "</p></form>\n");
+	buf_add_text(&p->text, "<form method=\"post\"><p><button name=\"do\" value=\"ack\">");
+	add_word(p, WORD_TAKE);
+	buf_add_text(&p->text, "</button> ");
+	add_word(p, WORD_TAKE_ABOUT);
+	buf_add_text(&p->text, "</p></form>\n<form method=\"post\"><p>");
+	add_word(p, WORD_QUIET_FOR);
+	for (size_t i = 0; i < N_ELEMENTS(pauses); i++) {
+		buf_add_fmt(&p->text, " <button name=\"snooze\" value=\"%s\">", pauses[i].value);
+		add_word(p, pauses[i].words);
+		buf_add_text(&p->text, "</button>");
+	}
+	buf_add_text(&p->text, "</p></form>\n");
 }
 
 static void send_matter(struct http_call *call, const struct notice *n, const struct notice_link *link, int64_t now)
 {
-	struct buf page = BUF_MAX(PAGE_MAX);
-	char       code[ERR_CODE_SIZE];
-	begin_page(&page, n->closed_at != 0 ? "The matter is over" : n->acked_at != 0 ? "Somebody has taken it over" : "Nobody has taken it over");
-	buf_add_text(&page, "<dl>\n");
-	add_line(&page, "what", notice_event_name(n->event));
-	add_line(&page, "level", notice_level_name(n->level));
-	add_line(&page, "object", n->object);
-	add_line(&page, "service", n->service);
-	add_time(&page, "since", n->at);
-	add_time(&page, "over since", n->closed_at);
-	add_time(&page, "taken over", n->acked_at);
-	add_time(&page, "no reminders until", n->snoozed_until_at > now ? n->snoozed_until_at : 0);
+	struct page page = begin_page(call);
+	char        code[ERR_CODE_SIZE];
+	add_word(&page, n->closed_at != 0 ? WORD_IS_OVER : n->acked_at != 0 ? WORD_IS_TAKEN : WORD_IS_OPEN);
+	buf_add_text(&page.text, "</h1>\n<dl>\n");
+	add_line(&page, WORD_WHAT, notice_event_name(n->event));
+	add_line(&page, WORD_LEVEL, notice_level_name(n->level));
+	add_line(&page, WORD_OBJECT, n->object);
+	add_line(&page, WORD_SERVICE, n->service);
+	add_time(&page, WORD_SINCE, n->at);
+	add_time(&page, WORD_OVER_SINCE, n->closed_at);
+	add_time(&page, WORD_TAKEN_AT, n->acked_at);
+	add_time(&page, WORD_QUIET_UNTIL, n->snoozed_until_at > now ? n->snoozed_until_at : 0);
 	if (n->code != 0) {
-		add_line(&page, "error", err_code(n->code, code));
-		add_line(&page, "cause", err_what(n->code));
-		add_line(&page, "next", err_next(n->code));
+		add_line(&page, WORD_ERROR, err_code(n->code, code));
+		add_said(&page, WORD_CAUSE, err_what(n->code));
+		add_said(&page, WORD_NEXT, err_next(n->code));
 	}
-	add_line(&page, "sent to", link->recipient);
-	buf_add_text(&page, "</dl>\n");
+	add_line(&page, WORD_SENT_TO, link->recipient);
+	buf_add_text(&page.text, "</dl>\n");
 	if (n->closed_at == 0 && n->acked_at == 0)
 		add_forms(&page);
-	send_page(call, 200, &page);
+	send_page(call, 200, &page.text);
 }
 
 /* ---- what is done ------------------------------------------------------------------------------------------------ */

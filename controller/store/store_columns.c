@@ -512,6 +512,7 @@ static const struct column campaign_columns[] = {
 	BOOL(campaign, peer_proof),
 	UINT(campaign, peer_unproved),
 	FIXED(campaign, content_hash),
+	BOOL(campaign, cause_by_person),
 };
 
 static const struct column member_columns[] = {

@@ -3,7 +3,7 @@ import { get } from './api.js';
 import { useData, usePages } from './data.js';
 import { eventWord, givenReason } from './german.js';
 import { html, useLayoutEffect, useRef, useState } from './lib.js';
-import { Code, CopyAs, LongList, ProblemBox, State, Told, When } from './parts.js';
+import { CopyAs, LongList, ProblemBox, State, Told, When, toldCell } from './parts.js';
 import { refine, to } from './route.js';
 import { moment, number, t, word } from './text.js';
 
@@ -22,14 +22,16 @@ function Detail({ r }) {
 
 /* Where the object of a record is seen: by the beginning of its event. */
 const PLACES = [[/^certificate_/, 'certificates'], [/^agent_/, 'agents'], [/^ca_/, 'ca'], [/^(template_|compliance_exception)/, 'templates'], [/^service_/, 'services'], [/^(campaign|emergency)_/, 'campaigns']];
+/* These name the owner of a certificate: a certificate where it came of a renewal, else a host, a gateway or the controller. */
+const OF_OWNER = /^certificate_(revoked|intent|intent_voided)$/;
 
 function Of({ r }) {
-  const [, area] = PLACES.find(([start]) => start.test(r.event)) || [];
+  const [, area] = OF_OWNER.test(r.event) && !r.renewal_id ? [] : PLACES.find(([start]) => start.test(r.event)) || [];
   return area && r.object ? html`<a href=${to([area, r.object])}>${r.object}</a>` : html`<span>${r.object}</span>`;
 }
 
 /* What a person wrote stays as it is. */
-const why = (r) => (givenReason(r.reason) ? html`<span title=${r.reason}>${givenReason(r.reason)}</span>` : /^(controller|agent:|$)/.test(r.actor || '') ? html`<${Told} text=${r.reason} />` : r.reason);
+const why = (r) => (givenReason(r.reason) ? html`<span title=${r.reason}>${givenReason(r.reason)}</span>` : /^(controller$|agent:|$)/.test(r.actor || '') ? html`<${Told} text=${r.reason} />` : r.reason);
 
 function Record({ r, covered }) {
   const [open, setOpen] = useState(false);
@@ -79,7 +81,7 @@ function About({ n }) {
 }
 
 const noticeRow = (n) => [
-  [html`<${About} n=${n} />`, false, true], [html`<${State} kind=${LEVELS[n.level]}>${word('level_', n.level)}<//>`], [html`<${Code} code=${n.code} /> <${Told} code=${n.code} text=${n.error || ''} />`, true, true],
+  [html`<${About} n=${n} />`, false, `${eventWord(n.event)} ${n.object}`], [html`<${State} kind=${LEVELS[n.level]}>${word('level_', n.level)}<//>`], toldCell(n.code, n.error || '', true),
   [n.count > 1 ? t('times_n', { n: number(n.count) }) : '', true], [html`<${When} at=${n.last_at} />`],
 ];
 

@@ -112,7 +112,7 @@ export function Campaign({ id, args, me }) {
       ${c && html`<${CampaignState} status=${c.status} />`}${c && may && html`<${Verbs} c=${c} reload=${reload} />`}</div>
     <${ProblemBox} problem=${problem} />
     ${c && html`<div class="gap">
-      ${c.cause && html`<p class="clear due">▲ <${Told} text=${c.cause} /></p>`}
+      ${c.cause && html`<p class="clear due">▲ ${c.cause_by_person ? c.cause : html`<${Told} text=${c.cause} />`}</p>`}
       <section class="card"><h2 id="how-far">${told}</h2><progress max=${Math.max(1, c.total_certificates)} value=${c.successful_count} aria-labelledby="how-far"></progress><${Figures} c=${c} /></section>
       ${c.kind === 'drill' && html`<${DrillFacts} id=${id} me=${me} running=${!over(c)} />`}
       <${Progress} c=${c} /><${Waves} c=${c} members=${data.members} may=${may} reload=${reload} />

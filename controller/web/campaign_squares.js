@@ -1,7 +1,7 @@
 /* campaign_squares.js - the certificates of a campaign by their state: a square for each of a few, a square for some of many, and all of them as a list. */
 import { usePages } from './data.js';
 import { html } from './lib.js';
-import { Code, LongList, ProblemBox, State, Told, When } from './parts.js';
+import { LongList, ProblemBox, State, When, toldCell } from './parts.js';
 import { refine, to } from './route.js';
 import { number, t, word } from './text.js';
 
@@ -61,7 +61,7 @@ const KINDS = { ok: 'ok', bad: 'bad', busy: 'busy', back: 'back', '': 'off' };
 
 const row = (m) => [
   [html`<a href=${to(['certificates', m.cert_id])}><b>${m.cert_id}</b></a>`], [html`<${State} kind=${KINDS[SQUARES[m.state]?.[0] || '']}>${word('member_', m.state)}<//>`],
-  [m.agent || '–', true], [html`<${Code} code=${m.code} /> <${Told} code=${m.code} text=${m.error || ''} />`, true, true], [html`<${When} at=${m.changed_at} />`],
+  [m.agent || '–', true], toldCell(m.code, m.error || '', true), [html`<${When} at=${m.changed_at} />`],
 ];
 
 export function Members({ id, args }) {

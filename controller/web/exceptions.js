@@ -15,6 +15,7 @@ export const makesExceptions = (me) => me.permissions.includes('certificate:temp
 
 /* A day of UTC, so many from now; an exception holds until that day begins. */
 const dayAhead = (n) => new Date(Date.now() + n * DAY_MS).toISOString().slice(0, 10);
+const among = (ids, id) => (id && !ids.includes(id) ? [id, ...ids] : ids);
 const untilOf = (f) => (f.until || '') + 'T00:00:00Z';
 
 /* ---- dialogs ---- */
@@ -23,10 +24,12 @@ function Make({ rules, given, close }) {
   const { data } = useData((o) => get('certificates/lifecycle/templates', o), 'templates', () => false);
   const body = (f) => ({ rule: f.rule, template_id: f.template_id, owner: f.owner, reason: f.reason, until: untilOf(f) });
   const words = (f) => ['report', 'except', f.rule || '', f.template_id || '', '--owner', f.owner || '', '--until', untilOf(f), '--reason', f.reason || ''];
-  const ids = data ? data.templates.map((x) => x.template_id) : given.template_id ? [given.template_id] : [];
+  /* what it is about may be a rule of another file, or a template that is gone: it is chosen all the same, and never another one in its place */
+  const listed = among(rules.map((x) => x.id), given.rule).map((id) => rules.find((x) => x.id === id) || { id });
+  const ids = among(data ? data.templates.map((x) => x.template_id) : [], given.template_id);
   return html`<${Ask} title=${t(given.template_id ? 'exception_change' : 'exception_make')} about=${t('exception_make_about')} yes=${t('exception_put')} done=${t('exception_put_done')} onClose=${close}
     act=${(f) => post(PATH, body(f))} shell=${(f) => ({ vccctl: words(f), path: PATH, body: body(f) })}>
-    <label>${t('rule')}<select name="rule">${rules.map((x) => html`<option value=${x.id} selected=${x.id === given.rule}>${x.id}${x.text ? ': ' + x.text : ''}</option>`)}</select></label>
+    <label>${t('rule')}<select name="rule">${listed.map((x) => html`<option value=${x.id} selected=${x.id === given.rule}>${x.id}${x.text ? ': ' + x.text : ''}</option>`)}</select></label>
     <label>${t('template')}<select name="template_id" key=${ids.length}>${ids.map((id) => html`<option value=${id} selected=${id === given.template_id}>${id}</option>`)}</select></label>
     <label>${t('reason')}<input type="text" name="reason" required maxlength="150" defaultValue=${given.reason || ''} autofocus /></label>
     <label>${t('owner')}<input type="text" name="owner" required maxlength="60" pattern="[^@]+" title=${t('exception_owner_hint')} defaultValue=${given.owner || ''} aria-describedby="owner-hint" /></label>
@@ -53,7 +56,7 @@ function Row({ e, may, rules, ask }) {
   const own = may && e.source === 'own', named = { rule: e.rule, template: e.template_id };
   return html`<tr><th scope="row">${e.rule}</th><td><a href=${to(['templates', e.template_id])}>${e.template_id}</a></td>
     <td><${State} kind=${e.in_force ? 'due' : 'off'}>${t(e.in_force ? 'exception_in_force' : 'exception_over')}<//></td><td class="wrote">${e.reason}</td><td class="wrote">${e.owner}</td><td>${e.until ? moment(e.until) : '–'}</td>
-    ${may && html`<td>${own ? html`<div class="row"><button class="small" aria-label=${t('exception_change_of', named)} onClick=${() => ask({ verb: 'make', rules: rules.length > 0 ? rules : [{ id: e.rule }], of: e })}>${t('exception_change_short')}</button>
+    ${may && html`<td>${own ? html`<div class="row"><button class="small" aria-label=${t('exception_change_of', named)} onClick=${() => ask({ verb: 'make', rules, of: e })}>${t('exception_change_short')}</button>
       <button class="small danger" aria-label=${t('exception_end_of', named)} onClick=${() => ask({ verb: 'end', of: e })}>${t('exception_end')}</button></div>` : html`<span class="muted small">${t('exception_of_file')}</span>`}</td>`}</tr>`;
 }
 

@@ -35,16 +35,25 @@ export const Count = ({ n }) => html`<span>${number(n)}</span>`;
 export const Words = ({ text }) => String(text).split('`').map((part, i, all) => (i % 2 === 1 && i < all.length - 1 ? html`<code>${part}</code>` : i % 2 === 1 ? '`' + part : part));
 
 /* The English stays: it is told to whoever points at it. */
-const InGerman = ({ text, same }) => html`<span title=${same}><${Words} text=${text} /></span>`;
+const InGerman = ({ text, same, bare }) => html`<span title=${bare ? undefined : same}><${Words} text=${text} /></span>`;
 const InEnglish = ({ text }) => html`<span lang="en"><${Words} text=${text} /></span>`;
 
-/* A sentence of the controller in the language of the page. With `code`: where the sentence is no more than the code's own words, and before one that has no
- * German, stand the words of the code. */
-export function Told({ code, text }) {
+/* A sentence of the controller in the language of the page, in one part or two; `same`: the English of what is German. With `code`: where the sentence is no more
+ * than the code's own words, and before one that has no German, stand the words of the code. */
+function toldParts(code, text) {
   const de = sentence(text), of = codeWords(code);
-  if (de) return html`<${InGerman} text=${de} same=${text} />`;
-  if (!text || (of && of.same === text)) return of ? html`<${InGerman} text=${of.what} same=${of.same} />` : null;
-  return of ? html`<${InGerman} text=${of.what} same=${of.same} />: <${InEnglish} text=${text} />` : html`<${InEnglish} text=${text} />`;
+  if (de) return [{ text: de, same: text }];
+  return [...(of ? [{ text: of.what, same: of.same }] : []), ...(text && !(of && of.same === text) ? [{ text }] : [])];
+}
+
+/* `bare`: what it stands in tells the English. */
+export const Told = ({ code, text, bare }) => toldParts(code, text).map((p, i) =>
+  html`${i > 0 ? ': ' : ''}<${p.same ? InGerman : InEnglish} text=${p.text} same=${p.same} bare=${bare} />`);
+
+/* A cell of a long list, which may be cut short: whoever points at it is told the whole, and below it the English. */
+export function toldCell(code, text, less) {
+  const parts = toldParts(code, text), shown = parts.map((p) => p.text).join(': '), same = parts.map((p) => p.same || p.text).join(': ');
+  return [html`<${Code} code=${code} /> <${Told} code=${code} text=${text} bare />`, less, shown === same ? shown : `${shown}\n${same}`];
 }
 
 /* What to do about a code. */
@@ -168,7 +177,8 @@ export function CopyAs({ vccctl, path, body }) {
 
 const AHEAD = 8;
 
-/* Only the rows that are seen are in the page. `more`: called when the end comes near; null = there is none. */
+/* Only the rows that are seen are in the page. A cell is [what it shows, whether a narrow page does without it, true or its whole text where it may take two
+ * lines]. `more`: called when the end comes near; null = there is none. */
 export function LongList({ label, kind, top, rows, row, more, busy }) {
   const ref = useRef();
   const [seen, setSeen] = useState({ from: 0, height: 600, line: 46 });
@@ -192,7 +202,7 @@ export function LongList({ label, kind, top, rows, row, more, busy }) {
       <div style=${{ height: rows.length * line + 'px', position: 'relative' }} role="presentation">
         <div class="block" style=${{ top: from * line + 'px' }} role="presentation">
           ${shown.map((r, i) => html`<div class="line" role="row" key=${from + i} aria-rowindex=${from + i + 2}>${row(r).map(([text, less, long], n) =>
-            html`<span role="cell" data-top=${top[n]} class=${(less ? 'less' : '') + (long ? ' long' : '')}>${text}</span>`)}</div>`)}
+            html`<span role="cell" data-top=${top[n]} class=${(less ? 'less' : '') + (long ? ' long' : '')} title=${typeof long === 'string' && long ? long : undefined}>${text}</span>`)}</div>`)}
         </div>
       </div>
     </div></div>

@@ -2,7 +2,7 @@
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
 import { html } from './lib.js';
-import { Code, CopyAs, LongList, NextStep, OrderState, ProblemBox, Told, When, shape } from './parts.js';
+import { Code, CopyAs, LongList, NextStep, OrderState, ProblemBox, Told, When, shape, toldCell } from './parts.js';
 import { to } from './route.js';
 import { moment, number, t, word } from './text.js';
 
@@ -38,7 +38,7 @@ export function Renewal({ id }) {
 
 const row = (o) => [
   [html`<a href=${to(['renewals', o.renewal_id])}><b>${o.cert_id}</b></a>`], [html`<${OrderState} status=${o.status} />`], [word('trigger_', o.renewal_trigger), true],
-  [html`<${When} at=${o.created_at} />`], [o.error ? html`<${Code} code=${o.error.code} /> <${Told} code=${o.error.code} text=${o.error.message} />` : '', false, true],
+  [html`<${When} at=${o.created_at} />`], o.error ? toldCell(o.error.code, o.error.message, false) : [''],
 ];
 
 export function Renewals({ args }) {

@@ -65,8 +65,8 @@ class Browser:
         with self.changed:
             if "id" in message:
                 self.answers[message["id"]] = message
-            elif message.get("sessionId") in self.pages:
-                self.pages[message["sessionId"]].hear(message["method"], message["params"])
+            elif page := self.pages.get(message.get("sessionId")):
+                page.hear(message["method"], message["params"])
             self.changed.notify_all()
 
     def ask(self, method, session=None, **params):
@@ -86,11 +86,15 @@ class Browser:
 
     def page(self, context=None):
         """The first and the last few stay; others are shut, because a dashboard that nobody looks at goes on drawing."""
-        for session in list(self.pages)[1:-3]:
-            self.ask("Target.closeTarget", targetId=self.pages.pop(session).target)
+        with self.changed:  # what is still said of them is heard by nobody
+            shut = [self.pages.pop(session) for session in list(self.pages)[1:-3]]
+        for old in shut:
+            self.ask("Target.closeTarget", targetId=old.target)
         target = self.ask("Target.createTarget", url="about:blank", **({"browserContextId": context} if context else {}))["targetId"]
         session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = self.pages[session] = Page(self, session, target)
+        page = Page(self, session, target)
+        with self.changed:
+            self.pages[session] = page
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.ask(f"{domain}.enable")
         return page

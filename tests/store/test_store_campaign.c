@@ -79,6 +79,7 @@ static void campaign_make(uint32_t n, struct campaign *ret)
 	ret->completed_at = n % 3 == 0 ? 800 + n : 0;
 	ret->rested_at = n % 2 == 0 ? 900 + n : 0;
 	ret->collecting = n % 2 == 0;
+	ret->cause_by_person = n % 2 == 1;
 }
 
 static void member_make(uint32_t campaign, uint64_t position, struct campaign_member *ret)

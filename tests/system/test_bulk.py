@@ -134,7 +134,7 @@ def test_halt_and_cancel_by_a_person(fleet):
     wait_for("the first batch is sent", lambda: fleet.campaign(begun)["in_progress_count"] == 2)
     assert fleet.cli("campaign", "halt", begun, "--reason", "looks odd").returncode == 0
     c = fleet.campaign(begun)
-    assert c["status"] == "halted" and c["cause"] == "looks odd" and c["waiting_count"] == 3
+    assert c["status"] == "halted" and c["cause"] == "looks odd" and c["cause_by_person"] and c["waiting_count"] == 3
     assert refused(fleet.post(f"/api/v1/campaigns/{begun}/halt", {}), 409, "VCC-3603")["detail"] == "it is halted"
     assert fleet.post(f"/api/v1/campaigns/{begun}/cancel", {"reason": "not today"})[1]["status"] == "cancelled"
     for n in ("c1", "k1"):  # what was sent finishes
@@ -353,7 +353,7 @@ def test_refused_by_the_second_person(crowd):
     approval = next(a for a in crowd.approver.get("approvals")["items"] if a["object"] == begun["campaign_id"])
     assert crowd.post(f"/api/v1/approvals/{approval['approval_id']}/reject", {"hash": approval["hash"], "comment": "why all?"}, crowd.approver)[0] == 200
     c = wait_for("it is closed", lambda: (c := crowd.campaign(begun["campaign_id"]))["completed_at"] and c)
-    assert c["status"] == "cancelled" and c["dropped_count"] == 22 and c["cause"] == "why all?"
+    assert c["status"] == "cancelled" and c["dropped_count"] == 22 and c["cause"] == "why all?" and c["cause_by_person"]
 
 
 def test_waves_do_not_lead_around_the_second_person(crowd):

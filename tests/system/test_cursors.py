@@ -13,6 +13,7 @@ from installation import wait_for
 from rights_estate import OWN, Estate
 
 ROWS = 300
+AWAY = 2600  # more than a page of the store, and than one answer looks at
 
 
 class Site:
@@ -45,7 +46,10 @@ def site():
     try:
         s.inst.processes["controller"].stop()
         db = sqlite3.connect(os.path.join(s.inst.state, "controller", "vcc.db"), timeout=20)
-        db.executemany("INSERT INTO principals VALUES (?, 1, '', '', 0, 1, 'init')", [(f"stays-{i:04}",) for i in range(ROWS)])
+        db.executemany("INSERT INTO principals (name, roles, services, person, disabled, created_at, maker) VALUES (?, 1, '', '', 0, 1, 'init')", [(f"stays-{i:04}",) for i in range(ROWS)])
+        db.executemany("INSERT INTO agents (name, service, patterns, state, host_hash, host_spki, identity_not_after_at, receipt_seq, version, address, joined_at, seen_at, skew_ms)"
+                       " VALUES (?, ?, '', ?, ?, ?, 1900000000000, 0, '1', '', 1700000000000, 1700000000000, 0)",
+                       [(f"away-{i:04}", OWN, "removed" if i % 10 == 0 else "active", os.urandom(32), os.urandom(91)) for i in range(AWAY)])
         db.commit()
         db.close()
         s.inst.processes["controller"].start()
@@ -93,6 +97,17 @@ def test_a_list_is_right_while_others_write(site, path, key):
     assert writer.made > 0
     after = [row[key] for row in site.read(caller, path, 500)]
     assert len(after) == len(set(after)) and before <= set(after)
+
+
+def test_all_that_are_away_are_listed(site):
+    """However many there are: also those behind the first page of the store, and behind what one answer looks at."""
+    caller, there = site.caller(), [f"away-{i:04}" for i in range(AWAY) if i % 10 > 0]
+    operation = site.contract.find("GET", "/api/v1/agents")
+    for limit in (500, 300):
+        assert [row["name"] for row in site.read(caller, "agents?connected=no", limit)] == there, limit
+        page = caller(operation, f"/api/v1/agents?connected=no&limit={limit}")[1]
+        assert [row["name"] for row in page["items"]] == there[:limit] and page["next_cursor"], "a page is full when there are enough"
+    assert [row["name"] for row in site.read(caller, "agents", 500)] == there
 
 
 def test_a_cursor_outlives_its_row_and_a_restart(site):

@@ -146,6 +146,13 @@ def test_looking_changes_nothing(world, matter):
             assert status == 200 and headers["Cache-Control"] == "no-store" and "Set-Cookie" not in headers
             assert headers["Content-Security-Policy"] == "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     assert "c1-web" in text and "<script" not in text and text.count("<form") == 2 and "Nobody has taken it over" in text
+    status, _, german = world.ask("GET", mail, Accept_Language="de-DE,de;q=0.9,en;q=0.8")
+    assert status == 200 and '<html lang="de">' in german and '<html lang="en">' in text and "Niemand hat sie übernommen" in german and "Nobody" not in german
+    values = re.compile(r' value="([^"]*)"')
+    assert values.findall(german) == values.findall(text) and "c1-web" in german and "<script" not in german
+    assert world.ask("GET", mail, Accept_Language="en-GB,de;q=0.5")[2] == text
+    status, _, refusal = world.ask("GET", mail[:-1], Accept_Language="de")
+    assert status == 403 and "VCC-3965" in refusal and "Dieser Link wurde nicht hier gemacht oder wurde verändert" in refusal
     after = world.notice(n)
     changing = ("count", "last_at", "reminders", "next_reminder_at")
     assert {k: v for k, v in after.items() if k not in changing} == {k: v for k, v in before.items() if k not in changing} and world.acts(n) == []

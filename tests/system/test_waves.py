@@ -128,7 +128,7 @@ def test_a_canary_that_fails_halts_it(fleet):
     fleet.hosts_by[waves[0][1]].outcome = lambda h, m: "failed"
     begun = fleet.bulk(canary="2", waves=["25%"], halt_share="90%")[1]
     c = fleet.wait_state(begun["campaign_id"], "halted")
-    assert "canary" in c["cause"] and c["failed_count"] == 1 and c["waiting_count"] == 18
+    assert "canary" in c["cause"] and not c["cause_by_person"] and c["failed_count"] == 1 and c["waiting_count"] == 18
     time.sleep(1)
     c = fleet.campaign(begun["campaign_id"])
     assert c["waiting_count"] == 18 and [w["status"] for w in c["waves"]] == ["released", "waiting", "waiting"]

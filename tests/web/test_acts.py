@@ -102,6 +102,16 @@ def test_what_is_typed_into_a_filter_stays(site, admin):
     d.clean(admin)
 
 
+def test_a_record_leads_to_what_it_is_about(site, admin):
+    """A serial number is given out for a certificate, or for a host: there is no certificate of a host's name."""
+    e, d = site
+    for name, linked in ((e.own.name, False), (e.own.cert_id, True)):
+        d.go(admin, f"#/audit?event=certificate_intent&object={name}")
+        admin.until(f"(() => {{ const all = [...document.querySelectorAll('.trail li .row b + *')]; return all.length > 0 && all.every((o) => o.innerText === '{name}'); }})()", name)
+        assert admin.run("[...document.querySelectorAll('.trail li .row b + *')].map((o) => o.matches('a'))").count(linked) == admin.run("document.querySelectorAll('.trail li').length"), name
+    d.clean(admin)
+
+
 def test_what_ends_a_certificate_is_given_to_a_shell(site, admin):
     """By the words of vccctl, and as what curl sends; nothing is done by looking at it, and what was suspended there is so here."""
     e, d = site
@@ -132,8 +142,13 @@ def test_a_campaign_is_halted_and_cancelled(site):
         d.go(page, f"#/campaigns/{campaign}")
         page.until("document.querySelectorAll('.square[href]').length >= 2", "a square for each")
         page.click("main .head button", "Halt")
+        page.write("dialog input[name=comment]", "an emergency took its place")
         page.click("dialog button.danger", "Halt")
         page.until("document.querySelector('main .head .state').innerText.includes('halted')", "it is halted")
+        german = d.page(e.tokens["admin"], "de")
+        d.go(german, f"#/campaigns/{campaign}")
+        german.sees("▲ an emergency took its place")  # the controller says this, too, and in German: here a person did
+        d.clean(german)
         page.click("main .head button", "Cancel campaign")
         page.click("dialog button.danger", "Cancel campaign")
         wait_for("it is cancelled", lambda: e.admin.get(f"campaigns/{campaign}")["status"] == "cancelled")

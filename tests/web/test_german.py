@@ -193,6 +193,10 @@ def test_a_page_in_german_shows_no_english_that_has_its_german(site):
         text = page.run("document.querySelector('main').innerText")
         assert not [s for s in english if s in text], (path, [s for s in english if s in text][:5])
         assert "VCC-2004" in text or path == "#/notices" or "played" in path, "the code stays"
+        cut = page.run("[...document.querySelectorAll('main .list .scroll .long[title]')].map((c) => [c.textContent.trim(), c.title].map((s) => s.replaceAll('`', '')))")
+        assert not [c for c in cut if not c[0].endswith(c[1].split("\n")[0])], (path, "a cell that may be cut short is told whole")
+        if path.startswith("#/renewals"):
+            assert {c[1].split("\n")[1] for c in cut} == {row[1].replace("`", "") for row in german.values()}, "and its English"
         assert page.run("document.querySelectorAll('main [lang=en]').length") == 0, (path, page.run("[...document.querySelectorAll('main [lang=en]')].map((e) => e.innerText).slice(0, 5)"))
     assert page.run("[...document.querySelectorAll('main span[title]')].some((s) => s.title && s.innerText !== s.title)"), "the English is told to whoever points at it"
     d.clean(page)

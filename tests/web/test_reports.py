@@ -112,6 +112,32 @@ def test_rules_say_how_they_were_kept(site, auditor):
     d.clean(auditor)
 
 
+ELSEWHERE = """(() => {
+  const real = window.fetch, row = {rule: 'x-9', template_id: 'gone', source: 'own', in_force: true, owner: 'lead', reason: 'why', until: '2027-01-02T00:00:00Z'};
+  window.fetch = async (address, options) => {
+    const answer = await real(address, options);
+    if (address !== '/api/v1/reports/exceptions') return answer;
+    const body = await answer.json();
+    return new Response(JSON.stringify({...body, exceptions: [row, ...body.exceptions]}), {headers: {'content-type': 'application/json'}});
+  };
+})()"""
+
+
+def test_an_exception_that_is_changed_stays_about_its_rule(site):
+    """Also where no rule of the report is the one that it is about, and no template the one that it names."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    page.run(ELSEWHERE)
+    d.go(page, "#/reports?period=daily")
+    page.click("main button[aria-label='Change the exception of x-9 for gone']")
+    page.until("document.querySelectorAll('dialog select[name=template_id] option').length > 1", "the templates are offered")
+    words, body = dashboard.shell(page)
+    assert words[:5] == ["vccctl", "report", "except", "x-9", "gone"] and (body["rule"], body["template_id"]) == ("x-9", "gone")
+    assert page.run("document.querySelectorAll('dialog select[name=rule] option').length") > 1
+    page.press("Escape")
+    d.clean(page)
+
+
 def test_an_exception_is_made_and_ended_by_clicks(site, auditor):
     """From the rule that it is about, with reason, owner and end; it is in force at once and in the trail; changed; ended. Who only reads is offered none of it."""
     e, d = site
