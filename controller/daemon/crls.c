@@ -32,7 +32,7 @@ enum {
 };
 
 #define ROOT_LIFE_MS  (397 * MS_DAY)
-#define ROOT_RENEW_MS (90 * MS_DAY)
+#define ROOT_RENEW_MS (SG_ROOT_LIST_RENEW_DAYS * MS_DAY)
 #define ROOT_RETRY_MS MS_HOUR
 
 int crls_open(struct controller *ctl, struct crls **ret)
@@ -54,6 +54,7 @@ void crls_free(struct crls *c)
 	HASH_ITER (hh, c->shards, s, tmp) {
 		HASH_DEL(c->shards, s);
 		buf_free(&s->der);
+		buf_free(&s->carried);
 		free(s);
 	}
 	buf_free(&c->all);
@@ -82,6 +83,7 @@ static struct shard *find_or_add(struct controller *ctl, const char *issuer_id, 
 	text_cut(s->key.issuer_id, sizeof(s->key.issuer_id), issuer_id);
 	s->key.shard = shard;
 	s->der = (struct buf)BUF_MAX(CRL_DER_BYTES);
+	s->carried = (struct buf)BUF_MAX(SG_ROOT_LIST_MAX);
 	HASH_ADD(hh, ctl->crls->shards, key, sizeof(s->key), s);
 	return s;
 }
@@ -138,7 +140,7 @@ static bool is_due(const struct controller *ctl, const struct shard *s, int64_t 
 	const struct catalog_issuer *i = catalog_issuer(ctl->catalog, s->key.issuer_id);
 	if (i == NULL || (is_root(i) && i->row.retired && i->offline)) /* nobody trusts that root any more: its key need not be fetched */
 		return false;
-	return !s->busy && s->next_at <= clock_monotonic() && (s->dirty || crls_shard_old(ctl, s, now));
+	return !s->busy && s->carried.n == 0 && s->next_at <= clock_monotonic() && (s->dirty || crls_shard_old(ctl, s, now));
 }
 
 /* ---- collecting ------------------------------------------------------------------------------------------------ */
@@ -244,7 +246,6 @@ static void failed(const struct controller *ctl, struct shard *s, int code, cons
 	char                         text[ERR_CODE_SIZE];
 	log_line(LOG_LEVEL_ERROR, NULL, "CRL %s/%u could not be made: %s%s%s", s->key.issuer_id, s->key.shard, err_code(code, text),
 		 said[0] != '\0' ? ": " : "", said);
-	s->told = 0;
 	s->busy = false;
 	s->dirty = true;
 	s->next_at = clock_monotonic() + (issuer != NULL && is_root(issuer) ? ROOT_RETRY_MS : RETRY_MS);
@@ -305,6 +306,7 @@ static void forget(struct controller *ctl, struct shard *s)
 	log_line(LOG_LEVEL_INFO, NULL, "CRL %s/%u: all its certificates have ended; no more lists are made", s->key.issuer_id, s->key.shard);
 	HASH_DEL(ctl->crls->shards, s);
 	buf_free(&s->der);
+	buf_free(&s->carried);
 	free(s);
 	ctl->crls->all_stale = true;
 	crl_news_changed(ctl);
@@ -364,9 +366,13 @@ static bool issuer_is_busy(const struct controller *ctl, const char *issuer_id)
 	return false;
 }
 
+static void carried_publish(struct controller *ctl, struct shard *s);
+
 void crls_tick(struct controller *ctl, int64_t now)
 {
 	struct shard *s, *tmp;
+	HASH_ITER (hh, ctl->crls->shards, s, tmp)
+		carried_publish(ctl, s);
 	if (!signer_ready(ctl))
 		return;
 	HASH_ITER (hh, ctl->crls->shards, s, tmp)
@@ -424,7 +430,9 @@ static void on_unpublished(struct controller *ctl, const void *value, size_t n)
 {
 	(void)n;
 	const struct shard_key *key = value;
-	failed(ctl, find_or_add(ctl, key->issuer_id, key->shard), E_STORE_IO, "");
+	struct shard           *s = find_or_add(ctl, key->issuer_id, key->shard);
+	failed(ctl, s, E_STORE_IO, "");
+	s->carried_at = clock_monotonic() + RETRY_MS;
 }
 
 /* Store, trail and news of a list that was checked. */
@@ -476,21 +484,37 @@ void crls_signed(struct controller *ctl, const struct ticket *t, const struct si
 		publish(ctl, s, &info, a->der);
 }
 
+/* It waits until nothing else of its issuer is under way, and goes on waiting until it is stored or a later one is. */
+static void carried_publish(struct controller *ctl, struct shard *s)
+{
+	const struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, s->key.issuer_id);
+	struct crl_info              info;
+	if (s->carried.n == 0 || s->carried_at > clock_monotonic() || issuer_is_busy(ctl, s->key.issuer_id))
+		return;
+	if (issuer == NULL || crl_read(buf_span(&s->carried), (struct span){issuer->row.der, issuer->row.der_len}, &info) < 0 || info.number <= s->number) {
+		buf_reset(&s->carried);
+		return;
+	}
+	s->busy = true;
+	publish(ctl, s, &info, buf_span(&s->carried));
+}
+
 /* The list of a root whose key is on another machine was signed there and carried to the signer. */
 void crls_told(struct controller *ctl, const char *issuer_id, struct span der)
 {
 	struct catalog_issuer *issuer = catalog_issuer(ctl->catalog, issuer_id);
-	struct crl_info        info;
-	if (der.n == 0 || issuer == NULL || !is_root(issuer) || issuer->row.retired ||
+	struct crl_info        info, waits;
+	if (der.n == 0 || der.n > SG_ROOT_LIST_MAX || issuer == NULL || !is_root(issuer) || issuer->row.retired ||
 	    crl_read(der, (struct span){issuer->row.der, issuer->row.der_len}, &info) < 0)
 		return;
 	struct shard *s = find_or_add(ctl, issuer_id, 0);
-	if (info.number <= s->number || info.number <= s->told)
+	if (info.number <= s->number || (s->carried.n > 0 && crl_peek(buf_span(&s->carried), &waits) == 0 && info.number <= waits.number))
 		return;
-	s->told = info.number;
 	if (issuer->row.crl_number < info.number)
 		issuer->row.crl_number = info.number;
-	publish(ctl, s, &info, der);
+	buf_reset(&s->carried);
+	buf_add(&s->carried, der.p, der.n);
+	carried_publish(ctl, s);
 }
 
 /* ---- start ----------------------------------------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ void crls_new_later(struct controller *ctl, struct commit *c, const char *issuer
 void crls_tick(struct controller *ctl, int64_t now);
 void crls_watch(struct controller *ctl, int64_t now); /* tells of lists that are not renewed, once for each step */
 void crls_signed(struct controller *ctl, const struct ticket *t, const struct signed_answer *a);
-/* The signer tells of the list of a root when it comes: one that is newer than the published one takes its place (the root's key is elsewhere). */
+/* The signer tells of the list of a root when it comes: one that is newer than the published one takes its place when nothing else of it is under way (the root's key is elsewhere). */
 void crls_told(struct controller *ctl, const char *issuer_id, struct span der);
 
 /* A list as published, for people. */

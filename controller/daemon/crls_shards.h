@@ -14,15 +14,17 @@ struct shard_key {
 
 struct shard {
 	struct shard_key key;
-	bool             dirty, busy;
+	bool             dirty;
+	bool             busy;    /* one is under way; who set this ends it by on_published(), failed(), or what it collected is published already */
 	int64_t          next_at; /* monotonic; not made anew before, whatever changes */
 	uint64_t         changes; /* how often its content has changed in this run */
 	uint64_t         number;
-	uint64_t         told;    /* number of the one that the signer told of and that is being stored; 0 = none */
 	uint64_t         written; /* number in its file; 0 = not known */
 	size_t           entries;
 	int64_t          this_update_at, next_update_at; /* of the published one; 0 = none */
 	struct buf       der;
+	struct buf       carried;    /* signed elsewhere, told by the signer, not published yet; empty = none */
+	int64_t          carried_at; /* monotonic; not published before */
 	UT_hash_handle   hh;
 };
 

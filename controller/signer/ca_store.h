@@ -1,6 +1,7 @@
 /* ca_store.h - room controller/signer: the CA certificates and keys below STATE_DIR/ca, opened once at start.
  * ID.cer (DER) and ID.key (encrypted) or ID.p11 (the name of a key in a token) for each ID = ROLE-NUMBER. A root may lack its key: it is offline then. ID.closed: it signs lists and
- * OCSP responders, and nothing else any more. ID.cross, ID.crl: of a root that follows another (root_change.h).
+ * OCSP responders, and nothing else any more. ID.cross: of a root that follows another
+ * (root_change.h); ID.crl, ID.list-request: of a root (offline_list.h).
  * Never: giving a key away. */
 #ifndef VCC_CA_STORE_H
 #define VCC_CA_STORE_H
@@ -15,7 +16,7 @@ enum { CA_MAX = 24, CA_KEYFILE_MAX = 16384 };
 #define CA_CLOSED ".closed"
 #define CA_REQUEST ".request" /* waits for an offline root (offline_root.h): its name is taken */
 #define CA_CROSS  ".cross" /* the certificate of a root by the root before it */
-#define CA_LIST   ".crl"   /* its first revocation list */
+#define CA_LIST   ".crl"   /* the last revocation list of a root that was made here for it or carried here: the first of a new root, or one of an offline root */
 
 struct ca {
 	struct issuer    issuer;
@@ -24,7 +25,7 @@ struct ca {
 	uint8_t          spki[SPKI_MAX];
 	size_t           spki_len;
 	bool             closed;
-	struct buf       cross, list; /* of a root that was made to follow another (root_change.h); else empty */
+	struct buf       cross, list; /* of a root: by the root before it (root_change.h), and CA_LIST; else empty */
 	/* what opened the key's file: a successor's is sealed under it, because the passphrase is not kept. It gives nothing away that
 	 * does not lie beside it. */
 	struct keyfile_lock lock;

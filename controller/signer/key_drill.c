@@ -8,6 +8,7 @@
 #include "controller/signer/ca_store.h"
 #include "controller/signer/hsm.h"
 #include "shared/conf/program_table.h"
+#include "shared/sys/jail.h"
 #include "shared/sys/owner.h"
 
 /* One line each: CA, SHA-256 of its certificate, and whether its key is here. */
@@ -39,6 +40,8 @@ int key_drill(int argc, char **argv)
 	const char *folder = options.rest < argc ? argv[options.rest] : conf.state_dir;
 	if (r == 0 && options.rest == argc) /* a copy belongs to whoever made it */
 		r = owner_become(conf.state_dir, &why);
+	if (r == 0) /* a share may come, and the passphrase does */
+		r = jail_no_dump(&why);
 	if (r == 0)
 		r = ca_store_open(&conf, folder, &cas, &why);
 	if (r == 0)

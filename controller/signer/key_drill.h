@@ -1,4 +1,5 @@
 /* key_drill.h - room controller/signer: `vcc-signer drill`: could the CAs of this folder, or of a copy of it, sign again?
+ * A copy with a passphrase in shares is given them below itself: `vcc-signer unlock FOLDER`.
  * Never: changing anything; signing what could mean something. */
 #ifndef VCC_KEY_DRILL_H
 #define VCC_KEY_DRILL_H

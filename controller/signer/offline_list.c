@@ -42,28 +42,35 @@ static int log_it(struct root_work *w, const struct root_list *l, struct refusal
 	return r;
 }
 
+static int may_go(const struct ca *root, const struct root_list *l, int64_t now, struct refusal *why)
+{
+	if (root->key != NULL)
+		return refuse(why, E_ROOT_REQUEST, root->issuer.issuer_id, "its key is here: start the signer, and the list is signed within the hour");
+	return root_list_age(l, now, why);
+}
+
+/* What one root may not be asked any more keeps no other from being asked. */
 int offline_list_request(struct root_work *w, struct refusal *why)
 {
 	struct root_list l;
 	struct buf       text = BUF_MAX(ROOT_LIST_TEXT_MAX);
 	char             name[NAME_SIZE];
-	int              r = E_NOT_FOUND;
+	const char      *id = NULL;
+	int              r = refuse(why, E_SIGNER_ISSUER, "list", "the controller wants none of a root whose key is elsewhere; it asks every hour");
 
-	for (size_t i = 0; i < w->cas.n && r == E_NOT_FOUND; i++) {
+	for (size_t i = 0; i < w->cas.n && r < 0; i++) {
 		const struct ca *root = &w->cas.ca[i];
 		if (!waits_for(w, root, &l, &text, name))
 			continue;
-		if (root->key != NULL)
-			r = refuse(why, E_ROOT_REQUEST, root->issuer.issuer_id, "its key is here: start the signer, and the list is signed within the hour");
-		else
-			r = root_list_age(&l, w->change.now, why);
-		if (r == 0)
-			r = offline_put_out(buf_span(&text), why);
-		if (r == 0)
-			offline_tell("the list", root->issuer.issuer_id, buf_span(&text));
+		r = may_go(root, &l, w->change.now, why);
+		id = root->issuer.issuer_id;
 	}
+	if (r == 0)
+		r = offline_put_out(buf_span(&text), why);
+	if (r == 0)
+		offline_tell("the list", id, buf_span(&text));
 	buf_free(&text);
-	return r == E_NOT_FOUND ? refuse(why, E_SIGNER_ISSUER, "list", "the controller wants none of a root whose key is elsewhere; it asks every hour") : r;
+	return r;
 }
 
 bool offline_list_asks(struct span file)

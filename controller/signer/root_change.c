@@ -9,6 +9,7 @@
 
 #include "controller/signer/bundle_file.h"
 #include "controller/signer/ca_plan.h"
+#include "controller/signer/root_list.h"
 #include "controller/signer/successor.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -424,7 +425,9 @@ int root_change_drop(struct root_change *c, const char *root_id, struct root_out
 	text_cut(made.root_id, sizeof(made.root_id), root_id);
 	r = drop(c, &now, root, &made, why);
 	bundle_file_free(&now);
-	if (r == 0)
+	if (r == 0) {
+		root_list_forget(c->conf, root_id); /* its key need not be fetched any more */
 		*ret = made;
+	}
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shared/base/be.h"
 #include "shared/base/text.h"
@@ -95,32 +96,66 @@ int root_list_age(const struct root_list *l, int64_t now, struct refusal *why)
 		      ROOT_REQUEST_DAYS);
 }
 
+/* The same authorities, revoked at the same times for the same reasons. */
+static bool entries_same(const struct sg_crl *crl, struct span der)
+{
+	struct crl_entry wanted[ROOT_LIST_ENTRIES], has[ROOT_LIST_ENTRIES];
+	size_t           n = list_entries(crl, wanted), n_has = 0;
+	bool             same = crl_entries(der, has, ROOT_LIST_ENTRIES, &n_has) == 0 && n_has == n;
+	for (size_t i = 0; same && i < n; i++)
+		same = memcmp(has[i].serial.b, wanted[i].serial.b, sizeof(wanted[i].serial.b)) == 0 && has[i].revoked_at == wanted[i].revoked_at &&
+		       has[i].reason == wanted[i].reason && has[i].invalidity_at == wanted[i].invalidity_at;
+	return same;
+}
+
 int root_list_fits(const struct root_list *l, struct span der, const struct ca *root, struct refusal *why)
 {
-	struct crl_info  info;
-	struct crl_entry wanted[ROOT_LIST_ENTRIES], has[ROOT_LIST_ENTRIES];
-	size_t           n = list_entries(&l->crl, wanted), n_has = 0;
+	struct crl_info info;
 
 	if (crl_read(der, (struct span){root->issuer.der, root->issuer.der_len}, &info) < 0)
 		return refuse(why, E_ROOT_ANSWER, root->issuer.issuer_id, "it is no list that this root signed");
 	bool same = info.number == l->crl.number && info.this_update_at == l->crl.this_update_at && info.next_update_at == l->crl.next_update_at &&
-		    info.point.n == 0 && crl_entries(der, has, ROOT_LIST_ENTRIES, &n_has) == 0 && n_has == n;
-	for (size_t i = 0; same && i < n; i++)
-		same = memcmp(has[i].serial.b, wanted[i].serial.b, sizeof(wanted[i].serial.b)) == 0 && has[i].revoked_at == wanted[i].revoked_at &&
-		       has[i].reason == wanted[i].reason && has[i].invalidity_at == wanted[i].invalidity_at;
+		    info.point.n == 0 && entries_same(&l->crl, der);
 	return same ? 0 : refuse(why, E_ROOT_ANSWER, root->issuer.issuer_id, "it is not the list that waits here (number %" PRIu64 ")", l->crl.number);
 }
 
 /* ---- what waits ---- */
+
+static void name_of(const char *root_id, char ret[ISSUER_ID_SIZE + sizeof(CA_LIST_REQUEST)])
+{
+	(void)snprintf(ret, ISSUER_ID_SIZE + sizeof(CA_LIST_REQUEST), "%s%s", root_id, CA_LIST_REQUEST);
+}
+
+static int folder_open(const struct signer_conf *conf, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/ca", conf->state_dir);
+	return open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
 
 static int offline(const struct ca *root, struct refusal *why)
 {
 	return refuse(why, E_SIGNER_ISSUER, root->issuer.issuer_id, "its key is kept offline; the list waits for it: `vcc-signer root-request list`");
 }
 
-static bool says_the_same(const struct root_list *waits, const struct sg_crl *crl)
+/* What waits may be under way, as long as it says what is wanted and its answer would be taken. */
+static bool stays(const struct root_list *waits, const struct sg_crl *crl, const struct sign_log *log, int64_t now)
 {
-	return span_equal(waits->crl.entries, crl->entries) && span_equal(waits->crl.dates, crl->dates);
+	struct hash content;
+	list_hash(&waits->crl, &content);
+	return span_equal(waits->crl.entries, crl->entries) && span_equal(waits->crl.dates, crl->dates) && root_list_age(waits, now, NULL) == 0 &&
+	       sign_log_may_list(log, crl->issuer_id, 0, waits->crl.number, content);
+}
+
+/* `here`: of the list that is here; number 0 = none. One that was carried here is told to the controller, which need not ask for it again. */
+static bool is_answered(const struct ca *root, const struct crl_info *here, const struct sg_crl *crl, const struct sign_log *log, int64_t now)
+{
+	return here->number > 0 && here->number >= sign_log_list_top(log, root->issuer.issuer_id, 0) &&
+	       here->next_update_at - now >= SG_ROOT_LIST_RENEW_DAYS * MS_DAY && entries_same(crl, buf_span(&root->list));
+}
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 static int keep(int dir_fd, const char *name, const struct ca *root, const struct sg_crl *crl, uint64_t number, struct refusal *why)
@@ -138,31 +173,42 @@ static int keep(int dir_fd, const char *name, const struct ca *root, const struc
 	return r;
 }
 
-int root_list_ask(const struct signer_conf *conf, const struct ca *root, const struct sg_crl *crl, int64_t now, struct refusal *why)
+int root_list_ask(const struct signer_conf *conf, const struct ca *root, const struct sg_crl *crl, const struct sign_log *log, int64_t now, struct refusal *why)
 {
+	const char      *id = root->issuer.issuer_id;
 	char             path[CONF_PATH_SIZE + 16], name[ISSUER_ID_SIZE + sizeof(CA_LIST_REQUEST)];
 	struct root_list waits;
-	struct crl_info  here;
+	struct crl_info  here = {.number = 0};
 	struct buf       text = BUF_MAX(ROOT_LIST_TEXT_MAX);
-	uint64_t         number = crl->number;
 
 	if (crl->shard != 0)
-		return refuse(why, E_SIGNER_LIMIT, root->issuer.issuer_id, "a root has one list");
+		return refuse(why, E_SIGNER_LIMIT, id, "a root has one list");
 	if (crl->entries.n / LIST_ENTRY > ROOT_LIST_ENTRIES)
-		return refuse(why, E_SIGNER_LIMIT, root->issuer.issuer_id, "its list would name more than %d authorities", ROOT_LIST_ENTRIES);
-	(void)snprintf(path, sizeof(path), "%s/ca", conf->state_dir);
-	(void)snprintf(name, sizeof(name), "%s%s", root->issuer.issuer_id, CA_LIST_REQUEST);
-	_cleanup_fd_ int fd = open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		return refuse(why, E_SIGNER_LIMIT, id, "its list would name more than %d authorities", ROOT_LIST_ENTRIES);
+	if (root->list.n > 0 && crl_peek(buf_span(&root->list), &here) < 0)
+		here.number = 0;
+	if (is_answered(root, &here, crl, log, now))
+		return refuse(why, E_SIGNER_ISSUER, id, "its key is kept offline, and list %" PRIu64 ", which is here, says the same", here.number);
+	_cleanup_fd_ int fd = folder_open(conf, path, sizeof(path));
 	if (fd < 0)
 		return sys_refuse(why, path, "open the folder");
+	name_of(id, name);
 	bool waiting = file_read(fd, name, false, &text, NULL) == 0 && root_list_read(buf_span(&text), &waits, NULL) == 0;
 	buf_free(&text);
-	if (waiting && says_the_same(&waits, crl) && root_list_age(&waits, now, NULL) == 0)
+	if (waiting && stays(&waits, crl, log, now))
 		return offline(root, why);
-	if (waiting && waits.crl.number >= number)
-		number = waits.crl.number + 1;
-	if (root->list.n > 0 && crl_peek(buf_span(&root->list), &here) == 0 && here.number >= number)
-		number = here.number + 1;
-	int r = keep(fd, name, root, crl, number, why);
+	uint64_t used = higher(sign_log_list_top(log, id, 0), higher(here.number, waiting ? waits.crl.number : 0));
+	if (used >= INT64_MAX || crl->number > INT64_MAX)
+		return refuse(why, E_SIGNER_LIMIT, id, "no number is left for its list: the last one is %" PRIu64, higher(used, crl->number));
+	int r = keep(fd, name, root, crl, higher(crl->number, used + 1), why);
 	return r < 0 ? r : offline(root, why);
+}
+
+void root_list_forget(const struct signer_conf *conf, const char *root_id)
+{
+	char             path[CONF_PATH_SIZE + 16], name[ISSUER_ID_SIZE + sizeof(CA_LIST_REQUEST)];
+	_cleanup_fd_ int fd = folder_open(conf, path, sizeof(path));
+	name_of(root_id, name);
+	if (fd >= 0 && unlinkat(fd, name, 0) == 0)
+		(void)!dir_sync(fd);
 }

@@ -4,8 +4,10 @@
 #include "controller/signer/share_wait.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #include "shared/sys/notify.h"
 
 enum { PULSE_MS = 5000 }; /* well within the unit's WatchdogSec= */
+_Static_assert((int)PASSPHRASE_MAX == (int)SHARE_PASSPHRASE_MAX, "what can be a passphrase can be split");
 
 struct wait {
 	struct share_set set;
@@ -28,9 +31,11 @@ struct wait {
 	bool             open; /* there is the passphrase */
 };
 
-void unlock_path(const struct signer_conf *conf, char *ret, size_t size)
+void unlock_path(const char *folder, char *ret, size_t size)
 {
-	(void)snprintf(ret, size, "%s/unlock.sock", conf->state_dir);
+	char *whole = folder[0] != '/' ? realpath(folder, NULL) : NULL; /* a socket's path is absolute */
+	(void)snprintf(ret, size, "%s/unlock.sock", whole != NULL ? whole : folder);
+	free(whole);
 }
 
 int shares_read(const char *folder, struct share_set *ret, struct refusal *why)
@@ -119,13 +124,13 @@ static void serve_one(struct wait *w, int listener, struct buf *passphrase)
 	buf_wipe(&text);
 }
 
-static int gather(const struct signer_conf *conf, struct wait *w, struct buf *passphrase, struct refusal *why)
+static int gather(const char *folder, struct wait *w, struct buf *passphrase, struct refusal *why)
 {
-	char             path[CONF_PATH_SIZE + 16];
+	char             path[PATH_MAX];
 	char             name[SHARE_SET_TEXT];
 	_cleanup_fd_ int fd = -1;
 
-	unlock_path(conf, path, sizeof(path));
+	unlock_path(folder, path, sizeof(path));
 	int r = ipc_listen(path, 0600, &fd, why);
 	if (r < 0)
 		return r;
@@ -153,7 +158,7 @@ int shares_passphrase(const struct signer_conf *conf, const char *folder, struct
 	if (r == E_NOT_FOUND)
 		return passphrase_read(conf, to, why); /* says where there is none */
 	if (r == 0)
-		r = gather(conf, &w, to, why);
+		r = gather(folder, &w, to, why);
 	secret_wipe(&w, sizeof(w));
 	return r;
 }

@@ -111,7 +111,7 @@ static bool below_window(const struct sign_log *l, uint64_t counter)
 	return l->top >= SIGN_WINDOW && counter <= l->top - SIGN_WINDOW;
 }
 
-static struct list *list_find(struct sign_log *l, const char *issuer_id, uint32_t shard)
+static struct list *list_find(const struct sign_log *l, const char *issuer_id, uint32_t shard)
 {
 	for (size_t i = 0; i < l->n_lists; i++)
 		if (l->lists[i].shard == shard && strcmp(l->lists[i].issuer_id, issuer_id) == 0)
@@ -308,6 +308,18 @@ int sign_log_add(struct sign_log *l, struct serial serial, struct hash tbs_hash,
 	add_serial(&l->record, repeat ? ENTRY_REPEAT : ENTRY_NEW, &now);
 	*ret_repeat = repeat;
 	return 0;
+}
+
+uint64_t sign_log_list_top(const struct sign_log *l, const char *issuer_id, uint32_t shard)
+{
+	const struct list *known = list_find(l, issuer_id, shard);
+	return known != NULL ? known->number : 0;
+}
+
+bool sign_log_may_list(const struct sign_log *l, const char *issuer_id, uint32_t shard, uint64_t number, struct hash content)
+{
+	const struct list *known = list_find(l, issuer_id, shard);
+	return known == NULL || number > known->number || (number == known->number && hash_equal(known->content, content));
 }
 
 int sign_log_add_list(struct sign_log *l, const char *issuer_id, uint32_t shard, uint64_t number, struct hash content,

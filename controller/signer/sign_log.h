@@ -38,6 +38,10 @@ _must_check_ int sign_log_add(struct sign_log *l, struct serial serial, struct h
 _must_check_ int sign_log_add_list(struct sign_log *l, const char *issuer_id, uint32_t shard, uint64_t number, struct hash content,
                                    bool *ret_repeat, struct refusal *why);
 
+/* Would sign_log_add_list() take it? */
+bool sign_log_may_list(const struct sign_log *l, const char *issuer_id, uint32_t shard, uint64_t number, struct hash content);
+uint64_t sign_log_list_top(const struct sign_log *l, const char *issuer_id, uint32_t shard); /* its last number; 0 = none */
+
 /* The last audit head that was signed; size 0 = none. */
 void sign_log_head(const struct sign_log *l, struct audit_head *ret);
 /* The size of the audit tree never falls: it must have grown out of the last head, which `proof` (n 32-byte nodes) shows; the same tree is

@@ -232,9 +232,11 @@ static int judge_list(struct serve *v, struct job *j, int64_t now)
 	if (r == 0)
 		r = list_shape(q, &j->why);
 	if (r == 0 && away) /* a person carries it to the key */
-		r = root_list_ask(v->signer->conf, j->ca, q, now, &j->why);
+		r = root_list_ask(v->signer->conf, j->ca, q, v->signer->log, now, &j->why);
 	if (r < 0)
 		return r;
+	if (j->ca->issuer.role == ISSUER_ROOT) /* what waited while its key was away is not carried there any more */
+		root_list_forget(v->signer->conf, q->issuer_id);
 	list_hash(q, &content);
 	return sign_log_add_list(v->signer->log, q->issuer_id, q->shard, q->number, content, &j->repeat, &j->why);
 }

@@ -45,6 +45,7 @@ struct init {
 	struct keyfile_lock lock; /* one for all keys: the signer's start then costs what one costs */
 	struct hsm        *hsm;
 	int                ca_fd, public_fd;
+	bool               closed; /* the passphrase is in shares, and no key has to be opened */
 	int64_t            now;
 	struct key        *root_key;
 	struct buf         root_der;
@@ -117,6 +118,11 @@ static bool has_file(const struct init *in, const char *id, const char *end)
 	return faccessat(in->ca_fd, name, F_OK, 0) == 0;
 }
 
+static bool published(const struct init *in, const char *name)
+{
+	return faccessat(in->public_fd, name, F_OK, 0) == 0;
+}
+
 static int key_load_or_make(struct init *in, const struct plan *p, struct key **ret, struct refusal *why)
 {
 	struct buf  file = BUF_MAX(CA_KEYFILE_MAX);
@@ -168,6 +174,28 @@ static int certificate_make(struct init *in, const struct plan *p, const struct 
 	return r == 0 ? 0 : refuse(why, r, p->id, "the certificate cannot be made: %s", err_what(r));
 }
 
+/* Is there anything left that a key has to sign or that is sealed like the keys? */
+static bool is_whole(const struct init *in)
+{
+	bool whole = published(in, "root-1.crl") && (published(in, "bundle") || has_file(in, "bundle-1", ""));
+	for (size_t i = 0; whole && i < N_ELEMENTS(plans); i++)
+		whole = has_file(in, plans[i].id, ".cer") && (has_file(in, plans[i].id, CA_KEY) || has_file(in, plans[i].id, CA_TOKEN));
+	return whole;
+}
+
+/* A passphrase that was split is not made again: a new one would open none of the keys. The custodians need not come where all is made. */
+static int passphrase_load_or_make(struct init *in, struct refusal *why)
+{
+	bool shared = passphrase_is_needed(&in->conf) && !passphrase_is_here(&in->conf) && faccessat(in->ca_fd, SHARES_FILE, F_OK, 0) == 0;
+	in->closed = shared && is_whole(in);
+	if (in->closed)
+		return 0;
+	if (shared)
+		return shares_passphrase(&in->conf, in->conf.state_dir, &in->passphrase, why);
+	int r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
+	return r == 0 ? passphrase_read(&in->conf, &in->passphrase, why) : r;
+}
+
 /* Key, then certificate; either may exist from a run that was cut short. */
 static int authority_make(struct init *in, const struct plan *p, struct refusal *why)
 {
@@ -176,7 +204,7 @@ static int authority_make(struct init *in, const struct plan *p, struct refusal 
 	char        name[ISSUER_ID_SIZE + 8];
 
 	snprintf(name, sizeof(name), "%s.cer", p->id);
-	int r = key_load_or_make(in, p, &key, why);
+	int r = in->closed ? 0 : key_load_or_make(in, p, &key, why);
 	if (r == 0)
 		r = ca_file_read(in->ca_fd, name, false, &der, why);
 	if (r == E_NOT_FOUND && key != NULL) {
@@ -186,7 +214,7 @@ static int authority_make(struct init *in, const struct plan *p, struct refusal 
 		if (r == 0)
 			r = file_replace(in->ca_fd, name, buf_span(&der), in->owner.st_uid, in->owner.st_gid, 0644, why);
 	}
-	if (r == 0 && cert_fits_key(buf_span(&der), key) < 0)
+	if (r == 0 && !in->closed && cert_fits_key(buf_span(&der), key) < 0)
 		r = refuse(why, E_SIGNER_KEY, name, "the certificate does not belong to the key beside it");
 	if (r == 0)
 		r = file_replace(in->public_fd, name, buf_span(&der), (uid_t)-1, (gid_t)-1, 0644, why);
@@ -208,11 +236,6 @@ static int publish(struct init *in, const char *name, const struct buf *bytes, s
 	if (r == 0 && fault_point("init.publish") != 0)
 		r = sys_refuse(why, name, "write");
 	return r == 0 ? file_replace(in->public_fd, name, buf_span(bytes), (uid_t)-1, (gid_t)-1, 0644, why) : r;
-}
-
-static bool published(const struct init *in, const char *name)
-{
-	return faccessat(in->public_fd, name, F_OK, 0) == 0;
 }
 
 static int publish_root_crl(struct init *in, struct refusal *why)
@@ -311,12 +334,8 @@ static int init_all(struct init *in, struct refusal *why)
 	int r = folders_open(in, why);
 	if (r == 0)
 		r = token_open(in, why);
-	if (r == 0 && !passphrase_is_here(&in->conf) && faccessat(in->ca_fd, SHARES_FILE, F_OK, 0) == 0)
-		r = refuse(why, E_SIGNER_SHARES, SHARES_FILE, "the passphrase of these keys is in shares; a new one would open none of them");
 	if (r == 0)
-		r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
-	if (r == 0)
-		r = passphrase_read(&in->conf, &in->passphrase, why);
+		r = passphrase_load_or_make(in, why);
 	for (size_t i = 0; i < N_ELEMENTS(plans) && r == 0; i++)
 		r = authority_make(in, &plans[i], why);
 	if (r == 0)

@@ -2,6 +2,7 @@
  * Never: trusting the caller's policy. */
 #include "controller/signer/signer_limits.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -209,6 +210,8 @@ int limits_crl(const struct ca *ca, const struct sg_crl *crl, int64_t now, struc
 
 	if (crl->root != root)
 		return refuse(why, E_SIGNER_LIMIT, crl->issuer_id, "only a root's list has no distribution point");
+	if (crl->number > INT64_MAX) /* none could follow it, and no store keeps it */
+		return refuse(why, E_SIGNER_LIMIT, crl->issuer_id, "the list's number is beyond %" PRId64, INT64_MAX);
 	if (crl->this_update_at < 0 || crl->next_update_at <= crl->this_update_at ||
 	    crl->next_update_at - crl->this_update_at > life + backdating_ms)
 		return refuse(why, E_SIGNER_LIMIT, crl->issuer_id, "the list would be valid for more than %d days",

@@ -39,7 +39,7 @@ static const struct program_command signer_commands[] = {
 	{"audit-restart", "", "After a restore: the next head of the audit trail may begin anew. Hosts that keep an old head go on saying so.", {CONFIG}},
 	{"drill", "[FOLDER]", "Do the CA keys of the folder, or of a copy of it, open and sign? Beside a running signer; changes nothing.", {CONFIG}},
 	{"split", "NEEDED OF", "Makes shares of the passphrase for so many custodians; NEEDED of them open the keys. Beside a running signer; keys stay as they are.", {CONFIG}},
-	{"unlock", "", "Gives one share to the signer, or command, that waits for it. The share is asked for, echo off, or read from stdin.", {CONFIG}},
+	{"unlock", "[FOLDER]", "Gives one share to the signer, or command, that waits for it; to a drill of a copy, below its FOLDER. The share is asked for, echo off, or read from stdin.", {CONFIG}},
 	{"new-root", "", "Makes the next root, the CAs below it and a trust bundle with both roots. The signer must not run.", {CONFIG}},
 	{"drop-root", "ROOT", "Makes the trust bundle without one of the roots. The signer must not run.", {CONFIG}},
 	{"root-request", "ROLE|list", "Asks a root whose key is elsewhere for an authority, or for its revocation list: the request goes to stdout. The signer must not run.", {CONFIG}},

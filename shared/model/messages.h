@@ -670,7 +670,7 @@ struct sg_hello { /* signer -> controller, first */
 	uint64_t    head_size; /* of the last audit head that was signed; 0 = none */
 	struct hash head_root;
 };
-enum { SG_ROOT_LIST_MAX = 8192 };
+enum { SG_ROOT_LIST_MAX = 8192, SG_ROOT_LIST_RENEW_DAYS = 90 /* before its end a root's list is made anew */ };
 struct sg_issuer { /* signer -> controller, one per CA, after hello */
 	char        issuer_id[ISSUER_ID_SIZE];
 	struct span certificate;

@@ -110,7 +110,7 @@ int share_set_read(struct span bytes, struct share_set *ret, struct refusal *why
 		    span_equal(buf_span(&again), bytes);
 	buf_free(&again);
 	if (!good)
-		return refuse(why, E_SIGNER_SHARES, "shares", "the file beside the keys is not what `vcc-signer split` writes");
+		return refuse(why, E_SHARES_DAMAGED, "shares", "the file beside the keys is not what `vcc-signer split` writes");
 	*ret = s;
 	return 0;
 }
@@ -141,11 +141,11 @@ int share_set_open(const struct share_set *s, const struct share *shares, size_t
 	size_t  plain = s->seal_n - NONCE - TAG;
 
 	if (n != s->needed || share_join(shares, n, secret) < 0)
-		return refuse(why, E_SIGNER_SHARES, "shares", "%zu that fit together are here, and %u are needed", n, s->needed);
+		return refuse(why, E_SIGNER_SHARE, "shares", "%zu that fit together are here, and %u are needed", n, s->needed);
 	uint8_t *room = buf_room(to, plain);
 	int      r = room != NULL ? 0 : refuse(why, E_NOMEM, "shares", "no memory");
 	if (r == 0 && (sodium_init() < 0 || crypto_secretbox_open_easy(room, s->seal + NONCE, plain + TAG, s->seal, secret) != 0))
-		r = refuse(why, E_SIGNER_SHARES, "shares", "the shares are right, and the passphrase beside the keys does not open: the file was altered");
+		r = refuse(why, E_SHARES_DAMAGED, "shares", "the shares are right, and the passphrase beside the keys does not open: the file was altered");
 	if (r == 0)
 		buf_used(to, plain);
 	secret_wipe(secret, sizeof(secret));

@@ -27,12 +27,12 @@ _must_check_ int share_set_make(struct span passphrase, unsigned needed, unsigne
 void             share_set_name(const uint8_t set[SHARE_SET], char ret[SHARE_SET_TEXT]);
 
 _must_check_ int share_set_write(const struct share_set *s, struct buf *to);
-/* Exactly what share_set_write() writes. E_SIGNER_SHARES. */
+/* Exactly what share_set_write() writes. E_SHARES_DAMAGED. */
 _must_check_ int share_set_read(struct span text, struct share_set *ret, struct refusal *why);
 
 /* Is it one of these, and not among the `n` that are here already? E_SIGNER_SHARE. */
 _must_check_ int share_set_judge(const struct share_set *s, const struct share *have, size_t n, const struct share *share, struct refusal *why);
-/* The passphrase, of `needed` shares. E_SIGNER_SHARES: the seal does not open, so the file was altered. */
+/* The passphrase, of `needed` shares. E_SIGNER_SHARE: they are not as many, or do not fit together; E_SHARES_DAMAGED: the seal does not open, so the file was altered. */
 _must_check_ int share_set_open(const struct share_set *s, const struct share *shares, size_t n, struct buf *to, struct refusal *why);
 
 #endif

@@ -89,8 +89,14 @@ int ipc_connect(const char *path, int *ret_fd, struct refusal *why)
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return sys_refuse(why, path, "make a socket");
-	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) != 0)
-		return refuse(why, E_SYS_CLOSED, path, "cannot connect: %s", strerror(errno));
+	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) != 0) {
+		int cause = errno;
+		r = refuse(why, E_SYS_CLOSED, path, "cannot connect: %s", strerror(cause));
+		fd_close(fd);
+		fd = -1;
+		errno = cause;
+		return r;
+	}
 	*ret_fd = fd;
 	fd = -1;
 	return 0;

@@ -15,6 +15,7 @@ enum { IPC_HEAD = 4 /* length, big-endian, before each frame */, IPC_FRAME_MAX =
 /* Binds a unix socket (replacing a stale one; a live one is E_SYS_LOCKED) or takes the one that systemd passed
  * (LISTEN_FDS, matched by path). Mode as given. */
 _must_check_ int ipc_listen(const char *path, mode_t mode, int *ret_fd, struct refusal *why);
+/* After E_SYS_CLOSED errno tells why nobody could be reached. */
 _must_check_ int ipc_connect(const char *path, int *ret_fd, struct refusal *why);
 /* SO_PEERCRED; E_SYS_PEER_UID unless uid is 0, our own or `also` (-1 = none). */
 _must_check_ int ipc_peer_check(int fd, uid_t also, uid_t *ret_uid);

@@ -340,9 +340,19 @@ static bool jail_is_off(void)
 #endif
 }
 
-int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, struct refusal *why)
+static bool dumps_forbidden(void)
 {
 	const struct rlimit none = {0, 0};
+	return setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+int jail_no_dump(struct refusal *why)
+{
+	return jail_is_off() || dumps_forbidden() ? 0 : refuse(why, E_SYS_JAIL, "process", "forbid core dumps: %s", strerror(errno));
+}
+
+int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, struct refusal *why)
+{
 	if ((size_t)role >= JAIL_ROLE_COUNT)
 		return E_INTERNAL;
 	(void)clock_steady(); /* what the clocks need is opened now */
@@ -352,7 +362,7 @@ int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, str
 	int r = assert_single_thread(role, why);
 	if (r != 0)
 		return r;
-	if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+	if (!dumps_forbidden())
 		return jail_refuse(why, role, "forbid core dumps");
 	r = drop_capabilities(role, why);
 	if (r != 0)

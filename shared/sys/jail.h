@@ -21,4 +21,8 @@ struct jail_path {
  * log_open). E_SYS_JAIL. In builds with VCC_FAULTS, VCC_JAIL=off skips it; sanitizer builds skip it unless VCC_JAIL=on. */
 _must_check_ int jail_enter(enum jail_role role, const struct jail_path *paths, size_t n, struct refusal *why);
 
+/* The first step alone, for commands that hold a secret and cannot lock themselves in: no core dump and nobody's look into the memory. After
+ * the process has changed its user, which allows it again. */
+_must_check_ int jail_no_dump(struct refusal *why);
+
 #endif

@@ -97,9 +97,12 @@ def test_a_person_and_a_stopped_signer(signer):
     assert again.returncode == 0 and "trust bundle 2 holds root-2 already; nothing was done" in again.stdout
     cut = run(signer, "drop-root", "root-1", faults="signer.bundle=kill")
     assert cut.returncode == -9 and not os.path.exists(f"{signer.folder}/signer/ca/bundle-3")
+    wish = f"{signer.folder}/signer/ca/root-1.list-request"
+    with open(wish, "w"):
+        pass
     said = run(signer, "drop-root", "root-1")
     assert said.returncode == 0 and "trust bundle 3 is without root-1\n" in said.stdout, said.stderr
-    assert cas(signer) == WHOLE
+    assert cas(signer) == WHOLE and not os.path.exists(wish), "its key need not be fetched for a list any more"
 
 
 def test_init_again_keeps_the_first_bundle_beside_the_keys(signer):

@@ -155,8 +155,17 @@ def test_a_ca_is_revoked_while_the_roots_key_is_elsewhere(inst, folder):
         f.write(done.stdout)
     at(config, "root-import", f"{folder}/answer")
     assert root_list(inst).get_revoked_certificate_by_serial_number(int(serial, 16)) is None
+    controller = inst.processes["controller"]
+    controller.stop()
+    own, controller.env = controller.env, dict(controller.env or {}, VCC_FAILPOINT="controller.crl@1=err:EIO")
+    controller.start()
+    controller.env = own
     inst.processes["signer"].start()
-    wait_for("the root's list names the CA", lambda: root_list(inst).get_revoked_certificate_by_serial_number(int(serial, 16)))
+    wait_for("ready", inst.ready)
+    wait_for("not stored at first, it is tried again without another connection",
+             lambda: root_list(inst).get_revoked_certificate_by_serial_number(int(serial, 16)))
+    with open(controller.log, errors="replace") as f:
+        assert "CRL root-1/0 could not be made: VCC-1500" in f.read()
     number = x509.CRLNumber
     now = root_list(inst).extensions.get_extension_for_class(number).value.crl_number
     assert now > before.extensions.get_extension_for_class(number).value.crl_number
@@ -164,7 +173,10 @@ def test_a_ca_is_revoked_while_the_roots_key_is_elsewhere(inst, folder):
     assert any(r["detail"]["number"] == now for r in records), records
     # told again with each connection it is the same list, and nothing new is asked for
     inst.processes["signer"].stop()
+    controller.stop()
+    controller.start()  # after a start each list is due until it was compared with what it has to say
     inst.processes["signer"].start()
     wait_for("ready", inst.ready)
+    wait_for("the list was looked at", lambda: not any(row["due"] for row in admin.get("crls?limit=100")["items"] if row["issuer"] == "root-1"))
     assert root_list(inst).extensions.get_extension_for_class(number).value.crl_number == now
     assert not os.path.exists(f"{here}/ca/root-1.list-request")

@@ -289,7 +289,45 @@ def test_a_list_all_the_way(machines):
     assert "verify OK" in subprocess.run(["openssl", "crl", "-in", got, "-noout", "-CAfile", f"{here.folder}/root.pem"], capture_output=True, text=True).stderr
     assert "VCC-3416" in command(here, "root-import", got, ok=False).stderr, "once"
     assert "VCC-3405" in command(here, "root-request", "list", ok=False).stderr, "nothing waits any more"
-    assert "number 8\n" in wish(here, 3, serial), "its number is above the one of the list that is here"
+    here.start()
+    asked = here.tool("list", 9, serial)
+    here.stop()
+    assert asked["code"] == "VCC-3405" and "list 7, which is here, says the same" in asked["text"], asked
+    assert "root-1.list-request" not in ca(here), "nobody has to go for what is here already"
+    assert "number 8\n" in wish(here, 3), "its number is above the one of the list that is here"
+
+
+def test_a_root_that_cannot_be_asked_keeps_no_other_from_it(machines, made):
+    """Of two roots the first has a request that is too old, or has its key here."""
+    here, _ = machines
+    folder = f"{here.folder}/signer/ca"
+    text = wish(here, 7, "0F" * 16)
+    own = run(["sha256sum", f"{folder}/root-1.cer"]).split()[0]
+    other = f"{here.folder}/other"
+    second_root(made, other, folder)
+    theirs = run(["sha256sum", f"{folder}/root-2.cer"]).split()[0]
+    later = text.replace("root root-1", "root root-2").replace(own, theirs)
+    keep(f"{folder}/root-2.list-request", later)
+    assert ask_list(here) and open(f"{here.folder}/request").read() == text
+    keep(f"{folder}/root-1.list-request", re.sub(r"(from|to) (\d+)", lambda m: f"{m.group(1)} {int(m.group(2)) - 31 * DAY * 1000}", text))
+    assert ask_list(here) and open(f"{here.folder}/request").read() == later
+    keep(f"{folder}/root-1.list-request", text)
+    shutil.copy(f"{made}/signer/ca/root-1.key", f"{folder}/root-1.key")
+    assert ask_list(here) and open(f"{here.folder}/request").read() == later
+    os.remove(f"{folder}/root-2.list-request")
+    assert "its key is here" in command(here, "root-request", "list", ok=False).stderr
+    here.start()
+    assert here.tool("list", 8, "0F" * 16)["code"] == ""
+    assert "root-1.list-request" not in ca(here), "the key that is here signed: nothing has to be carried"
+
+
+def second_root(made, folder, to):
+    """Another root's certificate, without its key."""
+    s = Signer(folder)
+    shutil.copy(f"{made}/etc/ca-passphrase", f"{s.folder}/etc/ca-passphrase")
+    shutil.copytree(f"{made}/signer", f"{s.folder}/signer", dirs_exist_ok=True)
+    command(s, "new-root")
+    shutil.copy(f"{s.folder}/signer/ca/root-2.cer", f"{to}/root-2.cer")
 
 
 def test_another_wish_takes_the_place_of_the_first(machines):
@@ -370,4 +408,6 @@ def test_too_much_for_a_root(machines):
     here.start()
     asked = here.tool("list", 7, *(f"{n:032X}" for n in range(1, 66)))
     assert asked["code"] == "VCC-3400" and "64 authorities" in asked["text"], asked
+    asked = here.tool("list", 2**63)
+    assert asked["code"] == "VCC-3400" and "number is beyond" in asked["text"], asked
     assert "root-1.list-request" not in ca(here)

@@ -1,11 +1,14 @@
 """A passphrase that nobody has alone: any k of n custodians start the signer, k-1 do not, and a share that is mistyped, of another set or given twice is
 named before the others are asked for. With cheap keys: what opening costs is test_keyfile.c's."""
+import fcntl
 import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import termios
 import time
 
 import pytest
@@ -61,7 +64,7 @@ def begin(s, *words):
     """The signer, or one of its commands, until it waits for shares."""
     since = os.path.getsize(s.log) if os.path.exists(s.log) else 0
     with open(s.log, "ab") as out:
-        s.popen = subprocess.Popen([f"{s.binaries}/vcc-signer", *words, "--config", s.config], stdout=out, stderr=out)
+        s.popen = subprocess.Popen([f"{s.binaries}/vcc-signer", *words, "--config", s.config], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     until(lambda: "waits for" in s.said(since), s)
     return since
 
@@ -161,13 +164,13 @@ def test_an_altered_or_damaged_file(signer):
     keep(path, text.replace(seal, altered))
     begin(signer)
     give(signer, shares[0])
-    assert "VCC-3419" in give(signer, shares[1], ok=False).stderr
+    assert "VCC-3420" in give(signer, shares[1], ok=False).stderr
     assert give(signer, shares[1]).stdout == "1 of 2 shares are here\n", "begun anew"
     signer.popen.terminate()
     signer.popen.wait(20)
     for bad in ("", text[:-1], text + "\n"):
         keep(path, bad)
-        assert "VCC-3419" in signer.start(wait=False)
+        assert "VCC-3420" in signer.start(wait=False)
     keep(path, text)
     os.chmod(path, 0o644)
     assert "VCC-1205" in signer.start(wait=False)
@@ -197,10 +200,63 @@ def test_split_shares_no_wrong_passphrase(signer):
     assert not os.path.exists(f"{signer.folder}/signer/ca/shares")
 
 
-def test_no_new_passphrase_for_old_keys(signer):
-    split(signer, 2, 2)
-    done = command(signer, "init", "--organisation", "Test", "--public", f"{signer.folder}/etc/ca", ok=False)
-    assert "VCC-3419" in done.stderr and not os.path.exists(f"{signer.folder}/etc/ca-passphrase")
+def test_no_new_passphrase_for_old_keys(signer, made):
+    """`init` again: nobody has to come where all is made; what is missing is made under the passphrase of before."""
+    shares = split(signer, 2, 2)
+    shutil.copytree(f"{made}/etc/ca", f"{signer.folder}/etc/ca", dirs_exist_ok=True)
+    again = ("init", "--organisation", "Test", "--public", f"{signer.folder}/etc/ca")
+    files = {path: read(path) for path in (f"{signer.folder}/signer/ca/{name}" for name in sorted(os.listdir(f"{signer.folder}/signer/ca")))}
+    command(signer, *again)
+    assert all(read(path) == was for path, was in files.items())
+    os.remove(f"{signer.folder}/etc/ca/service-1.cer")
+    command(signer, *again)
+    assert os.path.exists(f"{signer.folder}/etc/ca/service-1.cer")
+    for end in ("cer", "key"):
+        os.remove(f"{signer.folder}/signer/ca/code-signing-1.{end}")
+    begin(signer, *again)
+    for share in shares:
+        give(signer, share)
+    assert signer.popen.wait(60) == 0, signer.said()
+    assert not os.path.exists(f"{signer.folder}/etc/ca-passphrase")
+    since = begin(signer)
+    for share in shares:
+        give(signer, share)
+    until(lambda: "4 authorities ready" in signer.said(since), signer)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def test_a_drill_of_a_copy_waits_below_it(signer, folder):
+    """What is given to it does not reach the signer, nor the other way round."""
+    shares = split(signer, 2, 3)
+    begin(signer)
+    live = signer.popen
+    copy = f"{folder}/copy"
+    shutil.copytree(f"{signer.folder}/signer", copy, ignore=shutil.ignore_patterns("*.sock"))
+    try:
+        since = begin(signer, "drill", copy)
+        for share in shares[:2]:
+            command(signer, "unlock", copy, text=share + "\n")
+        assert signer.popen.wait(60) == 0
+    finally:
+        signer.popen.kill()
+        signer.popen = live
+    assert signer.said(since).count(" signed\n") == 4 and not os.path.exists(f"{copy}/unlock.sock")
+    assert give(signer, shares[2]).stdout == "1 of 2 shares are here\n"
+
+
+def test_why_nobody_takes_a_share_is_told(signer):
+    shares = split(signer, 2, 2)
+    assert "VCC-3419" in give(signer, shares[0], ok=False).stderr
+    said = command(signer, "unlock", signer.config, text=shares[0] + "\n", ok=False).stderr
+    assert "VCC-3419" not in said and "Not a directory" in said, said
+    begin(signer)
+    signer.popen.kill()
+    signer.popen.wait(20)
+    assert os.path.exists(f"{signer.folder}/signer/unlock.sock") and "VCC-3419" in give(signer, shares[0], ok=False).stderr
 
 
 def test_who_only_connects_keeps_nobody_waiting_for_good(signer):
@@ -214,7 +270,7 @@ def test_who_only_connects_keeps_nobody_waiting_for_good(signer):
         silent.connect(f"{signer.folder}/signer/unlock.sock")
         end = time.monotonic() + 60
         while subprocess.run([f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], input=shares[1] + "\n", text=True,
-                             capture_output=True).returncode != 0:  # its turn may come after the patience of the one who asks
+                             capture_output=True, timeout=60).returncode != 0:  # its turn may come after the patience of the one who asks
             assert time.monotonic() < end
     until(lambda: "authorities ready" in signer.said(since), signer)
 
@@ -234,6 +290,74 @@ def test_a_share_is_typed_unseen(signer):
         assert popen.wait(60) == 0
     os.close(main)
     assert b"0 of 2 shares are here" in seen and shares[0].encode() not in seen
+
+
+def echoes(terminal):
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+def test_the_terminal_shows_again_what_is_typed(signer):
+    """However the question ends; and a share that is in memory gets into no core file."""
+    shares = split(signer, 2, 2)
+    begin(signer)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
+        main, other = pty.openpty()
+        with subprocess.Popen([f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], stdin=other, stdout=other, stderr=other) as popen:
+            until(lambda: not echoes(other), signer)
+            popen.send_signal(number)
+            if number == signal.SIGTSTP:
+                os.write(main, shares[0].encode() + b"\n")
+                assert popen.wait(60) == 0, "it does not stop while nothing is shown"
+            else:
+                assert popen.wait(60) == -number
+            assert echoes(other)
+        os.close(other)
+        os.close(main)
+    main, other = pty.openpty()
+    with subprocess.Popen([f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], stdin=other, stdout=other, stderr=other,
+                          env=dict(os.environ, VCC_JAIL="on")) as popen:
+        until(lambda: not echoes(other), signer)
+        with open(f"/proc/{popen.pid}/limits") as f:
+            assert re.search(r"Max core file size +0 +0 ", f.read())
+        popen.kill()
+    os.close(other)
+    os.close(main)
+
+
+def test_shares_are_shown_where_somebody_sees_them(signer):
+    """On a terminal one after the other, or to a program; not half and half. Cut short nothing has changed."""
+    path = f"{signer.folder}/signer/ca/shares"
+    words = [f"{signer.binaries}/vcc-signer", "split", "2", "2", "--config", signer.config]
+    main, other = pty.openpty()
+    for streams in ({"stdin": other, "stdout": subprocess.PIPE}, {"stdin": subprocess.DEVNULL, "stdout": other}):
+        done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=60, **streams)
+        assert done.returncode == 1 and "VCC-3421" in done.stderr and not done.stdout and not os.path.exists(path)
+    for answers, status in ((b"\n\x04", 1), (b"\n\n", 0)):
+        with subprocess.Popen(words, stdin=other, stdout=other, stderr=subprocess.PIPE, text=True) as popen:
+            for answer in answers:
+                seen = b""
+                while b"press Enter" not in seen:
+                    seen += os.read(main, 1000)
+                os.write(main, bytes([answer]))
+            assert popen.wait(60) == status
+            assert ("VCC-3421" in popen.stderr.read()) == (status == 1) and os.path.exists(path) == (status == 0)
+    os.close(other)
+    os.close(main)
+
+
+def test_shares_that_are_not_kept_are_void(signer):
+    old = split_kept(signer, 2, 2)
+    done = command(signer, "split", "2", "3", ok=False, env=dict(os.environ, VCC_FAILPOINT="file_rename@1=err:EIO"))
+    assert "the shares that were shown are void" in done.stderr and len(done.stdout.splitlines()) == 3
+    with open(f"{signer.folder}/signer/ca/shares.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = command(signer, "split", "2", "3", ok=False)
+        assert "VCC-1305" in done.stderr and "another `vcc-signer split`" in done.stderr and done.stdout == ""
+    os.unlink(f"{signer.folder}/etc/ca-passphrase")
+    since = begin(signer)
+    for share in old:
+        give(signer, share)
+    until(lambda: "authorities ready" in signer.said(since), signer)
 
 
 def test_systemd_hears_how_many_there_are(signer, folder):

@@ -119,11 +119,12 @@ static void too_many_entries(void **state)
 
 static struct signer_conf conf;
 static struct ca          root;
+static struct sign_log   *log_here;
 
 static int folder_make(void **state)
 {
-	static char dir[] = "/tmp/vcc-test-root-list-XXXXXX";
-	char        path[CONF_PATH_SIZE + 8];
+	char dir[] = "/tmp/vcc-test-root-list-XXXXXX";
+	char path[CONF_PATH_SIZE + 8];
 	(void)state;
 	if (mkdtemp(dir) == NULL)
 		return 1;
@@ -133,12 +134,17 @@ static int folder_make(void **state)
 	root.issuer.role = ISSUER_ROOT;
 	memset(root.issuer.der, 0x30, 100);
 	root.issuer.der_len = 100;
-	return mkdir(path, 0700);
+	if (mkdir(path, 0700) != 0)
+		return 1;
+	snprintf(path, sizeof(path), "%s/log", dir);
+	return sign_log_open(path, SIGN_LOG_ROTATE, &log_here, NULL);
 }
 
 static int folder_remove(void **state)
 {
 	(void)state;
+	sign_log_close(log_here);
+	log_here = NULL;
 	return tree_remove(AT_FDCWD, conf.state_dir, NULL);
 }
 
@@ -152,7 +158,7 @@ static uint64_t asked(const struct root_list *l, uint64_t number, int64_t at, co
 	crl.number = number;
 	crl.this_update_at = at;
 	crl.next_update_at = at + 397 * MS_DAY;
-	assert_int_equal(root_list_ask(&conf, &root, &crl, at, &why), code);
+	assert_int_equal(root_list_ask(&conf, &root, &crl, log_here, at, &why), code);
 	assert_non_null(strstr(why.cause, cause));
 	snprintf(path, sizeof(path), "%s/ca/root-1.list-request", conf.state_dir);
 	if (file_read(AT_FDCWD, path, false, &text, NULL) < 0)
@@ -177,6 +183,44 @@ static void what_waits_changes_with_its_content(void **state)
 	assert_int_equal(asked(&two, 30, now, "one list", E_SIGNER_LIMIT), 20);
 }
 
+static void logged(uint64_t number, uint8_t content)
+{
+	struct hash hash = {{content}};
+	bool        again;
+	assert_int_equal(sign_log_add_list(log_here, "root-1", 0, number, hash, &again, NULL), 0);
+	assert_int_equal(sign_log_commit(log_here, now), 0);
+}
+
+/* What this machine has logged would not be taken back, however it came to be logged. */
+static void the_number_rises_over_the_log(void **state)
+{
+	(void)state;
+	static struct root_list one, two;
+	sample(&one, 1, false);
+	sample(&two, 2, false);
+	logged(40, 1);
+	assert_int_equal(asked(&one, 7, now, "root-request list", E_SIGNER_ISSUER), 41);
+	assert_int_equal(asked(&one, 8, now, "root-request list", E_SIGNER_ISSUER), 41);
+	logged(41, 2); /* for another content: the answer to what waits would be refused */
+	assert_int_equal(asked(&one, 8, now, "root-request list", E_SIGNER_ISSUER), 42);
+	assert_int_equal(asked(&two, (uint64_t)INT64_MAX + 1, now, "no number is left", E_SIGNER_LIMIT), 42);
+	assert_int_equal(asked(&two, INT64_MAX, now, "root-request list", E_SIGNER_ISSUER), INT64_MAX);
+	assert_int_equal(asked(&one, 9, now, "no number is left", E_SIGNER_LIMIT), INT64_MAX);
+}
+
+static void what_waits_is_forgotten(void **state)
+{
+	(void)state;
+	static struct root_list one;
+	sample(&one, 1, false);
+	assert_int_equal(asked(&one, 7, now, "root-request list", E_SIGNER_ISSUER), 7);
+	root_list_forget(&conf, "root-2");
+	assert_int_equal(asked(&one, 9, now, "root-request list", E_SIGNER_ISSUER), 7);
+	root_list_forget(&conf, "root-1");
+	root_list_forget(&conf, "root-1");
+	assert_int_equal(asked(&one, 9, now, "root-request list", E_SIGNER_ISSUER), 9);
+}
+
 static void age_is_limited(void **state)
 {
 	(void)state;
@@ -195,6 +239,8 @@ int main(void)
 		cmocka_unit_test(each_cut_and_each_other_octet),
 		cmocka_unit_test(too_many_entries),
 		cmocka_unit_test_setup_teardown(what_waits_changes_with_its_content, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(the_number_rises_over_the_log, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(what_waits_is_forgotten, folder_make, folder_remove),
 		cmocka_unit_test(age_is_limited),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

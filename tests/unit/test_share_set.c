@@ -70,7 +70,7 @@ static void opens_for_any_three(void **state)
 			for (size_t c = b + 1; c < 5; c++) {
 				_cleanup_(buf_free) struct buf got = BUF_MAX(SHARE_PASSPHRASE_MAX);
 				struct share                   some[3] = {shares[c], shares[a], shares[b]};
-				assert_int_equal(share_set_open(&set, some, 2, &got, &why), E_SIGNER_SHARES);
+				assert_int_equal(share_set_open(&set, some, 2, &got, &why), E_SIGNER_SHARE);
 				assert_int_equal(share_set_open(&set, some, 3, &got, &why), 0);
 				assert_true(span_equal(buf_span(&got), PASSPHRASE));
 			}
@@ -84,7 +84,7 @@ static void an_altered_seal_does_not_open(void **state)
 		struct buf       got = BUF_MAX(SHARE_PASSPHRASE_MAX);
 		struct share_set bad = set;
 		bad.seal[i] ^= 0x10;
-		assert_int_equal(share_set_open(&bad, shares, 3, &got, &why), E_SIGNER_SHARES);
+		assert_int_equal(share_set_open(&bad, shares, 3, &got, &why), E_SHARES_DAMAGED);
 		assert_int_equal(got.n, 0);
 		buf_wipe(&got);
 	}
@@ -101,10 +101,10 @@ static void text_there_and_back(void **state)
 	assert_int_equal(share_set_write(&back, &again), 0);
 	assert_true(span_equal(buf_span(&text), buf_span(&again)));
 	for (size_t n = 0; n < text.n; n++) /* cut short anywhere */
-		assert_int_equal(share_set_read((struct span){text.p, n}, &back, &why), E_SIGNER_SHARES);
+		assert_int_equal(share_set_read((struct span){text.p, n}, &back, &why), E_SHARES_DAMAGED);
 	assert_null(strstr((char *)text.p, "a passphrase"));
 	buf_add_text(&text, "\n");
-	assert_int_equal(share_set_read(buf_span(&text), &back, &why), E_SIGNER_SHARES);
+	assert_int_equal(share_set_read(buf_span(&text), &back, &why), E_SHARES_DAMAGED);
 }
 
 static void hostile_texts(void **state)
@@ -118,10 +118,10 @@ static void hostile_texts(void **state)
 	struct share_set back;
 	struct refusal   why = {0};
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
-		assert_int_equal(share_set_read(span_text(bad[i]), &back, &why), E_SIGNER_SHARES);
+		assert_int_equal(share_set_read(span_text(bad[i]), &back, &why), E_SHARES_DAMAGED);
 	static char long_one[SHARE_SET_MAX + 100];
 	memset(long_one, 'a', sizeof(long_one));
-	assert_int_equal(share_set_read((struct span){(uint8_t *)long_one, sizeof(long_one)}, &back, &why), E_SIGNER_SHARES);
+	assert_int_equal(share_set_read((struct span){(uint8_t *)long_one, sizeof(long_one)}, &back, &why), E_SHARES_DAMAGED);
 }
 
 static void passphrases_are_limited(void **state)

@@ -190,6 +190,10 @@ static void lists_never_fall(void **state)
 	for (int run = 0; run < 2; run++) {
 		assert_int_equal(sign_log_add_list(l, "service-1", 3, 19, hash_of('a'), &repeat, &why), E_SIGNER_SERIAL);
 		assert_int_equal(sign_log_add_list(l, "service-1", 3, 20, hash_of('b'), &repeat, &why), E_SIGNER_SERIAL);
+		assert_false(sign_log_may_list(l, "service-1", 3, 19, hash_of('a')) || sign_log_may_list(l, "service-1", 3, 20, hash_of('b')));
+		assert_true(sign_log_may_list(l, "service-1", 3, 20, hash_of('a')) && sign_log_may_list(l, "service-1", 3, 21, hash_of('b')));
+		assert_true(sign_log_list_top(l, "service-1", 3) == 20 && sign_log_list_top(l, "service-1", 4) == 10);
+		assert_true(sign_log_list_top(l, "service-1", 5) == 0 && sign_log_may_list(l, "service-1", 5, 1, hash_of('a')));
 		l = reopen(*state, l, SIGN_LOG_ROTATE);
 	}
 	assert_int_equal(sign_log_add_list(l, "service-1", 3, 20, hash_of('a'), &repeat, &why), 0);

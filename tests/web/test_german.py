@@ -21,6 +21,7 @@ NOT_SHOWN = {
     "vcc-agent join: on the host's terminal": (3205,),
     "connections: in the log of a gateway": range(3300, 3400),
     "a root's ceremony: on the terminal of the signer's host": (3415, 3416, 3417),
+    "shares of the passphrase: on the terminal of the signer's host": (3418, 3419, 3420, 3421),
     "vccctl itself": range(3500, 3600),
     "vccctl audit verify": (3753, 3754, 3755, 3756, 3757, 3760, 3986),
     "relying parties": (3803,),
