@@ -22,6 +22,23 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 MEMBERS = {"pack": 10, "about": 2, "head": 5, "records": 11, "receipts": 4, "certificates": 3, "authorities": 3, "approvals": 2, "templates": 3}
 PACK_MAX, INDEX_MAX = 128 << 20, 16 << 20
+README = """Evidence of a VCC PKI installation.
+
+certificates/  one pack for each certificate that was requested, issued, renewed, rolled back, revoked, suspended or resumed in the period,
+               or whose renewal failed or was paused
+campaigns/     one for each campaign, emergency and drill that began in it; large ones in parts
+report.json    the compliance report of the period: what the installation says of itself, signed by nobody
+index.json     the files with their sizes and SHA-256, and what was left out, with the reason; signed by nobody either
+
+To verify it, with the root certificate of the installation, which you have from elsewhere:
+
+    vccctl audit verify THIS.zip --root ca.pem
+    python3 verify_evidence.py THIS.zip ca.pem      (docs/verify_evidence.py of the source; it needs python3-cryptography)
+
+Each pack is proved by itself: unpacked, it is verified in the same way. Everything in a pack hangs on a head of the audit trail that the
+installation signed. A pack proves what is in it, and the archive what is in its packs; that nothing was left out is proved by the whole
+trail alone: `vccctl audit export`, which `vccctl audit verify` checks, too.
+"""  # of every archive
 CAMPAIGN_EVENTS = {"campaign_started", "emergency_recertification_started", "drill_started"}
 
 
@@ -219,12 +236,13 @@ def check_archive(path, roots):
         index = json.loads(read("index.json", INDEX_MAX), object_pairs_hook=only_once)
         need(index["vcc_evidence_archive"] == 1, "index.json", "another version")
         for row in index["files"]:
-            name = row["path"]
+            name, kind = row["path"], row["kind"]
             need(name not in seen, "index.json", f"{name} stands twice")
             seen.add(name)
+            need(kind == "report" if name == "report.json" else kind in ("certificate", "campaign"), name, "the list calls it something else than it can be")
             data = read(name, PACK_MAX)
             need(len(data) == row["bytes"] and sha256(data).hex() == row["sha256"], name, "it is not the file that the list names")
-            if row["kind"] == "report":
+            if kind == "report":
                 continue
             pack = json.loads(data.decode(), object_pairs_hook=only_once)
             try:
@@ -232,11 +250,12 @@ def check_archive(path, roots):
             except Exception as e:
                 raise Bad(f"{name}: {e}") from None
             about = pack["about"]
-            need((about["kind"], about["id"], about.get("part", 0)) == (row["kind"], row["id"], row.get("part", 0)), name, "it is of something else than the list says")
+            need((about["kind"], about["id"], about.get("part", 0)) == (kind, row["id"], row.get("part", 0)), name, "it is of something else than the list says")
             sums = {part: sums.get(part, 0) + n for part, n in {"packs": 1, **counts}.items()}
             missing, unbound = missing + m, unbound + u
         need(sorted(z.namelist()) == sorted(seen), "archive", "something lies beside what the list names")
-    return sums, missing, unbound, index["left_out"]
+        need(read("README.txt", INDEX_MAX) == README.encode(), "README.txt", "it says something else than in every archive")
+    return sums, missing, unbound, index["left_out"], "report.json" in seen
 
 
 def main():
@@ -245,10 +264,10 @@ def main():
         return 2
     with open(sys.argv[2], "rb") as f:
         roots = [x509.load_pem_x509_certificate(p) for p in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)]
-    pack, left_out = {"about": {}}, []
+    pack, left_out, report = {"about": {}}, [], False
     try:
         if zipfile.is_zipfile(sys.argv[1]):
-            counts, missing, unbound, left_out = check_archive(sys.argv[1], roots)
+            counts, missing, unbound, left_out, report = check_archive(sys.argv[1], roots)
         else:
             with open(sys.argv[1], encoding="utf-8") as f:
                 pack = json.load(f, object_pairs_hook=only_once)
@@ -262,7 +281,10 @@ def main():
     for serial in unbound:
         print(f"not bound: certificate {serial}, its record has no fingerprint")
     for row in left_out:
-        print(f"left out: {row['kind']} {row['id']}: {row['reason']}")
+        parts = "".join(f", {member.replace('_', ' ')} {row[member]}" for member in ("part", "from_part") if member in row)
+        print(f"left out: {row['kind']} {row['id']}{parts}: {row['reason']}")
+    if report:
+        print("report.json: signed by nobody, it is what whoever made the archive says")
     print("verified, but for what is missing, not bound or left out" if missing or unbound or left_out else "verified")
     if "part" in pack["about"]:
         print(f"part {pack['about']['part']}; {'more follow' if pack['about']['more'] else 'it is the last one'}")

@@ -1,4 +1,4 @@
-/* evidence_subjects.c - room controller/cli: which certificates and campaigns something happened to in a period, by the audit trail.
+/* evidence_subjects.c - room controller/cli: which certificates and campaigns are part of a period, by the audit trail.
  * Never: fetching their evidence. */
 #include "controller/cli/evidence_subjects.h"
 
@@ -7,7 +7,7 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
-/* What makes a certificate or a campaign part of a period. A record of a revocation names its certificate's owner, which may be a host. */
+/* What makes a certificate or a campaign part of a period; EVIDENCE_ZIP_README and docs/operations.md say it in words. A record of a revocation names its certificate's owner, which may be a host. */
 static const struct {
 	const char *event;
 	enum { OF_CERTIFICATE, OF_OWNER, OF_CAMPAIGN } what;

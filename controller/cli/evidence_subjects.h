@@ -1,4 +1,4 @@
-/* evidence_subjects.h - room controller/cli: which certificates and campaigns something happened to in a period, by the audit trail.
+/* evidence_subjects.h - room controller/cli: which certificates and campaigns are part of a period, by the audit trail.
  * Never: fetching their evidence. */
 #ifndef VCC_EVIDENCE_SUBJECTS_H
 #define VCC_EVIDENCE_SUBJECTS_H

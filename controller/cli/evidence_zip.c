@@ -3,6 +3,7 @@
  * Never: judging; replacing a file. */
 #include "controller/cli/evidence_zip.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -26,13 +27,32 @@
 
 enum {
 	PARTS_MAX = 10000,
-	TRIES = 60, /* a head is signed within a minute, and another report may be under way */
+	TRIES = 60, /* another report may be under way, or too many questions were asked */
+	HEAD_TRIES = 60, /* of the whole archive: a head is signed within a minute, and then there is one for all packs */
 	TRY_SECONDS = 2,
 	FOLDER_SIZE = CLIENT_PATH_SIZE + 16,
 	PATH_SIZE = FOLDER_SIZE + 32,
 	DOS_DATE = 1 << 5 | 1, /* 1980-01-01: the first day that an archive can name */
 };
 #define BYTES_MAX (INT64_C(8) << 30) /* of all packs before they are packed */
+
+const char evidence_zip_readme[] =
+	"Evidence of a VCC PKI installation.\n"
+	"\n"
+	"certificates/  one pack for each certificate that was requested, issued, renewed, rolled back, revoked, suspended or resumed in the period,\n"
+	"               or whose renewal failed or was paused\n"
+	"campaigns/     one for each campaign, emergency and drill that began in it; large ones in parts\n"
+	"report.json    the compliance report of the period: what the installation says of itself, signed by nobody\n"
+	"index.json     the files with their sizes and SHA-256, and what was left out, with the reason; signed by nobody either\n"
+	"\n"
+	"To verify it, with the root certificate of the installation, which you have from elsewhere:\n"
+	"\n"
+	"    vccctl audit verify THIS.zip --root ca.pem\n"
+	"    python3 verify_evidence.py THIS.zip ca.pem      (docs/verify_evidence.py of the source; it needs python3-cryptography)\n"
+	"\n"
+	"Each pack is proved by itself: unpacked, it is verified in the same way. Everything in a pack hangs on a head of the audit trail that the\n"
+	"installation signed. A pack proves what is in it, and the archive what is in its packs; that nothing was left out is proved by the whole\n"
+	"trail alone: `vccctl audit export`, which `vccctl audit verify` checks, too.\n";
 
 struct work {
 	const struct invocation      *in;
@@ -42,6 +62,8 @@ struct work {
 	json_t                       *files, *left_out;
 	size_t                        n;
 	int64_t                       bytes;
+	bool                          full;  /* no other part has room: what was refused is the archive */
+	int                           heads; /* so often a head was waited for */
 	struct refusal               *why;
 };
 
@@ -90,15 +112,33 @@ static int fetch_once(const struct work *w, const char *from, const char *path)
 	return r;
 }
 
-/* A head that is not signed yet, and a controller that has enough to do, are waited for. */
-static int fetch(const struct work *w, const char *from, const char *path)
+/* A head that is not signed yet, and a controller that has enough to do, are waited for. Without a head one goes on, so that all parts together
+ * wait no longer than the first may; without the controller the archive ends. */
+static bool waits(struct work *w, int *busy)
 {
-	int r = fetch_once(w, from, path);
-	for (int i = 1; i < TRIES && r != EXIT_DONE && (w->why->code == E_EVIDENCE_UNSIGNED || w->why->code == E_API_BUSY || w->why->code == E_API_RATE); i++) {
+	if (w->why->code == E_EVIDENCE_UNSIGNED)
+		return ++w->heads < HEAD_TRIES;
+	return (w->why->code == E_API_BUSY || w->why->code == E_API_RATE) && ++*busy < TRIES;
+}
+
+static int fetch(struct work *w, const char *from, const char *path)
+{
+	int busy = 0, r = fetch_once(w, from, path);
+	while (r != EXIT_DONE && waits(w, &busy)) {
 		(void)nanosleep(&(struct timespec){.tv_sec = TRY_SECONDS}, NULL);
 		r = fetch_once(w, from, path);
 	}
 	return r;
+}
+
+/* Looked at before a part is fetched and, of its bytes, after that. The report has a place of its own beyond the packs. */
+static int has_room(struct work *w, const char *name, const char *kind)
+{
+	size_t max = EVIDENCE_ZIP_FILES_MAX + (text_equal(kind, EVIDENCE_ZIP_KIND_REPORT) ? 1 : 0);
+	w->full = w->n >= max || w->bytes > BYTES_MAX;
+	if (!w->full)
+		return EXIT_DONE;
+	return refuse(w->why, E_EVIDENCE_LARGE, name, "it is too much for one archive: take a shorter period"), EXIT_FAILED;
 }
 
 static int add_part(struct work *w, const char *from, const char *name, const char *kind, const char *id, int64_t part)
@@ -107,16 +147,18 @@ static int add_part(struct work *w, const char *from, const char *name, const ch
 	struct hash hash;
 	int64_t     bytes = 0;
 	(void)snprintf(path, sizeof(path), "%s/%zu", w->folder, w->n);
-	int r = fetch(w, from, path);
+	int r = has_room(w, name, kind);
+	if (r == EXIT_DONE)
+		r = fetch(w, from, path);
 	if (r == EXIT_DONE)
 		r = hash_file(path, &hash, &bytes, w->why);
+	w->bytes += bytes;
+	if (r == EXIT_DONE)
+		r = has_room(w, name, kind);
 	if (r != EXIT_DONE) {
 		(void)unlink(path);
 		return r;
 	}
-	w->bytes += bytes;
-	if (w->n >= EVIDENCE_ZIP_FILES_MAX || w->bytes > BYTES_MAX)
-		return refuse(w->why, E_EVIDENCE_LARGE, name, "it is too much for one archive: take a shorter period"), EXIT_FAILED;
 	w->n++;
 	json_t *row = json_pack("{s:s,s:s,s:I,s:s}", "path", name, "kind", kind, "bytes", (json_int_t)bytes, "sha256", hash_text(hash, hex));
 	if (id != NULL)
@@ -129,18 +171,25 @@ static int add_part(struct work *w, const char *from, const char *name, const ch
 
 /* ---- what it is of ----------------------------------------------------------------------------------------------- */
 
-static void leave_out(struct work *w, const char *kind, const char *id)
+/* `member`: "part", of that part alone, or "from_part", of it and all behind it; NULL: of the whole. */
+static void leave_out(struct work *w, const char *kind, const char *id, const char *member, unsigned part)
 {
-	char code[ERR_CODE_SIZE];
-	json_array_append_new(w->left_out, json_pack("{s:s,s:s,s:s,s:s}", "kind", kind,
-							    "id", id, "code", err_code(w->why->code, code), "reason", err_what(w->why->code)));
-	fprintf(stderr, "%s: left out: %s\n", id, err_what(w->why->code));
+	char    code[ERR_CODE_SIZE];
+	json_t *row = json_pack("{s:s,s:s,s:s,s:s}", "kind", kind, "id", id, "code", err_code(w->why->code, code), "reason", err_what(w->why->code));
+	fprintf(stderr, "%s: left out: %s", id, err_what(w->why->code));
+	if (member != NULL) {
+		json_object_set_new(row, member, json_integer((json_int_t)part));
+		fprintf(stderr, " (%s %u)", member, part);
+	}
+	fputc('\n', stderr);
+	json_array_append_new(w->left_out, row);
 	*w->why = (struct refusal){.code = 0};
 }
 
-static bool can_be_left(int code)
+static bool can_be_left(const struct work *w)
 {
-	return code == E_EVIDENCE_LARGE || code == E_EVIDENCE_NONE || code == E_EVIDENCE_UNSIGNED;
+	int code = w->why->code;
+	return !w->full && (code == E_EVIDENCE_LARGE || code == E_EVIDENCE_NONE || code == E_EVIDENCE_UNSIGNED);
 }
 
 /* `sure`: it is a certificate. Else it may be the name of a host, whose identity was revoked: that has no pack. */
@@ -153,15 +202,16 @@ static int add_certificate(struct work *w, const char *id, bool sure)
 	(void)snprintf(name, sizeof(name), "certificates/%s.json", id);
 	int  r = add_part(w, from, name, "certificate", id, 0);
 	bool host = !sure && r != EXIT_DONE && w->why->code == E_EVIDENCE_NONE;
-	if (r == EXIT_DONE || (!host && (!can_be_left(w->why->code) || w->n >= EVIDENCE_ZIP_FILES_MAX || w->bytes > BYTES_MAX)))
+	if (r == EXIT_DONE || (!host && !can_be_left(w)))
 		return r;
 	if (host)
 		*w->why = (struct refusal){.code = 0};
 	else
-		leave_out(w, "certificate", id);
+		leave_out(w, "certificate", id, NULL, 0);
 	return EXIT_DONE;
 }
 
+/* A part that cannot be had is left out, and the next one asked for. Where that would not tell whether there is a next one, the rest is left out. */
 static int add_campaign_parts(struct work *w, const char *id)
 {
 	char from[CLIENT_PATH_SIZE], name[EVIDENCE_ZIP_NAME_SIZE];
@@ -174,10 +224,18 @@ static int add_campaign_parts(struct work *w, const char *id)
 			*w->why = (struct refusal){.code = 0};
 			return EXIT_DONE;
 		}
-		if (r != EXIT_DONE)
+		if (r != EXIT_DONE && !can_be_left(w))
 			return r;
+		if (r != EXIT_DONE && w->why->code != E_EVIDENCE_LARGE) {
+			leave_out(w, "campaign", id, "from_part", part);
+			return EXIT_DONE;
+		}
+		if (r != EXIT_DONE)
+			leave_out(w, "campaign", id, "part", part);
 	}
-	return refuse(w->why, E_EVIDENCE_LARGE, id, "more than %d parts", PARTS_MAX), EXIT_FAILED;
+	refuse(w->why, E_EVIDENCE_LARGE, id, "more than %d parts", PARTS_MAX);
+	leave_out(w, "campaign", id, "from_part", PARTS_MAX + 1);
+	return EXIT_DONE;
 }
 
 static int add_campaign(struct work *w, const char *id)
@@ -189,10 +247,10 @@ static int add_campaign(struct work *w, const char *id)
 	(void)snprintf(from, sizeof(from), REPORTS "/evidence?campaign=%s", id);
 	(void)snprintf(name, sizeof(name), "campaigns/%s.json", id);
 	int r = add_part(w, from, name, "campaign", id, 0);
-	if (r != EXIT_DONE && w->why->code == E_EVIDENCE_LARGE && w->n < EVIDENCE_ZIP_FILES_MAX && w->bytes <= BYTES_MAX)
+	if (r != EXIT_DONE && !w->full && w->why->code == E_EVIDENCE_LARGE)
 		return add_campaign_parts(w, id);
-	if (r != EXIT_DONE && can_be_left(w->why->code)) {
-		leave_out(w, "campaign", id);
+	if (r != EXIT_DONE && can_be_left(w)) {
+		leave_out(w, "campaign", id, NULL, 0);
 		return EXIT_DONE;
 	}
 	return r;
@@ -231,58 +289,58 @@ static int add_period(struct work *w)
 	if (r == EXIT_DONE)
 		r = add_each(w, s.certificates, false);
 	if (r == EXIT_DONE)
-		r = add_part(w, from, EVIDENCE_ZIP_REPORT, "report", NULL, 0);
+		r = add_part(w, from, EVIDENCE_ZIP_REPORT, EVIDENCE_ZIP_KIND_REPORT, NULL, 0);
 	evidence_subjects_free(&s);
 	return r;
 }
 
 /* ---- the archive ------------------------------------------------------------------------------------------------- */
 
-/* libzip takes the bytes over, and frees them. */
-static int add_text(struct work *w, const char *name, char *text)
+/* libzip takes the bytes over, and frees them when they are `owned`. */
+static int add_text(struct work *w, const char *name, const char *text, bool owned)
 {
-	if (text == NULL)
-		abort();
-	return add_source(w, name, zip_source_buffer(w->zip, text, strlen(text), 1));
+	return add_source(w, name, zip_source_buffer(w->zip, text, strlen(text), owned ? 1 : 0));
 }
 
 static int add_lists(struct work *w)
 {
-	static const char readme[] =
-		"Evidence of a VCC PKI installation.\n"
-		"\n"
-		"certificates/  one pack for each certificate that something happened to in the period\n"
-		"campaigns/     one for each campaign, emergency and drill; large ones in parts\n"
-		"report.json    the compliance report of the period: what the installation says of itself, signed by nobody\n"
-		"index.json     the files with their sizes and SHA-256, and what was left out, with the reason\n"
-		"\n"
-		"To verify it, with the root certificate of the installation, which you have from elsewhere:\n"
-		"\n"
-		"    vccctl audit verify THIS.zip --root ca.pem\n"
-		"    python3 verify_evidence.py THIS.zip ca.pem      (docs/verify_evidence.py of the source; it needs python3-cryptography)\n"
-		"\n"
-		"Each pack is proved by itself: unpacked, it is verified in the same way. Everything in a pack hangs on a head of the audit trail that the\n"
-		"installation signed. A pack proves what is in it, and the archive what is in its packs; that nothing was left out is proved by the whole\n"
-		"trail alone: `vccctl audit export`, which `vccctl audit verify` checks, too.\n";
 	char    since[TIME_TEXT_SIZE], until[TIME_TEXT_SIZE];
 	bool    all = w->period->certificate == NULL && w->period->campaign == NULL;
 	json_t *from = all ? json_string(time_text(w->period->since, since)) : json_null(), *to = all ? json_string(time_text(w->period->until, until)) : json_null();
 	json_t *index = json_pack("{s:i,s:o,s:o,s:O,s:O}", "vcc_evidence_archive", 1, "since", from, "until", to, "files", w->files, "left_out", w->left_out);
 	char   *text = json_dumps(index, JSON_INDENT(1) | JSON_SORT_KEYS);
 	json_decref(index);
-	int r = add_text(w, EVIDENCE_ZIP_README, strdup(readme));
-	return r == EXIT_DONE ? add_text(w, EVIDENCE_ZIP_INDEX, text) : (free(text), r);
+	if (text == NULL)
+		abort();
+	int r = add_text(w, EVIDENCE_ZIP_README, evidence_zip_readme, false);
+	return r == EXIT_DONE ? add_text(w, EVIDENCE_ZIP_INDEX, text, true) : (free(text), r);
 }
 
-/* Whole and on the disk before it gets its name; a file that has the name stays. */
+/* A file that has the name stays. Some file systems, as NFS, rename over it or not at all: a second name is refused by all of them. */
+static int give_name(const char *made, const char *file)
+{
+	if (renameat2(AT_FDCWD, made, AT_FDCWD, file, RENAME_NOREPLACE) == 0)
+		return 0;
+	return errno == EINVAL && link(made, file) == 0 ? unlink(made) : -1;
+}
+
+/* As any file that its user makes, whatever the library made it with. */
+static mode_t mode_by_umask(void)
+{
+	mode_t mask = umask(0);
+	(void)umask(mask);
+	return 0666 & ~mask;
+}
+
+/* Whole and on the disk before it gets its name. */
 static int put_in_place(const char *made, const char *file, struct refusal *why)
 {
 	char             dir[CLIENT_PATH_SIZE];
 	_cleanup_fd_ int fd = open(made, O_RDONLY | O_CLOEXEC);
 	text_cut(dir, sizeof(dir), file);
-	if (fd < 0 || fchmod(fd, 0644) != 0 || fsync(fd) != 0)
+	if (fd < 0 || fchmod(fd, mode_by_umask()) != 0 || fsync(fd) != 0)
 		return sys_refuse(why, file, "write the file"), EXIT_FAILED;
-	if (renameat2(AT_FDCWD, made, AT_FDCWD, file, RENAME_NOREPLACE) != 0)
+	if (give_name(made, file) != 0)
 		return sys_refuse(why, file, "make the file"), EXIT_FAILED;
 	_cleanup_fd_ int dir_fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)!(dir_fd >= 0 && dir_sync(dir_fd) == 0); /* where that cannot be done the file is there all the same */

@@ -1,5 +1,5 @@
-/* evidence_zip.h - room controller/cli: evidence of a whole period as one archive: a pack for each certificate and campaign that something happened
- * to, the compliance report, and a list of them with their hashes (libzip only in evidence_zip*.c). Never: judging; replacing a file. */
+/* evidence_zip.h - room controller/cli: evidence of a whole period as one archive: a pack for each certificate and campaign that
+ * evidence_subjects.c finds, the compliance report, and a list of them with their hashes (libzip only in evidence_zip*.c). Never: judging; replacing a file. */
 #ifndef VCC_EVIDENCE_ZIP_H
 #define VCC_EVIDENCE_ZIP_H
 
@@ -7,13 +7,20 @@
 #include "controller/cli/verb.h"
 
 enum {
-	EVIDENCE_ZIP_FILES_MAX = 20000,
+	EVIDENCE_ZIP_FILES_MAX = 20000, /* packs */
 	EVIDENCE_ZIP_INDEX_MAX = 16 << 20,
 	EVIDENCE_ZIP_NAME_SIZE = CERT_ID_SIZE + 64,
 };
 #define EVIDENCE_ZIP_INDEX  "index.json"
 #define EVIDENCE_ZIP_REPORT "report.json"
 #define EVIDENCE_ZIP_README "README.txt"
+
+/* The one kind of a file that nobody signed, which is taken under the name EVIDENCE_ZIP_REPORT alone. */
+#define EVIDENCE_ZIP_KIND_REPORT "report"
+
+/* Part of the form of an archive, as nothing else says what is written there: with other words the number in the list is another, and
+ * docs/verify_evidence.py has them, too. */
+extern const char evidence_zip_readme[];
 
 struct evidence_period {
 	int64_t     since, until;

@@ -15,6 +15,7 @@
 /* Of all parts together. */
 struct sum {
 	uint64_t files, packs, records, receipts, certificates, approvals, templates, missing, unbound, left_out;
+	bool     report; /* there is one, which nobody signed */
 };
 
 struct check {
@@ -87,20 +88,34 @@ static int check_pack(struct check *c, const char *name, const json_t *row, stru
 	return 0;
 }
 
+/* What lies there without a signature is the report, under its own name: else a list that nobody signed would say what has to be proved. */
+static int check_kind(struct check *c, const char *name, const char *kind)
+{
+	bool report = text_equal(kind, EVIDENCE_ZIP_KIND_REPORT);
+	if (report != text_equal(name, EVIDENCE_ZIP_REPORT) || (!report && !text_equal(kind, "certificate") && !text_equal(kind, "campaign")))
+		return refuse(c->why, E_EVIDENCE_BAD, name, "the list calls it something else than it can be");
+	c->sum.report |= report;
+	return 0;
+}
+
 static int check_row(struct check *c, const json_t *row)
 {
-	const char *name = json_string_value(json_object_get(row, "path")), *said = json_string_value(json_object_get(row, "sha256"));
+	const char *name = json_string_value(json_object_get(row, "path")), *said = json_string_value(json_object_get(row, "sha256")),
+		   *kind = json_string_value(json_object_get(row, "kind"));
 	struct hash hash, named;
 	struct buf  text;
 	if (name == NULL || said == NULL || hash_parse(said, &named) < 0 || json_object_get(c->seen, name) != NULL)
 		return refuse(c->why, E_EVIDENCE_BAD, EVIDENCE_ZIP_INDEX, "a line of it names no file, or one that stands there already");
 	json_object_set_new(c->seen, name, json_true());
-	int r = read_entry(c, name, EVIDENCE_FILE_MAX, &text);
+	int r = check_kind(c, name, kind);
+	if (r < 0)
+		return r;
+	r = read_entry(c, name, EVIDENCE_FILE_MAX, &text);
 	if (r == 0)
 		digest_sha256(buf_span(&text), &hash);
 	if (r == 0 && (!hash_equal(hash, named) || (int64_t)text.n != json_integer_value(json_object_get(row, "bytes"))))
 		r = refuse(c->why, E_EVIDENCE_BAD, name, "it is not the file that the list names");
-	if (r == 0 && !text_equal(json_string_value(json_object_get(row, "kind")), "report"))
+	if (r == 0 && !text_equal(kind, EVIDENCE_ZIP_KIND_REPORT))
 		r = check_pack(c, name, row, buf_span(&text));
 	c->sum.files++;
 	buf_free(&text);
@@ -119,6 +134,18 @@ static int check_names(struct check *c)
 	if ((uint64_t)n == json_object_size(c->seen) + 2)
 		return 0;
 	return refuse(c->why, E_EVIDENCE_BAD, "archive", "a name stands twice in it, or its list or README is missing");
+}
+
+/* It tells people how to verify: nobody puts another way there. */
+static int check_readme(struct check *c)
+{
+	struct buf  text;
+	struct span wanted = {(const uint8_t *)evidence_zip_readme, strlen(evidence_zip_readme)};
+	int         r = read_entry(c, EVIDENCE_ZIP_README, EVIDENCE_ZIP_INDEX_MAX, &text);
+	if (r == 0 && (text.n != wanted.n || memcmp(text.p, wanted.p, wanted.n) != 0))
+		r = refuse(c->why, E_EVIDENCE_BAD, EVIDENCE_ZIP_README, "it says something else than in every archive");
+	buf_free(&text);
+	return r;
 }
 
 static int check_archive(struct check *c)
@@ -143,6 +170,8 @@ static int check_archive(struct check *c)
 	}
 	if (r == 0)
 		r = check_names(c);
+	if (r == 0)
+		r = check_readme(c);
 	json_decref(index);
 	return r;
 }
@@ -159,11 +188,14 @@ static void print_sum(const struct invocation *in, const struct sum *s)
 			      (json_int_t)s->packs, "records", (json_int_t)s->records, "receipts", (json_int_t)s->receipts, "certificates",
 			      (json_int_t)s->certificates, "approvals", (json_int_t)s->approvals, "templates", (json_int_t)s->templates, "missing",
 			      (json_int_t)s->missing, "unbound", (json_int_t)s->unbound, "left_out", (json_int_t)s->left_out);
+	json_object_set_new(o, "signed_by_nobody", s->report ? json_pack("[s]", EVIDENCE_ZIP_REPORT) : json_array());
 	if (in->form == OUTPUT_TABLE) {
 		output_object(in->form, columns, N_ELEMENTS(columns), o);
 		printf("verified%s%s%s\n", s->missing > 0 ? ", but for what is missing" : "",
 		       s->unbound > 0 ? ", but for certificates that are bound by their serial number alone" : "",
 		       s->left_out > 0 ? ", but for what was left out" : "");
+		if (s->report)
+			puts(EVIDENCE_ZIP_REPORT ": signed by nobody, it is what whoever made the archive says");
 		puts("It proves what is in it, not that nothing was left out: `vccctl audit export` does that.");
 	} else {
 		output_json(o);

@@ -187,11 +187,21 @@ static void on_begun(struct controller *ctl, void *ctx, int code, const struct s
 	}
 }
 
+/* Once: a message is made anew with each attempt. */
+static void tell_cut(const struct run *run, const struct scan_found *f)
+{
+	char id[ID_TEXT_SIZE];
+	if (f->cut && f->rows[0].attempts == 0)
+		log_line(LOG_LEVEL_WARNING, NULL, "channel %s: message %s has no room for every address, %d octets are all: name a list of your mail system instead",
+			 run->state.ch->conf.name, id_text(f->rows[0].message_id, id), OUTBOUND_TO_SIZE - 1);
+}
+
 /* Stored first: whatever happens from now on, this message has this id and these rows. */
 static void begin(struct run *run, struct scan_found *f)
 {
 	struct batch  *b = batch_new(run, &f->out);
 	struct commit *c = commit_new(run->ctl);
+	tell_cut(run, f);
 	b->kept = true;
 	b->n = f->n;
 	b->result = (struct outbound_result){.code = f->why.code, .final = true};

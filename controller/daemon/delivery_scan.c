@@ -45,6 +45,7 @@ static int make(struct delivery_scan *s, struct store_view *view, const struct s
 	if (r < 0)
 		return r;
 	pack(s, ask, &m, f);
+	f->cut = m.cut && ask->ch->conf.kind == CHANNEL_SMTP;
 	message_free(&m);
 	return 0;
 }

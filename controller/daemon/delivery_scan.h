@@ -24,6 +24,7 @@ struct scan_found {
 	size_t               n;
 	struct delivery      rows[DELIVERY_BATCH];
 	struct outbound      out; /* SEND, when `why` has no code */
+	bool                 cut; /* not every address found room in it */
 	struct refusal       why; /* why there is no message */
 };
 

@@ -94,43 +94,59 @@ static void add_notice(const struct notice *n, struct buf *to)
 
 /* ---- who is told ------------------------------------------------------------------------------------------------- */
 
-static void add_address(char to[OUTBOUND_TO_SIZE], const char *address)
+/* Adds to a list what is not there yet. False, as all of these: it found no room. */
+static bool add_address(char to[OUTBOUND_TO_SIZE], const char *address)
 {
 	char        item[CHANNEL_LIST_SIZE];
 	const char *cursor = to;
 	size_t      n = strlen(to);
-	if (!channel_mail_ok(address) || n + strlen(address) + 2 > OUTBOUND_TO_SIZE)
-		return;
+	if (!channel_mail_ok(address))
+		return true;
 	while (text_item(&cursor, item, sizeof(item)))
 		if (text_equal(item, address))
-			return;
+			return true;
+	if (n + strlen(address) + 2 > OUTBOUND_TO_SIZE)
+		return false;
 	snprintf(to + n, OUTBOUND_TO_SIZE - n, "%s%s", n > 0 ? "," : "", address);
+	return true;
 }
 
-static void add_addresses(char to[OUTBOUND_TO_SIZE], const char *list)
+static bool add_addresses(char to[OUTBOUND_TO_SIZE], const char *list)
 {
 	char item[CHANNEL_LIST_SIZE];
+	bool all = true;
 	while (text_item(&list, item, sizeof(item)))
-		add_address(to, item);
+		all &= add_address(to, item);
+	return all;
 }
 
-/* `own`: those who may approve have addresses of their own, and they are in `to` already. */
-static void add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct message_terms *terms, bool own)
+/* `own`: those who may approve have addresses of their own, which are added to these. */
+static bool add_list(char to[OUTBOUND_TO_SIZE], const char *list, const struct message_terms *terms, bool own)
 {
 	char item[NOTICE_RECIPIENTS_SIZE];
+	bool all = true;
 	while (text_item(&list, item, sizeof(item))) {
 		if (text_equal(item, "role:security"))
-			add_address(to, terms->contact_security);
-		else if (text_equal(item, "role:approver") && own)
-			add_addresses(to, terms->contact_approver);
-		else if (text_equal(item, "role:approver") && terms->contact_approver[0] != '\0')
-			add_addresses(to, terms->contact_approver);
+			all &= add_address(to, terms->contact_security);
+		else if (text_equal(item, "role:approver") && (own || terms->contact_approver[0] != '\0'))
+			all &= add_addresses(to, terms->contact_approver);
 		else if (text_starts(item, "role:"))
-			add_address(to, terms->contact_admin);
+			all &= add_address(to, terms->contact_admin);
 		else
-			add_address(to, item);
+			all &= add_address(to, item);
 	}
+	return all;
 }
+
+/* A notice of the message. */
+struct part {
+	struct notice      notice;
+	enum delivery_kind kind;
+	bool               asks;    /* those who may approve */
+	bool               known;   /* the request is there */
+	struct approval    request;
+	bool               own;     /* somebody who may approve is told at an address of one's own */
+};
 
 static bool names_approvers(const char *list)
 {
@@ -162,28 +178,71 @@ static bool waits_for(const struct principal *p, const struct notice *n, const s
 	return !rights_limited(p) || (n->service[0] != '\0' && rights_service(p, n->service));
 }
 
+static bool part_waits_for(const struct principal *p, const struct part *part, int64_t now)
+{
+	return part->asks && waits_for(p, &part->notice, part->known ? &part->request : NULL, now);
+}
+
+/* One message is read by all who get it: whoever is limited to services gets it only where all of it is his. */
+static bool may_read(const struct principal *p, const struct part *parts, size_t n, int64_t now)
+{
+	for (size_t i = 0; i < n && rights_limited(p); i++) {
+		const char *service = parts[i].notice.service;
+		if ((service[0] == '\0' || !rights_service(p, service)) && !part_waits_for(p, &parts[i], now))
+			return false;
+	}
+	return true;
+}
+
+static bool add_approver(char to[OUTBOUND_TO_SIZE], const struct principal *p, struct part *parts, size_t n, int64_t now)
+{
+	bool wanted = false;
+	if (!may_read(p, parts, n, now))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (part_waits_for(p, &parts[i], now))
+			wanted = parts[i].own = true;
+	return !wanted || add_address(to, p->mail);
+}
+
 /* Those who may decide by addresses of their own. Of principals beyond the first APPROVERS_LOOK nobody is looked for. */
-static int add_approvers(char to[OUTBOUND_TO_SIZE], struct store_view *view, const struct notice *n, int64_t now, bool *ret_any)
+static int find_approvers(struct store_view *view, struct part *parts, size_t n, int64_t now, char to[OUTBOUND_TO_SIZE], bool *ret_all)
 {
 	enum { PAGE = 50, APPROVERS_LOOK = 2000 };
-	struct approval   a;
-	bool              known = request_of(view, n, &a);
 	char              after[ACTOR_SIZE] = "";
 	struct principal *page = calloc(PAGE, sizeof(*page));
 	size_t            got = PAGE;
 	int               r = page != NULL ? 0 : E_NOMEM;
-	*ret_any = false;
+	bool              all = true;
 	for (size_t seen = 0; r == 0 && got == PAGE && seen < APPROVERS_LOOK; seen += got) {
 		r = view_principals(view, after, page, PAGE, &got);
 		for (size_t i = 0; r == 0 && i < got; i++) {
 			text_cut(after, sizeof(after), page[i].name);
-			if (!waits_for(&page[i], n, known ? &a : NULL, now))
-				continue;
-			add_address(to, page[i].mail);
-			*ret_any = true;
+			all &= add_approver(to, &page[i], parts, n, now);
 		}
 	}
 	free(page);
+	*ret_all = all;
+	return r;
+}
+
+/* First those whom the notices name: however many may approve, they find room. */
+static int add_recipients(struct message *m, struct store_view *view, struct part *parts, size_t n, const struct message_terms *terms, int64_t now)
+{
+	char own[OUTBOUND_TO_SIZE] = "";
+	bool asks = false, all = true;
+	int  r = 0;
+	for (size_t i = 0; i < n; i++)
+		asks |= parts[i].asks;
+	if (asks)
+		r = find_approvers(view, parts, n, now, own, &all);
+	for (size_t i = 0; i < n; i++) {
+		all &= add_list(m->to, parts[i].notice.recipients, terms, parts[i].own);
+		if (parts[i].kind == DELIVERY_ESCALATION)
+			all &= add_list(m->to, parts[i].notice.escalation, terms, parts[i].own);
+	}
+	all &= add_addresses(m->to, own);
+	m->cut = !all;
 	return r;
 }
 
@@ -219,22 +278,18 @@ static int with_trouble(struct store_view *view, const struct notice *n, json_t 
 	return r == E_NOT_FOUND ? 0 : r; /* it was pruned */
 }
 
-static int take_notice(struct message *m, struct store_view *view, const struct notice *n, const struct delivery *row,
-			const struct message_terms *terms, int64_t now)
+static int take_notice(struct message *m, struct store_view *view, const struct delivery *row, struct part *part)
 {
-	bool own = false;
-	int  r = names_approvers(n->recipients) ? add_approvers(m->to, view, n, now, &own) : 0;
-	if (r < 0)
-		return r;
+	const struct notice *n = &part->notice;
+	part->kind = row->kind;
+	part->asks = names_approvers(n->recipients);
+	part->known = part->asks && request_of(view, n, &part->request);
 	if (m->n == 0)
 		m->first = *n;
 	m->n++;
 	m->level = n->level > m->level ? n->level : m->level;
 	m->kind = row->kind > m->kind ? row->kind : m->kind;
 	add_notice(n, &m->text);
-	add_list(m->to, n->recipients, terms, own);
-	if (row->kind == DELIVERY_ESCALATION)
-		add_list(m->to, n->escalation, terms, own);
 	json_t *o = json_notice(n);
 	json_array_append_new(m->notices, o);
 	return with_trouble(view, n, o);
@@ -244,16 +299,20 @@ int message_make(struct store_view *view, const struct delivery *rows, size_t n,
 		 struct message *ret)
 {
 	struct message m = {.id = rows[0].message_id, .text = BUF_MAX(MESSAGE_TEXT_MAX), .notices = json_array()};
-	struct notice  notice;
-	int            r = 0;
+	struct part   *parts = calloc(n, sizeof(*parts));
+	int            r = parts != NULL ? 0 : E_NOMEM;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = view_notice(view, rows[i].notice_id, &notice);
+		struct part *part = &parts[m.n];
+		r = view_notice(view, rows[i].notice_id, &part->notice);
 		if (r == 0)
-			r = take_notice(&m, view, &notice, &rows[i], terms, now);
+			r = take_notice(&m, view, &rows[i], part);
 		r = r == E_NOT_FOUND ? 0 : r;
 	}
 	if (r == 0 && m.n == 0)
 		r = E_NOT_FOUND;
+	if (r == 0)
+		r = add_recipients(&m, view, parts, m.n, terms, now);
+	free(parts);
 	if (r < 0) {
 		message_free(&m);
 		return r;
@@ -271,7 +330,7 @@ void message_test(const struct message_terms *terms, struct id id, int64_t now, 
 	snprintf(m.title, sizeof(m.title), "[%s] test of a channel", terms->installation);
 	text_plain(m.title);
 	buf_add_fmt(&m.text, "Somebody ran `vccctl notify test` at %s. Nothing has happened.\n", time_text(now, text));
-	add_address(m.to, terms->contact_admin);
+	(void)add_address(m.to, terms->contact_admin); /* the first one has room */
 	*ret = m;
 }
 

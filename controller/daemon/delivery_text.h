@@ -32,6 +32,7 @@ struct message {
 	struct buf         text;
 	json_t            *notices;
 	char               to[OUTBOUND_TO_SIZE]; /* mail addresses, without those of the channel */
+	bool               cut;                  /* not all of them found room */
 	char               ack_url[MESSAGE_LINK_SIZE]; /* of the one matter that can be taken over; "" = none, or several */
 };
 

@@ -13,14 +13,18 @@
 int notice_key_open(const char *state_dir, uint8_t ret[HMAC_KEY_SIZE], struct refusal *why)
 {
 	_cleanup_fd_ int dir_fd = -1;
+	uint8_t          made[HMAC_KEY_SIZE];
 	struct buf       bytes = BUF_MAX(HMAC_KEY_SIZE);
 	int              r = dir_open_safe(state_dir, geteuid(), &dir_fd, why);
 	if (r < 0)
 		return r;
 	r = file_read(dir_fd, NAME, true, &bytes, why);
 	if (r == E_NOT_FOUND) {
-		entropy(ret, HMAC_KEY_SIZE);
-		r = file_replace(dir_fd, NAME, (struct span){ret, HMAC_KEY_SIZE}, (uid_t)-1, (gid_t)-1, 0600, why);
+		entropy(made, sizeof(made));
+		r = file_replace(dir_fd, NAME, (struct span){made, sizeof(made)}, (uid_t)-1, (gid_t)-1, 0600, why);
+		if (r == 0)
+			memcpy(ret, made, sizeof(made));
+		secret_wipe(made, sizeof(made));
 	} else if (r == E_FULL || (r == 0 && bytes.n != HMAC_KEY_SIZE)) {
 		r = refuse(why, E_CONF_VALUE, NAME, "it is not %d bytes; remove it and a new one is made, links sent before are refused then", HMAC_KEY_SIZE);
 	} else if (r == 0) {

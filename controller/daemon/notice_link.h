@@ -15,7 +15,8 @@ enum { NOTICE_LINK_TEXT_SIZE = 144 }; /* base64url of at most 104 bytes */
 struct notice_link {
 	struct id notice_id;
 	int64_t   ends_at;
-	char      recipient[ACTOR_SIZE]; /* as the audit trail names who acts: a mail address, or "link:CHANNEL" where there is no single one */
+	char      recipient[ACTOR_SIZE]; /* as the audit trail names who acts: a mail address, or "link:CHANNEL" where there is no single one
+	                               * or it is longer than an actor may be */
 };
 
 /* E_RANGE: nobody, or no time. */

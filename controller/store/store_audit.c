@@ -148,6 +148,26 @@ static int forget_principal(struct apply *a, const struct audit_person *p, struc
 	return r == 0 ? a->rows->ops->remove(a->rows, &noun_principal, &principal) : r;
 }
 
+/* Whoever took a matter over by a link stands in the trail under a mail address (longer ones never do). One that another principal has, too,
+ * goes with the last of them. */
+static int forget_mail(struct apply *a, const struct audit_person *p, struct principal *page)
+{
+	struct principal    principal = {.name = ""};
+	struct audit_person by_mail = {.name = ""};
+	size_t              n = 0;
+	memcpy(principal.name, p->name, sizeof(principal.name));
+	int r = rows_get(a->rows, &noun_principal, &principal);
+	if (r == 0 && text_copy(by_mail.name, sizeof(by_mail.name), principal.mail) < 0)
+		return 0;
+	if (r == 0)
+		r = rows_get(a->rows, &noun_person, &by_mail);
+	if (r == 0)
+		r = rows_named(a, &noun_principal, offsetof(struct principal, mail), principal.mail, page, &n);
+	if (r == 0 && n <= 1)
+		r = a->rows->ops->remove(a->rows, &noun_person, &by_mail);
+	return r == E_NOT_FOUND ? 0 : r; /* no principal, or the address never acted */
+}
+
 int apply_forget(struct apply *a, const struct store_verb *v, struct store_result *result)
 {
 	struct audit_person p = *(const struct audit_person *)v->row;
@@ -162,6 +182,8 @@ int apply_forget(struct apply *a, const struct store_verb *v, struct store_resul
 		r = forget_at(a, &p, &name_places[i], page);
 	if (r == 0)
 		r = forget_requests(a, &p, page);
+	if (r == 0)
+		r = forget_mail(a, &p, page);
 	if (r == 0)
 		r = forget_principal(a, &p, page);
 	free(page);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/pki/key.h"
 #include "tests/lib/store_check.h"
@@ -215,6 +216,62 @@ static void test_persons_stand_behind_pseudonyms(void **state)
 	while (code == 1)
 		kit_poll(k);
 	assert_int_equal(code, E_INTERNAL);
+}
+
+static void put_principal(struct kit *k, const char *name, const char *mail)
+{
+	struct store_change *c = store_change_new();
+	struct principal     p = {.disabled = true};
+	text_cut(p.name, sizeof(p.name), name);
+	text_cut(p.mail, sizeof(p.mail), mail);
+	store_put_principal(c, &p);
+	commit_ok(k, c);
+}
+
+static void forget(struct kit *k, const char *name)
+{
+	struct store_change *c = store_change_new();
+	store_forget_person(c, name);
+	commit_ok(k, c);
+}
+
+/* A link in a mail records the address as who acted: it goes with the person, and nobody else's does. */
+static void test_who_is_forgotten_has_no_address_left(void **state)
+{
+	struct kit         *k = *state;
+	struct audit_person p;
+	struct hash         before, after;
+	uint64_t            size;
+	put_principal(k, "alice", "alice@vcc.internal");
+	put_principal(k, "bob", "team@vcc.internal");
+	put_principal(k, "carol", "team@vcc.internal");
+	put_principal(k, "dave", "");
+	record(k, 1, AUDIT_PRINCIPAL_CREATED, "admin", "alice");
+	record(k, 2, AUDIT_PRINCIPAL_CREATED, "admin", "bob");
+	record(k, 3, AUDIT_PRINCIPAL_CREATED, "admin", "carol");
+	record(k, 4, AUDIT_PRINCIPAL_CREATED, "admin", "dave");
+	record(k, 5, AUDIT_NOTIFICATION_ACKED, "alice@vcc.internal", "");
+	record(k, 6, AUDIT_NOTIFICATION_ACKED, "team@vcc.internal", "");
+	record(k, 7, AUDIT_NOTIFICATION_ACKED, "eve@vcc.internal", "");
+	assert_int_equal(view_audit_head(k->view, &size, &before), 0);
+	assert_int_equal(view_audit_person(k->view, "alice@vcc.internal", &p), 0);
+
+	forget(k, "alice");
+	assert_int_equal(view_audit_person(k->view, "alice", &p), E_NOT_FOUND);
+	assert_int_equal(view_audit_person(k->view, "alice@vcc.internal", &p), E_NOT_FOUND);
+	assert_int_equal(view_audit_person(k->view, "team@vcc.internal", &p), 0);
+	forget(k, "dave");
+	forget(k, "bob");
+	assert_int_equal(view_audit_person(k->view, "team@vcc.internal", &p), 0); /* carol's, too */
+	forget(k, "carol");
+	assert_int_equal(view_audit_person(k->view, "team@vcc.internal", &p), E_NOT_FOUND);
+	assert_int_equal(view_audit_person(k->view, "eve@vcc.internal", &p), 0);
+	forget(k, "eve@vcc.internal"); /* an address that a principal had before is forgotten by itself */
+	assert_int_equal(view_audit_person(k->view, "eve@vcc.internal", &p), E_NOT_FOUND);
+	record(k, 8, AUDIT_NOTIFICATION_ACKED, "admin", "");
+	assert_int_equal(view_audit_head(k->view, &size, &after), 0);
+	check_head(k->view, &size, &after); /* the trail is whole */
+	assert_false(hash_equal(before, after));
 }
 
 static void test_time_never_runs_backward(void **state)
@@ -456,6 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(test_audit_tree),
 		ON_BOTH(test_persons_stand_behind_pseudonyms),
+		ON_BOTH(test_who_is_forgotten_has_no_address_left),
 		ON_BOTH(test_time_never_runs_backward),
 		ON_BOTH(test_heads_are_kept_by_size),
 		ON_BOTH(test_lists_are_filtered_newest_first),

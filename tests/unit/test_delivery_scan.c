@@ -254,6 +254,95 @@ static void test_a_group_that_rests_hides_no_other(void **state)
 	assert_true(f->choice == DELIVERY_SEND && f->n == 1 && text_equal(f->rows[0].group, "covina"));
 }
 
+/* ---- who gets a message ---------------------------------------------------------------------------------------------- */
+
+static void approver(struct world *w, const char *name, const char *services, const char *mail)
+{
+	struct store_change *c = store_change_new();
+	struct principal     p = {.roles = UINT32_C(1) << ROLE_APPROVER, .created_at = NOW};
+	text_cut(p.name, sizeof(p.name), name);
+	text_cut(p.services, sizeof(p.services), services);
+	text_cut(p.mail, sizeof(p.mail), mail);
+	store_put_principal(c, &p);
+	assert_int_equal(kit_commit(w->kit, c, NULL), 0);
+}
+
+static void ask(struct world *w, uint32_t n, enum notice_event event, const char *service, const char *recipients)
+{
+	struct store_change *c = store_change_new();
+	struct notice        a = {.notice_id = kit_id(n), .at = NOW, .level = NOTICE_ERROR, .event = event};
+	snprintf(a.key, sizeof(a.key), "key %04u", n);
+	text_cut(a.object, sizeof(a.object), "argus-web");
+	text_cut(a.service, sizeof(a.service), service);
+	text_cut(a.recipients, sizeof(a.recipients), recipients);
+	text_cut(a.channels, sizeof(a.channels), "team");
+	store_tell(c, &a, NOTICE_STEP_NO);
+	assert_int_equal(kit_commit(w->kit, c, NULL), 0);
+}
+
+/* Who gets the two in one message (0 = none); true: an address found no room. */
+static bool told(struct world *w, uint32_t first, uint32_t second, char ret[OUTBOUND_TO_SIZE])
+{
+	const struct message_terms terms = {
+		.installation = "vcc.internal", .contact_admin = "pki@vcc.internal", .contact_security = "csirt@vcc.internal", .contact_approver = ""};
+	const struct delivery rows[] = {{.notice_id = kit_id(first), .held = true}, {.notice_id = kit_id(second), .held = true}};
+	struct message        m;
+	assert_int_equal(message_make(w->kit->view, rows, second != 0 ? 2 : 1, &terms, NOW, &m), 0);
+	assert_int_equal(m.n, second != 0 ? 2 : 1);
+	bool cut = m.cut;
+	text_cut(ret, OUTBOUND_TO_SIZE, m.to);
+	message_free(&m);
+	return cut;
+}
+
+/* What came in a quiet time goes in one message: who decides for one service alone reads nothing of another. */
+static void test_who_is_limited_to_services_reads_of_no_other(void **state)
+{
+	struct world *w = *state;
+	char          to[OUTBOUND_TO_SIZE];
+	ask(w, 1, NOTICE_RENEWALS_REACHED, "argus", "role:approver");
+	ask(w, 2, NOTICE_RENEWAL_FAILED, "clara", "team@vcc.internal");
+	ask(w, 3, NOTICE_RENEWAL_FAILED, "argus", "team@vcc.internal");
+	ask(w, 4, NOTICE_FLEET_SILENT, "", "role:security");
+	approver(w, "a-of-argus", "argus", "argus@vcc.internal");
+	approver(w, "b-of-clara", "clara", "clara@vcc.internal");
+	assert_false(told(w, 1, 0, to));
+	assert_string_equal(to, "argus@vcc.internal");
+	assert_false(told(w, 1, 3, to));
+	assert_string_equal(to, "team@vcc.internal,argus@vcc.internal");
+	for (int turned = 0; turned < 2; turned++) { /* nobody else may approve: the admin contact is told */
+		assert_false(told(w, turned ? 2 : 1, turned ? 1 : 2, to));
+		assert_string_equal(to, turned ? "team@vcc.internal,pki@vcc.internal" : "pki@vcc.internal,team@vcc.internal");
+	}
+	assert_false(told(w, 1, 4, to)); /* of no service: it is not his either */
+	assert_string_equal(to, "pki@vcc.internal,csirt@vcc.internal");
+	approver(w, "c-of-both", "argus,clara", "both@vcc.internal");
+	approver(w, "d-of-all", "", "all@vcc.internal");
+	assert_false(told(w, 1, 2, to));
+	assert_string_equal(to, "team@vcc.internal,both@vcc.internal,all@vcc.internal");
+	assert_false(told(w, 1, 4, to));
+	assert_string_equal(to, "csirt@vcc.internal,all@vcc.internal");
+}
+
+/* More may approve than a mail has room for: those whom the notice names are told in any case. */
+static void test_many_approvers_push_nobody_out(void **state)
+{
+	struct world *w = *state;
+	char          to[OUTBOUND_TO_SIZE], name[32], mail[MAIL_SIZE];
+	ask(w, 1, NOTICE_RENEWALS_REACHED, "argus", "role:approver,team@vcc.internal");
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(name, sizeof(name), "p%02u", i);
+		snprintf(mail, sizeof(mail), "somebody-with-a-name-that-is-long-%02u@vcc.internal", i);
+		assert_false(told(w, 1, 0, to) && i < 20);
+		approver(w, name, "", mail);
+	}
+	assert_true(told(w, 1, 0, to));
+	assert_true(text_starts(to, "team@vcc.internal,somebody-with-a-name-that-is-long-00@vcc.internal,"));
+	approver(w, "p00", "", "team@vcc.internal"); /* who is there already needs no room */
+	assert_true(told(w, 1, 0, to));
+	assert_true(text_starts(to, "team@vcc.internal,somebody-with-a-name-that-is-long-01@vcc.internal,"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +351,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_after_a_restore_nothing_old_goes_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alertmanager_is_told_of_all_that_is_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_group_that_rests_hides_no_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_who_is_limited_to_services_reads_of_no_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_approvers_push_nobody_out, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
