@@ -109,10 +109,10 @@ struct campaign {
 	int64_t           completed_at; /* 0 = not yet: some members are open */
 	int64_t           rested_at;    /* since when nothing is in flight: the grace of what it replaced begins; 0 = not yet */
 	bool              collecting;   /* members are still being added to it */
-	bool                cause_by_person; /* `cause` is in somebody's own words */
-	bool                peer_proof;   /* its orders are completed only when the relying parties have seen what they brought */
-	uint32_t            peer_unproved; /* of those that are done: not everybody has, or nobody is declared */
-	struct hash         content_hash; /* of the plan without what came before it: the same when the same is planned again; none = not planned */
+	bool        peer_proof;    /* its orders are completed only when the relying parties have seen what they brought */
+	uint32_t    peer_unproved; /* of those that are done: not everybody has, or nobody is declared */
+	struct hash content_hash;  /* of the plan without what came before it: the same when the same is planned again; none = not planned */
+	bool        cause_by_person; /* `cause` is in somebody's own words */
 };
 _Static_assert(sizeof(struct campaign) <= 1536, "a campaign's state stays small");
 

@@ -192,7 +192,7 @@ static void tidy(const struct noun *noun, void *row)
 		const struct column *c = &noun->column[i];
 		memcpy(clean + c->at, (uint8_t *)row + c->at, c->size);
 		if (c->kind == COLUMN_BYTES)
-			memcpy(clean + c->length_at, (uint8_t *)row + c->length_at, sizeof(size_t));
+			memcpy(clean + c->length_at, (uint8_t *)row + c->length_at, sizeof(uint16_t));
 	}
 	memcpy(row, clean, noun->size);
 #else
