@@ -59,6 +59,8 @@ def templates():
 def notices():
     for name, data in shipped("packaging/notify/*.json"):
         put("fuzz_notice", name, struct.pack(">H", len(data)) + data + b'a "value" \\ with\nall of it \xc3\xa4 {{title}}')
+    behind = b'{"body": "{{title}}\\nn\\{{text}}"}'
+    put("fuzz_notice", "backslash", struct.pack(">H", len(behind)) + behind + b'a "value" \\')
     put("fuzz_notice", "value", struct.pack(">H", 0) + b'\x01\x7f"\\{{text}}\xff')
 
 

@@ -34,6 +34,8 @@ static void test_what_is_refused(void **state)
 		"{\"a\": \"{{title}}\"",
 		"{{text}}",
 		"{\"a\": \"{{}}\"}",
+		"{\"a\": \"\\{{text}}\"}", /* an escape, or the end of the string, by what somebody writes */
+		"{\"a\": \"\\u00{{level}}\"}",
 	};
 	struct refusal why;
 	(void)state;
