@@ -199,7 +199,30 @@ static bool is_over(const struct crl_job *j, struct store_view *view)
 	return over;
 }
 
-/* CAs have no issuance: the root's list takes them from their own rows. */
+static void swap(uint8_t *a, uint8_t *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t kept = a[i];
+		a[i] = b[i];
+		b[i] = kept;
+	}
+}
+
+/* The last entry goes to its place: a list is in the order of serial numbers. */
+static void sink_last(struct crl_job *j)
+{
+	if (buf_error(&j->entries) != 0 || buf_error(&j->dates) != 0)
+		return;
+	for (size_t at = j->entries.n / ENTRY_SIZE - 1; at > 0; at--) {
+		uint8_t *entry = j->entries.p + at * ENTRY_SIZE, *date = j->dates.p + at * DATE_SIZE;
+		if (memcmp(entry - ENTRY_SIZE, entry, sizeof(struct serial)) <= 0)
+			return;
+		swap(entry - ENTRY_SIZE, entry, ENTRY_SIZE);
+		swap(date - DATE_SIZE, date, DATE_SIZE);
+	}
+}
+
+/* CAs have no issuance: the root's list takes them from their own rows, which are in the order of names. */
 static int add_issuers(struct crl_job *j, struct store_view *view)
 {
 	struct issuer *rows = calloc(STORE_LIST_MAX, sizeof(*rows));
@@ -210,8 +233,10 @@ static int add_issuers(struct crl_job *j, struct store_view *view)
 		if (rows[i].revoked_at == 0 || !text_equal(rows[i].parent_id, j->key.issuer_id))
 			continue;
 		r = cert_read((struct span){rows[i].der, rows[i].der_len}, &info);
-		if (r == 0)
+		if (r == 0) {
 			add_entry(j, info.serial, rows[i].revoked_at, rows[i].revoke_reason, 0);
+			sink_last(j);
+		}
 	}
 	free(rows);
 	return r;
