@@ -292,6 +292,12 @@ def test_a_share_is_typed_unseen(signer):
     assert b"0 of 2 shares are here" in seen and shares[0].encode() not in seen
 
 
+def heard():
+    """In the child: what a shell or nohup above the test ignores is heard again."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def echoes(terminal):
     return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
 
@@ -302,7 +308,8 @@ def test_the_terminal_shows_again_what_is_typed(signer):
     begin(signer)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
         main, other = pty.openpty()
-        with subprocess.Popen([f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], stdin=other, stdout=other, stderr=other) as popen:
+        popen = subprocess.Popen([f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], stdin=other, stdout=other, stderr=other, preexec_fn=heard)
+        try:
             until(lambda: not echoes(other), signer)
             popen.send_signal(number)
             if number == signal.SIGTSTP:
@@ -311,6 +318,9 @@ def test_the_terminal_shows_again_what_is_typed(signer):
             else:
                 assert popen.wait(60) == -number
             assert echoes(other)
+        finally:
+            popen.kill()
+            popen.wait()
         os.close(other)
         os.close(main)
     main, other = pty.openpty()
