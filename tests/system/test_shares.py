@@ -13,7 +13,10 @@ import time
 
 import pytest
 from cheap_keys import cheapen
+from installation import ROOT
 from test_signer import Signer
+
+FAULTS = os.path.join(ROOT, "build-faults", "bin")
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,8 @@ def signer(made, folder):
         s.popen.wait(20)
 
 
-def command(s, *words, text="", ok=True, **more):
-    done = subprocess.run([f"{s.binaries}/vcc-signer", *words, "--config", s.config], capture_output=True, text=True, input=text, timeout=60, **more)
+def command(s, *words, text="", ok=True, binaries=None, **more):
+    done = subprocess.run([f"{binaries or s.binaries}/vcc-signer", *words, "--config", s.config], capture_output=True, text=True, input=text, timeout=60, **more)
     assert (done.returncode == 0) == ok, done.stdout + done.stderr
     return done
 
@@ -64,7 +67,7 @@ def begin(s, *words):
     """The signer, or one of its commands, until it waits for shares."""
     since = os.path.getsize(s.log) if os.path.exists(s.log) else 0
     with open(s.log, "ab") as out:
-        s.popen = subprocess.Popen([f"{s.binaries}/vcc-signer", *words, "--config", s.config], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        s.popen = subprocess.Popen([f"{s.binaries}/vcc-signer", *words[:1], "--config", s.config, *words[1:]], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     until(lambda: "waits for" in s.said(since), s)
     return since
 
@@ -357,7 +360,7 @@ def test_shares_are_shown_where_somebody_sees_them(signer):
 
 def test_shares_that_are_not_kept_are_void(signer):
     old = split_kept(signer, 2, 2)
-    done = command(signer, "split", "2", "3", ok=False, env=dict(os.environ, VCC_FAILPOINT="file_rename@1=err:EIO"))
+    done = command(signer, "split", "2", "3", ok=False, binaries=FAULTS, env=dict(os.environ, VCC_FAILPOINT="file_rename@1=err:EIO"))
     assert "the shares that were shown are void" in done.stderr and len(done.stdout.splitlines()) == 3
     with open(f"{signer.folder}/signer/ca/shares.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
