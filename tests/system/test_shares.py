@@ -295,10 +295,8 @@ def test_a_share_is_typed_unseen(signer):
     assert b"0 of 2 shares are here" in seen and shares[0].encode() not in seen
 
 
-def heard():
-    """In the child: what a shell or nohup above the test ignores is heard again."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
-        signal.signal(number, signal.SIG_DFL)
+# What a shell or nohup above the test ignores is heard again.
+HEARD = ("env", "--default-signal=HUP,INT,QUIT,TERM,TSTP")
 
 
 def echoes(terminal):
@@ -311,7 +309,7 @@ def test_the_terminal_shows_again_what_is_typed(signer):
     begin(signer)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
         main, other = pty.openpty()
-        popen = subprocess.Popen([f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], stdin=other, stdout=other, stderr=other, preexec_fn=heard)
+        popen = subprocess.Popen([*HEARD, f"{signer.binaries}/vcc-signer", "unlock", "--config", signer.config], stdin=other, stdout=other, stderr=other)
         try:
             until(lambda: not echoes(other), signer)
             popen.send_signal(number)
