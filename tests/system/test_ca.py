@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 from conftest import new_folder
 from cryptography import x509
-from installation import Installation, wait_for
+from installation import ROOT, Installation, wait_for
 from rights_estate import Api
 
 
@@ -157,9 +157,11 @@ def test_a_ca_is_revoked_while_the_roots_key_is_elsewhere(inst, folder):
     assert root_list(inst).get_revoked_certificate_by_serial_number(int(serial, 16)) is None
     controller = inst.processes["controller"]
     controller.stop()
-    own, controller.env = controller.env, dict(controller.env or {}, VCC_FAILPOINT="controller.crl@1=err:EIO")
+    own = controller.argv, controller.env
+    controller.argv = [os.path.join(ROOT, "build-faults", "bin", "vcc-controller"), *controller.argv[1:]]
+    controller.env = dict(controller.env or {}, VCC_FAILPOINT="controller.crl@1=err:EIO")
     controller.start()
-    controller.env = own
+    controller.argv, controller.env = own
     inst.processes["signer"].start()
     wait_for("ready", inst.ready)
     wait_for("not stored at first, it is tried again without another connection",
