@@ -22,6 +22,7 @@ GROWTH = 1 << 20  # octets of a heap that goes on working
 @pytest.fixture(scope="module")
 def inst():
     with fresh_installation("soak") as i:
+        i.edit_template("clara_service_auth", retry_interval="2s", max_renewal_attempts=100)
         for n in range(1, HOSTS + 1):
             i.wait_served(i.add_nginx(n))
         yield i
@@ -60,6 +61,20 @@ def ended(inst, renewal_id):
     except Failed:
         return None
     return r if r["completed_at"] else None
+
+
+def all_ended(inst, taken, seconds):
+    """Waits; else names those that have not, with what they say."""
+    left = list(taken)
+
+    def some_are_left():
+        left[:] = [i for i in left if not ended(inst, i)]
+        return not left
+
+    try:
+        wait_for("what was ordered has ended", some_are_left, seconds, 1)
+    except Failed:
+        raise Failed("\n".join(str(inst.renewal(i)) for i in left))
 
 
 def renewals(inst, host, until, taken):
@@ -115,13 +130,13 @@ def test_a_long_time_with_kills(inst):
             killer.join(30)
         assert len(set(killer.kills)) >= 3 and len(taken) >= HOSTS, (killer.kills, taken)
         wait_for("it is ready", inst.ready)
-        wait_for("what was ordered has ended", lambda: all(ended(inst, i) for i in taken), 240, 1)
+        all_ended(inst, taken, 240)
         peace = len(taken)
         both(inst, (SECONDS - KILLED) / 2, taken)
         before, halfway = sizes(inst), len(taken)
         both(inst, (SECONDS - KILLED) / 2, taken)
         after = sizes(inst)
-        wait_for("and so have the last ones", lambda: all(ended(inst, i) for i in taken), 120, 1)
+        all_ended(inst, taken, 120)
     print(f"{len(killer.kills)} kills, {len(taken)} renewals, {watch.looks} looks", {n: (after[n][1], after[n][2] >> 10) for n in after})
 
     assert peace + HOSTS <= halfway and halfway + HOSTS <= len(taken), "both halves of the peace saw renewals"

@@ -264,6 +264,40 @@ def test_no_hook_process(host):
     host.start_hook()
 
 
+def end_hook(host):
+    host.processes["hook"].kill()
+    host.processes["hook"].sweep()
+
+
+def test_a_hook_that_comes_back_is_asked(host):
+    change(host, reload=script(host, f"{nginx()} -p {host.base} -c {host.base}/nginx.conf -s reload\n"))
+    end_hook(host)
+    key = host.renew()
+    host.link.wait("it is certified", lambda: key in host.link.orders)
+    time.sleep(0.5)
+    host.start_hook()
+    receipt = host.link.receipt(key, SETTLED)
+    assert host.served() == receipt["fingerprint"]
+
+
+@pytest.mark.parametrize("times, outcome", [(1, SETTLED), (2, FAILED)])
+def test_a_hook_that_ends_in_the_middle_is_asked_once_more(host, times, outcome):
+    begun = f"{host.dir}/begun-{times}"
+    reload = f"{nginx()} -p {host.base} -c {host.base}/nginx.conf -s reload"
+    change(host, reload=script(host, f"echo x >> {begun}\n[ $(wc -l < {begun}) -gt {times} ] || exec sleep 60\n{reload}\n"))
+    before, key = host.current(), host.renew()
+    for n in range(1, times + 1):
+        wait_for("the reload has begun", lambda: os.path.exists(begun) and len(open(begun).readlines()) == n)
+        end_hook(host)
+        host.start_hook()
+    receipt = host.link.receipt(key, outcome)
+    if outcome == SETTLED:
+        assert host.served() == receipt["fingerprint"]
+    else:
+        assert receipt["code"] == -1304 and "ended without an answer" in receipt["cause"] and host.current() == before
+    assert len(open(begun).readlines()) == times + 1, "no more reloads than that; the way back is one"
+
+
 def test_restart_is_seen_as_failed_handshakes(host):
     command = f"{nginx()} -p {host.base} -c {host.base}/nginx.conf"
     change(host, reload=script(host, f"{command} -s stop\nsleep 0.5\n{command}\n"))
