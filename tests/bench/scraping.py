@@ -1,6 +1,7 @@
-"""Row metrics-scrape: GET /metrics with 10,000 certificates, each on a host of its own. The rows are copies of one real certificate, target and
-host, as in estate.py. Each scrape that is measured reads the database anew."""
+"""Rows metrics-scrape and issue-scraped: GET /metrics with 10,000 certificates, each on a host of its own, and what issuing costs meanwhile. The rows are
+copies of one real certificate, target and host, as in estate.py. Each scrape that is measured reads the database anew."""
 import http.client
+import threading
 import time
 
 import estate
@@ -8,6 +9,8 @@ from installation import wait_for
 from kernel import cpu_us
 
 COUNT = 10_000
+PER_SECOND = 100
+ISSUING = ("controller", "signer", "gateway")
 COLUMNS = {"certificates": "cert_id, template_id, service, agent, serial, not_before_at, not_after_at, proved, suspended_at, revoked_at, retired_at, serial_revoked_at",
            "targets": "target_id, cert_id, agent, served, proved_at, stale_since_at, rehearsed_at",
            "agents": "name, service, state, identity_not_after_at, version, seen_at, skew_ms"}
@@ -63,15 +66,20 @@ def rows(table, inst, host, quick):
     session = estate.Session(inst)
     connection = http.client.HTTPSConnection(inst.admin_url.removeprefix("https://"), context=estate.context(inst), timeout=60)
     estate.at_rest(inst)
+    scrapes(table, inst, connection, session.token, quick)
+    issue_scraped(table, inst, host, session.token, 10 if quick else 30)
+
+
+def scrapes(table, inst, connection, token, quick):
     took, again, floor, cpu, read, pid = [], [], [], [], [0], inst.processes["controller"].pid
     for _ in range(5 if quick else 20):
         time.sleep(max(2, 20 * read[-1] / 1000) + 0.2)  # so long what was read is given again
         before = cpu_us(pid)
-        ms, text = scrape(inst, connection, session.token)
+        ms, text = scrape(inst, connection, token)
         cpu.append((cpu_us(pid) - before) / 1000)
         took.append(ms)
         read.append(read_ms(text))
-        again.append(scrape(inst, connection, session.token)[0])
+        again.append(scrape(inst, connection, token)[0])
         floor.append(floor_ms(inst))
     value = estate.percentile(took, 0.5)
     table.add("metrics-scrape", value, "ms", estate.percentile(floor, 0.5), "<= 50 ms", value <= 50, all_ms=[round(x, 1) for x in took],
@@ -79,3 +87,59 @@ def rows(table, inst, host, quick):
               cpu_ms=round(estate.percentile(cpu, 0.5), 1), bytes=len(text), certificates=COUNT, hosts=COUNT,
               value_is="median of GET /metrics over HTTPS that reads the database anew, client in Python included; again_ms: the next one within a second; cpu_ms: processor time of the controller for one",
               floor_is="median of SQLite going once through the same columns")
+
+
+class Scraper(threading.Thread):
+    """100 scrapes a second over one connection, until it is told to stop."""
+
+    def __init__(self, inst, token):
+        super().__init__(daemon=True)
+        self.inst, self.token, self.over, self.made, self.wrong = inst, token, threading.Event(), 0, None
+
+    def run(self):
+        connection = http.client.HTTPSConnection(self.inst.admin_url.removeprefix("https://"), context=estate.context(self.inst), timeout=60)
+        try:
+            while not self.over.wait(1 / PER_SECOND):
+                scrape(self.inst, connection, self.token)
+                self.made += 1
+        except Exception as e:  # told by the one who waits
+            self.wrong = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join(60)
+        if self.wrong:
+            raise self.wrong
+
+
+def spent_us(inst, seconds, act):
+    """Processor time of the programs that issue, while `act` runs and until the seconds are over."""
+    before, end = {n: cpu_us(inst.processes[n].pid) for n in ISSUING}, time.monotonic() + seconds
+    act()
+    time.sleep(max(0, end - time.monotonic()))
+    return sum(cpu_us(inst.processes[n].pid) - before[n] for n in ISSUING)
+
+
+def issue_scraped(table, inst, host, token, count):
+    """A renewal's processor time while everybody asks, and in the quiet; what the scrapes and the quiet cost by themselves is taken off."""
+    def renewals():  # the controller is not asked how they go: that would be measured, too
+        for _ in range(count):
+            inst.vccctl("cert", "renew", host.cert_id, "--force")
+            wait_for("the renewal has ended", lambda: db.execute("SELECT count(*) FROM orders WHERE completed_at IS NULL").fetchone() == (0,), 60, 0.1)
+
+    def nothing():
+        pass
+
+    db, seconds = estate.database(inst, "ro"), 1.5 * count
+    quiet = (spent_us(inst, seconds, renewals) - spent_us(inst, seconds, nothing)) / count
+    with Scraper(inst, token) as scraper:
+        alone = spent_us(inst, seconds, nothing)
+        scraped = (spent_us(inst, seconds, renewals) - alone) / count
+    db.close()
+    table.add("issue-scraped", scraped, "us", quiet, "<= 1.15 x", scraped <= 1.15 * quiet, scrapes=scraper.made, renewals=count, alone_ms_per_s=round(alone / 1000 / seconds, 1),
+              value_is=f"processor time of {', '.join(ISSUING)} for one renewal while {PER_SECOND} scrapes a second are asked for, without the scrapes' own",
+              floor_is="the same without scrapes")
