@@ -17,6 +17,7 @@ KILLED = SECONDS * 0.6  # then it is left in peace, and measured
 HOSTS = 2
 SEED = 8
 GROWTH = 1 << 20  # octets of a heap that goes on working
+PAGES_KEPT = 2  # of the database, by the one who writes and by those who read: with small caches the controller's heap is flat
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,10 @@ def sizes(inst):
     return found
 
 
+def database_size(inst):
+    return checks.rows(os.path.join(inst.state, "controller", "vcc.db"), "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")[0][0]
+
+
 def test_a_long_time_with_kills(inst):
     taken = []
     killer = Killer(inst)
@@ -133,9 +138,9 @@ def test_a_long_time_with_kills(inst):
         all_ended(inst, taken, 240)
         peace = len(taken)
         both(inst, (SECONDS - KILLED) / 2, taken)
-        before, halfway = sizes(inst), len(taken)
+        before, halfway, written = sizes(inst), len(taken), database_size(inst)
         both(inst, (SECONDS - KILLED) / 2, taken)
-        after = sizes(inst)
+        after, written = sizes(inst), database_size(inst) - written
         all_ended(inst, taken, 120)
     print(f"{len(killer.kills)} kills, {len(taken)} renewals, {watch.looks} looks", {n: (after[n][1], after[n][2] >> 10) for n in after})
 
@@ -144,7 +149,8 @@ def test_a_long_time_with_kills(inst):
         was = before[name]
         assert pid == was[0], f"{name} ended by itself"
         assert files <= was[1] + 2, f"{name}: {was[1]} descriptors, then {files}"
-        assert heap <= was[2] + GROWTH, f"{name}: {was[2] >> 10} KiB, then {heap >> 10} KiB"
+        allowed = GROWTH + (PAGES_KEPT * written if name == "controller" else 0)
+        assert heap <= was[2] + allowed, f"{name}: {was[2] >> 10} KiB, then {heap >> 10} KiB"
 
     db = os.path.join(inst.state, "controller", "vcc.db")
     known = {r["renewal_id"]: r for r in (inst.renewal(i) for i in taken)}
