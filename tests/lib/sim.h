@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "agent/core/deploy.h"
+#include "agent/core/refresh.h"
 #include "controller/core/campaign_flow.h"
 #include "controller/core/order_flow.h"
 #include "controller/core/policy.h"
@@ -156,6 +157,7 @@ struct sim_cert {
 	struct sim_generation generation[SIM_GENERATIONS];
 	uint64_t              current, highest;
 	uint64_t              current_synced;  /* as `current` is after a power cut, perhaps */
+	uint64_t              proved;          /* generation */
 	bool                  key_there;
 	bool                  staged_there, staged_ready; /* the next key; the controller has said that it has it */
 	struct hash           staged;
@@ -173,6 +175,7 @@ struct sim_cert {
 	bool                 probing;
 	int64_t              probing_since;
 	struct probe_summary probe;
+	struct refresh       care; /* memory, as everything of it */
 };
 
 struct sim_agent {
@@ -392,6 +395,7 @@ void                agent_die(struct sim *s, int agent);
 void                agent_message(struct sim *s, int agent, const struct sim_msg *m);
 void                agent_connected(struct sim *s, int agent, uint64_t link);
 void                agent_disconnected(struct sim *s, int agent);
+extern const struct deploy_policy sim_policy;
 void                agent_event(struct sim *s, int agent, int cert, const struct deploy_event *e);
 struct deploy_event agent_event_of(struct sim *s, int agent, int cert, enum deploy_event_kind kind);
 bool                agent_at_rest(const struct sim *s, int agent);
@@ -399,11 +403,17 @@ void                agent_repair(struct sim *s, int agent); /* calm: services ru
 
 /* sim_disk.c: what the actions of a deployment do to disk and service */
 void disk_act(struct sim *s, int agent, int cert, const struct deploy_action *a);
+int  disk_reload(struct sim *s, struct sim_cert *c); /* 0, E_HOOK_FAILED, E_SYS_TIMEOUT: it hangs */
 void disk_take_stage(struct sim *s, int agent, int cert); /* a staged key becomes that of the attempt that is for it */
 void disk_check(struct sim *s, int agent); /* current always names one complete matching pair */
 void disk_power_cut(struct sim *s, int agent); /* what was not synced is gone, or not */
 void disk_sync(struct sim *s, int agent, int cert); /* the link, when a keeper starts */
 void disk_private_key(const struct hash *public_key, struct hash *ret); /* the secret bytes that belong to a key */
+
+/* sim_care.c: the care for what is not served between orders */
+bool care_is_due(const struct sim_cert *c); /* the current generation is not served, or was never proved */
+void care_look(struct sim *s, int agent, int cert);
+void care_follow(struct sim *s, int agent, int cert); /* behind each step of an order */
 
 /* sim_net.c: agent <-> gateway <-> controller */
 void net_from_agent(struct sim *s, int agent, const struct sim_msg *m);

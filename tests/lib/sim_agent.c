@@ -11,7 +11,7 @@
 #define RECEIPTS_AGAIN_MS (30 * MS_SECOND)
 #define NOTHING_WAITS_MS  MS_HOUR /* in years every look costs */
 
-static const struct deploy_policy policy = {
+const struct deploy_policy sim_policy = {
 	.window_open = true,
 	.window_at = TIME_NEVER,
 	.key_ms = MS_MINUTE,
@@ -73,6 +73,8 @@ static void receipt_keep(struct sim *s, int agent, int cert, const struct deploy
 	bool bad = act->outcome == RECEIPT_FAILED || act->outcome == RECEIPT_REFUSED;
 	if (bad && (act->code >= 0 || d->cause[0] == 0 || err_next(act->code)[0] == 0))
 		sim_broken(s, SIM_CLEAR_ERROR, "%s: a failure with code %d and cause `%s`", a->cert[cert].cert_id, act->code, d->cause);
+	if (act->outcome == RECEIPT_VERIFIED || act->outcome == RECEIPT_SETTLED)
+		a->cert[cert].proved = a->cert[cert].current;
 	bool known = act->outcome != RECEIPT_REFUSED;
 	a->receipt[a->n_receipts++] = (struct sim_msg){
 		.type = MSG_RECEIPT,
@@ -149,6 +151,8 @@ static void on_receipts_again(struct sim *s, const struct sim_event *e)
 		stage_beat(s, e->agent);
 	if (!same_run(s, e))
 		return;
+	for (int cert = 0; cert < s->n_certs; cert++)
+		care_look(s, e->agent, cert);
 	struct sim_event *next = sim_after(s, again_ms(s, e->agent), on_receipts_again);
 	next->agent = e->agent;
 	next->run = e->run;
@@ -229,7 +233,7 @@ void agent_event(struct sim *s, int agent, int cert, const struct deploy_event *
 	struct sim_cert   *c = &a->cert[cert];
 	struct deploy_step step;
 	uint64_t           run = a->run;
-	if (deploy_step(&c->d, e, s->now, &policy, &step) != 0) {
+	if (deploy_step(&c->d, e, s->now, &sim_policy, &step) != 0) {
 		sim_error(s, "%s: the core refuses an event", c->cert_id);
 		return;
 	}
@@ -256,6 +260,7 @@ void agent_event(struct sim *s, int agent, int cert, const struct deploy_event *
 	}
 	bool other_time = step.next.next_at != c->d.next_at;
 	c->d = step.next;
+	care_follow(s, agent, cert);
 	if (other_time)
 		plan_timer(s, agent, cert);
 	for (size_t i = 0; i < step.n_act && a->alive && a->run == run; i++) {
@@ -405,6 +410,7 @@ void agent_die(struct sim *s, int agent)
 	for (int cert = 0; cert < s->n_certs; cert++) {
 		struct sim_cert *c = &a->cert[cert];
 		c->probing = false;
+		c->care = (struct refresh){.phase = REFRESH_REST};
 		if (power && sim_random(s, 2) == 0) /* or its last pages had been written back by chance */
 			c->journal = c->synced;
 		if (power && c->up) /* the service starts with the host */
@@ -419,7 +425,7 @@ bool agent_at_rest(const struct sim *s, int agent)
 		return false;
 	for (int cert = 0; cert < s->n_certs; cert++) {
 		enum deploy_phase phase = a->cert[cert].d.phase;
-		if (phase != DEPLOY_NONE && phase != DEPLOY_DONE)
+		if ((phase != DEPLOY_NONE && phase != DEPLOY_DONE) || care_is_due(&a->cert[cert]))
 			return false;
 	}
 	return true;

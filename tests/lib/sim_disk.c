@@ -194,12 +194,8 @@ static void on_flip(struct sim *s, const struct sim_event *e)
 
 /* ---- reload ---- */
 
-static void on_reload(struct sim *s, const struct sim_event *e)
+int disk_reload(struct sim *s, struct sim_cert *c)
 {
-	struct sim_cert    *c = cert_of(s, e);
-	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_RELOADED);
-	if (is_gone(s, e))
-		return;
 	enum sim_mode mode = c->mode;
 	if (mode >= MODE_RELOAD_FAILS && !c->lasting && sim_random(s, 6) == 0)
 		c->mode = MODE_OK; /* somebody repaired it: the next one works */
@@ -214,9 +210,21 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 	if (mode == MODE_STALE_WORKER)
 		c->stale_until = s->now + sim_between(s, 0, 20 * MS_SECOND);
 	if (mode == MODE_RELOAD_HANGS)
+		return E_SYS_TIMEOUT;
+	return mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES || mode == MODE_SERVICE_DOWN ? E_HOOK_FAILED : 0;
+}
+
+static void on_reload(struct sim *s, const struct sim_event *e)
+{
+	struct sim_cert    *c = cert_of(s, e);
+	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_RELOADED);
+	if (is_gone(s, e))
 		return;
-	if (mode == MODE_RELOAD_FAILS || mode == MODE_RELOAD_LIES || mode == MODE_SERVICE_DOWN)
-		fail(s, &d, E_HOOK_FAILED, "exit 1");
+	int r = disk_reload(s, c);
+	if (r == E_SYS_TIMEOUT)
+		return;
+	if (r != 0)
+		fail(s, &d, r, "exit 1");
 	d.blind = d.code != 0 && !c->probed;
 	answer(s, e, &d);
 }
