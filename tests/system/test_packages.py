@@ -140,14 +140,15 @@ def test_two_builds_in_different_folders_are_equal(debs, tmp_path):
         packages.run("cp", "-a", os.path.join(ROOT, name), str(tree))
     (tree / "build").mkdir()
     packages.run("cp", "-a", os.path.join(ROOT, "build", "man"), str(tree / "build"))
-    made = subprocess.run(["dpkg-deb", "--ctrl-tarfile", debs["vccctl"]], capture_output=True, check=True).stdout
-    when = subprocess.run(["tar", "-tv", "--utc", "--full-time", "./control"], input=made, capture_output=True, check=True).stdout.split()
+    control = subprocess.run(["dpkg-deb", "--ctrl-tarfile", debs["vccctl"]], capture_output=True, check=True).stdout
+    when = subprocess.run(["tar", "-tv", "--utc", "--full-time", "./control"], input=control, capture_output=True, check=True).stdout.split()
     epoch = packages.run("date", "-u", "-d", f"{when[3].decode()} {when[4].decode()}", "+%s").strip()
     packages.run(str(tree / "scripts" / "make-packages"), "deb", str(tmp_path / "out"), env=dict(os.environ, SOURCE_DATE_EPOCH=epoch, CCACHE_DISABLE="1"))
-    for deb in sorted(os.listdir(packages.FOLDER)):
-        if deb.endswith((".deb", ".spdx.json")):
-            with open(os.path.join(packages.FOLDER, deb), "rb") as a, open(tmp_path / "out" / deb, "rb") as b:
-                assert a.read() == b.read(), deb
+    made = [n for n in sorted(os.listdir(packages.FOLDER)) if n.endswith((".deb", ".spdx.json")) and not n.startswith(".")]
+    assert len(made) > len(PROGRAMS), made
+    for deb in made:
+        with open(os.path.join(packages.FOLDER, deb), "rb") as a, open(tmp_path / "out" / deb, "rb") as b:
+            assert a.read() == b.read(), deb
 
 
 def test_bill_of_materials_names_every_library(debs):
