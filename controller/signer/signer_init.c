@@ -46,6 +46,7 @@ struct init {
 	struct hsm        *hsm;
 	int                ca_fd, public_fd;
 	bool               closed; /* the passphrase is in shares, and no key has to be opened */
+	bool               drawn;  /* the passphrase: 256 random bits of this very run */
 	int64_t            now;
 	struct key        *root_key;
 	struct buf         root_der;
@@ -141,7 +142,7 @@ static int key_load_or_make(struct init *in, const struct plan *p, struct key **
 	} else if (r == E_NOT_FOUND) {
 		r = key_make(ca_plan_of(p->role)->key, &key);
 		if (r == 0 && in->lock.cost.operations == 0)
-			r = keyfile_lock_make(buf_span(&in->passphrase), keyfile_cost_usual, &in->lock);
+			r = keyfile_lock_make(buf_span(&in->passphrase), in->drawn ? keyfile_cost_random : keyfile_cost_usual, &in->lock);
 		if (r == 0)
 			r = keyfile_seal_under(key, &in->lock, &file);
 		if (r == 0 && fault_point("init.key") != 0)
@@ -192,7 +193,7 @@ static int passphrase_load_or_make(struct init *in, struct refusal *why)
 		return 0;
 	if (shared)
 		return shares_passphrase(&in->conf, in->conf.state_dir, &in->passphrase, why);
-	int r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
+	int r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, &in->drawn, why);
 	return r == 0 ? passphrase_read(&in->conf, &in->passphrase, why) : r;
 }
 

@@ -1,7 +1,5 @@
 """A root whose key is on another machine signs the next authority: request, answer, import on two folders; and nothing that was altered, is old, is
-another's or was taken already gets in. The same way goes its revocation list.
-
-With cheap keys: each command opens them, and what that costs is asked by test_keyfile.c."""
+another's or was taken already gets in. The same way goes its revocation list."""
 import glob
 import os
 import re
@@ -9,7 +7,6 @@ import shutil
 import subprocess
 
 import pytest
-from cheap_keys import cheapen
 from installation import run
 from test_signer import Signer
 
@@ -33,7 +30,6 @@ def keep(path, text):
 def made(tmp_path_factory):
     s = Signer(str(tmp_path_factory.mktemp("offline") / "s"))
     s.init()
-    cheapen(s.folder)
     return s.folder
 
 
@@ -45,7 +41,7 @@ def machines(made, folder):
         shutil.copy(f"{made}/etc/ca-passphrase", f"{s.folder}/etc/ca-passphrase")
     shutil.copytree(f"{made}/signer", f"{here.folder}/signer", dirs_exist_ok=True)
     for path in (p for role in ("agent-1", "code-signing-1") for p in glob.glob(f"{here.folder}/signer/ca/{role}.*")):
-        os.remove(path)  # each key takes its second to open
+        os.remove(path)  # no test here needs them
     os.makedirs(f"{there.folder}/signer/ca", mode=0o700)
     for name in ("root-1.cer", "bundle-1"):
         shutil.copy(f"{made}/signer/ca/{name}", f"{there.folder}/signer/ca/{name}")
@@ -245,8 +241,8 @@ def test_machines_that_disagree(machines):
 
 # ---- the revocation list of the root ----------------------------------------------------------------------------------------------
 
-def serial_of(s, ca_id):
-    return run(["openssl", "x509", "-inform", "DER", "-in", f"{s.folder}/signer/ca/{ca_id}.cer", "-noout", "-serial"]).strip().split("=")[1].zfill(32)
+def serial_of(folder, ca_id):
+    return run(["openssl", "x509", "-inform", "DER", "-in", f"{folder}/signer/ca/{ca_id}.cer", "-noout", "-serial"]).strip().split("=")[1].zfill(32)
 
 
 def wish(here, number, *serials):
@@ -272,7 +268,7 @@ def shown(here):
 
 def test_a_list_all_the_way(machines):
     here, there = machines
-    serial = serial_of(here, "service-1")
+    serial = serial_of(here.folder, "service-1")
     text = wish(here, 7, serial)
     assert "number 7\n" in text and f"revoked {serial} at 1700000000 reason 5 " in text
     assert wish(here, 8, serial) == text, "asked again within the hour: what is under way stays good"
@@ -333,7 +329,7 @@ def second_root(made, folder, to):
 def test_another_wish_takes_the_place_of_the_first(machines):
     """The answer to the first is not taken any more: it does not say what was revoked since. Each number is used once."""
     here, there = machines
-    one, two = sorted((serial_of(here, "service-1"), "0F" * 16))
+    one, two = sorted((serial_of(here.folder, "service-1"), "0F" * 16))
     wish(here, 7, one)
     request, digits = ask_list(here)
     got = keep(f"{there.folder}/first", command(there, "root-sign", request, "--hash", digits).stdout)
