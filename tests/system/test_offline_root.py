@@ -293,6 +293,22 @@ def test_a_list_all_the_way(machines):
     assert "number 8\n" in wish(here, 3), "its number is above the one of the list that is here"
 
 
+def test_a_list_of_several_cas_and_the_next_one(machines, made):
+    """By name agent-1 comes first, by serial number service-1 does; what was signed once is followed by a list with one more."""
+    here, there = machines
+    serials = {name: serial_of(made, name) for name in ("agent-1", "code-signing-1", "service-1")}
+    assert sorted(serials.values()) != [serials[name] for name in sorted(serials)]
+    for number, names in ((7, ("agent-1", "service-1")), (8, ("agent-1", "code-signing-1", "service-1"))):
+        wanted = sorted(serials[name] for name in names)
+        wish(here, number, *wanted)
+        request, digits = ask_list(here)
+        done = command(there, "root-sign", request, "--hash", digits)
+        command(here, "root-import", keep(f"{there.folder}/answer", done.stdout))
+        said = shown(here)
+        assert re.search(rf"CRL Number: ?\n\s+{number}\n", said)
+        assert [s.zfill(32) for s in re.findall(r"Serial Number: ([0-9A-F]+)\n", said)] == wanted
+
+
 def test_a_root_that_cannot_be_asked_keeps_no_other_from_it(machines, made):
     """Of two roots the first has a request that is too old, or has its key here."""
     here, _ = machines

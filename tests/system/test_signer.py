@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from cryptography import x509
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "build", "tests", "tool_signer")
@@ -143,6 +144,22 @@ def test_failed_sync_ends_the_process(signer):
     assert signer.popen.wait(20) == 1
     signer.start()
     assert signer.issue(5)["code"] == ""
+
+
+def test_a_roots_list_names_several_cas_by_serial_and_is_followed(signer):
+    serials = {}
+    for name in ("agent-1", "code-signing-1", "service-1"):
+        with open(f"{signer.folder}/signer/ca/{name}.cer", "rb") as f:
+            serials[name] = f"{x509.load_der_x509_certificate(f.read()).serial_number:032X}"
+    two = sorted((serials["agent-1"], serials["service-1"]))
+    assert two != [serials["agent-1"], serials["service-1"]]  # by name they would stand the other way round
+    signer.start()
+    first = signer.tool("list", 2, *two)
+    assert first["code"] == "" and first["size"] > 0, first
+    refused = signer.tool("list", 3, *reversed(two))
+    assert refused["code"] == "VCC-1408" and refused["size"] == 0, refused
+    following = signer.tool("list", 4, *sorted(serials.values()))
+    assert following["code"] == "" and following["size"] > first["size"], following
 
 
 def costs(s):
