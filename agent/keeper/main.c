@@ -19,6 +19,7 @@
 #include "agent/keeper/uplink.h"
 #include "agent/keeper/watch.h"
 #include "shared/base/text.h"
+#include "shared/conf/command_options.h"
 #include "shared/conf/program_table.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -151,6 +152,9 @@ int main(int argc, char **argv)
 	struct conf_schema       schema = agent_schema;
 	struct conf_options      options;
 	struct refusal           why = {.code = 0};
+	struct command_words     words;
+	const char              *state_dir = NULL;
+	const struct command_option below = {"state-dir", &state_dir, NULL};
 	bool                     join = argc > 1 && text_equal(argv[1], "join");
 	int                      r;
 	schema.program = "vcc-keeper";
@@ -159,13 +163,14 @@ int main(int argc, char **argv)
 	memory_be_thrifty();
 	(void)setenv("UV_THREADPOOL_SIZE", "2", 0); /* they make keys, now and then: the host's processors and memory are not ours */
 	log_open("vcc-keeper", LOG_LEVEL_INFO);
-	if (join && argc == 4 && text_equal(argv[2], "--state-dir")) {
-		r = state_dir_conf(argv[3], &conf, &why);
+	if (join) {
+		command_options("vcc-keeper", argc - 1, argv + 1, &below, 1, 0, 0, &words);
+		r = state_dir != NULL ? state_dir_conf(state_dir, &conf, &why) : conf_load(&schema, words.config, &conf, NULL, &why);
 	} else {
-		conf_options(argc - join, argv + join, &schema, &options);
+		conf_options(argc, argv, &schema, &options);
 		if (options.check)
 			return check(&schema, options.config, &conf);
-		if (options.rest < argc - join)
+		if (options.rest < argc)
 			return usage();
 		r = conf_load(&schema, options.config, &conf, NULL, &why);
 	}

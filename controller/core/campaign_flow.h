@@ -70,15 +70,6 @@ struct campaign_step {
 _must_check_ int campaign_flow_step(const struct campaign *c, const struct campaign_event *event, int64_t now,
 				    struct campaign_step *ret);
 
-/* A member's state by the state of the order that it waits for. A failed attempt counts as failed, though it is tried again.
- * `follows`: the order was not made for it; WAITING = it needs one of its own. To a change of policy or of a CA any order is
- * as good as its own: its certificate is made by what is in force. */
-enum member_state campaign_flow_member(const struct campaign *c, const struct order *o, bool follows, int64_t now);
-
-/* May an open order of a certificate stay, because an emergency finds it past the point where it can be replaced? Else it is
- * cancelled. */
-bool campaign_flow_follows(const struct order *open);
-
 /* What the trail says when one begins. */
 enum audit_event campaign_flow_started(const struct campaign *c);
 

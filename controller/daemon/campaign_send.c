@@ -3,6 +3,7 @@
 #include "controller/daemon/campaign_send.h"
 
 #include "controller/core/campaign_flow.h"
+#include "controller/core/campaign_member.h"
 #include "controller/core/policy.h"
 #include "controller/core/policy_change.h"
 #include "controller/daemon/catalog.h"
@@ -71,7 +72,7 @@ static void old_issuance(void *ctx, const struct issuance *i)
 	const struct campaign *c = s->campaign;
 	bool                   at_once = c->revoke_old == REVOKE_OLD_NOW || c->incident == INCIDENT_HOST_COMPROMISE;
 	bool                   in_use = serial_equal(i->serial, s->cert.serial), open = !id_is_none(s->open.renewal_id);
-	bool                   followed = open && campaign_flow_follows(&s->open) && c->incident != INCIDENT_HOST_COMPROMISE;
+	bool                   followed = open && campaign_member_follows(&s->open) && c->incident != INCIDENT_HOST_COMPROMISE;
 	bool                   brought = open && id_equal(i->renewal_id, s->open.renewal_id) && (followed || !in_use);
 	bool                   current = in_use || (followed && serial_equal(i->serial, s->open.old_serial));
 	if (!operate_in_use(i, s->now) || brought || i->state == ISSUANCE_INTENT)
@@ -221,7 +222,7 @@ static int send_emergency(struct sending *s)
 		r = old_issuances(s); /* of which what that order brought is one now */
 		return r == 0 ? make_order(s) : r;
 	}
-	if (!id_is_none(s->open.renewal_id) && campaign_flow_follows(&s->open)) {
+	if (!id_is_none(s->open.renewal_id) && campaign_member_follows(&s->open)) {
 		s->m->renewal_id = s->open.renewal_id;
 		become(s, MEMBER_FOLLOWING, 0);
 		return pass_windows(s);
@@ -245,7 +246,7 @@ static bool differs(const struct sending *s)
 /* The next certificate of an open order is made by what is in force: it needs no other. */
 static int follow(struct sending *s)
 {
-	enum member_state state = campaign_flow_member(s->campaign, &s->open, true, s->now);
+	enum member_state state = campaign_member_state(s->campaign, &s->open, true, s->now);
 	s->m->renewal_id = s->open.renewal_id;
 	become(s, state, state == MEMBER_FAILED ? s->open.code : 0);
 	text_cut(s->m->cause, sizeof(s->m->cause), state == MEMBER_FAILED ? s->open.cause : "");
@@ -283,7 +284,7 @@ static int send_ca(struct sending *s)
 	if (!is_by_one_that_signs_no_more(s))
 		return E_CAMPAIGN_NEEDLESS;
 	int r = operate_agent_usable(s->ctl, s->cert.agent);
-	if (r == 0 && open && s->open.phase != ORDER_PAUSED && (!urgent || campaign_flow_follows(&s->open))) {
+	if (r == 0 && open && s->open.phase != ORDER_PAUSED && (!urgent || campaign_member_follows(&s->open))) {
 		r = follow(s);
 		return r == 0 && urgent ? pass_windows(s) : r;
 	}

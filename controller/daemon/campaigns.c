@@ -15,6 +15,7 @@
 #include "controller/daemon/campaign_once.h"
 #include "controller/daemon/campaign_send.h"
 #include "controller/daemon/drills.h"
+#include "controller/core/campaign_member.h"
 #include "controller/core/waves.h"
 #include "controller/daemon/fleet.h"
 #include "controller/daemon/orders.h"
@@ -270,7 +271,7 @@ static void member_moved(struct controller *ctl, struct commit *c, struct entry 
 	struct campaign_step   step;
 	int64_t                now = clock_now();
 	struct campaign_event  ev = {
-		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_flow_member(&e->c, next, w->follows, now),
+		 .kind = CAMPAIGN_EV_MOVED, .from = w->state, .to = campaign_member_state(&e->c, next, w->follows, now),
 		 .peer_unproved = e->c.peer_proof && (next->flags & ORDER_PEER_UNPROVED) != 0};
 	bool settled = ev.from == MEMBER_FAILED && ev.to != MEMBER_DONE; /* it failed, whatever became of it later */
 	if (ev.from == ev.to || settled || view_member(ctl->view, e->c.campaign_id, w->position, &m) < 0)

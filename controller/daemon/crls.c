@@ -9,21 +9,17 @@
 #include <jansson.h>
 
 #include "controller/daemon/catalog.h"
+#include "controller/daemon/crl_collect.h"
 #include "controller/daemon/crl_files.h"
 #include "controller/daemon/crl_news.h"
 #include "controller/daemon/crls_shards.h"
 #include "controller/daemon/state.h"
-#include "shared/base/be.h"
 #include "shared/base/text.h"
 #include "shared/pki/cert.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/log.h"
 
 enum {
-	SHARDS_MAX = 1000,
-	ENTRY_SIZE = 24, /* of sg_crl.entries: serial 16, seconds 7, reason 1 */
-	DATE_SIZE = 8,   /* of sg_crl.dates: seconds */
-	PAGE = 500,
 	CRL_DER_BYTES = 1 << 20,
 	ALL_PEM_MAX = 256 << 20,
 	RETRY_MS = 2000,
@@ -143,126 +139,7 @@ static bool is_due(const struct controller *ctl, const struct shard *s, int64_t 
 	return !s->busy && s->carried.n == 0 && s->next_at <= clock_monotonic() && (s->dirty || crls_shard_old(ctl, s, now));
 }
 
-/* ---- collecting ------------------------------------------------------------------------------------------------ */
-
-struct crl_job {
-	struct controller *ctl;
-	struct shard_key   key;
-	int64_t            now;
-	int64_t            since; /* entries that ended before are left out */
-	int64_t            gone;  /* a shard whose last certificate ended before needs no list any more */
-	bool               ended;
-	int                code;
-	struct buf         entries, dates;
-	bool               dated; /* one of them has a date */
-};
-
-static void job_free(struct crl_job *j)
-{
-	buf_free(&j->entries);
-	buf_free(&j->dates);
-	free(j);
-}
-
-static void pack(struct serial serial, int64_t revoked_at, int reason, uint8_t to[ENTRY_SIZE])
-{
-	memcpy(to, serial.b, sizeof(serial.b));
-	be_put(to + 16, (uint64_t)(revoked_at / MS_SECOND), 7);
-	to[23] = (uint8_t)reason;
-}
-
-static void add_entry(struct crl_job *j, struct serial serial, int64_t revoked_at, int reason, int64_t invalidity_at)
-{
-	uint8_t entry[ENTRY_SIZE], date[DATE_SIZE];
-	pack(serial, revoked_at, reason, entry);
-	be_put(date, (uint64_t)(invalidity_at / MS_SECOND), DATE_SIZE);
-	buf_add(&j->entries, entry, sizeof(entry));
-	buf_add(&j->dates, date, sizeof(date));
-	j->dated |= invalidity_at != 0;
-}
-
-/* Most lists have no date at all: then none is sent. */
-static struct span dates_of(const struct crl_job *j)
-{
-	return j->dated ? buf_span(&j->dates) : (struct span){NULL, 0};
-}
-
-/* One list beyond the end of its last certificate was made, and has ended, too. There is always the first shard. */
-static bool is_over(const struct crl_job *j, struct store_view *view)
-{
-	uint32_t *shards = calloc(SHARDS_MAX, sizeof(*shards));
-	size_t    n = 0;
-	bool      over = j->key.shard != 0 && shards != NULL && view_shards(view, j->key.issuer_id, j->gone, shards, SHARDS_MAX, &n) == 0 && n < SHARDS_MAX;
-	for (size_t i = 0; over && i < n; i++)
-		over = shards[i] != j->key.shard;
-	free(shards);
-	return over;
-}
-
-static void swap(uint8_t *a, uint8_t *b, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint8_t kept = a[i];
-		a[i] = b[i];
-		b[i] = kept;
-	}
-}
-
-/* The last entry goes to its place: a list is in the order of serial numbers. */
-static void sink_last(struct crl_job *j)
-{
-	if (buf_error(&j->entries) != 0 || buf_error(&j->dates) != 0)
-		return;
-	for (size_t at = j->entries.n / ENTRY_SIZE - 1; at > 0; at--) {
-		uint8_t *entry = j->entries.p + at * ENTRY_SIZE, *date = j->dates.p + at * DATE_SIZE;
-		if (memcmp(entry - ENTRY_SIZE, entry, sizeof(struct serial)) <= 0)
-			return;
-		swap(entry - ENTRY_SIZE, entry, ENTRY_SIZE);
-		swap(date - DATE_SIZE, date, DATE_SIZE);
-	}
-}
-
-/* CAs have no issuance: the root's list takes them from their own rows, which are in the order of names. */
-static int add_issuers(struct crl_job *j, struct store_view *view)
-{
-	struct issuer *rows = calloc(STORE_LIST_MAX, sizeof(*rows));
-	size_t         n = 0;
-	int            r = rows != NULL ? view_issuers(view, "", rows, STORE_LIST_MAX, &n) : E_NOMEM;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct cert_info info;
-		if (rows[i].revoked_at == 0 || !text_equal(rows[i].parent_id, j->key.issuer_id))
-			continue;
-		r = cert_read((struct span){rows[i].der, rows[i].der_len}, &info);
-		if (r == 0) {
-			add_entry(j, info.serial, rows[i].revoked_at, rows[i].revoke_reason, 0);
-			sink_last(j);
-		}
-	}
-	free(rows);
-	return r;
-}
-
-static void collect(void *job, struct store_view *view)
-{
-	struct crl_job     *j = job;
-	struct revoked_row *page = calloc(PAGE, sizeof(*page));
-	struct serial       after = {0};
-	size_t              n = PAGE;
-	j->code = page != NULL ? 0 : E_NOMEM;
-	while (j->code == 0 && n == PAGE) {
-		j->code = view_revoked(view, j->key.issuer_id, j->key.shard, j->since, after, page, PAGE, &n);
-		for (size_t i = 0; j->code == 0 && i < n; i++) {
-			add_entry(j, page[i].serial, page[i].revoked_at, (int)page[i].reason, page[i].invalidity_at);
-			after = page[i].serial;
-		}
-	}
-	if (j->code == 0 && j->key.shard == 0)
-		j->code = add_issuers(j, view);
-	if (j->code == 0)
-		j->code = buf_error(&j->entries) != 0 ? buf_error(&j->entries) : buf_error(&j->dates);
-	j->ended = j->code == 0 && is_over(j, view);
-	free(page);
-}
+/* ---- making ---------------------------------------------------------------------------------------------------- */
 
 /* `said`: in the signer's words, or "". */
 static void failed(const struct controller *ctl, struct shard *s, int code, const char *said)
@@ -289,7 +166,7 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 			 .next_update_at = (j->now + life) / MS_SECOND * MS_SECOND,
 			 .root = root,
 			 .entries = buf_span(&j->entries),
-			 .dates = dates_of(j),
+			 .dates = crl_dates(j),
         };
 	struct ticket t = {.kind = TICKET_CRL, .rank = RANK_UPKEEP, .shard = crl.shard, .number = crl.number};
 	struct buf    frame = BUF_MAX(1 << 20);
@@ -303,27 +180,6 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 	}
 	buf_free(&frame);
 	return r;
-}
-
-/* After a start every list is looked at, because a revocation may have been stored after it. One that says what it has to is not made
- * anew: services on hosts would be reloaded for nothing. */
-static bool says_the_same(const struct shard *s, struct span entries, struct span dates)
-{
-	size_t            n = 0;
-	size_t            max = entries.n / ENTRY_SIZE;
-	bool              same = false;
-	struct crl_entry *list = calloc(max + 1, sizeof(*list));
-	if (list != NULL && crl_entries(buf_span(&s->der), list, max, &n) == 0 && n == max) {
-		same = true;
-		for (size_t i = 0; same && i < n; i++) {
-			uint8_t entry[ENTRY_SIZE];
-			pack(list[i].serial, list[i].revoked_at, list[i].reason, entry);
-			uint64_t date = dates.n > 0 ? be_get(dates.p + i * DATE_SIZE, DATE_SIZE) : 0;
-			same = memcmp(entry, entries.p + i * ENTRY_SIZE, ENTRY_SIZE) == 0 && date == (uint64_t)(list[i].invalidity_at / MS_SECOND);
-		}
-	}
-	free(list);
-	return same;
 }
 
 static void forget(struct controller *ctl, struct shard *s)
@@ -347,10 +203,10 @@ static void on_collected(void *job)
 		int  r = j->code;
 		if (j->ended && !s->dirty) {
 			forget(ctl, s);
-			job_free(j);
+			crl_job_free(j);
 			return;
 		}
-		bool same = r == 0 && s->der.n > 0 && !crls_shard_old(ctl, s, j->now) && says_the_same(s, buf_span(&j->entries), dates_of(j));
+		bool same = r == 0 && s->der.n > 0 && !crls_shard_old(ctl, s, j->now) && crl_says(buf_span(&s->der), j);
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)
@@ -360,26 +216,18 @@ static void on_collected(void *job)
 			crls_tick(ctl, j->now); /* the issuer's next one */
 		}
 	}
-	job_free(j);
+	crl_job_free(j);
 }
 
 static void start(struct controller *ctl, struct shard *s, int64_t now)
 {
-	struct crl_job *j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		abort();
-	j->ctl = ctl;
-	j->key = s->key;
-	j->now = now;
+	struct crl_job *j = crl_job_new(ctl, &s->key, now);
 	/* RFC 5280, 3.3: an entry goes only when one list was made after the end of its certificate; the one before this may be that. */
 	j->since = s->this_update_at;
 	j->gone = now - ctl->conf->crl_validity_ms;
-	j->code = E_STORE_IO; /* until the job says otherwise */
-	j->entries = (struct buf)BUF_MAX(ENTRY_SIZE * (ISSUANCES_PER_SHARD + CATALOG_ISSUERS_MAX));
-	j->dates = (struct buf)BUF_MAX(DATE_SIZE * (ISSUANCES_PER_SHARD + CATALOG_ISSUERS_MAX));
 	s->busy = true;
 	s->dirty = false;
-	workers_read(ctl->workers, collect, on_collected, j);
+	workers_read(ctl->workers, crl_collect, on_collected, j);
 }
 
 static bool issuer_is_busy(const struct controller *ctl, const char *issuer_id)
@@ -568,13 +416,13 @@ static int load_shard(struct controller *ctl, const char *issuer_id, uint32_t sh
 
 int crls_load(struct controller *ctl)
 {
-	uint32_t *shards = calloc(SHARDS_MAX, sizeof(*shards));
+	uint32_t *shards = calloc(CRL_SHARDS_MAX, sizeof(*shards));
 	int64_t   now = clock_now();
 	int       r = shards != NULL ? 0 : E_NOMEM;
 	for (size_t i = 0; r == 0 && catalog_issuer_at(ctl->catalog, i) != NULL; i++) {
 		const struct catalog_issuer *issuer = catalog_issuer_at(ctl->catalog, i);
 		size_t                       n = 0;
-		r = view_shards(ctl->view, issuer->row.issuer_id, now - ctl->conf->crl_validity_ms, shards, SHARDS_MAX, &n);
+		r = view_shards(ctl->view, issuer->row.issuer_id, now - ctl->conf->crl_validity_ms, shards, CRL_SHARDS_MAX, &n);
 		for (size_t k = 0; r == 0 && k < n; k++)
 			r = load_shard(ctl, issuer->row.issuer_id, shards[k]);
 		if (r == 0 && crls_shard(ctl, issuer->row.issuer_id, 0) == NULL)

@@ -1,5 +1,5 @@
-/* crls_shards.h - room controller/daemon: the lists in memory, as crls.c (which makes them) and crls_published.c (which hands
- * them out) share them. Never: included by anybody else. */
+/* crls_shards.h - room controller/daemon: the lists in memory, as crls.c (which makes them), crl_collect.c (what they say) and crls_published.c
+ * (which hands them out) share them. Never: included by anybody else. */
 #ifndef VCC_CRLS_SHARDS_H
 #define VCC_CRLS_SHARDS_H
 

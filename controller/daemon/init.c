@@ -4,7 +4,6 @@
 #include "controller/daemon/init.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +17,8 @@
 #include "controller/store/store.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/command_options.h"
 #include "shared/conf/controller_conf.h"
-#include "shared/conf/program_table.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/pki/issue.h"
 #include "shared/pki/key.h"
@@ -410,29 +409,6 @@ static int store_fill(struct init *in, struct refusal *why)
 
 /* ---- the whole ---- */
 
-static int options_read(int argc, char **argv, struct init *in, const char **ret_config)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"ca", required_argument, NULL, 'a'},
-	                                        {"tokens", required_argument, NULL, 't'},
-	                                        {"crypto", required_argument, NULL, 'k'},
-	                                        {0}};
-	in->modern = true;
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 'c')
-			*ret_config = optarg;
-		else if (c == 'a')
-			in->ca_dir = optarg;
-		else if (c == 't')
-			in->tokens_dir = optarg;
-		else if (c == 'k' && (text_equal(optarg, "modern") || text_equal(optarg, "brief")))
-			in->modern = text_equal(optarg, "modern");
-		else
-			return E_CLI_USAGE;
-	}
-	return optind == argc && in->ca_dir != NULL && in->tokens_dir != NULL ? 0 : E_CLI_USAGE;
-}
-
 static int init_all(struct init *in, const char *config, struct refusal *why)
 {
 	int r = conf_load(&controller_schema, config, &in->conf, NULL, why);
@@ -453,20 +429,24 @@ static int init_all(struct init *in, const char *config, struct refusal *why)
 int daemon_init(int argc, char **argv)
 {
 	static struct init in;
-	struct refusal     why = {0};
-	char               text[600];
-	const char        *config = CONTROLLER_CONF_PATH;
-	uint8_t            random[ID_RANDOM];
+	const char          *crypto = "modern";
+	struct command_words words;
+	struct refusal       why = {0};
+	char                 text[600];
+	uint8_t              random[ID_RANDOM];
+	const struct command_option own[] = {{"ca", &in.ca_dir, NULL}, {"tokens", &in.tokens_dir, NULL}, {"crypto", &crypto, NULL}};
 
-	if (options_read(argc, argv, &in, &config) < 0) {
-		program_help("vcc-controller", "init", stderr);
-		return 2;
-	}
+	command_options("vcc-controller", argc, argv, own, N_ELEMENTS(own), 0, 0, &words);
+	in.modern = text_equal(crypto, "modern");
+	if (in.ca_dir == NULL || in.tokens_dir == NULL)
+		command_refuse("vcc-controller", "init", in.ca_dir == NULL ? "--ca" : "--tokens", "it is needed");
+	if (!in.modern && !text_equal(crypto, "brief"))
+		command_refuse("vcc-controller", "init", crypto, "it is `modern` or `brief`");
 	umask(077);
 	in.now = clock_now();
 	random_bytes(random, sizeof(random));
 	in.request_id = id_make(in.now, random);
-	int r = init_all(&in, config, &why);
+	int r = init_all(&in, words.config, &why);
 	if (r < 0) {
 		if (why.code == 0)
 			refuse(&why, r, "vcc-controller init", "%s", err_what(r));

@@ -3,7 +3,6 @@
 #include "controller/daemon/restore.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +16,8 @@
 #include "controller/daemon/restore_edit.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/conf/command_options.h"
 #include "shared/conf/controller_conf.h"
-#include "shared/conf/program_table.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
@@ -160,41 +159,20 @@ static void print_summary(const struct restore *in)
 	printf("next: systemctl start vcc-controller; vccctl restore; vccctl restore --accept\n");
 }
 
-static int options_read(int argc, char **argv, struct restore *in, const char **ret_config)
-{
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"keep-tokens", no_argument, NULL, 'k'}, {"drill", no_argument, NULL, 'd'}, {0}};
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 'c')
-			*ret_config = optarg;
-		else if (c == 'k')
-			in->keep_tokens = true;
-		else if (c == 'd')
-			in->drill = true;
-		else
-			return E_CLI_USAGE;
-	}
-	if (optind != argc - 1)
-		return E_CLI_USAGE;
-	in->file = argv[optind];
-	return 0;
-}
-
 int daemon_restore(int argc, char **argv)
 {
 	static struct restore in;
-	struct refusal        why = {0};
-	char                  text[600];
-	const char           *config = CONTROLLER_CONF_PATH;
+	struct refusal              why = {0};
+	char                        text[600];
+	struct command_words        words;
+	const struct command_option own[] = {{"keep-tokens", NULL, &in.keep_tokens}, {"drill", NULL, &in.drill}};
 
-	if (options_read(argc, argv, &in, &config) < 0) {
-		program_help("vcc-controller", "restore", stderr);
-		return 2;
-	}
+	command_options("vcc-controller", argc, argv, own, N_ELEMENTS(own), 1, 1, &words);
+	in.file = words.word[0];
 	umask(077);
 	in.edit.now = clock_now();
 	snprintf(in.edit.actor, sizeof(in.edit.actor), "local:uid-%u", (unsigned)getuid());
-	int r = restore_all(&in, config, &why);
+	int r = restore_all(&in, words.config, &why);
 	if (in.begun)
 		restore_drill_end(in.path);
 	if (r < 0) {

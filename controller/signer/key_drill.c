@@ -7,7 +7,7 @@
 
 #include "controller/signer/ca_store.h"
 #include "controller/signer/hsm.h"
-#include "shared/conf/program_table.h"
+#include "shared/conf/command_options.h"
 #include "shared/sys/jail.h"
 #include "shared/sys/owner.h"
 
@@ -27,18 +27,14 @@ int key_drill(int argc, char **argv)
 {
 	static struct signer_conf conf;
 	static struct ca_store    cas;
-	struct conf_options       options;
+	struct command_words      words;
 	struct refusal            why = {0};
 	char                      text[600];
 
-	conf_options(argc, argv, &signer_schema, &options);
-	if (argc - options.rest > 1) {
-		program_help("vcc-signer", "drill", stderr);
-		return 2;
-	}
-	int         r = conf_load(&signer_schema, options.config, &conf, NULL, &why);
-	const char *folder = options.rest < argc ? argv[options.rest] : conf.state_dir;
-	if (r == 0 && options.rest == argc) /* a copy belongs to whoever made it */
+	command_options("vcc-signer", argc, argv, NULL, 0, 0, 1, &words);
+	int         r = conf_load(&signer_schema, words.config, &conf, NULL, &why);
+	const char *folder = words.n > 0 ? words.word[0] : conf.state_dir;
+	if (r == 0 && words.n == 0) /* a copy belongs to whoever made it */
 		r = owner_become(conf.state_dir, &why);
 	if (r == 0) /* a share may come, and the passphrase does */
 		r = jail_no_dump(&why);

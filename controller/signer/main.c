@@ -14,6 +14,7 @@
 #include "controller/signer/signer_init.h"
 #include "controller/signer/signer_loop.h"
 #include "shared/base/text.h"
+#include "shared/conf/command_options.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
@@ -110,13 +111,13 @@ static int run(const struct signer_conf *conf)
 static int audit_restart(int argc, char **argv)
 {
 	static struct signer_conf conf;
-	struct conf_options       options;
+	struct command_words      words;
 	struct refusal            why = {0};
 	struct sign_log          *log = NULL;
 	char                      path[CONF_PATH_SIZE + 16], text[600];
 
-	conf_options(argc, argv, &signer_schema, &options);
-	int r = conf_load(&signer_schema, options.config, &conf, NULL, &why);
+	command_options("vcc-signer", argc, argv, NULL, 0, 0, 0, &words);
+	int r = conf_load(&signer_schema, words.config, &conf, NULL, &why);
 	if (r == 0)
 		r = owner_become(conf.state_dir, &why);
 	log_place(&conf, path, sizeof(path));

@@ -2,13 +2,12 @@
  * Never: while a signer runs: the log's lock tells. */
 #include "controller/signer/new_root.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #include "controller/signer/root_work.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
-#include "shared/conf/program_table.h"
+#include "shared/conf/command_options.h"
 #include "shared/pki/key.h"
 
 static void tell_authorities(const struct root_work *w, const char *root_id)
@@ -43,31 +42,15 @@ static int tell(const struct root_work *w, int r, struct refusal *why, const str
 	return 0;
 }
 
-static int options_read(int argc, char **argv, const char **ret_config, int *ret_rest)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c != 'c')
-			return E_CLI_USAGE;
-		*ret_config = optarg;
-	}
-	*ret_rest = optind;
-	return 0;
-}
-
 int new_root(int argc, char **argv)
 {
 	static struct root_work w = {.ca_fd = -1};
-	struct root_outcome outcome = {.epoch = 0};
-	struct refusal      why = {0};
-	const char         *config = SIGNER_CONF_PATH;
-	int                 rest = 0;
+	struct root_outcome     outcome = {.epoch = 0};
+	struct refusal          why = {0};
+	struct command_words    words;
 
-	if (options_read(argc, argv, &config, &rest) < 0 || rest != argc) {
-		program_help("vcc-signer", "new-root", stderr);
-		return 2;
-	}
-	int r = root_work_open(&w, config, &why);
+	command_options("vcc-signer", argc, argv, NULL, 0, 0, 0, &words);
+	int r = root_work_open(&w, words.config, &why);
 	if (r == 0)
 		r = root_change_new(&w.change, &outcome, &why);
 	r = tell(&w, r, &why, &outcome, false);
@@ -78,18 +61,14 @@ int new_root(int argc, char **argv)
 int drop_root(int argc, char **argv)
 {
 	static struct root_work w = {.ca_fd = -1};
-	struct root_outcome outcome = {.epoch = 0};
-	struct refusal      why = {0};
-	const char         *config = SIGNER_CONF_PATH;
-	int                 rest = 0;
+	struct root_outcome     outcome = {.epoch = 0};
+	struct refusal          why = {0};
+	struct command_words    words;
 
-	if (options_read(argc, argv, &config, &rest) < 0 || rest != argc - 1) {
-		program_help("vcc-signer", "drop-root", stderr);
-		return 2;
-	}
-	int r = root_work_open(&w, config, &why);
+	command_options("vcc-signer", argc, argv, NULL, 0, 1, 1, &words);
+	int r = root_work_open(&w, words.config, &why);
 	if (r == 0)
-		r = root_change_drop(&w.change, argv[rest], &outcome, &why);
+		r = root_change_drop(&w.change, words.word[0], &outcome, &why);
 	r = tell(&w, r, &why, &outcome, true);
 	root_work_close(&w);
 	return r;

@@ -5,7 +5,6 @@
 #include "controller/signer/offline_root.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +15,7 @@
 #include "controller/signer/root_work.h"
 #include "controller/signer/successor.h"
 #include "shared/base/text.h"
-#include "shared/conf/program_table.h"
+#include "shared/conf/command_options.h"
 #include "shared/pki/cert.h"
 #include "shared/pki/cert_parts.h"
 #include "shared/sys/clock.h"
@@ -361,23 +360,17 @@ static const struct command {
 	{"root-import", do_import, false, true},
 };
 
-static int words_read(int argc, char **argv, const struct command *c, struct words *ret)
+static void words_read(int argc, char **argv, const struct command *c, struct words *ret)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"hash", required_argument, NULL, 'h'}, {0}};
-	*ret = (struct words){.config = SIGNER_CONF_PATH, .file = BUF_MAX(PEM_MAX)};
-	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (o == 'c')
-			ret->config = optarg;
-		else if (o == 'h')
-			ret->hash = optarg;
-		else
-			return E_CLI_USAGE;
-	}
-	if (optind != argc - 1 || (ret->hash != NULL) != c->hash)
-		return E_CLI_USAGE;
-	ret->subject = argv[optind];
-	return 0;
+	struct command_words        line;
+	const struct command_option hash = {"hash", &ret->hash, NULL};
+
+	*ret = (struct words){.file = BUF_MAX(PEM_MAX)};
+	command_options("vcc-signer", argc, argv, &hash, c->hash ? 1 : 0, 1, 1, &line);
+	if (c->hash && ret->hash == NULL)
+		command_refuse("vcc-signer", c->name, "--hash", "it is needed");
+	ret->config = line.config;
+	ret->subject = line.word[0];
 }
 
 int offline_root(int argc, char **argv)
@@ -393,10 +386,7 @@ int offline_root(int argc, char **argv)
 			c = &commands[i];
 	if (c == NULL)
 		return -1;
-	if (words_read(argc, argv, c, &words) < 0) {
-		program_help("vcc-signer", c->name, stderr);
-		return 2;
-	}
+	words_read(argc, argv, c, &words);
 	int r = c->file ? file_read(AT_FDCWD, words.subject, false, &words.file, &why) : 0;
 	if (r == 0)
 		r = root_work_open(&w, words.config, &why);

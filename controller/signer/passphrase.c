@@ -107,7 +107,7 @@ bool passphrase_is_here(const struct signer_conf *conf)
 	return credential_path(&passphrase, path, sizeof(path)) || (conf->passphrase_file[0] != '\0' && access(conf->passphrase_file, F_OK) == 0);
 }
 
-int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why)
+int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, bool *ret_made, struct refusal *why)
 {
 	char             path[512];
 	_cleanup_fd_ int fd = -1;
@@ -134,5 +134,7 @@ int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct
 		r = file_replace(fd, name, span_text(text), uid, gid, 0600, why);
 	secret_wipe(bytes, sizeof(bytes));
 	secret_wipe(text, sizeof(text));
+	if (r == 0)
+		*ret_made = true;
 	return r;
 }

@@ -16,8 +16,9 @@ _must_check_ int passphrase_read(const struct signer_conf *conf, struct buf *to,
 /* Is there such a credential or file? What it holds is read later. */
 bool passphrase_is_here(const struct signer_conf *conf);
 
-/* For init: makes the file with 256 random bits when there is neither credential nor file; it belongs to uid:gid. */
-_must_check_ int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, struct refusal *why);
+/* For init: makes the file with 256 random bits when there is neither credential nor file; it belongs to uid:gid. *ret_made is
+ * set when it was made now, and left alone otherwise: what lay there already is some person's, however random it looks. */
+_must_check_ int passphrase_make(const struct signer_conf *conf, uid_t uid, gid_t gid, bool *ret_made, struct refusal *why);
 
 /* The token's PIN in the same way: credential "ca-pin", else pkcs11.pin_file. E_SIGNER_PIN, E_CONF_UNSAFE. */
 _must_check_ int pin_read(const struct signer_conf *conf, struct buf *to, struct refusal *why);

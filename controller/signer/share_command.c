@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,7 +17,7 @@
 #include "controller/signer/share_wait.h"
 #include "shared/base/be.h"
 #include "shared/base/text.h"
-#include "shared/conf/program_table.h"
+#include "shared/conf/command_options.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/jail.h"
@@ -31,26 +30,6 @@ static int failed(const struct refusal *why)
 	char text[600];
 	fprintf(stderr, "vcc-signer: %s\n", refusal_text(why, text, sizeof(text)));
 	return 1;
-}
-
-static int usage(const char *command)
-{
-	program_help("vcc-signer", command, stderr);
-	return 2;
-}
-
-/* What stands between is left at argv[*ret_rest]; false: a word that is not known. */
-static bool options_read(int argc, char **argv, const char **ret_config, int *ret_rest)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-	*ret_config = SIGNER_CONF_PATH;
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c != 'c')
-			return false;
-		*ret_config = optarg;
-	}
-	*ret_rest = optind;
-	return true;
 }
 
 /* ---- split ---- */
@@ -183,14 +162,13 @@ int share_split_command(int argc, char **argv)
 {
 	static struct signer_conf conf;
 	struct refusal            why = {0};
-	const char               *config;
+	struct command_words      words;
 	int64_t                   needed, n;
-	int                       rest;
 
-	if (!options_read(argc, argv, &config, &rest) || argc - rest != 2 || text_i64(argv[rest], 2, SHARES_MAX, &needed) < 0 ||
-	    text_i64(argv[rest + 1], needed, SHARES_MAX, &n) < 0)
-		return usage("split");
-	int r = conf_load(&signer_schema, config, &conf, NULL, &why);
+	command_options("vcc-signer", argc, argv, NULL, 0, 2, 2, &words);
+	if (text_i64(words.word[0], 2, SHARES_MAX, &needed) < 0 || text_i64(words.word[1], needed, SHARES_MAX, &n) < 0)
+		command_refuse("vcc-signer", "split", words.word[0], "this many cannot be needed of so many shares");
+	int r = conf_load(&signer_schema, words.config, &conf, NULL, &why);
 	if (r == 0 && isatty(STDIN_FILENO) != isatty(STDOUT_FILENO)) /* the shares would go by unseen, or stay on a screen that nobody empties */
 		r = refuse(&why, E_SHARES_SPLIT, "split", "either input and output are both the terminal, or neither is (`</dev/null`)");
 	if (r == 0)
@@ -315,16 +293,14 @@ int share_unlock_command(int argc, char **argv)
 {
 	static struct signer_conf conf;
 	struct refusal            why = {0};
-	const char               *config;
-	int                       rest;
+	struct command_words      words;
 	char                      text[UNLOCK_FRAME_MAX];
 	size_t                    n = 0;
 	unsigned                  have = 0, needed = 0;
 
-	if (!options_read(argc, argv, &config, &rest) || argc - rest > 1)
-		return usage("unlock");
-	int         r = conf_load(&signer_schema, config, &conf, NULL, &why);
-	const char *folder = rest < argc ? argv[rest] : conf.state_dir;
+	command_options("vcc-signer", argc, argv, NULL, 0, 0, 1, &words);
+	int         r = conf_load(&signer_schema, words.config, &conf, NULL, &why);
+	const char *folder = words.n > 0 ? words.word[0] : conf.state_dir;
 	if (r == 0)
 		r = jail_no_dump(&why);
 	if (r == 0) /* before anybody types: does one wait at all? */

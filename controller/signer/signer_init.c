@@ -4,7 +4,6 @@
 #include "controller/signer/signer_init.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +16,7 @@
 #include "controller/signer/share_wait.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
-#include "shared/conf/program_table.h"
+#include "shared/conf/command_options.h"
 #include "shared/pki/key.h"
 #include "shared/sys/clock.h"
 #include "shared/sys/fault.h"
@@ -46,6 +45,7 @@ struct init {
 	struct hsm        *hsm;
 	int                ca_fd, public_fd;
 	bool               closed; /* the passphrase is in shares, and no key has to be opened */
+	bool               drawn;  /* the passphrase: 256 random bits of this very run */
 	int64_t            now;
 	struct key        *root_key;
 	struct buf         root_der;
@@ -141,7 +141,7 @@ static int key_load_or_make(struct init *in, const struct plan *p, struct key **
 	} else if (r == E_NOT_FOUND) {
 		r = key_make(ca_plan_of(p->role)->key, &key);
 		if (r == 0 && in->lock.cost.operations == 0)
-			r = keyfile_lock_make(buf_span(&in->passphrase), keyfile_cost_usual, &in->lock);
+			r = keyfile_lock_make(buf_span(&in->passphrase), in->drawn ? keyfile_cost_random : keyfile_cost_usual, &in->lock);
 		if (r == 0)
 			r = keyfile_seal_under(key, &in->lock, &file);
 		if (r == 0 && fault_point("init.key") != 0)
@@ -192,7 +192,7 @@ static int passphrase_load_or_make(struct init *in, struct refusal *why)
 		return 0;
 	if (shared)
 		return shares_passphrase(&in->conf, in->conf.state_dir, &in->passphrase, why);
-	int r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, why);
+	int r = passphrase_make(&in->conf, in->owner.st_uid, in->owner.st_gid, &in->drawn, why);
 	return r == 0 ? passphrase_read(&in->conf, &in->passphrase, why) : r;
 }
 
@@ -347,38 +347,19 @@ static int init_all(struct init *in, struct refusal *why)
 	return r;
 }
 
-static int options_read(int argc, char **argv, struct init *in, const char **ret_config)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"organisation", required_argument, NULL, 'o'},
-	                                        {"public", required_argument, NULL, 'p'},
-	                                        {0}};
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 'c')
-			*ret_config = optarg;
-		else if (c == 'o')
-			in->organisation = optarg;
-		else if (c == 'p')
-			in->public_dir = optarg;
-		else
-			return E_CLI_USAGE;
-	}
-	return optind == argc && in->organisation != NULL && in->public_dir != NULL ? 0 : E_CLI_USAGE;
-}
-
 int signer_init(int argc, char **argv)
 {
 	static struct init in = {.passphrase = BUF_MAX(PASSPHRASE_MAX + 2), .root_der = BUF_MAX(CERT_DER_MAX), .ca_fd = -1, .public_fd = -1};
-	struct refusal     why = {0};
-	char               text[600];
-	const char        *config = SIGNER_CONF_PATH;
+	const struct command_option own[] = {{"organisation", &in.organisation, NULL}, {"public", &in.public_dir, NULL}};
+	struct command_words words;
+	struct refusal       why = {0};
+	char                 text[600];
 
-	if (options_read(argc, argv, &in, &config) < 0) {
-		program_help("vcc-signer", "init", stderr);
-		return 2;
-	}
+	command_options("vcc-signer", argc, argv, own, N_ELEMENTS(own), 0, 0, &words);
+	if (in.organisation == NULL || in.public_dir == NULL)
+		command_refuse("vcc-signer", "init", in.organisation == NULL ? "--organisation" : "--public", "it is needed");
 	in.now = clock_now();
-	int r = conf_load(&signer_schema, config, &in.conf, NULL, &why);
+	int r = conf_load(&signer_schema, words.config, &in.conf, NULL, &why);
 	if (r == 0)
 		r = init_all(&in, &why);
 	if (r < 0) {

@@ -57,11 +57,12 @@ bool digest_hmac_fits(const uint8_t key[HMAC_KEY_SIZE], struct span bytes, struc
 void random_bytes(void *to, size_t n);
 
 /* Encrypted private key file: magic and version, Argon2id parameters, salt, AES-256-GCM of the PKCS#8 DER. At most 16 operations and 1 GiB,
- * checked before anything is allocated. The usual cost is libsodium's moderate one: 3 operations, 256 MiB, about 0.7 s. */
+ * checked before anything is allocated. The usual cost is libsodium's moderate one: 3 operations, 256 MiB, about 0.7 s. Stretching makes guessing dear,
+ * and 256 random bits are not guessed at any price: of a passphrase that this program drew itself the cost may be the random one, 1 operation, 8 MiB. */
 struct keyfile_cost {
 	uint32_t operations, memory_kib;
 };
-extern const struct keyfile_cost keyfile_cost_usual;
+extern const struct keyfile_cost keyfile_cost_usual, keyfile_cost_random;
 /* What a passphrase comes to with one salt, at that cost: opens and seals files of this salt without either. The nonce is new with each file, so many
  * may share it. For who may not keep the passphrase. To be wiped by its owner. */
 enum { KEYFILE_SALT_SIZE = 16, KEYFILE_SECRET_SIZE = 32 };

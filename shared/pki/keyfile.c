@@ -78,6 +78,7 @@ static void sodium_start(void)
 }
 
 const struct keyfile_cost keyfile_cost_usual = {crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE / 1024};
+const struct keyfile_cost keyfile_cost_random = {1, 8 << 10};
 
 static int secret_derive(struct span passphrase, struct keyfile_cost cost, const uint8_t salt[SALT_SIZE], uint8_t ret[SECRET_SIZE])
 {

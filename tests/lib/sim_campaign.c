@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/core/campaign_member.h"
 #include "controller/core/policy.h"
 #include "controller/core/waves.h"
 #include "shared/base/err.h"
@@ -160,7 +161,7 @@ static int make_order(struct sim *s, struct sim_change *c, const struct campaign
 /* What is past its signature is led to its end and counts; what is before it gives way. */
 static bool follow(struct sim *s, struct sim_change *c, struct sim_slot *open, struct campaign_member *m)
 {
-	if (open == NULL || !campaign_flow_follows(&open->o))
+	if (open == NULL || !campaign_member_follows(&open->o))
 		return false;
 	struct order_event now = {.kind = EV_NOW, .renewal_id = open->o.renewal_id, .random = sim_random(s, UINT32_MAX)};
 	m->renewal_id = open->o.renewal_id;
@@ -297,7 +298,7 @@ static void member_moved(struct sim *s, struct sim_change *c, struct sim_campaig
 {
 	struct campaign_member m;
 	struct campaign_event  e = {.kind = CAMPAIGN_EV_MOVED, .from = w->state};
-	e.to = campaign_flow_member(&k->c, next, w->follows, control_now(s));
+	e.to = campaign_member_state(&k->c, next, w->follows, control_now(s));
 	bool settled = e.from == MEMBER_FAILED && e.to != MEMBER_DONE;
 	if (e.from == e.to || settled || view_member(s->view, k->c.campaign_id, w->position, &m) != 0)
 		return;

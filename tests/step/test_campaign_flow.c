@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "controller/core/campaign_flow.h"
+#include "controller/core/campaign_member.h"
 #include "controller/core/waves.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -281,8 +282,8 @@ static void run_order(struct campaign_bench *b, const struct step_line *l)
 {
 	bool         follows;
 	struct order o = read_order(l, b->now, &follows);
-	const char  *got = strcmp(l->verb, "open") == 0 ? (campaign_flow_follows(&o) ? "stays" : "goes")
-							: member_state_name(campaign_flow_member(&b->c, &o, follows, b->now));
+	const char  *got = strcmp(l->verb, "open") == 0 ? (campaign_member_follows(&o) ? "stays" : "goes")
+							: member_state_name(campaign_member_state(&b->c, &o, follows, b->now));
 	if (strcmp(got, l->phase) != 0)
 		wrong(b, l, l->verb, l->phase, got);
 }

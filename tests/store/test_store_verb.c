@@ -12,28 +12,6 @@
 #include "shared/base/times.h"
 #include "tests/lib/store_kit.h"
 
-static int setup_mem(void **state)
-{
-	static struct kit k;
-	kit_open(&k, KIT_MEM);
-	*state = &k;
-	return 0;
-}
-
-static int setup_sqlite(void **state)
-{
-	static struct kit k;
-	kit_open(&k, KIT_SQLITE);
-	*state = &k;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	kit_close(*state);
-	return 0;
-}
-
 static void commit_ok(struct kit *k, struct store_change *c)
 {
 	assert_int_equal(kit_commit(k, c, NULL), 0);
@@ -460,148 +438,6 @@ static void test_serials_are_reserved_once(void **state)
 	assert_int_equal(reserve(k, 1, 0, &first), E_RANGE);
 }
 
-static int put_crl(struct kit *k, const char *issuer, uint32_t shard, uint64_t number, const char *der)
-{
-	struct store_change *c = store_change_new();
-	struct crl_row       row = {.shard = shard, .number = number, .this_update_at = 5, .next_update_at = 9, .der = span_text(der)};
-	snprintf(row.issuer_id, sizeof(row.issuer_id), "%s", issuer);
-	store_put_crl(c, &row);
-	return kit_commit(k, c, NULL);
-}
-
-static void test_crl_numbers_grow(void **state)
-{
-	struct kit          *k = *state;
-	struct issuer        issuer;
-	struct crl_row       row;
-	struct buf           der = BUF_MAX(1000), small = BUF_MAX(2);
-	struct store_change *c = store_change_new();
-	kit_issuer(1, &issuer);
-	store_put_issuer(c, &issuer);
-	commit_ok(k, c);
-	assert_int_equal(put_crl(k, "service-9", 0, 1, "x"), E_NOT_FOUND);
-	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number, "x"), E_STORE_CONFLICT);
-	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number + 1, "one"), 0);
-	assert_int_equal(put_crl(k, "service-1", 1, issuer.crl_number + 1, "two"), E_STORE_CONFLICT);
-	assert_int_equal(put_crl(k, "service-1", 1, issuer.crl_number + 2, "two"), 0);
-	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number + 9, "three"), 0);
-	assert_int_equal(view_crl(k->view, "service-1", 0, &row, &der), 0);
-	assert_int_equal(row.number, issuer.crl_number + 9);
-	assert_int_equal(row.next_update_at, 9);
-	assert_int_equal(row.der.n, 5);
-	assert_memory_equal(row.der.p, "three", 5);
-	assert_int_equal(view_crl(k->view, "service-1", 2, &row, &der), E_NOT_FOUND);
-	assert_int_equal(view_crl(k->view, "service-1", 1, &row, &small), E_FULL);
-	struct issuer got;
-	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
-	assert_int_equal(got.crl_number, issuer.crl_number + 9);
-	buf_free(&der);
-	buf_free(&small);
-}
-
-/* Only once, and the number of its lists goes on beside it. */
-static void test_an_issuer_is_revoked_once(void **state)
-{
-	struct kit          *k = *state;
-	struct issuer        issuer, got;
-	struct store_change *c = store_change_new();
-	kit_issuer(1, &issuer);
-	store_put_issuer(c, &issuer);
-	store_revoke_issuer(c, "service-1", 70, 1);
-	commit_ok(k, c);
-	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number + 1, "one"), 0);
-	c = store_change_new();
-	store_revoke_issuer(c, "service-1", 80, 4);
-	commit_ok(k, c);
-	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
-	assert_int_equal(got.revoked_at, 70);
-	assert_int_equal(got.revoke_reason, 1);
-	assert_int_equal(got.crl_number, issuer.crl_number + 1);
-	c = store_change_new();
-	store_revoke_issuer(c, "service-9", 80, 4);
-	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
-}
-
-/* The number of its lists and its revocation go on beside it; retired stays retired. */
-static void test_an_issuer_gives_way(void **state)
-{
-	struct kit          *k = *state;
-	struct issuer        issuer, got;
-	struct store_change *c = store_change_new();
-	kit_issuer(1, &issuer);
-	issuer.retired = false;
-	store_put_issuer(c, &issuer);
-	store_set_standing(c, "service-1", ISSUER_STANDS_BY, "", false);
-	commit_ok(k, c);
-	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
-	assert_int_equal(got.standing, ISSUER_STANDS_BY);
-	assert_string_equal(got.successor_id, "");
-	assert_false(got.retired);
-	assert_int_equal(put_crl(k, "service-1", 0, issuer.crl_number + 1, "one"), 0);
-	c = store_change_new();
-	store_set_standing(c, "service-1", ISSUER_DRAINS, "service-2", true);
-	store_revoke_issuer(c, "service-1", 70, 1);
-	commit_ok(k, c);
-	c = store_change_new();
-	store_set_standing(c, "service-1", ISSUER_DRAINS, "service-2", false);
-	commit_ok(k, c);
-	assert_int_equal(view_issuer(k->view, "service-1", &got), 0);
-	assert_int_equal(got.standing, ISSUER_DRAINS);
-	assert_string_equal(got.successor_id, "service-2");
-	assert_true(got.retired);
-	assert_int_equal(got.revoked_at, 70);
-	assert_int_equal(got.crl_number, issuer.crl_number + 1);
-	c = store_change_new();
-	store_set_standing(c, "service-9", ISSUER_ISSUES, "", false);
-	assert_int_equal(kit_commit(k, c, NULL), E_NOT_FOUND);
-	c = store_change_new();
-	store_set_standing(c, "service-1", ISSUER_ISSUES, "a-name-that-is-far-longer-than-the-name-of-any-issuer-may-be", false);
-	assert_true(kit_commit(k, c, NULL) < 0);
-}
-
-static void test_rollovers(void **state)
-{
-	struct kit          *k = *state;
-	struct rollover      rows[4], got, row = {.successor_id = "service-2",
-						  .phase = ROLLOVER_RETIRING,
-						  .emergency = true,
-						  .closed = true,
-						  .campaign_id = kit_id(7),
-						  .campaigns = 3,
-						  .code = E_SIGNER_RATE,
-						  .cause = "so",
-						  .actor = "alice",
-						  .reason = "why",
-						  .created_at = 1,
-						  .prepared_at = 2,
-						  .issuing_at = 3,
-						  .draining_at = 4,
-						  .next_at = 5,
-						  .overridden = true,
-						  .consumers = 9,
-						  .consumers_hash = {{1, 2}}};
-	struct store_change *c = store_change_new();
-	size_t               n = 9;
-	assert_int_equal(view_rollover(k->view, "service-1", &got), E_NOT_FOUND);
-	for (int i = 0; i < 3; i++) {
-		snprintf(row.issuer_id, sizeof(row.issuer_id), "service-%d", i);
-		store_put_rollover(c, &row);
-	}
-	commit_ok(k, c);
-	assert_int_equal(view_rollover(k->view, "service-2", &got), 0);
-	assert_memory_equal(&got, &row, sizeof(got));
-	struct rollover bare = {.issuer_id = "service-1", .next_at = TIME_NEVER, .ended_at = 6, .phase = ROLLOVER_ROLLED_BACK};
-	c = store_change_new();
-	store_put_rollover(c, &bare);
-	commit_ok(k, c);
-	assert_int_equal(view_rollovers(k->view, "service-0", rows, 4, &n), 0);
-	assert_int_equal(n, 2);
-	assert_memory_equal(&rows[0], &bare, sizeof(bare));
-	assert_memory_equal(&rows[1], &row, sizeof(row));
-	assert_int_equal(view_rollovers(k->view, "service-2", rows, 4, &n), 0);
-	assert_int_equal(n, 0);
-}
-
 static void test_settings(void **state)
 {
 	struct kit          *k = *state;
@@ -644,185 +480,23 @@ static void test_values_that_cannot_be_kept(void **state)
 	assert_int_equal(view_order(k->view, order.renewal_id, &order), E_NOT_FOUND);
 }
 
-/* ---- pruning ---- */
-
-static void add_order_of(struct store_change *c, uint32_t n, int64_t completed_at)
-{
-	struct order          order;
-	struct order_step_row step;
-	struct receipt_row    r = {.host_hash = kit_hash(1), .agent = "clara01", .seq = n, .renewal_id = kit_id(n), .cert_id = "clara01-web", .stored_at = 1000 + n,
-				   .body = span_text("body")};
-	kit_order(n, &order);
-	order.phase = completed_at != 0 ? ORDER_COMPLETED : ORDER_SIGNING;
-	order.completed_at = completed_at;
-	store_put_order(c, &order);
-	for (uint32_t i = 0; i < 150; i++) { /* more than one page of what goes */
-		kit_step(i, n, &step);
-		store_add_steps(c, &step, 1);
-	}
-	store_add_receipt(c, &r);
-}
-
-static size_t steps_of(struct kit *k, uint32_t n)
-{
-	static struct order_step_row rows[STORE_LIST_MAX];
-	size_t                       found;
-	assert_int_equal(view_steps(k->view, kit_id(n), rows, N_ELEMENTS(rows), &found), 0);
-	return found;
-}
-
-static void test_an_order_goes_with_all_of_it(void **state)
-{
-	struct kit          *k = *state;
-	struct store_change *c = store_change_new();
-	struct order         order;
-	struct receipt_row   receipts[4];
-	size_t               n;
-	add_order_of(c, 1, 500);
-	add_order_of(c, 2, 500);
-	commit_ok(k, c);
-	assert_int_equal(steps_of(k, 1), 150);
-	c = store_change_new();
-	store_remove_order(c, kit_id(1));
-	store_remove_order(c, kit_id(9)); /* missing is fine */
-	commit_ok(k, c);
-	assert_int_equal(view_order(k->view, kit_id(1), &order), E_NOT_FOUND);
-	assert_int_equal(steps_of(k, 1), 0);
-	assert_int_equal(view_receipts(k->view, kit_id(1), receipts, 4, &n), 0);
-	assert_int_equal(n, 0);
-	assert_int_equal(view_order(k->view, kit_id(2), &order), 0);
-	assert_int_equal(steps_of(k, 2), 150);
-	assert_int_equal(view_receipts(k->view, kit_id(2), receipts, 4, &n), 0);
-	assert_int_equal(n, 1);
-}
-
-/* Many ends in one moment, more than a page: none is left out, none comes twice; what is open or ends later is not there. */
-static void test_what_ended_is_walked_once(void **state)
-{
-	struct kit     *k = *state;
-	struct issuance i, got[4];
-	struct order    o, orders[4];
-	size_t          n = 4, seen = 0;
-	for (uint32_t at = 1; at <= 20; at++) {
-		struct store_change *c = store_change_new();
-		kit_issuance(at, &i);
-		i.not_after_at = at <= 10 ? 7000 : 7000 + 1000 * at;
-		store_add_issuance(c, &i);
-		kit_order(at, &o);
-		o.phase = at % 5 == 0 ? ORDER_SIGNING : ORDER_COMPLETED;
-		o.completed_at = at % 5 == 0 ? 0 : at <= 10 ? 7000 : 7000 + 1000 * at;
-		store_put_order(c, &o);
-		commit_ok(k, c);
-	}
-	int64_t       last = 0;
-	struct serial serial = {{0}};
-	struct id     id = {{0}};
-	for (n = 4; n == 4; seen += n) {
-		assert_int_equal(view_issuances_ended(k->view, 7000 + 15000, last, serial, got, 4, &n), 0);
-		for (size_t j = 0; j < n; j++) {
-			assert_true(got[j].not_after_at > last || (got[j].not_after_at == last && memcmp(&got[j].serial, &serial, sizeof(serial)) > 0));
-			last = got[j].not_after_at;
-			serial = got[j].serial;
-		}
-	}
-	assert_int_equal(seen, 15);
-	for (n = 4, seen = 0, last = 0; n == 4; seen += n) {
-		assert_int_equal(view_orders_ended(k->view, 7000 + 15000, last, id, orders, 4, &n), 0);
-		for (size_t j = 0; j < n; j++) {
-			assert_int_equal(orders[j].phase, ORDER_COMPLETED);
-			last = orders[j].completed_at;
-			id = orders[j].renewal_id;
-		}
-	}
-	assert_int_equal(seen, 12);
-}
-
-static void test_archived_history_adds_up(void **state)
-{
-	struct kit          *k = *state;
-	struct store_change *c = store_change_new();
-	struct archived      more = {.cert_id = "clara01-web", .issuances = 1, .first_file = 3, .last_file = 3, .last_at = 10}, got;
-	assert_int_equal(view_archived(k->view, "clara01-web", &got), E_NOT_FOUND);
-	store_add_archived(c, &more);
-	store_add_archived(c, &more);
-	commit_ok(k, c);
-	more = (struct archived){.cert_id = "clara01-web", .orders = 4, .first_file = 5, .last_file = 5, .last_at = 20};
-	c = store_change_new();
-	store_add_archived(c, &more);
-	commit_ok(k, c);
-	assert_int_equal(view_archived(k->view, "clara01-web", &got), 0);
-	assert_int_equal(got.issuances, 2);
-	assert_int_equal(got.orders, 4);
-	assert_int_equal(got.first_file, 3);
-	assert_int_equal(got.last_file, 5);
-	assert_int_equal(got.last_at, 20);
-}
-
-static void test_rows_that_are_over_go(void **state)
-{
-	struct kit          *k = *state;
-	struct store_change *c = store_change_new();
-	struct invite        invite, got;
-	struct issuance      issuance;
-	struct crl_row       crl;
-	struct issuer        issuer;
-	struct buf           der = BUF_MAX(100);
-	kit_invite(1, &invite);
-	kit_issuance(1, &issuance);
-	kit_issuer(1, &issuer);
-	store_add_invite(c, &invite);
-	store_add_issuance(c, &issuance);
-	store_put_issuer(c, &issuer);
-	crl = (struct crl_row){.shard = 1, .number = issuer.crl_number + 1, .der = span_text("list")};
-	memcpy(crl.issuer_id, issuer.issuer_id, sizeof(crl.issuer_id));
-	store_put_crl(c, &crl);
-	commit_ok(k, c);
-	invite.expires_at = 77;
-	c = store_change_new();
-	store_put_invite(c, &invite);
-	store_remove_crl(c, issuer.issuer_id, 1);
-	store_remove_issuance(c, issuance.serial);
-	commit_ok(k, c);
-	assert_int_equal(view_invite_by_key(k->view, invite.token_key, &got), 0);
-	assert_int_equal(got.expires_at, 77);
-	assert_int_equal(view_crl(k->view, issuer.issuer_id, 1, &crl, &der), E_NOT_FOUND);
-	assert_int_equal(view_issuer(k->view, issuer.issuer_id, &issuer), 0);
-	assert_int_equal(view_issuance(k->view, issuance.serial, &issuance), E_NOT_FOUND);
-	c = store_change_new();
-	store_remove_invite(c, invite.invite_id);
-	commit_ok(k, c);
-	assert_int_equal(view_invite_by_key(k->view, invite.token_key, &got), E_NOT_FOUND);
-	buf_free(&der);
-}
-
-#define ON_BOTH(f)                                                                                                             \
-	{#f " (mem)", f, setup_mem, teardown, NULL}, {#f " (sqlite)", f, setup_sqlite, teardown, NULL}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(test_certificate_versions),
-		ON_BOTH(test_serial_is_unique),
-		ON_BOTH(test_tokens_and_invites_are_unique),
-		ON_BOTH(test_token_use),
-		ON_BOTH(test_approval_is_decided_once),
-		ON_BOTH(test_approval_lists),
-		ON_BOTH(test_principals_and_their_tokens),
-		ON_BOTH(test_template_versions),
-		ON_BOTH(test_service_versions),
-		ON_BOTH(test_policy_walks),
-		ON_BOTH(test_invite_has_one_winner),
-		ON_BOTH(test_serials_are_reserved_once),
-		ON_BOTH(test_crl_numbers_grow),
-		ON_BOTH(test_an_issuer_is_revoked_once),
-		ON_BOTH(test_an_issuer_gives_way),
-		ON_BOTH(test_rollovers),
-		ON_BOTH(test_settings),
-		ON_BOTH(test_values_that_cannot_be_kept),
-		ON_BOTH(test_an_order_goes_with_all_of_it),
-		ON_BOTH(test_what_ended_is_walked_once),
-		ON_BOTH(test_archived_history_adds_up),
-		ON_BOTH(test_rows_that_are_over_go),
+		KIT_ON_BOTH(test_certificate_versions),
+		KIT_ON_BOTH(test_serial_is_unique),
+		KIT_ON_BOTH(test_tokens_and_invites_are_unique),
+		KIT_ON_BOTH(test_token_use),
+		KIT_ON_BOTH(test_approval_is_decided_once),
+		KIT_ON_BOTH(test_approval_lists),
+		KIT_ON_BOTH(test_principals_and_their_tokens),
+		KIT_ON_BOTH(test_template_versions),
+		KIT_ON_BOTH(test_service_versions),
+		KIT_ON_BOTH(test_policy_walks),
+		KIT_ON_BOTH(test_invite_has_one_winner),
+		KIT_ON_BOTH(test_serials_are_reserved_once),
+		KIT_ON_BOTH(test_settings),
+		KIT_ON_BOTH(test_values_that_cannot_be_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

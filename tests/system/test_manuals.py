@@ -88,11 +88,9 @@ def test_every_command_and_option_of_a_program(program):
         assert {"join", "status", "doctor", "observe", "discover", "manage", "unmanage"} == set(commands)
 
 
-# What reads a command line, and whose it is: an option that is read is in the table, and the other way round.
-PARSERS = {"agent/link/link_join.c": [("vcc-agent", "join")], "controller/daemon/init.c": [("vcc-controller", "init")],
-           "controller/daemon/restore.c": [("vcc-controller", "restore")], "controller/signer/signer_init.c": [("vcc-signer", "init")],
-           "controller/signer/new_root.c": [("vcc-signer", "new-root"), ("vcc-signer", "drop-root")],
-           "controller/signer/share_command.c": [("vcc-signer", "split"), ("vcc-signer", "unlock")],
+# What reads a command line by a list of its own, and whose it is: an option that is read is in the table, and the other way round. (command_options.c
+# reads the table itself: test_command_lines.py.)
+PARSERS = {"agent/link/link_join.c": [("vcc-agent", "join")],
            "agent/survey/survey.c": [("vcc-agent", v) for v in ("observe", "discover", "manage", "unmanage", "doctor")], "controller/cli/cli_init.c": [("vccctl", "init")]}
 
 

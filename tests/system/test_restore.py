@@ -347,4 +347,5 @@ def test_without_the_database_every_token_is_over(estate, tmp_path):
     controller(inst, True)
     accept(inst)
     inst.wait_served(host)
+    wait_for("what the restored controller ordered by itself has ended", lambda: rows(live(inst), "SELECT count(*) FROM orders WHERE completed_at IS NULL") == [(0,)])
     renew(inst, host)

@@ -1,5 +1,5 @@
 """A passphrase that nobody has alone: any k of n custodians start the signer, k-1 do not, and a share that is mistyped, of another set or given twice is
-named before the others are asked for. With cheap keys: what opening costs is test_keyfile.c's."""
+named before the others are asked for."""
 import fcntl
 import os
 import pty
@@ -12,7 +12,6 @@ import termios
 import time
 
 import pytest
-from cheap_keys import cheapen
 from installation import ROOT
 from test_signer import Signer
 
@@ -23,7 +22,6 @@ FAULTS = os.path.join(ROOT, "build-faults", "bin")
 def made(tmp_path_factory):
     s = Signer(str(tmp_path_factory.mktemp("shares") / "s"))
     s.init()
-    cheapen(s.folder)
     return s.folder
 
 

@@ -1,15 +1,18 @@
 """vcc-signer as a process: one certificate per serial through kills, no start with wrong keys, full disks, its own jail, and how fast."""
+import base64
 import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 
 import pytest
+from cryptography import x509
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "build", "tests", "tool_signer")
@@ -141,6 +144,67 @@ def test_failed_sync_ends_the_process(signer):
     assert signer.popen.wait(20) == 1
     signer.start()
     assert signer.issue(5)["code"] == ""
+
+
+def test_a_roots_list_names_several_cas_by_serial_and_is_followed(signer):
+    serials = {}
+    for name in ("agent-1", "code-signing-1", "service-1"):
+        with open(f"{signer.folder}/signer/ca/{name}.cer", "rb") as f:
+            serials[name] = f"{x509.load_der_x509_certificate(f.read()).serial_number:032X}"
+    two = sorted((serials["agent-1"], serials["service-1"]))
+    assert two != [serials["agent-1"], serials["service-1"]]  # by name they would stand the other way round
+    signer.start()
+    first = signer.tool("list", 2, *two)
+    assert first["code"] == "" and first["size"] > 0, first
+    refused = signer.tool("list", 3, *reversed(two))
+    assert refused["code"] == "VCC-1408" and refused["size"] == 0, refused
+    following = signer.tool("list", 4, *sorted(serials.values()))
+    assert following["code"] == "" and following["size"] > first["size"], following
+
+
+def costs(s):
+    """Operations and KiB that each key's file asks of who opens it, with its salt."""
+    found = {}
+    for name in sorted(os.listdir(f"{s.folder}/signer/ca")):
+        if name.endswith(".key"):
+            with open(f"{s.folder}/signer/ca/{name}", "rb") as f:
+                head = f.read(48)
+            assert head[:4] == b"VCCK"
+            found[name] = (*struct.unpack(">II", head[8:16]), head[16:32])
+    assert len(found) == 4 and len(set(found.values())) == 1, found  # one lock for all: a start costs what one costs
+    return found["root-1.key"][:2]
+
+
+def test_a_passphrase_that_init_drew_is_not_stretched(signer):
+    assert costs(signer) == (1, 8192)
+    with open(f"{signer.folder}/etc/ca-passphrase") as f:
+        assert len(base64.urlsafe_b64decode(f.read().strip() + "=")) == 32
+    # what is made later goes under the lock of the keys that are there
+    for name in ("agent-1.key", "agent-1.cer"):
+        os.unlink(f"{signer.folder}/signer/ca/{name}")
+    signer.init()
+    assert costs(signer) == (1, 8192)
+    signer.start()
+
+
+@pytest.mark.parametrize("how", ["file", "credential"])
+def test_a_passphrase_that_was_given_is_stretched(folder, monkeypatch, how):
+    """Whatever it looks like: who gave it may know it by heart."""
+    s = Signer(f"{folder}/s")
+    os.makedirs(f"{folder}/credentials")
+    path = f"{s.folder}/etc/ca-passphrase" if how == "file" else f"{folder}/credentials/ca-passphrase"
+    with open(path, "w") as f:
+        f.write("c29tZSB3b3JkcyB0aGF0IGEgcGVyc29uIGNhbiBrZWU\n")
+    os.chmod(path, 0o600)
+    if how == "credential":
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", f"{folder}/credentials")
+    s.init()
+    assert costs(s) == (3, 262144)
+    # nor is it taken for a drawn one later
+    shutil.rmtree(f"{s.folder}/signer/ca")
+    shutil.rmtree(f"{s.folder}/etc/ca")
+    s.init()
+    assert costs(s) == (3, 262144)
 
 
 def test_wrong_passphrase_does_not_start(signer):

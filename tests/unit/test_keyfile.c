@@ -101,12 +101,27 @@ static void usual_cost_is_accepted(void **state)
 	assert_true(key_same(k, back));
 }
 
+/* Of what is random already the file says the small cost, opens with it, and another passphrase does not open it. */
+static void random_cost_is_accepted(void **state)
+{
+	(void)state;
+	static const uint8_t             said[8] = {0, 0, 0, 1, 0, 0, 0x20, 0}; /* 1 operation, 8192 KiB */
+	_cleanup_(key_freep) struct key *k = NULL, *back = NULL, *none = NULL;
+	_cleanup_(buf_free) struct buf   file = BUF_MAX(8192);
+	assert_int_equal(key_make(KEY_EC_P256, &k), 0);
+	assert_int_equal(seal(k, span_text("p"), keyfile_cost_random, &file), 0);
+	assert_memory_equal(file.p + 8, said, sizeof(said));
+	assert_int_equal(keyfile_open(buf_span(&file), span_text("P"), &none), E_PKI_PASSPHRASE);
+	assert_int_equal(keyfile_open(buf_span(&file), span_text("p"), &back), 0);
+	assert_true(key_same(k, back));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_with_its_passphrase_only), cmocka_unit_test(plain_key_is_not_inside),
 		cmocka_unit_test(every_changed_octet_is_refused), cmocka_unit_test(claimed_cost_is_limited),
-		cmocka_unit_test(usual_cost_is_accepted),
+		cmocka_unit_test(usual_cost_is_accepted), cmocka_unit_test(random_cost_is_accepted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
