@@ -411,7 +411,7 @@ void disk_sync(struct sim *s, int agent, int cert); /* the link, when a keeper s
 void disk_private_key(const struct hash *public_key, struct hash *ret); /* the secret bytes that belong to a key */
 
 /* sim_care.c: the care for what is not served between orders */
-bool care_is_due(const struct sim_cert *c); /* the current generation is not served, or was never proved */
+bool care_is_due(const struct sim *s, const struct sim_cert *c); /* the current generation is not served, or was never proved */
 void care_look(struct sim *s, int agent, int cert);
 void care_follow(struct sim *s, int agent, int cert); /* behind each step of an order */
 

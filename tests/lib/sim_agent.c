@@ -425,7 +425,7 @@ bool agent_at_rest(const struct sim *s, int agent)
 		return false;
 	for (int cert = 0; cert < s->n_certs; cert++) {
 		enum deploy_phase phase = a->cert[cert].d.phase;
-		if ((phase != DEPLOY_NONE && phase != DEPLOY_DONE) || care_is_due(&a->cert[cert]))
+		if ((phase != DEPLOY_NONE && phase != DEPLOY_DONE) || care_is_due(s, &a->cert[cert]))
 			return false;
 	}
 	return true;

@@ -38,9 +38,15 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 		care_event(s, e->agent, e->cert, &reloaded);
 }
 
+/* As the handshakes tell it. */
+static bool is_served(const struct sim *s, const struct sim_cert *c)
+{
+	return c->loaded == c->current || s->config->mutant == MUTANT_PROBE_LIES;
+}
+
 static struct probe_summary seen(const struct sim *s, const struct sim_cert *c)
 {
-	bool new = c->up && c->loaded == c->current && s->now >= c->stale_until;
+	bool new = c->up && is_served(s, c) && s->now >= c->stale_until;
 	return (struct probe_summary){
 		.applies = true, .listeners = 1, .answered = c->up, .total = ROUND, .row_new = new ? ROUND : 0, .row_old = c->up && !new ? ROUND : 0};
 }
@@ -92,16 +98,16 @@ static void care_event(struct sim *s, int agent, int cert, const struct refresh_
 		later(s, agent, cert, c->care.next_at > s->now ? c->care.next_at - s->now : 0, on_timer);
 }
 
-bool care_is_due(const struct sim_cert *c)
+bool care_is_due(const struct sim *s, const struct sim_cert *c)
 {
-	return c->probed && c->up && c->current != 0 && (c->loaded != c->current || c->proved != c->current);
+	return c->probed && c->up && c->current != 0 && (!is_served(s, c) || c->proved != c->current);
 }
 
 void care_look(struct sim *s, int agent, int cert)
 {
 	const struct sim_cert *c = &s->agent[agent].cert[cert];
 	struct refresh_event   want = {.kind = REV_WANT, .reason = c->proved != c->current ? REFRESH_PROVE : REFRESH_HEAL};
-	if (s->agent[agent].alive && care_is_due(c) && !is_an_orders(&c->d) && c->d.phase != DEPLOY_HEAL && refresh_may_begin(&c->care, want.reason, &want.content))
+	if (s->agent[agent].alive && care_is_due(s, c) && !is_an_orders(&c->d) && c->d.phase != DEPLOY_HEAL && refresh_may_begin(&c->care, want.reason, &want.content))
 		care_event(s, agent, cert, &want);
 }
 
