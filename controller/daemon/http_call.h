@@ -46,6 +46,7 @@ struct http_call {
 /* per connection, owned by libwebsockets */
 struct connection {
 	struct http_call *call;
+	bool              whole;   /* the end of the request's body was told */
 	bool              refused; /* answered before its body came: what comes is dropped, and then the connection ends */
 };
 

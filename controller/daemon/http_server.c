@@ -159,6 +159,7 @@ static void let_go(struct connection *conn)
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
 {
 	let_go(conn);
+	conn->whole = false;
 	int r = call_open(wsi, l, &conn->call);
 	if (r < 0)
 		return refuse_early(wsi, conn, early_status(r), r);
@@ -177,6 +178,18 @@ static int on_body(struct connection *conn, const void *bytes, size_t n)
 		return -1;
 	buf_add(&conn->call->in, bytes, n);
 	return buf_error(&conn->call->in) == 0 ? 0 : -1;
+}
+
+/* libwebsockets keeps what follows a body, and says again and again, without ever going back to the loop, that the body has ended: where the request itself
+ * came behind another one, nothing but the end of the connection ends that. Nobody may send more before the answer to a body (RFC 9112, 9.3.2). */
+static int on_body_end(struct connection *conn)
+{
+	if (conn->refused || conn->whole)
+		return -1;
+	conn->whole = true;
+	if (conn->call != NULL && !conn->call->handed) /* else it was empty */
+		call_hand_over(conn->call);
+	return 0;
 }
 
 /* CONNECT: libwebsockets makes a connection of plain bytes of it and takes its timeout away before it says so here, the last place
@@ -203,9 +216,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_HTTP_BODY:
 		return on_body(conn, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		if (conn->call != NULL && !conn->call->handed)
-			call_hand_over(conn->call);
-		return conn->refused ? -1 : 0;
+		return on_body_end(conn);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return http_call_writable(wsi, conn);
 	case LWS_CALLBACK_TIMER:

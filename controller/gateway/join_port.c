@@ -17,6 +17,7 @@ struct joiner {
 	char               address[TCP_ADDRESS_SIZE];
 	uint64_t           request; /* 0 = the controller is not asked */
 	bool               unsent;  /* waits for credit */
+	bool               whole; /* the body's end was told */
 	bool               answered;
 	int64_t            length; /* of the body, as announced */
 	int                status;
@@ -246,7 +247,10 @@ static int join_event(struct lws *wsi, enum lws_callback_reasons reason, void *u
 	case LWS_CALLBACK_HTTP_BODY:
 		on_body(j, (struct span){in, len});
 		return 0;
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: /* told again, perhaps for ever, when something follows the body */
+		if (j->whole)
+			return -1;
+		j->whole = true;
 		if (!j->answered)
 			on_body_end(j);
 		return 0;

@@ -132,6 +132,7 @@ def requests():
         put("fuzz_http", f"post-{listener}", start + b"POST /api/v1/campaigns HTTP/1.1\r\n" + head + b"Authorization: Bearer vcc_pat_x\r\nIdempotency-Key: 1\r\n"
             b"Prefer: wait=5\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"host\":\"a\"}\n")
         put("fuzz_http", f"two-{listener}", start + 2 * (b"HEAD /healthz HTTP/1.1\r\n" + head + b"\r\n"))
+        put("fuzz_http", f"more-{listener}", start + b"HEAD /healthz HTTP/1.1\r\n" + head + b"\r\nHEAD /healthz HTTP/1.1\r\n" + head + b"Content-Length: 2\r\n\r\n{}more")
         put("fuzz_http", f"chunked-{listener}", start + b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         put("fuzz_http", f"expect-{listener}", start + b"PATCH /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
         put("fuzz_http", f"old-{listener}", start + b"GET /crl/a.crl HTTP/1.0\r\nIf-Modified-Since: Sat, 28 Nov 2026 00:00:00 GMT\r\n\r\n")

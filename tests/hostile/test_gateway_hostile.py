@@ -518,6 +518,16 @@ def test_join_is_passed_on_and_answered(gateway):
     assert seen == [REQUEST]
 
 
+def test_what_follows_a_request_to_join_ends_it(gateway):
+    """The library tells the end of a body again while something lies behind it: that is no second request."""
+    seen = []
+    gateway.controller.joins = lambda body: seen.append(body)
+    assert post(gateway, REQUEST + b"POST /join HTTP/1.1\r\n", headers=f"Content-Length: {len(REQUEST)}\r\n")[0] == 0
+    assert len(seen) <= 1, seen
+    is_served(gateway)
+    test_join_is_passed_on_and_answered(gateway)
+
+
 def test_other_requests_are_refused(gateway):
     gateway.controller.joins = lambda body: pytest.fail("must not reach the controller")
     assert post(gateway, REQUEST, path="/other")[0] == 404

@@ -242,3 +242,31 @@ def test_whoever_waits_for_an_answer_keeps_the_loop_asleep(site, then):
 def test_requests_that_follow_each_other_unasked_are_all_answered(site):
     one = f"GET /api/v1/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\n\r\n".encode()
     assert site.raw(one * 3).count(b"HTTP/1.1 200") == 3
+
+
+def connection_to(site, listener):
+    if listener == "local":
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        s.connect(os.path.join(site.inst.state, "run", "admin.sock"))
+        return s
+    host, port = (site.inst.admin_url if listener == "admin" else site.inst.public_url).split("//")[1].split(":")
+    plain = socket.create_connection((host, int(port)), timeout=20)
+    return site.context.wrap_socket(plain, server_hostname=host) if listener == "admin" else plain
+
+
+@pytest.mark.parametrize("behind", ["more of it", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("before", ["", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("listener", ["admin", "local", "public"])
+def test_what_follows_a_body_unasked_ends_the_connection_and_holds_nobody_up(site, listener, before, behind):
+    """The library told the end of such a body again and again, and the loop never ran again."""
+    path = "/ocsp" if listener == "public" else "/api/v1/principals"
+    with connection_to(site, listener) as s:
+        s.sendall(f"{before}POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}{behind}".encode())
+        s.settimeout(20)
+        try:
+            while s.recv(65536):
+                pass
+        except OSError:
+            pass  # a reset is an end, too; a deadline is not, and then the next line does not come
+        assert site.admin("GET", "/api/v1/whoami")[0] == 200
