@@ -393,6 +393,15 @@ static int make_content_hash(struct campaign_plan *p)
 	return r;
 }
 
+/* It may have been applied between the first look and the last row, and be another one just because of that. */
+static int refuse_other_plan(struct campaign_plan *p, struct store_view *view)
+{
+	int r = campaign_once_applied(p, view);
+	return r != 0 ? r : refuse(&p->why, E_CAMPAIGN_PLAN_STALE, "plan_hash",
+				   "it means %zu certificates now, of which %u would be renewed; options have to be those of the plan, too", p->n,
+				   (unsigned)p->by_state[MEMBER_WAITING]);
+}
+
 void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 {
 	struct walk *w = calloc(1, sizeof(*w)); /* large rows */
@@ -431,10 +440,7 @@ void campaign_plan_make(struct campaign_plan *p, struct store_view *view)
 	if (p->code == 0 && p->signs_code && p->request.incident == INCIDENT_KEY_COMPROMISE && p->request.invalidity_at == 0)
 		p->code = refuse(&p->why, E_CAMPAIGN_INVALIDITY, "invalidity_date", "the selection holds a code-signing key");
 	if (p->code == 0 && p->request.as_planned && !hash_equal(p->request.plan_hash, p->hash))
-		p->code = refuse(&p->why, E_CAMPAIGN_PLAN_STALE, "plan_hash",
-				 "it means %zu certificates now, of which %u would be renewed; options have to be those of the "
-				 "plan, too",
-				 p->n, (unsigned)p->by_state[MEMBER_WAITING]);
+		p->code = refuse_other_plan(p, view);
 	if (p->code != 0 && p->why.code != p->code)
 		refuse(&p->why, p->code, "plan", "%s", err_what(p->code));
 }
