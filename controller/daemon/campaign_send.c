@@ -383,6 +383,8 @@ void campaign_send_member(struct controller *ctl, struct commit *c, const struct
 	int r = send_member(&s);
 	if (r == 0)
 		return;
+	if (r == E_NOMEM) /* says nothing about the member; started again we know everything and go on */
+		abort();
 	become(&s, is_skipped(&s, r) ? MEMBER_SKIPPED : MEMBER_FAILED, r);
 	text_cut(m->cause, sizeof(m->cause), err_what(r));
 }

@@ -65,9 +65,10 @@ def closed(inst, campaign, seconds=600):
 
 def each_once(inst, fleet, campaign):
     """I7: one order each, completed."""
-    c = closed(inst, campaign)
-    assert (c["status"], c["successful_count"]) == ("completed", fleet.agents), c
-    found = rows(inst, "SELECT phase, count(*), count(DISTINCT cert_id) FROM orders WHERE hex(campaign_id) = ? GROUP BY phase", campaign.replace("-", "").upper())
+    c, own = closed(inst, campaign), campaign.replace("-", "").upper()
+    ended = rows(inst, "SELECT state, code, cause, count(*) FROM campaign_members WHERE hex(campaign_id) = ? GROUP BY state, code, cause", own)
+    assert (c["status"], c["successful_count"]) == ("completed", fleet.agents), ended
+    found = rows(inst, "SELECT phase, count(*), count(DISTINCT cert_id) FROM orders WHERE hex(campaign_id) = ? GROUP BY phase", own)
     assert found == [("completed", fleet.agents, fleet.agents)], found
 
 

@@ -13,6 +13,7 @@ import time
 
 import pytest
 from cryptography import x509
+from installation import wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "build", "tests", "tool_signer")
@@ -299,7 +300,8 @@ def test_nothing_is_read_while_another_has_the_folder(signer):
 
 def test_locked_in(signer):
     signer.start()
-    assert (signer.status("Seccomp"), signer.status("NoNewPrivs"), signer.status("Threads")) == ("2", "1", str(min(os.cpu_count(), 4)))
+    wait_for("its workers are there", lambda: signer.status("Threads") == str(min(os.cpu_count(), 4)))
+    assert (signer.status("Seccomp"), signer.status("NoNewPrivs")) == ("2", "1")
     assert int(signer.status("CapEff"), 16) == 0
 
 
