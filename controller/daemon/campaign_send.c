@@ -2,6 +2,8 @@
  * revocation, ban. The newest rows decide, not those that the plan saw. Never: deciding whose turn it is. */
 #include "controller/daemon/campaign_send.h"
 
+#include <stdlib.h>
+
 #include "controller/core/campaign_flow.h"
 #include "controller/core/campaign_member.h"
 #include "controller/core/policy.h"
