@@ -12,7 +12,7 @@
 enum {
 	HOOK_OUT_MAX = 4096,
 	HOOK_ASKED = 2,       /* a reload that ends vcc-hook each time is not begun for ever */
-	HOOK_BACK_MS = 5000,  /* a crash or an upgrade: systemd has started it again by then */
+	HOOK_BACK_MS = 5000,  /* a crash or an upgrade: by then its socket is there again */
 	HOOK_LOOK_MS = 100,
 };
 
@@ -20,10 +20,9 @@ struct hook_call {
 	uv_loop_t        *loop;
 	char              path[AGENT_SOCKET_SIZE];
 	struct hk_request request;
-	int64_t           timeout_ms;
 	struct ipc       *ipc;   /* NULL = looks for vcc-hook again when the timer says */
 	uv_timer_t        timer;
-	uint64_t          until; /* no longer */
+	uint64_t          until, end; /* looked for until then; all of it ends then */
 	unsigned          asked;
 	bool              over;
 	hook_done_fn     *done;
@@ -87,9 +86,8 @@ static void look_again(struct hook_call *c)
 static void on_ipc_closed(void *ctx, int code)
 {
 	struct hook_call *c = ctx;
-	(void)code;
-	if (c->asked == HOOK_ASKED) {
-		call_fail(c, E_SYS_CLOSED, "vcc-hook ended without an answer");
+	if (c->asked == HOOK_ASKED || code != E_SYS_CLOSED) {
+		call_fail(c, code, "vcc-hook ended without an answer");
 		return;
 	}
 	c->until = uv_now(c->loop) + HOOK_BACK_MS;
@@ -119,11 +117,12 @@ static int call_open(struct hook_call *c)
 
 static void call_try(struct hook_call *c)
 {
-	int r = call_open(c);
+	uint64_t now = uv_now(c->loop);
+	int      r = call_open(c);
 	if (r == 0) {
 		c->asked++;
-		uv_timer_start(&c->timer, on_timer, (uint64_t)c->timeout_ms, 0);
-	} else if (r == E_SYS_CLOSED && uv_now(c->loop) < c->until) {
+		uv_timer_start(&c->timer, on_timer, c->end > now ? c->end - now : 0, 0);
+	} else if (r == E_SYS_CLOSED && now < c->until && now < c->end) {
 		look_again(c);
 	} else {
 		call_fail(c, r, "vcc-hook cannot be asked");
@@ -145,11 +144,12 @@ int hook_ask(uv_loop_t *loop, const char *socket_path, const struct hk_request *
 	struct hook_call *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return E_NOMEM;
-	*c = (struct hook_call){.loop = loop, .request = *request, .timeout_ms = timeout_ms, .done = done, .ctx = ctx};
+	*c = (struct hook_call){.loop = loop, .request = *request, .done = done, .ctx = ctx};
 	text_cut(c->path, sizeof(c->path), socket_path);
 	c->timer.data = c;
 	uv_timer_init(loop, &c->timer);
 	c->until = uv_now(loop) + HOOK_BACK_MS;
+	c->end = uv_now(loop) + (uint64_t)timeout_ms;
 	uv_timer_start(&c->timer, on_timer, 0, 0);
 	*ret = c;
 	return 0;

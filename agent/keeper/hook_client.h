@@ -8,8 +8,9 @@
 
 struct hook_call;
 typedef void hook_done_fn(void *ctx, const struct hk_reply *reply);
-/* Calls `done` once, later: with the hook's reply, or with code E_SYS_CLOSED, E_SYS_TIMEOUT, E_WIRE_* and words in `output`. A hook that cannot be
- * reached, or that ended without an answer, is given a few seconds to come back and asked again, at most twice in all. E_NOMEM: nothing was asked. */
+/* Calls `done` once, later: with the hook's reply, or with code E_SYS_*, E_WIRE_*, E_FULL, E_NOMEM and words in `output`. A hook that cannot be
+ * reached, or that ended without an answer, is given a few seconds to come back and asked again, at most twice in all,
+ * and all of it within timeout_ms. E_NOMEM: nothing was asked. */
 _must_check_ int hook_ask(uv_loop_t *loop, const char *socket_path, const struct hk_request *request, int64_t timeout_ms,
                           hook_done_fn *done, void *ctx, struct hook_call **ret);
 void hook_cancel(struct hook_call *c); /* NULL allowed; `done` is not called */

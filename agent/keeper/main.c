@@ -165,6 +165,8 @@ int main(int argc, char **argv)
 	log_open("vcc-keeper", LOG_LEVEL_INFO);
 	if (join) {
 		command_options("vcc-keeper", argc - 1, argv + 1, &below, 1, 0, 0, &words);
+		if (state_dir != NULL && words.config != program_find("vcc-keeper")->conf)
+			command_refuse("vcc-keeper", "join", "--state-dir", "it stands without --config");
 		r = state_dir != NULL ? state_dir_conf(state_dir, &conf, &why) : conf_load(&schema, words.config, &conf, NULL, &why);
 	} else {
 		conf_options(argc, argv, &schema, &options);

@@ -44,6 +44,9 @@ struct http_server {
 	void               *ctx;
 	struct listener     listeners[HTTP_LISTENER_COUNT];
 	void               *tls; /* SSL_CTX of the admin vhost */
+	uv_prepare_t       *before_sockets;
+	uv_check_t         *behind_sockets;
+	bool                from_socket; /* the loop has turned to its sockets: what is read now was not kept from before */
 };
 
 static const char *const vhost_names[HTTP_LISTENER_COUNT] = {"admin", "local", "public"};
@@ -156,10 +159,16 @@ static void let_go(struct connection *conn)
 		http_call_end(c); /* otherwise the handler's answer frees it */
 }
 
+/* A body behind a head that the library had kept, because it came behind a request whose answer was still being made, is not taken: the library reads on in
+ * memory that it has given back by then. Who waits for an answer before the next request, as everybody does who sends a body (RFC 9112, 9.3.2), never meets this. */
 static int on_request(struct lws *wsi, struct listener *l, struct connection *conn)
 {
 	let_go(conn);
 	conn->whole = false;
+	if (!l->server->from_socket && http_read_has_body(wsi)) {
+		(void)refuse_early(wsi, conn, early_status(E_API_BODY), E_API_BODY);
+		return -1;
+	}
 	int r = call_open(wsi, l, &conn->call);
 	if (r < 0)
 		return refuse_early(wsi, conn, early_status(r), r);
@@ -247,6 +256,32 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	}
 }
 
+static void on_before_sockets(uv_prepare_t *handle)
+{
+	((struct http_server *)handle->data)->from_socket = true;
+}
+
+static void on_behind_sockets(uv_check_t *handle)
+{
+	((struct http_server *)handle->data)->from_socket = false;
+}
+
+/* What the library has kept it goes through in the idle handles' turn, which comes before the sockets'. */
+static void watch_turns(struct http_server *s)
+{
+	s->before_sockets = calloc(1, sizeof(*s->before_sockets));
+	s->behind_sockets = calloc(1, sizeof(*s->behind_sockets));
+	if (s->before_sockets == NULL || s->behind_sockets == NULL)
+		abort();
+	uv_prepare_init(s->loop, s->before_sockets);
+	uv_check_init(s->loop, s->behind_sockets);
+	s->before_sockets->data = s->behind_sockets->data = s;
+	uv_prepare_start(s->before_sockets, on_before_sockets);
+	uv_check_start(s->behind_sockets, on_behind_sockets);
+	uv_unref((uv_handle_t *)s->before_sockets);
+	uv_unref((uv_handle_t *)s->behind_sockets);
+}
+
 static const struct lws_protocols protocols[] = {
 	{.name = "http", .callback = callback, .per_session_data_size = sizeof(struct connection), .rx_buffer_size = 4096, .tx_packet_size = 32768},
 	{0},
@@ -293,6 +328,7 @@ int http_server_make(uv_loop_t *loop, http_handle_fn *handle, void *ctx, struct 
 		free(s);
 		return refuse(why, E_GW_PLUGIN, "libwebsockets", "no context on a libuv loop");
 	}
+	watch_turns(s);
 	*ret = s;
 	return 0;
 }
@@ -376,7 +412,7 @@ int http_server_listen(struct http_server *s, enum http_listener which, int fd, 
 	return 0;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	free(handle);
 }
@@ -393,12 +429,18 @@ void http_server_close(struct http_server *s)
 	for (size_t i = 0; i < HTTP_LISTENER_COUNT; i++) {
 		struct listener *l = &s->listeners[i];
 		if (l->poll != NULL)
-			uv_close((uv_handle_t *)l->poll, on_poll_closed);
+			uv_close((uv_handle_t *)l->poll, on_handle_closed);
 		if (l->fd >= 0)
 			close(l->fd);
 		l->poll = NULL;
 		l->fd = -1;
 	}
+	if (s->before_sockets != NULL) {
+		uv_close((uv_handle_t *)s->before_sockets, on_handle_closed);
+		uv_close((uv_handle_t *)s->behind_sockets, on_handle_closed);
+	}
+	s->before_sockets = NULL;
+	s->behind_sockets = NULL;
 	if (s->context != NULL)
 		lws_context_destroy(s->context);
 }

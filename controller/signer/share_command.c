@@ -166,8 +166,10 @@ int share_split_command(int argc, char **argv)
 	int64_t                   needed, n;
 
 	command_options("vcc-signer", argc, argv, NULL, 0, 2, 2, &words);
-	if (text_i64(words.word[0], 2, SHARES_MAX, &needed) < 0 || text_i64(words.word[1], needed, SHARES_MAX, &n) < 0)
-		command_refuse("vcc-signer", "split", words.word[0], "this many cannot be needed of so many shares");
+	if (text_i64(words.word[0], 2, SHARES_MAX, &needed) < 0)
+		command_refuse("vcc-signer", "split", words.word[0], "how many shares are needed is a number from 2 on");
+	if (text_i64(words.word[1], needed, SHARES_MAX, &n) < 0)
+		command_refuse("vcc-signer", "split", words.word[1], "how many shares are made is a number not below those needed, and has a limit");
 	int r = conf_load(&signer_schema, words.config, &conf, NULL, &why);
 	if (r == 0 && isatty(STDIN_FILENO) != isatty(STDOUT_FILENO)) /* the shares would go by unseen, or stay on a screen that nobody empties */
 		r = refuse(&why, E_SHARES_SPLIT, "split", "either input and output are both the terminal, or neither is (`</dev/null`)");
