@@ -261,6 +261,41 @@ def test_a_link_ends(world):
     mend(world, "c2")
 
 
+def test_who_was_forgotten_takes_nothing_over(world):
+    """A link is as good as whoever it was sent to: told of something here by a contact, a principal, a template or a channel, at the moment when it is used."""
+    gina = "gina@vcc.internal"
+    assert world.post("/api/v1/principals", {"name": "gina", "roles": ["viewer"], "mail": gina})[0] == 201
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n[contacts]\nadmin = {gina}\n")
+    n = trouble(world, "c3")
+    hook, mail = links(world, n)
+    chat = wait_for("the chat is told", lambda: next((c for b in reversed(world.chat.bodies()) if (c := b.get("click")) and "c3-web" in json.dumps(b)), None))
+
+    def held(url):
+        """By looking, by taking over and by keeping quiet alike; with nothing of the matter shown."""
+        for status, _, text in (world.ask("GET", url), world.submit(url), world.submit(url, "snooze=4h")):
+            assert status == 403 and "VCC-3970" in text and "c3-web" not in text, (status, text)
+        assert "von nichts mehr benachrichtigt" in world.ask("GET", url, Accept_Language="de")[2]
+        assert world.acts(n) == [] and world.notice(n)["acknowledged_at"] is None and world.notice(n)["snoozed_until"] is None
+    assert world.ask("GET", mail)[0] == 200
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")  # a contact no more, but a principal
+    assert world.ask("GET", mail)[0] == 200
+    assert world.post("/api/v1/principals/gina", {"disabled": True})[0] == 200
+    held(mail)
+    world.edit_template("clara_service_auth", "--force", escalation_recipients=[gina])
+    assert world.ask("GET", mail)[0] == 200
+    world.edit_template("clara_service_auth", "--force", escalation_recipients=[])
+    held(mail)
+    assert world.cli("audit", "forget", "gina").returncode == 0
+    held(mail)
+    assert world.rows("SELECT name FROM audit_persons WHERE name IN ('gina', ?)", gina) == [], "the name does not come back by it"
+    assert world.ask("GET", hook)[0] == 200 and world.ask("GET", chat)[0] == 200
+    os.remove(os.path.join(world.dir, "notify.d", "chat.conf"))
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")
+    held(chat)
+    assert world.submit(hook)[0] == 303 and len(world.acts(n)) == 1
+    mend(world, "c3")
+
+
 # ---- who may approve ----
 
 def approvals(world):
