@@ -50,7 +50,7 @@ void message_add_links(struct message *m, const struct channel *ch, const struct
 	size_t             i, n = 0;
 	json_t            *notice;
 	m->ack_url[0] = '\0';
-	if (terms->link_url == NULL || terms->link_url[0] == '\0' || ch->conf.kind == CHANNEL_ALERTMANAGER) /* which has silences of its own */
+	if (terms->link_url == NULL || terms->link_url[0] == '\0' || (ch->conf.kind == CHANNEL_ALERTMANAGER && !ch->conf.link)) /* anybody may read it */
 		return;
 	recipient_of(m, ch, link.recipient);
 	json_array_foreach(m->notices, i, notice)

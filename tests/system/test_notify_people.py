@@ -22,15 +22,17 @@ LINK = re.compile(r"https://\S+/notice/[A-Za-z0-9_-]+")
 class World(CampaignFleet):
     def prepare(self):
         certs = os.path.join(self.dir, "notify.d", "tls")  # within reach of a running controller
-        self.hook, self.chat, self.mail = HttpReceiver(certs), HttpReceiver(certs), MailReceiver(certs)
+        self.hook, self.chat, self.mail, self.shut, self.open = HttpReceiver(certs), HttpReceiver(certs), MailReceiver(certs), HttpReceiver(certs), HttpReceiver(certs)
         c, allow = Channels(self.dir), "127.0.0.0/8"
         c.add("hook", channel={"kind": "webhook", "url": self.hook.url, "ca_file": self.hook.cert, "allow": allow})
         c.add("chat", channel={"kind": "webhook", "url": self.chat.url, "ca_file": self.chat.cert, "allow": allow}, webhook={"template": "ntfy", "topic": "pki"})
         c.add("mail", channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{self.mail.port}", "ca_file": self.mail.cert, "allow": allow}, smtp={"from": "vcc-pki@vcc.internal"})
+        for name, receiver, more in (("shut", self.shut, {}), ("open", self.open, {"alertmanager": {"link": "yes"}})):
+            c.add(name, channel={"kind": "alertmanager", "url": receiver.url, "ca_file": receiver.cert, "allow": allow}, **more)
         return self
 
     def end(self):
-        for r in (self.hook, self.chat, self.mail):
+        for r in (self.hook, self.chat, self.mail, self.shut, self.open):
             r.close()
         super().end()
 
@@ -258,6 +260,24 @@ def test_a_link_ends(world):
     wait_for("it has ended", lambda: world.ask("GET", url)[0] == 410)
     status, _, text = world.submit(url)
     assert status == 410 and "VCC-3966" in text and world.acts(n) == []
+    mend(world, "c2")
+
+
+def test_alertmanager_has_a_link_where_it_was_asked_for(world):
+    """Its alerts are for whoever can read them: without a word in its channel there is none, with it one that names the channel."""
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")
+    n = trouble(world, "c2")
+
+    def alerts(receiver):
+        """Of this matter, and of none that was before it."""
+        return [a for b in receiver.bodies() for a in b if a["annotations"].get("object") == "c2-web" and a["startsAt"] == world.notice(n)["at"]]
+    shut, with_link = (wait_for("it is told", lambda r=r: alerts(r)) for r in (world.shut, world.open))
+    assert not [a for a in shut if "/notice/" in json.dumps(a)]
+    url = with_link[-1]["annotations"]["ack_url"]
+    assert url.startswith(URL + "/notice/") and raw(url)[9:25].hex() == n.replace("-", "") and not [a for a in with_link if "/notice/" in json.dumps(a["labels"])]
+    assert world.submit(url)[0] == 303 and world.notice(n)["acknowledged_at"]
+    record, = world.admin.get(f"audit?object={n}&event=notification_acknowledged")["items"]
+    assert record["actor"] == "link:open"
     mend(world, "c2")
 
 
