@@ -1,4 +1,4 @@
-/* principals.js - who acts here, by which roles, and at which address somebody is told of requests that he may decide; the address is changed here. */
+/* principals.js - who may act here, by which roles, and at which address somebody is told of requests that he may decide; the address is changed here. */
 import { post } from './api.js';
 import { usePages } from './data.js';
 import { html, useState } from './lib.js';
