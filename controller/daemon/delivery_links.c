@@ -8,6 +8,8 @@
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 
+#define BY_CHANNEL "link:"
+
 /* As the trail names who acts. A mail to several is read by whoever comes first: then nobody knows more than the channel. */
 static void recipient_of(const struct message *m, const struct channel *ch, char ret[ACTOR_SIZE])
 {
@@ -20,7 +22,7 @@ static void recipient_of(const struct message *m, const struct channel *ch, char
 			text_cut(one, sizeof(one), item);
 		}
 	if (one[0] == '\0' || others > 0 || text_copy(ret, ACTOR_SIZE, one) < 0)
-		(void)snprintf(ret, ACTOR_SIZE, "link:%s", ch->conf.name);
+		(void)snprintf(ret, ACTOR_SIZE, BY_CHANNEL "%s", ch->conf.name);
 }
 
 /* As its `ack` in vccctl: what stays open until somebody does something about it. */
@@ -48,7 +50,7 @@ void message_add_links(struct message *m, const struct channel *ch, const struct
 	size_t             i, n = 0;
 	json_t            *notice;
 	m->ack_url[0] = '\0';
-	if (terms->link_url == NULL || terms->link_url[0] == '\0' || ch->conf.kind == CHANNEL_ALERTMANAGER) /* which has silences of its own */
+	if (terms->link_url == NULL || terms->link_url[0] == '\0' || (ch->conf.kind == CHANNEL_ALERTMANAGER && !ch->conf.link)) /* anybody may read it */
 		return;
 	recipient_of(m, ch, link.recipient);
 	json_array_foreach(m->notices, i, notice)
@@ -65,4 +67,41 @@ void message_add_links(struct message *m, const struct channel *ch, const struct
 		text_cut(m->ack_url, sizeof(m->ack_url), n == 0 ? url : "");
 		n++;
 	}
+}
+
+/* ---- whoever has one ---------------------------------------------------------------------------------------------- */
+
+static bool list_names(const char *list, const char *address)
+{
+	char item[CONF_DOMAINS_SIZE];
+	while (text_item(&list, item, sizeof(item)))
+		if (text_equal(item, address))
+			return true;
+	return false;
+}
+
+static bool channels_name(const struct channels *all, const char *address)
+{
+	bool named = text_equal(all->contact_admin, address) || text_equal(all->contact_security, address) || list_names(all->contact_approver, address);
+	for (size_t i = 0; !named && i < all->n; i++)
+		named = all->row[i].conf.kind == CHANNEL_SMTP && list_names(all->row[i].conf.to, address);
+	return named;
+}
+
+static bool templates_name(const struct catalog *catalog, const char *address)
+{
+	const struct template *t = catalog_template_after(catalog, NULL);
+	while (t != NULL && !list_names(t->notify, address) && !list_names(t->escalation, address))
+		t = catalog_template_after(catalog, t);
+	return t != NULL;
+}
+
+int message_recipient_known(struct store_view *view, const struct catalog *catalog, const struct channels *channels, const char *recipient, bool *ret)
+{
+	bool known = text_starts(recipient, BY_CHANNEL) ? channels_find(channels, recipient + sizeof(BY_CHANNEL) - 1) != NULL
+							: channels_name(channels, recipient) || templates_name(catalog, recipient);
+	int  r = known ? 0 : view_mail_used(view, recipient, &known);
+	if (r == 0)
+		*ret = known;
+	return r;
 }

@@ -156,6 +156,7 @@ static json_t *alert_of(json_t *n, const struct message *m, const struct message
 	set_text(annotations, "object", matter, "object");
 	set_text(annotations, "code", matter, "code");
 	set_text(annotations, "error", matter, "error");
+	set_text(annotations, "ack_url", n, "ack_url"); /* another one each time: no label, or it would be another alert each time */
 	json_object_set_new(annotations, "summary", json_string(m->title));
 	bool open = json_is_string(json_object_get(matter, "key"));
 	json_object_set_new(alert, "labels", labels);

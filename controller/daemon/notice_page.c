@@ -8,6 +8,8 @@
 #include <strings.h>
 
 #include "controller/daemon/commit.h"
+#include "controller/daemon/deliveries.h"
+#include "controller/daemon/delivery_text.h"
 #include "controller/daemon/notice_link.h"
 #include "controller/daemon/notice_words.h"
 #include "controller/daemon/state.h"
@@ -276,10 +278,22 @@ static int read_form(const struct http_request *q, int64_t *ret_pause_ms, struct
 
 /* ---- the request ------------------------------------------------------------------------------------------------- */
 
+/* Who was forgotten, left, or is told no more takes nothing over by what he once got. Whether he was sent just this one matters no more. */
+static int check_known(struct controller *ctl, const struct notice_link *link, struct refusal *why)
+{
+	bool known = false;
+	int  r = message_recipient_known(ctl->view, ctl->catalog, deliveries_channels(ctl->deliveries), link->recipient, &known);
+	if (r < 0)
+		return refuse(why, r, "link", "%s", err_what(r));
+	return known ? 0 : refuse(why, E_LINK_NOBODY, "link", "its address or channel stands nowhere any more");
+}
+
 static int find(struct controller *ctl, const struct http_request *q, int64_t now, struct notice_link *ret_link, struct notice *ret, struct refusal *why)
 {
 	char id[ID_TEXT_SIZE];
 	int  r = notice_link_read(ctl->notice_key, q->path + sizeof(NOTICE_LINK_PATH) - 1, now, ret_link, why);
+	if (r == 0)
+		r = check_known(ctl, ret_link, why);
 	if (r < 0)
 		return r;
 	r = view_notice(ctl->view, ret_link->notice_id, ret);

@@ -43,6 +43,8 @@ static const struct {
 	{E_LINK_BAD, "Dieser Link wurde nicht hier gemacht oder wurde verändert",
 	 "Bitte ganz öffnen, wie er in der Nachricht steht; oder `vccctl notify ack ID` ausführen."},
 	{E_LINK_OVER, "Der Link gilt nicht mehr", "Bitte eine neuere Nachricht zur Sache nehmen oder `vccctl notify ack ID` ausführen."},
+	{E_LINK_NOBODY, "Wem dieser Link geschickt wurde, der wird hier von nichts mehr benachrichtigt",
+	 "Wer jetzt benachrichtigt wird, hat einen eigenen Link oder führt `vccctl notify ack ID` aus."},
 	{E_NOTICE_OVER, "Die Sache ist vorbei", "Nichts zu tun; `vccctl notify list --all` zeigt, wann sie endete."},
 };
 

@@ -275,6 +275,7 @@ _must_check_ int view_invite_by_key(struct store_view *v, const uint8_t token_ke
 _must_check_ int view_template(struct store_view *v, const char *template_id, uint32_t version, struct template *ret); /* version 0 = current */
 _must_check_ int view_issuer(struct store_view *v, const char *issuer_id, struct issuer *ret);
 _must_check_ int view_principal(struct store_view *v, const char *name, struct principal *ret);
+_must_check_ int view_mail_used(struct store_view *v, const char *mail, bool *ret); /* of a principal that is not disabled */
 _must_check_ int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret);
 _must_check_ int view_token(struct store_view *v, struct id token_id, struct token *ret);
 _must_check_ int view_approval(struct store_view *v, struct id approval_id, struct approval *ret);

@@ -141,6 +141,20 @@ int view_invite_by_key(struct store_view *v, const uint8_t token_key[32], struct
 	return rows_first(v->rows, &q, ret);
 }
 
+/* There are few principals: none of their columns but the name has an index. */
+int view_mail_used(struct store_view *v, const char *mail, bool *ret)
+{
+	static const bool disabled = false;
+	uint64_t          n;
+	struct query      q = {.noun = &noun_principal};
+	query_where(&q, offsetof(struct principal, mail), IS, mail);
+	query_where(&q, offsetof(struct principal, disabled), IS, &disabled);
+	int r = v->rows->ops->count(v->rows, &q, &n);
+	if (r == 0)
+		*ret = n > 0;
+	return r;
+}
+
 int view_token_by_hash(struct store_view *v, struct hash hash, struct token *ret)
 {
 	struct query q = {.noun = &noun_token};

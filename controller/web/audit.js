@@ -89,6 +89,6 @@ export function Notices() {
   const list = usePages('notifications');
   return html`<div class="head"><h1>${t('notices')}</h1></div><${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t('no_notices')}</p>`
-      : html`<${LongList} label=${t('notices')} kind="notes" top=${[t('event'), t('status'), t('error'), '', t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
+      : html`<${LongList} label=${t('notices')} kind="notes" top=${[t('event'), t('status'), t('error'), t('times'), t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
     <${CopyAs} vccctl=${['notify', 'list']} path="notifications" />`;
 }

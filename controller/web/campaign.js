@@ -58,7 +58,7 @@ function Figures({ c }) {
 
 const over = (c) => c.completed_at !== null;
 
-const sinceBegin = (n) => (n < 120 ? t('seconds', { n: number(n, 1) }) : span(n));
+const sinceBegin = (n) => (n < 120 ? t('seconds', { n: number(n, 2) }) : span(n));
 
 /* Asked for seldom, as it reads every member; a refusal because many ask at once leaves out the picture alone. */
 function Progress({ c }) {

@@ -10,8 +10,8 @@ import { to } from './route.js';
 import { number, t, word } from './text.js';
 
 const row = (c) => [
-  [html`<a href=${to(['campaigns', c.campaign_id])}><b>${word('kind_of_', c.kind)}</b></a> <span class="muted small">${selectorWords(c.selector)}</span>`],
-  [html`<${CampaignState} status=${c.status} />`], [t('progress_of', { done: number(c.successful_count), total: number(c.total_certificates) })],
+  [html`<a href=${to(['campaigns', c.campaign_id])}><b>${word('kind_of_', c.kind)}</b></a> <span class="muted small" title=${selectorWords(c.selector)}>${selectorWords(c.selector)}</span>`],
+  [html`<${CampaignState} status=${c.status} />`], [c.total_certificates === 0 && c.completed_at ? t('progress_none') : t('progress_of', { done: number(c.successful_count), total: number(c.total_certificates) })],
   [c.requester, true], [html`<${When} at=${c.created_at} />`],
 ];
 
@@ -26,6 +26,6 @@ export function Campaigns({ me }) {
       html`<button class=${kind} onClick=${() => setOpen(name)}>${t(text)}</button>`)}</div></div>
     ${Begin && html`<${Begin} me=${me} close=${() => setOpen(null)} />`}<${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="card">${t('no_campaigns')}</p>`
-      : html`<${LongList} label=${t('campaigns')} kind="runs" top=${[t('campaign'), t('status'), t('served'), t('by'), t('begun')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />`}
+      : html`<${LongList} label=${t('campaigns')} kind="runs" top=${[t('campaign'), t('status'), t('progress'), t('actor'), t('begun')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />`}
     <${CopyAs} vccctl=${['campaign', 'list']} path="campaigns" />`;
 }

@@ -73,7 +73,7 @@ function Actions({ c, me, reload }) {
 
 function Orders({ rows }) {
   if (rows.length === 0) return html`<p class="muted">${t('no_renewals')}</p>`;
-  return html`<${Wide} label=${t('renewals')}><table><thead><tr><th>${t('when')}</th><th>${t('trigger')}</th><th>${t('by')}</th><th>${t('status')}</th><th class="right">${t('took')}</th><th>${t('error')}</th></tr></thead>
+  return html`<${Wide} label=${t('renewals')}><table><thead><tr><th>${t('when')}</th><th>${t('trigger')}</th><th>${t('actor')}</th><th>${t('status')}</th><th class="right">${t('took')}</th><th>${t('error')}</th></tr></thead>
     <tbody>${rows.map((o) => html`<tr><td><a href=${to(['renewals', o.renewal_id])}>${moment(o.created_at)}</a></td><td>${word('trigger_', o.renewal_trigger)}</td><td>${o.requested_by}</td>
       <td><${OrderState} status=${o.status} /></td><td class="right">${o.completed_at ? t('seconds', { n: number((new Date(o.completed_at) - new Date(o.created_at)) / 1000, 1) }) : ''}</td>
       <td>${o.error && html`<${Code} code=${o.error.code} /> <${Told} code=${o.error.code} text=${o.error.message} />`}</td></tr>`)}</tbody></table><//>`;
@@ -83,7 +83,7 @@ function History({ id }) {
   const [open, setOpen] = useState(false);
   const { data, problem } = useData((o) => (open ? get(`certificates/${encodeURIComponent(id)}/issuances?limit=100`, o) : null), id + open, () => false);
   return html`<details class="card" onToggle=${(e) => setOpen(e.target.open)}><summary><b>${t('history')}</b></summary><${ProblemBox} problem=${problem} />
-    ${data && html`<${Wide} label=${t('history')}><table><thead><tr><th>${t('serial')}</th><th>${t('status')}</th><th>${t('validity')}</th><th>${t('proved', { at: '' })}</th><th>${t('reason')}</th></tr></thead>
+    ${data && html`<${Wide} label=${t('history')}><table><thead><tr><th>${t('serial')}</th><th>${t('status')}</th><th>${t('validity')}</th><th>${t('proved_at')}</th><th>${t('reason')}</th></tr></thead>
       <tbody>${data.items.toReversed().map((i) => html`<tr><td class="mono small">${i.serial}</td><td><${CertState} status=${i.status} /></td>
         <td>${i.not_before && day(i.not_before)} – ${i.expires_at && day(i.expires_at)}</td><td>${i.proved_at && moment(i.proved_at)}</td><td>${i.revoke_reason ? word('reason_', i.revoke_reason) : ''}</td></tr>`)}</tbody></table><//>`}</details>`;
 }

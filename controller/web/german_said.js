@@ -284,6 +284,7 @@ export const SAID = [
   ['no test command', 'kein Testkommando'],
   ['no test', 'kein Test'],
   ['tested', 'getestet'],
+  ['nothing to tell', 'nichts zu melden'],
   ['queued {}, notice {}', 'vorgemerkt: {}, Meldung {}'],
   ['raised {} to {}, notice {}', '{} auf {} erhöht, Meldung {}'],
   ['after its grace', 'nach ihrer Frist'],

@@ -28,7 +28,7 @@ function AgentList({ args, me }) {
     ${inviting && html`<${Invite} close=${() => setInviting(false)} />`}
     <div class="filters"><label class="line"><input type="checkbox" checked=${away} onChange=${(e) => refine('agents', { show: e.target.checked ? 'away' : '' })} />${t('away')}</label></div>
     <${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${list.rows} row=${agentRow} more=${list.more} busy=${list.busy} />
+    <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${list.rows} row=${agentRow} more=${list.more} busy=${list.busy} none=${!away && t('no_agents')} />
     <${CopyAs} vccctl=${['agent', 'list', ...(away ? ['--away'] : [])]} path=${path} />`;
 }
 
@@ -39,7 +39,7 @@ function Agent({ id }) {
     ${a && html`<div class="gap"><section class="card"><dl class="facts">
       <dt>${t('service')}</dt><dd><a href=${to(['services', a.service])}>${a.service}</a></dd><dt>${t('names')}</dt><dd>${a.names.join(', ')}</dd>
       <dt>${t('version')}</dt><dd>${a.version || '–'}</dd><dt>${t('address')}</dt><dd>${a.address || '–'}</dd>
-      <dt>${t('seen', { at: '' })}</dt><dd>${a.seen_at ? moment(a.seen_at) : t('never')}</dd><dt>${t('identity_until')}</dt><dd>${a.identity_expires_at ? moment(a.identity_expires_at) : '–'}</dd></dl></section>
+      <dt>${t('seen_at')}</dt><dd>${a.seen_at ? moment(a.seen_at) : t('never')}</dd><dt>${t('identity_until')}</dt><dd>${a.identity_expires_at ? moment(a.identity_expires_at) : '–'}</dd></dl></section>
       <section class="card"><h2>${t('targets')}</h2>${a.targets.length === 0 ? html`<p class="muted">${t('none')}</p>` : html`<ul>${a.targets.map((x) =>
         html`<li><a href=${to(['certificates', x.cert_id])}>${x.cert_id}</a> ${x.listeners.join(', ')} <${Place} x=${x} /></li>`)}</ul>`}
         <p><a href=${to('certificates', { agent: id })}>${t('certificates')}</a></p></section></div>`}
@@ -69,6 +69,6 @@ export function Targets({ args }) {
     <div class="filters"><label>${t('status')}<select value=${show} onChange=${(e) => refine('targets', { show: e.target.value })}><option value="">${t('any')}</option>
       <option value="changed" selected=${show === 'changed'}>${t('need_changed_files')}</option><option value="trouble" selected=${show === 'trouble'}>${t('need_targets_failing')}</option></select></label></div>
     <${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows} row=${targetRow} more=${list.more} busy=${list.busy} />
+    <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows} row=${targetRow} more=${list.more} busy=${list.busy} none=${!show && t('no_targets')} />
     <${CopyAs} vccctl=${['target', 'list', ...(show ? ['--' + show] : [])]} path=${path} />`;
 }

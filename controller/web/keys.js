@@ -3,7 +3,7 @@ import { go } from './route.js';
 
 export const GOES = [
   ['o', ['overview']], ['z', ['certificates']], ['c', ['campaigns']], ['f', ['approvals']], ['h', ['agents']], ['t', ['targets']],
-  ['d', ['services']], ['v', ['templates']], ['k', ['crypto']], ['s', ['ca']], ['b', ['reports']], ['p', ['audit']], ['n', ['notices']],
+  ['d', ['services']], ['v', ['templates']], ['k', ['crypto']], ['s', ['ca']], ['b', ['reports']], ['p', ['audit']], ['n', ['notices']], ['w', ['principals']],
 ];
 
 let after = 0;

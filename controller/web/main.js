@@ -19,6 +19,7 @@ import { Certificates } from './certificates.js';
 import { Crypto } from './crypto.js';
 import { Explain } from './explain.js';
 import { Overview } from './overview.js';
+import { Principals } from './principals.js';
 import { Renewal, Renewals } from './renewal.js';
 import { ReportRows } from './report_rows.js';
 import { Report } from './reports.js';
@@ -40,6 +41,7 @@ const AREAS = {
   reports: [Report, ReportRows, 'report:read', true],
   audit: [Audit, null, 'audit:read', true],
   notices: [Notices, null, 'certificate:read'],
+  principals: [Principals, null, 'principal:manage', true],
   renewals: [Renewals, Renewal, null],
   explain: [null, Explain, null],
 };

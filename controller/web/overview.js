@@ -5,7 +5,7 @@ import { useData } from './data.js';
 import { html, useState } from './lib.js';
 import { CopyAs, ProblemBox, ToldWithCode, Wide } from './parts.js';
 import { to } from './route.js';
-import { moment, number, t, utcDay, word } from './text.js';
+import { has, moment, number, t, utcDay, word } from './text.js';
 
 /* of the answer's `attention`, worst first: how bad, and where it is listed */
 const NEEDS = [
@@ -15,13 +15,15 @@ const NEEDS = [
   ['approvals_waiting', 'due', to('approvals')], ['agents_away', 'due', to('agents', { show: 'away' })],
 ];
 
+const needOf = (name, n) => (n === 1 && has('need_one_' + name) ? t('need_one_' + name) : t('need_' + name));
+
 function Needs({ o }) {
   const counts = { ...o.attention, agents_away: o.agents_connected === null ? 0 : Math.max(0, o.agents - o.agents_connected) };
   const open = NEEDS.filter(([name]) => counts[name] > 0);
   const at = o.proved_at && moment(o.proved_at);
   if (open.length === 0) return html`<p class="clear" role="status">● ${at ? t('needs_nobody', { at }) : t('needs_nobody_yet')}</p>`;
   return html`<section aria-label=${t('needs')}><ul class="needs">${open.map(([name, kind, href]) =>
-    html`<li><a class=${kind} href=${href}><strong>${number(counts[name])}</strong><span>${kind === 'bad' ? '✗' : '▲'} ${t('need_' + name)}</span></a></li>`)}</ul>
+    html`<li><a class=${kind} href=${href}><strong>${number(counts[name])}</strong><span>${kind === 'bad' ? '✗' : '▲'} ${needOf(name, counts[name])}</span></a></li>`)}</ul>
     ${at && html`<p class="muted">● ${t('last_proof', { at })}</p>`}</section>`;
 }
 

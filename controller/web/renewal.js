@@ -4,7 +4,7 @@ import { useData, usePages } from './data.js';
 import { html } from './lib.js';
 import { Code, CopyAs, LongList, NextStep, OrderState, ProblemBox, Told, When, shape, toldCell } from './parts.js';
 import { to } from './route.js';
-import { moment, number, t, word } from './text.js';
+import { has, moment, number, t, word } from './text.js';
 
 const KINDS = { done: 'ok', failed: 'bad', pending: 'busy' };
 
@@ -12,7 +12,7 @@ export const Steps = ({ steps }) => html`<ol class="steps">${steps.map((s) => ht
   <span class=${'shape ' + KINDS[s.status]} role="img" aria-label=${t('step_' + s.status)}>${shape(KINDS[s.status])}</span>
   <span>${word('step_', s.step)}${s.attempt > 1 ? html` <span class="muted small">${t('attempt_n', { n: s.attempt })}</span>` : ''}</span>
   <span class="right">${s.seconds === null ? '' : t('seconds', { n: number(s.seconds, 3) })}</span>
-  <span class="small muted">${moment(s.at)} ${s.code && html`<${Code} code=${s.code} /> `}${s.step === 'revoke_old' && s.detail ? word('reason_', s.detail) : html`<${Told} code=${s.code} text=${s.detail} />`}</span></li>`)}</ol>`;
+  <span class="small muted">${moment(s.at)} ${s.code && html`<${Code} code=${s.code} /> `}${s.step === 'revoke_old' && has('reason_' + s.detail) ? word('reason_', s.detail) : html`<${Told} code=${s.code} text=${s.detail} />`}</span></li>`)}</ol>`;
 
 const Proof = ({ r }) => html`<tr><td>${word('outcome_', r.outcome)}</td><td>${r.agent}</td><td>${t('handshakes_of', { n: number(r.handshakes), failed: number(r.handshakes_failed) })}</td>
   <td><${When} at=${r.made_at} /> <${Code} code=${r.code} /></td></tr>`;
@@ -45,6 +45,6 @@ export function Renewals({ args }) {
   const path = 'renewals' + (args.status === 'paused' ? '?status=paused' : '');
   const list = usePages(path, ({ event }) => event.startsWith('certificate_renewal'));
   return html`<div class="head"><h1>${t(args.status === 'paused' ? 'need_renewals_paused' : 'renewals')}</h1></div><${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('renewals')} kind="runs" top=${[t('certificate'), t('status'), t('trigger'), t('begun'), t('error')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} />
+    <${LongList} label=${t('renewals')} kind="runs" top=${[t('certificate'), t('status'), t('trigger'), t('begun'), t('error')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} none=${args.status !== 'paused' && t('no_renewals')} />
     <${CopyAs} vccctl=${['cert', 'list']} path=${path} />`;
 }

@@ -108,7 +108,7 @@ function Rule({ x, except }) {
 
 function Profile({ p, except }) {
   const n = Object.fromEntries(Object.keys(RESULTS).map((name) => [name, p.rules.filter((x) => x.result === name).length]));
-  return html`<details class="card" open=${n.fail + n.exception > 0}><summary><b>${t('rules_of', { profile: p.profile, law: p.law })}</b> <${State} kind=${n.fail > 0 ? 'bad' : 'ok'}>${t('rule_kinds', n)}<//></summary>
+  return html`<details class="card" open=${n.fail + n.exception > 0}><summary><b>${t('rules_of', { profile: p.profile, law: p.law })}</b> <${State} kind=${n.fail > 0 ? 'bad' : n.pass + n.exception > 0 ? 'ok' : 'off'}>${t('rule_kinds', n)}<//></summary>
     <p class="muted small">${t('rules_about', { n: number(p.certificates) })}</p>
     <${Wide} label=${p.profile}><table class="rules"><thead><tr><th>${t('rule')}</th><th>${t('demand')}</th><th>${t('level')}</th><th>${t('result')}</th><th>${t('why')}</th></tr></thead>
       <tbody>${p.rules.map((x) => html`<${Rule} x=${x} except=${except} />`)}</tbody></table><//></details>`;

@@ -36,6 +36,7 @@ static const struct conf_key keys[] = {
 	{"webhook", "topic", CONF_TEXT, AT(topic), 0, 0, "", NULL, "{{topic}} of a template."},
 	{"webhook", "secret_file", CONF_PATH, AT(secret_file), 0, 0, "", NULL, "File with the secret that requests are signed by (HMAC-SHA-256), mode 0600."},
 	{"webhook", "token_file", CONF_PATH, AT(token_file), 0, 0, "", NULL, "File with a token for Authorization: Bearer, mode 0600; also of Alertmanager."},
+	{"alertmanager", "link", CONF_BOOL, AT(link), 0, 0, "no", NULL, "Alerts carry notify.link_url's link as the annotation ack_url: whoever reads alerts there can take matters over."},
 	{"rule", "level", CONF_ENUM, AT(at_least), 0, 0, "success", level_words, "It is told what is at least so urgent; never = only what escalates."},
 	{"rule", "services", CONF_LIST, AT(services), 0, 0, "", NULL, "Only of these services; empty = of all, and of the installation."},
 	{"rule", "events", CONF_LIST, AT(events), 0, 0, "", NULL, "Only these events (docs/operations.md, \"Being told\"); empty = all."},

@@ -37,6 +37,8 @@ struct channel_conf {
 	char topic[CHANNEL_TOPIC_SIZE];
 	char secret_file[CHANNEL_PATH_SIZE];
 	char token_file[CHANNEL_PATH_SIZE];
+	/* [alertmanager] */
+	bool link; /* alerts carry the link by which a matter is taken over */
 	/* [rule] */
 	int  at_least; /* enum notice_level, or NOTICE_LEVEL_COUNT = never */
 	char services[CHANNEL_LIST_SIZE];

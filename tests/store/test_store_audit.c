@@ -228,6 +228,34 @@ static void put_principal(struct kit *k, const char *name, const char *mail)
 	commit_ok(k, c);
 }
 
+static bool mail_used(struct kit *k, const char *mail)
+{
+	bool used = false;
+	assert_int_equal(view_mail_used(k->view, mail, &used), 0);
+	return used;
+}
+
+/* Of whoever can act: of several one is enough. */
+static void test_addresses_of_who_can_act(void **state)
+{
+	struct kit          *k = *state;
+	struct store_change *c = store_change_new();
+	struct principal     erin = {.name = "erin", .mail = "team@vcc.internal"};
+	store_put_principal(c, &erin);
+	commit_ok(k, c);
+	put_principal(k, "bob", "team@vcc.internal");
+	put_principal(k, "alice", "alice@vcc.internal");
+	assert_true(mail_used(k, "team@vcc.internal"));
+	assert_false(mail_used(k, "alice@vcc.internal"));
+	assert_false(mail_used(k, "am@vcc.internal"));
+	assert_false(mail_used(k, "TEAM@vcc.internal"));
+	c = store_change_new();
+	erin.disabled = true;
+	store_put_principal(c, &erin);
+	commit_ok(k, c);
+	assert_false(mail_used(k, "team@vcc.internal"));
+}
+
 static void forget(struct kit *k, const char *name)
 {
 	struct store_change *c = store_change_new();
@@ -513,6 +541,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(test_audit_tree),
 		ON_BOTH(test_persons_stand_behind_pseudonyms),
+		ON_BOTH(test_addresses_of_who_can_act),
 		ON_BOTH(test_who_is_forgotten_has_no_address_left),
 		ON_BOTH(test_time_never_runs_backward),
 		ON_BOTH(test_heads_are_kept_by_size),

@@ -28,7 +28,7 @@ class World(CampaignFleet):
         c.add("daily", channel=webhook(self.daily), rule={"events": "digest"})
         c.add("night", channel=webhook(self.night), rule={"services": "vpb"}, quiet={"hours": "* 00:00-12:00 UTC, * 12:00-00:00 UTC"})
         self.am_port = free_port()
-        c.add("alerts", channel={"kind": "alertmanager", "url": f"http://127.0.0.1:{self.am_port}", "plain": "yes", "allow": "127.0.0.0/8"})
+        c.add("alerts", channel={"kind": "alertmanager", "url": f"http://127.0.0.1:{self.am_port}", "plain": "yes", "allow": "127.0.0.0/8"}, alertmanager={"link": "yes"})
         return self
 
     def end(self):
@@ -40,7 +40,7 @@ class World(CampaignFleet):
 @pytest.fixture(scope="module")
 def world():
     folder = new_folder("notify-again")
-    settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "200ms",
+    settings = {"notify.dir": os.path.join(folder, "notify.d"), "notify.group_wait": "0s", "notify.group_interval": "0s", "notify.retry": "200ms", "notify.link_url": "https://pki.example:8444",
                 "notify.escalate": "2s", "notify.digest": "5s", "notify.repeat": "3s", "schedule.tick": "100ms", "limits.max_renewals_default": "0", "limits.approval_share": "100%"}
     w = World(folder, settings={f"controller.{k}": v for k, v in settings.items()})
     try:
@@ -149,6 +149,7 @@ def test_alertmanager_shows_what_is_open(world):
         fail(world, world.c1, "c1")
         alert = wait_for("the alert is active", lambda: alerts(True), 60, 0.2)[0]
         assert alert["labels"]["severity"] == "error" and alert["labels"]["matter"].startswith("clara VCC-") and alert["annotations"]["object"] == "c1-web"
+        assert alert["annotations"]["ack_url"].startswith("https://pki.example:8444/notice/")
         mend(world, world.c1, "c1")
         wait_for("it is resolved", lambda: not alerts(True), 60, 0.2)
     finally:

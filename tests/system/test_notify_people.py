@@ -22,15 +22,17 @@ LINK = re.compile(r"https://\S+/notice/[A-Za-z0-9_-]+")
 class World(CampaignFleet):
     def prepare(self):
         certs = os.path.join(self.dir, "notify.d", "tls")  # within reach of a running controller
-        self.hook, self.chat, self.mail = HttpReceiver(certs), HttpReceiver(certs), MailReceiver(certs)
+        self.hook, self.chat, self.mail, self.shut, self.open = HttpReceiver(certs), HttpReceiver(certs), MailReceiver(certs), HttpReceiver(certs), HttpReceiver(certs)
         c, allow = Channels(self.dir), "127.0.0.0/8"
         c.add("hook", channel={"kind": "webhook", "url": self.hook.url, "ca_file": self.hook.cert, "allow": allow})
         c.add("chat", channel={"kind": "webhook", "url": self.chat.url, "ca_file": self.chat.cert, "allow": allow}, webhook={"template": "ntfy", "topic": "pki"})
         c.add("mail", channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{self.mail.port}", "ca_file": self.mail.cert, "allow": allow}, smtp={"from": "vcc-pki@vcc.internal"})
+        for name, receiver, more in (("shut", self.shut, {}), ("open", self.open, {"alertmanager": {"link": "yes"}})):
+            c.add(name, channel={"kind": "alertmanager", "url": receiver.url, "ca_file": receiver.cert, "allow": allow}, **more)
         return self
 
     def end(self):
-        for r in (self.hook, self.chat, self.mail):
+        for r in (self.hook, self.chat, self.mail, self.shut, self.open):
             r.close()
         super().end()
 
@@ -259,6 +261,59 @@ def test_a_link_ends(world):
     status, _, text = world.submit(url)
     assert status == 410 and "VCC-3966" in text and world.acts(n) == []
     mend(world, "c2")
+
+
+def test_alertmanager_has_a_link_where_it_was_asked_for(world):
+    """Its alerts are for whoever can read them: without a word in its channel there is none, with it one that names the channel."""
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")
+    n = trouble(world, "c2")
+
+    def alerts(receiver):
+        """Of this matter, and of none that was before it."""
+        return [a for b in receiver.bodies() for a in b if a["annotations"].get("object") == "c2-web" and a["startsAt"] == world.notice(n)["at"]]
+    shut, with_link = (wait_for("it is told", lambda r=r: alerts(r)) for r in (world.shut, world.open))
+    assert not [a for a in shut if "/notice/" in json.dumps(a)]
+    url = with_link[-1]["annotations"]["ack_url"]
+    assert url.startswith(URL + "/notice/") and raw(url)[9:25].hex() == n.replace("-", "") and not [a for a in with_link if "/notice/" in json.dumps(a["labels"])]
+    assert world.submit(url)[0] == 303 and world.notice(n)["acknowledged_at"]
+    record, = world.admin.get(f"audit?object={n}&event=notification_acknowledged")["items"]
+    assert record["actor"] == "link:open"
+    mend(world, "c2")
+
+
+def test_who_was_forgotten_takes_nothing_over(world):
+    """A link is as good as whoever it was sent to: told of something here by a contact, a principal, a template or a channel, at the moment when it is used."""
+    gina = "gina@vcc.internal"
+    assert world.post("/api/v1/principals", {"name": "gina", "roles": ["viewer"], "mail": gina})[0] == 201
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n[contacts]\nadmin = {gina}\n")
+    n = trouble(world, "c3")
+    hook, mail = links(world, n)
+    chat = wait_for("the chat is told", lambda: next((c for b in reversed(world.chat.bodies()) if (c := b.get("click")) and "c3-web" in json.dumps(b)), None))
+
+    def held(url):
+        """By looking, by taking over and by keeping quiet alike; with nothing of the matter shown."""
+        for status, _, text in (world.ask("GET", url), world.submit(url), world.submit(url, "snooze=4h")):
+            assert status == 403 and "VCC-3970" in text and "c3-web" not in text, (status, text)
+        assert "von nichts mehr benachrichtigt" in world.ask("GET", url, Accept_Language="de")[2]
+        assert world.acts(n) == [] and world.notice(n)["acknowledged_at"] is None and world.notice(n)["snoozed_until"] is None
+    assert world.ask("GET", mail)[0] == 200
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")  # a contact no more, but a principal
+    assert world.ask("GET", mail)[0] == 200
+    assert world.post("/api/v1/principals/gina", {"disabled": True})[0] == 200
+    held(mail)
+    world.edit_template("clara_service_auth", "--force", escalation_recipients=[gina])
+    assert world.ask("GET", mail)[0] == 200
+    world.edit_template("clara_service_auth", "--force", escalation_recipients=[])
+    held(mail)
+    assert world.cli("audit", "forget", "gina").returncode == 0
+    held(mail)
+    assert world.rows("SELECT name FROM audit_persons WHERE name IN ('gina', ?)", gina) == [], "the name does not come back by it"
+    assert world.ask("GET", hook)[0] == 200 and world.ask("GET", chat)[0] == 200
+    os.remove(os.path.join(world.dir, "notify.d", "chat.conf"))
+    assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")
+    held(chat)
+    assert world.submit(hook)[0] == 303 and len(world.acts(n)) == 1
+    mend(world, "c3")
 
 
 # ---- who may approve ----

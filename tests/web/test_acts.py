@@ -85,6 +85,70 @@ def test_an_approval_with_its_proof(site):
     d.clean(page, also=("403",))
 
 
+def people(page):
+    """{name: what its row shows}"""
+    return page.run("Object.fromEntries([...document.querySelectorAll('.people .scroll .line')].map((r) => [r.querySelector('b').innerText, r.innerText]))")
+
+
+@pytest.mark.parametrize("language, change, save, prove, confirm, own, role", [
+    ("en", "Change", "Save", "Please prove who you are", "Confirm", "this is you", "auditor"),
+    ("de", "Ändern", "Speichern", "Bitte bestätigen, wer Sie sind", "Bestätigen", "das sind Sie", "Prüfer")])
+def test_a_mail_address_by_clicks(site, language, change, save, prove, confirm, own, role):
+    """Given, refused where it is none, changed and taken away; each only by who proves who he is, and nobody's own."""
+    e, d = site
+    name, first = f"mia-{language}", f"mia@{language}.vcc.internal"
+    e.principal(name, ["auditor"])
+    button = f"main .people button[aria-label*='{name}']"
+    page = d.page(e.tokens["admin"], language)
+    d.go(page, "#/principals")
+    page.until(f"Boolean(document.querySelector({json.dumps(button)}))")
+    shown = people(page)
+    assert role in shown[name] and own in shown["admin"] and own not in shown[name] and change not in shown["admin"]
+    assert page.run("document.querySelectorAll(\"main .people button[aria-label*=' admin']\").length") == 0
+    page.click(button, change)
+    page.write("dialog input[name=mail]", first)
+    assert dashboard.shell(page) == (["vccctl", "principal", "set-role", name, "--mail", first], {"mail": first})
+    page.click("dialog button.first", save)
+    page.sees(prove)
+    assert e.admin.get(f"principals/{name}")["mail"] is None, "nothing is done before that"
+    page.write("dialog input[name=token]", e.tokens["admin"])
+    page.click("dialog button.first", confirm)
+    page.until(f"!document.querySelector('dialog') && document.querySelector('.people').innerText.includes({json.dumps(first)})", "it is shown")
+    assert e.admin.get(f"principals/{name}")["mail"] == first
+
+    page.click(button, change)
+    page.until(f"document.querySelector('dialog input[name=mail]').value === {json.dumps(first)}")
+    page.write("dialog input[name=mail]", "mia@vcc.internal, eve@vcc.internal")
+    page.click("dialog button.first", save)
+    page.until("document.querySelector('dialog .problem') && document.querySelector('dialog .problem').innerText.includes('VCC-3104')", "two are none")
+    assert e.admin.get(f"principals/{name}")["mail"] == first
+    page.write("dialog input[name=mail]", " ")
+    assert dashboard.shell(page) == (["vccctl", "principal", "set-role", name, "--mail", "none"], {"mail": None})
+    page.size(400, 800)
+    page.until("innerWidth === 400 && document.documentElement.scrollWidth <= 400 && document.querySelector('dialog').scrollWidth <= 400", "also in a narrow window")
+    page.click("dialog button.first", save)
+    page.until(f"!document.querySelector('dialog') && !document.querySelector('.people').innerText.includes({json.dumps(first)})", "it is gone")
+    assert e.admin.get(f"principals/{name}")["mail"] is None
+    found = dashboard.axe(page)
+    assert not found, found
+    d.clean(page, also=("403", "422"))
+
+
+def test_a_shell_is_given_the_same_address(site, admin):
+    """What stands there for a shell does it, too; and another one's change is seen without a reload."""
+    e, d = site
+    e.principal("noah", ["viewer"])
+    d.go(admin, "#/principals")
+    admin.click("main .people button[aria-label*='noah']")
+    admin.write("dialog input[name=mail]", "o'noah@vcc.internal")
+    words, body = dashboard.shell(admin)
+    admin.press("Escape")
+    e.inst.vccctl(*words[1:])
+    assert body == {"mail": "o'noah@vcc.internal"} and e.admin.get("principals/noah")["mail"] == body["mail"]
+    admin.until("document.querySelector('.people').innerText.includes(\"o'noah@vcc.internal\")", "the view has it")
+    d.clean(admin)
+
+
 def test_what_is_typed_into_a_filter_stays(site, admin):
     """While records come below it; another address empties it."""
     e, d = site
@@ -237,7 +301,7 @@ def test_a_viewer_is_offered_what_it_may(site):
     e, d = site
     page = d.page(e.principal("looker", ["viewer"], ["clara"]))
     areas = page.run("[...document.querySelectorAll('nav.side a')].map((a) => a.hash)")
-    assert "#/audit" not in areas and "#/approvals" not in areas and "#/certificates" in areas
+    assert "#/audit" not in areas and "#/approvals" not in areas and "#/principals" not in areas and "#/certificates" in areas
     d.go(page, "#/certificates")
     page.until("document.querySelectorAll('.certs .scroll .line').length >= 1")
     assert e.foreign.cert_id not in page.text()

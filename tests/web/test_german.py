@@ -25,7 +25,7 @@ NOT_SHOWN = {
     "vccctl itself": range(3500, 3600),
     "vccctl audit verify": (3753, 3754, 3755, 3756, 3757, 3760, 3986),
     "relying parties": (3803,),
-    "the page of a link in a notification, which has words of its own (notice_words.c)": (3965, 3966),
+    "the page of a link in a notification, which has words of its own (notice_words.c)": (3965, 3966, 3970),
     "vccctl restore and its drill, on the controller's host": (3903, 3904, 3909, 3988, 3989),
     "rules, when the controller starts": (3980,),
 }

@@ -34,7 +34,7 @@ def views(e):
             "approval": f"#/approvals/{e.asked['approval_id']}", "agents": "#/agents", "agent": f"#/agents/{e.own.name}", "targets": "#/targets", "services": "#/services",
             "service": "#/services/argus", "templates": "#/templates", "template": "#/templates/clara_service_auth?with=1", "crypto": "#/crypto", "ca": "#/ca", "one ca": "#/ca/service-1", "report": "#/reports?period=weekly",
             "report rows": "#/reports/rows?figure=total_certificates&period=weekly", "audit": "#/audit",
-            "notices": "#/notices", "explain": "#/explain/VCC-3168"}
+            "notices": "#/notices", "principals": "#/principals", "explain": "#/explain/VCC-3168"}
 
 
 # ---- every view ----
