@@ -304,7 +304,7 @@ void probe_free(struct probe *p)
 		return;
 	p->closing = true;
 	for (size_t i = 0; i < p->n; i++)
-		tls_probe_cancel(p->listeners[i].running);
+		tls_probe_forget(p->listeners[i].running);
 	uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 

@@ -172,10 +172,18 @@ static void probe_close(struct tls_probe *p)
 	uv_close((uv_handle_t *)&p->timer, handle_closed);
 }
 
-void tls_probe_cancel(struct tls_probe *p)
+static void seen_by_nobody(void *ctx, const struct tls_probe_seen *seen)
 {
-	if (p != NULL)
-		probe_close(p);
+	(void)ctx;
+	(void)seen;
+}
+
+void tls_probe_forget(struct tls_probe *p)
+{
+	if (p == NULL)
+		return;
+	p->done = seen_by_nobody;
+	p->ctx = NULL;
 }
 
 static void probe_fail(struct tls_probe *p, const char *cause)

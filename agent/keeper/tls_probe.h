@@ -30,6 +30,7 @@ struct tls_probe;
  * E_SYS_ADDRESS, E_NOMEM. */
 _must_check_ int tls_probe_start(struct tls_probes *t, uv_loop_t *loop, const char *address, enum verify_kind kind, const char *sni,
                                  int64_t timeout_ms, tls_probe_fn *done, void *ctx, struct tls_probe **ret);
-void tls_probe_cancel(struct tls_probe *p); /* `done` is not called; NULL allowed */
+/* `done` is not called any more; NULL allowed. The handshake goes to its end by itself: a server would log one that breaks off. */
+void tls_probe_forget(struct tls_probe *p);
 
 #endif
