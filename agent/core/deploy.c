@@ -309,6 +309,11 @@ int deploy_step(const struct deploy *d, const struct deploy_event *event, int64_
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
+bool deploy_owns_place(enum deploy_phase p)
+{
+	return (p >= DEPLOY_CHECK && p < DEPLOY_HEAL) || p == DEPLOY_COMPARE;
+}
+
 const char *deploy_phase_name(enum deploy_phase p)
 {
 	static const char *const names[DEPLOY_PHASE_COUNT] = {

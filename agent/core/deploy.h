@@ -30,6 +30,10 @@ enum deploy_phase {
 };
 const char *deploy_phase_name(enum deploy_phase p);
 
+/* From the check of the answer to the proof the place is the order's, and not while it waits for its window. While a kept pair is being
+ * healed only what lies there is ours. */
+bool deploy_owns_place(enum deploy_phase p);
+
 struct deploy {
 	struct id         renewal_id;
 	uint32_t          attempt;

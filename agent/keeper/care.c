@@ -34,16 +34,9 @@ struct refresh_event care_event_of(enum refresh_event_kind kind, int code)
 
 /* ---- may anything be done? --------------------------------------------------------------------------------------- */
 
-/* From the check of the answer to the proof the place is the order's. While a kept pair is being healed only what lies there is ours. */
-static bool order_works(const struct managed *m)
-{
-	enum deploy_phase phase = m->deploy.phase; /* not while it waits for its window */
-	return (phase >= DEPLOY_CHECK && phase < DEPLOY_HEAL) || phase == DEPLOY_COMPARE;
-}
-
 static bool cared_for(const struct place *p)
 {
-	return p->present && !p->retired && p->managed->live.certificate.n > 0 && !order_works(p->managed);
+	return p->present && !p->retired && p->managed->live.certificate.n > 0 && !deploy_owns_place(p->managed->deploy.phase);
 }
 
 /* ---- drift ------------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* crl_collect.c - room controller/daemon: on a worker, page by page, in the order of serial numbers, in the signer's form.
+/* crl_collect.c - room controller/daemon: crl_collect() on a worker, the rest on the loop; page by page, in the order of serial numbers, in the signer's form.
  * Never: the loop's memory, apart from the job. */
 #include "controller/daemon/crl_collect.h"
 
@@ -55,7 +55,7 @@ static void add_entry(struct crl_job *j, struct serial serial, int64_t revoked_a
 	j->dated |= invalidity_at != 0;
 }
 
-struct span crl_dates(const struct crl_job *j)
+struct span crl_job_dates(const struct crl_job *j)
 {
 	return j->dated ? buf_span(&j->dates) : (struct span){NULL, 0};
 }
@@ -137,9 +137,9 @@ void crl_collect(void *job, struct store_view *view)
 	free(page);
 }
 
-bool crl_says(struct span der, const struct crl_job *j)
+bool crl_job_matches(const struct crl_job *j, struct span der)
 {
-	struct span       entries = buf_span(&j->entries), dates = crl_dates(j);
+	struct span       entries = buf_span(&j->entries), dates = crl_job_dates(j);
 	size_t            n = 0;
 	size_t            max = entries.n / ENTRY_SIZE;
 	bool              same = false;

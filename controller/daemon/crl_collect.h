@@ -3,7 +3,7 @@
 #ifndef VCC_CRL_COLLECT_H
 #define VCC_CRL_COLLECT_H
 
-#include "controller/daemon/crls_shards.h"
+#include "controller/daemon/crls_shards.h" /* struct shard_key */
 #include "controller/store/store.h"
 
 enum { CRL_SHARDS_MAX = 1000 }; /* of one issuer */
@@ -26,11 +26,11 @@ void            crl_job_free(struct crl_job *j);
 /* For workers_read(): fills `code`, `ended` and, when code is 0, `entries` and `dates` in the order of serial numbers, as sg_crl has them. */
 void crl_collect(void *job, struct store_view *view);
 
-/* Most lists have no date at all: then none is sent. */
-struct span crl_dates(const struct crl_job *j);
+/* Of sg_crl. Most lists have no date at all: then none is sent. */
+struct span crl_job_dates(const struct crl_job *j);
 
-/* After a start every list is looked at, because a revocation may have been stored after it. One that says what it has to is not made
+/* On the loop. After a start every list is looked at, because a revocation may have been stored after it. One that says what it has to is not made
  * anew: services on hosts would be reloaded for nothing. */
-bool crl_says(struct span der, const struct crl_job *j);
+bool crl_job_matches(const struct crl_job *j, struct span der);
 
 #endif

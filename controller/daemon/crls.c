@@ -166,7 +166,7 @@ static int ask_signer(struct controller *ctl, const struct crl_job *j)
 			 .next_update_at = (j->now + life) / MS_SECOND * MS_SECOND,
 			 .root = root,
 			 .entries = buf_span(&j->entries),
-			 .dates = crl_dates(j),
+			 .dates = crl_job_dates(j),
         };
 	struct ticket t = {.kind = TICKET_CRL, .rank = RANK_UPKEEP, .shard = crl.shard, .number = crl.number};
 	struct buf    frame = BUF_MAX(1 << 20);
@@ -206,7 +206,7 @@ static void on_collected(void *job)
 			crl_job_free(j);
 			return;
 		}
-		bool same = r == 0 && s->der.n > 0 && !crls_shard_old(ctl, s, j->now) && crl_says(buf_span(&s->der), j);
+		bool same = r == 0 && s->der.n > 0 && !crls_shard_old(ctl, s, j->now) && crl_job_matches(j, buf_span(&s->der));
 		if (r == 0 && !same)
 			r = ask_signer(ctl, j);
 		if (r < 0)

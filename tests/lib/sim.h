@@ -383,6 +383,8 @@ int64_t           sim_between(struct sim *s, int64_t least_ms, int64_t most_ms);
 bool              sim_chance(struct sim *s, unsigned per_mille); /* only in the bad time */
 void              sim_hash(struct sim *s, struct hash *ret);
 struct sim_event *sim_after(struct sim *s, int64_t ms, sim_fn *fn); /* fill in the rest */
+struct sim_event *sim_later(struct sim *s, int agent, int cert, int64_t ms, sim_fn *fn); /* of the agent's process as it runs now */
+bool              sim_is_gone(const struct sim *s, const struct sim_event *e); /* the process that asked: what it did ended with it */
 void              sim_trace(struct sim *s, const char *fmt, ...) _printf_(2, 3);
 void              sim_error(struct sim *s, const char *fmt, ...) _printf_(2, 3); /* the run is not as it should be */
 void              sim_broken(struct sim *s, enum sim_invariant i, const char *fmt, ...) _printf_(3, 4);

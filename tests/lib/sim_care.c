@@ -7,31 +7,12 @@
 #define ROUND_MS 250
 #define ROUND    5 /* handshakes */
 
-static bool is_gone(const struct sim *s, const struct sim_event *e)
-{
-	return !s->agent[e->agent].alive || s->agent[e->agent].run != e->run;
-}
-
-static void later(struct sim *s, int agent, int cert, int64_t ms, sim_fn *fn)
-{
-	struct sim_event *e = sim_after(s, ms, fn);
-	e->agent = agent;
-	e->cert = cert;
-	e->run = s->agent[agent].run;
-}
-
-/* From the check of the answer on the place is the order's, until it has ended. */
-static bool is_an_orders(const struct deploy *d)
-{
-	return (d->phase >= DEPLOY_CHECK && d->phase < DEPLOY_HEAL) || d->phase == DEPLOY_COMPARE;
-}
-
 static void care_event(struct sim *s, int agent, int cert, const struct refresh_event *e);
 
 static void on_reload(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = &s->agent[e->agent].cert[e->cert];
-	if (is_gone(s, e) || c->care.phase != REFRESH_RELOAD)
+	if (sim_is_gone(s, e) || c->care.phase != REFRESH_RELOAD)
 		return;
 	struct refresh_event reloaded = {.kind = REV_RELOADED, .code = disk_reload(s, c), .random = sim_random(s, UINT32_MAX)};
 	if (reloaded.code != E_SYS_TIMEOUT)
@@ -54,18 +35,18 @@ static struct probe_summary seen(const struct sim *s, const struct sim_cert *c)
 static void on_round(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = &s->agent[e->agent].cert[e->cert];
-	if (is_gone(s, e) || c->care.phase != REFRESH_PROBE)
+	if (sim_is_gone(s, e) || c->care.phase != REFRESH_PROBE)
 		return;
 	struct refresh_event probed = {.kind = REV_PROBED, .probe = seen(s, c), .random = sim_random(s, UINT32_MAX)};
 	care_event(s, e->agent, e->cert, &probed);
 	if (c->care.phase == REFRESH_PROBE)
-		later(s, e->agent, e->cert, ROUND_MS, on_round);
+		sim_later(s, e->agent, e->cert, ROUND_MS, on_round);
 }
 
 static void on_timer(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = &s->agent[e->agent].cert[e->cert];
-	if (is_gone(s, e) || c->care.phase == REFRESH_REST || c->care.next_at > s->now)
+	if (sim_is_gone(s, e) || c->care.phase == REFRESH_REST || c->care.next_at > s->now)
 		return;
 	struct refresh_event timer = {.kind = REV_TIMER, .probe = seen(s, c), .random = sim_random(s, UINT32_MAX)};
 	care_event(s, e->agent, e->cert, &timer);
@@ -90,12 +71,12 @@ static void care_event(struct sim *s, int agent, int cert, const struct refresh_
 		if (step.act[i] == RACT_PROVED)
 			c->proved = c->current;
 		else if (step.act[i] == RACT_RELOAD)
-			later(s, agent, cert, sim_between(s, 5, 800), on_reload);
+			sim_later(s, agent, cert, sim_between(s, 5, 800), on_reload);
 	}
 	if (began_to_look)
-		later(s, agent, cert, ROUND_MS, on_round);
+		sim_later(s, agent, cert, ROUND_MS, on_round);
 	if (c->care.phase != REFRESH_REST && c->care.next_at != TIME_NEVER)
-		later(s, agent, cert, c->care.next_at > s->now ? c->care.next_at - s->now : 0, on_timer);
+		sim_later(s, agent, cert, c->care.next_at > s->now ? c->care.next_at - s->now : 0, on_timer);
 }
 
 bool care_is_due(const struct sim *s, const struct sim_cert *c)
@@ -107,13 +88,13 @@ void care_look(struct sim *s, int agent, int cert)
 {
 	const struct sim_cert *c = &s->agent[agent].cert[cert];
 	struct refresh_event   want = {.kind = REV_WANT, .reason = c->proved != c->current ? REFRESH_PROVE : REFRESH_HEAL};
-	if (s->agent[agent].alive && care_is_due(s, c) && !is_an_orders(&c->d) && c->d.phase != DEPLOY_HEAL && refresh_may_begin(&c->care, want.reason, &want.content))
+	if (s->agent[agent].alive && care_is_due(s, c) && !deploy_owns_place(c->d.phase) && c->d.phase != DEPLOY_HEAL && refresh_may_begin(&c->care, want.reason, &want.content))
 		care_event(s, agent, cert, &want);
 }
 
 void care_follow(struct sim *s, int agent, int cert)
 {
 	const struct sim_cert *c = &s->agent[agent].cert[cert];
-	if (c->care.phase != REFRESH_REST && is_an_orders(&c->d))
+	if (c->care.phase != REFRESH_REST && deploy_owns_place(c->d.phase))
 		care_event(s, agent, cert, &(struct refresh_event){.kind = REV_DROP});
 }

@@ -16,21 +16,6 @@ static struct sim_cert *cert_of(struct sim *s, const struct sim_event *e)
 	return &s->agent[e->agent].cert[e->cert];
 }
 
-/* The process that asked is gone: its operation ended with it. */
-static bool is_gone(const struct sim *s, const struct sim_event *e)
-{
-	return !s->agent[e->agent].alive || s->agent[e->agent].run != e->run;
-}
-
-static struct sim_event *later(struct sim *s, int agent, int cert, int64_t least_ms, int64_t most_ms, sim_fn *fn)
-{
-	struct sim_event *e = sim_after(s, sim_between(s, least_ms, most_ms), fn);
-	e->agent = agent;
-	e->cert = cert;
-	e->run = s->agent[agent].run;
-	return e;
-}
-
 static void answer(struct sim *s, const struct sim_event *e, struct deploy_event *d)
 {
 	d->renewal_id = e->dev.renewal_id;
@@ -50,7 +35,7 @@ static void fail(const struct sim *s, struct deploy_event *e, int code, const ch
 static void on_key(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = cert_of(s, e);
-	if (is_gone(s, e) || !id_equal(c->d.renewal_id, e->dev.renewal_id) || c->d.attempt != e->dev.attempt)
+	if (sim_is_gone(s, e) || !id_equal(c->d.renewal_id, e->dev.renewal_id) || c->d.attempt != e->dev.attempt)
 		return;
 	c->key_there = true;
 	c->key_renewal = e->dev.renewal_id;
@@ -79,7 +64,7 @@ static bool serves_current(const struct sim_cert *c)
 static void on_check(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = cert_of(s, e);
-	if (is_gone(s, e))
+	if (sim_is_gone(s, e))
 		return;
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_CHECKED);
 	d.had_old = c->current != 0;
@@ -108,7 +93,7 @@ static void wrote(const struct sim *s, struct sim_generation *g)
 static void on_write(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = cert_of(s, e);
-	if (is_gone(s, e))
+	if (sim_is_gone(s, e))
 		return;
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_WRITTEN);
 	d.generation = e->dev.generation;
@@ -140,7 +125,7 @@ static void begin_write(struct sim *s, int agent, int cert, const struct deploy_
 	};
 	if (s->config->mutant == MUTANT_IN_PLACE)
 		c->current = c->highest;
-	struct sim_event *e = later(s, agent, cert, 5, 60, on_write);
+	struct sim_event *e = sim_later(s, agent, cert, sim_between(s, 5, 60), on_write);
 	e->dev.renewal_id = a->renewal_id;
 	e->dev.attempt = a->attempt;
 	e->dev.generation = c->highest;
@@ -148,7 +133,7 @@ static void begin_write(struct sim *s, int agent, int cert, const struct deploy_
 
 static void on_test(struct sim *s, const struct sim_event *e)
 {
-	if (is_gone(s, e))
+	if (sim_is_gone(s, e))
 		return;
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_TESTED);
 	d.tested = true;
@@ -172,7 +157,7 @@ static void on_flip(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = cert_of(s, e);
 	bool             back = e->act == DACT_FLIP_BACK;
-	if (is_gone(s, e) || sim_may_die(s, SIM_AGENT, e->agent))
+	if (sim_is_gone(s, e) || sim_may_die(s, SIM_AGENT, e->agent))
 		return;
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_FLIPPED);
 	if (c->mode == MODE_FLIP_FAILS && !back) {
@@ -218,7 +203,7 @@ static void on_reload(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert    *c = cert_of(s, e);
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_RELOADED);
-	if (is_gone(s, e))
+	if (sim_is_gone(s, e))
 		return;
 	int r = disk_reload(s, c);
 	if (r == E_SYS_TIMEOUT)
@@ -262,15 +247,15 @@ static void probe_round(struct sim *s, struct sim_cert *c)
 static void on_probe(struct sim *s, const struct sim_event *e)
 {
 	struct sim_cert *c = cert_of(s, e);
-	if (is_gone(s, e) || !c->probing || (uint64_t)c->probing_since != e->link)
+	if (sim_is_gone(s, e) || !c->probing || (uint64_t)c->probing_since != e->link)
 		return;
 	probe_round(s, c);
 	struct deploy_event d = agent_event_of(s, e->agent, e->cert, DEV_PROBED);
 	agent_event(s, e->agent, e->cert, &d);
-	if (is_gone(s, e) || !c->probing || (uint64_t)c->probing_since != e->link)
+	if (sim_is_gone(s, e) || !c->probing || (uint64_t)c->probing_since != e->link)
 		return;
 	int64_t           pause = s->now - c->probing_since < PROBE_FAST_TIME ? PROBE_MS : PROBE_SLOW_MS;
-	struct sim_event *next = later(s, e->agent, e->cert, pause, pause, on_probe);
+	struct sim_event *next = sim_later(s, e->agent, e->cert, pause, on_probe);
 	next->link = e->link;
 }
 
@@ -282,7 +267,7 @@ static void probe_reset(struct sim *s, int agent, int cert)
 		return;
 	c->probing = true;
 	c->probing_since = s->now;
-	struct sim_event *e = later(s, agent, cert, PROBE_MS, PROBE_MS, on_probe);
+	struct sim_event *e = sim_later(s, agent, cert, PROBE_MS, on_probe);
 	e->link = (uint64_t)s->now;
 }
 
@@ -310,7 +295,7 @@ static void prune(struct sim *s, int agent, int cert)
 
 static void begin(struct sim *s, int agent, int cert, const struct deploy_action *a, int64_t most_ms, sim_fn *fn)
 {
-	struct sim_event *e = later(s, agent, cert, 5, most_ms, fn);
+	struct sim_event *e = sim_later(s, agent, cert, sim_between(s, 5, most_ms), fn);
 	e->dev.renewal_id = a->renewal_id;
 	e->dev.attempt = a->attempt;
 	e->dev.generation = a->generation;

@@ -76,6 +76,20 @@ struct sim_event *sim_after(struct sim *s, int64_t ms, sim_fn *fn)
 	return e;
 }
 
+struct sim_event *sim_later(struct sim *s, int agent, int cert, int64_t ms, sim_fn *fn)
+{
+	struct sim_event *e = sim_after(s, ms, fn);
+	e->agent = agent;
+	e->cert = cert;
+	e->run = s->agent[agent].run;
+	return e;
+}
+
+bool sim_is_gone(const struct sim *s, const struct sim_event *e)
+{
+	return !s->agent[e->agent].alive || s->agent[e->agent].run != e->run;
+}
+
 static struct sim_event *take_first(struct sim *s)
 {
 	struct sim_event *first = s->queue[0];

@@ -53,7 +53,7 @@ static struct crl_job *collected(struct kit *k, const char *issuer_id)
 /* As the signer does it: from the controller's octets. */
 static size_t list_make(const struct hierarchy *h, const struct crl_job *j, uint64_t number, struct crl_entry ret[ENTRIES_MAX], struct buf *der)
 {
-	struct sg_crl    q = {.issuer_id = "root-1", .number = number, .root = true, .entries = buf_span(&j->entries), .dates = crl_dates(j)};
+	struct sg_crl    q = {.issuer_id = "root-1", .number = number, .root = true, .entries = buf_span(&j->entries), .dates = crl_job_dates(j)};
 	struct refusal   why = {.code = 0};
 	struct crl_entry asked[ENTRIES_MAX];
 	struct crl_info  info;
@@ -99,22 +99,22 @@ static void revoked_cas_stand_in_the_order_of_serials(void **state)
 	ca_revoke(k, "service-1", now - 5 * MS_SECOND, 4);
 	ca_revoke(k, "agent-2", now - 3 * MS_SECOND, 1); /* the other root's */
 	j = collected(k, "root-1");
-	assert_false(crl_says(buf_span(&first), j));
+	assert_false(crl_job_matches(j, buf_span(&first)));
 	assert_int_equal(list_make(&h, j, 2, e, &first), 2);
 	assert_names(&e[0], &h, ISSUER_SERVICE, now - 5 * MS_SECOND, 4);
 	assert_names(&e[1], &h, ISSUER_AGENT, now - 9 * MS_SECOND, 1);
-	assert_int_equal(crl_dates(j).n, 0);
-	assert_true(crl_says(buf_span(&first), j)); /* nothing to be made anew */
+	assert_int_equal(crl_job_dates(j).n, 0);
+	assert_true(crl_job_matches(j, buf_span(&first))); /* nothing to be made anew */
 	crl_job_free(j);
 
 	ca_revoke(k, "code-signing-1", now - 2 * MS_SECOND, 5);
 	j = collected(k, "root-1");
-	assert_false(crl_says(buf_span(&first), j));
+	assert_false(crl_job_matches(j, buf_span(&first)));
 	assert_int_equal(list_make(&h, j, 3, e, &next), 3);
 	assert_names(&e[0], &h, ISSUER_SERVICE, now - 5 * MS_SECOND, 4);
 	assert_names(&e[1], &h, ISSUER_AGENT, now - 9 * MS_SECOND, 1);
 	assert_names(&e[2], &h, ISSUER_CODE_SIGNING, now - 2 * MS_SECOND, 5);
-	assert_true(crl_says(buf_span(&next), j));
+	assert_true(crl_job_matches(j, buf_span(&next)));
 	crl_job_free(j);
 
 	j = collected(k, "service-1"); /* only a CA's parent names it */
