@@ -70,7 +70,7 @@ static int parse(struct join *j, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},            {0},
 	};
 	const char *pin = NULL;
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'p':
 			pin = optarg;

@@ -28,7 +28,7 @@ static int status(int argc, char **argv)
 		} else if (text_equal(argv[i], "-o") && i + 1 < argc && (text_equal(argv[i + 1], "json") || text_equal(argv[i + 1], "table"))) {
 			json = text_equal(argv[++i], "json");
 		} else {
-			bool help = text_equal(argv[i], "--help");
+			bool help = text_equal(argv[i], "--help") || text_equal(argv[i], "-h");
 			program_help("vcc-agent", "status", help ? stdout : stderr);
 			return help ? 0 : 2;
 		}

@@ -194,7 +194,7 @@ static int verb_run(const struct verb *v, int argc, char **argv)
 	static struct request q;
 	struct refusal        why = {.code = 0};
 	q = (struct request){.verb = v->name, .config = AGENT_CONF_PATH};
-	for (int c; (c = getopt_long(argc, argv, "o:", options, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
 		int status = option_take(v, &q, c);
 		if (status >= 0)
 			return status;

@@ -137,9 +137,9 @@ static int options_read(int argc, char **argv, struct init *in, struct refusal *
 	options[n++] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 	options[n] = (struct option){"version", no_argument, NULL, OPTION_VERSION};
 	optind = 1;
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		int r = 0;
-		if (c == OPTION_HELP)
+		if (c == OPTION_HELP || c == 'h')
 			return program_help("vccctl", "init", stdout), 1;
 		if (c == OPTION_VERSION)
 			return puts("vccctl " VCC_VERSION), 1;

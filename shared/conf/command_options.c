@@ -71,8 +71,8 @@ void command_options(const char *program, int argc, char **argv, const struct co
 	size_t n = table_fill(row, own, n_own, options);
 	opterr = 0;
 	optind = 0; /* anew, also where it has read another line */
-	for (int c; (c = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-		if (c == HELP) {
+	for (int c; (c = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
+		if (c == HELP || c == 'h') {
 			program_help(program, argv[0], stdout);
 			exit(0);
 		}

@@ -20,8 +20,8 @@ struct command_words {
 	int         n;
 };
 
-/* argv[0] is the command. Options may stand before, between and behind the words, until `--`; of one that is repeated the last counts. --help prints
- * the row and exits 0. An option that the row has not, one without its value, fewer words than `min` or more than `max`: says which, prints the row
+/* argv[0] is the command. Options may stand before, between and behind the words, until `--`; of one that is repeated the last counts. --help and -h
+ * print the row and exit 0. An option that the row has not, one without its value, fewer words than `min` or more than `max`: says which, prints the row
  * to stderr and exits 2. A row that is not there, or whose options are not those of `own` and --config, ends the process. */
 void command_options(const char *program, int argc, char **argv, const struct command_option *own, size_t n_own, int min, int max, struct command_words *ret);
 

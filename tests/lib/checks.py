@@ -1,8 +1,10 @@
 """What must hold after every fault: one complete matching set in current/, served = issued, audit and intent for every certificate."""
-import hashlib
 import os
 import sqlite3
 import subprocess
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 FILES = ("key.pem", "cert.pem", "chain.pem", "fullchain.pem", "ca.pem")
 
@@ -13,8 +15,17 @@ def openssl(*words, stdin=None):
     return done.stdout
 
 
+def first_certificate(path):
+    with open(path, "rb") as f:
+        return x509.load_pem_x509_certificate(f.read())
+
+
 def fingerprint_of(cert_pem):
-    return hashlib.sha256(openssl("x509", "-in", cert_pem, "-outform", "DER")).hexdigest()
+    return first_certificate(cert_pem).fingerprint(hashes.SHA256()).hex()
+
+
+def public_bytes(key):
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def matching_set(target_dir):
@@ -24,8 +35,9 @@ def matching_set(target_dir):
     current = os.path.join(target_dir, link)  # one and the same generation, whatever is swapped meanwhile
     for name in FILES:
         assert os.path.getsize(os.path.join(current, name)) > 0, name
-    key = openssl("pkey", "-in", f"{current}/key.pem", "-pubout")
-    assert key == openssl("x509", "-in", f"{current}/cert.pem", "-pubkey", "-noout"), "key and certificate do not match"
+    with open(f"{current}/key.pem", "rb") as f:
+        key = serialization.load_pem_private_key(f.read(), None)
+    assert public_bytes(key.public_key()) == public_bytes(first_certificate(f"{current}/cert.pem").public_key()), "key and certificate do not match"
     with open(f"{current}/cert.pem") as c, open(f"{current}/chain.pem") as h, open(f"{current}/fullchain.pem") as f:
         assert f.read().split() == (c.read() + h.read()).split(), "fullchain.pem is not cert.pem and chain.pem"
     openssl("verify", "-CAfile", f"{current}/ca.pem", "-untrusted", f"{current}/chain.pem", f"{current}/cert.pem")
@@ -56,7 +68,6 @@ def rows(db, sql, *values):
 
 def verify_chain_everywhere(target_dir):
     """The served files are accepted by OpenSSL, GnuTLS and Python cryptography."""
-    from cryptography import x509
     current = os.path.join(target_dir, "current")
     openssl("verify", "-x509_strict", "-CAfile", f"{current}/ca.pem", "-untrusted", f"{current}/chain.pem", f"{current}/cert.pem")
     chain = b"".join(open(f"{current}/{n}", "rb").read() for n in ("cert.pem", "chain.pem", "ca.pem"))

@@ -49,7 +49,7 @@ class PlayedFleet(Installation):
         return os.path.join(self.state, "controller", "vcc.db")
 
     def cert(self, cert_id):
-        return self.vccctl("cert", "show", cert_id)
+        return self.certificate(cert_id)
 
     def wait_done(self, cert_id, old=None):
         def done():

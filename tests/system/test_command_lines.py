@@ -50,5 +50,10 @@ def test_what_is_wrong_is_named(program, command):
         status, out, err = told(program, command, *line)
         assert status == 2 and out == "" and named in err.splitlines()[0] and f"usage: {program} {command}" in err, (line, out, err)
         assert re.search(r"VCC-\d{4} ", err) and " Next: " in err
+
+
+@pytest.mark.parametrize("program,command", [*COMMANDS, *(("vcc-agent", c) for c in commands("vcc-agent")), ("vccctl", "init")])
+def test_help_is_asked_for_in_two_ways(program, command):
     status, out, err = told(program, command, "--help")
     assert status == 0 and err == "" and out.startswith(f"usage: {program} {command}")
+    assert told(program, command, "-h") == (status, out, err)
