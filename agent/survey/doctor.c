@@ -257,7 +257,7 @@ static void examine(struct patient *p, bool json, json_t *list)
 static void print_json(const struct patient *p, json_t *list)
 {
 	json_t *root = json_pack("{s:s, s:O, s:I, s:I, s:I}", "agent", doctor_text(p->status, "agent"), "checks", list,
-				 "errors", (json_int_t)(findings_count(&p->findings, FINDING_ERROR) + p->findings.more),
+				 "errors", (json_int_t)findings_count(&p->findings, FINDING_ERROR) + (json_int_t)p->findings.more,
 				 "warnings", (json_int_t)findings_count(&p->findings, FINDING_WARNING), "mended",
 				 (json_int_t)findings_count(&p->findings, FINDING_MENDED));
 	if (root != NULL && json_dumpf(root, stdout, JSON_INDENT(2)) == 0)

@@ -14,7 +14,7 @@ const char *show_day(int64_t at, char ret[16])
 {
 	struct civil c = time_civil(at);
 	if (at == 0 || c.year < 1950 || c.year > 9999)
-		strcpy(ret, "-");
+		text_cut(ret, 16, "-");
 	else
 		snprintf(ret, 16, "%04u-%02u-%02u", (unsigned)c.year % 10000, (unsigned)c.month % 100, (unsigned)c.day % 100);
 	return ret;
@@ -24,7 +24,7 @@ const char *show_days(int64_t at, int64_t now, char ret[16])
 {
 	int64_t days = (at - now) / MS_DAY - (at < now && (at - now) % MS_DAY != 0);
 	if (at == 0)
-		strcpy(ret, "-");
+		text_cut(ret, 16, "-");
 	else
 		snprintf(ret, 16, "%lld", (long long)(days > 99999 ? 99999 : days < -9999 ? -9999 : days));
 	return ret;

@@ -395,7 +395,7 @@ static int verify(const struct invocation *in)
 	static struct known_heads known;
 	struct refusal            why = {0};
 	struct buf                roots = BUF_MAX(ROOT_FILE_MAX);
-	struct verify_report      report;
+	struct verify_report      report = {.from = 0};
 	int                       r = read_roots(in, &roots, &why);
 	known.n = 0;
 	const char *path;
@@ -410,7 +410,7 @@ static int verify(const struct invocation *in)
 	if (r == 0)
 		r = verify_file(in, buf_span(&roots), &known, &report, &why);
 	buf_free(&roots);
-	if (r < 0)
+	if (r != 0)
 		return verb_fail(r == E_CLI_USAGE ? EXIT_USAGE : EXIT_FAILED, &why);
 	json_t *o = report_json(&report, known.n);
 	if (in->form == OUTPUT_TABLE)

@@ -70,7 +70,7 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 	if (r == 0)
 		r = evidence_verify(pack, roots, known, n_known, &report, &why);
 	json_decref(pack);
-	if (r < 0)
+	if (r != 0)
 		return verb_fail(EXIT_FAILED, &why);
 	json_t *o = told(&report);
 	if (in->form == OUTPUT_TABLE) {

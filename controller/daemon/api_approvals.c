@@ -42,7 +42,7 @@ int api_approval_list(struct api_call *call, struct store_view *view)
 		r = refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	if (r == 0)
 		r = state_arg(call, &waiting);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	struct approval *rows = calloc(limit, sizeof(*rows));
 	if (rows == NULL)

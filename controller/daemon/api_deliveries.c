@@ -115,7 +115,7 @@ static void retry(struct api_call *call, const char *object, const struct delive
 /* Of one notification, or "" = all. */
 static int retry_body(struct api_call *call, char text[ID_TEXT_SIZE], struct id *ret_id, uint64_t *ret_before)
 {
-	char    cursor[24];
+	char    cursor[24] = "";
 	bool    dead = false;
 	int64_t before = INT64_MAX;
 	int     r = api_body(call);

@@ -171,7 +171,7 @@ static int order_rows(struct api_call *call, struct store_view *view, const char
 {
 	struct report_order_place place;
 	char                      id[ID_TEXT_SIZE];
-	if (place_parse(cursor, &place) < 0)
+	if (place_parse(cursor, &place) != 0)
 		return refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	int r = report_orders(view, p->ask, &place, ROW_PAGES, take_order, p, ret_more);
 	(void)snprintf(p->last, sizeof(p->last), "%d:%lld:%s", (int)place.paused, (long long)place.at, id_text(place.after, id));
@@ -211,7 +211,7 @@ static int revocation_rows(struct api_call *call, struct store_view *view, const
 	char                        serial[SERIAL_TEXT_SIZE];
 	if (p->service != NULL)
 		return refuse(&call->why, E_REPORT_ROWS, "service", "revocations are not listed by service");
-	if (revoked_place_parse(cursor, &place) < 0)
+	if (revoked_place_parse(cursor, &place) != 0)
 		return refuse(&call->why, E_API_BODY, "cursor", "this is not a cursor of ours");
 	int r = report_revoked(view, p->ask, &place, ROW_PAGES, take_revocation, p, ret_more);
 	(void)snprintf(p->last, sizeof(p->last), "%s:%u:%s", place.issuer_id, (unsigned)place.shard, serial_text(place.after, serial));
@@ -242,7 +242,7 @@ static int arg_figure(struct api_call *call, const struct report_ask *ask, struc
 	const char *name = api_arg(call, "figure");
 	enum figure f;
 	name = name != NULL ? name : figure_info(FIGURE_TOTAL)->name;
-	if (figure_parse(name, &f) < 0)
+	if (figure_parse(name, &f) != 0)
 		return refuse(&call->why, E_REPORT_ROWS, "figure", "`%s` is none", name);
 	*ret = (struct rows_page){.ask = ask, .bit = 1u << f, .service = api_arg(call, "service"), .rule = api_arg(call, "rule")};
 	const struct compliance_rule *r = ret->rule != NULL ? rule_book_find(ask->book, ret->rule) : NULL;
@@ -267,7 +267,7 @@ int api_report_rows(struct api_call *call, struct store_view *view)
 		r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, cursor, sizeof(cursor));
-	if (r < 0)
+	if (r != 0)
 		return r;
 	page.limit = limit;
 	page.items = json_array();

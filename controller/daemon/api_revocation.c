@@ -205,7 +205,7 @@ void api_crl_list(struct api_call *call)
 	int              r = api_arg_limit(call, &limit);
 	if (r == 0)
 		r = api_arg_cursor(call, after, sizeof(after));
-	if (r < 0) {
+	if (r != 0) {
 		api_refuse_why(call, &call->why);
 		return;
 	}

@@ -164,7 +164,7 @@ int api_trust_show(struct api_call *call, struct store_view *view)
 	int                r = issuers != NULL ? view_issuers(view, "", issuers, ISSUERS_MAX, &n) : E_NOMEM;
 	if (r == 0)
 		r = bundle_told_view(view, 0, &now);
-	if (r < 0) {
+	if (r != 0) {
 		free(issuers);
 		return r;
 	}

@@ -389,7 +389,7 @@ static int check_true(struct controller *ctl, const struct approval *a)
 	int         r = kinds[a->kind].describe(ctl, a, &what);
 	if (r == 0)
 		r = what_text(what, text, &hash);
-	return r < 0 ? r : hash_equal(hash, a->hash) ? 0 : E_APPROVAL_STALE;
+	return r != 0 ? r : hash_equal(hash, a->hash) ? 0 : E_APPROVAL_STALE;
 }
 
 void approvals_decide(struct controller *ctl, const struct approval_decision *d, const struct caller *who, api_done_fn *done,

@@ -130,7 +130,7 @@ static int load_known(struct bundles *b, struct store_view *view)
 {
 	struct bundle_told now;
 	int                r = bundle_told_view(view, 0, &now);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	while (b->n < BUNDLES_MAX && (r = bundle_told_view(view, b->n + 1, &b->list[b->n])) == 0)
 		b->n++;

@@ -1,7 +1,7 @@
 /* test_years.c - room tests/sim: does the count of renewals done before their emergency threshold count? Without faults all of
  * them are; with those of the table hardly one is not; and with twenty times as many and three days' time some are missed, each
- * with its cause. One seed, one trace. `test_years SEED [CHECK]` replays a seed and prints what happens, `test_years - CHECK` runs
- * one check. Never: the simulation itself; that is tests/lib/sim_*.c. */
+ * with its cause. VCC_SIM_SEEDS seeds (20); one seed, one trace. `test_years SEED [CHECK]` replays a seed and prints what
+ * happens, `test_years - CHECK` runs one check. Never: the simulation itself; that is tests/lib/sim_*.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,15 +111,17 @@ static unsigned check(size_t i, uint64_t seeds)
 
 int main(int argc, char **argv)
 {
-	bool     all = getenv("VCC_LONG") != NULL && strcmp(getenv("VCC_LONG"), "1") == 0;
-	unsigned errors = 0, runs = 0;
+	bool        all = getenv("VCC_LONG") != NULL && strcmp(getenv("VCC_LONG"), "1") == 0;
+	const char *text = getenv("VCC_SIM_SEEDS");
+	uint64_t    seeds = all ? 100 : text != NULL ? strtoull(text, NULL, 10) : 20;
+	unsigned    errors = 0, runs = 0;
 	for (size_t i = 0; i < N_ELEMENTS(checks); i++) {
 		if (argc > 2 && strcmp(argv[2], checks[i].name) != 0)
 			continue;
 		struct sim_config c = config_of(i);
 		runs++;
 		errors += argc > 1 && strcmp(argv[1], "-") != 0 ? run(&c, strtoull(argv[1], NULL, 10), true).errors
-								: check(i, all ? 100 : 20);
+								: check(i, seeds);
 	}
 	return errors == 0 && runs > 0 ? 0 : 1;
 }
