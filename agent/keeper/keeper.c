@@ -428,10 +428,19 @@ static void on_beat(uv_timer_t *timer)
 	stage_beat(timer->data);
 }
 
+/* Without it no service could be seen, and a good certificate would be taken for a bad one: better to begin anew. */
+static void on_dialer_end(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	keeper_die(poll->data, E_SYS_CLOSED, "reach the process that connects to listeners of this host");
+}
+
 static int watch(struct keeper *k)
 {
 	const int64_t tick = fault_ms("VCC_TICK_MS", TICK_MS);
 	k->tick.data = k->beat.data = k;
+	k->on_dialer.data = k;
 	k->on_hup.data = k->on_term.data = k->on_int.data = k->rescan.data = k->on_targets.data = k;
 	int r = uv_signal_init(&k->loop, &k->on_hup);
 	r = r != 0 ? r : uv_signal_start(&k->on_hup, on_hup, SIGHUP);
@@ -439,6 +448,8 @@ static int watch(struct keeper *k)
 	r = r != 0 ? r : uv_signal_start(&k->on_term, on_stop_signal, SIGTERM);
 	r = r != 0 ? r : uv_signal_init(&k->loop, &k->on_int);
 	r = r != 0 ? r : uv_signal_start(&k->on_int, on_stop_signal, SIGINT);
+	r = r != 0 ? r : uv_poll_init(&k->loop, &k->on_dialer, k->dialer);
+	r = r != 0 ? r : uv_poll_start(&k->on_dialer, UV_READABLE | UV_DISCONNECT, on_dialer_end);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->rescan);
 	r = r != 0 ? r : uv_timer_init(&k->loop, &k->tick);
 	r = r != 0 ? r : uv_timer_start(&k->tick, on_tick, (uint64_t)tick, (uint64_t)tick);

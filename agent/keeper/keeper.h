@@ -208,6 +208,8 @@ struct keeper {
 	struct target_unread    *unread; /* as of the last scan */
 	size_t                   n_unread;
 	struct receipts          receipts;
+	int                 dialer; /* of dialer_start() */
+	uv_poll_t           on_dialer;
 	struct tls_probes       *tls;
 	struct watch            *watch;
 	struct uplink           *uplink;

@@ -11,6 +11,7 @@
 #include "agent/keeper/access_check.h"
 #include "agent/keeper/copies.h"
 #include "agent/keeper/crl_fetch.h"
+#include "agent/keeper/dialer.h"
 #include "agent/keeper/jail_paths.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/keeper_join.h"
@@ -53,7 +54,7 @@ static int keeper_start(struct keeper *k, struct refusal *why)
 		r = keeper_state_start(&k->state, clock_now(), why);
 	if (r == 0)
 		r = keeper_journal_open(k, why);
-	if (r == 0 && tls_probes_open(&k->tls) != 0)
+	if (r == 0 && tls_probes_open(k->dialer, &k->tls) != 0)
 		r = refuse(why, E_NOMEM, "TLS", "the library cannot be set up");
 	if (r == 0 && crl_fetch_open(k) != 0)
 		r = refuse(why, E_NOMEM, "revocation lists", "no memory");
@@ -80,7 +81,7 @@ static int keeper_main(const struct agent_conf *conf)
 	k->idle.data = k->again.data = k;
 	uv_idle_init(&k->loop, &k->idle);
 	uv_timer_init(&k->loop, &k->again);
-	if (keeper_start(k, &why) != 0) {
+	if (dialer_start(&k->dialer, &why) != 0 || keeper_start(k, &why) != 0) {
 		log_refusal(LOG_LEVEL_ERROR, NULL, &why);
 		return 1;
 	}

@@ -1,20 +1,19 @@
 /* tls_probe.c - room agent/keeper: one fresh TLS handshake with one of the host's own listeners, on the loop.
- * Never: connecting anywhere but to an address of this host. */
+ * Never: a socket of the internet; that is the dialer's. */
 #include "agent/keeper/tls_probe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <utlist.h>
 
+#include "agent/keeper/dialer.h"
 #include "agent/keeper/trust_proof.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
@@ -23,6 +22,7 @@
 enum { SERVED_MAX = 32768, LEAVE_MS = 1000 };
 
 struct tls_probes {
+	int               dialer;
 	SSL_CTX          *ctx;
 	struct tls_probe *all; /* those that leave outlive their owners */
 };
@@ -54,7 +54,7 @@ static int verify_nothing(X509_STORE_CTX *store, void *ctx)
 	return 1;
 }
 
-int tls_probes_open(struct tls_probes **ret)
+int tls_probes_open(int dialer, struct tls_probes **ret)
 {
 	struct tls_probes *t = calloc(1, sizeof(*t));
 	if (t == NULL)
@@ -66,6 +66,7 @@ int tls_probes_open(struct tls_probes **ret)
 		free(t);
 		return E_NOMEM;
 	}
+	t->dialer = dialer;
 	SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(t->ctx, SSL_OP_NO_TICKET);
@@ -126,30 +127,6 @@ static int address_read(const char *text, union address *ret, socklen_t *ret_n)
 		return E_SYS_ADDRESS;
 	}
 	*ret = a;
-	return 0;
-}
-
-/* Binding to the listener's own address first proves that it is one of this host's: nothing ever leaves it. */
-static int socket_connect(const union address *to, socklen_t n, int *ret_fd, bool *ret_connected)
-{
-	int              one = 1;
-	union address    from = *to;
-	_cleanup_fd_ int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return E_SYS_IO;
-	if (to->any.sa_family == AF_INET6)
-		from.v6.sin6_port = 0;
-	else
-		from.v4.sin_port = 0;
-	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind(fd, &from.any, n) != 0)
-		return E_SYS_ADDRESS;
-	*ret_connected = connect(fd, &to->any, n) == 0;
-	if (!*ret_connected && errno != EINPROGRESS)
-		return E_SWAP_PROBE;
-	*ret_fd = fd;
-	fd = -1;
 	return 0;
 }
 
@@ -301,24 +278,34 @@ static void probe_turn(struct tls_probe *p)
 	probe_wait(p, error == SSL_ERROR_WANT_READ);
 }
 
+/* The first byte of the dialer says whether anybody is there. */
+static void connect_turn(struct tls_probe *p)
+{
+	uint8_t error;
+	ssize_t n = recv(p->fd, &error, 1, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	p->connected = n == 1 && error == 0;
+	if (p->connected)
+		probe_turn(p);
+	else
+		probe_fail(p, n != 1                   ? "cannot connect"
+		              : error == ECONNREFUSED  ? "connection refused"
+		              : error == EADDRNOTAVAIL ? "not an address of this host"
+		                                       : "cannot connect");
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-	(void)events;
 	struct tls_probe *p = poll->data;
-	int               error = 0;
-	socklen_t         n = sizeof(error);
-	if (p->leaving) {
+	(void)status; /* what is wrong with the socket is told by reading it */
+	(void)events;
+	if (p->leaving)
 		leave_turn(p);
-		return;
-	}
-	if (!p->connected) {
-		if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 || error != 0 || status < 0) {
-			probe_fail(p, error == ECONNREFUSED ? "connection refused" : "cannot connect");
-			return;
-		}
-		p->connected = true;
-	}
-	probe_turn(p);
+	else if (!p->connected)
+		connect_turn(p);
+	else
+		probe_turn(p);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -363,19 +350,19 @@ int tls_probe_start(struct tls_probes *t, uv_loop_t *loop, const char *address, 
 	p->handles = 1;
 
 	/* what fails at once is told by the timer, so that `done` never runs inside this call */
-	r = socket_connect(&to, n, &p->fd, &p->connected);
+	r = dialer_connect(t->dialer, &to.any, n, &p->fd);
 	if (r == 0)
 		r = ssl_make(t, p, sni);
 	if (r == 0 && uv_poll_init(loop, &p->poll, p->fd) == 0) {
 		p->handles = 2;
-		r = uv_poll_start(&p->poll, UV_WRITABLE, on_poll) == 0 ? 0 : E_SYS_IO;
+		r = uv_poll_start(&p->poll, UV_READABLE, on_poll) == 0 ? 0 : E_SYS_IO;
 	} else if (p->fd >= 0) {
 		fd_close(p->fd);
 		p->fd = -1;
 		r = r != 0 ? r : E_SYS_IO;
 	}
 	if (r != 0)
-		p->cause = r == E_SYS_ADDRESS ? "not an address of this host" : "cannot connect";
+		p->cause = "cannot connect";
 	uv_timer_start(&p->timer, on_timer, r == 0 ? (uint64_t)timeout_ms : 0, 0);
 	*ret = p;
 	return 0;

@@ -1,6 +1,6 @@
 /* tls_probe.h - room agent/keeper: one fresh TLS handshake with one of the host's own listeners, on the loop.
  * Success = the server's certificate and its proof of the key were seen; a later refusal of our missing client certificate
- * changes nothing. Never: connecting anywhere but to an address of this host (the probe binds to it first). */
+ * changes nothing. Never: a socket of the internet; that is the dialer's. */
 #ifndef VCC_TLS_PROBE_H
 #define VCC_TLS_PROBE_H
 
@@ -13,7 +13,7 @@
 
 /* Shared by all probes: no verification (the expected bytes are known), no sessions, little memory. */
 struct tls_probes;
-_must_check_ int tls_probes_open(struct tls_probes **ret);
+_must_check_ int tls_probes_open(int dialer, struct tls_probes **ret); /* of dialer_start(); it stays the caller's */
 void tls_probes_close(struct tls_probes *t);
 
 struct tls_probe_seen {

@@ -54,9 +54,10 @@ static const struct {
 	[JAIL_SIGNER_LOCAL] = {"signer", MAY_THREAD | MAY_UNIX | MAY_ACCEPT | MAY_CHANGE | MAY_OWN, {-1}, false}, /* its token is behind a daemon */
 	[JAIL_LINK] = {"link", MAY_UNIX | MAY_CONNECT | MAY_RESOLVE | MAY_CHANGE | MAY_OWN, {-1}, true},
 	[JAIL_KEEPER] = {"keeper",
-                         MAY_THREAD | MAY_UNIX | MAY_CONNECT | MAY_ACCEPT | MAY_CHANGE | MAY_OWN,
+                         MAY_THREAD | MAY_UNIX | MAY_ACCEPT | MAY_CHANGE | MAY_OWN,
                          {CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, -1},
                          true},
+	[JAIL_DIALER] = {"dialer", MAY_CONNECT, {-1}, false},
 };
 
 static const struct {

@@ -4,16 +4,18 @@ import ctypes
 import glob
 import os
 import platform
+import signal
 import socket
 import struct
 import subprocess
 import time
 
 import pytest
+from installation import wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOOL = os.path.join(ROOT, "build", "tests", "tool_escape")
-ROLES = ("controller", "gateway", "signer", "link", "keeper")
+ROLES = ("controller", "gateway", "signer", "link", "keeper", "dialer")
 CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 RIGHTS = {"keeper": CHOWN | DAC_OVERRIDE | DAC_READ_SEARCH | FOWNER}  # everybody else has none
 HERE, MAKE, WRITE, NONBLOCK = -100, os.O_CREAT | os.O_WRONLY, os.O_WRONLY, socket.SOCK_NONBLOCK
@@ -91,7 +93,8 @@ MAY = {  # sockets by role; everything else in the list is refused
     "gateway": {"local"},
     "signer": set(),
     "link": {"local", "internet", "internet6", "names", "datagrams"},
-    "keeper": {"local", "internet", "internet6"},
+    "keeper": {"local"},
+    "dialer": {"internet", "internet6"},
 }
 SOCKETS = {
     "local": (UNIX, STREAM | NONBLOCK, 0),
@@ -109,7 +112,10 @@ def running(nginx_installation):
     inst, host = nginx_installation
     names = {"link": host.processes["agent"], "keeper": host.processes["keeper"]}
     names.update({r: inst.processes[next(p for p in inst.processes if p.startswith(r))] for r in ("controller", "gateway", "signer")})
-    yield inst, host, {role: p.pid for role, p in names.items()}
+    pids = {role: p.pid for role, p in names.items()}
+    with open(f"/proc/{pids['keeper']}/task/{pids['keeper']}/children") as f:
+        (pids["dialer"],) = map(int, f.read().split())
+    yield inst, host, pids
     for role, p in names.items():
         assert p.running(), f"{role} went on after all that"
 
@@ -210,3 +216,15 @@ def test_what_the_kernel_says_of_every_thread(running):
         with open(f"/proc/{pid}/limits") as f:
             core = next(line.split() for line in f if line.startswith("Max core"))
         assert core[4:6] == ["0", "0"], role
+
+
+def test_the_keeper_ends_without_its_dialer(running):
+    """It could not see a service any more, and would take a good certificate for a bad one. Whoever supervises it starts it again."""
+    _, host, pids = running
+    keeper = host.processes["keeper"]
+    os.kill(pids["dialer"], signal.SIGKILL)
+    wait_for("the keeper ends", lambda: not keeper.running())
+    with open(keeper.log, errors="replace") as f:
+        assert "VCC-1304 cannot reach the process that connects to listeners of this host" in f.read()
+    keeper.start()
+    wait_for("it runs again", lambda: "certificates" in open(keeper.log, errors="replace").read().rpartition("keeper runs")[2])
