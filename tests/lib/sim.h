@@ -370,6 +370,7 @@ struct sim {
 	struct sim_years      years;
 	size_t                n_flips;
 	unsigned              errors, kills, completed, failures, cancelled, unverified;
+	unsigned              given_up; /* attempts, by a keeper that died again and again in one step: nobody did wrong, and the order fails once */
 	unsigned              halts, resumes, overtaken, with_stage, jumps, parted, reverted;
 	unsigned              broken; /* bits of the invariants that did not hold */
 };

@@ -242,6 +242,7 @@ void agent_event(struct sim *s, int agent, int cert, const struct deploy_event *
 	if (e->kind != DEV_PROBED || step.save)
 		sim_trace(s, "agent %d.%d %s: %s -> %s", agent, cert, deploy_event_name(e->kind), deploy_phase_name(c->d.phase),
 			  deploy_phase_name(step.next.phase));
+	s->given_up += step.next.code == E_SWAP_RESTARTS && step.next.phase == DEPLOY_DONE && c->d.phase != DEPLOY_DONE;
 	if (step.save) {
 		c->journal = step.next;
 		if (step.sync)
