@@ -38,7 +38,11 @@ class Empty:
 
 
 def pids(host):
-    return {name: host.processes[name].pid for name in ("agent", "keeper")}
+    """Of a host's two programs, and of the keeper's dialer."""
+    found = {name: host.processes[name].pid for name in ("agent", "keeper")}
+    with open(f"/proc/{found['keeper']}/task/{found['keeper']}/children") as f:
+        found.update(dialer=int(f.read()))
+    return found
 
 
 def size(host):
@@ -58,7 +62,7 @@ def memory(table, one, host, folder):
     table.add("agent-memory", value, "MiB", floor, "<= 12 MiB, 1 target <= 10", value <= 12 and one[0] <= 10, targets=TARGETS, **details,
               one_target_mib=round(one[0], 2), one_target=one[1],
               certmonger_mib="not installable" if peer is None else round(peer, 2),
-              value_is="vcc-agent and vcc-keeper with 50 targets that were issued and proved minutes ago; smaps over the pair alone",
+              value_is="vcc-agent and vcc-keeper with 50 targets that were issued and proved minutes ago; smaps over these alone",
               floor_is="two processes with the same TLS libraries that do nothing; certmonger_mib: certmonger with one certificate in this run, counted alike")
 
 
