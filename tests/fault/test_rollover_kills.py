@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import ssl
+import subprocess
 import time
 
 import checks
@@ -174,6 +175,9 @@ class LaterFleet(PlayedFleet):
     @property
     def vccctl_argv(self):
         return [self.bin("vccctl"), "--socket", os.path.join(self.state, "run", "admin.sock")]
+
+    def status(self):
+        return json.loads(subprocess.run([*self.vccctl_argv, "status", "-o", "json"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout or "{}")
 
     def approver(self):
         with open(os.path.join(self.state, "approver.token")) as f:

@@ -58,4 +58,7 @@ class PlayedFleet(Installation):
             except Failed:
                 return None
             return c if c.get("served") and not c.get("open_order") and c.get("fingerprint") != old else None
-        return wait_for(f"{cert_id} is proved and its order ended", done, 60, 0.1)
+        try:
+            return wait_for(f"{cert_id} is proved and its order ended", done, 60, 0.1)
+        except Failed as e:
+            raise Failed(f"{e}: {self.cert(cert_id)}") from e
