@@ -23,7 +23,7 @@ LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
 ifdef SAN
 OPT  := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
-LDHARD := -pie
+LDHARD := -pie -fuse-ld=gold
 ifneq (,$(findstring clang,$(CC)))
 CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
 endif
