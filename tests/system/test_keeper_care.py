@@ -53,13 +53,13 @@ def test_the_link_itself_is_put_back(host, what):
     wanted, current = files(host), f"{host.tls}/current"
     time.sleep(1.1)
     seq = last(host)
-    os.unlink(current)
-    if what == "elsewhere":
-        os.symlink("before", current)
-    elif what == "older":
-        older = sorted(n for n in os.listdir(host.tls) if n.startswith("g"))[0]
-        os.symlink(older, current)
-    elif what == "folder":
+    if what in ("elsewhere", "older"):  # in one step: what is gone for a moment is put back in that moment
+        other = f"{host.dir}/other"
+        os.symlink("before" if what == "elsewhere" else sorted(n for n in os.listdir(host.tls) if n.startswith("g"))[0], other)
+        os.rename(other, current)
+    else:
+        os.unlink(current)
+    if what == "folder":
         os.mkdir(current)
     elif what == "file":
         write(current, "x")
