@@ -174,14 +174,16 @@ static int request_read(int control, union address *ret, socklen_t *ret_n, int *
 	if (n <= 0)
 		return would_wait(n) ? E_SYS_AGAIN : E_SYS_CLOSED;
 	const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return E_SYNTAX;
-	memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	bool                  fits = (ret->any.sa_family == AF_INET && (size_t)n == sizeof(ret->v4)) ||
+				     (ret->any.sa_family == AF_INET6 && (size_t)n == sizeof(ret->v6));
+	size_t given = c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+	for (size_t i = 0; i < given; i++) { /* the room has place for one more than is asked for */
+		memcpy(ret_fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		if (given != 1 || !fits)
+			fd_close(*ret_fd);
+	}
 	*ret_n = (socklen_t)n;
-	if ((ret->any.sa_family == AF_INET && (size_t)n == sizeof(ret->v4)) || (ret->any.sa_family == AF_INET6 && (size_t)n == sizeof(ret->v6)))
-		return 0;
-	fd_close(*ret_fd);
-	return E_SYNTAX;
+	return given == 1 && fits ? 0 : E_SYNTAX;
 }
 
 /* False when the keeper is gone. */

@@ -175,6 +175,33 @@ static void says_why_not(void **state)
 	end(dialer);
 }
 
+/* An address and two descriptors: nobody is connected, and both are closed there. */
+static void send_two(int dialer, const struct sockaddr_storage *to, socklen_t n)
+{
+	union {
+		struct cmsghdr align;
+		char           bytes[CMSG_SPACE(2 * sizeof(int))];
+	} room;
+	int           fd[2], other[2];
+	uint8_t       byte;
+	struct iovec  part = {(void *)(uintptr_t)to, n};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+	memset(&room, 0, sizeof(room));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, other), 0);
+	const int given[2] = {fd[1], other[1]};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(given)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(c), given, sizeof(given));
+	assert_int_equal(sendmsg(dialer, &m, 0), n);
+	fd_close(fd[1]);
+	fd_close(other[1]);
+	assert_int_equal(get(fd[0], &byte, 1), 0);
+	assert_int_equal(get(other[0], &byte, 1), 0);
+	fd_close(fd[0]);
+	fd_close(other[0]);
+}
+
 /* Whoever has taken the keeper over may ask for anything. */
 static void what_is_no_request_is_passed_over(void **state)
 {
@@ -184,6 +211,7 @@ static void what_is_no_request_is_passed_over(void **state)
 	int                     l = listener(AF_INET, &to, &n), dialer = start(), fd = -1;
 	struct sockaddr_storage odd = {.ss_family = AF_UNIX};
 	uint8_t                 byte;
+	send_two(dialer, &to, n);
 	assert_int_equal(send(dialer, "x", 1, 0), 1);
 	assert_int_equal(send(dialer, &to, n, 0), n); /* without a descriptor */
 	for (socklen_t k = 1; k <= sizeof(struct sockaddr_in6); k++) {
