@@ -307,12 +307,12 @@ int deploy_step(const struct deploy *d, const struct deploy_event *event, int64_
 	return 0;
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------- */
-
 bool deploy_owns_place(enum deploy_phase p)
 {
 	return (p >= DEPLOY_CHECK && p < DEPLOY_HEAL) || p == DEPLOY_COMPARE;
 }
+
+/* ---- names --------------------------------------------------------------------------------------------------- */
 
 const char *deploy_phase_name(enum deploy_phase p)
 {

@@ -160,7 +160,7 @@ static int place_parse(const char *cursor, struct report_order_place *ret)
 	*ret = (struct report_order_place){.paused = false};
 	if (cursor[0] == '\0')
 		return 0;
-	if (sscanf(cursor, "%1d:%19lld:%n", &paused, &at, &n) != 2 || n == 0 || id_parse(cursor + n, &ret->after) < 0)
+	if (sscanf(cursor, "%1d:%18lld:%n", &paused, &at, &n) != 2 || n == 0 || id_parse(cursor + n, &ret->after) < 0)
 		return E_SYNTAX;
 	ret->paused = paused != 0;
 	ret->at = at;

@@ -1,5 +1,5 @@
 /* delivery_links.c - room controller/daemon: links in a message by which whoever gets it takes its matters over. They name who gets it: the one
- * address of a mail, else the channel. Never: sending; a link for what nobody can take over. */
+ * address of a mail, else the channel; and whether whoever they name is still somebody here. Never: sending; a link for what nobody can take over. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +9,12 @@
 #include "shared/base/times.h"
 
 #define BY_CHANNEL "link:"
+
+/* What an Alertmanager was told anybody may read who reaches it. */
+static bool channel_has_links(const struct channel *ch)
+{
+	return ch->conf.kind != CHANNEL_ALERTMANAGER || ch->conf.link;
+}
 
 /* As the trail names who acts. A mail to several is read by whoever comes first: then nobody knows more than the channel. */
 static void recipient_of(const struct message *m, const struct channel *ch, char ret[ACTOR_SIZE])
@@ -50,7 +56,7 @@ void message_add_links(struct message *m, const struct channel *ch, const struct
 	size_t             i, n = 0;
 	json_t            *notice;
 	m->ack_url[0] = '\0';
-	if (terms->link_url == NULL || terms->link_url[0] == '\0' || (ch->conf.kind == CHANNEL_ALERTMANAGER && !ch->conf.link)) /* anybody may read it */
+	if (terms->link_url == NULL || terms->link_url[0] == '\0' || !channel_has_links(ch))
 		return;
 	recipient_of(m, ch, link.recipient);
 	json_array_foreach(m->notices, i, notice)
@@ -73,7 +79,7 @@ void message_add_links(struct message *m, const struct channel *ch, const struct
 
 static bool list_names(const char *list, const char *address)
 {
-	char item[CONF_DOMAINS_SIZE];
+	char item[CHANNEL_LIST_SIZE];
 	while (text_item(&list, item, sizeof(item)))
 		if (text_equal(item, address))
 			return true;
@@ -96,9 +102,15 @@ static bool templates_name(const struct catalog *catalog, const char *address)
 	return t != NULL;
 }
 
+static bool channel_known(const struct channels *channels, const char *name)
+{
+	const struct channel *ch = channels_find(channels, name);
+	return ch != NULL && channel_has_links(ch);
+}
+
 int message_recipient_known(struct store_view *view, const struct catalog *catalog, const struct channels *channels, const char *recipient, bool *ret)
 {
-	bool known = text_starts(recipient, BY_CHANNEL) ? channels_find(channels, recipient + sizeof(BY_CHANNEL) - 1) != NULL
+	bool known = text_starts(recipient, BY_CHANNEL) ? channel_known(channels, recipient + sizeof(BY_CHANNEL) - 1)
 							: channels_name(channels, recipient) || templates_name(catalog, recipient);
 	int  r = known ? 0 : view_mail_used(view, recipient, &known);
 	if (r == 0)

@@ -47,7 +47,7 @@ void message_free(struct message *m);
 /* Adds the links by which whoever gets it by this channel takes its matters over; made anew with each attempt. (delivery_links.c) */
 void message_add_links(struct message *m, const struct channel *ch, const struct message_terms *terms, int64_t now);
 
-/* Is whoever a link names still told of anything here: a channel, or an address of contacts, of a channel, of a current template or of a principal
+/* Is whoever a link names still told of anything here: a channel that gets links, or an address of contacts, of a channel, of a current template or of a principal
  * that is not disabled? (delivery_links.c) */
 _must_check_ int message_recipient_known(struct store_view *view, const struct catalog *catalog, const struct channels *channels, const char *recipient,
 					 bool *ret);

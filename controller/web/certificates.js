@@ -40,6 +40,6 @@ export function Certificates({ args }) {
     <${Filters} args=${args} services=${data ? data.items.map((s) => s.name) : args.service ? [args.service] : []} />
     <${ProblemBox} problem=${list.problem} />
     <${LongList} label=${t('certificates')} kind="certs" top=${[t('name'), t('service'), t('host'), t('status'), t('served'), t('expires')]}
-      rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} none=${!asked && t('no_certificates')} />
+      rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} none=${!asked && t('no_certificates')} problem=${list.problem} />
     <${CopyAs} vccctl=${['cert', 'list', ...(args.service ? ['--service', args.service] : [])]} path=${'certificates' + (asked ? '?' + asked : '')} />`;
 }

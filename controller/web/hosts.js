@@ -28,7 +28,7 @@ function AgentList({ args, me }) {
     ${inviting && html`<${Invite} close=${() => setInviting(false)} />`}
     <div class="filters"><label class="line"><input type="checkbox" checked=${away} onChange=${(e) => refine('agents', { show: e.target.checked ? 'away' : '' })} />${t('away')}</label></div>
     <${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${list.rows} row=${agentRow} more=${list.more} busy=${list.busy} none=${!away && t('no_agents')} />
+    <${LongList} label=${t('agents')} kind="hosts" top=${[t('name'), t('service'), t('connection'), t('health'), t('when')]} rows=${list.rows} row=${agentRow} more=${list.more} busy=${list.busy} none=${!away && t('no_agents')} problem=${list.problem} />
     <${CopyAs} vccctl=${['agent', 'list', ...(away ? ['--away'] : [])]} path=${path} />`;
 }
 
@@ -69,6 +69,6 @@ export function Targets({ args }) {
     <div class="filters"><label>${t('status')}<select value=${show} onChange=${(e) => refine('targets', { show: e.target.value })}><option value="">${t('any')}</option>
       <option value="changed" selected=${show === 'changed'}>${t('need_changed_files')}</option><option value="trouble" selected=${show === 'trouble'}>${t('need_targets_failing')}</option></select></label></div>
     <${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows} row=${targetRow} more=${list.more} busy=${list.busy} none=${!show && t('no_targets')} />
+    <${LongList} label=${t('targets')} kind="places" top=${[t('certificate'), t('host'), t('status'), t('listeners'), t('when')]} rows=${list.rows} row=${targetRow} more=${list.more} busy=${list.busy} none=${!show && t('no_targets')} problem=${list.problem} />
     <${CopyAs} vccctl=${['target', 'list', ...(show ? ['--' + show] : [])]} path=${path} />`;
 }

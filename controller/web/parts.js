@@ -179,7 +179,7 @@ const AHEAD = 8;
 
 /* Only the rows that are seen are in the page. A cell is [what it shows, whether a narrow page does without it, true or its whole text where it may take two
  * lines]. `more`: called when the end comes near; null = there is none. `none`: what an empty one says where nothing was looked for. */
-export function LongList({ label, kind, top, rows, row, more, busy, none }) {
+export function LongList({ label, kind, top, rows, row, more, busy, none, problem }) {
   const ref = useRef();
   const [seen, setSeen] = useState({ from: 0, height: 600, line: 46 });
   const look = () => {
@@ -206,7 +206,7 @@ export function LongList({ label, kind, top, rows, row, more, busy, none }) {
         </div>
       </div>
     </div></div>
-    <div class="end small">${busy ? t('loading') : rows.length === 0 ? none || t('list_empty') : rows.length === 1 && !more ? t('list_one') : more ? t('list_some', { n: number(rows.length) }) : t('list_end', { n: number(rows.length) })}
+    <div class="end small">${busy ? t('loading') : rows.length === 0 ? (!problem && none) || t('list_empty') : rows.length === 1 && !more ? t('list_one') : more ? t('list_some', { n: number(rows.length) }) : t('list_end', { n: number(rows.length) })}
       ${more && !busy && html` <button type="button" onClick=${more}>${t('more')}</button>`}</div>
   </div>`;
 }

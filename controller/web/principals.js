@@ -16,7 +16,7 @@ const own = (p, me) => p.name === me.principal || (p.person || p.name) === (me.p
 function Mail({ p, close }) {
   return html`<${Ask} title=${t('principal_mail_ask', { name: p.name })} about=${t('principal_mail_about')} yes=${t('principal_mail_put')} done=${t('principal_mail_done', { name: p.name })} onClose=${close}
     act=${(f) => post(pathOf(p), bodyOf(f))} shell=${(f) => ({ vccctl: ['principal', 'set-role', p.name, '--mail', bodyOf(f).mail || 'none'], path: pathOf(p), body: bodyOf(f) })}>
-    <label>${t('principal_mail')}<input type="text" inputmode="email" name="mail" maxlength="159" autocomplete="off" spellcheck=${false} defaultValue=${p.mail || ''} aria-describedby="mail-hint" autofocus /></label>
+    <label>${t('principal_mail')}<input type="text" inputmode="email" name="mail" maxlength="127" autocomplete="off" spellcheck=${false} defaultValue=${p.mail || ''} aria-describedby="mail-hint" autofocus /></label>
     <p id="mail-hint" class="small muted">${t('principal_mail_none')}</p><//>`;
 }
 
@@ -33,7 +33,7 @@ const row = (me, ask) => (p) => [
 
 export function Principals({ me }) {
   const [asked, ask] = useState(null);
-  const found = usePages(PATH, ({ event }) => event.startsWith('principal'));
+  const found = usePages(PATH, ({ event }) => event.startsWith('principal') || event === 'person_forgotten');
   const close = (did) => { ask(null); if (did) found.reload(); };
   return html`<div class="head"><h1>${t('principals')}</h1></div><p class="muted">${t('principals_about')}</p>
     <${ProblemBox} problem=${found.problem} />

@@ -45,6 +45,6 @@ export function Renewals({ args }) {
   const path = 'renewals' + (args.status === 'paused' ? '?status=paused' : '');
   const list = usePages(path, ({ event }) => event.startsWith('certificate_renewal'));
   return html`<div class="head"><h1>${t(args.status === 'paused' ? 'need_renewals_paused' : 'renewals')}</h1></div><${ProblemBox} problem=${list.problem} />
-    <${LongList} label=${t('renewals')} kind="runs" top=${[t('certificate'), t('status'), t('trigger'), t('begun'), t('error')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} none=${args.status !== 'paused' && t('no_renewals')} />
+    <${LongList} label=${t('renewals')} kind="runs" top=${[t('certificate'), t('status'), t('trigger'), t('begun'), t('error')]} rows=${list.rows} row=${row} more=${list.more} busy=${list.busy} none=${args.status !== 'paused' && t('no_renewals')} problem=${list.problem} />
     <${CopyAs} vccctl=${['cert', 'list']} path=${path} />`;
 }

@@ -467,7 +467,7 @@ const TEXTS = {
   principal_mail: ['Mail-Adresse', 'Mail address'],
   principal_mail_change: ['Ändern', 'Change'],
   principal_mail_ask: ['Mail-Adresse von {name} ändern', 'Change the mail address of {name}'],
-  principal_mail_about: ['Die Adresse gibt kein Recht. Das Protokoll sagt, ob es eine gibt, nie welche.', 'The address gives no right. The audit trail says whether there is one, never which.'],
+  principal_mail_about: ['Die Adresse gibt kein Recht außer den Links, die an sie gehen. Das Protokoll sagt, ob es eine gibt, nie welche.', 'The address gives no right but the links that are sent to it. The audit trail says whether there is one, never which.'],
   principal_mail_none: ['Leer: keine. Es ist eine einzige Adresse.', 'Empty: none. It is one single address.'],
   principal_mail_put: ['Speichern', 'Save'],
   principal_mail_done: ['Die Mail-Adresse von {name} ist geändert', 'The mail address of {name} is changed'],

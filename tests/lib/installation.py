@@ -338,16 +338,18 @@ class Installation:
 
     def get(self, path):
         """The answer to GET /api/v1/`path`, asked as the admin."""
-        if self.api is None:
-            with open(os.path.join(self.state, "admin.token")) as f:
-                self.api = AdminApi(self.admin_url, os.path.join(self.state, "ca.pem"), f.read().strip())
+        api = self.api
         try:
-            status, body = self.api.get(path)
-        except OSError as e:
+            if api is None:
+                with open(os.path.join(self.state, "admin.token")) as f:
+                    self.api = api = AdminApi(self.admin_url, os.path.join(self.state, "ca.pem"), f.read().strip())
+            status, body = api.get(path)
+        except (OSError, ValueError) as e:
             self.api = None  # a controller that was made anew has another root
             raise Failed(f"GET {path}: {e}") from e
-        if status != 200:
+        if status in (401, 403):
             self.api = None  # ... or other tokens
+        if status != 200:
             raise Failed(f"GET {path}: {status} {body}")
         return body
 

@@ -123,5 +123,5 @@ int main(int argc, char **argv)
 		errors += argc > 1 && strcmp(argv[1], "-") != 0 ? run(&c, strtoull(argv[1], NULL, 10), true).errors
 								: check(i, seeds);
 	}
-	return errors == 0 && runs > 0 ? 0 : 1;
+	return errors == 0 && runs > 0 && seeds > 0 ? 0 : 1;
 }

@@ -422,9 +422,22 @@ static void test_any_events(void **state)
 	}
 }
 
+static void test_who_owns_the_place(void **state)
+{
+	static const bool owns[DEPLOY_PHASE_COUNT] = {
+		[DEPLOY_CHECK] = true, [DEPLOY_WRITE] = true,  [DEPLOY_TEST] = true,      [DEPLOY_FLIP] = true,        [DEPLOY_RELOAD] = true,
+		[DEPLOY_PROBE] = true, [DEPLOY_SETTLE] = true, [DEPLOY_BACK_FLIP] = true, [DEPLOY_BACK_RELOAD] = true, [DEPLOY_BACK_PROBE] = true,
+		[DEPLOY_COMPARE] = true,
+	};
+	(void)state;
+	for (int p = 0; p < DEPLOY_PHASE_COUNT; p++)
+		assert_int_equal(deploy_owns_place((enum deploy_phase)p), owns[p]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_who_owns_the_place),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_any_events),
 	};

@@ -278,6 +278,7 @@ def test_alertmanager_has_a_link_where_it_was_asked_for(world):
     assert world.submit(url)[0] == 303 and world.notice(n)["acknowledged_at"]
     record, = world.admin.get(f"audit?object={n}&event=notification_acknowledged")["items"]
     assert record["actor"] == "link:open"
+    assert not [a for a in alerts(world.shut) if "/notice/" in json.dumps(a)]
     mend(world, "c2")
 
 
