@@ -15,7 +15,8 @@ enum { DIALER_RELAYS_MAX = 256, DIALER_LIFE_MS = 15 * 1000 };
 _must_check_ int dialer_start(int *ret_fd, struct refusal *why);
 
 /* One connection, of DIALER_LIFE_MS at most. `*ret_fd`: a local stream, non-blocking; its first byte is 0 when the connection is there, else the errno
- * of the connection that failed (EADDRNOTAVAIL: not an address of this host), and the end. E_SYS_AGAIN: too many at once; E_SYS_IO: the dialer is gone. */
+ * of the connection that failed (EADDRNOTAVAIL: not an address of this host), and the end. E_SYS_AGAIN: too many at once; E_SYS_IO: the dialer is
+ * gone. */
 _must_check_ int dialer_connect(int dialer, const struct sockaddr *to, socklen_t n, int *ret_fd);
 
 #endif

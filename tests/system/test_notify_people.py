@@ -27,9 +27,14 @@ class World(CampaignFleet):
         c.add("hook", channel={"kind": "webhook", "url": self.hook.url, "ca_file": self.hook.cert, "allow": allow})
         c.add("chat", channel={"kind": "webhook", "url": self.chat.url, "ca_file": self.chat.cert, "allow": allow}, webhook={"template": "ntfy", "topic": "pki"})
         c.add("mail", channel={"kind": "smtp", "url": f"smtp://127.0.0.1:{self.mail.port}", "ca_file": self.mail.cert, "allow": allow}, smtp={"from": "vcc-pki@vcc.internal"})
-        for name, receiver, more in (("shut", self.shut, {}), ("open", self.open, {"alertmanager": {"link": "yes"}})):
-            c.add(name, channel={"kind": "alertmanager", "url": receiver.url, "ca_file": receiver.cert, "allow": allow}, **more)
+        self.channels = c
+        self.alerts_go("shut", self.shut)
+        self.alerts_go("open", self.open, link="yes")
         return self
+
+    def alerts_go(self, name, receiver, **more):
+        to = {"kind": "alertmanager", "url": receiver.url, "ca_file": receiver.cert, "allow": "127.0.0.0/8"}
+        self.channels.add(name, channel=to, **({"alertmanager": more} if more else {}))
 
     def end(self):
         for r in (self.hook, self.chat, self.mail, self.shut, self.open):
@@ -275,6 +280,10 @@ def test_alertmanager_has_a_link_where_it_was_asked_for(world):
     assert not [a for a in shut if "/notice/" in json.dumps(a)]
     url = with_link[-1]["annotations"]["ack_url"]
     assert url.startswith(URL + "/notice/") and raw(url)[9:25].hex() == n.replace("-", "") and not [a for a in with_link if "/notice/" in json.dumps(a["labels"])]
+    for link, status in (("no", 403), ("yes", 200)):  # who thinks better of it takes back those that are out
+        world.alerts_go("open", world.open, link=link)
+        assert "was read again" in settings_now(world, f"[notify]\nlink_url = {URL}\n")
+        assert world.ask("GET", url)[0] == status
     assert world.submit(url)[0] == 303 and world.notice(n)["acknowledged_at"]
     record, = world.admin.get(f"audit?object={n}&event=notification_acknowledged")["items"]
     assert record["actor"] == "link:open"
