@@ -366,12 +366,13 @@ class FakeHost:
             return value
 
     def on_welcome(self, number, w):
+        targets = list(self.targets.values())  # whoever waits for the welcome tells a new one himself
         self.welcomes.append(w)
         self.receipts = [(seq, body) for seq, body in self.receipts if seq > w["receipt_seq"]]
         self.say_hello()
         if not self.respond:
             return
-        for fields in self.targets.values():
+        for fields in targets:
             self.send("target", self.number(), **dict(fields, served=self.served_serial(fields["cert_id"])))
         for key in list(self.requests):
             self.send_request(key)

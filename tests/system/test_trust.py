@@ -128,7 +128,7 @@ def test_a_bundle_without_a_root_is_kept_back(inst):
     stop_agent(inst.here)
     inst.processes["controller"].stop()
     inst.processes["controller"].start()
-    inst.ready()
+    wait_for("the controller is ready", inst.ready)
     inst.here.start_agent()
     wait_for("all are back", lambda: all(a["connected"] for a in api(inst, "admin").get("agents")["items"]))
     t = wait_for("nobody is behind", lambda: (lambda t: t if counts(t) == {"reloaded": 3} else None)(trust(inst)))
