@@ -68,7 +68,7 @@ def test_a_report(site, auditor):
     e, d = site
     d.go(auditor, "#/overview")
     auditor.click("nav.side a[href='#/reports']")
-    auditor.until("Boolean(document.querySelector('dl.figures'))", "the report is made")
+    auditor.until("Boolean(document.querySelector('select[name=period]') && document.querySelector('dl.figures'))", "the report is made")
     auditor.run("(() => { const s = document.querySelector('select[name=period]'); s.value = 'weekly'; s.dispatchEvent(new Event('change', {bubbles: true})); })()")
     auditor.until("location.hash === '#/reports?period=weekly' && Boolean(document.querySelector('dl.figures'))")
     said = e.admin.get("reports/compliance?period=weekly")
