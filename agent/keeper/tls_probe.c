@@ -2,9 +2,7 @@
  * Never: a socket of the internet; that is the dialer's. */
 #include "agent/keeper/tls_probe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +15,8 @@
 #include "agent/keeper/trust_proof.h"
 #include "shared/base/text.h"
 #include "shared/sys/file.h"
+#include "shared/sys/tcp.h"
+#include "shared/sys/tcp_to.h"
 #include "shared/sys/tls_prelude.h"
 
 enum { SERVED_MAX = 32768, LEAVE_MS = 1000 };
@@ -94,40 +94,15 @@ void tls_probes_close(struct tls_probes *t)
 	free(t);
 }
 
-union address {
-	struct sockaddr     any;
-	struct sockaddr_in  v4;
-	struct sockaddr_in6 v6;
-};
-
-/* Literal addresses only: a name would let DNS choose what is probed. */
-static int address_read(const char *text, union address *ret, socklen_t *ret_n)
+/* Literal addresses only: a name would let DNS choose what is probed. What listens at every address listens at the loopback one. */
+static int address_read(const char *text, struct tcp_to *ret)
 {
-	char        host[64];
-	int64_t     port;
-	const char *colon = strrchr(text, ':');
-	if (colon == NULL || text_i64(colon + 1, 1, UINT16_MAX, &port) != 0)
+	char     host[TCP_HOST_SIZE];
+	uint16_t port;
+	if (tcp_split(text, host, &port) != 0 || port == 0)
 		return E_SYS_ADDRESS;
-	bool bracket = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
-	if (text_copy_n(host, sizeof(host), text + bracket, (size_t)(colon - text) - 2 * (size_t)bracket) != 0)
-		return E_SYS_ADDRESS;
-
-	union address a = {.v6 = {.sin6_family = 0}};
-	if (bracket && inet_pton(AF_INET6, host, &a.v6.sin6_addr) == 1) {
-		a.v6.sin6_family = AF_INET6;
-		a.v6.sin6_port = htons((uint16_t)port);
-		*ret_n = sizeof(a.v6);
-	} else if (!bracket && inet_pton(AF_INET, text_equal(host, "localhost") ? "127.0.0.1" : host, &a.v4.sin_addr) == 1) {
-		a.v4.sin_family = AF_INET;
-		a.v4.sin_port = htons((uint16_t)port);
-		if (a.v4.sin_addr.s_addr == htonl(INADDR_ANY))
-			a.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		*ret_n = sizeof(a.v4);
-	} else {
-		return E_SYS_ADDRESS;
-	}
-	*ret = a;
-	return 0;
+	bool v4_loopback = text_equal(host, "localhost") || text_equal(host, "0.0.0.0");
+	return tcp_to(v4_loopback ? "127.0.0.1" : host, port, ret);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
@@ -330,9 +305,8 @@ static int ssl_make(struct tls_probes *t, struct tls_probe *p, const char *sni)
 int tls_probe_start(struct tls_probes *t, uv_loop_t *loop, const char *address, enum verify_kind kind, const char *sni,
                     int64_t timeout_ms, tls_probe_fn *done, void *ctx, struct tls_probe **ret)
 {
-	union address to;
-	socklen_t     n = 0;
-	int           r = address_read(address, &to, &n);
+	struct tcp_to to;
+	int           r = address_read(address, &to);
 	if (r != 0)
 		return r;
 	struct tls_probe *p = calloc(1, sizeof(*p));
@@ -350,7 +324,7 @@ int tls_probe_start(struct tls_probes *t, uv_loop_t *loop, const char *address, 
 	p->handles = 1;
 
 	/* what fails at once is told by the timer, so that `done` never runs inside this call */
-	r = dialer_connect(t->dialer, &to.any, n, &p->fd);
+	r = dialer_connect(t->dialer, &to.any, to.n, &p->fd);
 	if (r == 0)
 		r = ssl_make(t, p, sni);
 	if (r == 0 && uv_poll_init(loop, &p->poll, p->fd) == 0) {

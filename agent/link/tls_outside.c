@@ -2,9 +2,7 @@
  * Never: verifying; the chain is judged by the keeper, who holds the roots. */
 #include "agent/link/tls_outside.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,6 +12,7 @@
 #include <openssl/ssl.h>
 
 #include "shared/sys/file.h"
+#include "shared/sys/tcp_to.h"
 
 struct tls_outside {
 	SSL_CTX *ctx;
@@ -24,12 +23,6 @@ struct tls_handshake {
 	int                fd;
 	bool               connected;
 	struct tls_prelude prelude;
-};
-
-union address {
-	struct sockaddr     any;
-	struct sockaddr_in  v4;
-	struct sockaddr_in6 v6;
 };
 
 static int verify_nothing(X509_STORE_CTX *store, void *ctx)
@@ -68,29 +61,10 @@ void tls_outside_close(struct tls_outside *t)
 
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
-/* A scope behind '%' stays unread: a link-local address is nobody's service. */
-static int address_read(const char *host, uint16_t port, union address *ret, socklen_t *ret_n)
-{
-	union address a = {.v6 = {.sin6_family = 0}};
-	if (inet_pton(AF_INET, host, &a.v4.sin_addr) == 1) {
-		a.v4.sin_family = AF_INET;
-		a.v4.sin_port = htons(port);
-		*ret_n = sizeof(a.v4);
-	} else if (inet_pton(AF_INET6, host, &a.v6.sin6_addr) == 1) {
-		a.v6.sin6_family = AF_INET6;
-		a.v6.sin6_port = htons(port);
-		*ret_n = sizeof(a.v6);
-	} else {
-		return E_SYS_ADDRESS;
-	}
-	*ret = a;
-	return 0;
-}
-
 static bool is_address(const char *name)
 {
-	struct in6_addr scratch;
-	return inet_pton(AF_INET, name, &scratch) == 1 || inet_pton(AF_INET6, name, &scratch) == 1;
+	struct tcp_to scratch;
+	return tcp_to(name, 0, &scratch) == 0;
 }
 
 static int ssl_make(const struct tls_outside *t, int fd, const char *name, SSL **ret)
@@ -108,9 +82,8 @@ int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, 
 			struct tls_handshake **ret, int *ret_fd)
 {
 	int           one = 1;
-	union address to;
-	socklen_t     n = 0;
-	int           r = address_read(host, port, &to, &n);
+	struct tcp_to to;
+	int           r = tcp_to(host, port, &to);
 	if (r != 0)
 		return r;
 	_cleanup_fd_ int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -121,7 +94,7 @@ int tls_handshake_begin(struct tls_outside *t, const char *host, uint16_t port, 
 	if (h == NULL)
 		return E_NOMEM;
 	h->prelude.kind = prelude;
-	h->connected = connect(fd, &to.any, n) == 0;
+	h->connected = connect(fd, &to.any, to.n) == 0;
 	r = h->connected || errno == EINPROGRESS ? ssl_make(t, fd, name, &h->ssl) : E_SYS_IO;
 	if (r != 0) {
 		free(h);
@@ -157,7 +130,7 @@ static int connect_turn(struct tls_handshake *h, bool *ret_write, const char **r
 {
 	int       error = 0;
 	socklen_t n = sizeof(error);
-	char      scratch[sizeof(union address)];
+	char      scratch[sizeof(struct tcp_to)];
 	socklen_t m = sizeof(scratch);
 	if (getsockopt(h->fd, SOL_SOCKET, SO_ERROR, &error, &n) != 0 || error != 0) {
 		*ret_cause = error == ECONNREFUSED ? "connection refused" : "cannot connect";

@@ -72,13 +72,8 @@ static void names_add(char *list, size_t size, const char *more)
 	char        one[DNS_NAME_SIZE];
 	const char *cursor = more;
 	while (text_item(&cursor, one, sizeof(one))) {
-		char        have[DNS_NAME_SIZE];
-		const char *old = list;
-		bool        twice = false;
-		while (!twice && text_item(&old, have, sizeof(have)))
-			twice = text_equal(have, one);
 		size_t used = strlen(list);
-		if (!twice && used + strlen(one) + 2 <= size)
+		if (!text_listed(list, one) && used + strlen(one) + 2 <= size)
 			snprintf(list + used, size - used, "%s%s", used > 0 ? "," : "", one);
 	}
 }

@@ -4,8 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +20,7 @@
 #include "shared/sys/clock.h"
 #include "shared/sys/file.h"
 #include "shared/sys/tcp.h"
+#include "shared/sys/tcp_to.h"
 
 enum { AT_ONCE = 128, TURN_MS = 1000, LEAVE_MS = 1000 };
 
@@ -169,56 +168,13 @@ int look_pair(struct span cert, struct span key)
 
 /* ---- connect ------------------------------------------------------------------------------------------------------ */
 
-union address {
-	struct sockaddr     any;
-	struct sockaddr_in  v4;
-	struct sockaddr_in6 v6;
-};
-
-static bool address_read(const char *text, union address *ret, socklen_t *ret_n)
+static int socket_start(const char *address)
 {
 	char          host[TCP_HOST_SIZE];
 	uint16_t      port;
-	union address a = {.v6 = {.sin6_family = 0}};
-	if (tcp_split(text, host, &port) != 0)
-		return false;
-	if (inet_pton(AF_INET6, host, &a.v6.sin6_addr) == 1) {
-		a.v6.sin6_family = AF_INET6;
-		a.v6.sin6_port = htons(port);
-		*ret_n = sizeof(a.v6);
-	} else if (inet_pton(AF_INET, host, &a.v4.sin_addr) == 1) {
-		a.v4.sin_family = AF_INET;
-		a.v4.sin_port = htons(port);
-		*ret_n = sizeof(a.v4);
-	} else {
-		return false; /* a name would let somebody else choose what is asked */
-	}
-	*ret = a;
-	return true;
-}
-
-/* Binding to the listener's own address first proves that it is one of this host's: nothing ever leaves it. */
-static int socket_start(const char *address)
-{
-	union address to;
-	socklen_t     n = 0;
-	int           one = 1;
-	if (!address_read(address, &to, &n))
-		return -1;
-	union address from = to;
-	int           fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	if (to.any.sa_family == AF_INET6)
-		from.v6.sin6_port = 0;
-	else
-		from.v4.sin_port = 0;
-	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind(fd, &from.any, n) == 0 && (connect(fd, &to.any, n) == 0 || errno == EINPROGRESS))
-		return fd;
-	fd_close(fd);
-	return -1;
+	struct tcp_to to;
+	int           fd;
+	return tcp_split(address, host, &port) == 0 && tcp_to(host, port, &to) == 0 && tcp_to_own(&to, &fd) == 0 ? fd : -1;
 }
 
 /* ---- one handshake ------------------------------------------------------------------------------------------------ */

@@ -11,13 +11,7 @@
 
 static bool named(const char *list, const char *wanted)
 {
-	char item[DELIVERY_LIST_SIZE];
-	if (list[0] == '\0')
-		return true;
-	while (text_item(&list, item, sizeof(item)))
-		if (text_equal(item, wanted))
-			return true;
-	return false;
+	return list[0] == '\0' || text_listed(list, wanted);
 }
 
 bool delivery_wanted(const struct delivery_rule *rule, const struct notice *n)

@@ -63,15 +63,7 @@ bool rights_service(const struct principal *p, const char *service)
 {
 	if (p == NULL || p->disabled)
 		return false;
-	if (p->services[0] == '\0')
-		return true;
-	char        item[SERVICE_SIZE];
-	const char *cursor = p->services;
-	while (text_item(&cursor, item, sizeof(item))) {
-		if (text_equal(item, service))
-			return true;
-	}
-	return false;
+	return p->services[0] == '\0' || text_listed(p->services, service);
 }
 
 bool rights_limited(const struct principal *p)

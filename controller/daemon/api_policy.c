@@ -174,13 +174,9 @@ void api_life_template_apply(struct api_call *call)
 static json_t *needed_by(const struct service *rows, size_t n, const char *name)
 {
 	json_t *list = json_array();
-	for (size_t i = 0; i < n; i++) {
-		const char *cursor = rows[i].depends_on;
-		char        item[SERVICE_SIZE];
-		while (text_item(&cursor, item, sizeof(item)))
-			if (text_equal(item, name))
-				json_array_append_new(list, json_string(rows[i].name));
-	}
+	for (size_t i = 0; i < n; i++)
+		if (text_listed(rows[i].depends_on, name))
+			json_array_append_new(list, json_string(rows[i].name));
 	return list;
 }
 

@@ -42,15 +42,9 @@ static int known_fields(const struct place *at, const char *what, const json_t *
 	json_t *walk = (json_t *)(uintptr_t)o; /* jansson's iterator wants a mutable object, but changes nothing */
 	if (!json_is_object(o))
 		return bad(at, what, "is missing or no object");
-	for (void *i = json_object_iter(walk); i != NULL; i = json_object_iter_next(walk, i)) {
-		const char *cursor = list;
-		char        item[32];
-		bool        known = false;
-		while (!known && text_item(&cursor, item, sizeof(item)))
-			known = text_equal(item, json_object_iter_key(i));
-		if (!known)
+	for (void *i = json_object_iter(walk); i != NULL; i = json_object_iter_next(walk, i))
+		if (!text_listed(list, json_object_iter_key(i)))
 			return bad(at, json_object_iter_key(i), "is unknown");
-	}
 	return 0;
 }
 

@@ -312,16 +312,6 @@ static const struct api_field *arg_find(const struct api_contract *c, const char
 	return f == NULL && c->shape == SHAPE_PAGE ? field_find(page_args, name, n) : f;
 }
 
-static bool is_one_of(const char *values, const char *text)
-{
-	const char *cursor = values;
-	char        item[64];
-	while (text_item(&cursor, item, sizeof(item)))
-		if (text_equal(item, text))
-			return true;
-	return false;
-}
-
 int contract_check_args(const struct api_contract *c, const struct http_request *q, struct refusal *why)
 {
 	for (size_t i = 0; i < q->n_args; i++) {
@@ -338,7 +328,7 @@ int contract_check_args(const struct api_contract *c, const struct http_request 
 			return refuse(why, E_API_BODY, name, "the argument has no value");
 		if (!text_utf8_ok(q->args[i], strlen(q->args[i])) || strpbrk(q->args[i], "\n\t") != NULL)
 			return refuse(why, E_API_BODY, name, "must be UTF-8 without control characters");
-		if (f->values != NULL && !is_one_of(f->values, q->args[i] + n + 1))
+		if (f->values != NULL && !text_listed(f->values, q->args[i] + n + 1))
 			return refuse(why, E_API_BODY, name, "must be one of %s", f->values);
 		for (size_t k = 0; k < i; k++)
 			if (strncmp(q->args[k], q->args[i], n + 1) == 0)

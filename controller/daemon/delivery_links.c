@@ -77,27 +77,18 @@ void message_add_links(struct message *m, const struct channel *ch, const struct
 
 /* ---- whoever has one ---------------------------------------------------------------------------------------------- */
 
-static bool list_names(const char *list, const char *address)
-{
-	char item[CHANNEL_LIST_SIZE];
-	while (text_item(&list, item, sizeof(item)))
-		if (text_equal(item, address))
-			return true;
-	return false;
-}
-
 static bool channels_name(const struct channels *all, const char *address)
 {
-	bool named = text_equal(all->contact_admin, address) || text_equal(all->contact_security, address) || list_names(all->contact_approver, address);
+	bool named = text_equal(all->contact_admin, address) || text_equal(all->contact_security, address) || text_listed(all->contact_approver, address);
 	for (size_t i = 0; !named && i < all->n; i++)
-		named = all->row[i].conf.kind == CHANNEL_SMTP && list_names(all->row[i].conf.to, address);
+		named = all->row[i].conf.kind == CHANNEL_SMTP && text_listed(all->row[i].conf.to, address);
 	return named;
 }
 
 static bool templates_name(const struct catalog *catalog, const char *address)
 {
 	const struct template *t = catalog_template_after(catalog, NULL);
-	while (t != NULL && !list_names(t->notify, address) && !list_names(t->escalation, address))
+	while (t != NULL && !text_listed(t->notify, address) && !text_listed(t->escalation, address))
 		t = catalog_template_after(catalog, t);
 	return t != NULL;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/daemon/api_json.h"
 #include "controller/daemon/contract.h"
 #include "shared/base/text.h"
 
@@ -49,11 +50,7 @@ static json_t *object_ref(const struct api_object *o)
 
 static json_t *values_json(const char *values, bool or_null)
 {
-	json_t     *list = json_array();
-	const char *cursor = values;
-	char        item[64];
-	while (text_item(&cursor, item, sizeof(item)))
-		json_array_append_new(list, json_string(item));
+	json_t *list = json_comma_list(values);
 	if (or_null)
 		json_array_append_new(list, json_null());
 	return list;

@@ -85,15 +85,6 @@ static void commit_for(struct commit *c, const char *agent)
 
 /* ---- who counts -------------------------------------------------------------------------------------------------- */
 
-static bool lists(const char *list, const char *name)
-{
-	char item[SERVICE_SIZE];
-	while (text_item(&list, item, sizeof(item)))
-		if (text_equal(item, name))
-			return true;
-	return false;
-}
-
 /* What a host says of itself is not enough: else any host could hold up the campaigns of others. */
 bool peers_count_one(struct store_view *view, const struct peer *p, const struct certificate *cert)
 {
@@ -103,7 +94,7 @@ bool peers_count_one(struct store_view *view, const struct peer *p, const struct
 	    !hash_equal(a.host_hash, p->host_hash))
 		return false;
 	return text_equal(a.service, cert->service) ||
-	       (view_service(view, a.service, &s) == 0 && lists(s.depends_on, cert->service));
+	       (view_service(view, a.service, &s) == 0 && text_listed(s.depends_on, cert->service));
 }
 
 int peers_each(struct store_view *view, const struct certificate *cert, peer_fn *fn, void *ctx)

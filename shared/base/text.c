@@ -152,32 +152,46 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-bool text_item(const char **cursor, char *ret, size_t size)
+/* The next item where it stands, `*ret_n` bytes; NULL at the end. */
+static const char *next_item(const char **cursor, size_t *ret_n)
 {
 	const char *p = *cursor;
 	while (p != NULL && *p != '\0') {
-		const char *end = strchr(p, ',');
-		const char *next = end != NULL ? end + 1 : p + strlen(p);
-		if (end == NULL)
-			end = next;
+		const char *end = p + strcspn(p, ",");
+		const char *next = *end == ',' ? end + 1 : end;
 		while (p < end && is_blank(*p))
 			p++;
 		while (end > p && is_blank(end[-1]))
 			end--;
-		if (end > p) {
-			size_t n = (size_t)(end - p);
-			if (n >= size) {
-				*cursor = NULL;
-				return false;
-			}
-			memcpy(ret, p, n);
-			ret[n] = '\0';
-			*cursor = next;
-			return true;
-		}
+		*cursor = next;
+		*ret_n = (size_t)(end - p);
+		if (*ret_n > 0)
+			return p;
 		p = next;
 	}
-	*cursor = p;
+	return NULL;
+}
+
+bool text_item(const char **cursor, char *ret, size_t size)
+{
+	size_t      n;
+	const char *item = next_item(cursor, &n);
+	if (item != NULL && n >= size)
+		*cursor = NULL;
+	if (item == NULL || n >= size)
+		return false;
+	memcpy(ret, item, n);
+	ret[n] = '\0';
+	return true;
+}
+
+bool text_listed(const char *list, const char *item)
+{
+	size_t      n, wanted = strlen(item);
+	const char *one;
+	while ((one = next_item(&list, &n)) != NULL)
+		if (n == wanted && memcmp(one, item, n) == 0)
+			return true;
 	return false;
 }
 

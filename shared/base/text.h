@@ -30,6 +30,7 @@ _must_check_ int text_i64(const char *text, int64_t min, int64_t max, int64_t *r
 /* Next item of a comma list, blanks trimmed, empty items skipped. Starts with *cursor = text; returns false at the
  * end. An item of `size` or more bytes ends the walk with false and *cursor = NULL. */
 bool text_item(const char **cursor, char *ret, size_t size);
+bool text_listed(const char *list, const char *item); /* one of the items of a comma list */
 
 /* "host:port" or "[ipv6]:port"; "*" is the empty host: every address. E_SYNTAX, E_FULL; nothing is written then. */
 _must_check_ int text_host_port(const char *address, char *ret_host, size_t size, uint16_t *ret_port);

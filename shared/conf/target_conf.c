@@ -34,11 +34,7 @@ const char *verify_kind_name(enum verify_kind k)
 
 bool target_trust_as(const struct target_conf *t, enum trust_format format)
 {
-	char item[sizeof(t->formats)];
-	for (const char *cursor = t->formats; text_item(&cursor, item, sizeof(item));)
-		if (text_equal(item, trust_words[format]))
-			return true;
-	return false;
+	return text_listed(t->formats, trust_words[format]);
 }
 
 bool target_has_truststore(const struct target_conf *t)

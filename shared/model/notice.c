@@ -62,21 +62,12 @@ const char *notice_group(const struct notice *n)
 	return of_service && n->service[0] != '\0' ? n->service : n->object;
 }
 
-static bool has(const char *list, const char *wanted)
-{
-	char item[NOTICE_RECIPIENTS_SIZE];
-	while (text_item(&list, item, sizeof(item)))
-		if (text_equal(item, wanted))
-			return true;
-	return false;
-}
-
 void notice_recipients_add(char to[NOTICE_RECIPIENTS_SIZE], const char *list)
 {
 	char item[NOTICE_RECIPIENTS_SIZE];
 	while (text_item(&list, item, sizeof(item))) {
 		size_t n = strlen(to), more = strlen(item);
-		if (has(to, item) || n + 2 + more >= NOTICE_RECIPIENTS_SIZE)
+		if (text_listed(to, item) || n + 2 + more >= NOTICE_RECIPIENTS_SIZE)
 			continue;
 		if (n > 0) {
 			memcpy(to + n, ", ", 2);

@@ -152,6 +152,21 @@ static void items_of_a_list(void **state)
 	assert_false(text_item(&cursor, item, sizeof(item)));
 }
 
+static void what_a_list_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *list, *item;
+		bool        listed;
+	} rows[] = {
+		{"", "a", false},     {"a", "a", true},          {"ab", "a", false},      {"a", "ab", false},   {"x, a b ,c", "a b", true},
+		{"x,,c", "", false},  {" , ,", "", false},       {"x,c\t", "c", true},    {"a,b", "a,b", false}, {"x,long", "long", true},
+		{"x,longer", "long", false},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+		assert_int_equal(text_listed(rows[i].list, rows[i].item), rows[i].listed);
+}
+
 static void distances(void **state)
 {
 	(void)state;
@@ -178,7 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies_all_or_nothing), cmocka_unit_test(comparisons),     cmocka_unit_test(utf8_is_strict),
-		cmocka_unit_test(numbers_are_whole_texts), cmocka_unit_test(items_of_a_list), cmocka_unit_test(distances),
+		cmocka_unit_test(numbers_are_whole_texts), cmocka_unit_test(items_of_a_list), cmocka_unit_test(what_a_list_names), cmocka_unit_test(distances),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
