@@ -29,7 +29,7 @@ PEM_KEY = re.compile(rb"-----BEGIN (?:EC |RSA )?PRIVATE KEY-----\s+.+?-----END (
 # ---- I1 ----
 
 class Watched:
-    """A process that reads key and chain through DIR/current without pause. `broken` after the end, or at `mark()`."""
+    """A process that reads key and chain through DIR/current again and again. `broken` after the end, or at `mark()`."""
 
     def __init__(self, *folders):
         self.folders, self.children = folders, []

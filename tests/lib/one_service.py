@@ -58,7 +58,7 @@ def check_load(load, n):
 
 
 def renew_under_load(inst, host, n=RENEWALS, clients=4, each=lambda fingerprint: None):
-    """n renewals, each proved on every listener, while clients that trust the root alone connect without pause. `each` is asked after each one.
+    """n renewals, each proved on every listener, while clients that trust the root alone connect all the time. `each` is asked after each one.
     Returns (load, last receipts)."""
     proofs, listeners = [], addresses(host)
     with Load(listeners, host.names[0], clients=clients, how=host.handshake.trusting(os.path.join(inst.state, "ca.pem"))) as load:

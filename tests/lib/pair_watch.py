@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""I1 from outside: looks through TARGET_DIR/current without pause, as a service would that starts at that very moment.
+"""I1 from outside: looks through TARGET_DIR/current again and again, as a service would that starts at that very moment.
 
 usage: pair_watch.py TARGET_DIR; each line on stdin is answered by one line of JSON: looks, broken (texts), keys (every private key seen, PEM);
 counting begins anew. The folder is opened once per look: what an operator's program may straddle is the flip, not the set."""
@@ -12,7 +12,7 @@ import time
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-PAUSE = 0.0005
+PAUSE = 0.0005 if os.environ.get("VCC_LONG") == "1" else 0.005  # s between two looks
 SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 
 

@@ -21,7 +21,7 @@ AGENT = "/usr/bin/vcc-agent"
 LOAD = """import json, sys
 sys.path.insert(0, "/root")
 from handshakes import Handshake, Load
-with Load({addresses}, {sni!r}, clients=3, pause=0.01, how=Handshake({starttls!r})) as load:
+with Load({addresses}, {sni!r}, clients=3, how=Handshake({starttls!r})) as load:
     print("running", flush=True)
     sys.stdin.read()
 print(json.dumps({{"ok": load.ok, "failed": load.failed, "errors": load.errors[:5], "seen": load.seen}}))
@@ -29,7 +29,7 @@ print(json.dumps({{"ok": load.ok, "failed": load.failed, "errors": load.errors[:
 
 
 class MachineLoad:
-    """New connections from inside the machine, without pause; `result` after the block."""
+    """New connections from inside the machine, all the time; `result` after the block."""
 
     def __init__(self, m, addresses, sni=None, starttls=None):
         self.m, self.result = m, None

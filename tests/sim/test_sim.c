@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shared/base/times.h"
+#include "tests/lib/long_run.h"
 #include "tests/lib/sim.h"
 
 enum { SHARES = 2, FLEET_SEEDS = 20, TWICE_EACH = 10 };
@@ -227,8 +228,7 @@ static uint64_t seeds_of(enum kind kind)
 {
 	const char *text = getenv("VCC_SIM_SEEDS");
 	uint64_t    seeds = text != NULL ? strtoull(text, NULL, 10) : 200;
-	bool        all = getenv("VCC_LONG") != NULL && strcmp(getenv("VCC_LONG"), "1") == 0;
-	return all ? seeds : share_of[kind] == 0 ? 0 : (seeds + share_of[kind] - 1) / share_of[kind];
+	return long_run() ? seeds : share_of[kind] == 0 ? 0 : (seeds + share_of[kind] - 1) / share_of[kind];
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/long_run.h"
 #include "tests/lib/sim.h"
 
 enum { AGENTS = 8, DAYS = 280, NONE = 0, STATED = 500, TOO_MUCH = 2000, LEAST = 10 };
@@ -111,9 +112,8 @@ static unsigned check(size_t i, uint64_t seeds)
 
 int main(int argc, char **argv)
 {
-	bool        all = getenv("VCC_LONG") != NULL && strcmp(getenv("VCC_LONG"), "1") == 0;
 	const char *text = getenv("VCC_SIM_SEEDS");
-	uint64_t    seeds = all ? 100 : text != NULL ? strtoull(text, NULL, 10) : 20;
+	uint64_t    seeds = long_run() ? 100 : text != NULL ? strtoull(text, NULL, 10) : 20;
 	unsigned    errors = 0, runs = 0;
 	for (size_t i = 0; i < N_ELEMENTS(checks); i++) {
 		if (argc > 2 && strcmp(argv[2], checks[i].name) != 0)

@@ -16,16 +16,10 @@
 #include <cmocka.h>
 
 #include "shared/sys/clock.h"
+#include "tests/lib/long_run.h"
 #include "tests/lib/store_check.h"
 #include "tests/lib/store_kit.h"
 #include "tests/lib/vfs_shim.h"
-
-/* A run of more than a minute: each step, or one of so many. */
-static unsigned stride(unsigned usual)
-{
-	const char *all = getenv("VCC_LONG");
-	return all != NULL && strcmp(all, "1") == 0 ? 1 : usual;
-}
 
 struct place {
 	char folder[64];
@@ -219,7 +213,7 @@ static void test_kill_before_every_write(void **state)
 			assert_int_equal(WEXITSTATUS(status), 0);
 		assert_true(survivors(p->path) >= acked); /* also: the schema is whole or not there, and is made then */
 		remove_database(p->path);
-		at += stride(7);
+		at += sample_step(7);
 	}
 	assert_true(at > 40); /* schema, four commits, checkpoint */
 }
@@ -321,7 +315,7 @@ static void test_torn_page_is_refused(void **state)
 	struct image  image;
 	size_t        refused = 0;
 	image_take(p->path, 200, &image);
-	for (size_t page = 1; page < image.n_database / 4096; page += stride(19)) {
+	for (size_t page = 1; page < image.n_database / 4096; page += long_run() ? 1 : 19) {
 		uint8_t        kept[2048];
 		struct kit     k;
 		struct refusal why = {.code = 0};

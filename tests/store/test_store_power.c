@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/lib/long_run.h"
 #include "tests/lib/store_check.h"
 #include "tests/lib/store_kit.h"
 #include "tests/lib/vfs_power.h"
@@ -134,8 +135,7 @@ static int64_t survivors(const char *path)
 static void test_what_was_acknowledged_survives_a_power_cut(void **state)
 {
 	struct place *p = *state;
-	const char   *text = getenv("VCC_LONG");
-	size_t        cuts = text != NULL && strcmp(text, "1") == 0 ? CUTS : CUTS / 10, behind = 0;
+	size_t        cuts = long_run() ? CUTS : CUTS / 10, behind = 0;
 	live(p);
 	size_t all = vfs_power_count();
 	assert_true(all > CUTS);

@@ -46,7 +46,7 @@ def test_first_swap(host):
 def test_five_renewals_without_a_dropped_handshake(host):
     addresses = [("127.0.0.1", host.port), ("127.0.0.2", host.port)]
     keys = set()
-    with Load(addresses, host.names[0], pause=0.002) as load:
+    with Load(addresses, host.names[0]) as load:
         for _ in range(5):
             key = host.renew()
             receipt = host.link.receipt(key, SETTLED)

@@ -4,12 +4,10 @@ import subprocess
 import time
 
 import checks
-from one_service import renew, renew_under_load
-
-RENEWALS = 20
+from one_service import RENEWALS, renew, renew_under_load
 
 
-def test_twenty_renewals_without_a_failed_handshake(nginx_installation):
+def test_renewals_without_a_failed_handshake(nginx_installation):
     inst, host = nginx_installation
     keys = {key_of(host)}
     renew_under_load(inst, host, RENEWALS, each=lambda _: keys.add(key_of(host)))

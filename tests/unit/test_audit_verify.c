@@ -14,6 +14,7 @@
 #include "shared/model/messages.h"
 #include "shared/pki/key.h"
 #include "tests/lib/hierarchy.h"
+#include "tests/lib/long_run.h"
 
 #define NOW INT64_C(1790000000000)
 enum { ROWS = 120, HEAD_EVERY = 25, KNOWN = 100, LINES_MAX = 400, PEOPLE = 4, RECEIPTS = ROWS / 10, MISSING = 7 };
@@ -456,9 +457,8 @@ static bool same(const struct text *a, const struct text *b)
 static void every_change_before_a_known_head_is_found(void **state)
 {
 	(void)state;
-	const char *more = getenv("VCC_LONG");
-	const int   total = more != NULL && strcmp(more, "1") == 0 ? 10000 : 1000;
-	int         by_kind[CHANGE_COUNT] = {0};
+	const int total = long_run() ? 10000 : 1000;
+	int       by_kind[CHANGE_COUNT] = {0};
 	for (int seed = 0; seed < total; seed++) {
 		struct text          t = {.n = 0};
 		struct verify_report r;
