@@ -105,7 +105,7 @@ void live_adopt(struct managed *m, const struct deploy *next, enum receipt_outco
 			p->trust_seen = probe_ca_names(p->probe);
 		p->trust_proof = trust_proof_of(p);
 		p->rehearsal_code = 0;
-		look_proved(p);
+		look_proved_by_order(p);
 	}
 }
 

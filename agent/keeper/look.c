@@ -50,6 +50,22 @@ void look_proved(struct place *p)
 	p->down_since_at = 0;
 }
 
+/* The log and the controller hear what a look found. */
+static void tell(struct place *p)
+{
+	log_line(p->look_code == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, NULL, "%s: %s", p->stem,
+		 p->look_code == 0 ? "the issued certificate is served" : err_what(p->look_code));
+	target_report(p);
+}
+
+void look_proved_by_order(struct place *p)
+{
+	bool told = p->look_code != 0;
+	look_proved(p);
+	if (told)
+		tell(p);
+}
+
 static void look_within(struct place *p, int64_t ms)
 {
 	int64_t at = clock_monotonic() + ms;
@@ -87,11 +103,8 @@ static void judge(struct place *p, const struct probe_summary *s)
 		return;
 	}
 	believe(p, code, stale);
-	if (changed) {
-		log_line(code == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, NULL, "%s: %s", p->stem,
-		         code == 0 ? "the issued certificate is served" : err_what(code));
-		target_report(p);
-	}
+	if (changed)
+		tell(p);
 	if (stale || changed)
 		care_look(p);
 }

@@ -11,6 +11,8 @@ void look_beat(struct place *p, int64_t now);
 void look_end(struct place *p);
 /* The issued certificate was proved to be served: what was seen before is over. */
 void look_proved(struct place *p);
+/* The same by an order, whose receipt says nothing of what a look had told: that it is over is told. */
+void look_proved_by_order(struct place *p);
 
 /* The daily rehearsal: once a day at a time of the place's own; soon after a failure or the first issue. */
 bool rehearsal_due(struct place *p, int64_t now);

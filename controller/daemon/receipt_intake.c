@@ -77,8 +77,32 @@ static void audit_step(struct commit *c, const char *agent, const char *cert_id,
 		     row->code != 0 ? err_code(row->code, code) : "done", "took_ms", (long long)row->took_ms, "detail", row->detail);
 }
 
-/* The settled receipt tells the whole story once more; only what came after `verified` is new in it. */
-static void add_steps(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r)
+/* What is stored of an attempt whose pair was kept without proof. The host's next receipt comes when that is stored. */
+struct steps_told {
+	struct order_step_row row[2 * MSG_STEPS_MAX];
+	size_t                n;
+};
+
+static bool is_told(const struct steps_told *told, uint32_t attempt, const struct receipt_step *s)
+{
+	for (size_t i = 0; i < told->n; i++)
+		if (told->row[i].attempt == attempt && told->row[i].step == (enum workflow_step)s->step && told->row[i].at == s->at)
+			return true;
+	return false;
+}
+
+static void steps_told(struct controller *ctl, const struct body_receipt *r, struct steps_told *ret)
+{
+	struct order o;
+	ret->n = 0;
+	if (orders_find(ctl, r->renewal_id, &o) == 0 && (o.flags & ORDER_UNVERIFIED) != 0 &&
+	    view_steps(ctl->view, r->renewal_id, ret->row, N_ELEMENTS(ret->row), &ret->n) < 0)
+		ret->n = 0; /* told twice is better than not at all */
+}
+
+/* A receipt tells the whole story once more: of the settled one only what came after `verified` is new, and of one that follows a pair kept without
+ * proof what is not there yet. */
+static void add_steps(struct controller *ctl, struct commit *c, const char *agent, const struct body_receipt *r, const struct steps_told *told)
 {
 	struct order o;
 	struct order_step_row rows[MSG_STEPS_MAX];
@@ -88,7 +112,7 @@ static void add_steps(struct controller *ctl, struct commit *c, const char *agen
 		each = false; /* a drill's steps are in its report */
 	for (uint32_t i = 0; i < r->n_steps; i++) {
 		const struct receipt_step *s = &r->steps[i];
-		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE))
+		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE) || is_told(told, r->attempt, s))
 			continue;
 		struct order_step_row *row = &rows[n++];
 		*row = (struct order_step_row){
@@ -226,6 +250,9 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	struct commit *c = commit_new(ctl);
 	bool           care = id_is_none(r->renewal_id);
 	struct hash    hash;
+	struct steps_told told = {.n = 0};
+	if (!care)
+		steps_told(ctl, r, &told); /* before the event changes the order */
 	digest_sha256(body, &hash);
 	commit_evidence(c, row->host_hash, r->seq, hash);
 	add_evidence(c, row, r, body, signature, now);
@@ -240,7 +267,7 @@ static bool take_next(struct controller *ctl, const struct agent *row, uint64_t 
 	else if (code < 0)
 		restored_saw_receipt(ctl, row->name, r->cert_id, r->made_at);
 	if (code == 0) {
-		add_steps(ctl, c, row->name, r);
+		add_steps(ctl, c, row->name, r, &told);
 		update_targets(ctl, c, row->name, r, now);
 	}
 	struct agent next = *row;

@@ -266,6 +266,18 @@ def test_a_service_that_is_down_is_not_reloaded(host):
     assert last(host) == seq
 
 
+def test_what_was_told_as_down_is_told_as_well_when_an_order_heals_it(host):
+    """The proof comes from the order, before the next look: nothing is left for a look to find, and the controller must hear of it all the same."""
+    host.processes["nginx"].stop()
+    key = host.renew()
+    host.link.receipt(key, KEPT)
+    host.link.wait("it is told that nobody answers", lambda: host.link.targets[-1]["code"] == -2005)
+    host.process("nginx", host.processes["nginx"].argv).start()
+    host.link.receipt(key, SETTLED)
+    host.link.wait("it is told that all is well", lambda: host.link.targets[-1]["code"] == 0)
+    assert host.served() == host.check_set() == host.link.orders[key]["fingerprint"]
+
+
 def test_a_rehearsal_shows_that_a_renewal_would_work(host):
     before, served, seq = files(host), host.served(), last(host)
     generation = host.current()

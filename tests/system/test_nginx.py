@@ -4,7 +4,11 @@ import subprocess
 import time
 
 import checks
-from one_service import RENEWALS, renew, renew_under_load
+import pytest
+from installation import ROOT, wait_for
+from one_service import RENEWALS, impatient_keeper, renew, renew_under_load
+
+FAULTS = os.path.join(ROOT, "build-faults", "bin")
 
 
 def test_renewals_without_a_failed_handshake(nginx_installation):
@@ -91,3 +95,20 @@ def test_a_restart_hook_shows_in_the_receipt(nginx_installation):
 def base_nginx():
     from installation import nginx
     return nginx()
+
+
+def test_a_renewal_that_is_healed_tells_each_step_once(nginx_installation):
+    """While nginx is down the new pair is kept without proof; when it is back the proof follows, and tells the story from its beginning."""
+    inst, host = nginx_installation
+    if not os.path.exists(os.path.join(FAULTS, "vcc-keeper")):
+        pytest.skip("make faults has not been run")
+    with impatient_keeper(host, FAULTS, {"VCC_PROBE_MS": "1500", "VCC_HEAL_MS": "300"}):
+        host.processes["nginx"].stop()
+        order = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
+        wait_for("the pair is kept", lambda: inst.renewal(order)["error"])
+        host.processes["nginx"].start()
+        renewal = wait_for("it is proved", lambda: (r := inst.renewal(order))["status"] == "completed" and r)
+    told = [(s["attempt"], s["step"], s["at"]) for s in renewal["steps"]]
+    assert len(told) == len(set(told)), told
+    assert {"key", "write", "flip", "verify", "settle"} <= {s["step"] for s in renewal["steps"]}
+    assert [r["outcome"] for r in renewal["receipts"]] == ["kept", "verified", "settled"]

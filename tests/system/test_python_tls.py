@@ -143,7 +143,7 @@ def test_signals_while_it_starts_end_nobody_and_lose_nothing(folder, target, ser
             fingerprint = target.next()
             service.signal()
             time.sleep(pause)
-            pause = min(pause * 1.2, 2)  # a worker that is slow to start comes to its signal handler in the end
+            pause = min(pause * 1.2, 10)  # a worker that is slow to start comes to its signal handler in the end
             if connects("127.0.0.1", service.port):
                 pids.update(int(p) for p in re.findall(r"Started server process \[(\d+)\]", service.text()))
         fingerprint = target.next()
