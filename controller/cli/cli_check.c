@@ -75,7 +75,7 @@ static void look_at_certificate(struct check *c, const json_t *o)
 	if (text_equal(status, "expired"))
 		add(c, CRITICAL, "certificate", id, "it has ended");
 	else if (json_is_false(json_object_get(o, "served")))
-		add(c, CRITICAL, "certificate", id, "what is served is not what was issued");
+		add(c, CRITICAL, "certificate", id, "what was issued is not served: `vccctl target list` tells why");
 	else if (json_is_true(json_object_get(o, "orphaned")))
 		add(c, WARNING, "certificate", id, "its host was removed: nobody renews it");
 	else if (is_past(c, o, "renew_at") && json_is_null(json_object_get(o, "open_order")))

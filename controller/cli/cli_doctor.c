@@ -239,7 +239,7 @@ static void check_agents(struct doctor *d)
 	if (copies > 0)
 		say(d, VERDICT_ERROR, "", "`vccctl agent list`, then `agent replace` or `ban`", "%zu identities are used by a second host", copies);
 	if (ill > 0)
-		say(d, VERDICT_WARNING, "", "`vcc-agent doctor` on the host", "%zu agents are degraded", ill);
+		say(d, VERDICT_WARNING, "", "`vccctl check` names them, `vcc-agent doctor` on the host tells more", "%zu agents are degraded", ill);
 	if (old > 0)
 		say(d, VERDICT_WARNING, "", "upgrade the hosts", "%zu agents are of another version than the controller", old);
 	json_decref(all);
@@ -260,7 +260,7 @@ static void check_certificates(struct doctor *d)
 	if (ended > 0)
 		say(d, VERDICT_ERROR, "", "`vccctl check` names them", "%zu of %zu certificates have ended", ended, n);
 	if (unserved > 0)
-		say(d, VERDICT_ERROR, "", "`vccctl check` names them", "of %zu what is served is not what was issued", unserved);
+		say(d, VERDICT_ERROR, "", "`vccctl check` names them", "of %zu what was issued is not served", unserved);
 	if (orphans > 0)
 		say(d, VERDICT_WARNING, "", "`vccctl check` names them", "%zu belong to hosts that were removed: nobody renews them", orphans);
 	json_decref(all);

@@ -99,7 +99,7 @@ enum { OPTION_STATE_DIR = 1000, OPTION_BIN_DIR, OPTION_HELP, OPTION_VERSION };
 static int take_row(struct init *in, const struct row *row, const char *text, struct refusal *why)
 {
 	int r = 0;
-	if (!text_utf8_ok(text, strlen(text)) || strpbrk(text, "\n\t") != NULL)
+	if (!text_line_ok(text, strlen(text)))
 		r = E_SYNTAX;
 	else if (row->take != NULL)
 		r = row->take(&in->choice, text);

@@ -333,7 +333,7 @@ int api_field_text(struct api_call *call, const char *name, const char *fallback
 	size_t n = json_string_length(v);
 	if (text_copy_n(ret, size, json_string_value(v), n) < 0)
 		return refuse(&call->why, E_API_BODY, name, "must have at most %zu characters and no NUL", size - 1);
-	if (!text_utf8_ok(ret, n) || strpbrk(ret, "\n\t") != NULL)
+	if (!text_line_ok(ret, n))
 		return refuse(&call->why, E_API_BODY, name, "must not hold control characters");
 	return 0;
 }
@@ -356,7 +356,7 @@ static int take_reason(struct api_call *call)
 		const char *text = json_string_value(json_object_get(call->body, fields[i]));
 		if (text == NULL)
 			continue;
-		if (!text_utf8_ok(text, strlen(text)) || strpbrk(text, "\n\t") != NULL)
+		if (!text_line_ok(text, strlen(text)))
 			return refuse(&call->why, E_API_BODY, fields[i], "must not hold control characters");
 		if (call->caller.reason[0] == '\0')
 			text_cut(call->caller.reason, sizeof(call->caller.reason), text);

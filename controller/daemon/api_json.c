@@ -79,17 +79,20 @@ void json_subject(const struct certificate *c, char ret[JSON_SUBJECT_SIZE])
 	snprintf(ret, JSON_SUBJECT_SIZE, "CN=%s", found ? san.text : c->cert_id);
 }
 
-/* What the certificate's places say about the truth: is the issued one served, everywhere that it can be seen? What lies on disk is all
- * that is known of a place without handshakes: enough for a no, not for a yes. */
+/* What the certificate's places say about the truth: is the issued one served, everywhere that it can be seen? Where nobody answers it is not. What
+ * lies on disk is all that is known of a place without handshakes: enough for a no, not for a yes. */
 static json_t *served(const struct certificate *c, const struct target *targets, size_t n)
 {
-	bool all = true, seen = false, known = n > 0 && !serial_is_none(c->serial);
+	bool all = true, seen = false, wrong = false, issued = !serial_is_none(c->serial), known = n > 0 && issued;
 	for (size_t i = 0; i < n; i++) {
 		const struct target *t = &targets[i];
 		known &= !serial_is_none(t->served);
 		seen |= !text_equal(t->verify_kind, "none") && !text_equal(t->verify_kind, "file");
-		all &= serial_equal(c->serial, t->served) && t->stale_since_at == 0 && t->state_code != E_SWAP_PROBE;
+		wrong |= t->stale_since_at != 0 || t->state_code == E_SWAP_PROBE;
+		all &= serial_equal(c->serial, t->served);
 	}
+	if (issued && wrong)
+		return json_false();
 	return known && (seen || !all) ? json_boolean(all) : json_null();
 }
 

@@ -326,7 +326,7 @@ int contract_check_args(const struct api_contract *c, const struct http_request 
 			return refuse(why, E_API_BODY, name, "the argument is unknown here");
 		if (q->args[i][n] != '=')
 			return refuse(why, E_API_BODY, name, "the argument has no value");
-		if (!text_utf8_ok(q->args[i], strlen(q->args[i])) || strpbrk(q->args[i], "\n\t") != NULL)
+		if (!text_line_ok(q->args[i], strlen(q->args[i])))
 			return refuse(why, E_API_BODY, name, "must be UTF-8 without control characters");
 		if (f->values != NULL && !text_listed(f->values, q->args[i] + n + 1))
 			return refuse(why, E_API_BODY, name, "must be one of %s", f->values);

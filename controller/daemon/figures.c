@@ -271,6 +271,8 @@ static enum figure_target target_state(const struct target *t, const struct fact
 {
 	if (t->stale_since_at != 0)
 		return FIGURE_STALE;
+	if (t->state_code == E_SWAP_PROBE)
+		return FIGURE_UNPROVED;
 	return !serial_is_none(fact->serial) && serial_equal(t->served, fact->serial) ? FIGURE_LIVE : FIGURE_UNPROVED;
 }
 

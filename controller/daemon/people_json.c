@@ -180,7 +180,7 @@ static int text_read(const json_t *fields, const char *name, char *ret, size_t s
 	if (v == NULL || json_is_null(v))
 		return 0;
 	size_t n = json_string_length(v);
-	if (!json_is_string(v) || text_copy_n(ret, size, json_string_value(v), n) < 0 || !text_utf8_ok(ret, n) || strpbrk(ret, "\n\t") != NULL)
+	if (!json_is_string(v) || text_copy_n(ret, size, json_string_value(v), n) < 0 || !text_line_ok(ret, n))
 		return refuse(why, E_API_BODY, name, "must be a text of at most %zu characters without control characters", size - 1);
 	return 0;
 }

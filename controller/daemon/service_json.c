@@ -30,7 +30,7 @@ static int join(const json_t *v, char *ret, size_t size)
 	for (size_t i = 0; i < n; i++) {
 		const json_t *item = json_is_array(v) ? json_array_get(v, i) : v;
 		size_t        length = json_string_length(item);
-		if (!json_is_string(item) || !text_utf8_ok(json_string_value(item), length))
+		if (!json_is_string(item) || !text_line_ok(json_string_value(item), length))
 			return E_SYNTAX;
 		if (length == 0)
 			continue;

@@ -31,7 +31,7 @@ static int read_text(const struct template_field *f, const json_t *value, struct
 {
 	if (!json_is_string(value))
 		return wrong(f, in, "must be a text");
-	if (!text_utf8_ok(json_string_value(value), json_string_length(value)))
+	if (!text_line_ok(json_string_value(value), json_string_length(value)))
 		return wrong(f, in, "holds control characters");
 	if (text_copy_n(place(f, in), f->size, json_string_value(value), json_string_length(value)) < 0)
 		return wrong(f, in, "is too long");
@@ -82,7 +82,7 @@ static int list_join(const struct template_field *f, const json_t *value, struct
 		const json_t *item = json_array_get(value, i);
 		const char   *text = json_string_value(item);
 		size_t        n = json_string_length(item);
-		if (text == NULL || n == 0 || memchr(text, ',', n) != NULL || !text_utf8_ok(text, n))
+		if (text == NULL || n == 0 || memchr(text, ',', n) != NULL || !text_line_ok(text, n))
 			return wrong(f, in, "must be a list of texts, without commas and not empty");
 		if (used > 0 && used + 1 < size)
 			ret[used++] = ',';

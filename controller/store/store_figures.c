@@ -60,7 +60,7 @@ int view_each_target(struct store_view *v, const char *after, const char *last, 
 	q.by = noun_column(q.noun, T(cert_id));
 	query_where(&q, T(cert_id), ABOVE, after);
 	query_where(&q, T(cert_id), AT_MOST, last);
-	ONLY(&q, T(target_id), T(cert_id), T(agent), T(served), T(proved_at), T(stale_since_at), T(rehearsed_at));
+	ONLY(&q, T(target_id), T(cert_id), T(agent), T(served), T(proved_at), T(state_code), T(stale_since_at), T(rehearsed_at));
 	return rows_find(v->rows, &q, each_target, &w);
 }
 

@@ -63,11 +63,24 @@ bool text_has_controls(const char *text)
 	return false;
 }
 
+/* Bytes of what no line may hold, at `p` before `n` bytes end; 0 = something else stands there. */
+static size_t unfit(const uint8_t *p, size_t n)
+{
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return 1;
+	if (n >= 2 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+		return 2; /* C1: U+0080..U+009F */
+	if (n >= 3 && p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae)
+		return 3; /* U+2028 and U+2029: separators; U+202A..U+202E: embeddings and overrides */
+	return n >= 3 && p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9 ? 3 : 0; /* U+2066..U+2069: isolates */
+}
+
 void text_hide_controls(char *text)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	size_t n = strlen(text);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = unfit((const uint8_t *)text + i, n - i); k > 0; k--)
+			text[i + k - 1] = '?';
 }
 
 void text_plain(char *text)
@@ -120,6 +133,15 @@ bool text_utf8_ok(const void *bytes, size_t n)
 		i += step;
 	}
 	return true;
+}
+
+bool text_line_ok(const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	for (size_t i = 0; i < n; i++)
+		if (unfit(p + i, n - i) != 0)
+			return false;
+	return text_utf8_ok(bytes, n);
 }
 
 int text_i64(const char *text, int64_t min, int64_t max, int64_t *ret)

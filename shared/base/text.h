@@ -19,10 +19,13 @@ bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 bool text_has_controls(const char *text);
-void text_hide_controls(char *text); /* control characters become '?': for lines that people read */
+void text_hide_controls(char *text); /* what text_line_ok() refuses in UTF-8 becomes '?': for lines that people read */
 /* What is not printable ASCII (a cut UTF-8 sequence, a program's output) becomes '?': for messages, receipts and terminals. */
 void text_plain(char *text);
 bool text_utf8_ok(const void *bytes, size_t n); /* strict UTF-8 (RFC 3629), no control characters below 0x20 except \n and \t, no DEL */
+/* One line of strict UTF-8 that a terminal shows as it stands: without control characters (C0, DEL, C1), line separators, and what turns the direction
+ * of writing (Unicode Bidi_Control but the two marks). */
+bool text_line_ok(const void *bytes, size_t n);
 
 /* Whole text is one decimal number in [min, max], no sign prefix '+', no spaces: E_SYNTAX or E_RANGE. */
 _must_check_ int text_i64(const char *text, int64_t min, int64_t max, int64_t *ret);

@@ -188,6 +188,14 @@ def test_names_of_a_path_are_compared_byte_by_byte(site):
     assert site.admin("GET", "/api/v1/principals/%2561dmin")[0] == 404
 
 
+@pytest.mark.parametrize("path", ["principals/admin%0d%0aXX", "principals/admin%0dXX", "principals/admin%0aXX", "principals?limit=1%0d%0aX&frob=1", "principals?limit=1%0a",
+                                  "whoami%0d%0aX-Mark:%20mine", "principals/admin%20HTTP/1.1%0d%0aX-Mark:%20mine"])
+def test_an_encoded_line_end_does_not_end_the_request_line(site, path):
+    """Decoded, it would end the address there, and what stands behind it would be headers of whoever made the link."""
+    got = site.raw(f"GET /api/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\nConnection: close\r\n\r\n".encode())
+    assert b" 400 " in got.split(b"\r\n")[0] and b"VCC-3102" in got, got
+
+
 # ---- what the HTTP library decides by itself ----
 
 @pytest.mark.parametrize("line", ["TRACE /api/v1/agents", "BREW /api/v1/agents", "GET /api/v1/agents/%zz", "GET /api/v1/agents?limit=%zz", "GET /api/v1/agents/%4"])

@@ -191,7 +191,7 @@ def test_a_reason_is_one_line_of_text(api, field):
                 continue
             said = problem(api(method.upper(), path.replace("{", "").replace("}", ""), {field: "\x1b[2J"}, who="approver" if route["x-permission"] == "approval:decide" else "admin"), 422, "VCC-3104")
             assert said["object"] == field and "control characters" in said["detail"], said
-    for bad in ("two\nlines", "a\ttab", "\x07", "\x7f", "\r"):
+    for bad in ("two\nlines", "a\ttab", "\x07", "\x7f", "\r", "\x9b31m", "\u202eback", "\u2066in", "\u2028"):
         problem(api("POST", "/api/v1/agents/nobody/evict", {field: bad}), 422, "VCC-3104")
     break_glass = "/api/v1/audit?event=break_glass_access&limit=1"
     before = api("GET", break_glass)[1]["items"]

@@ -135,6 +135,10 @@ def test_served_is_what_was_seen(ctl, gw):
     assert ctl.wait_done("seen01-web")["served"] is True
     assert host.acked(host.target(*words, code=-2005))["code"] == 0
     assert ctl.cert("seen01-web")["served"] is False
+    assert host.acked(host.target(*words, code=-2005, served=b"\x11" * 16))["code"] == 0
+    assert ctl.cert("seen01-web")["served"] is False, "what lies there was never proved, and nobody answers"
+    check = subprocess.run([*ctl.vccctl_argv, "check"], capture_output=True, text=True)
+    assert check.returncode == 7 and "seen01-web what was issued is not served" in check.stdout, check.stdout + check.stderr
     assert host.acked(host.target(*words, code=0))["code"] == 0
     assert ctl.cert("seen01-web")["served"] is True
     for kind in ("none", "file"):

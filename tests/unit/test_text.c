@@ -49,6 +49,37 @@ static void comparisons(void **state)
 	assert_string_equal(line, "a?b?c?[2J???");
 }
 
+/* What a terminal or a page would not show as it stands. */
+static void lines(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *shown;
+	} rows[] = {
+		{"", NULL},
+		{"a \xc3\xa4 \xe2\x82\xac \xf0\x9f\x94\x91", NULL},
+		{"\xc2\xa0 \xe2\x80\x8f \xe2\x80\xa7 \xe2\x80\xaf \xe2\x81\xa5 \xe2\x81\xaa", NULL}, /* beside them */
+		{"a\nb", "a?b"},
+		{"a\tb", "a?b"},
+		{"\x1b[2J", "?[2J"},
+		{"\x7f", "?"},
+		{"\xc2\x9b" "31m", "??31m"},
+		{"\xc2\x80\xc2\x9f", "????"},
+		{"a\xe2\x80\xa8" "b\xe2\x80\xa9", "a???b???"},
+		{"\xe2\x80\xaa\xe2\x80\xae", "??????"},
+		{"\xe2\x81\xa6x\xe2\x81\xa9", "???x???"},
+	};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		char text[32];
+		assert_int_equal(text_line_ok(rows[i].text, strlen(rows[i].text)), rows[i].shown == NULL);
+		assert_int_equal(text_copy(text, sizeof(text), rows[i].text), 0);
+		text_hide_controls(text);
+		assert_string_equal(text, rows[i].shown != NULL ? rows[i].shown : rows[i].text);
+	}
+	assert_false(text_line_ok("\xc2", 1));
+	assert_false(text_line_ok("a\0b", 3));
+}
+
 struct utf8_row {
 	const char *bytes;
 	size_t      n;
@@ -193,7 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies_all_or_nothing), cmocka_unit_test(comparisons),     cmocka_unit_test(utf8_is_strict),
-		cmocka_unit_test(numbers_are_whole_texts), cmocka_unit_test(items_of_a_list), cmocka_unit_test(what_a_list_names), cmocka_unit_test(distances),
+		cmocka_unit_test(numbers_are_whole_texts), cmocka_unit_test(items_of_a_list), cmocka_unit_test(lines), cmocka_unit_test(what_a_list_names), cmocka_unit_test(distances),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
