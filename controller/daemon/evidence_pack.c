@@ -224,7 +224,7 @@ static int pack_begin(struct pack *p, const char *kind, const char *id)
 		return refuse(p->why, E_EVIDENCE_UNSIGNED, id, "the trail has no signed head");
 	if (r == 0)
 		r = view_issuer(p->view, p->head.issuer_id, &signer);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	p->seen = json_object();
 	p->o = json_pack("{s:i,s:{s:s,s:s},s:s}", "vcc_evidence", (int)EVIDENCE_VERSION, "about", "kind", kind, "id", id, "statement",

@@ -34,7 +34,8 @@ static void etag_of(struct span body, char ret[ETAG_SIZE])
 	*p++ = '"';
 	for (int i = 0; i < ETAG_OCTETS; i++)
 		p += sprintf(p, "%02x", hash.b[i]);
-	strcpy(p, "\"");
+	*p++ = '"';
+	*p = '\0';
 }
 
 /* One of the caller's tags is ours; a weak one means the same here (RFC 9110, 13.1.2). */

@@ -69,7 +69,7 @@ int login_cert_find(struct store_view *view, struct serial serial, struct hash f
 		r = view_template(view, cert.template_id, 0, &t);
 	if (r == 0)
 		r = cert.agent[0] != '\0' ? target_was_agreed(view, &cert, &agreed) : key_was_agreed(view, &cert, &i, &agreed);
-	if (r < 0)
+	if (r != 0)
 		return refuse(why, r, what, "the store cannot be read");
 	if (t.purpose != PURPOSE_ADMIN || !cert.approved || !agreed)
 		return refuse(why, E_API_UNAUTHENTICATED, cert.cert_id, "the certificate was not approved for the admin API");

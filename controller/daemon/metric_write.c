@@ -64,13 +64,22 @@ static struct metric_service counted(const struct metric_writing *w, size_t i)
 	return sum;
 }
 
+static bool any_counted(const struct metric_service *s)
+{
+	uint64_t any = s->paused;
+	for (unsigned t = 0; t < TRIGGER_COUNT; t++)
+		for (unsigned e = 0; e < METRIC_STATUS_COUNT; e++)
+			any |= s->renewals[t][e];
+	return any != 0;
+}
+
 static void each_counted(struct metric_writing *w,
 			 void (*fn)(struct metric_writing *w, const struct metric_service *s, const char *name))
 {
 	for (size_t i = 0; i < w->f->n_services; i++) {
-		struct metric_service s = counted(w, i), none = {.paused = 0};
+		struct metric_service s = counted(w, i);
 		bool                  last = i + 2 >= w->f->n_services;
-		if (!last || w->f->used[i + 2 - w->f->n_services] || memcmp(&s, &none, sizeof(s)) != 0)
+		if (!last || w->f->used[i + 2 - w->f->n_services] || any_counted(&s))
 			fn(w, &s, w->f->service[i].name);
 	}
 }

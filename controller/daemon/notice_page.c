@@ -327,7 +327,7 @@ void notice_page_handle(struct controller *ctl, struct api *api, struct http_cal
 		r = read_form(q, &pause_ms, &why);
 	if (r == 0 && !reads && n.closed_at != 0)
 		r = refuse(&why, E_NOTICE_OVER, n.object, "%s", err_what(E_NOTICE_OVER));
-	if (r < 0)
+	if (r != 0)
 		send_refusal(call, &why);
 	else if (reads)
 		send_matter(call, &n, &link, now);

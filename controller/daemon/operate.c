@@ -140,7 +140,7 @@ void controller_order_now(struct controller *ctl, const char *cert_id, const str
 		r = E_NOT_FOUND;
 	if (r == 0)
 		r = restored_allows(ctl);
-	if (r < 0) {
+	if (r != 0) {
 		refused(a, r, cert_id, r == E_NOT_FOUND ? "it has no open order" : NULL);
 		return;
 	}

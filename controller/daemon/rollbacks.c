@@ -111,7 +111,7 @@ int64_t rollback_kept_until(struct controller *ctl, const struct issuance *old, 
 	struct campaign     c;
 	struct order        o;
 	struct order_policy policy;
-	if (old->revoke_asked_at != 0 || campaign_after(ctl, old, &c, &o) < 0)
+	if (old->revoke_asked_at != 0 || campaign_after(ctl, old, &c, &o) != 0)
 		return now;
 	order_terms(ctl, &o, &(struct order_event){.kind = EV_SETTLED}, NULL, &policy);
 	if (policy.supersede_grace_ms == 0)

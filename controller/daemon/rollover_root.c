@@ -179,7 +179,7 @@ static int add_root(struct commit *c, const struct told_issuer *told)
 	int             r = row_of(told, ISSUER_ROOT, "", &a.row);
 	if (r == 0)
 		r = crl_read(buf_span(&told->list), buf_span(&told->der), &info);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	struct crl_row list = {.number = info.number,
 			       .this_update_at = info.this_update_at,

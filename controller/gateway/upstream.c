@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/text.h"
 #include "shared/sys/file.h"
 #include "shared/sys/ipc.h"
 #include "shared/sys/log.h"
@@ -118,11 +119,10 @@ int upstream_start(uv_loop_t *loop, const char *path, size_t queue_max, const st
 	struct upstream *u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return E_NOMEM;
-	if (strlen(path) >= sizeof(u->path)) {
+	if (text_copy(u->path, sizeof(u->path), path) < 0) {
 		free(u);
 		return E_FULL;
 	}
-	strcpy(u->path, path);
 	u->loop = loop;
 	u->queue_max = queue_max;
 	u->events = *events;
