@@ -112,7 +112,7 @@ static int facts_of(const struct signer_conf *conf, const struct root_request *q
 	int r = cert_read((struct span){root->der, root->der_len}, &info);
 	if (r == 0)
 		r = ca_plan_facts(conf, role, number, info.organisation, root->issuer_id, root->not_after_at, q->made_at, ret);
-	if (r < 0)
+	if (r != 0)
 		return refuse(why, r, root->issuer_id, "%s", err_what(r));
 	ret->serial = q->serial;
 	if (ret->not_before_at < root->not_before_at)

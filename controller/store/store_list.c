@@ -462,7 +462,7 @@ int view_counts(struct store_view *v, int64_t now, uint64_t *ret_certificates, u
 	} counts[] = {{&every, &all}, {&gone, &removed}, {&agent, &agents}, {&order, &open}};
 	for (size_t i = 0; i < N_ELEMENTS(counts); i++) {
 		int r = v->rows->ops->count(v->rows, counts[i].q, counts[i].ret);
-		if (r < 0)
+		if (r != 0)
 			return r;
 	}
 	*ret_certificates = all > removed ? all - removed : 0;

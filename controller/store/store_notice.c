@@ -184,7 +184,7 @@ static int end_topic(struct apply *a, const struct notice *n, unsigned topic, st
 	r = a->rows->ops->remove(a->rows, &noun_notice_member, &m);
 	if (r == 0)
 		r = close_if_empty(a, m.notice_id, n->at, &trouble, &closed);
-	if (r < 0 || !closed || id_is_none(n->notice_id))
+	if (r != 0 || !closed || id_is_none(n->notice_id))
 		return r;
 	r = tell_resolved(a, n, topic, &trouble, &resolved);
 	if (r == 0 && !*ret_any)
