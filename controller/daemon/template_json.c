@@ -60,6 +60,15 @@ static void finish_thresholds(struct template_reading *in, uint32_t max_renewals
 		t->max_renewals = t->validity_ms <= 30 * MS_DAY ? 0 : max_renewals_default;
 }
 
+/* Half of a threshold, or a share of a short validity, may be nothing: then there would be none. */
+static int check_thresholds(const struct template_reading *in)
+{
+	bool renewal = in->t.renewal_threshold_ms < MS_SECOND;
+	if (!renewal && in->t.emergency_threshold_ms > 0)
+		return 0;
+	return refuse(in->why, E_POLICY_TEMPLATE, in->t.template_id, "field `%s_threshold`: must be at least a second", renewal ? "renewal" : "emergency");
+}
+
 static int finish(struct template_reading *in, uint32_t max_renewals_default)
 {
 	if (in->t.template_id[0] == '\0')
@@ -75,7 +84,7 @@ static int finish(struct template_reading *in, uint32_t max_renewals_default)
 	finish_thresholds(in, max_renewals_default);
 	if (in->t.name[0] == '\0')
 		text_cut(in->t.name, sizeof(in->t.name), in->t.template_id);
-	return 0;
+	return check_thresholds(in);
 }
 
 int template_json_read(const json_t *object, uint32_t max_renewals_default, struct template *ret, struct refusal *why)
@@ -140,11 +149,13 @@ int template_json_override(const json_t *object, const struct template *t, struc
 			    : refuse(why, E_POLICY_TEMPLATE, t->template_id, "field `%.64s`: %s", json_object_iter_key(at),
 				     f == NULL ? "is not known" : "cannot be overridden by a service: it decides what is issued");
 	}
-	if (r < 0)
-		return r;
-	finish_overrides(&in);
-	*ret = in.t;
-	return 0;
+	if (r == 0) {
+		finish_overrides(&in);
+		r = check_thresholds(&in);
+	}
+	if (r == 0)
+		*ret = in.t;
+	return r;
 }
 
 int template_json_parse(struct span text, uint32_t max_renewals_default, struct template *ret, struct refusal *why)

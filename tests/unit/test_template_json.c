@@ -112,6 +112,26 @@ static void defaults(void **state)
 	assert_int_equal(t.max_renewals, 5);
 }
 
+/* What is less than a second would be written as no threshold, and read as the usual one. */
+static void a_threshold_is_at_least_a_second(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *threshold;
+		bool        taken;
+	} rows[] = {{"1ms", false}, {"999ms", false}, {"1s", true}, {"1/10", true}, {"1/100", false}};
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		char            text[200];
+		struct template t;
+		struct refusal  why = {.code = 0};
+		snprintf(text, sizeof(text), "{\"template_id\":\"a\",\"validity_seconds\":90,\"key_usage\":[],\"extended_key_usage\":[],\"renewal_threshold\":\"%s\"}",
+			 rows[i].threshold);
+		assert_int_equal(parse(text, &t, &why), rows[i].taken ? 0 : E_POLICY_TEMPLATE);
+		if (!rows[i].taken)
+			assert_non_null(strstr(why.cause, "renewal_threshold"));
+	}
+}
+
 static void round_trip(void **state)
 {
 	(void)state;
@@ -199,7 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shipped_values), cmocka_unit_test(defaults),
-		cmocka_unit_test(round_trip),     cmocka_unit_test(answer_fields),
+		cmocka_unit_test(a_threshold_is_at_least_a_second), cmocka_unit_test(round_trip),     cmocka_unit_test(answer_fields),
 		cmocka_unit_test(wrong_fields_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
