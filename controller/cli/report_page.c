@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/cli/csv_cell.h"
 #include "controller/cli/output.h"
 #include "shared/base/text.h"
 
@@ -336,20 +337,6 @@ void report_page_html(FILE *to, const json_t *report, bool german)
 
 enum { PLACE_MAX = 256 };
 
-/* A sheet takes what begins with one of these for a formula. */
-static void csv_cell(FILE *to, const char *text)
-{
-	(void)fputc('"', to);
-	if (text[0] != '\0' && strchr("=+-@\t", text[0]) != NULL)
-		(void)fputc('\'', to);
-	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			(void)fputc('"', to);
-		(void)fputc(*text, to);
-	}
-	(void)fputc('"', to);
-}
-
 static void csv_value(FILE *to, const char *place, const json_t *v)
 {
 	char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
@@ -388,6 +375,6 @@ static void csv_walk(FILE *to, const char *place, const json_t *v)
 
 void report_page_csv(FILE *to, const json_t *report)
 {
-	(void)fputs("\"key\",\"value\"\r\n", to);
+	(void)fputs("key,value\r\n", to);
 	csv_walk(to, "", report);
 }

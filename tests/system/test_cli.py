@@ -402,3 +402,11 @@ def test_long_values_are_whole(answers):
         assert ", ".join(many) in plain("--socket", answers.server_address, "target", "list", "-o", form).stdout
     _, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"])
     assert columns_of(lines)[7] == ",".join(many)
+
+
+def test_a_sheet_calculates_nothing(answers):
+    """Names come from hosts and persons."""
+    answers.items = [dict(target("x"), target_id="=1+1", listeners=["@a\rb"])]
+    done = subprocess.run([VCCCTL, "--socket", answers.server_address, "target", "list", "-o", "csv"], capture_output=True, timeout=60, env=dict(os.environ, HOME="/nonexistent"))
+    line = done.stdout.decode().split("\n")[1]
+    assert line.startswith("'=1+1,") and line.endswith('"\'@a\rb"'), line
