@@ -176,7 +176,20 @@ def test_a_token_file_that_others_can_read_is_refused(cli, nginx_installation, f
     os.chmod(loose, 0o644)
     argv = [loose if x.endswith("admin.token") else x for x in inst.vccctl_argv]
     done = cli("whoami", argv=argv)
-    assert done.returncode == 4 and "VCC-1205" in done.stderr
+    assert done.returncode == 2 and "VCC-1205" in done.stderr
+    missing = os.path.join(folder, "no-token")
+    done = cli("whoami", argv=[missing if x.endswith("admin.token") else x for x in inst.vccctl_argv])
+    assert done.returncode == 2 and "VCC-3505" in done.stderr and missing in done.stderr and "List the objects" not in done.stderr, done.stderr
+
+
+def test_another_root_names_the_option(cli, nginx_installation, folder):
+    inst, _ = nginx_installation
+    other = os.path.join(folder, "other.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", os.devnull, "-out", other, "-subj", "/CN=other"],
+                   check=True, capture_output=True, timeout=60)
+    for argv in ([other if x.endswith("ca.pem") else x for x in inst.vccctl_argv], [x for x in inst.vccctl_argv if x != "--ca" and not x.endswith("ca.pem")]):
+        done = cli("whoami", argv=argv)
+        assert done.returncode == 5 and "VCC-3506" in done.stderr and "is not signed by" in done.stderr and "--ca" in done.stderr.split("next:")[1], done.stderr
 
 
 def test_watch_ends_with_the_proof(cli, nginx_installation):
