@@ -6,8 +6,9 @@ usage: verify_evidence.py FILE ROOT
 
 Written apart from vccctl, so that nobody has to trust one program alone: the standard library and python3-cryptography. Exit code 0: all of it is
 proved; 6: what is there is proved, but records name something that is missing, or bind a certificate by
-its serial number alone; 1: it was changed. ROOT is PEM, one or several certificates. Records that somebody left out are not seen: a pack
-proves what is in it. That nothing is left out is what the whole trail proves (`vccctl audit export` and `audit verify`)."""
+its serial number alone; 1: it was changed; 2: nothing was looked at, because FILE or ROOT cannot be read. ROOT is PEM, one or several
+certificates. Records that somebody left out are not seen: a pack proves what is in it. That nothing is left out is what the whole trail proves
+(`vccctl audit export` and `audit verify`)."""
 import base64
 import hashlib
 import json
@@ -258,12 +259,28 @@ def check_archive(path, roots):
     return sums, missing, unbound, index["left_out"], "report.json" in seen
 
 
+def roots_of(path):
+    with open(path, "rb") as f:
+        blocks = re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)
+    if not blocks:
+        raise ValueError(f"{path} holds no certificate")
+    try:
+        return [x509.load_pem_x509_certificate(p) for p in blocks]
+    except ValueError:
+        raise ValueError(f"{path} holds a certificate that is damaged") from None
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    with open(sys.argv[2], "rb") as f:
-        roots = [x509.load_pem_x509_certificate(p) for p in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S)]
+    try:
+        with open(sys.argv[1], "rb") as f:
+            f.read(1)
+        roots = roots_of(sys.argv[2])
+    except (OSError, ValueError) as e:  # it says nothing about the evidence
+        print(f"nothing was looked at, a file cannot be read: {e}", file=sys.stderr)
+        return 2
     pack, left_out, report = {"about": {}}, [], False
     try:
         if zipfile.is_zipfile(sys.argv[1]):

@@ -14,6 +14,7 @@
 #include "controller/cli/evidence_file.h"
 #include "controller/cli/evidence_zip.h"
 #include "controller/cli/known_heads.h"
+#include "controller/cli/named_file.h"
 #include "controller/cli/siem_lines.h"
 #include "controller/cli/since.h"
 #include "shared/base/text.h"
@@ -291,7 +292,7 @@ static int read_roots(const struct invocation *in, struct buf *ret, struct refus
 		path = in->client.ca;
 	if (path[0] == '\0')
 		return refuse(why, E_CLI_USAGE, "--root", "the root certificate of the installation is needed");
-	int r = file_read(AT_FDCWD, path, false, &file, why);
+	int r = named_file_read(path, false, &file, why);
 	if (r == 0 && file.n > 0 && file.p[0] == 0x30) /* DER */
 		buf_add(ret, file.p, file.n);
 	else if (r == 0 && (cert_from_pem(buf_span(&file), ret) < 0 || ret->n == 0))
@@ -309,7 +310,7 @@ static int verify_lines(struct verifier *v, FILE *from, const char *name, struct
 		r = verifier_line(v, (struct span){(const uint8_t *)line, n}, why);
 	}
 	if (r == 0 && ferror(from))
-		r = sys_refuse(why, name, "read");
+		r = named_file_refuse(name, "read the file", why);
 	return r;
 }
 
@@ -376,7 +377,7 @@ static int verify_file(const struct invocation *in, struct span roots, const str
 	FILE            *from = std ? stdin : fopen(name, "re");
 	struct verifier *v = NULL;
 	if (from == NULL)
-		return sys_refuse(why, name, "open the file");
+		return named_file_refuse(name, "open the file", why);
 	int r = verifier_new(roots, known->head, known->n, &v);
 	if (r < 0)
 		refuse(why, r, name, "no memory");
@@ -397,6 +398,7 @@ static int verify(const struct invocation *in)
 	struct buf                roots = BUF_MAX(ROOT_FILE_MAX);
 	struct verify_report      report = {.from = 0};
 	int                       r = read_roots(in, &roots, &why);
+	bool                      no_root = r != 0; /* it says nothing about the file */
 	known.n = 0;
 	const char *path;
 	for (size_t i = 0; r == 0 && (path = verb_nth_value(in, "head", i)) != NULL; i++)
@@ -411,7 +413,7 @@ static int verify(const struct invocation *in)
 		r = verify_file(in, buf_span(&roots), &known, &report, &why);
 	buf_free(&roots);
 	if (r != 0)
-		return verb_fail(r == E_CLI_USAGE ? EXIT_USAGE : EXIT_FAILED, &why);
+		return verb_fail(no_root || r == E_CLI_USAGE || r == E_CLI_FILE ? EXIT_USAGE : EXIT_FAILED, &why);
 	json_t *o = report_json(&report, known.n);
 	if (in->form == OUTPUT_TABLE)
 		print_report(o);

@@ -1,17 +1,16 @@
 /* cli_bulk.c - room controller/cli: vccctl bulk, emergency, and service renew-all.
  * What is applied is what was planned and counted before: an apply always names the hash of a plan. Never: policy; the controller decides. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "controller/cli/ask.h"
 #include "controller/cli/campaign_watch.h"
+#include "controller/cli/named_file.h"
 #include "controller/cli/plan_lines.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
 #include "shared/model/campaign.h"
-#include "shared/sys/file.h"
 
 enum { IDS_FILE_MAX = CAMPAIGN_IDS_MAX * (CERT_ID_SIZE + 1) };
 #define LIFE "/api/v1/certificates/lifecycle"
@@ -316,7 +315,7 @@ static int read_ids(const char *path, json_t *body, struct refusal *why)
 {
 	struct buf text = BUF_MAX(IDS_FILE_MAX);
 	json_t    *ids = json_array();
-	int        r = file_read(AT_FDCWD, path, false, &text, why);
+	int        r = named_file_read(path, false, &text, why);
 	buf_add_u8(&text, 0);
 	if (r == 0)
 		r = buf_error(&text);

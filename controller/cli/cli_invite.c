@@ -2,14 +2,13 @@
  * Never: policy; the controller decides. */
 #include "controller/cli/cli_invite.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/named_file.h"
 #include "shared/base/text.h"
-#include "shared/sys/file.h"
 
 enum { INVITES_OF_A_CALL = 1000, INVITES_COUNT_MAX = 100000, INVITES_FILE_MAX = 16 << 20 };
 
@@ -82,7 +81,7 @@ static int of_file(const struct invocation *in, json_t *list, struct refusal *wh
 	unsigned   number = 0;
 	int        r = in->n_words == 0 ? 0 : refuse(why, E_CLI_USAGE, in->words[0], "names stand in the file");
 	if (r == 0)
-		r = file_read(AT_FDCWD, verb_value(in, "file"), false, &text, why);
+		r = named_file_read(verb_value(in, "file"), false, &text, why);
 	buf_add_u8(&text, 0);
 	if (r == 0 && buf_error(&text) != 0)
 		r = refuse(why, E_CLI_USAGE, verb_value(in, "file"), "it is too large");

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/named_file.h"
 #include "controller/cli/output.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
@@ -33,8 +34,8 @@ static int read_file(const char *path, char *ret, size_t size, struct refusal *w
 {
 	FILE *f = text_equal(path, "-") ? stdin : fopen(path, "re");
 	if (f == NULL) {
-		refuse(why, E_CONF_FILE, path, "it cannot be opened");
-		return EXIT_FAILED;
+		named_file_refuse(path, "open the file", why);
+		return EXIT_USAGE;
 	}
 	size_t n = fread(ret, 1, size - 1, f);
 	bool   whole = feof(f) != 0;

@@ -38,10 +38,12 @@ static const struct output_column delivery_columns[] = {
 	{"NOTIFICATION", "notification_id", COLUMN_ID},
 };
 
+/* The last two are the same for all: a person is told of them below the table, where it is wrong. */
+enum { CHANNEL_READING = 2 };
 static const struct output_column channel_columns[] = {
 	{"CHANNEL", "channel", COLUMN_TEXT}, {"KIND", "kind", COLUMN_TEXT},       {"LEVEL", "level", COLUMN_TEXT}, {"SENT", "sent", COLUMN_TEXT},
-	{"FAILED", "failed", COLUMN_TEXT},   {"GIVEN UP", "given_up", COLUMN_TEXT}, {"LAST", "sent_at", COLUMN_SINCE}, {"CODE", "code", COLUMN_TEXT},
-	{"CAUSE", "error", COLUMN_TEXT},     {"READ", "read_at", COLUMN_SINCE},     {"RELOAD REFUSED", "reload_error", COLUMN_TEXT},
+	{"FAILED", "failed", COLUMN_TEXT},   {"DEAD", "given_up", COLUMN_TEXT},   {"LAST", "sent_at", COLUMN_SINCE}, {"CODE", "code", COLUMN_TEXT},
+	{"CAUSE", "error", COLUMN_TEXT},     {"READ", "read_at", COLUMN_SINCE},   {"RELOAD REFUSED", "reload_error", COLUMN_TEXT},
 };
 
 static const struct output_column notice_columns[] = {
@@ -129,12 +131,15 @@ static int ack(const struct invocation *in)
 static int snooze(const struct invocation *in)
 {
 	struct refusal why;
-	int64_t        ms;
+	int64_t        ms = 0;
 	const char    *given = verb_value(in, "for");
-	if (given == NULL || duration_parse(given, &ms) < 0) {
-		refuse(&why, E_CLI_USAGE, "--for", "must be a duration like 4h");
+	int            bad = given != NULL ? duration_parse(given, &ms) : E_SYNTAX;
+	if (bad == E_RANGE || (bad == 0 && ms > 30 * MS_DAY))
+		bad = refuse(&why, E_CLI_USAGE, "--for", "`%.40s` is beyond its bound: more than 0 and at most 30d", given);
+	else if (bad < 0)
+		refuse(&why, E_CLI_USAGE, "--for", "must be a duration like 4h, at most 30d");
+	if (bad < 0)
 		return verb_fail(EXIT_USAGE, &why);
-	}
 	json_t *body = json_pack("{s:s}", "for", given);
 	int     r = on_notice(in, "POST", "/snooze", body);
 	json_decref(body);
@@ -194,7 +199,18 @@ static int retry(const struct invocation *in)
 
 static int channels(const struct invocation *in)
 {
-	return ask_list(in, "/api/v1/notifications/channels", "items", channel_columns, N_ELEMENTS(channel_columns));
+	struct refusal why;
+	json_t        *items = NULL;
+	int            r = client_list(&in->client, "/api/v1/notifications/channels", "items", &items, &why);
+	if (r != EXIT_DONE)
+		return verb_fail(r, &why);
+	output_list(in->form, channel_columns, N_ELEMENTS(channel_columns) - (in->form == OUTPUT_TABLE ? CHANNEL_READING : 0), items);
+	output_none(in->form, items, "channels");
+	const char *refused = json_string_value(json_object_get(json_array_get(items, 0), "reload_error"));
+	if (refused != NULL && in->form == OUTPUT_TABLE)
+		verb_say(stdout, 2, "\nreload refused: ", refused);
+	json_decref(items);
+	return EXIT_DONE;
 }
 
 /* It was tried; whether it arrived is the exit code. */

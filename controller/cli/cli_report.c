@@ -15,22 +15,24 @@
 
 #define REPORTS "/api/v1/reports"
 
-static const struct output_column summary_columns[] = {
-	{"period", "report_period", COLUMN_TEXT},
-	{"made at", "generated_at", COLUMN_TEXT},
+static const struct output_column head_columns[] = {
+	{"period", "report_period", COLUMN_TEXT}, {"from", "from", COLUMN_TEXT}, {"to", "to", COLUMN_TEXT}, {"made at", "generated_at", COLUMN_TEXT},
+};
+static const struct output_column now_columns[] = {
 	{"certificates", "summary.total_certificates", COLUMN_TEXT},
 	{"active", "summary.active_certificates", COLUMN_TEXT},
 	{"end within 30 days", "risk_assessment.expiring_soon", COLUMN_TEXT},
 	{"at high risk", "risk_assessment.high_risk_count", COLUMN_TEXT},
+	{"violations of rules of severity error", "summary.compliance_violations", COLUMN_TEXT},
+};
+static const struct output_column period_columns[] = {
 	{"renewals completed", "summary.renewals_completed", COLUMN_TEXT},
-	{"of those that ended", "renewal_performance.success_rate", COLUMN_TEXT},
-	{"average minutes", "renewal_performance.average_duration_minutes", COLUMN_TEXT},
-	{"percent without a person", "renewal_performance.automated_renewals_percentage", COLUMN_TEXT},
+	{"of those that ended", "completed", COLUMN_TEXT},
+	{"average duration", "duration", COLUMN_TEXT},
+	{"without a person", "automated", COLUMN_TEXT},
 	{"emergencies", "summary.emergency_recertifications", COLUMN_TEXT},
-	{"violations", "summary.compliance_violations", COLUMN_TEXT},
 	{"revoked, superseded", "revocations.superseded", COLUMN_TEXT},
 	{"revoked, otherwise", "revocations.other", COLUMN_TEXT},
-	{"notes", "notes", COLUMN_LIST},
 };
 static const struct output_column service_columns[] = {
 	{"SERVICE", "service_name", COLUMN_TEXT}, {"TOTAL", "total", COLUMN_TEXT},       {"ACTIVE", "active", COLUMN_TEXT},
@@ -50,7 +52,19 @@ static const struct output_column row_columns[] = {
 	{"AT", "at", COLUMN_TIME},     {"WHY", "reasons", COLUMN_LIST},
 };
 
-/* Arguments that both verbs pass on as they are; the controller judges them. Times and names need no escapes but '+'. */
+#define MIDNIGHT "T00:00:00Z"
+
+/* A date is its first moment in UTC. */
+static bool is_day(const char *option, const char *value)
+{
+	char    whole[TIME_TEXT_SIZE];
+	int64_t at;
+	if ((!text_equal(option, "from") && !text_equal(option, "to")) || strlen(value) != sizeof("2026-01-02") - 1)
+		return false;
+	return snprintf(whole, sizeof(whole), "%s" MIDNIGHT, value) > 0 && time_parse(whole, &at) == 0;
+}
+
+/* Arguments that both verbs pass on; the controller judges them. Times and names need no escapes but '+'. */
 static int path_of(const struct invocation *in, const char *base, const char *const *options, char ret[CLIENT_PATH_SIZE], struct refusal *why)
 {
 	struct buf path = BUF_MAX(CLIENT_PATH_SIZE - 1);
@@ -59,12 +73,14 @@ static int path_of(const struct invocation *in, const char *base, const char *co
 		const char *value = verb_value(in, options[i]);
 		if (value == NULL)
 			continue;
+		bool day = is_day(options[i], value);
 		buf_add_fmt(&path, "%s%s=", memchr(path.p, '?', path.n) != NULL ? "&" : "?", options[i]);
 		for (; *value != '\0'; value++) {
 			bool plain = (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') || (*value >= '0' && *value <= '9') ||
 				     strchr("-_.:", *value) != NULL;
 			buf_add_fmt(&path, plain ? "%c" : "%%%02X", (unsigned char)*value);
 		}
+		buf_add_text(&path, day ? MIDNIGHT : "");
 	}
 	int r = buf_error(&path) == 0 ? EXIT_DONE : (refuse(why, E_CLI_USAGE, base, "the arguments are too long"), EXIT_USAGE);
 	if (r == EXIT_DONE) {
@@ -89,11 +105,42 @@ static void print_services(const json_t *all)
 	json_decref(rows);
 }
 
+/* NULL where nobody measured it. */
+static json_t *in_words(const json_t *v, double factor, int digits, const char *unit)
+{
+	return json_is_number(v) ? json_sprintf("%.*f%s", digits, factor * json_number_value(v), unit) : json_null();
+}
+
+static void print_period(const json_t *report)
+{
+	const json_t *performance = json_object_get(report, "renewal_performance"), *took = json_object_get(performance, "average_duration_minutes");
+	const bool    is_short = json_number_value(took) < 1;
+	json_t       *o = json_copy((json_t *)(uintptr_t)report);
+	json_object_set_new(o, "completed", in_words(json_object_get(performance, "success_rate"), 100, 1, "%"));
+	json_object_set_new(o, "duration", in_words(took, is_short ? 60 : 1, 1, is_short ? " seconds" : " minutes"));
+	json_object_set_new(o, "automated", in_words(json_object_get(performance, "automated_renewals_percentage"), 1, 1, "%"));
+	printf("\nin the period\n");
+	output_object(OUTPUT_TABLE, period_columns, N_ELEMENTS(period_columns), o);
+	json_decref(o);
+}
+
+/* Some figures are of the moment of the report, whatever period is asked for: each block says of which time it is. */
+static void print_figures(const json_t *report)
+{
+	size_t        i;
+	const json_t *note;
+	output_object(OUTPUT_TABLE, head_columns, N_ELEMENTS(head_columns), report);
+	json_array_foreach(json_object_get(report, "notes"), i, note) verb_say(stdout, 6, "note: ", json_string_value(note));
+	printf("\nas of %s\n", output_text(report, "generated_at"));
+	output_object(OUTPUT_TABLE, now_columns, N_ELEMENTS(now_columns), report);
+	print_period(report);
+	printf("\nas of %s; RENEWED and FAILED in the period\n", output_text(report, "generated_at"));
+}
+
 static void print_table(const json_t *report)
 {
 	const json_t *risks = json_object_get(report, "risk_assessment");
-	output_object(OUTPUT_TABLE, summary_columns, N_ELEMENTS(summary_columns), report);
-	printf("\n");
+	print_figures(report);
 	print_services(json_object_get(report, "vcc_service_breakdown"));
 	if (json_array_size(json_object_get(risks, "compliance_gaps")) > 0) {
 		printf("\n");
@@ -257,7 +304,7 @@ static int except(const struct invocation *in)
 }
 
 #define PERIOD_OPTIONS                                                                                                         \
-	{"period", "P", "daily, weekly, monthly (default), quarterly, yearly"}, {"from", "TIME", "with --to, instead of a period"},   \
+	{"period", "P", "daily, weekly, monthly (default), quarterly, yearly"}, {"from", "TIME", "with --to, instead of a period; 2026-07-01: its midnight in UTC"},   \
 		{"to", "TIME", "the period ends before it"},                                                                   \
 	{                                                                                                                      \
 		"lang", "L", "en (default) or de"                                                                              \

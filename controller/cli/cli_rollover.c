@@ -1,16 +1,15 @@
 /* cli_rollover.c - room controller/cli: vccctl ca rollover: a CA gives way to a new one.
  * Never: policy; the controller decides. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/named_file.h"
 #include "shared/base/text.h"
 #include "shared/model/names.h"
-#include "shared/sys/file.h"
 
 enum { CONSUMERS_FILE_MAX = 65536, POLL_MS = 500 };
 
@@ -109,7 +108,7 @@ static int consumers_read(const char *path, json_t **ret, struct refusal *why)
 	struct buf text = BUF_MAX(CONSUMERS_FILE_MAX);
 	json_t    *list = json_array();
 	char      *rest = NULL;
-	int        r = file_read(AT_FDCWD, path, false, &text, why);
+	int        r = named_file_read(path, false, &text, why);
 	buf_add_u8(&text, '\0');
 	if (r == 0 && buf_error(&text) < 0)
 		r = refuse(why, E_FULL, path, "the file is longer than %d octets", CONSUMERS_FILE_MAX);

@@ -2,6 +2,7 @@
  * Never: changing anything. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "controller/cli/ask.h"
 #include "shared/base/text.h"
@@ -55,7 +56,7 @@ static int explain(const struct invocation *in)
 	int64_t               number = 0;
 	const char           *word = in->words[0];
 	const struct err_row *row = NULL;
-	if (text_i64(text_starts(word, "VCC-") ? word + 4 : word, 1, 9999, &number) == 0)
+	if (text_i64(strncasecmp(word, "VCC-", 4) == 0 ? word + 4 : word, 1, 9999, &number) == 0)
 		row = err_find((int)number);
 	if (row == NULL) {
 		refuse(&why, E_NOT_FOUND, word, "there is no such code");

@@ -1,8 +1,8 @@
 /* client.c - room controller/cli: speaks the admin API over HTTPS or the local socket.
  * Never: printing answers; a token stands in no argument list and no log. */
 #include "controller/cli/client.h"
+#include "controller/cli/named_file.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 #include "shared/base/text.h"
 #include "shared/conf/conf.h"
 #include "shared/sys/clock.h"
-#include "shared/sys/file.h"
 
 enum { ANSWER_MAX = 256 << 20, CALL_SECONDS = 150, CONNECT_SECONDS = 10, SILENCE_SECONDS = 60, LIST_MAX = 100000 };
 
@@ -106,7 +105,7 @@ static size_t on_answer(char *bytes, size_t size, size_t n, void *ctx)
 static int token_header(const struct client *c, struct buf *header, struct refusal *why)
 {
 	struct buf token = BUF_MAX(1024);
-	int        r = file_read(AT_FDCWD, c->token_file, true, &token, why);
+	int        r = named_file_read(c->token_file, true, &token, why);
 	if (r == 0) {
 		while (token.n > 0 && (token.p[token.n - 1] == '\n' || token.p[token.n - 1] == ' '))
 			token.n--;
@@ -135,12 +134,26 @@ static int exit_of_status(long status)
 	}
 }
 
+/* OpenSSL's reasons (X509_V_ERR_*) that another root would not give: the chain ends at none that is trusted. */
+static bool is_of_another_root(CURL *curl)
+{
+	enum { DEPTH_ZERO_SELF_SIGNED = 18, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, NO_LEAF_SIGNATURE };
+	long reason = 0;
+	curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &reason);
+	return reason >= DEPTH_ZERO_SELF_SIGNED && reason <= NO_LEAF_SIGNATURE;
+}
+
 /* No answer came. What is wrong on this side is told as such. */
-static int word_failure(const struct client *c, CURLcode done, struct refusal *why)
+static int word_failure(const struct client *c, CURL *curl, CURLcode done, struct refusal *why)
 {
 	if (done == CURLE_SSL_CERTPROBLEM || done == CURLE_SSL_CACERT_BADFILE) {
 		refuse(why, E_CONF_FILE, done == CURLE_SSL_CERTPROBLEM ? c->cert : c->ca, "%s", curl_easy_strerror(done));
 		return EXIT_USAGE;
+	}
+	if (done == CURLE_PEER_FAILED_VERIFICATION && is_of_another_root(curl)) {
+		refuse(why, E_CLI_CA, c->ca[0] != '\0' ? c->ca : "--ca", "the certificate of %s is not signed by %s", c->url,
+		       c->ca[0] != '\0' ? "this root" : "a root of this machine, and no other was given");
+		return EXIT_UNREACHABLE;
 	}
 	refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", curl_easy_strerror(done));
 	return EXIT_UNREACHABLE;
@@ -192,7 +205,7 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 	x->headers = curl_slist_append(NULL, "Accept: application/json");
 	if (c->token_file[0] != '\0' && !local) {
 		if (token_header(c, &x->token, why) < 0)
-			return EXIT_DENIED;
+			return EXIT_USAGE; /* nobody was asked yet */
 		x->headers = curl_slist_append(x->headers, (const char *)x->token.p);
 	}
 	if (body != NULL || (c->reason[0] != '\0' && text_equal(method, "POST"))) {
@@ -240,7 +253,7 @@ static int exchange_run(const struct client *c, struct exchange *x, int *ret_sta
 	long     status = 0;
 	CURLcode done = curl_easy_perform(x->curl);
 	if (done != CURLE_OK)
-		return word_failure(c, done, why);
+		return word_failure(c, x->curl, done, why);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	json_t *answer = x->answer.n > 0 ? json_loadb((const char *)x->answer.p, x->answer.n, 0, NULL) : NULL;
 	if (status < 200 || status > 299) {
@@ -295,7 +308,7 @@ static int download_run(const struct client *c, struct exchange *x, struct downl
 		return EXIT_FAILED;
 	}
 	if (done != CURLE_OK)
-		return word_failure(c, done, why);
+		return word_failure(c, x->curl, done, why);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200 && status <= 299)
 		return EXIT_DONE;
@@ -380,11 +393,12 @@ static int events_run(const struct client *c, struct exchange *x, struct events 
 	CURLcode done = curl_easy_perform(x->curl);
 	if (e->ended)
 		return EXIT_DONE;
-	if (done != CURLE_OK) {
-		const char *cause = done == CURLE_ABORTED_BY_CALLBACK ? "nothing was heard of it for a while" : curl_easy_strerror(done);
-		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "%s", cause);
+	if (done == CURLE_ABORTED_BY_CALLBACK) {
+		refuse(why, E_CLI_UNREACHABLE, c->url[0] != '\0' ? c->url : c->socket, "nothing was heard of it for a while");
 		return EXIT_UNREACHABLE;
 	}
+	if (done != CURLE_OK)
+		return word_failure(c, x->curl, done, why);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200 && status <= 299)
 		return EXIT_DONE;

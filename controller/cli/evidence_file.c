@@ -1,14 +1,13 @@
 /* evidence_file.c - room controller/cli: evidence packs as files.
  * Never: judging; that is evidence_verify.c. */
 #include "controller/cli/evidence_file.h"
+#include "controller/cli/named_file.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "shared/base/text.h"
 #include "shared/base/times.h"
-#include "shared/sys/file.h"
 
 enum { BEGIN = 64 };
 
@@ -28,7 +27,7 @@ static int load(const char *path, json_t **ret, struct refusal *why)
 {
 	struct buf   text = BUF_MAX(EVIDENCE_FILE_MAX);
 	json_error_t error;
-	int          r = file_read(AT_FDCWD, path, false, &text, why);
+	int          r = named_file_read(path, false, &text, why);
 	if (r == 0) {
 		*ret = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &error);
 		if (*ret == NULL)
@@ -71,7 +70,7 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 		r = evidence_verify(pack, roots, known, n_known, &report, &why);
 	json_decref(pack);
 	if (r != 0)
-		return verb_fail(EXIT_FAILED, &why);
+		return verb_fail(r == E_CLI_FILE ? EXIT_USAGE : EXIT_FAILED, &why);
 	json_t *o = told(&report);
 	if (in->form == OUTPUT_TABLE) {
 		output_object(in->form, columns, N_ELEMENTS(columns), o);

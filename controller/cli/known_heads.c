@@ -1,14 +1,13 @@
 /* known_heads.c - room controller/cli: what hosts say that they keep, read and checked.
  * Never: taking a head that no authority of the installation signed. */
 #include "controller/cli/known_heads.h"
+#include "controller/cli/named_file.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "shared/base/text.h"
-#include "shared/sys/file.h"
 
 enum { FILE_MAX = 4 << 20 };
 
@@ -64,7 +63,7 @@ int known_heads_read(struct known_heads *k, const char *path, struct span roots,
 {
 	struct buf   file = BUF_MAX(FILE_MAX);
 	json_error_t error;
-	int          r = file_read(AT_FDCWD, path, false, &file, why);
+	int          r = named_file_read(path, false, &file, why);
 	if (r < 0)
 		return r;
 	json_t *root = json_loadb((const char *)file.p, file.n, JSON_REJECT_DUPLICATES, &error);

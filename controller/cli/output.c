@@ -9,6 +9,7 @@
 
 #include <libsmartcols/libsmartcols.h>
 
+#include "controller/cli/csv_cell.h"
 #include "controller/cli/table_layout.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
@@ -147,21 +148,6 @@ static void cell(const struct output_column *column, const json_t *row, char ret
 	}
 }
 
-static void csv_cell(const char *text)
-{
-	if (strpbrk(text, ",\"\n") == NULL) {
-		fputs(text, stdout);
-		return;
-	}
-	putchar('"');
-	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			putchar('"');
-		putchar(*text);
-	}
-	putchar('"');
-}
-
 /* CSV shows whole values: no shortening, times as they are. */
 static void csv(const struct output_column *columns, size_t n, const json_t *rows)
 {
@@ -179,7 +165,7 @@ static void csv(const struct output_column *columns, size_t n, const json_t *row
 			text[0] = '\0';
 			if (v != NULL && !json_is_null(v))
 				cell_scalar(v, text);
-			csv_cell(text);
+			csv_cell(stdout, text);
 		}
 		putchar('\n');
 	}

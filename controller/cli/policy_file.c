@@ -2,15 +2,14 @@
  * Never: judging the file; the controller does. */
 #include "controller/cli/policy_file.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "controller/cli/ask.h"
+#include "controller/cli/named_file.h"
 #include "controller/cli/output.h"
 #include "shared/base/text.h"
 #include "shared/model/names.h"
-#include "shared/sys/file.h"
 
 enum { FILE_MAX = 65536 };
 
@@ -18,7 +17,7 @@ static int read_file(const char *path, json_t **ret, struct refusal *why)
 {
 	struct buf   text = BUF_MAX(FILE_MAX);
 	json_error_t error;
-	int          r = file_read(AT_FDCWD, path, false, &text, why);
+	int          r = named_file_read(path, false, &text, why);
 	if (r == 0) {
 		*ret = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &error);
 		if (!json_is_object(*ret))

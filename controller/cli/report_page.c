@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/cli/csv_cell.h"
 #include "controller/cli/output.h"
 #include "shared/base/text.h"
 
@@ -17,6 +18,9 @@ static const struct {
 	{"title", "Certificate compliance report", "Compliance-Bericht Zertifikate"},
 	{"report_period", "Period", "Zeitraum"},
 	{"generated_at", "Made at", "Erstellt"},
+	{"as_of", "as of", "Stand"},
+	{"of_period", "in the period", "im Zeitraum"},
+	{"services_of", "renewals of the period", "Erneuerungen im Zeitraum"},
 	{"daily", "one day", "ein Tag"},
 	{"weekly", "7 days", "7 Tage"},
 	{"monthly", "30 days", "30 Tage"},
@@ -28,7 +32,7 @@ static const struct {
 	{"renewals_completed", "Renewals completed", "Erneuerungen abgeschlossen"},
 	{"renewals_failed", "Renewals failed", "Erneuerungen fehlgeschlagen"},
 	{"emergency_recertifications", "Emergencies", "Notfälle"},
-	{"compliance_violations", "Violations of error-level rules", "Verstöße gegen Regeln der Stufe Fehler"},
+	{"compliance_violations", "Violations of rules of severity error", "Verstöße gegen Regeln der Stufe Fehler"},
 	{"vcc_service_breakdown", "Services", "Dienste"},
 	{"service_name", "Service", "Dienst"},
 	{"total", "Total", "Gesamt"},
@@ -80,8 +84,9 @@ static const struct {
 };
 
 struct page {
-	FILE *to;
-	bool  german;
+	FILE       *to;
+	bool        german;
+	const char *made_at;
 };
 
 static const char *word(const struct page *p, const char *key)
@@ -136,11 +141,28 @@ static void value(const struct page *p, const json_t *v, bool known)
 	}
 }
 
-static void heading(const struct page *p, const char *key)
+/* What a figure is of: the moment of the report, whatever period is asked for, or the period. */
+enum moment { OF_NOTHING, OF_NOW, OF_PERIOD };
+
+static void heading_end(const struct page *p, enum moment of)
+{
+	if (of == OF_NOW) {
+		put(p, ", ");
+		put(p, word(p, "as_of"));
+		put(p, " ");
+		put(p, p->made_at);
+	} else if (of == OF_PERIOD) {
+		put(p, ", ");
+		put(p, word(p, "of_period"));
+	}
+	(void)fputs("</h2>\n", p->to);
+}
+
+static void heading(const struct page *p, const char *key, enum moment of)
 {
 	(void)fputs("<h2>", p->to);
 	put(p, word(p, key));
-	(void)fputs("</h2>\n", p->to);
+	heading_end(p, of);
 }
 
 static void cell(const struct page *p, const char *tag, const char *text)
@@ -148,6 +170,21 @@ static void cell(const struct page *p, const char *tag, const char *text)
 	(void)fprintf(p->to, "<%s>", tag);
 	put(p, text);
 	(void)fprintf(p->to, "</%s>", tag);
+}
+
+/* Digits that somebody measured; a share is shown in percent. True where it is such a figure. */
+static bool figure(const struct page *p, const char *key, const json_t *v)
+{
+	double n = json_number_value(v);
+	if (!json_is_number(v))
+		return false;
+	if (text_equal(key, "success_rate"))
+		(void)fprintf(p->to, p->german ? "%.4g\xc2\xa0%%" : "%.4g%%", 100 * n);
+	else if (text_equal(key, "average_duration_minutes"))
+		(void)fprintf(p->to, "%.2f", n);
+	else
+		return false;
+	return true;
 }
 
 /* "key,key=" for a table: with '=' the values are words of ours. */
@@ -177,7 +214,8 @@ static void row(const struct page *p, const char *first, const json_t *o, const 
 		key[strcspn(key, "=")] = '\0';
 		const json_t *v = json_object_get(o, key);
 		(void)fputs(json_is_number(v) ? "<td class=\"n\">" : "<td>", p->to);
-		value(p, v, known);
+		if (!figure(p, key, v))
+			value(p, v, known);
 		(void)fputs("</td>", p->to);
 	}
 	(void)fputs("</tr>\n", p->to);
@@ -194,18 +232,18 @@ static void list(const struct page *p, const char *key, const json_t *rows, cons
 	const json_t *o;
 	if (json_array_size(rows) == 0)
 		return;
-	heading(p, key);
+	heading(p, key, OF_NOW);
 	head_row(p, NULL, columns);
 	json_array_foreach(rows, i, o) row(p, NULL, o, columns);
 	table_end(p);
 }
 
 /* Name and value, a line each. */
-static void figures(const struct page *p, const char *key, const json_t *o, const char *columns)
+static void figures(const struct page *p, const char *key, enum moment of, const json_t *o, const char *columns)
 {
 	char        name[48];
 	const char *cursor = columns;
-	heading(p, key);
+	heading(p, key, of);
 	(void)fputs("<table><tbody>\n", p->to);
 	while (text_item(&cursor, name, sizeof(name)))
 		row(p, word(p, name), o, name);
@@ -249,7 +287,9 @@ static void services(const struct page *p, const json_t *report)
 	json_t           *walk = (json_t *)(uintptr_t)all; /* jansson's iterator wants a mutable object, but changes nothing */
 	const char       *name;
 	const json_t     *o;
-	heading(p, "vcc_service_breakdown");
+	(void)fputs("<h2>", p->to);
+	put(p, word(p, "vcc_service_breakdown"));
+	(void)fprintf(p->to, ", %s %s; %s</h2>\n", word(p, "as_of"), p->made_at, word(p, "services_of"));
 	head_row(p, "service_name", columns);
 	json_object_foreach(walk, name, o) row(p, name, o, columns);
 	table_end(p);
@@ -265,7 +305,7 @@ static void profiles(const struct page *p, const json_t *report)
 		put(p, output_text(profile, "profile"));
 		put(p, ": ");
 		put(p, output_text(profile, "law"));
-		(void)fputs("</h2>\n", p->to);
+		heading_end(p, OF_NOW);
 		head_row(p, NULL, "id,text,source,severity,result,reason,pass,fail,not_assessable,exception");
 		json_array_foreach(json_object_get(profile, "rules"), k, rule)
 			row(p, NULL, rule, "id,text,source,severity=,result=,reason,pass,fail,not_assessable,exception");
@@ -295,7 +335,7 @@ static void sources(const struct page *p, const json_t *report)
 	json_t       *walk = json_object_get(report, "sources");
 	const char   *name;
 	const json_t *o;
-	heading(p, "sources");
+	heading(p, "sources", OF_NOTHING);
 	head_row(p, "figure", "means,rows");
 	json_object_foreach(walk, name, o) row(p, word(p, name), o, "means,rows");
 	table_end(p);
@@ -307,7 +347,7 @@ static void notes(const struct page *p, const json_t *report)
 	const json_t *note;
 	if (json_array_size(json_object_get(report, "notes")) == 0)
 		return;
-	heading(p, "notes");
+	heading(p, "notes", OF_NOTHING);
 	(void)fputs("<ul>\n", p->to);
 	json_array_foreach(json_object_get(report, "notes"), i, note) cell(p, "li", json_string_value(note));
 	(void)fputs("</ul>\n", p->to);
@@ -315,15 +355,15 @@ static void notes(const struct page *p, const json_t *report)
 
 void report_page_html(FILE *to, const json_t *report, bool german)
 {
-	const struct page p = {to, german};
-	const json_t     *risks = json_object_get(report, "risk_assessment");
+	const struct page p = {to, german, output_text(report, "generated_at")};
+	const json_t     *risks = json_object_get(report, "risk_assessment"), *summary = json_object_get(report, "summary");
 	begin(&p, report);
-	figures(&p, "summary", json_object_get(report, "summary"),
-		"total_certificates,active_certificates,renewals_completed,emergency_recertifications,compliance_violations");
+	figures(&p, "summary", OF_NOW, summary, "total_certificates,active_certificates,compliance_violations");
+	figures(&p, "summary", OF_PERIOD, summary, "renewals_completed,emergency_recertifications");
 	services(&p, report);
-	figures(&p, "renewal_performance", json_object_get(report, "renewal_performance"),
+	figures(&p, "renewal_performance", OF_PERIOD, json_object_get(report, "renewal_performance"),
 		"success_rate,average_duration_minutes,automated_renewals_percentage");
-	figures(&p, "risk_assessment", risks, "expiring_soon,high_risk_count");
+	figures(&p, "risk_assessment", OF_NOW, risks, "expiring_soon,high_risk_count");
 	list(&p, "high_risk_certificates", json_object_get(risks, "high_risk_certificates"), "cert_id,service_name,expires_at,reasons=,rules");
 	list(&p, "compliance_gaps", json_object_get(risks, "compliance_gaps"), "rule,severity=,count,text,reason,certificates");
 	profiles(&p, report);
@@ -335,20 +375,6 @@ void report_page_html(FILE *to, const json_t *report, bool german)
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
 enum { PLACE_MAX = 256 };
-
-/* A sheet takes what begins with one of these for a formula. */
-static void csv_cell(FILE *to, const char *text)
-{
-	(void)fputc('"', to);
-	if (text[0] != '\0' && strchr("=+-@\t", text[0]) != NULL)
-		(void)fputc('\'', to);
-	for (; *text != '\0'; text++) {
-		if (*text == '"')
-			(void)fputc('"', to);
-		(void)fputc(*text, to);
-	}
-	(void)fputc('"', to);
-}
 
 static void csv_value(FILE *to, const char *place, const json_t *v)
 {
@@ -388,6 +414,6 @@ static void csv_walk(FILE *to, const char *place, const json_t *v)
 
 void report_page_csv(FILE *to, const json_t *report)
 {
-	(void)fputs("\"key\",\"value\"\r\n", to);
+	(void)fputs("key,value\r\n", to);
 	csv_walk(to, "", report);
 }

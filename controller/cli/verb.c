@@ -28,6 +28,7 @@ struct parse {
 	const struct verb_table *tables;
 	size_t                   n_tables;
 	const char              *global[G_COUNT];
+	const char              *noun; /* that was typed and is one */
 	struct invocation        in;
 };
 
@@ -46,21 +47,19 @@ void verb_say(FILE *to, int indent, const char *head, const char *text)
 		fprintf(to, "%s\n", text);
 }
 
-int verb_fail(int code, const struct refusal *why)
+static int fail(int code, const struct refusal *why, const char *next)
 {
 	char name[ERR_CODE_SIZE], text[sizeof(why->object) + sizeof(why->cause) + ERR_CODE_SIZE + 8];
 	snprintf(text, sizeof(text), "%s %s%s%s", err_code(why->code, name), why->object, why->object[0] != '\0' ? ": " : "",
 		 why->cause[0] != '\0' ? why->cause : err_what(why->code));
 	verb_say(stderr, 2, "vccctl: ", text);
-	verb_say(stderr, 8, "  next: ", err_next(why->code));
+	verb_say(stderr, 8, "  next: ", next);
 	return code;
 }
 
-static int usage_error(const char *what, const char *word)
+int verb_fail(int code, const struct refusal *why)
 {
-	fprintf(stderr, "vccctl: %s%s%s%s\n  next: see vccctl --help\n", what, word[0] != '\0' ? " `" : "", word,
-	        word[0] != '\0' ? "`" : "");
-	return EXIT_USAGE;
+	return fail(code, why, err_next(why->code));
 }
 
 const char *verb_value(const struct invocation *in, const char *option)
@@ -84,6 +83,90 @@ bool verb_given(const struct invocation *in, const char *option)
 	return verb_value(in, option) != NULL;
 }
 
+/* ---- what is not understood --------------------------------------------------------------------------------------- */
+
+/* Of the words that there are, the one that is nearest to what was typed: up to a third of it is mistyped, and no more than two signs. */
+struct near {
+	const char *typed, *word;
+	size_t      distance;
+};
+
+static struct near near_begin(const char *typed)
+{
+	size_t n = strlen(typed) / 3;
+	return (struct near){.typed = typed, .distance = n < 2 ? n + 1 : 3};
+}
+
+static void near_look(struct near *n, const char *word)
+{
+	size_t d = text_distance(n->typed, word);
+	if (d < n->distance) {
+		n->distance = d;
+		n->word = word;
+	}
+}
+
+static void near_look_at_options(struct near *n, const struct verb_option *table, size_t size)
+{
+	for (size_t i = 0; i < size && table[i].name != NULL; i++)
+		near_look(n, table[i].name);
+}
+
+/* `noun` NULL: nouns are looked at; else the verbs of it. */
+static struct near near_word(const struct parse *p, const char *noun, const char *typed)
+{
+	struct near           n = near_begin(typed);
+	const struct program *own = program_find("vccctl");
+	for (size_t i = 0; noun == NULL && i < own->n_commands; i++)
+		near_look(&n, own->commands[i].name);
+	for (size_t t = 0; t < p->n_tables; t++)
+		for (size_t i = 0; i < p->tables[t].n; i++) {
+			const struct verb *v = &p->tables[t].verbs[i];
+			if (noun == NULL)
+				near_look(&n, v->noun);
+			else if (v->name != NULL && text_equal(v->noun, noun))
+				near_look(&n, v->name);
+		}
+	return n;
+}
+
+static struct near near_option(const struct verb *v, const char *typed)
+{
+	char name[64];
+	text_cut(name, sizeof(name), typed + strspn(typed, "-"));
+	name[strcspn(name, "=")] = '\0';
+	struct near n = near_begin(name);
+	if (v != NULL)
+		near_look_at_options(&n, v->options, VERB_OPTIONS_MAX);
+	near_look_at_options(&n, globals, G_COUNT);
+	n.typed = typed;
+	return n;
+}
+
+/* `object` is what was typed; the next step is the help page of as much as was understood. */
+static int usage_error(const struct parse *p, const char *object, const char *cause, const struct near *near, const char *dashes)
+{
+	struct refusal     why;
+	char               next[96];
+	const struct verb *v = p->in.verb;
+	const char        *noun = v != NULL ? v->noun : p->noun != NULL ? p->noun : "";
+	if (near != NULL && near->word != NULL)
+		(void)refuse(&why, E_CLI_USAGE, object, "%s; did you mean `%s%s`?", cause, dashes, near->word);
+	else
+		(void)refuse(&why, E_CLI_USAGE, object, "%s", cause);
+	snprintf(next, sizeof(next), "See `vccctl %s%s%s%s--help`.", noun, noun[0] != '\0' ? " " : "", v != NULL && v->name != NULL ? v->name : "",
+		 v != NULL && v->name != NULL ? " " : "");
+	return fail(EXIT_USAGE, &why, next);
+}
+
+static int unknown_option(const struct parse *p, const char *typed)
+{
+	struct near near = near_option(p->in.verb, typed);
+	return usage_error(p, typed, "unknown option", &near, "--");
+}
+
+/* ---- help -------------------------------------------------------------------------------------------------------- */
+
 static void print_line(const struct verb *v)
 {
 	char left[64];
@@ -100,14 +183,30 @@ static void print_own(void)
 		print_line(&(struct verb){.noun = own->commands[i].name, .words = own->commands[i].words, .about = own->commands[i].about});
 }
 
-static int print_help(const struct parse *p, const char *noun)
+static void print_verbs(const struct parse *p, const char *noun)
 {
-	printf("usage: vccctl NOUN VERB [WORDS] [OPTIONS]\n\n");
-	print_own();
 	for (size_t t = 0; t < p->n_tables; t++)
 		for (size_t i = 0; i < p->tables[t].n; i++)
 			if (noun == NULL || text_equal(noun, p->tables[t].verbs[i].noun))
 				print_line(&p->tables[t].verbs[i]);
+}
+
+static int print_noun_help(const struct parse *p)
+{
+	printf("usage: vccctl %s VERB [WORDS] [OPTIONS]\n\n", p->noun);
+	print_verbs(p, p->noun);
+	char more[128];
+	snprintf(more, sizeof(more), "`vccctl %s VERB --help` shows the options of one, `vccctl --help` those of all.", p->noun);
+	printf("\n");
+	help_wrapped(stdout, 0, 0, more);
+	return EXIT_DONE;
+}
+
+static int print_help(const struct parse *p)
+{
+	printf("usage: vccctl NOUN VERB [WORDS] [OPTIONS]\n\n");
+	print_own();
+	print_verbs(p, NULL);
 	printf("\noptions everywhere\n");
 	for (size_t i = 0; i < G_COUNT; i++)
 		help_option(stdout, globals[i].name, globals[i].value, globals[i].about);
@@ -212,16 +311,23 @@ static int find_words(struct parse *p, char **argv)
 		p->in.verb = find_verb(p, noun, name, &known);
 	if (p->in.verb != NULL)
 		return EXIT_DONE;
+	p->noun = known ? noun : NULL;
 	for (int i = 1; argv[i] != NULL; i++)
 		if (text_equal(argv[i], "--help") || text_equal(argv[i], "-h"))
-			return print_help(p, known ? noun : NULL);
+			return known ? print_noun_help(p) : print_help(p);
 		else if (text_equal(argv[i], "--version"))
 			return print_version();
+	for (int i = 1; !known && argv[i] != NULL && argv[i] != noun; i++) { /* what stands behind an unknown one may be its value */
+		const char *ignored[G_COUNT];
+		if (text_starts(argv[i], "--") && take_option(globals, G_COUNT, ignored, argv, &i) == 0)
+			return unknown_option(p, argv[i]);
+	}
 	if (noun == NULL)
-		return usage_error("a noun is missing", "");
-	if (!known)
-		return usage_error("unknown noun", noun);
-	return name == NULL ? usage_error("a verb is missing after", noun) : usage_error("unknown verb", name);
+		return usage_error(p, "vccctl", "a noun is missing", NULL, "");
+	if (known && name == NULL)
+		return usage_error(p, noun, "a verb is missing after it", NULL, "");
+	struct near near = near_word(p, known ? noun : NULL, known ? name : noun);
+	return usage_error(p, near.typed, known ? "unknown verb" : "unknown noun", &near, "");
 }
 
 static int take_word(struct parse *p, const char *word, size_t *skip)
@@ -231,7 +337,7 @@ static int take_word(struct parse *p, const char *word, size_t *skip)
 		return EXIT_DONE;
 	}
 	if (p->in.n_words == p->in.verb->max_words || p->in.n_words == VERB_WORDS_MAX)
-		return usage_error("unexpected word", word);
+		return usage_error(p, word, "unexpected word", NULL, "");
 	p->in.words[p->in.n_words++] = word;
 	return EXIT_DONE;
 }
@@ -268,7 +374,7 @@ static int parse_all(struct parse *p, char **argv)
 			only_words = true;
 		} else if (text_equal(argv[i], "-o")) {
 			if (argv[i + 1] == NULL)
-				return usage_error("a value is missing after", argv[i]);
+				return usage_error(p, argv[i], "a value is missing after it", NULL, "");
 			p->global[G_OUTPUT] = argv[++i];
 		} else if (text_equal(argv[i], "-h")) {
 			p->global[G_HELP] = "";
@@ -277,8 +383,10 @@ static int parse_all(struct parse *p, char **argv)
 			int taken = text_starts(argv[i], "--") ? take_own(p, argv, &i) : 0;
 			if (taken == 0 && text_starts(argv[i], "--"))
 				taken = take_option(globals, G_COUNT, p->global, argv, &i);
-			if (taken <= 0)
-				return usage_error(taken == 0 ? "unknown option" : "a value is missing after, or not allowed for", argv[at]);
+			if (taken < 0)
+				return usage_error(p, argv[at], "a value is missing after it, or not allowed for it", NULL, "");
+			if (taken == 0)
+				return unknown_option(p, argv[at]);
 		}
 		if (r != EXIT_DONE)
 			return r;
@@ -317,7 +425,7 @@ static int take_globals(struct parse *p, struct refusal *why)
 	const size_t             n_forms = N_ELEMENTS(forms) - !is_page(p->in.verb);
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
 		if (texts[i].from != NULL && text_copy(texts[i].to, texts[i].size, texts[i].from) < 0)
-			return usage_error("the value is too long:", texts[i].from);
+			return usage_error(p, texts[i].from, "the value is too long", NULL, "");
 	const char *form = p->global[G_OUTPUT] != NULL ? p->global[G_OUTPUT] : "table";
 	if (is_archive(p->in.verb, form)) {
 		p->in.archive = form;
@@ -328,7 +436,7 @@ static int take_globals(struct parse *p, struct refusal *why)
 			p->in.form = (enum output_form)i;
 			return client_configure(&p->in.client, why);
 		}
-	return usage_error(is_page(p->in.verb) ? "-o takes table, json, csv or html, not" : "-o takes table, json or csv, not", form);
+	return usage_error(p, form, is_page(p->in.verb) ? "-o takes table, json, csv or html" : "-o takes table, json or csv", NULL, "");
 }
 
 int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char **argv)
@@ -336,9 +444,9 @@ int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char *
 	struct parse   p = {.tables = tables, .n_tables = n_tables};
 	struct refusal why = {0};
 	if (argc < 2)
-		return print_help(&p, NULL), EXIT_USAGE;
+		return print_help(&p), EXIT_USAGE;
 	if (text_equal(argv[1], "help"))
-		return print_help(&p, NULL);
+		return print_help(&p);
 	int r = find_words(&p, argv);
 	if (p.in.verb == NULL)
 		return r;
@@ -350,7 +458,7 @@ int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char *
 	if (p.global[G_VERSION] != NULL)
 		return print_version();
 	if (p.in.n_words < p.in.verb->min_words)
-		return usage_error("a word is missing:", p.in.verb->words);
+		return usage_error(&p, p.in.verb->words, "a word is missing", NULL, "");
 	r = take_globals(&p, &why);
 	if (r != EXIT_DONE)
 		return why.code != 0 ? verb_fail(r, &why) : r;

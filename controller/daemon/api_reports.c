@@ -44,8 +44,10 @@ static int given_period(struct api_call *call, const char *from, const char *to,
 		return refuse(&call->why, E_REPORT_PERIOD, "to", "must be a time like 2026-01-02T03:04:05Z");
 	if (from == NULL || to == NULL)
 		return refuse(&call->why, E_REPORT_PERIOD, from == NULL ? "from" : "to", "is needed beside the other one");
-	if (ask->from < 0 || ask->from >= ask->to)
-		return refuse(&call->why, E_REPORT_PERIOD, "from", "must lie before `to`, and not before 1970");
+	if (ask->from >= ask->to)
+		return refuse(&call->why, E_REPORT_PERIOD, "from", "`%s` is not before `to`, `%s`", from, to);
+	if (ask->from < 0)
+		return refuse(&call->why, E_REPORT_PERIOD, "from", "must not lie before 1970");
 	(void)snprintf(ask->period, sizeof(ask->period), "%s/%s", from, to);
 	return 0;
 }

@@ -248,8 +248,17 @@ static json_t *notes(const struct report_sum *s)
 	static const struct compliance_text all = {{"all of them", "alle"}};
 	static const struct compliance_text services = {{"services beyond this number are in the totals alone",
 							 "Dienste über diese Zahl hinaus stehen nur in den Summen"}};
+	static const struct compliance_text begins = {{"the audit trail begins at", "Das Protokoll beginnt am"}};
+	static const struct compliance_text partly = {{"the period begins before that, and nothing is known of this part of it",
+						       "Der Zeitraum beginnt davor, und über diesen Teil ist nichts bekannt"}};
+	static const struct compliance_text wholly = {{"the period lies before that, and nothing is known of it",
+						       "Der Zeitraum liegt davor, und über ihn ist nichts bekannt"}};
 	unsigned lang = s->ask->lang;
+	char     since[TIME_TEXT_SIZE];
 	json_t  *list = json_array();
+	if (s->ask->from < s->trail_at)
+		json_array_append_new(list, json_sprintf("%s %s: %s", begins.in[lang], time_text(s->trail_at, since),
+							 s->ask->to <= s->trail_at ? wholly.in[lang] : partly.in[lang]));
 	if (s->ask->from < s->ask->now - s->ask->kept_orders_ms)
 		json_array_append_new(list, json_string(archived.in[lang]));
 	if (s->n[FIGURE_HIGH_RISK] > s->n_risks)

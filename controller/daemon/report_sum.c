@@ -233,12 +233,25 @@ static int add_system(struct store_view *view, struct report_sum *s)
 	return r;
 }
 
+/* ---- the trail -------------------------------------------------------------------------------------------------- */
+
+static int add_trail(struct store_view *view, struct report_sum *s)
+{
+	struct audit *first = calloc(1, sizeof(*first)); /* large */
+	size_t        n = 0;
+	int           r = first != NULL ? view_audit(view, 0, first, 1, &n) : E_NOMEM;
+	if (r == 0 && n > 0)
+		s->trail_at = first->at;
+	free(first);
+	return r;
+}
+
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 int report_sum_make(struct store_view *view, const struct report_ask *ask, struct report_sum **ret)
 {
 	static int (*const parts[])(struct store_view *, struct report_sum *) = {add_certificates, add_orders, add_campaigns, add_revocations,
-										   add_system};
+										   add_system, add_trail};
 	static const char *const named[] = {"clara", "covina", "argus", "veritas", "vpb"}; /* they have their row in any case */
 	struct report_sum       *s = calloc(1, sizeof(*s));
 	int                      r = s != NULL ? 0 : E_NOMEM;

@@ -40,6 +40,7 @@ struct report_sum {
 	uint64_t                 uncounted_services; /* beyond SERVICES_COUNTED_MAX: in the totals alone */
 	struct risk_row          risk[RISKS_LISTED];
 	size_t                   n_risks;
+	int64_t                  trail_at; /* the first audit record; 0 = there is none */
 };
 
 /* `ask` must live as long. Codes of the store. */

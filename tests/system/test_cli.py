@@ -176,7 +176,20 @@ def test_a_token_file_that_others_can_read_is_refused(cli, nginx_installation, f
     os.chmod(loose, 0o644)
     argv = [loose if x.endswith("admin.token") else x for x in inst.vccctl_argv]
     done = cli("whoami", argv=argv)
-    assert done.returncode == 4 and "VCC-1205" in done.stderr
+    assert done.returncode == 2 and "VCC-1205" in done.stderr
+    missing = os.path.join(folder, "no-token")
+    done = cli("whoami", argv=[missing if x.endswith("admin.token") else x for x in inst.vccctl_argv])
+    assert done.returncode == 2 and "VCC-3505" in done.stderr and missing in done.stderr and "List the objects" not in done.stderr, done.stderr
+
+
+def test_another_root_names_the_option(cli, nginx_installation, folder):
+    inst, _ = nginx_installation
+    other = os.path.join(folder, "other.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", os.devnull, "-out", other, "-subj", "/CN=other"],
+                   check=True, capture_output=True, timeout=60)
+    for argv in ([other if x.endswith("ca.pem") else x for x in inst.vccctl_argv], [x for x in inst.vccctl_argv if x != "--ca" and not x.endswith("ca.pem")]):
+        done = cli("whoami", argv=argv)
+        assert done.returncode == 5 and "VCC-3506" in done.stderr and "is not signed by" in done.stderr and "--ca" in done.stderr.split("next:")[1], done.stderr
 
 
 def test_watch_ends_with_the_proof(cli, nginx_installation):
@@ -402,3 +415,45 @@ def test_long_values_are_whole(answers):
         assert ", ".join(many) in plain("--socket", answers.server_address, "target", "list", "-o", form).stdout
     _, lines = on_a_terminal([VCCCTL, "--socket", answers.server_address, "target", "list"])
     assert columns_of(lines)[7] == ",".join(many)
+
+
+def test_a_sheet_calculates_nothing(answers):
+    """Names come from hosts and persons."""
+    answers.items = [dict(target("x"), target_id="=1+1", listeners=["@a\rb"])]
+    done = subprocess.run([VCCCTL, "--socket", answers.server_address, "target", "list", "-o", "csv"], capture_output=True, timeout=60, env=dict(os.environ, HOME="/nonexistent"))
+    line = done.stdout.decode().split("\n")[1]
+    assert line.startswith("'=1+1,") and line.endswith('"\'@a\rb"'), line
+
+
+@pytest.mark.parametrize("words,said,step", [
+    (("agnet", "list"), "agnet: unknown noun; did you mean `agent`?", "vccctl --help"),
+    (("zzzzz",), "zzzzz: unknown noun\n", "vccctl --help"),
+    (("agent", "lst"), "lst: unknown verb; did you mean `list`?", "vccctl agent --help"),
+    (("agent",), "agent: a verb is missing", "vccctl agent --help"),
+    (("agent", "invite", "--servcie", "x"), "--servcie: unknown option; did you mean `--service`?", "vccctl agent invite --help"),
+    (("agent", "list", "--outptu=json"), "--outptu=json: unknown option; did you mean `--output`?", "vccctl agent list --help"),
+    (("--tokenfile", "x"), "--tokenfile: unknown option; did you mean `--token-file`?", "vccctl --help"),
+    (("--url", "https://x:1"), "vccctl: a noun is missing", "vccctl --help"),
+    (("cert", "show"), "CERT_ID: a word is missing", "vccctl cert show --help"),
+    (("cert", "list", "-o", "xml"), "xml: -o takes", "vccctl cert list --help"),
+], ids=lambda x: " ".join(x) if isinstance(x, tuple) else "")
+def test_what_is_not_understood_has_a_code_and_a_next_step(words, said, step):
+    done = plain(*words)
+    assert done.returncode == 2 and done.stdout == "", done
+    assert done.stderr.startswith("vccctl: VCC-3500 " + said) and done.stderr.endswith(f"  next: See `{step}`.\n"), done.stderr
+
+
+def test_the_help_of_a_noun_is_of_it_alone():
+    rows = [x for x in plain("agent", "--help").stdout.splitlines() if re.match("  [a-z]", x)]
+    assert len(rows) > 5 and all(x.startswith("  agent ") for x in rows), rows
+    assert "exit codes" not in plain("agent", "--help").stdout and "exit codes" in plain("--help").stdout
+
+
+def test_a_code_may_be_typed_in_small_letters():
+    assert plain("explain", "vcc-3661").stdout == plain("explain", "VCC-3661").stdout != ""
+
+
+@pytest.mark.parametrize("given,said", [("99999d", "`99999d` is beyond its bound: more than 0 and at most 30d"), ("31d", "at most 30d"), ("0d", "more than 0"), ("soon", "must be a duration")])
+def test_how_long_nobody_is_reminded_has_a_bound(given, said):
+    done = plain("--socket", "/nonexistent", "notify", "snooze", "01a21b85-f8c3-77c5-b880-03a71df5c4b6", "--for", given)
+    assert done.returncode == 2 and said in done.stderr, done

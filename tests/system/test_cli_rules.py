@@ -309,6 +309,9 @@ WIDE = [
      {"certificates/lifecycle/emergency-recertification": {"matching_certificates": 1, "certificate_list": ["c1"], "plan_hash": "0123456789abcdef" * 4, "plan": {"selector": LONG}}}),
     (["check"], {**WELL, "agents": {"items": [{"name": "a" * 32, "state": "active", "connected": False, "seen_at": TIME}], "next_cursor": None}}),
     (["status"], {"status": {**OK, "status": "not ready", "checks": {**OK["checks"], "store": "failed", "signer": "failed", "crl": "failed", "gateway": "failed"}}}),
+    (["notify", "channels"],
+     {"notifications/channels": {"items": [{"channel": "mattermost-operations", "kind": "webhook", "level": "critical", "sent": 12345, "failed": 123, "given_up": 12, "sent_at": TIME,
+                                            "code": "VCC-3953", "error": "no trustworthy TLS " * 4, "read_at": TIME, "reload_error": "VCC-1201 " + LONG}] * 3, "next_cursor": None}}),
     (["cert", "renew"], {}),
     (["explain", "VCC-3504"], {}),
     (["cert", "cancel", "--help"], {}),
@@ -324,6 +327,14 @@ def test_80_columns(controller, words, rows):
     lines = (out + err).replace("\r", "\n").split("\n")
     one_word = [x for x in lines if len(x) > 80 and len(max(x.split(), key=len)) < 80]
     assert out + err and one_word == [], one_word
+
+
+def test_a_reading_of_channels_that_was_refused_is_told(controller):
+    row = {"channel": "c", "kind": "webhook", "level": "info", "sent": 1, "failed": 0, "given_up": 0, "sent_at": None, "code": None, "error": None, "read_at": TIME}
+    for error, told in (("VCC-1201 bad.conf:4", True), (None, False)):
+        controller.rows = {"notifications/channels": {"items": [{**row, "reload_error": error}] * 2, "next_cursor": None}}
+        assert run(controller, "notify", "channels").stdout.count("reload refused: VCC-1201 bad.conf:4") == told
+        assert run(controller, "notify", "channels", "-o", "csv").stdout.split("\n")[0].endswith(",read_at,reload_error")
 
 
 def test_where_a_report_went_fits(controller, folder):

@@ -361,3 +361,14 @@ def test_a_damaged_archive(archive):
             assert ours in (0, 1) and "Traceback" not in said, said
             if ours == 0:  # a byte that says nothing: a field that a reader passes over
                 assert len(damaged) == len(data)
+
+
+def test_what_cannot_be_read_is_not_called_changed(archive, folder):
+    path, root = archive
+    nothing = os.path.join(folder, "no-root.pem")
+    with open(nothing, "w") as f:
+        f.write("no certificate\n")
+    missing = os.path.join(folder, "missing")
+    for file, by, named in ((missing + ".zip", root, missing), (missing + ".json", root, missing), (folder, root, folder), (path, missing, missing), (path, nothing, nothing)):
+        codes, said = judged(file, by)
+        assert codes == (2, 2) and said.count(named) >= 2 and "VCC-1006" not in said and "not what the installation signed" not in said and "Traceback" not in said, said

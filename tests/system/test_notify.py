@@ -264,7 +264,7 @@ def test_a_broken_channel_is_named_and_holds_up_nothing(world):
 
     def check():
         return subprocess.run([world.bin("vcc-controller"), "--config", conf, "--check"], capture_output=True, text=True)
-    assert check().returncode == 0
+    assert check().returncode == 0 and check().stdout == f"{conf}: ok\n"
     secret = channels.secret("open", "x")
     os.chmod(secret, 0o644)
     for name, sections, word in (
@@ -277,5 +277,5 @@ def test_a_broken_channel_is_named_and_holds_up_nothing(world):
             ("g", {"channel": {"kind": "webhook", "url": "https://x/"}, "quiet": {"hours": "at night"}}, "quiet.hours")):
         path = os.path.join(channels.dir, channels.add(name, **sections) + ".conf")
         done = check()
-        assert done.returncode == 1 and word in done.stderr and "VCC-" in done.stderr, (name, done.stdout, done.stderr)
+        assert done.returncode == 1 and word in done.stderr and done.stderr.startswith("vcc-controller: VCC-") and done.stdout == "", (name, done.stdout, done.stderr)
         os.unlink(path)

@@ -288,6 +288,41 @@ def test_command_line(fleet):
     assert fleet.cli("report", "compliance", "--from", "x", "--to", "y").returncode == 1
 
 
+def test_each_figure_says_of_which_time_it_is(fleet):
+    begins = json.loads(fleet.cli("audit", "show", "0", "-o", "json").stdout)["at"]
+    now = report(fleet)
+    assert any(n.startswith(f"the audit trail begins at {begins}: the period begins before that") for n in now["notes"]), now["notes"]
+    first = fleet.orders("d1-web")[-1]["completed_at"]
+    assert not any("audit trail begins" in n for n in report(fleet, f"?from={first}&to={now['generated_at']}")["notes"])
+    past = ("report", "compliance", "--from", "2020-01-01", "--to", "2020-01-02")
+    r = json.loads(fleet.cli(*past, "-o", "json").stdout)
+    assert r["from"] == "2020-01-01T00:00:00.000Z" or r["from"] == "2020-01-01T00:00:00Z"
+    text, page, german = (fleet.cli(*past, *words).stdout for words in ((), ("-o", "html"), ("-o", "html", "--lang", "de")))
+    for shown, said in ((text, "the period lies before that"), (page, "the period lies before that"), (german, f"Das Protokoll beginnt am {begins}: Der Zeitraum liegt davor")):
+        assert said in shown and (begins in shown), shown
+    for part in ("Summary", "Services", "Risks"):
+        assert re.search(rf"<h2>{part}, as of 20[0-9T:.-]+Z", page), page
+    assert "<h2>Summary, in the period</h2>" in page and "<h2>Zusammenfassung, im Zeitraum</h2>" in german and re.search("<h2>Zusammenfassung, Stand 20", german)
+    assert "severity error" in page and "Stufe Fehler" in german and "severity error" in text
+    blocks = text.split("\n\n")
+    assert blocks[1].startswith("as of 20") and "certificates" in blocks[1] and blocks[2].startswith("in the period\n") and "renewals completed" in blocks[2], text
+
+
+def test_figures_have_the_digits_that_were_measured(fleet):
+    r = report(fleet)["renewal_performance"]
+    text, page = fleet.cli("report", "compliance").stdout, fleet.cli("report", "compliance", "-o", "html").stdout
+    share, minutes = re.search(r"^of those that ended +(\S+)%$", text, re.M), re.search(r"^average duration +(\d+\.\d) (seconds|minutes)$", text, re.M)
+    assert share and minutes and float(share[1]) == pytest.approx(100 * r["success_rate"], abs=0.06), text
+    assert float(minutes[1]) / (60 if minutes[2] == "seconds" else 1) == pytest.approx(r["average_duration_minutes"], abs=0.06)
+    assert re.search(r"those that ended</th><td class=\"n\">[\d.]+%</td>", page) and re.search(r"in minutes</th><td class=\"n\">\d+\.\d\d</td>", page), page
+
+
+def test_a_period_that_ends_before_it_begins(fleet):
+    done = fleet.cli("report", "compliance", "--from", "2026-11-02", "--to", "2026-11-01")
+    assert done.returncode == 1 and "`2026-11-02T00:00:00Z` is not before `to`, `2026-11-01T00:00:00Z`" in done.stderr, done.stderr
+    assert "must be a time" in fleet.cli("report", "rows", "--from", "2026-13-01", "--to", "2026-11-01").stderr
+
+
 # ---- evidence ----
 
 def verifiers(fleet, path):

@@ -1,0 +1,30 @@
+/* csv_cell.c - room controller/cli: one cell of a sheet.
+ * Never: a cell that a sheet takes for a formula. */
+#include "controller/cli/csv_cell.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define DIGITS "0123456789"
+
+/* -1 or -1.5: nothing that could be calculated. */
+static bool is_number(const char *text)
+{
+	text += *text == '-';
+	size_t n = strspn(text, DIGITS), part = text[n] == '.' ? strspn(text + n + 1, DIGITS) : 0;
+	return n > 0 && text[n] == '.' ? part > 0 && text[n + 1 + part] == '\0' : n > 0 && text[n] == '\0';
+}
+
+void csv_cell(FILE *to, const char *text)
+{
+	bool formula = text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL && !is_number(text);
+	bool quoted = strpbrk(text, ",\"\r\n") != NULL;
+	(void)fputs(quoted ? "\"" : "", to);
+	(void)fputs(formula ? "'" : "", to);
+	for (; *text != '\0'; text++) {
+		if (*text == '"')
+			(void)fputc('"', to);
+		(void)fputc(*text, to);
+	}
+	(void)fputs(quoted ? "\"" : "", to);
+}
