@@ -13,7 +13,7 @@
 static const struct output_column list_columns[] = {
 	{"LAST", "last_at", COLUMN_SINCE},   {"LEVEL", "level", COLUMN_TEXT},     {"EVENT", "event", COLUMN_TEXT},
 	{"SERVICE", "service", COLUMN_TEXT}, {"OBJECT", "object", COLUMN_TEXT}, {"CODE", "code", COLUMN_TEXT},
-	{"COUNT", "count", COLUMN_TEXT},   {"STATE", "state", COLUMN_TEXT},
+	{"COUNT", "count", COLUMN_TEXT},   {"STATE", "standing", COLUMN_TEXT}, {"BY", "acknowledged_by", COLUMN_TEXT},
 };
 
 static bool is_level(const char *text)
@@ -48,10 +48,11 @@ static const struct output_column channel_columns[] = {
 
 static const struct output_column notice_columns[] = {
 	{"notification", "notification_id", COLUMN_TEXT}, {"level", "level", COLUMN_TEXT},          {"event", "event", COLUMN_TEXT},
-	{"state", "state", COLUMN_TEXT},                  {"service", "service", COLUMN_TEXT},      {"object", "object", COLUMN_TEXT},
+	{"state", "standing", COLUMN_TEXT},               {"service", "service", COLUMN_TEXT},      {"object", "object", COLUMN_TEXT},
 	{"code", "code", COLUMN_TEXT},                    {"error", "error", COLUMN_TEXT},          {"count", "count", COLUMN_TEXT},
 	{"first", "at", COLUMN_TIME},                     {"last", "last_at", COLUMN_TIME},         {"over since", "closed_at", COLUMN_TIME},
 	{"recipients", "recipients", COLUMN_LIST},        {"channels", "channels", COLUMN_LIST},    {"acknowledged", "acknowledged_at", COLUMN_TIME},
+	{"acknowledged by", "acknowledged_by", COLUMN_TEXT}, {"delivered", "delivered", COLUMN_TEXT}, {"messages", "messages", COLUMN_TEXT},
 	{"snoozed until", "snoozed_until", COLUMN_TIME},  {"reminders", "reminders", COLUMN_TEXT},  {"next reminder", "next_reminder_at", COLUMN_TIME},
 };
 

@@ -16,7 +16,7 @@ enum {
 	ROWS = 50,
 	EVENTS_PIECE_MAX = 1 << 20,
 	LOOK_MS = 500,         /* how late an event may come */
-	BEAT_MS = 15 * 1000,   /* a line for whoever stands between, and to see that the reader is there */
+	BEAT_MS = 10 * 1000,   /* a comment line where nothing was sent for so long: the reader hears that we are there, and we that it is (docs/api.md) */
 	LIFE_MS = 600 * 1000,  /* then the reader asks again */
 };
 
@@ -202,7 +202,8 @@ void api_events(struct api_call *call)
 	s->http = call->http;
 	s->running = &running;
 	s->piece = (struct buf)BUF_MAX(EVENTS_PIECE_MAX);
-	s->begun = s->said = clock_monotonic();
+	s->begun = clock_monotonic();
+	s->said = s->begun - BEAT_MS - 1; /* the first line comes at once: whoever listens knows that we are there */
 	s->timer.data = s;
 	uv_timer_init(controller_loop(call->ctl), &s->timer);
 	uv_timer_start(&s->timer, on_timer, LOOK_MS, LOOK_MS);

@@ -25,6 +25,73 @@ static const char *state_name(unsigned v)
 	return notice_state_name((enum notice_state)v);
 }
 
+/* How a matter stands for people, in one word. */
+static const char *standing(const struct notice *n, int64_t now)
+{
+	if (n->state == NOTICE_CLOSED)
+		return "closed";
+	if (n->acked_at != 0)
+		return "acknowledged";
+	return n->snoozed_until_at > now ? "snoozed" : "open";
+}
+
+/* Who has taken it over, by the trail: committed with the notice's own time. "" = nobody, or the trail does not know. */
+static int taken_by(struct store_view *view, const struct notice *n, char ret[ACTOR_SIZE])
+{
+	char                id[ID_TEXT_SIZE];
+	struct audit_filter f = {.object = id_text(n->notice_id, id), .event = AUDIT_NOTIFICATION_ACKED};
+	struct audit        last;
+	uint64_t            next;
+	size_t              rows = 0;
+	ret[0] = '\0';
+	int r = n->acked_at == 0 ? 0 : view_audit_list(view, &f, UINT64_MAX, &last, 1, &rows, &next);
+	struct audit_person p;
+	if (r < 0 || rows == 0)
+		return r;
+	if (audit_is_alias(last.actor)) /* a person; of one who was forgotten no name is left */
+		text_cut(ret, ACTOR_SIZE, view_audit_person_by_alias(view, last.actor, &p) == 0 ? p.name : "redacted");
+	else
+		text_cut(ret, ACTOR_SIZE, last.actor);
+	return 0;
+}
+
+/* A notice as the API shows it: also who has it, and what became of its messages. */
+static int shown(struct store_view *view, const struct notice *n, int64_t now, json_t **ret)
+{
+	char                   actor[ACTOR_SIZE];
+	uint64_t               all = 0, sent = 0;
+	struct delivery_filter f = {.state = -1, .notice_id = &n->notice_id};
+	int                    r = taken_by(view, n, actor);
+	if (r == 0)
+		r = view_deliveries_count(view, &f, &all);
+	f.state = DELIVERY_SENT;
+	if (r == 0 && all > 0)
+		r = view_deliveries_count(view, &f, &sent);
+	if (r < 0)
+		return r;
+	json_t *o = json_notice(n);
+	json_object_set_new(o, "standing", json_string(standing(n, now)));
+	json_object_set_new(o, "acknowledged_by", actor[0] != '\0' ? json_string(actor) : json_null());
+	json_object_set_new(o, "messages", json_integer((json_int_t)all));
+	json_object_set_new(o, "delivered", json_integer((json_int_t)sent));
+	*ret = o;
+	return 0;
+}
+
+static int add_shown(struct api_call *call, struct store_view *view, const struct notice *rows, size_t n, json_t *items)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		json_t *o = NULL;
+		if (!is_visible(call, &rows[i]))
+			continue;
+		r = shown(view, &rows[i], call->now_at, &o);
+		if (r == 0)
+			json_array_append_new(items, o);
+	}
+	return r;
+}
+
 int api_notice_list(struct api_call *call, struct store_view *view)
 {
 	char                 text[API_PARAM_SIZE], last[ID_TEXT_SIZE];
@@ -48,9 +115,7 @@ int api_notice_list(struct api_call *call, struct store_view *view)
 	r = view_notices(view, &f, before, rows, limit, &n);
 	if (r == 0) {
 		json_t *items = json_array();
-		for (size_t i = 0; i < n; i++)
-			if (is_visible(call, &rows[i]))
-				json_array_append_new(items, json_notice(&rows[i]));
+		r = add_shown(call, view, rows, n, items);
 		call->answer = api_page(call, items, n == limit ? id_text(rows[n - 1].notice_id, last) : NULL);
 	}
 	free(rows);
@@ -72,22 +137,23 @@ int api_notice_show(struct api_call *call, struct store_view *view)
 {
 	struct notice n;
 	int           r = notice_of_call(call, view, &n);
-	if (r == 0)
-		call->answer = json_notice(&n);
-	return r;
+	return r == 0 ? shown(view, &n, call->now_at, &call->answer) : r;
 }
 
 static void changed(struct controller *ctl, void *ctx, int code, const struct store_result *result)
 {
 	struct api_call *call = ctx;
 	struct notice    n;
+	json_t          *o = NULL;
 	(void)result;
 	if (code < 0)
 		api_refuse(call, code, call->params[0], err_what(code));
 	else if (notice_of_call(call, controller_view(ctl), &n) < 0)
 		api_refuse_why(call, &call->why);
+	else if ((code = shown(controller_view(ctl), &n, call->now_at, &o)) < 0)
+		api_refuse(call, code, call->params[0], err_what(code));
 	else
-		api_finish(call, 200, json_notice(&n));
+		api_finish(call, 200, o);
 }
 
 static struct audit_of record_of(const struct api_call *call, enum audit_event event)

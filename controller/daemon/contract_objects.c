@@ -465,7 +465,8 @@ OBJECT(notification, "Notification", NULL, F("notification_id", API_ID, 0), F("a
        F("recipients", API_TEXTS, 0), OBJ("detail", API_NULL, NULL), F("count", API_INTEGER, 0), F("last_at", API_TIME, 0),
        F("closed_at", API_TIME, API_NULL), F("channels", API_TEXTS, 0), F("acknowledged_at", API_TIME, API_NULL),
        F("snoozed_until", API_TIME, API_NULL), F("next_reminder_at", API_TIME, API_NULL), F("reminders", API_INTEGER, 0),
-       F("escalations", API_INTEGER, 0));
+       F("escalations", API_INTEGER, 0), ONE_OF("standing", 0, "open,acknowledged,snoozed,closed"), F("acknowledged_by", API_TEXT, API_NULL),
+       F("messages", API_INTEGER, 0), F("delivered", API_INTEGER, 0));
 
 OBJECT(delivery, "Delivery", NULL, F("delivery_id", API_INTEGER, 0), F("channel", API_TEXT, 0), F("notification_id", API_ID, 0),
        ONE_OF("kind", 0, "first,reminder,escalation"), ONE_OF("level", 0, API_NOTICE_LEVELS), F("group", API_TEXT, 0),

@@ -184,8 +184,8 @@ static void send_matter(struct http_call *call, const struct notice *n, const st
 	char        code[ERR_CODE_SIZE];
 	add_word(&page, n->closed_at != 0 ? WORD_IS_OVER : n->acked_at != 0 ? WORD_IS_TAKEN : WORD_IS_OPEN);
 	buf_add_text(&page.text, "</h1>\n<dl>\n");
-	add_line(&page, WORD_WHAT, notice_event_name(n->event));
-	add_line(&page, WORD_LEVEL, notice_level_name(n->level));
+	add_line(&page, WORD_WHAT, notice_event_word(n->event, page.german));
+	add_line(&page, WORD_LEVEL, notice_level_word(n->level, page.german));
 	add_line(&page, WORD_OBJECT, n->object);
 	add_line(&page, WORD_SERVICE, n->service);
 	add_time(&page, WORD_SINCE, n->at);

@@ -14,8 +14,8 @@ static const struct {
 	const char *english, *german;
 } words[NOTICE_WORD_COUNT] = {
 	[WORD_IS_OVER] = {"The matter is over", "Die Sache ist vorbei"},
-	[WORD_IS_TAKEN] = {"Somebody has taken it over", "Jemand hat sie übernommen"},
-	[WORD_IS_OPEN] = {"Nobody has taken it over", "Niemand hat sie übernommen"},
+	[WORD_IS_TAKEN] = {"Somebody has taken it over", "Die Meldung hat jemand übernommen"},
+	[WORD_IS_OPEN] = {"Nobody has taken it over", "Die Meldung hat noch niemand übernommen"},
 	[WORD_WHAT] = {"what", "was"},
 	[WORD_LEVEL] = {"level", "Stufe"},
 	[WORD_OBJECT] = {"object", "Objekt"},
@@ -34,6 +34,41 @@ static const struct {
 	[WORD_4_HOURS] = {"4 hours", "4 Stunden"},
 	[WORD_1_DAY] = {"1 day", "1 Tag"},
 	[WORD_7_DAYS] = {"7 days", "7 Tage"},
+};
+
+/* The dashboard says the same (german_words.js). */
+static const char *const events[NOTICE_EVENT_COUNT] = {
+	[NOTICE_RENEWAL_FAILED] = "Erneuerung gescheitert",
+	[NOTICE_RENEWAL_PAUSED] = "Erneuerung ruht",
+	[NOTICE_RENEWAL_UNVERIFIED] = "Erneuerung unbewiesen",
+	[NOTICE_ROLLBACK_FAILED] = "Zurücknehmen gescheitert",
+	[NOTICE_TROUBLE_RESOLVED] = "Störung behoben",
+	[NOTICE_THRESHOLD_REACHED] = "Notfallschwelle erreicht",
+	[NOTICE_RENEWALS_NEAR] = "Bald wartet die Erneuerung auf eine Person",
+	[NOTICE_RENEWALS_REACHED] = "Die Erneuerung wartet auf eine Person",
+	[NOTICE_APPROVAL_WAITING] = "Freigabe wartet",
+	[NOTICE_EMERGENCY_UNCONFIRMED] = "Notfall noch nicht bestätigt",
+	[NOTICE_EMERGENCY_STARTED] = "Notfall begonnen",
+	[NOTICE_EMERGENCY_ENDED] = "Notfall beendet",
+	[NOTICE_EMERGENCY_FAILED] = "Notfall gescheitert",
+	[NOTICE_CAMPAIGN_ENDED] = "Kampagne beendet",
+	[NOTICE_CAMPAIGN_FAILED] = "Kampagne gescheitert",
+	[NOTICE_CAMPAIGN_HALTED] = "Kampagne angehalten",
+	[NOTICE_EMERGENCY_HALTED] = "Notfall angehalten",
+	[NOTICE_EMERGENCY_WAITING] = "Notfall wartet auf Freigabe",
+	[NOTICE_CAMPAIGN_CANCELLED] = "Kampagne abgebrochen",
+	[NOTICE_EMERGENCY_CANCELLED] = "Notfall abgebrochen",
+	[NOTICE_RENEWAL_COMPLETED] = "Erneuerung gelungen",
+	[NOTICE_FLEET_SILENT] = "Viele Hosts zugleich verstummt",
+	[NOTICE_FLEET_BACK] = "Hosts sind zurück",
+	[NOTICE_DIGEST] = "Tägliche Übersicht",
+};
+
+static const char *const levels[NOTICE_LEVEL_COUNT] = {
+	[NOTICE_SUCCESS] = "Erfolg",
+	[NOTICE_INFO] = "Hinweis",
+	[NOTICE_ERROR] = "Fehler",
+	[NOTICE_CRITICAL] = "kritisch",
 };
 
 static const struct {
@@ -89,6 +124,16 @@ bool notice_words_german(const char *accept_language)
 const char *notice_word(enum notice_word w, bool german)
 {
 	return german ? words[w].german : words[w].english;
+}
+
+const char *notice_event_word(enum notice_event e, bool german)
+{
+	return german && (size_t)e < N_ELEMENTS(events) ? events[e] : notice_event_name(e);
+}
+
+const char *notice_level_word(enum notice_level l, bool german)
+{
+	return german && (size_t)l < N_ELEMENTS(levels) ? levels[l] : notice_level_name(l);
 }
 
 const char *notice_refused_german(int code)

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "shared/model/notice.h"
+
 enum notice_word {
 	WORD_IS_OVER,
 	WORD_IS_TAKEN,
@@ -33,6 +35,10 @@ enum notice_word {
 /* By Accept-Language (RFC 9110, 12.5.4): true where German is preferred to English. "" or anything else is English. */
 bool        notice_words_german(const char *accept_language);
 const char *notice_word(enum notice_word w, bool german);
+
+/* An event and a level as a person says them; in English they are their names. */
+const char *notice_event_word(enum notice_event e, bool german);
+const char *notice_level_word(enum notice_level l, bool german);
 
 /* What is refused at a link, and the next step, in German; NULL: it has none, and stands in English. */
 const char *notice_refused_german(int code);

@@ -1,9 +1,17 @@
 /* api.js - asks the admin API, as every other client does: same routes, same rights, same refusals.
  * The cookie goes by itself; the header token, which no other page can read, is kept in memory alone. */
 
+/* How long an answer may take: of what is shown less than the pause between two looks of live.js, so that no look ends the one before unheard; what is done,
+ * planned or worked out over everything takes longer. */
+const SHOWN_MS = 8000, DONE_MS = 60000;
+
+let answered = null;
 let headerToken = null;
 let onOver = () => {};
 let onConfirm = async () => false;
+
+/* When the controller answered last, whatever it said; null = it has not. */
+export const answeredAt = () => answered;
 
 export class Problem extends Error {
   constructor(status, body) {
@@ -19,22 +27,38 @@ export function listen(over, confirm) {
   onConfirm = confirm;
 }
 
+function failed(e, limit) {
+  if (e.name === 'AbortError') return e;
+  const seconds = e.name === 'TimeoutError' ? limit / 1000 : null;
+  return new Problem(0, { code: '', title: seconds ? 'unanswered' : 'unreachable', detail: '', unreachable: true, seconds });
+}
+
+/* One signal of both; `stop` ends the deadline, for what goes on. */
+function deadline(signal, limit) {
+  const abort = new AbortController(), timer = setTimeout(() => abort.abort(new DOMException('', 'TimeoutError')), limit);
+  return { signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal, stop: () => clearTimeout(timer) };
+}
+
 /* By hand: a person asked for it, so the session was used. What a page asks by itself does not keep a session alive. */
-async function send(method, path, { body, byHand = true, bearer, signal, key, accept } = {}) {
-  const headers = {};
+async function send(method, path, { body, byHand = true, bearer, signal, key, accept, raw, slow, endless } = {}) {
+  const headers = {}, limit = method !== 'GET' || slow || raw ? DONE_MS : SHOWN_MS;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (headerToken && (byHand || method !== 'GET')) headers['X-Vcc-Session'] = headerToken;
   if (bearer) headers.Authorization = 'Bearer ' + bearer;
   if (key) headers['Idempotency-Key'] = key;
   Object.assign(headers, accept);
-  let answer;
+  const until = deadline(signal, limit);
   try {
-    answer = await fetch('/api/v1/' + path, { method, headers, signal, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body) });
+    const answer = await fetch('/api/v1/' + path, { method, headers, signal: until.signal, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body) });
+    answered = Date.now();
+    if (endless && answer.ok) return answer;
+    const text = await answer.text(); /* the whole of it by then */
+    return new Response(text === '' ? null : text, { status: answer.status, headers: answer.headers });
   } catch (e) {
-    if (e.name === 'AbortError') throw e;
-    throw new Problem(0, { code: '', title: 'unreachable', detail: '', unreachable: true });
+    throw failed(e, limit);
+  } finally {
+    until.stop();
   }
-  return answer;
 }
 
 async function read(answer, raw) {
@@ -69,7 +93,7 @@ export const post = (path, body = {}, options = {}) => ask('POST', path, { ...op
 
 /* An endless answer, for live.js. */
 export async function open(path, options) {
-  const answer = await send('GET', path, { ...options, byHand: false });
+  const answer = await send('GET', path, { ...options, byHand: false, endless: true });
   if (!answer.ok) await read(answer);
   return answer.body;
 }

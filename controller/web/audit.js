@@ -1,11 +1,11 @@
-/* audit.js - the audit trail as a time line with the state of its proof, and what people had to be told. */
+/* audit.js - the audit trail as a time line with the state of its proof. */
 import { get } from './api.js';
 import { useData, usePages } from './data.js';
 import { eventWord, givenReason } from './german.js';
 import { html, useLayoutEffect, useRef, useState } from './lib.js';
-import { CopyAs, LongList, ProblemBox, State, Told, When, toldCell } from './parts.js';
+import { CopyAs, ProblemBox, State, Told } from './parts.js';
 import { refine, to } from './route.js';
-import { moment, number, t, word } from './text.js';
+import { moment, number, t } from './text.js';
 
 /* The newest head that the signer signed: everything below its size is proved to be unchanged since. */
 function Head({ head }) {
@@ -61,34 +61,4 @@ export function Audit({ args }) {
       <ol class="gap trail" role="list">${list.rows.map((r) => html`<${Record} key=${r.seq} r=${r} covered=${Boolean(head) && r.seq < head.size} />`)}</ol>
       ${list.more && html`<p><button onClick=${list.more} disabled=${list.busy}>${t('older')}</button></p>`}</div>
     <${CopyAs} vccctl=${['audit', 'list', ...(args.object ? ['--object', args.object] : [])]} path=${path} />`;
-}
-
-const LEVELS = { success: 'ok', info: 'off', error: 'due', critical: 'bad' };
-
-/* Where what it is about is seen. */
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-function placeOf(n) {
-  if (n.renewal_id) return to(['renewals', n.renewal_id]);
-  if (n.detail && n.detail.approval_id) return to(['approvals', n.detail.approval_id]);
-  if (/^(campaign|emergency)_/.test(n.event) && ID.test(n.object)) return to(['campaigns', n.object]);
-  return /^(emergency_threshold|max_renewals|renewal|rollback|trouble)_/.test(n.event) && n.object ? to(['certificates', n.object]) : null;
-}
-
-function About({ n }) {
-  const place = placeOf(n), named = html`<b title=${n.event}>${eventWord(n.event)}</b>`;
-  return html`${place ? html`<a href=${place}>${named}</a>` : named} ${n.object}`;
-}
-
-const noticeRow = (n) => [
-  [html`<${About} n=${n} />`, false, `${eventWord(n.event)} ${n.object}`], [html`<${State} kind=${LEVELS[n.level]}>${word('level_', n.level)}<//>`], toldCell(n.code, n.error || '', true),
-  [n.count > 1 ? t('times_n', { n: number(n.count) }) : '', true], [html`<${When} at=${n.last_at} />`],
-];
-
-export function Notices() {
-  const list = usePages('notifications');
-  return html`<div class="head"><h1>${t('notices')}</h1></div><${ProblemBox} problem=${list.problem} />
-    ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t('no_notices')}</p>`
-      : html`<${LongList} label=${t('notices')} kind="notes" top=${[t('event'), t('status'), t('error'), t('times'), t('when')]} rows=${list.rows} row=${noticeRow} more=${list.more} busy=${list.busy} />`}
-    <${CopyAs} vccctl=${['notify', 'list']} path="notifications" />`;
 }

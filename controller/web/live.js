@@ -1,13 +1,19 @@
 /* live.js - what changed: the audit trail as it grows where one may read it, else a look every ten seconds. Nobody is told while the page is
  * hidden, and a session is not kept alive by it. */
-import { open } from './api.js';
+import { answeredAt, open } from './api.js';
 import { useEffect, useRef } from './lib.js';
 
+/* BEAT_MS: so often the controller says something (docs/api.md); SILENT_MS: then nobody is there any more, whatever the connection says. */
+const BEAT_MS = 10000, SILENT_MS = 2.5 * BEAT_MS;
 const LOOK_MS = 10000, FIRST_PAUSE_MS = 1000, LONGEST_PAUSE_MS = 30000;
 const heard = new Set();
-let state = 'off', stop = null, me = null, place = { id: null };
+let state = 'off', stop = null, me = null, place = { id: null }, heardAt = null;
 
 export const liveState = () => state;
+
+/* How long ago the controller said something, in whole seconds; null = it has not yet. */
+const lastHeard = () => Math.max(heardAt || 0, answeredAt() || 0);
+export const silentSeconds = () => (lastHeard() === 0 ? null : Math.round((Date.now() - lastHeard()) / 1000));
 
 function tell(what) {
   if (document.visibilityState === 'visible') for (const fn of [...heard]) fn(what);
@@ -29,13 +35,34 @@ function parse(block) {
   return fields;
 }
 
+/* The next piece; what stays silent is given up. */
+async function piece(reader) {
+  let timer;
+  const silent = new Promise((_, no) => { timer = setTimeout(() => no(new Error('silent')), SILENT_MS); });
+  try {
+    return await Promise.race([reader.read(), silent]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function follow(signal, at) {
   const stream = await open('events', { signal, accept: at.id ? { 'Last-Event-ID': at.id } : {} });
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    await read(reader, at);
+  } finally {
+    reader.cancel().catch(() => {}); /* the connection ends as well */
+  }
+}
+
+async function read(reader, at) {
+  heardAt = Date.now();
   become('stream');
   for (let text = ''; ;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await piece(reader);
     if (done) return;
+    heardAt = Date.now();
     text += value;
     for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
       const fields = parse(text.slice(0, end));
@@ -74,7 +101,9 @@ async function look(signal) {
   become('look');
   while (!signal.aborted) {
     await wait(LOOK_MS);
-    if (!signal.aborted) tell({ event: 'look' });
+    if (signal.aborted) return;
+    become(Date.now() - lastHeard() > SILENT_MS ? 'away' : 'look');
+    tell({ event: 'look' });
   }
 }
 
@@ -99,7 +128,9 @@ export function end() {
   me = null;
   run();
   state = 'off';
+  heardAt = null;
 }
+
 
 document.addEventListener('visibilitychange', () => {
   run();

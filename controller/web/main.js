@@ -2,15 +2,15 @@
 import { get, listen, logout, resume } from './api.js';
 import { GOES, listenKeys } from './keys.js';
 import { html, render, useEffect, useLayoutEffect, useState } from './lib.js';
-import { begin, end, liveState, useLive } from './live.js';
+import { begin, end, liveState, silentSeconds, useLive } from './live.js';
 import { Dialog, ProblemBox } from './parts.js';
 import { go, refine, useRoute } from './route.js';
 import { say } from './say.js';
 import { Confirm, Login } from './session.js';
-import { lang, setLang, t } from './text.js';
+import { lang, number, setLang, t } from './text.js';
 import { Agents, Targets } from './hosts.js';
 import { Approvals } from './approvals.js';
-import { Audit, Notices } from './audit.js';
+import { Audit } from './audit.js';
 import { Authorities } from './authorities.js';
 import { Campaign } from './campaign.js';
 import { Campaigns } from './campaigns.js';
@@ -18,6 +18,7 @@ import { Certificate } from './certificate.js';
 import { Certificates } from './certificates.js';
 import { Crypto } from './crypto.js';
 import { Explain } from './explain.js';
+import { Notices } from './notices.js';
 import { Overview } from './overview.js';
 import { Principals } from './principals.js';
 import { Renewal, Renewals } from './renewal.js';
@@ -90,7 +91,12 @@ function Live() {
   const [, again] = useState(0);
   useLive(() => again((n) => n + 1), () => false);
   const s = liveState();
-  return s === 'off' ? null : html`<span class="muted small">${s === 'stream' ? '●' : s === 'away' ? '✗' : '○'} ${t('live_' + s)}</span>`;
+  useEffect(() => { if (liveState() !== s) again((n) => n + 1); }); /* it may have changed before anybody listened */
+  useEffect(() => { /* while nobody answers, what is seen grows old */
+    const timer = s === 'away' ? setInterval(() => again((n) => n + 1), 1000) : null;
+    return () => clearInterval(timer);
+  }, [s]);
+  return s === 'off' ? null : html`<span class="muted small">${s === 'stream' ? '●' : s === 'away' ? '✗' : '○'} ${t('live_' + s)}${s === 'away' && silentSeconds() !== null ? ', ' + t('heard_ago', { n: number(silentSeconds()) }) : ''}</span>`;
 }
 
 function Side({ me, area, open }) {

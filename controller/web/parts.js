@@ -73,7 +73,8 @@ export function ProblemBox({ problem }) {
   if (!problem) return null;
   const b = problem.body || { title: problem.message };
   if (b.unreachable)
-    return html`<div class="problem" role="alert"><strong>${t('unreachable')}</strong><p>${t('unreachable_next')}</p></div>`;
+    return html`<div class="problem" role="alert"><strong>${b.seconds ? t('unanswered', { n: number(b.seconds) }) : t('unreachable')}</strong>
+      <p><b>${t('next_step')}:</b> ${t(b.seconds ? 'unanswered_next' : 'unreachable_next')}</p></div>`;
   const of = codeWords(b.code), says = b.detail && b.detail !== b.title;
   return html`<div class="problem" role="alert">
     <strong>${b.code ? b.code + ' ' : ''}${of ? of.what : b.title}</strong>
@@ -178,14 +179,15 @@ export function CopyAs({ vccctl, path, body }) {
 const AHEAD = 8;
 
 /* Only the rows that are seen are in the page. A cell is [what it shows, whether a narrow page does without it, true or its whole text where it may take two
- * lines]. `more`: called when the end comes near; null = there is none. `none`: what an empty one says where nothing was looked for. */
-export function LongList({ label, kind, top, rows, row, more, busy, none, problem }) {
+ * lines]. `more`: called when the end comes near; null = there is none. `none`: what an empty one says where nothing was looked for. `heights`:
+ * of a row, wide and narrow, as in style.css. */
+export function LongList({ label, kind, top, rows, row, more, busy, none, problem, heights = [46, 84] }) {
   const ref = useRef();
-  const [seen, setSeen] = useState({ from: 0, height: 600, line: 46 });
+  const [seen, setSeen] = useState({ from: 0, height: 600, line: heights[0] });
   const look = () => {
     const e = ref.current;
     if (!e) return;
-    const line = matchMedia('(max-width: 44rem)').matches ? 84 : 46;
+    const line = heights[matchMedia('(max-width: 44rem)').matches ? 1 : 0];
     setSeen({ from: Math.max(0, Math.floor(e.scrollTop / line) - AHEAD), height: e.clientHeight, line });
     if (more && !busy && e.scrollTop + e.clientHeight > e.scrollHeight - 20 * line) more();
   };
@@ -211,5 +213,20 @@ export function LongList({ label, kind, top, rows, row, more, busy, none, proble
   </div>`;
 }
 
-/* A region that may be wider than the window: it scrolls, the page does not. */
-export const Wide = ({ label, children }) => html`<div class="wide" tabindex="0" role="region" aria-label=${label}>${children}</div>`;
+/* A region that may be wider than the window: it scrolls, the page does not. Where something of it is not seen it has an edge on that side, and says so. */
+export function Wide({ label, children }) {
+  const ref = useRef();
+  const [hidden, setHidden] = useState('');
+  const look = () => {
+    const e = ref.current, left = e.scrollLeft > 1, right = e.scrollLeft + e.clientWidth < e.scrollWidth - 1;
+    setHidden((left ? ' more-left' : '') + (right ? ' more-right' : ''));
+  };
+  useLayoutEffect(look);
+  useEffect(() => {
+    const sizes = new ResizeObserver(look);
+    sizes.observe(ref.current);
+    return () => sizes.disconnect();
+  }, []);
+  return html`<div class=${'edge' + hidden}><div class="wide" ref=${ref} onScroll=${look} tabindex="0" role="region" aria-label=${label}>${children}</div>
+    ${hidden && html`<p class="small muted wider" aria-hidden="true">⇆ ${t('wider')}</p>`}</div>`;
+}

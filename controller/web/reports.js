@@ -157,7 +157,7 @@ export function Report({ args, me }) {
   const [dialog, open] = useState(null);
   const period = periodOf(args), asked = new URLSearchParams({ ...period, lang: lang() }).toString(), path = 'reports/compliance?' + asked;
   const { data, problem, reload } = useData(async (o) => {
-    const [report, own] = await Promise.all([get(path, o), get('reports/exceptions', o)]);
+    const [report, own] = await Promise.all([get(path, { ...o, slow: true }), get('reports/exceptions', o)]);
     return { report, exceptions: own.exceptions };
   }, path, () => false);
   const r = data && data.report, rules = r ? rulesOf(r) : [];

@@ -32,6 +32,7 @@ const TEXTS = {
   to_overview: ['Zur Übersicht', 'To the overview'],
   live_stream: ['Live', 'Live'],
   live_look: ['Alle 10 s aktualisiert', 'Refreshed every 10 s'],
+  heard_ago: ['zuletzt gehört vor {n} s', 'last heard {n} s ago'],
   live_away: ['Verbindung unterbrochen', 'Connection interrupted'],
   copy_as: ['Kopieren als', 'Copy as'],
   copied: ['In die Zwischenablage kopiert', 'Copied to the clipboard'],
@@ -39,6 +40,8 @@ const TEXTS = {
   show_code: ['{code} erklären', 'Explain {code}'],
   /* problems */
   unreachable: ['Der Controller antwortet nicht.', 'The controller does not answer.'],
+  unanswered: ['Der Controller hat {n} s lang nicht geantwortet.', 'The controller did not answer for {n} s.'],
+  unanswered_next: ['Hängt vcc-controller oder die Netzverbindung? `systemctl status vcc-controller` zeigt es. Die Seite versucht es weiter; was getan werden sollte, kann doch geschehen sein.', 'Does vcc-controller hang, or the network? `systemctl status vcc-controller` shows it. This page goes on trying; what was to be done may be done all the same.'],
   unreachable_next: ['Läuft vcc-controller? Ist die Netzverbindung da? Die Seite versucht es weiter.', 'Is vcc-controller running? Is the network there? This page goes on trying.'],
   as_it_came: ['Auf Englisch, wie es kam', 'As it came'],
   next_step: ['Nächster Schritt', 'Next step'],
@@ -449,7 +452,6 @@ const TEXTS = {
   level_info: ['Hinweis', 'info'],
   level_error: ['Fehler', 'error'],
   level_critical: ['kritisch', 'critical'],
-  times: ['Anzahl', 'Times'],
   times_n: ['{n} mal', '{n} times'],
   /* principals */
   principals_about: ['Personen und Maschinen, die hier handeln. Wer freigeben darf und eine Mail-Adresse hat, bekommt dorthin gesagt, welche Anträge er entscheiden kann.', 'Persons and machines that act here. Whoever may approve and has a mail address is told there of requests that he may decide.'],

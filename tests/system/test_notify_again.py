@@ -95,6 +95,8 @@ def test_it_escalates_is_repeated_and_ends_with_an_acknowledgement(world):
     assert any("nobody has acknowledged" in b["title"] for b in world.boss.bodies())
     status, answer = world.post(f"/api/v1/notifications/{n}/ack", {"reason": "I look at it"})
     assert status == 200 and answer["acknowledged_at"] and answer["next_reminder_at"] is None
+    assert answer["standing"] == "acknowledged" and answer["acknowledged_by"] == world.admin.get("whoami")["principal"]
+    assert 2 <= answer["delivered"] <= answer["messages"]
     rows = world.rows("SELECT reason FROM audit WHERE event = 'notification_acknowledged' AND object = ?", n)
     assert rows == [("I look at it",)]
     wait_for("what was queued is through", lambda: not world.admin.get("notifications/deliveries?state=waiting&channel=team")["items"])

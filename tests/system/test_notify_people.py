@@ -154,7 +154,7 @@ def test_looking_changes_nothing(world, matter):
             assert headers["Content-Security-Policy"] == "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     assert "c1-web" in text and "<script" not in text and text.count("<form") == 2 and "Nobody has taken it over" in text
     status, _, german = world.ask("GET", mail, Accept_Language="de-DE,de;q=0.9,en;q=0.8")
-    assert status == 200 and '<html lang="de">' in german and '<html lang="en">' in text and "Niemand hat sie übernommen" in german and "Nobody" not in german
+    assert status == 200 and '<html lang="de">' in german and '<html lang="en">' in text and "Die Meldung hat noch niemand übernommen" in german and "Erneuerung" in german and "renewal_" not in german and "Nobody" not in german
     values = re.compile(r' value="([^"]*)"')
     assert values.findall(german) == values.findall(text) and "c1-web" in german and "<script" not in german
     assert world.ask("GET", mail, Accept_Language="en-GB,de;q=0.5")[2] == text

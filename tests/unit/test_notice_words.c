@@ -51,6 +51,14 @@ static void test_each_text_has_both(void **state)
 		assert_non_null(german);
 		assert_string_not_equal(english, german);
 	}
+	for (unsigned e = 0; e < NOTICE_EVENT_COUNT; e++) {
+		assert_non_null(notice_event_word((enum notice_event)e, true));
+		assert_string_equal(notice_event_word((enum notice_event)e, false), notice_event_name((enum notice_event)e));
+	}
+	for (unsigned l = 0; l < NOTICE_LEVEL_COUNT; l++) {
+		assert_non_null(notice_level_word((enum notice_level)l, true));
+		assert_string_not_equal(notice_level_word((enum notice_level)l, true), notice_level_word((enum notice_level)l, false));
+	}
 	for (size_t i = 0; i < N_ELEMENTS(codes); i++) {
 		assert_non_null(notice_refused_german(codes[i]));
 		assert_non_null(notice_next_german(codes[i]));

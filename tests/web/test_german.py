@@ -34,7 +34,7 @@ NOT_SHOWN = {
 SAYING = """
 controller/core: policy.c policy_change.c campaign_flow.c selector.c depends.c waves.c
 controller/daemon: plan_outlook.c campaign_json.c order_terms.c rollover_ask.c rollovers.c rollover_root.c campaign_plan.c campaign_waves.c campaign_once.c campaign_empty.c
-controller/daemon: campaigns.c campaign_drills.c campaign_send.c login_cert.c api_session.c operate.c people.c approvals.c exceptions.c api_exceptions.c api_ca.c
+controller/daemon: campaigns.c campaign_drills.c campaign_send.c login_cert.c api_session.c api_identity.c operate.c people.c approvals.c exceptions.c api_exceptions.c api_ca.c
 controller/daemon: policy_edit.c signer_client.c api_certificates.c api_lifecycle.c api_revocation.c api_approvals.c api_campaigns.c api_rollover.c
 agent/keeper: answer_check.c care_act.c content.c copies.c file_proof.c peer_judge.c peer_look.c place.c probe.c rehearse.c store_password.c swap.c tls_probe.c
 agent/hook: drain.c
@@ -158,7 +158,7 @@ def test_each_name_has_its_words():
 PLAYED = """(() => {
   const real = window.fetch, codes = CODES, said = SAID, at = '2026-01-02T03:04:05Z';
   const order = ([n, what, next], i) => ({renewal_id: String(i), cert_id: 'c' + n, status: 'paused', renewal_trigger: 'scheduled', created_at: at, error: {code: 'VCC-' + n, message: what, next}});
-  const notice = (event, i) => ({event, object: 'o' + i, level: 'error', code: null, error: null, count: 1, last_at: at});
+  const notice = (event, i) => ({event, object: 'o' + i, level: 'error', code: null, error: null, count: 1, last_at: at, standing: 'open', messages: 0, delivered: 0});
   const answers = {
     '/api/v1/renewals?status=paused': () => ({items: codes.map(order), next_cursor: null}),
     '/api/v1/notifications': () => ({items: EVENTS.map(notice), next_cursor: null}),
