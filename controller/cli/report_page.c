@@ -289,7 +289,9 @@ static void services(const struct page *p, const json_t *report)
 	const json_t     *o;
 	(void)fputs("<h2>", p->to);
 	put(p, word(p, "vcc_service_breakdown"));
-	(void)fprintf(p->to, ", %s %s; %s</h2>\n", word(p, "as_of"), p->made_at, word(p, "services_of"));
+	(void)fprintf(p->to, ", %s ", word(p, "as_of"));
+	put(p, p->made_at);
+	(void)fprintf(p->to, "; %s</h2>\n", word(p, "services_of"));
 	head_row(p, "service_name", columns);
 	json_object_foreach(walk, name, o) row(p, name, o, columns);
 	table_end(p);

@@ -123,7 +123,7 @@ static int migrate_all(sqlite3 *db, const char *path, struct refusal *why)
 {
 	int64_t version, newest = 0;
 	int     code = pragma_number(db, "PRAGMA user_version", &version);
-	if (code < 0)
+	if (code != 0)
 		return refuse_sqlite(why, code, path, db);
 	for (size_t i = 0; i < schema_files_n; i++) {
 		int number = atoi(schema_files[i].name);
@@ -147,7 +147,7 @@ static int check_owner(sqlite3 *db, const char *path, struct refusal *why)
 	int     code = pragma_number(db, "PRAGMA application_id", &application);
 	if (code == 0)
 		code = pragma_number(db, "SELECT count(*) FROM sqlite_master", &tables);
-	if (code < 0)
+	if (code != 0)
 		return refuse_sqlite(why, code, path, db);
 	if (application == APPLICATION_ID)
 		return 0;

@@ -238,7 +238,7 @@ static int parent_check(const struct ca_facts *f, const struct key *subject, con
 		r = cert_read(parent_der, &info);
 	if (r == 0)
 		r = cert_fits_key(parent_der, parent_key);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	static const uint8_t any_path[] = {DER_SEQUENCE, 3, DER_BOOLEAN, 1, 0xff};
 	struct span          constraints;

@@ -293,7 +293,7 @@ int crl_read(struct span crl, struct span issuer_der, struct crl_info *ret)
 		r = key_evp_verify(k, hash, parts.tbs, parts.signature); /* before anything else of the list is looked at */
 	if (r == 0)
 		r = body_read(parts.tbs, &inner_alg, &info);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!span_equal(parts.alg, inner_alg) || !span_equal(info.issuer, ca.t.subject))
 		return E_PKI_CRL;

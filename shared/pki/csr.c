@@ -108,7 +108,7 @@ int csr_check(struct span csr, struct span *ret_spki, enum key_type *ret_type)
 		r = spki_read(parts.spki, &spki);
 	if (r == 0)
 		r = sig_alg_read(parts.alg, spki.type, &alg);
-	if (r < 0)
+	if (r != 0)
 		return r;
 
 	_cleanup_(key_freep) struct key *k = NULL;

@@ -13,6 +13,7 @@
 
 #include "shared/base/be.h"
 #include "shared/base/id.h"
+#include "shared/base/text.h"
 #include "shared/sys/fault.h"
 #include "shared/sys/file.h"
 
@@ -197,7 +198,7 @@ int journal_open(int dir_fd, const char *name, journal_each_fn *each, void *ctx,
 	struct journal *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return refuse(why, E_NOMEM, name, "no memory for the journal");
-	strcpy(j->name, name);
+	text_cut(j->name, sizeof(j->name), name);
 	j->fd = -1;
 	j->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 	if (j->dir_fd >= 0)
