@@ -309,6 +309,8 @@ def test_a_stream_ends_with_what_it_was_opened_by(estate):
     client = Client(estate).login(estate.tokens["admin"])
     other = Client(estate).login(estate.tokens["admin"])
     streams = {"session": Stream(client), "other": Stream(other), "token": Stream(admin, made["token"]), "left": Stream(admin, left), "narrow": Stream(admin, narrow)}
+    for stream in streams.values():
+        stream.hears(":")  # it listens from now on
     assert estate.admin("POST", "/api/v1/principals", {"name": "told-of", "roles": ["viewer"]})[0] == 201
     for stream in streams.values():
         stream.hears("told-of")
