@@ -25,43 +25,41 @@ static const char *state_name(unsigned v)
 	return notice_state_name((enum notice_state)v);
 }
 
-/* How a matter stands for people, in one word. */
-static const char *standing(const struct notice *n, int64_t now)
+static bool may_read_trail(const struct api_call *call)
 {
-	if (n->state == NOTICE_CLOSED)
-		return "closed";
-	if (n->acked_at != 0)
-		return "acknowledged";
-	return n->snoozed_until_at > now ? "snoozed" : "open";
+	return rights_allow(&call->principal, PERM_AUDIT_READ) && !rights_limited(&call->principal);
 }
 
-/* Who has taken it over, by the trail: committed with the notice's own time. "" = nobody, or the trail does not know. */
-static int taken_by(struct store_view *view, const struct notice *n, char ret[ACTOR_SIZE])
+/* Who has taken it over, by the trail: told to whoever may read that. "" = nobody, or the trail does not know. */
+static int taken_by(const struct api_call *call, struct store_view *view, const struct notice *n, char ret[ACTOR_SIZE])
 {
 	char                id[ID_TEXT_SIZE];
 	struct audit_filter f = {.object = id_text(n->notice_id, id), .event = AUDIT_NOTIFICATION_ACKED};
 	struct audit        last;
+	struct audit_person p;
 	uint64_t            next;
 	size_t              rows = 0;
 	ret[0] = '\0';
-	int r = n->acked_at == 0 ? 0 : view_audit_list(view, &f, UINT64_MAX, &last, 1, &rows, &next);
-	struct audit_person p;
+	if (n->acked_at == 0 || !may_read_trail(call))
+		return 0;
+	int r = view_audit_list(view, &f, UINT64_MAX, &last, 1, &rows, &next);
 	if (r < 0 || rows == 0)
 		return r;
-	if (audit_is_alias(last.actor)) /* a person; of one who was forgotten no name is left */
-		text_cut(ret, ACTOR_SIZE, view_audit_person_by_alias(view, last.actor, &p) == 0 ? p.name : "redacted");
-	else
-		text_cut(ret, ACTOR_SIZE, last.actor);
-	return 0;
+	text_cut(ret, ACTOR_SIZE, last.actor);
+	if (!audit_is_alias(last.actor))
+		return 0;
+	r = view_audit_person_by_alias(view, last.actor, &p);
+	text_cut(ret, ACTOR_SIZE, r == 0 ? p.name : "redacted"); /* of a person who was forgotten no name is left */
+	return r == E_NOT_FOUND ? 0 : r;
 }
 
 /* A notice as the API shows it: also who has it, and what became of its messages. */
-static int shown(struct store_view *view, const struct notice *n, int64_t now, json_t **ret)
+static int shown(const struct api_call *call, struct store_view *view, const struct notice *n, json_t **ret)
 {
 	char                   actor[ACTOR_SIZE];
 	uint64_t               all = 0, sent = 0;
 	struct delivery_filter f = {.state = -1, .notice_id = &n->notice_id};
-	int                    r = taken_by(view, n, actor);
+	int                    r = taken_by(call, view, n, actor);
 	if (r == 0)
 		r = view_deliveries_count(view, &f, &all);
 	f.state = DELIVERY_SENT;
@@ -70,7 +68,7 @@ static int shown(struct store_view *view, const struct notice *n, int64_t now, j
 	if (r < 0)
 		return r;
 	json_t *o = json_notice(n);
-	json_object_set_new(o, "standing", json_string(standing(n, now)));
+	json_object_set_new(o, "standing", json_string(notice_standing_name(notice_standing(n, call->now_at))));
 	json_object_set_new(o, "acknowledged_by", actor[0] != '\0' ? json_string(actor) : json_null());
 	json_object_set_new(o, "messages", json_integer((json_int_t)all));
 	json_object_set_new(o, "delivered", json_integer((json_int_t)sent));
@@ -85,7 +83,7 @@ static int add_shown(struct api_call *call, struct store_view *view, const struc
 		json_t *o = NULL;
 		if (!is_visible(call, &rows[i]))
 			continue;
-		r = shown(view, &rows[i], call->now_at, &o);
+		r = shown(call, view, &rows[i], &o);
 		if (r == 0)
 			json_array_append_new(items, o);
 	}
@@ -137,7 +135,7 @@ int api_notice_show(struct api_call *call, struct store_view *view)
 {
 	struct notice n;
 	int           r = notice_of_call(call, view, &n);
-	return r == 0 ? shown(view, &n, call->now_at, &call->answer) : r;
+	return r == 0 ? shown(call, view, &n, &call->answer) : r;
 }
 
 static void changed(struct controller *ctl, void *ctx, int code, const struct store_result *result)
@@ -150,8 +148,8 @@ static void changed(struct controller *ctl, void *ctx, int code, const struct st
 		api_refuse(call, code, call->params[0], err_what(code));
 	else if (notice_of_call(call, controller_view(ctl), &n) < 0)
 		api_refuse_why(call, &call->why);
-	else if ((code = shown(controller_view(ctl), &n, call->now_at, &o)) < 0)
-		api_refuse(call, code, call->params[0], err_what(code));
+	else if ((code = shown(call, controller_view(ctl), &n, &o)) < 0)
+		api_refuse(call, code, call->params[0], "it is done, but cannot be shown now");
 	else
 		api_finish(call, 200, o);
 }

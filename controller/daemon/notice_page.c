@@ -180,9 +180,12 @@ static void add_forms(struct page *p)
 
 static void send_matter(struct http_call *call, const struct notice *n, const struct notice_link *link, int64_t now)
 {
-	struct page page = begin_page(call);
-	char        code[ERR_CODE_SIZE];
-	add_word(&page, n->closed_at != 0 ? WORD_IS_OVER : n->acked_at != 0 ? WORD_IS_TAKEN : WORD_IS_OPEN);
+	static const enum notice_word heads[NOTICE_STANDING_COUNT] = {
+		[NOTICE_IS_OPEN] = WORD_IS_OPEN, [NOTICE_IS_ACKNOWLEDGED] = WORD_IS_TAKEN, [NOTICE_IS_SNOOZED] = WORD_IS_OPEN, [NOTICE_IS_CLOSED] = WORD_IS_OVER};
+	enum notice_standing standing = notice_standing(n, now);
+	struct page          page = begin_page(call);
+	char                 code[ERR_CODE_SIZE];
+	add_word(&page, heads[standing]);
 	buf_add_text(&page.text, "</h1>\n<dl>\n");
 	add_line(&page, WORD_WHAT, notice_event_word(n->event, page.german));
 	add_line(&page, WORD_LEVEL, notice_level_word(n->level, page.german));
@@ -199,7 +202,7 @@ static void send_matter(struct http_call *call, const struct notice *n, const st
 	}
 	add_line(&page, WORD_SENT_TO, link->recipient);
 	buf_add_text(&page.text, "</dl>\n");
-	if (n->closed_at == 0 && n->acked_at == 0)
+	if (standing == NOTICE_IS_OPEN || standing == NOTICE_IS_SNOOZED)
 		add_forms(&page);
 	send_page(call, 200, &page.text);
 }

@@ -56,6 +56,22 @@ const char *notice_topic_name(enum notice_topic t)
 	return (size_t)t < N_ELEMENTS(names) ? names[t] : "unknown";
 }
 
+enum notice_standing notice_standing(const struct notice *n, int64_t now)
+{
+	if (n->state == NOTICE_CLOSED)
+		return NOTICE_IS_CLOSED;
+	if (n->acked_at != 0)
+		return NOTICE_IS_ACKNOWLEDGED;
+	return n->snoozed_until_at > now ? NOTICE_IS_SNOOZED : NOTICE_IS_OPEN;
+}
+
+const char *notice_standing_name(enum notice_standing s)
+{
+	static const char *const names[NOTICE_STANDING_COUNT] = {
+		[NOTICE_IS_OPEN] = "open", [NOTICE_IS_ACKNOWLEDGED] = "acknowledged", [NOTICE_IS_SNOOZED] = "snoozed", [NOTICE_IS_CLOSED] = "closed"};
+	return (size_t)s < N_ELEMENTS(names) ? names[s] : "unknown";
+}
+
 const char *notice_group(const struct notice *n)
 {
 	bool of_service = n->event <= NOTICE_RENEWALS_REACHED || n->event == NOTICE_RENEWAL_COMPLETED;

@@ -81,6 +81,11 @@ struct notice_member {
 	int64_t           since_at;
 };
 
+/* How a matter stands for people. */
+enum notice_standing { NOTICE_IS_OPEN, NOTICE_IS_ACKNOWLEDGED, NOTICE_IS_SNOOZED, NOTICE_IS_CLOSED, NOTICE_STANDING_COUNT };
+enum notice_standing notice_standing(const struct notice *n, int64_t now);
+const char          *notice_standing_name(enum notice_standing s);
+
 /* What is sent together: matters of one service, else of one campaign or request. */
 const char *notice_group(const struct notice *n);
 

@@ -8,6 +8,7 @@ import subprocess
 import dashboard
 import pytest
 from conftest import new_folder
+from rights_estate import Api
 
 PICTURES = dashboard.PICTURES
 
@@ -30,7 +31,7 @@ def of(e, notice_id):
 # ---- as the controller has it ----
 
 def test_one_is_snoozed_and_taken_over_by_clicks(site):
-    """The same as vccctl does; it is shown to everybody with who has it, and who may not do it is not offered it."""
+    """The same as vccctl does; who has it is shown to whoever may read the trail, and who may not do it is not offered it."""
     e, d = site
     n = next(x for x in e.admin.get("notifications?state=queued")["items"] if x["event"] == "approval_waiting")
     assert (n["standing"], n["acknowledged_by"], n["messages"], n["delivered"]) == ("open", None, 0, 0)
@@ -59,7 +60,11 @@ def test_one_is_snoozed_and_taken_over_by_clicks(site):
     assert [r["reason"] for r in e.admin.get(f"audit?object={n['notification_id']}&event=notification_acknowledged")["items"]] == ["I look at it"]
     shown = subprocess.run([*e.inst.vccctl_argv, "notify", "list"], capture_output=True, text=True, check=True, timeout=60).stdout
     assert any(n["object"] in line and "acknowledged" in line for line in shown.splitlines()) and "queued" not in shown, shown
-    onlooker = d.page(e.principal("onlooker", ["viewer"]))
+    token = e.principal("onlooker", ["viewer"])
+    for seen in (Api(e.inst, token).get(f"notifications/{n['notification_id']}"),
+                 next(x for x in Api(e.inst, token).get("notifications")["items"] if x["notification_id"] == n["notification_id"])):
+        assert (seen["standing"], seen["acknowledged_by"]) == ("acknowledged", None), "a name stands in the trail, and that is not for everybody"
+    onlooker = d.page(token)
     d.go(onlooker, "#/notices")
     onlooker.until(f"Boolean({row}) && {row}.innerText.includes('acknowledged')")
     assert not onlooker.run("Boolean(document.querySelector('.notes button'))") and "Act" not in onlooker.run("document.querySelector('.notes .top').innerText")
