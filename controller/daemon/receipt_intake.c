@@ -79,25 +79,38 @@ static void audit_step(struct commit *c, const char *agent, const char *cert_id,
 
 /* What is stored of an attempt whose pair was kept without proof. The host's next receipt comes when that is stored. */
 struct steps_told {
-	struct order_step_row row[2 * MSG_STEPS_MAX];
-	size_t                n;
+	struct {
+		enum workflow_step step;
+		int64_t            at;
+	} row[2 * MSG_STEPS_MAX];
+	size_t n;
 };
 
-static bool is_told(const struct steps_told *told, uint32_t attempt, const struct receipt_step *s)
+static bool is_told(const struct steps_told *told, const struct receipt_step *s)
 {
 	for (size_t i = 0; i < told->n; i++)
-		if (told->row[i].attempt == attempt && told->row[i].step == (enum workflow_step)s->step && told->row[i].at == s->at)
+		if (told->row[i].step == (enum workflow_step)s->step && told->row[i].at == s->at)
 			return true;
 	return false;
 }
 
+/* What cannot be read counts as untold: told twice is better than not at all. */
 static void steps_told(struct controller *ctl, const struct body_receipt *r, struct steps_told *ret)
 {
 	struct order o;
+	size_t       n = 0;
 	ret->n = 0;
-	if (orders_find(ctl, r->renewal_id, &o) == 0 && (o.flags & ORDER_UNVERIFIED) != 0 &&
-	    view_steps(ctl->view, r->renewal_id, ret->row, N_ELEMENTS(ret->row), &ret->n) < 0)
-		ret->n = 0; /* told twice is better than not at all */
+	if (orders_find(ctl, r->renewal_id, &o) < 0 || (o.flags & ORDER_UNVERIFIED) == 0)
+		return;
+	struct order_step_row *rows = calloc(STORE_LIST_MAX, sizeof(*rows)); /* of all attempts */
+	if (rows == NULL || view_steps(ctl->view, r->renewal_id, rows, STORE_LIST_MAX, &n) < 0)
+		n = 0;
+	for (size_t i = 0; i < n && ret->n < N_ELEMENTS(ret->row); i++)
+		if (rows[i].attempt == r->attempt) {
+			ret->row[ret->n].step = rows[i].step;
+			ret->row[ret->n++].at = rows[i].at;
+		}
+	free(rows);
 }
 
 /* A receipt tells the whole story once more: of the settled one only what came after `verified` is new, and of one that follows a pair kept without
@@ -112,7 +125,7 @@ static void add_steps(struct controller *ctl, struct commit *c, const char *agen
 		each = false; /* a drill's steps are in its report */
 	for (uint32_t i = 0; i < r->n_steps; i++) {
 		const struct receipt_step *s = &r->steps[i];
-		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE) || is_told(told, r->attempt, s))
+		if (s->step >= STEP_COUNT || (r->outcome == RECEIPT_SETTLED && s->step < STEP_SETTLE) || is_told(told, s))
 			continue;
 		struct order_step_row *row = &rows[n++];
 		*row = (struct order_step_row){
