@@ -117,7 +117,8 @@ int http_read_request(struct lws *wsi, enum http_listener which, struct http_req
 	}
 	if (q->method[0] == '\0')
 		return E_API_METHOD;
-	/* An encoded line end, once decoded, ends the request line for the library: what stood behind it would be headers. The version is missing then. */
+	/* An encoded line end, once decoded, ends the request line for the library, and the first word behind it is a header: then there is no version. Where
+	 * that word is a version itself the address is shorter than it was written, and nothing else; the library does not tell the two apart. */
 	if (!text_line_ok(q->path, strlen(q->path)) || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP) <= 0)
 		return E_API_ROUTE;
 	int r = header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, q->authorization, sizeof(q->authorization));

@@ -189,11 +189,20 @@ def test_names_of_a_path_are_compared_byte_by_byte(site):
 
 
 @pytest.mark.parametrize("path", ["principals/admin%0d%0aXX", "principals/admin%0dXX", "principals/admin%0aXX", "principals?limit=1%0d%0aX&frob=1", "principals?limit=1%0a",
-                                  "whoami%0d%0aX-Mark:%20mine", "principals/admin%20HTTP/1.1%0d%0aX-Mark:%20mine"])
+                                  "whoami%0d%0aX-Mark:%20mine", "whoami%0aAuthorization:%20Bearer%20mine", "whoami%0aHTTP/1.1%0d%0aX-Mark:%20mine", "principals/admin%20HTTP/1.1%0d%0aX-Mark:%20mine"])
 def test_an_encoded_line_end_does_not_end_the_request_line(site, path):
     """Decoded, it would end the address there, and what stands behind it would be headers of whoever made the link."""
     got = site.raw(f"GET /api/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: {site.admin.headers['Authorization']}\r\nConnection: close\r\n\r\n".encode())
     assert b" 400 " in got.split(b"\r\n")[0] and b"VCC-3102" in got, got
+
+
+def test_a_version_behind_an_encoded_line_end_makes_the_address_shorter_and_nothing_else(site):
+    """The library takes it for the request's own. It is the answer to the shorter address, asked by the same person, and no second one."""
+    who = {"Authorization": site.admin.headers["Authorization"]}
+    got = site.raw(f"GET /api/v1/whoami%0aHTTP/1.1 HTTP/1.1\r\nHost: x\r\nAuthorization: {who['Authorization']}\r\nConnection: close\r\n\r\n".encode())
+    assert got.count(b"HTTP/1.1 ") == 1 and b" 200 " in got.split(b"\r\n")[0] and b'"principal":"admin"' in got, got
+    alone = site.raw(b"GET /api/v1/whoami%0aHTTP/1.1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b" 401 " in alone.split(b"\r\n")[0], alone
 
 
 # ---- what the HTTP library decides by itself ----
