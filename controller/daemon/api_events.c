@@ -203,7 +203,7 @@ void api_events(struct api_call *call)
 	s->running = &running;
 	s->piece = (struct buf)BUF_MAX(EVENTS_PIECE_MAX);
 	s->begun = clock_monotonic();
-	s->said = s->begun - BEAT_MS - 1; /* the first line comes at once: whoever listens knows that we are there */
+	s->said = s->begun - BEAT_MS - 1; /* the first line comes with the first look: whoever listens knows that we are there */
 	s->timer.data = s;
 	uv_timer_init(controller_loop(call->ctl), &s->timer);
 	uv_timer_start(&s->timer, on_timer, LOOK_MS, LOOK_MS);

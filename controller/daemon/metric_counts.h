@@ -29,7 +29,7 @@ struct metric_histogram {
 /* `m` names the bounds; below 0 counts as 0: a clock was set. */
 void metric_observe(struct metric_histogram *h, enum metric m, int64_t us);
 
-struct metric_service {
+struct metric_service { /* metric_write.c: add_service() and any_counted() go through all numbers */
 	char     name[SERVICE_SIZE];
 	uint64_t renewals[TRIGGER_COUNT][METRIC_STATUS_COUNT];
 	uint64_t paused;

@@ -60,13 +60,12 @@ static void finish_thresholds(struct template_reading *in, uint32_t max_renewals
 		t->max_renewals = t->validity_ms <= 30 * MS_DAY ? 0 : max_renewals_default;
 }
 
-/* Half of a threshold, or a share of a short validity, may be nothing: then there would be none. */
-static int check_thresholds(const struct template_reading *in)
+/* Half of it is the emergency's, and must not be nothing: it would be read back as the usual one. */
+static int check_threshold(const struct template_reading *in)
 {
-	bool renewal = in->t.renewal_threshold_ms < MS_SECOND;
-	if (!renewal && in->t.emergency_threshold_ms > 0)
+	if (in->t.renewal_threshold_ms >= MS_SECOND)
 		return 0;
-	return refuse(in->why, E_POLICY_TEMPLATE, in->t.template_id, "field `%s_threshold`: must be at least a second", renewal ? "renewal" : "emergency");
+	return refuse(in->why, E_POLICY_TEMPLATE, in->t.template_id, "field `renewal_threshold`: must be at least a second");
 }
 
 static int finish(struct template_reading *in, uint32_t max_renewals_default)
@@ -84,7 +83,7 @@ static int finish(struct template_reading *in, uint32_t max_renewals_default)
 	finish_thresholds(in, max_renewals_default);
 	if (in->t.name[0] == '\0')
 		text_cut(in->t.name, sizeof(in->t.name), in->t.template_id);
-	return check_thresholds(in);
+	return check_threshold(in);
 }
 
 int template_json_read(const json_t *object, uint32_t max_renewals_default, struct template *ret, struct refusal *why)
@@ -151,7 +150,7 @@ int template_json_override(const json_t *object, const struct template *t, struc
 	}
 	if (r == 0) {
 		finish_overrides(&in);
-		r = check_thresholds(&in);
+		r = check_threshold(&in);
 	}
 	if (r == 0)
 		*ret = in.t;

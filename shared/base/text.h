@@ -24,7 +24,7 @@ void text_hide_controls(char *text); /* what text_line_ok() refuses in UTF-8 bec
 void text_plain(char *text);
 bool text_utf8_ok(const void *bytes, size_t n); /* strict UTF-8 (RFC 3629), no control characters below 0x20 except \n and \t, no DEL */
 /* One line of strict UTF-8 that a terminal shows as it stands: without control characters (C0, DEL, C1), line separators, and what turns the direction
- * of writing (Unicode Bidi_Control but the two marks). */
+ * of writing (Unicode Bidi_Control but its three marks). */
 bool text_line_ok(const void *bytes, size_t n);
 
 /* Whole text is one decimal number in [min, max], no sign prefix '+', no spaces: E_SYNTAX or E_RANGE. */

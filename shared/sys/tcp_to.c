@@ -33,7 +33,7 @@ static int bind_to_own(int fd, const struct tcp_to *to)
 		from.v6.sin6_port = 0;
 	else
 		from.v4.sin_port = 0;
-	return bind(fd, &from.any, from.n) == 0 ? 0 : EADDRNOTAVAIL;
+	return bind(fd, &from.any, from.n) == 0 ? 0 : errno;
 }
 
 int tcp_to_own(const struct tcp_to *to, int *ret_fd)

@@ -22,7 +22,7 @@ struct tcp_to {
 _must_check_ int tcp_to(const char *host, uint16_t port, struct tcp_to *ret);
 
 /* Starts a connection: non-blocking, close-on-exec, without Nagle's delay. 0, or the errno of what failed; EADDRNOTAVAIL: not an address of this
- * host, and nothing was sent. */
+ * host, or it has no port left; nothing was sent. */
 _must_check_ int tcp_to_own(const struct tcp_to *to, int *ret_fd);
 
 #endif
