@@ -20,15 +20,12 @@ HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-secti
 OPT  ?= -O2 -g
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
-# Two hundred test programs: what is given to nobody is linked in a seventh of the time.
-TEST_LD := -pie -fuse-ld=mold
+# Two hundred test programs: what is given to nobody is linked in a seventh of the time, by one thread, because make runs as many as there are cores.
+TEST_LD := -pie -fuse-ld=mold -Wl,--threads=1
 ifdef SAN
 OPT  := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
 LDHARD := $(TEST_LD)
-ifneq (,$(findstring clang,$(CC)))
-CFLAGS_EXTRA := -fsanitize=fuzzer-no-link
-endif
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
@@ -38,12 +35,9 @@ OPT  := -O1 -fcoverage-mapping -fprofile-instr-generate=$(abspath $(B))/counters
 CPPFLAGS += -DVCC_FAULTS -mllvm -runtime-counter-relocation
 LDHARD := $(TEST_LD)
 endif
-ifdef FAULTS
-CPPFLAGS += -DVCC_FAULTS
-endif
 CFLAGS  := -std=c17 $(OPT) $(WARN) $(HARD)
 LDFLAGS := $(OPT) $(LDHARD)
-MADE_BY := $(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA)
+MADE_BY := $(CC) $(CPPFLAGS) $(CFLAGS) $(if $(FAULTS),with fault points)
 # Binaries do not say where they were built: two builds are equal, wherever they lie.
 CFLAGS  += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(B)/gen=gen
 
@@ -54,7 +48,7 @@ PROGRAM_ROOMS := agent/link agent/keeper agent/hook controller/daemon controller
 ROOMS         := $(LIB_ROOMS) $(PROGRAM_ROOMS)
 
 Q = $(if $(V),,@)
-say = $(if $(V),,@echo '  $(1)' $(2))
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)' $(2))
 
 room_src = $(filter-out %/main.c,$(wildcard $(1)/*.c))
 room_lib = $(B)/lib/$(subst /,-,$(1)).a
@@ -96,7 +90,7 @@ all: programs $(B)/bin/vcc-fleet
 programs: $(PROGRAMS:%=$(B)/bin/%)
 tests: all tools $(TESTS:%=$(B)/tests/%)
 tools: $(TOOLS:%=$(B)/tests/%)
-sanitized: tests $(if $(findstring clang,$(CC)),fuzzers)
+sanitized: all $(TESTS:%=$(B)/tests/%) $(if $(findstring clang,$(CC)),fuzzers)
 fuzzers: $(FUZZERS:%=$(B)/tests/%)
 asan: ; $(MAKE) B=build-asan SAN=1 sanitized
 faults: ; $(MAKE) B=build-faults FAULTS=1 tests
@@ -104,27 +98,33 @@ coverage: ; $(MAKE) B=build-cov CC=clang COV=1 tests
 fuzz: ; $(MAKE) B=build-asan SAN=1 fuzzers
 
 $(B)/obj/controller/signer/hs%.o $(B)/obj/tests/unit/test_hs%.o: CPPFLAGS += -isystem /usr/include/p11-kit-1
-# Another compiler, version or flag makes all objects anew.
-$(shell mkdir -p $(B); echo '$(MADE_BY)' | cmp -s - $(B)/.made-by || echo '$(MADE_BY)' > $(B)/.made-by)
+# Only what has fault points is compiled for them: the other objects are those of the build without, and ccache knows them by their command.
+ifdef FAULTS
+FAULTED := $(shell grep -rlE --include=*.c 'VCC_FAULTS|shared/sys/fault\.h' agent controller shared tests)
+$(FAULTED:%.c=$(B)/obj/%.o): CPPFLAGS += -DVCC_FAULTS
+endif
+# Fuzzers are led by what the product's objects tell them of their way.
+ifneq (,$(and $(SAN),$(findstring clang,$(CC))))
+$(ROOMS:%=$(B)/obj/%/%.o): CFLAGS += -fsanitize=fuzzer-no-link
+endif
+# All folders at once: thousands of recipes would ask for them otherwise. Another compiler, version or flag makes all objects anew.
+FOLDERS := bin gen lib tests $(addprefix obj/,gen $(ROOMS) $(patsubst %/,%,$(wildcard tests/*/)))
+$(shell mkdir -p $(FOLDERS:%=$(B)/%); echo '$(MADE_BY)' | cmp -s - $(B)/.made-by || echo '$(MADE_BY)' > $(B)/.made-by)
 $(B)/obj/%.o: %.c $(B)/.made-by
-	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(CFLAGS_EXTRA) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Files that become C arrays: SQL of the schema, shipped templates.
 $(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql))
-	@mkdir -p $(@D)
 	$(Q)scripts/embed schema $(sort $(wildcard controller/store/schema/*.sql)) > $@
 GEN.controller/store = $(B)/obj/gen/schema.o
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/.made-by
-	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # The templates that `init` puts into the store, bodies of messages for chat services, the rules that reports judge by.
 define embed_rule
 $(B)/gen/$(1).c: scripts/embed $(2)
-	@mkdir -p $$(@D)
 	$$(Q)scripts/embed $(1) $(2) > $$@
 endef
 $(foreach n,templates notify compliance,$(eval $(call embed_rule,$(n),$(sort $(wildcard packaging/$(n)/*.json)))))
@@ -137,13 +137,11 @@ WEB_TAKEN   := $(WEB_MODULES)/htm/preact/standalone.module.js $(WEB_MODULES)/upl
 $(WEB_MODULES)/.installed: scripts/web-modules controller/web/package-lock.json
 	$(Q)scripts/web-modules controller/web
 $(B)/gen/web.c: scripts/embed scripts/pack-web $(WEB) $(WEB_MODULES)/.installed
-	@mkdir -p $(@D)
 	$(Q)scripts/pack-web $(B)/gen/web $(WEB) $(WEB_TAKEN)
 	$(Q)scripts/embed web $(B)/gen/web/build.hash $(B)/gen/web/*.gz > $@
 
 define room_rule
 $$(call room_lib,$(1)): $$(call obj,$$(call room_src,$(1))) $$(GEN.$(1))
-	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
@@ -154,7 +152,6 @@ GROUP   = -Wl,--start-group $(1) -Wl,--end-group
 
 define program_rule
 $$(B)/bin/$(1): $$(B)/obj/$$(room.$(1))/main.o $$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))
-	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call GROUP,$$(call LIBS_OF,$$(room.$(1)) $$(also.$(1)) $$(SHARED_ROOMS))) $$(libs.$(1)) $$(BASELIBS)
 endef
@@ -163,7 +160,6 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 TEST_LIB := $(call obj,$(filter-out tests/lib/tool_%.c,$(wildcard tests/lib/*.c)))
 define test_rule
 $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
-	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(OPT) $$(TEST_LD) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
 endef
@@ -173,19 +169,16 @@ $(foreach d,tests/unit tests/step tests/store tests/sim tests/hostile tests/benc
 FLEET_ROOMS := agent/core agent/keeper agent/link $(SHARED_ROOMS)
 FLEET_OBJ   := $(call obj,$(wildcard tests/fleet/*.c))
 $(B)/bin/vcc-fleet: $(FLEET_OBJ) $(call LIBS_OF,$(FLEET_ROOMS))
-	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(FLEET_OBJ) $(call GROUP,$(call LIBS_OF,$(FLEET_ROOMS))) -lssl -ljansson -lm $(BASELIBS)
 
 # The libraries that an agent stands on and nothing else, or it would be no floor.
 $(B)/tests/bench_empty: $(B)/obj/tests/bench/bench_empty.o
-	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -lwebsockets -lssl -lcrypto
 
 # libFuzzer targets instrument the project's own objects, too.
 $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c $$(call LIBS_OF,$$(ROOMS))
-	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(call GROUP,$(call LIBS_OF,$(ROOMS))) $(filter-out -lcmocka,$(TESTLIBS)) $(BASELIBS)
 
@@ -197,7 +190,6 @@ docs: $(B)/tests/tool_docs
 	$(B)/tests/tool_docs routes > $(B)/routes.md
 	sed -i -e '/^<!-- routes -->/,/^<!-- end -->/{//!d}' -e '/^<!-- routes -->/r $(B)/routes.md' docs/api.md
 	scripts/security-table
-	@mkdir -p packaging/catalog
 	$(B)/tests/tool_docs catalog > packaging/catalog/vcc-pki.catalog
 
 # Packages, from a copy of the tree with what is built. The dashboard's modules are there before it starts, because it has no network, and the manual pages are made.

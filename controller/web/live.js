@@ -131,7 +131,6 @@ export function end() {
   heardAt = null;
 }
 
-
 document.addEventListener('visibilitychange', () => {
   run();
   tell({ event: 'look' });

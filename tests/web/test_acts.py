@@ -358,7 +358,7 @@ def test_a_link_of_somebody_else_is_no_command(site, admin, tmp_path):
         d.go(admin, "#/overview")
         admin.run(f"location.hash = {json.dumps('#/' + path)}")
         admin.until("document.querySelector('main .filters') && !document.querySelector('.foot')", path)
-    d.clean(admin, also=("404", "422", "403"))
+    d.clean(admin, also=("400", "404", "422", "403"))
 
 
 class Hostile(http.server.BaseHTTPRequestHandler):
