@@ -289,6 +289,9 @@ def main():
             with open(sys.argv[1], encoding="utf-8") as f:
                 pack = json.load(f, object_pairs_hook=only_once)
             counts, missing, unbound = check(pack, roots)
+    except OSError as e:
+        print(f"nothing was looked at, a file cannot be read: {e}", file=sys.stderr)
+        return 2
     except Exception as e:  # whatever a changed file does to a parser: it is no evidence
         print(f"not what the installation signed: {e}", file=sys.stderr)
         return 1

@@ -398,11 +398,11 @@ static int verify(const struct invocation *in)
 	struct buf                roots = BUF_MAX(ROOT_FILE_MAX);
 	struct verify_report      report = {.from = 0};
 	int                       r = read_roots(in, &roots, &why);
-	bool                      no_root = r != 0; /* it says nothing about the file */
 	known.n = 0;
 	const char *path;
 	for (size_t i = 0; r == 0 && (path = verb_nth_value(in, "head", i)) != NULL; i++)
 		r = known_heads_read(&known, path, buf_span(&roots), &why);
+	bool unseen = r != 0; /* it says nothing about the file */
 	bool zip = r == 0 && evidence_zip_is(in->words[0]);
 	if (r == 0 && (zip || evidence_file_is(in->words[0]))) {
 		r = (zip ? evidence_zip_verify : evidence_file_verify)(in, in->words[0], buf_span(&roots), known.head, known.n);
@@ -413,7 +413,7 @@ static int verify(const struct invocation *in)
 		r = verify_file(in, buf_span(&roots), &known, &report, &why);
 	buf_free(&roots);
 	if (r != 0)
-		return verb_fail(no_root || r == E_CLI_USAGE || r == E_CLI_FILE ? EXIT_USAGE : EXIT_FAILED, &why);
+		return verb_fail(unseen ? EXIT_USAGE : named_file_exit(r), &why);
 	json_t *o = report_json(&report, known.n);
 	if (in->form == OUTPUT_TABLE)
 		print_report(o);

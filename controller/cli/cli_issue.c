@@ -38,10 +38,14 @@ static int read_file(const char *path, char *ret, size_t size, struct refusal *w
 		return EXIT_USAGE;
 	}
 	size_t n = fread(ret, 1, size - 1, f);
-	bool   whole = feof(f) != 0;
+	bool   whole = feof(f) != 0, failed = ferror(f) != 0;
+	if (failed)
+		named_file_refuse(path, "read the file", why);
 	if (f != stdin)
 		fclose(f);
 	ret[n] = '\0';
+	if (failed)
+		return EXIT_USAGE;
 	if (!whole || memchr(ret, '\0', n) != NULL) {
 		refuse(why, E_PKI_CSR, path,
 		       whole ? "it is not PEM; `openssl req -inform DER -in F` writes it as PEM"

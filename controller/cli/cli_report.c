@@ -7,6 +7,7 @@
 #include "controller/cli/ask.h"
 #include "controller/cli/evidence_zip.h"
 #include "controller/cli/report_page.h"
+#include "controller/cli/report_words.h"
 #include "controller/cli/since.h"
 #include "shared/base/buf.h"
 #include "shared/base/text.h"
@@ -105,20 +106,14 @@ static void print_services(const json_t *all)
 	json_decref(rows);
 }
 
-/* NULL where nobody measured it. */
-static json_t *in_words(const json_t *v, double factor, int digits, const char *unit)
-{
-	return json_is_number(v) ? json_sprintf("%.*f%s", digits, factor * json_number_value(v), unit) : json_null();
-}
-
 static void print_period(const json_t *report)
 {
-	const json_t *performance = json_object_get(report, "renewal_performance"), *took = json_object_get(performance, "average_duration_minutes");
-	const bool    is_short = json_number_value(took) < 1;
+	const json_t *r = json_object_get(report, "renewal_performance");
+	char          text[REPORT_WORD_SIZE];
 	json_t       *o = json_copy((json_t *)(uintptr_t)report);
-	json_object_set_new(o, "completed", in_words(json_object_get(performance, "success_rate"), 100, 1, "%"));
-	json_object_set_new(o, "duration", in_words(took, is_short ? 60 : 1, 1, is_short ? " seconds" : " minutes"));
-	json_object_set_new(o, "automated", in_words(json_object_get(performance, "automated_renewals_percentage"), 1, 1, "%"));
+	json_object_set_new(o, "completed", json_string(report_share(json_object_get(r, "success_rate"), 1, false, text)));
+	json_object_set_new(o, "duration", json_string(report_duration(json_object_get(r, "average_duration_minutes"), false, text)));
+	json_object_set_new(o, "automated", json_string(report_share(json_object_get(r, "automated_renewals_percentage"), 100, false, text)));
 	printf("\nin the period\n");
 	output_object(OUTPUT_TABLE, period_columns, N_ELEMENTS(period_columns), o);
 	json_decref(o);

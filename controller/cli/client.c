@@ -348,7 +348,7 @@ struct events {
 	bool             ended; /* by fn */
 };
 
-/* Where nothing happens three bytes come each 15 s: too few for a limit by speed, enough to know that somebody is there. */
+/* Where nothing happens something comes each 10 s: too few for a limit by speed, enough to know that somebody is there. */
 static int on_silence(void *ctx, curl_off_t all, curl_off_t now, curl_off_t up_all, curl_off_t up_now)
 {
 	const struct events *e = ctx;

@@ -15,9 +15,14 @@ static bool is_number(const char *text)
 	return n > 0 && text[n] == '.' ? part > 0 && text[n + 1 + part] == '\0' : n > 0 && text[n] == '\0';
 }
 
+static bool begins_one(const char *text)
+{
+	return text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL;
+}
+
 void csv_cell(FILE *to, const char *text)
 {
-	bool formula = text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL && !is_number(text);
+	bool formula = begins_one(text) && !is_number(text);
 	bool quoted = strpbrk(text, ",\"\r\n") != NULL;
 	(void)fputs(quoted ? "\"" : "", to);
 	(void)fputs(formula ? "'" : "", to);
@@ -25,6 +30,8 @@ void csv_cell(FILE *to, const char *text)
 		if (*text == '"')
 			(void)fputc('"', to);
 		(void)fputc(*text, to);
+		if (*text == ';' && begins_one(text + 1))
+			(void)fputc('\'', to);
 	}
 	(void)fputs(quoted ? "\"" : "", to);
 }

@@ -70,7 +70,7 @@ int evidence_file_verify(const struct invocation *in, const char *path, struct s
 		r = evidence_verify(pack, roots, known, n_known, &report, &why);
 	json_decref(pack);
 	if (r != 0)
-		return verb_fail(r == E_CLI_FILE ? EXIT_USAGE : EXIT_FAILED, &why);
+		return verb_fail(named_file_exit(r), &why);
 	json_t *o = told(&report);
 	if (in->form == OUTPUT_TABLE) {
 		output_object(in->form, columns, N_ELEMENTS(columns), o);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "controller/cli/client.h"
 #include "shared/sys/file.h"
 
 int named_file_read(const char *path, bool secret, struct buf *to, struct refusal *why)
@@ -14,6 +15,11 @@ int named_file_read(const char *path, bool secret, struct buf *to, struct refusa
 	if (r == E_NOT_FOUND || r == E_SYS_IO || r == E_SYS_UNSAFE_PATH)
 		r = why->code = E_CLI_FILE;
 	return r;
+}
+
+int named_file_exit(int r)
+{
+	return r == E_CLI_FILE || r == E_CLI_USAGE || r == E_FULL || r == E_NOMEM ? EXIT_USAGE : EXIT_FAILED;
 }
 
 int named_file_refuse(const char *path, const char *doing, struct refusal *why)

@@ -7,6 +7,7 @@
 
 #include "controller/cli/csv_cell.h"
 #include "controller/cli/output.h"
+#include "controller/cli/report_words.h"
 #include "shared/base/text.h"
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
@@ -41,8 +42,8 @@ static const struct {
 	{"expired", "Expired", "Abgelaufen"},
 	{"renewal_performance", "Renewals", "Erneuerungen"},
 	{"success_rate", "Completed, as a share of those that ended", "Abgeschlossen, als Anteil der beendeten"},
-	{"average_duration_minutes", "Average duration in minutes", "Mittlere Dauer in Minuten"},
-	{"automated_renewals_percentage", "Without a person, in percent", "Ohne eine Person, in Prozent"},
+	{"average_duration_minutes", "Average duration", "Mittlere Dauer"},
+	{"automated_renewals_percentage", "Without a person", "Ohne eine Person"},
 	{"risk_assessment", "Risks", "Risiken"},
 	{"expiring_soon", "End within 30 days", "Enden binnen 30 Tagen"},
 	{"high_risk_count", "At high risk", "Mit hohem Risiko"},
@@ -172,19 +173,16 @@ static void cell(const struct page *p, const char *tag, const char *text)
 	(void)fprintf(p->to, "</%s>", tag);
 }
 
-/* Digits that somebody measured; a share is shown in percent. True where it is such a figure. */
+/* True where it is a figure that has words of its own. */
 static bool figure(const struct page *p, const char *key, const json_t *v)
 {
-	double n = json_number_value(v);
-	if (!json_is_number(v))
-		return false;
-	if (text_equal(key, "success_rate"))
-		(void)fprintf(p->to, p->german ? "%.4g\xc2\xa0%%" : "%.4g%%", 100 * n);
-	else if (text_equal(key, "average_duration_minutes"))
-		(void)fprintf(p->to, "%.2f", n);
-	else
-		return false;
-	return true;
+	char        text[REPORT_WORD_SIZE];
+	const char *said = text_equal(key, "success_rate")                    ? report_share(v, 1, p->german, text)
+			   : text_equal(key, "automated_renewals_percentage") ? report_share(v, 100, p->german, text)
+			   : text_equal(key, "average_duration_minutes")      ? report_duration(v, p->german, text)
+									      : NULL;
+	put(p, said != NULL ? said : "");
+	return said != NULL;
 }
 
 /* "key,key=" for a table: with '=' the values are words of ours. */

@@ -27,7 +27,7 @@ int figures_within_days(size_t i)
 
 const char *figure_target_name(enum figure_target t)
 {
-	static const char *const names[FIGURE_TARGET_COUNT] = {"live", "stale", "unproved"};
+	static const char *const names[FIGURE_TARGET_COUNT] = {"live", "stale", "unproved", "unanswered"};
 	return (size_t)t < N_ELEMENTS(names) ? names[t] : "unknown";
 }
 
@@ -272,7 +272,7 @@ static enum figure_target target_state(const struct target *t, const struct fact
 	if (t->stale_since_at != 0)
 		return FIGURE_STALE;
 	if (t->state_code == E_SWAP_PROBE)
-		return FIGURE_UNPROVED;
+		return FIGURE_UNANSWERED;
 	return !serial_is_none(fact->serial) && serial_equal(t->served, fact->serial) ? FIGURE_LIVE : FIGURE_UNPROVED;
 }
 

@@ -13,14 +13,14 @@ enum { FIGURES_SERVICES_MAX = METRIC_SERVICES_MAX + 2 /* none, _other */, FIGURE
 /* 2, 7, 30, 60, 90 days. */
 int figures_within_days(size_t i);
 
-enum figure_target { FIGURE_LIVE, FIGURE_STALE, FIGURE_UNPROVED, FIGURE_TARGET_COUNT };
+enum figure_target { FIGURE_LIVE, FIGURE_STALE, FIGURE_UNPROVED, FIGURE_UNANSWERED, FIGURE_TARGET_COUNT };
 const char *figure_target_name(enum figure_target t);
 
 struct figure_service {
 	char     name[SERVICE_SIZE];
 	uint64_t certificates[PURPOSE_COUNT][CERT_STATUS_COUNT];
 	uint64_t expiring[FIGURES_WITHIN], urgent, overdue;
-	uint64_t targets[FIGURE_TARGET_COUNT], unissued; /* of the unproved ones: nothing was issued yet */
+	uint64_t targets[FIGURE_TARGET_COUNT], unissued; /* of the last two: nothing was issued yet */
 	uint64_t unrehearsed;
 };
 

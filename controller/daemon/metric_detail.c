@@ -31,7 +31,7 @@ static void place(struct metric_writing *w, const struct figure_place *p)
 	const char *const *values = V(w->f->service[p->service].name, p->agent, p->cert_id, p->target_id);
 	switch ((int)w->t->m) {
 	case METRIC_LIVE:
-		if (p->state != FIGURE_UNPROVED)
+		if (p->state == FIGURE_LIVE || p->state == FIGURE_STALE)
 			metric_sample(w->t, values, p->state == FIGURE_LIVE);
 		break;
 	case METRIC_NOT_LIVE:

@@ -125,9 +125,10 @@ static void expiring(struct metric_writing *w)
 
 static void health_of(struct metric_writing *w, const struct figure_service *s)
 {
-	uint64_t live = s->targets[FIGURE_LIVE];
-	metric_sample_share(w->t, V(s->name), live,
-			    live + s->targets[FIGURE_STALE] + s->targets[FIGURE_UNPROVED] - s->unissued);
+	uint64_t all = 0;
+	for (unsigned i = 0; i < FIGURE_TARGET_COUNT; i++)
+		all += s->targets[i];
+	metric_sample_share(w->t, V(s->name), s->targets[FIGURE_LIVE], all - s->unissued);
 }
 
 static void health(struct metric_writing *w)

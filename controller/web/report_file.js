@@ -14,8 +14,8 @@ export function save(name, type, text) {
 
 /* ---- CSV ---- */
 
-/* A sheet takes what begins with one of these for a formula. */
-const cell = (text) => `"${/^[=+\-@\t\r]/.test(text) ? "'" : ''}${text.replaceAll('"', '""')}"`;
+/* A sheet takes what begins with one of these for a formula; for some a semicolon ends a cell, whatever the quotes say. */
+const cell = (text) => `"${text.replace(/(^|;)(?=[=+\-@\t\r])/g, "$1'").replaceAll('"', '""')}"`;
 
 function lines(place, value, to) {
   if (value !== null && typeof value === 'object')

@@ -507,7 +507,8 @@ export const number = (n, digits = 0) => n.toLocaleString(REGIONS[language], { m
 
 /* A duration in minutes, as people say it. */
 export const duration = (minutes) => (minutes < 2 ? t('seconds', { n: number(60 * minutes, 1) }) : t('minutes', { n: number(minutes, 1) }));
-export const percent = (share) => share.toLocaleString(REGIONS[language], { style: 'percent', maximumFractionDigits: 1 });
+/* Rounded down: 100 % means that none is missing. */
+export const percent = (share) => (Math.floor(share * 1000 + 1e-6) / 1000).toLocaleString(REGIONS[language], { style: 'percent', maximumFractionDigits: 1 });
 export const moment = (text) => new Date(text).toLocaleString(REGIONS[language], { dateStyle: 'medium', timeStyle: 'medium' });
 /* A day of UTC, short or whole. */
 export const utcDay = (date, short) => date.toLocaleDateString(REGIONS[language], { timeZone: 'UTC', ...(short ? { day: 'numeric', month: 'short' } : { dateStyle: 'medium' }) });

@@ -134,8 +134,8 @@ def passed(host, scene, process):
 
 
 def chosen(scene, counts):
-    """Of the points of a scene all with VCC_LONG=1, otherwise a sixth: the next scene takes the next one."""
-    return sorted(counts.items())[slice(None) if LONG else slice(list(SCENES).index(scene), None, 6)]
+    """Of the points of a scene all with VCC_LONG=1, otherwise a part: the next scene takes the next one, so that each point of them all has its turn."""
+    return sorted(counts.items())[slice(None) if LONG else slice(list(SCENES).index(scene), None, len(SCENES))]
 
 
 def kill_and_heal(host, scene, process, point, nth, early_last=0):

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 
+import handshakes
 from installation import ROOT
 from machine import Machine, MachineFailed
 
@@ -21,7 +22,7 @@ AGENT = "/usr/bin/vcc-agent"
 LOAD = """import json, sys
 sys.path.insert(0, "/root")
 from handshakes import Handshake, Load
-with Load({addresses}, {sni!r}, clients=3, how=Handshake({starttls!r})) as load:
+with Load({addresses}, {sni!r}, clients=3, pause={pause}, how=Handshake({starttls!r})) as load:
     print("running", flush=True)
     sys.stdin.read()
 print(json.dumps({{"ok": load.ok, "failed": load.failed, "errors": load.errors[:5], "seen": load.seen}}))
@@ -33,7 +34,7 @@ class MachineLoad:
 
     def __init__(self, m, addresses, sni=None, starttls=None):
         self.m, self.result = m, None
-        m.write("/root/load.py", LOAD.format(addresses=addresses, sni=sni, starttls=starttls))
+        m.write("/root/load.py", LOAD.format(addresses=addresses, sni=sni, starttls=starttls, pause=handshakes.PAUSE))
 
     def __enter__(self):
         self.process = subprocess.Popen(self.m.argv("/usr/bin/python3", "/root/load.py"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

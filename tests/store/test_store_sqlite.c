@@ -456,7 +456,7 @@ static void test_every_failing_call_is_survived(void **state)
 	check_consistent(k->view);
 }
 
-/* A full disk while the schema is made, from each call (VCC_LONG=1; else from every ninth): refused with its code, and the next start makes it. */
+/* A full disk while the schema is made, from each call (VCC_LONG=1; else from some): refused with its code, and the next start makes it. */
 static void test_failing_migration_is_repeated(void **state)
 {
 	(void)state;

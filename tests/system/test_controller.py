@@ -127,6 +127,11 @@ def test_same_target_again_changes_nothing(ctl, gw):
     assert ctl.cert("same01-web")["fingerprint"] == before["fingerprint"] and len(host.orders) == orders
 
 
+def metrics(ctl):
+    done = subprocess.run(["curl", "-s", "--unix-socket", os.path.join(ctl.state, "run", "admin.sock"), "http://local/metrics"], capture_output=True, text=True, timeout=60)
+    return done.stdout
+
+
 def test_served_is_what_was_seen(ctl, gw):
     """On disk is not served: a host whose service is down says so, and where nothing is asked nobody knows."""
     host = ctl.host(gw, "seen01")
@@ -137,6 +142,7 @@ def test_served_is_what_was_seen(ctl, gw):
     assert ctl.cert("seen01-web")["served"] is False
     assert host.acked(host.target(*words, code=-2005, served=b"\x11" * 16))["code"] == 0
     assert ctl.cert("seen01-web")["served"] is False, "what lies there was never proved, and nobody answers"
+    wait_for("it is counted as such", lambda: 'vcc_pki_targets{service_name="clara",state="unanswered"} 1\n' in metrics(ctl))
     check = subprocess.run([*ctl.vccctl_argv, "check"], capture_output=True, text=True)
     assert check.returncode == 7 and "seen01-web what was issued is not served" in check.stdout, check.stdout + check.stderr
     assert host.acked(host.target(*words, code=0))["code"] == 0

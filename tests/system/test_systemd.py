@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+import handshakes  # noqa: E402
 import machine  # noqa: E402
 from machine import Machine, MachineFailed  # noqa: E402
 from one_service import RENEWALS  # noqa: E402
@@ -64,7 +65,7 @@ LOAD = f"""import json, sys
 sys.path.insert(0, "/root")
 from handshakes import Handshake, Load
 ca = sys.argv[1] if len(sys.argv) > 1 else None
-with Load([("127.0.0.1", 443), ("::1", 443)], "{NAME}", clients=4, how=Handshake(ca=ca)) as load:
+with Load([("127.0.0.1", 443), ("::1", 443)], "{NAME}", clients=4, pause={handshakes.PAUSE}, how=Handshake(ca=ca)) as load:
     print("running", flush=True)
     sys.stdin.read()
 print(json.dumps({{"ok": load.ok, "failed": load.failed, "errors": load.errors[:5], "seen": load.seen}}))

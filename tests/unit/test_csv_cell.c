@@ -36,6 +36,9 @@ static void a_cell_is_text(void **state)
 		{"-15", "-15"},
 		{"15", "15"},
 		{"clara-01=x", "clara-01=x"},
+		{"x;=1+1", "x;'=1+1"},
+		{"x;-1;y", "x;'-1;y"},
+		{"x;y", "x;y"},
 		{"", ""},
 	};
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
