@@ -1,4 +1,5 @@
 """Fixtures of all Python tests: one installation with nginx that many tests share, and folders that every service user can reach."""
+import collections
 import os
 import shutil
 import sys
@@ -30,6 +31,24 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         report.sections.append(("what the programs said last", last_words()))
+
+
+LONG = os.environ.get("VCC_LONG") == "1"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sampled(n): cases that are much alike; an ordinary run takes one of n, always the same ones, VCC_LONG=1 takes all")
+
+
+def pytest_collection_modifyitems(config, items):
+    met, kept, left = collections.Counter(), [], []
+    for item in items:
+        mark = item.get_closest_marker("sampled")
+        (left if mark and not LONG and met[item.originalname] % mark.args[0] else kept).append(item)
+        met[item.originalname] += 1
+    if left:
+        items[:] = kept
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -474,7 +474,7 @@ class Installation:
 
     def stop(self):
         for h in self.hosts:
-            for name in ("agent", "keeper", "hook", h.kind):
+            for name in dict.fromkeys(("agent", "keeper", "hook", h.kind, *h.processes)):
                 if name in h.processes:
                     h.processes[name].stop()
         for name in ("gateway", "controller", "signer"):

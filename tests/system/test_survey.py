@@ -65,6 +65,7 @@ def service(request, m):
     m.run("systemctl", "stop", unit)
 
 
+@pytest.mark.sampled(2)
 def test_there_and_back(m, service):
     name, unit, port, starttls, words = service
     cert_id = f"clara01-{name}"

@@ -189,6 +189,7 @@ def test_acme_sh(m):
     assert there_and_back(m, 7443, stem, "acme.sh", during) == {}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("unit,port,start,reload", [
     ("api", 7001, "/usr/bin/python3 -m uvicorn app:asgi --port 7001 --workers 2 --ssl-certfile {c} --ssl-keyfile {k}", "command = /usr/bin/systemctl restart api.service"),
     ("green", 7002, "/usr/bin/gunicorn --bind 127.0.0.1:7002 --workers 2 \\\n    --certfile={c} \\\n    --keyfile={k} app:wsgi", "kind = systemd"),
