@@ -74,7 +74,7 @@ export function ProblemBox({ problem }) {
   const b = problem.body || { title: problem.message };
   if (b.unreachable)
     return html`<div class="problem" role="alert"><strong>${b.seconds ? t('unanswered', { n: number(b.seconds) }) : t('unreachable')}</strong>
-      <p><b>${t('next_step')}:</b> ${t(b.seconds ? 'unanswered_next' : 'unreachable_next')}</p></div>`;
+      <p><b>${t('next_step')}:</b> ${t(b.seconds ? 'unanswered_next' : 'unreachable_next')} ${b.next && t(b.next)}</p></div>`;
   const of = codeWords(b.code), says = b.detail && b.detail !== b.title;
   return html`<div class="problem" role="alert">
     <strong>${b.code ? b.code + ' ' : ''}${of ? of.what : b.title}</strong>

@@ -122,11 +122,12 @@ class Browser:
 
 
 class Page:
-    """`complaints`: what the console, the content policy or an uncaught error said; `asked`: every address that was asked for."""
+    """`complaints`: what the console, the content policy or an uncaught error said; `asked`: every address that was asked for; `paused`: what waits by
+    Fetch.enable for what becomes of it."""
 
     def __init__(self, browser, session, target):
         self.browser, self.session, self.target = browser, session, target
-        self.complaints, self.asked, self.refused = [], [], []
+        self.complaints, self.asked, self.refused, self.paused = [], [], [], []
 
     def ask(self, method, **params):
         return self.browser.ask(method, self.session, **params)
@@ -142,6 +143,8 @@ class Page:
             self.asked.append((p["request"]["method"], p["request"]["url"]))
         elif method == "Network.loadingFailed" and not p.get("canceled"):
             self.refused.append(p["errorText"])
+        elif method == "Fetch.requestPaused":
+            self.paused.append(p)
 
     def run(self, script):
         """The value of a JavaScript expression; a promise is awaited."""
