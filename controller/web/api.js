@@ -4,6 +4,8 @@
 /* How long an answer may take: of what is shown less than the pause between two looks of live.js, so that no look ends the one before unheard; what is done,
  * planned or worked out over everything takes longer. */
 const SHOWN_MS = 8000, DONE_MS = 60000;
+/* What was to be done and was not answered is the same when it is asked for again: so long after it, and so many of them. Later it is meant as another one. */
+const AGAIN_MS = 600000, AGAIN_MOST = 8;
 
 let answered = null;
 let headerToken = null;
@@ -27,20 +29,39 @@ export function listen(over, confirm) {
   onConfirm = confirm;
 }
 
-function failed(e, limit) {
-  if (e.name === 'AbortError') return e;
-  const seconds = e.name === 'TimeoutError' ? limit / 1000 : null;
-  return new Problem(0, { code: '', title: seconds ? 'unanswered' : 'unreachable', detail: '', unreachable: true, seconds });
+/* By what happened, not by what was thrown: a browser has names of its own for what ends while it is read. */
+function failed(until, next) {
+  if (until.left()) return new DOMException('', 'AbortError');
+  const seconds = until.passed();
+  return new Problem(0, { code: '', title: seconds ? 'unanswered' : 'unreachable', detail: '', unreachable: true, seconds, next });
 }
 
-/* One signal of both; `stop` ends the deadline, for what goes on. */
+/* One signal of both. `passed`: seconds, where it was the deadline; `again`: it begins anew; `stop` ends it, for what goes on. */
 function deadline(signal, limit) {
-  const abort = new AbortController(), timer = setTimeout(() => abort.abort(new DOMException('', 'TimeoutError')), limit);
-  return { signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal, stop: () => clearTimeout(timer) };
+  const abort = new AbortController();
+  let timer, over = null;
+  const stop = () => clearTimeout(timer);
+  const again = () => {
+    stop();
+    timer = setTimeout(() => { over = limit / 1000; abort.abort(); }, limit);
+  };
+  again();
+  return { signal: signal ? AbortSignal.any([signal, abort.signal]) : abort.signal, left: () => Boolean(signal && signal.aborted), passed: () => over, again, stop };
+}
+
+/* The text of an answer of any size: whoever sends it may be slow, but not silent. */
+async function pieces(answer, heard) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader(), all = [];
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return all.join('');
+    heard();
+    all.push(value);
+  }
 }
 
 /* By hand: a person asked for it, so the session was used. What a page asks by itself does not keep a session alive. */
-async function send(method, path, { body, byHand = true, bearer, signal, key, accept, raw, slow, endless } = {}) {
+async function send(method, path, { body, byHand = true, bearer, signal, key, accept, raw, slow, endless, next } = {}) {
   const headers = {}, limit = method !== 'GET' || slow || raw ? DONE_MS : SHOWN_MS;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (headerToken && (byHand || method !== 'GET')) headers['X-Vcc-Session'] = headerToken;
@@ -52,10 +73,10 @@ async function send(method, path, { body, byHand = true, bearer, signal, key, ac
     const answer = await fetch('/api/v1/' + path, { method, headers, signal: until.signal, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body) });
     answered = Date.now();
     if (endless && answer.ok) return answer;
-    const text = await answer.text(); /* the whole of it by then */
+    const text = raw && answer.body ? await pieces(answer, until.again) : await answer.text(); /* the whole of it by then */
     return new Response(text === '' ? null : text, { status: answer.status, headers: answer.headers });
-  } catch (e) {
-    throw failed(e, limit);
+  } catch {
+    throw failed(until, next);
   } finally {
     until.stop();
   }
@@ -69,27 +90,49 @@ async function read(answer, raw) {
   throw new Problem(answer.status, body.code ? body : { code: '', title: String(answer.status), detail: '' });
 }
 
+function over() {
+  if (!headerToken) return;
+  headerToken = null;
+  onOver();
+}
+
 async function ask(method, path, options = {}) {
   try {
     return await read(await send(method, path, options), options.raw);
   } catch (e) {
     if (!(e instanceof Problem)) throw e;
-    if (e.status === 401 && !options.bearer && headerToken) {
-      headerToken = null;
-      onOver();
-    }
+    if (e.status === 401 && !options.bearer) over();
     if (e.body.code === 'VCC-3168' && await onConfirm(e)) return read(await send(method, path, options), options.raw);
     throw e;
   }
 }
 
-export const get = (path, options) => ask('GET', path, options);
+export const get = (path, options) => ask('GET', path, { ...options, next: 'goes_on' });
 
 /* An answer as the text that came, for a file of somebody's. */
 export const text = (path) => ask('GET', path, { raw: true });
 
+/* By what was asked for: the key that it was sent with, and when. */
+const unheard = new Map();
+
+/* Does this answer say what became of it? Not one that came before anybody looked for the key (docs/api.md), nor that it is still in work. */
+const settles = (e) => ![401, 403, 429].includes(e.status) && e.status < 500 && e.body.code !== 'VCC-3152';
+
 /* Repeated by the browser or by somebody in doubt it is done once. */
-export const post = (path, body = {}, options = {}) => ask('POST', path, { ...options, body, key: crypto.randomUUID() });
+export async function post(path, body = {}, options = {}) {
+  const what = JSON.stringify([path, body, options.accept]), before = unheard.get(what);
+  const key = before && Date.now() - before.at < AGAIN_MS ? before.key : crypto.randomUUID();
+  try {
+    const answer = await ask('POST', path, { ...options, body, key, next: body.dry_run ? undefined : 'done_once' });
+    unheard.delete(what);
+    return answer;
+  } catch (e) {
+    if (e instanceof Problem && (e.body.unreachable || settles(e))) unheard.delete(what);
+    if (e instanceof Problem && e.body.unreachable) unheard.set(what, { key, at: Date.now() });
+    if (unheard.size > AGAIN_MOST) unheard.delete(unheard.keys().next().value);
+    throw e;
+  }
+}
 
 /* An endless answer, for live.js. */
 export async function open(path, options) {
@@ -105,6 +148,12 @@ export async function resume() {
   const session = await read(await send('GET', 'session', { byHand: false }));
   headerToken = session.header_token;
   return session.principal ? session : null;
+}
+
+/* For a page that asks nothing else: somebody answers, or answeredAt() stays as it was; and a session that is over is told as everywhere. */
+export async function knock(signal) {
+  const session = await ask('GET', 'session', { byHand: false, signal });
+  if (!session.principal) over();
 }
 
 /* Without a token: by the client certificate that the browser shows. */

@@ -1,6 +1,6 @@
 /* live.js - what changed: the audit trail as it grows where one may read it, else a look every ten seconds. Nobody is told while the page is
  * hidden, and a session is not kept alive by it. */
-import { answeredAt, open } from './api.js';
+import { answeredAt, knock, open } from './api.js';
 import { useEffect, useRef } from './lib.js';
 
 /* BEAT_MS: so often the controller says something (docs/api.md); SILENT_MS: then nobody is there any more, whatever the connection says. */
@@ -97,10 +97,13 @@ async function stay(signal) {
   }
 }
 
+/* A view may have had nothing to ask: silence counts only after a question. */
 async function look(signal) {
   become('look');
   while (!signal.aborted) {
+    const before = answeredAt();
     await wait(LOOK_MS);
+    if (!signal.aborted && answeredAt() === before) await knock(signal).catch(() => {}); /* what came of it is judged here */
     if (signal.aborted) return;
     become(Date.now() - lastHeard() > SILENT_MS ? 'away' : 'look');
     tell({ event: 'look' });

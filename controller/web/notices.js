@@ -10,7 +10,7 @@ import { moment, number, t, word } from './text.js';
 const LEVELS = { success: 'ok', info: 'off', error: 'due', critical: 'bad' };
 const STANDINGS = { open: 'bad', acknowledged: 'busy', snoozed: 'off', closed: 'ok' };
 const PAUSES = ['4h', '1d', '7d', '30d'];
-const HEIGHTS = [72, 196]; /* of a row in style.css, wide and narrow */
+const HEIGHTS = [72, 196], NARROW = 940; /* of a row in style.css, wide and narrow; the width of the list up to which it is narrow */
 
 /* Where what it is about is seen. */
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -72,7 +72,7 @@ export function Notices({ args, me }) {
     <div class="filters"><label class="line"><input type="checkbox" checked=${all} onChange=${(e) => refine('notices', { state: e.target.checked ? 'all' : '' })} />${t('notices_all')}</label></div>
     <${ProblemBox} problem=${list.problem} />
     ${!list.busy && list.rows.length === 0 && !list.problem ? html`<p class="clear">● ${t(all ? 'no_notices' : 'no_open_notices')}</p>`
-      : html`<${LongList} label=${t('notices')} kind=${may ? 'notes acted' : 'notes'} heights=${HEIGHTS} top=${top} rows=${list.rows} row=${rowOf(may ? ask : null)} more=${list.more} busy=${list.busy} problem=${list.problem} />`}
+      : html`<${LongList} label=${t('notices')} kind=${may ? 'notes acted' : 'notes'} heights=${HEIGHTS} narrow=${NARROW} top=${top} rows=${list.rows} row=${rowOf(may ? ask : null)} more=${list.more} busy=${list.busy} problem=${list.problem} />`}
     ${asked && html`<${Act} verb=${asked.verb} n=${asked.n} close=${close} />`}
     <${CopyAs} vccctl=${['notify', 'list', ...(all ? ['--all'] : [])]} path=${path} />`;
 }

@@ -74,7 +74,7 @@ export function ProblemBox({ problem }) {
   const b = problem.body || { title: problem.message };
   if (b.unreachable)
     return html`<div class="problem" role="alert"><strong>${b.seconds ? t('unanswered', { n: number(b.seconds) }) : t('unreachable')}</strong>
-      <p><b>${t('next_step')}:</b> ${t(b.seconds ? 'unanswered_next' : 'unreachable_next')}</p></div>`;
+      <p><b>${t('next_step')}:</b> ${t(b.seconds ? 'unanswered_next' : 'unreachable_next')} ${b.next && t(b.next)}</p></div>`;
   const of = codeWords(b.code), says = b.detail && b.detail !== b.title;
   return html`<div class="problem" role="alert">
     <strong>${b.code ? b.code + ' ' : ''}${of ? of.what : b.title}</strong>
@@ -180,14 +180,14 @@ const AHEAD = 8;
 
 /* Only the rows that are seen are in the page. A cell is [what it shows, whether a narrow page does without it, true or its whole text where it may take two
  * lines]. `more`: called when the end comes near; null = there is none. `none`: what an empty one says where nothing was looked for. `heights`:
- * of a row, wide and narrow, as in style.css. */
-export function LongList({ label, kind, top, rows, row, more, busy, none, problem, heights = [46, 84] }) {
+ * of a row, wide and narrow; `narrow`: up to this width of the list, whatever that of the window. Both as in style.css. */
+export function LongList({ label, kind, top, rows, row, more, busy, none, problem, heights = [46, 84], narrow = 756 }) {
   const ref = useRef();
   const [seen, setSeen] = useState({ from: 0, height: 600, line: heights[0] });
   const look = () => {
     const e = ref.current;
     if (!e) return;
-    const line = heights[matchMedia('(max-width: 44rem)').matches ? 1 : 0];
+    const line = heights[e.getBoundingClientRect().width <= narrow ? 1 : 0];
     setSeen({ from: Math.max(0, Math.floor(e.scrollTop / line) - AHEAD), height: e.clientHeight, line });
     if (more && !busy && e.scrollTop + e.clientHeight > e.scrollHeight - 20 * line) more();
   };

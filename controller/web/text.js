@@ -41,8 +41,10 @@ const TEXTS = {
   /* problems */
   unreachable: ['Der Controller antwortet nicht.', 'The controller does not answer.'],
   unanswered: ['Der Controller hat {n} s lang nicht geantwortet.', 'The controller did not answer for {n} s.'],
-  unanswered_next: ['Hängt vcc-controller oder die Netzverbindung? `systemctl status vcc-controller` zeigt es. Die Seite versucht es weiter; was getan werden sollte, kann doch geschehen sein.', 'Does vcc-controller hang, or the network? `systemctl status vcc-controller` shows it. This page goes on trying; what was to be done may be done all the same.'],
-  unreachable_next: ['Läuft vcc-controller? Ist die Netzverbindung da? Die Seite versucht es weiter.', 'Is vcc-controller running? Is the network there? This page goes on trying.'],
+  unanswered_next: ['Hängt vcc-controller oder die Netzverbindung? `systemctl status vcc-controller` zeigt es.', 'Does vcc-controller hang, or the network? `systemctl status vcc-controller` shows it.'],
+  unreachable_next: ['Läuft vcc-controller? Ist die Netzverbindung da?', 'Is vcc-controller running? Is the network there?'],
+  goes_on: ['Die Seite versucht es weiter.', 'This page goes on trying.'],
+  done_once: ['Sehen Sie nach, ob es geschehen ist. Wer in den nächsten 10 Minuten noch einmal drückt, wiederholt es, und es geschieht nur einmal.', 'Look whether it was done. Pressing again within 10 minutes repeats it, and it is done once.'],
   as_it_came: ['Auf Englisch, wie es kam', 'As it came'],
   next_step: ['Nächster Schritt', 'Next step'],
   request: ['Anfrage', 'Request'],

@@ -122,11 +122,12 @@ class Browser:
 
 
 class Page:
-    """`complaints`: what the console, the content policy or an uncaught error said; `asked`: every address that was asked for."""
+    """`complaints`: what the console, the content policy or an uncaught error said; `asked`: every address that was asked for; `paused`: what waits by
+    Fetch.enable for what becomes of it."""
 
     def __init__(self, browser, session, target):
         self.browser, self.session, self.target = browser, session, target
-        self.complaints, self.asked, self.refused = [], [], []
+        self.complaints, self.asked, self.refused, self.paused = [], [], [], []
 
     def ask(self, method, **params):
         return self.browser.ask(method, self.session, **params)
@@ -142,6 +143,8 @@ class Page:
             self.asked.append((p["request"]["method"], p["request"]["url"]))
         elif method == "Network.loadingFailed" and not p.get("canceled"):
             self.refused.append(p["errorText"])
+        elif method == "Fetch.requestPaused":
+            self.paused.append(p)
 
     def run(self, script):
         """The value of a JavaScript expression; a promise is awaited."""
@@ -170,7 +173,9 @@ class Page:
         """The first visible element of the selector (with this text), as a person would: by the mouse, where it is."""
         found = f"[...document.querySelectorAll({json.dumps(selector)})].find((e) => e.checkVisibility() && !e.disabled" + (f" && e.textContent.trim() === {json.dumps(text)}" if text else "") + ")"
         self.until(f"Boolean({found})", f"{selector} {text or ''}")
-        x, y = self.run(f"(() => {{ const e = {found}; e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; }})()")
+        x, y = self.until(f"(async () => {{ const place = () => {{ const e = {found}, r = e && e.getBoundingClientRect(); return r ? [r.x + r.width / 2, r.y + r.height / 2] : null; }};"
+                          f" const e = {found}; if (e) e.scrollIntoView({{block: 'center'}}); const before = place(); await new Promise((done) => setTimeout(done, 20)); const now = place();"
+                          " return before && now && before[0] === now[0] && before[1] === now[1] && now; })()", f"{selector} {text or ''} stays where it is")
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 

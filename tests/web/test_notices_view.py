@@ -28,6 +28,14 @@ def of(e, notice_id):
     return e.admin.get(f"notifications/{notice_id}")
 
 
+def beyond(page, width):
+    """Everything of each row that is seen, its times and buttons as well, stands within its list, and nothing scrolls sideways."""
+    out = page.run("[...document.querySelectorAll('.list')].flatMap((l) => [...l.querySelectorAll('.line > *, .line > * button, .line > * time')].filter((c) => c.checkVisibility()"
+                   " && (c.getBoundingClientRect().right > l.getBoundingClientRect().right + 1 || c.getBoundingClientRect().width < 1)).map((c) => (c.dataset.top || '') + ': ' + c.innerText))")
+    assert not out, (width, out)
+    assert page.run("[...document.querySelectorAll('.list, .list .scroll')].every((e) => e.scrollWidth <= e.clientWidth + 1) && document.documentElement.scrollWidth <= innerWidth"), width
+
+
 # ---- as the controller has it ----
 
 def test_one_is_snoozed_and_taken_over_by_clicks(site):
@@ -110,7 +118,7 @@ def test_each_standing_wide_and_narrow(site, language):
     for r, standing in zip(rows, standings):
         assert standing in r[3], rows
     assert by in rows[1][3] and "2027" in rows[1][3] and "2027" in rows[2][3] and [r[4] for r in rows] == [some] * 3 + [none]
-    for width, height in ((1280, 900), (400, 800)):
+    for width, height in ((1280, 900), (1024, 768), (720, 800), (400, 800)):
         page.size(width, height)
         page.until(f"innerWidth === {width} && document.querySelectorAll('.notes .scroll .line').length === 4")
         page.until("new Set([...document.querySelectorAll('.notes .scroll .line')].map((r) => r.offsetHeight)).size === 1"
@@ -120,9 +128,26 @@ def test_each_standing_wide_and_narrow(site, language):
         if PICTURES:
             page.picture(os.path.join(PICTURES, f"notices-{language}-{width}.png"))
         assert not cut, (width, cut)
+        beyond(page, width)
+        assert page.run("[...document.querySelectorAll('.notes .scroll .line')].filter((r) => r.querySelectorAll('button').length > 0).length") == 2, "the acts of what is open or snoozed"
         assert page.run("[...document.querySelectorAll('.notes .scroll .line')].every((r) => r.innerText.includes('VCC-2203'))")
         assert page.run("document.documentElement.scrollWidth") <= width
         assert not dashboard.axe(page)
+    d.clean(page)
+
+
+@pytest.mark.parametrize("path", ["certificates", "targets", "agents", "renewals", "campaigns", "approvals", "principals", "notices"])
+def test_no_column_is_cut_away(site, path):
+    """At sizes between wide and narrow, with the navigation beside the list and without."""
+    e, d = site
+    page = d.page(e.tokens["admin"])
+    d.go(page, "#/" + path)
+    page.until("document.querySelectorAll('.list .scroll .line').length > 0")
+    for width in (1280, 1024, 970, 800, 720):
+        page.size(width, 768)
+        page.until(f"innerWidth === {width} && Math.abs(document.querySelector('.list .scroll > div').offsetHeight / document.querySelector('.list .scroll .line').offsetHeight % 1) < .01",
+                   "the list counts with the height that a row has")
+        beyond(page, width)
     d.clean(page)
 
 
