@@ -37,7 +37,9 @@ LDHARD := $(TEST_LD)
 endif
 CFLAGS  := -std=c17 $(OPT) $(WARN) $(HARD)
 LDFLAGS := $(OPT) $(LDHARD)
-MADE_BY := $(CC) $(CPPFLAGS) $(CFLAGS) $(if $(FAULTS),with fault points)
+# Fuzzers are led by what the product's objects tell them of their way.
+FUZZED  := $(if $(and $(SAN),$(findstring clang,$(CC))),-fsanitize=fuzzer-no-link)
+MADE_BY := $(CC) $(CPPFLAGS) $(CFLAGS) $(FUZZED)$(if $(FAULTS),with fault points)
 # Binaries do not say where they were built: two builds are equal, wherever they lie.
 CFLAGS  += -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(B)/gen=gen
 
@@ -103,10 +105,7 @@ ifdef FAULTS
 FAULTED := $(shell grep -rlE --include=*.c 'VCC_FAULTS|shared/sys/fault\.h' agent controller shared tests)
 $(FAULTED:%.c=$(B)/obj/%.o): CPPFLAGS += -DVCC_FAULTS
 endif
-# Fuzzers are led by what the product's objects tell them of their way.
-ifneq (,$(and $(SAN),$(findstring clang,$(CC))))
-$(ROOMS:%=$(B)/obj/%/%.o): CFLAGS += -fsanitize=fuzzer-no-link
-endif
+$(ROOMS:%=$(B)/obj/%/%.o): CFLAGS += $(FUZZED)
 # All folders at once: thousands of recipes would ask for them otherwise. Another compiler, version or flag makes all objects anew.
 FOLDERS := bin gen lib tests $(addprefix obj/,gen $(ROOMS) $(patsubst %/,%,$(wildcard tests/*/)))
 $(shell mkdir -p $(FOLDERS:%=$(B)/%); echo '$(MADE_BY)' | cmp -s - $(B)/.made-by || echo '$(MADE_BY)' > $(B)/.made-by)

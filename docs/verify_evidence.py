@@ -275,23 +275,20 @@ def main():
         print(__doc__, file=sys.stderr)
         return 2
     try:
+        archive = zipfile.is_zipfile(sys.argv[1])
         with open(sys.argv[1], "rb") as f:
-            f.read(1)
+            file = f.read(1 if archive else -1)
         roots = roots_of(sys.argv[2])
     except (OSError, ValueError) as e:  # it says nothing about the evidence
         print(f"nothing was looked at, a file cannot be read: {e}", file=sys.stderr)
         return 2
     pack, left_out, report = {"about": {}}, [], False
     try:
-        if zipfile.is_zipfile(sys.argv[1]):
+        if archive:
             counts, missing, unbound, left_out, report = check_archive(sys.argv[1], roots)
         else:
-            with open(sys.argv[1], encoding="utf-8") as f:
-                pack = json.load(f, object_pairs_hook=only_once)
+            pack = json.loads(file.decode("utf-8"), object_pairs_hook=only_once)
             counts, missing, unbound = check(pack, roots)
-    except OSError as e:
-        print(f"nothing was looked at, a file cannot be read: {e}", file=sys.stderr)
-        return 2
     except Exception as e:  # whatever a changed file does to a parser: it is no evidence
         print(f"not what the installation signed: {e}", file=sys.stderr)
         return 1

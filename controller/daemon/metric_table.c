@@ -32,7 +32,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
 	[METRIC_EXPIRING] = GAUGE(OWN("certificates_expiring"), "within,service_name", "Certificates in use that end within this time, expired ones among them; cumulative.", STORE),
 	[METRIC_URGENT] = GAUGE(OWN("certificates_urgent"), "service_name", "Certificates in use that were made for more than 4 days and have less than 48 hours left.", STORE),
 	[METRIC_OVERDUE] = GAUGE(OWN("certificates_overdue"), "service_name", "Certificates that should be renewed by now: a quarter of the time between their due time and their end has passed.", STORE),
-	[METRIC_TARGETS] = GAUGE(OWN("targets"), "service_name,state", "Places where a certificate is used: live = what is issued is served, stale = something else is, unanswered = nobody answers there, unproved = nobody has seen it yet.", STORE),
+	[METRIC_TARGETS] = GAUGE(OWN("targets"), "service_name,state", "Places where a certificate is used: live = what is issued is served, stale = something else is, unanswered = nobody answers there, unproved = none of these is known.", STORE),
 	[METRIC_UNREHEARSED] = GAUGE(OWN("targets_unrehearsed"), "service_name", "Targets whose last good rehearsal is more than two days ago.", STORE),
 	[METRIC_DRIFTS] = COUNTER(OWN("drift_events_total"), "kind", "Changes of managed files by somebody else, as hosts told them.", RUN),
 	[METRIC_DEPLOYMENTS] = COUNTER(OWN("deployments_total"), "result", "Attempts to bring a certificate into use: verified and unverified ones that were completed, and failed ones on the host.", RUN),

@@ -1,11 +1,10 @@
 /* api.js - asks the admin API, as every other client does: same routes, same rights, same refusals.
  * The cookie goes by itself; the header token, which no other page can read, is kept in memory alone. */
+import { actKey } from './once.js';
 
 /* How long an answer may take: of what is shown less than the pause between two looks of live.js, so that no look ends the one before unheard; what is done,
  * planned or worked out over everything takes longer. */
 const SHOWN_MS = 8000, DONE_MS = 60000;
-/* What was to be done and was not answered is the same when it is asked for again: so long after it, and so many of them. Later it is meant as another one. */
-const AGAIN_MS = 600000, AGAIN_MOST = 8;
 
 let answered = null;
 let headerToken = null;
@@ -112,24 +111,18 @@ export const get = (path, options) => ask('GET', path, { ...options, next: 'goes
 /* An answer as the text that came, for a file of somebody's. */
 export const text = (path) => ask('GET', path, { raw: true });
 
-/* By what was asked for: the key that it was sent with, and when. */
-const unheard = new Map();
-
-/* Does this answer say what became of it? Not one that came before anybody looked for the key (docs/api.md), nor that it is still in work. */
-const settles = (e) => ![401, 403, 429].includes(e.status) && e.status < 500 && e.body.code !== 'VCC-3152';
+/* Does this answer say what became of it? Not one of somebody between (5xx), or that is judged before the key is (401, 403, 429), nor that it is still in work. */
+const settles = (e) => !e.body.unreachable && ![401, 403, 429].includes(e.status) && e.status < 500 && e.body.code !== 'VCC-3152';
 
 /* Repeated by the browser or by somebody in doubt it is done once. */
 export async function post(path, body = {}, options = {}) {
-  const what = JSON.stringify([path, body, options.accept]), before = unheard.get(what);
-  const key = before && Date.now() - before.at < AGAIN_MS ? before.key : crypto.randomUUID();
+  const act = actKey(JSON.stringify([path, body, options.accept]));
   try {
-    const answer = await ask('POST', path, { ...options, body, key, next: body.dry_run ? undefined : 'done_once' });
-    unheard.delete(what);
+    const answer = await ask('POST', path, { ...options, body, key: act.key, next: body.dry_run ? undefined : act.repeats ? 'done_once' : 'look_first' });
+    act.settled();
     return answer;
   } catch (e) {
-    if (e instanceof Problem && (e.body.unreachable || settles(e))) unheard.delete(what);
-    if (e instanceof Problem && e.body.unreachable) unheard.set(what, { key, at: Date.now() });
-    if (unheard.size > AGAIN_MOST) unheard.delete(unheard.keys().next().value);
+    if (e instanceof Problem && settles(e)) act.settled();
     throw e;
   }
 }

@@ -23,8 +23,22 @@ export function useData(load, key, concerns) {
     return () => latest.current && latest.current.abort();
   }, [run]);
   useLive(() => run(false), concerns);
+  useRetry(state.problem, () => run(false));
   const fits = state.key === key;
   return { data: fits ? state.data : null, problem: fits ? state.problem : null, reload: (byHand = true) => run(byHand) };
+}
+
+/* What nobody answered is asked for again, whatever happens meanwhile. */
+const RETRY_MS = 10000;
+
+function useRetry(problem, again) {
+  const latest = useRef();
+  latest.current = again;
+  useEffect(() => {
+    if (!problem || !problem.body || !problem.body.unreachable) return undefined;
+    const timer = setTimeout(() => latest.current(), RETRY_MS);
+    return () => clearTimeout(timer);
+  }, [problem]);
 }
 
 const PAGE = 200;
@@ -63,6 +77,7 @@ export function usePages(path, concerns) {
     return () => running.current && running.current.abort();
   }, [path]);
   useLive(() => state.rows.length <= PAGE && start(false), concerns);
+  useRetry(state.problem, () => start(false));
   /* a page may be empty although there is more: what was looked at did not fit */
   useEffect(() => { if (!state.busy && state.path === path && state.rows.length < 20 && state.cursor && !state.problem) more(); }, [state.busy, state.cursor]);
   const fits = state.path === path;

@@ -2,6 +2,7 @@
  * markup. Never: asking the API. */
 import { codeWords, sentence } from './german.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from './lib.js';
+import { dialogOpen } from './once.js';
 import { say } from './say.js';
 import { moment, number, relative, t, word } from './text.js';
 
@@ -92,6 +93,7 @@ export const Code = ({ code }) => (code ? html`<a href=${'#/explain/' + code}>${
 
 export function Dialog({ title, wide, onClose, children }) {
   const ref = useRef();
+  useLayoutEffect(dialogOpen, []);
   useLayoutEffect(() => {
     const before = document.activeElement, dialog = ref.current;
     dialog.showModal();
@@ -192,10 +194,13 @@ export function LongList({ label, kind, top, rows, row, more, busy, none, proble
     if (more && !busy && e.scrollTop + e.clientHeight > e.scrollHeight - 20 * line) more();
   };
   useLayoutEffect(look, [rows.length, busy]);
+  const looks = useRef();
+  looks.current = look;
   useEffect(() => {
-    addEventListener('resize', look);
-    return () => removeEventListener('resize', look);
-  });
+    const sizes = new ResizeObserver(() => looks.current());
+    sizes.observe(ref.current);
+    return () => sizes.disconnect();
+  }, []);
   const { from, height, line } = seen;
   const shown = rows.slice(from, from + Math.ceil(height / line) + 2 * AHEAD);
   return html`<div class=${'list ' + kind}><div role="table" aria-label=${label} aria-rowcount=${more ? -1 : rows.length + 1}>

@@ -1,5 +1,5 @@
 """kill -9 of the keeper and of the hook at every fault point that a swap, a refused answer or a rollback passes, with a controller that only repeats itself.
-Each scene takes a sixth of its points, with VCC_LONG=1 all.
+Each scene takes a part of its points, with VCC_LONG=1 all.
 
 After the restart: one complete matching set in current/, what nginx serves is a pair that was in current/ once, the order ends with the outcome of an
 undisturbed run, applied once."""
@@ -134,7 +134,7 @@ def passed(host, scene, process):
 
 
 def chosen(scene, counts):
-    """Of the points of a scene all with VCC_LONG=1, otherwise a part: the next scene takes the next one, so that each point of them all has its turn."""
+    """Of the points of a scene all with VCC_LONG=1, otherwise a part: the next scene begins with the next one."""
     return sorted(counts.items())[slice(None) if LONG else slice(list(SCENES).index(scene), None, len(SCENES))]
 
 

@@ -43,7 +43,7 @@ WANTED = [f"F{n:02d}" for n in range(1, 82)] + [f"T{n}" for n in range(1, 27)]
 Row = collections.namedtuple("Row", "id fault how holds shared", defaults=("", ALONE))
 TABLE = [
     Row("F01", "killed between key and certificate", process.killed_before_the_certificate, KEEPER, TOGETHER),
-    Row("F01", "killed at points of a swap: in each scene a third of them, with --long all", "tests/fault/test_keeper_kills.py::test_keeper_is_killed_at_every_point"),
+    Row("F01", "killed at points of a swap: in each scene a part of them, with --long all", "tests/fault/test_keeper_kills.py::test_keeper_is_killed_at_every_point"),
     Row("F02", "killed behind the flip, before the reload", process.killed_behind_the_flip, KEEPER, TOGETHER),
     Row("F03", "killed on the way back", process.killed_on_the_way_back, ERROR, TOGETHER),
     Row("F04", "disk full while a generation is written", disk.full_while_staging_files, ERROR),
@@ -51,7 +51,7 @@ TABLE = [
     Row("F04", "disk full below the journal", disk.full_journal, ERROR),
     Row("F04", "disk full during a repair", disk.full_during_a_repair, ERROR),
     Row("F04", "disk full, seen from the controller", whole.no_attempt_is_lost, "I1 I2 I3 I4 I5 I6 I7 I8"),
-    Row("F04", "no space at points of a swap: in each scene a third of them, with --long all", "tests/fault/test_keeper_errors.py::test_error_at_every_point"),
+    Row("F04", "no space at points of a swap: in each scene a part of them, with --long all", "tests/fault/test_keeper_errors.py::test_error_at_every_point"),
     Row("F05", "no inodes left, bytes free", disk.no_inodes, ERROR),
     Row("F06", "targets read-only", disk.read_only_targets, ERROR),
     Row("F06", "the keeper's own folder read-only", disk.read_only_keeper, ERROR),

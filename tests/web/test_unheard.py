@@ -144,6 +144,52 @@ def test_a_long_file_may_be_slow_but_not_silent(site, between):
 
 # ---- done, and nobody heard of it ----
 
+KEYS = "(() => { const real = window.fetch; window.keys = []; window.fetch = (a, o) => { if (o.method === 'POST') window.keys.push(o.headers['Idempotency-Key']); return real(a, o); }; })()"
+
+
+def fill(page, comment):
+    page.click("main .head button.first")
+    page.click("dialog input[name=force]")
+    page.write("dialog input[name=comment]", comment)
+
+
+def lose(page):
+    """The controller does what is asked, and its answer does not arrive."""
+    page.ask("Fetch.enable", patterns=[{"urlPattern": "*/lifecycle/renew/*", "requestStage": "Response"}])
+    page.click("dialog button.first")
+    lost = wait_for("the controller has answered", lambda: page.paused and page.paused[-1])
+    assert lost["responseStatusCode"] == 202, lost
+    page.ask("Fetch.failRequest", requestId=lost["requestId"], errorReason="ConnectionClosed")
+    page.ask("Fetch.disable")
+
+
+def orders(e, cert, comment):
+    return [r for r in e.admin.get(f"audit?object={cert}&limit=200")["items"] if r["reason"] == comment]
+
+
+def test_a_dialog_that_is_opened_anew_means_another_act(site):
+    """Between them what was done may have been undone: an answer that was kept would say that it is done."""
+    e, d = site
+    cert, comment = e.own.cert_id, "once more"
+    wait_for("no order is open", lambda: not e.inst.certificate(cert)["open_order"])
+    page = d.page(e.tokens["admin"])
+    page.run(KEYS)
+    d.go(page, f"#/certificates/{cert}")
+    fill(page, comment)
+    lose(page)
+    page.until("document.querySelector('dialog .problem')", "it says so")
+    page.click("dialog button", "Cancel")
+    wait_for("it is renewed", lambda: not e.inst.certificate(cert)["open_order"])
+    before = len(orders(e, cert, comment))
+    fill(page, comment)
+    page.click("dialog button.first")
+    page.until("!document.querySelector('dialog')", "it is answered")
+    wait_for("another one was asked for", lambda: len(orders(e, cert, comment)) > before > 0)
+    first, second = page.run("window.keys")
+    assert first != second
+    wait_for("it is over", lambda: not e.inst.certificate(cert)["open_order"])
+
+
 @pytest.mark.parametrize("language, again, trying", [("en", "it is done once", "goes on trying"), ("de", "es geschieht nur einmal", "versucht es weiter")], ids=["en", "de"])
 def test_what_nobody_heard_of_is_done_once(site, language, again, trying):
     """The controller renews, its answer is lost, and the person presses again when the renewal is over: it is answered as the first time. Asked for after that
@@ -152,36 +198,22 @@ def test_what_nobody_heard_of_is_done_once(site, language, again, trying):
     cert, comment = e.own.cert_id, f"lost on its way, {language}"
     wait_for("no order is open", lambda: not e.inst.certificate(cert)["open_order"])
     page = d.page(e.tokens["admin"], language)
-    page.run("(() => { const real = window.fetch; window.keys = []; window.fetch = (a, o) => { if (o.method === 'POST') window.keys.push(o.headers['Idempotency-Key']); return real(a, o); }; })()")
+    page.run(KEYS)
     d.go(page, f"#/certificates/{cert}")
-
-    def fill():
-        page.click("main .head button.first")
-        page.click("dialog input[name=force]")
-        page.write("dialog input[name=comment]", comment)
-
-    def orders():
-        return [r for r in e.admin.get(f"audit?object={cert}&limit=200")["items"] if r["reason"] == comment]
-
-    fill()
-    page.ask("Fetch.enable", patterns=[{"urlPattern": "*/lifecycle/renew/*", "requestStage": "Response"}])
-    page.click("dialog button.first")
-    lost = wait_for("the controller has answered", lambda: page.paused and page.paused[0])
-    assert lost["responseStatusCode"] == 202, lost
-    page.ask("Fetch.failRequest", requestId=lost["requestId"], errorReason="ConnectionClosed")
-    page.ask("Fetch.disable")
+    fill(page, comment)
+    lose(page)
     page.until(f"document.querySelector('dialog .problem') && document.querySelector('dialog .problem').innerText.includes({json.dumps(again)})", "it says what pressing again does")
     assert trying not in page.run("document.querySelector('dialog .problem').innerText")
     wait_for("it is renewed", lambda: not e.inst.certificate(cert)["open_order"])
-    serial, records = e.inst.certificate(cert)["serial"], [r["seq"] for r in orders()]
+    serial, records = e.inst.certificate(cert)["serial"], [r["seq"] for r in orders(e, cert, comment)]
     assert records
     page.click("dialog button.first")
     page.until("!document.querySelector('dialog')", "it is answered")
-    assert [r["seq"] for r in orders()] == records and not e.inst.certificate(cert)["open_order"] and e.inst.certificate(cert)["serial"] == serial
-    fill()
+    assert [r["seq"] for r in orders(e, cert, comment)] == records and not e.inst.certificate(cert)["open_order"] and e.inst.certificate(cert)["serial"] == serial
+    fill(page, comment)
     page.click("dialog button.first")
     page.until("!document.querySelector('dialog')", "it is answered")
-    wait_for("another one was asked for", lambda: len(orders()) > len(records))
+    wait_for("another one was asked for", lambda: len(orders(e, cert, comment)) > len(records))
     first, second, third = page.run("window.keys")
     assert first == second != third
     wait_for("it is over", lambda: not e.inst.certificate(cert)["open_order"])
