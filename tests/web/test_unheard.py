@@ -177,7 +177,7 @@ def test_a_dialog_that_is_opened_anew_means_another_act(site):
     d.go(page, f"#/certificates/{cert}")
     fill(page, comment)
     lose(page)
-    page.until("document.querySelector('dialog .problem')", "it says so")
+    page.until("Boolean(document.querySelector('dialog .problem'))", "it says so")
     page.click("dialog button", "Cancel")
     wait_for("it is renewed", lambda: not e.inst.certificate(cert)["open_order"])
     before = len(orders(e, cert, comment))
