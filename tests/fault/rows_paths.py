@@ -183,6 +183,7 @@ def parts_of_the_path_change(scene):
     assert account_of_both() == before, "a foreign file was touched"
     assert os.path.isdir(host.tls) and not os.path.islink(host.tls)
     wait_for("one goes well again", lambda: ends(host, host.renew())["outcome"] == SETTLED)  # on a slow machine nginx may take longer than a proof waits
+    assert host.served() == host.check_set()
     assert not [r for r in host.link.receipts if r["outcome"] not in (0, SETTLED, FAILED, REFUSED, KEPT)], f"{good} of {orders} went well"
 
 
