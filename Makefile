@@ -20,7 +20,7 @@ HARD := -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-secti
 OPT  ?= -O2 -g
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
-# Two hundred test programs: what is given to nobody is linked in a seventh of the time, by one thread, because make runs as many as there are cores.
+# What is given to nobody is linked in a seventh of the time, by one thread, because make runs as many as there are cores.
 TEST_LD := -pie -fuse-ld=mold -Wl,--threads=1
 ifdef SAN
 OPT  := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -77,9 +77,8 @@ libs.vcc-keeper     := -lssl -ljansson
 libs.vcc-hook       := -lsystemd
 libs.vccctl         := -lcurl -ljansson -lsmartcols -lzip
 
-TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c)) $(patsubst tests/step/%.c,%,$(wildcard tests/step/test_*.c)) \
-             $(patsubst tests/store/%.c,%,$(wildcard tests/store/test_*.c)) $(patsubst tests/sim/%.c,%,$(wildcard tests/sim/test_*.c)) \
-             $(patsubst tests/hostile/%.c,%,$(wildcard tests/hostile/test_*.c))
+TEST_SRC  := $(wildcard $(patsubst %,tests/%/test_*.c,unit step store sim hostile))
+TESTS     := $(basename $(notdir $(TEST_SRC)))
 TESTLIBS  := -lcmocka -lp11-kit -lwebsockets -lssl -lsqlite3 -ljansson -lsystemd -lcurl -lsmartcols -lzip
 TOOLS     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)) $(patsubst tests/lib/%.c,%,$(wildcard tests/lib/tool_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -107,11 +106,11 @@ $(FAULTED:%.c=$(B)/obj/%.o): CPPFLAGS += -DVCC_FAULTS
 endif
 $(ROOMS:%=$(B)/obj/%/%.o): CFLAGS += $(FUZZED)
 # All folders at once: thousands of recipes would ask for them otherwise. Another compiler, version or flag makes all objects anew.
-FOLDERS := bin gen lib tests $(addprefix obj/,gen $(ROOMS) $(patsubst %/,%,$(wildcard tests/*/)))
+FOLDERS := bin gen lib tests $(addprefix obj/,gen $(ROOMS) tests $(patsubst %/,%,$(wildcard tests/*/)))
 $(shell mkdir -p $(FOLDERS:%=$(B)/%); echo '$(MADE_BY)' | cmp -s - $(B)/.made-by || echo '$(MADE_BY)' > $(B)/.made-by)
 $(B)/obj/%.o: %.c $(B)/.made-by
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MD -MP -c -o $@ $<
 
 # Files that become C arrays: SQL of the schema, shipped templates.
 $(B)/gen/schema.c: scripts/embed $(sort $(wildcard controller/store/schema/*.sql))
@@ -162,7 +161,22 @@ $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(OPT) $$(TEST_LD) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
 endef
-$(foreach d,tests/unit tests/step tests/store tests/sim tests/hostile tests/bench tests/lib,$(eval $(call test_rule,$(d))))
+$(foreach d,tests/unit tests/bench tests/lib,$(eval $(call test_rule,$(d))))
+
+# All C tests are one program, and links to it (tests/main.c); but one that puts its own functions in the place of the crypto library's.
+ALONE    := test_csr_cost
+TOGETHER := $(filter-out $(ALONE),$(TESTS))
+TEST_OBJ := $(call obj,$(filter-out $(ALONE:%=tests/unit/%.c),$(TEST_SRC)))
+$(TEST_OBJ): CPPFLAGS += -include tests/main.h -DVCC_TEST=$(*F)
+$(TEST_OBJ): CFLAGS += $(if $(SAN),-O0)
+$(TEST_OBJ): tests/main.h
+$(B)/obj/tests/main.o: CPPFLAGS += -I$(B)
+$(shell printf 'TEST(%s)\n' $(TOGETHER) > $(B)/gen/tests.new; cmp -s $(B)/gen/tests.new $(B)/gen/tests.inc || mv $(B)/gen/tests.new $(B)/gen/tests.inc)
+$(B)/tests/together: $(B)/obj/tests/main.o $(TEST_OBJ) $(TEST_LIB) $(call LIBS_OF,$(ROOMS))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(TEST_LD) -o $@ $(filter %.o,$^) $(call GROUP,$(call LIBS_OF,$(ROOMS))) $(TESTLIBS) $(BASELIBS)
+$(TOGETHER:%=$(B)/tests/%): | $(B)/tests/together
+	$(Q)ln -sf together $@
 
 # The simulated fleet: a test tool, beside the programs because people run it.
 FLEET_ROOMS := agent/core agent/keeper agent/link $(SHARED_ROOMS)

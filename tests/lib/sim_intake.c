@@ -68,18 +68,18 @@ static void on_receipt(struct sim *s, int agent, uint64_t session, const struct 
 /* Cancels are done with when they are in the journal; a certificate's ack is a live event. */
 static void on_ack(struct sim *s, int agent, const struct sim_msg *m)
 {
-	static struct outbox_row rows[SIM_SLOTS];
-	size_t                   n = 0;
-	if (view_outbox(s->view, s->agent[agent].name, m->id - 1, rows, 1, &n) != 0 || n == 0 || rows[0].message_id != m->id)
+	struct outbox_row row;
+	size_t            n = 0;
+	if (view_outbox(s->view, s->agent[agent].name, m->id - 1, &row, 1, &n) != 0 || n == 0 || row.message_id != m->id)
 		return;
-	struct sim_slot *slot = control_find(s, rows[0].renewal_id); /* the ack names the message, nothing else */
+	struct sim_slot *slot = control_find(s, row.renewal_id); /* the ack names the message, nothing else */
 	if (slot != NULL && slot->busy)
 		return;
-	if (rows[0].type == MSG_CANCEL) {
+	if (row.type == MSG_CANCEL) {
 		struct sim_change *c = change_new();
-		store_remove_outbox(c->change, s->agent[agent].name, rows[0].renewal_id);
+		store_remove_outbox(c->change, s->agent[agent].name, row.renewal_id);
 		change_submit(s, c);
-	} else if (rows[0].type == MSG_CERTIFICATE && slot != NULL) {
+	} else if (row.type == MSG_CERTIFICATE && slot != NULL) {
 		struct order_event e = control_event(s, &slot->o, EV_DELIVERED);
 		control_order(s, slot, &e, -1, NULL, NULL);
 	}
@@ -140,6 +140,19 @@ static void on_target(struct sim *s, int agent, const struct sim_msg *m)
 		control_restage(s, cert.cert_id);
 }
 
+/* What the outbox holds for an agent, a few rows at a time: they are large. */
+static void resend(struct sim *s, int agent)
+{
+	struct outbox_row rows[16];
+	size_t            n = 0;
+	for (uint64_t after = 0; view_outbox(s->view, s->agent[agent].name, after, rows, 16, &n) == 0 && n > 0; after = rows[n - 1].message_id)
+		for (size_t i = 0; i < n; i++) {
+			struct sim_msg m;
+			memcpy(&m, rows[i].frame, sizeof(m));
+			control_send(s, agent, &m);
+		}
+}
+
 void control_session(struct sim *s, int agent, struct session_event *e)
 {
 	struct agent        row;
@@ -155,20 +168,15 @@ void control_session(struct sim *s, int agent, struct session_event *e)
 		s->controller.keeper_run[agent] = step.run;
 	for (size_t i = 0; i < step.n_act && s->controller.alive; i++) {
 		const struct session_action *a = &step.act[i];
-		static struct outbox_row     rows[SIM_SLOTS];
-		struct sim_msg               m = {.type = MSG_WELCOME, .seq = s->controller.durable[agent]};
-		size_t                       n = 0;
+		struct sim_msg m = {.type = MSG_WELCOME, .seq = s->controller.durable[agent]};
 		if (a->kind == SES_WELCOME)
 			net_to_agent(s, agent, a->gateway, a->session, &m);
 		else if (a->kind == SES_KICK)
 			net_kick(s, a->gateway, a->session);
 		else if (a->kind == SES_COPY_FOUND)
 			sim_error(s, "a copy is seen where there is none");
-		else if (a->kind == SES_RESEND && view_outbox(s->view, s->agent[agent].name, 0, rows, SIM_SLOTS, &n) == 0)
-			for (size_t r = 0; r < n; r++) {
-				memcpy(&m, rows[r].frame, sizeof(m));
-				control_send(s, agent, &m);
-			}
+		else if (a->kind == SES_RESEND)
+			resend(s, agent);
 	}
 }
 
