@@ -447,6 +447,8 @@ def test_the_help_of_a_noun_is_of_it_alone():
     rows = [x for x in plain("agent", "--help").stdout.splitlines() if re.match("  [a-z]", x)]
     assert len(rows) > 5 and all(x.startswith("  agent ") for x in rows), rows
     assert "exit codes" not in plain("agent", "--help").stdout and "exit codes" in plain("--help").stdout
+    for words in ((), ("agent",), ("agent", "invite"), ("status",)):
+        assert plain("help", *words).stdout == plain(*words, "--help").stdout != "", words
 
 
 def test_a_code_may_be_typed_in_small_letters():
