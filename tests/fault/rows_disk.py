@@ -506,7 +506,6 @@ def folders_that_give_rights(scene):
         renewed(host)
         found, wanted = rights(host)
         assert found == wanted, f"umask {umask}: {found}"
-    host.process("keeper", plain, host.env)
     os.chown(host.tls, 0, 12)
     os.chmod(host.tls, 0o2755)
     renewed(host)

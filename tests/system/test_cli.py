@@ -443,6 +443,29 @@ def test_what_is_not_understood_has_a_code_and_a_next_step(words, said, step):
     assert done.stderr.startswith("vccctl: VCC-3500 " + said) and done.stderr.endswith(f"  next: See `{step}`.\n"), done.stderr
 
 
+EMERGENCY = ("emergency", "plan", "--incident", "INC-1", "--type", "key_compromise", "--reason", "a test", "--ids-file")
+REQUEST = ("cert", "issue", "--template", "external_service", "--csr")
+
+
+@pytest.mark.parametrize("words,name,holds,code,said", [
+    (REQUEST, "missing", None, 3505, "cannot open the file: No such file or directory"),
+    (REQUEST, ".", None, 3505, "cannot read the file: Is a directory"),
+    (REQUEST, "empty", b"", 1401, "it holds no CERTIFICATE REQUEST"),
+    (REQUEST, "der", b"\x30\x82\x00\x01\x00", 1401, "it is not PEM"),
+    (REQUEST, "endless", 200_000, 1401, "it is too long for a certificate request"),
+    (EMERGENCY, "missing", None, 3505, "cannot open the file: No such file or directory"),
+    (EMERGENCY, ".", None, 3505, "is not a plain file"),
+    (EMERGENCY, "endless", 10_000_000, 1001, "is longer than 6500000 bytes"),
+], ids=lambda x: x[0] if isinstance(x, tuple) else None)
+def test_a_file_that_cannot_be_what_it_should_is_named(tmp_path, words, name, holds, code, said):
+    path = tmp_path / name
+    if holds is not None:
+        path.write_bytes(holds if isinstance(holds, bytes) else b"x\n" * (holds // 2))
+    done = plain("--socket", "/nonexistent", *words, str(path))
+    assert done.returncode == 2 and done.stdout == "", done
+    assert re.match(rf"vccctl: VCC-{code} {re.escape(str(path))}: .*{said}", done.stderr) and "\n  next: " in done.stderr, done.stderr
+
+
 def test_the_help_of_a_noun_is_of_it_alone():
     rows = [x for x in plain("agent", "--help").stdout.splitlines() if re.match("  [a-z]", x)]
     assert len(rows) > 5 and all(x.startswith("  agent ") for x in rows), rows
