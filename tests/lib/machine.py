@@ -221,7 +221,7 @@ class Machine:
                 found.append(dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line))
         return found
 
-    def wait_for(self, what, condition, seconds=DEADLINE, step=0.1):
+    def wait_for(self, what, condition, seconds=DEADLINE, step=0.25):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             value = condition()
