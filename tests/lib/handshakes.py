@@ -48,7 +48,7 @@ class Handshake:
 
 handshake = Handshake()
 # Between two connections of a client. Clients that never pause take all the time that the machine has, from the programs that are tested, too.
-PAUSE = 0.0 if os.environ.get("VCC_LONG") == "1" else 0.04
+PAUSE = 0.0 if os.environ.get("VCC_LONG") == "1" else 0.1
 
 
 class Load:

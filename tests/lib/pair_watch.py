@@ -12,7 +12,7 @@ import time
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-PAUSE = 0.0005 if os.environ.get("VCC_LONG") == "1" else 0.005  # s between two looks
+PAUSE = 0.0005 if os.environ.get("VCC_LONG") == "1" else 0.01  # s between two looks
 SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
 
 
