@@ -113,7 +113,7 @@ def test_killed_on_the_way_back(fleet, point, n):
     assert fleet.rows("SELECT count(*) FROM outbox") == [(0,)]
 
 
-@pytest.mark.parametrize("point, n, story", POINTS if LONG else POINTS[::2], ids=lambda v: str(v))
+@pytest.mark.parametrize("point, n, story", POINTS if LONG else POINTS[::4], ids=lambda v: str(v))
 def test_killed_in_a_campaign(fleet, point, n, story):
     before = newest(fleet)
     restart(fleet, {"VCC_FAILPOINT": f"{point}@{n}=kill"})

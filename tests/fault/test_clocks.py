@@ -63,12 +63,12 @@ def right_again(world):
     inst, host, clock = world
     clock.set(0)
     wait_for("the clock is right", lambda: status(inst, host)["clock"] == "right" and status(inst, host)["connected"], 30)
-    wait_for("nothing is under way", lambda: not inst.vccctl("cert", "show", host.cert_id)["open_order"], 60)
+    wait_for("nothing is under way", lambda: not inst.certificate(host.cert_id)["open_order"], 60)
     yield
     clock.set(0)
     wait_for("the clock is right", lambda: status(inst, host)["clock"] == "right" and status(inst, host)["connected"], 30)
-    wait_for("the controller knows", lambda: abs(inst.vccctl("agent", "show", host.name)["clock_skew_ms"]) < 60000, 30)
-    wait_for("what waited is done", lambda: not inst.vccctl("cert", "show", host.cert_id)["open_order"], 60)
+    wait_for("the controller knows", lambda: abs(inst.agent(host.name)["clock_skew_ms"]) < 60000, 30)
+    wait_for("what waited is done", lambda: not inst.certificate(host.cert_id)["open_order"], 60)
     checks.served_is_issued(inst, host)
 
 
@@ -130,7 +130,7 @@ def test_a_clock_that_jumps_to_a_wrong_time(world, offset, judged):
     wait_for("the host says it", lambda: near(status(inst, host)["skew_ms"], offset), 20)
     assert status(inst, host)["clock"] == judged
     assert ("the clock is off" in status_text(inst, host)) and ("VCC-2014" in status_text(inst, host)) == (judged == "wrong")
-    wait_for("the controller shows it", lambda: near(inst.vccctl("agent", "show", host.name)["clock_skew_ms"], offset), 30)
+    wait_for("the controller shows it", lambda: near(inst.agent(host.name)["clock_skew_ms"], offset), 30)
     time.sleep(1.5)
     assert counts(inst) == made, "a jump makes no renewal"
     assert keys(host) == kept
@@ -281,7 +281,7 @@ def test_a_new_ca_where_the_clock_is_behind(world):
     inst, host, clock = world
     before, behind = checks.served_is_issued(inst, host), HOUR // 2
     clock.set(-behind)
-    wait_for("the controller shows it", lambda: near(inst.vccctl("agent", "show", host.name)["clock_skew_ms"], -behind), 30)
+    wait_for("the controller shows it", lambda: near(inst.agent(host.name)["clock_skew_ms"], -behind), 30)
     assert [a["name"] for a in inst.get("agents")["items"] if near(a["clock_skew_ms"], -behind)] == [host.name]
     admin, approver = (Api(inst, open(os.path.join(inst.state, f"{who}.token")).read().strip()) for who in ("admin", "approver"))
     status_, asked = admin("POST", "/api/v1/ca/service-1/rollover", {"reason": "a test"})

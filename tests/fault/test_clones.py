@@ -72,7 +72,7 @@ def start(host, *names):
 
 
 def shown(inst, host):
-    return inst.vccctl("agent", "show", host.name)
+    return inst.agent(host.name)
 
 
 def status(inst, host):

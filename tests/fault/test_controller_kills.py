@@ -136,7 +136,7 @@ def kill_and_restart(inst, process, point, act, died_within=30):
     assert died, f"{point} was not passed"
 
 
-@pytest.mark.parametrize("act,point", CONTROLLER if LONG else CONTROLLER[::3], ids=str)
+@pytest.mark.parametrize("act,point", CONTROLLER if LONG else CONTROLLER[::6], ids=str)
 def test_kill_controller(fleet, act, point):
     run(fleet, "controller", act, point)
 
@@ -381,7 +381,7 @@ REFUSED = [("first", "controller.target"), ("first", "controller.intent"), ("fir
            ("join", "controller.identity_issued"), ("identity", "controller.identity"), ("identity", "controller.identity_issued")]
 
 
-@pytest.mark.parametrize("act,point", REFUSED if LONG else REFUSED[::3], ids=str)
+@pytest.mark.parametrize("act,point", REFUSED if LONG else REFUSED[::6], ids=str)
 def test_store_refuses_once(fleet, act, point):
     inst = fleet
     p = inst.processes["controller"]

@@ -78,7 +78,7 @@ class Host:
         write(f"{config}.d/50.conf", "[agent]\nreconnect_spread = 50ms\n")
         running = [Process(p, [self.inst.bin(p), "--config", config], log).start() for p in ("vcc-keeper", "vcc-agent")]
         try:
-            wait_for(f"{self.name} is connected", lambda: self.inst.vccctl("agent", "show", self.name)["connected"], 30)
+            wait_for(f"{self.name} is connected", lambda: self.inst.agent(self.name)["connected"], 30)
             return then()
         finally:
             for p in reversed(running):
@@ -108,6 +108,7 @@ POINTS = [f"{p}@1" for p in ("link.join.reply", "link.identity", "link.identity.
 POINTS += [f"{p}@{n}" for p in ("file_write", "file_sync", "file_rename", "dir_sync") for n in range(1, 6)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_and_repeated(world, point):
     host = Host(world)
@@ -212,7 +213,7 @@ def test_cut_after_any_byte_and_repeated(world):
         time.sleep(0.2)
         total = proxy.passed
         assert total > 2000
-        step = 1 if LONG else total // 20
+        step = 1 if LONG else total // 10
         used_up = 0
         for k in [*range(1, total, step), total - 1, total - 30]:
             host = Host(world)

@@ -40,7 +40,7 @@ def world():
 
 
 def connected(inst, host):
-    return inst.vccctl("agent", "show", host.name)["connected"]
+    return inst.agent(host.name)["connected"]
 
 
 def status(inst, host):

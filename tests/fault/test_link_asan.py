@@ -56,7 +56,7 @@ def test_a_whole_life_leaks_nothing(world):
         agent, keeper = host.processes["agent"], host.processes["keeper"]
         for step in ("identity renewed", "cut", "keeper restarted", "gateway restarted", "identity renewed"):
             before = checks.served_is_issued(inst, host)
-            identity = inst.vccctl("agent", "show", host.name)["identity_serial"]
+            identity = inst.agent(host.name)["identity_serial"]
             if step == "cut":
                 proxy.cut_now()
             elif step == "keeper restarted":
@@ -68,7 +68,7 @@ def test_a_whole_life_leaks_nothing(world):
             inst.vccctl("cert", "renew", host.cert_id, "--force")
             inst.wait_renewed(host, before)
             if step == "identity renewed":
-                wait_for("a new identity", lambda: inst.vccctl("agent", "show", host.name)["identity_serial"] != identity, 30, 0.2)
+                wait_for("a new identity", lambda: inst.agent(host.name)["identity_serial"] != identity, 30, 0.2)
             assert subprocess.run([inst.bin("vcc-agent"), "status", "--config", host.config], stdout=subprocess.DEVNULL).returncode == 0
         inst.vccctl("agent", "ban", host.name)
         wait_for("the agent stops asking", lambda: "does not ask again" in open(agent.log).read(), 30)

@@ -50,7 +50,7 @@ def renewal(inst, host):
 
 
 def renewed(inst, host, before):
-    c = inst.vccctl("cert", "show", host.cert_id)
+    c = inst.certificate(host.cert_id)
     return c.get("served") and not c.get("open_order") and c.get("fingerprint") != before
 
 
@@ -83,17 +83,18 @@ def test_killed_before_each_message(world, name, point):
     assert not died, "no renewal passed as a whole"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("point", ["link.identity", "link.identity.done", "file_write", "file_sync", "file_rename", "dir_sync"])
 def test_killed_while_taking_a_new_identity(world, point):
     """Key, certificate and chain are one file: the old identity or the new one, and it connects."""
     inst, host = world
     agent = host.processes["agent"]
-    old = inst.vccctl("agent", "show", host.name)["identity_serial"]
+    old = inst.agent(host.name)["identity_serial"]
     armed(agent, f"{point}@1")
     wait_for("killed at the renewal", lambda: not agent.running(), 60, 0.1)
     disarmed(agent)
-    wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 30)
-    wait_for("another identity", lambda: inst.vccctl("agent", "show", host.name)["identity_serial"] != old, 60, 0.2)
+    wait_for("connected", lambda: inst.agent(host.name)["connected"], 30)
+    wait_for("another identity", lambda: inst.agent(host.name)["identity_serial"] != old, 60, 0.2)
     before = checks.served_is_issued(inst, host)
     inst.vccctl("cert", "renew", host.cert_id, "--force")
     inst.wait_renewed(host, before)
@@ -119,7 +120,7 @@ def test_a_wrong_clock_neither_asks_for_ever_nor_forgets(world, days):
     wait_for("one more identity", lambda: issued() > before, 60, 0.2)
     time.sleep(5)  # many requests, if each look found the new one too old as well
     assert issued() <= before + 2
-    wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 30)
+    wait_for("connected", lambda: inst.agent(host.name)["connected"], 30)
     disarmed(agent)
 
 
@@ -136,8 +137,8 @@ def test_a_full_disk_keeps_the_old_identity(world):
     before = checks.served_is_issued(inst, host)
     inst.vccctl("cert", "renew", host.cert_id, "--force")
     inst.wait_renewed(host, before)
-    old = inst.vccctl("agent", "show", host.name)["identity_serial"]
+    old = inst.agent(host.name)["identity_serial"]
     disarmed(agent)
-    wait_for("another identity", lambda: inst.vccctl("agent", "show", host.name)["identity_serial"] != old, 60, 0.2)
+    wait_for("another identity", lambda: inst.agent(host.name)["identity_serial"] != old, 60, 0.2)
     time.sleep(0.5)
-    assert inst.vccctl("agent", "show", host.name)["connected"]
+    assert inst.agent(host.name)["connected"]

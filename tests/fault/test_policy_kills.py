@@ -47,6 +47,7 @@ def version(inst):
     return count(inst, "SELECT max(version) FROM templates WHERE template_id = ?")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_killed_while_policy_changes(inst, point):
     controller, before = inst.processes["controller"], version(inst)

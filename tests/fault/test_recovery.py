@@ -234,7 +234,7 @@ def test_a_lost_disk(estate, tmp_path):
     later = inst.prepare_echo(1)
     later.join()
     later.start_agent()
-    wait_for("a host that joined after the backup", lambda: inst.vccctl("agent", "show", later.name)["connected"])
+    wait_for("a host that joined after the backup", lambda: inst.agent(later.name)["connected"])
     renew(inst, host)
     renew(inst, host)
     served = checks.served_is_issued(inst, host)

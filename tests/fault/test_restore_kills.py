@@ -81,6 +81,7 @@ def knows(inst, name):
     return name in names
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", ("kill", "err:EIO"))
 @pytest.mark.parametrize("point", BEFORE + AFTER)
 def test_the_old_or_the_new_one(inst, point, how):

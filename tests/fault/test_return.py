@@ -52,7 +52,7 @@ def wait_ended(*hosts):
 
 def connected(inst, host):
     try:
-        return inst.vccctl("agent", "show", host.name)["connected"]
+        return inst.agent(host.name)["connected"]
     except Failed:
         return False
 
@@ -209,7 +209,7 @@ def test_with_a_clock_that_is_years_off(world, lone):
         host.start(agent=env, keeper=env)
     for host, offset in offsets.items():
         wait_for("connected", lambda h=host: connected(inst, h), BACK)
-        skew = wait_for("the skew is shown", lambda h=host: inst.vccctl("agent", "show", h.name)["clock_skew_ms"], 20)
+        skew = wait_for("the skew is shown", lambda h=host: inst.agent(h.name)["clock_skew_ms"], 20)
         assert abs(skew - offset) < 60000, skew
         assert abs(status(inst, host)["skew_ms"] - offset) < 60000
     time.sleep(2)

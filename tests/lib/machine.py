@@ -28,6 +28,11 @@ printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n' "$name" > "$root/etc
 for unit in "$@"; do
 	ln -sfn /dev/null "$root/etc/systemd/system/$unit"
 done
+# what disks and kernel lines of a real machine need is looked for at each start and each daemon-reload, by a dozen programs
+mkdir -p "$root/etc/systemd/system-generators"
+for path in /lib/systemd/system-generators/systemd-*; do
+	ln -sfn /dev/null "$root/etc/systemd/system-generators/${path##*/}"
+done
 # a /run of our own: nspawn keeps locks and mount points there
 mount -t tmpfs -o mode=0755 tmpfs /run
 trap 'kill -TERM "$child"; wait "$child"; exit' TERM

@@ -148,7 +148,7 @@ def link(world):
     checks.served_is_issued(inst, host)
     host.processes["agent"].stop()
     captured = Captured(inst, host)
-    wait_for("the captured link is taken for the agent", lambda: inst.vccctl("agent", "show", host.name)["connected"], 30)
+    wait_for("the captured link is taken for the agent", lambda: inst.agent(host.name)["connected"], 30)
     yield captured
     captured.close()
     host.processes["agent"].start()
@@ -189,14 +189,14 @@ def test_the_link_key_signs_nothing_that_counts(world, link):
     assert link.ask("agent_identity", body=real["body"], signature=real["signature"]) == SIGNATURE
     assert link.ask("receipt", body=real["body"], signature=real["signature"]) == SIGNATURE
     # "it is served": nobody saw it
-    cert = inst.vccctl("cert", "show", host.cert_id)
+    cert = inst.certificate(host.cert_id)
     lie = {"seq": 1 << 20, "renewal_id": order["renewal_id"], "attempt": order["attempt"], "cert_id": host.cert_id, "outcome": 1,
            "fingerprint": bytes.fromhex(cert["fingerprint"]), "made_at": int(now() * 1000), "probes": 20}
     assert link.ask("receipt", **body(link.key, "receipt", "receipt", **lie)) == SIGNATURE
     for name in (host.name, "somebody"):
         assert link.ask("agent_identity", **body(link.key, "agent_identity", "identity", name=name, made_at=int(now() * 1000), csr=csr_of(mine))) == SIGNATURE
     assert certificates(inst) == before and receipts(inst) == known
-    assert [r for r in inst.vccctl("cert", "show", host.cert_id)["renewals"] if r["renewal_id"] == renewal][0]["status"] not in ("completed", "failed")
+    assert [r for r in inst.certificate(host.cert_id)["renewals"] if r["renewal_id"] == renewal][0]["status"] not in ("completed", "failed")
 
 
 def test_what_it_says_of_files_and_clocks(world, link):
@@ -214,7 +214,7 @@ def test_what_it_says_of_files_and_clocks(world, link):
     assert told()[len(before):] == [host.cert_id]
     for at in (-2**63, 2**63 - 1, 0, int(now() * 1000)):
         link.to_gateway(wire.encode("agent", "health", 1 << 41, now_at=at))
-    wait_for("the last one counts", lambda: abs(inst.vccctl("agent", "show", host.name)["clock_skew_ms"]) < 60000, 20)
+    wait_for("the last one counts", lambda: abs(inst.agent(host.name)["clock_skew_ms"]) < 60000, 20)
 
 
 def test_frames_of_the_past_move_nothing(world, link):
@@ -232,7 +232,7 @@ def test_frames_of_the_past_move_nothing(world, link):
         spoilt[-1] ^= 1
         assert link.ask(kind, body=bytes(spoilt), signature=fields["signature"]) == SIGNATURE
     assert certificates(inst) == issued and receipts(inst) == known
-    assert not inst.vccctl("cert", "show", host.cert_id)["open_order"]
+    assert not inst.certificate(host.cert_id)["open_order"]
 
 
 def test_another_host_is_out_of_reach(world, link):

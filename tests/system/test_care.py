@@ -27,7 +27,7 @@ def world():
 
 
 def target(inst, name):
-    return inst.vccctl("target", "show", name)
+    return inst.target(name)
 
 
 def audited(inst, event):
@@ -71,28 +71,28 @@ def test_a_group_is_one_certificate_with_several_targets(world):
     """The new place gets the certificate in use without an order; the next order is for both; one that leaves ends alone."""
     from handshakes import handshake
     inst, host = world
-    orders = len(inst.vccctl("cert", "show", host.cert_id)["renewals"])
+    orders = len(inst.certificate(host.cert_id)["renewals"])
     port = second_place(host, "api")
     name = f"{host.cert_id}:api"
     for p in ("keeper",):  # a folder of its own outside the keeper's: what is locked in stays locked
         host.processes[p].stop()
         host.processes[p].start()
-    issued = inst.vccctl("cert", "show", host.cert_id)["fingerprint"]
+    issued = inst.certificate(host.cert_id)["fingerprint"]
     wait_for("the new place serves it, too", lambda: handshake("127.0.0.1", port, host.names[0]) == issued, 60)
-    wait_for("two targets", lambda: len(inst.vccctl("cert", "show", host.cert_id)["targets"]) == 2, 20)
-    assert len(inst.vccctl("cert", "show", host.cert_id)["renewals"]) == orders, "no order was needed"
+    wait_for("two targets", lambda: len(inst.certificate(host.cert_id)["targets"]) == 2, 20)
+    assert len(inst.certificate(host.cert_id)["renewals"]) == orders, "no order was needed"
     assert target(inst, name)["file"] == "api"
 
     inst.vccctl("cert", "renew", host.cert_id, "--force")
     inst.wait_renewed(host, issued)
-    issued = inst.vccctl("cert", "show", host.cert_id)["fingerprint"]
+    issued = inst.certificate(host.cert_id)["fingerprint"]
     assert handshake("127.0.0.1", port, host.names[0]) == issued == checks.served_is_issued(inst, host)
     human = subprocess.run([*inst.vccctl_argv, "cert", "show", host.cert_id], capture_output=True, text=True).stdout
     assert name in human and f"{host.cert_id} " in human
 
     os.unlink(os.path.join(host.dir, "targets.d", "api.conf"))
-    wait_for("one target", lambda: len(inst.vccctl("cert", "show", host.cert_id)["targets"]) == 1, 20)
-    shown = inst.vccctl("cert", "show", host.cert_id)
+    wait_for("one target", lambda: len(inst.certificate(host.cert_id)["targets"]) == 1, 20)
+    shown = inst.certificate(host.cert_id)
     assert shown["retired_at"] is None and shown["status"] == "active"
     time.sleep(0.5)
     inst.vccctl("cert", "renew", host.cert_id, "--force")

@@ -105,7 +105,7 @@ def lists_of(host):
 
 
 def newest(inst, host):
-    return inst.vccctl("target", "show", host.cert_id)["crl_current"] is True
+    return inst.target(host.cert_id)["crl_current"] is True
 
 
 def answer(head, body=b""):
@@ -159,12 +159,12 @@ def test_whatever_he_answers(world, name):
     before, pids = lists_of(host), [host.processes[p].pid for p in ("agent", "keeper")]
     between.play = play(before) if play is old_ones else play
     try:
-        issued = inst.vccctl("cert", "show", other.cert_id)["fingerprint"]
+        issued = inst.certificate(other.cert_id)["fingerprint"]
         inst.vccctl("cert", "renew", other.cert_id, "--force")  # its old certificate is revoked as superseded: other lists
         inst.wait_renewed(other, issued)
         told = wait_for("the host says why", lambda: (s := status(inst, host)).get("code") in codes and s, 60)
         assert told["error"] and told["next"]
-        wait_for("the controller knows", lambda: inst.vccctl("target", "show", host.cert_id)["error"] in codes, 30)
+        wait_for("the controller knows", lambda: inst.target(host.cert_id)["error"] in codes, 30)
         assert not newest(inst, host)
         n = len(between.asked)
         wait_for("it tries again", lambda: len(between.asked) > n + 1, 30)
@@ -173,7 +173,7 @@ def test_whatever_he_answers(world, name):
         between.play = None
     wait_for("the newest lists", lambda: newest(inst, host), 60)
     assert lists_of(host) != before and "code" not in status(inst, host)
-    wait_for("the controller knows", lambda: inst.vccctl("target", "show", host.cert_id)["error"] is None, 30)
+    wait_for("the controller knows", lambda: inst.target(host.cert_id)["error"] is None, 30)
     assert pids == [host.processes[p].pid for p in ("agent", "keeper")] and all(host.processes[p].running() for p in ("agent", "keeper"))
 
 

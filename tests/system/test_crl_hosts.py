@@ -106,7 +106,7 @@ def published(inst):
 
 
 def target(inst, host):
-    return inst.vccctl("target", "show", host.cert_id)
+    return inst.target(host.cert_id)
 
 
 def log(host, name="keeper"):
@@ -116,8 +116,8 @@ def log(host, name="keeper"):
 def test_the_first_generation_has_its_lists(world):
     """The service's own test asks for current/crl.pem: with the very first swap it is there, complete, and the controller knows."""
     inst, host, clients = world
-    assert "failed" not in [r["outcome"] for r in inst.vccctl("cert", "show", host.cert_id)["renewals"][-1].get("receipts", [])]
-    assert len(inst.vccctl("cert", "show", host.cert_id)["renewals"]) == 1 and "VCC-2002" not in log(host)
+    assert "failed" not in [r["outcome"] for r in inst.certificate(host.cert_id)["renewals"][-1].get("receipts", [])]
+    assert len(inst.certificate(host.cert_id)["renewals"]) == 1 and "VCC-2002" not in log(host)
     assert os.readlink(os.path.join(host.target_dir, "current")).startswith("g")
     wait_for("the lists are the published ones", lambda: lists_of(host) == published(inst), 30)
     assert asked(host) == 400

@@ -416,7 +416,7 @@ def test_nginx_whose_configuration_is_broken(real):
 def test_keeper_killed_in_the_middle(real, stopped):
     """It goes on where it was, or begins the step anew; nothing is put in use on the way, nothing is left."""
     inst, host = real
-    wait_for("the host is connected", lambda: inst.vccctl("agent", "show", host.name)["connected"])
+    wait_for("the host is connected", lambda: inst.agent(host.name)["connected"])
     before = measure(inst, host)
     keeper = host.processes["keeper"]
     if stopped == "order":  # before it hears of the drill: the order waits for it

@@ -30,7 +30,7 @@ def short_lived():
 
 
 def identity(inst, host):
-    return inst.vccctl("agent", "show", host.name)["identity_serial"]
+    return inst.agent(host.name)["identity_serial"]
 
 
 def test_identity_is_renewed_again_and_again_with_work_in_flight(short_lived):
@@ -50,7 +50,7 @@ def test_identity_is_renewed_again_and_again_with_work_in_flight(short_lived):
     assert log.count("moving to the new identity; next try in 0 ms") >= 3, "F81: the connection moves at once"
     db = inst.facts()["controller"]["db"]
     assert checks.rows(db, "SELECT count(*) FROM orders WHERE phase NOT IN ('completed')")[0][0] == 0
-    wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 20)
+    wait_for("connected", lambda: inst.agent(host.name)["connected"], 20)
 
 
 def test_an_identity_ends_the_connection_that_rides_on_it(short_lived):
@@ -78,7 +78,7 @@ def test_an_ended_identity_is_replaced_by_the_host_key(short_lived):
     inst, host = short_lived
     wait_for("it has ended", lambda: time.time() > not_after(os.path.join(host.dir, "link", "identity.pem")), 60, 0.2)
     host.processes["agent"].start()
-    wait_for("connected", lambda: inst.vccctl("agent", "show", host.name)["connected"], 60)
+    wait_for("connected", lambda: inst.agent(host.name)["connected"], 60)
     inst.wait_served(host)
     assert "its host key asks for a new one" in open(host.processes["agent"].log).read()
 
@@ -119,6 +119,6 @@ def test_scheduled_renewal_in_seconds(short_lived):
     inst.edit_template(host.template, validity_period="30s", renewal_threshold="10s", emergency_threshold="5s", max_renewals=0)
     first = inst.wait_renewed(host, before)["fingerprint"]  # by the changed policy
     second = inst.wait_renewed(host, first, 60)
-    newest = inst.vccctl("cert", "show", host.cert_id)["renewals"][0]
+    newest = inst.certificate(host.cert_id)["renewals"][0]
     assert newest["renewal_trigger"] == "scheduled" and newest["requested_by"] == "scheduler", newest
     assert second["fingerprint"] != first

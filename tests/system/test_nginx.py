@@ -43,7 +43,7 @@ def test_every_verifier_accepts_chain_and_crl(nginx_installation):
 
 def test_superseded_certificates_are_on_the_crl(nginx_installation):
     inst, host = nginx_installation
-    old = inst.vccctl("cert", "show", host.cert_id)["serial"]
+    old = inst.certificate(host.cert_id)["serial"]
     renew(inst, host)
     from cryptography import x509
     import urllib.request

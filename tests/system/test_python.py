@@ -33,6 +33,7 @@ def hosts():
         shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_renewals_without_a_failed_handshake_or_a_restart(hosts, kind):
     host = hosts[kind]

@@ -288,6 +288,7 @@ def serial_state(inst, number):
 
 @pytest.mark.skipif(not os.path.exists(os.path.join(FAULTS, "vcc-controller")), reason="make faults has not been run")
 @pytest.mark.parametrize("inst", (FAULTS,), indirect=True)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("point", ("controller.rename", "controller.rename_stored", "controller.rename_identity", "controller.rename_identity_stored", "keeper.rename"))
 def test_a_kill_leaves_one_name(inst, point):
     host = inst.add_echo(0)

@@ -251,7 +251,7 @@ def test_a_campaign_that_was_open_is_over(estate, tmp_path):
     assert rows(live(inst), "SELECT state FROM campaign_members") == [("failed",)]
     host.processes["agent"].start()
     accept(inst)
-    wait_for("the host is back", lambda: inst.vccctl("agent", "show", host.name)["connected"])
+    wait_for("the host is back", lambda: inst.agent(host.name)["connected"])
     renew(inst, host)
 
 
@@ -286,7 +286,7 @@ def test_a_host_whose_name_went_on_stays_out(estate, tmp_path, banned):
     change(live(inst), f"UPDATE agents SET state = 'active' WHERE name = '{host.name}'")
     controller(inst, True)
     accept(inst)
-    wait_for("the host is back", lambda: inst.vccctl("agent", "show", host.name)["connected"])
+    wait_for("the host is back", lambda: inst.agent(host.name)["connected"])
 
 
 def test_an_old_database_put_back_by_hand_is_noticed(estate, tmp_path):
