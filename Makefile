@@ -159,11 +159,13 @@ TEST_LIB := $(call obj,$(filter-out tests/lib/tool_%.c,$(wildcard tests/lib/*.c)
 define test_rule
 $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 	$$(call say,LD,$$@)
+	@rm -f $$@
 	$$(Q)$$(CC) $$(OPT) $$(TEST_LD) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
 endef
 $(foreach d,tests/unit tests/bench tests/lib,$(eval $(call test_rule,$(d))))
 
 # All C tests are one program, and links to it (tests/main.c); but one that puts its own functions in the place of the crypto library's.
+# of tests/unit
 ALONE    := test_csr_cost
 TOGETHER := $(filter-out $(ALONE),$(TESTS))
 TEST_OBJ := $(call obj,$(filter-out $(ALONE:%=tests/unit/%.c),$(TEST_SRC)))
@@ -175,7 +177,7 @@ $(shell printf 'TEST(%s)\n' $(TOGETHER) > $(B)/gen/tests.new; cmp -s $(B)/gen/te
 $(B)/tests/together: $(B)/obj/tests/main.o $(TEST_OBJ) $(TEST_LIB) $(call LIBS_OF,$(ROOMS))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(TEST_LD) -o $@ $(filter %.o,$^) $(call GROUP,$(call LIBS_OF,$(ROOMS))) $(TESTLIBS) $(BASELIBS)
-$(TOGETHER:%=$(B)/tests/%): | $(B)/tests/together
+$(TOGETHER:%=$(B)/tests/%): $(B)/tests/together
 	$(Q)ln -sf together $@
 
 # The simulated fleet: a test tool, beside the programs because people run it.

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 from installation import Installation, Process  # noqa: E402
+from sampling import sample  # noqa: E402
 
 
 def last_words(lines=12, seconds=120):
@@ -33,22 +34,21 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("what the programs said last", last_words()))
 
 
-LONG = os.environ.get("VCC_LONG") == "1"
-
-
 def pytest_configure(config):
-    config.addinivalue_line("markers", "sampled(n): cases that are much alike; an ordinary run takes one of n, always the same ones, VCC_LONG=1 takes all")
+    config.addinivalue_line("markers", "sampled(n): cases that are much alike; an ordinary run takes one of n (sampling.py)")
 
 
 def pytest_collection_modifyitems(config, items):
-    met, kept, left = collections.Counter(), [], []
+    cases = collections.defaultdict(list)
     for item in items:
-        mark = item.get_closest_marker("sampled")
-        (left if mark and not LONG and met[item.originalname] % mark.args[0] else kept).append(item)
-        met[item.originalname] += 1
+        if item.get_closest_marker("sampled"):
+            cases[item.parent, item.originalname].append(item)
+    left = set()
+    for (_, name), all_of_one in cases.items():
+        left |= set(all_of_one) - set(sample(all_of_one, all_of_one[0].get_closest_marker("sampled").args[0], name))
     if left:
-        items[:] = kept
-        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=list(left))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -445,11 +445,9 @@ int verb_main(const struct verb_table *tables, size_t n_tables, int argc, char *
 	struct refusal why = {0};
 	if (argc < 2)
 		return print_help(&p), EXIT_USAGE;
-	if (text_equal(argv[1], "help")) { /* `help NOUN VERB` asks what `NOUN VERB --help` asks */
-		static char asked[] = "--help";
-		memmove(argv + 1, argv + 2, (size_t)(argc - 2) * sizeof(*argv));
-		argv[argc - 1] = asked;
-	}
+	static char asked[] = "--help"; /* `help NOUN VERB` asks what `--help NOUN VERB` asks */
+	if (text_equal(argv[1], "help"))
+		argv[1] = asked;
 	int r = find_words(&p, argv);
 	if (p.in.verb == NULL)
 		return r;

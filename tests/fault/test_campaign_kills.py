@@ -5,9 +5,9 @@ import pytest
 from campaign_fleet import LIFE, CampaignFleet
 from conftest import new_folder
 from installation import ROOT, wait_for
+from sampling import sample
 
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
-LONG = os.environ.get("VCC_LONG") == "1"
 NAMES = ("a1", "a2", "a3", "a4")
 # point, at which passage, what leads there
 POINTS = [(f"controller.{point}{when}", n, story)
@@ -113,7 +113,7 @@ def test_killed_on_the_way_back(fleet, point, n):
     assert fleet.rows("SELECT count(*) FROM outbox") == [(0,)]
 
 
-@pytest.mark.parametrize("point, n, story", POINTS if LONG else POINTS[::4], ids=lambda v: str(v))
+@pytest.mark.parametrize("point, n, story", sample(POINTS, 4), ids=lambda v: str(v))
 def test_killed_in_a_campaign(fleet, point, n, story):
     before = newest(fleet)
     restart(fleet, {"VCC_FAILPOINT": f"{point}@{n}=kill"})

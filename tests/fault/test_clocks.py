@@ -239,6 +239,7 @@ def test_a_host_that_slept(world):
     inst.wait_renewed(host, before)
     assert inst.renewal(renewal)["status"] == "completed"
     new = os.readlink(f"{host.target_dir}/current")
+    # one certificate, and a few generations: a slow machine may need more than one try to prove it, three days' worth would be hundreds
     assert counts(inst)[0] == made[0] + 1 and int(new[1:]) - int(generation[1:]) < 10 and new != generation
     assert losses(host) <= lost + 1
     assert len(open(host.processes["keeper"].log).read()[said:].splitlines()) < 100

@@ -1,4 +1,4 @@
-"""No space, a failing disk, no permission at every fault point of a swap (a tenth of them; VCC_LONG=1 all): refused with a clear error or finished; never half applied, never stuck.
+"""No space, a failing disk, no permission at every fault point of a swap (an eighth of them; VCC_LONG=1 all): refused with a clear error or finished; never half applied, never stuck.
 
 A journal whose sync failed ends the keeper (what is on disk then, only reading again can tell); systemd starts it again, so does this test."""
 import os

@@ -12,9 +12,9 @@ import pytest
 from asking import Asking
 from conftest import new_folder
 from installation import ROOT, Installation, wait_for, write
+from sampling import sample
 
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
-LONG = os.environ.get("VCC_LONG") == "1"
 # process, point, at which passage. Twenty-four authorities are room for five changes.
 CASES = [("controller", "controller.rollover", 1), ("controller", "controller.forget_stored", 1), ("controller", "controller.rollover_word_stored", 1),
          ("signer", "signer.close", 2), ("controller", "controller.forget", 1)]
@@ -80,7 +80,7 @@ def site():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("process,point,nth", CASES if LONG else CASES[:1], ids=str)
+@pytest.mark.parametrize("process,point,nth", sample(CASES, 5), ids=str)
 def test_killed_in_between(site, process, point, nth):
     root, = wait_for("a root issues", site.root)
     after = f"root-{int(root[5:]) + 1}"

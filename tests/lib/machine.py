@@ -31,6 +31,7 @@ done
 # what disks and kernel lines of a real machine need is looked for at each start and each daemon-reload, by a dozen programs
 mkdir -p "$root/etc/systemd/system-generators"
 for path in /lib/systemd/system-generators/systemd-*; do
+	case $path in *sysv*) continue ;; esac # services that come as a script of init
 	ln -sfn /dev/null "$root/etc/systemd/system-generators/${path##*/}"
 done
 # a /run of our own: nspawn keeps locks and mount points there

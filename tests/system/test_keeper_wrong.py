@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fake_ca import DAY, Authorities, now, spki, spki_hash
 from installation import ROOT, free_port, nginx, wait_for, write
 from keeper_host import KeeperHost, temporary
+from scene import change
 from wire_tables import body_decode, body_encode, encode
 
 VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
@@ -44,15 +45,6 @@ def good_settings(host):
     yield
     host.link.answer = host.link.issue
     change(host, **host.good)
-
-
-def change(host, **sections):
-    """Writes the target file and waits until the keeper has read it."""
-    if all(host.settings.get(k) == v for k, v in sections.items()):
-        return
-    n = len(host.link.targets)
-    host.write_target(**sections)
-    host.link.wait("the target file is read", lambda: len(host.link.targets) > n)
 
 
 def script(host, text):
