@@ -239,10 +239,11 @@ def test_a_host_that_slept(world):
     inst.wait_renewed(host, before)
     assert inst.renewal(renewal)["status"] == "completed"
     new = os.readlink(f"{host.target_dir}/current")
-    # one certificate, and a few generations: a slow machine may need more than one try to prove it, three days' worth would be hundreds
-    assert counts(inst)[0] == made[0] + 1 and int(new[1:]) - int(generation[1:]) < 10 and new != generation
+    told = open(host.processes["keeper"].log).read()[said:]
+    rehearsed = told.count("rehearsal: rest -> write")  # each takes a number and leaves nothing
+    assert counts(inst)[0] == made[0] + 1 and int(new[1:]) - int(generation[1:]) <= 3 + rehearsed and new != generation and rehearsed <= 3
     assert losses(host) <= lost + 1
-    assert len(open(host.processes["keeper"].log).read()[said:].splitlines()) < 100
+    assert len(told.splitlines()) < 100
     checks.served_is_issued(inst, host)
 
 

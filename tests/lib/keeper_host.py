@@ -119,10 +119,10 @@ class KeeperHost:
         self.start_keeper()
         self.link.wait("hello", lambda: self.link.hello)
 
-    def restart_keeper(self, env=None):
+    def restart_keeper(self, env=None, connect=True):
         self.link.close()
         self.processes["keeper"].kill()
-        self.start_keeper(env)
+        self.start_keeper(env, connect)
 
     def renew(self, **changes):
         return self.link.order(self.cert_id, self.names, **changes)

@@ -315,9 +315,7 @@ def test_an_order_that_comes_while_a_rehearsal_makes_its_key(host):
 def test_a_kill_in_the_middle_of_a_rehearsal(host):
     """The throw-away generation lies beside the one in use: the next start takes it away, and the service never saw it."""
     before, served, generation = files(host), host.served(), host.current()
-    host.link.close()
-    host.processes["keeper"].kill()
-    host.start_keeper(dict(ENV, VCC_REHEARSE_MS="500", VCC_FAILPOINT="keeper.rehearse.written=kill"), connect=False)  # it may die before anybody is there
+    host.restart_keeper(dict(ENV, VCC_REHEARSE_MS="500", VCC_FAILPOINT="keeper.rehearse.written=kill"), connect=False)  # it may die before anybody is there
     wait_for("it is dead", lambda: not host.processes["keeper"].running(), 20)
     written = {n for n in os.listdir(host.tls) if n.startswith("g")}
     host.restart_keeper(ENV)
