@@ -21,7 +21,7 @@ OPT  ?= -O2 -g
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
 # What is given to nobody is linked in a seventh of the time, by one thread, because make runs as many as there are cores.
-TEST_LD := -pie -fuse-ld=mold -Wl,--threads=1
+TEST_LD := -no-pie -fuse-ld=mold -Wl,--threads=1
 ifdef SAN
 OPT  := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED

@@ -367,6 +367,7 @@ struct sim {
 	struct sim_signer     signer;
 	struct sim_agent     *agent; /* owned */
 	struct sim_flip       flip[SIM_FLIPS];
+	struct certificate    due[SIM_AGENTS_MAX * SIM_CERTS_MAX]; /* of this tick */
 	struct sim_years      years;
 	size_t                n_flips;
 	unsigned              errors, kills, completed, failures, cancelled, unverified;

@@ -36,9 +36,9 @@ static bool ordered_already(const struct sim *s, const char *cert_id)
 
 static void schedule(struct sim *s)
 {
-	static struct certificate due[SIM_AGENTS_MAX * SIM_CERTS_MAX];
-	size_t                    n = 0;
-	if (s->now >= s->calm_at || view_due(s->view, control_now(s), due, N_ELEMENTS(due), &n) != 0)
+	struct certificate *due = s->due;
+	size_t              n = 0;
+	if (s->now >= s->calm_at || view_due(s->view, control_now(s), due, N_ELEMENTS(s->due), &n) != 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		enum trigger trigger = serial_is_none(due[i].serial) ? TRIGGER_MANUAL : TRIGGER_SCHEDULED;

@@ -410,6 +410,8 @@ static void test_lists_are_filtered_newest_first(void **state)
 
 /* ---- both give the same answers ---- */
 
+enum { OBJECTS = 12, PAGE = OBJECTS + 1 };
+
 static uint32_t random_next(uint64_t *s)
 {
 	*s = *s * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -421,7 +423,7 @@ static struct store_change *random_change(uint64_t *s)
 {
 	struct store_change *c = store_change_new();
 	for (uint32_t left = 1 + random_next(s) % 4; left > 0; left--) {
-		uint32_t           n = random_next(s) % 12, variant = random_next(s) % 5;
+		uint32_t           n = random_next(s) % OBJECTS, variant = random_next(s) % 5;
 		struct certificate cert;
 		struct issuance    issuance;
 		struct order       order;
@@ -473,10 +475,10 @@ static struct store_change *random_change(uint64_t *s)
 
 static void compare_lists(struct kit *a, struct kit *b)
 {
-	static struct certificate ca[STORE_LIST_MAX], cb[STORE_LIST_MAX];
-	static struct order       oa[STORE_LIST_MAX], ob[STORE_LIST_MAX];
-	static struct issuance    ia[STORE_LIST_MAX], ib[STORE_LIST_MAX];
-	static struct template    ta[20], tb[20];
+	static struct certificate ca[PAGE], cb[PAGE];
+	static struct order       oa[PAGE], ob[PAGE];
+	static struct issuance    ia[PAGE], ib[PAGE];
+	static struct template    ta[PAGE], tb[PAGE];
 	struct cert_filter        f = {.with_removed = false, .now = INT64_C(1700000000000)};
 	struct id                 none = {{0}};
 	struct serial             zero = {{0}};
@@ -490,12 +492,12 @@ static void compare_lists(struct kit *a, struct kit *b)
 		assert_int_equal(na, nb);                                                                                      \
 		assert_memory_equal(x, y, na * sizeof((x)[0]) + 1);                                                            \
 	} while (0)
-	SAME(view_certificates(a->view, &f, "", ca, 500, &na), view_certificates(b->view, &f, "", cb, 500, &nb), ca, cb);
-	SAME(view_orders_open(a->view, none, oa, 500, &na), view_orders_open(b->view, none, ob, 500, &nb), oa, ob);
-	SAME(view_orders(a->view, NULL, none, oa, 500, &na), view_orders(b->view, NULL, none, ob, 500, &nb), oa, ob);
-	SAME(view_intents(a->view, zero, ia, 500, &na), view_intents(b->view, zero, ib, 500, &nb), ia, ib);
-	SAME(view_supersede_due(a->view, TIME_NEVER, ia, 500, &na), view_supersede_due(b->view, TIME_NEVER, ib, 500, &nb), ia, ib);
-	SAME(view_templates(a->view, "", ta, 20, &na), view_templates(b->view, "", tb, 20, &nb), ta, tb);
+	SAME(view_certificates(a->view, &f, "", ca, PAGE, &na), view_certificates(b->view, &f, "", cb, PAGE, &nb), ca, cb);
+	SAME(view_orders_open(a->view, none, oa, PAGE, &na), view_orders_open(b->view, none, ob, PAGE, &nb), oa, ob);
+	SAME(view_orders(a->view, NULL, none, oa, PAGE, &na), view_orders(b->view, NULL, none, ob, PAGE, &nb), oa, ob);
+	SAME(view_intents(a->view, zero, ia, PAGE, &na), view_intents(b->view, zero, ib, PAGE, &nb), ia, ib);
+	SAME(view_supersede_due(a->view, TIME_NEVER, ia, PAGE, &na), view_supersede_due(b->view, TIME_NEVER, ib, PAGE, &nb), ia, ib);
+	SAME(view_templates(a->view, "", ta, PAGE, &na), view_templates(b->view, "", tb, PAGE, &nb), ta, tb);
 #undef SAME
 	assert_int_equal(view_audit_head(a->view, &sa, &ra), 0);
 	assert_int_equal(view_audit_head(b->view, &sb, &rb), 0);

@@ -88,7 +88,7 @@ static void add_certificate(struct kit *k, uint32_t n, const char *host, uint32_
 
 static size_t certificates_of(struct kit *k, const char *host)
 {
-	static struct certificate page[STORE_LIST_MAX];
+	static struct certificate page[CERTS + 1];
 	struct cert_filter        filter = {.agent = host};
 	size_t                    n;
 	assert_int_equal(view_certificates(k->view, &filter, "", page, N_ELEMENTS(page), &n), 0);
@@ -97,7 +97,7 @@ static size_t certificates_of(struct kit *k, const char *host)
 
 static size_t messages_of(struct kit *k, const char *host)
 {
-	static struct outbox_row page[STORE_LIST_MAX];
+	static struct outbox_row page[CERTS + 1];
 	size_t                   n;
 	assert_int_equal(view_outbox(k->view, host, 0, page, N_ELEMENTS(page), &n), 0);
 	return n;

@@ -361,13 +361,14 @@ def issuances(inst, host):
 
 
 def fails_once(inst, host):
-    """The order that could not be carried out, while the target's folder is not there."""
+    """The code of the finding with which an order is held up, while the target's folder is not there: its next attempt may begin at once."""
     away = host.target_dir + ".away"
     os.rename(host.target_dir, away)
     write(host.target_dir, "this is no folder\n")
     try:
         inst.vccctl("cert", "renew", host.cert_id, "--force")
-        return wait_for("the attempt failed", lambda: (o := inst.get(f"renewals?cert_id={host.cert_id}&limit=1")["items"][0])["retry_count"] > 0 and o)
+        order = wait_for("the attempt failed", lambda: (o := inst.get(f"renewals?cert_id={host.cert_id}&limit=1")["items"][0])["retry_count"] > 0 and o)
+        return wait_for("the finding stands in the steps", lambda: {s["step"]: s["code"] for s in inst.renewal(order["renewal_id"])["steps"]}["pre_validation"])
     finally:
         os.unlink(host.target_dir)
         os.rename(away, host.target_dir)
@@ -379,9 +380,7 @@ def test_pre_validation_required(real):
     for required in (True, False):
         inst.edit_template(host.template, pre_validation_required=required, retry_interval="1s")
         before, old = issuances(inst, host), inst.certificate(host.cert_id)["fingerprint"]
-        order = fails_once(inst, host)
-        steps = {s["step"]: s["code"] for s in inst.renewal(order["renewal_id"])["steps"]}
-        assert steps["pre_validation"], "the finding stands in the steps"
+        assert fails_once(inst, host) == "VCC-1302"
         inst.wait_renewed(host, old)
         assert (issuances(inst, host) - before == 1) == required, "required: nothing was signed for the attempt that could not succeed"
 

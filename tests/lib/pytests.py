@@ -1,0 +1,50 @@
+"""Runs the Python test files that lines of its input name, one after the other, each in a process of its own. What all of them load has been
+loaded once: to load pytest takes longer than many a file. A line out, when a file has ended: its exit status.
+
+What a file says is in build/results/NAME.log, what became of its tests in NAME.xml. One that takes longer than LIMIT seconds is ended."""
+import contextlib
+import importlib
+import os
+import select
+import signal
+import sys
+
+import pytest
+
+LIMIT = 1800
+COMMON = ("installation", "cryptography.x509", "websockets", "json", "re", "socket", "sqlite3", "ssl", "subprocess", "threading", "urllib.request")
+
+
+def load():
+    """pytest's parts are loaded by a run that does nothing."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of other packages
+    with open(os.devnull, "r+") as quiet, contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        os.dup2(quiet.fileno(), 0)
+        pytest.main(["--version"])
+    for name in COMMON:
+        importlib.import_module(name)
+
+
+def run(path, name):
+    log = os.open(f"build/results/{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    return int(pytest.main(["-q", "-rfEs", "--no-header", "-p", "no:cacheprovider", f"--junitxml=build/results/{name}.xml", path]))
+
+
+def main():
+    lines = os.fdopen(os.dup(0))
+    load()
+    for line in lines:
+        path = line.strip()
+        child = os.fork()
+        if child == 0:
+            sys.exit(run(path, os.path.basename(path)[:-3]))
+        ended = os.pidfd_open(child)
+        if not select.select([ended], [], [], LIMIT)[0]:
+            os.kill(child, signal.SIGKILL)
+        os.close(ended)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+main()
