@@ -169,7 +169,7 @@ ALONE    := test_csr_cost
 TOGETHER := $(filter-out $(ALONE),$(TESTS))
 TEST_OBJ := $(call obj,$(filter-out $(ALONE:%=tests/unit/%.c),$(TEST_SRC)))
 $(TEST_OBJ): CPPFLAGS += -include tests/main.h -DVCC_TEST=$(*F)
-$(TEST_OBJ): CFLAGS += $(if $(SAN),-O0)
+$(TEST_OBJ): CFLAGS += $(if $(SAN),-O0,-O1)
 $(TEST_OBJ): tests/main.h
 $(B)/obj/tests/main.o: CPPFLAGS += -I$(B)
 $(shell printf 'TEST(%s)\n' $(TOGETHER) > $(B)/gen/tests.new; cmp -s $(B)/gen/tests.new $(B)/gen/tests.inc || mv $(B)/gen/tests.new $(B)/gen/tests.inc)

@@ -1,7 +1,7 @@
 """Runs the Python test files that lines of its input name, one after the other, each in a process of its own. What all of them load has been
 loaded once: to load pytest takes longer than many a file. A line out, when a file has ended: its exit status.
 
-What a file says is in build/results/NAME.log, what became of its tests in NAME.xml. One that takes longer than LIMIT seconds is ended."""
+What a file says is in build/logs/NAME.log, what became of its tests in build/results/NAME.xml. One that takes longer than LIMIT seconds is ended."""
 import contextlib
 import importlib
 import os
@@ -26,7 +26,7 @@ def load():
 
 
 def run(path, name):
-    log = os.open(f"build/results/{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    log = os.open(f"build/logs/{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     return int(pytest.main(["-q", "-rfEs", "--no-header", "-p", "no:cacheprovider", f"--junitxml=build/results/{name}.xml", path]))

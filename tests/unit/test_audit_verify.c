@@ -457,7 +457,7 @@ static bool same(const struct text *a, const struct text *b)
 static void every_change_before_a_known_head_is_found(void **state)
 {
 	(void)state;
-	const int total = long_run() ? 10000 : 1000;
+	const int total = 10000 / (int)sample_step(10);
 	int       by_kind[CHANGE_COUNT] = {0};
 	for (int seed = 0; seed < total; seed++) {
 		struct text          t = {.n = 0};

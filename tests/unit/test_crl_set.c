@@ -10,6 +10,7 @@
 #include "shared/base/times.h"
 #include "shared/pki/crl_set.h"
 #include "tests/lib/hierarchy.h"
+#include "tests/lib/long_run.h"
 
 #define NOW       INT64_C(1790000000000)
 #define TOLERANCE (5 * MS_MINUTE)
@@ -195,12 +196,13 @@ static void any_altered_octet(void **state)
 	_cleanup_(buf_free) struct buf pem = BUF_MAX(1 << 16);
 	struct crl_set_facts           facts;
 	lists_make(one, 1, &pem);
-	for (size_t i = 0; i < pem.n; i++) {
+	size_t step = (size_t)sample_step(1);
+	for (size_t i = 0; i < pem.n; i += step) {
 		pem.p[i] ^= 1;
 		assert_true(check(&pem, NULL, &facts, NULL) != 0);
 		pem.p[i] ^= 1;
 	}
-	for (size_t n = 0; n < pem.n; n++) {
+	for (size_t n = 0; n < pem.n; n += step) {
 		struct buf cut = {.p = pem.p, .n = n, .cap = n, .max = n};
 		assert_int_equal(check(&cut, NULL, &facts, NULL), E_PKI_CRL);
 	}
