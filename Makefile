@@ -21,11 +21,11 @@ OPT  ?= -O2 -g
 CPPFLAGS += -I. -D_GNU_SOURCE -DVCC_VERSION='"$(VERSION)"'
 LDHARD := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
 # What is given to nobody is linked in a seventh of the time, by one thread, because make runs as many as there are cores.
-TEST_LD := -no-pie -fuse-ld=mold -Wl,--threads=1
+TEST_LD := -fuse-ld=mold -Wl,--threads=1
 ifdef SAN
 OPT  := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DVCC_FAULTS -DVCC_SANITIZED
-LDHARD := $(TEST_LD)
+LDHARD := -pie $(TEST_LD)
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
@@ -33,7 +33,7 @@ ifdef COV
 # Counters are a shared mapping of a file opened before main(): a program keeps them when it is killed, ends by _exit or may open nothing any more.
 OPT  := -O1 -fcoverage-mapping -fprofile-instr-generate=$(abspath $(B))/counters/%m%c.profraw
 CPPFLAGS += -DVCC_FAULTS -mllvm -runtime-counter-relocation
-LDHARD := $(TEST_LD)
+LDHARD := -pie $(TEST_LD)
 endif
 CFLAGS  := -std=c17 $(OPT) $(WARN) $(HARD)
 LDFLAGS := $(OPT) $(LDHARD)
@@ -160,11 +160,11 @@ define test_rule
 $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 	$$(call say,LD,$$@)
 	@rm -f $$@
-	$$(Q)$$(CC) $$(OPT) $$(TEST_LD) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
+	$$(Q)$$(CC) $$(OPT) -no-pie $$(TEST_LD) -o $$@ $$< $$(TEST_LIB) $$(call GROUP,$$(call LIBS_OF,$$(ROOMS))) $$(TESTLIBS) $$(BASELIBS)
 endef
 $(foreach d,tests/unit tests/bench tests/lib,$(eval $(call test_rule,$(d))))
 
-# All C tests are one program, and links to it (tests/main.c); but one of tests/unit that puts its own functions in the place of the crypto library's.
+# All C tests are one program, without anything to relocate at each start, and links to it (tests/main.c); but one of tests/unit that puts its own functions in the place of the crypto library's.
 ALONE    := test_csr_cost
 TOGETHER := $(filter-out $(ALONE),$(TESTS))
 TEST_OBJ := $(call obj,$(filter-out $(ALONE:%=tests/unit/%.c),$(TEST_SRC)))
@@ -175,7 +175,7 @@ $(B)/obj/tests/main.o: CPPFLAGS += -I$(B)
 $(shell printf 'TEST(%s)\n' $(TOGETHER) > $(B)/gen/tests.new; cmp -s $(B)/gen/tests.new $(B)/gen/tests.inc || mv $(B)/gen/tests.new $(B)/gen/tests.inc)
 $(B)/tests/together: $(B)/obj/tests/main.o $(TEST_OBJ) $(TEST_LIB) $(call LIBS_OF,$(ROOMS))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(TEST_LD) -o $@ $(filter %.o,$^) $(call GROUP,$(call LIBS_OF,$(ROOMS))) $(TESTLIBS) $(BASELIBS)
+	$(Q)$(CC) $(OPT) -no-pie $(TEST_LD) -o $@ $(filter %.o,$^) $(call GROUP,$(call LIBS_OF,$(ROOMS))) $(TESTLIBS) $(BASELIBS)
 $(TOGETHER:%=$(B)/tests/%): $(B)/tests/together
 	$(Q)ln -sf together $@
 
@@ -230,6 +230,11 @@ $(AGENT_SHELLS): $(B)/man/vcc-agent.%: $(B)/tests/tool_docs
 	@mkdir -p $(@D)
 	$(Q)$(B)/tests/tool_docs complete-$* > $@
 
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+ifneq ($(filter-out clean,$(MAKECMDGOALS)),)
+$(error `make clean` goes alone: folders that the other goals need are made when make starts, before anything is removed)
+endif
+endif
 clean:
 	rm -rf build build-asan build-clang build-cov build-faults build-fuzz
 

@@ -178,12 +178,13 @@ def parts_of_the_path_change(scene):
     with scene.unseen():
         with Racer((f"{host.dir}/targets", f"{decoys}/targets"), (host.tls, f"{decoys}/web")) as racer:
             while time.monotonic() < end or orders < 3:
-                racer.until = time.monotonic() + 2  # the keeper waits longer from try to try, and each may meet a path that is not its own
+                # the keeper waits longer from try to try, and each may meet a path that is not its own
+                racer.until = time.monotonic() + (20 if LONG and orders % 2 else 2)
                 receipt = ends(host, host.renew())
                 orders, good = orders + 1, good + (receipt["outcome"] == SETTLED)
                 assert account(foreign) == before[0], "a foreign file was touched"
         time.sleep(1.5)  # what the care still does
-    assert racer.rounds > 1000 and orders > 2, (racer.rounds, orders)
+    assert racer.rounds > 1000, racer.rounds
     assert account_of_both() == before, "a foreign file was touched"
     assert os.path.isdir(host.tls) and not os.path.islink(host.tls)
     wait_for("one goes well again", lambda: ends(host, host.renew())["outcome"] == SETTLED)  # on a slow machine nginx may take longer than a proof waits

@@ -39,9 +39,9 @@ def reports(inst):
     return "".join(open(p, errors="replace").read() for p in glob.glob(f"{inst.dir}/sanitizer.*"))
 
 
-def ends_cleanly(process):
+def ends_cleanly(inst, process):
     process.stop()
-    assert process.popen.returncode == 0, f"{process.name} ended with {process.popen.returncode}:\n{process.tail()}"
+    assert process.popen.returncode == 0, f"{process.name} ended with {process.popen.returncode}:\n{process.tail()}\n{reports(inst)}"
 
 
 def test_a_whole_life_leaks_nothing(world):
@@ -60,7 +60,7 @@ def test_a_whole_life_leaks_nothing(world):
             if step == "cut":
                 proxy.cut_now()
             elif step == "keeper restarted":
-                ends_cleanly(keeper)
+                ends_cleanly(inst, keeper)
                 keeper.start()
             elif step == "gateway restarted":
                 inst.processes["gateway"].stop()
@@ -72,11 +72,11 @@ def test_a_whole_life_leaks_nothing(world):
             assert subprocess.run([inst.bin("vcc-agent"), "status", "--config", host.config], stdout=subprocess.DEVNULL).returncode == 0
         inst.vccctl("agent", "ban", host.name)
         wait_for("the agent stops asking", lambda: "does not ask again" in open(agent.log).read(), 30)
-        ends_cleanly(agent)
+        ends_cleanly(inst, agent)
         agent.start()
         wait_for("and asks once after its start", lambda: open(agent.log).read().count("does not ask again") == 2, 30)
-        ends_cleanly(agent)
-        ends_cleanly(keeper)
+        ends_cleanly(inst, agent)
+        ends_cleanly(inst, keeper)
         assert reports(inst) == ""
     finally:
         proxy.close()

@@ -69,12 +69,12 @@ class Process:
 
     def __init__(self, name, argv, log, env=None):
         self.name, self.argv, self.log, self.env, self.popen = name, argv, log, env, None
-        self.wanted = False
+        self.wanted = self.swept = False
         self.starts = 0
         self.end = signal.SIGTERM
 
     def start(self):
-        self.wanted = True
+        self.wanted, self.swept = True, False
         self.starts += 1
         Process.logs[self.log] = self.name
         environment = dict(os.environ, **(self.env or {}))
@@ -108,8 +108,10 @@ class Process:
         self.sweep()
 
     def sweep(self):
-        """Ends what the process left in its session, as systemd does with a unit's control group: workers of a killed nginx keep its port."""
-        if self.popen is not None and not self.running():
+        """Ends what the process left in its session, as systemd does with a unit's control group: workers of a killed nginx keep its port. Once: its number
+        may be another's soon."""
+        if self.popen is not None and not self.swept and not self.running():
+            self.swept = True
             try:
                 os.killpg(self.popen.pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -490,6 +490,7 @@ static void compare_lists(struct kit *a, struct kit *b)
 		assert_int_equal(call_a, 0);                                                                                   \
 		assert_int_equal(call_b, 0);                                                                                   \
 		assert_int_equal(na, nb);                                                                                      \
+		assert_in_range(na, 0, PAGE - 1);                                                                              \
 		assert_memory_equal(x, y, na * sizeof((x)[0]) + 1);                                                            \
 	} while (0)
 	SAME(view_certificates(a->view, &f, "", ca, PAGE, &na), view_certificates(b->view, &f, "", cb, PAGE, &nb), ca, cb);

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from installation import ROOT, free_port, wait_for, write
 from keeper_host import KeeperHost, temporary
+from scene import change
 
 SETTLED = 1
 FAULTS = os.environ.get("VCC_FAULTS_BIN", os.path.join(ROOT, "build-faults", "bin"))
@@ -84,12 +85,6 @@ def found(host, check, code, level="error"):
     assert status == 7 or level == "warning"
     assert code in text and re.sub(r"\d+", "#", rows[0]["cause"]) in re.sub(r"\d+", "#", text), "said to people, too (ages and counts grow)"
     return rows[0]
-
-
-def change(host, **sections):
-    n = len(host.link.targets)
-    host.write_target(**sections)
-    host.link.wait("the target file is read", lambda: len(host.link.targets) > n)
 
 
 def settled(host, what="nothing is wrong"):

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from installation import ROOT, wait_for, write
 from keeper_host import BIN, KeeperHost, temporary
+from scene import change
 
 VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
 KEYTOOL = shutil.which("keytool")
@@ -65,13 +66,6 @@ def same(host):
     for source, copy in {**host.copies, "keystore.p12": "app.p12"}.items():
         assert read(f"{host.tls}/current/{source}") == read(f"{host.fixed}/{copy}"), copy
     assert sorted(os.listdir(host.fixed)) == ["app.p12", "tls.crt", "tls.key"]
-
-
-def change(host, **sections):
-    n = len(host.link.targets)
-    host.write_target(**sections)
-    # the controller is told only of what concerns it: a renamed listener makes the new file visible
-    host.link.wait("the target file is read", lambda: len(host.link.targets) > n)
 
 
 def test_a_service_that_reads_copies_is_renewed(host):

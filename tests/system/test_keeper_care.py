@@ -10,6 +10,7 @@ import pytest
 from fake_ca import Authority, now
 from installation import ROOT, wait_for, write
 from keeper_host import KeeperHost, temporary
+from scene import change
 from tamper import edit, safely, whole
 from wire_tables import body_encode
 
@@ -231,23 +232,17 @@ def test_a_service_that_serves_something_else_is_found_and_healed(host):
     host.link.wait("it is told that all is well", lambda: host.link.targets[-1]["stale_since_at"] == 0)
 
 
-def told_anew(host, **settings):
-    n = len(host.link.targets)
-    host.write_target(**settings)
-    host.link.wait("the target file is read", lambda: len(host.link.targets) > n)
-
-
 def test_what_is_not_served_is_healed_also_when_another_order_fails_meanwhile(host):
     """A pair that was kept without proof is being healed; an order takes over and fails before it changes anything: the healing goes on."""
     good, no_effect = dict(host.settings), "kind = exec\ncommand = /bin/true\n"
-    told_anew(host, target="on_failure = forward\n", reload=no_effect)
+    change(host, target="on_failure = forward\n", reload=no_effect)
     host.link.receipt(host.renew(), KEPT)
     kept = host.check_set()
     assert host.served() != kept
-    told_anew(host, reload=no_effect + "test = /bin/false\n")
+    change(host, reload=no_effect + "test = /bin/false\n")
     assert host.link.receipt(host.renew(), FAILED)["code"] == -2002
     assert host.served() != kept == host.check_set()
-    told_anew(host, **good)
+    change(host, **good)
     wait_for("it is served", lambda: host.served() == kept, 60)
     assert host.check_set() == kept
     host.link.receipt(host.renew(), SETTLED)  # what is proved by this is not proved once more beside the next test

@@ -360,8 +360,9 @@ def issuances(inst, host):
     return checks.rows(os.path.join(inst.state, "controller", "vcc.db"), "SELECT count(*) FROM issuances WHERE owner_id = ?", host.cert_id)[0][0]
 
 
-def fails_once(inst, host):
-    """The code of the finding with which an order is held up, while the target's folder is not there: its next attempt may begin at once."""
+def finding_while_away(inst, host):
+    """What a host finds before an attempt while the target's folder is not there, as the order's steps tell it. Read before the folder is back: the next
+    attempt, which may begin at once, takes its place."""
     away = host.target_dir + ".away"
     os.rename(host.target_dir, away)
     write(host.target_dir, "this is no folder\n")
@@ -380,7 +381,7 @@ def test_pre_validation_required(real):
     for required in (True, False):
         inst.edit_template(host.template, pre_validation_required=required, retry_interval="1s")
         before, old = issuances(inst, host), inst.certificate(host.cert_id)["fingerprint"]
-        assert fails_once(inst, host) == "VCC-1302"
+        assert finding_while_away(inst, host) == "VCC-1302"
         inst.wait_renewed(host, old)
         assert (issuances(inst, host) - before == 1) == required, "required: nothing was signed for the attempt that could not succeed"
 

@@ -16,6 +16,7 @@ import pytest
 from cryptography import x509
 from installation import ROOT, free_port, wait_for, write
 from keeper_host import KeeperHost, temporary
+from scene import change
 
 VERIFIED, SETTLED, FAILED, REFUSED, KEPT = range(5)
 CLOCK, STALE, DOWN, REHEARSAL, WATCH, FILES, TARGETS, JOURNAL = (1 << n for n in range(8))
@@ -70,13 +71,6 @@ def said(host, *words):
     if not words:
         assert all(len(line) <= 80 for line in lines.splitlines()), lines
     return p.wait(20), lines
-
-
-def change(host, **sections):
-    """Another target file, read by the keeper when this returns."""
-    n = len(host.link.targets)
-    host.write_target(**sections)
-    host.link.wait("the target file is read", lambda: len(host.link.targets) > n)
 
 
 def document(host):
