@@ -12,9 +12,15 @@ def edit(path):
         f.write("\n# edited\n")
 
 
+def above_all_targets(path):
+    """A name outside every watched folder, on the same file system."""
+    return f"{os.path.dirname(path.split('/current/')[0])}/mine-{time.monotonic_ns()}"
+
+
 def rename_over(path):
-    write(path + ".mine", "something else\n")
-    os.rename(path + ".mine", path)
+    mine = above_all_targets(path)
+    write(mine, "something else\n")
+    os.rename(mine, path)
 
 
 def chmod(path):
@@ -26,9 +32,7 @@ def chown(path):
 
 
 def hard_link(path):
-    """To a folder above every target, on the same file system."""
-    above = path.split("/current/")[0]
-    os.link(path, f"{os.path.dirname(above)}/stolen-{time.monotonic_ns()}")
+    os.link(path, above_all_targets(path))
 
 
 TAMPER = {"edit": edit, "rename over": rename_over, "delete": os.unlink, "chmod": chmod, "chown": chown, "hard link": hard_link}

@@ -155,7 +155,9 @@ def test_certmonger(m):
     m.run("systemctl", "start", "certmonger.service")
     m.run("getcert", "request", "-w", "-c", "SelfSign", "-f", "/etc/ssl/cm/cert.pem", "-k", "/etc/ssl/cm/key.pem", "-N", f"CN={name}", "-D", name, "-I", "web")
     m.run("getcert", "request", "-w", "-c", "SelfSign", "-f", "/etc/ssl/cm/other.pem", "-k", "/etc/ssl/cm/other.key", "-N", "CN=other", "-D", "other", "-I", "other")
-    add_site(m, name, 7442, "/etc/ssl/cm/cert.pem", "/etc/ssl/cm/key.pem")
+    pair = ("/etc/ssl/cm/cert.pem", "/etc/ssl/cm/key.pem")
+    m.wait("certmonger has written both", lambda: all(os.path.exists(m.path(p)) and "-----END" in m.read(p) for p in pair))
+    add_site(m, name, 7442, *pair)
     stem = next(s for s, v in m.services().items() if v["renewer"] == "certmonger")
 
     def tracked():
