@@ -263,10 +263,11 @@ def test_the_old_identity_ends_when_the_new_one_is_used(played):
     wait_for("a new identity, not sooner than 5 s after the last", lambda: host.come_back(gateway, pin)["code"] == 0)
     new, host.name = host.identity, "two"
     assert new.serial_number != old.serial_number and state(old) == "active", "issued is not used"
+    welcomes, kicks = len(host.welcomes) + 1, len(gateway.kicks)
     gateway.up(host)
+    host.wait("welcome by the new identity", lambda: len(host.welcomes) == welcomes)
     wait_for("the old identity is superseded", lambda: state(old) == "revoked")
     assert state(new) == "active"
-    welcomes, kicks = len(host.welcomes), len(gateway.kicks)
     for name in ("one", "two"):  # whichever name a link says
         host.identity, host.name = old, name
         gateway.up(host)
