@@ -164,7 +164,8 @@ $$(B)/tests/%: $$(B)/obj/$(1)/%.o $$(TEST_LIB) $$(call LIBS_OF,$$(ROOMS))
 endef
 $(foreach d,tests/unit tests/bench tests/lib,$(eval $(call test_rule,$(d))))
 
-# All C tests are one program, without anything to relocate at each start, and links to it (tests/main.c); but one of tests/unit that puts its own functions in the place of the crypto library's.
+# All C tests are one program, without anything to relocate at each start, and links to it (tests/main.c); but one of tests/unit that puts its own
+# functions in the place of the crypto library's.
 ALONE    := test_csr_cost
 TOGETHER := $(filter-out $(ALONE),$(TESTS))
 TEST_OBJ := $(call obj,$(filter-out $(ALONE:%=tests/unit/%.c),$(TEST_SRC)))

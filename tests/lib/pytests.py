@@ -1,7 +1,9 @@
 """Runs the Python test files that lines of its input name, one after the other, each in a process of its own. What all of them load has been
 loaded once: to load pytest takes longer than many a file. A line out, when a file has ended: its exit status.
 
-What a file says is in build/logs/NAME.log, what became of its tests in build/results/NAME.xml. One that takes longer than LIMIT seconds is ended."""
+usage: pytests.py SECONDS
+
+What a file says is in build/logs/NAME.log, what became of its tests in build/results/NAME.xml. One that takes longer than SECONDS is ended."""
 import contextlib
 import importlib
 import os
@@ -11,7 +13,6 @@ import sys
 
 import pytest
 
-LIMIT = 1800
 COMMON = ("cryptography.x509", "installation", "sqlite3", "urllib.request", "websockets")
 
 
@@ -36,7 +37,7 @@ def run(path):
     return int(pytest.main(["-q", "-rfEs", "--no-header", "-p", "no:cacheprovider", f"--junitxml=build/results/{os.path.basename(path)[:-3]}.xml", path]))
 
 
-def main():
+def main(limit):
     lines = os.fdopen(os.dup(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a test that is interrupted ends what it began, and is waited for
     load()
@@ -47,12 +48,12 @@ def main():
             signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.exit(run(path))
         ended = os.pidfd_open(child)
-        if not select.select([ended], [], [], LIMIT)[0]:
+        if not select.select([ended], [], [], limit)[0]:
             os.kill(child, signal.SIGKILL)
             with open(log_of(path), "a") as log:
-                log.write(f"\nnot finished after {LIMIT} s\n")
+                log.write(f"\nnot finished after {limit} s\n")
         os.close(ended)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-main()
+main(int(sys.argv[1]))
