@@ -12,6 +12,7 @@
 
 #include "shared/base/text.h"
 #include "shared/conf/conf.h"
+#include "shared/pki/crypto_library.h"
 #include "shared/sys/clock.h"
 
 enum { ANSWER_MAX = 256 << 20, CALL_SECONDS = 150, CONNECT_SECONDS = 10, SILENCE_SECONDS = 60, LIST_MAX = 100000 };
@@ -199,7 +200,7 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 	snprintf(x->url, sizeof(x->url), "%s%s", local ? "http://localhost" : c->url, path);
 	if (!local && !text_starts(c->url, "https://"))
 		return refuse(why, E_CLI_USAGE, c->url, "the URL must begin with https://"), EXIT_USAGE;
-	x->curl = curl_easy_init();
+	x->curl = crypto_library_start() == 0 ? curl_easy_init() : NULL;
 	if (x->curl == NULL)
 		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;
 	x->headers = curl_slist_append(NULL, "Accept: application/json");
@@ -446,7 +447,7 @@ static size_t on_enough(char *bytes, size_t size, size_t n, void *ctx)
 
 int client_reach(const char *url, struct refusal *why)
 {
-	CURL *curl = curl_easy_init();
+	CURL *curl = crypto_library_start() == 0 ? curl_easy_init() : NULL;
 	long  status = 0;
 	if (curl == NULL)
 		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;

@@ -117,7 +117,7 @@ def test_a_new_token_is_whole(inst, shim):
 
 
 def test_init_is_done_again(shim):
-    """A half-made installation is finished by the next `init`, and then all its settings are good."""
+    """A half-made installation is finished by the next `init`, a whole one is left as it is, and then all its settings are good."""
     folder = new_folder("init")
     try:
         most = 40 if LONG else 2
@@ -130,7 +130,8 @@ def test_init_is_done_again(shim):
                 argv = made.init_argv()
                 done = run(argv, shim, **{fault: n})
                 assert done.returncode >= 0, f"{fault} {n}: {done}"
-                subprocess.run(argv, check=True, capture_output=True)
+                again = subprocess.run(argv, capture_output=True, text=True)
+                assert "VCC-3503" in again.stderr if done.returncode == 0 else again.returncode == 0, f"{fault} {n}: {done}, then {again}"
                 for program in PROGRAMS:
                     subprocess.run([made.bin(f"vcc-{program}"), "--check", "--config", made.conf(program)], check=True, capture_output=True)
                 shutil.rmtree(made.dir)

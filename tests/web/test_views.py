@@ -216,7 +216,7 @@ def test_keyboard_and_search(site, admin):
     admin.run("document.activeElement.blur()")
     admin.press("g")
     admin.press("z")
-    admin.until("location.hash === '#/certificates'")
+    admin.until("location.hash === '#/certificates' && Boolean(document.querySelector('.certs .scroll'))", "the list is there, not only its address")
     admin.press("/")
     assert admin.run("document.activeElement.id") == "search"
     admin.write("#search", e.own.cert_id)
