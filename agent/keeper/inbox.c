@@ -425,14 +425,14 @@ static const struct {
 	{MSG_DRILL, false, on_drill},        {MSG_PEER_LOOK, false, on_peer_look},
 };
 
-void inbox_frame(struct keeper *k, struct span bytes)
+int inbox_frame(struct keeper *k, struct span bytes)
 {
 	struct wire_frame *f = malloc(sizeof(*f));
 	int                r = f != NULL ? wire_decode(&wire_agent, bytes, k->welcomed ? 0 : FRAME_BEFORE_WELCOME, f) : E_NOMEM;
 	if (r != 0) {
 		log_line(LOG_LEVEL_WARNING, NULL, "a frame of the controller cannot be read: %s", err_what(r));
 		free(f);
-		return;
+		return r == E_NOMEM ? r : 0;
 	}
 	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
 		if (table[i].type != f->type)
@@ -440,10 +440,11 @@ void inbox_frame(struct keeper *k, struct span bytes)
 		if (k->welcomed || table[i].early)
 			table[i].take(k, f, bytes);
 		free(f);
-		return;
+		return 0;
 	}
 	log_line(LOG_LEVEL_WARNING, NULL, "a message of type %u is not for this host", (unsigned)f->type);
 	free(f);
+	return 0;
 }
 
 void inbox_tick(struct keeper *k)

@@ -5,8 +5,9 @@
 
 #include "agent/keeper/keeper.h"
 
-/* One frame of the agent protocol, as the link got it. */
-void inbox_frame(struct keeper *k, struct span bytes);
+/* One frame of the agent protocol, as the link got it. E_NOMEM: it was not read, and the connection has to end so that it comes again; a frame that says
+ * nothing we know is told in the log and is no error. */
+_must_check_ int inbox_frame(struct keeper *k, struct span bytes);
 /* Every minute: receipts that are still unacknowledged go out again, health every tenth time. */
 void inbox_tick(struct keeper *k);
 /* The link wants a new identity for this request. */

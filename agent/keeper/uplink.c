@@ -250,7 +250,7 @@ static void on_frame(void *ctx, struct span bytes)
 	if (r == 0 && u->link != c && !early(f->type))
 		r = E_WIRE_MESSAGE;
 	if (r != 0) {
-		log_line(LOG_LEVEL_WARNING, NULL, "a local client sent a wrong frame: %s", err_what(r));
+		log_line(LOG_LEVEL_WARNING, NULL, "a frame of a local client is refused: %s", err_what(r));
 		client_end(c);
 		return;
 	}
@@ -280,7 +280,8 @@ static void on_frame(void *ctx, struct span bytes)
 		peer_look_saw(u->keeper, &f->u.lk_peer_saw);
 		return;
 	case LK_FRAME:
-		inbox_frame(u->keeper, f->u.lk_frame.frame);
+		if (inbox_frame(u->keeper, f->u.lk_frame.frame) != 0)
+			client_end(c);
 		return;
 	default:
 		log_line(LOG_LEVEL_WARNING, NULL, "a local client sent a message of type %u", (unsigned)f->type);

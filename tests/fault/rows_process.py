@@ -125,7 +125,7 @@ def no_memory(scene):
     renewed(host)
     total = host.shim.get("mallocs")
     assert total > 100, total
-    tries = range(1, total + 1, 7) if LONG else sorted(random.Random(29).sample(range(1, total + 1), 5))
+    tries = range(1, total + 1, 7) if LONG else [1, *sorted(random.Random(29).sample(range(2, total + 1), 4))]  # the first is that of the frame itself
     seen = set()
     for n in tries:
         if not host.processes["keeper"].running():

@@ -44,6 +44,7 @@ class FakeLink:
         self.link_key = ec.generate_private_key(ec.SECP256R1())
         self.host_key = None
         self.sock = self.stream = None
+        self.lost = False     # the keeper has closed the connection
         self.orders = {}      # (renewal_id, attempt) -> order fields
         self.receipts = []    # decoded bodies, in order of arrival, without repeats
         self.receipt_seq = 0
@@ -115,7 +116,7 @@ class FakeLink:
                 if time.monotonic() > end:
                     raise Failed(f"{path}: nobody listens")
                 time.sleep(0.02)
-        self.stream = self.sock.makefile("rwb")
+        self.stream, self.lost = self.sock.makefile("rwb"), False
         frame_write(self.stream, encode("ipc-link", "state", 0, connected=True))
         threading.Thread(target=self.read, args=(self.stream,), daemon=True).start()
         if welcome:
@@ -172,6 +173,8 @@ class FakeLink:
                     self.lock.notify_all()
         except (OSError, ValueError):
             pass
+        if stream is self.stream:
+            self.lost = True
 
     # ---- what a controller does ----
     def take(self, kind, number, fields):

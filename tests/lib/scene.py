@@ -3,6 +3,7 @@ import contextlib
 import os
 import shutil
 
+import fake_link
 import invariants
 import mounts
 from installation import ROOT, wait_for
@@ -199,10 +200,15 @@ def restart(host, env=None):
 
 
 def ends(host, key, env=None):
-    """Keeps the keeper running, as systemd would, until the order has ended; its receipt."""
+    """Keeps the keeper running and connected, as systemd and vcc-agent would, until the order has ended; its receipt."""
     def ended():
         if not host.processes["keeper"].running():
             restart(host, env)
+        elif host.link.lost:
+            try:
+                host.link.connect(host.socket, seconds=0)
+            except (OSError, fake_link.Failed):  # it is about to end: the next look sees that
+                host.link.lost = True
         return next((r for r in list(host.link.receipts) if (r["renewal_id"], r["attempt"]) == key and r["outcome"] in (SETTLED, FAILED, REFUSED, KEPT)), None)
     return wait_for(f"the order ends\n{host.processes['keeper'].tail(20)}", ended, 60)
 
