@@ -82,9 +82,15 @@ def generation(host):
     return int(os.readlink(os.path.join(host.target_dir, "current"))[1:])
 
 
+def swaps(host):
+    """How often the keeper has put another generation in its place. Numbers do not tell: a rehearsal takes one, too."""
+    with open(host.processes["keeper"].log) as f:
+        return f.read().count(f"{host.cert_id}: flip -> reload")
+
+
 def renewed_in_spite_of_a_cut(inst, host, proxy, k):
     """The link is cut at byte k of two connections, one after the other. True when there was a byte k to cut at."""
-    before, folder, cuts = checks.served_is_issued(inst, host), generation(host), proxy.cuts
+    before, folder, swapped, cuts = checks.served_is_issued(inst, host), generation(host), swaps(host), proxy.cuts
     proxy.cut_after = k
     proxy.cut_now()
     renewal = inst.vccctl("cert", "renew", host.cert_id, "--force")["renewal_id"]
@@ -93,7 +99,7 @@ def renewed_in_spite_of_a_cut(inst, host, proxy, k):
     inst.wait_renewed(host, before, 90)
     wait_for("completed", lambda: completed(inst, renewal), 30)
     applied_once(inst, renewal)
-    assert generation(host) == folder + 1, "swapped more than once"
+    assert swaps(host) == swapped + 1 and generation(host) > folder, "swapped once"
     return proxy.cuts > cuts
 
 
